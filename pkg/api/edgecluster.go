@@ -1,0 +1,100 @@
+package api
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// GroupVersion is the group and version of every type here.
+var GroupVersion = schema.GroupVersion{Group: "xcpauth.io", Version: "v1alpha1"}
+
+// EdgeClusters is the resource of EdgeCluster.
+var EdgeClusters = GroupVersion.WithResource("edgeclusters")
+
+// Namespace is where the roster and the journal live in the hub unless the user says otherwise.
+const Namespace = "xcpauth-system"
+
+// Role says what a member is to the hub.
+// +kubebuilder:validation:Enum=Edge;MPC
+type Role string
+
+// The roles: an XCP Edge in a cluster of its own (or the hub's), and MPC, which runs in the hub and dials Central too.
+const (
+	RoleEdge Role = "Edge"
+	RoleMPC  Role = "MPC"
+)
+
+// EdgeCluster is one member that must be safe before the hub withdraws a credential. Its spec says who the member is
+// (registered once), its status what was last proved about it. A member without a believable status is unknown, and
+// unknown is unsafe.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=xec,categories=xcpauth
+// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterName`
+// +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.role`
+// +kubebuilder:printcolumn:name="Presents",type=string,JSONPath=`.status.presents`
+// +kubebuilder:printcolumn:name="Valid until",type=date,JSONPath=`.status.validUntil`
+// +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.status.source`
+type EdgeCluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   EdgeClusterSpec   `json:"spec"`
+	Status EdgeClusterStatus `json:"status,omitempty"`
+}
+
+// EdgeClusterSpec says who the member is.
+type EdgeClusterSpec struct {
+	// ClusterName is the member's name in TSB: spec.managementPlane.clusterName of its ControlPlane. Empty for MPC.
+	// +optional
+	ClusterName string `json:"clusterName,omitempty"`
+	// Role is Edge or MPC.
+	Role Role `json:"role"`
+	// ClusterUID is the UID of the member cluster's kube-system namespace, which survives renamed contexts.
+	// +optional
+	ClusterUID string `json:"clusterUID,omitempty"`
+	// ControlPlane is the object that configures the edge. Absent for MPC.
+	// +optional
+	ControlPlane *ControlPlaneReference `json:"controlPlane,omitempty"`
+}
+
+// ControlPlaneReference names one ControlPlane in the member's cluster.
+type ControlPlaneReference struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+}
+
+// EdgeClusterStatus is a statement about what the member presents. It is believed until ValidUntil.
+type EdgeClusterStatus struct {
+	// Presents lists every credential that the member may present ("mtls", "jwt"). Absent means unknown.
+	// +optional
+	Presents []string `json:"presents,omitempty"`
+	// ObservedTime is when this was seen in the member's cluster, not when it was written here.
+	// +optional
+	ObservedTime *metav1.Time `json:"observedTime,omitempty"`
+	// ValidUntil is when this stops being believed.
+	// +optional
+	ValidUntil *metav1.Time `json:"validUntil,omitempty"`
+	// ControlPlaneUID is the UID of the ControlPlane that this was seen of. When it differs from the spec's, the
+	// ControlPlane was re-created and the statement is void.
+	// +optional
+	ControlPlaneUID string `json:"controlPlaneUID,omitempty"`
+	// Source is who published this: user@host.
+	// +optional
+	Source string `json:"source,omitempty"`
+	// Witnesses lists what was seen, one sentence each.
+	// +optional
+	Witnesses []string `json:"witnesses,omitempty"`
+}
+
+// EdgeClusterList is a list of EdgeCluster.
+//
+// +kubebuilder:object:root=true
+type EdgeClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []EdgeCluster `json:"items"`
+}
