@@ -1,0 +1,123 @@
+package testbed
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+)
+
+// The vendor's kinds, written by us with no schema at all, like the one public dump of the real ControlPlane CRD: no
+// status subresource, no printer columns, no conversion. ManagementPlane has no documented short name, so none here.
+//
+//go:embed crds/*.yaml
+var crdFiles embed.FS
+
+// InstallCRDs applies the vendor's kinds to a cluster and returns when each is established, in discovery and served.
+func InstallCRDs(ctx context.Context, cfg *rest.Config) error {
+	crds, err := vendorCRDs()
+	if err != nil {
+		return err
+	}
+	dyn, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return fmt.Errorf("making a client for %s: %w", cfg.Host, err)
+	}
+	disco, err := discovery.NewDiscoveryClientForConfig(cfg)
+	if err != nil {
+		return fmt.Errorf("making a client for %s: %w", cfg.Host, err)
+	}
+	kinds := dyn.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	for _, crd := range crds {
+		_, err := kinds.Apply(ctx, crd.GetName(), crd, metav1.ApplyOptions{FieldManager: "testbed", Force: true})
+		if err != nil {
+			return fmt.Errorf("applying CRD %s to %s: %w", crd.GetName(), cfg.Host, err)
+		}
+	}
+	for _, crd := range crds {
+		gvr := servedAs(crd)
+		err := poll(ctx, time.Minute, func(ctx context.Context) error {
+			return served(ctx, kinds, dyn, disco, crd.GetName(), gvr)
+		})
+		if err != nil {
+			return fmt.Errorf("waiting for CRD %s on %s: %w", crd.GetName(), cfg.Host, err)
+		}
+	}
+	return nil
+}
+
+// served returns nil once the CRD is established, its resource is in discovery and a list of it is answered.
+func served(ctx context.Context, kinds dynamic.ResourceInterface, dyn dynamic.Interface, disco discovery.DiscoveryInterface, name string, gvr schema.GroupVersionResource) error {
+	crd, err := kinds.Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if !established(crd) {
+		return fmt.Errorf("not established yet")
+	}
+	list, err := disco.ServerResourcesForGroupVersion(gvr.GroupVersion().String())
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, r := range list.APIResources {
+		found = found || r.Name == gvr.Resource
+	}
+	if !found {
+		return fmt.Errorf("not in discovery yet")
+	}
+	_, err = dyn.Resource(gvr).List(ctx, metav1.ListOptions{Limit: 1})
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("not served yet")
+	}
+	return err
+}
+
+func established(crd *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
+	for _, c := range conditions {
+		if m, ok := c.(map[string]any); ok && m["type"] == "Established" && m["status"] == "True" {
+			return true
+		}
+	}
+	return false
+}
+
+// servedAs returns the one resource that a vendor CRD defines.
+func servedAs(crd *unstructured.Unstructured) schema.GroupVersionResource {
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	version, _, _ := unstructured.NestedString(versions[0].(map[string]any), "name")
+	return schema.GroupVersionResource{Group: group, Version: version, Resource: plural}
+}
+
+// vendorCRDs returns the embedded CRDs.
+func vendorCRDs() ([]*unstructured.Unstructured, error) {
+	entries, err := crdFiles.ReadDir("crds")
+	if err != nil {
+		return nil, fmt.Errorf("reading the embedded CRDs: %w", err)
+	}
+	var out []*unstructured.Unstructured
+	for _, e := range entries {
+		b, err := crdFiles.ReadFile("crds/" + e.Name())
+		if err != nil {
+			return nil, fmt.Errorf("reading the embedded CRDs: %w", err)
+		}
+		crd := &unstructured.Unstructured{}
+		if err := yaml.UnmarshalStrict(b, &crd.Object); err != nil {
+			return nil, fmt.Errorf("parsing crds/%s: %w", e.Name(), err)
+		}
+		out = append(out, crd)
+	}
+	return out, nil
+}
