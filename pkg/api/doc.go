@@ -4,4 +4,7 @@
 //
 // +kubebuilder:object:generate=true
 // +groupName=xcpauth.io
+// +versionName=v1alpha1
 package api
+
+//go:generate go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0 object paths=. crd paths=. output:crd:dir=../../manifests/crd

@@ -34,7 +34,7 @@ const (
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.spec.clusterName`
 // +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.role`
 // +kubebuilder:printcolumn:name="Presents",type=string,JSONPath=`.status.presents`
-// +kubebuilder:printcolumn:name="Valid until",type=date,JSONPath=`.status.validUntil`
+// +kubebuilder:printcolumn:name="Valid until",type=string,JSONPath=`.status.validUntil`
 // +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.status.source`
 type EdgeCluster struct {
 	metav1.TypeMeta   `json:",inline"`

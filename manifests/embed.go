@@ -1,0 +1,11 @@
+// Package manifests holds what is applied to a cluster with kubectl or kustomize: the CRD, the webhook, the RBAC.
+// The plugin installs the CRD itself when it registers the first member, so the file is embedded here, once.
+// It holds files only and decides nothing.
+package manifests
+
+import _ "embed"
+
+// EdgeClusterCRD is the CustomResourceDefinition of EdgeCluster as YAML, generated from pkg/api.
+//
+//go:embed crd/xcpauth.io_edgeclusters.yaml
+var EdgeClusterCRD []byte
