@@ -1,0 +1,139 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
+)
+
+// The vendor's resources that show members, in the versions that are documented.
+var (
+	controlPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
+	xcpClusters   = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+)
+
+// Reader reads inventories with one identity.
+type Reader struct {
+	objects   dynamic.Interface
+	groups    discovery.DiscoveryInterface
+	namespace string // of the roster
+}
+
+// NewReader reads from the cluster of cfg, the roster from namespace. The client has no rate limit of its own: a
+// decision must not wait behind another one, and the API server has fairness.
+func NewReader(cfg *rest.Config, namespace string) (*Reader, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1
+	objects, err := dynamic.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the roster: %w", err)
+	}
+	groups, err := discovery.NewDiscoveryClientForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a discovery client: %w", err)
+	}
+	return &Reader{objects, groups, namespace}, nil
+}
+
+// Read reads the inventory of the hub whose ManagementPlane is in hubNamespace: three lists, at once. A kind of the
+// vendor that the cluster does not serve in any version has no objects; everything else that cannot be read is an error,
+// because members that nobody sees are not members that nobody has.
+func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
+	var inv verdict.Inventory
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.Go(func() (err error) {
+		inv.Roster, err = r.roster(ctx, metav1.ListOptions{})
+		return err
+	})
+	reads.Go(func() error {
+		list, err := r.vendor(ctx, controlPlanes, metav1.NamespaceAll)
+		for i := range list {
+			inv.ControlPlanes = append(inv.ControlPlanes, list[i].Object)
+		}
+		return err
+	})
+	reads.Go(func() error {
+		list, err := r.vendor(ctx, xcpClusters, hubNamespace)
+		for i := range list {
+			inv.Clusters = append(inv.Clusters, list[i].GetName())
+		}
+		return err
+	})
+	return inv, reads.Wait()
+}
+
+// Readable returns nil when the roster can be read; it asks for one entry only.
+func (r *Reader) Readable(ctx context.Context) error {
+	_, err := r.roster(ctx, metav1.ListOptions{Limit: 1})
+	return err
+}
+
+func (r *Reader) roster(ctx context.Context, opts metav1.ListOptions) ([]api.EdgeCluster, error) {
+	list, err := r.objects.Resource(api.EdgeClusters).Namespace(r.namespace).List(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("reading the roster (%s in namespace %s): %w", api.EdgeClusters.GroupResource(), r.namespace, err)
+	}
+	entries := make([]api.EdgeCluster, len(list.Items))
+	for i, item := range list.Items {
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &entries[i]); err != nil {
+			return nil, fmt.Errorf("reading roster entry %s/%s: %w", r.namespace, item.GetName(), err)
+		}
+	}
+	return entries, nil
+}
+
+// vendor lists a resource of the vendor's in a namespace ("" = all). Where the documented version is not served, every
+// version that is served is tried: a newer product must not look like one without members.
+func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, namespace string) ([]unstructured.Unstructured, error) {
+	list, err := r.objects.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) {
+		version, found := "", false
+		if version, found, err = r.servedVersion(gvr.GroupResource()); err == nil && !found {
+			return nil, nil
+		}
+		if err == nil {
+			list, err = r.objects.Resource(gvr.GroupResource().WithVersion(version)).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing %s: %w", gvr.GroupResource(), err)
+	}
+	return list.Items, nil
+}
+
+// servedVersion is the version in which the API server prefers to serve a resource, and false when it serves none.
+func (r *Reader) servedVersion(gr schema.GroupResource) (version string, found bool, err error) {
+	groups, err := r.groups.ServerGroups()
+	if err != nil {
+		return "", false, err
+	}
+	for _, g := range groups.Groups {
+		if g.Name != gr.Group {
+			continue
+		}
+		versions := slices.Concat([]metav1.GroupVersionForDiscovery{g.PreferredVersion}, g.Versions)
+		for _, v := range versions {
+			resources, err := r.groups.ServerResourcesForGroupVersion(v.GroupVersion)
+			if err != nil {
+				return "", false, err
+			}
+			if slices.ContainsFunc(resources.APIResources, func(a metav1.APIResource) bool { return a.Name == gr.Resource }) {
+				return v.Version, true, nil
+			}
+		}
+	}
+	return "", false, nil
+}

@@ -1,0 +1,170 @@
+package verdict
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// Inventory is what the hub's cluster shows about its members at one moment.
+type Inventory struct {
+	// Roster is every EdgeCluster of the roster's namespace.
+	Roster []api.EdgeCluster
+	// ControlPlanes is every ControlPlane of the webhook's own cluster, as decoded JSON.
+	ControlPlanes []map[string]any
+	// Clusters names every clusters.xcp.tetrate.io in the ManagementPlane's namespace: who the hub knows.
+	Clusters []string
+}
+
+// Empty says that nothing at all is known to be a member: a fresh installation, or a hub that is being restored.
+func (inv Inventory) Empty() bool {
+	return len(inv.Roster) == 0 && len(inv.ControlPlanes) == 0 && len(inv.Clusters) == 0
+}
+
+// Members accounts for everybody in the inventory exactly once, sorted by name:
+//
+//  1. Each roster entry is a member that presents what its statement says, or unknown.
+//  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it declares comes on top of the
+//     statement, and declaring no mode makes it unknown. Without an entry it is unknown, whatever it declares: the
+//     declared mode does not prove what its pods present.
+//  3. A cluster that the hub knows and neither of them names is unknown.
+func Members(inv Inventory) []guard.Edge {
+	var members []guard.Edge
+	here, registered, named := byUID(inv.ControlPlanes), map[string]bool{}, map[string]bool{}
+	for i := range inv.Roster {
+		entry := &inv.Roster[i]
+		edge := statement(entry)
+		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
+			if cp, ok := here[ref.UID]; ok {
+				edge = alsoDeclared(edge, cp)
+			}
+			registered[ref.UID] = true
+		}
+		if entry.Spec.ClusterName != "" {
+			named[entry.Spec.ClusterName] = true
+		}
+		members = append(members, edge)
+	}
+	for _, cp := range inv.ControlPlanes {
+		if registered[text(cp, "metadata", "uid")] {
+			continue // already joined to its roster entry
+		}
+		mode, _ := tsb.ReadEdge(cp)
+		members = append(members, guard.Edge{Name: controlPlaneName(cp),
+			Why: fmt.Sprintf("a ControlPlane in the hub's own cluster that the roster lacks; it declares %s, and nothing is proved about its pods", modeWord(mode))})
+		named[text(cp, "spec", "managementPlane", "clusterName")] = true
+	}
+	for _, name := range inv.Clusters {
+		if !named[name] {
+			named[name] = true
+			members = append(members, guard.Edge{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
+		}
+	}
+	slices.SortStableFunc(members, func(a, b guard.Edge) int { return cmp.Compare(a.Name, b.Name) })
+	return members
+}
+
+// statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about
+// another ControlPlane than the registered one, and when it names a credential that TSB does not have.
+func statement(entry *api.EdgeCluster) guard.Edge {
+	edge := guard.Edge{Name: entry.Name}
+	if entry.Spec.ClusterName != "" && entry.Spec.ClusterName != entry.Name {
+		edge.Name = fmt.Sprintf("%s (cluster %s)", entry.Name, entry.Spec.ClusterName)
+	}
+	registered := ""
+	if entry.Spec.ControlPlane != nil {
+		registered = entry.Spec.ControlPlane.UID
+	}
+	st := entry.Status
+	switch {
+	case len(st.Presents) == 0:
+		edge.Why = "in the roster, but nothing is proved about it"
+		return edge
+	case st.ControlPlaneUID != registered:
+		edge.Why = fmt.Sprintf("the last statement is about the ControlPlane with UID %s, the roster has %s: it was re-created", orNone(st.ControlPlaneUID), orNone(registered))
+		return edge
+	}
+	var presents []guard.Cred
+	for _, p := range st.Presents {
+		c := guard.Cred(p)
+		if c != tsb.MTLS && c != tsb.JWT {
+			edge.Why = fmt.Sprintf("the last statement names a credential %q that TSB does not have", p)
+			return edge
+		}
+		presents = append(presents, c)
+	}
+	edge.Presents = presents
+	edge.Why = "stated"
+	if st.Source != "" {
+		edge.Why += " by " + st.Source
+	}
+	if st.ObservedTime != nil {
+		edge.Why += ", seen " + stamp(st.ObservedTime.Time)
+	}
+	if st.ValidUntil != nil {
+		edge.Until = st.ValidUntil.Time
+		edge.Why += ", valid until " + stamp(edge.Until)
+	} else {
+		edge.Why += ", without an end of validity"
+	}
+	return edge
+}
+
+// alsoDeclared adds what the member's ControlPlane, read live in this cluster, declares: the unsafer of the two wins.
+func alsoDeclared(edge guard.Edge, cp map[string]any) guard.Edge {
+	mode, _ := tsb.ReadEdge(cp)
+	switch {
+	case edge.Presents == nil:
+	case mode == "":
+		edge.Presents, edge.Why = nil, fmt.Sprintf("its %s declares %s", controlPlaneName(cp), modeWord(mode))
+	case !slices.Contains(edge.Presents, mode):
+		edge.Presents = append(slices.Clone(edge.Presents), mode)
+		edge.Why += fmt.Sprintf("; its %s declares %s", controlPlaneName(cp), modeWord(mode))
+	}
+	return edge
+}
+
+func byUID(objects []map[string]any) map[string]map[string]any {
+	by := map[string]map[string]any{}
+	for _, o := range objects {
+		by[text(o, "metadata", "uid")] = o
+	}
+	return by
+}
+
+func controlPlaneName(cp map[string]any) string {
+	return fmt.Sprintf("ControlPlane %s/%s", text(cp, "metadata", "namespace"), text(cp, "metadata", "name"))
+}
+
+func modeWord(c guard.Cred) string {
+	switch c {
+	case tsb.JWT:
+		return "JWT"
+	case tsb.MTLS:
+		return "MUTUAL_TLS"
+	}
+	return "no documented mode"
+}
+
+// text is the string at path, or "" where anything on the way is missing or of another type.
+func text(obj map[string]any, path ...string) string {
+	for _, key := range path[:len(path)-1] {
+		obj, _ = obj[key].(map[string]any)
+	}
+	s, _ := obj[path[len(path)-1]].(string)
+	return s
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,159 @@
+package verdict
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// Operation is what the request does to the ManagementPlane, as the API server spells it.
+type Operation string
+
+// The operations that are decided; any other is denied as malformed.
+const (
+	Create Operation = "CREATE"
+	Update Operation = "UPDATE"
+	Delete Operation = "DELETE"
+)
+
+// Request is one admission request for a ManagementPlane. Old and New are the decoded objects, nil where the operation
+// has none. A dry run is decided like any other request, so nothing here says that it is one.
+type Request struct {
+	Operation       Operation
+	Namespace, Name string
+	Old, New        map[string]any
+}
+
+// Verdict is the answer.
+type Verdict struct {
+	Allowed   bool
+	Code      int32    // HTTP status of a denial: 403 by the rule, 400 malformed, 500 undecidable
+	Decision  string   // one word for logs, metrics and audit: allowed, denied, error
+	Message   string   // of a denial: who stands against it, why, and what to do next
+	Warnings  []string // each at most 256 runes, one line
+	Withdrawn []guard.Cred
+	Blockers  []guard.Blocker
+}
+
+// The words of Verdict.Decision.
+const (
+	Allowed = "allowed"
+	Denied  = "denied"
+	Error   = "error"
+)
+
+// Question is a request that has been read: what it withdraws, before anybody asks who that hurts.
+type Question struct {
+	req       Request
+	old, new  guard.Hub
+	withdrawn []guard.Cred
+	odd       []tsb.Oddity // of the new object
+}
+
+// Ask reads a request.
+//
+//   - DELETE withdraws nothing that could be denied; whoever is a member is warned about.
+//   - UPDATE of an object that is being deleted withdraws nothing: finalizers must never be held up.
+//   - UPDATE goes from what the old object accepts to what the new one does.
+//   - CREATE starts from unknown for both modes, so that delete and create is no way around the rule.
+//
+// The error says what is malformed; it is to be answered as a denial (Undecided).
+func Ask(req Request) (Question, error) {
+	q := Question{req: req}
+	switch req.Operation {
+	case Delete:
+		return q, nil
+	case Create:
+		q.old = guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: guard.Unknown, tsb.JWT: guard.Unknown}}
+	case Update:
+		if req.Old == nil {
+			return q, fmt.Errorf("an UPDATE of ManagementPlane %s without its old object", req.subject())
+		}
+		q.old, _ = tsb.ReadHub(req.Old)
+	default:
+		return q, fmt.Errorf("operation %q is not one that this webhook decides", req.Operation)
+	}
+	if req.New == nil {
+		return q, fmt.Errorf("a %s of ManagementPlane %s without its new object", req.Operation, req.subject())
+	}
+	if req.Operation == Update && text(req.New, "metadata", "deletionTimestamp") != "" {
+		return q, nil
+	}
+	q.new, q.odd = tsb.ReadHub(req.New)
+	q.withdrawn = guard.Withdrawn(q.old, q.new)
+	return q, nil
+}
+
+// NeedsInventory says whether the answer depends on who the members are. Where it does not, nothing has to be read, and
+// nothing that cannot be read stands in the way.
+func (q Question) NeedsInventory() bool {
+	return len(q.withdrawn) > 0 || q.req.Operation == Delete
+}
+
+// Answer decides. Where NeedsInventory is false the inventory is not looked at.
+func (q Question) Answer(inv Inventory, now time.Time) Verdict {
+	v := Verdict{Allowed: true, Decision: Allowed, Withdrawn: q.withdrawn}
+	members := Members(inv)
+	switch {
+	case q.req.Operation == Delete:
+		if len(members) > 0 {
+			v.Warnings = warnings(fmt.Sprintf("deleting ManagementPlane %s takes the hub away from %s", q.req.subject(), summary(names(members))))
+		}
+		return v
+	case len(q.withdrawn) > 0 && inv.Empty():
+		v.Warnings = warnings(fmt.Sprintf("admitted unguarded: no member of this hub is known yet (%s may be refused after this); register them with `kubectl xcpauth edge publish`", credList(q.withdrawn)))
+	}
+	v.Blockers = guard.Withdraw(q.old, q.new, members, now)
+	if len(v.Blockers) > 0 {
+		v.Allowed, v.Decision, v.Code = false, Denied, http.StatusForbidden
+		v.Message = q.denial(v.Blockers)
+		return v
+	}
+	v.Warnings = append(v.Warnings, warnings(q.oddities()...)...)
+	return v
+}
+
+// Undecided is the answer where no decision was reached: the request is malformed (400), or the members could not be
+// read (500). It is a denial, except for a DELETE, which is warned about and never held up.
+func Undecided(req Request, code int32, err error) Verdict {
+	if req.Operation == Delete {
+		return Verdict{Allowed: true, Decision: Error, Warnings: warnings(fmt.Sprintf("xcpauth could not see whom deleting ManagementPlane %s hurts: %v", req.subject(), err))}
+	}
+	next := "run `kubectl xcpauth status` and try again"
+	if code == http.StatusBadRequest {
+		next = "write the object with kubectl and try again"
+	}
+	return Verdict{Code: code, Decision: Error, Message: clean(fmt.Sprintf("undecided, so denied: %v; %s", err, next), 1000)}
+}
+
+// Audit is the verdict as audit annotations; the API server puts the webhook's name before each key.
+func (v Verdict) Audit(version string) map[string]string {
+	return map[string]string{
+		"decision":  v.Decision,
+		"withdrawn": joined(v.Withdrawn),
+		"blockers":  strconv.Itoa(blockingMembers(v.Blockers)),
+		"version":   version,
+	}
+}
+
+// subject names the ManagementPlane; one that is created with generateName has no name yet.
+func (r Request) subject() string {
+	name := r.Name
+	if name == "" {
+		name = "(new)"
+	}
+	return clean(r.Namespace+"/"+name, 200)
+}
+
+func joined(creds []guard.Cred) string {
+	var words []string
+	for _, c := range creds {
+		words = append(words, string(c))
+	}
+	return strings.Join(words, ",")
+}
