@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"syscall"
 )
 
@@ -51,19 +52,18 @@ func (b *block) serviceRange() string    { return fmt.Sprintf("127.%d.0.0/17", b
 func (b *block) serviceIP(n int) string  { return fmt.Sprintf("127.%d.%d.%d", b.x, n>>8&0x7f, n&0xff) }
 func (b *block) reservedIP(n int) string { return fmt.Sprintf("127.%d.255.%d", b.x, n&0xff) }
 
-// freePort returns the first of the given ports that nothing listens on at ip. The address is ours alone, so only a
-// listener on every address (0.0.0.0) can be in the way; whoever starts a server still has to expect one that comes
-// in between.
-func freePort(ip string, ports ...int) (int, error) {
+// firstFree returns the index of the first port that nothing listens on at ip. The address is ours alone, so only a
+// listener on every address (0.0.0.0) can be in the way; whoever starts a server there still has to expect one that
+// comes in between.
+func firstFree(ip string, ports []int) (int, error) {
 	var last error
-	for _, p := range ports {
-		l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", ip, p))
-		if err != nil {
-			last = err
-			continue
+	for i, port := range ports {
+		l, err := net.Listen("tcp4", net.JoinHostPort(ip, strconv.Itoa(port)))
+		if err == nil {
+			l.Close()
+			return i, nil
 		}
-		l.Close()
-		return p, nil
+		last = err
 	}
-	return 0, fmt.Errorf("no free port at %s among %v: %w", ip, ports, last)
+	return 0, fmt.Errorf("no free port left at %s: %w", ip, last)
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // binaries returns the directory with kube-apiserver, kube-controller-manager, kubectl and etcd, building them first
@@ -25,6 +26,7 @@ func binaries(ctx context.Context, log io.Writer) (string, error) {
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(log, &said)
+	cmd.WaitDelay = time.Second // an interrupted build finishes its current binary by itself; do not wait for that
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("building Kubernetes (go run . in %s): %w\n%s", src, err, lastLines(said.Bytes(), 30))
 	}

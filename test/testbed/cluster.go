@@ -39,7 +39,7 @@ var apiserverPorts = []int{6443, 16443, 26443, 36443}
 
 // newCluster makes the cluster's directory with its certificates and keys.
 func newCluster(b *Bed, name string, x *block) (*Cluster, error) {
-	c := &Cluster{Name: name, KubeletIP: x.reservedIP(10), bed: b, block: x, dir: filepath.Join(b.Dir, name)}
+	c := &Cluster{Name: name, KubeletIP: x.reservedIP(10), bed: b, block: x, dir: filepath.Join(b.clusterDirs(), name)}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of cluster %s: %w", name, err)
 	}
@@ -126,8 +126,8 @@ func (c *Cluster) running() *program {
 
 // kill is called with mu held.
 func (c *Cluster) kill() {
-	if c.apiserver != nil && c.apiserver.signal(syscall.SIGKILL) == nil {
-		<-c.apiserver.done
+	if c.apiserver != nil {
+		c.apiserver.end()
 	}
 	c.apiserver = nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"sync"
 	"syscall"
@@ -38,7 +39,8 @@ func init() {
 	if os.Getenv(keeperEnv) == "" {
 		return
 	}
-	runtime.LockOSThread() // the main thread starts every program and lives as long as the keeper: see dieWithParent
+	runtime.LockOSThread()         // the main thread starts every program and lives as long as the keeper: see dieWithParent
+	signal.Ignore(syscall.SIGPIPE) // a bed that is gone must not end the keeper halfway through its work
 	keep(json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout))
 	os.Exit(0)
 }
@@ -146,19 +148,29 @@ func (s *servers) read(in *json.Decoder) {
 	for {
 		var n notice
 		if in.Decode(&n) != nil {
-			return
+			break
 		}
-		if n.Exit == "" {
-			s.answers <- n
+		if n.Exit != "" {
+			s.mu.Lock()
+			s.ended(n.Name, n.Exit)
+			s.mu.Unlock()
 			continue
 		}
-		s.mu.Lock()
-		if p := s.running[n.Name]; p != nil {
-			p.how = n.Exit
-			close(p.done)
-			delete(s.running, n.Name)
-		}
-		s.mu.Unlock()
+		s.answers <- n
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.running {
+		s.ended(name, "its keeper is gone")
+	}
+}
+
+// ended records the end of a program; called with mu held.
+func (s *servers) ended(name, how string) {
+	if p := s.running[name]; p != nil {
+		p.how = how
+		close(p.done)
+		delete(s.running, name)
 	}
 }
 
@@ -175,15 +187,29 @@ type program struct {
 // start runs a program under the keeper with exactly env, its output appended to the file log.
 func (s *servers) start(name, log string, env []string, args ...string) (*program, error) {
 	p := &program{of: s, name: name, log: log, done: make(chan struct{})}
-	s.mu.Lock()
-	s.running[name] = p
-	s.mu.Unlock()
+	if err := s.expect(p); err != nil {
+		return nil, err
+	}
 	n, err := s.tell(order{Name: name, Args: args, Env: env, Log: log})
 	if err != nil {
+		s.mu.Lock()
+		s.ended(name, "never started")
+		s.mu.Unlock()
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	p.pid = n.Pid
 	return p, nil
+}
+
+// expect makes the program known before it starts, since it may end before the answer to its start is read.
+func (s *servers) expect(p *program) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[p.name] != nil {
+		return fmt.Errorf("starting %s: it is running already", p.name)
+	}
+	s.running[p.name] = p
+	return nil
 }
 
 func (p *program) signal(sig syscall.Signal) error {

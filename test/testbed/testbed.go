@@ -20,7 +20,7 @@ import (
 // Options says what to start.
 type Options struct {
 	Clusters     []string  // context names, each once: lower case letters, digits, "-" and "."
-	Dir          string    // where certificates, kubeconfig and logs go; "" = a temporary directory removed by Stop
+	Dir          string    // where certificates, kubeconfig and logs go, for one bed at a time; "" = a temporary directory removed by Stop
 	Log          io.Writer // progress lines; nil = discard
 	NoVendorCRDs bool      // leave the vendor's kinds out
 }
@@ -142,6 +142,7 @@ func (b *Bed) Stop() {
 }
 
 // WriteKubeconfig writes one kubeconfig with a context, a cluster and a user per given configuration, all of that name.
+// It takes over the address, the CA and the credential (client certificate or bearer token), nothing else.
 func WriteKubeconfig(path, current string, configs map[string]*rest.Config) error {
 	k := clientcmdapi.NewConfig()
 	for name, c := range configs {
@@ -188,7 +189,13 @@ func (b *Bed) prepare(o Options) error {
 		if err != nil {
 			return fmt.Errorf("resolving %s: %w", o.Dir, err)
 		}
-		b.Dir, b.scratch = dir, []string{filepath.Join(dir, "etcd")}
+		b.Dir = dir
+		b.scratch = []string{b.etcdData()}
+		for _, old := range []string{b.etcdData(), b.clusterDirs(), b.etcdLog()} { // of a bed before this one
+			if err := os.RemoveAll(old); err != nil {
+				return fmt.Errorf("clearing the bed's directory: %w", err)
+			}
+		}
 	}
 	var holds []*os.File
 	for _, name := range o.Clusters {
@@ -207,6 +214,8 @@ func (b *Bed) prepare(o Options) error {
 	b.servers, err = startKeeper(holds)
 	return err
 }
+
+func (b *Bed) clusterDirs() string { return filepath.Join(b.Dir, "clusters") }
 
 // startClusters starts them all, atOnce at a time, and gives up on the rest at the first failure.
 func (b *Bed) startClusters(ctx context.Context, o Options) error {
@@ -236,9 +245,8 @@ func (b *Bed) startClusters(ctx context.Context, o Options) error {
 }
 
 func (b *Bed) showLogs(t testing.TB) {
-	paths, _ := filepath.Glob(filepath.Join(b.Dir, "*.log"))
-	more, _ := filepath.Glob(filepath.Join(b.Dir, "*", "*.log"))
-	for _, path := range append(paths, more...) {
+	paths, _ := filepath.Glob(filepath.Join(b.clusterDirs(), "*", "*.log"))
+	for _, path := range append(paths, b.etcdLog()) {
 		t.Logf("the end of %s:\n%s", path, tail(path, 20))
 	}
 	t.Logf("the servers' logs were in %s (keep them with go test -artifacts)", b.Dir)
