@@ -1,0 +1,193 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Observer looks at the contexts of a fleet.
+type Observer struct {
+	Fleet *fleet.Fleet
+	// Reads is the dialect's.
+	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
+	// Metrics asks for the metrics pages too.
+	Metrics bool
+	// MemberTimeout bounds all that is read of one context.
+	MemberTimeout time.Duration
+	// Limit is how many contexts are looked at side by side.
+	Limit int
+	// Now is the clock.
+	Now func() time.Time
+	// Done, when set, is called as each context is finished, from several goroutines.
+	Done func(plan.Snapshot)
+}
+
+// All looks at each of the contexts, side by side, and returns one snapshot for each, in the order given. A context that
+// cannot be looked at has its reason in the snapshot.
+func (o *Observer) All(ctx context.Context, contexts []string) []plan.Snapshot {
+	snaps := make([]plan.Snapshot, len(contexts))
+	slots := make(chan struct{}, max(o.Limit, 1))
+	var wg sync.WaitGroup
+	for i, name := range contexts {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			snaps[i] = o.one(ctx, name)
+			if o.Done != nil {
+				o.Done(snaps[i])
+			}
+		})
+	}
+	wg.Wait()
+	return snaps
+}
+
+// one looks at a context within its deadline. The work runs in a goroutine of its own, which is left behind when the
+// deadline passes: client-go does not cancel an exec credential plugin (kubernetes/kubernetes#108849).
+func (o *Observer) one(ctx context.Context, name string) plan.Snapshot {
+	ctx, cancel := context.WithTimeout(ctx, o.MemberTimeout)
+	defer cancel()
+	answer := make(chan plan.Snapshot, 1)
+	p := &progress{reads: map[plan.Read]plan.Result{}}
+	go func() { answer <- o.look(ctx, name, p) }()
+	select {
+	case s := <-answer:
+		return s
+	case <-ctx.Done():
+		select {
+		case s := <-answer: // it had finished too
+			return s
+		case <-time.After(50 * time.Millisecond): // a request that was cancelled returns at once; a stuck plugin does not
+			return plan.Snapshot{Context: name, At: o.Now(), Reads: p.copy(), Err: o.tooLong(ctx)}
+		case s := <-answer:
+			return s
+		}
+	}
+}
+
+func (o *Observer) tooLong(ctx context.Context) string {
+	if context.Cause(ctx) == context.Canceled {
+		return "interrupted"
+	}
+	return fmt.Sprintf("timed out after %s; the API server, or the credential plugin of the context, did not answer", o.MemberTimeout)
+}
+
+// progress is what was read so far; it outlives an abandoned goroutine.
+type progress struct {
+	mu    sync.Mutex
+	reads map[plan.Read]plan.Result
+}
+
+func (p *progress) copy() map[plan.Read]plan.Result {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.reads)
+}
+
+// look performs burst after burst, all reads of a burst side by side, until the dialect asks for nothing more.
+func (o *Observer) look(ctx context.Context, name string, p *progress) plan.Snapshot {
+	s := plan.Snapshot{Context: name}
+	cluster, err := o.Fleet.Cluster(name)
+	if err != nil {
+		return plan.Snapshot{Context: name, At: o.Now(), Err: err.Error()}
+	}
+	first := true
+	for ctx.Err() == nil {
+		next := o.Reads(p.copy(), o.Metrics)
+		if len(next) == 0 {
+			break
+		}
+		var wg sync.WaitGroup
+		for _, r := range next {
+			wg.Go(func() {
+				res := o.read(ctx, cluster, r)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.reads[r] = res
+			})
+		}
+		wg.Wait()
+		if first {
+			if s.Err = allFailed(p.copy()); s.Err != "" {
+				break
+			}
+			first = false
+		}
+	}
+	if ctx.Err() != nil {
+		s.Err = o.tooLong(ctx)
+	}
+	s.At, s.Reads = o.Now(), p.copy()
+	return s
+}
+
+// allFailed returns the common reason when nothing of the first burst could be read.
+func allFailed(reads map[plan.Read]plan.Result) string {
+	why := ""
+	for _, r := range reads {
+		if r.Err == "" {
+			return ""
+		}
+		if why == "" || r.Err < why {
+			why = r.Err
+		}
+	}
+	return why
+}
+
+func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan.Result {
+	var body []byte
+	var err error
+	if r.Port != 0 {
+		body, err = scrape(ctx, c, r)
+	} else {
+		body, err = c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(ctx).Raw()
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return plan.Result{Missing: true}
+	case err != nil:
+		return plan.Result{Err: Explain(err)}
+	}
+	return plan.Result{Body: body}
+}
+
+// Path is the API server's path of a read.
+func Path(r plan.Read) string {
+	p := "/apis/" + r.Group + "/" + r.Version
+	if r.Group == "" {
+		p = "/api/" + r.Version
+	}
+	if r.Namespace != "" {
+		p += "/namespaces/" + r.Namespace
+	}
+	p += "/" + r.Resource
+	if r.Name != "" {
+		p += "/" + r.Name
+	}
+	return p
+}
+
+// Explain turns an error of a request into one clause that names the cause.
+func Explain(err error) string {
+	var status apierrors.APIStatus
+	if as(err, &status) {
+		switch status.Status().Code {
+		case http.StatusUnauthorized:
+			return "the API server refused the context's credential (401); log in again"
+		case http.StatusForbidden:
+			return "forbidden (403): " + status.Status().Message
+		}
+		return status.Status().Message
+	}
+	return explainTransport(err)
+}

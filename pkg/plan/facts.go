@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+)
+
+// Facts is what is known of a hub and its members at one moment. It is made by a dialect from snapshots, and everything
+// that decides takes it as it is.
+type Facts struct {
+	At      time.Time
+	Hub     Hub
+	Members []Member // sorted by name; each member once
+	Others  []Other  // the selected contexts that hold no member of this hub, sorted by context
+}
+
+// Hub is the side that accepts credentials.
+type Hub struct {
+	Found    bool
+	Err      string // one sentence when there is no hub to speak of: none found, two found, unreachable
+	Context  string
+	Object   Ref
+	Accepts  guard.Hub
+	Declared map[string]any // our paths of the object as they are: what a change replaces
+	Odd      []string       // what is not written as documented; nothing is changed while there is any
+	Owner    string         // who reverts a change made here: "Argo CD (tsb/mp)"; empty when nobody
+	HelmNote string         // the Helm release whose values should be changed too
+	// Server is the certificate that the hub presents to members.
+	Server Certificate
+	// CA is what the hub's side says signed Server: PEM, public.
+	CA []byte `json:"-"`
+	// Chain is Server with its intermediates: PEM, public.
+	Chain []byte `json:"-"`
+	// Workload is the hub's server itself.
+	Workload Workload
+	// Connections is what the hub's own metrics count; nil when they were not read.
+	Connections *Connections
+	// Lower is the generation of the object that the product's operator derives from Object; it moves when the operator
+	// has taken a change over. 0 when it cannot be read.
+	Lower int64
+	// Inventory names the members that the hub itself lists; nil when it cannot be read.
+	Inventory []string
+	// Roster says whether our own roster is installed in the hub.
+	Roster RosterState
+}
+
+// Connections is how many streams the hub holds: one for each edge, and of cluster state one for each edge and one for MPC.
+type Connections struct{ Config, State int }
+
+// RosterState says how far the roster is installed.
+type RosterState struct {
+	Namespace bool // its namespace is there
+	Kind      bool // the EdgeCluster kind is served
+	Err       string
+}
+
+// Member is one side that presents a credential: an edge, or the hub's own client (MPC for TSB).
+type Member struct {
+	Name        string // ClusterName, with the context appended when two members claim the same
+	ClusterName string
+	Role        Role
+	Context     string
+	ClusterUID  string
+	Object      Ref
+	Err         string // why the member could not be read; most of the rest is then empty
+
+	Declared       guard.Cred     // what its object says, "" unless it says exactly one
+	DeclaredFields map[string]any // our paths of the object as they are
+	Effective      guard.Cred     // what the layer below was told, "" when unknown
+	Edge           guard.Edge     // what it may present, from its processes
+	Odd            []string       // what is not written as documented
+	Owner          string
+	HelmNote       string
+
+	Workload   Workload
+	Credential Credential
+	Trust      Trust
+	Dials      string   // the address it dials
+	ServerName string   // the name that the hub's certificate must carry for it
+	Blocked    []string // why it cannot be moved to the wanted credential now, one remedy each
+
+	// Seen is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.
+	Seen time.Time
+
+	Registered bool
+	Statement  *Statement // what the roster says, nil when nothing
+}
+
+// Role is what a member is to the hub.
+type Role string
+
+// The roles.
+const (
+	RoleEdge Role = "edge"
+	RoleMPC  Role = "mpc"
+)
+
+// Workload is a Deployment and its processes.
+type Workload struct {
+	Found      bool
+	Err        string
+	Generation int64
+	Replicas   int64
+	Settled    bool // every wanted replica is of the newest template and available, and no older or ending pod exists
+	Processes  []Process
+}
+
+// Process is one pod.
+type Process struct {
+	Name, UID string
+	Ready     bool
+	Started   bool       // running: it has a metrics page
+	Ending    bool       // being deleted
+	Presents  guard.Cred // the credential it was started with, "" when unknown
+	Waiting   string     // why it does not start, as the cluster's events say
+	// Counters are the process's own monotonic figures: how often it connected, when it last pushed. nil = not read.
+	Counters map[string]float64
+	NoMetric string // why Counters could not be read
+}
+
+// Credential is the wanted credential of a member, as it lies in its cluster.
+type Credential struct {
+	State   CredentialState
+	Where   string    // "istio-system/xcp-edge-central-auth-token"
+	Expires time.Time // zero when it does not say
+	Why     string    // one sentence: what is wrong, or what makes us believe that it will be minted
+	Key     string    // what identifies it: the key ID it was signed with; never the credential
+	Digest  string    // changes when the credential does; never the credential
+}
+
+// CredentialState says whether the wanted credential can be used.
+type CredentialState string
+
+// The states of a credential.
+const (
+	CredentialUnknown  CredentialState = ""         // could not be read
+	CredentialReady    CredentialState = "ready"    // there, well-formed, unexpired
+	CredentialMintable CredentialState = "mintable" // not there, but the product's operator has what it needs to make it
+	CredentialBad      CredentialState = "bad"      // there, and expired or malformed
+	CredentialMissing  CredentialState = "missing"  // not there, and nobody will make it
+)
+
+// Trust says whether the member can verify the hub's certificate once it moves.
+type Trust struct {
+	OK     bool
+	Where  string // the object that holds, or will hold, the CA
+	Absent bool   // the object is not there and can be made from the hub's CA
+	Why    string
+}
+
+// Certificate is the public part of a server certificate.
+type Certificate struct {
+	Where   string
+	Err     string
+	Names   []string // DNS names and IP addresses
+	Expires time.Time
+	Digest  string
+}
+
+// Statement is the roster's word about a member.
+type Statement struct {
+	Presents  []guard.Cred
+	Observed  time.Time
+	Until     time.Time
+	Source    string
+	Witnesses []string
+	Void      string // why it says nothing although it is there: the object was re-created
+}
+
+// Other is a selected context that holds no member of this hub.
+type Other struct {
+	Context string
+	State   string // "unreachable", "no-member", "other-management-plane", "duplicate"
+	Why     string
+}
+
+// Ref names one object in one cluster.
+type Ref struct {
+	Group           string `json:"group"`
+	Version         string `json:"version"`
+	Resource        string `json:"resource"`
+	Kind            string `json:"kind"`
+	Namespace       string `json:"namespace,omitempty"`
+	Name            string `json:"name"`
+	UID             string `json:"uid,omitempty"`
+	ResourceVersion string `json:"-"` // moves by itself; never part of a plan's basis
+}
+
+// String is kind namespace/name.
+func (r Ref) String() string {
+	if r.Namespace == "" {
+		return r.Kind + " " + r.Name
+	}
+	return r.Kind + " " + r.Namespace + "/" + r.Name
+}
+
+// Member returns the named member, or nil.
+func (f Facts) Member(name string) *Member {
+	for i := range f.Members {
+		if f.Members[i].Name == name {
+			return &f.Members[i]
+		}
+	}
+	return nil
+}
+
+// Edges returns every member in the form that the one rule takes, and every context that could not be looked at as a
+// member of which nothing is known: it may hold one.
+func (f Facts) Edges() []guard.Edge {
+	edges := make([]guard.Edge, 0, len(f.Members))
+	for _, m := range f.Members {
+		e := m.Edge
+		e.Name = m.Name
+		edges = append(edges, e)
+	}
+	for _, o := range f.Others {
+		if o.State == "unreachable" {
+			edges = append(edges, guard.Edge{Name: "context " + o.Context, Why: o.Why})
+		}
+	}
+	return edges
+}
+
+// Proved says whether the roster's word and the member's own processes agree, at the time of the facts, that it presents
+// cred and nothing else.
+func (m Member) Proved(cred guard.Cred, at time.Time) bool {
+	only := []guard.Cred{cred}
+	return m.Statement != nil && m.Statement.Void == "" && at.Before(m.Statement.Until) &&
+		slices.Equal(m.Statement.Presents, only) && slices.Equal(m.Edge.Presents, only)
+}

@@ -1,0 +1,30 @@
+package plan
+
+import "time"
+
+// Read is one thing to look at in a cluster, as data: an object (Name set), a list (Name empty; all namespaces when
+// Namespace is empty too), or the metrics page of a pod (Port set).
+type Read struct {
+	Group, Version, Resource string
+	Namespace, Name          string
+	Port                     int // of a pod: GET /metrics there, through the API server's port-forward
+}
+
+// Result is what came of a Read. The zero Result means that it was not tried.
+type Result struct {
+	Body    []byte // the object or list as JSON, or the metrics page as text
+	Missing bool   // the API server said that it is not there (404), which is a fact
+	Err     string // why it could not be read, which is not
+}
+
+// OK says whether there is a body.
+func (r Result) OK() bool { return r.Err == "" && !r.Missing && r.Body != nil }
+
+// Snapshot is all that was read of one kubeconfig context.
+type Snapshot struct {
+	Context string
+	At      time.Time // when reading ended
+	// Err says in one sentence why the cluster could not be looked at; Reads may then hold a part.
+	Err   string
+	Reads map[Read]Result
+}

@@ -1,0 +1,40 @@
+package plan
+
+// Plan is everything that is left to do, as far as it can be foreseen.
+type Plan struct {
+	Goal    Goal
+	Waves   []Wave    // in order
+	Blocked []Blocked // what stands in the way at the end; the goal is not reached while there is any
+}
+
+// Changes counts the steps that write something.
+func (p Plan) Changes() int {
+	n := 0
+	for _, w := range p.Waves {
+		for _, s := range w.Steps {
+			if len(s.Writes) > 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Unfold asks the dialect what comes next, predicts it done, and asks again, until nothing is left to do. A dialect whose
+// predictions never arrive is cut off after as many waves as a fleet could need.
+func Unfold(d Dialect, f Facts, goal Goal) Plan {
+	p := Plan{Goal: goal}
+	for range 3*len(f.Members) + 8 {
+		wave := d.Next(f, goal)
+		if len(wave.Steps) == 0 {
+			p.Blocked = wave.Blocked
+			return p
+		}
+		p.Waves = append(p.Waves, wave)
+		for _, s := range wave.Steps {
+			f = d.After(f, s, goal)
+		}
+	}
+	p.Blocked = append(p.Blocked, Blocked{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
+	return p
+}

@@ -1,0 +1,142 @@
+package roster
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/manifests"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Believed is how long a statement about a member is believed when nothing keeps the member from changing.
+const Believed = 15 * time.Minute
+
+// CRDName is the name of the CustomResourceDefinition of EdgeCluster.
+const CRDName = "edgeclusters.xcpauth.io"
+
+var (
+	readNamespace = plan.Read{Version: "v1", Resource: "namespaces", Name: api.Namespace}
+	readCRD       = plan.Read{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions", Name: CRDName}
+	readEntries   = plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
+)
+
+// Reads is what to read of the hub to know the roster.
+func Reads() []plan.Read { return []plan.Read{readNamespace, readCRD, readEntries} }
+
+// Parse returns how far the roster is installed and its entries by name. An entry that cannot be decoded is an error in the
+// state, never an absent entry.
+func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.EdgeCluster) {
+	state := plan.RosterState{
+		Namespace: read[readNamespace].OK(),
+		Kind:      read[readCRD].OK() || read[readEntries].OK(),
+	}
+	for _, r := range []plan.Result{read[readNamespace], read[readEntries]} {
+		if r.Err != "" {
+			state.Err = "the roster in " + api.Namespace + " could not be read: " + r.Err
+		}
+	}
+	if !read[readEntries].OK() {
+		return state, nil
+	}
+	var list api.EdgeClusterList
+	if err := json.Unmarshal(read[readEntries].Body, &list); err != nil {
+		state.Err = fmt.Sprintf("the roster in %s is not as its kind says: %v", api.Namespace, err)
+		return state, nil
+	}
+	entries := make(map[string]api.EdgeCluster, len(list.Items))
+	for _, e := range list.Items {
+		entries[e.Name] = e
+	}
+	return state, entries
+}
+
+// StatementOf is what an entry says of its member, nil when it says nothing.
+func StatementOf(e api.EdgeCluster) *plan.Statement {
+	s := e.Status
+	if len(s.Presents) == 0 || s.ValidUntil == nil {
+		return nil
+	}
+	st := &plan.Statement{Until: s.ValidUntil.UTC(), Source: s.Source, Witnesses: s.Witnesses}
+	for _, c := range s.Presents {
+		st.Presents = append(st.Presents, guard.Cred(c))
+	}
+	if s.ObservedTime != nil {
+		st.Observed = s.ObservedTime.UTC()
+	}
+	if cp := e.Spec.ControlPlane; cp != nil && cp.UID != s.ControlPlaneUID {
+		st.Void = "the ControlPlane was re-created since"
+	}
+	return st
+}
+
+// Entry is the EdgeCluster that registers a member.
+func Entry(m plan.Member) api.EdgeCluster {
+	e := api.EdgeCluster{
+		TypeMeta:   metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "EdgeCluster"},
+		ObjectMeta: metav1.ObjectMeta{Name: m.Name, Namespace: api.Namespace},
+		Spec:       api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: m.ClusterName, ClusterUID: m.ClusterUID},
+	}
+	if m.Role == plan.RoleMPC {
+		e.Spec.Role, e.Spec.ClusterName = api.RoleMPC, ""
+		return e
+	}
+	e.Spec.ControlPlane = &api.ControlPlaneReference{Namespace: m.Object.Namespace, Name: m.Object.Name, UID: m.Object.UID}
+	return e
+}
+
+// Ref names the entry of a member in the hub.
+func Ref(name string) plan.Ref {
+	return plan.Ref{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource,
+		Kind: "EdgeCluster", Namespace: api.Namespace, Name: name}
+}
+
+// Statement is the status that says what was proved of a member, seen at observed and believed for Believed.
+func Statement(m plan.Member, presents guard.Cred, witnesses []string, source string, observed time.Time) api.EdgeClusterStatus {
+	seen, until := metav1.NewTime(observed), metav1.NewTime(observed.Add(Believed))
+	return api.EdgeClusterStatus{Presents: []string{string(presents)}, ObservedTime: &seen, ValidUntil: &until,
+		ControlPlaneUID: m.Object.UID, Source: source, Witnesses: witnesses}
+}
+
+// NamespaceRef names the namespace of the roster and the journal.
+func NamespaceRef() plan.Ref {
+	return plan.Ref{Version: "v1", Resource: "namespaces", Kind: "Namespace", Name: api.Namespace}
+}
+
+// NamespaceObject is the namespace of the roster and the journal.
+func NamespaceObject() map[string]any {
+	return map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": api.Namespace}}
+}
+
+// CRDRef names the CustomResourceDefinition of EdgeCluster.
+func CRDRef() plan.Ref {
+	return plan.Ref{Group: readCRD.Group, Version: readCRD.Version, Resource: readCRD.Resource, Kind: "CustomResourceDefinition", Name: CRDName}
+}
+
+// CRDObject is the CustomResourceDefinition as manifests/ ships it.
+func CRDObject() map[string]any { return mustObject(yaml.YAMLToJSON(manifests.EdgeClusterCRD)) }
+
+// EntryObject is Entry without a status.
+func EntryObject(m plan.Member) map[string]any {
+	o := mustObject(json.Marshal(Entry(m)))
+	delete(o, "status")
+	return o
+}
+
+// mustObject decodes what this package itself encoded, or embeds: it cannot fail on anybody's input.
+func mustObject(b []byte, err error) map[string]any {
+	var o map[string]any
+	if err == nil {
+		err = json.Unmarshal(b, &o)
+	}
+	if err != nil {
+		panic("roster: an object of our own does not encode: " + err.Error())
+	}
+	return o
+}

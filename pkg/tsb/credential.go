@@ -1,0 +1,166 @@
+package tsb
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
+)
+
+// secretKey returns one key of a Secret, decoded; nil when the secret or the key is not there or not base64.
+func secretKey(r plan.Result, key string) []byte {
+	var s struct {
+		Data map[string]string `json:"data"`
+	}
+	if !r.OK() || json.Unmarshal(r.Body, &s) != nil {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(s.Data[key])
+	if err != nil || len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// credential says whether the edge of a namespace can present a JWT at the given time:
+//
+//   - the token secret is there, parses and is unexpired: ready; expired or malformed: bad;
+//   - it is not there, but the cluster's service account is, belongs to this cluster, and a sibling token of the same account
+//     is unexpired, so that the operator's minting path works: mintable (whether the operator mints before or only after the
+//     mode is set is not documented);
+//   - else missing.
+func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) plan.Credential {
+	r := read[secret(ns, secretToken)]
+	c := plan.Credential{Where: ns + "/" + secretToken}
+	if why := unreadable(r); why != "" {
+		c.Why = "secret " + c.Where + " could not be read: " + why
+		return c
+	}
+	if !r.Missing {
+		info, err := token.Inspect(secretKey(r, "jwt"))
+		switch {
+		case err != nil:
+			c.State, c.Why = plan.CredentialBad, fmt.Sprintf("key jwt of secret %s cannot be used: %v", c.Where, err)
+		case !info.Expires.IsZero() && !at.Before(info.Expires):
+			c.State, c.Why = plan.CredentialBad, fmt.Sprintf("the token in secret %s expired at %s and nothing renewed it; look at the log of tsb-operator-control-plane for \"token rotation failed\"", c.Where, info.Expires.Format(time.RFC3339))
+		default:
+			c.State = plan.CredentialReady
+		}
+		c.Expires, c.Key, c.Digest = info.Expires, info.KeyID, info.Digest
+		return c
+	}
+	c.State, c.Why = minting(read, ns, cluster, at)
+	return c
+}
+
+// minting says whether tsb-operator-control-plane can be expected to make the token that is not there.
+func minting(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (plan.CredentialState, string) {
+	const need = "secret %s/%s is not there and %s; create it with: tctl install manifest control-plane-secrets --cluster %s"
+	account := read[secret(ns, secretServiceAccount)]
+	if why := unreadable(account); why != "" {
+		return plan.CredentialUnknown, fmt.Sprintf("secret %s/%s could not be read: %s", ns, secretServiceAccount, why)
+	}
+	fqn, jwk := string(secretKey(account, "clusterFqn")), secretKey(account, "jwk")
+	switch {
+	case account.Missing:
+		return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, "no "+secretServiceAccount+" to mint it from", cluster)
+	case !strings.HasSuffix(fqn, "/clusters/"+cluster):
+		return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, fmt.Sprintf("%s belongs to %q, which the operator refuses", secretServiceAccount, fqn), cluster)
+	case !json.Valid(jwk):
+		return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, "key jwk of "+secretServiceAccount+" is not JSON", cluster)
+	}
+	for _, name := range siblingTokens {
+		if info, err := token.Inspect(secretKey(read[secret(ns, name)], "token")); err == nil && at.Before(info.Expires) {
+			return plan.CredentialMintable, fmt.Sprintf("not there yet; the operator keeps %s/%s fresh from the same service account, so it can mint this one", ns, name)
+		}
+	}
+	return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, "no other token of the same service account is unexpired, so minting does not work", cluster)
+}
+
+// serverCertificate reads the public part of the hub's certificate and its CA.
+func serverCertificate(read map[plan.Read]plan.Result, ns string) (plan.Certificate, []byte) {
+	r := read[secret(ns, secretCentralCert)]
+	c := plan.Certificate{Where: ns + "/" + secretCentralCert}
+	switch why := unreadable(r); {
+	case why != "":
+		c.Err = "secret " + c.Where + " could not be read: " + why
+		return c, nil
+	case r.Missing:
+		c.Err = "secret " + c.Where + " is not there"
+		return c, nil
+	}
+	leaf, err := leafOf(secretKey(r, "tls.crt"))
+	if err != nil {
+		c.Err = fmt.Sprintf("key tls.crt of secret %s: %v", c.Where, err)
+		return c, nil
+	}
+	c.Names = append(c.Names, leaf.DNSNames...)
+	for _, ip := range leaf.IPAddresses {
+		c.Names = append(c.Names, ip.String())
+	}
+	sum := sha256.Sum256(leaf.Raw)
+	c.Expires, c.Digest = leaf.NotAfter.UTC(), hex.EncodeToString(sum[:4])
+	return c, secretKey(r, "ca.crt")
+}
+
+// chain decodes PEM certificates.
+func chain(text []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("a certificate in it does not parse: %w", err)
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("it holds no PEM certificate")
+	}
+	return certs, nil
+}
+
+func leafOf(text []byte) (*x509.Certificate, error) {
+	certs, err := chain(text)
+	if err != nil {
+		return nil, err
+	}
+	return certs[0], nil
+}
+
+// trusts says whether the CA bundle verifies the server's chain under the name, at the given time. "" means that it does.
+func trusts(bundle, serverChain []byte, name string, at time.Time) string {
+	roots, err := chain(bundle)
+	if err != nil {
+		return err.Error()
+	}
+	certs, err := chain(serverChain)
+	if err != nil {
+		return "the hub's certificate cannot be read: " + err.Error()
+	}
+	o := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), DNSName: name, CurrentTime: at}
+	for _, c := range roots {
+		o.Roots.AddCert(c)
+	}
+	for _, c := range certs[1:] {
+		o.Intermediates.AddCert(c)
+	}
+	if _, err := certs[0].Verify(o); err != nil {
+		return err.Error()
+	}
+	return ""
+}

@@ -1,0 +1,231 @@
+package tsb
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// The kinds of claim that judge knows.
+const (
+	claimTold      = "told"       // EdgeXcp says JWT
+	claimMounts    = "mounts"     // every pod of the edge mounts the token alone, and the rollout is over
+	claimPushes    = "pushes"     // the edge's own counters advance twice after the claims above
+	claimCentral   = "central"    // Central has taken the modes over
+	claimMPC       = "mpc"        // MPC runs and is connected
+	claimMPCMounts = "mpc-mounts" // no MPC pod mounts mpc-certs
+)
+
+// quietPolls is how many observations in a row Central must stay as it is, after its operator took the change over, before
+// we believe that it will not be rolled out for it (whether Central re-reads its modes without a rollout is not documented).
+const quietPolls = 10
+
+// judge says whether a claim holds. seen[0] are the facts right before the step's writes, the rest were observed since.
+func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
+	if len(seen) < 2 {
+		return plan.Judgement{Witness: "not looked at yet"}
+	}
+	last := seen[len(seen)-1]
+	m := last.Member(c.Member)
+	if c.Kind != claimCentral && (m == nil || m.Err != "") {
+		why := "it is not seen any more"
+		if m != nil {
+			why = m.Err
+		}
+		return plan.Judgement{Witness: why}
+	}
+	switch c.Kind {
+	case claimTold:
+		if m.Effective == JWT {
+			return plan.Judgement{Holds: true, Witness: "EdgeXcp says JWT"}
+		}
+		return plan.Judgement{Witness: "EdgeXcp does not say JWT yet"}
+	case claimMounts:
+		return judgeMounts(*m)
+	case claimPushes:
+		return judgePushes(c.Member, seen)
+	case claimCentral:
+		return judgeCentral(seen)
+	case claimMPC:
+		return judgeMPC(last, *m)
+	case claimMPCMounts:
+		if !slices.Equal(m.Edge.Presents, []cred{JWT}) {
+			return plan.Judgement{Witness: "a pod of mpc still mounts " + secretMPCCerts}
+		}
+		return plan.Judgement{Holds: true, Witness: "no mpc pod mounts " + secretMPCCerts}
+	}
+	return plan.Judgement{Witness: "no such claim: " + c.Kind}
+}
+
+func judgeMounts(m plan.Member) plan.Judgement {
+	for _, p := range m.Workload.Processes {
+		switch {
+		case p.Ending:
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s is still ending", p.Name)}
+		case p.Presents != JWT:
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s does not present a JWT", p.Name)}
+		case p.Waiting != "":
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s waits: %s", p.Name, p.Waiting)}
+		case !p.Ready:
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s is not ready", p.Name)}
+		}
+	}
+	switch {
+	case m.Workload.Err != "":
+		return plan.Judgement{Witness: m.Workload.Err}
+	case m.Workload.Replicas == 0:
+		return plan.Judgement{Witness: "it has no pods: Deployment " + m.Object.Namespace + "/edge is scaled to 0"}
+	case !m.Workload.Settled:
+		return plan.Judgement{Witness: "the rollout of Deployment " + m.Object.Namespace + "/edge is not over"}
+	}
+	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s, presenting JWT alone", count(len(m.Workload.Processes), "pod"))}
+}
+
+// judgePushes looks, backwards from now, at the stretch in which the same pods ran in the same settled state under the same
+// hub, and wants two advances of each pod's own push counter in it, and a connection made. Counters of one process are
+// compared with themselves, never two machines' clocks.
+func judgePushes(name string, seen []plan.Facts) plan.Judgement {
+	now := seen[len(seen)-1]
+	m := now.Member(name)
+	if len(m.Workload.Processes) == 0 {
+		return plan.Judgement{Witness: "it has no pods"}
+	}
+	for _, p := range m.Workload.Processes {
+		if p.Counters == nil {
+			why := p.NoMetric
+			if why == "" {
+				why = "not read yet"
+			}
+			return plan.Judgement{Witness: fmt.Sprintf("the counters of pod %s could not be read: %s", p.Name, why)}
+		}
+	}
+	advances := map[string]int{}
+	later := counterOf(*m)
+	for i := len(seen) - 2; i >= 1; i-- {
+		before := seen[i].Member(name)
+		if before == nil || !sameStretch(*before, *m, seen[i].Hub, now.Hub) {
+			break
+		}
+		earlier := counterOf(*before)
+		for pod, v := range later {
+			if was, ok := earlier[pod]; ok && v > was {
+				advances[pod]++
+			}
+		}
+		maps.Copy(later, earlier)
+	}
+	for _, p := range m.Workload.Processes {
+		if p.Counters[metricConnect+`{statusLabel="ok"}`] < 1 {
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s has not connected", p.Name)}
+		}
+		if n := advances[p.UID]; n < 2 {
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s pushed %d of 2 times since", p.Name, n)}
+		}
+	}
+	return plan.Judgement{Holds: true, Witness: "its own pods connected and pushed twice since"}
+}
+
+// sameStretch says whether two observations belong to the same settled state of an edge under the same Central.
+func sameStretch(a, b plan.Member, hubA, hubB plan.Hub) bool {
+	return a.Effective == b.Effective && a.Workload.Settled && b.Workload.Settled && podSet(a.Workload) == podSet(b.Workload) &&
+		podSet(hubA.Workload) == podSet(hubB.Workload)
+}
+
+func podSet(w plan.Workload) string {
+	var ids []string
+	for _, p := range w.Processes {
+		ids = append(ids, p.UID)
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// counterOf is the push counter of each pod, by UID.
+func counterOf(m plan.Member) map[string]float64 {
+	c := map[string]float64{}
+	for _, p := range m.Workload.Processes {
+		if v, ok := p.Counters[metricPush]; ok {
+			c[p.UID] = v
+		}
+	}
+	return c
+}
+
+// pushed is the newest push of any pod of the edge; 0 when none is known.
+func pushed(m plan.Member) float64 {
+	var newest float64
+	for _, v := range counterOf(m) {
+		newest = max(newest, v)
+	}
+	return newest
+}
+
+// judgeCentral wants Central settled on pods of which none ran before the write; or, where no rollout comes, that the
+// operator has taken the change over (CentralXcp moved) and Central has stayed settled for quietPolls observations since.
+func judgeCentral(seen []plan.Facts) plan.Judgement {
+	before, now := seen[0].Hub, seen[len(seen)-1].Hub
+	switch {
+	case now.Workload.Err != "":
+		return plan.Judgement{Witness: now.Workload.Err}
+	case !now.Workload.Settled:
+		return plan.Judgement{Witness: "the rollout of Deployment central is not over"}
+	}
+	old := map[string]bool{}
+	for _, p := range before.Workload.Processes {
+		old[p.UID] = true
+	}
+	replaced := 0
+	for _, p := range now.Workload.Processes {
+		if !old[p.UID] {
+			replaced++
+		}
+	}
+	if replaced == len(now.Workload.Processes) && replaced > 0 {
+		return plan.Judgement{Holds: true, Witness: "Central was rolled out"}
+	}
+	if replaced > 0 {
+		return plan.Judgement{Witness: "an older pod of Central is left"}
+	}
+	quiet := 0
+	for i := len(seen) - 1; i >= 1; i-- {
+		h := seen[i].Hub
+		if h.Lower <= before.Lower || !h.Workload.Settled || podSet(h.Workload) != podSet(now.Workload) {
+			break
+		}
+		quiet++
+	}
+	if quiet >= quietPolls {
+		return plan.Judgement{Holds: true, Witness: "CentralXcp took the change over and Central stayed up without a rollout"}
+	}
+	if now.Lower <= before.Lower {
+		return plan.Judgement{Witness: "CentralXcp has not taken the change over yet"}
+	}
+	return plan.Judgement{Witness: "waiting for the rollout of Central"}
+}
+
+// judgeMPC wants MPC's rollout over and, where Central's metrics can be read, one stream of cluster state more than there
+// are edges: that one is MPC's (the vendor's key metrics page).
+func judgeMPC(f plan.Facts, m plan.Member) plan.Judgement {
+	switch c := f.Hub.Connections; {
+	case m.Workload.Err != "":
+		return plan.Judgement{Witness: m.Workload.Err}
+	case !m.Workload.Settled:
+		return plan.Judgement{Witness: "the rollout of Deployment mpc is not over"}
+	case c == nil:
+		return plan.Judgement{Witness: "Central's connection metrics could not be read"}
+	case c.State != c.Config+1:
+		return plan.Judgement{Witness: fmt.Sprintf("Central counts %d streams of cluster state for %s: MPC's is missing", c.State, count(c.Config, "edge"))}
+	default:
+		return plan.Judgement{Holds: true, Witness: fmt.Sprintf("Central counts MPC's stream beside %s", count(c.Config, "edge"))}
+	}
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

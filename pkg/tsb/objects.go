@@ -1,0 +1,298 @@
+package tsb
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// object is any object as it was read: the metadata that we use, and the whole.
+type object struct {
+	Metadata metadata `json:"metadata"`
+	raw      map[string]any
+}
+
+type metadata struct {
+	Name              string            `json:"name"`
+	Namespace         string            `json:"namespace"`
+	UID               string            `json:"uid"`
+	ResourceVersion   string            `json:"resourceVersion"`
+	Generation        int64             `json:"generation"`
+	DeletionTimestamp string            `json:"deletionTimestamp"`
+	Labels            map[string]string `json:"labels"`
+	Annotations       map[string]string `json:"annotations"`
+	OwnerReferences   []struct {
+		Kind string `json:"kind"`
+		Name string `json:"name"`
+		UID  string `json:"uid"`
+	} `json:"ownerReferences"`
+}
+
+func (o *object) UnmarshalJSON(b []byte) error {
+	type plain object
+	if err := json.Unmarshal(b, (*plain)(o)); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, &o.raw)
+}
+
+// items decodes a list; what was not read or cannot be decoded has none (unreadable says so).
+func items(r plan.Result) []object {
+	var list struct {
+		Items []object `json:"items"`
+	}
+	if !r.OK() || json.Unmarshal(r.Body, &list) != nil {
+		return nil
+	}
+	return list.Items
+}
+
+// unreadable says why a result cannot be used, "" when it can. A kind that is not served at all is an empty list.
+func unreadable(r plan.Result) string {
+	switch {
+	case r.Err != "":
+		return r.Err
+	case r.Missing:
+		return ""
+	case r.Body == nil:
+		return "it was not read"
+	case !json.Valid(r.Body):
+		return "the API server answered with something that is not JSON"
+	}
+	return ""
+}
+
+// one decodes an object; nil when it was not read or is not there.
+func one(r plan.Result) *object {
+	var o object
+	if !r.OK() || json.Unmarshal(r.Body, &o) != nil {
+		return nil
+	}
+	return &o
+}
+
+func ref(o object, r plan.Read, kind string) plan.Ref {
+	return plan.Ref{Group: r.Group, Version: r.Version, Resource: r.Resource, Kind: kind, Namespace: o.Metadata.Namespace,
+		Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}
+}
+
+// owners says who keeps an object as it is: reverts names the tool that puts a change back (Argo CD, Flux), helm the release
+// that re-applies its own values at its next upgrade. app.kubernetes.io/managed-by proves nothing here: tctl's manifests
+// carry it too.
+func owners(m metadata) (reverts, helm string) {
+	if id := m.Annotations["argocd.argoproj.io/tracking-id"]; id != "" {
+		reverts = "Argo CD (" + id + ")"
+	} else if id := m.Labels["argocd.argoproj.io/instance"]; id != "" {
+		reverts = "Argo CD (" + id + ")"
+	} else if id := m.Labels["kustomize.toolkit.fluxcd.io/name"]; id != "" {
+		reverts = "Flux (kustomization " + id + ")"
+	} else if id := m.Labels["helm.toolkit.fluxcd.io/name"]; id != "" {
+		reverts = "Flux (helm release " + id + ")"
+	}
+	if r := m.Annotations["meta.helm.sh/release-name"]; r != "" {
+		helm = m.Annotations["meta.helm.sh/release-namespace"] + "/" + r
+	}
+	return reverts, helm
+}
+
+// The parts of a Deployment, a ReplicaSet and a Pod that we read.
+type deploymentObject struct {
+	Metadata metadata `json:"metadata"`
+	Spec     struct {
+		Replicas *int64 `json:"replicas"`
+	} `json:"spec"`
+	Status struct {
+		ObservedGeneration int64 `json:"observedGeneration"`
+		Replicas           int64 `json:"replicas"`
+		UpdatedReplicas    int64 `json:"updatedReplicas"`
+		AvailableReplicas  int64 `json:"availableReplicas"`
+	} `json:"status"`
+}
+
+type podObject struct {
+	Metadata metadata `json:"metadata"`
+	Spec     struct {
+		Volumes []struct {
+			Name   string `json:"name"`
+			Secret *struct {
+				SecretName string `json:"secretName"`
+			} `json:"secret"`
+			Projected *struct {
+				Sources []struct {
+					Secret *struct {
+						Name string `json:"name"`
+					} `json:"secret"`
+				} `json:"sources"`
+			} `json:"projected"`
+		} `json:"volumes"`
+	} `json:"spec"`
+	Status struct {
+		Phase      string `json:"phase"`
+		Conditions []struct {
+			Type   string `json:"type"`
+			Status string `json:"status"`
+		} `json:"conditions"`
+		ContainerStatuses []struct {
+			State struct {
+				Waiting *struct {
+					Reason  string `json:"reason"`
+					Message string `json:"message"`
+				} `json:"waiting"`
+			} `json:"state"`
+		} `json:"containerStatuses"`
+	} `json:"status"`
+}
+
+// mounts lists the secrets that a pod mounts.
+func (p podObject) mounts() []string {
+	var names []string
+	for _, v := range p.Spec.Volumes {
+		if v.Secret != nil {
+			names = append(names, v.Secret.SecretName)
+		}
+		if v.Projected != nil {
+			for _, s := range v.Projected.Sources {
+				if s.Secret != nil {
+					names = append(names, s.Secret.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// workload reads a Deployment and all its pods, found by ownership (labels of the product's pods are not documented).
+// presents tells from the mounted secrets which credential a pod was started with.
+func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred) plan.Workload {
+	var w plan.Workload
+	for what, r := range map[string]plan.Result{"Deployment " + ns + "/" + name: read[deployment(ns, name)], "ReplicaSets in " + ns: read[replicaSets(ns)], "Pods in " + ns: read[pods(ns)]} {
+		if why := unreadable(r); why != "" && (w.Err == "" || what < w.Err) {
+			w.Err = what + " could not be read: " + why
+		}
+	}
+	var d deploymentObject
+	if r := read[deployment(ns, name)]; !r.OK() || json.Unmarshal(r.Body, &d) != nil {
+		return w
+	}
+	w.Found, w.Generation, w.Replicas = true, d.Metadata.Generation, 1
+	if d.Spec.Replicas != nil {
+		w.Replicas = *d.Spec.Replicas
+	}
+	sets := map[string]bool{}
+	for _, rs := range items(read[replicaSets(ns)]) {
+		for _, o := range rs.Metadata.OwnerReferences {
+			if o.UID == d.Metadata.UID {
+				sets[rs.Metadata.UID] = true
+			}
+		}
+	}
+	var list struct {
+		Items []podObject `json:"items"`
+	}
+	if r := read[pods(ns)]; r.OK() && json.Unmarshal(r.Body, &list) != nil {
+		w.Err = "Pods in " + ns + " are not as their kind says"
+	}
+	ready, ending := int64(0), false
+	for _, p := range list.Items {
+		owned := slices.ContainsFunc(p.Metadata.OwnerReferences, func(o struct {
+			Kind string `json:"kind"`
+			Name string `json:"name"`
+			UID  string `json:"uid"`
+		}) bool {
+			return o.Kind == "ReplicaSet" && sets[o.UID]
+		})
+		if !owned || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" {
+			continue
+		}
+		proc := process(p, presents)
+		if m, tried := read[podMetrics(ns, p.Metadata.Name)]; tried {
+			proc.Counters, proc.NoMetric = counters(m)
+		}
+		if proc.Ready {
+			ready++
+		}
+		ending = ending || proc.Ending
+		w.Processes = append(w.Processes, proc)
+	}
+	slices.SortFunc(w.Processes, func(a, b plan.Process) int { return strings.Compare(a.Name, b.Name) })
+	w.Settled = w.Err == "" && d.Status.ObservedGeneration >= d.Metadata.Generation && d.Status.UpdatedReplicas == w.Replicas &&
+		d.Status.Replicas == w.Replicas && d.Status.AvailableReplicas == w.Replicas &&
+		int64(len(w.Processes)) == w.Replicas && ready == w.Replicas && !ending
+	return w
+}
+
+func process(p podObject, presents func([]string) guard.Cred) plan.Process {
+	proc := plan.Process{Name: p.Metadata.Name, UID: p.Metadata.UID, Ending: p.Metadata.DeletionTimestamp != "", Started: p.Status.Phase == "Running"}
+	for _, c := range p.Status.Conditions {
+		if c.Type == "Ready" {
+			proc.Ready = c.Status == "True"
+		}
+	}
+	if presents != nil {
+		proc.Presents = presents(p.mounts())
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			proc.Waiting = strings.TrimSpace(w.Reason + " " + w.Message)
+		}
+	}
+	if proc.Waiting == "" && p.Status.Phase == "Pending" {
+		proc.Waiting = "Pending"
+	}
+	return proc
+}
+
+// edgePresents tells an edge pod's credential by what it mounts (the volumes are documented for JWT; that an mTLS edge
+// mounts xcp-edge-cert is inferred).
+func edgePresents(mounts []string) guard.Cred {
+	switch token, cert := slices.Contains(mounts, secretToken), slices.Contains(mounts, secretEdgeCert); {
+	case token && !cert:
+		return JWT
+	case cert && !token:
+		return MTLS
+	}
+	return "" // neither or both: not known to be one
+}
+
+// mpcPresents tells MPC's credential: it needs mpc-certs for mutual TLS (the vendor's certificate page), so without them it
+// cannot present a certificate.
+func mpcPresents(mounts []string) guard.Cred {
+	if slices.Contains(mounts, secretMPCCerts) {
+		return MTLS
+	}
+	return JWT
+}
+
+// presented is the union of what the processes present and of what is configured; nil as soon as a part is unknown.
+func presented(w plan.Workload, configured ...guard.Cred) ([]guard.Cred, string) {
+	if w.Err != "" {
+		return nil, w.Err
+	}
+	if !w.Found {
+		return nil, "its Deployment is not there"
+	}
+	all := []guard.Cred{}
+	for _, c := range configured {
+		if c == "" {
+			return nil, "its configured mode is not explicit"
+		}
+		all = append(all, c)
+	}
+	var seen []string
+	for _, p := range w.Processes {
+		if p.Presents == "" {
+			return nil, fmt.Sprintf("pod %s mounts neither credential, or both", p.Name)
+		}
+		all = append(all, p.Presents)
+		seen = append(seen, fmt.Sprintf("%s presents %s", p.Name, p.Presents))
+	}
+	slices.Sort(all)
+	if len(seen) == 0 {
+		return slices.Compact(all), "no pods; it will present what is configured"
+	}
+	return slices.Compact(all), "read from its pods: " + strings.Join(seen, ", ")
+}

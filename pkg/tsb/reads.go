@@ -1,0 +1,110 @@
+package tsb
+
+import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// The resources of the product that we read. Their short names clash with others (clusters.tsb.tetrate.io), so reading
+// always goes by the full name.
+var (
+	readKubeSystem       = plan.Read{Version: "v1", Resource: "namespaces", Name: "kube-system"}
+	readManagementPlanes = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
+	readControlPlanes    = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
+	readEdgeXcps         = plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
+)
+
+// The secrets of a control plane that tell whether its edge can present a JWT (reference: the vendor's charts and its
+// onboarding troubleshooting page).
+const (
+	secretToken          = "xcp-edge-central-auth-token" // key jwt
+	secretCA             = "xcp-central-ca-bundle"       // key ca.crt
+	secretEdgeCert       = "xcp-edge-cert"               // mTLS only
+	secretServiceAccount = "cluster-service-account"     // keys clusterFqn, jwk
+	secretCentralCert    = "xcp-central-cert"            // in the hub: tls.crt, ca.crt
+	secretMPCCerts       = "mpc-certs"                   // in the hub, mTLS only
+)
+
+// siblingTokens are minted by the same operator from the same service account (1.5 and newer).
+var siblingTokens = []string{"oap-token", "otel-token"}
+
+// metricsPort is where Central and the edge serve their metrics (the vendor's firewall page).
+const metricsPort = 8080
+
+func in(ns string, r plan.Read) plan.Read { r.Namespace = ns; return r }
+
+func secret(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns, Name: name}
+}
+
+func deployment(ns, name string) plan.Read {
+	return plan.Read{Group: "apps", Version: "v1", Resource: "deployments", Namespace: ns, Name: name}
+}
+
+func replicaSets(ns string) plan.Read {
+	return plan.Read{Group: "apps", Version: "v1", Resource: "replicasets", Namespace: ns}
+}
+
+func pods(ns string) plan.Read { return plan.Read{Version: "v1", Resource: "pods", Namespace: ns} }
+
+func podMetrics(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: metricsPort}
+}
+
+func centralXcps(ns string) plan.Read {
+	return plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps", Namespace: ns}
+}
+
+func xcpClusters(ns string) plan.Read {
+	return plan.Read{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters", Namespace: ns}
+}
+
+// reads lists what to read next of a context, in at most three bursts:
+//
+//  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
+//  2. what lies beside each plane in its namespace, and the roster in a hub;
+//  3. with metrics: the pages of Central's pods and of the edge's.
+func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
+	if _, begun := soFar[readManagementPlanes]; !begun {
+		return []plan.Read{readKubeSystem, readManagementPlanes, readControlPlanes, readEdgeXcps}
+	}
+	var next []plan.Read
+	add := func(reads ...plan.Read) {
+		for _, r := range reads {
+			if _, done := soFar[r]; !done {
+				next = append(next, r)
+			}
+		}
+	}
+	hubs, edges := items(soFar[readManagementPlanes]), items(soFar[readControlPlanes])
+	for _, mp := range hubs {
+		ns := mp.Metadata.Namespace
+		add(deployment(ns, "central"), deployment(ns, "mpc"), replicaSets(ns), pods(ns), secret(ns, secretCentralCert), centralXcps(ns), xcpClusters(ns))
+		add(roster.Reads()...)
+	}
+	for _, cp := range edges {
+		ns := cp.Metadata.Namespace
+		add(deployment(ns, "edge"), replicaSets(ns), pods(ns), secret(ns, secretToken), secret(ns, secretCA), secret(ns, secretServiceAccount))
+		for _, s := range siblingTokens {
+			add(secret(ns, s))
+		}
+	}
+	if len(next) > 0 || !metrics {
+		return next
+	}
+	for _, mp := range hubs {
+		addMetrics(add, soFar, mp.Metadata.Namespace, "central")
+	}
+	for _, cp := range edges {
+		addMetrics(add, soFar, cp.Metadata.Namespace, "edge")
+	}
+	return next
+}
+
+func addMetrics(add func(...plan.Read), soFar map[plan.Read]plan.Result, ns, name string) {
+	for _, p := range workload(soFar, ns, name, nil).Processes {
+		if p.Started {
+			add(podMetrics(ns, p.Name))
+		}
+	}
+}
