@@ -28,7 +28,7 @@ var (
 // Reader reads inventories with one identity.
 type Reader struct {
 	objects   dynamic.Interface
-	groups    discovery.DiscoveryInterface
+	groups    discovery.DiscoveryInterfaceWithContext
 	namespace string // of the roster
 }
 
@@ -101,7 +101,7 @@ func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, na
 	list, err := r.objects.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
 	if apierrors.IsNotFound(err) {
 		version, found := "", false
-		if version, found, err = r.servedVersion(gvr.GroupResource()); err == nil && !found {
+		if version, found, err = r.servedVersion(ctx, gvr.GroupResource()); err == nil && !found {
 			return nil, nil
 		}
 		if err == nil {
@@ -115,8 +115,8 @@ func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, na
 }
 
 // servedVersion is the version in which the API server prefers to serve a resource, and false when it serves none.
-func (r *Reader) servedVersion(gr schema.GroupResource) (version string, found bool, err error) {
-	groups, err := r.groups.ServerGroups()
+func (r *Reader) servedVersion(ctx context.Context, gr schema.GroupResource) (version string, found bool, err error) {
+	groups, err := r.groups.ServerGroupsWithContext(ctx)
 	if err != nil {
 		return "", false, err
 	}
@@ -126,7 +126,7 @@ func (r *Reader) servedVersion(gr schema.GroupResource) (version string, found b
 		}
 		versions := slices.Concat([]metav1.GroupVersionForDiscovery{g.PreferredVersion}, g.Versions)
 		for _, v := range versions {
-			resources, err := r.groups.ServerResourcesForGroupVersion(v.GroupVersion)
+			resources, err := r.groups.ServerResourcesForGroupVersionWithContext(ctx, v.GroupVersion)
 			if err != nil {
 				return "", false, err
 			}

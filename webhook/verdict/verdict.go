@@ -38,6 +38,7 @@ type Verdict struct {
 	Warnings  []string // each at most 256 runes, one line
 	Withdrawn []guard.Cred
 	Blockers  []guard.Blocker
+	Cause     string // why nothing could be decided, for the log
 }
 
 // The words of Verdict.Decision.
@@ -122,13 +123,13 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 // read (500). It is a denial, except for a DELETE, which is warned about and never held up.
 func Undecided(req Request, code int32, err error) Verdict {
 	if req.Operation == Delete {
-		return Verdict{Allowed: true, Decision: Error, Warnings: warnings(fmt.Sprintf("xcpauth could not see whom deleting ManagementPlane %s hurts: %v", req.subject(), err))}
+		return Verdict{Allowed: true, Decision: Error, Cause: err.Error(), Warnings: warnings(fmt.Sprintf("xcpauth could not see whom deleting ManagementPlane %s hurts: %v", req.subject(), err))}
 	}
 	next := "run `kubectl xcpauth status` and try again"
 	if code == http.StatusBadRequest {
 		next = "write the object with kubectl and try again"
 	}
-	return Verdict{Code: code, Decision: Error, Message: clean(fmt.Sprintf("undecided, so denied: %v; %s", err, next), 1000)}
+	return Verdict{Code: code, Decision: Error, Cause: err.Error(), Message: clean(fmt.Sprintf("undecided, so denied: %v; %s", err, next), 1000)}
 }
 
 // Audit is the verdict as audit annotations; the API server puts the webhook's name before each key.

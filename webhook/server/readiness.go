@@ -1,0 +1,76 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// readiness answers whether the API server, which calls us by our Service with the published CA bundle, would get a
+// decision from this process.
+type readiness struct {
+	o        Options
+	objects  client.Reader // live
+	roster   func(context.Context) error
+	draining *atomic.Bool
+}
+
+// check is nil when all of these hold, and else says which does not:
+//
+//  1. We are not draining.
+//  2. Each entry of our ValidatingWebhookConfiguration carries a CA bundle.
+//  3. With each of them, our own port shows a certificate for our Service's name.
+//  4. The roster can be read.
+func (r readiness) check(req *http.Request) error {
+	if r.draining.Load() {
+		return errors.New("draining")
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), 3*time.Second)
+	defer cancel()
+	var conf admissionregistrationv1.ValidatingWebhookConfiguration
+	if err := r.objects.Get(ctx, types.NamespacedName{Name: r.o.Configuration}, &conf); err != nil {
+		return fmt.Errorf("reading ValidatingWebhookConfiguration %s: %w", r.o.Configuration, err)
+	}
+	if len(conf.Webhooks) == 0 {
+		return fmt.Errorf("ValidatingWebhookConfiguration %s has no webhooks", conf.Name)
+	}
+	probed := map[string]bool{}
+	for _, w := range conf.Webhooks {
+		if bundle := w.ClientConfig.CABundle; !probed[string(bundle)] {
+			if err := r.probe(ctx, bundle); err != nil {
+				return fmt.Errorf("webhook %s: %w", w.Name, err)
+			}
+			probed[string(bundle)] = true
+		}
+	}
+	return r.roster(ctx)
+}
+
+// probe connects to our own port as the API server does.
+func (r readiness) probe(ctx context.Context, bundle []byte) error {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(bundle) {
+		return errors.New("no CA bundle is published yet")
+	}
+	host := r.o.Address
+	if host == "" {
+		host = "localhost"
+	}
+	dialer := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: r.o.dnsName(), MinVersion: tls.VersionTLS12}}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(r.o.Port)))
+	if err != nil {
+		return fmt.Errorf("our own port, with the published CA bundle: %w", err)
+	}
+	return conn.Close()
+}

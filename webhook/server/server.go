@@ -1,0 +1,138 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
+)
+
+// Options are what the flags of the binary set.
+type Options struct {
+	Namespace string // of the roster and of the webhook's own objects
+
+	Address        string // to listen on; "" = all
+	Port           int
+	MetricsAddress string // "0" = none
+	HealthAddress  string
+
+	CertDir       string // holds tls.crt and tls.key
+	Rotate        bool   // make and renew the certificate ourselves
+	Secret        string // that the certificate is kept in, where Rotate; it is mounted at CertDir
+	Service       string // by which the API server calls us
+	Configuration string // the ValidatingWebhookConfiguration that carries our CA bundle
+
+	ShutdownDelay time.Duration // between the first signal and the last accepted call
+	Version       string
+}
+
+// dnsName is the name that the API server expects in the certificate.
+func (o Options) dnsName() string { return o.Service + "." + o.Namespace + ".svc" }
+
+// Run serves until ctx ends, then drains: it reports not ready, goes on answering for ShutdownDelay, so that nobody is
+// sent to a closed port, and finishes the calls in flight. A nil error means that it ended in order.
+//
+//  1. Make the manager with metrics and health.
+//  2. Make the certificate, or wait for one that is mounted.
+//  3. Serve once it is there.
+//  4. Report ready once the API server would reach us and the roster can be read.
+func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) error {
+	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
+	klog.SetSlogLogger(log)
+
+	mgr, err := ctrl.NewManager(cfg, manager.Options{
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress: o.HealthAddress,
+	})
+	if err != nil {
+		return fmt.Errorf("making the manager: %w", err)
+	}
+	members, err := inventory.NewReader(cfg, o.Namespace)
+	if err != nil {
+		return err
+	}
+	certificate, err := certificates(mgr, o)
+	if err != nil {
+		return err
+	}
+
+	calls := webhook.NewServer(webhook.Options{Host: o.Address, Port: o.Port, CertDir: o.CertDir})
+	calls.Register(admit.Path, admit.WithDeadline(&admission.Webhook{Handler: &admit.Handler{
+		Read: members.Read, Clock: clock.RealClock{}, Log: log, Version: o.Version}}))
+	if err := mgr.Add(after{certificate, calls}); err != nil {
+		return fmt.Errorf("adding the webhook server: %w", err)
+	}
+
+	var draining atomic.Bool
+	ready := readiness{o: o, objects: mgr.GetAPIReader(), roster: members.Readable, draining: &draining}
+	if err := errors.Join(mgr.AddHealthzCheck("alive", func(*http.Request) error { return nil }), mgr.AddReadyzCheck("guarding", ready.check)); err != nil {
+		return fmt.Errorf("adding the health checks: %w", err)
+	}
+
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		log.Info("draining", "for", o.ShutdownDelay)
+		draining.Store(true)
+		time.AfterFunc(o.ShutdownDelay, stop)
+	})
+	log.Info("starting", "version", o.Version, "namespace", o.Namespace, "rotate", o.Rotate)
+	if err := mgr.Start(serving); err != nil {
+		return fmt.Errorf("running the webhook: %w", err)
+	}
+	return nil
+}
+
+// after starts a server once a channel is closed.
+type after struct {
+	ready  <-chan struct{}
+	server webhook.Server
+}
+
+func (after) NeedLeaderElection() bool { return false }
+
+func (a after) Start(ctx context.Context) error {
+	select {
+	case <-a.ready:
+		return a.server.Start(ctx)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// mounted closes the channel once the certificate's files are there.
+func mounted(ctx context.Context, dir string, ready chan<- struct{}) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		_, cert := os.Stat(filepath.Join(dir, "tls.crt"))
+		_, key := os.Stat(filepath.Join(dir, "tls.key"))
+		if cert == nil && key == nil {
+			close(ready)
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

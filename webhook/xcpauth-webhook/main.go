@@ -1,0 +1,64 @@
+// Command xcpauth-webhook denies the edits of a ManagementPlane that would cut a member off from its hub.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/server"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "error: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run reads the flags and serves until SIGTERM or SIGINT; a second signal ends at once.
+func run(args []string) error {
+	o := server.Options{Version: version}
+	flags := pflag.NewFlagSet("xcpauth-webhook", pflag.ContinueOnError)
+	flags.StringVar(&o.Namespace, "namespace", api.Namespace, "namespace of the roster and of the webhook's own objects")
+	flags.StringVar(&o.Address, "address", "", "address to listen on; empty means all")
+	flags.IntVar(&o.Port, "port", 10250, "port to listen on; 10250 is one that private clusters let their API server reach")
+	flags.StringVar(&o.MetricsAddress, "metrics-address", ":8080", "address of /metrics; 0 means none")
+	flags.StringVar(&o.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
+	flags.StringVar(&o.CertDir, "cert-dir", "/var/run/xcpauth/tls", "directory that holds tls.crt and tls.key")
+	flags.BoolVar(&o.Rotate, "rotate-certificates", true, "make and renew the certificate, and publish its CA; switch off where cert-manager does")
+	flags.StringVar(&o.Secret, "secret", "xcpauth-webhook-cert", "Secret of the certificate, mounted at --cert-dir")
+	flags.StringVar(&o.Service, "service", "xcpauth-webhook", "Service by which the API server calls")
+	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook", "ValidatingWebhookConfiguration that carries the CA bundle")
+	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", 10*time.Second, "how long to go on answering after the first signal, while reporting not ready")
+	kubeconfig := flags.String("kubeconfig", "", "kubeconfig to use; empty means the service account of the pod")
+	showVersion := flags.Bool("version", false, "print the version and exit")
+	if err := flags.Parse(args); err == pflag.ErrHelp {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if *showVersion {
+		fmt.Println(version)
+		return nil
+	}
+	cfg, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	if err != nil {
+		return fmt.Errorf("configuring the client: %w", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal has its usual effect
+	return server.Run(ctx, cfg, o, slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+}
