@@ -1,0 +1,210 @@
+package xcpsim
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Installation is what Install makes; the zero value is a healthy 1.6-style installation with every edge on mutual TLS.
+type Installation struct {
+	Host            string // what the edges dial (tsb.example.test)
+	Port            int64  // 9443
+	Organization    string // example
+	CABundle        bool   // xcp-central-ca-bundle exists on every edge beforehand
+	CertWithoutHost bool   // Central's certificate does not cover Host, as before the migration's first step
+}
+
+func (i Installation) filled() Installation {
+	if i.Host == "" {
+		i.Host = defaultHost
+	}
+	if i.Port == 0 {
+		i.Port = defaultPort
+	}
+	if i.Organization == "" {
+		i.Organization = defaultOrganization
+	}
+	return i
+}
+
+// Install creates the objects of a TSB installation; what is there already stays as it is, so it can be called again:
+//  1. hub: namespace, the CA (xcp-identity-issuer), certificates of Central and MPC, the signing key, the ManagementPlane with mutual TLS alone;
+//  2. per edge: namespace, edge certificate, service account, the CA bundle if asked for, the ControlPlane with mode MUTUAL_TLS;
+//  3. hub: one clusters.xcp.tetrate.io object per edge.
+//
+// The operators, started by Start, make the rest. The CRDs must be there.
+func Install(ctx context.Context, opts Options) error {
+	inst := opts.Installation.filled()
+	hub, err := newCluster(opts.Hub)
+	if err != nil {
+		return err
+	}
+	h := installer{ctx: ctx, c: hub}
+	h.namespace(hubNamespace)
+	ca := h.authority()
+	names := []string{centralDNS}
+	if !inst.CertWithoutHost {
+		names = append(names, inst.Host)
+	}
+	h.certificate(ca, hubNamespace, centralCertSecret, Leaf{URI: centralSPIFFE, Names: names})
+	h.certificate(ca, hubNamespace, mpcCertSecret, Leaf{URI: "spiffe://xcp.tetrate.io/mpc", Names: []string{"mpc.tsb.svc.cluster.local"}})
+	h.signingKey()
+	h.custom(managementPlanes, managementPlane(inst))
+	for _, site := range opts.Edges {
+		h.custom(xcpClusters, map[string]any{
+			"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": map[string]any{"namespace": hubNamespace, "name": site.Name},
+		})
+	}
+	if h.err != nil {
+		return fmt.Errorf("install hub %s: %w", opts.Hub.Name, h.err)
+	}
+	for _, site := range opts.Edges {
+		if err := installEdge(ctx, site, inst, ca); err != nil {
+			return fmt.Errorf("install edge %s: %w", site.Name, err)
+		}
+	}
+	return nil
+}
+
+func installEdge(ctx context.Context, site Site, inst Installation, ca *Authority) error {
+	c, err := newCluster(site)
+	if err != nil {
+		return err
+	}
+	e := installer{ctx: ctx, c: c}
+	e.namespace(edgeNamespace)
+	e.certificate(ca, edgeNamespace, edgeCertSecret, Leaf{Names: []string{site.Name}})
+	e.secret(edgeNamespace, serviceAccountSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
+		jwk, err := newJWK(site.Name)
+		return map[string][]byte{"clusterFqn": []byte("organizations/" + inst.Organization + "/clusters/" + site.Name), "jwk": jwk}, err
+	})
+	if inst.CABundle {
+		e.secret(edgeNamespace, caBundleSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
+			return map[string][]byte{"ca.crt": ca.CertPEM}, nil
+		})
+	}
+	e.custom(controlPlanes, controlPlane(inst, site.Name))
+	return e.err
+}
+
+func managementPlane(inst Installation) map[string]any {
+	return map[string]any{
+		"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ManagementPlane",
+		"metadata": map[string]any{"namespace": hubNamespace, "name": hubName, "labels": productLabels("managementplane")},
+		"spec": map[string]any{
+			"hub": "registry.example.test/tsb", "organization": inst.Organization,
+			"components": map[string]any{"xcp": map[string]any{"centralAuthModes": map[string]any{"mutualTls": true}}},
+		},
+	}
+}
+
+func controlPlane(inst Installation, cluster string) map[string]any {
+	return map[string]any{
+		"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
+		"metadata": map[string]any{"namespace": edgeNamespace, "name": edgeName, "labels": productLabels("controlplane")},
+		"spec": map[string]any{
+			"hub":             "registry.example.test/tsb",
+			"managementPlane": map[string]any{"host": inst.Host, "port": inst.Port, "clusterName": cluster},
+			"telemetryStore":  map[string]any{"elastic": map[string]any{"host": inst.Host, "port": int64(443)}},
+			"components":      map[string]any{"xcp": map[string]any{"centralAuthMode": modeMTLS}},
+		},
+	}
+}
+
+// productLabels are those of a live CR, which carry the version; whoever installed it is left open.
+func productLabels(chart string) map[string]any {
+	return map[string]any{"app.kubernetes.io/version": "1.6.2", "helm.sh/chart": chart + "-1.6.2"}
+}
+
+// installer creates objects in one cluster and keeps the first error.
+type installer struct {
+	ctx context.Context
+	c   *cluster
+	err error
+}
+
+func (i *installer) do(f func() error) {
+	if i.err != nil {
+		return
+	}
+	if err := f(); err != nil && !apierrors.IsAlreadyExists(err) {
+		i.err = err
+	}
+}
+
+func (i *installer) namespace(name string) {
+	i.do(func() error {
+		_, err := i.c.kube.CoreV1().Namespaces().Create(i.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		return err
+	})
+}
+
+// secret creates a secret whose content is only made if it is not there.
+func (i *installer) secret(ns, name string, kind corev1.SecretType, content func() (map[string][]byte, error)) {
+	i.do(func() error {
+		_, err := i.c.kube.CoreV1().Secrets(ns).Get(i.ctx, name, metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
+		data, err := content()
+		if err != nil {
+			return err
+		}
+		_, err = i.c.kube.CoreV1().Secrets(ns).Create(i.ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Type: kind, Data: data,
+		}, metav1.CreateOptions{})
+		return err
+	})
+}
+
+func (i *installer) certificate(ca *Authority, ns, name string, leaf Leaf) {
+	i.secret(ns, name, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return ca.Issue(leaf) })
+}
+
+// authority creates the shared root CA, or reads it back.
+func (i *installer) authority() *Authority {
+	i.secret(hubNamespace, identityIssuerSecret, corev1.SecretTypeTLS, func() (map[string][]byte, error) {
+		ca, err := NewAuthority("ca.xcp.tetrate.io")
+		if err != nil {
+			return nil, err
+		}
+		return map[string][]byte{"tls.crt": ca.CertPEM, "tls.key": ca.KeyPEM, "ca.crt": ca.CertPEM}, nil
+	})
+	var ca *Authority
+	i.do(func() error {
+		s, err := i.c.kube.CoreV1().Secrets(hubNamespace).Get(i.ctx, identityIssuerSecret, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		ca, err = LoadAuthority(s.Data["tls.crt"], s.Data["tls.key"])
+		return err
+	})
+	return ca
+}
+
+func (i *installer) signingKey() {
+	i.secret(hubNamespace, signingKeySecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, fmt.Errorf("make signing key: %w", err)
+		}
+		return map[string][]byte{"private.key": encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)), "kid": []byte("1")}, nil
+	})
+}
+
+func (i *installer) custom(gvr schema.GroupVersionResource, obj map[string]any) {
+	i.do(func() error {
+		u := &unstructured.Unstructured{Object: obj}
+		_, err := i.c.dyn.Resource(gvr).Namespace(u.GetNamespace()).Create(i.ctx, u, metav1.CreateOptions{})
+		return err
+	})
+}
