@@ -64,13 +64,9 @@ func served(ctx context.Context, kinds dynamic.ResourceInterface, dyn dynamic.In
 	if !established(crd) {
 		return fmt.Errorf("not established yet")
 	}
-	list, err := disco.ServerResourcesForGroupVersion(gvr.GroupVersion().String())
+	found, err := discovered(disco, gvr)
 	if err != nil {
 		return err
-	}
-	found := false
-	for _, r := range list.APIResources {
-		found = found || r.Name == gvr.Resource
 	}
 	if !found {
 		return fmt.Errorf("not in discovery yet")
@@ -80,6 +76,23 @@ func served(ctx context.Context, kinds dynamic.ResourceInterface, dyn dynamic.In
 		return fmt.Errorf("not served yet")
 	}
 	return err
+}
+
+// discovered looks for the resource in the aggregated discovery document, the one that kubectl reads: it comes a moment
+// later than the group's own.
+func discovered(disco discovery.DiscoveryInterface, gvr schema.GroupVersionResource) (bool, error) {
+	_, lists, err := disco.ServerGroupsAndResources()
+	if err != nil {
+		return false, err
+	}
+	for _, list := range lists {
+		for _, r := range list.APIResources {
+			if list.GroupVersion == gvr.GroupVersion().String() && r.Name == gvr.Resource {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 func established(crd *unstructured.Unstructured) bool {

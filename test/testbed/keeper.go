@@ -42,6 +42,9 @@ func init() {
 	runtime.LockOSThread()         // the main thread starts every program and lives as long as the keeper: see dieWithParent
 	signal.Ignore(syscall.SIGPIPE) // a bed that is gone must not end the keeper halfway through its work
 	keep(json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout))
+	for _, dir := range os.Args[1:] {
+		os.RemoveAll(dir)
+	}
 	os.Exit(0)
 }
 
@@ -119,9 +122,10 @@ type servers struct {
 	running map[string]*program
 }
 
-// startKeeper runs this program again as a keeper that also holds the given files open until all its servers are gone.
-func startKeeper(hold []*os.File) (*servers, error) {
-	cmd := exec.Command("/proc/self/exe")
+// startKeeper runs this program again as a keeper. It holds the given files open until all its servers are gone, and
+// removes the scratch directories then.
+func startKeeper(hold []*os.File, scratch []string) (*servers, error) {
+	cmd := exec.Command("/proc/self/exe", scratch...)
 	cmd.Env = []string{keeperEnv + "=1"}
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = hold

@@ -14,7 +14,7 @@ import (
 
 func keeperForTest(t *testing.T) *servers {
 	t.Helper()
-	s, err := startKeeper(nil)
+	s, err := startKeeper(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestServersGetOnlyTheEnvironmentGiven(t *testing.T) {
 }
 
 func TestStopEndsEveryProgramFrozenOnesToo(t *testing.T) {
-	s, err := startKeeper(nil)
+	s, err := startKeeper(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

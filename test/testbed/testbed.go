@@ -35,7 +35,7 @@ type Bed struct {
 	servers  *servers
 	etcd     *program
 	etcdPort int
-	scratch  []string // directories that Stop removes
+	scratch  []string // directories that go when the servers have: the keeper removes them, and Stop if there is none
 	blocks   []*block
 	stop     sync.Once
 }
@@ -211,7 +211,7 @@ func (b *Bed) prepare(o Options) error {
 		b.clusters = append(b.clusters, c)
 	}
 	var err error
-	b.servers, err = startKeeper(holds)
+	b.servers, err = startKeeper(holds, b.scratch)
 	return err
 }
 

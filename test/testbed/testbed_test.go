@@ -31,6 +31,7 @@ func TestClusters(t *testing.T) {
 	t.Run("clusters share nothing", func(t *testing.T) { clustersShareNothing(t, b) })
 	t.Run("a deployment gets its pods", func(t *testing.T) { deploymentGetsPods(t, b.Cluster("hub"), "web") })
 	t.Run("a service takes a fixed address", func(t *testing.T) { serviceTakesAddress(t, b.Cluster("hub")) })
+	t.Run("the API server asks the kubelet of a played pod", func(t *testing.T) { apiServerAsksKubelet(t, b.Cluster("hub")) })
 	t.Run("a deleted deployment takes its pods along", func(t *testing.T) { deletionTakesPods(t, b.Cluster("hub")) })
 	t.Run("a user has the rights that RBAC gives", func(t *testing.T) { usersHaveTheirRights(t, b.Cluster("hub")) })
 	t.Run("a frozen API server hangs alone", func(t *testing.T) { frozenServerHangsAlone(t, b) })
@@ -48,17 +49,23 @@ func TestClusters(t *testing.T) {
 }
 
 func kubeconfigReachesEach(t *testing.T, b *testbed.Bed) {
-	for _, want := range []struct{ resource, kind string }{
-		{"managementplanes.install.tetrate.io", "ManagementPlane"},
-		{"control", "ControlPlane"}, // the documented short name
-		{"centralxcps.install.xcp.tetrate.io", "CentralXcp"},
-		{"edgexcps.install.xcp.tetrate.io", "EdgeXcp"},
-		{"clusters.xcp.tetrate.io", "Cluster"},
-	} {
-		kubectl(t, b, "hub", "get", want.resource, "--all-namespaces")
-		out := kubectl(t, b, "edge-1", "explain", want.resource)
-		if !strings.Contains(out, want.kind) {
-			t.Errorf("explain %s: %s\nwant %s", want.resource, out, want.kind)
+	for _, c := range b.Clusters() {
+		for _, kind := range []struct{ apiVersion, kind, resource string }{
+			{"install.tetrate.io/v1alpha1", "ManagementPlane", "managementplanes.install.tetrate.io"},
+			{"install.tetrate.io/v1alpha1", "ControlPlane", "control"}, // the documented short name
+			{"install.xcp.tetrate.io/v1alpha1", "CentralXcp", "centralxcps.install.xcp.tetrate.io"},
+			{"install.xcp.tetrate.io/v1alpha1", "EdgeXcp", "edgexcps.install.xcp.tetrate.io"},
+			{"xcp.tetrate.io/v2", "Cluster", "clusters.xcp.tetrate.io"},
+		} {
+			file := filepath.Join(t.TempDir(), "object.yaml")
+			text := fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: x}\nspec: {misspelt: [1, {really: %s}]}\n", kind.apiVersion, kind.kind, c.Name)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			kubectl(t, b, c.Name, "create", "--namespace=default", "-f", file)
+			if got := kubectl(t, b, c.Name, "get", kind.resource, "x", "--namespace=default", "-o=jsonpath={.spec.misspelt[1].really}"); got != c.Name {
+				t.Errorf("%s in %s came back with %q", kind.kind, c.Name, got)
+			}
 		}
 	}
 	if got := kubectl(t, b, "", "config", "current-context"); got != "hub" {
@@ -242,7 +249,8 @@ func TestMain(m *testing.M) {
 
 func TestNothingOutlivesAKilledProcess(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), bedOf+"="+t.TempDir())
+	dir := t.TempDir()
+	cmd.Env = append(os.Environ(), bedOf+"="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -262,6 +270,9 @@ func TestNothingOutlivesAKilledProcess(t *testing.T) {
 		t.Fatalf("only %d processes: %v", len(started), started)
 	}
 	awaitGone(t, started)
+	if _, err := os.Stat(filepath.Join(dir, "etcd")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("etcd's data: %v, want that it does not exist", err)
+	}
 }
 
 // process is one process of this machine; its start time tells it from a later one of the same id.
