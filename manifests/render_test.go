@@ -1,0 +1,213 @@
+package manifests_test
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/manifests"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write what is rendered over testdata, to be reviewed as a diff")
+
+var overlays = []string{"self-signed", "cert-manager"}
+
+// render builds an overlay with the real kubectl.
+func render(t *testing.T, overlay string) []byte {
+	t.Helper()
+	var errs bytes.Buffer
+	find := exec.Command("go", "run", ".")
+	find.Dir, find.Stderr = filepath.Join("..", "test", "k8s"), &errs
+	bin, err := find.Output()
+	if err != nil {
+		t.Fatalf("finding kubectl: %v\n%s", err, errs.String())
+	}
+	build := exec.Command(filepath.Join(strings.TrimSpace(string(bin)), "kubectl"), "kustomize", filepath.Join("overlays", overlay))
+	build.Stderr = &errs
+	out, err := build.Output()
+	if err != nil {
+		t.Fatalf("rendering overlay %s: %v\n%s", overlay, err, errs.String())
+	}
+	return out
+}
+
+// reviewed is an overlay as it was last reviewed; TestOverlaysRenderAsReviewed holds it to what is rendered.
+func reviewed(t *testing.T, overlay string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", overlay+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// objects decodes every document of the kind of T.
+func objects[T any](t *testing.T, manifest []byte, kind string) []T {
+	t.Helper()
+	var all []T
+	docs := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(manifest)))
+	for {
+		doc, err := docs.Read()
+		if err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		var head struct{ Kind string }
+		if err := yaml.Unmarshal(doc, &head); err != nil {
+			t.Fatal(err)
+		}
+		if head.Kind != kind {
+			continue
+		}
+		var o T
+		if err := yaml.UnmarshalStrict(doc, &o); err != nil {
+			t.Fatalf("%s is not what its kind says: %v", kind, err)
+		}
+		all = append(all, o)
+	}
+}
+
+func TestOverlaysRenderAsReviewed(t *testing.T) {
+	for _, overlay := range overlays {
+		t.Run(overlay, func(t *testing.T) {
+			got := render(t, overlay)
+			if *rewrite {
+				if err := os.WriteFile(filepath.Join("testdata", overlay+".yaml"), got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d := cmp.Diff(string(reviewed(t, overlay)), string(got)); d != "" {
+				t.Errorf("rendered otherwise than reviewed (go test ./manifests -rewrite, then review the diff; -reviewed +rendered):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestTheWebhookGuardsOnlyManagementPlanesAndFailsClosedForThose(t *testing.T) {
+	type op = admissionregistrationv1.OperationType
+	for _, overlay := range overlays {
+		t.Run(overlay, func(t *testing.T) {
+			confs := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, overlay), "ValidatingWebhookConfiguration")
+			if len(confs) != 1 || len(confs[0].Webhooks) != 2 {
+				t.Fatalf("want one configuration with two webhooks: %v", confs)
+			}
+			for i, want := range []struct {
+				policy     admissionregistrationv1.FailurePolicyType
+				operations []op
+				conditions []string
+			}{
+				{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp"}},
+				{"Ignore", []op{"DELETE"}, nil},
+			} {
+				w := confs[0].Webhooks[i]
+				rule := admissionregistrationv1.RuleWithOperations{Operations: want.operations, Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{"install.tetrate.io"}, APIVersions: []string{"*"}, Resources: []string{"managementplanes"}, Scope: w.Rules[0].Scope}}
+				if d := cmp.Diff([]admissionregistrationv1.RuleWithOperations{rule}, w.Rules); d != "" {
+					t.Errorf("%s: rules (-want +got):\n%s", w.Name, d)
+				}
+				if *w.FailurePolicy != want.policy || *w.TimeoutSeconds != 5 || *w.SideEffects != "None" || *w.MatchPolicy != "Equivalent" {
+					t.Errorf("%s: failurePolicy %s, timeoutSeconds %d, sideEffects %s, matchPolicy %s", w.Name, *w.FailurePolicy, *w.TimeoutSeconds, *w.SideEffects, *w.MatchPolicy)
+				}
+				if w.ObjectSelector != nil || w.NamespaceSelector != nil {
+					t.Errorf("%s: a selector is something that a user can step around", w.Name)
+				}
+				var names []string
+				for _, c := range w.MatchConditions {
+					names = append(names, c.Name)
+				}
+				if !slices.Equal(names, want.conditions) {
+					t.Errorf("%s: matchConditions %v, want %v", w.Name, names, want.conditions)
+				}
+			}
+		})
+	}
+}
+
+func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
+	for _, overlay := range overlays {
+		t.Run(overlay, func(t *testing.T) {
+			rules := map[string][]rbacv1.PolicyRule{}
+			for _, r := range objects[rbacv1.Role](t, reviewed(t, overlay), "Role") {
+				rules["Role/"+r.Name] = r.Rules
+			}
+			for _, r := range objects[rbacv1.ClusterRole](t, reviewed(t, overlay), "ClusterRole") {
+				rules["ClusterRole/"+r.Name] = r.Rules
+			}
+			for name, list := range rules {
+				for _, rule := range list {
+					if slices.Contains(slices.Concat(rule.Verbs, rule.Resources, rule.APIGroups), "*") {
+						t.Errorf("%s has a wildcard: %v", name, rule)
+					}
+					writes := slices.ContainsFunc(rule.Verbs, func(v string) bool { return v != "get" && v != "list" && v != "watch" })
+					if writes && strings.Contains(name, "/xcpauth-webhook") && len(rule.ResourceNames) == 0 {
+						t.Errorf("%s may write objects that are not its own: %v", name, rule)
+					}
+					if slices.Contains(rule.Resources, "secrets") && strings.HasPrefix(name, "ClusterRole/") && !slices.Equal(rule.Verbs, []string{"create"}) && len(rule.ResourceNames) == 0 {
+						t.Errorf("%s may touch every Secret: %v", name, rule)
+					}
+				}
+			}
+			for _, name := range []string{"ClusterRole/xcpauth-read", "ClusterRole/xcpauth-migrate", "Role/xcpauth-migrate", "Role/xcpauth-webhook", "ClusterRole/xcpauth-webhook"} {
+				if len(rules[name]) == 0 {
+					t.Errorf("%s is missing or empty", name)
+				}
+			}
+			if _, ours := rules["Role/xcpauth-webhook-certificate"]; ours != (overlay == "self-signed") {
+				t.Errorf("the right to write the certificate's Secret is there: %v", ours)
+			}
+			for _, rule := range rules["ClusterRole/xcpauth-read"] {
+				for _, verb := range rule.Verbs {
+					if read := verb == "get" || verb == "list" || verb == "watch"; !read && !slices.Equal(rule.Resources, []string{"pods/portforward"}) {
+						t.Errorf("xcpauth-read may %s %v", verb, rule.Resources)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestTheWebhookRunsTwiceRestrictedAndIsNeverRolledToZero(t *testing.T) {
+	for _, overlay := range overlays {
+		t.Run(overlay, func(t *testing.T) {
+			d := objects[appsv1.Deployment](t, reviewed(t, overlay), "Deployment")[0]
+			if *d.Spec.Replicas != 2 || d.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() != 0 {
+				t.Errorf("replicas %d, maxUnavailable %v", *d.Spec.Replicas, d.Spec.Strategy.RollingUpdate.MaxUnavailable)
+			}
+			c := d.Spec.Template.Spec.Containers[0]
+			if s := c.SecurityContext; !*d.Spec.Template.Spec.SecurityContext.RunAsNonRoot || !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Contains(s.Capabilities.Drop, "ALL") {
+				t.Errorf("security context %+v", s)
+			}
+			if rotates := !slices.Contains(c.Args, "--rotate-certificates=false"); rotates != (overlay == "self-signed") {
+				t.Errorf("args %v", c.Args)
+			}
+			ns := objects[corev1.Namespace](t, reviewed(t, overlay), "Namespace")[0]
+			if ns.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
+				t.Errorf("namespace labels %v", ns.Labels)
+			}
+		})
+	}
+}
+
+func TestTheEmbeddedCRDIsTheRostersOwn(t *testing.T) {
+	for _, want := range []string{"name: edgeclusters.xcpauth.io", "name: v1alpha1", "subresources:\n      status: {}"} {
+		if !strings.Contains(string(manifests.EdgeClusterCRD), want) {
+			t.Errorf("the CRD lacks %q", want)
+		}
+	}
+}
