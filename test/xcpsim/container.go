@@ -26,8 +26,9 @@ type container struct {
 	metrics  *prometheus.Registry
 	setReady func()
 
-	mu    sync.Mutex
-	ports map[int32]func(ctx context.Context) (net.Conn, error)
+	mu     sync.Mutex
+	ports  map[int32]func(ctx context.Context) (net.Conn, error)
+	latest map[string]map[string][]byte // what now read last
 }
 
 // program is what a container runs until ctx ends.
@@ -36,7 +37,7 @@ type program func(ctx context.Context, c *container)
 func newContainer(pod *corev1.Pod, volumes map[string]map[string][]byte) *container {
 	c := &container{
 		pod: pod, env: map[string]string{}, volumes: volumes, log: newLogBuffer(), metrics: prometheus.NewRegistry(),
-		ports: map[int32]func(context.Context) (net.Conn, error){},
+		ports: map[int32]func(context.Context) (net.Conn, error){}, latest: map[string]map[string][]byte{},
 	}
 	for _, e := range pod.Spec.Containers[0].Env {
 		c.env[e.Name] = e.Value
@@ -44,10 +45,16 @@ func newContainer(pod *corev1.Pod, volumes map[string]map[string][]byte) *contai
 	return c
 }
 
-// now returns a volume's content: as it is in the cluster now if hot, else, or if the secret is gone, as it was at the start.
+// now returns a volume's content: as it was at the start or, if hot, as it is in the cluster; a secret that is gone leaves what was
+// read last.
 func (c *container) now(volume string, hot bool) map[string][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if hot {
 		if data, ok := c.live(volume); ok {
+			c.latest[volume] = data
+		}
+		if data, ok := c.latest[volume]; ok {
 			return data
 		}
 	}
