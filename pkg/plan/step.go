@@ -106,6 +106,8 @@ type Dialect struct {
 	Facts func(snaps []Snapshot, hub string, at time.Time) Facts
 	// Next says what to do next.
 	Next func(Facts, Goal) Wave
+	// Prove is the step that changes nothing and proves a member.
+	Prove func(Member, Goal) Step
 	// Judge says whether the claim holds, given the facts right before the step's writes (seen[0]) and all since.
 	Judge func(c Claim, seen []Facts) Judgement
 	// After predicts the facts when a step has been done and proved.

@@ -1,0 +1,294 @@
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Event is one line of progress.
+type Event struct {
+	At     time.Time
+	Member string
+	Text   string
+}
+
+// Executor carries a migration out.
+type Executor struct {
+	Fleet    *fleet.Fleet
+	Observer *observe.Observer // with Metrics on: proof needs them
+	Dialect  plan.Dialect
+	Goal     plan.Goal
+	Hub      string        // the hub's context when the user named it
+	Source   string        // who runs this: user@host
+	Poll     time.Duration // between two observations while a step is being proved
+	// PutBackWithin bounds putting unproved steps back after an interruption.
+	PutBackWithin time.Duration
+	Now           func() time.Time
+	Report        func(Event)
+
+	hub *fleet.Cluster // set once the hub is found
+}
+
+// ProveNamed proves and publishes members without changing them: all that present the wanted credential when none are named.
+func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, error) {
+	f := e.Observe(ctx)
+	recorded := map[string]Outcome{}
+	if !f.Hub.Found {
+		return Result{Outcomes: account(f, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
+	}
+	var err error
+	if e.hub, err = e.Fleet.Cluster(f.Hub.Context); err != nil {
+		return Result{Facts: f}, err
+	}
+	var steps []*running
+	failed := map[string]string{}
+	for _, m := range f.Members {
+		if m.Err != "" || (len(names) > 0 && !slices.Contains(names, m.Name)) {
+			continue
+		}
+		s := e.Dialect.Prove(m, e.Goal)
+		if !m.Registered {
+			failed[s.ID] = "not in the roster; kubectl xcpauth migrate registers it"
+			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: failed[s.ID]}
+			continue
+		}
+		steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
+	}
+	for _, n := range names {
+		if f.Member(n) == nil {
+			return Result{Facts: f}, fmt.Errorf("no member is called %q; kubectl xcpauth status lists them", n)
+		}
+	}
+	byID := map[string]string{}
+	for _, s := range steps {
+		byID[s.ID] = s.Member
+	}
+	e.prove(ctx, steps, f, failed, recorded)
+	for id, why := range failed {
+		if name := byID[id]; name != "" {
+			recorded[name] = Outcome{Member: name, State: Failed, Why: why}
+		}
+	}
+	r := Result{Facts: f, Done: len(failed) == 0, Interrupted: ctx.Err() != nil}
+	for _, m := range f.Members {
+		o, ok := recorded[m.Name]
+		switch {
+		case ok:
+		case m.Err != "" && m.Context != "":
+			o = Outcome{State: Unreachable, Why: m.Err}
+		default:
+			o = Outcome{State: Skipped, Why: "not asked for"}
+		}
+		o.Member, o.Context = m.Name, m.Context
+		r.Outcomes = append(r.Outcomes, o)
+	}
+	return r, nil
+}
+
+// Observe looks at every selected context and makes facts.
+func (e *Executor) Observe(ctx context.Context) plan.Facts {
+	return e.Dialect.Facts(e.Observer.All(ctx, e.Fleet.Contexts()), e.Hub, e.Now())
+}
+
+// Migrate goes on until nothing is left to do or a step fails:
+//
+//  1. restore the wave that an interrupted run left in flight, if any;
+//  2. observe everything, ask the dialect for the next wave;
+//  3. write the way back of the wave into the journal;
+//  4. for each step, side by side: ask the one rule again if it withdraws something, write, prove, publish, else put back;
+//  5. clear the journal; stop if a step failed, else go on with 2.
+//
+// The returned error is for what concerns the run as a whole; what concerns members is in the result.
+func (e *Executor) Migrate(ctx context.Context) (Result, error) {
+	recorded := map[string]Outcome{}
+	f := e.Observe(ctx)
+	finish := func(last plan.Wave, done bool, err error) (Result, error) {
+		return Result{Outcomes: account(f, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil}, err
+	}
+	if !f.Hub.Found {
+		return finish(e.Dialect.Next(f, e.Goal), false, nil)
+	}
+	var err error
+	if e.hub, err = e.Fleet.Cluster(f.Hub.Context); err != nil {
+		return finish(plan.Wave{}, false, err)
+	}
+	j := journal{e.hub}
+	restored, err := e.restore(ctx, j)
+	if err != nil {
+		return finish(e.Dialect.Next(f, e.Goal), false, err)
+	}
+	if restored {
+		f = e.Observe(ctx)
+	}
+	for ctx.Err() == nil {
+		wave := e.Dialect.Next(f, e.Goal)
+		if len(wave.Steps) == 0 {
+			return finish(wave, len(wave.Blocked) == 0, nil)
+		}
+		ok, err := e.run(ctx, j, wave, f, recorded)
+		if ctx.Err() == nil {
+			f = e.Observe(ctx)
+		}
+		if err != nil || !ok {
+			return finish(e.Dialect.Next(f, e.Goal), false, err)
+		}
+	}
+	return finish(e.Dialect.Next(f, e.Goal), false, nil)
+}
+
+// restore takes back what an interrupted run left in flight, before anything else is done.
+func (e *Executor) restore(ctx context.Context, j journal) (bool, error) {
+	left, err := j.read(ctx)
+	if err != nil || left == nil {
+		return false, err
+	}
+	e.say("hub", "an earlier run (%s, begun %s) was interrupted in the wave %q; restoring it first", left.By, left.Began.Format(time.RFC3339), left.Wave)
+	for _, s := range left.Steps {
+		for _, p := range s.Undo {
+			wrote, err := writer{fleet: e.Fleet}.write(ctx, p)
+			var changed *ChangedError
+			switch {
+			case errors.As(err, &changed):
+				e.say(s.Member, "not restored: %v", err) // somebody has decided otherwise since: theirs stands
+			case err != nil:
+				return false, fmt.Errorf("restoring %s as the journal says, before anything else: %w", s.Member, err)
+			case wrote:
+				e.say(s.Member, "restored as it was before the interrupted wave")
+			default:
+				e.say(s.Member, "is as it was before the interrupted wave")
+			}
+		}
+	}
+	return true, j.write(ctx, nil)
+}
+
+// running is a step that has been written and is being proved.
+type running struct {
+	plan.Step
+	deadline time.Time
+	missing  string // what the last observation still lacked
+}
+
+// run carries out one wave and says whether every step of it is proved.
+func (e *Executor) run(ctx context.Context, j journal, wave plan.Wave, before plan.Facts, recorded map[string]Outcome) (bool, error) {
+	for _, s := range wave.Steps {
+		if s.Withdraws == nil {
+			continue
+		}
+		before = e.Observe(ctx) // seconds before the write: somebody may have put a member back
+		if blockers := guard.Withdraw(before.Hub.Accepts, *s.Withdraws, before.Edges(), e.Now()); len(blockers) > 0 {
+			for _, b := range blockers {
+				e.say(s.Member, "not written: %s", b)
+			}
+			recorded[s.Member] = Outcome{Member: s.Member, State: Refused, Why: "not written: " + blockers[0].String()}
+			return false, nil
+		}
+	}
+	entry := entryOf(wave, e.Source, e.Now())
+	if len(entry.Steps) > 0 {
+		if err := j.write(ctx, &entry); err != nil {
+			return false, fmt.Errorf("nothing was written, since the way back could not be kept: %w", err)
+		}
+	}
+	e.say("hub", "wave: %s", wave.Title)
+	failed := map[string]string{}
+	var steps []*running
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, s := range wave.Steps {
+		wg.Go(func() {
+			err := e.apply(ctx, s)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[s.ID] = err.Error()
+			}
+			steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
+		})
+	}
+	wg.Wait()
+	slices.SortFunc(steps, func(a, b *running) int { return strings.Compare(a.ID, b.ID) })
+	var pending []*running
+	for _, s := range steps {
+		if failed[s.ID] == "" {
+			pending = append(pending, s)
+		}
+	}
+	e.prove(ctx, pending, before, failed, recorded)
+
+	clean := true
+	for _, s := range steps {
+		why, bad := failed[s.ID]
+		if !bad {
+			continue
+		}
+		put, err := e.putBack(ctx, s.Step)
+		switch {
+		case err != nil:
+			clean = false
+			why += "; could not be put back: " + err.Error() + "; the next run does that first"
+		case put:
+			why += "; put back"
+		}
+		recorded[s.Member] = Outcome{Member: s.Member, State: Failed, Why: why}
+		e.say(s.Member, "%s", why)
+	}
+	if clean && len(entry.Steps) > 0 {
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
+		defer cancel()
+		if err := j.write(tidy, nil); err != nil {
+			return false, err
+		}
+	}
+	return len(failed) == 0, nil
+}
+
+// apply performs the writes of a step, in order.
+func (e *Executor) apply(ctx context.Context, s plan.Step) error {
+	for _, p := range s.Writes {
+		wrote, err := writer{fleet: e.Fleet}.write(ctx, p)
+		if err != nil {
+			return err
+		}
+		if wrote {
+			e.say(s.Member, "wrote %s in %s", p.Object, p.Context)
+		}
+		if p.Create && p.Object.Kind == "CustomResourceDefinition" {
+			if err := e.served(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// putBack undoes a step that is not proved. It goes on when the run was interrupted: leaving a member half moved is worse.
+func (e *Executor) putBack(ctx context.Context, s plan.Step) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
+	defer cancel()
+	put := false
+	for _, p := range undoOf(s) {
+		wrote, err := writer{fleet: e.Fleet}.write(ctx, p)
+		if err != nil {
+			return put, err
+		}
+		put = put || wrote
+	}
+	return put, nil
+}
+
+func (e *Executor) say(member, format string, args ...any) {
+	if e.Report != nil {
+		e.Report(Event{At: e.Now(), Member: member, Text: fmt.Sprintf(format, args...)})
+	}
+}

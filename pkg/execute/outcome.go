@@ -1,0 +1,119 @@
+package execute
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// State is what became of a member in a run. Each member, and each selected context that holds none, has exactly one.
+type State string
+
+// The states.
+const (
+	OK              State = "ok"            // nothing was to be done
+	Changed         State = "changed"       // changed and proved
+	Skipped         State = "skipped"       // no member of this hub, or another name of one
+	Refused         State = "blocked"       // could not be begun; the reason says what to do
+	Failed          State = "failed"        // begun and not proved; the reason says whether it was put back
+	Unreachable     State = "unreachable"   // could not be looked at
+	NotAttempted    State = "not attempted" // its turn did not come
+	OtherManagement State = "other-management-plane"
+)
+
+// Outcome is what became of one member.
+type Outcome struct {
+	Member  string `json:"member"`
+	Context string `json:"context,omitempty"`
+	State   State  `json:"state"`
+	Why     string `json:"why,omitempty"`
+}
+
+// Result is what became of a run.
+type Result struct {
+	Outcomes    []Outcome // the hub first, then members, then other contexts
+	Facts       plan.Facts
+	Done        bool // the goal is reached
+	Interrupted bool
+}
+
+// ExitCode is 0 when the goal is reached, 130 when interrupted, 4 when a part of the members was served and a part was not or
+// failed, 5 when nothing could be begun.
+func (r Result) ExitCode() int {
+	has := func(states ...State) bool {
+		return slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return slices.Contains(states, o.State) })
+	}
+	switch {
+	case r.Interrupted:
+		return 130
+	case has(Failed, Unreachable):
+		return 4
+	case has(Refused, NotAttempted) && has(Changed):
+		return 4
+	case has(Refused, NotAttempted) || !r.Done:
+		return 5
+	}
+	return 0
+}
+
+// account makes one outcome for the hub, each member and each other context: what the run recorded, else what the last facts
+// and the last wave say.
+func account(f plan.Facts, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
+	blocked := map[string]string{}
+	for _, b := range last.Blocked {
+		blocked[b.Member] = b.Why
+	}
+	pick := func(name, context, err string) Outcome {
+		o := Outcome{Member: name, Context: context, State: OK}
+		r, known := recorded[name]
+		switch {
+		case known && (r.State == Failed || r.State == Refused):
+			o.State, o.Why = r.State, r.Why
+		case err != "" && context != "":
+			o.State, o.Why = Unreachable, err
+		case known:
+			o.State, o.Why = r.State, r.Why
+		case blocked[name] != "":
+			o.State, o.Why = Refused, blocked[name]
+		case !done && len(last.Steps) > 0:
+			o.State, o.Why = NotAttempted, "the run ended before its turn"
+		case !done && name == "hub":
+			o.State, o.Why = NotAttempted, "waits until every member is proved"
+		}
+		return o
+	}
+	var all []Outcome
+	if f.Hub.Found || len(last.Blocked) > 0 {
+		all = append(all, pick("hub", f.Hub.Context, ""))
+	}
+	for _, m := range f.Members {
+		o := pick(m.Name, m.Context, m.Err)
+		if o.State == NotAttempted && m.Proved("jwt", f.At) {
+			o.State, o.Why = OK, ""
+		}
+		all = append(all, o)
+	}
+	for _, x := range f.Others {
+		o := Outcome{Member: "-", Context: x.Context, State: Skipped, Why: x.Why}
+		switch x.State {
+		case "unreachable":
+			o.State = Unreachable
+		case "other-management-plane":
+			o.State = OtherManagement
+		}
+		all = append(all, o)
+	}
+	slices.SortStableFunc(all, func(a, b Outcome) int { return strings.Compare(order(a), order(b)) })
+	return all
+}
+
+func order(o Outcome) string {
+	switch o.Member {
+	case "hub":
+		return "0"
+	case "-":
+		return "2" + o.Context
+	}
+	return "1" + o.Member
+}

@@ -1,0 +1,152 @@
+package execute
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// prove observes the members of the steps, and the hub, again and again until every step is proved, has run out of its time,
+// or the run is interrupted; what is not proved is added to failed. A proved member is published in the roster.
+func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Facts, failed map[string]string, recorded map[string]Outcome) {
+	contexts := e.contextsOf(steps, before)
+	latest := map[string]plan.Snapshot{}
+	for _, s := range e.Observer.All(ctx, e.Fleet.Contexts()) {
+		latest[s.Context] = s
+	}
+	seen := []plan.Facts{before}
+	for {
+		var all []plan.Snapshot
+		for _, name := range e.Fleet.Contexts() {
+			all = append(all, latest[name])
+		}
+		now := e.Dialect.Facts(all, e.Hub, e.Now())
+		seen = append(seen, now)
+		steps = slices.DeleteFunc(steps, func(s *running) bool {
+			witnesses, missing := e.judge(s.Step, seen)
+			switch {
+			case missing == "":
+				if err := e.publish(ctx, s.Step, now, witnesses); err != nil {
+					failed[s.ID] = err.Error()
+					return true
+				}
+				recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
+				e.say(s.Member, "proved: %s", strings.Join(witnesses, "; "))
+				return true
+			case ctx.Err() != nil:
+				failed[s.ID] = "interrupted before it was proved (" + missing + ")"
+				return true
+			case e.Now().After(s.deadline):
+				failed[s.ID] = fmt.Sprintf("not proved within %s: %s", s.Within, missing)
+				return true
+			case missing != s.missing:
+				s.missing = missing
+				e.say(s.Member, "waiting: %s", missing)
+			}
+			return false
+		})
+		if len(steps) == 0 {
+			return
+		}
+		pause := time.NewTimer(e.Poll)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+		case <-pause.C:
+			for _, s := range e.Observer.All(ctx, contexts) {
+				latest[s.Context] = s
+			}
+		}
+	}
+}
+
+// contextsOf lists the contexts that must be looked at to judge the steps: the hub's, and those of every member a claim names.
+func (e *Executor) contextsOf(steps []*running, f plan.Facts) []string {
+	names := []string{f.Hub.Context}
+	for _, s := range steps {
+		for _, c := range s.Proof {
+			if m := f.Member(c.Member); m != nil && m.Context != "" {
+				names = append(names, m.Context)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// judge returns a witness for each claim, or what the first claim that does not hold still lacks.
+func (e *Executor) judge(s plan.Step, seen []plan.Facts) (witnesses []string, missing string) {
+	for _, c := range s.Proof {
+		j := e.Dialect.Judge(c, seen)
+		if !j.Holds {
+			if c.Member != s.Member {
+				return nil, c.Member + ": " + j.Witness
+			}
+			return nil, j.Witness
+		}
+		witnesses = append(witnesses, j.Witness)
+	}
+	return witnesses, ""
+}
+
+func outcomeOf(s plan.Step, earlier Outcome, witnesses []string) Outcome {
+	o := Outcome{Member: s.Member, State: OK, Why: strings.Join(witnesses, "; ")}
+	if len(s.Writes) > 0 || earlier.State == Changed {
+		o.State = Changed
+	}
+	return o
+}
+
+// publish states in the roster what was proved of a member.
+func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witnesses []string) error {
+	if s.Kind != plan.Move && s.Kind != plan.Prove {
+		return nil
+	}
+	m := f.Member(s.Member)
+	if m == nil {
+		return fmt.Errorf("proved, but it is gone")
+	}
+	return e.writeStatement(ctx, *m, roster.Statement(*m, e.Goal.To, witnesses, e.Source, f.At))
+}
+
+// writeStatement writes what was proved of a member into the hub's roster.
+func (e *Executor) writeStatement(ctx context.Context, m plan.Member, st api.EdgeClusterStatus) error {
+	doc, err := json.Marshal(map[string]any{"status": st})
+	if err != nil {
+		return fmt.Errorf("encoding the statement about %s: %w", m.Name, err)
+	}
+	err = e.hub.REST.Patch(types.MergePatchType).AbsPath(objectPath(roster.Ref(m.Name))+"/status").
+		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("publishing the statement about %s in %s: %s", m.Name, e.hub.Context, observe.Explain(err))
+	}
+	return nil
+}
+
+// served waits until the API server serves the kind of a CustomResourceDefinition that was just made.
+func (e *Executor) served(ctx context.Context, crd plan.Patch) error {
+	ctx, cancel := context.WithTimeout(ctx, e.PutBackWithin)
+	defer cancel()
+	list := observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})
+	for {
+		err := e.hub.REST.Get().AbsPath(list).Do(ctx).Error()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s in %s to be served: %s", crd.Object, crd.Context, observe.Explain(err))
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package execute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// FieldManager is the name under which every write is recorded in managedFields.
+const FieldManager = "kubectl-xcpauth"
+
+// conflictRetries is how often a write is tried again after somebody else changed another part of the object meanwhile.
+const conflictRetries = 5
+
+// ChangedError says that an object no longer is as it was when the plan was made. Nothing was written.
+type ChangedError struct {
+	Object  plan.Ref
+	Context string
+	By      string
+}
+
+func (e *ChangedError) Error() string {
+	by := ""
+	if e.By != "" {
+		by = " by " + e.By
+	}
+	return fmt.Sprintf("%s in %s was changed%s since it was read; nothing was written; look at it and run the command again", e.Object, e.Context, by)
+}
+
+// DeniedError says that an admission webhook or policy of the cluster refused a write, in its own words.
+type DeniedError struct {
+	Object  plan.Ref
+	Context string
+	Message string
+}
+
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("writing %s in %s was denied: %s", e.Object, e.Context, e.Message)
+}
+
+type writer struct {
+	fleet  *fleet.Fleet
+	dryRun bool
+}
+
+// write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge patch of our
+// paths that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
+// After already there is nothing to do. It returns whether anything was written.
+func (w writer) write(ctx context.Context, p plan.Patch) (bool, error) {
+	c, err := w.fleet.Cluster(p.Context)
+	if err != nil {
+		return false, err
+	}
+	if p.Create {
+		return w.create(ctx, c, p)
+	}
+	for range conflictRetries {
+		live, err := get(ctx, c, p.Object)
+		if err != nil {
+			return false, fmt.Errorf("reading %s in %s before changing it: %s", p.Object, p.Context, observe.Explain(err))
+		}
+		switch {
+		case p.Object.UID != "" && uid(live) != p.Object.UID:
+			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
+		case covers(live, p.After):
+			return false, nil
+		case !w.dryRun && !covers(live, p.Before):
+			return false, &ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
+		}
+		body := map[string]any{}
+		maps.Copy(body, p.After)
+		meta, _ := live["metadata"].(map[string]any)
+		body["metadata"] = map[string]any{"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+		doc, err := json.Marshal(body)
+		if err != nil {
+			return false, fmt.Errorf("encoding the change of %s: %w", p.Object, err)
+		}
+		req := c.REST.Patch(types.MergePatchType).AbsPath(objectPath(p.Object)).Body(doc)
+		err = w.options(req).Do(ctx).Error()
+		if apierrors.IsConflict(err) {
+			continue // another part of the object moved: look again
+		}
+		return err == nil, w.explain(p, err)
+	}
+	return false, fmt.Errorf("changing %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
+}
+
+func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch) (bool, error) {
+	doc, err := json.Marshal(p.After)
+	if err != nil {
+		return false, fmt.Errorf("encoding %s: %w", p.Object, err)
+	}
+	collection := observe.Path(plan.Read{Group: p.Object.Group, Version: p.Object.Version, Resource: p.Object.Resource, Namespace: p.Object.Namespace})
+	err = w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type", "application/json").Body(doc)).Do(ctx).Error()
+	if apierrors.IsAlreadyExists(err) {
+		return false, nil
+	}
+	return err == nil, w.explain(p, err)
+}
+
+func (w writer) options(r *rest.Request) *rest.Request {
+	r.Param("fieldManager", FieldManager).Param("fieldValidation", "Strict")
+	if w.dryRun {
+		r.Param("dryRun", "All")
+	}
+	return r
+}
+
+// isAdmission tells a refusal by admission from one by RBAC, which share their code.
+func isAdmission(message string) bool {
+	return strings.Contains(message, "admission webhook") || strings.Contains(message, "ValidatingAdmissionPolicy")
+}
+
+func (w writer) explain(p plan.Patch, err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &status) && isAdmission(status.Status().Message):
+		return &DeniedError{Object: p.Object, Context: p.Context, Message: status.Status().Message}
+	}
+	return fmt.Errorf("writing %s in %s: %s", p.Object, p.Context, observe.Explain(err))
+}
+
+func get(ctx context.Context, c *fleet.Cluster, r plan.Ref) (map[string]any, error) {
+	b, err := c.REST.Get().AbsPath(objectPath(r)).Do(ctx).Raw()
+	if err != nil {
+		return nil, err
+	}
+	var o map[string]any
+	if err := json.Unmarshal(b, &o); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", r, err)
+	}
+	return o, nil
+}
+
+func objectPath(r plan.Ref) string {
+	return observe.Path(plan.Read{Group: r.Group, Version: r.Version, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name})
+}
+
+func uid(o map[string]any) string {
+	meta, _ := o["metadata"].(map[string]any)
+	id, _ := meta["uid"].(string)
+	return id
+}
+
+// covers says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null.
+func covers(live any, want map[string]any) bool {
+	m, _ := live.(map[string]any)
+	for k, v := range want {
+		if sub, ok := v.(map[string]any); ok {
+			if !covers(m[k], sub) {
+				return false
+			}
+		} else if !reflect.DeepEqual(m[k], v) {
+			return false
+		}
+	}
+	return true
+}
+
+// lastManager names who wrote the object last, from managedFields.
+func lastManager(o map[string]any) string {
+	meta, _ := o["metadata"].(map[string]any)
+	list, _ := meta["managedFields"].([]any)
+	var name, when string
+	for _, e := range list {
+		entry, _ := e.(map[string]any)
+		if t, _ := entry["time"].(string); t >= when {
+			when = t
+			name, _ = entry["manager"].(string)
+		}
+	}
+	return name
+}

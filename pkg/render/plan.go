@@ -1,0 +1,156 @@
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Plan is what `kubectl xcpauth plan` reports.
+type Plan struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	At         time.Time      `json:"at"`
+	Hub        string         `json:"hub"`
+	Context    string         `json:"context"`
+	Waves      []PlanWave     `json:"waves"`
+	Blocked    []plan.Blocked `json:"blocked"`
+	Changes    int            `json:"changes"`
+	Next       string         `json:"next"`
+}
+
+// PlanWave is one wave of a plan.
+type PlanWave struct {
+	Title string     `json:"title"`
+	Steps []PlanStep `json:"steps"`
+}
+
+// PlanStep is one step of a plan.
+type PlanStep struct {
+	ID      string   `json:"id"`
+	Member  string   `json:"member"`
+	Title   string   `json:"title"`
+	Why     string   `json:"why"`
+	Changes []string `json:"changes"`
+	Proof   []string `json:"proof"`
+	Within  string   `json:"within"`
+	WayBack string   `json:"wayBack"`
+	// Server is what the API servers said of the writes, with --dry-run=server.
+	Server []string `json:"server,omitempty"`
+}
+
+// NewPlan makes the report of a plan. server, when not nil, has what the API servers said of each step, by ID.
+func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string) Plan {
+	r := Plan{APIVersion: APIVersion, Kind: "Plan", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context,
+		Waves: []PlanWave{}, Blocked: append([]plan.Blocked{}, p.Blocked...), Changes: p.Changes(), Next: nextText(f, p)}
+	if f.Hub.Found {
+		r.Hub = f.Hub.Object.String()
+	}
+	for _, w := range p.Waves {
+		wave := PlanWave{Title: w.Title}
+		for _, s := range w.Steps {
+			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Within.String(), WayBack: wayBack(s), Server: server[s.ID]}
+			for _, write := range s.Writes {
+				step.Changes = append(step.Changes, changes(write)...)
+			}
+			for _, c := range s.Proof {
+				step.Proof = append(step.Proof, c.Text)
+			}
+			wave.Steps = append(wave.Steps, step)
+		}
+		r.Waves = append(r.Waves, wave)
+	}
+	return r
+}
+
+func wayBack(s plan.Step) string {
+	switch {
+	case len(s.Writes) == 0:
+		return "nothing is written"
+	case s.Kind == plan.Register:
+		return "none needed: it only adds a record"
+	case s.Keep:
+		return "none needed: it only accepts more"
+	}
+	return "the values before are written down in the hub first, and put back when the proof fails"
+}
+
+// Table lays the plan out.
+func (p Plan) Table(w io.Writer, _ bool) {
+	if p.Hub != "" {
+		fmt.Fprintf(w, "Plan for %s in context %s: %s in %s.\n", p.Hub, p.Context, plural(p.Changes, "change"), plural(len(p.Waves), "wave"))
+	}
+	for i, wave := range p.Waves {
+		fmt.Fprintf(w, "\n%d. %s\n", i+1, wave.Title)
+		for _, s := range wave.Steps {
+			paragraph(w, "   ", s.Title)
+			paragraph(w, "     why:      ", s.Why)
+			for _, line := range s.Changes {
+				paragraph(w, "     change:   ", line)
+			}
+			for _, c := range s.Proof {
+				paragraph(w, "     proof:    ", c)
+			}
+			paragraph(w, "     way back: ", s.WayBack)
+			for _, line := range s.Server {
+				paragraph(w, "     server:   ", line)
+			}
+		}
+	}
+	if len(p.Blocked) > 0 {
+		fmt.Fprintf(w, "\nBlocked\n")
+		for _, b := range p.Blocked {
+			paragraph(w, "   "+b.Member+": ", b.Why)
+		}
+	}
+	if len(p.Waves)+len(p.Blocked) > 0 {
+		fmt.Fprintln(w)
+	}
+	paragraph(w, "Next: ", p.Next)
+}
+
+// changes says what a patch does, one line for each value.
+func changes(p plan.Patch) []string {
+	if p.Create {
+		return []string{fmt.Sprintf("create %s in %s", p.Object, p.Context)}
+	}
+	var lines []string
+	for _, l := range leaves("", p.After, p.Before) {
+		lines = append(lines, fmt.Sprintf("%s in %s: %s", p.Object, p.Context, l))
+	}
+	return lines
+}
+
+func leaves(path string, after, before map[string]any) []string {
+	var lines []string
+	for _, k := range slices.Sorted(maps.Keys(after)) {
+		at := k
+		if path != "" {
+			at = path + "." + k
+		}
+		was := before[k]
+		if sub, ok := after[k].(map[string]any); ok {
+			wasMap, _ := was.(map[string]any)
+			lines = append(lines, leaves(at, sub, wasMap)...)
+		} else if a, b := value(was), value(after[k]); a != b {
+			lines = append(lines, fmt.Sprintf("%s: %s -> %s", at, a, b))
+		}
+	}
+	return lines
+}
+
+func value(v any) string {
+	if v == nil {
+		return "(unset)"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}

@@ -1,0 +1,90 @@
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"k8s.io/cli-runtime/pkg/printers"
+	"sigs.k8s.io/yaml"
+)
+
+// APIVersion is the apiVersion of every report.
+const APIVersion = "xcpauth.io/v1alpha1"
+
+// Formats lists the output formats of -o.
+var Formats = []string{"table", "wide", "json", "yaml"}
+
+// Report is something to print.
+type Report interface {
+	// Table lays the report out as text.
+	Table(w io.Writer, wide bool)
+}
+
+// CheckFormat refuses an unknown output format, before any work is done.
+func CheckFormat(format string) error {
+	if !slices.Contains(Formats, format) {
+		return fmt.Errorf("output format %q is not known; pass -o with one of: %s", format, strings.Join(Formats, ", "))
+	}
+	return nil
+}
+
+// Print writes the report in the given format.
+func Print(w io.Writer, format string, r Report) error {
+	switch format {
+	case "json":
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	case "yaml":
+		b, err := yaml.Marshal(r)
+		if err == nil {
+			_, err = w.Write(b)
+		}
+		return err
+	}
+	r.Table(w, format == "wide")
+	return nil
+}
+
+// table prints rows under headings, aligned.
+func table(w io.Writer, headings []string, rows [][]string) {
+	t := printers.GetNewTabWriter(w)
+	fmt.Fprintln(t, strings.Join(headings, "\t"))
+	for _, r := range rows {
+		fmt.Fprintln(t, strings.Join(r, "\t"))
+	}
+	t.Flush()
+}
+
+// width is how wide text that is read is laid out.
+const width = 80
+
+// paragraph prints text after a label, wrapped, with the following lines indented below the text.
+func paragraph(w io.Writer, label, text string) {
+	indent := strings.Repeat(" ", min(utf8.RuneCountInString(label), 24))
+	line := label
+	fresh := true
+	for _, word := range strings.Fields(text) {
+		if !fresh && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			fmt.Fprintln(w, line)
+			line, fresh = indent, true
+		}
+		if !fresh {
+			line += " "
+		}
+		line, fresh = line+word, false
+	}
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

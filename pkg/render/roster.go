@@ -1,0 +1,67 @@
+package render
+
+import (
+	"io"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// Roster is what `kubectl xcpauth edge list` reports.
+type Roster struct {
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
+	At         time.Time   `json:"at"`
+	Members    []RosterRow `json:"members"`
+}
+
+// RosterRow is one entry.
+type RosterRow struct {
+	Member    string   `json:"member"`
+	Role      string   `json:"role"`
+	Presents  string   `json:"presents"`
+	Believed  string   `json:"believed"` // "12m", "expired", "void", "never stated"
+	Until     string   `json:"until,omitempty"`
+	Source    string   `json:"source"`
+	Witnesses []string `json:"witnesses,omitempty"`
+}
+
+// NewRoster makes the report of the roster's entries.
+func NewRoster(entries []api.EdgeCluster, at time.Time) Roster {
+	r := Roster{APIVersion: APIVersion, Kind: "Roster", At: at.UTC().Truncate(time.Second), Members: []RosterRow{}}
+	for _, e := range entries {
+		row := RosterRow{Member: e.Name, Role: strings.ToLower(string(e.Spec.Role)), Presents: "unknown", Believed: "never stated", Source: "-"}
+		if st := roster.StatementOf(e); st != nil {
+			var words []string
+			for _, c := range st.Presents {
+				words = append(words, word(c))
+			}
+			row.Presents, row.Believed, row.Until, row.Source, row.Witnesses = strings.Join(words, "+"), left(st.Until, at), stamp(st.Until), st.Source, st.Witnesses
+			if st.Void != "" {
+				row.Believed = "void: " + st.Void
+			}
+		}
+		r.Members = append(r.Members, row)
+	}
+	return r
+}
+
+// Table lays the roster out.
+func (r Roster) Table(w io.Writer, _ bool) {
+	if len(r.Members) == 0 {
+		paragraph(w, "", "nobody is registered; kubectl xcpauth migrate registers every member it sees")
+		return
+	}
+	var rows [][]string
+	for _, m := range r.Members {
+		rows = append(rows, []string{m.Member, m.Role, m.Presents, m.Believed, m.Source})
+	}
+	table(w, []string{"MEMBER", "ROLE", "PRESENTS", "BELIEVED", "SOURCE"}, rows)
+	for _, m := range r.Members {
+		if len(m.Witnesses) > 0 {
+			paragraph(w, m.Member+" witness: ", strings.Join(m.Witnesses, "; "))
+		}
+	}
+}

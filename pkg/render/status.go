@@ -1,0 +1,367 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Status is what `kubectl xcpauth status` reports.
+type Status struct {
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
+	At         time.Time   `json:"at"`
+	Members    []StatusRow `json:"members"` // the hub first; each member and each other selected context once
+	Roster     string      `json:"roster"`
+	Next       string      `json:"next"` // what to do now, one sentence
+}
+
+// StatusRow is one member.
+type StatusRow struct {
+	Member     string   `json:"member"`
+	Role       string   `json:"role"` // hub, edge, mpc, or context for one that holds no member
+	Context    string   `json:"context,omitempty"`
+	State      string   `json:"state"` // ok, pending, blocked, unreachable, skipped, other-management-plane
+	Declared   string   `json:"declared"`
+	Effective  string   `json:"effective"`
+	Credential string   `json:"credential"`
+	Expires    string   `json:"expires,omitempty"` // RFC 3339
+	Proof      string   `json:"proof"`
+	Witnesses  []string `json:"witnesses,omitempty"`
+	Next       string   `json:"next"`
+	Why        []string `json:"why,omitempty"`
+}
+
+// NewStatus makes the report of facts and of what is left to do.
+func NewStatus(f plan.Facts, p plan.Plan) Status {
+	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Roster: rosterText(f), Next: nextText(f, p)}
+	todo := nextSteps(p)
+	blocked := map[string]string{}
+	for _, b := range p.Blocked {
+		blocked[b.Member] = b.Why
+	}
+	for _, w := range p.Waves {
+		for _, b := range w.Blocked {
+			blocked[b.Member] = b.Why
+		}
+	}
+	s.Members = append(s.Members, hubRow(f, todo["hub"], blocked["hub"]))
+	for _, m := range f.Members {
+		s.Members = append(s.Members, memberRow(m, f.At, todo[m.Name], blocked[m.Name]))
+	}
+	for _, o := range f.Others {
+		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: o.State, Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-", Why: []string{o.Why}}
+		if o.State == "no-member" || o.State == "duplicate" {
+			r.State = "skipped"
+		}
+		s.Members = append(s.Members, r)
+	}
+	return s
+}
+
+// Unreachable says whether a row could not be looked at.
+func (s Status) Unreachable() bool {
+	for _, r := range s.Members {
+		if r.State == "unreachable" {
+			return true
+		}
+	}
+	return false
+}
+
+func nextSteps(p plan.Plan) map[string]plan.Step {
+	first := map[string]plan.Step{}
+	for _, w := range p.Waves {
+		for _, s := range w.Steps {
+			if _, ok := first[s.Member]; !ok {
+				first[s.Member] = s
+			}
+		}
+	}
+	return first
+}
+
+func hubRow(f plan.Facts, todo plan.Step, blocked string) StatusRow {
+	h := f.Hub
+	r := StatusRow{Member: "hub", Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
+	if !h.Found {
+		r.State, r.Why = "unreachable", []string{h.Err}
+		r.Next = "blocked"
+		return r
+	}
+	var accepted, unsure []string
+	for _, c := range []guard.Cred{"mtls", "jwt"} {
+		switch h.Accepts.Accepts[c] {
+		case guard.Yes:
+			accepted = append(accepted, word(c))
+		case guard.Unknown:
+			unsure = append(unsure, word(c)+"?")
+		}
+	}
+	r.Declared = strings.Join(append(accepted, unsure...), "+")
+	if r.Declared == "" {
+		r.Declared = "none"
+	}
+	switch {
+	case h.Server.Err != "":
+		r.Credential = "unreadable"
+		r.Why = append(r.Why, h.Server.Err)
+	default:
+		r.Credential = "cert " + left(h.Server.Expires, f.At)
+		r.Expires = stamp(h.Server.Expires)
+		r.Witnesses = append(r.Witnesses, fmt.Sprintf("certificate %s names %s", h.Server.Where, strings.Join(h.Server.Names, ", ")))
+	}
+	r.Effective = workloadText(h.Workload)
+	r.Proof = "-"
+	if c := h.Connections; c != nil {
+		r.Proof = plural(c.Config, "edge") + " connected"
+	}
+	r.Why = append(r.Why, h.Odd...)
+	if blocked != "" && len(h.Odd) == 0 {
+		r.Why = append(r.Why, blocked)
+	}
+	if h.HelmNote != "" && todo.ID != "" {
+		r.Why = append(r.Why, fmt.Sprintf("%s belongs to Helm release %s: set the same values there too, or its next upgrade takes the change back", h.Object, h.HelmNote))
+	}
+	r.State, r.Next = stateAndNext(todo, blocked)
+	return r
+}
+
+func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) StatusRow {
+	r := StatusRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Declared: word(m.Declared), Effective: effective(m), Credential: credentialText(m, at)}
+	r.Proof, r.Witnesses = proofText(m, at)
+	if !m.Credential.Expires.IsZero() {
+		r.Expires = stamp(m.Credential.Expires)
+	}
+	if m.Role == plan.RoleMPC {
+		r.Declared, r.Credential = "as hub", "-"
+	}
+	r.State, r.Next = stateAndNext(todo, blocked)
+	switch {
+	case m.Err != "" && m.Context != "":
+		r.State, r.Next, r.Why = "unreachable", "blocked", []string{m.Err}
+	case blocked != "":
+		r.Why = []string{blocked}
+	}
+	if m.HelmNote != "" && todo.ID != "" {
+		r.Why = append(r.Why, fmt.Sprintf("%s belongs to Helm release %s: set the same value there too, or its next upgrade takes the change back", m.Object, m.HelmNote))
+	}
+	for _, p := range m.Workload.Processes {
+		if p.Waiting != "" {
+			r.Why = append(r.Why, fmt.Sprintf("pod %s waits: %s", p.Name, p.Waiting))
+		}
+	}
+	return r
+}
+
+func stateAndNext(todo plan.Step, blocked string) (state, next string) {
+	switch {
+	case blocked != "" && todo.ID == "":
+		return "blocked", "blocked"
+	case todo.ID != "":
+		return "pending", verb(todo.Kind)
+	}
+	return "ok", "-"
+}
+
+func verb(k plan.Kind) string {
+	switch k {
+	case plan.Open:
+		return "both modes on"
+	case plan.Close:
+		return "mTLS off"
+	case plan.Move:
+		return "move to JWT"
+	}
+	return string(k)
+}
+
+func word(c guard.Cred) string {
+	switch c {
+	case "mtls":
+		return "mTLS"
+	case "jwt":
+		return "JWT"
+	case "":
+		return "unknown"
+	}
+	return string(c)
+}
+
+// effective is what the member's own processes present, "mTLS+JWT" while old and new ones overlap.
+func effective(m plan.Member) string {
+	if m.Edge.Presents == nil {
+		return "unknown"
+	}
+	var words []string
+	for _, c := range m.Edge.Presents {
+		words = append(words, word(c))
+	}
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, "+")
+}
+
+func credentialText(m plan.Member, at time.Time) string {
+	switch c := m.Credential; c.State {
+	case plan.CredentialReady:
+		if c.Expires.IsZero() {
+			return "token, no expiry"
+		}
+		return "token " + left(c.Expires, at)
+	case plan.CredentialMintable:
+		return "to be minted"
+	case plan.CredentialBad:
+		if !c.Expires.IsZero() && !at.Before(c.Expires) {
+			return "token expired"
+		}
+		return "token malformed"
+	case plan.CredentialMissing:
+		return "no token"
+	}
+	return "unknown"
+}
+
+// proofText says how far it is known that the member presents what it should, and who the witnesses are.
+func proofText(m plan.Member, at time.Time) (string, []string) {
+	var witnesses []string
+	if !m.Seen.IsZero() {
+		witnesses = append(witnesses, "Central last heard of it at "+m.Seen.Format(time.RFC3339))
+	}
+	st := m.Statement
+	switch {
+	case st != nil && st.Void != "":
+		return "void", append(witnesses, st.Void)
+	case st != nil && m.Err == "" && m.Proved(m.Declared, at), st != nil && m.Role == plan.RoleMPC && m.Proved("jwt", at):
+		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), append(witnesses, "published by "+st.Source)...)
+	case st != nil && m.Err != "" && at.Before(st.Until):
+		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), "published by "+st.Source)
+	case m.Edge.Presents != nil && m.Err == "":
+		return "seen in pods", append(witnesses, m.Edge.Why)
+	}
+	return "none", append(witnesses, m.Edge.Why)
+}
+
+func workloadText(w plan.Workload) string {
+	ready := 0
+	for _, p := range w.Processes {
+		if p.Ready {
+			ready++
+		}
+	}
+	if !w.Found {
+		return "no Central"
+	}
+	return fmt.Sprintf("%d/%d up", ready, w.Replicas)
+}
+
+func rosterText(f plan.Facts) string {
+	switch r := f.Hub.Roster; {
+	case !f.Hub.Found:
+		return "unknown"
+	case r.Err != "":
+		return r.Err
+	case !r.Namespace || !r.Kind:
+		return "not installed"
+	}
+	n := 0
+	for _, m := range f.Members {
+		if m.Registered {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d of %s registered", n, plural(len(f.Members), "member"))
+}
+
+func nextText(f plan.Facts, p plan.Plan) string {
+	switch {
+	case !f.Hub.Found:
+		return f.Hub.Err
+	case len(p.Waves) > 0 && len(p.Blocked) > 0:
+		return fmt.Sprintf("%s can be done with: kubectl xcpauth migrate; then %s in the way", plural(len(p.Waves), "wave"), stand(len(p.Blocked)))
+	case len(p.Waves) > 0:
+		return fmt.Sprintf("%s left; show them with: kubectl xcpauth plan; do them with: kubectl xcpauth migrate", plural(len(p.Waves), "wave"))
+	case len(p.Blocked) > 0:
+		return fmt.Sprintf("nothing can be done before what is blocked is mended (%s in the way)", stand(len(p.Blocked)))
+	}
+	return "nothing to do"
+}
+
+func stand(n int) string {
+	if n == 1 {
+		return "1 thing stands"
+	}
+	return fmt.Sprintf("%d things stand", n)
+}
+
+// left is the time until t, short.
+func left(t, at time.Time) string {
+	if !at.Before(t) {
+		return "expired"
+	}
+	return short(t.Sub(at))
+}
+
+func ago(t, at time.Time) string {
+	if d := at.Sub(t); d >= time.Second {
+		return short(d) + " ago"
+	}
+	return "just now"
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Table lays the status out.
+func (s Status) Table(w io.Writer, wide bool) {
+	headings := []string{"MEMBER", "DECLARED", "EFFECTIVE", "CREDENTIAL", "PROOF", "NEXT"}
+	if wide {
+		headings = append([]string{"MEMBER", "CONTEXT", "STATE"}, append(headings[1:], "EXPIRES")...)
+	}
+	var rows [][]string
+	for _, r := range s.Members {
+		name := r.Member
+		if name == "-" && !wide {
+			name = "(" + r.Context + ")"
+		}
+		row := []string{name, r.Declared, r.Effective, r.Credential, r.Proof, r.Next}
+		if wide {
+			row = append([]string{r.Member, r.Context, r.State}, append(row[1:], r.Expires)...)
+		} else if r.State != "ok" && r.State != "pending" && r.State != "blocked" {
+			row[5] = r.State
+		}
+		rows = append(rows, row)
+	}
+	table(w, headings, rows)
+	fmt.Fprintln(w)
+	for _, r := range s.Members {
+		name := r.Member
+		if name == "-" {
+			name = r.Context
+		}
+		for _, why := range r.Why {
+			paragraph(w, name+": ", why)
+		}
+		if len(r.Witnesses) > 0 {
+			paragraph(w, name+" witness: ", strings.Join(r.Witnesses, "; "))
+		}
+	}
+	paragraph(w, "Roster: ", s.Roster)
+	paragraph(w, "Next: ", s.Next)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+)
+
+func newEdgeCommand(o *fleetOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "edge", GroupID: "roster", Args: cobra.NoArgs,
+		Short: "list, publish and forget the members in the hub's roster",
+		Long: `The roster in the hub lists the members that must be safe before the hub withdraws a credential. The admission webhook
+decides from it; a member without a fresh statement is unknown, and unknown is unsafe.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newEdgeListCommand(o), newEdgePublishCommand(o), newEdgeForgetCommand(o))
+	return cmd
+}
+
+func newEdgeListCommand(o *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Args: cobra.NoArgs,
+		Short: "list the roster: who is registered, and what was last stated of each",
+		Example: `  # List the roster of the hub
+  kubectl xcpauth edge list`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			e, err := o.executor(false)
+			if err != nil {
+				return err
+			}
+			entries, at, err := e.Roster(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return render.Print(o.Out, o.output, render.NewRoster(entries, at))
+		},
+	}
+}
+
+// publishOptions are the flags of edge publish.
+type publishOptions struct {
+	*fleetOptions
+	within, poll time.Duration
+}
+
+func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
+	o := &publishOptions{fleetOptions: fo, within: 15 * time.Minute, poll: 2 * time.Second}
+	cmd := &cobra.Command{
+		Use:   "publish [EDGE...]",
+		Short: "prove that edges present a JWT and nothing else, and state it in the roster",
+		Example: `  # Renew the statements of every edge that the kubeconfig reaches
+  kubectl xcpauth edge publish
+
+  # One edge
+  kubectl xcpauth edge publish edge-1`,
+		RunE: func(cmd *cobra.Command, names []string) error { return o.run(cmd.Context(), names) },
+	}
+	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long proving may take")
+	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while proving")
+	return cmd
+}
+
+func (o *publishOptions) run(ctx context.Context, names []string) error {
+	e, err := o.executor(true)
+	if err != nil {
+		return err
+	}
+	e.Goal.Within, e.Poll = o.within, o.poll
+	r, err := e.ProveNamed(ctx, names)
+	if err == nil && !r.Facts.Hub.Found {
+		return &codeError{code: exitError, text: r.Facts.Hub.Err}
+	}
+	if err != nil {
+		return err
+	}
+	if err := render.Print(o.Out, o.output, render.NewResult(r, o.again("edge publish"))); err != nil {
+		return err
+	}
+	if code := r.ExitCode(); code != 0 {
+		return &codeError{code: code}
+	}
+	return nil
+}
+
+// forgetOptions are the flags of edge forget.
+type forgetOptions struct {
+	*fleetOptions
+	reason string
+}
+
+func newEdgeForgetCommand(fo *fleetOptions) *cobra.Command {
+	o := &forgetOptions{fleetOptions: fo}
+	cmd := &cobra.Command{
+		Use: "forget EDGE", Args: cobra.ExactArgs(1),
+		Short: "take a decommissioned member out of the roster, leaving an Event with the reason",
+		Example: `  # The cluster is gone for good
+  kubectl xcpauth edge forget edge-7 --reason 'cluster deleted, CHG-1234'`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
+	}
+	cmd.Flags().StringVar(&o.reason, "reason", "", "why the member no longer counts; required, and kept in an Event")
+	return cmd
+}
+
+func (o *forgetOptions) run(ctx context.Context, name string) error {
+	if o.reason == "" {
+		return fmt.Errorf("forgetting %s needs --reason: from then on nothing keeps the hub from refusing it", name)
+	}
+	e, err := o.executor(false)
+	if err != nil {
+		return err
+	}
+	if err := e.Forget(ctx, name, o.reason); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Out, "%s forgotten\n", name)
+	return nil
+}

@@ -1,0 +1,73 @@
+// Command kubectl-xcpauth plans and applies the migration of a service mesh from mutual TLS to one JWT per cluster, across
+// the contexts of a kubeconfig. kubectl runs it as `kubectl xcpauth`.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}))
+}
+
+// run is the whole program. The first Ctrl-C (or SIGTERM) stops new work and puts unproved members back; the second leaves.
+func run(args []string, streams genericiooptions.IOStreams) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		cancel()
+		fmt.Fprintln(streams.ErrOut, "\ninterrupted: stopping; what is not proved is put back now. Press Ctrl-C again to leave at once.")
+		<-signals
+		fmt.Fprintln(streams.ErrOut, "left at once; what was in flight is written down in the hub. Continue with: kubectl xcpauth migrate")
+		os.Exit(exitInterrupted)
+	}()
+	root := newRootCommand(streams)
+	root.SetArgs(args)
+	return exitCode(root.ExecuteContext(ctx), streams.ErrOut)
+}
+
+// The exit codes, the same for every output format.
+const (
+	exitError       = 1
+	exitPending     = 2 // changes are pending; only with --detailed-exitcode
+	exitPartial     = 4 // a part of the members was served
+	exitRefused     = 5 // nothing could be begun
+	exitInterrupted = 130
+)
+
+// exitError ends the program with a code. Its text, if any, is printed once on stderr.
+type codeError struct {
+	code int
+	text string
+}
+
+func (e *codeError) Error() string { return e.text }
+
+func exitCode(err error, stderr io.Writer) int {
+	var code *codeError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		if code.text != "" {
+			fmt.Fprintln(stderr, "error: "+code.text)
+		}
+		return code.code
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	fmt.Fprintln(stderr, "error: "+err.Error())
+	return exitError
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// fleetOptions are the flags of every verb that talks to clusters.
+type fleetOptions struct {
+	genericiooptions.IOStreams
+
+	kubeconfig     string
+	hub            string
+	contexts       []string
+	output         string
+	requestTimeout time.Duration
+	memberTimeout  time.Duration
+	concurrency    int
+}
+
+func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
+	return &fleetOptions{IOStreams: streams, output: "table", requestTimeout: 10 * time.Second, memberTimeout: 45 * time.Second, concurrency: 64}
+}
+
+func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
+	flags.StringVar(&o.hub, "context", o.hub, "context of the management plane; default: the one selected context that has a ManagementPlane")
+	flags.StringSliceVar(&o.contexts, "contexts", o.contexts, "contexts to look at: names, /regular expressions/, ^ before one takes it away; default all")
+	flags.StringVarP(&o.output, "output", "o", o.output, "output format: "+strings.Join(render.Formats, ", "))
+	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
+	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout, "how long looking at one cluster may take, its credential plugin included")
+	flags.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many clusters are looked at side by side")
+}
+
+// completeFlags completes contexts and formats from the kubeconfig alone, without touching a cluster.
+func completeFlags(cmd *cobra.Command, o *fleetOptions) {
+	contexts := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return f.AllContexts(), cobra.ShellCompDirectiveNoFileComp
+	}
+	for flag, complete := range map[string]cobra.CompletionFunc{"context": contexts, "contexts": contexts,
+		"output": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return render.Formats, cobra.ShellCompDirectiveNoFileComp
+		}} {
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // a flag of our own that does not exist
+		}
+	}
+}
+
+// executor checks the flags and loads the kubeconfig, once.
+func (o *fleetOptions) executor(metrics bool) (*execute.Executor, error) {
+	if err := render.CheckFormat(o.output); err != nil {
+		return nil, err
+	}
+	if o.concurrency < 1 {
+		return nil, fmt.Errorf("--concurrency is %d; it must be at least 1", o.concurrency)
+	}
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hub: o.hub, Contexts: o.contexts, RequestTimeout: o.requestTimeout, UserAgent: "kubectl-xcpauth/" + version})
+	if err != nil {
+		return nil, err
+	}
+	d := tsb.Dialect()
+	return &execute.Executor{
+		Fleet: f, Dialect: d, Hub: o.hub, Source: source(), Poll: 2 * time.Second, PutBackWithin: 30 * time.Second, Now: time.Now,
+		Goal:     plan.Goal{To: tsb.JWT, Within: 15 * time.Minute},
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Metrics: metrics, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now},
+		Report: func(e execute.Event) {
+			fmt.Fprintf(o.ErrOut, "%s %s: %s\n", e.At.Format("15:04:05"), e.Member, e.Text)
+		},
+	}, nil
+}
+
+// observe looks at the fleet, and says so when it takes longer than two seconds.
+func (o *fleetOptions) observe(ctx context.Context, e *execute.Executor) plan.Facts {
+	slow := time.AfterFunc(2*time.Second, func() {
+		fmt.Fprintf(o.ErrOut, "looking at %d contexts, up to %s each ...\n", len(e.Fleet.Contexts()), o.memberTimeout)
+	})
+	defer slow.Stop()
+	return e.Observe(ctx)
+}
+
+// again is the command line that repeats this run's selection with another verb.
+func (o *fleetOptions) again(verb string) string {
+	words := []string{"kubectl xcpauth", verb}
+	for _, f := range []struct{ flag, value string }{{"kubeconfig", o.kubeconfig}, {"context", o.hub}, {"contexts", strings.Join(o.contexts, ",")}} {
+		if f.value != "" {
+			words = append(words, "--"+f.flag+" "+quote(f.value))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// quote makes a word safe to paste into a shell.
+func quote(s string) string {
+	if !strings.ContainsAny(s, " \t\n\"'\\$`!*?[](){}<>|&;#~^") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// source says who runs this, for the roster and the journal.
+func source() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return name + "@" + host
+}
