@@ -8,6 +8,8 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
@@ -69,50 +71,42 @@ func Members(inv Inventory) []guard.Edge {
 	return members
 }
 
-// statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about
-// another ControlPlane than the registered one, and when it names a credential that TSB does not have.
+// statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a
+// ControlPlane that was re-created since, and when it names a credential that TSB does not have.
 func statement(entry *api.EdgeCluster) guard.Edge {
 	edge := guard.Edge{Name: entry.Name}
 	if entry.Spec.ClusterName != "" && entry.Spec.ClusterName != entry.Name {
 		edge.Name = fmt.Sprintf("%s (cluster %s)", entry.Name, entry.Spec.ClusterName)
 	}
-	registered := ""
-	if entry.Spec.ControlPlane != nil {
-		registered = entry.Spec.ControlPlane.UID
-	}
-	st := entry.Status
+	st := roster.StatementOf(*entry)
 	switch {
-	case len(st.Presents) == 0:
+	case st == nil:
 		edge.Why = "in the roster, but nothing is proved about it"
 		return edge
-	case st.ControlPlaneUID != registered:
-		edge.Why = fmt.Sprintf("the last statement is about the ControlPlane with UID %s, the roster has %s: it was re-created", orNone(st.ControlPlaneUID), orNone(registered))
+	case st.Void != "":
+		edge.Why = fmt.Sprintf("the last statement (%s) says nothing any more: %s", said(st), st.Void)
 		return edge
 	}
-	var presents []guard.Cred
-	for _, p := range st.Presents {
-		c := guard.Cred(p)
+	for _, c := range st.Presents {
 		if c != tsb.MTLS && c != tsb.JWT {
-			edge.Why = fmt.Sprintf("the last statement names a credential %q that TSB does not have", p)
+			edge.Why = fmt.Sprintf("the last statement (%s) names a credential %q that TSB does not have", said(st), c)
 			return edge
 		}
-		presents = append(presents, c)
 	}
-	edge.Presents = presents
-	edge.Why = "stated"
-	if st.Source != "" {
-		edge.Why += " by " + st.Source
-	}
-	if st.ObservedTime != nil {
-		edge.Why += ", seen " + stamp(st.ObservedTime.Time)
-	}
-	if st.ValidUntil != nil {
-		edge.Until = st.ValidUntil.Time
-		edge.Why += ", valid until " + stamp(edge.Until)
-	} else {
-		edge.Why += ", without an end of validity"
-	}
+	edge.Presents, edge.Until, edge.Why = st.Presents, st.Until, said(st)
 	return edge
+}
+
+// said tells where a statement comes from, in absolute times, so that the same facts always read the same.
+func said(st *plan.Statement) string {
+	s := "stated"
+	if st.Source != "" {
+		s += " by " + st.Source
+	}
+	if !st.Observed.IsZero() {
+		s += ", seen " + stamp(st.Observed)
+	}
+	return s + ", valid until " + stamp(st.Until)
 }
 
 // alsoDeclared adds what the member's ControlPlane, read live in this cluster, declares: the unsafer of the two wins.
@@ -157,13 +151,6 @@ func text(obj map[string]any, path ...string) string {
 		obj, _ = obj[key].(map[string]any)
 	}
 	s, _ := obj[path[len(path)-1]].(string)
-	return s
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "(none)"
-	}
 	return s
 }
 

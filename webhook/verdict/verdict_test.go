@@ -102,12 +102,12 @@ func TestWhoIsAMember(t *testing.T) {
 		{"no statement", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} })}}, "nothing is proved"},
 		{"an empty statement", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.Presents = []string{} })}}, "nothing is proved"},
 		{"a statement that ends now", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ValidUntil = &metav1.Time{Time: noon} })}}, "too old"},
-		{"a statement without an end", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ValidUntil = nil })}}, "without an end of validity"},
+		{"a statement without an end", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ValidUntil = nil })}}, "nothing is proved"},
 		{"a statement about a ControlPlane that is gone", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "uid-0" })}}, "re-created"},
-		{"a statement that does not say about which ControlPlane", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "" })}}, "(none)"},
+		{"a statement that does not say about which ControlPlane", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "" })}}, "re-created"},
 		{"a credential that TSB does not have", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.Presents = []string{"JWT"} })}}, `"JWT"`},
 		{"MPC on jwt", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) {
-			e.Spec, e.Status.ControlPlaneUID = api.EdgeClusterSpec{Role: api.RoleMPC}, ""
+			e.Spec, e.Status.ControlPlaneUID = api.EdgeClusterSpec{Role: api.RoleMPC}, "uid-of-its-managementplane"
 		})}}, ""},
 
 		{"the hub's own ControlPlane agrees with its entry", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, ""},
