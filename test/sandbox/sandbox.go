@@ -1,0 +1,207 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
+)
+
+// Options says what to start. The zero value is a hub and two edges, all kind.
+type Options struct {
+	Edges        []string // names of the edge clusters; edge-1 and edge-2 when empty
+	Switches     xcpsim.Switches
+	Cadence      xcpsim.Cadence
+	Installation xcpsim.Installation
+	Dir          string    // for everything that is written; a temporary directory when empty
+	Log          io.Writer // progress, one line each; nil = discard
+	SimLog       io.Writer // what the stand-in logs; nil = discard
+}
+
+// Sandbox is a running fleet.
+type Sandbox struct {
+	Bed *testbed.Bed
+	Sim *xcpsim.Sim
+	Dir string // holds bin/ with kubectl and kubectl-xcpauth
+
+	removeDir bool
+	webhook   *Webhook
+}
+
+// Start starts the fleet and waits until every edge and MPC are connected to Central by mutual TLS.
+func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
+	if len(o.Edges) == 0 {
+		o.Edges = []string{"edge-1", "edge-2"}
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	s = &Sandbox{Dir: o.Dir}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	if s.Dir == "" {
+		if s.Dir, err = os.MkdirTemp("", "xcpauth-sandbox-"); err != nil {
+			return s, fmt.Errorf("making a directory for the sandbox: %w", err)
+		}
+		s.removeDir = true
+	}
+	fmt.Fprintf(o.Log, "Starting %d Kubernetes API servers on this machine (about %d seconds) ...\n", len(o.Edges)+1, 3*(len(o.Edges)+1))
+	if s.Bed, err = testbed.Start(ctx, testbed.Options{Clusters: append([]string{"hub"}, o.Edges...), Dir: filepath.Join(s.Dir, "bed"), Log: o.Log}); err != nil {
+		return s, err
+	}
+	if err = s.build(ctx, o.Log); err != nil {
+		return s, err
+	}
+	site := func(name string) xcpsim.Site {
+		c := s.Bed.Cluster(name)
+		return xcpsim.Site{Name: name, Config: c.Config, KubeletIP: c.KubeletIP}
+	}
+	options := xcpsim.Options{Hub: site("hub"), Switches: o.Switches, Cadence: o.Cadence, Installation: o.Installation, Log: o.SimLog}
+	for _, name := range o.Edges {
+		options.Edges = append(options.Edges, site(name))
+	}
+	fmt.Fprintf(o.Log, "Installing the stand-in for Tetrate Service Bridge: Central, MPC and %d edges on mutual TLS ...\n", len(o.Edges))
+	if err = xcpsim.Install(ctx, options); err != nil {
+		return s, err
+	}
+	if s.Sim, err = xcpsim.Start(ctx, options); err != nil {
+		return s, err
+	}
+	return s, s.connected(ctx, len(o.Edges)+1)
+}
+
+// connected waits for the given number of sessions.
+func (s *Sandbox) connected(ctx context.Context, want int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for len(s.Sim.Sessions()) < want {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %d sessions with Central: %d are there; refused so far: %v", want, len(s.Sim.Sessions()), s.Sim.Refusals())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Stop stops everything that was started, in the opposite order. It may be called again.
+func (s *Sandbox) Stop() {
+	if s.webhook != nil {
+		s.webhook.Stop()
+		s.webhook = nil
+	}
+	if s.Sim != nil {
+		s.Sim.Stop()
+		s.Sim = nil
+	}
+	if s.Bed != nil {
+		s.Bed.Stop()
+		s.Bed = nil
+	}
+	if s.removeDir {
+		os.RemoveAll(s.Dir)
+	}
+}
+
+// Root is the directory of the checkout, found from the working directory upwards.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the checkout: %w", err)
+	}
+	for {
+		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(b, []byte("module github.com/xcpauth/kubectl-xcpauth\n")) {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("finding the checkout: no go.mod of kubectl-xcpauth above the working directory")
+		}
+		dir = up
+	}
+}
+
+// Build compiles a command of this module into a file.
+func Build(ctx context.Context, pkg, to string) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", to, pkg)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// BinDir is the directory that holds kubectl and the plugin.
+func (s *Sandbox) BinDir() string { return filepath.Join(s.Dir, "bin") }
+
+func (s *Sandbox) build(ctx context.Context, log io.Writer) error {
+	fmt.Fprintln(log, "Building the plugin ...")
+	if err := os.MkdirAll(s.BinDir(), 0o755); err != nil {
+		return fmt.Errorf("making the sandbox's bin directory: %w", err)
+	}
+	kubectl := filepath.Join(s.BinDir(), "kubectl")
+	os.Remove(kubectl)
+	if err := os.Symlink(filepath.Join(s.Bed.Bin, "kubectl"), kubectl); err != nil {
+		return fmt.Errorf("placing kubectl: %w", err)
+	}
+	return Build(ctx, "./plugin/kubectl-xcpauth", filepath.Join(s.BinDir(), "kubectl-xcpauth"))
+}
+
+// Env is the environment in which kubectl finds the fleet and the plugin.
+func (s *Sandbox) Env() []string {
+	env := make([]string, 0, len(os.Environ())+3)
+	for _, kv := range os.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); name != "KUBECONFIG" && name != "PATH" && name != "KREW_ROOT" {
+			env = append(env, kv)
+		}
+	}
+	return append(env, "KUBECONFIG="+s.Bed.Kubeconfig, "PATH="+s.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+filepath.Join(s.Dir, "kubecache"))
+}
+
+// Run is what a command printed and how it ended.
+type Run struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Kubectl runs the real kubectl, which finds the plugin by its name, and waits for it.
+func (s *Sandbox) Kubectl(ctx context.Context, args ...string) Run {
+	return s.KubectlInput(ctx, "", args...)
+}
+
+// KubectlInput is Kubectl with text on its standard input.
+func (s *Sandbox) KubectlInput(ctx context.Context, stdin string, args ...string) Run {
+	cmd := s.Command(ctx, args...)
+	var out, errOut bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errOut
+	err := cmd.Run()
+	r := Run{Stdout: out.String(), Stderr: errOut.String(), Code: cmd.ProcessState.ExitCode()}
+	if err != nil && r.Code == -1 {
+		r.Stderr += err.Error()
+	}
+	return r
+}
+
+// Command is the real kubectl with arguments, not started yet.
+func (s *Sandbox) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.BinDir(), "kubectl"), args...)
+	cmd.Env = s.Env()
+	return cmd
+}
