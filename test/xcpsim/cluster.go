@@ -129,7 +129,8 @@ func (c *cluster) apply(ctx context.Context, gvr schema.GroupVersionResource, ma
 	return nil
 }
 
-// rolledOut says whether a Deployment runs only pods of its newest template; a missing one does not.
+// rolledOut says whether a Deployment runs only pods of its newest template, none of the others even ending any more (its status does
+// not count those); a missing one does not.
 func (c *cluster) rolledOut(ctx context.Context, namespace, name string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
@@ -142,5 +143,12 @@ func (c *cluster) rolledOut(ctx context.Context, namespace, name string) (bool, 
 		want = *d.Spec.Replicas
 	}
 	s := d.Status
-	return s.ObservedGeneration >= d.Generation && s.UpdatedReplicas == want && s.Replicas == want && s.AvailableReplicas == want, nil
+	if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != want || s.Replicas != want || s.AvailableReplicas != want {
+		return false, nil
+	}
+	pods, err := c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
+	if err != nil {
+		return false, fmt.Errorf("list pods of deployment %s/%s: %w", namespace, name, err)
+	}
+	return len(pods.Items) == int(want), nil
 }

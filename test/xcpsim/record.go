@@ -44,7 +44,8 @@ type Dial struct {
 	Text       string
 }
 
-// Refused says whether one side turned the other away for its credential; an Unreachable Central refuses nobody.
+// Refused says whether the dial failed for a credential: one side turned the other away, or the client had none that it could show. An
+// Unreachable Central refuses nobody.
 func (d Dial) Refused() bool { return !d.Accepted && d.Reason != Unreachable }
 
 func (d Dial) String() string {

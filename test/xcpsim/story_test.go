@@ -1,23 +1,14 @@
 package xcpsim_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/portforward"
-	"k8s.io/client-go/transport/spdy"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
@@ -232,165 +223,4 @@ func TestAnAsleepEdgeHasNoPods(t *testing.T) {
 	f.await("no session", func() error { return f.presents("mpc=mtls") })
 	f.SetEdge("edge-1", xcpsim.EdgeSwitches{})
 	f.await("awake", func() error { return f.presents("edge-1=mtls mpc=mtls") })
-}
-
-func TestMetricsAndLogsAreReadThroughTheAPIServer(t *testing.T) {
-	f := start(t, nil)
-	edge, central := f.session("edge-1").Pod, f.session("edge-1").Central
-	for _, c := range []struct {
-		cluster, ns, pod string
-		want             []string
-	}{
-		{"edge-1", "istio-system", edge, []string{
-			`xcp_edge_stream_connect_count{statusLabel="ok"} 1`, `xcp_edge_stream_connect_count{statusLabel="close"} 0`,
-			`xcp_edge_last_push_to_central_timestamp_ms`, `xcp_edge_updates_sent_to_central_count`,
-		}},
-		{"hub", "tsb", central, []string{
-			`xcp_central_current_edge_connections{connection_type="edge_config_distribution"} 1`,
-			`xcp_central_current_edge_connections{connection_type="cluster_state"} 2`,
-			`xcp_central_current_onboarded_edge{edge="edge-1"} 1`,
-			`xcp_central_last_config_propagation_event_timestamp_ms{edge="edge-1",status="received",type="config_resync_request"}`,
-			`xcp_central_last_config_propagation_event_timestamp_ms{edge="edge-1",status="sent",type="config_resync_request"}`,
-		}},
-	} {
-		f.await("metrics of "+c.pod, func() error {
-			text, err := f.metrics(c.cluster, c.ns, c.pod)
-			if err != nil {
-				return err
-			}
-			for _, want := range c.want {
-				if !strings.Contains(text, want) {
-					return fmt.Errorf("no %s in\n%s", want, text)
-				}
-			}
-			return nil
-		})
-	}
-	f.SetEdge("edge-1", xcpsim.EdgeSwitches{NewPodsNeverConnect: true})
-	if err := f.kube("edge-1").CoreV1().Pods("istio-system").Delete(t.Context(), edge, metav1.DeleteOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	f.await("the new pod's log", func() error {
-		pods, err := f.kube("edge-1").CoreV1().Pods("istio-system").List(t.Context(), metav1.ListOptions{})
-		if err != nil {
-			return err
-		}
-		for _, p := range pods.Items {
-			raw, err := f.kube("edge-1").CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{}).DoRaw(t.Context())
-			if err != nil {
-				return err
-			}
-			if p.Name != edge && strings.Contains(string(raw), "error getting stream. retrying in") {
-				return nil
-			}
-		}
-		return errors.New("no such line")
-	})
-}
-
-// metrics reads a pod's metrics as kubectl port-forward would.
-func (f *fleet) metrics(cluster, ns, pod string) (string, error) {
-	rt, up, err := spdy.RoundTripperFor(f.config(cluster))
-	if err != nil {
-		return "", err
-	}
-	url := f.kube(cluster).CoreV1().RESTClient().Post().Resource("pods").Namespace(ns).Name(pod).SubResource("portforward").URL()
-	stop, ready := make(chan struct{}), make(chan struct{})
-	fw, err := portforward.New(spdy.NewDialer(up, &http.Client{Transport: rt}, http.MethodPost, url), []string{"0:8080"}, stop, ready, io.Discard, io.Discard)
-	if err != nil {
-		return "", err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- fw.ForwardPorts() }()
-	defer func() { close(stop); <-ended }()
-	select {
-	case <-ready:
-	case err := <-ended:
-		ended <- err
-		return "", err
-	}
-	ports, err := fw.GetPorts()
-	if err != nil {
-		return "", err
-	}
-	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0].Local))
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	return string(text), err
-}
-
-func TestTheFleetSurvivesAnAPIServerThatIsAway(t *testing.T) {
-	f := start(t, func(o *xcpsim.Options) { o.Installation.CABundle = true })
-	f.bothModes()
-	before := f.session("edge-1")
-	bed.Cluster("edge-1").KillAPIServer()
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
-	defer cancel()
-	if err := bed.Cluster("edge-1").RestartAPIServer(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if s := f.session("edge-1"); s != before {
-		t.Errorf("session %+v, want %+v", s, before)
-	}
-	f.edgeMode("JWT")
-	f.await("the flip is followed", func() error { return f.presents("edge-1=jwt mpc=jwt") })
-	f.noRefusals()
-}
-
-func TestStopLeavesNothingRunning(t *testing.T) {
-	f := start(t, nil)
-	if goroutines() == nil {
-		t.Fatal("a running simulation shows no goroutine: the check below could not fail")
-	}
-	node, err := f.kube("edge-1").CoreV1().Nodes().Get(t.Context(), "xcpsim-node", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubelet := net.JoinHostPort(node.Status.Addresses[0].Address, strconv.Itoa(int(node.Status.DaemonEndpoints.KubeletEndpoint.Port)))
-	if conn, err := net.Dial("tcp", kubelet); err != nil {
-		t.Errorf("the node does not answer: %v", err)
-	} else {
-		_ = conn.Close()
-	}
-	f.Stop()
-	if n := len(f.Sessions()); n != 0 {
-		t.Errorf("%d sessions left", n)
-	}
-	if conn, err := net.Dial("tcp", kubelet); err == nil {
-		_ = conn.Close()
-		t.Error("the node still answers")
-	}
-	if err := poll(goroutines); err != nil {
-		t.Error(err)
-	}
-}
-
-// goroutines returns an error that shows one goroutine of the simulation, nil if there is none.
-func goroutines() error {
-	buf := make([]byte, 4<<20)
-	for _, s := range bytes.Split(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
-		if bytes.Contains(s, []byte("test/xcpsim.")) {
-			return fmt.Errorf("a goroutine is left:\n%s", s)
-		}
-	}
-	return nil
-}
-
-func TestASecondSimulationTakesUpWhereTheFirstStopped(t *testing.T) {
-	f := start(t, nil)
-	before := f.session("edge-1").Pod
-	f.Stop()
-	again, err := xcpsim.Start(context.Background(), f.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Stop()
-	g := &fleet{Sim: again, t: t, opts: f.opts}
-	g.await("the same pods connected", func() error { return g.presents("edge-1=mtls mpc=mtls") })
-	if s := g.session("edge-1"); s.Pod != before {
-		t.Errorf("session of %s, want %s", s.Pod, before)
-	}
 }

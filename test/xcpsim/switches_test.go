@@ -3,6 +3,9 @@ package xcpsim_test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -159,4 +162,62 @@ func TestAnUnknownHostLeadsNowhere(t *testing.T) {
 		return errors.New("no such dial")
 	})
 	f.noRefusals()
+}
+
+func TestAServiceAccountOfAnotherClusterGetsNoToken(t *testing.T) {
+	said := &syncBuffer{}
+	f := start(t, func(o *xcpsim.Options) { o.Log = io.MultiWriter(o.Log, said) })
+	secrets := f.kube("edge-1").CoreV1().Secrets("istio-system")
+	f.await("a token", func() error {
+		_, err := secrets.Get(t.Context(), "xcp-edge-central-auth-token", metav1.GetOptions{})
+		return err
+	})
+	account, err := secrets.Get(t.Context(), "cluster-service-account", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	account.Data["clusterFqn"] = []byte("organizations/example/clusters/edge-2")
+	if _, err := secrets.Update(t.Context(), account, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.await("the operator's complaint", func() error {
+		if !strings.Contains(said.String(), "cluster has been configured with incorrect service account secret") {
+			return errors.New("no such line")
+		}
+		return nil
+	})
+	if err := secrets.Delete(t.Context(), "xcp-edge-central-auth-token", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.edgeMode("JWT")
+	f.await("a pod that waits for its token", func() error {
+		events, err := f.kube("edge-1").CoreV1().Events("istio-system").List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, e := range events.Items {
+			if strings.Contains(e.Message, `secret "xcp-edge-central-auth-token" not found`) {
+				return nil
+			}
+		}
+		return errors.New("no such event")
+	})
+}
+
+// syncBuffer is a buffer that may be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
