@@ -1,0 +1,291 @@
+//go:build linux
+
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/cases"
+)
+
+// One hub, one deployment; the parts run in this order, each in a namespace and with a roster of its own.
+func TestTheShippedWebhook(t *testing.T) {
+	h := startHub(t)
+	h.install()
+	n := newNode(h)
+	n.start(h)
+	for _, part := range []struct {
+		name string
+		run  func(*hub, *node)
+	}{
+		{"its pods are admitted under the restricted pod security standard", podsAdmitted},
+		{"its certificate is made and published by itself", certificateBootstrapped},
+		{"every edit of the table by every way of writing gets the verdict of the table", everyEdit},
+		{"creating is guarded once anything is known to be a member", creating},
+		{"deleting is warned about and not denied", deleting},
+		{"a statement is believed until it ends", statements},
+		{"a ControlPlane in the hub's own cluster counts", ownControlPlane},
+		{"a cluster that only the hub knows counts", unknownCluster},
+		{"a denial reads well through kubectl", throughKubectl},
+		{"nothing unguarded calls it", nothingElseCalls},
+		{"stopped, it holds up the guarded edit and nothing else", stopped},
+		{"while it drains it goes on answering", draining},
+		{"a lost certificate is replaced without a restart", certificateReplaced},
+		{"an unreadable roster is not ready, and a denial", unreadableRoster},
+		{"kinds of the vendor that the cluster lacks have no members, other versions have", vendorKinds},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { part.run(h.in(t), n) }) {
+			t.Logf("the webhook's log:\n%s", n.log.String())
+		}
+	}
+	if log := n.log.String(); strings.Contains(log, canary) || !strings.Contains(log, `"msg":"decision"`) {
+		t.Errorf("the log must hold decisions and no object")
+	}
+}
+
+// canary is written into objects and must not appear in the log.
+const canary = "canary-of-an-object"
+
+// guarded puts an object with both modes on into a namespace of its own, while nobody is known, and then the fleet.
+func (h *hub) guarded(ns string, edges cases.Edges) {
+	h.Helper()
+	h.emptyRoster()
+	o := managementPlane(h.namespace(ns), "managementplane", bothModes)
+	o.SetAnnotations(map[string]string{"note": canary})
+	h.create(managementPlanes, o)
+	h.fleet(edges)
+	h.warned.take()
+}
+
+func podsAdmitted(h *hub, _ *node) {
+	h.eventually("two pods exist", func(ctx context.Context) error {
+		pods, err := h.kube.CoreV1().Pods(system).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + component})
+		if err == nil && len(pods.Items) != 2 {
+			err = fmt.Errorf("%d pods", len(pods.Items))
+		}
+		return err
+	})
+}
+
+func certificateBootstrapped(h *hub, n *node) {
+	secret, err := h.kube.CoreV1().Secrets(system).Get(h.Context(), "xcpauth-webhook-cert", metav1.GetOptions{})
+	h.must(err)
+	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component, metav1.GetOptions{})
+	h.must(err)
+	for _, w := range conf.Webhooks {
+		if len(secret.Data["ca.crt"]) == 0 || !bytes.Equal(w.ClientConfig.CABundle, secret.Data["ca.crt"]) {
+			h.Errorf("%s does not carry the CA of the Secret", w.Name)
+		}
+	}
+}
+
+func creating(h *hub, _ *node) {
+	ns := h.namespace("creating")
+	create := func(name string, xcp m) error {
+		_, err := h.objects.Resource(managementPlanes).Namespace(ns).Create(h.Context(), managementPlane(ns, name, xcp), metav1.CreateOptions{})
+		return err
+	}
+	jwtOnly := m{"centralAuthModes": m{"jwt": true}}
+	h.emptyRoster()
+	h.warned.take()
+	h.must(create("fresh", jwtOnly))
+	if said := h.warned.take(); len(said) != 1 || !strings.Contains(said[0], "no member of this hub is known yet") {
+		h.Errorf("warnings on a fresh hub: %q", said)
+	}
+	h.fleet(cases.OnMTLS)
+	h.denied(create("jwt-only", jwtOnly), "edge-1: mtls")
+	h.denied(create("unset", nil), "edge-1: mtls")
+	h.must(create("both", bothModes))
+	h.fleet(cases.OnJWT)
+	h.must(create("jwt-only", jwtOnly))
+	h.denied(create("unset", nil), "edge-1: jwt")
+	h.fleet(cases.Unknown)
+	h.denied(create("mtls-only", m{"centralAuthModes": m{"mutualTls": true}}), "edge-1: jwt")
+}
+
+func deleting(h *hub, _ *node) {
+	h.guarded("deleting", cases.Unknown)
+	h.must(h.objects.Resource(managementPlanes).Namespace("deleting").Delete(h.Context(), "managementplane", metav1.DeleteOptions{}))
+	if said := h.warned.take(); len(said) != 1 || !strings.Contains(said[0], "1 member: edge-1") {
+		h.Errorf("warnings: %q", said)
+	}
+}
+
+func statements(h *hub, _ *node) {
+	h.guarded("statements", cases.OnJWT)
+	edit := func() error { return h.mergePatch(managementPlanes, "statements", "managementplane", withoutMTLS) }
+	h.register("edge-1", "uid-1", -time.Second, "jwt")
+	h.denied(edit(), "edge-1: mtls", "too old", "ci@e2e")
+	h.must(h.mergePatchStatus("edge-1", m{"status": m{"validUntil": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "controlPlaneUID": "uid-0"}}))
+	h.denied(edit(), "edge-1: mtls", "re-created")
+	h.register("edge-1", "uid-1", time.Hour, "jwt")
+	h.must(edit())
+}
+
+func ownControlPlane(h *hub, _ *node) {
+	h.guarded("own", cases.OnJWT)
+	edit := func() error { return h.mergePatch(managementPlanes, "own", "managementplane", withoutMTLS) }
+	ns := h.namespace("istio-system")
+	cp := h.create(controlPlanes, copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "metadata": m{"namespace": ns, "name": "controlplane"},
+		"spec": m{"managementPlane": m{"clusterName": "local"}, "components": m{"xcp": m{"centralAuthMode": "MUTUAL_TLS"}}}}))
+	h.Cleanup(func() {
+		h.must(h.objects.Resource(controlPlanes).Namespace(ns).Delete(context.WithoutCancel(h.Context()), "controlplane", metav1.DeleteOptions{}))
+	})
+	h.denied(edit(), "ControlPlane istio-system/controlplane", "the roster lacks", "MUTUAL_TLS")
+	h.register("local", string(cp.GetUID()), time.Hour, "jwt")
+	h.denied(edit(), "local: mtls", "declares MUTUAL_TLS")
+	h.must(h.mergePatch(controlPlanes, ns, "controlplane", m{"spec": m{"components": m{"xcp": m{"centralAuthMode": nil}}}}))
+	h.denied(edit(), "local: mtls", "no documented mode")
+	h.must(h.mergePatch(controlPlanes, ns, "controlplane", m{"spec": m{"components": m{"xcp": m{"centralAuthMode": "JWT"}}}}))
+	h.must(edit())
+}
+
+func unknownCluster(h *hub, _ *node) {
+	h.guarded("inventory", cases.OnJWT)
+	edit := func() error { return h.mergePatch(managementPlanes, "inventory", "managementplane", withoutMTLS) }
+	cluster := func(ns, name string) {
+		h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": m{"namespace": ns, "name": name}}))
+	}
+	cluster(h.namespace("elsewhere"), "of-another-hub")
+	cluster("inventory", "edge-1")
+	cluster("inventory", "edge-9")
+	h.denied(edit(), "edge-9: mtls", "the roster lacks it")
+	h.register("edge-9", "uid-9", time.Hour, "jwt")
+	h.must(edit())
+}
+
+func throughKubectl(h *hub, _ *node) {
+	h.guarded("kubectl", cases.OnMTLS)
+	for i := range 12 {
+		h.register(fmt.Sprintf("edge-%02d", i), fmt.Sprintf("uid-%02d", i), time.Hour, "mtls")
+	}
+	out, err := h.kubectl("patch", "managementplane", "managementplane", "-n", "kubectl", "--type=merge", "-p", `{"spec":{"components":{"xcp":{"centralAuthModes":{"mutual_tls":true,"mutualTls":null}}}}}`)
+	if err == nil {
+		h.Fatalf("admitted: %s", out)
+	}
+	for _, line := range []string{"13 members may still present", "- edge-00: mtls (stated by ci@e2e", "- and 3 more", "Not as documented: spec.components.xcp.centralAuthModes.mutual_tls is true", "Run `kubectl xcpauth status`"} {
+		if !strings.Contains(out, line) {
+			h.Errorf("the denial lacks %q:\n%s", line, out)
+		}
+	}
+}
+
+func stopped(h *hub, n *node) {
+	h.guarded("stopped", cases.OnJWT)
+	n.end(syscall.SIGKILL)
+	for _, e := range unguarded(h, "stopped") {
+		if err := e.do(); err != nil {
+			h.Errorf("%s: %v", e.name, err)
+		}
+	}
+	err := h.mergePatch(managementPlanes, "stopped", "managementplane", withoutMTLS)
+	if err == nil || !strings.Contains(err.Error(), `failed calling webhook "managementplanes.webhook.xcpauth.io"`) {
+		h.Errorf("the guarded edit without the webhook: %v", err)
+	}
+	h.must(h.objects.Resource(managementPlanes).Namespace("stopped").Delete(h.Context(), "managementplane", metav1.DeleteOptions{}))
+	n.start(h)
+}
+
+func draining(h *hub, n *node) {
+	h.guarded("draining", cases.OnMTLS)
+	n.cmd.Process.Signal(syscall.SIGTERM)
+	h.eventually("it reports not ready", func(ctx context.Context) error {
+		if err := n.ready(ctx); err == nil {
+			return errors.New("still ready")
+		}
+		return nil
+	})
+	h.denied(h.mergePatch(managementPlanes, "draining", "managementplane", withoutMTLS), "edge-1: mtls")
+	<-n.done
+	if code := n.cmd.ProcessState.ExitCode(); code != 0 {
+		h.Errorf("it ended with %d", code)
+	}
+	n.start(h)
+}
+
+func certificateReplaced(h *hub, n *node) {
+	h.guarded("certificate", cases.OnMTLS)
+	secrets := h.kube.CoreV1().Secrets(system)
+	before, err := secrets.Get(h.Context(), "xcpauth-webhook-cert", metav1.GetOptions{})
+	h.must(err)
+	_, err = secrets.Patch(h.Context(), before.Name, "application/merge-patch+json", []byte(`{"data":null}`), metav1.PatchOptions{})
+	h.must(err)
+	h.eventually("another CA is published", func(ctx context.Context) error {
+		conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(ctx, component, metav1.GetOptions{})
+		if err == nil && bytes.Equal(conf.Webhooks[0].ClientConfig.CABundle, before.Data["ca.crt"]) {
+			err = errors.New("still the old one")
+		}
+		return err
+	})
+	h.eventually("it is ready with the new certificate", n.ready)
+	h.eventually("the API server reaches it", func(context.Context) error {
+		return byRule(h.mergePatch(managementPlanes, "certificate", "managementplane", withoutMTLS))
+	})
+}
+
+func unreadableRoster(h *hub, n *node) {
+	h.guarded("unreadable", cases.OnJWT)
+	bindings := h.kube.RbacV1().RoleBindings(system)
+	binding, err := bindings.Get(h.Context(), component, metav1.GetOptions{})
+	h.must(err)
+	h.must(bindings.Delete(h.Context(), binding.Name, metav1.DeleteOptions{}))
+	h.eventually("it is not ready", func(ctx context.Context) error {
+		if err := n.ready(ctx); err == nil {
+			return errors.New("still ready")
+		}
+		return nil
+	})
+	h.denied(h.mergePatch(managementPlanes, "unreadable", "managementplane", withoutMTLS), "reading the roster", "forbidden")
+	h.must(h.mergePatch(managementPlanes, "unreadable", "managementplane", m{"metadata": m{"labels": m{"still": "possible"}}}))
+	binding.ResourceVersion, binding.UID = "", ""
+	_, err = bindings.Create(h.Context(), binding, metav1.CreateOptions{})
+	h.must(err)
+	h.eventually("it is ready again", n.ready)
+	h.must(h.mergePatch(managementPlanes, "unreadable", "managementplane", withoutMTLS))
+}
+
+func vendorKinds(h *hub, _ *node) {
+	h.guarded("kinds", cases.OnJWT)
+	dryRun := func() error {
+		_, err := h.objects.Resource(managementPlanes).Namespace("kinds").Patch(h.Context(), "managementplane", "application/merge-patch+json",
+			[]byte(`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":false}}}}}`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	}
+	h.must(dryRun())
+	name := xcpClusters.GroupResource().String()
+	crd, err := h.objects.Resource(crds).Get(h.Context(), name, metav1.GetOptions{})
+	h.must(err)
+	h.must(h.objects.Resource(crds).Delete(h.Context(), name, metav1.DeleteOptions{}))
+	h.eventually("the kind is gone", func(ctx context.Context) error {
+		if _, err := h.objects.Resource(crds).Get(ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("still there: %v", err)
+		}
+		return nil
+	})
+	h.eventually("the edit is admitted without that kind", func(context.Context) error { return dryRun() })
+
+	next := xcpClusters
+	next.Version = "v3"
+	spec := crd.Object["spec"].(m)
+	spec["versions"].([]any)[0].(m)["name"] = next.Version
+	h.create(crds, copied(m{"apiVersion": crd.GetAPIVersion(), "kind": crd.GetKind(), "metadata": m{"name": name}, "spec": spec}))
+	h.eventually("the newer version is served and found", func(ctx context.Context) error {
+		if _, err := h.objects.Resource(next).List(ctx, metav1.ListOptions{}); err != nil {
+			return err
+		}
+		_, err := h.kube.Discovery().ServerResourcesForGroupVersion(next.GroupVersion().String())
+		return err
+	})
+	h.create(next, copied(m{"apiVersion": next.GroupVersion().String(), "kind": "Cluster", "metadata": m{"namespace": "kinds", "name": "edge-9"}}))
+	h.denied(dryRun(), "edge-9: mtls")
+}
