@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,6 +24,10 @@ const FieldManager = "kubectl-xcpauth"
 
 // conflictRetries is how often a write is tried again after somebody else changed another part of the object meanwhile.
 const conflictRetries = 5
+
+// writeTimeout bounds one write with its reads. It is longer than a read's: an API server takes its first write of a new kind
+// only after some seconds, and a write that was given up on may still have been stored.
+const writeTimeout = 30 * time.Second
 
 // ChangedError says that an object no longer is as it was when the plan was made. Nothing was written.
 type ChangedError struct {
@@ -59,6 +64,8 @@ type writer struct {
 // paths that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
 // After already there is nothing to do. It returns whether anything was written.
 func (w writer) write(ctx context.Context, p plan.Patch) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	c, err := w.fleet.Cluster(p.Context)
 	if err != nil {
 		return false, err

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,9 +21,7 @@ type Options struct {
 	Kubeconfig string   // --kubeconfig; empty means $KUBECONFIG or the default place, merged as kubectl does
 	Hub        string   // --context: the management plane's context; always selected when named
 	Contexts   []string // --contexts: patterns, see Select
-	// RequestTimeout bounds one request; ConnectTimeout is part of it.
-	RequestTimeout time.Duration
-	UserAgent      string
+	UserAgent  string
 }
 
 // Fleet is the selected contexts of one kubeconfig.
@@ -90,7 +87,6 @@ func (f *Fleet) Cluster(context string) (*Cluster, error) {
 		return nil, fmt.Errorf("reading context %s of the kubeconfig: %w", context, err)
 	}
 	cfg.QPS = -1 // the API server's priority and fairness protects it; a client-side limit would only slow the fleet down
-	cfg.Timeout = f.opts.RequestTimeout
 	cfg.UserAgent = f.opts.UserAgent
 	c := &Cluster{Context: context, Config: cfg}
 	if c.HTTP, err = rest.HTTPClientFor(cfg); err != nil {

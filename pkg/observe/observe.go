@@ -21,8 +21,9 @@ type Observer struct {
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
 	// Metrics asks for the metrics pages too.
 	Metrics bool
-	// MemberTimeout bounds all that is read of one context.
-	MemberTimeout time.Duration
+	// RequestTimeout bounds one read, MemberTimeout all that is read of one context.
+	RequestTimeout time.Duration
+	MemberTimeout  time.Duration
 	// Limit is how many contexts are looked at side by side.
 	Limit int
 	// Now is the clock.
@@ -145,6 +146,8 @@ func allFailed(reads map[plan.Read]plan.Result) string {
 }
 
 func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan.Result {
+	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
+	defer cancel()
 	var body []byte
 	var err error
 	if r.Port != 0 {

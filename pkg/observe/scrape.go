@@ -68,7 +68,7 @@ func scrape(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) 
 func dial(ctx context.Context, c *fleet.Cluster, r plan.Read) (httpstream.Connection, error) {
 	cfg := rest.CopyConfig(c.Config)
 	if deadline, ok := ctx.Deadline(); ok {
-		cfg.Timeout = min(cfg.Timeout, time.Until(deadline))
+		cfg.Timeout = time.Until(deadline)
 	}
 	target := c.REST.Post().AbsPath(Path(r) + "/portforward").URL()
 	transport, upgrader, err := spdy.RoundTripperFor(cfg)

@@ -74,7 +74,7 @@ func (o *fleetOptions) executor(metrics bool) (*execute.Executor, error) {
 	if o.concurrency < 1 {
 		return nil, fmt.Errorf("--concurrency is %d; it must be at least 1", o.concurrency)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hub: o.hub, Contexts: o.contexts, RequestTimeout: o.requestTimeout, UserAgent: "kubectl-xcpauth/" + version})
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hub: o.hub, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (o *fleetOptions) executor(metrics bool) (*execute.Executor, error) {
 	return &execute.Executor{
 		Fleet: f, Dialect: d, Hub: o.hub, Source: source(), Poll: 2 * time.Second, PutBackWithin: 30 * time.Second, Now: time.Now,
 		Goal:     plan.Goal{To: tsb.JWT, Within: 15 * time.Minute},
-		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Metrics: metrics, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now},
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now},
 		Report: func(e execute.Event) {
 			fmt.Fprintf(o.ErrOut, "%s %s: %s\n", e.At.Format("15:04:05"), e.Member, e.Text)
 		},

@@ -1,36 +1,204 @@
 package e2e
 
 import (
+	"os"
+	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// start starts a fleet for one test and stops it afterwards.
-func start(t *testing.T, o sandbox.Options) *sandbox.Sandbox {
-	t.Helper()
-	o.Dir = t.TempDir()
-	s, err := sandbox.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
+func TestMigrateMovesEveryEdgeThenTurnsMTLSOff(t *testing.T) {
+	f := start(t, sandbox.Options{})
+
+	before := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)
+	f.is(before, "hub", "declared", "mTLS")
+	f.is(before, "edge-1", "effective", "mTLS")
+	f.is(before, "edge-1", "next", "move to JWT")
+	f.is(before, "edge-2", "next", "move to JWT")
+
+	f.xcpauth(2, "plan", "--detailed-exitcode")
+	dry := f.xcpauth(0, "migrate", "--dry-run=server")
+	for _, said := range []string{"ControlPlane istio-system/controlplane: accepted (dry run)", "ManagementPlane tsb/managementplane: accepted (dry run)", "not sent: today edge-1 may still present mtls"} {
+		if !strings.Contains(strings.Join(strings.Fields(dry.Stdout), " "), said) {
+			t.Errorf("the dry run does not say %q:\n%s", said, dry.Stdout)
+		}
 	}
-	t.Cleanup(s.Stop)
-	return s
+	if got := f.edgeMode("edge-1"); got != "MUTUAL_TLS" {
+		t.Fatalf("the dry run stored centralAuthMode %s", got)
+	}
+
+	done := f.rows(f.migrate(0, "-o", "json").Stdout)
+	for member, want := range map[string]string{"hub": "changed", "edge-1": "changed", "edge-2": "changed", "mpc": "ok"} {
+		f.is(done, member, "state", want)
+	}
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
+		t.Errorf("the hub's modes are %s", got)
+	}
+	for _, member := range []string{"edge-1", "edge-2", xcpsim.MPCMember} {
+		if got := f.presents(member); len(got) != 1 || got[0] != xcpsim.JWT {
+			t.Errorf("%s presents %v, want JWT alone", member, got)
+		}
+	}
+
+	version := func() string {
+		return f.get("hub", "tsb", "managementplane/managementplane", "{.metadata.resourceVersion}") + f.get("edge-1", "istio-system", "controlplane/controlplane", "{.metadata.resourceVersion}") +
+			f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.metadata.resourceVersion}")
+	}
+	was := version()
+	again := f.migrate(0)
+	if !strings.Contains(again.Stdout, "Next: nothing to do") {
+		t.Errorf("a second run does not say that there is nothing to do:\n%s", again.Stdout)
+	}
+	for member, row := range f.rows(f.migrate(0, "-o", "json").Stdout) {
+		if row["state"] != "ok" {
+			t.Errorf("a second run ends with %s %v", member, row)
+		}
+	}
+	if now := version(); now != was {
+		t.Errorf("a second run wrote: resource versions %s, were %s", now, was)
+	}
+	f.promiseKept()
 }
 
-func TestGoldenPath(t *testing.T) {
-	s := start(t, sandbox.Options{Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond}})
-	r := s.Kubectl(t.Context(), "xcpauth", "status")
-	t.Logf("%d\n%s\n%s", r.Code, r.Stdout, r.Stderr)
-	r = s.Kubectl(t.Context(), "xcpauth", "plan")
-	t.Logf("%d\n%s\n%s", r.Code, r.Stdout, r.Stderr)
-	r = s.Kubectl(t.Context(), "xcpauth", "migrate", "-y", "--poll", "200ms", "--prove-within", "30s")
-	t.Logf("%d\n%s\n%s", r.Code, r.Stdout, r.Stderr)
-	r = s.Kubectl(t.Context(), "xcpauth", "status", "-o", "wide")
-	t.Logf("%d\n%s\n%s", r.Code, r.Stdout, r.Stderr)
-	for _, d := range s.Sim.Refusals() {
-		t.Error(d)
+func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
+	f := start(t, sandbox.Options{})
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NewPodsNeverConnect: true})
+
+	r := f.migrate(4, "-o", "json", "--prove-within", "6s")
+	rows := f.rows(r.Stdout)
+	f.is(rows, "edge-1", "state", "failed")
+	f.is(rows, "edge-2", "state", "not attempted")
+	f.is(rows, "hub", "state", "changed")
+	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not proved within 6s") || !strings.Contains(why, "put back") {
+		t.Errorf("edge-1's reason is %q", why)
+	}
+	if got := f.edgeMode("edge-1"); got != "MUTUAL_TLS" {
+		t.Errorf("edge-1 is left at %s", got)
+	}
+	if got := f.edgeMode("edge-2"); got != "MUTUAL_TLS" {
+		t.Errorf("edge-2 was moved to %s", got)
+	}
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":true}` {
+		t.Errorf("the hub accepts %s", got)
+	}
+	if got := f.presents("edge-1"); len(got) != 1 || got[0] != xcpsim.MTLS {
+		t.Errorf("edge-1's old pod presents %v, want mTLS still connected", got)
+	}
+
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{})
+	f.migrate(0)
+	f.promiseKept("edge-1")
+}
+
+func TestAStoppedAPIServerIsARowAndNotAHang(t *testing.T) {
+	f := start(t, sandbox.Options{})
+	f.Bed.Cluster("edge-2").Freeze()
+	impatient := []string{"--member-timeout", "3s", "--request-timeout", "2s"}
+
+	rows := f.rows(f.xcpauth(4, append([]string{"status", "-o", "json"}, impatient...)...).Stdout)
+	f.is(rows, "edge-2", "state", "unreachable")
+	f.is(rows, "edge-1", "effective", "mTLS")
+	if len(rows) != 4 {
+		t.Errorf("%d rows, want hub, edge-1, edge-2 and mpc: %v", len(rows), rows)
+	}
+	for name := range f.yamlRows(f.xcpauth(4, append([]string{"status", "-o", "yaml"}, impatient...)...).Stdout) {
+		if rows[name] == nil {
+			t.Errorf("%s is in the YAML and not in the JSON", name)
+		}
+	}
+	table, _, _ := strings.Cut(f.xcpauth(4, append([]string{"status"}, impatient...)...).Stdout, "\n\n")
+	for name := range rows {
+		if strings.Count(table, "\n"+name+" ") != 1 {
+			t.Errorf("%s has no row of its own in the table:\n%s", name, table)
+		}
+	}
+
+	rows = f.rows(f.migrate(4, append([]string{"-o", "json"}, impatient...)...).Stdout)
+	f.is(rows, "edge-1", "state", "changed")
+	f.is(rows, "edge-2", "state", "unreachable")
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":true}` {
+		t.Errorf("with an edge unknown the hub accepts %s, want both", got)
+	}
+
+	f.Bed.Cluster("edge-2").Thaw()
+	f.migrate(0)
+	f.promiseKept()
+}
+
+func TestAnAPIServerThatStopsMidRunIsARow(t *testing.T) {
+	f := start(t, sandbox.Options{})
+	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate", "-o", "json", "--member-timeout", "3s", "--request-timeout", "2s"}, quick...)...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, newWatcher(t, "edge-1: wrote ControlPlane", func() { f.Bed.Cluster("edge-2").KillAPIServer() })
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 4 {
+		t.Fatalf("ended with %v, want exit code 4\n%s", err, out.String())
+	}
+	rows := f.rows(out.String())
+	f.is(rows, "edge-1", "state", "changed")
+	f.is(rows, "edge-2", "state", "unreachable")
+	f.promiseKept()
+}
+
+func TestAnInterruptPutsTheWaveBackAndTheNextRunGoesOn(t *testing.T) {
+	f := start(t, sandbox.Options{})
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NewPodsNeverConnect: true}) // so that the wave is still in flight
+	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, newWatcher(t, "edge-1: waiting", func() { cmd.Process.Signal(os.Interrupt) })
+	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 130 {
+		t.Fatalf("ended with %v, want exit code 130\n%s", err, out.String())
+	}
+	if !strings.Contains(out.String(), "interrupted; continue with: kubectl xcpauth migrate") {
+		t.Errorf("the command that continues is not named:\n%s", out.String())
+	}
+	if got := f.edgeMode("edge-1"); got != "MUTUAL_TLS" {
+		t.Errorf("edge-1 is left at %s", got)
+	}
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{})
+	f.migrate(0)
+	f.promiseKept("edge-1")
+}
+
+func TestAKilledRunIsRestoredByTheNext(t *testing.T) {
+	f := start(t, sandbox.Options{})
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NewPodsNeverConnect: true})
+	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)
+	cmd.Stderr = newWatcher(t, "edge-1: waiting", func() { cmd.Process.Signal(syscall.SIGKILL) })
+	if err := cmd.Run(); err == nil {
+		t.Fatal("the killed run ended well")
+	}
+	if got := f.edgeMode("edge-1"); got != "JWT" {
+		t.Fatalf("edge-1 is at %s: the run was killed too early for this test", got)
+	}
+	next := f.migrate(4, "--prove-within", "5s") // edge-1 still cannot connect
+	for _, said := range []string{"was interrupted in the wave \"canary\"; restoring it first", "edge-1: restored as it was before the interrupted wave"} {
+		if !strings.Contains(next.Stderr, said) {
+			t.Errorf("the next run does not say %q:\n%s", said, next.Stderr)
+		}
+	}
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{})
+	f.migrate(0)
+	f.promiseKept("edge-1")
+}
+
+func TestEachSwitchOfTheFirstSet(t *testing.T) {
+	for name, s := range map[string]xcpsim.Switches{
+		"recreate":                       {Recreate: true},
+		"no hot reload":                  {NoHotReload: true},
+		"token only after the flip":      {MintOnlyAfterFlip: true},
+		"ready without a session":        {ReadyWithoutSession: true},
+		"no hot reload, after, recreate": {NoHotReload: true, MintOnlyAfterFlip: true, Recreate: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, sandbox.Options{Switches: s})
+			f.migrate(0)
+			if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
+				t.Errorf("the hub's modes are %s", got)
+			}
+			f.promiseKept()
+		})
 	}
 }

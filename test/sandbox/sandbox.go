@@ -79,19 +79,50 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if s.Sim, err = xcpsim.Start(ctx, options); err != nil {
 		return s, err
 	}
-	return s, s.connected(ctx, len(o.Edges)+1)
+	if err = s.connected(ctx, len(o.Edges)+1); err != nil {
+		return s, err
+	}
+	tokens := []string{"oap-token", "otel-token"}
+	if !o.Switches.MintOnlyAfterFlip {
+		tokens = append(tokens, "xcp-edge-central-auth-token")
+	}
+	return s, s.minted(ctx, o.Edges, tokens)
+}
+
+// minted waits until the operator of every edge has made its tokens, as that of a healthy edge has.
+func (s *Sandbox) minted(ctx context.Context, edges, tokens []string) error {
+	for _, edge := range edges {
+		for _, name := range tokens {
+			err := Await(ctx, "secret "+name+" of "+edge, time.Minute, func() bool {
+				return s.Kubectl(ctx, "--context", edge, "-n", "istio-system", "get", "secret", name, "-o", "name").Code == 0
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Await polls a condition of the fleet until it holds, or says what was waited for.
+func Await(ctx context.Context, what string, within time.Duration, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: not within %s", what, within)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // connected waits for the given number of sessions.
 func (s *Sandbox) connected(ctx context.Context, want int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for len(s.Sim.Sessions()) < want {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %d sessions with Central: %d are there; refused so far: %v", want, len(s.Sim.Sessions()), s.Sim.Refusals())
-		case <-time.After(50 * time.Millisecond):
-		}
+	err := Await(ctx, fmt.Sprintf("%d sessions with Central", want), time.Minute, func() bool { return len(s.Sim.Sessions()) >= want })
+	if err != nil {
+		return fmt.Errorf("%w; refused so far: %v", err, s.Sim.Refusals())
 	}
 	return nil
 }

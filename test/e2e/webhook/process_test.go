@@ -71,7 +71,7 @@ func newNode(h *hub) *node {
 		n.args = append(n.args, arg)
 	}
 	n.args = append(n.args, "--kubeconfig="+n.kubeconfig, "--cert-dir="+n.certDir, "--address="+h.ip, "--port=443",
-		"--metrics-address="+h.ip+":8080", "--health-address="+h.ip+":8081", "--shutdown-delay=3s")
+		"--metrics-address="+h.ip+":8080", "--health-address="+h.ip+":8081")
 	n.mount(h)
 	h.Cleanup(func() { n.end(syscall.SIGKILL) })
 	return n

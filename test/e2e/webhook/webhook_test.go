@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,7 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"stopped, it holds up the guarded edit and nothing else", stopped},
 		{"while it drains it goes on answering", draining},
 		{"a lost certificate is replaced without a restart", certificateReplaced},
+		{"a certificate that somebody else mounts serves as well", certificateMounted},
 		{"an unreadable roster is not ready, and a denial", unreadableRoster},
 		{"kinds of the vendor that the cluster lacks have no members, other versions have", vendorKinds},
 	} {
@@ -231,6 +233,19 @@ func certificateReplaced(h *hub, n *node) {
 	h.eventually("the API server reaches it", func(context.Context) error {
 		return byRule(h.mergePatch(managementPlanes, "certificate", "managementplane", withoutMTLS))
 	})
+}
+
+// certificateMounted runs the process as the cert-manager overlay does.
+func certificateMounted(h *hub, n *node) {
+	h.guarded("mounted", cases.OnMTLS)
+	n.end(syscall.SIGKILL)
+	own := n.args
+	n.args = append(slices.Clone(own), "--rotate-certificates=false")
+	n.start(h)
+	h.denied(h.mergePatch(managementPlanes, "mounted", "managementplane", withoutMTLS), "edge-1: mtls")
+	n.end(syscall.SIGKILL)
+	n.args = own
+	n.start(h)
 }
 
 func unreadableRoster(h *hub, n *node) {
