@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,7 +75,9 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		return err
 	}
 
-	calls := webhook.NewServer(webhook.Options{Host: o.Address, Port: o.Port, CertDir: o.CertDir})
+	calls := webhook.NewServer(webhook.Options{Host: o.Address, Port: o.Port, CertDir: o.CertDir, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+		c.MinVersion, c.NextProtos = tls.VersionTLS13, []string{"http/1.1"} // the API server calls services by HTTP/1.1
+	}}})
 	calls.Register(admit.Path, admit.WithDeadline(&admission.Webhook{Handler: &admit.Handler{
 		Read: members.Read, Clock: clock.RealClock{}, Log: log, Version: o.Version}}))
 	if err := mgr.Add(after{certificate, calls}); err != nil {
