@@ -110,6 +110,6 @@ type Dialect struct {
 	Prove func(Member, Goal) Step
 	// Judge says whether the claim holds, given the facts right before the step's writes (seen[0]) and all since.
 	Judge func(c Claim, seen []Facts) Judgement
-	// After predicts the facts when a step has been done and proved.
-	After func(Facts, Step, Goal) Facts
+	// After predicts the facts when the steps of a wave have been done and proved.
+	After func(Facts, []Step) Facts
 }

@@ -31,9 +31,7 @@ func Unfold(d Dialect, f Facts, goal Goal) Plan {
 			return p
 		}
 		p.Waves = append(p.Waves, wave)
-		for _, s := range wave.Steps {
-			f = d.After(f, s, goal)
-		}
+		f = d.After(f, wave.Steps)
 	}
 	p.Blocked = append(p.Blocked, Blocked{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
 	return p

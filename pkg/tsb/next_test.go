@@ -1,0 +1,186 @@
+package tsb
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// edge is a healthy member that presents cred and is set to it.
+func edge(name string, c cred) plan.Member {
+	return plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Registered: true,
+		Object:   plan.Ref{Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name},
+		Declared: c, Effective: c, DeclaredFields: map[string]any{"centralAuthMode": map[cred]any{MTLS: "MUTUAL_TLS", JWT: "JWT"}[c]},
+		Edge:       guard.Edge{Name: name, Presents: []cred{c}, Until: noon.Add(time.Minute)},
+		Workload:   plan.Workload{Found: true, Replicas: 1, Settled: true},
+		Credential: plan.Credential{State: plan.CredentialReady}, Trust: plan.Trust{OK: true}}
+}
+
+func proved(m plan.Member) plan.Member {
+	m.Statement = &plan.Statement{Presents: []cred{JWT}, Observed: noon, Until: noon.Add(15 * time.Minute)}
+	return m
+}
+
+func mpc(c cred) plan.Member {
+	m := edge(mpcName, c)
+	m.Role = plan.RoleMPC
+	return m
+}
+
+func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.Facts {
+	return plan.Facts{At: noon, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
+		Object:  plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"},
+		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}}, Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
+		Roster: plan.RosterState{Namespace: true, Kind: true}}}
+}
+
+func with(m plan.Member, change func(*plan.Member)) plan.Member { change(&m); return m }
+
+// said is a wave in short: the IDs of its steps, then what is blocked.
+func said(w plan.Wave) string {
+	var words []string
+	for _, s := range w.Steps {
+		words = append(words, s.ID)
+	}
+	for _, b := range w.Blocked {
+		words = append(words, "!"+b.Member)
+	}
+	return strings.Join(words, " ")
+}
+
+func TestNext(t *testing.T) {
+	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
+	unreachable := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "the API server did not answer in time", Edge: guard.Edge{Name: "edge-9"}}
+	stated := with(unreachable, func(m *plan.Member) { m.Edge.Presents, m.Edge.Until = []cred{JWT}, noon.Add(time.Minute) })
+	blockedEdge := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Blocked = []string{"no token"} })
+	for _, tc := range []struct {
+		name  string
+		facts plan.Facts
+		want  string
+	}{
+		{"mtls alone: both modes on first", fleet(on, off, edge("edge-1", MTLS), mpc(MTLS)), "open"},
+		{"unset: both modes on, explicitly", fleet(unknown, unknown, edge("edge-1", MTLS)), "open"},
+		{"jwt alone and an edge still on mtls: accept it again", fleet(off, on, edge("edge-1", MTLS)), "open"},
+		{"both on: the first edge by name is the canary", fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS), mpc(JWT)), "move/edge-1"},
+		{"an edge set to JWT by hand is proved before any other moves", fleet(on, on, edge("edge-1", MTLS), edge("edge-2", JWT)), "prove/edge-2"},
+		{"a proved edge is canary enough", fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), edge("edge-3", MTLS)), "move/edge-2 move/edge-3"},
+		{"a proof that ran out is renewed", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon })), "prove/edge-1"},
+		{"a proof is void once an old pod is back", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} })), "prove/edge-1"},
+		{"all edges proved: MPC before the end", fleet(on, on, proved(edge("edge-1", JWT)), mpc(JWT)), "prove/mpc"},
+		{"all proved: mTLS off", fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT))), "close"},
+		{"an edge that cannot move keeps the last step away, not the others", fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), blockedEdge), "move/edge-2 !edge-3"},
+		{"nothing but a blocked edge is left", fleet(on, on, proved(edge("edge-1", JWT)), blockedEdge, proved(mpc(JWT))), "!edge-3"},
+		{"an unreachable edge keeps the last step away", fleet(on, on, proved(edge("edge-1", JWT)), unreachable, proved(mpc(JWT))), "!edge-9"},
+		{"an edge that its team has stated does not", fleet(on, on, proved(edge("edge-1", JWT)), stated, proved(mpc(JWT))), "close"},
+		{"done", fleet(off, on, edge("edge-1", JWT), mpc(JWT)), ""},
+		{"done, and proofs may have run out", fleet(off, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon })), ""},
+		{"done, but an edge does not do as it is set", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Edge.Presents = []cred{MTLS} })), "!edge-1"},
+		{"no members at all: nobody keeps mTLS", fleet(on, on), "close"},
+		{"an unregistered member is listed first", fleet(on, off, with(edge("edge-1", MTLS), func(m *plan.Member) { m.Registered = false })), "register"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if d := cmp.Diff(tc.want, said(next(tc.facts, plan.Goal{To: JWT}))); d != "" {
+				t.Errorf("next wave (-want +got):\n%s", d)
+			}
+		})
+	}
+
+	t.Run("a hub that is kept by somebody else", func(t *testing.T) {
+		f := fleet(on, on, edge("edge-1", MTLS))
+		f.Hub.Owner = "Argo CD (tsb)"
+		if w := next(f, plan.Goal{}); said(w) != "!hub" || !strings.Contains(w.Blocked[0].Why, "kept by Argo CD (tsb)") {
+			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("a hub that is written strangely", func(t *testing.T) {
+		f := fleet(on, on, edge("edge-1", MTLS))
+		f.Hub.Odd = []string{"x is 1: not a boolean"}
+		if w := next(f, plan.Goal{}); said(w) != "!hub" {
+			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("an unreachable context may hold an edge", func(t *testing.T) {
+		f := fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))
+		f.Others = []plan.Other{{Context: "edge-2", State: "unreachable", Why: "timed out"}}
+		if w := next(f, plan.Goal{}); said(w) != "!context edge-2" {
+			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("the named canary goes first", func(t *testing.T) {
+		f := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS))
+		if w := next(f, plan.Goal{Canary: "edge-2"}); said(w) != "move/edge-2" {
+			t.Errorf("%+v", w)
+		}
+		if w := next(f, plan.Goal{Canary: "edge-7"}); said(w) != "!edge-7" {
+			t.Errorf("%+v", w)
+		}
+	})
+}
+
+// The last step of a plan is never reached while any member may present a certificate, whatever the fleet looks like.
+func TestNextNeverClosesOnAMemberThatMayPresentACertificate(t *testing.T) {
+	states := []plan.Member{edge("x", MTLS), edge("x", JWT), proved(edge("x", JWT)),
+		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} }),
+		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Edge.Presents = nil }),
+		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Declared = MTLS }),
+		with(edge("x", MTLS), func(m *plan.Member) { m.Blocked = []string{"no"} }),
+		{Role: plan.RoleEdge, Err: "unreachable"},
+	}
+	modes := []guard.Tri{guard.Unknown, guard.No, guard.Yes}
+	for i, a := range states {
+		for j, b := range states {
+			for _, m := range []plan.Member{mpc(MTLS), mpc(JWT), proved(mpc(JWT)), with(proved(mpc(JWT)), func(m *plan.Member) { m.Edge.Presents = []cred{MTLS} })} {
+				for _, mtls := range modes {
+					for _, jwt := range modes {
+						a.Name, b.Name = "edge-a", "edge-b"
+						f := fleet(mtls, jwt, a, b, m)
+						for _, s := range next(f, plan.Goal{To: JWT}).Steps {
+							if s.Withdraws == nil {
+								continue
+							}
+							if blockers := guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), noon); len(blockers) > 0 {
+								t.Fatalf("case %d %d %v %v: the plan withdraws what is presented: %v", i, j, mtls, jwt, blockers)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestUnfoldArrives(t *testing.T) {
+	f := fleet(guard.Yes, guard.No, edge("edge-1", MTLS), edge("edge-2", MTLS), edge("edge-3", JWT), mpc(MTLS))
+	f.Hub.Roster = plan.RosterState{}
+	var waves []string
+	p := plan.Unfold(Dialect(), f, plan.Goal{To: JWT})
+	for _, w := range p.Waves {
+		waves = append(waves, said(w))
+	}
+	want := []string{"register", "open", "prove/edge-3", "move/edge-1 move/edge-2", "prove/mpc", "close"}
+	if d := cmp.Diff(want, waves); d != "" || len(p.Blocked) > 0 {
+		t.Errorf("waves (-want +got):\n%s\nblocked %v", d, p.Blocked)
+	}
+	if p.Changes() != 5 {
+		t.Errorf("%d changes, want 5", p.Changes())
+	}
+}
+
+func BenchmarkUnfold(b *testing.B) {
+	var members []plan.Member
+	for i := range 1000 {
+		members = append(members, edge(fmt.Sprintf("edge-%04d", i), MTLS))
+	}
+	f := fleet(guard.Yes, guard.No, members...)
+	d := Dialect()
+	b.ReportAllocs()
+	for b.Loop() {
+		plan.Unfold(d, f, plan.Goal{To: JWT})
+	}
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"sigs.k8s.io/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// result is what one run of the plugin printed and its exit code.
+type result struct {
+	out, err string
+	code     int
+}
+
+func xcpauth(t *testing.T, kubeconfig string, args ...string) result {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	code := run(append([]string{"--kubeconfig", kubeconfig}, args...), genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
+	return result{out.String(), errOut.String(), code}
+}
+
+// serve starts the servers of a test and returns their kubeconfig.
+func serve(t *testing.T, servers map[string]*apifake.Server, user func(string) apifake.Object) string {
+	t.Helper()
+	for _, s := range servers {
+		t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	}
+	path, err := apifake.Kubeconfig(t.TempDir(), servers, user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestEveryRefusalIsOneClearSentence(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("apiVersion: v1\nkind: Config\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	edges := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...)}, nil)
+	twoHubs := serve(t, map[string]*apifake.Server{"hub-1": apifake.Start(apifake.Hub()...), "hub-2": apifake.Start(append(apifake.Hub(), apifake.KubeSystem("hub-2"))...)}, nil)
+	hub := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
+	for _, tc := range []struct {
+		name, kubeconfig, args string
+		code                   int
+		says                   string
+	}{
+		{"no kubeconfig", filepath.Join(t.TempDir(), "absent"), "status", 1, "error: loading the kubeconfig: "},
+		{"no contexts", empty, "status", 1, "error: the kubeconfig has no contexts; pass --kubeconfig or set KUBECONFIG to one that has"},
+		{"an unknown hub", hub, "status --context nowhere", 1, `error: context "nowhere" of --context is not in the kubeconfig; kubectl config get-contexts -o name lists them`},
+		{"an unknown member", hub, "status --contexts nowhere", 1, `error: no context of the kubeconfig matches "nowhere" of --contexts; kubectl config get-contexts -o name lists them`},
+		{"an unknown format", hub, "status -o xml", 1, `error: output format "xml" is not known; pass -o with one of: table, wide, json, yaml`},
+		{"an unknown flag", hub, "status --frobnicate", 1, "error: unknown flag: --frobnicate"},
+		{"an unknown verb", hub, "frobnicate", 1, `error: unknown command "frobnicate" for "kubectl xcpauth"`},
+		{"no ManagementPlane", edges, "status", 1, "error: no ManagementPlane found in contexts eu, us; name the management plane's context with --context"},
+		{"no ManagementPlane in the named context", edges, "migrate -y --context eu", 1, "error: no ManagementPlane found in context eu; name the management plane's context with --context"},
+		{"two ManagementPlanes", twoHubs, "plan", 1, "error: 2 ManagementPlanes found: tsb/managementplane in hub-1, tsb/managementplane in hub-2; name one hub with --context"},
+		{"no terminal to ask on", hub, "migrate", 5, "error: there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"},
+		{"an unknown dry run", hub, "migrate --dry-run=maybe", 1, `error: --dry-run is "maybe"; pass none, client or server`},
+		{"forgetting without a reason", hub, "edge forget eu", 1, "error: forgetting eu needs --reason: from then on nothing keeps the hub from refusing it"},
+		{"forgetting a stranger", hub, "edge forget mars --reason gone", 1, `error: no member "mars" is in the roster of hub; kubectl xcpauth edge list shows it`},
+		{"publishing a stranger", hub, "edge publish mars", 1, `error: no member is called "mars"; kubectl xcpauth status lists them`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := xcpauth(t, tc.kubeconfig, strings.Fields(tc.args)...)
+			last := strings.TrimSpace(r.err)
+			last = last[strings.LastIndex(last, "\n")+1:]
+			if r.code != tc.code || !strings.HasPrefix(last, tc.says) {
+				t.Errorf("exit code %d, want %d; stderr ends with\n  %s\nwant\n  %s\nstdout\n%s", r.code, tc.code, last, tc.says, r.out)
+			}
+		})
+	}
+}
+
+// A fleet with every way in which a cluster can fail to answer: each is one row with its reason, the others are complete, the
+// exit code is 4, in every format.
+func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
+	stalls := make(chan struct{})
+	t.Cleanup(func() { close(stalls) })
+	answer := func(code int, reason, message string) *apifake.Server {
+		s := apifake.Start()
+		s.Answer = func(w http.ResponseWriter, _ *http.Request) bool {
+			apifake.Status(w, code, reason, message)
+			return true
+		}
+		return s
+	}
+	hangs := apifake.Start(apifake.Edge("hangs")...)
+	hangs.Answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		select {
+		case <-stalls:
+		case <-r.Context().Done():
+		}
+		return true
+	}
+	gone := apifake.Start()
+	gone.Close()
+	servers := map[string]*apifake.Server{
+		"hub": apifake.Start(apifake.Hub("eu", "us", "hangs")...), "eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...),
+		"again": nil, "hangs": hangs, "gone": gone, "stranger": apifake.Start(apifake.KubeSystem("stranger")),
+		"unauthorized": answer(401, "Unauthorized", "Unauthorized"), "forbidden": answer(403, "Forbidden", `namespaces "kube-system" is forbidden: User "u" cannot get`),
+		"plugin": apifake.Start(apifake.Edge("plugin")...), "broken-plugin": apifake.Start(apifake.Edge("broken-plugin")...),
+	}
+	servers["again"] = servers["us"]
+	hold := filepath.Join(t.TempDir(), "hold") // the plugin hangs while this is there, far longer than any run
+	if err := os.WriteFile(hold, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kubeconfig := serve(t, servers, func(context string) apifake.Object {
+		exec := func(command string, args ...any) apifake.Object {
+			return apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": command, "args": args}}
+		}
+		switch context {
+		case "plugin":
+			return exec("sh", "-c", "while test -e "+hold+"; do sleep 0.05; done; exit 1")
+		case "broken-plugin":
+			return exec("false")
+		}
+		return nil
+	})
+	want := map[string]struct{ state, why string }{
+		"hub": {"pending", ""}, "eu": {"blocked", ""}, "us": {"skipped", "the same cluster as context again"}, // again comes first by name
+		"hangs": {"unreachable", "did not answer in time"}, "gone": {"unreachable", "refused the connection"}, "stranger": {"skipped", "no ControlPlane there"},
+		"unauthorized": {"unreachable", "401"}, "forbidden": {"unreachable", "403"}, "plugin": {"unreachable", "credential plugin"}, "broken-plugin": {"unreachable", "credential plugin"},
+	}
+	flags := []string{"--member-timeout", "3s", "--request-timeout", "1s"}
+	began := time.Now()
+	for format, decode := range map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }} {
+		r := xcpauth(t, kubeconfig, append([]string{"status", "-o", format}, flags...)...)
+		if r.code != 4 {
+			t.Errorf("%s: exit code %d, want 4: %s", format, r.code, r.err)
+		}
+		var report struct {
+			Members []struct {
+				Member, Context, State string
+				Why                    []string
+			}
+		}
+		if err := decode([]byte(r.out), &report); err != nil {
+			t.Fatalf("%s: %v\n%s", format, err, r.out)
+		}
+		seen := map[string]int{}
+		for _, m := range report.Members {
+			seen[m.Context]++
+			w, ok := want[m.Context]
+			if m.Context == "again" {
+				w, ok = want["eu"], true
+			}
+			if !ok || m.State != w.state || !strings.Contains(strings.Join(m.Why, " "), w.why) {
+				t.Errorf("%s: row %+v, want %+v", format, m, w)
+			}
+		}
+		for context := range servers {
+			if seen[context] != 1 {
+				t.Errorf("%s: context %s has %d rows, want 1", format, context, seen[context])
+			}
+		}
+	}
+	table := xcpauth(t, kubeconfig, append([]string{"status", "-o", "wide"}, flags...)...)
+	rows, _, _ := strings.Cut(table.out, "\n\n")
+	if n := strings.Count(rows, "\n"); table.code != 4 || n != len(servers) {
+		t.Errorf("the table has %d rows and exit code %d, want %d and 4\n%s", n, table.code, len(servers), table.out)
+	}
+	t.Logf("three runs took %s, each with a hung server and a hung plugin", time.Since(began).Round(100*time.Millisecond))
+}
+
+func TestRequestsPerMember(t *testing.T) {
+	hub, eu, us := apifake.Start(apifake.Hub("eu", "us")...), apifake.Start(apifake.Edge("eu")...), apifake.Start(apifake.Edge("us")...)
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": hub, "eu": eu, "us": us}, nil)
+	if r := xcpauth(t, kubeconfig, "status"); r.code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", r.code, r.out, r.err)
+	}
+	for name, s := range map[string]*apifake.Server{"eu": eu, "us": us} {
+		var reads, forwards int
+		for _, r := range s.Requests() {
+			if strings.HasSuffix(r, "/portforward") {
+				forwards++
+			} else {
+				reads++
+			}
+		}
+		// 4 to find the planes; Deployment, ReplicaSets, Pods and 5 secrets; one pod's metrics, over WebSocket or then SPDY
+		if reads != 12 || forwards > 2 {
+			t.Errorf("%s had %d reads and %d port-forwards, want 12 and at most 2: %v", name, reads, forwards, s.Requests())
+		}
+	}
+	if n := len(hub.Requests()); n != 14 {
+		t.Errorf("the hub had %d requests, want 14: %v", n, hub.Requests())
+	}
+}
+
+func TestHelpAndPlanReadWell(t *testing.T) {
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
+	for name, args := range map[string][]string{"help": {"--help"}, "migrate-help": {"migrate", "--help"}, "status": {"status"}, "plan": {"plan"}} {
+		t.Run(name, func(t *testing.T) {
+			r := xcpauth(t, kubeconfig, args...)
+			golden(t, name, fmt.Sprintf("exit code %d\n%s", r.code, r.out))
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; run with -update and look at the difference\n%s", path, got)
+	}
+}
+
+func TestCompletionTouchesNoCluster(t *testing.T) {
+	s := apifake.Start()
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": s, "eu": s}, nil)
+	var out bytes.Buffer
+	code := run([]string{"__complete", "--kubeconfig", kubeconfig, "status", "--context", ""}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &bytes.Buffer{}})
+	if lines := strings.Split(out.String(), "\n"); code != 0 || !slices.Contains(lines, "hub") || !slices.Contains(lines, "eu") {
+		t.Errorf("exit code %d, completions %q", code, out.String())
+	}
+	if len(s.Requests()) != 0 {
+		t.Errorf("completion asked a cluster: %v", s.Requests())
+	}
+}

@@ -1,0 +1,147 @@
+package apifake
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Object is one object; its apiVersion, kind and metadata say where it is served.
+type Object = map[string]any
+
+// Server is one API server.
+type Server struct {
+	*httptest.Server
+	// Answer, when set, answers instead of the objects: a status, or false to go on.
+	Answer func(w http.ResponseWriter, r *http.Request) bool
+
+	mu       sync.Mutex
+	objects  map[string]Object // by path
+	requests []string
+}
+
+// Start serves the objects.
+func Start(objects ...Object) *Server {
+	s := &Server{objects: map[string]Object{}}
+	for _, o := range objects {
+		s.objects[path(o)] = o
+	}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	return s
+}
+
+// Requests are the method and path of every request so far.
+func (s *Server) Requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.requests...)
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
+	s.mu.Unlock()
+	if s.Answer != nil && s.Answer(w, r) {
+		return
+	}
+	if o, ok := s.objects[r.URL.Path]; ok {
+		write(w, http.StatusOK, o)
+		return
+	}
+	if items, isList := s.list(r.URL.Path); isList {
+		write(w, http.StatusOK, Object{"apiVersion": "v1", "kind": "List", "metadata": Object{"resourceVersion": "1"}, "items": items})
+		return
+	}
+	Status(w, http.StatusNotFound, "NotFound", "not found")
+}
+
+// list returns the objects of a collection, of one namespace or of all. A path that ends in a collection's name is one.
+func (s *Server) list(at string) ([]any, bool) {
+	parts := strings.Split(strings.Trim(at, "/"), "/")
+	resource := parts[len(parts)-1]
+	if !plurals[resource] {
+		return nil, false
+	}
+	prefix := strings.TrimSuffix(at, resource)
+	items := []any{}
+	for p, o := range s.objects {
+		if !strings.HasPrefix(p, prefix) {
+			continue
+		}
+		rest := strings.Split(strings.TrimPrefix(p, prefix), "/")
+		if (len(rest) == 2 && rest[0] == resource) || (len(rest) == 4 && rest[0] == "namespaces" && rest[2] == resource) {
+			items = append(items, o)
+		}
+	}
+	return items, true
+}
+
+// plurals are the resources that are served; kinds maps a kind to its resource.
+var (
+	kinds = map[string]string{"Namespace": "namespaces", "Secret": "secrets", "Pod": "pods", "Deployment": "deployments", "ReplicaSet": "replicasets",
+		"ManagementPlane": "managementplanes", "ControlPlane": "controlplanes", "EdgeXcp": "edgexcps", "CentralXcp": "centralxcps", "Cluster": "clusters", "EdgeCluster": "edgeclusters"}
+	plurals = func() map[string]bool {
+		all := map[string]bool{}
+		for _, p := range kinds {
+			all[p] = true
+		}
+		return all
+	}()
+)
+
+func path(o Object) string {
+	version := o["apiVersion"].(string)
+	meta := o["metadata"].(Object)
+	p := "/apis/" + version
+	if !strings.Contains(version, "/") {
+		p = "/api/" + version
+	}
+	if ns, _ := meta["namespace"].(string); ns != "" {
+		p += "/namespaces/" + ns
+	}
+	return p + "/" + kinds[o["kind"].(string)] + "/" + meta["name"].(string)
+}
+
+// Status answers with a Kubernetes status.
+func Status(w http.ResponseWriter, code int, reason, message string) {
+	write(w, code, Object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message})
+}
+
+func write(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(v)
+}
+
+// Kubeconfig writes a kubeconfig with one context for each server, into a directory, and returns its path. user, when not
+// nil, gives a context's user entry; else the context has a token.
+func Kubeconfig(dir string, servers map[string]*Server, user func(context string) Object) (string, error) {
+	var clusters, contexts, users []any
+	for name, s := range servers {
+		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+		clusters = append(clusters, Object{"name": name, "cluster": Object{"server": s.URL, "certificate-authority-data": ca}})
+		contexts = append(contexts, Object{"name": name, "context": Object{"cluster": name, "user": name}})
+		u := Object{"token": "t"}
+		if user != nil {
+			if given := user(name); given != nil {
+				u = given
+			}
+		}
+		users = append(users, Object{"name": name, "user": u})
+	}
+	b, err := yaml.Marshal(Object{"apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts, "users": users})
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(dir, "kubeconfig")
+	return to, os.WriteFile(to, b, 0o600)
+}
