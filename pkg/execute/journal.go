@@ -11,6 +11,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -33,6 +34,7 @@ type Entry struct {
 type EntryStep struct {
 	ID     string       `json:"id"`
 	Member string       `json:"member"`
+	From   guard.Cred   `json:"from,omitempty"` // what the member presents again, see plan.Step
 	Undo   []plan.Patch `json:"undo"`
 }
 
@@ -41,7 +43,7 @@ func entryOf(w plan.Wave, by string, now time.Time) Entry {
 	e := Entry{Wave: w.Title, Began: now.UTC(), By: by}
 	for _, s := range w.Steps {
 		if undo := undoOf(s); len(undo) > 0 {
-			e.Steps = append(e.Steps, EntryStep{ID: s.ID, Member: s.Member, Undo: undo})
+			e.Steps = append(e.Steps, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undo})
 		}
 	}
 	return e

@@ -44,7 +44,7 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 	f := e.Observe(ctx)
 	recorded := map[string]Outcome{}
 	if !f.Hub.Found {
-		return Result{Outcomes: account(f, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
+		return Result{Outcomes: account(f, e.Goal, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
 	}
 	var err error
 	if e.hub, err = e.Fleet.Cluster(f.Hub.Context); err != nil {
@@ -113,7 +113,7 @@ func (e *Executor) Migrate(ctx context.Context) (Result, error) {
 	recorded := map[string]Outcome{}
 	f := e.Observe(ctx)
 	finish := func(last plan.Wave, done bool, err error) (Result, error) {
-		return Result{Outcomes: account(f, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil}, err
+		return Result{Outcomes: account(f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil}, err
 	}
 	if !f.Hub.Found {
 		return finish(e.Dialect.Next(f, e.Goal), false, nil)
@@ -154,22 +154,50 @@ func (e *Executor) restore(ctx context.Context, j journal) (bool, error) {
 	}
 	e.say("hub", "an earlier run (%s, begun %s) was interrupted in the wave %q; restoring it first", left.By, left.Began.Format(time.RFC3339), left.Wave)
 	for _, s := range left.Steps {
-		for _, p := range s.Undo {
-			wrote, err := writer{fleet: e.Fleet}.write(ctx, p)
-			var changed *ChangedError
-			switch {
-			case errors.As(err, &changed):
-				e.say(s.Member, "not restored: %v", err) // somebody has decided otherwise since: theirs stands
-			case err != nil:
-				return false, fmt.Errorf("restoring %s as the journal says, before anything else: %w", s.Member, err)
-			case wrote:
-				e.say(s.Member, "restored as it was before the interrupted wave")
-			default:
-				e.say(s.Member, "is as it was before the interrupted wave")
-			}
+		wrote, err := e.takeBack(ctx, s)
+		var changed *ChangedError
+		var refused *refusedError
+		switch {
+		case errors.As(err, &changed), errors.As(err, &refused):
+			e.say(s.Member, "not restored: %v", err) // somebody has decided otherwise since: theirs stands
+		case err != nil:
+			return false, fmt.Errorf("restoring %s as the journal says, before anything else: %w", s.Member, err)
+		case wrote:
+			e.say(s.Member, "restored as it was before the interrupted wave")
+		default:
+			e.say(s.Member, "is as it was before the interrupted wave")
 		}
 	}
 	return true, j.write(ctx, nil)
+}
+
+// refusedError says that a member cannot be put back, since the hub would refuse it there.
+type refusedError struct{ cred guard.Cred }
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the hub does not surely accept %s any more, so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred)
+}
+
+// takeBack writes the way back of one step, unless the hub would refuse the member there. It returns whether it wrote.
+func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
+	if s.From != "" {
+		hub := e.Dialect.Facts(e.Observer.All(ctx, []string{e.hub.Context}), e.hub.Context, e.Now()).Hub
+		if !hub.Found {
+			return false, errors.New(hub.Err)
+		}
+		if hub.Accepts.Accepts[s.From] != guard.Yes {
+			return false, &refusedError{s.From}
+		}
+	}
+	wrote := false
+	for _, p := range s.Undo {
+		w, err := writer{fleet: e.Fleet}.write(ctx, p)
+		if err != nil {
+			return wrote, err
+		}
+		wrote = wrote || w
+	}
+	return wrote, nil
 }
 
 // running is a step that has been written and is being proved.
@@ -276,15 +304,11 @@ func (e *Executor) apply(ctx context.Context, s plan.Step) error {
 func (e *Executor) putBack(ctx context.Context, s plan.Step) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
 	defer cancel()
-	put := false
-	for _, p := range undoOf(s) {
-		wrote, err := writer{fleet: e.Fleet}.write(ctx, p)
-		if err != nil {
-			return put, err
-		}
-		put = put || wrote
+	undo := undoOf(s)
+	if len(undo) == 0 {
+		return false, nil
 	}
-	return put, nil
+	return e.takeBack(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undo})
 }
 
 func (e *Executor) say(member, format string, args ...any) {

@@ -50,6 +50,9 @@ type Step struct {
 	Writes []Patch // credentials first, mode last
 	Proof  []Claim // all must hold
 	Within time.Duration
+	// From is what the member presents again when the step is put back; putting it back is refused while the hub does not
+	// accept that. Empty when the step changes no member.
+	From guard.Cred
 	// Keep says that the writes stay when the proof fails, since what they leave is the safest state there is.
 	Keep bool
 	// Withdraws is what the hub accepts after the step, when the step takes something away: the one rule is asked again

@@ -230,7 +230,7 @@ func proveMPC(m plan.Member, goal plan.Goal) plan.Step {
 // move gives an edge the CA it lacks and sets its mode: credentials first, mode last.
 func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Title: m.Name + ": present a JWT",
-		Why: "Central accepts both; this edge alone changes", Proof: edgeProof(m), Within: goal.Within}
+		Why: "Central accepts both; this edge alone changes", Proof: edgeProof(m), Within: goal.Within, From: MTLS}
 	if m.Trust.Absent {
 		ca := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: m.Object.Namespace, Name: secretCA}
 		s.Writes = append(s.Writes, plan.Patch{Context: m.Context, Object: ca, Create: true, After: map[string]any{

@@ -28,9 +28,9 @@ func run(args []string, streams genericiooptions.IOStreams) int {
 	go func() {
 		<-signals
 		cancel()
-		fmt.Fprintln(streams.ErrOut, "\ninterrupted: stopping; what is not proved is put back now. Press Ctrl-C again to leave at once.")
+		fmt.Fprintln(streams.ErrOut, "\ninterrupted; stopping (Ctrl-C again leaves at once)")
 		<-signals
-		fmt.Fprintln(streams.ErrOut, "left at once; what was in flight is written down in the hub. Continue with: kubectl xcpauth migrate")
+		fmt.Fprintln(streams.ErrOut, "left at once; whatever was in flight is written down in the hub, and the next kubectl xcpauth migrate restores it first")
 		os.Exit(exitInterrupted)
 	}()
 	root := newRootCommand(streams)

@@ -1,0 +1,234 @@
+package tsb
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// addControlPlanes reads every ControlPlane of every context. It is a member of this hub when the hub's inventory lists its
+// cluster name or when it dials an address that a listed member dials; with no inventory to ask, every one is.
+func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f *plan.Facts) {
+	type found struct {
+		m    plan.Member
+		snap plan.Snapshot
+	}
+	var all []found
+	hosts := map[string]bool{}
+	for _, s := range snaps {
+		planes := items(s.Reads[readControlPlanes])
+		for _, cp := range planes {
+			m := readMember(s, cp, f.Hub, f.At)
+			all = append(all, found{m, s})
+			if slices.Contains(f.Hub.Inventory, m.ClusterName) {
+				hosts[m.Dials] = true
+			}
+		}
+		why := unreadable(s.Reads[readControlPlanes])
+		switch {
+		case s.Err != "":
+			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})
+		case why != "":
+			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: "ControlPlanes could not be listed: " + why})
+		case len(planes) == 0 && (home == nil || s.Context != home.Context):
+			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "no-member", Why: "no ControlPlane there"})
+		}
+	}
+	names := map[string]int{}
+	for _, x := range all {
+		names[x.m.ClusterName]++
+	}
+	for _, x := range all {
+		m := x.m
+		if home != nil && f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) && !hosts[m.Dials] && len(hosts) > 0 {
+			f.Others = append(f.Others, plan.Other{Context: m.Context, State: "other-management-plane",
+				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
+			continue
+		}
+		if names[m.ClusterName] > 1 || m.ClusterName == "" || m.ClusterName == mpcName {
+			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
+		}
+		f.Members = append(f.Members, m)
+	}
+}
+
+// readMember reads one ControlPlane and what lies beside it.
+func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Member {
+	ns := cp.Metadata.Namespace
+	m := plan.Member{Role: plan.RoleEdge, Context: s.Context, ClusterUID: clusterUID(s), Object: ref(cp, readControlPlanes, "ControlPlane")}
+	mpRef, odd := walk(cp.raw, "", "spec", "managementPlane")
+	m.ClusterName, _ = mpRef["clusterName"].(string)
+	host, _ := mpRef["host"].(string)
+	m.Name, m.Dials, m.ServerName = m.ClusterName, host, host
+	if port, ok := mpRef["port"].(float64); ok {
+		m.Dials = fmt.Sprintf("%s:%d", host, int(port))
+	}
+	declared, more := ReadEdge(cp.raw)
+	m.Declared = declared
+	for _, o := range append(odd, more...) {
+		m.Odd = append(m.Odd, o.String())
+	}
+	xcp, _ := walk(cp.raw, "", "spec", "components", "xcp")
+	m.DeclaredFields = map[string]any{"centralAuthMode": xcp["centralAuthMode"]}
+	m.Owner, m.HelmNote = owners(cp.Metadata)
+
+	for _, e := range items(s.Reads[readEdgeXcps]) {
+		if e.Metadata.Namespace != ns {
+			continue
+		}
+		spec, _ := walk(e.raw, "", "spec")
+		switch spec["centralAuthMode"] {
+		case "JWT":
+			m.Effective = JWT
+		case "MUTUAL_TLS":
+			m.Effective = MTLS
+		}
+		jwtSpec, _ := walk(e.raw, "", "spec", "centralAuthJwt")
+		if sni, _ := jwtSpec["centralSni"].(string); sni != "" {
+			m.ServerName = sni
+		}
+	}
+	if sni := overlaySNI(xcp); sni != "" {
+		m.ServerName = sni
+	}
+	m.Workload = workload(s.Reads, ns, "edge", edgePresents)
+	presents, why := presented(m.Workload, declared, m.Effective)
+	m.Edge = guard.Edge{Name: m.Name, Presents: presents, Until: s.At.Add(liveFor), Why: why}
+	m.Credential = credential(s.Reads, ns, m.ClusterName, at)
+	m.Trust = trust(s.Reads, ns, hub, m.ServerName, at)
+	m.Blocked = blocked(m)
+	return m
+}
+
+// overlaySNI is the server name that an overlay on EdgeXcp gives (spec.centralAuthJwt.centralSni, as in the vendor's demo
+// installs): then the hub's certificate must carry that name instead of the dialled host.
+func overlaySNI(xcp map[string]any) string {
+	overlays, _ := authOverlays(xcp, "EdgeXcp")
+	for _, o := range overlays {
+		overlay, _ := o.(map[string]any)
+		patches, _ := overlay["patches"].([]any)
+		for _, p := range patches {
+			patch, _ := p.(map[string]any)
+			if v, _ := patch["value"].(string); patch["path"] == "spec.centralAuthJwt.centralSni" && v != "" {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+// trust says whether the edge can verify Central's certificate with what lies in its namespace, or with what can be put there.
+func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, name string, at time.Time) plan.Trust {
+	r := read[secret(ns, secretCA)]
+	t := plan.Trust{Where: ns + "/" + secretCA, Absent: r.Missing}
+	bundle := secretKey(r, "ca.crt")
+	switch {
+	case unreadable(r) != "":
+		t.Why = "secret " + t.Where + " could not be read: " + unreadable(r)
+		return t
+	case !hub.Found:
+		t.Why = "the hub's certificate is not known"
+		return t
+	case hub.Server.Err != "":
+		t.Why = hub.Server.Err
+		return t
+	case r.Missing && len(hub.CA) == 0:
+		t.Why = fmt.Sprintf("secret %s is not there and secret %s has no ca.crt to make it from; create it with the CA that signs Central's certificate", t.Where, hub.Server.Where)
+		return t
+	case r.Missing:
+		bundle = hub.CA
+	}
+	if why := trusts(bundle, hub.Chain, name, at); why != "" {
+		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s) under the name %s: %s; re-issue it with that name first", t.Where, hub.Server.Where, name, why)
+		return t
+	}
+	t.OK = true
+	return t
+}
+
+// blocked lists why an edge cannot be moved to a JWT now, each with its remedy.
+func blocked(m plan.Member) []string {
+	var why []string
+	why = append(why, m.Odd...)
+	if m.Owner != "" {
+		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
+	}
+	if m.Workload.Err != "" {
+		why = append(why, m.Workload.Err)
+	} else if !m.Workload.Found {
+		why = append(why, fmt.Sprintf("Deployment %s/edge is not there; the edge was never onboarded or is being removed", m.Object.Namespace))
+	} else if m.Workload.Replicas == 0 {
+		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be proved; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
+	}
+	if !m.Trust.OK {
+		why = append(why, m.Trust.Why)
+	}
+	switch m.Credential.State {
+	case plan.CredentialReady, plan.CredentialMintable:
+	default:
+		why = append(why, m.Credential.Why)
+	}
+	if m.Declared == "" && m.Effective == "" && len(m.Odd) == 0 {
+		why = append(why, fmt.Sprintf("%s sets no centralAuthMode and EdgeXcp does not tell the effective one; set it to MUTUAL_TLS or JWT explicitly", m.Object))
+	}
+	return why
+}
+
+// mpcName is how MPC is called in rows and in the roster.
+const mpcName = "mpc"
+
+// addMPC adds the hub's own client, which uses the modes of the same ManagementPlane.
+func addMPC(s *plan.Snapshot, mp object, f *plan.Facts) {
+	ns := mp.Metadata.Namespace
+	w := workload(s.Reads, ns, "mpc", mpcPresents)
+	if !w.Found && w.Err == "" {
+		return
+	}
+	presents, why := presented(w)
+	f.Members = append(f.Members, plan.Member{Name: mpcName, Role: plan.RoleMPC, Context: s.Context, ClusterUID: clusterUID(*s),
+		Object:   plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: ns, Name: "mpc"},
+		Workload: w, Edge: guard.Edge{Name: mpcName, Presents: presents, Until: s.At.Add(liveFor), Why: why}})
+}
+
+// addAbsent adds the members that no selected context showed: those that the hub's inventory lists, and those of the roster.
+// An unreachable context of the same name is that member's reason and no row of its own.
+func addAbsent(entries map[string]api.EdgeCluster, f *plan.Facts) {
+	known := map[string]bool{}
+	for _, m := range f.Members {
+		known[m.Name], known[m.ClusterName] = true, true
+	}
+	absent := map[string]bool{}
+	for _, name := range f.Hub.Inventory {
+		absent[name] = true
+	}
+	for name := range entries {
+		absent[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(absent)) {
+		if known[name] {
+			continue
+		}
+		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Err: "no selected context reaches it; select its context, let its team publish a statement, or forget it with: kubectl xcpauth edge forget " + name + " --reason ..."}
+		f.Others = slices.DeleteFunc(f.Others, func(o plan.Other) bool {
+			if o.State != "unreachable" || o.Context != name {
+				return false
+			}
+			m.Context, m.Err = o.Context, o.Why
+			return true
+		})
+		m.Edge = guard.Edge{Name: name, Why: m.Err}
+		if e, ok := entries[name]; ok {
+			if st := roster.StatementOf(e); st != nil && st.Void == "" {
+				m.Edge.Presents, m.Edge.Until, m.Edge.Why = st.Presents, st.Until, "published by "+st.Source
+			}
+		}
+		f.Members = append(f.Members, m)
+	}
+}
