@@ -190,4 +190,3 @@ func lastEvent(w plan.Workload, edge string) time.Time {
 	}
 	return time.UnixMilli(int64(ms)).UTC()
 }
-
