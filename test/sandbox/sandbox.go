@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
@@ -22,6 +23,7 @@ type Options struct {
 	Switches     xcpsim.Switches
 	Cadence      xcpsim.Cadence
 	Installation xcpsim.Installation
+	Webhook      bool      // deploy the admission webhook in the hub, once everybody is connected
 	Dir          string    // for everything that is written; a temporary directory when empty
 	Log          io.Writer // progress, one line each; nil = discard
 	SimLog       io.Writer // what the stand-in logs; nil = discard
@@ -34,7 +36,7 @@ type Sandbox struct {
 	Dir string // holds bin/ with kubectl and kubectl-xcpauth
 
 	removeDir bool
-	webhook   *Webhook
+	webhook   *webhooknode.Node
 }
 
 // Start starts the fleet and waits until every edge and MPC are connected to Central by mutual TLS.
@@ -86,7 +88,10 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if !o.Switches.MintOnlyAfterFlip {
 		tokens = append(tokens, "xcp-edge-central-auth-token")
 	}
-	return s, s.minted(ctx, o.Edges, tokens)
+	if err = s.minted(ctx, o.Edges, tokens); err != nil || !o.Webhook {
+		return s, err
+	}
+	return s, s.startWebhook(ctx, o.Log)
 }
 
 // minted waits until the operator of every edge has made its tokens, as that of a healthy edge has.
@@ -130,7 +135,7 @@ func (s *Sandbox) connected(ctx context.Context, want int) error {
 // Stop stops everything that was started, in the opposite order. It may be called again.
 func (s *Sandbox) Stop() {
 	if s.webhook != nil {
-		s.webhook.Stop()
+		s.webhook.Close()
 		s.webhook = nil
 	}
 	if s.Sim != nil {

@@ -63,7 +63,7 @@ func replaceXCP(h *hub, o *unstructured.Unstructured) []byte {
 }
 
 // everyEdit makes one object per row and way while nobody is known to be a member, then lets the fleet appear and edits.
-func everyEdit(h *hub, n *node) {
+func everyEdit(h *hub, n node) {
 	for _, edges := range []cases.Edges{cases.OnMTLS, cases.OnJWT, cases.Unknown} {
 		h.Run(string(edges), func(t *testing.T) {
 			h := h.in(t)

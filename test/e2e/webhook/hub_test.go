@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -27,6 +26,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 )
 
 type m = map[string]any
@@ -40,8 +40,8 @@ var (
 
 const (
 	system    = api.Namespace
-	component = "xcpauth-webhook" // the name of the Deployment, the Service, the configuration and the service account
-	limit     = time.Minute       // how long anything may take that is waited for
+	component = webhooknode.Name
+	limit     = time.Minute // how long anything may take that is waited for
 )
 
 // hub is a real cluster with the webhook's manifests in it.
@@ -51,14 +51,12 @@ type hub struct {
 	cluster *testbed.Cluster
 	objects dynamic.Interface // as administrator
 	kube    kubernetes.Interface
-	ip      string // of the webhook's Service
 	warned  *warnings
 }
 
 func startHub(t *testing.T) *hub {
 	h := &hub{T: t, bed: testbed.ForTest(t, "hub"), warned: &warnings{}}
 	h.cluster = h.bed.Cluster("hub")
-	h.ip = h.cluster.ServiceIP(20)
 	cfg := rest.CopyConfig(h.cluster.Config)
 	cfg.WarningHandler = h.warned
 	var err error
@@ -103,31 +101,6 @@ func (h *hub) kubectl(args ...string) (string, error) {
 	cmd := exec.CommandContext(h.Context(), filepath.Join(h.bed.Bin, "kubectl"), append([]string{"--kubeconfig", h.bed.Kubeconfig, "--context", "hub"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
-}
-
-// install applies the self-signed overlay with kubectl. The one thing that the test adds is the Service's address, so that
-// a process can listen there: no kube-proxy runs here.
-func (h *hub) install() {
-	h.Helper()
-	overlay, err := filepath.Abs(filepath.Join("..", "..", "..", "manifests", "overlays", "self-signed"))
-	h.must(err)
-	dir := h.TempDir()
-	dir, err = filepath.EvalSymlinks(dir)
-	h.must(err)
-	base, err := filepath.Rel(dir, overlay)
-	h.must(err)
-	h.must(os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(fmt.Sprintf(`
-resources: [%q]
-patches:
-- target: {kind: Service, name: %s}
-  patch: '[{"op": "add", "path": "/spec/clusterIP", "value": %q}]'
-`, base, component, h.ip)), 0o644))
-	if out, err := h.kubectl("apply", "-k", dir); err != nil {
-		h.Fatalf("kubectl apply: %v\n%s", err, out)
-	}
-	if out, err := h.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/edgeclusters.xcpauth.io"); err != nil {
-		h.Fatalf("kubectl wait: %v\n%s", err, out)
-	}
 }
 
 func (h *hub) namespace(name string) string {

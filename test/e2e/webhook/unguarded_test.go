@@ -63,7 +63,7 @@ func unguarded(h *hub, ns string) []action {
 	return list
 }
 
-func nothingElseCalls(h *hub, n *node) {
+func nothingElseCalls(h *hub, n node) {
 	h.guarded("unguarded", cases.OnMTLS)
 	before := n.calls(h)
 	for _, e := range unguarded(h, "unguarded") {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,12 +21,10 @@ import (
 // One hub, one deployment; the parts run in this order, each in a namespace and with a roster of its own.
 func TestTheShippedWebhook(t *testing.T) {
 	h := startHub(t)
-	h.install()
-	n := newNode(h)
-	n.start(h)
+	n := deploy(h)
 	for _, part := range []struct {
 		name string
-		run  func(*hub, *node)
+		run  func(*hub, node)
 	}{
 		{"its pods are admitted under the restricted pod security standard", podsAdmitted},
 		{"its certificate is made and published by itself", certificateBootstrapped},
@@ -47,10 +44,10 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"kinds of the vendor that the cluster lacks have no members, other versions have", vendorKinds},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(h.in(t), n) }) {
-			t.Logf("the webhook's log:\n%s", n.log.String())
+			t.Logf("the webhook's log:\n%s", n.Log())
 		}
 	}
-	if log := n.log.String(); strings.Contains(log, canary) || !strings.Contains(log, `"msg":"decision"`) {
+	if log := n.Log(); strings.Contains(log, canary) || !strings.Contains(log, `"msg":"decision"`) {
 		t.Errorf("the log must hold decisions and no object")
 	}
 }
@@ -69,7 +66,7 @@ func (h *hub) guarded(ns string, edges cases.Edges) {
 	h.warned.take()
 }
 
-func podsAdmitted(h *hub, _ *node) {
+func podsAdmitted(h *hub, _ node) {
 	h.eventually("two pods exist", func(ctx context.Context) error {
 		pods, err := h.kube.CoreV1().Pods(system).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + component})
 		if err == nil && len(pods.Items) != 2 {
@@ -79,7 +76,7 @@ func podsAdmitted(h *hub, _ *node) {
 	})
 }
 
-func certificateBootstrapped(h *hub, n *node) {
+func certificateBootstrapped(h *hub, n node) {
 	secret, err := h.kube.CoreV1().Secrets(system).Get(h.Context(), "xcpauth-webhook-cert", metav1.GetOptions{})
 	h.must(err)
 	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component, metav1.GetOptions{})
@@ -91,7 +88,7 @@ func certificateBootstrapped(h *hub, n *node) {
 	}
 }
 
-func creating(h *hub, _ *node) {
+func creating(h *hub, _ node) {
 	ns := h.namespace("creating")
 	create := func(name string, xcp m) error {
 		_, err := h.objects.Resource(managementPlanes).Namespace(ns).Create(h.Context(), managementPlane(ns, name, xcp), metav1.CreateOptions{})
@@ -115,7 +112,7 @@ func creating(h *hub, _ *node) {
 	h.denied(create("mtls-only", m{"centralAuthModes": m{"mutualTls": true}}), "edge-1: jwt")
 }
 
-func deleting(h *hub, _ *node) {
+func deleting(h *hub, _ node) {
 	h.guarded("deleting", cases.Unknown)
 	h.must(h.objects.Resource(managementPlanes).Namespace("deleting").Delete(h.Context(), "managementplane", metav1.DeleteOptions{}))
 	if said := h.warned.take(); len(said) != 1 || !strings.Contains(said[0], "1 member: edge-1") {
@@ -123,7 +120,7 @@ func deleting(h *hub, _ *node) {
 	}
 }
 
-func statements(h *hub, _ *node) {
+func statements(h *hub, _ node) {
 	h.guarded("statements", cases.OnJWT)
 	edit := func() error { return h.mergePatch(managementPlanes, "statements", "managementplane", withoutMTLS) }
 	h.register("edge-1", "uid-1", -time.Second, "jwt")
@@ -134,7 +131,7 @@ func statements(h *hub, _ *node) {
 	h.must(edit())
 }
 
-func ownControlPlane(h *hub, _ *node) {
+func ownControlPlane(h *hub, _ node) {
 	h.guarded("own", cases.OnJWT)
 	edit := func() error { return h.mergePatch(managementPlanes, "own", "managementplane", withoutMTLS) }
 	ns := h.namespace("istio-system")
@@ -152,7 +149,7 @@ func ownControlPlane(h *hub, _ *node) {
 	h.must(edit())
 }
 
-func unknownCluster(h *hub, _ *node) {
+func unknownCluster(h *hub, _ node) {
 	h.guarded("inventory", cases.OnJWT)
 	edit := func() error { return h.mergePatch(managementPlanes, "inventory", "managementplane", withoutMTLS) }
 	cluster := func(ns, name string) {
@@ -166,7 +163,7 @@ func unknownCluster(h *hub, _ *node) {
 	h.must(edit())
 }
 
-func throughKubectl(h *hub, _ *node) {
+func throughKubectl(h *hub, _ node) {
 	h.guarded("kubectl", cases.OnMTLS)
 	for i := range 12 {
 		h.register(fmt.Sprintf("edge-%02d", i), fmt.Sprintf("uid-%02d", i), time.Hour, "mtls")
@@ -182,9 +179,9 @@ func throughKubectl(h *hub, _ *node) {
 	}
 }
 
-func stopped(h *hub, n *node) {
+func stopped(h *hub, n node) {
 	h.guarded("stopped", cases.OnJWT)
-	n.end(syscall.SIGKILL)
+	n.Stop()
 	for _, e := range unguarded(h, "stopped") {
 		if err := e.do(); err != nil {
 			h.Errorf("%s: %v", e.name, err)
@@ -195,27 +192,26 @@ func stopped(h *hub, n *node) {
 		h.Errorf("the guarded edit without the webhook: %v", err)
 	}
 	h.must(h.objects.Resource(managementPlanes).Namespace("stopped").Delete(h.Context(), "managementplane", metav1.DeleteOptions{}))
-	n.start(h)
+	h.must(n.Start(h.Context()))
 }
 
-func draining(h *hub, n *node) {
+func draining(h *hub, n node) {
 	h.guarded("draining", cases.OnMTLS)
-	n.cmd.Process.Signal(syscall.SIGTERM)
+	n.Signal(syscall.SIGTERM)
 	h.eventually("it reports not ready", func(ctx context.Context) error {
-		if err := n.ready(ctx); err == nil {
+		if err := n.Ready(ctx); err == nil {
 			return errors.New("still ready")
 		}
 		return nil
 	})
 	h.denied(h.mergePatch(managementPlanes, "draining", "managementplane", withoutMTLS), "edge-1: mtls")
-	<-n.done
-	if code := n.cmd.ProcessState.ExitCode(); code != 0 {
+	if code := n.Wait().ExitCode(); code != 0 {
 		h.Errorf("it ended with %d", code)
 	}
-	n.start(h)
+	h.must(n.Start(h.Context()))
 }
 
-func certificateReplaced(h *hub, n *node) {
+func certificateReplaced(h *hub, n node) {
 	h.guarded("certificate", cases.OnMTLS)
 	secrets := h.kube.CoreV1().Secrets(system)
 	before, err := secrets.Get(h.Context(), "xcpauth-webhook-cert", metav1.GetOptions{})
@@ -229,33 +225,30 @@ func certificateReplaced(h *hub, n *node) {
 		}
 		return err
 	})
-	h.eventually("it is ready with the new certificate", n.ready)
+	h.eventually("it is ready with the new certificate", n.Ready)
 	h.eventually("the API server reaches it", func(context.Context) error {
 		return byRule(h.mergePatch(managementPlanes, "certificate", "managementplane", withoutMTLS))
 	})
 }
 
 // certificateMounted runs the process as the cert-manager overlay does.
-func certificateMounted(h *hub, n *node) {
+func certificateMounted(h *hub, n node) {
 	h.guarded("mounted", cases.OnMTLS)
-	n.end(syscall.SIGKILL)
-	own := n.args
-	n.args = append(slices.Clone(own), "--rotate-certificates=false")
-	n.start(h)
+	n.Stop()
+	h.must(n.Start(h.Context(), "--rotate-certificates=false"))
 	h.denied(h.mergePatch(managementPlanes, "mounted", "managementplane", withoutMTLS), "edge-1: mtls")
-	n.end(syscall.SIGKILL)
-	n.args = own
-	n.start(h)
+	n.Stop()
+	h.must(n.Start(h.Context()))
 }
 
-func unreadableRoster(h *hub, n *node) {
+func unreadableRoster(h *hub, n node) {
 	h.guarded("unreadable", cases.OnJWT)
 	bindings := h.kube.RbacV1().RoleBindings(system)
 	binding, err := bindings.Get(h.Context(), component, metav1.GetOptions{})
 	h.must(err)
 	h.must(bindings.Delete(h.Context(), binding.Name, metav1.DeleteOptions{}))
 	h.eventually("it is not ready", func(ctx context.Context) error {
-		if err := n.ready(ctx); err == nil {
+		if err := n.Ready(ctx); err == nil {
 			return errors.New("still ready")
 		}
 		return nil
@@ -265,11 +258,11 @@ func unreadableRoster(h *hub, n *node) {
 	binding.ResourceVersion, binding.UID = "", ""
 	_, err = bindings.Create(h.Context(), binding, metav1.CreateOptions{})
 	h.must(err)
-	h.eventually("it is ready again", n.ready)
+	h.eventually("it is ready again", n.Ready)
 	h.must(h.mergePatch(managementPlanes, "unreadable", "managementplane", withoutMTLS))
 }
 
-func vendorKinds(h *hub, _ *node) {
+func vendorKinds(h *hub, _ node) {
 	h.guarded("kinds", cases.OnJWT)
 	dryRun := func() error {
 		_, err := h.objects.Resource(managementPlanes).Namespace("kinds").Patch(h.Context(), "managementplane", "application/merge-patch+json",

@@ -1,0 +1,183 @@
+package webhooknode
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// startupLimit is how long the process may take to become ready on a busy machine.
+const startupLimit = 2 * time.Minute
+
+// process is one run of the binary.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed once it ended
+}
+
+// Start runs the process with the Deployment's arguments and the extra ones after them, and returns when it is ready: it
+// then serves a certificate that the published CA bundle vouches for. The context bounds the start alone; the process
+// dies with ours. The error of one that ended, or is not ready in time, carries the end of its log; nothing runs then.
+func (n *Node) Start(ctx context.Context, extra ...string) error {
+	if n.running != nil {
+		return errors.New("starting the webhook: it is running already")
+	}
+	p, err := run(n.binary, append(append([]string(nil), n.args...), extra...), &n.log)
+	if err != nil {
+		return fmt.Errorf("starting the webhook: %w", err)
+	}
+	n.running = p
+	if err := n.awaitReady(ctx, p); err != nil {
+		n.Stop()
+		return fmt.Errorf("starting the webhook: %w; the end of its log:\n%s", err, lastLines(n.Log(), 20))
+	}
+	return nil
+}
+
+// awaitReady polls until the process is ready; one that ends first is an error.
+func (n *Node) awaitReady(ctx context.Context, p *process) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startupLimit, fmt.Errorf("not within %s", startupLimit))
+	defer cancel()
+	last := errors.New("never answered")
+	for {
+		err := n.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("it ended: %v", p.cmd.ProcessState)
+		case <-ctx.Done():
+			return fmt.Errorf("it did not become ready: %w (last answer: %v)", context.Cause(ctx), last)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// Signal sends a signal to the process, SIGTERM to let it drain; without one it does nothing.
+func (n *Node) Signal(signal syscall.Signal) {
+	if n.running != nil {
+		n.running.cmd.Process.Signal(signal)
+	}
+}
+
+// Wait returns the state of the process when it is gone, nil without a process.
+func (n *Node) Wait() *os.ProcessState {
+	p := n.running
+	if p == nil {
+		return nil
+	}
+	<-p.done
+	n.running = nil
+	return p.cmd.ProcessState
+}
+
+// End signals the process and waits for its end.
+func (n *Node) End(signal syscall.Signal) *os.ProcessState {
+	n.Signal(signal)
+	return n.Wait()
+}
+
+// Stop ends the process at once, as the loss of its node would, and returns when it is gone. Start starts it again.
+func (n *Node) Stop() { n.End(syscall.SIGKILL) }
+
+// Log is what every process of this node has logged.
+func (n *Node) Log() string { return n.log.String() }
+
+// Ready is nil when the process answers its readiness probe with ok, and otherwise says what it answers.
+func (n *Node) Ready(ctx context.Context) error {
+	_, err := get(ctx, n.health+"/readyz?verbose=true")
+	return err
+}
+
+// Calls is how many admission calls the running process has had, well-formed or not, by its own metrics.
+func (n *Node) Calls(ctx context.Context) (int, error) {
+	text, err := get(ctx, n.metrics+"/metrics")
+	if err != nil {
+		return 0, fmt.Errorf("counting the calls of the webhook: %w", err)
+	}
+	sum := 0
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		if name, value, _ := strings.Cut(lines.Text(), "} "); strings.HasPrefix(name, "controller_runtime_webhook_requests_total{") {
+			count, err := strconv.Atoi(value)
+			if err != nil {
+				return 0, fmt.Errorf("counting the calls of the webhook: %q: %w", lines.Text(), err)
+			}
+			sum += count
+		}
+	}
+	return sum, lines.Err()
+}
+
+func get(ctx context.Context, what string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+what, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("HTTP %d: %s", res.StatusCode, body)
+	}
+	return string(body), err
+}
+
+// run starts a program with an empty environment; it dies with ours.
+func run(binary string, args []string, stderr io.Writer) (*process, error) {
+	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
+	p.cmd.Env, p.cmd.Stderr, p.cmd.SysProcAttr = []string{}, stderr, dieWithParent()
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the death signal comes when the thread ends that started the process
+		defer close(p.done)
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.cmd.Wait()
+		}
+	}()
+	return p, <-started
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// buffer is written by a process while others read it.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *buffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *buffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
