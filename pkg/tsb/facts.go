@@ -93,10 +93,11 @@ func findHub(snaps []plan.Snapshot, want string, hub *plan.Hub) (*plan.Snapshot,
 			unreached = append(unreached, s.Context+" ("+s.Err+")")
 			continue
 		}
-		if why := unreadable(s.Reads[readManagementPlanes]); why != "" {
+		planes, why := list(s.Reads[readManagementPlanes])
+		if why != "" {
 			unreached = append(unreached, s.Context+" (ManagementPlanes could not be listed: "+why+")")
 		}
-		for _, o := range items(s.Reads[readManagementPlanes]) {
+		for _, o := range planes {
 			found = append(found, fmt.Sprintf("%s/%s in %s", o.Metadata.Namespace, o.Metadata.Name, s.Context))
 			home, mp = &snaps[i], &o
 		}

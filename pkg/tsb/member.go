@@ -23,7 +23,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 	var all []found
 	hosts := map[string]bool{}
 	for _, s := range snaps {
-		planes := items(s.Reads[readControlPlanes])
+		planes, why := list(s.Reads[readControlPlanes])
 		for _, cp := range planes {
 			m := readMember(s, cp, f.Hub, f.At)
 			all = append(all, found{m, s})
@@ -31,7 +31,6 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 				hosts[m.Dials] = true
 			}
 		}
-		why := unreadable(s.Reads[readControlPlanes])
 		switch {
 		case s.Err != "":
 			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})

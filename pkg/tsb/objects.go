@@ -40,18 +40,28 @@ func (o *object) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &o.raw)
 }
 
-// items decodes a list; what was not read or cannot be decoded has none (unreadable says so).
-func items(r plan.Result) []object {
-	var list struct {
+// list decodes a list, or says why there is none to speak of: unknown must never become absent. A kind that is not served at
+// all is an empty list.
+func list(r plan.Result) ([]object, string) {
+	if why := unreadable(r); why != "" || r.Missing {
+		return nil, why
+	}
+	var l struct {
 		Items []object `json:"items"`
 	}
-	if !r.OK() || json.Unmarshal(r.Body, &list) != nil {
-		return nil
+	if err := json.Unmarshal(r.Body, &l); err != nil {
+		return nil, "the API server's answer is not a list as expected: " + err.Error()
 	}
-	return list.Items
+	return l.Items, ""
 }
 
-// unreadable says why a result cannot be used, "" when it can. A kind that is not served at all is an empty list.
+// items is list where an unreadable list is reported elsewhere.
+func items(r plan.Result) []object {
+	l, _ := list(r)
+	return l
+}
+
+// unreadable says why a result cannot be used, "" when it can, or when the thing is known not to be there.
 func unreadable(r plan.Result) string {
 	switch {
 	case r.Err != "":
@@ -60,8 +70,6 @@ func unreadable(r plan.Result) string {
 		return ""
 	case r.Body == nil:
 		return "it was not read"
-	case !json.Valid(r.Body):
-		return "the API server answered with something that is not JSON"
 	}
 	return ""
 }
@@ -169,13 +177,17 @@ func (p podObject) mounts() []string {
 // presents tells from the mounted secrets which credential a pod was started with.
 func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred) plan.Workload {
 	var w plan.Workload
-	for what, r := range map[string]plan.Result{"Deployment " + ns + "/" + name: read[deployment(ns, name)], "ReplicaSets in " + ns: read[replicaSets(ns)], "Pods in " + ns: read[pods(ns)]} {
-		if why := unreadable(r); why != "" && (w.Err == "" || what < w.Err) {
-			w.Err = what + " could not be read: " + why
-		}
-	}
 	var d deploymentObject
-	if r := read[deployment(ns, name)]; !r.OK() || json.Unmarshal(r.Body, &d) != nil {
+	r := read[deployment(ns, name)]
+	if why := unreadable(r); why != "" {
+		w.Err = fmt.Sprintf("Deployment %s/%s could not be read: %s", ns, name, why)
+		return w
+	}
+	if r.Missing {
+		return w
+	}
+	if err := json.Unmarshal(r.Body, &d); err != nil {
+		w.Err = fmt.Sprintf("Deployment %s/%s is not as its kind says: %v", ns, name, err)
 		return w
 	}
 	w.Found, w.Generation, w.Replicas = true, d.Metadata.Generation, 1
@@ -183,21 +195,27 @@ func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mou
 		w.Replicas = *d.Spec.Replicas
 	}
 	sets := map[string]bool{}
-	for _, rs := range items(read[replicaSets(ns)]) {
+	replicas, why := list(read[replicaSets(ns)])
+	if why != "" {
+		w.Err = fmt.Sprintf("ReplicaSets in %s could not be read: %s", ns, why)
+	}
+	for _, rs := range replicas {
 		for _, o := range rs.Metadata.OwnerReferences {
 			if o.UID == d.Metadata.UID {
 				sets[rs.Metadata.UID] = true
 			}
 		}
 	}
-	var list struct {
+	var running struct {
 		Items []podObject `json:"items"`
 	}
-	if r := read[pods(ns)]; r.OK() && json.Unmarshal(r.Body, &list) != nil {
-		w.Err = "Pods in " + ns + " are not as their kind says"
+	if why := unreadable(read[pods(ns)]); why != "" {
+		w.Err = fmt.Sprintf("Pods in %s could not be read: %s", ns, why)
+	} else if err := json.Unmarshal(read[pods(ns)].Body, &running); err != nil {
+		w.Err = fmt.Sprintf("Pods in %s are not as their kind says: %v", ns, err)
 	}
 	ready, ending := int64(0), false
-	for _, p := range list.Items {
+	for _, p := range running.Items {
 		owned := slices.ContainsFunc(p.Metadata.OwnerReferences, func(o struct {
 			Kind string `json:"kind"`
 			Name string `json:"name"`

@@ -145,3 +145,14 @@ func Kubeconfig(dir string, servers map[string]*Server, user func(context string
 	to := filepath.Join(dir, "kubeconfig")
 	return to, os.WriteFile(to, b, 0o600)
 }
+
+// Get is what a server of the objects would answer at a path, without a server: the status code and the body.
+func Get(objects []Object, at string) (int, []byte) {
+	s := &Server{objects: map[string]Object{}}
+	for _, o := range objects {
+		s.objects[path(o)] = o
+	}
+	w := httptest.NewRecorder()
+	s.serve(w, httptest.NewRequest(http.MethodGet, at, nil))
+	return w.Code, w.Body.Bytes()
+}

@@ -1,0 +1,195 @@
+package tsb
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+// snapshot reads the objects as an observer would: burst after burst, until reads asks for nothing more.
+func snapshot(context string, objects ...apifake.Object) plan.Snapshot {
+	s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
+	for {
+		next := reads(s.Reads, false)
+		if len(next) == 0 {
+			return s
+		}
+		for _, r := range next {
+			if code, body := apifake.Get(objects, observe.Path(r)); code == http.StatusNotFound {
+				s.Reads[r] = plan.Result{Missing: true}
+			} else {
+				s.Reads[r] = plan.Result{Body: body}
+			}
+		}
+	}
+}
+
+func TestFactsAccountForEveryContext(t *testing.T) {
+	hub := snapshot("hub", apifake.Hub("eu", "us", "far")...)
+	eu, us := snapshot("eu", apifake.Edge("eu")...), snapshot("us", apifake.Edge("us")...)
+	stranger := snapshot("stranger", apifake.Edge("mars")...)
+	stranger.Reads[readControlPlanes] = plan.Result{Body: []byte(strings.ReplaceAll(string(stranger.Reads[readControlPlanes].Body), "tsb.example.test", "other.example.test"))}
+	down := plan.Snapshot{Context: "down", At: noon, Err: "the API server refused the connection"}
+	f := facts([]plan.Snapshot{down, eu, hub, stranger, us}, "", noon)
+
+	var rows []string
+	for _, m := range f.Members {
+		rows = append(rows, m.Name+"@"+m.Context)
+	}
+	for _, o := range f.Others {
+		rows = append(rows, o.State+"@"+o.Context)
+	}
+	if want := []string{"eu@eu", "far@", "us@us", "unreachable@down", "other-management-plane@stranger"}; !slices.Equal(rows, want) {
+		t.Errorf("rows %v, want %v", rows, want)
+	}
+	if m := f.Member("far"); m == nil || m.Edge.Presents != nil || m.Err == "" {
+		t.Errorf("a cluster that only the hub lists is not unknown: %+v", m)
+	}
+	blockers := guard.Withdraw(guard.Hub{Accepts: map[cred]guard.Tri{MTLS: guard.Yes}}, guard.Hub{Accepts: map[cred]guard.Tri{MTLS: guard.No}}, f.Edges(), noon)
+	if len(blockers) != 4 { // eu, us on mTLS; far and the context that is down, unknown
+		t.Errorf("blockers %v, want 4", blockers)
+	}
+}
+
+func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
+	whole := snapshot("eu", apifake.Edge("eu")...)
+	hub := snapshot("hub", apifake.Hub("eu")...)
+	for name, r := range map[string]plan.Read{"pods": pods("istio-system"), "replica sets": replicaSets("istio-system"), "deployment": deployment("istio-system", "edge"),
+		"control planes": readControlPlanes, "edge xcps": readEdgeXcps} {
+		for how, result := range map[string]plan.Result{"forbidden": {Err: "forbidden (403)"}, "cut off": {Body: []byte(`{"items":[{"metadata":`)}, "not an object": {Body: []byte(`[]`)}, "wrong types": {Body: []byte(`{"items":7,"spec":7}`)}} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				s := plan.Snapshot{Context: "eu", At: noon, Reads: map[plan.Read]plan.Result{}}
+				for k, v := range whole.Reads {
+					s.Reads[k] = v
+				}
+				s.Reads[r] = result
+				f := facts([]plan.Snapshot{hub, s}, "", noon)
+				for _, e := range f.Edges() {
+					if e.Name != "mpc" && e.Presents == nil {
+						return // unknown, as it must be
+					}
+				}
+				t.Errorf("nothing is unknown: %+v %+v", f.Members, f.Others)
+			})
+		}
+	}
+}
+
+func TestPresentedIsTheUnionOfOldAndNew(t *testing.T) {
+	objects := apifake.Edge("eu")
+	for _, o := range objects {
+		if o["kind"] == "ControlPlane" || o["kind"] == "EdgeXcp" {
+			spec := o["spec"].(map[string]any)
+			if o["kind"] == "EdgeXcp" {
+				spec["centralAuthMode"] = "JWT"
+				continue
+			}
+			spec["components"] = map[string]any{"xcp": map[string]any{"centralAuthMode": "JWT"}}
+		}
+	}
+	f := facts([]plan.Snapshot{snapshot("hub", apifake.Hub("eu")...), snapshot("eu", objects...)}, "", noon)
+	if got := f.Member("eu").Edge.Presents; !slices.Equal(got, []cred{JWT, MTLS}) {
+		t.Errorf("set to JWT with a pod that still mounts xcp-edge-cert presents %v, want both", got)
+	}
+}
+
+func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
+	at := func(pod string, push float64, settled bool) plan.Facts {
+		m := edge("edge-1", JWT)
+		m.Workload.Settled = settled
+		m.Workload.Processes = []plan.Process{{Name: pod, UID: pod, Ready: true, Presents: JWT, Counters: map[string]float64{metricPush: push, metricConnect + `{statusLabel="ok"}`: 1}}}
+		return fleet(guard.Yes, guard.Yes, m)
+	}
+	for _, tc := range []struct {
+		name string
+		seen []plan.Facts
+		want bool
+	}{
+		{"once", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 2, true)}, false},
+		{"twice", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("a", 3, true)}, true},
+		{"before the write does not count", []plan.Facts{at("a", 1, true), at("a", 2, true), at("a", 3, true)}, false},
+		{"two pods once each", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("b", 3, true)}, false},
+		{"during a rollout does not count", []plan.Facts{at("a", 1, true), at("a", 1, false), at("a", 2, false), at("a", 3, true)}, false},
+		{"standing still", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 1, true), at("a", 1, true)}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if j := judge(plan.Claim{Kind: claimPushes, Member: "edge-1"}, tc.seen); j.Holds != tc.want {
+				t.Errorf("%+v, want %v", j, tc.want)
+			}
+		})
+	}
+}
+
+func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
+	at := func(lower int64, pods ...string) plan.Facts {
+		f := fleet(guard.Yes, guard.Yes)
+		f.Hub.Lower = lower
+		f.Hub.Workload = plan.Workload{Found: true, Settled: true}
+		for _, p := range pods {
+			f.Hub.Workload.Processes = append(f.Hub.Workload.Processes, plan.Process{UID: p, Ready: true})
+		}
+		return f
+	}
+	quiet := []plan.Facts{at(1, "a")}
+	for range quietPolls {
+		quiet = append(quiet, at(2, "a"))
+	}
+	for _, tc := range []struct {
+		name string
+		seen []plan.Facts
+		want bool
+	}{
+		{"rolled out", []plan.Facts{at(1, "a"), at(2, "b")}, true},
+		{"an older pod is left", []plan.Facts{at(1, "a", "b"), at(2, "b", "c")}, false},
+		{"not taken over", []plan.Facts{at(1, "a"), at(1, "a"), at(1, "a")}, false},
+		{"taken over and quiet for a moment", []plan.Facts{at(1, "a"), at(2, "a"), at(2, "a")}, false},
+		{"taken over and quiet", quiet, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if j := judge(plan.Claim{Kind: claimCentral, Member: "hub"}, tc.seen); j.Holds != tc.want {
+				t.Errorf("%+v, want %v", j, tc.want)
+			}
+		})
+	}
+}
+
+// Whatever an API server answers, facts are made and something is decided without a panic, and what is planned never
+// withdraws what may be presented.
+func FuzzFacts(f *testing.F) {
+	seed := snapshot("eu", apifake.Edge("eu")...)
+	hub := snapshot("hub", apifake.Hub("eu")...)
+	f.Add(string(seed.Reads[readControlPlanes].Body), string(seed.Reads[pods("istio-system")].Body), string(hub.Reads[readManagementPlanes].Body))
+	f.Add(`{"items":[{"spec":[]}]}`, `{"items":[{}]}`, `{"items":[{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":"x","mutual_tls":1}}}}}]}`)
+	f.Fuzz(func(t *testing.T, planes, running, mps string) {
+		s := plan.Snapshot{Context: "eu", At: noon, Reads: map[plan.Read]plan.Result{}}
+		for k, v := range seed.Reads {
+			s.Reads[k] = v
+		}
+		s.Reads[readControlPlanes] = plan.Result{Body: []byte(planes)}
+		s.Reads[pods("istio-system")] = plan.Result{Body: []byte(running)}
+		h := plan.Snapshot{Context: "hub", At: noon, Reads: map[plan.Read]plan.Result{}}
+		for k, v := range hub.Reads {
+			h.Reads[k] = v
+		}
+		h.Reads[readManagementPlanes] = plan.Result{Body: []byte(mps)}
+		reads(s.Reads, true)
+		reads(h.Reads, true)
+		fs := facts([]plan.Snapshot{h, s}, "", noon)
+		for _, step := range next(fs, plan.Goal{To: JWT, Within: time.Minute}).Steps {
+			if _, err := json.Marshal(step.Writes); err != nil {
+				t.Error(err)
+			}
+			if step.Withdraws != nil && len(guard.Withdraw(fs.Hub.Accepts, *step.Withdraws, fs.Edges(), noon)) > 0 {
+				t.Error("the plan withdraws what may be presented")
+			}
+		}
+	})
+}
