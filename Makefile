@@ -1,0 +1,78 @@
+# Everything here needs Go, git and make, and nothing else. What is built once (Kubernetes, krew) goes into the user's
+# cache directory, keyed by content; nothing outside the checkout and that cache is written.
+
+GO ?= go
+FUZZTIME ?= 20s
+
+export CGO_ENABLED = 0
+export GOWORK = off
+
+# What starts clusters, or needs kubectl and krew. One package at a time: a cluster is three processes, and some tests have three clusters.
+CLUSTERS = /test/(testbed|xcpsim|e2e|release)(/|$$)
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-fast lint fuzz bench generate demo sandbox release-snapshot k8s clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## build bin/kubectl-xcpauth and bin/xcpauth-webhook
+	$(GO) build -trimpath -ldflags "$$($(GO) run ./krew/release -print ldflags)" -o bin/ ./plugin/kubectl-xcpauth ./webhook/xcpauth-webhook
+
+test: ## everything that must pass
+	@echo 'Running everything that must pass: Kubernetes built from its modules (the first time about 10 minutes on two cores), the'
+	@echo 'linters (1 minute, the first time 4), tests without clusters (1 minute), tests on real clusters (about 10 minutes).'
+	@$(MAKE) --no-print-directory k8s
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-fast
+	@echo 'Testing on real clusters, and with the real krew ...'
+	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 1 -timeout 20m $$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release)
+	@$(GO) test -count=1 -v -timeout 10m ./test/release
+
+test-fast: k8s ## tests that start no cluster (under two minutes once Kubernetes is built: one renders with the real kubectl)
+	@echo 'Testing what needs no cluster ...'
+	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -timeout 5m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
+
+lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
+	@echo 'Linting: format ...'
+	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && { test -z "$$bad" || { echo "not as gofmt wants it:"; echo "$$bad"; exit 1; }; }
+	@echo 'Linting: who imports whom, what sources may not say ...'
+	@$(GO) test -count=1 ./test/lint
+	@echo 'Linting: vet ...'
+	@$(GO) vet ./...
+	@cd test/k8s && $(GO) vet .
+	@echo 'Linting: staticcheck ...'
+	@$(GO) run $(STATICCHECK) ./...
+	@echo 'Linting: modules ...'
+	@$(GO) mod verify
+	@$(GO) mod tidy -diff
+
+fuzz: ## run each fuzz target for FUZZTIME (20s)
+	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' pkg plugin webhook krew test | while IFS=: read -r file _ func; do \
+		echo "$$file: $${func#func } for $(FUZZTIME)"; \
+		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null || exit 1; \
+	done
+
+bench: ## print benchmarks, the size of the plugin and what its start costs
+	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \
+		$(GO) test -run '^$$' -bench . -benchmem $$pkgs
+	@$(GO) test -count=1 -v -run 'TestBinarySize|TestStartUp' ./test/release
+
+generate: ## write the roster's CRD and deep copies from pkg/api
+	$(GO) generate ./pkg/...
+
+demo: k8s ## start a hub and two edges, show status, a denied edit and a migration, stop everything
+	@$(GO) run ./test/demo
+
+sandbox: k8s ## start the same fleet and open a shell in it
+	@$(GO) run ./test/demo -shell
+
+release-snapshot: ## build the archives for every platform, checksums.txt and krew/xcpauth.yaml (the first time about 5 minutes)
+	@$(GO) run ./krew/release -webhook -manifest krew/xcpauth.yaml
+
+k8s: ## build real Kubernetes for the tests, once (about 10 minutes on two cores)
+	@cd test/k8s && $(GO) run . >/dev/null
+
+clean: ## remove bin and dist; what was built once stays in the cache
+	rm -rf bin dist
