@@ -1,0 +1,72 @@
+package webhooknode
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+)
+
+func TestTheOverlayMovesTheServiceAndWhoeverRefersToIt(t *testing.T) {
+	find := exec.Command("go", "run", ".")
+	find.Dir = filepath.Join("..", "k8s")
+	bin, err := find.Output()
+	if err != nil {
+		t.Fatalf("finding kubectl: %v", err)
+	}
+	for _, port := range admissionPorts {
+		t.Run(fmt.Sprint(port), func(t *testing.T) {
+			dir := t.TempDir()
+			if err := writeOverlay(dir, filepath.Join("..", "..", "manifests", "overlays", "self-signed"), "127.9.0.20", port); err != nil {
+				t.Fatal(err)
+			}
+			rendered, err := exec.Command(filepath.Join(strings.TrimSpace(string(bin)), "kubectl"), "kustomize", dir).CombinedOutput()
+			if err != nil {
+				t.Fatalf("rendering: %v\n%s", err, rendered)
+			}
+			var service corev1.Service
+			var conf admissionregistrationv1.ValidatingWebhookConfiguration
+			for _, doc := range strings.Split(string(rendered), "\n---\n") {
+				for kind, into := range map[string]any{"Service": &service, "ValidatingWebhookConfiguration": &conf} {
+					if strings.Contains("\n"+doc, "\nkind: "+kind+"\n") {
+						if err := yaml.UnmarshalStrict([]byte(doc), into); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			if service.Spec.ClusterIP != "127.9.0.20" || len(service.Spec.Ports) != 1 || service.Spec.Ports[0].Port != int32(port) {
+				t.Errorf("the Service is at %s %v", service.Spec.ClusterIP, service.Spec.Ports)
+			}
+			if len(conf.Webhooks) == 0 {
+				t.Error("no webhooks are rendered")
+			}
+			for _, w := range conf.Webhooks {
+				if ref := w.ClientConfig.Service; ref == nil || ref.Port == nil || *ref.Port != int32(port) {
+					t.Errorf("%s refers to %+v", w.Name, ref)
+				}
+			}
+		})
+	}
+}
+
+func TestATakenPortIsPassedOver(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().(*net.TCPAddr).Port
+	if port, err := freePort("127.0.0.1", []int{taken, 0}); err != nil || port != 0 {
+		t.Errorf("got %d, %v; want the second", port, err)
+	}
+	if _, err := freePort("127.0.0.1", []int{taken}); err == nil {
+		t.Error("no error although every port is taken")
+	}
+}
