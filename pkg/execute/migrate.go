@@ -108,12 +108,12 @@ func (e *Executor) Observe(ctx context.Context) plan.Facts {
 //  4. for each step, side by side: ask the one rule again if it withdraws something, write, prove, publish, else put back;
 //  5. clear the journal; stop if a step failed, else go on with 2.
 //
-// The returned error is for what concerns the run as a whole; what concerns members is in the result.
-func (e *Executor) Migrate(ctx context.Context) (Result, error) {
+// What concerns the run as a whole is in the result's Err; what concerns a member is in its outcome.
+func (e *Executor) Migrate(ctx context.Context) Result {
 	recorded := map[string]Outcome{}
 	f := e.Observe(ctx)
-	finish := func(last plan.Wave, done bool, err error) (Result, error) {
-		return Result{Outcomes: account(f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil}, err
+	finish := func(last plan.Wave, done bool, err error) Result {
+		return Result{Outcomes: account(f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
 	}
 	if !f.Hub.Found {
 		return finish(e.Dialect.Next(f, e.Goal), false, nil)

@@ -36,9 +36,10 @@ type Result struct {
 	Facts       plan.Facts
 	Done        bool // the goal is reached
 	Interrupted bool
+	Err         error // what ended the run as a whole, when it was no member's affair
 }
 
-// ExitCode is 0 when the goal is reached, 130 when interrupted, 4 when a part of the members was served and a part was not or
+// ExitCode is 1 when the run itself failed, 0 when the goal is reached, 130 when interrupted, 4 when a part of the members was served and a part was not or
 // failed, 5 when nothing could be begun.
 func (r Result) ExitCode() int {
 	has := func(states ...State) bool {
@@ -47,6 +48,8 @@ func (r Result) ExitCode() int {
 	switch {
 	case r.Interrupted:
 		return 130
+	case r.Err != nil:
+		return 1
 	case has(Failed, Unreachable):
 		return 4
 	case has(Refused, NotAttempted) && has(Changed):

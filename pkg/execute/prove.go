@@ -41,7 +41,9 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 					return true
 				}
 				recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
-				e.say(s.Member, "proved: %s", strings.Join(witnesses, "; "))
+				if len(witnesses) > 0 {
+					e.say(s.Member, "proved: %s", strings.Join(witnesses, "; "))
+				}
 				return true
 			case ctx.Err() != nil:
 				failed[s.ID] = "interrupted before it was proved (" + missing + ")"
@@ -93,6 +95,9 @@ func (e *Executor) judge(s plan.Step, seen []plan.Facts) (witnesses []string, mi
 				return nil, c.Member + ": " + j.Witness
 			}
 			return nil, j.Witness
+		}
+		if c.Member != s.Member {
+			j.Witness = c.Member + ": " + j.Witness
 		}
 		witnesses = append(witnesses, j.Witness)
 	}

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -34,8 +35,8 @@ func (e *Executor) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, er
 	if err != nil {
 		return nil, f.At, err
 	}
-	b, err := e.hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
-		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx).Raw()
+	b, err := fleet.Body(e.hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
 	if apierrors.IsNotFound(err) {
 		return nil, f.At, nil // not installed: nobody is registered
 	}

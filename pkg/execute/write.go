@@ -142,7 +142,7 @@ func (w writer) explain(p plan.Patch, err error) error {
 }
 
 func get(ctx context.Context, c *fleet.Cluster, r plan.Ref) (map[string]any, error) {
-	b, err := c.REST.Get().AbsPath(objectPath(r)).Do(ctx).Raw()
+	b, err := fleet.Body(c.REST.Get().AbsPath(objectPath(r)).Do(ctx))
 	if err != nil {
 		return nil, err
 	}

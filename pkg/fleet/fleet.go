@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -66,6 +67,13 @@ func (f *Fleet) Contexts() []string { return f.contexts }
 // AllContexts lists every context of the kubeconfig, sorted: for completion.
 func (f *Fleet) AllContexts() []string { return slices.Sorted(maps.Keys(f.raw.Contexts)) }
 
+// statusOnly decodes the one type that we take from API machinery: the Status in which an API server says why it refused.
+var statusOnly = func() runtime.NegotiatedSerializer {
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	return serializer.NewCodecFactory(scheme).WithoutConversion()
+}()
+
 // Cluster is one context and its client.
 type Cluster struct {
 	Context string
@@ -94,10 +102,18 @@ func (f *Fleet) Cluster(context string) (*Cluster, error) {
 	}
 	plain := rest.CopyConfig(cfg)
 	plain.GroupVersion = &schema.GroupVersion{}
-	plain.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	plain.NegotiatedSerializer = statusOnly
 	if c.REST, err = rest.UnversionedRESTClientForConfigAndClient(plain, c.HTTP); err != nil {
 		return nil, fmt.Errorf("making a client for context %s: %w", context, err)
 	}
 	f.clusters[context] = c
 	return c, nil
+}
+
+// Body is what an API server answered, or the error that it gave in its own words (rest.Result.Raw alone loses them).
+func Body(r rest.Result) ([]byte, error) {
+	if err := r.Error(); err != nil {
+		return nil, err
+	}
+	return r.Raw()
 }

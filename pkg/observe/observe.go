@@ -153,7 +153,7 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 	if r.Port != 0 {
 		body, err = scrape(ctx, c, r)
 	} else {
-		body, err = c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(ctx).Raw()
+		body, err = fleet.Body(c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(ctx))
 	}
 	switch {
 	case apierrors.IsNotFound(err):

@@ -16,12 +16,16 @@ type Result struct {
 	Done       bool              `json:"done"`
 	ExitCode   int               `json:"exitCode"`
 	Members    []execute.Outcome `json:"members"`
+	Error      string            `json:"error,omitempty"`
 	Next       string            `json:"next"`
 }
 
 // NewResult makes the report of a run. again is the command that continues it.
 func NewResult(r execute.Result, again string) Result {
 	out := Result{APIVersion: APIVersion, Kind: "Result", At: r.Facts.At.UTC().Truncate(time.Second), Done: r.Done, ExitCode: r.ExitCode(), Members: append([]execute.Outcome{}, r.Outcomes...)}
+	if r.Err != nil {
+		out.Error = r.Err.Error()
+	}
 	changed := false
 	for _, o := range r.Outcomes {
 		changed = changed || o.State == execute.Changed

@@ -257,7 +257,7 @@ func workloadText(w plan.Workload) string {
 	if !w.Found {
 		return "no Central"
 	}
-	return fmt.Sprintf("%d/%d up", ready, w.Replicas)
+	return fmt.Sprintf("Central %d/%d", ready, w.Replicas)
 }
 
 func rosterText(f plan.Facts) string {

@@ -142,15 +142,15 @@ func (o *migrateOptions) confirm(ctx context.Context) error {
 
 // migrate carries the migration out and prints what became of each member.
 func (o *migrateOptions) migrate(ctx context.Context, e *execute.Executor) error {
-	r, err := e.Migrate(ctx)
+	r := e.Migrate(ctx)
 	if !r.Facts.Hub.Found {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}
-	if printErr := render.Print(o.Out, o.output, render.NewResult(r, o.again("migrate"))); printErr != nil {
-		return printErr
-	}
-	if err != nil {
+	if err := render.Print(o.Out, o.output, render.NewResult(r, o.again("migrate"))); err != nil {
 		return err
+	}
+	if r.Err != nil && !r.Interrupted {
+		return r.Err
 	}
 	if code := r.ExitCode(); code != 0 {
 		return &codeError{code: code}

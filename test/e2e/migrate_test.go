@@ -10,14 +10,24 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-func TestMigrateMovesEveryEdgeThenTurnsMTLSOff(t *testing.T) {
-	f := start(t, sandbox.Options{})
+// tooEarly is the edit of the vendor's last step.
+var tooEarly = []string{"patch", "managementplane", "managementplane", "-n", "tsb", "--type=merge", "-p", `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":false}}}}}`}
+
+func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
+	f := start(t, sandbox.Options{Webhook: true})
 
 	before := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)
 	f.is(before, "hub", "declared", "mTLS")
 	f.is(before, "edge-1", "effective", "mTLS")
 	f.is(before, "edge-1", "next", "move to JWT")
 	f.is(before, "edge-2", "next", "move to JWT")
+
+	denied := f.Kubectl(t.Context(), tooEarly...)
+	for _, said := range []string{"denied the request", "- edge-1: mtls", "- edge-2: mtls", "kubectl xcpauth status"} {
+		if denied.Code == 0 || !strings.Contains(denied.Stderr, said) {
+			t.Errorf("the edit that cuts both edges off ended with %d and does not say %q:\n%s", denied.Code, said, denied.Stderr)
+		}
+	}
 
 	f.xcpauth(2, "plan", "--detailed-exitcode")
 	dry := f.xcpauth(0, "migrate", "--dry-run=server")

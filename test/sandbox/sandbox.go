@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
@@ -47,6 +49,7 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+	utilruntime.ErrorHandlers = nil // the played kubelet reports each port-forward that its client closes
 	s = &Sandbox{Dir: o.Dir}
 	defer func() {
 		if err != nil {

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
+	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+)
+
+// The shipped roles are enough for the whole migration, under the webhook, for somebody who has nothing else; and reading
+// alone is enough for status.
+func TestTheShippedRolesAreEnough(t *testing.T) {
+	f := start(t, sandbox.Options{Webhook: true})
+	root, err := sandbox.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := func(args ...string) {
+		t.Helper()
+		if r := f.Kubectl(t.Context(), args...); r.Code != 0 {
+			t.Fatalf("kubectl %v: %s", args, r.Stderr)
+		}
+	}
+	users := map[string]map[string]*rest.Config{"reader": {}, "mover": {}}
+	for _, cluster := range []string{"hub", "edge-1", "edge-2"} {
+		if cluster != "hub" {
+			admin("--context", cluster, "apply", "-k", filepath.Join(root, "manifests", "rbac"))
+		}
+		for name := range users {
+			users[name][cluster] = f.Bed.Cluster(cluster).UserConfig(name)
+			admin("--context", cluster, "create", "clusterrolebinding", name+"-read", "--clusterrole=xcpauth-read", "--user="+name)
+		}
+		admin("--context", cluster, "create", "clusterrolebinding", "mover-migrate", "--clusterrole=xcpauth-migrate", "--user=mover")
+	}
+	admin("--context", "hub", "-n", "xcpauth-system", "create", "rolebinding", "mover-migrate", "--role=xcpauth-migrate", "--user=mover")
+	as := func(name string) []string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := testbed.WriteKubeconfig(path, "hub", users[name]); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"--kubeconfig", path}
+	}
+
+	rows := f.rows(f.xcpauth(0, append([]string{"status", "-o", "json"}, as("reader")...)...).Stdout)
+	f.is(rows, "edge-1", "effective", "mTLS")
+	f.is(rows, "edge-1", "next", "move to JWT")
+	refused := f.migrate(1, append([]string{"-o", "json"}, as("reader")...)...)
+	f.is(f.rows(refused.Stdout), "edge-1", "state", "not attempted")
+	if !strings.Contains(refused.Stderr, `User "reader" cannot get resource "configmaps"`) {
+		t.Errorf("the missing right is not named:\n%s", refused.Stderr)
+	}
+
+	f.migrate(0, as("mover")...)
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
+		t.Errorf("the hub's modes are %s", got)
+	}
+	f.promiseKept()
+}
