@@ -94,7 +94,11 @@ func (w writer) write(ctx context.Context, p plan.Patch) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("encoding the change of %s: %w", p.Object, err)
 		}
-		req := c.REST.Patch(types.MergePatchType).AbsPath(objectPath(p.Object)).Body(doc)
+		path := objectPath(p.Object)
+		if p.Status {
+			path += "/status"
+		}
+		req := c.REST.Patch(types.MergePatchType).AbsPath(path).Body(doc)
 		err = w.options(req).Do(ctx).Error()
 		if apierrors.IsConflict(err) {
 			continue // another part of the object moved: look again

@@ -33,6 +33,7 @@ type Kind string
 
 // The kinds of step, in the order in which a migration meets them.
 const (
+	Void     Kind = "void"     // takes a statement back that what is seen contradicts
 	Register Kind = "register" // lists the members in the roster, so that unknown is deniable
 	Open     Kind = "open"     // the hub accepts the wanted credential beside the old one
 	Move     Kind = "move"     // a member gets what it needs and presents the wanted credential
@@ -64,6 +65,8 @@ type Step struct {
 type Patch struct {
 	Context string `json:"context"`
 	Object  Ref    `json:"object"`
+	// Status says that the status subresource is written.
+	Status bool `json:"status,omitempty"`
 	// Create says that the object is to be made as After, and left as it is when it is there already.
 	Create bool `json:"create,omitempty"`
 	// Before is our paths as they were read; the write is refused when they have changed since. null = absent.

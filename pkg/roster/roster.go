@@ -129,6 +129,11 @@ func EntryObject(m plan.Member) map[string]any {
 	return o
 }
 
+// Void is the status that states nothing of a member, as a merge patch.
+func Void() map[string]any {
+	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "observedTime": nil, "witnesses": nil, "controlPlaneUID": nil}}
+}
+
 // mustObject decodes what this package itself encoded, or embeds: it cannot fail on anybody's input.
 func mustObject(b []byte, err error) map[string]any {
 	var o map[string]any

@@ -19,6 +19,10 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 	}
 	for _, s := range steps {
 		switch s.Kind {
+		case plan.Void:
+			if m := index[s.Member]; m != nil {
+				m.Statement = nil
+			}
 		case plan.Register:
 			f.Hub.Roster = plan.RosterState{Namespace: true, Kind: true}
 			for _, m := range index {

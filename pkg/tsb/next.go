@@ -3,7 +3,9 @@ package tsb
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -13,12 +15,13 @@ import (
 // next decides the next wave on the way from mutual TLS to JWTs:
 //
 //  1. nothing, when Central accepts JWTs alone and every edge presents one;
-//  2. register the members in the roster, so that unknown is deniable;
-//  3. both modes on, explicitly, in one write;
-//  4. prove the edges that are set to JWT already;
-//  5. move one canary, then all the rest;
-//  6. prove MPC, which follows the hub's modes;
-//  7. mTLS off, when every member there may be is proved.
+//  2. take back every statement in the roster that what is seen contradicts: the webhook believes it;
+//  3. register the members in the roster, so that unknown is deniable;
+//  4. both modes on, explicitly, in one write;
+//  5. prove the edges that are set to JWT already;
+//  6. move one canary, then all the rest;
+//  7. prove MPC, which follows the hub's modes;
+//  8. mTLS off, when every member there may be is proved.
 //
 // What cannot be moved is blocked with its remedy, and does not keep the others from moving.
 func next(f plan.Facts, goal plan.Goal) plan.Wave {
@@ -38,7 +41,7 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 				settled = false
 			}
 		case m.Declared == JWT && len(m.Odd) == 0:
-			if m.Proved(JWT, f.At) {
+			if m.Proved(JWT, f.At.Add(proofMargin)) {
 				proved++
 			} else {
 				unproved = append(unproved, m)
@@ -61,6 +64,8 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	switch {
 	case settled && jwtOn == guard.Yes && mtlsOn == guard.No:
 		return plan.Wave{Blocked: notPresenting(unproved)}
+	case len(contradicted(f)) > 0:
+		return plan.Wave{Title: "take back what no longer holds", Steps: each(contradicted(f), func(m plan.Member) plan.Step { return void(f, m) })}
 	case needsRegister(f):
 		return register(f)
 	case jwtOn != guard.Yes || (mtlsOn != guard.Yes && len(movable)+len(blocked) > 0):
@@ -76,13 +81,34 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	case len(movable) > 0:
 		return plan.Wave{Title: "the rest", Steps: each(movable, func(m plan.Member) plan.Step { return move(f, m, goal) }), Blocked: blocked}
 	}
-	if mpc := f.Member(mpcName); mpc != nil && len(blocked) == 0 && !mpc.Proved(JWT, f.At) {
+	if mpc := f.Member(mpcName); mpc != nil && len(blocked) == 0 && !mpc.Proved(JWT, f.At.Add(proofMargin)) {
 		return plan.Wave{Title: "prove MPC", Steps: []plan.Step{proveMPC(*mpc, goal)}}
 	}
 	if len(blocked) > 0 {
 		return plan.Wave{Blocked: blocked}
 	}
 	return plan.Wave{Title: "mTLS off", Steps: []plan.Step{closeMTLS(f, goal)}}
+}
+
+// proofMargin is how long a proof must still hold for a step to be planned on it: the webhook asks a little later.
+const proofMargin = time.Minute
+
+// contradicted lists the members of which the roster still states what their own objects and pods no longer show.
+func contradicted(f plan.Facts) []plan.Member {
+	var all []plan.Member
+	for _, m := range f.Members {
+		if st := m.Statement; m.Err == "" && st != nil && st.Void == "" && f.At.Before(st.Until) && !slices.Equal(st.Presents, m.Edge.Presents) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// void takes back what the roster states of a member.
+func void(f plan.Facts, m plan.Member) plan.Step {
+	return plan.Step{ID: "void/" + m.Name, Kind: plan.Void, Member: m.Name, Title: m.Name + ": take its statement in the roster back",
+		Why:    "it was proved, and what is seen now contradicts that (" + m.Edge.Why + "); the webhook would go on believing it",
+		Writes: []plan.Patch{{Context: f.Hub.Context, Object: roster.Ref(m.Name), Status: true, After: roster.Void()}}, Keep: true}
 }
 
 // hubStops says why nothing at all can be planned.

@@ -103,6 +103,37 @@ func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
 	f.promiseKept("edge-1")
 }
 
+func TestAStatementIsTakenBackWhenItsEdgeGoesBack(t *testing.T) {
+	f := start(t, sandbox.Options{Webhook: true})
+	f.Sim.SetEdge("edge-2", xcpsim.EdgeSwitches{NewPodsNeverConnect: true}) // keeps the run from reaching its last step
+	f.migrate(4, "--prove-within", "4s")
+	stated := func() string {
+		return f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.status.presents}")
+	}
+	if got := stated(); got != `["jwt"]` {
+		t.Fatalf("the roster states %s of edge-1, want a proof", got)
+	}
+
+	back := `{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS"}}}}`
+	if r := f.Kubectl(t.Context(), "--context", "edge-1", "-n", "istio-system", "patch", "controlplane", "controlplane", "--type=merge", "-p", back); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	f.eventually("edge-1 presents its certificate again", func() bool {
+		got := f.presents("edge-1")
+		return len(got) == 1 && got[0] == xcpsim.MTLS
+	})
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NewPodsNeverConnect: true})
+
+	f.migrate(4, "--prove-within", "4s") // moves edge-1 again, cannot prove it, puts it back
+	if got := stated(); got != "" {
+		t.Errorf("the roster still states %s of edge-1", got)
+	}
+	if denied := f.Kubectl(t.Context(), tooEarly...); denied.Code == 0 || !strings.Contains(denied.Stderr, "- edge-1: mtls") {
+		t.Errorf("the edit that would cut edge-1 off ended with %d: %s", denied.Code, denied.Stderr)
+	}
+	f.promiseKept("edge-1", "edge-2")
+}
+
 func TestAStoppedAPIServerIsARowAndNotAHang(t *testing.T) {
 	f := start(t, sandbox.Options{})
 	f.Bed.Cluster("edge-2").Freeze()

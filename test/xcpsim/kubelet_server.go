@@ -99,6 +99,9 @@ type forwarder struct{ c *container }
 
 func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, stream io.ReadWriteCloser) error {
 	conn, err := f.c.dial(ctx, port)
+	if errors.Is(err, net.ErrClosed) {
+		return stream.Close() // the container has just ended
+	}
 	if err != nil {
 		return err
 	}
