@@ -23,6 +23,7 @@ require (
 	k8s.io/client-go v0.37.1 // kubeconfig, transport, port-forward; goes with test/k8s/go.mod
 	k8s.io/cri-streaming v0.37.1 // test/xcpsim: a kubelet's port-forward
 	k8s.io/klog/v2 v2.140.0 // the log of client-go and of the webhook
+	k8s.io/streaming v0.37.1 // the streams of a port-forward
 	k8s.io/utils v0.0.0-20260626114624-be93311217bd // webhook: an injected clock
 	pgregory.net/rapid v1.3.0 // tests: properties of sentences that say never or always
 	sigs.k8s.io/controller-runtime v0.25.2 // webhook only: server, manager
@@ -102,7 +103,6 @@ require (
 	k8s.io/apiextensions-apiserver v0.37.1 // indirect
 	k8s.io/component-base v0.37.1 // indirect
 	k8s.io/kube-openapi v0.0.0-20260721132016-d427ff9ee9ad // indirect
-	k8s.io/streaming v0.37.1 // indirect
 	sigs.k8s.io/apiserver-network-proxy/konnectivity-client v0.36.0 // indirect
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect

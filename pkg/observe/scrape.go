@@ -10,10 +10,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -75,12 +75,12 @@ func dial(ctx context.Context, c *fleet.Cluster, r plan.Read) (httpstream.Connec
 	if err != nil {
 		return nil, err
 	}
-	dialer := httpstream.Dialer(spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target))
-	overWS, err := portforward.NewSPDYOverWebsocketDialer(target, cfg)
+	dialer := httpstream.Dialer(spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target))
+	overWS, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, cfg)
 	if err != nil {
 		return nil, err
 	}
-	dialer = portforward.NewFallbackDialer(overWS, dialer, func(err error) bool {
+	dialer = portforward.NewFallbackDialerForStreaming(overWS, dialer, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	})
 	type answer struct {

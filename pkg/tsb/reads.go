@@ -31,8 +31,6 @@ var siblingTokens = []string{"oap-token", "otel-token"}
 // metricsPort is where Central and the edge serve their metrics (the vendor's firewall page).
 const metricsPort = 8080
 
-func in(ns string, r plan.Read) plan.Read { r.Namespace = ns; return r }
-
 func secret(ns, name string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns, Name: name}
 }

@@ -16,10 +16,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
@@ -44,7 +44,7 @@ func TestMetricsAndLogsAreReadThroughTheAPIServer(t *testing.T) {
 		}},
 	} {
 		f.await("metrics of "+c.pod, func() error {
-			for _, dialer := range []func(*url.URL, *rest.Config) (httpstream.Dialer, error){overSPDY, portforward.NewSPDYOverWebsocketDialer} {
+			for _, dialer := range []func(*url.URL, *rest.Config) (httpstream.Dialer, error){overSPDY, portforward.NewSPDYOverWebsocketDialerForStreaming} {
 				text, err := f.metrics(dialer, c.cluster, c.ns, c.pod)
 				if err != nil {
 					return err
@@ -85,7 +85,7 @@ func overSPDY(to *url.URL, config *rest.Config) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return spdy.NewDialer(up, &http.Client{Transport: rt}, http.MethodPost, to), nil
+	return spdy.NewDialerForStreaming(up, &http.Client{Transport: rt}, http.MethodPost, to), nil
 }
 
 // metrics reads a pod's metrics as kubectl port-forward would.
@@ -96,7 +96,7 @@ func (f *fleet) metrics(dial func(*url.URL, *rest.Config) (httpstream.Dialer, er
 	if err != nil {
 		return "", err
 	}
-	fw, err := portforward.New(dialer, []string{"0:8080"}, stop, ready, io.Discard, io.Discard)
+	fw, err := portforward.NewForStreaming(dialer, []string{"0:8080"}, stop, ready, io.Discard, io.Discard)
 	if err != nil {
 		return "", err
 	}
