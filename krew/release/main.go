@@ -85,7 +85,7 @@ func run(args []string, out, errOut io.Writer) error {
 
 // release does steps 2 to 5.
 func (o options) release(log io.Writer) error {
-	if err := clear(o.dist); err != nil {
+	if err := sweep(o.dist); err != nil {
 		return err
 	}
 	license, err := os.ReadFile(filepath.Join(o.root, "LICENSE"))
@@ -151,8 +151,8 @@ func (o options) artifacts() []artifact {
 	return all
 }
 
-// clear makes the directory and takes the archives, checksums and manifest of an earlier build out of it.
-func clear(dist string) error {
+// sweep makes the directory and takes the archives, checksums and manifest of an earlier build out of it.
+func sweep(dist string) error {
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", dist, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxSize is the budget of the stripped plugin in bytes; kubectl maps the whole file anew for each call.
+// maxSize is the budget of the stripped plugin in bytes: what is downloaded, and read at each start with a cold cache.
 const maxSize = 16_000_000
 
 // unpacked builds the release for a platform and returns the plugin from its archive.
