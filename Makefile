@@ -21,7 +21,7 @@ build: ## build bin/kubectl-xcpauth and bin/xcpauth-webhook
 	$(GO) build -trimpath -ldflags "$$($(GO) run ./krew/release -print ldflags)" -o bin/ ./plugin/kubectl-xcpauth ./webhook/xcpauth-webhook
 
 test: ## everything that must pass
-	@echo 'Running everything that must pass: Kubernetes built from its modules (the first time about 10 minutes on two cores), the'
+	@echo 'Running everything that must pass: Kubernetes built from its modules (the first time about 6 minutes on two cores), the'
 	@echo 'linters (1 minute, the first time 4), tests without clusters (1 minute), tests on real clusters (about 10 minutes).'
 	@$(MAKE) --no-print-directory k8s
 	@$(MAKE) --no-print-directory lint
@@ -71,7 +71,7 @@ sandbox: k8s ## start the same fleet and open a shell in it
 release-snapshot: ## build the archives for every platform, checksums.txt and krew/xcpauth.yaml (the first time about 5 minutes)
 	@$(GO) run ./krew/release -webhook -manifest krew/xcpauth.yaml
 
-k8s: ## build real Kubernetes for the tests, once (about 10 minutes on two cores)
+k8s: ## build real Kubernetes for the tests, once (about 6 minutes on two cores)
 	@cd test/k8s && $(GO) run . >/dev/null
 
 clean: ## remove bin and dist; what was built once stays in the cache

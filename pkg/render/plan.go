@@ -111,7 +111,9 @@ func (p Plan) Table(w io.Writer, _ bool) {
 	if len(p.Waves)+len(p.Blocked) > 0 {
 		fmt.Fprintln(w)
 	}
-	paragraph(w, "Next: ", p.Next)
+	if p.Next != "" {
+		paragraph(w, "Next: ", p.Next)
+	}
 }
 
 // changes says what a patch does, one line for each value.

@@ -92,7 +92,9 @@ func (o *migrateOptions) run(ctx context.Context) error {
 		return o.show(ctx, e, f, p)
 	}
 	if len(p.Waves) > 0 {
-		render.NewPlan(f, p, nil).Table(o.ErrOut, false)
+		shown := render.NewPlan(f, p, nil)
+		shown.Next = ""
+		shown.Table(o.ErrOut, false)
 		if err := o.confirm(ctx); err != nil {
 			return err
 		}

@@ -30,9 +30,9 @@ const version = "v1.37.1"
 type binary struct{ name, pkg, cost string }
 
 var binaries = []binary{
-	{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "about 7 minutes"},
-	{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", "about 2 minutes"},
-	{"kubectl", "k8s.io/kubernetes/cmd/kubectl", "about 1 minute"},
+	{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", "about 4 minutes"},
+	{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", "about 1 minute"},
+	{"kubectl", "k8s.io/kubernetes/cmd/kubectl", "about 20 seconds"},
 	{"etcd", "./etcd", "about 10 seconds"},
 }
 
@@ -79,7 +79,7 @@ func ensure() (string, error) {
 		missing = append(missing, b)
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(os.Stderr, "Building Kubernetes %s from its modules, once, into %s (about 10 minutes on two cores).\n", version, dir)
+		fmt.Fprintf(os.Stderr, "Building Kubernetes %s from its modules, once, into %s (about 6 minutes on two cores).\n", version, dir)
 	}
 	for i, b := range missing {
 		fmt.Fprintf(os.Stderr, "  [%d/%d] %s: %s ...\n", i+1, len(missing), b.name, b.cost)
