@@ -243,7 +243,7 @@ func TestADenialNamesTenMembersCountsTheRestAndSaysWhatIsOdd(t *testing.T) {
 		t.Fatalf("%d lines:\n%s", len(lines), v.Message)
 	}
 	for i, want := range map[int]string{
-		0:  "ManagementPlane tsb/managementplane would stop accepting jwt and mtls (for sure or perhaps), which 13 members may still present:",
+		0:  "ManagementPlane tsb/managementplane would no longer surely accept jwt and mtls, which 13 members may still present:",
 		1:  "- edge-00: jwt and mtls (stated by ci@eu, seen 2026-01-02T11:59:00Z, valid until 2026-01-02T12:01:00Z)",
 		10: "- edge-09: jwt and mtls (stated by ci@eu, seen 2026-01-02T11:59:00Z, valid until 2026-01-02T12:01:00Z)",
 		11: "- and 3 more",
@@ -256,6 +256,13 @@ func TestADenialNamesTenMembersCountsTheRestAndSaysWhatIsOdd(t *testing.T) {
 	}
 	if got, want := v.Audit("v1"), (map[string]string{"decision": "denied", "withdrawn": "jwt,mtls", "blockers": "13", "version": "v1"}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("audit %v, want %v", got, want)
+	}
+}
+
+func TestADenialSaysPlainlyWhatIsSwitchedOff(t *testing.T) {
+	v := decide(t, update(both, jwtOnly), fleet(cases.OnMTLS))
+	if want := "ManagementPlane tsb/managementplane would stop accepting mtls, which 1 member may still present:"; !strings.HasPrefix(v.Message, want) {
+		t.Errorf("%s\nwant %s", v.Message, want)
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 func (q Question) denial(blockers []guard.Blocker) string {
 	lines := byMember(blockers)
 	var b strings.Builder
-	fmt.Fprintf(&b, "ManagementPlane %s would stop accepting %s (for sure or perhaps), which %s may still present:", q.req.subject(), credList(q.withdrawn), count(len(lines)))
+	fmt.Fprintf(&b, "ManagementPlane %s would %s %s, which %s may still present:", q.req.subject(), q.stop(), credList(q.withdrawn), count(len(lines)))
 	for _, l := range lines[:min(len(lines), shown)] {
 		fmt.Fprintf(&b, "\n- %s: %s (%s)", clean(l.name, 300), credList(l.creds), clean(l.why, whyMax))
 	}
@@ -38,6 +38,16 @@ func (q Question) denial(blockers []guard.Blocker) string {
 	}
 	b.WriteString("\nRun `kubectl xcpauth status` to see every member, and `kubectl xcpauth migrate` to move them first.")
 	return b.String()
+}
+
+// stop is what the edit does to what it withdraws: it says plainly that it is not accepted any more, or leaves it unsaid.
+func (q Question) stop() string {
+	for _, c := range q.withdrawn {
+		if q.new.Accepts[c] != guard.No {
+			return "no longer surely accept"
+		}
+	}
+	return "stop accepting"
 }
 
 // oddities tells what in the new object is not written as documented, one sentence each.
