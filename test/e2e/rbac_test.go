@@ -58,5 +58,4 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
 	}
-	f.promiseKept()
 }

@@ -1,0 +1,97 @@
+package execute
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+func TestExitCode(t *testing.T) {
+	of := func(states ...State) Result {
+		r := Result{}
+		for _, s := range states {
+			r.Outcomes = append(r.Outcomes, Outcome{State: s})
+		}
+		return r
+	}
+	done := func(r Result) Result { r.Done = true; return r }
+	for _, tc := range []struct {
+		name string
+		r    Result
+		want int
+	}{
+		{"done", done(of(Changed, Changed, OK)), 0},
+		{"nothing to do", done(of(OK, OK, Skipped, OtherManagement)), 0},
+		{"one failed", of(Changed, Failed, NotAttempted), 4},
+		{"one unreachable", of(Changed, Unreachable), 4},
+		{"done, with an unreachable context", done(of(OK, Unreachable)), 4},
+		{"a part moved, a part is blocked", of(Changed, Refused), 4},
+		{"nothing could be begun", of(OK, Refused, NotAttempted), 5},
+		{"interrupted", Result{Interrupted: true, Outcomes: []Outcome{{State: Failed}}}, 130},
+		{"the run itself failed", Result{Err: errors.New("the journal cannot be written")}, 1},
+	} {
+		if got := tc.r.ExitCode(); got != tc.want {
+			t.Errorf("%s: exit code %d, want %d", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestAccountNamesEveryMemberOnce(t *testing.T) {
+	f := plan.Facts{Hub: plan.Hub{Found: true, Context: "hub"},
+		Members: []plan.Member{{Name: "edge-1", Context: "c1"}, {Name: "edge-2", Context: "c2", Err: "timed out"}, {Name: "edge-3", Err: "no selected context reaches it"}, {Name: "edge-4", Context: "c4"}},
+		Others:  []plan.Other{{Context: "x", State: "unreachable"}, {Context: "y", State: "other-management-plane"}, {Context: "z", State: "duplicate"}}}
+	recorded := map[string]Outcome{"edge-1": {State: Changed}, "edge-4": {State: Failed, Why: "not proved; put back"}}
+	last := plan.Wave{Blocked: []plan.Blocked{{Member: "edge-3", Why: "no selected context reaches it"}}, Steps: []plan.Step{{ID: "move/edge-4"}}}
+	want := map[string]State{"hub/hub": NotAttempted, "edge-1/c1": Changed, "edge-2/c2": Unreachable, "edge-3/": Refused, "edge-4/c4": Failed,
+		"-/x": Unreachable, "-/y": OtherManagement, "-/z": Skipped}
+	got := account(f, plan.Goal{To: "jwt"}, recorded, last, false)
+	if len(got) != len(want) {
+		t.Errorf("%d outcomes, want %d: %+v", len(got), len(want), got)
+	}
+	for _, o := range got {
+		if key := o.Member + "/" + o.Context; want[key] != o.State {
+			t.Errorf("%s is %q, want %q", key, o.State, want[key])
+		}
+	}
+}
+
+func TestCoversComparesOnlyOurPaths(t *testing.T) {
+	live := map[string]any{"spec": map[string]any{"mode": "JWT", "hub": "x", "replicas": float64(2)}}
+	type m = map[string]any
+	for _, tc := range []struct {
+		name string
+		want m
+		ok   bool
+	}{
+		{"the same value", m{"spec": m{"mode": "JWT"}}, true},
+		{"another value", m{"spec": m{"mode": "MUTUAL_TLS"}}, false},
+		{"absent as wanted", m{"spec": m{"other": nil}}, true},
+		{"there and wanted absent", m{"spec": m{"mode": nil}}, false},
+		{"below something absent", m{"spec": m{"xcp": m{"mode": nil}}}, true},
+		{"below something absent, wanted", m{"spec": m{"xcp": m{"mode": "JWT"}}}, false},
+		{"nothing wanted", nil, true},
+	} {
+		if got := covers(live, tc.want); got != tc.ok {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.ok)
+		}
+	}
+}
+
+// Taking a change back and doing it again leads to the same values: the journal's patches are their own lock.
+func TestTheWayBackIsWrittenLastFirstAndNeverForWhatOnlyAdds(t *testing.T) {
+	type m = map[string]any
+	s := plan.Step{ID: "move/e", Member: "e", From: "mtls", Writes: []plan.Patch{
+		{Create: true, After: m{"kind": "Secret"}},
+		{Object: plan.Ref{Name: "a"}, Before: m{"v": nil}, After: m{"v": "1"}, Back: m{"v": "0"}},
+		{Object: plan.Ref{Name: "b"}, Before: m{"v": "x"}, After: m{"v": "y"}},
+	}}
+	undo := undoOf(s)
+	if len(undo) != 2 || undo[0].Object.Name != "b" || undo[0].Before["v"] != "y" || undo[0].After["v"] != "x" || undo[1].After["v"] != "0" {
+		t.Errorf("way back %+v", undo)
+	}
+	s.Keep = true
+	if undo := undoOf(s); undo != nil {
+		t.Errorf("a step that is kept has a way back: %+v", undo)
+	}
+}
