@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -63,18 +62,20 @@ func undoOf(s plan.Step) []plan.Patch {
 	return undo
 }
 
-type journal struct {
-	hub *fleet.Cluster
-}
-
-// read returns the wave in flight, nil when there is none.
-func (j journal) read(ctx context.Context) (*Entry, error) {
-	o, err := get(ctx, j.hub, journalRef)
+// ReadJournal implements Clusters.
+func (l *Live) ReadJournal(ctx context.Context, hub string) (*Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	c, err := l.Fleet.Cluster(hub)
+	if err != nil {
+		return nil, err
+	}
+	o, err := get(ctx, c, journalRef)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the journal (%s in %s): %s", journalRef, j.hub.Context, observe.Explain(err))
+		return nil, fmt.Errorf("reading the journal (%s in %s): %s", journalRef, hub, observe.Explain(err))
 	}
 	data, _ := o["data"].(map[string]any)
 	text, _ := data[journalKey].(string)
@@ -83,14 +84,20 @@ func (j journal) read(ctx context.Context) (*Entry, error) {
 	}
 	var e Entry
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
-		return nil, fmt.Errorf("reading the journal (%s in %s): %w; it says what an interrupted run was changing, so look at it before removing the key %s", journalRef, j.hub.Context, err, journalKey)
+		return nil, fmt.Errorf("reading the journal (%s in %s): %w; it says what an interrupted run was changing, so look at it before removing the key %s", journalRef, hub, err, journalKey)
 	}
 	return &e, nil
 }
 
-// write replaces the wave in flight; nil says that none is. It is a server-side apply of one key, so that it needs no read
-// and makes the ConfigMap when it is not there.
-func (j journal) write(ctx context.Context, e *Entry) error {
+// WriteJournal implements Clusters. It is a server-side apply of one key, so that it needs no read and makes the ConfigMap
+// when it is not there.
+func (l *Live) WriteJournal(ctx context.Context, hub string, e *Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	c, err := l.Fleet.Cluster(hub)
+	if err != nil {
+		return err
+	}
 	data := map[string]string{}
 	if e != nil {
 		b, err := json.Marshal(e)
@@ -104,9 +111,9 @@ func (j journal) write(ctx context.Context, e *Entry) error {
 	if err != nil {
 		return fmt.Errorf("encoding the journal: %w", err)
 	}
-	err = j.hub.REST.Patch(types.ApplyPatchType).AbsPath(objectPath(journalRef)).Param("fieldManager", FieldManager).Param("force", "true").Body(doc).Do(ctx).Error()
+	err = c.REST.Patch(types.ApplyPatchType).AbsPath(objectPath(journalRef)).Param("fieldManager", FieldManager).Param("force", "true").Body(doc).Do(ctx).Error()
 	if err != nil {
-		return fmt.Errorf("writing the journal (%s in %s): %s", journalRef, j.hub.Context, observe.Explain(err))
+		return fmt.Errorf("writing the journal (%s in %s): %s", journalRef, hub, observe.Explain(err))
 	}
 	return nil
 }

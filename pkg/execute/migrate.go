@@ -9,35 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
-
-// Event is one line of progress.
-type Event struct {
-	At     time.Time
-	Member string
-	Text   string
-}
-
-// Executor carries a migration out.
-type Executor struct {
-	Fleet    *fleet.Fleet
-	Observer *observe.Observer // with Metrics on: proof needs them
-	Dialect  plan.Dialect
-	Goal     plan.Goal
-	Hub      string        // the hub's context when the user named it
-	Source   string        // who runs this: user@host
-	Poll     time.Duration // between two observations while a step is being proved
-	// PutBackWithin bounds putting unproved steps back after an interruption.
-	PutBackWithin time.Duration
-	Now           func() time.Time
-	Report        func(Event)
-
-	hub *fleet.Cluster // set once the hub is found
-}
 
 // ProveNamed proves and publishes members without changing them: all that present the wanted credential when none are named.
 func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, error) {
@@ -46,10 +20,7 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 	if !f.Hub.Found {
 		return Result{Outcomes: account(f, e.Goal, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
 	}
-	var err error
-	if e.hub, err = e.Fleet.Cluster(f.Hub.Context); err != nil {
-		return Result{Facts: f}, err
-	}
+	e.hub = f.Hub.Context
 	var steps []*running
 	failed := map[string]string{}
 	for _, m := range f.Members {
@@ -95,11 +66,6 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 	return r, nil
 }
 
-// Observe looks at every selected context and makes facts.
-func (e *Executor) Observe(ctx context.Context) plan.Facts {
-	return e.Dialect.Facts(e.Observer.All(ctx, e.Fleet.Contexts()), e.Hub, e.Now())
-}
-
 // Migrate goes on until nothing is left to do or a step fails:
 //
 //  1. restore the wave that an interrupted run left in flight, if any;
@@ -118,12 +84,8 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	if !f.Hub.Found {
 		return finish(e.Dialect.Next(f, e.Goal), false, nil)
 	}
-	var err error
-	if e.hub, err = e.Fleet.Cluster(f.Hub.Context); err != nil {
-		return finish(plan.Wave{}, false, err)
-	}
-	j := journal{e.hub}
-	restored, err := e.restore(ctx, j)
+	e.hub = f.Hub.Context
+	restored, err := e.restore(ctx)
 	if err != nil {
 		return finish(e.Dialect.Next(f, e.Goal), false, err)
 	}
@@ -135,7 +97,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		if len(wave.Steps) == 0 {
 			return finish(wave, len(wave.Blocked) == 0, nil)
 		}
-		ok, err := e.run(ctx, j, wave, f, recorded)
+		ok, err := e.run(ctx, wave, f, recorded)
 		if ctx.Err() == nil {
 			f = e.Observe(ctx)
 		}
@@ -147,8 +109,8 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 }
 
 // restore takes back what an interrupted run left in flight, before anything else is done.
-func (e *Executor) restore(ctx context.Context, j journal) (bool, error) {
-	left, err := j.read(ctx)
+func (e *Executor) restore(ctx context.Context) (bool, error) {
+	left, err := e.ReadJournal(ctx, e.hub)
 	if err != nil || left == nil {
 		return false, err
 	}
@@ -168,7 +130,7 @@ func (e *Executor) restore(ctx context.Context, j journal) (bool, error) {
 			e.say(s.Member, "is as it was before the interrupted wave")
 		}
 	}
-	return true, j.write(ctx, nil)
+	return true, e.WriteJournal(ctx, e.hub, nil)
 }
 
 // refusedError says that a member cannot be put back, since the hub would refuse it there.
@@ -181,7 +143,7 @@ func (e *refusedError) Error() string {
 // takeBack writes the way back of one step, unless the hub would refuse the member there. It returns whether it wrote.
 func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 	if s.From != "" {
-		hub := e.Dialect.Facts(e.Observer.All(ctx, []string{e.hub.Context}), e.hub.Context, e.Now()).Hub
+		hub := e.Observe(ctx, e.hub).Hub
 		if !hub.Found {
 			return false, errors.New(hub.Err)
 		}
@@ -191,7 +153,7 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 	}
 	wrote := false
 	for _, p := range s.Undo {
-		w, err := writer{fleet: e.Fleet}.write(ctx, p)
+		w, err := e.Write(ctx, p)
 		if err != nil {
 			return wrote, err
 		}
@@ -208,7 +170,7 @@ type running struct {
 }
 
 // run carries out one wave and says whether every step of it is proved.
-func (e *Executor) run(ctx context.Context, j journal, wave plan.Wave, before plan.Facts, recorded map[string]Outcome) (bool, error) {
+func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, recorded map[string]Outcome) (bool, error) {
 	for _, s := range wave.Steps {
 		if s.Withdraws == nil {
 			continue
@@ -224,7 +186,7 @@ func (e *Executor) run(ctx context.Context, j journal, wave plan.Wave, before pl
 	}
 	entry := entryOf(wave, e.Source, e.Now())
 	if len(entry.Steps) > 0 {
-		if err := j.write(ctx, &entry); err != nil {
+		if err := e.WriteJournal(ctx, e.hub, &entry); err != nil {
 			return false, fmt.Errorf("nothing was written, since the way back could not be kept: %w", err)
 		}
 	}
@@ -274,7 +236,7 @@ func (e *Executor) run(ctx context.Context, j journal, wave plan.Wave, before pl
 	if clean && len(entry.Steps) > 0 {
 		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
 		defer cancel()
-		if err := j.write(tidy, nil); err != nil {
+		if err := e.WriteJournal(tidy, e.hub, nil); err != nil {
 			return false, err
 		}
 	}
@@ -284,17 +246,12 @@ func (e *Executor) run(ctx context.Context, j journal, wave plan.Wave, before pl
 // apply performs the writes of a step, in order.
 func (e *Executor) apply(ctx context.Context, s plan.Step) error {
 	for _, p := range s.Writes {
-		wrote, err := writer{fleet: e.Fleet}.write(ctx, p)
+		wrote, err := e.Write(ctx, p)
 		if err != nil {
 			return err
 		}
 		if wrote {
 			e.say(s.Member, "wrote %s in %s", p.Object, p.Context)
-		}
-		if p.Create && p.Object.Kind == "CustomResourceDefinition" {
-			if err := e.served(ctx, p); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -309,10 +266,4 @@ func (e *Executor) putBack(ctx context.Context, s plan.Step) (bool, error) {
 		return false, nil
 	}
 	return e.takeBack(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undo})
-}
-
-func (e *Executor) say(member, format string, args ...any) {
-	if e.Report != nil {
-		e.Report(Event{At: e.Now(), Member: member, Text: fmt.Sprintf(format, args...)})
-	}
 }

@@ -2,16 +2,10 @@ package execute
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -20,17 +14,9 @@ import (
 // or the run is interrupted; what is not proved is added to failed. A proved member is published in the roster.
 func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Facts, failed map[string]string, recorded map[string]Outcome) {
 	contexts := e.contextsOf(steps, before)
-	latest := map[string]plan.Snapshot{}
-	for _, s := range e.Observer.All(ctx, e.Fleet.Contexts()) {
-		latest[s.Context] = s
-	}
 	seen := []plan.Facts{before}
 	for {
-		var all []plan.Snapshot
-		for _, name := range e.Fleet.Contexts() {
-			all = append(all, latest[name])
-		}
-		now := e.Dialect.Facts(all, e.Hub, e.Now())
+		now := e.Observe(ctx, contexts...)
 		seen = append(seen, now)
 		steps = slices.DeleteFunc(steps, func(s *running) bool {
 			witnesses, missing := e.judge(s.Step, seen)
@@ -60,15 +46,7 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 		if len(steps) == 0 {
 			return
 		}
-		pause := time.NewTimer(e.Poll)
-		select {
-		case <-ctx.Done():
-			pause.Stop()
-		case <-pause.C:
-			for _, s := range e.Observer.All(ctx, contexts) {
-				latest[s.Context] = s
-			}
-		}
+		e.Pause(ctx, e.Poll)
 	}
 }
 
@@ -121,37 +99,5 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 	if m == nil {
 		return fmt.Errorf("proved, but it is gone")
 	}
-	return e.writeStatement(ctx, *m, roster.Statement(*m, e.Goal.To, witnesses, e.Source, f.At))
-}
-
-// writeStatement writes what was proved of a member into the hub's roster.
-func (e *Executor) writeStatement(ctx context.Context, m plan.Member, st api.EdgeClusterStatus) error {
-	doc, err := json.Marshal(map[string]any{"status": st})
-	if err != nil {
-		return fmt.Errorf("encoding the statement about %s: %w", m.Name, err)
-	}
-	err = e.hub.REST.Patch(types.MergePatchType).AbsPath(objectPath(roster.Ref(m.Name))+"/status").
-		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
-	if err != nil {
-		return fmt.Errorf("publishing the statement about %s in %s: %s", m.Name, e.hub.Context, observe.Explain(err))
-	}
-	return nil
-}
-
-// served waits until the API server serves the kind of a CustomResourceDefinition that was just made.
-func (e *Executor) served(ctx context.Context, crd plan.Patch) error {
-	ctx, cancel := context.WithTimeout(ctx, e.PutBackWithin)
-	defer cancel()
-	list := observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})
-	for {
-		err := e.hub.REST.Get().AbsPath(list).Do(ctx).Error()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s in %s to be served: %s", crd.Object, crd.Context, observe.Explain(err))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
+	return e.Publish(ctx, e.hub, *m, roster.Statement(*m, e.Goal.To, witnesses, e.Source, f.At))
 }

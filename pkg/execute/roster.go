@@ -18,72 +18,72 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// findHub looks for the hub and keeps its client.
-func (e *Executor) findHub(ctx context.Context) (plan.Facts, error) {
-	f := e.Observe(ctx)
+// findHub looks for the hub and returns its client.
+func (l *Live) findHub(ctx context.Context) (*fleet.Cluster, plan.Facts, error) {
+	f := l.Observe(ctx)
 	if !f.Hub.Found {
-		return f, errors.New(f.Hub.Err)
+		return nil, f, errors.New(f.Hub.Err)
 	}
-	var err error
-	e.hub, err = e.Fleet.Cluster(f.Hub.Context)
-	return f, err
+	c, err := l.Fleet.Cluster(f.Hub.Context)
+	return c, f, err
 }
 
 // Roster returns the entries of the hub's roster, sorted by name, and when they were read.
-func (e *Executor) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error) {
-	f, err := e.findHub(ctx)
+func (l *Live) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error) {
+	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return nil, f.At, err
 	}
-	b, err := fleet.Body(e.hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+	b, err := fleet.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
 		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
 	if apierrors.IsNotFound(err) {
 		return nil, f.At, nil // not installed: nobody is registered
 	}
 	if err != nil {
-		return nil, f.At, fmt.Errorf("listing the roster in %s: %s", e.hub.Context, observe.Explain(err))
+		return nil, f.At, fmt.Errorf("listing the roster in %s: %s", hub.Context, observe.Explain(err))
 	}
 	var list api.EdgeClusterList
 	if err := json.Unmarshal(b, &list); err != nil {
-		return nil, f.At, fmt.Errorf("decoding the roster in %s: %w", e.hub.Context, err)
+		return nil, f.At, fmt.Errorf("decoding the roster in %s: %w", hub.Context, err)
 	}
 	slices.SortFunc(list.Items, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
 	return list.Items, f.At, nil
 }
 
 // Forget takes a member out of the roster. The Event with the reason is written first: without it nothing is forgotten.
-func (e *Executor) Forget(ctx context.Context, name, reason string) error {
-	if _, err := e.findHub(ctx); err != nil {
+func (l *Live) Forget(ctx context.Context, name, source, reason string) error {
+	hub, _, err := l.findHub(ctx)
+	if err != nil {
 		return err
 	}
-	entry, err := get(ctx, e.hub, roster.Ref(name))
+	entry, err := get(ctx, hub, roster.Ref(name))
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("no member %q is in the roster of %s; kubectl xcpauth edge list shows it", name, e.hub.Context)
+		return fmt.Errorf("no member %q is in the roster of %s; kubectl xcpauth edge list shows it", name, hub.Context)
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s in %s: %s", roster.Ref(name), e.hub.Context, observe.Explain(err))
+		return fmt.Errorf("reading %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
-	now := e.Now().UTC()
+	now := l.Now().UTC()
 	event, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "Forgotten",
 		"metadata":       map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
 		"involvedObject": map[string]any{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster", "namespace": api.Namespace, "name": name, "uid": uid(entry)},
-		"message":        fmt.Sprintf("forgotten by %s: %s", e.Source, reason),
+		"message":        fmt.Sprintf("forgotten by %s: %s", source, reason),
 		"source":         map[string]any{"component": FieldManager},
 		"firstTimestamp": now.Format(time.RFC3339), "lastTimestamp": now.Format(time.RFC3339), "count": 1,
 	})
 	if err != nil {
 		return fmt.Errorf("encoding the Event about %s: %w", name, err)
 	}
-	if err := e.hub.REST.Post().AbsPath("/api/v1/namespaces/"+api.Namespace+"/events").SetHeader("Content-Type", "application/json").Body(event).Do(ctx).Error(); err != nil {
-		return fmt.Errorf("nothing was forgotten: writing the Event about %s in %s: %s", name, e.hub.Context, observe.Explain(err))
+	if err := hub.REST.Post().AbsPath("/api/v1/namespaces/"+api.Namespace+"/events").SetHeader("Content-Type", "application/json").Body(event).Do(ctx).Error(); err != nil {
+		return fmt.Errorf("nothing was forgotten: writing the Event about %s in %s: %s", name, hub.Context, observe.Explain(err))
 	}
 	precondition, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": map[string]any{"uid": uid(entry)}})
 	if err != nil {
 		return fmt.Errorf("encoding the deletion of %s: %w", name, err)
 	}
-	if err := e.hub.REST.Delete().AbsPath(objectPath(roster.Ref(name))).SetHeader("Content-Type", "application/json").Body(precondition).Do(ctx).Error(); err != nil {
-		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), e.hub.Context, observe.Explain(err))
+	if err := hub.REST.Delete().AbsPath(objectPath(roster.Ref(name))).SetHeader("Content-Type", "application/json").Body(precondition).Do(ctx).Error(); err != nil {
+		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
 	return nil
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 func newEdgeCommand(o *fleetOptions) *cobra.Command {
@@ -29,11 +31,11 @@ func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 		Example: `  # List the roster of the hub
   kubectl xcpauth edge list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			e, err := o.executor(false)
+			live, err := o.clusters(false)
 			if err != nil {
 				return err
 			}
-			entries, at, err := e.Roster(cmd.Context())
+			entries, at, err := live.Roster(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -66,12 +68,11 @@ func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
 }
 
 func (o *publishOptions) run(ctx context.Context, names []string) error {
-	e, err := o.executor(true)
+	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
-	e.Goal.Within, e.Poll = o.within, o.poll
-	r, err := e.ProveNamed(ctx, names)
+	r, err := o.executor(live, plan.Goal{To: tsb.JWT, Within: o.within}, o.poll).ProveNamed(ctx, names)
 	if err == nil && !r.Facts.Hub.Found {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}
@@ -110,11 +111,11 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 	if o.reason == "" {
 		return fmt.Errorf("forgetting %s needs --reason: from then on nothing keeps the hub from refusing it", name)
 	}
-	e, err := o.executor(false)
+	live, err := o.clusters(false)
 	if err != nil {
 		return err
 	}
-	if err := e.Forget(ctx, name, o.reason); err != nil {
+	if err := live.Forget(ctx, name, source(), o.reason); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Out, "%s forgotten\n", name)

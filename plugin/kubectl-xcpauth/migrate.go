@@ -75,21 +75,20 @@ func (o *migrateOptions) run(ctx context.Context) error {
 	if o.dryRun != "none" && o.dryRun != "client" && o.dryRun != "server" {
 		return fmt.Errorf("--dry-run is %q; pass none, client or server", o.dryRun)
 	}
-	e, err := o.executor(true)
+	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
-	e.Goal, e.Poll = o.goal(), o.poll
 	if o.dryRun == "none" && o.yes {
-		return o.migrate(ctx, e)
+		return o.migrate(ctx, live)
 	}
-	f := o.observe(ctx, e)
+	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p := plan.Unfold(e.Dialect, f, e.Goal)
+	p := plan.Unfold(live.Dialect, f, o.goal())
 	if o.dryRun != "none" {
-		return o.show(ctx, e, f, p)
+		return o.show(ctx, live, f, p)
 	}
 	if len(p.Waves) > 0 {
 		shown := render.NewPlan(f, p, nil)
@@ -99,15 +98,15 @@ func (o *migrateOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return o.migrate(ctx, e)
+	return o.migrate(ctx, live)
 }
 
 // show prints the plan; with --dry-run=server, with what the API servers said of each write.
-func (o *migrateOptions) show(ctx context.Context, e *execute.Executor, f plan.Facts, p plan.Plan) error {
+func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.Facts, p plan.Plan) error {
 	var server map[string][]string
 	accepted := true
 	if o.dryRun == "server" {
-		server, accepted = e.DryRun(ctx, f, p)
+		server, accepted = live.DryRun(ctx, f, p)
 	}
 	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, server)); err != nil {
 		return err
@@ -143,8 +142,8 @@ func (o *migrateOptions) confirm(ctx context.Context) error {
 }
 
 // migrate carries the migration out and prints what became of each member.
-func (o *migrateOptions) migrate(ctx context.Context, e *execute.Executor) error {
-	r := e.Migrate(ctx)
+func (o *migrateOptions) migrate(ctx context.Context, live *execute.Live) error {
+	r := o.executor(live, o.goal(), o.poll).Migrate(ctx)
 	if !r.Facts.Hub.Found {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}

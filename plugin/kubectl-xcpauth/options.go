@@ -66,8 +66,8 @@ func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 	}
 }
 
-// executor checks the flags and loads the kubeconfig, once.
-func (o *fleetOptions) executor(metrics bool) (*execute.Executor, error) {
+// clusters checks the flags and loads the kubeconfig, once.
+func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if err := render.CheckFormat(o.output); err != nil {
 		return nil, err
 	}
@@ -79,23 +79,25 @@ func (o *fleetOptions) executor(metrics bool) (*execute.Executor, error) {
 		return nil, err
 	}
 	d := tsb.Dialect()
-	return &execute.Executor{
-		Fleet: f, Dialect: d, Hub: o.hub, Source: source(), Poll: 2 * time.Second, PutBackWithin: 30 * time.Second, Now: time.Now,
-		Goal:     plan.Goal{To: tsb.JWT, Within: 15 * time.Minute},
-		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now},
+	return &execute.Live{Fleet: f, Dialect: d, Hub: o.hub,
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
+}
+
+// executor carries out what the dialect decides, and reports on stderr.
+func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) *execute.Executor {
+	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, Source: source(), Poll: poll, PutBackWithin: 30 * time.Second,
 		Report: func(e execute.Event) {
 			fmt.Fprintf(o.ErrOut, "%s %s: %s\n", e.At.Format("15:04:05"), e.Member, e.Text)
-		},
-	}, nil
+		}}
 }
 
 // observe looks at the fleet, and says so when it takes longer than two seconds.
-func (o *fleetOptions) observe(ctx context.Context, e *execute.Executor) plan.Facts {
+func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.Facts {
 	slow := time.AfterFunc(2*time.Second, func() {
-		fmt.Fprintf(o.ErrOut, "looking at %d contexts, up to %s each ...\n", len(e.Fleet.Contexts()), o.memberTimeout)
+		fmt.Fprintf(o.ErrOut, "looking at %d contexts, up to %s each ...\n", len(live.Fleet.Contexts()), o.memberTimeout)
 	})
 	defer slow.Stop()
-	return e.Observe(ctx)
+	return live.Observe(ctx)
 }
 
 // again is the command line that repeats this run's selection with another verb.

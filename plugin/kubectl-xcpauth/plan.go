@@ -34,16 +34,15 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 }
 
 func (o *planOptions) run(ctx context.Context) error {
-	e, err := o.executor(true)
+	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
-	e.Goal = o.goal()
-	f := o.observe(ctx, e)
+	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p := plan.Unfold(e.Dialect, f, e.Goal)
+	p := plan.Unfold(live.Dialect, f, o.goal())
 	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, nil)); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 func newStatusCommand(o *fleetOptions) *cobra.Command {
@@ -24,15 +25,15 @@ func newStatusCommand(o *fleetOptions) *cobra.Command {
 
 // status looks at everything, changes nothing, and prints one row for each member and each other context.
 func (o *fleetOptions) status(ctx context.Context) error {
-	e, err := o.executor(true)
+	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
-	f := o.observe(ctx, e)
+	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	report := render.NewStatus(f, plan.Unfold(e.Dialect, f, e.Goal))
+	report := render.NewStatus(f, plan.Unfold(live.Dialect, f, plan.Goal{To: tsb.JWT}))
 	if err := render.Print(o.Out, o.output, report); err != nil {
 		return err
 	}
