@@ -16,11 +16,15 @@ func (l *Live) DryRun(ctx context.Context, f plan.Facts, p plan.Plan) (map[strin
 	said, all := map[string][]string{}, true
 	w := writer{fleet: l.Fleet, dryRun: true}
 	rosterReady := f.Hub.Roster.Namespace && f.Hub.Roster.Kind
-	for _, wave := range p.Waves {
+	for i, wave := range p.Waves {
 		for _, s := range wave.Steps {
 			if s.Withdraws != nil {
 				if blockers := guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), l.Now()); len(blockers) > 0 {
 					said[s.ID] = append(said[s.ID], fmt.Sprintf("not sent: today %s", blockers[0]))
+					continue
+				}
+				if i > 0 {
+					said[s.ID] = append(said[s.ID], "not sent: it must be denied until the waves before it are done")
 					continue
 				}
 			}
@@ -29,7 +33,7 @@ func (l *Live) DryRun(ctx context.Context, f plan.Facts, p plan.Plan) (map[strin
 					said[s.ID] = append(said[s.ID], fmt.Sprintf("%s: not sent: its kind is made in the same step", write.Object))
 					continue
 				}
-				if _, err := w.write(ctx, write); err != nil {
+				if _, err := w.write(ctx, write, nil); err != nil {
 					said[s.ID] = append(said[s.ID], err.Error())
 					all = false
 					continue

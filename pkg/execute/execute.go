@@ -15,8 +15,9 @@ type Clusters interface {
 	// Observe looks at the named contexts, all selected ones when none are named, and makes facts of that and of what it
 	// last saw of the others.
 	Observe(ctx context.Context, contexts ...string) plan.Facts
-	// Write performs one patch, unless the object is not as Before says (ChangedError), and returns whether it wrote.
-	Write(ctx context.Context, p plan.Patch) (bool, error)
+	// Write performs one patch, unless the object is not as Before says or is gone (ChangedError), and returns whether it
+	// wrote. still, when not nil, is asked right before each attempt, and its error ends it.
+	Write(ctx context.Context, p plan.Patch, still func() error) (bool, error)
 	// ReadJournal returns the wave that is written down as in flight in the hub, nil when none is; WriteJournal replaces it.
 	ReadJournal(ctx context.Context, hub string) (*Entry, error)
 	WriteJournal(ctx context.Context, hub string, e *Entry) error
@@ -45,7 +46,16 @@ type Executor struct {
 	PutBackWithin time.Duration
 	Report        func(Event)
 
-	hub string // the hub's context, once it is found
+	hub      string // the hub's context, once it is found
+	vouched  string // the Basis of what the hub accepts, once it was proved to run with that in this run
+	oneByOne bool   // the steps of a wave are written in turn: the model is not for several goroutines
+}
+
+// look observes, and adds what this run has proved of the hub.
+func (e *Executor) look(ctx context.Context, contexts ...string) plan.Facts {
+	f := e.Observe(ctx, contexts...)
+	f.Hub.Vouched = e.vouched
+	return f
 }
 
 func (e *Executor) say(member, format string, args ...any) {

@@ -63,8 +63,8 @@ func (l *Live) Pause(ctx context.Context, d time.Duration) {
 }
 
 // Write implements Clusters. A kind that it makes is served when it returns.
-func (l *Live) Write(ctx context.Context, p plan.Patch) (bool, error) {
-	wrote, err := writer{fleet: l.Fleet}.write(ctx, p)
+func (l *Live) Write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+	wrote, err := writer{fleet: l.Fleet}.write(ctx, p, still)
 	if err == nil && p.Create && p.Object.Kind == "CustomResourceDefinition" {
 		err = l.served(ctx, p)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -16,7 +17,7 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 	contexts := e.contextsOf(steps, before)
 	seen := []plan.Facts{before}
 	for {
-		now := e.Observe(ctx, contexts...)
+		now := e.look(ctx, contexts...)
 		seen = append(seen, now)
 		steps = slices.DeleteFunc(steps, func(s *running) bool {
 			witnesses, missing := e.judge(s.Step, seen)
@@ -26,7 +27,12 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 					failed[s.ID] = err.Error()
 					return true
 				}
-				recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
+				if s.Member == "hub" && len(s.Proof) > 0 {
+					e.vouched = now.Hub.Accepts.Basis
+				}
+				if s.Kind != plan.Register && s.Kind != plan.Void { // they change what is known of a member, not the member
+					recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
+				}
 				if len(witnesses) > 0 {
 					e.say(s.Member, "proved: %s", strings.Join(witnesses, "; "))
 				}
@@ -92,12 +98,12 @@ func outcomeOf(s plan.Step, earlier Outcome, witnesses []string) Outcome {
 
 // publish states in the roster what was proved of a member.
 func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witnesses []string) error {
-	if s.Kind != plan.Move && s.Kind != plan.Prove {
+	if (s.Kind != plan.Move && s.Kind != plan.Prove) || s.Member == "hub" {
 		return nil
 	}
 	m := f.Member(s.Member)
-	if m == nil {
-		return fmt.Errorf("proved, but it is gone")
+	if m == nil || !slices.Equal(m.Edge.Presents, []guard.Cred{e.Goal.To}) {
+		return fmt.Errorf("proved, but by now it may present something else; nothing was stated about it")
 	}
 	return e.Publish(ctx, e.hub, *m, roster.Statement(*m, e.Goal.To, witnesses, e.Source, f.At))
 }

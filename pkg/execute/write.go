@@ -62,8 +62,8 @@ type writer struct {
 
 // write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge patch of our
 // paths that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
-// After already there is nothing to do. It returns whether anything was written.
-func (w writer) write(ctx context.Context, p plan.Patch) (bool, error) {
+// After already, or Unless, there is nothing to do. It returns whether anything was written.
+func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	c, err := w.fleet.Cluster(p.Context)
@@ -75,13 +75,16 @@ func (w writer) write(ctx context.Context, p plan.Patch) (bool, error) {
 	}
 	for range conflictRetries {
 		live, err := get(ctx, c, p.Object)
+		if apierrors.IsNotFound(err) {
+			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being deleted"}
+		}
 		if err != nil {
 			return false, fmt.Errorf("reading %s in %s before changing it: %s", p.Object, p.Context, observe.Explain(err))
 		}
 		switch {
 		case p.Object.UID != "" && uid(live) != p.Object.UID:
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
-		case covers(live, p.After):
+		case covers(live, p.After), p.Unless != nil && covers(live, p.Unless):
 			return false, nil
 		case !w.dryRun && !covers(live, p.Before):
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
@@ -93,6 +96,11 @@ func (w writer) write(ctx context.Context, p plan.Patch) (bool, error) {
 		doc, err := json.Marshal(body)
 		if err != nil {
 			return false, fmt.Errorf("encoding the change of %s: %w", p.Object, err)
+		}
+		if still != nil {
+			if err := still(); err != nil {
+				return false, err
+			}
 		}
 		path := objectPath(p.Object)
 		if p.Status {

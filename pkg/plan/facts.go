@@ -40,8 +40,15 @@ type Hub struct {
 	// Lower is the generation of the object that the product's operator derives from Object; it moves when the operator
 	// has taken a change over. 0 when it cannot be read.
 	Lower int64
-	// Inventory names the members that the hub itself lists; nil when it cannot be read.
-	Inventory []string
+	// Inventory names the members that the hub itself lists; nil when the hub keeps no such list. InventoryErr says why it
+	// could not be read, and then it may hold anybody.
+	Inventory    []string
+	InventoryErr string
+	ClusterUID   string
+	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
+	Since time.Time
+	// Vouched is the Basis of Accepts with which the hub was proved to run, in this run.
+	Vouched string
 	// Roster says whether our own roster is installed in the hub.
 	Roster RosterState
 }
@@ -85,7 +92,9 @@ type Member struct {
 	Seen time.Time
 
 	Registered bool
-	Statement  *Statement // what the roster says, nil when nothing
+	// Outdated says that the roster's entry is of an object that was re-created since.
+	Outdated  bool
+	Statement *Statement // what the roster says, nil when nothing
 }
 
 // Role is what a member is to the hub.
@@ -110,6 +119,7 @@ type Workload struct {
 // Process is one pod.
 type Process struct {
 	Name, UID string
+	Created   time.Time // in its API server's clock
 	Ready     bool
 	Started   bool       // running: it has a metrics page
 	Ending    bool       // being deleted
@@ -206,8 +216,8 @@ func (f Facts) Member(name string) *Member {
 	return nil
 }
 
-// Edges returns every member in the form that the one rule takes, and every context that could not be looked at as a
-// member of which nothing is known: it may hold one.
+// Edges returns every member in the form that the one rule takes; and as members of which nothing is known: every context
+// that could not be looked at, and those whom an inventory or a roster may list that could not be read.
 func (f Facts) Edges() []guard.Edge {
 	edges := make([]guard.Edge, 0, len(f.Members))
 	for _, m := range f.Members {
@@ -218,6 +228,11 @@ func (f Facts) Edges() []guard.Edge {
 	for _, o := range f.Others {
 		if o.State == "unreachable" {
 			edges = append(edges, guard.Edge{Name: "context " + o.Context, Why: o.Why})
+		}
+	}
+	for _, why := range []string{f.Hub.InventoryErr, f.Hub.Roster.Err, f.Hub.Err} {
+		if why != "" {
+			edges = append(edges, guard.Edge{Name: "whoever else the hub knows", Why: why})
 		}
 	}
 	return edges

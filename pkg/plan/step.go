@@ -64,6 +64,7 @@ type Step struct {
 // Patch is one write. A merge patch carries only our paths.
 type Patch struct {
 	Context string `json:"context"`
+	Cluster string `json:"cluster,omitempty"` // the UID of the cluster, which outlives the name of a context
 	Object  Ref    `json:"object"`
 	// Status says that the status subresource is written.
 	Status bool `json:"status,omitempty"`
@@ -75,6 +76,8 @@ type Patch struct {
 	After map[string]any `json:"after"`
 	// Back is what undoes it, when that is not Before: explicit values where Before had none.
 	Back map[string]any `json:"back,omitempty"`
+	// Unless is our paths as they are when there is nothing to do: of the way back, the values before.
+	Unless map[string]any `json:"unless,omitempty"`
 }
 
 // Undo is the patch that takes p back. A created object is left: it only adds trust or a record.
@@ -86,7 +89,7 @@ func (p Patch) Undo() (Patch, bool) {
 	if back == nil {
 		back = p.Before
 	}
-	return Patch{Context: p.Context, Object: p.Object, Before: p.After, After: back}, true
+	return Patch{Context: p.Context, Cluster: p.Cluster, Object: p.Object, Before: p.After, After: back, Unless: p.Before}, true
 }
 
 // Claim is something that must be seen before a step counts as done.
@@ -116,6 +119,8 @@ type Dialect struct {
 	Prove func(Member, Goal) Step
 	// Judge says whether the claim holds, given the facts right before the step's writes (seen[0]) and all since.
 	Judge func(c Claim, seen []Facts) Judgement
+	// Restores says whether a patch that was read from a journal is one that this dialect writes to take something back.
+	Restores func(Patch) bool
 	// After predicts the facts when the steps of a wave have been done and proved.
 	After func(Facts, []Step) Facts
 }

@@ -33,7 +33,7 @@ func NewRoster(entries []api.EdgeCluster, at time.Time) Roster {
 	r := Roster{APIVersion: APIVersion, Kind: "Roster", At: at.UTC().Truncate(time.Second), Members: []RosterRow{}}
 	for _, e := range entries {
 		row := RosterRow{Member: e.Name, Role: strings.ToLower(string(e.Spec.Role)), Presents: "unknown", Believed: "never stated", Source: "-"}
-		if st := roster.StatementOf(e); st != nil {
+		if st := roster.StatementOf(e, at); st != nil {
 			var words []string
 			for _, c := range st.Presents {
 				words = append(words, word(c))

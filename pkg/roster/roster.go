@@ -1,8 +1,11 @@
 package roster
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,8 +60,13 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 	return state, entries
 }
 
-// StatementOf is what an entry says of its member, nil when it says nothing.
-func StatementOf(e api.EdgeCluster) *plan.Statement {
+// ahead is how far a statement's time may lie ahead of the reader's clock.
+const ahead = time.Minute
+
+// StatementOf is what an entry says of its member at the given time, nil when it says nothing. It is never believed longer
+// than Believed after it was seen, whatever it says itself; and it is void when it does not say when that was, when that
+// lies ahead, or when its ControlPlane was re-created.
+func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
 	s := e.Status
 	if len(s.Presents) == 0 || s.ValidUntil == nil {
 		return nil
@@ -67,20 +75,47 @@ func StatementOf(e api.EdgeCluster) *plan.Statement {
 	for _, c := range s.Presents {
 		st.Presents = append(st.Presents, guard.Cred(c))
 	}
-	if s.ObservedTime != nil {
-		st.Observed = s.ObservedTime.UTC()
-	}
 	if cp := e.Spec.ControlPlane; cp != nil && cp.UID != s.ControlPlaneUID {
 		st.Void = "the ControlPlane was re-created since"
 	}
+	switch {
+	case s.ObservedTime == nil:
+		st.Void = "it does not say when that was seen"
+		return st
+	case s.ObservedTime.After(now.Add(ahead)):
+		st.Void = "it says that it was seen later than now; a clock is wrong"
+	}
+	st.Observed = s.ObservedTime.UTC()
+	if last := st.Observed.Add(Believed); st.Until.After(last) {
+		st.Until = last
+	}
 	return st
+}
+
+// ObjectName is the name of a member's entry: its own name where that can be an object's, else one made of it.
+func ObjectName(member string) string {
+	made := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, member)
+	if made == member && made == strings.Trim(made, "-.") && !strings.Contains(made, "..") && len(made) <= 200 {
+		return made
+	}
+	sum := sha256.Sum256([]byte(member))
+	made = strings.ReplaceAll(made[:min(len(made), 200)], ".", "-")
+	return strings.Trim(made+"-"+hex.EncodeToString(sum[:4]), "-")
 }
 
 // Entry is the EdgeCluster that registers a member.
 func Entry(m plan.Member) api.EdgeCluster {
 	e := api.EdgeCluster{
 		TypeMeta:   metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "EdgeCluster"},
-		ObjectMeta: metav1.ObjectMeta{Name: m.Name, Namespace: api.Namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: ObjectName(m.Name), Namespace: api.Namespace},
 		Spec:       api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: m.ClusterName, ClusterUID: m.ClusterUID},
 	}
 	if m.Role == plan.RoleMPC {
@@ -94,7 +129,7 @@ func Entry(m plan.Member) api.EdgeCluster {
 // Ref names the entry of a member in the hub.
 func Ref(name string) plan.Ref {
 	return plan.Ref{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource,
-		Kind: "EdgeCluster", Namespace: api.Namespace, Name: name}
+		Kind: "EdgeCluster", Namespace: api.Namespace, Name: ObjectName(name)}
 }
 
 // Statement is the status that says what was proved of a member, seen at observed and believed for Believed.
@@ -127,6 +162,11 @@ func EntryObject(m plan.Member) map[string]any {
 	o := mustObject(json.Marshal(Entry(m)))
 	delete(o, "status")
 	return o
+}
+
+// Renewal is the entry's spec as it is to be after the member's object was re-created, as a merge patch.
+func Renewal(m plan.Member) map[string]any {
+	return map[string]any{"spec": EntryObject(m)["spec"]}
 }
 
 // Void is the status that states nothing of a member, as a merge patch.

@@ -26,16 +26,20 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 		case plan.Register:
 			f.Hub.Roster = plan.RosterState{Namespace: true, Kind: true}
 			for _, m := range index {
-				m.Registered = m.Registered || m.Err == ""
+				m.Registered, m.Outdated = m.Registered || m.Err == "", false
 			}
 		case plan.Open, plan.Close:
 			mtls := guard.Yes
 			if s.Kind == plan.Close {
 				mtls = guard.No
 			}
-			f.Hub.Accepts = guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: mtls}}
+			f.Hub.Accepts = guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: mtls}, Basis: "predicted"}
+			f.Hub.Vouched = "predicted"
 			f.Hub.Declared = map[string]any{"jwt": true, "mutualTls": s.Kind == plan.Open}
 		case plan.Move, plan.Prove:
+			if s.Member == "hub" {
+				f.Hub.Vouched = f.Hub.Accepts.Basis
+			}
 			if m := index[s.Member]; m != nil {
 				m.Declared, m.Effective = JWT, JWT
 				m.DeclaredFields = map[string]any{"centralAuthMode": "JWT"}

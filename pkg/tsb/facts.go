@@ -25,7 +25,7 @@ const liveFor = 30 * time.Second
 //  6. account for every other context.
 func facts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
 	f := plan.Facts{At: at}
-	snaps = distinct(snaps, &f)
+	snaps = distinct(snaps, hub, &f)
 	home, mp := findHub(snaps, hub, &f.Hub)
 	var entries map[string]api.EdgeCluster
 	if home != nil {
@@ -41,8 +41,8 @@ func facts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
 	}
 	for i := range f.Members {
 		m := &f.Members[i]
-		if e, ok := entries[m.Name]; ok {
-			m.Registered, m.Statement = true, roster.StatementOf(e)
+		if e, ok := entries[roster.ObjectName(m.Name)]; ok {
+			join(m, e, at)
 		}
 		if home != nil && m.Role == plan.RoleEdge {
 			m.Seen = lastEvent(f.Hub.Workload, m.ClusterName)
@@ -55,10 +55,40 @@ func facts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
 	return f
 }
 
-// distinct keeps the first context of each cluster, told by the UID of kube-system; the others become rows of their own.
-func distinct(snaps []plan.Snapshot, f *plan.Facts) []plan.Snapshot {
+// join adds to a member what the roster says of it. An entry of an object that was re-created in the same cluster is outdated; one of
+// another cluster is somebody else's, and stands in the member's way.
+func join(m *plan.Member, e api.EdgeCluster, at time.Time) {
+	m.Registered, m.Statement = true, roster.StatementOf(e, at)
+	if m.Err != "" || m.Role != plan.RoleEdge || e.Spec.ControlPlane == nil || e.Spec.ControlPlane.UID == m.Object.UID {
+		return
+	}
+	m.Outdated = true
+	if m.Statement != nil {
+		m.Statement.Void = "it is about a ControlPlane that is not there any more"
+	}
+	if e.Spec.ClusterUID != "" && e.Spec.ClusterUID != m.ClusterUID {
+		m.Outdated = false
+		m.Blocked = append(m.Blocked, fmt.Sprintf("the roster's entry of that name belongs to another cluster (%s); take it out with: kubectl xcpauth edge forget %s --reason ...", e.Spec.ClusterUID, m.Name))
+	}
+}
+
+// distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the first; the
+// others become rows of their own.
+func distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot {
 	first := map[string]string{}
 	var kept []plan.Snapshot
+	snaps = slices.Clone(snaps)
+	slices.SortStableFunc(snaps, func(a, b plan.Snapshot) int {
+		switch {
+		case a.Context == b.Context:
+			return 0
+		case a.Context == hub:
+			return -1
+		case b.Context == hub:
+			return 1
+		}
+		return strings.Compare(a.Context, b.Context)
+	})
 	for _, s := range snaps {
 		id := clusterUID(s)
 		if known, again := first[id]; again && id != "" {
@@ -126,7 +156,8 @@ func findHub(snaps []plan.Snapshot, want string, hub *plan.Hub) (*plan.Snapshot,
 // readHub fills the hub and returns the roster's entries.
 func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeCluster {
 	ns := mp.Metadata.Namespace
-	hub.Found, hub.Context, hub.Object = true, s.Context, ref(mp, readManagementPlanes, "ManagementPlane")
+	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, clusterUID(*s), ref(mp, readManagementPlanes, "ManagementPlane")
+	hub.Since = mp.Metadata.written("spec", "components", "xcp", "centralAuthModes")
 	var odd []Oddity
 	hub.Accepts, odd = ReadHub(mp.raw)
 	for _, o := range odd {
@@ -142,9 +173,12 @@ func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeClus
 	for _, c := range items(s.Reads[centralXcps(ns)]) {
 		hub.Lower = max(hub.Lower, c.Metadata.Generation)
 	}
-	if r := s.Reads[xcpClusters(ns)]; r.OK() {
+	switch clusters, why := list(s.Reads[xcpClusters(ns)]); {
+	case why != "":
+		hub.InventoryErr = fmt.Sprintf("the hub's inventory (clusters.xcp.tetrate.io in %s) could not be read: %s", ns, why)
+	case !s.Reads[xcpClusters(ns)].Missing:
 		hub.Inventory = []string{}
-		for _, c := range items(r) {
+		for _, c := range clusters {
 			hub.Inventory = append(hub.Inventory, c.Metadata.Name)
 		}
 		slices.Sort(hub.Inventory)
@@ -154,10 +188,13 @@ func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeClus
 	return entries
 }
 
-// connections sums what Central's pods count; nil when no page was read.
+// connections sums what Central's pods count; nil unless the page of every one that runs was read.
 func connections(w plan.Workload) *plan.Connections {
 	var c *plan.Connections
 	for _, p := range w.Processes {
+		if p.Started && p.Counters == nil {
+			return nil
+		}
 		for series, v := range p.Counters {
 			if !named(series, metricConnections) {
 				continue

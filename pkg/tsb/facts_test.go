@@ -131,13 +131,17 @@ func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
 func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 	at := func(lower int64, pods ...string) plan.Facts {
 		f := fleet(guard.Yes, guard.Yes)
-		f.Hub.Lower = lower
+		f.Hub.Lower, f.Hub.Accepts.Basis = lower, "after"
+		if lower == 1 && len(pods) > 0 && pods[0] == "a" {
+			f.Hub.Accepts.Basis = "before"
+		}
 		f.Hub.Workload = plan.Workload{Found: true, Settled: true}
 		for _, p := range pods {
 			f.Hub.Workload.Processes = append(f.Hub.Workload.Processes, plan.Process{UID: p, Ready: true})
 		}
 		return f
 	}
+	late := func(f plan.Facts) plan.Facts { f.Hub.Accepts.Basis = "after"; return f }
 	quiet := []plan.Facts{at(1, "a")}
 	for range quietPolls {
 		quiet = append(quiet, at(2, "a"))
@@ -149,7 +153,7 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 	}{
 		{"rolled out", []plan.Facts{at(1, "a"), at(2, "b")}, true},
 		{"an older pod is left", []plan.Facts{at(1, "a", "b"), at(2, "b", "c")}, false},
-		{"not taken over", []plan.Facts{at(1, "a"), at(1, "a"), at(1, "a")}, false},
+		{"not taken over", []plan.Facts{at(1, "a"), late(at(1, "a")), late(at(1, "a"))}, false},
 		{"taken over and quiet for a moment", []plan.Facts{at(1, "a"), at(2, "a"), at(2, "a")}, false},
 		{"taken over and quiet", quiet, true},
 	} {

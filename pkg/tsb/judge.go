@@ -23,6 +23,10 @@ const (
 // we believe that it will not be rolled out for it (whether Central re-reads its modes without a rollout is not documented).
 const quietPolls = 10
 
+// deadPolls is the same when CentralXcp does not move at all: it may say already what is wanted, since an earlier change was taken
+// back before the operator saw that.
+const deadPolls = 6 * quietPolls
+
 // judge says whether a claim holds. seen[0] are the facts right before the step's writes, the rest were observed since.
 func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	if len(seen) < 2 {
@@ -39,10 +43,13 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	}
 	switch c.Kind {
 	case claimTold:
-		if m.Effective == JWT {
-			return plan.Judgement{Holds: true, Witness: "EdgeXcp says JWT"}
+		switch {
+		case m.Declared != JWT:
+			return plan.Judgement{Witness: m.Object.String() + " does not say JWT any more"}
+		case m.Effective != JWT:
+			return plan.Judgement{Witness: "EdgeXcp does not say JWT yet"}
 		}
-		return plan.Judgement{Witness: "EdgeXcp does not say JWT yet"}
+		return plan.Judgement{Holds: true, Witness: "EdgeXcp says JWT"}
 	case claimMounts:
 		return judgeMounts(*m)
 	case claimPushes:
@@ -109,6 +116,9 @@ func judgePushes(name string, seen []plan.Facts) plan.Judgement {
 		if before == nil || !sameStretch(*before, *m, seen[i].Hub, now.Hub) {
 			break
 		}
+		if enough(advances, m.Workload) {
+			break
+		}
 		earlier := counterOf(*before)
 		for pod, v := range later {
 			if was, ok := earlier[pod]; ok && v > was {
@@ -126,6 +136,11 @@ func judgePushes(name string, seen []plan.Facts) plan.Judgement {
 		}
 	}
 	return plan.Judgement{Holds: true, Witness: "its own pods connected and pushed twice since"}
+}
+
+// enough says whether every pod has advanced twice.
+func enough(advances map[string]int, w plan.Workload) bool {
+	return !slices.ContainsFunc(w.Processes, func(p plan.Process) bool { return advances[p.UID] < 2 })
 }
 
 // sameStretch says whether two observations belong to the same settled state of an edge under the same Central.
@@ -163,8 +178,8 @@ func pushed(m plan.Member) float64 {
 	return newest
 }
 
-// judgeCentral wants Central settled on pods of which none ran before the write; or, where no rollout comes, that the
-// operator has taken the change over (CentralXcp moved) and Central has stayed settled for quietPolls observations since.
+// judgeCentral wants Central settled on pods of which none ran before the write; or, where no rollout comes, that Central has
+// stayed settled for quietPolls observations since the operator took the change over (CentralXcp moved), or for deadPolls.
 func judgeCentral(seen []plan.Facts) plan.Judgement {
 	before, now := seen[0].Hub, seen[len(seen)-1].Hub
 	switch {
@@ -183,27 +198,27 @@ func judgeCentral(seen []plan.Facts) plan.Judgement {
 			replaced++
 		}
 	}
-	if replaced == len(now.Workload.Processes) && replaced > 0 {
+	if newer(now) || (replaced == len(now.Workload.Processes) && replaced > 0) {
 		return plan.Judgement{Holds: true, Witness: "Central was rolled out"}
 	}
 	if replaced > 0 {
 		return plan.Judgement{Witness: "an older pod of Central is left"}
 	}
-	quiet := 0
+	quiet, need, missing := 0, quietPolls, "waiting for the rollout of Central"
+	if before.Accepts.Basis != now.Accepts.Basis && now.Lower <= before.Lower {
+		need, missing = deadPolls, "CentralXcp has not taken the change over yet"
+	}
 	for i := len(seen) - 1; i >= 1; i-- {
 		h := seen[i].Hub
-		if h.Lower <= before.Lower || !h.Workload.Settled || podSet(h.Workload) != podSet(now.Workload) {
+		if h.Lower != now.Lower || !h.Workload.Settled || podSet(h.Workload) != podSet(now.Workload) {
 			break
 		}
 		quiet++
 	}
-	if quiet >= quietPolls {
-		return plan.Judgement{Holds: true, Witness: "CentralXcp took the change over and Central stayed up without a rollout"}
+	if quiet >= need {
+		return plan.Judgement{Holds: true, Witness: "Central stayed up without a rollout"}
 	}
-	if now.Lower <= before.Lower {
-		return plan.Judgement{Witness: "CentralXcp has not taken the change over yet"}
-	}
-	return plan.Judgement{Witness: "waiting for the rollout of Central"}
+	return plan.Judgement{Witness: missing}
 }
 
 // judgeMPC wants MPC's rollout over and, where Central's metrics can be read, one stream of cluster state more than there

@@ -51,11 +51,30 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
 			continue
 		}
-		if names[m.ClusterName] > 1 || m.ClusterName == "" || m.ClusterName == mpcName {
+		if names[m.ClusterName] > 1 || m.ClusterName == "" || m.ClusterName == mpcName || m.ClusterName == "hub" {
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
+			m.Edge.Name = m.Name
 		}
+		m.Blocked = append(m.Blocked, foreign(m, f.Hub, names[m.ClusterName])...)
 		f.Members = append(f.Members, m)
 	}
+}
+
+// foreign says why a ControlPlane that counts as a member may all the same be another hub's, and so is never written: the rule is
+// generous about who counts, and strict about whom to touch.
+func foreign(m plan.Member, hub plan.Hub, claims int) []string {
+	var why []string
+	switch {
+	case !hub.Found:
+	case hub.InventoryErr != "":
+		why = append(why, hub.InventoryErr+", so it is not sure that this hub knows cluster "+m.ClusterName)
+	case hub.Inventory != nil && !slices.Contains(hub.Inventory, m.ClusterName):
+		why = append(why, fmt.Sprintf("the hub does not list a cluster %q (clusters.xcp.tetrate.io); it belongs to another hub, or is not onboarded", m.ClusterName))
+	}
+	if claims > 1 {
+		why = append(why, fmt.Sprintf("%d ControlPlanes claim the cluster name %q; leave the wrong one out with --contexts", claims, m.ClusterName))
+	}
+	return why
 }
 
 // readMember reads one ControlPlane and what lies beside it.
@@ -78,31 +97,37 @@ func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Mem
 	m.DeclaredFields = map[string]any{"centralAuthMode": xcp["centralAuthMode"]}
 	m.Owner, m.HelmNote = owners(cp.Metadata)
 
+	var words []any // of every EdgeXcp there: they must agree
 	for _, e := range items(s.Reads[readEdgeXcps]) {
 		if e.Metadata.Namespace != ns {
 			continue
 		}
 		spec, _ := walk(e.raw, "", "spec")
-		switch spec["centralAuthMode"] {
-		case "JWT":
-			m.Effective = JWT
-		case "MUTUAL_TLS":
-			m.Effective = MTLS
-		}
+		words = append(words, spec["centralAuthMode"])
 		jwtSpec, _ := walk(e.raw, "", "spec", "centralAuthJwt")
 		if sni, _ := jwtSpec["centralSni"].(string); sni != "" {
 			m.ServerName = sni
 		}
 	}
+	for word, mode := range map[any]cred{"JWT": JWT, "MUTUAL_TLS": MTLS} {
+		if len(words) > 0 && !slices.ContainsFunc(words, func(w any) bool { return w != word }) {
+			m.Effective = mode
+		}
+	}
 	if sni := overlaySNI(xcp); sni != "" {
 		m.ServerName = sni
 	}
-	m.Workload = workload(s.Reads, ns, "edge", edgePresents)
+	m.Workload = workload(s.Reads, ns, "edge", edgePresents, secretToken, secretEdgeCert)
 	presents, why := presented(m.Workload, declared, m.Effective)
 	m.Edge = guard.Edge{Name: m.Name, Presents: presents, Until: s.At.Add(liveFor), Why: why}
 	m.Credential = credential(s.Reads, ns, m.ClusterName, at)
 	m.Trust = trust(s.Reads, ns, hub, m.ServerName, at)
 	m.Blocked = blocked(m)
+	if ca := secretKey(s.Reads[secret(ns, secretEdgeCert)], "ca.crt"); m.Declared == MTLS && ca != nil && len(hub.Chain) > 0 {
+		if why := trusts(ca, hub.Chain, "", at); why != "" {
+			m.Blocked = append(m.Blocked, fmt.Sprintf("the CA in its secret %s/%s does not verify this hub's certificate (%s), so it is connected to another hub", ns, secretEdgeCert, why))
+		}
+	}
 	return m
 }
 
@@ -186,7 +211,7 @@ const mpcName = "mpc"
 // addMPC adds the hub's own client, which uses the modes of the same ManagementPlane.
 func addMPC(s *plan.Snapshot, mp object, f *plan.Facts) {
 	ns := mp.Metadata.Namespace
-	w := workload(s.Reads, ns, "mpc", mpcPresents)
+	w := workload(s.Reads, ns, "mpc", mpcPresents, secretMPCCerts)
 	if !w.Found && w.Err == "" {
 		return
 	}
@@ -201,13 +226,17 @@ func addMPC(s *plan.Snapshot, mp object, f *plan.Facts) {
 func addAbsent(entries map[string]api.EdgeCluster, f *plan.Facts) {
 	known := map[string]bool{}
 	for _, m := range f.Members {
-		known[m.Name], known[m.ClusterName] = true, true
+		known[m.Name], known[m.ClusterName], known[roster.ObjectName(m.Name)] = true, true, true
 	}
 	absent := map[string]bool{}
 	for _, name := range f.Hub.Inventory {
 		absent[name] = true
 	}
-	for name := range entries {
+	for name, e := range entries {
+		if m := f.Member(name); m != nil && m.ClusterUID != e.Spec.ClusterUID && e.Spec.ClusterUID != "" && m.Role == plan.RoleEdge {
+			name += " in cluster " + e.Spec.ClusterUID // another cluster's entry is a member of its own
+			entries[name] = e
+		}
 		absent[name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(absent)) {
@@ -223,8 +252,8 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.Facts) {
 			return true
 		})
 		m.Edge = guard.Edge{Name: name, Why: m.Err}
-		if e, ok := entries[name]; ok {
-			if st := roster.StatementOf(e); st != nil && st.Void == "" {
+		if e, ok := entries[name]; ok && m.Context == "" { // a cluster that was to be looked at and could not be is unknown, whatever was stated
+			if st := roster.StatementOf(e, f.At); st != nil && st.Void == "" {
 				m.Edge.Presents, m.Edge.Until, m.Edge.Why = st.Presents, st.Until, "published by "+st.Source
 			}
 		}

@@ -113,14 +113,23 @@ func ReadEdge(cp map[string]any) (guard.Cred, []Oddity) {
 	return declared, odd
 }
 
-// authOverlays returns the overlays of spec.components.xcp.kubeSpec that target kind, and an oddity for each of their
-// patches that mentions authentication (path or value).
+// authOverlays returns the overlays of spec.components.xcp that target kind, and an oddity for each patch among them that
+// mentions authentication (path or value), for an alias of their place, and for a list that is not as documented.
 func authOverlays(xcp map[string]any, kind string) (all []any, reaches []Oddity) {
-	kubeSpec, _ := xcp["kubeSpec"].(map[string]any)
-	list, _ := kubeSpec["overlays"].([]any)
+	if alias, ok := xcp["kube_spec"]; ok && strings.Contains(strings.ToLower(canonical(alias)), "auth") {
+		all = append(all, alias)
+		reaches = append(reaches, Oddity{Path: xcpPath + ".kube_spec", Value: "an alias of kubeSpec",
+			Consequence: "it reaches authentication where the operator may or may not read it; remove it first"})
+	}
+	kubeSpec, isMap := xcp["kubeSpec"].(map[string]any)
+	list, isList := kubeSpec["overlays"].([]any)
+	if (xcp["kubeSpec"] != nil && !isMap) || (kubeSpec["overlays"] != nil && !isList) {
+		all = append(all, xcp["kubeSpec"])
+		return all, append(reaches, Oddity{Path: xcpPath + ".kubeSpec.overlays", Value: "not a list", Consequence: "what it does to authentication is unknown; mend it first"})
+	}
 	for i, o := range list {
 		overlay, _ := o.(map[string]any)
-		if k, _ := overlay["kind"].(string); k != kind {
+		if k, _ := overlay["kind"].(string); !strings.EqualFold(k, kind) {
 			continue
 		}
 		all = append(all, overlay)

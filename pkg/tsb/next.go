@@ -18,7 +18,7 @@ import (
 //  2. take back every statement in the roster that what is seen contradicts: the webhook believes it;
 //  3. register the members in the roster, so that unknown is deniable;
 //  4. both modes on, explicitly, in one write;
-//  5. prove the edges that are set to JWT already;
+//  5. prove the edges that are set to JWT already, and that Central runs with both modes;
 //  6. move one canary, then all the rest;
 //  7. prove MPC, which follows the hub's modes;
 //  8. mTLS off, when every member there may be is proved.
@@ -29,65 +29,95 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Blocked: stop}
 	}
 	jwtOn, mtlsOn := f.Hub.Accepts.Accepts[JWT], f.Hub.Accepts.Accepts[MTLS]
-	var unproved, movable []plan.Member
-	var blocked []plan.Blocked
-	proved, settled := 0, true // settled: every edge is set to JWT
-	for _, m := range f.Members {
-		switch {
-		case m.Role != plan.RoleEdge:
-		case m.Err != "":
-			if !onlyJWT(m) {
-				blocked = append(blocked, plan.Blocked{Member: m.Name, Why: m.Err})
-				settled = false
-			}
-		case m.Declared == JWT && len(m.Odd) == 0:
-			if m.Proved(JWT, f.At.Add(proofMargin)) {
-				proved++
-			} else {
-				unproved = append(unproved, m)
-			}
-		default:
-			settled = false
-			if len(m.Blocked) > 0 {
-				blocked = append(blocked, plan.Blocked{Member: m.Name, Why: strings.Join(m.Blocked, "; ")})
-			} else {
-				movable = append(movable, m)
-			}
-		}
-	}
-	for _, o := range f.Others {
-		if o.State == "unreachable" {
-			blocked = append(blocked, plan.Blocked{Member: "context " + o.Context, Why: o.Why + "; it may hold an edge: reach it, or leave it out with --contexts"})
-			settled = false
-		}
-	}
+	v := sortOut(f)
+	mpc := f.Member(mpcName)
+	closed := jwtOn == guard.Yes && mtlsOn == guard.No
 	switch {
-	case settled && jwtOn == guard.Yes && mtlsOn == guard.No:
-		return plan.Wave{Blocked: notPresenting(unproved)}
+	case closed && len(v.movable) == 0 && len(v.onMTLS) == 0:
+		return plan.Wave{Blocked: v.blocked}
 	case len(contradicted(f)) > 0:
 		return plan.Wave{Title: "take back what no longer holds", Steps: each(contradicted(f), func(m plan.Member) plan.Step { return void(f, m) })}
 	case needsRegister(f):
 		return register(f)
-	case jwtOn != guard.Yes || (mtlsOn != guard.Yes && len(movable)+len(blocked) > 0):
-		return plan.Wave{Title: "both modes on", Steps: []plan.Step{open(f, goal)}, Blocked: blocked}
-	case len(unproved) > 0:
-		return plan.Wave{Title: "prove what is set to JWT already", Steps: each(unproved, func(m plan.Member) plan.Step { return proveEdge(m, goal) }), Blocked: blocked}
-	case len(movable) > 0 && proved == 0:
-		canary, why := canaryOf(movable, goal)
+	case jwtOn != guard.Yes || (mtlsOn != guard.Yes && len(v.movable)+len(v.onMTLS) > 0):
+		return plan.Wave{Title: "both modes on", Steps: []plan.Step{open(f, v, goal)}, Blocked: v.blocked}
+	case len(v.unproved) > 0:
+		return plan.Wave{Title: "prove what is set to JWT already", Steps: each(v.unproved, func(m plan.Member) plan.Step { return proveEdge(m, goal) }), Blocked: v.blocked}
+	case len(v.movable) > 0 && !vouched(f.Hub):
+		return plan.Wave{Title: "prove both modes", Steps: []plan.Step{proveHub(f, goal)}, Blocked: v.blocked}
+	case len(v.movable) > 0 && v.proved == 0:
+		canary, why := canaryOf(v.movable, goal)
 		if why != "" {
-			return plan.Wave{Blocked: append(blocked, plan.Blocked{Member: goal.Canary, Why: why})}
+			return plan.Wave{Blocked: append(v.blocked, plan.Blocked{Member: goal.Canary, Why: why})}
 		}
-		return plan.Wave{Title: "canary", Steps: []plan.Step{move(f, canary, goal)}, Blocked: blocked}
-	case len(movable) > 0:
-		return plan.Wave{Title: "the rest", Steps: each(movable, func(m plan.Member) plan.Step { return move(f, m, goal) }), Blocked: blocked}
-	}
-	if mpc := f.Member(mpcName); mpc != nil && len(blocked) == 0 && !mpc.Proved(JWT, f.At.Add(proofMargin)) {
+		return plan.Wave{Title: "canary", Steps: []plan.Step{move(f, canary, goal)}, Blocked: v.blocked}
+	case len(v.movable) > 0:
+		return plan.Wave{Title: "the rest", Steps: each(v.movable, func(m plan.Member) plan.Step { return move(f, m, goal) }), Blocked: v.blocked}
+	case mpc != nil && len(v.blocked) == 0 && !mpc.Proved(JWT, f.At.Add(proofMargin)):
 		return plan.Wave{Title: "prove MPC", Steps: []plan.Step{proveMPC(*mpc, goal)}}
-	}
-	if len(blocked) > 0 {
-		return plan.Wave{Blocked: blocked}
+	case len(v.blocked) > 0:
+		return plan.Wave{Blocked: v.blocked}
 	}
 	return plan.Wave{Title: "mTLS off", Steps: []plan.Step{closeMTLS(f, goal)}}
+}
+
+// sorted is the members by what can be done with them.
+type sorted struct {
+	movable  []plan.Member  // can be set to JWT now
+	unproved []plan.Member  // are set to JWT, and not proved to present one
+	onMTLS   []plan.Member  // are known to present a certificate
+	blocked  []plan.Blocked // cannot be moved, or are not known to have been
+	proved   int
+}
+
+func sortOut(f plan.Facts) sorted {
+	var v sorted
+	closed := f.Hub.Accepts.Accepts[JWT] == guard.Yes && f.Hub.Accepts.Accepts[MTLS] == guard.No
+	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
+	for _, m := range f.Members {
+		if slices.Contains(m.Edge.Presents, MTLS) && m.Role == plan.RoleEdge && m.Err == "" {
+			v.onMTLS = append(v.onMTLS, m)
+		}
+		switch {
+		case m.Role == plan.RoleMPC:
+			if closed && slices.Contains(m.Edge.Presents, MTLS) {
+				block(m.Name, "a pod of it presents a certificate, which the hub does not accept; look at its pods with: kubectl get pods -n "+m.Object.Namespace+" --context "+m.Context)
+			}
+		case m.Err != "":
+			if !onlyJWT(m, f.At) {
+				block(m.Name, m.Err)
+			}
+		case m.Declared == JWT && len(m.Odd) == 0 && m.Proved(JWT, f.At.Add(proofMargin)):
+			v.proved++
+		case m.Declared == JWT && len(m.Odd) == 0:
+			v.unproved = append(v.unproved, m)
+		case len(m.Blocked) > 0:
+			block(m.Name, strings.Join(m.Blocked, "; "))
+		default:
+			v.movable = append(v.movable, m)
+		}
+	}
+	for _, o := range f.Others {
+		if o.State == "unreachable" {
+			block("context "+o.Context, o.Why+"; it may hold an edge: reach it, or leave it out with --contexts")
+		}
+	}
+	if f.Hub.InventoryErr != "" {
+		block("hub", f.Hub.InventoryErr)
+	}
+	return v
+}
+
+// vouched says whether Central is known to run with what is declared: it was proved in this run, or all its pods are newer
+// than the declaration.
+func vouched(h plan.Hub) bool {
+	return (h.Vouched != "" && h.Vouched == h.Accepts.Basis) || newer(h)
+}
+
+// newer says whether all of Central's pods were made after what it accepts was declared.
+func newer(h plan.Hub) bool {
+	old := slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return !p.Created.After(h.Since) })
+	return !h.Since.IsZero() && h.Workload.Settled && !old
 }
 
 // proofMargin is how long a proof must still hold for a step to be planned on it: the webhook asks a little later.
@@ -131,17 +161,8 @@ func hubStops(f plan.Facts) []plan.Blocked {
 }
 
 // onlyJWT says whether an edge that nothing reached is known, by its team's statement, to present a JWT and nothing else.
-func onlyJWT(m plan.Member) bool { return len(m.Edge.Presents) == 1 && m.Edge.Presents[0] == JWT }
-
-// notPresenting lists the edges that are set to JWT under a hub that takes nothing else, and yet present something else.
-func notPresenting(unproved []plan.Member) []plan.Blocked {
-	var b []plan.Blocked
-	for _, m := range unproved {
-		if !onlyJWT(m) {
-			b = append(b, plan.Blocked{Member: m.Name, Why: "it is set to JWT but does not present one alone (" + m.Edge.Why + "); look at its pods with: kubectl get pods -n " + m.Object.Namespace + " --context " + m.Context})
-		}
-	}
-	return b
+func onlyJWT(m plan.Member, at time.Time) bool {
+	return at.Before(m.Edge.Until) && slices.Equal(m.Edge.Presents, []cred{JWT})
 }
 
 func each(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
@@ -169,7 +190,7 @@ func needsRegister(f plan.Facts) bool {
 		return true
 	}
 	for _, m := range f.Members {
-		if m.Err == "" && !m.Registered {
+		if m.Err == "" && (!m.Registered || m.Outdated) {
 			return true
 		}
 	}
@@ -179,7 +200,7 @@ func needsRegister(f plan.Facts) bool {
 // register makes the roster and an entry for each member that was seen.
 func register(f plan.Facts) plan.Wave {
 	s := plan.Step{ID: "register", Kind: plan.Register, Member: "hub", Title: "hub: list the members in the roster",
-		Why: "what the hub is not told of cannot be denied: the admission webhook decides from this list"}
+		Why: "what the hub is not told of cannot be denied: the admission webhook decides from this list", Keep: true}
 	if !f.Hub.Roster.Namespace {
 		s.Writes = append(s.Writes, plan.Patch{Context: f.Hub.Context, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()})
 	}
@@ -187,8 +208,12 @@ func register(f plan.Facts) plan.Wave {
 		s.Writes = append(s.Writes, plan.Patch{Context: f.Hub.Context, Create: true, Object: roster.CRDRef(), After: roster.CRDObject()})
 	}
 	for _, m := range f.Members {
-		if m.Err == "" && !m.Registered {
+		switch {
+		case m.Err != "":
+		case !m.Registered:
 			s.Writes = append(s.Writes, plan.Patch{Context: f.Hub.Context, Create: true, Object: roster.Ref(m.Name), After: roster.EntryObject(m)})
+		case m.Outdated:
+			s.Writes = append(s.Writes, plan.Patch{Context: f.Hub.Context, Object: roster.Ref(m.Name), After: roster.Renewal(m)})
 		}
 	}
 	return plan.Wave{Title: "register", Steps: []plan.Step{s}}
@@ -199,14 +224,23 @@ func modesPatch(f plan.Facts, jwt, mtls bool) plan.Patch {
 	stanza := func(m map[string]any) map[string]any {
 		return nest(m, "spec", "components", "xcp", "centralAuthModes")
 	}
-	return plan.Patch{Context: f.Hub.Context, Object: f.Hub.Object,
+	return plan.Patch{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object,
 		Before: stanza(f.Hub.Declared), After: stanza(map[string]any{"jwt": jwt, "mutualTls": mtls})}
 }
 
-func open(f plan.Facts, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Title: "hub: accept mutual TLS and JWT",
-		Why:    "a JWT must be accepted before the first edge presents one, and a certificate until the last edge no longer does",
+func open(f plan.Facts, v sorted, goal plan.Goal) plan.Step {
+	why := "a JWT must be accepted before the first edge presents one, and a certificate until the last edge no longer does"
+	if f.Hub.Accepts.Accepts[JWT] == guard.Yes {
+		why = "the hub does not surely accept the certificates that some members still present, or will be moved from"
+	}
+	return plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Title: "hub: accept mutual TLS and JWT", Why: why,
 		Writes: []plan.Patch{modesPatch(f, true, true)}, Proof: hubProof(f), Within: goal.Within, Keep: true}
+}
+
+// proveHub proves that Central runs with both modes, which are declared already: a run may have ended before it did.
+func proveHub(f plan.Facts, goal plan.Goal) plan.Step {
+	return plan.Step{ID: "prove/hub", Kind: plan.Prove, Member: "hub", Title: "hub: prove that it runs with both modes",
+		Why: "both are declared, and Central's pods are older than that: it may not have taken them over yet", Proof: hubProof(f), Within: goal.Within, Keep: true}
 }
 
 func closeMTLS(f plan.Facts, goal plan.Goal) plan.Step {
@@ -268,7 +302,7 @@ func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	xcp := func(v any) map[string]any {
 		return nest(map[string]any{"centralAuthMode": v}, "spec", "components", "xcp")
 	}
-	p := plan.Patch{Context: m.Context, Object: m.Object, Before: xcp(m.DeclaredFields["centralAuthMode"]), After: xcp("JWT")}
+	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: xcp(m.DeclaredFields["centralAuthMode"]), After: xcp("JWT")}
 	if m.Declared == "" && m.Effective == MTLS {
 		p.Back = xcp("MUTUAL_TLS") // unset means different things in different versions: the way back is explicit
 	}

@@ -36,7 +36,7 @@ func mpc(c cred) plan.Member {
 func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.Facts {
 	return plan.Facts{At: noon, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
 		Object:  plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"},
-		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}}, Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
+		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}, Basis: "now"}, Vouched: "now", Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
 		Roster: plan.RosterState{Namespace: true, Kind: true}}}
 }
 
@@ -82,7 +82,11 @@ func TestNext(t *testing.T) {
 		{"an edge that its team has stated does not", fleet(on, on, proved(edge("edge-1", JWT)), stated, proved(mpc(JWT))), "close"},
 		{"done", fleet(off, on, edge("edge-1", JWT), mpc(JWT)), ""},
 		{"done, and proofs may have run out", fleet(off, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon })), ""},
-		{"done, but an edge does not do as it is set", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Edge.Presents = []cred{MTLS} })), "!edge-1"},
+		{"done, but an edge does not do as it is set: it is cut off, so accept it again", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Edge.Presents = []cred{MTLS} })), "open"},
+		{"done, but MPC presents a certificate", fleet(off, on, edge("edge-1", JWT), mpc(MTLS)), "!mpc"},
+		{"a finished hub is not reopened for an edge of which nothing is known", fleet(off, on, edge("edge-1", JWT), unreachable), "!edge-9"},
+		{"a statement that ran out says nothing", fleet(on, on, proved(edge("edge-1", JWT)), with(stated, func(m *plan.Member) { m.Edge.Until = noon }), proved(mpc(JWT))), "!edge-9"},
+		{"an entry of a re-created ControlPlane is renewed first", fleet(on, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Outdated = true })), "register"},
 		{"no members at all: nobody keeps mTLS", fleet(on, on), "close"},
 		{"an unregistered member is listed first", fleet(on, off, with(edge("edge-1", MTLS), func(m *plan.Member) { m.Registered = false })), "register"},
 	} {
@@ -111,6 +115,32 @@ func TestNext(t *testing.T) {
 		f := fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))
 		f.Others = []plan.Other{{Context: "edge-2", State: "unreachable", Why: "timed out"}}
 		if w := next(f, plan.Goal{}); said(w) != "!context edge-2" {
+			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("a finished hub is not reopened for a context that cannot be looked at", func(t *testing.T) {
+		f := fleet(off, on, edge("edge-1", JWT), mpc(JWT))
+		f.Others = []plan.Other{{Context: "kind-laptop", State: "unreachable", Why: "timed out"}}
+		if w := next(f, plan.Goal{}); said(w) != "!context kind-laptop" {
+			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("an inventory that cannot be read may hold an edge", func(t *testing.T) {
+		f := fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))
+		f.Hub.InventoryErr = "forbidden"
+		if w := next(f, plan.Goal{}); said(w) != "!hub" {
+			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("both modes are declared, and Central is older than that", func(t *testing.T) {
+		f := fleet(on, on, edge("edge-1", MTLS))
+		f.Hub.Vouched, f.Hub.Since = "", noon
+		f.Hub.Workload = plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{UID: "a", Ready: true, Created: noon}}}
+		if w := next(f, plan.Goal{}); said(w) != "prove/hub" {
+			t.Errorf("%+v", w)
+		}
+		f.Hub.Workload.Processes[0].Created = noon.Add(time.Second)
+		if w := next(f, plan.Goal{}); said(w) != "move/edge-1" {
 			t.Errorf("%+v", w)
 		}
 	})

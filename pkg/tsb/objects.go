@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -22,6 +23,7 @@ type metadata struct {
 	UID               string            `json:"uid"`
 	ResourceVersion   string            `json:"resourceVersion"`
 	Generation        int64             `json:"generation"`
+	CreationTimestamp string            `json:"creationTimestamp"`
 	DeletionTimestamp string            `json:"deletionTimestamp"`
 	Labels            map[string]string `json:"labels"`
 	Annotations       map[string]string `json:"annotations"`
@@ -30,6 +32,34 @@ type metadata struct {
 		Name string `json:"name"`
 		UID  string `json:"uid"`
 	} `json:"ownerReferences"`
+	ManagedFields []struct {
+		Time     string         `json:"time"`
+		FieldsV1 map[string]any `json:"fieldsV1"`
+	} `json:"managedFields"`
+}
+
+// written is when a field was last written, in the API server's clock, as managedFields say; zero when they do not.
+func (m metadata) written(path ...string) time.Time {
+	var last time.Time
+	for _, f := range m.ManagedFields {
+		at := f.FieldsV1
+		for _, key := range path {
+			at, _ = at["f:"+key].(map[string]any)
+		}
+		if t := stamp(f.Time); at != nil && t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+// stamp reads a time of the API server; zero when it is none.
+func stamp(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 func (o *object) UnmarshalJSON(b []byte) error {
@@ -173,9 +203,10 @@ func (p podObject) mounts() []string {
 	return names
 }
 
-// workload reads a Deployment and all its pods, found by ownership (labels of the product's pods are not documented).
-// presents tells from the mounted secrets which credential a pod was started with.
-func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred) plan.Workload {
+// workload reads a Deployment and all its pods, found by ownership (labels of the product's pods are not documented), and
+// every other pod of the namespace that mounts one of the role's credentials, whoever owns it: its ReplicaSet may be gone
+// while it still ends. presents tells from the mounted secrets which credential a pod was started with.
+func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred, credentials ...string) plan.Workload {
 	var w plan.Workload
 	var d deploymentObject
 	r := read[deployment(ns, name)]
@@ -223,7 +254,8 @@ func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mou
 		}) bool {
 			return o.Kind == "ReplicaSet" && sets[o.UID]
 		})
-		if !owned || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" {
+		holds := slices.ContainsFunc(p.mounts(), func(secret string) bool { return slices.Contains(credentials, secret) })
+		if (!owned && !holds) || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" {
 			continue
 		}
 		proc := process(p, presents)
@@ -244,7 +276,7 @@ func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mou
 }
 
 func process(p podObject, presents func([]string) guard.Cred) plan.Process {
-	proc := plan.Process{Name: p.Metadata.Name, UID: p.Metadata.UID, Ending: p.Metadata.DeletionTimestamp != "", Started: p.Status.Phase == "Running"}
+	proc := plan.Process{Name: p.Metadata.Name, UID: p.Metadata.UID, Created: stamp(p.Metadata.CreationTimestamp), Ending: p.Metadata.DeletionTimestamp != "", Started: p.Status.Phase == "Running"}
 	for _, c := range p.Status.Conditions {
 		if c.Type == "Ready" {
 			proc.Ready = c.Status == "True"

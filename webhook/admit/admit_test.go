@@ -48,9 +48,9 @@ const (
 
 // edge is a roster with one member on mTLS whose statement ends in a minute.
 func edge(context.Context, string) (verdict.Inventory, error) {
-	until := metav1.NewTime(noon.Add(time.Minute))
+	until, seen := metav1.NewTime(noon.Add(time.Minute)), metav1.NewTime(noon)
 	return verdict.Inventory{Roster: []api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "edge-1"}, Spec: api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: "edge-1"},
-		Status: api.EdgeClusterStatus{Presents: []string{"mtls"}, ValidUntil: &until}}}}, nil
+		Status: api.EdgeClusterStatus{Presents: []string{"mtls"}, ValidUntil: &until, ObservedTime: &seen}}}}, nil
 }
 
 // serve answers over HTTP and returns the log beside the server.

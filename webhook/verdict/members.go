@@ -28,19 +28,19 @@ func (inv Inventory) Empty() bool {
 	return len(inv.Roster) == 0 && len(inv.ControlPlanes) == 0 && len(inv.Clusters) == 0
 }
 
-// Members accounts for everybody in the inventory exactly once, sorted by name:
+// Members accounts for everybody in the inventory exactly once at the given time, sorted by name:
 //
 //  1. Each roster entry is a member that presents what its statement says, or unknown.
 //  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it declares comes on top of the
 //     statement, and declaring no mode makes it unknown. Without an entry it is unknown, whatever it declares: the
 //     declared mode does not prove what its pods present.
 //  3. A cluster that the hub knows and neither of them names is unknown.
-func Members(inv Inventory) []guard.Edge {
+func Members(inv Inventory, now time.Time) []guard.Edge {
 	var members []guard.Edge
 	here, registered, named := byUID(inv.ControlPlanes), map[string]bool{}, map[string]bool{}
 	for i := range inv.Roster {
 		entry := &inv.Roster[i]
-		edge := statement(entry)
+		edge := statement(entry, now)
 		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
 				edge = alsoDeclared(edge, cp)
@@ -73,12 +73,12 @@ func Members(inv Inventory) []guard.Edge {
 
 // statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a
 // ControlPlane that was re-created since, and when it names a credential that TSB does not have.
-func statement(entry *api.EdgeCluster) guard.Edge {
+func statement(entry *api.EdgeCluster, now time.Time) guard.Edge {
 	edge := guard.Edge{Name: entry.Name}
 	if entry.Spec.ClusterName != "" && entry.Spec.ClusterName != entry.Name {
 		edge.Name = fmt.Sprintf("%s (cluster %s)", entry.Name, entry.Spec.ClusterName)
 	}
-	st := roster.StatementOf(*entry)
+	st := roster.StatementOf(*entry, now)
 	switch {
 	case st == nil:
 		edge.Why = "in the roster, but nothing is proved about it"

@@ -99,7 +99,7 @@ func (q Question) NeedsInventory() bool {
 // Answer decides. Where NeedsInventory is false the inventory is not looked at.
 func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	v := Verdict{Allowed: true, Decision: Allowed, Withdrawn: q.withdrawn}
-	members := Members(inv)
+	members := Members(inv, now)
 	switch {
 	case q.req.Operation == Delete:
 		if len(members) > 0 {

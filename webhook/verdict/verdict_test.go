@@ -138,13 +138,13 @@ func TestEveryMemberIsAccountedForOnce(t *testing.T) {
 		Clusters:      []string{"us-1", "eu-1", "ap-1"},
 	}
 	var got []string
-	for _, e := range Members(inv) {
+	for _, e := range Members(inv, noon) {
 		got = append(got, e.Name)
 	}
 	if want := "ap-1 eu-1 us-1"; strings.Join(got, " ") != want {
 		t.Errorf("members %v, want %s", got, want)
 	}
-	if n := len(Members(Inventory{ControlPlanes: inv.ControlPlanes, Clusters: []string{"eu-1"}})); n != 1 {
+	if n := len(Members(Inventory{ControlPlanes: inv.ControlPlanes, Clusters: []string{"eu-1"}}, noon)); n != 1 {
 		t.Errorf("a ControlPlane without an entry and its cluster are %d members, want 1", n)
 	}
 }
@@ -248,7 +248,7 @@ func TestADenialNamesTenMembersCountsTheRestAndSaysWhatIsOdd(t *testing.T) {
 		10: "- edge-09: jwt and mtls (stated by ci@eu, seen 2026-01-02T11:59:00Z, valid until 2026-01-02T12:01:00Z)",
 		11: "- and 3 more",
 		12: "Not as documented: spec.components.xcp.centralAuthModes.mutual_tls is true: not a documented key; the modes are mutualTls and jwt",
-		13: "Run `kubectl xcpauth status` to see every member, and `kubectl xcpauth migrate` to move them first.",
+		13: "Run `kubectl xcpauth status` to see every member; write every mode that they present as true.",
 	} {
 		if lines[i] != want {
 			t.Errorf("line %d\n got %s\nwant %s", i, lines[i], want)

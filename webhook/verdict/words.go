@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 const (
@@ -36,8 +37,16 @@ func (q Question) denial(blockers []guard.Blocker) string {
 	for _, o := range q.oddities() {
 		fmt.Fprintf(&b, "\nNot as documented: %s", clean(o, 400))
 	}
-	b.WriteString("\nRun `kubectl xcpauth status` to see every member, and `kubectl xcpauth migrate` to move them first.")
+	b.WriteString("\nRun `kubectl xcpauth status` to see every member" + q.remedy())
 	return b.String()
+}
+
+// remedy is what to do instead: members can be moved off mutual TLS first, and off nothing else.
+func (q Question) remedy() string {
+	if len(q.withdrawn) == 1 && q.withdrawn[0] == tsb.MTLS && q.new.Accepts[tsb.MTLS] == guard.No {
+		return ", and `kubectl xcpauth migrate` to move them first."
+	}
+	return "; write every mode that they present as true."
 }
 
 // stop is what the edit does to what it withdraws: it says plainly that it is not accepted any more, or leaves it unsaid.
