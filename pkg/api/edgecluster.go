@@ -14,6 +14,12 @@ var EdgeClusters = GroupVersion.WithResource("edgeclusters")
 // Namespace is where the roster and the journal live in the hub unless the user says otherwise.
 const Namespace = "xcpauth-system"
 
+// JournalName is the ConfigMap in Namespace that holds, under JournalKey, the wave that a run has in flight.
+const (
+	JournalName = "xcpauth-journal"
+	JournalKey  = "wave-in-flight"
+)
+
 // Role says what a member is to the hub.
 // +kubebuilder:validation:Enum=Edge;MPC
 type Role string

@@ -16,9 +16,7 @@ import (
 )
 
 // journalRef is the ConfigMap in the hub that holds the wave in flight, and nothing when none is.
-var journalRef = plan.Ref{Version: "v1", Resource: "configmaps", Kind: "ConfigMap", Namespace: api.Namespace, Name: "xcpauth-journal"}
-
-const journalKey = "wave-in-flight"
+var journalRef = plan.Ref{Version: "v1", Resource: "configmaps", Kind: "ConfigMap", Namespace: api.Namespace, Name: api.JournalName}
 
 // Entry is a wave that is being carried out: everything that is needed to take it back. It holds no secret: the patches of
 // a wave carry modes and public certificates.
@@ -78,13 +76,13 @@ func (l *Live) ReadJournal(ctx context.Context, hub string) (*Entry, error) {
 		return nil, fmt.Errorf("reading the journal (%s in %s): %s", journalRef, hub, observe.Explain(err))
 	}
 	data, _ := o["data"].(map[string]any)
-	text, _ := data[journalKey].(string)
+	text, _ := data[api.JournalKey].(string)
 	if text == "" {
 		return nil, nil
 	}
 	var e Entry
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
-		return nil, fmt.Errorf("reading the journal (%s in %s): %w; it says what an interrupted run was changing, so look at it before removing the key %s", journalRef, hub, err, journalKey)
+		return nil, fmt.Errorf("reading the journal (%s in %s): %w; it says what an interrupted run was changing, so look at it before removing the key %s", journalRef, hub, err, api.JournalKey)
 	}
 	return &e, nil
 }
@@ -104,7 +102,7 @@ func (l *Live) WriteJournal(ctx context.Context, hub string, e *Entry) error {
 		if err != nil {
 			return fmt.Errorf("encoding the journal: %w", err)
 		}
-		data[journalKey] = string(b)
+		data[api.JournalKey] = string(b)
 	}
 	doc, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": journalRef.Name, "namespace": journalRef.Namespace}, "data": data})

@@ -50,11 +50,22 @@ func (l *Live) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error)
 	return list.Items, f.At, nil
 }
 
-// Forget takes a member out of the roster. The Event with the reason is written first: without it nothing is forgotten.
-func (l *Live) Forget(ctx context.Context, name, source, reason string) error {
-	hub, _, err := l.findHub(ctx)
+// Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the hub itself
+// still lists it, for then it would go on counting. The Event with the reason is written first: without it nothing is
+// forgotten.
+func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bool) error {
+	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return err
+	}
+	m := f.Member(name)
+	switch {
+	case m != nil && m.Err == "" && len(m.Workload.Processes) > 0 && !alive:
+		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if that is meant", name, m.Context, m.Edge.Why)
+	case f.Hub.InFlight != "" && !alive:
+		return fmt.Errorf("%s is in flight, and may hold %s; kubectl xcpauth migrate restores it; pass --alive to forget it all the same", f.Hub.InFlight, name)
+	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
+		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
 	}
 	entry, err := get(ctx, hub, roster.Ref(name))
 	if apierrors.IsNotFound(err) {

@@ -51,6 +51,8 @@ type Hub struct {
 	Vouched string
 	// Roster says whether our own roster is installed in the hub.
 	Roster RosterState
+	// InFlight says which wave an interrupted run left, when it did: the next run restores it first.
+	InFlight string
 }
 
 // Connections is how many streams the hub holds: one for each edge, and of cluster state one for each edge and one for MPC.

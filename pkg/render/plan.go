@@ -21,6 +21,7 @@ type Plan struct {
 	Waves      []PlanWave     `json:"waves"`
 	Blocked    []plan.Blocked `json:"blocked"`
 	Changes    int            `json:"changes"`
+	InFlight   string         `json:"inFlight,omitempty"`
 	Next       string         `json:"next"`
 }
 
@@ -45,9 +46,9 @@ type PlanStep struct {
 }
 
 // NewPlan makes the report of a plan. server, when not nil, has what the API servers said of each step, by ID.
-func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string) Plan {
+func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string, again func(verb string) string) Plan {
 	r := Plan{APIVersion: APIVersion, Kind: "Plan", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context,
-		Waves: []PlanWave{}, Blocked: append([]plan.Blocked{}, p.Blocked...), Changes: p.Changes(), Next: nextText(f, p)}
+		Waves: []PlanWave{}, Blocked: append([]plan.Blocked{}, p.Blocked...), Changes: p.Changes(), InFlight: inFlight(f), Next: nextText(f, p, again)}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
 	}
@@ -74,6 +75,8 @@ func wayBack(s plan.Step) string {
 		return "nothing is written"
 	case s.Kind == plan.Register:
 		return "none needed: it only adds a record"
+	case s.Kind == plan.Void:
+		return "none needed: proving it states it again"
 	case s.Keep:
 		return "none needed: it only accepts more"
 	}
@@ -83,7 +86,11 @@ func wayBack(s plan.Step) string {
 // Table lays the plan out.
 func (p Plan) Table(w io.Writer, _ bool) {
 	if p.Hub != "" {
-		fmt.Fprintf(w, "Plan for %s in context %s: %s in %s.\n", p.Hub, p.Context, plural(p.Changes, "change"), plural(len(p.Waves), "wave"))
+		paragraph(w, "", fmt.Sprintf("Plan for %s in context %s: %s, %s with writes.", p.Hub, p.Context, plural(len(p.Waves), "wave"), plural(p.Changes, "step")))
+	}
+	if p.InFlight != "" {
+		fmt.Fprintln(w)
+		paragraph(w, "First: ", p.InFlight)
 	}
 	for i, wave := range p.Waves {
 		fmt.Fprintf(w, "\n%d. %s\n", i+1, wave.Title)
@@ -95,6 +102,9 @@ func (p Plan) Table(w io.Writer, _ bool) {
 			}
 			for _, c := range s.Proof {
 				paragraph(w, "     proof:    ", c)
+			}
+			if len(s.Proof) > 0 {
+				paragraph(w, "     within:   ", s.Within)
 			}
 			paragraph(w, "     way back: ", s.WayBack)
 			for _, line := range s.Server {
@@ -120,6 +130,9 @@ func (p Plan) Table(w io.Writer, _ bool) {
 func changes(p plan.Patch) []string {
 	if p.Create {
 		return []string{fmt.Sprintf("create %s in %s", p.Object, p.Context)}
+	}
+	if p.Object.Kind == "EdgeCluster" {
+		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the ControlPlane is renewed"}[p.Status])}
 	}
 	var lines []string
 	for _, l := range leaves("", p.After, p.Before) {

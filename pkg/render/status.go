@@ -17,7 +17,8 @@ type Status struct {
 	At         time.Time   `json:"at"`
 	Members    []StatusRow `json:"members"` // the hub first; each member and each other selected context once
 	Roster     string      `json:"roster"`
-	Next       string      `json:"next"` // what to do now, one sentence
+	InFlight   string      `json:"inFlight,omitempty"` // what an interrupted run left, and the next one restores first
+	Next       string      `json:"next"`               // what to do now, one sentence
 }
 
 // StatusRow is one member.
@@ -36,9 +37,9 @@ type StatusRow struct {
 	Why        []string `json:"why,omitempty"`
 }
 
-// NewStatus makes the report of facts and of what is left to do.
-func NewStatus(f plan.Facts, p plan.Plan) Status {
-	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Roster: rosterText(f), Next: nextText(f, p)}
+// NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same selection.
+func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status {
+	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Roster: rosterText(f), InFlight: inFlight(f), Next: nextText(f, p, again)}
 	todo := nextSteps(p)
 	blocked := map[string]string{}
 	for _, b := range p.Blocked {
@@ -89,8 +90,7 @@ func hubRow(f plan.Facts, todo plan.Step, blocked string) StatusRow {
 	h := f.Hub
 	r := StatusRow{Member: "hub", Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
-		r.State, r.Why = "unreachable", []string{h.Err}
-		r.Next = "blocked"
+		r.State, r.Why, r.Next = "not found", []string{h.Err}, "blocked"
 		return r
 	}
 	var accepted, unsure []string
@@ -176,6 +176,8 @@ func verb(k plan.Kind) string {
 		return "mTLS off"
 	case plan.Move:
 		return "move to JWT"
+	case plan.Void:
+		return "unstate"
 	}
 	return string(k)
 }
@@ -243,6 +245,8 @@ func proofText(m plan.Member, at time.Time) (string, []string) {
 		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), "published by "+st.Source)
 	case m.Edge.Presents != nil && m.Err == "":
 		return "seen in pods", append(witnesses, m.Edge.Why)
+	case m.Err != "":
+		return "none", witnesses // its row says why
 	}
 	return "none", append(witnesses, m.Edge.Why)
 }
@@ -278,18 +282,31 @@ func rosterText(f plan.Facts) string {
 	return fmt.Sprintf("%d of %s registered", n, plural(len(f.Members), "member"))
 }
 
-func nextText(f plan.Facts, p plan.Plan) string {
+func nextText(f plan.Facts, p plan.Plan, again func(verb string) string) string {
+	restore := ""
+	if f.Hub.InFlight != "" {
+		restore = "the next run first restores what an interrupted one left; then "
+	}
 	switch {
 	case !f.Hub.Found:
 		return f.Hub.Err
 	case len(p.Waves) > 0 && len(p.Blocked) > 0:
-		return fmt.Sprintf("%s can be done with: kubectl xcpauth migrate; then %s in the way", plural(len(p.Waves), "wave"), stand(len(p.Blocked)))
+		return fmt.Sprintf("%s%s can be done with: %s; then %s in the way", restore, plural(len(p.Waves), "wave"), again("migrate"), stand(len(p.Blocked)))
 	case len(p.Waves) > 0:
-		return fmt.Sprintf("%s left; show them with: kubectl xcpauth plan; do them with: kubectl xcpauth migrate", plural(len(p.Waves), "wave"))
+		return fmt.Sprintf("%s%s left; show them with: %s; do them with: %s", restore, plural(len(p.Waves), "wave"), again("plan"), again("migrate"))
 	case len(p.Blocked) > 0:
-		return fmt.Sprintf("nothing can be done before what is blocked is mended (%s in the way)", stand(len(p.Blocked)))
+		return fmt.Sprintf("%snothing can be done before what is blocked is mended (%s in the way)", restore, stand(len(p.Blocked)))
+	case restore != "":
+		return "an interrupted run left a wave in flight; restore it with: " + again("migrate")
 	}
 	return "nothing to do"
+}
+
+func inFlight(f plan.Facts) string {
+	if f.Hub.InFlight == "" {
+		return ""
+	}
+	return f.Hub.InFlight + ", was interrupted or is still running; a new run restores it before anything else"
 }
 
 func stand(n int) string {
@@ -361,6 +378,9 @@ func (s Status) Table(w io.Writer, wide bool) {
 		if len(r.Witnesses) > 0 {
 			paragraph(w, name+" witness: ", strings.Join(r.Witnesses, "; "))
 		}
+	}
+	if s.InFlight != "" {
+		paragraph(w, "In flight: ", s.InFlight)
 	}
 	paragraph(w, "Roster: ", s.Roster)
 	paragraph(w, "Next: ", s.Next)

@@ -27,11 +27,12 @@ const CRDName = "edgeclusters.xcpauth.io"
 var (
 	readNamespace = plan.Read{Version: "v1", Resource: "namespaces", Name: api.Namespace}
 	readCRD       = plan.Read{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions", Name: CRDName}
+	readJournal   = plan.Read{Version: "v1", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
 	readEntries   = plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
 )
 
 // Reads is what to read of the hub to know the roster.
-func Reads() []plan.Read { return []plan.Read{readNamespace, readCRD, readEntries} }
+func Reads() []plan.Read { return []plan.Read{readNamespace, readCRD, readEntries, readJournal} }
 
 // Parse returns how far the roster is installed and its entries by name. An entry that cannot be decoded is an error in the
 // state, never an absent entry.
@@ -58,6 +59,22 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 		entries[e.Name] = e
 	}
 	return state, entries
+}
+
+// InFlight says in one clause which wave the journal holds, "" when none.
+func InFlight(read map[plan.Read]plan.Result) string {
+	var journal struct {
+		Data map[string]string `json:"data"`
+	}
+	var wave struct{ Wave, By, Began string }
+	r := read[readJournal]
+	if !r.OK() || json.Unmarshal(r.Body, &journal) != nil || journal.Data[api.JournalKey] == "" {
+		return ""
+	}
+	if err := json.Unmarshal([]byte(journal.Data[api.JournalKey]), &wave); err != nil {
+		return "a wave that cannot be read"
+	}
+	return fmt.Sprintf("the wave %q of %s, begun %s", wave.Wave, wave.By, wave.Began)
 }
 
 // ahead is how far a statement's time may lie ahead of the reader's clock.

@@ -185,6 +185,7 @@ func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeClus
 	}
 	var entries map[string]api.EdgeCluster
 	hub.Roster, entries = roster.Parse(s.Reads)
+	hub.InFlight = roster.InFlight(s.Reads)
 	return entries
 }
 

@@ -221,6 +221,18 @@ func addMPC(s *plan.Snapshot, mp object, f *plan.Facts) {
 		Workload: w, Edge: guard.Edge{Name: mpcName, Presents: presents, Until: s.At.Add(liveFor), Why: why}})
 }
 
+// goneRemedy says how a member that is gone for good stops counting.
+func goneRemedy(hub plan.Hub, entries map[string]api.EdgeCluster, name string) string {
+	var steps []string
+	if slices.Contains(hub.Inventory, name) {
+		steps = append(steps, fmt.Sprintf("delete it from TSB (clusters.xcp.tetrate.io/%s in namespace %s)", name, hub.Object.Namespace))
+	}
+	if _, registered := entries[name]; registered {
+		steps = append(steps, "forget it with: kubectl xcpauth edge forget "+name+" --reason ...")
+	}
+	return strings.Join(steps, ", then ")
+}
+
 // addAbsent adds the members that no selected context showed: those that the hub's inventory lists, and those of the roster.
 // An unreachable context of the same name is that member's reason and no row of its own.
 func addAbsent(entries map[string]api.EdgeCluster, f *plan.Facts) {
@@ -243,7 +255,7 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.Facts) {
 		if known[name] {
 			continue
 		}
-		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Err: "no selected context reaches it; select its context, let its team publish a statement, or forget it with: kubectl xcpauth edge forget " + name + " --reason ..."}
+		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Err: "no selected context reaches it; select its context, or let its team publish a statement; if it is gone, " + goneRemedy(f.Hub, entries, name)}
 		f.Others = slices.DeleteFunc(f.Others, func(o plan.Other) bool {
 			if o.State != "unreachable" || o.Context != name {
 				return false

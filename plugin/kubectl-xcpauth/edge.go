@@ -68,6 +68,11 @@ func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
 }
 
 func (o *publishOptions) run(ctx context.Context, names []string) error {
+	for flag, d := range map[string]time.Duration{"prove-within": o.within, "poll": o.poll} {
+		if err := positive(flag, d); err != nil {
+			return err
+		}
+	}
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
@@ -92,6 +97,7 @@ func (o *publishOptions) run(ctx context.Context, names []string) error {
 type forgetOptions struct {
 	*fleetOptions
 	reason string
+	alive  bool
 }
 
 func newEdgeForgetCommand(fo *fleetOptions) *cobra.Command {
@@ -99,11 +105,15 @@ func newEdgeForgetCommand(fo *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "forget EDGE", Args: cobra.ExactArgs(1),
 		Short: "take a decommissioned member out of the roster, leaving an Event with the reason",
+		Long: `Take a decommissioned member out of the roster, leaving an Event with the reason. While the hub's own inventory lists the
+cluster (clusters.xcp.tetrate.io in the management plane's namespace), it still counts: delete that object first, as TSB's
+documentation on removing a cluster says.`,
 		Example: `  # The cluster is gone for good
   kubectl xcpauth edge forget edge-7 --reason 'cluster deleted, CHG-1234'`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why the member no longer counts; required, and kept in an Event")
+	cmd.Flags().BoolVar(&o.alive, "alive", false, "forget it although it is running: from then on the hub may refuse it")
 	return cmd
 }
 
@@ -115,9 +125,9 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := live.Forget(ctx, name, source(), o.reason); err != nil {
+	if err := live.Forget(ctx, name, source(), o.reason, o.alive); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.Out, "%s forgotten\n", name)
-	return nil
+	_, err = fmt.Fprintf(o.Out, "%s forgotten\n", name)
+	return err
 }

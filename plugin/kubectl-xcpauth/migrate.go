@@ -31,6 +31,16 @@ func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&g.within, "prove-within", g.within, "how long a step may take to be proved before it is put back")
 }
 
+func (g *goalFlags) check() error { return positive("prove-within", g.within) }
+
+// positive refuses a duration that cannot be meant.
+func positive(flag string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("--%s is %s; it must be more than 0", flag, d)
+	}
+	return nil
+}
+
 func (g *goalFlags) goal() plan.Goal {
 	return plan.Goal{To: tsb.JWT, Canary: g.canary, Within: g.within}
 }
@@ -75,6 +85,12 @@ func (o *migrateOptions) run(ctx context.Context) error {
 	if o.dryRun != "none" && o.dryRun != "client" && o.dryRun != "server" {
 		return fmt.Errorf("--dry-run is %q; pass none, client or server", o.dryRun)
 	}
+	if err := o.goalFlags.check(); err != nil {
+		return err
+	}
+	if err := positive("poll", o.poll); err != nil {
+		return err
+	}
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
@@ -90,8 +106,8 @@ func (o *migrateOptions) run(ctx context.Context) error {
 	if o.dryRun != "none" {
 		return o.show(ctx, live, f, p)
 	}
-	if len(p.Waves) > 0 {
-		shown := render.NewPlan(f, p, nil)
+	if len(p.Waves) > 0 || f.Hub.InFlight != "" {
+		shown := render.NewPlan(f, p, nil, o.again)
 		shown.Next = ""
 		shown.Table(o.ErrOut, false)
 		if err := o.confirm(ctx); err != nil {
@@ -108,7 +124,7 @@ func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.Fa
 	if o.dryRun == "server" {
 		server, accepted = live.DryRun(ctx, f, p)
 	}
-	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, server)); err != nil {
+	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, server, o.again)); err != nil {
 		return err
 	}
 	if !accepted {
@@ -132,6 +148,7 @@ func (o *migrateOptions) confirm(ctx context.Context) error {
 	}()
 	select {
 	case <-ctx.Done():
+		fmt.Fprintln(o.ErrOut, "nothing was changed")
 		return ctx.Err()
 	case a := <-answer:
 		if a != "yes" && a != "y" {

@@ -74,6 +74,11 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if o.concurrency < 1 {
 		return nil, fmt.Errorf("--concurrency is %d; it must be at least 1", o.concurrency)
 	}
+	for flag, d := range map[string]time.Duration{"request-timeout": o.requestTimeout, "member-timeout": o.memberTimeout} {
+		if err := positive(flag, d); err != nil {
+			return nil, err
+		}
+	}
 	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hub: o.hub, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version})
 	if err != nil {
 		return nil, err

@@ -34,6 +34,9 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 }
 
 func (o *planOptions) run(ctx context.Context) error {
+	if err := o.goalFlags.check(); err != nil {
+		return err
+	}
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
@@ -43,7 +46,7 @@ func (o *planOptions) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	p := plan.Unfold(live.Dialect, f, o.goal())
-	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, nil)); err != nil {
+	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, nil, o.again)); err != nil {
 		return err
 	}
 	return planExit(f, p, o.detailed)

@@ -30,7 +30,10 @@ type result struct {
 func xcpauth(t *testing.T, kubeconfig string, args ...string) result {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	code := run(append([]string{"--kubeconfig", kubeconfig}, args...), genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
+	if kubeconfig != "" {
+		args = append([]string{"--kubeconfig", kubeconfig}, args...)
+	}
+	code := run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
 	return result{out.String(), errOut.String(), code}
 }
 
@@ -71,6 +74,8 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 		{"no ManagementPlane in the named context", edges, "migrate -y --context eu", 1, "error: no ManagementPlane found in context eu; name the management plane's context with --context"},
 		{"two ManagementPlanes", twoHubs, "plan", 1, "error: 2 ManagementPlanes found: tsb/managementplane in hub-1, tsb/managementplane in hub-2; name one hub with --context"},
 		{"no terminal to ask on", hub, "migrate", 5, "error: there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"},
+		{"a time that cannot be meant", hub, "migrate -y --prove-within -1s", 1, "error: --prove-within is -1s; it must be more than 0"},
+		{"no time at all", hub, "status --request-timeout 0", 1, "error: --request-timeout is 0s; it must be more than 0"},
 		{"an unknown dry run", hub, "migrate --dry-run=maybe", 1, `error: --dry-run is "maybe"; pass none, client or server`},
 		{"forgetting without a reason", hub, "edge forget eu", 1, "error: forgetting eu needs --reason: from then on nothing keeps the hub from refusing it"},
 		{"forgetting a stranger", hub, "edge forget mars --reason gone", 1, `error: no member "mars" is in the roster of hub; kubectl xcpauth edge list shows it`},
@@ -194,13 +199,13 @@ func TestRequestsPerMember(t *testing.T) {
 				reads++
 			}
 		}
-		// 4 to find the planes; Deployment, ReplicaSets, Pods and 5 secrets; one pod's metrics, over WebSocket or then SPDY
-		if reads != 12 || forwards > 2 {
-			t.Errorf("%s had %d reads and %d port-forwards, want 12 and at most 2: %v", name, reads, forwards, s.Requests())
+		// 4 to find the planes; Deployment, ReplicaSets, Pods and 6 secrets; one pod's metrics, over WebSocket or then SPDY
+		if reads != 13 || forwards > 2 {
+			t.Errorf("%s had %d reads and %d port-forwards, want 13 and at most 2: %v", name, reads, forwards, s.Requests())
 		}
 	}
-	if n := len(hub.Requests()); n != 14 {
-		t.Errorf("the hub had %d requests, want 14: %v", n, hub.Requests())
+	if n := len(hub.Requests()); n != 15 {
+		t.Errorf("the hub had %d requests, want 15: %v", n, hub.Requests())
 	}
 }
 
@@ -208,7 +213,8 @@ func TestHelpAndPlanReadWell(t *testing.T) {
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
 	for name, args := range map[string][]string{"help": {"--help"}, "migrate-help": {"migrate", "--help"}, "status": {"status"}, "plan": {"plan"}} {
 		t.Run(name, func(t *testing.T) {
-			r := xcpauth(t, kubeconfig, args...)
+			t.Setenv("KUBECONFIG", kubeconfig) // not a flag: messages repeat those
+			r := xcpauth(t, "", args...)
 			golden(t, name, fmt.Sprintf("exit code %d\n%s", r.code, r.out))
 		})
 	}

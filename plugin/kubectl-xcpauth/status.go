@@ -33,7 +33,7 @@ func (o *fleetOptions) status(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	report := render.NewStatus(f, plan.Unfold(live.Dialect, f, plan.Goal{To: tsb.JWT}))
+	report := render.NewStatus(f, plan.Unfold(live.Dialect, f, plan.Goal{To: tsb.JWT}), o.again)
 	if err := render.Print(o.Out, o.output, report); err != nil {
 		return err
 	}

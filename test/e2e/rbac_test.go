@@ -48,10 +48,11 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	rows := f.rows(f.xcpauth(0, append([]string{"status", "-o", "json"}, as("reader")...)...).Stdout)
 	f.is(rows, "edge-1", "effective", "mTLS")
 	f.is(rows, "edge-1", "next", "move to JWT")
-	refused := f.migrate(1, append([]string{"-o", "json"}, as("reader")...)...)
-	f.is(f.rows(refused.Stdout), "edge-1", "state", "not attempted")
-	if !strings.Contains(refused.Stderr, `User "reader" cannot get resource "configmaps"`) {
-		t.Errorf("the missing right is not named:\n%s", refused.Stderr)
+	refused := f.rows(f.migrate(4, append([]string{"-o", "json"}, as("reader")...)...).Stdout)
+	f.is(refused, "edge-1", "state", "not attempted")
+	f.is(refused, "hub", "state", "failed")
+	if why, _ := refused["hub"]["why"].(string); !strings.Contains(why, `User "reader" cannot create resource "edgeclusters"`) {
+		t.Errorf("the missing right is not named: %q", why)
 	}
 
 	f.migrate(0, as("mover")...)
