@@ -88,6 +88,7 @@ type Member struct {
 	Trust      Trust
 	Dials      string   // the address it dials
 	ServerName string   // the name that the hub's certificate must carry for it
+	Elsewhere  string   // why it is evidently another hub's, "" when nothing says so
 	Blocked    []string // why it cannot be moved to the wanted credential now, one remedy each
 
 	// Seen is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.

@@ -14,20 +14,17 @@ import (
 )
 
 // addControlPlanes reads every ControlPlane of every context. It is a member of this hub when the hub's inventory lists its
-// cluster name or when it dials an address that a listed member dials; with no inventory to ask, every one is.
+// cluster name or when it dials an address that a listed member dials; with no inventory to ask, every one is. It is none when
+// its own CA could not verify this hub.
 func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f *plan.Facts) {
-	type found struct {
-		m    plan.Member
-		snap plan.Snapshot
-	}
-	var all []found
+	var all []plan.Member
 	hosts := map[string]bool{}
 	for _, s := range snaps {
 		planes, why := list(s.Reads[readControlPlanes])
 		for _, cp := range planes {
 			m := readMember(s, cp, f.Hub, f.At)
-			all = append(all, found{m, s})
-			if slices.Contains(f.Hub.Inventory, m.ClusterName) {
+			all = append(all, m)
+			if slices.Contains(f.Hub.Inventory, m.ClusterName) && m.Elsewhere == "" {
 				hosts[m.Dials] = true
 			}
 		}
@@ -41,11 +38,16 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 		}
 	}
 	names := map[string]int{}
-	for _, x := range all {
-		names[x.m.ClusterName]++
+	for _, m := range all {
+		if m.Elsewhere == "" {
+			names[m.ClusterName]++
+		}
 	}
-	for _, x := range all {
-		m := x.m
+	for _, m := range all {
+		if m.Elsewhere != "" {
+			f.Others = append(f.Others, plan.Other{Context: m.Context, State: "other-management-plane", Why: fmt.Sprintf("%s is cluster %q at %s: %s", m.Object, m.ClusterName, m.Dials, m.Elsewhere)})
+			continue
+		}
 		if home != nil && f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) && !hosts[m.Dials] && len(hosts) > 0 {
 			f.Others = append(f.Others, plan.Other{Context: m.Context, State: "other-management-plane",
 				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
@@ -123,9 +125,10 @@ func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Mem
 	m.Credential = credential(s.Reads, ns, m.ClusterName, at)
 	m.Trust = trust(s.Reads, ns, hub, m.ServerName, at)
 	m.Blocked = blocked(m)
-	if ca := secretKey(s.Reads[secret(ns, secretEdgeCert)], "ca.crt"); m.Declared == MTLS && ca != nil && len(hub.Chain) > 0 {
-		if why := trusts(ca, hub.Chain, "", at); why != "" {
-			m.Blocked = append(m.Blocked, fmt.Sprintf("the CA in its secret %s/%s does not verify this hub's certificate (%s), so it is connected to another hub", ns, secretEdgeCert, why))
+	ca := secretKey(s.Reads[secret(ns, secretEdgeCert)], "ca.crt")
+	if leaf, err := leafOf(hub.Chain); err == nil && m.Declared == MTLS && ca != nil {
+		if why := trusts(ca, hub.Chain, "", leaf.NotBefore.Add(time.Second)); why != "" { // who signed it, whether or not it has expired
+			m.Elsewhere = fmt.Sprintf("the CA in secret %s/%s does not verify this hub's certificate (%s), so it is connected to another hub", ns, secretEdgeCert, why)
 		}
 	}
 	return m
