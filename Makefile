@@ -3,6 +3,7 @@
 
 GO ?= go
 FUZZTIME ?= 20s
+MODELRUNS ?= 100000
 
 export CGO_ENABLED = 0
 export GOWORK = off
@@ -48,11 +49,12 @@ lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
 	@$(GO) mod verify
 	@$(GO) mod tidy -diff
 
-fuzz: ## run each fuzz target for FUZZTIME (20s)
+fuzz: ## run each fuzz target for FUZZTIME (20s), and the model of a migration through MODELRUNS (100000) random fleets
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' pkg plugin webhook krew test | while IFS=: read -r file _ func; do \
 		echo "$$file: $${func#func } for $(FUZZTIME)"; \
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null || exit 1; \
 	done
+	$(GO) test -count=1 -v -timeout 2h -run TestThePromiseHoldsWhoeverInterrupts ./pkg/execute -model.runs $(MODELRUNS)
 
 bench: ## print benchmarks, the size of the plugin and what its start costs
 	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \
