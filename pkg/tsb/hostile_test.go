@@ -1,0 +1,251 @@
+package tsb
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+// openHub is apifake.Hub with both modes on and an empty roster.
+func openHub(clusters ...string) []apifake.Object {
+	objects := apifake.Hub(clusters...)
+	for _, o := range objects {
+		if o["kind"] == "ManagementPlane" {
+			o["spec"] = apifake.Object{"components": apifake.Object{"xcp": apifake.Object{"centralAuthModes": apifake.Object{"jwt": true, "mutualTls": true}}}}
+		}
+	}
+	return append(objects, apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": api.Namespace, "uid": "u"}})
+}
+
+// onJWT is a cluster whose edge presents a JWT and nothing else.
+func onJWT(cluster string) []apifake.Object {
+	objects := apifake.Edge(cluster)
+	for _, o := range objects {
+		switch o["kind"] {
+		case "ControlPlane":
+			o["spec"].(apifake.Object)["components"] = apifake.Object{"xcp": apifake.Object{"centralAuthMode": "JWT"}}
+		case "EdgeXcp":
+			o["spec"] = apifake.Object{"centralAuthMode": "JWT"}
+		case "Pod":
+			o["spec"] = apifake.Object{"volumes": []any{apifake.Object{"name": "t", "secret": apifake.Object{"secretName": secretToken}}}}
+		}
+	}
+	return objects
+}
+
+// entry is the roster's entry of a cluster that was proved at noon, about the ControlPlane with the given UID.
+func entry(name, uid string) apifake.Object {
+	return apifake.Object{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster", "metadata": apifake.Object{"name": name, "namespace": api.Namespace},
+		"spec": apifake.Object{"clusterName": name, "role": "Edge", "clusterUID": "uid-of-" + name, "controlPlane": apifake.Object{"namespace": "istio-system", "name": "controlplane", "uid": uid}},
+		"status": apifake.Object{"presents": []any{"jwt"}, "observedTime": noon.Format(time.RFC3339), "validUntil": noon.Add(15 * time.Minute).Format(time.RFC3339),
+			"controlPlaneUID": uid, "source": "ci"}}
+}
+
+// offBlockers is what stands against turning mTLS off.
+func offBlockers(f plan.Facts) []guard.Blocker {
+	return guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}}, f.Edges(), noon)
+}
+
+func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
+	const ns = "istio-system"
+	for _, tc := range []struct {
+		name       string
+		more       []apifake.Object                 // in the edge's cluster
+		unreadable func() (inHub bool, r plan.Read) // answered with 403
+		want       string                           // what blocks; "" = nothing
+	}{
+		{name: "all seen"},
+		{name: "a pod that is ending, whose ReplicaSet is gone", want: "eu", more: []apifake.Object{{"apiVersion": "v1", "kind": "Pod",
+			"metadata": apifake.Object{"name": "edge-0-old", "namespace": ns, "uid": "old", "deletionTimestamp": noon.Format(time.RFC3339),
+				"ownerReferences": []any{apifake.Object{"kind": "ReplicaSet", "name": "edge-0", "uid": "gone"}}},
+			"spec":   apifake.Object{"volumes": []any{apifake.Object{"name": "cert", "secret": apifake.Object{"secretName": secretEdgeCert}}}},
+			"status": apifake.Object{"phase": "Running", "conditions": []any{apifake.Object{"type": "Ready", "status": "True"}}}}}},
+		{name: "two EdgeXcps that disagree", want: "eu", more: []apifake.Object{{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp",
+			"metadata": apifake.Object{"name": "edge-xcp-v2", "namespace": ns, "uid": "v2"}, "spec": apifake.Object{"centralAuthMode": "MUTUAL_TLS"}}}},
+		{name: "an inventory that is forbidden", want: "hub", unreadable: func() (bool, plan.Read) { return true, xcpClusters("tsb") }},
+		{name: "ManagementPlanes that are forbidden", want: "hub", unreadable: func() (bool, plan.Read) { return true, readManagementPlanes }},
+		{name: "a roster that is forbidden", want: "hub", unreadable: func() (bool, plan.Read) {
+			return true, plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
+		}},
+		{name: "pods that are forbidden", want: "eu", unreadable: func() (bool, plan.Read) { return false, pods(ns) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for range 10 { // objects are listed in any order
+				hub := snapshot("hub", append(openHub("eu"), entry("eu", "uid-eu-controlplane"))...)
+				eu := snapshot("eu", append(onJWT("eu"), tc.more...)...)
+				if tc.unreadable != nil {
+					s := eu
+					inHub, r := tc.unreadable()
+					if inHub {
+						s = hub
+					}
+					if _, asked := s.Reads[r]; !asked {
+						t.Fatalf("%+v is never read, so this shows nothing", r)
+					}
+					s.Reads[r] = plan.Result{Err: "forbidden (403)"}
+				}
+				f := facts([]plan.Snapshot{hub, eu}, "hub", noon)
+				wave := said(next(f, plan.Goal{}))
+				if tc.want == "" {
+					if b := offBlockers(f); len(b) > 0 || wave != "close" {
+						t.Fatalf("blockers %v, next %q; want none and close", b, wave)
+					}
+					continue
+				}
+				if strings.Contains(wave, "close") {
+					t.Fatalf("next is %q", wave)
+				}
+				if tc.want != "hub" && len(offBlockers(f)) == 0 {
+					t.Fatal("nothing stands against turning mTLS off")
+				}
+			}
+		})
+	}
+}
+
+func TestAnOverlayUnderAnyNameOfKubeSpecIsSeen(t *testing.T) {
+	plane := func(key, kind string) map[string]any {
+		xcp := map[string]any{"centralAuthModes": map[string]any{"jwt": true, "mutualTls": true}}
+		if key != "" {
+			xcp[key] = map[string]any{"overlays": []any{map[string]any{"kind": kind, "name": "central-xcp", "patches": []any{map[string]any{"path": "spec.centralAuthModes.mutualTls", "value": false}}}}}
+		}
+		return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": xcp}}}
+	}
+	was, _ := ReadHub(plane("", ""))
+	for _, key := range []string{"kubeSpec", "kube_spec"} {
+		t.Run(key, func(t *testing.T) {
+			if now, odd := ReadHub(plane(key, "CentralXcp")); len(guard.Withdrawn(was, now)) == 0 {
+				t.Errorf("an overlay that turns mTLS off withdraws nothing; oddities %v", odd)
+			}
+		})
+	}
+}
+
+func TestAStatementIsBelievedFifteenMinutesWhateverItSays(t *testing.T) {
+	for _, tc := range []struct {
+		name            string
+		observed, until time.Duration // after noon
+		at              time.Duration
+		want            bool
+	}{
+		{"as it is published", 0, 15 * time.Minute, 14 * time.Minute, true},
+		{"after that", 0, 15 * time.Minute, 16 * time.Minute, false},
+		{"valid for ten years", 0, 10 * 365 * 24 * time.Hour, 14 * time.Minute, true},
+		{"valid for ten years, later", 0, 10 * 365 * 24 * time.Hour, 16 * time.Minute, false},
+		{"by a clock that is a day ahead", 24 * time.Hour, 24*time.Hour + 15*time.Minute, 0, false},
+		{"by a clock that is a day ahead, later", 24 * time.Hour, 24*time.Hour + 15*time.Minute, 20 * time.Hour, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := entry("far", "uid-far-controlplane")
+			e["status"].(apifake.Object)["observedTime"] = noon.Add(tc.observed).Format(time.RFC3339)
+			e["status"].(apifake.Object)["validUntil"] = noon.Add(tc.until).Format(time.RFC3339)
+			now := noon.Add(tc.at)
+			f := facts([]plan.Snapshot{snapshot("hub", append(openHub("far"), e)...)}, "hub", now)
+			b := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}}, f.Edges(), now)
+			if believed := len(b) == 0; believed != tc.want {
+				t.Errorf("believed: %v, want %v (%v)", believed, tc.want, b)
+			}
+		})
+	}
+}
+
+func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
+	page := map[string]float64{metricConnections + `{connection_type="edge_config_distribution"}`: 1, metricConnections + `{connection_type="cluster_state"}`: 2}
+	none := map[string]float64{metricConnections + `{connection_type="edge_config_distribution"}`: 1, metricConnections + `{connection_type="cluster_state"}`: 1}
+	for _, tc := range []struct {
+		name string
+		b    plan.Process // the other pod
+		want bool
+	}{
+		{"both read", plan.Process{Started: true, Counters: none}, true},
+		{"one did not answer", plan.Process{Started: true, NoMetric: "timed out"}, false},
+		{"one has not started", plan.Process{NoMetric: "not started"}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := fleet(guard.Yes, guard.Yes)
+			f.Hub.Connections = connections(plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{Name: "a", UID: "a", Started: true, Counters: page}, tc.b}})
+			if j := judgeMPC(f, mpc(JWT)); j.Holds != tc.want {
+				t.Errorf("%+v, want %v", j, tc.want)
+			}
+		})
+	}
+}
+
+// A ControlPlane that was re-created renews its entry once, and is proved once.
+func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
+	seen := func(uid string) plan.Facts {
+		return facts([]plan.Snapshot{snapshot("hub", append(openHub("eu"), entry("eu", uid))...), snapshot("eu", onJWT("eu")...)}, "hub", noon)
+	}
+	f := seen("uid-of-the-one-before")
+	if m := f.Member("eu"); m.Proved(JWT, noon) {
+		t.Error("eu counts as proved by a statement about a ControlPlane that is not there any more")
+	}
+	wave := next(f, plan.Goal{})
+	if got := said(wave); got != "register" {
+		t.Fatalf("next is %q, want the entry renewed", got)
+	}
+	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Create {
+		t.Errorf("writes %+v, want the entry that is there changed", writes)
+	}
+	if got := said(next(seen("uid-eu-controlplane"), plan.Goal{})); got != "close" {
+		t.Errorf("renewed and proved, next is %q again", got)
+	}
+}
+
+func TestAProofEndsWhenTheControlPlaneSaysMTLSAgain(t *testing.T) {
+	at := func(declared cred, push float64) plan.Facts {
+		m := edge("edge-1", JWT)
+		m.Declared = declared // the operator has not looked yet: EdgeXcp and the pods are still on JWT
+		m.Workload.Processes = []plan.Process{{Name: "a", UID: "a", Ready: true, Presents: JWT, Counters: map[string]float64{metricPush: push, metricConnect + `{statusLabel="ok"}`: 1}}}
+		return fleet(guard.Yes, guard.Yes, m)
+	}
+	for declared, want := range map[cred]bool{JWT: true, MTLS: false, "": false} {
+		seen := []plan.Facts{at(JWT, 1), at(JWT, 1), at(JWT, 2), at(declared, 3)}
+		missing := slices.ContainsFunc(edgeProof(edge("edge-1", JWT)), func(c plan.Claim) bool { return !judge(c, seen).Holds })
+		if missing == want {
+			t.Errorf("the ControlPlane says %q in the end: proved %v, want %v", declared, !missing, want)
+		}
+	}
+}
+
+func TestTheNamedHubWinsAmongTheContextsOfOneCluster(t *testing.T) {
+	for _, name := range []string{"admin@hub", "hub", "zz"} {
+		var snaps []plan.Snapshot
+		for _, context := range []string{"admin@hub", "hub", "zz"} {
+			snaps = append(snaps, snapshot(context, openHub()...))
+		}
+		f := facts(snaps, name, noon)
+		if !f.Hub.Found || f.Hub.Context != name || len(f.Others) != 2 {
+			t.Errorf("--context %s: found %v in %q (%s), others %v", name, f.Hub.Found, f.Hub.Context, f.Hub.Err, f.Others)
+		}
+	}
+}
+
+func TestNoMemberHasTheHubsName(t *testing.T) {
+	f := facts([]plan.Snapshot{snapshot("h", openHub("hub")...), snapshot("e", append(apifake.Edge("hub"), apifake.KubeSystem("e"))...)}, "h", noon)
+	if f.Member("hub") != nil {
+		t.Error("an edge is called hub: steps and outcomes are told apart by that name")
+	}
+	if !slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.ClusterName == "hub" }) {
+		t.Errorf("cluster hub is no member: %+v", f.Others)
+	}
+}
+
+func TestTheGoalIsNotReachedOnWhatIsOld(t *testing.T) {
+	old := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "no selected context reaches it", Edge: guard.Edge{Name: "edge-9", Presents: []cred{JWT}, Until: noon.Add(-240 * time.Hour)}}
+	for name, f := range map[string]plan.Facts{
+		"a statement that ran out, mTLS off": fleet(guard.No, guard.Yes, old),
+		"a statement that ran out, both on":  fleet(guard.Yes, guard.Yes, old),
+		"MPC on mTLS under a closed hub":     fleet(guard.No, guard.Yes, proved(edge("edge-1", JWT)), mpc(MTLS)),
+	} {
+		if w := next(f, plan.Goal{}); len(w.Blocked) == 0 {
+			t.Errorf("%s: next is %q, want it blocked", name, said(w))
+		}
+	}
+}
