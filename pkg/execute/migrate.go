@@ -186,8 +186,13 @@ func (e *Executor) locate(s EntryStep, f plan.Facts) (EntryStep, error) {
 				at = m.Context
 			}
 		}
+		for _, o := range f.Others {
+			if o.ClusterUID == p.Cluster {
+				at = o.Context // its member is gone, which the write will find
+			}
+		}
 		if at == "" {
-			return s, fmt.Errorf("its cluster (%s, called %s by that run) is not reached; select its context, and see that it answers", p.Cluster, p.Context)
+			return s, fmt.Errorf("its cluster (%s, called %s by that run) is not reached; select its context, and see that it answers; if it is gone for good: kubectl xcpauth edge forget %s --alive --reason ...", p.Cluster, p.Context, s.Member)
 		}
 		undo[i].Context = at
 	}

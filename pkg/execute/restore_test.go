@@ -370,3 +370,23 @@ func TestPuttingBack(t *testing.T) {
 		})
 	}
 }
+
+func TestAMemberThatIsGoneDoesNotStopEveryLaterRun(t *testing.T) {
+	b, e := newBed(t, map[string][]object{"hub": openHub("b"), "a": {apifake.KubeSystem("a")}, "b": apifake.Edge("b")})
+	b.journal = inFlight(t, moved("a", "a"))
+	if _, err := e.restore(t.Context(), e.look(t.Context())); err != nil || b.journal != "" {
+		t.Errorf("every later run ends here: %v; the journal: %s", err, b.journal)
+	}
+}
+
+func TestForgettingAMemberTakesItOutOfTheWaveInFlight(t *testing.T) {
+	b, e := newBed(t, map[string][]object{"hub": openHub("b"), "b": apifake.Edge("b")})
+	b.journal = inFlight(t, moved("a", "a"))
+	live := e.Clusters.(*bed).Live
+	if err := live.Forget(t.Context(), "a", "me", "gone", false); err == nil {
+		t.Error("forgotten while in flight, without being told that this is meant")
+	}
+	if err := live.Forget(t.Context(), "a", "me", "gone", true); err != nil || b.journal != "" {
+		t.Errorf("%v; the journal: %s", err, b.journal)
+	}
+}

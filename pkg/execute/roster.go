@@ -68,6 +68,9 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
 	}
 	entry, err := get(ctx, hub, roster.Ref(name))
+	if apierrors.IsNotFound(err) && alive && f.Hub.InFlight != "" {
+		return l.drop(ctx, hub.Context, name)
+	}
 	if apierrors.IsNotFound(err) {
 		return fmt.Errorf("no member %q is in the roster of %s; kubectl xcpauth edge list shows it", name, hub.Context)
 	}
@@ -96,5 +99,22 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 	if err := hub.REST.Delete().AbsPath(objectPath(roster.Ref(name))).SetHeader("Content-Type", "application/json").Body(precondition).Do(ctx).Error(); err != nil {
 		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
-	return nil
+	return l.drop(ctx, hub.Context, name)
+}
+
+// drop takes a member that is forgotten out of the wave in flight: there is nothing left to take back.
+func (l *Live) drop(ctx context.Context, hub, name string) error {
+	left, err := l.ReadJournal(ctx, hub)
+	if err != nil || left == nil {
+		return err
+	}
+	kept := slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return s.Member == name })
+	switch {
+	case len(kept) == len(left.Steps):
+		return nil
+	case len(kept) == 0:
+		return l.WriteJournal(ctx, hub, nil)
+	}
+	left.Steps = kept
+	return l.WriteJournal(ctx, hub, left)
 }

@@ -184,9 +184,10 @@ type Statement struct {
 
 // Other is a selected context that holds no member of this hub.
 type Other struct {
-	Context string
-	State   string // "unreachable", "no-member", "other-management-plane", "duplicate"
-	Why     string
+	Context    string
+	ClusterUID string // of kube-system, "" when it was not reached
+	State      string // "unreachable", "no-member", "other-management-plane", "duplicate"
+	Why        string
 }
 
 // Ref names one object in one cluster.
