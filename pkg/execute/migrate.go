@@ -192,7 +192,7 @@ func (e *Executor) locate(s EntryStep, f plan.Facts) (EntryStep, error) {
 			}
 		}
 		if at == "" {
-			return s, fmt.Errorf("its cluster (%s, called %s by that run) is not reached; select its context, and see that it answers; if it is gone for good: kubectl xcpauth edge forget %s --alive --reason ...", p.Cluster, p.Context, s.Member)
+			return s, fmt.Errorf("its cluster (%s, called %s by that run) is not reached; select its context, and see that it answers; if it is gone for good: kubectl xcpauth edge forget %s --alive --reason WHY", p.Cluster, p.Context, s.Member)
 		}
 		undo[i].Context = at
 	}
