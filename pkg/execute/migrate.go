@@ -14,7 +14,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// ProveNamed proves and publishes members without changing them: all that present the wanted credential when none are named.
+// ProveNamed lists, proves and publishes members without changing them: all that present the wanted credential when none are named.
 func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, error) {
 	f := e.look(ctx)
 	recorded := map[string]Outcome{}
@@ -35,8 +35,8 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 			continue
 		}
 		s := e.Dialect.Prove(m, e.Goal)
-		if !m.Registered {
-			failed[s.ID] = "not in the roster; kubectl xcpauth migrate registers it"
+		if err := e.list(ctx, m); err != nil {
+			failed[s.ID] = err.Error()
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: failed[s.ID]}
 			continue
 		}
@@ -71,6 +71,21 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 		r.Outcomes = append(r.Outcomes, o)
 	}
 	return r, nil
+}
+
+// list puts a member into the roster, or renews its entry, when that is needed for a statement about it.
+func (e *Executor) list(ctx context.Context, m plan.Member) error {
+	entry := plan.Patch{Context: e.hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
+	switch {
+	case m.Registered && !m.Outdated:
+		return nil
+	case m.Outdated:
+		entry.Create, entry.After = false, roster.Renewal(m)
+	}
+	if _, err := e.Write(ctx, entry, nil); err != nil {
+		return fmt.Errorf("%w; kubectl xcpauth migrate installs the roster where it is not", err)
+	}
+	return nil
 }
 
 // Migrate goes on until nothing is left to do or a step fails:

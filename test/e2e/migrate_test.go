@@ -207,6 +207,13 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	if listed := f.xcpauth(0, append([]string{"edge", "list"}, without...)...).Stdout; strings.Contains(listed, "edge-2") || !strings.Contains(listed, "edge-1") {
 		t.Errorf("the roster is\n%s", listed)
 	}
+	if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "xcpauth-system", "delete", "edgecluster", "edge-1"); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	f.xcpauth(0, append([]string{"edge", "publish", "edge-1", "--poll", "100ms"}, without...)...) // lists it again
+	if got := f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.status.presents}"); got != `["jwt"]` {
+		t.Errorf("the roster states %s of edge-1", got)
+	}
 	f.migrate(0, without...)
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
