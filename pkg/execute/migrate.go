@@ -22,6 +22,11 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 		return Result{Outcomes: account(f, e.Goal, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
 	}
 	e.hub = f.Hub.Context
+	for _, n := range names {
+		if f.Member(n) == nil {
+			return Result{Facts: f}, fmt.Errorf("no member is called %q; kubectl xcpauth status lists them", n)
+		}
+	}
 	var steps []*running
 	failed := map[string]string{}
 	for _, m := range f.Members {
@@ -41,11 +46,6 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 			continue
 		}
 		steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
-	}
-	for _, n := range names {
-		if f.Member(n) == nil {
-			return Result{Facts: f}, fmt.Errorf("no member is called %q; kubectl xcpauth status lists them", n)
-		}
 	}
 	byID := map[string]string{}
 	for _, s := range steps {

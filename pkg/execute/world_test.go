@@ -48,7 +48,7 @@ type switches struct {
 	noRollout, recreate, mintAfter, mpcPrefersMTLS, readyWithoutSession bool
 	strangers                                                           bool // somebody else tries to turn mTLS off, through the webhook
 	flippers                                                            bool // somebody else puts edges back by hand
-	stuck, asleep                                                       map[string]bool
+	stuck                                                               map[string]bool
 }
 
 type accepts struct{ mtls, jwt bool }
@@ -83,7 +83,7 @@ func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), hub: accepts{mtls: true}, lower: 1,
 		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}}
 	w.switches = switches{noRollout: w.chance(4), recreate: w.chance(3), mintAfter: w.chance(3), mpcPrefersMTLS: w.chance(8), readyWithoutSession: w.chance(3),
-		strangers: w.chance(2), stuck: map[string]bool{}, asleep: map[string]bool{}}
+		strangers: w.chance(2), stuck: map[string]bool{}}
 	w.flippers = !w.strangers && w.chance(3) // both at once need the fence: a statement is believed for a while
 	w.taken = w.hub
 	w.central = []*process{w.pod(&process{accepts: w.hub, ready: true})}

@@ -10,8 +10,6 @@ import (
 	"syscall"
 )
 
-func as(err error, target any) bool { return errors.As(err, target) }
-
 // explainTransport says why no answer came, in the user's words first and the library's after.
 func explainTransport(err error) string {
 	var dns *net.DNSError

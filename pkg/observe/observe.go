@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -183,7 +184,7 @@ func Path(r plan.Read) string {
 // Explain turns an error of a request into one clause that names the cause.
 func Explain(err error) string {
 	var status apierrors.APIStatus
-	if as(err, &status) {
+	if errors.As(err, &status) {
 		switch status.Status().Code {
 		case http.StatusUnauthorized:
 			return "the API server refused the context's credential (401); log in again"

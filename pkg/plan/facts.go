@@ -111,12 +111,11 @@ const (
 
 // Workload is a Deployment and its processes.
 type Workload struct {
-	Found      bool
-	Err        string
-	Generation int64
-	Replicas   int64
-	Settled    bool // every wanted replica is of the newest template and available, and no older or ending pod exists
-	Processes  []Process
+	Found     bool
+	Err       string
+	Replicas  int64
+	Settled   bool // every wanted replica is of the newest template and available, and no older or ending pod exists
+	Processes []Process
 }
 
 // Process is one pod.

@@ -221,7 +221,7 @@ func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mou
 		w.Err = fmt.Sprintf("Deployment %s/%s is not as its kind says: %v", ns, name, err)
 		return w
 	}
-	w.Found, w.Generation, w.Replicas = true, d.Metadata.Generation, 1
+	w.Found, w.Replicas = true, 1
 	if d.Spec.Replicas != nil {
 		w.Replicas = *d.Spec.Replicas
 	}
