@@ -5,6 +5,7 @@
 //  2. Name the rest by content: the pinned versions, the toolchain and the platform; look in the user's cache.
 //  3. Build what is missing from the Go module proxy, one binary at a time (a link takes 2 GB), under a lock so
 //     that two test processes never build the same thing twice.
+//  4. Copy cert-manager's CRDs from its module, beside its binary, to the directory cert-manager-crds.
 //
 // Progress goes to stderr, the directory alone to stdout. It needs nothing but the standard library.
 package main
@@ -12,6 +13,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +36,14 @@ var binaries = []binary{
 	{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", "about 1 minute"},
 	{"kubectl", "k8s.io/kubernetes/cmd/kubectl", "about 20 seconds"},
 	{"etcd", "./etcd", "about 10 seconds"},
+	{"cert-manager", "./cert-manager", "about 15 seconds"},
 }
+
+// certManager is the module of cert-manager, which go.mod pins; crdsDir is where its CRDs are copied to.
+const (
+	certManager = "github.com/cert-manager/cert-manager"
+	crdsDir     = "cert-manager-crds"
+)
 
 func main() {
 	dir, err := ensure()
@@ -89,14 +98,40 @@ func ensure() (string, error) {
 		}
 		fmt.Fprintf(os.Stderr, "  [%d/%d] %s: done in %s\n", i+1, len(missing), b.name, time.Since(began).Round(time.Second))
 	}
-	return dir, nil
+	return dir, copyCRDs(filepath.Join(dir, crdsDir))
 }
 
-// contentDigest names what a build depends on: the pinned modules, our own main, where binaries are taken from, the
+// copyCRDs copies deploy/crds of the pinned cert-manager module, whole or not at all; what is there already is of that version.
+func copyCRDs(to string) error {
+	if _, err := os.Stat(to); err == nil {
+		return nil
+	}
+	out, err := exec.Command("go", "mod", "download", "-json", certManager).Output()
+	var module struct{ Dir string }
+	if err == nil {
+		err = json.Unmarshal(out, &module)
+	}
+	if err != nil {
+		return fmt.Errorf("finding the module %s: %w", certManager, err)
+	}
+	part := to + ".part"
+	for _, step := range []func() error{
+		func() error { return os.RemoveAll(part) },
+		func() error { return os.CopyFS(part, os.DirFS(filepath.Join(module.Dir, "deploy", "crds"))) },
+		func() error { return os.Rename(part, to) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("copying the CRDs of %s: %w", certManager, err)
+		}
+	}
+	return nil
+}
+
+// contentDigest names what a build depends on: the pinned modules, our own mains, where binaries are taken from, the
 // toolchain and the platform. It also refuses a go.mod that no longer requires version.
 func contentDigest() (string, error) {
 	h := sha256.New()
-	for _, f := range []string{"go.mod", "go.sum", filepath.Join("etcd", "main.go")} {
+	for _, f := range []string{"go.mod", "go.sum", filepath.Join("etcd", "main.go"), filepath.Join("cert-manager", "main.go")} {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			return "", fmt.Errorf("reading %s (run this in test/k8s): %w", f, err)

@@ -25,6 +25,7 @@ type Options struct {
 	Switches     xcpsim.Switches
 	Cadence      xcpsim.Cadence
 	Installation xcpsim.Installation
+	CertManager  bool      // the hub's certificates come from real cert-manager controllers, as Installation.CertManager says
 	Webhook      bool      // deploy the admission webhook in the hub, once everybody is connected
 	Dir          string    // for everything that is written; a temporary directory when empty
 	Log          io.Writer // progress, one line each; nil = discard
@@ -63,7 +64,11 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 		s.removeDir = true
 	}
 	fmt.Fprintf(o.Log, "Starting %d Kubernetes API servers on this machine (about %d seconds) ...\n", len(o.Edges)+1, 3*(len(o.Edges)+1))
-	if s.Bed, err = testbed.Start(ctx, testbed.Options{Clusters: append([]string{"hub"}, o.Edges...), Dir: filepath.Join(s.Dir, "bed"), Log: o.Log}); err != nil {
+	bed := testbed.Options{Clusters: append([]string{"hub"}, o.Edges...), Dir: filepath.Join(s.Dir, "bed"), Log: o.Log}
+	if o.Installation.CertManager = o.Installation.CertManager || o.CertManager; o.Installation.CertManager {
+		bed.CertManager = []string{"hub"}
+	}
+	if s.Bed, err = testbed.Start(ctx, bed); err != nil {
 		return s, err
 	}
 	if err = s.build(ctx, o.Log); err != nil {

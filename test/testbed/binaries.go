@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// binaries returns the directory with kube-apiserver, kube-controller-manager, kubectl and etcd, building them first
+// binaries returns the directory with kube-apiserver, kube-controller-manager, kubectl, etcd and cert-manager, building them first
 // when this machine has none yet (minutes; progress goes to log). It runs test/k8s, found from the working directory
 // upwards.
 func binaries(ctx context.Context, log io.Writer) (string, error) {

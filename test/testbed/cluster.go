@@ -30,8 +30,9 @@ type Cluster struct {
 	dir   string
 	port  int
 
-	mu        sync.Mutex // guards apiserver
-	apiserver *program
+	mu          sync.Mutex // guards what follows
+	apiserver   *program
+	certManager *program
 }
 
 // apiserverPorts are tried in this order; the address is the cluster's own, so the first is nearly always free.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"io/fs"
+	"path"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,10 +26,15 @@ var crdFiles embed.FS
 
 // InstallCRDs applies the vendor's kinds to a cluster and returns when each is established, in discovery and served.
 func InstallCRDs(ctx context.Context, cfg *rest.Config) error {
-	crds, err := vendorCRDs()
+	crds, err := readCRDs(crdFiles, "crds")
 	if err != nil {
 		return err
 	}
+	return installCRDs(ctx, cfg, crds)
+}
+
+// installCRDs applies CRDs to a cluster and returns when each is established, in discovery and served.
+func installCRDs(ctx context.Context, cfg *rest.Config, crds []*unstructured.Unstructured) error {
 	dyn, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return fmt.Errorf("making a client for %s: %w", cfg.Host, err)
@@ -105,7 +112,7 @@ func established(crd *unstructured.Unstructured) bool {
 	return false
 }
 
-// servedAs returns the one resource that a vendor CRD defines.
+// servedAs returns the one resource that a CRD with one version defines.
 func servedAs(crd *unstructured.Unstructured) schema.GroupVersionResource {
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")
@@ -114,21 +121,24 @@ func servedAs(crd *unstructured.Unstructured) schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: group, Version: version, Resource: plural}
 }
 
-// vendorCRDs returns the embedded CRDs.
-func vendorCRDs() ([]*unstructured.Unstructured, error) {
-	entries, err := crdFiles.ReadDir("crds")
+// readCRDs returns the CRDs of the YAML files in a directory.
+func readCRDs(from fs.FS, dir string) ([]*unstructured.Unstructured, error) {
+	files, err := fs.Glob(from, path.Join(dir, "*.yaml"))
 	if err != nil {
-		return nil, fmt.Errorf("reading the embedded CRDs: %w", err)
+		return nil, fmt.Errorf("finding CRDs: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("finding CRDs: none in %s", dir)
 	}
 	var out []*unstructured.Unstructured
-	for _, e := range entries {
-		b, err := crdFiles.ReadFile("crds/" + e.Name())
+	for _, name := range files {
+		b, err := fs.ReadFile(from, name)
 		if err != nil {
-			return nil, fmt.Errorf("reading the embedded CRDs: %w", err)
+			return nil, fmt.Errorf("reading CRDs: %w", err)
 		}
 		crd := &unstructured.Unstructured{}
 		if err := yaml.UnmarshalStrict(b, &crd.Object); err != nil {
-			return nil, fmt.Errorf("parsing crds/%s: %w", e.Name(), err)
+			return nil, fmt.Errorf("parsing %s: %w", name, err)
 		}
 		out = append(out, crd)
 	}

@@ -23,12 +23,13 @@ type Options struct {
 	Dir          string    // where certificates, kubeconfig and logs go, for one bed at a time; "" = a temporary directory removed by Stop
 	Log          io.Writer // progress lines; nil = discard
 	NoVendorCRDs bool      // leave the vendor's kinds out
+	CertManager  []string  // the clusters with cert-manager, as StartCertManager starts it
 }
 
 // Bed is a set of running clusters.
 type Bed struct {
 	Kubeconfig string // one file, one context per cluster, admin credentials; the current one is the first cluster
-	Bin        string // the directory with kubectl, kube-apiserver, kube-controller-manager and etcd
+	Bin        string // the directory with kubectl, kube-apiserver, kube-controller-manager, etcd and cert-manager
 	Dir        string // certificates, kubeconfig and logs
 
 	clusters []*Cluster
@@ -55,7 +56,8 @@ const atOnce = 2
 //  2. Claim loopback addresses, make the directory, start the keeper.
 //  3. Start etcd.
 //  4. Start the clusters, a few at a time.
-//  5. Write the kubeconfig.
+//  5. Start cert-manager where it is asked for.
+//  6. Write the kubeconfig.
 func Start(ctx context.Context, o Options) (_ *Bed, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -82,6 +84,11 @@ func Start(ctx context.Context, o Options) (_ *Bed, err error) {
 	}
 	if err := b.startClusters(ctx, o); err != nil {
 		return nil, err
+	}
+	for _, name := range o.CertManager {
+		if err := b.Cluster(name).StartCertManager(ctx); err != nil {
+			return nil, err
+		}
 	}
 	admins := map[string]*rest.Config{}
 	for _, c := range b.clusters {
@@ -172,6 +179,11 @@ func (o Options) check() error {
 			return fmt.Errorf("cluster %q is asked for twice", name)
 		}
 		seen[name] = true
+	}
+	for _, name := range o.CertManager {
+		if !seen[name] {
+			return fmt.Errorf("cert-manager is asked for in %q, which is not among the clusters %v", name, o.Clusters)
+		}
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func TestClusters(t *testing.T) {
 	t.Run("a service takes a fixed address", func(t *testing.T) { serviceTakesAddress(t, b.Cluster("hub")) })
 	t.Run("the API server asks the kubelet of a played pod", func(t *testing.T) { apiServerAsksKubelet(t, b.Cluster("hub")) })
 	t.Run("a deleted deployment takes its pods along", func(t *testing.T) { deletionTakesPods(t, b.Cluster("hub")) })
+	t.Run("cert-manager issues and re-issues", func(t *testing.T) { certManagerIssues(t, b.Cluster("hub")) })
 	t.Run("a user has the rights that RBAC gives", func(t *testing.T) { usersHaveTheirRights(t, b.Cluster("hub")) })
 	t.Run("a frozen API server hangs alone", func(t *testing.T) { frozenServerHangsAlone(t, b) })
 	t.Run("a killed API server comes back as it was", func(t *testing.T) { killedServerComesBack(t, b.Cluster("edge-1")) })
@@ -207,6 +208,10 @@ func TestStartRefusesNames(t *testing.T) {
 		if _, err := testbed.Start(t.Context(), testbed.Options{Clusters: names}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", names, err, want)
 		}
+	}
+	o := testbed.Options{Clusters: []string{"a"}, CertManager: []string{"b"}}
+	if _, err := testbed.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), `cert-manager is asked for in "b"`) {
+		t.Errorf("cert-manager in a cluster that is not there: %v", err)
 	}
 }
 

@@ -74,6 +74,12 @@ func options(t *testing.T, change func(*xcpsim.Options)) xcpsim.Options {
 func start(t *testing.T, change func(*xcpsim.Options)) *fleet {
 	t.Helper()
 	o := options(t, change)
+	if o.Installation.CertManager {
+		if err := bed.Cluster("hub").StartCertManager(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer t.Cleanup(bed.Cluster("hub").StopCertManager) // before the clusters are emptied
+	}
 	if err := xcpsim.Install(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +98,12 @@ func start(t *testing.T, change func(*xcpsim.Options)) *fleet {
 		}
 		f.empty()
 	})
-	f.await("the edge and MPC on mutual TLS", func() error { return f.presents(o.Edges[0].Name + "=mtls mpc=mtls") })
+	var all []string
+	for _, e := range o.Edges {
+		all = append(all, e.Name+"=mtls")
+	}
+	slices.Sort(all)
+	f.await("all edges and MPC on mutual TLS", func() error { return f.presents(strings.Join(all, " ") + " mpc=mtls") })
 	return f
 }
 
@@ -162,6 +173,9 @@ var (
 	edgeXcps         = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
 	centralXcps      = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps"}
 	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	certificates     = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
+	issuers          = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "issuers"}
+	requests         = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificaterequests"}
 )
 
 func (f *fleet) dynamic(cluster string) dynamic.Interface {
@@ -254,7 +268,7 @@ func (f *fleet) empty() {
 	for _, at := range [][2]string{{"hub", "tsb"}, {"hub", "istio-system"}, {"edge-1", "istio-system"}} {
 		cluster, ns := at[0], at[1]
 		k, d := f.kube(cluster), f.dynamic(cluster)
-		for _, gvr := range []schema.GroupVersionResource{managementPlanes, controlPlanes, edgeXcps, centralXcps, xcpClusters} {
+		for _, gvr := range []schema.GroupVersionResource{managementPlanes, controlPlanes, edgeXcps, centralXcps, xcpClusters, certificates, issuers, requests} {
 			_ = d.Resource(gvr).Namespace(ns).DeleteCollection(ctx, now, all)
 		}
 		if err := poll(func() error {
@@ -271,8 +285,12 @@ func (f *fleet) empty() {
 			if err != nil {
 				return err
 			}
-			if n := len(rs.Items) + len(pods.Items); n > 0 {
-				return fmt.Errorf("%d replica sets and pods left", n)
+			secrets, err := k.CoreV1().Secrets(ns).List(ctx, all)
+			if err != nil {
+				return err
+			}
+			if n := len(rs.Items) + len(pods.Items) + len(secrets.Items); n > 0 {
+				return fmt.Errorf("%d replica sets, pods and secrets left", n)
 			}
 			return nil
 		}); err != nil {

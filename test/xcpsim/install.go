@@ -21,6 +21,7 @@ type Installation struct {
 	Organization    string // example
 	CABundle        bool   // xcp-central-ca-bundle exists on every edge beforehand
 	CertWithoutHost bool   // Central's certificate does not cover Host, as before the migration's first step
+	CertManager     bool   // certificates are cert-manager's, as tctl asks it for them; it must be running in the hub
 }
 
 func (i Installation) filled() Installation {
@@ -38,6 +39,7 @@ func (i Installation) filled() Installation {
 
 // Install creates the objects of a TSB installation; what is there already stays as it is, so it can be called again:
 //  1. hub: namespace, the CA (xcp-identity-issuer), certificates of Central and MPC, the signing key, the ManagementPlane with mutual TLS alone;
+//     under CertManager, the issuers and Certificates that make those, and one per edge, until all are issued;
 //  2. per edge: namespace, edge certificate, service account, the CA bundle if asked for, the ControlPlane with mode MUTUAL_TLS;
 //  3. hub: one clusters.xcp.tetrate.io object per edge.
 //
@@ -50,13 +52,11 @@ func Install(ctx context.Context, opts Options) error {
 	}
 	h := installer{ctx: ctx, c: hub}
 	h.namespace(hubNamespace)
-	ca := h.authority()
-	names := []string{centralDNS}
-	if !inst.CertWithoutHost {
-		names = append(names, inst.Host)
+	certificates := h.ownCertificates
+	if inst.CertManager {
+		certificates = h.certManagerCertificates
 	}
-	h.certificate(ca, hubNamespace, centralCertSecret, Leaf{URI: centralSPIFFE, Names: names})
-	h.certificate(ca, hubNamespace, mpcCertSecret, Leaf{URI: "spiffe://xcp.tetrate.io/mpc", Names: []string{"mpc.tsb.svc.cluster.local"}})
+	trust := certificates(leaves(inst), opts.Edges)
 	h.signingKey()
 	h.custom(managementPlanes, managementPlane(inst))
 	for _, site := range opts.Edges {
@@ -68,28 +68,28 @@ func Install(ctx context.Context, opts Options) error {
 		return fmt.Errorf("install hub %s: %w", opts.Hub.Name, h.err)
 	}
 	for _, site := range opts.Edges {
-		if err := installEdge(ctx, site, inst, ca); err != nil {
+		if err := installEdge(ctx, site, inst, trust); err != nil {
 			return fmt.Errorf("install edge %s: %w", site.Name, err)
 		}
 	}
 	return nil
 }
 
-func installEdge(ctx context.Context, site Site, inst Installation, ca *Authority) error {
+func installEdge(ctx context.Context, site Site, inst Installation, trust trust) error {
 	c, err := newCluster(site)
 	if err != nil {
 		return err
 	}
 	e := installer{ctx: ctx, c: c}
 	e.namespace(edgeNamespace)
-	e.certificate(ca, edgeNamespace, edgeCertSecret, Leaf{Names: []string{site.Name}})
+	e.secret(edgeNamespace, edgeCertSecret, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return trust.edge(site.Name) })
 	e.secret(edgeNamespace, serviceAccountSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
 		jwk, err := newJWK(site.Name)
 		return map[string][]byte{"clusterFqn": []byte("organizations/" + inst.Organization + "/clusters/" + site.Name), "jwk": jwk}, err
 	})
 	if inst.CABundle {
 		e.secret(edgeNamespace, caBundleSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
-			return map[string][]byte{"ca.crt": ca.CertPEM}, nil
+			return map[string][]byte{"ca.crt": trust.ca}, nil
 		})
 	}
 	e.custom(controlPlanes, controlPlane(inst, site.Name))
@@ -164,31 +164,6 @@ func (i *installer) secret(ns, name string, kind corev1.SecretType, content func
 		}, metav1.CreateOptions{})
 		return err
 	})
-}
-
-func (i *installer) certificate(ca *Authority, ns, name string, leaf Leaf) {
-	i.secret(ns, name, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return ca.Issue(leaf) })
-}
-
-// authority creates the shared root CA, or reads it back.
-func (i *installer) authority() *Authority {
-	i.secret(hubNamespace, identityIssuerSecret, corev1.SecretTypeTLS, func() (map[string][]byte, error) {
-		ca, err := NewAuthority("ca.xcp.tetrate.io")
-		if err != nil {
-			return nil, err
-		}
-		return map[string][]byte{"tls.crt": ca.CertPEM, "tls.key": ca.KeyPEM, "ca.crt": ca.CertPEM}, nil
-	})
-	var ca *Authority
-	i.do(func() error {
-		s, err := i.c.kube.CoreV1().Secrets(hubNamespace).Get(i.ctx, identityIssuerSecret, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		ca, err = LoadAuthority(s.Data["tls.crt"], s.Data["tls.key"])
-		return err
-	})
-	return ca
 }
 
 func (i *installer) signingKey() {

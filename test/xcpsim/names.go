@@ -21,7 +21,6 @@ const (
 	caBundleSecret       = "xcp-central-ca-bundle"
 	serviceAccountSecret = "cluster-service-account"
 	signingKeySecret     = "iam-signing-key"
-	identityIssuerSecret = "xcp-identity-issuer"
 
 	tokenVolume = "xcp-central-auth-jwt"
 	caVolume    = "xcp-central-auth-ca"

@@ -52,6 +52,9 @@ func LoadAuthority(certPEM, keyPEM []byte) (*Authority, error) {
 	if c == nil || k == nil {
 		return nil, errors.New("read CA: not PEM")
 	}
+	if key, err := x509.ParsePKCS1PrivateKey(k); err == nil { // cert-manager's default
+		return authority(c, key, keyPEM)
+	}
 	parsed, err := x509.ParsePKCS8PrivateKey(k)
 	if err != nil {
 		return nil, fmt.Errorf("read CA key: %w", err)
