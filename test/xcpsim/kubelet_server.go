@@ -108,6 +108,9 @@ func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, str
 	in := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(conn, stream)
+		if c, ok := conn.(interface{ CloseWrite() error }); ok { // the client has gone: let the server see it
+			_ = c.CloseWrite()
+		}
 		in <- err
 	}()
 	_, err = io.Copy(stream, conn)

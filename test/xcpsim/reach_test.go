@@ -44,7 +44,7 @@ func TestMetricsAndLogsAreReadThroughTheAPIServer(t *testing.T) {
 		}},
 	} {
 		f.await("metrics of "+c.pod, func() error {
-			for _, dialer := range []func(*url.URL, *rest.Config) (httpstream.Dialer, error){overSPDY, portforward.NewSPDYOverWebsocketDialerForStreaming} {
+			for _, dialer := range []forwardDialer{overSPDY, portforward.NewSPDYOverWebsocketDialerForStreaming} {
 				text, err := f.metrics(dialer, c.cluster, c.ns, c.pod)
 				if err != nil {
 					return err
@@ -89,16 +89,33 @@ func overSPDY(to *url.URL, config *rest.Config) (httpstream.Dialer, error) {
 }
 
 // metrics reads a pod's metrics as kubectl port-forward would.
-func (f *fleet) metrics(dial func(*url.URL, *rest.Config) (httpstream.Dialer, error), cluster, ns, pod string) (string, error) {
+func (f *fleet) metrics(dial forwardDialer, cluster, ns, pod string) (text string, err error) {
+	err = f.forward(dial, cluster, ns, pod, 8080, func(addr string) error {
+		res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + addr + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		text = string(b)
+		return err
+	})
+	return text, err
+}
+
+type forwardDialer = func(*url.URL, *rest.Config) (httpstream.Dialer, error)
+
+// forward makes a pod's port reachable, through the API server, for as long as use takes.
+func (f *fleet) forward(dial forwardDialer, cluster, ns, pod string, port int, use func(addr string) error) error {
 	to := f.kube(cluster).CoreV1().RESTClient().Post().Resource("pods").Namespace(ns).Name(pod).SubResource("portforward").URL()
 	stop, ready := make(chan struct{}), make(chan struct{})
 	dialer, err := dial(to, f.config(cluster))
 	if err != nil {
-		return "", err
+		return err
 	}
-	fw, err := portforward.NewForStreaming(dialer, []string{"0:8080"}, stop, ready, io.Discard, io.Discard)
+	fw, err := portforward.NewForStreaming(dialer, []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, io.Discard)
 	if err != nil {
-		return "", err
+		return err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- fw.ForwardPorts() }()
@@ -107,19 +124,13 @@ func (f *fleet) metrics(dial func(*url.URL, *rest.Config) (httpstream.Dialer, er
 	case <-ready:
 	case err := <-ended:
 		ended <- err
-		return "", err
+		return err
 	}
 	ports, err := fw.GetPorts()
 	if err != nil {
-		return "", err
+		return err
 	}
-	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[0].Local))
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	return string(text), err
+	return use(fmt.Sprintf("127.0.0.1:%d", ports[0].Local))
 }
 
 func TestTheFleetSurvivesAnAPIServerThatIsAway(t *testing.T) {
