@@ -93,8 +93,11 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 		return s, err
 	}
 	tokens := []string{"oap-token", "otel-token"}
-	if !o.Switches.MintOnlyAfterFlip {
+	if !o.Switches.MintOnlyAfterFlip || o.Installation.LongLivedTokens {
 		tokens = append(tokens, "xcp-edge-central-auth-token")
+	}
+	if o.Installation.NoCredentials {
+		tokens = nil
 	}
 	if err = s.minted(ctx, o.Edges, tokens); err != nil || !o.Webhook {
 		return s, err

@@ -46,7 +46,7 @@ type central struct {
 func (s *Sim) centralProgram(hub *cluster) program {
 	return func(ctx context.Context, c *container) {
 		ct := &central{sim: s, c: c, pod: c.pod.Name, accepts: parseModes(c.env[acceptsEnv]), stop: make(chan struct{})}
-		ct.state = newCentralState(func() []string { return inventory(hub, c.pod.Namespace) })
+		ct.state = newCentralState(func() []string { return inventory(hub, c.pod.Namespace) }, s.opts.Switches.SlowSync)
 		c.metrics.MustRegister(ct.state)
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

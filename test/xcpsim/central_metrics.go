@@ -22,6 +22,7 @@ type propagation struct{ edge, status, kind string }
 // centralState is what a Central pod's metrics say: only the documented names.
 type centralState struct {
 	onboarded func() []string
+	every     int // pushes between two full cluster states
 
 	mu      sync.Mutex
 	streams map[string]int // streams per member
@@ -29,8 +30,12 @@ type centralState struct {
 	last    map[propagation]time.Time
 }
 
-func newCentralState(onboarded func() []string) *centralState {
-	return &centralState{onboarded: onboarded, streams: map[string]int{}, pushes: map[string]int{}, last: map[propagation]time.Time{}}
+func newCentralState(onboarded func() []string, slow bool) *centralState {
+	every := clusterStateEvery
+	if slow {
+		every = 1
+	}
+	return &centralState{onboarded: onboarded, every: every, streams: map[string]int{}, pushes: map[string]int{}, last: map[propagation]time.Time{}}
 }
 
 func (s *centralState) open(member string) (done func()) {
@@ -55,7 +60,7 @@ func (s *centralState) event(member, status string, now time.Time) {
 	defer s.mu.Unlock()
 	s.last[propagation{member, status, "config_resync_request"}] = now
 	if status == "received" {
-		if s.pushes[member]%clusterStateEvery == 0 {
+		if s.pushes[member]%s.every == 0 {
 			s.last[propagation{member, status, "cluster_state"}] = now
 		}
 		s.pushes[member]++

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,6 +23,8 @@ type Installation struct {
 	CABundle        bool   // xcp-central-ca-bundle exists on every edge beforehand
 	CertWithoutHost bool   // Central's certificate does not cover Host, as before the migration's first step
 	CertManager     bool   // certificates are cert-manager's, as tctl asks it for them; it must be running in the hub
+	LongLivedTokens bool   // 1.4's way: no service account, and tokens of 8760h that nothing renews
+	NoCredentials   bool   // an edge has neither service account nor token until somebody brings them
 }
 
 func (i Installation) filled() Installation {
@@ -40,7 +43,7 @@ func (i Installation) filled() Installation {
 // Install creates the objects of a TSB installation; what is there already stays as it is, so it can be called again:
 //  1. hub: namespace, the CA (xcp-identity-issuer), certificates of Central and MPC, the signing key, the ManagementPlane with mutual TLS alone;
 //     under CertManager, the issuers and Certificates that make those, and one per edge, until all are issued;
-//  2. per edge: namespace, edge certificate, service account, the CA bundle if asked for, the ControlPlane with mode MUTUAL_TLS;
+//  2. per edge: namespace, edge certificate, service account or what else is asked for, the CA bundle if asked for, the ControlPlane with mode MUTUAL_TLS;
 //  3. hub: one clusters.xcp.tetrate.io object per edge.
 //
 // The operators, started by Start, make the rest. The CRDs must be there.
@@ -57,7 +60,7 @@ func Install(ctx context.Context, opts Options) error {
 		certificates = h.certManagerCertificates
 	}
 	trust := certificates(leaves(inst), opts.Edges)
-	h.signingKey()
+	trust.issuer = h.signingKey()
 	h.custom(managementPlanes, managementPlane(inst))
 	for _, site := range opts.Edges {
 		h.custom(xcpClusters, map[string]any{
@@ -83,10 +86,21 @@ func installEdge(ctx context.Context, site Site, inst Installation, trust trust)
 	e := installer{ctx: ctx, c: c}
 	e.namespace(edgeNamespace)
 	e.secret(edgeNamespace, edgeCertSecret, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return trust.edge(site.Name) })
-	e.secret(edgeNamespace, serviceAccountSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
-		jwk, err := newJWK(site.Name)
-		return map[string][]byte{"clusterFqn": []byte("organizations/" + inst.Organization + "/clusters/" + site.Name), "jwk": jwk}, err
-	})
+	switch {
+	case inst.NoCredentials:
+	case inst.LongLivedTokens:
+		for _, t := range longLivedTokens(site.Name) {
+			e.secret(edgeNamespace, t.secret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
+				token, err := trust.issuer.mint(t.subject, time.Now(), longLife)
+				return map[string][]byte{t.key: []byte(token)}, err
+			})
+		}
+	default:
+		e.secret(edgeNamespace, serviceAccountSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
+			jwk, err := newJWK(site.Name)
+			return map[string][]byte{"clusterFqn": []byte("organizations/" + inst.Organization + "/clusters/" + site.Name), "jwk": jwk}, err
+		})
+	}
 	if inst.CABundle {
 		e.secret(edgeNamespace, caBundleSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
 			return map[string][]byte{"ca.crt": trust.ca}, nil
@@ -166,7 +180,8 @@ func (i *installer) secret(ns, name string, kind corev1.SecretType, content func
 	})
 }
 
-func (i *installer) signingKey() {
+// signingKey creates the key that signs tokens, or reads it back.
+func (i *installer) signingKey() (signs *issuer) {
 	i.secret(hubNamespace, signingKeySecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
@@ -174,6 +189,15 @@ func (i *installer) signingKey() {
 		}
 		return map[string][]byte{"private.key": encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)), "kid": []byte("1")}, nil
 	})
+	i.do(func() error {
+		s, err := i.c.kube.CoreV1().Secrets(hubNamespace).Get(i.ctx, signingKeySecret, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		signs, err = newIssuer(s.Data["private.key"], string(s.Data["kid"]))
+		return err
+	})
+	return signs
 }
 
 func (i *installer) custom(gvr schema.GroupVersionResource, obj map[string]any) {

@@ -27,10 +27,11 @@ const (
 	issueDeadline = time.Minute
 )
 
-// trust is what an edge is given of the hub's certificates.
+// trust is what an edge is given of the hub's.
 type trust struct {
-	ca   []byte                                          // PEM: what Central's certificate is verified by
-	edge func(cluster string) (map[string][]byte, error) // the content of its xcp-edge-cert
+	issuer *issuer                                         // of tokens
+	ca     []byte                                          // PEM: what Central's certificate is verified by
+	edge   func(cluster string) (map[string][]byte, error) // the content of its xcp-edge-cert
 }
 
 // leaves are the certificates of the hub by their secrets; those of the edges are made alike, for the cluster's name.

@@ -132,7 +132,11 @@ func (m *member) hold(ctx context.Context, stream grpc.ClientStream, cancel func
 			}
 		}
 	}()
-	tick := time.NewTicker(m.sim.opts.Cadence.Push)
+	every := m.sim.opts.Cadence.Push
+	if m.sim.opts.Switches.SlowSync && m.name != MPCMember {
+		every *= clusterStateEvery
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		if err := stream.SendMsg(&emptypb.Empty{}); err == nil {

@@ -42,7 +42,7 @@ func TestHubModesAreReadStrictly(t *testing.T) {
 			if want == "unset" {
 				expect = meaning
 			}
-			accepts, err := hubModes(crWithXCP(t, xcp), unset)
+			accepts, err := hubModes(crWithXCP(t, xcp), reading{unset: unset})
 			got := formatModes(accepts)
 			if err != nil {
 				got = "error"
@@ -80,7 +80,7 @@ func TestEdgeXcpFollowsTheControlPlaneAndItsOverlays(t *testing.T) {
 		"overlay of another":    {overlay("Deployment", "spec.centralAuthMode", "MUTUAL_TLS"), UnsetKind, jwt("")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			spec, err := edgeSpec(crWithXCP(t, c.xcp), c.unset)
+			spec, err := edgeSpec(crWithXCP(t, c.xcp), reading{unset: c.unset})
 			if (err != nil) != (c.want == "") {
 				t.Fatalf("spec %v, error %v", spec, err)
 			}
@@ -96,8 +96,42 @@ func TestEdgeXcpFollowsTheControlPlaneAndItsOverlays(t *testing.T) {
 			}
 		})
 	}
-	spec, err := edgeSpec(crWithXCP(t, overlay("EdgeXcp", "spec.centralAuthMode", "MUTUAL_TLS")), UnsetKind)
+	spec, err := edgeSpec(crWithXCP(t, overlay("EdgeXcp", "spec.centralAuthMode", "MUTUAL_TLS")), reading{})
 	if err != nil || spec["centralAuthMode"] != modeMTLS {
 		t.Errorf("an overlay overrules the typed mode: got %v, %v", spec["centralAuthMode"], err)
+	}
+}
+
+func TestOtherSpellingsAreRefusedOrUnderstood(t *testing.T) {
+	for _, c := range []struct{ hub, edge, want string }{
+		{hub: `{"central_auth_modes":{"jwt":true,"mutual_tls":true}}`, want: "jwt,mtls"},
+		{hub: `{"centralAuthModes":{"jwt":true,"mutual_tls":true}}`, want: "jwt,mtls"},
+		{hub: `{"centralAuthModes":{"mutual_tls":false}}`, want: ""},
+		{hub: `{"centralAuthModes":{"mutualTls":true,"mutual_tls":true}}`, want: "error"},
+		{hub: `{"centralAuthModes":{"mutualTls":true},"central_auth_modes":{"jwt":true}}`, want: "error"},
+		{hub: `{"centralAuthModes":{"jwt":true,"mutual_tls":"true"}}`, want: "error"},
+		{edge: `{"central_auth_mode":"JWT"}`, want: "JWT"},
+		{edge: `{"centralAuthMode":1}`, want: "MUTUAL_TLS"},
+		{edge: `{"centralAuthMode":2}`, want: "JWT"},
+		{edge: `{"centralAuthMode":3}`, want: "error"},
+		{edge: `{"centralAuthMode":"jwt"}`, want: "error"},
+		{edge: `{"centralAuthMode":"JWT","central_auth_mode":"JWT"}`, want: "error"},
+	} {
+		for understood, want := range map[bool]string{false: "error", true: c.want} {
+			got, err := "", error(nil)
+			if c.edge != "" {
+				got, err = edgeMode(crWithXCP(t, c.edge), reading{aliases: understood})
+			} else {
+				var accepts map[Credential]bool
+				accepts, err = hubModes(crWithXCP(t, c.hub), reading{aliases: understood})
+				got = formatModes(accepts)
+			}
+			if err != nil {
+				got = "error"
+			}
+			if got != want {
+				t.Errorf("%s%s with aliases %v: %q, want %q", c.hub, c.edge, understood, got, want)
+			}
+		}
 	}
 }

@@ -21,17 +21,19 @@ type edgeOperator struct {
 	c       *cluster
 	wakeups []<-chan struct{}
 	log     *changes
+	rewrite rewriter
 }
 
 func newEdgeOperator(s *Sim, c *cluster) *edgeOperator {
 	o := &edgeOperator{sim: s, c: c, log: &changes{log: s.log, who: edgeManager + "/" + c.site.Name}}
+	o.rewrite = rewriter{c: c, gvr: controlPlanes, defaults: edgeDefaults}
 	o.wakeups = []<-chan struct{}{c.plane(controlPlanes).notify(), s.edgeWake[c.site.Name]}
 	return o
 }
 
 func (o *edgeOperator) run(ctx context.Context) { operate(ctx, o.wakeups, o.log, o.reconcile) }
 
-// reconcile brings one edge to what its ControlPlane says:
+// reconcile brings one edge to what its ControlPlane says, after adding defaults to it under OperatorRewritesCR:
 //  1. read the mode and the overlays strictly; what cannot be read changes nothing;
 //  2. render EdgeXcp;
 //  3. render Deployment edge from that spec, with the volumes of its mode.
@@ -40,8 +42,13 @@ func (o *edgeOperator) reconcile(ctx context.Context) (again bool, err error) {
 	if cp == nil {
 		return false, nil
 	}
+	if o.sim.opts.Switches.OperatorRewritesCR {
+		if err := o.rewrite.follow(ctx, cp); err != nil {
+			return false, err
+		}
+	}
 	ns := cp.GetNamespace()
-	spec, err := edgeSpec(cp, o.sim.opts.Switches.EdgeUnset)
+	spec, err := edgeSpec(cp, o.sim.opts.Switches.edge())
 	if err != nil {
 		return false, fmt.Errorf("ControlPlane %s/%s: %w", ns, cp.GetName(), err)
 	}

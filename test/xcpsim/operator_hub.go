@@ -24,10 +24,12 @@ type hubOperator struct {
 	planes  *mirror[*unstructured.Unstructured]
 	wakeups []<-chan struct{}
 	log     *changes
+	rewrite rewriter
 }
 
 func newHubOperator(s *Sim, c *cluster) *hubOperator {
 	o := &hubOperator{sim: s, c: c, planes: c.plane(managementPlanes), log: &changes{log: s.log, who: hubManager}}
+	o.rewrite = rewriter{c: c, gvr: managementPlanes, defaults: hubDefaults}
 	c.plane(xcpClusters)
 	o.wakeups = []<-chan struct{}{o.planes.notify(), c.secrets.notify()}
 	return o
@@ -35,7 +37,7 @@ func newHubOperator(s *Sim, c *cluster) *hubOperator {
 
 func (o *hubOperator) run(ctx context.Context) { operate(ctx, o.wakeups, o.log, o.reconcile) }
 
-// reconcile brings the hub to what its ManagementPlane says:
+// reconcile brings the hub to what its ManagementPlane says, after adding defaults to it under OperatorRewritesCR:
 //  1. read the accepted modes strictly; what cannot be read changes nothing;
 //  2. learn the signing key;
 //  3. render CentralXcp;
@@ -47,6 +49,11 @@ func (o *hubOperator) reconcile(ctx context.Context) (again bool, err error) {
 	if mp == nil {
 		return false, nil
 	}
+	if o.sim.opts.Switches.OperatorRewritesCR {
+		if err := o.rewrite.follow(ctx, mp); err != nil {
+			return false, err
+		}
+	}
 	ns := mp.GetNamespace()
 	if data, ok := o.c.secret(ns, signingKeySecret); ok {
 		i, err := newIssuer(data["private.key"], string(data["kid"]))
@@ -55,7 +62,7 @@ func (o *hubOperator) reconcile(ctx context.Context) (again bool, err error) {
 		}
 		o.sim.setIssuer(i)
 	}
-	accepts, err := hubModes(mp, o.sim.opts.Switches.HubUnset)
+	accepts, err := hubModes(mp, o.sim.opts.Switches.hub())
 	if err != nil {
 		return false, fmt.Errorf("ManagementPlane %s/%s: %w", ns, mp.GetName(), err)
 	}

@@ -45,6 +45,22 @@ func (o *tokenOperator) run(ctx context.Context) {
 // managed is one token secret of the operator.
 type managed struct{ secret, key, subject string }
 
+func edgeToken(cluster string) managed {
+	return managed{edgeTokenSecret, "jwt", edgeSubject(cluster)}
+}
+
+// siblingTokens are those of the same service account for other agents of the cluster.
+func siblingTokens(cluster string) []managed {
+	return []managed{{"oap-token", "token", "oap-agent-" + cluster}, {"otel-token", "token", "otel-collector-" + cluster}}
+}
+
+// longLivedTokens are those that tctl made before there were service accounts, each for longLife.
+func longLivedTokens(cluster string) []managed {
+	return append(siblingTokens(cluster), managed{"zipkin-token", "token", "zipkin-agent-" + cluster}, edgeToken(cluster))
+}
+
+const longLife = 8760 * time.Hour
+
 // reconcile mints what is missing, unreadable or due:
 //  1. without a service account there is nothing to do;
 //  2. the service account must belong to this cluster;
@@ -63,10 +79,10 @@ func (o *tokenOperator) reconcile(ctx context.Context) error {
 	if err := checkServiceAccount(account, cluster); err != nil {
 		return err
 	}
-	tokens := []managed{{"oap-token", "token", "oap-agent-" + cluster}, {"otel-token", "token", "otel-collector-" + cluster}}
-	mode, err := edgeMode(cp, o.sim.opts.Switches.EdgeUnset)
+	tokens := siblingTokens(cluster)
+	mode, err := edgeMode(cp, o.sim.opts.Switches.edge())
 	if !o.sim.opts.Switches.MintOnlyAfterFlip || (err == nil && mode == modeJWT) {
-		tokens = append(tokens, managed{edgeTokenSecret, "jwt", edgeSubject(cluster)})
+		tokens = append(tokens, edgeToken(cluster))
 	}
 	for _, t := range tokens {
 		if err := o.renew(ctx, ns, t, time.Now()); err != nil {

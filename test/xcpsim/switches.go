@@ -25,7 +25,14 @@ type Switches struct {
 	ReadyWithoutSession bool  // an edge pod is Ready as soon as it runs
 	TokenUnbound        bool  // Central does not compare the token's subject with the cluster that dials
 	CentralKeepsCert    bool  // a Central pod serves the certificate that it read at its start
+	OperatorRewritesCR  bool  // each edit of a ManagementPlane or ControlPlane is followed by an operator's, which adds defaults
+	AliasesUnderstood   bool  // the operators read snake_case names and enum numbers; otherwise they take them for unknown and do nothing
+	SlowSync            bool  // an edge pushes at the cadence of a full cluster state, ten times slower
 }
+
+// hub and edge are how the operators read their CRs.
+func (s Switches) hub() reading  { return reading{unset: s.HubUnset, aliases: s.AliasesUnderstood} }
+func (s Switches) edge() reading { return reading{unset: s.EdgeUnset, aliases: s.AliasesUnderstood} }
 
 // NamedSwitches is one configuration with the name that a test gives it.
 type NamedSwitches struct {
@@ -39,6 +46,7 @@ func AllHostile() Switches {
 	return Switches{
 		Recreate: true, NoHotReload: true, MintOnlyAfterFlip: true, HubUnset: UnsetJWT, EdgeUnset: UnsetMTLS, CutAtExpiry: true,
 		MPCPrefersMTLS: true, CAVolumeOptional: true, ReadyWithoutSession: true, TokenUnbound: true, CentralKeepsCert: true,
+		OperatorRewritesCR: true, AliasesUnderstood: true, SlowSync: true,
 	}
 }
 
@@ -58,6 +66,9 @@ func Alone() []NamedSwitches {
 		{"ready without session", Switches{ReadyWithoutSession: true}},
 		{"token unbound", Switches{TokenUnbound: true}},
 		{"central keeps its certificate", Switches{CentralKeepsCert: true}},
+		{"operator rewrites the cr", Switches{OperatorRewritesCR: true}},
+		{"aliases understood", Switches{AliasesUnderstood: true}},
+		{"slow sync", Switches{SlowSync: true}},
 	}
 }
 
