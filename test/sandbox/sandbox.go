@@ -26,6 +26,7 @@ type Options struct {
 	Cadence      xcpsim.Cadence
 	Installation xcpsim.Installation
 	CertManager  bool      // the hub's certificates come from real cert-manager controllers, as Installation.CertManager says
+	Tctl         string    // put the fake tctl of this version on PATH, such as v1.6.2; its profile leads to the hub
 	Webhook      bool      // deploy the admission webhook in the hub, once everybody is connected
 	Dir          string    // for everything that is written; a temporary directory when empty
 	Log          io.Writer // progress, one line each; nil = discard
@@ -38,8 +39,10 @@ type Sandbox struct {
 	Sim *xcpsim.Sim
 	Dir string // holds bin/ with kubectl and kubectl-xcpauth
 
-	removeDir bool
-	webhook   *webhooknode.Node
+	removeDir   bool
+	webhook     *webhooknode.Node
+	host        string // what the edges dial
+	tctlVersion string
 }
 
 // Start starts the fleet and waits until every edge and MPC are connected to Central by mutual TLS.
@@ -99,8 +102,16 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if o.Installation.NoCredentials {
 		tokens = nil
 	}
-	if err = s.minted(ctx, o.Edges, tokens); err != nil || !o.Webhook {
+	if err = s.minted(ctx, o.Edges, tokens); err != nil {
 		return s, err
+	}
+	if o.Tctl != "" {
+		if err = s.startTctl(ctx, o.Tctl, o.Log); err != nil {
+			return s, err
+		}
+	}
+	if !o.Webhook {
+		return s, nil
 	}
 	return s, s.startWebhook(ctx, o.Log)
 }
@@ -219,7 +230,7 @@ func (s *Sandbox) Env() []string {
 			env = append(env, kv)
 		}
 	}
-	return append(env, "KUBECONFIG="+s.Bed.Kubeconfig, "PATH="+s.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+filepath.Join(s.Dir, "kubecache"))
+	return append(append(env, s.tctlEnv()...), "KUBECONFIG="+s.Bed.Kubeconfig, "PATH="+s.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+filepath.Join(s.Dir, "kubecache"))
 }
 
 // Run is what a command printed and how it ended.

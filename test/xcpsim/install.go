@@ -60,7 +60,7 @@ func Install(ctx context.Context, opts Options) error {
 		certificates = h.certManagerCertificates
 	}
 	trust := certificates(leaves(inst), opts.Edges)
-	trust.issuer = h.signingKey()
+	trust.signingKey = h.signingKey()
 	h.custom(managementPlanes, managementPlane(inst))
 	for _, site := range opts.Edges {
 		h.custom(xcpClusters, map[string]any{
@@ -89,15 +89,16 @@ func installEdge(ctx context.Context, site Site, inst Installation, trust trust)
 	switch {
 	case inst.NoCredentials:
 	case inst.LongLivedTokens:
-		for _, t := range longLivedTokens(site.Name) {
-			e.secret(edgeNamespace, t.secret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
-				token, err := trust.issuer.mint(t.subject, time.Now(), longLife)
-				return map[string][]byte{t.key: []byte(token)}, err
-			})
+		tokens, err := LongLivedTokens(trust.signingKey, site.Name, time.Now())
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			e.secret(edgeNamespace, t.Name, corev1.SecretTypeOpaque, func() (map[string][]byte, error) { return t.Data, nil })
 		}
 	default:
 		e.secret(edgeNamespace, serviceAccountSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
-			jwk, err := newJWK(site.Name)
+			jwk, err := NewServiceAccountKey(site.Name)
 			return map[string][]byte{"clusterFqn": []byte("organizations/" + inst.Organization + "/clusters/" + site.Name), "jwk": jwk}, err
 		})
 	}
@@ -180,8 +181,8 @@ func (i *installer) secret(ns, name string, kind corev1.SecretType, content func
 	})
 }
 
-// signingKey creates the key that signs tokens, or reads it back.
-func (i *installer) signingKey() (signs *issuer) {
+// signingKey creates the secret of the key that signs tokens, or reads it back.
+func (i *installer) signingKey() (data map[string][]byte) {
 	i.secret(hubNamespace, signingKeySecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
@@ -194,10 +195,10 @@ func (i *installer) signingKey() (signs *issuer) {
 		if err != nil {
 			return err
 		}
-		signs, err = newIssuer(s.Data["private.key"], string(s.Data["kid"]))
-		return err
+		data = s.Data
+		return nil
 	})
-	return signs
+	return data
 }
 
 func (i *installer) custom(gvr schema.GroupVersionResource, obj map[string]any) {

@@ -29,9 +29,9 @@ const (
 
 // trust is what an edge is given of the hub's.
 type trust struct {
-	issuer *issuer                                         // of tokens
-	ca     []byte                                          // PEM: what Central's certificate is verified by
-	edge   func(cluster string) (map[string][]byte, error) // the content of its xcp-edge-cert
+	signingKey map[string][]byte                               // the data of iam-signing-key
+	ca         []byte                                          // PEM: what Central's certificate is verified by
+	edge       func(cluster string) (map[string][]byte, error) // the content of its xcp-edge-cert
 }
 
 // leaves are the certificates of the hub by their secrets; those of the edges are made alike, for the cluster's name.

@@ -113,7 +113,7 @@ func TestADialIsRecordedOnce(t *testing.T) {
 }
 
 func TestServiceAccountMustBelongToTheCluster(t *testing.T) {
-	jwk, err := newJWK("k1")
+	jwk, err := NewServiceAccountKey("k1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,13 +54,6 @@ func siblingTokens(cluster string) []managed {
 	return []managed{{"oap-token", "token", "oap-agent-" + cluster}, {"otel-token", "token", "otel-collector-" + cluster}}
 }
 
-// longLivedTokens are those that tctl made before there were service accounts, each for longLife.
-func longLivedTokens(cluster string) []managed {
-	return append(siblingTokens(cluster), managed{"zipkin-token", "token", "zipkin-agent-" + cluster}, edgeToken(cluster))
-}
-
-const longLife = 8760 * time.Hour
-
 // reconcile mints what is missing, unreadable or due:
 //  1. without a service account there is nothing to do;
 //  2. the service account must belong to this cluster;

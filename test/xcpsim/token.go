@@ -87,8 +87,9 @@ func tokenAge(token string) (issued, expires time.Time, ok bool) {
 	return claims.IssuedAt.Time, claims.ExpiresAt.Time, true
 }
 
-// newJWK makes an RSA private JWK (RFC 7517, 7518 section 6.3; RS256 with kid), as `tctl install cluster-service-account` prints one.
-func newJWK(kid string) ([]byte, error) {
+// NewServiceAccountKey makes an RSA private JWK (RFC 7517, 7518 section 6.3; RS256 with kid), as `tctl install cluster-service-account`
+// prints one.
+func NewServiceAccountKey(kid string) ([]byte, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("make service account key: %w", err)
@@ -99,6 +100,33 @@ func newJWK(kid string) ([]byte, error) {
 		"n": b(key.N), "e": b(big.NewInt(int64(key.E))), "d": b(key.D), "p": b(key.Primes[0]), "q": b(key.Primes[1]),
 		"dp": b(key.Precomputed.Dp), "dq": b(key.Precomputed.Dq), "qi": b(key.Precomputed.Qinv),
 	})
+}
+
+// TokenSecret is a secret that holds a token, as tctl prints them.
+type TokenSecret struct {
+	Name string
+	Data map[string][]byte
+}
+
+// longLife is how long the tokens live that tctl made before there were service accounts.
+const longLife = 8760 * time.Hour
+
+// LongLivedTokens makes the tokens that tctl made for a cluster before there were service accounts, from the data of iam-signing-key:
+// each lives for a year, and nothing renews it.
+func LongLivedTokens(signingKey map[string][]byte, cluster string, now time.Time) ([]TokenSecret, error) {
+	i, err := newIssuer(signingKey["private.key"], string(signingKey["kid"]))
+	if err != nil {
+		return nil, fmt.Errorf("generating tokens: %w", err)
+	}
+	var out []TokenSecret
+	for _, m := range append(siblingTokens(cluster), managed{"zipkin-token", "token", "zipkin-agent-" + cluster}, edgeToken(cluster)) {
+		token, err := i.mint(m.subject, now, longLife)
+		if err != nil {
+			return nil, fmt.Errorf("generating tokens: %w", err)
+		}
+		out = append(out, TokenSecret{m.secret, map[string][]byte{m.key: []byte(token)}})
+	}
+	return out, nil
 }
 
 // checkJWK says whether text is a usable RSA private JWK with a kid.
