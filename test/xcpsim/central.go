@@ -29,6 +29,7 @@ type central struct {
 	sim     *Sim
 	c       *container
 	pod     string
+	hub     string
 	addr    string
 	accepts map[Credential]bool
 	state   *centralState
@@ -45,7 +46,7 @@ type central struct {
 //  3. at the end leave name resolution, then cut every stream.
 func (s *Sim) centralProgram(hub *cluster) program {
 	return func(ctx context.Context, c *container) {
-		ct := &central{sim: s, c: c, pod: c.pod.Name, accepts: parseModes(c.env[acceptsEnv]), stop: make(chan struct{})}
+		ct := &central{sim: s, c: c, pod: c.pod.Name, hub: hub.site.cluster(), accepts: parseModes(c.env[acceptsEnv]), stop: make(chan struct{})}
 		ct.state = newCentralState(func() []string { return inventory(hub, c.pod.Namespace) }, s.opts.Switches.SlowSync)
 		c.metrics.MustRegister(ct.state)
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -109,18 +110,18 @@ func (ct *central) clientCA() *x509.CertPool {
 func (ct *central) connect(stream grpc.ServerStream) error {
 	dial, who, p := readPresented(stream.Context())
 	j := judge{
-		accepts: ct.accepts, clientCA: ct.clientCA(), issuer: ct.sim.currentIssuer(), bound: !ct.sim.opts.Switches.TokenUnbound,
+		accepts: ct.accepts, clientCA: ct.clientCA(), issuer: ct.sim.issuerOf(ct.hub), bound: !ct.sim.opts.Switches.TokenUnbound,
 		rejects: func(member string) bool { return ct.sim.edge(member).TokenRejected },
 	}
 	now := time.Now()
 	v := j.admit(p, now)
-	ct.sim.record.decide(dial, ct.pod, p.kind(), v.reason, v.text, now)
+	ct.sim.record.decide(dial, place{ct.hub, ct.pod}, p.kind(), v.reason, v.text, now)
 	ct.sim.log.printf("central/"+ct.pod, "%s presents %s: %s %s", who, p.kind(), orAccepted(v.reason), v.text)
 	if v.reason != "" {
 		return status.Error(codes.Unauthenticated, v.text)
 	}
 	end := ct.sim.record.session(dial, Session{
-		Member: p.member, Pod: who, Central: ct.pod, Credential: p.kind(), Since: now, TokenExpires: v.expires,
+		Member: p.member, Pod: who, Central: ct.pod, Hub: ct.hub, Credential: p.kind(), Since: now, TokenExpires: v.expires,
 	})
 	defer end()
 	defer ct.state.open(p.member)()

@@ -78,11 +78,12 @@ func (c *cluster) plane(gvr schema.GroupVersionResource) *mirror[*unstructured.U
 	return m
 }
 
-// only returns the one custom resource of a kind that the operators act upon: the first by namespace and name, none while it is being deleted.
-func (c *cluster) only(gvr schema.GroupVersionResource) *unstructured.Unstructured {
-	all := c.planes[gvr].all()
+// only returns the one custom resource of a kind that an operator acts upon: the first by name in its namespace, none while it is being
+// deleted.
+func (c *cluster) only(gvr schema.GroupVersionResource, namespace string) *unstructured.Unstructured {
+	all := slices.DeleteFunc(c.planes[gvr].all(), func(u *unstructured.Unstructured) bool { return u.GetNamespace() != namespace })
 	slices.SortFunc(all, func(a, b *unstructured.Unstructured) int {
-		return strings.Compare(a.GetNamespace()+"/"+a.GetName(), b.GetNamespace()+"/"+b.GetName())
+		return strings.Compare(a.GetName(), b.GetName())
 	})
 	if len(all) == 0 || all[0].GetDeletionTimestamp() != nil {
 		return nil

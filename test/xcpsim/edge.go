@@ -74,7 +74,7 @@ func edgeJWTConfig(s *Sim, c *container) (*tls.Config, error) {
 // mpcProgram is MPC of one pod. In JWT mode its token comes straight from the management plane, of which it is a part.
 func (s *Sim) mpcProgram(hub *cluster) program {
 	return func(ctx context.Context, c *container) {
-		m := &member{sim: s, c: c, name: MPCMember, mode: MTLS, host: c.env[centralEnv], state: &edgeState{}, blocked: func() bool { return false }}
+		m := &member{sim: s, c: c, name: MPCMember, hub: hub.site.cluster(), mode: MTLS, host: c.env[centralEnv], state: &edgeState{}, blocked: func() bool { return false }}
 		identities := []string{centralSPIFFE, centralDNS}
 		m.tls = func() (*tls.Config, error) {
 			cert, roots, err := keyPair(c.volumes[mpcCertSecret])
@@ -92,7 +92,7 @@ func (s *Sim) mpcProgram(hub *cluster) program {
 				return verifyIdentity(roots, nil, identities...), nil
 			}
 			m.token = func() (string, error) {
-				i := s.currentIssuer()
+				i := s.issuerOf(hub.site.cluster())
 				if i == nil {
 					return "", errors.New("no signing key")
 				}

@@ -103,6 +103,9 @@ func start(t *testing.T, change func(*xcpsim.Options)) *fleet {
 		all = append(all, e.Name+"=mtls")
 	}
 	slices.Sort(all)
+	if o.Standby.Name != "" {
+		all = append(all, "mpc=mtls")
+	}
 	f.await("all edges and MPC on mutual TLS", func() error { return f.presents(strings.Join(all, " ") + " mpc=mtls") })
 	return f
 }
@@ -265,7 +268,10 @@ func (f *fleet) empty() {
 	zero := int64(0)
 	now := metav1.DeleteOptions{GracePeriodSeconds: &zero}
 	all := metav1.ListOptions{}
-	for _, at := range [][2]string{{"hub", "tsb"}, {"hub", "istio-system"}, {"edge-1", "istio-system"}} {
+	for _, at := range [][2]string{
+		{"hub", "tsb"}, {"hub", "tse"}, {"hub", "istio-system"},
+		{"edge-1", "tsb"}, {"edge-1", "istio-system"}, {"edge-1", "istio-system-2"}, {"edge-1", "tis-plus-system"},
+	} {
 		cluster, ns := at[0], at[1]
 		k, d := f.kube(cluster), f.dynamic(cluster)
 		for _, gvr := range []schema.GroupVersionResource{managementPlanes, controlPlanes, edgeXcps, centralXcps, xcpClusters, certificates, issuers, requests} {

@@ -27,10 +27,11 @@ const (
 	issueDeadline = time.Minute
 )
 
-// trust is what an edge is given of the hub's.
+// trust is what a hub gives to its edges, and to a standby.
 type trust struct {
-	signingKey map[string][]byte                               // the data of iam-signing-key
 	ca         []byte                                          // PEM: what Central's certificate is verified by
+	issuer     map[string][]byte                               // the data of xcp-identity-issuer
+	signingKey map[string][]byte                               // the data of iam-signing-key
 	edge       func(cluster string) (map[string][]byte, error) // the content of its xcp-edge-cert
 }
 
@@ -42,28 +43,13 @@ func leaves(inst Installation) map[string]Leaf {
 	}
 	return map[string]Leaf{
 		centralCertSecret: central,
-		mpcCertSecret:     {URI: "spiffe://xcp.tetrate.io/mpc", Names: []string{"mpc." + hubNamespace + ".svc.cluster.local"}},
+		mpcCertSecret:     {URI: "spiffe://xcp.tetrate.io/mpc", Names: []string{"mpc." + inst.ManagementPlaneNamespace + ".svc.cluster.local"}},
 	}
 }
 
 // ownCertificates has a CA of the simulator's issue everything.
-func (i *installer) ownCertificates(leaves map[string]Leaf, _ []Site) trust {
-	ca := i.authority()
-	for name, leaf := range leaves {
-		i.secret(hubNamespace, name, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return ca.Issue(leaf) })
-	}
-	if i.err != nil {
-		return trust{}
-	}
-	return trust{
-		ca:   ca.CertPEM,
-		edge: func(cluster string) (map[string][]byte, error) { return ca.Issue(Leaf{Names: []string{cluster}}) },
-	}
-}
-
-// authority creates the shared root CA, or reads it back.
-func (i *installer) authority() *Authority {
-	i.secret(hubNamespace, identityIssuer, corev1.SecretTypeTLS, func() (map[string][]byte, error) {
+func (i *installer) ownCertificates(leaves map[string]Leaf, _ []Site) (t trust) {
+	i.secret(identityIssuer, corev1.SecretTypeTLS, func() (map[string][]byte, error) {
 		ca, err := NewAuthority(rootCommonName)
 		if err != nil {
 			return nil, err
@@ -72,28 +58,33 @@ func (i *installer) authority() *Authority {
 	})
 	var ca *Authority
 	i.do(func() error {
-		s, err := i.c.kube.CoreV1().Secrets(hubNamespace).Get(i.ctx, identityIssuer, metav1.GetOptions{})
+		s, err := i.c.kube.CoreV1().Secrets(i.namespace).Get(i.ctx, identityIssuer, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
 		ca, err = LoadAuthority(s.Data["tls.crt"], s.Data["tls.key"])
+		t.ca, t.issuer = s.Data["tls.crt"], s.Data
 		return err
 	})
-	return ca
+	for name, leaf := range leaves {
+		i.secret(name, corev1.SecretTypeTLS, func() (map[string][]byte, error) { return ca.Issue(leaf) })
+	}
+	t.edge = func(cluster string) (map[string][]byte, error) { return ca.Issue(Leaf{Names: []string{cluster}}) }
+	return t
 }
 
 // certManagerCertificates makes the chain that tctl makes: a self-signed issuer, the root that it issues, the issuer of that root, and
 // the Certificates of Central, of MPC and, in the hub too, of each edge. How tctl names those of the edges is not documented.
 func (i *installer) certManagerCertificates(leaves map[string]Leaf, edges []Site) trust {
-	i.custom(issuers, certManagerObject("Issuer", trustAnchor, map[string]any{"selfSigned": map[string]any{}}))
-	i.custom(certificates, certManagerObject("Certificate", identityIssuer, map[string]any{
+	i.certManager(issuers, "Issuer", trustAnchor, map[string]any{"selfSigned": map[string]any{}})
+	i.certManager(certificates, "Certificate", identityIssuer, map[string]any{
 		"secretName": identityIssuer, "issuerRef": map[string]any{"name": trustAnchor, "kind": "Issuer"}, "duration": "30000h0m0s",
 		"isCA": true, "commonName": rootCommonName, "uris": []any{"spiffe://xcp.tetrate.io/ca"}, "usages": []any{"cert sign"},
-	}))
-	i.custom(issuers, certManagerObject("Issuer", identityIssuer, map[string]any{"ca": map[string]any{"secretName": identityIssuer}}))
+	})
+	i.certManager(issuers, "Issuer", identityIssuer, map[string]any{"ca": map[string]any{"secretName": identityIssuer}})
 	wanted := []string{identityIssuer}
 	ask := func(secret string, leaf Leaf) {
-		i.custom(certificates, certificateOf(secret, leaf))
+		i.certManager(certificates, "Certificate", secret, certificateSpec(secret, leaf))
 		wanted = append(wanted, secret)
 	}
 	for name, leaf := range leaves {
@@ -110,16 +101,17 @@ func (i *installer) certManagerCertificates(leaves map[string]Leaf, edges []Site
 		})
 	}
 	return trust{
-		ca:   issued[identityIssuer]["tls.crt"],
-		edge: func(cluster string) (map[string][]byte, error) { return issued[edgeCertInHub(cluster)], nil },
+		ca:     issued[identityIssuer]["tls.crt"],
+		issuer: issued[identityIssuer],
+		edge:   func(cluster string) (map[string][]byte, error) { return issued[edgeCertInHub(cluster)], nil },
 	}
 }
 
 // edgeCertInHub names the Certificate of an edge, and its secret, in the hub.
 func edgeCertInHub(cluster string) string { return edgeCertSecret + "-" + cluster }
 
-// certificateOf is a Certificate as the vendor's page writes it.
-func certificateOf(secret string, leaf Leaf) map[string]any {
+// certificateSpec is that of a Certificate as the vendor's page writes it.
+func certificateSpec(secret string, leaf Leaf) map[string]any {
 	spec := map[string]any{
 		"secretName": secret, "issuerRef": map[string]any{"name": identityIssuer, "kind": "Issuer"}, "duration": "30000h0m0s",
 		"usages": []any{"server auth", "client auth"},
@@ -138,13 +130,13 @@ func certificateOf(secret string, leaf Leaf) map[string]any {
 	if leaf.URI != "" {
 		add("uris", leaf.URI)
 	}
-	return certManagerObject("Certificate", secret, spec)
+	return spec
 }
 
-func certManagerObject(kind, name string, spec map[string]any) map[string]any {
-	return map[string]any{
-		"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": map[string]any{"namespace": hubNamespace, "name": name}, "spec": spec,
-	}
+func (i *installer) certManager(gvr schema.GroupVersionResource, kind, name string, spec map[string]any) {
+	i.custom(gvr, map[string]any{
+		"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": map[string]any{"namespace": i.namespace, "name": name}, "spec": spec,
+	})
 }
 
 // issued waits until cert-manager has made a secret.
@@ -152,7 +144,7 @@ func (i *installer) issued(name string) (map[string][]byte, error) {
 	ctx, cancel := context.WithTimeout(i.ctx, issueDeadline)
 	defer cancel()
 	for {
-		s, err := i.c.kube.CoreV1().Secrets(hubNamespace).Get(ctx, name, metav1.GetOptions{})
+		s, err := i.c.kube.CoreV1().Secrets(i.namespace).Get(ctx, name, metav1.GetOptions{})
 		if err == nil && len(s.Data["tls.crt"]) > 0 {
 			return s.Data, nil
 		}
@@ -160,7 +152,7 @@ func (i *installer) issued(name string) (map[string][]byte, error) {
 			return nil, err
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("waiting for cert-manager to issue %s/%s: not within %s; is it running?", hubNamespace, name, issueDeadline)
+			return nil, fmt.Errorf("waiting for cert-manager to issue %s/%s: not within %s; is it running?", i.namespace, name, issueDeadline)
 		}
 		pause(ctx, 50*time.Millisecond)
 	}

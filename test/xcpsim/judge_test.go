@@ -100,13 +100,13 @@ func TestADialIsRecordedOnce(t *testing.T) {
 	r := newRecord()
 	now := time.Now()
 	id := r.begin("edge-1", "edge-abc", MTLS)
-	r.decide(id, "central-1", MTLS, ModeNotAccepted, "mtls is not accepted here", now)
-	r.decide(id, "", None, Unreachable, "rpc error", now)
+	r.decide(id, place{"hub", "central-1"}, MTLS, ModeNotAccepted, "mtls is not accepted here", now)
+	r.decide(id, place{}, None, Unreachable, "rpc error", now)
 	if d := r.allDials(); len(d) != 1 || d[0].Reason != ModeNotAccepted || !d[0].Refused() || d[0].Central != "central-1" {
 		t.Errorf("recorded %v, want Central's decision alone", d)
 	}
 	id = r.begin("edge-1", "edge-abc", MTLS)
-	r.decide(id, "", None, Unreachable, "no such host", now)
+	r.decide(id, place{}, None, Unreachable, "no such host", now)
 	if d := r.allDials(); len(d) != 2 || d[1].Refused() {
 		t.Errorf("recorded %v, want a second dial that nobody refused", d)
 	}

@@ -20,6 +20,7 @@ type member struct {
 	sim  *Sim
 	c    *container
 	name string
+	hub  string // whose Central it dials; the active one's if empty
 	mode Credential
 	host string // "host:port"
 
@@ -57,7 +58,7 @@ func (m *member) run(ctx context.Context) {
 func (m *member) session(ctx context.Context) (connected bool, err error) {
 	dial := m.sim.record.begin(m.name, m.c.pod.Name, m.mode)
 	fail := func(reason Reason, err error) (bool, error) {
-		m.sim.record.decide(dial, "", None, reason, err.Error(), time.Now())
+		m.sim.record.decide(dial, place{}, None, reason, err.Error(), time.Now())
 		return false, err
 	}
 	host, _, err := net.SplitHostPort(m.host)
@@ -84,7 +85,7 @@ func (m *member) session(ctx context.Context) (connected bool, err error) {
 	conn, err := grpc.NewClient("passthrough:///"+m.host,
 		grpc.WithTransportCredentials(watchedTLS{credentials.NewTLS(cfg), failed}),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			addr, err := m.sim.resolve(m.name, host)
+			addr, err := m.sim.resolve(m.hub, host)
 			if err != nil {
 				return nil, err
 			}

@@ -4,10 +4,6 @@ import "k8s.io/apimachinery/pkg/runtime/schema"
 
 // Names of the vendor's objects and documented values; those below xcpsim- are the simulator's own.
 const (
-	hubNamespace      = "tsb"
-	hubName           = "managementplane"
-	edgeNamespace     = "istio-system"
-	edgeName          = "controlplane"
 	centralXcpName    = "central-xcp"
 	edgeXcpName       = "edge-xcp"
 	centralDeployment = "central"
@@ -37,6 +33,11 @@ const (
 	defaultHost         = "tsb.example.test"
 	defaultPort         = 9443
 	defaultOrganization = "example"
+
+	defaultHubName       = "managementplane"
+	defaultHubNamespace  = "tsb"
+	defaultEdgeName      = "controlplane"
+	defaultEdgeNamespace = "istio-system"
 
 	grpcPort    = 9080
 	metricsPort = 8080

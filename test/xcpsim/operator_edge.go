@@ -15,19 +15,25 @@ var serviceAccounts = schema.GroupVersionResource{Version: "v1", Resource: "serv
 // edgeServiceAccount is the documented name of the edge's ServiceAccount.
 const edgeServiceAccount = "xcp-edge"
 
+// edgeSite is one edge: a cluster, the name in TSB, the namespace.
+type edgeSite struct {
+	c               *cluster
+	name, namespace string
+}
+
 // edgeOperator is tsb-operator-control-plane, as far as it renders EdgeXcp, with the XCP operator below it, which renders `edge`.
 type edgeOperator struct {
+	edgeSite
 	sim     *Sim
-	c       *cluster
 	wakeups []<-chan struct{}
 	log     *changes
 	rewrite rewriter
 }
 
-func newEdgeOperator(s *Sim, c *cluster) *edgeOperator {
-	o := &edgeOperator{sim: s, c: c, log: &changes{log: s.log, who: edgeManager + "/" + c.site.Name}}
-	o.rewrite = rewriter{c: c, gvr: controlPlanes, defaults: edgeDefaults}
-	o.wakeups = []<-chan struct{}{c.plane(controlPlanes).notify(), s.edgeWake[c.site.Name]}
+func newEdgeOperator(s *Sim, e edgeSite) *edgeOperator {
+	o := &edgeOperator{edgeSite: e, sim: s, log: &changes{log: s.log, who: edgeManager + "/" + e.name}}
+	o.rewrite = rewriter{c: e.c, gvr: controlPlanes, defaults: edgeDefaults}
+	o.wakeups = []<-chan struct{}{e.c.plane(controlPlanes).notify(), s.edgeWake[e.name]}
 	return o
 }
 
@@ -38,7 +44,7 @@ func (o *edgeOperator) run(ctx context.Context) { operate(ctx, o.wakeups, o.log,
 //  2. render EdgeXcp;
 //  3. render Deployment edge from that spec, with the volumes of its mode.
 func (o *edgeOperator) reconcile(ctx context.Context) (again bool, err error) {
-	cp := o.c.only(controlPlanes)
+	cp := o.c.only(controlPlanes, o.namespace)
 	if cp == nil {
 		return false, nil
 	}
@@ -85,7 +91,7 @@ func (o *edgeOperator) edge(ns string, spec map[string]any) (deployment, error) 
 		ports: []int64{grpcPort, metricsPort},
 		env:   [][2]string{{modeEnv, mode}, {clusterEnv, text("xcpEdgeClusterName")}, {centralEnv, text("xcpCentralHost")}},
 	}
-	if o.sim.edge(o.c.site.Name).Asleep {
+	if o.sim.edge(o.name).Asleep {
 		d.replicas = 0
 	}
 	if mode != modeJWT {

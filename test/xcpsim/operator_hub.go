@@ -28,7 +28,7 @@ type hubOperator struct {
 }
 
 func newHubOperator(s *Sim, c *cluster) *hubOperator {
-	o := &hubOperator{sim: s, c: c, planes: c.plane(managementPlanes), log: &changes{log: s.log, who: hubManager}}
+	o := &hubOperator{sim: s, c: c, planes: c.plane(managementPlanes), log: &changes{log: s.log, who: hubManager + "/" + c.site.cluster()}}
 	o.rewrite = rewriter{c: c, gvr: managementPlanes, defaults: hubDefaults}
 	c.plane(xcpClusters)
 	o.wakeups = []<-chan struct{}{o.planes.notify(), c.secrets.notify()}
@@ -45,7 +45,7 @@ func (o *hubOperator) run(ctx context.Context) { operate(ctx, o.wakeups, o.log, 
 //
 // again says that a rollout is under way and reconcile wants to be called soon.
 func (o *hubOperator) reconcile(ctx context.Context) (again bool, err error) {
-	mp := o.c.only(managementPlanes)
+	mp := o.c.only(managementPlanes, o.sim.opts.Installation.ManagementPlaneNamespace)
 	if mp == nil {
 		return false, nil
 	}
@@ -60,7 +60,7 @@ func (o *hubOperator) reconcile(ctx context.Context) (again bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("secret %s/%s: %w", ns, signingKeySecret, err)
 		}
-		o.sim.setIssuer(i)
+		o.sim.setIssuer(o.c.site.cluster(), i)
 	}
 	accepts, err := hubModes(mp, o.sim.opts.Switches.hub())
 	if err != nil {

@@ -15,16 +15,16 @@ import (
 
 // tokenOperator is the part of tsb-operator-control-plane that exchanges cluster-service-account for tokens and renews them.
 type tokenOperator struct {
+	edgeSite
 	sim *Sim
-	c   *cluster
 	log *changes
 }
 
 // tokenCheck is how often tokens are looked at, besides when something changes.
 const tokenCheck = 500 * time.Millisecond
 
-func newTokenOperator(s *Sim, c *cluster) *tokenOperator {
-	return &tokenOperator{sim: s, c: c, log: &changes{log: s.log, who: edgeManager + "/" + c.site.Name + "/tokens"}}
+func newTokenOperator(s *Sim, e edgeSite) *tokenOperator {
+	return &tokenOperator{edgeSite: e, sim: s, log: &changes{log: s.log, who: edgeManager + "/" + e.name + "/tokens"}}
 }
 
 func (o *tokenOperator) run(ctx context.Context) {
@@ -59,7 +59,7 @@ func siblingTokens(cluster string) []managed {
 //  2. the service account must belong to this cluster;
 //  3. every token older than Cadence.TokenRenew is replaced; under MintOnlyAfterFlip the edge's own waits for mode JWT.
 func (o *tokenOperator) reconcile(ctx context.Context) error {
-	cp := o.c.only(controlPlanes)
+	cp := o.c.only(controlPlanes, o.namespace)
 	if cp == nil {
 		return nil
 	}
@@ -91,10 +91,10 @@ func (o *tokenOperator) renew(ctx context.Context, ns string, t managed, now tim
 	if there && ok && now.Before(expires) && now.Sub(issued) < o.sim.opts.Cadence.TokenRenew {
 		return nil
 	}
-	if o.sim.edge(o.c.site.Name).NoTokens {
+	if o.sim.edge(o.name).NoTokens {
 		return errors.New("generate tokens: rpc error: code = Unavailable desc = connection refused")
 	}
-	i := o.sim.currentIssuer()
+	i := o.sim.issuerOf("")
 	if i == nil {
 		return errors.New("generate tokens: rpc error: code = Unavailable desc = no signing key")
 	}

@@ -252,7 +252,7 @@ func (s *Sim) programOf(c *cluster, pod *corev1.Pod) program {
 	case mpcDeployment:
 		return s.mpcProgram(c)
 	case edgeDeployment:
-		return s.edgeProgram(c.site.Name)
+		return s.edgeProgram(s.edgeNamed(c, pod.Namespace))
 	}
 	return idle
 }

@@ -37,6 +37,7 @@ type Dial struct {
 	Member     string     // edge (cluster) name, or MPCMember
 	Pod        string     // the client's pod
 	Central    string     // the Central pod, if one was reached
+	Hub        string     // the cluster of that pod
 	Mode       Credential // what the client is configured to present
 	Credential Credential // what it presented on the wire: None where the client hung up before
 	Accepted   bool
@@ -60,6 +61,7 @@ func (d Dial) String() string {
 type Session struct {
 	Member, Pod  string
 	Central      string
+	Hub          string // the cluster of the Central pod
 	Credential   Credential
 	Since        time.Time
 	TokenExpires time.Time // zero for mutual TLS
@@ -86,8 +88,11 @@ func (r *record) begin(member, pod string, mode Credential) int {
 	return r.next
 }
 
+// place is a Central pod and its hub; empty where none was reached.
+type place struct{ hub, pod string }
+
 // decide closes dial id; a dial that is already closed, or was never opened, stays as it is.
-func (r *record) decide(id int, central string, presented Credential, reason Reason, text string, now time.Time) {
+func (r *record) decide(id int, central place, presented Credential, reason Reason, text string, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d, ok := r.open[id]
@@ -95,7 +100,8 @@ func (r *record) decide(id int, central string, presented Credential, reason Rea
 		return
 	}
 	delete(r.open, id)
-	d.Time, d.Central, d.Credential, d.Accepted, d.Reason, d.Text = now, central, presented, reason == "", reason, text
+	d.Time, d.Central, d.Hub = now, central.pod, central.hub
+	d.Credential, d.Accepted, d.Reason, d.Text = presented, reason == "", reason, text
 	r.dials = append(r.dials, d)
 }
 

@@ -14,16 +14,35 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Site is one cluster; the hub may be one of the edges too, then both have the same name.
+// Site is one plane and the cluster that it is in; the hub may be one of the edges too, then both have the same name.
 type Site struct {
 	Name      string // also the cluster's name in TSB, where it is an edge
 	Config    *rest.Config
 	KubeletIP string // a loopback address that this cluster's node answers on
+	Cluster   string // names the Kubernetes cluster where an edge shares one with another; Name when empty
+	Namespace string // of an edge's ControlPlane; Installation.ControlPlaneNamespace when empty
+}
+
+// cluster is the name of the Kubernetes cluster.
+func (s Site) cluster() string {
+	if s.Cluster != "" {
+		return s.Cluster
+	}
+	return s.Name
+}
+
+// namespace is where the ControlPlane of an edge is.
+func (s Site) namespace(inst Installation) string {
+	if s.Namespace != "" {
+		return s.Namespace
+	}
+	return inst.ControlPlaneNamespace
 }
 
 // Options say what to play.
 type Options struct {
 	Hub          Site
+	Standby      Site // a second management plane, which no edge dials before FailOver; none without a name
 	Edges        []Site
 	Switches     Switches
 	Cadence      Cadence
@@ -45,23 +64,25 @@ type Sim struct {
 	mu       sync.Mutex
 	edges    map[string]EdgeSwitches
 	edgeWake map[string]chan struct{}
-	issuer   *issuer
+	issuers  map[string]*issuer  // by hub
 	centrals map[string]*central // serving Central pods, by pod name
+	active   string              // the hub that the edges' host leads to
 }
 
 // Start runs everything until Stop or the end of ctx:
 //  1. per cluster, the mirrors, the node with its listener, and the pods bound to it;
-//  2. on the hub, the management operator;
+//  2. on the hub, and on a standby, the management operator;
 //  3. on each edge, the edge operator and the token operator.
 //
 // It fails only if a client or a listener cannot be made; an API server that is away is waited for.
 func Start(ctx context.Context, opts Options) (*Sim, error) {
 	opts.Cadence = opts.Cadence.filled()
-	opts.Installation = opts.Installation.filled()
+	opts.Installation = opts.Installation.Filled()
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Sim{
 		opts: opts, record: newRecord(), log: &lineWriter{w: opts.Log}, cancel: cancel,
-		edges: map[string]EdgeSwitches{}, edgeWake: map[string]chan struct{}{}, centrals: map[string]*central{},
+		edges: map[string]EdgeSwitches{}, edgeWake: map[string]chan struct{}{}, issuers: map[string]*issuer{},
+		centrals: map[string]*central{}, active: opts.Hub.cluster(),
 	}
 	if err := s.start(ctx); err != nil {
 		s.Stop()
@@ -74,28 +95,33 @@ func (s *Sim) start(ctx context.Context) error {
 	byName := map[string]*cluster{}
 	var err error
 	site := func(at Site) *cluster {
-		if c, ok := byName[at.Name]; ok || err != nil {
+		if c, ok := byName[at.cluster()]; ok || err != nil {
 			return c
 		}
 		var c *cluster
 		if c, err = newCluster(at); err == nil {
-			byName[at.Name] = c
+			byName[at.cluster()] = c
 			s.clusters = append(s.clusters, c)
 		}
 		return c
 	}
-	hub := site(s.opts.Hub)
-	var edges []*cluster
+	hubs := []*cluster{site(s.opts.Hub)}
+	if s.opts.Standby.Name != "" {
+		hubs = append(hubs, site(s.opts.Standby))
+	}
+	var edges []edgeSite
 	for _, e := range s.opts.Edges {
-		edges = append(edges, site(e))
+		edges = append(edges, edgeSite{site(e), e.Name, e.namespace(s.opts.Installation)})
 	}
 	if err != nil {
 		return err
 	}
 	var loops []func(context.Context)
-	loops = append(loops, newHubOperator(s, hub).run)
+	for _, hub := range hubs {
+		loops = append(loops, newHubOperator(s, hub).run)
+	}
 	for _, e := range edges {
-		s.edgeWake[e.site.Name] = make(chan struct{}, 1)
+		s.edgeWake[e.name] = make(chan struct{}, 1)
 		loops = append(loops, newEdgeOperator(s, e).run, newTokenOperator(s, e).run)
 	}
 	var kubelets []*kubelet
@@ -172,16 +198,38 @@ func (s *Sim) edge(name string) EdgeSwitches {
 	return s.edges[name]
 }
 
-func (s *Sim) setIssuer(i *issuer) {
+// FailOver lets the edges' host lead to the Central of another hub from now on (its cluster's name), as a floating DNS name does: sessions
+// that are open stay where they are, and tokens are minted there.
+func (s *Sim) FailOver(hub string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.issuer = i
+	s.active = hub
 }
 
-func (s *Sim) currentIssuer() *issuer {
+func (s *Sim) setIssuer(hub string, i *issuer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.issuer
+	s.issuers[hub] = i
+}
+
+// issuerOf returns the issuer of a hub, of the active one if it has no name; nil if it has no key yet.
+func (s *Sim) issuerOf(hub string) *issuer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if hub == "" {
+		hub = s.active
+	}
+	return s.issuers[hub]
+}
+
+// edgeNamed returns the name of the edge whose pods are in a namespace of a cluster.
+func (s *Sim) edgeNamed(c *cluster, namespace string) string {
+	for _, e := range s.opts.Edges {
+		if e.cluster() == c.site.cluster() && e.namespace(s.opts.Installation) == namespace {
+			return e.Name
+		}
+	}
+	return c.site.Name
 }
 
 func (s *Sim) addCentral(c *central) {
@@ -197,9 +245,9 @@ func (s *Sim) removeCentral(pod string) {
 }
 
 // resolve is the network between members and Central: it knows the hosts that lead there and picks one of the serving pods, as the
-// load balancer and the Service do. MPC reaches Central inside the hub, whatever the host is called.
-func (s *Sim) resolve(member, host string) (addr string, err error) {
-	known := member == MPCMember || strings.EqualFold(host, s.opts.Installation.Host)
+// load balancer and the Service do. MPC reaches Central inside its own hub, whatever the host is called; hub is empty for an edge.
+func (s *Sim) resolve(hub, host string) (addr string, err error) {
+	known := hub != "" || strings.EqualFold(host, s.opts.Installation.Host)
 	for _, h := range s.opts.Hosts {
 		known = known || strings.EqualFold(host, h)
 	}
@@ -208,9 +256,14 @@ func (s *Sim) resolve(member, host string) (addr string, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if hub == "" {
+		hub = s.active
+	}
 	var up []string
 	for _, c := range s.centrals {
-		up = append(up, c.addr)
+		if c.hub == hub {
+			up = append(up, c.addr)
+		}
 	}
 	if len(up) == 0 {
 		return "", fmt.Errorf("connect: connection refused: no Central pod serves")

@@ -142,14 +142,6 @@ func TestARejectedTokenIsRefusedAndTheOldSessionStays(t *testing.T) {
 	}
 }
 
-func TestOneClusterCanBeHubAndEdge(t *testing.T) {
-	f := start(t, func(o *xcpsim.Options) { o.Edges = []xcpsim.Site{o.Hub} })
-	if err := f.presents("hub=mtls mpc=mtls"); err != nil {
-		t.Error(err)
-	}
-	f.noRefusals()
-}
-
 func TestAnUnknownHostLeadsNowhere(t *testing.T) {
 	f := start(t, nil)
 	f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"spec":{"managementPlane":{"host":"other.example.test"}}}`)
