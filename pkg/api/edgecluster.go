@@ -14,10 +14,13 @@ var EdgeClusters = GroupVersion.WithResource("edgeclusters")
 // Namespace is where the roster and the journal live in the hub unless the user says otherwise.
 const Namespace = "xcpauth-system"
 
-// JournalName is the ConfigMap in Namespace that holds, under JournalKey, the wave that a run has in flight.
+// JournalName is the ConfigMap in Namespace that holds the journal: under JournalKey the wave that a run has in flight, under OriginalsKey
+// what each object said before a migration first changed it, under HistoryKey the waves that were carried out.
 const (
-	JournalName = "xcpauth-journal"
-	JournalKey  = "wave-in-flight"
+	JournalName  = "xcpauth-journal"
+	JournalKey   = "wave-in-flight"
+	OriginalsKey = "originals"
+	HistoryKey   = "history"
 )
 
 // Role says what a member is to the hub.
@@ -87,6 +90,10 @@ type EdgeClusterStatus struct {
 	// ControlPlane was re-created and the statement is void.
 	// +optional
 	ControlPlaneUID string `json:"controlPlaneUID,omitempty"`
+	// RotationTime is when a session of the member was seen that had outlived the token with which it began: the renewal of its
+	// tokens works. Absent when that was not seen.
+	// +optional
+	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
 	// Source is who published this: user@host.
 	// +optional
 	Source string `json:"source,omitempty"`

@@ -118,6 +118,10 @@ func (in *EdgeClusterStatus) DeepCopyInto(out *EdgeClusterStatus) {
 		in, out := &in.ValidUntil, &out.ValidUntil
 		*out = (*in).DeepCopy()
 	}
+	if in.RotationTime != nil {
+		in, out := &in.RotationTime, &out.RotationTime
+		*out = (*in).DeepCopy()
+	}
 	if in.Witnesses != nil {
 		in, out := &in.Witnesses, &out.Witnesses
 		*out = make([]string, len(*in))

@@ -18,9 +18,13 @@ type Clusters interface {
 	// Write performs one patch, unless the object is not as Before says or is gone (ChangedError), and returns whether it
 	// wrote. still, when not nil, is asked right before each attempt, and its error ends it.
 	Write(ctx context.Context, p plan.Patch, still func() error) (bool, error)
-	// ReadJournal returns the wave that is written down as in flight in the hub, nil when none is; WriteJournal replaces it.
-	ReadJournal(ctx context.Context, hub string) (*Entry, error)
-	WriteJournal(ctx context.Context, hub string, e *Entry) error
+	// Supply gets a member the credentials that it lacks, and says which objects it wrote and what it left alone.
+	Supply(ctx context.Context, s plan.Supply, still func() error) ([]string, error)
+	// Lock makes this run the only writer of a home, or says who is (LockedError). The lock keeps itself until it is let go.
+	Lock(ctx context.Context, home, holder string) (Lock, error)
+	// ReadJournal returns the journal of a home, empty when there is none; WriteJournal replaces it.
+	ReadJournal(ctx context.Context, home string) (Journal, error)
+	WriteJournal(ctx context.Context, home string, j Journal) error
 	// Publish writes a member's statement into the hub's roster.
 	Publish(ctx context.Context, hub string, m plan.Member, st api.EdgeClusterStatus) error
 	// Now is the time, and Pause lets some of it pass, less when ctx ends.
@@ -28,9 +32,32 @@ type Clusters interface {
 	Pause(ctx context.Context, d time.Duration)
 }
 
+// Lock is held by the one run that may write.
+type Lock interface {
+	// Held says why the lock is not held any more, nil while it is.
+	Held() error
+	// Unlock lets it go.
+	Unlock()
+}
+
+// Phase says what an event is about, for who draws it.
+type Phase string
+
+// The phases of a member in a run.
+const (
+	Noted   Phase = "noted" // nothing of its state changed
+	Begun   Phase = "begun" // its step has begun
+	Wrote   Phase = "wrote"
+	Waiting Phase = "waiting"
+	Proved  Phase = "proved"
+	Lost    Phase = "failed" // and whether it was put back
+	NewWave Phase = "wave"
+)
+
 // Event is one line of progress.
 type Event struct {
 	At     time.Time
+	Phase  Phase
 	Member string
 	Text   string
 }
@@ -41,25 +68,54 @@ type Executor struct {
 	Dialect plan.Dialect
 	Goal    plan.Goal
 	Source  string        // who runs this: user@host
+	Holder  string        // the process that does: user@host/pid
 	Poll    time.Duration // between two observations while a step is being proved
+	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
+	MaxFailures int
 	// PutBackWithin bounds putting unproved steps back after an interruption.
 	PutBackWithin time.Duration
-	Report        func(Event)
+	// Saved, when not nil, is the plan that was shown and accepted: a step with writes that it does not have ends the run.
+	Saved  *plan.Saved
+	Report func(Event)
 
-	hub      string // the hub's context, once it is found
-	vouched  string // the Basis of what the hub accepts, once it was proved to run with that in this run
-	oneByOne bool   // the steps of a wave are written in turn: the model is not for several goroutines
+	hub      string // the hub's context, once it is found; "" when the run is without one
+	homes    map[string]*home
+	vouched  map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
+	stated   map[string]*plan.Statement
+	Stated   []api.EdgeCluster // what was proved without a hub to publish it in
+	oneByOne bool              // the steps of a wave are written in turn: the model is not for several goroutines
 }
 
-// look observes, and adds what this run has proved of the hub.
+// look observes, and adds what this run has proved.
 func (e *Executor) look(ctx context.Context, contexts ...string) plan.Facts {
 	f := e.Observe(ctx, contexts...)
-	f.Hub.Vouched = e.vouched
+	f.Hub.Vouched = e.vouched["hub"]
+	if f.Standby != nil {
+		f.Standby.Vouched = e.vouched["standby"]
+	}
+	if e.Goal.NoHub {
+		for i := range f.Members {
+			f.Members[i].Statement = e.stated[f.Members[i].Name]
+		}
+	}
 	return f
 }
 
-func (e *Executor) say(member, format string, args ...any) {
+func (e *Executor) say(phase Phase, member, format string, args ...any) {
 	if e.Report != nil {
-		e.Report(Event{At: e.Now(), Member: member, Text: fmt.Sprintf(format, args...)})
+		e.Report(Event{At: e.Now(), Phase: phase, Member: member, Text: fmt.Sprintf(format, args...)})
 	}
+}
+
+// goal is where the run ends, in a word, for the history.
+func (e *Executor) goal() string {
+	switch {
+	case e.Goal.Back && e.Goal.Only != "":
+		return "rollback of " + e.Goal.Only
+	case e.Goal.Back:
+		return "rollback"
+	case e.Goal.Stage != "":
+		return string(e.Goal.Stage)
+	}
+	return string(plan.JWTOnly)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,11 +16,18 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// journalRef is the ConfigMap in the hub that holds the wave in flight, and nothing when none is.
+// journalRef is the ConfigMap that holds the journal: in the hub, or in the edge's own cluster in a run without a hub.
 var journalRef = plan.Ref{Version: "v1", Resource: "configmaps", Kind: "ConfigMap", Namespace: api.Namespace, Name: api.JournalName}
 
-// Entry is a wave that is being carried out: everything that is needed to take it back. It holds no secret: the patches of
-// a wave carry modes and public certificates.
+// Journal is what a home keeps of its runs. It holds no secret: the patches of a wave carry modes, names and public certificates.
+type Journal struct {
+	InFlight *Entry // the wave in flight; nil when none is
+	// Originals is what each object said, at our paths, before a migration first changed it, by UID.
+	Originals map[string]map[string]any
+	Past      []plan.Past // the waves that were carried out, oldest first
+}
+
+// Entry is a wave that is being carried out: everything that is needed to take it back.
 type Entry struct {
 	Wave  string      `json:"wave"`
 	Began time.Time   `json:"began"`
@@ -35,22 +43,32 @@ type EntryStep struct {
 	Undo   []plan.Patch `json:"undo"`
 }
 
-// entryOf writes down the way back of a wave. Steps that leave the safest state there is have none.
-func entryOf(w plan.Wave, by string, now time.Time) Entry {
-	e := Entry{Wave: w.Title, Began: now.UTC(), By: by}
-	for _, s := range w.Steps {
-		if undo := undoOf(s); len(undo) > 0 {
+// pastKept is how many waves the history keeps.
+const pastKept = 100
+
+// entryOf writes down the way back of steps. Steps that leave the safest state there is have none, nor those of members that are left
+// as they are when the run is interrupted.
+func entryOf(title string, steps []plan.Step, by string, now time.Time) *Entry {
+	e := Entry{Wave: title, Began: now.UTC(), By: by}
+	for _, s := range steps {
+		if undo := undoOf(s); len(undo) > 0 && !s.Settled {
 			e.Steps = append(e.Steps, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undo})
 		}
 	}
-	return e
+	if len(e.Steps) == 0 {
+		return nil
+	}
+	return &e
 }
 
-// undoOf is the way back of a step: its writes inverted, last first.
+// undoOf is the way back of a step: the one that it names, else its writes inverted, last first.
 func undoOf(s plan.Step) []plan.Patch {
-	var undo []plan.Patch
-	if s.Keep {
+	if s.Keep || s.OneWay {
 		return nil
+	}
+	undo := slices.Clone(s.Back)
+	if undo != nil {
+		return undo
 	}
 	for i := len(s.Writes) - 1; i >= 0; i-- {
 		if u, ok := s.Writes[i].Undo(); ok {
@@ -60,49 +78,88 @@ func undoOf(s plan.Step) []plan.Patch {
 	return undo
 }
 
+// remember keeps what the objects that a step changes say now, unless something older is kept of them already.
+func (j *Journal) remember(s plan.Step) {
+	switch s.Kind {
+	case plan.Open, plan.Close, plan.Move, plan.Return:
+	default:
+		return
+	}
+	for _, w := range s.Writes {
+		if w.Create || w.Delete || w.Object.UID == "" || w.Before == nil || j.Originals[w.Object.UID] != nil {
+			continue
+		}
+		if j.Originals == nil {
+			j.Originals = map[string]map[string]any{}
+		}
+		j.Originals[w.Object.UID] = w.Before
+	}
+}
+
+// ended adds a wave to the history.
+func (j *Journal) ended(p plan.Past) {
+	j.Past = append(j.Past, p)
+	if over := len(j.Past) - pastKept; over > 0 {
+		j.Past = slices.Delete(j.Past, 0, over)
+	}
+}
+
 // ReadJournal implements Clusters.
-func (l *Live) ReadJournal(ctx context.Context, hub string) (*Entry, error) {
+func (l *Live) ReadJournal(ctx context.Context, home string) (Journal, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	c, err := l.Fleet.Cluster(hub)
+	var j Journal
+	c, err := l.Fleet.Cluster(home)
 	if err != nil {
-		return nil, err
+		return j, err
 	}
 	o, err := get(ctx, c, journalRef)
 	if apierrors.IsNotFound(err) {
-		return nil, nil
+		return j, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the journal (%s in %s): %s", journalRef, hub, observe.Explain(err))
+		return j, fmt.Errorf("reading the journal (%s in %s): %s", journalRef, home, observe.Explain(err))
 	}
 	data, _ := o["data"].(map[string]any)
-	text, _ := data[api.JournalKey].(string)
-	if text == "" {
-		return nil, nil
+	for key, to := range map[string]any{api.JournalKey: &j.InFlight, api.OriginalsKey: &j.Originals, api.HistoryKey: &j.Past} {
+		text, _ := data[key].(string)
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), to); err != nil {
+			return j, fmt.Errorf("reading the journal (%s in %s): %w; it says what a run was changing, so look at it before removing the key %s", journalRef, home, err, key)
+		}
 	}
-	var e Entry
-	if err := json.Unmarshal([]byte(text), &e); err != nil {
-		return nil, fmt.Errorf("reading the journal (%s in %s): %w; it says what an interrupted run was changing, so look at it before removing the key %s", journalRef, hub, err, api.JournalKey)
-	}
-	return &e, nil
+	return j, nil
 }
 
-// WriteJournal implements Clusters. It is a server-side apply of one key, so that it needs no read and makes the ConfigMap
-// when it is not there.
-func (l *Live) WriteJournal(ctx context.Context, hub string, e *Entry) error {
+// WriteJournal implements Clusters. It is a server-side apply, so that it needs no read and makes the ConfigMap when it is not there.
+func (l *Live) WriteJournal(ctx context.Context, home string, j Journal) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	c, err := l.Fleet.Cluster(hub)
+	c, err := l.Fleet.Cluster(home)
 	if err != nil {
 		return err
 	}
 	data := map[string]string{}
-	if e != nil {
-		b, err := json.Marshal(e)
-		if err != nil {
-			return fmt.Errorf("encoding the journal: %w", err)
+	put := func(key string, v any) {
+		b, marshalErr := json.Marshal(v)
+		if marshalErr != nil && err == nil {
+			err = fmt.Errorf("encoding the journal: %w", marshalErr)
 		}
-		data[api.JournalKey] = string(b)
+		data[key] = string(b)
+	}
+	if j.InFlight != nil {
+		put(api.JournalKey, j.InFlight)
+	}
+	if len(j.Originals) > 0 {
+		put(api.OriginalsKey, j.Originals)
+	}
+	if len(j.Past) > 0 {
+		put(api.HistoryKey, j.Past)
+	}
+	if err != nil {
+		return err
 	}
 	doc, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": journalRef.Name, "namespace": journalRef.Namespace}, "data": data})
@@ -111,7 +168,7 @@ func (l *Live) WriteJournal(ctx context.Context, hub string, e *Entry) error {
 	}
 	err = c.REST.Patch(types.ApplyPatchType).AbsPath(objectPath(journalRef)).Param("fieldManager", FieldManager).Param("force", "true").Body(doc).Do(ctx).Error()
 	if err != nil {
-		return fmt.Errorf("writing the journal (%s in %s): %s", journalRef, hub, observe.Explain(err))
+		return fmt.Errorf("writing the journal (%s in %s): %s", journalRef, home, observe.Explain(err))
 	}
 	return nil
 }

@@ -21,7 +21,9 @@ type Live struct {
 	Fleet    *fleet.Fleet
 	Observer *observe.Observer
 	Dialect  plan.Dialect
-	Hub      string // the hub's context when the user named it
+	Where    plan.Selection // which of the contexts hold the hub
+	Supplier Supplier       // where credentials come from; nil when nowhere
+	Fills    map[string]Fill
 
 	mu     sync.Mutex
 	latest map[string]plan.Snapshot
@@ -46,7 +48,7 @@ func (l *Live) Observe(ctx context.Context, contexts ...string) plan.Facts {
 	for _, name := range l.Fleet.Contexts() {
 		all = append(all, l.latest[name])
 	}
-	return l.Dialect.Facts(all, l.Hub, l.Now())
+	return l.Dialect.Facts(all, l.Where, l.Now())
 }
 
 // Now implements Clusters.
@@ -64,7 +66,7 @@ func (l *Live) Pause(ctx context.Context, d time.Duration) {
 
 // Write implements Clusters. A kind that it makes is served when it returns.
 func (l *Live) Write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
-	wrote, err := writer{fleet: l.Fleet}.write(ctx, p, still)
+	wrote, err := writer{fleet: l.Fleet, fills: l.Fills}.write(ctx, p, still)
 	if err == nil && p.Create && p.Object.Kind == "CustomResourceDefinition" {
 		err = l.served(ctx, p)
 	}

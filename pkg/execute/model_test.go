@@ -3,23 +3,29 @@ package execute
 import (
 	"context"
 	"flag"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 var (
 	modelRuns = flag.Int("model.runs", 2000, "how many random fleets the model runs through")
+	modelLog  = flag.Int("model.log", 80, "how many lines of the story of a failure are shown")
 	modelSeed = flag.Uint64("model.seed", 1, "the first seed; each run takes the next")
 )
 
-// migrateOnce runs the real executor on a world until it ends, dies at a write, or is interrupted.
-func migrateOnce(w *world) (r Result, died bool) {
+// mutation changes what a run is built of, to see that the model notices.
+type mutation func(*Executor)
+
+// runOnce runs the real executor on a world until it ends, dies at a write, or is interrupted.
+func runOnce(w *world, goal plan.Goal, mutate mutation) (r Result, died bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(killed); !ok {
@@ -30,73 +36,174 @@ func migrateOnce(w *world) (r Result, died bool) {
 	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	w.cancel = cancel
-	e := &Executor{Clusters: w, Dialect: tsb.Dialect(), Goal: plan.Goal{To: tsb.JWT, Within: 4 * time.Minute}, Source: "model", Poll: time.Second, PutBackWithin: time.Minute,
+	w.cancel, w.noHub = cancel, goal.NoHub
+	goal.To, goal.Within = tsb.JWT, 2*time.Minute
+	e := &Executor{Clusters: w, Dialect: tsb.Dialect(), Goal: goal, Source: "model", Poll: time.Second, PutBackWithin: time.Minute, MaxFailures: w.IntN(2),
 		Report: func(ev Event) { w.note("%s: %s", ev.Member, ev.Text) }, oneByOne: true}
+	if mutate != nil {
+		mutate(e)
+	}
 	return e.Migrate(ctx), false
 }
 
+// someGoal is a goal that somebody might have on the way.
+func (w *world) someGoal() plan.Goal {
+	g := plan.Goal{WaveSize: w.IntN(3), HastyCanary: w.chance(3), Stage: plan.Stages[w.IntN(len(plan.Stages))]}
+	switch w.IntN(6) {
+	case 0:
+		g = plan.Goal{Stage: plan.Edges, NoHub: true, HastyCanary: w.chance(2)}
+	case 1:
+		g = plan.Goal{Back: true, WaveSize: w.IntN(2)}
+	case 2:
+		g = plan.Goal{Back: true, Only: w.names()[w.IntN(len(w.edges))]}
+	}
+	if w.chance(4) {
+		g.Soak = time.Duration(w.IntN(20)) * time.Second
+	}
+	return g
+}
+
+// interrupt makes the next run end early: before or after one of its writes, or by Ctrl-C.
+func (w *world) interrupt() {
+	w.writes, w.pauses, w.killAt, w.cancelAt = 0, 0, 0, 0
+	switch w.IntN(3) {
+	case 0:
+		w.killAt = 1 + w.IntN(25)
+	case 1:
+		w.killAt = -(1 + w.IntN(25))
+	case 2:
+		w.cancelAt = 1 + w.IntN(60)
+	}
+}
+
+// story lets runs with random goals be interrupted again and again, then runs with the last goal until it is reached.
+func (w *world) story(last plan.Goal, mutate mutation) (r Result) {
+	for range w.IntN(4) {
+		w.interrupt()
+		goal := w.someGoal()
+		_, died := runOnce(w, goal, mutate)
+		w.note("-- the run to %+v ended (died: %v)", goal, died)
+		for range w.IntN(20) {
+			w.tick()
+		}
+	}
+	return w.arrive(last, mutate)
+}
+
+// arrive runs, uninterrupted and with everybody within reach, until the goal is reached or it is not to be.
+func (w *world) arrive(goal plan.Goal, mutate mutation) (r Result) {
+	w.killAt, w.cancelAt, w.flippers = 0, 0, false
+	attempts := 12
+	if !goal.Back && w.hopeless() != "" {
+		attempts = 2
+	}
+	for range attempts {
+		for _, e := range w.edges {
+			e.reachable = true
+		}
+		if r, _ = runOnce(w, goal, mutate); r.Done {
+			break
+		}
+	}
+	for range 60 { // what was turned off too early shows when the next token expires
+		w.tick()
+	}
+	return r
+}
+
+// hopeless says why a world cannot be migrated, "" when it can.
+func (w *world) hopeless() string {
+	switch {
+	case w.mpcPrefersMTLS:
+		return "MPC stays on certificates"
+	case slices.Contains(slices.Collect(maps.Values(w.stuck)), true):
+		return "an edge cannot connect"
+	case w.noHotReload:
+		return "an edge ends with its first token"
+	case w.newCA:
+		return "the certificate's issuer has a CA that nobody trusts"
+	}
+	return ""
+}
+
 // The promise, for random fleets with every switch of the product, operators that lag, people who edit, networks that fail,
-// and a process that dies before or after any of its writes: nobody is ever refused for a mode, and the next run restores
-// what was in flight before anything else. And it converges: what can be migrated is.
+// goals that change, rollbacks, teams without a hub, and a process that dies before or after any of its writes: nobody is ever refused
+// for a mode or for a certificate of Central, and the next run restores what was in flight before anything else. And it converges: what
+// can be migrated is, and what was migrated goes back to where it was.
 func TestThePromiseHoldsWhoeverInterrupts(t *testing.T) {
-	reached := 0
+	reached, back := 0, 0
 	for i := range *modelRuns {
 		seed := *modelSeed + uint64(i)
 		w := newWorld(seed)
-		for range w.IntN(4) {
-			w.writes, w.pauses, w.killAt, w.cancelAt = 0, 0, 0, 0
-			switch w.IntN(3) {
-			case 0:
-				w.killAt = 1 + w.IntN(20)
-			case 1:
-				w.killAt = -(1 + w.IntN(20))
-			case 2:
-				w.cancelAt = 1 + w.IntN(30)
-			}
-			_, died := migrateOnce(w)
-			w.note("-- the run ended (died: %v)", died)
-			for range w.IntN(20) {
-				w.tick()
-			}
-		}
-		w.killAt, w.cancelAt, w.flippers = 0, 0, false
-		var last Result
-		for range 12 {
-			for _, e := range w.edges {
-				e.reachable = true
-			}
-			if last, _ = migrateOnce(w); last.Done {
-				break
-			}
-		}
 		fail := func(format string, args ...any) {
-			t.Fatalf("seed %d (%+v): "+format+"\n%s", append(append([]any{seed, w.switches}, args...), strings.Join(w.log[max(0, len(w.log)-60):], "\n"))...)
+			t.Fatalf("seed %d (%+v): "+format+"\n%s", append(append([]any{seed, w.switches}, args...), strings.Join(w.log[max(0, len(w.log)-*modelLog):], "\n"))...)
 		}
+		last := w.story(plan.Goal{Cleanup: w.chance(4)}, nil)
 		if len(w.refused) > 0 {
 			fail("the promise is broken: %s", w.refused[0])
 		}
-		hopeless := w.mpcPrefersMTLS || slices.Contains(slices.Collect(maps.Values(w.stuck)), true)
-		if !hopeless && !last.Done {
-			fail("not reached: %+v", last.Outcomes)
+		if w.hopeless() == "" && !last.Done {
+			fail("not reached: %+v, %v", last.Outcomes, last.Err)
 		}
 		if last.Done {
 			reached++
-			if w.hub != (accepts{jwt: true}) {
-				fail("done, and the hub accepts %+v", w.hub)
-			}
-			for _, e := range w.edges {
-				if e.declared != tsb.JWT {
-					fail("done, and %s is set to %s", e.name, e.declared)
-				}
+			if why := w.migrated(); why != "" {
+				fail("done, and %s", why)
 			}
 		}
-		if last.Done && w.journal != nil {
-			fail("a run that ended left a wave in flight: %+v", w.journal)
+		if slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return !e.cert }) {
+			continue // the way back has ended
 		}
+		w.strangers = false // somebody who turns mTLS off again after the rollback has begun is the webhook's and not ours to refuse
+		last = w.arrive(plan.Goal{Back: true}, nil)
+		if len(w.refused) > 0 {
+			fail("the promise is broken on the way back: %s", w.refused[0])
+		}
+		if !last.Done {
+			fail("not gone back: %+v, %v", last.Outcomes, last.Err)
+		}
+		if why := w.wentBack(); why != "" {
+			fail("gone back, and %s", why)
+		}
+		back++
 	}
-	t.Logf("%d of %d fleets reached the goal; the others have an edge that cannot connect, or an MPC that stays on mTLS", reached, *modelRuns)
-	if reached < *modelRuns/3 {
+	t.Logf("%d of %d fleets reached the goal, %d went back; the others cannot: an edge that cannot connect, an MPC that stays on mTLS, a CA that nobody trusts", reached, *modelRuns, back)
+	if reached < *modelRuns/5 || back < *modelRuns/3 {
 		t.Errorf("too few fleets reached the goal for this to show anything")
 	}
+}
+
+// migrated says what is not as it must be once the goal is reached.
+func (w *world) migrated() string {
+	if w.hub != (accepts{jwt: true}) {
+		return fmt.Sprintf("the hub accepts %+v", w.hub)
+	}
+	for _, e := range w.edges {
+		if e.declared != tsb.JWT {
+			return fmt.Sprintf("%s is set to %s", e.name, e.declared)
+		}
+	}
+	return w.inFlight()
+}
+
+// wentBack says what is not as it was originally, as far as that can be gone back to.
+func (w *world) wentBack() string {
+	if !w.hub.mtls {
+		return fmt.Sprintf("the hub accepts %+v", w.hub)
+	}
+	for _, e := range w.edges {
+		if got := presentedBy(e.pods, e.declared, e.effective); !slices.Equal(got, []guard.Cred{tsb.MTLS}) {
+			return fmt.Sprintf("%s presents %v", e.name, got)
+		}
+	}
+	return w.inFlight()
+}
+
+func (w *world) inFlight() string {
+	for home, j := range w.homes {
+		if j.InFlight != nil && (home == "hub") {
+			return fmt.Sprintf("a wave is left in flight in %s: %+v", home, j.InFlight)
+		}
+	}
+	return ""
 }

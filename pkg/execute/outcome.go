@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -48,6 +49,8 @@ func (r Result) ExitCode() int {
 	switch {
 	case r.Interrupted:
 		return 130
+	case refusedRun(r.Err):
+		return 5
 	case r.Err != nil:
 		return 1
 	case has(Failed, Unreachable):
@@ -60,12 +63,22 @@ func (r Result) ExitCode() int {
 	return 0
 }
 
+// refusedRun says whether a run was refused as a whole: another one is at work, or the saved plan is stale.
+func refusedRun(err error) bool {
+	var locked *LockedError
+	var stale *plan.StaleError
+	return errors.As(err, &locked) || errors.As(err, &stale)
+}
+
 // account makes one outcome for the hub, each member and each other context: what the run recorded, else what the last facts
 // and the last wave say.
 func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
-	blocked := map[string]string{}
+	blocked, notes := map[string]string{}, map[string]string{}
 	for _, b := range last.Blocked {
 		blocked[b.Member] = b.Why
+	}
+	for _, n := range last.Notes {
+		notes[n.Member] = n.Why
 	}
 	pick := func(name, context, err string) Outcome {
 		o := Outcome{Member: name, Context: context, State: OK}
@@ -84,15 +97,21 @@ func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last pla
 		case !done && name == "hub":
 			o.State, o.Why = NotAttempted, "waits until every member is proved"
 		}
+		if note := notes[name]; note != "" {
+			o.Why = strings.TrimPrefix(o.Why+"; "+note, "; ")
+		}
 		return o
 	}
 	var all []Outcome
-	if f.Hub.Found || len(last.Blocked) > 0 {
+	if f.Hub.Found || (len(last.Blocked) > 0 && !goal.NoHub) {
 		all = append(all, pick("hub", f.Hub.Context, ""))
+	}
+	if f.Standby != nil {
+		all = append(all, pick("standby", f.Standby.Context, ""))
 	}
 	for _, m := range f.Members {
 		o := pick(m.Name, m.Context, m.Err)
-		if o.State == NotAttempted && m.Proved(goal.To, f.At) {
+		if o.State == NotAttempted && m.Proved(goal.To, f.At) && !goal.Back {
 			o.State, o.Why = OK, ""
 		}
 		all = append(all, o)
@@ -115,6 +134,8 @@ func order(o Outcome) string {
 	switch o.Member {
 	case "hub":
 		return "0"
+	case "standby":
+		return "00"
 	case "-":
 		return "2" + o.Context
 	}

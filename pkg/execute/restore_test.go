@@ -53,10 +53,10 @@ func newBed(t *testing.T, clusters map[string][]object) (*bed, *Executor) {
 		t.Fatal(err)
 	}
 	d := tsb.Dialect()
-	b.Live = &Live{Fleet: f, Dialect: d, Hub: "hub",
+	b.Live = &Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: "hub"},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}
 	return b, &Executor{Clusters: b, Dialect: d, Source: "me", Poll: time.Millisecond, PutBackWithin: 10 * time.Second,
-		Goal: plan.Goal{To: tsb.JWT, Within: time.Millisecond}, Report: func(e Event) { t.Logf("%s: %s", e.Member, e.Text) }, hub: "hub"}
+		Goal: plan.Goal{To: tsb.JWT, Within: time.Millisecond, Unrotated: []string{"a", "far"}}, Report: func(e Event) { t.Logf("%s: %s", e.Member, e.Text) }, hub: "hub"}
 }
 
 func (b *bed) answer(cluster string, w http.ResponseWriter, r *http.Request) bool {
@@ -102,6 +102,25 @@ func (b *bed) skip(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ahead += d
+}
+
+// free is a lock that nobody contends for.
+type free struct{}
+
+func (free) Held() error { return nil }
+func (free) Unlock()     {}
+
+// Lock implements Clusters: who holds the lock is shown on real API servers.
+func (b *bed) Lock(context.Context, string, string) (Lock, error) { return free{}, nil }
+
+// restoreIn enters the hub and restores what its journal holds.
+func restoreIn(t *testing.T, e *Executor) (bool, error) {
+	t.Helper()
+	f := e.look(t.Context())
+	if err := e.enter(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	return e.restoreAll(t.Context(), f)
 }
 
 // openHub is a hub that accepts both modes, with an empty roster.
@@ -163,7 +182,7 @@ func moved(context, cluster string) plan.Step {
 // inFlight is the journal of a run that was interrupted in a wave of these steps.
 func inFlight(t *testing.T, steps ...plan.Step) string {
 	t.Helper()
-	text, err := json.Marshal(entryOf(plan.Wave{Title: "the rest", Steps: steps}, "ann@host", time.Now()))
+	text, err := json.Marshal(entryOf("the rest", steps, "ann@host", time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +237,7 @@ func TestRestoring(t *testing.T) {
 			if tc.down != "" {
 				b.servers[tc.down].Close()
 			}
-			restored, err := e.restore(t.Context(), e.look(t.Context()))
+			restored, err := restoreIn(t, e)
 			if !restored || (err != nil) != (tc.left != nil) {
 				t.Errorf("restored %v, %v; want the steps %v left", restored, err, tc.left)
 			}
@@ -374,7 +393,7 @@ func TestPuttingBack(t *testing.T) {
 func TestAMemberThatIsGoneDoesNotStopEveryLaterRun(t *testing.T) {
 	b, e := newBed(t, map[string][]object{"hub": openHub("b"), "a": {apifake.KubeSystem("a")}, "b": apifake.Edge("b")})
 	b.journal = inFlight(t, moved("a", "a"))
-	if _, err := e.restore(t.Context(), e.look(t.Context())); err != nil || b.journal != "" {
+	if _, err := restoreIn(t, e); err != nil || b.journal != "" {
 		t.Errorf("every later run ends here: %v; the journal: %s", err, b.journal)
 	}
 }

@@ -104,17 +104,19 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 
 // drop takes a member that is forgotten out of the wave in flight: there is nothing left to take back.
 func (l *Live) drop(ctx context.Context, hub, name string) error {
-	left, err := l.ReadJournal(ctx, hub)
-	if err != nil || left == nil {
+	j, err := l.ReadJournal(ctx, hub)
+	if err != nil || j.InFlight == nil {
 		return err
 	}
-	kept := slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return s.Member == name })
+	left := *j.InFlight
+	left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return s.Member == name })
 	switch {
-	case len(kept) == len(left.Steps):
+	case len(left.Steps) == len(j.InFlight.Steps):
 		return nil
-	case len(kept) == 0:
-		return l.WriteJournal(ctx, hub, nil)
+	case len(left.Steps) == 0:
+		j.InFlight = nil
+	default:
+		j.InFlight = &left
 	}
-	left.Steps = kept
-	return l.WriteJournal(ctx, hub, left)
+	return l.WriteJournal(ctx, hub, j)
 }

@@ -6,10 +6,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -33,7 +31,17 @@ type world struct {
 	edges   map[string]*fleetMember
 	roster  struct{ namespace, kind bool }
 	entries map[string]*plan.Statement // nil statement: registered
-	journal *Entry
+	homes   map[string]Journal         // by context
+	cert    certificate                // of Central, in its secret
+	asked   []string                   // the names for which its Certificate asks
+	rehears struct {                   // the same, beside the real one
+		asked []string
+		cert  *certificate
+	}
+	restartedFor string
+	byStranger   bool // it was somebody else who turned mTLS off
+
+	noHub bool // this run is of a team without access to the hub
 
 	writes, killAt int // the write after which the process dies; 0 = never
 	cancelAt       int // the pause at which the user presses Ctrl-C; 0 = never
@@ -49,7 +57,22 @@ type switches struct {
 	strangers                                                           bool // somebody else tries to turn mTLS off, through the webhook
 	flippers                                                            bool // somebody else puts edges back by hand
 	stuck                                                               map[string]bool
+	noHotReload, cutAtExpiry                                            bool // an edge keeps the token with which its pod started; a stream ends with it
+	unnamed, keepsCert, newCA                                           bool // Central's certificate lacks the name; its pods keep what they began with; its issuer has a CA that nobody trusts
+	noWebhook                                                           bool
 }
+
+// certificate is one of Central: has it the name that edges dial, and do they trust it?
+type certificate struct {
+	serial         int
+	named, trusted bool
+}
+
+// tokenLives and tokenRenewed are the life of a token, and the age at which its operator renews it.
+const (
+	tokenLives   = 40 * time.Second
+	tokenRenewed = 25 * time.Second
+)
 
 type accepts struct{ mtls, jwt bool }
 
@@ -60,10 +83,16 @@ type process struct {
 	uid       string
 	created   time.Time
 	accepts   accepts
+	serves    certificate
+	since     time.Time // when its container started
+	expires   time.Time // of the token that it holds
 	cred      guard.Cred
 	ready     bool
+	restart   bool // it was asked to make way for a new one
 	ending    bool
 	connected bool
+	to        *process // of Central, while it is connected
+	alone     bool     // it was started by the wave in flight of a run without a hub
 	pushes    float64
 	connects  float64
 }
@@ -74,6 +103,8 @@ type fleetMember struct {
 	pods                []*process
 	reachable           bool
 	token, ca           bool
+	minted              time.Time // when its token was written
+	cert                bool      // its certificate is there
 }
 
 // killed is the panic with which a process dies.
@@ -81,17 +112,22 @@ type killed struct{}
 
 func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), hub: accepts{mtls: true}, lower: 1,
-		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}}
+		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}, homes: map[string]Journal{}}
 	w.switches = switches{noRollout: w.chance(4), recreate: w.chance(3), mintAfter: w.chance(3), mpcPrefersMTLS: w.chance(8), readyWithoutSession: w.chance(3),
 		strangers: w.chance(2), stuck: map[string]bool{}}
 	w.flippers = !w.strangers && w.chance(3) // both at once need the fence: a statement is believed for a while
+	w.noHotReload, w.cutAtExpiry = w.chance(6), w.chance(3)
+	w.unnamed, w.keepsCert = w.chance(2), w.chance(2)
+	w.newCA = w.unnamed && w.chance(4)
+	w.noWebhook = !w.strangers && w.chance(2)
 	w.taken = w.hub
-	w.central = []*process{w.pod(&process{accepts: w.hub, ready: true})}
-	w.mpc = &fleetMember{name: "mpc", reachable: true, declared: tsb.MTLS, effective: tsb.MTLS, pods: []*process{w.pod(&process{cred: tsb.MTLS, ready: true, connected: true, connects: 1})}}
+	w.cert = certificate{named: !w.unnamed, trusted: true}
+	w.central = []*process{w.pod(&process{accepts: w.hub, ready: true, serves: w.cert})}
+	w.mpc = &fleetMember{name: "mpc", reachable: true, declared: tsb.MTLS, effective: tsb.MTLS, cert: true, pods: []*process{w.pod(&process{cred: tsb.MTLS, ready: true, connected: true, connects: 1, since: w.now})}}
 	for i := range 1 + w.IntN(4) {
-		e := &fleetMember{name: fmt.Sprintf("edge-%d", i+1), declared: tsb.MTLS, effective: tsb.MTLS, reachable: true, token: !w.mintAfter, ca: w.chance(2)}
+		e := &fleetMember{name: fmt.Sprintf("edge-%d", i+1), declared: tsb.MTLS, effective: tsb.MTLS, reachable: true, token: !w.mintAfter, ca: w.chance(2), minted: w.now, cert: true}
 		for range 1 + w.IntN(2) {
-			e.pods = append(e.pods, w.pod(&process{cred: tsb.MTLS, ready: true, connected: true, connects: 1}))
+			e.pods = append(e.pods, w.pod(&process{cred: tsb.MTLS, ready: true, connected: true, connects: 1, since: w.now}))
 		}
 		w.edges[e.name] = e
 		w.stuck[e.name] = w.chance(8)
@@ -130,11 +166,12 @@ func (w *world) tick() {
 }
 
 func (w *world) tickHub() {
+	w.tickCertificate()
 	if w.taken != w.hub && w.chance(2) {
 		w.taken, w.lower = w.hub, w.lower+1
 		w.note("CentralXcp takes over %+v", w.taken)
 	}
-	newest := func(p *process) bool { return p.accepts == w.taken && !p.ending }
+	newest := func(p *process) bool { return p.accepts == w.taken && !p.ending && !p.restart }
 	switch {
 	case w.noRollout:
 		for _, p := range w.central {
@@ -142,8 +179,11 @@ func (w *world) tickHub() {
 				p.accepts = w.taken
 			}
 		}
+		if slices.ContainsFunc(w.central, func(p *process) bool { return p.restart }) && w.chance(2) {
+			w.central = []*process{w.pod(&process{accepts: w.taken, serves: w.cert, ready: true})}
+		}
 	case !slices.ContainsFunc(w.central, newest) && w.chance(2):
-		w.central = append(w.central, w.pod(&process{accepts: w.taken}))
+		w.central = append(w.central, w.pod(&process{accepts: w.taken, serves: w.cert}))
 	default:
 		for _, p := range w.central {
 			p.ready = p.ready || w.chance(2)
@@ -157,12 +197,43 @@ func (w *world) tickHub() {
 	}
 }
 
+// tickCertificate lets cert-manager and whoever re-reads certificates move.
+func (w *world) tickCertificate() {
+	issue := func(asked []string) certificate {
+		w.serial++
+		return certificate{serial: w.serial, named: !w.unnamed || slices.Contains(asked, dialled), trusted: !w.newCA}
+	}
+	if c := w.rehears.cert; w.rehears.asked != nil && (c == nil || !c.named) && w.chance(2) {
+		made := issue(w.rehears.asked)
+		w.rehears.cert = &made
+	}
+	if wants := !w.unnamed || slices.Contains(w.asked, dialled); wants != w.cert.named && w.chance(2) {
+		w.cert = issue(w.asked)
+		w.note("Central's certificate is %+v", w.cert)
+	}
+	for _, p := range w.central {
+		if !w.keepsCert && w.chance(3) {
+			p.serves = w.cert
+		}
+	}
+}
+
 // tickEdge lets the edge's operator and its pods move.
 func (w *world) tickEdge(e *fleetMember) {
+	if e.token && w.now.Sub(e.minted) >= tokenRenewed {
+		e.minted = w.now
+	}
+	for _, p := range e.pods {
+		if p.cred == tsb.JWT && !p.since.IsZero() && !w.noHotReload {
+			p.expires = e.minted.Add(tokenLives)
+		}
+	}
 	if e.declared != e.effective && w.chance(2) {
 		e.effective = e.declared
 	}
-	e.token = e.token || (e.declared == tsb.JWT && w.chance(2))
+	if !e.token && e.declared == tsb.JWT && w.chance(2) {
+		e.token, e.minted = true, w.now
+	}
 	w.roll(e, w.recreate, w.stuck[e.name])
 }
 
@@ -179,11 +250,14 @@ func (w *world) roll(e *fleetMember, recreate, stuck bool) {
 		}
 	case !fresh && w.chance(2):
 		for range min(want, 2) {
-			e.pods = append(e.pods, w.pod(&process{cred: e.effective}))
+			e.pods = append(e.pods, w.pod(&process{cred: e.effective, alone: w.alone(e.name)}))
 		}
 	}
 	for _, p := range e.pods {
-		startable := p.cred == tsb.MTLS || (e.token && e.ca)
+		startable := p.cred == tsb.MTLS && (e.cert || e.name == "mpc") || p.cred == tsb.JWT && e.token && e.ca
+		if startable && p.since.IsZero() {
+			p.since, p.expires = w.now, e.minted.Add(tokenLives)
+		}
 		if p.ready || !startable {
 			continue
 		}
@@ -228,7 +302,7 @@ func (w *world) tickOthers() {
 		}
 	}
 	if w.strangers && w.chance(5) && w.hub.mtls && len(w.webhook()) == 0 {
-		w.hub.mtls, w.since = false, w.now
+		w.hub.mtls, w.since, w.byStranger = false, w.now, true // the webhook does not ask for a token rotation
 		w.note("somebody turns mTLS off; the webhook lets it pass")
 	}
 }
@@ -253,6 +327,12 @@ func asHub(a accepts) guard.Hub {
 	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: tri[a.mtls], tsb.JWT: tri[a.jwt]}, Basis: fmt.Sprint(a)}
 }
 
+// alone says whether an edge is in flight in a run without a hub, which cannot look whether the hub will accept it.
+func (w *world) alone(edge string) bool {
+	in := w.homes[edge].InFlight
+	return in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return s.Member == edge })
+}
+
 // dial lets each pod of a member reach a Central pod that is up: refused for its mode is what the promise forbids.
 func (w *world) dial(m *fleetMember) {
 	var up []*process
@@ -262,210 +342,38 @@ func (w *world) dial(m *fleetMember) {
 		}
 	}
 	for _, p := range m.pods {
-		if p.cred == tsb.JWT && (w.stuck[m.name] || !m.token || !m.ca) {
+		if p.since.IsZero() || p.cred == tsb.JWT && w.stuck[m.name] {
 			continue // cannot even start, or reaches nobody
 		}
+		if p.connected && p.to != nil && !slices.Contains(w.central, p.to) {
+			p.connected = false // its Central is gone
+		}
 		to := up[w.IntN(len(up))]
+		expired := p.cred == tsb.JWT && m.name != "mpc" && !w.now.Before(p.expires) && (!p.connected || w.cutAtExpiry)
+		switch {
+		case p.alone && p.cred == tsb.JWT && (!to.serves.named || !to.accepts.jwt):
+			p.connected = false // its team cannot see the hub; it is in flight, and its way back is written down
+			continue
+		case !p.connected && (p.cred == tsb.JWT && m.name != "mpc" && !to.serves.named || !to.serves.trusted):
+			w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s refuses Central's certificate %+v", w.now.Format("15:04:05"), p.uid, m.name, to.serves))
+			continue
+		case expired:
+			p.connected = false
+			if !w.hub.mtls && !w.byStranger { // before that it has a way back, and is for its own credential alone
+				w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s presents an expired token, and mTLS is off", w.now.Format("15:04:05"), p.uid, m.name))
+			}
+			continue
+		}
 		if !to.accepts.cred(p.cred) {
 			p.connected = false
 			w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s presents %s to %s, which accepts %+v", w.now.Format("15:04:05"), p.uid, m.name, p.cred, to.uid, to.accepts))
 			continue
 		}
 		if !p.connected {
-			p.connected, p.connects = true, p.connects+1
+			p.connected, p.connects, p.to = true, p.connects+1, to
 		}
 		if w.chance(2) {
 			p.pushes++
 		}
 	}
-}
-
-// Observe implements Clusters: the facts that the dialect would make of this world.
-func (w *world) Observe(context.Context, ...string) plan.Facts {
-	f := plan.Facts{At: w.now, Hub: plan.Hub{Found: true, Context: "hub", Object: plan.Ref{Group: "install.tetrate.io", Kind: "ManagementPlane", Resource: "managementplanes", Name: "mp"},
-		Accepts: asHub(w.hub), Since: w.since, Declared: map[string]any{"jwt": w.hub.jwt, "mutualTls": w.hub.mtls}, Lower: w.lower, Inventory: w.names(),
-		Roster: plan.RosterState{Namespace: w.roster.namespace, Kind: w.roster.kind}}}
-	f.Hub.Workload = workloadOf(w.central, w.taken == w.hub && (w.noRollout || !slices.ContainsFunc(w.central, func(p *process) bool { return p.accepts != w.taken })), nil)
-	f.Hub.Connections = &plan.Connections{Config: len(w.edges), State: len(w.edges) + 1}
-	for _, name := range w.names() {
-		f.Members = append(f.Members, w.member(w.edges[name]))
-	}
-	m := w.member(w.mpc)
-	m.Role, m.Declared, m.Effective, m.Edge.Presents = plan.RoleMPC, "", "", presentedBy(w.mpc.pods)
-	f.Members = append(f.Members, m)
-	return f
-}
-
-func (w *world) member(e *fleetMember) plan.Member {
-	m := plan.Member{Name: e.name, ClusterName: e.name, Role: plan.RoleEdge, Context: e.name, Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane", Name: e.name, UID: e.name}}
-	st, registered := w.entries[e.name]
-	m.Registered, m.Statement = registered, st
-	if !e.reachable {
-		m.Err = "the API server did not answer in time"
-		m.Edge = guard.Edge{Name: e.name, Why: m.Err}
-		return m
-	}
-	m.Declared, m.Effective = e.declared, e.effective
-	m.DeclaredFields = map[string]any{"centralAuthMode": modeWord(e.declared)}
-	m.Edge = guard.Edge{Name: e.name, Presents: presentedBy(e.pods, e.declared, e.effective), Until: w.now.Add(30 * time.Second)}
-	m.Workload = workloadOf(e.pods, e.declared == e.effective && !slices.ContainsFunc(e.pods, func(p *process) bool { return p.cred != e.effective }), w)
-	m.Credential = plan.Credential{State: plan.CredentialReady}
-	if !e.token {
-		m.Credential.State = plan.CredentialMintable
-	}
-	m.Trust = plan.Trust{OK: true, Absent: !e.ca}
-	return m
-}
-
-func presentedBy(pods []*process, more ...guard.Cred) []guard.Cred {
-	all := slices.Clone(more)
-	for _, p := range pods {
-		all = append(all, p.cred)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func modeWord(c guard.Cred) string {
-	if c == tsb.JWT {
-		return "JWT"
-	}
-	return "MUTUAL_TLS"
-}
-
-func workloadOf(pods []*process, newest bool, counters *world) plan.Workload {
-	wl := plan.Workload{Found: true, Replicas: int64(max(1, len(pods))), Settled: newest && len(pods) > 0}
-	for _, p := range pods {
-		proc := plan.Process{Name: p.uid, UID: p.uid, Created: p.created, Ready: p.ready, Started: true, Ending: p.ending, Presents: p.cred}
-		if counters != nil {
-			proc.Counters = map[string]float64{"xcp_edge_last_push_to_central_timestamp_ms": p.pushes, `xcp_edge_stream_connect_count{statusLabel="ok"}`: p.connects}
-		}
-		wl.Processes = append(wl.Processes, proc)
-		wl.Settled = wl.Settled && p.ready && !p.ending
-	}
-	return wl
-}
-
-// count counts a write, and ends the process right before it when its time has come (killAt), or right after it (-killAt).
-func (w *world) count() {
-	w.writes++
-	if w.writes == w.killAt {
-		panic(killed{})
-	}
-}
-
-// Write implements Clusters.
-func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool, error) {
-	w.count()
-	defer w.afterWrite()
-	if still != nil {
-		if err := still(); err != nil {
-			return false, err
-		}
-	}
-	switch {
-	case p.Object.Kind == "Namespace":
-		w.roster.namespace = true
-	case p.Object.Kind == "CustomResourceDefinition":
-		w.roster.kind = true
-	case p.Object.Kind == "EdgeCluster" && p.Status:
-		w.entries[p.Object.Name] = nil
-	case p.Object.Kind == "EdgeCluster":
-		if _, there := w.entries[p.Object.Name]; !there {
-			w.entries[p.Object.Name] = nil
-		}
-	case p.Object.Kind == "Secret":
-		if e := w.edges[p.Context]; e.reachable {
-			e.ca = true
-			return true, nil
-		}
-		return false, fmt.Errorf("writing %s: the API server did not answer in time", p.Object)
-	case p.Object.Kind == "ManagementPlane":
-		return w.writeHub(p)
-	case p.Object.Kind == "ControlPlane":
-		return w.writeEdge(p)
-	}
-	return true, nil
-}
-
-func (w *world) afterWrite() {
-	if w.writes == -w.killAt {
-		panic(killed{})
-	}
-}
-
-func (w *world) writeHub(p plan.Patch) (bool, error) {
-	modes := func(m map[string]any) accepts {
-		for _, k := range []string{"spec", "components", "xcp", "centralAuthModes"} {
-			m, _ = m[k].(map[string]any)
-		}
-		return accepts{jwt: m["jwt"] == true, mtls: m["mutualTls"] == true}
-	}
-	switch before, after := modes(p.Before), modes(p.After); {
-	case w.hub == after:
-		return false, nil
-	case w.hub != before:
-		return false, &ChangedError{Object: p.Object, Context: p.Context}
-	case before.mtls && !after.mtls && len(w.webhook()) > 0:
-		return false, &DeniedError{Object: p.Object, Context: p.Context, Message: w.webhook()[0].String()}
-	default:
-		w.hub, w.since = after, w.now
-		w.note("the plugin writes the hub %+v", after)
-	}
-	return true, nil
-}
-
-func (w *world) writeEdge(p plan.Patch) (bool, error) {
-	mode := func(m map[string]any) guard.Cred {
-		for _, k := range []string{"spec", "components", "xcp"} {
-			m, _ = m[k].(map[string]any)
-		}
-		if m["centralAuthMode"] == "JWT" {
-			return tsb.JWT
-		}
-		return tsb.MTLS
-	}
-	e := w.edges[p.Context]
-	switch {
-	case !e.reachable:
-		return false, fmt.Errorf("writing %s in %s: the API server did not answer in time", p.Object, p.Context)
-	case e.declared == mode(p.After):
-		return false, nil
-	case e.declared != mode(p.Before):
-		return false, &ChangedError{Object: p.Object, Context: p.Context}
-	}
-	e.declared = mode(p.After)
-	w.note("the plugin writes %s %s", e.name, e.declared)
-	return true, nil
-}
-
-// ReadJournal, WriteJournal, Publish, Now and Pause implement Clusters.
-func (w *world) ReadJournal(context.Context, string) (*Entry, error) { return w.journal, nil }
-
-func (w *world) WriteJournal(_ context.Context, _ string, e *Entry) error {
-	w.count()
-	defer w.afterWrite()
-	w.journal = e
-	return nil
-}
-
-func (w *world) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeClusterStatus) error {
-	w.count()
-	defer w.afterWrite()
-	s := &plan.Statement{Observed: st.ObservedTime.UTC(), Until: st.ValidUntil.UTC(), Source: st.Source}
-	for _, c := range st.Presents {
-		s.Presents = append(s.Presents, guard.Cred(c))
-	}
-	w.entries[m.Name] = s
-	w.note("the plugin states %s of %s", strings.Join(st.Presents, "+"), m.Name)
-	return nil
-}
-
-func (w *world) Now() time.Time { return w.now }
-
-func (w *world) Pause(context.Context, time.Duration) {
-	if w.pauses++; w.pauses == w.cancelAt {
-		w.cancel()
-	}
-	w.tick()
 }

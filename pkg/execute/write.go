@@ -57,8 +57,12 @@ func (e *DeniedError) Error() string {
 
 type writer struct {
 	fleet  *fleet.Fleet
+	fills  map[string]Fill
 	dryRun bool
 }
+
+// Fill adds values that only the executor holds, such as a private key from a file, to what a patch writes.
+type Fill func(after map[string]any)
 
 // write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge patch of our
 // paths that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
@@ -70,8 +74,15 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 	if err != nil {
 		return false, err
 	}
-	if p.Create {
-		return w.create(ctx, c, p)
+	switch {
+	case p.Create:
+		return w.create(ctx, c, p, still)
+	case p.Delete:
+		return w.remove(ctx, c, p, still)
+	case p.RestoreFrom != "":
+		if p, err = w.kept(ctx, c, p); err != nil {
+			return false, err
+		}
 	}
 	for range conflictRetries {
 		live, err := get(ctx, c, p.Object)
@@ -89,8 +100,16 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		case !w.dryRun && !covers(live, p.Before):
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
 		}
+		if p.KeepAs != "" {
+			if err := w.keep(ctx, c, p, live); err != nil {
+				return false, err
+			}
+		}
 		body := map[string]any{}
 		maps.Copy(body, p.After)
+		if fill := w.fills[p.Fill]; fill != nil {
+			fill(body)
+		}
 		meta, _ := live["metadata"].(map[string]any)
 		body["metadata"] = map[string]any{"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
 		doc, err := json.Marshal(body)
@@ -116,7 +135,12 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 	return false, fmt.Errorf("changing %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
 }
 
-func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch) (bool, error) {
+func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+	if still != nil {
+		if err := still(); err != nil {
+			return false, err
+		}
+	}
 	doc, err := json.Marshal(p.After)
 	if err != nil {
 		return false, fmt.Errorf("encoding %s: %w", p.Object, err)
@@ -125,6 +149,34 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch) (boo
 	err = w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type", "application/json").Body(doc)).Do(ctx).Error()
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
+	}
+	return err == nil, w.explain(p, err)
+}
+
+// remove deletes an object that still is the one that was seen. One that is gone already is no error.
+func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+	if still != nil {
+		if err := still(); err != nil {
+			return false, err
+		}
+	}
+	options := map[string]any{"apiVersion": "v1", "kind": "DeleteOptions"}
+	if p.Object.UID != "" {
+		options["preconditions"] = map[string]any{"uid": p.Object.UID}
+	}
+	if w.dryRun {
+		options["dryRun"] = []string{"All"}
+	}
+	doc, err := json.Marshal(options)
+	if err != nil {
+		return false, fmt.Errorf("encoding the deletion of %s: %w", p.Object, err)
+	}
+	err = c.REST.Delete().AbsPath(objectPath(p.Object)).SetHeader("Content-Type", "application/json").Body(doc).Do(ctx).Error()
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case apierrors.IsConflict(err):
+		return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
 	}
 	return err == nil, w.explain(p, err)
 }

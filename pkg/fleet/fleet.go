@@ -20,7 +20,7 @@ import (
 // Options says where the kubeconfig is and which of its contexts to use.
 type Options struct {
 	Kubeconfig string   // --kubeconfig; empty means $KUBECONFIG or the default place, merged as kubectl does
-	Hub        string   // --context: the management plane's context; always selected when named
+	Hubs       []string // --context and --standby: the management planes' contexts; always selected when named, "" when not
 	Contexts   []string // --contexts: patterns, see Select
 	UserAgent  string
 }
@@ -47,17 +47,21 @@ func Load(o Options) (*Fleet, error) {
 	if len(names) == 0 {
 		return nil, errors.New("the kubeconfig has no contexts; pass --kubeconfig or set KUBECONFIG to one that has")
 	}
-	if o.Hub != "" && raw.Contexts[o.Hub] == nil {
-		return nil, fmt.Errorf("context %q of --context is not in the kubeconfig; kubectl config get-contexts -o name lists them", o.Hub)
+	for i, hub := range o.Hubs {
+		if hub != "" && raw.Contexts[hub] == nil {
+			return nil, fmt.Errorf("context %q of --%s is not in the kubeconfig; kubectl config get-contexts -o name lists them", hub, [...]string{"context", "standby"}[i])
+		}
 	}
 	chosen, err := Select(names, o.Contexts)
 	if err != nil {
 		return nil, err
 	}
-	if o.Hub != "" && !slices.Contains(chosen, o.Hub) {
-		chosen = append(chosen, o.Hub)
-		slices.Sort(chosen)
+	for _, hub := range o.Hubs {
+		if hub != "" && !slices.Contains(chosen, hub) {
+			chosen = append(chosen, hub)
+		}
 	}
+	slices.Sort(chosen)
 	return &Fleet{raw: *raw, opts: o, contexts: chosen, clusters: map[string]*Cluster{}}, nil
 }
 

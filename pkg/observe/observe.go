@@ -151,9 +151,12 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 	defer cancel()
 	var body []byte
 	var err error
-	if r.Port != 0 {
+	switch {
+	case r.Served:
+		body, err = served(ctx, c, r)
+	case r.Port != 0:
 		body, err = scrape(ctx, c, r)
-	} else {
+	default:
 		body, err = fleet.Body(c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(ctx))
 	}
 	switch {

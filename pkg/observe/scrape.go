@@ -3,8 +3,12 @@ package observe
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,40 +26,19 @@ import (
 // maxPage bounds a metrics page; a busy Central's is some hundred kilobytes.
 const maxPage = 16 << 20
 
-// scrape gets /metrics of a pod's port through the API server's port-forward, without opening a port on this machine: over
-// WebSocket, or over SPDY where the API server or a proxy before it does not speak that, as kubectl does.
+// scrape gets /metrics of a pod's port.
 func scrape(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) {
-	conn, err := dial(ctx, c, r)
+	f, err := forward(ctx, c, r)
 	if err != nil {
-		return nil, fmt.Errorf("forwarding port %d of pod %s/%s: %w", r.Port, r.Namespace, r.Name, err)
+		return nil, err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-
-	header := http.Header{}
-	header.Set(corev1.PortHeader, strconv.Itoa(r.Port))
-	header.Set(corev1.PortForwardRequestIDHeader, "0")
-	header.Set(corev1.StreamType, corev1.StreamTypeError)
-	failure, err := conn.CreateStream(header)
-	if err != nil {
-		return nil, fmt.Errorf("forwarding port %d of pod %s/%s: %w", r.Port, r.Namespace, r.Name, err)
-	}
-	failure.Close() // we never write to it
-	header.Set(corev1.StreamType, corev1.StreamTypeData)
-	data, err := conn.CreateStream(header)
-	if err != nil {
-		return nil, fmt.Errorf("forwarding port %d of pod %s/%s: %w", r.Port, r.Namespace, r.Name, err)
-	}
-	defer data.Close()
-	if _, err := io.WriteString(data, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"); err != nil {
+	defer f.Close()
+	if _, err := io.WriteString(f, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"); err != nil {
 		return nil, fmt.Errorf("asking pod %s/%s for its metrics: %w", r.Namespace, r.Name, err)
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(data), nil)
+	resp, err := http.ReadResponse(bufio.NewReader(f), nil)
 	if err != nil {
-		if why, _ := io.ReadAll(io.LimitReader(failure, 1<<10)); len(why) > 0 {
-			return nil, fmt.Errorf("asking pod %s/%s for its metrics: %s", r.Namespace, r.Name, why)
-		}
-		return nil, fmt.Errorf("asking pod %s/%s for its metrics: %w", r.Namespace, r.Name, err)
+		return nil, fmt.Errorf("asking pod %s/%s for its metrics: %w", r.Namespace, r.Name, f.because(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -63,6 +46,84 @@ func scrape(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) 
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, maxPage))
 }
+
+// served makes a TLS handshake with a pod's port and returns the certificates that it presents, as PEM. They are looked at and not
+// trusted: nothing is said over the connection.
+func served(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) {
+	f, err := forward(ctx, c, r)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	conn := tls.Client(f, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}})
+	if err := conn.HandshakeContext(ctx); err != nil && len(conn.ConnectionState().PeerCertificates) == 0 {
+		return nil, fmt.Errorf("looking at the certificate of pod %s/%s: %w", r.Namespace, r.Name, f.because(err))
+	}
+	var text []byte
+	for _, cert := range conn.ConnectionState().PeerCertificates {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})...)
+	}
+	return text, nil
+}
+
+// forwarded is a connection to a port of a pod through the API server's port-forward. Deadlines are its context's.
+type forwarded struct {
+	httpstream.Stream
+	failure io.Reader
+	conn    httpstream.Connection
+	stop    func() bool
+}
+
+// forward connects to a pod's port without opening one on this machine: over WebSocket, or over SPDY where the API server or a proxy
+// before it does not speak that, as kubectl does.
+func forward(ctx context.Context, c *fleet.Cluster, r plan.Read) (*forwarded, error) {
+	wrap := func(err error) error {
+		return fmt.Errorf("forwarding port %d of pod %s/%s: %w", r.Port, r.Namespace, r.Name, err)
+	}
+	conn, err := dial(ctx, c, r)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	header := http.Header{}
+	header.Set(corev1.PortHeader, strconv.Itoa(r.Port))
+	header.Set(corev1.PortForwardRequestIDHeader, "0")
+	header.Set(corev1.StreamType, corev1.StreamTypeError)
+	failure, err := conn.CreateStream(header)
+	if err != nil {
+		conn.Close()
+		return nil, wrap(err)
+	}
+	failure.Close() // we never write to it
+	header.Set(corev1.StreamType, corev1.StreamTypeData)
+	data, err := conn.CreateStream(header)
+	if err != nil {
+		conn.Close()
+		return nil, wrap(err)
+	}
+	return &forwarded{Stream: data, failure: failure, conn: conn, stop: context.AfterFunc(ctx, func() { conn.Close() })}, nil
+}
+
+// because is what the node said of a failure, else the failure itself.
+func (f *forwarded) because(err error) error {
+	if why, _ := io.ReadAll(io.LimitReader(f.failure, 1<<10)); len(why) > 0 {
+		return errors.New(string(why))
+	}
+	return err
+}
+
+// Close ends the stream and the connection below it.
+func (f *forwarded) Close() error {
+	f.stop()
+	f.Stream.Close()
+	return f.conn.Close()
+}
+
+// The rest of net.Conn, which TLS wants.
+func (f *forwarded) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (f *forwarded) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (f *forwarded) SetDeadline(time.Time) error      { return nil }
+func (f *forwarded) SetReadDeadline(time.Time) error  { return nil }
+func (f *forwarded) SetWriteDeadline(time.Time) error { return nil }
 
 // dial opens the port-forward connection. The dialers take no context, so a stuck one is left behind at the deadline.
 func dial(ctx context.Context, c *fleet.Cluster, r plan.Read) (httpstream.Connection, error) {

@@ -12,6 +12,7 @@ import (
 type Facts struct {
 	At      time.Time
 	Hub     Hub
+	Standby *Hub     // the second hub, when one was named
 	Members []Member // sorted by name; each member once
 	Others  []Other  // the selected contexts that hold no member of this hub, sorted by context
 }
@@ -29,10 +30,8 @@ type Hub struct {
 	HelmNote string         // the Helm release whose values should be changed too
 	// Server is the certificate that the hub presents to members.
 	Server Certificate
-	// CA is what the hub's side says signed Server: PEM, public.
-	CA []byte `json:"-"`
-	// Chain is Server with its intermediates: PEM, public.
-	Chain []byte `json:"-"`
+	// Anchors are further CAs with which the hub's own clients verify Server: PEM, public.
+	Anchors [][]byte `json:"-"`
 	// Workload is the hub's server itself.
 	Workload Workload
 	// Connections is what the hub's own metrics count; nil when they were not read.
@@ -53,6 +52,47 @@ type Hub struct {
 	Roster RosterState
 	// InFlight says which wave an interrupted run left, when it did: the next run restores it first.
 	InFlight string
+	// Issuer is who makes the hub's certificate.
+	Issuer Issuer
+	// Rehearsal is the certificate that Issuer made beside the real one, to see what would come.
+	Rehearsal Certificate
+	// RehearsalIssuer is the object that asks for Rehearsal.
+	RehearsalIssuer Issuer
+	// Leftovers are the objects in the hub that only the old credential needed.
+	Leftovers []Leftover
+	// Originals is what each object said before a migration first changed it, by UID.
+	Originals map[string]map[string]any
+	// Past is the waves that were carried out, oldest first.
+	Past []Past
+}
+
+// Issuer is the object from which a certificate is made again when its names change.
+type Issuer struct {
+	Object Ref            // empty when nothing makes it, or we do not know what
+	Spec   map[string]any `json:"-"`
+	Names  map[string]any // our paths of the object as they are
+	Ready  bool           // what it asks for is what was issued
+	Why    string         // why we cannot change the names: who can, and how
+}
+
+// Leftover is an object that only the old credential needed.
+type Leftover struct {
+	Context, ClusterUID string
+	Object              Ref
+	Why                 string // what tells that it is one
+	Member              string // whose it is; "hub" for the hub's own
+}
+
+// Past is one wave that was carried out, for the history.
+type Past struct {
+	Wave  string    `json:"wave"`
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended"`
+	By    string    `json:"by"`
+	Steps []string  `json:"steps"`            // IDs
+	Said  string    `json:"said"`             // "proved", or what failed
+	Goal  string    `json:"goal,omitempty"`   // "jwt-only", "rollback"
+	Lost  []string  `json:"failed,omitempty"` // the members whose step failed
 }
 
 // Connections is how many streams the hub holds: one for each edge, and of cluster state one for each edge and one for MPC.
@@ -94,6 +134,17 @@ type Member struct {
 	// Seen is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.
 	Seen time.Time
 
+	// Rotation says whether the member's session has outlived the credential that it began with.
+	Rotation Rotation
+	// Anchors are the CAs with which the member verifies the hub now, or will: PEM, public.
+	Anchors [][]byte `json:"-"`
+	// OldCredential is what the member presented before, as it still lies in its cluster: what the way back needs.
+	OldCredential Certificate
+	// Leftovers are the objects in the member's cluster that only the old credential needed.
+	Leftovers []Leftover
+	// Original is what its object said before a migration first changed it; nil when none did.
+	Original map[string]any
+
 	Registered bool
 	// Outdated says that the roster's entry is of an object that was re-created since.
 	Outdated  bool
@@ -116,6 +167,8 @@ type Workload struct {
 	Replicas  int64
 	Settled   bool // every wanted replica is of the newest template and available, and no older or ending pod exists
 	Processes []Process
+	// RestartedFor is what we wrote into its pods' template when we had them started anew.
+	RestartedFor string
 }
 
 // Process is one pod.
@@ -124,12 +177,15 @@ type Process struct {
 	Created   time.Time // in its API server's clock
 	Ready     bool
 	Started   bool       // running: it has a metrics page
+	Since     time.Time  // when its container was started; zero when that is not known
 	Ending    bool       // being deleted
 	Presents  guard.Cred // the credential it was started with, "" when unknown
 	Waiting   string     // why it does not start, as the cluster's events say
 	// Counters are the process's own monotonic figures: how often it connected, when it last pushed. nil = not read.
 	Counters map[string]float64
 	NoMetric string // why Counters could not be read
+	// Serves is the certificate that the process presents to who dials it; nil when that was not read.
+	Serves *Certificate
 }
 
 // Credential is the wanted credential of a member, as it lies in its cluster.
@@ -140,6 +196,16 @@ type Credential struct {
 	Why     string    // one sentence: what is wrong, or what makes us believe that it will be minted
 	Key     string    // what identifies it: the key ID it was signed with; never the credential
 	Digest  string    // changes when the credential does; never the credential
+	Written time.Time // when it was last written, in its API server's clock; zero when that is not known
+}
+
+// Rotation is what is known of the renewal of a member's credential: a session that lives on although the credential with which it
+// began has expired has shown that renewal works.
+type Rotation struct {
+	Seen   bool
+	At     time.Time // when it will have been seen, if all goes well; zero when nothing says so
+	Why    string    // one clause
+	Static bool      // nothing renews the credential, as far as can be told
 }
 
 // CredentialState says whether the wanted credential can be used.
@@ -158,8 +224,12 @@ const (
 type Trust struct {
 	OK     bool
 	Where  string // the object that holds, or will hold, the CA
-	Absent bool   // the object is not there and can be made from the hub's CA
-	Why    string
+	Absent bool   // the object is not there and can be made from CA
+	// Unnamed says that the certificate is trusted, and lacks the name under which the member dials.
+	Unnamed bool
+	Why     string
+	// CA is what the object is made of when it is absent: PEM, public.
+	CA []byte `json:"-"`
 }
 
 // Certificate is the public part of a server certificate.
@@ -167,8 +237,13 @@ type Certificate struct {
 	Where   string
 	Err     string
 	Names   []string // DNS names and IP addresses
+	URIs    []string
+	Usages  []string // of the extended key usages: "server auth", "client auth"
+	Began   time.Time
 	Expires time.Time
 	Digest  string
+	Chain   []byte `json:"-"` // with its intermediates: PEM, public
+	CA      []byte `json:"-"` // what lies beside it as its CA: PEM, public
 }
 
 // Statement is the roster's word about a member.
@@ -178,6 +253,7 @@ type Statement struct {
 	Until     time.Time
 	Source    string
 	Witnesses []string
+	Rotated   bool   // a session was seen that had outlived the credential with which it began
 	Void      string // why it says nothing although it is there: the object was re-created
 }
 

@@ -7,7 +7,8 @@ import "time"
 type Read struct {
 	Group, Version, Resource string
 	Namespace, Name          string
-	Port                     int // of a pod: GET /metrics there, through the API server's port-forward
+	Port                     int  // of a pod: GET /metrics there, through the API server's port-forward
+	Served                   bool // of a pod's Port: the certificates that it presents in a TLS handshake, as PEM, instead
 }
 
 // Result is what came of a Read. The zero Result means that it was not tried.

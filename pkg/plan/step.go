@@ -6,20 +6,14 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
-// Goal says where a migration is to end.
-type Goal struct {
-	To     guard.Cred `json:"to"`               // the credential that every member is to present
-	Canary string     `json:"canary,omitempty"` // the member to move first; the first by name when empty
-	// Within is how long a step may take until it is proved; then it is put back.
-	Within time.Duration `json:"within"`
-}
-
 // Wave is the next thing to do: steps that run side by side, and what stands in the way of others. No steps and nothing
 // blocked means that the goal is reached.
 type Wave struct {
 	Title   string
 	Steps   []Step
 	Blocked []Blocked
+	// Notes are what whoever reads the result should know, and stands in nobody's way.
+	Notes []Blocked
 }
 
 // Blocked is why a member, or the hub, cannot be moved now.
@@ -35,10 +29,17 @@ type Kind string
 const (
 	Void     Kind = "void"     // takes a statement back that what is seen contradicts
 	Register Kind = "register" // lists the members in the roster, so that unknown is deniable
+	Rehearse Kind = "rehearse" // the hub's certificate is issued once beside the real one, to see what would come
+	Certify  Kind = "certify"  // the hub's certificate gets the names that members dial
+	Restart  Kind = "restart"  // the hub's server is rolled out, since it serves an older certificate
 	Open     Kind = "open"     // the hub accepts the wanted credential beside the old one
 	Move     Kind = "move"     // a member gets what it needs and presents the wanted credential
 	Prove    Kind = "prove"    // a member that presents it already is proved to
+	Witness  Kind = "witness"  // a member's session is seen to outlive the token that it began with
+	Redial   Kind = "redial"   // a member must connect again, after its first token has expired
 	Close    Kind = "close"    // the hub stops accepting the old credential
+	Clean    Kind = "clean"    // what only the old credential needed is deleted; the way back ends
+	Return   Kind = "return"   // a member presents the old credential again
 )
 
 // Step is one change with its proof and its way back.
@@ -56,6 +57,17 @@ type Step struct {
 	From guard.Cred
 	// Keep says that the writes stay when the proof fails, since what they leave is the safest state there is.
 	Keep bool
+	// OneWay says that nothing takes the step back; it is asked for separately.
+	OneWay bool
+	// Back is the way back of a step that writes nothing itself, or whose way back is more than its writes inverted. It is taken
+	// when the proof fails, and not when the run is interrupted before: see Settled.
+	Back []Patch
+	// Settled says that the member was proved before the step began, so that an interruption leaves it as it is.
+	Settled bool
+	// Accepts is what the hub accepts after the step, when the step changes that.
+	Accepts *guard.Hub
+	// Supply asks for credentials from outside before the first write, see Supply.
+	Supply *Supply
 	// Withdraws is what the hub accepts after the step, when the step takes something away: the one rule is asked again
 	// on fresh facts right before it is written.
 	Withdraws *guard.Hub
@@ -70,6 +82,14 @@ type Patch struct {
 	Status bool `json:"status,omitempty"`
 	// Create says that the object is to be made as After, and left as it is when it is there already.
 	Create bool `json:"create,omitempty"`
+	// Delete says that the object is to be removed, when it still is the one of Object.UID; After is empty.
+	Delete bool `json:"delete,omitempty"`
+	// KeepAs names a secret of the same namespace into which the object is copied before it is written; RestoreFrom names such a
+	// copy, from which the object is written back. What is secret is never in a patch.
+	KeepAs      string `json:"keepAs,omitempty"`
+	RestoreFrom string `json:"restoreFrom,omitempty"`
+	// Fill names a value that only the executor holds and adds when it writes: a private key from a file.
+	Fill string `json:"fill,omitempty"`
 	// Before is our paths as they were read; the write is refused when they have changed since. null = absent.
 	Before map[string]any `json:"before,omitempty"`
 	// After is our paths as they are to be.
@@ -80,10 +100,21 @@ type Patch struct {
 	Unless map[string]any `json:"unless,omitempty"`
 }
 
-// Undo is the patch that takes p back. A created object is left: it only adds trust or a record.
+// Supply is a request for the credentials of one member, which come from outside: the product's own CLI, or a manifest that another
+// team handed over.
+type Supply struct {
+	Member, ClusterName string
+	Context, Namespace  string
+	Wants               []string // the secrets that are missing or cannot be used
+}
+
+// Undo is the patch that takes p back. A created object is left: it only adds trust or a record; and nothing brings a deleted one back.
 func (p Patch) Undo() (Patch, bool) {
-	if p.Create {
+	if p.Create || p.Delete {
 		return Patch{}, false
+	}
+	if p.KeepAs != "" {
+		return Patch{Context: p.Context, Cluster: p.Cluster, Object: p.Object, RestoreFrom: p.KeepAs}, true
 	}
 	back := p.Back
 	if back == nil {
@@ -97,12 +128,29 @@ type Claim struct {
 	Kind   string `json:"kind"` // known to the dialect that judges it
 	Member string `json:"member"`
 	Text   string `json:"text"` // "the edge pods mount the token and none mounts xcp-edge-cert"
+	// Cred is the credential that the claim is about, when that is not the wanted one.
+	Cred guard.Cred `json:"credential,omitempty"`
+	// Names are the names that a certificate must have.
+	Names []string `json:"names,omitempty"`
+	// For is how long it must hold.
+	For time.Duration `json:"for,omitempty"`
 }
 
 // Judgement is what the observations so far say of a claim.
 type Judgement struct {
 	Holds   bool
 	Witness string // what was seen, or what is still missing: one clause
+	// Never says that waiting will not help.
+	Never bool
+	// Due is when the claim will hold if all goes well, for one that only time can fulfil; the step's time runs from then.
+	Due time.Time
+}
+
+// Selection says in which of the contexts the hub is.
+type Selection struct {
+	Hub     string // the context of the hub; "" means to find it among them
+	Standby string // the context of a second hub that takes over from the first
+	NoHub   bool   // there is none to look at: the run is about edges alone
 }
 
 // Dialect is one product. All its functions are pure.
@@ -111,8 +159,8 @@ type Dialect struct {
 	// Reads says what to read next of a context, given what was read of it so far; nil means that this is all. Metrics
 	// pages are asked for only when metrics is true.
 	Reads func(soFar map[Read]Result, metrics bool) []Read
-	// Facts makes facts of snapshots. hub names the context of the hub; "" means to find it among them.
-	Facts func(snaps []Snapshot, hub string, at time.Time) Facts
+	// Facts makes facts of snapshots.
+	Facts func(snaps []Snapshot, where Selection, at time.Time) Facts
 	// Next says what to do next.
 	Next func(Facts, Goal) Wave
 	// Prove is the step that changes nothing and proves a member.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -56,6 +57,9 @@ func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string, again func(v
 		wave := PlanWave{Title: w.Title}
 		for _, s := range w.Steps {
 			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Within.String(), WayBack: wayBack(s), Server: server[s.ID]}
+			if s.Supply != nil {
+				step.Changes = append(step.Changes, fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Supply.Wants, ", "), s.Supply.Namespace, s.Supply.Context, p.Goal.Supplied))
+			}
 			for _, write := range s.Writes {
 				step.Changes = append(step.Changes, changes(write)...)
 			}
@@ -71,16 +75,28 @@ func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string, again func(v
 
 func wayBack(s plan.Step) string {
 	switch {
+	case s.OneWay:
+		return "NONE: this ends the way back"
+	case (s.Kind == plan.Witness || s.Kind == plan.Redial) && len(s.Back) > 0:
+		return "it presents its certificate again when its session does not live on"
 	case len(s.Writes) == 0:
 		return "nothing is written"
 	case s.Kind == plan.Register:
 		return "none needed: it only adds a record"
 	case s.Kind == plan.Void:
 		return "none needed: proving it states it again"
+	case s.Kind == plan.Rehearse:
+		return "what it made is deleted"
+	case s.Kind == plan.Certify && s.Keep:
+		return "none needed: it only adds names"
+	case s.Kind == plan.Certify:
+		return "the old pair is kept as a secret beside it, and written back when the proof fails"
+	case s.Kind == plan.Restart:
+		return "none needed: it only starts new pods"
 	case s.Keep:
 		return "none needed: it only accepts more"
 	}
-	return "the values before are written down in the hub first, and put back when the proof fails"
+	return "the values before are written down first, and put back when the proof fails"
 }
 
 // Table lays the plan out.
@@ -128,20 +144,24 @@ func (p Plan) Table(w io.Writer, _ bool) {
 
 // changes says what a patch does, one line for each value.
 func changes(p plan.Patch) []string {
-	if p.Create {
+	switch {
+	case p.Create:
 		return []string{fmt.Sprintf("create %s in %s", p.Object, p.Context)}
+	case p.Delete:
+		return []string{fmt.Sprintf("delete %s in %s", p.Object, p.Context)}
 	}
 	if p.Object.Kind == "EdgeCluster" {
 		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the ControlPlane is renewed"}[p.Status])}
 	}
 	var lines []string
-	for _, l := range leaves("", p.After, p.Before) {
+	for _, l := range leaves("", p.After, p.Before, p.Object.Kind == "Secret") {
 		lines = append(lines, fmt.Sprintf("%s in %s: %s", p.Object, p.Context, l))
 	}
 	return lines
 }
 
-func leaves(path string, after, before map[string]any) []string {
+// leaves lists the values that change, each with its path. Those of a secret are masked, as kubectl diff does.
+func leaves(path string, after, before map[string]any, secret bool) []string {
 	var lines []string
 	for _, k := range slices.Sorted(maps.Keys(after)) {
 		at := k
@@ -151,8 +171,11 @@ func leaves(path string, after, before map[string]any) []string {
 		was := before[k]
 		if sub, ok := after[k].(map[string]any); ok {
 			wasMap, _ := was.(map[string]any)
-			lines = append(lines, leaves(at, sub, wasMap)...)
+			lines = append(lines, leaves(at, sub, wasMap, secret)...)
 		} else if a, b := value(was), value(after[k]); a != b {
+			if secret {
+				a, b = "*** (before)", "*** (after)"
+			}
 			lines = append(lines, fmt.Sprintf("%s: %s -> %s", at, a, b))
 		}
 	}

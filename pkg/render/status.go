@@ -178,6 +178,18 @@ func verb(k plan.Kind) string {
 		return "move to JWT"
 	case plan.Void:
 		return "unstate"
+	case plan.Certify, plan.Rehearse:
+		return "certificate"
+	case plan.Restart:
+		return "restart"
+	case plan.Witness:
+		return "token rotation"
+	case plan.Redial:
+		return "connect again"
+	case plan.Return:
+		return "back to mTLS"
+	case plan.Clean:
+		return "clean up"
 	}
 	return string(k)
 }

@@ -31,8 +31,11 @@ var (
 	readEntries   = plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
 )
 
-// Reads is what to read of the hub to know the roster.
+// Reads is what to read of the hub to know the roster and the journal.
 func Reads() []plan.Read { return []plan.Read{readNamespace, readCRD, readEntries, readJournal} }
+
+// JournalRead is what to read of an edge's own cluster, where a run without a hub keeps its journal.
+func JournalRead() plan.Read { return readJournal }
 
 // Parse returns how far the roster is installed and its entries by name. An entry that cannot be decoded is an error in the
 // state, never an absent entry.
@@ -61,20 +64,27 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 	return state, entries
 }
 
-// InFlight says in one clause which wave the journal holds, "" when none.
-func InFlight(read map[plan.Read]plan.Result) string {
+// Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said before a migration
+// first changed them, by UID, and the waves that were carried out.
+func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[string]map[string]any, past []plan.Past) {
 	var journal struct {
 		Data map[string]string `json:"data"`
 	}
-	var wave struct{ Wave, By, Began string }
 	r := read[readJournal]
-	if !r.OK() || json.Unmarshal(r.Body, &journal) != nil || journal.Data[api.JournalKey] == "" {
-		return ""
+	if !r.OK() || json.Unmarshal(r.Body, &journal) != nil {
+		return "", nil, nil
 	}
-	if err := json.Unmarshal([]byte(journal.Data[api.JournalKey]), &wave); err != nil {
-		return "a wave that cannot be read"
+	if text := journal.Data[api.JournalKey]; text != "" {
+		var wave struct{ Wave, By, Began string }
+		inFlight = "a wave that cannot be read"
+		if json.Unmarshal([]byte(text), &wave) == nil {
+			inFlight = fmt.Sprintf("the wave %q of %s, begun %s", wave.Wave, wave.By, wave.Began)
+		}
 	}
-	return fmt.Sprintf("the wave %q of %s, begun %s", wave.Wave, wave.By, wave.Began)
+	// What cannot be read of these two is as if it were not there: nothing is decided from it but where a way back ends.
+	_ = json.Unmarshal([]byte(journal.Data[api.OriginalsKey]), &originals)
+	_ = json.Unmarshal([]byte(journal.Data[api.HistoryKey]), &past)
+	return inFlight, originals, past
 }
 
 // ahead is how far a statement's time may lie ahead of the reader's clock.
@@ -88,7 +98,7 @@ func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
 	if len(s.Presents) == 0 || s.ValidUntil == nil {
 		return nil
 	}
-	st := &plan.Statement{Until: s.ValidUntil.UTC(), Source: s.Source, Witnesses: s.Witnesses}
+	st := &plan.Statement{Until: s.ValidUntil.UTC(), Source: s.Source, Witnesses: s.Witnesses, Rotated: s.RotationTime != nil}
 	for _, c := range s.Presents {
 		st.Presents = append(st.Presents, guard.Cred(c))
 	}
@@ -149,11 +159,16 @@ func Ref(name string) plan.Ref {
 		Kind: "EdgeCluster", Namespace: api.Namespace, Name: ObjectName(name)}
 }
 
-// Statement is the status that says what was proved of a member, seen at observed and believed for Believed.
-func Statement(m plan.Member, presents guard.Cred, witnesses []string, source string, observed time.Time) api.EdgeClusterStatus {
+// Statement is the status that says what was proved of a member, seen at observed and believed for Believed; rotated says that a session
+// of it was seen to outlive the credential with which it began.
+func Statement(m plan.Member, presents guard.Cred, rotated bool, witnesses []string, source string, observed time.Time) api.EdgeClusterStatus {
 	seen, until := metav1.NewTime(observed), metav1.NewTime(observed.Add(Believed))
-	return api.EdgeClusterStatus{Presents: []string{string(presents)}, ObservedTime: &seen, ValidUntil: &until,
+	st := api.EdgeClusterStatus{Presents: []string{string(presents)}, ObservedTime: &seen, ValidUntil: &until,
 		ControlPlaneUID: m.Object.UID, Source: source, Witnesses: witnesses}
+	if rotated {
+		st.RotationTime = &seen
+	}
+	return st
 }
 
 // NamespaceRef names the namespace of the roster and the journal.
@@ -188,7 +203,7 @@ func Renewal(m plan.Member) map[string]any {
 
 // Void is the status that states nothing of a member, as a merge patch.
 func Void() map[string]any {
-	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "observedTime": nil, "witnesses": nil, "controlPlaneUID": nil}}
+	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "observedTime": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil}}
 }
 
 // mustObject decodes what this package itself encoded, or embeds: it cannot fail on anybody's input.

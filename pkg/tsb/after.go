@@ -13,6 +13,16 @@ type cred = guard.Cred
 // after predicts the facts once every step of a wave has been done and proved. It never changes the facts it is given.
 func after(f plan.Facts, steps []plan.Step) plan.Facts {
 	f.Members = slices.Clone(f.Members)
+	if f.Standby != nil {
+		standby := *f.Standby
+		f.Standby = &standby
+	}
+	hub := func(who string) *plan.Hub {
+		if who == "standby" && f.Standby != nil {
+			return f.Standby
+		}
+		return &f.Hub
+	}
 	index := make(map[string]*plan.Member, len(f.Members))
 	for i := range f.Members {
 		index[f.Members[i].Name] = &f.Members[i]
@@ -28,26 +38,78 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 			for _, m := range index {
 				m.Registered, m.Outdated = m.Registered || m.Err == "", false
 			}
-		case plan.Open, plan.Close:
-			mtls := guard.Yes
-			if s.Kind == plan.Close {
-				mtls = guard.No
+		case plan.Rehearse:
+			h := hub(s.Member)
+			h.RehearsalIssuer, h.Rehearsal = h.Issuer, h.Server
+			h.RehearsalIssuer.Ready, h.RehearsalIssuer.Object.Name = true, rehearsalSecret
+			h.Rehearsal.Names, h.Rehearsal.Chain = union(h.Server.Names, s.Proof[0].Names), nil
+		case plan.Certify:
+			h := hub(s.Member)
+			h.RehearsalIssuer, h.Rehearsal = plan.Issuer{}, plan.Certificate{}
+			if len(s.Proof) == 0 {
+				break // it only tidied up
 			}
-			f.Hub.Accepts = guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: mtls}, Basis: "predicted"}
-			f.Hub.Vouched = "predicted"
-			f.Hub.Declared = map[string]any{"jwt": true, "mutualTls": s.Kind == plan.Open}
-		case plan.Move, plan.Prove:
+			h.Server.Names, h.Server.Chain = union(h.Server.Names, s.Proof[0].Names), nil
+			h.Issuer.Names = withNames(h.Issuer, s.Proof[0].Names)
 			if s.Member == "hub" {
-				f.Hub.Vouched = f.Hub.Accepts.Basis
+				for _, m := range index {
+					if m.Trust.Unnamed {
+						m.Trust.OK, m.Trust.Unnamed, m.Trust.Why = true, false, ""
+					}
+				}
+			}
+		case plan.Restart:
+			hub(s.Member).Workload.Processes = nil
+		case plan.Open, plan.Close:
+			h := hub(s.Member)
+			h.Accepts = guard.Hub{Accepts: s.Accepts.Accepts, Basis: "predicted by " + s.ID}
+			h.Vouched = h.Accepts.Basis
+			h.Declared = map[string]any{"jwt": s.Accepts.Accepts[JWT] == guard.Yes, "mutualTls": s.Accepts.Accepts[MTLS] == guard.Yes}
+		case plan.Move, plan.Prove, plan.Witness:
+			if s.Member == "hub" || s.Member == "standby" {
+				hub(s.Member).Vouched = hub(s.Member).Accepts.Basis
 			}
 			if m := index[s.Member]; m != nil {
+				rotated := s.Kind == plan.Witness || s.Kind == plan.Prove && m.Statement != nil && m.Statement.Rotated
 				m.Declared, m.Effective = JWT, JWT
 				m.DeclaredFields = map[string]any{"centralAuthMode": "JWT"}
 				m.Edge.Presents, m.Edge.Until, m.Edge.Why = []cred{JWT}, f.At.Add(liveFor), "predicted"
-				m.Statement = &plan.Statement{Presents: []cred{JWT}, Observed: f.At, Until: f.At.Add(roster.Believed), Source: "predicted"}
+				m.Statement = &plan.Statement{Presents: []cred{JWT}, Observed: f.At, Until: f.At.Add(roster.Believed), Source: "predicted", Rotated: rotated}
 				m.Trust = plan.Trust{OK: true, Where: m.Trust.Where}
+				if s.Kind == plan.Move {
+					m.Rotation = plan.Rotation{At: f.At, Why: "its pods are yet to be started", Static: m.Rotation.Static}
+				}
+			}
+		case plan.Redial:
+			f.Hub.Workload.Processes = nil
+			if m := index[s.Member]; m != nil {
+				f.Hub.Workload.RestartedFor = redialOf(*m)
+			}
+		case plan.Return:
+			if m := index[s.Member]; m != nil {
+				m.Declared, m.Effective, m.Statement = MTLS, MTLS, nil
+				m.DeclaredFields = map[string]any{"centralAuthMode": "MUTUAL_TLS"}
+				m.Edge.Presents, m.Edge.Until, m.Edge.Why = []cred{MTLS}, f.At.Add(liveFor), "predicted"
+				m.Workload.Settled = true
+			}
+		case plan.Clean:
+			if m := index[s.Member]; m != nil {
+				m.Leftovers = nil
+			}
+			switch s.Member {
+			case mpcName:
+				f.Hub.Leftovers = nil
+			case standbyMPC:
+				hub("standby").Leftovers = nil
 			}
 		}
 	}
 	return f
+}
+
+// union is the names of both lists, each once.
+func union(a, b []string) []string {
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -55,6 +56,9 @@ func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 			c.State = plan.CredentialReady
 		}
 		c.Expires, c.Key, c.Digest = info.Expires, info.KeyID, info.Digest
+		if o := one(r); o != nil {
+			c.Written = o.Metadata.written("data", "jwt")
+		}
 		return c
 	}
 	c.State, c.Why = minting(read, ns, cluster, at)
@@ -85,30 +89,60 @@ func minting(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (
 	return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, "no other token of the same service account is unexpired, so minting does not work", cluster)
 }
 
-// serverCertificate reads the public part of the hub's certificate and its CA.
-func serverCertificate(read map[plan.Read]plan.Result, ns string) (plan.Certificate, []byte) {
-	r := read[secret(ns, secretCentralCert)]
-	c := plan.Certificate{Where: ns + "/" + secretCentralCert}
+// certificate reads the public part of a certificate in a secret, and its CA.
+func certificate(read map[plan.Read]plan.Result, ns, name string) plan.Certificate {
+	r := read[secret(ns, name)]
+	where := ns + "/" + name
 	switch why := unreadable(r); {
 	case why != "":
-		c.Err = "secret " + c.Where + " could not be read: " + why
-		return c, nil
+		return plan.Certificate{Where: where, Err: "secret " + where + " could not be read: " + why}
 	case r.Missing:
-		c.Err = "secret " + c.Where + " is not there"
-		return c, nil
+		return plan.Certificate{Where: where, Err: "secret " + where + " is not there"}
 	}
-	leaf, err := leafOf(secretKey(r, "tls.crt"))
+	c := certificateOf(secretKey(r, "tls.crt"), where)
+	if c.Err != "" {
+		c.Err = "key tls.crt of secret " + c.Err
+	}
+	c.CA = secretKey(r, "ca.crt")
+	return c
+}
+
+// certificateOf reads the public part of PEM certificates, the first of which is the leaf.
+func certificateOf(text []byte, where string) plan.Certificate {
+	c := plan.Certificate{Where: where, Chain: text}
+	leaf, err := leafOf(text)
 	if err != nil {
-		c.Err = fmt.Sprintf("key tls.crt of secret %s: %v", c.Where, err)
-		return c, nil
+		c.Err = fmt.Sprintf("%s: %v", where, err)
+		return c
 	}
 	c.Names = append(c.Names, leaf.DNSNames...)
 	for _, ip := range leaf.IPAddresses {
 		c.Names = append(c.Names, ip.String())
 	}
+	for _, u := range leaf.URIs {
+		c.URIs = append(c.URIs, u.String())
+	}
+	for _, u := range leaf.ExtKeyUsage {
+		switch u {
+		case x509.ExtKeyUsageServerAuth:
+			c.Usages = append(c.Usages, "server auth")
+		case x509.ExtKeyUsageClientAuth:
+			c.Usages = append(c.Usages, "client auth")
+		}
+	}
 	sum := sha256.Sum256(leaf.Raw)
-	c.Expires, c.Digest = leaf.NotAfter.UTC(), hex.EncodeToString(sum[:4])
-	return c, secretKey(r, "ca.crt")
+	c.Began, c.Expires, c.Digest = leaf.NotBefore.UTC(), leaf.NotAfter.UTC(), hex.EncodeToString(sum[:4])
+	return c
+}
+
+// ReadPair reads the public part of a certificate that somebody made for Central, from PEM: the leaf, its intermediates, its CA if given.
+func ReadPair(certs, ca []byte) (plan.Certificate, error) {
+	c := certificateOf(certs, "the given certificate")
+	c.CA = ca
+	if c.Err != "" {
+		return c, errors.New(c.Err)
+	}
+	return c, nil
 }
 
 // chain decodes PEM certificates.
@@ -142,7 +176,7 @@ func leafOf(text []byte) (*x509.Certificate, error) {
 	return certs[0], nil
 }
 
-// trusts says whether the CA bundle verifies the server's chain under the name, at the given time. "" means that it does.
+// trusts says whether the CA bundle verifies the server's chain under the name ("" for any), at the given time. "" means that it does.
 func trusts(bundle, serverChain []byte, name string, at time.Time) string {
 	roots, err := chain(bundle)
 	if err != nil {

@@ -1,6 +1,11 @@
 package tsb
 
-import "github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+import (
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
 
 // Dialect is Tetrate Service Bridge 1.4 and newer.
 func Dialect() plan.Dialect {
@@ -15,34 +20,45 @@ func prove(m plan.Member, goal plan.Goal) plan.Step {
 	return proveEdge(m, goal)
 }
 
-// restores says whether a patch is a way back that this dialect writes: of one mode of one plane, and nothing else. A journal is
-// an object that others can write, and what it says is done with the rights of whoever runs the plugin.
+// restores says whether a patch is a way back that this dialect writes: of one mode of one plane, of the names of a Certificate, of
+// Central's certificate from its copy, or the deletion of what a rehearsal made; and nothing else. A journal is an object that others
+// can write, and what it says is done with the rights of whoever runs the plugin.
 func restores(p plan.Patch) bool {
-	if p.Create || p.Status || p.Object.Group != readControlPlanes.Group {
+	switch {
+	case p.Create || p.Status || p.KeepAs != "" || p.Fill != "":
 		return false
+	case p.Delete:
+		return p.Object.Name == rehearsalSecret && (p.Object.Resource == "secrets" || p.Object.Resource == "certificates")
+	case p.RestoreFrom != "":
+		return p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && strings.HasPrefix(p.RestoreFrom, secretCentralCert+"-") &&
+			len(p.Before)+len(p.After)+len(p.Unless) == 0
 	}
-	for _, values := range []map[string]any{p.After, p.Before, p.Unless} {
-		xcp := values
-		for _, key := range []string{"spec", "components", "xcp"} {
-			next, ok := xcp[key].(map[string]any)
-			if !ok && len(xcp) > 0 || len(xcp) > 1 {
-				return false
-			}
-			xcp = next
-		}
-		switch p.Object.Resource {
-		case readControlPlanes.Resource:
-			if _, ok := xcp["centralAuthMode"]; len(xcp) > 1 || (len(xcp) == 1 && !ok) {
-				return false
-			}
-		case readManagementPlanes.Resource:
-			modes, ok := xcp["centralAuthModes"].(map[string]any)
-			if len(xcp) > 1 || (len(xcp) == 1 && !ok) || hasOther(modes, "jwt", "mutualTls") {
-				return false
-			}
-		default:
+	return !slices.ContainsFunc([]map[string]any{p.After, p.Before, p.Unless}, func(values map[string]any) bool { return !restorable(p.Object, values) })
+}
+
+// restorable says whether values are of the paths of an object that this dialect writes back.
+func restorable(o plan.Ref, values map[string]any) bool {
+	if o.Group == "cert-manager.io" && o.Resource == "certificates" {
+		spec, ok := values["spec"].(map[string]any)
+		return len(values) == 0 || ok && len(values) == 1 && !hasOther(spec, "dnsNames", "ipAddresses")
+	}
+	xcp := values
+	for _, key := range []string{"spec", "components", "xcp"} {
+		next, ok := xcp[key].(map[string]any)
+		if !ok && len(xcp) > 0 || len(xcp) > 1 {
 			return false
 		}
+		xcp = next
 	}
-	return true
+	switch {
+	case o.Group != readControlPlanes.Group:
+		return false
+	case o.Resource == readControlPlanes.Resource:
+		_, ok := xcp["centralAuthMode"]
+		return len(xcp) == 0 || len(xcp) == 1 && ok
+	case o.Resource == readManagementPlanes.Resource:
+		modes, ok := xcp["centralAuthModes"].(map[string]any)
+		return len(xcp) == 0 || len(xcp) == 1 && ok && !hasOther(modes, "jwt", "mutualTls")
+	}
+	return false
 }

@@ -17,16 +17,16 @@ const liveFor = 30 * time.Second
 
 // facts makes facts of snapshots, in these steps:
 //
-//  1. find the hub: the one context (or the named one) with one ManagementPlane;
-//  2. read what Central accepts, its certificate, its pods, its inventory and the roster;
+//  1. find the hub: the one context (or the named one) with one ManagementPlane, and the standby if one was named;
+//  2. read what Central accepts, its certificate, its pods, its inventory, the roster and the journal;
 //  3. read each ControlPlane, as a member when it dials this hub, else as somebody else's;
 //  4. add MPC, the member inside the hub;
 //  5. add the members that only the inventory or the roster knows, as unknown or as last stated;
 //  6. account for every other context.
-func facts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
+func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
 	f := plan.Facts{At: at}
-	snaps = distinct(snaps, hub, &f)
-	home, mp := findHub(snaps, hub, &f.Hub)
+	snaps = distinct(snaps, where.Hub, &f)
+	home, mp := findHub(snaps, where, &f.Hub)
 	var entries map[string]api.EdgeCluster
 	if home != nil {
 		entries = readHub(home, *mp, &f.Hub)
@@ -34,15 +34,22 @@ func facts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
 			f.Hub.Connections = connections(w)
 		}
 	}
+	second, secondMP := findStandby(snaps, where, &f)
 	addControlPlanes(snaps, home, mp, &f)
 	if home != nil {
-		addMPC(home, *mp, &f)
+		addMPC(mpcName, home, *mp, &f)
+		if second != nil {
+			addMPC(standbyMPC, second, *secondMP, &f)
+		}
 		addAbsent(entries, &f)
 	}
 	for i := range f.Members {
 		m := &f.Members[i]
 		if e, ok := entries[roster.ObjectName(m.Name)]; ok {
 			join(m, e, at)
+		}
+		if m.Original == nil {
+			m.Original = f.Hub.Originals[m.Object.UID]
 		}
 		if home != nil && m.Role == plan.RoleEdge {
 			m.Seen = lastEvent(f.Hub.Workload, m.ClusterName)
@@ -109,13 +116,18 @@ func clusterUID(s plan.Snapshot) string {
 }
 
 // findHub finds the ManagementPlane that this run is about, or says in hub.Err why there is none.
-func findHub(snaps []plan.Snapshot, want string, hub *plan.Hub) (*plan.Snapshot, *object) {
+func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *object) {
+	if where.NoHub {
+		hub.Err = "this run is without a hub"
+		return nil, nil
+	}
+	want := where.Hub
 	var found []string
 	var home *plan.Snapshot
 	var mp *object
 	var tried, unreached []string
 	for i, s := range snaps {
-		if want != "" && s.Context != want {
+		if want != "" && s.Context != want || s.Context == where.Standby {
 			continue
 		}
 		tried = append(tried, s.Context)
@@ -140,7 +152,7 @@ func findHub(snaps []plan.Snapshot, want string, hub *plan.Hub) (*plan.Snapshot,
 	case len(found) == 1:
 		return home, mp
 	case len(found) > 1:
-		hub.Err = fmt.Sprintf("%d ManagementPlanes found: %s; name one hub with --context", len(found), strings.Join(found, ", "))
+		hub.Err = fmt.Sprintf("%d ManagementPlanes found: %s; name one hub with --context, and one that takes over from it with --standby", len(found), strings.Join(found, ", "))
 	case len(tried) == 0 && want != "":
 		hub.Err = fmt.Sprintf("context %s is not in the kubeconfig; name the management plane's context with --context", want)
 	case len(tried) == 0:
@@ -153,40 +165,20 @@ func findHub(snaps []plan.Snapshot, want string, hub *plan.Hub) (*plan.Snapshot,
 	return nil, nil
 }
 
-// readHub fills the hub and returns the roster's entries.
-func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeCluster {
-	ns := mp.Metadata.Namespace
-	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, clusterUID(*s), ref(mp, readManagementPlanes, "ManagementPlane")
-	hub.Since = mp.Metadata.written("spec", "components", "xcp", "centralAuthModes")
-	var odd []Oddity
-	hub.Accepts, odd = ReadHub(mp.raw)
-	for _, o := range odd {
-		hub.Odd = append(hub.Odd, o.String())
+// findStandby reads the second hub, which takes over from the first; nil when none was named.
+func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.Facts) (*plan.Snapshot, *object) {
+	if where.Standby == "" {
+		return nil, nil
 	}
-	xcp, _ := walk(mp.raw, "", "spec", "components", "xcp")
-	stanza, _ := xcp["centralAuthModes"].(map[string]any)
-	hub.Declared = map[string]any{"jwt": stanza["jwt"], "mutualTls": stanza["mutualTls"]}
-	hub.Owner, hub.HelmNote = owners(mp.Metadata)
-	hub.Server, hub.CA = serverCertificate(s.Reads, ns)
-	hub.Chain = secretKey(s.Reads[secret(ns, secretCentralCert)], "tls.crt")
-	hub.Workload = workload(s.Reads, ns, "central", nil)
-	for _, c := range items(s.Reads[centralXcps(ns)]) {
-		hub.Lower = max(hub.Lower, c.Metadata.Generation)
+	f.Standby = &plan.Hub{Context: where.Standby}
+	var none plan.Hub
+	home, mp := findHub(snaps, plan.Selection{Hub: where.Standby}, &none)
+	if home == nil {
+		f.Standby.Err = "the standby: " + none.Err
+		return nil, nil
 	}
-	switch clusters, why := list(s.Reads[xcpClusters(ns)]); {
-	case why != "":
-		hub.InventoryErr = fmt.Sprintf("the hub's inventory (clusters.xcp.tetrate.io in %s) could not be read: %s", ns, why)
-	case !s.Reads[xcpClusters(ns)].Missing:
-		hub.Inventory = []string{}
-		for _, c := range clusters {
-			hub.Inventory = append(hub.Inventory, c.Metadata.Name)
-		}
-		slices.Sort(hub.Inventory)
-	}
-	var entries map[string]api.EdgeCluster
-	hub.Roster, entries = roster.Parse(s.Reads)
-	hub.InFlight = roster.InFlight(s.Reads)
-	return entries
+	readHub(home, *mp, f.Standby)
+	return home, mp
 }
 
 // connections sums what Central's pods count; nil unless the page of every one that runs was read.

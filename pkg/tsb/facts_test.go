@@ -38,7 +38,7 @@ func TestFactsAccountForEveryContext(t *testing.T) {
 	stranger := snapshot("stranger", apifake.Edge("mars")...)
 	stranger.Reads[readControlPlanes] = plan.Result{Body: []byte(strings.ReplaceAll(string(stranger.Reads[readControlPlanes].Body), "tsb.example.test", "other.example.test"))}
 	down := plan.Snapshot{Context: "down", At: noon, Err: "the API server refused the connection"}
-	f := facts([]plan.Snapshot{down, eu, hub, stranger, us}, "", noon)
+	f := facts([]plan.Snapshot{down, eu, hub, stranger, us}, plan.Selection{}, noon)
 
 	var rows []string
 	for _, m := range f.Members {
@@ -71,7 +71,7 @@ func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
 					s.Reads[k] = v
 				}
 				s.Reads[r] = result
-				f := facts([]plan.Snapshot{hub, s}, "", noon)
+				f := facts([]plan.Snapshot{hub, s}, plan.Selection{}, noon)
 				for _, e := range f.Edges() {
 					if e.Name != "mpc" && e.Presents == nil {
 						return // unknown, as it must be
@@ -95,7 +95,7 @@ func TestPresentedIsTheUnionOfOldAndNew(t *testing.T) {
 			spec["components"] = map[string]any{"xcp": map[string]any{"centralAuthMode": "JWT"}}
 		}
 	}
-	f := facts([]plan.Snapshot{snapshot("hub", apifake.Hub("eu")...), snapshot("eu", objects...)}, "", noon)
+	f := facts([]plan.Snapshot{snapshot("hub", apifake.Hub("eu")...), snapshot("eu", objects...)}, plan.Selection{}, noon)
 	if got := f.Member("eu").Edge.Presents; !slices.Equal(got, []cred{JWT, MTLS}) {
 		t.Errorf("set to JWT with a pod that still mounts xcp-edge-cert presents %v, want both", got)
 	}
@@ -186,7 +186,7 @@ func FuzzFacts(f *testing.F) {
 		h.Reads[readManagementPlanes] = plan.Result{Body: []byte(mps)}
 		reads(s.Reads, true)
 		reads(h.Reads, true)
-		fs := facts([]plan.Snapshot{h, s}, "", noon)
+		fs := facts([]plan.Snapshot{h, s}, plan.Selection{}, noon)
 		for _, step := range next(fs, plan.Goal{To: JWT, Within: time.Minute}).Steps {
 			if _, err := json.Marshal(step.Writes); err != nil {
 				t.Error(err)

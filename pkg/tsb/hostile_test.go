@@ -90,8 +90,8 @@ func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
 					}
 					s.Reads[r] = plan.Result{Err: "forbidden (403)"}
 				}
-				f := facts([]plan.Snapshot{hub, eu}, "hub", noon)
-				wave := said(next(f, plan.Goal{}))
+				f := facts([]plan.Snapshot{hub, eu}, plan.Selection{Hub: "hub"}, noon)
+				wave := said(next(f, plan.Goal{Unrotated: []string{"eu"}}))
 				if tc.want == "" {
 					if b := offBlockers(f); len(b) > 0 || wave != "close" {
 						t.Fatalf("blockers %v, next %q; want none and close", b, wave)
@@ -146,7 +146,7 @@ func TestAStatementIsBelievedFifteenMinutesWhateverItSays(t *testing.T) {
 			e["status"].(apifake.Object)["observedTime"] = noon.Add(tc.observed).Format(time.RFC3339)
 			e["status"].(apifake.Object)["validUntil"] = noon.Add(tc.until).Format(time.RFC3339)
 			now := noon.Add(tc.at)
-			f := facts([]plan.Snapshot{snapshot("hub", append(openHub("far"), e)...)}, "hub", now)
+			f := facts([]plan.Snapshot{snapshot("hub", append(openHub("far"), e)...)}, plan.Selection{Hub: "hub"}, now)
 			b := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}}, f.Edges(), now)
 			if believed := len(b) == 0; believed != tc.want {
 				t.Errorf("believed: %v, want %v (%v)", believed, tc.want, b)
@@ -180,7 +180,7 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 // A ControlPlane that was re-created renews its entry once, and is proved once.
 func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	seen := func(uid string) plan.Facts {
-		return facts([]plan.Snapshot{snapshot("hub", append(openHub("eu"), entry("eu", uid))...), snapshot("eu", onJWT("eu")...)}, "hub", noon)
+		return facts([]plan.Snapshot{snapshot("hub", append(openHub("eu"), entry("eu", uid))...), snapshot("eu", onJWT("eu")...)}, plan.Selection{Hub: "hub"}, noon)
 	}
 	f := seen("uid-of-the-one-before")
 	if m := f.Member("eu"); m.Proved(JWT, noon) {
@@ -193,7 +193,7 @@ func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Create {
 		t.Errorf("writes %+v, want the entry that is there changed", writes)
 	}
-	if got := said(next(seen("uid-eu-controlplane"), plan.Goal{})); got != "close" {
+	if got := said(next(seen("uid-eu-controlplane"), plan.Goal{Unrotated: []string{"eu"}})); got != "close" {
 		t.Errorf("renewed and proved, next is %q again", got)
 	}
 }
@@ -207,7 +207,7 @@ func TestAProofEndsWhenTheControlPlaneSaysMTLSAgain(t *testing.T) {
 	}
 	for declared, want := range map[cred]bool{JWT: true, MTLS: false, "": false} {
 		seen := []plan.Facts{at(JWT, 1), at(JWT, 1), at(JWT, 2), at(declared, 3)}
-		missing := slices.ContainsFunc(edgeProof(edge("edge-1", JWT)), func(c plan.Claim) bool { return !judge(c, seen).Holds })
+		missing := slices.ContainsFunc(edgeProof(edge("edge-1", JWT), JWT, 0), func(c plan.Claim) bool { return !judge(c, seen).Holds })
 		if missing == want {
 			t.Errorf("the ControlPlane says %q in the end: proved %v, want %v", declared, !missing, want)
 		}
@@ -220,7 +220,7 @@ func TestTheNamedHubWinsAmongTheContextsOfOneCluster(t *testing.T) {
 		for _, context := range []string{"admin@hub", "hub", "zz"} {
 			snaps = append(snaps, snapshot(context, openHub()...))
 		}
-		f := facts(snaps, name, noon)
+		f := facts(snaps, plan.Selection{Hub: name}, noon)
 		if !f.Hub.Found || f.Hub.Context != name || len(f.Others) != 2 {
 			t.Errorf("--context %s: found %v in %q (%s), others %v", name, f.Hub.Found, f.Hub.Context, f.Hub.Err, f.Others)
 		}
@@ -228,7 +228,7 @@ func TestTheNamedHubWinsAmongTheContextsOfOneCluster(t *testing.T) {
 }
 
 func TestNoMemberHasTheHubsName(t *testing.T) {
-	f := facts([]plan.Snapshot{snapshot("h", openHub("hub")...), snapshot("e", append(apifake.Edge("hub"), apifake.KubeSystem("e"))...)}, "h", noon)
+	f := facts([]plan.Snapshot{snapshot("h", openHub("hub")...), snapshot("e", append(apifake.Edge("hub"), apifake.KubeSystem("e"))...)}, plan.Selection{Hub: "h"}, noon)
 	if f.Member("hub") != nil {
 		t.Error("an edge is called hub: steps and outcomes are told apart by that name")
 	}

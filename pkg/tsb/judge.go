@@ -5,18 +5,28 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // The kinds of claim that judge knows.
 const (
-	claimTold      = "told"       // EdgeXcp says JWT
-	claimMounts    = "mounts"     // every pod of the edge mounts the token alone, and the rollout is over
-	claimPushes    = "pushes"     // the edge's own counters advance twice after the claims above
-	claimCentral   = "central"    // Central has taken the modes over
-	claimMPC       = "mpc"        // MPC runs and is connected
-	claimMPCMounts = "mpc-mounts" // no MPC pod mounts mpc-certs
+	claimTold        = "told"         // EdgeXcp says the mode
+	claimMounts      = "mounts"       // every pod of the edge mounts its credential alone, and the rollout is over
+	claimPushes      = "pushes"       // the edge's own counters advance twice after the claims above
+	claimSoaked      = "soaked"       // the pods have run for as long as the goal asks
+	claimOutlived    = "outlived"     // the edge's session has outlived the token that it began with
+	claimPushesSince = "pushes-since" // the edge's own counters advance twice after that
+	claimCentral     = "central"      // Central has taken the modes over
+	claimRestarted   = "restarted"    // no pod of Central is older than the write
+	claimMPC         = "mpc"          // MPC runs and is connected
+	claimMPCMounts   = "mpc-mounts"   // no MPC pod mounts mpc-certs
+	claimRehearsed   = "rehearsed"    // everybody would trust the rehearsed certificate of Central
+	claimIssued      = "issued"       // Central's certificate is as it must be
+	claimServed      = "served"       // what Central's pods serve was looked at
+	claimFresh       = "fresh"        // no pod of Central serves an older one
+	claimGone        = "gone"         // nothing is left that only the member's certificate needed
 )
 
 // quietPolls is how many observations in a row Central must stay as it is, after its operator took the change over, before
@@ -33,29 +43,39 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 		return plan.Judgement{Witness: "not looked at yet"}
 	}
 	last := seen[len(seen)-1]
+	switch c.Kind {
+	case claimCentral:
+		return judgeCentral(c.Member, seen)
+	case claimRestarted:
+		return judgeRestarted(seen)
+	case claimRehearsed, claimIssued, claimServed, claimFresh:
+		return judgeCertificate(c, seen)
+	}
 	m := last.Member(c.Member)
-	if c.Kind != claimCentral && (m == nil || m.Err != "") {
+	if m == nil || m.Err != "" {
 		why := "it is not seen any more"
 		if m != nil {
 			why = m.Err
 		}
 		return plan.Judgement{Witness: why}
 	}
+	want := c.Cred
+	if want == "" {
+		want = JWT
+	}
 	switch c.Kind {
 	case claimTold:
-		switch {
-		case m.Declared != JWT:
-			return plan.Judgement{Witness: m.Object.String() + " does not say JWT any more"}
-		case m.Effective != JWT:
-			return plan.Judgement{Witness: "EdgeXcp does not say JWT yet"}
-		}
-		return plan.Judgement{Holds: true, Witness: "EdgeXcp says JWT"}
+		return judgeTold(*m, want)
 	case claimMounts:
-		return judgeMounts(*m)
+		return judgeMounts(*m, want)
 	case claimPushes:
 		return judgePushes(c.Member, seen)
-	case claimCentral:
-		return judgeCentral(seen)
+	case claimPushesSince:
+		return judgePushes(c.Member, outlivedSince(c.Member, seen))
+	case claimSoaked:
+		return judgeSoaked(last, *m, c.For)
+	case claimOutlived:
+		return plan.Judgement{Holds: m.Rotation.Seen, Witness: m.Rotation.Why, Due: m.Rotation.At}
 	case claimMPC:
 		return judgeMPC(last, *m)
 	case claimMPCMounts:
@@ -63,17 +83,38 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 			return plan.Judgement{Witness: "a pod of mpc still mounts " + secretMPCCerts}
 		}
 		return plan.Judgement{Holds: true, Witness: "no mpc pod mounts " + secretMPCCerts}
+	case claimGone:
+		return judgeGone(last, *m)
 	}
 	return plan.Judgement{Witness: "no such claim: " + c.Kind}
 }
 
-func judgeMounts(m plan.Member) plan.Judgement {
+// modeWord is a mode as the product's fields have it.
+func modeWord(c cred) string {
+	if c == MTLS {
+		return "MUTUAL_TLS"
+	}
+	return "JWT"
+}
+
+func judgeTold(m plan.Member, want cred) plan.Judgement {
+	switch {
+	case m.Declared != want:
+		return plan.Judgement{Witness: m.Object.String() + " does not say " + modeWord(want) + " any more"}
+	case m.Effective != want:
+		return plan.Judgement{Witness: "EdgeXcp does not say " + modeWord(want) + " yet"}
+	}
+	return plan.Judgement{Holds: true, Witness: "EdgeXcp says " + modeWord(want)}
+}
+
+func judgeMounts(m plan.Member, want cred) plan.Judgement {
+	does := map[cred]string{JWT: "present a JWT", MTLS: "present a certificate"}[want]
 	for _, p := range m.Workload.Processes {
 		switch {
 		case p.Ending:
 			return plan.Judgement{Witness: fmt.Sprintf("pod %s is still ending", p.Name)}
-		case p.Presents != JWT:
-			return plan.Judgement{Witness: fmt.Sprintf("pod %s does not present a JWT", p.Name)}
+		case p.Presents != want:
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s does not %s", p.Name, does)}
 		case p.Waiting != "":
 			return plan.Judgement{Witness: fmt.Sprintf("pod %s waits: %s", p.Name, p.Waiting)}
 		case !p.Ready:
@@ -88,13 +129,46 @@ func judgeMounts(m plan.Member) plan.Judgement {
 	case !m.Workload.Settled:
 		return plan.Judgement{Witness: "the rollout of Deployment " + m.Object.Namespace + "/edge is not over"}
 	}
-	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s, presenting JWT alone", count(len(m.Workload.Processes), "pod"))}
+	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s, presenting %s alone", count(len(m.Workload.Processes), "pod"), map[cred]string{JWT: "JWT", MTLS: "certificates"}[want])}
+}
+
+// judgeSoaked wants every pod to have run for as long.
+func judgeSoaked(f plan.Facts, m plan.Member, for_ time.Duration) plan.Judgement {
+	var newest time.Time
+	for _, p := range m.Workload.Processes {
+		began := p.Since
+		if began.IsZero() {
+			began = p.Created
+		}
+		if began.After(newest) {
+			newest = began
+		}
+	}
+	if due := newest.Add(for_); f.At.Before(due) {
+		return plan.Judgement{Witness: fmt.Sprintf("its newest pod runs since %s, and must for %s", newest.Format(time.RFC3339), for_), Due: due}
+	}
+	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("its pods have run for %s", for_)}
+}
+
+// outlivedSince is the observations since the edge's session was first seen to have outlived its first token, with the one before.
+func outlivedSince(name string, seen []plan.Facts) []plan.Facts {
+	from := len(seen) - 1
+	for from > 0 {
+		if m := seen[from].Member(name); m == nil || !m.Rotation.Seen {
+			break
+		}
+		from--
+	}
+	return seen[from:]
 }
 
 // judgePushes looks, backwards from now, at the stretch in which the same pods ran in the same settled state under the same
 // hub, and wants two advances of each pod's own push counter in it, and a connection made. Counters of one process are
 // compared with themselves, never two machines' clocks.
 func judgePushes(name string, seen []plan.Facts) plan.Judgement {
+	if len(seen) < 2 {
+		return plan.Judgement{Witness: "not looked at yet"}
+	}
 	now := seen[len(seen)-1]
 	m := now.Member(name)
 	if len(m.Workload.Processes) == 0 {
@@ -180,8 +254,9 @@ func pushed(m plan.Member) float64 {
 
 // judgeCentral wants Central settled on pods of which none ran before the write; or, where no rollout comes, that Central has
 // stayed settled for quietPolls observations since the operator took the change over (CentralXcp moved), or for deadPolls.
-func judgeCentral(seen []plan.Facts) plan.Judgement {
-	before, now := seen[0].Hub, seen[len(seen)-1].Hub
+func judgeCentral(who string, seen []plan.Facts) plan.Judgement {
+	hub := func(i int) plan.Hub { return hubs(seen[i])[who] }
+	before, now := hub(0), hub(len(seen)-1)
 	switch {
 	case now.Workload.Err != "":
 		return plan.Judgement{Witness: now.Workload.Err}
@@ -209,7 +284,7 @@ func judgeCentral(seen []plan.Facts) plan.Judgement {
 		need, missing = deadPolls, "CentralXcp has not taken the change over yet"
 	}
 	for i := len(seen) - 1; i >= 1; i-- {
-		h := seen[i].Hub
+		h := hub(i)
 		if h.Lower != now.Lower || !h.Workload.Settled || podSet(h.Workload) != podSet(now.Workload) {
 			break
 		}
@@ -219,6 +294,23 @@ func judgeCentral(seen []plan.Facts) plan.Judgement {
 		return plan.Judgement{Holds: true, Witness: "Central stayed up without a rollout"}
 	}
 	return plan.Judgement{Witness: missing}
+}
+
+// judgeRestarted wants Central settled on pods none of which was there before.
+func judgeRestarted(seen []plan.Facts) plan.Judgement {
+	before, now := seen[0].Hub.Workload, seen[len(seen)-1].Hub.Workload
+	older := slices.ContainsFunc(now.Processes, func(p plan.Process) bool {
+		return slices.ContainsFunc(before.Processes, func(b plan.Process) bool { return b.UID == p.UID })
+	})
+	switch {
+	case now.Err != "":
+		return plan.Judgement{Witness: now.Err}
+	case !now.Settled:
+		return plan.Judgement{Witness: "the rollout of Deployment central is not over"}
+	case older:
+		return plan.Judgement{Witness: "an older pod of Central is left"}
+	}
+	return plan.Judgement{Holds: true, Witness: "Central was rolled out"}
 }
 
 // judgeMPC wants MPC's rollout over and, where Central's metrics can be read, one stream of cluster state more than there

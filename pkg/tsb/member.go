@@ -21,8 +21,16 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 	hosts := map[string]bool{}
 	for _, s := range snaps {
 		planes, why := list(s.Reads[readControlPlanes])
+		_, originals, _ := roster.Journal(s.Reads)
 		for _, cp := range planes {
 			m := readMember(s, cp, f.Hub, f.At)
+			if home != nil && m.OldCredential.Where != "" {
+				m.Leftovers = edgeLeftovers(s, cp.Metadata.Namespace, m.ClusterName, m.OldCredential, home, mp.Metadata.Namespace)
+			}
+			if f.Hub.InFlight == "" && home == nil {
+				f.Hub.InFlight, _, _ = roster.Journal(s.Reads)
+			}
+			m.Original = originals[m.Object.UID] // a run without a hub keeps it there
 			all = append(all, m)
 			if slices.Contains(f.Hub.Inventory, m.ClusterName) && m.Elsewhere == "" {
 				hosts[m.Dials] = true
@@ -53,7 +61,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
 			continue
 		}
-		if names[m.ClusterName] > 1 || m.ClusterName == "" || m.ClusterName == mpcName || m.ClusterName == "hub" {
+		if names[m.ClusterName] > 1 || slices.Contains([]string{"", mpcName, standbyMPC, "hub", "standby"}, m.ClusterName) {
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
 			m.Edge.Name = m.Name
 		}
@@ -123,11 +131,22 @@ func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Mem
 	presents, why := presented(m.Workload, declared, m.Effective)
 	m.Edge = guard.Edge{Name: m.Name, Presents: presents, Until: s.At.Add(liveFor), Why: why}
 	m.Credential = credential(s.Reads, ns, m.ClusterName, at)
-	m.Trust = trust(s.Reads, ns, hub, m.ServerName, at)
+	m.OldCredential = certificate(s.Reads, ns, secretEdgeCert)
+	m.Trust = trust(s.Reads, ns, hub, m.OldCredential.CA, m.ServerName, at)
+	m.Rotation = rotation(m.Workload, m.Credential, s.Reads[secret(ns, secretServiceAccount)].OK())(at)
+	ca := m.OldCredential.CA
+	bundle := secretKey(s.Reads[secret(ns, secretCA)], "ca.crt")
+	if bundle == nil {
+		bundle = m.Trust.CA
+	}
+	for _, pem := range [][]byte{ca, bundle} {
+		if pem != nil {
+			m.Anchors = append(m.Anchors, pem)
+		}
+	}
 	m.Blocked = blocked(m)
-	ca := secretKey(s.Reads[secret(ns, secretEdgeCert)], "ca.crt")
-	if leaf, err := leafOf(hub.Chain); err == nil && m.Declared == MTLS && ca != nil {
-		if why := trusts(ca, hub.Chain, "", leaf.NotBefore.Add(time.Second)); why != "" { // who signed it, whether or not it has expired
+	if leaf, err := leafOf(hub.Server.Chain); err == nil && m.Declared == MTLS && ca != nil {
+		if why := trusts(ca, hub.Server.Chain, "", leaf.NotBefore.Add(time.Second)); why != "" { // who signed it, whether or not it has expired
 			m.Elsewhere = fmt.Sprintf("the CA in secret %s/%s does not verify this hub's certificate (%s), so it is connected to another hub", ns, secretEdgeCert, why)
 		}
 	}
@@ -151,8 +170,9 @@ func overlaySNI(xcp map[string]any) string {
 	return ""
 }
 
-// trust says whether the edge can verify Central's certificate with what lies in its namespace, or with what can be put there.
-func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, name string, at time.Time) plan.Trust {
+// trust says whether the edge can verify Central's certificate with what lies in its namespace, or with what can be put there: the hub's
+// CA, or without a hub the CA with which the edge verifies Central now (own).
+func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, name string, at time.Time) plan.Trust {
 	r := read[secret(ns, secretCA)]
 	t := plan.Trust{Where: ns + "/" + secretCA, Absent: r.Missing}
 	bundle := secretKey(r, "ca.crt")
@@ -161,22 +181,44 @@ func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, name string,
 		t.Why = "secret " + t.Where + " could not be read: " + unreadable(r)
 		return t
 	case !hub.Found:
-		t.Why = "the hub's certificate is not known"
-		return t
+		return trustAlone(t, bundle, own)
 	case hub.Server.Err != "":
 		t.Why = hub.Server.Err
 		return t
-	case r.Missing && len(hub.CA) == 0:
+	case r.Missing && len(hub.Server.CA) == 0:
 		t.Why = fmt.Sprintf("secret %s is not there and secret %s has no ca.crt to make it from; create it with the CA that signs Central's certificate", t.Where, hub.Server.Where)
 		return t
 	case r.Missing:
-		bundle = hub.CA
+		bundle, t.CA = hub.Server.CA, hub.Server.CA
 	}
-	if why := trusts(bundle, hub.Chain, name, at); why != "" {
+	if why := trusts(bundle, hub.Server.Chain, "", at); why != "" {
+		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s): %s; give it the CA that signs that certificate", t.Where, hub.Server.Where, why)
+		return t
+	}
+	if why := trusts(bundle, hub.Server.Chain, name, at); why != "" {
+		t.Unnamed = true
 		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s) under the name %s: %s; re-issue it with that name first", t.Where, hub.Server.Where, name, why)
 		return t
 	}
 	t.OK = true
+	return t
+}
+
+// trustAlone is trust where nothing of the hub can be looked at: the bundle must at least be one, and an edge that verifies Central
+// today does so with the CA beside its own certificate.
+func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
+	switch {
+	case t.Absent && len(own) == 0:
+		t.Why = fmt.Sprintf("secret %s is not there; create it with the CA that signs Central's certificate, which the hub's team hands over", t.Where)
+		return t
+	case t.Absent:
+		bundle, t.CA = own, own
+	}
+	if _, err := chain(bundle); err != nil {
+		t.Why = fmt.Sprintf("key ca.crt of secret %s: %v; give it the CA that signs Central's certificate", t.Where, err)
+		return t
+	}
+	t.OK, t.Why = true, "not compared with Central's certificate, which this run cannot look at"
 	return t
 }
 
@@ -194,13 +236,8 @@ func blocked(m plan.Member) []string {
 	} else if m.Workload.Replicas == 0 {
 		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be proved; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
 	}
-	if !m.Trust.OK {
+	if !m.Trust.OK && !m.Trust.Unnamed { // a name can be added to the hub's certificate, see certify
 		why = append(why, m.Trust.Why)
-	}
-	switch m.Credential.State {
-	case plan.CredentialReady, plan.CredentialMintable:
-	default:
-		why = append(why, m.Credential.Why)
 	}
 	if m.Declared == "" && m.Effective == "" && len(m.Odd) == 0 {
 		why = append(why, fmt.Sprintf("%s sets no centralAuthMode and EdgeXcp does not tell the effective one; set it to MUTUAL_TLS or JWT explicitly", m.Object))
@@ -208,20 +245,23 @@ func blocked(m plan.Member) []string {
 	return why
 }
 
-// mpcName is how MPC is called in rows and in the roster.
-const mpcName = "mpc"
+// mpcName is how MPC is called in rows and in the roster, standbyMPC that of the standby.
+const (
+	mpcName    = "mpc"
+	standbyMPC = "mpc-standby"
+)
 
-// addMPC adds the hub's own client, which uses the modes of the same ManagementPlane.
-func addMPC(s *plan.Snapshot, mp object, f *plan.Facts) {
+// addMPC adds a hub's own client, which uses the modes of the same ManagementPlane.
+func addMPC(name string, s *plan.Snapshot, mp object, f *plan.Facts) {
 	ns := mp.Metadata.Namespace
 	w := workload(s.Reads, ns, "mpc", mpcPresents, secretMPCCerts)
 	if !w.Found && w.Err == "" {
 		return
 	}
 	presents, why := presented(w)
-	f.Members = append(f.Members, plan.Member{Name: mpcName, Role: plan.RoleMPC, Context: s.Context, ClusterUID: clusterUID(*s),
+	f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleMPC, Context: s.Context, ClusterUID: clusterUID(*s),
 		Object:   plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: ns, Name: "mpc"},
-		Workload: w, Edge: guard.Edge{Name: mpcName, Presents: presents, Until: s.At.Add(liveFor), Why: why}})
+		Workload: w, Edge: guard.Edge{Name: name, Presents: presents, Until: s.At.Add(liveFor), Why: why}})
 }
 
 // goneRemedy says how a member that is gone for good stops counting.

@@ -19,11 +19,19 @@ func edge(name string, c cred) plan.Member {
 		Declared: c, Effective: c, DeclaredFields: map[string]any{"centralAuthMode": map[cred]any{MTLS: "MUTUAL_TLS", JWT: "JWT"}[c]},
 		Edge:       guard.Edge{Name: name, Presents: []cred{c}, Until: noon.Add(time.Minute)},
 		Workload:   plan.Workload{Found: true, Replicas: 1, Settled: true},
-		Credential: plan.Credential{State: plan.CredentialReady}, Trust: plan.Trust{OK: true}}
+		Credential: plan.Credential{State: plan.CredentialReady}, Trust: plan.Trust{OK: true}, Rotation: plan.Rotation{Seen: c == JWT, At: noon},
+		OldCredential: plan.Certificate{Expires: noon.Add(time.Hour)}}
+}
+
+// young is a proved edge whose session has not outlived its first token.
+func young(name string) plan.Member {
+	return with(proved(edge(name, JWT)), func(m *plan.Member) {
+		m.Rotation, m.Statement.Rotated = plan.Rotation{At: noon.Add(time.Hour), Why: "its pods are young"}, false
+	})
 }
 
 func proved(m plan.Member) plan.Member {
-	m.Statement = &plan.Statement{Presents: []cred{JWT}, Observed: noon, Until: noon.Add(15 * time.Minute)}
+	m.Statement = &plan.Statement{Presents: []cred{JWT}, Observed: noon, Until: noon.Add(15 * time.Minute), Rotated: true}
 	return m
 }
 
@@ -37,7 +45,7 @@ func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.Facts {
 	return plan.Facts{At: noon, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
 		Object:  plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"},
 		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}, Basis: "now"}, Vouched: "now", Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
-		Roster: plan.RosterState{Namespace: true, Kind: true}}}
+		Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: plan.Workload{RestartedFor: redialOf(plan.Member{})}}}
 }
 
 func with(m plan.Member, change func(*plan.Member)) plan.Member { change(&m); return m }
@@ -57,7 +65,14 @@ func said(w plan.Wave) string {
 func TestNext(t *testing.T) {
 	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
 	unreachable := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "the API server did not answer in time", Edge: guard.Edge{Name: "edge-9"}}
-	stated := with(unreachable, func(m *plan.Member) { m.Edge.Presents, m.Edge.Until = []cred{JWT}, noon.Add(time.Minute) })
+	stated := with(unreachable, func(m *plan.Member) {
+		m.Edge.Presents, m.Edge.Until = []cred{JWT}, noon.Add(time.Minute)
+		m.Statement = &plan.Statement{Presents: []cred{JWT}, Until: noon.Add(time.Minute), Rotated: true}
+	})
+	unrotated := with(stated, func(m *plan.Member) {
+		m.Statement = &plan.Statement{Presents: []cred{JWT}, Until: noon.Add(time.Minute)}
+	})
+	static := with(young("edge-1"), func(m *plan.Member) { m.Rotation = plan.Rotation{Static: true, Why: "nobody renews it"} })
 	blockedEdge := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Blocked = []string{"no token"} })
 	for _, tc := range []struct {
 		name  string
@@ -74,6 +89,12 @@ func TestNext(t *testing.T) {
 		{"a proof that is about to run out is renewed", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon.Add(proofMargin) })), "prove/edge-1"},
 		{"a statement is taken back once an old pod is back", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} })), "void/edge-1"},
 		{"a statement is taken back before its edge is moved again", fleet(on, on, proved(edge("edge-1", MTLS)), edge("edge-2", MTLS)), "void/edge-1"},
+		{"the canary must outlive its first token before others move", fleet(on, on, young("edge-1"), edge("edge-2", MTLS)), "witness/edge-1"},
+		{"one canary is enough", fleet(on, on, young("edge-1"), proved(edge("edge-2", JWT)), edge("edge-3", MTLS)), "move/edge-3"},
+		{"every edge must, before mTLS goes off", fleet(on, on, young("edge-1"), proved(edge("edge-2", JWT)), young("edge-3"), proved(mpc(JWT))), "witness/edge-1 witness/edge-3"},
+		{"a token that nobody renews keeps the others away", fleet(on, on, static, edge("edge-2", MTLS)), "!edge-1"},
+		{"a token that nobody renews keeps the last step away", fleet(on, on, static, proved(mpc(JWT))), "!edge-1"},
+		{"so does a statement of an edge whose rotation nobody saw", fleet(on, on, proved(edge("edge-1", JWT)), unrotated, proved(mpc(JWT))), "!edge-9"},
 		{"all edges proved: MPC before the end", fleet(on, on, proved(edge("edge-1", JWT)), mpc(JWT)), "prove/mpc"},
 		{"all proved: mTLS off", fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT))), "close"},
 		{"an edge that cannot move keeps the last step away, not the others", fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), blockedEdge), "move/edge-2 !edge-3"},
@@ -144,6 +165,32 @@ func TestNext(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	})
+	t.Run("the canary must connect again before others move", func(t *testing.T) {
+		f := fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS))
+		f.Hub.Workload.RestartedFor = ""
+		if w := next(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" || len(w.Steps[0].Back) != 1 {
+			t.Errorf("%+v", w)
+		}
+		if w := next(f, plan.Goal{To: JWT, HastyCanary: true}); said(w) != "move/edge-2" {
+			t.Errorf("%+v", w)
+		}
+		f.Hub.Workload.RestartedFor = redialOf(plan.Member{})
+		f.Hub.Workload.Processes = []plan.Process{{UID: "a", Created: noon}}
+		if w := next(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" {
+			t.Errorf("not proved since Central's pods were started: %+v", w)
+		}
+		f.Hub.Workload.Processes[0].Created = noon.Add(-time.Second)
+		if w := next(f, plan.Goal{To: JWT}); said(w) != "move/edge-2" {
+			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("an edge connects again before mTLS goes off", func(t *testing.T) {
+		f := fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))
+		f.Hub.Workload.RestartedFor = ""
+		if w := next(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" {
+			t.Errorf("%+v", w)
+		}
+	})
 	t.Run("the named canary goes first", func(t *testing.T) {
 		f := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS))
 		if w := next(f, plan.Goal{Canary: "edge-2"}); said(w) != "move/edge-2" {
@@ -153,6 +200,42 @@ func TestNext(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	})
+}
+
+func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
+	const on, off = guard.Yes, guard.No
+	static := with(young("edge-1"), func(m *plan.Member) { m.Rotation = plan.Rotation{Static: true, Why: "nobody renews it"} })
+	lacks := with(edge("edge-1", MTLS), func(m *plan.Member) {
+		m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token"}
+	})
+	fresh := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS))
+	moved := fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), edge("edge-3", MTLS), edge("edge-4", MTLS))
+	for _, tc := range []struct {
+		name  string
+		facts plan.Facts
+		goal  plan.Goal
+		want  string
+	}{
+		{"dual ends with both modes on", fresh, plan.Goal{Stage: plan.Dual}, ""},
+		{"dual opens a hub on which no edge is left to move", fleet(off, on, edge("edge-1", MTLS)), plan.Goal{Stage: plan.Dual}, "open"},
+		{"edges moves edges", fresh, plan.Goal{Stage: plan.Edges}, "move/edge-1"},
+		{"edges ends before mTLS off", fleet(on, on, proved(edge("edge-1", JWT)), mpc(JWT)), plan.Goal{Stage: plan.Edges}, ""},
+		{"a wave has a size", moved, plan.Goal{WaveSize: 2}, "move/edge-2 move/edge-3"},
+		{"a wave may be smaller than its size", moved, plan.Goal{WaveSize: 7}, "move/edge-2 move/edge-3 move/edge-4"},
+		{"a hasty canary is not waited for", fleet(on, on, young("edge-1"), edge("edge-2", MTLS)), plan.Goal{HastyCanary: true}, "move/edge-2"},
+		{"a rotation that would take too long is not waited for", fleet(on, on, young("edge-1"), proved(mpc(JWT))), plan.Goal{RotationWithin: time.Minute}, "!edge-1"},
+		{"an expiry that is accepted is", fleet(on, on, static, proved(mpc(JWT))), plan.Goal{Unrotated: []string{"edge-1"}}, "close"},
+		{"who failed in this run is left", moved, plan.Goal{Skip: []plan.Blocked{{Member: "edge-2", Why: "not proved"}}}, "move/edge-3 move/edge-4 !edge-2"},
+		{"without a credential an edge is blocked", fleet(on, on, lacks), plan.Goal{}, "!edge-1"},
+		{"unless one is supplied", fleet(on, on, lacks), plan.Goal{Supplied: "tctl"}, "move/edge-1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.goal.To = JWT
+			if d := cmp.Diff(tc.want, said(next(tc.facts, tc.goal))); d != "" {
+				t.Errorf("next wave (-want +got):\n%s", d)
+			}
+		})
+	}
 }
 
 // The last step of a plan is never reached while any member may present a certificate, whatever the fleet looks like.
@@ -195,7 +278,7 @@ func TestUnfoldArrives(t *testing.T) {
 	for _, w := range p.Waves {
 		waves = append(waves, said(w))
 	}
-	want := []string{"register", "open", "prove/edge-3", "move/edge-1 move/edge-2", "prove/mpc", "close"}
+	want := []string{"register", "open", "prove/edge-3", "witness/edge-3", "move/edge-1 move/edge-2", "witness/edge-1 witness/edge-2", "prove/mpc", "close"}
 	if d := cmp.Diff(want, waves); d != "" || len(p.Blocked) > 0 {
 		t.Errorf("waves (-want +got):\n%s\nblocked %v", d, p.Blocked)
 	}

@@ -142,6 +142,9 @@ type deploymentObject struct {
 	Metadata metadata `json:"metadata"`
 	Spec     struct {
 		Replicas *int64 `json:"replicas"`
+		Template struct {
+			Metadata metadata `json:"metadata"`
+		} `json:"template"`
 	} `json:"spec"`
 	Status struct {
 		ObservedGeneration int64 `json:"observedGeneration"`
@@ -176,6 +179,9 @@ type podObject struct {
 		} `json:"conditions"`
 		ContainerStatuses []struct {
 			State struct {
+				Running *struct {
+					StartedAt string `json:"startedAt"`
+				} `json:"running"`
 				Waiting *struct {
 					Reason  string `json:"reason"`
 					Message string `json:"message"`
@@ -221,7 +227,7 @@ func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mou
 		w.Err = fmt.Sprintf("Deployment %s/%s is not as its kind says: %v", ns, name, err)
 		return w
 	}
-	w.Found, w.Replicas = true, 1
+	w.Found, w.Replicas, w.RestartedFor = true, 1, d.Spec.Template.Metadata.Annotations[restartedFor]
 	if d.Spec.Replicas != nil {
 		w.Replicas = *d.Spec.Replicas
 	}
@@ -262,6 +268,11 @@ func workload(read map[plan.Read]plan.Result, ns, name string, presents func(mou
 		if m, tried := read[podMetrics(ns, p.Metadata.Name)]; tried {
 			proc.Counters, proc.NoMetric = counters(m)
 		}
+		if served := read[podServes(ns, p.Metadata.Name)]; served.OK() {
+			if c := certificateOf(served.Body, "pod "+p.Metadata.Name); c.Err == "" {
+				proc.Serves = &c
+			}
+		}
 		if proc.Ready {
 			ready++
 		}
@@ -286,6 +297,9 @@ func process(p podObject, presents func([]string) guard.Cred) plan.Process {
 		proc.Presents = presents(p.mounts())
 	}
 	for _, c := range p.Status.ContainerStatuses {
+		if r := c.State.Running; r != nil && stamp(r.StartedAt).After(proc.Since) {
+			proc.Since = stamp(r.StartedAt)
+		}
 		if w := c.State.Waiting; w != nil {
 			proc.Waiting = strings.TrimSpace(w.Reason + " " + w.Message)
 		}

@@ -25,8 +25,14 @@ const (
 	secretMPCCerts       = "mpc-certs"                   // in the hub, mTLS only
 )
 
+// rehearsalSecret is what we have Central's certificate issued into once, beside the real one.
+const rehearsalSecret = "xcp-central-cert-xcpauth-rehearsal"
+
 // siblingTokens are minted by the same operator from the same service account (1.5 and newer).
 var siblingTokens = []string{"oap-token", "otel-token"}
+
+// servingPort is where Central speaks TLS with its edges (the vendor's firewall page: 9080 gRPC).
+const servingPort = 9080
 
 // metricsPort is where Central and the edge serve their metrics (the vendor's firewall page).
 const metricsPort = 8080
@@ -49,6 +55,14 @@ func podMetrics(ns, name string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: metricsPort}
 }
 
+func podServes(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: servingPort, Served: true}
+}
+
+func certificates(ns string) plan.Read {
+	return plan.Read{Group: "cert-manager.io", Version: "v1", Resource: "certificates", Namespace: ns}
+}
+
 func centralXcps(ns string) plan.Read {
 	return plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps", Namespace: ns}
 }
@@ -57,11 +71,12 @@ func xcpClusters(ns string) plan.Read {
 	return plan.Read{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters", Namespace: ns}
 }
 
-// reads lists what to read next of a context, in at most three bursts:
+// reads lists what to read next of a context, in at most four bursts:
 //
 //  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
-//  2. what lies beside each plane in its namespace, and the roster in a hub;
-//  3. with metrics: the pages of Central's pods and of the edge's.
+//  2. what lies beside each plane in its namespace, the roster in a hub, and the journal;
+//  3. in a hub, what a Certificate for an edge's certificate left there;
+//  4. with metrics: the pages of Central's pods and of the edge's, and the certificates that Central's pods serve.
 func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	if _, begun := soFar[readManagementPlanes]; !begun {
 		return []plan.Read{readKubeSystem, readManagementPlanes, readControlPlanes, readEdgeXcps}
@@ -77,12 +92,17 @@ func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	hubs, edges := items(soFar[readManagementPlanes]), items(soFar[readControlPlanes])
 	for _, mp := range hubs {
 		ns := mp.Metadata.Namespace
-		add(deployment(ns, "central"), deployment(ns, "mpc"), replicaSets(ns), pods(ns), secret(ns, secretCentralCert), centralXcps(ns), xcpClusters(ns))
+		add(deployment(ns, "central"), deployment(ns, "mpc"), replicaSets(ns), pods(ns), secret(ns, secretCentralCert), secret(ns, secretMPCCerts), secret(ns, rehearsalSecret),
+			certificates(ns), centralXcps(ns), xcpClusters(ns))
 		add(roster.Reads()...)
+		for _, name := range edgeCertificates(soFar, ns) {
+			add(secret(ns, name))
+		}
 	}
 	for _, cp := range edges {
 		ns := cp.Metadata.Namespace
 		add(deployment(ns, "edge"), replicaSets(ns), pods(ns), secret(ns, secretToken), secret(ns, secretCA), secret(ns, secretEdgeCert), secret(ns, secretServiceAccount))
+		add(roster.JournalRead())
 		for _, s := range siblingTokens {
 			add(secret(ns, s))
 		}
@@ -103,6 +123,9 @@ func addMetrics(add func(...plan.Read), soFar map[plan.Read]plan.Result, ns, nam
 	for _, p := range workload(soFar, ns, name, nil).Processes {
 		if p.Started {
 			add(podMetrics(ns, p.Name))
+			if name == "central" {
+				add(podServes(ns, p.Name))
+			}
 		}
 	}
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,106 +17,141 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
-
-// goalFlags say where a migration is to end, and how.
-type goalFlags struct {
-	canary string
-	within time.Duration
-}
-
-func newGoalFlags() goalFlags { return goalFlags{within: 15 * time.Minute} }
-
-func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&g.canary, "canary", g.canary, "the edge to move first; default: the first by name")
-	flags.DurationVar(&g.within, "prove-within", g.within, "how long a step may take to be proved before it is put back")
-}
-
-func (g *goalFlags) check() error { return positive("prove-within", g.within) }
-
-// positive refuses a duration that cannot be meant.
-func positive(flag string, d time.Duration) error {
-	if d <= 0 {
-		return fmt.Errorf("--%s is %s; it must be more than 0", flag, d)
-	}
-	return nil
-}
-
-func (g *goalFlags) goal() plan.Goal {
-	return plan.Goal{To: tsb.JWT, Canary: g.canary, Within: g.within}
-}
 
 // migrateOptions are the flags of migrate.
 type migrateOptions struct {
 	*fleetOptions
 	goalFlags
+	runFlags
 	dryRun string
-	yes    bool
-	poll   time.Duration
+	saved  string
+}
+
+// runFlags are the flags of every verb that carries a plan out.
+type runFlags struct {
+	yes         bool
+	poll        time.Duration
+	maxFailures int
+}
+
+func newRunFlags() runFlags { return runFlags{poll: 2 * time.Second} }
+
+func (r *runFlags) addFlags(flags *pflag.FlagSet) {
+	flags.BoolVarP(&r.yes, "yes", "y", r.yes, "do not ask")
+	flags.DurationVar(&r.poll, "poll", r.poll, "how often to look while a step is being proved")
+	flags.IntVar(&r.maxFailures, "max-failures", r.maxFailures, "how many edges may fail, and be put back, before the run ends")
+}
+
+func (r *runFlags) check() error {
+	if r.maxFailures < 0 {
+		return fmt.Errorf("--max-failures is %d; it must be 0 or more", r.maxFailures)
+	}
+	return positive("poll", r.poll)
 }
 
 func newMigrateCommand(fo *fleetOptions) *cobra.Command {
-	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(), dryRun: "none", poll: 2 * time.Second}
+	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(), dryRun: "none", runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "migrate", GroupID: "migrate", Args: cobra.NoArgs,
 		Short: "do what the plan says, step by step, each proved or put back",
-		Long: `Do what the plan says: both modes on at the hub, one canary edge, the other edges, mTLS off at the hub. Each step is
-proved before the next begins, and put back when the proof fails. Run it again after any interruption: it restores the
-wave in flight first, and goes on from what it sees.`,
+		Long: `Do what the plan says: Central's certificate, both modes on at the hub, one canary edge, the other edges in waves, one token
+rotation of each, mTLS off at the hub. Each step is proved before the next begins, and put back when the proof fails. Run it
+again after any interruption: it restores the wave in flight first, and goes on from what it sees.`,
 		Example: `  # Show the plan, ask, and do it
   kubectl xcpauth migrate
 
   # Try every write on the API servers without storing anything
   kubectl xcpauth migrate --dry-run=server
 
-  # In a pipeline
-  kubectl xcpauth migrate --context hub --contexts '/^edge-/' -y -o json`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+  # In a pipeline, ten edges at a time, each wave watched for an hour, at most two put back
+  kubectl xcpauth migrate --context hub --contexts '/^edge-/' --wave-size 10 --soak 1h --max-failures 2 -y -o json
+
+  # Exactly what was reviewed
+  kubectl xcpauth plan --out plan.json
+  kubectl xcpauth migrate --plan plan.json
+
+  # Teams that share nothing: the hub's, each edge's, the hub's again
+  kubectl xcpauth migrate --to=dual
+  kubectl xcpauth migrate --to=edges --no-hub
+  kubectl xcpauth migrate --to=jwt-only`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.repeats = given(cmd.Flags(), goalNames...)
+			return o.run(cmd.Context(), cmd.Flags())
+		},
 	}
 	o.goalFlags.addFlags(cmd.Flags())
+	o.runFlags.addFlags(cmd.Flags())
+	o.addStandby(cmd.Flags())
+	cmd.Flags().StringVar(&o.saved, "plan", "", "a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", o.dryRun, "none, client (show the plan) or server (send every write with dryRun=All)")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "client"
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while a step is being proved")
 	return cmd
 }
 
 // run shows the plan, asks, and carries it out.
-func (o *migrateOptions) run(ctx context.Context) error {
+func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if o.dryRun != "none" && o.dryRun != "client" && o.dryRun != "server" {
 		return fmt.Errorf("--dry-run is %q; pass none, client or server", o.dryRun)
 	}
-	if err := o.goalFlags.check(); err != nil {
+	if err := errors.Join(o.goalFlags.check(), o.runFlags.check()); err != nil {
 		return err
 	}
-	if err := positive("poll", o.poll); err != nil {
+	goal, saved, err := o.wanted(flags)
+	if err != nil {
 		return err
 	}
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
+	live.Where.NoHub = goal.NoHub
 	if o.dryRun == "none" && o.yes {
-		return o.migrate(ctx, live)
+		return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
 	}
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p := plan.Unfold(live.Dialect, f, o.goal())
+	p := plan.Unfold(live.Dialect, f, goal)
 	if o.dryRun != "none" {
 		return o.show(ctx, live, f, p)
 	}
-	if len(p.Waves) > 0 || f.Hub.InFlight != "" {
-		shown := render.NewPlan(f, p, nil, o.again)
-		shown.Next = ""
-		shown.Table(o.ErrOut, false)
-		if err := o.confirm(ctx); err != nil {
-			return err
+	if err := o.agree(ctx, f, p, goal); err != nil {
+		return err
+	}
+	return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
+}
+
+// wanted is the goal: of the saved plan when one is given, else of the flags.
+func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, error) {
+	if o.saved == "" {
+		return o.goal(), nil, nil
+	}
+	for _, name := range goalNames {
+		if f := flags.Lookup(name); f != nil && f.Changed && !slices.Contains([]string{"standby", "max-failures"}, name) {
+			return plan.Goal{}, nil, fmt.Errorf("--%s goes with making a plan, not with carrying out a saved one; make it again with: kubectl xcpauth plan --%s %s --out %s", name, name, quote(f.Value.String()), quote(o.saved))
 		}
 	}
-	return o.migrate(ctx, live)
+	saved, err := readSaved(o.saved)
+	if err != nil {
+		return plan.Goal{}, nil, err
+	}
+	return saved.Goal, saved, nil
+}
+
+// agree shows the plan and asks, when there is anything to do.
+func (o *fleetOptions) agree(ctx context.Context, f plan.Facts, p plan.Plan, goal plan.Goal) error {
+	if len(p.Waves) == 0 && f.Hub.InFlight == "" {
+		return nil
+	}
+	shown := render.NewPlan(f, p, nil, o.again)
+	shown.Next = ""
+	shown.Table(o.ErrOut, false)
+	if goal.Cleanup {
+		fmt.Fprintln(o.ErrOut, "\nThe clean-up deletes the certificates of members: after it the way back ends.")
+	}
+	return o.confirm(ctx)
 }
 
 // show prints the plan; with --dry-run=server, with what the API servers said of each write.
@@ -134,7 +171,7 @@ func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.Fa
 }
 
 // confirm asks on a terminal, and refuses to go on without one.
-func (o *migrateOptions) confirm(ctx context.Context) error {
+func (o *fleetOptions) confirm(ctx context.Context) error {
 	in, isFile := o.In.(*os.File)
 	errOut, isErrFile := o.ErrOut.(*os.File)
 	if !isFile || !isErrFile || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(errOut.Fd())) {
@@ -158,20 +195,23 @@ func (o *migrateOptions) confirm(ctx context.Context) error {
 	return nil
 }
 
-// migrate carries the migration out and prints what became of each member.
-func (o *migrateOptions) migrate(ctx context.Context, live *execute.Live) error {
-	r := o.executor(live, o.goal(), o.poll).Migrate(ctx)
-	if !r.Facts.Hub.Found {
+// carryOut does what the goal asks for and prints what became of each member. verb is how to go on.
+func (o *fleetOptions) carryOut(ctx context.Context, live *execute.Live, goal plan.Goal, saved *plan.Saved, run runFlags, verb string) error {
+	e := o.executor(live, goal, run.poll)
+	e.MaxFailures, e.Saved = run.maxFailures, saved
+	r := e.Migrate(ctx)
+	if !r.Facts.Hub.Found && !goal.NoHub {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}
-	if err := render.Print(o.Out, o.output, render.NewResult(r, o.again("migrate"))); err != nil {
+	if err := render.Print(o.Out, o.output, render.NewResult(r, o.again(verb))); err != nil {
 		return err
 	}
-	if r.Err != nil && !r.Interrupted {
-		return r.Err
-	}
 	if code := r.ExitCode(); code != 0 {
-		return &codeError{code: code}
+		text := ""
+		if r.Err != nil && !r.Interrupted {
+			text = r.Err.Error()
+		}
+		return &codeError{code: code, text: text}
 	}
 	return nil
 }

@@ -31,6 +31,8 @@ type fleetOptions struct {
 	requestTimeout time.Duration
 	memberTimeout  time.Duration
 	concurrency    int
+	standby        string
+	repeats        string // the flags of the verb that a command which goes on repeats
 }
 
 func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
@@ -45,6 +47,11 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
 	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout, "how long looking at one cluster may take, its credential plugin included")
 	flags.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many clusters are looked at side by side")
+}
+
+// addStandby adds the flag of the verbs that change hubs.
+func (o *fleetOptions) addStandby(flags *pflag.FlagSet) {
+	flags.StringVar(&o.standby, "standby", o.standby, "context of a second management plane that takes over from the first: it gets the same modes and names")
 }
 
 // completeFlags completes contexts and formats from the kubeconfig alone, without touching a cluster.
@@ -79,18 +86,22 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 			return nil, err
 		}
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hub: o.hub, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version})
+	hubs := []string{o.hub}
+	if o.standby != "" {
+		hubs = append(hubs, o.standby)
+	}
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version})
 	if err != nil {
 		return nil, err
 	}
 	d := tsb.Dialect()
-	return &execute.Live{Fleet: f, Dialect: d, Hub: o.hub,
+	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: o.hub, Standby: o.standby},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }
 
 // executor carries out what the dialect decides, and reports on stderr.
 func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) *execute.Executor {
-	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, Source: source(), Poll: poll, PutBackWithin: 30 * time.Second,
+	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, Source: source(), Holder: fmt.Sprintf("%s/%d", source(), os.Getpid()), Poll: poll, PutBackWithin: 30 * time.Second,
 		Report: func(e execute.Event) {
 			fmt.Fprintf(o.ErrOut, "%s %s: %s\n", e.At.Format("15:04:05"), e.Member, e.Text)
 		}}
@@ -112,6 +123,9 @@ func (o *fleetOptions) again(verb string) string {
 		if f.value != "" {
 			words = append(words, "--"+f.flag+" "+quote(f.value))
 		}
+	}
+	if o.repeats != "" {
+		words = append(words, o.repeats)
 	}
 	return strings.Join(words, " ")
 }

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +18,7 @@ type planOptions struct {
 	*fleetOptions
 	goalFlags
 	detailed bool
+	out      string
 }
 
 func newPlanCommand(fo *fleetOptions) *cobra.Command {
@@ -25,10 +30,18 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
   kubectl xcpauth plan
 
   # For a pipeline: exit 2 when something is left to do
-  kubectl xcpauth plan --detailed-exitcode -o json`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+  kubectl xcpauth plan --detailed-exitcode -o json
+
+  # Keep it for review, and do exactly that later
+  kubectl xcpauth plan --out plan.json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.repeats = given(cmd.Flags(), goalNames...)
+			return o.run(cmd.Context())
+		},
 	}
 	o.goalFlags.addFlags(cmd.Flags())
+	o.addStandby(cmd.Flags())
+	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when changes are pending")
 	return cmd
 }
@@ -41,11 +54,17 @@ func (o *planOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	live.Where.NoHub = o.noHub
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	p := plan.Unfold(live.Dialect, f, o.goal())
+	if o.out != "" && (f.Hub.Found || o.noHub) {
+		if err := writeSaved(o.out, plan.Save(f, p, source())); err != nil {
+			return err
+		}
+	}
 	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, nil, o.again)); err != nil {
 		return err
 	}
@@ -56,7 +75,7 @@ func (o *planOptions) run(ctx context.Context) error {
 // changes are pending and that was asked for.
 func planExit(f plan.Facts, p plan.Plan, detailed bool) error {
 	switch {
-	case !f.Hub.Found:
+	case !f.Hub.Found && !p.Goal.NoHub:
 		return &codeError{code: exitError, text: f.Hub.Err}
 	case len(p.Blocked) > 0 && len(p.Waves) == 0:
 		return &codeError{code: exitRefused}
@@ -66,4 +85,34 @@ func planExit(f plan.Facts, p plan.Plan, detailed bool) error {
 		return &codeError{code: exitPending}
 	}
 	return nil
+}
+
+// writeSaved keeps a plan in a file. It holds no secret, and is its owner's all the same.
+func writeSaved(path string, s plan.Saved) error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the plan: %w", err)
+	}
+	if err := os.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("keeping the plan: %w", err)
+	}
+	return nil
+}
+
+// readSaved reads a plan that was kept. A key that it does not know may be what a newer version would not leave out.
+func readSaved(path string) (*plan.Saved, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the saved plan: %w", err)
+	}
+	var s plan.Saved
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("reading the saved plan %s: %w; make it again with: kubectl xcpauth plan --out %s", path, err, quote(path))
+	}
+	if s.Kind != plan.SavedKind || s.APIVersion != render.APIVersion {
+		return nil, fmt.Errorf("%s is no saved plan (kind %q of %q); make one with: kubectl xcpauth plan --out %s", path, s.Kind, s.APIVersion, quote(path))
+	}
+	return &s, s.Goal.Check()
 }

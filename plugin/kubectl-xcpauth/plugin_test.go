@@ -199,13 +199,13 @@ func TestRequestsPerMember(t *testing.T) {
 				reads++
 			}
 		}
-		// 4 to find the planes; Deployment, ReplicaSets, Pods and 6 secrets; one pod's metrics, over WebSocket or then SPDY
-		if reads != 13 || forwards > 2 {
-			t.Errorf("%s had %d reads and %d port-forwards, want 13 and at most 2: %v", name, reads, forwards, s.Requests())
+		// 4 to find the planes; Deployment, ReplicaSets, Pods 6 secrets and the journal; one pod's metrics, over WebSocket or then SPDY
+		if reads != 14 || forwards > 2 {
+			t.Errorf("%s had %d reads and %d port-forwards, want 14 and at most 2: %v", name, reads, forwards, s.Requests())
 		}
 	}
-	if n := len(hub.Requests()); n != 15 {
-		t.Errorf("the hub had %d requests, want 15: %v", n, hub.Requests())
+	if n := len(hub.Requests()); n != 18 {
+		t.Errorf("the hub had %d requests, want 18: %v", n, hub.Requests())
 	}
 }
 

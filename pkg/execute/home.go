@@ -1,0 +1,184 @@
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// home is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run without a hub.
+type home struct {
+	context string
+	lock    Lock
+	journal Journal
+}
+
+// LockedError says that another run is the writer.
+type LockedError struct {
+	Home, Holder, Since string
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("another run is at work: %s holds the lock in %s since %s; wait for it to end, or end it; a run that died lets go after %s", e.Holder, e.Home, e.Since, lockFor)
+}
+
+// enter becomes the only writer of every home of the run and reads its journal. A home that cannot be entered ends the run when it is
+// the hub; else its member is left out of the run.
+func (e *Executor) enter(ctx context.Context, f plan.Facts) error {
+	e.homes = map[string]*home{}
+	if e.hub != "" {
+		return e.enterHome(ctx, e.hub)
+	}
+	for _, m := range f.Members {
+		switch {
+		case m.Err != "":
+			e.skip(m.Name, "it was not reached when the run began: "+m.Err)
+		case e.homes[m.Context] == nil:
+			if err := e.enterHome(ctx, m.Context); err != nil {
+				e.skip(m.Name, err.Error())
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Executor) enterHome(ctx context.Context, context string) error {
+	lock, err := e.Lock(ctx, context, e.Holder)
+	if err != nil {
+		return err
+	}
+	h := &home{context: context, lock: lock}
+	if h.journal, err = e.ReadJournal(ctx, context); err != nil {
+		lock.Unlock()
+		return err
+	}
+	e.homes[context] = h
+	return nil
+}
+
+// leave lets every lock go.
+func (e *Executor) leave() {
+	for _, h := range e.homes {
+		h.lock.Unlock()
+	}
+}
+
+// skip leaves a member out of the rest of the run.
+func (e *Executor) skip(member, why string) {
+	e.Goal.Skip = append(e.Goal.Skip, plan.Blocked{Member: member, Why: why})
+}
+
+// homeOf is the home of a step: the hub, or the cluster of its member.
+func (e *Executor) homeOf(s plan.Step, f plan.Facts) *home {
+	if h := e.homes[e.hub]; h != nil {
+		return h
+	}
+	if m := f.Member(s.Member); m != nil {
+		return e.homes[m.Context]
+	}
+	return nil
+}
+
+// byHome parts the steps of a wave by their homes.
+func (e *Executor) byHome(steps []plan.Step, f plan.Facts) map[*home][]plan.Step {
+	parts := map[*home][]plan.Step{}
+	for _, s := range steps {
+		h := e.homeOf(s, f) // there is one: a member without is left out of the run
+		parts[h] = append(parts[h], s)
+	}
+	return parts
+}
+
+// sorted lists the homes by context.
+func (e *Executor) sorted() []*home {
+	var all []*home
+	for _, context := range slices.Sorted(maps.Keys(e.homes)) {
+		all = append(all, e.homes[context])
+	}
+	return all
+}
+
+// begin writes down the way back of a wave in each home, and what the objects of it said before anything of them was changed.
+func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts) error {
+	for h, steps := range e.byHome(wave.Steps, f) {
+		next := h.journal
+		next.Originals = maps.Clone(next.Originals)
+		for _, s := range steps {
+			if m := f.Member(s.Member); m == nil || m.Original == nil {
+				next.remember(s)
+			}
+		}
+		next.InFlight = entryOf(wave.Title, steps, e.Source, e.Now())
+		if next.InFlight == nil && len(next.Originals) == len(h.journal.Originals) {
+			continue
+		}
+		if err := e.WriteJournal(ctx, h.context, next); err != nil {
+			return fmt.Errorf("nothing was written, since the way back could not be kept: %w", err)
+		}
+		h.journal = next
+	}
+	return nil
+}
+
+// end clears the wave from each home, but for the steps that could not be put back, and adds it to the history.
+func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began plan.Past, failed map[string]string, stuck map[string]bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
+	defer cancel()
+	var errs []error
+	for h, steps := range e.byHome(wave.Steps, f) {
+		past := began
+		past.Ended, past.Said = e.Now().UTC(), "proved"
+		writes := false
+		for _, s := range steps {
+			past.Steps = append(past.Steps, s.ID)
+			writes = writes || len(s.Writes) > 0 || s.Supply != nil
+			if why := failed[s.ID]; why != "" {
+				past.Lost = append(past.Lost, s.Member)
+				past.Said = s.Member + ": " + why
+			}
+		}
+		next := h.journal
+		if next.InFlight != nil {
+			left := *next.InFlight
+			left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return !stuck[s.ID] })
+			if next.InFlight = &left; len(left.Steps) == 0 {
+				next.InFlight = nil
+			}
+		}
+		if h.journal.InFlight == nil && !writes && len(past.Lost) == 0 {
+			continue // a proof that went well changes nothing
+		}
+		next.Past = slices.Clone(next.Past)
+		next.ended(past)
+		if err := e.WriteJournal(ctx, h.context, next); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		h.journal = next
+	}
+	return errors.Join(errs...)
+}
+
+// write is Write while the lock of the run is held.
+func (e *Executor) write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+	return e.Clusters.Write(ctx, p, e.held(still))
+}
+
+// held asks, beside still, whether the locks are held: a run that was suspended for long may have lost them.
+func (e *Executor) held(still func() error) func() error {
+	return func() error {
+		for _, h := range e.sorted() {
+			if err := h.lock.Held(); err != nil {
+				return err
+			}
+		}
+		if still != nil {
+			return still()
+		}
+		return nil
+	}
+}

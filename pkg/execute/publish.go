@@ -1,0 +1,114 @@
+package execute
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// ProveNamed lists, proves and publishes members without changing them: all that present the wanted credential when none are named.
+// Without a hub, what was proved is left in Stated, to be handed over.
+func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, error) {
+	e.vouched, e.stated = map[string]string{}, map[string]*plan.Statement{}
+	f := e.look(ctx)
+	recorded := map[string]Outcome{}
+	if !f.Hub.Found && !e.Goal.NoHub {
+		return Result{Outcomes: account(f, e.Goal, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
+	}
+	e.hub = f.Hub.Context
+	for _, n := range names {
+		if f.Member(n) == nil {
+			return Result{Facts: f}, fmt.Errorf("no member is called %q; kubectl xcpauth status lists them", n)
+		}
+	}
+	var steps []*running
+	failed := map[string]string{}
+	for _, m := range f.Members {
+		if len(names) > 0 && !slices.Contains(names, m.Name) {
+			continue
+		}
+		if m.Err != "" {
+			if len(names) > 0 {
+				recorded[m.Name] = Outcome{Member: m.Name, State: Unreachable, Why: m.Err}
+			}
+			continue
+		}
+		s := e.Dialect.Prove(m, e.Goal)
+		if err := e.list(ctx, m); err != nil {
+			failed[s.ID] = err.Error()
+			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: failed[s.ID]}
+			continue
+		}
+		steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
+	}
+	byID := map[string]string{}
+	for _, s := range steps {
+		byID[s.ID] = s.Member
+	}
+	e.prove(ctx, steps, f, failed, recorded)
+	for id, why := range failed {
+		if name := byID[id]; name != "" {
+			recorded[name] = Outcome{Member: name, State: Failed, Why: why}
+		}
+	}
+	r := Result{Facts: f, Done: len(failed) == 0, Interrupted: ctx.Err() != nil}
+	for _, m := range f.Members {
+		o, ok := recorded[m.Name]
+		switch {
+		case ok:
+		case m.Err != "" && m.Context != "":
+			o = Outcome{State: Unreachable, Why: m.Err}
+		default:
+			o = Outcome{State: Skipped, Why: "not asked for"}
+		}
+		o.Member, o.Context = m.Name, m.Context
+		r.Outcomes = append(r.Outcomes, o)
+	}
+	return r, nil
+}
+
+// list puts a member into the roster, or renews its entry, when that is needed for a statement about it.
+func (e *Executor) list(ctx context.Context, m plan.Member) error {
+	entry := plan.Patch{Context: e.hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
+	switch {
+	case e.hub == "", m.Registered && !m.Outdated:
+		return nil
+	case m.Outdated:
+		entry.Create, entry.After = false, roster.Renewal(m)
+	}
+	if _, err := e.write(ctx, entry, nil); err != nil {
+		return fmt.Errorf("%w; kubectl xcpauth migrate installs the roster where it is not", err)
+	}
+	return nil
+}
+
+// publish states what was proved of a member: in the roster, or without a hub in the result.
+func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witnesses []string) error {
+	if (s.Kind != plan.Move && s.Kind != plan.Prove && s.Kind != plan.Witness && s.Kind != plan.Redial) || s.Member == "hub" || s.Member == "standby" {
+		return nil
+	}
+	m := f.Member(s.Member)
+	if m == nil || !slices.Equal(m.Edge.Presents, []guard.Cred{e.Goal.To}) {
+		return fmt.Errorf("proved, but by now it may present something else; nothing was stated about it")
+	}
+	rotated := s.Kind == plan.Witness || s.Kind != plan.Move && m.Statement != nil && m.Statement.Void == "" && m.Statement.Rotated
+	st := roster.Statement(*m, e.Goal.To, rotated, witnesses, e.Source, f.At)
+	if e.hub != "" {
+		return e.Publish(ctx, e.hub, *m, st)
+	}
+	entry := roster.Entry(*m)
+	entry.Status = st
+	e.stated[m.Name] = roster.StatementOf(entry, f.At)
+	for i := range e.Stated {
+		if e.Stated[i].Name == entry.Name {
+			e.Stated[i] = entry
+			return nil
+		}
+	}
+	e.Stated = append(e.Stated, entry)
+	return nil
+}

@@ -1,0 +1,168 @@
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// restoreAll takes back the wave that an interrupted run left in flight, in each home, before anything else is done. What cannot be
+// reached now stays written down, and keeps the run from going on.
+func (e *Executor) restoreAll(ctx context.Context, f plan.Facts) (bool, error) {
+	restored := false
+	var errs []error
+	for _, h := range e.sorted() {
+		if h.journal.InFlight == nil {
+			continue
+		}
+		restored = true
+		errs = append(errs, e.restore(ctx, f, h))
+	}
+	return restored, errors.Join(errs...)
+}
+
+func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
+	left := *h.journal.InFlight
+	e.say(NewWave, "hub", "an earlier run (%s, begun %s) was interrupted in the wave %q; restoring it first", left.By, left.Began.Format(time.RFC3339), left.Wave)
+	remaining := Entry{Wave: left.Wave, Began: left.Began, By: left.By}
+	past := plan.Past{Wave: left.Wave, Began: left.Began, Ended: e.Now().UTC(), By: left.By, Said: "interrupted; restored by " + e.Source}
+	var failures []error
+	for _, s := range left.Steps {
+		past.Steps = append(past.Steps, s.ID)
+		wrote := false
+		located, err := e.locate(s, f)
+		if err == nil {
+			wrote, err = e.takeBack(ctx, located)
+		}
+		var changed *ChangedError
+		var refused *refusedError
+		switch {
+		case errors.As(err, &changed), errors.As(err, &refused):
+			e.say(Noted, s.Member, "not restored: %v", err) // somebody has decided otherwise since: theirs stands
+		case err != nil:
+			remaining.Steps = append(remaining.Steps, s)
+			failures = append(failures, fmt.Errorf("restoring %s as the journal says, before anything else: %w", s.Member, err))
+		case wrote:
+			e.say(Wrote, s.Member, "restored as it was before the interrupted wave")
+		default:
+			e.say(Noted, s.Member, "is as it was before the interrupted wave")
+		}
+	}
+	next := h.journal
+	next.InFlight = nil
+	if len(failures) > 0 {
+		next.InFlight = &remaining
+	} else {
+		next.Past = slices.Clone(next.Past)
+		next.ended(past)
+	}
+	if err := e.WriteJournal(ctx, h.context, next); err != nil {
+		return errors.Join(append(failures, err)...)
+	}
+	h.journal = next
+	return errors.Join(failures...)
+}
+
+// locate finds the contexts of a journal's patches by the clusters that they were of: whoever reads it may call them by other
+// names. It refuses what the dialect would not have written.
+func (e *Executor) locate(s EntryStep, f plan.Facts) (EntryStep, error) {
+	undo := slices.Clone(s.Undo)
+	for i, p := range undo {
+		if !e.Dialect.Restores(p) {
+			return s, fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, journalRef.Namespace, journalRef.Name)
+		}
+		if p.Cluster == "" {
+			continue
+		}
+		at := ""
+		if f.Hub.ClusterUID == p.Cluster {
+			at = f.Hub.Context
+		}
+		if f.Standby != nil && f.Standby.ClusterUID == p.Cluster {
+			at = f.Standby.Context
+		}
+		for _, m := range f.Members {
+			if m.ClusterUID == p.Cluster && m.Err == "" {
+				at = m.Context
+			}
+		}
+		for _, o := range f.Others {
+			if o.ClusterUID == p.Cluster {
+				at = o.Context // its member is gone, which the write will find
+			}
+		}
+		if at == "" {
+			return s, fmt.Errorf("its cluster (%s, called %s by that run) is not reached; select its context, and see that it answers; if it is gone for good: kubectl xcpauth edge forget %s --alive --reason WHY", p.Cluster, p.Context, s.Member)
+		}
+		undo[i].Context = at
+	}
+	s.Undo = undo
+	return s, nil
+}
+
+// refusedError says that a member cannot be put back, since the hub would refuse it there.
+type refusedError struct{ cred guard.Cred }
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the hub does not surely accept %s any more, so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred)
+}
+
+// takeBack writes the way back of one step, unless the hub would refuse the member there. What the roster states of the
+// member is taken back first: the webhook believes it. It returns whether it put anything back.
+func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
+	if s.From != "" && e.hub != "" {
+		hub := e.Observe(ctx, e.hub).Hub
+		if !hub.Found {
+			return false, errors.New(hub.Err)
+		}
+		if hub.Accepts.Accepts[s.From] != guard.Yes {
+			return false, &refusedError{s.From}
+		}
+		var gone *ChangedError
+		void := plan.Patch{Context: e.hub, Object: roster.Ref(s.Member), Status: true, After: roster.Void()}
+		if _, err := e.write(ctx, void, nil); err != nil && !errors.As(err, &gone) {
+			return false, fmt.Errorf("taking back first what the roster states of it: %w", err)
+		}
+	}
+	delete(e.stated, s.Member)
+	wrote := false
+	for _, p := range s.Undo {
+		w, err := e.write(ctx, p, nil)
+		if err != nil {
+			return wrote, err
+		}
+		wrote = wrote || w
+	}
+	return wrote, nil
+}
+
+// retryEvery is how long putting back waits before it tries again.
+const retryEvery = time.Second
+
+// putBack undoes a step that is not proved, trying again until its time is over. It goes on when the run was interrupted:
+// leaving a member half moved is worse.
+func (e *Executor) putBack(ctx context.Context, s plan.Step) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
+	defer cancel()
+	undo := undoOf(s)
+	if len(undo) == 0 {
+		return false, nil
+	}
+	deadline := e.Now().Add(e.PutBackWithin)
+	for {
+		wrote, err := e.takeBack(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undo})
+		var changed *ChangedError
+		var refused *refusedError
+		var denied *DeniedError
+		if err == nil || errors.As(err, &changed) || errors.As(err, &refused) || errors.As(err, &denied) || e.Now().Add(retryEvery).After(deadline) || ctx.Err() != nil {
+			return wrote, err
+		}
+		e.Pause(ctx, retryEvery)
+	}
+}

@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+)
+
+// Stage says how far a migration goes; each stage includes those before it.
+type Stage string
+
+// The stages.
+const (
+	Dual    Stage = "dual"     // the hub accepts both credentials, and no member is touched
+	Edges   Stage = "edges"    // every edge presents the wanted credential, and the hub accepts both
+	JWTOnly Stage = "jwt-only" // the hub accepts the wanted credential alone; also what "" means
+)
+
+// Stages lists the stages in order.
+var Stages = []Stage{Dual, Edges, JWTOnly}
+
+// Goal says where a migration is to end, and how careful it is on the way.
+type Goal struct {
+	To    guard.Cred `json:"to"` // the credential that every member is to present
+	Stage Stage      `json:"stage,omitempty"`
+	// Back asks for the way back: every edge that a migration moved presents again what it presented before. Only, when not
+	// empty, names the one edge that goes back.
+	Back bool   `json:"back,omitempty"`
+	Only string `json:"only,omitempty"`
+	// NoHub moves edges for a team that has no access to the hub: nothing of the hub is read or written.
+	NoHub bool `json:"noHub,omitempty"`
+	// Cleanup asks for what ends the way back: the old credentials are deleted once nothing accepts them.
+	Cleanup bool `json:"cleanup,omitempty"`
+
+	Canary   string        `json:"canary,omitempty"`   // the member to move first; the first by name when empty
+	WaveSize int           `json:"waveSize,omitempty"` // how many members are moved side by side after the canary; 0 = all
+	Soak     time.Duration `json:"soak,omitempty"`     // how long the members of a wave must stay proved before the next one
+	// Within is how long a step may take until it is proved; then it is put back.
+	Within time.Duration `json:"within"`
+	// HastyCanary lets the others move before the canary's session has outlived the token that it began with.
+	HastyCanary bool `json:"hastyCanary,omitempty"`
+	// Unrotated names the members of whom it is known, and accepted, that nothing renews their credential.
+	Unrotated []string `json:"unrotated,omitempty"`
+	// RotationWithin is how long at most a step waits until a member's session has outlived its first token.
+	RotationWithin time.Duration `json:"rotationWithin,omitempty"`
+	// Names are names that the hub's certificate must have besides those that the selected edges dial.
+	Names []string `json:"names,omitempty"`
+	// Pair is the public part of a certificate for the hub that somebody else made; its private key is with the executor, as PairFill.
+	Pair *Certificate `json:"pair,omitempty"`
+	// Supplied says where members get the credentials that they lack: "tctl", "a manifest"; "" when nowhere.
+	Supplied string `json:"supplied,omitempty"`
+	// Skip names the members that failed in this run, each with its reason: they are not tried again.
+	Skip []Blocked `json:"-"`
+}
+
+// PairFill is the Fill of a patch that writes the private key of Goal.Pair.
+const PairFill = "central-key"
+
+// stage is the stage with its default.
+func (g Goal) stage() Stage {
+	if g.Stage == "" {
+		return JWTOnly
+	}
+	return g.Stage
+}
+
+// Reaches says whether the goal includes a stage.
+func (g Goal) Reaches(s Stage) bool {
+	return slices.Index(Stages, g.stage()) >= slices.Index(Stages, s)
+}
+
+// Skipped returns why a member is not tried again in this run, "" when it may be.
+func (g Goal) Skipped(member string) string {
+	for _, s := range g.Skip {
+		if s.Member == member {
+			return s.Why
+		}
+	}
+	return ""
+}
+
+// Check refuses a goal that cannot be meant.
+func (g Goal) Check() error {
+	switch {
+	case !slices.Contains(Stages, g.stage()):
+		return fmt.Errorf("the stage %q is not known; pass --to with one of dual, edges, jwt-only", g.Stage)
+	case g.WaveSize < 0:
+		return fmt.Errorf("--wave-size is %d; it must be 0 (all at once) or more", g.WaveSize)
+	case g.Soak < 0:
+		return fmt.Errorf("--soak is %s; it must be 0 or more", g.Soak)
+	case g.Within <= 0:
+		return fmt.Errorf("--prove-within is %s; it must be more than 0", g.Within)
+	case g.NoHub && g.stage() != Edges:
+		return fmt.Errorf("--no-hub moves edges and nothing else; pass --to=edges with it")
+	case g.Cleanup && g.stage() != JWTOnly:
+		return fmt.Errorf("--cleanup deletes what the way back needs, so it goes with --to=jwt-only")
+	case g.Cleanup && g.NoHub:
+		return fmt.Errorf("--cleanup needs the hub: only there it is known that nobody presents a certificate any more")
+	case g.Only != "" && !g.Back:
+		return fmt.Errorf("--edge names the one edge to roll back; it goes with rollback")
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// SavedKind is the kind of a plan in a file.
+const SavedKind = "SavedPlan"
+
+// Saved is a plan in a file: its goal, its steps that write, and its basis, which is each cluster's UID and the values of the fields
+// that it replaces. Resource versions and credentials are no part of it: they move by themselves.
+type Saved struct {
+	APIVersion string      `json:"apiVersion"`
+	Kind       string      `json:"kind"`
+	At         time.Time   `json:"at"`
+	By         string      `json:"by"`
+	Goal       Goal        `json:"goal"`
+	HubUID     string      `json:"hubClusterUID"`
+	Steps      []SavedStep `json:"steps"`
+}
+
+// SavedStep is one step that writes.
+type SavedStep struct {
+	ID     string  `json:"id"`
+	Writes []Patch `json:"writes"`
+}
+
+// Save makes a file's worth of a plan. Secrets are never in a patch, so there are none in it.
+func Save(f Facts, p Plan, by string) Saved {
+	s := Saved{APIVersion: "xcpauth.io/v1alpha1", Kind: SavedKind, At: f.At.UTC().Truncate(time.Second), By: by, Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []SavedStep{}}
+	for _, w := range p.Waves {
+		for _, step := range w.Steps {
+			if len(step.Writes) > 0 || step.Supply != nil {
+				s.Steps = append(s.Steps, SavedStep{ID: step.ID, Writes: step.Writes})
+			}
+		}
+	}
+	return s
+}
+
+// StaleError says that what is to be done is not what a saved plan shows.
+type StaleError struct{ Why string }
+
+func (e *StaleError) Error() string {
+	return "the saved plan is stale: " + e.Why + "; make it again with kubectl xcpauth plan --out FILE"
+}
+
+// Allows refuses a wave in which a step writes what the saved plan does not show. A nil plan allows everything. What an earlier run of
+// the same plan has done already is not missed.
+func (s *Saved) Allows(w Wave) error {
+	if s == nil {
+		return nil
+	}
+	shown := map[string]SavedStep{}
+	for _, step := range s.Steps {
+		shown[step.ID] = step
+	}
+	for _, step := range w.Steps {
+		if len(step.Writes) == 0 && step.Supply == nil {
+			continue
+		}
+		was, ok := shown[step.ID]
+		if !ok {
+			return &StaleError{fmt.Sprintf("%s (%s) would come now, and is not in it", step.ID, step.Title)}
+		}
+		if why := differs(was.Writes, step.Writes); why != "" {
+			return &StaleError{fmt.Sprintf("%s would now %s", step.ID, why)}
+		}
+	}
+	return nil
+}
+
+// differs says in what two lists of writes differ, "" when they are of the same objects, from the same values to the same values.
+func differs(was, now []Patch) string {
+	if len(was) != len(now) {
+		return fmt.Sprintf("make %d writes instead of %d", len(now), len(was))
+	}
+	for i, a := range was {
+		b := now[i]
+		switch {
+		case a.Object.String() != b.Object.String() || a.Cluster != b.Cluster || (a.Object.UID != b.Object.UID):
+			return fmt.Sprintf("write %s of cluster %s (UID %s) instead of %s of cluster %s (UID %s)", b.Object, b.Cluster, b.Object.UID, a.Object, a.Cluster, a.Object.UID)
+		case a.Create != b.Create || a.Delete != b.Delete || !reflect.DeepEqual(a.After, b.After):
+			return fmt.Sprintf("write something else to %s", b.Object)
+		case !reflect.DeepEqual(a.Before, b.Before):
+			return fmt.Sprintf("replace other values of %s than it showed", b.Object)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,142 @@
+package tsb
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// back decides the next wave on the way back to mutual TLS:
+//
+//  1. the hub accepts both modes again, explicitly, and Central is proved to run with them;
+//  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
+//
+// It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
+// long as it does, MPC may present one at any moment, so that taking that back could cut it off. Where the end differs from what there
+// was originally, a note says so. Names of Central's certificate and CA bundles only add, and stay too.
+func back(f plan.Facts, goal plan.Goal) plan.Wave {
+	if stop := hubStops(f); len(stop) > 0 && !goal.NoHub {
+		return plan.Wave{Blocked: stop}
+	}
+	returning, done, blocked := sortBack(f, goal)
+	if len(returning) > 0 && !goal.NoHub {
+		var steps []plan.Step
+		for _, who := range hubNames {
+			h, there := hubs(f)[who]
+			switch {
+			case !there:
+			case h.Accepts.Accepts[MTLS] != guard.Yes || h.Accepts.Accepts[JWT] != guard.Yes:
+				steps = append(steps, without(open(f, who, h, goal), returning))
+			case !vouched(h):
+				steps = append(steps, without(proveHub(f, who, goal), returning))
+			}
+		}
+		if len(steps) > 0 {
+			return plan.Wave{Title: "both modes on", Steps: steps, Blocked: blocked}
+		}
+	}
+	switch {
+	case len(returning) > 0 && done == 0:
+		canary, why := canaryOf(returning, goal)
+		if why != "" {
+			return plan.Wave{Blocked: append(blocked, plan.Blocked{Member: goal.Canary, Why: why})}
+		}
+		return plan.Wave{Title: "canary back", Steps: []plan.Step{takeBack(f, canary, goal)}, Blocked: blocked}
+	case len(returning) > 0:
+		size := len(returning)
+		if goal.WaveSize > 0 {
+			size = min(size, goal.WaveSize)
+		}
+		return plan.Wave{Title: "edges back", Steps: each(returning[:size], func(m plan.Member) plan.Step { return takeBack(f, m, goal) }), Blocked: blocked}
+	}
+	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
+}
+
+// without asks of a hub's step no proof of members that are to go back: one that has lost its connection is why somebody goes back.
+func without(s plan.Step, members []plan.Member) plan.Step {
+	s.Proof = slices.DeleteFunc(s.Proof, func(c plan.Claim) bool {
+		return slices.ContainsFunc(members, func(m plan.Member) bool { return m.Name == c.Member })
+	})
+	return s
+}
+
+// sortBack parts the edges into those that are to go back, how many have done so, and those that cannot.
+func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, blocked []plan.Blocked) {
+	block := func(m plan.Member, why string) {
+		blocked = append(blocked, plan.Blocked{Member: m.Name, Why: why})
+	}
+	if goal.Only != "" && f.Member(goal.Only) == nil {
+		return nil, 0, []plan.Blocked{{Member: goal.Only, Why: "no member has that name; kubectl xcpauth status lists them"}}
+	}
+	for _, m := range f.Members {
+		ours := m.Original != nil && field(m.Original, "spec", "components", "xcp", "centralAuthMode") != "JWT"
+		switch {
+		case m.Role != plan.RoleEdge || (goal.Only != "" && m.Name != goal.Only):
+		case goal.Skipped(m.Name) != "":
+			block(m, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+		case m.Err != "" && (m.Context != "" || m.Registered):
+			block(m, m.Err)
+		case m.Err != "", goal.Only == "" && !ours:
+		case m.Declared == MTLS && slices.Equal(m.Edge.Presents, []cred{MTLS}) && m.Workload.Settled:
+			done++
+		case len(m.Odd) > 0:
+			block(m, m.Odd[0])
+		case m.Owner != "":
+			block(m, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
+		case m.OldCredential.Err != "":
+			block(m, fmt.Sprintf("the way back needs its certificate, and %s; make a new one with: tctl install cluster-certs --cluster %s", m.OldCredential.Err, m.ClusterName))
+		case !f.At.Before(m.OldCredential.Expires):
+			block(m, fmt.Sprintf("its certificate in secret %s expired at %s; make a new one with: tctl install cluster-certs --cluster %s", m.OldCredential.Where, m.OldCredential.Expires.Format(time.RFC3339), m.ClusterName))
+		default:
+			returning = append(returning, m)
+		}
+	}
+	return returning, done, blocked
+}
+
+// takeBack sets an edge to mutual TLS, having taken back first what the roster states of it.
+func takeBack(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Title: m.Name + ": present its certificate again",
+		Why: "Central accepts both; this edge alone changes", Proof: edgeProof(m, MTLS, goal.Soak), Within: goal.Within, From: JWT}
+	if m.Statement != nil && f.Hub.Found {
+		s.Writes = append(s.Writes, voidPatch(f, m))
+	}
+	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
+	s.Writes = append(s.Writes, p)
+	if m.Declared == JWT {
+		undo, _ := p.Undo()
+		s.Back = []plan.Patch{undo}
+	} else {
+		s.Keep = true // it said mutual TLS already, or nothing that one could go back to
+	}
+	return s
+}
+
+// notes says where the values at which the way back ends differ from those that there were originally.
+func notes(f plan.Facts, goal plan.Goal) []plan.Blocked {
+	var all []plan.Blocked
+	for _, m := range f.Members {
+		if was := m.Original; was != nil && m.Role == plan.RoleEdge && (goal.Only == "" || goal.Only == m.Name) && field(was, "spec", "components", "xcp", "centralAuthMode") == nil {
+			all = append(all, plan.Blocked{Member: m.Name, Why: "centralAuthMode was not set originally; it is MUTUAL_TLS now, which is what it meant"})
+		}
+	}
+	original := f.Hub.Originals[f.Hub.Object.UID]
+	stanza, _ := field(original, "spec", "components", "xcp", "centralAuthModes").(map[string]any)
+	if original != nil && goal.Only == "" && (stanza["jwt"] != f.Hub.Declared["jwt"] || stanza["mutualTls"] != f.Hub.Declared["mutualTls"]) {
+		all = append(all, plan.Blocked{Member: "hub", Why: fmt.Sprintf("centralAuthModes was %s originally; it is %s now", canonical(stanza), canonical(f.Hub.Declared))})
+	}
+	return all
+}
+
+// field descends by keys; nil when there is nothing.
+func field(m map[string]any, path ...string) any {
+	var v any = m
+	for _, key := range path {
+		at, _ := v.(map[string]any)
+		v = at[key]
+	}
+	return v
+}

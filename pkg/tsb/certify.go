@@ -1,0 +1,386 @@
+package tsb
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// spiffeCentral is what an mTLS edge knows Central by (the vendor's certificate pages).
+const spiffeCentral = "spiffe://xcp.tetrate.io/central"
+
+// certify decides what Central's certificate needs before the first edge presents a JWT: a JWT edge verifies the name that it dials,
+// which an mTLS edge does not. Trust before names:
+//
+//  1. nothing, when the certificate has every name that an edge dials, and every pod of Central serves one that has;
+//  2. rehearse: have the new certificate issued once into a secret of its own, and look whether everybody would trust it;
+//  3. certify: add the names to the Certificate, so that cert-manager re-issues it without a gap (the secret is not deleted); or write
+//     the pair that somebody else made, the old one kept;
+//  4. restart Central, once, where its pods go on serving the old one.
+//
+// Whose certificate we cannot change is said, with who can; then only the edges that need a name are blocked.
+func certify(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
+	all := hubs(f)
+	var rehearsals, writes, restarts []plan.Step
+	for _, who := range hubNames {
+		h, there := all[who]
+		if !there || h.Server.Err != "" {
+			continue
+		}
+		lacks := wanting(h, v.dialled)
+		switch {
+		case len(lacks) > 0 && goal.Pair != nil:
+			if why := unfit(*goal.Pair, h, f, v); why == "" {
+				writes = append(writes, writePair(f, who, h, v, goal))
+			}
+		case len(lacks) > 0 && uncertifiable(h, goal) != "":
+		case len(lacks) > 0 && !rehearsed(h, v):
+			rehearsals = append(rehearsals, rehearse(who, h, v, lacks, goal))
+		case len(lacks) > 0:
+			writes = append(writes, reissue(f, who, h, v, lacks, goal))
+		case h.RehearsalIssuer.Object.Name != "":
+			writes = append(writes, plan.Step{ID: idOf("tidy", who), Kind: plan.Certify, Member: who, Title: who + ": delete the rehearsed certificate",
+				Why: "an earlier run left it", Writes: tidy(h), Keep: true, Within: goal.Within})
+		case len(v.movable) > 0 && stale(h, v.dialled):
+			restarts = append(restarts, restart(f, who, h, v, goal))
+		}
+	}
+	switch {
+	case len(rehearsals) > 0:
+		return plan.Wave{Title: "rehearse Central's certificate", Steps: rehearsals, Blocked: v.blocked}, true
+	case len(writes) > 0:
+		return plan.Wave{Title: "Central's certificate", Steps: writes, Blocked: v.blocked}, true
+	case len(restarts) > 0:
+		return plan.Wave{Title: "restart Central", Steps: restarts, Blocked: v.blocked}, true
+	}
+	return plan.Wave{}, false
+}
+
+// unnamed says why an edge that lacks only its name in Central's certificate cannot be moved, "" when the name will be added.
+func unnamed(f plan.Facts, m plan.Member, goal plan.Goal) string {
+	if !m.Trust.Unnamed {
+		return ""
+	}
+	if goal.NoHub {
+		return m.Trust.Why
+	}
+	for _, h := range hubs(f) {
+		if goal.Pair != nil {
+			if why := unfit(*goal.Pair, h, f, sorted{dialled: []string{m.ServerName}}); why != "" {
+				return why
+			}
+		} else if why := uncertifiable(h, goal); why != "" {
+			return m.Trust.Why + "; " + why
+		}
+	}
+	return ""
+}
+
+// uncertifiable says why the names of a hub's certificate cannot be changed here, "" when they can.
+func uncertifiable(h plan.Hub, goal plan.Goal) string {
+	switch {
+	case goal.Pair != nil:
+		return ""
+	case h.Issuer.Why != "":
+		return h.Issuer.Why
+	case h.Issuer.Object.Name == "":
+		return "who makes it is not known"
+	}
+	return ""
+}
+
+// lacking lists the names that a certificate lacks of those wanted.
+func lacking(c plan.Certificate, wanted []string) []string {
+	leaf, err := leafOf(c.Chain)
+	var lacks []string
+	for _, name := range wanted {
+		if err != nil && !slices.Contains(c.Names, name) || err == nil && leaf.VerifyHostname(name) != nil {
+			lacks = append(lacks, name)
+		}
+	}
+	return lacks
+}
+
+// wanting lists the names that a hub's certificate lacks of those wanted; and those that it would lack once it is issued again, since its
+// Certificate does not ask for them: what is in the secret may be on its way out.
+func wanting(h plan.Hub, wanted []string) []string {
+	lacks := lacking(h.Server, wanted)
+	if h.Issuer.Object.Name == "" || h.Issuer.Why != "" {
+		return lacks
+	}
+	var asked x509.Certificate
+	for key, v := range h.Issuer.Names {
+		list, _ := v.([]any)
+		for _, n := range list {
+			name, _ := n.(string)
+			if ip, err := netip.ParseAddr(name); err == nil && key == "ipAddresses" {
+				asked.IPAddresses = append(asked.IPAddresses, ip.AsSlice())
+			} else {
+				asked.DNSNames = append(asked.DNSNames, name)
+			}
+		}
+	}
+	for _, name := range wanted {
+		if asked.VerifyHostname(name) != nil && !slices.Contains(lacks, name) {
+			lacks = append(lacks, name)
+		}
+	}
+	return lacks
+}
+
+// rehearsed says whether the rehearsed certificate is there and has all the names.
+func rehearsed(h plan.Hub, v sorted) bool {
+	return h.RehearsalIssuer.Ready && h.Rehearsal.Where != "" && h.Rehearsal.Err == "" && len(lacking(h.Rehearsal, v.dialled)) == 0
+}
+
+// withNames is the names of an issuer with more added, as cert-manager has them: dnsNames and ipAddresses.
+func withNames(i plan.Issuer, more []string) map[string]any {
+	lists := map[string][]any{}
+	for key, v := range i.Names {
+		list, _ := v.([]any)
+		lists[key] = slices.Clone(list)
+	}
+	for _, name := range more {
+		key := "dnsNames"
+		if _, err := netip.ParseAddr(name); err == nil {
+			key = "ipAddresses"
+		}
+		if !slices.Contains(lists[key], any(name)) {
+			lists[key] = append(lists[key], name)
+		}
+	}
+	names := map[string]any{}
+	for key, list := range lists {
+		if len(list) > 0 {
+			names[key] = list
+		}
+	}
+	return names
+}
+
+// rehearse has the certificate issued beside the real one. What it makes is deleted when it does not do, and when the real one follows.
+func rehearse(who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: idOf(plan.Rehearse, who), Kind: plan.Rehearse, Member: who, Title: who + ": have Central's new certificate issued once, beside the real one",
+		Why:    "a certificate that one member does not trust cuts it off; nobody is served this one",
+		Proof:  []plan.Claim{{Kind: claimRehearsed, Member: who, Names: v.dialled, Text: "every member would trust it, it has every name that is dialled, and keeps the SPIFFE ID and the usages of the old one"}},
+		Within: goal.Within}
+	if h.RehearsalIssuer.Object.Name != "" {
+		s.Writes = []plan.Patch{{Context: h.Context, Cluster: h.ClusterUID, Object: h.RehearsalIssuer.Object,
+			Before: nest(h.RehearsalIssuer.Names, "spec"), After: nest(withNames(h.RehearsalIssuer, lacks), "spec")}}
+	} else {
+		spec := map[string]any{}
+		for k, v := range h.Issuer.Spec {
+			spec[k] = v
+		}
+		delete(spec, "secretTemplate")
+		for k, v := range withNames(h.Issuer, lacks) {
+			spec[k] = v
+		}
+		spec["secretName"] = rehearsalSecret
+		ref := rehearsalRef(h)
+		s.Writes = []plan.Patch{{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Create: true, After: map[string]any{
+			"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace}, "spec": spec}}}
+	}
+	s.Back = tidy(h)
+	return s
+}
+
+func rehearsalRef(h plan.Hub) plan.Ref {
+	r := h.Issuer.Object
+	r.Name, r.UID, r.ResourceVersion = rehearsalSecret, "", ""
+	return r
+}
+
+// tidy deletes what a rehearsal made.
+func tidy(h plan.Hub) []plan.Patch {
+	made := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: h.Object.Namespace, Name: rehearsalSecret}
+	return []plan.Patch{
+		{Context: h.Context, Cluster: h.ClusterUID, Object: rehearsalRef(h), Delete: true},
+		{Context: h.Context, Cluster: h.ClusterUID, Object: made, Delete: true},
+	}
+}
+
+// reissue adds the names to the real Certificate.
+func reissue(f plan.Facts, who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) plan.Step {
+	p := plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: h.Issuer.Object, Before: nest(h.Issuer.Names, "spec"), After: nest(withNames(h.Issuer, lacks), "spec")}
+	return plan.Step{ID: idOf(plan.Certify, who), Kind: plan.Certify, Member: who, Title: fmt.Sprintf("%s: add %s to Central's certificate", who, strings.Join(lacks, ", ")),
+		Why:    "an edge with a JWT verifies the name that it dials; cert-manager re-issues the certificate and keeps the secret meanwhile",
+		Writes: append([]plan.Patch{p}, tidy(h)...), Proof: certProof(f, who, v.dialled), Within: goal.Within, Keep: true}
+}
+
+func undoOf(p plan.Patch) []plan.Patch {
+	undo, _ := p.Undo()
+	return []plan.Patch{undo}
+}
+
+// certProof is what must be seen after Central's certificate changed.
+func certProof(f plan.Facts, who string, names []string) []plan.Claim {
+	claims := []plan.Claim{
+		{Kind: claimIssued, Member: who, Names: names, Text: "it has every name that is dialled, every member trusts it, and it keeps the SPIFFE ID and the usages of the old one"},
+		{Kind: claimServed, Member: who, Names: names, Text: "what each pod of Central serves was looked at"},
+	}
+	if who != "hub" {
+		return claims
+	}
+	return append(claims, connected(f)...)
+}
+
+// writePair writes a pair that somebody else made, and keeps the old one as a secret beside it.
+func writePair(f plan.Facts, who string, h plan.Hub, v sorted, goal plan.Goal) plan.Step {
+	b64 := func(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+	ns, name, _ := strings.Cut(h.Server.Where, "/")
+	data := func(c plan.Certificate) map[string]any {
+		return map[string]any{"data": map[string]any{"tls.crt": b64(c.Chain)}}
+	}
+	after := data(*goal.Pair)
+	if goal.Pair.CA != nil {
+		after["data"].(map[string]any)["ca.crt"] = b64(goal.Pair.CA)
+	}
+	before := data(h.Server)
+	if goal.Pair.CA != nil && h.Server.CA != nil {
+		before["data"].(map[string]any)["ca.crt"] = b64(h.Server.CA)
+	}
+	p := plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: name},
+		Before: before, After: after, Fill: plan.PairFill, KeepAs: name + "-" + h.Server.Digest}
+	return plan.Step{ID: idOf(plan.Certify, who), Kind: plan.Certify, Member: who, Title: who + ": write the given certificate",
+		Why:    "an edge with a JWT verifies the name that it dials; the given certificate has it, and everybody trusts it",
+		Writes: []plan.Patch{p}, Proof: certProof(f, who, v.dialled), Within: goal.Within, Back: undoOf(p)}
+}
+
+// unfit says why a certificate must not replace a hub's, "" when it may: it must be trusted by every member, have every name that is
+// dialled, and keep what mTLS needs while that is accepted.
+func unfit(c plan.Certificate, h plan.Hub, f plan.Facts, v sorted) string {
+	if !f.At.Before(c.Expires) {
+		return fmt.Sprintf("%s expired at %s", c.Where, c.Expires.Format("2006-01-02T15:04:05Z"))
+	}
+	if lacks := lacking(c, v.dialled); len(lacks) > 0 {
+		return fmt.Sprintf("%s lacks %s, which edges dial", c.Where, strings.Join(lacks, ", "))
+	}
+	if h.Accepts.Accepts[MTLS] != guard.No {
+		for _, uri := range h.Server.URIs {
+			if !slices.Contains(c.URIs, uri) {
+				return fmt.Sprintf("%s lacks the URI %s, by which members with certificates know Central", c.Where, uri)
+			}
+		}
+		for _, usage := range h.Server.Usages {
+			if !slices.Contains(c.Usages, usage) {
+				return fmt.Sprintf("%s lacks the extended key usage %s", c.Where, usage)
+			}
+		}
+	}
+	verified := map[string]bool{} // most members have the same CA
+	distrusts := func(who string, anchors [][]byte) string {
+		for _, ca := range anchors {
+			if verified[string(ca)] {
+				continue
+			}
+			if why := trusts(ca, c.Chain, "", f.At); why != "" {
+				return fmt.Sprintf("%s would not trust %s: %s", who, c.Where, why)
+			}
+			verified[string(ca)] = true
+		}
+		return ""
+	}
+	for _, m := range f.Members {
+		if why := distrusts(m.Name, m.Anchors); why != "" {
+			return why
+		}
+	}
+	return distrusts("MPC", h.Anchors)
+}
+
+// stale says whether a pod of Central serves a certificate that lacks a name which the one in the secret has; or, where what it serves
+// cannot be seen, is older than that certificate.
+func stale(h plan.Hub, dialled []string) bool {
+	return slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool {
+		if p.Ending || !p.Started {
+			return false
+		}
+		if p.Serves != nil {
+			return len(lacking(*p.Serves, dialled)) > 0
+		}
+		return p.Created.Before(h.Server.Began)
+	})
+}
+
+// restartPatch rolls Central out once, as kubectl rollout restart does, and says what for: the same reason does it once.
+func restartPatch(h plan.Hub, why string) plan.Patch {
+	ref := plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: h.Object.Namespace, Name: "central"}
+	return plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: ref, After: nest(map[string]any{restartedFor: why}, "spec", "template", "metadata", "annotations")}
+}
+
+// restartedFor is the annotation of Central's pods that says why we had them started.
+const restartedFor = "xcpauth.io/restarted-for"
+
+// restart rolls Central out once.
+func restart(f plan.Facts, who string, h plan.Hub, v sorted, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: idOf(plan.Restart, who), Kind: plan.Restart, Member: who, Title: who + ": roll Central out once",
+		Why:    "a pod of it goes on serving the certificate that lacks a name which edges dial",
+		Writes: []plan.Patch{restartPatch(h, h.Server.Digest)},
+		Within: goal.Within, Keep: true,
+		Proof: []plan.Claim{{Kind: claimFresh, Member: who, Names: v.dialled, Text: "no pod of Central serves the old certificate"}}}
+	if who == "hub" {
+		s.Proof = append(s.Proof, connected(f)...)
+	}
+	return s
+}
+
+// judgeCertificate judges the claims about a hub's certificate.
+func judgeCertificate(c plan.Claim, seen []plan.Facts) plan.Judgement {
+	now := seen[len(seen)-1]
+	h, before := hubs(now)[c.Member], hubs(seen[0])[c.Member]
+	v := sorted{dialled: c.Names}
+	switch c.Kind {
+	case claimRehearsed:
+		switch {
+		case h.Rehearsal.Where == "" || h.Rehearsal.Err != "" || !h.RehearsalIssuer.Ready:
+			return plan.Judgement{Witness: "cert-manager has not issued it yet"}
+		case unfit(h.Rehearsal, before, now, v) != "":
+			return plan.Judgement{Witness: unfit(h.Rehearsal, before, now, v), Never: len(lacking(h.Rehearsal, v.dialled)) == 0}
+		}
+		return plan.Judgement{Holds: true, Witness: "everybody would trust it, under every name that is dialled"}
+	case claimIssued:
+		switch {
+		case h.Server.Err != "":
+			return plan.Judgement{Witness: h.Server.Err}
+		case unfit(h.Server, before, now, v) != "":
+			return plan.Judgement{Witness: unfit(h.Server, before, now, v)}
+		case before.Server.CA != nil && h.Server.CA == nil:
+			return plan.Judgement{Witness: "secret " + h.Server.Where + " has no ca.crt any more"}
+		}
+		return plan.Judgement{Holds: true, Witness: fmt.Sprintf("the certificate names %s", strings.Join(h.Server.Names, ", "))}
+	case claimFresh:
+		switch {
+		case !h.Workload.Settled:
+			return plan.Judgement{Witness: "the rollout of Deployment central is not over"}
+		case stale(h, v.dialled):
+			return plan.Judgement{Witness: "a pod of Central still serves the old certificate"}
+		}
+		return plan.Judgement{Holds: true, Witness: "every pod of Central serves a certificate with every name"}
+	}
+	return judgeServed(c.Member, seen, v)
+}
+
+// judgeServed waits until no pod of Central serves the old certificate, or until that has been looked at for quietPolls: then a restart
+// of Central follows.
+func judgeServed(who string, seen []plan.Facts, v sorted) plan.Judgement {
+	h := hubs(seen[len(seen)-1])[who]
+	if !stale(h, v.dialled) {
+		return plan.Judgement{Holds: true, Witness: "every pod of Central serves it"}
+	}
+	for i := len(seen) - 1; i >= max(1, len(seen)-quietPolls); i-- {
+		if before := hubs(seen[i])[who]; before.Server.Digest != h.Server.Digest {
+			return plan.Judgement{Witness: "waiting for Central to serve it"}
+		}
+	}
+	if len(seen) <= quietPolls {
+		return plan.Judgement{Witness: "waiting for Central to serve it"}
+	}
+	return plan.Judgement{Holds: true, Witness: "a pod of Central goes on serving the old one; it is rolled out next"}
+}

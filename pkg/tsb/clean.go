@@ -1,0 +1,65 @@
+package tsb
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// clean deletes what only certificates of members needed, once the hub accepts JWTs alone and the member is seen to present one: the
+// Certificate that would make it again first, then the hub's copy, then the secret itself. The way back ends here.
+func clean(f plan.Facts, goal plan.Goal) plan.Wave {
+	w := plan.Wave{Title: "clean-up"}
+	if !vouched(f.Hub) && len(f.Hub.Workload.Processes) > 0 {
+		if slices.ContainsFunc(f.Members, func(m plan.Member) bool { return len(leftoversOf(f, m)) > 0 }) {
+			return plan.Wave{Title: "prove JWT alone", Steps: []plan.Step{proveHub(f, "hub", goal)}}
+		}
+	}
+	for _, m := range f.Members {
+		left := leftoversOf(f, m)
+		switch {
+		case goal.Skipped(m.Name) != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: goal.Skipped(m.Name)})
+			continue
+		case m.Err != "":
+			w.Notes = append(w.Notes, plan.Blocked{Member: m.Name, Why: "not reached, so nothing of it was cleaned up"})
+			continue
+		case len(left) == 0:
+			continue
+		case !slices.Equal(m.Edge.Presents, []guard.Cred{JWT}):
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it may still present its certificate (" + m.Edge.Why + ")"})
+			continue
+		}
+		s := plan.Step{ID: "clean/" + m.Name, Kind: plan.Clean, Member: m.Name, Title: m.Name + ": delete what only its certificate needed",
+			Why: "nothing accepts it and nobody presents it; after this there is no way back without new certificates", OneWay: true, Within: goal.Within,
+			Proof: []plan.Claim{{Kind: claimGone, Member: m.Name, Text: "it is gone and stays gone"}}}
+		for _, l := range left {
+			s.Writes = append(s.Writes, plan.Patch{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Delete: true})
+		}
+		if m.Role == plan.RoleEdge && pushed(m) > 0 {
+			s.Proof = append(s.Proof, plan.Claim{Kind: claimPushes, Member: m.Name, Text: m.Name + " goes on pushing to Central"})
+		}
+		w.Steps = append(w.Steps, s)
+	}
+	return w
+}
+
+// leftoversOf lists what lies in the clusters for a member's certificate alone.
+func leftoversOf(f plan.Facts, m plan.Member) []plan.Leftover {
+	if m.Role == plan.RoleMPC {
+		if m.Name == standbyMPC && f.Standby != nil {
+			return f.Standby.Leftovers
+		}
+		return f.Hub.Leftovers
+	}
+	return m.Leftovers
+}
+
+func judgeGone(f plan.Facts, m plan.Member) plan.Judgement {
+	if left := leftoversOf(f, m); len(left) > 0 {
+		return plan.Judgement{Witness: fmt.Sprintf("%s in %s is still there", left[0].Object, left[0].Context)}
+	}
+	return plan.Judgement{Holds: true, Witness: "what only its certificate needed is gone"}
+}

@@ -1,0 +1,173 @@
+package tsb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// readHub fills the hub and returns the roster's entries.
+func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeCluster {
+	ns := mp.Metadata.Namespace
+	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, clusterUID(*s), ref(mp, readManagementPlanes, "ManagementPlane")
+	hub.Since = mp.Metadata.written("spec", "components", "xcp", "centralAuthModes")
+	var odd []Oddity
+	hub.Accepts, odd = ReadHub(mp.raw)
+	for _, o := range odd {
+		hub.Odd = append(hub.Odd, o.String())
+	}
+	xcp, _ := walk(mp.raw, "", "spec", "components", "xcp")
+	stanza, _ := xcp["centralAuthModes"].(map[string]any)
+	hub.Declared = map[string]any{"jwt": stanza["jwt"], "mutualTls": stanza["mutualTls"]}
+	hub.Owner, hub.HelmNote = owners(mp.Metadata)
+	hub.Server = certificate(s.Reads, ns, secretCentralCert)
+	hub.Issuer = issuerOf(s.Reads, mp, secretCentralCert)
+	hub.RehearsalIssuer = issuerOf(s.Reads, mp, rehearsalSecret)
+	if !s.Reads[secret(ns, rehearsalSecret)].Missing {
+		hub.Rehearsal = certificate(s.Reads, ns, rehearsalSecret)
+	}
+	if ca := secretKey(s.Reads[secret(ns, secretMPCCerts)], "ca.crt"); ca != nil {
+		hub.Anchors = append(hub.Anchors, ca)
+	}
+	hub.Leftovers = hubLeftovers(s, ns, hub.ClusterUID)
+	hub.Workload = workload(s.Reads, ns, "central", nil)
+	for _, c := range items(s.Reads[centralXcps(ns)]) {
+		hub.Lower = max(hub.Lower, c.Metadata.Generation)
+	}
+	switch clusters, why := list(s.Reads[xcpClusters(ns)]); {
+	case why != "":
+		hub.InventoryErr = fmt.Sprintf("the hub's inventory (clusters.xcp.tetrate.io in %s) could not be read: %s", ns, why)
+	case !s.Reads[xcpClusters(ns)].Missing:
+		hub.Inventory = []string{}
+		for _, c := range clusters {
+			hub.Inventory = append(hub.Inventory, c.Metadata.Name)
+		}
+		slices.Sort(hub.Inventory)
+	}
+	var entries map[string]api.EdgeCluster
+	hub.Roster, entries = roster.Parse(s.Reads)
+	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
+	return entries
+}
+
+// issuerOf finds the cert-manager Certificate that makes a secret of the management plane's namespace, or says who else may and what
+// to do there (owners: the vendor's certificate pages and charts; reference: ManagementPlane spec.certIssuer, 1.7 and newer).
+func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan.Issuer {
+	ns := mp.Metadata.Namespace
+	all, why := list(read[certificates(ns)])
+	if why != "" {
+		return plan.Issuer{Why: fmt.Sprintf("cert-manager's Certificates in %s could not be read (%s), so who makes it is not known", ns, why)}
+	}
+	for _, c := range all {
+		spec, _ := walk(c.raw, "", "spec")
+		if spec["secretName"] != secretName {
+			continue
+		}
+		i := plan.Issuer{Object: ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
+			Names: map[string]any{"dnsNames": spec["dnsNames"], "ipAddresses": spec["ipAddresses"]}}
+		if reverts, _ := owners(c.Metadata); reverts != "" {
+			i.Why = fmt.Sprintf("%s is kept by %s, which would put a change back; add the names to spec.dnsNames there", i.Object, reverts)
+		}
+		return i
+	}
+	const byHand = "; or give another one with --central-cert and --central-key (kubectl xcpauth certificate request prints a request for it)"
+	s := one(read[secret(ns, secretName)])
+	if s == nil {
+		return plan.Issuer{}
+	}
+	issuer, _ := walk(mp.raw, "", "spec", "certIssuer", "tsbCerts")
+	switch {
+	case issuer != nil:
+		return plan.Issuer{Why: "it is issued by TSB itself (spec.certIssuer.tsbCerts of the ManagementPlane); add the names there" + byHand}
+	case s.Metadata.Annotations["meta.helm.sh/release-name"] != "":
+		return plan.Issuer{Why: fmt.Sprintf("it belongs to Helm release %s/%s; where the chart generates it (autoGenerateCerts), add the names to its value secrets.xcp.central.additionalDNSNames",
+			s.Metadata.Annotations["meta.helm.sh/release-namespace"], s.Metadata.Annotations["meta.helm.sh/release-name"]) + byHand}
+	}
+	return plan.Issuer{Why: "no cert-manager Certificate makes it, so it was put there by hand or by tctl" + byHand}
+}
+
+// certificateReady says whether cert-manager has issued what the Certificate asks for now.
+func certificateReady(c object) bool {
+	status, _ := walk(c.raw, "", "status")
+	conditions, _ := status["conditions"].([]any)
+	for _, raw := range conditions {
+		cond, _ := raw.(map[string]any)
+		if cond["type"] == "Ready" {
+			seen, told := cond["observedGeneration"].(float64)
+			return cond["status"] == "True" && (!told || int64(seen) >= c.Metadata.Generation)
+		}
+	}
+	return false
+}
+
+// hubLeftovers lists what lies in the hub for certificates that members present: MPC's, and of the edges the Certificates from which
+// tctl's way makes xcp-edge-cert, with the secrets that they leave in the hub. Whose a Certificate is, its names tell (see edgeLeftovers).
+func hubLeftovers(s *plan.Snapshot, ns, uid string) []plan.Leftover {
+	var all []plan.Leftover
+	add := func(o object, r plan.Read, kind, member, why string) {
+		all = append(all, plan.Leftover{Context: s.Context, ClusterUID: uid, Object: ref(o, r, kind), Member: member, Why: why})
+	}
+	for _, c := range items(s.Reads[certificates(ns)]) {
+		spec, _ := walk(c.raw, "", "spec")
+		if spec["secretName"] == secretMPCCerts {
+			add(c, certificates(ns), "Certificate", mpcName, "it makes secret "+secretMPCCerts)
+		}
+	}
+	if o := one(s.Reads[secret(ns, secretMPCCerts)]); o != nil {
+		add(*o, secret(ns, secretMPCCerts), "Secret", mpcName, "MPC's certificate for mutual TLS")
+	}
+	return all
+}
+
+// edgeCertificates lists the names of the secrets in the hub that a Certificate for an edge fills.
+func edgeCertificates(read map[plan.Read]plan.Result, ns string) []string {
+	var names []string
+	for _, c := range items(read[certificates(ns)]) {
+		spec, _ := walk(c.raw, "", "spec")
+		if name, _ := spec["secretName"].(string); strings.Contains(name, secretEdgeCert) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// edgeLeftovers lists what only the edge's certificate needed: in the hub the Certificate that makes it and the secret that this fills,
+// known by a secret name with xcp-edge-cert in it and by the very names of the edge's own certificate; in the edge the secret.
+func edgeLeftovers(s plan.Snapshot, ns, member string, cert plan.Certificate, home *plan.Snapshot, hubNS string) []plan.Leftover {
+	var all []plan.Leftover
+	r := s.Reads[secret(ns, secretEdgeCert)]
+	own := one(r)
+	if own == nil {
+		return nil
+	}
+	if home != nil && cert.Err == "" {
+		for _, c := range items(home.Reads[certificates(hubNS)]) {
+			spec, _ := walk(c.raw, "", "spec")
+			name, _ := spec["secretName"].(string)
+			made := home.Reads[secret(hubNS, name)]
+			if !strings.Contains(name, secretEdgeCert) || !made.OK() {
+				continue
+			}
+			if leaf := certificate(home.Reads, hubNS, name); leaf.Err != "" || !sameNames(leaf, cert) {
+				continue
+			}
+			all = append(all,
+				plan.Leftover{Context: home.Context, ClusterUID: clusterUID(*home), Object: ref(c, certificates(hubNS), "Certificate"), Member: member, Why: "it makes the certificate of " + member},
+				plan.Leftover{Context: home.Context, ClusterUID: clusterUID(*home), Object: ref(*one(made), secret(hubNS, name), "Secret"), Member: member, Why: "the hub's copy of the certificate of " + member})
+		}
+	}
+	return append(all, plan.Leftover{Context: s.Context, ClusterUID: clusterUID(s), Object: ref(*own, secret(ns, secretEdgeCert), "Secret"), Member: member, Why: "its certificate for mutual TLS"})
+}
+
+func sameNames(a, b plan.Certificate) bool {
+	names := func(c plan.Certificate) []string {
+		all := append(slices.Clone(c.Names), c.URIs...)
+		slices.Sort(all)
+		return all
+	}
+	return slices.Equal(names(a), names(b)) && len(names(a)) > 0
+}

@@ -1,0 +1,344 @@
+package tsb
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// sorted is the members by what can be done with them.
+type sorted struct {
+	movable  []plan.Member  // can be set to JWT now
+	unproved []plan.Member  // are set to JWT, and not proved to present one
+	onMTLS   []plan.Member  // are known to present a certificate
+	blocked  []plan.Blocked // cannot be moved, or are not known to have been
+	proved   []plan.Member
+	dialled  []string // the names under which edges dial the hub, sorted
+}
+
+func sortOut(f plan.Facts, goal plan.Goal) sorted {
+	v := sorted{dialled: slices.Clone(goal.Names)}
+	closed := closedHub(f.Hub)
+	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
+	for _, m := range f.Members {
+		if m.Role == plan.RoleEdge && m.Err == "" {
+			listed := f.Hub.Inventory == nil || slices.Contains(f.Hub.Inventory, m.ClusterName)
+			if listed && m.ServerName != "" && !slices.Contains(v.dialled, m.ServerName) {
+				v.dialled = append(v.dialled, m.ServerName)
+			}
+			if slices.Contains(m.Edge.Presents, MTLS) {
+				v.onMTLS = append(v.onMTLS, m)
+			}
+		}
+		switch {
+		case m.Role == plan.RoleMPC:
+			if closed && slices.Contains(m.Edge.Presents, MTLS) {
+				block(m.Name, "a pod of it presents a certificate, which the hub does not accept; look at its pods with: kubectl get pods -n "+m.Object.Namespace+" --context "+m.Context)
+			}
+		case goal.Skipped(m.Name) != "":
+			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+		case m.Err != "":
+			if !onlyJWT(m, f.At) {
+				block(m.Name, m.Err)
+			}
+		case m.Declared == JWT && len(m.Odd) == 0 && m.Proved(JWT, f.At.Add(proofMargin)):
+			v.proved = append(v.proved, m)
+		case m.Declared == JWT && len(m.Odd) == 0:
+			v.unproved = append(v.unproved, m)
+		default:
+			if why := append(slices.Clone(m.Blocked), lacks(f, m, goal)...); len(why) > 0 {
+				block(m.Name, strings.Join(why, "; "))
+			} else {
+				v.movable = append(v.movable, m)
+			}
+		}
+	}
+	for _, o := range f.Others {
+		if o.State == "unreachable" && !goal.NoHub {
+			block("context "+o.Context, o.Why+"; it may hold an edge: reach it, or leave it out with --contexts")
+		}
+	}
+	if f.Hub.InventoryErr != "" {
+		block("hub", f.Hub.InventoryErr)
+	}
+	slices.Sort(v.dialled)
+	return v
+}
+
+// lacks says what an edge lacks to present a JWT, and nobody would add: its name in Central's certificate, its credential.
+func lacks(f plan.Facts, m plan.Member, goal plan.Goal) []string {
+	var why []string
+	if w := unnamed(f, m, goal); w != "" {
+		why = append(why, w)
+	}
+	switch m.Credential.State {
+	case plan.CredentialReady, plan.CredentialMintable:
+		return why
+	case plan.CredentialMissing, plan.CredentialBad:
+		if goal.Supplied != "" {
+			return why
+		}
+	}
+	return append(why, m.Credential.Why)
+}
+
+// proofMargin is how long a proof must still hold for a step to be planned on it: the webhook asks a little later.
+const proofMargin = time.Minute
+
+// onlyJWT says whether an edge that nothing reached is known, by its team's statement, to present a JWT and nothing else.
+func onlyJWT(m plan.Member, at time.Time) bool {
+	return at.Before(m.Edge.Until) && slices.Equal(m.Edge.Presents, []cred{JWT})
+}
+
+func each(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
+	steps := make([]plan.Step, 0, len(members))
+	for _, m := range members {
+		steps = append(steps, step(m))
+	}
+	return steps
+}
+
+// moves is the part of the way that edges go: one canary; the canary's token rotation, unless the goal is hasty; then the rest, in waves.
+func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
+	switch {
+	case len(v.movable) == 0:
+		return plan.Wave{}, false
+	case len(v.proved) == 0:
+		canary, why := canaryOf(v.movable, goal)
+		if why != "" {
+			return plan.Wave{Blocked: append(v.blocked, plan.Blocked{Member: goal.Canary, Why: why})}, true
+		}
+		return plan.Wave{Title: "canary", Steps: []plan.Step{move(f, canary, goal)}, Blocked: v.blocked}, true
+	}
+	if !goal.HastyCanary && !slices.ContainsFunc(v.proved, func(m plan.Member) bool { return rotates(m, goal) }) {
+		canary := v.proved[0]
+		for _, m := range v.proved {
+			if m.Name == goal.Canary {
+				canary = m
+			}
+		}
+		if why := neverRotates(canary, f.At, goal); why != "" {
+			return plan.Wave{Blocked: append(v.blocked, plan.Blocked{Member: canary.Name, Why: why})}, true
+		}
+		return plan.Wave{Title: "the canary's token rotation", Steps: []plan.Step{witness(f, canary, goal)}, Blocked: v.blocked}, true
+	}
+	if w, any := redials(f, v, goal); any && !goal.HastyCanary {
+		return w, true
+	}
+	title, size := "the rest", len(v.movable)
+	if goal.WaveSize > 0 && goal.WaveSize < size {
+		title, size = fmt.Sprintf("%d of the remaining %d", goal.WaveSize, size), goal.WaveSize
+	}
+	return plan.Wave{Title: title, Steps: each(v.movable[:size], func(m plan.Member) plan.Step { return move(f, m, goal) }), Blocked: v.blocked}, true
+}
+
+// redials has one edge connect again after its first token has expired: an edge that goes on with the token with which its pod started
+// lives as long as its session does, and all such edges would end together with the next rollout of Central. One is enough, since it is
+// the product that does so or does not. A run without a hub cannot have it.
+func redials(f plan.Facts, v sorted, goal plan.Goal) (plan.Wave, bool) {
+	if goal.NoHub {
+		return plan.Wave{}, false
+	}
+	var candidate *plan.Member
+	for i, m := range v.proved {
+		switch {
+		case slices.Contains(goal.Unrotated, m.Name) || !rotates(m, goal):
+			continue
+		case redialled(f.Hub, m):
+			return plan.Wave{}, false
+		case candidate == nil || m.Name == goal.Canary:
+			candidate = &v.proved[i]
+		}
+	}
+	if candidate == nil {
+		return plan.Wave{}, false
+	}
+	return plan.Wave{Title: "one edge connects again", Steps: []plan.Step{redial(f, *candidate, goal)}, Blocked: v.blocked}, true
+}
+
+// redialled says whether the edge was proved under pods of Central that were started for it to connect again.
+func redialled(h plan.Hub, m plan.Member) bool {
+	if h.Workload.RestartedFor != redialOf(m) || m.Statement == nil {
+		return false
+	}
+	return !slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return !p.Created.Before(m.Statement.Observed) })
+}
+
+// redialOf names the pods of an edge: as long as they are the same, one restart of Central shows it.
+func redialOf(m plan.Member) string {
+	sum := sha256.Sum256([]byte(podSet(m.Workload)))
+	return "redial-" + hex.EncodeToString(sum[:4])
+}
+
+func redial(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "redial/" + m.Name, Kind: plan.Redial, Member: m.Name, Title: m.Name + ": connect again, now that the token that it began with has expired",
+		Why:    "Central is rolled out once, as it will be for every change of its modes; an edge that kept its old token could not come back, and all others would be like it",
+		Writes: []plan.Patch{restartPatch(f.Hub, redialOf(m))}, Within: goal.Within, From: MTLS,
+		Proof: append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of Central is left"}}, append(edgeProof(m, JWT, 0), connected(f)...)...)}
+	s.Back = backToMTLS(f, m)
+	s.Keep = s.Back == nil
+	return s
+}
+
+// backToMTLS is the way back of an edge that is set to JWT; nil when it has none.
+func backToMTLS(f plan.Facts, m plan.Member) []plan.Patch {
+	if m.OldCredential.Err != "" || f.Hub.Accepts.Accepts[MTLS] == guard.No {
+		return nil
+	}
+	return []plan.Patch{{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch("JWT"), After: modePatch("MUTUAL_TLS")}}
+}
+
+func canaryOf(movable []plan.Member, goal plan.Goal) (plan.Member, string) {
+	if goal.Canary == "" {
+		return movable[0], ""
+	}
+	for _, m := range movable {
+		if m.Name == goal.Canary {
+			return m, ""
+		}
+	}
+	return plan.Member{}, "named as the canary, but it is no edge that can be moved now; name another with --canary"
+}
+
+// alone is the way of a team that has no access to the hub: its edges are moved and proved, each until its token rotation was seen, so
+// that the statement that is handed over says all that the hub's team needs.
+func alone(f plan.Facts, goal plan.Goal) plan.Wave {
+	v := sortOut(f, goal)
+	if len(f.Members) == 0 {
+		v.blocked = append(v.blocked, plan.Blocked{Member: "hub", Why: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"})
+	}
+	if len(v.unproved) > 0 {
+		return plan.Wave{Title: "prove what is set to JWT already", Steps: each(v.unproved, func(m plan.Member) plan.Step { return proveEdge(m, goal) }), Blocked: v.blocked}
+	}
+	if w, any := moves(f, goal, v); any {
+		return w
+	}
+	waiting, stuck := unwitnessed(f, v, goal)
+	v.blocked = append(v.blocked, stuck...)
+	if len(waiting) > 0 {
+		return plan.Wave{Title: "token rotation", Steps: each(waiting, func(m plan.Member) plan.Step { return witness(f, m, goal) }), Blocked: v.blocked}
+	}
+	return plan.Wave{Blocked: v.blocked}
+}
+
+// rotates says whether a token rotation of the edge was witnessed, or is known and accepted not to come. That its time has come
+// (Rotation.Seen) is not enough: the session must have been seen to go on.
+func rotates(m plan.Member, goal plan.Goal) bool {
+	return slices.Contains(goal.Unrotated, m.Name) || (m.Statement != nil && m.Statement.Void == "" && m.Statement.Rotated)
+}
+
+// neverRotates says why there is no token rotation to wait for, "" when there is.
+func neverRotates(m plan.Member, at time.Time, goal plan.Goal) string {
+	const accept = "; if that is known and a new token will be there in time, say so with --accept-unrotated "
+	switch r := m.Rotation; {
+	case m.Err != "":
+		return "its statement does not say that a rotation of its token was seen; let its team publish a newer one" + accept + m.Name
+	case r.Static:
+		return r.Why + accept + m.Name
+	case goal.RotationWithin > 0 && r.At.Sub(at) > goal.RotationWithin:
+		return fmt.Sprintf("its session will have outlived its first token only at %s (%s), later than --rotation-within %s", r.At.UTC().Format(time.RFC3339), r.Why, goal.RotationWithin) + accept + m.Name
+	}
+	return ""
+}
+
+// unwitnessed lists the edges of which a token rotation is still to be seen, and those of which none will be.
+func unwitnessed(f plan.Facts, v sorted, goal plan.Goal) (waiting []plan.Member, stuck []plan.Blocked) {
+	for _, m := range f.Members {
+		if m.Role != plan.RoleEdge || rotates(m, goal) || (m.Err == "" && !slices.ContainsFunc(v.proved, func(p plan.Member) bool { return p.Name == m.Name })) || (m.Err != "" && !onlyJWT(m, f.At)) {
+			continue
+		}
+		if why := neverRotates(m, f.At, goal); why != "" {
+			stuck = append(stuck, plan.Blocked{Member: m.Name, Why: why})
+		} else {
+			waiting = append(waiting, m)
+		}
+	}
+	return waiting, stuck
+}
+
+// edgeProof is proof by elimination: told to, started so, nothing older left, and those very pods are connected; and when the goal asks
+// for it, for as long.
+func edgeProof(m plan.Member, c cred, soak time.Duration) []plan.Claim {
+	word, mounts := "JWT", "every edge pod mounts the token, none mounts "+secretEdgeCert+", no older pod is left"
+	if c == MTLS {
+		word, mounts = "MUTUAL_TLS", "every edge pod mounts "+secretEdgeCert+", none mounts the token, no older pod is left"
+	}
+	claims := []plan.Claim{
+		{Kind: claimTold, Member: m.Name, Cred: c, Text: "EdgeXcp says " + word},
+		{Kind: claimMounts, Member: m.Name, Cred: c, Text: mounts},
+		{Kind: claimPushes, Member: m.Name, Text: "those pods connected and pushed to Central twice after that"},
+	}
+	if soak > 0 {
+		claims = append(claims, plan.Claim{Kind: claimSoaked, Member: m.Name, For: soak, Text: fmt.Sprintf("those pods stay so for %s", soak)})
+	}
+	return claims
+}
+
+func proveEdge(m plan.Member, goal plan.Goal) plan.Step {
+	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: m.Name + ": prove that it presents a JWT",
+		Why: "it is set to JWT already; the last step needs it proved within the last 15 minutes", Proof: edgeProof(m, JWT, 0), Within: goal.Within, Keep: true}
+}
+
+func proveMPC(m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: m.Name + ": prove that it no longer presents a certificate",
+		Why:   "MPC uses the hub's modes; while a pod of it mounts " + secretMPCCerts + " it may present it",
+		Proof: []plan.Claim{{Kind: claimMPCMounts, Member: m.Name, Text: "no MPC pod mounts " + secretMPCCerts}}, Within: goal.Within, Keep: true}
+	s.Proof = append(s.Proof, plan.Claim{Kind: claimMPC, Member: m.Name, Text: "MPC is connected"})
+	return s
+}
+
+// witness waits until the edge's session has outlived the token with which it began. When it does not, the edge is put back, for its
+// next token would end it again; an interruption leaves it as it is, since it is proved.
+func witness(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "witness/" + m.Name, Kind: plan.Witness, Member: m.Name, Title: m.Name + ": see its session outlive the token that it began with",
+		Why: "a token lives for a limited time, and nothing yet shows that the edge goes on with the next one: " + m.Rotation.Why,
+		Proof: append(edgeProof(m, JWT, 0)[:2],
+			plan.Claim{Kind: claimOutlived, Member: m.Name, Text: "its token was renewed, and its pods have run for longer than one lives"},
+			plan.Claim{Kind: claimPushesSince, Member: m.Name, Text: "those pods pushed to Central twice after that"}),
+		Within: goal.Within, Settled: true, From: MTLS}
+	s.Back = backToMTLS(f, m)
+	return s
+}
+
+func modePatch(v any) map[string]any {
+	return nest(map[string]any{"centralAuthMode": v}, "spec", "components", "xcp")
+}
+
+// move gives an edge what it lacks and sets its mode: credentials first, mode last.
+func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Title: m.Name + ": present a JWT",
+		Why: "Central accepts both; this edge alone changes", Proof: edgeProof(m, JWT, goal.Soak), Within: goal.Within, From: MTLS}
+	if goal.NoHub {
+		s.Why = "this edge alone changes; that Central accepts both is the hub's team's word, and what the proof shows"
+	}
+	switch m.Credential.State {
+	case plan.CredentialMissing, plan.CredentialBad:
+		s.Supply = &plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace, Wants: []string{secretServiceAccount, secretToken}}
+		if m.Trust.Absent {
+			s.Supply.Wants = append(s.Supply.Wants, secretCA)
+		}
+	}
+	if m.Trust.Absent {
+		s.Writes = append(s.Writes, caSecret(m))
+	}
+	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("JWT")}
+	if m.Declared == "" && m.Effective == MTLS {
+		p.Back = modePatch("MUTUAL_TLS") // unset means different things in different versions: the way back is explicit
+	}
+	s.Writes = append(s.Writes, p)
+	return s
+}
+
+// nest wraps m in the given keys, outermost first.
+func nest(m map[string]any, path ...string) map[string]any {
+	for i := len(path) - 1; i >= 0; i-- {
+		m = map[string]any{path[i]: m}
+	}
+	return m
+}

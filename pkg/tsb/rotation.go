@@ -1,0 +1,47 @@
+package tsb
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// rotation says whether a session of the edge has outlived the token with which it began. That is told from the clusters alone, so that
+// it survives interruptions: the token was written again after the newest pod's container started, and as much time has passed since
+// that start as a token lives (its expiry less the time of its writing, a sixtieth added for what two clocks may differ). What remains
+// to be shown then, that the session goes on, is the counters' (claimPushes).
+func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Time) plan.Rotation {
+	return func(at time.Time) plan.Rotation {
+		switch {
+		case c.State != plan.CredentialReady:
+			return plan.Rotation{Why: "there is no token to be renewed"}
+		case c.Expires.IsZero():
+			return plan.Rotation{Static: true, Why: "its token has no expiry, so nothing renews it"}
+		case !account:
+			return plan.Rotation{Static: true, Why: fmt.Sprintf("there is no %s to renew its token from, which expires %s", secretServiceAccount, c.Expires.Format(time.RFC3339))}
+		case c.Written.IsZero():
+			return plan.Rotation{Why: "when its token was written is not recorded"}
+		case len(w.Processes) == 0:
+			return plan.Rotation{Why: "it has no pods"}
+		}
+		var newest time.Time
+		for _, p := range w.Processes {
+			if p.Since.IsZero() || p.Presents != JWT || p.Ending {
+				return plan.Rotation{Why: fmt.Sprintf("pod %s does not run with a token yet", p.Name)}
+			}
+			if p.Since.After(newest) {
+				newest = p.Since
+			}
+		}
+		life := c.Expires.Sub(c.Written)
+		due := newest.Add(life + life/60 + time.Second)
+		switch {
+		case at.Before(due):
+			return plan.Rotation{At: due, Why: fmt.Sprintf("a token lives %s, and its newest pod runs since %s", life.Round(time.Second), newest.Format(time.RFC3339))}
+		case !c.Written.After(newest):
+			return plan.Rotation{At: c.Expires, Why: "its token was not renewed since its newest pod started"}
+		}
+		return plan.Rotation{Seen: true, At: due, Why: fmt.Sprintf("its newest pod runs since %s, longer than a token lives, and the token was renewed since", newest.Format(time.RFC3339))}
+	}
+}

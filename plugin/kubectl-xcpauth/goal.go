@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// goalFlags say where a migration is to end, and how careful it is on the way.
+type goalFlags struct {
+	to                     string
+	noHub, cleanup, hasty  bool
+	canary                 string
+	waveSize               int
+	soak, within, rotation time.Duration
+	unrotated, names       []string
+}
+
+func newGoalFlags() goalFlags {
+	return goalFlags{to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour}
+}
+
+// addFlags adds every flag of the way to JWTs.
+func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&g.to, "to", g.to, "how far to go: dual (the hub accepts both), edges (every edge presents a JWT), jwt-only (mTLS off)")
+	flags.BoolVar(&g.noHub, "no-hub", g.noHub, "move edges without access to the hub; goes with --to=edges")
+	flags.BoolVar(&g.cleanup, "cleanup", g.cleanup, "in the end delete what only certificates needed; after that there is no way back")
+	flags.BoolVar(&g.hasty, "hasty-canary", g.hasty, "do not wait for the canary's token rotation before others move")
+	flags.DurationVar(&g.rotation, "rotation-within", g.rotation, "how long at most to wait until an edge has outlived its first token")
+	flags.StringSliceVar(&g.unrotated, "accept-unrotated", g.unrotated, "edges of which it is known that nothing renews their token, and when it expires")
+	flags.StringSliceVar(&g.names, "central-name", g.names, "further names that Central's certificate must have, beside those that the selected edges dial")
+	g.addWaveFlags(flags)
+}
+
+// addWaveFlags adds the flags of both ways, to JWTs and back.
+func (g *goalFlags) addWaveFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&g.canary, "canary", g.canary, "the edge to move first; default: the first by name")
+	flags.IntVar(&g.waveSize, "wave-size", g.waveSize, "how many edges to move side by side after the canary; 0 is all")
+	flags.DurationVar(&g.soak, "soak", g.soak, "how long the edges of a wave must stay proved before the next wave")
+	flags.DurationVar(&g.within, "prove-within", g.within, "how long a step may take to be proved before it is put back")
+}
+
+func (g *goalFlags) goal() plan.Goal {
+	return plan.Goal{To: tsb.JWT, Stage: plan.Stage(g.to), NoHub: g.noHub, Cleanup: g.cleanup, HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize,
+		Soak: g.soak, Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, Names: g.names}
+}
+
+func (g *goalFlags) check() error {
+	if err := positive("rotation-within", g.rotation); err != nil {
+		return err
+	}
+	return g.goal().Check()
+}
+
+// given repeats the flags that were set, in a fixed order, for a command that goes on with this run.
+func given(flags *pflag.FlagSet, names ...string) string {
+	var words []string
+	for _, name := range names {
+		f := flags.Lookup(name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		value := f.Value.String()
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			value = strings.Join(list.GetSlice(), ",")
+		}
+		switch {
+		case f.Value.Type() == "bool" && value == "true":
+			words = append(words, "--"+name)
+		default:
+			words = append(words, "--"+name+" "+quote(value))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// goalNames are the flags that say what a run is to do: a command that continues it repeats them.
+var goalNames = []string{"to", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
+	"tctl-profile", "edge", "canary", "wave-size", "soak", "prove-within", "max-failures"}
+
+// positive refuses a duration that cannot be meant.
+func positive(flag string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("--%s is %s; it must be more than 0", flag, d)
+	}
+	return nil
+}
+
+// stages is what --to takes, for completion.
+func stages() []string {
+	var all []string
+	for _, s := range plan.Stages {
+		all = append(all, string(s))
+	}
+	return slices.Clone(all)
+}
