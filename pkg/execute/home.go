@@ -103,7 +103,7 @@ func (e *Executor) sorted() []*home {
 }
 
 // begin writes down the way back of a wave in each home, and what the objects of it said before anything of them was changed.
-func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts) error {
+func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past plan.Past) error {
 	for h, steps := range e.byHome(wave.Steps, f) {
 		next := h.journal
 		next.Originals = maps.Clone(next.Originals)
@@ -112,10 +112,22 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts) erro
 				next.remember(s)
 			}
 		}
-		next.InFlight = entryOf(wave.Title, steps, e.Source, e.Now())
-		if next.InFlight == nil && len(next.Originals) == len(h.journal.Originals) {
+		next.InFlight = entryOf(wave.Title, steps, e.Source, past.Began)
+		oneWay := slices.ContainsFunc(steps, func(s plan.Step) bool { return s.OneWay })
+		if next.InFlight == nil && len(next.Originals) == len(h.journal.Originals) && !oneWay {
 			continue
 		}
+		entry := past
+		entry.Steps, entry.Said = idsOf(steps), "begun"
+		for _, s := range steps {
+			for _, w := range s.Writes {
+				if s.OneWay && w.Delete {
+					entry.Deletes = append(entry.Deletes, plan.Deletion{Member: s.Member, Cluster: w.Cluster, Object: w.Object})
+				}
+			}
+		}
+		next.Past = slices.Clone(next.Past)
+		next.record(entry)
 		if err := e.WriteJournal(ctx, h.context, next); err != nil {
 			return fmt.Errorf("nothing was written, since the way back could not be kept: %w", err)
 		}
@@ -131,10 +143,9 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 	var errs []error
 	for h, steps := range e.byHome(wave.Steps, f) {
 		past := began
-		past.Ended, past.Said = e.Now().UTC(), "proved"
+		past.Ended, past.Said, past.Steps = e.Now().UTC(), "proved", idsOf(steps)
 		writes := false
 		for _, s := range steps {
-			past.Steps = append(past.Steps, s.ID)
 			writes = writes || len(s.Writes) > 0 || s.Supply != nil
 			if why := failed[s.ID]; why != "" {
 				past.Lost = append(past.Lost, s.Member)
@@ -153,7 +164,7 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 			continue // a proof that went well changes nothing
 		}
 		next.Past = slices.Clone(next.Past)
-		next.ended(past)
+		next.record(past)
 		if err := e.WriteJournal(ctx, h.context, next); err != nil {
 			errs = append(errs, err)
 			continue

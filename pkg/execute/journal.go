@@ -96,8 +96,14 @@ func (j *Journal) remember(s plan.Step) {
 	}
 }
 
-// ended adds a wave to the history.
-func (j *Journal) ended(p plan.Past) {
+// record adds a wave to the history, or what became of it to the wave that was added when it began.
+func (j *Journal) record(p plan.Past) {
+	for i := len(j.Past) - 1; i >= 0; i-- {
+		if j.Past[i].Began.Equal(p.Began) && j.Past[i].Wave == p.Wave {
+			j.Past[i] = p
+			return
+		}
+	}
 	j.Past = append(j.Past, p)
 	if over := len(j.Past) - pastKept; over > 0 {
 		j.Past = slices.Delete(j.Past, 0, over)

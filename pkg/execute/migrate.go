@@ -79,12 +79,14 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 }
 
 // ids names a wave by its steps.
-func ids(w plan.Wave) string {
+func ids(w plan.Wave) string { return strings.Join(idsOf(w.Steps), " ") }
+
+func idsOf(steps []plan.Step) []string {
 	var all []string
-	for _, s := range w.Steps {
+	for _, s := range steps {
 		all = append(all, s.ID)
 	}
-	return strings.Join(all, " ")
+	return all
 }
 
 // running is a step that has been written and is being proved.
@@ -97,7 +99,7 @@ type running struct {
 // run carries out one wave and returns the members whose step is not proved.
 func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, recorded map[string]Outcome) ([]string, error) {
 	began := plan.Past{Wave: wave.Title, Began: e.Now().UTC(), By: e.Source, Goal: e.goal()}
-	if err := e.begin(ctx, wave, before); err != nil {
+	if err := e.begin(ctx, wave, before, began); err != nil {
 		return nil, err
 	}
 	still := map[string]func() error{}

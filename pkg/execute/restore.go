@@ -60,7 +60,7 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
 		next.InFlight = &remaining
 	} else {
 		next.Past = slices.Clone(next.Past)
-		next.ended(past)
+		next.record(past)
 	}
 	if err := e.WriteJournal(ctx, h.context, next); err != nil {
 		return errors.Join(append(failures, err)...)

@@ -42,7 +42,7 @@ func (w *world) Observe(context.Context, ...string) plan.Facts {
 		return f
 	}
 	m := w.member(w.mpc)
-	m.Role, m.Declared, m.Effective, m.Edge.Presents = plan.RoleMPC, "", "", presentedBy(w.mpc.pods)
+	m.Role, m.Declared, m.Effective, m.Edge.Presents, m.Leftovers = plan.RoleMPC, "", "", presentedBy(w.mpc.pods), nil
 	f.Members = append(f.Members, m)
 	return f
 }

@@ -93,6 +93,15 @@ type Past struct {
 	Said  string    `json:"said"`             // "proved", or what failed
 	Goal  string    `json:"goal,omitempty"`   // "jwt-only", "rollback"
 	Lost  []string  `json:"failed,omitempty"` // the members whose step failed
+	// Deletes are the objects that the wave was to delete: what an interrupted one left is found by them.
+	Deletes []Deletion `json:"deletes,omitempty"`
+}
+
+// Deletion is one object that a wave was to delete for a member.
+type Deletion struct {
+	Member  string `json:"member"`
+	Cluster string `json:"cluster"` // its UID
+	Object  Ref    `json:"object"`
 }
 
 // Connections is how many streams the hub holds: one for each edge, and of cluster state one for each edge and one for MPC.

@@ -46,15 +46,24 @@ func clean(f plan.Facts, goal plan.Goal) plan.Wave {
 	return w
 }
 
-// leftoversOf lists what lies in the clusters for a member's certificate alone.
+// leftoversOf lists what lies in the clusters for a member's certificate alone, each once.
 func leftoversOf(f plan.Facts, m plan.Member) []plan.Leftover {
-	if m.Role == plan.RoleMPC {
-		if m.Name == standbyMPC && f.Standby != nil {
-			return f.Standby.Leftovers
+	var all []plan.Leftover
+	add := func(left []plan.Leftover, member string) {
+		for _, l := range left {
+			if l.Member == member && !slices.ContainsFunc(all, func(a plan.Leftover) bool { return a.Object.UID == l.Object.UID }) {
+				all = append(all, l)
+			}
 		}
-		return f.Hub.Leftovers
 	}
-	return m.Leftovers
+	switch {
+	case m.Name == standbyMPC && f.Standby != nil:
+		add(f.Standby.Leftovers, mpcName)
+	default:
+		add(f.Hub.Leftovers, m.Name)
+		add(m.Leftovers, m.ClusterName)
+	}
+	return all
 }
 
 func judgeGone(f plan.Facts, m plan.Member) plan.Judgement {

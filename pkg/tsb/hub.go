@@ -117,8 +117,28 @@ func hubLeftovers(s *plan.Snapshot, ns, uid string) []plan.Leftover {
 			add(c, certificates(ns), "Certificate", mpcName, "it makes secret "+secretMPCCerts)
 		}
 	}
+	for _, d := range unfinished(s.Reads, ns) {
+		if o := one(s.Reads[secret(ns, d.Object.Name)]); o != nil && o.Metadata.UID == d.Object.UID && d.Cluster == uid {
+			add(*o, secret(ns, d.Object.Name), "Secret", d.Member, "the hub's copy of the certificate of "+d.Member+", which a clean-up left")
+		}
+	}
 	if o := one(s.Reads[secret(ns, secretMPCCerts)]); o != nil {
 		add(*o, secret(ns, secretMPCCerts), "Secret", mpcName, "MPC's certificate for mutual TLS")
+	}
+	return all
+}
+
+// unfinished lists the copies of edges' certificates in the hub that clean-ups were to delete: once its Certificate is deleted, nothing
+// else leads to such a copy.
+func unfinished(read map[plan.Read]plan.Result, ns string) []plan.Deletion {
+	var all []plan.Deletion
+	_, _, past := roster.Journal(read)
+	for _, p := range past {
+		for _, d := range p.Deletes {
+			if o := d.Object; o.Resource == "secrets" && o.Namespace == ns && strings.Contains(o.Name, secretEdgeCert) {
+				all = append(all, d)
+			}
+		}
 	}
 	return all
 }

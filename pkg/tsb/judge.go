@@ -20,6 +20,7 @@ const (
 	claimPushesSince = "pushes-since" // the edge's own counters advance twice after that
 	claimCentral     = "central"      // Central has taken the modes over
 	claimRestarted   = "restarted"    // no pod of Central is older than the write
+	claimLater       = "later"        // it is later, by a second at least, than when Central's newest pod was made
 	claimMPC         = "mpc"          // MPC runs and is connected
 	claimMPCMounts   = "mpc-mounts"   // no MPC pod mounts mpc-certs
 	claimRehearsed   = "rehearsed"    // everybody would trust the rehearsed certificate of Central
@@ -48,6 +49,8 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 		return judgeCentral(c.Member, seen)
 	case claimRestarted:
 		return judgeRestarted(seen)
+	case claimLater:
+		return judgeLater(last)
 	case claimRehearsed, claimIssued, claimServed, claimFresh:
 		return judgeCertificate(c, seen)
 	}
@@ -311,6 +314,17 @@ func judgeRestarted(seen []plan.Facts) plan.Judgement {
 		return plan.Judgement{Witness: "an older pod of Central is left"}
 	}
 	return plan.Judgement{Holds: true, Witness: "Central was rolled out"}
+}
+
+// judgeLater waits until a statement that is made now is seen to be later than Central's pods: both times are kept in whole seconds, and
+// come from two clocks.
+func judgeLater(f plan.Facts) plan.Judgement {
+	for _, p := range f.Hub.Workload.Processes {
+		if !p.Created.Before(f.At.Truncate(time.Second)) {
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s of Central was made at %s, and it is not later yet by this machine's clock", p.Name, p.Created.Format(time.RFC3339))}
+		}
+	}
+	return plan.Judgement{Holds: true, Witness: "it is later than when Central's pods were made"}
 }
 
 // judgeMPC wants MPC's rollout over and, where Central's metrics can be read, one stream of cluster state more than there

@@ -162,12 +162,18 @@ func redials(f plan.Facts, v sorted, goal plan.Goal) (plan.Wave, bool) {
 	return plan.Wave{Title: "one edge connects again", Steps: []plan.Step{redial(f, *candidate, goal)}, Blocked: v.blocked}, true
 }
 
-// redialled says whether the edge was proved under pods of Central that were started for it to connect again.
+// redialled says whether the edge was proved under pods of Central that were all started after its first token had expired.
 func redialled(h plan.Hub, m plan.Member) bool {
-	if h.Workload.RestartedFor != redialOf(m) || m.Statement == nil {
+	if m.Statement == nil || (h.Workload.RestartedFor != redialOf(m) && !cameAfter(h, m)) {
 		return false
 	}
 	return !slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return !p.Created.Before(m.Statement.Observed) })
+}
+
+// cameAfter says whether all of Central's pods were started after the edge's first token had expired.
+func cameAfter(h plan.Hub, m plan.Member) bool {
+	before := slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return !p.Created.After(m.Rotation.At) })
+	return m.Rotation.Seen && len(h.Workload.Processes) > 0 && !before
 }
 
 // redialOf names the pods of an edge: as long as they are the same, one restart of Central shows it.
@@ -176,11 +182,21 @@ func redialOf(m plan.Member) string {
 	return "redial-" + hex.EncodeToString(sum[:4])
 }
 
+// redial rolls Central out, unless that has happened since the edge's first token expired, and proves the edge after that.
 func redial(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "redial/" + m.Name, Kind: plan.Redial, Member: m.Name, Title: m.Name + ": connect again, now that the token that it began with has expired",
 		Why:    "Central is rolled out once, as it will be for every change of its modes; an edge that kept its old token could not come back, and all others would be like it",
-		Writes: []plan.Patch{restartPatch(f.Hub, redialOf(m))}, Within: goal.Within, From: MTLS,
-		Proof: append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of Central is left"}}, append(edgeProof(m, JWT, 0), connected(f)...)...)}
+		Within: goal.Within, From: MTLS, Proof: edgeProof(m, JWT, 0)}
+	if f.Hub.Workload.RestartedFor != redialOf(m) && !cameAfter(f.Hub, m) {
+		s.Writes = []plan.Patch{restartPatch(f.Hub, redialOf(m))}
+		s.Proof = append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of Central is left"}}, s.Proof...)
+	}
+	s.Proof = append(s.Proof, plan.Claim{Kind: claimLater, Member: "hub", Text: "all of that at a time when Central's pods were there"})
+	for _, c := range connected(f) {
+		if c.Member != m.Name {
+			s.Proof = append(s.Proof, c)
+		}
+	}
 	s.Back = backToMTLS(f, m)
 	s.Keep = s.Back == nil
 	return s

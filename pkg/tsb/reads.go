@@ -98,6 +98,9 @@ func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 		for _, name := range edgeCertificates(soFar, ns) {
 			add(secret(ns, name))
 		}
+		for _, d := range unfinished(soFar, ns) {
+			add(secret(ns, d.Object.Name))
+		}
 	}
 	for _, cp := range edges {
 		ns := cp.Metadata.Namespace

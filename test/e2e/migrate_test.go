@@ -259,21 +259,3 @@ func TestAKilledRunIsRestoredByTheNext(t *testing.T) {
 	f.free("edge-1")
 	f.migrate(0)
 }
-
-func TestEachSwitchOfTheFirstSet(t *testing.T) {
-	for name, s := range map[string]xcpsim.Switches{
-		"recreate":                       {Recreate: true},
-		"no hot reload":                  {NoHotReload: true},
-		"token only after the flip":      {MintOnlyAfterFlip: true},
-		"ready without a session":        {ReadyWithoutSession: true},
-		"no hot reload, after, recreate": {NoHotReload: true, MintOnlyAfterFlip: true, Recreate: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := start(t, sandbox.Options{Switches: s})
-			f.migrate(0)
-			if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
-				t.Errorf("the hub's modes are %s", got)
-			}
-		})
-	}
-}

@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
+	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
+)
+
+func (f fleet) rollback(code int, args ...string) sandbox.Run {
+	f.Helper()
+	return f.xcpauth(code, append(append([]string{"rollback"}, quick...), args...)...)
+}
+
+// backOnMTLS fails unless every edge presents its certificate alone, and the hub accepts that.
+func (f fleet) backOnMTLS(edges ...string) {
+	f.Helper()
+	if got := f.hubModes(); !strings.Contains(got, `"mutualTls":true`) {
+		f.Errorf("the hub's modes are %s", got)
+	}
+	for _, edge := range edges {
+		if got := f.presents(edge); !slices.Equal(got, []xcpsim.Credential{xcpsim.MTLS}) {
+			f.Errorf("%s presents %v, want its certificate alone", edge, got)
+		}
+		if got := f.edgeMode(edge); got != "MUTUAL_TLS" {
+			f.Errorf("%s is set to %s", edge, got)
+		}
+	}
+}
+
+// After each stage the way back leads to where it began, and forward again from there.
+func TestRollbackAfterEachStage(t *testing.T) {
+	t.Parallel()
+	f := start(t, sandbox.Options{Webhook: true})
+	nothing := f.rollback(0)
+	if !strings.Contains(nothing.Stdout, "nothing to do") {
+		t.Errorf("a rollback of nothing says\n%s", nothing.Stdout)
+	}
+	f.migrate(0, "--to=dual")
+	f.backOnMTLS("edge-1", "edge-2")
+	r := f.rollback(0)
+	if !strings.Contains(r.Stdout, `centralAuthModes was {"mutualTls":true} originally`) && !strings.Contains(r.Stdout, "originally") {
+		t.Errorf("the rollback does not say in what the hub differs from before:\n%s", r.Stdout)
+	}
+
+	f.migrate(0, "--to=edges", "--hasty-canary")
+	for _, edge := range []string{"edge-1", "edge-2"} {
+		if got := f.edgeMode(edge); got != "JWT" {
+			t.Fatalf("%s is set to %s", edge, got)
+		}
+	}
+	f.rollback(0, "--edge", "edge-2")
+	f.backOnMTLS("edge-2")
+	if got := f.edgeMode("edge-1"); got != "JWT" {
+		t.Errorf("edge-1 is set to %s: one edge was to go back", got)
+	}
+	f.rollback(0)
+	f.backOnMTLS("edge-1", "edge-2")
+	if denied := f.Kubectl(t.Context(), tooEarly...); denied.Code == 0 {
+		t.Error("after the rollback mTLS can be turned off")
+	}
+
+	f.migrate(0)
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
+		t.Fatalf("the hub's modes are %s", got)
+	}
+	f.rollback(0, "--wave-size", "1")
+	f.backOnMTLS("edge-1", "edge-2")
+
+	f.migrate(0, "--to=edges", "--hasty-canary")
+	f.killedAt("wrote EdgeCluster", "rollback") // the statement is taken back
+	f.killedAt("wrote ControlPlane istio-system/controlplane in edge-1", "rollback")
+	f.rollback(0)
+	f.backOnMTLS("edge-1", "edge-2")
+}
+
+// killedAt runs a verb that is killed as soon as it has said something.
+func (f fleet) killedAt(said, verb string, args ...string) {
+	f.Helper()
+	cmd := f.Command(f.Context(), append(append([]string{"xcpauth", verb}, quick...), args...)...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, newWatcher(f.T, said, func() { cmd.Process.Signal(syscall.SIGKILL) })
+	if err := cmd.Run(); err == nil {
+		f.Fatalf("%s ended well, it was to be killed at %q:\n%s", verb, said, out.String())
+	}
+}
+
+// After the clean-up there is no way back, which is said and not tried.
+func TestTheCleanUpEndsTheWayBack(t *testing.T) {
+	t.Parallel()
+	f := start(t, sandbox.Options{Edges: []string{"edge-1"}})
+	f.migrate(0, "--cleanup")
+	for _, gone := range [][2]string{{"edge-1", "istio-system/xcp-edge-cert"}, {"hub", "tsb/mpc-certs"}} {
+		ns, name, _ := strings.Cut(gone[1], "/")
+		if r := f.Kubectl(t.Context(), "--context", gone[0], "-n", ns, "get", "secret", name); r.Code == 0 {
+			t.Errorf("secret %s of %s is still there", gone[1], gone[0])
+		}
+	}
+	refused := f.rollback(5)
+	if text := strings.Join(strings.Fields(refused.Stdout), " "); !strings.Contains(text, "the way back needs its certificate") || !strings.Contains(text, "tctl install cluster-certs --cluster edge-1") {
+		t.Errorf("the rollback says\n%s", refused.Stdout)
+	}
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
+		t.Errorf("the refused rollback left the hub at %s", got)
+	}
+	f.migrate(0, "--cleanup")
+}
