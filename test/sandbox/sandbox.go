@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +23,10 @@ import (
 
 // Options says what to start. The zero value is a hub and two edges, all kind.
 type Options struct {
-	Edges        []string // names of the edge clusters; edge-1 and edge-2 when empty
+	Edges        []string          // names of the edge clusters; edge-1 and edge-2 when empty
+	HubIsEdge    bool              // the hub has a ControlPlane too: it is the edge "hub"
+	Neighbours   map[string]string // further edges by name, each a second ControlPlane in the cluster of another, in the namespace of its own name
+	Standby      bool              // a second management plane in a cluster of its own, "standby", which no edge dials before Sim.FailOver
 	Switches     xcpsim.Switches
 	Cadence      xcpsim.Cadence
 	Installation xcpsim.Installation
@@ -39,13 +44,22 @@ type Sandbox struct {
 	Sim *xcpsim.Sim
 	Dir string // holds bin/ with kubectl and kubectl-xcpauth
 
-	removeDir   bool
-	webhook     *webhooknode.Node
-	host        string // what the edges dial
-	tctlVersion string
+	removeDir bool
+	webhook   *webhooknode.Node
+	options   Options // filled in
 }
 
+const (
+	hub     = "hub"
+	standby = "standby"
+)
+
 // Start starts the fleet and waits until every edge and MPC are connected to Central by mutual TLS.
+//
+// Steps:
+//  1. Start the clusters, and build the plugin.
+//  2. Install and play the product; wait until everybody is connected and has its tokens.
+//  3. Put the fake tctl on PATH, and deploy the webhook, where they are asked for.
 func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if len(o.Edges) == 0 {
 		o.Edges = []string{"edge-1", "edge-2"}
@@ -53,8 +67,10 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+	o.Installation = o.Installation.Filled()
+	o.Installation.CertManager = o.Installation.CertManager || o.CertManager
 	utilruntime.ErrorHandlers = nil // the played kubelet reports each port-forward that its client closes
-	s = &Sandbox{Dir: o.Dir}
+	s = &Sandbox{Dir: o.Dir, options: o}
 	defer func() {
 		if err != nil {
 			s.Stop()
@@ -66,47 +82,17 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 		}
 		s.removeDir = true
 	}
-	fmt.Fprintf(o.Log, "Starting %d Kubernetes API servers on this machine (about %d seconds) ...\n", len(o.Edges)+1, 3*(len(o.Edges)+1))
-	bed := testbed.Options{Clusters: append([]string{"hub"}, o.Edges...), Dir: filepath.Join(s.Dir, "bed"), Log: o.Log}
-	if o.Installation.CertManager = o.Installation.CertManager || o.CertManager; o.Installation.CertManager {
-		bed.CertManager = []string{"hub"}
-	}
-	if s.Bed, err = testbed.Start(ctx, bed); err != nil {
+	if err = s.startClusters(ctx); err != nil {
 		return s, err
 	}
 	if err = s.build(ctx, o.Log); err != nil {
 		return s, err
 	}
-	site := func(name string) xcpsim.Site {
-		c := s.Bed.Cluster(name)
-		return xcpsim.Site{Name: name, Config: c.Config, KubeletIP: c.KubeletIP}
-	}
-	options := xcpsim.Options{Hub: site("hub"), Switches: o.Switches, Cadence: o.Cadence, Installation: o.Installation, Log: o.SimLog}
-	for _, name := range o.Edges {
-		options.Edges = append(options.Edges, site(name))
-	}
-	fmt.Fprintf(o.Log, "Installing the stand-in for Tetrate Service Bridge: Central, MPC and %d edges on mutual TLS ...\n", len(o.Edges))
-	if err = xcpsim.Install(ctx, options); err != nil {
-		return s, err
-	}
-	if s.Sim, err = xcpsim.Start(ctx, options); err != nil {
-		return s, err
-	}
-	if err = s.connected(ctx, len(o.Edges)+1); err != nil {
-		return s, err
-	}
-	tokens := []string{"oap-token", "otel-token"}
-	if !o.Switches.MintOnlyAfterFlip || o.Installation.LongLivedTokens {
-		tokens = append(tokens, "xcp-edge-central-auth-token")
-	}
-	if o.Installation.NoCredentials {
-		tokens = nil
-	}
-	if err = s.minted(ctx, o.Edges, tokens); err != nil {
+	if err = s.play(ctx); err != nil {
 		return s, err
 	}
 	if o.Tctl != "" {
-		if err = s.startTctl(ctx, o.Tctl, o.Log); err != nil {
+		if err = s.startTctl(ctx); err != nil {
 			return s, err
 		}
 	}
@@ -116,12 +102,73 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	return s, s.startWebhook(ctx, o.Log)
 }
 
+func (s *Sandbox) startClusters(ctx context.Context) (err error) {
+	o := testbed.Options{Clusters: append([]string{hub}, s.options.Edges...), Dir: filepath.Join(s.Dir, "bed"), Log: s.options.Log}
+	if s.options.Standby {
+		o.Clusters = append(o.Clusters, standby)
+	}
+	if s.options.Installation.CertManager {
+		o.CertManager = []string{hub}
+	}
+	fmt.Fprintf(o.Log, "Starting %d Kubernetes API servers on this machine (about %d seconds) ...\n", len(o.Clusters), 3*len(o.Clusters))
+	s.Bed, err = testbed.Start(ctx, o)
+	return err
+}
+
+// play installs the stand-in and starts it.
+func (s *Sandbox) play(ctx context.Context) (err error) {
+	site := func(name, cluster string) xcpsim.Site {
+		c := s.Bed.Cluster(cluster)
+		return xcpsim.Site{Name: name, Config: c.Config, KubeletIP: c.KubeletIP, Cluster: cluster}
+	}
+	o := s.options
+	sim := xcpsim.Options{Hub: site(hub, hub), Switches: o.Switches, Cadence: o.Cadence, Installation: o.Installation, Log: o.SimLog}
+	for _, name := range o.Edges {
+		sim.Edges = append(sim.Edges, site(name, name))
+	}
+	if o.HubIsEdge {
+		sim.Edges = append(sim.Edges, site(hub, hub))
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Neighbours)) {
+		e := site(name, o.Neighbours[name])
+		e.Namespace = name
+		sim.Edges = append(sim.Edges, e)
+	}
+	members := len(sim.Edges) + 1
+	if o.Standby {
+		sim.Standby = site(standby, standby)
+		members++
+	}
+	fmt.Fprintf(o.Log, "Installing the stand-in for Tetrate Service Bridge: Central, MPC and %d edges on mutual TLS ...\n", len(sim.Edges))
+	if err := xcpsim.Install(ctx, sim); err != nil {
+		return err
+	}
+	if s.Sim, err = xcpsim.Start(ctx, sim); err != nil {
+		return err
+	}
+	if err := s.connected(ctx, members); err != nil {
+		return err
+	}
+	return s.minted(ctx, sim.Edges)
+}
+
 // minted waits until the operator of every edge has made its tokens, as that of a healthy edge has.
-func (s *Sandbox) minted(ctx context.Context, edges, tokens []string) error {
+func (s *Sandbox) minted(ctx context.Context, edges []xcpsim.Site) error {
+	tokens := []string{"oap-token", "otel-token"}
+	if !s.options.Switches.MintOnlyAfterFlip || s.options.Installation.LongLivedTokens {
+		tokens = append(tokens, "xcp-edge-central-auth-token")
+	}
+	if s.options.Installation.NoCredentials {
+		return nil
+	}
 	for _, edge := range edges {
+		namespace := edge.Namespace
+		if namespace == "" {
+			namespace = s.options.Installation.ControlPlaneNamespace
+		}
 		for _, name := range tokens {
-			err := Await(ctx, "secret "+name+" of "+edge, time.Minute, func() bool {
-				return s.Kubectl(ctx, "--context", edge, "-n", "istio-system", "get", "secret", name, "-o", "name").Code == 0
+			err := Await(ctx, "secret "+name+" of "+edge.Name, time.Minute, func() bool {
+				return s.Kubectl(ctx, "--context", edge.Cluster, "-n", namespace, "get", "secret", name, "-o", "name").Code == 0
 			})
 			if err != nil {
 				return err

@@ -7,20 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
 
 // startTctl puts the fake tctl on PATH, logged in to the hub by its profile "default".
-func (s *Sandbox) startTctl(ctx context.Context, version string, log io.Writer) error {
-	fmt.Fprintln(log, "Building the stand-in for tctl ...")
+func (s *Sandbox) startTctl(ctx context.Context) error {
+	fmt.Fprintln(s.options.Log, "Building the stand-in for tctl ...")
 	if err := Build(ctx, "./test/faketctl", filepath.Join(s.BinDir(), "tctl")); err != nil {
 		return err
 	}
-	s.tctlVersion = version
-	if err := s.TctlProfile(ctx, "default", "hub", s.host+":8443"); err != nil {
+	if err := s.TctlProfile(ctx, "default", hub, s.options.Installation.Host+":8443"); err != nil {
 		return err
 	}
 	return os.Remove(s.tctlLog()) // what the sandbox itself ran
@@ -67,6 +65,6 @@ func (s *Sandbox) tctlLog() string { return filepath.Join(s.Dir, "tctl.log") }
 func (s *Sandbox) tctlEnv() []string {
 	return []string{
 		"TCTL_CONFIG=" + filepath.Join(s.Dir, "tctl.yaml"), "FAKETCTL_LOG=" + s.tctlLog(),
-		"FAKETCTL_KUBECONFIG=" + s.Bed.Kubeconfig, "FAKETCTL_VERSION=" + s.tctlVersion,
+		"FAKETCTL_KUBECONFIG=" + s.Bed.Kubeconfig, "FAKETCTL_VERSION=" + s.options.Tctl,
 	}
 }

@@ -32,11 +32,11 @@ func (s *Sandbox) startWebhook(ctx context.Context, log io.Writer) error {
 	if err := Build(ctx, "./webhook/xcpauth-webhook", binary); err != nil {
 		return err
 	}
-	hub := s.Bed.Cluster("hub")
-	if err := webhooknode.Install(ctx, s.Bed, hub, filepath.Join(root, "manifests", "overlays", "self-signed"), hub.ServiceIP(webhookAddress)); err != nil {
+	at := s.Bed.Cluster(hub)
+	if err := webhooknode.Install(ctx, s.Bed, at, filepath.Join(root, "manifests", "overlays", "self-signed"), at.ServiceIP(webhookAddress)); err != nil {
 		return err
 	}
-	if s.webhook, err = webhooknode.New(ctx, hub, binary, filepath.Join(s.Dir, "webhook", "node")); err != nil {
+	if s.webhook, err = webhooknode.New(ctx, at, binary, filepath.Join(s.Dir, "webhook", "node")); err != nil {
 		return err
 	}
 	if err := s.webhook.Start(ctx); err != nil {
@@ -44,7 +44,8 @@ func (s *Sandbox) startWebhook(ctx context.Context, log io.Writer) error {
 	}
 	var answer Run
 	err = Await(ctx, "a first call of the webhook", time.Minute, func() bool {
-		answer = s.Kubectl(ctx, "--context", "hub", "-n", "tsb", "patch", "managementplane", "managementplane", "--dry-run=server", "--type=merge",
+		answer = s.Kubectl(ctx, "--context", hub, "-n", s.options.Installation.ManagementPlaneNamespace,
+			"patch", "managementplane", s.options.Installation.ManagementPlaneName, "--dry-run=server", "--type=merge",
 			"-p", `{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":false}}}}}`)
 		calls, err := s.webhook.Calls(ctx)
 		return err == nil && calls > 0
