@@ -3,10 +3,9 @@ package xcpsim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -72,13 +71,9 @@ func (o *hubOperator) reconcile(ctx context.Context) (again bool, err error) {
 	}); err != nil {
 		return false, err
 	}
-	serving, err := o.serving(ctx, ns)
-	if err != nil {
-		return false, err
-	}
 	central, mpc := o.central(ns, accepts), o.mpc(ns, o.mpcMode(ns, accepts))
 	order := []deployment{mpc, central}
-	if !serving[o.mpcMode(ns, accepts)] {
+	if !o.serving(ns)[o.mpcMode(ns, accepts)] {
 		order = []deployment{central, mpc}
 	}
 	for _, d := range order {
@@ -120,25 +115,25 @@ func (o *hubOperator) mpcMode(ns string, accepts map[Credential]bool) Credential
 	return MTLS
 }
 
-// serving returns the modes that the Central Deployment was last rendered with; none if there is none.
-func (o *hubOperator) serving(ctx context.Context, ns string) (map[Credential]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
-	defer cancel()
-	d, err := o.c.kube.AppsV1().Deployments(ns).Get(ctx, centralDeployment, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read deployment %s/%s: %w", ns, centralDeployment, err)
-	}
-	for _, c := range d.Spec.Template.Spec.Containers {
-		for _, e := range c.Env {
-			if e.Name == acceptsEnv {
-				return parseModes(e.Value), nil
+// serving returns the modes that every Central pod there is accepts, one that is about to go or to come included; none if there is no pod.
+func (o *hubOperator) serving(ns string) map[Credential]bool {
+	var common map[Credential]bool
+	for _, p := range o.c.pods.all() {
+		if p.Namespace != ns || p.Spec.Containers[0].Name != centralDeployment {
+			continue
+		}
+		for _, e := range p.Spec.Containers[0].Env {
+			if e.Name != acceptsEnv {
+				continue
 			}
+			accepts := parseModes(e.Value)
+			if common == nil {
+				common = accepts
+			}
+			maps.DeleteFunc(common, func(c Credential, _ bool) bool { return !accepts[c] })
 		}
 	}
-	return nil, nil
+	return common
 }
 
 // operate calls reconcile whenever something wakes it, soon again when it asks for that or fails, and now and then.

@@ -63,8 +63,9 @@ func TestAnActiveAndAStandbyManagementPlaneShareTheirEdges(t *testing.T) {
 			for _, hub := range []string{"hub", "edge-1"} {
 				f.patch(hub, managementPlanes, "tsb", "managementplane", `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":true}}}}}`)
 			}
+			f.await("both hubs with both modes", func() error { return f.presents("edge-1=mtls mpc=jwt mpc=jwt") })
 			f.edgeMode(mode)
-			f.await("both hubs with both modes", func() error { return f.presents("edge-1=" + credential + " mpc=jwt mpc=jwt") })
+			f.await("the edge's mode", func() error { return f.presents("edge-1=" + credential + " mpc=jwt mpc=jwt") })
 			f.FailOver("edge-1")
 			if got, want := f.hubs(), "edge-1=hub mpc=edge-1 mpc=hub"; got != want {
 				t.Errorf("an open session moved: %q, want %q", got, want)
