@@ -15,6 +15,8 @@ type Facts struct {
 	Standby *Hub     // the second hub, when one was named
 	Members []Member // sorted by name; each member once
 	Others  []Other  // the selected contexts that hold no member of this hub, sorted by context
+	// Contexts are all selected contexts, sorted by name; only for check.
+	Contexts []Context
 }
 
 // Hub is the side that accepts credentials.
@@ -52,6 +54,8 @@ type Hub struct {
 	Roster RosterState
 	// InFlight says which wave an interrupted run left, when it did: the next run restores it first.
 	InFlight string
+	// Inspection is what only check looks at; nil elsewhere.
+	Inspection *Inspection
 	// Issuer is who makes the hub's certificate.
 	Issuer Issuer
 	// Rehearsal is the certificate that Issuer made beside the real one, to see what would come.
@@ -158,6 +162,8 @@ type Member struct {
 	// Outdated says that the roster's entry is of an object that was re-created since.
 	Outdated  bool
 	Statement *Statement // what the roster says, nil when nothing
+	// Inspection is what only check looks at; nil elsewhere.
+	Inspection *Inspection
 }
 
 // Role is what a member is to the hub.
@@ -272,6 +278,7 @@ type Other struct {
 	ClusterUID string // of kube-system, "" when it was not reached
 	State      string // "unreachable", "no-member", "other-management-plane", "duplicate"
 	Why        string
+	Claims     string // the cluster name that its object claims, when it has one
 }
 
 // Ref names one object in one cluster.

@@ -28,4 +28,8 @@ type Snapshot struct {
 	// Err says in one sentence why the cluster could not be looked at; Reads may then hold a part.
 	Err   string
 	Reads map[Read]Result
+	// Skew is how far the API server's clock is ahead of ours at the least, by the Date of its answers; nil when none told.
+	Skew *time.Duration
+	// Access is what the API server says of the rights that were asked for.
+	Access map[Need]Answer
 }

@@ -53,11 +53,11 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 	}
 	for _, m := range all {
 		if m.Elsewhere != "" {
-			f.Others = append(f.Others, plan.Other{Context: m.Context, ClusterUID: m.ClusterUID, State: "other-management-plane", Why: fmt.Sprintf("%s is cluster %q at %s: %s", m.Object, m.ClusterName, m.Dials, m.Elsewhere)})
+			f.Others = append(f.Others, plan.Other{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane", Why: fmt.Sprintf("%s is cluster %q at %s: %s", m.Object, m.ClusterName, m.Dials, m.Elsewhere)})
 			continue
 		}
 		if home != nil && f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) && !hosts[m.Dials] && len(hosts) > 0 {
-			f.Others = append(f.Others, plan.Other{Context: m.Context, ClusterUID: m.ClusterUID, State: "other-management-plane",
+			f.Others = append(f.Others, plan.Other{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane",
 				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
 			continue
 		}

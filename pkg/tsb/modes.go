@@ -46,7 +46,7 @@ func ReadHub(mp map[string]any) (guard.Hub, []Oddity) {
 	h.Basis = canonical(map[string]any{"modes": xcp["centralAuthModes"], "written": written, "alias": alias, "aliased": aliased, "overlays": overlays, "odd": odd})
 
 	if aliased {
-		odd = append(odd, oddity(xcpPath+".central_auth_modes", alias, "an alias that the operator may or may not read; write centralAuthModes, and only that"))
+		odd = append(odd, oddity(xcpPath+".central_auth_modes", alias, aliasOf("centralAuthModes", written)))
 	}
 	odd = append(odd, reachesAuth...)
 	switch {
@@ -68,6 +68,14 @@ func ReadHub(mp map[string]any) (guard.Hub, []Oddity) {
 	}
 	h.Accepts[MTLS], h.Accepts[JWT] = mode(stanza, "mutualTls", "jwt"), mode(stanza, "jwt", "mutualTls")
 	return h, odd
+}
+
+// aliasOf says what an alias of a key means, alone or beside it.
+func aliasOf(key string, both bool) string {
+	if both {
+		return "an alias beside " + key + " itself; which of the two the operator reads is not documented; remove this one"
+	}
+	return "an alias that the operator may or may not read; write " + key + ", and only that"
 }
 
 // mode reads one entry of the stanza beside the other.
@@ -99,7 +107,8 @@ func ReadEdge(cp map[string]any) (guard.Cred, []Oddity) {
 		odd = append(odd, oddity(xcpPath+".centralAuthMode", v, "not a documented mode; write JWT or MUTUAL_TLS"))
 	}
 	if alias, ok := xcp["central_auth_mode"]; ok {
-		odd = append(odd, oddity(xcpPath+".central_auth_mode", alias, "an alias that the operator may or may not read; write centralAuthMode, and only that"))
+		_, both := xcp["centralAuthMode"]
+		odd = append(odd, oddity(xcpPath+".central_auth_mode", alias, aliasOf("centralAuthMode", both)))
 		declared = ""
 	}
 	if _, reaches := authOverlays(xcp, "EdgeXcp"); len(reaches) > 0 {

@@ -1,0 +1,155 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// certificateRules are about the hub's certificate, and who would refuse it.
+var certificateRules = []Rule{
+	{ID: "XA020", Title: "the hub's certificate lacks a name that an edge dials", Severity: Error, find: names,
+		Mend: "Add the name to the `Certificate` (`spec.dnsNames`, or `spec.ipAddresses`) and have it re-issued, before any edge moves."},
+	{ID: "XA021", Title: "a certificate would be refused by who must verify it", Severity: Error, find: distrust,
+		Mend: "Put the CA that signed the one into what the other verifies with, beside the CA that is there."},
+	{ID: "XA022", Title: "the hub's certificate lacks its SPIFFE ID", Severity: Error, find: identity,
+		Mend: "Add `spiffe://xcp.tetrate.io/central` to `spec.uris` of the `Certificate` and have it re-issued: mutual TLS knows Central by it."},
+	{ID: "XA023", Title: "the hub's certificate lacks an extended key usage", Severity: Error, find: keyUsages,
+		Mend: "Add the usage to `spec.usages` of the `Certificate` and have it re-issued."},
+	{ID: "XA024", Title: "the secret of the hub's certificate lacks the CA", Severity: Error, find: lacksCA,
+		Mend: "Put the CA under key `ca.crt`: with mutual TLS it verifies the members, and private PKIs hand it to the edges."},
+	{ID: "XA025", Title: "an edge that another hub's CA verifies claims a name that this hub lists", Severity: Error, find: estranged,
+		Mend: "Leave its context out if it is another hub's; else give it the CA of this hub's certificate at once, since its next connection is refused."},
+}
+
+// names compares the hub's certificate with what each edge dials, or with what an overlay says.
+func names(f plan.Facts, _ Options) []Finding {
+	if !f.Hub.Found || f.Hub.Server.Err != "" {
+		return nil
+	}
+	var found []Finding
+	for _, m := range f.Members {
+		if m.Err != "" || m.Role != plan.RoleEdge || m.ServerName == "" || covers(f.Hub.Server.Names, m.ServerName) {
+			continue
+		}
+		field := "spec.dnsNames"
+		if _, err := netip.ParseAddr(strings.Trim(m.ServerName, "[]")); err == nil {
+			field = "spec.ipAddresses"
+		}
+		x := about(m)
+		x.Object = "secret " + f.Hub.Server.Where + " in the hub"
+		x.Saw = fmt.Sprintf("it names %s, and the edge verifies %s", list(f.Hub.Server.Names), m.ServerName)
+		if host, _, _ := strings.Cut(m.Dials, ":"); host != m.ServerName {
+			x.Saw += " (by an overlay; it dials " + m.Dials + ")"
+		}
+		x.Remedy = fmt.Sprintf("add %s to %s of the Certificate that makes the secret, and have it re-issued without deleting the secret", m.ServerName, field)
+		found = append(found, x)
+	}
+	return found
+}
+
+// covers says whether a certificate's names cover a host: exactly, or by a wildcard for one label.
+func covers(names []string, host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	ip, noIP := netip.ParseAddr(host)
+	return slices.ContainsFunc(names, func(name string) bool {
+		if noIP == nil {
+			other, err := netip.ParseAddr(name)
+			return err == nil && other == ip
+		}
+		name = strings.ToLower(strings.TrimSuffix(name, "."))
+		if rest, wild := strings.CutPrefix(name, "*."); wild {
+			label, domain, ok := strings.Cut(host, ".")
+			return ok && label != "" && domain == rest
+		}
+		return name == host
+	})
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
+func distrust(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		for _, d := range p.in.Distrust {
+			x := p.Finding
+			when := "once it presents a token"
+			if d.Now {
+				when = "at its next connection"
+			}
+			x.Object, x.Saw, x.Remedy = "secret "+d.Where, fmt.Sprintf("it does not verify %s: %s; that counts %s", d.Whose, d.Why, when), d.Mend
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// server returns what the hub's certificate carries and must, and a finding about it.
+func server(f plan.Facts) (*plan.Server, Finding) {
+	if !f.Hub.Found || f.Hub.Inspection == nil {
+		return nil, Finding{}
+	}
+	x := aboutHub(f)
+	x.Object = "secret " + f.Hub.Server.Where
+	return f.Hub.Inspection.Server, x
+}
+
+func identity(f plan.Facts, _ Options) []Finding {
+	s, x := server(f)
+	if s == nil || s.Identity == "" || slices.Contains(s.URIs, s.Identity) {
+		return nil
+	}
+	x.Saw = fmt.Sprintf("its URIs are %s, and mutual TLS may be in use", list(s.URIs))
+	x.Remedy = fmt.Sprintf("add %s to spec.uris of the Certificate, and have it re-issued without deleting the secret", s.Identity)
+	return []Finding{x}
+}
+
+func keyUsages(f plan.Facts, _ Options) []Finding {
+	s, x := server(f)
+	if s == nil || s.Usages == nil {
+		return nil
+	}
+	var missing []string
+	for _, u := range s.Needs {
+		if !slices.Contains(s.Usages, u) {
+			missing = append(missing, u)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	x.Saw = fmt.Sprintf("it may be used for %s, and not for %s", list(s.Usages), strings.Join(missing, " and "))
+	x.Remedy = fmt.Sprintf("add %s to spec.usages of the Certificate, and have it re-issued without deleting the secret", strings.Join(missing, " and "))
+	return []Finding{x}
+}
+
+func lacksCA(f plan.Facts, _ Options) []Finding {
+	s, x := server(f)
+	if s == nil || !s.NeedsCA || s.CA {
+		return nil
+	}
+	x.Object += " key ca.crt"
+	x.Saw, x.Remedy = "it is not there, and mutual TLS may be in use", "put the CA that signs the members' certificates there"
+	return []Finding{x}
+}
+
+// estranged finds edges that were taken for another hub's although this hub lists their name.
+func estranged(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, o := range f.Others {
+		if o.State != "other-management-plane" || o.Claims == "" || !slices.Contains(f.Hub.Inventory, o.Claims) {
+			continue
+		}
+		found = append(found, Finding{Member: o.Claims, Context: o.Context, Object: "cluster " + o.Claims, Saw: o.Why,
+			Remedy: "leave the context out with --contexts if it is another hub's; else put the CA of this hub's certificate into the edge's secret, beside the CA that is there"})
+	}
+	return found
+}

@@ -1,0 +1,198 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Severity says how much a finding matters.
+type Severity string
+
+// The severities, worst first.
+const (
+	Error   Severity = "error"   // something does not work, or a migration would be refused or break something
+	Warning Severity = "warning" // it works, and will not for long, or could not be looked at
+	Info    Severity = "info"    // worth knowing
+)
+
+// Severities lists them, worst first.
+var Severities = []Severity{Error, Warning, Info}
+
+// AtLeast says whether s is as bad as the threshold, or worse.
+func (s Severity) AtLeast(threshold Severity) bool {
+	return slices.Index(Severities, s) <= slices.Index(Severities, threshold)
+}
+
+// Rule is one thing that is looked for. IDs are never used again for anything else.
+type Rule struct {
+	ID       string
+	Title    string // what is wrong, as a sentence without a full stop
+	Severity Severity
+	Mend     string // what to do about it in general; each finding says it in particular
+	find     func(f plan.Facts, o Options) []Finding
+}
+
+// Anchor is where README.md explains the rule.
+func (r Rule) Anchor() string { return strings.ToLower(r.ID) }
+
+// docs is where README.md is read.
+const docs = "https://github.com/xcpauth/kubectl-xcpauth#"
+
+// Finding is one thing that a rule found.
+type Finding struct {
+	Rule     string   `json:"rule"`
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"`
+	Member   string   `json:"member"`            // a member's name, "hub", or "-" for what belongs to none
+	Context  string   `json:"context,omitempty"` // of the kubeconfig
+	Object   string   `json:"object,omitempty"`  // the object, or the path in it
+	Saw      string   `json:"saw"`               // what was seen, one clause
+	Remedy   string   `json:"remedy"`            // what to do, one sentence
+	Command  string   `json:"command,omitempty"` // the command for it, to be pasted into a shell
+	Manifest string   `json:"manifest,omitempty"`
+	Docs     string   `json:"docs"`
+}
+
+// Options are what a run is asked for.
+type Options struct {
+	// WarnWithin, when not 0, is how long before its expiry a credential or certificate is reported. 0 means a tenth of its lifetime.
+	WarnWithin time.Duration
+}
+
+// Run applies the rules and returns what they found, worst first, then by member, rule and object.
+func Run(rules []Rule, f plan.Facts, o Options) []Finding {
+	found := []Finding{}
+	for _, r := range rules {
+		for _, x := range r.find(f, o) {
+			x.Rule, x.Severity, x.Title, x.Docs = r.ID, r.Severity, r.Title, docs+r.Anchor()
+			found = append(found, x)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(slices.Index(Severities, a.Severity), slices.Index(Severities, b.Severity)), byMember(a.Member, b.Member),
+			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object), strings.Compare(a.Saw, b.Saw))
+	})
+	return found
+}
+
+// byMember puts the hub first, then members by name, then what belongs to none.
+func byMember(a, b string) int {
+	order := func(name string) int {
+		switch name {
+		case "hub":
+			return 0
+		case "-":
+			return 2
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(order(a), order(b)), strings.Compare(a, b))
+}
+
+// Ignore leaves the findings of a rule out: all of them, or those of one member or context.
+type Ignore struct{ Rule, Of string }
+
+// ParseIgnore reads "XA012" or "XA012=edge-1".
+func ParseIgnore(text string) (Ignore, error) {
+	id, of, named := strings.Cut(text, "=")
+	known := slices.ContainsFunc(Rules(), func(r Rule) bool { return r.ID == id })
+	if !known || (named && of == "") {
+		return Ignore{}, fmt.Errorf("%q is neither the ID of a rule nor ID=MEMBER; README.md lists the rules", text)
+	}
+	return Ignore{Rule: id, Of: of}, nil
+}
+
+// Split parts the findings into those that count and those that one of the ignores leaves out.
+func Split(found []Finding, ignores []Ignore) (kept, ignored []Finding) {
+	kept, ignored = []Finding{}, []Finding{}
+	for _, x := range found {
+		if slices.ContainsFunc(ignores, func(i Ignore) bool {
+			return i.Rule == x.Rule && (i.Of == "" || i.Of == x.Member || i.Of == x.Context)
+		}) {
+			ignored = append(ignored, x)
+			continue
+		}
+		kept = append(kept, x)
+	}
+	return kept, ignored
+}
+
+// command joins words so that a shell reads them again as they are.
+func command(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$`!*?[](){}<>|&;#~^") {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		quoted[i] = w
+	}
+	return strings.Join(quoted, " ")
+}
+
+// about begins a finding about a member.
+func about(m plan.Member) Finding {
+	return Finding{Member: m.Name, Context: m.Context, Object: m.Object.String()}
+}
+
+// aboutHub begins a finding about the hub.
+func aboutHub(f plan.Facts) Finding {
+	return Finding{Member: "hub", Context: f.Hub.Context, Object: f.Hub.Object.String()}
+}
+
+// party is the hub or a member, where a rule treats them alike.
+type party struct {
+	Finding
+	object   plan.Ref
+	in       *plan.Inspection
+	owner    string
+	helm     string
+	presents bool // it presents a credential: it is a member
+}
+
+// parties are the hub and every member that was reached.
+func parties(f plan.Facts) []party {
+	var all []party
+	if f.Hub.Found && f.Hub.Inspection != nil {
+		all = append(all, party{aboutHub(f), f.Hub.Object, f.Hub.Inspection, f.Hub.Owner, f.Hub.HelmNote, false})
+	}
+	for _, m := range f.Members {
+		if m.Err == "" && m.Inspection != nil {
+			all = append(all, party{about(m), m.Object, m.Inspection, m.Owner, m.HelmNote, true})
+		}
+	}
+	return all
+}
+
+// edit is the command that opens an object in an editor.
+func edit(context string, o plan.Ref) string {
+	resource := o.Resource
+	if o.Group != "" {
+		resource += "." + o.Group
+	}
+	return command("kubectl", "--context", context, "-n", o.Namespace, "edit", resource, o.Name)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// short is a length of time in its largest units.
+func short(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

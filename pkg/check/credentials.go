@@ -1,0 +1,150 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// credentialRules are about every credential and certificate as it lies in its cluster.
+var credentialRules = []Rule{
+	{ID: "XA030", Title: "a credential is missing", Severity: Error, find: materials(missing),
+		Mend: "Create it as the finding says, before the edge moves."},
+	{ID: "XA031", Title: "a credential is malformed", Severity: Error, find: materials(malformed),
+		Mend: "Store it again as the finding says: a trailing newline or carriage return is enough to make the product refuse it."},
+	{ID: "XA032", Title: "a credential belongs to somebody else", Severity: Error, find: materials(foreign),
+		Mend: "Store the one of this cluster: the operator refuses another's."},
+	{ID: "XA033", Title: "a credential has expired", Severity: Error, find: materials(expired),
+		Mend: "Renew it as the finding says."},
+	{ID: "XA034", Title: "a credential is not valid yet", Severity: Error, find: materials(early),
+		Mend: "Compare the clocks; a credential that was issued by a clock ahead is refused by the others until then."},
+	{ID: "XA035", Title: "a credential expires soon", Severity: Warning, find: materials(expiring),
+		Mend: "Renew it in time. `--warn-within` says how long before; without it, it is a tenth of the lifetime. Tokens that the operator rotates count under XA036."},
+	{ID: "XA036", Title: "a token that the operator rotates is overdue", Severity: Warning, find: materials(overdue),
+		Mend: "Look for `token rotation failed` in the operator's log: it tries again every 15 minutes at worst, which may be too late."},
+	{ID: "XA037", Title: "the operator does not mint tokens, although it could", Severity: Error, find: notMinting,
+		Mend: "Look for `token rotation failed` in the operator's log: the path to the management plane's API, its CA and the service account must all be right."},
+}
+
+// fault says what is wrong with a material, in one clause; "" when it is not what the rule is about.
+type fault func(m plan.Material, at time.Time, o Options) string
+
+func materials(wrong fault) func(plan.Facts, Options) []Finding {
+	return func(f plan.Facts, o Options) []Finding {
+		var found []Finding
+		for _, p := range parties(f) {
+			for _, m := range p.in.Materials {
+				why := wrong(m, f.At, o)
+				if why == "" || m.Unread != "" {
+					continue
+				}
+				x := p.Finding
+				x.Object, x.Saw, x.Remedy, x.Command = "secret "+m.Where, m.What+" "+why, m.Mend, command(m.Command...)
+				found = append(found, x)
+			}
+		}
+		return found
+	}
+}
+
+func missing(m plan.Material, _ time.Time, _ Options) string {
+	if m.Absent && m.Needed {
+		return "is not there"
+	}
+	return ""
+}
+
+func malformed(m plan.Material, _ time.Time, _ Options) string {
+	if m.Wrong == "" {
+		return ""
+	}
+	return "cannot be used: " + m.Wrong
+}
+
+func foreign(m plan.Material, _ time.Time, _ Options) string {
+	if m.Foreign == "" {
+		return ""
+	}
+	return "is not this cluster's: " + m.Foreign
+}
+
+func dead(m plan.Material, at time.Time) bool { return !m.Until.IsZero() && !at.Before(m.Until) }
+
+func expired(m plan.Material, at time.Time, _ Options) string {
+	if !dead(m, at) || m.Renewed { // a sibling's expiry is about the minting path
+		return ""
+	}
+	return "expired at " + m.Until.Format(time.RFC3339)
+}
+
+// early allows for the clocks' difference of a minute, which has a rule of its own.
+func early(m plan.Material, at time.Time, _ Options) string {
+	if m.From.IsZero() || !at.Add(skewWarning).Before(m.From) {
+		return ""
+	}
+	return "is valid from " + m.From.Format(time.RFC3339)
+}
+
+// weekly is what counts as soon where a credential does not say how long it lives.
+const weekly = 7 * 24 * time.Hour
+
+func expiring(m plan.Material, at time.Time, o Options) string {
+	if m.Until.IsZero() || dead(m, at) || m.Rotated {
+		return ""
+	}
+	within := o.WarnWithin
+	if within == 0 {
+		within = weekly
+		if !m.From.IsZero() {
+			within = m.Until.Sub(m.From) / 10
+		}
+	}
+	left := m.Until.Sub(at)
+	if left > within {
+		return ""
+	}
+	return fmt.Sprintf("expires in %s, at %s", short(left), m.Until.Format(time.RFC3339))
+}
+
+// overdue is a rotated token with less than a twentieth of its lifetime left: by then it should have been replaced. How early the
+// product rotates is not documented.
+func overdue(m plan.Material, at time.Time, _ Options) string {
+	if !m.Rotated || dead(m, at) {
+		return ""
+	}
+	if left, life := m.Until.Sub(at), m.Until.Sub(m.From); left < life/20 {
+		return fmt.Sprintf("lives %s and has %s left, and nothing has renewed it", short(life), short(left))
+	}
+	return ""
+}
+
+// notMinting reports tokens beside the edge's, of the same service account, that expired unrenewed though the account is there: so
+// would the edge's own.
+func notMinting(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		var stale, mints []string
+		var last plan.Material
+		for _, m := range p.in.Materials {
+			switch {
+			case m.Renewed && dead(m, f.At):
+				stale, last = append(stale, fmt.Sprintf("secret %s expired at %s", m.Where, m.Until.Format(time.RFC3339))), m
+			case m.Renewed:
+				mints = append(mints, m.Where)
+			}
+		}
+		if len(stale) == 0 {
+			continue
+		}
+		x := p.Finding
+		x.Object, x.Remedy, x.Command = "secret "+last.Where, last.Mend, command(last.Command...)
+		x.Saw = strings.Join(stale, ", ") + ", and nothing renewed it"
+		if len(mints) > 0 {
+			x.Saw += "; fresh are " + strings.Join(mints, ", ")
+		}
+		found = append(found, x)
+	}
+	return found
+}

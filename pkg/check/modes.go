@@ -1,0 +1,125 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// modeRules are about what is declared, and what came of it.
+var modeRules = []Rule{
+	{ID: "XA010", Title: "the hub does not accept what a member presents", Severity: Error, find: refused,
+		Mend: "Run `kubectl xcpauth migrate`: it first makes the hub accept both again."},
+	{ID: "XA011", Title: "the hub does not say what it accepts", Severity: Warning, find: hubImplicit,
+		Mend: "Run `kubectl xcpauth migrate`, whose first step writes both modes explicitly."},
+	{ID: "XA012", Title: "a member does not say what it presents", Severity: Warning, find: memberImplicit,
+		Mend: "Write the mode that it has now explicitly."},
+	{ID: "XA013", Title: "an object is not written as documented", Severity: Error, find: odd(false, false),
+		Mend: "Edit the path that is named. Until then what it touches is unknown, and nothing is changed there."},
+	{ID: "XA014", Title: "an overlay reaches authentication behind the typed field", Severity: Error, find: odd(true, false),
+		Mend: "Remove the patch, and set the typed field instead."},
+	{ID: "XA015", Title: "an overlay moves the server's name or its CA", Severity: Info, find: odd(true, true),
+		Mend: "Nothing; it is documented. The certificate is checked against what the overlay says."},
+	{ID: "XA016", Title: "the operator has not taken a declared mode over", Severity: Warning, find: notTaken,
+		Mend: "Look at the operator of that cluster, whether it runs, and what its log says."},
+}
+
+func refused(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, m := range f.Members {
+		if m.Err != "" {
+			continue
+		}
+		presents := slices.Clone(m.Edge.Presents)
+		if presents == nil && m.Declared != "" {
+			presents = []guard.Cred{m.Declared}
+		}
+		for _, c := range presents {
+			if f.Hub.Accepts.Accepts[c] != guard.No {
+				continue
+			}
+			x := about(m)
+			x.Saw = fmt.Sprintf("it presents %s (%s), and %s does not accept that", c, m.Edge.Why, f.Hub.Object)
+			x.Remedy, x.Command = "make the hub accept both again", command("kubectl", "xcpauth", "migrate", "--context", f.Hub.Context)
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+func hubImplicit(f plan.Facts, _ Options) []Finding {
+	var unknown []string
+	for _, c := range slices.Sorted(maps.Keys(f.Hub.Accepts.Accepts)) {
+		if f.Hub.Accepts.Accepts[c] == guard.Unknown {
+			unknown = append(unknown, string(c))
+		}
+	}
+	if !f.Hub.Found || len(unknown) == 0 || len(f.Hub.Odd) > 0 {
+		return nil
+	}
+	x := aboutHub(f)
+	x.Saw = fmt.Sprintf("whether it accepts %s is not written; the product's pages and charts disagree on what that means", strings.Join(unknown, " and "))
+	x.Remedy, x.Command = "write both modes explicitly", command("kubectl", "xcpauth", "plan", "--context", f.Hub.Context)
+	return []Finding{x}
+}
+
+func memberImplicit(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, m := range f.Members {
+		if m.Err != "" || m.Role != plan.RoleEdge || m.Declared != "" || len(m.Odd) > 0 {
+			continue
+		}
+		x := about(m)
+		x.Saw, x.Remedy = "it sets no mode, and EdgeXcp does not tell the effective one", "write MUTUAL_TLS or JWT, whichever it presents now"
+		if m.Effective != "" {
+			x.Saw = fmt.Sprintf("it sets no mode; the effective one is %s", m.Effective)
+		}
+		x.Command = edit(m.Context, m.Object)
+		found = append(found, x)
+	}
+	return found
+}
+
+// odd reports oddities: those of overlays or of fields, those that the product documents or does not.
+func odd(overlay, documented bool) func(plan.Facts, Options) []Finding {
+	return func(f plan.Facts, _ Options) []Finding {
+		var found []Finding
+		for _, p := range parties(f) {
+			for _, o := range p.in.Oddities {
+				if o.Overlay != overlay || o.Documented != documented {
+					continue
+				}
+				x := p.Finding
+				x.Object, x.Saw = x.Object+" "+o.Path, fmt.Sprintf("it is %s: %s", o.Value, o.Consequence)
+				x.Remedy, x.Command = "edit it; keep a backup of the object", edit(x.Context, p.object)
+				if documented {
+					x.Remedy, x.Command = "nothing, if that is meant", ""
+				}
+				found = append(found, x)
+			}
+		}
+		return found
+	}
+}
+
+func notTaken(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, m := range f.Members {
+		if m.Err != "" || m.Declared == "" || m.Effective == "" || m.Declared == m.Effective {
+			continue
+		}
+		x := about(m)
+		x.Saw = fmt.Sprintf("it says %s, and EdgeXcp says %s", m.Declared, m.Effective)
+		x.Remedy = "look at the operator, which should have taken it over within seconds"
+		if op := m.Inspection; op != nil && op.Operator != nil {
+			_, name, _ := strings.Cut(op.Operator.Where, "/")
+			x.Command = command("kubectl", "--context", m.Context, "-n", m.Object.Namespace, "logs", "deployment/"+name, "--tail=200")
+		}
+		found = append(found, x)
+	}
+	return found
+}

@@ -1,0 +1,43 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// ownerRules are about who else writes the objects.
+var ownerRules = []Rule{
+	{ID: "XA050", Title: "a GitOps tool puts changes back", Severity: Error, find: reverted,
+		Mend: "Make the change where the tool reads it, or suspend the tool for this object while migrating."},
+	{ID: "XA051", Title: "a Helm release re-applies its own values", Severity: Info, find: helm,
+		Mend: "Set the same value in the release's values too, or its next upgrade takes the change back."},
+}
+
+func reverted(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		if p.owner == "" {
+			continue
+		}
+		x := p.Finding
+		x.Saw = "it is kept by " + p.owner
+		x.Remedy = fmt.Sprintf("set %s to %s there, or suspend it for this object", p.in.Field, p.in.Wanted)
+		found = append(found, x)
+	}
+	return found
+}
+
+func helm(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		if p.helm == "" {
+			continue
+		}
+		x := p.Finding
+		x.Saw = "it belongs to Helm release " + p.helm
+		x.Remedy = fmt.Sprintf("after the migration set %s to %s in its values", p.in.Field, p.in.Wanted)
+		found = append(found, x)
+	}
+	return found
+}

@@ -1,0 +1,160 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// versionRules are about releases and the operators that carry changes out.
+var versionRules = []Rule{
+	{ID: "XA040", Title: "the product is too old for JWTs", Severity: Error, find: tooOld,
+		Mend: "Upgrade it first, as its own documentation says."},
+	{ID: "XA041", Title: "the product's version cannot be told", Severity: Info, find: noVersion,
+		Mend: "See what is installed: `tctl version`. TSB older than 1.4 has no JWTs."},
+	{ID: "XA042", Title: "an operator is being upgraded", Severity: Warning, find: unsettled,
+		Mend: "Wait until its rollout is over, or mend what keeps it."},
+	{ID: "XA043", Title: "an operator does not run", Severity: Error, find: noOperator,
+		Mend: "Start it: without it no change of the object has any effect, and no token is renewed."},
+	{ID: "XA044", Title: "an operator is of another version than its object", Severity: Warning, find: halfUpgraded,
+		Mend: "Finish the upgrade of that plane, its object included, before migrating."},
+	{ID: "XA045", Title: "an edge is of another release than the hub", Severity: Warning, find: releasesDiffer,
+		Mend: "Finish upgrading, or see in the product's notes that the two releases work together."},
+}
+
+func tooOld(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		for _, v := range versions(p) {
+			if v.TooOld == "" {
+				continue
+			}
+			x := p.Finding
+			x.Saw = fmt.Sprintf("%s says %s; JWTs need %s", v.Source, v.Text, v.TooOld)
+			x.Remedy = "upgrade to " + v.TooOld + " or newer first"
+			found = append(found, x)
+			break
+		}
+	}
+	return found
+}
+
+func versions(p party) []plan.Version {
+	all := []plan.Version{p.in.Version}
+	if p.in.Operator != nil {
+		all = append(all, p.in.Operator.Version)
+	}
+	return all
+}
+
+// noVersion leaves MPC out, which is of the hub's version.
+func noVersion(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		if p.in.Operator == nil || slices.ContainsFunc(versions(p), func(v plan.Version) bool { return v.Text != "" }) {
+			continue
+		}
+		x := p.Finding
+		x.Saw, x.Remedy = "neither its labels nor the image of its operator tell", "see what is installed; 1.4 is the first release with JWTs"
+		x.Command = command("tctl", "version")
+		found = append(found, x)
+	}
+	return found
+}
+
+func unsettled(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		op := p.in.Operator
+		if op == nil || !op.Workload.Found || op.Workload.Replicas == 0 || op.Workload.Settled || op.Workload.Err != "" {
+			continue
+		}
+		x := p.Finding
+		x.Object, x.Saw = "Deployment "+op.Where, "its rollout is not over"
+		for _, pod := range op.Workload.Processes {
+			if pod.Waiting != "" {
+				x.Saw += fmt.Sprintf("; pod %s waits: %s", pod.Name, pod.Waiting)
+			}
+		}
+		x.Remedy, x.Command = "wait until it is over", rollout(p, op)
+		found = append(found, x)
+	}
+	return found
+}
+
+func rollout(p party, op *plan.Operator) string {
+	ns, name, _ := strings.Cut(op.Where, "/")
+	return command("kubectl", "--context", p.Context, "-n", ns, "rollout", "status", "deployment/"+name)
+}
+
+func noOperator(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		op := p.in.Operator
+		if op == nil || op.Workload.Err != "" || (op.Workload.Found && op.Workload.Replicas > 0) {
+			continue
+		}
+		x := p.Finding
+		x.Object = "Deployment " + op.Where
+		ns, name, _ := strings.Cut(op.Where, "/")
+		if op.Workload.Found {
+			x.Saw, x.Remedy = "it is scaled to 0", "scale it up"
+			x.Command = command("kubectl", "--context", p.Context, "-n", ns, "scale", "deployment/"+name, "--replicas=1")
+		} else {
+			x.Saw, x.Remedy = "it is not there", "install it, as the product's documentation says; or find out where it runs"
+		}
+		found = append(found, x)
+	}
+	return found
+}
+
+func halfUpgraded(f plan.Facts, _ Options) []Finding {
+	var found []Finding
+	for _, p := range parties(f) {
+		op := p.in.Operator
+		if op == nil || op.Version.Text == "" || p.in.Version.Text == "" || op.Version.Text == p.in.Version.Text {
+			continue
+		}
+		x := p.Finding
+		x.Saw = fmt.Sprintf("%s says %s, and %s says %s", p.in.Version.Source, p.in.Version.Text, op.Version.Source, op.Version.Text)
+		x.Remedy, x.Command = "finish the upgrade first", rollout(p, op)
+		found = append(found, x)
+	}
+	return found
+}
+
+// releasesDiffer compares major and minor; patches of one release work together.
+func releasesDiffer(f plan.Facts, _ Options) []Finding {
+	var hub string
+	var found []Finding
+	for _, p := range parties(f) {
+		if p.in.Operator == nil {
+			continue
+		}
+		r := release(p)
+		switch {
+		case !p.presents:
+			hub = r
+		case hub != "" && r != "" && r != hub:
+			x := p.Finding
+			x.Saw, x.Remedy = fmt.Sprintf("the edge is of release %s, and the hub of %s", r, hub), "finish upgrading before migrating"
+			found = append(found, x)
+		}
+	}
+	return found
+}
+
+// release is major.minor of what runs, else of what is declared.
+func release(p party) string {
+	all := versions(p)
+	slices.Reverse(all)
+	for _, v := range all {
+		if parts := strings.SplitN(strings.TrimPrefix(v.Text, "v"), ".", 3); len(parts) >= 2 {
+			minor, _, _ := strings.Cut(parts[1], "-")
+			return parts[0] + "." + minor
+		}
+	}
+	return ""
+}

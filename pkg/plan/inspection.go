@@ -1,0 +1,117 @@
+package plan
+
+import "time"
+
+// Inspection is what only check looks at, of the hub or of a member: it decides nothing in a migration.
+type Inspection struct {
+	// Field is the path in its object that a migration sets, Wanted what it sets it to, as YAML.
+	Field, Wanted string
+	Oddities      []Oddity
+	Version       Version
+	Operator      *Operator // nil when it has none
+	Materials     []Material
+	Distrust      []Distrust
+	Server        *Server // of the hub: what its certificate must carry
+	// Deleting says that its object is being deleted.
+	Deleting bool
+	// Gone says why a member that the hub lists is evidently decommissioned, "" when nothing says so.
+	Gone string
+	// Impostor says that the roster's entry of that name is another cluster's, "" when it is not.
+	Impostor string
+	// Guarded says whether our admission webhook is registered in the hub; nil when that is not known.
+	Guarded *bool
+}
+
+// Oddity is something that is not written the way the product documents it.
+type Oddity struct {
+	Path        string
+	Value       string // never a secret
+	Consequence string // what it means here, and what to write instead
+	// Overlay says that it is a patch behind the typed field; Documented that it is one which the product documents.
+	Overlay, Documented bool
+}
+
+// Version is which release of the product an object or an operator is of.
+type Version struct {
+	Text   string // as written, "" when it could not be told
+	Source string // where that stands
+	TooOld string // the first release that has the wanted credential, when this one is older
+}
+
+// Operator is the process that turns the object into what runs.
+type Operator struct {
+	Where    string // "istio-system/tsb-operator-control-plane"
+	Workload Workload
+	Version  Version // of its image
+}
+
+// Material is one credential or certificate as it lies in a cluster: what is public of it, and what is wrong with it.
+type Material struct {
+	What   string // "the edge's token"
+	Where  string // "istio-system/xcp-edge-central-auth-token"
+	Unread string // why it could not be read
+	Absent bool
+	// Needed says that something presents it now, or must once it moves.
+	Needed      bool
+	From, Until time.Time // its lifetime; zero where it does not say
+	// Rotated says that the product's operator renews it well before it expires.
+	Rotated bool
+	Wrong   string // why it cannot be used, one clause
+	Foreign string // whose it is, when that is somebody else
+	// Renewed says that it proves by being fresh that its operator mints; stale, that it does not.
+	Renewed bool
+	Mend    string   // what to do, one sentence
+	Command []string // the command for it, its words; nil when there is none
+}
+
+// Distrust is one certificate that the side which must verify it would refuse.
+type Distrust struct {
+	Where string // what holds the CA, or should
+	Whose string // whose certificate it must verify
+	Why   string
+	// Now says that connections rest on it today; else only after the member has moved.
+	Now  bool
+	Mend string
+}
+
+// Server is what the hub's certificate carries, and what it must while the old credential is accepted.
+type Server struct {
+	URIs   []string
+	Usages []string // extended key usages; nil means any
+	CA     bool     // its secret holds the CA
+	// Identity and Needs are the URI and usages that it must carry; NeedsCA that the secret must hold the CA.
+	Identity string
+	Needs    []string
+	NeedsCA  bool
+}
+
+// Context is one selected context of the kubeconfig, as far as it could be looked at.
+type Context struct {
+	Name       string
+	ClusterUID string
+	Err        string // why it could not be looked at at all
+	Unread     []Unread
+	// Skew is how far its API server's clock is ahead of ours at the least; nil when that was not told.
+	Skew *time.Duration
+	// Missing are the rights that were asked for and denied; AccessErr is why they could not be asked for.
+	Missing   []Need
+	AccessErr string
+}
+
+// Unread is one thing that could not be read.
+type Unread struct{ What, Why string }
+
+// Need is one right in a cluster that a run makes use of.
+type Need struct {
+	Verb, Group, Resource string
+	Subresource           string
+	Namespace             string // "" for all, or for what has none
+	Name                  string // "" for any
+	Why                   string // what it is for
+}
+
+// Answer is what an API server says of a Need.
+type Answer struct {
+	Allowed bool
+	Err     string // why it gave no answer
+}

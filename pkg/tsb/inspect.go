@@ -1,0 +1,287 @@
+package tsb
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// What only check reads.
+const (
+	secretManagementCA = "mp-certs"                      // of a control plane, key ca.crt: the CA of the API that mints tokens
+	operatorHub        = "tsb-operator-management-plane" // Deployments of the operators
+	operatorEdge       = "tsb-operator-control-plane"
+)
+
+// readWebhook is our own webhook's registration; manifests/base names it.
+var readWebhook = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations", Name: "xcpauth-webhook"}
+
+// CheckDialect is Dialect, looking also at what only check needs.
+func CheckDialect() plan.Dialect {
+	d := Dialect()
+	d.Reads, d.Facts = checkReads, checkFacts
+	return d
+}
+
+// checkReads is reads, with the operators, MPC's certificate, the CA of the minting path and our webhook in the same bursts.
+func checkReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
+	next := reads(soFar, metrics)
+	if _, begun := soFar[readManagementPlanes]; !begun {
+		return next
+	}
+	for _, r := range checkOnly(soFar) {
+		if _, done := soFar[r]; !done && !slices.Contains(next, r) {
+			next = append(next, r)
+		}
+	}
+	return next
+}
+
+func checkOnly(soFar map[plan.Read]plan.Result) []plan.Read {
+	var more []plan.Read
+	for _, mp := range items(soFar[readManagementPlanes]) {
+		ns := mp.Metadata.Namespace
+		more = append(more, deployment(ns, operatorHub), secret(ns, secretMPCCerts), readWebhook)
+	}
+	for _, cp := range items(soFar[readControlPlanes]) {
+		ns := cp.Metadata.Namespace
+		more = append(more, deployment(ns, operatorEdge), secret(ns, secretManagementCA))
+	}
+	return more
+}
+
+// checkFacts is facts, with every context and an inspection of the hub and of each member that was reached.
+func checkFacts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
+	f := facts(snaps, hub, at)
+	byContext := map[string]plan.Snapshot{}
+	for _, s := range snaps {
+		byContext[s.Context] = s
+		f.Contexts = append(f.Contexts, inspectContext(s))
+	}
+	slices.SortFunc(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
+	if !f.Hub.Found {
+		return f
+	}
+	home := byContext[f.Hub.Context]
+	_, entries := roster.Parse(home.Reads)
+	inspectHub(home, &f)
+	for i := range f.Members {
+		m := &f.Members[i]
+		switch s, reached := byContext[m.Context]; {
+		case m.Role == plan.RoleMPC:
+			m.Inspection = inspectMPC(home, *m, f)
+		case reached && m.Err == "":
+			m.Inspection = inspectEdge(s, *m, f)
+			if e, ok := entries[roster.ObjectName(m.Name)]; ok && e.Spec.ClusterUID != "" && e.Spec.ClusterUID != m.ClusterUID {
+				m.Inspection.Impostor = fmt.Sprintf("the roster has it in cluster %s, and context %s reaches cluster %s", e.Spec.ClusterUID, m.Context, m.ClusterUID)
+			}
+		default:
+			m.Inspection = &plan.Inspection{Gone: gone(*m, entries[roster.ObjectName(m.Name)], f)}
+		}
+	}
+	return f
+}
+
+// inspectContext says what could be looked at in a context.
+func inspectContext(s plan.Snapshot) plan.Context {
+	c := plan.Context{Name: s.Context, ClusterUID: clusterUID(s), Err: s.Err, Skew: s.Skew}
+	if s.Err != "" {
+		return c
+	}
+	for r, res := range s.Reads {
+		if res.Err == "" {
+			continue
+		}
+		what := r.Resource
+		if r.Group != "" {
+			what += "." + r.Group
+		}
+		if at := strings.Trim(r.Namespace+"/"+r.Name, "/"); at != "" {
+			what += " " + at
+		}
+		if r.Port != 0 {
+			what = fmt.Sprintf("the metrics of pod %s/%s", r.Namespace, r.Name)
+		}
+		c.Unread = append(c.Unread, plan.Unread{What: what, Why: res.Err})
+	}
+	slices.SortFunc(c.Unread, func(a, b plan.Unread) int { return strings.Compare(a.What, b.What) })
+	for need, answer := range s.Access {
+		switch {
+		case answer.Err != "" && (c.AccessErr == "" || answer.Err < c.AccessErr):
+			c.AccessErr = answer.Err
+		case answer.Err == "" && !answer.Allowed:
+			c.Missing = append(c.Missing, need)
+		}
+	}
+	slices.SortFunc(c.Missing, compareNeeds)
+	return c
+}
+
+// planeOf finds an object again in the list that it was read from.
+func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) object {
+	for _, o := range items(s.Reads[list]) {
+		if o.Metadata.UID == ref.UID && o.Metadata.Name == ref.Name && o.Metadata.Namespace == ref.Namespace {
+			return o
+		}
+	}
+	return object{}
+}
+
+func inspectHub(s plan.Snapshot, f *plan.Facts) {
+	hub := &f.Hub
+	ns := hub.Object.Namespace
+	mp := planeOf(s, readManagementPlanes, hub.Object)
+	in := &plan.Inspection{Field: xcpPath + ".centralAuthModes", Wanted: "{jwt: true, mutualTls: true}", Deleting: mp.Metadata.DeletionTimestamp != ""}
+	_, odd := ReadHub(mp.raw)
+	in.Oddities = append(oddities(odd), misplaced(mp.raw, "centralAuthModes", "central_auth_modes")...)
+	in.Version = planeVersion(mp)
+	in.Operator = operator(s, ns, operatorHub)
+	if r := s.Reads[readWebhook]; unreadable(r) == "" {
+		installed := r.OK()
+		in.Guarded = &installed
+	}
+	in.Server = serverNeeds(s, *hub)
+	in.Materials = hubMaterials(s, *hub)
+	in.Distrust = ownTrust(*hub)
+	hub.Inspection = in
+}
+
+// serverNeeds is what Central's certificate carries and must (the vendor's certificate pages): for mutual TLS its SPIFFE ID and both
+// usages, with the CA in the secret; for JWTs the usage of a server.
+func serverNeeds(s plan.Snapshot, hub plan.Hub) *plan.Server {
+	leaf, err := leafOf(hub.Chain)
+	if err != nil {
+		return nil
+	}
+	server := &plan.Server{CA: len(hub.CA) > 0, Needs: []string{"server auth"}}
+	for _, u := range leaf.URIs {
+		server.URIs = append(server.URIs, u.String())
+	}
+	server.Usages = usages(leaf)
+	if hub.Accepts.Accepts[MTLS] != guard.No {
+		server.Identity, server.Needs, server.NeedsCA = "spiffe://xcp.tetrate.io/central", []string{"server auth", "client auth"}, true
+	}
+	return server
+}
+
+// usages names the extended key usages of a certificate; nil when it may be used for anything.
+func usages(c *x509.Certificate) []string {
+	names := []string{}
+	for _, u := range c.ExtKeyUsage {
+		switch u {
+		case x509.ExtKeyUsageAny:
+			return nil
+		case x509.ExtKeyUsageServerAuth:
+			names = append(names, "server auth")
+		case x509.ExtKeyUsageClientAuth:
+			names = append(names, "client auth")
+		}
+	}
+	if len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 {
+		return nil
+	}
+	return names
+}
+
+func inspectEdge(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
+	ns := m.Object.Namespace
+	cp := planeOf(s, readControlPlanes, m.Object)
+	in := &plan.Inspection{Field: xcpPath + ".centralAuthMode", Wanted: "JWT", Deleting: cp.Metadata.DeletionTimestamp != ""}
+	_, odd := ReadEdge(cp.raw)
+	_, levels := walk(cp.raw, "", "spec", "managementPlane")
+	in.Oddities = append(oddities(append(levels, odd...)), misplaced(cp.raw, "centralAuthMode", "central_auth_mode")...)
+	in.Oddities = append(in.Oddities, dialled(cp.raw)...)
+	in.Oddities = append(in.Oddities, documentedOverlays(cp.raw)...)
+	in.Version = planeVersion(cp)
+	in.Operator = operator(s, ns, operatorEdge)
+	in.Materials = edgeMaterials(s, cp, m, f)
+	in.Distrust = edgeTrust(s, m, f)
+	return in
+}
+
+func inspectMPC(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
+	in := &plan.Inspection{}
+	if !slices.Contains(m.Edge.Presents, MTLS) {
+		return in
+	}
+	ns := m.Object.Namespace
+	where := ns + "/" + secretMPCCerts
+	r := s.Reads[secret(ns, secretMPCCerts)]
+	in.Materials = []plan.Material{certificate(r, where, "tls.crt", "MPC's client certificate", true, "have its Certificate re-issued, or issue it again with: tctl install manifest management-plane-secrets --xcp-certs")}
+	in.Distrust = mutualTrust(r, where, "MPC's certificate", f.Hub)
+	return in
+}
+
+// gone says why a member of which no context has a ControlPlane is evidently decommissioned: the cluster that the roster or a
+// context of its name leads to was looked at, and has none.
+func gone(m plan.Member, e api.EdgeCluster, f plan.Facts) string {
+	for _, o := range f.Others {
+		switch {
+		case o.State != "no-member":
+		case e.Spec.ClusterUID != "" && e.Spec.ClusterUID == o.ClusterUID:
+			return fmt.Sprintf("context %s reaches the cluster that the roster has it in, and there is no ControlPlane", o.Context)
+		case o.Context == m.ClusterName:
+			return fmt.Sprintf("context %s reaches a cluster without a ControlPlane", o.Context)
+		}
+	}
+	return ""
+}
+
+// planeVersion is the release of TSB that an object was installed by (its chart's labels).
+func planeVersion(o object) plan.Version {
+	if v := o.Metadata.Labels["app.kubernetes.io/version"]; v != "" {
+		return versionOf(v, "label app.kubernetes.io/version")
+	}
+	if c := o.Metadata.Labels["helm.sh/chart"]; c != "" {
+		if _, v, ok := strings.Cut(c, "-"); ok {
+			return versionOf(v, "label helm.sh/chart")
+		}
+	}
+	return plan.Version{}
+}
+
+// versionOf reads a version as TSB writes it ("1.6.0-internal-rc8"). JWTs need 1.4 (the vendor's page).
+func versionOf(text, source string) plan.Version {
+	v := plan.Version{Text: text, Source: source}
+	var major, minor int
+	if n, _ := fmt.Sscanf(strings.TrimPrefix(text, "v"), "%d.%d", &major, &minor); n != 2 {
+		return plan.Version{}
+	}
+	if major < 1 || (major == 1 && minor < 4) {
+		v.TooOld = "1.4"
+	}
+	return v
+}
+
+// operator reads an operator's Deployment, its pods and the tag of its image.
+func operator(s plan.Snapshot, ns, name string) *plan.Operator {
+	op := &plan.Operator{Where: ns + "/" + name, Workload: workload(s.Reads, ns, name, nil)}
+	var d struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct {
+						Image string `json:"image"`
+					} `json:"containers"`
+				} `json:"spec"`
+			} `json:"template"`
+		} `json:"spec"`
+	}
+	if r := s.Reads[deployment(ns, name)]; r.OK() && json.Unmarshal(r.Body, &d) == nil {
+		for _, c := range d.Spec.Template.Spec.Containers {
+			image, _, _ := strings.Cut(c.Image, "@")
+			if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') && op.Version.Text == "" {
+				op.Version = versionOf(image[i+1:], "the image of Deployment "+op.Where)
+			}
+		}
+	}
+	return op
+}

@@ -1,0 +1,349 @@
+package tsb
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+// authority is a CA of a test.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := authority{key: key, cert: &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(1000 * time.Hour)}}
+	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (a authority) pem() string { return string(encode(a.cert.Raw)) }
+
+func encode(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// leaf issues a certificate, and returns it as PEM.
+func (a authority) leaf(t *testing.T, change func(*x509.Certificate)) string {
+	t.Helper()
+	spiffe, err := url.Parse("spiffe://xcp.tetrate.io/central")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{"tsb.example.test"}, URIs: []*url.URL{spiffe}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(500 * time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	if change != nil {
+		change(c)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, &a.key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(encode(der))
+}
+
+func hourly(t *testing.T, issued time.Time) string {
+	t.Helper()
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iat": issued.Unix(), "exp": issued.Add(time.Hour).Unix()}).SignedString([]byte("canary-key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// stage is a hub and an edge that are as they should be, by object "Kind namespace/name", to be changed by a case.
+type stage struct {
+	ca      authority
+	hub, eu map[string]apifake.Object
+	unread  map[plan.Read]string
+}
+
+func keyed(objects []apifake.Object) map[string]apifake.Object {
+	m := map[string]apifake.Object{}
+	for _, o := range objects {
+		put(m, o)
+	}
+	return m
+}
+
+func put(m map[string]apifake.Object, o apifake.Object) {
+	m[o["kind"].(string)+" "+o["metadata"].(apifake.Object)["name"].(string)] = o
+}
+
+func deploymentOf(ns, name, image string) []apifake.Object {
+	meta := func(name string, owner apifake.Object) apifake.Object {
+		m := apifake.Object{"name": name, "namespace": ns, "uid": "uid-" + ns + name, "generation": 1}
+		if owner != nil {
+			m["ownerReferences"] = []any{owner}
+		}
+		return m
+	}
+	return []apifake.Object{
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(name, nil), "spec": apifake.Object{"replicas": 1, "template": apifake.Object{"spec": apifake.Object{"containers": []any{apifake.Object{"image": image}}}}},
+			"status": apifake.Object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
+		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(name+"-1", apifake.Object{"kind": "Deployment", "name": name, "uid": "uid-" + ns + name})},
+		{"apiVersion": "v1", "kind": "Pod", "metadata": meta(name+"-1-a", apifake.Object{"kind": "ReplicaSet", "name": name + "-1", "uid": "uid-" + ns + name + "-1"}), "spec": apifake.Object{},
+			"status": apifake.Object{"phase": "Running", "conditions": []any{apifake.Object{"type": "Ready", "status": "True"}}}},
+	}
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	const image = "registry.example.test:5000/tsboperator-server:1.6.0"
+	s := &stage{ca: newAuthority(t), hub: keyed(openHub("eu")), eu: keyed(onJWT("eu")), unread: map[plan.Read]string{}}
+	for _, m := range []map[string]apifake.Object{s.hub, s.eu} {
+		for _, o := range m {
+			if o["kind"] == "ManagementPlane" || o["kind"] == "ControlPlane" {
+				o["metadata"].(apifake.Object)["labels"] = apifake.Object{"app.kubernetes.io/version": "1.6.0"}
+			}
+		}
+	}
+	for _, o := range append(deploymentOf("tsb", operatorHub, image), apifake.Object{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": apifake.Object{"name": "xcpauth-webhook"}}) {
+		put(s.hub, o)
+	}
+	for _, o := range deploymentOf("istio-system", operatorEdge, image) {
+		put(s.eu, o)
+	}
+	put(s.hub, apifake.Secret("tsb", secretCentralCert, map[string]string{"tls.crt": s.ca.leaf(t, nil), "ca.crt": s.ca.pem()}))
+	s.secret(secretToken, map[string]string{"jwt": hourly(t, noon)})
+	s.secret("oap-token", map[string]string{"token": hourly(t, noon)})
+	s.secret("otel-token", map[string]string{"token": hourly(t, noon)})
+	s.secret(secretCA, map[string]string{"ca.crt": s.ca.pem()})
+	s.secret(secretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu", "jwk": `{"kty":"RSA","d":"canary-private"}`})
+	return s
+}
+
+// secret puts a secret into the edge's cluster.
+func (s *stage) secret(name string, data map[string]string) {
+	put(s.eu, apifake.Secret("istio-system", name, data))
+}
+
+func (s *stage) central(t *testing.T, change func(*x509.Certificate), more map[string]string) {
+	t.Helper()
+	data := map[string]string{"tls.crt": s.ca.leaf(t, change), "ca.crt": s.ca.pem()}
+	for k, v := range more {
+		if v == "" {
+			delete(data, k)
+			continue
+		}
+		data[k] = v
+	}
+	put(s.hub, apifake.Secret("tsb", secretCentralCert, data))
+}
+
+// onMTLS puts the edge back to mutual TLS, with a certificate of the given authority.
+func (s *stage) onMTLS(t *testing.T, edge, trusts authority) {
+	t.Helper()
+	for _, o := range apifake.Edge("eu") {
+		put(s.eu, o)
+	}
+	s.labelled("1.6.0")
+	s.secret(secretEdgeCert, map[string]string{"tls.crt": edge.leaf(t, func(c *x509.Certificate) { c.URIs = nil }), "ca.crt": trusts.pem()})
+}
+
+func (s *stage) labelled(version string) {
+	s.eu["ControlPlane controlplane"]["metadata"].(apifake.Object)["labels"] = apifake.Object{"app.kubernetes.io/version": version}
+}
+
+func (s *stage) xcp() apifake.Object {
+	return s.eu["ControlPlane controlplane"]["spec"].(apifake.Object)["components"].(apifake.Object)["xcp"].(apifake.Object)
+}
+
+func (s *stage) facts() plan.Facts {
+	read := func(context string, from map[string]apifake.Object) plan.Snapshot {
+		var objects []apifake.Object
+		for _, o := range from {
+			objects = append(objects, o)
+		}
+		snap := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
+		for {
+			next := checkReads(snap.Reads, false)
+			if len(next) == 0 {
+				return snap
+			}
+			for _, r := range next {
+				code, body := apifake.Get(objects, observe.Path(r))
+				switch why := s.unread[r]; {
+				case why != "":
+					snap.Reads[r] = plan.Result{Err: why}
+				case code == http.StatusNotFound:
+					snap.Reads[r] = plan.Result{Missing: true}
+				default:
+					snap.Reads[r] = plan.Result{Body: body}
+				}
+			}
+		}
+	}
+	return checkFacts([]plan.Snapshot{read("hub", s.hub), read("eu", s.eu)}, "", noon)
+}
+
+// What lies in the clusters, and which rules it makes speak (of errors and warnings): the product's own words come from here.
+func TestWhatCheckFinds(t *testing.T) {
+	overlay := func(path, value string) apifake.Object {
+		return apifake.Object{"overlays": []any{apifake.Object{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "name": "edge-xcp", "patches": []any{apifake.Object{"path": path, "value": value}}}}}
+	}
+	for _, tc := range []struct {
+		name string
+		do   func(*testing.T, *stage)
+		want []string // "XA020 eu", as they come
+		saw  string   // a part of what the first says, or of its remedy
+	}{
+		{"all is well", func(*testing.T, *stage) {}, nil, ""},
+		{"another name in Central's certificate", func(t *testing.T, s *stage) {
+			s.central(t, func(c *x509.Certificate) { c.DNSNames = []string{"central.xcp.tetrate.io"} }, nil)
+		}, []string{"XA020 eu"}, "add tsb.example.test to spec.dnsNames"},
+		{"the name that an overlay gives", func(t *testing.T, s *stage) {
+			s.central(t, func(c *x509.Certificate) { c.DNSNames = []string{"central.xcp.tetrate.io"} }, nil)
+			s.xcp()["kubeSpec"] = overlay("spec.centralAuthJwt.centralSni", "central.xcp.tetrate.io")
+		}, nil, ""},
+		{"a name that an overlay gives and the certificate lacks", func(t *testing.T, s *stage) {
+			s.xcp()["kubeSpec"] = overlay("spec.centralAuthJwt.centralSni", "central.xcp.tetrate.io")
+		}, []string{"XA020 eu"}, "by an overlay; it dials tsb.example.test:9443"},
+		{"a bundle of another CA", func(t *testing.T, s *stage) {
+			s.secret(secretCA, map[string]string{"ca.crt": newAuthority(t).pem()})
+		}, []string{"XA021 eu"}, "counts at its next connection"},
+		{"a bundle of another CA, of an edge on mutual TLS", func(t *testing.T, s *stage) {
+			s.onMTLS(t, s.ca, s.ca)
+			s.secret(secretCA, map[string]string{"ca.crt": newAuthority(t).pem()})
+		}, []string{"XA021 eu"}, "once it presents a token"},
+		{"no bundle, and a private CA", func(_ *testing.T, s *stage) { delete(s.eu, "Secret "+secretCA) }, []string{"XA021 eu"}, "the secret is not there"},
+		{"an edge's certificate that Central's CA did not sign", func(t *testing.T, s *stage) { s.onMTLS(t, newAuthority(t), s.ca) }, []string{"XA021 eu"}, "the edge's certificate in secret istio-system/xcp-edge-cert"},
+		{"an edge that trusts another CA on mutual TLS", func(t *testing.T, s *stage) { s.onMTLS(t, s.ca, newAuthority(t)) }, []string{"XA025 eu", "XA004 eu"}, "does not verify this hub's certificate"},
+		{"a CA beside Central's certificate that did not sign it", func(t *testing.T, s *stage) {
+			s.central(t, nil, map[string]string{"ca.crt": newAuthority(t).pem()})
+		}, []string{"XA021 hub"}, "it does not verify Central's certificate in the same secret"},
+		{"no SPIFFE ID", func(t *testing.T, s *stage) { s.central(t, func(c *x509.Certificate) { c.URIs = nil }, nil) }, []string{"XA022 hub"}, "add spiffe://xcp.tetrate.io/central to spec.uris"},
+		{"no client auth", func(t *testing.T, s *stage) {
+			s.central(t, func(c *x509.Certificate) { c.ExtKeyUsage = c.ExtKeyUsage[:1] }, nil)
+		}, []string{"XA023 hub"}, "not for client auth"},
+		{"no usages at all, which is any", func(t *testing.T, s *stage) { s.central(t, func(c *x509.Certificate) { c.ExtKeyUsage = nil }, nil) }, nil, ""},
+		{"no ca.crt", func(t *testing.T, s *stage) { s.central(t, nil, map[string]string{"ca.crt": ""}) }, []string{"XA024 hub"}, "put the CA"},
+		{"no SPIFFE ID, usage or CA when mutual TLS is off", func(t *testing.T, s *stage) {
+			s.central(t, func(c *x509.Certificate) { c.URIs, c.ExtKeyUsage = nil, c.ExtKeyUsage[:1] }, map[string]string{"ca.crt": ""})
+			s.hub["ManagementPlane managementplane"]["spec"] = apifake.Object{"components": apifake.Object{"xcp": apifake.Object{"centralAuthModes": apifake.Object{"jwt": true, "mutualTls": false}}}}
+		}, nil, ""},
+		{"a token with a newline", func(t *testing.T, s *stage) {
+			s.secret(secretToken, map[string]string{"jwt": hourly(t, noon) + "\r\n"})
+		}, []string{"XA031 eu"}, "white space at its start or end"},
+		{"a token that expired", func(t *testing.T, s *stage) {
+			s.secret(secretToken, map[string]string{"jwt": hourly(t, noon.Add(-2*time.Hour))})
+		}, []string{"XA033 eu"}, "expired at"},
+		{"siblings that expired", func(t *testing.T, s *stage) {
+			s.secret("oap-token", map[string]string{"token": hourly(t, noon.Add(-2*time.Hour))})
+		}, []string{"XA037 eu"}, "fresh are istio-system/otel-token"},
+		{"the service account of another cluster", func(_ *testing.T, s *stage) {
+			s.secret(secretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/us", "jwk": `{"kty":"RSA","d":"canary-private"}`})
+		}, []string{"XA032 eu"}, `clusterFqn is "organizations/o/clusters/us"`},
+		{"a service account with a newline", func(_ *testing.T, s *stage) {
+			s.secret(secretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu\n", "jwk": `{"kty":"RSA","d":"canary-private"}`})
+		}, []string{"XA031 eu"}, "clusterFqn has white space"},
+		{"a service account with a public key", func(_ *testing.T, s *stage) {
+			s.secret(secretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu", "jwk": `{"kty":"RSA"}`})
+		}, []string{"XA031 eu"}, "the operator needs the private one"},
+		{"no service account, and hourly tokens", func(_ *testing.T, s *stage) { delete(s.eu, "Secret "+secretServiceAccount) }, []string{"XA030 eu"}, "the cluster's service account is not there"},
+		{"no token and nothing to mint it from", func(_ *testing.T, s *stage) {
+			delete(s.eu, "Secret "+secretServiceAccount)
+			delete(s.eu, "Secret "+secretToken)
+		}, []string{"XA030 eu", "XA030 eu"}, "is not there"},
+		{"no token yet, and the operator can mint", func(_ *testing.T, s *stage) { delete(s.eu, "Secret "+secretToken) }, nil, ""},
+		{"a self-signed API without its CA", func(_ *testing.T, s *stage) {
+			s.eu["ControlPlane controlplane"]["spec"].(apifake.Object)["managementPlane"].(apifake.Object)["selfSigned"] = true
+		}, []string{"XA030 eu"}, "the CA of the API that mints tokens"},
+		{"an alias beside the field", func(_ *testing.T, s *stage) { s.xcp()["central_auth_mode"] = "JWT" }, []string{"XA013 eu"}, "which of the two the operator reads"},
+		{"the field of the other plane", func(_ *testing.T, s *stage) { s.xcp()["centralAuthModes"] = apifake.Object{"jwt": true} }, []string{"XA013 eu"}, "the key is centralAuthMode"},
+		{"another case", func(_ *testing.T, s *stage) { s.xcp()["centralAuthmode"] = "JWT" }, []string{"XA013 eu"}, "not a documented key here"},
+		{"a number for a mode", func(_ *testing.T, s *stage) { s.xcp()["centralAuthMode"] = 2 }, []string{"XA013 eu"}, "it is 2: not a documented mode"},
+		{"a host that is no text", func(_ *testing.T, s *stage) {
+			s.eu["ControlPlane controlplane"]["spec"].(apifake.Object)["managementPlane"].(apifake.Object)["host"] = 7
+		}, []string{"XA013 eu"}, "it must be a text"},
+		{"an overlay on the mode", func(_ *testing.T, s *stage) { s.xcp()["kubeSpec"] = overlay("spec.centralAuthMode", "MUTUAL_TLS") }, []string{"XA014 eu"}, "behind the typed field"},
+		{"too old", func(_ *testing.T, s *stage) { s.labelled("1.3.1") }, []string{"XA040 eu", "XA044 eu"}, "JWTs need 1.4"},
+		{"an operator of another version", func(_ *testing.T, s *stage) {
+			for _, o := range deploymentOf("istio-system", operatorEdge, "tsboperator-server:1.7.0@sha256:00") {
+				put(s.eu, o)
+			}
+		}, []string{"XA044 eu", "XA045 eu"}, "1.7.0"},
+		{"an operator that is rolled out", func(_ *testing.T, s *stage) {
+			s.hub["Deployment "+operatorHub]["status"].(apifake.Object)["updatedReplicas"] = 0
+		}, []string{"XA042 hub"}, "its rollout is not over"},
+		{"no operator", func(_ *testing.T, s *stage) { delete(s.eu, "Deployment "+operatorEdge) }, []string{"XA043 eu"}, "it is not there"},
+		{"an edge that is asleep", func(_ *testing.T, s *stage) {
+			s.eu["Deployment edge"]["spec"] = apifake.Object{"replicas": 0}
+			delete(s.eu, "Pod edge-1-a")
+		}, []string{"XA060 eu"}, "scaled to 0"},
+		{"an edge that was never onboarded", func(_ *testing.T, s *stage) {
+			delete(s.hub, "Cluster eu")
+			for _, k := range []string{"Deployment edge", "ReplicaSet edge-1", "Pod edge-1-a"} {
+				delete(s.eu, k)
+			}
+		}, []string{"XA061 eu"}, `the hub does not list cluster "eu"`},
+		{"an edge that is decommissioned", func(_ *testing.T, s *stage) { delete(s.eu, "ControlPlane controlplane") }, []string{"XA062 eu"}, "the hub lists it still"},
+		{"an edge that is being removed", func(_ *testing.T, s *stage) {
+			s.eu["ControlPlane controlplane"]["metadata"].(apifake.Object)["deletionTimestamp"] = noon.Format(time.RFC3339)
+		}, []string{"XA063 eu"}, "it is being deleted"},
+		{"Argo CD", func(_ *testing.T, s *stage) {
+			s.eu["ControlPlane controlplane"]["metadata"].(apifake.Object)["annotations"] = apifake.Object{"argocd.argoproj.io/tracking-id": "edges:x"}
+		}, []string{"XA050 eu"}, "set spec.components.xcp.centralAuthMode to JWT there"},
+		{"a secret that could not be read", func(_ *testing.T, s *stage) {
+			s.unread[secret("istio-system", secretToken)] = "the API server did not answer in time"
+		}, []string{"XA003 eu"}, "did not answer in time"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newStage(t)
+			tc.do(t, s)
+			f := s.facts()
+			found := check.Run(check.Rules(), f, check.Options{})
+			var got []string
+			said := ""
+			for _, x := range found {
+				if strings.Contains(strings.Join([]string{x.Saw, x.Remedy, x.Command, x.Object}, " "), "canary") {
+					t.Errorf("a secret is printed: %+v", x)
+				}
+				if x.Severity != check.Info {
+					got = append(got, x.Rule+" "+x.Member)
+					said += x.Saw + " " + x.Remedy + "\n"
+				}
+			}
+			if !slices.Equal(got, tc.want) || !strings.Contains(said, tc.saw) {
+				t.Errorf("found %v, want %v and %q in\n%s", got, tc.want, tc.saw, said)
+			}
+			for _, m := range f.Members { // whatever stands in the way of a migration is found
+				if len(m.Blocked) > 0 && !slices.ContainsFunc(found, func(x check.Finding) bool {
+					return x.Severity != check.Info && (x.Member == m.Name || x.Member == "hub")
+				}) {
+					t.Errorf("%s is blocked (%v), and no rule says so", m.Name, m.Blocked)
+				}
+			}
+		})
+	}
+}

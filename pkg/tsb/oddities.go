@@ -1,0 +1,70 @@
+package tsb
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+func oddities(list []Oddity) []plan.Oddity {
+	var all []plan.Oddity
+	for _, o := range list {
+		overlay := strings.HasPrefix(o.Path, xcpPath+".kubeSpec") || strings.HasPrefix(o.Path, xcpPath+".kube_spec")
+		all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Consequence: o.Consequence, Overlay: overlay})
+	}
+	return all
+}
+
+// misplaced finds the keys beside the typed field that were evidently meant to be it: another case, or the other plane's name. An
+// alias is found where the field is read.
+func misplaced(obj map[string]any, want, alias string) []plan.Oddity {
+	xcp, _ := walk(obj, "", "spec", "components", "xcp")
+	var odd []plan.Oddity
+	for _, key := range slices.Sorted(maps.Keys(xcp)) {
+		plain := strings.TrimSuffix(strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key)), "s")
+		if plain != "centralauthmode" || key == want || key == alias {
+			continue
+		}
+		odd = append(odd, plan.Oddity{Path: xcpPath + "." + key, Value: oddity("", xcp[key], "").Value, Consequence: "not a documented key here, so it sets nothing for sure; the key is " + want})
+	}
+	return odd
+}
+
+// dialled finds what keeps a ControlPlane from saying which hub it dials and as whom.
+func dialled(cp map[string]any) []plan.Oddity {
+	mp, odd := walk(cp, "", "spec", "managementPlane")
+	if len(odd) > 0 {
+		return nil // said already
+	}
+	var all []plan.Oddity
+	for _, key := range []string{"host", "clusterName"} {
+		if v, _ := mp[key].(string); v == "" {
+			all = append(all, plan.Oddity{Path: "spec.managementPlane." + key, Value: oddity("", mp[key], "").Value, Consequence: "it must be a text, and is required; the edge's hub cannot be told for sure"})
+		} else if strings.TrimSpace(v) != v {
+			all = append(all, plan.Oddity{Path: "spec.managementPlane." + key, Value: oddity("", v, "").Value, Consequence: "it has white space at its start or end; write it without"})
+		}
+	}
+	return all
+}
+
+// documentedOverlays are the overlays that the vendor's pages use themselves. They set no mode, and yet move what is checked: the
+// name under which Central is verified, and the secret with its CA.
+func documentedOverlays(cp map[string]any) []plan.Oddity {
+	xcp, _ := walk(cp, "", "spec", "components", "xcp")
+	_, reaches := authOverlays(xcp, "EdgeXcp")
+	var all []plan.Oddity
+	for _, o := range reaches {
+		switch {
+		case strings.HasSuffix(o.Value, ".centralSni"):
+			all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Overlay: true, Documented: true,
+				Consequence: fmt.Sprintf("Central's certificate must carry %q for this edge, not the address that it dials", overlaySNI(xcp))})
+		case strings.HasSuffix(o.Value, ".centralCaSecret"):
+			all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Overlay: true, Documented: true,
+				Consequence: "the edge verifies Central with the secret named there; what is said here of secret " + secretCA + " holds only if that is the one"})
+		}
+	}
+	return all
+}
