@@ -62,6 +62,8 @@ type Finding struct {
 type Options struct {
 	// WarnWithin, when not 0, is how long before its expiry a credential or certificate is reported. 0 means a tenth of its lifetime.
 	WarnWithin time.Duration
+	// Kubeconfig is the --kubeconfig that commands need; empty for the default one.
+	Kubeconfig string
 }
 
 // Run applies the rules and returns what they found, worst first, then by member, rule and object.
@@ -70,6 +72,7 @@ func Run(rules []Rule, f plan.Facts, o Options) []Finding {
 	for _, r := range rules {
 		for _, x := range r.find(f, o) {
 			x.Rule, x.Severity, x.Title, x.Docs = r.ID, r.Severity, r.Title, docs+r.Anchor()
+			x.Command = withKubeconfig(x.Command, o.Kubeconfig)
 			found = append(found, x)
 		}
 	}
@@ -132,6 +135,19 @@ func command(words ...string) string {
 		quoted[i] = w
 	}
 	return strings.Join(quoted, " ")
+}
+
+// withKubeconfig passes --kubeconfig to a command of kubectl, or of the plugin, whose flags come after its name.
+func withKubeconfig(text, path string) string {
+	if path == "" {
+		return text
+	}
+	for _, program := range []string{"kubectl xcpauth ", "kubectl "} {
+		if rest, ok := strings.CutPrefix(text, program); ok {
+			return program + command("--kubeconfig", path) + " " + rest
+		}
+	}
+	return text
 }
 
 // about begins a finding about a member.

@@ -106,7 +106,7 @@ func unseen(f plan.Facts, _ Options) []Finding {
 			heard = "; Central last heard of it at " + m.Seen.Format(time.RFC3339)
 		}
 		found = append(found, Finding{Member: m.Name, Object: "cluster " + m.ClusterName, Saw: "the hub or the roster lists it, and no selected context holds it" + heard,
-			Remedy: "select its context, or let its team state what it presents; if the cluster is gone, delete it from TSB and forget it", Command: command("kubectl", "xcpauth", "edge", "publish", m.Name)})
+			Remedy: "select its context, or let its team state what it presents; if the cluster is gone, delete it from TSB and forget it"})
 	}
 	return found
 }

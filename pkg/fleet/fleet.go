@@ -84,6 +84,8 @@ type Cluster struct {
 	Config  *rest.Config
 	HTTP    *http.Client
 	REST    rest.Interface
+
+	clock clock
 }
 
 // Cluster returns the client of a context, made once and kept: one connection serves all reads and writes of a run. Making
@@ -104,6 +106,7 @@ func (f *Fleet) Cluster(context string) (*Cluster, error) {
 	if c.HTTP, err = rest.HTTPClientFor(cfg); err != nil {
 		return nil, fmt.Errorf("making a client for context %s: %w", context, err)
 	}
+	c.HTTP = c.clock.watched(c.HTTP)
 	plain := rest.CopyConfig(cfg)
 	plain.GroupVersion = &schema.GroupVersion{}
 	plain.NegotiatedSerializer = statusOnly

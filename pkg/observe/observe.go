@@ -128,7 +128,7 @@ func (o *Observer) look(ctx context.Context, name string, p *progress) plan.Snap
 	if ctx.Err() != nil {
 		s.Err = o.tooLong(ctx)
 	}
-	s.At, s.Reads = o.Now(), p.copy()
+	s.At, s.Reads, s.Skew = o.Now(), p.copy(), cluster.Skew()
 	return s
 }
 

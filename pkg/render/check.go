@@ -1,0 +1,186 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Check is what `kubectl xcpauth check` reports.
+type Check struct {
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	At         time.Time       `json:"at"`
+	Hub        string          `json:"hub"`
+	Context    string          `json:"context"`
+	Threshold  check.Severity  `json:"threshold"` // from which severity on a finding counts
+	Members    []CheckRow      `json:"members"`   // the hub first; each member and each other context once
+	Findings   []check.Finding `json:"findings"`  // worst first
+	Ignored    []check.Finding `json:"ignored"`   // left out by --ignore
+	Next       string          `json:"next"`
+}
+
+// CheckRow is one member with how much was found about it.
+type CheckRow struct {
+	Member   string `json:"member"`
+	Role     string `json:"role"` // hub, edge, mpc, or context for one that holds no member
+	Context  string `json:"context,omitempty"`
+	State    string `json:"state"` // ok, not found, unreachable, not selected, skipped, other-management-plane; or the worst severity
+	Errors   int    `json:"errors"`
+	Warnings int    `json:"warnings"`
+	Infos    int    `json:"infos"`
+	Why      string `json:"why,omitempty"`
+}
+
+// NewCheck makes the report of findings. again makes a verb the command line of the same selection.
+func NewCheck(f plan.Facts, kept, ignored []check.Finding, threshold check.Severity, again func(verb string) string) Check {
+	r := Check{APIVersion: APIVersion, Kind: "Check", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context, Threshold: threshold, Findings: kept, Ignored: ignored}
+	if f.Hub.Found {
+		r.Hub = f.Hub.Object.String()
+	}
+	hub := CheckRow{Member: "hub", Role: "hub", Context: f.Hub.Context}
+	if !f.Hub.Found {
+		hub.State, hub.Why = "not found", f.Hub.Err
+	}
+	r.Members = append(r.Members, hub)
+	for _, m := range f.Members {
+		row := CheckRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Why: m.Err}
+		switch {
+		case m.Err != "" && m.Context != "":
+			row.State = "unreachable"
+		case m.Err != "":
+			row.State = "not selected"
+		}
+		r.Members = append(r.Members, row)
+	}
+	for _, o := range f.Others {
+		row := CheckRow{Member: "-", Role: "context", Context: o.Context, State: o.State, Why: o.Why}
+		if o.State == "no-member" || o.State == "duplicate" {
+			row.State = "skipped"
+		}
+		r.Members = append(r.Members, row)
+	}
+	for i := range r.Members {
+		r.Members[i].count(kept)
+	}
+	r.Next = r.next(f, again)
+	return r
+}
+
+// count counts the findings of a row: those of its member, and those of its context that belong to no one member.
+func (r *CheckRow) count(found []check.Finding) {
+	for _, x := range found {
+		if ofContext := x.Member == "-" && x.Context == r.Context && x.Context != ""; !ofContext && (x.Member == "-" || x.Member != r.Member) {
+			continue
+		}
+		switch x.Severity {
+		case check.Error:
+			r.Errors++
+		case check.Warning:
+			r.Warnings++
+		default:
+			r.Infos++
+		}
+	}
+	switch {
+	case r.State != "":
+	case r.Errors > 0:
+		r.State = string(check.Error)
+	case r.Warnings > 0:
+		r.State = string(check.Warning)
+	case r.Infos > 0:
+		r.State = string(check.Info)
+	default:
+		r.State = "ok"
+	}
+}
+
+// Counts counts the findings of each severity.
+func (r Check) Counts() map[check.Severity]int {
+	n := map[check.Severity]int{}
+	for _, x := range r.Findings {
+		n[x.Severity]++
+	}
+	return n
+}
+
+// Unreachable says whether a context could not be looked at, other than those that were to be ignored.
+func (r Check) Unreachable() bool {
+	return slices.ContainsFunc(r.Findings, func(x check.Finding) bool { return x.Rule == check.Unreachable })
+}
+
+// Fails says whether a finding is at least as bad as the threshold.
+func (r Check) Fails() bool {
+	return slices.ContainsFunc(r.Findings, func(x check.Finding) bool { return x.Severity.AtLeast(r.Threshold) })
+}
+
+func (r Check) next(f plan.Facts, again func(verb string) string) string {
+	switch {
+	case !f.Hub.Found:
+		return f.Hub.Err
+	case r.Unreachable():
+		return "not everything could be looked at; mend that first, then: " + again("check")
+	case r.Fails():
+		return "mend what is named above, worst first, then: " + again("check")
+	}
+	return "nothing found that stands in the way; show what a migration would do with: " + again("plan")
+}
+
+// Table lays the findings out; wide adds the rows' reasons and where each rule is explained.
+func (r Check) Table(w io.Writer, wide bool) {
+	headings := []string{"MEMBER", "CONTEXT", "STATE", "ERRORS", "WARNINGS", "INFOS"}
+	if wide {
+		headings = append(headings, "WHY")
+	}
+	var rows [][]string
+	for _, m := range r.Members {
+		context := m.Context
+		if context == "" {
+			context = "-"
+		}
+		row := []string{m.Member, context, m.State, fmt.Sprint(m.Errors), fmt.Sprint(m.Warnings), fmt.Sprint(m.Infos)}
+		if wide {
+			row = append(row, m.Why)
+		}
+		rows = append(rows, row)
+	}
+	table(w, headings, rows)
+	for _, x := range r.Findings {
+		who := x.Member
+		if who == "-" {
+			who = x.Context
+		}
+		if who == "" {
+			who = "here"
+		}
+		fmt.Fprintln(w)
+		paragraph(w, "", fmt.Sprintf("%s %s %s: %s", x.Rule, x.Severity, who, x.Title))
+		saw := x.Saw
+		if x.Object != "" {
+			saw = x.Object + ": " + saw
+		}
+		paragraph(w, "  saw: ", saw)
+		paragraph(w, "  do:  ", x.Remedy)
+		if x.Command != "" {
+			fmt.Fprintln(w, "       "+x.Command) // in one line, to be pasted
+		}
+		if x.Manifest != "" {
+			fmt.Fprint(w, x.Manifest) // from the first column, to be pasted
+		}
+		if wide {
+			fmt.Fprintln(w, "  see: "+x.Docs)
+		}
+	}
+	n := r.Counts()
+	fmt.Fprintln(w)
+	found := fmt.Sprintf("%s, %s, %s", plural(n[check.Error], "error"), plural(n[check.Warning], "warning"), plural(n[check.Info], "info"))
+	if len(r.Ignored) > 0 {
+		found += fmt.Sprintf("; %s left out by --ignore", plural(len(r.Ignored), "finding"))
+	}
+	paragraph(w, "Found: ", found)
+	paragraph(w, "Next: ", r.Next)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// checkOptions are the flags of check.
+type checkOptions struct {
+	*fleetOptions
+	warnWithin time.Duration
+	severity   string
+	ignore     []string
+}
+
+func newCheckCommand(fo *fleetOptions) *cobra.Command {
+	o := &checkOptions{fleetOptions: fo, severity: string(check.Error)}
+	cmd := &cobra.Command{
+		Use: "check", GroupID: "observe", Args: cobra.NoArgs,
+		Short: "look for what is wrong or will be, with the remedy for each finding",
+		Long: `Look for what is wrong or will be, at the hub and at every edge, and say for each finding what to do. Nothing is changed.
+
+Each rule has an ID that never changes its meaning; README.md lists them. Exit code 5 says that there are findings at or above
+--severity, 4 that a context could not be looked at, 0 neither.`,
+		Example: `  # Before a migration, and from time to time
+  kubectl xcpauth check
+
+  # For a pipeline: fail on warnings too, report what expires within 30 days, leave one known finding out
+  kubectl xcpauth check --severity warning --warn-within 720h --ignore XA050=edge-1 -o json`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	cmd.Flags().DurationVar(&o.warnWithin, "warn-within", 0, "report credentials and certificates that expire within this time; default: a tenth of each one's lifetime")
+	cmd.Flags().StringVar(&o.severity, "severity", o.severity, "exit with code 5 when there are findings at least this bad: error, warning, info")
+	cmd.Flags().StringArrayVar(&o.ignore, "ignore", nil, "leave out the findings of a rule (XA012), or of a rule about a member or context (XA012=edge-1); may be repeated")
+	if err := cmd.RegisterFlagCompletionFunc("severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"error", "warning", "info"}, cobra.ShellCompDirectiveNoFileComp
+	}); err != nil {
+		panic(err) // a flag of our own that does not exist
+	}
+	return cmd
+}
+
+// ignores checks the flags.
+func (o *checkOptions) ignores() ([]check.Ignore, error) {
+	if !slices.Contains(check.Severities, check.Severity(o.severity)) {
+		return nil, fmt.Errorf("--severity is %q; pass error, warning or info", o.severity)
+	}
+	if o.warnWithin < 0 {
+		return nil, fmt.Errorf("--warn-within is %s; it must not be less than 0", o.warnWithin)
+	}
+	var all []check.Ignore
+	for _, text := range o.ignore {
+		i, err := check.ParseIgnore(text)
+		if err != nil {
+			return nil, fmt.Errorf("--ignore: %w", err)
+		}
+		all = append(all, i)
+	}
+	return all, nil
+}
+
+func (o *checkOptions) run(ctx context.Context) error {
+	ignores, err := o.ignores()
+	if err != nil {
+		return err
+	}
+	live, err := o.clusters(true)
+	if err != nil {
+		return err
+	}
+	live.Dialect = tsb.CheckDialect()
+	live.Observer.Reads = live.Dialect.Reads
+	f := o.observe(ctx, live)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	kept, ignored := check.Split(check.Run(check.Rules(), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig}), ignores)
+	report := render.NewCheck(f, kept, ignored, check.Severity(o.severity), o.again)
+	if err := render.Print(o.Out, o.output, report); err != nil {
+		return err
+	}
+	switch {
+	case !f.Hub.Found:
+		return &codeError{code: exitError, text: f.Hub.Err}
+	case report.Unreachable():
+		return &codeError{code: exitPartial}
+	case report.Fails():
+		return &codeError{code: exitRefused}
+	}
+	return nil
+}
