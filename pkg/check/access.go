@@ -12,18 +12,30 @@ import (
 func rights(f plan.Facts, _ Options) []Finding {
 	var found []Finding
 	for _, c := range f.Contexts {
-		if len(c.Missing) == 0 {
+		if len(c.Missing) == 0 || foreignContext(f, c.Name) {
 			continue
 		}
 		var words []string
 		for _, n := range c.Missing {
 			words = append(words, Words(n))
 		}
+		remedy := "let somebody who may create roles apply what is printed here, and bind it to you; kubectl auth whoami tells your name"
+		if c.Partial {
+			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: manifests/rbac has everything"
+		}
 		found = append(found, Finding{Member: holder(f, c.Name), Context: c.Name, Saw: fmt.Sprintf("%s missing: %s", count(len(c.Missing), "right"), strings.Join(words, "; ")),
-			Remedy: "let somebody who may create roles apply what is printed here, and bind it to you; kubectl auth whoami tells your name", Command: command("kubectl", "--context", c.Name, "auth", "whoami"),
+			Remedy: remedy, Command: command("kubectl", "--context", c.Name, "auth", "whoami"),
 			Manifest: Roles(c.Missing)})
 	}
 	return found
+}
+
+// foreignContext says whether a context is known to hold nothing of this hub: what one may do there does not matter.
+func foreignContext(f plan.Facts, context string) bool {
+	if (f.Hub.Found && f.Hub.Context == context) || slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.Context == context }) {
+		return false
+	}
+	return slices.ContainsFunc(f.Others, func(o plan.Other) bool { return o.Context == context && o.State != "unreachable" })
 }
 
 // Words says a right as RBAC's own messages do: "get secrets/xcp-central-cert in tsb".
@@ -72,7 +84,7 @@ func Roles(needs []plan.Need) string {
 		}
 		out.WriteString("rules:\n")
 		for _, r := range grouped(needs, ns) {
-			fmt.Fprintf(&out, "- apiGroups: [%s]\n  resources: [%s]\n", quoted(r.group), r.resource)
+			fmt.Fprintf(&out, "- apiGroups: [%s]\n  resources: [%s]\n", quoted(r.group), strings.Join(r.resources, ", "))
 			if r.names != nil {
 				fmt.Fprintf(&out, "  resourceNames: [%s]\n", strings.Join(r.names, ", "))
 			}
@@ -89,44 +101,55 @@ func quoted(group string) string {
 	return group
 }
 
-// rule is one entry of a role: every name with every verb.
+// rule is one entry of a role: every resource and name with every verb.
 type rule struct {
-	group, resource string
-	names           []string // nil means any
-	verbs           []string
+	group     string
+	resources []string
+	names     []string // nil means any
+	verbs     []string
 }
 
-// grouped joins the rights of a namespace: first the verbs of each name, then the names that have the same verbs.
+// grouped joins the rights of a namespace, so that a rule never gives more than they say: first the verbs of each name, then the names
+// of one resource that have the same verbs, then the resources that have the same verbs for any name.
 func grouped(needs []plan.Need, ns string) []rule {
-	var rules []rule
+	var byName, byResource, rules []rule
 	for _, n := range needs {
 		if n.Namespace != ns {
 			continue
 		}
-		var names []string
+		r := rule{group: n.Group, resources: []string{resource(n)}, verbs: []string{n.Verb}}
 		if n.Name != "" {
-			names = []string{n.Name}
+			r.names = []string{n.Name}
 		}
-		i := slices.IndexFunc(rules, func(r rule) bool {
-			return r.group == n.Group && r.resource == resource(n) && slices.Equal(r.names, names)
+		byName = join(byName, r, func(a, b rule) bool { return slices.Equal(a.resources, b.resources) && slices.Equal(a.names, b.names) })
+	}
+	for _, r := range byName {
+		byResource = join(byResource, r, func(a, b rule) bool {
+			return slices.Equal(a.resources, b.resources) && slices.Equal(a.verbs, b.verbs) && (a.names == nil) == (b.names == nil)
 		})
-		if i < 0 {
-			rules, i = append(rules, rule{group: n.Group, resource: resource(n), names: names}), len(rules)
-		}
-		if !slices.Contains(rules[i].verbs, n.Verb) {
-			rules[i].verbs = append(rules[i].verbs, n.Verb)
+	}
+	for _, r := range byResource {
+		rules = join(rules, r, func(a, b rule) bool { return slices.Equal(a.verbs, b.verbs) && a.names == nil && b.names == nil })
+	}
+	return rules
+}
+
+// join adds a rule to the first of its group that is like it, or to the end.
+func join(rules []rule, r rule, like func(a, b rule) bool) []rule {
+	add := func(to *[]string, more []string) {
+		for _, m := range more {
+			if !slices.Contains(*to, m) {
+				*to = append(*to, m)
+			}
 		}
 	}
-	var joined []rule
-	for _, r := range rules {
-		i := slices.IndexFunc(joined, func(j rule) bool {
-			return j.group == r.group && j.resource == r.resource && (j.names == nil) == (r.names == nil) && slices.Equal(j.verbs, r.verbs)
-		})
-		if i < 0 {
-			joined = append(joined, r)
-			continue
+	for i := range rules {
+		if rules[i].group == r.group && like(rules[i], r) {
+			add(&rules[i].resources, r.resources)
+			add(&rules[i].names, r.names)
+			add(&rules[i].verbs, r.verbs)
+			return rules
 		}
-		joined[i].names = append(joined[i].names, r.names...)
 	}
-	return joined
+	return append(rules, r)
 }

@@ -64,6 +64,9 @@ func unread(f plan.Facts, _ Options) []Finding {
 			continue
 		}
 		for _, u := range c.Unread {
+			if foreignContext(f, c.Name) {
+				break
+			}
 			if len(c.Missing) > 0 && strings.HasPrefix(u.Why, "forbidden") {
 				continue
 			}

@@ -22,6 +22,8 @@ type Observer struct {
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
 	// Metrics asks for the metrics pages too.
 	Metrics bool
+	// Needs, when set, lists the rights to ask the API server for, given what was read.
+	Needs func(soFar map[plan.Read]plan.Result) []plan.Need
 	// RequestTimeout bounds one read, MemberTimeout all that is read of one context.
 	RequestTimeout time.Duration
 	MemberTimeout  time.Duration
@@ -124,6 +126,9 @@ func (o *Observer) look(ctx context.Context, name string, p *progress) plan.Snap
 			}
 			first = false
 		}
+	}
+	if o.Needs != nil && askable(s.Err) && ctx.Err() == nil {
+		s.Access = o.access(ctx, cluster, o.Needs(p.copy()))
 	}
 	if ctx.Err() != nil {
 		s.Err = o.tooLong(ctx)

@@ -96,6 +96,8 @@ type Context struct {
 	// Missing are the rights that were asked for and denied; AccessErr is why they could not be asked for.
 	Missing   []Need
 	AccessErr string
+	// Partial says that its planes could not be listed, so that rights to what lies beside them were not asked for.
+	Partial bool
 }
 
 // Unread is one thing that could not be read.
@@ -107,7 +109,6 @@ type Need struct {
 	Subresource           string
 	Namespace             string // "" for all, or for what has none
 	Name                  string // "" for any
-	Why                   string // what it is for
 }
 
 // Answer is what an API server says of a Need.

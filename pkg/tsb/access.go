@@ -2,10 +2,76 @@ package tsb
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
+
+// Needs lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and to migrate too when
+// migrate is true. manifests/rbac and manifests/base/plugin-rbac.yaml give them.
+func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
+	all := map[plan.Need]bool{}
+	add := func(verb, group, resource, ns, name string) {
+		resource, sub, _ := strings.Cut(resource, "/")
+		all[plan.Need{Verb: verb, Group: group, Resource: resource, Subresource: sub, Namespace: ns, Name: name}] = true
+	}
+	for r := range soFar { // whatever is read must be readable
+		switch {
+		case r.Port != 0: // below
+		case r.Name != "":
+			add("get", r.Group, r.Resource, r.Namespace, r.Name)
+		default:
+			add("list", r.Group, r.Resource, r.Namespace, "")
+		}
+	}
+	hubs, edges := items(soFar[readManagementPlanes]), items(soFar[readControlPlanes])
+	for _, plane := range slices.Concat(hubs, edges) {
+		for _, verb := range []string{"create", "get"} { // for SPDY and for WebSockets
+			add(verb, "", "pods/portforward", plane.Metadata.Namespace, "")
+		}
+	}
+	if migrate {
+		for _, mp := range hubs {
+			add("patch", readManagementPlanes.Group, readManagementPlanes.Resource, mp.Metadata.Namespace, mp.Metadata.Name)
+		}
+		for _, cp := range edges {
+			ns := cp.Metadata.Namespace
+			add("patch", readControlPlanes.Group, readControlPlanes.Resource, ns, cp.Metadata.Name)
+			if soFar[secret(ns, secretCA)].Missing {
+				add("create", "", "secrets", ns, "")
+			}
+		}
+		if len(hubs) > 0 {
+			needRoster(soFar, add)
+		}
+	}
+	return slices.SortedFunc(maps.Keys(all), compareNeeds)
+}
+
+// needRoster adds what a migration writes in the hub beside the mode: the roster, the journal, the lock, and Events.
+func needRoster(soFar map[plan.Read]plan.Result, add func(verb, group, resource, ns, name string)) {
+	for _, r := range roster.Reads() {
+		if soFar[r].Missing && (r.Resource == "namespaces" || r.Resource == "customresourcedefinitions") {
+			add("create", r.Group, r.Resource, "", "")
+		}
+	}
+	group, edgeClusters := api.GroupVersion.Group, api.EdgeClusters.Resource
+	for _, verb := range []string{"create", "patch", "delete"} {
+		add(verb, group, edgeClusters, api.Namespace, "")
+	}
+	add("patch", group, edgeClusters+"/status", api.Namespace, "")
+	for _, verb := range []string{"create", "patch"} { // the journal is applied, which makes it when it is not there
+		add(verb, "", "configmaps", api.Namespace, "")
+	}
+	for _, verb := range []string{"get", "create", "update"} {
+		add(verb, "coordination.k8s.io", "leases", api.Namespace, "")
+	}
+	add("create", "", "events", api.Namespace, "")
+}
 
 func compareNeeds(a, b plan.Need) int {
 	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Group, b.Group), strings.Compare(a.Resource, b.Resource),

@@ -93,6 +93,16 @@ func checkFacts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: clusterUID(s), Err: s.Err, Skew: s.Skew}
+	for need, answer := range s.Access {
+		switch {
+		case answer.Err != "" && (c.AccessErr == "" || answer.Err < c.AccessErr):
+			c.AccessErr = answer.Err
+		case answer.Err == "" && !answer.Allowed:
+			c.Missing = append(c.Missing, need)
+		}
+	}
+	slices.SortFunc(c.Missing, compareNeeds)
+	c.Partial = unreadable(s.Reads[readManagementPlanes]) != "" || unreadable(s.Reads[readControlPlanes]) != ""
 	if s.Err != "" {
 		return c
 	}
@@ -113,15 +123,6 @@ func inspectContext(s plan.Snapshot) plan.Context {
 		c.Unread = append(c.Unread, plan.Unread{What: what, Why: res.Err})
 	}
 	slices.SortFunc(c.Unread, func(a, b plan.Unread) int { return strings.Compare(a.What, b.What) })
-	for need, answer := range s.Access {
-		switch {
-		case answer.Err != "" && (c.AccessErr == "" || answer.Err < c.AccessErr):
-			c.AccessErr = answer.Err
-		case answer.Err == "" && !answer.Allowed:
-			c.Missing = append(c.Missing, need)
-		}
-	}
-	slices.SortFunc(c.Missing, compareNeeds)
 	return c
 }
 

@@ -180,31 +180,33 @@ func (s *stage) xcp() apifake.Object {
 }
 
 func (s *stage) facts() plan.Facts {
-	read := func(context string, from map[string]apifake.Object) plan.Snapshot {
-		var objects []apifake.Object
-		for _, o := range from {
-			objects = append(objects, o)
+	return checkFacts([]plan.Snapshot{s.read("hub", s.hub), s.read("eu", s.eu)}, "", noon)
+}
+
+// read reads as check does.
+func (s *stage) read(context string, from map[string]apifake.Object) plan.Snapshot {
+	var objects []apifake.Object
+	for _, o := range from {
+		objects = append(objects, o)
+	}
+	snap := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
+	for {
+		next := checkReads(snap.Reads, false)
+		if len(next) == 0 {
+			return snap
 		}
-		snap := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
-		for {
-			next := checkReads(snap.Reads, false)
-			if len(next) == 0 {
-				return snap
-			}
-			for _, r := range next {
-				code, body := apifake.Get(objects, observe.Path(r))
-				switch why := s.unread[r]; {
-				case why != "":
-					snap.Reads[r] = plan.Result{Err: why}
-				case code == http.StatusNotFound:
-					snap.Reads[r] = plan.Result{Missing: true}
-				default:
-					snap.Reads[r] = plan.Result{Body: body}
-				}
+		for _, r := range next {
+			code, body := apifake.Get(objects, observe.Path(r))
+			switch why := s.unread[r]; {
+			case why != "":
+				snap.Reads[r] = plan.Result{Err: why}
+			case code == http.StatusNotFound:
+				snap.Reads[r] = plan.Result{Missing: true}
+			default:
+				snap.Reads[r] = plan.Result{Body: body}
 			}
 		}
 	}
-	return checkFacts([]plan.Snapshot{read("hub", s.hub), read("eu", s.eu)}, "", noon)
 }
 
 // What lies in the clusters, and which rules it makes speak (of errors and warnings): the product's own words come from here.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
@@ -19,6 +20,7 @@ type checkOptions struct {
 	warnWithin time.Duration
 	severity   string
 	ignore     []string
+	readOnly   bool
 }
 
 func newCheckCommand(fo *fleetOptions) *cobra.Command {
@@ -40,6 +42,7 @@ Each rule has an ID that never changes its meaning; README.md lists them. Exit c
 	cmd.Flags().DurationVar(&o.warnWithin, "warn-within", 0, "report credentials and certificates that expire within this time; default: a tenth of each one's lifetime")
 	cmd.Flags().StringVar(&o.severity, "severity", o.severity, "exit with code 5 when there are findings at least this bad: error, warning, info")
 	cmd.Flags().StringArrayVar(&o.ignore, "ignore", nil, "leave out the findings of a rule (XA012), or of a rule about a member or context (XA012=edge-1); may be repeated")
+	cmd.Flags().BoolVar(&o.readOnly, "read-only", false, "ask the API servers only for the rights to look, not for those to migrate")
 	if err := cmd.RegisterFlagCompletionFunc("severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"error", "warning", "info"}, cobra.ShellCompDirectiveNoFileComp
 	}); err != nil {
@@ -78,6 +81,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 	}
 	live.Dialect = tsb.CheckDialect()
 	live.Observer.Reads = live.Dialect.Reads
+	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Need { return tsb.Needs(soFar, !o.readOnly) }
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()

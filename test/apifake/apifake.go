@@ -21,6 +21,8 @@ type Server struct {
 	*httptest.Server
 	// Answer, when set, answers instead of the objects: a status, or false to go on.
 	Answer func(w http.ResponseWriter, r *http.Request) bool
+	// Allows, when set, answers access reviews; else everything is allowed.
+	Allows func(verb, resource, namespace, name string) bool
 
 	mu       sync.Mutex
 	objects  map[string]Object // by path
@@ -53,6 +55,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if s.Answer != nil && s.Answer(w, r) {
 		return
 	}
+	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews") {
+		s.review(w, r)
+		return
+	}
 	if o, ok := s.objects[r.URL.Path]; ok {
 		write(w, http.StatusOK, o)
 		return
@@ -62,6 +68,28 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	Status(w, http.StatusNotFound, "NotFound", "not found")
+}
+
+// review answers a SelfSubjectAccessReview. A resource comes with its subresource and group: "pods/portforward", "clusters.xcp.tetrate.io".
+func (s *Server) review(w http.ResponseWriter, r *http.Request) {
+	var review struct {
+		Spec struct {
+			ResourceAttributes struct{ Verb, Group, Resource, Subresource, Namespace, Name string }
+		}
+	}
+	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+		Status(w, http.StatusBadRequest, "BadRequest", err.Error())
+		return
+	}
+	a := review.Spec.ResourceAttributes
+	resource := a.Resource
+	if a.Group != "" {
+		resource += "." + a.Group
+	}
+	if a.Subresource != "" {
+		resource += "/" + a.Subresource
+	}
+	write(w, http.StatusCreated, Object{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": Object{"allowed": s.Allows == nil || s.Allows(a.Verb, resource, a.Namespace, a.Name)}})
 }
 
 // list returns the objects of a collection, of one namespace or of all. A path that ends in a collection's name is one.

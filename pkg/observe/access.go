@@ -1,0 +1,63 @@
+package observe
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// accessReviews is where an API server says what the one who asks may do. Everybody may ask by default (ClusterRole
+// system:basic-user). A SelfSubjectRulesReview would be one request, and may be incomplete: with authorizers that cannot list their rules.
+const accessReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+// access asks for each right, all side by side on the connection that is there.
+func (o *Observer) access(ctx context.Context, c *fleet.Cluster, needs []plan.Need) map[plan.Need]plan.Answer {
+	answers := make(map[plan.Need]plan.Answer, len(needs))
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, n := range needs {
+		wg.Go(func() {
+			a := o.ask(ctx, c, n)
+			mu.Lock()
+			defer mu.Unlock()
+			answers[n] = a
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+func (o *Observer) ask(ctx context.Context, c *fleet.Cluster, n plan.Need) plan.Answer {
+	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
+	defer cancel()
+	attributes := map[string]string{"verb": n.Verb, "group": n.Group, "resource": n.Resource, "subresource": n.Subresource, "namespace": n.Namespace, "name": n.Name}
+	question, err := json.Marshal(map[string]any{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": map[string]any{"resourceAttributes": attributes}})
+	if err != nil {
+		return plan.Answer{Err: fmt.Sprintf("encoding a SelfSubjectAccessReview: %v", err)}
+	}
+	body, err := fleet.Body(c.REST.Post().AbsPath(accessReviews).SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").MaxRetries(2).Body(question).Do(ctx))
+	if err != nil {
+		return plan.Answer{Err: Explain(err)}
+	}
+	var review struct {
+		Status *struct {
+			Allowed         bool   `json:"allowed"`
+			EvaluationError string `json:"evaluationError"`
+		} `json:"status"`
+	}
+	switch err := json.Unmarshal(body, &review); {
+	case err != nil || review.Status == nil:
+		return plan.Answer{Err: "the API server's answer is no SelfSubjectAccessReview"}
+	case !review.Status.Allowed && review.Status.EvaluationError != "":
+		return plan.Answer{Err: review.Status.EvaluationError}
+	}
+	return plan.Answer{Allowed: review.Status.Allowed}
+}
+
+// askable says whether it makes sense to ask for rights: the cluster was reached, or all that it said is that they are missing.
+func askable(why string) bool { return why == "" || strings.HasPrefix(why, "forbidden") }
