@@ -9,10 +9,9 @@ import (
 )
 
 // rights reports, for each context, every missing right at once, with the smallest roles that give them.
-func rights(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, c := range f.Contexts {
-		if len(c.Missing) == 0 || foreignContext(f, c.Name) {
+func rights(l *look) {
+	for _, c := range l.Contexts {
+		if len(c.Missing) == 0 || l.foreign(c.Name) {
 			continue
 		}
 		var words []string
@@ -23,19 +22,10 @@ func rights(f plan.Facts, _ Options) []Finding {
 		if c.Partial {
 			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: manifests/rbac has everything"
 		}
-		found = append(found, Finding{Member: holder(f, c.Name), Context: c.Name, Saw: fmt.Sprintf("%s missing: %s", count(len(c.Missing), "right"), strings.Join(words, "; ")),
-			Remedy: remedy, Command: command("kubectl", "--context", c.Name, "auth", "whoami"),
-			Manifest: Roles(c.Missing)})
+		x := l.say(l.holder(c.Name), c.Name, "")
+		x.Saw, x.Remedy = fmt.Sprintf("%s missing: %s", count(len(c.Missing), "right"), strings.Join(words, "; ")), remedy
+		x.Command, x.Manifest = kubectl(c.Name, "", "auth", "whoami"), Roles(c.Missing)
 	}
-	return found
-}
-
-// foreignContext says whether a context is known to hold nothing of this hub: what one may do there does not matter.
-func foreignContext(f plan.Facts, context string) bool {
-	if (f.Hub.Found && f.Hub.Context == context) || slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.Context == context }) {
-		return false
-	}
-	return slices.ContainsFunc(f.Others, func(o plan.Other) bool { return o.Context == context && o.State != "unreachable" })
 }
 
 // Words says a right as RBAC's own messages do: "get secrets/xcp-central-cert in tsb".

@@ -26,29 +26,26 @@ var certificateRules = []Rule{
 }
 
 // names compares the hub's certificate with what each edge dials, or with what an overlay says.
-func names(f plan.Facts, _ Options) []Finding {
-	if !f.Hub.Found || f.Hub.Server.Err != "" {
-		return nil
+func names(l *look) {
+	if !l.Hub.Found || l.Hub.Server.Err != "" {
+		return
 	}
-	var found []Finding
-	for _, m := range f.Members {
-		if m.Err != "" || m.Role != plan.RoleEdge || m.ServerName == "" || covers(f.Hub.Server.Names, m.ServerName) {
+	for _, m := range l.members() {
+		if m.Err != "" || m.Role != plan.RoleEdge || m.ServerName == "" || covers(l.Hub.Server.Names, m.ServerName) {
 			continue
 		}
 		field := "spec.dnsNames"
 		if _, err := netip.ParseAddr(strings.Trim(m.ServerName, "[]")); err == nil {
 			field = "spec.ipAddresses"
 		}
-		x := about(m)
-		x.Object = "secret " + f.Hub.Server.Where + " in the hub"
-		x.Saw = fmt.Sprintf("it names %s, and the edge verifies %s", list(f.Hub.Server.Names), m.ServerName)
+		x := l.about(m)
+		x.Object = "secret " + l.Hub.Server.Where + " in the hub"
+		x.Saw = fmt.Sprintf("it names %s, and the edge verifies %s", list(l.Hub.Server.Names), m.ServerName)
 		if host, _, _ := strings.Cut(m.Dials, ":"); host != m.ServerName {
 			x.Saw += " (by an overlay; it dials " + m.Dials + ")"
 		}
 		x.Remedy = fmt.Sprintf("add %s to %s of the Certificate that makes the secret, and have it re-issued without deleting the secret", m.ServerName, field)
-		found = append(found, x)
 	}
-	return found
 }
 
 // covers says whether a certificate's names cover a host: exactly, or by a wildcard for one label.
@@ -76,46 +73,46 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func distrust(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func distrust(l *look) {
+	for _, p := range l.parties() {
 		for _, d := range p.in.Distrust {
-			x := p.Finding
+			x := l.of(p)
 			when := "once it presents a token"
 			if d.Now {
 				when = "at its next connection"
 			}
 			x.Object, x.Saw, x.Remedy = "secret "+d.Where, fmt.Sprintf("it does not verify %s: %s; that counts %s", d.Whose, d.Why, when), d.Mend
-			found = append(found, x)
 		}
 	}
-	return found
 }
 
-// server returns what the hub's certificate carries and must, and a finding about it.
-func server(f plan.Facts) (*plan.Server, Finding) {
-	if !f.Hub.Found || f.Hub.Inspection == nil {
-		return nil, Finding{}
-	}
-	x := aboutHub(f)
-	x.Object = "secret " + f.Hub.Server.Where
-	return f.Hub.Inspection.Server, x
-}
-
-func identity(f plan.Facts, _ Options) []Finding {
-	s, x := server(f)
-	if s == nil || s.Identity == "" || slices.Contains(s.URIs, s.Identity) {
+// server is what the hub's certificate carries and must; nil when that is not known.
+func server(l *look) *plan.Server {
+	if !l.Hub.Found || l.Hub.Inspection == nil {
 		return nil
 	}
+	return l.Hub.Inspection.Server
+}
+
+// certificate begins a finding about the secret of the hub's certificate.
+func (l *look) certificate(key string) *Finding {
+	return l.say("hub", l.Hub.Context, "secret "+l.Hub.Server.Where+key)
+}
+
+func identity(l *look) {
+	s := server(l)
+	if s == nil || s.Identity == "" || slices.Contains(s.URIs, s.Identity) {
+		return
+	}
+	x := l.certificate("")
 	x.Saw = fmt.Sprintf("its URIs are %s, and mutual TLS may be in use", list(s.URIs))
 	x.Remedy = fmt.Sprintf("add %s to spec.uris of the Certificate, and have it re-issued without deleting the secret", s.Identity)
-	return []Finding{x}
 }
 
-func keyUsages(f plan.Facts, _ Options) []Finding {
-	s, x := server(f)
+func keyUsages(l *look) {
+	s := server(l)
 	if s == nil || s.Usages == nil {
-		return nil
+		return
 	}
 	var missing []string
 	for _, u := range s.Needs {
@@ -124,32 +121,30 @@ func keyUsages(f plan.Facts, _ Options) []Finding {
 		}
 	}
 	if len(missing) == 0 {
-		return nil
+		return
 	}
+	x := l.certificate("")
 	x.Saw = fmt.Sprintf("it may be used for %s, and not for %s", list(s.Usages), strings.Join(missing, " and "))
 	x.Remedy = fmt.Sprintf("add %s to spec.usages of the Certificate, and have it re-issued without deleting the secret", strings.Join(missing, " and "))
-	return []Finding{x}
 }
 
-func lacksCA(f plan.Facts, _ Options) []Finding {
-	s, x := server(f)
+func lacksCA(l *look) {
+	s := server(l)
 	if s == nil || !s.NeedsCA || s.CA {
-		return nil
+		return
 	}
-	x.Object += " key ca.crt"
+	x := l.certificate(" key ca.crt")
 	x.Saw, x.Remedy = "it is not there, and mutual TLS may be in use", "put the CA that signs the members' certificates there"
-	return []Finding{x}
 }
 
 // estranged finds edges that were taken for another hub's although this hub lists their name.
-func estranged(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, o := range f.Others {
-		if o.State != "other-management-plane" || o.Claims == "" || !slices.Contains(f.Hub.Inventory, o.Claims) {
+func estranged(l *look) {
+	for _, o := range l.Others {
+		if o.State != "other-management-plane" || o.Claims == "" || !slices.Contains(l.Hub.Inventory, o.Claims) {
 			continue
 		}
-		found = append(found, Finding{Member: o.Claims, Context: o.Context, Object: "cluster " + o.Claims, Saw: o.Why,
-			Remedy: "leave the context out with --contexts if it is another hub's; else put the CA of this hub's certificate into the edge's secret, beside the CA that is there"})
+		x := l.say(o.Claims, o.Context, "cluster "+o.Claims)
+		x.Saw = o.Why
+		x.Remedy = "leave the context out with --contexts if it is another hub's; else put the CA of this hub's certificate into the edge's secret, beside the CA that is there"
 	}
-	return found
 }

@@ -34,7 +34,7 @@ type Rule struct {
 	Title    string // what is wrong, as a sentence without a full stop
 	Severity Severity
 	Mend     string // what to do about it in general; each finding says it in particular
-	find     func(f plan.Facts, o Options) []Finding
+	find     func(*look)
 }
 
 // Anchor is where README.md explains the rule.
@@ -68,18 +68,20 @@ type Options struct {
 
 // Run applies the rules and returns what they found, worst first, then by member, rule and object.
 func Run(rules []Rule, f plan.Facts, o Options) []Finding {
-	found := []Finding{}
+	l := newLook(&f, o)
 	for _, r := range rules {
-		for _, x := range r.find(f, o) {
-			x.Rule, x.Severity, x.Title, x.Docs = r.ID, r.Severity, r.Title, docs+r.Anchor()
-			x.Command = withKubeconfig(x.Command, o.Kubeconfig)
-			found = append(found, x)
-		}
+		l.rule = r
+		r.find(l)
 	}
-	slices.SortStableFunc(found, func(a, b Finding) int {
+	slices.SortStableFunc(l.found, func(a, b *Finding) int {
 		return cmp.Or(cmp.Compare(slices.Index(Severities, a.Severity), slices.Index(Severities, b.Severity)), byMember(a.Member, b.Member),
 			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object), strings.Compare(a.Saw, b.Saw))
 	})
+	found := make([]Finding, len(l.found))
+	for i, x := range l.found {
+		found[i] = *x
+		found[i].Command = withKubeconfig(x.Command, o.Kubeconfig)
+	}
 	return found
 }
 
@@ -137,6 +139,20 @@ func command(words ...string) string {
 	return strings.Join(quoted, " ")
 }
 
+// kubectl is a command in a context, and in a namespace unless that is empty.
+func kubectl(context, ns string, words ...string) string {
+	all := []string{"kubectl", "--context", context}
+	if ns != "" {
+		all = append(all, "-n", ns)
+	}
+	return command(append(all, words...)...)
+}
+
+// xcpauth is a command of the plugin about this hub.
+func (l *look) xcpauth(words ...string) string {
+	return command(append(append([]string{"kubectl", "xcpauth"}, words...), "--context", l.Hub.Context)...)
+}
+
 // withKubeconfig passes --kubeconfig to a command of kubectl, or of the plugin, whose flags come after its name.
 func withKubeconfig(text, path string) string {
 	if path == "" {
@@ -150,47 +166,13 @@ func withKubeconfig(text, path string) string {
 	return text
 }
 
-// about begins a finding about a member.
-func about(m plan.Member) Finding {
-	return Finding{Member: m.Name, Context: m.Context, Object: m.Object.String()}
-}
-
-// aboutHub begins a finding about the hub.
-func aboutHub(f plan.Facts) Finding {
-	return Finding{Member: "hub", Context: f.Hub.Context, Object: f.Hub.Object.String()}
-}
-
-// party is the hub or a member, where a rule treats them alike.
-type party struct {
-	Finding
-	object   plan.Ref
-	in       *plan.Inspection
-	owner    string
-	helm     string
-	presents bool // it presents a credential: it is a member
-}
-
-// parties are the hub and every member that was reached.
-func parties(f plan.Facts) []party {
-	var all []party
-	if f.Hub.Found && f.Hub.Inspection != nil {
-		all = append(all, party{aboutHub(f), f.Hub.Object, f.Hub.Inspection, f.Hub.Owner, f.Hub.HelmNote, false})
-	}
-	for _, m := range f.Members {
-		if m.Err == "" && m.Inspection != nil {
-			all = append(all, party{about(m), m.Object, m.Inspection, m.Owner, m.HelmNote, true})
-		}
-	}
-	return all
-}
-
 // edit is the command that opens an object in an editor.
 func edit(context string, o plan.Ref) string {
 	resource := o.Resource
 	if o.Group != "" {
 		resource += "." + o.Group
 	}
-	return command("kubectl", "--context", context, "-n", o.Namespace, "edit", resource, o.Name)
+	return kubectl(context, o.Namespace, "edit", resource, o.Name)
 }
 
 func count(n int, noun string) string {

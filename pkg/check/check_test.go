@@ -208,12 +208,10 @@ func TestAHealthyFleetHasNoFindings(t *testing.T) {
 }
 
 func TestNoHubIsNoPanic(t *testing.T) {
-	for _, r := range Rules() {
-		r.find(plan.Facts{At: noon}, Options{})
-		f := healthy()
-		f.Hub = plan.Hub{Err: "no ManagementPlane found"}
-		r.find(f, Options{})
-	}
+	Run(Rules(), plan.Facts{At: noon}, Options{})
+	f := healthy()
+	f.Hub = plan.Hub{Err: "no ManagementPlane found"}
+	Run(Rules(), f, Options{})
 }
 
 func TestWarnWithinIsAbsolute(t *testing.T) {
@@ -235,7 +233,7 @@ func TestWarnWithinIsAbsolute(t *testing.T) {
 			if tc.rotated {
 				m.From = noon.Add(-30 * time.Minute)
 			}
-			if got := expiring(m, noon, Options{WarnWithin: tc.within}) != ""; got != tc.want {
+			if got := expiring(&m, noon, Options{WarnWithin: tc.within}) != ""; got != tc.want {
 				t.Errorf("reported: %v, want %v", got, tc.want)
 			}
 		})

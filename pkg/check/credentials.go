@@ -29,50 +29,48 @@ var credentialRules = []Rule{
 }
 
 // fault says what is wrong with a material, in one clause; "" when it is not what the rule is about.
-type fault func(m plan.Material, at time.Time, o Options) string
+type fault func(m *plan.Material, at time.Time, o Options) string
 
-func materials(wrong fault) func(plan.Facts, Options) []Finding {
-	return func(f plan.Facts, o Options) []Finding {
-		var found []Finding
-		for _, p := range parties(f) {
-			for _, m := range p.in.Materials {
-				why := wrong(m, f.At, o)
+func materials(wrong fault) func(*look) {
+	return func(l *look) {
+		for _, p := range l.parties() {
+			for i := range p.in.Materials {
+				m := &p.in.Materials[i]
+				why := wrong(m, l.At, l.Options)
 				if why == "" || m.Unread != "" {
 					continue
 				}
-				x := p.Finding
+				x := l.of(p)
 				x.Object, x.Saw, x.Remedy, x.Command = "secret "+m.Where, m.What+" "+why, m.Mend, command(m.Command...)
-				found = append(found, x)
 			}
 		}
-		return found
 	}
 }
 
-func missing(m plan.Material, _ time.Time, _ Options) string {
+func missing(m *plan.Material, _ time.Time, _ Options) string {
 	if m.Absent && m.Needed {
 		return "is not there"
 	}
 	return ""
 }
 
-func malformed(m plan.Material, _ time.Time, _ Options) string {
+func malformed(m *plan.Material, _ time.Time, _ Options) string {
 	if m.Wrong == "" {
 		return ""
 	}
 	return "cannot be used: " + m.Wrong
 }
 
-func foreign(m plan.Material, _ time.Time, _ Options) string {
+func foreign(m *plan.Material, _ time.Time, _ Options) string {
 	if m.Foreign == "" {
 		return ""
 	}
 	return "is not this cluster's: " + m.Foreign
 }
 
-func dead(m plan.Material, at time.Time) bool { return !m.Until.IsZero() && !at.Before(m.Until) }
+func dead(m *plan.Material, at time.Time) bool { return !m.Until.IsZero() && !at.Before(m.Until) }
 
-func expired(m plan.Material, at time.Time, _ Options) string {
+func expired(m *plan.Material, at time.Time, _ Options) string {
 	if !dead(m, at) || m.Renewed { // a sibling's expiry is about the minting path
 		return ""
 	}
@@ -80,7 +78,7 @@ func expired(m plan.Material, at time.Time, _ Options) string {
 }
 
 // early allows for the clocks' difference of a minute, which has a rule of its own.
-func early(m plan.Material, at time.Time, _ Options) string {
+func early(m *plan.Material, at time.Time, _ Options) string {
 	if m.From.IsZero() || !at.Add(skewWarning).Before(m.From) {
 		return ""
 	}
@@ -90,7 +88,7 @@ func early(m plan.Material, at time.Time, _ Options) string {
 // weekly is what counts as soon where a credential does not say how long it lives.
 const weekly = 7 * 24 * time.Hour
 
-func expiring(m plan.Material, at time.Time, o Options) string {
+func expiring(m *plan.Material, at time.Time, o Options) string {
 	if m.Until.IsZero() || dead(m, at) || m.Rotated {
 		return ""
 	}
@@ -110,7 +108,7 @@ func expiring(m plan.Material, at time.Time, o Options) string {
 
 // overdue is a rotated token with less than a twentieth of its lifetime left: by then it should have been replaced. How early the
 // product rotates is not documented.
-func overdue(m plan.Material, at time.Time, _ Options) string {
+func overdue(m *plan.Material, at time.Time, _ Options) string {
 	if !m.Rotated || dead(m, at) {
 		return ""
 	}
@@ -122,14 +120,14 @@ func overdue(m plan.Material, at time.Time, _ Options) string {
 
 // notMinting reports tokens beside the edge's, of the same service account, that expired unrenewed though the account is there: so
 // would the edge's own.
-func notMinting(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func notMinting(l *look) {
+	for _, p := range l.parties() {
 		var stale, mints []string
-		var last plan.Material
-		for _, m := range p.in.Materials {
+		var last *plan.Material
+		for i := range p.in.Materials {
+			m := &p.in.Materials[i]
 			switch {
-			case m.Renewed && dead(m, f.At):
+			case m.Renewed && dead(m, l.At):
 				stale, last = append(stale, fmt.Sprintf("secret %s expired at %s", m.Where, m.Until.Format(time.RFC3339))), m
 			case m.Renewed:
 				mints = append(mints, m.Where)
@@ -138,13 +136,11 @@ func notMinting(f plan.Facts, _ Options) []Finding {
 		if len(stale) == 0 {
 			continue
 		}
-		x := p.Finding
+		x := l.of(p)
 		x.Object, x.Remedy, x.Command = "secret "+last.Where, last.Mend, command(last.Command...)
 		x.Saw = strings.Join(stale, ", ") + ", and nothing renewed it"
 		if len(mints) > 0 {
 			x.Saw += "; fresh are " + strings.Join(mints, ", ")
 		}
-		found = append(found, x)
 	}
-	return found
 }

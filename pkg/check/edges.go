@@ -29,43 +29,31 @@ var edgeRules = []Rule{
 		Mend: "Look at MPC: whether it runs, and whether the hub accepts what it presents."},
 }
 
-// edges are the edges that were reached.
-func edges(f plan.Facts) []plan.Member {
-	var all []plan.Member
-	for _, m := range f.Members {
-		if m.Role == plan.RoleEdge && m.Err == "" {
-			all = append(all, m)
-		}
-	}
-	return all
-}
+func deployment(m *plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }
 
-func deployment(m plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }
-
-func asleep(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range edges(f) {
+func asleep(l *look) {
+	for _, m := range l.edges() {
 		if !m.Workload.Found || m.Workload.Err != "" || m.Workload.Replicas > 0 {
 			continue
 		}
-		x := about(m)
+		x := l.about(m)
 		x.Object, x.Saw = deployment(m), "it is scaled to 0, so nothing can be proved of it"
 		x.Remedy = "scale it up; if it is gone for good, delete it from TSB and forget it"
-		x.Command = command("kubectl", "--context", m.Context, "-n", m.Object.Namespace, "scale", "deployment/edge", "--replicas=1")
-		found = append(found, x)
+		x.Command = kubectl(m.Context, m.Object.Namespace, "scale", "deployment/edge", "--replicas=1")
 	}
-	return found
 }
 
-func notOnboarded(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range edges(f) {
+func notOnboarded(l *look) {
+	for _, m := range l.edges() {
 		if m.Inspection != nil && m.Inspection.Deleting {
 			continue
 		}
-		x := about(m)
-		unlisted := f.Hub.Found && f.Hub.Inventory != nil && f.Hub.InventoryErr == "" && !slices.Contains(f.Hub.Inventory, m.ClusterName)
+		unlisted := l.Hub.Found && l.Hub.Inventory != nil && l.Hub.InventoryErr == "" && !slices.Contains(l.Hub.Inventory, m.ClusterName)
 		absent := !m.Workload.Found && m.Workload.Err == ""
+		if !unlisted && !absent {
+			continue
+		}
+		x := l.about(m)
 		switch {
 		case unlisted && absent:
 			x.Saw = fmt.Sprintf("there is no %s, and the hub does not list cluster %q", deployment(m), m.ClusterName)
@@ -73,83 +61,68 @@ func notOnboarded(f plan.Facts, _ Options) []Finding {
 		case unlisted:
 			x.Saw = fmt.Sprintf("the hub does not list cluster %q", m.ClusterName)
 			x.Remedy = "create the Cluster object in TSB; leave the context out with --contexts if the edge is another hub's"
-		case absent:
+		default:
 			x.Saw = fmt.Sprintf("the hub lists the cluster, and there is no %s", deployment(m))
 			x.Remedy = "see why its operator did not make it: a secret may be missing"
-			x.Command = command("kubectl", "--context", m.Context, "-n", m.Object.Namespace, "get", "deployments,events")
-		default:
-			continue
+			x.Command = kubectl(m.Context, m.Object.Namespace, "get", "deployments,events")
 		}
-		found = append(found, x)
 	}
-	return found
 }
 
-func decommissioned(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range f.Members {
+func decommissioned(l *look) {
+	for _, m := range l.members() {
 		if m.Err == "" || m.Inspection == nil || m.Inspection.Gone == "" {
 			continue
 		}
-		x := Finding{Member: m.Name, Context: m.Context, Object: "cluster " + m.ClusterName, Saw: m.Inspection.Gone}
-		if slices.Contains(f.Hub.Inventory, m.ClusterName) {
+		x := l.say(m.Name, m.Context, "cluster "+m.ClusterName)
+		x.Saw = m.Inspection.Gone
+		if slices.Contains(l.Hub.Inventory, m.ClusterName) {
 			x.Saw += ", and the hub lists it still"
-			x.Remedy = fmt.Sprintf("delete the cluster from TSB, see that clusters.xcp.tetrate.io/%s in namespace %s is gone, then forget it", m.ClusterName, f.Hub.Object.Namespace)
+			x.Remedy = fmt.Sprintf("delete the cluster from TSB, see that clusters.xcp.tetrate.io/%s in namespace %s is gone, then forget it", m.ClusterName, l.Hub.Object.Namespace)
 			x.Command = command("tctl", "delete", "cluster", m.ClusterName)
 		} else {
 			x.Saw += ", and the roster lists it still"
 			x.Remedy = "forget it"
-			x.Command = command("kubectl", "xcpauth", "edge", "forget", m.Name, "--context", f.Hub.Context, "--reason", "decommissioned")
+			x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
 		}
-		found = append(found, x)
 	}
-	return found
 }
 
-func removing(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range edges(f) {
+func removing(l *look) {
+	for _, m := range l.edges() {
 		if m.Inspection == nil || !m.Inspection.Deleting {
 			continue
 		}
-		x := about(m)
+		x := l.about(m)
 		x.Saw, x.Remedy = "it is being deleted", "wait until it is gone, then delete the cluster from TSB and forget it"
-		x.Command = command("kubectl", "xcpauth", "edge", "forget", m.Name, "--context", f.Hub.Context, "--reason", "decommissioned")
-		found = append(found, x)
+		x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
 	}
-	return found
 }
 
-func twice(f plan.Facts, _ Options) []Finding {
+func twice(l *look) {
 	claims := map[string][]string{}
-	for _, m := range edges(f) {
+	for _, m := range l.edges() {
 		claims[m.ClusterName] = append(claims[m.ClusterName], m.Context+" ("+m.Object.String()+")")
 	}
-	var found []Finding
-	for _, m := range edges(f) {
+	for _, m := range l.edges() {
 		if all := claims[m.ClusterName]; len(all) > 1 && m.ClusterName != "" {
-			x := about(m)
+			x := l.about(m)
 			x.Saw, x.Remedy = fmt.Sprintf("cluster name %q is claimed in %s", m.ClusterName, strings.Join(all, ", ")), "leave the wrong one out with --contexts"
-			found = append(found, x)
 		}
 	}
-	return found
 }
 
-func waiting(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range f.Members {
+func waiting(l *look) {
+	for _, m := range l.members() {
 		for _, p := range m.Workload.Processes {
 			if p.Waiting == "" || p.Ending || m.Err != "" {
 				continue
 			}
-			x := about(m)
+			x := l.about(m)
 			x.Object, x.Saw = "Pod "+m.Object.Namespace+"/"+p.Name, "it waits: "+p.Waiting
-			x.Remedy, x.Command = "mend that; its events say more", command("kubectl", "--context", m.Context, "-n", m.Object.Namespace, "describe", "pod", p.Name)
-			found = append(found, x)
+			x.Remedy, x.Command = "mend that; its events say more", kubectl(m.Context, m.Object.Namespace, "describe", "pod", p.Name)
 		}
 	}
-	return found
 }
 
 // quiet is how long the hub may hear nothing of an edge: what is reported slowest comes every ten minutes (the vendor's key metrics
@@ -157,46 +130,41 @@ func waiting(f plan.Facts, _ Options) []Finding {
 const quiet = 12 * time.Minute
 
 // silent compares times of the hub's cluster alone: the clock of its API server with that of its Central.
-func silent(f plan.Facts, _ Options) []Finding {
-	now := f.At
-	for _, c := range f.Contexts {
-		if c.Name == f.Hub.Context && c.Skew != nil {
+func silent(l *look) {
+	now := l.At
+	for _, c := range l.Contexts {
+		if c.Name == l.Hub.Context && c.Skew != nil {
 			now = now.Add(*c.Skew)
 		}
 	}
-	var found []Finding
-	for _, m := range f.Members {
+	for _, m := range l.members() {
 		if m.Seen.IsZero() || now.Sub(m.Seen) <= quiet || m.Role != plan.RoleEdge {
 			continue
 		}
-		x := about(m)
+		x := l.about(m)
 		if m.Object.Name == "" {
 			x.Object = "cluster " + m.ClusterName
 		}
 		x.Saw = fmt.Sprintf("Central last received something of it %s ago", short(now.Sub(m.Seen)))
 		x.Remedy = "look whether it is connected"
 		if m.Context != "" && m.Err == "" {
-			x.Command = command("kubectl", "--context", m.Context, "-n", m.Object.Namespace, "logs", "deployment/edge", "--tail=200")
+			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/edge", "--tail=200")
 		}
-		found = append(found, x)
 	}
-	return found
 }
 
 // clientGone counts the hub's streams as its metrics do: of cluster state one more than there are edges, which is MPC's.
-func clientGone(f plan.Facts, _ Options) []Finding {
-	c := f.Hub.Connections
+func clientGone(l *look) {
+	c := l.Hub.Connections
 	if c == nil || c.State > c.Config {
-		return nil
+		return
 	}
-	for _, m := range f.Members {
+	for _, m := range l.members() {
 		if m.Role == plan.RoleMPC {
-			x := about(m)
+			x := l.about(m)
 			x.Saw = fmt.Sprintf("Central counts %s of cluster state for %s: one more would be MPC's", count(c.State, "stream"), count(c.Config, "edge"))
 			x.Remedy = "look whether it runs, and what its log says"
-			x.Command = command("kubectl", "--context", m.Context, "-n", m.Object.Namespace, "logs", "deployment/"+m.Object.Name, "--tail=200")
-			return []Finding{x}
+			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/"+m.Object.Name, "--tail=200")
 		}
 	}
-	return nil
 }

@@ -28,9 +28,8 @@ var modeRules = []Rule{
 		Mend: "Look at the operator of that cluster, whether it runs, and what its log says."},
 }
 
-func refused(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range f.Members {
+func refused(l *look) {
+	for _, m := range l.members() {
 		if m.Err != "" {
 			continue
 		}
@@ -39,87 +38,75 @@ func refused(f plan.Facts, _ Options) []Finding {
 			presents = []guard.Cred{m.Declared}
 		}
 		for _, c := range presents {
-			if f.Hub.Accepts.Accepts[c] != guard.No {
+			if l.Hub.Accepts.Accepts[c] != guard.No {
 				continue
 			}
-			x := about(m)
-			x.Saw = fmt.Sprintf("it presents %s (%s), and %s does not accept that", c, m.Edge.Why, f.Hub.Object)
-			x.Remedy, x.Command = "make the hub accept both again", command("kubectl", "xcpauth", "migrate", "--context", f.Hub.Context)
-			found = append(found, x)
+			x := l.about(m)
+			x.Saw = fmt.Sprintf("it presents %s (%s), and %s does not accept that", c, m.Edge.Why, l.Hub.Object)
+			x.Remedy, x.Command = "make the hub accept both again", l.xcpauth("migrate")
 		}
 	}
-	return found
 }
 
-func hubImplicit(f plan.Facts, _ Options) []Finding {
+func hubImplicit(l *look) {
 	var unknown []string
-	for _, c := range slices.Sorted(maps.Keys(f.Hub.Accepts.Accepts)) {
-		if f.Hub.Accepts.Accepts[c] == guard.Unknown {
+	for _, c := range slices.Sorted(maps.Keys(l.Hub.Accepts.Accepts)) {
+		if l.Hub.Accepts.Accepts[c] == guard.Unknown {
 			unknown = append(unknown, string(c))
 		}
 	}
-	if !f.Hub.Found || len(unknown) == 0 || len(f.Hub.Odd) > 0 {
-		return nil
+	if !l.Hub.Found || len(unknown) == 0 || len(l.Hub.Odd) > 0 {
+		return
 	}
-	x := aboutHub(f)
+	x := l.hub()
 	x.Saw = fmt.Sprintf("whether it accepts %s is not written; the product's pages and charts disagree on what that means", strings.Join(unknown, " and "))
-	x.Remedy, x.Command = "write both modes explicitly", command("kubectl", "xcpauth", "plan", "--context", f.Hub.Context)
-	return []Finding{x}
+	x.Remedy, x.Command = "write both modes explicitly", l.xcpauth("plan")
 }
 
-func memberImplicit(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range f.Members {
+func memberImplicit(l *look) {
+	for _, m := range l.members() {
 		if m.Err != "" || m.Role != plan.RoleEdge || m.Declared != "" || len(m.Odd) > 0 {
 			continue
 		}
-		x := about(m)
+		x := l.about(m)
 		x.Saw, x.Remedy = "it sets no mode, and EdgeXcp does not tell the effective one", "write MUTUAL_TLS or JWT, whichever it presents now"
 		if m.Effective != "" {
 			x.Saw = fmt.Sprintf("it sets no mode; the effective one is %s", m.Effective)
 		}
 		x.Command = edit(m.Context, m.Object)
-		found = append(found, x)
 	}
-	return found
 }
 
 // odd reports oddities: those of overlays or of fields, those that the product documents or does not.
-func odd(overlay, documented bool) func(plan.Facts, Options) []Finding {
-	return func(f plan.Facts, _ Options) []Finding {
-		var found []Finding
-		for _, p := range parties(f) {
+func odd(overlay, documented bool) func(*look) {
+	return func(l *look) {
+		for _, p := range l.parties() {
 			for _, o := range p.in.Oddities {
 				if o.Overlay != overlay || o.Documented != documented {
 					continue
 				}
-				x := p.Finding
+				x := l.of(p)
 				x.Object, x.Saw = x.Object+" "+o.Path, fmt.Sprintf("it is %s: %s", o.Value, o.Consequence)
-				x.Remedy, x.Command = "edit it; keep a backup of the object", edit(x.Context, p.object)
+				x.Remedy, x.Command = "edit it; keep a backup of the object", edit(p.context, p.object)
 				if documented {
 					x.Remedy, x.Command = "nothing, if that is meant", ""
 				}
-				found = append(found, x)
 			}
 		}
-		return found
 	}
 }
 
-func notTaken(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range f.Members {
+func notTaken(l *look) {
+	for _, m := range l.members() {
 		if m.Err != "" || m.Declared == "" || m.Effective == "" || m.Declared == m.Effective {
 			continue
 		}
-		x := about(m)
+		x := l.about(m)
 		x.Saw = fmt.Sprintf("it says %s, and EdgeXcp says %s", m.Declared, m.Effective)
 		x.Remedy = "look at the operator, which should have taken it over within seconds"
 		if op := m.Inspection; op != nil && op.Operator != nil {
 			_, name, _ := strings.Cut(op.Operator.Where, "/")
-			x.Command = command("kubectl", "--context", m.Context, "-n", m.Object.Namespace, "logs", "deployment/"+name, "--tail=200")
+			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/"+name, "--tail=200")
 		}
-		found = append(found, x)
 	}
-	return found
 }

@@ -2,8 +2,6 @@ package check
 
 import (
 	"fmt"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // ownerRules are about who else writes the objects.
@@ -14,30 +12,24 @@ var ownerRules = []Rule{
 		Mend: "Set the same value in the release's values too, or its next upgrade takes the change back."},
 }
 
-func reverted(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func reverted(l *look) {
+	for _, p := range l.parties() {
 		if p.owner == "" {
 			continue
 		}
-		x := p.Finding
+		x := l.of(p)
 		x.Saw = "it is kept by " + p.owner
 		x.Remedy = fmt.Sprintf("set %s to %s there, or suspend it for this object", p.in.Field, p.in.Wanted)
-		found = append(found, x)
 	}
-	return found
 }
 
-func helm(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func helm(l *look) {
+	for _, p := range l.parties() {
 		if p.helm == "" {
 			continue
 		}
-		x := p.Finding
+		x := l.of(p)
 		x.Saw = "it belongs to Helm release " + p.helm
 		x.Remedy = fmt.Sprintf("after the migration set %s to %s in its values", p.in.Field, p.in.Wanted)
-		found = append(found, x)
 	}
-	return found
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // reachRules are about what could be looked at, and by which clock.
@@ -29,78 +27,55 @@ var reachRules = []Rule{
 const Unreachable = "XA001"
 
 // unreachable reports every context that could not be looked at, once, as the member that it is known to hold.
-func unreachable(f plan.Facts, _ Options) []Finding {
-	var found []Finding
+func unreachable(l *look) {
 	add := func(member, context, why string) {
-		remedy, cmd := "see whether kubectl reaches it; leave it out with --contexts if it is not to be looked at", command("kubectl", "--context", context, "version")
-		found = append(found, Finding{Member: member, Context: context, Saw: why, Remedy: remedy, Command: cmd})
+		x := l.say(member, context, "")
+		x.Saw, x.Remedy = why, "see whether kubectl reaches it; leave it out with --contexts if it is not to be looked at"
+		x.Command = kubectl(context, "", "version")
 	}
 	said := map[string]bool{}
-	for _, m := range f.Members {
+	for _, m := range l.members() {
 		if m.Err != "" && m.Context != "" {
 			said[m.Context] = true
 			add(m.Name, m.Context, m.Err)
 		}
 	}
-	for _, o := range f.Others {
+	for _, o := range l.Others {
 		if o.State == "unreachable" && !said[o.Context] {
 			said[o.Context] = true
 			add("-", o.Context, o.Why)
 		}
 	}
-	for _, c := range f.Contexts {
+	for _, c := range l.Contexts {
 		if c.Err != "" && !said[c.Name] {
 			add("-", c.Name, c.Err)
 		}
 	}
-	return found
 }
 
 // unread reports what could not be read in a context that was reached. What is forbidden is said by the rights that are missing.
-func unread(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, c := range f.Contexts {
-		if c.Err != "" || slices.ContainsFunc(f.Others, func(o plan.Other) bool { return o.Context == c.Name && o.State == "unreachable" }) {
+func unread(l *look) {
+	for i := range l.Contexts {
+		c := &l.Contexts[i]
+		if o := l.other(c.Name); c.Err != "" || (o != nil && o.State == "unreachable") {
 			continue
 		}
 		for _, u := range c.Unread {
-			if foreignContext(f, c.Name) {
-				break
-			}
-			if len(c.Missing) > 0 && strings.HasPrefix(u.Why, "forbidden") {
+			if l.foreign(c.Name) || (len(c.Missing) > 0 && strings.HasPrefix(u.Why, "forbidden")) {
 				continue
 			}
-			found = append(found, Finding{Member: holder(f, c.Name), Context: c.Name, Object: u.What, Saw: u.Why,
-				Remedy: "mend that; until then it counts as unknown"})
+			x := l.say(l.holder(c.Name), c.Name, u.What)
+			x.Saw, x.Remedy = u.Why, "mend that; until then it counts as unknown"
 		}
 		if c.AccessErr != "" {
-			found = append(found, Finding{Member: holder(f, c.Name), Context: c.Name, Object: "selfsubjectaccessreviews.authorization.k8s.io", Saw: "rights could not be asked for: " + c.AccessErr,
-				Remedy: "bind the ClusterRole system:basic-user to yourself, as clusters do for everybody by default"})
+			x := l.say(l.holder(c.Name), c.Name, "selfsubjectaccessreviews.authorization.k8s.io")
+			x.Saw, x.Remedy = "rights could not be asked for: "+c.AccessErr, "bind the ClusterRole system:basic-user to yourself, as clusters do for everybody by default"
 		}
 	}
-	return found
 }
 
-// holder is the member of a context when it holds exactly one, "hub" for the hub's, else "-".
-func holder(f plan.Facts, context string) string {
-	if f.Hub.Found && f.Hub.Context == context {
-		return "hub"
-	}
-	name := "-"
-	for _, m := range f.Members {
-		if m.Context == context && m.Role == plan.RoleEdge {
-			if name != "-" {
-				return "-"
-			}
-			name = m.Name
-		}
-	}
-	return name
-}
-
-func unseen(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range f.Members {
+func unseen(l *look) {
+	for _, m := range l.members() {
 		if m.Err == "" || m.Context != "" || (m.Inspection != nil && m.Inspection.Gone != "") {
 			continue
 		}
@@ -108,10 +83,10 @@ func unseen(f plan.Facts, _ Options) []Finding {
 		if !m.Seen.IsZero() {
 			heard = "; Central last heard of it at " + m.Seen.Format(time.RFC3339)
 		}
-		found = append(found, Finding{Member: m.Name, Object: "cluster " + m.ClusterName, Saw: "the hub or the roster lists it, and no selected context holds it" + heard,
-			Remedy: "select its context, or let its team state what it presents; if the cluster is gone, delete it from TSB and forget it"})
+		x := l.say(m.Name, "", "cluster "+m.ClusterName)
+		x.Saw = "the hub or the roster lists it, and no selected context holds it" + heard
+		x.Remedy = "select its context, or let its team state what it presents; if the cluster is gone, delete it from TSB and forget it"
 	}
-	return found
 }
 
 const (
@@ -121,10 +96,10 @@ const (
 
 // skewed compares the clocks of all API servers, and ours, with their median: most clocks are right. It is an error from five
 // minutes on, or from a quarter of the shortest token's lifetime.
-func skewed(bad bool) func(plan.Facts, Options) []Finding {
-	return func(f plan.Facts, _ Options) []Finding {
+func skewed(bad bool) func(*look) {
+	return func(l *look) {
 		limit := skewError
-		for _, p := range parties(f) {
+		for _, p := range l.parties() {
 			for _, m := range p.in.Materials {
 				if life := m.Until.Sub(m.From); m.Rotated && life > 0 {
 					limit = min(limit, life/4)
@@ -132,7 +107,7 @@ func skewed(bad bool) func(plan.Facts, Options) []Finding {
 			}
 		}
 		all := []time.Duration{0} // ours
-		for _, c := range f.Contexts {
+		for _, c := range l.Contexts {
 			if c.Skew != nil {
 				all = append(all, *c.Skew)
 			}
@@ -142,7 +117,6 @@ func skewed(bad bool) func(plan.Facts, Options) []Finding {
 		if other := all[len(all)/2]; other.Abs() < right.Abs() {
 			right = other
 		}
-		var found []Finding
 		judge := func(member, context, who string, off time.Duration) {
 			severe := off.Abs() > limit
 			if (off.Abs() <= skewWarning && !severe) || severe != bad {
@@ -152,15 +126,14 @@ func skewed(bad bool) func(plan.Facts, Options) []Finding {
 			if off < 0 {
 				way = "behind"
 			}
-			found = append(found, Finding{Member: member, Context: context, Object: who, Saw: fmt.Sprintf("it is %s %s the others (%s compared)", short(off.Abs()), way, count(len(all), "clock")),
-				Remedy: "let it keep its time with NTP"})
+			x := l.say(member, context, who)
+			x.Saw, x.Remedy = fmt.Sprintf("it is %s %s the others (%s compared)", short(off.Abs()), way, count(len(all), "clock")), "let it keep its time with NTP"
 		}
 		judge("-", "", "the clock of this machine", -right)
-		for _, c := range f.Contexts {
+		for _, c := range l.Contexts {
 			if c.Skew != nil {
-				judge(holder(f, c.Name), c.Name, "the clock of the API server", *c.Skew-right)
+				judge(l.holder(c.Name), c.Name, "the clock of the API server", *c.Skew-right)
 			}
 		}
-		return found
 	}
 }

@@ -2,8 +2,6 @@ package check
 
 import (
 	"time"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // rosterRules are about what is ours in the hub.
@@ -20,82 +18,73 @@ var rosterRules = []Rule{
 		Mend: "Forget the entry of the cluster that is gone, or leave out the context of the one that is wrong."},
 }
 
-func unguarded(f plan.Facts, _ Options) []Finding {
-	if in := f.Hub.Inspection; !f.Hub.Found || in == nil || in.Guarded == nil || *in.Guarded {
-		return nil
+func unguarded(l *look) {
+	if in := l.Hub.Inspection; !l.Hub.Found || in == nil || in.Guarded == nil || *in.Guarded {
+		return
 	}
-	x := aboutHub(f)
+	x := l.hub()
 	x.Object, x.Saw = "ValidatingWebhookConfiguration xcpauth-webhook", "it is not there, so nothing denies dangerous edits of others"
-	x.Remedy, x.Command = "install it", command("kubectl", "--context", f.Hub.Context, "apply", "-k", "manifests/overlays/self-signed")
-	return []Finding{x}
+	x.Remedy, x.Command = "install it", kubectl(l.Hub.Context, "", "apply", "-k", "manifests/overlays/self-signed")
 }
 
 // unstated says once that there is no roster, or of each member that nothing is believed of it.
-func unstated(f plan.Facts, _ Options) []Finding {
-	r := f.Hub.Roster
-	if !f.Hub.Found || r.Err != "" {
-		return nil
+func unstated(l *look) {
+	r := l.Hub.Roster
+	if !l.Hub.Found || r.Err != "" {
+		return
 	}
 	if !r.Kind || !r.Namespace {
-		x := aboutHub(f)
+		x := l.hub()
 		x.Object, x.Saw = "the roster", "it is not installed, so nobody is registered"
-		x.Remedy, x.Command = "the first step of a migration installs it and registers every member", command("kubectl", "xcpauth", "plan", "--context", f.Hub.Context)
-		return []Finding{x}
+		x.Remedy, x.Command = "the first step of a migration installs it and registers every member", l.xcpauth("plan")
+		return
 	}
-	var found []Finding
-	for _, m := range f.Members {
-		x := Finding{Member: m.Name, Context: m.Context, Object: "EdgeCluster " + m.Name}
+	for _, m := range l.members() {
+		saw := ""
 		switch st := m.Statement; {
 		case !m.Registered:
-			x.Saw = "it is not registered"
+			saw = "it is not registered"
 		case st == nil:
-			x.Saw = "nothing was stated yet"
+			saw = "nothing was stated yet"
 		case st.Void != "":
-			x.Saw = "its statement is void: " + st.Void
-		case !f.At.Before(st.Until):
-			x.Saw = "its statement, by " + st.Source + ", was believed until " + st.Until.Format(time.RFC3339)
+			saw = "its statement is void: " + st.Void
+		case !l.At.Before(st.Until):
+			saw = "its statement, by " + st.Source + ", was believed until " + st.Until.Format(time.RFC3339)
 		default:
 			continue
 		}
-		x.Remedy, x.Command = "prove it again, when mutual TLS is to be turned off", command("kubectl", "xcpauth", "edge", "publish", m.Name, "--context", f.Hub.Context)
-		found = append(found, x)
+		x := l.say(m.Name, m.Context, "EdgeCluster "+m.Name)
+		x.Saw = saw
+		x.Remedy, x.Command = "prove it again, when mutual TLS is to be turned off", l.xcpauth("edge", "publish", m.Name)
 	}
-	return found
 }
 
-func inFlight(f plan.Facts, _ Options) []Finding {
-	if f.Hub.InFlight == "" {
-		return nil
+func inFlight(l *look) {
+	if l.Hub.InFlight == "" {
+		return
 	}
-	x := aboutHub(f)
-	x.Object, x.Saw = "the journal", f.Hub.InFlight+", was interrupted or is still running"
-	x.Remedy, x.Command = "let a run restore it, when no other one is running", command("kubectl", "xcpauth", "migrate", "--context", f.Hub.Context)
-	return []Finding{x}
+	x := l.hub()
+	x.Object, x.Saw = "the journal", l.Hub.InFlight+", was interrupted or is still running"
+	x.Remedy, x.Command = "let a run restore it, when no other one is running", l.xcpauth("migrate")
 }
 
-func unlisted(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, why := range []string{f.Hub.Roster.Err, f.Hub.InventoryErr} {
-		if why != "" && f.Hub.Found {
-			x := aboutHub(f)
+func unlisted(l *look) {
+	for _, why := range []string{l.Hub.Roster.Err, l.Hub.InventoryErr} {
+		if why != "" && l.Hub.Found {
+			x := l.hub()
 			x.Saw, x.Remedy = why, "mend that reason"
-			found = append(found, x)
 		}
 	}
-	return found
 }
 
-func impostor(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, m := range f.Members {
+func impostor(l *look) {
+	for _, m := range l.members() {
 		if m.Inspection == nil || m.Inspection.Impostor == "" {
 			continue
 		}
-		x := about(m)
+		x := l.about(m)
 		x.Saw = m.Inspection.Impostor
 		x.Remedy = "forget the one that is gone"
-		x.Command = command("kubectl", "xcpauth", "edge", "forget", m.Name, "--context", f.Hub.Context, "--reason", "replaced by another cluster")
-		found = append(found, x)
+		x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "replaced by another cluster")
 	}
-	return found
 }

@@ -24,24 +24,21 @@ var versionRules = []Rule{
 		Mend: "Finish upgrading, or see in the product's notes that the two releases work together."},
 }
 
-func tooOld(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func tooOld(l *look) {
+	for _, p := range l.parties() {
 		for _, v := range versions(p) {
 			if v.TooOld == "" {
 				continue
 			}
-			x := p.Finding
+			x := l.of(p)
 			x.Saw = fmt.Sprintf("%s says %s; JWTs need %s", v.Source, v.Text, v.TooOld)
 			x.Remedy = "upgrade to " + v.TooOld + " or newer first"
-			found = append(found, x)
 			break
 		}
 	}
-	return found
 }
 
-func versions(p party) []plan.Version {
+func versions(p *party) []plan.Version {
 	all := []plan.Version{p.in.Version}
 	if p.in.Operator != nil {
 		all = append(all, p.in.Operator.Version)
@@ -50,28 +47,24 @@ func versions(p party) []plan.Version {
 }
 
 // noVersion leaves MPC out, which is of the hub's version.
-func noVersion(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func noVersion(l *look) {
+	for _, p := range l.parties() {
 		if p.in.Operator == nil || slices.ContainsFunc(versions(p), func(v plan.Version) bool { return v.Text != "" }) {
 			continue
 		}
-		x := p.Finding
+		x := l.of(p)
 		x.Saw, x.Remedy = "neither its labels nor the image of its operator tell", "see what is installed; 1.4 is the first release with JWTs"
 		x.Command = command("tctl", "version")
-		found = append(found, x)
 	}
-	return found
 }
 
-func unsettled(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func unsettled(l *look) {
+	for _, p := range l.parties() {
 		op := p.in.Operator
 		if op == nil || !op.Workload.Found || op.Workload.Replicas == 0 || op.Workload.Settled || op.Workload.Err != "" {
 			continue
 		}
-		x := p.Finding
+		x := l.of(p)
 		x.Object, x.Saw = "Deployment "+op.Where, "its rollout is not over"
 		for _, pod := range op.Workload.Processes {
 			if pod.Waiting != "" {
@@ -79,75 +72,64 @@ func unsettled(f plan.Facts, _ Options) []Finding {
 			}
 		}
 		x.Remedy, x.Command = "wait until it is over", rollout(p, op)
-		found = append(found, x)
 	}
-	return found
 }
 
-func rollout(p party, op *plan.Operator) string {
+func rollout(p *party, op *plan.Operator) string {
 	ns, name, _ := strings.Cut(op.Where, "/")
-	return command("kubectl", "--context", p.Context, "-n", ns, "rollout", "status", "deployment/"+name)
+	return kubectl(p.context, ns, "rollout", "status", "deployment/"+name)
 }
 
-func noOperator(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func noOperator(l *look) {
+	for _, p := range l.parties() {
 		op := p.in.Operator
 		if op == nil || op.Workload.Err != "" || (op.Workload.Found && op.Workload.Replicas > 0) {
 			continue
 		}
-		x := p.Finding
+		x := l.of(p)
 		x.Object = "Deployment " + op.Where
 		ns, name, _ := strings.Cut(op.Where, "/")
 		if op.Workload.Found {
 			x.Saw, x.Remedy = "it is scaled to 0", "scale it up"
-			x.Command = command("kubectl", "--context", p.Context, "-n", ns, "scale", "deployment/"+name, "--replicas=1")
+			x.Command = kubectl(p.context, ns, "scale", "deployment/"+name, "--replicas=1")
 		} else {
 			x.Saw, x.Remedy = "it is not there", "install it, as the product's documentation says; or find out where it runs"
 		}
-		found = append(found, x)
 	}
-	return found
 }
 
-func halfUpgraded(f plan.Facts, _ Options) []Finding {
-	var found []Finding
-	for _, p := range parties(f) {
+func halfUpgraded(l *look) {
+	for _, p := range l.parties() {
 		op := p.in.Operator
 		if op == nil || op.Version.Text == "" || p.in.Version.Text == "" || op.Version.Text == p.in.Version.Text {
 			continue
 		}
-		x := p.Finding
+		x := l.of(p)
 		x.Saw = fmt.Sprintf("%s says %s, and %s says %s", p.in.Version.Source, p.in.Version.Text, op.Version.Source, op.Version.Text)
 		x.Remedy, x.Command = "finish the upgrade first", rollout(p, op)
-		found = append(found, x)
 	}
-	return found
 }
 
 // releasesDiffer compares major and minor; patches of one release work together.
-func releasesDiffer(f plan.Facts, _ Options) []Finding {
+func releasesDiffer(l *look) {
 	var hub string
-	var found []Finding
-	for _, p := range parties(f) {
+	for _, p := range l.parties() {
 		if p.in.Operator == nil {
 			continue
 		}
 		r := release(p)
 		switch {
-		case !p.presents:
+		case p.member == nil:
 			hub = r
 		case hub != "" && r != "" && r != hub:
-			x := p.Finding
+			x := l.of(p)
 			x.Saw, x.Remedy = fmt.Sprintf("the edge is of release %s, and the hub of %s", r, hub), "finish upgrading before migrating"
-			found = append(found, x)
 		}
 	}
-	return found
 }
 
 // release is major.minor of what runs, else of what is declared.
-func release(p party) string {
+func release(p *party) string {
 	all := versions(p)
 	slices.Reverse(all)
 	for _, v := range all {

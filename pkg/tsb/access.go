@@ -1,7 +1,6 @@
 package tsb
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -49,7 +48,7 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 			needRoster(soFar, add)
 		}
 	}
-	return slices.SortedFunc(maps.Keys(all), compareNeeds)
+	return sortedNeeds(all)
 }
 
 // needRoster adds what a migration writes in the hub beside the mode: the roster, the journal, the lock, and Events.
@@ -73,7 +72,15 @@ func needRoster(soFar map[plan.Read]plan.Result, add func(verb, group, resource,
 	add("create", "", "events", api.Namespace, "")
 }
 
-func compareNeeds(a, b plan.Need) int {
-	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Group, b.Group), strings.Compare(a.Resource, b.Resource),
-		strings.Compare(a.Subresource, b.Subresource), strings.Compare(a.Name, b.Name), strings.Compare(a.Verb, b.Verb))
+// sortedNeeds are the keys of a map, by namespace, group, resource, name and verb.
+func sortedNeeds[T any](m map[plan.Need]T) []plan.Need {
+	byText := map[string]plan.Need{}
+	for n := range m {
+		byText[strings.Join([]string{n.Namespace, n.Group, n.Resource, n.Subresource, n.Name, n.Verb}, "\x00")] = n
+	}
+	var needs []plan.Need
+	for _, text := range slices.Sorted(maps.Keys(byText)) {
+		needs = append(needs, byText[text])
+	}
+	return needs
 }

@@ -4,7 +4,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,9 +66,10 @@ func checkFacts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
 	byContext := map[string]plan.Snapshot{}
 	for _, s := range snaps {
 		byContext[s.Context] = s
-		f.Contexts = append(f.Contexts, inspectContext(s))
 	}
-	slices.SortFunc(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
+	for _, name := range slices.Sorted(maps.Keys(byContext)) {
+		f.Contexts = append(f.Contexts, inspectContext(byContext[name]))
+	}
 	if !f.Hub.Found {
 		return f
 	}
@@ -93,19 +96,19 @@ func checkFacts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: clusterUID(s), Err: s.Err, Skew: s.Skew}
-	for need, answer := range s.Access {
-		switch {
-		case answer.Err != "" && (c.AccessErr == "" || answer.Err < c.AccessErr):
+	for _, need := range sortedNeeds(s.Access) {
+		switch answer := s.Access[need]; {
+		case answer.Err != "":
 			c.AccessErr = answer.Err
-		case answer.Err == "" && !answer.Allowed:
+		case !answer.Allowed:
 			c.Missing = append(c.Missing, need)
 		}
 	}
-	slices.SortFunc(c.Missing, compareNeeds)
 	c.Partial = unreadable(s.Reads[readManagementPlanes]) != "" || unreadable(s.Reads[readControlPlanes]) != ""
 	if s.Err != "" {
 		return c
 	}
+	unread := map[string]string{}
 	for r, res := range s.Reads {
 		if res.Err == "" {
 			continue
@@ -120,9 +123,11 @@ func inspectContext(s plan.Snapshot) plan.Context {
 		if r.Port != 0 {
 			what = fmt.Sprintf("the metrics of pod %s/%s", r.Namespace, r.Name)
 		}
-		c.Unread = append(c.Unread, plan.Unread{What: what, Why: res.Err})
+		unread[what] = res.Err
 	}
-	slices.SortFunc(c.Unread, func(a, b plan.Unread) int { return strings.Compare(a.What, b.What) })
+	for _, what := range slices.Sorted(maps.Keys(unread)) {
+		c.Unread = append(c.Unread, plan.Unread{What: what, Why: unread[what]})
+	}
 	return c
 }
 
@@ -252,8 +257,13 @@ func planeVersion(o object) plan.Version {
 // versionOf reads a version as TSB writes it ("1.6.0-internal-rc8"). JWTs need 1.4 (the vendor's page).
 func versionOf(text, source string) plan.Version {
 	v := plan.Version{Text: text, Source: source}
-	var major, minor int
-	if n, _ := fmt.Sscanf(strings.TrimPrefix(text, "v"), "%d.%d", &major, &minor); n != 2 {
+	parts := strings.FieldsFunc(strings.TrimPrefix(text, "v"), func(r rune) bool { return r < '0' || r > '9' })
+	if len(parts) < 2 || !strings.HasPrefix(strings.TrimPrefix(text, "v"), parts[0]+"."+parts[1]) {
+		return plan.Version{}
+	}
+	major, err := strconv.Atoi(parts[0])
+	minor, err2 := strconv.Atoi(parts[1])
+	if err != nil || err2 != nil {
 		return plan.Version{}
 	}
 	if major < 1 || (major == 1 && minor < 4) {

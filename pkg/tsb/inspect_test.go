@@ -349,3 +349,14 @@ func TestWhatCheckFinds(t *testing.T) {
 		})
 	}
 }
+
+func TestVersionsAreReadAsTSBWritesThem(t *testing.T) {
+	for text, want := range map[string]struct{ text, tooOld string }{
+		"1.6.0-internal-rc8": {"1.6.0-internal-rc8", ""}, "1.10.0-dev+26e7773a9": {"1.10.0-dev+26e7773a9", ""}, "v1.4": {"v1.4", ""}, "1.3.9": {"1.3.9", "1.4"}, "0.9.0": {"0.9.0", "1.4"},
+		"": {}, "latest": {}, "26e7773a9": {}, "1": {}, "99999999999999999999.1": {},
+	} {
+		if v := versionOf(text, "here"); v.Text != want.text || v.TooOld != want.tooOld {
+			t.Errorf("%q is read as %+v, want %+v", text, v, want)
+		}
+	}
+}
