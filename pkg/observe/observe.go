@@ -164,6 +164,11 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 	default:
 		body, err = fleet.Body(c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(ctx))
 	}
+	return Result(body, err)
+}
+
+// Result is what came of a read: that a thing is not there is a fact, and any other error is not.
+func Result(body []byte, err error) plan.Result {
 	switch {
 	case apierrors.IsNotFound(err):
 		return plan.Result{Missing: true}

@@ -1,0 +1,266 @@
+package token
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Description is all that a token says of itself, unverified, and what is odd about it.
+type Description struct {
+	Alg, KeyID, Type           string // of its header, made safe to print; "" when not there
+	Issued, NotBefore, Expires time.Time
+	Size                       int // bytes, as it was given
+	Digest                     string
+	Oddities                   []string
+}
+
+// Describe reads whatever can be read of a token, at the given time. What the product or a careful verifier would refuse is named as
+// an oddity; only what is no token at all is an error. Neither ever contains a part of the token beyond alg, kid and typ.
+func Describe(raw []byte, now time.Time) (Description, error) {
+	p, err := parse(raw)
+	if err != nil {
+		return Description{}, err
+	}
+	d := Description{Alg: printable(p.text("alg")), KeyID: printable(p.text("kid")), Type: printable(p.text("typ")), Size: len(raw), Oddities: p.odd}
+	sum := sha256.Sum256(raw)
+	d.Digest = hex.EncodeToString(sum[:4])
+	odd := func(format string, args ...any) { d.Oddities = append(d.Oddities, fmt.Sprintf(format, args...)) }
+	for _, t := range []struct {
+		claim string
+		to    *time.Time
+	}{{"iat", &d.Issued}, {"nbf", &d.NotBefore}, {"exp", &d.Expires}} {
+		at, err := p.time(t.claim)
+		if err != nil {
+			odd("%v", err)
+		}
+		*t.to = at
+	}
+	switch {
+	case p.claims["exp"] == nil:
+		odd("it has no exp, so it never expires")
+	case d.Expires.IsZero():
+	case !d.Issued.IsZero() && !d.Issued.Before(d.Expires):
+		odd("it expires before it was issued")
+	case d.Expires.Sub(now) > 2*365*24*time.Hour:
+		odd("it lives for years")
+	}
+	if d.Issued.After(now.Add(Leeway)) {
+		odd("it says that it was issued later than now; a clock is wrong")
+	}
+	if d.NotBefore.After(now.Add(Leeway)) {
+		odd("it is not valid yet")
+	}
+	return d, nil
+}
+
+// parts is a token taken apart, and what is odd about its form. Both objects have their keys as they are written.
+type parts struct {
+	header, claims map[string]json.RawMessage
+	odd            []string
+}
+
+// registered are the names that a lenient reader takes in any case.
+var registered = []string{"alg", "kid", "typ", "crit", "exp", "iat", "nbf", "iss", "sub", "aud", "jti"}
+
+// parse takes a token apart, in these steps:
+//
+//  1. its size, before anything else is done with it;
+//  2. white space around it, and characters that no token has;
+//  3. three parts, of which the first two are base64url of a JSON object;
+//  4. keys that are there twice or in another case, which readers take differently;
+//  5. headers that ask for more than is understood, or bring their own key.
+func parse(raw []byte) (parts, error) {
+	var p parts
+	odd := func(format string, args ...any) { p.odd = append(p.odd, fmt.Sprintf(format, args...)) }
+	if len(raw) == 0 {
+		return p, errors.New("it is empty")
+	}
+	if len(raw) > maxBytes {
+		return p, fmt.Errorf("it is %d bytes long, more than a token can be (%d)", len(raw), maxBytes)
+	}
+	text := strings.TrimSpace(string(raw))
+	if text != string(raw) {
+		odd("%s", space(string(raw)))
+	}
+	three := strings.Split(text, ".")
+	if len(three) != 3 {
+		return p, errors.New("it is not a JWT: three base64url parts joined by dots, the first two JSON")
+	}
+	for i, name := range []string{"header", "body", "signature"} {
+		b, canonical, err := decode(three[i])
+		if err != nil {
+			return p, fmt.Errorf("it is not a JWT: its %s is not base64url", name)
+		}
+		if !canonical {
+			odd("its %s is not written as base64url is; other texts would mean the same", name)
+		}
+		if name == "signature" {
+			if len(b) == 0 {
+				odd("it has no signature")
+			}
+			break
+		}
+		object, twice, err := object(b)
+		if err != nil {
+			return p, fmt.Errorf("it is not a JWT: its %s is not a JSON object", name)
+		}
+		if twice != "" {
+			odd("its %s has the key %s twice, and readers take one or the other", name, printable(twice))
+		}
+		for key := range object {
+			if i := slices.IndexFunc(registered, func(r string) bool { return r != key && strings.EqualFold(r, key) }); i >= 0 {
+				odd("its %s has %s in another case, which some readers take for it", name, registered[i])
+			}
+		}
+		if name == "header" {
+			p.header = object
+		} else {
+			p.claims = object
+		}
+	}
+	slices.Sort(p.odd)
+	if alg := p.text("alg"); alg == "" || strings.EqualFold(alg, "none") {
+		odd("its alg is none, so anybody can have made it")
+	} else if strings.HasPrefix(strings.ToUpper(alg), "HS") {
+		odd("its alg is symmetric: whoever can verify it can make it")
+	}
+	if p.header["crit"] != nil {
+		odd("its header has crit: extensions that must be understood, and are not")
+	}
+	for _, key := range []string{"jku", "x5u", "jwk", "x5c"} {
+		if p.header[key] != nil {
+			odd("its header has %s, a key of its own choice, which is ignored", key)
+		}
+	}
+	if kid := p.header["kid"]; kid != nil && !plainKeyID(p.text("kid")) {
+		odd("its kid is not a plain name of at most 64 letters, digits, _, - and .")
+	}
+	if typ := p.header["typ"]; typ != nil && !strings.EqualFold(p.text("typ"), "JWT") {
+		odd("its typ is not JWT, so it was made for something else")
+	}
+	return p, nil
+}
+
+// space says what is around a token.
+func space(raw string) string {
+	switch trimmed := strings.TrimRight(raw, "\r\n"); {
+	case strings.TrimSpace(trimmed) != trimmed:
+		return "it has white space at its start or end"
+	case strings.Contains(raw[len(trimmed):], "\r"):
+		return "it ends with a carriage return"
+	}
+	return "it ends with a newline (`jq -r | base64` adds one)"
+}
+
+// decode decodes base64url; canonical says whether this is the one text for it.
+func decode(text string) (b []byte, canonical bool, err error) {
+	if b, err = base64.RawURLEncoding.Strict().DecodeString(text); err == nil {
+		return b, !strings.ContainsAny(text, "\r\n"), nil
+	}
+	b, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
+	return b, false, err
+}
+
+// object reads one JSON object and nothing after it, and the first key in it, at any depth, that is there twice.
+func object(b []byte) (map[string]json.RawMessage, string, error) {
+	var o map[string]json.RawMessage
+	if err := json.Unmarshal(b, &o); err != nil || o == nil {
+		return nil, "", errors.New("not an object")
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	type level struct {
+		keys  map[string]bool // nil in an array
+		value bool            // the next text is a value
+	}
+	var open []level
+	for {
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return o, "", nil
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		top := len(open) - 1
+		switch v := t.(type) {
+		case json.Delim:
+			switch v {
+			case '{':
+				open = append(open, level{keys: map[string]bool{}})
+				continue
+			case '[':
+				open = append(open, level{})
+				continue
+			}
+			open = open[:top]
+			top--
+		case string:
+			if top >= 0 && open[top].keys != nil && !open[top].value {
+				if open[top].keys[v] {
+					return o, v, nil
+				}
+				open[top].keys[v], open[top].value = true, true
+				continue
+			}
+		}
+		if top >= 0 {
+			open[top].value = false
+		}
+	}
+}
+
+// text is a header that is a text; "" when it is not there or something else.
+func (p parts) text(key string) string {
+	var s string
+	if json.Unmarshal(p.header[key], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// lastSecond is the end of the year 9999: what JSON dates can say.
+const lastSecond = 253402300799
+
+// time is a claim that is a time; zero when it is not there.
+func (p parts) time(claim string) (time.Time, error) {
+	raw := p.claims[claim]
+	if raw == nil {
+		return time.Time{}, nil
+	}
+	var seconds float64
+	if err := json.Unmarshal(raw, &seconds); err != nil || string(raw) == "null" {
+		return time.Time{}, fmt.Errorf("its %s claim is not a number of seconds", claim)
+	}
+	if seconds <= 0 || seconds > lastSecond || math.IsNaN(seconds) {
+		return time.Time{}, fmt.Errorf("its %s claim is not a time that can be meant", claim)
+	}
+	return time.Unix(int64(seconds), 0).UTC(), nil
+}
+
+// plainKeyID says whether a kid is only a name: it is looked up among the keys that are known, and never a path or address.
+func plainKeyID(kid string) bool {
+	return kid != "" && len(kid) <= 64 && strings.IndexFunc(kid, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.", r)
+	}) < 0
+}
+
+// printable makes a header safe to print: whoever made the token chose it.
+func printable(s string) string {
+	if s == "" || plainKeyID(s) {
+		return s
+	}
+	if len(s) > 64 {
+		s = strings.ToValidUTF8(s[:61], "") + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}

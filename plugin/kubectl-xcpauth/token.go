@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+func newTokenCommand(o *fleetOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "token", GroupID: "observe", Args: cobra.NoArgs,
+		Short: "look at an edge's token, and verify it",
+		Long: `Look at an edge's token, from a file, stdin or the edge's cluster. The token itself is never printed, and never taken from the
+command line, where others could read it.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o))
+	return cmd
+}
+
+// tokenOptions are the flags of token inspect and verify.
+type tokenOptions struct {
+	*fleetOptions
+	edge     string
+	keyFile  string
+	audience []string
+	verify   bool
+	live     *execute.Live // made when a cluster is needed
+	facts    plan.Facts
+}
+
+func newTokenInspectCommand(fo *fleetOptions) *cobra.Command {
+	o := &tokenOptions{fleetOptions: fo}
+	cmd := &cobra.Command{
+		Use: "inspect [FILE|-]", Args: cobra.MaximumNArgs(1),
+		Short: "print what a token says of itself, unverified, and what is odd about it",
+		Example: `  # The token that lies in an edge's cluster
+  kubectl xcpauth token inspect --edge edge-1
+
+  # A file (only you may be able to read it), or stdin
+  kubectl xcpauth token inspect edge-1.jwt`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	cmd.Flags().StringVar(&o.edge, "edge", "", "read the token of this edge from its cluster")
+	return cmd
+}
+
+func newTokenVerifyCommand(fo *fleetOptions) *cobra.Command {
+	o := &tokenOptions{fleetOptions: fo, verify: true}
+	cmd := &cobra.Command{
+		Use: "verify [FILE|-]", Args: cobra.MaximumNArgs(1),
+		Short: "verify a token's signature and times with the hub's keys, or with a key from a file",
+		Long: `Verify a token's signature and times, strictly: whatever verifiers are known to take differently is rejected. Exit code 0 says that
+it is valid, 5 that it is rejected. What is printed with a valid one says which assumptions that rests on.
+
+Without --key-file the keys are read from the hub, from the secrets with which it signs; nothing of a private key is kept or
+printed. Reading these secrets is a right that xcpauth-read leaves out on purpose.`,
+		Example: `  # With the hub's keys
+  kubectl xcpauth token verify --edge edge-1
+
+  # Without any cluster
+  kubectl xcpauth token verify edge-1.jwt --key-file iam.pub`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
+	}
+	cmd.Flags().StringVar(&o.edge, "edge", "", "read the token of this edge from its cluster")
+	cmd.Flags().StringVar(&o.keyFile, "key-file", "", "verify with the public key in this file: PEM, JWK or JWK set")
+	cmd.Flags().StringSliceVar(&o.audience, "audience", nil, "with --key-file: the audiences of which the token must name one")
+	return cmd
+}
+
+// run reads the token, then the keys when it is to be verified, and prints what is known; in these steps:
+//
+//  1. the token, from a file, stdin or its cluster;
+//  2. what it says of itself;
+//  3. the keys, from a file or the hub;
+//  4. the verdict.
+func (o *tokenOptions) run(ctx context.Context, args []string) error {
+	if err := render.CheckFormat(o.output); err != nil {
+		return err
+	}
+	if len(o.audience) > 0 && o.keyFile == "" {
+		return errors.New("--audience goes with --key-file: of the hub's keys the ManagementPlane says the audiences")
+	}
+	raw, source, err := o.token(ctx, args)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	d, err := token.Describe(raw, now)
+	if err != nil && !o.verify {
+		return fmt.Errorf("the token in %s cannot be read: %w", source, err)
+	}
+	report := render.NewToken(source, d, now)
+	if !o.verify {
+		return render.Print(o.Out, o.output, report)
+	}
+	keys, rests, err := o.keys(ctx)
+	if err != nil {
+		return err
+	}
+	verdict := token.Verify(raw, keys, now)
+	report.Size = len(raw)
+	if err := render.Print(o.Out, o.output, report.Judged(verdict, rests)); err != nil {
+		return err
+	}
+	if !verdict.Valid {
+		return &codeError{code: exitRefused}
+	}
+	return nil
+}
+
+// maxToken is more than a token can be; what is longer is refused by who reads it.
+const maxToken = 1 << 20
+
+// token reads the token and says where it was.
+func (o *tokenOptions) token(ctx context.Context, args []string) ([]byte, string, error) {
+	switch {
+	case (o.edge == "") == (len(args) == 0):
+		return nil, "", errors.New("name one token: a FILE, - for stdin, or --edge NAME")
+	case o.edge != "":
+		return o.ofEdge(ctx)
+	case looksLikeToken(args[0]):
+		return nil, "", errors.New("that is a token itself, and others can read the command line; renew it, and pass a FILE, - for stdin, or --edge NAME")
+	case args[0] == "-":
+		raw, err := io.ReadAll(io.LimitReader(o.In, maxToken))
+		if err != nil {
+			return nil, "", fmt.Errorf("reading the token from stdin: %w", err)
+		}
+		return raw, "stdin", nil
+	}
+	raw, open, err := readFile(args[0])
+	if err == nil && open {
+		err = fmt.Errorf("others can read %s, and with it be the edge; run: chmod 600 %s", args[0], quote(args[0]))
+	}
+	return raw, "file " + args[0], err
+}
+
+// looksLikeToken says whether an argument is a token, not the name of a file.
+func looksLikeToken(arg string) bool {
+	return strings.HasPrefix(arg, "eyJ") && strings.Count(arg, ".") >= 2
+}
+
+// readFile reads a small file, and says whether others than its owner can read it.
+func readFile(name string) (text []byte, open bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	open = st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" // which keeps rights elsewhere
+	if text, err = io.ReadAll(io.LimitReader(f, maxToken)); err != nil {
+		return nil, false, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return text, open, nil
+}
+
+// fleet looks at the clusters, once.
+func (o *tokenOptions) fleet(ctx context.Context) error {
+	if o.live != nil {
+		return nil
+	}
+	live, err := o.clusters(false)
+	if err != nil {
+		return err
+	}
+	o.live, o.facts = live, o.observe(ctx, live)
+	return ctx.Err()
+}
+
+// ofEdge reads an edge's token from its cluster.
+func (o *tokenOptions) ofEdge(ctx context.Context) ([]byte, string, error) {
+	if err := o.fleet(ctx); err != nil {
+		return nil, "", err
+	}
+	m := o.facts.Member(o.edge)
+	switch {
+	case m == nil && !o.facts.Hub.Found:
+		return nil, "", errors.New(o.facts.Hub.Err)
+	case m == nil || m.Role != plan.RoleEdge:
+		return nil, "", fmt.Errorf("no edge is called %q; kubectl xcpauth status lists them", o.edge)
+	case m.Err != "":
+		return nil, "", fmt.Errorf("%s: %s", o.edge, m.Err)
+	}
+	read, of := tsb.TokenOf(*m)
+	source := fmt.Sprintf("secret %s/%s in %s", read.Namespace, read.Name, m.Context)
+	r := o.get(ctx, m.Context, read)
+	switch {
+	case r.Missing:
+		return nil, "", fmt.Errorf("%s is not there", source)
+	case r.Err != "":
+		return nil, "", fmt.Errorf("reading %s: %s", source, r.Err)
+	}
+	return of(r), source, nil
+}
+
+// keys are the keys to verify with, and what they rest on.
+func (o *tokenOptions) keys(ctx context.Context) ([]token.Key, []string, error) {
+	if o.keyFile != "" {
+		text, open, err := readFile(o.keyFile)
+		if err != nil {
+			return nil, nil, err
+		}
+		keys, err := token.ParseKeys(text, "file "+o.keyFile)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range keys {
+			keys[i].Audiences = o.audience
+			if keys[i].Private && open {
+				return nil, nil, fmt.Errorf("others can read %s, which holds a private key, and with it make tokens; run: chmod 600 %s", o.keyFile, quote(o.keyFile))
+			}
+		}
+		return keys, []string{"that the hub verifies with the key in file " + o.keyFile + " is what you say"}, nil
+	}
+	if err := o.fleet(ctx); err != nil {
+		return nil, nil, err
+	}
+	if !o.facts.Hub.Found {
+		return nil, nil, errors.New(o.facts.Hub.Err)
+	}
+	read := map[plan.Read]plan.Result{}
+	for next := tsb.KeyReads(o.facts.Hub.Object, read); len(next) > 0; next = tsb.KeyReads(o.facts.Hub.Object, read) {
+		for _, r := range next {
+			read[r] = o.get(ctx, o.facts.Hub.Context, r)
+		}
+	}
+	return tsb.Keys(o.facts.Hub.Object, read)
+}
+
+// get reads one object.
+func (o *tokenOptions) get(ctx context.Context, name string, r plan.Read) plan.Result {
+	ctx, cancel := context.WithTimeout(ctx, o.requestTimeout)
+	defer cancel()
+	c, err := o.live.Fleet.Cluster(name)
+	if err != nil {
+		return plan.Result{Err: err.Error()}
+	}
+	return observe.Result(fleet.Body(c.REST.Get().AbsPath(observe.Path(r)).SetHeader("Accept", "application/json").Do(ctx)))
+}
