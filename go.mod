@@ -16,7 +16,7 @@ require (
 	golang.org/x/term v0.47.0 // plugin: is there a terminal to ask on?
 	google.golang.org/grpc v1.85.0 // test/xcpsim: Central and the edges speak gRPC
 	google.golang.org/protobuf v1.36.12 // test/xcpsim: messages of those streams
-	k8s.io/api v0.37.1 // port-forward headers; typed objects in webhook and tests
+	k8s.io/api v0.37.1 // typed objects in webhook and tests; the plugin does not link it
 	k8s.io/apimachinery v0.37.1 // errors, patch types, metadata
 	k8s.io/apiserver v0.37.1 // manifests: the API server's own CEL compiler tests our matchConditions
 	k8s.io/cli-runtime v0.37.1 // plugin: table writer and streams, as kubectl prints

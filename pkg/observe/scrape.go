@@ -13,9 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/streaming/pkg/httpstream"
 
@@ -85,16 +83,16 @@ func forward(ctx context.Context, c *fleet.Cluster, r plan.Read) (*forwarded, er
 		return nil, wrap(err)
 	}
 	header := http.Header{}
-	header.Set(corev1.PortHeader, strconv.Itoa(r.Port))
-	header.Set(corev1.PortForwardRequestIDHeader, "0")
-	header.Set(corev1.StreamType, corev1.StreamTypeError)
+	header.Set(headerPort, strconv.Itoa(r.Port))
+	header.Set(headerRequestID, "0")
+	header.Set(headerStreamType, streamError)
 	failure, err := conn.CreateStream(header)
 	if err != nil {
 		conn.Close()
 		return nil, wrap(err)
 	}
 	failure.Close() // we never write to it
-	header.Set(corev1.StreamType, corev1.StreamTypeData)
+	header.Set(headerStreamType, streamData)
 	data, err := conn.CreateStream(header)
 	if err != nil {
 		conn.Close()
@@ -125,7 +123,7 @@ func (f *forwarded) SetDeadline(time.Time) error      { return nil }
 func (f *forwarded) SetReadDeadline(time.Time) error  { return nil }
 func (f *forwarded) SetWriteDeadline(time.Time) error { return nil }
 
-// dial opens the port-forward connection. The dialers take no context, so a stuck one is left behind at the deadline.
+// dial opens the port-forward connection. Not all that dialling does takes a context, so a stuck one is left behind at the deadline.
 func dial(ctx context.Context, c *fleet.Cluster, r plan.Read) (httpstream.Connection, error) {
 	cfg := rest.CopyConfig(c.Config)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -136,21 +134,17 @@ func dial(ctx context.Context, c *fleet.Cluster, r plan.Read) (httpstream.Connec
 	if err != nil {
 		return nil, err
 	}
-	dialer := httpstream.Dialer(spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target))
-	overWS, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, cfg)
-	if err != nil {
-		return nil, err
-	}
-	dialer = portforward.NewFallbackDialerForStreaming(overWS, dialer, func(err error) bool {
-		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})
+	overSPDY := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
 	type answer struct {
 		conn httpstream.Connection
 		err  error
 	}
 	got := make(chan answer, 1)
 	go func() {
-		conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+		conn, err := overWebSocket(ctx, target, cfg)
+		if httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) {
+			conn, _, err = overSPDY.Dial(protocolPortForward)
+		}
 		got <- answer{conn, err}
 	}()
 	select {
