@@ -147,6 +147,7 @@ func TestRules(t *testing.T) {
 		}, func(f *plan.Facts) {
 			eu(f).Inspection.Operator.Version.Text, eu(f).Inspection.Version.Text = "1.6.3", "1.6.3"
 		}},
+		{"XA046", "eu", "it is not there", func(f *plan.Facts) { eu(f).Inspection.Operator.Workload = plan.Workload{} }, func(f *plan.Facts) { eu(f).Inspection.Operator.Workload.Replicas = 0 }},
 		{"XA050", "eu", "it is kept by Argo CD (apps)", func(f *plan.Facts) { eu(f).Owner = "Argo CD (apps)" }, func(f *plan.Facts) { eu(f).HelmNote = "istio-system/cp" }},
 		{"XA051", "hub", "it belongs to Helm release tsb/mp", func(f *plan.Facts) { f.Hub.HelmNote = "tsb/mp" }, func(f *plan.Facts) { f.Hub.Owner = "Flux (tsb)" }},
 		{"XA060", "eu", "it is scaled to 0", func(f *plan.Facts) { eu(f).Workload.Replicas = 0 }, func(f *plan.Facts) { eu(f).Workload = plan.Workload{} }},

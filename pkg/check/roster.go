@@ -55,6 +55,10 @@ func unstated(l *look) {
 		}
 		x := l.say(m.Name, m.Context, "EdgeCluster "+m.Name)
 		x.Saw = saw
+		if !m.Registered {
+			x.Remedy, x.Command = "the first step of a migration registers it", l.xcpauth("plan")
+			continue
+		}
 		x.Remedy, x.Command = "prove it again, when mutual TLS is to be turned off", l.xcpauth("edge", "publish", m.Name)
 	}
 }

@@ -16,12 +16,14 @@ var versionRules = []Rule{
 		Mend: "See what is installed: `tctl version`. TSB older than 1.4 has no JWTs."},
 	{ID: "XA042", Title: "an operator is being upgraded", Severity: Warning, find: unsettled,
 		Mend: "Wait until its rollout is over, or mend what keeps it."},
-	{ID: "XA043", Title: "an operator does not run", Severity: Error, find: noOperator,
-		Mend: "Start it: without it no change of the object has any effect, and no token is renewed."},
+	{ID: "XA043", Title: "an operator is asleep", Severity: Error, find: operatorAsleep,
+		Mend: "Scale it up: without it no change of the object has any effect, and no token is renewed."},
 	{ID: "XA044", Title: "an operator is of another version than its object", Severity: Warning, find: halfUpgraded,
 		Mend: "Finish the upgrade of that plane, its object included, before migrating."},
 	{ID: "XA045", Title: "an edge is of another release than the hub", Severity: Warning, find: releasesDiffer,
 		Mend: "Finish upgrading, or see in the product's notes that the two releases work together."},
+	{ID: "XA046", Title: "an operator is not where it should be", Severity: Warning, find: noOperator,
+		Mend: "Find out where it runs: without it no change of the object has any effect, and no token is renewed."},
 }
 
 func tooOld(l *look) {
@@ -80,21 +82,28 @@ func rollout(p *party, op *plan.Operator) string {
 	return kubectl(p.context, ns, "rollout", "status", "deployment/"+name)
 }
 
+func operatorAsleep(l *look) {
+	for _, p := range l.parties() {
+		op := p.in.Operator
+		if op == nil || op.Workload.Err != "" || !op.Workload.Found || op.Workload.Replicas > 0 {
+			continue
+		}
+		ns, name, _ := strings.Cut(op.Where, "/")
+		x := l.of(p)
+		x.Object, x.Saw, x.Remedy = "Deployment "+op.Where, "it is scaled to 0", "scale it up"
+		x.Command = kubectl(p.context, ns, "scale", "deployment/"+name, "--replicas=1")
+	}
+}
+
 func noOperator(l *look) {
 	for _, p := range l.parties() {
 		op := p.in.Operator
-		if op == nil || op.Workload.Err != "" || (op.Workload.Found && op.Workload.Replicas > 0) {
+		if op == nil || op.Workload.Err != "" || op.Workload.Found {
 			continue
 		}
 		x := l.of(p)
-		x.Object = "Deployment " + op.Where
-		ns, name, _ := strings.Cut(op.Where, "/")
-		if op.Workload.Found {
-			x.Saw, x.Remedy = "it is scaled to 0", "scale it up"
-			x.Command = kubectl(p.context, ns, "scale", "deployment/"+name, "--replicas=1")
-		} else {
-			x.Saw, x.Remedy = "it is not there", "install it, as the product's documentation says; or find out where it runs"
-		}
+		x.Object, x.Saw = "Deployment "+op.Where, "it is not there"
+		x.Remedy = "find out where it runs; if nowhere, install it, as the product's documentation says"
 	}
 }
 

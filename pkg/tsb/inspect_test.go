@@ -298,7 +298,7 @@ func TestWhatCheckFinds(t *testing.T) {
 		{"an operator that is rolled out", func(_ *testing.T, s *stage) {
 			s.hub["Deployment "+operatorHub]["status"].(apifake.Object)["updatedReplicas"] = 0
 		}, []string{"XA042 hub"}, "its rollout is not over"},
-		{"no operator", func(_ *testing.T, s *stage) { delete(s.eu, "Deployment "+operatorEdge) }, []string{"XA043 eu"}, "it is not there"},
+		{"no operator", func(_ *testing.T, s *stage) { delete(s.eu, "Deployment "+operatorEdge) }, []string{"XA046 eu"}, "it is not there"},
 		{"an edge that is asleep", func(_ *testing.T, s *stage) {
 			s.eu["Deployment edge"]["spec"] = apifake.Object{"replicas": 0}
 			delete(s.eu, "Pod edge-1-a")

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,8 +57,51 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 		t.Errorf("the missing right is not named: %q", why)
 	}
 
+	// check says the same beforehand: the reader may look and not migrate, and the mover lacks nothing.
+	for _, tc := range []struct {
+		user  string
+		flags []string
+		lacks []string // contexts
+	}{
+		{"reader", []string{"--read-only"}, nil},
+		{"reader", nil, []string{"edge-1", "edge-2", "hub"}},
+		{"mover", nil, nil},
+	} {
+		if got := f.lacking(append(append([]string{"check", "-o", "json"}, tc.flags...), as(tc.user)...)...); !slices.Equal(got, tc.lacks) {
+			t.Errorf("check %v says that the %s lacks rights in %q, want %q", tc.flags, tc.user, got, tc.lacks)
+		}
+	}
+
+	// A fleet as it should be has no errors, before and after; and its tokens are what its hub signs.
+	sound := func() {
+		t.Helper()
+		f.xcpauth(0, append([]string{"check"}, as("mover")...)...)
+		f.xcpauth(0, "token", "verify", "--edge", "edge-1")
+	}
+	sound()
 	f.migrate(0, as("mover")...)
+	sound()
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
 	}
+}
+
+// lacking are the contexts in which check says that rights are missing, sorted.
+func (f fleet) lacking(args ...string) []string {
+	f.Helper()
+	r := f.Kubectl(f.Context(), append([]string{"xcpauth"}, args...)...)
+	var report struct {
+		Findings []struct{ Rule, Context string } `json:"findings"`
+	}
+	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil {
+		f.Fatalf("kubectl xcpauth %v: %v\n%s\n%s", args, err, r.Stdout, r.Stderr)
+	}
+	var contexts []string
+	for _, x := range report.Findings {
+		if x.Rule == "XA002" {
+			contexts = append(contexts, x.Context)
+		}
+	}
+	slices.Sort(contexts)
+	return contexts
 }
