@@ -23,6 +23,9 @@ const (
 	HistoryKey   = "history"
 )
 
+// LockName is the Lease in Namespace that the one run holds which may write.
+const LockName = "xcpauth"
+
 // Role says what a member is to the hub.
 // +kubebuilder:validation:Enum=Edge;MPC
 type Role string

@@ -25,7 +25,7 @@ const (
 	lockRenew = 10 * time.Second
 )
 
-var lockRef = plan.Ref{Group: "coordination.k8s.io", Version: "v1", Resource: "leases", Kind: "Lease", Namespace: api.Namespace, Name: "xcpauth"}
+var lockRef = plan.Ref{Group: "coordination.k8s.io", Version: "v1", Resource: "leases", Kind: "Lease", Namespace: api.Namespace, Name: api.LockName}
 
 // lease is the part of a coordination.k8s.io/v1 Lease that we use.
 type lease struct {

@@ -35,7 +35,15 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 	}
 	if migrate {
 		for _, mp := range hubs {
-			add("patch", readManagementPlanes.Group, readManagementPlanes.Resource, mp.Metadata.Namespace, mp.Metadata.Name)
+			ns := mp.Metadata.Namespace
+			add("patch", readManagementPlanes.Group, readManagementPlanes.Resource, ns, mp.Metadata.Name)
+			add("patch", "apps", "deployments", ns, "central")
+			if issuerOf(soFar, mp, secretCentralCert).Object.Name != "" { // its certificate is rehearsed, then re-issued
+				for _, verb := range []string{"create", "patch", "delete"} {
+					add(verb, "cert-manager.io", "certificates", ns, "")
+				}
+				add("delete", "", "secrets", ns, rehearsalSecret)
+			}
 		}
 		for _, cp := range edges {
 			ns := cp.Metadata.Namespace
@@ -63,11 +71,11 @@ func needRoster(soFar map[plan.Read]plan.Result, add func(verb, group, resource,
 		add(verb, group, edgeClusters, api.Namespace, "")
 	}
 	add("patch", group, edgeClusters+"/status", api.Namespace, "")
-	for _, verb := range []string{"create", "patch"} { // the journal is applied, which makes it when it is not there
-		add(verb, "", "configmaps", api.Namespace, "")
-	}
-	for _, verb := range []string{"get", "create", "update"} {
-		add(verb, "coordination.k8s.io", "leases", api.Namespace, "")
+	add("create", "", "configmaps", api.Namespace, "") // the journal is applied, which makes it when it is not there
+	add("patch", "", "configmaps", api.Namespace, api.JournalName)
+	add("create", "coordination.k8s.io", "leases", api.Namespace, "")
+	for _, verb := range []string{"get", "update"} {
+		add(verb, "coordination.k8s.io", "leases", api.Namespace, api.LockName)
 	}
 	add("create", "", "events", api.Namespace, "")
 }

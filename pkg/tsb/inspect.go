@@ -61,8 +61,8 @@ func checkOnly(soFar map[plan.Read]plan.Result) []plan.Read {
 }
 
 // checkFacts is facts, with every context and an inspection of the hub and of each member that was reached.
-func checkFacts(snaps []plan.Snapshot, hub string, at time.Time) plan.Facts {
-	f := facts(snaps, hub, at)
+func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+	f := facts(snaps, where, at)
 	byContext := map[string]plan.Snapshot{}
 	for _, s := range snaps {
 		byContext[s.Context] = s
@@ -163,11 +163,11 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 // serverNeeds is what Central's certificate carries and must (the vendor's certificate pages): for mutual TLS its SPIFFE ID and both
 // usages, with the CA in the secret; for JWTs the usage of a server.
 func serverNeeds(s plan.Snapshot, hub plan.Hub) *plan.Server {
-	leaf, err := leafOf(hub.Chain)
+	leaf, err := leafOf(hub.Server.Chain)
 	if err != nil {
 		return nil
 	}
-	server := &plan.Server{CA: len(hub.CA) > 0, Needs: []string{"server auth"}}
+	server := &plan.Server{CA: len(hub.Server.CA) > 0, Needs: []string{"server auth"}}
 	for _, u := range leaf.URIs {
 		server.URIs = append(server.URIs, u.String())
 	}
@@ -221,7 +221,7 @@ func inspectMPC(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
 	ns := m.Object.Namespace
 	where := ns + "/" + secretMPCCerts
 	r := s.Reads[secret(ns, secretMPCCerts)]
-	in.Materials = []plan.Material{certificate(r, where, "tls.crt", "MPC's client certificate", true, "have its Certificate re-issued, or issue it again with: tctl install manifest management-plane-secrets --xcp-certs")}
+	in.Materials = []plan.Material{material(r, where, "tls.crt", "MPC's client certificate", true, "have its Certificate re-issued, or issue it again with: tctl install manifest management-plane-secrets --xcp-certs")}
 	in.Distrust = mutualTrust(r, where, "MPC's certificate", f.Hub)
 	return in
 }

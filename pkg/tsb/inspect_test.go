@@ -180,7 +180,7 @@ func (s *stage) xcp() apifake.Object {
 }
 
 func (s *stage) facts() plan.Facts {
-	return checkFacts([]plan.Snapshot{s.read("hub", s.hub), s.read("eu", s.eu)}, "", noon)
+	return checkFacts([]plan.Snapshot{s.read("hub", s.hub), s.read("eu", s.eu)}, plan.Selection{}, noon)
 }
 
 // read reads as check does.

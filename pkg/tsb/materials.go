@@ -20,9 +20,9 @@ const rotatedLifetime = 24 * time.Hour
 func hubMaterials(s plan.Snapshot, hub plan.Hub) []plan.Material {
 	where := hub.Server.Where
 	r := s.Reads[secret(hub.Object.Namespace, secretCentralCert)]
-	all := []plan.Material{certificate(r, where, "tls.crt", "Central's certificate", true, "have its Certificate re-issued without deleting the secret, or put a new pair into the secret")}
-	if r.OK() && len(hub.CA) > 0 {
-		all = append(all, certificate(r, where, "ca.crt", "the CA beside Central's certificate", true, "give every edge the new CA beside the old one before anything is issued from it"))
+	all := []plan.Material{material(r, where, "tls.crt", "Central's certificate", true, "have its Certificate re-issued without deleting the secret, or put a new pair into the secret")}
+	if r.OK() && len(hub.Server.CA) > 0 {
+		all = append(all, material(r, where, "ca.crt", "the CA beside Central's certificate", true, "give every edge the new CA beside the old one before anything is issued from it"))
 	}
 	return all
 }
@@ -57,14 +57,14 @@ func edgeMaterials(s plan.Snapshot, cp object, m plan.Member, f plan.Facts) []pl
 
 	if m.Declared == MTLS || slices.Contains(m.Edge.Presents, MTLS) {
 		r, where := at(secretEdgeCert)
-		all = append(all, certificate(r, where, "tls.crt", "the edge's client certificate", true, "issue it again with: tctl install cluster-certs --cluster "+m.ClusterName+", or have its Certificate (in the hub's cluster) re-issued"))
+		all = append(all, material(r, where, "tls.crt", "the edge's client certificate", true, "issue it again with: tctl install cluster-certs --cluster "+m.ClusterName+", or have its Certificate (in the hub's cluster) re-issued"))
 	}
 	if r, where := at(secretCA); !r.Missing {
-		all = append(all, certificate(r, where, "ca.crt", "the CA that verifies Central", true, "put the CA that signs Central's certificate there"))
+		all = append(all, material(r, where, "ca.crt", "the CA that verifies Central", true, "put the CA that signs Central's certificate there"))
 	}
 	if mp, _ := walk(cp.raw, "", "spec", "managementPlane"); mp["selfSigned"] == true {
 		r, where := at(secretManagementCA)
-		all = append(all, certificate(r, where, "ca.crt", "the CA of the API that mints tokens", true, "put the CA of the management plane's front-envoy there: spec.managementPlane.selfSigned is true"))
+		all = append(all, material(r, where, "ca.crt", "the CA of the API that mints tokens", true, "put the CA of the management plane's front-envoy there: spec.managementPlane.selfSigned is true"))
 	}
 	return all
 }
@@ -121,9 +121,9 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 	return a
 }
 
-// certificate reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle keeps the old
+// material reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle keeps the old
 // CA beside the new one while they change.
-func certificate(r plan.Result, where, key, what string, needed bool, mend string) plan.Material {
+func material(r plan.Result, where, key, what string, needed bool, mend string) plan.Material {
 	c := plan.Material{What: what, Where: where, Unread: unreadable(r), Absent: r.Missing, Needed: needed, Mend: mend}
 	if r.Missing || c.Unread != "" {
 		return c
@@ -144,10 +144,10 @@ func certificate(r plan.Result, where, key, what string, needed bool, mend strin
 // ownTrust says whether the CA beside Central's certificate verifies it: edges get that CA, and Central verifies their certificates
 // with it.
 func ownTrust(hub plan.Hub) []plan.Distrust {
-	if len(hub.CA) == 0 || hub.Server.Err != "" {
+	if len(hub.Server.CA) == 0 || hub.Server.Err != "" {
 		return nil
 	}
-	if why := verifies(hub.CA, hub.Chain); why != "" {
+	if why := verifies(hub.Server.CA, hub.Server.Chain); why != "" {
 		return []plan.Distrust{{Where: hub.Server.Where + " key ca.crt", Whose: "Central's certificate in the same secret", Why: why, Now: true,
 			Mend: "put the CA that signed tls.crt, with every intermediate in tls.crt, into the secret"}}
 	}
@@ -169,14 +169,14 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.Facts) []plan.Distrust {
 	bundle := secretKey(r, "ca.crt")
 	switch {
 	case unreadable(r) != "":
-	case r.Missing && onJWT && len(hub.CA) > 0:
+	case r.Missing && onJWT && len(hub.Server.CA) > 0:
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there", Now: true,
 			Mend: fmt.Sprintf("create it with key ca.crt of secret %s in the hub", hub.Server.Where)})
-	case r.Missing && !onJWT && len(hub.CA) == 0:
+	case r.Missing && !onJWT && len(hub.Server.CA) == 0:
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there, and there is no CA in the hub to make it from",
 			Mend: "create it with the CA that signs Central's certificate under key ca.crt"})
 	case r.OK() && bundle != nil:
-		if why := verifies(bundle, hub.Chain); why != "" {
+		if why := verifies(bundle, hub.Server.Chain); why != "" {
 			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Mend: mend})
 		}
 	}
@@ -195,14 +195,14 @@ func mutualTrust(r plan.Result, where, whose string, hub plan.Hub) []plan.Distru
 	var all []plan.Distrust
 	if ca := secretKey(r, "ca.crt"); ca == nil {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Mend: mend})
-	} else if why := verifies(ca, hub.Chain); why != "" {
+	} else if why := verifies(ca, hub.Server.Chain); why != "" {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Mend: mend})
 	}
-	if leaf := secretKey(r, "tls.crt"); leaf != nil && len(hub.CA) > 0 {
+	if leaf := secretKey(r, "tls.crt"); leaf != nil && len(hub.Server.CA) > 0 {
 		if _, err := leafOf(leaf); err != nil {
 			return all // said of the certificate itself
 		}
-		if why := verifies(hub.CA, leaf); why != "" {
+		if why := verifies(hub.Server.CA, leaf); why != "" {
 			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Mend: mend})
 		}
 	}
