@@ -52,7 +52,7 @@ lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
 fuzz: ## run each fuzz target for FUZZTIME (20s), and the model of a migration through MODELRUNS (100000) random fleets
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' pkg plugin webhook krew test | while IFS=: read -r file _ func; do \
 		echo "$$file: $${func#func } for $(FUZZTIME)"; \
-		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" </dev/null || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$(dirname "$$file")" </dev/null || exit 1; \
 	done
 	$(GO) test -count=1 -v -timeout 2h -run TestThePromiseHoldsWhoeverInterrupts ./pkg/execute -model.runs $(MODELRUNS)
 

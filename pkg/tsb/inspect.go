@@ -154,7 +154,7 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 		installed := r.OK()
 		in.Guarded = &installed
 	}
-	in.Server = serverNeeds(s, *hub)
+	in.Server = serverNeeds(*f)
 	in.Materials = hubMaterials(s, *hub)
 	in.Distrust = ownTrust(*hub)
 	hub.Inspection = in
@@ -162,7 +162,8 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 
 // serverNeeds is what Central's certificate carries and must (the vendor's certificate pages): for mutual TLS its SPIFFE ID and both
 // usages, with the CA in the secret; for JWTs the usage of a server.
-func serverNeeds(s plan.Snapshot, hub plan.Hub) *plan.Server {
+func serverNeeds(f plan.Facts) *plan.Server {
+	hub := f.Hub
 	leaf, err := leafOf(hub.Server.Chain)
 	if err != nil {
 		return nil
@@ -172,10 +173,21 @@ func serverNeeds(s plan.Snapshot, hub plan.Hub) *plan.Server {
 		server.URIs = append(server.URIs, u.String())
 	}
 	server.Usages = usages(leaf)
-	if hub.Accepts.Accepts[MTLS] != guard.No {
+	if mutualInUse(f) {
 		server.Identity, server.Needs, server.NeedsCA = "spiffe://xcp.tetrate.io/central", []string{"server auth", "client auth"}, true
 	}
 	return server
+}
+
+// mutualInUse says whether mutual TLS is accepted; or, where that is not written, whether anybody may present it.
+func mutualInUse(f plan.Facts) bool {
+	switch f.Hub.Accepts.Accepts[MTLS] {
+	case guard.Yes:
+		return true
+	case guard.No:
+		return false
+	}
+	return slices.ContainsFunc(f.Edges(), func(e guard.Edge) bool { return e.Presents == nil || slices.Contains(e.Presents, MTLS) })
 }
 
 // usages names the extended key usages of a certificate; nil when it may be used for anything.

@@ -254,6 +254,15 @@ func TestWhatCheckFinds(t *testing.T) {
 			s.central(t, func(c *x509.Certificate) { c.URIs, c.ExtKeyUsage = nil, c.ExtKeyUsage[:1] }, map[string]string{"ca.crt": ""})
 			s.hub["ManagementPlane managementplane"]["spec"] = apifake.Object{"components": apifake.Object{"xcp": apifake.Object{"centralAuthModes": apifake.Object{"jwt": true, "mutualTls": false}}}}
 		}, nil, ""},
+		{"no SPIFFE ID, usage or CA when nothing is written and nobody presents a certificate", func(t *testing.T, s *stage) {
+			s.central(t, func(c *x509.Certificate) { c.URIs, c.ExtKeyUsage = nil, c.ExtKeyUsage[:1] }, map[string]string{"ca.crt": ""})
+			s.hub["ManagementPlane managementplane"]["spec"] = apifake.Object{}
+		}, []string{"XA011 hub"}, "write both modes explicitly"},
+		{"no SPIFFE ID when nothing is written and an edge presents a certificate", func(t *testing.T, s *stage) {
+			s.central(t, func(c *x509.Certificate) { c.URIs = nil }, nil)
+			s.onMTLS(t, s.ca, s.ca)
+			s.hub["ManagementPlane managementplane"]["spec"] = apifake.Object{}
+		}, []string{"XA022 hub", "XA011 hub"}, "mutual TLS may be in use"},
 		{"a token with a newline", func(t *testing.T, s *stage) {
 			s.secret(secretToken, map[string]string{"jwt": hourly(t, noon) + "\r\n"})
 		}, []string{"XA031 eu"}, "white space at its start or end"},
@@ -359,4 +368,33 @@ func TestVersionsAreReadAsTSBWritesThem(t *testing.T) {
 			t.Errorf("%q is read as %+v, want %+v", text, v, want)
 		}
 	}
+}
+
+// Whatever the API servers answer, check finds something or nothing, without a panic, and repeats no secret.
+func FuzzCheck(f *testing.F) {
+	f.Add(`{"items":[{"metadata":{"name":"cp","namespace":"istio-system","labels":{"helm.sh/chart":"x-1"}},"spec":{"managementPlane":{"clusterName":"eu","host":"h","selfSigned":true}}}]}`, `{"data":{"jwt":"Y2FuYXJ5","tls.crt":"","jwk":"e30="}}`, `{"spec":{"template":{"spec":{"containers":[{"image":"a:1.b"}]}}}}`)
+	f.Add(`{"items":[{"metadata":{"name":"cp","namespace":"istio-system"},"spec":{"components":{"xcp":{"centralAuthMode":7,"kube_spec":{"a":"auth"},"central-auth-mode":[]}}}}]}`, `{"data":7}`, `[]`)
+	f.Fuzz(func(t *testing.T, planes, secrets, deployments string) {
+		s := plan.Snapshot{Context: "eu", At: noon, Reads: map[plan.Read]plan.Result{}}
+		for next := checkReads(s.Reads, false); len(next) > 0; next = checkReads(s.Reads, false) {
+			for _, r := range next {
+				switch r.Resource {
+				case "controlplanes", "edgexcps":
+					s.Reads[r] = plan.Result{Body: []byte(planes)}
+				case "secrets":
+					s.Reads[r] = plan.Result{Body: []byte(secrets)}
+				case "deployments":
+					s.Reads[r] = plan.Result{Body: []byte(deployments)}
+				default:
+					s.Reads[r] = plan.Result{Missing: true}
+				}
+			}
+			if len(s.Reads) > 1000 { // as many planes as somebody likes to make
+				return
+			}
+		}
+		hub := snapshot("hub", apifake.Hub("eu")...)
+		check.Run(check.Rules(), checkFacts([]plan.Snapshot{hub, s}, "", noon), check.Options{})
+		Needs(s.Reads, true)
+	})
 }

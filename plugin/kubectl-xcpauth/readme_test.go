@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+// Every command of check and token that README.md shows is run as it stands there.
+func TestREADMECommandsOfCheckAndToken(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMint(t)
+	jwt := m.token(t, time.Hour)
+	t.Setenv("KUBECONFIG", serve(t, map[string]*apifake.Server{
+		"hub":    apifake.Start(append(apifake.Hub("edge-1"), apifake.Secret("tsb", "iam-signing-key", map[string]string{"private.key": m.private}))...),
+		"edge-1": apifake.Start(append(apifake.Edge("edge-1"), apifake.Secret("istio-system", "xcp-edge-central-auth-token", map[string]string{"jwt": jwt}))...)}, nil))
+	t.Chdir(t.TempDir())
+	for name, content := range map[string]string{"edge-1.jwt": jwt, "iam.pub": m.public} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		rest, ours := strings.CutPrefix(line, "kubectl xcpauth ")
+		rest, _, _ = strings.Cut(rest, " # ")
+		args := strings.Fields(rest)
+		if !ours || (args[0] != "check" && args[0] != "token") {
+			continue
+		}
+		n++
+		want := map[string]int{"check": 5, "token": 0}[args[0]] // the fleet has errors; the token is valid
+		if r := xcpauth(t, "", args...); r.code != want {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", line, r.code, want, r.out, r.err)
+		}
+	}
+	if n < 9 {
+		t.Errorf("only %d commands were found", n)
+	}
+}
