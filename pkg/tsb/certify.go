@@ -40,7 +40,7 @@ func certify(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 				writes = append(writes, writePair(f, who, h, v, goal))
 			}
 		case len(lacks) > 0 && uncertifiable(h, goal) != "":
-		case len(lacks) > 0 && !rehearsed(h, v):
+		case len(lacks) > 0 && !rehearsed(h, f, v):
 			rehearsals = append(rehearsals, rehearse(who, h, v, lacks, goal))
 		case len(lacks) > 0:
 			writes = append(writes, reissue(f, who, h, v, lacks, goal))
@@ -134,9 +134,9 @@ func wanting(h plan.Hub, wanted []string) []string {
 	return lacks
 }
 
-// rehearsed says whether the rehearsed certificate is there and has all the names.
-func rehearsed(h plan.Hub, v sorted) bool {
-	return h.RehearsalIssuer.Ready && h.Rehearsal.Where != "" && h.Rehearsal.Err == "" && len(lacking(h.Rehearsal, v.dialled)) == 0
+// rehearsed says whether the rehearsed certificate is there and could replace the real one.
+func rehearsed(h plan.Hub, f plan.Facts, v sorted) bool {
+	return h.RehearsalIssuer.Ready && h.Rehearsal.Where != "" && h.Rehearsal.Err == "" && unfit(h.Rehearsal, h, f, v) == ""
 }
 
 // withNames is the names of an issuer with more added, as cert-manager has them: dnsNames and ipAddresses.
@@ -164,7 +164,8 @@ func withNames(i plan.Issuer, more []string) map[string]any {
 	return names
 }
 
-// rehearse has the certificate issued beside the real one. What it makes is deleted when it does not do, and when the real one follows.
+// rehearse has the certificate issued beside the real one. What it makes is deleted when it does not do, and when the real one follows; an
+// interruption leaves it to the next run, since cert-manager is slow to make again what was just deleted.
 func rehearse(who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: idOf(plan.Rehearse, who), Kind: plan.Rehearse, Member: who, Title: who + ": have Central's new certificate issued once, beside the real one",
 		Why:    "a certificate that one member does not trust cuts it off; nobody is served this one",
@@ -187,7 +188,7 @@ func rehearse(who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) 
 		s.Writes = []plan.Patch{{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Create: true, After: map[string]any{
 			"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace}, "spec": spec}}}
 	}
-	s.Back = tidy(h)
+	s.Back, s.Settled = tidy(h), true
 	return s
 }
 
@@ -273,6 +274,9 @@ func unfit(c plan.Certificate, h plan.Hub, f plan.Facts, v sorted) string {
 				return fmt.Sprintf("%s lacks the extended key usage %s", c.Where, usage)
 			}
 		}
+	}
+	if len(c.Chain) == 0 {
+		return "" // it is predicted; one that was read has a chain
 	}
 	verified := map[string]bool{} // most members have the same CA
 	distrusts := func(who string, anchors [][]byte) string {

@@ -20,15 +20,13 @@ func prove(m plan.Member, goal plan.Goal) plan.Step {
 	return proveEdge(m, goal)
 }
 
-// restores says whether a patch is a way back that this dialect writes: of one mode of one plane, of the names of a Certificate, of
-// Central's certificate from its copy, or the deletion of what a rehearsal made; and nothing else. A journal is an object that others
+// restores says whether a patch is a way back that this dialect writes down: of one mode of one plane, or of Central's certificate from
+// its copy; and nothing else. A journal is an object that others
 // can write, and what it says is done with the rights of whoever runs the plugin.
 func restores(p plan.Patch) bool {
 	switch {
-	case p.Create || p.Status || p.KeepAs != "" || p.Fill != "":
+	case p.Create || p.Delete || p.Status || p.KeepAs != "" || p.Fill != "":
 		return false
-	case p.Delete:
-		return p.Object.Name == rehearsalSecret && (p.Object.Resource == "secrets" || p.Object.Resource == "certificates")
 	case p.RestoreFrom != "":
 		return p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && strings.HasPrefix(p.RestoreFrom, secretCentralCert+"-") &&
 			len(p.Before)+len(p.After)+len(p.Unless) == 0
@@ -38,10 +36,6 @@ func restores(p plan.Patch) bool {
 
 // restorable says whether values are of the paths of an object that this dialect writes back.
 func restorable(o plan.Ref, values map[string]any) bool {
-	if o.Group == "cert-manager.io" && o.Resource == "certificates" {
-		spec, ok := values["spec"].(map[string]any)
-		return len(values) == 0 || ok && len(values) == 1 && !hasOther(spec, "dnsNames", "ipAddresses")
-	}
 	xcp := values
 	for _, key := range []string{"spec", "components", "xcp"} {
 		next, ok := xcp[key].(map[string]any)
