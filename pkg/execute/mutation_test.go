@@ -1,0 +1,186 @@
+package execute
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// bent is a world of which somebody sees something else than there is.
+type bent struct {
+	Clusters
+	bend func(*plan.Facts)
+}
+
+func (b bent) Observe(ctx context.Context, contexts ...string) plan.Facts {
+	f := b.Clusters.Observe(ctx, contexts...)
+	b.bend(&f)
+	return f
+}
+
+// forgetful is a world whose journal loses the wave in flight.
+type forgetful struct{ Clusters }
+
+func (b forgetful) ReadJournal(ctx context.Context, home string) (Journal, error) {
+	j, err := b.Clusters.ReadJournal(ctx, home)
+	j.InFlight = nil
+	return j, err
+}
+
+// seeing makes a mutation of what is seen of each member.
+func seeing(change func(*plan.Facts, *plan.Member)) mutation {
+	return func(e *Executor) {
+		e.Clusters = bent{e.Clusters, func(f *plan.Facts) {
+			for i := range f.Members {
+				change(f, &f.Members[i])
+			}
+		}}
+	}
+}
+
+// deciding makes a mutation of what comes next.
+func deciding(change func(plan.Facts, plan.Wave) plan.Wave) mutation {
+	return func(e *Executor) {
+		next := e.Dialect.Next
+		e.Dialect.Next = func(f plan.Facts, g plan.Goal) plan.Wave { return change(f, next(f, g)) }
+	}
+}
+
+// Each of these rules is bent in turn, and the model must notice: somebody is refused, or what can be migrated is not, or does not go
+// back. A model that lets one pass shows nothing about that rule. (That a withdrawing write is asked again on fresh facts is shown by
+// TestMTLSIsTurnedOffOnWhatWasJustReadAlone: here no time passes between a look and a write.)
+func TestTheModelCatchesEachBentRule(t *testing.T) {
+	only := func(c guard.Cred) []guard.Cred { return []guard.Cred{c} }
+	for name, mutate := range map[string]mutation{
+		"unknown is taken for safe": seeing(func(f *plan.Facts, m *plan.Member) {
+			if m.Err != "" {
+				m.Err, m.Declared, m.Effective, m.Registered = "", tsb.JWT, tsb.JWT, true
+				m.Edge = guard.Edge{Name: m.Name, Presents: only(tsb.JWT), Until: f.At.Add(time.Hour)}
+				m.Statement = &plan.Statement{Presents: only(tsb.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
+			}
+		}),
+		"only what is declared counts, not what runs": seeing(func(f *plan.Facts, m *plan.Member) {
+			if m.Err == "" && m.Role == plan.RoleEdge {
+				m.Edge.Presents, m.Effective = only(m.Declared), m.Declared
+				m.Statement = nil
+				if m.Declared == tsb.JWT {
+					m.Statement = &plan.Statement{Presents: only(tsb.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
+				}
+			}
+		}),
+		"MPC is no member": func(e *Executor) {
+			e.Clusters = bent{e.Clusters, func(f *plan.Facts) {
+				for i, m := range f.Members {
+					if m.Role == plan.RoleMPC {
+						f.Members = append(f.Members[:i:i], f.Members[i+1:]...)
+						return
+					}
+				}
+			}}
+		},
+		"every claim holds": func(e *Executor) {
+			e.Dialect.Judge = func(plan.Claim, []plan.Facts) plan.Judgement { return plan.Judgement{Holds: true} }
+		},
+		"what is declared is what Central runs with": func(e *Executor) {
+			judge := e.Dialect.Judge
+			e.Dialect.Judge = func(c plan.Claim, seen []plan.Facts) plan.Judgement {
+				if c.Member == "hub" {
+					return plan.Judgement{Holds: true}
+				}
+				return judge(c, seen)
+			}
+		},
+		"no token's rotation is waited for": func(e *Executor) {
+			e.Goal.HastyCanary = true
+			for _, m := range e.Observe(context.Background()).Members {
+				e.Goal.Unrotated = append(e.Goal.Unrotated, m.Name)
+			}
+		},
+		"a new certificate is not rehearsed": func(e *Executor) {
+			e.Clusters = bent{e.Clusters, func(f *plan.Facts) {
+				f.Hub.RehearsalIssuer = plan.Issuer{Object: plan.Ref{Name: "rehearsal"}, Ready: true}
+				f.Hub.Rehearsal = plan.Certificate{Where: "tsb/rehearsal", Chain: chains.good, Expires: f.At.Add(time.Hour)}
+				if f.Hub.Accepts.Accepts == nil {
+					f.Hub.RehearsalIssuer = plan.Issuer{}
+				}
+			}}
+		},
+		"a certificate is taken for one with every name": deciding(func(f plan.Facts, w plan.Wave) plan.Wave {
+			for _, s := range w.Steps {
+				if s.Kind == plan.Rehearse || s.Kind == plan.Certify || s.Kind == plan.Restart {
+					g := f
+					g.Hub.Server.Chain, g.Hub.Issuer.Names = chains.good, names([]string{dialled})
+					for j := range g.Hub.Workload.Processes {
+						g.Hub.Workload.Processes[j].Serves = &g.Hub.Server
+					}
+					for j := range g.Members {
+						g.Members[j].Trust.OK, g.Members[j].Trust.Unnamed = true, false
+					}
+					return tsb.Dialect().Next(g, plan.Goal{To: tsb.JWT})
+				}
+			}
+			return w
+		}),
+		"the wave in flight is not restored": func(e *Executor) { e.Clusters = forgetful{e.Clusters} },
+		"nothing is ever put back": deciding(func(_ plan.Facts, w plan.Wave) plan.Wave {
+			for i := range w.Steps {
+				w.Steps[i].Keep = true
+			}
+			return w
+		}),
+		"the clean-up comes before the end": deciding(func(f plan.Facts, w plan.Wave) plan.Wave {
+			for _, m := range f.Members {
+				if m.Declared == tsb.JWT && len(m.Leftovers) > 0 {
+					l := m.Leftovers[0]
+					return plan.Wave{Title: "too early", Steps: []plan.Step{{ID: "clean/" + m.Name, Kind: plan.Clean, Member: m.Name, OneWay: true,
+						Writes: []plan.Patch{{Context: l.Context, Object: l.Object, Delete: true}}}}}
+				}
+			}
+			return w
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const tries = 1500
+			for seed := range uint64(tries) {
+				if why := caught(newWorld(seed+1), mutate); why != "" {
+					t.Logf("caught by the fleet of seed %d: %s", seed+1, why)
+					return
+				}
+			}
+			t.Errorf("%d fleets did not notice", tries)
+		})
+	}
+}
+
+// caught says what is wrong with a story under a bent rule, "" when nothing is.
+func caught(w *world, mutate mutation) string {
+	last := w.story(plan.Goal{Cleanup: w.chance(4)}, mutate)
+	switch {
+	case len(w.refused) > 0:
+		return w.refused[0]
+	case w.hopeless() == "" && !last.Done:
+		return "the goal is not reached"
+	case last.Done && w.migrated() != "":
+		return "done, and " + w.migrated()
+	}
+	for _, e := range w.edges {
+		if !e.cert {
+			return ""
+		}
+	}
+	w.strangers = false
+	switch last = w.arrive(plan.Goal{Back: true}, mutate); {
+	case len(w.refused) > 0:
+		return "on the way back: " + w.refused[0]
+	case !last.Done:
+		return "it does not go back"
+	case w.wentBack() != "":
+		return "gone back, and " + w.wentBack()
+	}
+	return ""
+}
