@@ -302,7 +302,7 @@ func (w *world) writeEdge(p plan.Patch) (bool, error) {
 	case e.declared != mode(p.Before):
 		return false, &ChangedError{Object: p.Object, Context: p.Context}
 	}
-	e.declared = mode(p.After)
+	e.declared, e.touched = mode(p.After), e.touched || w.noHub
 	w.note("the plugin writes %s %s", e.name, e.declared)
 	return true, nil
 }

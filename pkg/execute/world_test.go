@@ -105,6 +105,7 @@ type fleetMember struct {
 	token, ca           bool
 	minted              time.Time // when its token was written
 	cert                bool      // its certificate is there
+	touched             bool      // a run without a hub has changed it, and its operator and pods are still following
 }
 
 // killed is the panic with which a process dies.
@@ -235,6 +236,9 @@ func (w *world) tickEdge(e *fleetMember) {
 		e.token, e.minted = true, w.now
 	}
 	w.roll(e, w.recreate, w.stuck[e.name])
+	if got := presentedBy(e.pods, e.declared, e.effective); len(got) == 1 {
+		e.touched = false
+	}
 }
 
 // roll replaces pods that present something else than the effective mode: new ones first, or old ones first.
@@ -250,7 +254,7 @@ func (w *world) roll(e *fleetMember, recreate, stuck bool) {
 		}
 	case !fresh && w.chance(2):
 		for range min(want, 2) {
-			e.pods = append(e.pods, w.pod(&process{cred: e.effective, alone: w.alone(e.name)}))
+			e.pods = append(e.pods, w.pod(&process{cred: e.effective, alone: w.alone(e)}))
 		}
 	}
 	for _, p := range e.pods {
@@ -327,10 +331,11 @@ func asHub(a accepts) guard.Hub {
 	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: tri[a.mtls], tsb.JWT: tri[a.jwt]}, Basis: fmt.Sprint(a)}
 }
 
-// alone says whether an edge is in flight in a run without a hub, which cannot look whether the hub will accept it.
-func (w *world) alone(edge string) bool {
-	in := w.homes[edge].InFlight
-	return in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return s.Member == edge })
+// alone says whether an edge is in flight in a run without a hub, which cannot look whether the hub will accept it, or was and still
+// follows being put back.
+func (w *world) alone(e *fleetMember) bool {
+	in := w.homes[e.name].InFlight
+	return e.touched || in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return s.Member == e.name })
 }
 
 // dial lets each pod of a member reach a Central pod that is up: refused for its mode is what the promise forbids.

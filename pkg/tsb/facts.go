@@ -178,6 +178,9 @@ func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.Facts) (*p
 		return nil, nil
 	}
 	readHub(home, *mp, f.Standby)
+	if w := f.Standby.Workload; w.Found || w.Err != "" {
+		f.Standby.Connections = connections(w)
+	}
 	return home, mp
 }
 

@@ -170,7 +170,7 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := fleet(guard.Yes, guard.Yes)
 			f.Hub.Connections = connections(plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{Name: "a", UID: "a", Started: true, Counters: page}, tc.b}})
-			if j := judgeMPC(f, mpc(JWT)); j.Holds != tc.want {
+			if j := judgeMPC(f.Hub.Connections, mpc(JWT)); j.Holds != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})

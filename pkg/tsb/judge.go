@@ -80,7 +80,10 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	case claimOutlived:
 		return plan.Judgement{Holds: m.Rotation.Seen, Witness: m.Rotation.Why, Due: m.Rotation.At}
 	case claimMPC:
-		return judgeMPC(last, *m)
+		if m.Name == standbyMPC {
+			return judgeMPC(hubs(last)["standby"].Connections, *m)
+		}
+		return judgeMPC(last.Hub.Connections, *m)
 	case claimMPCMounts:
 		if !slices.Equal(m.Edge.Presents, []cred{JWT}) {
 			return plan.Judgement{Witness: "a pod of mpc still mounts " + secretMPCCerts}
@@ -329,8 +332,8 @@ func judgeLater(f plan.Facts) plan.Judgement {
 
 // judgeMPC wants MPC's rollout over and, where Central's metrics can be read, one stream of cluster state more than there
 // are edges: that one is MPC's (the vendor's key metrics page).
-func judgeMPC(f plan.Facts, m plan.Member) plan.Judgement {
-	switch c := f.Hub.Connections; {
+func judgeMPC(c *plan.Connections, m plan.Member) plan.Judgement {
+	switch {
 	case m.Workload.Err != "":
 		return plan.Judgement{Witness: m.Workload.Err}
 	case !m.Workload.Settled:

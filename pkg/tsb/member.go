@@ -41,7 +41,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})
 		case why != "":
 			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: "ControlPlanes could not be listed: " + why})
-		case len(planes) == 0 && (home == nil || s.Context != home.Context):
+		case len(planes) == 0 && (home == nil || s.Context != home.Context) && (f.Standby == nil || s.Context != f.Standby.Context):
 			f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: clusterUID(s), State: "no-member", Why: "no ControlPlane there"})
 		}
 	}
