@@ -47,7 +47,7 @@ func certify(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 		case h.RehearsalIssuer.Object.Name != "":
 			writes = append(writes, plan.Step{ID: idOf("tidy", who), Kind: plan.Certify, Member: who, Title: who + ": delete the rehearsed certificate",
 				Why: "an earlier run left it", Writes: tidy(h), Keep: true, Within: goal.Within})
-		case len(v.movable) > 0 && stale(h, v.dialled):
+		case len(v.movable)+len(v.unproved) > 0 && stale(h, v.dialled):
 			restarts = append(restarts, restart(f, who, h, v, goal))
 		}
 	}
