@@ -4,6 +4,7 @@ go 1.26.0
 
 // Direct dependencies, each with what it is here for.
 require (
+	github.com/creack/pty v1.1.24 // tests: a terminal that a credential plugin asks on
 	github.com/evanphx/json-patch/v5 v5.9.11 // tests: apply the patches that a user sends
 	github.com/go-logr/logr v1.4.4 // webhook: structured log lines
 	github.com/golang-jwt/jwt/v5 v5.3.1 // reads tokens (the mission names it)

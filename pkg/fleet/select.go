@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Select returns the names that the patterns choose, sorted. A pattern is a name, a /regular expression/ that must match
+// Select returns the names that the patterns choose, sorted. A pattern is a name, whatever it looks like, or else a /regular expression/ that must match
 // somewhere, or either of them behind a ^, which takes names away (the grammar of kubectl-foreach). No patterns, or only
 // ones that take away, start from all names. A plain name that is not there, and a pattern that matches nothing, is an error:
 // it is a typing mistake that would leave a cluster out.
@@ -15,15 +15,18 @@ func Select(names, patterns []string) ([]string, error) {
 	var chosen []string
 	include := false
 	for _, p := range patterns {
-		include = include || !strings.HasPrefix(p, "^")
+		include = include || !strings.HasPrefix(p, "^") || slices.Contains(names, p)
 	}
 	if !include {
 		chosen = slices.Clone(names)
 	}
 	for _, p := range patterns {
 		body, exclude := strings.CutPrefix(p, "^")
+		if slices.Contains(names, p) {
+			body, exclude = p, false
+		}
 		match := func(name string) bool { return name == body }
-		if len(body) > 1 && strings.HasPrefix(body, "/") && strings.HasSuffix(body, "/") {
+		if !slices.Contains(names, body) && len(body) > 1 && strings.HasPrefix(body, "/") && strings.HasSuffix(body, "/") {
 			re, err := regexp.Compile(body[1 : len(body)-1])
 			if err != nil {
 				return nil, fmt.Errorf("reading the pattern %q of --contexts: %w", p, err)

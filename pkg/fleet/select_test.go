@@ -35,3 +35,18 @@ func TestSelect(t *testing.T) {
 		}
 	}
 }
+
+// A name is chosen as it stands, even if it looks like a pattern.
+func TestSelectNamesThatLookLikePatterns(t *testing.T) {
+	names := []string{"^caret", "/a/", "abc", "caret"}
+	for _, tc := range []struct{ pattern, want string }{
+		{"^caret", "^caret"}, {"/a/", "/a/"}, {"^/a/", "^caret abc caret"}, {"/^abc$/", "abc"}, {"^abc", "/a/ ^caret caret"},
+	} {
+		got, err := Select(names, []string{tc.pattern})
+		want := strings.Fields(tc.want)
+		slices.Sort(want)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %q %v, want %q", tc.pattern, got, err, want)
+		}
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"strings"
 	"syscall"
 )
 
@@ -32,8 +31,6 @@ func explainTransport(err error) string {
 		return "the API server refused the connection"
 	case errors.As(err, &unknownCA), errors.As(err, &wrongName):
 		return "the API server's certificate is not trusted: " + cause.Error()
-	case strings.Contains(err.Error(), "getting credentials"):
-		return "the context's credential plugin failed: " + cause.Error()
 	}
 	return "no answer from the API server: " + cause.Error()
 }

@@ -55,34 +55,40 @@ func (o *Observer) All(ctx context.Context, contexts []string) []plan.Snapshot {
 	return snaps
 }
 
-// one looks at a context within its deadline. The work runs in a goroutine of its own, which is left behind when the
-// deadline passes: client-go does not cancel an exec credential plugin (kubernetes/kubernetes#108849).
+// one looks at a context within its deadline. The work runs in a goroutine of its own, which is left behind in case that something
+// in it does not end with its context.
 func (o *Observer) one(ctx context.Context, name string) plan.Snapshot {
-	ctx, cancel := context.WithTimeout(ctx, o.MemberTimeout)
-	defer cancel()
+	ctx, deadline := withDeadline(ctx, o.MemberTimeout)
+	defer deadline.stop()
 	answer := make(chan plan.Snapshot, 1)
 	p := &progress{reads: map[plan.Read]plan.Result{}}
-	go func() { answer <- o.look(ctx, name, p) }()
+	go func() { answer <- o.look(ctx, deadline, name, p) }()
 	select {
 	case s := <-answer:
 		return s
 	case <-ctx.Done():
 		select {
-		case s := <-answer: // it had finished too
+		case s := <-answer: // what was cancelled returns at once
 			return s
-		case <-time.After(50 * time.Millisecond): // a request that was cancelled returns at once; a stuck plugin does not
-			return plan.Snapshot{Context: name, At: o.Now(), Reads: p.copy(), Err: o.tooLong(ctx)}
-		case s := <-answer:
-			return s
+		case <-time.After(grace):
+			return plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name), At: o.Now(), Reads: p.copy(), Err: o.tooLong(ctx, nil)}
 		}
 	}
 }
 
-func (o *Observer) tooLong(ctx context.Context) string {
-	if context.Cause(ctx) == context.Canceled {
+// grace is how long a look that was cancelled may take to return.
+const grace = 2 * time.Second
+
+// tooLong says what did not come in time: the credential, or else an answer of the API server.
+func (o *Observer) tooLong(ctx context.Context, err error) string {
+	var credential *fleet.CredentialError
+	switch {
+	case !errors.Is(context.Cause(ctx), errDeadline):
 		return "interrupted"
+	case errors.As(err, &credential):
+		return fmt.Sprintf("timed out after %s: %s", o.MemberTimeout, credential)
 	}
-	return fmt.Sprintf("timed out after %s; the API server, or the credential plugin of the context, did not answer", o.MemberTimeout)
+	return fmt.Sprintf("timed out after %s: the API server did not answer in time", o.MemberTimeout)
 }
 
 // progress is what was read so far; it outlives an abandoned goroutine.
@@ -97,12 +103,18 @@ func (p *progress) copy() map[plan.Read]plan.Result {
 	return maps.Clone(p.reads)
 }
 
-// look performs burst after burst, all reads of a burst side by side, until the dialect asks for nothing more.
-func (o *Observer) look(ctx context.Context, name string, p *progress) plan.Snapshot {
-	s := plan.Snapshot{Context: name}
-	cluster, err := o.Fleet.Cluster(name)
-	if err != nil {
-		return plan.Snapshot{Context: name, At: o.Now(), Err: err.Error()}
+// look gets the credential of the context and performs burst after burst, all reads of a burst side by side, until the dialect asks
+// for nothing more.
+func (o *Observer) look(ctx context.Context, deadline *deadline, name string, p *progress) plan.Snapshot {
+	s := plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name)}
+	cluster, err := o.Fleet.Connect(ctx, name, deadline.run)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		s.Err, s.At = o.tooLong(ctx, err), o.Now()
+		return s
+	case err != nil:
+		s.Err, s.At = err.Error(), o.Now()
+		return s
 	}
 	first := true
 	for ctx.Err() == nil {
@@ -131,7 +143,7 @@ func (o *Observer) look(ctx context.Context, name string, p *progress) plan.Snap
 		s.Access = o.access(ctx, cluster, o.Needs(p.copy()))
 	}
 	if ctx.Err() != nil {
-		s.Err = o.tooLong(ctx)
+		s.Err = o.tooLong(ctx, nil)
 	}
 	s.At, s.Reads, s.Skew = o.Now(), p.copy(), cluster.Skew()
 	return s
@@ -152,17 +164,20 @@ func allFailed(reads map[plan.Read]plan.Result) string {
 }
 
 func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan.Result {
-	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
+	within, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
 	var body []byte
 	var err error
 	switch {
 	case r.Served:
-		body, err = served(ctx, c, r)
+		body, err = served(within, c, r)
 	case r.Port != 0:
-		body, err = scrape(ctx, c, r)
+		body, err = scrape(within, c, r)
 	default:
-		body, err = fleet.Body(c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(ctx))
+		body, err = fleet.Body(c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(within))
+	}
+	if err != nil && ctx.Err() != nil {
+		return plan.Result{Err: o.tooLong(ctx, nil)}
 	}
 	return Result(body, err)
 }

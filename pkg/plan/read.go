@@ -24,7 +24,9 @@ func (r Result) OK() bool { return r.Err == "" && !r.Missing && r.Body != nil }
 // Snapshot is all that was read of one kubeconfig context.
 type Snapshot struct {
 	Context string
-	At      time.Time // when reading ended
+	// Endpoint tells the API server from another's by what the kubeconfig says of it; "" when that is not known.
+	Endpoint string
+	At       time.Time // when reading ended
 	// Err says in one sentence why the cluster could not be looked at; Reads may then hold a part.
 	Err   string
 	Reads map[Read]Result

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"k8s.io/cli-runtime/pkg/printers"
@@ -51,14 +52,27 @@ func Print(w io.Writer, format string, r Report) error {
 	return nil
 }
 
-// table prints rows under headings, aligned.
+// table prints rows under headings, aligned. A cell is one line, whatever a name holds.
 func table(w io.Writer, headings []string, rows [][]string) {
 	t := printers.GetNewTabWriter(w)
 	fmt.Fprintln(t, strings.Join(headings, "\t"))
 	for _, r := range rows {
+		for i := range r {
+			r[i] = clean(r[i])
+		}
 		fmt.Fprintln(t, strings.Join(r, "\t"))
 	}
 	t.Flush()
+}
+
+// clean takes out what a terminal would obey, or a table take for the end of a cell.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // width is how wide text that is read is laid out.
@@ -66,6 +80,7 @@ const width = 80
 
 // paragraph prints text after a label, wrapped, with the following lines indented below the text.
 func paragraph(w io.Writer, label, text string) {
+	label, text = clean(label), clean(text)
 	indent := strings.Repeat(" ", min(utf8.RuneCountInString(label), 24))
 	line := label
 	fresh := true

@@ -80,7 +80,8 @@ func join(m *plan.Member, e api.EdgeCluster, at time.Time) {
 }
 
 // distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the first; the
-// others become rows of their own.
+// others become rows of their own. A context that could not be looked at is of a cluster that was reached when both name the same
+// API server.
 func distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot {
 	first := map[string]string{}
 	var kept []plan.Snapshot
@@ -96,7 +97,17 @@ func distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot 
 		}
 		return strings.Compare(a.Context, b.Context)
 	})
+	reached := map[string]string{}
 	for _, s := range snaps {
+		if s.Err == "" && s.Endpoint != "" && reached[s.Endpoint] == "" {
+			reached[s.Endpoint] = s.Context
+		}
+	}
+	for _, s := range snaps {
+		if other := reached[s.Endpoint]; s.Err != "" && other != "" && s.Context != hub {
+			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "duplicate", Why: fmt.Sprintf("the same API server as context %s; by this one it could not be looked at: %s", other, s.Err)})
+			continue
+		}
 		id := clusterUID(s)
 		if known, again := first[id]; again && id != "" {
 			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "duplicate", Why: "the same cluster as context " + known})

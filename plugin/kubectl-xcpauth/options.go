@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
@@ -90,13 +93,21 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version})
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version, Terminal: terminal(o.In), Stderr: o.ErrOut})
 	if err != nil {
 		return nil, err
 	}
 	d := tsb.Dialect()
 	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: o.hub, Standby: o.standby},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
+}
+
+// terminal is the file that is read, if a user sits at it.
+func terminal(in io.Reader) *os.File {
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
 }
 
 // executor carries out what the dialect decides, and reports on stderr.
@@ -119,15 +130,35 @@ func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.Fac
 // again is the command line that repeats this run's selection with another verb.
 func (o *fleetOptions) again(verb string) string {
 	words := []string{"kubectl xcpauth", verb}
-	for _, f := range []struct{ flag, value string }{{"kubeconfig", o.kubeconfig}, {"context", o.hub}, {"contexts", strings.Join(o.contexts, ",")}} {
+	for _, f := range []struct{ flag, value string }{{"kubeconfig", o.kubeconfig}, {"context", o.hub}, {"contexts", list(o.contexts)}} {
 		if f.value != "" {
-			words = append(words, "--"+f.flag+" "+quote(f.value))
+			words = append(words, "--"+f.flag+sep(f.value)+quote(f.value))
 		}
 	}
 	if o.repeats != "" {
 		words = append(words, o.repeats)
 	}
 	return strings.Join(words, " ")
+}
+
+// sep stands between a flag and its value: a value with a dash in front must not be taken for a flag.
+func sep(value string) string {
+	if strings.HasPrefix(value, "-") {
+		return "="
+	}
+	return " "
+}
+
+// list makes values one word, as pflag reads them.
+func list(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	w.Write(values)
+	w.Flush()
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // quote makes a word safe to paste into a shell.

@@ -3,12 +3,14 @@ package apifake
 import (
 	"encoding/json"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"sigs.k8s.io/yaml"
 )
@@ -24,6 +26,8 @@ type Server struct {
 	// Allows, when set, answers access reviews; else everything is allowed.
 	Allows func(verb, resource, namespace, name string) bool
 
+	connections atomic.Int64
+
 	mu       sync.Mutex
 	objects  map[string]Object // by path
 	requests []string
@@ -37,6 +41,11 @@ func Start(objects ...Object) *Server {
 	}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.EnableHTTP2 = true
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.connections.Add(1)
+		}
+	}
 	s.StartTLS()
 	return s
 }
@@ -47,6 +56,9 @@ func (s *Server) Requests() []string {
 	defer s.mu.Unlock()
 	return append([]string{}, s.requests...)
 }
+
+// Connections is how many connections were made to the server so far.
+func (s *Server) Connections() int { return int(s.connections.Load()) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
