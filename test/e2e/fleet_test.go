@@ -23,10 +23,11 @@ type fleet struct {
 	*sandbox.Sandbox
 	mayBeRefused map[string]bool // the members of a wave in flight that the test lets fail
 	forgotten    map[string]bool // the members that the test forgets although they live: that accepts their being refused
+	record       *record
 }
 
 // start starts a fleet for one test and stops it afterwards, having looked at the record of every dial: the promise is the
-// oracle of every test here. The stand-in runs 300 times faster than the product.
+// oracle of every test here; and for secrets in everything that was printed and written. The stand-in runs 300 times faster than the product.
 func start(t *testing.T, o sandbox.Options) fleet {
 	t.Helper()
 	o.Dir = t.TempDir()
@@ -37,9 +38,13 @@ func start(t *testing.T, o sandbox.Options) fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fleet{t, s, map[string]bool{}, map[string]bool{}}
+	f := fleet{t, s, map[string]bool{}, map[string]bool{}, &record{printed: map[string]string{}}}
+	if err := s.CollectSecrets(t.Context(), &f.record.secrets); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		f.promiseKept()
+		f.noSecrets(nil)
 		s.Stop()
 	})
 	return f
