@@ -115,6 +115,7 @@ func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *at
 	cfg := rest.CopyConfig(base)
 	cfg.ExecProvider = nil
 	refused := &atomic.Bool{}
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return impatient{&shared{next: next}} })
 	if cred != nil {
 		cfg.BearerToken, cfg.CertData, cfg.KeyData = cred.token, cred.cert, cred.key
 		cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return watch401{next, refused} })
@@ -133,23 +134,6 @@ func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *at
 	}
 	return c, refused, nil
 }
-
-// watch401 notes that a credential was refused.
-type watch401 struct {
-	http.RoundTripper
-	refused *atomic.Bool
-}
-
-func (w watch401) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := w.RoundTripper.RoundTrip(r)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized {
-		w.refused.Store(true)
-	}
-	return resp, err
-}
-
-// WrappedRoundTripper lets client-go find the transport below, as for its own wrappers.
-func (w watch401) WrappedRoundTripper() http.RoundTripper { return w.RoundTripper }
 
 // Endpoint tells the API server of a context from another's by what the kubeconfig says of it: the address, the CA and the name
 // that its certificate must have, the proxy on the way. Two contexts with the same endpoint reach the same API server. It is ""

@@ -4,10 +4,38 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
+
+const cut = "the connection to the API server was cut before the answer was complete"
+
+// Explain turns an error of a request into one clause that names the cause.
+func Explain(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return explainTransport(err)
+	}
+	message := status.Status().Message
+	switch code := status.Status().Code; {
+	case code == http.StatusUnauthorized:
+		return "the API server refused the context's credential (401); log in again"
+	case code == http.StatusForbidden:
+		return "forbidden (403): " + message
+	case code == http.StatusTooManyRequests:
+		return "the API server takes no more requests for now (429): " + message
+	case code >= http.StatusInternalServerError:
+		return fmt.Sprintf("the API server failed (%d): %s", code, message)
+	}
+	return message
+}
 
 // explainTransport says why no answer came, in the user's words first and the library's after.
 func explainTransport(err error) string {
@@ -29,6 +57,10 @@ func explainTransport(err error) string {
 		return "the API server's name " + dns.Name + " does not resolve"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the API server refused the connection"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "the API server, or something before it, reset the connection"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "when reading response body"): // client-go's words
+		return cut
 	case errors.As(err, &unknownCA), errors.As(err, &wrongName):
 		return "the API server's certificate is not trusted: " + cause.Error()
 	}

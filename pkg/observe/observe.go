@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"sync"
 	"time"
 
@@ -20,6 +19,8 @@ type Observer struct {
 	Fleet *fleet.Fleet
 	// Reads is the dialect's.
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
+	// Trim, when set, takes out of a body what the dialect does not read: what is left is kept for every context.
+	Trim func(r plan.Read, body []byte) []byte
 	// Metrics asks for the metrics pages too.
 	Metrics bool
 	// Needs, when set, lists the rights to ask the API server for, given what was read.
@@ -179,6 +180,9 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 	if err != nil && ctx.Err() != nil {
 		return plan.Result{Err: o.tooLong(ctx, nil)}
 	}
+	if err == nil && o.Trim != nil {
+		body = o.Trim(r, body)
+	}
 	return Result(body, err)
 }
 
@@ -207,19 +211,4 @@ func Path(r plan.Read) string {
 		p += "/" + r.Name
 	}
 	return p
-}
-
-// Explain turns an error of a request into one clause that names the cause.
-func Explain(err error) string {
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		switch status.Status().Code {
-		case http.StatusUnauthorized:
-			return "the API server refused the context's credential (401); log in again"
-		case http.StatusForbidden:
-			return "forbidden (403): " + status.Status().Message
-		}
-		return status.Status().Message
-	}
-	return explainTransport(err)
 }

@@ -52,9 +52,16 @@ func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status
 	}
 	s.Members = append(s.Members, hubRow(f, todo["hub"], blocked["hub"]))
 	for _, m := range f.Members {
-		s.Members = append(s.Members, memberRow(m, f.At, todo[m.Name], blocked[m.Name]))
+		r := memberRow(m, f.At, todo[m.Name], blocked[m.Name])
+		if !f.Hub.Found && r.State == "ok" {
+			r.State, r.Next = "blocked", "blocked" // nobody knows what the hub accepts
+		}
+		s.Members = append(s.Members, r)
 	}
 	for _, o := range f.Others {
+		if !f.Hub.Found && o.Context == f.Hub.Context {
+			continue // the hub's own row
+		}
 		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: o.State, Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-", Why: []string{o.Why}}
 		if o.State == "no-member" || o.State == "duplicate" {
 			r.State = "skipped"
@@ -91,6 +98,9 @@ func hubRow(f plan.Facts, todo plan.Step, blocked string) StatusRow {
 	r := StatusRow{Member: "hub", Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
 		r.State, r.Why, r.Next = "not found", []string{h.Err}, "blocked"
+		if h.Context != "" {
+			r.State = "unreachable"
+		}
 		return r
 	}
 	var accepted, unsure []string

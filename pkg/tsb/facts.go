@@ -143,6 +143,7 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 		}
 		tried = append(tried, s.Context)
 		if s.Err != "" {
+			hub.Context = want // the hub is known to be there, and not what it is
 			unreached = append(unreached, s.Context+" ("+s.Err+")")
 			continue
 		}

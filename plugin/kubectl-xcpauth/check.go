@@ -80,7 +80,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 		return err
 	}
 	live.Dialect = tsb.CheckDialect()
-	live.Observer.Reads = live.Dialect.Reads
+	live.Observer.Reads, live.Observer.Trim = live.Dialect.Reads, nil // it reads more of each body
 	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Need { return tsb.Needs(soFar, !o.readOnly) }
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {

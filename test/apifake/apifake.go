@@ -1,6 +1,7 @@
 package apifake
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
 	"net"
@@ -33,12 +34,27 @@ type Server struct {
 	requests []string
 }
 
-// Start serves the objects.
-func Start(objects ...Object) *Server {
+func newServer(objects []Object) *Server {
 	s := &Server{objects: map[string]Object{}}
 	for _, o := range objects {
 		s.objects[path(o)] = o
 	}
+	return s
+}
+
+// Handler serves the objects without a server of its own.
+func Handler(objects ...Object) http.Handler { return http.HandlerFunc(newServer(objects).serve) }
+
+// Certificate is the certificate with its key that every server here has, for 127.0.0.1, and the CA to trust it by, in PEM.
+func Certificate() (tls.Certificate, []byte) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	return s.TLS.Certificates[0], pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+}
+
+// Start serves the objects.
+func Start(objects ...Object) *Server {
+	s := newServer(objects)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.EnableHTTP2 = true
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -189,11 +205,7 @@ func Kubeconfig(dir string, servers map[string]*Server, user func(context string
 
 // Get is what a server of the objects would answer at a path, without a server: the status code and the body.
 func Get(objects []Object, at string) (int, []byte) {
-	s := &Server{objects: map[string]Object{}}
-	for _, o := range objects {
-		s.objects[path(o)] = o
-	}
 	w := httptest.NewRecorder()
-	s.serve(w, httptest.NewRequest(http.MethodGet, at, nil))
+	newServer(objects).serve(w, httptest.NewRequest(http.MethodGet, at, nil))
 	return w.Code, w.Body.Bytes()
 }

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// binaries returns the directory with kube-apiserver, kube-controller-manager, kubectl, etcd and cert-manager, building them first
+// Binaries returns the directory with kube-apiserver, kube-controller-manager, kubectl, etcd and cert-manager, building them first
 // when this machine has none yet (minutes; progress goes to log). It runs test/k8s, found from the working directory
 // upwards.
-func binaries(ctx context.Context, log io.Writer) (string, error) {
+func Binaries(ctx context.Context, log io.Writer) (string, error) {
 	src, err := k8sModule()
 	if err != nil {
 		return "", err

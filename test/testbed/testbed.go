@@ -72,7 +72,7 @@ func Start(ctx context.Context, o Options) (_ *Bed, err error) {
 			b.Stop()
 		}
 	}()
-	if b.Bin, err = binaries(ctx, o.Log); err != nil {
+	if b.Bin, err = Binaries(ctx, o.Log); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(o.Log, "starting %d clusters: %v\n", len(o.Clusters), o.Clusters)
