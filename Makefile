@@ -56,9 +56,10 @@ fuzz: ## run each fuzz target for FUZZTIME (20s), and the model of a migration t
 	done
 	$(GO) test -count=1 -v -timeout 2h -run TestThePromiseHoldsWhoeverInterrupts ./pkg/execute -model.runs $(MODELRUNS)
 
-bench: ## print benchmarks, the size of the plugin and what its start costs
+bench: k8s ## print benchmarks, status of 1000 clusters beside kubectl in a shell and bare HTTP, the size of the plugin and what its start costs
 	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \
 		$(GO) test -run '^$$' -bench . -benchmem $$pkgs
+	@$(GO) test -count=1 -v -run TestStatusOfAThousandMembers -bench . -benchtime 3x -timeout 15m ./test/bench
 	@$(GO) test -count=1 -v -run 'TestBinarySize|TestStartUp' ./test/release
 
 generate: ## write the roster's CRD and deep copies from pkg/api

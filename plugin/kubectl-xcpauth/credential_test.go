@@ -176,6 +176,35 @@ func TestAPluginThatNeverReturnsHoldsUpNobodyAndIsGoneAtTheEnd(t *testing.T) {
 	}
 }
 
+// Ctrl-C does not reach a plugin, which has a session of its own: it is ended all the same.
+func TestAnInterruptEndsAPluginToo(t *testing.T) {
+	pids := filepath.Join(t.TempDir(), "pids")
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "eu": apifake.Start()}, func(context string) apifake.Object {
+		if context == "hub" {
+			return nil
+		}
+		return script(clientcmdapi.NeverExecInteractiveMode, "trap '' INT TERM; echo $$ >>"+pids+"; sleep 600 & wait; wait")
+	})
+	code := make(chan int)
+	go func() { code <- xcpauth(t, kubeconfig, "status").code }()
+	for len(lines(t, pids)) == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-code; got != 130 {
+		t.Errorf("exit code %d, want 130", got)
+	}
+	pid, err := strconv.Atoi(lines(t, pids)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ended(pid) {
+		t.Errorf("process %d still runs", pid)
+	}
+}
+
 // ended tells whether a process is gone, or only waits to be collected, within a while: who is killed is not gone at once.
 func ended(pid int) bool {
 	for range 200 {

@@ -203,6 +203,9 @@ func TestRequestsPerMember(t *testing.T) {
 		if reads != 14 || forwards > 2 {
 			t.Errorf("%s had %d reads and %d port-forwards, want 14 and at most 2: %v", name, reads, forwards, s.Requests())
 		}
+		if n := s.Connections(); n > 1+forwards {
+			t.Errorf("%s had %d connections, want one for all reads and one for each try to forward a port", name, n)
+		}
 	}
 	if n := len(hub.Requests()); n != 18 {
 		t.Errorf("the hub had %d requests, want 18: %v", n, hub.Requests())

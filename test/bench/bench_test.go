@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if edges, err := strconv.Atoi(os.Getenv(serveEnv)); err == nil {
-		if err := Serve(edges); err != nil {
+		if err := serve(edges); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -103,7 +103,7 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), plugin(t), "status", "--kubeconfig", kubeconfig, "-o", "json", "--member-timeout", "15s")
+	cmd := exec.CommandContext(t.Context(), plugin(t), "status", "--kubeconfig", kubeconfig, "-o", "json", "--member-timeout", "10s")
 	c, out := measure(t, cmd, 4)
 
 	var report struct {
@@ -120,7 +120,7 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 		rows[m.Member]++
 		switch {
 		case m.Member == name(hung):
-			if want := "timed out after 15s: the context's credential plugin sleep has not ended"; m.State != "unreachable" || len(m.Why) != 1 || m.Why[0] != want {
+			if want := "timed out after 10s: the context's credential plugin sleep has not ended"; m.State != "unreachable" || len(m.Why) != 1 || m.Why[0] != want {
 				t.Errorf("%s: %+v, want %q", m.Member, m, want)
 			}
 		case m.State == "unreachable":

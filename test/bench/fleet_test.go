@@ -24,7 +24,7 @@ import (
 // delay is how long each answer takes, and each TLS handshake: the round trip to another region.
 const delay = 40 * time.Millisecond
 
-// servers is what Serve prints on its first line: where each server listens.
+// servers is what serve prints on its first line: where each server listens.
 type servers struct {
 	Hub   string
 	Edges []string
@@ -38,7 +38,7 @@ type fleet struct {
 	cmd   *exec.Cmd
 }
 
-// startFleet runs Serve in a process of its own, so that neither its memory nor its CPU is taken for the plugin's: this test binary,
+// startFleet runs serve in a process of its own, so that neither its memory nor its CPU is taken for the plugin's: this test binary,
 // which serves when the environment says so.
 func startFleet(ctx context.Context, edges int) (*fleet, error) {
 	self, err := os.Executable()
@@ -65,7 +65,7 @@ func startFleet(ctx context.Context, edges int) (*fleet, error) {
 }
 
 func (f *fleet) stop() {
-	f.stdin.Close() // Serve ends with its input
+	f.stdin.Close() // serve ends with its input
 	f.cmd.Wait()
 }
 
@@ -115,8 +115,8 @@ func name(edge int) string { return fmt.Sprintf("edge-%04d", edge) }
 // serveEnv makes a process serve: how many edges.
 const serveEnv = "XCPAUTH_BENCH_SERVE"
 
-// Serve serves a hub and edges until its input ends.
-func Serve(edges int) error {
+// serve serves a hub and edges until its input ends.
+func serve(edges int) error {
 	names := make([]string, edges)
 	for i := range names {
 		names[i] = name(i)
