@@ -150,11 +150,11 @@ func TestAPluginThatNeverReturnsHoldsUpNobodyAndIsGoneAtTheEnd(t *testing.T) {
 		}
 		return nil
 	})
-	rows := status(t, kubeconfig, 4, "--member-timeout", "700ms")
+	rows := status(t, kubeconfig, 4, "--member-timeout", "1500ms")
 	for context := range servers {
 		r := rows[context]
 		hangs := strings.HasPrefix(context, "a-hangs")
-		if want := "timed out after 700ms: the context's credential plugin sh has not ended"; hangs && (r.State != "unreachable" || r.Why[0] != want) {
+		if want := "timed out after 1.5s: the context's credential plugin sh has not ended"; hangs && (r.State != "unreachable" || r.Why[0] != want) {
 			t.Errorf("%s: %+v, want %q", context, r, want)
 		}
 		if strings.HasPrefix(context, "edge") && r.Member != context {

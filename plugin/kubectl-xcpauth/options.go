@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -120,10 +121,17 @@ func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Du
 
 // observe looks at the fleet, and says so when it takes longer than two seconds.
 func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.Facts {
-	slow := time.AfterFunc(2*time.Second, func() {
-		fmt.Fprintf(o.ErrOut, "looking at %d contexts, up to %s each ...\n", len(live.Fleet.Contexts()), o.memberTimeout)
+	looked := make(chan struct{})
+	var saying sync.WaitGroup
+	saying.Go(func() {
+		select {
+		case <-looked:
+		case <-time.After(2 * time.Second):
+			fmt.Fprintf(o.ErrOut, "looking at %d contexts, up to %s each ...\n", len(live.Fleet.Contexts()), o.memberTimeout)
+		}
 	})
-	defer slow.Stop()
+	defer saying.Wait() // nothing is said once the result is shown
+	defer close(looked)
 	return live.Observe(ctx)
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,12 +30,30 @@ type result struct {
 
 func xcpauth(t *testing.T, kubeconfig string, args ...string) result {
 	t.Helper()
-	var out, errOut bytes.Buffer
+	var out, errOut printed
 	if kubeconfig != "" {
 		args = append([]string{"--kubeconfig", kubeconfig}, args...)
 	}
 	code := run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
 	return result{out.String(), errOut.String(), code}
+}
+
+// printed is a buffer for several goroutines: an interrupt is answered by one of its own.
+type printed struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (p *printed) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.b.Write(b)
+}
+
+func (p *printed) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.b.String()
 }
 
 // serve starts the servers of a test and returns their kubeconfig.
