@@ -87,7 +87,7 @@ func measure(t testing.TB, cmd *exec.Cmd, code int) (cost, string) {
 }
 
 // readsPerEdge is what status asks of an edge: 4 to find the planes; Deployment, ReplicaSets, Pods and 6 secrets.
-const readsPerEdge = 13
+const readsPerEdge = 14
 
 // A thousand clusters in one run, one of them behind a credential plugin that never returns: that one is late, by its own deadline, and
 // nobody else.
