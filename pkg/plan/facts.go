@@ -46,6 +46,7 @@ type Hub struct {
 	Inventory    []string
 	InventoryErr string
 	ClusterUID   string
+	Organization string // to which its members belong, "" when it does not say
 	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
 	Since time.Time
 	// Vouched is the Basis of Accepts with which the hub was proved to run, in this run.
@@ -209,6 +210,8 @@ type Credential struct {
 	Where   string    // "istio-system/xcp-edge-central-auth-token"
 	Expires time.Time // zero when it does not say
 	Why     string    // one sentence: what is wrong, or what makes us believe that it will be minted
+	Lacks   []string  // the secrets that it is made of and that are missing or cannot be used, when State is missing or bad
+	Adds    []string  // secrets that help to make it: made where they are missing, never replaced
 	Key     string    // what identifies it: the key ID it was signed with; never the credential
 	Digest  string    // changes when the credential does; never the credential
 	Written time.Time // when it was last written, in its API server's clock; zero when that is not known
@@ -245,6 +248,10 @@ type Trust struct {
 	Why     string
 	// CA is what the object is made of when it is absent: PEM, public.
 	CA []byte `json:"-"`
+	// Suppliable says that the object is absent, or would not do, and that one from outside would help.
+	Suppliable bool
+	// Public says that the hub's certificate is signed by a public CA and that the member has no object with a CA, and may need none.
+	Public bool
 }
 
 // Certificate is the public part of a server certificate.

@@ -32,6 +32,7 @@ const (
 	Rehearse Kind = "rehearse" // the hub's certificate is issued once beside the real one, to see what would come
 	Certify  Kind = "certify"  // the hub's certificate gets the names that members dial
 	Restart  Kind = "restart"  // the hub's server is rolled out, since it serves an older certificate
+	Provide  Kind = "provide"  // a member gets the credentials that it lacks from outside
 	Open     Kind = "open"     // the hub accepts the wanted credential beside the old one
 	Move     Kind = "move"     // a member gets what it needs and presents the wanted credential
 	Prove    Kind = "prove"    // a member that presents it already is proved to
@@ -106,6 +107,10 @@ type Supply struct {
 	Member, ClusterName string
 	Context, Namespace  string
 	Wants               []string // the secrets that are missing or cannot be used
+	Adds                []string // the secrets that are made when they are missing, and never replaced
+	FullName            string   // the member's name at the hub in full, "" when the hub was not looked at
+	Host                string   // under which the member dials the hub
+	Chain               []byte   // the hub's certificate with its intermediates, PEM; nil when it was not looked at
 }
 
 // Undo is the patch that takes p back. A created object is left: it only adds trust or a record; and nothing brings a deleted one back.

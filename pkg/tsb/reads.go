@@ -23,6 +23,7 @@ const (
 	secretServiceAccount = "cluster-service-account"     // keys clusterFqn, jwk
 	secretCentralCert    = "xcp-central-cert"            // in the hub: tls.crt, ca.crt
 	secretMPCCerts       = "mpc-certs"                   // in the hub, mTLS only
+	secretMPCA           = "mp-certs"                    // in the edge: ca.crt of the management plane's API, when that is not signed by a public CA
 )
 
 // rehearsalSecret is what we have Central's certificate issued into once, beside the real one.
