@@ -14,7 +14,7 @@ import (
 // which a member still presents today: it must be denied now, and is asked again when its turn comes.
 func (l *Live) DryRun(ctx context.Context, f plan.Facts, p plan.Plan) (map[string][]string, bool) {
 	said, all := map[string][]string{}, true
-	w := writer{fleet: l.Fleet, dryRun: true}
+	w := writer{fleet: l.Fleet, fills: l.Fills, dryRun: true}
 	rosterReady := f.Hub.Roster.Namespace && f.Hub.Roster.Kind
 	for i, wave := range p.Waves {
 		for _, s := range wave.Steps {
@@ -27,6 +27,10 @@ func (l *Live) DryRun(ctx context.Context, f plan.Facts, p plan.Plan) (map[strin
 					said[s.ID] = append(said[s.ID], "not sent: it must be denied until the waves before it are done")
 					continue
 				}
+			}
+			if s.Supply != nil {
+				lines, ok := l.dryRunSupply(ctx, *s.Supply)
+				said[s.ID], all = append(said[s.ID], lines...), all && ok
 			}
 			for _, write := range s.Writes {
 				if write.Object.Kind == "EdgeCluster" && !rosterReady {

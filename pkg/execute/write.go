@@ -75,6 +75,8 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		return false, err
 	}
 	switch {
+	case p.Fill != "" && w.fills[p.Fill] == nil:
+		return false, fmt.Errorf("writing %s in %s needs a value that this run was not given (%s); give it again as for the plan", p.Object, p.Context, p.Fill)
 	case p.Create:
 		return w.create(ctx, c, p, still)
 	case p.Delete:

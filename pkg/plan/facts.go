@@ -264,8 +264,9 @@ type Certificate struct {
 	Began   time.Time
 	Expires time.Time
 	Digest  string
-	Chain   []byte `json:"-"` // with its intermediates: PEM, public
-	CA      []byte `json:"-"` // what lies beside it as its CA: PEM, public
+	Chain   []byte `json:"chain,omitempty"` // with its intermediates: PEM, public
+	CA      []byte `json:"ca,omitempty"`    // what lies beside it as its CA: PEM, public
+	Public  bool   `json:"-"`               // no CA lies beside it, and one that every system trusts has signed it
 }
 
 // Statement is the roster's word about a member.

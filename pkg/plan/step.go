@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"crypto/x509"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -109,7 +110,7 @@ type Supply struct {
 	Wants               []string // the secrets that are missing or cannot be used
 	Adds                []string // the secrets that are made when they are missing, and never replaced
 	FullName            string   // the member's name at the hub in full, "" when the hub was not looked at
-	Host                string   // under which the member dials the hub
+	Hosts               []string // under which members dial the hub, sorted
 	Chain               []byte   // the hub's certificate with its intermediates, PEM; nil when it was not looked at
 }
 
@@ -156,6 +157,9 @@ type Selection struct {
 	Hub     string // the context of the hub; "" means to find it among them
 	Standby string // the context of a second hub that takes over from the first
 	NoHub   bool   // there is none to look at: the run is about edges alone
+	// Roots returns the CAs that the system trusts, nil when there are none; it is asked only about a hub's certificate that comes
+	// without a CA.
+	Roots func() *x509.CertPool
 }
 
 // Dialect is one product. All its functions are pure.

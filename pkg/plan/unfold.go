@@ -12,7 +12,7 @@ func (p Plan) Changes() int {
 	n := 0
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
-			if len(s.Writes) > 0 {
+			if len(s.Writes) > 0 || s.Supply != nil {
 				n++
 			}
 		}

@@ -58,7 +58,7 @@ func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string, again func(v
 		for _, s := range w.Steps {
 			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Within.String(), WayBack: wayBack(s), Server: server[s.ID]}
 			if s.Supply != nil {
-				step.Changes = append(step.Changes, fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Supply.Wants, ", "), s.Supply.Namespace, s.Supply.Context, p.Goal.Supplied))
+				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))
 			}
 			for _, write := range s.Writes {
 				step.Changes = append(step.Changes, changes(write)...)
@@ -73,12 +73,23 @@ func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string, again func(v
 	return r
 }
 
+// supplied says which secrets come from where.
+func supplied(s plan.Supply, from string) string {
+	line := fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Wants, ", "), s.Namespace, s.Context, from)
+	if len(s.Adds) > 0 {
+		line += "; and " + strings.Join(s.Adds, ", ") + ", which is missing"
+	}
+	return line
+}
+
 func wayBack(s plan.Step) string {
 	switch {
 	case s.OneWay:
 		return "NONE: this ends the way back"
 	case (s.Kind == plan.Witness || s.Kind == plan.Redial) && len(s.Back) > 0:
 		return "it presents its certificate again when its session does not live on"
+	case s.Supply != nil:
+		return "none needed: nothing uses them before the edge moves"
 	case len(s.Writes) == 0:
 		return "nothing is written"
 	case s.Kind == plan.Register:

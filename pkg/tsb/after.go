@@ -75,9 +75,16 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 				m.DeclaredFields = map[string]any{"centralAuthMode": "JWT"}
 				m.Edge.Presents, m.Edge.Until, m.Edge.Why = []cred{JWT}, f.At.Add(liveFor), "predicted"
 				m.Statement = &plan.Statement{Presents: []cred{JWT}, Observed: f.At, Until: f.At.Add(roster.Believed), Source: "predicted", Rotated: rotated}
-				m.Trust = plan.Trust{OK: true, Where: m.Trust.Where}
+				m.Trust = plan.Trust{OK: true, Where: m.Trust.Where, Public: m.Trust.Public}
 				if s.Kind == plan.Move {
 					m.Rotation = plan.Rotation{At: f.At, Why: "its pods are yet to be started", Static: m.Rotation.Static}
+				}
+			}
+		case plan.Provide:
+			if m := index[s.Member]; m != nil {
+				m.Credential = plan.Credential{State: plan.CredentialReady, Where: m.Credential.Where}
+				if m.Trust.Suppliable {
+					m.Trust = plan.Trust{OK: true, Where: m.Trust.Where}
 				}
 			}
 		case plan.Redial:

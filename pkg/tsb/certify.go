@@ -248,7 +248,7 @@ func writePair(f plan.Facts, who string, h plan.Hub, v sorted, goal plan.Goal) p
 		before["data"].(map[string]any)["ca.crt"] = b64(h.Server.CA)
 	}
 	p := plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: name},
-		Before: before, After: after, Fill: plan.PairFill, KeepAs: name + "-" + h.Server.Digest}
+		Before: before, After: after, Fill: plan.PairFill, KeepAs: keptPair}
 	return plan.Step{ID: idOf(plan.Certify, who), Kind: plan.Certify, Member: who, Title: who + ": write the given certificate",
 		Why:    "an edge with a JWT verifies the name that it dials; the given certificate has it, and everybody trusts it",
 		Writes: []plan.Patch{p}, Proof: certProof(f, who, v.dialled), Within: goal.Within, Back: undoOf(p)}
@@ -262,6 +262,9 @@ func unfit(c plan.Certificate, h plan.Hub, f plan.Facts, v sorted) string {
 	}
 	if lacks := lacking(c, v.dialled); len(lacks) > 0 {
 		return fmt.Sprintf("%s lacks %s, which edges dial", c.Where, strings.Join(lacks, ", "))
+	}
+	if why := dropsCA(c, h); why != "" {
+		return why
 	}
 	if h.Accepts.Accepts[MTLS] != guard.No {
 		for _, uri := range h.Server.URIs {

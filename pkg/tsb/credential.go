@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -67,7 +66,7 @@ func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 
 // minting says whether tsb-operator-control-plane can be expected to make the token that is not there.
 func minting(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (plan.CredentialState, string) {
-	const need = "secret %s/%s is not there and %s; create it with: tctl install manifest control-plane-secrets --cluster %s"
+	const need = "secret %s/%s is not there and %s; create it with: tctl install manifest control-plane-secrets --cluster %s, or let migrate do it with --tctl or --secrets"
 	account := read[secret(ns, secretServiceAccount)]
 	if why := unreadable(account); why != "" {
 		return plan.CredentialUnknown, fmt.Sprintf("secret %s/%s could not be read: %s", ns, secretServiceAccount, why)
@@ -133,16 +132,6 @@ func certificateOf(text []byte, where string) plan.Certificate {
 	sum := sha256.Sum256(leaf.Raw)
 	c.Began, c.Expires, c.Digest = leaf.NotBefore.UTC(), leaf.NotAfter.UTC(), hex.EncodeToString(sum[:4])
 	return c
-}
-
-// ReadPair reads the public part of a certificate that somebody made for Central, from PEM: the leaf, its intermediates, its CA if given.
-func ReadPair(certs, ca []byte) (plan.Certificate, error) {
-	c := certificateOf(certs, "the given certificate")
-	c.CA = ca
-	if c.Err != "" {
-		return c, errors.New(c.Err)
-	}
-	return c, nil
 }
 
 // chain decodes PEM certificates.

@@ -2,7 +2,6 @@ package tsb
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -28,7 +27,7 @@ func restores(p plan.Patch) bool {
 	case p.Create || p.Delete || p.Status || p.KeepAs != "" || p.Fill != "":
 		return false
 	case p.RestoreFrom != "":
-		return p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && strings.HasPrefix(p.RestoreFrom, secretCentralCert+"-") &&
+		return p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && p.RestoreFrom == keptPair &&
 			len(p.Before)+len(p.After)+len(p.Unless) == 0
 	}
 	return !slices.ContainsFunc([]map[string]any{p.After, p.Before, p.Unless}, func(values map[string]any) bool { return !restorable(p.Object, values) })

@@ -30,6 +30,7 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 	var entries map[string]api.EdgeCluster
 	if home != nil {
 		entries = readHub(home, *mp, &f.Hub)
+		f.Hub.Server.Public = publicCA(f.Hub.Server, where.Roots, at)
 		if w := f.Hub.Workload; w.Found || w.Err != "" {
 			f.Hub.Connections = connections(w)
 		}

@@ -14,6 +14,7 @@ import (
 func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeCluster {
 	ns := mp.Metadata.Namespace
 	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, clusterUID(*s), ref(mp, readManagementPlanes, "ManagementPlane")
+	hub.Organization, _ = field(mp.raw, "spec", "organization").(string)
 	hub.Since = mp.Metadata.written("spec", "components", "xcp", "centralAuthModes")
 	var odd []Oddity
 	hub.Accepts, odd = ReadHub(mp.raw)

@@ -27,6 +27,9 @@ type Manifest struct {
 	Ignored []string         // everything else that was in it: "Secret elastic-credentials"
 }
 
+// ServiceAccountSecret is the secret from which the operator mints the tokens of a cluster.
+const ServiceAccountSecret = secretServiceAccount
+
 // maxManifest is the longest manifest that is read: a cluster's secrets are some kilobytes.
 const maxManifest = 4 << 20
 

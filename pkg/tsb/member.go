@@ -144,6 +144,7 @@ func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Mem
 			m.Anchors = append(m.Anchors, pem)
 		}
 	}
+	m.Credential.Lacks, m.Credential.Adds = lackingSecrets(s.Reads, m, mpRef["selfSigned"] == true, hub)
 	m.Blocked = blocked(m)
 	if leaf, err := leafOf(hub.Server.Chain); err == nil && m.Declared == MTLS && ca != nil {
 		if why := trusts(ca, hub.Server.Chain, "", leaf.NotBefore.Add(time.Second)); why != "" { // who signed it, whether or not it has expired
@@ -185,13 +186,17 @@ func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, 
 	case hub.Server.Err != "":
 		t.Why = hub.Server.Err
 		return t
+	case r.Missing && hub.Server.Public:
+		return trustPublic(t, hub, name)
 	case r.Missing && len(hub.Server.CA) == 0:
-		t.Why = fmt.Sprintf("secret %s is not there and secret %s has no ca.crt to make it from; create it with the CA that signs Central's certificate", t.Where, hub.Server.Where)
+		t.Suppliable = true
+		t.Why = fmt.Sprintf("secret %s is not there, secret %s has no ca.crt to make it from, and no public CA that this system trusts has signed Central's certificate; create it with the CA that has", t.Where, hub.Server.Where)
 		return t
 	case r.Missing:
 		bundle, t.CA = hub.Server.CA, hub.Server.CA
 	}
 	if why := trusts(bundle, hub.Server.Chain, "", at); why != "" {
+		t.Suppliable = true
 		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s): %s; give it the CA that signs that certificate", t.Where, hub.Server.Where, why)
 		return t
 	}
@@ -209,12 +214,14 @@ func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, 
 func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 	switch {
 	case t.Absent && len(own) == 0:
+		t.Suppliable = true
 		t.Why = fmt.Sprintf("secret %s is not there; create it with the CA that signs Central's certificate, which the hub's team hands over", t.Where)
 		return t
 	case t.Absent:
 		bundle, t.CA = own, own
 	}
 	if _, err := chain(bundle); err != nil {
+		t.Suppliable = !t.Absent
 		t.Why = fmt.Sprintf("key ca.crt of secret %s: %v; give it the CA that signs Central's certificate", t.Where, err)
 		return t
 	}
@@ -236,7 +243,7 @@ func blocked(m plan.Member) []string {
 	} else if m.Workload.Replicas == 0 {
 		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be proved; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
 	}
-	if !m.Trust.OK && !m.Trust.Unnamed { // a name can be added to the hub's certificate, see certify
+	if !m.Trust.OK && !m.Trust.Unnamed && !m.Trust.Suppliable { // a name can be added to the hub's certificate, see certify; for a CA see lacks
 		why = append(why, m.Trust.Why)
 	}
 	if m.Declared == "" && m.Effective == "" && len(m.Odd) == 0 {

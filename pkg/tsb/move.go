@@ -15,6 +15,7 @@ import (
 // sorted is the members by what can be done with them.
 type sorted struct {
 	movable  []plan.Member  // can be set to JWT now
+	lacking  []plan.Member  // can be once they are supplied what they lack
 	unproved []plan.Member  // are set to JWT, and not proved to present one
 	onMTLS   []plan.Member  // are known to present a certificate
 	blocked  []plan.Blocked // cannot be moved, or are not known to have been
@@ -54,6 +55,8 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 		default:
 			if why := append(slices.Clone(m.Blocked), lacks(f, m, goal)...); len(why) > 0 {
 				block(m.Name, strings.Join(why, "; "))
+			} else if len(wants(m)) > 0 {
+				v.lacking = append(v.lacking, m)
 			} else {
 				v.movable = append(v.movable, m)
 			}
@@ -77,15 +80,22 @@ func lacks(f plan.Facts, m plan.Member, goal plan.Goal) []string {
 	if w := unnamed(f, m, goal); w != "" {
 		why = append(why, w)
 	}
-	switch m.Credential.State {
-	case plan.CredentialReady, plan.CredentialMintable:
-		return why
-	case plan.CredentialMissing, plan.CredentialBad:
-		if goal.Supplied != "" {
-			return why
+	if goal.Supplied != "" && len(wants(m)) > 0 {
+		if w := unsupplied(f, m, goal); w != "" {
+			why = append(why, w)
 		}
+		if m.Credential.State == plan.CredentialUnknown {
+			why = append(why, m.Credential.Why)
+		}
+		return why
 	}
-	return append(why, m.Credential.Why)
+	if m.Trust.Suppliable {
+		why = append(why, m.Trust.Why)
+	}
+	if c := m.Credential; c.State != plan.CredentialReady && c.State != plan.CredentialMintable {
+		why = append(why, c.Why)
+	}
+	return why
 }
 
 // proofMargin is how long a proof must still hold for a step to be planned on it: the webhook asks a little later.
@@ -106,6 +116,7 @@ func each(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
 
 // moves is the part of the way that edges go: one canary; the canary's token rotation, unless the goal is hasty; then the rest, in waves.
 func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
+	v.movable = onePublic(v, goal)
 	switch {
 	case len(v.movable) == 0:
 		return plan.Wave{}, false
@@ -226,6 +237,9 @@ func canaryOf(movable []plan.Member, goal plan.Goal) (plan.Member, string) {
 // that the statement that is handed over says all that the hub's team needs.
 func alone(f plan.Facts, goal plan.Goal) plan.Wave {
 	v := sortOut(f, goal)
+	if w, any := provides(f, goal, v); any {
+		return w
+	}
 	if len(f.Members) == 0 {
 		v.blocked = append(v.blocked, plan.Blocked{Member: "hub", Why: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"})
 	}
@@ -333,14 +347,10 @@ func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	if goal.NoHub {
 		s.Why = "this edge alone changes; that Central accepts both is the hub's team's word, and what the proof shows"
 	}
-	switch m.Credential.State {
-	case plan.CredentialMissing, plan.CredentialBad:
-		s.Supply = &plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace, Wants: []string{secretServiceAccount, secretToken}}
-		if m.Trust.Absent {
-			s.Supply.Wants = append(s.Supply.Wants, secretCA)
-		}
-	}
-	if m.Trust.Absent {
+	switch {
+	case m.Trust.Public:
+		s.Why += publicWhy
+	case m.Trust.Absent:
 		s.Writes = append(s.Writes, caSecret(m))
 	}
 	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("JWT")}

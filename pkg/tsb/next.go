@@ -13,13 +13,14 @@ import (
 //
 //  1. take back every statement in the roster that what is seen contradicts: the webhook believes it;
 //  2. register the members in the roster, so that unknown is deniable;
-//  3. Central's certificate: every name that an edge dials, rehearsed, re-issued, served by every pod of Central;
-//  4. both modes on, explicitly, in one write, and Central proved to run with them;
-//  5. the edges (see moves): those set to JWT already are proved, then one canary, its token rotation, its connecting again after that,
+//  3. what edges lack, from outside, when the goal says where it comes from (see provides);
+//  4. Central's certificate: every name that an edge dials, rehearsed, re-issued, served by every pod of Central;
+//  5. both modes on, explicitly, in one write, and Central proved to run with them;
+//  6. the edges (see moves): those set to JWT already are proved, then one canary, its token rotation, its connecting again after that,
 //     then the rest in waves;
-//  6. one token rotation of every edge, and MPC, which follows the hub's modes, proved;
-//  7. mTLS off, when every member there may be is proved;
-//  8. clean-up, when it was asked for.
+//  7. one token rotation of every edge, and MPC, which follows the hub's modes, proved;
+//  8. mTLS off, when every member there may be is proved;
+//  9. clean-up, when it was asked for.
 //
 // The goal's stage says how far that goes. What cannot be moved is blocked with its remedy, and does not keep the others from moving.
 // A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the clean-up.
@@ -34,6 +35,9 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Blocked: stop}
 	}
 	v := sortOut(f, goal)
+	if stop := misfit(f, goal, v); len(stop) > 0 {
+		return plan.Wave{Blocked: append(stop, v.blocked...)}
+	}
 	closed := closedHub(f.Hub) && (f.Standby == nil || closedHub(*f.Standby))
 	switch {
 	case closed && len(v.movable) == 0 && len(v.onMTLS) == 0 && (len(v.blocked) > 0 || !goal.Cleanup):
@@ -44,6 +48,9 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 		return clean(f, goal)
 	case needsRegister(f):
 		return register(f)
+	}
+	if w, any := provides(f, goal, v); any && goal.Reaches(plan.Edges) {
+		return w
 	}
 	if w, any := certify(f, goal, v); any {
 		return w

@@ -206,7 +206,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 	const on, off = guard.Yes, guard.No
 	static := with(young("edge-1"), func(m *plan.Member) { m.Rotation = plan.Rotation{Static: true, Why: "nobody renews it"} })
 	lacks := with(edge("edge-1", MTLS), func(m *plan.Member) {
-		m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token"}
+		m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token", Lacks: []string{secretToken}}
 	})
 	fresh := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS))
 	moved := fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), edge("edge-3", MTLS), edge("edge-4", MTLS))
@@ -227,7 +227,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 		{"an expiry that is accepted is", fleet(on, on, static, proved(mpc(JWT))), plan.Goal{Unrotated: []string{"edge-1"}}, "close"},
 		{"who failed in this run is left", moved, plan.Goal{Skip: []plan.Blocked{{Member: "edge-2", Why: "not proved"}}}, "move/edge-3 move/edge-4 !edge-2"},
 		{"without a credential an edge is blocked", fleet(on, on, lacks), plan.Goal{}, "!edge-1"},
-		{"unless one is supplied", fleet(on, on, lacks), plan.Goal{Supplied: "tctl"}, "move/edge-1"},
+		{"unless one is supplied", fleet(on, on, lacks), plan.Goal{Supplied: "tctl"}, "provide/edge-1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = JWT

@@ -73,6 +73,8 @@ func given(flags *pflag.FlagSet, names ...string) string {
 		switch {
 		case f.Value.Type() == "bool" && value == "true":
 			words = append(words, "--"+name)
+		case f.NoOptDefVal != "" && f.Value.Type() != "bool": // a word after it would not be its value
+			words = append(words, "--"+name+"="+quote(value))
 		default:
 			words = append(words, "--"+name+" "+quote(value))
 		}

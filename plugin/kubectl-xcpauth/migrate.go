@@ -23,6 +23,7 @@ import (
 type migrateOptions struct {
 	*fleetOptions
 	goalFlags
+	supplyFlags
 	runFlags
 	dryRun string
 	saved  string
@@ -81,6 +82,7 @@ again after any interruption: it restores the wave in flight first, and goes on 
 		},
 	}
 	o.goalFlags.addFlags(cmd.Flags())
+	o.supplyFlags.addFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
 	o.addStandby(cmd.Flags())
 	cmd.Flags().StringVar(&o.saved, "plan", "", "a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
@@ -101,10 +103,15 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
+	given, err := o.supplyFlags.read(&goal, saved != nil, o.dryRun != "client")
+	if err != nil {
+		return err
+	}
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
+	given.into(live)
 	live.Where.NoHub = goal.NoHub
 	if o.dryRun == "none" && o.yes {
 		return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
@@ -123,13 +130,16 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
 }
 
+// givenAgain are the flags that go with a saved plan: what it does not keep.
+var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key", "central-ca"}
+
 // wanted is the goal: of the saved plan when one is given, else of the flags.
 func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, error) {
 	if o.saved == "" {
 		return o.goal(), nil, nil
 	}
 	for _, name := range goalNames {
-		if f := flags.Lookup(name); f != nil && f.Changed && !slices.Contains([]string{"standby", "max-failures"}, name) {
+		if f := flags.Lookup(name); f != nil && f.Changed && !slices.Contains(givenAgain, name) {
 			return plan.Goal{}, nil, fmt.Errorf("--%s goes with making a plan, not with carrying out a saved one; make it again with: kubectl xcpauth plan --%s %s --out %s", name, name, quote(f.Value.String()), quote(o.saved))
 		}
 	}

@@ -99,7 +99,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 		return nil, err
 	}
 	d := tsb.Dialect()
-	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: o.hub, Standby: o.standby},
+	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: o.hub, Standby: o.standby, Roots: systemRoots},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: tsb.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }
 

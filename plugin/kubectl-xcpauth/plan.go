@@ -17,6 +17,7 @@ import (
 type planOptions struct {
 	*fleetOptions
 	goalFlags
+	supplyFlags
 	detailed bool
 	out      string
 }
@@ -40,6 +41,7 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 		},
 	}
 	o.goalFlags.addFlags(cmd.Flags())
+	o.supplyFlags.addFlags(cmd.Flags())
 	o.addStandby(cmd.Flags())
 	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when changes are pending")
@@ -50,16 +52,22 @@ func (o *planOptions) run(ctx context.Context) error {
 	if err := o.goalFlags.check(); err != nil {
 		return err
 	}
+	goal := o.goal()
+	given, err := o.supplyFlags.read(&goal, false, false)
+	if err != nil {
+		return err
+	}
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
+	given.into(live)
 	live.Where.NoHub = o.noHub
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	p := plan.Unfold(live.Dialect, f, o.goal())
+	p := plan.Unfold(live.Dialect, f, goal)
 	if o.out != "" && (f.Hub.Found || o.noHub) {
 		if err := writeSaved(o.out, plan.Save(f, p, source())); err != nil {
 			return err

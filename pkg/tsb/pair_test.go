@@ -1,0 +1,75 @@
+package tsb
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) {
+	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")
+	both := string(ours.pem) + string(theirs.pem)
+	pair := func(certs []byte, ca string) *plan.Certificate {
+		t.Helper()
+		c, err := ReadPair(certs, []byte(ca))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &c
+	}
+	with2 := ours.leaf("central.xcp.tetrate.io", "tsb.example.test")
+	for _, tc := range []struct {
+		name string
+		mtls guard.Tri
+		pair *plan.Certificate
+		want string
+		says string
+	}{
+		{"trusted, and with every name", guard.Yes, pair(with2, ""), "certify", ""},
+		{"with a CA that holds the old one too", guard.Yes, pair(with2, both), "certify", ""},
+		{"nobody trusts it", guard.Yes, pair(theirs.leaf("tsb.example.test"), ""), "!hub", "edge-1 would not trust the given certificate"},
+		{"a name is missing", guard.Yes, pair(ours.leaf("central.xcp.tetrate.io"), ""), "!hub", "lacks tsb.example.test, which edges dial"},
+		{"its CA would no longer verify members", guard.Yes, pair(with2, string(theirs.pem)), "!hub", `the given CA lacks "CN=ours", with which Central verifies the certificates of members; add it, or leave --central-ca out`},
+		{"which matters no more once no certificate is accepted", guard.No, pair(with2, string(theirs.pem)), "certify", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			member := with(edge("edge-1", MTLS), func(m *plan.Member) {
+				m.ServerName, m.Anchors = "tsb.example.test", [][]byte{ours.pem}
+				m.Trust = plan.Trust{Unnamed: true, Why: "unnamed"}
+			})
+			if tc.mtls == guard.No {
+				member.Edge.Presents = []cred{JWT}
+			}
+			f := fleet(tc.mtls, guard.Yes, member)
+			f.Hub.Server = certificateOf(ours.leaf("central.xcp.tetrate.io"), "tsb/"+secretCentralCert)
+			f.Hub.Server.CA = ours.pem
+			w := next(f, plan.Goal{To: JWT, Pair: tc.pair})
+			if said(w) != tc.want && !strings.HasPrefix(said(w), tc.want+" ") {
+				t.Fatalf("next wave is %q, want %q", said(w), tc.want)
+			}
+			if tc.says != "" && !strings.Contains(w.Blocked[0].Why, tc.says) {
+				t.Errorf("why is %q, want %q", w.Blocked[0].Why, tc.says)
+			}
+			for _, s := range w.Steps {
+				p := s.Writes[0]
+				if p.Fill != plan.PairFill || p.KeepAs != keptPair || len(s.Back) != 1 || !restores(s.Back[0]) {
+					t.Errorf("it writes %+v, and goes back with %+v", p, s.Back)
+				}
+			}
+		})
+	}
+}
+
+func TestReadPairRefusesWhatIsNone(t *testing.T) {
+	good := newAuthority(t, "ours").leaf("a")
+	for _, tc := range []struct{ name, certs, ca, says string }{
+		{"no certificate", "x", "", "the given certificate: it holds no PEM certificate"},
+		{"no CA", string(good), "x", "the given CA: it holds no PEM certificate"},
+	} {
+		if _, err := ReadPair([]byte(tc.certs), []byte(tc.ca)); err == nil || err.Error() != tc.says {
+			t.Errorf("%s: %v, want %q", tc.name, err, tc.says)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package tsb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// lackingSecrets lists of which secrets the credential of an edge is to be made again when it is missing or cannot be used: the token,
+// and the service account unless a valid one is there, for each new key stays valid beside it. The CA of the management plane's API is
+// added where the ControlPlane says that it is needed (spec.managementPlane.selfSigned): nothing is minted without it.
+func lackingSecrets(read map[plan.Read]plan.Result, m plan.Member, selfSigned bool, hub plan.Hub) (lacks, adds []string) {
+	ns := m.Object.Namespace
+	if selfSigned && read[secret(ns, secretMPCA)].Missing {
+		adds = append(adds, secretMPCA)
+	}
+	switch m.Credential.State {
+	case plan.CredentialMissing, plan.CredentialBad:
+	default:
+		return nil, nil
+	}
+	account := read[secret(ns, secretServiceAccount)]
+	data := map[string][]byte{"clusterFqn": secretKey(account, "clusterFqn"), "jwk": secretKey(account, "jwk")}
+	if account.Missing || account.OK() && accountFault(data, supplyOf(plan.Facts{Hub: hub}, m)) != "" {
+		lacks = append(lacks, secretServiceAccount)
+	}
+	return append(lacks, secretToken), adds
+}
+
+// wants lists the secrets that an edge lacks to present a JWT and that can come from outside.
+func wants(m plan.Member) []string {
+	all := slices.Clone(m.Credential.Lacks)
+	if m.Trust.Suppliable {
+		all = append(all, secretCA)
+	}
+	return all
+}
+
+// supplyOf asks for what an edge lacks.
+func supplyOf(f plan.Facts, m plan.Member) plan.Supply {
+	s := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace, Wants: wants(m), Adds: m.Credential.Adds,
+		Chain: f.Hub.Server.Chain}
+	for _, edge := range f.Members {
+		if i := strings.LastIndex(edge.Dials, ":"); i > 0 && !slices.Contains(s.Hosts, edge.Dials[:i]) {
+			s.Hosts = append(s.Hosts, edge.Dials[:i])
+		}
+	}
+	slices.Sort(s.Hosts)
+	if f.Hub.Organization != "" {
+		s.FullName = "organizations/" + f.Hub.Organization + "/clusters/" + m.ClusterName
+	}
+	return s
+}
+
+// unsupplied says why an edge cannot get what it lacks from where the goal says, "" when it can as far as can be told before asking. A
+// manifest that was handed over is read here, so that the plan shows what is wrong with it.
+func unsupplied(f plan.Facts, m plan.Member, goal plan.Goal) string {
+	s := supplyOf(f, m)
+	if goal.Handed == nil {
+		switch {
+		case m.Trust.Suppliable:
+			return m.Trust.Why + "; tctl does not know that CA: hand a manifest over with --secrets"
+		case slices.Contains(s.Wants, secretServiceAccount) && s.FullName == "":
+			return fmt.Sprintf("the full name of cluster %s for its service account is not known, since the ManagementPlane names no organization or was not looked at; hand a manifest over with --secrets", s.ClusterName)
+		}
+		return ""
+	}
+	_, err := HandedOver(goal.Handed, s, f.At)
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// HandedOver takes what a member lacks from the manifest that was handed over for it.
+func HandedOver(handed map[string]plan.Secret, s plan.Supply, at time.Time) (Manifest, error) {
+	text, ok := handed[s.Member]
+	for _, name := range []string{s.ClusterName, ""} {
+		if !ok {
+			text, ok = handed[name]
+		}
+	}
+	if !ok {
+		return Manifest{}, fmt.Errorf("no manifest was handed over for it, and it lacks secret %s; put one called %s.yaml into the directory of --secrets", strings.Join(s.Wants, ", "), s.Member)
+	}
+	m, err := ReadManifest(text.Reveal(), s, at)
+	if err != nil {
+		return m, fmt.Errorf("its manifest cannot be used: %w", err)
+	}
+	if why := m.Lacks(s); why != "" {
+		return m, fmt.Errorf("its manifest does not do: %s", why)
+	}
+	return m, nil
+}
+
+// provides gets every edge what it lacks, before anything else is changed: nothing uses it until the edge moves.
+func provides(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
+	if len(v.lacking) == 0 {
+		return plan.Wave{}, false
+	}
+	return plan.Wave{Title: "credentials from " + goal.Supplied, Steps: each(v.lacking, func(m plan.Member) plan.Step { return provide(f, m, goal) }), Blocked: v.blocked}, true
+}
+
+func provide(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	s := supplyOf(f, m)
+	why := m.Credential.Why
+	if len(m.Credential.Lacks) == 0 {
+		why = m.Trust.Why
+	}
+	return plan.Step{ID: "provide/" + m.Name, Kind: plan.Provide, Member: m.Name, Title: m.Name + ": get its credentials", Why: why, Supply: &s, Keep: true, Within: goal.Within,
+		Proof: []plan.Claim{{Kind: claimProvided, Member: m.Name, Text: "its token is there and valid, or its operator mints others from the same service account; and it could verify Central"}}}
+}
+
+func judgeProvided(m plan.Member) plan.Judgement {
+	c := m.Credential
+	switch {
+	case m.Trust.Suppliable:
+		return plan.Judgement{Witness: m.Trust.Why}
+	case c.State == plan.CredentialReady && c.Expires.IsZero():
+		return plan.Judgement{Holds: true, Witness: "its token is there and has no expiry"}
+	case c.State == plan.CredentialReady:
+		return plan.Judgement{Holds: true, Witness: "its token is there, valid until " + c.Expires.Format(time.RFC3339)}
+	case c.State == plan.CredentialMintable:
+		return plan.Judgement{Holds: true, Witness: "its token is " + c.Why}
+	}
+	return plan.Judgement{Witness: c.Why}
+}

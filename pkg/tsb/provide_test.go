@@ -1,0 +1,217 @@
+package tsb
+
+import (
+	"crypto/x509"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T) {
+	const on, off = guard.Yes, guard.No
+	lacking := func(name string) plan.Member {
+		return with(edge(name, MTLS), func(m *plan.Member) {
+			m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token", Lacks: []string{secretServiceAccount, secretToken}}
+		})
+	}
+	noCA := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Trust = plan.Trust{Suppliable: true, Why: "no CA"} })
+	unreadable := with(noCA, func(m *plan.Member) { m.Credential = plan.Credential{Why: "forbidden"} })
+	good := plan.NewSecret([]byte(document(secretToken, "istio-system", map[string]string{"jwt": jwtUntil(t, noon.Add(time.Hour))})))
+	old := plan.NewSecret([]byte(document(secretToken, "istio-system", map[string]string{"jwt": jwtUntil(t, noon.Add(-time.Hour))})))
+	ca := plan.NewSecret([]byte(document(secretCA, "istio-system", map[string]string{"ca.crt": string(newAuthority(t, "ca").pem)})))
+	handed := func(byName map[string]plan.Secret) plan.Goal {
+		return plan.Goal{To: JWT, Supplied: "the manifest", Handed: byName}
+	}
+	tctl := plan.Goal{To: JWT, Supplied: "tctl"}
+	organized := fleet(on, on, lacking("edge-1"))
+	organized.Hub.Organization = "example"
+	for _, tc := range []struct {
+		name  string
+		facts plan.Facts
+		goal  plan.Goal
+		want  string
+		says  string // of who is blocked
+	}{
+		{"before the hub opens", fleet(on, off, lacking("edge-1"), edge("edge-2", MTLS)), handed(map[string]plan.Secret{"": good}), "provide/edge-1", ""},
+		{"not when no edge is to be touched", fleet(on, off, lacking("edge-1")), plan.Goal{To: JWT, Stage: plan.Dual, Supplied: "the manifest", Handed: map[string]plan.Secret{"": good}}, "open", ""},
+		{"all edges side by side", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": good}), "provide/edge-1 provide/edge-2", ""},
+		{"one whose manifest is bad is blocked, the others go on", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": old}), "provide/edge-1 !edge-2", "its manifest cannot be used: secret xcp-edge-central-auth-token: the token expired"},
+		{"so is one that has none", fleet(on, on, lacking("edge-1"), edge("edge-2", MTLS)), handed(map[string]plan.Secret{"edge-7": good}), "move/edge-2 !edge-1", "no manifest was handed over for it"},
+		{"so is one whose manifest has no credential", fleet(on, on, lacking("edge-1")), handed(map[string]plan.Secret{"": ca}), "!edge-1", "its manifest does not do: there is neither"},
+		{"a CA may be all that it lacks", fleet(on, on, noCA), handed(map[string]plan.Secret{"": ca}), "provide/edge-3", ""},
+		{"what cannot be read is not replaced", fleet(on, on, unreadable), handed(map[string]plan.Secret{"": ca}), "!edge-3", "forbidden"},
+		{"without any source", fleet(on, on, noCA), plan.Goal{To: JWT}, "!edge-3", "no CA"},
+		{"tctl", organized, tctl, "provide/edge-1", ""},
+		{"tctl needs the cluster's full name", fleet(on, on, lacking("edge-1")), tctl, "!edge-1", "the ManagementPlane names no organization or was not looked at"},
+		{"tctl does not know a CA", fleet(on, on, noCA), tctl, "!edge-3", "tctl does not know that CA: hand a manifest over with --secrets"},
+		{"a team without access to the hub", plan.Facts{At: noon, Members: []plan.Member{lacking("edge-1")}}, plan.Goal{To: JWT, NoHub: true, Stage: plan.Edges, Supplied: "the manifest", Handed: map[string]plan.Secret{"": good}}, "provide/edge-1", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := next(tc.facts, tc.goal)
+			if d := cmp.Diff(tc.want, said(w)); d != "" {
+				t.Errorf("next wave (-want +got):\n%s", d)
+			}
+			if tc.says != "" && (len(w.Blocked) != 1 || !strings.Contains(w.Blocked[0].Why, tc.says)) {
+				t.Errorf("blocked %+v, want %q", w.Blocked, tc.says)
+			}
+			for _, b := range w.Blocked {
+				leaks(t, b.Why)
+			}
+		})
+	}
+	t.Run("and then it moves", func(t *testing.T) {
+		f := fleet(on, on, lacking("edge-1"))
+		goal := handed(map[string]plan.Secret{"": good})
+		w := next(f, goal)
+		if got := said(next(after(f, w.Steps), goal)); got != "move/edge-1" {
+			t.Errorf("then comes %q", got)
+		}
+	})
+}
+
+func TestAnEdgeIsProvidedOnceItsCredentialIsThereOrSurelyComes(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		c     plan.Credential
+		trust plan.Trust
+		holds bool
+	}{
+		{"a token", plan.Credential{State: plan.CredentialReady, Expires: noon}, plan.Trust{OK: true}, true},
+		{"a token without expiry", plan.Credential{State: plan.CredentialReady}, plan.Trust{OK: true}, true},
+		{"an operator that mints", plan.Credential{State: plan.CredentialMintable}, plan.Trust{OK: true}, true},
+		{"a name that is yet to come into Central's certificate", plan.Credential{State: plan.CredentialReady}, plan.Trust{Unnamed: true}, true},
+		{"nothing yet", plan.Credential{State: plan.CredentialMissing}, plan.Trust{OK: true}, false},
+		{"still the bad one", plan.Credential{State: plan.CredentialBad}, plan.Trust{OK: true}, false},
+		{"no CA yet", plan.Credential{State: plan.CredentialReady}, plan.Trust{Suppliable: true}, false},
+	} {
+		f := fleet(guard.Yes, guard.Yes, with(edge("edge-1", MTLS), func(m *plan.Member) { m.Credential, m.Trust = tc.c, tc.trust }))
+		if j := judge(plan.Claim{Kind: claimProvided, Member: "edge-1"}, []plan.Facts{f, f}); j.Holds != tc.holds {
+			t.Errorf("%s: %+v, want %v", tc.name, j, tc.holds)
+		}
+	}
+}
+
+func TestWhatAnEdgeLacksIsTheTokenAndAnAccountOnlyWhereNoneIsValid(t *testing.T) {
+	account := func(fqn, jwk string) apifake.Object {
+		return apifake.Secret("istio-system", secretServiceAccount, map[string]string{"clusterFqn": fqn, "jwk": jwk})
+	}
+	token := func(exp time.Time) apifake.Object {
+		return apifake.Secret("istio-system", secretToken, map[string]string{"jwt": jwtUntil(t, exp)})
+	}
+	selfSigned := func(objects []apifake.Object) []apifake.Object {
+		objects[1]["spec"].(apifake.Object)["managementPlane"].(apifake.Object)["selfSigned"] = true
+		return objects
+	}
+	for _, tc := range []struct {
+		name        string
+		objects     []apifake.Object
+		lacks, adds []string
+	}{
+		{"nothing there", apifake.Edge("edge-1"), []string{secretServiceAccount, secretToken}, nil},
+		{"a valid account", append(apifake.Edge("edge-1"), account(fqn1, privateJWK())), []string{secretToken}, nil},
+		{"an expired token beside it", append(apifake.Edge("edge-1"), account(fqn1, privateJWK()), token(noon.Add(-time.Hour))), []string{secretToken}, nil},
+		{"another cluster's account", append(apifake.Edge("edge-1"), account("organizations/example/clusters/edge-2", privateJWK())), []string{secretServiceAccount, secretToken}, nil},
+		{"another organization's account", append(apifake.Edge("edge-1"), account("organizations/other/clusters/edge-1", privateJWK())), []string{secretServiceAccount, secretToken}, nil},
+		{"an account with a public key", append(apifake.Edge("edge-1"), account(fqn1, `{"kty":"RSA"}`)), []string{secretServiceAccount, secretToken}, nil},
+		{"a token", append(apifake.Edge("edge-1"), token(noon.Add(time.Hour))), nil, nil},
+		{"a private API without its CA", selfSigned(apifake.Edge("edge-1")), []string{secretServiceAccount, secretToken}, []string{secretMPCA}},
+		{"a private API with its CA", append(selfSigned(apifake.Edge("edge-1")), apifake.Secret("istio-system", secretMPCA, map[string]string{"ca.crt": "x"})), []string{secretServiceAccount, secretToken}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			hub := apifake.Hub("edge-1")
+			hub[1]["spec"].(apifake.Object)["organization"] = "example"
+			f := facts([]plan.Snapshot{snapshot("hub", hub...), snapshot("edge-1", tc.objects...)}, plan.Selection{}, noon)
+			m := f.Member("edge-1")
+			if m == nil {
+				t.Fatalf("no edge in %+v", f)
+			}
+			if d := cmp.Diff([][]string{tc.lacks, tc.adds}, [][]string{m.Credential.Lacks, m.Credential.Adds}); d != "" {
+				t.Errorf("lacks, adds (-want +got):\n%s", d)
+			}
+			if s := supplyOf(f, *m); s.FullName != fqn1 || cmp.Diff(s.Hosts, []string{"tsb.example.test"}) != "" {
+				t.Errorf("asks for %+v", s)
+			}
+		})
+	}
+}
+
+func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
+	public, private := newAuthority(t, "public"), newAuthority(t, "private")
+	pool := x509.NewCertPool()
+	pool.AddCert(public.cert)
+	where := plan.Selection{Roots: func() *x509.CertPool { return pool }}
+	look := func(where plan.Selection, cert map[string]string, edgeObjects ...apifake.Object) plan.Facts {
+		hub := append(openHub("edge-1", "edge-2"), apifake.Secret("tsb", secretCentralCert, cert))
+		return facts([]plan.Snapshot{snapshot("hub", hub...), snapshot("edge-1", append(apifake.Edge("edge-1"), edgeObjects...)...)}, where, noon)
+	}
+	bundle := apifake.Secret("istio-system", secretCA, map[string]string{"ca.crt": string(public.pem)})
+	for _, tc := range []struct {
+		name   string
+		facts  plan.Facts
+		want   plan.Trust // but for words
+		blocks string
+	}{
+		{"a public CA", look(where, map[string]string{"tls.crt": string(public.leaf("tsb.example.test"))}), plan.Trust{OK: true, Public: true}, ""},
+		{"a public CA, and a bundle all the same", look(where, map[string]string{"tls.crt": string(public.leaf("tsb.example.test"))}, bundle), plan.Trust{OK: true}, ""},
+		{"a public CA, and another name", look(where, map[string]string{"tls.crt": string(public.leaf("other.example.test"))}), plan.Trust{Unnamed: true, Public: true}, ""},
+		{"a private CA without ca.crt", look(where, map[string]string{"tls.crt": string(private.leaf("tsb.example.test"))}), plan.Trust{Suppliable: true}, "no public CA that this system trusts has signed"},
+		{"no roots to ask", look(plan.Selection{}, map[string]string{"tls.crt": string(public.leaf("tsb.example.test"))}), plan.Trust{Suppliable: true}, "no public CA that this system trusts has signed"},
+		{"a CA beside it makes it private", look(where, map[string]string{"tls.crt": string(public.leaf("tsb.example.test")), "ca.crt": string(public.pem)}), plan.Trust{OK: true}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := tc.facts.Member("edge-1").Trust
+			if !strings.Contains(got.Why, tc.blocks) {
+				t.Errorf("why is %q, want %q", got.Why, tc.blocks)
+			}
+			got.Where, got.Why, got.CA, got.Absent = "", "", nil, false
+			if d := cmp.Diff(tc.want, got); d != "" {
+				t.Errorf("trust (-want +got):\n%s", d)
+			}
+		})
+	}
+
+	bare := func(name string, c cred) plan.Member {
+		return with(edge(name, c), func(m *plan.Member) { m.Trust = plan.Trust{OK: true, Public: true, Absent: true} })
+	}
+	const on = guard.Yes
+	for _, tc := range []struct {
+		name  string
+		facts plan.Facts
+		goal  plan.Goal
+		want  string
+	}{
+		{"alone, as the canary", fleet(on, on, bare("edge-1", MTLS), bare("edge-2", MTLS)), plan.Goal{}, "move/edge-1"},
+		{"after a canary that has a bundle still one at a time", fleet(on, on, proved(edge("edge-0", JWT)), bare("edge-1", MTLS), bare("edge-2", MTLS), edge("edge-3", MTLS)), plan.Goal{}, "move/edge-1 move/edge-3"},
+		{"the named one", fleet(on, on, proved(edge("edge-0", JWT)), bare("edge-1", MTLS), bare("edge-2", MTLS)), plan.Goal{Canary: "edge-2"}, "move/edge-2"},
+		{"the rest once one is proved", fleet(on, on, proved(bare("edge-1", JWT)), bare("edge-2", MTLS), bare("edge-3", MTLS)), plan.Goal{}, "move/edge-2 move/edge-3"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.goal.To = JWT
+			w := next(tc.facts, tc.goal)
+			if d := cmp.Diff(tc.want, said(w)); d != "" {
+				t.Errorf("next wave (-want +got):\n%s", d)
+			}
+			for _, s := range w.Steps {
+				if bare := tc.facts.Member(s.Member).Trust.Public; bare != strings.Contains(s.Why, "is an assumption") || len(s.Writes) != 1 {
+					t.Errorf("%s: why is %q, %d writes", s.ID, s.Why, len(s.Writes))
+				}
+			}
+		})
+	}
+	t.Run("the plan comes to its end", func(t *testing.T) {
+		f := fleet(on, on, bare("edge-1", MTLS), bare("edge-2", MTLS), bare("edge-3", MTLS), proved(mpc(JWT)))
+		var waves []string
+		for _, w := range plan.Unfold(Dialect(), f, plan.Goal{To: JWT, HastyCanary: true}).Waves {
+			waves = append(waves, said(w))
+		}
+		if len(waves) < 3 || waves[0] != "move/edge-1" || waves[1] != "move/edge-2 move/edge-3" || waves[len(waves)-1] != "close" {
+			t.Errorf("waves %q", waves)
+		}
+	})
+}

@@ -1,0 +1,66 @@
+package tsb
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// publicCA says whether a hub's certificate is signed by a CA that the system trusts on which this runs. It is asked only where no CA
+// lies beside the certificate, as from public issuers (the vendor's page on JWTs: then no bundle is made).
+func publicCA(c plan.Certificate, roots func() *x509.CertPool, at time.Time) bool {
+	if c.Err != "" || len(c.CA) > 0 || roots == nil {
+		return false
+	}
+	certs, err := chain(c.Chain)
+	pool := roots()
+	if err != nil || pool == nil {
+		return false
+	}
+	o := x509.VerifyOptions{Roots: pool, Intermediates: x509.NewCertPool(), CurrentTime: at}
+	for _, c := range certs[1:] {
+		o.Intermediates.AddCert(c)
+	}
+	_, err = certs[0].Verify(o)
+	return err == nil
+}
+
+// trustPublic is trust in a certificate of a public CA, without a bundle.
+func trustPublic(t plan.Trust, hub plan.Hub, name string) plan.Trust {
+	t.Public = true
+	if lacks := lacking(hub.Server, []string{name}); len(lacks) > 0 {
+		t.Unnamed = true
+		t.Why = fmt.Sprintf("the edge would refuse Central's certificate (%s) under the name %s, which it lacks; re-issue it with that name first", hub.Server.Where, name)
+		return t
+	}
+	t.OK = true
+	return t
+}
+
+// onePublic keeps of the edges that would move without a CA bundle only one, the named canary if it is one, until one such edge is
+// proved: whether an edge starts without that secret is not documented.
+func onePublic(v sorted, goal plan.Goal) []plan.Member {
+	for _, m := range v.proved {
+		if m.Trust.Public {
+			return v.movable
+		}
+	}
+	one := ""
+	for _, m := range v.movable {
+		if m.Trust.Public && (one == "" || m.Name == goal.Canary) {
+			one = m.Name
+		}
+	}
+	var kept []plan.Member
+	for _, m := range v.movable {
+		if !m.Trust.Public || m.Name == one {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+// publicWhy is the assumption on which an edge moves without a CA bundle.
+const publicWhy = "; Central's certificate is signed by a CA that the system trusts on which this runs, so no secret " + secretCA + " is made: that the edge trusts that CA too, and starts without the secret, is an assumption, which one edge tries first"
