@@ -55,7 +55,7 @@ func (r Result) ExitCode() int {
 		return 1
 	case has(Failed, Unreachable):
 		return 4
-	case has(Refused, NotAttempted) && has(Changed):
+	case (has(Refused, NotAttempted) || !r.Done) && has(Changed):
 		return 4
 	case has(Refused, NotAttempted) || !r.Done:
 		return 5
@@ -90,6 +90,9 @@ func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last pla
 			o.State, o.Why = Unreachable, err
 		case known:
 			o.State, o.Why = r.State, r.Why
+			if why := blocked[name]; why != "" && !done {
+				o.Why = strings.TrimPrefix(o.Why+"; then it stands in the way: "+why, "; ")
+			}
 		case blocked[name] != "":
 			o.State, o.Why = Refused, blocked[name]
 		case !done && len(last.Steps) > 0:
@@ -111,8 +114,13 @@ func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last pla
 	}
 	for _, m := range f.Members {
 		o := pick(m.Name, m.Context, m.Err)
-		if o.State == NotAttempted && m.Proved(goal.To, f.At) && !goal.Back {
+		_, known := recorded[m.Name]
+		switch moved := m.Proved(goal.To, f.At); {
+		case goal.Back:
+		case o.State == NotAttempted && moved:
 			o.State, o.Why = OK, ""
+		case o.State == OK && !known && !done && !moved && m.Role == plan.RoleEdge && goal.Reaches(plan.Edges):
+			o.State, o.Why = NotAttempted, "waits for what stands in the way"
 		}
 		all = append(all, o)
 	}

@@ -27,6 +27,7 @@ func TestExitCode(t *testing.T) {
 		{"one unreachable", of(Changed, Unreachable), 4},
 		{"done, with an unreachable context", done(of(OK, Unreachable)), 4},
 		{"a part moved, a part is blocked", of(Changed, Refused), 4},
+		{"a part moved, and something stands in the way", of(Changed, OK), 4},
 		{"nothing could be begun", of(OK, Refused, NotAttempted), 5},
 		{"interrupted", Result{Interrupted: true, Outcomes: []Outcome{{State: Failed}}}, 130},
 		{"the run itself failed", Result{Err: errors.New("the journal cannot be written")}, 1},
@@ -52,6 +53,19 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 	for _, o := range got {
 		if key := o.Member + "/" + o.Context; want[key] != o.State {
 			t.Errorf("%s is %q, want %q", key, o.State, want[key])
+		}
+	}
+}
+
+// A member that moved and then stands in the others' way says why, and they say that they wait.
+func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
+	f := plan.Facts{Hub: plan.Hub{Found: true, Context: "hub"}, Members: []plan.Member{{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}, {Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}
+	recorded := map[string]Outcome{"edge-1": {State: Changed, Why: "moved"}}
+	got := account(f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Blocked: []plan.Blocked{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
+	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"}, {"edge-1", "c1", Changed, "moved; then it stands in the way: nobody renews its token"},
+		{"edge-2", "c2", NotAttempted, "waits for what stands in the way"}} {
+		if got[i] != want {
+			t.Errorf("%+v, want %+v", got[i], want)
 		}
 	}
 }
