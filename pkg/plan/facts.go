@@ -74,6 +74,7 @@ type Hub struct {
 // Issuer is the object from which a certificate is made again when its names change.
 type Issuer struct {
 	Object Ref            // empty when nothing makes it, or we do not know what
+	Kind   string         // what makes it, in a word or two: "cert-manager", "Helm"; "" when that is not known
 	Spec   map[string]any `json:"-"`
 	Names  map[string]any // our paths of the object as they are
 	Ready  bool           // what it asks for is what was issued

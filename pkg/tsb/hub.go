@@ -68,7 +68,7 @@ func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan
 		if spec["secretName"] != secretName {
 			continue
 		}
-		i := plan.Issuer{Object: ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
+		i := plan.Issuer{Kind: "cert-manager", Object: ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
 			Names: map[string]any{"dnsNames": spec["dnsNames"], "ipAddresses": spec["ipAddresses"]}}
 		if reverts, _ := owners(c.Metadata); reverts != "" {
 			i.Why = fmt.Sprintf("%s is kept by %s, which would put a change back; add the names to spec.dnsNames there", i.Object, reverts)
@@ -83,12 +83,12 @@ func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan
 	issuer, _ := walk(mp.raw, "", "spec", "certIssuer", "tsbCerts")
 	switch {
 	case issuer != nil:
-		return plan.Issuer{Why: "it is issued by TSB itself (spec.certIssuer.tsbCerts of the ManagementPlane); add the names there" + byHand}
+		return plan.Issuer{Kind: "TSB", Why: "it is issued by TSB itself (spec.certIssuer.tsbCerts of the ManagementPlane); add the names there" + byHand}
 	case s.Metadata.Annotations["meta.helm.sh/release-name"] != "":
-		return plan.Issuer{Why: fmt.Sprintf("it belongs to Helm release %s/%s; where the chart generates it (autoGenerateCerts), add the names to its value secrets.xcp.central.additionalDNSNames",
+		return plan.Issuer{Kind: "Helm", Why: fmt.Sprintf("it belongs to Helm release %s/%s; where the chart generates it (autoGenerateCerts), add the names to its value secrets.xcp.central.additionalDNSNames",
 			s.Metadata.Annotations["meta.helm.sh/release-namespace"], s.Metadata.Annotations["meta.helm.sh/release-name"]) + byHand}
 	}
-	return plan.Issuer{Why: "no cert-manager Certificate makes it, so it was put there by hand or by tctl" + byHand}
+	return plan.Issuer{Kind: "by hand", Why: "no cert-manager Certificate makes it, so it was put there by hand or by tctl" + byHand}
 }
 
 // certificateReady says whether cert-manager has issued what the Certificate asks for now.

@@ -31,6 +31,6 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 	o.addFlags(root.PersistentFlags())
 	completeFlags(root, o)
 	root.AddGroup(&cobra.Group{ID: "observe", Title: "Observe:"}, &cobra.Group{ID: "migrate", Title: "Migrate:"}, &cobra.Group{ID: "roster", Title: "Roster:"})
-	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newTokenCommand(o), newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newEdgeCommand(o), newVersionCommand(o))
+	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newTokenCommand(o), newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o), newVersionCommand(o))
 	return root
 }
