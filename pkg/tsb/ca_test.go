@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// authority is a CA of a test.
-type authority struct {
+// testCA is a CA of a test.
+type testCA struct {
 	t    *testing.T
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pem  []byte
 }
 
-func newAuthority(t *testing.T, name string) *authority {
+func newTestCA(t *testing.T, name string) *testCA {
 	t.Helper()
-	a := &authority{t: t, key: newKey(t)}
+	a := &testCA{t: t, key: newKey(t)}
 	a.cert, a.pem = a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil, a.key)
 	return a
 }
@@ -37,7 +37,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-func (a *authority) sign(tmpl, parent *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate, []byte) {
+func (a *testCA) sign(tmpl, parent *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate, []byte) {
 	a.t.Helper()
 	tmpl.SerialNumber, tmpl.NotBefore, tmpl.NotAfter = big.NewInt(time.Now().UnixNano()), noon.Add(-time.Hour), noon.Add(time.Hour)
 	if parent == nil {
@@ -55,7 +55,7 @@ func (a *authority) sign(tmpl, parent *x509.Certificate, key *ecdsa.PrivateKey) 
 }
 
 // leaf is a certificate for Central: both usages, the SPIFFE ID and the names.
-func (a *authority) leaf(names ...string) []byte {
+func (a *testCA) leaf(names ...string) []byte {
 	a.t.Helper()
 	id, err := url.Parse(spiffeCentral)
 	if err != nil {

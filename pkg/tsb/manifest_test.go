@@ -39,7 +39,7 @@ const fqn1 = "organizations/example/clusters/edge-1"
 func privateJWK() string { return `{"kty":"RSA","kid":"1","n":"AQAB","e":"AQAB","d":"` + canary + `"}` }
 
 func TestReadManifest(t *testing.T) {
-	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")
+	ours, theirs := newTestCA(t, "ours"), newTestCA(t, "theirs")
 	good, old := jwtUntil(t, noon.Add(time.Hour)), jwtUntil(t, noon.Add(-time.Hour))
 	encoded := func(v string) string { return base64.StdEncoding.EncodeToString([]byte(v)) }
 	token := func(v string) string { return document(secretToken, "istio-system", map[string]string{"jwt": v}) }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) {
-	ours, theirs := newAuthority(t, "ours"), newAuthority(t, "theirs")
+	ours, theirs := newTestCA(t, "ours"), newTestCA(t, "theirs")
 	both := string(ours.pem) + string(theirs.pem)
 	pair := func(certs []byte, ca string) *plan.Certificate {
 		t.Helper()
@@ -63,7 +63,7 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 }
 
 func TestReadPairRefusesWhatIsNone(t *testing.T) {
-	good := newAuthority(t, "ours").leaf("a")
+	good := newTestCA(t, "ours").leaf("a")
 	for _, tc := range []struct{ name, certs, ca, says string }{
 		{"no certificate", "x", "", "the given certificate: it holds no PEM certificate"},
 		{"no CA", string(good), "x", "the given CA: it holds no PEM certificate"},

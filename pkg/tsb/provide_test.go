@@ -24,7 +24,7 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 	unreadable := with(noCA, func(m *plan.Member) { m.Credential = plan.Credential{Why: "forbidden"} })
 	good := plan.NewSecret([]byte(document(secretToken, "istio-system", map[string]string{"jwt": jwtUntil(t, noon.Add(time.Hour))})))
 	old := plan.NewSecret([]byte(document(secretToken, "istio-system", map[string]string{"jwt": jwtUntil(t, noon.Add(-time.Hour))})))
-	ca := plan.NewSecret([]byte(document(secretCA, "istio-system", map[string]string{"ca.crt": string(newAuthority(t, "ca").pem)})))
+	ca := plan.NewSecret([]byte(document(secretCA, "istio-system", map[string]string{"ca.crt": string(newTestCA(t, "ca").pem)})))
 	handed := func(byName map[string]plan.Secret) plan.Goal {
 		return plan.Goal{To: JWT, Supplied: "the manifest", Handed: byName}
 	}
@@ -142,7 +142,7 @@ func TestWhatAnEdgeLacksIsTheTokenAndAnAccountOnlyWhereNoneIsValid(t *testing.T)
 }
 
 func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
-	public, private := newAuthority(t, "public"), newAuthority(t, "private")
+	public, private := newTestCA(t, "public"), newTestCA(t, "private")
 	pool := x509.NewCertPool()
 	pool.AddCert(public.cert)
 	where := plan.Selection{Roots: func() *x509.CertPool { return pool }}

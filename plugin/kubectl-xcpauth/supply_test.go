@@ -39,8 +39,8 @@ func pair(t *testing.T, name string) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
 }
 
-// file writes a file that nobody else may read.
-func file(t *testing.T, text []byte) string {
+// ownFile writes a file that nobody else may read.
+func ownFile(t *testing.T, text []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, text, 0o600); err != nil {
@@ -52,11 +52,11 @@ func file(t *testing.T, text []byte) string {
 func TestWhatComesFromOutsideMustGoTogether(t *testing.T) {
 	cert, key := pair(t, "tsb.example.test")
 	otherCert, otherKey := pair(t, "other.example.test")
-	open := file(t, key)
+	open := ownFile(t, key)
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	certFile, keyFile := file(t, cert), file(t, key)
+	certFile, keyFile := ownFile(t, cert), ownFile(t, key)
 	shown := plan.Goal{Pair: &plan.Certificate{Chain: cert}}
 	for _, tc := range []struct {
 		name   string
@@ -71,7 +71,7 @@ func TestWhatComesFromOutsideMustGoTogether(t *testing.T) {
 		{"a certificate to plan with", supplyFlags{cert: certFile}, plan.Goal{}, false, false, ""},
 		{"a certificate to write", supplyFlags{cert: certFile}, plan.Goal{}, false, true, "the private key of the certificate is needed to write it; pass --central-key"},
 		{"a key alone", supplyFlags{key: keyFile}, plan.Goal{}, false, true, "--central-key and --central-ca go with --central-cert"},
-		{"another's key", supplyFlags{cert: certFile, key: file(t, otherKey)}, plan.Goal{}, false, true, "the key of --central-key does not go with the certificate: tls: private key does not match public key"},
+		{"another's key", supplyFlags{cert: certFile, key: ownFile(t, otherKey)}, plan.Goal{}, false, true, "the key of --central-key does not go with the certificate: tls: private key does not match public key"},
 		{"a certificate for a key", supplyFlags{cert: certFile, key: certFile}, plan.Goal{}, false, true, "the key of --central-key does not go with the certificate"},
 		{"a key for a certificate", supplyFlags{cert: keyFile, key: keyFile}, plan.Goal{}, false, true, "the given certificate: it holds no PEM certificate"},
 		{"a CA that is none", supplyFlags{cert: certFile, key: keyFile, ca: keyFile}, plan.Goal{}, false, true, "the given CA: it holds no PEM certificate"},
@@ -83,7 +83,7 @@ func TestWhatComesFromOutsideMustGoTogether(t *testing.T) {
 		{"a saved plan, its key given again", supplyFlags{key: keyFile}, shown, true, true, ""},
 		{"a saved plan, all given again", supplyFlags{cert: certFile, key: keyFile}, shown, true, true, ""},
 		{"a saved plan, without its key", supplyFlags{}, shown, true, true, "pass --central-key"},
-		{"a saved plan, another certificate", supplyFlags{cert: file(t, otherCert), key: file(t, otherKey)}, shown, true, true, "the saved plan is stale: the certificate of --central-cert"},
+		{"a saved plan, another certificate", supplyFlags{cert: ownFile(t, otherCert), key: ownFile(t, otherKey)}, shown, true, true, "the saved plan is stale: the certificate of --central-cert"},
 		{"a saved plan without a certificate", supplyFlags{cert: certFile, key: keyFile}, plan.Goal{}, true, true, "the saved plan writes no certificate"},
 		{"a saved plan, its manifests not given again", supplyFlags{}, plan.Goal{Supplied: "the manifest a"}, true, true, "the saved plan takes credentials from the manifest a, which is not kept in it; pass --secrets or --tctl again"},
 		{"a saved plan that needs none", supplyFlags{secrets: certFile}, plan.Goal{}, true, true, "the saved plan takes no credentials from outside"},
@@ -107,7 +107,7 @@ func TestWhatComesFromOutsideMustGoTogether(t *testing.T) {
 func TestThePrivateKeyIsInNothingButTheWrite(t *testing.T) {
 	cert, key := pair(t, "tsb.example.test")
 	goal := plan.Goal{}
-	given, err := (&supplyFlags{cert: file(t, cert), key: file(t, key)}).read(&goal, false, true)
+	given, err := (&supplyFlags{cert: ownFile(t, cert), key: ownFile(t, key)}).read(&goal, false, true)
 	if err != nil {
 		t.Fatal(err)
 	}
