@@ -68,7 +68,7 @@ func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan
 		if spec["secretName"] != secretName {
 			continue
 		}
-		i := plan.Issuer{Kind: "cert-manager", Object: ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
+		i := plan.Issuer{Kind: certManager, Object: ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
 			Names: map[string]any{"dnsNames": spec["dnsNames"], "ipAddresses": spec["ipAddresses"]}}
 		if reverts, _ := owners(c.Metadata); reverts != "" {
 			i.Why = fmt.Sprintf("%s is kept by %s, which would put a change back; add the names to spec.dnsNames there", i.Object, reverts)

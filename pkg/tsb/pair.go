@@ -14,6 +14,9 @@ import (
 // keptPair is the secret in which the pair lies that was replaced last. It has one name, so that a role can name it.
 const keptPair = secretCentralCert + "-xcpauth-before"
 
+// certManager is the kind of an issuer that is a cert-manager Certificate.
+const certManager = "cert-manager"
+
 // ReadPair reads the public part of a certificate that somebody made for Central, from PEM: the leaf, its intermediates, its CA if given.
 func ReadPair(certs, ca []byte) (plan.Certificate, error) {
 	c := certificateOf(certs, "the given certificate")
@@ -35,15 +38,43 @@ func misfit(f plan.Facts, goal plan.Goal, v sorted) []plan.Blocked {
 		return nil
 	}
 	var stop []plan.Blocked
-	for who, h := range hubs(f) {
-		if h.Server.Err != "" || len(wanting(h, v.dialled)) == 0 {
+	for _, who := range hubNames {
+		h, there := hubs(f)[who]
+		if !there || h.Server.Err != "" || len(wanting(h, v.dialled)) == 0 {
 			continue
 		}
-		if why := unfit(*goal.Pair, h, f, v); why != "" {
+		why := unfit(*goal.Pair, h, f, v)
+		switch unread := unread(f); {
+		case h.Issuer.Kind == certManager && h.Issuer.Why != "":
+			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; %s", h.Issuer.Object, h.Server.Where, h.Issuer.Why)
+		case h.Issuer.Kind == certManager:
+			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; leave --central-cert out, and migrate adds the names there", h.Issuer.Object, h.Server.Where)
+		case why == "" && unread != "" && trusts(h.Server.CA, goal.Pair.Chain, "", f.At) != "":
+			why = fmt.Sprintf("%s could not be looked at, and may not trust %s, which does not chain to the CA that lies beside the present one; reach it first", unread, goal.Pair.Where)
+		}
+		if why != "" {
 			stop = append(stop, plan.Blocked{Member: who, Why: why})
 		}
 	}
 	return stop
+}
+
+// unread names somebody who may dial Central and whose trust is not known, "" when there is nobody.
+func unread(f plan.Facts) string {
+	for _, m := range f.Members {
+		if m.Err != "" {
+			return m.Name
+		}
+	}
+	for _, o := range f.Others {
+		if o.State == "unreachable" {
+			return "context " + o.Context
+		}
+	}
+	if f.Hub.InventoryErr != "" {
+		return "the hub's inventory"
+	}
+	return ""
 }
 
 // dropsCA says which CA a given one would take away from those with which Central verifies the certificates of members, while it

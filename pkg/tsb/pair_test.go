@@ -20,19 +20,29 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 		return &c
 	}
 	with2 := ours.leaf("central.xcp.tetrate.io", "tsb.example.test")
+	dark := plan.Member{Name: "edge-9", Role: plan.RoleEdge, Err: "timed out"}
 	for _, tc := range []struct {
-		name string
-		mtls guard.Tri
-		pair *plan.Certificate
-		want string
-		says string
+		name   string
+		mtls   guard.Tri
+		pair   *plan.Certificate
+		want   string
+		says   string
+		change func(*plan.Facts)
 	}{
-		{"trusted, and with every name", guard.Yes, pair(with2, ""), "certify", ""},
-		{"with a CA that holds the old one too", guard.Yes, pair(with2, both), "certify", ""},
-		{"nobody trusts it", guard.Yes, pair(theirs.leaf("tsb.example.test"), ""), "!hub", "edge-1 would not trust the given certificate"},
-		{"a name is missing", guard.Yes, pair(ours.leaf("central.xcp.tetrate.io"), ""), "!hub", "lacks tsb.example.test, which edges dial"},
-		{"its CA would no longer verify members", guard.Yes, pair(with2, string(theirs.pem)), "!hub", `the given CA lacks "CN=ours", with which Central verifies the certificates of members; add it, or leave --central-ca out`},
-		{"which matters no more once no certificate is accepted", guard.No, pair(with2, string(theirs.pem)), "certify", ""},
+		{"trusted, and with every name", guard.Yes, pair(with2, ""), "certify", "", nil},
+		{"with a CA that holds the old one too", guard.Yes, pair(with2, both), "certify", "", nil},
+		{"nobody trusts it", guard.Yes, pair(theirs.leaf("tsb.example.test"), ""), "!hub", "edge-1 would not trust the given certificate", nil},
+		{"a name is missing", guard.Yes, pair(ours.leaf("central.xcp.tetrate.io"), ""), "!hub", "lacks tsb.example.test, which edges dial", nil},
+		{"its CA would no longer verify members", guard.Yes, pair(with2, string(theirs.pem)), "!hub", `the given CA lacks "CN=ours", with which Central verifies the certificates of members; add it, or leave --central-ca out`, nil},
+		{"which matters no more once no certificate is accepted", guard.No, pair(with2, string(theirs.pem)), "certify", "", nil},
+		{"an edge that is not reached knows the present CA", guard.Yes, pair(with2, ""), "certify", "", func(f *plan.Facts) { f.Members = append(f.Members, dark) }},
+		{"and may know no other", guard.Yes, pair(theirs.leaf("tsb.example.test"), both), "!hub", "edge-9 could not be looked at, and may not trust the given certificate", func(f *plan.Facts) {
+			f.Members[0].Anchors = [][]byte{theirs.pem}
+			f.Members = append(f.Members, dark)
+		}},
+		{"cert-manager would put its own back", guard.Yes, pair(with2, ""), "!hub", "leave --central-cert out, and migrate adds the names there", func(f *plan.Facts) {
+			f.Hub.Issuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Namespace: "tsb", Name: "xcp-central-cert"}}
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			member := with(edge("edge-1", MTLS), func(m *plan.Member) {
@@ -45,6 +55,9 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 			f := fleet(tc.mtls, guard.Yes, member)
 			f.Hub.Server = certificateOf(ours.leaf("central.xcp.tetrate.io"), "tsb/"+secretCentralCert)
 			f.Hub.Server.CA = ours.pem
+			if tc.change != nil {
+				tc.change(&f)
+			}
 			w := next(f, plan.Goal{To: JWT, Pair: tc.pair})
 			if said(w) != tc.want && !strings.HasPrefix(said(w), tc.want+" ") {
 				t.Fatalf("next wave is %q, want %q", said(w), tc.want)

@@ -69,21 +69,32 @@ func unsupplied(f plan.Facts, m plan.Member, goal plan.Goal) string {
 		return ""
 	}
 	_, err := HandedOver(goal.Handed, s, f.At)
-	if err != nil {
-		return err.Error()
+	if _, own := handedFor(goal.Handed, s); err == nil && !own && len(m.Credential.Lacks) > 0 && slices.ContainsFunc(f.Members, func(o plan.Member) bool { return o.Name != m.Name && len(o.Credential.Lacks) > 0 }) {
+		return "several edges lack credentials, and one manifest can be for one of them; put one EDGE.yaml for each into the directory of --secrets, or select one edge with --contexts"
 	}
-	return ""
+	switch {
+	case err == nil:
+		return ""
+	case m.Trust.Suppliable:
+		return m.Trust.Why + "; " + err.Error()
+	}
+	return err.Error()
+}
+
+// handedFor returns the manifest that was handed over for a member; own says that it is for it alone.
+func handedFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.Secret, own bool) {
+	for _, name := range []string{s.Member, s.ClusterName, ""} {
+		if text, ok := handed[name]; ok {
+			return &text, name != ""
+		}
+	}
+	return nil, false
 }
 
 // HandedOver takes what a member lacks from the manifest that was handed over for it.
 func HandedOver(handed map[string]plan.Secret, s plan.Supply, at time.Time) (Manifest, error) {
-	text, ok := handed[s.Member]
-	for _, name := range []string{s.ClusterName, ""} {
-		if !ok {
-			text, ok = handed[name]
-		}
-	}
-	if !ok {
+	text, _ := handedFor(handed, s)
+	if text == nil {
 		return Manifest{}, fmt.Errorf("no manifest was handed over for it, and it lacks secret %s; put one called %s.yaml into the directory of --secrets", strings.Join(s.Wants, ", "), s.Member)
 	}
 	m, err := ReadManifest(text.Reveal(), s, at)

@@ -39,6 +39,8 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		says  string // of who is blocked
 	}{
 		{"before the hub opens", fleet(on, off, lacking("edge-1"), edge("edge-2", MTLS)), handed(map[string]plan.Secret{"": good}), "provide/edge-1", ""},
+		{"one manifest is not for several edges", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"": good, "edge-2": good}), "provide/edge-2 !edge-1", "one manifest can be for one of them"},
+		{"a CA that is missing is said with why it is needed", fleet(on, on, noCA), handed(map[string]plan.Secret{"": good}), "!edge-3", "no CA; its manifest does not do: there is no secret xcp-central-ca-bundle"},
 		{"not when no edge is to be touched", fleet(on, off, lacking("edge-1")), plan.Goal{To: JWT, Stage: plan.Dual, Supplied: "the manifest", Handed: map[string]plan.Secret{"": good}}, "open", ""},
 		{"all edges side by side", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": good}), "provide/edge-1 provide/edge-2", ""},
 		{"one whose manifest is bad is blocked, the others go on", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": old}), "provide/edge-1 !edge-2", "its manifest cannot be used: secret xcp-edge-central-auth-token: the token expired"},

@@ -25,7 +25,7 @@ type supplyFlags struct {
 }
 
 func (s *supplyFlags) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&s.secrets, "secrets", "", "a manifest with the credentials that edges lack, or a directory with one EDGE.yaml for each")
+	flags.StringVar(&s.secrets, "secrets", "", "a manifest with the credentials that an edge lacks, or a directory with one EDGE.yaml for each")
 	flags.StringVar(&s.tctl, "tctl", "", "have tctl make the credentials that edges lack; --tctl=PATH when it is not on PATH")
 	flags.Lookup("tctl").NoOptDefVal = "tctl"
 	flags.StringVar(&s.profile, "tctl-profile", "", "tctl's profile for this hub; default: its current one, if that leads to this hub")
