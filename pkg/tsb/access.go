@@ -43,6 +43,11 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 					add(verb, "cert-manager.io", "certificates", ns, "")
 				}
 				add("delete", "", "secrets", ns, rehearsalSecret)
+			} else if soFar[secret(ns, secretCentralCert)].OK() { // it comes from files: it is patched, and kept beside
+				add("create", "", "secrets", ns, "")
+				add("patch", "", "secrets", ns, secretCentralCert)
+				add("get", "", "secrets", ns, keptPair)
+				add("patch", "", "secrets", ns, keptPair)
 			}
 		}
 		for _, cp := range edges {

@@ -68,11 +68,12 @@ func shipped(t *testing.T, files ...string) []role {
 	return all
 }
 
-// every is all that may be needed: a hub without its roster and with it, and an edge without its CA.
+// every is all that may be needed: a hub without its roster and with it, one whose certificate comes from files, and an edge without its CA.
 func every(t *testing.T, migrate bool) []plan.Need {
 	t.Helper()
 	var all []plan.Need
-	for _, objects := range [][]apifake.Object{openHub("eu"), append(openHub("eu"), apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": api.Namespace}}), apifake.Edge("eu")} {
+	for _, objects := range [][]apifake.Object{openHub("eu"), append(openHub("eu"), apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": api.Namespace}}),
+		append(openHub("eu"), apifake.Secret("tsb", secretCentralCert, map[string]string{"tls.crt": "x"})), apifake.Edge("eu")} {
 		s := &stage{hub: keyed(objects)}
 		read := s.read("x", s.hub)
 		all = append(all, Needs(read.Reads, migrate)...)
