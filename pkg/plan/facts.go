@@ -159,6 +159,8 @@ type Member struct {
 	Leftovers []Leftover
 	// Original is what its object said before a migration first changed it; nil when none did.
 	Original map[string]any
+	// Past is the waves that runs without a hub carried out in the member's cluster, oldest first.
+	Past []Past
 
 	Registered bool
 	// Outdated says that the roster's entry is of an object that was re-created since.

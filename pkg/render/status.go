@@ -24,7 +24,7 @@ type Status struct {
 // StatusRow is one member.
 type StatusRow struct {
 	Member     string   `json:"member"`
-	Role       string   `json:"role"` // hub, edge, mpc, or context for one that holds no member
+	Role       string   `json:"role"` // hub (the standby too), edge, mpc, or context for one that holds no member
 	Context    string   `json:"context,omitempty"`
 	State      string   `json:"state"` // ok, pending, blocked, unreachable, skipped, other-management-plane
 	Declared   string   `json:"declared"`
@@ -37,9 +37,10 @@ type StatusRow struct {
 	Why        []string `json:"why,omitempty"`
 }
 
-// NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same selection.
+// NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same selection. What a
+// team without a hub sees has no row of a hub.
 func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status {
-	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Roster: rosterText(f), InFlight: inFlight(f), Next: nextText(f, p, again)}
+	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, again)}
 	todo := nextSteps(p)
 	blocked := map[string]string{}
 	for _, b := range p.Blocked {
@@ -50,7 +51,12 @@ func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status
 			blocked[b.Member] = b.Why
 		}
 	}
-	s.Members = append(s.Members, hubRow(f, todo["hub"], blocked["hub"]))
+	if !p.Goal.NoHub {
+		s.Members = append(s.Members, hubRow("hub", f.Hub, f.At, todo["hub"], blocked["hub"]))
+	}
+	if f.Standby != nil {
+		s.Members = append(s.Members, hubRow("standby", *f.Standby, f.At, todo["standby"], blocked["standby"]))
+	}
 	for _, m := range f.Members {
 		r := memberRow(m, f.At, todo[m.Name], blocked[m.Name])
 		if !f.Hub.Found && r.State == "ok" {
@@ -93,9 +99,8 @@ func nextSteps(p plan.Plan) map[string]plan.Step {
 	return first
 }
 
-func hubRow(f plan.Facts, todo plan.Step, blocked string) StatusRow {
-	h := f.Hub
-	r := StatusRow{Member: "hub", Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
+func hubRow(who string, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
+	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
 		r.State, r.Why, r.Next = "not found", []string{h.Err}, "blocked"
 		if h.Context != "" {
@@ -121,7 +126,7 @@ func hubRow(f plan.Facts, todo plan.Step, blocked string) StatusRow {
 		r.Credential = "unreadable"
 		r.Why = append(r.Why, h.Server.Err)
 	default:
-		r.Credential = "cert " + left(h.Server.Expires, f.At)
+		r.Credential = "cert " + left(h.Server.Expires, at)
 		r.Expires = stamp(h.Server.Expires)
 		r.Witnesses = append(r.Witnesses, fmt.Sprintf("certificate %s names %s", h.Server.Where, strings.Join(h.Server.Names, ", ")))
 	}
@@ -286,8 +291,10 @@ func workloadText(w plan.Workload) string {
 	return fmt.Sprintf("Central %d/%d", ready, w.Replicas)
 }
 
-func rosterText(f plan.Facts) string {
+func rosterText(f plan.Facts, goal plan.Goal) string {
 	switch r := f.Hub.Roster; {
+	case goal.NoHub:
+		return "in the hub, which --no-hub does not look at"
 	case !f.Hub.Found:
 		return "unknown"
 	case r.Err != "":
@@ -310,7 +317,7 @@ func nextText(f plan.Facts, p plan.Plan, again func(verb string) string) string 
 		restore = "the next run first restores what an interrupted one left; then "
 	}
 	switch {
-	case !f.Hub.Found:
+	case !f.Hub.Found && !p.Goal.NoHub:
 		return f.Hub.Err
 	case len(p.Waves) > 0 && len(p.Blocked) > 0:
 		return fmt.Sprintf("%s%s can be done with: %s; then %s in the way", restore, plural(len(p.Waves), "wave"), again("migrate"), stand(len(p.Blocked)))

@@ -21,16 +21,16 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 	hosts := map[string]bool{}
 	for _, s := range snaps {
 		planes, why := list(s.Reads[readControlPlanes])
-		_, originals, _ := roster.Journal(s.Reads)
+		inFlight, originals, past := roster.Journal(s.Reads)
 		for _, cp := range planes {
 			m := readMember(s, cp, f.Hub, f.At)
 			if home != nil && m.OldCredential.Where != "" {
 				m.Leftovers = edgeLeftovers(s, cp.Metadata.Namespace, m.ClusterName, m.OldCredential, home, mp.Metadata.Namespace)
 			}
 			if f.Hub.InFlight == "" && home == nil {
-				f.Hub.InFlight, _, _ = roster.Journal(s.Reads)
+				f.Hub.InFlight = inFlight
 			}
-			m.Original = originals[m.Object.UID] // a run without a hub keeps it there
+			m.Original, m.Past = originals[m.Object.UID], past // a run without a hub keeps them there
 			all = append(all, m)
 			if slices.Contains(f.Hub.Inventory, m.ClusterName) && m.Elsewhere == "" {
 				hosts[m.Dials] = true

@@ -2,43 +2,86 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
-func newStatusCommand(o *fleetOptions) *cobra.Command {
-	return &cobra.Command{
+// statusOptions are the flags of status.
+type statusOptions struct {
+	*fleetOptions
+	noHub, history bool
+}
+
+func newStatusCommand(fo *fleetOptions) *cobra.Command {
+	o := &statusOptions{fleetOptions: fo}
+	cmd := &cobra.Command{
 		Use: "status", GroupID: "observe", Args: cobra.NoArgs,
 		Short: "show what each member presents, how far that is proved, and what is next",
 		Example: `  # Show the hub and every edge that the kubeconfig reaches
   kubectl xcpauth status
 
   # Only some clusters, as JSON
-  kubectl xcpauth status --context hub --contexts '/^edge-/' -o json`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.status(cmd.Context()) },
+  kubectl xcpauth status --context hub --contexts '/^edge-/' -o json
+
+  # What was done so far: when, by whom, what became of it
+  kubectl xcpauth status --history
+
+  # What an edge's own team sees, without access to the hub
+  kubectl xcpauth status --no-hub --contexts edge-1`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
+	cmd.Flags().BoolVar(&o.history, "history", false, "show the waves that were carried out instead, newest last")
+	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "look at edges alone, without access to the hub")
+	o.addStandby(cmd.Flags())
+	return cmd
 }
 
-// status looks at everything, changes nothing, and prints one row for each member and each other context.
-func (o *fleetOptions) status(ctx context.Context) error {
+// run looks at everything, changes nothing, and prints one row for each member and each other context; or what was done before.
+func (o *statusOptions) run(ctx context.Context) error {
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
+	live.Where.NoHub = o.noHub
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	report := render.NewStatus(f, plan.Unfold(live.Dialect, f, plan.Goal{To: tsb.JWT}), o.again)
-	if err := render.Print(o.Out, o.output, report); err != nil {
+	report := o.report(live, f)
+	var shown render.Report = report
+	if o.history {
+		shown = render.NewHistory(f)
+	}
+	if err := render.Print(o.Out, o.output, shown); err != nil {
 		return err
 	}
+	return o.exit(f, report)
+}
+
+// report makes the report of a look, with the commands that go on from it.
+func (o *statusOptions) report(live *execute.Live, f plan.Facts) render.Status {
+	goal := plan.Goal{To: tsb.JWT}
+	o.repeats = ""
+	if o.standby != "" {
+		o.repeats = "--standby " + quote(o.standby)
+	}
+	if o.noHub {
+		goal.NoHub, goal.Stage = true, plan.Edges
+		o.repeats = fmt.Sprintf("--to=%s --no-hub", plan.Edges)
+	}
+	return render.NewStatus(f, plan.Unfold(live.Dialect, f, goal), o.again)
+}
+
+// exit is the code that a look ends with: 1 without a hub, 4 when something could not be looked at.
+func (o *statusOptions) exit(f plan.Facts, report render.Status) error {
 	switch {
-	case !f.Hub.Found:
+	case !f.Hub.Found && !o.noHub:
 		return &codeError{code: exitError, text: f.Hub.Err}
 	case report.Unreachable():
 		return &codeError{code: exitPartial}

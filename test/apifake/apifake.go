@@ -143,7 +143,7 @@ func (s *Server) list(at string) ([]any, bool) {
 
 // plurals are the resources that are served; kinds maps a kind to its resource.
 var (
-	kinds = map[string]string{"Namespace": "namespaces", "Secret": "secrets", "Pod": "pods", "Deployment": "deployments", "ReplicaSet": "replicasets",
+	kinds = map[string]string{"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods", "Deployment": "deployments", "ReplicaSet": "replicasets",
 		"ManagementPlane": "managementplanes", "ControlPlane": "controlplanes", "EdgeXcp": "edgexcps", "CentralXcp": "centralxcps", "Cluster": "clusters", "EdgeCluster": "edgeclusters",
 		"ValidatingWebhookConfiguration": "validatingwebhookconfigurations"}
 	plurals = func() map[string]bool {

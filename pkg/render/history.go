@@ -1,0 +1,124 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// History is what `kubectl xcpauth status --history` reports: the waves that were carried out, as the journals say.
+type History struct {
+	APIVersion string        `json:"apiVersion"`
+	Kind       string        `json:"kind"`
+	At         time.Time     `json:"at"`
+	Waves      []HistoryWave `json:"waves"`              // oldest first
+	InFlight   string        `json:"inFlight,omitempty"` // what an interrupted run left, and the next one restores first
+	Unread     []string      `json:"unread,omitempty"`   // the contexts whose journal could not be looked at, each with the reason
+}
+
+// HistoryWave is one wave that was carried out.
+type HistoryWave struct {
+	Context string `json:"context"` // of the cluster whose journal says so
+	plan.Past
+}
+
+// NewHistory merges the journals of the hub and of every member's own cluster, each once.
+func NewHistory(f plan.Facts) History {
+	h := History{APIVersion: APIVersion, Kind: "History", At: f.At.UTC().Truncate(time.Second), Waves: []HistoryWave{}, InFlight: inFlight(f)}
+	seen := map[string]bool{}
+	add := func(context, uid string, past []plan.Past) {
+		if context == "" || seen[context] || (uid != "" && seen[uid]) {
+			return
+		}
+		seen[context], seen[uid] = true, true
+		for _, p := range past {
+			h.Waves = append(h.Waves, HistoryWave{context, p})
+		}
+	}
+	unread := func(context, why string) {
+		if why != "" && context != "" && !seen[context] {
+			seen[context] = true
+			h.Unread = append(h.Unread, context+": "+why)
+		}
+	}
+	add(f.Hub.Context, f.Hub.ClusterUID, f.Hub.Past)
+	if f.Standby != nil {
+		add(f.Standby.Context, f.Standby.ClusterUID, f.Standby.Past)
+	}
+	for _, m := range f.Members {
+		if m.Err != "" {
+			unread(m.Context, m.Err)
+			continue
+		}
+		add(m.Context, m.ClusterUID, m.Past)
+	}
+	for _, o := range f.Others {
+		if o.State == "unreachable" {
+			unread(o.Context, o.Why)
+		}
+	}
+	slices.SortStableFunc(h.Waves, func(a, b HistoryWave) int { return a.Ended.Compare(b.Ended) })
+	return h
+}
+
+// Table lays the history out, two lines for each wave: newest last, next to the prompt.
+func (h History) Table(w io.Writer, wide bool) {
+	var rows [][]string
+	for _, p := range h.Waves {
+		rows = append(rows, []string{p.Began.UTC().Format(time.DateTime), short(max(p.Ended.Sub(p.Began), 0)), p.Wave, p.result()})
+	}
+	var laid bytes.Buffer
+	table(&laid, []string{"BEGAN (UTC)", "TOOK", "WAVE", "RESULT"}, rows)
+	lines := strings.Split(strings.TrimRight(laid.String(), "\n"), "\n")
+	if len(rows) == 0 {
+		paragraph(w, "", "no wave was carried out yet")
+		lines = nil
+	}
+	for i, line := range lines {
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+		if i > 0 {
+			h.Waves[i-1].details(w, wide)
+		}
+	}
+	if h.InFlight != "" {
+		paragraph(w, "In flight: ", h.InFlight)
+	}
+	for _, why := range h.Unread {
+		paragraph(w, "Not read: ", why)
+	}
+}
+
+// result is what became of a wave, in a word.
+func (p HistoryWave) result() string {
+	switch {
+	case len(p.Lost) > 0:
+		return fmt.Sprintf("%d of %d failed", len(p.Lost), len(p.Steps))
+	case strings.HasPrefix(p.Said, "interrupted"):
+		return "interrupted"
+	}
+	return p.Said
+}
+
+// stepsShown is how many steps of a wave the table names; wide names all.
+const stepsShown = 6
+
+func (p HistoryWave) details(w io.Writer, wide bool) {
+	steps := p.Steps
+	more := ""
+	if n := len(steps) - stepsShown; n > 0 && !wide {
+		steps, more = steps[:stepsShown], fmt.Sprintf(", and %d more", n)
+	}
+	goal := ""
+	if p.Goal != "" { // unknown of a wave that another run had to restore
+		goal = "goal " + p.Goal + ", "
+	}
+	paragraph(w, "  ", fmt.Sprintf("%sby %s, in %s: %s%s", goal, p.By, p.Context, strings.Join(steps, ", "), more))
+	if p.Said != "proved" {
+		paragraph(w, "  ", p.Said)
+	}
+}
