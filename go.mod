@@ -4,7 +4,7 @@ go 1.26.0
 
 // Direct dependencies, each with what it is here for.
 require (
-	github.com/creack/pty v1.1.24 // tests: a terminal that a credential plugin asks on
+	github.com/creack/pty v1.1.24 // tests: a real terminal
 	github.com/evanphx/json-patch/v5 v5.9.11 // tests: apply the patches that a user sends
 	github.com/go-logr/logr v1.4.4 // webhook: structured log lines
 	github.com/golang-jwt/jwt/v5 v5.3.1 // reads tokens (the mission names it)
@@ -14,6 +14,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // plugin: verbs, help and completion
 	github.com/spf13/pflag v1.0.10 // plugin: flags
 	golang.org/x/sync v0.23.0 // tests: bounded groups of goroutines
+	golang.org/x/sys v0.49.0 // plugin: control sequences on a Windows console
 	golang.org/x/term v0.47.0 // plugin: is there a terminal to ask on?
 	google.golang.org/grpc v1.85.0 // test/xcpsim: Central and the edges speak gRPC
 	google.golang.org/protobuf v1.36.12 // test/xcpsim: messages of those streams
@@ -93,7 +94,6 @@ require (
 	golang.org/x/exp v0.0.0-20260410095643-746e56fc9e2f // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/time v0.15.0 // indirect
 	gomodules.xyz/jsonpatch/v2 v2.4.0 // indirect

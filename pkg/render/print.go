@@ -52,6 +52,21 @@ func Print(w io.Writer, format string, r Report) error {
 	return nil
 }
 
+// PrintOne writes the report as one of many in a stream: JSON in one line, YAML as a document of its own.
+func PrintOne(w io.Writer, format string, r Report) error {
+	switch format {
+	case "json":
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	case "yaml":
+		if _, err := io.WriteString(w, "---\n"); err != nil {
+			return err
+		}
+	}
+	return Print(w, format, r)
+}
+
 // table prints rows under headings, aligned. A cell is one line, whatever a name holds.
 func table(w io.Writer, headings []string, rows [][]string) {
 	t := printers.GetNewTabWriter(w)

@@ -59,8 +59,8 @@ func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status
 	}
 	for _, m := range f.Members {
 		r := memberRow(m, f.At, todo[m.Name], blocked[m.Name])
-		if !f.Hub.Found && r.State == "ok" {
-			r.State, r.Next = "blocked", "blocked" // nobody knows what the hub accepts
+		if !f.Hub.Found && !p.Goal.NoHub && r.State == "ok" { // without the hub nobody knows
+			r.State, r.Next = "blocked", "blocked"
 		}
 		s.Members = append(s.Members, r)
 	}
@@ -376,12 +376,23 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Table lays the status out.
 func (s Status) Table(w io.Writer, wide bool) {
+	s.rows(w, wide, func(StatusRow) bool { return true })
+	fmt.Fprintln(w)
+	s.reasons(w, true)
+	s.summary(w)
+}
+
+// rows prints the table of the members that are shown.
+func (s Status) rows(w io.Writer, wide bool, shown func(StatusRow) bool) {
 	headings := []string{"MEMBER", "DECLARED", "EFFECTIVE", "CREDENTIAL", "PROOF", "NEXT"}
 	if wide {
 		headings = append([]string{"MEMBER", "CONTEXT", "STATE"}, append(headings[1:], "EXPIRES")...)
 	}
 	var rows [][]string
 	for _, r := range s.Members {
+		if !shown(r) {
+			continue
+		}
 		name := r.Member
 		if name == "-" && !wide {
 			name = "(" + r.Context + ")"
@@ -395,7 +406,10 @@ func (s Status) Table(w io.Writer, wide bool) {
 		rows = append(rows, row)
 	}
 	table(w, headings, rows)
-	fmt.Fprintln(w)
+}
+
+// reasons prints the sentences about members.
+func (s Status) reasons(w io.Writer, witnesses bool) {
 	for _, r := range s.Members {
 		name := r.Member
 		if name == "-" {
@@ -404,10 +418,14 @@ func (s Status) Table(w io.Writer, wide bool) {
 		for _, why := range r.Why {
 			paragraph(w, name+": ", why)
 		}
-		if len(r.Witnesses) > 0 {
+		if len(r.Witnesses) > 0 && witnesses {
 			paragraph(w, name+" witness: ", strings.Join(r.Witnesses, "; "))
 		}
 	}
+}
+
+// summary prints the sentences about the fleet.
+func (s Status) summary(w io.Writer) {
 	if s.InFlight != "" {
 		paragraph(w, "In flight: ", s.InFlight)
 	}

@@ -77,7 +77,9 @@ func (o *publishOptions) run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := o.executor(live, plan.Goal{To: tsb.JWT, Within: o.within}, o.poll).ProveNamed(ctx, names)
+	e, end := o.executor(live, plan.Goal{To: tsb.JWT, Within: o.within}, o.poll)
+	r, err := e.ProveNamed(ctx, names)
+	end()
 	if err == nil && !r.Facts.Hub.Found {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}

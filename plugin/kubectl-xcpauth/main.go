@@ -22,20 +22,31 @@ func main() {
 func run(args []string, streams genericiooptions.IOStreams) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	o := newFleetOptions(streams)
+	restore := func() {
+		o.screen.restore()
+		o.window.restore()
+	}
+	defer restore()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	go func() {
 		<-signals
+		if o.writing.Load() {
+			fmt.Fprintln(o.ErrOut, "\ninterrupted; stopping (Ctrl-C again leaves at once)")
+		}
 		cancel()
-		fmt.Fprintln(streams.ErrOut, "\ninterrupted; stopping (Ctrl-C again leaves at once)")
 		<-signals
-		fmt.Fprintln(streams.ErrOut, "left at once; whatever was in flight is written down in the hub, and the next kubectl xcpauth migrate restores it first")
+		restore()
+		if o.writing.Load() {
+			fmt.Fprintln(o.ErrOut, "left at once; whatever was in flight is written down in the hub, and the next kubectl xcpauth migrate restores it first")
+		}
 		os.Exit(exitInterrupted)
 	}()
-	root := newRootCommand(streams)
+	root := newRootCommand(o)
 	root.SetArgs(args)
-	return exitCode(root.ExecuteContext(ctx), streams.ErrOut)
+	return exitCode(root.ExecuteContext(ctx), o.ErrOut)
 }
 
 // The exit codes, the same for every output format.

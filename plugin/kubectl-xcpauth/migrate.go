@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -182,9 +180,7 @@ func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.Fa
 
 // confirm asks on a terminal, and refuses to go on without one.
 func (o *fleetOptions) confirm(ctx context.Context) error {
-	in, isFile := o.In.(*os.File)
-	errOut, isErrFile := o.ErrOut.(*os.File)
-	if !isFile || !isErrFile || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(errOut.Fd())) {
+	if !isTerminal(o.In) || !isTerminal(o.screen.w) {
 		return &codeError{code: exitRefused, text: "there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"}
 	}
 	fmt.Fprint(o.ErrOut, "Do this? Only yes is yes: ")
@@ -207,9 +203,10 @@ func (o *fleetOptions) confirm(ctx context.Context) error {
 
 // carryOut does what the goal asks for and prints what became of each member. verb is how to go on.
 func (o *fleetOptions) carryOut(ctx context.Context, live *execute.Live, goal plan.Goal, saved *plan.Saved, run runFlags, verb string) error {
-	e := o.executor(live, goal, run.poll)
+	e, end := o.executor(live, goal, run.poll)
 	e.MaxFailures, e.Saved = run.maxFailures, saved
 	r := e.Migrate(ctx)
+	end()
 	if !r.Facts.Hub.Found && !goal.NoHub {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}

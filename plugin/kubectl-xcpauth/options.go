@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,10 +39,17 @@ type fleetOptions struct {
 	concurrency    int
 	standby        string
 	repeats        string // the flags of the verb that a command which goes on repeats
+	colour         string
+
+	screen, window *screen     // stderr and stdout
+	writing        atomic.Bool // what is interrupted may have changed something
 }
 
 func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
-	return &fleetOptions{IOStreams: streams, output: "table", requestTimeout: 10 * time.Second, memberTimeout: 45 * time.Second, concurrency: 64}
+	o := &fleetOptions{IOStreams: streams, output: "table", requestTimeout: 10 * time.Second, memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0],
+		screen: newScreen(streams.ErrOut), window: newScreen(streams.Out)}
+	o.ErrOut = o.screen // what is printed there comes above what is drawn there
+	return o
 }
 
 func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
@@ -50,6 +59,7 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.output, "output", "o", o.output, "output format: "+strings.Join(render.Formats, ", "))
 	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
 	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout, "how long looking at one cluster may take, its credential plugin included")
+	flags.StringVar(&o.colour, "color", o.colour, "colours: "+strings.Join(colours, ", ")+"; auto is on a terminal, unless NO_COLOR is set")
 	flags.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many clusters are looked at side by side")
 }
 
@@ -68,6 +78,9 @@ func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 		return f.AllContexts(), cobra.ShellCompDirectiveNoFileComp
 	}
 	for flag, complete := range map[string]cobra.CompletionFunc{"context": contexts, "contexts": contexts,
+		"color": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return colours, cobra.ShellCompDirectiveNoFileComp
+		},
 		"output": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return render.Formats, cobra.ShellCompDirectiveNoFileComp
 		}} {
@@ -81,6 +94,9 @@ func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if err := render.CheckFormat(o.output); err != nil {
 		return nil, err
+	}
+	if !slices.Contains(colours, o.colour) {
+		return nil, fmt.Errorf("--color is %q; pass one of %s", o.colour, strings.Join(colours, ", "))
 	}
 	if o.concurrency < 1 {
 		return nil, fmt.Errorf("--concurrency is %d; it must be at least 1", o.concurrency)
@@ -111,12 +127,12 @@ func terminal(in io.Reader) *os.File {
 	return nil
 }
 
-// executor carries out what the dialect decides, and reports on stderr.
-func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) *execute.Executor {
+// executor carries out what the dialect decides, and reports on stderr until end is called.
+func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) (e *execute.Executor, end func()) {
+	o.writing.Store(true)
+	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
 	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, Source: source(), Holder: fmt.Sprintf("%s/%d", source(), os.Getpid()), Poll: poll, PutBackWithin: 30 * time.Second,
-		Report: func(e execute.Event) {
-			fmt.Fprintf(o.ErrOut, "%s %s: %s\n", e.At.Format("15:04:05"), e.Member, e.Text)
-		}}
+		Report: p.report}, p.end
 }
 
 // observe looks at the fleet, and says so when it takes longer than two seconds.

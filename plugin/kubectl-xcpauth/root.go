@@ -1,9 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
-)
+import "github.com/spf13/cobra"
 
 const long = `Move a service mesh from mutual TLS to one JWT per cluster, without cutting a cluster off.
 
@@ -14,7 +11,7 @@ that any member may still present.
 Flags come after the plugin's name: kubectl xcpauth --context hub status.`
 
 // newRootCommand builds the command tree. Nothing in it is global: each call makes its own flags.
-func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
+func newRootCommand(o *fleetOptions) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "xcpauth",
 		Short:             "move XCP edges from mutual TLS to JWTs, guarded",
@@ -24,10 +21,9 @@ func newRootCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.ErrOut)
-	o := newFleetOptions(streams)
+	root.SetIn(o.In)
+	root.SetOut(o.Out)
+	root.SetErr(o.ErrOut)
 	o.addFlags(root.PersistentFlags())
 	completeFlags(root, o)
 	root.AddGroup(&cobra.Group{ID: "observe", Title: "Observe:"}, &cobra.Group{ID: "migrate", Title: "Migrate:"}, &cobra.Group{ID: "roster", Title: "Roster:"})

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,11 +17,12 @@ import (
 // statusOptions are the flags of status.
 type statusOptions struct {
 	*fleetOptions
-	noHub, history bool
+	noHub, history, watching bool
+	interval                 time.Duration
 }
 
 func newStatusCommand(fo *fleetOptions) *cobra.Command {
-	o := &statusOptions{fleetOptions: fo}
+	o := &statusOptions{fleetOptions: fo, interval: 5 * time.Second}
 	cmd := &cobra.Command{
 		Use: "status", GroupID: "observe", Args: cobra.NoArgs,
 		Short: "show what each member presents, how far that is proved, and what is next",
@@ -29,6 +32,9 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
   # Only some clusters, as JSON
   kubectl xcpauth status --context hub --contexts '/^edge-/' -o json
 
+  # Go on looking until Ctrl-C; in a pipeline one line for each change, with -o json one report for each look
+  kubectl xcpauth status --watch --interval 30s
+
   # What was done so far: when, by whom, what became of it
   kubectl xcpauth status --history
 
@@ -37,6 +43,8 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	cmd.Flags().BoolVar(&o.history, "history", false, "show the waves that were carried out instead, newest last")
+	cmd.Flags().BoolVarP(&o.watching, "watch", "w", false, "look again and again until Ctrl-C, and end with the exit code of the last look")
+	cmd.Flags().DurationVar(&o.interval, "interval", o.interval, "of --watch: how long to wait between two looks")
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "look at edges alone, without access to the hub")
 	o.addStandby(cmd.Flags())
 	return cmd
@@ -44,11 +52,20 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 
 // run looks at everything, changes nothing, and prints one row for each member and each other context; or what was done before.
 func (o *statusOptions) run(ctx context.Context) error {
+	if o.history && o.watching {
+		return errors.New("--history is what was, and --watch what is; pass one of them")
+	}
+	if err := positive("interval", o.interval); err != nil {
+		return err
+	}
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
 	}
 	live.Where.NoHub = o.noHub
+	if o.watching {
+		return o.watch(ctx, live)
+	}
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()

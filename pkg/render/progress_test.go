@@ -1,0 +1,107 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+)
+
+func event(second int, phase execute.Phase, member, text string) execute.Event {
+	return execute.Event{At: noon.Add(time.Duration(second) * time.Second), Phase: phase, Member: member, Text: text}
+}
+
+// feed adds events and returns everything that scrolled up.
+func feed(p *Progress, events ...execute.Event) []string {
+	var up []string
+	for _, e := range events {
+		up = append(up, p.Add(e, false)...)
+	}
+	return up
+}
+
+func TestProgressOfAWave(t *testing.T) {
+	p := &Progress{}
+	up := feed(p,
+		event(0, execute.NewWave, "hub", "wave: the rest"),
+		event(1, execute.Begun, "edge-2", "edge-2: present a JWT"),
+		event(1, execute.Begun, "a-cluster-with-quite-a-long-name-eu-west-1", "present a JWT"),
+		event(1, execute.Begun, "edge-4", "edge-4: present a JWT"),
+		event(2, execute.Wrote, "edge-2", "wrote ControlPlane istio-system/controlplane in edge-2"),
+		event(3, execute.Waiting, "edge-2", "waiting: EdgeXcp says MUTUAL_TLS"),
+		event(9, execute.Waiting, "edge-2", "waiting: pod edge-6f7c9d-x2x4z mounts xcp-edge-cert and is older than the change, so that it must end first"),
+		event(9, execute.Proved, "edge-4", "proved: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
+		event(10, execute.Lost, "a-cluster-with-quite-a-long-name-eu-west-1", "not proved within 15m0s: no pod connected; put back"),
+		event(11, execute.Noted, "hub", "something about the hub"))
+	if want := "12:00:00 hub: wave: the rest\n12:00:11 hub: something about the hub"; strings.Join(up, "\n") != want {
+		t.Errorf("scrolled up so far\n%s\nwant\n%s", strings.Join(up, "\n"), want)
+	}
+	var all []string
+	for _, columns := range []int{120, 80, 40, 20} {
+		all = append(all, fmt.Sprintf("%d columns:", columns))
+		all = append(all, p.Lines(noon.Add(75*time.Second), columns, 24, false)...)
+	}
+	all = append(all, "then:")
+	all = append(all, feed(p, event(80, execute.NewWave, "hub", "wave: mTLS off"))...)
+	golden(t, "progress", strings.Join(all, "\n")+"\n")
+	if lines := p.Lines(noon, 80, 24, false); len(lines) > 0 {
+		t.Errorf("the next wave begins with rows of the last: %q", lines)
+	}
+}
+
+func TestProgressOfAHundredMembersFolds(t *testing.T) {
+	p := &Progress{}
+	for i := range 100 {
+		feed(p, event(0, execute.Waiting, fmt.Sprintf("edge-%d", i), "waiting: EdgeXcp says MUTUAL_TLS"))
+	}
+	for height, want := range map[int]string{24: "… and 88 more waiting", 60: "… and 88 more waiting", 10: "… and 94 more waiting", 1: "… and 99 more waiting"} {
+		lines := p.Lines(noon, 80, height, false)
+		if got := lines[len(lines)-1]; got != want {
+			t.Errorf("%d rows: the last line is %q, want %q", height, got, want)
+		}
+		if len(lines) > max(height-2, 3) {
+			t.Errorf("%d lines on a terminal of %d rows", len(lines), height)
+		}
+	}
+	feed(p, event(1, execute.Lost, "edge-99", "not proved"))
+	for i := range 40 {
+		feed(p, event(2, execute.Proved, fmt.Sprintf("edge-%d", i), "proved: x"))
+	}
+	lines := p.Lines(noon, 80, 24, false)
+	if !strings.HasPrefix(lines[1], "edge-99   failed") || lines[len(lines)-1] != "… and 88 more: 48 waiting, 40 proved" {
+		t.Errorf("what failed is not first, or what is folded not counted:\n%s", strings.Join(lines, "\n"))
+	}
+	if up := p.End(false); len(up) != 100 {
+		t.Errorf("%d lines scroll up in the end, want one for each member", len(up))
+	}
+}
+
+func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
+	p := &Progress{}
+	feed(p, event(0, execute.Waiting, strings.Repeat("edge", 20), "waiting: "+strings.Repeat("x", 300)), event(0, execute.Begun, "b", "a\nb\x1b[31mc"))
+	for columns := range 130 {
+		for _, line := range p.Lines(noon, columns, 24, false) {
+			if n := utf8.RuneCountInString(line); n >= max(columns, 1) || strings.ContainsAny(line, "\n\x1b") {
+				t.Errorf("%d columns: a line of %d: %q", columns, n, line)
+			}
+		}
+	}
+}
+
+func TestColourIsOnlyAroundWhatIsShownWithout(t *testing.T) {
+	p := &Progress{}
+	feed(p, event(0, execute.Lost, "a", "not proved"), event(0, execute.Proved, "b", "proved: x"), event(0, execute.Waiting, "c", "waiting: y"))
+	plain, coloured := p.Lines(noon, 80, 24, false), p.Lines(noon, 80, 24, true)
+	bare := strings.NewReplacer("\x1b[1m", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[0m", "")
+	for i, line := range coloured {
+		if bare.Replace(line) != plain[i] {
+			t.Errorf("%q is not %q in colour", line, plain[i])
+		}
+	}
+	if strings.Contains(strings.Join(plain, ""), "\x1b") || !strings.HasPrefix(coloured[1], "\x1b[31ma ") {
+		t.Errorf("plain %q, coloured %q", plain, coloured)
+	}
+}

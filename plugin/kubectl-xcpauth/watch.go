@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+)
+
+// look is what was seen at one time.
+type look struct {
+	facts  plan.Facts
+	report render.Status
+}
+
+// watch looks again and again until it is interrupted, and ends with the exit code of the last look. On a terminal it shows the last look
+// in a window of its own, which it leaves behind as text; elsewhere it prints a line for each change, and in JSON or YAML one report for
+// each look. A look that fails is a report like any other.
+func (o *statusOptions) watch(ctx context.Context, live *execute.Live) error {
+	looks := make(chan look)
+	go func() {
+		defer close(looks)
+		for ctx.Err() == nil {
+			f := live.Observe(ctx)
+			select {
+			case looks <- look{f, o.report(live, f)}:
+			case <-ctx.Done():
+				return // what an interrupted look saw says nothing
+			}
+			live.Pause(ctx, o.interval)
+		}
+	}()
+	drawn := o.window.live() && (o.output == "table" || o.output == "wide")
+	redraw := make(<-chan time.Time)
+	if drawn {
+		t := time.NewTicker(redrawEvery)
+		defer t.Stop()
+		redraw = t.C
+		o.window.page([]string{"looking for the first time ..."})
+	}
+	var last *look
+	for {
+		select {
+		case <-ctx.Done():
+			o.window.restore()
+			return o.ended(last, drawn)
+		case l := <-looks:
+			if l.report.Kind == "" || ctx.Err() != nil {
+				continue
+			}
+			if !drawn {
+				if err := o.printLook(last, l); err != nil {
+					return err
+				}
+			}
+			last = &l
+		case <-redraw:
+		}
+		if drawn && last != nil {
+			columns, rows := o.window.size()
+			o.window.page(append(o.watchTitle(*last, columns), last.report.Page(o.output == "wide", columns, rows-2)...))
+		}
+	}
+}
+
+// watchTitle says what is shown, and how old it is: a cluster that hangs makes a look long.
+func (o *statusOptions) watchTitle(l look, columns int) []string {
+	age := time.Since(l.facts.At).Truncate(time.Second)
+	return []string{render.Clip(fmt.Sprintf("Seen %s ago, looked at every %s; Ctrl-C ends this", age, o.interval), columns-1), ""}
+}
+
+// printLook prints a look where there is no terminal to draw on.
+func (o *statusOptions) printLook(earlier *look, l look) error {
+	if o.output == "json" || o.output == "yaml" {
+		return render.PrintOne(o.Out, o.output, l.report)
+	}
+	var before *render.Status
+	if earlier != nil {
+		before = &earlier.report
+	}
+	var b strings.Builder
+	for _, line := range render.Changes(before, l.report) {
+		fmt.Fprintln(&b, l.facts.At.Local().Format(time.TimeOnly), line)
+	}
+	_, err := fmt.Fprint(o.Out, b.String())
+	return err
+}
+
+// ended leaves the last look on the terminal and returns its exit code.
+func (o *statusOptions) ended(last *look, drawn bool) error {
+	if last == nil {
+		return &codeError{code: exitInterrupted}
+	}
+	if drawn {
+		if err := render.Print(o.Out, o.output, last.report); err != nil {
+			return err
+		}
+	}
+	return o.exit(last.facts, last.report)
+}

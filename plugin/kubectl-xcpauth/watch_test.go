@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+// watched is a fleet that changes while it is watched: the edge is set to JWT, then its API server hangs.
+type watched struct {
+	kubeconfig   string
+	moved, hangs atomic.Bool
+	onLook       func(n int) // called when a look begins, from 1; set before the watch
+	looks        atomic.Int32
+	release      chan struct{}
+}
+
+func watchedFleet(t *testing.T) *watched {
+	t.Helper()
+	w := &watched{release: make(chan struct{}), onLook: func(int) {}}
+	t.Cleanup(func() { close(w.release) })
+	eu := apifake.Start(apifake.Edge("eu")...)
+	set := apifake.Edge("eu")
+	for _, o := range set {
+		if o["kind"] == "ControlPlane" {
+			o["spec"].(apifake.Object)["components"] = apifake.Object{"xcp": apifake.Object{"centralAuthMode": "JWT"}}
+		}
+	}
+	eu.Answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/namespaces/kube-system") {
+			w.onLook(int(w.looks.Add(1)))
+		}
+		if w.hangs.Load() {
+			select {
+			case <-w.release:
+			case <-r.Context().Done():
+			}
+			return true
+		}
+		if !w.moved.Load() {
+			return false
+		}
+		code, body := apifake.Get(set, r.URL.Path)
+		rw.Header().Set("Content-Type", "application/json")
+		rw.WriteHeader(code)
+		rw.Write(body)
+		return true
+	}
+	w.kubeconfig = serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": eu}, nil)
+	return w
+}
+
+// watch runs status --watch until it ends by itself, and returns its exit code.
+func (w *watched) watch(out, errOut interface{ Write([]byte) (int, error) }, args ...string) int {
+	args = append([]string{"status", "--kubeconfig", w.kubeconfig, "--watch", "--interval", "10ms"}, args...)
+	return run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut})
+}
+
+func interrupt(t *testing.T) {
+	t.Helper()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatchingPrintsALineForEachChange(t *testing.T) {
+	w := watchedFleet(t)
+	w.onLook = func(n int) {
+		switch n {
+		case 3:
+			w.moved.Store(true)
+		case 5:
+			interrupt(t)
+		}
+	}
+	var out, errOut bytes.Buffer
+	code := w.watch(&out, &errOut)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if code != 0 || errOut.Len() > 0 {
+		t.Errorf("exit code %d, want that of the last look: 0; stderr %q", code, errOut.String())
+	}
+	if len(lines) < 4 || !strings.Contains(lines[0], " hub: ") || !strings.Contains(lines[1], " eu: blocked; declared mTLS") || !strings.Contains(lines[2], " fleet: next: ") || !strings.Contains(lines[3], " eu: ") || !strings.Contains(lines[3], "declared mTLS -> JWT") {
+		t.Errorf("printed\n%s\nwant the first look, and then what changed alone", out.String())
+	}
+	for _, line := range lines[3:] {
+		if strings.Contains(line, " hub: ") {
+			t.Errorf("nothing changed at the hub, and it says %q", line)
+		}
+	}
+}
+
+func TestWatchingInJSONPrintsOneReportForEachLook(t *testing.T) {
+	w := watchedFleet(t)
+	w.onLook = func(n int) {
+		if n == 4 {
+			interrupt(t)
+		}
+	}
+	var out, errOut bytes.Buffer
+	if code := w.watch(&out, &errOut, "-o", "json"); code != 0 {
+		t.Errorf("exit code %d: %s", code, errOut.String())
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) < 3 {
+		t.Fatalf("%d lines, want one for each of at least 3 looks:\n%s", len(lines), out.String())
+	}
+	for _, line := range lines {
+		var s struct {
+			Kind    string
+			Members []struct{ Member string }
+		}
+		if err := json.Unmarshal([]byte(line), &s); err != nil || s.Kind != "Status" || len(s.Members) != 2 {
+			t.Errorf("not a whole report: %v %s", err, line)
+		}
+	}
+}
+
+// What cannot be looked at is shown, and is not the end; Ctrl-C is, even while a cluster hangs and would go on to do so for an hour.
+func TestWatchingOnATerminal(t *testing.T) {
+	w := watchedFleet(t)
+	term := newTerminal(t, 80, 24)
+	code := make(chan int)
+	go func() {
+		code <- w.watch(term.tty, term.tty, "--member-timeout", "1h", "--request-timeout", "1h")
+	}()
+	term.await("the table in a window of its own, without a cursor", func(text string) bool {
+		return term.window && term.hidden && strings.HasPrefix(text, "Seen 0s ago") && strings.Contains(text, "\neu       mTLS ")
+	})
+	w.moved.Store(true)
+	term.await("the change, in place", func(text string) bool {
+		return strings.Contains(text, "\neu       JWT ") && strings.Count(text, "\neu       ") == 1
+	})
+	term.resize(40, 10)
+	term.await("the window's new size", func(text string) bool {
+		lines := strings.Split(text, "\n")
+		return len(lines) == 10 && strings.HasSuffix(lines[9], "…") || strings.Contains(lines[len(lines)-1], "more lines")
+	})
+	term.resize(80, 24)
+	w.hangs.Store(true)
+	term.awaitText("Seen 1s ago") // the last look is shown while the next one hangs
+	interrupt(t)
+	if got := <-code; got != 0 {
+		t.Errorf("exit code %d, want that of the last look", got)
+	}
+	term.asFound()
+	term.await("the last look, left in the ordinary window", func(text string) bool {
+		return strings.HasPrefix(text, "MEMBER") && strings.Contains(text, "\neu       JWT ") && strings.Contains(text, "Next: ")
+	})
+}
+
+func TestALookThatFailsIsNotTheEndOfTheWatch(t *testing.T) {
+	w := watchedFleet(t)
+	w.onLook = func(n int) {
+		switch n {
+		case 2, 4:
+			w.hangs.Store(true)
+		case 3:
+			w.hangs.Store(false)
+		case 5:
+			interrupt(t)
+		}
+	}
+	var out, errOut bytes.Buffer
+	code := w.watch(&out, &errOut, "--request-timeout", "1s", "--member-timeout", "2s")
+	if code != 4 {
+		t.Errorf("exit code %d, want 4, since the last look did not reach eu\n%s%s", code, out.String(), errOut.String())
+	}
+	went, came := strings.Count(out.String(), "eu: state blocked -> unreachable"), strings.Count(out.String(), "eu: state unreachable -> blocked")
+	if went != 2 || came != 1 {
+		t.Errorf("eu went %d times and came back %d times, want 2 and 1:\n%s", went, came, out.String())
+	}
+}
