@@ -6,10 +6,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
 
-	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/yaml"
 )
 
@@ -69,7 +69,7 @@ func PrintOne(w io.Writer, format string, r Report) error {
 
 // table prints rows under headings, aligned. A cell is one line, whatever a name holds.
 func table(w io.Writer, headings []string, rows [][]string) {
-	t := printers.GetNewTabWriter(w)
+	t := tabwriter.NewWriter(w, 6, 4, 3, ' ', 0) // as kubectl's
 	fmt.Fprintln(t, strings.Join(headings, "\t"))
 	for _, r := range rows {
 		for i := range r {
