@@ -1,10 +1,13 @@
 package plan
 
+import "slices"
+
 // Plan is everything that is left to do, as far as it can be foreseen.
 type Plan struct {
 	Goal    Goal
 	Waves   []Wave    // in order
 	Blocked []Blocked // what stands in the way at the end; the goal is not reached while there is any
+	Notes   []Blocked // what whoever reads it should know, and stands in nobody's way; each once
 }
 
 // Changes counts the steps that write something.
@@ -26,6 +29,11 @@ func Unfold(d Dialect, f Facts, goal Goal) Plan {
 	p := Plan{Goal: goal}
 	for range 3*len(f.Members) + 8 {
 		wave := d.Next(f, goal)
+		for _, n := range wave.Notes {
+			if !slices.Contains(p.Notes, n) {
+				p.Notes = append(p.Notes, n)
+			}
+		}
 		if len(wave.Steps) == 0 {
 			p.Blocked = wave.Blocked
 			return p

@@ -21,6 +21,7 @@ type Plan struct {
 	Context    string         `json:"context"`
 	Waves      []PlanWave     `json:"waves"`
 	Blocked    []plan.Blocked `json:"blocked"`
+	Notes      []plan.Blocked `json:"notes"` // what to know, and stands in nobody's way
 	Changes    int            `json:"changes"`
 	InFlight   string         `json:"inFlight,omitempty"`
 	Next       string         `json:"next"`
@@ -39,29 +40,41 @@ type PlanStep struct {
 	Title   string   `json:"title"`
 	Why     string   `json:"why"`
 	Changes []string `json:"changes"`
+	// Diff has for each write what it does to its object, as unified text, when that was asked for.
+	Diff    []string `json:"diff,omitempty"`
 	Proof   []string `json:"proof"`
 	Within  string   `json:"within"`
 	WayBack string   `json:"wayBack"`
+	OneWay  bool     `json:"oneWay,omitempty"` // nothing takes it back
 	// Server is what the API servers said of the writes, with --dry-run=server.
 	Server []string `json:"server,omitempty"`
 }
 
-// NewPlan makes the report of a plan. server, when not nil, has what the API servers said of each step, by ID.
-func NewPlan(f plan.Facts, p plan.Plan, server map[string][]string, again func(verb string) string) Plan {
+// Details are what a plan is shown with besides.
+type Details struct {
+	Diff   bool                // what each write does to its object
+	Server map[string][]string // what the API servers said of each step, by ID
+}
+
+// NewPlan makes the report of a plan.
+func NewPlan(f plan.Facts, p plan.Plan, with Details, again func(verb string) string) Plan {
 	r := Plan{APIVersion: APIVersion, Kind: "Plan", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context,
-		Waves: []PlanWave{}, Blocked: append([]plan.Blocked{}, p.Blocked...), Changes: p.Changes(), InFlight: inFlight(f), Next: nextText(f, p, again)}
+		Waves: []PlanWave{}, Blocked: append([]plan.Blocked{}, p.Blocked...), Notes: append([]plan.Blocked{}, p.Notes...), Changes: p.Changes(), InFlight: inFlight(f), Next: nextText(f, p, "", again)}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
 	}
 	for _, w := range p.Waves {
 		wave := PlanWave{Title: w.Title}
 		for _, s := range w.Steps {
-			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Within.String(), WayBack: wayBack(s), Server: server[s.ID]}
+			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Within.String(), WayBack: wayBack(s), OneWay: s.OneWay, Server: with.Server[s.ID]}
 			if s.Supply != nil {
 				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))
 			}
 			for _, write := range s.Writes {
 				step.Changes = append(step.Changes, changes(write)...)
+				if with.Diff {
+					step.Diff = append(step.Diff, Diff(write))
+				}
 			}
 			for _, c := range s.Proof {
 				step.Proof = append(step.Proof, c.Text)
@@ -122,10 +135,19 @@ func (p Plan) Table(w io.Writer, _ bool) {
 	for i, wave := range p.Waves {
 		fmt.Fprintf(w, "\n%d. %s\n", i+1, wave.Title)
 		for _, s := range wave.Steps {
-			paragraph(w, "   ", s.Title)
+			mark := "   "
+			if s.OneWay {
+				mark = " ! "
+			}
+			paragraph(w, mark, s.Title)
 			paragraph(w, "     why:      ", s.Why)
 			for _, line := range s.Changes {
 				paragraph(w, "     change:   ", line)
+			}
+			for _, d := range s.Diff {
+				for line := range strings.Lines(d) {
+					fmt.Fprintln(w, "     "+strings.TrimRight(line, "\n"))
+				}
 			}
 			for _, c := range s.Proof {
 				paragraph(w, "     proof:    ", c)
@@ -145,12 +167,35 @@ func (p Plan) Table(w io.Writer, _ bool) {
 			paragraph(w, "   "+b.Member+": ", b.Why)
 		}
 	}
-	if len(p.Waves)+len(p.Blocked) > 0 {
+	if len(p.Notes) > 0 {
+		fmt.Fprintf(w, "\nTo know\n")
+		for _, n := range p.Notes {
+			paragraph(w, "   "+n.Member+": ", n.Why)
+		}
+	}
+	if n := p.ends(); n > 0 {
+		fmt.Fprintln(w)
+		paragraph(w, "THE WAY BACK ENDS with ", plural(n, "step")+" marked with ! above: what they delete, rollback would need.")
+	}
+	if len(p.Waves)+len(p.Blocked)+len(p.Notes) > 0 {
 		fmt.Fprintln(w)
 	}
 	if p.Next != "" {
 		paragraph(w, "Next: ", p.Next)
 	}
+}
+
+// ends counts the steps that nothing takes back.
+func (p Plan) ends() int {
+	n := 0
+	for _, w := range p.Waves {
+		for _, s := range w.Steps {
+			if s.OneWay {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // changes says what a patch does, one line for each value.
@@ -167,6 +212,9 @@ func changes(p plan.Patch) []string {
 	var lines []string
 	for _, l := range leaves("", p.After, p.Before, p.Object.Kind == "Secret") {
 		lines = append(lines, fmt.Sprintf("%s in %s: %s", p.Object, p.Context, l))
+	}
+	if p.Fill != "" {
+		lines = append(lines, fmt.Sprintf("%s in %s: data.tls.key: *** (before) -> *** (after)", p.Object, p.Context))
 	}
 	return lines
 }

@@ -67,6 +67,37 @@ func PrintOne(w io.Writer, format string, r Report) error {
 	return Print(w, format, r)
 }
 
+// Painted is a writer that colours the lines of a table which somebody is to see: what a diff takes away and adds, and where a way back
+// ends. Each line must come in one write.
+func Painted(w io.Writer, colour bool) io.Writer {
+	if !colour {
+		return w
+	}
+	return painter{w}
+}
+
+type painter struct{ io.Writer }
+
+func (p painter) Write(text []byte) (int, error) {
+	line, ends := strings.CutSuffix(string(text), "\n")
+	style := ""
+	switch {
+	case strings.HasPrefix(line, "     +"):
+		style = "32"
+	case strings.HasPrefix(line, "     -"):
+		style = "31"
+	case strings.Contains(line, "way back: NONE"), strings.HasPrefix(line, "THE WAY BACK ENDS"), strings.HasPrefix(line, " ! "):
+		style = "1;31"
+	}
+	if style == "" || !ends || strings.Contains(line, "\n") {
+		return p.Writer.Write(text)
+	}
+	if _, err := io.WriteString(p.Writer, paint(style, line)+"\n"); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
 // table prints rows under headings, aligned. A cell is one line, whatever a name holds.
 func table(w io.Writer, headings []string, rows [][]string) {
 	t := tabwriter.NewWriter(w, 6, 4, 3, ' ', 0) // as kubectl's

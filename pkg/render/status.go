@@ -40,7 +40,7 @@ type StatusRow struct {
 // NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same selection. What a
 // team without a hub sees has no row of a hub.
 func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status {
-	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, again)}
+	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
 	todo := nextSteps(p)
 	blocked := map[string]string{}
 	for _, b := range p.Blocked {
@@ -183,44 +183,6 @@ func stateAndNext(todo plan.Step, blocked string) (state, next string) {
 	return "ok", "-"
 }
 
-func verb(k plan.Kind) string {
-	switch k {
-	case plan.Open:
-		return "both modes on"
-	case plan.Close:
-		return "mTLS off"
-	case plan.Move:
-		return "move to JWT"
-	case plan.Void:
-		return "unstate"
-	case plan.Certify, plan.Rehearse:
-		return "certificate"
-	case plan.Restart:
-		return "restart"
-	case plan.Witness:
-		return "token rotation"
-	case plan.Redial:
-		return "connect again"
-	case plan.Return:
-		return "back to mTLS"
-	case plan.Clean:
-		return "clean up"
-	}
-	return string(k)
-}
-
-func word(c guard.Cred) string {
-	switch c {
-	case "mtls":
-		return "mTLS"
-	case "jwt":
-		return "JWT"
-	case "":
-		return "unknown"
-	}
-	return string(c)
-}
-
 // effective is what the member's own processes present, "mTLS+JWT" while old and new ones overlap.
 func effective(m plan.Member) string {
 	if m.Edge.Presents == nil {
@@ -311,7 +273,8 @@ func rosterText(f plan.Facts, goal plan.Goal) string {
 	return fmt.Sprintf("%d of %s registered", n, plural(len(f.Members), "member"))
 }
 
-func nextText(f plan.Facts, p plan.Plan, again func(verb string) string) string {
+// nextText says what to do now; show is how to see the waves first, where they are not shown already.
+func nextText(f plan.Facts, p plan.Plan, show string, again func(verb string) string) string {
 	restore := ""
 	if f.Hub.InFlight != "" {
 		restore = "the next run first restores what an interrupted one left; then "
@@ -322,7 +285,7 @@ func nextText(f plan.Facts, p plan.Plan, again func(verb string) string) string 
 	case len(p.Waves) > 0 && len(p.Blocked) > 0:
 		return fmt.Sprintf("%s%s can be done with: %s; then %s in the way", restore, plural(len(p.Waves), "wave"), again("migrate"), stand(len(p.Blocked)))
 	case len(p.Waves) > 0:
-		return fmt.Sprintf("%s%s left; show them with: %s; do them with: %s", restore, plural(len(p.Waves), "wave"), again("plan"), again("migrate"))
+		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, plural(len(p.Waves), "wave"), show, again("migrate"))
 	case len(p.Blocked) > 0:
 		return fmt.Sprintf("%snothing can be done before what is blocked is mended (%s in the way)", restore, stand(len(p.Blocked)))
 	case restore != "":
@@ -337,42 +300,6 @@ func inFlight(f plan.Facts) string {
 	}
 	return f.Hub.InFlight + ", was interrupted or is still running; a new run restores it before anything else"
 }
-
-func stand(n int) string {
-	if n == 1 {
-		return "1 thing stands"
-	}
-	return fmt.Sprintf("%d things stand", n)
-}
-
-// left is the time until t, short.
-func left(t, at time.Time) string {
-	if !at.Before(t) {
-		return "expired"
-	}
-	return short(t.Sub(at))
-}
-
-func ago(t, at time.Time) string {
-	if d := at.Sub(t); d >= time.Second {
-		return short(d) + " ago"
-	}
-	return "just now"
-}
-
-func short(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Table lays the status out.
 func (s Status) Table(w io.Writer, wide bool) {

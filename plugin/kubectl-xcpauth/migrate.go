@@ -83,6 +83,7 @@ again after any interruption: it restores the wave in flight first, and goes on 
 	o.supplyFlags.addFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
 	o.addStandby(cmd.Flags())
+	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.saved, "plan", "", "a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", o.dryRun, "none, client (show the plan) or server (send every write with dryRun=All)")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "client"
@@ -122,7 +123,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if o.dryRun != "none" {
 		return o.show(ctx, live, f, p)
 	}
-	if err := o.agree(ctx, f, p, goal); err != nil {
+	if err := o.agree(ctx, f, p); err != nil {
 		return err
 	}
 	return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
@@ -149,15 +150,14 @@ func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, e
 }
 
 // agree shows the plan and asks, when there is anything to do.
-func (o *fleetOptions) agree(ctx context.Context, f plan.Facts, p plan.Plan, goal plan.Goal) error {
+func (o *fleetOptions) agree(ctx context.Context, f plan.Facts, p plan.Plan) error {
 	if len(p.Waves) == 0 && f.Hub.InFlight == "" {
 		return nil
 	}
-	shown := render.NewPlan(f, p, nil, o.again)
+	shown := render.NewPlan(f, p, render.Details{Diff: o.diff}, o.again)
 	shown.Next = ""
-	shown.Table(o.ErrOut, false)
-	if goal.Cleanup {
-		fmt.Fprintln(o.ErrOut, "\nThe clean-up deletes the certificates of members: after it the way back ends.")
+	if err := render.Print(render.Painted(o.ErrOut, o.coloured(o.screen)), "table", shown); err != nil {
+		return err
 	}
 	return o.confirm(ctx)
 }
@@ -169,7 +169,7 @@ func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.Fa
 	if o.dryRun == "server" {
 		server, accepted = live.DryRun(ctx, f, p)
 	}
-	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, server, o.again)); err != nil {
+	if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff, Server: server}, o.again)); err != nil {
 		return err
 	}
 	if !accepted {

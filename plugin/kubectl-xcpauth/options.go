@@ -40,6 +40,7 @@ type fleetOptions struct {
 	standby        string
 	repeats        string // the flags of the verb that a command which goes on repeats
 	colour         string
+	diff           bool
 
 	screen, window *screen     // stderr and stdout
 	writing        atomic.Bool // what is interrupted may have changed something
@@ -66,6 +67,17 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 // addStandby adds the flag of the verbs that change hubs.
 func (o *fleetOptions) addStandby(flags *pflag.FlagSet) {
 	flags.StringVar(&o.standby, "standby", o.standby, "context of a second management plane that takes over from the first: it gets the same modes and names")
+}
+
+// addDiff adds the flag of the verbs that show a plan.
+func (o *fleetOptions) addDiff(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.diff, "diff", o.diff, "show with the plan what each write does to its object, secrets masked")
+}
+
+// print prints a report on stdout, coloured where it is a table.
+func (o *fleetOptions) print(r render.Report) error {
+	table := o.output == "table" || o.output == "wide"
+	return render.Print(render.Painted(o.Out, table && o.coloured(o.window)), o.output, r)
 }
 
 // completeFlags completes contexts and formats from the kubeconfig alone, without touching a cluster.

@@ -30,6 +30,9 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 		Example: `  # Show what migrate would do
   kubectl xcpauth plan
 
+  # With what each write does to its object, secrets masked
+  kubectl xcpauth plan --diff
+
   # For a pipeline: exit 2 when something is left to do
   kubectl xcpauth plan --detailed-exitcode -o json
 
@@ -43,6 +46,7 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 	o.goalFlags.addFlags(cmd.Flags())
 	o.supplyFlags.addFlags(cmd.Flags())
 	o.addStandby(cmd.Flags())
+	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when changes are pending")
 	return cmd
@@ -73,7 +77,7 @@ func (o *planOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := render.Print(o.Out, o.output, render.NewPlan(f, p, nil, o.again)); err != nil {
+	if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, o.again)); err != nil {
 		return err
 	}
 	return planExit(f, p, o.detailed)

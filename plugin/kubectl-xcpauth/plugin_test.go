@@ -233,7 +233,7 @@ func TestRequestsPerMember(t *testing.T) {
 
 func TestHelpAndPlanReadWell(t *testing.T) {
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
-	for name, args := range map[string][]string{"help": {"--help"}, "migrate-help": {"migrate", "--help"}, "status": {"status"}, "plan": {"plan"}} {
+	for name, args := range map[string][]string{"help": {"--help"}, "migrate-help": {"migrate", "--help"}, "status": {"status"}, "plan": {"plan"}, "plan-diff": {"plan", "--diff"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", kubeconfig) // not a flag: messages repeat those
 			r := xcpauth(t, "", args...)

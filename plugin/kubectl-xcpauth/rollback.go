@@ -44,6 +44,7 @@ present one for as long as it does.`,
 	o.goalFlags.addWaveFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
 	o.addStandby(cmd.Flags())
+	o.addDiff(cmd.Flags())
 	return cmd
 }
 
@@ -64,7 +65,7 @@ func (o *rollbackOptions) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := o.agree(ctx, f, plan.Unfold(live.Dialect, f, goal), goal); err != nil {
+		if err := o.agree(ctx, f, plan.Unfold(live.Dialect, f, goal)); err != nil {
 			return err
 		}
 	}

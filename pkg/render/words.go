@@ -1,0 +1,85 @@
+package render
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// verb is what a kind of step does, in the words of the table.
+func verb(k plan.Kind) string {
+	switch k {
+	case plan.Open:
+		return "both modes on"
+	case plan.Close:
+		return "mTLS off"
+	case plan.Move:
+		return "move to JWT"
+	case plan.Void:
+		return "unstate"
+	case plan.Certify, plan.Rehearse:
+		return "certificate"
+	case plan.Restart:
+		return "restart"
+	case plan.Witness:
+		return "token rotation"
+	case plan.Redial:
+		return "connect again"
+	case plan.Return:
+		return "back to mTLS"
+	case plan.Clean:
+		return "clean up"
+	}
+	return string(k)
+}
+
+// word is a credential as people write it.
+func word(c guard.Cred) string {
+	switch c {
+	case "mtls":
+		return "mTLS"
+	case "jwt":
+		return "JWT"
+	case "":
+		return "unknown"
+	}
+	return string(c)
+}
+
+func stand(n int) string {
+	if n == 1 {
+		return "1 thing stands"
+	}
+	return fmt.Sprintf("%d things stand", n)
+}
+
+// left is the time until t, short.
+func left(t, at time.Time) string {
+	if !at.Before(t) {
+		return "expired"
+	}
+	return short(t.Sub(at))
+}
+
+func ago(t, at time.Time) string {
+	if d := at.Sub(t); d >= time.Second {
+		return short(d) + " ago"
+	}
+	return "just now"
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
