@@ -38,6 +38,9 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 			continue
 		}
 		s := e.Dialect.Prove(m, e.Goal)
+		if m.Role == plan.RoleEdge && m.Rotation.Seen {
+			s.Kind = plan.Witness // its session is past its first token: that it pushes now shows that it goes on
+		}
 		if err := e.list(ctx, m); err != nil {
 			failed[s.ID] = err.Error()
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: failed[s.ID]}

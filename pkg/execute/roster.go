@@ -34,20 +34,26 @@ func (l *Live) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error)
 	if err != nil {
 		return nil, f.At, err
 	}
+	entries, err := l.entries(ctx, hub)
+	return entries, f.At, err
+}
+
+// entries lists the roster of a hub.
+func (l *Live) entries(ctx context.Context, hub *fleet.Cluster) ([]api.EdgeCluster, error) {
 	b, err := fleet.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
 		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
 	if apierrors.IsNotFound(err) {
-		return nil, f.At, nil // not installed: nobody is registered
+		return nil, nil // not installed: nobody is registered
 	}
 	if err != nil {
-		return nil, f.At, fmt.Errorf("listing the roster in %s: %s", hub.Context, observe.Explain(err))
+		return nil, fmt.Errorf("listing the roster in %s: %s", hub.Context, observe.Explain(err))
 	}
 	var list api.EdgeClusterList
 	if err := json.Unmarshal(b, &list); err != nil {
-		return nil, f.At, fmt.Errorf("decoding the roster in %s: %w", hub.Context, err)
+		return nil, fmt.Errorf("decoding the roster in %s: %w", hub.Context, err)
 	}
 	slices.SortFunc(list.Items, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
-	return list.Items, f.At, nil
+	return list.Items, nil
 }
 
 // Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the hub itself

@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 func newEdgeCommand(o *fleetOptions) *cobra.Command {
@@ -42,57 +39,6 @@ func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 			return render.Print(o.Out, o.output, render.NewRoster(entries, at))
 		},
 	}
-}
-
-// publishOptions are the flags of edge publish.
-type publishOptions struct {
-	*fleetOptions
-	within, poll time.Duration
-}
-
-func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
-	o := &publishOptions{fleetOptions: fo, within: 15 * time.Minute, poll: 2 * time.Second}
-	cmd := &cobra.Command{
-		Use:   "publish [EDGE...]",
-		Short: "prove that edges present a JWT and nothing else, and state it in the roster",
-		Example: `  # Renew the statements of every edge that the kubeconfig reaches
-  kubectl xcpauth edge publish
-
-  # One edge
-  kubectl xcpauth edge publish edge-1`,
-		RunE: func(cmd *cobra.Command, names []string) error { return o.run(cmd.Context(), names) },
-	}
-	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long proving may take")
-	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while proving")
-	return cmd
-}
-
-func (o *publishOptions) run(ctx context.Context, names []string) error {
-	for flag, d := range map[string]time.Duration{"prove-within": o.within, "poll": o.poll} {
-		if err := positive(flag, d); err != nil {
-			return err
-		}
-	}
-	live, err := o.clusters(true)
-	if err != nil {
-		return err
-	}
-	e, end := o.executor(live, plan.Goal{To: tsb.JWT, Within: o.within}, o.poll)
-	r, err := e.ProveNamed(ctx, names)
-	end()
-	if err == nil && !r.Facts.Hub.Found {
-		return &codeError{code: exitError, text: r.Facts.Hub.Err}
-	}
-	if err != nil {
-		return err
-	}
-	if err := render.Print(o.Out, o.output, render.NewResult(r, o.again("edge publish"))); err != nil {
-		return err
-	}
-	if code := r.ExitCode(); code != 0 {
-		return &codeError{code: code}
-	}
-	return nil
 }
 
 // forgetOptions are the flags of edge forget.

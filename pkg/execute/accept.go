@@ -1,0 +1,105 @@
+package execute
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// Accept takes over what the teams of edges proved without access to the hub, and handed over:
+//
+//  1. find the hub, and read its roster;
+//  2. refuse each statement that does not fit what is listed and seen, is stale, or says something else than wanted;
+//  3. list the member of every other one, if it is not listed, and publish the statement as that team's.
+//
+// What is refused keeps no other from being taken over; each has its outcome with the reason.
+func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted guard.Cred, source string) (Result, error) {
+	hub, f, err := l.findHub(ctx)
+	if err != nil {
+		return Result{Facts: f}, err
+	}
+	listed, err := l.entries(ctx, hub)
+	if err != nil {
+		return Result{Facts: f}, err
+	}
+	r := Result{Facts: f, Done: true}
+	times := map[string]int{}
+	for _, e := range entries {
+		times[e.Name]++
+	}
+	for _, e := range entries {
+		if times[e.Name] == 0 {
+			continue // its outcome says that it is there more than once
+		}
+		o := Outcome{Member: e.Name, Context: contextOf(f, e.Name), State: Changed}
+		why := roster.Unacceptable(e, find(listed, e.Name), f, wanted)
+		if n := times[e.Name]; n > 1 {
+			why = fmt.Sprintf("there are %d statements about it; hand over one", n)
+			times[e.Name] = 0
+		}
+		switch {
+		case why != "":
+			o.State, o.Why = Refused, why
+		case ctx.Err() != nil:
+			o.State, o.Why = NotAttempted, "interrupted before its turn"
+		default:
+			if o.Why, err = l.accept(ctx, hub.Context, e, find(listed, e.Name) != nil, source, f); err != nil {
+				o.State, o.Why = Failed, err.Error()
+			}
+		}
+		r.Done = r.Done && o.State == Changed
+		r.Outcomes = append(r.Outcomes, o)
+	}
+	for _, m := range f.Members {
+		if _, handed := times[roster.ObjectName(m.Name)]; !handed {
+			r.Outcomes = append(r.Outcomes, Outcome{Member: m.Name, Context: m.Context, State: Skipped, Why: "nothing was handed over about it"})
+		}
+	}
+	slices.SortFunc(r.Outcomes, func(a, b Outcome) int { return strings.Compare(a.Member, b.Member) })
+	r.Interrupted = ctx.Err() != nil
+	return r, nil
+}
+
+// accept lists a member, publishes its statement, and says what was stated.
+func (l *Live) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string, f plan.Facts) (string, error) {
+	m := roster.MemberOf(e)
+	if !listed {
+		if _, err := l.Write(ctx, plan.Patch{Context: hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}, nil); err != nil {
+			return "", fmt.Errorf("%w; kubectl xcpauth migrate --to=dual installs the roster where it is not", err)
+		}
+	}
+	st := roster.StatementOf(e, f.At)
+	status, until := e.Status, metav1.NewTime(st.Until)
+	status.ValidUntil = &until
+	status.Source = fmt.Sprintf("%s, taken over by %s", e.Status.Source, source)
+	if err := l.Publish(ctx, hub, m, status); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("stated as seen at %s by %s, believed until %s", st.Observed.Format("15:04:05"), e.Status.Source, st.Until.Format("15:04:05 UTC")), nil
+}
+
+func find(entries []api.EdgeCluster, name string) *api.EdgeCluster {
+	for i := range entries {
+		if entries[i].Name == name {
+			return &entries[i]
+		}
+	}
+	return nil
+}
+
+func contextOf(f plan.Facts, name string) string {
+	for _, m := range f.Members {
+		if roster.ObjectName(m.Name) == name {
+			return m.Context
+		}
+	}
+	return ""
+}

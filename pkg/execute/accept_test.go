@@ -1,0 +1,167 @@
+package execute
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// handed is what the team of an edge proved a while ago.
+func handed(name string, ago time.Duration, change func(*api.EdgeCluster)) api.EdgeCluster {
+	m := plan.Member{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name, Role: plan.RoleEdge,
+		Object: plan.Ref{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name + "-controlplane"}}
+	e := roster.Entry(m)
+	e.Status = roster.Statement(m, tsb.JWT, true, []string{"EdgeXcp says JWT"}, "ann@edge", time.Now().Add(-ago).UTC())
+	if change != nil {
+		change(&e)
+	}
+	return e
+}
+
+// through is a statement as it is after it was written to a file and read.
+func through(t *testing.T, entries ...api.EdgeCluster) []api.EdgeCluster {
+	t.Helper()
+	text, err := roster.Encode(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := roster.Decode(text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return read
+}
+
+func TestAcceptingWhatWasHandedOver(t *testing.T) {
+	listed := func(change func(object)) []object {
+		e := stated("far")
+		if change != nil {
+			change(e)
+		}
+		return append(openHub("far", "a"), e)
+	}
+	old := func(e object) { e["status"] = object{} }
+	const list, status = "hub edgeclusters", "hub status"
+	for _, tc := range []struct {
+		name  string
+		hub   []object
+		entry api.EdgeCluster
+		says  string // of the refusal; "" when it is taken over
+		wrote []string
+	}{
+		{"of a member that is not listed", openHub("far"), handed("far", time.Minute, nil), "", []string{list, status}},
+		{"of one that is listed", listed(old), handed("far", time.Minute, nil), "", []string{status}},
+		{"that is stale", openHub("far"), handed("far", 16*time.Minute, nil), "which is over; let its team prove it again: kubectl xcpauth edge publish --no-hub --out FILE", nil},
+		{"of the future", openHub("far"), handed("far", -5*time.Minute, nil), "a clock is wrong", nil},
+		{"that says to be believed for a year", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) {
+			until := metav1.NewTime(time.Now().AddDate(1, 0, 0))
+			e.Status.ValidUntil = &until
+		}), "", []string{list, status}},
+		{"of another ControlPlane than is listed", listed(func(e object) {
+			old(e)
+			e["spec"].(object)["controlPlane"].(object)["uid"] = "another"
+		}), handed("far", time.Minute, nil), "the roster lists its ControlPlane with the UID another", nil},
+		{"of another cluster than is listed", listed(func(e object) {
+			old(e)
+			e["spec"].(object)["clusterUID"] = "another"
+		}), handed("far", time.Minute, nil), "kubectl xcpauth edge forget far --reason", nil},
+		{"older than what is stated", listed(nil), handed("far", 2*time.Minute, nil), "the roster has a newer statement already", nil},
+		{"of the hub's own client", openHub("far"), handed("mpc", time.Minute, func(e *api.EdgeCluster) { e.Spec.Role = api.RoleMPC }), "the hub's team proves MPC itself", nil},
+		{"of an edge that presents both", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status.Presents = []string{"jwt", "mtls"} }), "presents jwt and nothing else", nil},
+		{"of an edge that presents a certificate", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status.Presents = []string{"mtls"} }), "presents jwt and nothing else", nil},
+		{"that states nothing", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} }), "presents jwt and nothing else", nil},
+		{"seen of another object than it is about", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "x" }), "it was seen of a ControlPlane with the UID x", nil},
+		{"without a ControlPlane", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Spec.ControlPlane = nil }), "which cluster and which ControlPlane", nil},
+		{"with a rotation yet to come", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) {
+			later := metav1.NewTime(time.Now().Add(time.Hour))
+			e.Status.RotationTime = &later
+		}), "a clock is wrong", nil},
+		{"of a cluster that the hub does not list", openHub("a"), handed("far", time.Minute, nil), `the hub does not list a cluster "far"`, nil},
+		{"in a namespace of its own", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Namespace = "default" }), "is no name of an entry", nil},
+		{"of an edge that is seen to present a certificate", openHub("a", "far"), handed("a", time.Minute, nil), "what is seen in context a contradicts it", nil},
+		{"of a ControlPlane that is seen to be another", openHub("a", "far"), handed("a", time.Minute, func(e *api.EdgeCluster) {
+			e.Spec.ControlPlane.UID, e.Status.ControlPlaneUID = "x", "x"
+		}), "in context a its ControlPlane has the UID uid-a-controlplane", nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clusters := map[string][]object{"hub": tc.hub}
+			if tc.entry.Name == "a" {
+				clusters["a"] = onMTLS("a")
+			}
+			b, _ := newBed(t, clusters)
+			r, err := b.Accept(t.Context(), through(t, tc.entry), tsb.JWT, "bob@hub")
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.Member == tc.entry.Name })
+			if i < 0 {
+				t.Fatalf("no outcome in %+v", r.Outcomes)
+			}
+			o, code := r.Outcomes[i], r.ExitCode()
+			if tc.says == "" && (o.State != Changed || code != 0) || tc.says != "" && (o.State != Refused || code != 5 || !strings.Contains(o.Why, tc.says)) {
+				t.Errorf("exit code %d, %+v; want it refused with %q (taken over when that is empty)", code, o, tc.says)
+			}
+			if !slices.Equal(b.wrote, tc.wrote) {
+				t.Errorf("wrote %q, want %q", b.wrote, tc.wrote)
+			}
+		})
+	}
+}
+
+// onMTLS is a cluster whose edge presents its certificate.
+func onMTLS(cluster string) []object {
+	objects := onJWT(cluster)
+	for _, o := range objects {
+		if o["kind"] == "Pod" {
+			o["spec"] = object{"volumes": []any{object{"name": "c", "secret": object{"secretName": "xcp-edge-cert"}}}}
+		}
+	}
+	return objects
+}
+
+func TestWhatIsRefusedKeepsNothingElseFromBeingTakenOver(t *testing.T) {
+	b, _ := newBed(t, map[string][]object{"hub": openHub("near", "far", "twice", "silent")})
+	r, err := b.Accept(t.Context(), through(t, handed("near", time.Minute, nil), handed("far", time.Hour, nil), handed("twice", time.Minute, nil), handed("twice", 2*time.Minute, nil)), tsb.JWT, "bob@hub")
+	if err != nil || r.ExitCode() != 4 {
+		t.Errorf("exit code %d, %v; want 4", r.ExitCode(), err)
+	}
+	got := map[string]State{}
+	for _, o := range r.Outcomes {
+		if _, twice := got[o.Member]; twice {
+			t.Errorf("%s has two outcomes", o.Member)
+		}
+		got[o.Member] = o.State
+	}
+	for member, want := range map[string]State{"near": Changed, "far": Refused, "twice": Refused, "silent": Skipped} {
+		if got[member] != want {
+			t.Errorf("%s is %q, want %q: %+v", member, got[member], want, r.Outcomes)
+		}
+	}
+}
+
+func TestWhatIsNoStatementIsNotRead(t *testing.T) {
+	good, err := roster.Encode([]api.EdgeCluster{handed("far", 0, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ text, says string }{
+		"nothing":        {"---\n---\n", "there is no EdgeCluster in it"},
+		"another kind":   {strings.Replace(string(good), "kind: EdgeCluster", "kind: ConfigMap", 1), "it must be an EdgeCluster"},
+		"another group":  {strings.Replace(string(good), "xcpauth.io/v1alpha1", "xcpauth.io/v9", 1), "it must be an EdgeCluster"},
+		"an unknown key": {strings.Replace(string(good), "role: Edge", "role: Edge\n  rolle: Edge", 1), `unknown field "rolle"`},
+		"a key twice":    {strings.Replace(string(good), "role: Edge", "role: Edge\n  role: MPC", 1), "is not YAML"},
+		"no YAML":        {"{", "is not YAML"},
+	} {
+		if _, err := roster.Decode([]byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v, want %q", name, err, tc.says)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
+	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
+)
+
+// Three teams, each with a kubeconfig of its own clusters alone: the hub's accepts both, each edge's moves its own and hands over what it
+// proved, the hub's turns mTLS off without ever having seen an edge. Nobody is refused.
+func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
+	f := start(t, sandbox.Options{Webhook: true})
+	team := func(cluster string) []string {
+		path := filepath.Join(t.TempDir(), cluster)
+		if err := testbed.WriteKubeconfig(path, cluster, map[string]*rest.Config{cluster: f.Bed.Cluster(cluster).Config}); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"--kubeconfig", path}
+	}
+	hub := team("hub")
+	with := func(args ...string) []string { return append(args, hub...) }
+
+	f.migrate(0, with("--to=dual")...)
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":true}` {
+		t.Fatalf("the hub's modes are %s", got)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	bundle, err := base64.StdEncoding.DecodeString(f.get("hub", "tsb", "secret/xcp-central-cert", `{.data.ca\.crt}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ca, bundle, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, edge := range []string{"edge-1", "edge-2"} {
+		own := func(args ...string) []string { return append(args, team(edge)...) }
+		rows := f.rows(f.xcpauth(0, own("status", "--no-hub", "-o", "json")...).Stdout)
+		f.is(rows, edge, "effective", "mTLS")
+		if len(rows) != 1 {
+			t.Errorf("the team of %s sees %v", edge, rows)
+		}
+		f.Kubectl(t.Context(), "--context", edge, "-n", "istio-system", "create", "secret", "generic", "xcp-central-ca-bundle", "--from-file=ca.crt="+ca)
+		done := f.rows(f.migrate(0, own("--to=edges", "--no-hub", "-o", "json")...).Stdout)
+		f.is(done, edge, "state", "changed")
+		if out := f.xcpauth(0, own("status", "--history", "--no-hub")...).Stdout; !strings.Contains(out, "goal edges, by ") || !strings.Contains(out, "move/"+edge) {
+			t.Errorf("the history of %s is\n%s", edge, out)
+		}
+		handed := f.xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--out", filepath.Join(dir, edge+".yaml"))...)
+		if !strings.Contains(strings.Join(strings.Fields(handed.Stdout), " "), "publish it with: kubectl xcpauth edge publish -f "+filepath.Join(dir, edge+".yaml")) {
+			t.Errorf("what to do with the file is not said:\n%s", handed.Stdout)
+		}
+	}
+	refused := f.rows(f.migrate(5, with("--to=jwt-only", "-o", "json")...).Stdout)
+	f.is(refused, "edge-1", "state", "blocked")
+	for _, edge := range []string{"edge-1", "edge-2"} {
+		taken := f.rows(f.xcpauth(0, with("edge", "publish", "-f", filepath.Join(dir, edge+".yaml"), "-o", "json")...).Stdout)
+		f.is(taken, edge, "state", "changed")
+		if edge == "edge-2" {
+			break // from now on the edit is safe, whoever makes it
+		}
+		if denied := f.Kubectl(t.Context(), tooEarly...); denied.Code == 0 || !strings.Contains(denied.Stderr, "- edge-2") || strings.Contains(denied.Stderr, "- edge-1") {
+			t.Errorf("with the statement of edge-1 alone, mTLS off ended with %d: %s", denied.Code, denied.Stderr)
+		}
+	}
+	f.migrate(0, with("--to=jwt-only")...)
+	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
+		t.Errorf("the hub's modes are %s", got)
+	}
+	for _, member := range []string{"edge-1", "edge-2", xcpsim.MPCMember} {
+		if got := f.presents(member); len(got) != 1 || got[0] != xcpsim.JWT {
+			t.Errorf("%s presents %v, want JWT alone", member, got)
+		}
+	}
+}
