@@ -75,7 +75,7 @@ func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan
 		}
 		return i
 	}
-	const byHand = "; or give another one with --central-cert and --central-key (kubectl xcpauth certificate request prints a request for it)"
+	const byHand = "; or give another one with --central-cert and --central-key"
 	s := one(read[secret(ns, secretName)])
 	if s == nil {
 		return plan.Issuer{}

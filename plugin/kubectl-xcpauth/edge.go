@@ -57,7 +57,7 @@ func newEdgeForgetCommand(fo *fleetOptions) *cobra.Command {
 cluster (clusters.xcp.tetrate.io in the management plane's namespace), it still counts: delete that object first, as TSB's
 documentation on removing a cluster says.`,
 		Example: `  # The cluster is gone for good
-  kubectl xcpauth edge forget edge-7 --reason 'cluster deleted, CHG-1234'`,
+  kubectl xcpauth edge forget edge-2 --reason 'cluster deleted, CHG-1234'`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why the member no longer counts; required, and kept in an Event")

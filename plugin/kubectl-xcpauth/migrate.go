@@ -63,8 +63,8 @@ again after any interruption: it restores the wave in flight first, and goes on 
   # Try every write on the API servers without storing anything
   kubectl xcpauth migrate --dry-run=server
 
-  # In a pipeline, ten edges at a time, each wave watched for an hour, at most two put back
-  kubectl xcpauth migrate --context hub --contexts '/^edge-/' --wave-size 10 --soak 1h --max-failures 2 -y -o json
+  # In a pipeline, ten edges at a time, each wave watched for a minute, at most two put back
+  kubectl xcpauth migrate --context hub --contexts '/^edge-/' --wave-size 10 --soak 1m --max-failures 2 -y -o json
 
   # Exactly what was reviewed
   kubectl xcpauth plan --out plan.json

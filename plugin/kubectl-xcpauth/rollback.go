@@ -30,10 +30,10 @@ present one for as long as it does.`,
   kubectl xcpauth rollback
 
   # One edge
-  kubectl xcpauth rollback --edge edge-3
+  kubectl xcpauth rollback --edge edge-1
 
   # An edge's own team, without access to the hub
-  kubectl xcpauth rollback --no-hub --contexts edge-3`,
+  kubectl xcpauth rollback --no-hub --contexts edge-1`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.repeats = given(cmd.Flags(), goalNames...)
 			return o.run(cmd.Context())
