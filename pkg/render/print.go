@@ -143,6 +143,31 @@ func paragraph(w io.Writer, label, text string) {
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
 }
 
+// Wrap prints text in lines of at most a number of columns, each line that begins with a space as it is.
+func Wrap(w io.Writer, text string, columns int) {
+	line := ""
+	flush := func() {
+		if line != "" {
+			fmt.Fprintln(w, line)
+		}
+		line = ""
+	}
+	for l := range strings.Lines(text) {
+		if strings.HasPrefix(l, " ") {
+			flush()
+			fmt.Fprintln(w, strings.TrimRight(l, "\n"))
+			continue
+		}
+		for _, word := range strings.Fields(l) {
+			if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns {
+				flush()
+			}
+			line = strings.TrimLeft(line+" "+word, " ")
+		}
+	}
+	flush()
+}
+
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

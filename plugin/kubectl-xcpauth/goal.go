@@ -28,6 +28,11 @@ func newGoalFlags() goalFlags {
 
 // addFlags adds every flag of the way to JWTs.
 func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
+	grouped(flags, "goal", g.addGoal)
+	g.addWaveFlags(flags)
+}
+
+func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
 	flags.StringVar(&g.to, "to", g.to, "how far to go: dual (the hub accepts both), edges (every edge presents a JWT), jwt-only (mTLS off)")
 	flags.BoolVar(&g.noHub, "no-hub", g.noHub, "move edges without access to the hub; goes with --to=edges")
 	flags.BoolVar(&g.cleanup, "cleanup", g.cleanup, "in the end delete what only certificates needed; after that there is no way back")
@@ -35,11 +40,12 @@ func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&g.rotation, "rotation-within", g.rotation, "how long at most to wait until an edge has outlived its first token")
 	flags.StringSliceVar(&g.unrotated, "accept-unrotated", g.unrotated, "edges of which it is known that nothing renews their token, and when it expires")
 	flags.StringSliceVar(&g.names, "central-name", g.names, "further names that Central's certificate must have, beside those that the selected edges dial")
-	g.addWaveFlags(flags)
 }
 
 // addWaveFlags adds the flags of both ways, to JWTs and back.
-func (g *goalFlags) addWaveFlags(flags *pflag.FlagSet) {
+func (g *goalFlags) addWaveFlags(flags *pflag.FlagSet) { grouped(flags, "waves", g.addWaves) }
+
+func (g *goalFlags) addWaves(flags *pflag.FlagSet) {
 	flags.StringVar(&g.canary, "canary", g.canary, "the edge to move first; default: the first by name")
 	flags.IntVar(&g.waveSize, "wave-size", g.waveSize, "how many edges to move side by side after the canary; 0 is all")
 	flags.DurationVar(&g.soak, "soak", g.soak, "how long the edges of a wave must stay proved before the next wave")

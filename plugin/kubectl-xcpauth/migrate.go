@@ -36,7 +36,9 @@ type runFlags struct {
 
 func newRunFlags() runFlags { return runFlags{poll: 2 * time.Second} }
 
-func (r *runFlags) addFlags(flags *pflag.FlagSet) {
+func (r *runFlags) addFlags(flags *pflag.FlagSet) { grouped(flags, "run", r.add) }
+
+func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVarP(&r.yes, "yes", "y", r.yes, "do not ask")
 	flags.DurationVar(&r.poll, "poll", r.poll, "how often to look while a step is being proved")
 	flags.IntVar(&r.maxFailures, "max-failures", r.maxFailures, "how many edges may fail, and be put back, before the run ends")
@@ -80,9 +82,9 @@ again after any interruption: it restores the wave in flight first, and goes on 
 		},
 	}
 	o.goalFlags.addFlags(cmd.Flags())
-	o.supplyFlags.addFlags(cmd.Flags())
+	grouped(cmd.Flags(), "supply", o.supplyFlags.addFlags)
 	o.runFlags.addFlags(cmd.Flags())
-	o.addStandby(cmd.Flags())
+	grouped(cmd.Flags(), "goal", o.addStandby)
 	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.saved, "plan", "", "a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", o.dryRun, "none, client (show the plan) or server (send every write with dryRun=All)")

@@ -44,8 +44,8 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 		},
 	}
 	o.goalFlags.addFlags(cmd.Flags())
-	o.supplyFlags.addFlags(cmd.Flags())
-	o.addStandby(cmd.Flags())
+	grouped(cmd.Flags(), "supply", o.supplyFlags.addFlags)
+	grouped(cmd.Flags(), "goal", o.addStandby)
 	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when changes are pending")

@@ -43,7 +43,7 @@ present one for as long as it does.`,
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "without access to the hub; it must accept both modes already")
 	o.goalFlags.addWaveFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
-	o.addStandby(cmd.Flags())
+	grouped(cmd.Flags(), "goal", o.addStandby)
 	o.addDiff(cmd.Flags())
 	return cmd
 }

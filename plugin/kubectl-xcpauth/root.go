@@ -26,6 +26,7 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 	root.SetErr(o.ErrOut)
 	o.addFlags(root.PersistentFlags())
 	completeFlags(root, o)
+	layHelp(root)
 	root.AddGroup(&cobra.Group{ID: "observe", Title: "Observe:"}, &cobra.Group{ID: "migrate", Title: "Migrate:"}, &cobra.Group{ID: "roster", Title: "Roster:"})
 	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newTokenCommand(o), newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o), newVersionCommand(o))
 	return root

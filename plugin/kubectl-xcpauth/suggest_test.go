@@ -402,6 +402,6 @@ func understood(args []string) error {
 		}
 	}
 	still(root)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // never those of the test
 	return root.Execute()
 }

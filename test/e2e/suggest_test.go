@@ -21,7 +21,7 @@ import (
 // it is not empty, is a text at which Ctrl-C is pressed. It returns everything that was printed, and the exit code.
 func (f fleet) typed(dir, command, interrupt string) (string, int) {
 	f.Helper()
-	cmd := exec.CommandContext(f.Context(), "sh", "-c", command)
+	cmd := exec.CommandContext(f.Context(), "sh", "-c", "exec "+command) // Ctrl-C is for it alone
 	cmd.Dir, cmd.Env = dir, append(f.Env(), "TERM=xterm")
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
 	if err != nil {
