@@ -14,8 +14,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
-// handed is what the team of an edge proved a while ago.
-func handed(name string, ago time.Duration, change func(*api.EdgeCluster)) api.EdgeCluster {
+// handedOver is what the team of an edge proved a while ago.
+func handedOver(name string, ago time.Duration, change func(*api.EdgeCluster)) api.EdgeCluster {
 	m := plan.Member{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name, Role: plan.RoleEdge,
 		Object: plan.Ref{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name + "-controlplane"}}
 	e := roster.Entry(m)
@@ -57,37 +57,37 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 		says  string // of the refusal; "" when it is taken over
 		wrote []string
 	}{
-		{"of a member that is not listed", openHub("far"), handed("far", time.Minute, nil), "", []string{list, status}},
-		{"of one that is listed", listed(old), handed("far", time.Minute, nil), "", []string{status}},
-		{"that is stale", openHub("far"), handed("far", 16*time.Minute, nil), "which is over; let its team prove it again: kubectl xcpauth edge publish --no-hub --out FILE", nil},
-		{"of the future", openHub("far"), handed("far", -5*time.Minute, nil), "a clock is wrong", nil},
-		{"that says to be believed for a year", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) {
+		{"of a member that is not listed", openHub("far"), handedOver("far", time.Minute, nil), "", []string{list, status}},
+		{"of one that is listed", listed(old), handedOver("far", time.Minute, nil), "", []string{status}},
+		{"that is stale", openHub("far"), handedOver("far", 16*time.Minute, nil), "which is over; let its team prove it again: kubectl xcpauth edge publish --no-hub --out FILE", nil},
+		{"of the future", openHub("far"), handedOver("far", -5*time.Minute, nil), "a clock is wrong", nil},
+		{"that says to be believed for a year", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) {
 			until := metav1.NewTime(time.Now().AddDate(1, 0, 0))
 			e.Status.ValidUntil = &until
 		}), "", []string{list, status}},
 		{"of another ControlPlane than is listed", listed(func(e object) {
 			old(e)
 			e["spec"].(object)["controlPlane"].(object)["uid"] = "another"
-		}), handed("far", time.Minute, nil), "the roster lists its ControlPlane with the UID another", nil},
+		}), handedOver("far", time.Minute, nil), "the roster lists its ControlPlane with the UID another", nil},
 		{"of another cluster than is listed", listed(func(e object) {
 			old(e)
 			e["spec"].(object)["clusterUID"] = "another"
-		}), handed("far", time.Minute, nil), "kubectl xcpauth edge forget far --reason", nil},
-		{"older than what is stated", listed(nil), handed("far", 2*time.Minute, nil), "the roster has a newer statement already", nil},
-		{"of the hub's own client", openHub("far"), handed("mpc", time.Minute, func(e *api.EdgeCluster) { e.Spec.Role = api.RoleMPC }), "the hub's team proves MPC itself", nil},
-		{"of an edge that presents both", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status.Presents = []string{"jwt", "mtls"} }), "presents jwt and nothing else", nil},
-		{"of an edge that presents a certificate", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status.Presents = []string{"mtls"} }), "presents jwt and nothing else", nil},
-		{"that states nothing", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} }), "presents jwt and nothing else", nil},
-		{"seen of another object than it is about", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "x" }), "it was seen of a ControlPlane with the UID x", nil},
-		{"without a ControlPlane", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Spec.ControlPlane = nil }), "which cluster and which ControlPlane", nil},
-		{"with a rotation yet to come", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) {
+		}), handedOver("far", time.Minute, nil), "kubectl xcpauth edge forget far --reason", nil},
+		{"older than what is stated", listed(nil), handedOver("far", 2*time.Minute, nil), "the roster has a newer statement already", nil},
+		{"of the hub's own client", openHub("far"), handedOver("mpc", time.Minute, func(e *api.EdgeCluster) { e.Spec.Role = api.RoleMPC }), "the hub's team proves MPC itself", nil},
+		{"of an edge that presents both", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Status.Presents = []string{"jwt", "mtls"} }), "presents jwt and nothing else", nil},
+		{"of an edge that presents a certificate", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Status.Presents = []string{"mtls"} }), "presents jwt and nothing else", nil},
+		{"that states nothing", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} }), "presents jwt and nothing else", nil},
+		{"seen of another object than it is about", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "x" }), "it was seen of a ControlPlane with the UID x", nil},
+		{"without a ControlPlane", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Spec.ControlPlane = nil }), "which cluster and which ControlPlane", nil},
+		{"with a rotation yet to come", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) {
 			later := metav1.NewTime(time.Now().Add(time.Hour))
 			e.Status.RotationTime = &later
 		}), "a clock is wrong", nil},
-		{"of a cluster that the hub does not list", openHub("a"), handed("far", time.Minute, nil), `the hub does not list a cluster "far"`, nil},
-		{"in a namespace of its own", openHub("far"), handed("far", time.Minute, func(e *api.EdgeCluster) { e.Namespace = "default" }), "is no name of an entry", nil},
-		{"of an edge that is seen to present a certificate", openHub("a", "far"), handed("a", time.Minute, nil), "what is seen in context a contradicts it", nil},
-		{"of a ControlPlane that is seen to be another", openHub("a", "far"), handed("a", time.Minute, func(e *api.EdgeCluster) {
+		{"of a cluster that the hub does not list", openHub("a"), handedOver("far", time.Minute, nil), `the hub does not list a cluster "far"`, nil},
+		{"in a namespace of its own", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Namespace = "default" }), "is no name of an entry", nil},
+		{"of an edge that is seen to present a certificate", openHub("a", "far"), handedOver("a", time.Minute, nil), "what is seen in context a contradicts it", nil},
+		{"of a ControlPlane that is seen to be another", openHub("a", "far"), handedOver("a", time.Minute, func(e *api.EdgeCluster) {
 			e.Spec.ControlPlane.UID, e.Status.ControlPlaneUID = "x", "x"
 		}), "in context a its ControlPlane has the UID uid-a-controlplane", nil},
 	} {
@@ -129,7 +129,7 @@ func onMTLS(cluster string) []object {
 
 func TestWhatIsRefusedKeepsNothingElseFromBeingTakenOver(t *testing.T) {
 	b, _ := newBed(t, map[string][]object{"hub": openHub("near", "far", "twice", "silent")})
-	r, err := b.Accept(t.Context(), through(t, handed("near", time.Minute, nil), handed("far", time.Hour, nil), handed("twice", time.Minute, nil), handed("twice", 2*time.Minute, nil)), tsb.JWT, "bob@hub")
+	r, err := b.Accept(t.Context(), through(t, handedOver("near", time.Minute, nil), handedOver("far", time.Hour, nil), handedOver("twice", time.Minute, nil), handedOver("twice", 2*time.Minute, nil)), tsb.JWT, "bob@hub")
 	if err != nil || r.ExitCode() != 4 {
 		t.Errorf("exit code %d, %v; want 4", r.ExitCode(), err)
 	}
@@ -148,7 +148,7 @@ func TestWhatIsRefusedKeepsNothingElseFromBeingTakenOver(t *testing.T) {
 }
 
 func TestWhatIsNoStatementIsNotRead(t *testing.T) {
-	good, err := roster.Encode([]api.EdgeCluster{handed("far", 0, nil)})
+	good, err := roster.Encode([]api.EdgeCluster{handedOver("far", 0, nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

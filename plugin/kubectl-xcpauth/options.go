@@ -122,7 +122,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version, Terminal: terminal(o.In), Stderr: o.ErrOut})
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version, Terminal: userTerminal(o.In), Stderr: o.ErrOut})
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +131,8 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: tsb.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }
 
-// terminal is the file that is read, if a user sits at it.
-func terminal(in io.Reader) *os.File {
+// userTerminal is the file that is read, if a user sits at it.
+func userTerminal(in io.Reader) *os.File {
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
 	}
