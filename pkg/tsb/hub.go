@@ -75,7 +75,7 @@ func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan
 		}
 		return i
 	}
-	const byHand = "; or give another one with --central-cert and --central-key"
+	const byHand = "; or give another one with --central-cert and --central-key; a request for it is made by: kubectl xcpauth certificate request --key-out FILE"
 	s := one(read[secret(ns, secretName)])
 	if s == nil {
 		return plan.Issuer{}

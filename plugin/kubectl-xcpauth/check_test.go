@@ -210,7 +210,7 @@ func TestCommandsOfFindingsAreCommands(t *testing.T) {
 			continue
 		}
 		n++
-		root := newRootCommand(genericiooptions.IOStreams{})
+		root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{}))
 		words := strings.Fields(rest)
 		for len(words) > 0 && strings.HasPrefix(words[0], "--") { // persistent flags before the verb
 			words = append(words[2:], words[:2]...)

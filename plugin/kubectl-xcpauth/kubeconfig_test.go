@@ -299,7 +299,7 @@ func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
 	}{
 		{"none found", edges, nil, "no ManagementPlane found in contexts eu, us; name the management plane's context with --context"},
 		{"two found", map[string]*apifake.Server{"hub-1": apifake.Start(apifake.Hub()...), "hub-2": apifake.Start(append(apifake.Hub(), apifake.KubeSystem("hub-2"))...)}, nil,
-			"2 ManagementPlanes found: tsb/managementplane in hub-1, tsb/managementplane in hub-2; name one hub with --context"},
+			"2 ManagementPlanes found: tsb/managementplane in hub-1, tsb/managementplane in hub-2; name one hub with --context, and one that takes over from it with --standby"},
 		{"none reachable", map[string]*apifake.Server{"gone": gone, "refuses": refuses}, nil,
 			"no ManagementPlane found: gone (the API server refused the connection), refuses (the API server refused the context's credential (401); log in again) could not be looked at; name the management plane's context with --context"},
 		{"the named one not reachable", map[string]*apifake.Server{"gone": gone, "eu": edges["eu"]}, []string{"--context", "gone"},

@@ -28,7 +28,10 @@ const hole = "…"
 var commands = regexp.MustCompile(`\b(kubectl|tctl|make) ([^ ]+)`)
 
 // prose are words that follow a program's name where a sentence speaks of it.
-var prose = []string{"and", "or", "does", hole, "(" + hole + "):", "..."}
+var prose = []string{"and", "or", "does", "reaches", hole, "(" + hole + "):", "..."}
+
+// vendors are the commands of tctl: its name too is a word of many sentences.
+var vendors = []string{"install", "config", "version", "version`.", "x"}
 
 // targets are those of the Makefile: make is a word of every sentence.
 func targets(t *testing.T) []string {
@@ -59,7 +62,7 @@ func suggestions(t *testing.T) map[string]string {
 					break
 				}
 				program, next := line[from+at[2]:from+at[3]], line[from+at[4]:from+at[5]]
-				if program == "make" && slices.Contains(ofMake, next) || program != "make" && !slices.Contains(prose, next) {
+				if program == "make" && slices.Contains(ofMake, next) || program == "tctl" && slices.Contains(vendors, next) || program == "kubectl" && !slices.Contains(prose, next) {
 					found[strings.TrimSpace(line[from+at[0]:])] = where
 				}
 				from += at[3]
@@ -176,6 +179,30 @@ func textOf(e ast.Expr) (string, bool) {
 
 // suggested are the commands that are suggested, each with the test that runs it. Names of clusters and files are as in the suggestion.
 var suggested = map[string]string{
+	"kubectl auth whoami": "TestEverySuggestedCommandRuns",
+	"kubectl xcpauth certificate request --key-out central.key > central.csr":                   "TestARequestHasEveryNameAndItsKeyIsKeptOnce",
+	"kubectl xcpauth certificate request --key-out FILE":                                        "TestARequestHasEveryNameAndItsKeyIsKeptOnce",
+	"kubectl xcpauth certificate show":                                                          "TestTheCertificateReportsHaveTheSameFactsInEveryFormat",
+	"kubectl xcpauth migrate --central-cert central.crt --central-key central.key":              "TestCentralsCertificateComesFromFilesAndGoesBack",
+	"kubectl xcpauth check":                                                                     "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth check --ignore XA050=edge-1 -o json":                                       "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth check --read-only":                                                         "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth check --severity warning":                                                  "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth check --severity warning --warn-within 720h --ignore XA050=edge-1 -o json": "TestEverySuggestedCommandRuns",
+	"kubectl xcpauth check --warn-within 720h":                                                  "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth edge forget":                                                               "TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten",
+	"kubectl xcpauth token inspect":                                                             "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth token inspect --edge edge-1":                                               "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth token inspect edge-1.jwt":                                                  "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth token verify --edge edge-1":                                                "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth token verify edge-1.jwt --key-file iam.pub":                                "TestREADMECommandsOfCheckAndToken",
+	"tctl version":                                     "TestVendorCommandsAreAsDocumented",
+	"tctl config view":                                 "TestVendorCommandsAreAsDocumented",
+	"tctl config profiles list":                        "TestVendorCommandsAreAsDocumented",
+	"tctl install cluster-service-account":             "TestVendorCommandsAreAsDocumented",
+	"tctl install cluster-service-account --cluster …": "TestVendorCommandsAreAsDocumented",
+	"tctl install manifest control-plane-secrets --cluster … --cluster-service-account":                               "TestVendorCommandsAreAsDocumented",
+	"tctl install manifest management-plane-secrets --xcp-certs":                                                      "TestVendorCommandsAreAsDocumented",
 	"kubectl config get-contexts":                                                                                     "TestEverySuggestedCommandRuns",
 	"kubectl config get-contexts -o name":                                                                             "TestEverySuggestedCommandRuns",
 	"kubectl get pods -n … --context …":                                                                               "TestEverySuggestedCommandRuns",
@@ -314,8 +341,13 @@ func TestSuggestedTargetsAreInTheMakefile(t *testing.T) {
 
 // documented are the commands of tctl and their flags as the vendor's CLI reference has them, of those that are suggested.
 var documented = map[string][]string{
-	"install cluster-certs":                  {"cluster"},
-	"install manifest control-plane-secrets": {"cluster", "cluster-service-account", "controlplane", "create-cluster", "xcp-central-ca-bundle", "xcp-certs"},
+	"version":                                   {},
+	"config view":                               {},
+	"config profiles list":                      {},
+	"install cluster-certs":                     {"cluster"},
+	"install cluster-service-account":           {"cluster", "create-cluster"},
+	"install manifest management-plane-secrets": {"xcp-certs"},
+	"install manifest control-plane-secrets":    {"cluster", "cluster-service-account", "controlplane", "create-cluster", "xcp-central-ca-bundle", "xcp-certs"},
 }
 
 func TestVendorCommandsAreAsDocumented(t *testing.T) {
@@ -324,7 +356,13 @@ func TestVendorCommandsAreAsDocumented(t *testing.T) {
 		if !ok || by != t.Name() {
 			continue
 		}
-		words, flags, _ := strings.Cut(line, " --")
+		words, flags, any := strings.Cut(line, " --")
+		if _, known := documented[words]; !known {
+			t.Errorf("%q: the reference has no tctl %s", command, words)
+		}
+		if !any {
+			continue
+		}
 		for _, f := range strings.Split(flags, " --") {
 			name, _, _ := strings.Cut(f, " ")
 			if !slices.Contains(documented[words], name) {
@@ -340,6 +378,10 @@ func TestEverySuggestedCommandIsUnderstood(t *testing.T) {
 		words, ours := strings.CutPrefix(command, "kubectl xcpauth")
 		if !ours {
 			continue
+		}
+		words, _, _ = strings.Cut(words, " > ") // the shell's
+		if words == " edge forget" {            // only named, where a finding is about it
+			words += " x"
 		}
 		if err := understood(fields(strings.NewReplacer("--… …", "--to dual", "…", "x", "FILE", "file").Replace(words))); err != nil {
 			t.Errorf("%s: %v", command, err)

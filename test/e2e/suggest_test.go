@@ -79,6 +79,8 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 		{"kubectl config get-contexts", "", 0, "edge-1"},
 		{"kubectl config get-contexts -o name", "", 0, "edge-1"},
 		{"kubectl get pods -n tsb --context hub", "", 0, "central"},
+		{"kubectl auth whoami", "", 0, "Username"},
+		{"kubectl xcpauth check --severity warning --warn-within 720h --ignore XA050=edge-1 -o json", "", 5, `"findings"`},
 		{"kubectl xcpauth", "", 0, "Observe:"},
 		{"kubectl xcpauth status", "", 0, "Next: "},
 		{"kubectl xcpauth --context hub status", "", 0, "Next: "},
