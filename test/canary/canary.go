@@ -2,6 +2,7 @@ package canary
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -28,6 +29,15 @@ var public = []string{"ca.crt", "tls.crt", "cert.pem", "root-cert.pem", "cert-ch
 func (s *Set) Add(where, key string, value []byte) {
 	if s.pieces == nil {
 		s.pieces, s.short, s.public = map[[piece]byte]string{}, map[string]string{}, map[[piece]byte]bool{}
+		for _, prefix := range publicKeys {
+			der, err := hex.DecodeString(prefix)
+			if err != nil {
+				panic(err) // of our own
+			}
+			for _, form := range shifted(string(der)) {
+				each(form, func(p [piece]byte) { s.public[p] = true })
+			}
+		}
 	}
 	encoded := []string{string(value), base64.StdEncoding.EncodeToString(value)}
 	if slices.Contains(public, key) {
@@ -54,13 +64,23 @@ func (s *Set) Add(where, key string, value []byte) {
 }
 
 // shifted is a text in base64, as it comes out in the midst of more: behind a multiple of three bytes, and behind one and two more.
+// Only what does not depend on the neighbours is in it.
 func shifted(text string) []string {
 	var forms []string
 	for before := range 3 {
 		form := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("\x00", before) + text))
-		forms = append(forms, form[min(len(form), (before*8+5)/6):max(min(len(form), (before*8+5)/6), len(form)-1)])
+		forms = append(forms, form[(before*8+5)/6:(before+len(text))*8/6])
 	}
 	return forms
+}
+
+// publicKeys is how every public key of a kind begins in DER: the name of its algorithm is in the private key too.
+var publicKeys = []string{
+	"3059301306072a8648ce3d020106082a8648ce3d03010703420004",             // P-256
+	"3076301006072a8648ce3d020106052b8104002203620004",                   // P-384
+	"30820122300d06092a864886f70d01010105000382010f003082010a0282010100", // RSA, 2048 bits
+	"308201a2300d06092a864886f70d01010105000382018f003082018a0282018100", // 3072
+	"30820222300d06092a864886f70d01010105000382020f003082020a0282020100", // 4096
 }
 
 // Len is how many pieces the set looks for.

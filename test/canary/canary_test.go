@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -72,5 +73,46 @@ func TestEveryPieceOfASecretIsFound(t *testing.T) {
 	}
 	if s.Len() == 0 {
 		t.Error("nothing is looked for")
+	}
+}
+
+// A certificate of another key shares the name of the algorithm with a private key, and nothing else.
+func TestAPublicKeyIsNotTakenForAPrivateOne(t *testing.T) {
+	curve := func(c elliptic.Curve) func() (any, any) {
+		return func() (any, any) {
+			key, err := ecdsa.GenerateKey(c, rand.Reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return key, key.Public()
+		}
+	}
+	for name, generate := range map[string]func() (private, public any){"P-256": curve(elliptic.P256()), "P-384": curve(elliptic.P384()), "RSA": func() (any, any) {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key, key.Public()
+	}} {
+		private, _ := generate()
+		der, err := x509.MarshalPKCS8PrivateKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s Set
+		s.Add("the key", "tls.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+		_, public := generate()
+		spki, err := x509.MarshalPKIXPublicKey(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for before := range 6 {
+			certificate := append(make([]byte, before), spki...)
+			for _, text := range []string{base64.StdEncoding.EncodeToString(certificate), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))} {
+				if found := s.Find(text); len(found) > 0 {
+					t.Errorf("%s behind %d bytes: %q", name, before, found)
+				}
+			}
+		}
 	}
 }
