@@ -86,6 +86,9 @@ type Patch struct {
 	Create bool `json:"create,omitempty"`
 	// Delete says that the object is to be removed, when it still is the one of Object.UID; After is empty.
 	Delete bool `json:"delete,omitempty"`
+	// Restart says that the pods of the object are started anew, and nothing else is changed: After says what for, which names what is
+	// only known when it is written, so that a saved plan is not held to it.
+	Restart bool `json:"restart,omitempty"`
 	// KeepAs names a secret of the same namespace into which the object is copied before it is written; RestoreFrom names such a
 	// copy, from which the object is written back. What is secret is never in a patch.
 	KeepAs      string `json:"keepAs,omitempty"`

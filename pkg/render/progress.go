@@ -100,7 +100,7 @@ func (p *Progress) Lines(now time.Time, columns, height int, colour bool) []stri
 	lines := []string{line("MEMBER", "PHASE", "FOR", "WAITS FOR", "1")}
 	for _, r := range rows[:shown] {
 		what := r.last.Text
-		for _, said := range []string{"waiting: ", "proved: "} { // the phase says that
+		for _, said := range []string{"waiting: ", "proved: ", r.last.Member + ": "} { // the row says that
 			what = strings.TrimPrefix(what, said)
 		}
 		lines = append(lines, line(r.last.Member, phaseWord(r.last.Phase), short(max(now.Sub(r.since), 0)), what, styles[r.last.Phase]))

@@ -319,7 +319,7 @@ func stale(h plan.Hub, dialled []string) bool {
 // restartPatch rolls Central out once, as kubectl rollout restart does, and says what for: the same reason does it once.
 func restartPatch(h plan.Hub, why string) plan.Patch {
 	ref := plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: h.Object.Namespace, Name: "central"}
-	return plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: ref, After: nest(map[string]any{restartedFor: why}, "spec", "template", "metadata", "annotations")}
+	return plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Restart: true, After: nest(map[string]any{restartedFor: why}, "spec", "template", "metadata", "annotations")}
 }
 
 // restartedFor is the annotation of Central's pods that says why we had them started.

@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -100,11 +100,13 @@ func positive(flag string, d time.Duration) error {
 	return nil
 }
 
-// stages is what --to takes, for completion.
-func stages() []string {
+// completeStages completes --to.
+func completeStages(cmd *cobra.Command) {
 	var all []string
 	for _, s := range plan.Stages {
 		all = append(all, string(s))
 	}
-	return slices.Clone(all)
+	if err := cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // a flag of our own that does not exist
+	}
 }

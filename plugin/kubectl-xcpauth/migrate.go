@@ -83,6 +83,7 @@ again after any interruption: it restores the wave in flight first, and goes on 
 	}
 	o.goalFlags.addFlags(cmd.Flags())
 	grouped(cmd.Flags(), "supply", o.supplyFlags.addFlags)
+	completeStages(cmd)
 	o.runFlags.addFlags(cmd.Flags())
 	grouped(cmd.Flags(), "goal", o.addStandby)
 	o.addDiff(cmd.Flags())

@@ -45,6 +45,7 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 	}
 	o.goalFlags.addFlags(cmd.Flags())
 	grouped(cmd.Flags(), "supply", o.supplyFlags.addFlags)
+	completeStages(cmd)
 	grouped(cmd.Flags(), "goal", o.addStandby)
 	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan")

@@ -272,6 +272,10 @@ func TestCompletionTouchesNoCluster(t *testing.T) {
 	if lines := strings.Split(out.String(), "\n"); code != 0 || !slices.Contains(lines, "hub") || !slices.Contains(lines, "eu") {
 		t.Errorf("exit code %d, completions %q", code, out.String())
 	}
+	out.Reset()
+	if code := run([]string{"__complete", "migrate", "--to", ""}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &bytes.Buffer{}}); code != 0 || !strings.HasPrefix(out.String(), "dual\nedges\njwt-only\n") {
+		t.Errorf("exit code %d, completions of --to %q", code, out.String())
+	}
 	if len(s.Requests()) != 0 {
 		t.Errorf("completion asked a cluster: %v", s.Requests())
 	}

@@ -32,7 +32,11 @@ func (p *progress) report(e execute.Event) {
 		fmt.Fprintln(p, render.EventLine(e, p.colour))
 		return
 	}
-	for _, line := range p.model.Add(e, p.colour) {
+	up := p.model.Add(e, p.colour)
+	if e.Phase == execute.NewWave {
+		p.draw(nil) // what scrolls up is never above a table that it ends
+	}
+	for _, line := range up {
 		fmt.Fprintln(p, line)
 	}
 	p.redraw()
