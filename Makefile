@@ -23,12 +23,12 @@ build: ## build bin/kubectl-xcpauth and bin/xcpauth-webhook
 
 test: ## everything that must pass
 	@echo 'Running everything that must pass: Kubernetes built from its modules (the first time about 6 minutes on two cores), the'
-	@echo 'linters (1 minute, the first time 4), tests without clusters (1 minute), tests on real clusters (about 10 minutes).'
+	@echo 'linters (1 minute, the first time 4), tests without clusters (2 minutes), tests on real clusters (about 18 minutes).'
 	@$(MAKE) --no-print-directory k8s
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-fast
 	@echo 'Testing on real clusters, and with the real krew ...'
-	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 1 -timeout 20m $$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release)
+	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 1 -parallel 4 -timeout 25m $$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release)
 	@$(GO) test -count=1 -v -timeout 10m ./test/release
 
 test-fast: k8s ## tests that start no cluster (under two minutes once Kubernetes is built: one renders with the real kubectl)
