@@ -21,7 +21,7 @@ require (
 	k8s.io/api v0.37.1 // typed objects in webhook and tests; the plugin does not link it
 	k8s.io/apimachinery v0.37.1 // errors, patch types, metadata
 	k8s.io/apiserver v0.37.1 // manifests: the API server's own CEL compiler tests our matchConditions
-	k8s.io/cli-runtime v0.37.1 // plugin: table writer and streams, as kubectl prints
+	k8s.io/cli-runtime v0.37.1 // plugin: the streams that a command is given
 	k8s.io/client-go v0.37.1 // kubeconfig, transport, port-forward; goes with test/k8s/go.mod
 	k8s.io/cri-streaming v0.37.1 // test/xcpsim: a kubelet's port-forward
 	k8s.io/klog/v2 v2.140.0 // the log of client-go and of the webhook
@@ -34,7 +34,6 @@ require (
 
 require (
 	cel.dev/expr v0.25.3 // indirect
-	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/blang/semver/v4 v4.0.0 // indirect
@@ -67,9 +66,7 @@ require (
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
-	github.com/liggitt/tabwriter v0.0.0-20181228230101-89fcab3d43de // indirect
 	github.com/moby/spdystream v0.5.1 // indirect
-	github.com/moby/term v0.5.2 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
 	github.com/modern-go/reflect2 v1.0.3-0.20250322232337-35a7c28c31ee // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect

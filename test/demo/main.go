@@ -22,6 +22,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
@@ -38,6 +41,7 @@ func main() {
 }
 
 func run(ctx context.Context, shell bool) error {
+	klog.SetLogger(logr.Discard()) // the played kubelet reports each port-forward that its client closes, into what the plugin draws
 	s, err := sandbox.Start(ctx, sandbox.Options{Webhook: true, Log: os.Stderr, Cadence: xcpsim.Cadence{Push: 500 * time.Millisecond}})
 	if err != nil {
 		return err
