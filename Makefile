@@ -28,7 +28,7 @@ test: ## everything that must pass
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-fast
 	@echo 'Testing on real clusters, and with the real krew ...'
-	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 1 -parallel 4 -timeout 25m $$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release)
+	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 1 -parallel 3 -timeout 25m $$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release)
 	@$(GO) test -count=1 -v -timeout 10m ./test/release
 
 test-fast: k8s ## tests that start no cluster (under two minutes once Kubernetes is built: one renders with the real kubectl)

@@ -31,7 +31,10 @@ func (e *LockedError) Error() string {
 func (e *Executor) enter(ctx context.Context, f plan.Facts) error {
 	e.homes = map[string]*home{}
 	if e.hub != "" {
-		return e.enterHome(ctx, e.hub)
+		if err := e.enterHome(ctx, e.hub); err != nil {
+			return &notBegunError{err}
+		}
+		return nil
 	}
 	for _, m := range f.Members {
 		switch {
@@ -45,6 +48,11 @@ func (e *Executor) enter(ctx context.Context, f plan.Facts) error {
 	}
 	return nil
 }
+
+// notBegunError says why a run could not become the writer, so that nothing was begun.
+type notBegunError struct{ error }
+
+func (e *notBegunError) Unwrap() error { return e.error }
 
 func (e *Executor) enterHome(ctx context.Context, context string) error {
 	lock, err := e.Lock(ctx, context, e.Holder)

@@ -63,11 +63,12 @@ func (r Result) ExitCode() int {
 	return 0
 }
 
-// refusedRun says whether a run was refused as a whole: another one is at work, or the saved plan is stale.
+// refusedRun says whether a run was refused as a whole: it could not become the writer, as when another one is at work, or the saved
+// plan is stale.
 func refusedRun(err error) bool {
-	var locked *LockedError
+	var notBegun *notBegunError
 	var stale *plan.StaleError
-	return errors.As(err, &locked) || errors.As(err, &stale)
+	return errors.As(err, &notBegun) || errors.As(err, &stale)
 }
 
 // account makes one outcome for the hub, each member and each other context: what the run recorded, else what the last facts

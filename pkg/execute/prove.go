@@ -64,7 +64,7 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 		if len(steps) == 0 {
 			return
 		}
-		e.Pause(ctx, max(e.Poll, took)) // never busier looking than resting
+		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll)) // hardly busier looking than resting, and one slow cluster does not slow the rest down
 	}
 }
 

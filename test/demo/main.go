@@ -42,7 +42,7 @@ func main() {
 
 func run(ctx context.Context, shell bool) error {
 	klog.SetLogger(logr.Discard()) // the played kubelet reports each port-forward that its client closes, into what the plugin draws
-	s, err := sandbox.Start(ctx, sandbox.Options{Webhook: true, Log: os.Stderr, Cadence: xcpsim.Cadence{Push: 500 * time.Millisecond}})
+	s, err := sandbox.Start(ctx, sandbox.Options{Webhook: true, Log: os.Stderr, Cadence: xcpsim.Cadence{Push: 500 * time.Millisecond, TokenTTL: 12 * time.Second, TokenRenew: 5 * time.Second}})
 	if err != nil {
 		return err
 	}

@@ -147,6 +147,7 @@ func (f fleet) everyFormat(code int, args ...string) map[string]sandbox.Run {
 // Whatever is wrong between here and one cluster: each member is in each output once, the reason is named, the others are complete,
 // and the exit code does not depend on the format.
 func TestFaultsBeforeOneClusterAreItsOwnRow(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{})
 	lookThatLeaksAreFound(t, f)
 	impatient := []string{"--request-timeout=4s", "--member-timeout=9s"}
@@ -233,6 +234,7 @@ func (f fleet) oneRowEach(at, why string, args func(verb string) []string) {
 
 // What an API server asks to be tried again is tried again, within the time that there is.
 func TestConflictsAndTooManyRequestsAreWaitedOut(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{})
 	controlPlane := func(a fault.Answer) fault.Answer {
 		a.Method, a.Path = "PATCH", "/controlplanes/"

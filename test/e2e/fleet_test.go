@@ -32,7 +32,7 @@ func start(t *testing.T, o sandbox.Options) fleet {
 	t.Helper()
 	o.Dir = t.TempDir()
 	if o.Cadence == (xcpsim.Cadence{}) {
-		o.Cadence = xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 6 * time.Second, TokenRenew: 2 * time.Second}
+		o.Cadence = xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 8 * time.Second, TokenRenew: 2 * time.Second}
 	}
 	s, err := sandbox.Start(t.Context(), o)
 	if err != nil {

@@ -32,6 +32,9 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 		"wrote Certificate tsb/",
 		"wrote Secret istio-system/xcp-edge-cert",
 	} {
+		if f.wasFaster(said) {
+			continue
+		}
 		f.killedAt(said, "migrate", "--cleanup")
 		if strings.Contains(said, "ControlPlane") {
 			f.promiseKept()
@@ -55,4 +58,18 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 			t.Errorf("the history does not say %s:\n%s", said, history)
 		}
 	}
+}
+
+// wasFaster says whether the run before has done already, before its kill arrived, what the next was to be killed at.
+func (f fleet) wasFaster(said string) bool {
+	there := func(context, ns, name string) bool {
+		return f.Kubectl(f.Context(), "--context", context, "-n", ns, "get", "secret", name).Code == 0
+	}
+	switch said {
+	case "wrote Secret tsb/xcp-central-cert-xcpauth-rehearsal":
+		return !there("hub", "tsb", "xcp-central-cert-xcpauth-rehearsal")
+	case "wrote Secret istio-system/xcp-central-ca-bundle":
+		return there("edge-1", "istio-system", "xcp-central-ca-bundle")
+	}
+	return false
 }

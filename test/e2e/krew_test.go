@@ -12,6 +12,7 @@ import (
 )
 
 func TestWhatKrewInstallsShowsTheStatusOfAFleet(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{})
 	bin, err := release.KrewInstall(t.Context(), t.TempDir())
 	if err != nil {

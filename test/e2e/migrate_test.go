@@ -14,6 +14,7 @@ import (
 var tooEarly = []string{"patch", "managementplane", "managementplane", "-n", "tsb", "--type=merge", "-p", `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":false}}}}}`}
 
 func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})
 
 	before := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)
@@ -73,6 +74,7 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 }
 
 func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{})
 	f.stuck("edge-1")
 
@@ -102,9 +104,10 @@ func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
 }
 
 func TestAStatementIsTakenBackWhenItsEdgeGoesBack(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})
 	f.stuck("edge-2") // keeps the run from reaching its last step
-	f.migrate(4, "--prove-within", "4s")
+	f.migrate(4, "--prove-within", "15s")
 	stated := func() string {
 		return f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.status.presents}")
 	}
@@ -132,6 +135,7 @@ func TestAStatementIsTakenBackWhenItsEdgeGoesBack(t *testing.T) {
 }
 
 func TestAStoppedAPIServerIsARowAndNotAHang(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{})
 	f.Bed.Cluster("edge-2").Freeze()
 	impatient := []string{"--member-timeout", "3s", "--request-timeout", "2s"}
@@ -168,6 +172,7 @@ func TestAStoppedAPIServerIsARowAndNotAHang(t *testing.T) {
 // A cluster that goes away in the middle of a run is a row; and when it is gone for good, its Cluster object deleted and it
 // itself forgotten, the others reach the goal.
 func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})
 	impatient := []string{"--member-timeout", "3s", "--request-timeout", "2s"}
 	cmd := f.Command(t.Context(), append(append([]string{"xcpauth", "migrate", "-o", "json"}, impatient...), quick...)...)
@@ -221,6 +226,7 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 }
 
 func TestAnInterruptPutsTheWaveBackAndTheNextRunGoesOn(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{})
 	f.stuck("edge-1") // so that the wave is still in flight
 	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)
@@ -240,6 +246,7 @@ func TestAnInterruptPutsTheWaveBackAndTheNextRunGoesOn(t *testing.T) {
 }
 
 func TestAKilledRunIsRestoredByTheNext(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{})
 	f.stuck("edge-1")
 	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)

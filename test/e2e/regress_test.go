@@ -16,6 +16,7 @@ import (
 
 // A run that ends before Central has taken both modes over leaves them declared: the next proves that before any edge moves.
 func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Switches: xcpsim.Switches{MPCPrefersMTLS: true}}) // MPC would follow the modes, and not Central's pods
 	pause := func(paused string) {
 		t.Helper()
@@ -48,6 +49,7 @@ func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 // A killed run's edge is proved by a colleague, then put back by a run that is killed in its turn: the roster must not go on
 // stating the proof, for the webhook would believe it.
 func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1"}, Webhook: true})
 	killAt := func(text string) {
 		t.Helper()
@@ -83,6 +85,7 @@ func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 // A ControlPlane that is deleted and made again has another UID than the roster's entry says: that is renewed once, and the
 // edge proved once.
 func TestARecreatedControlPlaneIsProvedOnceAndTheGoalReached(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1"}})
 	f.migrate(4, "--prove-within", "1ms") // registers, and gets no further
 

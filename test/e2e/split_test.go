@@ -17,6 +17,7 @@ import (
 // Three teams, each with a kubeconfig of its own clusters alone: the hub's accepts both, each edge's moves its own and hands over what it
 // proved, the hub's turns mTLS off without ever having seen an edge. Nobody is refused.
 func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})
 	team := func(cluster string) []string {
 		path := filepath.Join(t.TempDir(), cluster)

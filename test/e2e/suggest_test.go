@@ -69,6 +69,7 @@ func (f fleet) typed(dir, command, interrupt string) (string, int) {
 // Every command that a message, the help or the README suggests, and that a fleet is needed for, typed at a terminal; the table of
 // suggestions beside the plugin says which these are. (What is suggested to be watched for a minute is watched for five seconds here.)
 func TestEverySuggestedCommandRuns(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})
 	dir := t.TempDir()
 	for _, step := range []struct {

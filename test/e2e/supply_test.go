@@ -23,6 +23,7 @@ import (
 
 // An installation of 1.4 has tokens that nothing renews: that is said before the others follow the canary, and done once it is accepted.
 func TestEdgesWithTokensThatNobodyRenewsMoveOnceThatIsAccepted(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Installation: xcpsim.Installation{LongLivedTokens: true}})
 	rows := f.rows(f.migrate(4, "-o", "json").Stdout)
 	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "--accept-unrotated edge-1") {
@@ -41,6 +42,7 @@ func TestEdgesWithTokensThatNobodyRenewsMoveOnceThatIsAccepted(t *testing.T) {
 // Edges without credentials get them: one from a manifest that its team handed over, the other from tctl. Of either nothing but the
 // secrets of XCP is taken, and nothing secret is on a command line, printed or kept.
 func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Installation: xcpsim.Installation{NoCredentials: true}, Tctl: "v1.6.2"})
 	if err := f.TctlProfile(t.Context(), "default", "hub", "tsb.example.test:8443"); err != nil {
 		t.Fatal(err)
@@ -203,6 +205,7 @@ func (f fleet) privateKey(edge string) string {
 // A certificate that another team made is refused when nobody would trust it, written when everybody does, and taken back by the next run
 // when the one that wrote it was killed. Edges with certificates and edges with JWTs dial Central all the while.
 func TestCentralsCertificateComesFromFilesAndGoesBack(t *testing.T) {
+	t.Parallel()
 	f := start(t, sandbox.Options{Installation: xcpsim.Installation{CertWithoutHost: true}})
 	secret := func(key string) string {
 		return f.get("hub", "tsb", "secret/xcp-central-cert", "{.data."+strings.ReplaceAll(key, ".", `\.`)+"}")

@@ -24,6 +24,7 @@ var (
 
 // Whatever the vendor leaves open, nobody is refused but the canary for its own token: fleet_test.go looks at every dial.
 func TestEachSwitchAloneAndAllAtOnce(t *testing.T) {
+	t.Parallel()
 	others := map[string]ending{"no hot reload": putBack, "mpc prefers mtls": staysOpen}
 	all := append(xcpsim.Alone(), xcpsim.NamedSwitches{Name: "all kind"}, xcpsim.NamedSwitches{Name: "all hostile", Switches: xcpsim.AllHostile()})
 	others["all hostile"] = putBack
