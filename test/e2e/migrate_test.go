@@ -78,12 +78,12 @@ func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
 	f := start(t, sandbox.Options{})
 	f.stuck("edge-1")
 
-	r := f.migrate(4, "-o", "json", "--prove-within", "6s")
+	r := f.migrate(4, "-o", "json", "--prove-within", "15s")
 	rows := f.rows(r.Stdout)
 	f.is(rows, "edge-1", "state", "failed")
 	f.is(rows, "edge-2", "state", "not attempted")
 	f.is(rows, "hub", "state", "changed")
-	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not proved within 6s") || !strings.Contains(why, "put back") {
+	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not proved within 15s") || !strings.Contains(why, "put back") {
 		t.Errorf("edge-1's reason is %q", why)
 	}
 	if got := f.edgeMode("edge-1"); got != "MUTUAL_TLS" {
@@ -125,7 +125,7 @@ func TestAStatementIsTakenBackWhenItsEdgeGoesBack(t *testing.T) {
 	})
 	f.stuck("edge-1")
 
-	f.migrate(4, "--prove-within", "4s") // moves edge-1 again, cannot prove it, puts it back
+	f.migrate(4, "--prove-within", "12s") // moves edge-1 again, cannot prove it, puts it back
 	if got := stated(); got != "" {
 		t.Errorf("the roster still states %s of edge-1", got)
 	}
@@ -257,7 +257,7 @@ func TestAKilledRunIsRestoredByTheNext(t *testing.T) {
 	if got := f.edgeMode("edge-1"); got != "JWT" {
 		t.Fatalf("edge-1 is at %s: the run was killed too early for this test", got)
 	}
-	next := f.migrate(4, "--prove-within", "5s") // edge-1 still cannot connect
+	next := f.migrate(4, "--prove-within", "12s") // edge-1 still cannot connect
 	for _, said := range []string{"was interrupted in the wave \"canary\"; restoring it first", "edge-1: restored as it was before the interrupted wave"} {
 		if !strings.Contains(next.Stderr, said) {
 			t.Errorf("the next run does not say %q:\n%s", said, next.Stderr)

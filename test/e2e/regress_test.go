@@ -40,7 +40,7 @@ func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	}
 
 	pause("false")
-	rows = f.rows(f.migrate(4, "-o", "json", "--prove-within", "10s").Stdout)
+	rows = f.rows(f.migrate(4, "-o", "json", "--prove-within", "25s").Stdout)
 	for member, want := range map[string]string{"edge-1": "changed", "edge-2": "changed", "mpc": "failed"} {
 		f.is(rows, member, "state", want)
 	}

@@ -31,7 +31,7 @@ func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 	first.Process.Signal(syscall.SIGKILL)
 	first.Wait()
 
-	limited := f.migrate(4, "--prove-within", "4s", "--max-failures", "1", "--to=edges", "--hasty-canary", "-o", "json") // takes the dead run's lock over
+	limited := f.migrate(4, "--prove-within", "12s", "--max-failures", "1", "--to=edges", "--hasty-canary", "-o", "json") // takes the dead run's lock over
 	rows := f.rows(limited.Stdout)
 	f.is(rows, "edge-1", "state", "failed")
 	f.is(rows, "edge-2", "state", "changed")
