@@ -74,7 +74,7 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
 func (e *Executor) locate(s EntryStep, f plan.Facts) (EntryStep, error) {
 	undo := slices.Clone(s.Undo)
 	for i, p := range undo {
-		if !e.Dialect.Restores(p) {
+		if !e.Dialect.Restores(p, s.From) {
 			return s, fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, journalRef.Namespace, journalRef.Name)
 		}
 		if p.Cluster == "" {

@@ -179,8 +179,9 @@ type Dialect struct {
 	Prove func(Member, Goal) Step
 	// Judge says whether the claim holds, given the facts right before the step's writes (seen[0]) and all since.
 	Judge func(c Claim, seen []Facts) Judgement
-	// Restores says whether a patch that was read from a journal is one that this dialect writes to take something back.
-	Restores func(Patch) bool
+	// Restores says whether a patch that was read from a journal is one that this dialect writes to take a step back, after which its
+	// member presents from again (see Step.From).
+	Restores func(p Patch, from guard.Cred) bool
 	// After predicts the facts when the steps of a wave have been done and proved.
 	After func(Facts, []Step) Facts
 }

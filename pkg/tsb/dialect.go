@@ -19,18 +19,38 @@ func prove(m plan.Member, goal plan.Goal) plan.Step {
 	return proveEdge(m, goal)
 }
 
-// restores says whether a patch is a way back that this dialect writes down: of one mode of one plane, or of Central's certificate from
-// its copy; and nothing else. A journal is an object that others
-// can write, and what it says is done with the rights of whoever runs the plugin.
-func restores(p plan.Patch) bool {
+// restores says whether a patch is a way back that this dialect writes down, of a step after which the member presents from again: of one
+// mode of one plane, or of Central's certificate from its copy; and nothing else. What a hub accepts is only ever added to, and an edge only
+// goes back to what the hub is asked about first. A journal is an object that others can write, and what it says is done with the rights of
+// whoever runs the plugin.
+func restores(p plan.Patch, from cred) bool {
 	switch {
-	case p.Create || p.Delete || p.Status || p.KeepAs != "" || p.Fill != "":
+	case p.Create || p.Delete || p.Restart || p.Status || p.KeepAs != "" || p.Fill != "":
 		return false
 	case p.RestoreFrom != "":
-		return p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && p.RestoreFrom == keptPair &&
+		return from == "" && p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && p.RestoreFrom == keptPair &&
 			len(p.Before)+len(p.After)+len(p.Unless) == 0
+	case slices.ContainsFunc([]map[string]any{p.After, p.Before, p.Unless}, func(values map[string]any) bool { return !restorable(p.Object, values) }):
+		return false
+	case p.Object.Resource == readManagementPlanes.Resource:
+		return from == "" && onlyAdds(p)
 	}
-	return !slices.ContainsFunc([]map[string]any{p.After, p.Before, p.Unless}, func(values map[string]any) bool { return !restorable(p.Object, values) })
+	switch field(p.After, "spec", "components", "xcp", "centralAuthMode") {
+	case "JWT":
+		return from == JWT
+	case "MUTUAL_TLS", "UNKNOWN", nil: // the last two are what was there before the edge was set to JWT
+		return from == MTLS
+	}
+	return false
+}
+
+// onlyAdds says whether a patch of a hub's modes takes back that mTLS was turned off, and nothing else.
+func onlyAdds(p plan.Patch) bool {
+	mode := func(values map[string]any, key string) any {
+		return field(values, "spec", "components", "xcp", "centralAuthModes", key)
+	}
+	mtls := mode(p.After, "mutualTls")
+	return mode(p.After, "jwt") == true && (mtls == true || mtls == nil && mode(p.Before, "mutualTls") == false)
 }
 
 // restorable says whether values are of the paths of an object that this dialect writes back.

@@ -67,7 +67,7 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 			}
 			for _, s := range w.Steps {
 				p := s.Writes[0]
-				if p.Fill != plan.PairFill || p.KeepAs != keptPair || len(s.Back) != 1 || !restores(s.Back[0]) {
+				if p.Fill != plan.PairFill || p.KeepAs != keptPair || len(s.Back) != 1 || !restores(s.Back[0], "") {
 					t.Errorf("it writes %+v, and goes back with %+v", p, s.Back)
 				}
 			}

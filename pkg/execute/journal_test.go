@@ -1,0 +1,49 @@
+package execute
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// Whoever can write the journal must not withdraw a credential, or move an edge unchecked, with the rights of whoever runs next.
+func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
+	hub := plan.Ref{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}
+	modes := func(jwt, mtls any) map[string]any {
+		return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": map[string]any{"centralAuthModes": map[string]any{"jwt": jwt, "mutualTls": mtls}}}}}
+	}
+	edge := moved("a", "a").Writes[0].Object
+	for name, tc := range map[string]struct {
+		from guard.Cred
+		undo plan.Patch
+	}{
+		"mTLS off":                       {"", plan.Patch{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, false)}},
+		"mTLS unset":                     {"", plan.Patch{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, nil)}},
+		"JWT off":                        {"", plan.Patch{Context: "hub", Object: hub, Before: modes(true, true), After: modes(false, true)}},
+		"JWT unset":                      {"", plan.Patch{Context: "hub", Object: hub, After: modes(nil, true)}},
+		"an edge, the hub not asked":     {"", plan.Patch{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
+		"an edge, the hub asked else":    {tsb.JWT, plan.Patch{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
+		"an edge to JWT for mTLS's sake": {tsb.MTLS, plan.Patch{Context: "a", Object: edge, Before: mode("MUTUAL_TLS"), After: mode("JWT")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
+			text, err := json.Marshal(Entry{Wave: "mTLS off", By: "mallory@host", Steps: []EntryStep{{ID: "close", Member: "hub", From: tc.from, Undo: []plan.Patch{tc.undo}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.journal = string(text)
+			restored, err := restoreIn(t, e)
+			if !restored || err == nil || !strings.Contains(err.Error(), api.JournalName) {
+				t.Errorf("restored %v, %v; want it refused, and where the journal is", restored, err)
+			}
+			if len(b.wrote) > 0 || b.journal == "" {
+				t.Errorf("wrote %q, journal %q; want nothing written and the journal left to be looked at", b.wrote, b.journal)
+			}
+		})
+	}
+}
