@@ -2,6 +2,7 @@ package execute
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,40 @@ func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
 			}
 			if len(b.wrote) > 0 || b.journal == "" {
 				t.Errorf("wrote %q, journal %q; want nothing written and the journal left to be looked at", b.wrote, b.journal)
+			}
+		})
+	}
+}
+
+// withJournal is a cluster in which a run without a hub left a wave in flight.
+func withJournal(text string, objects []object) []object {
+	return append(objects, object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": api.JournalName, "namespace": api.Namespace, "uid": "uid-journal"},
+		"data": object{api.JournalKey: text}})
+}
+
+// An edge's own team may put the edge back without asking the hub, for as long as its journal holds it in flight.
+func TestMTLSStaysOnWhileAnEdgesOwnRunMayPutItBack(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		journal string
+		want    bool // mTLS goes off
+	}{
+		{"in flight", inFlight(t, moved("a", "a")), false},
+		{"a journal that is not JSON", "{", false},
+		{"another edge in flight", inFlight(t, moved("b", "b")), true},
+		{"nothing in flight", "", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b, e := newBed(t, map[string][]object{"hub": append(openHub("a"), stated("a")), "a": withJournal(tc.journal, onJWT("a"))})
+			r := e.Migrate(t.Context())
+			if got := slices.Contains(b.wrote, "hub managementplane"); got != tc.want {
+				t.Errorf("mTLS was turned off: %v, want %v; %+v", got, tc.want, r.Outcomes)
+			}
+			b, e = newBed(t, map[string][]object{"a": withJournal(tc.journal, onJWT("a"))})
+			b.Where, e.Goal.NoHub = plan.Selection{NoHub: true}, true
+			res, err := e.ProveNamed(t.Context(), nil)
+			if err != nil || len(res.Outcomes) != 1 || (res.Outcomes[0].State == Refused) == tc.want {
+				t.Errorf("published without a hub: %+v, %v", res.Outcomes, err)
 			}
 		})
 	}

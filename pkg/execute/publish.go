@@ -37,6 +37,11 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 			}
 			continue
 		}
+		if m.InFlight != "" {
+			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: "it is in flight, so what is proved of it may be taken back: " + m.InFlight}
+			failed[m.Name] = recorded[m.Name].Why
+			continue
+		}
 		s := e.Dialect.Prove(m, e.Goal)
 		if m.Role == plan.RoleEdge && m.Rotation.Seen {
 			s.Kind = plan.Witness // its session is past its first token: that it pushes now shows that it goes on

@@ -161,6 +161,9 @@ type Member struct {
 	Original map[string]any
 	// Past is the waves that runs without a hub carried out in the member's cluster, oldest first.
 	Past []Past
+	// InFlight is the wave of a run without a hub that holds the member, "" when none does: that run, or the next one there, may put the
+	// member back without asking the hub.
+	InFlight string
 
 	Registered bool
 	// Outdated says that the roster's entry is of an object that was re-created since.

@@ -87,6 +87,38 @@ func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[str
 	return inFlight, originals, past
 }
 
+// Held says which wave in flight of the journal there holds the object with the given UID, "" when none does. One that cannot be read holds
+// every object.
+func Held(read map[plan.Read]plan.Result, uid string) string {
+	var journal struct {
+		Data map[string]string `json:"data"`
+	}
+	r := read[readJournal]
+	switch {
+	case r.Err != "":
+		return "a wave that is not known, since the journal could not be read (" + r.Err + ")"
+	case !r.OK() || json.Unmarshal(r.Body, &journal) != nil || journal.Data[api.JournalKey] == "":
+		return ""
+	}
+	var wave struct {
+		Steps []struct {
+			Undo []struct{ Object plan.Ref }
+		}
+	}
+	text, _, _ := Journal(read)
+	if json.Unmarshal([]byte(journal.Data[api.JournalKey]), &wave) != nil {
+		return text
+	}
+	for _, s := range wave.Steps {
+		for _, p := range s.Undo {
+			if p.Object.UID == uid {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
 // ahead is how far a statement's time may lie ahead of the reader's clock.
 const ahead = time.Minute
 

@@ -31,6 +31,12 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 				f.Hub.InFlight = inFlight
 			}
 			m.Original, m.Past = originals[m.Object.UID], past // a run without a hub keeps them there
+			if home == nil || home.Context != s.Context {
+				m.InFlight = roster.Held(s.Reads, m.Object.UID)
+			}
+			if home != nil && m.InFlight != "" { // what is seen of it may be taken back at any moment
+				m.Edge.Presents, m.Edge.Why = nil, heldBy(m)
+			}
 			all = append(all, m)
 			if slices.Contains(f.Hub.Inventory, m.ClusterName) && m.Elsewhere == "" {
 				hosts[m.Dials] = true
@@ -68,6 +74,11 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 		m.Blocked = append(m.Blocked, foreign(m, f.Hub, names[m.ClusterName])...)
 		f.Members = append(f.Members, m)
 	}
+}
+
+// heldBy says that a run without a hub holds a member, and what to do.
+func heldBy(m plan.Member) string {
+	return fmt.Sprintf("its own cluster's journal holds it in flight: %s; that run may put it back, so let it end, or restore it with: kubectl xcpauth migrate --to=edges --no-hub; its context here is %s", m.InFlight, m.Context)
 }
 
 // foreign says why a ControlPlane that counts as a member may all the same be another hub's, and so is never written: the rule is

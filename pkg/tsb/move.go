@@ -48,6 +48,8 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 			if !onlyJWT(m, f.At) {
 				block(m.Name, m.Err)
 			}
+		case m.InFlight != "" && !goal.NoHub:
+			block(m.Name, heldBy(m))
 		case m.Declared == JWT && len(m.Odd) == 0 && m.Proved(JWT, f.At.Add(proofMargin)):
 			v.proved = append(v.proved, m)
 		case m.Declared == JWT && len(m.Odd) == 0:
