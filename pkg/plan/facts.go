@@ -220,7 +220,7 @@ type Credential struct {
 	Adds    []string  // secrets that help to make it: made where they are missing, never replaced
 	Key     string    // what identifies it: the key ID it was signed with; never the credential
 	Digest  string    // changes when the credential does; never the credential
-	Written time.Time // when it was last written, in its API server's clock; zero when that is not known
+	Written time.Time // when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
 }
 
 // Rotation is what is known of the renewal of a member's credential: a session that lives on although the credential with which it

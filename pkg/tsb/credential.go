@@ -58,6 +58,9 @@ func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 		if o := one(r); o != nil {
 			c.Written = o.Metadata.written("data", "jwt")
 		}
+		if !info.Issued.IsZero() && info.Issued.Before(c.Written) {
+			c.Written = info.Issued // managedFields have one time for all that a manager wrote, a label of the same secret too
+		}
 		return c
 	}
 	c.State, c.Why = minting(read, ns, cluster, at)

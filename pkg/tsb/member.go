@@ -144,7 +144,7 @@ func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Mem
 	m.Credential = credential(s.Reads, ns, m.ClusterName, at)
 	m.OldCredential = certificate(s.Reads, ns, secretEdgeCert)
 	m.Trust = trust(s.Reads, ns, hub, m.OldCredential.CA, m.ServerName, at)
-	m.Rotation = rotation(m.Workload, m.Credential, s.Reads[secret(ns, secretServiceAccount)].OK())(at)
+	m.Rotation = slower(rotation(m.Workload, m.Credential, s.Reads[secret(ns, secretServiceAccount)].OK()), at, s.Skew)
 	ca := m.OldCredential.CA
 	bundle := secretKey(s.Reads[secret(ns, secretCA)], "ca.crt")
 	if bundle == nil {

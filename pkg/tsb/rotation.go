@@ -7,10 +7,23 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// slower is rotation by whichever is behind of this machine's clock and the API server's, which is ahead of it by skew.
+func slower(rotation func(time.Time) plan.Rotation, at time.Time, skew *time.Duration) plan.Rotation {
+	if skew == nil || *skew >= 0 {
+		return rotation(at)
+	}
+	r := rotation(at.Add(*skew))
+	if !r.At.IsZero() {
+		r.At = r.At.Add(-*skew) // by this machine's clock again
+	}
+	return r
+}
+
 // rotation says whether a session of the edge has outlived the token with which it began. That is told from the clusters alone, so that
 // it survives interruptions: the token was written again after the newest pod's container started, and as much time has passed since
 // that start as a token lives (its expiry less the time of its writing, a sixtieth added for what two clocks may differ). What remains
-// to be shown then, that the session goes on, is the counters' (claimPushes).
+// to be shown then, that the session goes on, is the counters' (claimPushes). Whatever may be wrong makes the wait longer: a pod did not start
+// before it was made, whatever its node's clock says; for what was written see credential, and for this machine's clock see slower.
 func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Time) plan.Rotation {
 	return func(at time.Time) plan.Rotation {
 		switch {
@@ -30,8 +43,10 @@ func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Tim
 			if p.Since.IsZero() || p.Presents != JWT || p.Ending {
 				return plan.Rotation{Why: fmt.Sprintf("pod %s does not run with a token yet", p.Name)}
 			}
-			if p.Since.After(newest) {
-				newest = p.Since
+			for _, began := range []time.Time{p.Since, p.Created} {
+				if began.After(newest) {
+					newest = began
+				}
 			}
 		}
 		life := c.Expires.Sub(c.Written)
