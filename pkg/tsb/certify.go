@@ -40,13 +40,14 @@ func certify(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 				writes = append(writes, writePair(f, who, h, v, goal))
 			}
 		case len(lacks) > 0 && uncertifiable(h, goal) != "":
+		case len(lacks) > 0 && outdated(h, f):
+			writes = append(writes, tidyUp(who, h, "it was of another request, or long ago, and says nothing about what would be issued now", goal))
 		case len(lacks) > 0 && !rehearsed(h, f, v):
 			rehearsals = append(rehearsals, rehearse(who, h, v, lacks, goal))
 		case len(lacks) > 0:
 			writes = append(writes, reissue(f, who, h, v, lacks, goal))
 		case h.RehearsalIssuer.Object.Name != "":
-			writes = append(writes, plan.Step{ID: idOf("tidy", who), Kind: plan.Certify, Member: who, Title: who + ": delete the rehearsed certificate",
-				Why: "an earlier run left it", Writes: tidy(h), Keep: true, Within: goal.Within})
+			writes = append(writes, tidyUp(who, h, "an earlier run left it", goal))
 		case len(v.movable)+len(v.unproved) > 0 && stale(h, v.dialled):
 			restarts = append(restarts, restart(f, who, h, v, goal))
 		}
@@ -134,11 +135,6 @@ func wanting(h plan.Hub, wanted []string) []string {
 	return lacks
 }
 
-// rehearsed says whether the rehearsed certificate is there and could replace the real one.
-func rehearsed(h plan.Hub, f plan.Facts, v sorted) bool {
-	return h.RehearsalIssuer.Ready && h.Rehearsal.Where != "" && h.Rehearsal.Err == "" && unfit(h.Rehearsal, h, f, v) == ""
-}
-
 // withNames is the names of an issuer with more added, as cert-manager has them: dnsNames and ipAddresses.
 func withNames(i plan.Issuer, more []string) map[string]any {
 	lists := map[string][]any{}
@@ -198,18 +194,9 @@ func rehearsalRef(h plan.Hub) plan.Ref {
 	return r
 }
 
-// tidy deletes what a rehearsal made.
-func tidy(h plan.Hub) []plan.Patch {
-	made := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: h.Object.Namespace, Name: rehearsalSecret}
-	return []plan.Patch{
-		{Context: h.Context, Cluster: h.ClusterUID, Object: rehearsalRef(h), Delete: true},
-		{Context: h.Context, Cluster: h.ClusterUID, Object: made, Delete: true},
-	}
-}
-
 // reissue adds the names to the real Certificate.
 func reissue(f plan.Facts, who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) plan.Step {
-	p := plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: h.Issuer.Object, Before: nest(h.Issuer.Names, "spec"), After: nest(withNames(h.Issuer, lacks), "spec")}
+	p := plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: h.Issuer.Object, Before: rehearsedSpec(h.Issuer, h.Issuer.Names), After: rehearsedSpec(h.Issuer, withNames(h.Issuer, lacks))}
 	return plan.Step{ID: idOf(plan.Certify, who), Kind: plan.Certify, Member: who, Title: fmt.Sprintf("%s: add %s to Central's certificate", who, strings.Join(lacks, ", ")),
 		Why:    "an edge with a JWT verifies the name that it dials; cert-manager re-issues the certificate and keeps the secret meanwhile",
 		Writes: append([]plan.Patch{p}, tidy(h)...), Proof: certProof(f, who, v.dialled), Within: goal.Within, Keep: true}
