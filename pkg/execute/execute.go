@@ -68,7 +68,7 @@ type Executor struct {
 	Dialect plan.Dialect
 	Goal    plan.Goal
 	Source  string        // who runs this: user@host
-	Holder  string        // the process that does: user@host/pid
+	Holder  string        // the process that does, see ProcessOf
 	Poll    time.Duration // between two observations while a step is being proved
 	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
 	MaxFailures int

@@ -2,9 +2,12 @@ package execute
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,7 +97,7 @@ func (l *Live) Lock(ctx context.Context, home, holder string) (Lock, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the lock (%s in %s): %s", lockRef, home, observe.Explain(err))
 		}
-		if by := held.Spec.HolderIdentity; by != "" && by != holder && !gone(by, holder) && serverNow.Sub(held.written()) < lockFor {
+		if by := held.Spec.HolderIdentity; by != "" && (by != holder || !strings.Contains(by, "]/")) && !gone(by, holder) && serverNow.Sub(held.written()) < lockFor {
 			return nil, &LockedError{Home: home, Holder: by, Since: held.Spec.AcquireTime}
 		}
 		err = k.take(ctx, held)
@@ -234,9 +237,21 @@ func (k *leaseLock) Unlock() {
 	_, _ = k.put(ctx, k.held)
 }
 
-// gone says whether a holder, user@host/pid, is a process of the asker's machine that does not run any more.
+// ProcessOf names this process as the holder of a lock: user@host[machine]/pid, where the machine, when it is known, is told from every
+// other of the same name.
+func ProcessOf(source string) string {
+	id, err := machine()
+	if err != nil {
+		return fmt.Sprintf("%s/%d", source, os.Getpid())
+	}
+	sum := sha256.Sum256([]byte(id))
+	return fmt.Sprintf("%s[%s]/%d", source, hex.EncodeToString(sum[:4]), os.Getpid())
+}
+
+// gone says whether a holder, see ProcessOf, is a process of the asker's machine that does not run any more. A host's name alone does not
+// tell: containers and laptops share names, and the processes of one are not seen from the other.
 func gone(holder, asker string) bool {
-	machine := func(id string) (host, pid string) {
+	split := func(id string) (host, pid string) {
 		_, at, _ := strings.Cut(id, "@")
 		i := strings.LastIndexByte(at, '/')
 		if i < 0 {
@@ -244,8 +259,8 @@ func gone(holder, asker string) bool {
 		}
 		return at[:i], at[i+1:]
 	}
-	host, pid := machine(holder)
-	mine, _ := machine(asker)
+	host, pid := split(holder)
+	mine, _ := split(asker)
 	n, err := strconv.Atoi(pid)
-	return err == nil && n > 0 && host == mine && !alive(n)
+	return err == nil && n > 0 && host == mine && strings.HasSuffix(host, "]") && !alive(n)
 }

@@ -143,7 +143,7 @@ func userTerminal(in io.Reader) *os.File {
 func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) (e *execute.Executor, end func()) {
 	o.writing.Store(true)
 	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
-	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, Source: source(), Holder: fmt.Sprintf("%s/%d", source(), os.Getpid()), Poll: poll, PutBackWithin: 30 * time.Second,
+	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, Source: source(), Holder: execute.ProcessOf(source()), Poll: poll, PutBackWithin: 30 * time.Second,
 		Report: p.report}, p.end
 }
 

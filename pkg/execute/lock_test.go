@@ -1,0 +1,39 @@
+package execute
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Two runs at once could turn mTLS off while the other puts an edge back: a lock is only taken at once from a process that is surely dead.
+func TestAHolderIsGoneOnlyWhenItsVeryMachineSaysSo(t *testing.T) {
+	ended := exec.Command(os.Args[0], "-test.run=^$")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	dead, mine := ended.Process.Pid, ProcessOf("ann@host")
+	here, _, known := strings.Cut(mine, "/")
+	if !strings.HasPrefix(here, "ann@host[") || !known {
+		t.Fatalf("this process is called %q, want its machine in it", mine)
+	}
+	for _, tc := range []struct {
+		name, holder, asker string
+		want                bool
+	}{
+		{"a dead process of this machine", fmt.Sprintf("%s/%d", here, dead), mine, true},
+		{"a dead process of this machine, of somebody else", fmt.Sprintf("%s/%d", strings.Replace(here, "ann", "bob", 1), dead), mine, true},
+		{"a process of this machine that runs", mine, mine, false},
+		{"a process of another machine with the same name", fmt.Sprintf("ann@host[00000000]/%d", dead), mine, false},
+		{"a machine that is known by name alone", fmt.Sprintf("ann@host/%d", dead), "ann@host/1", false},
+		{"not a process at all", "ann@host", mine, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := gone(tc.holder, tc.asker); got != tc.want {
+				t.Errorf("%s is gone, asked by %s: %v, want %v", tc.holder, tc.asker, got, tc.want)
+			}
+		})
+	}
+}
