@@ -172,7 +172,21 @@ func redials(f plan.Facts, v sorted, goal plan.Goal) (plan.Wave, bool) {
 	if candidate == nil {
 		return plan.Wave{}, false
 	}
+	if blocked := dangling(f); len(blocked) > 0 {
+		return plan.Wave{Blocked: append(v.blocked, blocked...)}, true
+	}
 	return plan.Wave{Title: "one edge connects again", Steps: []plan.Step{redial(f, *candidate, goal)}, Blocked: v.blocked}, true
+}
+
+// dangling lists the edges that live on a session whose token could not begin another: rolling Central out would end them.
+func dangling(f plan.Facts) []plan.Blocked {
+	var all []plan.Blocked
+	for _, m := range f.Members {
+		if m.Role == plan.RoleEdge && m.Err == "" && m.Declared == JWT && m.Credential.State == plan.CredentialBad {
+			all = append(all, plan.Blocked{Member: m.Name, Why: "Central's next rollout would cut it off: " + m.Credential.Why})
+		}
+	}
+	return all
 }
 
 // redialled says whether the edge was proved under pods of Central that were all started after its first token had expired.

@@ -124,7 +124,7 @@ func closing(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 		}
 	}
 	waiting, stuck := unwitnessed(f, v, goal)
-	switch v.blocked = append(v.blocked, stuck...); {
+	switch v.blocked = append(append(v.blocked, stuck...), dangling(f)...); {
 	case len(waiting) > 0:
 		return plan.Wave{Title: "token rotation", Steps: each(waiting, func(m plan.Member) plan.Step { return witness(f, m, goal) }), Blocked: v.blocked}
 	case len(v.blocked) > 0:

@@ -50,6 +50,8 @@ func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.Facts {
 
 func with(m plan.Member, change func(*plan.Member)) plan.Member { change(&m); return m }
 
+func changed(f plan.Facts, change func(*plan.Facts)) plan.Facts { change(&f); return f }
+
 // said is a wave in short: the IDs of its steps, then what is blocked.
 func said(w plan.Wave) string {
 	var words []string
@@ -73,6 +75,9 @@ func TestNext(t *testing.T) {
 		m.Statement = &plan.Statement{Presents: []cred{JWT}, Until: noon.Add(time.Minute)}
 	})
 	static := with(young("edge-1"), func(m *plan.Member) { m.Rotation = plan.Rotation{Static: true, Why: "nobody renews it"} })
+	expired := func(m *plan.Member) {
+		m.Credential = plan.Credential{State: plan.CredentialBad, Why: "its token expired and nothing renewed it"}
+	}
 	blockedEdge := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Blocked = []string{"no token"} })
 	for _, tc := range []struct {
 		name  string
@@ -101,6 +106,8 @@ func TestNext(t *testing.T) {
 		{"nothing but a blocked edge is left", fleet(on, on, proved(edge("edge-1", JWT)), blockedEdge, proved(mpc(JWT))), "!edge-3"},
 		{"an unreachable edge keeps the last step away", fleet(on, on, proved(edge("edge-1", JWT)), unreachable, proved(mpc(JWT))), "!edge-9"},
 		{"an edge that its team has stated does not", fleet(on, on, proved(edge("edge-1", JWT)), stated, proved(mpc(JWT))), "close"},
+		{"an edge that lives on its session alone, since its token expired, keeps the last step away", fleet(on, on, with(proved(edge("edge-1", JWT)), expired), proved(mpc(JWT))), "!edge-1"},
+		{"and Central from being rolled out", changed(fleet(on, on, with(proved(edge("edge-1", JWT)), expired), edge("edge-2", MTLS)), func(f *plan.Facts) { f.Hub.Workload.RestartedFor = "" }), "!edge-1"},
 		{"done", fleet(off, on, edge("edge-1", JWT), mpc(JWT)), ""},
 		{"done, and proofs may have run out", fleet(off, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon })), ""},
 		{"done, but an edge does not do as it is set: it is cut off, so accept it again", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Edge.Presents = []cred{MTLS} })), "open"},
