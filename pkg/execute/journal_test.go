@@ -2,6 +2,7 @@ package execute
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -78,6 +79,25 @@ func TestMTLSStaysOnWhileAnEdgesOwnRunMayPutItBack(t *testing.T) {
 			res, err := e.ProveNamed(t.Context(), nil)
 			if err != nil || len(res.Outcomes) != 1 || (res.Outcomes[0].State == Refused) == tc.want {
 				t.Errorf("published without a hub: %+v, %v", res.Outcomes, err)
+			}
+		})
+	}
+}
+
+func TestASavedPlanOfAnotherHubWritesNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		hub  string // of the plan
+		want bool   // it is carried out
+	}{"the same": {"uid-of-hub", true}, "another": {"uid-of-the-hub-that-was-here-before", false}} {
+		t.Run(name, func(t *testing.T) {
+			hub := openHub("a")
+			b, e := newBed(t, map[string][]object{"hub": hub, "a": onJWT("a")})
+			b.journal = inFlight(t, moved("a", "a"))
+			e.Saved = &plan.Saved{HubUID: tc.hub}
+			r := e.Migrate(t.Context())
+			var stale *plan.StaleError
+			if got := len(b.wrote) > 0; got != tc.want || !tc.want && !errors.As(r.Err, &stale) {
+				t.Errorf("wrote %q, %v; want it carried out: %v", b.wrote, r.Err, tc.want)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 
 // Migrate goes on until nothing is left to do or too many steps fail:
 //
-//  1. become the only writer; restore the wave that an interrupted run left in flight, if any;
+//  1. refuse a saved plan of another hub; become the only writer; restore the wave that an interrupted run left in flight, if any;
 //  2. observe everything, ask the dialect for the next wave;
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again;
@@ -33,6 +33,9 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	}
 	if !f.Hub.Found && !e.Goal.NoHub {
 		return finish(e.Dialect.Next(f, e.Goal), false, nil)
+	}
+	if err := e.Saved.Fits(f); err != nil {
+		return finish(e.Dialect.Next(f, e.Goal), false, err)
 	}
 	e.hub = f.Hub.Context
 	if err := e.enter(ctx, f); err != nil {

@@ -47,6 +47,15 @@ func (e *StaleError) Error() string {
 	return "the saved plan is stale: " + e.Why + "; make it again with kubectl xcpauth plan --out FILE"
 }
 
+// Fits refuses a fleet with another hub than the plan's: what is written there before anything of the plan is, a lock and what an
+// interrupted run left, is no part of it either. A nil plan fits every fleet.
+func (s *Saved) Fits(f Facts) error {
+	if s == nil || s.HubUID == f.Hub.ClusterUID {
+		return nil
+	}
+	return &StaleError{fmt.Sprintf("it is of the hub in cluster %q, and the hub that is found here (context %s) is in cluster %q", s.HubUID, f.Hub.Context, f.Hub.ClusterUID)}
+}
+
 // Allows refuses a wave in which a step writes what the saved plan does not show. A nil plan allows everything. What an earlier run of
 // the same plan has done already is not missed.
 func (s *Saved) Allows(w Wave) error {
