@@ -49,6 +49,7 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 		return append(openHub("far", "a"), e)
 	}
 	old := func(e object) { e["status"] = object{} }
+	seen := time.Now().Add(-time.Minute).UTC().Truncate(time.Second)
 	const list, status = "hub edgeclusters", "hub status"
 	for _, tc := range []struct {
 		name  string
@@ -85,6 +86,13 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 			e.Status.RotationTime = &later
 		}), "a clock is wrong", nil},
 		{"of a cluster that the hub does not list", openHub("a"), handedOver("far", time.Minute, nil), `the hub does not list a cluster "far"`, nil},
+		{"of one cluster under the name of another", openHub("far", "near"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Name = "near" }), `is of cluster "far", and "near" is another one`, nil},
+		{"that was taken back since", listed(func(e object) {
+			e["status"] = object{"observedTime": seen.Format(time.RFC3339)} // as it is left by what roster.Void takes away
+			for key := range roster.Void()["status"].(map[string]any) {
+				delete(e["status"].(object), key)
+			}
+		}), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Status.ObservedTime = &metav1.Time{Time: seen} }), "was taken back since", nil},
 		{"in a namespace of its own", openHub("far"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Namespace = "default" }), "is no name of an entry", nil},
 		{"of an edge that is seen to present a certificate", openHub("a", "far"), handedOver("a", time.Minute, nil), "what is seen in context a contradicts it", nil},
 		{"of a ControlPlane that is seen to be another", openHub("a", "far"), handedOver("a", time.Minute, func(e *api.EdgeCluster) {

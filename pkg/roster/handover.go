@@ -88,6 +88,9 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, want
 	case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, e.Spec.ClusterName):
 		return fmt.Sprintf("the hub does not list a cluster %q (clusters.xcp.tetrate.io); it belongs to another hub, or is not onboarded", e.Spec.ClusterName)
 	}
+	if slices.ContainsFunc(f.Hub.Inventory, func(cluster string) bool { return cluster != e.Spec.ClusterName && ObjectName(cluster) == e.Name }) {
+		return fmt.Sprintf("it is of cluster %q, and %q is another one at the hub", e.Spec.ClusterName, e.Name)
+	}
 	if listed != nil {
 		if why := unlike(e, *listed, st.Observed); why != "" {
 			return why
@@ -120,6 +123,8 @@ func unlike(e, listed api.EdgeCluster, observed time.Time) string {
 		return fmt.Sprintf("the roster lists its ControlPlane with the UID %s, and the statement is about one with the UID %s%s", was.UID, e.Spec.ControlPlane.UID, rebuilt)
 	case listed.Spec.ClusterUID != "" && listed.Spec.ClusterUID != e.Spec.ClusterUID:
 		return fmt.Sprintf("the roster lists it in the cluster with the UID %s, and the statement is of %s%s", listed.Spec.ClusterUID, e.Spec.ClusterUID, rebuilt)
+	case listed.Status.ObservedTime != nil && len(listed.Status.Presents) == 0 && !observed.After(listed.Status.ObservedTime.Time):
+		return "what it says was taken back since" + proveAgain
 	case listed.Status.ObservedTime != nil && listed.Status.ObservedTime.After(observed):
 		return fmt.Sprintf("the roster has a newer statement already, of %s", listed.Status.ObservedTime.UTC().Format(time.RFC3339))
 	}

@@ -233,9 +233,10 @@ func Renewal(m plan.Member) map[string]any {
 	return map[string]any{"spec": EntryObject(m)["spec"]}
 }
 
-// Void is the status that states nothing of a member, as a merge patch.
+// Void is the status that states nothing of a member, as a merge patch. When it was last seen stays: an older statement is not published
+// again after that.
 func Void() map[string]any {
-	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "observedTime": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil}}
+	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil}}
 }
 
 // mustObject decodes what this package itself encoded, or embeds: it cannot fail on anybody's input.
