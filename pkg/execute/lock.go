@@ -138,13 +138,16 @@ func (k *leaseLock) read(ctx context.Context) (lease, time.Time, error) {
 	return l, now, json.NewDecoder(resp.Body).Decode(&l)
 }
 
-// written is when the Lease was last written, in its API server's clock.
+// written is when the Lease was last written, in its API server's clock; in its holder's where managedFields were stripped.
 func (l lease) written() time.Time {
 	var last time.Time
 	for _, f := range l.Metadata.ManagedFields {
 		if t, err := time.Parse(time.RFC3339, f.Time); err == nil && t.After(last) {
 			last = t
 		}
+	}
+	if last.IsZero() {
+		last, _ = time.Parse(microTime, l.Spec.RenewTime) // zero when that is none either
 	}
 	return last
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Two runs at once could turn mTLS off while the other puts an edge back: a lock is only taken at once from a process that is surely dead.
@@ -35,5 +36,18 @@ func TestAHolderIsGoneOnlyWhenItsVeryMachineSaysSo(t *testing.T) {
 				t.Errorf("%s is gone, asked by %s: %v, want %v", tc.holder, tc.asker, got, tc.want)
 			}
 		})
+	}
+}
+
+func TestALockWithoutManagedFieldsIsNoOlderThanItSays(t *testing.T) {
+	renewed := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	var l lease
+	l.Spec.RenewTime = renewed.Format(microTime)
+	if got := l.written(); !got.Equal(renewed) {
+		t.Errorf("written %s, want when it was renewed: it would be taken from a run that is at work", got)
+	}
+	l.Metadata.ManagedFields = []managedField{{Time: renewed.Add(time.Minute).Format(time.RFC3339)}}
+	if got := l.written(); !got.Equal(renewed.Add(time.Minute)) {
+		t.Errorf("written %s, want the API server's time, where there is one", got)
 	}
 }
