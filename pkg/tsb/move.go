@@ -349,6 +349,9 @@ func witness(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 			plan.Claim{Kind: claimPushesSince, Member: m.Name, Text: "those pods pushed to Central twice after that"}),
 		Within: goal.Within, Settled: true, From: MTLS}
 	s.Back = backToMTLS(f, m)
+	if goal.NoHub {
+		s.Back, s.Keep = nil, true // the hub's team may have turned mTLS off on the strength of the move's proof
+	}
 	return s
 }
 

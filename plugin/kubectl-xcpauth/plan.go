@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -100,13 +102,22 @@ func planExit(f plan.Facts, p plan.Plan, detailed bool) error {
 	return nil
 }
 
-// writeSaved keeps a plan in a file. It holds no secret, and is its owner's all the same.
+// writeSaved keeps a plan in a file, which it replaces whole. It holds no secret, and is its owner's all the same.
 func writeSaved(path string, s plan.Saved) error {
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the plan: %w", err)
 	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+	f, err := os.CreateTemp(filepath.Dir(path), ".xcpauth-plan-*") // made for its owner alone
+	if err != nil {
+		return fmt.Errorf("keeping the plan: %w", err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
 		return fmt.Errorf("keeping the plan: %w", err)
 	}
 	return nil
