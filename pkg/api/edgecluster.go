@@ -23,6 +23,10 @@ const (
 	HistoryKey   = "history"
 )
 
+// EdgesNamespace is where the hub keeps the kubeconfigs with which the webhook reads registered edges, one Secret each, named like the
+// edge's roster entry; nothing else lies in it.
+const EdgesNamespace = "xcpauth-edges"
+
 // LockName is the Lease in Namespace that the one run holds which may write.
 const LockName = "xcpauth"
 
@@ -69,7 +73,21 @@ type EdgeClusterSpec struct {
 	// ControlPlane is the object that configures the edge. Absent for MPC.
 	// +optional
 	ControlPlane *ControlPlaneReference `json:"controlPlane,omitempty"`
+	// Evidence is what the webhook decides from: the Statement in the status (the default), or what it reads Live in the edge's own
+	// cluster at the moment of a decision. A Live member that cannot be read is unknown, whatever its status says.
+	// +optional
+	Evidence Evidence `json:"evidence,omitempty"`
 }
+
+// Evidence says where the truth about a member is looked for.
+// +kubebuilder:validation:Enum=Statement;Live
+type Evidence string
+
+// The kinds of evidence. The empty one is a statement.
+const (
+	EvidenceStatement Evidence = "Statement"
+	EvidenceLive      Evidence = "Live"
+)
 
 // ControlPlaneReference names one ControlPlane in the member's cluster.
 type ControlPlaneReference struct {
@@ -97,12 +115,33 @@ type EdgeClusterStatus struct {
 	// tokens works. Absent when that was not seen.
 	// +optional
 	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
+	// Fence says that the member's own cluster was proved to deny every edit that would make it present another credential. Behind it
+	// a statement is believed longer.
+	// +optional
+	Fence *FenceStatus `json:"fence,omitempty"`
+	// Conditions are what the webhook's auditor last found: "Accepted" is False while the hub does not accept a credential that the
+	// member may present.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// Source is who published this: user@host.
 	// +optional
 	Source string `json:"source,omitempty"`
 	// Witnesses lists what was seen, one sentence each.
 	// +optional
 	Witnesses []string `json:"witnesses,omitempty"`
+}
+
+// ConditionAccepted is the type of the condition of which the auditor writes.
+const ConditionAccepted = "Accepted"
+
+// FenceStatus is the proof of a fence.
+type FenceStatus struct {
+	// Binding is the ValidatingAdmissionPolicyBinding in the member's cluster by which edits were denied.
+	Binding string `json:"binding"`
+	// ProvenTime is when that was seen.
+	ProvenTime metav1.Time `json:"provenTime"`
 }
 
 // EdgeClusterList is a list of EdgeCluster.
