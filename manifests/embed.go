@@ -1,5 +1,5 @@
 // Package manifests holds what is applied to a cluster with kubectl or kustomize: the CRD, the webhook, the RBAC.
-// The plugin installs the CRD itself when it registers the first member, so the file is embedded here, once.
+// The plugin installs the CRD itself when it registers the first member, and the fence of each edge, so the files are embedded here, once.
 // It holds files only and decides nothing.
 package manifests
 
@@ -9,3 +9,8 @@ import _ "embed"
 //
 //go:embed crd/xcpauth.io_edgeclusters.yaml
 var EdgeClusterCRD []byte
+
+// EdgeFence is the ValidatingAdmissionPolicy that is installed in an edge's cluster, and its binding, as two YAML documents.
+//
+//go:embed fence/policy.yaml
+var EdgeFence []byte

@@ -138,8 +138,10 @@ const ConditionAccepted = "Accepted"
 
 // FenceStatus is the proof of a fence.
 type FenceStatus struct {
-	// Binding is the ValidatingAdmissionPolicyBinding in the member's cluster by which edits were denied.
+	// Binding is the ValidatingAdmissionPolicyBinding in the member's cluster by which edits were denied, and UID is its UID: one that was
+	// made again proves nothing of the time between.
 	Binding string `json:"binding"`
+	UID     string `json:"uid"`
 	// ProvenTime is when that was seen.
 	ProvenTime metav1.Time `json:"provenTime"`
 }

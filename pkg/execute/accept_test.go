@@ -19,7 +19,7 @@ func handedOver(name string, ago time.Duration, change func(*api.EdgeCluster)) a
 	m := plan.Member{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name, Role: plan.RoleEdge,
 		Object: plan.Ref{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name + "-controlplane"}}
 	e := roster.Entry(m)
-	e.Status = roster.Statement(m, tsb.JWT, true, []string{"EdgeXcp says JWT"}, "ann@edge", time.Now().Add(-ago).UTC())
+	e.Status = roster.Statement(m, tsb.JWT, true, nil, []string{"EdgeXcp says JWT"}, "ann@edge", time.Now().Add(-ago).UTC())
 	if change != nil {
 		change(&e)
 	}

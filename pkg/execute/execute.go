@@ -18,6 +18,9 @@ type Clusters interface {
 	// Write performs one patch, unless the object is not as Before says or is gone (ChangedError), and returns whether it
 	// wrote. still, when not nil, is asked right before each attempt, and its error ends it.
 	Write(ctx context.Context, p plan.Patch, still func() error) (bool, error)
+	// Probe sends a patch as a server-side dry run, on a connection of its own, and returns the words in which admission denied it, ""
+	// when it was let through. Nothing is stored.
+	Probe(ctx context.Context, p plan.Patch) (denied string, err error)
 	// Supply gets a member the credentials that it lacks, and says which objects it wrote and what it left alone.
 	Supply(ctx context.Context, s plan.Supply, still func() error) ([]string, error)
 	// Lock makes this run the only writer of a home, or says who is (LockedError). The lock keeps itself until it is let go.
@@ -82,6 +85,7 @@ type Executor struct {
 	homes    map[string]*home
 	vouched  map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
 	stated   map[string]*plan.Statement
+	without  map[string]string // why this run goes on without a member's fence
 	Stated   []api.EdgeCluster // what was proved without a hub to publish it in
 	oneByOne bool              // the steps of a wave are written in turn: the model is not for several goroutines
 }
@@ -93,9 +97,14 @@ func (e *Executor) look(ctx context.Context, contexts ...string) plan.Facts {
 	if f.Standby != nil {
 		f.Standby.Vouched = e.vouched["standby"]
 	}
-	if e.Goal.NoHub {
-		for i := range f.Members {
-			f.Members[i].Statement = e.stated[f.Members[i].Name]
+	for i := range f.Members {
+		m := &f.Members[i]
+		if e.Goal.NoHub {
+			m.Statement = e.stated[m.Name]
+			m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.Binding.UID && m.Fence.Ours
+		}
+		if why := e.without[m.Name]; why != "" && m.Fence.Without == "" {
+			m.Fence.Without = why
 		}
 	}
 	return f

@@ -3,10 +3,13 @@ package execute
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
@@ -94,13 +97,52 @@ func (l *Live) served(ctx context.Context, crd plan.Patch) error {
 	}
 }
 
+// Probe implements Clusters. The connection is a new one each time, since each may lead to another of a cluster's API servers.
+func (l *Live) Probe(ctx context.Context, p plan.Patch) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	c, err := l.Fleet.Cluster(p.Context)
+	if err != nil {
+		return "", err
+	}
+	client, end, err := c.Fresh()
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	body := maps.Clone(p.After)
+	body["metadata"] = map[string]any{"uid": p.Object.UID}
+	doc, err := json.Marshal(body)
+	if err != nil {
+		return "", fmt.Errorf("encoding the probe of %s: %w", p.Object, err)
+	}
+	req := client.Patch(types.MergePatchType).AbsPath(objectPath(p.Object)).Body(doc)
+	err = writer{dryRun: true}.options(req).Do(ctx).Error()
+	var denied *DeniedError
+	switch err := (writer{}).explain(p, err); {
+	case errors.As(err, &denied):
+		return denied.Message, nil
+	default:
+		return "", err
+	}
+}
+
 // Publish implements Clusters.
 func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.EdgeClusterStatus) error {
 	c, err := l.Fleet.Cluster(hub)
 	if err != nil {
 		return err
 	}
-	doc, err := json.Marshal(map[string]any{"status": st})
+	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&st)
+	for _, key := range []string{"rotationTime", "fence"} { // what an older statement said must not stay beside this one
+		if status != nil && status[key] == nil {
+			status[key] = nil
+		}
+	}
+	var doc []byte
+	if err == nil {
+		doc, err = json.Marshal(map[string]any{"status": status})
+	}
 	if err != nil {
 		return fmt.Errorf("encoding the statement about %s: %w", m.Name, err)
 	}

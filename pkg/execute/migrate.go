@@ -26,7 +26,7 @@ import (
 // What concerns the run as a whole is in the result's Err; what concerns a member is in its outcome.
 func (e *Executor) Migrate(ctx context.Context) Result {
 	recorded := map[string]Outcome{}
-	e.vouched, e.stated = map[string]string{}, map[string]*plan.Statement{}
+	e.vouched, e.stated, e.without = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
 	f := e.look(ctx)
 	finish := func(last plan.Wave, done bool, err error) Result {
 		return Result{Outcomes: account(f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
@@ -132,6 +132,11 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, r
 	stuck := map[string]bool{}
 	for _, s := range wave.Steps {
 		why, bad := failed[s.ID]
+		if bad && s.Optional {
+			e.without[s.Member] = why
+			e.say(Noted, s.Member, "goes on without: %s", why)
+			bad = false
+		}
 		if !bad {
 			continue
 		}
@@ -212,7 +217,7 @@ func (e *Executor) apply(ctx context.Context, s plan.Step, still func() error) e
 		}
 	}
 	for _, p := range s.Writes {
-		wrote, err := e.write(ctx, p, still)
+		wrote, err := e.writeLifted(ctx, p, still)
 		if err != nil {
 			return err
 		}

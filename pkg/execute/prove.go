@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -22,6 +23,7 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 	for {
 		began := e.Now()
 		now := e.look(ctx, contexts...)
+		e.probe(ctx, steps, &now)
 		took := e.Now().Sub(began)
 		if seen = append(seen, now); len(seen) > looksKept {
 			seen = slices.Delete(seen, 1, 2)
@@ -39,7 +41,7 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 					return true
 				}
 				e.vouch(s.Step, now)
-				if s.Kind != plan.Register && s.Kind != plan.Void { // they change what is known of a member, not the member
+				if s.Kind != plan.Register && s.Kind != plan.Void && s.Kind != plan.Enclose { // they change what is known of a member, not the member
 					recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
 				}
 				if len(witnesses) > 0 {
@@ -66,6 +68,36 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 		}
 		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll)) // hardly busier looking than resting, and one slow cluster does not slow the rest down
 	}
+}
+
+// probe sends the probes of the steps, side by side, and adds what came of them to the facts.
+func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.Facts) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, s := range steps {
+		if s.Probe == nil {
+			continue
+		}
+		send := func() {
+			p := plan.Probe{At: e.Now()}
+			var err error
+			if p.Denied, err = e.Probe(ctx, *s.Probe); err != nil {
+				p.Err = err.Error()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if now.Probes == nil {
+				now.Probes = map[string]plan.Probe{}
+			}
+			now.Probes[s.Member] = p
+		}
+		if e.oneByOne {
+			send()
+		} else {
+			wg.Go(send)
+		}
+	}
+	wg.Wait()
 }
 
 // vouch remembers what a hub was proved to run with.

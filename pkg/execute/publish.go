@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -13,7 +16,7 @@ import (
 // ProveNamed lists, proves and publishes members without changing them: all that present the wanted credential when none are named.
 // Without a hub, what was proved is left in Stated, to be handed over.
 func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, error) {
-	e.vouched, e.stated = map[string]string{}, map[string]*plan.Statement{}
+	e.vouched, e.stated, e.without = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
 	f := e.look(ctx)
 	recorded := map[string]Outcome{}
 	if !f.Hub.Found && !e.Goal.NoHub {
@@ -96,7 +99,7 @@ func (e *Executor) list(ctx context.Context, m plan.Member) error {
 
 // publish states what was proved of a member: in the roster, or without a hub in the result.
 func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witnesses []string) error {
-	if (s.Kind != plan.Move && s.Kind != plan.Prove && s.Kind != plan.Witness && s.Kind != plan.Redial) || s.Member == "hub" || s.Member == "standby" {
+	if (s.Kind != plan.Move && s.Kind != plan.Prove && s.Kind != plan.Witness && s.Kind != plan.Redial && s.Kind != plan.Enclose) || s.Member == "hub" || s.Member == "standby" {
 		return nil
 	}
 	m := f.Member(s.Member)
@@ -104,7 +107,17 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 		return fmt.Errorf("proved, but by now it may present something else; nothing was stated about it")
 	}
 	rotated := s.Kind == plan.Witness || s.Kind != plan.Move && m.Statement != nil && m.Statement.Void == "" && m.Statement.Rotated
-	st := roster.Statement(*m, e.Goal.To, rotated, witnesses, e.Source, f.At)
+	var fence *api.FenceStatus
+	switch {
+	case s.Kind == plan.Enclose:
+		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.Binding.UID, ProvenTime: metav1.NewTime(f.At)}
+	case m.Fence.Proved && s.Kind != plan.Move:
+		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.Binding.UID, ProvenTime: metav1.NewTime(m.Statement.FenceSeen)}
+	}
+	if s.Kind == plan.Enclose && m.Statement != nil {
+		witnesses = slices.Concat(m.Statement.Witnesses, witnesses[len(witnesses)-1:]) // what was seen of its pods before still stands
+	}
+	st := roster.Statement(*m, e.Goal.To, rotated, fence, witnesses, e.Source, f.At)
 	if e.hub != "" {
 		return e.Publish(ctx, e.hub, *m, st)
 	}

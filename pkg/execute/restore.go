@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -134,12 +135,56 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 	wrote := false
 	for _, p := range s.Undo {
 		w, err := e.write(ctx, p, nil)
+		if deniedByFence(err) {
+			if err = e.lift(ctx, p); err == nil {
+				w, err = e.writeLifted(ctx, p, nil)
+			}
+		}
 		if err != nil {
 			return wrote, err
 		}
 		wrote = wrote || w
 	}
 	return wrote, nil
+}
+
+// lift removes the fence that denies a way back.
+func (e *Executor) lift(ctx context.Context, p plan.Patch) error {
+	f := e.Observe(ctx, p.Context)
+	for _, m := range f.Members {
+		if m.Context != p.Context || m.Object.UID != p.Object.UID {
+			continue
+		}
+		for _, w := range e.Dialect.Lift(f, m) {
+			var gone *ChangedError
+			if _, err := e.write(ctx, w, nil); err != nil && !errors.As(err, &gone) {
+				return fmt.Errorf("removing its fence first: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// deniedByFence says whether a write was denied by the fence of its cluster.
+func deniedByFence(err error) bool {
+	var denied *DeniedError
+	return errors.As(err, &denied) && strings.Contains(denied.Message, plan.FenceName)
+}
+
+// liftedWithin is how long an API server may go on enforcing a policy whose binding was deleted: 44 seconds was seen on a busy one.
+const liftedWithin = 2 * time.Minute
+
+// writeLifted performs a write; one that the fence denies is tried again for a while, since a fence that was just removed is still enforced
+// for some seconds.
+func (e *Executor) writeLifted(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+	deadline := e.Now().Add(liftedWithin)
+	for {
+		wrote, err := e.write(ctx, p, still)
+		if !deniedByFence(err) || e.Now().After(deadline) || ctx.Err() != nil {
+			return wrote, err
+		}
+		e.Pause(ctx, retryEvery)
+	}
 }
 
 // retryEvery is how long putting back waits before it tries again.

@@ -111,12 +111,29 @@ func (w *world) member(e *fleetMember) plan.Member {
 		m.OldCredential = plan.Certificate{Where: "istio-system/xcp-edge-cert", Expires: w.now.Add(time.Hour)}
 		m.Leftovers = []plan.Leftover{{Context: e.name, Member: e.name, Object: plan.Ref{Resource: "secrets", Kind: "Secret", Name: "xcp-edge-cert", UID: "cert-of-" + e.name}}}
 	}
+	m.Fence = w.fence(e)
+	m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.Binding.UID
 	for _, home := range []string{"hub", e.name} {
 		if was := w.homes[home].Originals[e.name]; was != nil {
 			m.Original = was
 		}
 	}
 	return m
+}
+
+// fence is what the dialect makes of the fence that is stored.
+func (w *world) fence(e *fleetMember) plan.Fence {
+	ref := plan.Ref{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings", Kind: "Fence", Name: plan.FenceName}
+	f := plan.Fence{Policy: ref, Binding: ref}
+	f.Policy.Resource, f.Policy.Kind = "validatingadmissionpolicies", "FencePolicy"
+	if e.fence != 0 {
+		f.Policy.UID, f.Binding.UID, f.Ours = fmt.Sprint(e.fence), fmt.Sprint(e.fence), true
+		f.PolicySpec, f.BindingSpec = map[string]any{}, map[string]any{}
+	}
+	if w.noFences {
+		f.Without = "old"
+	}
+	return f
 }
 
 // rotation is what the dialect makes of pods and tokens.
@@ -184,6 +201,8 @@ func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool
 		}
 	}
 	switch {
+	case p.Object.Name == plan.FenceName:
+		return w.writeFence(p)
 	case p.Object.Kind == "Certificate" || p.Delete:
 		return w.writeCertificate(p)
 	case p.Object.Kind == "Deployment":
@@ -221,6 +240,34 @@ func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool
 		return w.writeEdge(p)
 	}
 	return true, nil
+}
+
+// writeFence makes the binding of an edge's fence, or removes it.
+func (w *world) writeFence(p plan.Patch) (bool, error) {
+	e := w.edges[p.Context]
+	switch {
+	case !e.reachable:
+		return false, fmt.Errorf("writing %s in %s: the API server did not answer in time", p.Object, p.Context)
+	case p.Object.Kind == "FencePolicy":
+	case p.Delete:
+		e.fence = 0
+	case p.Create && e.fence == 0:
+		w.serial++
+		e.fence = w.serial
+	}
+	return true, nil
+}
+
+// Probe implements Clusters.
+func (w *world) Probe(_ context.Context, p plan.Patch) (string, error) {
+	e := w.edges[p.Context]
+	switch {
+	case !e.reachable:
+		return "", fmt.Errorf("the API server did not answer in time")
+	case e.denies(tsb.MTLS):
+		return fmt.Sprintf("ValidatingAdmissionPolicy '%s' with binding '%s' denied request", plan.FenceName, plan.FenceName), nil
+	}
+	return "", nil
 }
 
 // writeCertificate changes what a Certificate asks for, or deletes what only the old credential needed.
@@ -301,6 +348,8 @@ func (w *world) writeEdge(p plan.Patch) (bool, error) {
 		return false, nil
 	case e.declared != mode(p.Before):
 		return false, &ChangedError{Object: p.Object, Context: p.Context}
+	case e.denies(mode(p.After)):
+		return false, &DeniedError{Object: p.Object, Context: p.Context, Message: plan.FenceName}
 	}
 	e.declared, e.touched = mode(p.After), e.touched || w.noHub
 	w.note("the plugin writes %s %s", e.name, e.declared)
@@ -333,6 +382,9 @@ func (w *world) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeC
 	w.count()
 	defer w.afterWrite()
 	s := &plan.Statement{Observed: st.ObservedTime.UTC(), Until: st.ValidUntil.UTC(), Source: st.Source, Rotated: st.RotationTime != nil}
+	if st.Fence != nil {
+		s.Fence, s.FenceSeen = st.Fence.UID, st.Fence.ProvenTime.UTC()
+	}
 	for _, c := range st.Presents {
 		s.Presents = append(s.Presents, guard.Cred(c))
 	}

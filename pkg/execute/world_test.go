@@ -60,6 +60,7 @@ type switches struct {
 	noHotReload, cutAtExpiry                                            bool // an edge keeps the token with which its pod started; a stream ends with it
 	unnamed, keepsCert, newCA                                           bool // Central's certificate lacks the name; its pods keep what they began with; its issuer has a CA that nobody trusts
 	noWebhook                                                           bool
+	noFences, toothless                                                 bool // clusters have no such policies; they store them, and enforce nothing
 }
 
 // certificate is one of Central: has it the name that edges dial, and do they trust it?
@@ -106,6 +107,8 @@ type fleetMember struct {
 	token, ca           bool
 	minted              time.Time // when its token was written
 	cert                bool      // its certificate is there
+	fence               int       // the serial of its fence, 0 when there is none
+	enforced            int       // the fence that its API server enforces: it follows some time later
 	touched             bool      // a run without a hub has changed it, and its operator and pods are still following
 }
 
@@ -117,7 +120,8 @@ func newWorld(seed uint64) *world {
 		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}, homes: map[string]Journal{}}
 	w.switches = switches{noRollout: w.chance(4), recreate: w.chance(3), mintAfter: w.chance(3), mpcPrefersMTLS: w.chance(8), readyWithoutSession: w.chance(3),
 		strangers: w.chance(2), stuck: map[string]bool{}}
-	w.flippers = !w.strangers && w.chance(3) // both at once need the fence: a statement is believed for a while
+	w.flippers = w.chance(3)
+	w.noFences, w.toothless = w.chance(4), w.chance(6)
 	w.noHotReload, w.cutAtExpiry = w.chance(6), w.chance(3)
 	w.unnamed, w.keepsCert = w.chance(2), w.chance(2)
 	w.newCA = w.unnamed && w.chance(4)
@@ -236,6 +240,9 @@ func (w *world) tickEdge(e *fleetMember) {
 	if !e.token && e.declared == tsb.JWT && w.chance(2) {
 		e.token, e.minted = true, w.now
 	}
+	if !w.toothless && w.chance(3) {
+		e.enforced = e.fence
+	}
 	w.roll(e, w.recreate, w.stuck[e.name])
 	if got := presentedBy(e.pods, e.declared, e.effective); len(got) == 1 {
 		e.touched = false
@@ -301,15 +308,26 @@ func (w *world) tickOthers() {
 		} else if !e.reachable && w.chance(6) {
 			e.reachable = true
 		}
-		if w.flippers && w.hub.mtls && !slices.ContainsFunc(w.central, func(p *process) bool { return !p.accepts.mtls }) && w.chance(60) {
+		if w.flippers && w.hub.mtls && !slices.ContainsFunc(w.central, func(p *process) bool { return !p.accepts.mtls }) && w.chance(60) && !e.denies(tsb.MTLS) {
 			e.declared = tsb.MTLS
 			w.note("%s is put back by hand", name)
 		}
 	}
-	if w.strangers && w.chance(5) && w.hub.mtls && len(w.webhook()) == 0 {
+	if w.strangers && w.chance(5) && w.hub.mtls && len(w.webhook()) == 0 && (!w.flippers || w.behindFences()) {
 		w.hub.mtls, w.since, w.byStranger = false, w.now, true // the webhook does not ask for a token rotation
 		w.note("somebody turns mTLS off; the webhook lets it pass")
 	}
+}
+
+// denies says whether the edge's API server denies an edit that sets a mode.
+func (e *fleetMember) denies(mode guard.Cred) bool {
+	return e.enforced != 0 && e.declared == tsb.JWT && mode != tsb.JWT
+}
+
+// behindFences says whether everything that the roster states of edges is stated behind a fence: without one, somebody who edits an edge and
+// somebody who edits the hub can meet within the minutes for which a statement is believed, and nothing here prevents it.
+func (w *world) behindFences() bool {
+	return !slices.ContainsFunc(w.names(), func(name string) bool { return w.entries[name] != nil && w.entries[name].Fence == "" })
 }
 
 // webhook is what the webhook knows: the roster, and the hub's inventory, which lists every edge.

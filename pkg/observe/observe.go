@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -190,7 +191,7 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 func Result(body []byte, err error) plan.Result {
 	switch {
 	case apierrors.IsNotFound(err):
-		return plan.Result{Missing: true}
+		return plan.Result{Missing: true, NoKind: apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)}
 	case err != nil:
 		return plan.Result{Err: Explain(err)}
 	}

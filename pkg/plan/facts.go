@@ -15,6 +15,8 @@ type Facts struct {
 	Standby *Hub     // the second hub, when one was named
 	Members []Member // sorted by name; each member once
 	Others  []Other  // the selected contexts that hold no member of this hub, sorted by context
+	// Probes is what came of the probes of the steps that are being proved, by member.
+	Probes map[string]Probe
 	// Contexts are all selected contexts, sorted by name; only for check.
 	Contexts []Context
 }
@@ -165,6 +167,9 @@ type Member struct {
 	// member back without asking the hub.
 	InFlight string
 
+	// Fence is what keeps the member from being edited to present another credential.
+	Fence Fence
+
 	Registered bool
 	// Outdated says that the roster's entry is of an object that was re-created since.
 	Outdated  bool
@@ -232,6 +237,18 @@ type Rotation struct {
 	Static bool      // nothing renews the credential, as far as can be told
 }
 
+// Fence is a policy of a member's own cluster by which its API server denies every edit that would make the member present another
+// credential than the wanted one.
+type Fence struct {
+	Policy  Ref // as they are stored; without a UID when they are not
+	Binding Ref
+	// PolicySpec and BindingSpec are what is stored, nil when nothing is.
+	PolicySpec, BindingSpec map[string]any `json:"-"`
+	Ours                    bool           // both are stored exactly as this version writes them
+	Proved                  bool           // the roster states that it was seen to deny, by this very binding
+	Without                 string         // why there is none, and none can be made: one clause
+}
+
 // CredentialState says whether the wanted credential can be used.
 type CredentialState string
 
@@ -283,6 +300,8 @@ type Statement struct {
 	Source    string
 	Witnesses []string
 	Rotated   bool   // a session was seen that had outlived the credential with which it began
+	Fence     string // the UID of the binding of the fence that was seen to deny, "" when none was
+	FenceSeen time.Time
 	Void      string // why it says nothing although it is there: the object was re-created
 }
 

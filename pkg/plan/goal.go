@@ -31,6 +31,8 @@ type Goal struct {
 	Only string `json:"only,omitempty"`
 	// NoHub moves edges for a team that has no access to the hub: nothing of the hub is read or written.
 	NoHub bool `json:"noHub,omitempty"`
+	// HubAgrees says that the hub's team relies no more on what was handed over of the edges that go back in a run without a hub.
+	HubAgrees bool `json:"hubAgrees,omitempty"`
 	// Cleanup asks for what ends the way back: the old credentials are deleted once nothing accepts them.
 	Cleanup bool `json:"cleanup,omitempty"`
 
@@ -45,6 +47,9 @@ type Goal struct {
 	Unrotated []string `json:"unrotated,omitempty"`
 	// RotationWithin is how long at most a step waits until a member's session has outlived its first token.
 	RotationWithin time.Duration `json:"rotationWithin,omitempty"`
+	// NoFence leaves out the fence of each member; FenceFor is how long one must be seen to deny without a break.
+	NoFence  bool          `json:"noFence,omitempty"`
+	FenceFor time.Duration `json:"fenceFor,omitempty"`
 	// Names are names that the hub's certificate must have besides those that the selected edges dial.
 	Names []string `json:"names,omitempty"`
 	// Pair is the public part of a certificate for the hub that somebody else made; its private key is with the executor, as PairFill.
@@ -92,6 +97,8 @@ func (g Goal) Check() error {
 		return fmt.Errorf("--wave-size is %d; it must be 0 (all at once) or more", g.WaveSize)
 	case g.Soak < 0:
 		return fmt.Errorf("--soak is %s; it must be 0 or more", g.Soak)
+	case g.FenceFor < 0:
+		return fmt.Errorf("--fence-for is %s; it must be 0 or more", g.FenceFor)
 	case g.Within <= 0:
 		return fmt.Errorf("--prove-within is %s; it must be more than 0", g.Within)
 	case g.NoHub && g.stage() != Edges:

@@ -15,6 +15,7 @@ type Read struct {
 type Result struct {
 	Body    []byte // the object or list as JSON, or the metrics page as text
 	Missing bool   // the API server said that it is not there (404), which is a fact
+	NoKind  bool   // of what is missing: the API server does not serve its kind in that version
 	Err     string // why it could not be read, which is not
 }
 

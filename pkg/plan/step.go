@@ -39,6 +39,7 @@ const (
 	Prove    Kind = "prove"    // a member that presents it already is proved to
 	Witness  Kind = "witness"  // a member's session is seen to outlive the token that it began with
 	Redial   Kind = "redial"   // a member must connect again, after its first token has expired
+	Enclose  Kind = "fence"    // a member's own cluster denies every edit that would make it present another credential
 	Close    Kind = "close"    // the hub stops accepting the old credential
 	Clean    Kind = "clean"    // what only the old credential needed is deleted; the way back ends
 	Return   Kind = "return"   // a member presents the old credential again
@@ -70,6 +71,11 @@ type Step struct {
 	Accepts *guard.Hub
 	// Supply asks for credentials from outside before the first write, see Supply.
 	Supply *Supply
+	// Probe is a write that must be denied for the proof to hold: it is sent as a server-side dry run, on a connection of its own, at each
+	// look (see Facts.Probes), and never stored.
+	Probe *Patch
+	// Optional says that the run goes on without the step when it fails: what it would add is missing, and nothing is worse.
+	Optional bool
 	// Withdraws is what the hub accepts after the step, when the step takes something away: the one rule is asked again
 	// on fresh facts right before it is written.
 	Withdraws *guard.Hub
@@ -145,6 +151,16 @@ type Claim struct {
 	For time.Duration `json:"for,omitempty"`
 }
 
+// FenceName is the name of the policy of a fence, and of its binding.
+const FenceName = "xcpauth-fence"
+
+// Probe is what came of a step's Probe.
+type Probe struct {
+	At     time.Time
+	Denied string // the words in which admission denied it; "" when it did not
+	Err    string // why it did not come to that
+}
+
 // Judgement is what the observations so far say of a claim.
 type Judgement struct {
 	Holds   bool
@@ -182,6 +198,8 @@ type Dialect struct {
 	// Restores says whether a patch that was read from a journal is one that this dialect writes to take a step back, after which its
 	// member presents from again (see Step.From).
 	Restores func(p Patch, from guard.Cred) bool
+	// Lift is what removes the fence of a member's cluster, which would deny the way back; nothing when it has none.
+	Lift func(Facts, Member) []Patch
 	// After predicts the facts when the steps of a wave have been done and proved.
 	After func(Facts, []Step) Facts
 }

@@ -117,6 +117,8 @@ func wayBack(s plan.Step) string {
 		return "the old pair is kept as a secret beside it, and written back when the proof fails"
 	case s.Kind == plan.Restart:
 		return "none needed: it only starts new pods"
+	case s.Kind == plan.Enclose:
+		return "none needed: it keeps what is, and rollback removes it first"
 	case s.Keep:
 		return "none needed: it only accepts more"
 	}

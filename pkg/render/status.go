@@ -32,6 +32,7 @@ type StatusRow struct {
 	Credential string   `json:"credential"`
 	Expires    string   `json:"expires,omitempty"` // RFC 3339
 	Proof      string   `json:"proof"`
+	Fence      string   `json:"fence,omitempty"` // of an edge: "proved 2026-01-02T12:00:00Z", "stored, not proved", "none", or why there can be none
 	Witnesses  []string `json:"witnesses,omitempty"`
 	Next       string   `json:"next"`
 	Why        []string `json:"why,omitempty"`
@@ -154,6 +155,8 @@ func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) Stat
 	}
 	if m.Role == plan.RoleMPC {
 		r.Declared, r.Credential = "as hub", "-"
+	} else if r.Fence = fenceText(m); r.Fence != "" {
+		r.Witnesses = append(r.Witnesses, "fence: "+r.Fence)
 	}
 	r.State, r.Next = stateAndNext(todo, blocked)
 	switch {
@@ -238,6 +241,25 @@ func proofText(m plan.Member, at time.Time) (string, []string) {
 		return "none", witnesses // its row says why
 	}
 	return "none", append(witnesses, m.Edge.Why)
+}
+
+// fenceText says whether the member's own cluster denies every edit that would change what it presents.
+func fenceText(m plan.Member) string {
+	switch f := m.Fence; {
+	case m.Err != "" && m.Statement != nil && m.Statement.Fence != "":
+		return "stated " + stamp(m.Statement.FenceSeen)
+	case m.Err != "":
+		return ""
+	case f.Proved:
+		return "proved " + stamp(m.Statement.FenceSeen)
+	case f.Without != "":
+		return "none: " + f.Without
+	case f.Ours:
+		return "stored, not proved"
+	case f.Binding.UID != "" || f.Policy.UID != "":
+		return "stored, and not as it should be"
+	}
+	return "none"
 }
 
 func workloadText(w plan.Workload) string {

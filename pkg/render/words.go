@@ -23,6 +23,8 @@ func verb(k plan.Kind) string {
 		return "certificate"
 	case plan.Restart:
 		return "restart"
+	case plan.Enclose:
+		return "fence in"
 	case plan.Witness:
 		return "token rotation"
 	case plan.Redial:

@@ -21,6 +21,9 @@ import (
 // Believed is how long a statement about a member is believed when nothing keeps the member from changing.
 const Believed = 15 * time.Minute
 
+// BelievedFenced is how long it is believed when the member's own cluster was seen to deny every edit that would change it.
+const BelievedFenced = 7 * 24 * time.Hour
+
 // CRDName is the name of the CustomResourceDefinition of EdgeCluster.
 const CRDName = "edgeclusters.xcpauth.io"
 
@@ -123,7 +126,7 @@ func Held(read map[plan.Read]plan.Result, uid string) string {
 const ahead = time.Minute
 
 // StatementOf is what an entry says of its member at the given time, nil when it says nothing. It is never believed longer
-// than Believed after it was seen, whatever it says itself; and it is void when it does not say when that was, when that
+// than Believed after it was seen, or BelievedFenced behind a fence, whatever it says itself; and it is void when it does not say when that was, when that
 // lies ahead, or when its ControlPlane was re-created.
 func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
 	s := e.Status
@@ -145,7 +148,14 @@ func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
 		st.Void = "it says that it was seen later than now; a clock is wrong"
 	}
 	st.Observed = s.ObservedTime.UTC()
-	if last := st.Observed.Add(Believed); st.Until.After(last) {
+	believed := Believed
+	if f := s.Fence; f != nil && f.UID != "" && !f.ProvenTime.IsZero() {
+		st.Fence, st.FenceSeen, believed = f.UID, f.ProvenTime.UTC(), BelievedFenced
+		if f.ProvenTime.After(s.ObservedTime.Add(ahead)) {
+			st.Void = "its fence was seen later than what stands behind it; a clock is wrong"
+		}
+	}
+	if last := st.Observed.Add(believed); st.Until.After(last) {
 		st.Until = last
 	}
 	return st
@@ -191,12 +201,16 @@ func Ref(name string) plan.Ref {
 		Kind: "EdgeCluster", Namespace: api.Namespace, Name: ObjectName(name)}
 }
 
-// Statement is the status that says what was proved of a member, seen at observed and believed for Believed; rotated says that a session
-// of it was seen to outlive the credential with which it began.
-func Statement(m plan.Member, presents guard.Cred, rotated bool, witnesses []string, source string, observed time.Time) api.EdgeClusterStatus {
-	seen, until := metav1.NewTime(observed), metav1.NewTime(observed.Add(Believed))
+// Statement is the status that says what was proved of a member, seen at observed and believed for Believed, or BelievedFenced behind a
+// fence; rotated says that a session of it was seen to outlive the credential with which it began.
+func Statement(m plan.Member, presents guard.Cred, rotated bool, fence *api.FenceStatus, witnesses []string, source string, observed time.Time) api.EdgeClusterStatus {
+	believed := Believed
+	if fence != nil {
+		believed = BelievedFenced
+	}
+	seen, until := metav1.NewTime(observed), metav1.NewTime(observed.Add(believed))
 	st := api.EdgeClusterStatus{Presents: []string{string(presents)}, ObservedTime: &seen, ValidUntil: &until,
-		ControlPlaneUID: m.Object.UID, Source: source, Witnesses: witnesses}
+		ControlPlaneUID: m.Object.UID, Source: source, Witnesses: witnesses, Fence: fence}
 	if rotated {
 		st.RotationTime = &seen
 	}
@@ -236,7 +250,7 @@ func Renewal(m plan.Member) map[string]any {
 // Void is the status that states nothing of a member, as a merge patch. When it was last seen stays: an older statement is not published
 // again after that.
 func Void() map[string]any {
-	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil}}
+	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil, "fence": nil}}
 }
 
 // mustObject decodes what this package itself encoded, or embeds: it cannot fail on anybody's input.

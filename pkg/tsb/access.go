@@ -56,6 +56,13 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 			if soFar[secret(ns, secretCA)].Missing {
 				add("create", "", "secrets", ns, "")
 			}
+			for _, r := range []plan.Read{readFencePolicy, readFenceBinding} {
+				if !soFar[r].NoKind { // where there can be a fence
+					add("create", r.Group, r.Resource, "", "")
+					add("patch", r.Group, r.Resource, "", r.Name)
+					add("delete", r.Group, r.Resource, "", r.Name)
+				}
+			}
 		}
 		if len(hubs) > 0 {
 			needRoster(soFar, add)

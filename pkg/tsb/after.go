@@ -74,10 +74,27 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 				m.Declared, m.Effective = JWT, JWT
 				m.DeclaredFields = map[string]any{"centralAuthMode": "JWT"}
 				m.Edge.Presents, m.Edge.Until, m.Edge.Why = []cred{JWT}, f.At.Add(liveFor), "predicted"
-				m.Statement = &plan.Statement{Presents: []cred{JWT}, Observed: f.At, Until: f.At.Add(roster.Believed), Source: "predicted", Rotated: rotated}
+				st := plan.Statement{Presents: []cred{JWT}, Observed: f.At, Until: f.At.Add(roster.Believed), Source: "predicted", Rotated: rotated}
+				if m.Fence.Proved {
+					st.Fence, st.Until = m.Fence.Binding.UID, f.At.Add(roster.BelievedFenced)
+				}
+				m.Statement = &st
+				if s.Kind == plan.Move {
+					m.Fence = plan.Fence{Policy: fencePolicyRef, Binding: fenceBindingRef, Without: m.Fence.Without}
+				}
 				m.Trust = plan.Trust{OK: true, Where: m.Trust.Where, Public: m.Trust.Public}
 				if s.Kind == plan.Move {
 					m.Rotation = plan.Rotation{At: f.At, Why: "its pods are yet to be started", Static: m.Rotation.Static}
+				}
+			}
+		case plan.Enclose:
+			if m := index[s.Member]; m != nil {
+				m.Fence.Ours, m.Fence.Proved = true, true
+				m.Fence.Policy.UID, m.Fence.Binding.UID = "predicted", "predicted"
+				if m.Statement != nil {
+					st := *m.Statement
+					st.Fence, st.FenceSeen, st.Until = m.Fence.Binding.UID, f.At, f.At.Add(roster.BelievedFenced)
+					m.Statement = &st
 				}
 			}
 		case plan.Provide:
@@ -95,6 +112,7 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 		case plan.Return:
 			if m := index[s.Member]; m != nil {
 				m.Declared, m.Effective, m.Statement = MTLS, MTLS, nil
+				m.Fence = plan.Fence{Policy: fencePolicyRef, Binding: fenceBindingRef, Without: m.Fence.Without}
 				m.DeclaredFields = map[string]any{"centralAuthMode": "MUTUAL_TLS"}
 				m.Edge.Presents, m.Edge.Until, m.Edge.Why = []cred{MTLS}, f.At.Add(liveFor), "predicted"
 				m.Workload.Settled = true

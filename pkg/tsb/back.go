@@ -7,6 +7,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
 // back decides the next wave on the way back to mutual TLS:
@@ -86,6 +87,8 @@ func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, 
 			block(m, m.Odd[0])
 		case m.Owner != "":
 			block(m, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
+		case goal.NoHub && m.Fence.Binding.UID != "" && !goal.HubAgrees:
+			block(m, fmt.Sprintf("the hub's team may rely on its fence for %d days after it was handed over, and turn mTLS off meanwhile; let them run kubectl xcpauth edge forget %s --alive --reason WHY, then pass --hub-agrees", int(roster.BelievedFenced.Hours()/24), m.Name))
 		case m.OldCredential.Err != "":
 			block(m, fmt.Sprintf("the way back needs its certificate, and %s; make a new one with: tctl install cluster-certs --cluster %s", m.OldCredential.Err, m.ClusterName))
 		case !f.At.Before(m.OldCredential.Expires):
@@ -97,13 +100,12 @@ func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, 
 	return returning, done, blocked
 }
 
-// takeBack sets an edge to mutual TLS, having taken back first what the roster states of it.
+// takeBack sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else relies on its fence, and
+// removed that.
 func takeBack(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Title: m.Name + ": present its certificate again",
 		Why: "Central accepts both; this edge alone changes", Proof: edgeProof(m, MTLS, goal.Soak), Within: goal.Within, From: JWT}
-	if m.Statement != nil && f.Hub.Found {
-		s.Writes = append(s.Writes, voidPatch(f, m))
-	}
+	s.Writes = append(s.Writes, lift(f, m)...)
 	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
 	s.Writes = append(s.Writes, p)
 	if m.Declared == JWT {

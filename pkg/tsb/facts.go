@@ -67,6 +67,7 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 // another cluster is somebody else's, and stands in the member's way.
 func join(m *plan.Member, e api.EdgeCluster, at time.Time) {
 	m.Registered, m.Statement = true, roster.StatementOf(e, at)
+	m.Fence.Proved = holds(m.Fence, m.Statement)
 	if m.Err != "" || m.Role != plan.RoleEdge || e.Spec.ControlPlane == nil || e.Spec.ControlPlane.UID == m.Object.UID {
 		return
 	}
@@ -78,6 +79,11 @@ func join(m *plan.Member, e api.EdgeCluster, at time.Time) {
 		m.Outdated = false
 		m.Blocked = append(m.Blocked, fmt.Sprintf("the roster's entry of that name belongs to another cluster (%s); take it out with: kubectl xcpauth edge forget %s --reason ...", e.Spec.ClusterUID, m.Name))
 	}
+}
+
+// holds says whether the fence that a statement tells of is the one that is there.
+func holds(fence plan.Fence, st *plan.Statement) bool {
+	return st != nil && st.Void == "" && st.Fence != "" && st.Fence == fence.Binding.UID && fence.Ours
 }
 
 // distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the first; the

@@ -27,6 +27,7 @@ const (
 	claimIssued      = "issued"       // Central's certificate is as it must be
 	claimServed      = "served"       // what Central's pods serve was looked at
 	claimFresh       = "fresh"        // no pod of Central serves an older one
+	claimFenced      = "fenced"       // the edge's own API server denies an edit of its mode
 	claimProvided    = "provided"     // the edge has what it needs to present a JWT
 	claimGone        = "gone"         // nothing is left that only the member's certificate needed
 )
@@ -90,6 +91,8 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 			return plan.Judgement{Witness: "a pod of mpc still mounts " + secretMPCCerts}
 		}
 		return plan.Judgement{Holds: true, Witness: "no mpc pod mounts " + secretMPCCerts}
+	case claimFenced:
+		return judgeFenced(c, seen)
 	case claimProvided:
 		return judgeProvided(*m)
 	case claimGone:

@@ -117,6 +117,7 @@ func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Mem
 	xcp, _ := walk(cp.raw, "", "spec", "components", "xcp")
 	m.DeclaredFields = map[string]any{"centralAuthMode": xcp["centralAuthMode"]}
 	m.Owner, m.HelmNote = owners(cp.Metadata)
+	m.Fence = fence(s.Reads)
 
 	var words []any // of every EdgeXcp there: they must agree
 	for _, e := range items(s.Reads[readEdgeXcps]) {

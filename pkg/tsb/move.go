@@ -249,8 +249,8 @@ func canaryOf(movable []plan.Member, goal plan.Goal) (plan.Member, string) {
 	return plan.Member{}, "named as the canary, but it is no edge that can be moved now; name another with --canary"
 }
 
-// alone is the way of a team that has no access to the hub: its edges are moved and proved, each until its token rotation was seen, so
-// that the statement that is handed over says all that the hub's team needs.
+// alone is the way of a team that has no access to the hub: its edges are moved and proved, each until its token rotation was seen, and
+// fenced in, so that the statement that is handed over says all that the hub's team needs and is believed for long.
 func alone(f plan.Facts, goal plan.Goal) plan.Wave {
 	v := sortOut(f, goal)
 	if w, any := provides(f, goal, v); any {
@@ -269,6 +269,9 @@ func alone(f plan.Facts, goal plan.Goal) plan.Wave {
 	v.blocked = append(v.blocked, stuck...)
 	if len(waiting) > 0 {
 		return plan.Wave{Title: "token rotation", Steps: each(waiting, func(m plan.Member) plan.Step { return witness(f, m, goal) }), Blocked: v.blocked}
+	}
+	if open := unfenced(v, goal); len(open) > 0 {
+		return fencing(open, goal, v.blocked)
 	}
 	return plan.Wave{Blocked: v.blocked}
 }

@@ -19,8 +19,9 @@ import (
 //  6. the edges (see moves): those set to JWT already are proved, then one canary, its token rotation, its connecting again after that,
 //     then the rest in waves;
 //  7. one token rotation of every edge, and MPC, which follows the hub's modes, proved;
-//  8. mTLS off, when every member there may be is proved;
-//  9. clean-up, when it was asked for.
+//  8. a fence around every edge, where its cluster can have one;
+//  9. mTLS off, when every member there may be is proved;
+//  10. clean-up, when it was asked for.
 //
 // The goal's stage says how far that goes. What cannot be moved is blocked with its remedy, and does not keep the others from moving.
 // A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the clean-up.
@@ -115,7 +116,8 @@ func opened(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 	return plan.Wave{}, false
 }
 
-// closing ends with mTLS off: MPC proved, one token rotation witnessed of every edge, both hubs alike, then the withdrawing write.
+// closing ends with mTLS off: one token rotation witnessed of every edge, every edge fenced in that can be, MPC proved, both hubs alike, then
+// the withdrawing write.
 func closing(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 	var mpc []plan.Member
 	for _, name := range []string{mpcName, standbyMPC} {
@@ -133,7 +135,9 @@ func closing(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 	if w, any := redials(f, v, goal); any {
 		return w
 	}
-	switch {
+	switch open := unfenced(v, goal); {
+	case len(open) > 0:
+		return fencing(open, goal, nil)
 	case len(mpc) > 0:
 		return plan.Wave{Title: "prove MPC", Steps: each(mpc, func(m plan.Member) plan.Step { return proveMPC(m, goal) })}
 	}
@@ -208,11 +212,12 @@ func newer(h plan.Hub) bool {
 	return !h.Since.IsZero() && h.Workload.Settled && !old
 }
 
-// contradicted lists the members of which the roster still states what their own objects and pods no longer show.
+// contradicted lists the members of which the roster still states what their own objects and pods no longer show, or on the strength of a
+// fence that is not there any more.
 func contradicted(f plan.Facts) []plan.Member {
 	var all []plan.Member
 	for _, m := range f.Members {
-		if st := m.Statement; m.Err == "" && st != nil && st.Void == "" && f.At.Before(st.Until) && !slices.Equal(st.Presents, m.Edge.Presents) {
+		if st := m.Statement; m.Err == "" && st != nil && st.Void == "" && f.At.Before(st.Until) && (!slices.Equal(st.Presents, m.Edge.Presents) || st.Fence != "" && !m.Fence.Proved) {
 			all = append(all, m)
 		}
 	}

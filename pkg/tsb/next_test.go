@@ -20,7 +20,13 @@ func edge(name string, c cred) plan.Member {
 		Edge:       guard.Edge{Name: name, Presents: []cred{c}, Until: noon.Add(time.Minute)},
 		Workload:   plan.Workload{Found: true, Replicas: 1, Settled: true},
 		Credential: plan.Credential{State: plan.CredentialReady}, Trust: plan.Trust{OK: true}, Rotation: plan.Rotation{Seen: c == JWT, At: noon},
-		OldCredential: plan.Certificate{Expires: noon.Add(time.Hour)}}
+		OldCredential: plan.Certificate{Expires: noon.Add(time.Hour)}, Fence: plan.Fence{Without: "its API server is too old"}}
+}
+
+// fenceable is an edge whose cluster can have a fence.
+func fenceable(m plan.Member) plan.Member {
+	m.Fence = plan.Fence{Policy: fencePolicyRef, Binding: fenceBindingRef}
+	return m
 }
 
 // young is a proved edge whose session has not outlived its first token.
@@ -278,19 +284,19 @@ func TestNextNeverClosesOnAMemberThatMayPresentACertificate(t *testing.T) {
 }
 
 func TestUnfoldArrives(t *testing.T) {
-	f := fleet(guard.Yes, guard.No, edge("edge-1", MTLS), edge("edge-2", MTLS), edge("edge-3", JWT), mpc(MTLS))
+	f := fleet(guard.Yes, guard.No, fenceable(edge("edge-1", MTLS)), edge("edge-2", MTLS), fenceable(edge("edge-3", JWT)), mpc(MTLS))
 	f.Hub.Roster = plan.RosterState{}
 	var waves []string
 	p := plan.Unfold(Dialect(), f, plan.Goal{To: JWT})
 	for _, w := range p.Waves {
 		waves = append(waves, said(w))
 	}
-	want := []string{"register", "open", "prove/edge-3", "witness/edge-3", "move/edge-1 move/edge-2", "witness/edge-1 witness/edge-2", "prove/mpc", "close"}
+	want := []string{"register", "open", "prove/edge-3", "witness/edge-3", "move/edge-1 move/edge-2", "witness/edge-1 witness/edge-2", "fence/edge-1 fence/edge-3", "prove/mpc", "close"}
 	if d := cmp.Diff(want, waves); d != "" || len(p.Blocked) > 0 {
 		t.Errorf("waves (-want +got):\n%s\nblocked %v", d, p.Blocked)
 	}
-	if p.Changes() != 5 {
-		t.Errorf("%d changes, want 5", p.Changes())
+	if p.Changes() != 7 {
+		t.Errorf("%d changes, want 7", p.Changes())
 	}
 }
 

@@ -106,7 +106,7 @@ func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	for _, cp := range edges {
 		ns := cp.Metadata.Namespace
 		add(deployment(ns, "edge"), replicaSets(ns), pods(ns), secret(ns, secretToken), secret(ns, secretCA), secret(ns, secretEdgeCert), secret(ns, secretServiceAccount), secret(ns, secretMPCA))
-		add(roster.JournalRead())
+		add(roster.JournalRead(), readFencePolicy, readFenceBinding)
 		for _, s := range siblingTokens {
 			add(secret(ns, s))
 		}

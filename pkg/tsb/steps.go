@@ -2,6 +2,9 @@ package tsb
 
 import (
 	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -10,8 +13,12 @@ import (
 
 // void takes back what the roster states of a member.
 func void(f plan.Facts, m plan.Member) plan.Step {
+	why := m.Edge.Why
+	if slices.Equal(m.Statement.Presents, m.Edge.Presents) {
+		why = "the fence that stood behind it is not there any more, or not as it was"
+	}
 	return plan.Step{ID: "void/" + m.Name, Kind: plan.Void, Member: m.Name, Title: m.Name + ": take its statement in the roster back",
-		Why:    "it was proved, and what is seen now contradicts that (" + m.Edge.Why + "); the webhook would go on believing it",
+		Why:    "it was proved, and what is seen now contradicts that (" + why + "); the webhook would go on believing it",
 		Writes: []plan.Patch{voidPatch(f, m)}, Keep: true}
 }
 
@@ -89,7 +96,7 @@ func proveHub(f plan.Facts, who string, goal plan.Goal) plan.Step {
 
 func closeMTLS(f plan.Facts, who string, h plan.Hub, goal plan.Goal) plan.Step {
 	return plan.Step{ID: idOf(plan.Close, who), Kind: plan.Close, Member: who, Title: who + ": accept JWT alone",
-		Why:    "every edge and MPC are proved to present a JWT and nothing else",
+		Why:    "every edge and MPC are proved to present a JWT and nothing else" + risk(f),
 		Writes: []plan.Patch{modesPatch(h, true, false)}, Proof: hubProof(f, who), Within: goal.Within,
 		Withdraws: accepting(guard.Yes, guard.No), Accepts: accepting(guard.Yes, guard.No)}
 }
@@ -115,4 +122,23 @@ func connected(f plan.Facts) []plan.Claim {
 		}
 	}
 	return claims
+}
+
+// risk tells which edges have no fence, and what that leaves.
+func risk(f plan.Facts) string {
+	var names []string
+	for _, m := range f.Members {
+		if m.Role == plan.RoleEdge && !m.Fence.Proved {
+			names = append(names, m.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ", and their own clusters deny every edit that would change that"
+	}
+	slices.Sort(names)
+	rest := ""
+	if n := len(names) - 3; n > 0 {
+		names, rest = names[:3], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("; without a fence (%s%s) somebody who edits the edge in the very moment of this write is not held up", strings.Join(names, ", "), rest)
 }

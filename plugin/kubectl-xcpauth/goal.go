@@ -19,11 +19,13 @@ type goalFlags struct {
 	canary                 string
 	waveSize               int
 	soak, within, rotation time.Duration
+	noFence, hubAgrees     bool
+	fence                  time.Duration
 	unrotated, names       []string
 }
 
 func newGoalFlags() goalFlags {
-	return goalFlags{to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour}
+	return goalFlags{to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour, fence: 10 * time.Second}
 }
 
 // addFlags adds every flag of the way to JWTs.
@@ -39,6 +41,8 @@ func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
 	flags.BoolVar(&g.hasty, "hasty-canary", g.hasty, "do not wait for the canary's token rotation before others move")
 	flags.DurationVar(&g.rotation, "rotation-within", g.rotation, "how long at most to wait until an edge has outlived its first token")
 	flags.StringSliceVar(&g.unrotated, "accept-unrotated", g.unrotated, "edges of which it is known that nothing renews their token, and when it expires")
+	flags.BoolVar(&g.noFence, "no-fence", g.noFence, "do not fence edges in: what is proved of one is then believed for 15 minutes, not for 7 days")
+	flags.DurationVar(&g.fence, "fence-for", g.fence, "how long a fence must be seen to deny, without a break, to count")
 	flags.StringSliceVar(&g.names, "central-name", g.names, "further names that Central's certificate must have, beside those that the selected edges dial")
 }
 
@@ -54,7 +58,8 @@ func (g *goalFlags) addWaves(flags *pflag.FlagSet) {
 
 func (g *goalFlags) goal() plan.Goal {
 	return plan.Goal{To: tsb.JWT, Stage: plan.Stage(g.to), NoHub: g.noHub, Cleanup: g.cleanup, HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize,
-		Soak: g.soak, Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, Names: g.names}
+		Soak: g.soak, Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, Names: g.names,
+		NoFence: g.noFence, FenceFor: g.fence, HubAgrees: g.hubAgrees}
 }
 
 func (g *goalFlags) check() error {
@@ -89,7 +94,7 @@ func given(flags *pflag.FlagSet, names ...string) string {
 }
 
 // goalNames are the flags that say what a run is to do: a command that continues it repeats them.
-var goalNames = []string{"to", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
+var goalNames = []string{"to", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
 	"tctl-profile", "edge", "canary", "wave-size", "soak", "prove-within", "max-failures"}
 
 // positive refuses a duration that cannot be meant.

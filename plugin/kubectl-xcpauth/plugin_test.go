@@ -223,9 +223,9 @@ func TestRequestsPerMember(t *testing.T) {
 				reads++
 			}
 		}
-		// 4 to find the planes; Deployment, ReplicaSets, Pods, 7 secrets and the journal; one pod's metrics, over WebSocket or then SPDY
-		if reads != 15 || forwards > 2 {
-			t.Errorf("%s had %d reads and %d port-forwards, want 15 and at most 2: %v", name, reads, forwards, s.Requests())
+		// 4 to find the planes; Deployment, ReplicaSets, Pods, 7 secrets, the journal and the fence (2); one pod's metrics, over WebSocket or then SPDY
+		if reads != 17 || forwards > 2 {
+			t.Errorf("%s had %d reads and %d port-forwards, want 17 and at most 2: %v", name, reads, forwards, s.Requests())
 		}
 		if n := s.Connections(); n > 1+forwards {
 			t.Errorf("%s had %d connections, want one for all reads and one for each try to forward a port", name, n)

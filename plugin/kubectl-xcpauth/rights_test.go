@@ -43,6 +43,23 @@ func TestCheckNamesEveryMissingRightAtOnce(t *testing.T) {
 		manifest string
 	}{
 		"to migrate": {nil, `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: xcpauth-missing
+rules:
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingadmissionpolicies, validatingadmissionpolicybindings]
+  verbs: [create]
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingadmissionpolicies]
+  resourceNames: [xcpauth-fence]
+  verbs: [delete, patch]
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingadmissionpolicybindings]
+  resourceNames: [xcpauth-fence]
+  verbs: [delete, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: xcpauth-missing

@@ -69,7 +69,7 @@ func (f fleet) xcpauth(code int, args ...string) sandbox.Run {
 }
 
 // quick are the flags with which migrate keeps pace with the stand-in.
-var quick = []string{"-y", "--poll", "100ms", "--prove-within", "40s"}
+var quick = []string{"-y", "--poll", "100ms", "--prove-within", "40s", "--fence-for", "1s"}
 
 func (f fleet) migrate(code int, args ...string) sandbox.Run {
 	f.Helper()
