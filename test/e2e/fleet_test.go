@@ -71,6 +71,9 @@ func (f fleet) xcpauth(code int, args ...string) sandbox.Run {
 // quick are the flags with which migrate keeps pace with the stand-in.
 var quick = []string{"-y", "--poll", "100ms", "--prove-within", "40s", "--fence-for", "1s"}
 
+// quickBack is the same for rollback.
+var quickBack = quick[:5]
+
 func (f fleet) migrate(code int, args ...string) sandbox.Run {
 	f.Helper()
 	return f.xcpauth(code, append(append([]string{"migrate"}, quick...), args...)...)

@@ -28,6 +28,8 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 		"edge-1: waiting: a token lives",
 		"wrote Deployment tsb/central", // so that the canary connects again
 		"wrote ControlPlane istio-system/controlplane in edge-2",
+		"wrote ValidatingAdmissionPolicy xcpauth-fence in edge-1",
+		"wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-2",
 		"wrote ManagementPlane", // mTLS off
 		"wrote Certificate tsb/",
 		"wrote Secret istio-system/xcp-edge-cert",

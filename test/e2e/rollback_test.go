@@ -12,7 +12,7 @@ import (
 
 func (f fleet) rollback(code int, args ...string) sandbox.Run {
 	f.Helper()
-	return f.xcpauth(code, append(append([]string{"rollback"}, quick...), args...)...)
+	return f.xcpauth(code, append(append([]string{"rollback"}, quickBack...), args...)...)
 }
 
 // backOnMTLS fails unless every edge presents its certificate alone, and the hub accepts that.
@@ -67,6 +67,7 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Fatalf("the hub's modes are %s", got)
 	}
+	f.killedAt("wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1", "rollback") // its fence is removed, and nothing else yet
 	f.rollback(0, "--wave-size", "1")
 	f.backOnMTLS("edge-1", "edge-2")
 
@@ -80,7 +81,11 @@ func TestRollbackAfterEachStage(t *testing.T) {
 // killedAt runs a verb that is killed as soon as it has said something.
 func (f fleet) killedAt(said, verb string, args ...string) {
 	f.Helper()
-	cmd := f.Command(f.Context(), append(append([]string{"xcpauth", verb}, quick...), args...)...)
+	flags := quick
+	if verb == "rollback" {
+		flags = quickBack
+	}
+	cmd := f.Command(f.Context(), append(append([]string{"xcpauth", verb}, flags...), args...)...)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, newWatcher(f.T, said, func() { cmd.Process.Signal(syscall.SIGKILL) })
 	if err := cmd.Run(); err == nil {

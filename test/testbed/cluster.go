@@ -105,13 +105,13 @@ func (c *Cluster) KillAPIServer() {
 	c.kill()
 }
 
-// RestartAPIServer starts the API server again, with the same port and the same data, after ending one that still runs;
-// it returns when it is ready.
-func (c *Cluster) RestartAPIServer(ctx context.Context) error {
+// RestartAPIServer starts the API server again, with the same port and the same data, and with more flags if there are any, after ending one
+// that still runs; it returns when it is ready.
+func (c *Cluster) RestartAPIServer(ctx context.Context, flags ...string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kill()
-	p, err := c.startAPIServer(ctx, c.port)
+	p, err := c.startAPIServer(ctx, c.port, flags...)
 	if err != nil {
 		return err
 	}
@@ -166,29 +166,30 @@ func (c *Cluster) start(ctx context.Context, crds bool) error {
 }
 
 // startAPIServer starts the API server and returns when /readyz is ok.
-func (c *Cluster) startAPIServer(ctx context.Context, port int) (*program, error) {
+func (c *Cluster) startAPIServer(ctx context.Context, port int, flags ...string) (*program, error) {
 	in := func(file string) string { return filepath.Join(c.dir, file) }
 	p, err := c.bed.servers.start(c.Name+"/kube-apiserver", in("kube-apiserver.log"), []string{"GOGC=50"},
-		filepath.Join(c.bed.Bin, "kube-apiserver"),
-		"--bind-address="+c.ServiceIP(1),
-		"--secure-port="+strconv.Itoa(port),
-		"--etcd-servers="+c.bed.etcdURL(),
-		"--etcd-prefix=/"+c.Name,
-		"--tls-cert-file="+in("server.crt"),
-		"--tls-private-key-file="+in("server.key"),
-		"--client-ca-file="+in("ca.crt"),
-		"--kubelet-client-certificate="+in("kubelet-client.crt"),
-		"--kubelet-client-key="+in("kubelet-client.key"),
-		"--kubelet-preferred-address-types=InternalIP",
-		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-		"--service-account-key-file="+in("sa.pub"),
-		"--service-account-signing-key-file="+in("sa.key"),
-		"--service-cluster-ip-range="+c.block.serviceRange(),
-		"--authorization-mode=RBAC",
-		"--endpoint-reconciler-type=none",
-		"--allow-privileged=true",
-		"--profiling=false",
-		"--enable-logs-handler=false",
+		append([]string{filepath.Join(c.bed.Bin, "kube-apiserver"),
+			"--bind-address=" + c.ServiceIP(1),
+			"--secure-port=" + strconv.Itoa(port),
+			"--etcd-servers=" + c.bed.etcdURL(),
+			"--etcd-prefix=/" + c.Name,
+			"--tls-cert-file=" + in("server.crt"),
+			"--tls-private-key-file=" + in("server.key"),
+			"--client-ca-file=" + in("ca.crt"),
+			"--kubelet-client-certificate=" + in("kubelet-client.crt"),
+			"--kubelet-client-key=" + in("kubelet-client.key"),
+			"--kubelet-preferred-address-types=InternalIP",
+			"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+			"--service-account-key-file=" + in("sa.pub"),
+			"--service-account-signing-key-file=" + in("sa.key"),
+			"--service-cluster-ip-range=" + c.block.serviceRange(),
+			"--authorization-mode=RBAC",
+			"--endpoint-reconciler-type=none",
+			"--allow-privileged=true",
+			"--profiling=false",
+			"--enable-logs-handler=false",
+		}, flags...)...,
 	)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,214 @@
+package tsb
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+const deniedByOurs = "controlplanes.install.tetrate.io \"controlplane\" is forbidden: ValidatingAdmissionPolicy 'xcpauth-fence' with binding 'xcpauth-fence' denied request: this edge was proved"
+
+func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
+	const denied, other, through, failed = deniedByOurs, "ValidatingAdmissionPolicy 'theirs' with binding 'xcpauth-fence' denied request", "", "!timeout"
+	seen := func(words ...string) []plan.Facts {
+		all := []plan.Facts{fleet(guard.Yes, guard.Yes, edge("eu", JWT))}
+		for i, word := range words {
+			m := fenceable(edge("eu", JWT))
+			m.Fence.Ours, m.Fence.Binding.UID = true, "b1"
+			f := fleet(guard.Yes, guard.Yes, m)
+			p := plan.Probe{At: noon.Add(time.Duration(i) * 5 * time.Second), Denied: word}
+			if word == failed {
+				p.Denied, p.Err = "", "timeout"
+			}
+			f.Probes = map[string]plan.Probe{"eu": p}
+			all = append(all, f)
+		}
+		return all
+	}
+	of := func(facts []plan.Facts, i int, change func(*plan.Member)) []plan.Facts {
+		change(&facts[i].Members[0])
+		return facts
+	}
+	for _, tc := range []struct {
+		name  string
+		seen  []plan.Facts
+		holds bool
+		says  string
+	}{
+		{"not looked at", seen(), false, "not looked at yet"},
+		{"once", seen(denied), false, "must be seen to for 10s"},
+		{"for long enough", seen(denied, denied, denied), true, "denied 3 dry runs of an edit in 10s"},
+		{"not for long enough", seen(denied, denied), false, "must be seen to for 10s"},
+		{"let through at first", seen(through, through, denied, denied, denied), true, "denied 3 dry runs"},
+		{"let through in between: another API server", seen(denied, through, denied, denied), false, "must be seen to for 10s"},
+		{"let through at last", seen(denied, denied, denied, through), false, "was let through"},
+		{"denied by something else", seen(denied, denied, other), false, "denied by something else"},
+		{"no answer in between", seen(denied, failed, denied, denied), false, "must be seen to for 10s"},
+		{"no answer", seen(denied, denied, denied, failed), false, "did not come to an answer: timeout"},
+		{"a fence that was made again", of(seen(denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
+		{"a fence that was not as it should be", of(seen(denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Ours = false }), false, "must be seen to for 10s"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			j := judge(plan.Claim{Kind: claimFenced, Member: "eu", For: 10 * time.Second}, tc.seen)
+			if j.Holds != tc.holds || !strings.Contains(j.Witness, tc.says) {
+				t.Errorf("holds %v: %s; want %v, %s", j.Holds, j.Witness, tc.holds, tc.says)
+			}
+		})
+	}
+}
+
+// What is stored counts as our fence when it is as this version writes it, defaults of the API server aside, and nothing narrows it.
+func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
+	policy, binding := fenceObjects()
+	stored := func(o map[string]any, change func(spec map[string]any)) plan.Result {
+		b, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c map[string]any
+		if err := json.Unmarshal(b, &c); err != nil {
+			t.Fatal(err)
+		}
+		c["metadata"].(map[string]any)["uid"] = "u-" + fmt.Sprint(o["kind"])
+		change(c["spec"].(map[string]any))
+		b, err = json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan.Result{Body: b}
+	}
+	as := func(map[string]any) {}
+	constraints := func(spec map[string]any) map[string]any { return spec["matchConstraints"].(map[string]any) }
+	for _, tc := range []struct {
+		name            string
+		policy, binding func(map[string]any)
+		ours            bool
+	}{
+		{"as shipped", as, as, true},
+		{"with what an API server may add", func(s map[string]any) { s["auditAnnotations"], s["somethingNew"] = []any{}, "x" }, func(s map[string]any) { s["matchResources"] = map[string]any{} }, true},
+		{"it only warns", as, func(s map[string]any) { s["validationActions"] = []any{"Warn"} }, false},
+		{"of some namespaces", as, func(s map[string]any) {
+			s["matchResources"] = map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]any{"a": "b"}}}
+		}, false},
+		{"it ignores failures", func(s map[string]any) { s["failurePolicy"] = "Ignore" }, as, false},
+		{"some are excluded", func(s map[string]any) {
+			constraints(s)["excludeResourceRules"] = []any{map[string]any{"resources": []any{"controlplanes"}}}
+		}, as, false},
+		{"some are selected", func(s map[string]any) {
+			constraints(s)["objectSelector"] = map[string]any{"matchLabels": map[string]any{"a": "b"}}
+		}, as, false},
+		{"a condition was added", func(s map[string]any) {
+			s["matchConditions"] = append(s["matchConditions"].([]any), map[string]any{"name": "never", "expression": "false"})
+		}, as, false},
+		{"a validation was weakened", func(s map[string]any) {
+			s["validations"].([]any)[0].(map[string]any)["expression"] = "true"
+		}, as, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := fence(map[plan.Read]plan.Result{readFencePolicy: stored(policy, tc.policy), readFenceBinding: stored(binding, tc.binding)})
+			if f.Ours != tc.ours || f.Policy.UID == "" || f.Binding.UID == "" || f.Without != "" {
+				t.Errorf("%+v, want ours %v", f, tc.ours)
+			}
+			m := edge("eu", JWT)
+			m.Fence = f
+			writes := enclose(m, plan.Goal{}).Writes
+			if tc.ours != (len(writes) == 0) {
+				t.Errorf("writes %+v", writes)
+			}
+			for _, w := range writes { // what is written makes it ours
+				spec := maps.Clone(f.PolicySpec)
+				if w.Object.Kind == fenceBindingRef.Kind {
+					spec = maps.Clone(f.BindingSpec)
+				}
+				want := policy["spec"]
+				if w.Object.Kind == fenceBindingRef.Kind {
+					want = binding["spec"]
+				}
+				if merged := merge(spec, w.After["spec"].(map[string]any)); !enforces(merged, want) {
+					t.Errorf("after the write it is still %v", merged)
+				}
+			}
+		})
+	}
+	none := fence(map[plan.Read]plan.Result{readFencePolicy: {Missing: true, NoKind: true}, readFenceBinding: {Missing: true, NoKind: true}})
+	if !strings.Contains(none.Without, "Kubernetes 1.30") {
+		t.Errorf("without the kind: %+v", none)
+	}
+	unread := fence(map[plan.Read]plan.Result{readFencePolicy: {Err: "forbidden (403)"}, readFenceBinding: {Missing: true}})
+	if unread.Ours || !strings.Contains(unread.Without, "forbidden (403)") {
+		t.Errorf("unread: %+v", unread)
+	}
+}
+
+// merge applies a JSON merge patch.
+func merge(to, patch map[string]any) map[string]any {
+	out := maps.Clone(to)
+	for k, v := range patch {
+		switch sub, isMap := v.(map[string]any); {
+		case v == nil:
+			delete(out, k)
+		case isMap:
+			was, _ := out[k].(map[string]any)
+			out[k] = merge(was, sub)
+		default:
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func TestNextWithFences(t *testing.T) {
+	const on = guard.Yes
+	bound := func(m plan.Member) plan.Member {
+		m = fenceable(proved(m))
+		m.Fence.Ours, m.Fence.Proved, m.Fence.Policy.UID, m.Fence.Binding.UID = true, true, "p", "b"
+		m.Statement.Fence, m.Statement.Until = "b", noon.Add(24*time.Hour)
+		return m
+	}
+	open := fenceable(proved(edge("edge-1", JWT)))
+	gone := with(bound(edge("edge-1", JWT)), func(m *plan.Member) { m.Fence.Proved, m.Fence.Binding.UID = false, "" })
+	for _, tc := range []struct {
+		name  string
+		facts plan.Facts
+		goal  plan.Goal
+		want  string
+	}{
+		{"before mTLS off edges are fenced in", fleet(on, on, open, proved(mpc(JWT))), plan.Goal{}, "fence/edge-1"},
+		{"unless that is not wanted", fleet(on, on, open, proved(mpc(JWT))), plan.Goal{NoFence: true}, "close"},
+		{"or cannot be", fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT))), plan.Goal{}, "close"},
+		{"once", fleet(on, on, bound(edge("edge-1", JWT)), proved(mpc(JWT))), plan.Goal{}, "close"},
+		{"not before that", fleet(on, on, open, proved(mpc(JWT))), plan.Goal{Stage: plan.Edges}, ""},
+		{"a team without the hub fences its own", fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true}, "fence/edge-1"},
+		{"a statement whose fence is gone is taken back", fleet(on, on, gone, proved(mpc(JWT))), plan.Goal{}, "void/edge-1"},
+		{"the way back of a team without the hub waits for the hub's word", fleet(on, on, with(bound(edge("edge-1", JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true}, "!edge-1"},
+		{"and goes with it", fleet(on, on, with(bound(edge("edge-1", JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true, HubAgrees: true}, "return/edge-1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.goal.To = JWT
+			if got := said(next(tc.facts, tc.goal)); got != tc.want {
+				t.Errorf("next wave %q, want %q", got, tc.want)
+			}
+		})
+	}
+
+	// the way back takes back what relies on the fence, then removes the fence, then changes the edge
+	second := bound(edge("edge-2", JWT))
+	f := fleet(on, on, with(bound(edge("edge-1", JWT)), moved), second, proved(mpc(JWT)))
+	var writes []string
+	for _, w := range next(f, plan.Goal{To: JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
+		writes = append(writes, fmt.Sprintf("%s %s %v", w.Object.Resource, w.Object.Name, w.Delete))
+	}
+	want := "edgeclusters edge-1 false, edgeclusters edge-2 false, validatingadmissionpolicybindings xcpauth-fence true, validatingadmissionpolicies xcpauth-fence true, controlplanes controlplane false"
+	if got := strings.Join(writes, ", "); got != want {
+		t.Errorf("writes\n%s\nwant\n%s", got, want)
+	}
+}
+
+// moved marks an edge as one that a migration moved.
+func moved(m *plan.Member) { m.Original = modePatch("MUTUAL_TLS") }
