@@ -55,6 +55,8 @@ func (w *world) someGoal() plan.Goal {
 		g = plan.Goal{Stage: plan.Edges, NoHub: true, HastyCanary: w.chance(2)}
 	case 1:
 		g = plan.Goal{Back: true, WaveSize: w.IntN(2)}
+	case 2 + w.fenced():
+		g = plan.Goal{Stage: plan.Edges, NoHub: true, Back: true} // the hub's team has not agreed
 	case 2:
 		g = plan.Goal{Back: true, Only: w.names()[w.IntN(len(w.edges))]}
 	}
@@ -62,6 +64,16 @@ func (w *world) someGoal() plan.Goal {
 		g.Soak = time.Duration(w.IntN(20)) * time.Second
 	}
 	return g
+}
+
+// fenced is 1 when every edge has a fence: what is stated of one without is believed for 15 minutes, whatever its team does meanwhile.
+func (w *world) fenced() int {
+	for _, e := range w.edges {
+		if e.fence == 0 {
+			return 99
+		}
+	}
+	return 1
 }
 
 // interrupt makes the next run end early: before or after one of its writes, or by Ctrl-C.

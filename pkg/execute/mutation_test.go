@@ -2,9 +2,11 @@ package execute
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -29,6 +31,16 @@ func (b forgetful) ReadJournal(ctx context.Context, home string) (Journal, error
 	j, err := b.Clusters.ReadJournal(ctx, home)
 	j.InFlight = nil
 	return j, err
+}
+
+// stubborn is a world whose roster forgets no statement.
+type stubborn struct{ Clusters }
+
+func (b stubborn) Write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+	if p.Status {
+		return true, nil
+	}
+	return b.Clusters.Write(ctx, p, still)
 }
 
 // seeing makes a mutation of what is seen of each member.
@@ -125,6 +137,19 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 			}
 			return w
 		}),
+		"what is stated is believed when the edge has gone back": func(e *Executor) {
+			e.Clusters = stubborn{e.Clusters}
+		},
+		"a fence is in the way of the way back": func(e *Executor) {
+			e.Dialect.Lift = func(plan.Facts, plan.Member) []plan.Patch { return nil }
+			e.Dialect.Next = func(f plan.Facts, g plan.Goal) plan.Wave {
+				w := tsb.Dialect().Next(f, g)
+				for i := range w.Steps {
+					w.Steps[i].Writes = slices.DeleteFunc(w.Steps[i].Writes, func(p plan.Patch) bool { return p.Delete && p.Object.Name == plan.FenceName })
+				}
+				return w
+			}
+		},
 		"the wave in flight is not restored": func(e *Executor) { e.Clusters = forgetful{e.Clusters} },
 		"nothing is ever put back": deciding(func(_ plan.Facts, w plan.Wave) plan.Wave {
 			for i := range w.Steps {
@@ -183,4 +208,62 @@ func caught(w *world, mutate mutation) string {
 		return "gone back, and " + w.wentBack()
 	}
 	return ""
+}
+
+// dying is a world in which the process dies when everything is stated and mTLS is still on.
+type dying struct{ Clusters }
+
+func (b dying) Publish(ctx context.Context, hub string, m plan.Member, st api.EdgeClusterStatus) error {
+	err := b.Clusters.Publish(ctx, hub, m, st)
+	if m.Role == plan.RoleMPC {
+		panic(killed{})
+	}
+	return err
+}
+
+// Every edge is stated behind a fence, and the run that proved it has died: people who edit edges and people who edit the hub have all the time
+// for which a statement is believed. Behind fences they never meet; behind fences that are only stored, and were believed unseen, they do.
+func TestBehindFencesNobodyMeets(t *testing.T) {
+	tried, bad := 0, 0
+	met := func(seed uint64, toothless bool) string {
+		w := newWorld(seed)
+		w.strangers, w.flippers, w.noFences, w.toothless, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.stuck = false, false, false, toothless, false, false, false, map[string]bool{}
+		_, died := runOnce(w, plan.Goal{}, func(e *Executor) {
+			e.Clusters, e.Goal.NoFence = dying{e.Clusters}, false
+			judge := e.Dialect.Judge
+			e.Dialect.Judge = func(c plan.Claim, seen []plan.Facts) plan.Judgement {
+				if c.Kind == "fenced" && toothless {
+					return plan.Judgement{Holds: true}
+				}
+				return judge(c, seen)
+			}
+		})
+		if !died || !w.behindFences() {
+			return "" // an edge was out of reach, and the run ended early
+		}
+		tried++
+		for range 30 {
+			w.flippers = true
+			w.tick()
+		}
+		w.strangers = true
+		for range 100 {
+			w.tick()
+		}
+		if len(w.refused) > 0 {
+			return w.refused[0]
+		}
+		return ""
+	}
+	for seed := range uint64(200) {
+		if why := met(seed+1, false); why != "" {
+			t.Fatalf("seed %d: behind fences %s", seed+1, why)
+		}
+		if met(seed+1, true) != "" {
+			bad++
+		}
+	}
+	if bad == 0 || tried < 200 {
+		t.Errorf("fences that are only stored were seen to hold nobody back %d times, of %d: this shows nothing", bad, tried)
+	}
 }
