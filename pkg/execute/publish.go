@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// ProveNamed lists, proves and publishes members without changing them: all that present the wanted credential when none are named.
+// ProveNamed lists, proves and publishes members without changing them, with their fences where they have one: all that present the wanted
+// credential when none are named.
 // Without a hub, what was proved is left in Stated, to be handed over.
 func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, error) {
 	e.vouched, e.stated, e.without = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
@@ -60,7 +61,8 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 	for _, s := range steps {
 		byID[s.ID] = s.Member
 	}
-	e.prove(ctx, steps, f, failed, recorded)
+	e.prove(ctx, slices.Clone(steps), f, failed, recorded)
+	e.proveFences(ctx, steps, failed)
 	for id, why := range failed {
 		if name := byID[id]; name != "" {
 			recorded[name] = Outcome{Member: name, State: Failed, Why: why}
@@ -80,6 +82,31 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 		r.Outcomes = append(r.Outcomes, o)
 	}
 	return r, nil
+}
+
+// proveFences proves the fences of the members that are proved themselves, and are fenced in; one that does not deny is gone without.
+func (e *Executor) proveFences(ctx context.Context, proved []*running, failed map[string]string) {
+	if e.Goal.NoFence || ctx.Err() != nil {
+		return
+	}
+	f := e.look(ctx)
+	var steps []*running
+	for _, s := range proved {
+		m := f.Member(s.Member)
+		if failed[s.ID] != "" || m == nil || m.Err != "" || !m.Fence.Ours {
+			continue
+		}
+		if s := e.Dialect.Enclose(*m, e.Goal); len(s.Writes) == 0 {
+			steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
+		}
+	}
+	without := map[string]string{}
+	e.prove(ctx, slices.Clone(steps), f, without, map[string]Outcome{})
+	for _, s := range steps {
+		if why := without[s.ID]; why != "" {
+			e.say(Noted, s.Member, "stated without its fence: %s", why)
+		}
+	}
 }
 
 // list puts a member into the roster, or renews its entry, when that is needed for a statement about it.

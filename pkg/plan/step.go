@@ -193,6 +193,8 @@ type Dialect struct {
 	Next func(Facts, Goal) Wave
 	// Prove is the step that changes nothing and proves a member.
 	Prove func(Member, Goal) Step
+	// Enclose is the step that proves a member's fence, having installed it where it is not.
+	Enclose func(Member, Goal) Step
 	// Judge says whether the claim holds, given the facts right before the step's writes (seen[0]) and all since.
 	Judge func(c Claim, seen []Facts) Judgement
 	// Restores says whether a patch that was read from a journal is one that this dialect writes to take a step back, after which its

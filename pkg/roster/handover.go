@@ -82,7 +82,7 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, want
 	case e.Status.RotationTime != nil && e.Status.RotationTime.After(f.At.Add(ahead)):
 		return "its token's rotation was seen later than now; a clock is wrong" + proveAgain
 	case !f.At.Before(st.Until):
-		return fmt.Sprintf("it was seen at %s and is believed for %s, which is over%s", st.Observed.Format(time.RFC3339), Believed, proveAgain)
+		return fmt.Sprintf("it was seen at %s and is believed until %s, which is over%s", st.Observed.Format(time.RFC3339), st.Until.Format(time.RFC3339), proveAgain)
 	case f.Hub.InventoryErr != "":
 		return f.Hub.InventoryErr
 	case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, e.Spec.ClusterName):

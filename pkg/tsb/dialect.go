@@ -8,7 +8,7 @@ import (
 
 // Dialect is Tetrate Service Bridge 1.4 and newer.
 func Dialect() plan.Dialect {
-	return plan.Dialect{Name: "Tetrate Service Bridge", Reads: reads, Facts: facts, Next: next, Prove: prove, Judge: judge, Restores: restores, Lift: lift, After: after}
+	return plan.Dialect{Name: "Tetrate Service Bridge", Reads: reads, Facts: facts, Next: next, Prove: prove, Enclose: enclose, Judge: judge, Restores: restores, Lift: lift, After: after}
 }
 
 // prove is the step that proves a member as it is.

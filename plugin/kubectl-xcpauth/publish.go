@@ -22,19 +22,19 @@ import (
 // publishOptions are the flags of edge publish.
 type publishOptions struct {
 	*fleetOptions
-	within, poll time.Duration
+	within, poll, fence time.Duration
 	noHub        bool
 	out, file    string
 }
 
 func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
-	o := &publishOptions{fleetOptions: fo, within: 15 * time.Minute, poll: 2 * time.Second}
+	o := &publishOptions{fleetOptions: fo, within: 15 * time.Minute, poll: 2 * time.Second, fence: 10 * time.Second}
 	cmd := &cobra.Command{
 		Use:   "publish [EDGE...]",
 		Short: "prove that edges present a JWT and nothing else, and state it in the roster",
 		Long: `Prove that edges present a JWT and nothing else, and state it in the hub's roster. A team without access to the hub proves its own
 edges and hands the statements over as a file; the hub's team publishes these, each held against what the roster lists and the hub
-knows. A statement is believed for 15 minutes after it was seen.`,
+knows. A statement is believed for 15 minutes after it was seen, and for 7 days of an edge that is fenced in.`,
 		Example: `  # Renew the statements of every edge that the kubeconfig reaches
   kubectl xcpauth edge publish
 
@@ -58,6 +58,7 @@ knows. A statement is believed for 15 minutes after it was seen.`,
 	}
 	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long proving may take")
 	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while proving")
+	cmd.Flags().DurationVar(&o.fence, "fence-for", o.fence, "how long the fence of an edge must be seen to deny, without a break, to count")
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "without access to the hub: write what was proved to --out, or with -o yaml to stdout")
 	cmd.Flags().StringVar(&o.out, "out", "", "of --no-hub: the file to hand over to the hub's team")
 	cmd.Flags().StringVarP(&o.file, "filename", "f", "", "publish what the teams of edges proved and handed over in this file; - is stdin")
@@ -87,7 +88,7 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	goal := plan.Goal{To: tsb.JWT, Within: o.within}
+	goal := plan.Goal{To: tsb.JWT, Within: o.within, FenceFor: max(o.fence, 0)}
 	if o.noHub {
 		live.Where.NoHub, goal.NoHub, goal.Stage = true, true, plan.Edges
 		o.repeats = "--no-hub --out " + quote(o.out)
@@ -144,9 +145,19 @@ func (o *publishOptions) handOver(stated []api.EdgeCluster, report *render.Resul
 		file = "FILE"
 	}
 	if report.Done {
-		report.Next = fmt.Sprintf("hand it over to the hub's team within %.0f minutes; they publish it with: kubectl xcpauth edge publish -f %s", roster.Believed.Minutes(), quote(file))
+		report.Next = fmt.Sprintf("hand it over to the hub's team within %s; they publish it with: kubectl xcpauth edge publish -f %s", believed(stated), quote(file))
 	}
 	return nil
+}
+
+// believed is for how long the first of the statements to expire is believed.
+func believed(stated []api.EdgeCluster) string {
+	for _, e := range stated {
+		if e.Status.Fence == nil {
+			return fmt.Sprintf("%.0f minutes", roster.Believed.Minutes())
+		}
+	}
+	return fmt.Sprintf("%.0f days", roster.BelievedFenced.Hours()/24)
 }
 
 // accept publishes what others proved.

@@ -16,7 +16,7 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	f := start(t, sandbox.Options{Edges: []string{"edge-1", "edge-2", "edge-3"}, Webhook: true})
 	for cluster, flags := range map[string][]string{
 		"edge-2": {"--disable-admission-plugins=ValidatingAdmissionPolicy"},
-		"edge-3": {"--runtime-config=admissionregistration.k8s.io/v1/validatingadmissionpolicies=false,admissionregistration.k8s.io/v1/validatingadmissionpolicybindings=false"},
+		"edge-3": {"--disable-admission-plugins=ValidatingAdmissionPolicy", "--runtime-config=admissionregistration.k8s.io/v1/validatingadmissionpolicies=false,admissionregistration.k8s.io/v1/validatingadmissionpolicybindings=false"},
 	} {
 		if err := f.Bed.Cluster(cluster).RestartAPIServer(t.Context(), flags...); err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 		"wrote Deployment tsb/central", // so that the canary connects again
 		"wrote ControlPlane istio-system/controlplane in edge-2",
 		"wrote ValidatingAdmissionPolicy xcpauth-fence in edge-1",
-		"wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-2",
+		"wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1",
 		"wrote ManagementPlane", // mTLS off
 		"wrote Certificate tsb/",
 		"wrote Secret istio-system/xcp-edge-cert",
@@ -70,6 +70,8 @@ func (f fleet) wasFaster(said string) bool {
 	switch said {
 	case "wrote Secret tsb/xcp-central-cert-xcpauth-rehearsal":
 		return !there("hub", "tsb", "xcp-central-cert-xcpauth-rehearsal")
+	case "wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1":
+		return f.Kubectl(f.Context(), "--context", "edge-1", "get", "validatingadmissionpolicybinding", "xcpauth-fence").Code == 0
 	case "wrote Secret istio-system/xcp-central-ca-bundle":
 		return there("edge-1", "istio-system", "xcp-central-ca-bundle")
 	}

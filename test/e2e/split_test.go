@@ -55,7 +55,10 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 		if out := f.xcpauth(0, own("status", "--history", "--no-hub")...).Stdout; !strings.Contains(out, "goal edges, by ") || !strings.Contains(out, "move/"+edge) {
 			t.Errorf("the history of %s is\n%s", edge, out)
 		}
-		handed := f.xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--out", filepath.Join(dir, edge+".yaml"))...)
+		handed := f.xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--fence-for", "1s", "--out", filepath.Join(dir, edge+".yaml"))...)
+		if !strings.Contains(handed.Stdout, "within 7 days") {
+			t.Errorf("what stands behind a fence is believed for 7 days:\n%s", handed.Stdout)
+		}
 		if !strings.Contains(strings.Join(strings.Fields(handed.Stdout), " "), "publish it with: kubectl xcpauth edge publish -f "+filepath.Join(dir, edge+".yaml")) {
 			t.Errorf("what to do with the file is not said:\n%s", handed.Stdout)
 		}
@@ -75,6 +78,10 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 	f.migrate(0, with("--to=jwt-only")...)
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
+	}
+	back := f.rollback(5, append([]string{"--no-hub"}, team("edge-1")...)...)
+	if text := strings.Join(strings.Fields(back.Stdout), " "); !strings.Contains(text, "the hub's team may rely on its fence") || !strings.Contains(text, "pass --hub-agrees") {
+		t.Errorf("the way back of a team that cannot see that the hub has closed says\n%s", back.Stdout)
 	}
 	for _, member := range []string{"edge-1", "edge-2", xcpsim.MPCMember} {
 		if got := f.presents(member); len(got) != 1 || got[0] != xcpsim.JWT {
