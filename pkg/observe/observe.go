@@ -9,7 +9,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -191,11 +190,17 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 func Result(body []byte, err error) plan.Result {
 	switch {
 	case apierrors.IsNotFound(err):
-		return plan.Result{Missing: true, NoKind: apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)}
+		return plan.Result{Missing: true, NoKind: noKind(err)}
 	case err != nil:
 		return plan.Result{Err: Explain(err)}
 	}
 	return plan.Result{Body: body}
+}
+
+// noKind says whether it is the kind that an API server does not know: it names the object in its answer when it is that alone.
+func noKind(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Name == "" && status.Status().Details.Kind == "")
 }
 
 // Path is the API server's path of a read.

@@ -95,7 +95,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusOK, Object{"apiVersion": "v1", "kind": "List", "metadata": Object{"resourceVersion": "1"}, "items": items})
 		return
 	}
-	Status(w, http.StatusNotFound, "NotFound", "not found")
+	at := strings.Split(r.URL.Path, "/")
+	name := at[len(at)-1]
+	write(w, http.StatusNotFound, Object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": http.StatusNotFound, "reason": "NotFound",
+		"message": name + " not found", "details": Object{"name": name, "kind": at[len(at)-2]}})
 }
 
 // review answers a SelfSubjectAccessReview. A resource comes with its subresource and group: "pods/portforward", "clusters.xcp.tetrate.io".
