@@ -23,6 +23,8 @@ import (
 var (
 	controlPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
 	xcpClusters   = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	edgeXcps      = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
+	centralXcps   = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps"}
 )
 
 // Reader reads inventories with one identity.
@@ -30,11 +32,12 @@ type Reader struct {
 	objects   dynamic.Interface
 	groups    discovery.DiscoveryInterfaceWithContext
 	namespace string // of the roster
+	metrics   *metrics
 }
 
-// NewReader reads from the cluster of cfg, the roster from namespace. The client has no rate limit of its own: a
-// decision must not wait behind another one, and the API server has fairness.
-func NewReader(cfg *rest.Config, namespace string) (*Reader, error) {
+// NewReader reads from the cluster of cfg, the roster from namespace, and with centralMetrics the pages of Central's pods. The client has
+// no rate limit of its own: a decision must not wait behind another one, and the API server has fairness.
+func NewReader(cfg *rest.Config, namespace string, centralMetrics bool) (*Reader, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
 	objects, err := dynamic.NewForConfig(cfg)
@@ -45,12 +48,17 @@ func NewReader(cfg *rest.Config, namespace string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a discovery client: %w", err)
 	}
-	return &Reader{objects, groups, namespace}, nil
+	r := &Reader{objects: objects, groups: groups, namespace: namespace}
+	if centralMetrics {
+		r.metrics = newMetrics()
+	}
+	return r, nil
 }
 
-// Read reads the inventory of the hub whose ManagementPlane is in hubNamespace: three lists, at once. A kind of the
+// Read reads the inventory of the hub whose ManagementPlane is in hubNamespace: its lists, at once. A kind of the
 // vendor that the cluster does not serve in any version has no objects; everything else that cannot be read is an error,
-// because members that nobody sees are not members that nobody has.
+// because members that nobody sees are not members that nobody has. Only of Central's metrics, which no API server answers for, an
+// error is a part of the inventory.
 func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 	var inv verdict.Inventory
 	reads, ctx := errgroup.WithContext(ctx)
@@ -70,6 +78,18 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 		for i := range list {
 			inv.Clusters = append(inv.Clusters, list[i].GetName())
 		}
+		return err
+	})
+	reads.Go(func() (err error) {
+		inv.EdgeXcps, err = r.lower(ctx, edgeXcps, metav1.NamespaceAll)
+		return err
+	})
+	reads.Go(func() (err error) {
+		inv.CentralXcps, err = r.lower(ctx, centralXcps, hubNamespace)
+		return err
+	})
+	reads.Go(func() (err error) {
+		inv.Central, inv.CentralErr, err = r.central(ctx, hubNamespace)
 		return err
 	})
 	return inv, reads.Wait()

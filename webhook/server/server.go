@@ -41,6 +41,8 @@ type Options struct {
 	Service       string // by which the API server calls us
 	Configuration string // the ValidatingWebhookConfiguration that carries our CA bundle
 
+	CentralMetrics bool // read Central's metrics at each decision
+
 	ShutdownDelay time.Duration // between the first signal and the last accepted call
 	Version       string
 }
@@ -66,7 +68,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return fmt.Errorf("making the manager: %w", err)
 	}
-	members, err := inventory.NewReader(cfg, o.Namespace)
+	members, err := inventory.NewReader(cfg, o.Namespace, o.CentralMetrics)
 	if err != nil {
 		return err
 	}

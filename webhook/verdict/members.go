@@ -21,20 +21,27 @@ type Inventory struct {
 	ControlPlanes []map[string]any
 	// Clusters names every clusters.xcp.tetrate.io in the ManagementPlane's namespace: who the hub knows.
 	Clusters []string
+	// EdgeXcps is every EdgeXcp of the webhook's own cluster, CentralXcps every CentralXcp in the ManagementPlane's namespace.
+	EdgeXcps, CentralXcps []map[string]any
+	// Central names the edges that the metrics of Central's running pods name.
+	Central []string
+	// CentralErr says why those metrics could not be read although Central runs, "" when they were, or are not asked for.
+	CentralErr string
 }
 
 // Empty says that nothing at all is known to be a member: a fresh installation, or a hub that is being restored.
 func (inv Inventory) Empty() bool {
-	return len(inv.Roster) == 0 && len(inv.ControlPlanes) == 0 && len(inv.Clusters) == 0
+	return len(inv.Roster) == 0 && len(inv.ControlPlanes) == 0 && len(inv.Clusters) == 0 && len(inv.Central) == 0 && inv.CentralErr == ""
 }
 
 // Members accounts for everybody in the inventory exactly once at the given time, sorted by name:
 //
 //  1. Each roster entry is a member that presents what its statement says, or unknown.
-//  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it declares comes on top of the
-//     statement, and declaring no mode makes it unknown. Without an entry it is unknown, whatever it declares: the
-//     declared mode does not prove what its pods present.
-//  3. A cluster that the hub knows and neither of them names is unknown.
+//  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it and the EdgeXcp beside it say comes on
+//     top of the statement, and naming no mode makes it unknown. One that was re-created under its name voids the statement.
+//     Without an entry it is unknown, whatever it declares: the declared mode does not prove what its pods present.
+//  3. A cluster that the hub knows and neither of them names is unknown, and so is one that Central's metrics name.
+//  4. While those metrics cannot be read, somebody may be connected of whom nothing is known.
 func Members(inv Inventory, now time.Time) []guard.Edge {
 	var members []guard.Edge
 	here, registered, named := byUID(inv.ControlPlanes), map[string]bool{}, map[string]bool{}
@@ -43,9 +50,15 @@ func Members(inv Inventory, now time.Time) []guard.Edge {
 		edge := statement(entry, now)
 		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
-				edge = alsoDeclared(edge, cp)
+				edge = alsoRendered(alsoDeclared(edge, cp), cp, inv.EdgeXcps)
+			} else if cp := recreated(entry, inv.ControlPlanes); cp != nil {
+				edge.Presents, edge.Why = nil, fmt.Sprintf("its %s was re-created (UID %s, the roster says %s), so what was stated of it says nothing any more", controlPlaneName(cp), text(cp, "metadata", "uid"), ref.UID)
+				registered[text(cp, "metadata", "uid")] = true
 			}
 			registered[ref.UID] = true
+		}
+		if entry.Spec.Role == api.RoleMPC {
+			named[entry.Name] = true // should Central's metrics name its own client
 		}
 		if entry.Spec.ClusterName != "" {
 			named[entry.Spec.ClusterName] = true
@@ -67,6 +80,7 @@ func Members(inv Inventory, now time.Time) []guard.Edge {
 			members = append(members, guard.Edge{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
 		}
 	}
+	members = append(members, seenByCentral(inv, named)...)
 	slices.SortStableFunc(members, func(a, b guard.Edge) int { return cmp.Compare(a.Name, b.Name) })
 	return members
 }

@@ -116,7 +116,7 @@ func TestWhoIsAMember(t *testing.T) {
 		{"the hub's own ControlPlane is written in lower case", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("jwt"))}}, "no documented mode"},
 		{"the entry is worse than the hub's own ControlPlane", Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "mtls")}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, "eu-1: mtls"},
 		{"the hub's own ControlPlane without an entry", Inventory{ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, "the roster lacks"},
-		{"the hub's own ControlPlane was re-created", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-9", declares("JWT"))}}, "the roster lacks"},
+		{"the hub's own ControlPlane was re-created", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-9", declares("JWT"))}}, "eu-1: mtls (its ControlPlane istio-system/controlplane was re-created (UID uid-9, the roster says uid-1)"},
 
 		{"the hub knows a cluster that the roster has", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"eu-1"}}, ""},
 		{"the hub knows a cluster that the roster lacks", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"eu-1", "us-1"}}, "us-1: mtls (the hub knows this cluster"},

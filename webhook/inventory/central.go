@@ -1,0 +1,107 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+
+// lower lists objects of the layer below the two custom resources.
+func (r *Reader) lower(ctx context.Context, gvr schema.GroupVersionResource, namespace string) ([]map[string]any, error) {
+	list, err := r.vendor(ctx, gvr, namespace)
+	var all []map[string]any
+	for i := range list {
+		all = append(all, list[i].Object)
+	}
+	return all, err
+}
+
+// central returns the edges that the metrics of Central's running pods name, all pages read at once, or in unread why a page could not be
+// read: then somebody may be connected of whom nothing is known. Without a running pod nobody is connected.
+func (r *Reader) central(ctx context.Context, namespace string) (edges []string, unread string, err error) {
+	if r.metrics == nil {
+		return nil, "", nil
+	}
+	list, err := r.objects.Resource(pods).Namespace(namespace).List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
+	if err != nil {
+		return nil, "", fmt.Errorf("listing the pods of Central in namespace %s: %w", namespace, err)
+	}
+	var scrapes errgroup.Group
+	var found [][]string
+	for _, pod := range list.Items {
+		if !tsb.CentralPod(pod.Object) {
+			continue
+		}
+		i, name := len(found), pod.GetName()
+		ip, _, _ := unstructured.NestedString(pod.Object, "status", "podIP")
+		found = append(found, nil)
+		scrapes.Go(func() error {
+			named, err := r.metrics.edges(ctx, ip)
+			if err != nil {
+				return fmt.Errorf("the metrics of pod %s/%s could not be read: %w", namespace, name, err)
+			}
+			found[i] = named
+			return nil
+		})
+	}
+	if err := scrapes.Wait(); err != nil {
+		return nil, err.Error(), nil
+	}
+	edges = slices.Concat(found...)
+	slices.Sort(edges)
+	return slices.Compact(edges), "", nil
+}
+
+// scrapeWithin bounds one page, inside what a call has left: a pod that does not answer must not use up the time of the denial.
+const scrapeWithin = 2 * time.Second
+
+// metrics gets the pages of Central's pods.
+type metrics struct {
+	client *http.Client
+	port   int
+}
+
+// newMetrics dials pods and nothing else: no proxy, no redirect, no connection kept.
+func newMetrics() *metrics {
+	return &metrics{port: tsb.MetricsPort, client: &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("it answers with a redirect") },
+	}}
+}
+
+// edges returns the edges that the page of one pod names.
+func (m *metrics) edges(ctx context.Context, ip string) ([]string, error) {
+	if net.ParseIP(ip) == nil {
+		return nil, errors.New("it has no address yet")
+	}
+	ctx, cancel := context.WithTimeout(ctx, scrapeWithin)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(ip, strconv.Itoa(m.port))+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/plain")
+	res, err := m.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("it answers with %s", res.Status)
+	}
+	return tsb.EdgesInMetrics(res.Body)
+}

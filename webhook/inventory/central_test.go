@@ -1,0 +1,157 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+type m = map[string]any
+
+const page = "xcp_central_version{version=\"1.6\"} 1\nxcp_central_current_onboarded_edge{edge=\"eu-1\"} 1\nxcp_central_current_onboarded_edge{edge=\"us-1\"} 1\n"
+
+// serving answers as Central's metrics port does, at 127.0.0.1 and the port returned.
+func serving(t *testing.T, h http.HandlerFunc) int {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestOneCentralPodsMetrics(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // must not be asked
+	stalled := make(chan struct{})
+	defer close(stalled)
+	for name, tc := range map[string]struct {
+		answer http.HandlerFunc
+		want   string
+		err    string
+	}{
+		"read": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/metrics" {
+				fmt.Fprint(w, page)
+			}
+		}, "eu-1 us-1", ""},
+		"an error":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, page, 500) }, "", "500"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "", "redirect"},
+		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(len(page)+1))
+			fmt.Fprint(w, page)
+		}, "", "unexpected EOF"},
+		"without end": {func(w http.ResponseWriter, _ *http.Request) {
+			for range tsb.MaxMetrics/len(page) + 2 {
+				if _, err := fmt.Fprint(w, page); err != nil {
+					return
+				}
+			}
+		}, "", "longer than"},
+		"something else": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }, "", "none of the documented series"},
+		"stalled": {func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, page)
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-stalled:
+			}
+		}, "", "deadline"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scraper := newMetrics()
+			scraper.port = serving(t, tc.answer)
+			got, err := scraper.edges(t.Context(), "127.0.0.1")
+			if strings.Join(got, " ") != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("%v, %v; want %q, error %q", got, err, tc.want, tc.err)
+			}
+		})
+	}
+	for _, ip := range []string{"", "central.example", "127.0.0.1:80/x?"} {
+		if _, err := newMetrics().edges(t.Context(), ip); err == nil || !strings.Contains(err.Error(), "no address") {
+			t.Errorf("address %q: %v", ip, err)
+		}
+	}
+}
+
+// apiServer is one that has these running pods in namespace tsb, and nothing else.
+func apiServer(t *testing.T, pods ...m) *rest.Config {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path != "/api/v1/namespaces/tsb/pods" || r.URL.Query().Get("fieldSelector") != "status.phase=Running" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		json.NewEncoder(w).Encode(m{"apiVersion": "v1", "kind": "PodList", "items": pods})
+	}))
+	t.Cleanup(server.Close)
+	return &rest.Config{Host: server.URL}
+}
+
+func pod(deployment, hash, ip string) m {
+	return m{"apiVersion": "v1", "kind": "Pod", "status": m{"phase": "Running", "podIP": ip}, "metadata": m{"namespace": "tsb", "name": deployment + "-" + hash + "-x",
+		"labels": m{"pod-template-hash": hash}, "ownerReferences": []m{{"kind": "ReplicaSet", "name": deployment + "-" + hash}}}}
+}
+
+func TestWhoCentralsPodsShow(t *testing.T) {
+	answered := serving(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
+	refused := serving(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 503) })
+	for name, tc := range map[string]struct {
+		pods   []m
+		port   int
+		want   string
+		unread string
+	}{
+		"no Central runs":                     {[]m{pod("mpc", "1", "127.0.0.1")}, refused, "", ""},
+		"two old and new pods name the same":  {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "127.0.0.1"), pod("web", "2", "")}, answered, "eu-1 us-1", ""},
+		"one of two has no address":           {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "")}, answered, "", "pod tsb/central-2-x could not be read: it has no address yet"},
+		"none answers":                        {[]m{pod("central", "1", "127.0.0.1")}, refused, "", "pod tsb/central-1-x could not be read: it answers with 503"},
+		"only another Deployment's pod fails": {[]m{pod("central-proxy", "1", "127.0.0.1")}, refused, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := NewReader(apiServer(t, tc.pods...), "xcpauth-system", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.metrics.port = tc.port
+			edges, unread, err := r.central(t.Context(), "tsb")
+			if err != nil || strings.Join(edges, " ") != tc.want || (unread != "") != (tc.unread != "") || !strings.Contains(unread, tc.unread) {
+				t.Errorf("%v, %q, %v; want %q, %q", edges, unread, err, tc.want, tc.unread)
+			}
+		})
+	}
+	off, err := NewReader(&rest.Config{Host: "http://127.0.0.1:1"}, "xcpauth-system", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edges, unread, err := off.central(t.Context(), "tsb"); edges != nil || unread != "" || err != nil {
+		t.Errorf("switched off: %v, %q, %v", edges, unread, err)
+	}
+}
+
+func TestTheDeadlineOfTheCallEndsAScrape(t *testing.T) {
+	scraper := newMetrics()
+	scraper.port = serving(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := scraper.edges(ctx, "127.0.0.1"); err == nil || !strings.Contains(err.Error(), "deadline") {
+		t.Errorf("%v", err)
+	}
+}

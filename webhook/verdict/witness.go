@@ -1,0 +1,81 @@
+package verdict
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// alsoRendered adds what the operator rendered beside a ControlPlane of this cluster, read live: the unsafer of the two wins. Where it
+// rendered nothing there is nothing to add.
+func alsoRendered(edge guard.Edge, cp map[string]any, edgeXcps []map[string]any) guard.Edge {
+	for _, x := range edgeXcps {
+		if edge.Presents == nil {
+			break
+		}
+		if text(x, "metadata", "namespace") != text(cp, "metadata", "namespace") {
+			continue
+		}
+		name := fmt.Sprintf("EdgeXcp %s/%s", text(x, "metadata", "namespace"), text(x, "metadata", "name"))
+		switch mode := tsb.ReadEdgeXcp(x); {
+		case mode == "":
+			edge.Presents, edge.Why = nil, fmt.Sprintf("its %s says %s", name, modeWord(mode))
+		case !slices.Contains(edge.Presents, mode):
+			edge.Presents = append(slices.Clone(edge.Presents), mode)
+			edge.Why += fmt.Sprintf("; its %s says %s", name, modeWord(mode))
+		}
+	}
+	return edge
+}
+
+// recreated finds the ControlPlane of this cluster that took the place of the one that an entry names: the same place, and the same
+// name in TSB, since the place alone is the same in most clusters.
+func recreated(entry *api.EdgeCluster, controlPlanes []map[string]any) map[string]any {
+	ref := entry.Spec.ControlPlane
+	for _, cp := range controlPlanes {
+		if text(cp, "metadata", "namespace") == ref.Namespace && text(cp, "metadata", "name") == ref.Name &&
+			text(cp, "metadata", "uid") != ref.UID && text(cp, "spec", "managementPlane", "clusterName") == entry.Spec.ClusterName {
+			return cp
+		}
+	}
+	return nil
+}
+
+// MetricsFlag switches off the witness that Central's metrics are.
+const MetricsFlag = "--central-metrics=off"
+
+// seenByCentral are the members that only Central's metrics show.
+func seenByCentral(inv Inventory, named map[string]bool) []guard.Edge {
+	var members []guard.Edge
+	for _, name := range inv.Central {
+		if !named[name] {
+			named[name] = true
+			members = append(members, guard.Edge{Name: name, Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
+		}
+	}
+	if inv.CentralErr != "" {
+		members = append(members, guard.Edge{Name: "whoever else Central's metrics show", Why: clean(inv.CentralErr, 130) + "; " + MetricsFlag + " leaves this witness out"})
+	}
+	return members
+}
+
+// disagreements tells where a CentralXcp, which the operator rendered, says otherwise than the ManagementPlane as it was before the
+// edit. Nothing is decided by it, since what a CentralXcp says is not documented.
+func (q Question) disagreements(inv Inventory) []string {
+	var told []string
+	for _, x := range inv.CentralXcps {
+		said := tsb.ReadCentralXcp(x)
+		for _, c := range []guard.Cred{tsb.JWT, tsb.MTLS} {
+			typed := q.old.Accepts[c]
+			if said[c] == guard.Unknown || typed == guard.Unknown || said[c] == typed {
+				continue
+			}
+			told = append(told, fmt.Sprintf("CentralXcp %s/%s says %s for %s where the ManagementPlane says %s (a field that the vendor does not document): look whether the operator runs", text(x, "metadata", "namespace"), text(x, "metadata", "name"), strings.ToLower(said[c].String()), c, typed))
+		}
+	}
+	return told
+}
