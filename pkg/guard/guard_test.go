@@ -38,6 +38,7 @@ func TestWithdraw(t *testing.T) {
 		{"unknown to off is a withdrawal", hub(Unknown, Yes), hub(No, Yes), []Edge{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
 		{"unknown to unknown is a withdrawal unless the basis is the same", hub(Unknown, Unknown), hub(Unknown, Unknown), []Edge{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
 		{"the same basis withdraws nothing", Hub{Accepts: hub(Unknown, Unknown).Accepts, Basis: "null"}, Hub{Accepts: hub(Unknown, Unknown).Accepts, Basis: "null"}, []Edge{onMTLS, unknown}, nil},
+		{"another basis is no reason to pass", Hub{Accepts: hub(Unknown, Yes).Accepts, Basis: "null"}, Hub{Accepts: hub(Unknown, Yes).Accepts, Basis: "{}"}, []Edge{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
 		{"off stays off", hub(No, Yes), hub(No, Yes), []Edge{onMTLS, unknown}, nil},
 		{"turning a mode on withdraws nothing", hub(Yes, No), hub(Yes, Yes), []Edge{onMTLS, unknown}, nil},
 		{"jwt off with an edge on jwt", hub(Yes, Yes), hub(Yes, No), []Edge{onMTLS, onJWT}, []Blocker{{"edge-2", "jwt", "read from its pods"}}},
@@ -51,6 +52,26 @@ func TestWithdraw(t *testing.T) {
 				t.Errorf("blockers (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+func TestWithdrawnIsSortedAndNamesEachCredentialOnce(t *testing.T) {
+	all := Hub{Accepts: map[Cred]Tri{"mtls": Yes, "jwt": Yes, "kid:2": Unknown, "kid:1": Yes, "none": No}}
+	for range 20 { // maps have no order
+		if d := cmp.Diff([]Cred{"jwt", "kid:1", "kid:2", "mtls", "other"}, Withdrawn(all, Hub{Accepts: map[Cred]Tri{"mtls": No, "jwt": Unknown, "other": No}})); d != "" {
+			t.Fatalf("withdrawn (-want +got):\n%s", d)
+		}
+	}
+	if got := Withdrawn(Hub{}, Hub{Accepts: map[Cred]Tri{"new": No, "known": Yes}}); len(got) != 1 || got[0] != "new" {
+		t.Errorf("a credential of which the old hub said nothing: %v", got)
+	}
+}
+
+func TestTriSaysItsWord(t *testing.T) {
+	for tri, want := range map[Tri]string{Unknown: "unknown", No: "no", Yes: "yes", 7: "unknown"} {
+		if got := tri.String(); got != want {
+			t.Errorf("%d is %q, want %q", tri, got, want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 // container is the one container of a pod that the simulator runs: its environment, volumes, log, metrics and ports.
 type container struct {
 	pod      *corev1.Pod
+	ip       string // the pod's
 	env      map[string]string
 	volumes  map[string]map[string][]byte // secret volumes as they were when the pod started
 	live     func(volume string) (map[string][]byte, bool)
@@ -34,9 +36,9 @@ type container struct {
 // program is what a container runs until ctx ends.
 type program func(ctx context.Context, c *container)
 
-func newContainer(pod *corev1.Pod, volumes map[string]map[string][]byte) *container {
+func newContainer(pod *corev1.Pod, ip string, volumes map[string]map[string][]byte) *container {
 	c := &container{
-		pod: pod, env: map[string]string{}, volumes: volumes, log: newLogBuffer(), metrics: prometheus.NewRegistry(),
+		pod: pod, ip: ip, env: map[string]string{}, volumes: volumes, log: newLogBuffer(), metrics: prometheus.NewRegistry(),
 		ports: map[int32]func(context.Context) (net.Conn, error){}, latest: map[string]map[string][]byte{},
 	}
 	for _, e := range pod.Spec.Containers[0].Env {
@@ -83,21 +85,23 @@ func (c *container) dial(ctx context.Context, port int32) (net.Conn, error) {
 	return dial(ctx)
 }
 
-// run starts the metrics server and the program, and returns once both have ended.
+// run starts the metrics server, at the pod's own address and for port-forward, and the program, and returns once both have ended.
 func (c *container) run(ctx context.Context, p program) {
 	ln := newPipeListener()
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(c.metrics, promhttp.HandlerOpts{}))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = srv.Serve(ln)
-	}()
+	var served sync.WaitGroup
+	served.Go(func() { _ = srv.Serve(ln) })
+	if own, err := net.Listen("tcp", net.JoinHostPort(c.ip, strconv.Itoa(metricsPort))); err != nil {
+		c.log.printf("error", "metrics", "listen: %v", err)
+	} else {
+		served.Go(func() { _ = srv.Serve(own) })
+	}
 	c.listen(metricsPort, ln.dial)
 	p(ctx, c)
 	_ = srv.Close()
-	<-served
+	served.Wait()
 	c.log.close()
 }
 

@@ -61,6 +61,13 @@ func (k *kubelet) run(ctx context.Context) {
 	wg.Wait()
 }
 
+// podIP is the n-th address that a node gives to its pods: of loopback, in the node's own /16, beside the Services and whatever else has
+// an address in it.
+func podIP(node string, n int) string {
+	ip := net.ParseIP(node).To4()
+	return net.IPv4(ip[0], ip[1], byte(128+n/254%127), byte(1+n%254)).String()
+}
+
 // sync compares the pods of the cluster with those that are being run.
 func (k *kubelet) sync(ctx context.Context, wg *sync.WaitGroup) {
 	there := map[types.UID]bool{}
@@ -82,7 +89,7 @@ func (k *kubelet) sync(ctx context.Context, wg *sync.WaitGroup) {
 		run, running := k.pods[p.UID]
 		if !running && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 			k.addrs++
-			run = newPodRun(k, p, fmt.Sprintf("192.0.2.%d", 1+k.addrs%254))
+			run = newPodRun(k, p, podIP(k.c.site.KubeletIP, k.addrs))
 			if p.DeletionTimestamp != nil {
 				run.end() // nothing is started for it any more
 			}

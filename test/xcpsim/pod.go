@@ -75,7 +75,7 @@ func (r *podRun) play(ctx context.Context) {
 }
 
 func (r *podRun) runProgram(life context.Context, volumes map[string]map[string][]byte) {
-	c := newContainer(r.pod, volumes)
+	c := newContainer(r.pod, r.ip, volumes)
 	c.setReady = sync.OnceFunc(func() { close(r.ready) })
 	c.live = func(volume string) (map[string][]byte, bool) {
 		for _, v := range r.pod.Spec.Volumes {

@@ -44,8 +44,14 @@ func TestMetricsAndLogsAreReadThroughTheAPIServer(t *testing.T) {
 		}},
 	} {
 		f.await("metrics of "+c.pod, func() error {
-			for _, dialer := range []forwardDialer{overSPDY, portforward.NewSPDYOverWebsocketDialerForStreaming} {
-				text, err := f.metrics(dialer, c.cluster, c.ns, c.pod)
+			for _, read := range []func() (string, error){
+				func() (string, error) { return f.metrics(overSPDY, c.cluster, c.ns, c.pod) },
+				func() (string, error) {
+					return f.metrics(portforward.NewSPDYOverWebsocketDialerForStreaming, c.cluster, c.ns, c.pod)
+				},
+				func() (string, error) { return f.ownMetrics(c.cluster, c.ns, c.pod) },
+			} {
+				text, err := read()
 				if err != nil {
 					return err
 				}
@@ -86,6 +92,21 @@ func overSPDY(to *url.URL, config *rest.Config) (httpstream.Dialer, error) {
 		return nil, err
 	}
 	return spdy.NewDialerForStreaming(up, &http.Client{Transport: rt}, http.MethodPost, to), nil
+}
+
+// ownMetrics reads a pod's metrics as Prometheus would, at the pod's own address.
+func (f *fleet) ownMetrics(cluster, ns, pod string) (string, error) {
+	p, err := f.kube(cluster).CoreV1().Pods(ns).Get(f.t.Context(), pod, metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	res, err := http.Get("http://" + net.JoinHostPort(p.Status.PodIP, "8080") + "/metrics")
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return string(body), err
 }
 
 // metrics reads a pod's metrics as kubectl port-forward would.
