@@ -5,13 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"go/types"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,34 +27,40 @@ var equivalent = map[string]string{}
 
 // Every condition of guard.go that is flipped, dropped or swapped is noticed by a test of this package.
 //
-//  1. Parse guard.go and make the mutants, one change each.
-//  2. Compile and run this package's tests against each, two at a time.
-//  3. Name those that pass.
+//  1. Parse guard.go and make the mutants, one change each, of the function that it is in.
+//  2. Compile this package's tests once, against a guard.go in which an environment variable chooses the mutant.
+//  3. Run them for each, two at a time, and name those that pass.
 func TestEveryMutantOfTheRuleIsCaught(t *testing.T) {
 	mutants := mutantsOf(t, "guard.go")
 	if len(mutants) < 40 {
 		t.Fatalf("only %d mutants were made of guard.go", len(mutants))
 	}
-	outcomes := make([]string, len(mutants))
+	binary := compile(t, mutants)
+	if out, err := run(t, binary, -1); err != nil {
+		t.Fatalf("the tests fail without a mutant: %v\n%s", err, out)
+	}
+	survived := make([]bool, len(mutants))
 	var runs errgroup.Group
 	runs.SetLimit(2)
 	for i, m := range mutants {
-		runs.Go(func() (err error) {
-			outcomes[i], err = try(t, m, filepath.Join(t.TempDir(), fmt.Sprint(i)))
-			return err
+		runs.Go(func() error {
+			out, err := run(t, binary, i)
+			survived[i] = err == nil
+			if err != nil && !bytes.Contains(out, []byte("--- FAIL")) && !bytes.Contains(out, []byte("panic:")) {
+				return fmt.Errorf("running the tests against the mutant %q: %w\n%s", m.name, err, out)
+			}
+			return nil
 		})
 	}
 	if err := runs.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	count := map[string]int{}
 	seen := map[string]bool{}
 	for i, m := range mutants {
-		count[outcomes[i]]++
 		seen[m.name] = true
-		if why := equivalent[m.name]; outcomes[i] == "survived" && why == "" {
+		if why := equivalent[m.name]; survived[i] && why == "" {
 			t.Errorf("no test notices: %s", m.name)
-		} else if outcomes[i] != "survived" && why != "" {
+		} else if !survived[i] && why != "" {
 			t.Errorf("said to be equivalent (%s), but a test notices: %s", why, m.name)
 		}
 	}
@@ -59,53 +69,79 @@ func TestEveryMutantOfTheRuleIsCaught(t *testing.T) {
 			t.Errorf("said to be equivalent, but no such mutant is made: %s", name)
 		}
 	}
-	t.Logf("%d mutants: %v", len(mutants), count)
+	t.Logf("%d mutants", len(mutants))
 }
 
-// mutant is guard.go with one change.
+// mutant is a function of guard.go with one change, under a name of its own.
 type mutant struct {
-	name string // where and what, in the words of the source
-	src  []byte
+	name     string // where and what, in the words of the source
+	function *ast.FuncDecl
+	src      string // of the changed function, called by a name that the number of the mutant makes
 }
 
-// try runs the tests of this package against a mutant and says what became of it: caught, survived, or does not compile.
-func try(t *testing.T, m mutant, dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
+// chooser is the environment variable that holds the number of the mutant to run.
+const chooser = "XCPAUTH_MUTANT"
+
+// run runs the tests of this package, but for this one, against a mutant.
+func run(t *testing.T, binary string, number int) ([]byte, error) {
+	cmd := exec.CommandContext(t.Context(), binary, "-test.failfast", "-test.timeout=30s", "-test.skip=^TestEveryMutantOfTheRuleIsCaught$", "-rapid.nofailfile", "-rapid.shrinktime=0s")
+	cmd.Env = append(os.Environ(), chooser+"="+strconv.Itoa(number))
+	return cmd.CombinedOutput()
+}
+
+// compile builds the tests of this package against a guard.go whose functions hand over to the chosen mutant.
+func compile(t *testing.T, mutants []mutant) (binary string) {
+	t.Helper()
+	original, err := os.ReadFile("guard.go")
+	if err != nil {
+		t.Fatal(err)
 	}
+	handover := map[int]string{} // by the offset in guard.go at which a function's body begins
+	var copies strings.Builder
+	for i, m := range mutants {
+		f := m.function
+		var args []string
+		for _, field := range f.Type.Params.List {
+			for _, name := range field.Names {
+				args = append(args, name.Name)
+			}
+		}
+		call := fmt.Sprintf("%s%d(%s)", f.Name.Name, i, strings.Join(args, ", "))
+		if f.Recv != nil {
+			call = f.Recv.List[0].Names[0].Name + "." + call
+		}
+		handover[int(f.Body.Lbrace)] += fmt.Sprintf(" if chosen == \"%d\" { return %s };", i, call)
+		copies.WriteString("\n" + m.src + "\n")
+	}
+	src := string(original) + copies.String() + "\nvar chosen = os.Getenv(\"" + chooser + "\")\n"
+	for _, at := range slices.Backward(slices.Sorted(maps.Keys(handover))) {
+		src = src[:at] + handover[at] + src[at:] // a file of its own: positions count from 1, so this is behind the brace
+	}
+	src = strings.Replace(src, "import (", "import (\n\t\"os\"", 1)
+	dir := t.TempDir()
 	here, err := filepath.Abs("guard.go")
 	if err != nil {
-		return "", err
+		t.Fatal(err)
 	}
-	replaced, overlay := filepath.Join(dir, "guard.go"), filepath.Join(dir, "overlay.json")
-	doc, err := json.Marshal(map[string]map[string]string{"Replace": {here: replaced}})
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {here: filepath.Join(dir, "guard.go")}})
 	if err != nil {
-		return "", err
+		t.Fatal(err)
 	}
-	if err := os.WriteFile(replaced, m.src, 0o600); err != nil {
-		return "", err
+	for name, text := range map[string][]byte{"guard.go": []byte(src), "overlay.json": overlay} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(overlay, doc, 0o600); err != nil {
-		return "", err
+	binary = filepath.Join(dir, "guard.test")
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary, "-overlay", filepath.Join(dir, "overlay.json"), ".").CombinedOutput(); err != nil {
+		t.Fatalf("compiling the mutants: %v\n%s", err, out)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-vet=off", "-failfast", "-timeout=30s", "-ldflags=-s -w",
-		"-skip=^TestEveryMutantOfTheRuleIsCaught$", ".", "-rapid.nofailfile", "-rapid.shrinktime=0s")
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-		return "survived", nil
-	case t.Context().Err() != nil:
-		return "", t.Context().Err()
-	case bytes.Contains(out, []byte("[build failed]")):
-		return "does not compile", nil
-	case bytes.Contains(out, []byte("--- FAIL")) || bytes.Contains(out, []byte("panic:")):
-		return "caught", nil
-	}
-	return "", fmt.Errorf("running the tests against the mutant %q: %w\n%s", m.name, err, out)
+	return binary
 }
 
 // mutantsOf makes every mutant of a file: each condition negated, each case dropped, && and || swapped and each side of them dropped, each
 // comparison turned around or moved by its border, each truth value and each Tri replaced, each call made for its effect and each jump left out.
+// A change that does not compile makes none.
 func mutantsOf(t *testing.T, file string) []mutant {
 	t.Helper()
 	files := token.NewFileSet()
@@ -121,17 +157,23 @@ func mutantsOf(t *testing.T, file string) []mutant {
 		return strings.Join(strings.Fields(b.String()), " ")
 	}
 	var mutants []mutant
-	function := ""
+	var function *ast.FuncDecl
+	checker := types.Config{Importer: importer.ForCompiler(files, "source", nil)}
 	add := func(was, is string) {
+		if _, err := checker.Check("guard", files, []*ast.File{tree}, nil); err != nil {
+			return
+		}
+		changed := *function
+		changed.Doc, changed.Name = nil, ast.NewIdent(fmt.Sprint(function.Name.Name, len(mutants)))
 		var b bytes.Buffer
-		if err := printer.Fprint(&b, files, tree); err != nil {
+		if err := printer.Fprint(&b, files, &changed); err != nil {
 			t.Fatal(err)
 		}
-		name := fmt.Sprintf("%s: %s -> %s", function, was, is)
+		name := fmt.Sprintf("%s: %s -> %s", function.Name.Name, was, is)
 		for n := 2; slices.ContainsFunc(mutants, func(m mutant) bool { return m.name == name }); n++ {
-			name = fmt.Sprintf("%s: %s -> %s (%d)", function, was, is, n)
+			name = fmt.Sprintf("%s: %s -> %s (%d)", function.Name.Name, was, is, n)
 		}
-		mutants = append(mutants, mutant{name, b.Bytes()})
+		mutants = append(mutants, mutant{name, function, b.String()})
 	}
 	// swap replaces an expression for as long as one mutant is printed.
 	swap := func(at *ast.Expr, by ast.Expr) {
@@ -187,7 +229,7 @@ func mutantsOf(t *testing.T, file string) []mutant {
 		if !ok {
 			continue
 		}
-		function = f.Name.Name
+		function = f
 		ast.Inspect(f.Body, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.IfStmt:
