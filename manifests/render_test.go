@@ -155,7 +155,7 @@ func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 						t.Errorf("%s has a wildcard: %v", name, rule)
 					}
 					writes := slices.ContainsFunc(rule.Verbs, func(v string) bool { return v != "get" && v != "list" && v != "watch" })
-					if writes && strings.Contains(name, "/xcpauth-webhook") && len(rule.ResourceNames) == 0 {
+					if writes && strings.Contains(name, "/xcpauth-webhook") && len(rule.ResourceNames) == 0 && !auditorWrites(name, rule) {
 						t.Errorf("%s may write objects that are not its own: %v", name, rule)
 					}
 					if slices.Contains(rule.Resources, "secrets") && strings.HasPrefix(name, "ClusterRole/") && !slices.Equal(rule.Verbs, []string{"create"}) && len(rule.ResourceNames) == 0 {
@@ -180,6 +180,17 @@ func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// auditorWrites says whether a rule is one of the three by which the auditor writes what has no name to restrict it to: the conditions of
+// the roster's entries, in our own namespace; its Lease, whose creation has no name yet; and Events, which every object may have.
+func auditorWrites(name string, rule rbacv1.PolicyRule) bool {
+	is := func(role, group, resource, verb string) bool {
+		return name == role && slices.Equal(rule.APIGroups, []string{group}) && slices.Equal(rule.Resources, []string{resource}) && slices.Equal(rule.Verbs, []string{verb})
+	}
+	return is("Role/xcpauth-webhook", "xcpauth.io", "edgeclusters/status", "patch") ||
+		is("Role/xcpauth-webhook", "coordination.k8s.io", "leases", "create") ||
+		is("ClusterRole/xcpauth-webhook", "events.k8s.io", "events", "create")
 }
 
 func TestTheWebhookRunsTwiceRestrictedAndIsNeverRolledToZero(t *testing.T) {

@@ -133,14 +133,15 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	if err != nil {
 		return err
 	}
+	st.Conditions = nil // the webhook's auditor writes those, even where a statement that was handed over has some
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&st)
-	for _, key := range []string{"rotationTime", "fence"} { // what an older statement said must not stay beside this one
-		if status != nil && status[key] == nil {
-			status[key] = nil
-		}
-	}
 	var doc []byte
 	if err == nil {
+		for _, key := range []string{"rotationTime", "fence"} { // what an older statement said must not stay beside this one
+			if _, said := status[key]; !said {
+				status[key] = nil
+			}
+		}
 		doc, err = json.Marshal(map[string]any{"status": status})
 	}
 	if err != nil {

@@ -125,6 +125,28 @@ func (n *Node) Calls(ctx context.Context) (int, error) {
 	return sum, lines.Err()
 }
 
+// Metric is the value of a metric without labels of the running process, and an error where it has none.
+func (n *Node) Metric(ctx context.Context, name string) (float64, error) {
+	text, err := get(ctx, n.metrics+"/metrics")
+	if err != nil {
+		return 0, fmt.Errorf("reading metric %s of the webhook: %w", name, err)
+	}
+	for line := range strings.Lines(text) {
+		if series, value, _ := strings.Cut(strings.TrimSpace(line), " "); series == name {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("the webhook has no metric %s", name)
+}
+
+// PID is the process's id, 0 without one.
+func (n *Node) PID() int {
+	if n.running == nil {
+		return 0
+	}
+	return n.running.cmd.Process.Pid
+}
+
 func get(ctx context.Context, what string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+what, nil)
 	if err != nil {

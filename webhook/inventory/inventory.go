@@ -21,10 +21,11 @@ import (
 
 // The vendor's resources that show members, in the versions that are documented.
 var (
-	controlPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
-	xcpClusters   = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
-	edgeXcps      = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
-	centralXcps   = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps"}
+	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
+	controlPlanes    = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
+	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	edgeXcps         = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
+	centralXcps      = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps"}
 )
 
 // Reader reads inventories with one identity.
@@ -93,6 +94,11 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 		return err
 	})
 	return inv, reads.Wait()
+}
+
+// Hubs reads every ManagementPlane of the cluster.
+func (r *Reader) Hubs(ctx context.Context) ([]unstructured.Unstructured, error) {
+	return r.vendor(ctx, managementPlanes, metav1.NamespaceAll)
 }
 
 // Readable returns nil when the roster can be read; it asks for one entry only.

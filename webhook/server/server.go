@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/auditor"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
 )
 
@@ -41,7 +42,8 @@ type Options struct {
 	Service       string // by which the API server calls us
 	Configuration string // the ValidatingWebhookConfiguration that carries our CA bundle
 
-	CentralMetrics bool // read Central's metrics at each decision
+	AuditInterval  time.Duration // between two audits of what is stored; 0 = none
+	CentralMetrics bool          // read Central's metrics at each decision
 
 	ShutdownDelay time.Duration // between the first signal and the last accepted call
 	Version       string
@@ -84,6 +86,16 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		Read: members.Read, Clock: clock.RealClock{}, Log: log, Version: o.Version}}))
 	if err := mgr.Add(after{certificate, calls}); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
+	}
+
+	if o.AuditInterval > 0 {
+		audits, err := auditor.New(cfg, members, o.Namespace, o.AuditInterval, log)
+		if err != nil {
+			return err
+		}
+		if err := mgr.Add(audits); err != nil {
+			return fmt.Errorf("adding the auditor: %w", err)
+		}
 	}
 
 	var draining atomic.Bool

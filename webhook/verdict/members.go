@@ -88,10 +88,7 @@ func Members(inv Inventory, now time.Time) []guard.Edge {
 // statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a
 // ControlPlane that was re-created since, and when it names a credential that TSB does not have.
 func statement(entry *api.EdgeCluster, now time.Time) guard.Edge {
-	edge := guard.Edge{Name: entry.Name}
-	if entry.Spec.ClusterName != "" && entry.Spec.ClusterName != entry.Name {
-		edge.Name = fmt.Sprintf("%s (cluster %s)", entry.Name, entry.Spec.ClusterName)
-	}
+	edge := guard.Edge{Name: displayed(entry)}
 	st := roster.StatementOf(*entry, now)
 	switch {
 	case st == nil:
@@ -109,6 +106,14 @@ func statement(entry *api.EdgeCluster, now time.Time) guard.Edge {
 	}
 	edge.Presents, edge.Until, edge.Why = st.Presents, st.Until, said(st)
 	return edge
+}
+
+// displayed is how a roster entry is called in everything that is told of it.
+func displayed(entry *api.EdgeCluster) string {
+	if entry.Spec.ClusterName == "" || entry.Spec.ClusterName == entry.Name {
+		return entry.Name
+	}
+	return fmt.Sprintf("%s (cluster %s)", entry.Name, entry.Spec.ClusterName)
 }
 
 // said tells where a statement comes from, in absolute times, so that the same facts always read the same.

@@ -70,7 +70,7 @@ func Ask(req Request) (Question, error) {
 	case Delete:
 		return q, nil
 	case Create:
-		q.old = guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: guard.Unknown, tsb.JWT: guard.Unknown}}
+		q.old = fromUnknown()
 	case Update:
 		if req.Old == nil {
 			return q, fmt.Errorf("an UPDATE of ManagementPlane %s without its old object", req.subject())
@@ -88,6 +88,11 @@ func Ask(req Request) (Question, error) {
 	q.new, q.odd = tsb.ReadHub(req.New)
 	q.withdrawn = guard.Withdrawn(q.old, q.new)
 	return q, nil
+}
+
+// fromUnknown is the hub before there is one: it may accept anything.
+func fromUnknown() guard.Hub {
+	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: guard.Unknown, tsb.JWT: guard.Unknown}}
 }
 
 // NeedsInventory says whether the answer depends on who the members are. Where it does not, nothing has to be read, and

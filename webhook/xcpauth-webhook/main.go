@@ -42,6 +42,7 @@ func run(args []string) error {
 	flags.StringVar(&o.Service, "service", "xcpauth-webhook", "Service by which the API server calls")
 	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook", "ValidatingWebhookConfiguration that carries the CA bundle")
 	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", 10*time.Second, "how long to go on answering after the first signal, while reporting not ready")
+	flags.DurationVar(&o.AuditInterval, "audit-interval", time.Minute, "how often one replica looks at what is stored, and says who is refused; 0 means never")
 	central := flags.String("central-metrics", "require", "require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and so is everybody while they cannot be read; off: they are not looked at")
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig to use; empty means the service account of the pod")
 	showVersion := flags.Bool("version", false, "print the version and exit")

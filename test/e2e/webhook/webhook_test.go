@@ -41,6 +41,8 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"a lost certificate is replaced without a restart", certificateReplaced},
 		{"a certificate that somebody else mounts serves as well", certificateMounted},
 		{"an unreadable roster is not ready, and a denial", unreadableRoster},
+		{"what slipped in while it was away is found by its auditor, and told once", audited},
+		{"Central's metrics are a witness", centralsMetrics},
 		{"kinds of the vendor that the cluster lacks have no members, other versions have", vendorKinds},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(h.in(t), n) }) {

@@ -1,0 +1,172 @@
+//go:build linux
+
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/test/cases"
+)
+
+// accepted waits until a roster entry's condition has this status, and returns it.
+func (h *hub) accepted(name string, status metav1.ConditionStatus) metav1.Condition {
+	h.Helper()
+	var found metav1.Condition
+	h.eventually(fmt.Sprintf("%s is accepted: %s", name, status), func(ctx context.Context) error {
+		o, err := h.objects.Resource(api.EdgeClusters).Namespace(system).Get(ctx, name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		var e api.EdgeCluster
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &e); err != nil {
+			return err
+		}
+		c := meta.FindStatusCondition(e.Status.Conditions, api.ConditionAccepted)
+		if c == nil || c.Status != status {
+			return fmt.Errorf("condition %+v", c)
+		}
+		if found = *c; len(e.Status.Presents) == 0 {
+			return fmt.Errorf("the statement is gone: %+v", e.Status)
+		}
+		return nil
+	})
+	return found
+}
+
+// told are the auditor's Events in a namespace with this reason.
+func (h *hub) told(ns, reason string) []eventsv1.Event {
+	h.Helper()
+	list, err := h.kube.EventsV1().Events(ns).List(h.Context(), metav1.ListOptions{})
+	h.must(err)
+	var all []eventsv1.Event
+	for _, e := range list.Items {
+		if e.Reason == reason {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// audits waits until the auditor has begun and ended another audit.
+func (h *hub) audits(n node) {
+	h.Helper()
+	began := time.Now().Add(time.Second) // the metric has whole seconds
+	h.eventually("another audit", func(ctx context.Context) error {
+		at, err := n.Metric(ctx, "xcpauth_webhook_audit_last_success_timestamp_seconds")
+		if err == nil && at <= float64(began.Unix()) {
+			err = fmt.Errorf("the last was at %v", at)
+		}
+		return err
+	})
+}
+
+func audited(h *hub, n node) {
+	const ns = "audit"
+	h.must(h.deleteHubs())
+	h.guarded(ns, cases.OnMTLS)
+	n.End(syscall.SIGTERM) // hands the lead over
+	confs := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+	conf, err := confs.Get(h.Context(), component, metav1.GetOptions{})
+	h.must(err)
+	h.must(confs.Delete(h.Context(), component, metav1.DeleteOptions{}))
+	h.eventually("nobody is asked any more", func(context.Context) error {
+		return h.mergePatch(managementPlanes, ns, "managementplane", withoutMTLS)
+	})
+	conf.ResourceVersion, conf.UID = "", ""
+	_, err = confs.Create(h.Context(), conf, metav1.CreateOptions{})
+	h.must(err)
+	h.must(n.Start(h.Context(), "--audit-interval=1s", "--shutdown-delay=0s"))
+
+	if c := h.accepted("edge-1", metav1.ConditionFalse); c.Reason != "Refused" || !strings.Contains(c.Message, "ManagementPlane audit/managementplane does not accept mtls") {
+		h.Errorf("condition %+v", c)
+	}
+	h.audits(n)
+	h.register("edge-1", "uid-1", time.Hour, "mtls") // its team states it again: nothing new
+	h.audits(n)
+	events := h.told(ns, "MembersRefused")
+	if len(events) != 1 || events[0].Regarding.Kind != "ManagementPlane" || events[0].Regarding.Name != "managementplane" || events[0].Type != "Warning" || !strings.Contains(events[0].Note, "edge-1") {
+		h.Errorf("events %+v", events)
+	}
+	if refused, err := n.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 1 {
+		h.Errorf("refused members: %v, %v", refused, err)
+	}
+
+	h.must(h.mergePatch(managementPlanes, ns, "managementplane", m{"spec": m{"components": m{"xcp": bothModes}}}))
+	h.accepted("edge-1", metav1.ConditionTrue)
+	h.audits(n)
+	if refused, err := n.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 0 {
+		h.Errorf("refused members after it was mended: %v, %v", refused, err)
+	}
+	if events := h.told(ns, "MembersAccepted"); len(events) != 1 || events[0].Type != "Normal" {
+		h.Errorf("events %+v", events)
+	}
+	lease, err := h.kube.CoordinationV1().Leases(system).Get(h.Context(), "xcpauth-webhook-auditor", metav1.GetOptions{})
+	if err != nil || lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {
+		h.Errorf("the Lease of the auditor: %+v, %v", lease, err)
+	}
+	n.End(syscall.SIGTERM)
+	h.must(n.Start(h.Context()))
+}
+
+// deleteHubs removes every ManagementPlane of the parts before.
+func (h *hub) deleteHubs() error {
+	list, err := h.objects.Resource(managementPlanes).List(h.Context(), metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, o := range list.Items {
+		if err := h.objects.Resource(managementPlanes).Namespace(o.GetNamespace()).Delete(h.Context(), o.GetName(), metav1.DeleteOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// centralsMetrics plays one pod of Central, at an address of this cluster's own.
+func centralsMetrics(h *hub, _ node) {
+	const ns = "metrics"
+	h.guarded(ns, cases.OnJWT)
+	edit := func() error { return h.mergePatch(managementPlanes, ns, "managementplane", withoutMTLS) }
+	ip := h.cluster.ServiceIP(30)
+	pod, err := h.kube.CoreV1().Pods(ns).Create(h.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "central-5b7-x", Labels: map[string]string{"pod-template-hash": "5b7"},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "central-5b7", UID: "of-nobody"}}},
+		Spec: corev1.PodSpec{NodeName: "played-here", Containers: []corev1.Container{{Name: "central", Image: "central"}}},
+	}, metav1.CreateOptions{})
+	h.must(err)
+	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, ip, []corev1.PodIP{{IP: ip}}
+	_, err = h.kube.CoreV1().Pods(ns).UpdateStatus(h.Context(), pod, metav1.UpdateOptions{})
+	h.must(err)
+
+	h.denied(edit(), "whoever else Central's metrics show: mtls", "pod metrics/central-5b7-x could not be read", "connection refused", "--central-metrics=off")
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "8080"))
+	h.must(err)
+	page := func(edges ...string) string {
+		text := "xcp_central_version{version=\"1.6\"} 1\n"
+		for _, e := range edges {
+			text += fmt.Sprintf("xcp_central_current_onboarded_edge{edge=%q} 1\n", e)
+		}
+		return text
+	}
+	edges := make(chan string, 1)
+	server := &http.Server{ReadHeaderTimeout: limit, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, <-edges) })}
+	go server.Serve(listener)
+	defer server.Close()
+	edges <- page("edge-1", "edge-7")
+	h.denied(edit(), "edge-7: mtls (Central's metrics name this edge and the roster lacks it")
+	edges <- page("edge-1")
+	h.must(edit())
+}
