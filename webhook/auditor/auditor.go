@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -100,9 +101,11 @@ func New(cfg *rest.Config, members *inventory.Reader, namespace string, interval
 // must not stop answering for that. The auditor holds a Lease of its own and waits when it loses it.
 func (*Auditor) NeedLeaderElection() bool { return false }
 
-// Start audits until ctx ends: at once when the lead was won, and then at every interval.
+// Start audits until ctx ends: at once when the lead was won, and then at every interval. In the end the lead is given back.
 func (a *Auditor) Start(ctx context.Context) error {
-	go a.campaign(ctx)
+	var campaigning sync.WaitGroup
+	defer campaigning.Wait()
+	campaigning.Go(func() { a.campaign(ctx) })
 	tick := a.clock.NewTicker(a.interval)
 	defer tick.Stop()
 	for {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -96,6 +97,9 @@ func (m *metrics) edges(ctx context.Context, ip string) ([]string, error) {
 	}
 	req.Header.Set("Accept", "text/plain")
 	res, err := m.client.Do(req)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return nil, failed.Err // without the address, which is said twice
+	}
 	if err != nil {
 		return nil, err
 	}

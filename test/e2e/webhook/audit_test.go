@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -75,7 +76,6 @@ func (h *hub) audits(n node) {
 
 func audited(h *hub, n node) {
 	const ns = "audit"
-	h.must(h.deleteHubs())
 	h.guarded(ns, cases.OnMTLS)
 	n.End(syscall.SIGTERM) // hands the lead over
 	confs := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations()
@@ -85,6 +85,7 @@ func audited(h *hub, n node) {
 	h.eventually("nobody is asked any more", func(context.Context) error {
 		return h.mergePatch(managementPlanes, ns, "managementplane", withoutMTLS)
 	})
+	h.deleteHubs(ns)
 	conf.ResourceVersion, conf.UID = "", ""
 	_, err = confs.Create(h.Context(), conf, metav1.CreateOptions{})
 	h.must(err)
@@ -121,18 +122,20 @@ func audited(h *hub, n node) {
 	h.must(n.Start(h.Context()))
 }
 
-// deleteHubs removes every ManagementPlane of the parts before.
-func (h *hub) deleteHubs() error {
+// deleteHubs removes every ManagementPlane of the parts before, but for those of one namespace.
+func (h *hub) deleteHubs(but string) {
+	h.Helper()
 	list, err := h.objects.Resource(managementPlanes).List(h.Context(), metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
+	h.must(err)
+	namespaces := map[string]bool{}
 	for _, o := range list.Items {
-		if err := h.objects.Resource(managementPlanes).Namespace(o.GetNamespace()).Delete(h.Context(), o.GetName(), metav1.DeleteOptions{}); err != nil {
-			return err
+		namespaces[o.GetNamespace()] = o.GetNamespace() != but
+	}
+	for ns, gone := range namespaces {
+		if gone {
+			h.must(h.objects.Resource(managementPlanes).Namespace(ns).DeleteCollection(h.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
 		}
 	}
-	return nil
 }
 
 // centralsMetrics plays one pod of Central, at an address of this cluster's own.
@@ -141,10 +144,15 @@ func centralsMetrics(h *hub, _ node) {
 	h.guarded(ns, cases.OnJWT)
 	edit := func() error { return h.mergePatch(managementPlanes, ns, "managementplane", withoutMTLS) }
 	ip := h.cluster.ServiceIP(30)
+	labels := map[string]string{"app": "nobody"} // so that the ReplicaSet leaves the pod alone
+	set, err := h.kube.AppsV1().ReplicaSets(ns).Create(h.Context(), &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "central-5b7"},
+		Spec: appsv1.ReplicaSetSpec{Replicas: new(int32), Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "central", Image: "central"}}}}}}, metav1.CreateOptions{})
+	h.must(err)
 	pod, err := h.kube.CoreV1().Pods(ns).Create(h.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "central-5b7-x", Labels: map[string]string{"pod-template-hash": "5b7"},
-			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "central-5b7", UID: "of-nobody"}}},
-		Spec: corev1.PodSpec{NodeName: "played-here", Containers: []corev1.Container{{Name: "central", Image: "central"}}},
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: set.Name, UID: set.UID}}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "central", Image: "central"}}},
 	}, metav1.CreateOptions{})
 	h.must(err)
 	pod.Status.Phase, pod.Status.PodIP, pod.Status.PodIPs = corev1.PodRunning, ip, []corev1.PodIP{{IP: ip}}
