@@ -1,0 +1,47 @@
+package verdict
+
+import (
+	"fmt"
+	"testing"
+)
+
+// thousandth is an inventory of n members, all on jwt, as the hub's own cluster shows it.
+func sized(n int) Inventory {
+	var inv Inventory
+	for i := range n {
+		name := fmt.Sprintf("edge-%04d", i)
+		inv.Roster = append(inv.Roster, entry(name, fmt.Sprintf("uid-%d", i), "jwt"))
+		inv.Clusters, inv.Central = append(inv.Clusters, name), append(inv.Central, name)
+	}
+	return inv
+}
+
+// A whole answer for fleets of one to a thousand members, none of which stands in the way, and with all of them in the way.
+func BenchmarkAnswer(b *testing.B) {
+	q, err := Ask(update(both, jwtOnly))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, n := range []int{1, 10, 100, 1000} {
+		inv := sized(n)
+		b.Run(fmt.Sprintf("admitted/members=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := q.Answer(inv, noon); !v.Allowed {
+					b.Fatal(v.Message)
+				}
+			}
+		})
+		for i := range inv.Roster {
+			inv.Roster[i].Status.Presents = []string{"mtls"}
+		}
+		b.Run(fmt.Sprintf("denied/members=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := q.Answer(inv, noon); v.Allowed {
+					b.Fatal("allowed")
+				}
+			}
+		})
+	}
+}
