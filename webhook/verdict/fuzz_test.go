@@ -10,6 +10,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
+// quickly is the one member of an entry as the decision sees it before anybody is named.
+func quickly(e api.EdgeCluster) guard.Edge {
+	return account(Inventory{Roster: []api.EdgeCluster{e}}, noon, false)[0]
+}
+
 // Whatever lies in the roster: a statement that a decision believes was seen of the very ControlPlane that is registered, not in the
 // future, within the time that a statement is believed, and names nothing but credentials that TSB has.
 func FuzzStatement(f *testing.F) {
@@ -32,11 +37,14 @@ func FuzzStatement(f *testing.F) {
 		if json.Unmarshal([]byte(text), &e) != nil {
 			return // an error of the inventory, and so a denial
 		}
-		members := Members(Inventory{Roster: []api.EdgeCluster{e}}, noon)
-		if len(members) != 1 {
-			t.Fatalf("%d members of one entry", len(members))
+		found := Members(Inventory{Roster: []api.EdgeCluster{e}}, noon)
+		if len(found) != 1 {
+			t.Fatalf("%d members of one entry", len(found))
 		}
-		m, st := members[0], e.Status
+		m, st := found[0], e.Status
+		if quick := quickly(e); quick.Until != m.Until || (quick.Presents == nil) != (m.Presents == nil) || !slices.Equal(quick.Presents, m.Presents) {
+			t.Errorf("without words it is %+v, with them %+v", quick, m)
+		}
 		if m.Presents == nil || !noon.Before(m.Until) {
 			return // not believed
 		}

@@ -43,25 +43,34 @@ func (inv Inventory) Empty() bool {
 //  3. A cluster that the hub knows and neither of them names is unknown, and so is one that Central's metrics name.
 //  4. While those metrics cannot be read, somebody may be connected of whom nothing is known.
 func Members(inv Inventory, now time.Time) []guard.Edge {
-	var members []guard.Edge
-	here, registered, named := byUID(inv.ControlPlanes), map[string]bool{}, map[string]bool{}
+	all := account(inv, now, true)
+	slices.SortStableFunc(all, func(a, b guard.Edge) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// account makes the Members in no order. Without words, names and reasons may be missing: enough to see whether anybody stands in the way,
+// for a fraction of the cost.
+func account(inv Inventory, now time.Time, words bool) []guard.Edge {
+	members := make([]guard.Edge, 0, len(inv.Roster)+len(inv.ControlPlanes))
+	here, registered := byUID(inv.ControlPlanes), map[string]bool{} // of ControlPlanes here: few, however many members there are
+	named := make([]string, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	for i := range inv.Roster {
 		entry := &inv.Roster[i]
-		edge := statement(entry, now)
+		edge := statement(entry, now, words)
 		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
 				edge = alsoRendered(alsoDeclared(edge, cp), cp, inv.EdgeXcps)
+				registered[ref.UID] = true
 			} else if cp := recreated(entry, inv.ControlPlanes); cp != nil {
 				edge.Presents, edge.Why = nil, fmt.Sprintf("its %s was re-created (UID %s, the roster says %s), so what was stated of it says nothing any more", controlPlaneName(cp), text(cp, "metadata", "uid"), ref.UID)
 				registered[text(cp, "metadata", "uid")] = true
 			}
-			registered[ref.UID] = true
 		}
 		if entry.Spec.Role == api.RoleMPC {
-			named[entry.Name] = true // should Central's metrics name its own client
+			named = append(named, entry.Name) // should Central's metrics name its own client
 		}
 		if entry.Spec.ClusterName != "" {
-			named[entry.Spec.ClusterName] = true
+			named = append(named, entry.Spec.ClusterName)
 		}
 		members = append(members, edge)
 	}
@@ -72,23 +81,24 @@ func Members(inv Inventory, now time.Time) []guard.Edge {
 		mode, _ := tsb.ReadEdge(cp)
 		members = append(members, guard.Edge{Name: controlPlaneName(cp),
 			Why: fmt.Sprintf("a ControlPlane in the hub's own cluster that the roster lacks; it declares %s, and nothing is proved about its pods", modeWord(mode))})
-		named[text(cp, "spec", "managementPlane", "clusterName")] = true
+		named = append(named, text(cp, "spec", "managementPlane", "clusterName"))
 	}
-	for _, name := range inv.Clusters {
-		if !named[name] {
-			named[name] = true
+	slices.Sort(named)
+	for i, name := range inv.Clusters {
+		if _, known := slices.BinarySearch(named, name); !known && !slices.Contains(inv.Clusters[:i], name) {
 			members = append(members, guard.Edge{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
 		}
 	}
-	members = append(members, seenByCentral(inv, named)...)
-	slices.SortStableFunc(members, func(a, b guard.Edge) int { return cmp.Compare(a.Name, b.Name) })
-	return members
+	return append(members, seenByCentral(inv, named)...)
 }
 
 // statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a
 // ControlPlane that was re-created since, and when it names a credential that TSB does not have.
-func statement(entry *api.EdgeCluster, now time.Time) guard.Edge {
-	edge := guard.Edge{Name: displayed(entry)}
+func statement(entry *api.EdgeCluster, now time.Time, words bool) guard.Edge {
+	edge := guard.Edge{Name: entry.Name}
+	if words {
+		edge.Name = displayed(entry)
+	}
 	st := roster.StatementOf(*entry, now)
 	switch {
 	case st == nil:
@@ -104,7 +114,10 @@ func statement(entry *api.EdgeCluster, now time.Time) guard.Edge {
 			return edge
 		}
 	}
-	edge.Presents, edge.Until, edge.Why = st.Presents, st.Until, said(st)
+	edge.Presents, edge.Until = st.Presents, st.Until
+	if words {
+		edge.Why = said(st)
+	}
 	return edge
 }
 

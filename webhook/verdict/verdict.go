@@ -105,18 +105,17 @@ func (q Question) NeedsInventory() bool {
 func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	v := Verdict{Allowed: true, Decision: Allowed, Withdrawn: q.withdrawn}
 	v.Warnings = warnings(q.disagreements(inv)...)
-	members := Members(inv, now)
 	switch {
 	case q.req.Operation == Delete:
-		if len(members) > 0 {
+		if members := Members(inv, now); len(members) > 0 {
 			v.Warnings = append(v.Warnings, warnings(fmt.Sprintf("deleting ManagementPlane %s takes the hub away from %s", q.req.subject(), summary(names(members))))...)
 		}
 		return v
 	case len(q.withdrawn) > 0 && inv.Empty():
 		v.Warnings = append(v.Warnings, warnings(fmt.Sprintf("admitted unguarded: no member of this hub is known yet (%s may be refused after this); register them with `kubectl xcpauth edge publish`", credList(q.withdrawn)))...)
 	}
-	v.Blockers = guard.Withdraw(q.old, q.new, members, now)
-	if len(v.Blockers) > 0 {
+	if len(guard.Withdraw(q.old, q.new, account(inv, now, false), now)) > 0 {
+		v.Blockers = guard.Withdraw(q.old, q.new, Members(inv, now), now) // again, with the words for it
 		v.Allowed, v.Decision, v.Code = false, Denied, http.StatusForbidden
 		v.Message = q.denial(v.Blockers)
 		return v

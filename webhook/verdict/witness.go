@@ -48,12 +48,11 @@ func recreated(entry *api.EdgeCluster, controlPlanes []map[string]any) map[strin
 // MetricsFlag switches off the witness that Central's metrics are.
 const MetricsFlag = "--central-metrics=off"
 
-// seenByCentral are the members that only Central's metrics show.
-func seenByCentral(inv Inventory, named map[string]bool) []guard.Edge {
+// seenByCentral are the members that only Central's metrics show; named are those that the roster and this cluster name, sorted.
+func seenByCentral(inv Inventory, named []string) []guard.Edge {
 	var members []guard.Edge
-	for _, name := range inv.Central {
-		if !named[name] {
-			named[name] = true
+	for i, name := range inv.Central {
+		if _, known := slices.BinarySearch(named, name); !known && !slices.Contains(inv.Clusters, name) && !slices.Contains(inv.Central[:i], name) {
 			members = append(members, guard.Edge{Name: name, Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
 		}
 	}
