@@ -219,6 +219,14 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	if got := f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.status.presents}"); got != `["jwt"]` {
 		t.Errorf("the roster states %s of edge-1", got)
 	}
+	// Nobody tells Central's pods, and in truth that edge runs on without its API server.
+	if r := f.migrate(4, without...); !strings.Contains(r.Stdout+r.Stderr, "edge-2: mtls (Central's metrics name this edge and the roster lacks it") {
+		t.Errorf("the witness is not named:\n%s%s", r.Stdout, r.Stderr)
+	}
+	f.Webhook().Stop()
+	if err := f.Webhook().Start(t.Context(), "--central-metrics=off"); err != nil {
+		t.Fatal(err)
+	}
 	f.migrate(0, without...)
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)

@@ -51,8 +51,8 @@ func TestOneCentralPodsMetrics(t *testing.T) {
 				fmt.Fprint(w, page)
 			}
 		}, "eu-1 us-1", ""},
-		"an error":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, page, 500) }, "", "500"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, "", "redirect"},
+		"an error":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, page, http.StatusInternalServerError) }, "", "500"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "", "redirect"},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", strconv.Itoa(len(page)+1))
 			fmt.Fprint(w, page)
@@ -112,7 +112,7 @@ func pod(deployment, hash, ip string) m {
 
 func TestWhoCentralsPodsShow(t *testing.T) {
 	answered := serving(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
-	refused := serving(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", 503) })
+	refused := serving(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusServiceUnavailable) })
 	for name, tc := range map[string]struct {
 		pods   []m
 		port   int

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// thousandth is an inventory of n members, all on jwt, as the hub's own cluster shows it.
+// sized is an inventory of n members, all on jwt, as the hub's own cluster shows it.
 func sized(n int) Inventory {
 	var inv Inventory
 	for i := range n {

@@ -15,17 +15,16 @@ import (
 
 // world is a hub that accepts both, one edge that presents a JWT, and what the hub's cluster holds about it. It is copied at every step.
 type world struct {
-	now     time.Time
-	mtlsOn  bool // as the hub's object is stored
-	exists  bool // the edge's ControlPlane
-	uid     string
-	mode    string // that it declares
-	pods    [2]bool
-	fence   bool
-	in      api.EdgeClusterStatus // the roster's statement
-	seen    api.EdgeClusterStatus // what a prover saw and did not publish yet
-	read    evidence              // what the webhook read
-	allowed bool
+	now    time.Time
+	mtlsOn bool // as the hub's object is stored
+	exists bool // the edge's ControlPlane
+	uid    string
+	mode   string // that it declares
+	pods   [2]bool
+	fence  bool
+	in     api.EdgeClusterStatus // the roster's statement
+	seen   api.EdgeClusterStatus // what a prover saw and did not publish yet
+	read   evidence              // what the webhook read
 }
 
 // evidence is what a decision is made from: the inventory, or with live the member as it was read in its own cluster.
