@@ -13,7 +13,7 @@ require (
 	github.com/prometheus/client_golang v1.24.0 // webhook: its metrics
 	github.com/spf13/cobra v1.10.2 // plugin: verbs, help and completion
 	github.com/spf13/pflag v1.0.10 // plugin: flags
-	golang.org/x/sync v0.23.0 // tests: bounded groups of goroutines
+	golang.org/x/sync v0.23.0 // webhook and tests: bounded groups of goroutines
 	golang.org/x/sys v0.49.0 // plugin: control sequences on a Windows console
 	golang.org/x/term v0.47.0 // plugin: is there a terminal to ask on?
 	google.golang.org/grpc v1.85.0 // test/xcpsim: Central and the edges speak gRPC

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -81,6 +82,8 @@ var (
 
 // New makes an auditor of the cluster of cfg. members must read from the same one.
 func New(cfg *rest.Config, members *inventory.Reader, namespace string, interval time.Duration, log *slog.Logger) (*Auditor, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // a statement that ends for a whole fleet is a thousand conditions at once; the API server has fairness
 	objects, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making the auditor's client: %w", err)
@@ -203,9 +206,12 @@ func (a *Auditor) Audit(ctx context.Context) error {
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
+	var writes errgroup.Group // its context is not wanted: one that fails holds up no other
+	writes.SetLimit(8)
 	for _, c := range conditions {
-		failed = append(failed, a.publish(ctx, c))
+		writes.Go(func() error { return a.publish(ctx, c) })
 	}
+	failed = append(failed, writes.Wait())
 	count := map[metav1.ConditionStatus]int{}
 	for _, f := range found {
 		count[f.Status]++

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
@@ -25,8 +26,8 @@ func manyEntries(h *hub, n node) {
 	for i := range many - 1 {
 		h.register(fmt.Sprintf("fleet-%04d", i), fmt.Sprintf("uid-%d", i), time.Hour, "jwt")
 	}
-	n.Stop()
-	h.must(n.Start(h.Context(), "--audit-interval=1s"))
+	n.End(syscall.SIGTERM)
+	h.must(n.Start(h.Context(), "--audit-interval=1s", "--shutdown-delay=0s"))
 	edit := func() error { return h.mergePatch(managementPlanes, ns, "managementplane", withoutMTLS) }
 	h.denied(edit(), "1 member may still present", "edge-1: mtls")
 	before := memory(h, n, "VmRSS")
@@ -38,7 +39,7 @@ func manyEntries(h *hub, n node) {
 	if peak > memoryMax {
 		h.Errorf("%d KiB at its peak, at most %d are allowed", peak, memoryMax)
 	}
-	n.Stop()
+	n.End(syscall.SIGTERM)
 	h.emptyRoster()
 	h.must(n.Start(h.Context()))
 }
