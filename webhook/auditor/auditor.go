@@ -30,7 +30,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
@@ -61,9 +60,16 @@ const auditWithin = 30 * time.Second
 
 var events = schema.GroupVersionResource{Group: "events.k8s.io", Version: "v1", Resource: "events"}
 
+// Reads are what is audited: every ManagementPlane that is stored, and who the members of the hub in a namespace are, by the very read that
+// the webhook decides from.
+type Reads struct {
+	Hubs    func(context.Context) ([]unstructured.Unstructured, error)
+	Members func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
+}
+
 // Auditor audits every interval for as long as it has the lead.
 type Auditor struct {
-	members   *inventory.Reader
+	reads     Reads
 	objects   dynamic.Interface
 	leases    coordinationv1.CoordinationV1Interface
 	namespace string // of the roster
@@ -80,8 +86,8 @@ var (
 	_ manager.LeaderElectionRunnable = (*Auditor)(nil)
 )
 
-// New makes an auditor of the cluster of cfg. members must read from the same one.
-func New(cfg *rest.Config, members *inventory.Reader, namespace string, interval time.Duration, log *slog.Logger) (*Auditor, error) {
+// New makes an auditor of the cluster of cfg, which is the one that reads reads.
+func New(cfg *rest.Config, reads Reads, namespace string, interval time.Duration, log *slog.Logger) (*Auditor, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // a statement that ends for a whole fleet is a thousand conditions at once; the API server has fairness
 	objects, err := dynamic.NewForConfig(cfg)
@@ -96,7 +102,7 @@ func New(cfg *rest.Config, members *inventory.Reader, namespace string, interval
 	if err != nil {
 		return nil, fmt.Errorf("naming this replica: %w", err)
 	}
-	return &Auditor{members: members, objects: objects, leases: leases, namespace: namespace, interval: interval, clock: clock.RealClock{}, log: log,
+	return &Auditor{reads: reads, objects: objects, leases: leases, namespace: namespace, interval: interval, clock: clock.RealClock{}, log: log,
 		identity: host + "_" + string(uuid.NewUUID()), lead: make(chan struct{}, 1)}, nil
 }
 
@@ -174,7 +180,7 @@ func forget() {
 func (a *Auditor) Audit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, auditWithin)
 	defer cancel()
-	hubs, err := a.members.Hubs(ctx)
+	hubs, err := a.reads.Hubs(ctx)
 	if err != nil {
 		return err
 	}
@@ -184,7 +190,7 @@ func (a *Auditor) Audit(ctx context.Context) error {
 	for _, hub := range hubs {
 		ns := hub.GetNamespace()
 		if _, done := read[ns]; !done {
-			if read[ns], err = a.members.Read(ctx, ns); err != nil {
+			if read[ns], err = a.reads.Members(ctx, ns); err != nil {
 				return fmt.Errorf("reading the members of the hub in namespace %s: %w", ns, err)
 			}
 		}
@@ -192,7 +198,7 @@ func (a *Auditor) Audit(ctx context.Context) error {
 		found = append(found, verdict.Audit(hub.Object, inv, a.clock.Now())...)
 	}
 	if len(hubs) == 0 {
-		if inv, err = a.members.Read(ctx, a.namespace); err != nil {
+		if inv, err = a.reads.Members(ctx, a.namespace); err != nil {
 			return fmt.Errorf("reading the roster: %w", err)
 		}
 		found = verdict.WithoutHub(inv)

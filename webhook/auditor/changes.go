@@ -2,6 +2,7 @@ package auditor
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ const noteMax = 1024
 
 // changes compares what was found, the worst of each member, with the conditions that the entries carry:
 //
-//   - an entry whose condition says otherwise gets the new one, its other conditions kept;
+//   - an entry whose condition says otherwise, and not just at another time, gets the new one, its other conditions kept;
 //   - a ManagementPlane by which a member came to be refused, or is no longer, gets one Event: it names everybody whom it refuses
 //     now, else those of whom it is not known any more, else those who are accepted again.
 //
@@ -64,6 +65,9 @@ func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) 
 				lost[f.Hub] = append(lost[f.Hub], f.Member)
 			}
 		}
+		if was != nil && was.Status == f.Status && was.Reason == f.Reason && timeless(was.Message) == timeless(f.Message) {
+			continue // only read or stated again: no write for each member at each audit
+		}
 		next := make([]metav1.Condition, len(e.Status.Conditions), len(e.Status.Conditions)+1)
 		copy(next, e.Status.Conditions)
 		if meta.SetStatusCondition(&next, metav1.Condition{Type: api.ConditionAccepted, Status: f.Status, Reason: f.Reason, Message: f.Message,
@@ -94,6 +98,11 @@ func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) 
 	}
 	return conditions, events
 }
+
+// times are the times of day and dates in a message.
+var times = regexp.MustCompile(`(\d{4}-\d{2}-\d{2}T)?\d{2}:\d{2}:\d{2}Z?`)
+
+func timeless(message string) string { return times.ReplaceAllString(message, "") }
 
 func counted(n int) string {
 	if n == 1 {

@@ -79,6 +79,24 @@ func TestWhatIsToldOfAnAudit(t *testing.T) {
 	}
 }
 
+func TestAConditionIsNotWrittenForAnotherTimeAlone(t *testing.T) {
+	said := func(message string) []api.EdgeCluster {
+		e := entry("a", "False")
+		e.Status.Conditions[0].Message = message
+		return []api.EdgeCluster{e}
+	}
+	f := finding("a", "False", "tsb/mp")
+	f.Message = "stated by ci@eu, seen 2026-01-02T11:59:00Z, valid until 2026-01-02T12:14:00Z; read at 12:00:00"
+	for message, want := range map[string]int{
+		"stated by ci@eu, seen 2026-01-02T11:00:00Z, valid until 2026-01-02T11:14:00Z; read at 11:00:00": 0,
+		"stated by ci@us, seen 2026-01-02T11:59:00Z, valid until 2026-01-02T12:14:00Z; read at 12:00:00": 1,
+	} {
+		if got, _ := changes(said(message), []verdict.Finding{f}, noon); len(got) != want {
+			t.Errorf("%d conditions are written over %q, want %d", len(got), message, want)
+		}
+	}
+}
+
 func TestTheNoteOfAnEventFits(t *testing.T) {
 	var entries []api.EdgeCluster
 	var found []verdict.Finding

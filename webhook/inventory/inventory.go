@@ -9,10 +9,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
@@ -31,8 +31,10 @@ var (
 // Reader reads inventories with one identity.
 type Reader struct {
 	objects   dynamic.Interface
+	metadata  metadata.Interface
 	groups    discovery.DiscoveryInterfaceWithContext
-	namespace string // of the roster
+	entries   rest.Interface // for the roster's kind
+	namespace string         // of the roster
 	metrics   *metrics
 }
 
@@ -49,7 +51,17 @@ func NewReader(cfg *rest.Config, namespace string, centralMetrics bool) (*Reader
 	if err != nil {
 		return nil, fmt.Errorf("making a discovery client: %w", err)
 	}
-	r := &Reader{objects: objects, groups: groups, namespace: namespace}
+	names, err := metadata.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for names: %w", err)
+	}
+	kind := dynamic.ConfigFor(cfg)
+	kind.GroupVersion, kind.APIPath = &api.GroupVersion, "/apis"
+	entries, err := rest.RESTClientFor(kind)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the roster's entries: %w", err)
+	}
+	r := &Reader{objects: objects, metadata: names, groups: groups, entries: entries, namespace: namespace}
 	if centralMetrics {
 		r.metrics = newMetrics()
 	}
@@ -64,7 +76,7 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 	var inv verdict.Inventory
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.Go(func() (err error) {
-		inv.Roster, err = r.roster(ctx, metav1.ListOptions{})
+		inv.Roster, err = r.roster(ctx)
 		return err
 	})
 	reads.Go(func() error {
@@ -74,11 +86,8 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 		}
 		return err
 	})
-	reads.Go(func() error {
-		list, err := r.vendor(ctx, xcpClusters, hubNamespace)
-		for i := range list {
-			inv.Clusters = append(inv.Clusters, list[i].GetName())
-		}
+	reads.Go(func() (err error) {
+		inv.Clusters, err = r.names(ctx, xcpClusters, hubNamespace)
 		return err
 	})
 	reads.Go(func() (err error) {
@@ -103,41 +112,53 @@ func (r *Reader) Hubs(ctx context.Context) ([]unstructured.Unstructured, error) 
 
 // Readable returns nil when the roster can be read; it asks for one entry only.
 func (r *Reader) Readable(ctx context.Context) error {
-	_, err := r.roster(ctx, metav1.ListOptions{Limit: 1})
+	_, _, err := r.page(ctx, 1, "")
 	return err
 }
 
-func (r *Reader) roster(ctx context.Context, opts metav1.ListOptions) ([]api.EdgeCluster, error) {
-	list, err := r.objects.Resource(api.EdgeClusters).Namespace(r.namespace).List(ctx, opts)
-	if err != nil {
-		return nil, fmt.Errorf("reading the roster (%s in namespace %s): %w", api.EdgeClusters.GroupResource(), r.namespace, err)
-	}
-	entries := make([]api.EdgeCluster, len(list.Items))
-	for i, item := range list.Items {
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &entries[i]); err != nil {
-			return nil, fmt.Errorf("reading roster entry %s/%s: %w", r.namespace, item.GetName(), err)
+// vendor lists a resource of the vendor's in a namespace ("" = all).
+func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, namespace string) (items []unstructured.Unstructured, err error) {
+	err = r.inServedVersion(ctx, gvr, func(gvr schema.GroupVersionResource) error {
+		list, err := r.objects.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err == nil {
+			items = list.Items
 		}
-	}
-	return entries, nil
+		return err
+	})
+	return items, err
 }
 
-// vendor lists a resource of the vendor's in a namespace ("" = all). Where the documented version is not served, every
-// version that is served is tried: a newer product must not look like one without members.
-func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, namespace string) ([]unstructured.Unstructured, error) {
-	list, err := r.objects.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
+// names lists the names of a resource of the vendor's in a namespace; the objects, which may be large, stay where they are.
+func (r *Reader) names(ctx context.Context, gvr schema.GroupVersionResource, namespace string) (names []string, err error) {
+	err = r.inServedVersion(ctx, gvr, func(gvr schema.GroupVersionResource) error {
+		list, err := r.metadata.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err == nil {
+			for i := range list.Items {
+				names = append(names, list.Items[i].Name)
+			}
+		}
+		return err
+	})
+	return names, err
+}
+
+// inServedVersion lists a resource of the vendor's. Where the documented version is not served, every version that is served is tried: a
+// newer product must not look like one without members. A kind that is not served at all has no objects.
+func (r *Reader) inServedVersion(ctx context.Context, gvr schema.GroupVersionResource, list func(schema.GroupVersionResource) error) error {
+	err := list(gvr)
 	if apierrors.IsNotFound(err) {
 		version, found := "", false
 		if version, found, err = r.servedVersion(ctx, gvr.GroupResource()); err == nil && !found {
-			return nil, nil
+			return nil
 		}
 		if err == nil {
-			list, err = r.objects.Resource(gvr.GroupResource().WithVersion(version)).Namespace(namespace).List(ctx, metav1.ListOptions{})
+			err = list(gvr.GroupResource().WithVersion(version))
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", gvr.GroupResource(), err)
+		return fmt.Errorf("listing %s: %w", gvr.GroupResource(), err)
 	}
-	return list.Items, nil
+	return nil
 }
 
 // servedVersion is the version in which the API server prefers to serve a resource, and false when it serves none.

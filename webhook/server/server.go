@@ -89,7 +89,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	}
 
 	if o.AuditInterval > 0 {
-		audits, err := auditor.New(cfg, members, o.Namespace, o.AuditInterval, log)
+		audits, err := auditor.New(cfg, auditor.Reads{Hubs: members.Hubs, Members: members.Read}, o.Namespace, o.AuditInterval, log)
 		if err != nil {
 			return err
 		}
