@@ -84,12 +84,28 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 		named = append(named, text(cp, "spec", "managementPlane", "clusterName"))
 	}
 	slices.Sort(named)
-	for i, name := range inv.Clusters {
-		if _, known := slices.BinarySearch(named, name); !known && !slices.Contains(inv.Clusters[:i], name) {
-			members = append(members, guard.Edge{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
-		}
+	for _, name := range beside(inv.Clusters, named) {
+		members = append(members, guard.Edge{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
 	}
 	return append(members, seenByCentral(inv, named)...)
+}
+
+// beside are the names that named, which is sorted, lacks, each once. Names that are sorted too, as API servers list them, cost one walk.
+func beside(names, named []string) []string {
+	var lacked []string
+	at := 0
+	for i, name := range names {
+		if i > 0 && name < names[i-1] {
+			at = 0
+		}
+		for at < len(named) && named[at] < name {
+			at++
+		}
+		if (at == len(named) || named[at] != name) && !slices.Contains(lacked, name) {
+			lacked = append(lacked, name)
+		}
+	}
+	return lacked
 }
 
 // statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a

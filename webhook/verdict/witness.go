@@ -51,8 +51,8 @@ const MetricsFlag = "--central-metrics=off"
 // seenByCentral are the members that only Central's metrics show; named are those that the roster and this cluster name, sorted.
 func seenByCentral(inv Inventory, named []string) []guard.Edge {
 	var members []guard.Edge
-	for i, name := range inv.Central {
-		if _, known := slices.BinarySearch(named, name); !known && !slices.Contains(inv.Clusters, name) && !slices.Contains(inv.Central[:i], name) {
+	for _, name := range beside(inv.Central, named) {
+		if !slices.Contains(inv.Clusters, name) {
 			members = append(members, guard.Edge{Name: name, Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
 		}
 	}
