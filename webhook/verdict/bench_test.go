@@ -16,6 +16,27 @@ func sized(n int) Inventory {
 	return inv
 }
 
+// The rule itself allocates the same for any fleet (pkg/guard); reading what the roster says costs two small pieces for each member, and no
+// words are found for members that stand in nobody's way.
+func TestAnAdmittedEditCostsTwoAllocationsForEachMember(t *testing.T) {
+	q, err := Ask(update(both, jwtOnly))
+	if err != nil {
+		t.Fatal(err)
+	}
+	allocs := func(n int) float64 {
+		inv := sized(n)
+		return testing.AllocsPerRun(10, func() {
+			if !q.Answer(inv, noon).Allowed {
+				t.Error("denied")
+			}
+		})
+	}
+	one, thousand := allocs(1), allocs(1000)
+	if thousand > one+2*999+10 {
+		t.Errorf("%.0f allocations for 1 member, %.0f for 1000", one, thousand)
+	}
+}
+
 // A whole answer for fleets of one to a thousand members, none of which stands in the way, and with all of them in the way.
 func BenchmarkAnswer(b *testing.B) {
 	q, err := Ask(update(both, jwtOnly))

@@ -149,6 +149,16 @@ func ownControlPlane(h *hub, _ node) {
 	h.must(h.mergePatch(controlPlanes, ns, "controlplane", m{"spec": m{"components": m{"xcp": m{"centralAuthMode": nil}}}}))
 	h.denied(edit(), "local: mtls", "no documented mode")
 	h.must(h.mergePatch(controlPlanes, ns, "controlplane", m{"spec": m{"components": m{"xcp": m{"centralAuthMode": "JWT"}}}}))
+
+	h.create(edgeXcps, copied(m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "metadata": m{"namespace": ns, "name": "edge-xcp"}, "spec": m{"centralAuthMode": "MUTUAL_TLS"}}))
+	h.denied(edit(), "local: mtls", "EdgeXcp istio-system/edge-xcp says MUTUAL_TLS")
+	h.must(h.objects.Resource(edgeXcps).Namespace(ns).Delete(h.Context(), "edge-xcp", metav1.DeleteOptions{}))
+
+	h.must(h.objects.Resource(controlPlanes).Namespace(ns).Delete(h.Context(), "controlplane", metav1.DeleteOptions{}))
+	again := h.create(controlPlanes, copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "metadata": m{"namespace": ns, "name": "controlplane"},
+		"spec": m{"managementPlane": m{"clusterName": "local"}, "components": m{"xcp": m{"centralAuthMode": "JWT"}}}}))
+	h.denied(edit(), "1 member may", "local: mtls", "ControlPlane istio-system/controlplane was re-created")
+	h.register("local", string(again.GetUID()), time.Hour, "jwt")
 	h.must(edit())
 }
 
