@@ -14,8 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
@@ -134,8 +132,10 @@ func merged(t *testing.T, status api.EdgeClusterStatus, patches ...any) api.Edge
 
 // The plugin states, takes back and renews; the auditor writes its condition: each beside the other.
 func TestNeitherTheStatementNorTheConditionWipesTheOther(t *testing.T) {
-	member := plan.Member{Name: "a", Object: plan.Ref{UID: "uid-1"}}
-	stated := roster.Statement(member, guard.Cred("jwt"), true, []string{"seen"}, "ci@eu", noon)
+	seen, until := metav1.NewTime(noon), metav1.NewTime(noon.Add(roster.Believed))
+	stated := api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &seen, ValidUntil: &until, ControlPlaneUID: "uid-1", RotationTime: &seen, Source: "ci@eu", Witnesses: []string{"seen"}}
+	again := stated
+	again.Presents, again.Source, again.Witnesses = []string{"mtls"}, "b@eu", nil
 	conditions, _ := changes([]api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: stated}}, []verdict.Finding{finding("a", "False", "tsb/mp")}, noon)
 	audited := map[string]any{"status": map[string]any{"conditions": conditions[0].conditions}}
 
@@ -148,7 +148,7 @@ func TestNeitherTheStatementNorTheConditionWipesTheOther(t *testing.T) {
 	if d := cmp.Diff(merged(t, stated), after); d != "" {
 		t.Errorf("the condition changed the statement (-before +after):\n%s", d)
 	}
-	for name, patch := range map[string]any{"stated again": map[string]any{"status": roster.Statement(member, guard.Cred("mtls"), false, nil, "b@eu", noon.Add(time.Hour))}, "taken back": roster.Void()} {
+	for name, patch := range map[string]any{"stated again": map[string]any{"status": again}, "taken back": roster.Void()} {
 		if after := merged(t, stated, audited, patch); !slices.Contains(after.Conditions, *accepted) {
 			t.Errorf("%s: the condition is gone: %+v", name, after)
 		}

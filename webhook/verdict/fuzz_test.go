@@ -24,7 +24,7 @@ func FuzzStatement(f *testing.F) {
 		`{"spec":{"controlPlane":{"uid":"1"}},"status":{"presents":["jwt"],"controlPlaneUID":"2","observedTime":"2026-01-02T11:59:00Z","validUntil":"2026-01-02T12:10:00Z"}}`,
 		`{"spec":{"controlPlane":{"uid":"1"}},"status":{"presents":["jwt"],"controlPlaneUID":"1","observedTime":"2026-01-02T13:00:00Z","validUntil":"2026-01-02T14:10:00Z"}}`,
 		`{"spec":{"controlPlane":{"uid":"1"}},"status":{"presents":["jwt"],"controlPlaneUID":"1","observedTime":"2026-01-01T00:00:00Z","validUntil":"9999-01-02T14:10:00Z"}}`,
-		`{"spec":{"controlPlane":{"uid":"1"}},"status":{"presents":["jwt"],"controlPlaneUID":"1","observedTime":"2026-01-01T00:00:00Z","validUntil":"9999-01-02T14:10:00Z","fence":{"binding":"x","provenTime":"2026-01-01T00:00:00Z"}}}`,
+		`{"spec":{"controlPlane":{"uid":"1"}},"status":{"presents":["jwt"],"controlPlaneUID":"1","observedTime":"2026-01-01T00:00:00Z","validUntil":"9999-01-02T14:10:00Z","fence":{"binding":"x","uid":"y","provenTime":"2026-01-01T00:00:00Z"}}}`,
 		`{"spec":{},"status":{"presents":[""],"observedTime":"2026-01-02T11:59:00Z","validUntil":"2026-01-02T12:10:00Z"}}`,
 		`{"spec":{},"status":{"presents":["kid:1","jwt"],"observedTime":"2026-01-02T11:59:00Z","validUntil":"2026-01-02T12:10:00Z"}}`,
 		`{"spec":{},"status":{"presents":["jwt"],"validUntil":"2026-01-02T12:10:00Z"}}`, `{"spec":{},"status":{"presents":["jwt"],"observedTime":"0001-01-01T00:00:00Z","validUntil":"2026-01-02T12:10:00Z"}}`,

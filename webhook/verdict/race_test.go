@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -61,7 +63,10 @@ var (
 	observes = step{"the member is observed", func(w *world) bool {
 		st := api.EdgeClusterStatus{ObservedTime: &metav1.Time{Time: w.now}, ValidUntil: &metav1.Time{Time: w.now.Add(roster.Believed)}, ControlPlaneUID: w.uid, Source: "ci"}
 		if w.fence { // proved by then, so believed longer
-			st.Fence, st.ValidUntil = &api.FenceStatus{Binding: "xcpauth", ProvenTime: metav1.NewTime(w.now)}, &metav1.Time{Time: w.now.Add(7 * 24 * time.Hour)}
+			st.ValidUntil = &metav1.Time{Time: w.now.Add(7 * 24 * time.Hour)}
+			if json.Unmarshal(fmt.Appendf(nil, `{"binding":"xcpauth","uid":"uid-of-it","provenTime":%q}`, w.now.Format(time.RFC3339)), &st.Fence) != nil {
+				return false
+			}
 		}
 		if st.Presents = []string{"jwt"}; w.pods[onMTLS] || w.mode != "JWT" {
 			return false // not proved
