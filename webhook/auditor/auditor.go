@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,8 +76,10 @@ type Auditor struct {
 	clock     clock.WithTicker
 	log       *slog.Logger
 	identity  string
-	leads     atomic.Bool
 	lead      chan struct{} // gets one when the lead was won
+
+	mu    sync.Mutex
+	leads bool
 }
 
 var (
@@ -124,13 +125,13 @@ func (a *Auditor) Start(ctx context.Context) error {
 		case <-a.lead:
 		case <-tick.C():
 		}
-		if !a.leads.Load() {
+		if !a.leading() {
 			continue
 		}
 		if err := a.Audit(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("audit", "error", err.Error())
 		}
-		if !a.leads.Load() {
+		if !a.leading() {
 			forget() // the lead was lost meanwhile
 		}
 	}
@@ -144,17 +145,7 @@ func (a *Auditor) campaign(ctx context.Context) {
 			Lock: &resourcelock.LeaseLock{LeaseMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: LeaseName}, Client: a.leases,
 				LockConfig: resourcelock.ResourceLockConfig{Identity: a.identity}},
 			Callbacks: leaderelection.LeaderCallbacks{
-				OnStartedLeading: func(context.Context) {
-					a.leads.Store(true)
-					select {
-					case a.lead <- struct{}{}:
-					default: // one waits already
-					}
-				},
-				OnStoppedLeading: func() {
-					a.leads.Store(false)
-					forget()
-				},
+				OnStartedLeading: a.won, OnStoppedLeading: a.lost,
 			},
 		})
 		if err != nil {
@@ -163,6 +154,33 @@ func (a *Auditor) campaign(ctx context.Context) {
 		}
 		elector.Run(ctx)
 	}
+}
+
+// won begins a term, unless it is over already: it is called beside lost, which comes after the end of the term's context.
+func (a *Auditor) won(term context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if term.Err() != nil {
+		return
+	}
+	a.leads = true
+	select {
+	case a.lead <- struct{}{}:
+	default: // one waits already
+	}
+}
+
+func (a *Auditor) lost() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.leads = false
+	forget()
+}
+
+func (a *Auditor) leading() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.leads
 }
 
 func forget() {
