@@ -25,8 +25,12 @@ type goalFlags struct {
 }
 
 func newGoalFlags() goalFlags {
-	return goalFlags{to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour, fence: 10 * time.Second}
+	return goalFlags{to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour, fence: fenceFor}
 }
+
+// fenceFor is longer than an edit can take that an API server admitted before it enforced the fence: a write lives 34 seconds there at most
+// (requestTimeoutUpperBound of k8s.io/apiserver).
+const fenceFor = 40 * time.Second
 
 // addFlags adds every flag of the way to JWTs.
 func (g *goalFlags) addFlags(flags *pflag.FlagSet) {

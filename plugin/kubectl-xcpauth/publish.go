@@ -28,7 +28,7 @@ type publishOptions struct {
 }
 
 func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
-	o := &publishOptions{fleetOptions: fo, within: 15 * time.Minute, poll: 2 * time.Second, fence: 10 * time.Second}
+	o := &publishOptions{fleetOptions: fo, within: 15 * time.Minute, poll: 2 * time.Second, fence: fenceFor}
 	cmd := &cobra.Command{
 		Use:   "publish [EDGE...]",
 		Short: "prove that edges present a JWT and nothing else, and state it in the roster",
