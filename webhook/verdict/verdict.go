@@ -33,19 +33,36 @@ type Request struct {
 type Verdict struct {
 	Allowed   bool
 	Code      int32    // HTTP status of a denial: 403 by the rule, 400 malformed, 500 undecidable
-	Decision  string   // one word for logs, metrics and audit: allowed, denied, error
+	Decision  string   // one word for logs, metrics and audit: allowed, denied, overridden, error
+	Rule      string   // one word for what decided
 	Message   string   // of a denial: who stands against it, why, and what to do next
 	Warnings  []string // each at most 256 runes, one line
 	Withdrawn []guard.Cred
 	Blockers  []guard.Blocker
-	Cause     string // why nothing could be decided, for the log
+	Digest    string   // of the blockers; "" without any
+	Roster    string   // digest of the members that were looked at; "" where nobody was
+	Override  Override // how far the override got that the edit brings
+	Summary   string   // of a denial or an override in one line: what is withdrawn, and from whom
+	Cause     string   // why nothing could be decided, for the log
 }
 
 // The words of Verdict.Decision.
 const (
-	Allowed = "allowed"
-	Denied  = "denied"
-	Error   = "error"
+	Allowed    = "allowed"
+	Denied     = "denied"
+	Overridden = "overridden"
+	Error      = "error"
+)
+
+// The words of Verdict.Rule.
+const (
+	RuleNothing   = "withdraws-nothing" // what is accepted stays as it was, or more is
+	RuleDeleted   = "being-deleted"     // finalizers are never held up
+	RuleDeletion  = "deletion"          // warned about, never denied
+	RuleNobody    = "no-members-known"  // a fresh installation, or a hub that is being restored
+	RuleWithdraw  = "withdraw"          // guard.Withdraw was asked
+	RuleMalformed = "malformed"         // the request cannot be read
+	RuleUnread    = "unreadable"        // the members cannot be read
 )
 
 // Question is a request that has been read: what it withdraws, before anybody asks who that hurts.
@@ -54,6 +71,7 @@ type Question struct {
 	old, new  guard.Hub
 	withdrawn []guard.Cred
 	odd       []tsb.Oddity // of the new object
+	rule      string       // that decides where nothing is withdrawn
 }
 
 // Ask reads a request.
@@ -65,9 +83,10 @@ type Question struct {
 //
 // The error says what is malformed; it is to be answered as a denial (Undecided).
 func Ask(req Request) (Question, error) {
-	q := Question{req: req}
+	q := Question{req: req, rule: RuleNothing}
 	switch req.Operation {
 	case Delete:
+		q.rule = RuleDeletion
 		return q, nil
 	case Create:
 		q.old = fromUnknown()
@@ -83,6 +102,7 @@ func Ask(req Request) (Question, error) {
 		return q, fmt.Errorf("a %s of ManagementPlane %s without its new object", req.Operation, req.subject())
 	}
 	if req.Operation == Update && text(req.New, "metadata", "deletionTimestamp") != "" {
+		q.rule = RuleDeleted
 		return q, nil
 	}
 	q.new, q.odd = tsb.ReadHub(req.New)
@@ -101,23 +121,34 @@ func (q Question) NeedsInventory() bool {
 	return len(q.withdrawn) > 0 || q.req.Operation == Delete
 }
 
-// Answer decides. Where NeedsInventory is false the inventory is not looked at.
+// Answer decides. Where NeedsInventory is false the inventory is not looked at. A verdict whose Override is Claimed is to be settled
+// with Question.Override; until then it is a denial.
 func (q Question) Answer(inv Inventory, now time.Time) Verdict {
-	v := Verdict{Allowed: true, Decision: Allowed, Withdrawn: q.withdrawn}
+	v := Verdict{Allowed: true, Decision: Allowed, Rule: q.rule, Withdrawn: q.withdrawn}
+	if !q.NeedsInventory() {
+		v.Warnings = warnings(q.oddities()...)
+		return v
+	}
+	members := account(inv, now, false)
+	v.Roster = rosterDigest(members)
 	v.Warnings = warnings(q.disagreements(inv)...)
-	switch {
-	case q.req.Operation == Delete:
-		if members := Members(inv, now); len(members) > 0 {
+	if q.req.Operation == Delete {
+		if len(members) > 0 {
 			v.Warnings = append(v.Warnings, warnings(fmt.Sprintf("deleting ManagementPlane %s takes the hub away from %s", q.req.subject(), summary(names(members))))...)
 		}
 		return v
-	case len(q.withdrawn) > 0 && inv.Empty():
+	}
+	v.Rule = RuleWithdraw
+	if inv.Empty() {
+		v.Rule = RuleNobody
 		v.Warnings = append(v.Warnings, warnings(fmt.Sprintf("admitted unguarded: no member of this hub is known yet (%s may be refused after this); register them with `kubectl xcpauth edge publish`", credList(q.withdrawn)))...)
 	}
-	if len(guard.Withdraw(q.old, q.new, account(inv, now, false), now)) > 0 {
+	if len(guard.Withdraw(q.old, q.new, members, now)) > 0 {
 		v.Blockers = guard.Withdraw(q.old, q.new, Members(inv, now), now) // again, with the words for it
 		v.Allowed, v.Decision, v.Code = false, Denied, http.StatusForbidden
-		v.Message = q.denial(v.Blockers)
+		v.Digest, v.Summary = q.digest(v.Blockers), q.inOneLine(v.Blockers)
+		v.Override = q.claim(v.Digest)
+		v.Message = q.denial(v, Permission{})
 		return v
 	}
 	v.Warnings = append(v.Warnings, warnings(q.oddities()...)...)
@@ -125,26 +156,38 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 }
 
 // Undecided is the answer where no decision was reached: the request is malformed (400), or the members could not be
-// read (500). It is a denial, except for a DELETE, which is warned about and never held up.
+// read (500). It is a denial, except for a DELETE, which is warned about and never held up. It cannot be overridden, since nobody
+// knows whom that would cut off.
 func Undecided(req Request, code int32, err error) Verdict {
-	if req.Operation == Delete {
-		return Verdict{Allowed: true, Decision: Error, Cause: err.Error(), Warnings: warnings(fmt.Sprintf("xcpauth could not see whom deleting ManagementPlane %s hurts: %v", req.subject(), err))}
+	rule := RuleUnread
+	if code == http.StatusBadRequest {
+		rule = RuleMalformed
 	}
-	next := "run `kubectl xcpauth status` and try again"
+	if req.Operation == Delete {
+		return Verdict{Allowed: true, Decision: Error, Rule: rule, Cause: err.Error(), Warnings: warnings(fmt.Sprintf("xcpauth could not see whom deleting ManagementPlane %s hurts: %v", req.subject(), err))}
+	}
+	next := "run `kubectl xcpauth status` and try again; it cannot be overridden, and where it must not wait, kubectl delete validatingwebhookconfiguration xcpauth-webhook always works"
 	if code == http.StatusBadRequest {
 		next = "write the object with kubectl and try again"
 	}
-	return Verdict{Code: code, Decision: Error, Cause: err.Error(), Message: clean(fmt.Sprintf("undecided, so denied: %v; %s", err, next), 1000)}
+	return Verdict{Code: code, Decision: Error, Rule: rule, Cause: err.Error(), Message: fmt.Sprintf("undecided, so denied: %s; %s", clean(err.Error(), 800), next)}
 }
 
-// Audit is the verdict as audit annotations; the API server puts the webhook's name before each key.
+// Audit is the verdict as audit annotations; the API server puts the webhook's name before each key. No value is longer than 100
+// characters or holds a line break; what does not apply is left out.
 func (v Verdict) Audit(version string) map[string]string {
-	return map[string]string{
+	audit := map[string]string{
 		"decision":  v.Decision,
 		"withdrawn": joined(v.Withdrawn),
 		"blockers":  strconv.Itoa(blockingMembers(v.Blockers)),
-		"version":   version,
+		"version":   clean(version, 100),
 	}
+	for key, value := range map[string]string{"rule": v.Rule, "digest": v.Digest, "override": string(v.Override), "roster": v.Roster} {
+		if value != "" {
+			audit[key] = value
+		}
+	}
+	return audit
 }
 
 // subject names the ManagementPlane; one that is created with generateName has no name yet.

@@ -239,7 +239,7 @@ func TestADenialNamesTenMembersCountsTheRestAndSaysWhatIsOdd(t *testing.T) {
 	}
 	v := decide(t, update(both, stanza(m{"jwt": true, "mutual_tls": true})), inv)
 	lines := strings.Split(v.Message, "\n")
-	if len(lines) != 1+10+1+1+1 {
+	if len(lines) != 1+10+1+1+1+2 {
 		t.Fatalf("%d lines:\n%s", len(lines), v.Message)
 	}
 	for i, want := range map[int]string{
@@ -254,7 +254,7 @@ func TestADenialNamesTenMembersCountsTheRestAndSaysWhatIsOdd(t *testing.T) {
 			t.Errorf("line %d\n got %s\nwant %s", i, lines[i], want)
 		}
 	}
-	if got, want := v.Audit("v1"), (map[string]string{"decision": "denied", "withdrawn": "jwt,mtls", "blockers": "13", "version": "v1"}); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := v.Audit("v1"), (map[string]string{"decision": "denied", "withdrawn": "jwt,mtls", "blockers": "13", "version": "v1", "rule": "withdraw", "digest": v.Digest, "roster": v.Roster}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("audit %v, want %v", got, want)
 	}
 }
@@ -271,7 +271,7 @@ func TestTextOfOthersStaysOnItsLineAndWithinItsLength(t *testing.T) {
 	e.Status.Source = "ci\nGET /\x1b[31m" + strings.Repeat("x", 10_000) + "\u202e"
 	e.Status.Witnesses = []string{"never shown"}
 	v := decide(t, update(both, jwtOnly), Inventory{Roster: []api.EdgeCluster{e}})
-	if strings.ContainsAny(v.Message, "\x1b\u202e") || strings.Count(v.Message, "\n") != 2 || len(v.Message) > 1000 {
+	if strings.ContainsAny(v.Message, "\x1b\u202e") || strings.Count(v.Message, "\n") != 4 || len(v.Message) > 1500 {
 		t.Errorf("%d bytes: %q", len(v.Message), v.Message)
 	}
 	strange := m{"jwt": true, "mutualTls": true}

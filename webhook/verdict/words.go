@@ -23,9 +23,10 @@ const (
 //  2. at most ten members, by name, each with the credentials that it may present and why that is thought;
 //  3. the count of the rest;
 //  4. what in the new stanza is not written as documented;
-//  5. the next command.
-func (q Question) denial(blockers []guard.Blocker) string {
-	lines := byMember(blockers)
+//  5. the next command;
+//  6. what an override needs, and the one patch that carries it.
+func (q Question) denial(v Verdict, p Permission) string {
+	lines := byMember(v.Blockers)
 	var b strings.Builder
 	fmt.Fprintf(&b, "ManagementPlane %s would %s %s, which %s may still present:", q.req.subject(), q.stop(), credList(q.withdrawn), count(len(lines)))
 	for _, l := range lines[:min(len(lines), shown)] {
@@ -38,7 +39,17 @@ func (q Question) denial(blockers []guard.Blocker) string {
 		fmt.Fprintf(&b, "\nNot as documented: %s", clean(o, 400))
 	}
 	b.WriteString("\nRun `kubectl xcpauth status` to see every member" + q.remedy())
+	b.WriteString("\n" + q.wayOver(v, p))
 	return b.String()
+}
+
+// inOneLine is what an edit withdraws, and from whom.
+func (q Question) inOneLine(blockers []guard.Blocker) string {
+	var members []string
+	for _, l := range byMember(blockers) {
+		members = append(members, l.name)
+	}
+	return fmt.Sprintf("%s %s, which may still be presented by %s", q.stop(), credList(q.withdrawn), summary(members))
 }
 
 // remedy is what to do instead: members can be moved off mutual TLS first, and off nothing else.
