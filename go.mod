@@ -29,6 +29,7 @@ require (
 	k8s.io/utils v0.0.0-20260626114624-be93311217bd // webhook: an injected clock
 	pgregory.net/rapid v1.3.0 // tests: properties of sentences that say never or always
 	sigs.k8s.io/controller-runtime v0.25.2 // webhook only: server, manager
+	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // webhook: reads reviews as the API server reads objects, and sees a key that is there twice
 	sigs.k8s.io/yaml v1.6.0 // YAML by way of JSON, as Kubernetes does it
 )
 
@@ -102,7 +103,6 @@ require (
 	k8s.io/component-base v0.37.1 // indirect
 	k8s.io/kube-openapi v0.0.0-20260721132016-d427ff9ee9ad // indirect
 	sigs.k8s.io/apiserver-network-proxy/konnectivity-client v0.36.0 // indirect
-	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // indirect
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 )

@@ -8,36 +8,34 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	"sigs.k8s.io/json"
 
+	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
 // Path is where the handler is served; the ValidatingWebhookConfiguration says the same.
 const Path = "/validate-managementplane"
 
-// Decisions counts the answers; a client that never calls us counts nothing.
-var Decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
-	Name: "xcpauth_webhook_decisions_total",
-	Help: "Admission requests answered, by operation and decision (allowed, denied, error).",
-}, []string{"operation", "decision"})
-
-func init() { metrics.Registry.MustRegister(Decisions) }
-
 // Handler answers admission requests for ManagementPlanes.
 type Handler struct {
 	// Read returns the inventory of the hub in a namespace, as it is now.
 	Read func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
+	// MayOverride asks whether a user has the verb override on a ManagementPlane. It is asked only about an edit that brings the digest
+	// of its blockers.
+	MayOverride func(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error)
+	// Announce is told of each denial by the rule and of each override, dry runs left out. It must not wait.
+	Announce func(events.Event)
 	// Clock says when now is.
 	Clock clock.PassiveClock
 	// Log gets one line per decision.
 	Log *slog.Logger
-	// Version of the webhook, for the audit annotations.
+	// Version of the webhook, for the audit annotations and the warning that says that it was asked.
 	Version string
 }
 
@@ -49,30 +47,34 @@ var _ admission.Handler = (*Handler)(nil)
 //  1. Decode the objects; read what the request withdraws.
 //  2. Read the inventory, if the answer depends on it.
 //  3. Answer.
-//  4. Count and log.
+//  4. Ask for the right of the user, if the request overrides what it is denied for.
+//  5. Count, log and announce.
 func (h *Handler) Handle(ctx context.Context, review admission.Request) admission.Response {
 	began := h.Clock.Now()
 	v := h.decide(ctx, review)
-	operation := "other" // a label must not take whatever a caller writes
-	switch op := verdict.Operation(review.Operation); op {
-	case verdict.Create, verdict.Update, verdict.Delete:
-		operation = string(op)
-	}
-	Decisions.WithLabelValues(operation, v.Decision).Inc()
+	took := h.Clock.Since(began)
 	audit := v.Audit(h.Version)
+	count(review, v, took)
 	h.Log.LogAttrs(ctx, slog.LevelInfo, "decision",
-		slog.String("uid", string(review.UID)),
-		slog.String("operation", string(review.Operation)),
-		slog.String("namespace", review.Namespace),
-		slog.String("name", review.Name),
-		slog.String("user", review.UserInfo.Username),
-		slog.Bool("dryRun", review.DryRun != nil && *review.DryRun),
+		slog.String("uid", short(string(review.UID))),
+		slog.String("operation", short(string(review.Operation))),
+		slog.String("namespace", short(review.Namespace)),
+		slog.String("name", short(review.Name)),
+		slog.String("user", short(review.UserInfo.Username)),
+		slog.Bool("dryRun", dryRun(review)),
 		slog.String("decision", v.Decision),
+		slog.String("rule", v.Rule),
 		slog.Bool("allowed", v.Allowed),
 		slog.String("withdrawn", audit["withdrawn"]),
 		slog.String("blockers", audit["blockers"]),
-		slog.String("error", v.Cause),
-		slog.Duration("took", h.Clock.Since(began)))
+		slog.String("digest", v.Digest),
+		slog.String("override", string(v.Override)),
+		slog.String("roster", v.Roster),
+		slog.String("error", verdict.OneLine(v.Cause, 1000)),
+		slog.Duration("took", took))
+	if v.Digest != "" && !dryRun(review) && h.Announce != nil {
+		h.Announce(happened(review, v))
+	}
 
 	response := admission.Allowed("")
 	if !v.Allowed {
@@ -81,9 +83,14 @@ func (h *Handler) Handle(ctx context.Context, review admission.Request) admissio
 			response = admission.Errored(v.Code, errors.New(v.Message))
 		}
 	}
-	response.Warnings = v.Warnings
+	response.Warnings = append(v.Warnings, Asked(h.Version))
 	response.AuditAnnotations = audit
 	return response
+}
+
+// Asked is the warning of every answer, by which a client tells that the webhook was asked from that it was not.
+func Asked(version string) string {
+	return fmt.Sprintf("xcpauth-webhook %s was asked", verdict.OneLine(version, 100))
 }
 
 func (h *Handler) decide(ctx context.Context, review admission.Request) verdict.Verdict {
@@ -98,13 +105,72 @@ func (h *Handler) decide(ctx context.Context, review admission.Request) verdict.
 			return verdict.Undecided(req, http.StatusInternalServerError, err)
 		}
 	}
-	return q.Answer(inv, h.Clock.Now())
+	v := q.Answer(inv, h.Clock.Now())
+	if v.Override == verdict.Claimed {
+		v = q.Override(v, h.permission(ctx, review))
+	}
+	return v
 }
+
+// permission asks whether the user of a review may override.
+func (h *Handler) permission(ctx context.Context, review admission.Request) verdict.Permission {
+	p := verdict.Permission{User: review.UserInfo.Username}
+	if h.MayOverride == nil {
+		p.Err = errors.New("this webhook asks nobody")
+		return p
+	}
+	p.Granted, p.Err = h.MayOverride(ctx, review.UserInfo, review.Namespace, review.Name)
+	return p
+}
+
+// count counts an answer, in labels that take nothing that a caller writes.
+func count(review admission.Request, v verdict.Verdict, took time.Duration) {
+	operation := "other"
+	switch op := verdict.Operation(review.Operation); op {
+	case verdict.Create, verdict.Update, verdict.Delete:
+		operation = string(op)
+	}
+	Decisions.WithLabelValues(operation, v.Decision).Inc()
+	Durations.WithLabelValues(v.Decision).Observe(took.Seconds())
+	switch {
+	case v.Decision == verdict.Error:
+		Errors.WithLabelValues(v.Rule).Inc()
+	case v.Override == verdict.Unknown:
+		Errors.WithLabelValues(causeReview).Inc()
+	case v.Override == verdict.Admitted && !dryRun(review):
+		Overrides.Inc()
+	}
+}
+
+// happened is the Event about a denial or an override.
+func happened(review admission.Request, v verdict.Verdict) events.Event {
+	e := events.Event{APIVersion: review.Kind.Group + "/" + review.Kind.Version, Namespace: review.Namespace, Name: review.Name, Action: "Create"}
+	if review.Operation == "UPDATE" {
+		var old struct{ Metadata struct{ UID types.UID } }
+		_ = json.UnmarshalCaseSensitivePreserveInts(review.OldObject.Raw, &old) // it was decoded before; without it the Event is by name
+		e.Action, e.UID = "Update", old.Metadata.UID
+	}
+	who := short(review.UserInfo.Username)
+	switch v.Override {
+	case verdict.Admitted:
+		e.Reason, e.Note = "OverrideAdmitted", fmt.Sprintf("%s overrode the guard: Central may %s (digest %s)", who, v.Summary, v.Digest)
+	case verdict.NotAsked:
+		e.Reason, e.Note = "WithdrawalDenied", fmt.Sprintf("an edit by %s was denied: Central would %s (digest %s)", who, v.Summary, v.Digest)
+	default:
+		e.Reason, e.Note = "OverrideDenied", fmt.Sprintf("an override by %s was denied (%s): Central would %s (digest %s)", who, v.Override, v.Summary, v.Digest)
+	}
+	return e
+}
+
+func dryRun(review admission.Request) bool { return review.DryRun != nil && *review.DryRun }
+
+// short is text of a caller as the log takes it.
+func short(s string) string { return verdict.OneLine(s, 256) }
 
 // ask decodes the objects of a review into req and reads it.
 func ask(review admission.Request, req *verdict.Request) (q verdict.Question, err error) {
-	if review.Kind.Kind != "ManagementPlane" {
-		return q, fmt.Errorf("a review of kind %q: this webhook decides ManagementPlanes only", review.Kind.Kind)
+	if k := review.Kind; k.Group != "install.tetrate.io" || k.Kind != "ManagementPlane" {
+		return q, fmt.Errorf("a review of kind %q of group %q: this webhook decides ManagementPlanes only", short(k.Kind), short(k.Group))
 	}
 	if req.Old, err = decode(review.OldObject); err != nil {
 		return q, fmt.Errorf("decoding the old object: %w", err)
@@ -115,27 +181,21 @@ func ask(review admission.Request, req *verdict.Request) (q verdict.Question, er
 	return verdict.Ask(*req)
 }
 
-// decode reads an object as the API server stores it: whole numbers stay whole. No object is nil.
+// decode reads an object as the API server stores it: whole numbers stay whole. No object, and null, is nil. A key that is there twice
+// is refused: the API server sends none, and whoever does may read the other one.
 func decode(raw runtime.RawExtension) (obj map[string]any, err error) {
 	if len(raw.Raw) == 0 {
 		return nil, nil
 	}
-	if err := utiljson.Unmarshal(raw.Raw, &obj); err != nil {
+	twice, err := json.UnmarshalStrict(raw.Raw, &obj, json.DisallowDuplicateFields)
+	if err != nil {
 		return nil, err
 	}
+	if len(twice) > 0 {
+		return nil, twice[0]
+	}
+	if kind := obj["kind"]; obj != nil && kind != "ManagementPlane" {
+		return nil, fmt.Errorf("it is of kind %.100q, and the review is about a ManagementPlane", fmt.Sprint(kind))
+	}
 	return obj, nil
-}
-
-// WithDeadline gives each call the time that the API server gives it (the query parameter timeout, like "5s") less
-// what an answer takes, so that we answer rather than let the call time out.
-func WithDeadline(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, err := time.ParseDuration(r.URL.Query().Get("timeout"))
-		if err != nil || given <= 0 {
-			given = 5 * time.Second
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), given-min(given/2, 500*time.Millisecond))
-		defer cancel()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
 }

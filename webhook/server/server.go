@@ -20,12 +20,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/auditor"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/rights"
 )
+
+// ShutdownDelay is how long the process goes on answering by default; terminationGracePeriodSeconds of its pods is longer by two calls.
+const ShutdownDelay = 10 * time.Second
 
 // Options are what the flags of the binary set.
 type Options struct {
@@ -45,6 +49,7 @@ type Options struct {
 	AuditInterval  time.Duration // between two audits of what is stored; 0 = none
 	CentralMetrics bool          // read Central's metrics at each decision
 
+	MaxInFlight   int           // reviews that are answered side by side
 	ShutdownDelay time.Duration // between the first signal and the last accepted call
 	Version       string
 }
@@ -74,6 +79,15 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
+	rights, err := rights.NewAsker(cfg)
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname() // of the pod; only Events show it
+	told, err := events.New(cfg, host, clock.RealClock{}, log)
+	if err != nil {
+		return err
+	}
 	certificate, err := certificates(mgr, o)
 	if err != nil {
 		return err
@@ -82,9 +96,11 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	calls := webhook.NewServer(webhook.Options{Host: o.Address, Port: o.Port, CertDir: o.CertDir, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
 		c.MinVersion, c.NextProtos = tls.VersionTLS13, []string{"http/1.1"} // the API server calls services by HTTP/1.1
 	}}})
-	calls.Register(admit.Path, admit.WithDeadline(&admission.Webhook{Handler: &admit.Handler{
-		Read: members.Read, Clock: clock.RealClock{}, Log: log, Version: o.Version}}))
-	if err := mgr.Add(after{certificate, calls}); err != nil {
+	var draining atomic.Bool
+	calls.Register(admit.Path, admit.Serve(&admit.Handler{
+		Read: members.Read, MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
+		admit.Limits{InFlight: o.MaxInFlight, Draining: draining.Load}))
+	if err := errors.Join(mgr.Add(after{certificate, calls}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}
 
@@ -98,7 +114,6 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		}
 	}
 
-	var draining atomic.Bool
 	ready := readiness{o: o, objects: mgr.GetAPIReader(), roster: members.Readable, draining: &draining}
 	if err := errors.Join(mgr.AddHealthzCheck("alive", func(*http.Request) error { return nil }), mgr.AddReadyzCheck("guarding", ready.check)); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)

@@ -149,6 +149,9 @@ func warnings(texts ...string) []string {
 	return texts
 }
 
+// OneLine is text of others as a log or an Event takes it; see clean.
+func OneLine(s string, limit int) string { return clean(s, limit) }
+
 // clean makes text written by others safe for one line of a terminal or a header: control and invisible characters become
 // spaces, and what is longer than limit runes ends in "...".
 func clean(s string, limit int) string {

@@ -41,9 +41,10 @@ func run(args []string) error {
 	flags.StringVar(&o.Secret, "secret", "xcpauth-webhook-cert", "Secret of the certificate, mounted at --cert-dir")
 	flags.StringVar(&o.Service, "service", "xcpauth-webhook", "Service by which the API server calls")
 	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook", "ValidatingWebhookConfiguration that carries the CA bundle")
-	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", 10*time.Second, "how long to go on answering after the first signal, while reporting not ready")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", time.Minute, "how often one replica looks at what is stored, and says who is refused; 0 means never")
 	central := flags.String("central-metrics", "require", "require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and so is everybody while they cannot be read; off: they are not looked at")
+	flags.IntVar(&o.MaxInFlight, "max-in-flight", 64, "reviews that are answered side by side, one of each 128 KiB counted; more are denied unread")
+	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", server.ShutdownDelay, "how long to go on answering after the first signal, while reporting not ready")
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig to use; empty means the service account of the pod")
 	showVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err == pflag.ErrHelp {
@@ -57,6 +58,9 @@ func run(args []string) error {
 	}
 	if o.CentralMetrics = *central == "require"; !o.CentralMetrics && *central != "off" {
 		return fmt.Errorf("--central-metrics=%s: it is require or off", *central)
+	}
+	if o.MaxInFlight < 1 {
+		return fmt.Errorf("--max-in-flight is %d; it must be at least 1", o.MaxInFlight)
 	}
 	cfg, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
 	if err != nil {

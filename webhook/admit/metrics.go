@@ -1,0 +1,52 @@
+package admit
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+// What is counted. No label takes what a caller writes. A client that never calls us counts nothing.
+var (
+	// Decisions counts the answers.
+	Decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "xcpauth_webhook_decisions_total",
+		Help: "Admission requests answered, by operation and decision (allowed, denied, overridden, error).",
+	}, []string{"operation", "decision"})
+	// Durations is how long answers took, from the review read to the answer, in seconds.
+	Durations = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "xcpauth_webhook_decision_duration_seconds",
+		Help:    "How long decisions took, reading the members included, by decision.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"decision"})
+	// Overrides counts the edits that went over their blockers; a dry run goes over nothing.
+	Overrides = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "xcpauth_webhook_overrides_total",
+		Help: "Edits admitted over their blockers, dry runs left out.",
+	})
+	// InFlight is how many calls are being answered.
+	InFlight = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "xcpauth_webhook_in_flight",
+		Help: "Admission calls being answered.",
+	})
+	// Refused counts the calls that were denied unread because too many were being answered.
+	Refused = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "xcpauth_webhook_refused_for_load_total",
+		Help: "Admission calls denied unread because --max-in-flight was reached.",
+	})
+	// Errors counts what kept a decision from being made, by cause.
+	Errors = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "xcpauth_webhook_errors_total",
+		Help: "What kept decisions from being made, by cause (malformed, too-large, unreadable, access-review, panic).",
+	}, []string{"cause"})
+)
+
+// The causes of Errors that no verdict.Rule names.
+const (
+	causeTooLarge = "too-large"
+	causeReview   = "access-review"
+	causePanic    = "panic"
+)
+
+func init() {
+	metrics.Registry.MustRegister(Decisions, Durations, Overrides, InFlight, Refused, Errors)
+}
