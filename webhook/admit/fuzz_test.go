@@ -48,7 +48,7 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	}
 	surely := func(obj map[string]any, mode, other string, want bool) bool {
 		stanza, _ := xcp(obj)["centralAuthModes"].(map[string]any)
-		if _, alias := xcp(obj)["central_auth_modes"]; alias || strings.Contains(strings.ToLower(fmt.Sprint(xcp(obj)["kubeSpec"], xcp(obj)["kube_spec"])), "auth") {
+		if _, alias := xcp(obj)["central_auth_modes"]; alias || authIn(xcp(obj)) {
 			return false
 		}
 		for key := range stanza {
@@ -70,7 +70,7 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 			a, aThere := xcp(old)[key]
 			b, bThere := xcp(new)[key]
 			return aThere == bThere && fmt.Sprint(a) == fmt.Sprint(b)
-		}; kept("centralAuthModes") && kept("central_auth_modes") && (kept("kubeSpec") || !authIn(xcp(new)["kubeSpec"]) && !authIn(xcp(old)["kubeSpec"])) {
+		}; kept("centralAuthModes") && kept("central_auth_modes") && (kept("kubeSpec") && kept("kube_spec") || !authIn(xcp(new)) && !authIn(xcp(old))) {
 			return true
 		}
 	}
@@ -78,10 +78,25 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	return digest != "" && r.UserInfo.Username == "root"
 }
 
-// authIn says whether overlays could reach Central's authentication.
-func authIn(kubeSpec any) bool {
-	text := strings.ToLower(fmt.Sprint(kubeSpec))
-	return strings.Contains(text, "auth") || strings.Contains(text, "centralxcp")
+// authIn says whether an overlay reaches Central's authentication, or may, since it is not written as documented.
+func authIn(xcp map[string]any) bool {
+	mentions := func(v any) bool { return strings.Contains(strings.ToLower(fmt.Sprint(v)), "auth") }
+	if mentions(xcp["kube_spec"]) {
+		return true
+	}
+	kubeSpec, isMap := xcp["kubeSpec"].(map[string]any)
+	overlays, isList := kubeSpec["overlays"].([]any)
+	if !isMap && xcp["kubeSpec"] != nil || !isList && kubeSpec["overlays"] != nil {
+		return true
+	}
+	for _, o := range overlays {
+		overlay, _ := o.(map[string]any)
+		kind, _ := overlay["kind"].(string)
+		if patches, _ := overlay["patches"].([]any); strings.EqualFold(kind, "CentralXcp") && mentions(patches) {
+			return true
+		}
+	}
+	return false
 }
 
 // Whatever is sent is answered, in time, without a panic, and admitted only where the rule in other words would.

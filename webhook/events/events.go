@@ -53,7 +53,9 @@ type Queue struct {
 	log      *slog.Logger
 	instance string
 	queue    chan Event
-	series   map[Event]series // of the writing goroutine alone
+
+	series map[Event]series // these are of the writing goroutine alone
+	serial uint16           // tells apart what is written at one moment
 }
 
 // series is an Event that was written.
@@ -122,7 +124,8 @@ func (q *Queue) write(ctx context.Context, e Event) {
 		known = !apierrors.IsNotFound(err) // it has expired meanwhile
 	}
 	if !known {
-		s = series{name: fmt.Sprintf("%s.%x", prefix(e.Name), now.UnixNano()), count: 1}
+		q.serial++
+		s = series{name: fmt.Sprintf("%s.%x%04x", prefix(e.Name), now.UnixNano(), q.serial), count: 1}
 		err = q.create(ctx, e, s, now)
 	}
 	if err != nil {

@@ -161,7 +161,8 @@ func (q Question) again(digest string) string {
 	}
 	asked, _ := xcp(q.req.New)
 	patch, after := mergePatch(before["centralAuthModes"], asked["centralAuthModes"])
-	edited := maps.Clone(before)
+	edited := map[string]any{} // before may be nil
+	maps.Copy(edited, before)
 	delete(edited, "centralAuthModes")
 	if after != nil {
 		edited["centralAuthModes"] = after

@@ -207,6 +207,13 @@ func TestNoPatchIsPrintedThatDoesNotBelongOnACommandLine(t *testing.T) {
 	}
 }
 
+func TestADenialOfAnEditThatMakesTheStanzaPrintsThePatch(t *testing.T) {
+	v := decide(t, update(nil, jwtOnly), fleet(cases.OnMTLS))
+	if !strings.Contains(v.Message, `-p '{"metadata":{"annotations":{"xcpauth.io/override":"`+v.Digest+`"}},"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":false}}}}}'`) {
+		t.Errorf("%s", v.Message)
+	}
+}
+
 func TestNothingUndecidedIsOverridden(t *testing.T) {
 	v := Undecided(Request{Operation: Update, Namespace: "tsb", Name: "mp"}, 500, errors.New(strings.Repeat("roster unreadable ", 200)))
 	if v.Digest != "" || v.Override != NotAsked || !strings.Contains(v.Message, "cannot be overridden") || !strings.Contains(v.Message, "kubectl delete validatingwebhookconfiguration xcpauth-webhook") || len(v.Message) > 1200 {
