@@ -1,5 +1,6 @@
 // Package manifests holds what is applied to a cluster with kubectl or kustomize: the CRD, the webhook, the RBAC.
-// The plugin installs the CRD itself when it registers the first member, and the fence of each edge, so the files are embedded here, once.
+// The plugin installs the CRD itself when it registers the first member, and the fence of each edge, and holds what it finds of the webhook's
+// configuration against what is shipped, so these files are embedded here, once.
 // It holds files only and decides nothing.
 package manifests
 
@@ -14,3 +15,8 @@ var EdgeClusterCRD []byte
 //
 //go:embed fence/policy.yaml
 var EdgeFence []byte
+
+// WebhookConfiguration is the webhook's ValidatingWebhookConfiguration as YAML.
+//
+//go:embed base/validating-webhook-configuration.yaml
+var WebhookConfiguration []byte

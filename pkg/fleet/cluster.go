@@ -99,6 +99,7 @@ func (f *Fleet) connection(name string) (*connection, error) {
 	}
 	cfg.QPS = -1 // the API server's priority and fairness protects it; a client-side limit would only slow the fleet down
 	cfg.UserAgent = f.opts.UserAgent
+	cfg.WarningHandler = &warner{to: f.opts.Stderr, context: name}
 	c := &connection{config: cfg}
 	if cfg.ExecProvider != nil {
 		own := cfg.BearerToken != "" || cfg.BearerTokenFile != "" || cfg.Username != "" || ((len(cfg.CertData) > 0 || cfg.CertFile != "") && (len(cfg.KeyData) > 0 || cfg.KeyFile != ""))
