@@ -51,6 +51,7 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	rows := f.rows(f.xcpauth(0, append([]string{"status", "-o", "json"}, as("reader")...)...).Stdout)
 	f.is(rows, "edge-1", "effective", "mTLS")
 	f.is(rows, "edge-1", "next", "move to JWT")
+	f.xcpauth(0, append([]string{"webhook", "status"}, as("mover")...)...)
 	run := f.migrate(5, append([]string{"-o", "json"}, as("reader")...)...)
 	refused := f.rows(run.Stdout)
 	f.is(refused, "edge-1", "state", "not attempted")

@@ -146,7 +146,11 @@ func count(review admission.Request, v verdict.Verdict, took time.Duration) {
 func happened(review admission.Request, v verdict.Verdict) events.Event {
 	e := events.Event{APIVersion: review.Kind.Group + "/" + review.Kind.Version, Namespace: review.Namespace, Name: review.Name, Action: "Create"}
 	if review.Operation == "UPDATE" {
-		var old struct{ Metadata struct{ UID types.UID } }
+		var old struct {
+			Metadata struct {
+				UID types.UID `json:"uid"`
+			} `json:"metadata"`
+		}
 		_ = json.UnmarshalCaseSensitivePreserveInts(review.OldObject.Raw, &old) // it was decoded before; without it the Event is by name
 		e.Action, e.UID = "Update", old.Metadata.UID
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -38,7 +39,7 @@ func review(operation, old, new string) string {
 		if stanza == "" {
 			return "null"
 		}
-		return fmt.Sprintf(`{"apiVersion":"install.tetrate.io/v1alpha1","kind":"ManagementPlane","metadata":{"namespace":"tsb","name":"mp","annotations":{"a":%q}},"spec":{"components":{"xcp":{"centralAuthModes":%s}}}}`, canary, stanza)
+		return fmt.Sprintf(`{"apiVersion":"install.tetrate.io/v1alpha1","kind":"ManagementPlane","metadata":{"namespace":"tsb","name":"mp","uid":"uid-of-mp","annotations":{"a":%q}},"spec":{"components":{"xcp":{"centralAuthModes":%s}}}}`, canary, stanza)
 	}
 	return fmt.Sprintf(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"uid-1","kind":{"group":"install.tetrate.io","version":"v1alpha1","kind":"ManagementPlane"},
 "resource":{"group":"install.tetrate.io","version":"v1alpha1","resource":"managementplanes"},"namespace":"tsb","name":"mp","operation":%q,"userInfo":{"username":"alice"},"oldObject":%s,"object":%s,"dryRun":true}}`,
@@ -62,6 +63,7 @@ type served struct {
 	*httptest.Server
 	log  *lines
 	told chan events.Event
+	end  func() // of the context from which those of the calls are, as controller-runtime's server ends it when it shuts down
 }
 
 // lines is a log that may be read while it is written.
@@ -94,7 +96,10 @@ func serve(t testing.TB, read func(context.Context, string) (verdict.Inventory, 
 	if limits.InFlight == 0 {
 		limits.InFlight = 64
 	}
-	s.Server = httptest.NewTLSServer(admit.Serve(h, limits))
+	base, end := context.WithCancel(t.Context())
+	s.Server, s.end = httptest.NewUnstartedServer(admit.Serve(h, limits)), end
+	s.Config.BaseContext = func(net.Listener) context.Context { return base }
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
 }

@@ -72,7 +72,7 @@ func TestAnOverrideIsAskedForOnlyWhereItWouldCountAndIsTold(t *testing.T) {
 			case told = <-s.told:
 			default:
 			}
-			if told.Reason != tc.reason || tc.reason != "" && (told.Namespace != "tsb" || told.Name != "mp" || told.Action != "Update" || !strings.Contains(told.Note, "alice") || !strings.Contains(told.Note, "edge-1") || !strings.Contains(told.Note, digest)) {
+			if told.Reason != tc.reason || tc.reason != "" && (told.Namespace != "tsb" || told.Name != "mp" || told.UID != "uid-of-mp" || told.APIVersion != "install.tetrate.io/v1alpha1" || told.Action != "Update" || !strings.Contains(told.Note, "alice") || !strings.Contains(told.Note, "edge-1") || !strings.Contains(told.Note, digest)) {
 				t.Errorf("announced %+v", told)
 			}
 			if n := metric(t, "xcpauth_webhook_overrides_total", "") - overrides; n == 1 != (tc.reason == "OverrideAdmitted") {

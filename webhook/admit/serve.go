@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,8 @@ func Serve(h *Handler, l Limits) http.Handler {
 			w.Header().Set("Connection", "close")
 		}
 		within := given(r)
-		ctx, cancel := context.WithTimeout(r.Context(), within)
+		// The server's own end cancels the request's context, and a call in flight is to be finished then.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), within)
 		defer cancel()
 		conn := http.NewResponseController(w)
 		_ = conn.SetReadDeadline(time.Now().Add(within)) // a connection that has none is no worse than before
@@ -106,7 +108,9 @@ func read(w http.ResponseWriter, r *http.Request) (review admission.Request, err
 	case r.ContentLength > bodyMax:
 		return review, errTooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMax))
+	text := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead)) // one allocation where the length is known
+	_, err = text.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax))
+	body := text.Bytes()
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):

@@ -232,13 +232,25 @@ func (w *warnings) HandleWarningHeader(_ int, _ string, text string) {
 	w.said = append(w.said, text)
 }
 
-// take returns the warnings since the last call.
+// take returns the warnings since the last call, without those that say that the webhook was asked.
 func (w *warnings) take() []string {
+	said, _ := w.asked()
+	return said
+}
+
+// asked returns the warnings since the last call, and how many of them said that the webhook was asked.
+func (w *warnings) asked() (said []string, asked int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	said := w.said
+	for _, text := range w.said {
+		if text == "xcpauth-webhook devel was asked" {
+			asked++
+		} else {
+			said = append(said, text)
+		}
+	}
 	w.said = nil
-	return said
+	return said, asked
 }
 
 // mergePatchStatus edits the status of a roster entry.

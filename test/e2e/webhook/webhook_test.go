@@ -35,9 +35,13 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"a ControlPlane in the hub's own cluster counts", ownControlPlane},
 		{"a cluster that only the hub knows counts", unknownCluster},
 		{"a denial reads well through kubectl", throughKubectl},
+		{"every answer says that it was asked, and nothing else does", saysThatItWasAsked},
+		{"an override is for one edit, over its own blockers, by who may", overrides},
+		{"webhook status proves that it is asked, that it fails closed, and that it is not asked", provenAsked},
 		{"nothing unguarded calls it", nothingElseCalls},
 		{"stopped, it holds up the guarded edit and nothing else", stopped},
 		{"while it drains it goes on answering", draining},
+		{"a call in flight when it ends is answered", drainedInFlight},
 		{"a lost certificate is replaced without a restart", certificateReplaced},
 		{"a certificate that somebody else mounts serves as well", certificateMounted},
 		{"an unreadable roster is not ready, and a denial", unreadableRoster},
@@ -266,7 +270,7 @@ func unreadableRoster(h *hub, n node) {
 		}
 		return nil
 	})
-	h.denied(h.mergePatch(managementPlanes, "unreadable", "managementplane", withoutMTLS), "reading the roster", "forbidden")
+	h.denied(h.mergePatch(managementPlanes, "unreadable", "managementplane", withoutMTLS), "reading the roster", "forbidden", "cannot be overridden")
 	h.must(h.mergePatch(managementPlanes, "unreadable", "managementplane", m{"metadata": m{"labels": m{"still": "possible"}}}))
 	binding.ResourceVersion, binding.UID = "", ""
 	_, err = bindings.Create(h.Context(), binding, metav1.CreateOptions{})
