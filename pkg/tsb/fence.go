@@ -175,11 +175,11 @@ func lift(f plan.Facts, m plan.Member) []plan.Patch {
 	return writes
 }
 
-// judgeFenced wants every dry run of the stretch that ends now to have been denied by our policy and our binding, over two looks at least and
-// as long as the claim asks.
+// judgeFenced wants every dry run of the stretch that ends now to have been denied by our policy and our binding, for as long as the claim asks,
+// and the member to have been looked at after that: an edit that was admitted before the first denial is stored by then, and seen.
 func judgeFenced(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	last := seen[len(seen)-1]
-	var since time.Time
+	var since, until time.Time // of the denials before the last look
 	denied := 0
 	for i := len(seen) - 1; i >= 1; i-- {
 		probe, made := seen[i].Probes[c.Member]
@@ -187,7 +187,9 @@ func judgeFenced(c plan.Claim, seen []plan.Facts) plan.Judgement {
 		if !made || !byFence(probe.Denied) || m == nil || !m.Fence.Ours || m.Fence.Binding.UID != last.Member(c.Member).Fence.Binding.UID {
 			break
 		}
-		since, denied = probe.At, denied+1
+		if since, denied = probe.At, denied+1; denied == 2 {
+			until = probe.At
+		}
 	}
 	probe := last.Probes[c.Member]
 	switch {
@@ -197,7 +199,7 @@ func judgeFenced(c plan.Claim, seen []plan.Facts) plan.Judgement {
 		return plan.Judgement{Witness: "the dry run of an edit was denied by something else: " + probe.Denied}
 	case denied == 0:
 		return plan.Judgement{Witness: "the dry run of an edit was let through: its API server does not enforce the fence yet"}
-	case denied < 2 || probe.At.Sub(since) < c.For:
+	case denied < 2 || until.Sub(since) < c.For:
 		return plan.Judgement{Witness: fmt.Sprintf("the fence denies since %s, and must be seen to for %s", since.UTC().Format(time.RFC3339), c.For)}
 	}
 	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("its API server denied %s of an edit in %s, on new connections", count(denied, "dry run"), probe.At.Sub(since).Round(time.Second))}

@@ -43,16 +43,17 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 	}{
 		{"not looked at", seen(), false, "not looked at yet"},
 		{"once", seen(denied), false, "must be seen to for 10s"},
-		{"for long enough", seen(denied, denied, denied), true, "denied 3 dry runs of an edit in 10s"},
+		{"for long enough, and looked at after that", seen(denied, denied, denied, denied), true, "denied 4 dry runs of an edit in 15s"},
+		{"for long enough, and not looked at since", seen(denied, denied, denied), false, "must be seen to for 10s"},
 		{"not for long enough", seen(denied, denied), false, "must be seen to for 10s"},
-		{"let through at first", seen(through, through, denied, denied, denied), true, "denied 3 dry runs"},
-		{"let through in between: another API server", seen(denied, through, denied, denied), false, "must be seen to for 10s"},
+		{"let through at first", seen(through, through, denied, denied, denied, denied), true, "denied 4 dry runs"},
+		{"let through in between: another API server", seen(denied, denied, through, denied, denied, denied), false, "must be seen to for 10s"},
 		{"let through at last", seen(denied, denied, denied, through), false, "was let through"},
 		{"denied by something else", seen(denied, denied, other), false, "denied by something else"},
-		{"no answer in between", seen(denied, failed, denied, denied), false, "must be seen to for 10s"},
+		{"no answer in between", seen(denied, denied, failed, denied, denied, denied), false, "must be seen to for 10s"},
 		{"no answer", seen(denied, denied, denied, failed), false, "did not come to an answer: timeout"},
-		{"a fence that was made again", of(seen(denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
-		{"a fence that was not as it should be", of(seen(denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Ours = false }), false, "must be seen to for 10s"},
+		{"a fence that was made again", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
+		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Ours = false }), false, "must be seen to for 10s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			j := judge(plan.Claim{Kind: claimFenced, Member: "eu", For: 10 * time.Second}, tc.seen)
