@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what is rendered over testdata, to be reviewed as a diff")
@@ -171,12 +172,19 @@ func TestTheRightToOverrideIsShippedAndBoundToNobody(t *testing.T) {
 // writesUnnamed are what the webhook may write that no name limits: a question that is not stored, and Events.
 var writesUnnamed = []string{"authorization.k8s.io/subjectaccessreviews create", "events.k8s.io/events create,patch"}
 
+// edgeSecrets are the kubeconfigs of registered edges, in a namespace that holds nothing else.
+const edgeSecrets = "Role/xcpauth-edges/xcpauth-webhook"
+
 func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 	for _, overlay := range overlays {
 		t.Run(overlay, func(t *testing.T) {
 			rules := map[string][]rbacv1.PolicyRule{}
 			for _, r := range objects[rbacv1.Role](t, reviewed(t, overlay), "Role") {
-				rules["Role/"+r.Name] = r.Rules
+				name := "Role/" + r.Name
+				if r.Namespace != "xcpauth-system" {
+					name = "Role/" + r.Namespace + "/" + r.Name
+				}
+				rules[name] = r.Rules
 			}
 			for _, r := range objects[rbacv1.ClusterRole](t, reviewed(t, overlay), "ClusterRole") {
 				rules["ClusterRole/"+r.Name] = r.Rules
@@ -188,7 +196,7 @@ func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 					}
 					writes := slices.ContainsFunc(rule.Verbs, func(v string) bool { return v != "get" && v != "list" && v != "watch" })
 					what := strings.Join(rule.APIGroups, ",") + "/" + strings.Join(rule.Resources, ",") + " " + strings.Join(rule.Verbs, ",")
-					if writes && strings.Contains(name, "/xcpauth-webhook") && len(rule.ResourceNames) == 0 && !slices.Contains(writesUnnamed, what) && !auditorWrites(name, rule) {
+					if writes && strings.Contains(name, "/xcpauth-webhook") && len(rule.ResourceNames) == 0 && !slices.Contains(writesUnnamed, what) && !auditorWrites(name, rule) && name != edgeSecrets {
 						t.Errorf("%s may write objects that are not its own: %v", name, rule)
 					}
 					if slices.Contains(rule.Resources, "secrets") && strings.HasPrefix(name, "ClusterRole/") && !slices.Equal(rule.Verbs, []string{"create"}) && len(rule.ResourceNames) == 0 {
@@ -201,8 +209,19 @@ func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 					t.Errorf("%s is missing or empty", name)
 				}
 			}
-			if _, ours := rules["Role/xcpauth-webhook-certificate"]; ours != (overlay == "self-signed") {
-				t.Errorf("the right to write the certificate's Secret is there: %v", ours)
+			for name, want := range map[string][]rbacv1.PolicyRule{
+				edgeSecrets: {{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "update"}}},
+				"Role/xcpauth-webhook-certificate": {{APIGroups: []string{""}, Resources: []string{"secrets"},
+					ResourceNames: []string{"xcpauth-webhook-cert"}, Verbs: []string{"get", "update"}}},
+				"ClusterRole/xcpauth-webhook-certificate": {{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations"},
+					ResourceNames: []string{"xcpauth-webhook"}, Verbs: []string{"get", "update"}}},
+			} {
+				if name != edgeSecrets && overlay == "cert-manager" {
+					want = nil // cert-manager writes both
+				}
+				if d := cmp.Diff(want, rules[name]); d != "" {
+					t.Errorf("%s (-want +got):\n%s", name, d)
+				}
 			}
 			for _, rule := range rules["ClusterRole/xcpauth-read"] {
 				for _, verb := range rule.Verbs {
@@ -240,9 +259,15 @@ func TestTheWebhookRunsTwiceRestrictedAndIsNeverRolledToZero(t *testing.T) {
 			if rotates := !slices.Contains(c.Args, "--rotate-certificates=false"); rotates != (overlay == "self-signed") {
 				t.Errorf("args %v", c.Args)
 			}
-			ns := objects[corev1.Namespace](t, reviewed(t, overlay), "Namespace")[0]
-			if ns.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
-				t.Errorf("namespace labels %v", ns.Labels)
+			var names []string
+			for _, ns := range objects[corev1.Namespace](t, reviewed(t, overlay), "Namespace") {
+				names = append(names, ns.Name)
+				if ns.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
+					t.Errorf("namespace %s has the labels %v", ns.Name, ns.Labels)
+				}
+			}
+			if !slices.Equal(names, []string{api.EdgesNamespace, api.Namespace}) {
+				t.Errorf("namespaces %q", names)
 			}
 		})
 	}

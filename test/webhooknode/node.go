@@ -27,6 +27,7 @@ import (
 type Node struct {
 	binary          string
 	args            []string
+	ip, port        string // of the admission port
 	metrics, health string // host:port
 	log             buffer
 	running         *process
@@ -44,7 +45,12 @@ const tokenLife = 7 * 24 * time.Hour
 //  2. Get a token of the Deployment's service account, so that the shipped RBAC is what is used.
 //  3. Take the container's arguments from the Deployment, with its environment filled in.
 //  4. Keep the Secret mounted until Close.
-func New(ctx context.Context, hub *testbed.Cluster, binary, dir string) (_ *Node, err error) {
+func New(ctx context.Context, hub *testbed.Cluster, binary, dir string) (*Node, error) {
+	return NewAt(ctx, hub, binary, dir, "")
+}
+
+// NewAt is New for a node at an address of its own, as one of several behind the Service; see Balance.
+func NewAt(ctx context.Context, hub *testbed.Cluster, binary, dir, ip string) (_ *Node, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("preparing a node for the webhook of %s: %w", hub.Name, err)
@@ -62,7 +68,9 @@ func New(ctx context.Context, hub *testbed.Cluster, binary, dir string) (_ *Node
 	if err != nil {
 		return nil, err
 	}
-	ip := service.Spec.ClusterIP
+	if ip == "" {
+		ip = service.Spec.ClusterIP
+	}
 	metrics, errMetrics := freePort(ip, metricsPorts)
 	health, errHealth := freePort(ip, healthPorts)
 	if err := errors.Join(errMetrics, errHealth); err != nil {
@@ -75,9 +83,9 @@ func New(ctx context.Context, hub *testbed.Cluster, binary, dir string) (_ *Node
 	if err := writeIdentity(ctx, kube, hub, deployment.Spec.Template.Spec.ServiceAccountName, kubeconfig); err != nil {
 		return nil, err
 	}
-	n := &Node{binary: binary, metrics: ip + ":" + strconv.Itoa(metrics), health: ip + ":" + strconv.Itoa(health)}
+	n := &Node{binary: binary, port: strconv.Itoa(int(service.Spec.Ports[0].Port)), ip: ip, metrics: ip + ":" + strconv.Itoa(metrics), health: ip + ":" + strconv.Itoa(health)}
 	n.args = append(arguments(deployment), "--kubeconfig="+kubeconfig, "--cert-dir="+certDir,
-		"--address="+ip, "--port="+strconv.Itoa(int(service.Spec.Ports[0].Port)), "--metrics-address="+n.metrics, "--health-address="+n.health)
+		"--address="+ip, "--port="+n.port, "--metrics-address="+n.metrics, "--health-address="+n.health)
 	n.unmount = mount(kube, certDir)
 	return n, nil
 }

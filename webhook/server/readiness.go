@@ -12,15 +12,32 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
+
+// expiry is the end of the certificate that our port showed at the last readiness check, whoever made it.
+var expiry = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "xcpauth_webhook_certificate_expiry_timestamp_seconds",
+	Help: "When the serving certificate ends, in seconds since 1970, as our own port showed it last.",
+})
+
+func init() { metrics.Registry.MustRegister(expiry) }
+
+// lastMoments is how long before its end a certificate is not served as ready: a minute, or a tenth of a shorter life. It says that
+// renewal has failed for a third of its life; the metric tells while there is time.
+func lastMoments(c *x509.Certificate) time.Duration {
+	return min(time.Minute, c.NotAfter.Sub(c.NotBefore)/10)
+}
 
 // readiness answers whether the API server, which calls us by our Service with the published CA bundle, would get a
 // decision from this process.
 type readiness struct {
 	o        Options
+	missing  func() error  // why there is no certificate to serve
 	objects  client.Reader // live
 	roster   func(context.Context) error
 	draining *atomic.Bool
@@ -29,12 +46,16 @@ type readiness struct {
 // check is nil when all of these hold, and else says which does not:
 //
 //  1. We are not draining.
-//  2. Each entry of our ValidatingWebhookConfiguration carries a CA bundle.
-//  3. With each of them, our own port shows a certificate for our Service's name.
-//  4. The roster can be read.
+//  2. There is a certificate to serve.
+//  3. Each entry of our ValidatingWebhookConfiguration carries a CA bundle.
+//  4. With each of them, our own port shows a certificate for our Service's name, which does not end within moments.
+//  5. The roster can be read.
 func (r readiness) check(req *http.Request) error {
 	if r.draining.Load() {
 		return errors.New("draining")
+	}
+	if err := r.missing(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), 3*time.Second)
 	defer cancel()
@@ -72,5 +93,11 @@ func (r readiness) probe(ctx context.Context, bundle []byte) error {
 	if err != nil {
 		return fmt.Errorf("our own port, with the published CA bundle: %w", err)
 	}
-	return conn.Close()
+	defer conn.Close()
+	leaf := conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
+	expiry.Set(float64(leaf.NotAfter.Unix()))
+	if left := time.Until(leaf.NotAfter); left < lastMoments(leaf) {
+		return fmt.Errorf("our certificate was not renewed and ends in %s, at %s", left.Round(time.Second), leaf.NotAfter.Format(time.RFC3339))
+	}
+	return nil
 }

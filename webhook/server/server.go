@@ -40,11 +40,14 @@ type Options struct {
 	MetricsAddress string // "0" = none
 	HealthAddress  string
 
-	CertDir       string // holds tls.crt and tls.key
+	CertDir       string // holds tls.crt and tls.key, without Rotate
 	Rotate        bool   // make and renew the certificate ourselves
-	Secret        string // that the certificate is kept in, where Rotate; it is mounted at CertDir
-	Service       string // by which the API server calls us
-	Configuration string // the ValidatingWebhookConfiguration that carries our CA bundle
+	Secret        string // that the certificate is kept in, where Rotate
+	CALifetime    time.Duration
+	LeafLifetime  time.Duration
+	PublishWait   time.Duration // how long a new CA is published before it signs
+	Service       string        // by which the API server calls us
+	Configuration string        // the ValidatingWebhookConfiguration that carries our CA bundle
 
 	AuditInterval  time.Duration // between two audits of what is stored; 0 = none
 	CentralMetrics bool          // read Central's metrics at each decision
@@ -88,19 +91,20 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	certificate, err := certificates(mgr, o)
+	certificate, err := certificates(mgr, cfg, o, log)
 	if err != nil {
 		return err
 	}
 
 	calls := webhook.NewServer(webhook.Options{Host: o.Address, Port: o.Port, CertDir: o.CertDir, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
 		c.MinVersion, c.NextProtos = tls.VersionTLS13, []string{"http/1.1"} // the API server calls services by HTTP/1.1
+		c.GetCertificate = certificate.get
 	}}})
 	var draining atomic.Bool
 	calls.Register(admit.Path, admit.Serve(&admit.Handler{
 		Read: members.Read, MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 		admit.Limits{InFlight: o.MaxInFlight, Draining: draining.Load}))
-	if err := errors.Join(mgr.Add(after{certificate, calls}), mgr.Add(told)); err != nil {
+	if err := errors.Join(mgr.Add(after{certificate.ready, calls}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}
 
@@ -114,7 +118,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		}
 	}
 
-	ready := readiness{o: o, objects: mgr.GetAPIReader(), roster: members.Readable, draining: &draining}
+	ready := readiness{o: o, missing: certificate.missing, objects: mgr.GetAPIReader(), roster: members.Readable, draining: &draining}
 	if err := errors.Join(mgr.AddHealthzCheck("alive", func(*http.Request) error { return nil }), mgr.AddReadyzCheck("guarding", ready.check)); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/certs"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/server"
 )
 
@@ -36,9 +37,12 @@ func run(args []string) error {
 	flags.IntVar(&o.Port, "port", 10250, "port to listen on; 10250 is one that private clusters let their API server reach")
 	flags.StringVar(&o.MetricsAddress, "metrics-address", ":8080", "address of /metrics; 0 means none")
 	flags.StringVar(&o.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
-	flags.StringVar(&o.CertDir, "cert-dir", "/var/run/xcpauth/tls", "directory that holds tls.crt and tls.key")
+	flags.StringVar(&o.CertDir, "cert-dir", "/var/run/xcpauth/tls", "directory that holds tls.crt and tls.key, without --rotate-certificates")
 	flags.BoolVar(&o.Rotate, "rotate-certificates", true, "make and renew the certificate, and publish its CA; switch off where cert-manager does")
-	flags.StringVar(&o.Secret, "secret", "xcpauth-webhook-cert", "Secret of the certificate, mounted at --cert-dir")
+	flags.StringVar(&o.Secret, "secret", "xcpauth-webhook-cert", "Secret that the certificate is kept in, with --rotate-certificates")
+	flags.DurationVar(&o.CALifetime, "ca-lifetime", certs.CALifetime, "how long a CA lives, at least three times --leaf-lifetime; renewed at two thirds")
+	flags.DurationVar(&o.LeafLifetime, "leaf-lifetime", certs.LeafLifetime, "how long a serving certificate lives, at least three times --publish-wait; renewed at two thirds")
+	flags.DurationVar(&o.PublishWait, "publish-wait", certs.Wait, "how long a new CA is published before it signs; longer than an API server takes to see it")
 	flags.StringVar(&o.Service, "service", "xcpauth-webhook", "Service by which the API server calls")
 	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook", "ValidatingWebhookConfiguration that carries the CA bundle")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", time.Minute, "how often one replica looks at what is stored, and says who is refused; 0 means never")

@@ -235,10 +235,17 @@ func certificateReplaced(h *hub, n node) {
 	h.must(err)
 	_, err = secrets.Patch(h.Context(), before.Name, "application/merge-patch+json", []byte(`{"data":null}`), metav1.PatchOptions{})
 	h.must(err)
-	h.eventually("another CA is published", func(ctx context.Context) error {
+	h.eventually("another CA is published beside the old one, whose certificate is still served", func(ctx context.Context) error {
 		conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(ctx, component, metav1.GetOptions{})
-		if err == nil && bytes.Equal(conf.Webhooks[0].ClientConfig.CABundle, before.Data["ca.crt"]) {
-			err = errors.New("still the old one")
+		if err != nil {
+			return err
+		}
+		bundle := conf.Webhooks[0].ClientConfig.CABundle
+		if !bytes.Contains(bundle, before.Data["ca.crt"]) {
+			h.Error("the old CA is not published any more")
+		}
+		if bytes.Equal(bundle, before.Data["ca.crt"]) {
+			err = errors.New("still the old one alone")
 		}
 		return err
 	})

@@ -1,0 +1,214 @@
+package certs
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// settled is a world in which one replica serves and its CA signs.
+func settled(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(1)
+	t.Cleanup(func() { w.replicas[0].crash() })
+	w.rounds(3, policy.Wait)
+	if w.replicas[0].keeper.served.Load() == nil || len(w.secret.Data[keySigner]) == 0 || len(w.secret.Data[keyNext]) != 0 {
+		t.Fatalf("it does not settle: %q", keysOf(w.secret.Data))
+	}
+	return w
+}
+
+// rounds lets every replica look n times, with time between.
+func (w *world) rounds(n int, between time.Duration) {
+	for range n {
+		for _, r := range w.replicas {
+			r.round()
+		}
+		w.now = w.now.Add(between)
+	}
+}
+
+func keysOf(data map[string][]byte) (keys []string) {
+	for key, value := range data {
+		if len(value) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (w *world) publish(bundles ...[]byte) {
+	conf := w.conf.DeepCopy()
+	for i := range conf.Webhooks {
+		conf.Webhooks[i].ClientConfig.CABundle = bundles[i%len(bundles)]
+	}
+	w.update(conf) // the version is current
+}
+
+// stranger is a CA that is not ours.
+func stranger(t *testing.T, w *world) []byte {
+	t.Helper()
+	ca, err := policy.newAuthority(w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encodeCerts(ca.cert)
+}
+
+// TestWhatSomebodyDestroysIsHealedWithinTwoLooks destroys one thing each; a replica that is there and one that starts anew must both
+// serve what the bundle believes, within two looks.
+func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
+	junk := [][]byte{nil, []byte("junk"), []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+		[]byte("null"), []byte(`{"retire":{"x":"junk"}}`), bytes.Repeat([]byte{0}, 100)}
+	type destruction struct {
+		name string
+		do   func(*world)
+	}
+	all := []destruction{
+		{"the Secret is emptied", func(w *world) { w.tamper(func(data map[string][]byte) { clear(data) }) }},
+		{"the bundle is blanked", func(w *world) { w.publish(nil) }},
+		{"one entry's bundle is blanked", func(w *world) { w.publish(nil, w.conf.Webhooks[1].ClientConfig.CABundle) }},
+		{"the bundle is junk", func(w *world) { w.publish([]byte("junk")) }},
+		{"both are emptied", func(w *world) {
+			w.tamper(func(data map[string][]byte) { clear(data) })
+			w.publish(nil)
+		}},
+		{"the bundle is another's", func(w *world) { w.publish(stranger(t, w)) }},
+		{"the leaf is swapped for another key's", func(w *world) {
+			w.tamper(func(data map[string][]byte) { data[keyLeafKey] = data[keySigner] })
+		}},
+		{"the CA's key signs for nobody", func(w *world) {
+			w.tamper(func(data map[string][]byte) { data[keySigner] = data[keyLeafKey] })
+		}},
+		{"a year passes without anybody", func(w *world) { w.now = w.now.AddDate(1, 1, 0) }},
+	}
+	for _, key := range []string{keyLeaf, keyLeafKey, keyCAs, keySigner, keyNext, keySchedule} {
+		for _, text := range junk {
+			all = append(all, destruction{key + " is " + string(text), func(w *world) {
+				w.tamper(func(data map[string][]byte) { data[key] = text })
+			}})
+		}
+	}
+	for _, c := range all {
+		t.Run(c.name, func(t *testing.T) {
+			w := settled(t)
+			old := w.replicas[0].keeper.served.Load()
+			c.do(w)
+			fresh := newReplica(w)
+			t.Cleanup(fresh.crash)
+			w.replicas = append(w.replicas, fresh)
+			w.rounds(2, time.Second)
+			for _, r := range w.replicas {
+				now := r.keeper.served.Load()
+				if now == nil {
+					t.Fatal("nothing is served")
+				}
+				for _, h := range w.conf.Webhooks {
+					if err := Verify(now.Leaf, name, h.ClientConfig.CABundle, w.now); err != nil {
+						t.Errorf("what is served is not believed: %v", err)
+					}
+				}
+			}
+			if err := w.broken(0); err != nil {
+				t.Error(err)
+			}
+			if old.Leaf.NotAfter.After(w.now) {
+				if err := Verify(old.Leaf, name, w.conf.Webhooks[0].ClientConfig.CABundle, w.now); err != nil && !strings.Contains(c.name, "bundle") && !strings.Contains(c.name, "both") {
+					t.Errorf("a replica that lags is believed no more: %v", err)
+				}
+			}
+			w.rounds(3, policy.Wait)
+			if got := keysOf(w.secret.Data); !slices.Equal(got, []string{keyCAs, keySigner, keySchedule, keyLeaf, keyLeafKey}) {
+				t.Errorf("it does not settle: %q", got)
+			}
+		})
+	}
+}
+
+func TestAStrangerInTheBundleStaysForOneLeafsLife(t *testing.T) {
+	w := settled(t)
+	ca := stranger(t, w)
+	w.publish(append(slices.Clone(w.conf.Webhooks[0].ClientConfig.CABundle), ca...))
+	there := func() bool { return bytes.Contains(w.conf.Webhooks[0].ClientConfig.CABundle, ca) }
+	w.rounds(2, 0)
+	w.now = w.now.Add(policy.LeafLifetime - time.Second)
+	if w.rounds(2, 0); !there() {
+		t.Error("it was dropped at once")
+	}
+	w.now = w.now.Add(2 * time.Second)
+	if w.rounds(3, 0); there() || bytes.Contains(w.secret.Data[keyCAs], ca) {
+		t.Error("it stays for ever")
+	}
+}
+
+func TestKeysOfOthersInTheSecretStay(t *testing.T) {
+	w := settled(t)
+	w.tamper(func(data map[string][]byte) { data["note"] = []byte("mine") })
+	w.now = w.now.Add(policy.LeafLifetime)
+	if w.rounds(3, policy.Wait); string(w.secret.Data["note"]) != "mine" {
+		t.Error("it is gone")
+	}
+}
+
+func TestNothingIsWrittenWhileNothingIsDue(t *testing.T) {
+	w := settled(t)
+	before := w.version
+	w.rounds(100, time.Hour)
+	if w.version != before {
+		t.Errorf("%d writes", w.version-before)
+	}
+}
+
+// TestTheOldAndTheNewCAAreBothPublishedForOneLeafsLife follows one renewal of the CA.
+func TestTheOldAndTheNewCAAreBothPublishedForOneLeafsLife(t *testing.T) {
+	w := settled(t)
+	r := w.replicas[0]
+	published := func() int { return len(parseCAs(w.conf.Webhooks[0].ClientConfig.CABundle)) }
+	first := parseCAs(w.secret.Data[keyCAs])[0]
+	for w.now.Before(due(first)) {
+		r.round()
+		w.now = w.now.Add(24 * time.Hour)
+	}
+	w.rounds(2, 0) // it is made and published, and seen to be
+	leaf := r.keeper.served.Load()
+	if published() != 2 || leaf.Leaf.CheckSignatureFrom(first) != nil {
+		t.Fatalf("at two thirds of the CA's life %d CAs are published", published())
+	}
+	w.now = w.now.Add(policy.Wait - time.Second)
+	if w.rounds(2, 0); r.keeper.served.Load() != leaf {
+		t.Error("the new CA signed before every API server had it")
+	}
+	w.now = w.now.Add(2 * time.Second)
+	if w.rounds(2, 0); r.keeper.served.Load().Leaf.CheckSignatureFrom(first) == nil || published() != 2 {
+		t.Error("the new CA does not sign, or the old one is not published any more")
+	}
+	if key := parseKey(w.secret.Data[keySigner]); key.PublicKey.Equal(first.PublicKey) || len(w.secret.Data[keyNext]) != 0 {
+		t.Error("the Secret holds the key of a CA that signs no more")
+	}
+	w.now = w.now.Add(policy.LeafLifetime)
+	if w.rounds(3, 0); published() != 1 {
+		t.Errorf("one leaf's life later %d CAs are published", published())
+	}
+}
+
+func TestPoliciesThatLeaveNoOverlapAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		p    Policy
+		says string
+	}{
+		{policy, ""},
+		{Policy{"x", 9 * time.Second, 3 * time.Second, time.Second}, ""},
+		{Policy{"", CALifetime, LeafLifetime, Wait}, "no DNS name"},
+		{Policy{"x", CALifetime, LeafLifetime, 0}, "the wait is 0s"},
+		{Policy{"x", CALifetime, 2 * time.Minute, Wait}, "three times the wait"},
+		{Policy{"x", 2 * LeafLifetime, LeafLifetime, Wait}, "three times the leaf's life"},
+	} {
+		err := c.p.Validate()
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %v, want %q", c.p, err, c.says)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// configuration is a reader of one ValidatingWebhookConfiguration with these bundles, or of an error.
+type configuration struct {
+	client.Reader
+	bundles [][]byte
+	err     error
+}
+
+func (c configuration) Get(_ context.Context, key client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+	conf := obj.(*admissionregistrationv1.ValidatingWebhookConfiguration)
+	conf.Name = key.Name
+	for _, bundle := range c.bundles {
+		conf.Webhooks = append(conf.Webhooks, admissionregistrationv1.ValidatingWebhook{Name: "w.example",
+			ClientConfig: admissionregistrationv1.WebhookClientConfig{CABundle: bundle}})
+	}
+	return c.err
+}
+
+// serve listens with a certificate for a name and returns its port and the PEM by which it is believed.
+func serve(t *testing.T, name string, begin, end time.Time) (port int, bundle []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{DNSNames: []string{name}, NotBefore: begin, NotAfter: end, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().(*net.TCPAddr).Port, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func TestReadinessSaysWhatWouldKeepTheAPIServerFromADecision(t *testing.T) {
+	const name = "hook.system.svc"
+	now := time.Now()
+	port, bundle := serve(t, name, now.Add(-time.Hour), now.Add(time.Hour))
+	misnamed, itsBundle := serve(t, "other.system.svc", now.Add(-time.Hour), now.Add(time.Hour))
+	ending, endingBundle := serve(t, name, now.Add(-time.Hour), now.Add(50*time.Second))
+	ended, endedBundle := serve(t, name, now.Add(-time.Hour), now.Add(-time.Second))
+	for _, c := range []struct {
+		name     string
+		port     int
+		bundles  [][]byte
+		conf     error
+		roster   error
+		missing  error
+		draining bool
+		says     string
+	}{
+		{name: "all is well", port: port, bundles: [][]byte{bundle, bundle}},
+		{name: "two CAs are published", port: port, bundles: [][]byte{append(append([]byte(nil), itsBundle...), bundle...)}},
+		{name: "it drains", port: port, bundles: [][]byte{bundle}, draining: true, says: "draining"},
+		{name: "there is no certificate", port: port, bundles: [][]byte{bundle}, missing: errors.New("no certificate to serve yet: forbidden"), says: "no certificate to serve yet: forbidden"},
+		{name: "the configuration cannot be read", port: port, conf: errors.New("forbidden"), says: "reading ValidatingWebhookConfiguration conf: forbidden"},
+		{name: "the configuration is empty", port: port, says: "ValidatingWebhookConfiguration conf has no webhooks"},
+		{name: "no bundle is published", port: port, bundles: [][]byte{bundle, nil}, says: "webhook w.example: no CA bundle is published yet"},
+		{name: "one bundle does not match", port: port, bundles: [][]byte{bundle, itsBundle}, says: "webhook w.example: our own port, with the published CA bundle: tls: failed to verify certificate"},
+		{name: "the certificate is for another name", port: misnamed, bundles: [][]byte{itsBundle}, says: "certificate is valid for other.system.svc, not hook.system.svc"},
+		{name: "the certificate is about to end", port: ending, bundles: [][]byte{endingBundle}, says: "our certificate was not renewed and ends in"},
+		{name: "the certificate has ended", port: ended, bundles: [][]byte{endedBundle}, says: "has expired or is not yet valid"},
+		{name: "the roster cannot be read", port: port, bundles: [][]byte{bundle}, roster: errors.New("reading the roster: forbidden"), says: "reading the roster: forbidden"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var draining atomic.Bool
+			draining.Store(c.draining)
+			r := readiness{
+				o:        Options{Namespace: "system", Service: "hook", Configuration: "conf", Address: "127.0.0.1", Port: c.port},
+				missing:  func() error { return c.missing },
+				objects:  configuration{bundles: c.bundles, err: c.conf},
+				roster:   func(context.Context) error { return c.roster },
+				draining: &draining,
+			}
+			err := r.check(httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(t.Context()))
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestACertificateIsNotReadyInItsLastMoments(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct{ life, want time.Duration }{{90 * 24 * time.Hour, time.Minute}, {10 * time.Minute, time.Minute}, {time.Minute, 6 * time.Second}} {
+		if got := lastMoments(&x509.Certificate{NotBefore: now, NotAfter: now.Add(c.life)}); got != c.want {
+			t.Errorf("of a life of %s: %s, want %s", c.life, got, c.want)
+		}
+	}
+}
