@@ -5,16 +5,20 @@
 //  2. Compile the plugin for each platform, and the webhook for linux, without cgo and without paths of this machine.
 //  3. Pack each binary with the LICENSE (and the plugin's completion script) into an archive whose bytes depend on
 //     nothing but its content and the date of the commit.
-//  4. Write the checksums.
-//  5. Render the manifest from krew/xcpauth.yaml.tmpl.
+//  4. With -webhook, put its binaries into an image on an empty base, and name that image by its digest in install.yaml and
+//     install-cert-manager.yaml. With -push, push it.
+//  5. Write the checksums.
+//  6. Render the manifest from krew/xcpauth.yaml.tmpl.
 //
 // The same commit built by the same Go gives the same bytes, so that anybody can check a published sha256.
 //
 // It is not goreleaser because that, built from its modules as everything here is, would compile for longer than the
-// whole test suite runs, to do these five steps.
+// whole test suite runs, to do these steps; for the same reason, and since nothing here has one, no docker is asked for the image.
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,6 +26,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // options are the flags.
@@ -32,6 +38,8 @@ type options struct {
 	baseURL   string
 	platforms []platform
 	webhook   bool
+	image     string // repository that the installation names
+	push      string // reference to push the image to; "" = nowhere
 	build     build
 }
 
@@ -53,6 +61,8 @@ func run(args []string, out, errOut io.Writer) error {
 	flags.StringVar(&o.baseURL, "base-url", "https://github.com/xcpauth/kubectl-xcpauth/releases/download", "where archives will be downloaded from; the version and the name follow")
 	list := flags.String("platforms", "all", `os/arch pairs, comma-separated, or "all"`)
 	flags.BoolVar(&o.webhook, "webhook", false, "build the webhook for the linux platforms too")
+	flags.StringVar(&o.image, "image", "", "repository of the webhook's image that install.yaml names; default that of -push, or ghcr.io/xcpauth/xcpauth-webhook")
+	flags.StringVar(&o.push, "push", "", "push the webhook's image to this reference with a tag; credentials are those that docker or podman have stored")
 	flags.StringVar(&o.build.Version, "version", "", "version; default from git")
 	flags.StringVar(&o.build.Commit, "commit", "", "commit; default from git")
 	date := flags.String("date", "", "date in RFC 3339, in the binaries and of the files in archives; default that of the commit")
@@ -62,6 +72,12 @@ func run(args []string, out, errOut io.Writer) error {
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q; everything is a flag", flags.Arg(0))
+	}
+	if o.image == "" {
+		o.image = repositoryOf(cmp.Or(o.push, webhookImage))
+	}
+	if o.push != "" && !o.webhook {
+		return errors.New("-push is of the webhook's image; pass -webhook too")
 	}
 	var err error
 	if o.platforms, err = parsePlatforms(*list); err != nil {
@@ -83,7 +99,7 @@ func run(args []string, out, errOut io.Writer) error {
 	return nil
 }
 
-// release does steps 2 to 5.
+// release does steps 2 to 6.
 func (o options) release(log io.Writer) error {
 	if err := sweep(o.dist); err != nil {
 		return err
@@ -94,6 +110,7 @@ func (o options) release(log io.Writer) error {
 	}
 	m := manifest{Version: o.build.Version, CompletionCommand: completionCommand}
 	var sums strings.Builder
+	images := map[platform]v1.Image{}
 	for _, a := range o.artifacts() {
 		fmt.Fprintf(log, "Building %s ...\n", a.archive(o.build))
 		binary, err := compile(o.root, a, o.build)
@@ -107,11 +124,21 @@ func (o options) release(log io.Writer) error {
 		if err := os.WriteFile(filepath.Join(o.dist, a.archive(o.build)), packed, 0o644); err != nil {
 			return fmt.Errorf("writing the archive: %w", err)
 		}
+		if a.program == webhook {
+			if images[a.platform], err = image(a, o.build, binary, license); err != nil {
+				return err
+			}
+		}
 		sum := digest(packed)
 		fmt.Fprintf(&sums, "%s  %s\n", sum, a.archive(o.build))
 		if a.program == plugin {
 			m.Platforms = append(m.Platforms, entry{OS: a.OS, Arch: a.Arch, SHA256: sum, Bin: a.binary(),
 				URI: o.baseURL + "/" + o.build.Version + "/" + a.archive(o.build)})
+		}
+	}
+	if len(images) > 0 {
+		if err := o.deployment(images, &sums, log); err != nil {
+			return err
 		}
 	}
 	if err := os.WriteFile(filepath.Join(o.dist, "checksums.txt"), []byte(sums.String()), 0o644); err != nil {
@@ -137,6 +164,39 @@ func (o options) release(log io.Writer) error {
 	return nil
 }
 
+// deployment does step 4.
+func (o options) deployment(images map[platform]v1.Image, sums io.Writer, log io.Writer) error {
+	joined, err := index(images)
+	if err != nil {
+		return err
+	}
+	archive, err := joined.archive(o.build)
+	if err != nil {
+		return err
+	}
+	files := []file{{name: fmt.Sprintf("%s_%s_image.tar", webhook.name, o.build.Version), data: archive}}
+	for _, i := range installs {
+		text, err := install(o.root, o.build, i.overlay, i.says, o.image, joined.digest.String())
+		if err != nil {
+			return err
+		}
+		files = append(files, file{name: i.name, data: text})
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(o.dist, f.name), f.data, 0o644); err != nil {
+			return fmt.Errorf("writing %s: %w", f.name, err)
+		}
+		fmt.Fprintf(sums, "%s  %s\n", digest(f.data), f.name)
+	}
+	if o.push != "" {
+		if err := joined.push(context.Background(), o.push); err != nil {
+			return err
+		}
+		fmt.Fprintf(log, "Pushed %s@%s.\n", o.push, joined.digest)
+	}
+	return nil
+}
+
 // artifacts lists what is built: the plugin for each platform, then the webhook for those that run in a cluster.
 func (o options) artifacts() []artifact {
 	var all []artifact
@@ -156,7 +216,7 @@ func sweep(dist string) error {
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", dist, err)
 	}
-	for _, pattern := range []string{plugin.name + "_*", webhook.name + "_*", "checksums.txt", "xcpauth.yaml"} {
+	for _, pattern := range []string{plugin.name + "_*", webhook.name + "_*", "checksums.txt", "xcpauth.yaml", "install*.yaml"} {
 		old, err := filepath.Glob(filepath.Join(dist, pattern))
 		if err != nil {
 			return fmt.Errorf("looking into %s: %w", dist, err)

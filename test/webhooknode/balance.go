@@ -20,6 +20,9 @@ func Balance(clusterIP string, nodes ...*Node) (stop func(), err error) {
 		return nil, fmt.Errorf("listening at the Service's address: %w", err)
 	}
 	b := &balancer{nodes: nodes, ready: make([]bool, len(nodes))}
+	for i, n := range nodes {
+		b.ready[i] = n.Ready(context.Background()) == nil
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
 	for i := range nodes {

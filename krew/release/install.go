@@ -1,0 +1,42 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// installs are the manifests of a release: what each overlay renders to, as it was reviewed. A test of the package manifests holds those
+// files to what kustomize renders, so nothing has to be rendered here.
+var installs = []struct{ name, overlay, says string }{
+	{"install.yaml", "self-signed", "makes and rotates its certificate itself"},
+	{"install-cert-manager.yaml", "cert-manager", "has its certificate from the cluster's cert-manager, which must be installed"},
+}
+
+// webhookImage is the image that the manifests name in a checkout.
+const webhookImage = "ghcr.io/xcpauth/xcpauth-webhook:devel"
+
+// install returns a release's manifest: the reviewed one with the image by its digest, so that nobody can change what runs by moving a
+// tag. repository is without a tag.
+func install(root string, b build, overlay, says, repository, digest string) ([]byte, error) {
+	reviewed, err := os.ReadFile(filepath.Join(root, "manifests", "testdata", overlay+".yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest of overlay %s: %w", overlay, err)
+	}
+	if n := bytes.Count(reviewed, []byte("image: "+webhookImage+"\n")); n != 1 {
+		return nil, fmt.Errorf("the manifest of overlay %s names the image %s %d times, want once", overlay, webhookImage, n)
+	}
+	image := fmt.Sprintf("image: %s:%s@%s\n", repository, b.Version, digest)
+	head := fmt.Sprintf("# The admission webhook of kubectl-xcpauth %s, its roster and its RBAC, for the hub's cluster.\n# It %s. Apply with: kubectl apply -f\n", b.Version, says)
+	return append([]byte(head), bytes.Replace(reviewed, []byte("image: "+webhookImage+"\n"), []byte(image), 1)...), nil
+}
+
+// repositoryOf takes the tag off a reference.
+func repositoryOf(reference string) string {
+	if i := strings.LastIndexByte(reference, ':'); i > strings.LastIndexByte(reference, '/') {
+		return reference[:i]
+	}
+	return reference
+}

@@ -1,0 +1,162 @@
+package release
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// TestTheImageRunsAndTheInstallationNamesIt builds the webhook's part of a release for this machine.
+func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
+	dist := t.TempDir()
+	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-image", "registry.example.com/team/hook",
+		"-version", "v1.2.3", "-commit", "0123", "-date", "2026-01-31T10:00:00Z"); err != nil {
+		t.Fatal(err)
+	}
+	img, digest := released(t, filepath.Join(dist, "xcpauth-webhook_v1.2.3_image.tar"))
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := config.Config; c.User != "65532:65532" || config.Architecture != runtime.GOARCH || c.Labels["org.opencontainers.image.version"] != "v1.2.3" {
+		t.Errorf("the image's config: %+v", config)
+	}
+	layers, err := img.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("%d layers, %v; want one", len(layers), err)
+	}
+	packed, err := layers[0].Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unzipped, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	untar(t, unzipped, root)
+	out, err := exec.CommandContext(t.Context(), filepath.Join(root, config.Config.Entrypoint[0]), "--version").CombinedOutput()
+	if err != nil || string(out) != "v1.2.3\n" {
+		t.Errorf("the entrypoint %q said %q, %v", config.Config.Entrypoint, out, err)
+	}
+
+	sums, err := os.ReadFile(filepath.Join(dist, "checksums.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"install.yaml", "install-cert-manager.yaml"} {
+		text, err := os.ReadFile(filepath.Join(dist, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "image: registry.example.com/team/hook:v1.2.3@" + digest + "\n"; strings.Count(string(text), want) != 1 {
+			t.Errorf("%s does not name %s", name, want)
+		}
+		if !strings.Contains(string(sums), "  "+name+"\n") {
+			t.Errorf("checksums.txt lacks %s", name)
+		}
+		if kinds := decoded(t, name, text); !slices.Contains(kinds, "Deployment") || !slices.Contains(kinds, "ValidatingWebhookConfiguration") || !slices.Contains(kinds, "CustomResourceDefinition") {
+			t.Errorf("%s holds %q", name, kinds)
+		}
+	}
+}
+
+// released is the one image in an archive, and the digest of its index.
+func released(t *testing.T, archive string) (v1.Image, string) {
+	t.Helper()
+	f, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	dir := t.TempDir()
+	untar(t, f, dir)
+	top, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Index(top); err != nil {
+		t.Errorf("the archive: %v", err)
+	}
+	m, err := top.IndexManifest()
+	if err != nil || len(m.Manifests) != 1 {
+		t.Fatalf("%+v, %v; want one image", m, err)
+	}
+	index, err := top.ImageIndex(m.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	platforms, err := index.IndexManifest()
+	if err != nil || len(platforms.Manifests) != 1 {
+		t.Fatalf("%+v, %v; want one platform", platforms, err)
+	}
+	img, err := index.Image(platforms.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img, m.Manifests[0].Digest.String()
+}
+
+// untar unpacks regular files below a directory.
+func untar(t *testing.T, packed io.Reader, dir string) {
+	t.Helper()
+	for r := tar.NewReader(packed); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, h.Name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, content, h.FileInfo().Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// decoded lists the kinds of a manifest. Those of Kubernetes itself are decoded strictly: an unknown or doubled field is an error.
+func decoded(t *testing.T, name string, text []byte) (kinds []string) {
+	t.Helper()
+	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	for docs := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text))); ; {
+		doc, err := docs.Read()
+		if err == io.EOF {
+			return kinds
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, kind, err := strict.Decode(doc, nil, nil)
+		foreign := kruntime.IsNotRegisteredError(err) && slices.Contains([]string{"apiextensions.k8s.io", "cert-manager.io"}, kind.Group)
+		if err != nil && !foreign {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		kinds = append(kinds, kind.Kind)
+	}
+}
