@@ -43,6 +43,7 @@ lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
 	@echo 'Linting: vet ...'
 	@$(GO) vet ./...
 	@cd test/k8s && $(GO) vet .
+	@cd test/promql && $(GO) vet .
 	@echo 'Linting: staticcheck ...'
 	@$(GO) run $(STATICCHECK) ./...
 	@echo 'Linting: modules ...'

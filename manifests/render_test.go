@@ -31,6 +31,11 @@ var overlays = []string{"self-signed", "cert-manager"}
 // render builds an overlay with the real kubectl.
 func render(t *testing.T, overlay string) []byte {
 	t.Helper()
+	return renderDir(t, filepath.Join("overlays", overlay))
+}
+
+func renderDir(t *testing.T, dir string) []byte {
+	t.Helper()
 	var errs bytes.Buffer
 	find := exec.Command("go", "run", ".")
 	find.Dir, find.Stderr = filepath.Join("..", "test", "k8s"), &errs
@@ -38,11 +43,11 @@ func render(t *testing.T, overlay string) []byte {
 	if err != nil {
 		t.Fatalf("finding kubectl: %v\n%s", err, errs.String())
 	}
-	build := exec.Command(filepath.Join(strings.TrimSpace(string(bin)), "kubectl"), "kustomize", filepath.Join("overlays", overlay))
+	build := exec.Command(filepath.Join(strings.TrimSpace(string(bin)), "kubectl"), "kustomize", dir)
 	build.Stderr = &errs
 	out, err := build.Output()
 	if err != nil {
-		t.Fatalf("rendering overlay %s: %v\n%s", overlay, err, errs.String())
+		t.Fatalf("rendering %s: %v\n%s", dir, err, errs.String())
 	}
 	return out
 }

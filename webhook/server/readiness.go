@@ -19,11 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// expiry is the end of the certificate that our port showed at the last readiness check, whoever made it.
-var expiry = prometheus.NewGauge(prometheus.GaugeOpts{
+// expiry is the end of the certificate that our port showed at the last readiness check, whoever made it. Without labels, but a vector,
+// so that it is absent rather than 0 before the first.
+var expiry = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "xcpauth_webhook_certificate_expiry_timestamp_seconds",
-	Help: "When the serving certificate ends, in seconds since 1970, as our own port showed it last.",
-})
+	Help: "When the serving certificate ends, as Unix time: the one that our own port showed last and the published CA bundle vouches for.",
+}, nil)
 
 func init() { metrics.Registry.MustRegister(expiry) }
 
@@ -95,7 +96,7 @@ func (r readiness) probe(ctx context.Context, bundle []byte) error {
 	}
 	defer conn.Close()
 	leaf := conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
-	expiry.Set(float64(leaf.NotAfter.Unix()))
+	expiry.WithLabelValues().Set(float64(leaf.NotAfter.Unix()))
 	if left := time.Until(leaf.NotAfter); left < lastMoments(leaf) {
 		return fmt.Errorf("our certificate was not renewed and ends in %s, at %s", left.Round(time.Second), leaf.NotAfter.Format(time.RFC3339))
 	}

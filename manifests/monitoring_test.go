@@ -1,0 +1,263 @@
+package manifests_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+)
+
+// expression is one PromQL expression and where it stands.
+type expression struct{ in, expr string }
+
+// rule is an alerting rule.
+type rule struct {
+	Alert, Expr, For    string
+	Labels, Annotations map[string]string
+}
+
+func readRules(t *testing.T) (rules []rule) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("monitoring", "rules.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o struct {
+		APIVersion, Kind string
+		Metadata         map[string]any
+		Spec             struct {
+			Groups []struct {
+				Name  string
+				Rules []rule
+			}
+		}
+	}
+	if err := yaml.UnmarshalStrict(b, &o); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range o.Spec.Groups {
+		rules = append(rules, g.Rules...)
+	}
+	return rules
+}
+
+type panel struct {
+	ID      int
+	Title   string
+	GridPos struct{ X, Y, W, H int }
+	Targets []struct{ RefID, Expr string }
+}
+
+func readPanels(t *testing.T) []panel {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("monitoring", "dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		UID, Title string
+		Panels     []panel
+	}
+	if err := json.Unmarshal(b, &d); err != nil {
+		t.Fatalf("the dashboard: %v", err)
+	}
+	if d.UID == "" || d.Title == "" || len(d.Panels) == 0 {
+		t.Errorf("the dashboard has uid %q, title %q and %d panels", d.UID, d.Title, len(d.Panels))
+	}
+	return d.Panels
+}
+
+// expressions are those of rules and dashboard.
+func expressions(t *testing.T) (all []expression) {
+	t.Helper()
+	for _, r := range readRules(t) {
+		all = append(all, expression{"alert " + r.Alert, r.Expr})
+	}
+	for _, p := range readPanels(t) {
+		for _, target := range p.Targets {
+			all = append(all, expression{"panel " + p.Title, target.Expr})
+		}
+	}
+	return all
+}
+
+// registered are the metrics that some package of the webhook makes: every literal of the form of a name in its sources.
+func registered(t *testing.T) map[string]bool {
+	t.Helper()
+	whole := regexp.MustCompile(`^xcpauth_webhook_[a-z0-9_]+$`)
+	found := map[string]bool{}
+	err := filepath.WalkDir(filepath.Join("..", "webhook"), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if text, err := strconv.Unquote(lit.Value); err == nil && whole.MatchString(text) {
+					found[text] = true
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// pending are metrics that rules and dashboard may name before a package makes them.
+var pending = []string{
+	"xcpauth_webhook_audit_last_success_timestamp_seconds",
+	"xcpauth_webhook_decision_duration_seconds",
+	"xcpauth_webhook_errors_total",
+	"xcpauth_webhook_in_flight",
+	"xcpauth_webhook_live_read_duration_seconds",
+	"xcpauth_webhook_live_reads_total",
+	"xcpauth_webhook_overrides_total",
+	"xcpauth_webhook_refused_for_load_total",
+	"xcpauth_webhook_refused_members",
+	"xcpauth_webhook_unknown_members",
+}
+
+func TestRulesAndDashboardNameMetricsThatTheWebhookHas(t *testing.T) {
+	made := registered(t)
+	for _, name := range pending {
+		if made[name] {
+			t.Errorf("%s is made now: take it off the list of pending ones", name)
+		}
+	}
+	names := regexp.MustCompile(`\bxcpauth_[a-z0-9_]+`)
+	used := 0
+	texts := expressions(t)
+	for _, r := range readRules(t) {
+		texts = append(texts, expression{"the text of alert " + r.Alert, r.Annotations["description"]})
+	}
+	for _, e := range texts {
+		for _, name := range names.FindAllString(e.expr, -1) {
+			used++
+			base := name
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				base = strings.TrimSuffix(base, suffix)
+			}
+			if !made[name] && !made[base] && !slices.Contains(pending, name) && !slices.Contains(pending, base) {
+				t.Errorf("%s names %s, which no package of webhook/ makes", e.in, name)
+			}
+		}
+	}
+	if used == 0 || !made["xcpauth_webhook_decisions_total"] {
+		t.Errorf("%d names are used; made are %v: is this the right place?", used, made)
+	}
+}
+
+// TestEveryExpressionIsPromQL asks Prometheus's own parser.
+func TestEveryExpressionIsPromQL(t *testing.T) {
+	asked := append(expressions(t), expression{"a broken one", "sum(("})
+	var in, out, errs bytes.Buffer
+	for _, e := range asked {
+		if err := json.NewEncoder(&in).Encode(e.expr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "run", ".")
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = filepath.Join("..", "test", "promql"), &in, &out, &errs
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	for answers := json.NewDecoder(&out); len(asked) > 0; asked = asked[1:] {
+		var against string
+		if err := answers.Decode(&against); err != nil {
+			t.Fatal(err)
+		}
+		if broken := asked[0].in == "a broken one"; (against != "") != broken {
+			t.Errorf("%s: %s\nthe parser says %q", asked[0].in, asked[0].expr, against)
+		}
+	}
+}
+
+func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range readRules(t) {
+		if seen[r.Alert] || r.Alert == "" {
+			t.Errorf("alert %q is there twice, or has no name", r.Alert)
+		}
+		seen[r.Alert] = true
+		if s := r.Labels["severity"]; s != "warning" && s != "critical" {
+			t.Errorf("%s: severity %q", r.Alert, s)
+		}
+		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" || len(r.Annotations) != 2 {
+			t.Errorf("%s: %v", r.Alert, r.Annotations)
+		}
+	}
+	for _, name := range []string{"XcpauthWebhookUnavailable", "XcpauthWebhookCertificateNotRenewed", "XcpauthEditsUndecided", "XcpauthOverrideUsed", "XcpauthMemberRefused", "XcpauthLiveReadsFailing"} {
+		if !seen[name] {
+			t.Errorf("alert %s is missing", name)
+		}
+	}
+}
+
+func TestPanelsDoNotOverlap(t *testing.T) {
+	taken, ids := map[[2]int]string{}, map[int]bool{}
+	for _, p := range readPanels(t) {
+		if ids[p.ID] || len(p.Targets) == 0 {
+			t.Errorf("panel %q: id %d, %d targets", p.Title, p.ID, len(p.Targets))
+		}
+		ids[p.ID] = true
+		if p.GridPos.X+p.GridPos.W > 24 {
+			t.Errorf("panel %q is wider than the dashboard", p.Title)
+		}
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+				if other, ok := taken[[2]int{x, y}]; ok {
+					t.Fatalf("panels %q and %q overlap", p.Title, other)
+				}
+				taken[[2]int{x, y}] = p.Title
+			}
+		}
+	}
+}
+
+func TestTheMonitoringComponentRenders(t *testing.T) {
+	var kinds []string
+	docs := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(renderDir(t, "monitoring"))))
+	for {
+		doc, err := docs.Read()
+		if err != nil {
+			break
+		}
+		var head struct {
+			Kind     string
+			Metadata struct{ Namespace string }
+		}
+		if err := yaml.Unmarshal(doc, &head); err != nil {
+			t.Fatal(err)
+		}
+		if head.Metadata.Namespace != "xcpauth-system" {
+			t.Errorf("%s is in namespace %q", head.Kind, head.Metadata.Namespace)
+		}
+		kinds = append(kinds, head.Kind)
+	}
+	slices.Sort(kinds)
+	if !slices.Equal(kinds, []string{"ConfigMap", "PodMonitor", "PrometheusRule"}) {
+		t.Errorf("kinds %q", kinds)
+	}
+}
