@@ -213,6 +213,7 @@ var suggested = map[string]string{
 	"kubectl config get-contexts -o name":                                                                             "TestEverySuggestedCommandRuns",
 	"kubectl get pods -n … --context …":                                                                               "TestEverySuggestedCommandRuns",
 	"kubectl apply -k manifests/overlays/self-signed":                                                                 "TestTheShippedWebhook",
+	"kubectl apply -f dist/install.yaml":                                                                              "TestTheInstallationAppliesToARealCluster",
 	"kubectl apply -k manifests/rbac":                                                                                 "TestTheShippedRolesAreEnough",
 	"kubectl create clusterrolebinding xcpauth-read --clusterrole=xcpauth-read --user=alice":                          "TestTheShippedRolesAreEnough",
 	"kubectl create clusterrolebinding xcpauth-migrate --clusterrole=xcpauth-migrate --user=alice":                    "TestTheShippedRolesAreEnough",
