@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -191,6 +192,51 @@ func TestTheOldAndTheNewCAAreBothPublishedForOneLeafsLife(t *testing.T) {
 	w.now = w.now.Add(policy.LeafLifetime)
 	if w.rounds(3, 0); published() != 1 {
 		t.Errorf("one leaf's life later %d CAs are published", published())
+	}
+}
+
+// TestACAOfAnotherSecretIsPublishedBeforeItsLeafIsServed puts a Secret of another installation in the place of ours.
+func TestACAOfAnotherSecretIsPublishedBeforeItsLeafIsServed(t *testing.T) {
+	w, other := settled(t), settled(t)
+	r := w.replicas[0]
+	ours := r.keeper.served.Load()
+	w.tamper(func(data map[string][]byte) {
+		clear(data)
+		maps.Copy(data, other.secret.Data)
+	})
+	w.rounds(2, policy.Wait/2)
+	if r.keeper.served.Load() != ours {
+		t.Error("its leaf is served before every API server has its CA")
+	}
+	if err := w.broken(policy.Wait); err != nil {
+		t.Error(err)
+	}
+	w.rounds(2, policy.Wait)
+	if !bytes.Equal(w.secret.Data[keySigner], other.secret.Data[keySigner]) || r.keeper.served.Load() == ours {
+		t.Error("its CA, which the Secret has the key of, does not sign in the end")
+	}
+}
+
+// TestACAThatHadItsTimeIsGoneWhoeverLooksInBetween stops one replica after each of its calls and lets the other go on.
+func TestACAThatHadItsTimeIsGoneWhoeverLooksInBetween(t *testing.T) {
+	for steps := range 12 {
+		w := settled(t)
+		ca := stranger(t, w)
+		w.publish(append(slices.Clone(w.conf.Webhooks[0].ClientConfig.CABundle), ca...))
+		w.rounds(2, 0)
+		w.now = w.now.Add(policy.LeafLifetime - policy.LeafLifetime/3 - time.Hour)
+		w.rounds(2, 0)
+		w.now = w.now.Add(policy.LeafLifetime/3 + 2*time.Hour)
+		other := newReplica(w)
+		t.Cleanup(other.crash)
+		for range steps {
+			w.replicas[0].step()
+		}
+		other.round()
+		w.replicas = append(w.replicas, other)
+		if w.rounds(4, 0); bytes.Contains(w.conf.Webhooks[0].ClientConfig.CABundle, ca) {
+			t.Errorf("looked at after %d calls, it stays for another life", steps)
+		}
 	}
 }
 

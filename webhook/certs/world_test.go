@@ -29,6 +29,7 @@ type world struct {
 	conf     admissionregistrationv1.ValidatingWebhookConfiguration
 	version  int
 	history  []publication
+	secrets  []map[string][]byte // every one that was stored
 	replicas []*replica
 }
 
@@ -73,6 +74,7 @@ func (w *world) update(obj client.Object) error {
 	switch o := obj.(type) {
 	case *corev1.Secret:
 		o.DeepCopyInto(&w.secret)
+		w.secrets = append(w.secrets, w.secret.Data)
 	case *admissionregistrationv1.ValidatingWebhookConfiguration:
 		o.DeepCopyInto(&w.conf)
 		w.history = append(w.history, publication{o.Webhooks[0].ClientConfig.CABundle, w.now})
