@@ -35,15 +35,23 @@ func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 	}
 	t.Cleanup(certManager.StopCertManager)
 	for _, c := range []struct{ cluster, file string }{{"self-signed", "install.yaml"}, {"cert-manager", "install-cert-manager.yaml"}} {
-		for _, want := range []string{"created", "unchanged"} {
+		for range 2 {
 			cmd := exec.CommandContext(t.Context(), filepath.Join(bed.Bin, "kubectl"), "--kubeconfig", bed.Kubeconfig, "--context", c.cluster, "apply", "-f", filepath.Join(dist, c.file))
 			out, err := cmd.CombinedOutput()
 			if err != nil || strings.Contains(string(out), "Warning") {
 				t.Fatalf("kubectl apply -f %s: %v\n%s", c.file, err, out)
 			}
-			if !strings.Contains(string(out), "deployment.apps/xcpauth-webhook "+want) {
-				t.Errorf("%s: want the Deployment %s:\n%s", c.file, want, out)
-			}
+		}
+		kube, err := kubernetes.NewForConfig(bed.Cluster(c.cluster).Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := kube.AppsV1().Deployments("xcpauth-system").Get(t.Context(), "xcpauth-webhook", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Generation != 1 || !strings.HasPrefix(d.Spec.Template.Spec.Containers[0].Image, "ghcr.io/xcpauth/xcpauth-webhook:v1.2.3@sha256:") {
+			t.Errorf("%s applied twice made generation %d, with image %s", c.file, d.Generation, d.Spec.Template.Spec.Containers[0].Image)
 		}
 	}
 	kube, err := kubernetes.NewForConfig(certManager.Config)

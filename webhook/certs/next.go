@@ -29,6 +29,9 @@ type Plan struct {
 //  6. Drop what has had its time: from the bundle, and from the Secret once the bundle lacks it, so that a replica that looks in
 //     between does not take it for a stranger.
 //
+// The promise holds whatever of the Secret is lost, also while replicas crash or stall anywhere. It does not cover who blanks the bundle, nor
+// who puts an earlier Secret back, since that says of CAs in use that they have had their time: both are made good at the next look.
+//
 // It is a function of its arguments but for the keys that it makes.
 func (p Policy) Next(secret map[string][]byte, published [][]byte, now time.Time) (Plan, error) {
 	everywhere, somewhere := sets(published)
