@@ -201,3 +201,25 @@ func TestARepositoryIsAReferenceWithoutItsTag(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyTheWebhooksImageCanBePushed(t *testing.T) {
+	if err := run([]string{"-push", "registry.example.com/a:v1"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "pass -webhook too") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnEarlierInstallationIsSweptOut(t *testing.T) {
+	dist := t.TempDir()
+	kept := filepath.Join(dist, "notes.txt")
+	for _, file := range []string{kept, filepath.Join(dist, "install.yaml"), filepath.Join(dist, "install-cert-manager.yaml"), filepath.Join(dist, "xcpauth-webhook_v0.0.1_image.tar")} {
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sweep(dist); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dist, "*")); err != nil || !slices.Equal(left, []string{kept}) {
+		t.Errorf("left: %q, %v", left, err)
+	}
+}

@@ -84,7 +84,9 @@ func (k *Keeper) Start(ctx context.Context) error {
 	longest := min(poll, k.policy.Wait/5)
 	said := ""
 	for {
-		again, err := k.Round(ctx)
+		round, cancel := context.WithTimeout(ctx, poll) // an API server that does not answer must not end renewal
+		again, err := k.Round(round)
+		cancel()
 		wait := max(min(longest, again.Sub(k.clock.Now())), 10*time.Millisecond)
 		switch {
 		case ctx.Err() != nil:

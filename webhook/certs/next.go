@@ -116,8 +116,11 @@ func (s *state) retire(p Policy, published []*x509.Certificate, now time.Time) (
 	}
 	var keep []retiring
 	for _, o := range s.old {
-		if o.until.IsZero() {
+		if o.until.Year() < 1970 { // not decided yet, or in a schedule that we did not write
 			o.until = now.Add(p.LeafLifetime)
+		}
+		if o.until.After(o.cert.NotAfter) {
+			o.until = o.cert.NotAfter
 		}
 		over := !now.Before(o.until) || now.After(o.cert.NotAfter)
 		if !over {

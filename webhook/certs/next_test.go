@@ -59,6 +59,21 @@ func stranger(t *testing.T, w *world) []byte {
 	return encodeCerts(ca.cert)
 }
 
+// retiringAt publishes another CA, of which the Secret says that it retires at a time that JSON can hold in its own zone only.
+func retiringAt(at string) func(*world) {
+	return func(w *world) {
+		ca, err := policy.newAuthority(w.now)
+		if err != nil {
+			panic(err)
+		}
+		w.publish(append(encodeCerts(ca.cert), w.conf.Webhooks[0].ClientConfig.CABundle...))
+		w.tamper(func(data map[string][]byte) {
+			data[keyCAs] = append(encodeCerts(ca.cert), data[keyCAs]...)
+			data[keySchedule] = []byte(`{"retire":{"` + fingerprint(ca.cert) + `":"` + at + `"}}`)
+		})
+	}
+}
+
 // TestWhatSomebodyDestroysIsHealedWithinTwoLooks destroys one thing each; a replica that is there and one that starts anew must both
 // serve what the bundle believes, within two looks.
 func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
@@ -94,6 +109,8 @@ func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
 				maps.Copy(data, w.secrets[0])
 			})
 		}},
+		{"a CA is to retire after the year 9999", retiringAt("9999-12-31T23:59:59-23:59")},
+		{"a CA was to retire before the year 0", retiringAt("0000-01-01T00:00:00+23:59")},
 		{"a year passes without anybody", func(w *world) { w.now = w.now.AddDate(1, 1, 0) }},
 	}
 	for _, key := range []string{keyLeaf, keyLeafKey, keyCAs, keySigner, keyNext, keySchedule} {
