@@ -119,23 +119,17 @@ func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Mem
 	m.Owner, m.HelmNote = owners(cp.Metadata)
 	m.Fence = fence(s.Reads)
 
-	var words []any // of every EdgeXcp there: they must agree
-	for _, e := range items(s.Reads[readEdgeXcps]) {
+	xcps := items(s.Reads[readEdgeXcps])
+	for _, e := range xcps {
 		if e.Metadata.Namespace != ns {
 			continue
 		}
-		spec, _ := walk(e.raw, "", "spec")
-		words = append(words, spec["centralAuthMode"])
 		jwtSpec, _ := walk(e.raw, "", "spec", "centralAuthJwt")
 		if sni, _ := jwtSpec["centralSni"].(string); sni != "" {
 			m.ServerName = sni
 		}
 	}
-	for word, mode := range map[any]cred{"JWT": JWT, "MUTUAL_TLS": MTLS} {
-		if len(words) > 0 && !slices.ContainsFunc(words, func(w any) bool { return w != word }) {
-			m.Effective = mode
-		}
-	}
+	m.Effective = effective(xcps, ns)
 	if sni := overlaySNI(xcp); sni != "" {
 		m.ServerName = sni
 	}
