@@ -204,17 +204,4 @@ func noKind(err error) bool {
 }
 
 // Path is the API server's path of a read.
-func Path(r plan.Read) string {
-	p := "/apis/" + r.Group + "/" + r.Version
-	if r.Group == "" {
-		p = "/api/" + r.Version
-	}
-	if r.Namespace != "" {
-		p += "/namespaces/" + r.Namespace
-	}
-	p += "/" + r.Resource
-	if r.Name != "" {
-		p += "/" + r.Name
-	}
-	return p
-}
+func Path(r plan.Read) string { return r.Path() }

@@ -11,6 +11,22 @@ type Read struct {
 	Served                   bool // of a pod's Port: the certificates that it presents in a TLS handshake, as PEM, instead
 }
 
+// Path is the API server's path of the read.
+func (r Read) Path() string {
+	p := "/apis/" + r.Group + "/" + r.Version
+	if r.Group == "" {
+		p = "/api/" + r.Version
+	}
+	if r.Namespace != "" {
+		p += "/namespaces/" + r.Namespace
+	}
+	p += "/" + r.Resource
+	if r.Name != "" {
+		p += "/" + r.Name
+	}
+	return p
+}
+
 // Result is what came of a Read. The zero Result means that it was not tried.
 type Result struct {
 	Body    []byte // the object or list as JSON, or the metrics page as text

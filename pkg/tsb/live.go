@@ -51,6 +51,11 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 	if d := read[reads[2]]; d.OK() && (one(d) == nil || one(d).Metadata.UID == "") { // its pods are told by its UID
 		return nil, fmt.Sprintf("Deployment %s/edge is not as its kind says", cp.Namespace)
 	}
+	for _, r := range reads[3:] {
+		if read[r].Missing { // what every API server has
+			return nil, fmt.Sprintf("its API server knows no %s", r.Resource)
+		}
+	}
 	presents, why := presented(workload(read, cp.Namespace, "edge", edgePresents, secretToken, secretEdgeCert), declared, told)
 	switch {
 	case presents == nil:
