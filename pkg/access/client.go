@@ -10,8 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +35,7 @@ const (
 	throttles    = 2 // how often a request is asked again after 429
 )
 
-// Budget bounds the bytes that all clients which share it hold at one time while they read. The zero Budget holds nothing.
+// Budget bounds the bytes that all clients which share it hold at one time while they read.
 type Budget struct{ left atomic.Int64 }
 
 // NewBudget bounds to so many bytes.
@@ -42,6 +44,9 @@ func NewBudget(bytes int64) *Budget {
 	b.left.Store(bytes)
 	return b
 }
+
+// Left is how many bytes may be held beside those that are.
+func (b *Budget) Left() int64 { return b.left.Load() }
 
 // NewClient makes a client; it dials nobody yet. agent is its User-Agent, held what it shares with others, nil = no bound.
 func NewClient(k Kubeconfig, agent string, held *Budget) (*Client, error) {
@@ -79,25 +84,36 @@ func (c *Client) Burst(ctx context.Context, reads []plan.Read, trim func(plan.Re
 		fault  *Fault
 	}
 	answers := make(chan answer, len(reads))
-	for _, r := range reads {
+	connected := make(chan struct{}) // the first read makes a connection, or finds the one that is kept; the others share it
+	connect := sync.OnceFunc(func() { close(connected) })
+	first := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connect() }})
+	for i, r := range reads {
 		go func() {
+			with := first
+			if i > 0 {
+				with = ctx
+				<-connected
+			}
 			a := answer{read: r}
-			a.result, a.fault = c.get(ctx, r, trim)
+			a.result, a.fault = c.get(with, r, trim)
 			answers <- a
+			if a.fault != nil {
+				cancel() // the rest of the burst has nothing to add
+			}
+			connect()
 		}()
 	}
 	results := make(map[plan.Read]plan.Result, len(reads))
-	var first *Fault
+	var fault *Fault
 	for range reads {
 		a := <-answers
 		results[a.read] = a.result
-		if a.fault != nil && first == nil {
-			first = a.fault.within(time.Since(began))
-			cancel() // the rest of the burst has nothing to add
+		if a.fault != nil && fault == nil {
+			fault = a.fault.within(time.Since(began))
 		}
 	}
-	if first != nil {
-		return nil, first
+	if fault != nil {
+		return nil, fault
 	}
 	return results, nil
 }
@@ -127,6 +143,8 @@ func (c *Client) get(ctx context.Context, r plan.Read, trim func(plan.Read, []by
 	switch {
 	case fault != nil:
 		return plan.Result{}, fault
+	case ctx.Err() != nil: // what came may be a part
+		return plan.Result{}, unanswered(ctx.Err())
 	case code == http.StatusNotFound && reason(body) == "NotFound":
 		return plan.Result{Missing: true}, nil
 	case code != http.StatusOK:
@@ -157,7 +175,11 @@ func (c *Client) do(ctx context.Context, method, path, accept string, send []byt
 		}
 		resp, err := c.http.Do(req)
 		if err != nil {
-			return 0, nil, unanswered(err)
+			fault := unanswered(err)
+			if fault == cut && try == 0 && method == http.MethodGet && ctx.Err() == nil {
+				continue // a kept connection was found dead, as after a restart: the next is a new one
+			}
+			return 0, nil, fault
 		}
 		counted := &counter{from: io.LimitReader(resp.Body, maxAnswer+1), held: c.held}
 		body, err := io.ReadAll(counted)

@@ -78,8 +78,11 @@ func unanswered(err error) *Fault {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &Fault{Unreachable, "its API server refused the connection"}
 	}
-	return &Fault{Unreachable, "the connection to its API server was cut"}
+	return cut
 }
+
+// cut is the fault of a connection that ended before an answer came.
+var cut = &Fault{Unreachable, "the connection to its API server was cut"}
 
 // answered is the fault of an answer that is none to what was asked.
 func answered(code int, resource string, body []byte) *Fault {

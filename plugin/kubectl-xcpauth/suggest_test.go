@@ -261,6 +261,7 @@ var suggested = map[string]string{
 	"kubectl xcpauth rollback":                                                  "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth rollback --edge edge-1":                                    "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth rollback --no-hub --contexts edge-1":                       "TestEverySuggestedCommandRuns",
+	"kubectl xcpauth edge register …":                                           "TestARegisteredEdgeIsReadLive",
 	"kubectl xcpauth edge list":                                                 "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth edge publish":                                              "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth edge publish edge-1":                                       "TestEverySuggestedCommandRuns",

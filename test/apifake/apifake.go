@@ -92,7 +92,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if items, isList := s.list(r.URL.Path); isList {
-		write(w, http.StatusOK, Object{"apiVersion": "v1", "kind": "List", "metadata": Object{"resourceVersion": "1"}, "items": items})
+		write(w, http.StatusOK, Object{"apiVersion": versionOf(r.URL.Path), "kind": kindOf(r.URL.Path) + "List", "metadata": Object{"resourceVersion": "1"}, "items": items})
 		return
 	}
 	at := strings.Split(r.URL.Path, "/")
@@ -169,6 +169,24 @@ func path(o Object) string {
 		p += "/namespaces/" + ns
 	}
 	return p + "/" + kinds[o["kind"].(string)] + "/" + meta["name"].(string)
+}
+
+// versionOf is the apiVersion that a path serves, kindOf the kind of the collection that it ends in.
+func versionOf(at string) string {
+	parts := strings.Split(strings.Trim(at, "/"), "/")
+	if parts[0] == "api" {
+		return parts[1]
+	}
+	return parts[1] + "/" + parts[2]
+}
+
+func kindOf(at string) string {
+	for kind, resource := range kinds {
+		if strings.HasSuffix(at, "/"+resource) {
+			return kind
+		}
+	}
+	return ""
 }
 
 // Status answers with a Kubernetes status.

@@ -25,6 +25,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/auditor"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/live"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/rights"
 )
 
@@ -54,6 +55,7 @@ type Options struct {
 
 	MaxInFlight   int           // reviews that are answered side by side
 	ShutdownDelay time.Duration // between the first signal and the last accepted call
+	LiveInterval  time.Duration // between looks after the connections and tokens of edges that are read live
 	Version       string
 }
 
@@ -91,6 +93,13 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
+	edges, err := live.NewReader(cfg, o.Namespace, o.Version, log)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(keeper{edges, o.LiveInterval}); err != nil {
+		return fmt.Errorf("adding what looks after the connections to edges: %w", err)
+	}
 	certificate, err := certificates(mgr, cfg, o, log)
 	if err != nil {
 		return err
@@ -102,14 +111,14 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	}}})
 	var draining atomic.Bool
 	calls.Register(admit.Path, admit.Serve(&admit.Handler{
-		Read: members.Read, MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
+		Read: edges.Join(members.Read), MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 		admit.Limits{InFlight: o.MaxInFlight, Draining: draining.Load}))
 	if err := errors.Join(mgr.Add(after{certificate.ready, calls}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}
 
 	if o.AuditInterval > 0 {
-		audits, err := auditor.New(cfg, auditor.Reads{Hubs: members.Hubs, Members: members.Read}, o.Namespace, o.AuditInterval, log)
+		audits, err := auditor.New(cfg, auditor.Reads{Hubs: members.Hubs, Members: edges.Join(members.Read)}, o.Namespace, o.AuditInterval, log)
 		if err != nil {
 			return err
 		}
@@ -152,6 +161,19 @@ func (a after) Start(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// keeper looks after the connections to edges, in every replica.
+type keeper struct {
+	edges *live.Reader
+	every time.Duration
+}
+
+func (keeper) NeedLeaderElection() bool { return false }
+
+func (k keeper) Start(ctx context.Context) error {
+	k.edges.Keep(ctx, k.every)
+	return nil
 }
 
 // mounted closes the channel once the certificate's files are there.

@@ -27,6 +27,8 @@ type Inventory struct {
 	Central []string
 	// CentralErr says why those metrics could not be read although Central runs, "" when they were, or are not asked for.
 	CentralErr string
+	// Live is what was read in the clusters of the roster's entries that are read live, by the entry's name.
+	Live map[string]Reading
 }
 
 // Empty says that nothing at all is known to be a member: a fresh installation, or a hub that is being restored.
@@ -36,7 +38,7 @@ func (inv Inventory) Empty() bool {
 
 // Members accounts for everybody in the inventory exactly once at the given time, sorted by name:
 //
-//  1. Each roster entry is a member that presents what its statement says, or unknown.
+//  1. Each roster entry is a member that presents what its statement says or what was read in its cluster, or unknown.
 //  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it and the EdgeXcp beside it say comes on
 //     top of the statement, and naming no mode makes it unknown. One that was re-created under its name voids the statement.
 //     Without an entry it is unknown, whatever it declares: the declared mode does not prove what its pods present.
@@ -56,7 +58,7 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 	named := make([]string, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	for i := range inv.Roster {
 		entry := &inv.Roster[i]
-		edge := statement(entry, now, words)
+		edge := evidenceOf(inv, entry, now, words)
 		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
 				edge = alsoRendered(alsoDeclared(edge, cp), cp, inv.EdgeXcps)

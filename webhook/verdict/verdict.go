@@ -133,7 +133,7 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	v.Roster = rosterDigest(members)
 	v.Warnings = warnings(q.disagreements(inv)...)
 	if q.req.Operation == Delete {
-		if len(members) > 0 {
+		if members = Members(inv, now); len(members) > 0 {
 			v.Warnings = append(v.Warnings, warnings(fmt.Sprintf("deleting ManagementPlane %s takes the hub away from %s", q.req.subject(), summary(names(members))))...)
 		}
 		return v

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/certs"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/live"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/server"
 )
 
@@ -49,6 +50,7 @@ func run(args []string) error {
 	central := flags.String("central-metrics", "require", "require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and so is everybody while they cannot be read; off: they are not looked at")
 	flags.IntVar(&o.MaxInFlight, "max-in-flight", 64, "reviews that are answered side by side, one of each 128 KiB counted; more are denied unread")
 	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", server.ShutdownDelay, "how long to go on answering after the first signal, while reporting not ready")
+	flags.DurationVar(&o.LiveInterval, "live-interval", live.DefaultKeep, "how often to look after the connections to edges that are read live, and after their tokens")
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig to use; empty means the service account of the pod")
 	showVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err == pflag.ErrHelp {

@@ -1,0 +1,114 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+)
+
+// secret is the part of a Secret that is used.
+type secret struct {
+	kubeconfig  []byte
+	annotations map[string]string
+}
+
+// secrets are those of the edges, as they are in the hub now.
+type secrets struct {
+	byName map[string]secret
+	err    error
+}
+
+// page is how many Secrets are listed at a time.
+const page = 200
+
+func (r *Reader) secrets() dynamic.ResourceInterface {
+	return r.objects.Resource(schema.GroupVersionResource{Version: "v1", Resource: "secrets"}).Namespace(api.EdgesNamespace)
+}
+
+// list reads every kubeconfig.
+func (r *Reader) list(ctx context.Context) secrets {
+	found := secrets{byName: map[string]secret{}}
+	for next := ""; ; {
+		list, err := r.secrets().List(ctx, metav1.ListOptions{Limit: page, Continue: next})
+		if err != nil {
+			return secrets{err: err}
+		}
+		for _, o := range list.Items {
+			found.byName[o.GetName()] = secretOf(o)
+		}
+		if next = list.GetContinue(); next == "" {
+			return found
+		}
+	}
+}
+
+func secretOf(o unstructured.Unstructured) secret {
+	encoded, _, _ := unstructured.NestedString(o.Object, "data", access.KubeconfigKey)
+	text, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		text = nil // refused like an empty one
+	}
+	return secret{text, o.GetAnnotations()}
+}
+
+// newer is the Secret of an edge as it is now, and whether it holds another kubeconfig than before.
+func (r *Reader) newer(ctx context.Context, name string, before secret) (secret, bool) {
+	o, err := r.secrets().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return secret{}, false
+	}
+	now := secretOf(*o)
+	return now, !bytes.Equal(now.kubeconfig, before.kubeconfig)
+}
+
+// store puts a kubeconfig with a new token in the place of the one that it was renewed with. It says false when somebody else was faster.
+func (r *Reader) store(ctx context.Context, name string, before secret, text []byte, token access.Token) (bool, error) {
+	o, err := r.secrets().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return false, fmt.Errorf("reading Secret %s/%s before renewing it: %w", api.EdgesNamespace, name, err)
+	}
+	if !bytes.Equal(secretOf(*o).kubeconfig, before.kubeconfig) {
+		return false, nil
+	}
+	if err := unstructured.SetNestedField(o.Object, base64.StdEncoding.EncodeToString(text), "data", access.KubeconfigKey); err != nil {
+		return false, fmt.Errorf("writing Secret %s/%s: it is not as its kind says", api.EdgesNamespace, name)
+	}
+	annotations := o.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	for k, v := range token.Annotations() {
+		annotations[k] = v
+	}
+	o.SetAnnotations(annotations)
+	if _, err := r.secrets().Update(ctx, o, metav1.UpdateOptions{FieldManager: "xcpauth-webhook"}); err != nil { // it carries the resourceVersion
+		return false, fmt.Errorf("writing the renewed token to Secret %s/%s: %w", api.EdgesNamespace, name, err)
+	}
+	return true, nil
+}
+
+// members lists the roster's entries that are to be read live.
+func (r *Reader) members(ctx context.Context) ([]api.EdgeCluster, error) {
+	list, err := r.objects.Resource(api.EdgeClusters).Namespace(r.namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing the roster: %w", err)
+	}
+	var live []api.EdgeCluster
+	for _, item := range list.Items {
+		var e api.EdgeCluster
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &e); err == nil && e.Spec.Evidence == api.EvidenceLive {
+			live = append(live, e)
+		}
+	}
+	return live, nil
+}
