@@ -44,9 +44,14 @@ const refusedToken = "its API server refused the token (401)"
 // within adds to a fault of time how much time there was.
 func (f *Fault) within(took time.Duration) *Fault {
 	if f != nil && f.Kind == Timeout {
-		return &Fault{Timeout, fmt.Sprintf("its API server did not answer within %s", max(took.Round(100*time.Millisecond), 100*time.Millisecond))}
+		return TimedOut(took)
 	}
 	return f
+}
+
+// TimedOut is the fault of an API server that was given so much time.
+func TimedOut(after time.Duration) *Fault {
+	return &Fault{Timeout, fmt.Sprintf("its API server did not answer within %s", max(after.Round(100*time.Millisecond), 100*time.Millisecond))}
 }
 
 // unanswered is the fault of a request without an answer.

@@ -123,7 +123,7 @@ func (r *Reader) read(ctx context.Context, members []api.EdgeCluster, found secr
 	for _, m := range members {
 		if _, answered := readings[m.Name]; !answered {
 			count(string(access.Timeout), r.clock.Since(began))
-			readings[m.Name] = verdict.Reading{Why: "its API server did not answer in time"}
+			readings[m.Name] = verdict.Reading{Why: access.TimedOut(r.clock.Since(began)).Why}
 		}
 	}
 	return readings
