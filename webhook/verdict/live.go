@@ -16,17 +16,19 @@ type Reading struct {
 	Why      string       // from what Presents is concluded, or why it is unknown
 }
 
-// evidenceOf is what is known of a roster entry, by the kind of evidence that it asks for. A member that is to be read live is unknown unless
-// it was: its statement is not looked at, so that no fault of reading, and nothing that takes the means of reading away, admits anything.
-func evidenceOf(inv Inventory, entry *api.EdgeCluster, now time.Time, words bool) guard.Edge {
-	if kind := entry.Spec.Evidence; kind == "" || kind == api.EvidenceStatement {
-		return statement(entry, now, words)
-	} else if kind != api.EvidenceLive {
-		return guard.Edge{Name: displayed(entry), Why: fmt.Sprintf("its entry asks for evidence of a kind %q that this webhook does not know", kind)}
+// readLive is a member by the kind of evidence that its entry asks for, given what its statement says. A member that is to be read live is
+// unknown unless it was: its statement does not count, so that no fault of reading, and nothing that takes the means of reading away, admits
+// anything.
+func readLive(edge guard.Edge, inv Inventory, entry *api.EdgeCluster) guard.Edge {
+	kind := entry.Spec.Evidence
+	if kind == "" || kind == api.EvidenceStatement {
+		return edge
 	}
-	edge := guard.Edge{Name: displayed(entry)}
+	edge.Presents, edge.Until = nil, time.Time{}
 	r, read := inv.Live[entry.Name]
 	switch {
+	case kind != api.EvidenceLive:
+		edge.Why = fmt.Sprintf("its entry asks for evidence of a kind %q that this webhook does not know", kind)
 	case !read:
 		edge.Why = "to be read in its cluster, and it was not"
 	case r.Presents == nil:

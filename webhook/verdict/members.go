@@ -58,7 +58,7 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 	named := make([]string, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	for i := range inv.Roster {
 		entry := &inv.Roster[i]
-		edge := evidenceOf(inv, entry, now, words)
+		edge := readLive(statement(entry, now, words), inv, entry)
 		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
 				edge = alsoRendered(alsoDeclared(edge, cp), cp, inv.EdgeXcps)
