@@ -69,6 +69,12 @@ func NewClient(k Kubeconfig, agent string, held *Budget) (*Client, error) {
 		}}}, nil
 }
 
+// Through is a client that reaches the edge by another address, with a client that is there. The latter must hold the token.
+func Through(k Kubeconfig, server string, by *http.Client, agent string) *Client {
+	k.Server = strings.TrimSuffix(server, "/")
+	return &Client{kube: k, agent: agent, http: by}
+}
+
 // Close lets its connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
@@ -104,6 +105,11 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 	}
 	if err := hub.REST.Delete().AbsPath(objectPath(roster.Ref(name))).SetHeader("Content-Type", "application/json").Body(precondition).Do(ctx).Error(); err != nil {
 		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
+	}
+	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) { // nobody would renew or remove it any more
+		if _, err := l.Write(ctx, plan.Patch{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(name)), Delete: true}, nil); err != nil {
+			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
+		}
 	}
 	return l.drop(ctx, hub.Context, name)
 }

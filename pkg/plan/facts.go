@@ -171,6 +171,8 @@ type Member struct {
 	Fence Fence
 
 	Registered bool
+	// ReadLive says that the webhook decides from what it reads in the member's own cluster, not from the statement.
+	ReadLive bool
 	// Outdated says that the roster's entry is of an object that was re-created since.
 	Outdated  bool
 	Statement *Statement // what the roster says, nil when nothing

@@ -21,6 +21,7 @@ type Roster struct {
 type RosterRow struct {
 	Member    string   `json:"member"`
 	Role      string   `json:"role"`
+	Evidence  string   `json:"evidence"` // statement, or live: what the webhook decides from
 	Presents  string   `json:"presents"`
 	Believed  string   `json:"believed"` // "12m", "expired", "void", "never stated"
 	Until     string   `json:"until,omitempty"`
@@ -32,7 +33,7 @@ type RosterRow struct {
 func NewRoster(entries []api.EdgeCluster, at time.Time) Roster {
 	r := Roster{APIVersion: APIVersion, Kind: "Roster", At: at.UTC().Truncate(time.Second), Members: []RosterRow{}}
 	for _, e := range entries {
-		row := RosterRow{Member: e.Name, Role: strings.ToLower(string(e.Spec.Role)), Presents: "unknown", Believed: "never stated", Source: "-"}
+		row := RosterRow{Member: e.Name, Role: strings.ToLower(string(e.Spec.Role)), Evidence: "statement", Presents: "unknown", Believed: "never stated", Source: "-"}
 		if st := roster.StatementOf(e, at); st != nil {
 			var words []string
 			for _, c := range st.Presents {
@@ -42,6 +43,9 @@ func NewRoster(entries []api.EdgeCluster, at time.Time) Roster {
 			if st.Void != "" {
 				row.Believed = "void: " + st.Void
 			}
+		}
+		if e.Spec.Evidence != "" {
+			row.Evidence = strings.ToLower(string(e.Spec.Evidence))
 		}
 		r.Members = append(r.Members, row)
 	}
@@ -56,9 +60,9 @@ func (r Roster) Table(w io.Writer, _ bool) {
 	}
 	var rows [][]string
 	for _, m := range r.Members {
-		rows = append(rows, []string{m.Member, m.Role, m.Presents, m.Believed, m.Source})
+		rows = append(rows, []string{m.Member, m.Role, m.Evidence, m.Presents, m.Believed, m.Source})
 	}
-	table(w, []string{"MEMBER", "ROLE", "PRESENTS", "BELIEVED", "SOURCE"}, rows)
+	table(w, []string{"MEMBER", "ROLE", "EVIDENCE", "PRESENTS", "BELIEVED", "SOURCE"}, rows)
 	for _, m := range r.Members {
 		if len(m.Witnesses) > 0 {
 			paragraph(w, m.Member+" witness: ", strings.Join(m.Witnesses, "; "))

@@ -227,6 +227,9 @@ func proofText(m plan.Member, at time.Time) (string, []string) {
 	if !m.Seen.IsZero() {
 		witnesses = append(witnesses, "Central last heard of it at "+m.Seen.Format(time.RFC3339))
 	}
+	if m.ReadLive {
+		witnesses = append(witnesses, "the webhook reads it live")
+	}
 	st := m.Statement
 	switch {
 	case st != nil && st.Void != "":
@@ -234,7 +237,7 @@ func proofText(m plan.Member, at time.Time) (string, []string) {
 	case st != nil && m.Err == "" && m.Proved(m.Declared, at), st != nil && m.Role == plan.RoleMPC && m.Proved("jwt", at):
 		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), append(witnesses, "published by "+st.Source)...)
 	case st != nil && m.Err != "" && at.Before(st.Until):
-		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), "published by "+st.Source)
+		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), append(witnesses, "published by "+st.Source)...)
 	case m.Edge.Presents != nil && m.Err == "":
 		return "seen in pods", append(witnesses, m.Edge.Why)
 	case m.Err != "":

@@ -68,6 +68,7 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 func join(m *plan.Member, e api.EdgeCluster, at time.Time) {
 	m.Registered, m.Statement = true, roster.StatementOf(e, at)
 	m.Fence.Proved = holds(m.Fence, m.Statement)
+	m.ReadLive = e.Spec.Evidence == api.EvidenceLive
 	if m.Err != "" || m.Role != plan.RoleEdge || e.Spec.ControlPlane == nil || e.Spec.ControlPlane.UID == m.Object.UID {
 		return
 	}

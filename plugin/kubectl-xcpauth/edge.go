@@ -12,12 +12,13 @@ import (
 func newEdgeCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "edge", GroupID: "roster", Args: cobra.NoArgs,
-		Short: "list, publish and forget the members in the hub's roster",
+		Short: "list, publish, register and forget the members in the hub's roster",
 		Long: `The roster in the hub lists the members that must be safe before the hub withdraws a credential. The admission webhook
-decides from it; a member without a fresh statement is unknown, and unknown is unsafe.`,
+decides from it: from the last statement about a member, or from what it reads in a registered member's own cluster. A member
+without a fresh statement, or that cannot be read, is unknown, and unknown is unsafe.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newEdgeListCommand(o), newEdgePublishCommand(o), newEdgeForgetCommand(o))
+	cmd.AddCommand(newEdgeListCommand(o), newEdgePublishCommand(o), newEdgeRegisterCommand(o), newEdgeUnregisterCommand(o), newEdgeForgetCommand(o))
 	return cmd
 }
 

@@ -103,6 +103,10 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 		{"handing over what can be published", hub, "edge publish --out eu.yaml", 1, "error: --out is for a team without the hub; pass --no-hub with it"},
 		{"taking over a file that is not there", hub, "edge publish -f /nowhere/eu.yaml", 1, "error: reading what was handed over: open /nowhere/eu.yaml"},
 		{"watching the past", hub, "status --history --watch", 1, "error: --history is what was, and --watch what is"},
+		{"registering nobody", hub, "edge register", 1, "error: requires at least 1 arg(s), only received 0"},
+		{"registering a stranger", hub, "edge register mars", 1, `error: no member is called "mars"; kubectl xcpauth status lists them`},
+		{"registering two at one address", hub, "edge register eu us --server https://10.1.2.3:6443", 1, "error: --server and --tls-server-name are those of one edge; name only one with them"},
+		{"unregistering a stranger", hub, "edge unregister mars", 1, `error: no member is called "mars"; kubectl xcpauth status lists them`},
 		{"publishing a stranger", hub, "edge publish mars", 1, `error: no member is called "mars"; kubectl xcpauth status lists them`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -55,8 +55,9 @@ type hub struct {
 	warned  *warnings
 }
 
-func startHub(t *testing.T) *hub {
-	h := &hub{T: t, bed: testbed.ForTest(t, "hub"), warned: &warnings{}}
+// startHub starts the hub, and more clusters beside it.
+func startHub(t *testing.T, more ...string) *hub {
+	h := &hub{T: t, bed: testbed.ForTest(t, append([]string{"hub"}, more...)...), warned: &warnings{}}
 	h.cluster = h.bed.Cluster("hub")
 	cfg := rest.CopyConfig(h.cluster.Config)
 	cfg.WarningHandler = h.warned

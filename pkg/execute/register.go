@@ -1,0 +1,347 @@
+package execute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// Registration is how edges are registered to be read live.
+type Registration struct {
+	// Server and ServerName, when not empty, are the address by which the hub reaches the one edge, and the name in its certificate.
+	Server, ServerName string
+	// Agent is the User-Agent of the reads that prove it.
+	Agent string
+	// Reads and Presents are the product's: what to read of an edge, and what it may present by that (nil = unknown).
+	Reads    func(api.ControlPlaneReference) []plan.Read
+	Presents func(map[plan.Read]plan.Result, api.ControlPlaneReference) ([]guard.Cred, string)
+}
+
+// takeEffect is how long rights and tokens that were just made may take to be known to their own API server.
+const takeEffect = 15 * time.Second
+
+// Register lets the hub read the named edges in their own clusters, and has the webhook decide from that. It may be repeated: everything is
+// made anew or left as it is, and the token is renewed.
+func (l *Live) Register(ctx context.Context, names []string, how Registration) (Result, error) {
+	hub, f, err := l.findHub(ctx)
+	if err != nil {
+		return Result{Facts: f}, err
+	}
+	return l.each(ctx, f, names, func(m plan.Member) Outcome {
+		if m.Err != "" {
+			return Outcome{State: Unreachable, Why: m.Err}
+		}
+		said, err := l.register(ctx, hub, m, how)
+		var notBegun *notBegunError
+		switch {
+		case errors.As(err, &notBegun):
+			return Outcome{State: Refused, Why: err.Error()}
+		case err != nil:
+			return Outcome{State: Failed, Why: err.Error()}
+		}
+		return Outcome{State: Changed, Why: said}
+	})
+}
+
+// Unregister takes the hub's means of reading the named edges away, and has the webhook decide from statements again.
+func (l *Live) Unregister(ctx context.Context, names []string) (Result, error) {
+	hub, f, err := l.findHub(ctx)
+	if err != nil {
+		return Result{Facts: f}, err
+	}
+	return l.each(ctx, f, names, func(m plan.Member) Outcome { return l.unregister(ctx, hub, m) })
+}
+
+// each does something for the named edges, side by side, and accounts for everybody.
+func (l *Live) each(ctx context.Context, f plan.Facts, names []string, do func(plan.Member) Outcome) (Result, error) {
+	for _, n := range names {
+		switch m := f.Member(n); {
+		case m == nil:
+			return Result{Facts: f}, fmt.Errorf("no member is called %q; kubectl xcpauth status lists them", n)
+		case m.Role != plan.RoleEdge:
+			return Result{Facts: f}, fmt.Errorf("%s is no edge: it runs in the hub, and its pods are no ControlPlane's", n)
+		}
+	}
+	r := Result{Facts: f, Done: true, Outcomes: make([]Outcome, len(f.Members))}
+	slots := make(chan struct{}, max(l.Observer.Limit, 1))
+	var doing sync.WaitGroup
+	for i, m := range f.Members {
+		r.Outcomes[i] = Outcome{Member: m.Name, Context: m.Context, State: Skipped, Why: "not asked for"}
+		if !slices.Contains(names, m.Name) {
+			continue
+		}
+		doing.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			o := do(m)
+			o.Member, o.Context = m.Name, m.Context
+			r.Outcomes[i] = o
+		})
+	}
+	doing.Wait()
+	r.Interrupted = ctx.Err() != nil
+	r.Done = !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.State == Failed || o.State == Refused || o.State == Unreachable })
+	return r, nil
+}
+
+// register registers one edge:
+//
+//  1. See that the webhook can reach it by what its context says, or by the address that is given.
+//  2. Make its entry in the roster, or renew it.
+//  3. Make the reader in its cluster, and have a token issued.
+//  4. Read it by the very kubeconfig, as the webhook will.
+//  5. Store the kubeconfig in the hub.
+//  6. Have the webhook decide from it.
+func (l *Live) register(ctx context.Context, hub *fleet.Cluster, m plan.Member, how Registration) (string, error) {
+	edge, err := l.Fleet.Cluster(m.Context)
+	if err != nil {
+		return "", &notBegunError{err}
+	}
+	kube, err := reachable(m.Context, edge.Config, how)
+	if err != nil {
+		return "", &notBegunError{err}
+	}
+	kube.Namespace = m.Object.Namespace
+	if err := l.enlist(ctx, hub, m); err != nil {
+		return "", &notBegunError{err}
+	}
+	cp := *roster.Entry(m).Spec.ControlPlane
+	for _, o := range access.Objects(kube.Namespace, how.Reads(cp)) {
+		if err := apply(ctx, edge, o.Ref, o.Body); err != nil {
+			return "", err
+		}
+	}
+	token, err := issue(ctx, edge, kube.Namespace)
+	if err != nil {
+		return "", err
+	}
+	kube.Token = token.Secret
+	text, err := kube.Encode()
+	if err != nil {
+		return "", fmt.Errorf("context %s cannot be handed to the webhook: %w", m.Context, err)
+	}
+	said, err := proveAccess(ctx, edge, kube, cp, how)
+	if err != nil {
+		return "", fmt.Errorf("nothing was stored in the hub: reading %s in %s by its own kubeconfig: %w", m.Name, m.Context, err)
+	}
+	ref := access.SecretRef(roster.ObjectName(m.Name))
+	body := map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": map[string]any{access.KubeconfigKey: text},
+		"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace, "annotations": token.Annotations(), "labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
+	if err := apply(ctx, hub, ref, body); err != nil {
+		return "", fmt.Errorf("%w; its namespace %s comes with the webhook: kubectl apply -k manifests/overlays/self-signed", err, api.EdgesNamespace)
+	}
+	if err := setEvidence(ctx, hub, m.Name, api.EvidenceLive); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("read live from now on; %s; its token ends %s, and the webhook renews it", said, token.Expires.Format(time.RFC3339)), nil
+}
+
+// reachable is the kubeconfig, without a token, by which the webhook reaches what a context reaches.
+func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconfig, error) {
+	k := access.Kubeconfig{Server: cfg.Host, CA: cfg.CAData, ServerName: cfg.TLSClientConfig.ServerName}
+	cannot := func(why string) error {
+		return fmt.Errorf("context %s cannot be handed to the webhook: it %s", name, why)
+	}
+	switch {
+	case cfg.Insecure:
+		return k, cannot("trusts any certificate (insecure-skip-tls-verify), so that there is no CA to hand over; give it certificate-authority-data first")
+	case cfg.Proxy != nil && how.Server == "":
+		return k, cannot("reaches its API server by a proxy (proxy-url), which the webhook never does; name with --server the address that the hub reaches directly")
+	}
+	if len(k.CA) == 0 && cfg.CAFile != "" {
+		ca, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return k, fmt.Errorf("reading the certificate-authority of context %s: %w", name, err)
+		}
+		k.CA = ca
+	}
+	if len(k.CA) == 0 {
+		return k, cannot("names no CA (certificate-authority-data), and the webhook trusts no other; give it the one that signed its API server's certificate")
+	}
+	if how.Server != "" {
+		k.Server = how.Server
+	}
+	if how.ServerName != "" {
+		k.ServerName = how.ServerName
+	}
+	if !strings.Contains(k.Server, "://") { // as client-go reads it
+		k.Server = "https://" + k.Server
+	}
+	probe := k
+	probe.Namespace, probe.Token = "x", plan.NewSecret([]byte("x"))
+	if _, err := probe.Encode(); err != nil {
+		return k, fmt.Errorf("context %s cannot be handed to the webhook: %w; name with --server the address that the hub reaches directly", name, err)
+	}
+	return k, nil
+}
+
+// enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's entry is not touched.
+func (l *Live) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) error {
+	entry := plan.Patch{Context: hub.Context, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
+	if m.Registered {
+		live, err := get(ctx, hub, roster.Ref(m.Name))
+		if err != nil {
+			return fmt.Errorf("reading %s in %s: %s", roster.Ref(m.Name), hub.Context, observe.Explain(err))
+		}
+		spec, _ := live["spec"].(map[string]any)
+		cp, named := spec["controlPlane"].(map[string]any)
+		switch {
+		case named && cp["uid"] == m.Object.UID:
+			return nil
+		case named && !m.Outdated:
+			return fmt.Errorf("the roster's entry of that name belongs to another cluster; take it out with: kubectl xcpauth edge forget %s --reason ...", m.Name)
+		}
+		entry.Create, entry.After = false, roster.Renewal(m)
+	}
+	if _, err := l.Write(ctx, entry, nil); err != nil {
+		return fmt.Errorf("%w; kubectl xcpauth migrate installs the roster where it is not", err)
+	}
+	return nil
+}
+
+// apply makes an object what it should be, by server-side apply.
+func apply(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]any) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	doc, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", ref, err)
+	}
+	err = c.REST.Patch(types.ApplyPatchType).AbsPath(objectPath(ref)).Param("fieldManager", FieldManager).Param("force", "true").Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
+	}
+	return nil
+}
+
+// issue has an API server issue a token of the reader.
+func issue(ctx context.Context, c *fleet.Cluster, namespace string) (access.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	who := namespace + "/" + access.ReaderName
+	b, err := fleet.Body(c.REST.Post().AbsPath(access.TokenPath(namespace)).SetHeader("Content-Type", "application/json").Body(access.TokenRequest()).Do(ctx))
+	if err != nil {
+		return access.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %s", who, c.Context, observe.Explain(err))
+	}
+	token, err := access.ReadToken(b)
+	if err != nil {
+		return access.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %w", who, c.Context, err)
+	}
+	return token, nil
+}
+
+// proveAccess reads an edge by its kubeconfig, and says what was read. Where the address that was given is not reached from here, the
+// reader's rights are proved by the context's own way, and that is said.
+func proveAccess(ctx context.Context, edge *fleet.Cluster, kube access.Kubeconfig, cp api.ControlPlaneReference, how Registration) (string, error) {
+	client, err := access.NewClient(kube, how.Agent, nil)
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	said, err := readBy(ctx, client, cp, how)
+	var fault *access.Fault
+	if how.Server == "" || !errors.As(err, &fault) || fault.Kind != access.Unreachable && fault.Kind != access.Timeout {
+		return said, err
+	}
+	own := rest.AnonymousClientConfig(edge.Config)
+	own.BearerToken = string(kube.Token.Reveal())
+	http, err := rest.HTTPClientFor(own)
+	if err != nil {
+		return "", fmt.Errorf("making a client for context %s: %w", edge.Context, err)
+	}
+	through := access.Through(kube, edge.Config.Host, http, how.Agent)
+	if said, err = readBy(ctx, through, cp, how); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s; %s is not reached from here (%s), so see that the hub does", said, kube.Server, fault.Why), nil
+}
+
+// readBy reads an edge until rights and token have taken effect.
+func readBy(ctx context.Context, client *access.Client, cp api.ControlPlaneReference, how Registration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeEffect)
+	defer cancel()
+	for {
+		results, fault := client.Burst(ctx, how.Reads(cp), nil)
+		switch {
+		case fault == nil:
+			presents, why := how.Presents(results, cp)
+			if presents == nil {
+				return "what it presents is not clear now: " + why, nil
+			}
+			return why, nil
+		case fault.Kind != access.Forbidden && fault.Kind != access.Unauthorized:
+			return "", fault
+		}
+		select {
+		case <-ctx.Done():
+			return "", fault
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// setEvidence says in the roster what the webhook is to decide from.
+func setEvidence(ctx context.Context, hub *fleet.Cluster, name string, evidence api.Evidence) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	doc, err := json.Marshal(map[string]any{"spec": map[string]any{"evidence": evidence}})
+	if err != nil {
+		return fmt.Errorf("encoding the evidence of %s: %w", name, err)
+	}
+	err = hub.REST.Patch(types.MergePatchType).AbsPath(objectPath(roster.Ref(name))).Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("writing %s in %s: %w", roster.Ref(name), hub.Context, explained{err})
+	}
+	return nil
+}
+
+// explained words an error of a request, and is it.
+type explained struct{ error }
+
+func (e explained) Error() string { return observe.Explain(e.error) }
+func (e explained) Unwrap() error { return e.error }
+
+// unregister is register the other way round. What an unreachable cluster still holds is said.
+func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
+	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement); err != nil && !apierrors.IsNotFound(err) {
+		return Outcome{State: Failed, Why: err.Error()}
+	}
+	wrote, err := l.Write(ctx, plan.Patch{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(m.Name)), Delete: true}, nil)
+	if err != nil {
+		return Outcome{State: Failed, Why: err.Error()}
+	}
+	namespace := m.Object.Namespace
+	if m.Err != "" {
+		return Outcome{State: Unreachable, Why: fmt.Sprintf("the hub does not read it any more; ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s", access.ReaderName, m.Err)}
+	}
+	objects := access.Objects(namespace, nil)
+	for i := range objects { // the right to renew goes before the identity
+		removed, err := l.Write(ctx, plan.Patch{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Delete: true}, nil)
+		if err != nil {
+			return Outcome{State: Failed, Why: "the hub does not read it any more, and in its cluster: " + err.Error()}
+		}
+		wrote = wrote || removed
+	}
+	if !wrote {
+		return Outcome{State: OK, Why: "it was not registered to be read live"}
+	}
+	return Outcome{State: Changed, Why: "not read live any more: decided from statements again"}
+}

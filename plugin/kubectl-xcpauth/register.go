@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// registerOptions are the flags of edge register.
+type registerOptions struct {
+	*fleetOptions
+	server, serverName string
+}
+
+func newEdgeRegisterCommand(fo *fleetOptions) *cobra.Command {
+	o := &registerOptions{fleetOptions: fo}
+	cmd := &cobra.Command{
+		Use: "register EDGE...", Args: cobra.MinimumNArgs(1),
+		Short: "let the webhook read edges in their own clusters at the moment of a decision",
+		Long: `Let the admission webhook read edges in their own clusters at the moment of a decision, instead of believing the last statement.
+In the edge's cluster this makes a ServiceAccount "xcpauth-reader" beside the ControlPlane that may read what tells which credential
+the edge presents, and nothing else; in the hub it stores a kubeconfig of it, which the webhook keeps renewed. What cannot be read
+is unknown, and then mutual TLS stays on. Run it again to renew that access.`,
+		Example: `  # Have the webhook look for itself
+  kubectl xcpauth edge register edge-1
+
+  # The hub reaches the edge by another address than you do
+  kubectl xcpauth edge register edge-1 --server https://10.1.2.3:6443`,
+		RunE: func(cmd *cobra.Command, names []string) error { return o.run(cmd.Context(), names) },
+	}
+	cmd.Flags().StringVar(&o.server, "server", "", "address by which the hub reaches the edge's API server: https://HOST:PORT; default: that of the context")
+	cmd.Flags().StringVar(&o.serverName, "tls-server-name", "", "name in that API server's certificate, when it is not the address")
+	return cmd
+}
+
+func (o *registerOptions) run(ctx context.Context, names []string) error {
+	if len(names) > 1 && (o.server != "" || o.serverName != "") {
+		return errors.New("--server and --tls-server-name are those of one edge; name only one with them")
+	}
+	live, err := o.clusters(false)
+	if err != nil {
+		return err
+	}
+	o.writing.Store(true)
+	r, err := live.Register(ctx, names, execute.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: tsb.LiveReads, Presents: tsb.Live})
+	if err != nil {
+		return err
+	}
+	next := "the webhook reads them at its next decision; see what they present with: " + o.again("status")
+	if o.server != "" {
+		o.repeats = "--server " + quote(o.server)
+	}
+	if o.serverName != "" {
+		o.repeats = strings.TrimSpace(o.repeats + " --tls-server-name " + quote(o.serverName))
+	}
+	return o.finish(r, "edge register", names, next)
+}
+
+func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "unregister EDGE...", Args: cobra.MinimumNArgs(1),
+		Short: "take the webhook's access to edges' clusters away, and decide from statements again",
+		Example: `  # Back to statements
+  kubectl xcpauth edge unregister edge-1`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			live, err := o.clusters(false)
+			if err != nil {
+				return err
+			}
+			o.writing.Store(true)
+			r, err := live.Unregister(cmd.Context(), names)
+			if err != nil {
+				return err
+			}
+			return (&registerOptions{fleetOptions: o}).finish(r, "edge unregister", names, "state what is proved of them with: "+o.again("edge publish"))
+		},
+	}
+}
+
+// finish prints what became of the edges, and ends with its code.
+func (o *registerOptions) finish(r execute.Result, verb string, names []string, next string) error {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = quote(n)
+	}
+	report := render.NewResult(r, o.again(verb)+" "+strings.Join(quoted, " "))
+	if r.Done && !r.Interrupted {
+		report.Next = next
+	}
+	if err := o.print(report); err != nil {
+		return fmt.Errorf("printing the result: %w", err)
+	}
+	if report.ExitCode != 0 {
+		return &codeError{code: report.ExitCode}
+	}
+	return nil
+}
