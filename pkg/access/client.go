@@ -61,8 +61,7 @@ func NewClient(k Kubeconfig, agent string, held *Budget) (*Client, error) {
 			TLSClientConfig:        &tls.Config{RootCAs: roots, ServerName: k.ServerName, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    10 * time.Second, // a dial goes on when nobody waits for it any more
 			ForceAttemptHTTP2:      true,
-			HTTP2:                  &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 3 * time.Second},
-			MaxConnsPerHost:        8,
+			HTTP2:                  &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 2 * time.Second},
 			MaxIdleConnsPerHost:    2,
 			IdleConnTimeout:        5 * time.Minute,
 			MaxResponseHeaderBytes: 64 << 10,

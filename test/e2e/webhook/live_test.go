@@ -95,7 +95,7 @@ func (e *edge) declare(mode string) {
 		"spec": m{"managementPlane": m{"host": "tsb.example.test", "port": 9443, "clusterName": "edge-1"}, "components": m{"xcp": m{"centralAuthMode": mode}}}})
 }
 
-// registrar gives somebody the shipped roles, and nothing else.
+// registrar gives somebody the shipped roles, and nothing else. Who may only look is told what is missing.
 func (e *edge) registrar() {
 	e.Helper()
 	root, err := sandbox.Root()
@@ -106,15 +106,19 @@ func (e *edge) registrar() {
 			e.Fatalf("kubectl %v: %s", args, out)
 		}
 	}
-	users := map[string]*rest.Config{}
+	users, onlookers := map[string]*rest.Config{}, map[string]*rest.Config{}
 	admin("--context", "edge-1", "apply", "-k", filepath.Join(root, "manifests", "rbac"))
 	for name, c := range map[string]*testbed.Cluster{"hub": e.hub.cluster, "edge-1": e.cluster} {
-		users[name] = c.UserConfig("registrar")
+		users[name], onlookers[name] = c.UserConfig("registrar"), c.UserConfig("onlooker")
+		admin("--context", name, "create", "clusterrolebinding", "onlooker", "--clusterrole=xcpauth-read", "--user=onlooker")
 		for _, role := range []string{"xcpauth-read", "xcpauth-register"} {
 			admin("--context", name, "create", "clusterrolebinding", role, "--clusterrole="+role, "--user=registrar")
 		}
 	}
 	admin("-n", api.EdgesNamespace, "create", "rolebinding", "xcpauth-register", "--role=xcpauth-register", "--user=registrar")
+	e.as = filepath.Join(e.bin, "onlooker")
+	e.must(testbed.WriteKubeconfig(e.as, "hub", onlookers))
+	e.printedHas(e.xcpauth(5, "edge", "register", "edge-1"), "edge-1 edge-1 blocked", `User "onlooker" cannot create resource "edgeclusters"`)
 	e.as = filepath.Join(e.bin, "registrar")
 	e.must(testbed.WriteKubeconfig(e.as, "hub", users))
 }
