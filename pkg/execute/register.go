@@ -207,7 +207,7 @@ func (l *Live) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) er
 		case named && cp["uid"] == m.Object.UID:
 			return nil
 		case named && !m.Outdated:
-			return fmt.Errorf("the roster's entry of that name belongs to another cluster; take it out with: kubectl xcpauth edge forget %s --reason ...", m.Name)
+			return fmt.Errorf("the roster's entry of that name belongs to another cluster; take it out with: kubectl xcpauth edge forget %s --reason WHY", m.Name)
 		}
 		entry.Create, entry.After = false, roster.Renewal(m)
 	}
