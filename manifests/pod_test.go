@@ -88,7 +88,7 @@ func TestTheNetworkPolicyNamesEachPortOfThePod(t *testing.T) {
 					out = append(out, fmt.Sprintf("%s %d", protocol, p.Port.IntVal))
 				}
 			}
-			if want := []string{"UDP 53", "TCP 53", "UDP 5353", "TCP 5353", "TCP 443", "TCP 6443"}; !slices.Equal(out, want) {
+			if want := []string{"UDP 53", "TCP 53", "UDP 5353", "TCP 5353", "TCP 443", "TCP 6443", "TCP 8080"}; !slices.Equal(out, want) {
 				t.Errorf("egress to %q, want %q", out, want)
 			}
 		})
