@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
@@ -141,6 +143,8 @@ func TestOnlyLiveEntriesAreReadAndNobodyElsesSecretIsUsed(t *testing.T) {
 func TestAMemberThatNobodyReadIsUnknown(t *testing.T) {
 	h, e := startHub(t), startEdge(t, "eu")
 	h.register(e)
+	now, until := metav1.Now(), metav1.NewTime(time.Now().Add(time.Minute)) // its statement is as good as one can be
+	h.roster[0].Status = api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &now, ValidUntil: &until, ControlPlaneUID: h.roster[0].Spec.ControlPlane.UID}
 	q, err := verdict.Ask(verdict.Request{Operation: verdict.Update, Old: managementPlane(true), New: managementPlane(false)})
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +158,10 @@ func TestAMemberThatNobodyReadIsUnknown(t *testing.T) {
 		if v := q.Answer(inv, time.Now()); v.Allowed {
 			t.Errorf("%s: admitted", name)
 		}
+	}
+	h.roster[0].Spec.Evidence = api.EvidenceStatement
+	if v := q.Answer(verdict.Inventory{Roster: h.roster}, time.Now()); !v.Allowed {
+		t.Errorf("its statement would not have been enough either: %s", v.Message)
 	}
 }
 
