@@ -142,7 +142,16 @@ func authOverlays(xcp map[string]any, kind string) (all []any, reaches []Oddity)
 			continue
 		}
 		all = append(all, overlay)
-		patches, _ := overlay["patches"].([]any)
+		patches, isList := overlay["patches"].([]any)
+		rest := maps.Clone(overlay)
+		maps.DeleteFunc(rest, func(key string, _ any) bool { return key == "apiVersion" || key == "kind" || key == "name" })
+		if isList || overlay["patches"] == nil {
+			delete(rest, "patches")
+		}
+		if strings.Contains(strings.ToLower(canonical(rest)), "auth") {
+			reaches = append(reaches, Oddity{Path: fmt.Sprintf("%s.kubeSpec.overlays[%d]", xcpPath, i), Value: "an overlay that is not as documented",
+				Consequence: "it mentions authentication where the operator may or may not read it; remove it first"})
+		}
 		for j, p := range patches {
 			if patch, _ := p.(map[string]any); strings.Contains(strings.ToLower(canonical(p)), "auth") {
 				path, _ := patch["path"].(string)

@@ -66,6 +66,7 @@ func All() []Case {
 		{"stanza under its alias", both, m{"central_auth_modes": m{"jwt": true, "mutualTls": true}}, denied(OnMTLS, OnJWT, Unknown)},
 		{"alias beside the stanza", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "central_auth_modes": m{"mutualTls": false}}, denied(OnMTLS, OnJWT, Unknown)},
 		{"an overlay behind the field", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": overlay("CentralXcp", "spec.centralAuthModes.mutualTls")}, denied(OnMTLS, OnJWT, Unknown)},
+		{"an overlay whose patches are misspelt", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patch": []any{m{"path": "spec.centralAuthModes.mutualTls", "value": false}}}}}}, denied(OnMTLS, OnJWT, Unknown)},
 		{"another overlay changes nothing", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": overlay("CentralXcp", "spec.components.centralServer.kubeSpec.deployment.env")}, nil},
 		{"log levels change nothing", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "logLevels": m{"stream": "debug"}}, nil},
 

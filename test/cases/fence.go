@@ -47,6 +47,8 @@ func Fence() []FenceCase {
 		{"an overlay of the whole spec", jwt, spec(overlay("EdgeXcp", m{"path": "spec", "value": m{"centralAuthMode": "MUTUAL_TLS"}})), false},
 		{"an overlay whose path is no text", jwt, spec(overlay("EdgeXcp", m{"path": int64(1), "value": "MUTUAL_TLS"})), false},
 		{"an overlay that was there stays", spec(overlay("EdgeXcp", m{"path": "spec.x", "value": m{"a": "b"}})), spec(overlay("EdgeXcp", m{"path": "spec.x", "value": m{"a": "b"}})), true},
+		{"an overlay whose patches are misspelt", jwt, spec(m{"centralAuthMode": "JWT", "kubeSpec": m{"overlays": []any{m{"kind": "EdgeXcp", "patch": []any{m{"path": "spec.centralAuthMode"}}}}}}), false},
+		{"an overlay whose patches are no list", jwt, spec(m{"centralAuthMode": "JWT", "kubeSpec": m{"overlays": []any{m{"kind": "EdgeXcp", "patches": m{"path": "spec.centralAuthMode"}}}}}), false},
 		{"overlays that are no list", jwt, spec(m{"centralAuthMode": "JWT", "kubeSpec": m{"overlays": "x"}}), false},
 		{"a kubeSpec that is no object", jwt, spec(m{"centralAuthMode": "JWT", "kubeSpec": "x"}), false},
 		{"an alias of kubeSpec", jwt, spec(m{"centralAuthMode": "JWT", "kube_spec": m{"overlays": []any{m{"kind": "EdgeXcp", "patches": []any{m{"path": "spec.centralAuthMode"}}}}}}), false},
