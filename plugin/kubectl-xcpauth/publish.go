@@ -23,8 +23,8 @@ import (
 type publishOptions struct {
 	*fleetOptions
 	within, poll, fence time.Duration
-	noHub        bool
-	out, file    string
+	noHub               bool
+	out, file           string
 }
 
 func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
