@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,21 +130,27 @@ const ahead = time.Minute
 // than Believed after it was seen, or BelievedFenced behind a fence, whatever it says itself; and it is void when it does not say when that was, when that
 // lies ahead, or when its ControlPlane was re-created.
 func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
-	s := e.Status
-	if len(s.Presents) == 0 || s.ValidUntil == nil {
+	st, says := Says(&e, now)
+	if !says {
 		return nil
 	}
-	st := &plan.Statement{Until: s.ValidUntil.UTC(), Source: s.Source, Witnesses: s.Witnesses, Rotated: s.RotationTime != nil}
-	for _, c := range s.Presents {
-		st.Presents = append(st.Presents, guard.Cred(c))
+	return &st
+}
+
+// Says is StatementOf without an allocation for each entry of a large roster; false when the entry says nothing.
+func Says(e *api.EdgeCluster, now time.Time) (st plan.Statement, says bool) {
+	s := &e.Status
+	if len(s.Presents) == 0 || s.ValidUntil == nil {
+		return st, false
 	}
+	st = plan.Statement{Presents: credentials(s.Presents), Until: s.ValidUntil.UTC(), Source: s.Source, Witnesses: s.Witnesses, Rotated: s.RotationTime != nil}
 	if cp := e.Spec.ControlPlane; cp != nil && cp.UID != s.ControlPlaneUID {
 		st.Void = "the ControlPlane was re-created since"
 	}
 	switch {
 	case s.ObservedTime == nil:
 		st.Void = "it does not say when that was seen"
-		return st
+		return st, true
 	case s.ObservedTime.After(now.Add(ahead)):
 		st.Void = "it says that it was seen later than now; a clock is wrong"
 	}
@@ -158,7 +165,24 @@ func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
 	if last := st.Observed.Add(believed); st.Until.After(last) {
 		st.Until = last
 	}
-	return st
+	return st, true
+}
+
+// single is the lists of one credential that nearly every entry has; nobody may change them.
+var single = [][]guard.Cred{{"jwt"}, {"mtls"}}
+
+// credentials are the names of credentials as such.
+func credentials(names []string) []guard.Cred {
+	for _, one := range single {
+		if len(names) == 1 && string(one[0]) == names[0] {
+			return slices.Clip(one)
+		}
+	}
+	all := make([]guard.Cred, len(names))
+	for i, c := range names {
+		all[i] = guard.Cred(c)
+	}
+	return all
 }
 
 // ObjectName is the name of a member's entry: its own name where that can be an object's, else one made of it.

@@ -117,24 +117,26 @@ func statement(entry *api.EdgeCluster, now time.Time, words bool) guard.Edge {
 	if words {
 		edge.Name = displayed(entry)
 	}
-	st := roster.StatementOf(*entry, now)
+	st, says := roster.Says(entry, now)
 	switch {
-	case st == nil:
+	case !says:
 		edge.Why = "in the roster, but nothing is proved about it"
 		return edge
 	case st.Void != "":
-		edge.Why = fmt.Sprintf("the last statement (%s) says nothing any more: %s", said(st), st.Void)
+		if words {
+			edge.Why = fmt.Sprintf("the last statement (%s) says nothing any more: %s", said(&st), st.Void)
+		}
 		return edge
 	}
 	for _, c := range st.Presents {
 		if c != tsb.MTLS && c != tsb.JWT {
-			edge.Why = fmt.Sprintf("the last statement (%s) names a credential %q that TSB does not have", said(st), c)
+			edge.Why = fmt.Sprintf("the last statement (%s) names a credential %q that TSB does not have", said(&st), c)
 			return edge
 		}
 	}
 	edge.Presents, edge.Until = st.Presents, st.Until
 	if words {
-		edge.Why = said(st)
+		edge.Why = said(&st)
 	}
 	return edge
 }
@@ -155,6 +157,9 @@ func said(st *plan.Statement) string {
 	}
 	if !st.Observed.IsZero() {
 		s += ", seen " + stamp(st.Observed)
+	}
+	if st.Fence != "" {
+		s += ", behind a fence"
 	}
 	return s + ", valid until " + stamp(st.Until)
 }

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -101,13 +101,17 @@ func rosterDigest(members []guard.Edge) string {
 	h := sha256.New()
 	line := make([]byte, 0, 256) // one for all: an admitted edit must not cost more for each member than it has to
 	for _, m := range members {
-		line = strconv.AppendQuote(line[:0], m.Name)
-		for _, c := range m.Presents {
-			line = strconv.AppendQuote(append(line, ' '), string(c))
+		line = binary.BigEndian.AppendUint32(line[:0], uint32(len(m.Name)))
+		line = binary.BigEndian.AppendUint64(append(line, m.Name...), uint64(m.Until.Unix()))
+		known := uint32(len(m.Presents)) + 1
+		if m.Presents == nil {
+			known = 0
 		}
-		line = strconv.AppendBool(append(line, ' '), m.Presents == nil)
-		line = strconv.AppendInt(append(line, ' '), m.Until.Unix(), 10)
-		h.Write(append(line, '\n'))
+		line = binary.BigEndian.AppendUint32(line, known)
+		for _, c := range m.Presents {
+			line = append(binary.BigEndian.AppendUint32(line, uint32(len(c))), c...)
+		}
+		h.Write(line)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
