@@ -57,10 +57,11 @@ fuzz: ## run each fuzz target for FUZZTIME (20s), and the model of a migration t
 	done
 	$(GO) test -count=1 -v -timeout 2h -run TestThePromiseHoldsWhoeverInterrupts ./pkg/execute -model.runs $(MODELRUNS)
 
-bench: k8s ## print benchmarks, status of 1000 clusters beside kubectl in a shell and bare HTTP, the size of the plugin and what its start costs
+bench: k8s ## print benchmarks, status of 1000 clusters beside kubectl in a shell and bare HTTP, the webhook's memory, the plugin's size and start
 	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \
 		$(GO) test -run '^$$' -bench . -benchmem $$pkgs
 	@$(GO) test -count=1 -v -run TestStatusOfAThousandMembers -bench . -benchtime 3x -timeout 15m ./test/bench
+	@$(GO) test -count=1 -v -run 'TestTheShippedWebhook/a_thousand' ./test/e2e/webhook
 	@$(GO) test -count=1 -v -run 'TestBinarySize|TestStartUp' ./test/release
 
 generate: ## write the roster's CRD and deep copies from pkg/api
