@@ -13,6 +13,7 @@ import (
 func TestAKillAfterEachKindOfWrite(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{CertManager: true, Installation: xcpsim.Installation{CertWithoutHost: true}, Switches: xcpsim.Switches{CentralKeepsCert: true}})
+	before := ""
 	for _, said := range []string{
 		"wrote CustomResourceDefinition",
 		"wrote EdgeCluster xcpauth-system/edge-1",
@@ -34,10 +35,10 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 		"wrote Certificate tsb/",
 		"wrote Secret istio-system/xcp-edge-cert",
 	} {
-		if f.wasFaster(said) {
-			continue
+		if strings.Contains(before, said) || f.wasFaster(said) {
+			continue // the run before was killed after that write too
 		}
-		f.killedAt(said, "migrate", "--cleanup")
+		before = f.killedAt(said, "migrate", "--cleanup")
 		if strings.Contains(said, "ControlPlane") {
 			f.promiseKept()
 		}
