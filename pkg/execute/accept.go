@@ -30,6 +30,10 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 	if err != nil {
 		return Result{Facts: f}, err
 	}
+	journal, err := l.ReadJournal(ctx, hub.Context) // after what is listed: see Executor.unheld
+	if err != nil {
+		return Result{Facts: f}, err
+	}
 	r := Result{Facts: f, Done: true}
 	times := map[string]int{}
 	for _, e := range entries {
@@ -48,6 +52,8 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 		switch {
 		case why != "":
 			o.State, o.Why = Refused, why
+		case journal.holds(e.Name, e.Spec.ClusterUID) != "":
+			o.State, o.Why = Refused, "it is in flight, so what it presents may change: "+journal.holds(e.Name, e.Spec.ClusterUID)
 		case ctx.Err() != nil:
 			o.State, o.Why = NotAttempted, "interrupted before its turn"
 		default:

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
 // home is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run without a hub.
@@ -182,8 +183,11 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 	return errors.Join(errs...)
 }
 
-// write is Write while the lock of the run is held.
+// write is Write while the lock of the run is held. A statement that is taken back says when.
 func (e *Executor) write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+	if p.Status {
+		p.After = roster.TakenBack(p.After, e.Now())
+	}
 	return e.Clusters.Write(ctx, p, e.held(still))
 }
 

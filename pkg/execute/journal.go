@@ -43,6 +43,21 @@ type EntryStep struct {
 	Undo   []plan.Patch `json:"undo"`
 }
 
+// holds says which wave in flight has hold of a member, or of another one of its cluster, with which it may share a fence: what is seen of it
+// may be taken back at any moment. "" when none has.
+func (j Journal) holds(member, clusterUID string) string {
+	if j.InFlight == nil {
+		return ""
+	}
+	for _, s := range j.InFlight.Steps {
+		here := slices.ContainsFunc(s.Undo, func(p plan.Patch) bool { return p.Cluster != "" && p.Cluster == clusterUID })
+		if s.Member == member || here {
+			return fmt.Sprintf("the wave %q of %s, begun %s", j.InFlight.Wave, j.InFlight.By, j.InFlight.Began.Format(time.RFC3339))
+		}
+	}
+	return ""
+}
+
 // pastKept is how many waves the history keeps.
 const pastKept = 100
 

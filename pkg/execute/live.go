@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -127,7 +129,7 @@ func (l *Live) Probe(ctx context.Context, p plan.Patch) (string, error) {
 	}
 }
 
-// Publish implements Clusters.
+// Publish implements Clusters. What was taken back after it was seen is not stated again.
 func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.EdgeClusterStatus) error {
 	c, err := l.Fleet.Cluster(hub)
 	if err != nil {
@@ -135,24 +137,61 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	}
 	st.Conditions = nil // the webhook's auditor writes those, even where a statement that was handed over has some
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&st)
-	var doc []byte
-	if err == nil {
-		for _, key := range []string{"rotationTime", "fence"} { // what an older statement said must not stay beside this one
-			if _, said := status[key]; !said {
-				status[key] = nil
-			}
-		}
-		doc, err = json.Marshal(map[string]any{"status": status})
-	}
 	if err != nil {
 		return fmt.Errorf("encoding the statement about %s: %w", m.Name, err)
 	}
+	for _, key := range []string{"rotationTime", "fence"} { // what an older statement said must not stay beside this one
+		if _, said := status[key]; !said {
+			status[key] = nil
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	err = c.REST.Patch(types.MergePatchType).AbsPath(objectPath(roster.Ref(m.Name))+"/status").
-		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
-	if err != nil {
+	for range conflictRetries {
+		if err = publish(ctx, c, m.Name, st.ObservedTime, status); !apierrors.IsConflict(err) {
+			break // else it was written meanwhile: look again
+		}
+	}
+	var back *takenBackError
+	switch {
+	case errors.As(err, &back):
+		return back
+	case err != nil:
 		return fmt.Errorf("publishing the statement about %s in %s: %s", m.Name, hub, observe.Explain(err))
 	}
 	return nil
+}
+
+// takenBackError says that what was stated of a member was taken back after it was seen: it must be seen again. Nothing was written.
+type takenBackError struct{ why string }
+
+func (e *takenBackError) Error() string { return e.why + "; run the command again" }
+
+// publish writes the status of a member's entry as it stands now.
+func publish(ctx context.Context, c *fleet.Cluster, name string, observed *metav1.Time, status map[string]any) error {
+	body := map[string]any{"status": status}
+	live, err := get(ctx, c, roster.Ref(name))
+	switch {
+	case apierrors.IsNotFound(err): // as the write will say
+	case err != nil:
+		return err
+	default:
+		var stands struct {
+			Metadata map[string]any        `json:"metadata"`
+			Status   api.EdgeClusterStatus `json:"status"`
+		}
+		if b, err := json.Marshal(live); err != nil || json.Unmarshal(b, &stands) != nil {
+			return fmt.Errorf("%s is not as its kind says", roster.Ref(name))
+		}
+		if why := roster.TakenBackSince(stands.Status, observed.Time); why != "" {
+			return &takenBackError{why}
+		}
+		body["metadata"] = map[string]any{"uid": stands.Metadata["uid"], "resourceVersion": stands.Metadata["resourceVersion"]}
+	}
+	doc, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.REST.Patch(types.MergePatchType).AbsPath(objectPath(roster.Ref(name))+"/status").
+		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
 }

@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,12 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 			}
 			switch {
 			case missing == "":
-				if err := e.publish(ctx, s.Step, now, witnesses); err != nil {
+				err := e.publish(ctx, s.Step, now, witnesses)
+				var back *takenBackError
+				if errors.As(err, &back) && ctx.Err() == nil && e.Now().Before(s.deadline) {
+					return false // it is seen again
+				}
+				if err != nil {
 					failed[s.ID] = err.Error()
 					return true
 				}

@@ -133,6 +133,9 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 	if m == nil || !slices.Equal(m.Edge.Presents, []guard.Cred{e.Goal.To}) {
 		return fmt.Errorf("proved, but by now it may present something else; nothing was stated about it")
 	}
+	if err := e.unheld(ctx, *m); err != nil {
+		return err
+	}
 	rotated := s.Kind == plan.Witness || s.Kind != plan.Move && m.Statement != nil && m.Statement.Void == "" && m.Statement.Rotated
 	var fence *api.FenceStatus
 	switch {
@@ -158,5 +161,25 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 		}
 	}
 	e.Stated = append(e.Stated, entry)
+	return nil
+}
+
+// unheld asks, in a run that is not the only writer, whether the one that is has hold of a member. It is asked after the member was seen: a
+// run writes its wave down before it takes back what is stated, and that before it changes the member.
+func (e *Executor) unheld(ctx context.Context, m plan.Member) error {
+	if e.homes != nil {
+		return nil
+	}
+	held := m.InFlight
+	if held == "" && e.hub != "" {
+		j, err := e.ReadJournal(ctx, e.hub)
+		if err != nil {
+			return err
+		}
+		held = j.holds(m.Name, m.ClusterUID)
+	}
+	if held != "" {
+		return fmt.Errorf("it is in flight, so what is proved of it may be taken back: %s; nothing was stated about it", held)
+	}
 	return nil
 }

@@ -223,7 +223,7 @@ func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool
 	case p.Object.Kind == "CustomResourceDefinition":
 		w.roster.kind = true
 	case p.Object.Kind == "EdgeCluster" && p.Status:
-		w.entries[p.Object.Name] = nil
+		w.entries[p.Object.Name], w.voided[p.Object.Name] = nil, w.now
 	case p.Object.Kind == "EdgeCluster":
 		if _, there := w.entries[p.Object.Name]; !there {
 			w.entries[p.Object.Name] = nil
@@ -381,6 +381,9 @@ func (w *world) WriteJournal(_ context.Context, home string, j Journal) error {
 func (w *world) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeClusterStatus) error {
 	w.count()
 	defer w.afterWrite()
+	if at, voided := w.voided[m.Name]; voided && w.entries[m.Name] == nil && !st.ObservedTime.After(at) {
+		return &takenBackError{"it was taken back"}
+	}
 	s := &plan.Statement{Observed: st.ObservedTime.UTC(), Until: st.ValidUntil.UTC(), Source: st.Source, Rotated: st.RotationTime != nil}
 	if st.Fence != nil {
 		s.Fence, s.FenceSeen = st.Fence.UID, st.Fence.ProvenTime.UTC()

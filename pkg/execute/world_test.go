@@ -31,6 +31,7 @@ type world struct {
 	edges   map[string]*fleetMember
 	roster  struct{ namespace, kind bool }
 	entries map[string]*plan.Statement // nil statement: registered
+	voided  map[string]time.Time       // when a statement was taken back
 	homes   map[string]Journal         // by context
 	cert    certificate                // of Central, in its secret
 	asked   []string                   // the names for which its Certificate asks
@@ -117,7 +118,7 @@ type killed struct{}
 
 func newWorld(seed uint64) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), hub: accepts{mtls: true}, lower: 1,
-		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}, homes: map[string]Journal{}}
+		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}, voided: map[string]time.Time{}, homes: map[string]Journal{}}
 	w.switches = switches{noRollout: w.chance(4), recreate: w.chance(3), mintAfter: w.chance(3), mpcPrefersMTLS: w.chance(8), readyWithoutSession: w.chance(3),
 		strangers: w.chance(2), stuck: map[string]bool{}}
 	w.flippers = w.chance(3)

@@ -123,7 +123,7 @@ func unlike(e, listed api.EdgeCluster, observed time.Time) string {
 		return fmt.Sprintf("the roster lists its ControlPlane with the UID %s, and the statement is about one with the UID %s%s", was.UID, e.Spec.ControlPlane.UID, rebuilt)
 	case listed.Spec.ClusterUID != "" && listed.Spec.ClusterUID != e.Spec.ClusterUID:
 		return fmt.Sprintf("the roster lists it in the cluster with the UID %s, and the statement is of %s%s", listed.Spec.ClusterUID, e.Spec.ClusterUID, rebuilt)
-	case listed.Status.ObservedTime != nil && len(listed.Status.Presents) == 0 && !observed.After(listed.Status.ObservedTime.Time):
+	case TakenBackSince(listed.Status, observed) != "":
 		return "what it says was taken back since" + proveAgain
 	case listed.Status.ObservedTime != nil && listed.Status.ObservedTime.After(observed):
 		return fmt.Sprintf("the roster has a newer statement already, of %s", listed.Status.ObservedTime.UTC().Format(time.RFC3339))

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -271,10 +272,25 @@ func Renewal(m plan.Member) map[string]any {
 	return map[string]any{"spec": EntryObject(m)["spec"]}
 }
 
-// Void is the status that states nothing of a member, as a merge patch. When it was last seen stays: an older statement is not published
-// again after that.
+// Void is the status that states nothing of a member, as a merge patch; see TakenBack.
 func Void() map[string]any {
 	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil, "fence": nil}}
+}
+
+// TakenBack is a Void that says when, as the time of what was seen last: what was seen before that is not published any more, whoever holds it.
+func TakenBack(void map[string]any, at time.Time) map[string]any {
+	status := map[string]any{}
+	maps.Copy(status, void["status"].(map[string]any))
+	status["observedTime"] = at.UTC().Add(time.Second - 1).Truncate(time.Second).Format(time.RFC3339) // times are kept in whole seconds: never too early
+	return map[string]any{"status": status}
+}
+
+// TakenBackSince says why a statement that was seen at observed must not be published over the status that stands, "" when it may.
+func TakenBackSince(stands api.EdgeClusterStatus, observed time.Time) string {
+	if t := stands.ObservedTime; t != nil && len(stands.Presents) == 0 && !observed.After(t.Time) {
+		return fmt.Sprintf("what was stated of it was taken back at %s, and this was seen before", t.UTC().Format(time.RFC3339))
+	}
+	return ""
 }
 
 // mustObject decodes what this package itself encoded, or embeds: it cannot fail on anybody's input.

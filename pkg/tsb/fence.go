@@ -162,7 +162,8 @@ func replacing(stored map[string]any, ours any) map[string]any {
 func lift(f plan.Facts, m plan.Member) []plan.Patch {
 	var writes []plan.Patch
 	for _, other := range f.Members {
-		relies := other.Statement != nil && (other.Name == m.Name || other.Statement.Fence != "" && other.Statement.Fence == m.Fence.Binding.UID)
+		own := other.Name == m.Name && (other.Registered || other.Statement != nil) // one may be stated of it at this very moment
+		relies := own || other.Statement != nil && other.Statement.Fence != "" && other.Statement.Fence == m.Fence.Binding.UID
 		if relies && f.Hub.Found {
 			writes = append(writes, voidPatch(f, other))
 		}
