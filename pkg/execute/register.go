@@ -320,7 +320,19 @@ func (e explained) Error() string { return observe.Explain(e.error) }
 func (e explained) Unwrap() error { return e.error }
 
 // unregister is register the other way round. What an unreachable cluster still holds is said.
+//
+//  1. Take back what the roster states of it, unless that is what is seen now: nobody looked at it while the webhook read the edge itself.
+//  2. Have the webhook decide from statements.
+//  3. Remove the kubeconfig, and the reader.
 func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
+	stated := "decided from statements again"
+	if m.ReadLive && m.Statement != nil && (m.Err != "" || !slices.Equal(m.Statement.Presents, m.Edge.Presents) || m.Statement.Fence != "" && !m.Fence.Proved) {
+		void := plan.Patch{Context: hub.Context, Object: roster.Ref(m.Name), Status: true, After: roster.TakenBack(roster.Void(), l.Now())}
+		if _, err := l.Write(ctx, void, nil); err != nil {
+			return Outcome{State: Failed, Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}
+		}
+		stated += ", and what was stated was taken back, since it is not what is seen now; state it with: kubectl xcpauth edge publish"
+	}
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement); err != nil && !apierrors.IsNotFound(err) {
 		return Outcome{State: Failed, Why: err.Error()}
 	}
@@ -330,7 +342,7 @@ func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member
 	}
 	namespace := m.Object.Namespace
 	if m.Err != "" {
-		return Outcome{State: Unreachable, Why: fmt.Sprintf("the hub does not read it any more; ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s", access.ReaderName, m.Err)}
+		return Outcome{State: Unreachable, Why: fmt.Sprintf("the hub does not read it any more (%s); ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s", stated, access.ReaderName, m.Err)}
 	}
 	objects := access.Objects(namespace, nil)
 	for i := range objects { // the right to renew goes before the identity
@@ -343,5 +355,5 @@ func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member
 	if !wrote {
 		return Outcome{State: OK, Why: "it was not registered to be read live"}
 	}
-	return Outcome{State: Changed, Why: "not read live any more: decided from statements again"}
+	return Outcome{State: Changed, Why: "not read live any more: " + stated}
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,42 @@ func TestAContextThatTheWebhookCannotUseIsRefusedWithTheRemedy(t *testing.T) {
 				t.Errorf("%s, %v; want %s", k.Server, err, tc.server)
 			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says) || !strings.HasPrefix(err.Error(), "context edge-1 cannot be handed to the webhook: ") || strings.Contains(err.Error(), "p4ss")):
 				t.Errorf("error %v, want %q in it", err, tc.says)
+			}
+		})
+	}
+}
+
+// While the webhook read an edge itself nobody looked at what was once stated of it, which may be believed for days yet.
+func TestAnEdgeThatIsNotReadLiveAnyMoreIsNotBelievedForWhatWasOnceStated(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		edge  []object
+		fence string // that the statement tells of
+		voids bool
+	}{
+		{"it was taken back by its team", onMTLS("a"), "", true},
+		{"it is as it was stated", onJWT("a"), "", false},
+		{"its fence is gone", onJWT("a"), "uid-of-a-fence", true},
+		{"it is not reached", nil, "", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			entry := stated("a")
+			entry["spec"].(object)["evidence"] = "Live"
+			if tc.fence != "" {
+				entry["status"].(object)["fence"] = object{"binding": "xcpauth-fence", "uid": tc.fence, "provenTime": entry["status"].(object)["observedTime"]}
+			}
+			clusters := map[string][]object{"hub": append(openHub("a"), entry)}
+			if tc.edge != nil {
+				clusters["a"] = tc.edge
+			}
+			b, _ := newBed(t, clusters)
+			r, err := b.Unregister(t.Context(), []string{"a"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := r.Outcomes[slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.Member == "a" })]
+			if voided := slices.Contains(b.wrote, "hub status"); voided != tc.voids || strings.Contains(o.Why, "was taken back") != tc.voids || tc.voids && !slices.Equal(b.wrote[:2], []string{"hub status", "hub a"}) {
+				t.Errorf("wrote %v, said %q; the statement is to be taken back first: %v", b.wrote, o.Why, tc.voids)
 			}
 		})
 	}
