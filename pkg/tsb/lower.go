@@ -53,14 +53,19 @@ func ReadCentralXcp(centralXcp map[string]any) map[guard.Cred]guard.Tri {
 
 // CentralPod says whether a pod is one of Deployment central, by what the Deployment controller writes: its ReplicaSet is named after
 // the Deployment and the pod's label pod-template-hash. The labels of the product's own are not documented.
-func CentralPod(pod map[string]any) bool {
+func CentralPod(pod map[string]any) bool { return podOf(pod, "central") }
+
+// MPCPod says the same of Deployment mpc, the hub's own client.
+func MPCPod(pod map[string]any) bool { return podOf(pod, "mpc") }
+
+func podOf(pod map[string]any, deployment string) bool {
 	meta, _ := walk(pod, "", "metadata")
 	labels, _ := meta["labels"].(map[string]any)
 	hash, _ := labels["pod-template-hash"].(string)
 	owners, _ := meta["ownerReferences"].([]any)
 	return hash != "" && slices.ContainsFunc(owners, func(o any) bool {
 		owner, _ := o.(map[string]any)
-		return owner["kind"] == "ReplicaSet" && owner["name"] == "central-"+hash
+		return owner["kind"] == "ReplicaSet" && owner["name"] == deployment+"-"+hash
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
 var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
@@ -31,19 +32,22 @@ func (r *Reader) lower(ctx context.Context, gvr schema.GroupVersionResource, nam
 	return all, err
 }
 
-// central returns the edges that the metrics of Central's running pods name, all pages read at once, or in unread why a page could not be
-// read: then somebody may be connected of whom nothing is known. Without a running pod nobody is connected.
-func (r *Reader) central(ctx context.Context, namespace string) (edges []string, unread string, err error) {
+// central adds the edges that the metrics of Central's running pods name, all pages read at once, or why a page could not be read: then
+// somebody may be connected of whom nothing is known. Without a running pod nobody is connected. The same list shows whether MPC runs.
+func (r *Reader) central(ctx context.Context, namespace string, inv *verdict.Inventory) error {
 	if r.metrics == nil {
-		return nil, "", nil
+		return nil
 	}
 	list, err := r.objects.Resource(pods).Namespace(namespace).List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
 	if err != nil {
-		return nil, "", fmt.Errorf("listing the pods of Central in namespace %s: %w", namespace, err)
+		return fmt.Errorf("listing the pods of Central in namespace %s: %w", namespace, err)
 	}
 	var scrapes errgroup.Group
 	var found [][]string
 	for _, pod := range list.Items {
+		if tsb.MPCPod(pod.Object) {
+			inv.MPC = namespace + "/" + pod.GetName()
+		}
 		if !tsb.CentralPod(pod.Object) {
 			continue
 		}
@@ -60,11 +64,13 @@ func (r *Reader) central(ctx context.Context, namespace string) (edges []string,
 		})
 	}
 	if err := scrapes.Wait(); err != nil {
-		return nil, err.Error(), nil
+		inv.CentralErr = err.Error()
+		return nil
 	}
-	edges = slices.Concat(found...)
+	edges := slices.Concat(found...)
 	slices.Sort(edges)
-	return slices.Compact(edges), "", nil
+	inv.Central = slices.Compact(edges)
+	return nil
 }
 
 // scrapeWithin bounds one page, inside what a call has left: a pod that does not answer must not use up the time of the denial.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
 type m = map[string]any
@@ -119,9 +120,10 @@ func TestWhoCentralsPodsShow(t *testing.T) {
 		want   string
 		unread string
 	}{
-		"no Central runs":                     {[]m{pod("mpc", "1", "127.0.0.1")}, refused, "", ""},
+		"MPC runs, and no Central":            {[]m{pod("mpc", "1", "127.0.0.1")}, refused, "", ""},
 		"two old and new pods name the same":  {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "127.0.0.1"), pod("web", "2", "")}, answered, "eu-1 us-1", ""},
 		"one of two has no address":           {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "")}, answered, "", "pod tsb/central-2-x could not be read: it has no address yet"},
+		"MPC runs, and Central is not read":   {[]m{pod("mpc", "1", ""), pod("central", "1", "127.0.0.1")}, refused, "", "it answers with 503"},
 		"none answers":                        {[]m{pod("central", "1", "127.0.0.1")}, refused, "", "pod tsb/central-1-x could not be read: it answers with 503"},
 		"only another Deployment's pod fails": {[]m{pod("central-proxy", "1", "127.0.0.1")}, refused, "", ""},
 	} {
@@ -131,7 +133,12 @@ func TestWhoCentralsPodsShow(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.metrics.port = tc.port
-			edges, unread, err := r.central(t.Context(), "tsb")
+			var inv verdict.Inventory
+			err = r.central(t.Context(), "tsb", &inv)
+			edges, unread := inv.Central, inv.CentralErr
+			if want := strings.Contains(name, "MPC"); (inv.MPC != "") != want {
+				t.Errorf("MPC %q, want one: %v", inv.MPC, want)
+			}
 			if err != nil || strings.Join(edges, " ") != tc.want || (unread != "") != (tc.unread != "") || !strings.Contains(unread, tc.unread) {
 				t.Errorf("%v, %q, %v; want %q, %q", edges, unread, err, tc.want, tc.unread)
 			}
@@ -141,8 +148,9 @@ func TestWhoCentralsPodsShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if edges, unread, err := off.central(t.Context(), "tsb"); edges != nil || unread != "" || err != nil {
-		t.Errorf("switched off: %v, %q, %v", edges, unread, err)
+	var inv verdict.Inventory
+	if err := off.central(t.Context(), "tsb", &inv); !inv.Empty() || inv.MPC != "" || err != nil {
+		t.Errorf("switched off: %+v, %v", inv, err)
 	}
 }
 

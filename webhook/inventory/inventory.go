@@ -98,10 +98,7 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 		inv.CentralXcps, err = r.lower(ctx, centralXcps, hubNamespace)
 		return err
 	})
-	reads.Go(func() (err error) {
-		inv.Central, inv.CentralErr, err = r.central(ctx, hubNamespace)
-		return err
-	})
+	reads.Go(func() error { return r.central(ctx, hubNamespace, &inv) })
 	return inv, reads.Wait()
 }
 

@@ -27,6 +27,8 @@ type Inventory struct {
 	Central []string
 	// CentralErr says why those metrics could not be read although Central runs, "" when they were, or are not asked for.
 	CentralErr string
+	// MPC names a running pod of MPC, the hub's own client, in the ManagementPlane's namespace; "" where none was seen.
+	MPC string
 	// Live is what was read in the clusters of the roster's entries that are read live, by the entry's name.
 	Live map[string]Reading
 }
@@ -43,7 +45,8 @@ func (inv Inventory) Empty() bool {
 //     top of the statement, and naming no mode makes it unknown. One that was re-created under its name voids the statement.
 //     Without an entry it is unknown, whatever it declares: the declared mode does not prove what its pods present.
 //  3. A cluster that the hub knows and neither of them names is unknown, and so is one that Central's metrics name.
-//  4. While those metrics cannot be read, somebody may be connected of whom nothing is known.
+//  4. MPC, where a pod of it runs and no entry is MPC's, is unknown, unless nobody else is known either.
+//  5. While those metrics cannot be read, somebody may be connected of whom nothing is known.
 func Members(inv Inventory, now time.Time) []guard.Edge {
 	all := account(inv, now, true)
 	slices.SortStableFunc(all, func(a, b guard.Edge) int { return cmp.Compare(a.Name, b.Name) })
@@ -54,6 +57,7 @@ func Members(inv Inventory, now time.Time) []guard.Edge {
 // for a fraction of the cost.
 func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 	members := make([]guard.Edge, 0, len(inv.Roster)+len(inv.ControlPlanes))
+	mpc := false
 	here, registered := byUID(inv.ControlPlanes), map[string]bool{} // of ControlPlanes here: few, however many members there are
 	named := make([]string, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	for i := range inv.Roster {
@@ -69,6 +73,7 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 			}
 		}
 		if entry.Spec.Role == api.RoleMPC {
+			mpc = true
 			named = append(named, entry.Name) // should Central's metrics name its own client
 		}
 		if entry.Spec.ClusterName != "" {
@@ -88,6 +93,9 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 	slices.Sort(named)
 	for _, name := range beside(inv.Clusters, named) {
 		members = append(members, guard.Edge{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
+	}
+	if inv.MPC != "" && !mpc && !inv.Empty() {
+		members = append(members, guard.Edge{Name: "mpc", Why: fmt.Sprintf("the hub's own client runs (pod %s), and the roster lacks it; state it with: kubectl xcpauth edge publish", inv.MPC)})
 	}
 	return append(members, seenByCentral(inv, named)...)
 }

@@ -35,6 +35,9 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 
 		{"Central's metrics name who is listed", Inventory{Roster: []api.EdgeCluster{onJWT}, Central: []string{"eu-1"}}, nil},
 		{"Central's metrics name MPC", Inventory{Roster: []api.EdgeCluster{onJWT, mpc}, Central: []string{"eu-1", "mpc"}}, nil},
+		{"MPC runs, and is listed", Inventory{Roster: []api.EdgeCluster{onJWT, mpc}, MPC: "tsb/mpc-1"}, nil},
+		{"MPC runs, and nobody listed it", Inventory{Roster: []api.EdgeCluster{onJWT}, MPC: "tsb/mpc-1"}, []string{"mpc: mtls", "(pod tsb/mpc-1), and the roster lacks it"}},
+		{"MPC runs, and nobody else is known", Inventory{MPC: "tsb/mpc-1"}, nil},
 		{"Central's metrics name one more", Inventory{Roster: []api.EdgeCluster{onJWT}, Central: []string{"eu-1", "us-1"}}, []string{"us-1: mtls (Central's metrics name this edge and the roster lacks it"}},
 		{"the inventory and the metrics name the same one", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"us-1"}, Central: []string{"us-1"}}, []string{"1 member may", "us-1: mtls (the hub knows"}},
 		{"nobody but Central's metrics knows anybody", Inventory{Central: []string{"us-1"}}, []string{"us-1: mtls"}},
