@@ -87,6 +87,8 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 		}), "a clock is wrong", nil},
 		{"of a cluster that the hub does not list", openHub("a"), handedOver("far", time.Minute, nil), `the hub does not list a cluster "far"`, nil},
 		{"of one cluster under the name of another", openHub("far", "near"), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Name = "near" }), `is of cluster "far", and "near" is another one`, nil},
+		{"of a cluster that is not listed, under a name of nobody's", openHub("far", "near"), handedOver("elsewhere", time.Minute, func(e *api.EdgeCluster) { e.Spec.ClusterName = "near" }), `it is named "elsewhere" and is about cluster "near"`, nil},
+		{"of one of two that claim a cluster", openHub("far"), handedOver("far-ctx", time.Minute, func(e *api.EdgeCluster) { e.Spec.ClusterName = "far" }), "", []string{"hub edgeclusters", "hub status"}},
 		{"that was taken back since", listed(func(e object) {
 			e["status"] = object{"observedTime": seen.Format(time.RFC3339)} // as it is left by what roster.Void takes away
 			for key := range roster.Void()["status"].(map[string]any) {

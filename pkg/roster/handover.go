@@ -91,6 +91,9 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, want
 	if slices.ContainsFunc(f.Hub.Inventory, func(cluster string) bool { return cluster != e.Spec.ClusterName && ObjectName(cluster) == e.Name }) {
 		return fmt.Sprintf("it is of cluster %q, and %q is another one at the hub", e.Spec.ClusterName, e.Name)
 	}
+	if !namedAfter(e.Name, e.Spec.ClusterName) {
+		return fmt.Sprintf("it is named %q and is about cluster %q; it must be as kubectl xcpauth edge publish --no-hub wrote it", e.Name, e.Spec.ClusterName)
+	}
 	if listed != nil {
 		if why := unlike(e, *listed, st.Observed); why != "" {
 			return why

@@ -188,7 +188,18 @@ func credentials(names []string) []guard.Cred {
 
 // ObjectName is the name of a member's entry: its own name where that can be an object's, else one made of it.
 func ObjectName(member string) string {
-	made := strings.Map(func(r rune) rune {
+	made := plain(member)
+	if made == member && made == strings.Trim(made, "-.") && !strings.Contains(made, "..") && len(made) <= 200 {
+		return made
+	}
+	sum := sha256.Sum256([]byte(member))
+	made = strings.ReplaceAll(made[:min(len(made), 200)], ".", "-")
+	return strings.Trim(made+"-"+hex.EncodeToString(sum[:4]), "-")
+}
+
+// plain is a member's name with what no object's name has replaced.
+func plain(member string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
 			return r
@@ -197,12 +208,13 @@ func ObjectName(member string) string {
 		}
 		return '-'
 	}, member)
-	if made == member && made == strings.Trim(made, "-.") && !strings.Contains(made, "..") && len(made) <= 200 {
-		return made
-	}
-	sum := sha256.Sum256([]byte(member))
-	made = strings.ReplaceAll(made[:min(len(made), 200)], ".", "-")
-	return strings.Trim(made+"-"+hex.EncodeToString(sum[:4]), "-")
+}
+
+// namedAfter says whether an entry can be one of an edge of that cluster: it has its name, or, where several claim that, begins with it. A
+// cluster that an entry is about is no stranger to the webhook any more.
+func namedAfter(entry, cluster string) bool {
+	begins := strings.ReplaceAll(strings.Trim(plain(cluster), "-."), ".", "-") + "-"
+	return entry == ObjectName(cluster) || strings.HasPrefix(strings.ReplaceAll(entry, ".", "-"), begins[:min(len(begins), 200)])
 }
 
 // Entry is the EdgeCluster that registers a member.
