@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -129,7 +130,8 @@ const ahead = time.Minute
 
 // StatementOf is what an entry says of its member at the given time, nil when it says nothing. It is never believed longer
 // than Believed after it was seen, or BelievedFenced behind a fence, whatever it says itself; and it is void when it does not say when that was, when that
-// lies ahead, or when its ControlPlane was re-created.
+// lies ahead, or later than it was written, or when its ControlPlane was re-created. So a clock that is wrong where it was made does not lengthen
+// its life.
 func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
 	st, says := Says(&e, now)
 	if !says {
@@ -154,6 +156,8 @@ func Says(e *api.EdgeCluster, now time.Time) (st plan.Statement, says bool) {
 		return st, true
 	case s.ObservedTime.After(now.Add(ahead)):
 		st.Void = "it says that it was seen later than now; a clock is wrong"
+	case saidLater(s.ObservedTime.Time, written(e)):
+		st.Void = "it says that it was seen later than it was written into the roster; a clock is wrong"
 	}
 	st.Observed = s.ObservedTime.UTC()
 	believed := Believed
@@ -185,6 +189,37 @@ func credentials(names []string) []guard.Cred {
 	}
 	return all
 }
+
+// saidLater says whether something was seen later than it was written, as far as that is known.
+func saidLater(seen, written time.Time) bool {
+	return !written.IsZero() && seen.After(written.Add(ahead))
+}
+
+// written is when an entry's statement was last written, in the clock of the API server that keeps it; zero when its managedFields do not say.
+func written(e *api.EdgeCluster) time.Time {
+	for _, f := range e.ManagedFields {
+		if writesStatement(f) {
+			return f.Time.Time
+		}
+	}
+	return time.Time{}
+}
+
+func writesStatement(f metav1.ManagedFieldsEntry) bool {
+	return f.Subresource == "status" && f.Time != nil && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.Raw, []byte(`"f:observedTime"`))
+}
+
+// Writer is all of an entry's managedFields that StatementOf looks at: when the statement was last written.
+func Writer(fields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	for _, f := range fields {
+		if writesStatement(f) {
+			return []metav1.ManagedFieldsEntry{{Subresource: f.Subresource, Time: f.Time, FieldsV1: observedTime}}
+		}
+	}
+	return nil
+}
+
+var observedTime = &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:observedTime":{}}}`)}
 
 // ObjectName is the name of a member's entry: its own name where that can be an object's, else one made of it.
 func ObjectName(member string) string {

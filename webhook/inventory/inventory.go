@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -43,6 +44,7 @@ type Reader struct {
 func NewReader(cfg *rest.Config, namespace string, centralMetrics bool) (*Reader, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return dated{next} })
 	objects, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the roster: %w", err)
@@ -74,6 +76,7 @@ func NewReader(cfg *rest.Config, namespace string, centralMetrics bool) (*Reader
 // error is a part of the inventory.
 func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 	var inv verdict.Inventory
+	ctx, clocks := noting(ctx)
 	reads, ctx := errgroup.WithContext(ctx)
 	reads.Go(func() (err error) {
 		inv.Roster, err = r.roster(ctx)
@@ -99,7 +102,9 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 		return err
 	})
 	reads.Go(func() error { return r.central(ctx, hubNamespace, &inv) })
-	return inv, reads.Wait()
+	err := reads.Wait()
+	inv.Now = clocks.now()
+	return inv, err
 }
 
 // Hubs reads every ManagementPlane of the cluster.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
 // pageSize is how many entries are in memory as JSON at once: a roster of a thousand must fit into a small container.
@@ -32,7 +33,7 @@ func (r *Reader) roster(ctx context.Context) ([]api.EdgeCluster, error) {
 }
 
 // page reads up to limit entries after those of an earlier page, and says where the next begins, "" at the end. Of their metadata only what
-// names them and their revision is kept.
+// names them, their revision and when their statement was written is kept.
 func (r *Reader) page(ctx context.Context, limit int, from string) (entries []api.EdgeCluster, next string, err error) {
 	defer func() {
 		if err != nil {
@@ -57,6 +58,8 @@ func (r *Reader) page(ctx context.Context, limit int, from string) (entries []ap
 				UID             types.UID `json:"uid"`
 				ResourceVersion string    `json:"resourceVersion"`
 				Generation      int64     `json:"generation"`
+
+				ManagedFields []metav1.ManagedFieldsEntry `json:"managedFields"`
 			} `json:"metadata"`
 			Spec   api.EdgeClusterSpec   `json:"spec"`
 			Status api.EdgeClusterStatus `json:"status"`
@@ -71,7 +74,8 @@ func (r *Reader) page(ctx context.Context, limit int, from string) (entries []ap
 	entries = make([]api.EdgeCluster, len(list.Items))
 	for i, item := range list.Items {
 		at := item.Metadata
-		entries[i] = api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: at.Name, UID: at.UID, ResourceVersion: at.ResourceVersion, Generation: at.Generation},
+		entries[i] = api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: at.Name, UID: at.UID, ResourceVersion: at.ResourceVersion, Generation: at.Generation,
+			ManagedFields: roster.Writer(at.ManagedFields)},
 			Spec: item.Spec, Status: item.Status}
 	}
 	return entries, list.Metadata.Continue, nil

@@ -31,6 +31,9 @@ type Inventory struct {
 	MPC string
 	// Live is what was read in the clusters of the roster's entries that are read live, by the entry's name.
 	Live map[string]Reading
+	// Now is the time by the clock of the hub's API server, zero when it did not say. A statement is believed by the later of two clocks: one
+	// that is behind must not make it younger.
+	Now time.Time
 }
 
 // Empty says that nothing at all is known to be a member: a fresh installation, or a hub that is being restored.
@@ -62,7 +65,7 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 	named := make([]string, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	for i := range inv.Roster {
 		entry := &inv.Roster[i]
-		edge := readLive(statement(entry, now, words), inv, entry)
+		edge := readLive(statement(entry, now, inv.Now, words), inv, entry)
 		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
 				edge = alsoRendered(alsoDeclared(edge, cp), cp, inv.EdgeXcps)
@@ -119,8 +122,8 @@ func beside(names, named []string) []string {
 }
 
 // statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a
-// ControlPlane that was re-created since, and when it names a credential that TSB does not have.
-func statement(entry *api.EdgeCluster, now time.Time, words bool) guard.Edge {
+// ControlPlane that was re-created since, when it names a credential that TSB does not have, and when it is too old by the hub's clock.
+func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Edge {
 	edge := guard.Edge{Name: entry.Name}
 	if words {
 		edge.Name = displayed(entry)
@@ -133,6 +136,11 @@ func statement(entry *api.EdgeCluster, now time.Time, words bool) guard.Edge {
 	case st.Void != "":
 		if words {
 			edge.Why = fmt.Sprintf("the last statement (%s) says nothing any more: %s", said(&st), st.Void)
+		}
+		return edge
+	case now.Before(st.Until) && !hubs.Before(st.Until):
+		if words {
+			edge.Why = fmt.Sprintf("too old to be believed by the API server's clock (%s), though not by the webhook's (%s): %s", stamp(hubs), stamp(now), said(&st))
 		}
 		return edge
 	}
