@@ -89,31 +89,35 @@ func (q *Queue) Announce(e Event) {
 // NeedLeaderElection says that every replica writes its own.
 func (*Queue) NeedLeaderElection() bool { return false }
 
-// Start writes what is announced until ctx ends, and then, within two seconds, what still waits.
+// Start writes what is announced until ctx ends, and then, within two seconds and until one fails, what still waits; the rest is dropped.
 func (q *Queue) Start(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case e := <-q.queue:
-			q.write(ctx, e)
-			continue
+			q.write(context.WithoutCancel(ctx), e) // the one that is being written is finished
 		case <-ctx.Done():
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
-		defer cancel()
-		for {
-			select {
-			case e := <-q.queue:
-				q.write(ctx, e)
-			default:
-				return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	defer cancel()
+	for takes := true; ; {
+		select {
+		case e := <-q.queue:
+			if takes {
+				takes = q.write(ctx, e)
+			} else {
+				Outcomes.WithLabelValues("dropped").Inc()
 			}
+		default:
+			return nil
 		}
 	}
 }
 
-// write writes one Event, or counts it as one more of its series. What cannot be written is logged and counted, and not tried again.
-func (q *Queue) write(ctx context.Context, e Event) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), oneWrite)
+// write writes one Event, or counts it as one more of its series. What cannot be written is logged and counted, and not tried again; it is
+// false then.
+func (q *Queue) write(ctx context.Context, e Event) bool {
+	ctx, cancel := context.WithTimeout(ctx, oneWrite)
 	defer cancel()
 	now, outcome := q.clock.Now(), "written"
 	s, known := q.series[e]
@@ -139,6 +143,7 @@ func (q *Queue) write(ctx context.Context, e Event) {
 		q.series[e] = s
 	}
 	Outcomes.WithLabelValues(outcome).Inc()
+	return err == nil
 }
 
 func (q *Queue) create(ctx context.Context, e Event, s series, now time.Time) error {

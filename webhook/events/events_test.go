@@ -184,6 +184,27 @@ func TestADecisionNeverWaitsForAnEvent(t *testing.T) {
 	}
 }
 
+// The process ends within the grace of its pod, however much waits and however slow the API server is: a full queue that is written at the
+// rate of a client's limit would take most of a minute.
+func TestTheEndWaitsForNoMoreThanOneWrite(t *testing.T) {
+	s, clock := start(t), testclock.NewFakePassiveClock(noon)
+	s.let = make(chan struct{})
+	q, end := queue(t, s, clock)
+	dropped, failed := outcomes(t, "dropped"), outcomes(t, "failed")
+	q.Announce(denial)
+	<-s.came // and hangs
+	for i := range 50 {
+		e := denial
+		e.Note = strings.Repeat("x", i)
+		q.Announce(e)
+	}
+	end()
+	if d, f, asked := outcomes(t, "dropped")-dropped, outcomes(t, "failed")-failed, len(s.came); d != 49 || f != 2 || asked != 1 {
+		t.Errorf("%v dropped, %v failed, %d requests after the end; want 49, 2 and 1", d, f, asked)
+	}
+	close(s.let)
+}
+
 func TestWhatIsNotTakenIsCountedAndForgotten(t *testing.T) {
 	s, clock := start(t), testclock.NewFakePassiveClock(noon)
 	s.answer = http.StatusForbidden
