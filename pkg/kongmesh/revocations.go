@@ -15,6 +15,7 @@ import (
 type Revocations struct {
 	data []byte
 	ids  []string // as the product takes them
+	set  map[string]bool
 }
 
 // maxRevocations is the longest list that a Secret can hold, in bytes.
@@ -23,15 +24,18 @@ const maxRevocations = 1 << 20
 // ParseRevocations reads data.value of the secret exactly as the product does (Kuma pkg/core/tokens/revocations.go): nothing is revoked
 // when it is empty; one trailing newline is taken away; the rest is split at commas, and nothing is trimmed.
 func ParseRevocations(data []byte) Revocations {
-	r := Revocations{data: data}
+	r := Revocations{data: data, set: map[string]bool{}}
 	if len(data) > 0 {
 		r.ids = strings.Split(strings.TrimSuffix(string(data), "\n"), ",")
+	}
+	for _, id := range r.ids {
+		r.set[id] = true
 	}
 	return r
 }
 
 // Revoked says whether the product takes a token with this jti for revoked; a token without one has "".
-func (r Revocations) Revoked(jti string) bool { return slices.Contains(r.ids, jti) }
+func (r Revocations) Revoked(jti string) bool { return r.set[jti] }
 
 // IDs are the entries as the product takes them, in their order. An entry that is no ID can be among them: "", " b", "a\nb".
 func (r Revocations) IDs() []string { return slices.Clone(r.ids) }
@@ -140,15 +144,19 @@ func (r Revocations) Merge(c Change) (Merged, error) {
 	}
 	m := Merged{EmptyID: r.Revoked("")}
 	add := withLower(c.Add)
+	asked := map[string]bool{}
+	for _, id := range add {
+		asked[id] = true
+	}
 	var ids []string
 	for _, id := range distinct(append(r.meant(), add...)) {
 		expires, known := c.Expired[id]
 		switch {
-		case known && !expires.IsZero() && expires.Before(c.Now) && !slices.Contains(add, id):
+		case known && !expires.IsZero() && expires.Before(c.Now) && !asked[id]:
 			m.Pruned = append(m.Pruned, id)
 			continue
 		case r.Revoked(id):
-		case slices.Contains(add, id):
+		case asked[id]:
 			m.Added = append(m.Added, id)
 		default:
 			m.Meant = append(m.Meant, id)

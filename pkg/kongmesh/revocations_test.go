@@ -254,3 +254,19 @@ func FuzzRevocations(f *testing.F) {
 		}
 	})
 }
+
+// As many IDs as a Secret holds are read, judged and merged at once; what took quadratic time would not end within the test's.
+func TestAListAsLongAsASecretHolds(t *testing.T) {
+	var ids []string
+	for i := range 28000 {
+		ids = append(ids, fmt.Sprintf("0e120ec9-6b42-495d-9758-%012x", i))
+	}
+	r := ParseRevocations([]byte(strings.Join(ids, ", ")))
+	if n := len(r.Ineffective()); n != 27999 || !r.Findings().Has("revocations-spaces") {
+		t.Errorf("%d are ineffective", n)
+	}
+	m, err := r.Merge(Change{Add: []string{idA}})
+	if err != nil || len(m.Meant) != 27999 || len(ParseRevocations(m.Data).IDs()) != 28001 {
+		t.Errorf("%d meant, %v", len(m.Meant), err)
+	}
+}
