@@ -140,6 +140,19 @@ func TestTheFormatOfEachVersion(t *testing.T) {
 	}
 }
 
+// Where the version is not known, the command for each side of 2.0 is told; a name that a shell would obey is in neither.
+func TestALegacyTokenOfAnUnknownVersion(t *testing.T) {
+	for zone, want := range map[string]string{
+		"west":     "Issue a zone token instead: kumactl generate zone-token --zone=west --scope=cp --valid-for=720h; of a control plane before 2.0: kumactl generate control-plane-token --zone=west --valid-for=720h.",
+		"$(evil)`": "Issue a zone token instead: kumactl generate zone-token --zone=ZONE --scope=cp --valid-for=720h; of a control plane before 2.0: kumactl generate control-plane-token --zone=ZONE --valid-for=720h.",
+	} {
+		z, err := ReadZone([]byte(macced([]byte("secret"), `{"alg":"HS256","typ":"JWT"}`, fmt.Sprintf(`{"Zone":%q,"TokenSerialNumber":1}`, zone))))
+		if f := z.Findings(Verifier{}, now); err != nil || !f.Has("token-legacy") || f[0].Remedy != want {
+			t.Errorf("%v, %+v", err, f)
+		}
+	}
+}
+
 // The words and rules of older versions, from the validator of each tag.
 func TestHowVersionsDiffer(t *testing.T) {
 	at := func(claims string) string {

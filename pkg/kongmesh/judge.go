@@ -18,11 +18,18 @@ import (
 // Verifier is a global control plane, as far as it judges tokens.
 type Verifier struct {
 	Version     Version
-	Keys        KeySet                    // from its secrets
-	Static      map[string]*rsa.PublicKey // from its configuration, by kid; looked at first
+	Keys        KeySet      // from its secrets
+	Static      []PublicKey // from its configuration, or a file; looked at first
 	Revocations Revocations
 	// Zone is what the zone calls itself; "" leaves open who presents the token.
 	Zone string
+}
+
+// PublicKey is a public key that a control plane is given with its kid.
+type PublicKey struct {
+	KeyID  string
+	Where  string // "file key.pem"
+	Public *rsa.PublicKey
 }
 
 // Outcome is what becomes of a token at the product.
@@ -146,8 +153,10 @@ func (v Verifier) key(t *jwt.Token, panics *bool) (any, string, error) {
 	}
 	switch alg := t.Method.Alg(); {
 	case alg == jwt.SigningMethodRS256.Name:
-		if key := v.Static[kid]; key != nil {
-			return key, "the public key " + kid + " of its configuration", nil
+		for _, k := range v.Static {
+			if k.KeyID == kid {
+				return k.Public, k.Where, nil
+			}
 		}
 		key, err := v.Keys.Verifier(kid)
 		if err != nil {
@@ -220,6 +229,8 @@ func safe(text string) string {
 	return text
 }
 
+const noZone = "no zone was named, so it was not compared"
+
 // rests is what an answer rests on.
 func (v Verifier) rests() []string {
 	var all []string
@@ -233,7 +244,7 @@ func (v Verifier) rests() []string {
 		all = append(all, "the authenticator of Kong Mesh up to 2.14 is closed: its checks of zone and scope, and their words, are taken from the open one of Kuma 3.0")
 	}
 	if v.Zone == "" {
-		all = append(all, "no zone was named, so it was not compared")
+		all = append(all, noZone)
 	}
 	return all
 }
@@ -241,10 +252,9 @@ func (v Verifier) rests() []string {
 // strict judges a token as it should be judged: by pkg/token, with the keys that its kid leads to, then its claims.
 func (v Verifier) strict(raw []byte, z Zone, now time.Time) token.Verdict {
 	var keys []token.Key
-	for kid, public := range v.Static {
-		keys = append(keys, token.Key{Where: "the public key " + kid + " of its configuration", ID: kid, Alg: "RS256", Public: public})
+	for _, k := range v.Static {
+		keys = append(keys, token.Key{Where: k.Where, ID: k.KeyID, Alg: "RS256", Public: k.Public})
 	}
-	slices.SortFunc(keys, func(a, b token.Key) int { return strings.Compare(a.ID, b.ID) })
 	for _, k := range v.Keys.Keys {
 		if k.Seen && k.Public != nil && k.Verifies != "" {
 			keys = append(keys, token.Key{Where: "secret " + k.Name, ID: k.Verifies, Alg: "RS256", Public: k.Public})
@@ -277,7 +287,10 @@ func (v Verifier) strict(raw []byte, z Zone, now time.Time) token.Verdict {
 	if why != "" {
 		return token.Verdict{Why: safe(why)}
 	}
-	verdict.Rests = v.rests()
+	verdict.Rests = nil // of pkg/token, for tokens in general
+	if v.Zone == "" {
+		verdict.Rests = []string{noZone}
+	}
 	return verdict
 }
 
@@ -301,6 +314,6 @@ func (v Verifier) Judge(raw []byte, now time.Time) Judgement {
 	if j.Ours.Valid && j.Product.Outcome != Accepted { // pkg/token allows for clocks that differ, the product does not
 		j.Ours = token.Verdict{Why: "the product does not take it: " + j.Product.Text}
 	}
-	j.Findings = z.findings(v, now)
+	j.Findings = z.Findings(v, now)
 	return j
 }

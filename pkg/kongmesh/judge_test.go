@@ -124,7 +124,7 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 		{"a key in DER", valid, func(v *Verifier) { v.Keys = ReadKeys("", []Secret{found(KeyName("1"), forms["der"])}) }, Accepted, "", "", ""},
 		{"a key encoded twice", valid, func(v *Verifier) { v.Keys = ReadKeys("", []Secret{found(KeyName("1"), forms["twice"])}) }, Rejected, "asn1: structure error", "none of the known ones", ""},
 		{"a key in PKCS#8", valid, func(v *Verifier) { v.Keys = ReadKeys("", []Secret{found(KeyName("1"), forms["pkcs8"])}) }, Rejected, "asn1: structure error: tags don't match", "none of the known ones", ""},
-		{"a public key of the configuration", rs(`{"alg":"RS256","kid":"offline-key"}`, good), func(v *Verifier) { v.Static = map[string]*rsa.PublicKey{"offline-key": &key1.PublicKey} }, Accepted, "", "", ""},
+		{"a public key of the configuration", rs(`{"alg":"RS256","kid":"offline-key"}`, good), func(v *Verifier) { v.Static = []PublicKey{{"offline-key", "its configuration", &key1.PublicKey}} }, Accepted, "", "", ""},
 		{"another zone's", valid, func(v *Verifier) { v.Zone = "east" }, Rejected, `token is signed for "west" zone, but connected CP advertised as "east"`, `it is for zone "west" and not "east"`, "token-zone"},
 		{"of no zone", rs(header1, strings.Replace(good, "west", "", 1)), nil, Rejected, `token is signed for "" zone, but connected CP advertised as "west"`, "it names no zone", "token-no-zone"},
 		{"of a zone proxy", rs(header1, strings.Replace(good, `["cp"]`, `["ingress","egress"]`, 1)), nil, Rejected, "token cannot be used to authenticate zone CP (cp is out of token's scope: [ingress egress])", "its scope has no cp", "token-scope"},

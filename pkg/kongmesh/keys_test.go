@@ -204,6 +204,9 @@ func TestKeysThatAreNotSeen(t *testing.T) {
 			t.Errorf("%s: verified: %v", tc.finding, err)
 		}
 	}
+	if next, err := keySet(KeyName("9223372036854775807")).NextSerial(); err == nil {
+		t.Errorf("%d comes after the highest serial that there is", next)
+	}
 	if f := ReadKeys(KongNamespace, []Secret{opaque}).Findings(); !f.Has("key-none") {
 		t.Errorf("%+v", f)
 	}

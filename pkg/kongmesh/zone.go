@@ -99,8 +99,8 @@ func (z *Zone) claim(name string) (written string, value json.RawMessage) {
 // maxLife is how long a token may live without a remark.
 const maxLife = 365 * 24 * time.Hour
 
-// findings says what is wrong with a token for this control plane, or laxer than it should be.
-func (z Zone) findings(v Verifier, now time.Time) Findings {
+// Findings says what is wrong with a token for this control plane, or laxer than it should be.
+func (z Zone) Findings(v Verifier, now time.Time) Findings {
 	var f Findings
 	if z.Kind == Legacy {
 		z.legacy(&f, v.Version)
@@ -145,6 +145,8 @@ func (z Zone) legacy(f *Findings, v Version) {
 		f.add("token-legacy", Warning, saw, "This version has nothing newer; renew it with: "+Reissue(v, z.Name)+".")
 	case v.HasLegacyTokens():
 		f.add("token-legacy", Warning, saw+"; 2.10 does not take it any more", remedy)
+	case !v.Known():
+		f.add("token-legacy", Error, saw+"; 2.10 removed them", strings.TrimSuffix(remedy, ".")+"; of a control plane before 2.0: "+Reissue(Version{KongMesh, 1, 9, 0, ""}, z.Name)+".")
 	default:
 		f.add("token-legacy", Error, saw+"; 2.10 removed them", remedy)
 	}

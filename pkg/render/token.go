@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
@@ -29,6 +30,8 @@ type Token struct {
 	Size       int       `json:"size"`   // bytes
 	Digest     string    `json:"digest"` // the first 8 hex digits of its SHA-256
 	Oddities   []string  `json:"oddities"`
+	// Zone is there when it is a zone token of Kong Mesh or Kuma.
+	Zone *ZoneToken `json:"zoneToken,omitempty"`
 }
 
 // NewToken makes the report of a token that was read, and not verified.
@@ -88,7 +91,14 @@ func (t Token) Table(w io.Writer, _ bool) {
 	for _, odd := range t.Oddities {
 		paragraph(w, "odd:        ", odd)
 	}
-	for _, r := range t.RestsOn {
+	rests := t.RestsOn
+	if t.Zone != nil {
+		t.Zone.table(w)
+		if p := t.Zone.Product; p != nil {
+			rests = append(slices.Clone(p.RestsOn), slices.DeleteFunc(slices.Clone(rests), func(r string) bool { return slices.Contains(p.RestsOn, r) })...)
+		}
+	}
+	for _, r := range rests {
 		paragraph(w, "rests on:   ", r)
 	}
 }

@@ -176,17 +176,22 @@ func writeKey(path string, key *rsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("encoding the private key: %w", err)
 	}
+	return writeNew("key-out", "the private key", path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// writeNew keeps a secret in a new file that only its owner may read. flag names the file, what says what it is.
+func writeNew(flag, what, path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already, and is not overwritten; name another file with --key-out", path)
+		return fmt.Errorf("%s is there already, and is not overwritten; name another file with --%s", path, flag)
 	}
 	if err != nil {
-		return fmt.Errorf("keeping the private key: %w", err)
+		return fmt.Errorf("keeping %s: %w", what, err)
 	}
-	err = pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := errors.Join(err, f.Close()); err != nil {
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		os.Remove(path)
-		return fmt.Errorf("keeping the private key: %w", err)
+		return fmt.Errorf("keeping %s: %w", what, err)
 	}
 	return nil
 }

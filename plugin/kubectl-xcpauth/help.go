@@ -19,7 +19,7 @@ const groupKey = "xcpauth/group"
 
 // The groups of flags, in the order in which help lists them; a flag without one is in the first.
 var flagGroups = []struct{ name, title string }{
-	{"", "Flags:"}, {"goal", "Where it ends:"}, {"waves", "In what waves:"}, {"supply", "With what certificate and credentials:"}, {"run", "How it is run:"},
+	{"", "Flags:"}, {"goal", "Where it ends:"}, {"waves", "In what waves:"}, {"supply", "With what certificate and credentials:"}, {"zone", "Of a zone token of Kong Mesh or Kuma:"}, {"run", "How it is run:"},
 }
 
 // grouped adds flags to a set, in a group of help.

@@ -28,6 +28,6 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 	completeFlags(root, o)
 	layHelp(root)
 	root.AddGroup(&cobra.Group{ID: "observe", Title: "Observe:"}, &cobra.Group{ID: "migrate", Title: "Migrate:"}, &cobra.Group{ID: "roster", Title: "Roster:"})
-	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newTokenCommand(o), newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o), newWebhookCommand(o), newVersionCommand(o))
+	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newTokenCommand(o), newKeyCommand(o), newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o), newWebhookCommand(o), newVersionCommand(o))
 	return root
 }

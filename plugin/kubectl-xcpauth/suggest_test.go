@@ -273,6 +273,14 @@ var suggested = map[string]string{
 	"kubectl xcpauth edge publish --no-hub --contexts edge-1 --out edge-1.yaml": "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth edge publish -f edge-1.yaml":                               "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth edge publish -f …":                                         "TestTeamsThatShareNothingMigrateTogether",
+
+	"kubectl xcpauth key create --out key-2.pem --serial 2 --manifest key-2.yaml":                                               "TestTheCommandsOfZoneTokensRunAsShown",
+	"kubectl xcpauth token inspect west.jwt":                                                                                    "TestTheCommandsOfZoneTokensRunAsShown",
+	"kubectl xcpauth token issue --help":                                                                                        "TestTheCommandsOfZoneTokensRunAsShown",
+	"kubectl xcpauth token issue --zone west --valid-for 720h --key-file key-2.pem --kid 2 --out west.jwt":                      "TestTheCommandsOfZoneTokensRunAsShown",
+	"kubectl xcpauth token revocations revoked.txt":                                                                             "TestTheCommandsOfZoneTokensRunAsShown",
+	"kubectl xcpauth token revocations revoked.txt --add 0e120ec9-6b42-495d-9758-07b59fe86fb9 --out revoked.txt":                "TestTheCommandsOfZoneTokensRunAsShown",
+	"kubectl xcpauth token verify west.jwt --key-file key-2.pem --kid 2 --zone west --revocations revoked.txt --version 2.13.5": "TestTheCommandsOfZoneTokensRunAsShown",
 }
 
 // matching is the longest known command with which a suggestion begins, "" when there is none: what follows must be the rest of a

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
@@ -24,12 +25,13 @@ import (
 func newTokenCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "token", GroupID: "observe", Args: cobra.NoArgs,
-		Short: "look at an edge's token, and verify it",
-		Long: `Look at an edge's token, from a file, stdin or the edge's cluster. The token itself is never printed, and never taken from the
-command line, where others could read it.`,
+		Short: "look at tokens, verify them, and issue those of zones",
+		Long: `Look at a token, from a file, stdin or the edge's cluster, and verify it. Zone tokens of Kong Mesh and Kuma are recognised; they
+can be issued too, and revoked, without a cluster. A token is never printed on a terminal, and never taken from the command line,
+where others could read it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o))
+	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenIssueCommand(o), newTokenRevocationsCommand(o))
 	return cmd
 }
 
@@ -40,6 +42,7 @@ type tokenOptions struct {
 	keyFile  string
 	audience []string
 	verify   bool
+	zone     zoneOptions
 	live     *execute.Live // made when a cluster is needed
 	facts    plan.Facts
 }
@@ -53,7 +56,10 @@ func newTokenInspectCommand(fo *fleetOptions) *cobra.Command {
   kubectl xcpauth token inspect --edge edge-1
 
   # A file (only you may be able to read it), or stdin
-  kubectl xcpauth token inspect edge-1.jwt`,
+  kubectl xcpauth token inspect edge-1.jwt
+
+  # A zone token of Kong Mesh or Kuma
+  kubectl xcpauth token inspect west.jwt`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	cmd.Flags().StringVar(&o.edge, "edge", "", "read the token of this edge from its cluster")
@@ -69,24 +75,31 @@ func newTokenVerifyCommand(fo *fleetOptions) *cobra.Command {
 it is valid, 5 that it is rejected. What is printed with a valid one says which assumptions that rests on.
 
 Without --key-file the keys are read from the hub, from the secrets with which it signs; nothing of a private key is kept or
-printed. Reading these secrets is a right that xcpauth-read leaves out on purpose.`,
+printed. Reading these secrets is a right that xcpauth-read leaves out on purpose.
+
+A zone token of Kong Mesh or Kuma is verified with --key-file. What the product itself would answer is printed beside our verdict,
+in its own words: it takes some tokens that should not be taken. The exit code is that of our verdict.`,
 		Example: `  # With the hub's keys
   kubectl xcpauth token verify --edge edge-1
 
   # Without any cluster
-  kubectl xcpauth token verify edge-1.jwt --key-file iam.pub`,
+  kubectl xcpauth token verify edge-1.jwt --key-file iam.pub
+
+  # A zone's, as a global control plane of this version would judge it
+  kubectl xcpauth token verify west.jwt --key-file key-2.pem --kid 2 --zone west --revocations revoked.txt --version 2.13.5`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args) },
 	}
 	cmd.Flags().StringVar(&o.edge, "edge", "", "read the token of this edge from its cluster")
 	cmd.Flags().StringVar(&o.keyFile, "key-file", "", "verify with the public key in this file: PEM, JWK or JWK set")
 	cmd.Flags().StringSliceVar(&o.audience, "audience", nil, "with --key-file: the audiences of which the token must name one")
+	o.zone.addFlags(cmd)
 	return cmd
 }
 
 // run reads the token, then the keys when it is to be verified, and prints what is known; in these steps:
 //
 //  1. the token, from a file, stdin or its cluster;
-//  2. what it says of itself;
+//  2. what it says of itself; a zone token is looked at as one from here on;
 //  3. the keys, from a file or the hub;
 //  4. the verdict.
 func (o *tokenOptions) run(ctx context.Context, args []string) error {
@@ -106,6 +119,11 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 		return fmt.Errorf("the token in %s cannot be read: %w", source, err)
 	}
 	report := render.NewToken(source, d, now)
+	if zone, err := kongmesh.ReadZone(raw); err == nil && o.edge == "" && (zone.Kind != kongmesh.Other || o.zone.given()) {
+		return o.ofZone(raw, zone, report, now)
+	} else if o.zone.given() {
+		return errors.New("--kid, --zone, --revocations, --product and --version are for zone tokens of Kong Mesh and Kuma, and this is no token of a zone")
+	}
 	if !o.verify {
 		return render.Print(o.Out, o.output, report)
 	}
@@ -226,7 +244,7 @@ func (o *tokenOptions) keys(ctx context.Context) ([]token.Key, []string, error) 
 		for i := range keys {
 			keys[i].Audiences = o.audience
 			if keys[i].Private && open {
-				return nil, nil, fmt.Errorf("others can read %s, which holds a private key, and with it make tokens; run: chmod 600 %s", o.keyFile, quote(o.keyFile))
+				return nil, nil, othersCanSign(o.keyFile)
 			}
 		}
 		return keys, []string{"that the hub verifies with the key in file " + o.keyFile + " is what you say"}, nil
