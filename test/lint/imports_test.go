@@ -60,7 +60,7 @@ var rules = []rule{
 	{why: "the programs do not know each other",
 		of: []string{"./webhook/...", "./krew/..."}, bar: []string{"./plugin/..."}, reach: withTests},
 	{why: "the stand-in for the product would prove nothing if it shared code with what it tests",
-		of: []string{"./test/xcpsim/...", "./test/testbed/..."}, bar: []string{"./pkg/...", "./plugin/...", "./webhook/...", "./manifests/..."}, reach: withTests},
+		of: []string{"./test/xcpsim/...", "./test/kumasim/...", "./test/testbed/..."}, bar: []string{"./pkg/...", "./plugin/...", "./webhook/...", "./manifests/..."}, reach: withTests},
 	{why: "the end-to-end tests use the programs as a user does",
 		of: []string{"./test/e2e", "./test/demo", "./test/release"}, bar: []string{"./pkg/...", "./plugin/...", "./webhook/..."}, reach: direct},
 }

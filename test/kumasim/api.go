@@ -1,0 +1,115 @@
+package kumasim
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"time"
+)
+
+// User is who asks the API.
+type User struct {
+	Name   string
+	Groups []string
+}
+
+// Access says who is known to the API, and who may have zone tokens. In the product the latter are mesh-system:admin alone by default.
+type Access struct {
+	Users      map[string]User // by their own bearer token
+	MayIssue   []string        // users
+	MayIssueBy []string        // groups
+	NoIssuer   bool            // enableIssuer is false
+}
+
+// anonymous is who brings no token, or one that is not known.
+var anonymous = User{"mesh-system:anonymous", []string{"mesh-system:unauthenticated"}}
+
+// ServeAPI serves POST /tokens/zone over TLS, with the global's certificate; the caller closes it.
+func (g *Global) ServeAPI(a Access) *httptest.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /tokens/zone", func(w http.ResponseWriter, r *http.Request) { g.issueFor(w, r, a) })
+	s := httptest.NewUnstartedServer(mux)
+	s.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{g.cert}}
+	s.StartTLS()
+	return s
+}
+
+// apiError is an error as the API answers it.
+type apiError struct {
+	Type       string         `json:"type"`
+	Status     int            `json:"status"`
+	Title      string         `json:"title"`
+	Detail     string         `json:"detail"`
+	Details    string         `json:"details"`
+	Parameters []apiParameter `json:"invalid_parameters,omitempty"`
+}
+
+type apiParameter struct {
+	Field  string `json:"field"`
+	Reason string `json:"reason"`
+}
+
+func answer(w http.ResponseWriter, status int, title, detail string, p ...apiParameter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(apiError{"/std-errors", status, title, detail, detail, p})
+}
+
+// issueFor answers one request, in the product's order: who asks, then what is asked, then the key. Neither the zone's name nor the
+// scope's values are looked at.
+func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
+	var req struct {
+		Zone     string   `json:"zone"`
+		Scope    []string `json:"scope"`
+		ValidFor string   `json:"validFor"`
+	}
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&req); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	who, known := a.Users[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+	if !known {
+		who = anonymous
+	}
+	if !slices.Contains(a.MayIssue, who.Name) && !slices.ContainsFunc(who.Groups, func(group string) bool { return slices.Contains(a.MayIssueBy, group) }) {
+		answer(w, http.StatusForbidden, "Access Denied", fmt.Sprintf("user %q cannot access generate zone token for zone '%s'", who.Name+"/"+strings.Join(who.Groups, ","), req.Zone))
+		return
+	}
+	var wrong []apiParameter
+	if req.Scope == nil {
+		wrong = append(wrong, apiParameter{"scope", "cannot be empty"})
+	}
+	validFor := 10 * 365 * 24 * time.Hour
+	if req.ValidFor != "" {
+		d, err := time.ParseDuration(req.ValidFor)
+		if err != nil {
+			wrong = append(wrong, apiParameter{"validFor", "is invalid: " + err.Error()})
+		}
+		validFor = d
+	}
+	if len(wrong) > 0 {
+		answer(w, http.StatusBadRequest, "Invalid request", "Resource is not valid", wrong...)
+		return
+	}
+	if a.NoIssuer {
+		answer(w, http.StatusBadRequest, "Could not issue a token", "issuing tokens using the control plane is disabled.")
+		return
+	}
+	token, err := g.Issue(req.Zone, req.Scope, validFor)
+	var unknown *keyNotFound
+	switch {
+	case errors.As(err, &unknown):
+		answer(w, http.StatusNotFound, "Signing Key not found", err.Error())
+	case err != nil:
+		answer(w, http.StatusInternalServerError, "Could not issue a token", "Internal Server Error")
+	default:
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, token)
+	}
+}

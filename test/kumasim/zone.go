@@ -1,0 +1,257 @@
+package kumasim
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// Names is which variables a zone's version reads.
+type Names int
+
+const (
+	OldNames  Names = iota // until 2.14.5
+	BothNames              // 2.14.6
+	NewNames               // 3.0, which ends at its start while an old one is set
+)
+
+const (
+	oldInline = "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
+	oldPath   = "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_PATH"
+	newInline = "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE"
+	newPath   = "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_PATH"
+)
+
+// ZoneOptions are of a zone.
+type ZoneOptions struct {
+	Name        string
+	CA          []byte // PEM; nil verifies nobody, as the product does without it
+	Names       Names
+	Env         map[string]string
+	PathReread  bool          // a file is read for every call; always so with NewNames, undocumented before
+	Retry       time.Duration // 20 ms
+	HealthEvery time.Duration // never when 0
+}
+
+// Zone is a zone control plane: it connects with the token that its environment had when its process started.
+type Zone struct {
+	global *Global
+	opts   ZoneOptions
+	end    context.CancelFunc
+	ended  chan struct{}
+
+	mu       sync.Mutex
+	snapshot Snapshot
+	fatal    error // why the process ended at its start
+}
+
+// StartZone starts a zone's process; Stop ends it.
+func StartZone(g *Global, o ZoneOptions) *Zone {
+	if o.Retry == 0 {
+		o.Retry = 20 * time.Millisecond
+	}
+	z := &Zone{global: g, opts: o}
+	z.start()
+	return z
+}
+
+// Restart starts the process anew with another environment: the only way in which a variable from a Secret changes.
+func (z *Zone) Restart(env map[string]string) {
+	z.Stop()
+	z.opts.Env = maps.Clone(env)
+	z.start()
+}
+
+// Stop ends the process.
+func (z *Zone) Stop() {
+	z.end()
+	<-z.ended
+}
+
+// Err is why the process ended at its start, if it did.
+func (z *Zone) Err() error {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.fatal
+}
+
+// Synced is what the zone was sent last.
+func (z *Zone) Synced() Snapshot {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.snapshot
+}
+
+func (z *Zone) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	z.end, z.ended = cancel, make(chan struct{})
+	token, err := z.token()
+	z.mu.Lock()
+	z.fatal = err
+	z.mu.Unlock()
+	go func() {
+		defer close(z.ended)
+		for err == nil && ctx.Err() == nil {
+			z.session(ctx, token)
+			select {
+			case <-ctx.Done():
+			case <-time.After(z.opts.Retry):
+			}
+		}
+	}()
+}
+
+// token is how the process gets its token, from then on; "" is none.
+func (z *Zone) token() (func() (string, error), error) {
+	var inline, path string
+	reread, trim := z.opts.PathReread, false
+	if z.opts.Names != NewNames {
+		inline, path = z.opts.Env[oldInline], z.opts.Env[oldPath]
+	} else {
+		for _, name := range slices.Sorted(maps.Keys(z.opts.Env)) {
+			if strings.HasPrefix(name, "KMESH_MULTIZONE_") {
+				return nil, fmt.Errorf("%s is not supported any more", name)
+			}
+		}
+	}
+	if z.opts.Names != OldNames && z.opts.Env[newInline]+z.opts.Env[newPath] != "" {
+		inline, path, reread, trim = z.opts.Env[newInline], z.opts.Env[newPath], true, true
+	}
+	clean := func(token string) string {
+		if trim {
+			token = strings.TrimFunc(token, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsGraphic(c) })
+		}
+		return token
+	}
+	if path == "" {
+		return func() (string, error) { return clean(inline), nil }, nil
+	}
+	read := func() (string, error) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		if token := clean(string(text)); token != "" {
+			return token, nil
+		}
+		return "", errors.New("the token file is empty")
+	}
+	if reread {
+		return read, nil
+	}
+	token, err := read()
+	return func() (string, error) { return token, nil }, err
+}
+
+// session dials once, and holds the stream until it ends.
+func (z *Zone) session(ctx context.Context, token func() (string, error)) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: z.opts.CA == nil} // as the product does without a CA
+	if z.opts.CA != nil {
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM(z.opts.CA)
+	}
+	conn, err := grpc.NewClient(z.global.Addr, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	if err != nil {
+		z.failed(ctx, Unreachable, err)
+		return
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var health sync.WaitGroup
+	defer health.Wait()
+	defer cancel()
+	call, err := z.outgoing(ctx, token)
+	if err != nil {
+		z.failed(ctx, TokenUnreadable, err)
+		return
+	}
+	stream, err := conn.NewStream(call, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, "/"+serviceName+"/"+streamName)
+	if err != nil {
+		z.failed(ctx, z.reason(err), err)
+		return
+	}
+	if z.opts.HealthEvery > 0 {
+		health.Go(func() { z.checkHealth(ctx, conn, token) })
+	}
+	for {
+		var message wrapperspb.BytesValue
+		if err := stream.RecvMsg(&message); err != nil {
+			if status.Code(err) == codes.Internal || status.Code(err) == codes.Unavailable {
+				z.failed(ctx, z.reason(err), err)
+			}
+			return
+		}
+		var s Snapshot
+		if err := json.Unmarshal(message.Value, &s); err != nil {
+			return
+		}
+		z.mu.Lock()
+		z.snapshot = s
+		z.mu.Unlock()
+	}
+}
+
+// outgoing names the zone, and adds its token.
+func (z *Zone) outgoing(ctx context.Context, token func() (string, error)) (context.Context, error) {
+	text, err := token()
+	if err != nil {
+		return nil, err
+	}
+	ctx = metadata.AppendToOutgoingContext(ctx, clientIDKey, z.opts.Name)
+	if text != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, authorizationKey, text)
+	}
+	return ctx, nil
+}
+
+func (z *Zone) checkHealth(ctx context.Context, conn *grpc.ClientConn, token func() (string, error)) {
+	tick := time.NewTicker(z.opts.HealthEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if call, err := z.outgoing(ctx, token); err == nil {
+			_ = conn.Invoke(call, "/"+serviceName+"/"+healthName, &emptypb.Empty{}, &emptypb.Empty{}) // the global records it
+		}
+	}
+}
+
+// reason tells why a call did not reach the global.
+func (z *Zone) reason(err error) Reason {
+	switch text := err.Error(); {
+	case strings.Contains(text, "non-printable"):
+		return TokenUnreadable
+	case strings.Contains(text, "x509:"):
+		return ServerNotTrusted
+	}
+	return Unreachable
+}
+
+// failed records a dial that did not reach the global's judgement.
+func (z *Zone) failed(ctx context.Context, r Reason, err error) {
+	if ctx.Err() == nil {
+		z.global.note(Call{Time: time.Now(), Zone: z.opts.Name, Code: status.Code(err), Reason: r, Text: err.Error()})
+	}
+}
