@@ -16,7 +16,7 @@ require (
 	golang.org/x/sync v0.23.0 // webhook and tests: bounded groups of goroutines
 	golang.org/x/sys v0.49.0 // plugin: control sequences on a Windows console
 	golang.org/x/term v0.47.0 // plugin: is there a terminal to ask on?
-	google.golang.org/grpc v1.85.0 // test/xcpsim: Central and the edges speak gRPC
+	google.golang.org/grpc v1.85.0 // test/xcpsim, test/kumasim: hubs and members speak gRPC
 	google.golang.org/protobuf v1.36.12 // test/xcpsim: messages of those streams
 	k8s.io/api v0.37.1 // typed objects in webhook and tests; the plugin does not link it
 	k8s.io/apimachinery v0.37.1 // errors, patch types, metadata

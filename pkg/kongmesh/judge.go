@@ -125,6 +125,11 @@ func (a Answer) reject(code, text string) Answer {
 // unknownKey is a kid that leads to no key; the product returns its words as they are.
 type unknownKey struct{ error }
 
+// verbatim is an error in the product's own words, whose style is not ours.
+type verbatim string
+
+func (v verbatim) Error() string { return string(v) }
+
 // key finds the key for a token as the product does; panics says that the product would not come back.
 func (v Verifier) key(t *jwt.Token, panics *bool) (any, string, error) {
 	raw, there := t.Header["kid"]
@@ -140,14 +145,14 @@ func (v Verifier) key(t *jwt.Token, panics *bool) (any, string, error) {
 		*panics = true
 		return nil, "", errors.New("panic")
 	case !ok && !v.Version.atLeast(2, 1, 0):
-		return nil, "", errors.New("kid header is invalid. Expected string.")
+		return nil, "", verbatim("kid header is invalid. Expected string.")
 	case !ok:
 		return nil, "", errors.New("JWT token kid header must be a string")
 	}
 	if v.Version.kidIsNumber() {
 		n, err := strconv.Atoi(kid)
 		if err != nil {
-			return nil, "", errors.New("kid header is invalid. Expected string to be parseable as int.")
+			return nil, "", verbatim("kid header is invalid. Expected string to be parseable as int.")
 		}
 		kid = strconv.Itoa(n)
 	}

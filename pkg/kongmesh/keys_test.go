@@ -156,10 +156,11 @@ func TestFormsOfASigningKey(t *testing.T) {
 			value := forms[tc.form]
 			set := ReadKeys(KongNamespace, []Secret{found(KeyName("1"), value)})
 			k := set.Keys[0]
-			if _, err := k.Private(); (err == nil) != tc.reads || (k.Public != nil) != tc.reads {
+			_, err := k.Private()
+			if (err == nil) != tc.reads || (k.Public != nil) != tc.reads {
 				t.Errorf("read: %v, want %v", err, tc.reads)
 			}
-			if why := syncBreak(value); (why == "") != (tc.sync == "") || !strings.Contains(why, tc.sync) {
+			if why := syncBreak(value, err); (why == "") != (tc.sync == "") || !strings.Contains(why, tc.sync) {
 				t.Errorf("the sync: %q, want %q", why, tc.sync)
 			}
 			if tc.finding == "" && len(k.Findings) > 0 || tc.finding != "" && (len(k.Findings) != 1 || k.Findings[0].ID != tc.finding) {
@@ -267,8 +268,8 @@ func FuzzKeys(f *testing.F) {
 			t.Errorf("%d keys, next %d", len(set.Keys), next)
 		}
 		if _, err := CheckPEM(value); err == nil {
-			if _, err := readPrivate(value); err != nil || syncBreak(value) != "" {
-				t.Errorf("it may be created, and the product fails on it: %v, %s", err, syncBreak(value))
+			if _, err := readPrivate(value); err != nil || syncBreak(value, err) != "" {
+				t.Errorf("it may be created, and the product fails on it: %v, %s", err, syncBreak(value, err))
 			}
 		} else if len(value) > 40 && strings.Contains(err.Error(), string(value[len(value)/2:])) {
 			t.Errorf("a part of the value is said: %v", err)

@@ -25,9 +25,9 @@ func readPrivate(value []byte) (*rsa.PrivateKey, error) {
 	return x509.ParsePKCS1PrivateKey(value)
 }
 
-// syncBreak says what becomes of the global's sync when it makes the public half of this value for its zones, "" when it goes on. Nothing
-// of any kind is synced to any zone while one signing key breaks it (Kuma pkg/kds/context/context.go).
-func syncBreak(value []byte) string {
+// syncBreak says what becomes of the global's sync when it makes the public half of this value for its zones, "" when it goes on; read is
+// what readPrivate said of it. Nothing of any kind is synced to any zone while one signing key breaks it (Kuma pkg/kds/context/context.go).
+func syncBreak(value []byte, read error) string {
 	block, _ := pem.Decode(value)
 	if block == nil {
 		return "nil pointer dereference"
@@ -35,8 +35,8 @@ func syncBreak(value []byte) string {
 	if block.Type != privateBlock {
 		return fmt.Sprintf("invalid key encoding %q", block.Type)
 	}
-	if _, err := x509.ParsePKCS1PrivateKey(block.Bytes); err != nil {
-		return err.Error()
+	if read != nil {
+		return read.Error()
 	}
 	return ""
 }
@@ -50,7 +50,7 @@ func (k *SigningKey) material() {
 	}
 	remedy := "Delete the secret if nothing is signed with it yet, and create the key anew as PKCS#1 PEM (RSA PRIVATE KEY); key create makes one."
 	f := &k.Findings
-	if why := syncBreak(value); why != "" {
+	if why := syncBreak(value, err); why != "" {
 		stops := "; while the control plane sees it, nothing at all is synced from the global to any zone (" + why + ")"
 		block, _ := pem.Decode(value)
 		switch {

@@ -86,6 +86,15 @@ func (g *Global) authenticate(md metadata.MD, now time.Time) (Reason, error) {
 	return "", nil
 }
 
+// Ask says what the global answers to a zone that presents tokens, without a call; nothing is recorded. The error is a gRPC status, or of
+// a panic.
+func (g *Global) Ask(zone string, tokens ...string) error {
+	md := metadata.Pairs(clientIDKey, zone)
+	md.Append(authorizationKey, tokens...)
+	_, err := g.authenticate(md, g.opts.Now())
+	return err
+}
+
 // Call is one authentication: the opening of a stream, or a health check.
 type Call struct {
 	Time     time.Time

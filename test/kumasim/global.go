@@ -73,6 +73,18 @@ type Subscription struct {
 
 // Start starts a global. An auth type that nothing authenticates with is an error, as in the product.
 func Start(o Options) (*Global, error) {
+	g, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if g.cert, g.CA, err = serverCertificate(); err != nil {
+		return nil, err
+	}
+	return g, g.run("127.0.0.1:0")
+}
+
+// New makes a global that is down, and can be asked without a call.
+func New(o Options) (*Global, error) {
 	if o.Auth == "" {
 		o.Auth = AuthNone
 	}
@@ -88,12 +100,7 @@ func Start(o Options) (*Global, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	cert, ca, err := serverCertificate()
-	if err != nil {
-		return nil, err
-	}
-	g := &Global{opts: o, cert: cert, CA: ca, live: map[int]Subscription{}}
-	return g, g.run("127.0.0.1:0")
+	return &Global{opts: o, live: map[int]Subscription{}}, nil
 }
 
 // run serves until the process ends.

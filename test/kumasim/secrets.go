@@ -51,7 +51,7 @@ func (m *Memory) Put(s Secret) error {
 			return errors.New("mesh cannot be set on global secret")
 		}
 		if len(s.Data[valueKey]) == 0 {
-			return errors.New("cannot be empty.")
+			return fmt.Errorf("%s: cannot be empty", valueKey)
 		}
 	}
 	m.mu.Lock()
