@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,6 +51,11 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 	if o.out != "" && len(o.add) == 0 {
 		return errors.New("--out goes with --add")
 	}
+	for _, id := range append([]string{name}, o.add...) {
+		if looksLikeToken(id) {
+			return errors.New("that is a token itself, and others can read the command line; issue a new one, and revoke this one by its jti: kubectl xcpauth token inspect prints it")
+		}
+	}
 	var list []byte
 	var err error
 	source := "file " + name
@@ -61,6 +67,9 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 	}
 	if err != nil {
 		return fmt.Errorf("reading the list of revoked tokens: %w", err)
+	}
+	if text := string(list); looksLikeToken(strings.TrimSpace(text)) || strings.Contains(text, "-----BEGIN") {
+		return fmt.Errorf("%s holds a token or a key, and no list of IDs; nothing of it is printed", source)
 	}
 	r := kongmesh.ParseRevocations(list)
 	report := render.NewRevocations(source, r, now)

@@ -103,7 +103,7 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 		return errors.New("this is a zone token of Kong Mesh or Kuma; pass the control plane's signing key, or its public half, with --key-file")
 	}
 	var rests []string
-	if v.Static, rests, err = o.zoneKeys(z); err != nil {
+	if v.Static, rests, err = o.zoneKeys(z, &f); err != nil {
 		return err
 	}
 	if o.zone.revocations == "" {
@@ -120,8 +120,9 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 	return nil
 }
 
-// zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on.
-func (o *tokenOptions) zoneKeys(z kongmesh.Zone) ([]kongmesh.PublicKey, []string, error) {
+// zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A private key that we
+// can read and the product could not is a finding.
+func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) ([]kongmesh.PublicKey, []string, error) {
 	text, open, err := readFile(o.keyFile)
 	if err != nil {
 		return nil, nil, err
@@ -145,6 +146,9 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone) ([]kongmesh.PublicKey, []string
 			return nil, nil, fmt.Errorf("%s holds a key that is not RSA, and zone tokens are RS256", where)
 		case k.ID == "":
 			unnamed++
+		}
+		if _, err := kongmesh.CheckPEM(text); k.Private && err != nil {
+			*f = append(*f, kongmesh.Finding{ID: "key-file", Severity: kongmesh.Warning, Saw: "the key in " + where + " verifies here, and would not do as a signing key of the product: " + err.Error()})
 		}
 		kid := k.ID
 		if kid == "" {

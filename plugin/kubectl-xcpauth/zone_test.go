@@ -109,6 +109,8 @@ func TestZoneTokens(t *testing.T) {
 			"kumactl generate control-plane-token --zone=west --valid-for=720h", "[token-no-exp]"}, ""},
 		{"valid", verify(mine), 0, []string{"valid: its signature is of file " + keyPath, "product: Kong Mesh of an unknown version accepts it", "rests on: no zone was named", "rests on: that the control plane has the key", "no list of revoked tokens was given"}, ""},
 		{"valid by a public key", []string{"token", "verify", mine, "--key-file", public, "--kid", "2", "--zone", "west", "--version", "2.14.3"}, 0, []string{"product: Kong Mesh 2.14.3 accepts it", "rests on: the authenticator of Kong Mesh up to 2.14 is closed"}, ""},
+		{"valid by a key that the product would not read", []string{"token", "verify", mine, "--key-file", file(t, 0o600, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))}, 0,
+			[]string{"valid: ", "would not do as a signing key of the product: it is PKCS#8", "[key-file]"}, ""},
 		{"under another kid", verify(mine, "--kid", "1"), 5, []string{"rejected: it was signed with key 2, which is none of the known ones", `its words: invalid zone token: there is no signing key with KID 2.`}, ""},
 		{"another zone's", verify(mine, "--zone", "east"), 5, []string{`rejected: it is for zone "west" and not "east"`, "product: Kong Mesh of an unknown version rejects it (PermissionDenied)", `its words: token is signed for "west" zone, but connected CP advertised as "east"`, "[token-zone]"}, ""},
 		{"one that the product takes for ever", verify(forever), 5, []string{"rejected: it has no exp", "product: Kong Mesh of an unknown version accepts it", "[token-no-exp]"}, ""},
@@ -402,6 +404,14 @@ func TestTheListOfRevokedTokens(t *testing.T) {
 	r = with(t, "a\nb", "token", "revocations", "-", "--add", "c", "-o", "json")
 	if json.Unmarshal([]byte(r.out), &report) != nil || r.code != 0 || report.List != "a,b,c" || report.Written != "" || !slices.Equal(report.Added, []string{"c"}) || !slices.Equal(report.Meant, []string{"a", "b"}) || !slices.Equal(report.Ineffective, []string{"a", "b"}) {
 		t.Errorf("%s%s", r.out, r.err)
+	}
+	path, key := signingKey(t)
+	token := zoneToken(t, key, nil)
+	for _, args := range [][]string{{path}, {file(t, 0o600, token)}, {"-"}, {token}, {list, "--add", token}} {
+		r := with(t, token+"\n", append([]string{"token", "revocations"}, args...)...)
+		if r.code != 1 || !strings.HasPrefix(r.err, "error: ") || strings.Contains(r.out+r.err, "BEGIN") || strings.Contains(r.out+r.err, strings.Split(token, ".")[2]) {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
 	}
 	if r := with(t, "a", "token", "revocations", "-", "--add", "b c"); r.code != 1 || !strings.Contains(r.err, `revoking "b c"`) {
 		t.Errorf("exit code %d, %s", r.code, r.err)

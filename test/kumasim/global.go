@@ -42,6 +42,7 @@ type Options struct {
 	PublicKeys map[string]*rsa.PublicKey // of its configuration, by kid
 	Switches   Switches
 	SyncEvery  time.Duration // 20 ms
+	CacheFor   time.Duration // how long secrets that were read are believed; 1 s in the product, 0 here
 	Now        func() time.Time
 	Log        func(format string, args ...any)
 }
@@ -99,6 +100,9 @@ func New(o Options) (*Global, error) {
 	}
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
+	}
+	if o.CacheFor > 0 {
+		o.Source = &cached{from: o.Source, ttl: o.CacheFor, now: o.Now}
 	}
 	return &Global{opts: o, live: map[int]Subscription{}}, nil
 }

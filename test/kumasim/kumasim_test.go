@@ -364,6 +364,28 @@ func TestSecretsAreSynced(t *testing.T) {
 	}
 }
 
+// What was read is believed for the cache's time: a revocation bites after that, and no sooner.
+func TestARevocationBitesOnceTheCacheIsOver(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	secrets := &Memory{}
+	put(t, secrets, GlobalSecret("zone-token-signing-key-1", key))
+	g, err := New(Options{Source: secrets, Auth: AuthZoneToken, CacheFor: time.Second, Now: func() time.Time { return at }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := signed(`{"alg":"RS256","kid":"1"}`, `{"Zone":"west","Scope":["cp"],"jti":"x"}`)
+	if err := g.Ask("west", token); err != nil {
+		t.Fatal(err)
+	}
+	put(t, secrets, GlobalSecret("zone-token-revocations", []byte("x")))
+	if at = at.Add(999 * time.Millisecond); g.Ask("west", token) != nil {
+		t.Error("it bites within the cache's time")
+	}
+	if at = at.Add(time.Millisecond); g.Ask("west", token) == nil {
+		t.Error("it does not bite once the cache is over")
+	}
+}
+
 func TestANumericKidEndsAnOldGlobal(t *testing.T) {
 	g, _ := global(t, func(o *Options) { o.Switches.KidPanics = true })
 	zone(t, g, ZoneOptions{Name: "west", Env: map[string]string{oldInline: signed(`{"alg":"RS256","kid":1}`, `{"Zone":"west","Scope":["cp"]}`)}})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // The product's names.
@@ -82,6 +83,31 @@ func (m *Memory) Secrets() ([]Secret, error) {
 		all = append(all, m.all[name])
 	}
 	return all, nil
+}
+
+// cached is a Source that is believed for a while, as the product's cached manager is (store.cache.expirationTime, 1 s).
+type cached struct {
+	from Source
+	ttl  time.Duration
+	now  func() time.Time
+
+	mu  sync.Mutex
+	at  time.Time
+	all []Secret
+}
+
+// Secrets implements Source.
+func (c *cached) Secrets() ([]Secret, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.now(); c.at.IsZero() || !now.Before(c.at.Add(c.ttl)) {
+		all, err := c.from.Secrets()
+		if err != nil {
+			return nil, err
+		}
+		c.at, c.all = now, all
+	}
+	return slices.Clone(c.all), nil // callers take out of it
 }
 
 // visible are the global secrets that a control plane sees.
