@@ -144,7 +144,7 @@ func mergedWell(data []byte, add []string) string {
 		}
 	}
 	for _, id := range r.Ineffective() {
-		if !slices.Contains(m.Meant, id) && !slices.Contains(add, id) {
+		if !slices.Contains(m.Meant, id) && !slices.Contains(m.Added, id) {
 			return fmt.Sprintf("%q was meant, and nothing says so", id)
 		}
 	}
@@ -247,6 +247,7 @@ func FuzzRevocations(f *testing.F) {
 	for _, seed := range []string{idA, idA + "," + idB + "\n", idA + ", " + idB, idA + "\r\n", ",", "\n", string(bom) + idA, "\xff\xfea\x00", strings.ToUpper(idA) + ","} {
 		f.Add([]byte(seed), idB)
 	}
+	f.Add([]byte(strings.ToUpper(idA)+","+idB+"\n"), strings.ToUpper(idA))
 	f.Fuzz(func(t *testing.T, data []byte, id string) {
 		_ = ParseRevocations(data).Findings()
 		if broken := mergedWell(data, []string{id}); broken != "" {
