@@ -196,6 +196,9 @@ func (w *world) migrated() string {
 			return fmt.Sprintf("%s is set to %s", e.name, e.declared)
 		}
 	}
+	if w.rehears.cert != nil {
+		return "the secret of a rehearsed certificate is left"
+	}
 	return w.inFlight()
 }
 

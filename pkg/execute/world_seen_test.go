@@ -54,9 +54,9 @@ func (w *world) observeHub() plan.Hub {
 		Issuer: plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "central", UID: "central"}, Names: names(w.asked)}}
 	if w.rehears.asked != nil {
 		h.RehearsalIssuer = plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "rehearsal"}, Names: names(w.rehears.asked), Ready: w.rehears.cert != nil}
-		if w.rehears.cert != nil {
-			h.Rehearsal = w.seenAs(*w.rehears.cert)
-		}
+	}
+	if w.rehears.cert != nil {
+		h.Rehearsal = w.seenAs(*w.rehears.cert)
 	}
 	h.Workload = workloadOf(w.central, w.taken == w.hub && (w.noRollout || !slices.ContainsFunc(w.central, func(p *process) bool { return p.accepts != w.taken || p.restart })), nil)
 	h.Workload.RestartedFor = w.restartedFor
@@ -295,8 +295,10 @@ func (w *world) writeCertificate(p plan.Patch) (bool, error) {
 		e.cert = false
 	case p.Delete && p.Object.UID == "mpc-certs":
 		w.mpc.cert = false
+	case p.Delete && p.Object.Kind == "Secret":
+		w.rehears.cert = nil
 	case p.Delete:
-		w.rehears.asked, w.rehears.cert = nil, nil
+		w.rehears.asked = nil
 	default:
 		w.rehears.asked, w.rehears.cert = asks(p.After), nil
 	}

@@ -46,7 +46,7 @@ func certify(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 			rehearsals = append(rehearsals, rehearse(who, h, v, lacks, goal))
 		case len(lacks) > 0:
 			writes = append(writes, reissue(f, who, h, v, lacks, goal))
-		case h.RehearsalIssuer.Object.Name != "":
+		case h.RehearsalIssuer.Object.Name != "" || h.Issuer.Object.Name != "" && h.Rehearsal.Where != "" && h.Rehearsal.Err == "": // its secret outlives its Certificate
 			writes = append(writes, tidyUp(who, h, "an earlier run left it", goal))
 		case len(v.movable)+len(v.unproved) > 0 && stale(h, v.dialled):
 			restarts = append(restarts, restart(f, who, h, v, goal))

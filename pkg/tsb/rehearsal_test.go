@@ -9,6 +9,22 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// A run that dies between the two deletions leaves a secret with a private key, which the next one deletes.
+func TestTheSecretOfARehearsalIsDeletedWithoutItsCertificate(t *testing.T) {
+	ca := newAuthority(t)
+	f := fleet(guard.Yes, guard.Yes, edge("eu", MTLS))
+	f.Hub.Issuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Name: "central"}, Ready: true}
+	f.Hub.Rehearsal = certificateOf([]byte(ca.leaf(t, nil)), "tsb/"+rehearsalSecret)
+	w := next(f, plan.Goal{To: JWT})
+	if said(w) != "tidy" {
+		t.Fatalf("next: %s, want tidy", said(w))
+	}
+	last := w.Steps[0].Writes[len(w.Steps[0].Writes)-1]
+	if !last.Delete || last.Object.Name != rehearsalSecret || last.Object.Kind != "Secret" {
+		t.Errorf("the last write is %+v", last)
+	}
+}
+
 // Who signs may change between the rehearsal and the real request; then the rehearsal says nothing about what every member would be served.
 func TestARehearsalOfAnotherRequestIsMadeAgain(t *testing.T) {
 	ca := newAuthority(t)
