@@ -136,3 +136,41 @@ func TestPublishingLooksWhatStands(t *testing.T) {
 		})
 	}
 }
+
+// The hub's team lets an edge go back and forgets it, and what its team handed over before still lies around.
+func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
+	b, _ := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"))})
+	before := handedOver("far", 0, nil)
+	if err := b.Live.Forget(t.Context(), "far", "bob@hub", "its team goes back", true); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		handed api.EdgeCluster
+		says   string
+	}{
+		"before":    {before, "it was forgotten at"},
+		"afterward": {handedOver("far", -2*time.Second, nil), ""},
+	} {
+		if why := roster.Unacceptable(tc.handed, nil, b.Live.Observe(t.Context()), tsb.JWT); !strings.Contains(why, tc.says) || tc.says == "" && why != "" {
+			t.Errorf("seen %s it was forgotten: refused with %q, want %q", name, why, tc.says)
+		}
+	}
+}
+
+// busy is a Lease that another run holds.
+func busy() object {
+	now := time.Now().UTC().Format(microTime)
+	return object{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": object{"name": api.LockName, "namespace": api.Namespace, "resourceVersion": "1",
+		"managedFields": []any{object{"time": time.Now().UTC().Format(time.RFC3339), "fieldsV1": object{"f:spec": object{"f:renewTime": object{}}}}}},
+		"spec": object{"holderIdentity": "ann@far/1", "leaseDurationSeconds": 30, "acquireTime": now, "renewTime": now}}
+}
+
+// Forgetting writes the journal as it was read: beside a run that has gone on to its next wave that would lose the way back.
+func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
+	b, _ := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"), busy())})
+	b.journal = inFlight(t, moved("far", "far"))
+	err := b.Live.Forget(t.Context(), "far", "bob@hub", "gone", true)
+	if err == nil || !strings.Contains(err.Error(), "nothing was forgotten: another run is at work: ann@far/1") || b.journal == "" || len(b.wrote) > 0 {
+		t.Errorf("%v; wrote %v; the journal: %s", err, b.wrote, b.journal)
+	}
+}

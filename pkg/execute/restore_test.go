@@ -32,6 +32,7 @@ type bed struct {
 	ahead   time.Duration // of the real time
 	wrote   []string      // "context object", in order
 	journal string
+	history string
 }
 
 // newBed starts a server for each context and returns an executor whose hub is the context "hub".
@@ -75,11 +76,11 @@ func (b *bed) answer(cluster string, w http.ResponseWriter, r *http.Request) boo
 			apifake.Status(w, http.StatusBadRequest, "BadRequest", err.Error())
 			return true
 		}
-		b.journal = cm.Data[api.JournalKey]
+		b.journal, b.history = cm.Data[api.JournalKey], cm.Data[api.HistoryKey]
 	case r.Method != http.MethodGet:
 		b.wrote = append(b.wrote, cluster+" "+name)
-	case name == api.JournalName && b.journal != "":
-		json.NewEncoder(w).Encode(object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": name}, "data": object{api.JournalKey: b.journal}})
+	case name == api.JournalName && (b.journal != "" || cluster == "hub" && b.history != ""):
+		json.NewEncoder(w).Encode(object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": name}, "data": object{api.JournalKey: b.journal, api.HistoryKey: b.history}})
 		return true
 	default:
 		return false

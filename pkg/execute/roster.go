@@ -59,7 +59,7 @@ func (l *Live) entries(ctx context.Context, hub *fleet.Cluster) ([]api.EdgeClust
 
 // Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the hub itself
 // still lists it, for then it would go on counting. The Event with the reason is written first: without it nothing is
-// forgotten.
+// forgotten. One that is forgotten alive is so beside no other run, and what was seen of it before is not taken over any more.
 func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bool) error {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
@@ -74,9 +74,18 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
 		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
 	}
+	if alive { // the journal is written, and that only by who holds the lock: else a wave's way back could be lost
+		lock, err := l.Lock(ctx, hub.Context, ProcessOf(source))
+		if err != nil {
+			return fmt.Errorf("nothing was forgotten: %w", err)
+		}
+		defer lock.Unlock()
+	}
+	now := l.Now().UTC()
+	told := plan.Past{Wave: "forget", Began: now, Ended: now, By: source, Steps: []string{roster.ForgetStep(name)}, Said: "forgotten: " + reason}
 	entry, err := get(ctx, hub, roster.Ref(name))
 	if apierrors.IsNotFound(err) && alive && f.Hub.InFlight != "" {
-		return l.drop(ctx, hub.Context, name)
+		return l.drop(ctx, hub.Context, name, told)
 	}
 	if apierrors.IsNotFound(err) {
 		return fmt.Errorf("no member %q is in the roster of %s; kubectl xcpauth edge list shows it", name, hub.Context)
@@ -84,7 +93,6 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 	if err != nil {
 		return fmt.Errorf("reading %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
-	now := l.Now().UTC()
 	event, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "Forgotten",
 		"metadata":       map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
@@ -111,24 +119,26 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
 		}
 	}
-	return l.drop(ctx, hub.Context, name)
+	if !alive {
+		return nil
+	}
+	return l.drop(ctx, hub.Context, name, told)
 }
 
-// drop takes a member that is forgotten out of the wave in flight: there is nothing left to take back.
-func (l *Live) drop(ctx context.Context, hub, name string) error {
+// drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and tells of it in the history:
+// what was seen of it before is not taken over any more.
+func (l *Live) drop(ctx context.Context, hub, name string, told plan.Past) error {
 	j, err := l.ReadJournal(ctx, hub)
-	if err != nil || j.InFlight == nil {
+	if err != nil {
 		return err
 	}
-	left := *j.InFlight
-	left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return s.Member == name })
-	switch {
-	case len(left.Steps) == len(j.InFlight.Steps):
-		return nil
-	case len(left.Steps) == 0:
-		j.InFlight = nil
-	default:
-		j.InFlight = &left
+	if j.InFlight != nil {
+		left := *j.InFlight
+		left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return s.Member == name })
+		if j.InFlight = &left; len(left.Steps) == 0 {
+			j.InFlight = nil
+		}
 	}
+	j.record(told)
 	return l.WriteJournal(ctx, hub, j)
 }

@@ -91,6 +91,11 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, want
 	if slices.ContainsFunc(f.Hub.Inventory, func(cluster string) bool { return cluster != e.Spec.ClusterName && ObjectName(cluster) == e.Name }) {
 		return fmt.Sprintf("it is of cluster %q, and %q is another one at the hub", e.Spec.ClusterName, e.Name)
 	}
+	for _, p := range f.Hub.Past {
+		if slices.Contains(p.Steps, ForgetStep(e.Name)) && !st.Observed.After(p.Ended) {
+			return fmt.Sprintf("it was forgotten at %s by %s, after that was seen%s", p.Ended.Format(time.RFC3339), p.By, proveAgain)
+		}
+	}
 	if !namedAfter(e.Name, e.Spec.ClusterName) {
 		return fmt.Sprintf("it is named %q and is about cluster %q; it must be as kubectl xcpauth edge publish --no-hub wrote it", e.Name, e.Spec.ClusterName)
 	}
@@ -133,6 +138,9 @@ func unlike(e, listed api.EdgeCluster, observed time.Time) string {
 	}
 	return ""
 }
+
+// ForgetStep is what the history calls it that a member was forgotten although it runs.
+func ForgetStep(member string) string { return "forget/" + ObjectName(member) }
 
 // MemberOf is the member that an entry lists.
 func MemberOf(e api.EdgeCluster) plan.Member {

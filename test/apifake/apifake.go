@@ -148,7 +148,7 @@ func (s *Server) list(at string) ([]any, bool) {
 var (
 	kinds = map[string]string{"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods", "Deployment": "deployments", "ReplicaSet": "replicasets",
 		"ManagementPlane": "managementplanes", "ControlPlane": "controlplanes", "EdgeXcp": "edgexcps", "CentralXcp": "centralxcps", "Cluster": "clusters", "EdgeCluster": "edgeclusters",
-		"ValidatingWebhookConfiguration": "validatingwebhookconfigurations"}
+		"ValidatingWebhookConfiguration": "validatingwebhookconfigurations", "Lease": "leases"}
 	plurals = func() map[string]bool {
 		all := map[string]bool{}
 		for _, p := range kinds {
