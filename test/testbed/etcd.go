@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +33,16 @@ func (b *Bed) startEtcd(ctx context.Context) (err error) {
 	})
 	return err
 }
+
+// FreezeEtcd stops the bed's etcd without closing anything (SIGSTOP), as a disk that hangs does; it returns when every thread stands still.
+func (b *Bed) FreezeEtcd() {
+	if b.etcd.signal(syscall.SIGSTOP) == nil {
+		b.etcd.awaitStopped()
+	}
+}
+
+// ThawEtcd lets a frozen etcd go on (SIGCONT).
+func (b *Bed) ThawEtcd() { b.etcd.signal(syscall.SIGCONT) }
 
 func (b *Bed) etcdData() string { return filepath.Join(b.Dir, "etcd") }
 func (b *Bed) etcdLog() string  { return filepath.Join(b.Dir, "etcd.log") }

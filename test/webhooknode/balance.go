@@ -13,7 +13,7 @@ import (
 func (n *Node) Admission() string { return net.JoinHostPort(n.ip, n.port) }
 
 // Balance plays kube-proxy for a Service's address: each connection goes to the next of the nodes that was ready when it was last
-// asked, which is every 100 milliseconds. The returned function ends it.
+// asked, which is every 100 milliseconds; one that does not answer that within a second is not. The returned function ends it.
 func Balance(clusterIP string, nodes ...*Node) (stop func(), err error) {
 	l, err := net.Listen("tcp4", net.JoinHostPort(clusterIP, nodes[0].port))
 	if err != nil {
@@ -50,7 +50,9 @@ type balancer struct {
 // watch asks one node whether it is ready.
 func (b *balancer) watch(ctx context.Context, i int) {
 	for ctx.Err() == nil {
-		ready := b.nodes[i].Ready(ctx) == nil
+		probe, cancel := context.WithTimeout(ctx, time.Second)
+		ready := b.nodes[i].Ready(probe) == nil
+		cancel()
 		b.mu.Lock()
 		b.ready[i] = ready
 		b.mu.Unlock()

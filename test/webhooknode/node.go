@@ -25,6 +25,9 @@ import (
 // Node plays the node of one webhook pod: it mounts the certificate's Secret and runs the binary. One goroutine at a time
 // starts and ends the process; Ready, Calls and Log may be called beside it.
 type Node struct {
+	// Env is the environment of the process that is started next, NAME=value each; it has nothing else.
+	Env []string
+
 	binary          string
 	args            []string
 	ip, port        string // of the admission port

@@ -34,7 +34,7 @@ func (n *Node) Start(ctx context.Context, extra ...string) error {
 	if n.running != nil {
 		return errors.New("starting the webhook: it is running already")
 	}
-	p, err := run(n.binary, append(append([]string(nil), n.args...), extra...), &n.log)
+	p, err := run(n.binary, append(append([]string(nil), n.args...), extra...), n.Env, &n.log)
 	if err != nil {
 		return fmt.Errorf("starting the webhook: %w", err)
 	}
@@ -164,10 +164,10 @@ func get(ctx context.Context, what string) (string, error) {
 	return string(body), err
 }
 
-// run starts a program with an empty environment; it dies with ours.
-func run(binary string, args []string, stderr io.Writer) (*process, error) {
+// run starts a program with an environment and nothing of ours in it; it dies with ours.
+func run(binary string, args, env []string, stderr io.Writer) (*process, error) {
 	p := &process{cmd: exec.Command(binary, args...), done: make(chan struct{})}
-	p.cmd.Env, p.cmd.Stderr, p.cmd.SysProcAttr = []string{}, stderr, dieWithParent()
+	p.cmd.Env, p.cmd.Stderr, p.cmd.SysProcAttr = append([]string{}, env...), stderr, dieWithParent()
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // the death signal comes when the thread ends that started the process

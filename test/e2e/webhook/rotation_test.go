@@ -9,16 +9,13 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
-	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 )
 
@@ -29,29 +26,7 @@ var lives = []string{"--ca-lifetime=45s", "--leaf-lifetime=15s", "--publish-wait
 // edits are tried by the API server, and each replica's port is called, on a new connection, with every bundle of the last second.
 func TestEditsKeepComingWhileCertificatesRotate(t *testing.T) {
 	h := startHub(t)
-	root, err := sandbox.Root()
-	h.must(err)
-	dir := t.TempDir()
-	binary := filepath.Join(dir, component)
-	h.must(sandbox.Build(t.Context(), "./webhook/xcpauth-webhook", binary))
-	h.must(webhooknode.Install(t.Context(), h.bed, h.cluster, filepath.Join(root, "manifests", "overlays", "self-signed"), h.cluster.ServiceIP(20)))
-	var nodes []*webhooknode.Node
-	var starting sync.WaitGroup
-	errs := make([]error, 2)
-	for i := range errs {
-		n, err := webhooknode.NewAt(t.Context(), h.cluster, binary, filepath.Join(dir, fmt.Sprint("node-", i)), h.cluster.ServiceIP(21+i))
-		h.must(err)
-		t.Cleanup(n.Close)
-		nodes = append(nodes, n)
-		starting.Go(func() { errs[i] = n.Start(t.Context(), lives...) })
-	}
-	starting.Wait()
-	for _, err := range errs {
-		h.must(err)
-	}
-	stop, err := webhooknode.Balance(h.cluster.ServiceIP(20), nodes...)
-	h.must(err)
-	t.Cleanup(stop)
+	nodes := replicas(h, lives...)
 	h.guarded("rotating", cases.OnMTLS)
 	h.eventually("the API server asks the webhook", func(context.Context) error { return byRule(h.dryRun("rotating", false, true)) })
 
