@@ -39,7 +39,7 @@ type drill struct {
 	nodes []*webhooknode.Node
 }
 
-// No local fault of the catalogue (see doc.go) turns a denial into an admission, and none of them holds up an edit of something else, while
+// No local fault of the catalogue (see catalogue_test.go) turns a denial into an admission, and none of them holds up an edit of something else, while
 // edits keep coming at whatever rate the machine gives. An edit that cuts nobody off is denied only while a fault explains it.
 func TestEditsKeepComingWhileTheWebhookIsDrilled(t *testing.T) {
 	h := startHub(t)
