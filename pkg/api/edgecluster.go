@@ -138,8 +138,8 @@ const ConditionAccepted = "Accepted"
 
 // FenceStatus is the proof of a fence.
 type FenceStatus struct {
-	// Binding is the ValidatingAdmissionPolicyBinding in the member's cluster by which edits were denied, and UID is its UID: one that was
-	// made again proves nothing of the time between.
+	// Binding is the ValidatingAdmissionPolicyBinding in the member's cluster by which edits were denied, and UID is its UID and that of its
+	// policy, with a slash between: a fence that was made again proves nothing of the time between.
 	Binding string `json:"binding"`
 	UID     string `json:"uid"`
 	// ProvenTime is when that was seen.

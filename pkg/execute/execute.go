@@ -101,7 +101,7 @@ func (e *Executor) look(ctx context.Context, contexts ...string) plan.Facts {
 		m := &f.Members[i]
 		if e.Goal.NoHub {
 			m.Statement = e.stated[m.Name]
-			m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.Binding.UID && m.Fence.Ours
+			m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID() && m.Fence.Ours
 		}
 		if why := e.without[m.Name]; why != "" && m.Fence.Without == "" {
 			m.Fence.Without = why

@@ -126,6 +126,12 @@ func (e *Executor) list(ctx context.Context, m plan.Member) error {
 
 // publish states what was proved of a member: in the roster, or without a hub in the result.
 func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witnesses []string) error {
+	if s.Kind == plan.Return && e.hub != "" { // once more: whoever looked before the edge went back may have published since
+		if err := e.unstate(ctx, s.Member); err != nil {
+			e.say(Noted, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v", err)
+		}
+		return nil
+	}
 	if (s.Kind != plan.Move && s.Kind != plan.Prove && s.Kind != plan.Witness && s.Kind != plan.Redial && s.Kind != plan.Enclose) || s.Member == "hub" || s.Member == "standby" {
 		return nil
 	}
@@ -140,9 +146,9 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 	var fence *api.FenceStatus
 	switch {
 	case s.Kind == plan.Enclose:
-		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.Binding.UID, ProvenTime: metav1.NewTime(f.At)}
+		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(f.At)}
 	case m.Fence.Proved && s.Kind != plan.Move:
-		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.Binding.UID, ProvenTime: metav1.NewTime(m.Statement.FenceSeen)}
+		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(m.Statement.FenceSeen)}
 	}
 	if s.Kind == plan.Enclose && m.Statement != nil {
 		witnesses = slices.Concat(m.Statement.Witnesses, witnesses[len(witnesses)-1:]) // what was seen of its pods before still stands

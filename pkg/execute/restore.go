@@ -125,9 +125,7 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 		if hub.Accepts.Accepts[s.From] != guard.Yes {
 			return false, &refusedError{s.From}
 		}
-		var gone *ChangedError
-		void := plan.Patch{Context: e.hub, Object: roster.Ref(s.Member), Status: true, After: roster.Void()}
-		if _, err := e.write(ctx, void, nil); err != nil && !errors.As(err, &gone) {
+		if err := e.unstate(ctx, s.Member); err != nil {
 			return false, fmt.Errorf("taking back first what the roster states of it: %w", err)
 		}
 	}
@@ -146,6 +144,16 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 		wrote = wrote || w
 	}
 	return wrote, nil
+}
+
+// unstate takes back what the roster states of a member; of one that it does not list there is nothing.
+func (e *Executor) unstate(ctx context.Context, member string) error {
+	var gone *ChangedError
+	_, err := e.write(ctx, plan.Patch{Context: e.hub, Object: roster.Ref(member), Status: true, After: roster.Void()}, nil)
+	if errors.As(err, &gone) {
+		return nil
+	}
+	return err
 }
 
 // lift removes the fence that denies a way back.

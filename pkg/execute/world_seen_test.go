@@ -112,7 +112,7 @@ func (w *world) member(e *fleetMember) plan.Member {
 		m.Leftovers = []plan.Leftover{{Context: e.name, Member: e.name, Object: plan.Ref{Resource: "secrets", Kind: "Secret", Name: "xcp-edge-cert", UID: "cert-of-" + e.name}}}
 	}
 	m.Fence = w.fence(e)
-	m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.Binding.UID
+	m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID()
 	for _, home := range []string{"hub", e.name} {
 		if was := w.homes[home].Originals[e.name]; was != nil {
 			m.Original = was

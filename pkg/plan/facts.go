@@ -247,8 +247,16 @@ type Fence struct {
 	// PolicySpec and BindingSpec are what is stored, nil when nothing is.
 	PolicySpec, BindingSpec map[string]any `json:"-"`
 	Ours                    bool           // both are stored exactly as this version writes them
-	Proved                  bool           // the roster states that it was seen to deny, by this very binding
+	Proved                  bool           // the roster states that it was seen to deny, by these very objects
 	Without                 string         // why there is none, and none can be made: one clause
+}
+
+// ID tells a fence from one that was made again: the UIDs of its binding and its policy; "" unless both are stored.
+func (f Fence) ID() string {
+	if f.Binding.UID == "" || f.Policy.UID == "" {
+		return ""
+	}
+	return f.Binding.UID + "/" + f.Policy.UID
 }
 
 // CredentialState says whether the wanted credential can be used.
@@ -302,7 +310,7 @@ type Statement struct {
 	Source    string
 	Witnesses []string
 	Rotated   bool   // a session was seen that had outlived the credential with which it began
-	Fence     string // the UID of the binding of the fence that was seen to deny, "" when none was
+	Fence     string // the ID of the fence that was seen to deny, "" when none was
 	FenceSeen time.Time
 	Void      string // why it says nothing although it is there: the object was re-created
 }

@@ -76,7 +76,7 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 				m.Edge.Presents, m.Edge.Until, m.Edge.Why = []cred{JWT}, f.At.Add(liveFor), "predicted"
 				st := plan.Statement{Presents: []cred{JWT}, Observed: f.At, Until: f.At.Add(roster.Believed), Source: "predicted", Rotated: rotated}
 				if m.Fence.Proved {
-					st.Fence, st.Until = m.Fence.Binding.UID, f.At.Add(roster.BelievedFenced)
+					st.Fence, st.Until = m.Fence.ID(), f.At.Add(roster.BelievedFenced)
 				}
 				m.Statement = &st
 				if s.Kind == plan.Move {
@@ -93,7 +93,7 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 				m.Fence.Policy.UID, m.Fence.Binding.UID = "predicted", "predicted"
 				if m.Statement != nil {
 					st := *m.Statement
-					st.Fence, st.FenceSeen, st.Until = m.Fence.Binding.UID, f.At, f.At.Add(roster.BelievedFenced)
+					st.Fence, st.FenceSeen, st.Until = m.Fence.ID(), f.At, f.At.Add(roster.BelievedFenced)
 					m.Statement = &st
 				}
 			}

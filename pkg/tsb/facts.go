@@ -84,7 +84,7 @@ func join(m *plan.Member, e api.EdgeCluster, at time.Time) {
 
 // holds says whether the fence that a statement tells of is the one that is there.
 func holds(fence plan.Fence, st *plan.Statement) bool {
-	return st != nil && st.Void == "" && st.Fence != "" && st.Fence == fence.Binding.UID && fence.Ours
+	return st != nil && st.Void == "" && st.Fence != "" && st.Fence == fence.ID() && fence.Ours
 }
 
 // distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the first; the

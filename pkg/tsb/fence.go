@@ -163,7 +163,7 @@ func lift(f plan.Facts, m plan.Member) []plan.Patch {
 	var writes []plan.Patch
 	for _, other := range f.Members {
 		own := other.Name == m.Name && (other.Registered || other.Statement != nil) // one may be stated of it at this very moment
-		relies := own || other.Statement != nil && other.Statement.Fence != "" && other.Statement.Fence == m.Fence.Binding.UID
+		relies := own || other.Context == m.Context && other.Statement != nil && other.Statement.Fence != ""
 		if relies && f.Hub.Found {
 			writes = append(writes, voidPatch(f, other))
 		}
@@ -185,7 +185,7 @@ func judgeFenced(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	for i := len(seen) - 1; i >= 1; i-- {
 		probe, made := seen[i].Probes[c.Member]
 		m := seen[i].Member(c.Member)
-		if !made || !byFence(probe.Denied) || m == nil || !m.Fence.Ours || m.Fence.Binding.UID != last.Member(c.Member).Fence.Binding.UID {
+		if !made || !byFence(probe.Denied) || m == nil || !m.Fence.Ours || m.Fence.ID() != last.Member(c.Member).Fence.ID() {
 			break
 		}
 		if since, denied = probe.At, denied+1; denied == 2 {

@@ -20,7 +20,7 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 		all := []plan.Facts{fleet(guard.Yes, guard.Yes, edge("eu", JWT))}
 		for i, word := range words {
 			m := fenceable(edge("eu", JWT))
-			m.Fence.Ours, m.Fence.Binding.UID = true, "b1"
+			m.Fence.Ours, m.Fence.Binding.UID, m.Fence.Policy.UID = true, "b1", "p1"
 			f := fleet(guard.Yes, guard.Yes, m)
 			p := plan.Probe{At: noon.Add(time.Duration(i) * 5 * time.Second), Denied: word}
 			if word == failed {
@@ -53,6 +53,7 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 		{"no answer in between", seen(denied, denied, failed, denied, denied, denied), false, "must be seen to for 10s"},
 		{"no answer", seen(denied, denied, denied, failed), false, "did not come to an answer: timeout"},
 		{"a fence that was made again", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
+		{"a policy that was made again", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Policy.UID = "p0" }), false, "must be seen to for 10s"},
 		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Ours = false }), false, "must be seen to for 10s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -169,7 +170,7 @@ func TestNextWithFences(t *testing.T) {
 	bound := func(m plan.Member) plan.Member {
 		m = fenceable(proved(m))
 		m.Fence.Ours, m.Fence.Proved, m.Fence.Policy.UID, m.Fence.Binding.UID = true, true, "p", "b"
-		m.Statement.Fence, m.Statement.Until = "b", noon.Add(24*time.Hour)
+		m.Statement.Fence, m.Statement.Until = "b/p", noon.Add(24*time.Hour)
 		return m
 	}
 	open := fenceable(proved(edge("edge-1", JWT)))
@@ -199,7 +200,7 @@ func TestNextWithFences(t *testing.T) {
 	}
 
 	// the way back takes back what relies on the fence, then removes the fence, then changes the edge
-	second := bound(edge("edge-2", JWT))
+	second := with(bound(edge("edge-2", JWT)), func(m *plan.Member) { m.Context = "edge-1" }) // in the same cluster
 	f := fleet(on, on, with(bound(edge("edge-1", JWT)), moved), second, proved(mpc(JWT)))
 	var writes []string
 	for _, w := range next(f, plan.Goal{To: JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
