@@ -57,6 +57,7 @@ type hub struct {
 
 // startHub starts the hub, and more clusters beside it.
 func startHub(t *testing.T, more ...string) *hub {
+	t.Parallel() // each has clusters of its own
 	h := &hub{T: t, bed: testbed.ForTest(t, append([]string{"hub"}, more...)...), warned: &warnings{}}
 	h.cluster = h.bed.Cluster("hub")
 	cfg := rest.CopyConfig(h.cluster.Config)
