@@ -1,7 +1,6 @@
 package roster
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -206,7 +205,7 @@ func written(e *api.EdgeCluster) time.Time {
 }
 
 func writesStatement(f metav1.ManagedFieldsEntry) bool {
-	return f.Subresource == "status" && f.Time != nil && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.Raw, []byte(`"f:observedTime"`))
+	return f.Subresource == "status" && f.Time != nil && f.FieldsV1 != nil && strings.Contains(f.FieldsV1.GetRawString(), `"f:observedTime"`)
 }
 
 // Writer is all of an entry's managedFields that StatementOf looks at: when the statement was last written.
@@ -219,7 +218,7 @@ func Writer(fields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	return nil
 }
 
-var observedTime = &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:observedTime":{}}}`)}
+var observedTime = metav1.NewFieldsV1(`{"f:status":{"f:observedTime":{}}}`)
 
 // ObjectName is the name of a member's entry: its own name where that can be an object's, else one made of it.
 func ObjectName(member string) string {

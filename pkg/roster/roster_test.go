@@ -144,6 +144,39 @@ func TestAnEntryThatSaysNothingHasNoStatement(t *testing.T) {
 	}
 }
 
+// When a statement was written is the word of the API server that keeps it: what was seen more than a minute after that was seen by a clock
+// that is ahead. Where its managedFields do not say, nothing is concluded.
+func TestAStatementThatWasSeenAfterItWasWrittenIsVoid(t *testing.T) {
+	wrote := func(d time.Duration, subresource, fields string) []metav1.ManagedFieldsEntry {
+		return []metav1.ManagedFieldsEntry{{Manager: "x", Subresource: "status", Time: at(-day), FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:conditions":{}}}`)},
+			{Manager: "y", Subresource: subresource, Time: at(d), FieldsV1: metav1.NewFieldsV1(fields)}}
+	}
+	const statement = `{"f:status":{"f:observedTime":{},"f:presents":{}}}`
+	for name, tc := range map[string]struct {
+		fields []metav1.ManagedFieldsEntry
+		void   bool
+	}{
+		"written when it was seen":         {wrote(-time.Minute, "status", statement), false},
+		"a minute before":                  {wrote(-2*time.Minute, "status", statement), false},
+		"a second more":                    {wrote(-2*time.Minute-time.Second, "status", statement), true},
+		"an hour before":                   {wrote(-61*time.Minute, "status", statement), true},
+		"an hour later, as is handed over": {wrote(time.Hour, "status", statement), false},
+		"of something else":                {wrote(-61*time.Minute, "status", `{"f:status":{"f:conditions":{}}}`), false},
+		"of the spec":                      {wrote(-61*time.Minute, "", statement), false},
+		"of no time":                       {[]metav1.ManagedFieldsEntry{{Subresource: "status", FieldsV1: metav1.NewFieldsV1(statement)}}, false},
+		"of no fields":                     {[]metav1.ManagedFieldsEntry{{Subresource: "status", Time: at(-time.Hour)}}, false},
+		"nobody says":                      {nil, false},
+	} {
+		e := stated(false, func(e *api.EdgeCluster) { e.ManagedFields = tc.fields })
+		if st := StatementOf(e, noon); (st.Void != "") != tc.void {
+			t.Errorf("%s: void %q", name, st.Void)
+		}
+		if e.ManagedFields = Writer(e.ManagedFields); (StatementOf(e, noon).Void != "") != tc.void || len(e.ManagedFields) > 1 {
+			t.Errorf("%s, trimmed: %v", name, e.ManagedFields)
+		}
+	}
+}
+
 // A statement read back says what was stated, fence or none.
 func TestAStatementIsReadAsItWasMade(t *testing.T) {
 	for _, fenced := range []bool{false, true} {

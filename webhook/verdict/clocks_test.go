@@ -29,7 +29,7 @@ func (c clocks) after(age time.Duration, fenced, says bool) (Inventory, time.Tim
 	inv := Inventory{Roster: []api.EdgeCluster{e}}
 	if says {
 		inv.Now = noon.Add(age + c.hubNow)
-		inv.Roster[0].ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl-xcpauth", Subresource: "status", Time: &wrote, FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{"f:observedTime":{},"f:presents":{}}}`)}}}
+		inv.Roster[0].ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl-xcpauth", Subresource: "status", Time: &wrote, FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:observedTime":{},"f:presents":{}}}`)}}
 	}
 	return inv, noon.Add(age + c.webhook)
 }
