@@ -55,7 +55,7 @@ var catalogue = []struct {
 	{"P1-P9", "malformed, deep, huge, doubled, misspelt", []string{"webhook/admit/TestWhateverIsMalformedIsADenial", "webhook/admit/TestABodyIsRefusedByItsLengthBeforeItIsRead", "webhook/admit/FuzzAdmissionReview", "webhook/verdict/TestTextOfOthersStaysOnItsLineAndWithinItsLength"}, ""},
 	{"P10", "a dry run", []string{"webhook/admit/TestADryRunIsAnsweredTheSameAndTellsNobody"}, ""},
 
-	{"C1", "two flips at once", []string{"test/e2e/webhook/TestEditsKeepComingWhileTheWebhookIsDrilled"}, "three clients write one object, and every version that is stored is looked at"},
+	{"C1", "two flips at once", []string{"test/e2e/webhook/TestEditsKeepComingWhileTheWebhookIsDrilled"}, "three clients write one object, and every version that a watch shows is looked at"},
 	{"C2", "a flip and an edge's edit, in every order", []string{"webhook/verdict/TestTheRaceBetweenTheHubAndAnEdge"}, "without a fence some orders cut an edge off: the test names them"},
 	{"C3", "a crash at every step", []string{"test/e2e/TestAKillAfterEachKindOfWrite", "test/e2e/TestAKilledRunIsRestoredByTheNext", "pkg/execute/TestThePromiseHoldsWhoeverInterrupts"}, ""},
 	{"C4", "epochs are confused", []string{"webhook/verdict/TestAReCreatedControlPlaneIsOneMember"}, "there are no epochs: a statement names the UID of what it was seen of"},
