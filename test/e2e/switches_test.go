@@ -63,9 +63,9 @@ func (f fleet) unset(s xcpsim.Switches) {
 }
 
 // patch is a merge patch by somebody else.
-func (f fleet) patch(context, ns, object, doc string) {
+func (f fleet) patch(context, ns, object, doc string, more ...string) {
 	f.Helper()
-	if r := f.Kubectl(f.Context(), "--context", context, "-n", ns, "patch", object, "--type=merge", "-p", doc); r.Code != 0 {
+	if r := f.Kubectl(f.Context(), append([]string{"--context", context, "-n", ns, "patch", object, "--type=merge", "-p", doc}, more...)...); r.Code != 0 {
 		f.Fatalf("patching %s of %s: %s", object, context, r.Stderr)
 	}
 }
