@@ -23,7 +23,7 @@ build: ## build bin/kubectl-xcpauth and bin/xcpauth-webhook
 
 test: ## everything that must pass
 	@echo 'Running everything that must pass: Kubernetes built from its modules (the first time about 6 minutes on two cores), the'
-	@echo 'linters (1 minute, the first time 4), tests without clusters (2 minutes), tests on real clusters (about 18 minutes).'
+	@echo 'linters (1 minute, the first time 4), tests without clusters (2 minutes), tests on real clusters (about 22 minutes).'
 	@$(MAKE) --no-print-directory k8s
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-fast
