@@ -119,6 +119,25 @@ func (c *Cluster) RestartAPIServer(ctx context.Context, flags ...string) error {
 	return nil
 }
 
+// ServeByAnotherCA starts the API server again with a certificate of another CA: whoever trusts the one before trusts it no more. Config
+// follows; what was written of it, such as a kubeconfig, does not, until RestartAPIServer with the Config before.
+func (c *Cluster) ServeByAnotherCA(ctx context.Context) error {
+	other, err := newAuthority(c.Name + "-other")
+	if err != nil {
+		return err
+	}
+	cert, key, err := other.serving("kube-apiserver", c.ServiceIP(1), "kubernetes", "kubernetes.default")
+	if err != nil {
+		return err
+	}
+	if err := writeFiles(c.dir, map[string][]byte{"other.crt": cert, "other.key": key}); err != nil {
+		return err
+	}
+	c.Config = rest.CopyConfig(c.Config)
+	c.Config.CAData = other.pem
+	return c.RestartAPIServer(ctx, "--tls-cert-file="+filepath.Join(c.dir, "other.crt"), "--tls-private-key-file="+filepath.Join(c.dir, "other.key"))
+}
+
 func (c *Cluster) running() *program {
 	c.mu.Lock()
 	defer c.mu.Unlock()

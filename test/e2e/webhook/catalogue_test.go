@@ -20,8 +20,8 @@ var catalogue = []struct {
 }{
 	{"R1", "an edge's API server is down", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission", "test/e2e/webhook/TestARegisteredEdgeIsReadLive"}, ""},
 	{"R2", "it accepts and never answers", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission", "webhook/live/TestAConnectionThatDiedWithoutAWordIsNoticed", "test/e2e/webhook/TestARegisteredEdgeIsReadLive"}, ""},
-	{"R3", "it drips", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission"}, "slower than 50 KB a second: what it says fits into less"},
-	{"R4", "its certificate or CA changes", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission"}, ""},
+	{"R3", "it drips", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission", "test/e2e/webhook/TestARegisteredEdgeIsReadLive"}, "slower than 50 KB a second: what it says fits into less"},
+	{"R4", "its certificate or CA changes", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission", "test/e2e/webhook/TestARegisteredEdgeIsReadLive"}, ""},
 	{"R5", "its token is revoked, and renewed", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission", "webhook/live/TestATokenThatIsReplacedMeanwhileIsTakenWithinTheDecision", "test/e2e/webhook/TestARegisteredEdgeIsReadLive"}, ""},
 	{"R6", "the right to read is taken away", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission", "test/e2e/webhook/TestARegisteredEdgeIsReadLive"}, ""},
 	{"R7", "it takes no more requests", []string{"webhook/live/TestNoFaultTurnsADenialIntoAnAdmission", "webhook/live/TestAnEdgeThatAsksToWaitIsAskedAgainIfThereIsTime"}, ""},

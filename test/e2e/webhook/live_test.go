@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/test/fault"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 )
@@ -201,18 +202,25 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 	e.declare("JWT")
 	h.must(e.edit())
 
-	for name, fault := range map[string]struct {
+	for name, trouble := range map[string]struct {
 		begin, heal func()
 		why         string
 	}{
 		"hung":    {e.cluster.Freeze, e.cluster.Thaw, "its API server did not answer within"},
 		"stopped": {e.cluster.KillAPIServer, func() { h.must(e.cluster.RestartAPIServer(h.Context())) }, "its API server refused the connection"},
 	} {
-		fault.begin()
-		h.denied(e.edit(), "edge-1: mtls", fault.why)
-		fault.heal()
+		trouble.begin()
+		h.denied(e.edit(), "edge-1: mtls", trouble.why)
+		trouble.heal()
 		e.eventually(name+" and healed", func(context.Context) error { return e.edit() })
 	}
+
+	was := e.cluster.Config
+	h.must(e.cluster.ServeByAnotherCA(t.Context()))
+	e.becomes("its CA is another", "signed by another CA than the one registered")
+	e.cluster.Config = was
+	h.must(e.cluster.RestartAPIServer(t.Context()))
+	e.eventually("its CA is the one before", func(context.Context) error { return e.edit() })
 
 	again := func() {
 		t.Helper()
@@ -233,6 +241,14 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 	e.becomes("its ControlPlane is gone", "is not there")
 	e.declare("JWT")
 	h.denied(e.edit(), "was re-created")
+	again()
+
+	slow, err := fault.Listen(strings.TrimPrefix(e.cluster.Server, "https://"), fault.TCP{Rate: 400}) // its certificate alone takes longer than a call
+	h.must(err)
+	defer slow.Close()
+	e.printedHas(e.xcpauth(0, "edge", "register", "edge-1", "--server", "https://"+slow.Address), "is not reached from here")
+	tokens = append(tokens, e.token())
+	h.denied(e.edit(), "edge-1: mtls", "its API server did not answer within")
 	again()
 
 	renewed(e, n, &tokens)
