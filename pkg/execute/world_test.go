@@ -245,7 +245,7 @@ func (w *world) tickEdge(e *fleetMember) {
 		e.enforced = e.fence
 	}
 	w.roll(e, w.recreate, w.stuck[e.name])
-	if got := presentedBy(e.pods, e.declared, e.effective); len(got) == 1 {
+	if got := presentedBy(e.pods, e.declared, e.effective); len(got) == 1 && len(e.pods) > 0 {
 		e.touched = false
 	}
 }
