@@ -155,6 +155,9 @@ func TestThePromiseHoldsWhoeverInterrupts(t *testing.T) {
 		if len(w.refused) > 0 {
 			fail("the promise is broken: %s", w.refused[0])
 		}
+		if why := w.left(); why != "" {
+			fail("%s: %+v", why, last.Outcomes)
+		}
 		if w.hopeless() == "" && !last.Done {
 			fail("not reached: %+v, %v", last.Outcomes, last.Err)
 		}
@@ -200,6 +203,21 @@ func (w *world) migrated() string {
 		return "the secret of a rehearsed certificate is left"
 	}
 	return w.inFlight()
+}
+
+// left says which edge was left set to JWT although it can never connect with one, and nothing is written down that would put it back.
+func (w *world) left() string {
+	for _, home := range w.homes {
+		if home.InFlight != nil {
+			return ""
+		}
+	}
+	for _, name := range w.names() {
+		if e := w.edges[name]; w.stuck[name] && e.declared == tsb.JWT && w.hub.mtls {
+			return name + " was left where it cannot connect"
+		}
+	}
+	return ""
 }
 
 // wentBack says what is not as it was originally, as far as that can be gone back to.

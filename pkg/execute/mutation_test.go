@@ -188,6 +188,8 @@ func caught(w *world, mutate mutation) string {
 	switch {
 	case len(w.refused) > 0:
 		return w.refused[0]
+	case w.left() != "":
+		return w.left()
 	case w.hopeless() == "" && !last.Done:
 		return "the goal is not reached"
 	case last.Done && w.migrated() != "":
