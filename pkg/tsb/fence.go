@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -23,8 +24,9 @@ var (
 	fenceBindingRef = plan.Ref{Group: readFenceBinding.Group, Version: readFenceBinding.Version, Resource: readFenceBinding.Resource, Kind: "ValidatingAdmissionPolicyBinding", Name: plan.FenceName}
 )
 
-// fencePolicy and fenceBinding are the two objects as manifests/ ships them.
-func fenceObjects() (policy, binding map[string]any) {
+// fenceObjects are the policy and its binding as manifests/ ships them, decoded once: every member's facts are held against them. Nobody may
+// change them.
+var fenceObjects = sync.OnceValues(func() (policy, binding map[string]any) {
 	docs := strings.SplitN(string(manifests.EdgeFence), "\n---\n", 2)
 	for i, into := range []*map[string]any{&policy, &binding} {
 		if err := yaml.Unmarshal([]byte(docs[i]), into); err != nil {
@@ -32,7 +34,7 @@ func fenceObjects() (policy, binding map[string]any) {
 		}
 	}
 	return policy, binding
-}
+})
 
 // fence reads what keeps a member's cluster from being edited.
 func fence(reads map[plan.Read]plan.Result) plan.Fence {

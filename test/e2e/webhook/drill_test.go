@@ -24,7 +24,6 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
-	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 )
 
@@ -83,12 +82,7 @@ const drained = "--shutdown-delay=3s"
 // replicas deploys two replicas behind the Service, started with flags.
 func replicas(h *hub, flags ...string) []*webhooknode.Node {
 	h.Helper()
-	root, err := sandbox.Root()
-	h.must(err)
-	dir := h.TempDir()
-	binary := filepath.Join(dir, component)
-	h.must(sandbox.Build(h.Context(), "./webhook/xcpauth-webhook", binary))
-	h.must(webhooknode.Install(h.Context(), h.bed, h.cluster, filepath.Join(root, "manifests", "overlays", "self-signed"), h.cluster.ServiceIP(20)))
+	dir, binary := installed(h)
 	var nodes []*webhooknode.Node
 	var starting sync.WaitGroup
 	errs := make([]error, 2)

@@ -12,15 +12,22 @@ import (
 // node is the webhook's node in one test.
 type node struct{ *webhooknode.Node }
 
-// deploy builds the webhook, installs the self-signed overlay and runs the process until the test ends.
-func deploy(h *hub) node {
+// installed builds the webhook and installs the self-signed overlay; the binary is in dir.
+func installed(h *hub) (dir, binary string) {
 	h.Helper()
 	root, err := sandbox.Root()
 	h.must(err)
-	dir := h.TempDir()
-	binary := filepath.Join(dir, component)
+	dir = h.TempDir()
+	binary = filepath.Join(dir, component)
 	h.must(sandbox.Build(h.Context(), "./webhook/xcpauth-webhook", binary))
 	h.must(webhooknode.Install(h.Context(), h.bed, h.cluster, filepath.Join(root, "manifests", "overlays", "self-signed"), h.cluster.ServiceIP(20)))
+	return dir, binary
+}
+
+// deploy builds the webhook, installs the self-signed overlay and runs the process until the test ends.
+func deploy(h *hub) node {
+	h.Helper()
+	dir, binary := installed(h)
 	n, err := webhooknode.New(h.Context(), h.cluster, binary, filepath.Join(dir, "node"))
 	h.must(err)
 	h.Cleanup(n.Close)
