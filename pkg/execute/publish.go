@@ -46,7 +46,7 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 			failed[m.Name] = recorded[m.Name].Why
 			continue
 		}
-		s := e.Dialect.Prove(m, e.Goal)
+		s := e.Dialect.Prove(f, m, e.Goal)
 		if m.Role == plan.RoleEdge && m.Rotation.Seen {
 			s.Kind = plan.Witness // its session is past its first token: that it pushes now shows that it goes on
 		}
@@ -96,7 +96,7 @@ func (e *Executor) proveFences(ctx context.Context, proved []*running, failed ma
 		if failed[s.ID] != "" || m == nil || m.Err != "" || !m.Fence.Ours {
 			continue
 		}
-		if s := e.Dialect.Enclose(*m, e.Goal); len(s.Writes) == 0 {
+		if s := e.Dialect.Enclose(f, *m, e.Goal); len(s.Writes) == 0 {
 			steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
 		}
 	}
@@ -124,8 +124,11 @@ func (e *Executor) list(ctx context.Context, m plan.Member) error {
 	return nil
 }
 
-// publish states what was proved of a member: in the roster, or without a hub in the result.
+// publish states what was proved of a member: in the roster, or without a hub in the result; nowhere where the product has no roster.
 func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witnesses []string) error {
+	if !f.Stated {
+		return nil
+	}
 	if s.Kind == plan.Return && e.hub != "" { // once more: whoever looked before the edge went back may have published since
 		if err := e.unstate(ctx, s.Member); err != nil {
 			e.say(Noted, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v", err)

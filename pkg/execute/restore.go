@@ -75,7 +75,7 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
 func (e *Executor) locate(s EntryStep, f plan.Facts) (EntryStep, error) {
 	undo := slices.Clone(s.Undo)
 	for i, p := range undo {
-		if !e.Dialect.Restores(p, s.From) {
+		if !e.Dialect.Restores(f, p, s.From) {
 			return s, fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, journalRef.Namespace, journalRef.Name)
 		}
 		if p.Cluster == "" {
@@ -118,15 +118,18 @@ func (e *refusedError) Error() string {
 // member is taken back first: the webhook believes it. It returns whether it put anything back.
 func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 	if s.From != "" && e.hub != "" {
-		hub := e.Observe(ctx, e.hub).Hub
+		f := e.Observe(ctx, e.hub)
+		hub := f.Hub
 		if !hub.Found {
 			return false, errors.New(hub.Err)
 		}
 		if hub.Accepts.Accepts[s.From] != guard.Yes {
 			return false, &refusedError{s.From}
 		}
-		if err := e.unstate(ctx, s.Member); err != nil {
-			return false, fmt.Errorf("taking back first what the roster states of it: %w", err)
+		if f.Stated {
+			if err := e.unstate(ctx, s.Member); err != nil {
+				return false, fmt.Errorf("taking back first what the roster states of it: %w", err)
+			}
 		}
 	}
 	delete(e.stated, s.Member)

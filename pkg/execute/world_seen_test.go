@@ -31,7 +31,7 @@ func (w *world) seenAs(c certificate) plan.Certificate {
 
 // Observe implements Clusters: the facts that the dialect would make of this world.
 func (w *world) Observe(context.Context, ...string) plan.Facts {
-	f := plan.Facts{At: w.now}
+	f := plan.Facts{At: w.now, Product: tsb.Name, Stated: true}
 	if !w.noHub {
 		f.Hub = w.observeHub()
 	}

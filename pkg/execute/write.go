@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ type writer struct {
 type Fill func(after map[string]any)
 
 // write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge patch of our
-// paths that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
+// paths (a strategic one where lists are by name) that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
 // After already, or Unless, there is nothing to do. It returns whether anything was written.
 func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -97,9 +98,9 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		switch {
 		case p.Object.UID != "" && uid(live) != p.Object.UID:
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
-		case covers(live, p.After), p.Unless != nil && covers(live, p.Unless):
+		case covers(live, p.After, p.ByName), p.Unless != nil && covers(live, p.Unless, p.ByName):
 			return false, nil
-		case !w.dryRun && !covers(live, p.Before):
+		case !w.dryRun && !covers(live, p.Before, p.ByName):
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
 		}
 		if p.KeepAs != "" {
@@ -107,8 +108,11 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 				return false, err
 			}
 		}
-		body := map[string]any{}
+		body, kind := map[string]any{}, types.MergePatchType
 		maps.Copy(body, p.After)
+		if p.ByName {
+			body, kind = strategic(p.After), types.StrategicMergePatchType
+		}
 		if fill := w.fills[p.Fill]; fill != nil {
 			fill(body)
 		}
@@ -127,7 +131,7 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		if p.Status {
 			path += "/status"
 		}
-		req := c.REST.Patch(types.MergePatchType).AbsPath(path).Body(doc)
+		req := c.REST.Patch(kind).AbsPath(path).Body(doc)
 		err = w.options(req).Do(ctx).Error()
 		if apierrors.IsConflict(err) {
 			continue // another part of the object moved: look again
@@ -143,7 +147,12 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 			return false, err
 		}
 	}
-	doc, err := json.Marshal(p.After)
+	body := map[string]any{}
+	maps.Copy(body, p.After)
+	if fill := w.fills[p.Fill]; fill != nil {
+		fill(body)
+	}
+	doc, err := json.Marshal(body)
 	if err != nil {
 		return false, fmt.Errorf("encoding %s: %w", p.Object, err)
 	}
@@ -229,19 +238,77 @@ func uid(o map[string]any) string {
 	return id
 }
 
-// covers says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null.
-func covers(live any, want map[string]any) bool {
+// covers says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null. With byName, a list in
+// want is of named entries, each of which live has, or lacks where everything but its name is nil.
+func covers(live any, want map[string]any, byName bool) bool {
 	m, _ := live.(map[string]any)
 	for k, v := range want {
-		if sub, ok := v.(map[string]any); ok {
-			if !covers(m[k], sub) {
+		switch v := v.(type) {
+		case map[string]any:
+			if !covers(m[k], v, byName) {
 				return false
 			}
-		} else if !reflect.DeepEqual(m[k], v) {
+		case []any:
+			if !byName && !reflect.DeepEqual(m[k], v) || byName && !coversNamed(m[k], v) {
+				return false
+			}
+		default:
+			if !reflect.DeepEqual(m[k], v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// coversNamed says whether a list has each of the named entries as it is wanted.
+func coversNamed(live any, want []any) bool {
+	list, _ := live.([]any)
+	for _, w := range want {
+		entry, _ := w.(map[string]any)
+		i := slices.IndexFunc(list, func(l any) bool { m, _ := l.(map[string]any); return m["name"] == entry["name"] })
+		switch {
+		case i < 0 && absent(entry):
+		case i < 0, absent(entry), !covers(list[i], entry, true):
 			return false
 		}
 	}
 	return true
+}
+
+// absent says whether a named entry is one that is not to be there.
+func absent(entry map[string]any) bool {
+	for k, v := range entry {
+		if k != "name" && v != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// strategic makes a strategic merge patch of values in which lists are of named entries.
+func strategic(values map[string]any) map[string]any {
+	patch := map[string]any{}
+	for k, v := range values {
+		switch v := v.(type) {
+		case map[string]any:
+			patch[k] = strategic(v)
+		case []any:
+			list := make([]any, 0, len(v))
+			for _, e := range v {
+				entry, _ := e.(map[string]any)
+				if absent(entry) {
+					list = append(list, map[string]any{"name": entry["name"], "$patch": "delete"})
+				} else {
+					list = append(list, strategic(entry))
+				}
+			}
+			patch[k] = list
+		default:
+			patch[k] = v
+		}
+	}
+	return patch
 }
 
 // lastManager names who wrote the object last, from managedFields.

@@ -175,7 +175,11 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 	case r.Port != 0:
 		body, err = scrape(within, c, r)
 	default:
-		body, err = fleet.Body(c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2).Do(within))
+		req := c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2)
+		if r.Labels != "" {
+			req.Param("labelSelector", r.Labels)
+		}
+		body, err = fleet.Body(req.Do(within))
 	}
 	if err != nil && ctx.Err() != nil {
 		return plan.Result{Err: o.tooLong(ctx, nil)}

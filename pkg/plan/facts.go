@@ -11,6 +11,10 @@ import (
 // that decides takes it as it is.
 type Facts struct {
 	At      time.Time
+	Product string // the name of the dialect that made them
+	Words   Words
+	// Stated says that what is proved of a member is stated in the roster, for the admission webhook of the product.
+	Stated  bool
 	Hub     Hub
 	Standby *Hub     // the second hub, when one was named
 	Members []Member // sorted by name; each member once
@@ -19,6 +23,14 @@ type Facts struct {
 	Probes map[string]Probe
 	// Contexts are all selected contexts, sorted by name; only for check.
 	Contexts []Context
+}
+
+// Words are what people of a product call things, in lower case unless it is a name.
+type Words struct {
+	Hub    string // "management plane"
+	Member string // "edge"
+	Old    string // what members presented before: "mTLS"
+	Wanted string // what they are to present: "JWT"
 }
 
 // Hub is the side that accepts credentials.
@@ -71,6 +83,30 @@ type Hub struct {
 	Originals map[string]map[string]any
 	// Past is the waves that were carried out, oldest first.
 	Past []Past
+	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of its own.
+	Keys []Key
+	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does not.
+	Sessions map[string][]Session
+	// Version is which release of the product the hub runs, "" when that could not be told.
+	Version string
+}
+
+// Key is one of the hub's signing keys.
+type Key struct {
+	ID     string // by which a credential names it: the kid of a JWT
+	Serial int    // the hub signs with the highest
+	Object Ref
+	Signs  bool      // the one with which the hub signs now
+	Made   time.Time // in its API server's clock; zero when that is not known
+	Wrong  string    // why the hub cannot use it, one clause
+}
+
+// Session is one connection of a member to the hub.
+type Session struct {
+	ID       string
+	Began    time.Time // in the hub's clock, as Ended; zero while it lasts, as far as the hub knows
+	Ended    time.Time
+	Provided bool // it brought a credential, which need not have been verified
 }
 
 // Issuer is the object from which a certificate is made again when its names change.
@@ -226,6 +262,7 @@ type Credential struct {
 	Lacks   []string  // the secrets that it is made of and that are missing or cannot be used, when State is missing or bad
 	Adds    []string  // secrets that help to make it: made where they are missing, never replaced
 	Key     string    // what identifies it: the key ID it was signed with; never the credential
+	ID      string    // by which it can be revoked: the jti of a JWT
 	Digest  string    // changes when the credential does; never the credential
 	Written time.Time // when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
 }

@@ -50,6 +50,11 @@ type Goal struct {
 	// NoFence leaves out the fence of each member; FenceFor is how long one must be seen to deny without a break.
 	NoFence  bool          `json:"noFence,omitempty"`
 	FenceFor time.Duration `json:"fenceFor,omitempty"`
+	// Rotate asks for credentials that are signed with the hub's key To, which is made when it is not there, and for the end of the older
+	// keys.
+	Rotate bool `json:"rotate,omitempty"`
+	// ValidFor is how long a token is valid that is made on the way; 0 leaves it to the dialect.
+	ValidFor time.Duration `json:"validFor,omitempty"`
 	// Names are names that the hub's certificate must have besides those that the selected edges dial.
 	Names []string `json:"names,omitempty"`
 	// Pair is the public part of a certificate for the hub that somebody else made; its private key is with the executor, as PairFill.

@@ -7,8 +7,9 @@ import "time"
 type Read struct {
 	Group, Version, Resource string
 	Namespace, Name          string
-	Port                     int  // of a pod: GET /metrics there, through the API server's port-forward
-	Served                   bool // of a pod's Port: the certificates that it presents in a TLS handshake, as PEM, instead
+	Labels                   string // of a list: the label selector that its items match
+	Port                     int    // of a pod: GET /metrics there, through the API server's port-forward
+	Served                   bool   // of a pod's Port: the certificates that it presents in a TLS handshake, as PEM, instead
 }
 
 // Path is the API server's path of the read.

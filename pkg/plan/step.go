@@ -101,6 +101,9 @@ type Patch struct {
 	RestoreFrom string `json:"restoreFrom,omitempty"`
 	// Fill names a value that only the executor holds and adds when it writes: a private key from a file.
 	Fill string `json:"fill,omitempty"`
+	// ByName says that the lists in Before, After, Back and Unless are of entries that are told by their name, of which these are ours: a
+	// strategic merge patch of a kind of Kubernetes' own. An entry of which everything but the name is null is absent.
+	ByName bool `json:"byName,omitempty"`
 	// Before is our paths as they were read; the write is refused when they have changed since. null = absent.
 	Before map[string]any `json:"before,omitempty"`
 	// After is our paths as they are to be.
@@ -121,6 +124,19 @@ type Supply struct {
 	FullName            string   // the member's name at the hub in full, "" when the hub was not looked at
 	Hosts               []string // under which members dial the hub, sorted
 	Chain               []byte   // the hub's certificate with its intermediates, PEM; nil when it was not looked at
+	// Token is the token to make, where the hub's own key makes it.
+	Token *TokenRequest
+}
+
+// TokenRequest asks for a token that one of the hub's keys signs.
+type TokenRequest struct {
+	Hub      string // the context of the hub
+	Key      Ref    // the secret of the key, there
+	KeyID    string
+	Subject  string // who is to present it, as the hub knows it
+	ValidFor time.Duration
+	Secret   string // the name of the secret that is to hold it, and the key of its data
+	DataKey  string
 }
 
 // Undo is the patch that takes p back. A created object is left: it only adds trust or a record; and nothing brings a deleted one back.
@@ -135,7 +151,7 @@ func (p Patch) Undo() (Patch, bool) {
 	if back == nil {
 		back = p.Before
 	}
-	return Patch{Context: p.Context, Cluster: p.Cluster, Object: p.Object, Before: p.After, After: back, Unless: p.Before}, true
+	return Patch{Context: p.Context, Cluster: p.Cluster, Object: p.Object, ByName: p.ByName, Before: p.After, After: back, Unless: p.Before}, true
 }
 
 // Claim is something that must be seen before a step counts as done.
@@ -173,6 +189,7 @@ type Judgement struct {
 
 // Selection says in which of the contexts the hub is.
 type Selection struct {
+	Product string // the name of the dialect; "" means to find out
 	Hub     string // the context of the hub; "" means to find it among them
 	Standby string // the context of a second hub that takes over from the first
 	NoHub   bool   // there is none to look at: the run is about edges alone
@@ -184,6 +201,10 @@ type Selection struct {
 // Dialect is one product. All its functions are pure.
 type Dialect struct {
 	Name string
+	// Here says whether a snapshot shows a hub or a member of the product.
+	Here func(Snapshot) bool
+	// Trim leaves of a body what the dialect reads of it.
+	Trim func(r Read, body []byte) []byte
 	// Reads says what to read next of a context, given what was read of it so far; nil means that this is all. Metrics
 	// pages are asked for only when metrics is true.
 	Reads func(soFar map[Read]Result, metrics bool) []Read
@@ -192,14 +213,14 @@ type Dialect struct {
 	// Next says what to do next.
 	Next func(Facts, Goal) Wave
 	// Prove is the step that changes nothing and proves a member.
-	Prove func(Member, Goal) Step
+	Prove func(Facts, Member, Goal) Step
 	// Enclose is the step that proves a member's fence, having installed it where it is not.
-	Enclose func(Member, Goal) Step
+	Enclose func(Facts, Member, Goal) Step
 	// Judge says whether the claim holds, given the facts right before the step's writes (seen[0]) and all since.
 	Judge func(c Claim, seen []Facts) Judgement
 	// Restores says whether a patch that was read from a journal is one that this dialect writes to take a step back, after which its
 	// member presents from again (see Step.From).
-	Restores func(p Patch, from guard.Cred) bool
+	Restores func(f Facts, p Patch, from guard.Cred) bool
 	// Lift is what removes the fence of a member's cluster, which would deny the way back; nothing when it has none.
 	Lift func(Facts, Member) []Patch
 	// After predicts the facts when the steps of a wave have been done and proved.

@@ -8,11 +8,20 @@ import (
 
 // Dialect is Tetrate Service Bridge 1.4 and newer.
 func Dialect() plan.Dialect {
-	return plan.Dialect{Name: "Tetrate Service Bridge", Reads: reads, Facts: facts, Next: next, Prove: prove, Enclose: enclose, Judge: judge, Restores: restores, Lift: lift, After: after}
+	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: Trim, Facts: facts, Next: next, Prove: prove, Enclose: func(_ plan.Facts, m plan.Member, g plan.Goal) plan.Step { return enclose(m, g) },
+		Judge: judge, Restores: func(_ plan.Facts, p plan.Patch, from cred) bool { return restores(p, from) }, Lift: lift, After: after}
+}
+
+// Name is how the product is selected.
+const Name = "tsb"
+
+// here says whether a cluster holds a plane of TSB.
+func here(s plan.Snapshot) bool {
+	return len(items(s.Reads[readManagementPlanes])) > 0 || len(items(s.Reads[readControlPlanes])) > 0
 }
 
 // prove is the step that proves a member as it is.
-func prove(m plan.Member, goal plan.Goal) plan.Step {
+func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	if m.Role == plan.RoleMPC {
 		return proveMPC(m, goal)
 	}

@@ -24,7 +24,7 @@ const liveFor = 30 * time.Second
 //  5. add the members that only the inventory or the roster knows, as unknown or as last stated;
 //  6. account for every other context.
 func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
-	f := plan.Facts{At: at}
+	f := plan.Facts{At: at, Product: Name, Stated: true, Words: plan.Words{Hub: "management plane", Member: "edge", Old: "mTLS", Wanted: "JWT"}}
 	snaps = distinct(snaps, where.Hub, &f)
 	home, mp := findHub(snaps, where, &f.Hub)
 	var entries map[string]api.EdgeCluster

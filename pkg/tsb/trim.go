@@ -11,6 +11,7 @@ import (
 // that begin with xcp_. A body of another kind, or one that is not as its kind says, stays as it is.
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
+	case r.Labels != "": // not a read of ours
 	case r.Port != 0 && !r.Served:
 		return trimMetrics(body)
 	case r.Resource == "pods" && r.Name == "":

@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+)
+
+// Recognise is the dialect of whichever product is found: it reads what each of them reads, and decides by the one that is there. Where
+// none is, it is the first; where several are, the selection names one, or the hub's context holds one alone, or there is no hub.
+func Recognise(dialects ...Dialect) Dialect {
+	of := func(f Facts) Dialect {
+		i := slices.IndexFunc(dialects, func(d Dialect) bool { return d.Name == f.Product })
+		return dialects[max(i, 0)]
+	}
+	return Dialect{
+		Name: "recognised",
+		Here: func(s Snapshot) bool { return slices.ContainsFunc(dialects, func(d Dialect) bool { return d.Here(s) }) },
+		Trim: func(r Read, body []byte) []byte {
+			for _, d := range dialects {
+				body = d.Trim(r, body)
+			}
+			return body
+		},
+		Reads: func(soFar map[Read]Result, metrics bool) []Read {
+			next := map[Read]bool{}
+			for _, d := range dialects {
+				for _, r := range d.Reads(soFar, metrics) {
+					next[r] = true
+				}
+			}
+			return slices.SortedFunc(maps.Keys(next), func(a, b Read) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		},
+		Facts: func(snaps []Snapshot, where Selection, at time.Time) Facts {
+			d, err := recognised(dialects, snaps, where)
+			f := d.Facts(snaps, where, at)
+			if f.Product = d.Name; err != "" {
+				f.Hub = Hub{Err: err}
+			}
+			return f
+		},
+		Next:     func(f Facts, g Goal) Wave { return of(f).Next(f, g) },
+		Prove:    func(f Facts, m Member, g Goal) Step { return of(f).Prove(f, m, g) },
+		Enclose:  func(f Facts, m Member, g Goal) Step { return of(f).Enclose(f, m, g) },
+		Judge:    func(c Claim, seen []Facts) Judgement { return of(seen[len(seen)-1]).Judge(c, seen) },
+		Restores: func(f Facts, p Patch, from guard.Cred) bool { return of(f).Restores(f, p, from) },
+		Lift:     func(f Facts, m Member) []Patch { return of(f).Lift(f, m) },
+		After:    func(f Facts, s []Step) Facts { return of(f).After(f, s) },
+	}
+}
+
+// recognised finds the one dialect of snapshots, and else says why it could not.
+func recognised(dialects []Dialect, snaps []Snapshot, where Selection) (Dialect, string) {
+	if where.Product != "" {
+		for _, d := range dialects {
+			if d.Name == where.Product {
+				return d, ""
+			}
+		}
+	}
+	var here, hubs []Dialect
+	var seen []string
+	for _, d := range dialects {
+		var in []string
+		for _, s := range snaps {
+			if d.Here(s) {
+				in = append(in, s.Context)
+			}
+		}
+		if len(in) == 0 {
+			continue
+		}
+		if here = append(here, d); slices.Contains(in, where.Hub) {
+			hubs = append(hubs, d)
+		}
+		seen = append(seen, fmt.Sprintf("%s in %s", d.Name, strings.Join(in, ", ")))
+	}
+	switch {
+	case len(here) == 0:
+		return dialects[0], ""
+	case len(here) == 1:
+		return here[0], ""
+	case len(hubs) == 1:
+		return hubs[0], ""
+	}
+	return here[0], fmt.Sprintf("two products are found: %s; pass --product with one of them, or --context with the hub that is meant", strings.Join(seen, "; "))
+}

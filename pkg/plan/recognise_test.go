@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
+	product := func(name, resource string) Dialect {
+		r := Read{Resource: resource}
+		return Dialect{Name: name, Here: func(s Snapshot) bool { return s.Reads[r].OK() }, Trim: func(_ Read, b []byte) []byte { return b },
+			Reads: func(soFar map[Read]Result, _ bool) []Read {
+				if _, done := soFar[r]; done {
+					return nil
+				}
+				return []Read{{Resource: "namespaces"}, r}
+			},
+			Facts: func([]Snapshot, Selection, time.Time) Facts { return Facts{Hub: Hub{Found: true, Context: name}} },
+			Next:  func(Facts, Goal) Wave { return Wave{Title: name} }}
+	}
+	d := Recognise(product("a", "as"), product("b", "bs"))
+	if got := d.Reads(nil, false); len(got) != 3 {
+		t.Errorf("it reads %v, want what both read, each once", got)
+	}
+	holds := func(context string, resources ...string) Snapshot {
+		s := Snapshot{Context: context, Reads: map[Read]Result{}}
+		for _, r := range resources {
+			s.Reads[Read{Resource: r}] = Result{Body: []byte("{}")}
+		}
+		return s
+	}
+	for _, tc := range []struct {
+		name    string
+		snaps   []Snapshot
+		where   Selection
+		product string
+		err     string
+	}{
+		{"nothing is found", []Snapshot{holds("x")}, Selection{}, "a", ""},
+		{"the first is", []Snapshot{holds("x", "as"), holds("y")}, Selection{}, "a", ""},
+		{"the second is", []Snapshot{holds("x"), holds("y", "bs")}, Selection{}, "b", ""},
+		{"both are", []Snapshot{holds("x", "as"), holds("y", "bs")}, Selection{}, "a", "two products are found: a in x; b in y; pass --product"},
+		{"both are, and one was named", []Snapshot{holds("x", "as"), holds("y", "bs")}, Selection{Product: "b"}, "b", ""},
+		{"both are, and the hub of one", []Snapshot{holds("x", "as"), holds("y", "bs")}, Selection{Hub: "y"}, "b", ""},
+		{"both are in one cluster, which is the hub", []Snapshot{holds("x", "as", "bs")}, Selection{Hub: "x"}, "a", "two products"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := d.Facts(tc.snaps, tc.where, time.Time{})
+			if f.Product != tc.product || !strings.HasPrefix(f.Hub.Err, tc.err) || (tc.err == "") != f.Hub.Found {
+				t.Errorf("%s, hub %+v; want %s, error %q", f.Product, f.Hub, tc.product, tc.err)
+			}
+			if w := d.Next(f, Goal{}); w.Title != tc.product {
+				t.Errorf("%s decides what is next", w.Title)
+			}
+		})
+	}
+}
