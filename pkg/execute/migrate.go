@@ -28,6 +28,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	recorded := map[string]Outcome{}
 	e.vouched, e.stated, e.without = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
 	f := e.look(ctx)
+	e.Goal = e.Dialect.Aim(f, e.Goal)
 	finish := func(last plan.Wave, done bool, err error) Result {
 		return Result{Outcomes: account(f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
 	}

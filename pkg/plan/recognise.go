@@ -43,6 +43,7 @@ func Recognise(dialects ...Dialect) Dialect {
 			}
 			return f
 		},
+		Aim:      func(f Facts, g Goal) Goal { return of(f).Aim(f, g) },
 		Next:     func(f Facts, g Goal) Wave { return of(f).Next(f, g) },
 		Prove:    func(f Facts, m Member, g Goal) Step { return of(f).Prove(f, m, g) },
 		Enclose:  func(f Facts, m Member, g Goal) Step { return of(f).Enclose(f, m, g) },

@@ -210,6 +210,8 @@ type Dialect struct {
 	Reads func(soFar map[Read]Result, metrics bool) []Read
 	// Facts makes facts of snapshots.
 	Facts func(snaps []Snapshot, where Selection, at time.Time) Facts
+	// Aim fills in what a goal leaves to the product, by the facts that a run begins with: the credential that members are to present.
+	Aim func(Facts, Goal) Goal
 	// Next says what to do next.
 	Next func(Facts, Goal) Wave
 	// Prove is the step that changes nothing and proves a member.

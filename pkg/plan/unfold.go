@@ -23,9 +23,10 @@ func (p Plan) Changes() int {
 	return n
 }
 
-// Unfold asks the dialect what comes next, predicts it done, and asks again, until nothing is left to do. A dialect whose
+// Unfold aims the goal, then asks the dialect what comes next, predicts it done, and asks again, until nothing is left to do. A dialect whose
 // predictions never arrive is cut off after as many waves as a fleet could need.
 func Unfold(d Dialect, f Facts, goal Goal) Plan {
+	goal = d.Aim(f, goal)
 	p := Plan{Goal: goal}
 	for range 3*len(f.Members) + 8 {
 		wave := d.Next(f, goal)

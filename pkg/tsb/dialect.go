@@ -1,6 +1,7 @@
 package tsb
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -8,12 +9,18 @@ import (
 
 // Dialect is Tetrate Service Bridge 1.4 and newer.
 func Dialect() plan.Dialect {
-	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: Trim, Facts: facts, Next: next, Prove: prove, Enclose: func(_ plan.Facts, m plan.Member, g plan.Goal) plan.Step { return enclose(m, g) },
+	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: Trim, Facts: facts, Aim: aim, Next: next, Prove: prove, Enclose: func(_ plan.Facts, m plan.Member, g plan.Goal) plan.Step { return enclose(m, g) },
 		Judge: judge, Restores: func(_ plan.Facts, p plan.Patch, from cred) bool { return restores(p, from) }, Lift: lift, After: after}
 }
 
 // Name is how the product is selected.
 const Name = "tsb"
+
+// aim has every member present a JWT.
+func aim(_ plan.Facts, g plan.Goal) plan.Goal {
+	g.To = cmp.Or(g.To, JWT)
+	return g
+}
 
 // here says whether a cluster holds a plane of TSB.
 func here(s plan.Snapshot) bool {
