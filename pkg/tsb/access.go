@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -27,7 +28,7 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 			add("list", r.Group, r.Resource, r.Namespace, "")
 		}
 	}
-	hubs, edges := items(soFar[readManagementPlanes]), items(soFar[readControlPlanes])
+	hubs, edges := kube.Items(soFar[readManagementPlanes]), kube.Items(soFar[readControlPlanes])
 	for _, plane := range slices.Concat(hubs, edges) {
 		for _, verb := range []string{"create", "get"} { // for SPDY and for WebSockets
 			add(verb, "", "pods/portforward", plane.Metadata.Namespace, "")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -306,11 +307,8 @@ func stale(h plan.Hub, dialled []string) bool {
 // restartPatch rolls Central out once, as kubectl rollout restart does, and says what for: the same reason does it once.
 func restartPatch(h plan.Hub, why string) plan.Patch {
 	ref := plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: h.Object.Namespace, Name: "central"}
-	return plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Restart: true, After: nest(map[string]any{restartedFor: why}, "spec", "template", "metadata", "annotations")}
+	return plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Restart: true, After: nest(map[string]any{kube.RestartedFor: why}, "spec", "template", "metadata", "annotations")}
 }
-
-// restartedFor is the annotation of Central's pods that says why we had them started.
-const restartedFor = "xcpauth.io/restarted-for"
 
 // restart rolls Central out once.
 func restart(f plan.Facts, who string, h plan.Hub, v sorted, goal plan.Goal) plan.Step {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
@@ -40,7 +41,7 @@ func secretKey(r plan.Result, key string) []byte {
 func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) plan.Credential {
 	r := read[secret(ns, secretToken)]
 	c := plan.Credential{Where: ns + "/" + secretToken}
-	if why := unreadable(r); why != "" {
+	if why := kube.Unreadable(r); why != "" {
 		c.Why = "secret " + c.Where + " could not be read: " + why
 		return c
 	}
@@ -55,8 +56,8 @@ func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 			c.State = plan.CredentialReady
 		}
 		c.Expires, c.Key, c.Digest = info.Expires, info.KeyID, info.Digest
-		if o := one(r); o != nil {
-			c.Written = o.Metadata.written("data", "jwt")
+		if o := kube.One(r); o != nil {
+			c.Written = o.Metadata.Written("data", "jwt")
 		}
 		if !info.Issued.IsZero() && info.Issued.Before(c.Written) {
 			c.Written = info.Issued // managedFields have one time for all that a manager wrote, a label of the same secret too
@@ -71,7 +72,7 @@ func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 func minting(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (plan.CredentialState, string) {
 	const need = "secret %s/%s is not there and %s; create it with: tctl install manifest control-plane-secrets --cluster %s, or let migrate do it with --tctl or --secrets"
 	account := read[secret(ns, secretServiceAccount)]
-	if why := unreadable(account); why != "" {
+	if why := kube.Unreadable(account); why != "" {
 		return plan.CredentialUnknown, fmt.Sprintf("secret %s/%s could not be read: %s", ns, secretServiceAccount, why)
 	}
 	fqn, jwk := string(secretKey(account, "clusterFqn")), secretKey(account, "jwk")
@@ -95,7 +96,7 @@ func minting(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (
 func certificate(read map[plan.Read]plan.Result, ns, name string) plan.Certificate {
 	r := read[secret(ns, name)]
 	where := ns + "/" + name
-	switch why := unreadable(r); {
+	switch why := kube.Unreadable(r); {
 	case why != "":
 		return plan.Certificate{Where: where, Err: "secret " + where + " could not be read: " + why}
 	case r.Missing:

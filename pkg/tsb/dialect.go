@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -24,7 +25,7 @@ func aim(_ plan.Facts, g plan.Goal) plan.Goal {
 
 // here says whether a cluster holds a plane of TSB.
 func here(s plan.Snapshot) bool {
-	return len(items(s.Reads[readManagementPlanes])) > 0 || len(items(s.Reads[readControlPlanes])) > 0
+	return len(kube.Items(s.Reads[readManagementPlanes])) > 0 || len(kube.Items(s.Reads[readControlPlanes])) > 0
 }
 
 // prove is the step that proves a member as it is.

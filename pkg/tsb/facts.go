@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -25,7 +26,7 @@ const liveFor = 30 * time.Second
 //  6. account for every other context.
 func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
 	f := plan.Facts{At: at, Product: Name, Stated: true, Words: plan.Words{Hub: "management plane", Member: "edge", Old: "mTLS", Wanted: "JWT"}}
-	snaps = distinct(snaps, where.Hub, &f)
+	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, mp := findHub(snaps, where, &f.Hub)
 	var entries map[string]api.EdgeCluster
 	if home != nil {
@@ -87,55 +88,8 @@ func holds(fence plan.Fence, st *plan.Statement) bool {
 	return st != nil && st.Void == "" && st.Fence != "" && st.Fence == fence.ID() && fence.Ours
 }
 
-// distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the first; the
-// others become rows of their own. A context that could not be looked at is of a cluster that was reached when both name the same
-// API server.
-func distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot {
-	first := map[string]string{}
-	var kept []plan.Snapshot
-	snaps = slices.Clone(snaps)
-	slices.SortStableFunc(snaps, func(a, b plan.Snapshot) int {
-		switch {
-		case a.Context == b.Context:
-			return 0
-		case a.Context == hub:
-			return -1
-		case b.Context == hub:
-			return 1
-		}
-		return strings.Compare(a.Context, b.Context)
-	})
-	reached := map[string]string{}
-	for _, s := range snaps {
-		if s.Err == "" && s.Endpoint != "" && reached[s.Endpoint] == "" {
-			reached[s.Endpoint] = s.Context
-		}
-	}
-	for _, s := range snaps {
-		if other := reached[s.Endpoint]; s.Err != "" && other != "" && s.Context != hub {
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "duplicate", Why: fmt.Sprintf("the same API server as context %s; by this one it could not be looked at: %s", other, s.Err)})
-			continue
-		}
-		id := clusterUID(s)
-		if known, again := first[id]; again && id != "" {
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "duplicate", Why: "the same cluster as context " + known})
-			continue
-		}
-		first[id] = s.Context
-		kept = append(kept, s)
-	}
-	return kept
-}
-
-func clusterUID(s plan.Snapshot) string {
-	if ns := one(s.Reads[readKubeSystem]); ns != nil {
-		return ns.Metadata.UID
-	}
-	return ""
-}
-
 // findHub finds the ManagementPlane that this run is about, or says in hub.Err why there is none.
-func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *object) {
+func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *kube.Object) {
 	if where.NoHub {
 		hub.Err = "this run is without a hub"
 		return nil, nil
@@ -143,7 +97,7 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 	want := where.Hub
 	var found []string
 	var home *plan.Snapshot
-	var mp *object
+	var mp *kube.Object
 	var tried, unreached []string
 	for i, s := range snaps {
 		if want != "" && s.Context != want || s.Context == where.Standby {
@@ -155,7 +109,7 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 			unreached = append(unreached, s.Context+" ("+s.Err+")")
 			continue
 		}
-		planes, why := list(s.Reads[readManagementPlanes])
+		planes, why := kube.List(s.Reads[readManagementPlanes])
 		if why != "" {
 			unreached = append(unreached, s.Context+" (ManagementPlanes could not be listed: "+why+")")
 		}
@@ -186,7 +140,7 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 }
 
 // findStandby reads the second hub, which takes over from the first; nil when none was named.
-func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.Facts) (*plan.Snapshot, *object) {
+func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.Facts) (*plan.Snapshot, *kube.Object) {
 	if where.Standby == "" {
 		return nil, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
@@ -62,7 +63,7 @@ func TestFactsAccountForEveryContext(t *testing.T) {
 func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
 	whole := snapshot("eu", apifake.Edge("eu")...)
 	hub := snapshot("hub", apifake.Hub("eu")...)
-	for name, r := range map[string]plan.Read{"pods": pods("istio-system"), "replica sets": replicaSets("istio-system"), "deployment": deployment("istio-system", "edge"),
+	for name, r := range map[string]plan.Read{"pods": kube.PodsRead("istio-system"), "replica sets": kube.ReplicaSetsRead("istio-system"), "deployment": kube.DeploymentRead("istio-system", "edge"),
 		"control planes": readControlPlanes, "edge xcps": readEdgeXcps} {
 		for how, result := range map[string]plan.Result{"forbidden": {Err: "forbidden (403)"}, "cut off": {Body: []byte(`{"items":[{"metadata":`)}, "not an object": {Body: []byte(`[]`)}, "wrong types": {Body: []byte(`{"items":7,"spec":7}`)}} {
 			t.Run(name+" "+how, func(t *testing.T) {
@@ -170,7 +171,7 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 func FuzzFacts(f *testing.F) {
 	seed := snapshot("eu", apifake.Edge("eu")...)
 	hub := snapshot("hub", apifake.Hub("eu")...)
-	f.Add(string(seed.Reads[readControlPlanes].Body), string(seed.Reads[pods("istio-system")].Body), string(hub.Reads[readManagementPlanes].Body))
+	f.Add(string(seed.Reads[readControlPlanes].Body), string(seed.Reads[kube.PodsRead("istio-system")].Body), string(hub.Reads[readManagementPlanes].Body))
 	f.Add(`{"items":[{"spec":[]}]}`, `{"items":[{}]}`, `{"items":[{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":"x","mutual_tls":1}}}}}]}`)
 	f.Fuzz(func(t *testing.T, planes, running, mps string) {
 		s := plan.Snapshot{Context: "eu", At: noon, Reads: map[plan.Read]plan.Result{}}
@@ -178,7 +179,7 @@ func FuzzFacts(f *testing.F) {
 			s.Reads[k] = v
 		}
 		s.Reads[readControlPlanes] = plan.Result{Body: []byte(planes)}
-		s.Reads[pods("istio-system")] = plan.Result{Body: []byte(running)}
+		s.Reads[kube.PodsRead("istio-system")] = plan.Result{Body: []byte(running)}
 		h := plan.Snapshot{Context: "hub", At: noon, Reads: map[plan.Read]plan.Result{}}
 		for k, v := range hub.Reads {
 			h.Reads[k] = v

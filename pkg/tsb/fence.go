@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -50,11 +51,11 @@ func fence(reads map[plan.Read]plan.Result) plan.Fence {
 	}
 	var specs [2]map[string]any
 	for i, r := range []plan.Result{policy, binding} {
-		o := one(r)
+		o := kube.One(r)
 		if o == nil {
 			continue
 		}
-		specs[i], _ = o.raw["spec"].(map[string]any)
+		specs[i], _ = o.Raw["spec"].(map[string]any)
 		if specs[i] == nil {
 			specs[i] = map[string]any{}
 		}

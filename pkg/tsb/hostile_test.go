@@ -8,6 +8,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -73,7 +74,7 @@ func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
 		{name: "a roster that is forbidden", want: "hub", unreadable: func() (bool, plan.Read) {
 			return true, plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
 		}},
-		{name: "pods that are forbidden", want: "eu", unreadable: func() (bool, plan.Read) { return false, pods(ns) }},
+		{name: "pods that are forbidden", want: "eu", unreadable: func() (bool, plan.Read) { return false, kube.PodsRead(ns) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for range 10 { // objects are listed in any order

@@ -6,25 +6,26 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
 // readHub fills the hub and returns the roster's entries.
-func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeCluster {
+func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.EdgeCluster {
 	ns := mp.Metadata.Namespace
-	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, clusterUID(*s), ref(mp, readManagementPlanes, "ManagementPlane")
-	hub.Organization, _ = field(mp.raw, "spec", "organization").(string)
-	hub.Since = mp.Metadata.written("spec", "components", "xcp", "centralAuthModes")
+	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), kube.Ref(mp, readManagementPlanes, "ManagementPlane")
+	hub.Organization, _ = field(mp.Raw, "spec", "organization").(string)
+	hub.Since = mp.Metadata.Written("spec", "components", "xcp", "centralAuthModes")
 	var odd []Oddity
-	hub.Accepts, odd = ReadHub(mp.raw)
+	hub.Accepts, odd = ReadHub(mp.Raw)
 	for _, o := range odd {
 		hub.Odd = append(hub.Odd, o.String())
 	}
-	xcp, _ := walk(mp.raw, "", "spec", "components", "xcp")
+	xcp, _ := walk(mp.Raw, "", "spec", "components", "xcp")
 	stanza, _ := xcp["centralAuthModes"].(map[string]any)
 	hub.Declared = map[string]any{"jwt": stanza["jwt"], "mutualTls": stanza["mutualTls"]}
-	hub.Owner, hub.HelmNote = owners(mp.Metadata)
+	hub.Owner, hub.HelmNote = kube.Owners(mp.Metadata)
 	hub.Server = certificate(s.Reads, ns, secretCentralCert)
 	hub.Issuer = issuerOf(s.Reads, mp, secretCentralCert)
 	hub.RehearsalIssuer = issuerOf(s.Reads, mp, rehearsalSecret)
@@ -36,10 +37,10 @@ func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeClus
 	}
 	hub.Leftovers = hubLeftovers(s, ns, hub.ClusterUID)
 	hub.Workload = workload(s.Reads, ns, "central", nil)
-	for _, c := range items(s.Reads[centralXcps(ns)]) {
+	for _, c := range kube.Items(s.Reads[centralXcps(ns)]) {
 		hub.Lower = max(hub.Lower, c.Metadata.Generation)
 	}
-	switch clusters, why := list(s.Reads[xcpClusters(ns)]); {
+	switch clusters, why := kube.List(s.Reads[xcpClusters(ns)]); {
 	case why != "":
 		hub.InventoryErr = fmt.Sprintf("the hub's inventory (clusters.xcp.tetrate.io in %s) could not be read: %s", ns, why)
 	case !s.Reads[xcpClusters(ns)].Missing:
@@ -57,30 +58,30 @@ func readHub(s *plan.Snapshot, mp object, hub *plan.Hub) map[string]api.EdgeClus
 
 // issuerOf finds the cert-manager Certificate that makes a secret of the management plane's namespace, or says who else may and what
 // to do there (owners: the vendor's certificate pages and charts; reference: ManagementPlane spec.certIssuer, 1.7 and newer).
-func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan.Issuer {
+func issuerOf(read map[plan.Read]plan.Result, mp kube.Object, secretName string) plan.Issuer {
 	ns := mp.Metadata.Namespace
-	all, why := list(read[certificates(ns)])
+	all, why := kube.List(read[certificates(ns)])
 	if why != "" {
 		return plan.Issuer{Why: fmt.Sprintf("cert-manager's Certificates in %s could not be read (%s), so who makes it is not known", ns, why)}
 	}
 	for _, c := range all {
-		spec, _ := walk(c.raw, "", "spec")
+		spec, _ := walk(c.Raw, "", "spec")
 		if spec["secretName"] != secretName {
 			continue
 		}
-		i := plan.Issuer{Kind: certManager, Object: ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
+		i := plan.Issuer{Kind: certManager, Object: kube.Ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
 			Names: map[string]any{"dnsNames": spec["dnsNames"], "ipAddresses": spec["ipAddresses"]}}
-		if reverts, _ := owners(c.Metadata); reverts != "" {
+		if reverts, _ := kube.Owners(c.Metadata); reverts != "" {
 			i.Why = fmt.Sprintf("%s is kept by %s, which would put a change back; add the names to spec.dnsNames there", i.Object, reverts)
 		}
 		return i
 	}
 	const byHand = "; or give another one with --central-cert and --central-key; a request for it is made by: kubectl xcpauth certificate request --key-out FILE"
-	s := one(read[secret(ns, secretName)])
+	s := kube.One(read[secret(ns, secretName)])
 	if s == nil {
 		return plan.Issuer{}
 	}
-	issuer, _ := walk(mp.raw, "", "spec", "certIssuer", "tsbCerts")
+	issuer, _ := walk(mp.Raw, "", "spec", "certIssuer", "tsbCerts")
 	switch {
 	case issuer != nil:
 		return plan.Issuer{Kind: "TSB", Why: "it is issued by TSB itself (spec.certIssuer.tsbCerts of the ManagementPlane); add the names there" + byHand}
@@ -92,8 +93,8 @@ func issuerOf(read map[plan.Read]plan.Result, mp object, secretName string) plan
 }
 
 // certificateReady says whether cert-manager has issued what the Certificate asks for now.
-func certificateReady(c object) bool {
-	status, _ := walk(c.raw, "", "status")
+func certificateReady(c kube.Object) bool {
+	status, _ := walk(c.Raw, "", "status")
 	conditions, _ := status["conditions"].([]any)
 	for _, raw := range conditions {
 		cond, _ := raw.(map[string]any)
@@ -109,21 +110,21 @@ func certificateReady(c object) bool {
 // tctl's way makes xcp-edge-cert, with the secrets that they leave in the hub. Whose a Certificate is, its names tell (see edgeLeftovers).
 func hubLeftovers(s *plan.Snapshot, ns, uid string) []plan.Leftover {
 	var all []plan.Leftover
-	add := func(o object, r plan.Read, kind, member, why string) {
-		all = append(all, plan.Leftover{Context: s.Context, ClusterUID: uid, Object: ref(o, r, kind), Member: member, Why: why})
+	add := func(o kube.Object, r plan.Read, kind, member, why string) {
+		all = append(all, plan.Leftover{Context: s.Context, ClusterUID: uid, Object: kube.Ref(o, r, kind), Member: member, Why: why})
 	}
-	for _, c := range items(s.Reads[certificates(ns)]) {
-		spec, _ := walk(c.raw, "", "spec")
+	for _, c := range kube.Items(s.Reads[certificates(ns)]) {
+		spec, _ := walk(c.Raw, "", "spec")
 		if spec["secretName"] == secretMPCCerts {
 			add(c, certificates(ns), "Certificate", mpcName, "it makes secret "+secretMPCCerts)
 		}
 	}
 	for _, d := range unfinished(s.Reads, ns) {
-		if o := one(s.Reads[secret(ns, d.Object.Name)]); o != nil && o.Metadata.UID == d.Object.UID && d.Cluster == uid {
+		if o := kube.One(s.Reads[secret(ns, d.Object.Name)]); o != nil && o.Metadata.UID == d.Object.UID && d.Cluster == uid {
 			add(*o, secret(ns, d.Object.Name), "Secret", d.Member, "the hub's copy of the certificate of "+d.Member+", which a clean-up left")
 		}
 	}
-	if o := one(s.Reads[secret(ns, secretMPCCerts)]); o != nil {
+	if o := kube.One(s.Reads[secret(ns, secretMPCCerts)]); o != nil {
 		add(*o, secret(ns, secretMPCCerts), "Secret", mpcName, "MPC's certificate for mutual TLS")
 	}
 	return all
@@ -147,8 +148,8 @@ func unfinished(read map[plan.Read]plan.Result, ns string) []plan.Deletion {
 // edgeCertificates lists the names of the secrets in the hub that a Certificate for an edge fills.
 func edgeCertificates(read map[plan.Read]plan.Result, ns string) []string {
 	var names []string
-	for _, c := range items(read[certificates(ns)]) {
-		spec, _ := walk(c.raw, "", "spec")
+	for _, c := range kube.Items(read[certificates(ns)]) {
+		spec, _ := walk(c.Raw, "", "spec")
 		if name, _ := spec["secretName"].(string); strings.Contains(name, secretEdgeCert) {
 			names = append(names, name)
 		}
@@ -161,13 +162,13 @@ func edgeCertificates(read map[plan.Read]plan.Result, ns string) []string {
 func edgeLeftovers(s plan.Snapshot, ns, member string, cert plan.Certificate, home *plan.Snapshot, hubNS string) []plan.Leftover {
 	var all []plan.Leftover
 	r := s.Reads[secret(ns, secretEdgeCert)]
-	own := one(r)
+	own := kube.One(r)
 	if own == nil {
 		return nil
 	}
 	if home != nil && cert.Err == "" {
-		for _, c := range items(home.Reads[certificates(hubNS)]) {
-			spec, _ := walk(c.raw, "", "spec")
+		for _, c := range kube.Items(home.Reads[certificates(hubNS)]) {
+			spec, _ := walk(c.Raw, "", "spec")
 			name, _ := spec["secretName"].(string)
 			made := home.Reads[secret(hubNS, name)]
 			if !strings.Contains(name, secretEdgeCert) || !made.OK() {
@@ -177,11 +178,11 @@ func edgeLeftovers(s plan.Snapshot, ns, member string, cert plan.Certificate, ho
 				continue
 			}
 			all = append(all,
-				plan.Leftover{Context: home.Context, ClusterUID: clusterUID(*home), Object: ref(c, certificates(hubNS), "Certificate"), Member: member, Why: "it makes the certificate of " + member},
-				plan.Leftover{Context: home.Context, ClusterUID: clusterUID(*home), Object: ref(*one(made), secret(hubNS, name), "Secret"), Member: member, Why: "the hub's copy of the certificate of " + member})
+				plan.Leftover{Context: home.Context, ClusterUID: kube.ClusterUID(*home), Object: kube.Ref(c, certificates(hubNS), "Certificate"), Member: member, Why: "it makes the certificate of " + member},
+				plan.Leftover{Context: home.Context, ClusterUID: kube.ClusterUID(*home), Object: kube.Ref(*kube.One(made), secret(hubNS, name), "Secret"), Member: member, Why: "the hub's copy of the certificate of " + member})
 		}
 	}
-	return append(all, plan.Leftover{Context: s.Context, ClusterUID: clusterUID(s), Object: ref(*own, secret(ns, secretEdgeCert), "Secret"), Member: member, Why: "its certificate for mutual TLS"})
+	return append(all, plan.Leftover{Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: kube.Ref(*own, secret(ns, secretEdgeCert), "Secret"), Member: member, Why: "its certificate for mutual TLS"})
 }
 
 func sameNames(a, b plan.Certificate) bool {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -49,13 +50,13 @@ func checkReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 
 func checkOnly(soFar map[plan.Read]plan.Result) []plan.Read {
 	var more []plan.Read
-	for _, mp := range items(soFar[readManagementPlanes]) {
+	for _, mp := range kube.Items(soFar[readManagementPlanes]) {
 		ns := mp.Metadata.Namespace
-		more = append(more, deployment(ns, operatorHub), secret(ns, secretMPCCerts), readWebhook)
+		more = append(more, kube.DeploymentRead(ns, operatorHub), secret(ns, secretMPCCerts), readWebhook)
 	}
-	for _, cp := range items(soFar[readControlPlanes]) {
+	for _, cp := range kube.Items(soFar[readControlPlanes]) {
 		ns := cp.Metadata.Namespace
-		more = append(more, deployment(ns, operatorEdge), secret(ns, secretManagementCA))
+		more = append(more, kube.DeploymentRead(ns, operatorEdge), secret(ns, secretManagementCA))
 	}
 	return more
 }
@@ -95,7 +96,7 @@ func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
-	c := plan.Context{Name: s.Context, ClusterUID: clusterUID(s), Err: s.Err, Skew: s.Skew}
+	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
 	for _, need := range sortedNeeds(s.Access) {
 		switch answer := s.Access[need]; {
 		case answer.Err != "":
@@ -104,7 +105,7 @@ func inspectContext(s plan.Snapshot) plan.Context {
 			c.Missing = append(c.Missing, need)
 		}
 	}
-	c.Partial = unreadable(s.Reads[readManagementPlanes]) != "" || unreadable(s.Reads[readControlPlanes]) != ""
+	c.Partial = kube.Unreadable(s.Reads[readManagementPlanes]) != "" || kube.Unreadable(s.Reads[readControlPlanes]) != ""
 	if s.Err != "" {
 		return c
 	}
@@ -132,13 +133,13 @@ func inspectContext(s plan.Snapshot) plan.Context {
 }
 
 // planeOf finds an object again in the list that it was read from.
-func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) object {
-	for _, o := range items(s.Reads[list]) {
+func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) kube.Object {
+	for _, o := range kube.Items(s.Reads[list]) {
 		if o.Metadata.UID == ref.UID && o.Metadata.Name == ref.Name && o.Metadata.Namespace == ref.Namespace {
 			return o
 		}
 	}
-	return object{}
+	return kube.Object{}
 }
 
 func inspectHub(s plan.Snapshot, f *plan.Facts) {
@@ -146,11 +147,11 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 	ns := hub.Object.Namespace
 	mp := planeOf(s, readManagementPlanes, hub.Object)
 	in := &plan.Inspection{Field: xcpPath + ".centralAuthModes", Wanted: "{jwt: true, mutualTls: true}", Deleting: mp.Metadata.DeletionTimestamp != ""}
-	_, odd := ReadHub(mp.raw)
-	in.Oddities = append(oddities(odd), misplaced(mp.raw, "centralAuthModes", "central_auth_modes")...)
+	_, odd := ReadHub(mp.Raw)
+	in.Oddities = append(oddities(odd), misplaced(mp.Raw, "centralAuthModes", "central_auth_modes")...)
 	in.Version = planeVersion(mp)
 	in.Operator = operator(s, ns, operatorHub)
-	if r := s.Reads[readWebhook]; unreadable(r) == "" {
+	if r := s.Reads[readWebhook]; kube.Unreadable(r) == "" {
 		installed := r.OK()
 		in.Guarded = &installed
 	}
@@ -213,11 +214,11 @@ func inspectEdge(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection 
 	ns := m.Object.Namespace
 	cp := planeOf(s, readControlPlanes, m.Object)
 	in := &plan.Inspection{Field: xcpPath + ".centralAuthMode", Wanted: "JWT", Deleting: cp.Metadata.DeletionTimestamp != ""}
-	_, odd := ReadEdge(cp.raw)
-	_, levels := walk(cp.raw, "", "spec", "managementPlane")
-	in.Oddities = append(oddities(append(levels, odd...)), misplaced(cp.raw, "centralAuthMode", "central_auth_mode")...)
-	in.Oddities = append(in.Oddities, dialled(cp.raw)...)
-	in.Oddities = append(in.Oddities, documentedOverlays(cp.raw)...)
+	_, odd := ReadEdge(cp.Raw)
+	_, levels := walk(cp.Raw, "", "spec", "managementPlane")
+	in.Oddities = append(oddities(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode", "central_auth_mode")...)
+	in.Oddities = append(in.Oddities, dialled(cp.Raw)...)
+	in.Oddities = append(in.Oddities, documentedOverlays(cp.Raw)...)
 	in.Version = planeVersion(cp)
 	in.Operator = operator(s, ns, operatorEdge)
 	in.Materials = edgeMaterials(s, cp, m, f)
@@ -254,7 +255,7 @@ func gone(m plan.Member, e api.EdgeCluster, f plan.Facts) string {
 }
 
 // planeVersion is the release of TSB that an object was installed by (its chart's labels).
-func planeVersion(o object) plan.Version {
+func planeVersion(o kube.Object) plan.Version {
 	if v := o.Metadata.Labels["app.kubernetes.io/version"]; v != "" {
 		return versionOf(v, "label app.kubernetes.io/version")
 	}
@@ -298,7 +299,7 @@ func operator(s plan.Snapshot, ns, name string) *plan.Operator {
 			} `json:"template"`
 		} `json:"spec"`
 	}
-	if r := s.Reads[deployment(ns, name)]; r.OK() && json.Unmarshal(r.Body, &d) == nil {
+	if r := s.Reads[kube.DeploymentRead(ns, name)]; r.OK() && json.Unmarshal(r.Body, &d) == nil {
 		for _, c := range d.Spec.Template.Spec.Containers {
 			image, _, _ := strings.Cut(c.Image, "@")
 			if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') && op.Version.Text == "" {

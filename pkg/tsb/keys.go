@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
@@ -75,7 +76,7 @@ func issuersOf(r plan.Result) (string, []issuer) {
 func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests []string, err error) {
 	plane := readManagementPlanes
 	plane.Namespace, plane.Name = hub.Namespace, hub.Name
-	if why := unreadable(read[plane]); why != "" || read[plane].Missing {
+	if why := kube.Unreadable(read[plane]); why != "" || read[plane].Missing {
 		return nil, nil, fmt.Errorf("%s, which names the keys, could not be read: %s; pass the public key with --key-file", hub, cmp.Or(why, "it is not there"))
 	}
 	name, issuers := issuersOf(read[plane])
@@ -106,7 +107,7 @@ func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests
 	}
 	for _, s := range []string{name, secretJWKS} {
 		r := read[secret(hub.Namespace, s)]
-		if why := unreadable(r); why != "" {
+		if why := kube.Unreadable(r); why != "" {
 			whys = append(whys, fmt.Sprintf("secret %s/%s could not be read: %s", hub.Namespace, s, why))
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -12,7 +13,7 @@ import (
 func LiveReads(cp api.ControlPlaneReference) []plan.Read {
 	object, xcps := readControlPlanes, readEdgeXcps
 	object.Namespace, object.Name, xcps.Namespace = cp.Namespace, cp.Name, cp.Namespace
-	return []plan.Read{object, xcps, deployment(cp.Namespace, "edge"), replicaSets(cp.Namespace), pods(cp.Namespace)}
+	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.ReplicaSetsRead(cp.Namespace), kube.PodsRead(cp.Namespace)}
 }
 
 // Live returns what an edge may present by what LiveReads found, and from what that is concluded; nil is unknown. It is everything that
@@ -25,8 +26,8 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 	reads := LiveReads(cp)
 	name := fmt.Sprintf("ControlPlane %s/%s", cp.Namespace, cp.Name)
 	r := read[reads[0]]
-	object := one(r)
-	switch why := unreadable(r); {
+	object := kube.One(r)
+	switch why := kube.Unreadable(r); {
 	case why != "":
 		return nil, name + " could not be read: " + why
 	case r.Missing:
@@ -36,11 +37,11 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 	case object.Metadata.UID == "" || object.Metadata.UID != cp.UID:
 		return nil, name + " was re-created since it was registered"
 	}
-	declared, _ := ReadEdge(object.raw)
+	declared, _ := ReadEdge(object.Raw)
 	if declared == "" {
 		return nil, name + " declares no documented mode"
 	}
-	xcps, why := list(read[reads[1]])
+	xcps, why := kube.List(read[reads[1]])
 	if why != "" {
 		return nil, fmt.Sprintf("EdgeXcps in %s could not be read: %s", cp.Namespace, why)
 	}
@@ -48,7 +49,7 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 	if told == "" {
 		return nil, fmt.Sprintf("the EdgeXcps in %s do not say one documented mode", cp.Namespace)
 	}
-	if d := read[reads[2]]; d.OK() && (one(d) == nil || one(d).Metadata.UID == "") { // its pods are told by its UID
+	if d := read[reads[2]]; d.OK() && (kube.One(d) == nil || kube.One(d).Metadata.UID == "") { // its pods are told by its UID
 		return nil, fmt.Sprintf("Deployment %s/edge is not as its kind says", cp.Namespace)
 	}
 	for _, r := range reads[3:] {
@@ -68,13 +69,13 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 }
 
 // effective is the mode that every EdgeXcp of a namespace was told; "" when they say none, or not the same.
-func effective(xcps []object, ns string) (mode cred) {
+func effective(xcps []kube.Object, ns string) (mode cred) {
 	seen := 0
 	for _, e := range xcps {
 		if e.Metadata.Namespace != ns {
 			continue
 		}
-		spec, _ := walk(e.raw, "", "spec")
+		spec, _ := walk(e.Raw, "", "spec")
 		word, _ := spec["centralAuthMode"].(string)
 		this := map[string]cred{"JWT": JWT, "MUTUAL_TLS": MTLS}[word]
 		if seen > 0 && this != mode {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
@@ -33,7 +34,7 @@ func hubMaterials(s plan.Snapshot, hub plan.Hub) []plan.Material {
 //   - the service account that they are minted from;
 //   - its client certificate, while it is on mutual TLS;
 //   - the CA that verifies Central for a JWT edge, and the one of the API that mints.
-func edgeMaterials(s plan.Snapshot, cp object, m plan.Member, f plan.Facts) []plan.Material {
+func edgeMaterials(s plan.Snapshot, cp kube.Object, m plan.Member, f plan.Facts) []plan.Material {
 	ns := m.Object.Namespace
 	at := func(name string) (plan.Result, string) { return s.Reads[secret(ns, name)], ns + "/" + name }
 	account, where := at(secretServiceAccount)
@@ -62,7 +63,7 @@ func edgeMaterials(s plan.Snapshot, cp object, m plan.Member, f plan.Facts) []pl
 	if r, where := at(secretCA); !r.Missing {
 		all = append(all, material(r, where, "ca.crt", "the CA that verifies Central", true, "put the CA that signs Central's certificate there"))
 	}
-	if mp, _ := walk(cp.raw, "", "spec", "managementPlane"); mp["selfSigned"] == true {
+	if mp, _ := walk(cp.Raw, "", "spec", "managementPlane"); mp["selfSigned"] == true {
 		r, where := at(secretManagementCA)
 		all = append(all, material(r, where, "ca.crt", "the CA of the API that mints tokens", true, "put the CA of the management plane's front-envoy there: spec.managementPlane.selfSigned is true"))
 	}
@@ -72,7 +73,7 @@ func edgeMaterials(s plan.Snapshot, cp object, m plan.Member, f plan.Facts) []pl
 // tokenMaterial reads a token; mints says whether its operator has what it needs to make a new one.
 func tokenMaterial(r plan.Result, where, key, what string, mints bool, m plan.Member) plan.Material {
 	ns := m.Object.Namespace
-	t := plan.Material{What: what, Where: where, Unread: unreadable(r), Absent: r.Missing,
+	t := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
 		Mend: "create it with: tctl install manifest control-plane-secrets --cluster " + m.ClusterName + ", and apply of what that prints only this secret"}
 	if mints {
 		t.Mend = "tsb-operator-control-plane renews it from " + secretServiceAccount + "; look in its log for \"token rotation failed\""
@@ -94,7 +95,7 @@ func tokenMaterial(r plan.Result, where, key, what string, mints bool, m plan.Me
 // serviceAccount reads the key that the operator mints tokens with. The operator refuses one whose clusterFqn does not end with the
 // ControlPlane's clusterName (the vendor's troubleshooting page). Nothing of the key is kept.
 func serviceAccount(r plan.Result, where, cluster string) plan.Material {
-	a := plan.Material{What: "the cluster's service account", Where: where, Unread: unreadable(r), Absent: r.Missing,
+	a := plan.Material{What: "the cluster's service account", Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
 		Mend: "make a key with: tctl install cluster-service-account --cluster " + cluster + ", and pass it to: tctl install manifest control-plane-secrets --cluster " + cluster + " --cluster-service-account"}
 	if r.Missing || a.Unread != "" {
 		return a
@@ -124,7 +125,7 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 // material reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle keeps the old
 // CA beside the new one while they change.
 func material(r plan.Result, where, key, what string, needed bool, mend string) plan.Material {
-	c := plan.Material{What: what, Where: where, Unread: unreadable(r), Absent: r.Missing, Needed: needed, Mend: mend}
+	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing, Needed: needed, Mend: mend}
 	if r.Missing || c.Unread != "" {
 		return c
 	}
@@ -168,7 +169,7 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.Facts) []plan.Distrust {
 	mend := fmt.Sprintf("put the CA of Central's certificate (key ca.crt of secret %s in the hub) into it beside the CA that is there", hub.Server.Where)
 	bundle := secretKey(r, "ca.crt")
 	switch {
-	case unreadable(r) != "":
+	case kube.Unreadable(r) != "":
 	case r.Missing && onJWT && len(hub.Server.CA) > 0:
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there", Now: true,
 			Mend: fmt.Sprintf("create it with key ca.crt of secret %s in the hub", hub.Server.Where)})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -16,11 +17,11 @@ import (
 // addControlPlanes reads every ControlPlane of every context. It is a member of this hub when the hub's inventory lists its
 // cluster name or when it dials an address that a listed member dials; with no inventory to ask, every one is. It is none when
 // its own CA could not verify this hub.
-func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f *plan.Facts) {
+func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Object, f *plan.Facts) {
 	var all []plan.Member
 	hosts := map[string]bool{}
 	for _, s := range snaps {
-		planes, why := list(s.Reads[readControlPlanes])
+		planes, why := kube.List(s.Reads[readControlPlanes])
 		inFlight, originals, past := roster.Journal(s.Reads)
 		for _, cp := range planes {
 			m := readMember(s, cp, f.Hub, f.At)
@@ -48,7 +49,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *object, f 
 		case why != "":
 			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: "ControlPlanes could not be listed: " + why})
 		case len(planes) == 0 && (home == nil || s.Context != home.Context) && (f.Standby == nil || s.Context != f.Standby.Context):
-			f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: clusterUID(s), State: "no-member", Why: "no ControlPlane there"})
+			f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no ControlPlane there"})
 		}
 	}
 	names := map[string]int{}
@@ -99,32 +100,32 @@ func foreign(m plan.Member, hub plan.Hub, claims int) []string {
 }
 
 // readMember reads one ControlPlane and what lies beside it.
-func readMember(s plan.Snapshot, cp object, hub plan.Hub, at time.Time) plan.Member {
+func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) plan.Member {
 	ns := cp.Metadata.Namespace
-	m := plan.Member{Role: plan.RoleEdge, Context: s.Context, ClusterUID: clusterUID(s), Object: ref(cp, readControlPlanes, "ControlPlane")}
-	mpRef, odd := walk(cp.raw, "", "spec", "managementPlane")
+	m := plan.Member{Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: kube.Ref(cp, readControlPlanes, "ControlPlane")}
+	mpRef, odd := walk(cp.Raw, "", "spec", "managementPlane")
 	m.ClusterName, _ = mpRef["clusterName"].(string)
 	host, _ := mpRef["host"].(string)
 	m.Name, m.Dials, m.ServerName = m.ClusterName, host, host
 	if port, ok := mpRef["port"].(float64); ok {
 		m.Dials = fmt.Sprintf("%s:%d", host, int(port))
 	}
-	declared, more := ReadEdge(cp.raw)
+	declared, more := ReadEdge(cp.Raw)
 	m.Declared = declared
 	for _, o := range append(odd, more...) {
 		m.Odd = append(m.Odd, o.String())
 	}
-	xcp, _ := walk(cp.raw, "", "spec", "components", "xcp")
+	xcp, _ := walk(cp.Raw, "", "spec", "components", "xcp")
 	m.DeclaredFields = map[string]any{"centralAuthMode": xcp["centralAuthMode"]}
-	m.Owner, m.HelmNote = owners(cp.Metadata)
+	m.Owner, m.HelmNote = kube.Owners(cp.Metadata)
 	m.Fence = fence(s.Reads)
 
-	xcps := items(s.Reads[readEdgeXcps])
+	xcps := kube.Items(s.Reads[readEdgeXcps])
 	for _, e := range xcps {
 		if e.Metadata.Namespace != ns {
 			continue
 		}
-		jwtSpec, _ := walk(e.raw, "", "spec", "centralAuthJwt")
+		jwtSpec, _ := walk(e.Raw, "", "spec", "centralAuthJwt")
 		if sni, _ := jwtSpec["centralSni"].(string); sni != "" {
 			m.ServerName = sni
 		}
@@ -184,8 +185,8 @@ func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, 
 	t := plan.Trust{Where: ns + "/" + secretCA, Absent: r.Missing}
 	bundle := secretKey(r, "ca.crt")
 	switch {
-	case unreadable(r) != "":
-		t.Why = "secret " + t.Where + " could not be read: " + unreadable(r)
+	case kube.Unreadable(r) != "":
+		t.Why = "secret " + t.Where + " could not be read: " + kube.Unreadable(r)
 		return t
 	case !hub.Found:
 		return trustAlone(t, bundle, own)
@@ -265,14 +266,14 @@ const (
 )
 
 // addMPC adds a hub's own client, which uses the modes of the same ManagementPlane.
-func addMPC(name string, s *plan.Snapshot, mp object, f *plan.Facts) {
+func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.Facts) {
 	ns := mp.Metadata.Namespace
 	w := workload(s.Reads, ns, "mpc", mpcPresents, secretMPCCerts)
 	if !w.Found && w.Err == "" {
 		return
 	}
 	presents, why := presented(w)
-	f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleMPC, Context: s.Context, ClusterUID: clusterUID(*s),
+	f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleMPC, Context: s.Context, ClusterUID: kube.ClusterUID(*s),
 		Object:   plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: ns, Name: "mpc"},
 		Workload: w, Edge: guard.Edge{Name: name, Presents: presents, Until: s.At.Add(liveFor), Why: why}})
 }

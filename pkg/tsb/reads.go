@@ -1,6 +1,7 @@
 package tsb
 
 import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -8,7 +9,6 @@ import (
 // The resources of the product that we read. Their short names clash with others (clusters.tsb.tetrate.io), so reading
 // always goes by the full name.
 var (
-	readKubeSystem       = plan.Read{Version: "v1", Resource: "namespaces", Name: "kube-system"}
 	readManagementPlanes = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
 	readControlPlanes    = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
 	readEdgeXcps         = plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
@@ -42,16 +42,6 @@ func secret(ns, name string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns, Name: name}
 }
 
-func deployment(ns, name string) plan.Read {
-	return plan.Read{Group: "apps", Version: "v1", Resource: "deployments", Namespace: ns, Name: name}
-}
-
-func replicaSets(ns string) plan.Read {
-	return plan.Read{Group: "apps", Version: "v1", Resource: "replicasets", Namespace: ns}
-}
-
-func pods(ns string) plan.Read { return plan.Read{Version: "v1", Resource: "pods", Namespace: ns} }
-
 func podMetrics(ns, name string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: metricsPort}
 }
@@ -80,7 +70,7 @@ func xcpClusters(ns string) plan.Read {
 //  4. with metrics: the pages of Central's pods and of the edge's, and the certificates that Central's pods serve.
 func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	if _, begun := soFar[readManagementPlanes]; !begun {
-		return []plan.Read{readKubeSystem, readManagementPlanes, readControlPlanes, readEdgeXcps}
+		return []plan.Read{kube.KubeSystem, readManagementPlanes, readControlPlanes, readEdgeXcps}
 	}
 	var next []plan.Read
 	add := func(reads ...plan.Read) {
@@ -90,10 +80,10 @@ func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 			}
 		}
 	}
-	hubs, edges := items(soFar[readManagementPlanes]), items(soFar[readControlPlanes])
+	hubs, edges := kube.Items(soFar[readManagementPlanes]), kube.Items(soFar[readControlPlanes])
 	for _, mp := range hubs {
 		ns := mp.Metadata.Namespace
-		add(deployment(ns, "central"), deployment(ns, "mpc"), replicaSets(ns), pods(ns), secret(ns, secretCentralCert), secret(ns, secretMPCCerts), secret(ns, rehearsalSecret),
+		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), secret(ns, secretCentralCert), secret(ns, secretMPCCerts), secret(ns, rehearsalSecret),
 			certificates(ns), centralXcps(ns), xcpClusters(ns))
 		add(roster.Reads()...)
 		for _, name := range edgeCertificates(soFar, ns) {
@@ -105,7 +95,7 @@ func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	}
 	for _, cp := range edges {
 		ns := cp.Metadata.Namespace
-		add(deployment(ns, "edge"), replicaSets(ns), pods(ns), secret(ns, secretToken), secret(ns, secretCA), secret(ns, secretEdgeCert), secret(ns, secretServiceAccount), secret(ns, secretMPCA))
+		add(kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), secret(ns, secretToken), secret(ns, secretCA), secret(ns, secretEdgeCert), secret(ns, secretServiceAccount), secret(ns, secretMPCA))
 		add(roster.JournalRead(), readFencePolicy, readFenceBinding)
 		for _, s := range siblingTokens {
 			add(secret(ns, s))

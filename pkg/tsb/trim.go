@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -16,30 +17,34 @@ func Trim(r plan.Read, body []byte) []byte {
 		return trimMetrics(body)
 	case r.Resource == "pods" && r.Name == "":
 		return trimTo(body, func(l *struct {
-			Items []podObject `json:"items"`
+			Items []kube.Pod `json:"items"`
 		}) {
 			for i := range l.Items {
-				l.Items[i].Metadata.trim()
+				trim(&l.Items[i].Metadata)
+				l.Items[i].Spec.Containers = nil
 			}
 		})
 	case r.Resource == "replicasets" && r.Name == "":
 		return trimTo(body, func(l *struct {
 			Items []struct {
-				Metadata metadata `json:"metadata"`
+				Metadata kube.Metadata `json:"metadata"`
 			} `json:"items"`
 		}) {
 			for i := range l.Items {
-				l.Items[i].Metadata.trim()
+				trim(&l.Items[i].Metadata)
 			}
 		})
 	case r.Resource == "deployments" && r.Name != "":
-		return trimTo(body, func(d *deploymentObject) { d.Metadata.trim() })
+		return trimTo(body, func(d *kube.Deployment) {
+			trim(&d.Metadata)
+			d.Spec.Template.Spec = kube.PodSpec{}
+		})
 	}
 	return body
 }
 
 // trim drops what is read of the planes alone.
-func (m *metadata) trim() { m.Labels, m.Annotations, m.ManagedFields = nil, nil, nil }
+func trim(m *kube.Metadata) { m.Labels, m.Annotations, m.ManagedFields = nil, nil, nil }
 
 // trimTo keeps what a type holds, and of that what trim leaves.
 func trimTo[T any](body []byte, trim func(*T)) []byte {

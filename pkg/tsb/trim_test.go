@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -35,7 +36,7 @@ func TestTrimmingLosesNoFact(t *testing.T) {
 		t.Errorf("the facts that are compared say nothing: %+v", m)
 	}
 
-	whole := eu.Reads[pods("istio-system")].Body
+	whole := eu.Reads[kube.PodsRead("istio-system")].Body
 	var list map[string]any
 	if err := json.Unmarshal(whole, &list); err != nil {
 		t.Fatal(err)
@@ -45,11 +46,11 @@ func TestTrimmingLosesNoFact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(Trim(pods("istio-system"), with)) != string(Trim(pods("istio-system"), whole)) {
+	if string(Trim(kube.PodsRead("istio-system"), with)) != string(Trim(kube.PodsRead("istio-system"), whole)) {
 		t.Error("an annotation of a pod is kept")
 	}
 	for _, odd := range []string{`{"items":[1]}`, `not JSON`, ``} {
-		if got := string(Trim(pods("istio-system"), []byte(odd))); got != odd {
+		if got := string(Trim(kube.PodsRead("istio-system"), []byte(odd))); got != odd {
 			t.Errorf("a body that is no list of pods, %q, became %q", odd, got)
 		}
 	}

@@ -1,0 +1,246 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// RestartedFor is the annotation of a Deployment's pods that says why we had them started anew.
+const RestartedFor = "xcpauth.io/restarted-for"
+
+// DeploymentRead reads a Deployment.
+func DeploymentRead(ns, name string) plan.Read {
+	return plan.Read{Group: "apps", Version: "v1", Resource: "deployments", Namespace: ns, Name: name}
+}
+
+// ReplicaSetsRead reads the ReplicaSets of a namespace.
+func ReplicaSetsRead(ns string) plan.Read {
+	return plan.Read{Group: "apps", Version: "v1", Resource: "replicasets", Namespace: ns}
+}
+
+// PodsRead reads the pods of a namespace.
+func PodsRead(ns string) plan.Read { return plan.Read{Version: "v1", Resource: "pods", Namespace: ns} }
+
+// Deployment is what we read of one.
+type Deployment struct {
+	Metadata Metadata `json:"metadata"`
+	Spec     struct {
+		Replicas *int64 `json:"replicas"`
+		Template struct {
+			Metadata Metadata `json:"metadata"`
+			Spec     PodSpec  `json:"spec"`
+		} `json:"template"`
+	} `json:"spec"`
+	Status struct {
+		ObservedGeneration int64 `json:"observedGeneration"`
+		Replicas           int64 `json:"replicas"`
+		UpdatedReplicas    int64 `json:"updatedReplicas"`
+		AvailableReplicas  int64 `json:"availableReplicas"`
+	} `json:"status"`
+}
+
+// Pod is what we read of one.
+type Pod struct {
+	Metadata Metadata `json:"metadata"`
+	Spec     PodSpec  `json:"spec"`
+	Status   struct {
+		Phase      string `json:"phase"`
+		Conditions []struct {
+			Type   string `json:"type"`
+			Status string `json:"status"`
+		} `json:"conditions"`
+		ContainerStatuses []struct {
+			State struct {
+				Running *struct {
+					StartedAt string `json:"startedAt"`
+				} `json:"running"`
+				Waiting *struct {
+					Reason  string `json:"reason"`
+					Message string `json:"message"`
+				} `json:"waiting"`
+			} `json:"state"`
+		} `json:"containerStatuses"`
+	} `json:"status"`
+}
+
+// PodSpec is what we read of what a pod is to run.
+type PodSpec struct {
+	Containers []Container `json:"containers"`
+	Volumes    []struct {
+		Name   string `json:"name"`
+		Secret *struct {
+			SecretName string `json:"secretName"`
+			Items      []struct {
+				Key  string `json:"key"`
+				Path string `json:"path"`
+			} `json:"items"`
+		} `json:"secret"`
+		Projected *struct {
+			Sources []struct {
+				Secret *struct {
+					Name string `json:"name"`
+				} `json:"secret"`
+			} `json:"sources"`
+		} `json:"projected"`
+	} `json:"volumes"`
+}
+
+// Container is what we read of one.
+type Container struct {
+	Name    string           `json:"name"`
+	Image   string           `json:"image"`
+	Env     []Variable       `json:"env"`
+	EnvFrom []map[string]any `json:"envFrom"`
+	Mounts  []struct {
+		Name      string `json:"name"`
+		MountPath string `json:"mountPath"`
+		SubPath   string `json:"subPath"`
+	} `json:"volumeMounts"`
+}
+
+// Variable is one variable of a container's environment.
+type Variable struct {
+	Name      string `json:"name"`
+	Value     string `json:"value"`
+	ValueFrom *struct {
+		SecretKeyRef *struct {
+			Name     string `json:"name"`
+			Key      string `json:"key"`
+			Optional bool   `json:"optional"`
+		} `json:"secretKeyRef"`
+	} `json:"valueFrom"` // set and without a secret: from something else
+}
+
+// Container returns the container of a name, nil when there is none.
+func (s PodSpec) Container(name string) *Container {
+	for i := range s.Containers {
+		if s.Containers[i].Name == name {
+			return &s.Containers[i]
+		}
+	}
+	return nil
+}
+
+// Variable returns the variable of a name: the last of several, as the kubelet takes it; nil when it is not set here.
+func (c Container) Variable(name string) *Variable {
+	for i := len(c.Env) - 1; i >= 0; i-- {
+		if c.Env[i].Name == name {
+			return &c.Env[i]
+		}
+	}
+	return nil
+}
+
+// Mounts lists the secrets that a pod mounts.
+func (p Pod) Mounts() []string {
+	var names []string
+	for _, v := range p.Spec.Volumes {
+		if v.Secret != nil {
+			names = append(names, v.Secret.SecretName)
+		}
+		if v.Projected != nil {
+			for _, s := range v.Projected.Sources {
+				if s.Secret != nil {
+					names = append(names, s.Secret.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// Controlled is a Deployment with what its namespace has of ReplicaSets and pods, as they were read.
+type Controlled struct {
+	Namespace, Name               string
+	Deployment, ReplicaSets, Pods plan.Result
+}
+
+// Workload reads a Deployment and all its pods, found by ownership (labels of a product's pods need not be documented), and every other
+// pod of the namespace that holds is true of, whoever owns it: its ReplicaSet may be gone while it still ends. each completes what a pod
+// says of itself. Both may be nil.
+func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool) plan.Workload {
+	var w plan.Workload
+	var d Deployment
+	if why := Unreadable(c.Deployment); why != "" {
+		w.Err = fmt.Sprintf("Deployment %s/%s could not be read: %s", c.Namespace, c.Name, why)
+		return w
+	}
+	if c.Deployment.Missing {
+		return w
+	}
+	if err := json.Unmarshal(c.Deployment.Body, &d); err != nil {
+		w.Err = fmt.Sprintf("Deployment %s/%s is not as its kind says: %v", c.Namespace, c.Name, err)
+		return w
+	}
+	w.Found, w.Replicas, w.RestartedFor = true, 1, d.Spec.Template.Metadata.Annotations[RestartedFor]
+	if d.Spec.Replicas != nil {
+		w.Replicas = *d.Spec.Replicas
+	}
+	sets := map[string]bool{}
+	replicas, why := List(c.ReplicaSets)
+	if why != "" {
+		w.Err = fmt.Sprintf("ReplicaSets in %s could not be read: %s", c.Namespace, why)
+	}
+	for _, rs := range replicas {
+		for _, o := range rs.Metadata.OwnerReferences {
+			if o.UID == d.Metadata.UID {
+				sets[rs.Metadata.UID] = true
+			}
+		}
+	}
+	var running struct {
+		Items []Pod `json:"items"`
+	}
+	if why := Unreadable(c.Pods); why != "" {
+		w.Err = fmt.Sprintf("Pods in %s could not be read: %s", c.Namespace, why)
+	} else if err := json.Unmarshal(c.Pods.Body, &running); err != nil {
+		w.Err = fmt.Sprintf("Pods in %s are not as their kind says: %v", c.Namespace, err)
+	}
+	ready, ending := int64(0), false
+	for _, p := range running.Items {
+		owned := slices.ContainsFunc(p.Metadata.OwnerReferences, func(o Owner) bool { return o.Kind == "ReplicaSet" && sets[o.UID] })
+		if (!owned && (holds == nil || !holds(p))) || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" {
+			continue
+		}
+		proc := p.process()
+		if each != nil {
+			each(p, &proc)
+		}
+		if proc.Ready {
+			ready++
+		}
+		ending = ending || proc.Ending
+		w.Processes = append(w.Processes, proc)
+	}
+	slices.SortFunc(w.Processes, func(a, b plan.Process) int { return strings.Compare(a.Name, b.Name) })
+	w.Settled = w.Err == "" && d.Status.ObservedGeneration >= d.Metadata.Generation && d.Status.UpdatedReplicas == w.Replicas &&
+		d.Status.Replicas == w.Replicas && d.Status.AvailableReplicas == w.Replicas &&
+		int64(len(w.Processes)) == w.Replicas && ready == w.Replicas && !ending
+	return w
+}
+
+// process is what a pod says of itself.
+func (p Pod) process() plan.Process {
+	proc := plan.Process{Name: p.Metadata.Name, UID: p.Metadata.UID, Created: Stamp(p.Metadata.CreationTimestamp), Ending: p.Metadata.DeletionTimestamp != "", Started: p.Status.Phase == "Running"}
+	for _, c := range p.Status.Conditions {
+		if c.Type == "Ready" {
+			proc.Ready = c.Status == "True"
+		}
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if r := c.State.Running; r != nil && Stamp(r.StartedAt).After(proc.Since) {
+			proc.Since = Stamp(r.StartedAt)
+		}
+		if w := c.State.Waiting; w != nil {
+			proc.Waiting = strings.TrimSpace(w.Reason + " " + w.Message)
+		}
+	}
+	if proc.Waiting == "" && p.Status.Phase == "Pending" {
+		proc.Waiting = "Pending"
+	}
+	return proc
+}
