@@ -197,6 +197,8 @@ type Member struct {
 	Leftovers []Leftover
 	// Original is what its object said before a migration first changed it; nil when none did.
 	Original map[string]any
+	// Returns is what it would present if its object said that again; "" when that is not known.
+	Returns guard.Cred
 	// Past is the waves that runs without a hub carried out in the member's cluster, oldest first.
 	Past []Past
 	// InFlight is the wave of a run without a hub that holds the member, "" when none does: that run, or the next one there, may put the

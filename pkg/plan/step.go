@@ -193,6 +193,8 @@ type Selection struct {
 	Hub     string // the context of the hub; "" means to find it among them
 	Standby string // the context of a second hub that takes over from the first
 	NoHub   bool   // there is none to look at: the run is about edges alone
+	// Tokens are those that zones without a context were given, by zone.
+	Tokens map[string]Secret
 	// Roots returns the CAs that the system trusts, nil when there are none; it is asked only about a hub's certificate that comes
 	// without a CA.
 	Roots func() *x509.CertPool

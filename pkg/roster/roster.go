@@ -39,6 +39,9 @@ var (
 // Reads is what to read of the hub to know the roster and the journal.
 func Reads() []plan.Read { return []plan.Read{readNamespace, readCRD, readEntries, readJournal} }
 
+// NamespaceRead reads the namespace of the roster and the journal.
+func NamespaceRead() plan.Read { return readNamespace }
+
 // JournalRead is what to read of an edge's own cluster, where a run without a hub keeps its journal.
 func JournalRead() plan.Read { return readJournal }
 

@@ -1,0 +1,89 @@
+package kongmesh
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// after predicts the facts when the steps have been done and proved.
+func after(f plan.Facts, steps []plan.Step) plan.Facts {
+	f.Members = slices.Clone(f.Members)
+	f.Hub.Sessions = maps.Clone(f.Hub.Sessions)
+	f.Hub.Accepts.Accepts = maps.Clone(f.Hub.Accepts.Accepts)
+	for _, s := range steps {
+		m := f.Member(s.Member)
+		switch s.Kind {
+		case plan.Register:
+			f.Hub.Roster.Namespace = true
+		case plan.Open, plan.Close:
+			afterHub(&f, s)
+		case plan.Restart:
+			f.Hub.Workload.RestartedFor = restartOf(s)
+		case plan.Move:
+			presents(&f, m, Kid(s.Supply.Token.KeyID))
+			m.Credential = plan.Credential{State: plan.CredentialReady, Key: s.Supply.Token.KeyID, Where: s.Supply.Namespace + "/" + s.Supply.Token.Secret, Lacks: m.Credential.Lacks}
+			m.DeclaredFields = s.Writes[0].After
+		case plan.Return:
+			presents(&f, m, m.Returns)
+			m.DeclaredFields = m.Original
+		case plan.Prove:
+			if m != nil {
+				presents(&f, m, m.Declared)
+			}
+		case plan.Clean:
+			m.Leftovers = nil
+		}
+	}
+	return f
+}
+
+// afterHub is after for what a global accepts, and for its keys.
+func afterHub(f *plan.Facts, s plan.Step) {
+	if s.Accepts != nil {
+		f.Hub.Accepts = *s.Accepts
+	}
+	for _, w := range s.Writes {
+		switch {
+		case w.Create:
+			kid := strings.TrimPrefix(w.Object.Name, KeyPrefix+"-")
+			n, _ := serialOf(w.Object.Name)
+			f.Hub.Keys = append(slices.Clone(f.Hub.Keys), plan.Key{ID: kid, Serial: n, Signs: true, Object: w.Object})
+			if f.Hub.Accepts.Accepts == nil {
+				f.Hub.Accepts.Accepts = map[guard.Cred]guard.Tri{}
+			}
+			f.Hub.Accepts.Accepts[Kid(kid)] = guard.Yes
+		case w.Delete:
+			f.Hub.Keys = slices.DeleteFunc(slices.Clone(f.Hub.Keys), func(k plan.Key) bool { return k.Object.Name == w.Object.Name })
+		default:
+			f.Hub.Declared = w.After
+		}
+	}
+	f.Hub.Accepts.Basis = basis(f.Hub.Accepts)
+}
+
+// presents predicts a zone that presents a credential, connected with it.
+func presents(f *plan.Facts, m *plan.Member, c guard.Cred) {
+	m.Declared, m.Effective, m.Workload.Settled = c, c, true
+	m.Edge.Presents, m.Edge.Until, m.Edge.Why = []guard.Cred{c}, f.At.Add(liveFor), "predicted"
+	if f.Hub.Sessions == nil {
+		f.Hub.Sessions = map[string][]plan.Session{}
+	}
+	f.Hub.Sessions[m.ClusterName] = []plan.Session{{ID: "predicted", Provided: kidOf(c) != ""}}
+}
+
+// restartOf is what a step restarts the global for.
+func restartOf(s plan.Step) string {
+	at := s.Writes[0].After
+	for _, key := range []string{"spec", "template", "metadata", "annotations"} {
+		at, _ = at[key].(map[string]any)
+	}
+	for _, v := range at {
+		text, _ := v.(string)
+		return text
+	}
+	return ""
+}

@@ -1,0 +1,200 @@
+package kongmesh
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// The modes of a control plane (KUMA_MODE).
+const (
+	modeGlobal = "global"
+	modeZone   = "zone"
+)
+
+// controlPlane is a Deployment of the product, and what its template sets.
+type controlPlane struct {
+	object  kube.Object
+	spec    kube.PodSpec // of the template
+	version Version
+	mode    string
+	zone    string // how a zone calls itself
+	dials   string // the global's address, of a zone
+	config  map[string]any
+}
+
+// controlPlaneOf reads a Deployment. What its environment does not say, its configuration file may, once that was read.
+func controlPlaneOf(o kube.Object, read map[plan.Read]plan.Result) controlPlane {
+	cp := controlPlane{object: o}
+	var d kube.Deployment
+	if b, err := json.Marshal(o.Raw); err == nil {
+		json.Unmarshal(b, &d) // what does not fit is not set
+	}
+	cp.spec = d.Spec.Template.Spec
+	if c := kube.One(read[readConfig(o)]); c != nil {
+		data, _ := c.Raw["data"].(map[string]any)
+		text, _ := data["config.yaml"].(string)
+		yaml.Unmarshal([]byte(text), &cp.config) // a file that is none is the product's affair: it does not start
+	}
+	cp.version = versionOf(cp.container().Image, o.Metadata.Labels["app.kubernetes.io/version"], o.Metadata.Labels["app"])
+	cp.mode = cp.set(cp.spec, "KUMA_MODE", "mode").text
+	cp.zone = cp.set(cp.spec, "KUMA_MULTIZONE_ZONE_NAME", "multizone.zone.name").text
+	cp.dials = cp.set(cp.spec, "KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS", "multizone.zone.globalAddress").text
+	return cp
+}
+
+func (cp controlPlane) container() kube.Container { return containerOf(cp.spec) }
+
+// containerOf is the control plane's container of a pod, the first where none is called so.
+func containerOf(s kube.PodSpec) kube.Container {
+	if c := s.Container(containerName); c != nil {
+		return *c
+	}
+	if len(s.Containers) > 0 {
+		return s.Containers[0]
+	}
+	return kube.Container{Name: containerName}
+}
+
+// versionOf tells the version by the image's tag, else by the chart's label.
+func versionOf(image, label, app string) Version {
+	product := KongMesh
+	if strings.Contains(image, "kumahq/") || strings.HasPrefix(app, "kuma-") {
+		product = Kuma
+	}
+	_, tag, _ := strings.Cut(path.Base(strings.SplitN(image, "@", 2)[0]), ":")
+	for _, text := range []string{tag, label} {
+		if v, err := ParseVersion(product, text); err == nil {
+			return v
+		}
+	}
+	return Version{Product: product}
+}
+
+// setting is one setting of a control plane.
+type setting struct {
+	text   string // "" when it is not set, or not to be seen
+	secret *secretRef
+	known  bool   // what it is is known, be it that it is not set
+	where  string // what sets it: "KUMA_MODE", "config.yaml"; "" when nothing does
+}
+
+// secretRef is a key of a secret.
+type secretRef struct{ name, key string }
+
+// set reads a setting: a variable of the environment goes before the configuration file (Kuma pkg/config/loader.go).
+func (cp controlPlane) set(spec kube.PodSpec, variable, file string) setting {
+	c := containerOf(spec)
+	if v := c.Variable(variable); v != nil {
+		switch {
+		case v.ValueFrom == nil:
+			return setting{text: v.Value, known: true, where: variable}
+		case v.ValueFrom.SecretKeyRef != nil:
+			return setting{secret: &secretRef{v.ValueFrom.SecretKeyRef.Name, v.ValueFrom.SecretKeyRef.Key}, known: true, where: variable}
+		}
+		return setting{where: variable}
+	}
+	if len(c.EnvFrom) > 0 {
+		return setting{where: "envFrom of container " + c.Name}
+	}
+	var at any = cp.config
+	for _, key := range strings.Split(file, ".") {
+		m, _ := at.(map[string]any)
+		at = m[key]
+	}
+	if text, ok := at.(string); ok && text != "" {
+		return setting{text: text, known: true, where: "config.yaml"}
+	}
+	return setting{known: true}
+}
+
+// environments are the names that the control plane's version takes; all there are where that is not known.
+func (cp controlPlane) environments() []Environment {
+	if cp.version.Known() {
+		return cp.version.Environments()
+	}
+	return []Environment{newNames, oldNames}
+}
+
+// inFile is where the configuration file has a setting, under the old names and the new.
+func inFile(e Environment, old, fresh string) string {
+	if strings.HasPrefix(e.GlobalType, oldVariables) {
+		return "kmesh.multizone." + old
+	}
+	return "multizone." + fresh
+}
+
+// authenticates says whether a pod of a global, or its template, authenticates zones; known is false when that cannot be told.
+func (cp controlPlane) authenticates(spec kube.PodSpec) (on, known bool, why string) {
+	var seen []setting
+	for _, e := range cp.environments() {
+		s := cp.set(spec, e.GlobalType, inFile(e, "global.kds.auth.type", "global.kds.auth.type"))
+		switch {
+		case !s.known:
+			return false, false, fmt.Sprintf("who is authenticated comes from %s, which is not looked into; set %s explicitly", s.where, e.GlobalType)
+		case s.where == "" || s.text == "":
+			continue
+		case s.text != Off && s.text != e.GlobalOn:
+			return false, false, fmt.Sprintf("%s is %q, which is neither %s nor %s", s.where, s.text, Off, e.GlobalOn)
+		case len(seen) > 0 && (seen[0].text == Off) != (s.text == Off):
+			return false, false, fmt.Sprintf("%s and %s say different things; set one of them", seen[0].where, s.where)
+		}
+		seen = append(seen, s)
+	}
+	return len(seen) > 0 && seen[0].text != Off, true, ""
+}
+
+// authType are the names of the variables that say whom a global authenticates.
+func (cp controlPlane) authTypes() []string {
+	var names []string
+	for _, e := range cp.environments() {
+		names = append(names, e.GlobalType)
+	}
+	return names
+}
+
+// tokenNames are the names of the variables that give a zone its token.
+func (cp controlPlane) tokenNames() []string {
+	var names []string
+	for _, e := range cp.environments() {
+		names = append(names, e.ZoneInline, e.ZonePath)
+	}
+	return names
+}
+
+// variables are the variables of these names as they are, in the form of a patch by name; plain names those whose value must not be in
+// one, since it may be a token.
+func (cp controlPlane) variables(names []string, secret bool) (entries []any, plain []string) {
+	c := cp.container()
+	for _, name := range names {
+		entry := map[string]any{"name": name, "value": nil, "valueFrom": nil}
+		if v := c.Variable(name); v != nil {
+			switch {
+			case v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil:
+				entry["valueFrom"] = map[string]any{"secretKeyRef": map[string]any{"name": v.ValueFrom.SecretKeyRef.Name, "key": v.ValueFrom.SecretKeyRef.Key}}
+			case v.ValueFrom != nil:
+				plain = append(plain, name)
+			case secret && !strings.HasSuffix(name, "_PATH"):
+				plain = append(plain, name)
+			default:
+				entry["value"] = v.Value
+			}
+		}
+		entries = append(entries, entry)
+	}
+	slices.SortFunc(entries, func(a, b any) int { return strings.Compare(nameOf(a), nameOf(b)) })
+	return entries, plain
+}
+
+func nameOf(entry any) string {
+	m, _ := entry.(map[string]any)
+	s, _ := m["name"].(string)
+	return s
+}

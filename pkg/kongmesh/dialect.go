@@ -1,0 +1,165 @@
+package kongmesh
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Name is how the product is selected.
+const Name = "kong-mesh"
+
+// Dialect is Kong Mesh 2.0 and newer, and Kuma 3.0 and newer.
+func Dialect() plan.Dialect {
+	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: trim, Facts: facts, Aim: aim, Next: next, Prove: prove, Enclose: enclose, Judge: judge,
+		Restores: restores, Lift: func(plan.Facts, plan.Member) []plan.Patch { return nil }, After: after}
+}
+
+// validFor is how long a token is valid that is made on the way (the product's page issues for 720 hours).
+const validFor = 30 * 24 * time.Hour
+
+// aim has every zone present a token of the newest key; for a rotation of one more key, unless there are two already, or a rotation was
+// begun: then that one is gone on with.
+func aim(f plan.Facts, g plan.Goal) plan.Goal {
+	g.ValidFor = cmp.Or(g.ValidFor, validFor)
+	if g.To != "" || !f.Hub.Found || g.Back {
+		return g
+	}
+	usable := slices.DeleteFunc(slices.Clone(f.Hub.Keys), func(k plan.Key) bool { return k.Wrong != "" || k.ID == "" })
+	highest := 0
+	for _, k := range f.Hub.Keys {
+		highest = max(highest, k.Serial)
+	}
+	kid := strconv.Itoa(highest + 1)
+	if len(usable) > 0 && (!g.Rotate || len(usable) > 1) {
+		kid = usable[len(usable)-1].ID
+	}
+	if to, begun := unfinished(f.Hub.Past); g.Rotate && begun {
+		kid = to
+	}
+	g.To = Kid(kid)
+	return g
+}
+
+// RotationTo is how the history calls a rotation to a key.
+func RotationTo(to guard.Cred) string { return "rotation to " + string(to) }
+
+// unfinished is the kid of the last rotation in the history, when its end was begun and not seen.
+func unfinished(past []plan.Past) (kid string, begun bool) {
+	for i := len(past) - 1; i >= 0; i-- {
+		to, ok := strings.CutPrefix(past[i].Goal, RotationTo("kid:"))
+		if !ok {
+			continue
+		}
+		return to, past[i].Said != "proved" || !slices.Contains(past[i].Steps, stepReconnect)
+	}
+	return "", false
+}
+
+// enclose is no step: a zone's own cluster is not fenced.
+func enclose(_ plan.Facts, m plan.Member, _ plan.Goal) plan.Step {
+	return plan.Step{ID: "fence/" + m.Name, Kind: plan.Enclose, Member: m.Name, Keep: true}
+}
+
+// restores says whether a patch is a way back that this dialect writes down: the variables of one control plane that give a zone its
+// token by reference to a secret, after which it presents from; or of a global that authenticates nobody, when it was turned on before.
+// A journal is an object that others can write, and what it says is done with the rights of whoever runs the plugin.
+func restores(f plan.Facts, p plan.Patch, from guard.Cred) bool {
+	if p.Create || p.Delete || p.Restart || p.Status || p.KeepAs != "" || p.RestoreFrom != "" || p.Fill != "" || !p.ByName || p.Object.Resource != readControlPlanes.Resource {
+		return false
+	}
+	global := p.Object.UID != "" && p.Object.UID == f.Hub.Object.UID
+	for _, values := range []map[string]any{p.After, p.Before, p.Unless} {
+		for _, e := range variablesOf(values) {
+			name := nameOf(e)
+			switch {
+			case !slices.Contains(allNames(global), name), !plainReference(e, global):
+				return false
+			}
+		}
+	}
+	if len(variablesOf(p.After)) == 0 {
+		return false
+	}
+	if global {
+		return from == "" && turnedOn(variablesOf(p.Before)) && !turnedOn(variablesOf(p.After))
+	}
+	return from != ""
+}
+
+// variablesOf are the variables in a patch by name, nil when it is of anything else.
+func variablesOf(values map[string]any) []map[string]any {
+	at := values
+	for _, key := range []string{"spec", "template", "spec"} {
+		next, ok := at[key].(map[string]any)
+		if !ok || len(at) != 1 {
+			return nil
+		}
+		at = next
+	}
+	containers, _ := at["containers"].([]any)
+	if len(at) != 1 || len(containers) != 1 {
+		return nil
+	}
+	c, _ := containers[0].(map[string]any)
+	env, _ := c["env"].([]any)
+	var all []map[string]any
+	for _, e := range env {
+		if m, ok := e.(map[string]any); ok && len(c) == 2 {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// allNames are the names of all versions' variables that are written: of a global, or of a zone.
+func allNames(global bool) []string {
+	remote := Version{Product: KongMesh, Major: 1, Minor: 2}.Environments()
+	var names []string
+	for _, e := range append([]Environment{newNames, oldNames}, remote...) {
+		if global {
+			names = append(names, e.GlobalType)
+		} else {
+			names = append(names, e.ZoneInline, e.ZonePath)
+		}
+	}
+	return names
+}
+
+// plainReference says whether a variable is absent, or what it may be: of a global one of its words, of a zone a key of a secret or the
+// path of a file.
+func plainReference(e map[string]any, global bool) bool {
+	value, _ := e["value"].(string)
+	words := []string{"", Off, oldNames.GlobalOn, newNames.GlobalOn}
+	ref, referred := e["valueFrom"].(map[string]any)
+	switch {
+	case global:
+		return !referred && slices.Contains(words, value)
+	case referred:
+		_, secret := ref["secretKeyRef"].(map[string]any)
+		return secret && len(ref) == 1 && value == ""
+	}
+	return value == "" || strings.HasSuffix(nameOf(e), "_PATH")
+}
+
+// turnedOn says whether variables have a global authenticate its zones.
+func turnedOn(variables []map[string]any) bool {
+	return slices.ContainsFunc(variables, func(e map[string]any) bool {
+		v, _ := e["value"].(string)
+		return v == oldNames.GlobalOn || v == newNames.GlobalOn
+	})
+}
+
+// count is a number of things, in words.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

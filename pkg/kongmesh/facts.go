@@ -1,0 +1,274 @@
+package kongmesh
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// liveFor is how long what was just read of a zone may be believed before a decision.
+const liveFor = 30 * time.Second
+
+// facts makes facts of snapshots, in these steps:
+//
+//  1. find the hub: the one context (or the named one) with one global control plane;
+//  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
+//  3. read each zone control plane, as a member when its zone is one of the global's, else as somebody else's;
+//  4. add the zones that only the global lists, as unknown, or by the token that was handed over;
+//  5. account for every other context.
+func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+	f := plan.Facts{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone", Old: "no token", Wanted: "zone token"}}
+	snaps = kube.Distinct(snaps, where.Hub, &f)
+	home, global := findGlobal(snaps, where, &f.Hub)
+	var hub *verifier
+	if home != nil {
+		hub = readGlobal(home, *global, &f.Hub)
+	}
+	addZones(snaps, home, hub, &f)
+	if home != nil {
+		addAbsent(where.Tokens, hub, &f)
+		f.Hub.Accepts = accepts(*global, home, hub, &f)
+	}
+	slices.SortFunc(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(f.Others, func(a, b plan.Other) int { return strings.Compare(a.Context, b.Context) })
+	return f
+}
+
+// findGlobal finds the global control plane that this run is about, or says in hub.Err why there is none.
+func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *controlPlane) {
+	var found, tried, unreached []string
+	var home *plan.Snapshot
+	var global *controlPlane
+	for i, s := range snaps {
+		if where.Hub != "" && s.Context != where.Hub {
+			continue
+		}
+		tried = append(tried, s.Context)
+		if s.Err != "" {
+			hub.Context = where.Hub
+			unreached = append(unreached, s.Context+" ("+s.Err+")")
+			continue
+		}
+		planes, why := kube.List(s.Reads[readControlPlanes])
+		if why != "" {
+			unreached = append(unreached, s.Context+" (Deployments could not be listed: "+why+")")
+		}
+		for _, o := range planes {
+			if cp := controlPlaneOf(o, s.Reads); cp.mode == modeGlobal {
+				found = append(found, fmt.Sprintf("%s/%s in %s", o.Metadata.Namespace, o.Metadata.Name, s.Context))
+				home, global = &snaps[i], &cp
+			}
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return home, global
+	case len(found) > 1:
+		hub.Err = fmt.Sprintf("%d global control planes found: %s; name one with --context", len(found), strings.Join(found, ", "))
+	case len(unreached) > 0:
+		hub.Err = "no global control plane found; could not look at " + strings.Join(unreached, ", ")
+	default:
+		hub.Err = fmt.Sprintf("no global control plane found in %s; pass its context with --context. A global that Konnect hosts is in none, and its zones have tokens of Konnect's own", strings.Join(tried, ", "))
+	}
+	return nil, nil
+}
+
+// readGlobal fills the hub but for what it accepts, and returns it as the one that judges tokens.
+func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
+	ns := cp.object.Metadata.Namespace
+	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), kube.Ref(cp.object, readControlPlanes, "Deployment")
+	hub.Version = cp.version.String()
+	hub.Owner, hub.HelmNote = kube.Owners(cp.object.Metadata)
+	entries, odd := cp.variables(cp.authTypes(), false)
+	hub.Declared = environment(cp.container().Name, entries)
+	if _, known, why := cp.authenticates(cp.spec); !known {
+		hub.Odd = append(hub.Odd, why)
+	}
+	for _, name := range odd {
+		hub.Odd = append(hub.Odd, name+" comes from somewhere else than a value; write it as one")
+	}
+	for _, e := range cp.environments() {
+		for _, off := range []string{e.UsesSecrets} {
+			if off != "" && cp.set(cp.spec, off, "").text == "false" {
+				hub.Odd = append(hub.Odd, off+" is false, so that no key in a secret counts; this tool manages those")
+			}
+		}
+	}
+	hub.Workload = workloadOf(s.Reads, cp, nil)
+	v := &verifier{Verifier: Verifier{Version: cp.version}}
+	all, why := secretsIn(s.Reads, ns)
+	if v.unread = why; why != "" {
+		hub.Odd = append(hub.Odd, why)
+	}
+	var candidates []Secret
+	made := map[string]kube.Metadata{}
+	for _, o := range all {
+		sec := Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[SecretKey])}
+		candidates, made[o.Metadata.Name] = append(candidates, sec), o.Metadata
+		if o.Type == SecretType && o.Metadata.Name == RevocationsName {
+			v.Revocations = ParseRevocations(o.Data[SecretKey])
+		}
+	}
+	v.Keys = ReadKeys(ns, candidates)
+	hub.Keys = keysOf(v.Keys, ns, made)
+	zones, why := kube.List(s.Reads[readZones])
+	switch {
+	case why != "":
+		hub.InventoryErr = "the global's zones could not be listed: " + why
+	default:
+		hub.Inventory = []string{}
+		for _, z := range zones {
+			hub.Inventory = append(hub.Inventory, z.Metadata.Name)
+		}
+		slices.Sort(hub.Inventory)
+	}
+	hub.Sessions = sessionsOf(s.Reads[readInsights])
+	hub.Roster, _ = roster.Parse(s.Reads)
+	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
+	return v
+}
+
+// keysOf describes the signing keys, lowest serial first.
+func keysOf(set KeySet, ns string, made map[string]kube.Metadata) []plan.Key {
+	signer, _ := set.Signer()
+	keys := []plan.Key{}
+	for _, k := range set.Keys {
+		m := made[k.Name]
+		key := plan.Key{ID: k.Verifies, Serial: k.Serial, Signs: k.Name == signer.Name && k.Seen, Made: kube.Stamp(m.CreationTimestamp),
+			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: k.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}}
+		for _, f := range k.Findings {
+			if f.Severity == Error && key.Wrong == "" {
+				key.Wrong = f.Saw
+			}
+		}
+		if key.Wrong == "" && (!k.Seen || k.Public == nil) {
+			key.Wrong = "the global cannot use it"
+		}
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b plan.Key) int {
+		return cmp.Or(cmp.Compare(a.Serial, b.Serial), strings.Compare(a.Object.Name, b.Object.Name))
+	})
+	return keys
+}
+
+// sessionsOf reads the zones' sessions (Kuma api/system/v1alpha1/zone_insight.proto, written as its JSON).
+func sessionsOf(r plan.Result) map[string][]plan.Session {
+	var list struct {
+		Items []struct {
+			Metadata kube.Metadata `json:"metadata"`
+			Spec     struct {
+				Subscriptions []struct {
+					ID             string `json:"id"`
+					ConnectTime    string `json:"connectTime"`
+					DisconnectTime string `json:"disconnectTime"`
+					Provided       bool   `json:"authTokenProvided"`
+				} `json:"subscriptions"`
+			} `json:"spec"`
+		} `json:"items"`
+	}
+	if !r.OK() || json.Unmarshal(r.Body, &list) != nil {
+		return nil
+	}
+	sessions := map[string][]plan.Session{}
+	for _, z := range list.Items {
+		all := []plan.Session{}
+		for _, s := range z.Spec.Subscriptions {
+			all = append(all, plan.Session{ID: s.ID, Began: kube.Stamp(s.ConnectTime), Ended: kube.Stamp(s.DisconnectTime), Provided: s.Provided})
+		}
+		slices.SortStableFunc(all, func(a, b plan.Session) int { return a.Began.Compare(b.Began) })
+		sessions[z.Metadata.Name] = all
+	}
+	return sessions
+}
+
+// accepts is what every process of the global accepts, and will after it is started anew: the credentials of all its keys and of all
+// tokens that zones have. One that authenticates nobody accepts everything.
+func accepts(cp controlPlane, home *plan.Snapshot, hub *verifier, f *plan.Facts) guard.Hub {
+	on, known, _ := cp.authenticates(cp.spec)
+	someOn, someOff := known && on, known && !on
+	unknown := !known || f.Hub.Workload.Err != ""
+	for _, spec := range podSpecs(home.Reads, cp) {
+		on, known, _ := cp.authenticates(spec)
+		someOn, someOff, unknown = someOn || known && on, someOff || known && !on, unknown || !known
+	}
+	h := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
+	switch {
+	case unknown:
+		h.Accepts[None] = guard.Unknown
+	case someOn && someOff: // one rolls out, or was not rolled out
+		h.Accepts[None] = guard.Unknown
+	case someOn:
+		h.Accepts[None] = guard.No
+	default:
+		h.Accepts[None] = guard.Yes
+	}
+	tri := func(ok bool) guard.Tri {
+		switch {
+		case hub.unread != "":
+			return guard.Unknown
+		case ok || h.Accepts[None] == guard.Yes:
+			return guard.Yes
+		}
+		return guard.No
+	}
+	for _, k := range f.Hub.Keys {
+		if k.ID != "" && k.Wrong == "" {
+			h.Accepts[Kid(k.ID)] = tri(true)
+		}
+	}
+	for _, m := range f.Members {
+		for _, c := range m.Edge.Presents {
+			if _, said := h.Accepts[c]; !said {
+				h.Accepts[c] = tri(kidOf(c) == "") // a jti that is presented is of a token that was accepted
+			}
+		}
+	}
+	h.Basis = basis(h)
+	return h
+}
+
+// basis is the canonical text of what a hub accepts; "" while a part is unknown.
+func basis(h guard.Hub) string {
+	var all []string
+	for c, t := range h.Accepts {
+		if t == guard.Unknown {
+			return ""
+		}
+		all = append(all, fmt.Sprintf("%s=%s", c, t))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// podSpecs are what the pods of a control plane run, as their API server has it.
+func podSpecs(read map[plan.Read]plan.Result, cp controlPlane) []kube.PodSpec {
+	var specs []kube.PodSpec
+	workloadOf(read, cp, func(p kube.Pod, _ *plan.Process) { specs = append(specs, p.Spec) })
+	return specs
+}
+
+// workloadOf reads a control plane with its pods.
+func workloadOf(read map[plan.Read]plan.Result, cp controlPlane, each func(kube.Pod, *plan.Process)) plan.Workload {
+	body, err := json.Marshal(cp.object.Raw)
+	if err != nil {
+		return plan.Workload{Err: "its Deployment cannot be encoded"}
+	}
+	c := kube.Controlled{Namespace: cp.object.Metadata.Namespace, Name: cp.object.Metadata.Name, Deployment: plan.Result{Body: body},
+		ReplicaSets: read[readReplicaSets(cp.object)], Pods: read[readPods(cp.object)]}
+	return c.Workload(each, nil)
+}
+
+// environment nests the variables of a container as a patch by name has them.
+func environment(container string, entries []any) map[string]any {
+	return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
+		"containers": []any{map[string]any{"name": container, "env": entries}}}}}}
+}

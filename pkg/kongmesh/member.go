@@ -1,0 +1,287 @@
+package kongmesh
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// addZones reads every zone control plane of every context. It is a member when the global lists its zone, or when nothing says which it
+// lists; one of a zone that the global does not list has not connected yet, or is another global's, and is never written.
+func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan.Facts) {
+	claims := map[string]int{}
+	for _, s := range snaps {
+		planes, why := kube.List(s.Reads[readControlPlanes])
+		held := false
+		for _, o := range planes {
+			cp := controlPlaneOf(o, s.Reads)
+			switch {
+			case cp.mode == modeGlobal:
+				held = held || home != nil && s.Context == home.Context
+				continue
+			case cp.mode != modeZone:
+				continue
+			}
+			held = true
+			m := readZone(s, cp, hub, f)
+			claims[m.ClusterName]++
+			if f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) {
+				f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane",
+					Why: fmt.Sprintf("%s is zone %q, which the global does not list: it has never connected to it, or dials another (%s)", m.Object, m.ClusterName, m.Dials)})
+				continue
+			}
+			f.Members = append(f.Members, m)
+		}
+		switch {
+		case s.Err != "":
+			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})
+		case why != "":
+			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: "Deployments could not be listed: " + why})
+		case !held:
+			f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no control plane of a zone there"})
+		}
+	}
+	for i := range f.Members {
+		m := &f.Members[i]
+		if n := claims[m.ClusterName]; n > 1 || m.ClusterName == "" || m.ClusterName == "hub" {
+			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
+			m.Edge.Name = m.Name
+			if n > 1 {
+				m.Blocked = append(m.Blocked, fmt.Sprintf("%d control planes call themselves zone %q; leave the wrong one out with --contexts", n, m.ClusterName))
+			}
+		}
+	}
+}
+
+// readZone reads one zone control plane and what lies beside it.
+func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) plan.Member {
+	m := plan.Member{Name: cp.zone, ClusterName: cp.zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
+		Object: kube.Ref(cp.object, readControlPlanes, "Deployment"), Dials: cp.dials}
+	m.Owner, m.HelmNote = kube.Owners(cp.object.Metadata)
+	secrets, unread := secretsIn(s.Reads, cp.object.Metadata.Namespace)
+	entries, plain := cp.variables(cp.tokenNames(), true)
+	m.DeclaredFields = environment(cp.container().Name, entries)
+
+	template := tokenOf(cp, cp.spec, secrets)
+	if template.unknown == "" {
+		template.unknown = unread
+	}
+	m.Credential = template.credential(hub, cp.zone, f.At)
+	configured, why := template.presents(hub, cp.zone, f.At)
+	m.Declared = declared(configured)
+	if configured == nil && template.missing == "" {
+		m.Odd = append(m.Odd, why)
+	}
+	for _, name := range plain {
+		m.Odd = append(m.Odd, fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef", name, m.Object))
+	}
+	all, unknown := configured, ""
+	if configured == nil {
+		unknown = why
+	}
+	var seen []string
+	m.Workload = workloadOf(s.Reads, cp, func(p kube.Pod, proc *plan.Process) {
+		src := tokenOf(cp, p.Spec, secrets)
+		creds, why := src.presents(hub, cp.zone, f.At)
+		switch {
+		case unread != "":
+			creds, why = nil, unread
+		case src.token != nil && !src.plain && !src.fixed && !proc.Since.IsZero() && !src.written.Before(proc.Since):
+			creds, why = nil, fmt.Sprintf("secret %s was written after the pod was started with an older token", src.where)
+		}
+		if creds == nil {
+			unknown = fmt.Sprintf("pod %s: %s", proc.Name, why)
+			return
+		}
+		proc.Presents = declared(creds)
+		all = append(all, creds...)
+		seen = append(seen, fmt.Sprintf("%s presents %s", proc.Name, proc.Presents))
+	})
+	m.Effective = effective(m.Workload)
+	m.Edge = guard.Edge{Name: m.Name, Until: s.At.Add(liveFor)}
+	switch {
+	case m.Workload.Err != "":
+		m.Edge.Why = m.Workload.Err
+	case unknown != "":
+		m.Edge.Why = unknown
+	default:
+		slices.Sort(all)
+		m.Edge.Presents = slices.Compact(slices.Clone(all))
+		if m.Edge.Why = "read from its pods: " + strings.Join(seen, ", "); len(seen) == 0 {
+			m.Edge.Why = "no pods; it will present what is configured"
+		}
+		if e := m.Credential.Expires; !e.IsZero() && e.Before(m.Edge.Until) {
+			m.Edge.Until = e
+		}
+	}
+	m.Blocked = blocked(m, cp)
+	m.Credential.Lacks = []string{nextSecret(secrets)}
+	m.Leftovers = leftovers(s, cp, m, secrets)
+	if m.Original = f.Hub.Originals[m.Object.UID]; m.Original != nil {
+		creds, _ := originalToken(m, secrets).presents(hub, cp.zone, f.At)
+		m.Returns = declared(creds)
+	}
+	return m
+}
+
+// nextSecret names the secret for the next token of a zone: no serial is used twice as long as the last is there.
+func nextSecret(secrets []secretObject) string {
+	last := 0
+	for _, o := range secrets {
+		if n, ours := ourSerial(o.Metadata.Name); ours {
+			last = max(last, n)
+		}
+	}
+	return tokenSecret + strconv.Itoa(last+1)
+}
+
+// ourSerial is the serial of a secret that we made for a token.
+func ourSerial(name string) (int, bool) {
+	text, ours := strings.CutPrefix(name, tokenSecret)
+	n, err := strconv.Atoi(text)
+	return n, ours && err == nil && n > 0
+}
+
+// leftovers are the secrets that we made for tokens and that neither the zone's template nor a pod of it refers to.
+func leftovers(s plan.Snapshot, cp controlPlane, m plan.Member, secrets []secretObject) []plan.Leftover {
+	used := map[string]bool{}
+	for _, spec := range append(podSpecs(s.Reads, cp), cp.spec) {
+		used[tokenOf(cp, spec, secrets).where] = true
+	}
+	var all []plan.Leftover
+	for _, o := range secrets {
+		if _, ours := ourSerial(o.Metadata.Name); ours && !used[o.Metadata.Namespace+"/"+o.Metadata.Name] {
+			all = append(all, plan.Leftover{Context: s.Context, ClusterUID: m.ClusterUID, Member: m.Name, Why: "a token that the zone presented before, or never did",
+				Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}})
+		}
+	}
+	return all
+}
+
+// originalToken is where a zone had its token from before a migration first changed it.
+func originalToken(m plan.Member, secrets []secretObject) source {
+	for _, e := range variablesOf(m.Original) {
+		if value, _ := e["value"].(string); value != "" {
+			return source{unknown: "it was given its token by " + nameOf(e)}
+		}
+		from, _ := e["valueFrom"].(map[string]any)
+		if ref, ok := from["secretKeyRef"].(map[string]any); ok {
+			name, _ := ref["name"].(string)
+			key, _ := ref["key"].(string)
+			return fromSecret(m.Object.Namespace, secretRef{name, key}, secrets)
+		}
+	}
+	return source{}
+}
+
+// declared is the one credential by which a process is known: its kid, or None; "" when that is not known.
+func declared(creds []guard.Cred) guard.Cred {
+	if len(creds) == 0 {
+		return ""
+	}
+	return creds[0]
+}
+
+// effective is what all processes present, "" when they differ or one is not known.
+func effective(w plan.Workload) guard.Cred {
+	if len(w.Processes) == 0 {
+		return ""
+	}
+	c := w.Processes[0].Presents
+	for _, p := range w.Processes {
+		if p.Presents != c {
+			return ""
+		}
+	}
+	return c
+}
+
+// blocked lists why a zone cannot be given a token now, each with its remedy.
+func blocked(m plan.Member, cp controlPlane) []string {
+	why := slices.Clone(m.Odd)
+	switch {
+	case m.Workload.Err != "":
+		why = append(why, m.Workload.Err)
+	case m.Workload.Replicas == 0:
+		why = append(why, fmt.Sprintf("%s is scaled to 0, so nothing can be proved; scale it up, or delete the zone from the global", m.Object))
+	}
+	if m.Owner != "" {
+		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set its environment there", m.Object, m.Owner))
+	}
+	if strings.HasPrefix(m.Dials, "grpc://") {
+		why = append(why, fmt.Sprintf("it dials the global in plain (%s), over which a token would be seen, and with which the product does not start; give it a grpcs:// address", m.Dials))
+	}
+	if !cp.version.Known() {
+		why = append(why, fmt.Sprintf("its version is not known (image %s), and with it the name of the variable that takes a token", cp.container().Image))
+	} else if len(cp.version.Environments()) == 0 {
+		why = append(why, cp.version.String()+" has no tokens for zone control planes")
+	}
+	return why
+}
+
+// addAbsent adds the zones that the global lists and no selected context showed: as unknown, or where the token that they were given was
+// handed over (Universal zones, which have no context), by that token and by a session that brought one.
+func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
+	known := map[string]bool{}
+	for _, m := range f.Members {
+		known[m.ClusterName] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(setOf(f.Hub.Inventory))) {
+		if known[name] {
+			continue
+		}
+		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge}
+		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --zone %s) and hand that over with --zone-token %s=FILE; if it is gone, delete the zone from the global", name, name)
+		if token, ok := handed[name]; ok {
+			src := source{token: token.Reveal(), where: "the token that was handed over"}
+			m.Credential = src.credential(hub, name, f.At)
+			creds, why := src.presents(hub, name, f.At)
+			s := lastSession(f.Hub, name)
+			switch {
+			case creds == nil || creds[0] == None:
+				m.Err = "the token that was handed over would be refused: " + why
+			case s == nil || !s.Ended.IsZero():
+				m.Err = "it has a token, and the global does not see it connected; start it with the token"
+			case !s.Provided:
+				m.Err = "it is connected without a token; start it with the one that was handed over"
+			default:
+				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
+				m.Edge = guard.Edge{Presents: creds, Until: f.At.Add(liveFor), Why: "the token that was handed over, and a session that brought one"}
+			}
+		}
+		f.Others = slices.DeleteFunc(f.Others, func(o plan.Other) bool {
+			if o.State != "unreachable" || o.Context != name {
+				return false
+			}
+			m.Context, m.Err, m.Edge.Presents = o.Context, o.Why, nil
+			return true
+		})
+		if m.Edge.Name = m.Name; m.Err != "" {
+			m.Edge.Why = m.Err
+		}
+		f.Members = append(f.Members, m)
+	}
+}
+
+func setOf(names []string) map[string]bool {
+	set := map[string]bool{}
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
+}
+
+// lastSession is the newest session of a zone, nil when the global knows of none.
+func lastSession(hub plan.Hub, zone string) *plan.Session {
+	all := hub.Sessions[zone]
+	if len(all) == 0 {
+		return nil
+	}
+	return &all[len(all)-1]
+}

@@ -1,0 +1,329 @@
+package kongmesh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// next decides the next wave on the way to tokens:
+//
+//  1. a namespace for the journal;
+//  2. a signing key, where there is none that the goal is about;
+//  3. the zones: those that have a token already are proved, then one canary, then the rest in waves;
+//  4. authentication on at the global, when every zone there may be presents a token: it withdraws None;
+//  5. of a rotation: the older keys are retired, and every zone connects anew;
+//  6. clean-up, when it was asked for.
+//
+// The goal's stage says how far that goes: dual is 2, edges is 3. What cannot be moved is blocked with its remedy, and does not keep the
+// others from moving.
+func next(f plan.Facts, goal plan.Goal) plan.Wave {
+	if stop := stops(f, goal); len(stop) > 0 {
+		return plan.Wave{Blocked: stop}
+	}
+	if !f.Hub.Roster.Namespace {
+		return plan.Wave{Title: "register", Steps: []plan.Step{register(f)}}
+	}
+	if goal.Back {
+		return back(f, goal)
+	}
+	if kid := kidOf(goal.To); !hasKey(f.Hub, kid) {
+		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKey(f, goal)}}
+	}
+	if !goal.Reaches(plan.Edges) {
+		return plan.Wave{}
+	}
+	v := sortOut(f, goal)
+	if w, any := moves(f, goal, v); any {
+		return w
+	}
+	if !goal.Reaches(plan.JWTOnly) {
+		return plan.Wave{Blocked: v.blocked, Notes: v.notes}
+	}
+	w := ends(f, goal, v)
+	w.Notes = v.notes
+	return w
+}
+
+// stops says why nothing at all can be planned.
+func stops(f plan.Facts, goal plan.Goal) []plan.Blocked {
+	var why []string
+	switch {
+	case !f.Hub.Found:
+		why = append(why, f.Hub.Err)
+	case len(f.Hub.Odd) > 0:
+		why = append(why, f.Hub.Odd...)
+	case f.Hub.Owner != "":
+		why = append(why, fmt.Sprintf("%s is kept by %s, which would put a change back; set its environment there", f.Hub.Object, f.Hub.Owner))
+	case f.Hub.Roster.Err != "":
+		why = append(why, f.Hub.Roster.Err)
+	}
+	if f.Hub.Found {
+		for _, k := range f.Hub.Keys {
+			if k.Wrong != "" {
+				why = append(why, fmt.Sprintf("secret %s/%s: %s; mend or delete it first: a key that cannot be used may stop the sync to every zone, or sign tokens that nobody can verify", k.Object.Namespace, k.Object.Name, k.Wrong))
+			}
+		}
+		if kid := kidOf(goal.To); !goal.Back && hasKey(f.Hub, kid) && serial(f.Hub, kid) < highest(f.Hub) {
+			why = append(why, fmt.Sprintf("key %s is not the newest: the global signs with key %d, so name that or none", kid, highest(f.Hub)))
+		}
+		if len(variablesOf(f.Hub.Declared)) == 0 {
+			why = append(why, f.Hub.Version+" does not authenticate its zones, or its version is not known: there is no variable to set")
+		}
+	}
+	if len(why) == 0 {
+		return nil
+	}
+	return []plan.Blocked{{Member: "hub", Why: strings.Join(why, "; ")}}
+}
+
+func serial(h plan.Hub, kid string) int {
+	for _, k := range h.Keys {
+		if k.ID == kid {
+			return k.Serial
+		}
+	}
+	return 0
+}
+
+func highest(h plan.Hub) int {
+	n := 0
+	for _, k := range h.Keys {
+		n = max(n, k.Serial)
+	}
+	return n
+}
+
+// sorted is the zones by what can be done with them.
+type sorted struct {
+	movable  []plan.Member // can be given a token of the wanted key
+	unproved []plan.Member // have one, and are not seen connected with one
+	proved   []plan.Member
+	blocked  []plan.Blocked
+	notes    []plan.Blocked
+}
+
+func sortOut(f plan.Facts, goal plan.Goal) sorted {
+	var v sorted
+	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
+	for _, m := range f.Members {
+		has := m.Declared == goal.To && m.Credential.State == plan.CredentialReady && !expiring(m.Credential, f.At)
+		switch {
+		case goal.Skipped(m.Name) != "":
+			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+		case m.Err != "":
+			block(m.Name, m.Err)
+		case m.Object.Name == "" && !has: // without a context
+			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one with: kubectl xcpauth token issue --zone %s, start it with that, and hand it over", m.Credential.Key, m.ClusterName))
+		case m.Object.Name == "":
+			v.proved = append(v.proved, m)
+		case has && proved(f, m, goal.To):
+			v.proved = append(v.proved, m)
+		case has && len(m.Odd) == 0:
+			v.unproved = append(v.unproved, m)
+		case len(m.Blocked) > 0:
+			block(m.Name, strings.Join(m.Blocked, "; "))
+		default:
+			v.movable = append(v.movable, m)
+		}
+		if m.HelmNote != "" && m.Err == "" {
+			v.notes = append(v.notes, plan.Blocked{Member: m.Name, Why: helmNote(m)})
+		}
+	}
+	for _, o := range f.Others {
+		if o.State == "unreachable" {
+			block("context "+o.Context, o.Why+"; it may hold a zone: reach it, or leave it out with --contexts")
+		}
+	}
+	if f.Hub.InventoryErr != "" {
+		block("hub", f.Hub.InventoryErr)
+	}
+	return v
+}
+
+// helmNote says what the release must be told, since its next upgrade writes its own values.
+func helmNote(m plan.Member) string {
+	secret := m.Credential.Where
+	if i := strings.Index(secret, "/"); i >= 0 {
+		secret = secret[i+1:]
+	}
+	_, names := containerAndNames(m.DeclaredFields)
+	if m.Declared == None || secret == "" {
+		return fmt.Sprintf("Helm release %s writes its own values at its next upgrade; once the zone has a token, add it to controlPlane.secrets there", m.HelmNote)
+	}
+	return fmt.Sprintf("Helm release %s writes its own values at its next upgrade; set there controlPlane.secrets: [{Env: %s, Secret: %s, Key: %s}]", m.HelmNote, inlineName(names), secret, tokenKey)
+}
+
+// expiring says whether a token is to be renewed on the way: less than a day, or a tenth of the way's own, is left.
+func expiring(c plan.Credential, at time.Time) bool {
+	return !c.Expires.IsZero() && c.Expires.Before(at.Add(renewBefore))
+}
+
+// renewBefore is how long a token must still be valid for its zone to be left alone.
+const renewBefore = 24 * time.Hour
+
+// proved says whether a zone is seen to present the wanted token alone, and to be connected with one.
+func proved(f plan.Facts, m plan.Member, want guard.Cred) bool {
+	s := lastSession(f.Hub, m.ClusterName)
+	return presentsAlone(m, want) && m.Workload.Settled && s != nil && s.Ended.IsZero() && s.Provided
+}
+
+// presentsAlone says whether all that a zone may present is tokens of the wanted key, or nothing where that is wanted.
+func presentsAlone(m plan.Member, want guard.Cred) bool {
+	return m.Edge.Presents != nil && !slices.ContainsFunc(m.Edge.Presents, func(c guard.Cred) bool { return c != want && !strings.HasPrefix(string(c), "jti:") })
+}
+
+// moves is the part of the way that zones go: those that have a token already, one canary, the rest in waves.
+func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
+	w := plan.Wave{Blocked: v.blocked, Notes: v.notes}
+	each := func(members []plan.Member, step func(plan.Member) plan.Step) {
+		for _, m := range members {
+			w.Steps = append(w.Steps, step(m))
+		}
+	}
+	switch {
+	case len(v.unproved) > 0:
+		w.Title = "prove what has a token already"
+		each(v.unproved, func(m plan.Member) plan.Step { return prove(f, m, goal) })
+	case len(v.movable) == 0:
+		return w, false
+	case len(v.proved) == 0:
+		canary := v.movable[0]
+		if goal.Canary != "" {
+			i := slices.IndexFunc(v.movable, func(m plan.Member) bool { return m.Name == goal.Canary })
+			if i < 0 {
+				w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Canary, Why: "named as the canary, but it is no zone that can be moved now; name another with --canary"})
+				return w, true
+			}
+			canary = v.movable[i]
+		}
+		w.Title = "canary"
+		each([]plan.Member{canary}, func(m plan.Member) plan.Step { return move(f, m, goal) })
+	default:
+		size := len(v.movable)
+		if w.Title = "the rest"; goal.WaveSize > 0 && goal.WaveSize < size {
+			w.Title, size = fmt.Sprintf("%d of the remaining %d", goal.WaveSize, size), goal.WaveSize
+		}
+		each(v.movable[:size], func(m plan.Member) plan.Step { return move(f, m, goal) })
+	}
+	return w, true
+}
+
+// ends is what is done once every zone presents a token: authentication on; or of a rotation the end of the older keys.
+func ends(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
+	if len(v.blocked) > 0 {
+		return plan.Wave{Blocked: v.blocked}
+	}
+	if !goal.Rotate && f.Hub.Accepts.Accepts[None] != guard.No {
+		return plan.Wave{Title: "authentication on", Steps: []plan.Step{closeNone(f, goal)}}
+	}
+	if goal.Rotate {
+		var old []plan.Key
+		for _, k := range f.Hub.Keys {
+			if k.ID != kidOf(goal.To) {
+				old = append(old, k)
+			}
+		}
+		switch {
+		case len(old) > 0:
+			return plan.Wave{Title: "retire the older keys", Steps: []plan.Step{retire(f, old, goal)}}
+		case f.Hub.Workload.RestartedFor != restartedFor(goal):
+			return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnect(f, goal)}}
+		}
+	}
+	if goal.Cleanup {
+		return clean(f, goal)
+	}
+	return plan.Wave{}
+}
+
+// clean deletes the tokens that zones presented before; the way back ends with it.
+func clean(f plan.Facts, goal plan.Goal) plan.Wave {
+	w := plan.Wave{Title: "clean-up"}
+	for _, m := range f.Members {
+		if len(m.Leftovers) == 0 {
+			continue
+		}
+		s := plan.Step{ID: "clean/" + m.Name, Kind: plan.Clean, Member: m.Name, Title: m.Name + ": delete the tokens that it presented before", Why: "nothing refers to them; the way back ends here", OneWay: true, Within: goal.Within,
+			Proof: []plan.Claim{{Kind: claimGone, Member: m.Name, Text: "none is left"}}}
+		for _, l := range m.Leftovers {
+			s.Writes = append(s.Writes, plan.Patch{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Delete: true})
+		}
+		w.Steps = append(w.Steps, s)
+	}
+	if len(w.Steps) == 0 {
+		return plan.Wave{}
+	}
+	return w
+}
+
+// back decides the next wave on the way back: first the global authenticates nobody again, if it was so before a migration; then every
+// zone that a migration changed presents again what it did, if the global accepts that.
+func back(f plan.Facts, goal plan.Goal) plan.Wave {
+	var w plan.Wave
+	original := f.Hub.Originals[f.Hub.Object.UID]
+	if goal.Only == "" && original != nil && !turnedOn(variablesOf(original)) && f.Hub.Accepts.Accepts[None] != guard.Yes {
+		accepts := guard.Hub{Accepts: map[guard.Cred]guard.Tri{None: guard.Yes}}
+		for c := range f.Hub.Accepts.Accepts {
+			accepts.Accepts[c] = guard.Yes
+		}
+		s := plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", Keep: true, Within: goal.Within, Accepts: &accepts,
+			Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: f.Hub.Declared, After: original}},
+			Proof:  append([]plan.Claim{{Kind: claimGlobal, Member: "hub", Cred: None, Text: "no pod of the global authenticates zones any more"}}, reconnected(f, "")...)}
+		return plan.Wave{Title: "authentication off", Steps: []plan.Step{s}}
+	}
+	named := goal.Only == ""
+	for _, m := range f.Members {
+		if goal.Only != "" && m.Name != goal.Only {
+			continue
+		}
+		named = true
+		done := m.Original == nil || covered(m.DeclaredFields, m.Original)
+		switch {
+		case goal.Skipped(m.Name) != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
+		case m.Err != "" && m.Context != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err})
+		case m.Err != "" || done:
+		case m.Owner != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
+		case m.Returns == "" || f.Hub.Accepts.Accepts[m.Returns] != guard.Yes:
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("the global would refuse what it presented before (%s); kubectl xcpauth rollback without --edge has it authenticate nobody first, if it did so before", before(m.Returns))})
+		default:
+			w.Steps = append(w.Steps, returns(m, goal, m.Returns))
+		}
+	}
+	if !named {
+		w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Only, Why: "no zone is called so; kubectl xcpauth status lists them"})
+	}
+	if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
+		w.Steps = w.Steps[:goal.WaveSize]
+	}
+	return w
+}
+
+// before is what a zone presented before, in words.
+func before(c guard.Cred) string {
+	if c == "" {
+		return "it cannot be told any more"
+	}
+	return spoken(c)
+}
+
+// covered says whether variables are as others want them.
+func covered(now, want map[string]any) bool {
+	have := map[string]map[string]any{}
+	for _, e := range variablesOf(now) {
+		have[nameOf(e)] = e
+	}
+	for _, e := range variablesOf(want) {
+		if fmt.Sprint(have[nameOf(e)]) != fmt.Sprint(e) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,190 @@
+package kongmesh
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// None is what a zone presents that presents nothing, or something that only a global takes that authenticates nobody.
+const None guard.Cred = "none"
+
+// Kid is the credential of every token that is signed with a key, jti that of one token: both can be withdrawn.
+func Kid(kid string) guard.Cred { return guard.Cred("kid:" + kid) }
+
+func jti(id string) guard.Cred { return guard.Cred("jti:" + id) }
+
+// kidOf is the kid of a credential, "" when it is none of a key.
+func kidOf(c guard.Cred) string {
+	kid, ok := strings.CutPrefix(string(c), "kid:")
+	if !ok {
+		return ""
+	}
+	return kid
+}
+
+// source is where a process, or the template of processes to come, has its token from.
+type source struct {
+	token   []byte // nil when it has none
+	where   string // "kong-mesh-system/cp-token"; "" when it has none
+	plain   bool   // the token itself stands in the Deployment
+	written time.Time
+	fixed   bool   // the secret cannot have had another one
+	missing string // the secret or key that is not there, so that the process does not start
+	unknown string // why it cannot be told
+}
+
+// tokenOf finds the token that a zone's control plane is given. Two that are both set, of which the product takes the path before the
+// text, are unknown, since versions with two families of names do not say which goes first.
+func tokenOf(cp controlPlane, spec kube.PodSpec, secrets []secretObject) source {
+	var found []source
+	ns := cp.object.Metadata.Namespace
+	for _, e := range cp.environments() {
+		inline := cp.set(spec, e.ZoneInline, inFile(e, "zone.kds.auth.cpTokenInline", "zone.kds.auth.tokenInline"))
+		file := cp.set(spec, e.ZonePath, inFile(e, "zone.kds.auth.cpTokenPath", "zone.kds.auth.tokenPath"))
+		switch {
+		case !inline.known, !file.known:
+			return source{unknown: fmt.Sprintf("its token comes from %s, which is not looked into", cmp.Or(inline.where, file.where))}
+		case file.secret != nil || file.text != "":
+			found = append(found, fromFile(ns, spec, file, secrets))
+		case inline.secret != nil:
+			found = append(found, fromSecret(ns, *inline.secret, secrets))
+		case inline.text != "":
+			found = append(found, source{token: []byte(inline.text), where: inline.where, plain: true})
+		}
+	}
+	switch len(found) {
+	case 0:
+		return source{}
+	case 1:
+		return found[0]
+	}
+	if same := found[0]; same.where == found[1].where && same.unknown == "" {
+		return same
+	}
+	return source{unknown: "two variables give it a token: " + found[0].where + " and " + found[1].where}
+}
+
+func fromSecret(ns string, ref secretRef, secrets []secretObject) source {
+	s := source{where: ns + "/" + ref.name}
+	i := slices.IndexFunc(secrets, func(o secretObject) bool { return o.Metadata.Name == ref.name })
+	if i < 0 {
+		s.missing = "secret " + s.where + " is not there"
+		return s
+	}
+	o := secrets[i]
+	s.written = later(o.Metadata.Written("data"), kube.Stamp(o.Metadata.CreationTimestamp))
+	s.fixed = o.Immutable
+	token, ok := o.Data[ref.key]
+	if !ok {
+		s.missing = fmt.Sprintf("secret %s has no key %s", s.where, ref.key)
+		return s
+	}
+	s.token = token
+	return s
+}
+
+// fromFile follows a path to the secret volume that is mounted there.
+func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject) source {
+	unknown := source{unknown: fmt.Sprintf("its token is read from a file (%s), which is in no secret volume", file.where)}
+	if file.text == "" {
+		return unknown
+	}
+	for _, m := range containerOf(spec).Mounts {
+		name, inside := strings.CutPrefix(file.text, strings.TrimSuffix(m.MountPath, "/")+"/")
+		if file.text == m.MountPath {
+			name, inside = path.Base(m.SubPath), m.SubPath != ""
+		}
+		if !inside {
+			continue
+		}
+		for _, v := range spec.Volumes {
+			if v.Name != m.Name || v.Secret == nil {
+				continue
+			}
+			for _, i := range v.Secret.Items {
+				if i.Path == name {
+					name = i.Key
+				}
+			}
+			return fromSecret(ns, secretRef{v.Secret.SecretName, name}, secrets)
+		}
+	}
+	return unknown
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// presents is what the hub takes a token for: its kid and its jti when it accepts it; else None, with what it says to it.
+func (s source) presents(hub *verifier, zone string, at time.Time) (creds []guard.Cred, why string) {
+	switch {
+	case s.unknown != "":
+		return nil, s.unknown
+	case s.where == "":
+		return []guard.Cred{None}, ""
+	case s.missing != "":
+		return nil, s.missing
+	case hub == nil:
+		return nil, "its token was not verified: there is no global to verify it with"
+	case hub.unread != "":
+		return nil, hub.unread
+	}
+	v := hub.Verifier
+	v.Zone = zone
+	answer := v.Ask(s.token, at)
+	z, err := ReadZone(s.token)
+	if err != nil || answer.Outcome != Accepted {
+		return []guard.Cred{None}, answer.Text
+	}
+	creds = []guard.Cred{Kid(z.KeyID)}
+	if z.ID != "" {
+		creds = append(creds, jti(z.ID))
+	}
+	return creds, ""
+}
+
+// credential describes the token of a zone for who reads, and for what is next.
+func (s source) credential(hub *verifier, zone string, at time.Time) plan.Credential {
+	c := plan.Credential{Where: s.where, Written: s.written}
+	creds, why := s.presents(hub, zone, at)
+	switch {
+	case s.where == "" && s.unknown == "":
+		c.State, c.Why = plan.CredentialMissing, "it has no token"
+		return c
+	case s.missing != "":
+		c.State, c.Why = plan.CredentialMissing, s.missing
+		return c
+	case creds == nil:
+		c.Why = why
+		return c
+	}
+	if z, err := ReadZone(s.token); err == nil {
+		c.Key, c.ID, c.Expires = z.KeyID, z.ID, z.Expires
+	}
+	sum := sha256.Sum256(s.token)
+	c.Digest = hex.EncodeToString(sum[:6])
+	if c.State = plan.CredentialReady; slices.Equal(creds, []guard.Cred{None}) {
+		c.State, c.Why = plan.CredentialBad, "the global would refuse its token: "+why
+	}
+	return c
+}
+
+// verifier is a hub as far as it judges tokens; unread says why it cannot be asked.
+type verifier struct {
+	Verifier
+	unread string
+}

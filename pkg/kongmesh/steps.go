@@ -1,0 +1,245 @@
+package kongmesh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// KeyFill is the Fill of a patch that makes a signing key.
+const KeyFill = "signing-key"
+
+// tokenSecret is how the secrets are called that we put tokens into, with a serial after it: none of them is ever written twice, so that
+// what a process was started with is known by the name, and the one before is there for the way back.
+const tokenSecret = "xcpauth-zone-token-"
+
+// stepReconnect is the ID of the step with which a rotation ends.
+const stepReconnect = "reconnect"
+
+// register makes the namespace in which a run keeps its lock and its journal.
+func register(f plan.Facts) plan.Step {
+	return plan.Step{ID: "register", Kind: plan.Register, Member: "hub", Title: "hub: make a namespace for the journal", Why: "the way back of each wave is written down there before its first write",
+		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}}, Keep: true}
+}
+
+// addKey makes a signing key. The global signs with it from then on, and goes on verifying with the others.
+func addKey(f plan.Facts, goal plan.Goal) plan.Step {
+	ns, kid := f.Hub.Object.Namespace, kidOf(goal.To)
+	object := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: KeyName(kid)}
+	why := "the global has no key to sign tokens with"
+	if len(f.Hub.Keys) > 0 {
+		why = "tokens of it are accepted beside those of the older keys, so that zones can be given new ones one by one"
+	}
+	return plan.Step{ID: "key/" + kid, Kind: plan.Open, Member: "hub", Title: fmt.Sprintf("hub: add signing key %s", kid), Why: why,
+		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: object, Create: true, Fill: KeyFill, After: map[string]any{
+			"apiVersion": "v1", "kind": "Secret", "type": SecretType, "metadata": map[string]any{"name": object.Name, "namespace": ns}}}},
+		Proof:  []plan.Claim{{Kind: claimKey, Member: "hub", Text: "the global can use it, and has had time to read it", Cred: goal.To, For: keySettles}},
+		Within: goal.Within, Keep: true}
+}
+
+// move gives a zone a token of the wanted key, in a secret of its own, and has it present that.
+func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	kid := kidOf(goal.To)
+	var key plan.Ref
+	for _, k := range f.Hub.Keys {
+		if k.ID == kid && k.Wrong == "" {
+			key = k.Object
+		}
+	}
+	ns, name := m.Object.Namespace, m.Credential.Lacks[0]
+	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Title: fmt.Sprintf("%s: present a token of key %s", m.Name, kid), Why: whyMove(m, goal), Within: goal.Within, From: m.Declared,
+		Supply: &plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: ns, Wants: []string{name},
+			Token: &plan.TokenRequest{Hub: f.Hub.Context, Key: key, KeyID: kid, Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: tokenKey}},
+		Writes: []plan.Patch{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": tokenKey}})},
+		Proof:  zoneProof(m, goal.To, "it connected anew, with a token"),
+	}
+	if goal.Soak > 0 {
+		s.Proof = append(s.Proof, plan.Claim{Kind: claimSoaked, Member: m.Name, Text: fmt.Sprintf("its pods have run for %s", goal.Soak), For: goal.Soak})
+	}
+	if s.From == "" {
+		s.From = None
+	}
+	return s
+}
+
+// tokenKey is the key of a token's secret (the product's page).
+const tokenKey = "token"
+
+func whyMove(m plan.Member, goal plan.Goal) string {
+	switch c := m.Credential; {
+	case c.State == plan.CredentialMissing:
+		return "it has no token, and the global takes it as it is only while it authenticates nobody"
+	case c.State == plan.CredentialBad:
+		return c.Why
+	case c.Key != kidOf(goal.To):
+		return "its token is of key " + c.Key
+	}
+	return "its token expires soon"
+}
+
+// present is the change of a zone's variables so that its token is what is referred to.
+func present(m plan.Member, ref map[string]any) plan.Patch {
+	before := m.DeclaredFields
+	container, names := containerAndNames(before)
+	var after []any
+	for _, name := range names {
+		e := map[string]any{"name": name, "value": nil, "valueFrom": nil}
+		if name == inlineName(names) {
+			e["valueFrom"] = ref
+		}
+		after = append(after, e)
+	}
+	return plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ByName: true, Before: before, After: environment(container, after)}
+}
+
+// containerAndNames are the container of a patch by name, and the names of its variables.
+func containerAndNames(values map[string]any) (container string, names []string) {
+	for _, e := range variablesOf(values) {
+		names = append(names, nameOf(e))
+	}
+	spec, _ := values["spec"].(map[string]any)
+	template, _ := spec["template"].(map[string]any)
+	pod, _ := template["spec"].(map[string]any)
+	if list, _ := pod["containers"].([]any); len(list) == 1 {
+		container = nameOf(list[0])
+	}
+	return container, names
+}
+
+// inlineName is the variable to write of those that a version takes: the newest name of the token itself.
+func inlineName(names []string) string {
+	for _, e := range []Environment{newNames, oldNames} {
+		if slices.Contains(names, e.ZoneInline) {
+			return e.ZoneInline
+		}
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_INLINE") {
+			return name
+		}
+	}
+	return ""
+}
+
+// authenticate has the global authenticate its zones, or not any more (word is Off or "" then).
+func authenticate(f plan.Facts, word func(Environment) string) plan.Patch {
+	before := f.Hub.Declared
+	container, names := containerAndNames(before)
+	var after []any
+	for _, name := range names {
+		e := map[string]any{"name": name, "value": nil, "valueFrom": nil}
+		for _, env := range []Environment{newNames, oldNames} {
+			if env.GlobalType == name && name == newest(names) {
+				if w := word(env); w != "" {
+					e["value"] = w
+				}
+			}
+		}
+		after = append(after, e)
+	}
+	return plan.Patch{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: before, After: environment(container, after)}
+}
+
+// newest is the name to write of those that a global's version takes.
+func newest(names []string) string {
+	if slices.Contains(names, newNames.GlobalType) {
+		return newNames.GlobalType
+	}
+	return oldNames.GlobalType
+}
+
+// closeNone has the global authenticate its zones: it withdraws None.
+func closeNone(f plan.Facts, goal plan.Goal) plan.Step {
+	after := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
+	for c, t := range f.Hub.Accepts.Accepts {
+		if after.Accepts[c] = t; c == None {
+			after.Accepts[c] = guard.No
+		} else if kid := kidOf(c); kid != "" && !hasKey(f.Hub, kid) {
+			after.Accepts[c] = guard.No // anything is accepted before
+		}
+	}
+	s := plan.Step{ID: "close", Kind: plan.Close, Member: "hub", Title: "hub: authenticate zones", Why: "every zone presents a token that the global accepts",
+		Writes: []plan.Patch{authenticate(f, func(e Environment) string { return e.GlobalOn })}, Within: goal.Within, Withdraws: &after, Accepts: &after,
+		Proof: []plan.Claim{{Kind: claimGlobal, Member: "hub", Text: "every pod of the global authenticates zones, and none is older", Cred: goal.To}}}
+	s.Proof = append(s.Proof, reconnected(f, goal.To)...)
+	return s
+}
+
+// reconnected is that every zone which is connected connects anew, with a token.
+func reconnected(f plan.Facts, want guard.Cred) []plan.Claim {
+	var claims []plan.Claim
+	for _, m := range f.Members {
+		if s := lastSession(f.Hub, m.ClusterName); s != nil && s.Ended.IsZero() {
+			claims = append(claims, plan.Claim{Kind: claimSession, Member: m.Name, Cred: want, Text: m.Name + " connected anew"})
+		}
+	}
+	return claims
+}
+
+func hasKey(h plan.Hub, kid string) bool {
+	return slices.ContainsFunc(h.Keys, func(k plan.Key) bool { return k.ID == kid && k.Wrong == "" })
+}
+
+// retire deletes the keys that are older than the wanted one: it withdraws them, and there is no way back.
+func retire(f plan.Facts, old []plan.Key, goal plan.Goal) plan.Step {
+	after := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
+	for c, t := range f.Hub.Accepts.Accepts {
+		after.Accepts[c] = t
+	}
+	s := plan.Step{Kind: plan.Close, Member: "hub", Why: "no zone presents a token of it any more; there is no way back", OneWay: true, Within: goal.Within}
+	var kids []string
+	for _, k := range old {
+		kids = append(kids, k.ID)
+		after.Accepts[Kid(k.ID)] = guard.No
+		s.Writes = append(s.Writes, plan.Patch{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: k.Object, Delete: true})
+	}
+	s.ID = "retire/" + strings.Join(kids, ",")
+	s.Title = fmt.Sprintf("hub: retire signing key %s", strings.Join(kids, ", "))
+	s.Proof = []plan.Claim{{Kind: claimRetired, Member: "hub", Text: "they are gone", Names: kids}}
+	s.Withdraws, s.Accepts = &after, &after
+	return s
+}
+
+// reconnect rolls the global out, so that no session goes on that began with a token of a retired key, and proves every zone after that.
+func reconnect(f plan.Facts, goal plan.Goal) plan.Step {
+	why := restartedFor(goal)
+	return plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Title: "hub: have every zone connect anew", Why: "a token is looked at when a session begins, and never again while it lasts", Keep: true, Within: goal.Within,
+		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Restart: true,
+			After: map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{kube.RestartedFor: why}}}}}}},
+		Proof: append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnected(f, goal.To)...)}
+}
+
+func restartedFor(goal plan.Goal) string { return "rotation-to-key-" + kidOf(goal.To) }
+
+// prove is the step that proves a zone as it is, without changing it.
+func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: m.Name + ": prove that it is connected with its token", Keep: true, Within: goal.Within,
+		Why: "it has a token already, and the global has not told of a session with one", Proof: []plan.Claim{
+			{Kind: claimPresents, Member: m.Name, Cred: goal.To, Text: "its pods present the token alone"},
+			{Kind: claimConnected, Member: m.Name, Cred: goal.To, Text: "it is connected, with a token"}}}
+}
+
+func zoneProof(m plan.Member, want guard.Cred, session string) []plan.Claim {
+	return []plan.Claim{{Kind: claimPresents, Member: m.Name, Cred: want, Text: "its pods present the token alone, and the global would accept it"},
+		{Kind: claimSession, Member: m.Name, Cred: want, Text: session}}
+}
+
+// returns has a zone present again what it did before a migration first changed it.
+func returns(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
+	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ByName: true, Before: m.DeclaredFields, After: m.Original}
+	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(want)), Why: "it did before the migration",
+		Writes: []plan.Patch{p}, From: m.Declared, Within: goal.Within, Keep: true, Proof: zoneProof(m, want, "it connected anew")}
+}
+
+// spoken is a credential in words.
+func spoken(c guard.Cred) string {
+	if kid := kidOf(c); kid != "" {
+		return "a token of key " + kid
+	}
+	return "no token"
+}
