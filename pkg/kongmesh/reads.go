@@ -118,9 +118,9 @@ func secretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, strin
 
 // secretObject is a Secret as it was read. Its data never leaves this package but as plan.Secret.
 type secretObject struct {
-	Metadata kube.Metadata     `json:"metadata"`
-	Type     string            `json:"type"`
+	Metadata kube.Metadata `json:"metadata"`
+	Type     string        `json:"type"`
 	// Immutable says that the data is as it was when the object was made.
-	Immutable bool `json:"immutable"`
-	Data     map[string][]byte `json:"data"`
+	Immutable bool              `json:"immutable"`
+	Data      map[string][]byte `json:"data"`
 }
