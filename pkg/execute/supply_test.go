@@ -138,7 +138,10 @@ func TestASecretIsReplacedOnlyOnceItsCopyCanBeReadBack(t *testing.T) {
 	copyOf := func(text string) object {
 		return apifake.Secret("ns", "cert-before", map[string]string{"tls.crt": text, text: "x"})
 	}
-	fills := map[string]Fill{"key": func(after map[string]any) { after["data"] = map[string]any{"tls.crt": "bmV3", "tls.key": "a2V5"} }}
+	fills := map[string]Fill{"key": func(after map[string]any) error {
+		after["data"] = map[string]any{"tls.crt": "bmV3", "tls.key": "a2V5"}
+		return nil
+	}}
 	for _, tc := range []struct {
 		name, forbidden string
 		objects         []object

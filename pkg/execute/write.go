@@ -63,7 +63,19 @@ type writer struct {
 }
 
 // Fill adds values that only the executor holds, such as a private key from a file, to what a patch writes.
-type Fill func(after map[string]any)
+type Fill func(after map[string]any) error
+
+// fill adds to what a patch writes what only the executor holds.
+func (w writer) fill(p plan.Patch, body map[string]any) error {
+	fill := w.fills[p.Fill]
+	if fill == nil {
+		return nil
+	}
+	if err := fill(body); err != nil {
+		return fmt.Errorf("nothing was written to %s in %s: %w", p.Object, p.Context, err)
+	}
+	return nil
+}
 
 // write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge patch of our
 // paths (a strategic one where lists are by name) that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
@@ -113,8 +125,8 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		if p.ByName {
 			body, kind = strategic(p.After), types.StrategicMergePatchType
 		}
-		if fill := w.fills[p.Fill]; fill != nil {
-			fill(body)
+		if err := w.fill(p, body); err != nil {
+			return false, err
 		}
 		meta, _ := live["metadata"].(map[string]any)
 		body["metadata"] = map[string]any{"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
@@ -149,8 +161,8 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 	}
 	body := map[string]any{}
 	maps.Copy(body, p.After)
-	if fill := w.fills[p.Fill]; fill != nil {
-		fill(body)
+	if err := w.fill(p, body); err != nil {
+		return false, err
 	}
 	doc, err := json.Marshal(body)
 	if err != nil {

@@ -237,7 +237,7 @@ func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
 			continue
 		}
 		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge}
-		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --zone %s) and hand that over with --zone-token %s=FILE; if it is gone, delete the zone from the global", name, name)
+		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --help) and hand that over with --zone-token %s=FILE; if it is gone, delete the zone from the global", name)
 		if token, ok := handed[name]; ok {
 			src := source{token: token.Reveal(), where: "the token that was handed over"}
 			m.Credential = src.credential(hub, name, f.At)

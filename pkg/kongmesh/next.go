@@ -118,7 +118,7 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 		case m.Err != "":
 			block(m.Name, m.Err)
 		case m.Object.Name == "" && !has: // without a context
-			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one with: kubectl xcpauth token issue --zone %s, start it with that, and hand it over", m.Credential.Key, m.ClusterName))
+			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and hand it over with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":
 			v.proved = append(v.proved, m)
 		case has && proved(f, m, goal.To):

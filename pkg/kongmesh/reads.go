@@ -3,6 +3,7 @@ package kongmesh
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -65,7 +66,12 @@ func reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 }
 
 // here says whether a cluster holds a control plane of the product.
-func here(s plan.Snapshot) bool { return len(kube.Items(s.Reads[readControlPlanes])) > 0 }
+func here(s plan.Snapshot) bool {
+	return slices.ContainsFunc(kube.Items(s.Reads[readControlPlanes]), func(d kube.Object) bool {
+		mode := controlPlaneOf(d, s.Reads).mode
+		return mode == modeGlobal || mode == modeZone
+	})
+}
 
 // trim leaves of secrets those that a control plane or a token can be made of, and of ReplicaSets their metadata.
 func trim(r plan.Read, body []byte) []byte {

@@ -20,6 +20,8 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
@@ -126,9 +128,10 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := tsb.Dialect()
+	d := plan.Recognise(tsb.Dialect(), kongmesh.Dialect())
 	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: o.hub, Standby: o.standby, Roots: systemRoots},
-		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: tsb.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
+		Supplier: issuer.Keys{Fleet: f}, Fills: map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }
 
 // userTerminal is the file that is read, if a user sits at it.

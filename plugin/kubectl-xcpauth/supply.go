@@ -40,7 +40,12 @@ type outside struct {
 	fills    map[string]execute.Fill
 }
 
-func (o outside) into(live *execute.Live) { live.Supplier, live.Fills = o.supplier, o.fills }
+func (o outside) into(live *execute.Live) {
+	if o.supplier != nil {
+		live.Supplier = o.supplier
+	}
+	maps.Copy(live.Fills, o.fills)
+}
 
 // read reads what the flags name into the goal, and what is secret beside it. Of a saved plan the goal says already what is needed: it is
 // given again. The key may be left out where nothing is written.
@@ -81,11 +86,12 @@ func (s *supplyFlags) read(goal *plan.Goal, saved, writes bool) (outside, error)
 	if _, err := tls.X509KeyPair(goal.Pair.Chain, key.Reveal()); err != nil {
 		return o, fmt.Errorf("the key of --central-key does not go with the certificate: %w", err)
 	}
-	o.fills = map[string]execute.Fill{plan.PairFill: func(after map[string]any) {
+	o.fills = map[string]execute.Fill{plan.PairFill: func(after map[string]any) error {
 		data, _ := after["data"].(map[string]any)
 		data = maps.Clone(data) // what a plan shows never has the key
 		data["tls.key"] = base64.StdEncoding.EncodeToString(key.Reveal())
 		after["data"] = data
+		return nil
 	}}
 	return o, nil
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 )
 
@@ -91,7 +92,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusOK, o)
 		return
 	}
-	if items, isList := s.list(r.URL.Path); isList {
+	if items, isList := s.list(r.URL.Path, r.URL.Query().Get("labelSelector")); isList {
 		write(w, http.StatusOK, Object{"apiVersion": versionOf(r.URL.Path), "kind": kindOf(r.URL.Path) + "List", "metadata": Object{"resourceVersion": "1"}, "items": items})
 		return
 	}
@@ -124,7 +125,7 @@ func (s *Server) review(w http.ResponseWriter, r *http.Request) {
 }
 
 // list returns the objects of a collection, of one namespace or of all. A path that ends in a collection's name is one.
-func (s *Server) list(at string) ([]any, bool) {
+func (s *Server) list(at, selector string) ([]any, bool) {
 	parts := strings.Split(strings.Trim(at, "/"), "/")
 	resource := parts[len(parts)-1]
 	if !plurals[resource] {
@@ -138,10 +139,27 @@ func (s *Server) list(at string) ([]any, bool) {
 		}
 		rest := strings.Split(strings.TrimPrefix(p, prefix), "/")
 		if (len(rest) == 2 && rest[0] == resource) || (len(rest) == 4 && rest[0] == "namespaces" && rest[2] == resource) {
-			items = append(items, o)
+			if selected(o, selector) {
+				items = append(items, o)
+			}
 		}
 	}
 	return items, true
+}
+
+// selected says whether an object has the labels that a selector asks for; one that cannot be read selects nothing.
+func selected(o Object, selector string) bool {
+	s, err := labels.Parse(selector)
+	if err != nil {
+		return false
+	}
+	set := labels.Set{}
+	meta, _ := o["metadata"].(map[string]any)
+	all, _ := meta["labels"].(map[string]any)
+	for k, v := range all {
+		set[k], _ = v.(string)
+	}
+	return s.Matches(set)
 }
 
 // plurals are the resources that are served; kinds maps a kind to its resource.

@@ -1,0 +1,256 @@
+package execute
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// run runs the real executor on a mesh until it ends, dies at a write, or is interrupted.
+func (w *mesh) run(goal plan.Goal, mutate mutation) (r Result, died bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(killed); !ok {
+				panic(p)
+			}
+			died = true
+		}
+	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	w.cancel = cancel
+	goal.Within = 2 * time.Minute
+	e := &Executor{Clusters: w, Dialect: kongmesh.Dialect(), Goal: goal, Source: "model", Poll: time.Second, PutBackWithin: time.Minute, MaxFailures: w.IntN(2),
+		Report: func(ev Event) { w.note("%s: %s", ev.Member, ev.Text) }, oneByOne: true}
+	if mutate != nil {
+		mutate(e)
+	}
+	r = e.Migrate(ctx)
+	return r, false
+}
+
+func (w *mesh) someGoal() plan.Goal {
+	g := plan.Goal{WaveSize: w.IntN(3), Stage: plan.Stages[w.IntN(len(plan.Stages))], Rotate: w.chance(3)}
+	switch w.IntN(5) {
+	case 0:
+		g = plan.Goal{Back: true, WaveSize: w.IntN(2)}
+	case 1:
+		g = plan.Goal{Back: true, Only: w.names()[w.IntN(len(w.zones))]}
+	}
+	if w.chance(4) {
+		g.Soak = time.Duration(w.IntN(20)) * time.Second
+	}
+	return g
+}
+
+func (w *mesh) story(last plan.Goal, mutate mutation) Result {
+	for range w.IntN(4) {
+		w.writes, w.pauses, w.killAt, w.cancelAt = 0, 0, 0, 0
+		switch w.IntN(3) {
+		case 0:
+			w.killAt = 1 + w.IntN(20)
+		case 1:
+			w.killAt = -(1 + w.IntN(20))
+		case 2:
+			w.cancelAt = 1 + w.IntN(50)
+		}
+		goal := w.someGoal()
+		_, died := w.run(goal, mutate)
+		w.note("-- the run to %+v ended (died: %v)", goal, died)
+		for range w.IntN(15) {
+			w.tick()
+		}
+	}
+	return w.arrive(last, mutate)
+}
+
+// arrive runs, uninterrupted and with everybody within reach, until the goal is reached.
+func (w *mesh) arrive(goal plan.Goal, mutate mutation) (r Result) {
+	w.killAt, w.cancelAt, w.strangers = 0, 0, false
+	attempts := 12
+	if w.hopeless() && !goal.Back {
+		attempts = 2
+	}
+	for range attempts {
+		for _, z := range w.zones {
+			z.reachable = true
+		}
+		if r, _ = w.run(goal, mutate); r.Done {
+			break
+		}
+	}
+	for range 40 {
+		w.tick()
+	}
+	return r
+}
+
+func (w *mesh) hopeless() bool {
+	for _, stuck := range w.stuck {
+		if stuck {
+			return true
+		}
+	}
+	return false
+}
+
+// migrated says what is not as it must be once the goal is reached.
+func (w *mesh) migrated(rotated bool) string {
+	if !slices.ContainsFunc(w.global.pods, authenticates) || !authenticates(&meshPod{env: w.global.env}) {
+		if !rotated {
+			return "the global authenticates nobody"
+		}
+	}
+	if rotated && len(w.keys) != 1 {
+		return "older keys are left"
+	}
+	for _, z := range w.zones {
+		for _, p := range z.pods {
+			if why := w.verify(z.name, p.token); why != "" {
+				return z.name + " would be refused: " + why
+			}
+			if p.session != nil && !p.session.provided {
+				return z.name + " is connected without a token"
+			}
+		}
+	}
+	return ""
+}
+
+// The promise, for random meshes of each version's names, zones that had tokens and zones that had none, a global that tells late of
+// sessions or never of their end, networks that fail, strangers, goals that change, rotations, rollbacks, and a process that dies before or
+// after any of its writes: no session is ever refused. And it converges, forward and back.
+func TestNoZoneIsEverRefusedWhoeverInterrupts(t *testing.T) {
+	reached, back := 0, 0
+	runs := max(*modelRuns/20, 1) // each is twenty times as much work as one of TSB: it goes through the objects themselves
+	for i := range runs {
+		seed := *modelSeed + uint64(i)
+		w := newMesh(seed)
+		before := w.authenticating
+		fail := func(format string, args ...any) {
+			t.Fatalf("seed %d (%+v): "+format+"\n%s", append(append([]any{seed, w.meshSwitches}, args...), strings.Join(w.log[max(0, len(w.log)-*modelLog):], "\n"))...)
+		}
+		rotate := w.chance(3)
+		last := w.story(plan.Goal{Rotate: rotate}, nil)
+		switch {
+		case len(w.refused) > 0:
+			fail("the promise is broken: %s", w.refused[0])
+		case !last.Done && !w.hopeless():
+			fail("not reached: %+v, %v", last.Outcomes, last.Err)
+		case last.Done:
+			reached++
+			if why := w.migrated(rotate); why != "" {
+				fail("done, and %s", why)
+			}
+		}
+		if rotate || w.hopeless() || len(w.keys) == 0 || w.keys["zone-token-signing-key-1"] == nil && w.hadTokens {
+			continue // what zones presented before is accepted no more
+		}
+		last = w.arrive(plan.Goal{Back: true}, nil)
+		switch {
+		case len(w.refused) > 0:
+			fail("the promise is broken on the way back: %s", w.refused[0])
+		case !last.Done:
+			fail("not gone back: %+v, %v", last.Outcomes, last.Err)
+		case authenticates(&meshPod{env: w.global.env}) != before:
+			fail("gone back, and the global authenticates: %v, before: %v", !before, before)
+		}
+		for _, z := range w.zones {
+			for _, p := range z.pods {
+				if had := p.token != nil; had && !w.hadTokens {
+					fail("gone back, and %s presents a token", z.name)
+				}
+			}
+		}
+		back++
+	}
+	t.Logf("%d of %d meshes reached the goal, %d went back", reached, runs, back)
+	if reached < runs/2 || back < runs/5 {
+		t.Errorf("too few meshes reached the goal for this to show anything")
+	}
+}
+
+// Each bent rule is caught: the model sees a zone refused, or a goal that is never reached.
+func TestTheModelOfZonesCatchesEachBentRule(t *testing.T) {
+	bend := func(next func(plan.Facts, plan.Goal) plan.Wave) mutation {
+		return func(e *Executor) { e.Dialect.Next = next }
+	}
+	real := kongmesh.Dialect()
+	for _, tc := range []struct {
+		name   string
+		mutate mutation
+	}{
+		{"what a zone presents is taken from its template, whatever its pods do", func(e *Executor) {
+			e.Clusters = seenBy{e.Clusters, func(f *plan.Facts) {
+				for i := range f.Members {
+					if m := &f.Members[i]; m.Edge.Presents != nil && m.Declared != "" {
+						m.Edge.Presents, m.Effective = []guard.Cred{m.Declared}, m.Declared
+						for j := range m.Workload.Processes {
+							m.Workload.Processes[j].Presents, m.Workload.Processes[j].Ready, m.Workload.Settled = m.Declared, true, true
+						}
+					}
+				}
+			}}
+			judged := e.Dialect.Judge
+			e.Dialect.Judge = func(c plan.Claim, seen []plan.Facts) plan.Judgement {
+				if c.Kind == "session" {
+					return plan.Judgement{Holds: true}
+				}
+				return judged(c, seen)
+			}
+		}},
+		{"zones that cannot be reached do not count", func(e *Executor) {
+			e.Clusters = seenBy{e.Clusters, func(f *plan.Facts) {
+				f.Others = nil
+				f.Members = slices.DeleteFunc(f.Members, func(m plan.Member) bool { return m.Err != "" })
+			}}
+		}},
+		{"a key is retired as soon as there is a newer one", bend(func(f plan.Facts, g plan.Goal) plan.Wave {
+			w := real.Next(f, g)
+			if g.Rotate && len(f.Hub.Keys) > 1 && !g.Back {
+				old := f.Hub.Keys[0]
+				w.Steps = []plan.Step{{ID: "retire/" + old.ID, Kind: plan.Close, Member: "hub", OneWay: true, Writes: []plan.Patch{{Context: "hub", Object: old.Object, Delete: true}}}}
+			}
+			return w
+		})},
+		{"the global authenticates before every zone has a token", bend(func(f plan.Facts, g plan.Goal) plan.Wave {
+			w := real.Next(f, g)
+			if len(w.Steps) > 0 && w.Steps[0].Kind == plan.Move && len(f.Members) > 1 {
+				f.Members = f.Members[:0]
+				w = real.Next(f, g)
+				for i := range w.Steps {
+					w.Steps[i].Withdraws = nil // else the one rule would deny it
+				}
+			}
+			return w
+		})},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for seed := range uint64(200) {
+				w := newMesh(seed)
+				if w.story(plan.Goal{Rotate: w.chance(2)}, tc.mutate); len(w.refused) > 0 {
+					return
+				}
+			}
+			t.Error("the model does not notice")
+		})
+	}
+}
+
+// seenBy is clusters of which a run sees something else.
+type seenBy struct {
+	Clusters
+	change func(*plan.Facts)
+}
+
+func (s seenBy) Observe(ctx context.Context, contexts ...string) plan.Facts {
+	f := s.Clusters.Observe(ctx, contexts...)
+	s.change(&f)
+	return f
+}
