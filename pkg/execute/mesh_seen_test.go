@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -150,7 +151,25 @@ func (w *mesh) secretObjects(z *zone) []any {
 	for _, name := range slices.Sorted(maps.Keys(w.keys)) {
 		all = append(all, obj{"metadata": obj{"name": name, "namespace": kongmesh.KongNamespace, "uid": w.made[name]}, "type": kongmesh.SecretType, "data": obj{"value": kongmesh.EncodeKey(w.keys[name])}})
 	}
+	if w.list != nil {
+		all = append(all, obj{"metadata": obj{"name": kongmesh.RevocationsName, "namespace": kongmesh.KongNamespace, "uid": "revocations"}, "type": kongmesh.SecretType, "data": obj{"value": w.list}})
+	}
 	return all
+}
+
+// revoke writes the list of revoked tokens.
+func (w *mesh) revoke(p plan.Patch) (bool, error) {
+	value := func(values obj) string { v, _ := values["data"].(obj)["value"].(string); return v }
+	switch {
+	case p.Create && w.list != nil:
+		return false, nil
+	case !p.Create && (w.list == nil || value(p.Before) != base64.StdEncoding.EncodeToString(w.list)):
+		return false, &ChangedError{Object: p.Object, Context: p.Context}
+	}
+	var err error
+	w.list, err = base64.StdEncoding.DecodeString(value(p.After))
+	w.note("revoked: %s", w.list)
+	return true, err
 }
 
 func (w *mesh) insights() []any {
@@ -203,6 +222,8 @@ func (w *mesh) Write(_ context.Context, p plan.Patch, still func() error) (bool,
 	case p.Object.Kind == "Namespace":
 		w.namespace = true
 		return true, nil
+	case p.Object.Name == kongmesh.RevocationsName:
+		return w.revoke(p)
 	case p.Object.Kind == "Secret" && p.Create:
 		if p.Fill != kongmesh.KeyFill || z != nil || w.keys[p.Object.Name] != nil {
 			return false, nil

@@ -27,6 +27,7 @@ type mesh struct {
 	global    rollout
 	keys      map[string]*rsa.PrivateKey // by the name of the secret
 	made      map[string]string          // UIDs, by the same
+	list      []byte                     // of revoked tokens; nil while its secret is not there
 	zones     map[string]*zone
 	told      map[string][]session // what the insights say
 	home      Journal
@@ -351,7 +352,7 @@ func (w *mesh) connect() {
 
 // verify says why the global refuses a token.
 func (w *mesh) verify(zone string, token []byte) string {
-	v := kongmesh.Verifier{Zone: zone}
+	v := kongmesh.Verifier{Zone: zone, Revocations: kongmesh.ParseRevocations(w.list)}
 	var secrets []kongmesh.Secret
 	for name, key := range w.keys {
 		secrets = append(secrets, kongmesh.Secret{Namespace: kongmesh.KongNamespace, Name: name, Type: kongmesh.SecretType, Value: plan.NewSecret(kongmesh.EncodeKey(key))})

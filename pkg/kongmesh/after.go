@@ -25,7 +25,7 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 			f.Hub.Workload.RestartedFor = restartOf(s)
 		case plan.Move:
 			presents(&f, m, Kid(s.Supply.Token.KeyID))
-			m.Credential = plan.Credential{State: plan.CredentialReady, Key: s.Supply.Token.KeyID, Where: s.Supply.Namespace + "/" + s.Supply.Token.Secret, Lacks: m.Credential.Lacks}
+			m.Credential = plan.Credential{State: plan.CredentialReady, ID: "predicted", Key: s.Supply.Token.KeyID, Where: s.Supply.Namespace + "/" + s.Supply.Token.Secret, Lacks: m.Credential.Lacks}
 			m.DeclaredFields = s.Writes[0].After
 		case plan.Return:
 			presents(&f, m, m.Returns)
@@ -48,6 +48,10 @@ func afterHub(f *plan.Facts, s plan.Step) {
 	}
 	for _, w := range s.Writes {
 		switch {
+		case w.Object.Name == RevocationsName:
+			revoked := *f.Hub.Revocations
+			revoked.IDs = append(slices.Clone(revoked.IDs), s.Proof[0].Names...)
+			f.Hub.Revocations = &revoked
 		case w.Create:
 			kid := strings.TrimPrefix(w.Object.Name, KeyPrefix+"-")
 			n, _ := serialOf(w.Object.Name)

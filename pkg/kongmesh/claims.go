@@ -20,6 +20,7 @@ const (
 	claimGlobal    = "global"    // every process of the global authenticates zones, or none does
 	claimRestarted = "restarted" // no process of the global is older than the step
 	claimRetired   = "retired"   // the keys are gone
+	claimRevoked   = "revoked"   // the tokens are on the list, as the product reads it
 	claimGone      = "gone"      // nothing is left of the tokens before
 )
 
@@ -39,6 +40,8 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	switch c.Kind {
 	case claimKey:
 		return judgeKey(c, seen)
+	case claimRevoked:
+		return judgeRevoked(c, last.Hub)
 	case claimGlobal:
 		return judgeGlobal(last.Hub, c.Cred != None)
 	case claimRestarted:

@@ -109,15 +109,19 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 		hub.Odd = append(hub.Odd, why)
 	}
 	var candidates []Secret
+	var list []byte
 	made := map[string]kube.Metadata{}
 	for _, o := range all {
 		sec := Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[SecretKey])}
 		candidates, made[o.Metadata.Name] = append(candidates, sec), o.Metadata
 		if o.Type == SecretType && o.Metadata.Name == RevocationsName {
-			v.Revocations = ParseRevocations(o.Data[SecretKey])
+			list = o.Data[SecretKey]
+			v.Revocations = ParseRevocations(list)
 		}
 	}
 	v.Keys = ReadKeys(ns, candidates)
+	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: RevocationsName, UID: made[RevocationsName].UID,
+		ResourceVersion: made[RevocationsName].ResourceVersion}, Value: list, IDs: v.Revocations.IDs()}
 	hub.Keys = keysOf(v.Keys, ns, made)
 	zones, why := kube.List(s.Reads[readZones])
 	switch {

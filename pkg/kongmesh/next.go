@@ -28,8 +28,11 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	if !f.Hub.Roster.Namespace {
 		return plan.Wave{Title: "register", Steps: []plan.Step{register(f)}}
 	}
-	if goal.Back {
+	switch {
+	case goal.Back:
 		return back(f, goal)
+	case len(goal.Revoke) > 0:
+		return revokes(f, goal)
 	}
 	if kid := kidOf(goal.To); !hasKey(f.Hub, kid) {
 		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKey(f, goal)}}

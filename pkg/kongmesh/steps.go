@@ -181,6 +181,14 @@ func reconnected(f plan.Facts, want guard.Cred) []plan.Claim {
 	return claims
 }
 
+// spared is the facts without the zones that a revocation cuts off.
+func spared(f plan.Facts, goal plan.Goal) plan.Facts {
+	f.Members = slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool {
+		return slices.ContainsFunc(goal.Revoke, func(id string) bool { return m.Credential.ID == id || slices.Contains(m.Edge.Presents, jti(id)) })
+	})
+	return f
+}
+
 func hasKey(h plan.Hub, kid string) bool {
 	return slices.ContainsFunc(h.Keys, func(k plan.Key) bool { return k.ID == kid && k.Wrong == "" })
 }
@@ -211,10 +219,8 @@ func reconnect(f plan.Facts, goal plan.Goal) plan.Step {
 	return plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Title: "hub: have every zone connect anew", Why: "a token is looked at when a session begins, and never again while it lasts", Keep: true, Within: goal.Within,
 		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Restart: true,
 			After: map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{kube.RestartedFor: why}}}}}}},
-		Proof: append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnected(f, goal.To)...)}
+		Proof: append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnected(spared(f, goal), goal.To)...)}
 }
-
-func restartedFor(goal plan.Goal) string { return "rotation-to-key-" + kidOf(goal.To) }
 
 // prove is the step that proves a zone as it is, without changing it.
 func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {

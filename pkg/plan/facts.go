@@ -85,6 +85,8 @@ type Hub struct {
 	Past []Past
 	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of its own.
 	Keys []Key
+	// Revocations is the list of credentials that the hub takes back one by one; nil where it has none of its own.
+	Revocations *Revocations
 	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does not.
 	Sessions map[string][]Session
 	// Version is which release of the product the hub runs, "" when that could not be told.
@@ -99,6 +101,13 @@ type Key struct {
 	Signs  bool      // the one with which the hub signs now
 	Made   time.Time // in its API server's clock; zero when that is not known
 	Wrong  string    // why the hub cannot use it, one clause
+}
+
+// Revocations is a list of revoked credentials as it is stored.
+type Revocations struct {
+	Object Ref    // without a UID while it is not there
+	Value  []byte // as it lies there
+	IDs    []string
 }
 
 // Session is one connection of a member to the hub.

@@ -53,6 +53,11 @@ type Goal struct {
 	// Rotate asks for credentials that are signed with the hub's key To, which is made when it is not there, and for the end of the older
 	// keys.
 	Rotate bool `json:"rotate,omitempty"`
+	// Revoke names credentials, by their IDs, that the hub is to refuse; a member that presents one gets another first, unless CutOff says
+	// that it may be refused. Reconnect has every member connect anew after that.
+	Revoke    []string `json:"revoke,omitempty"`
+	CutOff    bool     `json:"cutOff,omitempty"`
+	Reconnect bool     `json:"reconnect,omitempty"`
 	// ValidFor is how long a token is valid that is made on the way; 0 leaves it to the dialect.
 	ValidFor time.Duration `json:"validFor,omitempty"`
 	// Names are names that the hub's certificate must have besides those that the selected edges dial.

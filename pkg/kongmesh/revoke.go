@@ -1,0 +1,116 @@
+package kongmesh
+
+import (
+	"encoding/base64"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// revokes decides the next wave on the way to tokens that are refused:
+//
+//  1. every zone that presents one of them gets another token, of the key that signs, and is proved, unless it may be cut off;
+//  2. the tokens are added to the list;
+//  3. every zone connects anew, when that was asked for: a token is looked at when a session begins, and never again while it lasts.
+func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
+	w := plan.Wave{Title: "new tokens"}
+	for _, m := range f.Members {
+		held := slices.Contains(goal.Revoke, m.Credential.ID) || slices.ContainsFunc(goal.Revoke, func(id string) bool { return slices.Contains(m.Edge.Presents, jti(id)) })
+		switch {
+		case goal.CutOff:
+		case goal.Skipped(m.Name) != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
+		case m.Err != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
+		case held && (len(m.Blocked) > 0 || m.Object.Name == ""):
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Blocked, "; ")})
+		case slices.Contains(goal.Revoke, m.Credential.ID):
+			w.Steps = append(w.Steps, move(f, m, goal))
+		case held:
+			w.Steps = append(w.Steps, prove(f, m, goal)) // it has another one, and its older pods are still there
+		}
+	}
+	switch {
+	case len(w.Steps) > 0 && !hasKey(f.Hub, kidOf(goal.To)):
+		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKey(f, goal)}}
+	case len(w.Steps) > 0:
+		return w
+	}
+	if len(w.Blocked) > 0 {
+		return plan.Wave{Blocked: w.Blocked}
+	}
+	missing := slices.DeleteFunc(slices.Clone(goal.Revoke), func(id string) bool { return slices.Contains(f.Hub.Revocations.IDs, id) })
+	if len(missing) > 0 {
+		s, err := revoke(f, goal, missing)
+		if err != nil {
+			return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: err.Error()}}}
+		}
+		return plan.Wave{Title: "revoke", Steps: []plan.Step{s}}
+	}
+	if goal.Reconnect && f.Hub.Workload.RestartedFor != restartedFor(goal) {
+		return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnect(f, goal)}}
+	}
+	return plan.Wave{}
+}
+
+// revoke adds tokens to the list, which goes on to hold what it does now and is written as the product reads it.
+func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
+	list := f.Hub.Revocations
+	merged, err := ParseRevocations(list.Value).Merge(Change{Add: ids})
+	if err != nil {
+		return plan.Step{}, fmt.Errorf("secret %s/%s: %w", list.Object.Namespace, list.Object.Name, err)
+	}
+	value := func(b []byte) map[string]any {
+		return map[string]any{"data": map[string]any{SecretKey: base64.StdEncoding.EncodeToString(b)}}
+	}
+	patch := plan.Patch{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}
+	if list.Object.UID == "" {
+		patch.Before, patch.Create = nil, true
+		patch.After["apiVersion"], patch.After["kind"], patch.After["type"] = "v1", "Secret", SecretType
+		patch.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
+	}
+	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Close, Member: "hub", Title: "hub: revoke " + strings.Join(ids, ", "), Keep: true, Within: goal.Within, Writes: []plan.Patch{patch},
+		Why:   "no zone presents it; a session that began with it goes on until its zone connects anew",
+		Proof: []plan.Claim{{Kind: claimRevoked, Member: "hub", Text: "they are on the list, as the product reads it", Names: ids}}}
+	if len(merged.Meant) > 0 {
+		s.Why += fmt.Sprintf("; with it, what was evidently meant and was not revoked so far: %s", strings.Join(merged.Meant, ", "))
+	}
+	if goal.CutOff {
+		s.Why = "it was said that a zone which presents it may be refused"
+		return s, nil
+	}
+	after := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
+	for c, t := range f.Hub.Accepts.Accepts {
+		after.Accepts[c] = t
+	}
+	for _, id := range slices.Concat(ids, merged.Meant) {
+		after.Accepts[jti(id)] = guard.No
+	}
+	s.Withdraws, s.Accepts = &after, &after
+	return s, nil
+}
+
+func judgeRevoked(c plan.Claim, h plan.Hub) plan.Judgement {
+	for _, id := range c.Names {
+		if !slices.Contains(h.Revocations.IDs, id) {
+			return plan.Judgement{Witness: id + " is not on the list, so somebody else has written it meanwhile; run the command again", Never: true}
+		}
+	}
+	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s on the list", count(len(c.Names), "token"))}
+}
+
+// restartedFor names what the global is rolled out for: the end of a rotation, or of a revocation.
+func restartedFor(goal plan.Goal) string {
+	if len(goal.Revoke) == 0 {
+		return "rotation-to-key-" + kidOf(goal.To)
+	}
+	ids := slices.Clone(goal.Revoke)
+	slices.Sort(ids)
+	h := fnv.New32a()
+	h.Write([]byte(strings.Join(ids, ",")))
+	return fmt.Sprintf("revocation-%08x", h.Sum32())
+}
