@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,21 +13,38 @@ import (
 // Admission is the address of the node's admission port.
 func (n *Node) Admission() string { return net.JoinHostPort(n.ip, n.port) }
 
-// Balance plays kube-proxy for a Service's address: each connection goes to the next of the nodes that was ready when it was last
-// asked, which is every 100 milliseconds; one that does not answer that within a second is not. The returned function ends it.
-func Balance(clusterIP string, nodes ...*Node) (stop func(), err error) {
+const (
+	toldAfter = 500 * time.Millisecond // a pod is deleted: how long it goes on getting connections, until every kube-proxy has heard
+	goneAfter = time.Second            // a process is gone: a kubelet looks once a second
+	beginning = 100 * time.Millisecond // between two probes of a process that is not ready yet
+)
+
+// Balancer plays what leads from a Service's address to its pods: the kubelets that probe them, the endpoints, and kube-proxy. See Balance.
+type Balancer struct {
+	nodes []*Node
+	stop  func()
+	mu    sync.Mutex
+	ready []*process // of each node, that which its kubelet calls ready
+	last  int
+}
+
+// Balance leads each connection to a Service's address to the next of the nodes, as Kubernetes does, and returns when all of them are ready.
+//
+//   - A process is ready once it answers its readiness probe, and no longer after as many failures in a row, each within the time and as far
+//     apart, as the Deployment says. One that has been started is not the one that ran before. (A kubelet's prober.)
+//   - One that was sent SIGTERM, a pod that is being deleted, gets connections only while no other is ready. (KEP-1669: kube-proxy falls back
+//     to endpoints that are terminating and still serving.)
+//   - One that is gone gets none. For the first moments of either, nobody has heard of it yet.
+func Balance(ctx context.Context, clusterIP string, nodes ...*Node) (*Balancer, error) {
 	l, err := net.Listen("tcp4", net.JoinHostPort(clusterIP, nodes[0].port))
 	if err != nil {
 		return nil, fmt.Errorf("listening at the Service's address: %w", err)
 	}
-	b := &balancer{nodes: nodes, ready: make([]bool, len(nodes))}
-	for i, n := range nodes {
-		b.ready[i] = n.Ready(context.Background()) == nil
-	}
-	ctx, cancel := context.WithCancel(context.Background())
+	running, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
+	b := &Balancer{nodes: nodes, ready: make([]*process, len(nodes)), stop: func() { l.Close(); cancel(); loops.Wait() }}
 	for i := range nodes {
-		loops.Go(func() { b.watch(ctx, i) })
+		loops.Go(func() { b.probe(running, i) })
 	}
 	loops.Go(func() {
 		for {
@@ -34,52 +52,106 @@ func Balance(clusterIP string, nodes ...*Node) (stop func(), err error) {
 			if err != nil {
 				return
 			}
-			loops.Go(func() { b.forward(ctx, c) })
+			loops.Go(func() { b.forward(running, c) })
 		}
 	})
-	return func() { l.Close(); cancel(); loops.Wait() }, nil
+	for _, n := range nodes {
+		if err := b.Await(ctx, n); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
-type balancer struct {
-	nodes []*Node
-	mu    sync.Mutex
-	ready []bool
-	last  int
-}
+// Close ends it, with every connection.
+func (b *Balancer) Close() { b.stop() }
 
-// watch asks one node whether it is ready.
-func (b *balancer) watch(ctx context.Context, i int) {
-	for ctx.Err() == nil {
-		probe, cancel := context.WithTimeout(ctx, time.Second)
-		ready := b.nodes[i].Ready(probe) == nil
-		cancel()
+// Await returns once the process that runs on a node is ready to its kubelet, which is when a Deployment goes on to its next pod. It is an
+// error that this takes longer than a start may, or the context.
+func (b *Balancer) Await(ctx context.Context, n *Node) error {
+	ctx, cancel := context.WithTimeout(ctx, startupLimit)
+	defer cancel()
+	i := slices.Index(b.nodes, n)
+	for {
 		b.mu.Lock()
-		b.ready[i] = ready
+		p := b.ready[i]
 		b.mu.Unlock()
+		if p != nil && p == n.running.Load() {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
+			return fmt.Errorf("node %d is not ready to its kubelet: %w", i, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// next is the node for a new connection, nil while none is ready.
-func (b *balancer) next() *Node {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for range b.nodes {
-		if b.last = (b.last + 1) % len(b.nodes); b.ready[b.last] {
-			return b.nodes[b.last]
+// probe is one node's kubelet.
+func (b *Balancer) probe(ctx context.Context, i int) {
+	var last *process
+	failures := 0
+	for ctx.Err() == nil {
+		wait, p := beginning, b.nodes[i].running.Load()
+		if p != last {
+			last, failures = p, 0
+		}
+		if p != nil && !p.isDone() {
+			within, cancel := context.WithTimeout(ctx, time.Duration(b.nodes[i].readiness.TimeoutSeconds)*time.Second)
+			err := b.nodes[i].Ready(within)
+			cancel()
+			if p.isDone() { // whoever answered
+				continue
+			}
+			if b.judge(i, p, err == nil, &failures) {
+				wait = time.Duration(b.nodes[i].readiness.PeriodSeconds) * time.Second
+			}
+		}
+		ended := (<-chan struct{})(nil)
+		if wait > beginning {
+			ended = p.done
+		}
+		select {
+		case <-ctx.Done():
+		case <-ended:
+		case <-time.After(wait):
 		}
 	}
-	return nil
+}
+
+// judge takes what a probe says of a process, and returns whether it is ready.
+func (b *Balancer) judge(i int, p *process, passed bool, failures *int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if passed {
+		*failures, b.ready[i] = 0, p
+	} else if *failures++; *failures >= int(b.nodes[i].readiness.FailureThreshold) && b.ready[i] == p {
+		b.ready[i] = nil
+	}
+	return b.ready[i] == p
+}
+
+// next is the node for a new connection and the process that is believed to run there, nil while there is none.
+func (b *Balancer) next() (*Node, *process) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, terminating := range []bool{false, true} {
+		for range b.nodes {
+			b.last = (b.last + 1) % len(b.nodes)
+			if p := b.ready[b.last]; p != nil && !p.gone.before(goneAfter) && p.told.before(toldAfter) == terminating {
+				return b.nodes[b.last], p
+			}
+		}
+	}
+	return nil, nil
 }
 
 // forward joins a client with a node until either hangs up.
-func (b *balancer) forward(ctx context.Context, client net.Conn) {
+func (b *Balancer) forward(ctx context.Context, client net.Conn) {
 	defer client.Close()
-	n := b.next()
-	if n == nil {
+	n, p := b.next()
+	if n == nil || p.isDone() { // another pod would have another address
 		return
 	}
 	server, err := net.Dial("tcp4", n.Admission())

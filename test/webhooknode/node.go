@@ -9,10 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -33,7 +35,8 @@ type Node struct {
 	ip, port        string // of the admission port
 	metrics, health string // host:port
 	log             buffer
-	running         *process
+	running         atomic.Pointer[process]
+	readiness       corev1.Probe // the Deployment's, with what Kubernetes fills in
 	unmount         func()
 }
 
@@ -46,7 +49,7 @@ const tokenLife = 7 * 24 * time.Hour
 // Steps:
 //  1. Find the Service's address and port, and ports for metrics and health beside it.
 //  2. Get a token of the Deployment's service account, so that the shipped RBAC is what is used.
-//  3. Take the container's arguments from the Deployment, with its environment filled in.
+//  3. Take the container's arguments and its readiness probe from the Deployment, with its environment filled in.
 //  4. Keep the Secret mounted until Close.
 func New(ctx context.Context, hub *testbed.Cluster, binary, dir string) (*Node, error) {
 	return NewAt(ctx, hub, binary, dir, "")
@@ -86,7 +89,11 @@ func NewAt(ctx context.Context, hub *testbed.Cluster, binary, dir, ip string) (_
 	if err := writeIdentity(ctx, kube, hub, deployment.Spec.Template.Spec.ServiceAccountName, kubeconfig); err != nil {
 		return nil, err
 	}
-	n := &Node{binary: binary, port: strconv.Itoa(int(service.Spec.Ports[0].Port)), ip: ip, metrics: ip + ":" + strconv.Itoa(metrics), health: ip + ":" + strconv.Itoa(health)}
+	probe := deployment.Spec.Template.Spec.Containers[0].ReadinessProbe
+	if probe == nil {
+		return nil, fmt.Errorf("the container of Deployment %s/%s has no readiness probe", api.Namespace, Name)
+	}
+	n := &Node{readiness: *probe, binary: binary, port: strconv.Itoa(int(service.Spec.Ports[0].Port)), ip: ip, metrics: ip + ":" + strconv.Itoa(metrics), health: ip + ":" + strconv.Itoa(health)}
 	n.args = append(arguments(deployment), "--kubeconfig="+kubeconfig, "--cert-dir="+certDir,
 		"--address="+ip, "--port="+n.port, "--metrics-address="+n.metrics, "--health-address="+n.health)
 	n.unmount = mount(kube, certDir)

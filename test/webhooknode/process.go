@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,20 +26,39 @@ const startupLimit = 2 * time.Minute
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed once it ended
+	told moment        // when it was sent SIGTERM
+	gone moment        // when it ended
 }
+
+func (p *process) isDone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// moment is when something happened, for whoever looks from another goroutine.
+type moment struct{ atomic.Pointer[time.Time] }
+
+func (m *moment) now() { t := time.Now(); m.CompareAndSwap(nil, &t) }
+
+// before says whether it happened, and longer ago than d.
+func (m *moment) before(d time.Duration) bool { t := m.Load(); return t != nil && time.Since(*t) > d }
 
 // Start runs the process with the Deployment's arguments and the extra ones after them, and returns when it is ready: it
 // then serves a certificate that the published CA bundle vouches for. The context bounds the start alone; the process
 // dies with ours. The error of one that ended, or is not ready in time, carries the end of its log; nothing runs then.
 func (n *Node) Start(ctx context.Context, extra ...string) error {
-	if n.running != nil {
+	if n.running.Load() != nil {
 		return errors.New("starting the webhook: it is running already")
 	}
 	p, err := run(n.binary, append(append([]string(nil), n.args...), extra...), n.Env, &n.log)
 	if err != nil {
 		return fmt.Errorf("starting the webhook: %w", err)
 	}
-	n.running = p
+	n.running.Store(p)
 	if err := n.awaitReady(ctx, p); err != nil {
 		n.Stop()
 		return fmt.Errorf("starting the webhook: %w; the end of its log:\n%s", err, lastLines(n.Log(), 20))
@@ -71,19 +91,22 @@ func (n *Node) awaitReady(ctx context.Context, p *process) error {
 
 // Signal sends a signal to the process, SIGTERM to let it drain; without one it does nothing.
 func (n *Node) Signal(signal syscall.Signal) {
-	if n.running != nil {
-		n.running.cmd.Process.Signal(signal)
+	if p := n.running.Load(); p != nil {
+		if signal == syscall.SIGTERM {
+			p.told.now()
+		}
+		p.cmd.Process.Signal(signal)
 	}
 }
 
 // Wait returns the state of the process when it is gone, nil without a process.
 func (n *Node) Wait() *os.ProcessState {
-	p := n.running
+	p := n.running.Load()
 	if p == nil {
 		return nil
 	}
 	<-p.done
-	n.running = nil
+	n.running.Store(nil)
 	return p.cmd.ProcessState
 }
 
@@ -141,10 +164,11 @@ func (n *Node) Metric(ctx context.Context, name string) (float64, error) {
 
 // PID is the process's id, 0 without one.
 func (n *Node) PID() int {
-	if n.running == nil {
+	p := n.running.Load()
+	if p == nil {
 		return 0
 	}
-	return n.running.cmd.Process.Pid
+	return p.cmd.Process.Pid
 }
 
 func get(ctx context.Context, what string) (string, error) {
@@ -176,6 +200,7 @@ func run(binary string, args, env []string, stderr io.Writer) (*process, error) 
 		started <- err
 		if err == nil {
 			p.cmd.Wait()
+			p.gone.now()
 		}
 	}()
 	return p, <-started

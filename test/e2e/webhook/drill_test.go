@@ -35,14 +35,16 @@ const (
 // drill is two replicas behind the Service, under a load of edits.
 type drill struct {
 	*load
-	nodes []*webhooknode.Node
+	nodes   []*webhooknode.Node
+	service *webhooknode.Balancer
 }
 
 // No local fault of the catalogue (see catalogue_test.go) turns a denial into an admission, and none of them holds up an edit of something else, while
 // edits keep coming at whatever rate the machine gives. An edit that cuts nobody off is denied only while a fault explains it.
 func TestEditsKeepComingWhileTheWebhookIsDrilled(t *testing.T) {
 	h := startHub(t)
-	d := &drill{nodes: replicas(h, drained)}
+	d := &drill{}
+	d.nodes, d.service = replicas(h, drained)
 	h.guarded(drilled, cases.OnMTLS)
 	h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": m{"namespace": drilled, "name": "edge-1"}}))
 	h.guarded(beside, cases.OnMTLS)
@@ -76,14 +78,13 @@ func TestEditsKeepComingWhileTheWebhookIsDrilled(t *testing.T) {
 	}
 }
 
-// drained is shorter than what is shipped, so that rolling takes seconds, and longer than Balance takes to notice on a busy machine.
+// drained is shorter than what is shipped, so that rolling takes seconds, and longer than Balance goes on sending connections.
 const drained = "--shutdown-delay=3s"
 
 // replicas deploys two replicas behind the Service, started with flags.
-func replicas(h *hub, flags ...string) []*webhooknode.Node {
+func replicas(h *hub, flags ...string) (nodes []*webhooknode.Node, service *webhooknode.Balancer) {
 	h.Helper()
 	dir, binary := installed(h)
-	var nodes []*webhooknode.Node
 	var starting sync.WaitGroup
 	errs := make([]error, 2)
 	for i := range errs {
@@ -95,13 +96,18 @@ func replicas(h *hub, flags ...string) []*webhooknode.Node {
 	}
 	starting.Wait()
 	h.must(errors.Join(errs...))
-	stop, err := webhooknode.Balance(h.cluster.ServiceIP(20), nodes...)
+	service, err := webhooknode.Balance(h.Context(), h.cluster.ServiceIP(20), nodes...)
 	h.must(err)
-	h.Cleanup(stop)
-	return nodes
+	h.Cleanup(service.Close)
+	return nodes, service
 }
 
-func (d *drill) start(n *webhooknode.Node) { d.h.Helper(); d.h.must(n.Start(d.h.Context(), drained)) }
+// start starts a replica and waits for its kubelet to call it ready, as whoever rolls a Deployment does before the next one is ended.
+func (d *drill) start(n *webhooknode.Node) {
+	d.h.Helper()
+	d.h.must(n.Start(d.h.Context(), drained))
+	d.h.must(d.service.Await(d.h.Context(), n))
+}
 
 // end drains a replica.
 func (d *drill) end(n *webhooknode.Node) {

@@ -26,7 +26,7 @@ var lives = []string{"--ca-lifetime=45s", "--leaf-lifetime=15s", "--publish-wait
 // edits are tried by the API server, and each replica's port is called, on a new connection, with every bundle of the last second.
 func TestEditsKeepComingWhileCertificatesRotate(t *testing.T) {
 	h := startHub(t)
-	nodes := replicas(h, lives...)
+	nodes, _ := replicas(h, lives...)
 	h.guarded("rotating", cases.OnMTLS)
 	h.eventually("the API server asks the webhook", func(context.Context) error { return byRule(h.dryRun("rotating", false, true)) })
 
