@@ -19,11 +19,10 @@ import (
 func newKeyCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "key", GroupID: "migrate", Args: cobra.NoArgs,
-		Short: "make signing keys for zone tokens of Kong Mesh and Kuma",
-		Long:  "Make signing keys for zone tokens of Kong Mesh and Kuma. No cluster is touched.",
+		Short: "list, make, rotate and retire the signing keys for zone tokens of Kong Mesh and Kuma",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeyCreateCommand(o))
+	cmd.AddCommand(newKeyListCommand(o), newKeyCreateCommand(o), newKeyRotateCommand(o), newKeyRetireCommand(o))
 	return cmd
 }
 

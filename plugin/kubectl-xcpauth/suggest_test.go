@@ -274,6 +274,15 @@ var suggested = map[string]string{
 	"kubectl xcpauth edge publish -f edge-1.yaml":                               "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth edge publish -f …":                                         "TestTeamsThatShareNothingMigrateTogether",
 
+	"kubectl xcpauth key list":                                                      "TestKeysAndTokensOfAMeshAreListed",
+	"kubectl xcpauth token list":                                                    "TestKeysAndTokensOfAMeshAreListed",
+	"kubectl xcpauth token list -o wide":                                            "TestKeysAndTokensOfAMeshAreListed",
+	"kubectl xcpauth key rotate":                                                    "TestTheVerbsOfAMeshAskFirst",
+	"kubectl xcpauth key rotate --keep-old":                                         "TestTheVerbsOfAMeshAskFirst",
+	"kubectl xcpauth key retire":                                                    "TestTheVerbsOfAMeshAskFirst",
+	"kubectl xcpauth token revoke --zone west":                                      "TestTheVerbsOfAMeshAskFirst",
+	"kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect": "TestWhatARotationAndARevocationWouldDoIsShown",
+
 	"kubectl xcpauth key create --out key-2.pem --serial 2 --manifest key-2.yaml":                                               "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token inspect west.jwt":                                                                                    "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token issue --help":                                                                                        "TestTheCommandsOfZoneTokensRunAsShown",

@@ -31,7 +31,7 @@ can be issued too, and revoked, without a cluster. A token is never printed on a
 where others could read it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenIssueCommand(o), newTokenRevocationsCommand(o))
+	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenIssueCommand(o), newTokenListCommand(o), newTokenRevokeCommand(o), newTokenRevocationsCommand(o))
 	return cmd
 }
 

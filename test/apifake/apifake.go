@@ -166,7 +166,7 @@ func selected(o Object, selector string) bool {
 var (
 	kinds = map[string]string{"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods", "Deployment": "deployments", "ReplicaSet": "replicasets",
 		"ManagementPlane": "managementplanes", "ControlPlane": "controlplanes", "EdgeXcp": "edgexcps", "CentralXcp": "centralxcps", "Cluster": "clusters", "EdgeCluster": "edgeclusters",
-		"ValidatingWebhookConfiguration": "validatingwebhookconfigurations", "Lease": "leases"}
+		"ValidatingWebhookConfiguration": "validatingwebhookconfigurations", "Lease": "leases", "Zone": "zones", "ZoneInsight": "zoneinsights"}
 	plurals = func() map[string]bool {
 		all := map[string]bool{}
 		for _, p := range kinds {

@@ -1,0 +1,180 @@
+package render
+
+import (
+	"cmp"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Keys is what `kubectl xcpauth key list` reports.
+type Keys struct {
+	APIVersion string    `json:"apiVersion"`
+	Kind       string    `json:"kind"`
+	At         time.Time `json:"at"`
+	Hub        string    `json:"hub"` // its context
+	Version    string    `json:"version"`
+	Keys       []KeyRow  `json:"keys"`
+	// Unknown are the members of whom it is not known with which key they authenticate, each with the reason.
+	Unknown []KeyUser `json:"unknown"`
+}
+
+// KeyRow is one signing key.
+type KeyRow struct {
+	KeyID  string   `json:"kid"`
+	Secret string   `json:"secret"`
+	Made   string   `json:"made,omitempty"` // RFC 3339
+	Signs  bool     `json:"signs"`          // new tokens are signed with it
+	UsedBy []string `json:"usedBy"`         // the members that present a token of it
+	Wrong  string   `json:"wrong,omitempty"`
+}
+
+// KeyUser is one member.
+type KeyUser struct {
+	Member string `json:"member"`
+	Why    string `json:"why"`
+}
+
+// NewKeys makes the report of a hub's signing keys, and of who presents a token of which. kid makes the credential of a key.
+func NewKeys(f plan.Facts, kid func(string) guard.Cred) Keys {
+	r := Keys{APIVersion: APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
+	for _, k := range f.Hub.Keys {
+		row := KeyRow{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong, UsedBy: []string{}}
+		if !k.Made.IsZero() {
+			row.Made = stamp(k.Made)
+		}
+		for _, m := range f.Members {
+			if slices.Contains(m.Edge.Presents, kid(k.ID)) {
+				row.UsedBy = append(row.UsedBy, m.Name)
+			}
+		}
+		r.Keys = append(r.Keys, row)
+	}
+	for _, m := range f.Members {
+		if m.Edge.Presents == nil {
+			r.Unknown = append(r.Unknown, KeyUser{m.Name, m.Edge.Why})
+		}
+	}
+	return r
+}
+
+// Table lays the keys out.
+func (r Keys) Table(w io.Writer, wide bool) {
+	if len(r.Keys) == 0 {
+		paragraph(w, "", "there is no signing key for zone tokens; kubectl xcpauth migrate makes one")
+		return
+	}
+	var rows [][]string
+	for _, k := range r.Keys {
+		signs, used := "no", strings.Join(k.UsedBy, ", ")
+		if k.Signs {
+			signs = "yes"
+		}
+		if n := len(k.UsedBy); n > 3 && !wide {
+			used = strings.Join(k.UsedBy[:3], ", ") + " and " + strconv.Itoa(n-3) + " more"
+		}
+		rows = append(rows, []string{cmp.Or(k.KeyID, "-"), k.Secret, cmp.Or(k.Made, "-"), signs, cmp.Or(used, "-")})
+	}
+	table(w, []string{"KID", "SECRET", "MADE", "SIGNS", "USED BY"}, rows)
+	for _, k := range r.Keys {
+		if k.Wrong != "" {
+			paragraph(w, k.Secret+": ", k.Wrong)
+		}
+	}
+	for _, u := range r.Unknown {
+		paragraph(w, u.Member+" is not known: ", u.Why)
+	}
+}
+
+// Tokens is what `kubectl xcpauth token list` reports. No token, nor a part of one, is in it.
+type Tokens struct {
+	APIVersion string     `json:"apiVersion"`
+	Kind       string     `json:"kind"`
+	At         time.Time  `json:"at"`
+	Hub        string     `json:"hub"`
+	Tokens     []TokenRow `json:"tokens"` // each member once, and what lies in its cluster beside
+	Revoked    []string   `json:"revoked"`
+}
+
+// TokenRow is one token that is deployed.
+type TokenRow struct {
+	Member  string `json:"member"`
+	Context string `json:"context,omitempty"`
+	Secret  string `json:"secret,omitempty"`
+	KeyID   string `json:"kid,omitempty"`
+	ID      string `json:"jti,omitempty"`
+	Expires string `json:"expires,omitempty"`
+	State   string `json:"state"` // accepted, refused, none, unknown, unused
+	Revoked bool   `json:"revoked"`
+	Why     string `json:"why,omitempty"`
+}
+
+// NewTokens makes the report of the tokens that members have.
+func NewTokens(f plan.Facts) Tokens {
+	r := Tokens{APIVersion: APIVersion, Kind: "Tokens", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Tokens: []TokenRow{}, Revoked: []string{}}
+	if f.Hub.Revocations != nil {
+		r.Revoked = append(r.Revoked, f.Hub.Revocations.IDs...)
+	}
+	for _, m := range f.Members {
+		c := m.Credential
+		row := TokenRow{Member: m.Name, Context: m.Context, Secret: c.Where, KeyID: c.Key, ID: c.ID, Why: c.Why}
+		if !c.Expires.IsZero() {
+			row.Expires = stamp(c.Expires)
+		}
+		row.Revoked = c.ID != "" && slices.Contains(r.Revoked, c.ID)
+		switch {
+		case m.Err != "":
+			row.State, row.Why = "unknown", m.Err
+		case c.State == plan.CredentialReady:
+			row.State = "accepted"
+		case c.State == plan.CredentialBad:
+			row.State = "refused"
+		case c.State == plan.CredentialMissing:
+			row.State = "none"
+		default:
+			row.State = "unknown"
+		}
+		r.Tokens = append(r.Tokens, row)
+		for _, l := range m.Leftovers {
+			r.Tokens = append(r.Tokens, TokenRow{Member: m.Name, Context: m.Context, Secret: l.Object.Namespace + "/" + l.Object.Name, State: "unused", Why: l.Why})
+		}
+	}
+	return r
+}
+
+// Table lays the tokens out.
+func (r Tokens) Table(w io.Writer, wide bool) {
+	if len(r.Tokens) == 0 {
+		paragraph(w, "", "the global knows of no zone")
+	} else {
+		var rows [][]string
+		for _, t := range r.Tokens {
+			state, id := t.State, t.ID
+			if t.Revoked {
+				state = "revoked"
+			}
+			if !wide && len(id) > 8 {
+				id = id[:8] + "..."
+			}
+			rows = append(rows, []string{t.Member, cmp.Or(t.Secret, "-"), cmp.Or(t.KeyID, "-"), cmp.Or(id, "-"), cmp.Or(t.Expires, "-"), state})
+		}
+		table(w, []string{"ZONE", "SECRET", "KID", "JTI", "EXPIRES", "STATE"}, rows)
+	}
+	for _, t := range r.Tokens {
+		if t.Why != "" && t.State != "accepted" && t.State != "unused" {
+			paragraph(w, t.Member+": ", t.Why)
+		}
+	}
+	if n := len(r.Revoked); n > 0 {
+		text := strconv.Itoa(n) + " on the list"
+		if wide {
+			text = strings.Join(r.Revoked, ", ")
+		}
+		paragraph(w, "Revoked: ", text)
+	}
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+)
+
+// meshOptions are the flags of the verbs that change what zones authenticate with.
+type meshOptions struct {
+	*fleetOptions
+	goalFlags
+	runFlags
+	dryRun bool
+}
+
+func newMeshOptions(fo *fleetOptions) meshOptions {
+	return meshOptions{fleetOptions: fo, goalFlags: newGoalFlags(), runFlags: newRunFlags()}
+}
+
+func (o *meshOptions) addFlags(cmd *cobra.Command) {
+	o.goalFlags.addWaveFlags(cmd.Flags())
+	o.runFlags.addFlags(cmd.Flags())
+	o.addDiff(cmd.Flags())
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
+}
+
+// mesh looks at the fleet, and refuses one that is not of Kong Mesh or Kuma.
+func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.Facts, error) {
+	live, err := o.clusters(false)
+	if err != nil {
+		return nil, plan.Facts{}, err
+	}
+	live.Where.Product = kongmesh.Name
+	f := o.observe(ctx, live)
+	switch {
+	case ctx.Err() != nil:
+		return nil, f, ctx.Err()
+	case !f.Hub.Found:
+		return nil, f, &codeError{code: exitError, text: f.Hub.Err}
+	}
+	return live, f, nil
+}
+
+// carry shows what a goal comes to, asks, and does it.
+func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.Facts, goal plan.Goal, verb string) error {
+	if err := errors.Join(goal.Check(), o.runFlags.check()); err != nil {
+		return err
+	}
+	p := plan.Unfold(live.Dialect, f, goal)
+	if o.dryRun {
+		if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, o.again)); err != nil {
+			return err
+		}
+		return planExit(f, p, false)
+	}
+	if !o.yes {
+		if err := o.agree(ctx, f, p); err != nil {
+			return err
+		}
+	}
+	return o.carryOut(ctx, live, p.Goal, nil, o.runFlags, verb)
+}
+
+func newKeyListCommand(fo *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Args: cobra.NoArgs,
+		Short:   "show the global's signing keys, and which zones present a token of which",
+		Example: `  kubectl xcpauth key list`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, f, err := fo.mesh(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := fo.print(render.NewKeys(f, kongmesh.Kid)); err != nil {
+				return err
+			}
+			for _, k := range f.Hub.Keys {
+				if k.Wrong != "" {
+					return &codeError{code: exitRefused}
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// rotateOptions are the flags of key rotate and key retire.
+type rotateOptions struct {
+	meshOptions
+	keepOld  bool
+	validFor time.Duration
+}
+
+func newKeyRotateCommand(fo *fleetOptions) *cobra.Command {
+	o := &rotateOptions{meshOptions: newMeshOptions(fo)}
+	cmd := &cobra.Command{
+		Use: "rotate", Args: cobra.NoArgs,
+		Short: "give every zone a token of a new signing key, then retire the older ones",
+		Long: `Add a signing key with the next serial, give every zone a token of it, one canary first, each proved, then retire the older keys and
+have every zone connect anew. Tokens of both keys are accepted until no zone presents one of an older key. Run it again after any
+interruption: it goes on with the same key. Until the older keys are retired there is a way back: kubectl xcpauth rollback.`,
+		Example: `  # All of it
+  kubectl xcpauth key rotate
+
+  # Stop before the older keys are retired, and retire them later
+  kubectl xcpauth key rotate --keep-old
+  kubectl xcpauth key retire`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.repeats = given(cmd.Flags(), append([]string{"keep-old", "valid-for"}, goalNames...)...)
+			live, f, err := o.mesh(cmd.Context())
+			if err != nil {
+				return err
+			}
+			goal := o.goal()
+			goal.To, goal.Rotate, goal.ValidFor = "", true, o.validFor
+			if o.keepOld {
+				goal.Stage = plan.Edges
+			}
+			return o.carry(cmd.Context(), live, f, goal, "key rotate")
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().BoolVar(&o.keepOld, "keep-old", false, "leave the older keys; key retire retires them")
+	cmd.Flags().DurationVar(&o.validFor, "valid-for", 0, "how long the new tokens are valid; default 720h")
+	return cmd
+}
+
+func newKeyRetireCommand(fo *fleetOptions) *cobra.Command {
+	o := &rotateOptions{meshOptions: newMeshOptions(fo)}
+	cmd := &cobra.Command{
+		Use: "retire", Args: cobra.NoArgs,
+		Short: "delete every signing key but the newest, once no zone presents a token of them",
+		Long: `Delete every signing key but the newest, and have every zone connect anew. It is refused while a zone may present a token of an older
+key, or cannot be looked at; a zone that does gets a new token first. There is no way back from it.`,
+		Example: `  kubectl xcpauth key retire`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.repeats = given(cmd.Flags(), goalNames...)
+			live, f, err := o.mesh(cmd.Context())
+			if err != nil {
+				return err
+			}
+			goal := o.goal()
+			goal.Rotate = true
+			if goal.To = ""; len(f.Hub.Keys) == 0 {
+				return &codeError{code: exitRefused, text: "there is no signing key to keep; kubectl xcpauth migrate makes one"}
+			}
+			goal.To = kongmesh.Kid(f.Hub.Keys[len(f.Hub.Keys)-1].ID)
+			return o.carry(cmd.Context(), live, f, goal, "key retire")
+		},
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func newTokenListCommand(fo *fleetOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Args: cobra.NoArgs,
+		Short: "show which zone has which token: key, ID, expiry, whether it is accepted; never the token",
+		Example: `  kubectl xcpauth token list
+
+  # With whole IDs, and the list of what is revoked
+  kubectl xcpauth token list -o wide`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, f, err := fo.mesh(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := fo.print(render.NewTokens(f)); err != nil {
+				return err
+			}
+			for _, m := range f.Members {
+				if m.Err != "" {
+					return &codeError{code: exitPartial}
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// revokeOptions are the flags of token revoke.
+type revokeOptions struct {
+	meshOptions
+	zones             []string
+	cutOff, reconnect bool
+	validFor          time.Duration
+}
+
+func newTokenRevokeCommand(fo *fleetOptions) *cobra.Command {
+	o := &revokeOptions{meshOptions: newMeshOptions(fo)}
+	cmd := &cobra.Command{
+		Use:   "revoke [JTI...]",
+		Short: "have the global refuse tokens, by their IDs or of a zone; a zone that presents one gets another first",
+		Long: `Add tokens to the global's list of revoked tokens, in exactly the form that the product reads; what is revoked stays so, and a change
+that somebody else makes meanwhile is not lost. A zone that presents one of them is given another first, and proved with it. With
+--cut-off it is not, and is refused the next time that it connects.
+
+A token is looked at when a session begins, and never again while it lasts: with --reconnect the global is rolled out after that, so
+that every zone connects anew.`,
+		Example: `  # The token that a zone has now: it gets another, then this one is revoked
+  kubectl xcpauth token revoke --zone west
+
+  # One that was lost, by its ID
+  kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.repeats = given(cmd.Flags(), append([]string{"cut-off", "reconnect"}, goalNames...)...)
+			return o.run(cmd.Context(), args)
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().StringSliceVar(&o.zones, "zone", nil, "revoke the token that this zone has now")
+	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false, "revoke it even while a zone presents it: that zone is refused when it connects anew")
+	cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "roll the global out after that, so that no session goes on that began with it")
+	cmd.Flags().DurationVar(&o.validFor, "valid-for", 0, "how long a new token is valid; default 720h")
+	return cmd
+}
+
+// run finds the IDs and revokes them.
+func (o *revokeOptions) run(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		if looksLikeToken(id) {
+			return errors.New("that is a token itself, and others can read the command line; issue a new one, and revoke this one by its jti: kubectl xcpauth token inspect prints it")
+		}
+		if err := kongmesh.CheckTokenID(id); err != nil {
+			return err
+		}
+	}
+	if len(ids)+len(o.zones) == 0 {
+		return errors.New("name what to revoke: an ID (jti), or --zone; kubectl xcpauth token list shows both")
+	}
+	live, f, err := o.mesh(ctx)
+	if err != nil {
+		return err
+	}
+	for _, zone := range o.zones {
+		switch m := f.Member(zone); {
+		case m == nil:
+			return fmt.Errorf("no zone is called %q; kubectl xcpauth token list lists them", zone)
+		case m.Err != "":
+			return &codeError{code: exitRefused, text: fmt.Sprintf("zone %s: %s; name its token by its ID", zone, m.Err)}
+		case m.Credential.ID == "":
+			return &codeError{code: exitRefused, text: fmt.Sprintf("zone %s has no token with an ID (%s), so there is none to revoke", zone, m.Credential.Why)}
+		default:
+			ids = append(ids, m.Credential.ID)
+		}
+	}
+	goal := o.goal()
+	goal.To, goal.Revoke, goal.CutOff, goal.Reconnect, goal.ValidFor = "", ids, o.cutOff, o.reconnect, o.validFor
+	for _, id := range ids {
+		o.repeats += " " + id
+	}
+	return o.carry(ctx, live, f, goal, "token revoke")
+}

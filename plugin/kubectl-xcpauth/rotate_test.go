@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+// meshFleet is a global with two keys, which authenticates its zones; west has a token of key 1, east one of key 2, north none.
+func meshFleet(t *testing.T) (kubeconfig string, secrets []string) {
+	t.Helper()
+	const inline = "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
+	var global []apifake.Object
+	tokens := map[string]string{}
+	for kid, zone := range map[string]string{"1": "west", "2": "east"} {
+		path, key := signingKey(t)
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := map[string]string{"1": "11111111-1111-4111-8111-111111111111", "2": "22222222-2222-4222-8222-222222222222"}[kid]
+		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: zone, ValidFor: 90 * 24 * time.Hour, ID: id, KeyID: kid}, key, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[zone] = string(token.Reveal())
+		secrets = append(secrets, tokens[zone], string(pem))
+		global = append(global, apifake.GlobalSecret(kongmesh.KeyName(kid), string(pem)))
+	}
+	global = append(global, apifake.GlobalSecret(kongmesh.RevocationsName, "33333333-3333-4333-8333-333333333333"))
+	global = append(global, apifake.Global("2.13.10", map[string]bool{"west": true, "east": true, "north": false})...)
+	servers := map[string]*apifake.Server{"global": apifake.Start(global...)}
+	for _, zone := range []string{"west", "east"} {
+		servers[zone] = apifake.Start(append(apifake.Zone("2.13.10", zone, apifake.SecretVariable(inline, "cp-token", "token")), apifake.TokenSecret("cp-token", tokens[zone]))...)
+	}
+	servers["north"] = apifake.Start(apifake.Zone("2.13.10", "north")...)
+	return serve(t, servers, nil), secrets
+}
+
+func TestKeysAndTokensOfAMeshAreListed(t *testing.T) {
+	kubeconfig, secrets := meshFleet(t)
+	var printed []string
+	show := func(args ...string) result {
+		r := xcpauth(t, kubeconfig, args...)
+		printed = append(printed, r.out, r.err)
+		return r
+	}
+	var keys struct {
+		Keys []struct {
+			KeyID  string   `json:"kid"`
+			Signs  bool     `json:"signs"`
+			UsedBy []string `json:"usedBy"`
+		} `json:"keys"`
+	}
+	r := show("key", "list", "-o", "json")
+	if err := json.Unmarshal([]byte(r.out), &keys); err != nil || r.code != 0 || len(keys.Keys) != 2 {
+		t.Fatalf("%d, %v: %s%s", r.code, err, r.out, r.err)
+	}
+	for i, want := range []string{"west", "east"} {
+		if k := keys.Keys[i]; k.Signs != (i == 1) || strings.Join(k.UsedBy, ",") != want {
+			t.Errorf("key %s: %+v, want it used by %s", k.KeyID, k, want)
+		}
+	}
+	var tokens struct {
+		Tokens []struct {
+			Member string `json:"member"`
+			KeyID  string `json:"kid"`
+			State  string `json:"state"`
+		} `json:"tokens"`
+		Revoked []string `json:"revoked"`
+	}
+	r = show("token", "list", "-o", "json")
+	if err := json.Unmarshal([]byte(r.out), &tokens); err != nil || r.code != 0 || len(tokens.Tokens) != 3 || len(tokens.Revoked) != 1 {
+		t.Fatalf("%d, %v: %s%s", r.code, err, r.out, r.err)
+	}
+	for i, want := range []string{"east 2 accepted", "north  none", "west 1 accepted"} {
+		if x := tokens.Tokens[i]; x.Member+" "+x.KeyID+" "+x.State != want {
+			t.Errorf("%+v, want %s", x, want)
+		}
+	}
+	if r := show("key", "list"); r.code != 0 || !strings.Contains(r.out, "USED BY") {
+		t.Errorf("%d: %s%s", r.code, r.out, r.err)
+	}
+	if r := show("token", "list"); r.code != 0 || !strings.Contains(r.out, "11111111...") {
+		t.Errorf("%d: %s%s", r.code, r.out, r.err)
+	}
+	if r := show("token", "list", "-o", "wide"); r.code != 0 || !strings.Contains(r.out, "11111111-1111-4111-8111-111111111111") {
+		t.Errorf("%d: %s%s", r.code, r.out, r.err)
+	}
+	for _, text := range printed {
+		for _, s := range secrets {
+			if strings.Contains(text, s) || strings.Contains(text, strings.Split(s, ".")[0]) {
+				t.Errorf("a secret is in %s", text)
+			}
+		}
+	}
+}
+
+func TestWhatARotationAndARevocationWouldDoIsShown(t *testing.T) {
+	kubeconfig, secrets := meshFleet(t)
+	for _, tc := range []struct {
+		name string
+		args []string
+		code int
+		says []string
+		not  []string
+	}{
+		{"a rotation goes on with the newer key", []string{"key", "rotate", "--dry-run"}, 0, []string{"west: present a token of key 2", "north: present a token of key 2", "hub: retire signing key 1", "hub: have every zone connect anew"}, []string{"east: present", "add signing key"}},
+		{"and can stop before the end", []string{"key", "rotate", "--keep-old", "--dry-run"}, 0, []string{"west: present a token of key 2"}, []string{"retire"}},
+		{"older keys are retired once nobody needs them", []string{"key", "retire", "--dry-run"}, 0, []string{"west: present a token of key 2", "hub: retire signing key 1"}, nil},
+		{"a zone gets another token before its own is revoked", []string{"token", "revoke", "--zone", "west", "--dry-run"}, 0, []string{"west: present a token of key 2", "hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"north: present", "connect anew"}},
+		{"or is cut off when that is said", []string{"token", "revoke", "--zone", "west", "--cut-off", "--dry-run"}, 0, []string{"hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"west: present"}},
+		{"a token that nobody presents", []string{"token", "revoke", "0e120ec9-6b42-495d-9758-07b59fe86fb9", "--reconnect", "--dry-run"}, 0, []string{"hub: revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9", "hub: have every zone connect anew"}, []string{"present a token"}},
+		{"one that is revoked already", []string{"token", "revoke", "33333333-3333-4333-8333-333333333333", "--dry-run"}, 0, nil, []string{"hub: revoke"}},
+		{"a zone without a token", []string{"token", "revoke", "--zone", "north", "--dry-run"}, 5, []string{"zone north has no token with an ID"}, nil},
+		{"a zone that is not there", []string{"token", "revoke", "--zone", "south", "--dry-run"}, 1, []string{`no zone is called "south"`}, nil},
+		{"nothing", []string{"token", "revoke"}, 1, []string{"name what to revoke"}, nil},
+		{"an ID that would not be read back", []string{"token", "revoke", "a,b"}, 1, []string{"an ID with a comma"}, nil},
+		{"a token in place of its ID", []string{"token", "revoke", secrets[0]}, 1, []string{"that is a token itself"}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := xcpauth(t, kubeconfig, tc.args...)
+			if r.code != tc.code {
+				t.Errorf("exit code %d, want %d", r.code, tc.code)
+			}
+			said := strings.Join(strings.Fields(r.out+r.err), " ")
+			for _, want := range tc.says {
+				if !strings.Contains(said, want) {
+					t.Errorf("it does not say %q: %s", want, r.out+r.err)
+				}
+			}
+			for _, not := range tc.not {
+				if strings.Contains(said, not) {
+					t.Errorf("it says %q: %s", not, r.out+r.err)
+				}
+			}
+			for _, s := range secrets {
+				if strings.Contains(said, s) {
+					t.Error("a secret is printed")
+				}
+			}
+		})
+	}
+}
+
+// Without a terminal nothing is changed that was not said yes to.
+func TestTheVerbsOfAMeshAskFirst(t *testing.T) {
+	kubeconfig, _ := meshFleet(t)
+	for _, args := range [][]string{{"key", "rotate"}, {"key", "rotate", "--keep-old"}, {"key", "retire"}, {"token", "revoke", "--zone", "west"}} {
+		if r := xcpauth(t, kubeconfig, args...); r.code != 5 || !strings.Contains(r.err, "there is no terminal to ask on") {
+			t.Errorf("%v: %d, %s", args, r.code, r.err)
+		}
+	}
+}
