@@ -176,6 +176,9 @@ func TestRules(t *testing.T) {
 		{"XA072", "hub", "the wave \"Canary\" of ci", func(f *plan.Facts) { f.Hub.InFlight = `the wave "Canary" of ci` }, func(*plan.Facts) {}},
 		{"XA073", "hub", "the hub's inventory could not be read", func(f *plan.Facts) { f.Hub.InventoryErr = "the hub's inventory could not be read" }, func(f *plan.Facts) { f.Hub.Server.Err = "said elsewhere" }},
 		{"XA074", "eu", "the roster has it in cluster x", func(f *plan.Facts) { eu(f).Inspection.Impostor = "the roster has it in cluster x" }, func(f *plan.Facts) { eu(f).Outdated = true }},
+		{"XA080", "eu", "it is refused", remark("error"), remark("warning")},
+		{"XA081", "eu", "it is refused", remark("warning"), remark("info")},
+		{"XA082", "eu", "it is refused", remark("info"), remark("error")},
 	} {
 		tested[tc.id] = true
 		t.Run(tc.id, func(t *testing.T) {
@@ -289,5 +292,33 @@ func TestIgnores(t *testing.T) {
 func TestCommandsSurviveAShell(t *testing.T) {
 	if got, want := command("kubectl", "--context", "it's a $name", "get", ""), `kubectl --context 'it'\''s a $name' get ''`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// remark has the dialect itself find something of a severity.
+func remark(severity string) func(*plan.Facts) {
+	return func(f *plan.Facts) {
+		in := *f.Member("eu").Inspection
+		in.Remarks = []plan.Remark{{ID: "token-expired", Severity: severity, Where: "secret a/b", Saw: "it is refused", Remedy: "issue another"}}
+		f.Member("eu").Inspection = &in
+	}
+}
+
+// A product without a roster has no finding about one, nor about what only the other product has.
+func TestAProductIsLookedAtByItsOwnRules(t *testing.T) {
+	f := healthy()
+	f.Product, f.Stated = "other", false
+	f.Hub.Roster, f.Member("eu").Statement = plan.RosterState{}, nil
+	if found := Run(For(f), f, Options{}); len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+	remark("error")(&f)
+	f.Hub.InFlight = "a wave"
+	var ids []string
+	for _, x := range Run(For(f), f, Options{}) {
+		ids = append(ids, x.Rule)
+	}
+	if strings.Join(ids, " ") != "XA080 XA072" {
+		t.Errorf("%v", ids)
 	}
 }

@@ -1,8 +1,22 @@
 package check
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
 
 // Rules are all rules, by ID.
 func Rules() []Rule {
-	return slices.Concat(reachRules, modeRules, certificateRules, credentialRules, versionRules, ownerRules, edgeRules, rosterRules)
+	return slices.Concat(reachRules, modeRules, certificateRules, credentialRules, versionRules, ownerRules, edgeRules, rosterRules, remarkRules)
+}
+
+// For are the rules for a product: one whose members are not stated in the roster is looked at by its own dialect, beside what could be
+// reached, by which clock, and what an interrupted run left.
+func For(f plan.Facts) []Rule {
+	if f.Stated || f.Product == "" {
+		return slices.Concat(reachRules, modeRules, certificateRules, credentialRules, versionRules, ownerRules, edgeRules, rosterRules)
+	}
+	left := slices.IndexFunc(rosterRules, func(r Rule) bool { return r.ID == "XA072" })
+	return slices.Concat(reachRules, rosterRules[left:left+1], remarkRules)
 }

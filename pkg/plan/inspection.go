@@ -12,6 +12,8 @@ type Inspection struct {
 	Materials     []Material
 	Distrust      []Distrust
 	Server        *Server // of the hub: what its certificate must carry
+	// Remarks are what the product's dialect itself finds.
+	Remarks []Remark
 	// Deleting says that its object is being deleted.
 	Deleting bool
 	// Gone says why a member that the hub lists is evidently decommissioned, "" when nothing says so.
@@ -20,6 +22,15 @@ type Inspection struct {
 	Impostor string
 	// Guarded says whether our admission webhook is registered in the hub; nil when that is not known.
 	Guarded *bool
+}
+
+// Remark is one thing that a dialect finds wrong, or laxer than it should be.
+type Remark struct {
+	ID       string // what it is known by
+	Severity string // error, warning or info
+	Where    string // the object or the setting
+	Saw      string // one clause
+	Remedy   string // one sentence, without a full stop
 }
 
 // Oddity is something that is not written the way the product documents it.

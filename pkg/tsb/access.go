@@ -22,6 +22,7 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 	for r := range soFar { // whatever is read must be readable
 		switch {
 		case r.Port != 0: // below
+		case r.Labels != "": // to find out which product it is: nothing of this one rests on it
 		case r.Name != "":
 			add("get", r.Group, r.Resource, r.Namespace, r.Name)
 		default:

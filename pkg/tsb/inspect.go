@@ -111,7 +111,7 @@ func inspectContext(s plan.Snapshot) plan.Context {
 	}
 	unread := map[string]string{}
 	for r, res := range s.Reads {
-		if res.Err == "" {
+		if res.Err == "" || r.Labels != "" { // the latter is not a read of ours
 			continue
 		}
 		what := r.Resource

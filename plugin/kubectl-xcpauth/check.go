@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -79,14 +80,14 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live.Dialect = tsb.CheckDialect()
+	live.Dialect = plan.Recognise(tsb.CheckDialect(), kongmesh.Inspect())
 	live.Observer.Reads, live.Observer.Trim = live.Dialect.Reads, nil // it reads more of each body
 	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Need { return tsb.Needs(soFar, !o.readOnly) }
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	kept, ignored := check.Split(check.Run(check.Rules(), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig}), ignores)
+	kept, ignored := check.Split(check.Run(check.For(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig}), ignores)
 	report := render.NewCheck(f, kept, ignored, check.Severity(o.severity), o.again)
 	if err := render.Print(o.Out, o.output, report); err != nil {
 		return err

@@ -1,0 +1,217 @@
+package kongmesh_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+const (
+	oldInline = "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
+	newInline = "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE"
+	oldType   = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE"
+	newType   = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE"
+)
+
+var meshKeys = sync.OnceValue(func() [2]*rsa.PrivateKey {
+	var keys [2]*rsa.PrivateKey
+	for i := range keys {
+		keys[i], _ = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	return keys
+})
+
+// fleet is the objects of each cluster.
+type fleet map[string][]apifake.Object
+
+// facts are what a dialect makes of a fleet at noon.
+func (f fleet) facts(t *testing.T, d plan.Dialect, skew map[string]time.Duration) plan.Facts {
+	t.Helper()
+	var snaps []plan.Snapshot
+	for context, objects := range f {
+		h := apifake.Handler(objects...)
+		s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
+		if off, told := skew[context]; told {
+			s.Skew = &off
+		}
+		for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
+			for _, r := range next {
+				path := r.Path()
+				if r.Labels != "" {
+					path += "?labelSelector=" + strings.NewReplacer(" ", "%20", "(", "%28", ")", "%29", ",", "%2C", "=", "%3D").Replace(r.Labels)
+				}
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
+				var err error
+				if rec.Code != http.StatusOK {
+					err = apierrors.NewNotFound(schema.GroupResource{Resource: r.Resource}, r.Name)
+				}
+				s.Reads[r] = observe.Result(d.Trim(r, rec.Body.Bytes()), err)
+			}
+		}
+		snaps = append(snaps, s)
+	}
+	slices.SortFunc(snaps, func(a, b plan.Snapshot) int { return strings.Compare(a.Context, b.Context) })
+	f2 := d.Facts(snaps, plan.Selection{}, noon)
+	if b, err := json.Marshal(f2); err != nil || strings.Contains(string(b), "eyJ") || strings.Contains(string(b), "MII") {
+		t.Errorf("the facts hold a token or a key (%v)", err)
+	}
+	return f2
+}
+
+// key is the secret of a signing key.
+func key(kid string) apifake.Object {
+	return apifake.GlobalSecret(kongmesh.KeyName(kid), string(kongmesh.EncodeKey(meshKeys()[len(kid)%2])))
+}
+
+// token is a token of key 1 for a zone, and what is changed of it.
+func token(t *testing.T, zone string, change func(*kongmesh.Grant, *time.Time)) string {
+	t.Helper()
+	g, at := kongmesh.Grant{Zone: zone, ValidFor: 720 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, noon
+	if change != nil {
+		change(&g, &at)
+	}
+	s, _, err := kongmesh.Issue(g, meshKeys()[len(g.KeyID)%2], at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(s.Reveal())
+}
+
+// mesh is a global with key 1 and one zone, west, whose token is given.
+func mesh(token string, global ...apifake.Object) fleet {
+	f := fleet{"global": append(append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": token != ""})...), global...), "west": apifake.Zone("2.13.10", "west")}
+	if token != "" {
+		f["west"] = append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", token))
+	}
+	return f
+}
+
+func TestFactsOfAMesh(t *testing.T) {
+	good := token(t, "west", nil)
+	for _, tc := range []struct {
+		name     string
+		fleet    fleet
+		none     guard.Tri // whether the global accepts none
+		presents string    // of west
+		state    plan.CredentialState
+	}{
+		{"no token, and nobody is authenticated", mesh(""), guard.Yes, "none", plan.CredentialMissing},
+		{"a token", mesh(good), guard.Yes, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
+		{"a token of another zone is none", mesh(token(t, "east", nil)), guard.Yes, "none", plan.CredentialBad},
+		{"an expired one is none", mesh(token(t, "west", func(_ *kongmesh.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), guard.Yes, "none", plan.CredentialBad},
+		{"a revoked one is none", mesh(good, apifake.GlobalSecret(kongmesh.RevocationsName, "x,11111111-1111-4111-8111-111111111111\n")), guard.Yes, "none", plan.CredentialBad},
+		{"authentication on", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": mesh(good)["west"]}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
+		{"by the new names", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("3.0.0", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...),
+			"west": append(apifake.Zone("3.0.0", "west", apifake.SecretVariable(newInline, "cp-token", "token")), apifake.TokenSecret("cp-token", good))}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
+		{"a name that the version does not read sets nothing", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...), "west": mesh(good)["west"]}, guard.Yes, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
+		{"a secret that is not there is unknown", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"))}, guard.Yes, "", plan.CredentialMissing},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := tc.fleet.facts(t, kongmesh.Dialect(), nil)
+			m := f.Member("west")
+			if !f.Hub.Found || m == nil {
+				t.Fatalf("%+v", f)
+			}
+			var presents []string
+			for _, c := range m.Edge.Presents {
+				presents = append(presents, string(c))
+			}
+			if f.Hub.Accepts.Accepts[kongmesh.None] != tc.none || strings.Join(presents, " ") != tc.presents || m.Credential.State != tc.state {
+				t.Errorf("it accepts none: %s; west presents %q (%s), its token is %s (%s)", f.Hub.Accepts.Accepts[kongmesh.None], presents, m.Edge.Why, m.Credential.State, m.Credential.Why)
+			}
+		})
+	}
+}
+
+// pkcs8 is a signing key in a form that the product does not read.
+func pkcs8(t *testing.T) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(meshKeys()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+func inNamespace(o apifake.Object, ns string) apifake.Object {
+	o["metadata"].(apifake.Object)["namespace"] = ns
+	return o
+}
+
+func ofType(o apifake.Object, kind string) apifake.Object { o["type"] = kind; return o }
+
+// What would be refused, or break something, is found before anything is written.
+func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
+	good := token(t, "west", nil)
+	const id = "33333333-3333-4333-8333-333333333333"
+	for _, tc := range []struct {
+		name  string
+		fleet fleet
+		skew  map[string]time.Duration
+		id    string // of the remark
+		on    string // the hub or a zone
+	}{
+		{"a token of another zone", mesh(token(t, "east", nil)), nil, "token-zone", "west"},
+		{"an expired token", mesh(token(t, "west", func(_ *kongmesh.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), nil, "token-expired", "west"},
+		{"the global's clock is ten minutes behind", mesh(token(t, "west", nil)), map[string]time.Duration{"global": -10 * time.Minute}, "token-not-yet", "west"},
+		{"a padded serial", mesh(good, key("0002")), nil, "key-padded", "hub"},
+		{"a key in PKCS#8", mesh(good, apifake.GlobalSecret(kongmesh.KeyName("2"), pkcs8(t))), nil, "key-pkcs8", "hub"},
+		{"spaces in the list", mesh(good, apifake.GlobalSecret(kongmesh.RevocationsName, "a, "+id)), nil, "revocations-spaces", "hub"},
+		{"CRLF in the list", mesh(good, apifake.GlobalSecret(kongmesh.RevocationsName, id+"\r\n")), nil, "revocations-crlf", "hub"},
+		{"the list in the wrong namespace", mesh(good, inNamespace(apifake.GlobalSecret(kongmesh.RevocationsName, id), kongmesh.KumaNamespace)), nil, "secret-misplaced", "hub"},
+		{"the list of the wrong type", mesh(good, ofType(apifake.GlobalSecret(kongmesh.RevocationsName, id), "Opaque")), nil, "revocations-type", "hub"},
+		{"a key of the wrong type", mesh(good, ofType(key("2"), "Opaque")), nil, "key-type", "hub"},
+		{"values for production that leave the global open", fleet{"global": mesh(good)["global"],
+			"west": append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"), apifake.Variable(oldType, "cpToken")), apifake.TokenSecret("cp-token", good))}, nil, "zone-sets-global", "west"},
+		{"a global that authenticates nobody", mesh(good), nil, "global-open", "hub"},
+		{"a token that is not there", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"))}, nil, "token-missing", "west"},
+		{"a zone that does not verify the global", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.Variable("KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY", "true"))}, nil, "zone-does-not-verify", "west"},
+		{"variables on which 3.0 ends", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("3.0.0", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": apifake.Zone("3.0.0", "west")}, nil, "environment-exits", "hub"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ids := func(fl fleet) []string {
+				f := fl.facts(t, kongmesh.Inspect(), tc.skew)
+				in := f.Hub.Inspection
+				if tc.on != "hub" {
+					in = f.Member(tc.on).Inspection
+				}
+				var ids []string
+				for _, r := range in.Remarks {
+					if ids = append(ids, r.ID); r.Saw == "" || r.ID == tc.id && r.Severity != "info" && r.Remedy == "" {
+						t.Errorf("%+v says too little", r)
+					}
+				}
+				return ids
+			}
+			if got := ids(tc.fleet); !slices.Contains(got, tc.id) {
+				t.Errorf("found %v, want %s", got, tc.id)
+			}
+			if healthy := (fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": mesh(good)["west"]}); tc.skew == nil {
+				if got := ids(healthy); slices.Contains(got, tc.id) {
+					t.Errorf("%s is found in a mesh that is as it should be", tc.id)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,182 @@
+package kongmesh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Inspect is the dialect as check uses it: it reads besides what lies in other namespaces by mistake, and its facts hold what is wrong with
+// every key, list, token and setting.
+func Inspect() plan.Dialect {
+	d := Dialect()
+	d.Reads, d.Facts = inspectReads, inspectFacts
+	return d
+}
+
+// elsewhere are the namespaces in which secrets for a control plane lie by mistake: the other product's (the page of Kong Mesh 1.5 and 1.6
+// puts the list of revoked tokens into Kuma's), and the default one.
+var elsewhere = []string{KongNamespace, KumaNamespace, "default"}
+
+// misplaced are the secrets that are looked for there.
+var misplaced = []string{RevocationsName, KeyPrefix + "-1", KeyPrefix + "-2"}
+
+func inspectReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
+	next := reads(soFar, metrics)
+	for _, d := range kube.Items(soFar[readControlPlanes]) {
+		if controlPlaneOf(d, soFar).mode != modeGlobal {
+			continue
+		}
+		for _, r := range misplacedReads(d.Metadata.Namespace) {
+			if _, done := soFar[r]; !done {
+				next = append(next, r)
+			}
+		}
+	}
+	return next
+}
+
+func misplacedReads(ns string) []plan.Read {
+	var all []plan.Read
+	for _, other := range elsewhere {
+		for _, name := range misplaced {
+			if other != ns {
+				all = append(all, plan.Read{Version: "v1", Resource: "secrets", Namespace: other, Name: name})
+			}
+		}
+	}
+	return all
+}
+
+// inspectFacts is facts, with every context, and an inspection of the global and of each zone that was reached.
+func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+	f := facts(snaps, where, at)
+	for _, s := range snaps {
+		c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
+		for r, res := range s.Reads {
+			if res.Err != "" && s.Err == "" {
+				c.Unread = append(c.Unread, plan.Unread{What: strings.TrimSpace(r.Resource + " " + strings.Trim(r.Namespace+"/"+r.Name, "/")), Why: res.Err})
+			}
+		}
+		slices.SortFunc(c.Unread, func(a, b plan.Unread) int { return strings.Compare(a.What, b.What) })
+		f.Contexts = append(f.Contexts, c)
+	}
+	slices.SortFunc(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
+	var again plan.Hub
+	home, global := findGlobal(snaps, where, &again)
+	if home == nil {
+		return f
+	}
+	hub := readGlobal(home, *global, &again)
+	f.Hub.Inspection = inspectGlobal(*home, *global, hub, f)
+	for i := range f.Members {
+		m := &f.Members[i]
+		for _, s := range snaps {
+			if s.Context == m.Context && m.Err == "" {
+				m.Inspection = inspectZone(s, *m, hub, clockOf(*home, at))
+			}
+		}
+	}
+	return f
+}
+
+// clockOf is the time by the clock of a cluster's API server, as far as its answers tell: its control plane is on the same machines.
+func clockOf(s plan.Snapshot, at time.Time) time.Time {
+	if s.Skew == nil {
+		return at
+	}
+	return at.Add(*s.Skew)
+}
+
+// remarks turns findings about an object into remarks.
+func remarks(where string, all Findings) []plan.Remark {
+	var out []plan.Remark
+	for _, f := range all {
+		out = append(out, plan.Remark{ID: f.ID, Severity: string(f.Severity), Where: where, Saw: f.Saw, Remedy: strings.TrimSuffix(f.Remedy, ".")})
+	}
+	return out
+}
+
+// values are the variables of a control plane by name; those with secrets have no value.
+func (cp controlPlane) values() map[string]string {
+	all := map[string]string{}
+	for _, v := range cp.container().Env {
+		value := v.Value
+		if strings.Contains(v.Name, "TOKEN") && !strings.HasSuffix(v.Name, "_PATH") && !strings.Contains(v.Name, "_AUTH_TYPE") {
+			value = ""
+		}
+		all[v.Name] = value
+	}
+	return all
+}
+
+// inspectGlobal looks at the global: its version, variables, keys and list, and at what was put elsewhere by mistake.
+func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.Facts) *plan.Inspection {
+	where := f.Hub.Object.String()
+	in := &plan.Inspection{}
+	in.Remarks = append(in.Remarks, remarks(where, cp.version.Findings())...)
+	in.Remarks = append(in.Remarks, remarks(where, cp.version.CheckEnvironment(cp.values()))...)
+	if hub.unread == "" {
+		in.Remarks = append(in.Remarks, remarks("the signing keys", hub.Keys.Findings())...)
+		in.Remarks = append(in.Remarks, remarks("secret "+cp.object.Metadata.Namespace+"/"+RevocationsName, hub.Revocations.Findings())...)
+	}
+	secrets, _ := secretsIn(s.Reads, cp.object.Metadata.Namespace)
+	for _, o := range secrets {
+		if o.Metadata.Name == RevocationsName && o.Type != SecretType {
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "revocations-type", Severity: string(Error), Where: "secret " + o.Metadata.Namespace + "/" + o.Metadata.Name,
+				Saw: fmt.Sprintf("it is of type %s, so the control plane does not see it, and nothing on it is revoked", o.Type), Remedy: "delete it, and create it as " + SecretType})
+		}
+	}
+	for _, r := range misplacedReads(cp.object.Metadata.Namespace) {
+		if s.Reads[r].OK() {
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "secret-misplaced", Severity: string(Error), Where: "secret " + r.Namespace + "/" + r.Name,
+				Saw: "it is not in the control plane's namespace, " + cp.object.Metadata.Namespace + ", so the control plane does not see it", Remedy: "create it there, and delete this one"})
+		}
+	}
+	if on, known, _ := cp.authenticates(cp.spec); known && !on && cp.version.AuthenticatesZones() {
+		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-open", Severity: string(Warning), Where: where, Saw: "it authenticates no zone: whoever reaches it can be any zone", Remedy: "migrate: kubectl xcpauth migrate"})
+	}
+	return in
+}
+
+// inspectZone looks at a zone: its version and variables, and its token by the global's clock.
+func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, at time.Time) *plan.Inspection {
+	in := &plan.Inspection{}
+	for _, o := range kube.Items(s.Reads[readControlPlanes]) {
+		cp := controlPlaneOf(o, s.Reads)
+		if cp.mode != modeZone || o.Metadata.UID != m.Object.UID {
+			continue
+		}
+		where := m.Object.String()
+		in.Remarks = append(in.Remarks, remarks(where, cp.version.CheckEnvironment(cp.values()))...)
+		for _, name := range cp.authTypes() {
+			if value, set := cp.values()[name]; set && value != Off {
+				in.Remarks = append(in.Remarks, plan.Remark{ID: "zone-sets-global", Severity: string(Error), Where: where,
+					Saw: fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates (values for production that are published set it so)", name), Remedy: "remove it here; kubectl xcpauth migrate sets it on the global"})
+			}
+		}
+		if cp.set(cp.spec, "KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY", "").text == "true" {
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "zone-does-not-verify", Severity: string(Warning), Where: where,
+				Saw: "it does not verify the global's certificate, so it hands its token to whoever answers", Remedy: "give it the global's CA (KUMA_MULTIZONE_ZONE_KDS_ROOT_CA_FILE), and remove KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY"})
+		}
+		secrets, _ := secretsIn(s.Reads, o.Metadata.Namespace)
+		src := tokenOf(cp, cp.spec, secrets)
+		switch {
+		case src.missing != "":
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "token-missing", Severity: string(Error), Where: where, Saw: src.missing + ", so its pods do not start", Remedy: "create it, or let kubectl xcpauth migrate give the zone a token"})
+		case src.token != nil && hub.unread == "":
+			v := hub.Verifier
+			v.Zone = cp.zone
+			j := v.Judge(src.token, at)
+			in.Remarks = append(in.Remarks, remarks("the token in "+src.where, j.Findings)...)
+			if j.Product.Outcome != Accepted && !slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Severity == Error }) {
+				in.Remarks = append(in.Remarks, plan.Remark{ID: "token-refused", Severity: string(Error), Where: "the token in " + src.where, Saw: "the global would refuse it: " + j.Product.Text, Remedy: "give the zone another: kubectl xcpauth migrate"})
+			}
+		}
+	}
+	return in
+}
