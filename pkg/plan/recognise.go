@@ -38,8 +38,14 @@ func Recognise(dialects ...Dialect) Dialect {
 		Facts: func(snaps []Snapshot, where Selection, at time.Time) Facts {
 			d, err := recognised(dialects, snaps, where)
 			f := d.Facts(snaps, where, at)
-			if f.Product = d.Name; err != "" {
+			f.Product = d.Name
+			switch none := !slices.ContainsFunc(snaps, func(s Snapshot) bool {
+				return s.Err != "" || slices.ContainsFunc(dialects, func(d Dialect) bool { return d.Here(s) })
+			}); {
+			case err != "":
 				f.Hub = Hub{Err: err}
+			case none && where.Product == "" && !where.NoHub && !f.Hub.Found:
+				f.Hub.Err = nowhere(dialects, snaps, where, at)
 			}
 			return f
 		},
@@ -89,4 +95,18 @@ func recognised(dialects []Dialect, snaps []Snapshot, where Selection) (Dialect,
 		return hubs[0], ""
 	}
 	return here[0], fmt.Sprintf("two products are found: %s; pass --product with one of them, or --context with the hub that is meant", strings.Join(seen, "; "))
+}
+
+// nowhere says which hubs were looked for, in contexts that hold nothing of any product.
+func nowhere(dialects []Dialect, snaps []Snapshot, where Selection, at time.Time) string {
+	var hubs, in []string
+	for _, d := range dialects {
+		hubs = append(hubs, fmt.Sprintf("a %s (%s)", d.Facts(nil, Selection{}, at).Words.Hub, d.Name))
+	}
+	for _, s := range snaps {
+		if where.Hub == "" || s.Context == where.Hub {
+			in = append(in, s.Context)
+		}
+	}
+	return fmt.Sprintf("no hub found in %s: neither %s; pass the context of one with --context", strings.Join(in, ", "), strings.Join(hubs, " nor "))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // goalFlags say where a migration is to end, and how careful it is on the way.
@@ -22,6 +22,7 @@ type goalFlags struct {
 	noFence, hubAgrees     bool
 	fence                  time.Duration
 	unrotated, names       []string
+	life                   time.Duration
 }
 
 func newGoalFlags() goalFlags {
@@ -39,7 +40,8 @@ func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
 }
 
 func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
-	flags.StringVar(&g.to, "to", g.to, "how far to go: dual (the hub accepts both), edges (every edge presents a JWT), jwt-only (mTLS off)")
+	flags.StringVar(&g.to, "to", g.to, "how far to go: dual (the hub accepts both; of Kong Mesh: it has a signing key), edges (every edge or zone presents a token), jwt-only (nothing else is accepted)")
+	flags.DurationVar(&g.life, "valid-for", g.life, "how long zone tokens are valid that are made on the way (Kong Mesh, Kuma); 0 is 30 days")
 	flags.BoolVar(&g.noHub, "no-hub", g.noHub, "move edges without access to the hub; goes with --to=edges")
 	flags.BoolVar(&g.cleanup, "cleanup", g.cleanup, "in the end delete what only certificates needed; after that there is no way back")
 	flags.BoolVar(&g.hasty, "hasty-canary", g.hasty, "do not wait for the canary's token rotation before others move")
@@ -61,7 +63,7 @@ func (g *goalFlags) addWaves(flags *pflag.FlagSet) {
 }
 
 func (g *goalFlags) goal() plan.Goal {
-	return plan.Goal{To: tsb.JWT, Stage: plan.Stage(g.to), NoHub: g.noHub, Cleanup: g.cleanup, HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize,
+	return plan.Goal{ValidFor: g.life, Stage: plan.Stage(g.to), NoHub: g.noHub, Cleanup: g.cleanup, HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize,
 		Soak: g.soak, Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, Names: g.names,
 		NoFence: g.noFence, FenceFor: g.fence, HubAgrees: g.hubAgrees}
 }
@@ -70,15 +72,18 @@ func (g *goalFlags) check() error {
 	if err := positive("rotation-within", g.rotation); err != nil {
 		return err
 	}
+	if g.life < 0 {
+		return fmt.Errorf("--valid-for is %s; it must be 0 or more", g.life)
+	}
 	return g.goal().Check()
 }
 
-// given repeats the flags that were set, in a fixed order, for a command that goes on with this run.
+// given repeats the flags that were set, each once, in a fixed order, for a command that goes on with this run.
 func given(flags *pflag.FlagSet, names ...string) string {
 	var words []string
-	for _, name := range names {
+	for i, name := range names {
 		f := flags.Lookup(name)
-		if f == nil || !f.Changed {
+		if f == nil || !f.Changed || slices.Contains(names[:i], name) {
 			continue
 		}
 		value := f.Value.String()
@@ -98,7 +103,7 @@ func given(flags *pflag.FlagSet, names ...string) string {
 }
 
 // goalNames are the flags that say what a run is to do: a command that continues it repeats them.
-var goalNames = []string{"to", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
+var goalNames = []string{"to", "valid-for", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
 	"tctl-profile", "edge", "canary", "wave-size", "soak", "prove-within", "max-failures"}
 
 // positive refuses a duration that cannot be meant.

@@ -119,8 +119,8 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 		return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
 	}
 	f := o.observe(ctx, live)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
+		return err
 	}
 	p := plan.Unfold(live.Dialect, f, goal)
 	if o.dryRun != "none" {
@@ -210,6 +210,9 @@ func (o *fleetOptions) carryOut(ctx context.Context, live *execute.Live, goal pl
 	e.MaxFailures, e.Saved = run.maxFailures, saved
 	r := e.Migrate(ctx)
 	end()
+	if err := o.refusal(); err != nil {
+		return err
+	}
 	if !r.Facts.Hub.Found && !goal.NoHub {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}

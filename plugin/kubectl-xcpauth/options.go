@@ -33,6 +33,8 @@ type fleetOptions struct {
 	genericiooptions.IOStreams
 
 	kubeconfig     string
+	product        string
+	alone          string // a verb or flag of this run that one product alone has
 	hub            string
 	contexts       []string
 	output         string
@@ -46,10 +48,11 @@ type fleetOptions struct {
 
 	screen, window *screen     // stderr and stdout
 	writing        atomic.Bool // what is interrupted may have changed something
+	refused        atomic.Pointer[string]
 }
 
 func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
-	o := &fleetOptions{IOStreams: streams, output: "table", requestTimeout: 10 * time.Second, memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0],
+	o := &fleetOptions{IOStreams: streams, product: products[0], output: "table", requestTimeout: 10 * time.Second, memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0],
 		screen: newScreen(streams.ErrOut), window: newScreen(streams.Out)}
 	o.ErrOut = o.screen // what is printed there comes above what is drawn there
 	return o
@@ -57,7 +60,8 @@ func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
 
 func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
-	flags.StringVar(&o.hub, "context", o.hub, "context of the management plane; default: the one selected context that has a ManagementPlane")
+	flags.StringVar(&o.hub, "context", o.hub, "context of the hub; default: the one selected context that has a ManagementPlane, or a global control plane")
+	flags.StringVar(&o.product, "product", o.product, "what the fleet is of: "+strings.Join(products, ", ")+"; auto finds out")
 	flags.StringSliceVar(&o.contexts, "contexts", o.contexts, "contexts to look at: names, /regular expressions/, ^ before one takes it away; default all")
 	flags.StringVarP(&o.output, "output", "o", o.output, "output format: "+strings.Join(render.Formats, ", "))
 	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
@@ -95,6 +99,7 @@ func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 		"color": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return colours, cobra.ShellCompDirectiveNoFileComp
 		},
+		"product": cobra.FixedCompletions(products, cobra.ShellCompDirectiveNoFileComp),
 		"output": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return render.Formats, cobra.ShellCompDirectiveNoFileComp
 		}} {
@@ -112,6 +117,9 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if !slices.Contains(colours, o.colour) {
 		return nil, fmt.Errorf("--color is %q; pass one of %s", o.colour, strings.Join(colours, ", "))
 	}
+	if !slices.Contains(products, o.product) {
+		return nil, fmt.Errorf("--product is %q; pass one of %s", o.product, strings.Join(products, ", "))
+	}
 	if o.concurrency < 1 {
 		return nil, fmt.Errorf("--concurrency is %d; it must be at least 1", o.concurrency)
 	}
@@ -128,8 +136,8 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := plan.Recognise(tsb.Dialect(), kongmesh.Dialect())
-	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: o.hub, Standby: o.standby, Roots: systemRoots},
+	d := o.having(plan.Recognise(tsb.Dialect(), kongmesh.Dialect()))
+	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Hub: o.hub, Standby: o.standby, Roots: systemRoots},
 		Supplier: issuer.Keys{Fleet: f}, Fills: map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }
@@ -169,7 +177,7 @@ func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.Fac
 // again is the command line that repeats this run's selection with another verb.
 func (o *fleetOptions) again(verb string) string {
 	words := []string{"kubectl xcpauth", verb}
-	for _, f := range []struct{ flag, value string }{{"kubeconfig", o.kubeconfig}, {"context", o.hub}, {"contexts", list(o.contexts)}} {
+	for _, f := range []struct{ flag, value string }{{"kubeconfig", o.kubeconfig}, {"product", o.named()}, {"context", o.hub}, {"contexts", list(o.contexts)}} {
 		if f.value != "" {
 			words = append(words, "--"+f.flag+sep(f.value)+quote(f.value))
 		}

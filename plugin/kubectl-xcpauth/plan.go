@@ -71,8 +71,8 @@ func (o *planOptions) run(ctx context.Context) error {
 	given.into(live)
 	live.Where.NoHub = o.noHub
 	f := o.observe(ctx, live)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
+		return err
 	}
 	p := plan.Unfold(live.Dialect, f, goal)
 	if o.out != "" && (f.Hub.Found || o.noHub) {

@@ -99,6 +99,9 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 	e, end := o.executor(live, goal, o.poll)
 	r, err := e.ProveNamed(ctx, names)
 	end()
+	if refused := o.refusal(); refused != nil {
+		return refused
+	}
 	if err == nil && !r.Facts.Hub.Found && !o.noHub {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}

@@ -63,8 +63,8 @@ func (o *rollbackOptions) run(ctx context.Context) error {
 	live.Where.NoHub = goal.NoHub
 	if !o.yes {
 		f := o.observe(ctx, live)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
+			return err
 		}
 		if err := o.agree(ctx, f, plan.Unfold(live.Dialect, f, goal)); err != nil {
 			return err

@@ -2,9 +2,10 @@ package main
 
 import "github.com/spf13/cobra"
 
-const long = `Move a service mesh from mutual TLS to one JWT per cluster, without cutting a cluster off.
+const long = `Move a service mesh to one token per cluster, without cutting a cluster off: TSB from mutual TLS to JWTs, Kong Mesh and
+Kuma from zones that present nothing to zone tokens.
 
-A hub (the TSB management plane) and its member clusters are found in the contexts of the kubeconfig. Every change is
+A hub (TSB's management plane, or a global control plane) and its member clusters are found in the contexts of the kubeconfig. Every change is
 planned, shown, applied in order, proved, and put back when the proof fails. The hub never stops accepting a credential
 that any member may still present.
 
@@ -17,6 +18,7 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 		Short:             "move XCP edges from mutual TLS to JWTs, guarded",
 		Long:              long,
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl xcpauth"},
+		PersistentPreRun:  func(cmd *cobra.Command, _ []string) { o.notice(cmd) },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},

@@ -11,7 +11,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // statusOptions are the flags of status.
@@ -83,7 +82,7 @@ func (o *statusOptions) run(ctx context.Context) error {
 
 // report makes the report of a look, with the commands that go on from it.
 func (o *statusOptions) report(live *execute.Live, f plan.Facts) render.Status {
-	goal := plan.Goal{To: tsb.JWT}
+	goal := plan.Goal{}
 	o.repeats = ""
 	if o.standby != "" {
 		o.repeats = "--standby " + quote(o.standby)
@@ -98,6 +97,8 @@ func (o *statusOptions) report(live *execute.Live, f plan.Facts) render.Status {
 // exit is the code that a look ends with: 1 without a hub, 4 when something could not be looked at.
 func (o *statusOptions) exit(f plan.Facts, report render.Status) error {
 	switch {
+	case o.refusal() != nil:
+		return o.refusal()
 	case !f.Hub.Found && !o.noHub:
 		return &codeError{code: exitError, text: f.Hub.Err}
 	case report.Unreachable():

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+// global is the objects of a cluster with a global control plane of Kong Mesh that authenticates nobody, as small as they can be.
+func global() []apifake.Object {
+	labels := apifake.Object{"app": "kong-mesh-control-plane"}
+	return []apifake.Object{
+		apifake.KubeSystem("global"),
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": apifake.Object{"name": "kong-mesh-control-plane", "namespace": "kong-mesh-system", "uid": "uid-global", "labels": labels},
+			"spec": apifake.Object{"replicas": 1, "template": apifake.Object{"spec": apifake.Object{"containers": []any{
+				apifake.Object{"name": "control-plane", "image": "kong/kuma-cp:2.13.5", "env": []any{apifake.Object{"name": "KUMA_MODE", "value": "global"}}}}}}}},
+	}
+}
+
+// What TSB alone has is refused in a fleet of another product in one sentence, whatever the verb, and nothing is written there.
+func TestWhatTSBAloneHasIsRefusedOfKongMesh(t *testing.T) {
+	nothing := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.KubeSystem("eu"))}, nil)
+	for _, tc := range []struct {
+		args, says string
+	}{
+		{"edge list", "kubectl xcpauth edge is for TSB alone, and this fleet is of kong-mesh; leave it out"},
+		{"edge publish", "kubectl xcpauth edge is for TSB alone"},
+		{"edge publish --no-hub --out " + t.TempDir() + "/eu.yaml", "kubectl xcpauth edge is for TSB alone"},
+		{"certificate request --key-out " + t.TempDir() + "/central.key", "kubectl xcpauth certificate is for TSB alone"},
+		{"webhook status", "kubectl xcpauth webhook is for TSB alone"},
+		{"status --no-hub", "--no-hub is for TSB alone"},
+		{"status --standby global", "--standby is for TSB alone"},
+		{"plan --to=edges --no-hub", "--no-hub is for TSB alone"},
+		{"plan --hasty-canary", "--hasty-canary is for TSB alone"},
+		{"migrate -y --cleanup", "--cleanup is for TSB alone"},
+		{"migrate --dry-run=server --central-name central.example.test", "--central-name is for TSB alone"},
+		{"migrate -y --to=edges --no-hub", "--no-hub is for TSB alone"},
+		{"rollback -y --no-hub", "--no-hub is for TSB alone"},
+		{"check", "check has rules for TSB alone, and this fleet is of Kong Mesh or Kuma"},
+		{"status --product kuma", `--product is "kuma"; pass one of auto, tsb, kong-mesh`},
+		{"plan --valid-for -1s", "--valid-for is -1s; it must be 0 or more"},
+		{"status --product tsb", "no ManagementPlane found in context global"},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			server := apifake.Start(global()...)
+			mesh := serve(t, map[string]*apifake.Server{"global": server}, nil)
+			r := xcpauth(t, mesh, strings.Fields(tc.args)...)
+			if r.code != 1 || !strings.Contains(r.err, "error: "+tc.says) {
+				t.Errorf("exit code %d, stderr %q; want 1 and %q\n%s", r.code, r.err, tc.says, r.out)
+			}
+			for _, request := range server.Requests() {
+				if !strings.HasPrefix(request, "GET ") && !strings.Contains(request, "selfsubject") {
+					t.Errorf("it sent %s", request)
+				}
+			}
+		})
+	}
+	for _, verb := range []string{"status", "plan", "migrate -y"} {
+		if r := xcpauth(t, nothing, strings.Fields(verb)...); r.code != 1 ||
+			!strings.Contains(r.err, "error: no hub found in eu: neither a management plane (tsb) nor a global control plane (kong-mesh); pass the context of one with --context") {
+			t.Errorf("%s, where there is nothing: exit code %d, %s", verb, r.code, r.err)
+		}
+	}
+}
+
+// A command that goes on with a look names the product that was named.
+func TestTheNamedProductIsRepeated(t *testing.T) {
+	mesh := serve(t, map[string]*apifake.Server{"global": apifake.Start(global()...)}, nil)
+	r := xcpauth(t, mesh, "status", "--product", "kong-mesh", "-o", "json")
+	if !strings.Contains(r.out, "--product kong-mesh") {
+		t.Errorf("not repeated: %d %s%s", r.code, r.out, r.err)
+	}
+	if r := xcpauth(t, mesh, "status", "-o", "json"); strings.Contains(r.out, "--product") {
+		t.Errorf("repeated, and it was not given: %s", r.out)
+	}
+}
