@@ -16,6 +16,7 @@ func Diff(p plan.Patch) string {
 	if p.Delete {
 		return fmt.Sprintf("--- %s\n+++ (deleted)\n", name)
 	}
+	p = named(p)
 	before, after := known(p.Before, p.After), present(p.After)
 	from := name
 	if p.Create {
@@ -24,7 +25,10 @@ func Diff(p plan.Patch) string {
 	if p.Object.Kind == "Secret" {
 		mask(before, after)
 	}
-	if p.Fill != "" { // a private key that only the executor holds
+	switch {
+	case p.Fill != "" && p.Create: // what the executor makes
+		after["data"] = "*** (made when it is written)"
+	case p.Fill != "": // a private key that only the executor holds
 		after["data"] = merge(after["data"], "tls.key", "*** (after)")
 		before["data"] = merge(before["data"], "tls.key", "*** (before)")
 	}

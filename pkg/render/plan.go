@@ -88,6 +88,9 @@ func NewPlan(f plan.Facts, p plan.Plan, with Details, again func(verb string) st
 
 // supplied says which secrets come from where.
 func supplied(s plan.Supply, from string) string {
+	if t := s.Token; t != nil {
+		return fmt.Sprintf("secret %s/%s in %s: a token for zone %s of key %s, valid for %s", s.Namespace, t.Secret, s.Context, t.Subject, t.KeyID, short(t.ValidFor))
+	}
 	line := fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Wants, ", "), s.Namespace, s.Context, from)
 	if len(s.Adds) > 0 {
 		line += "; and " + strings.Join(s.Adds, ", ") + ", which is missing"
@@ -101,6 +104,8 @@ func wayBack(s plan.Step) string {
 		return "NONE: this ends the way back"
 	case (s.Kind == plan.Witness || s.Kind == plan.Redial) && len(s.Back) > 0:
 		return "it presents its certificate again when its session does not live on"
+	case s.Supply != nil && s.Supply.Token != nil:
+		return "none needed: nothing uses the token before the zone moves"
 	case s.Supply != nil:
 		return "none needed: nothing uses them before the edge moves"
 	case len(s.Writes) == 0:
@@ -212,6 +217,7 @@ func changes(p plan.Patch) []string {
 		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the ControlPlane is renewed"}[p.Status])}
 	}
 	var lines []string
+	p = named(p)
 	for _, l := range leaves("", p.After, p.Before, p.Object.Kind == "Secret") {
 		lines = append(lines, fmt.Sprintf("%s in %s: %s", p.Object, p.Context, l))
 	}

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,10 @@ type Status struct {
 	APIVersion string      `json:"apiVersion"`
 	Kind       string      `json:"kind"`
 	At         time.Time   `json:"at"`
-	Members    []StatusRow `json:"members"` // the hub first; each member and each other selected context once
-	Roster     string      `json:"roster"`
+	Members    []StatusRow `json:"members"`         // the hub first; each member and each other selected context once
+	Keys       []KeyState  `json:"keys,omitempty"`  // with which the hub signs tokens, of a product where it does
+	Zones      []ZoneState `json:"zones,omitempty"` // of a product whose hub tells of sessions
+	Roster     string      `json:"roster,omitempty"`
 	InFlight   string      `json:"inFlight,omitempty"` // what an interrupted run left, and the next one restores first
 	Next       string      `json:"next"`               // what to do now, one sentence
 }
@@ -42,6 +45,7 @@ type StatusRow struct {
 // team without a hub sees has no row of a hub.
 func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status {
 	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
+	s.zones(f)
 	todo := nextSteps(p)
 	blocked := map[string]string{}
 	for _, b := range p.Blocked {
@@ -53,15 +57,19 @@ func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status
 		}
 	}
 	if !p.Goal.NoHub {
-		s.Members = append(s.Members, hubRow("hub", f.Hub, f.At, todo["hub"], blocked["hub"]))
+		s.Members = append(s.Members, hubRow("hub", f, f.Hub, f.At, todo["hub"], blocked["hub"]))
 	}
 	if f.Standby != nil {
-		s.Members = append(s.Members, hubRow("standby", *f.Standby, f.At, todo["standby"], blocked["standby"]))
+		s.Members = append(s.Members, hubRow("standby", f, *f.Standby, f.At, todo["standby"], blocked["standby"]))
 	}
 	for _, m := range f.Members {
 		r := memberRow(m, f.At, todo[m.Name], blocked[m.Name])
 		if !f.Hub.Found && !p.Goal.NoHub && r.State == "ok" { // without the hub nobody knows
 			r.State, r.Next = "blocked", "blocked"
+		}
+		if len(s.Zones) > 0 || s.Keys != nil {
+			r.Role, r.Fence = f.Words.Member, ""
+			r.Witnesses = slices.DeleteFunc(r.Witnesses, func(w string) bool { return w == "" || strings.HasPrefix(w, "fence: ") })
 		}
 		s.Members = append(s.Members, r)
 	}
@@ -100,7 +108,7 @@ func nextSteps(p plan.Plan) map[string]plan.Step {
 	return first
 }
 
-func hubRow(who string, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
+func hubRow(who string, f plan.Facts, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
 	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
 		r.State, r.Why, r.Next = "not found", []string{h.Err}, "blocked"
@@ -108,6 +116,9 @@ func hubRow(who string, h plan.Hub, at time.Time, todo plan.Step, blocked string
 			r.State = "unreachable"
 		}
 		return r
+	}
+	if h.Keys != nil || h.Sessions != nil {
+		return globalRow(r, f, h, todo, blocked)
 	}
 	var accepted, unsure []string
 	for _, c := range []guard.Cred{"mtls", "jwt"} {
@@ -193,6 +204,9 @@ func effective(m plan.Member) string {
 	}
 	var words []string
 	for _, c := range m.Edge.Presents {
+		if strings.HasPrefix(string(c), "jti:") {
+			continue // the same token by its ID
+		}
 		words = append(words, word(c))
 	}
 	if len(words) == 0 {
@@ -330,6 +344,7 @@ func inFlight(f plan.Facts) string {
 func (s Status) Table(w io.Writer, wide bool) {
 	s.rows(w, wide, func(StatusRow) bool { return true })
 	fmt.Fprintln(w)
+	s.tableOfZones(w)
 	s.reasons(w, true)
 	s.summary(w)
 }
@@ -381,6 +396,8 @@ func (s Status) summary(w io.Writer) {
 	if s.InFlight != "" {
 		paragraph(w, "In flight: ", s.InFlight)
 	}
-	paragraph(w, "Roster: ", s.Roster)
+	if s.Roster != "" {
+		paragraph(w, "Roster: ", s.Roster)
+	}
 	paragraph(w, "Next: ", s.Next)
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -46,6 +47,11 @@ func word(c guard.Cred) string {
 		return "JWT"
 	case "":
 		return "unknown"
+	case "none":
+		return "no token"
+	}
+	if kid, ok := strings.CutPrefix(string(c), "kid:"); ok {
+		return "kid " + kid
 	}
 	return string(c)
 }

@@ -1,0 +1,87 @@
+package render
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// zoneFleet is a global of Kong Mesh with three zones, of which as many present a token as are moved.
+func zoneFleet(moved int, none guard.Tri) plan.Facts {
+	h := plan.Hub{Found: true, Context: "global", Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "kong-mesh-control-plane"},
+		Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, Processes: []plan.Process{{Name: "global-1", Ready: true}}},
+		Accepts:  guard.Hub{Accepts: map[guard.Cred]guard.Tri{"none": none, "kid:1": guard.Yes, "kid:2": guard.Yes}},
+		Keys: []plan.Key{
+			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-1"}},
+			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-2"}}},
+		Sessions: map[string][]plan.Session{}}
+	f := plan.Facts{At: noon, Product: "kong-mesh", Words: plan.Words{Hub: "global control plane", Member: "zone", Old: "no token", Wanted: "zone token"}}
+	for i, name := range []string{"east", "north", "west"} {
+		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Declared: "none", Edge: guard.Edge{Presents: []guard.Cred{"none"}}, Credential: plan.Credential{State: plan.CredentialMissing}}
+		if i < moved {
+			m.Declared, m.Edge.Presents = "kid:2", []guard.Cred{"kid:2", "jti:0b9e"}
+			m.Credential = plan.Credential{State: plan.CredentialReady, Key: "2", Expires: noon.Add(720 * time.Hour)}
+		}
+		f.Members = append(f.Members, m)
+		h.Sessions[name] = []plan.Session{{ID: "a", Began: noon.Add(-5 * time.Hour), Ended: noon.Add(-time.Hour)}, {ID: "b", Began: noon.Add(-time.Hour), Provided: i < moved}}
+	}
+	h.Sessions["west"] = h.Sessions["west"][:1] // it is not connected
+	f.Hub = h
+	return f
+}
+
+// The status of zones on the way says nothing of TSB, and the same in every format.
+func TestTheStatusOfZonesReadsWell(t *testing.T) {
+	again := func(verb string) string { return "kubectl xcpauth " + verb }
+	for _, tc := range []struct {
+		name  string
+		moved int
+		none  guard.Tri
+	}{{"zones-none", 0, guard.Yes}, {"zones-mixed", 1, guard.Yes}, {"zones-tokens", 3, guard.No}} {
+		s := NewStatus(zoneFleet(tc.moved, tc.none), plan.Plan{}, again)
+		text := laid(s, false)
+		golden(t, tc.name, text)
+		golden(t, tc.name+"-wide", laid(s, true))
+		narrow(t, text)
+		said := alike(t, s)
+		if n := len(said["zones"].([]any)); n != 3 {
+			t.Errorf("%s: %d zones in JSON", tc.name, n)
+		}
+		if _, roster := said["roster"]; roster || len(said["keys"].([]any)) != 2 {
+			t.Errorf("%s: a roster, or not both keys: %v", tc.name, said)
+		}
+		for _, wrong := range []string{"Central", "mTLS", "edge", "Roster", "fence", "jti:", "certificate"} {
+			if strings.Contains(text, wrong) {
+				t.Errorf("%s: it says %q:\n%s", tc.name, wrong, text)
+			}
+		}
+	}
+}
+
+// A list by name is told by the names in it, and a variable that is literally a token is masked.
+func TestAPatchByNameIsReadable(t *testing.T) {
+	env := func(entries ...any) object {
+		return object{"spec": object{"template": object{"spec": object{"containers": []any{object{"name": "control-plane", "env": entries}}}}}}
+	}
+	p := plan.Patch{Context: "east", ByName: true, Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "cp"},
+		Before: env(object{"name": "TOKEN", "value": "eyJ" + canary, "valueFrom": nil}, object{"name": "MODE", "value": nil}, object{"name": "GONE", "value": "x"}),
+		After: env(object{"name": "TOKEN", "value": nil, "valueFrom": object{"secretKeyRef": object{"name": "zone-token", "key": "token"}}}, object{"name": "MODE", "value": "zoneToken"},
+			object{"name": "GONE", "value": nil})}
+	diff, lines := Diff(p), strings.Join(changes(p), "\n")
+	for _, want := range []string{"env[TOKEN]: '*** (before)'", "env[TOKEN]: key token of secret zone-token", "env[MODE]: zoneToken", "containers[control-plane]"} {
+		if !strings.Contains(diff, want) {
+			t.Errorf("the diff lacks %q:\n%s", want, diff)
+		}
+	}
+	for _, want := range []string{`containers[control-plane].env[MODE]: (unset) -> "zoneToken"`, `env[TOKEN]: "*** (before)" -> "key token of secret zone-token"`, `env[GONE]: "x" -> (unset)`} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("the changes lack %q:\n%s", want, lines)
+		}
+	}
+	if strings.Contains(diff+lines, canary) {
+		t.Errorf("a token is shown:\n%s\n%s", diff, lines)
+	}
+}
