@@ -115,16 +115,3 @@ func (e *Executor) say(phase Phase, member, format string, args ...any) {
 		e.Report(Event{At: e.Now(), Phase: phase, Member: member, Text: fmt.Sprintf(format, args...)})
 	}
 }
-
-// goal is where the run ends, in a word, for the history.
-func (e *Executor) goal() string {
-	switch {
-	case e.Goal.Back && e.Goal.Only != "":
-		return "rollback of " + e.Goal.Only
-	case e.Goal.Back:
-		return "rollback"
-	case e.Goal.Stage != "":
-		return string(e.Goal.Stage)
-	}
-	return string(plan.JWTOnly)
-}

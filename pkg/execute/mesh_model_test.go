@@ -144,7 +144,7 @@ func (w *mesh) migrated(rotated bool) string {
 // after any of its writes: no session is ever refused. And it converges, forward and back.
 func TestNoZoneIsEverRefusedWhoeverInterrupts(t *testing.T) {
 	reached, back := 0, 0
-	runs := max(*modelRuns/20, 1) // each is twenty times as much work as one of TSB: it goes through the objects themselves
+	runs := max(*modelRuns/50, 1) // each is fifty times as much work as one of TSB: it goes through the objects themselves, and their signatures
 	for i := range runs {
 		seed := *modelSeed + uint64(i)
 		w := newMesh(seed)

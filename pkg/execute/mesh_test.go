@@ -33,6 +33,8 @@ type mesh struct {
 	home      Journal
 	namespace bool
 
+	verified map[string]string // what was found out about tokens
+
 	writes, killAt, pauses, cancelAt int
 	cancel                           context.CancelFunc
 	refused, log                     []string
@@ -117,7 +119,7 @@ const (
 )
 
 func newMesh(seed uint64) *mesh {
-	w := &mesh{Rand: mathrand.New(mathrand.NewPCG(seed, 2)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), keys: map[string]*rsa.PrivateKey{}, made: map[string]string{}, zones: map[string]*zone{}, told: map[string][]session{}}
+	w := &mesh{Rand: mathrand.New(mathrand.NewPCG(seed, 2)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), keys: map[string]*rsa.PrivateKey{}, made: map[string]string{}, zones: map[string]*zone{}, told: map[string][]session{}, verified: map[string]string{}}
 	w.version = []string{"2.11.0", "2.14.5", "2.14.6", "3.0.0"}[w.IntN(4)]
 	w.crashes, w.strangers, w.hadTokens, w.lateSessions, w.manyProcesses = w.chance(3), w.chance(3), w.chance(3), w.chance(2), w.chance(3)
 	w.keyless = !w.hadTokens && w.chance(6)
@@ -352,6 +354,16 @@ func (w *mesh) connect() {
 
 // verify says why the global refuses a token.
 func (w *mesh) verify(zone string, token []byte) string {
+	id := fmt.Sprint(zone, string(token), slices.Sorted(maps.Keys(w.keys)), string(w.list))
+	if why, known := w.verified[id]; known {
+		return why
+	}
+	w.verified[id] = w.judge(zone, token)
+	return w.verified[id]
+}
+
+// judge is verify, without remembering. Tokens outlive every story.
+func (w *mesh) judge(zone string, token []byte) string {
 	v := kongmesh.Verifier{Zone: zone, Revocations: kongmesh.ParseRevocations(w.list)}
 	var secrets []kongmesh.Secret
 	for name, key := range w.keys {

@@ -116,7 +116,7 @@ func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last pla
 	for _, m := range f.Members {
 		o := pick(m.Name, m.Context, m.Err)
 		_, known := recorded[m.Name]
-		switch moved := m.Proved(goal.To, f.At); {
+		switch moved := f.Moved(m, goal.To); {
 		case goal.Back:
 		case o.State == NotAttempted && moved:
 			o.State, o.Why = OK, ""

@@ -47,13 +47,10 @@ func aim(f plan.Facts, g plan.Goal) plan.Goal {
 	return g
 }
 
-// RotationTo is how the history calls a rotation to a key.
-func RotationTo(to guard.Cred) string { return "rotation to " + string(to) }
-
 // unfinished is the kid of the last rotation in the history, when its end was begun and not seen.
 func unfinished(past []plan.Past) (kid string, begun bool) {
 	for i := len(past) - 1; i >= 0; i-- {
-		to, ok := strings.CutPrefix(past[i].Goal, RotationTo("kid:"))
+		to, ok := strings.CutPrefix(past[i].Goal, plan.RotationTo+"kid:")
 		if !ok {
 			continue
 		}

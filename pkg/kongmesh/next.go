@@ -274,7 +274,7 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		for c := range f.Hub.Accepts.Accepts {
 			accepts.Accepts[c] = guard.Yes
 		}
-		s := plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", Keep: true, Within: goal.Within, Accepts: &accepts,
+		s := plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Verb: "authenticate nobody", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", Keep: true, Within: goal.Within, Accepts: &accepts,
 			Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: f.Hub.Declared, After: original}},
 			Proof:  append([]plan.Claim{{Kind: claimGlobal, Member: "hub", Cred: None, Text: "no pod of the global authenticates zones any more"}}, reconnected(f, "")...)}
 		return plan.Wave{Title: "authentication off", Steps: []plan.Step{s}}

@@ -73,7 +73,7 @@ func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
 		patch.After["apiVersion"], patch.After["kind"], patch.After["type"] = "v1", "Secret", SecretType
 		patch.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
 	}
-	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Close, Member: "hub", Title: "hub: revoke " + strings.Join(ids, ", "), Keep: true, Within: goal.Within, Writes: []plan.Patch{patch},
+	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Close, Member: "hub", Verb: "revoke", Title: "hub: revoke " + strings.Join(ids, ", "), Keep: true, Within: goal.Within, Writes: []plan.Patch{patch},
 		Why:   "no zone presents it; a session that began with it goes on until its zone connects anew",
 		Proof: []plan.Claim{{Kind: claimRevoked, Member: "hub", Text: "they are on the list, as the product reads it", Names: ids}}}
 	if len(merged.Meant) > 0 {

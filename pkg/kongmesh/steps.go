@@ -23,7 +23,7 @@ const stepReconnect = "reconnect"
 
 // register makes the namespace in which a run keeps its lock and its journal.
 func register(f plan.Facts) plan.Step {
-	return plan.Step{ID: "register", Kind: plan.Register, Member: "hub", Title: "hub: make a namespace for the journal", Why: "the way back of each wave is written down there before its first write",
+	return plan.Step{ID: "register", Kind: plan.Register, Member: "hub", Verb: "register", Title: "hub: make a namespace for the journal", Why: "the way back of each wave is written down there before its first write",
 		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}}, Keep: true}
 }
 
@@ -35,7 +35,7 @@ func addKey(f plan.Facts, goal plan.Goal) plan.Step {
 	if len(f.Hub.Keys) > 0 {
 		why = "tokens of it are accepted beside those of the older keys, so that zones can be given new ones one by one"
 	}
-	return plan.Step{ID: "key/" + kid, Kind: plan.Open, Member: "hub", Title: fmt.Sprintf("hub: add signing key %s", kid), Why: why,
+	return plan.Step{ID: "key/" + kid, Kind: plan.Open, Member: "hub", Verb: "add a key", Title: fmt.Sprintf("hub: add signing key %s", kid), Why: why,
 		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: object, Create: true, Fill: KeyFill, After: map[string]any{
 			"apiVersion": "v1", "kind": "Secret", "type": SecretType, "metadata": map[string]any{"name": object.Name, "namespace": ns}}}},
 		Proof:  []plan.Claim{{Kind: claimKey, Member: "hub", Text: "the global can use it, and has had time to read it", Cred: goal.To, For: keySettles}},
@@ -52,7 +52,7 @@ func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 		}
 	}
 	ns, name := m.Object.Namespace, m.Credential.Lacks[0]
-	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Title: fmt.Sprintf("%s: present a token of key %s", m.Name, kid), Why: whyMove(m, goal), Within: goal.Within, From: m.Declared,
+	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Verb: "new token", Title: fmt.Sprintf("%s: present a token of key %s", m.Name, kid), Why: whyMove(m, goal), Within: goal.Within, From: m.Declared,
 		Supply: &plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: ns, Wants: []string{name},
 			Token: &plan.TokenRequest{Hub: f.Hub.Context, Key: key, KeyID: kid, Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: tokenKey}},
 		Writes: []plan.Patch{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": tokenKey}})},
@@ -163,7 +163,7 @@ func closeNone(f plan.Facts, goal plan.Goal) plan.Step {
 			after.Accepts[c] = guard.No // anything is accepted before
 		}
 	}
-	s := plan.Step{ID: "close", Kind: plan.Close, Member: "hub", Title: "hub: authenticate zones", Why: "every zone presents a token that the global accepts",
+	s := plan.Step{ID: "close", Kind: plan.Close, Member: "hub", Verb: "authenticate", Title: "hub: authenticate zones", Why: "every zone presents a token that the global accepts",
 		Writes: []plan.Patch{authenticate(f, func(e Environment) string { return e.GlobalOn })}, Within: goal.Within, Withdraws: &after, Accepts: &after,
 		Proof: []plan.Claim{{Kind: claimGlobal, Member: "hub", Text: "every pod of the global authenticates zones, and none is older", Cred: goal.To}}}
 	s.Proof = append(s.Proof, reconnected(f, goal.To)...)
@@ -199,7 +199,7 @@ func retire(f plan.Facts, old []plan.Key, goal plan.Goal) plan.Step {
 	for c, t := range f.Hub.Accepts.Accepts {
 		after.Accepts[c] = t
 	}
-	s := plan.Step{Kind: plan.Close, Member: "hub", Why: "no zone presents a token of it any more; there is no way back", OneWay: true, Within: goal.Within}
+	s := plan.Step{Kind: plan.Close, Member: "hub", Verb: "retire keys", Why: "no zone presents a token of it any more; there is no way back", OneWay: true, Within: goal.Within}
 	var kids []string
 	for _, k := range old {
 		kids = append(kids, k.ID)
@@ -216,7 +216,7 @@ func retire(f plan.Facts, old []plan.Key, goal plan.Goal) plan.Step {
 // reconnect rolls the global out, so that no session goes on that began with a token of a retired key, and proves every zone after that.
 func reconnect(f plan.Facts, goal plan.Goal) plan.Step {
 	why := restartedFor(goal)
-	return plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Title: "hub: have every zone connect anew", Why: "a token is looked at when a session begins, and never again while it lasts", Keep: true, Within: goal.Within,
+	return plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Verb: "connect anew", Title: "hub: have every zone connect anew", Why: "a token is looked at when a session begins, and never again while it lasts", Keep: true, Within: goal.Within,
 		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Restart: true,
 			After: map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{kube.RestartedFor: why}}}}}}},
 		Proof: append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnected(spared(f, goal), goal.To)...)}
@@ -238,7 +238,7 @@ func zoneProof(m plan.Member, want guard.Cred, session string) []plan.Claim {
 // returns has a zone present again what it did before a migration first changed it.
 func returns(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
 	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ByName: true, Before: m.DeclaredFields, After: m.Original}
-	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(want)), Why: "it did before the migration",
+	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(want)), Why: "it did before the migration",
 		Writes: []plan.Patch{p}, From: m.Declared, Within: goal.Within, Keep: true, Proof: zoneProof(m, want, "it connected anew")}
 }
 

@@ -402,6 +402,15 @@ func (f Facts) Member(name string) *Member {
 	return nil
 }
 
+// Moved says whether a member is where a goal wants it: proved, as the roster states; where there is no roster, as its object says and its
+// processes do.
+func (f Facts) Moved(m Member, to guard.Cred) bool {
+	if f.Stated {
+		return m.Proved(to, f.At)
+	}
+	return m.Err == "" && m.Declared == to && m.Effective == to && m.Workload.Settled
+}
+
 // Edges returns every member in the form that the one rule takes; and as members of which nothing is known: every context
 // that could not be looked at, and those whom an inventory or a roster may list that could not be read.
 func (f Facts) Edges() []guard.Edge {

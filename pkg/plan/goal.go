@@ -83,6 +83,24 @@ func (g Goal) stage() Stage {
 	return g.Stage
 }
 
+// RotationTo begins the word of a rotation; the credential that it leads to follows.
+const RotationTo = "rotation to "
+
+// Word is where the goal leads, in a word, for the history.
+func (g Goal) Word() string {
+	switch {
+	case g.Back && g.Only != "":
+		return "rollback of " + g.Only
+	case g.Back:
+		return "rollback"
+	case len(g.Revoke) > 0:
+		return "revocation"
+	case g.Rotate:
+		return RotationTo + string(g.To)
+	}
+	return string(g.stage())
+}
+
 // Reaches says whether the goal includes a stage.
 func (g Goal) Reaches(s Stage) bool {
 	return slices.Index(Stages, g.stage()) >= slices.Index(Stages, s)

@@ -51,6 +51,7 @@ type Step struct {
 	Kind   Kind
 	Member string // a member's name, or "hub"
 	Title  string // "edge-1: present a JWT"
+	Verb   string // the same in two words, for a table; "" where the kind says it
 	Why    string
 	Writes []Patch // credentials first, mode last
 	Proof  []Claim // all must hold

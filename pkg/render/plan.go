@@ -104,9 +104,7 @@ func wayBack(s plan.Step) string {
 		return "NONE: this ends the way back"
 	case (s.Kind == plan.Witness || s.Kind == plan.Redial) && len(s.Back) > 0:
 		return "it presents its certificate again when its session does not live on"
-	case s.Supply != nil && s.Supply.Token != nil:
-		return "none needed: nothing uses the token before the zone moves"
-	case s.Supply != nil:
+	case s.Supply != nil && len(s.Writes) == 0:
 		return "none needed: nothing uses them before the edge moves"
 	case len(s.Writes) == 0:
 		return "nothing is written"

@@ -9,9 +9,12 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// verb is what a kind of step does, in the words of the table.
-func verb(k plan.Kind) string {
-	switch k {
+// verb is what a step does, in the words of the table: its own, or those of its kind.
+func verb(s plan.Step) string {
+	if s.Verb != "" {
+		return s.Verb
+	}
+	switch s.Kind {
 	case plan.Open:
 		return "both modes on"
 	case plan.Close:
@@ -35,7 +38,7 @@ func verb(k plan.Kind) string {
 	case plan.Clean:
 		return "clean up"
 	}
-	return string(k)
+	return string(s.Kind)
 }
 
 // word is a credential as people write it.

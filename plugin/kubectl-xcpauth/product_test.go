@@ -37,7 +37,6 @@ func TestWhatTSBAloneHasIsRefusedOfKongMesh(t *testing.T) {
 		{"migrate --dry-run=server --central-name central.example.test", "--central-name is for TSB alone"},
 		{"migrate -y --to=edges --no-hub", "--no-hub is for TSB alone"},
 		{"rollback -y --no-hub", "--no-hub is for TSB alone"},
-		{"check", "check has rules for TSB alone, and this fleet is of Kong Mesh or Kuma"},
 		{"status --product kuma", `--product is "kuma"; pass one of auto, tsb, kong-mesh`},
 		{"plan --valid-for -1s", "--valid-for is -1s; it must be 0 or more"},
 		{"status --product tsb", "no ManagementPlane found in context global"},
