@@ -114,7 +114,8 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 	var v sorted
 	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
 	for _, m := range f.Members {
-		has := m.Declared == goal.To && m.Credential.State == plan.CredentialReady && !expiring(m.Credential, f.At)
+		want := wanted(m, goal)
+		has := m.Declared == want && m.Credential.State == plan.CredentialReady && !expiring(m.Credential, f.At)
 		switch {
 		case goal.Skipped(m.Name) != "":
 			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
@@ -124,7 +125,7 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and hand it over with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":
 			v.proved = append(v.proved, m)
-		case has && proved(f, m, goal.To):
+		case has && proved(f, m, want):
 			v.proved = append(v.proved, m)
 		case has && len(m.Odd) == 0:
 			v.unproved = append(v.unproved, m)
@@ -146,6 +147,14 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 		block("hub", f.Hub.InventoryErr)
 	}
 	return v
+}
+
+// wanted is what a zone is to present: of a rotation a token of its key; else one of any key that the global takes will do.
+func wanted(m plan.Member, goal plan.Goal) guard.Cred {
+	if !goal.Rotate && len(goal.Revoke) == 0 && kidOf(m.Declared) != "" {
+		return m.Declared
+	}
+	return goal.To
 }
 
 // helmNote says what the release must be told, since its next upgrade writes its own values.

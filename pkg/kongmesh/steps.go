@@ -76,7 +76,9 @@ func whyMove(m plan.Member, goal plan.Goal) string {
 		return "it has no token, and the global takes it as it is only while it authenticates nobody"
 	case c.State == plan.CredentialBad:
 		return c.Why
-	case c.Key != kidOf(goal.To):
+	case slices.Contains(goal.Revoke, c.ID):
+		return "its token is to be revoked"
+	case goal.Rotate && c.Key != kidOf(goal.To):
 		return "its token is of key " + c.Key
 	}
 	return "its token expires soon"
@@ -224,10 +226,11 @@ func reconnect(f plan.Facts, goal plan.Goal) plan.Step {
 
 // prove is the step that proves a zone as it is, without changing it.
 func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+	want := wanted(m, goal)
 	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: m.Name + ": prove that it is connected with its token", Keep: true, Within: goal.Within,
 		Why: "it has a token already, and the global has not told of a session with one", Proof: []plan.Claim{
-			{Kind: claimPresents, Member: m.Name, Cred: goal.To, Text: "its pods present the token alone"},
-			{Kind: claimConnected, Member: m.Name, Cred: goal.To, Text: "it is connected, with a token"}}}
+			{Kind: claimPresents, Member: m.Name, Cred: want, Text: "its pods present the token alone"},
+			{Kind: claimConnected, Member: m.Name, Cred: want, Text: "it is connected, with a token"}}}
 }
 
 func zoneProof(m plan.Member, want guard.Cred, session string) []plan.Claim {
