@@ -9,7 +9,7 @@ export CGO_ENABLED = 0
 export GOWORK = off
 
 # What starts clusters, or needs kubectl and krew. One package at a time: a cluster is three processes, and some tests have three clusters.
-CLUSTERS = /test/(testbed|xcpsim|sandbox|e2e|release)(/|$$)
+CLUSTERS = /test/(testbed|xcpsim|kumasim/fleet|sandbox|e2e|release)(/|$$)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help

@@ -16,7 +16,16 @@ import (
 const (
 	authorizationKey = "authorization"
 	clientIDKey      = "client-id"
+	instanceKey      = "kumasim-instance" // of this stand-in alone: which process of the zone it is
 )
+
+// instanceOf is the name of the zone's process, "" where it was given none.
+func instanceOf(md metadata.MD) string {
+	if names := md.Get(instanceKey); len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
 
 // Reason is why a call was refused; empty for an accepted one.
 type Reason string
@@ -99,6 +108,7 @@ func (g *Global) Ask(zone string, tokens ...string) error {
 type Call struct {
 	Time     time.Time
 	Zone     string // as it names itself
+	Instance string // its process, "" where it was given no name
 	Health   bool
 	Accepted bool
 	Code     codes.Code

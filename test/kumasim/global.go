@@ -45,6 +45,8 @@ type Options struct {
 	CacheFor   time.Duration // how long secrets that were read are believed; 1 s in the product, 0 here
 	Now        func() time.Time
 	Log        func(format string, args ...any)
+	Noted      func(Call)                        // hears every call, as Calls keeps it
+	Opened     func(Subscription) (ended func()) // hears of every stream, and what it returns of the stream's end
 }
 
 // Global is a global control plane: a TLS gRPC server that zones connect to.
@@ -69,7 +71,8 @@ type Global struct {
 type Subscription struct {
 	Zone              string
 	Since             time.Time
-	AuthTokenProvided bool // the stream brought exactly one authorization value; not that it was verified
+	AuthTokenProvided bool   // the stream brought exactly one authorization value; not that it was verified
+	Instance          string // the zone's process, "" where it was given no name
 }
 
 // Start starts a global. An auth type that nothing authenticates with is an error, as in the product.
@@ -94,6 +97,12 @@ func New(o Options) (*Global, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Noted == nil {
+		o.Noted = func(Call) {}
+	}
+	if o.Opened == nil {
+		o.Opened = func(Subscription) func() { return func() {} }
 	}
 	if o.SyncEvery == 0 {
 		o.SyncEvery = 20 * time.Millisecond
@@ -170,6 +179,13 @@ func (g *Global) Restart(change func(*Options)) error {
 	return g.run(g.Addr)
 }
 
+// Ended is closed when the process that runs now has ended, by Stop or by itself.
+func (g *Global) Ended() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.served
+}
+
 // Down says whether the process has ended.
 func (g *Global) Down() bool {
 	g.mu.Lock()
@@ -186,6 +202,7 @@ func (g *Global) admit(ctx context.Context, health bool) error {
 	if ids := md.Get(clientIDKey); len(ids) > 0 {
 		c.Zone = ids[0]
 	}
+	c.Instance = instanceOf(md)
 	if err != nil {
 		c.Text = status.Convert(err).Message()
 	}
@@ -202,6 +219,7 @@ func (g *Global) note(c Call) {
 	defer g.mu.Unlock()
 	g.calls = append(g.calls, c)
 	g.opts.Log("%s", c)
+	g.opts.Noted(c)
 }
 
 // stream authenticates at its opening and never again, then sends what is to be synced whenever that changed.
@@ -213,8 +231,10 @@ func (g *Global) stream(s grpc.ServerStream) error {
 	g.mu.Lock()
 	g.next++
 	id, stop := g.next, g.stop
-	g.live[id] = Subscription{Zone: md.Get(clientIDKey)[0], Since: g.opts.Now(), AuthTokenProvided: len(md.Get(authorizationKey)) == 1}
+	sub := Subscription{Zone: md.Get(clientIDKey)[0], Since: g.opts.Now(), AuthTokenProvided: len(md.Get(authorizationKey)) == 1, Instance: instanceOf(md)}
+	g.live[id] = sub
 	g.mu.Unlock()
+	defer g.opts.Opened(sub)()
 	defer func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()

@@ -46,29 +46,34 @@ type ZoneOptions struct {
 	CA          []byte // PEM; nil verifies nobody, as the product does without it
 	Names       Names
 	Env         map[string]string
-	PathReread  bool          // a file is read for every call; always so with NewNames, undocumented before
-	Retry       time.Duration // 20 ms
-	HealthEvery time.Duration // never when 0
+	PathReread  bool           // a file is read for every call; always so with NewNames, undocumented before
+	Retry       time.Duration  // 20 ms
+	HealthEvery time.Duration  // never when 0
+	Instance    string         // names the process in calls and subscriptions
+	Find        func() *Global // which global the next session is with, none when nil; nil is always the one it was started with
 }
 
 // Zone is a zone control plane: it connects with the token that its environment had when its process started.
 type Zone struct {
-	global *Global
-	opts   ZoneOptions
-	end    context.CancelFunc
-	ended  chan struct{}
+	opts  ZoneOptions
+	end   context.CancelFunc
+	ended chan struct{}
 
 	mu       sync.Mutex
 	snapshot Snapshot
-	fatal    error // why the process ended at its start
+	cut      func() // ends the session
+	fatal    error  // why the process ended at its start
 }
 
-// StartZone starts a zone's process; Stop ends it.
+// StartZone starts a zone's process; Stop ends it. With o.Find no global need be given.
 func StartZone(g *Global, o ZoneOptions) *Zone {
 	if o.Retry == 0 {
 		o.Retry = 20 * time.Millisecond
 	}
-	z := &Zone{global: g, opts: o}
+	if o.Find == nil {
+		o.Find = func() *Global { return g }
+	}
+	z := &Zone{opts: o, cut: func() {}}
 	z.start()
 	return z
 }
@@ -84,6 +89,13 @@ func (z *Zone) Restart(env map[string]string) {
 func (z *Zone) Stop() {
 	z.end()
 	<-z.ended
+}
+
+// Disconnect ends the session; the next one follows as ever.
+func (z *Zone) Disconnect() {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.cut()
 }
 
 // Err is why the process ended at its start, if it did.
@@ -110,7 +122,14 @@ func (z *Zone) start() {
 	go func() {
 		defer close(z.ended)
 		for err == nil && ctx.Err() == nil {
-			z.session(ctx, token)
+			session, cut := context.WithCancel(ctx)
+			z.mu.Lock()
+			z.cut = cut
+			z.mu.Unlock()
+			if g := z.opts.Find(); g != nil {
+				z.session(session, g, token)
+			}
+			cut()
 			select {
 			case <-ctx.Done():
 			case <-time.After(z.opts.Retry):
@@ -162,15 +181,15 @@ func (z *Zone) token() (func() (string, error), error) {
 }
 
 // session dials once, and holds the stream until it ends.
-func (z *Zone) session(ctx context.Context, token func() (string, error)) {
+func (z *Zone) session(ctx context.Context, g *Global, token func() (string, error)) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: z.opts.CA == nil} // as the product does without a CA
 	if z.opts.CA != nil {
 		config.RootCAs = x509.NewCertPool()
 		config.RootCAs.AppendCertsFromPEM(z.opts.CA)
 	}
-	conn, err := grpc.NewClient(z.global.Addr, grpc.WithTransportCredentials(credentials.NewTLS(config)))
+	conn, err := grpc.NewClient(g.Addr, grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	if err != nil {
-		z.failed(ctx, Unreachable, err)
+		z.failed(ctx, g, Unreachable, err)
 		return
 	}
 	defer conn.Close()
@@ -181,12 +200,12 @@ func (z *Zone) session(ctx context.Context, token func() (string, error)) {
 	defer cancel()
 	call, err := z.outgoing(ctx, token)
 	if err != nil {
-		z.failed(ctx, TokenUnreadable, err)
+		z.failed(ctx, g, TokenUnreadable, err)
 		return
 	}
 	stream, err := conn.NewStream(call, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, "/"+serviceName+"/"+streamName)
 	if err != nil {
-		z.failed(ctx, z.reason(err), err)
+		z.failed(ctx, g, z.reason(err), err)
 		return
 	}
 	if z.opts.HealthEvery > 0 {
@@ -196,7 +215,7 @@ func (z *Zone) session(ctx context.Context, token func() (string, error)) {
 		var message wrapperspb.BytesValue
 		if err := stream.RecvMsg(&message); err != nil {
 			if status.Code(err) == codes.Internal || status.Code(err) == codes.Unavailable {
-				z.failed(ctx, z.reason(err), err)
+				z.failed(ctx, g, z.reason(err), err)
 			}
 			return
 		}
@@ -217,6 +236,9 @@ func (z *Zone) outgoing(ctx context.Context, token func() (string, error)) (cont
 		return nil, err
 	}
 	ctx = metadata.AppendToOutgoingContext(ctx, clientIDKey, z.opts.Name)
+	if z.opts.Instance != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, instanceKey, z.opts.Instance)
+	}
 	if text != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, authorizationKey, text)
 	}
@@ -250,8 +272,8 @@ func (z *Zone) reason(err error) Reason {
 }
 
 // failed records a dial that did not reach the global's judgement.
-func (z *Zone) failed(ctx context.Context, r Reason, err error) {
+func (z *Zone) failed(ctx context.Context, g *Global, r Reason, err error) {
 	if ctx.Err() == nil {
-		z.global.note(Call{Time: time.Now(), Zone: z.opts.Name, Code: status.Code(err), Reason: r, Text: err.Error()})
+		g.note(Call{Time: time.Now(), Zone: z.opts.Name, Instance: z.opts.Instance, Code: status.Code(err), Reason: r, Text: err.Error()})
 	}
 }

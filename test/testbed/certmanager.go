@@ -17,7 +17,7 @@ func (c *Cluster) StartCertManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := installCRDs(ctx, c.Config, crds); err != nil {
+	if err := InstallKinds(ctx, c.Config, crds); err != nil {
 		return err
 	}
 	kubeconfig := filepath.Join(c.dir, "cert-manager.kubeconfig")

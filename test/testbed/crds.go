@@ -30,11 +30,11 @@ func InstallCRDs(ctx context.Context, cfg *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	return installCRDs(ctx, cfg, crds)
+	return InstallKinds(ctx, cfg, crds)
 }
 
-// installCRDs applies CRDs to a cluster and returns when each is established, in discovery and served.
-func installCRDs(ctx context.Context, cfg *rest.Config, crds []*unstructured.Unstructured) error {
+// InstallKinds applies CRDs to a cluster and returns when each is established, in discovery and served.
+func InstallKinds(ctx context.Context, cfg *rest.Config, crds []*unstructured.Unstructured) error {
 	dyn, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return fmt.Errorf("making a client for %s: %w", cfg.Host, err)
