@@ -1,0 +1,376 @@
+package mesh
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/canary"
+	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
+	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
+	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+)
+
+const (
+	namespace  = "kong-mesh-system"
+	deployment = "deployment/kong-mesh-control-plane"
+	limit      = time.Minute
+)
+
+// The tests share one bed and one build of the plugin, one after the other, and each leaves the clusters empty.
+var (
+	once   sync.Once
+	bed    *testbed.Bed
+	binDir string
+	begin  error
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bed != nil {
+		bed.Stop()
+	}
+	if binDir != "" {
+		os.RemoveAll(binDir)
+	}
+	os.Exit(code)
+}
+
+// zones are the zones of every test.
+var zones = []string{"east", "north", "west"}
+
+func startBed() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	if bed, begin = testbed.Start(ctx, testbed.Options{Clusters: append([]string{"global"}, zones...), Log: os.Stderr, NoVendorCRDs: true}); begin != nil {
+		return
+	}
+	if binDir, begin = os.MkdirTemp("", "xcpauth-mesh-"); begin == nil {
+		begin = sandbox.Build(ctx, "./plugin/kubectl-xcpauth", filepath.Join(binDir, "kubectl-xcpauth"))
+	}
+}
+
+// mesh is a global and three zones, running.
+type mesh struct {
+	*testing.T
+	*fleet.Fleet
+	refusable map[string]bool // the zones that a test lets be refused
+	mu        sync.Mutex
+	printed   map[string]string
+	secrets   canary.Set
+}
+
+// start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no secret printed or written.
+func start(t *testing.T, change func(*fleet.Options)) *mesh {
+	t.Helper()
+	if once.Do(startBed); begin != nil {
+		t.Fatalf("starting the clusters: %v", begin)
+	}
+	site := func(name string) fleet.Site {
+		c := bed.Cluster(name)
+		return fleet.Site{Name: name, Config: c.Config, KubeletIP: c.KubeletIP}
+	}
+	o := fleet.Options{Global: site("global"), Log: t.Output()}
+	for _, z := range zones {
+		o.Zones = append(o.Zones, site(z))
+	}
+	if change != nil {
+		change(&o)
+	}
+	if err := fleet.Install(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	f, err := fleet.Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &mesh{T: t, Fleet: f, refusable: map[string]bool{}, printed: map[string]string{}}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		m.promiseKept()
+		m.noSecrets(ctx)
+		f.Close()
+		errs := []error{fleet.Uninstall(ctx, o)}
+		for _, c := range bed.Clusters() {
+			kube, err := kubernetes.NewForConfig(c.Config)
+			if err == nil {
+				err = kube.CoreV1().Namespaces().Delete(ctx, "xcpauth-system", metav1.DeleteOptions{})
+			}
+			if err != nil && !strings.Contains(err.Error(), "not found") {
+				errs = append(errs, err)
+			}
+		}
+		for _, c := range bed.Clusters() {
+			errs = append(errs, awaitGone(ctx, c))
+		}
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+	})
+	m.await("every zone to be connected", func() error {
+		if n := len(f.Live()); n != len(zones)+len(o.Universal) {
+			return fmt.Errorf("live are %v", f.Live())
+		}
+		return nil
+	})
+	return m
+}
+
+// awaitGone waits until the journal's namespace is gone.
+func awaitGone(ctx context.Context, c *testbed.Cluster) error {
+	kube, err := kubernetes.NewForConfig(c.Config)
+	if err != nil {
+		return err
+	}
+	return sandbox.Await(ctx, "the namespace of the journal to be gone", limit, func() bool {
+		_, err := kube.CoreV1().Namespaces().Get(ctx, "xcpauth-system", metav1.GetOptions{})
+		return err != nil
+	})
+}
+
+func (m *mesh) await(what string, check func() error) {
+	m.Helper()
+	last := errors.New("not asked yet")
+	if err := sandbox.Await(m.Context(), what, limit, func() bool { last = check(); return last == nil }); err != nil {
+		m.Fatalf("%v: %v", err, last)
+	}
+}
+
+// promiseKept fails the test when a zone was refused that must not have been.
+func (m *mesh) promiseKept() {
+	m.Helper()
+	for _, c := range m.Refused() {
+		if !m.refusable[c.Zone] {
+			m.Errorf("refused: %v", c)
+		}
+	}
+}
+
+// noSecrets looks for tokens and keys in what was printed and in what was written where a run may write text of its own.
+func (m *mesh) noSecrets(ctx context.Context) {
+	m.Helper()
+	for _, c := range bed.Clusters() {
+		kube, err := kubernetes.NewForConfig(c.Config)
+		if err != nil {
+			m.Fatal(err)
+		}
+		list, err := kube.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			m.Fatal(err)
+		}
+		for _, s := range list.Items {
+			for k, v := range s.Data {
+				if s.Name != "zone-token-revocations" { // IDs, which are no secret
+					m.secrets.Add(c.Name+"/"+s.Name, k, v)
+				}
+			}
+		}
+		for _, what := range []string{"configmaps,leases", "events", "deployments"} {
+			r := m.kubectl("--context", c.Name, "get", what, "-A", "-o", "yaml")
+			m.printed[what+" of "+c.Name] = r.out
+		}
+	}
+	if m.secrets.Len() == 0 {
+		m.Error("no secret was looked for")
+	}
+	for name, text := range m.printed {
+		for _, leak := range m.secrets.Find(text) {
+			m.Errorf("a secret is in %s: %s", name, leak)
+		}
+	}
+}
+
+type ran struct {
+	out, err string
+	code     int
+}
+
+func (m *mesh) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(m.Context(), filepath.Join(bed.Bin, "kubectl"), args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+bed.Kubeconfig, "PATH="+binDir+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
+	return cmd
+}
+
+func (m *mesh) kubectl(args ...string) ran {
+	m.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(filepath.Join(bed.Bin, "kubectl"), args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+bed.Kubeconfig)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		m.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+	}
+	return ran{out.String(), errs.String(), 0}
+}
+
+// xcpauth runs `kubectl xcpauth` and fails the test when it ends with another code.
+func (m *mesh) xcpauth(code int, args ...string) ran {
+	m.Helper()
+	var out, errs bytes.Buffer
+	cmd := m.command(append([]string{"xcpauth"}, args...)...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		m.Fatal(err)
+	}
+	r := ran{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	m.mu.Lock()
+	m.printed[fmt.Sprintf("run %d: %s", len(m.printed), strings.Join(args, " "))] = r.out + "\n" + r.err
+	m.mu.Unlock()
+	if r.code != code {
+		m.Fatalf("kubectl xcpauth %s: exit code %d, want %d\n%s\n%s", strings.Join(args, " "), r.code, code, r.out, r.err)
+	}
+	return r
+}
+
+// quick are the flags with which a run keeps pace with the stand-in.
+var quick = []string{"-y", "--poll", "100ms", "--prove-within", "30s"}
+
+func (m *mesh) run(code int, verb ...string) ran {
+	m.Helper()
+	return m.xcpauth(code, append(verb, quick...)...)
+}
+
+// killedAt runs a verb and kills it as soon as it says something.
+func (m *mesh) killedAt(said string, verb ...string) {
+	m.Helper()
+	cmd := m.command(append(append([]string{"xcpauth"}, verb...), quick...)...)
+	var out bytes.Buffer
+	w := &watcher{text: said, then: func() { cmd.Process.Signal(syscall.SIGKILL) }}
+	cmd.Stdout, cmd.Stderr = &out, w
+	err := cmd.Run()
+	m.mu.Lock()
+	m.printed[fmt.Sprintf("run %d, killed: %s", len(m.printed), strings.Join(verb, " "))] = out.String() + w.seen.String()
+	m.mu.Unlock()
+	if err == nil {
+		m.Fatalf("%v ended well, and was to be killed at %q:\n%s%s", verb, said, out.String(), w.seen.String())
+	}
+	if !w.done {
+		m.Fatalf("%v never said %q:\n%s%s", verb, said, out.String(), w.seen.String())
+	}
+}
+
+// watcher does something once, as soon as a text was printed.
+type watcher struct {
+	text string
+	then func()
+	seen bytes.Buffer
+	done bool
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	w.seen.Write(p)
+	if !w.done && bytes.Contains(w.seen.Bytes(), []byte(w.text)) {
+		w.done = true
+		w.then()
+	}
+	return len(p), nil
+}
+
+// env is the variable of a cluster's control plane, "" when it is not set, or the secret that it refers to.
+func (m *mesh) env(cluster, name string) string {
+	m.Helper()
+	r := m.kubectl("--context", cluster, "-n", namespace, "get", deployment, "-o", "json")
+	var d struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct{ Env []corev1.EnvVar }
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(r.out), &d); err != nil {
+		m.Fatal(err)
+	}
+	for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+		switch {
+		case e.Name == name && e.ValueFrom != nil:
+			return e.ValueFrom.SecretKeyRef.Name
+		case e.Name == name:
+			return e.Value
+		}
+	}
+	return ""
+}
+
+// members are the rows of a report by name.
+func (m *mesh) members(out, key string) map[string]map[string]any {
+	m.Helper()
+	var report map[string]any
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		m.Fatalf("%v\n%s", err, out)
+	}
+	rows := map[string]map[string]any{}
+	list, _ := report[key].([]any)
+	for _, r := range list {
+		row := r.(map[string]any)
+		rows[fmt.Sprint(row["member"])] = row
+	}
+	return rows
+}
+
+// secretNames are the names of secrets of a cluster that begin so.
+func (m *mesh) secretNames(cluster, prefix string) []string {
+	m.Helper()
+	r := m.kubectl("--context", cluster, "-n", namespace, "get", "secrets", "-o", "name")
+	var names []string
+	for _, line := range strings.Fields(r.out) {
+		if name := strings.TrimPrefix(line, "secret/"); strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// withTokens waits until every zone's stream began with a token, or without one.
+func (m *mesh) withTokens(provided bool) {
+	m.Helper()
+	m.await(fmt.Sprintf("every stream to have a token: %v", provided), func() error {
+		for _, z := range zones {
+			if s, live := m.Live()[z]; !live || s.AuthTokenProvided != provided {
+				return fmt.Errorf("%s: live %v, %+v", z, live, s)
+			}
+		}
+		return nil
+	})
+}
+
+// newSessions has every zone connect anew: the global's pods are replaced.
+func (m *mesh) newSessions() {
+	m.Helper()
+	m.kubectl("--context", "global", "-n", namespace, "rollout", "restart", deployment)
+	m.kubectl("--context", "global", "-n", namespace, "rollout", "status", deployment, "--timeout=60s")
+}
+
+// refusedFor waits for a refusal of a zone for a reason.
+func (m *mesh) refusedFor(zone string, reason kumasim.Reason) {
+	m.Helper()
+	m.await(fmt.Sprintf("%s to be refused for %s", zone, reason), func() error {
+		for _, c := range m.Refused() {
+			if c.Zone == zone && c.Reason == reason {
+				return nil
+			}
+		}
+		return fmt.Errorf("refused are %v", m.Refused())
+	})
+}
