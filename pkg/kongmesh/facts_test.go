@@ -215,3 +215,21 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 		})
 	}
 }
+
+// A zone may have connected this very moment, before the global has written down that it did.
+func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
+	for name, fl := range map[string]fleet{"without a token": mesh(""), "with one": mesh(token(t, "west", nil))} {
+		fl["global"] = append([]apifake.Object{key("1"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", nil)...)
+		d := kongmesh.Dialect()
+		f := fl.facts(t, d, nil)
+		p := plan.Unfold(d, f, plan.Goal{Within: time.Minute})
+		if p.Changes() != 0 || len(p.Blocked) != 1 || p.Blocked[0].Member != "west" || !strings.Contains(p.Blocked[0].Why, "does not list a zone") {
+			t.Errorf("%s: %d changes, blocked %+v", name, p.Changes(), p.Blocked)
+		}
+		if name == "without a token" {
+			if stands := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{kongmesh.None: guard.No}}, f.Edges(), noon); len(stands) == 0 {
+				t.Error("nobody stands against turning authentication on")
+			}
+		}
+	}
+}

@@ -12,8 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// addZones reads every zone control plane of every context. It is a member when the global lists its zone, or when nothing says which it
-// lists; one of a zone that the global does not list has not connected yet, or is another global's, and is never written.
+// addZones reads every zone control plane of every context. Each counts as a member: one that the global does not list may have connected
+// this very moment, or be another global's, so it is never written, and stands in the way of what would refuse it.
 func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan.Facts) {
 	claims := map[string]int{}
 	for _, s := range snaps {
@@ -32,9 +32,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 			m := readZone(s, cp, hub, f)
 			claims[m.ClusterName]++
 			if f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) {
-				f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane",
-					Why: fmt.Sprintf("%s is zone %q, which the global does not list: it has never connected to it, or dials another (%s)", m.Object, m.ClusterName, m.Dials)})
-				continue
+				m.Blocked = append(m.Blocked, fmt.Sprintf("the global does not list a zone %q: it has never connected to it, or has this very moment, or dials another (%s); leave it out with --contexts if it is another's", m.ClusterName, m.Dials))
 			}
 			f.Members = append(f.Members, m)
 		}

@@ -121,6 +121,8 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
 		case m.Err != "":
 			block(m.Name, m.Err)
+		case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName):
+			block(m.Name, strings.Join(m.Blocked, "; "))
 		case m.Object.Name == "" && !has: // without a context
 			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and hand it over with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":

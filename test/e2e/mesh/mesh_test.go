@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,6 +105,11 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
+		if t.Failed() {
+			for _, name := range slices.Sorted(maps.Keys(m.printed)) {
+				t.Logf("%s\n%s", name, m.printed[name])
+			}
+		}
 		m.promiseKept()
 		m.noSecrets(ctx)
 		f.Close()
@@ -127,6 +133,14 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	m.await("every zone to be connected", func() error {
 		if n := len(f.Live()); n != len(zones)+len(o.Universal) {
 			return fmt.Errorf("live are %v", f.Live())
+		}
+		return nil
+	})
+	m.await("the global to tell of every zone", func() error { // it writes that down somewhat later
+		for _, z := range zones {
+			if m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", z, "--ignore-not-found", "-o", "jsonpath={.spec.subscriptions[0].id}").out == "" {
+				return errors.New(z + " is not there")
+			}
 		}
 		return nil
 	})
@@ -323,7 +337,9 @@ func (m *mesh) members(out, key string) map[string]map[string]any {
 	list, _ := report[key].([]any)
 	for _, r := range list {
 		row := r.(map[string]any)
-		rows[fmt.Sprint(row["member"])] = row
+		if name := fmt.Sprint(row["member"]); rows[name] == nil { // of several tokens the one that it presents comes first
+			rows[name] = row
+		}
 	}
 	return rows
 }
