@@ -103,8 +103,6 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 
 // Close ends every process and returns when all have ended. The objects in the clusters stay.
 func (f *Fleet) Close() {
-	f.cancel()
-	f.all.Wait()
 	f.mu.Lock()
 	universal := f.universal
 	f.universal = map[string]*kumasim.Zone{}
@@ -112,6 +110,8 @@ func (f *Fleet) Close() {
 	for _, z := range universal {
 		z.Stop()
 	}
+	f.cancel()
+	f.all.Wait()
 }
 
 // SetUniversalToken starts the process of a zone outside of clusters anew, with that token; "" is none.

@@ -111,7 +111,7 @@ func (i *insights) write(ctx context.Context, zone string) error {
 	client := i.c.dyn.Resource(zoneInsights)
 	o, err := client.Get(ctx, zone, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		o, err = client.Create(ctx, object("ZoneInsight", zone, map[string]any{"subscriptions": merge(nil, news)}), metav1.CreateOptions{})
+		_, err = client.Create(ctx, object("ZoneInsight", zone, map[string]any{"subscriptions": merge(nil, news)}), metav1.CreateOptions{})
 	} else if err == nil {
 		old, _, _ := unstructured.NestedSlice(o.Object, "spec", "subscriptions")
 		o.Object["spec"] = map[string]any{"subscriptions": merge(old, news)}
