@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,7 +41,8 @@ func newPod(k *kubelet, obj *corev1.Pod, ip string) *pod {
 func (p *pod) instance() string { return p.obj.Name + "-" + string(p.obj.UID[:4]) }
 
 // play is the life of the pod:
-//  1. resolve the environment as it is now; while that cannot be, wait in CreateContainerConfigError, with an Event;
+//  1. mount the volumes as they are now; while that cannot be, wait in ContainerCreating, with an Event;
+//     resolve the environment as it is now; while that cannot be, wait in CreateContainerConfigError, with an Event;
 //  2. run the control plane: Running, and Ready when the program says so;
 //  3. a program that ends by itself has crashed: begin again after a pause;
 //  4. when the pod is being deleted, end the program, wait for it, and remove the object at once.
@@ -48,11 +50,11 @@ func (p *pod) instance() string { return p.obj.Name + "-" + string(p.obj.UID[:4]
 // At the end of ctx the program ends and the object stays.
 func (p *pod) play(ctx context.Context) {
 	for p.life.Err() == nil {
-		env, ok := p.waitForEnvironment()
+		files, env, ok := p.prepare()
 		if !ok {
 			break
 		}
-		err := p.runProgram(env)
+		err := p.runProgram(files, env)
 		if p.life.Err() != nil {
 			break
 		}
@@ -65,29 +67,38 @@ func (p *pod) play(ctx context.Context) {
 	}
 }
 
-// waitForEnvironment returns the environment, or that the pod ended first.
-func (p *pod) waitForEnvironment() (map[string]string, bool) {
+// prepare returns the files and the environment that a container starts with now, or that the pod ended first.
+func (p *pod) prepare() (files, env map[string]string, ok bool) {
 	var said time.Time
-	for p.life.Err() == nil {
-		env, err := limited(p.life, p.environment)
-		if err == nil {
-			return env, true
+	explain := func(waiting, event, message string) {
+		p.report(p.waiting(waiting, strings.TrimPrefix(message, "Error: ")))
+		if time.Since(said) > eventEvery {
+			said = time.Now()
+			p.event(event, message)
 		}
+	}
+	for p.life.Err() == nil {
+		files, err := limited(p.life, p.files)
+		if err == nil {
+			env, err = limited(p.life, p.environment)
+		}
+		var mount *mountError
 		var config *configError
-		if errors.As(err, &config) {
-			p.report(p.waiting("CreateContainerConfigError", err.Error()))
-			if time.Since(said) > eventEvery {
-				said = time.Now()
-				p.event("Failed", "Error: "+err.Error()) // kubelet, pkg/kubelet/kuberuntime/kuberuntime_container.go
-			}
+		switch {
+		case err == nil:
+			return files, env, true
+		case errors.As(err, &mount):
+			explain("ContainerCreating", "FailedMount", err.Error())
+		case errors.As(err, &config):
+			explain("CreateContainerConfigError", "Failed", "Error: "+err.Error()) // Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
 		}
 		pause(p.life, retryAfter)
 	}
-	return nil, false
+	return nil, nil, false
 }
 
 // runProgram runs the control plane and reports on it until it has ended.
-func (p *pod) runProgram(env map[string]string) error {
+func (p *pod) runProgram(files, env map[string]string) error {
 	life, stop := context.WithCancel(p.life)
 	defer stop()
 	ready := make(chan struct{})
@@ -101,7 +112,7 @@ func (p *pod) runProgram(env map[string]string) error {
 		case <-life.Done():
 		}
 	})
-	err := p.k.f.runProgram(life, p, env, sync.OnceFunc(func() { close(ready) }))
+	err := p.k.f.runProgram(life, p, files, env, sync.OnceFunc(func() { close(ready) }))
 	stop()
 	reporting.Wait()
 	p.last = &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", StartedAt: started, FinishedAt: metav1.Now()}

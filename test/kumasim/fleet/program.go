@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 )
@@ -14,7 +17,7 @@ import (
 const syncEvery = time.Second
 
 // runProgram is the process of a control plane's container: it returns nil at the end of ctx, and an error where the process ends by itself.
-func (f *Fleet) runProgram(ctx context.Context, p *pod, env map[string]string, ready func()) error {
+func (f *Fleet) runProgram(ctx context.Context, p *pod, files, env map[string]string, ready func()) error {
 	v, err := versionOf(p.container().Image)
 	if err != nil {
 		return err
@@ -22,11 +25,16 @@ func (f *Fleet) runProgram(ctx context.Context, p *pod, env map[string]string, r
 	if err := v.removed(env); err != nil {
 		return err
 	}
+	var config map[string]any
+	if err := yaml.Unmarshal([]byte(files[configFile]), &config); err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	env = v.configured(env, config)
 	switch mode := env[modeName]; mode {
 	case "global":
 		return f.runGlobal(ctx, p, v, env, ready)
 	case "zone":
-		return f.runZone(ctx, p, v, env, ready)
+		return f.runZone(ctx, p, v, files, env, ready)
 	default:
 		return fmt.Errorf("%s is %q: want global or zone", modeName, mode)
 	}
@@ -81,13 +89,24 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 }
 
 // runZone is a zone's process, with the token that its environment has. All pods of a zone run, the oldest leads, and it alone dials.
-func (f *Fleet) runZone(ctx context.Context, p *pod, v version, env map[string]string, ready func()) error {
+func (f *Fleet) runZone(ctx context.Context, p *pod, v version, files, env map[string]string, ready func()) error {
 	name := p.k.c.zone
 	if own := env[zoneName]; own != "" {
 		name = own
 	}
 	if !v.hasAuth() {
-		env = nil // Kuma has no such variables yet
+		env = map[string]string{} // Kuma has no such variables yet
+	}
+	for _, variable := range []string{oldPath, newPath} {
+		if env[variable] == "" {
+			continue
+		}
+		dir, file, err := p.tokenFile(ctx, env[variable], files)
+		defer os.RemoveAll(dir)
+		if err != nil {
+			return err
+		}
+		env[variable] = file
 	}
 	m := &member{}
 	f.mu.Lock()
