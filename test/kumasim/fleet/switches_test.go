@@ -143,3 +143,32 @@ func TestAnotherNamespaceAndOwnersAreAsAsked(t *testing.T) {
 		t.Errorf("a token that is none gets %v", err)
 	}
 }
+
+func TestStreamsOutliveAnAPIServerThatIsAway(t *testing.T) {
+	p := start(t, nil)
+	s := p.connected("west", nil)
+	token := p.token("west")
+	bed.Cluster("west").KillAPIServer()
+	bed.Cluster("global").KillAPIServer()
+	if err := p.Verdict("west", token); err != nil {
+		t.Errorf("the global forgot its keys: %v", err)
+	}
+	p.Set("west", fleet.Switches{Asleep: true})
+	p.await("no stream", func() error {
+		if live := p.Live(); len(live) > 0 {
+			return fmt.Errorf("live are %v", live)
+		}
+		return nil
+	})
+	p.Set("west", fleet.Switches{})
+	if again := p.connected("west", nil); again.Pod != s.Pod {
+		t.Errorf("the stream is of %s, want %s", again.Pod, s.Pod)
+	}
+	for _, name := range []string{"west", "global"} {
+		if err := bed.Cluster(name).RestartAPIServer(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.giveToken("west", token)
+	p.connected("west", func(now fleet.Stream) bool { return now.AuthTokenProvided && now.Pod != s.Pod })
+}
