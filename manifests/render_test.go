@@ -209,7 +209,7 @@ func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 					}
 				}
 			}
-			for _, name := range []string{"ClusterRole/xcpauth-read", "ClusterRole/xcpauth-migrate", "Role/xcpauth-migrate", "ClusterRole/xcpauth-register", "Role/xcpauth-edges/xcpauth-register", "Role/xcpauth-webhook", "ClusterRole/xcpauth-webhook"} {
+			for _, name := range []string{"ClusterRole/xcpauth-read", "ClusterRole/xcpauth-migrate", "Role/xcpauth-migrate", "ClusterRole/xcpauth-rotate", "ClusterRole/xcpauth-register", "Role/xcpauth-edges/xcpauth-register", "Role/xcpauth-webhook", "ClusterRole/xcpauth-webhook"} {
 				if len(rules[name]) == 0 {
 					t.Errorf("%s is missing or empty", name)
 				}

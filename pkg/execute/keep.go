@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -57,6 +58,53 @@ func (w writer) keep(ctx context.Context, c *fleet.Cluster, p plan.Patch, live m
 		return fmt.Errorf("keeping a copy of %s before it is replaced: %w", p.Object, err)
 	}
 	return nil
+}
+
+// removeKept deletes an object that was copied as it is: one that changes meanwhile is copied again.
+func (w writer) removeKept(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+	var changed *ChangedError
+	for range conflictRetries {
+		live, err := get(ctx, c, p.Object)
+		switch {
+		case apierrors.IsNotFound(err):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("reading %s in %s before deleting it: %s", p.Object, p.Context, observe.Explain(err))
+		case p.Object.UID != "" && uid(live) != p.Object.UID:
+			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
+		}
+		if err := w.keep(ctx, c, p, live); err != nil {
+			return false, err
+		}
+		meta, _ := live["metadata"].(map[string]any)
+		version, _ := meta["resourceVersion"].(string)
+		wrote, err := w.removeAt(ctx, c, p, version, still)
+		if !errors.As(err, &changed) {
+			return wrote, err
+		}
+	}
+	return false, fmt.Errorf("deleting %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
+}
+
+// remake makes an object again from its copy; one that is there again is left as it is.
+func (w writer) remake(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+	from, err := get(ctx, c, copyRef(p, p.RestoreFrom))
+	if err != nil {
+		if !apierrors.IsNotFound(err) {
+			return false, fmt.Errorf("reading the copy of %s in %s: %s", p.Object, p.Context, observe.Explain(err))
+		}
+		_, err := get(ctx, c, p.Object)
+		switch {
+		case apierrors.IsNotFound(err): // the copy was removed when there was a new one, which somebody has deleted since
+			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being deleted"}
+		case err != nil:
+			return false, fmt.Errorf("reading %s in %s before making it again: %s", p.Object, p.Context, observe.Explain(err))
+		}
+		return false, nil
+	}
+	p.After = map[string]any{"apiVersion": "v1", "kind": "Secret", "type": from["type"], "data": from["data"],
+		"metadata": map[string]any{"name": p.Object.Name, "namespace": p.Object.Namespace}}
+	return w.create(ctx, c, p, still)
 }
 
 // kept makes the patch that writes the object back from its copy: every key of it, and none beside them.

@@ -19,7 +19,7 @@ import (
 //  2. observe everything, ask the dialect for the next wave;
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again;
-//     write, prove, publish, else put back;
+//     write, prove, publish, remove what only the way back needed, else put back;
 //  5. clear the wave from the journal and add it to the history; stop if more members failed than may, or if the wave would come
 //     again, else go on with 2 without those that failed.
 //
@@ -50,6 +50,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	}
 	if restored {
 		f = e.look(ctx)
+		e.Goal = e.Dialect.Aim(f, e.Goal) // what the run begins with has changed
 	}
 	before, failures := "", 0
 	for ctx.Err() == nil {
@@ -128,6 +129,7 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, r
 		}
 	}
 	e.prove(ctx, pending, before, failed, recorded)
+	e.tidy(ctx, wave, failed)
 
 	var lost []string
 	stuck := map[string]bool{}
@@ -158,6 +160,22 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, r
 		e.say(Lost, s.Member, "%s", why)
 	}
 	return lost, e.end(ctx, wave, before, began, failed, stuck)
+}
+
+// tidy removes what only the way back of a step needed that is proved. What cannot be removed is said, and fails nothing.
+func (e *Executor) tidy(ctx context.Context, wave plan.Wave, failed map[string]string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
+	defer cancel()
+	for _, s := range wave.Steps {
+		if failed[s.ID] != "" {
+			continue
+		}
+		for _, p := range s.Then {
+			if _, err := e.write(ctx, p, nil); err != nil {
+				e.say(Noted, s.Member, "proved, and %s in %s is left, which nothing needs any more: %v", p.Object, p.Context, err)
+			}
+		}
+	}
 }
 
 // writeAll performs the writes of the steps of a wave, side by side, and returns why those failed that did, by ID.

@@ -98,7 +98,7 @@ func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last pla
 			o.State, o.Why = Refused, blocked[name]
 		case !done && len(last.Steps) > 0:
 			o.State, o.Why = NotAttempted, "the run ended before its turn"
-		case !done && name == "hub":
+		case !done && name == "hub" && goal.Renew == nil:
 			o.State, o.Why = NotAttempted, "waits until every member is proved"
 		}
 		if note := notes[name]; note != "" {
@@ -117,7 +117,7 @@ func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last pla
 		o := pick(m.Name, m.Context, m.Err)
 		_, known := recorded[m.Name]
 		switch moved := f.Moved(m, goal.To); {
-		case goal.Back:
+		case goal.Back, goal.Renew != nil:
 		case o.State == NotAttempted && moved:
 			o.State, o.Why = OK, ""
 		case o.State == OK && !known && !done && !moved && m.Role == plan.RoleEdge && goal.Reaches(plan.Edges):

@@ -144,7 +144,7 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 		if err != nil {
 			return wrote, err
 		}
-		wrote = wrote || w
+		wrote = wrote || w && !p.Delete // what is deleted here is a copy, and puts nothing back
 	}
 	return wrote, nil
 }

@@ -90,6 +90,8 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 	switch {
 	case p.Fill != "" && w.fills[p.Fill] == nil:
 		return false, fmt.Errorf("writing %s in %s needs a value that this run was not given (%s); give it again as for the plan", p.Object, p.Context, p.Fill)
+	case p.Create && p.RestoreFrom != "":
+		return w.remake(ctx, c, p, still)
 	case p.Create:
 		return w.create(ctx, c, p, still)
 	case p.Delete:
@@ -178,14 +180,29 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 
 // remove deletes an object that still is the one that was seen. One that is gone already is no error.
 func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+	if p.KeepAs != "" {
+		return w.removeKept(ctx, c, p, still)
+	}
+	return w.removeAt(ctx, c, p, "", still)
+}
+
+// removeAt deletes an object at one resourceVersion, at any when that is empty.
+func (w writer) removeAt(ctx context.Context, c *fleet.Cluster, p plan.Patch, version string, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err
 		}
 	}
 	options := map[string]any{"apiVersion": "v1", "kind": "DeleteOptions"}
+	preconditions := map[string]any{}
 	if p.Object.UID != "" {
-		options["preconditions"] = map[string]any{"uid": p.Object.UID}
+		preconditions["uid"] = p.Object.UID
+	}
+	if version != "" {
+		preconditions["resourceVersion"] = version
+	}
+	if len(preconditions) > 0 {
+		options["preconditions"] = preconditions
 	}
 	if w.dryRun {
 		options["dryRun"] = []string{"All"}

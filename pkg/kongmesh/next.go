@@ -25,6 +25,9 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	if stop := stops(f, goal); len(stop) > 0 {
 		return plan.Wave{Blocked: stop}
 	}
+	if goal.Renew != nil {
+		return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: "the global control plane makes no token anew by itself, so deleting one would be an outage; issue another one for the zone instead"}}}
+	}
 	if !f.Hub.Roster.Namespace {
 		return plan.Wave{Title: "register", Steps: []plan.Step{register(f)}}
 	}

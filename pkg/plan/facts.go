@@ -275,6 +275,7 @@ type Credential struct {
 	Key     string    // what identifies it: the key ID it was signed with; never the credential
 	ID      string    // by which it can be revoked: the jti of a JWT
 	Digest  string    // changes when the credential does; never the credential
+	Lost    string    // why nothing would make it again if it were gone, one sentence that ends in what to do; "" when the product would
 	Written time.Time // when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
 }
 

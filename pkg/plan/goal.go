@@ -58,6 +58,9 @@ type Goal struct {
 	Revoke    []string `json:"revoke,omitempty"`
 	CutOff    bool     `json:"cutOff,omitempty"`
 	Reconnect bool     `json:"reconnect,omitempty"`
+	// Renew names the members whose credential is to be made anew, and nothing else to be done, each with the digest of the one that it has
+	// when the run begins, which Aim fills in. "" among the names stands for every member that presents the wanted credential.
+	Renew map[string]string `json:"renew,omitempty"`
 	// ValidFor is how long a token is valid that is made on the way; 0 leaves it to the dialect.
 	ValidFor time.Duration `json:"validFor,omitempty"`
 	// Names are names that the hub's certificate must have besides those that the selected edges dial.
@@ -93,6 +96,8 @@ func (g Goal) Word() string {
 		return "rollback of " + g.Only
 	case g.Back:
 		return "rollback"
+	case g.Renew != nil:
+		return "new tokens"
 	case len(g.Revoke) > 0:
 		return "revocation"
 	case g.Rotate:

@@ -43,6 +43,7 @@ const (
 	Close    Kind = "close"    // the hub stops accepting the old credential
 	Clean    Kind = "clean"    // what only the old credential needed is deleted; the way back ends
 	Return   Kind = "return"   // a member presents the old credential again
+	Renew    Kind = "renew"    // the product makes a member's credential anew
 )
 
 // Step is one change with its proof and its way back.
@@ -66,6 +67,8 @@ type Step struct {
 	// Back is the way back of a step that writes nothing itself, or whose way back is more than its writes inverted. It is taken
 	// when the proof fails, and not when the run is interrupted before: see Settled.
 	Back []Patch
+	// Then is what is written once the step is proved: it removes what only the way back needed. The step stands without it.
+	Then []Patch
 	// Settled says that the member was proved before the step began, so that an interruption leaves it as it is.
 	Settled bool
 	// Accepts is what the hub accepts after the step, when the step changes that.
@@ -91,7 +94,8 @@ type Patch struct {
 	Status bool `json:"status,omitempty"`
 	// Create says that the object is to be made as After, and left as it is when it is there already.
 	Create bool `json:"create,omitempty"`
-	// Delete says that the object is to be removed, when it still is the one of Object.UID; After is empty.
+	// Delete says that the object is to be removed, when it still is the one of Object.UID; After is empty. With RestoreFrom, Create says
+	// that it is made again from its copy.
 	Delete bool `json:"delete,omitempty"`
 	// Restart says that the pods of the object are started anew, and nothing else is changed: After says what for, which names what is
 	// only known when it is written, so that a saved plan is not held to it.
@@ -140,10 +144,16 @@ type TokenRequest struct {
 	DataKey  string
 }
 
-// Undo is the patch that takes p back. A created object is left: it only adds trust or a record; and nothing brings a deleted one back.
+// Undo is the patch that takes p back. A created object is left: it only adds trust or a record; and nothing brings a deleted one back of
+// which no copy was kept.
 func (p Patch) Undo() (Patch, bool) {
-	if p.Create || p.Delete {
+	if p.Create || p.Delete && p.KeepAs == "" {
 		return Patch{}, false
+	}
+	if p.Delete {
+		o := p.Object
+		o.UID, o.ResourceVersion = "", "" // another object by the same name
+		return Patch{Context: p.Context, Cluster: p.Cluster, Object: o, Create: true, RestoreFrom: p.KeepAs}, true
 	}
 	if p.KeepAs != "" {
 		return Patch{Context: p.Context, Cluster: p.Cluster, Object: p.Object, RestoreFrom: p.KeepAs}, true

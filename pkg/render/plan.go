@@ -104,6 +104,8 @@ func wayBack(s plan.Step) string {
 		return "NONE: this ends the way back"
 	case (s.Kind == plan.Witness || s.Kind == plan.Redial) && len(s.Back) > 0:
 		return "it presents its certificate again when its session does not live on"
+	case s.Kind == plan.Renew:
+		return "the old token is kept as a secret beside it until the new one is proved, and put back when none comes"
 	case s.Supply != nil && len(s.Writes) == 0:
 		return "none needed: nothing uses them before the edge moves"
 	case len(s.Writes) == 0:

@@ -35,6 +35,8 @@ func verb(s plan.Step) string {
 		return "connect again"
 	case plan.Return:
 		return "back to mTLS"
+	case plan.Renew:
+		return "new token"
 	case plan.Clean:
 		return "clean up"
 	}

@@ -104,6 +104,10 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 					m.Trust = plan.Trust{OK: true, Where: m.Trust.Where}
 				}
 			}
+		case plan.Renew:
+			if m := index[s.Member]; m != nil {
+				m.Credential.State, m.Credential.Digest, m.Credential.Why = plan.CredentialReady, "predicted", ""
+			}
 		case plan.Redial:
 			f.Hub.Workload.Processes = nil
 			if m := index[s.Member]; m != nil {

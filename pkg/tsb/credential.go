@@ -62,15 +62,23 @@ func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 		if !info.Issued.IsZero() && info.Issued.Before(c.Written) {
 			c.Written = info.Issued // managedFields have one time for all that a manager wrote, a label of the same secret too
 		}
+		if state, why := mints(read, ns, cluster, at); state != plan.CredentialMintable {
+			c.Lost = fmt.Sprintf("%s; mend that with: tctl install manifest control-plane-secrets --cluster %s", why, cluster)
+		}
 		return c
 	}
-	c.State, c.Why = minting(read, ns, cluster, at)
+	c.State, c.Why = mints(read, ns, cluster, at)
+	switch c.State {
+	case plan.CredentialMintable:
+		c.Why = "not there yet; " + c.Why + ", so it can mint this one"
+	case plan.CredentialMissing:
+		c.Why = fmt.Sprintf("secret %s is not there and %s; create it with: tctl install manifest control-plane-secrets --cluster %s, or let migrate do it with --tctl or --secrets", c.Where, c.Why, cluster)
+	}
 	return c
 }
 
-// minting says whether tsb-operator-control-plane can be expected to make the token that is not there.
-func minting(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (plan.CredentialState, string) {
-	const need = "secret %s/%s is not there and %s; create it with: tctl install manifest control-plane-secrets --cluster %s, or let migrate do it with --tctl or --secrets"
+// mints says whether tsb-operator-control-plane can be expected to make a token that is not there, and why, in one clause.
+func mints(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (plan.CredentialState, string) {
 	account := read[secret(ns, secretServiceAccount)]
 	if why := kube.Unreadable(account); why != "" {
 		return plan.CredentialUnknown, fmt.Sprintf("secret %s/%s could not be read: %s", ns, secretServiceAccount, why)
@@ -78,18 +86,18 @@ func minting(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (
 	fqn, jwk := string(secretKey(account, "clusterFqn")), secretKey(account, "jwk")
 	switch {
 	case account.Missing:
-		return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, "no "+secretServiceAccount+" to mint it from", cluster)
+		return plan.CredentialMissing, "no " + secretServiceAccount + " to mint it from"
 	case !strings.HasSuffix(fqn, "/clusters/"+cluster):
-		return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, fmt.Sprintf("%s belongs to %q, which the operator refuses", secretServiceAccount, fqn), cluster)
+		return plan.CredentialMissing, fmt.Sprintf("%s belongs to %q, which the operator refuses", secretServiceAccount, fqn)
 	case !json.Valid(jwk):
-		return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, "key jwk of "+secretServiceAccount+" is not JSON", cluster)
+		return plan.CredentialMissing, "key jwk of " + secretServiceAccount + " is not JSON"
 	}
 	for _, name := range siblingTokens {
 		if info, err := token.Inspect(secretKey(read[secret(ns, name)], "token")); err == nil && at.Before(info.Expires) {
-			return plan.CredentialMintable, fmt.Sprintf("not there yet; the operator keeps %s/%s fresh from the same service account, so it can mint this one", ns, name)
+			return plan.CredentialMintable, fmt.Sprintf("the operator keeps %s/%s fresh from the same service account", ns, name)
 		}
 	}
-	return plan.CredentialMissing, fmt.Sprintf(need, ns, secretToken, "no other token of the same service account is unexpired, so minting does not work", cluster)
+	return plan.CredentialMissing, "no other token of the same service account is unexpired, so minting does not work"
 }
 
 // certificate reads the public part of a certificate in a secret, and its CA.

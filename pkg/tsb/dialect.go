@@ -3,6 +3,7 @@ package tsb
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -17,9 +18,10 @@ func Dialect() plan.Dialect {
 // Name is how the product is selected.
 const Name = "tsb"
 
-// aim has every member present a JWT.
-func aim(_ plan.Facts, g plan.Goal) plan.Goal {
+// aim has every member present a JWT, and remembers the tokens that are to be renewed.
+func aim(f plan.Facts, g plan.Goal) plan.Goal {
 	g.To = cmp.Or(g.To, JWT)
+	g.Renew = renewing(f, g)
 	return g
 }
 
@@ -37,11 +39,13 @@ func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 }
 
 // restores says whether a patch is a way back that this dialect writes down, of a step after which the member presents from again: of one
-// mode of one plane, or of Central's certificate from its copy; and nothing else. What a hub accepts is only ever added to, and an edge only
+// mode of one plane, of Central's certificate from its copy, or of a token that is gone; and nothing else. What a hub accepts is only ever added to, and an edge only
 // goes back to what the hub is asked about first. A journal is an object that others can write, and what it says is done with the rights of
 // whoever runs the plugin.
 func restores(p plan.Patch, from cred) bool {
 	switch {
+	case p.Object.Group == "" && p.Object.Resource == "secrets" && strings.HasPrefix(p.Object.Name, secretToken):
+		return from == "" && restoresToken(p)
 	case p.Create || p.Delete || p.Restart || p.Status || p.KeepAs != "" || p.Fill != "":
 		return false
 	case p.RestoreFrom != "":

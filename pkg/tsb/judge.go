@@ -29,6 +29,8 @@ const (
 	claimFresh       = "fresh"        // no pod of Central serves an older one
 	claimFenced      = "fenced"       // the edge's own API server denies an edit of its mode
 	claimProvided    = "provided"     // the edge has what it needs to present a JWT
+	claimRenewed     = "renewed"      // another token is there, which expires later
+	claimPushesOn    = "pushes-on"    // the edge's own counters advance twice after that
 	claimGone        = "gone"         // nothing is left that only the member's certificate needed
 )
 
@@ -81,6 +83,10 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 		return judgeSoaked(last, *m, c.For)
 	case claimOutlived:
 		return plan.Judgement{Holds: m.Rotation.Seen, Witness: m.Rotation.Why, Due: m.Rotation.At}
+	case claimRenewed:
+		return judgeRenewed(c.Member, seen)
+	case claimPushesOn:
+		return judgePushes(c.Member, renewedSince(c.Member, seen))
 	case claimMPC:
 		if m.Name == standbyMPC {
 			return judgeMPC(hubs(last)["standby"].Connections, *m)

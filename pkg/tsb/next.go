@@ -27,6 +27,8 @@ import (
 // A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the clean-up.
 func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	switch {
+	case goal.Renew != nil:
+		return renewals(f, goal)
 	case goal.Back:
 		return back(f, goal)
 	case goal.NoHub:

@@ -29,6 +29,9 @@ const (
 // rehearsalSecret is what we have Central's certificate issued into once, beside the real one.
 const rehearsalSecret = "xcp-central-cert-xcpauth-rehearsal"
 
+// keptToken is the copy of an edge's token that is kept while a new one is made.
+const keptToken = secretToken + "-xcpauth-before"
+
 // siblingTokens are minted by the same operator from the same service account (1.5 and newer).
 var siblingTokens = []string{"oap-token", "otel-token"}
 

@@ -25,13 +25,13 @@ import (
 func newTokenCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "token", GroupID: "observe", Args: cobra.NoArgs,
-		Short: "look at tokens, verify them, and issue those of zones",
-		Long: `Look at a token, from a file, stdin or the edge's cluster, and verify it. Zone tokens of Kong Mesh and Kuma are recognised; they
+		Short: "look at tokens, verify them, have them made anew, and issue those of zones",
+		Long: `Look at a token, from a file, stdin or the edge's cluster, and verify it; have those of edges made anew. Zone tokens of Kong Mesh and Kuma are recognised; they
 can be issued too, and revoked, without a cluster. A token is never printed on a terminal, and never taken from the command line,
 where others could read it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenIssueCommand(o), newTokenListCommand(o), newTokenRevokeCommand(o), newTokenRevocationsCommand(o))
+	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenRotateCommand(o), newTokenIssueCommand(o), newTokenListCommand(o), newTokenRevokeCommand(o), newTokenRevocationsCommand(o))
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
 // The shipped roles are enough for the whole migration, under the webhook, for somebody who has nothing else; and reading
@@ -38,6 +39,7 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 			admin("--context", cluster, "create", "clusterrolebinding", name+"-read", "--clusterrole=xcpauth-read", "--user="+name)
 		}
 		admin("--context", cluster, "create", "clusterrolebinding", "mover-migrate", "--clusterrole=xcpauth-migrate", "--user=mover")
+		admin("--context", cluster, "create", "clusterrolebinding", "mover-rotate", "--clusterrole=xcpauth-rotate", "--user=mover")
 	}
 	admin("--context", "hub", "-n", "xcpauth-system", "create", "rolebinding", "mover-migrate", "--role=xcpauth-migrate", "--user=mover")
 	as := func(name string) []string {
@@ -86,6 +88,12 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	sound()
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
+	}
+	f.xcpauth(0, append([]string{"token", "rotate", "--all", "-y", "--poll", "100ms"}, as("mover")...)...)
+	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NoTokens: true})
+	f.xcpauth(4, append([]string{"token", "rotate", "edge-1", "-y", "--poll", "100ms", "--prove-within", "1s", "-o", "json"}, as("mover")...)...)
+	if !f.has("edge-1", "xcp-edge-central-auth-token") || f.has("edge-1", "xcp-edge-central-auth-token-xcpauth-before") {
+		t.Error("the token of edge-1 is not back from its copy")
 	}
 }
 

@@ -85,10 +85,10 @@ func TestRollbackAfterEachStage(t *testing.T) {
 func (f fleet) killedAt(said, verb string, args ...string) (after string) {
 	f.Helper()
 	flags := quick
-	if verb == "rollback" {
+	if verb != "migrate" {
 		flags = quickBack
 	}
-	cmd := f.Command(f.Context(), append(append([]string{"xcpauth", verb}, flags...), args...)...)
+	cmd := f.Command(f.Context(), slices.Concat([]string{"xcpauth"}, strings.Fields(verb), flags, args)...)
 	var out strings.Builder
 	w := newWatcher(f.T, said, func() { cmd.Process.Signal(syscall.SIGKILL) })
 	cmd.Stdout, cmd.Stderr = &out, w
