@@ -35,7 +35,8 @@ type StatusRow struct {
 	Credential string   `json:"credential"`
 	Expires    string   `json:"expires,omitempty"` // RFC 3339
 	Proof      string   `json:"proof"`
-	Fence      string   `json:"fence,omitempty"` // of an edge: "proved 2026-01-02T12:00:00Z", "stored, not proved", "none", or why there can be none
+	Fence      string   `json:"fence,omitempty"`    // of an edge: "proved 2026-01-02T12:00:00Z", "stored, not proved", "none", or why there can be none
+	Rotation   string   `json:"rotation,omitempty"` // of an edge's token: when it was minted and whether renewing it was seen; "late: ...", "none: ..."
 	Witnesses  []string `json:"witnesses,omitempty"`
 	Next       string   `json:"next"`
 	Why        []string `json:"why,omitempty"`
@@ -168,6 +169,14 @@ func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) Stat
 		r.Declared, r.Credential = "as hub", "-"
 	} else if r.Fence = fenceText(m); r.Fence != "" {
 		r.Witnesses = append(r.Witnesses, "fence: "+r.Fence)
+	}
+	if r.Rotation = rotationText(m, at); r.Rotation != "" {
+		r.Witnesses = append(r.Witnesses, "rotation: "+r.Rotation)
+		if word, _, wrong := strings.Cut(r.Rotation, ":"); wrong && word == "late" {
+			r.Credential += ", late"
+		} else if wrong && word == "none" {
+			r.Credential += ", not renewed"
+		}
 	}
 	r.State, r.Next = stateAndNext(todo, blocked)
 	switch {

@@ -61,6 +61,14 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 		t.Errorf("with another cluster's service account it is told\n%s", refused.Stdout)
 	}
 	is("edge-2", two, true)
+	for format, rows := range map[string]map[string]map[string]any{"json": f.rows(f.xcpauth(0, "status", "-o", "json").Stdout), "yaml": f.yamlRows(f.xcpauth(0, "status", "-o", "yaml").Stdout)} {
+		for edge, lost := range map[string]bool{"edge-1": false, "edge-2": true} {
+			said := fmt.Sprint(rows[edge]["rotation"])
+			if !strings.Contains(said, "minted 20") || strings.Contains(said, "the operator would not make it again: cluster-service-account belongs to") != lost {
+				t.Errorf("status -o %s says of the token of %s: %q", format, edge, said)
+			}
+		}
+	}
 	one = token("edge-1")
 	f.is(f.rows(rotate(4, "--all", "-o", "json").Stdout), "edge-1", "state", "changed") // the others are served
 	is("edge-1", one, false)
