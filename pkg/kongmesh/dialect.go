@@ -40,21 +40,25 @@ func aim(f plan.Facts, g plan.Goal) plan.Goal {
 	if len(usable) > 0 && (!g.Rotate || len(usable) > 1) {
 		kid = usable[len(usable)-1].ID
 	}
-	if to, begun := unfinished(f.Hub.Past); g.Rotate && begun {
+	if to, begun := unfinished(f.Hub); g.Rotate && begun {
 		kid = to
 	}
 	g.To = Kid(kid)
 	return g
 }
 
-// unfinished is the kid of the last rotation in the history, when its end was begun and not seen.
-func unfinished(past []plan.Past) (kid string, begun bool) {
-	for i := len(past) - 1; i >= 0; i-- {
-		to, ok := strings.CutPrefix(past[i].Goal, plan.RotationTo+"kid:")
+// unfinished is the kid of the last rotation in the history, while older keys are left or the global was not rolled out at its end.
+func unfinished(h plan.Hub) (kid string, begun bool) {
+	for i := len(h.Past) - 1; i >= 0; i-- {
+		to, ok := strings.CutPrefix(h.Past[i].Goal, plan.RotationTo+"kid:")
 		if !ok {
 			continue
 		}
-		return to, past[i].Said != "proved" || !slices.Contains(past[i].Steps, stepReconnect)
+		if n, err := strconv.Atoi(to); err != nil || highest(h) > n {
+			return "", false // somebody has gone on since
+		}
+		older := slices.ContainsFunc(h.Keys, func(k plan.Key) bool { return k.ID != to })
+		return to, older || h.Workload.RestartedFor != restartedFor(plan.Goal{To: Kid(to)})
 	}
 	return "", false
 }

@@ -233,3 +233,38 @@ func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 		}
 	}
 }
+
+// A rotation that was begun is gone on with, and one that has ended is followed by another key.
+func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
+	hub := func(restarted, past string, kids ...string) plan.Facts {
+		f := plan.Facts{Hub: plan.Hub{Found: true, Workload: plan.Workload{RestartedFor: restarted}}}
+		for i, kid := range kids {
+			f.Hub.Keys = append(f.Hub.Keys, plan.Key{ID: kid, Serial: int(kid[0] - '0'), Signs: i == len(kids)-1})
+		}
+		if past != "" {
+			f.Hub.Past = []plan.Past{{Goal: "jwt-only"}, {Goal: past, Said: "proved"}, {Goal: "revocation"}}
+		}
+		return f
+	}
+	for _, tc := range []struct {
+		name  string
+		facts plan.Facts
+		goal  plan.Goal
+		to    guard.Cred
+	}{
+		{"no key", hub("", ""), plan.Goal{}, "kid:1"},
+		{"no key, and a rotation", hub("", ""), plan.Goal{Rotate: true}, "kid:1"},
+		{"one key", hub("", "", "1"), plan.Goal{}, "kid:1"},
+		{"one key, and a rotation", hub("", "", "1"), plan.Goal{Rotate: true}, "kid:2"},
+		{"two keys: a rotation goes on", hub("", "", "1", "2"), plan.Goal{Rotate: true}, "kid:2"},
+		{"the older keys are gone, and the end is not", hub("", "rotation to kid:2", "2"), plan.Goal{Rotate: true}, "kid:2"},
+		{"it has ended", hub("rotation-to-key-2", "rotation to kid:2", "2"), plan.Goal{Rotate: true}, "kid:3"},
+		{"it has ended, and another was begun by hand", hub("rotation-to-key-2", "rotation to kid:2", "2", "3"), plan.Goal{Rotate: true}, "kid:3"},
+		{"a key that was named", hub("", "", "1", "2"), plan.Goal{Rotate: true, To: "kid:7"}, "kid:7"},
+		{"the way back has none", hub("", "", "1"), plan.Goal{Back: true}, ""},
+	} {
+		if got := kongmesh.Dialect().Aim(tc.facts, tc.goal).To; got != tc.to {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.to)
+		}
+	}
+}
