@@ -22,7 +22,12 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 		case plan.Open, plan.Close:
 			afterHub(&f, s)
 		case plan.Restart:
-			f.Hub.Workload.RestartedFor = restartOf(s)
+			if len(s.Writes) > 0 {
+				f.Hub.Workload.RestartedFor = restartOf(s)
+			}
+			if kid, ok := strings.CutPrefix(f.Hub.Workload.RestartedFor, restartedFor(plan.Goal{})); ok {
+				f.Hub.Past = append(slices.Clone(f.Hub.Past), plan.Past{Goal: plan.Goal{Rotate: true, To: Kid(kid)}.Word(), Steps: []string{stepReconnect}, Said: "proved"})
+			}
 		case plan.Move:
 			presents(&f, m, Kid(s.Supply.Token.KeyID))
 			m.Credential = plan.Credential{State: plan.CredentialReady, ID: "predicted", Key: s.Supply.Token.KeyID, Where: s.Supply.Namespace + "/" + s.Supply.Token.Secret, Lacks: m.Credential.Lacks}

@@ -47,7 +47,7 @@ func aim(f plan.Facts, g plan.Goal) plan.Goal {
 	return g
 }
 
-// unfinished is the kid of the last rotation in the history, while older keys are left or the global was not rolled out at its end.
+// unfinished is the kid of the last rotation in the history, until its end was proved.
 func unfinished(h plan.Hub) (kid string, begun bool) {
 	for i := len(h.Past) - 1; i >= 0; i-- {
 		to, ok := strings.CutPrefix(h.Past[i].Goal, plan.RotationTo+"kid:")
@@ -57,10 +57,19 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 		if n, err := strconv.Atoi(to); err != nil || highest(h) > n {
 			return "", false // somebody has gone on since
 		}
-		older := slices.ContainsFunc(h.Keys, func(k plan.Key) bool { return k.ID != to })
-		return to, older || h.Workload.RestartedFor != restartedFor(plan.Goal{To: Kid(to)})
+		return to, !reconnectedFor(h, plan.Goal{Rotate: true, To: Kid(to)})
 	}
 	return "", false
+}
+
+// reconnectedFor says whether every zone was proved to have connected anew at the end of a rotation, or since a revocation.
+func reconnectedFor(h plan.Hub, goal plan.Goal) bool {
+	if len(goal.Revoke) > 0 {
+		return h.Workload.RestartedFor == restartedFor(goal)
+	}
+	return slices.ContainsFunc(h.Past, func(p plan.Past) bool {
+		return p.Goal == goal.Word() && p.Said == "proved" && slices.Contains(p.Steps, stepReconnect)
+	})
 }
 
 // enclose is no step: a zone's own cluster is not fenced.

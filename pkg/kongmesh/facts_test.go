@@ -1,6 +1,7 @@
 package kongmesh_test
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -236,13 +237,13 @@ func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 
 // A rotation that was begun is gone on with, and one that has ended is followed by another key.
 func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
-	hub := func(restarted, past string, kids ...string) plan.Facts {
-		f := plan.Facts{Hub: plan.Hub{Found: true, Workload: plan.Workload{RestartedFor: restarted}}}
+	hub := func(ended, past string, kids ...string) plan.Facts {
+		f := plan.Facts{Hub: plan.Hub{Found: true}}
 		for i, kid := range kids {
 			f.Hub.Keys = append(f.Hub.Keys, plan.Key{ID: kid, Serial: int(kid[0] - '0'), Signs: i == len(kids)-1})
 		}
 		if past != "" {
-			f.Hub.Past = []plan.Past{{Goal: "jwt-only"}, {Goal: past, Said: "proved"}, {Goal: "revocation"}}
+			f.Hub.Past = []plan.Past{{Goal: "jwt-only", Said: "proved", Steps: []string{"reconnect"}}, {Goal: past, Said: "proved"}, {Goal: past, Said: cmp.Or(ended, "begun"), Steps: []string{"reconnect"}}, {Goal: "revocation"}}
 		}
 		return f
 	}
@@ -258,8 +259,8 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 		{"one key, and a rotation", hub("", "", "1"), plan.Goal{Rotate: true}, "kid:2"},
 		{"two keys: a rotation goes on", hub("", "", "1", "2"), plan.Goal{Rotate: true}, "kid:2"},
 		{"the older keys are gone, and the end is not", hub("", "rotation to kid:2", "2"), plan.Goal{Rotate: true}, "kid:2"},
-		{"it has ended", hub("rotation-to-key-2", "rotation to kid:2", "2"), plan.Goal{Rotate: true}, "kid:3"},
-		{"it has ended, and another was begun by hand", hub("rotation-to-key-2", "rotation to kid:2", "2", "3"), plan.Goal{Rotate: true}, "kid:3"},
+		{"it has ended", hub("proved", "rotation to kid:2", "2"), plan.Goal{Rotate: true}, "kid:3"},
+		{"it has ended, and another was begun by hand", hub("proved", "rotation to kid:2", "2", "3"), plan.Goal{Rotate: true}, "kid:3"},
 		{"a key that was named", hub("", "", "1", "2"), plan.Goal{Rotate: true, To: "kid:7"}, "kid:7"},
 		{"the way back has none", hub("", "", "1"), plan.Goal{Back: true}, ""},
 	} {

@@ -248,7 +248,7 @@ func ends(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 		switch {
 		case len(old) > 0:
 			return plan.Wave{Title: "retire the older keys", Steps: []plan.Step{retire(f, old, goal)}}
-		case f.Hub.Workload.RestartedFor != restartedFor(goal):
+		case !reconnectedFor(f.Hub, goal):
 			return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnect(f, goal)}}
 		}
 	}

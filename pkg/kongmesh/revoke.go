@@ -51,7 +51,7 @@ func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 		}
 		return plan.Wave{Title: "revoke", Steps: []plan.Step{s}}
 	}
-	if goal.Reconnect && f.Hub.Workload.RestartedFor != restartedFor(goal) {
+	if goal.Reconnect && !reconnectedFor(f.Hub, goal) {
 		return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnect(f, goal)}}
 	}
 	return plan.Wave{}

@@ -18,6 +18,9 @@ const KeyFill = "signing-key"
 // what a process was started with is known by the name, and the one before is there for the way back.
 const tokenSecret = "xcpauth-zone-token-"
 
+// stepReconnect is the ID of the step with which a rotation ends.
+const stepReconnect = "reconnect"
+
 // register makes the namespace in which a run keeps its lock and its journal.
 func register(f plan.Facts) plan.Step {
 	return plan.Step{ID: "register", Kind: plan.Register, Member: "hub", Verb: "register", Title: "hub: make a namespace for the journal", Why: "the way back of each wave is written down there before its first write",
@@ -212,13 +215,22 @@ func retire(f plan.Facts, old []plan.Key, goal plan.Goal) plan.Step {
 	return s
 }
 
-// reconnect rolls the global out, so that no session goes on that began with a token of a retired key, and proves every zone after that.
+// reconnect rolls the global out, unless that was done, so that no session goes on that began with a token of a retired key, and proves
+// every zone after that.
 func reconnect(f plan.Facts, goal plan.Goal) plan.Step {
 	why := restartedFor(goal)
-	return plan.Step{ID: "reconnect", Kind: plan.Restart, Member: "hub", Verb: "connect anew", Title: "hub: have every zone connect anew", Why: "a token is looked at when a session begins, and never again while it lasts", Keep: true, Within: goal.Within,
-		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Restart: true,
-			After: map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{kube.RestartedFor: why}}}}}}},
-		Proof: append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnected(spared(f, goal), goal.To)...)}
+	s := plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Verb: "connect anew", Title: "hub: have every zone connect anew", Why: "a token is looked at when a session begins, and never again while it lasts", OneWay: true, Within: goal.Within}
+	if f.Hub.Workload.RestartedFor == why {
+		for _, c := range reconnected(spared(f, goal), goal.To) {
+			c.Kind, c.Text = claimConnected, c.Member+" is connected, with a token"
+			s.Proof = append(s.Proof, c)
+		}
+		return s
+	}
+	s.Writes = []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Restart: true,
+		After: map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{kube.RestartedFor: why}}}}}}}
+	s.Proof = append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnected(spared(f, goal), goal.To)...)
+	return s
 }
 
 // prove is the step that proves a zone as it is, without changing it.

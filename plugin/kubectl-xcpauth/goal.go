@@ -90,6 +90,9 @@ func given(flags *pflag.FlagSet, names ...string) string {
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			value = strings.Join(list.GetSlice(), ",")
 		}
+		if f.Value.Type() == "stringToString" { // it prints itself in brackets, which it does not read
+			value = strings.Trim(value, "[]")
+		}
 		switch {
 		case f.Value.Type() == "bool" && value == "true":
 			words = append(words, "--"+name)
@@ -104,7 +107,7 @@ func given(flags *pflag.FlagSet, names ...string) string {
 
 // goalNames are the flags that say what a run is to do: a command that continues it repeats them.
 var goalNames = []string{"to", "valid-for", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
-	"tctl-profile", "edge", "canary", "wave-size", "soak", "prove-within", "max-failures"}
+	"tctl-profile", "edge", "zone-token", "canary", "wave-size", "soak", "prove-within", "max-failures"}
 
 // positive refuses a duration that cannot be meant.
 func positive(flag string, d time.Duration) error {

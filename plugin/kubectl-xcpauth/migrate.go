@@ -86,6 +86,7 @@ again after any interruption: it restores the wave in flight first, and goes on 
 	completeStages(cmd)
 	o.runFlags.addFlags(cmd.Flags())
 	grouped(cmd.Flags(), "goal", o.addStandby)
+	grouped(cmd.Flags(), "zone", o.addZoneTokens)
 	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.saved, "plan", "", "a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
 	cmd.Flags().StringVar(&o.dryRun, "dry-run", o.dryRun, "none, client (show the plan) or server (send every write with dryRun=All)")
@@ -133,7 +134,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 }
 
 // givenAgain are the flags that go with a saved plan: what it does not keep.
-var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key", "central-ca"}
+var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key", "central-ca", "zone-token"}
 
 // wanted is the goal: of the saved plan when one is given, else of the flags.
 func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, error) {

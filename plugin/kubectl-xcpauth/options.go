@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/user"
 	"slices"
@@ -25,6 +27,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
@@ -42,7 +45,8 @@ type fleetOptions struct {
 	memberTimeout  time.Duration
 	concurrency    int
 	standby        string
-	repeats        string // the flags of the verb that a command which goes on repeats
+	zoneTokens     map[string]string // of zones without a context, the files with their tokens
+	repeats        string            // the flags of the verb that a command which goes on repeats
 	colour         string
 	diff           bool
 
@@ -73,6 +77,24 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 // addStandby adds the flag of the verbs that change hubs.
 func (o *fleetOptions) addStandby(flags *pflag.FlagSet) {
 	flags.StringVar(&o.standby, "standby", o.standby, "context of a second management plane that takes over from the first: it gets the same modes and names")
+}
+
+// addZoneTokens adds the flag of the verbs that look at zones.
+func (o *fleetOptions) addZoneTokens(flags *pflag.FlagSet) {
+	flags.StringToStringVar(&o.zoneTokens, "zone-token", nil, "of a zone of Kong Mesh that has no context (Universal), ZONE=FILE with the token that it was given; only you may be able to read it")
+}
+
+// handedTokens reads the files of --zone-token.
+func (o *fleetOptions) handedTokens() (map[string]plan.Secret, error) {
+	tokens := map[string]plan.Secret{}
+	for _, zone := range slices.Sorted(maps.Keys(o.zoneTokens)) {
+		s, err := supply.ReadFile("zone-token", o.zoneTokens[zone])
+		if err != nil {
+			return nil, err
+		}
+		tokens[zone] = plan.NewSecret(bytes.TrimSpace(s.Reveal()))
+	}
+	return tokens, nil
 }
 
 // addDiff adds the flag of the verbs that show a plan.
@@ -128,6 +150,10 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 			return nil, err
 		}
 	}
+	tokens, err := o.handedTokens()
+	if err != nil {
+		return nil, err
+	}
 	hubs := []string{o.hub}
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
@@ -137,7 +163,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 		return nil, err
 	}
 	d := o.having(plan.Recognise(tsb.Dialect(), kongmesh.Dialect()))
-	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Hub: o.hub, Standby: o.standby, Roots: systemRoots},
+	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
 		Supplier: issuer.Keys{Fleet: f}, Fills: map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }

@@ -49,6 +49,7 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 	grouped(cmd.Flags(), "supply", o.supplyFlags.addFlags)
 	completeStages(cmd)
 	grouped(cmd.Flags(), "goal", o.addStandby)
+	grouped(cmd.Flags(), "zone", o.addZoneTokens)
 	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when changes are pending")

@@ -19,7 +19,7 @@ var products = []string{"auto", tsb.Name, kongmesh.Name}
 // certificate stays, and its tokens are signed with the global's own key.
 var (
 	aloneVerbs = []string{"edge", "certificate", "webhook"}
-	aloneFlags = []string{"no-hub", "hub-agrees", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "fence-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl", "tctl-profile"}
+	aloneFlags = []string{"no-hub", "hub-agrees", "standby", "hasty-canary", "rotation-within", "accept-unrotated", "fence-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl", "tctl-profile"}
 )
 
 // named is the product that was named, "" when it is to be found out.

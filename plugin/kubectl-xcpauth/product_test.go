@@ -33,7 +33,6 @@ func TestWhatTSBAloneHasIsRefusedOfKongMesh(t *testing.T) {
 		{"status --standby global", "--standby is for TSB alone"},
 		{"plan --to=edges --no-hub", "--no-hub is for TSB alone"},
 		{"plan --hasty-canary", "--hasty-canary is for TSB alone"},
-		{"migrate -y --cleanup", "--cleanup is for TSB alone"},
 		{"migrate --dry-run=server --central-name central.example.test", "--central-name is for TSB alone"},
 		{"migrate -y --to=edges --no-hub", "--no-hub is for TSB alone"},
 		{"rollback -y --no-hub", "--no-hub is for TSB alone"},

@@ -45,6 +45,7 @@ present one for as long as it does.`,
 	o.goalFlags.addWaveFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
 	grouped(cmd.Flags(), "goal", o.addStandby)
+	grouped(cmd.Flags(), "zone", o.addZoneTokens)
 	o.addDiff(cmd.Flags())
 	return cmd
 }

@@ -30,6 +30,7 @@ func (o *meshOptions) addFlags(cmd *cobra.Command) {
 	o.goalFlags.addWaveFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
 	o.addDiff(cmd.Flags())
+	o.addZoneTokens(cmd.Flags())
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
 }
 

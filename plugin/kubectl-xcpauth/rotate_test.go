@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,43 @@ func TestTheVerbsOfAMeshAskFirst(t *testing.T) {
 	for _, args := range [][]string{{"key", "rotate"}, {"key", "rotate", "--keep-old"}, {"key", "retire"}, {"token", "revoke", "--zone", "west"}} {
 		if r := xcpauth(t, kubeconfig, args...); r.code != 5 || !strings.Contains(r.err, "there is no terminal to ask on") {
 			t.Errorf("%v: %d, %s", args, r.code, r.err)
+		}
+	}
+}
+
+// A zone without a context counts by the token that it was given, and by a session that brought one.
+func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
+	path, key := signingKey(t)
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(zone string, mode os.FileMode) string {
+		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: zone, ValidFor: 90 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(t.TempDir(), zone)
+		if err := os.WriteFile(name, append(token.Reveal(), '\n'), mode); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	kubeconfig := serve(t, map[string]*apifake.Server{"global": apifake.Start(append([]apifake.Object{apifake.GlobalSecret(kongmesh.KeyName("1"), string(pem))}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)...)}, nil)
+	for _, tc := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"nothing was handed over", nil, 4, "hand that over with --zone-token vm=FILE"},
+		{"its token", []string{"--zone-token", "vm=" + file("vm", 0o600)}, 0, "hub: authenticate zones"},
+		{"another zone's", []string{"--zone-token", "vm=" + file("east", 0o600)}, 4, "would be refused"},
+		{"a file that others can read", []string{"--zone-token", "vm=" + file("vm", 0o644)}, 1, "--zone-token"},
+		{"no file", []string{"--zone-token", "vm"}, 1, "zone-token"},
+	} {
+		if r := xcpauth(t, kubeconfig, append([]string{"plan"}, tc.args...)...); r.code != tc.code || !strings.Contains(strings.Join(strings.Fields(r.out+r.err), " "), tc.says) {
+			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", tc.name, r.code, tc.code, tc.says, r.out, r.err)
 		}
 	}
 }

@@ -46,6 +46,7 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 	cmd.Flags().DurationVar(&o.interval, "interval", o.interval, "of --watch: how long to wait between two looks")
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "look at edges alone, without access to the hub")
 	o.addStandby(cmd.Flags())
+	o.addZoneTokens(cmd.Flags())
 	return cmd
 }
 

@@ -434,7 +434,7 @@ func TestTheCommandThatContinuesIsUnderstood(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			value := map[string]string{"bool": "true", "int": "3", "duration": "1m", "string": "x y", "stringSlice": "a,b"}[f.Value.Type()]
+			value := map[string]string{"bool": "true", "int": "3", "duration": "1m", "string": "x y", "stringSlice": "a,b", "stringToString": "west=FILE,east=FILE"}[f.Value.Type()]
 			if f.Name == "to" {
 				value = "edges"
 			}
