@@ -155,7 +155,7 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 		past.Ended, past.Said, past.Steps = e.Now().UTC(), "proved", idsOf(steps)
 		writes := false
 		for _, s := range steps {
-			writes = writes || len(s.Writes) > 0 || s.Supply != nil
+			writes = writes || len(s.Writes) > 0 || s.Supply != nil || s.OneWay
 			if why := failed[s.ID]; why != "" {
 				past.Lost = append(past.Lost, s.Member)
 				past.Said = s.Member + ": " + why

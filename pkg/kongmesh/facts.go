@@ -104,6 +104,9 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	}
 	hub.Workload = workloadOf(s.Reads, cp, nil)
 	v := &verifier{Verifier: Verifier{Version: cp.version}}
+	if s.Skew != nil {
+		v.ahead = *s.Skew
+	}
 	all, why := secretsIn(s.Reads, ns)
 	if v.unread = why; why != "" {
 		hub.Odd = append(hub.Odd, why)

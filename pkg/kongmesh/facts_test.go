@@ -269,3 +269,34 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 		}
 	}
 }
+
+// The global judges a token by its own clock: what it would not take yet, or any more, counts as none.
+func TestATokenMustHoldByTheGlobalsClockToo(t *testing.T) {
+	for off, want := range map[time.Duration]guard.Cred{0: kongmesh.Kid("1"), 10 * time.Second: kongmesh.Kid("1"), -10 * time.Minute: kongmesh.None, 721 * time.Hour: kongmesh.None} {
+		f := mesh(token(t, "west", nil)).facts(t, kongmesh.Dialect(), map[string]time.Duration{"global": off})
+		if m := f.Member("west"); m.Declared != want || m.Edge.Presents[0] != want && !slices.Contains(m.Edge.Presents, want) {
+			t.Errorf("%s ahead: west presents %v (%s), want %s", off, m.Edge.Presents, m.Credential.Why, want)
+		}
+	}
+}
+
+// Zone proxies outside of Kubernetes present tokens of the same keys, and nobody sees them.
+func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
+	handed := token(t, "vm", func(g *kongmesh.Grant, _ *time.Time) { g.KeyID = "22" })
+	d := kongmesh.Dialect()
+	facts := d.Facts
+	d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+		where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
+		return facts(snaps, where, at)
+	}
+	fl := fleet{"global": append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}
+	f := fl.facts(t, d, nil)
+	goal := d.Aim(f, plan.Goal{Rotate: true, Within: time.Minute})
+	if w := d.Next(f, goal); len(w.Steps) != 0 || len(w.Blocked) != 1 || !strings.Contains(w.Blocked[0].Why, "--proxies-renewed") {
+		t.Errorf("%+v", w)
+	}
+	goal.Others = true
+	if w := d.Next(f, goal); len(w.Steps) != 1 || w.Steps[0].ID != "retire/1" {
+		t.Errorf("%+v", w)
+	}
+}

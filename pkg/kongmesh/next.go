@@ -246,6 +246,9 @@ func ends(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 			}
 		}
 		switch {
+		case len(old) > 0 && !goal.Others && len(unseen(f)) > 0:
+			return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: fmt.Sprintf("zone %s runs outside of Kubernetes, where zone proxies (ingress, egress) have tokens of the same keys, which are not seen; "+
+				"give them new ones, then pass --proxies-renewed, or leave the older keys with --keep-old", strings.Join(unseen(f), ", "))}}}
 		case len(old) > 0:
 			return plan.Wave{Title: "retire the older keys", Steps: []plan.Step{retire(f, old, goal)}}
 		case !reconnectedFor(f.Hub, goal):
@@ -256,6 +259,18 @@ func ends(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 		return clean(f, goal)
 	}
 	return plan.Wave{}
+}
+
+// unseen are the zones without a context, whose zone proxies may present tokens of any key: on Kubernetes they have service accounts (the
+// product's page on zone proxy authentication).
+func unseen(f plan.Facts) []string {
+	var names []string
+	for _, m := range f.Members {
+		if m.Object.Name == "" {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }
 
 // clean deletes the tokens that zones presented before; the way back ends with it.

@@ -146,6 +146,11 @@ func (s source) presents(hub *verifier, zone string, at time.Time) (creds []guar
 	v := hub.Verifier
 	v.Zone = zone
 	answer := v.Ask(s.token, at)
+	if by := at.Add(hub.ahead); answer.Outcome == Accepted && hub.ahead != 0 { // by the global's own clock too
+		if answer = v.Ask(s.token, by); answer.Outcome != Accepted {
+			answer.Text = fmt.Sprintf("by the clock of its API server, which is %s off: %s", hub.ahead.Round(time.Second), answer.Text)
+		}
+	}
 	z, err := ReadZone(s.token)
 	if err != nil || answer.Outcome != Accepted {
 		return []guard.Cred{None}, answer.Text
@@ -186,5 +191,6 @@ func (s source) credential(hub *verifier, zone string, at time.Time) plan.Creden
 // verifier is a hub as far as it judges tokens; unread says why it cannot be asked.
 type verifier struct {
 	Verifier
+	ahead  time.Duration // how far the clock of its cluster is ahead of ours, as far as that is known
 	unread string
 }

@@ -98,7 +98,13 @@ func newKeyListCommand(fo *fleetOptions) *cobra.Command {
 type rotateOptions struct {
 	meshOptions
 	keepOld  bool
+	proxies  bool
 	validFor time.Duration
+}
+
+// addProxies adds the flag of the verbs that retire keys.
+func (o *rotateOptions) addProxies(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.proxies, "proxies-renewed", false, "zone proxies outside of Kubernetes, which are not seen, have got tokens of the new key")
 }
 
 func newKeyRotateCommand(fo *fleetOptions) *cobra.Command {
@@ -116,13 +122,13 @@ interruption: it goes on with the same key. Until the older keys are retired the
   kubectl xcpauth key rotate --keep-old
   kubectl xcpauth key retire`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.repeats = given(cmd.Flags(), append([]string{"keep-old", "valid-for"}, goalNames...)...)
+			o.repeats = given(cmd.Flags(), append([]string{"keep-old", "proxies-renewed", "valid-for"}, goalNames...)...)
 			live, f, err := o.mesh(cmd.Context())
 			if err != nil {
 				return err
 			}
 			goal := o.goal()
-			goal.To, goal.Rotate, goal.ValidFor = "", true, o.validFor
+			goal.To, goal.Rotate, goal.ValidFor, goal.Others = "", true, o.validFor, o.proxies
 			if o.keepOld {
 				goal.Stage = plan.Edges
 			}
@@ -130,6 +136,7 @@ interruption: it goes on with the same key. Until the older keys are retired the
 		},
 	}
 	o.addFlags(cmd)
+	o.addProxies(cmd)
 	cmd.Flags().BoolVar(&o.keepOld, "keep-old", false, "leave the older keys; key retire retires them")
 	cmd.Flags().DurationVar(&o.validFor, "valid-for", 0, "how long the new tokens are valid; default 720h")
 	return cmd
@@ -150,7 +157,7 @@ key, or cannot be looked at; a zone that does gets a new token first. There is n
 				return err
 			}
 			goal := o.goal()
-			goal.Rotate = true
+			goal.Rotate, goal.Others = true, o.proxies
 			if goal.To = ""; len(f.Hub.Keys) == 0 {
 				return &codeError{code: exitRefused, text: "there is no signing key to keep; kubectl xcpauth migrate makes one"}
 			}
@@ -159,6 +166,7 @@ key, or cannot be looked at; a zone that does gets a new token first. There is n
 		},
 	}
 	o.addFlags(cmd)
+	o.addProxies(cmd)
 	return cmd
 }
 
