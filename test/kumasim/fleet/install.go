@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -171,48 +170,5 @@ func (o Options) controlPlane(zone string) *appsv1.Deployment {
 				},
 			},
 		},
-	}
-}
-
-// Uninstall takes everything away again but the kinds, and returns when it is gone; call it when no Fleet plays any more.
-func Uninstall(ctx context.Context, o Options) error {
-	o = o.filled()
-	all, err := o.clusters()
-	if err != nil {
-		return err
-	}
-	for _, c := range all {
-		if err := o.uninstall(ctx, c); err != nil {
-			return fmt.Errorf("uninstall %s from %s: %w", o.deployment(), c.site.Name, err)
-		}
-	}
-	return nil
-}
-
-func (o Options) uninstall(ctx context.Context, c *cluster) error {
-	now := int64(0)
-	for _, kind := range []string{"zones", "zoneinsights"} {
-		err := c.dyn.Resource(zones.GroupVersion().WithResource(kind)).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
-	}
-	if err := c.kube.CoreV1().Nodes().Delete(ctx, nodeName, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return err
-	}
-	for {
-		err := c.kube.CoreV1().Namespaces().Delete(ctx, o.Namespace, metav1.DeleteOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		if err != nil && !apierrors.IsConflict(err) {
-			return err
-		}
-		if err := c.kube.CoreV1().Pods(o.Namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{}); err != nil {
-			return err
-		}
-		if pause(ctx, 100*time.Millisecond); ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
 }
