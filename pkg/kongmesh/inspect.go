@@ -58,7 +58,7 @@ func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 	for _, s := range snaps {
 		c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
 		for r, res := range s.Reads {
-			if res.Err != "" && s.Err == "" {
+			if res.Err != "" && s.Err == "" && !(r.Resource == "secrets" && slices.Contains(misplaced, r.Name)) { // nothing rests on those
 				c.Unread = append(c.Unread, plan.Unread{What: strings.TrimSpace(r.Resource + " " + strings.Trim(r.Namespace+"/"+r.Name, "/")), Why: res.Err})
 			}
 		}

@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/canary"
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
@@ -38,7 +39,7 @@ const (
 var (
 	once   sync.Once
 	bed    *testbed.Bed
-	binDir string
+	binDir string // with the plugin, and a kubeconfig of a user who has the shipped roles and no other
 	begin  error
 )
 
@@ -63,9 +64,62 @@ func startBed() {
 		return
 	}
 	if binDir, begin = os.MkdirTemp("", "xcpauth-mesh-"); begin == nil {
-		begin = sandbox.Build(ctx, "./plugin/kubectl-xcpauth", filepath.Join(binDir, "kubectl-xcpauth"))
+		begin = errors.Join(sandbox.Build(ctx, "./plugin/kubectl-xcpauth", filepath.Join(binDir, "kubectl-xcpauth")), bindRoles(ctx))
 	}
 }
+
+// bindRoles gives the shipped ClusterRoles to a user in every cluster, and writes down how to be that user: the tests show that they, and the
+// Roles beside them, are enough.
+func bindRoles(ctx context.Context) error {
+	for _, c := range bed.Clusters() {
+		for _, args := range [][]string{
+			{"create", "namespace", namespace},
+			{"apply", "-f", rolesFile()},
+			{"create", "clusterrolebinding", "ann-reads", "--clusterrole=xcpauth-mesh-read", "--user=ann"},
+			{"create", "clusterrolebinding", "ann-migrates", "--clusterrole=xcpauth-mesh-migrate", "--user=ann"},
+		} {
+			if err := asAdmin(ctx, c.Name, args...); err != nil {
+				return err
+			}
+		}
+	}
+	cfg, err := clientcmd.LoadFromFile(bed.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	for _, u := range cfg.AuthInfos {
+		u.Impersonate = "ann"
+	}
+	return clientcmd.WriteToFile(*cfg, kubeconfig())
+}
+
+// bindInside gives the shipped Roles to the user in the control plane's namespace of every cluster.
+func bindInside(ctx context.Context) error {
+	for _, c := range bed.Clusters() {
+		for _, args := range [][]string{
+			{"apply", "-f", rolesFile()},
+			{"-n", namespace, "create", "rolebinding", "ann-reads", "--role=xcpauth-mesh-read", "--user=ann"},
+			{"-n", namespace, "create", "rolebinding", "ann-migrates", "--role=xcpauth-mesh-migrate", "--user=ann"},
+		} {
+			if err := asAdmin(ctx, c.Name, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func rolesFile() string { return filepath.Join("..", "..", "..", "manifests", "rbac", "mesh.yaml") }
+
+func asAdmin(ctx context.Context, cluster string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(bed.Bin, "kubectl"), append([]string{"--kubeconfig", bed.Kubeconfig, "--context", cluster}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil && !bytes.Contains(out, []byte("AlreadyExists")) {
+		return fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
+	}
+	return nil
+}
+
+func kubeconfig() string { return filepath.Join(binDir, "kubeconfig") }
 
 // mesh is a global and three zones, running.
 type mesh struct {
@@ -94,7 +148,7 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	if change != nil {
 		change(&o)
 	}
-	if err := fleet.Install(t.Context(), o); err != nil {
+	if err := errors.Join(fleet.Install(t.Context(), o), bindInside(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	f, err := fleet.Start(context.Background(), o)
@@ -218,7 +272,7 @@ type ran struct {
 
 func (m *mesh) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(m.Context(), filepath.Join(bed.Bin, "kubectl"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+bed.Kubeconfig, "PATH="+binDir+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig(), "PATH="+binDir+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
 	return cmd
 }
 
