@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -299,4 +300,58 @@ func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 	if w := d.Next(f, goal); len(w.Steps) != 1 || w.Steps[0].ID != "retire/1" {
 		t.Errorf("%+v", w)
 	}
+}
+
+// BenchmarkAThousandZones makes the facts of a global and its thousand zones, each in a cluster of its own with a token to verify, and
+// plans a rotation of all of them.
+func BenchmarkAThousandZones(b *testing.B) {
+	d := kongmesh.Dialect()
+	const zones = 1000
+	provided := map[string]bool{}
+	var names []string
+	for i := range zones {
+		names = append(names, fmt.Sprintf("zone-%04d", i))
+		provided[names[i]] = true
+	}
+	look := func(context string, objects []apifake.Object) plan.Snapshot {
+		h := apifake.Handler(objects...)
+		s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
+		for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
+			for _, r := range next {
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, r.Path(), nil))
+				if s.Reads[r] = (plan.Result{Missing: true}); rec.Code == http.StatusOK {
+					s.Reads[r] = plan.Result{Body: d.Trim(r, rec.Body.Bytes())}
+				}
+			}
+		}
+		return s
+	}
+	global := append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", provided, apifake.Variable(oldType, "cpToken"))...)
+	snaps := []plan.Snapshot{look("global", global)}
+	for i, name := range names {
+		g := kongmesh.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: fmt.Sprintf("11111111-1111-4111-8111-%012d", i), KeyID: "1"}
+		token, _, err := kongmesh.Issue(g, meshKeys()[1], noon)
+		if err != nil {
+			b.Fatal(err)
+		}
+		snaps = append(snaps, look(name, append(apifake.Zone("2.13.10", name, apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", string(token.Reveal())))))
+	}
+	var f plan.Facts
+	b.Run("facts", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if f = d.Facts(snaps, plan.Selection{}, noon); len(f.Members) != zones || f.Members[0].Credential.State != plan.CredentialReady {
+				b.Fatalf("%d members, %+v", len(f.Members), f.Members[0].Credential)
+			}
+		}
+	})
+	b.Run("plan of a rotation", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if p := plan.Unfold(d, f, plan.Goal{Rotate: true, Within: time.Minute}); p.Changes() < zones {
+				b.Fatalf("%d changes", p.Changes())
+			}
+		}
+	})
 }

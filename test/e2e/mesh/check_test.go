@@ -1,0 +1,156 @@
+package mesh
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// found are the objects of check's findings about the mesh, which begin with the name by which each is known.
+func (m *mesh) found() []string {
+	m.Helper()
+	cmd := m.command("xcpauth", "check", "-o", "json")
+	out, _ := cmd.Output() // its exit code says whether anything was found
+	var report struct {
+		Findings []struct{ Rule, Object string }
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		m.Fatalf("%v\n%s", err, out)
+	}
+	m.printed[fmt.Sprintf("check %d", len(m.printed))] = string(out)
+	var all []string
+	for _, f := range report.Findings {
+		if strings.HasPrefix(f.Rule, "XA08") {
+			id, _, _ := strings.Cut(f.Object, " of ")
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+func secretYAML(name, ns, kind, key string, value []byte) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\ntype: %s\ndata: {%s: %s}\n", name, ns, kind, key, base64.StdEncoding.EncodeToString(value))
+}
+
+func (m *mesh) apply(cluster, yaml string) {
+	m.Helper()
+	path := filepath.Join(m.TempDir(), "object.yaml")
+	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+		m.Fatal(err)
+	}
+	m.kubectl("--context", cluster, "apply", "-f", path)
+}
+
+// What would be refused, or break something, is found before anything is written; and a run is refused where a key is of no use.
+func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
+	m := start(t, nil)
+	const global, ours, id = "system.kuma.io/global-secret", "zone-token-revocations", "33333333-3333-4333-8333-333333333333"
+	pem8, pem1 := signingKeys(t)
+	refused := func() {
+		t.Helper()
+		before := m.kubectl("--context", "global", "-n", namespace, "get", "deployment,secret", "-o", "yaml").out
+		if r := m.xcpauth(5, append([]string{"migrate"}, quick...)...); !strings.Contains(r.out, "zone-token-signing-key") {
+			t.Errorf("it is refused with\n%s%s", r.out, r.err)
+		}
+		if m.kubectl("--context", "global", "-n", namespace, "get", "deployment,secret", "-o", "yaml").out != before {
+			t.Error("a run that was refused wrote something")
+		}
+	}
+	for _, tc := range []struct {
+		id, name, ns, kind string
+		value              []byte
+		refused            bool
+	}{
+		{"key-pkcs8", "zone-token-signing-key-2", namespace, global, pem8, true},
+		{"key-padded", "zone-token-signing-key-0002", namespace, global, pem1, true},
+		{"key-type", "zone-token-signing-key-2", namespace, "Opaque", pem1, true},
+		{"revocations-spaces", ours, namespace, global, []byte("a, " + id), false},
+		{"revocations-crlf", ours, namespace, global, []byte(id + "\r\n"), false},
+		{"revocations-type", ours, namespace, "Opaque", []byte(id), false},
+	} {
+		m.apply("global", secretYAML(tc.name, tc.ns, tc.kind, "value", tc.value))
+		if got := m.found(); !slices.Contains(got, tc.id) {
+			t.Errorf("%s is not found: %v", tc.id, got)
+		}
+		if tc.refused {
+			refused()
+		}
+		m.kubectl("--context", "global", "-n", tc.ns, "delete", "secret", tc.name)
+	}
+
+	for _, tc := range []struct{ id, zone, valid string }{{"token-zone", "east", "720h"}, {"token-expired", "west", "1s"}} {
+		m.give("west", m.issue(tc.zone, tc.valid))
+		m.await(tc.id+" to be found", func() error {
+			if got := m.found(); !slices.Contains(got, tc.id) {
+				return fmt.Errorf("found %v", got)
+			}
+			return nil
+		})
+	}
+	if got := m.found(); !slices.Contains(got, "global-open") {
+		t.Errorf("a global that authenticates nobody is not found: %v", got)
+	}
+	m.kubectl("--context", "west", "-n", namespace, "set", "env", deployment, authType+"=cpToken") // as values for production that are published
+	m.kubectl("--context", "west", "-n", namespace, "rollout", "status", deployment, "--timeout=60s")
+	if got := m.found(); !slices.Contains(got, "zone-sets-global") {
+		t.Errorf("found %v", got)
+	}
+	m.run(0, "migrate") // a zone with a token that would be refused gets another one first
+	m.withTokens(true)
+}
+
+// signingKeys are one that the product does not read, and one that it does.
+func signingKeys(t *testing.T) (pkcs8, pkcs1 []byte) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+}
+
+// issue has the plugin issue a token with the global's key, and returns the file.
+func (m *mesh) issue(zone, valid string) string {
+	m.Helper()
+	dir := m.TempDir()
+	text := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-signing-key-1", "-o", "go-template={{index .data \"value\" | base64decode}}").out
+	key, token := filepath.Join(dir, "key.pem"), filepath.Join(dir, "token")
+	if err := os.WriteFile(key, []byte(text), 0o600); err != nil {
+		m.Fatal(err)
+	}
+	m.xcpauth(0, "token", "issue", "--zone", zone, "--valid-for", valid, "--key-file", key, "--kid", "1", "--out", token)
+	return token
+}
+
+// give puts a token into a zone by hand, as the product's page says.
+func (m *mesh) give(zone, file string) {
+	m.Helper()
+	token, err := os.ReadFile(file)
+	if err != nil {
+		m.Fatal(err)
+	}
+	m.apply(zone, secretYAML("cp-token", namespace, "Opaque", "token", token))
+	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"token":%q}},"spec":{"containers":[{"name":"control-plane","env":[{"name":%q,"valueFrom":{"secretKeyRef":{"name":"cp-token","key":"token"}}}]}]}}}}`, filepath.Base(filepath.Dir(file)), inline)
+	m.kubectl("--context", zone, "-n", namespace, "patch", deployment, "--patch", patch)
+	m.kubectl("--context", zone, "-n", namespace, "rollout", "status", deployment, "--timeout=60s")
+	m.await("its pod to be connected", func() error {
+		if s, live := m.Live()[zone]; !live || !s.AuthTokenProvided {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+}
