@@ -57,8 +57,9 @@ func newMigrateCommand(fo *fleetOptions) *cobra.Command {
 		Use: "migrate", GroupID: "migrate", Args: cobra.NoArgs,
 		Short: "do what the plan says, step by step, each proved or put back",
 		Long: `Do what the plan says: Central's certificate, both modes on at the hub, one canary edge, the other edges in waves, one token
-rotation of each, mTLS off at the hub. Each step is proved before the next begins, and put back when the proof fails. Run it
-again after any interruption: it restores the wave in flight first, and goes on from what it sees.`,
+rotation of each, mTLS off at the hub. Of Kong Mesh and Kuma: a signing key, a token for each zone, authentication on at the
+global. Each step is proved before the next begins, and put back when the proof fails. Run it again after any interruption: it
+restores the wave in flight first, and goes on from what it sees.`,
 		Example: `  # Show the plan, ask, and do it
   kubectl xcpauth migrate
 

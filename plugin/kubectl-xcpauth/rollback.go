@@ -25,7 +25,8 @@ func newRollbackCommand(fo *fleetOptions) *cobra.Command {
 		Long: `Take a migration back. The hub accepts both modes again, then every edge that a migration moved presents its certificate
 again, each proved. It ends at explicit values, and says where these differ from what there was originally. It needs the
 certificates of the edges, which only migrate --cleanup deletes. The hub goes on accepting JWTs, since its own MPC may
-present one for as long as it does.`,
+present one for as long as it does. Of Kong Mesh and Kuma: the global authenticates nobody again, if it did not before, then
+every zone presents what it did.`,
 		Example: `  # Everything back
   kubectl xcpauth rollback
 
