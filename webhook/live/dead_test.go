@@ -27,9 +27,11 @@ func newWay(t *testing.T, to string) *way {
 	var carrying sync.WaitGroup
 	var mu sync.Mutex
 	var ends []net.Conn
+	over := false
 	t.Cleanup(func() {
 		l.Close()
 		mu.Lock()
+		over = true
 		for _, c := range ends {
 			c.Close()
 		}
@@ -49,6 +51,10 @@ func newWay(t *testing.T, to string) *way {
 			}
 			mu.Lock()
 			ends = append(ends, here, there)
+			if over { // it was accepted at the very end
+				here.Close()
+				there.Close()
+			}
 			mu.Unlock()
 			w.mu.Lock()
 			lost := w.lost
