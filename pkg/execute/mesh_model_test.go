@@ -88,7 +88,7 @@ func (w *mesh) story(last plan.Goal, mutate mutation) Result {
 
 // arrive runs, uninterrupted and with everybody within reach, until the goal is reached.
 func (w *mesh) arrive(goal plan.Goal, mutate mutation) (r Result) {
-	w.killAt, w.cancelAt, w.strangers = 0, 0, false
+	w.killAt, w.cancelAt, w.strangers, w.away = 0, 0, false, ""
 	attempts := 12
 	if w.hopeless() && !goal.Back {
 		attempts = 2

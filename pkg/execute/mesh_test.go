@@ -34,6 +34,7 @@ type mesh struct {
 	namespace bool
 
 	verified map[string]string // what was found out about tokens
+	away     string            // a zone that cannot be reached for as long as goals change
 
 	writes, killAt, pauses, cancelAt int
 	cancel                           context.CancelFunc
@@ -152,6 +153,10 @@ func newMesh(seed uint64) *mesh {
 		w.stuck[z.name] = w.chance(10)
 		w.zones[z.name] = z
 	}
+	if w.chance(4) {
+		w.away = w.names()[w.IntN(len(w.zones))]
+		w.zones[w.away].reachable = false
+	}
 	for range 4 {
 		w.connect()
 	}
@@ -259,7 +264,7 @@ func (w *mesh) tick() {
 	for _, name := range w.names() {
 		z := w.zones[name]
 		w.roll(&z.rollout, z)
-		z.reachable = !w.chance(8) || z.reachable && w.chance(2)
+		z.reachable = (!w.chance(8) || z.reachable && w.chance(2)) && name != w.away
 	}
 	w.connect()
 	w.tell(!w.lateSessions || w.chance(2))
