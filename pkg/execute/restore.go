@@ -75,10 +75,10 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
 func (e *Executor) locate(s EntryStep, f plan.Facts) (EntryStep, error) {
 	undo := slices.Clone(s.Undo)
 	for i, p := range undo {
-		if !e.Dialect.Restores(f, p, s.From) {
-			return s, fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, journalRef.Namespace, journalRef.Name)
-		}
 		if p.Cluster == "" {
+			if !e.Dialect.Restores(f, p, s.From) {
+				return s, notOurs(p)
+			}
 			continue
 		}
 		at := ""
@@ -101,10 +101,18 @@ func (e *Executor) locate(s EntryStep, f plan.Facts) (EntryStep, error) {
 		if at == "" {
 			return s, fmt.Errorf("its cluster (%s, called %s by that run) is not reached; select its context, and see that it answers; if it is gone for good: kubectl xcpauth edge forget %s --alive --reason WHY", p.Cluster, p.Context, s.Member)
 		}
+		if !e.Dialect.Restores(f, p, s.From) {
+			return s, notOurs(p)
+		}
 		undo[i].Context = at
 	}
 	s.Undo = undo
 	return s, nil
+}
+
+// notOurs says that a journal asks for what no dialect writes.
+func notOurs(p plan.Patch) error {
+	return fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, journalRef.Namespace, journalRef.Name)
 }
 
 // refusedError says that a member cannot be put back, since the hub would refuse it there.
@@ -125,6 +133,21 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 		}
 		if hub.Accepts.Accepts[s.From] != guard.Yes {
 			return false, &refusedError{s.From}
+		}
+		if !f.Stated && e.Dialect.Yields != nil {
+			contexts := []string{e.hub}
+			for _, p := range s.Undo {
+				contexts = append(contexts, p.Context)
+			}
+			f = e.Observe(ctx, contexts...)
+			for _, p := range s.Undo {
+				switch got, known := e.Dialect.Yields(f, p); {
+				case !known:
+					return false, fmt.Errorf("it could not be looked at, so what it would present again is not known")
+				case got != s.From: // its credential was revoked meanwhile, or has expired
+					return false, &refusedError{s.From}
+				}
+			}
 		}
 		if f.Stated {
 			if err := e.unstate(ctx, s.Member); err != nil {

@@ -64,6 +64,8 @@ func (l *Live) supply(ctx context.Context, w writer, s plan.Supply, still func()
 		case err == nil && !wrote && slices.Contains(s.Adds, name):
 			said = append(said, fmt.Sprintf("%s is in %s by now, and left as it is", p.Object, s.Context))
 			continue
+		case err == nil && !wrote && s.Token != nil: // another run's, and perhaps in use
+			return said, fmt.Errorf("%s is in %s already, and is left as it is; run the command again", p.Object, s.Context)
 		case err == nil && !wrote:
 			wrote, err = w.replace(ctx, c, p, still)
 		}

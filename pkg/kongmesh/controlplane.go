@@ -24,7 +24,7 @@ type controlPlane struct {
 	object  kube.Object
 	spec    kube.PodSpec // of the template
 	version Version
-	mode    string
+	mode    string // "" when it is not known
 	zone    string // how a zone calls itself
 	dials   string // the global's address, of a zone
 	config  map[string]any

@@ -18,7 +18,7 @@ const Name = "kong-mesh"
 // Dialect is Kong Mesh 2.0 and newer, and Kuma 3.0 and newer.
 func Dialect() plan.Dialect {
 	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: trim, Facts: facts, Aim: aim, Next: next, Prove: prove, Enclose: enclose, Judge: judge,
-		Restores: restores, Lift: func(plan.Facts, plan.Member) []plan.Patch { return nil }, After: after}
+		Restores: restores, Yields: yieldsOf, Lift: func(plan.Facts, plan.Member) []plan.Patch { return nil }, After: after}
 }
 
 // validFor is how long a token is valid that is made on the way (the product's page issues for 720 hours).
@@ -84,7 +84,20 @@ func restores(f plan.Facts, p plan.Patch, from guard.Cred) bool {
 	if p.Create || p.Delete || p.Restart || p.Status || p.KeepAs != "" || p.RestoreFrom != "" || p.Fill != "" || !p.ByName || p.Object.Resource != readControlPlanes.Resource {
 		return false
 	}
-	global := p.Object.UID != "" && p.Object.UID == f.Hub.Object.UID
+	m := memberOf(f, p)
+	global := p.Object.UID != "" && p.Object.UID == f.Hub.Object.UID && p.Object.Name == f.Hub.Object.Name && p.Object.Namespace == f.Hub.Object.Namespace
+	want, _ := containerAndNames(f.Hub.Declared)
+	switch {
+	case m != nil:
+		want, _ = containerAndNames(m.DeclaredFields)
+	case !global: // a zone's that was made anew or is gone, which the write will find
+		if want = containerName; !slices.Contains([]string{"kong-mesh-control-plane", "kuma-control-plane"}, p.Object.Name) {
+			return false
+		}
+	}
+	if slices.ContainsFunc([]map[string]any{p.After, p.Before, p.Unless}, func(v map[string]any) bool { c, _ := containerAndNames(v); return c != want && c != "" }) {
+		return false
+	}
 	for _, values := range []map[string]any{p.After, p.Before, p.Unless} {
 		for _, e := range variablesOf(values) {
 			name := nameOf(e)
@@ -101,6 +114,37 @@ func restores(f plan.Facts, p plan.Patch, from guard.Cred) bool {
 		return from == "" && turnedOn(variablesOf(p.Before)) && !turnedOn(variablesOf(p.After))
 	}
 	return from != ""
+}
+
+// memberOf is the zone whose Deployment a patch is of, nil when there is none.
+func memberOf(f plan.Facts, p plan.Patch) *plan.Member {
+	for i, m := range f.Members {
+		if o := m.Object; o.UID != "" && o.UID == p.Object.UID && o.Name == p.Object.Name && o.Namespace == p.Object.Namespace {
+			return &f.Members[i]
+		}
+	}
+	return nil
+}
+
+// yieldsOf is what a zone would present after a patch: of the token that it would refer to, as the global would judge it now.
+func yieldsOf(f plan.Facts, p plan.Patch) (cred guard.Cred, known bool) {
+	m := memberOf(f, p)
+	if m == nil || m.Err != "" {
+		return "", false
+	}
+	cred = None
+	for _, e := range variablesOf(p.After) {
+		from, _ := e["valueFrom"].(map[string]any)
+		if ref, ok := from["secretKeyRef"].(map[string]any); ok {
+			cred = m.Yields[fmt.Sprintf("%v/%v", ref["name"], ref["key"])]
+		}
+		if path, _ := e["value"].(string); path != "" {
+			if cred = ""; covered(p.After, m.Original) {
+				cred = m.Returns
+			}
+		}
+	}
+	return cred, true
 }
 
 // variablesOf are the variables in a patch by name, nil when it is of anything else.

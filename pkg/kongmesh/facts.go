@@ -271,7 +271,13 @@ func workloadOf(read map[plan.Read]plan.Result, cp controlPlane, each func(kube.
 	}
 	c := kube.Controlled{Namespace: cp.object.Metadata.Namespace, Name: cp.object.Metadata.Name, Deployment: plan.Result{Body: body},
 		ReplicaSets: read[readReplicaSets(cp.object)], Pods: read[readPods(cp.object)]}
-	return c.Workload(each, nil)
+	return c.Workload(each, func(p kube.Pod) bool { // one that nobody owns any more
+		if p.Spec.Container(containerName) == nil || cp.mode == "" {
+			return false
+		}
+		return cp.set(p.Spec, "KUMA_MODE", "mode").text == cp.mode && cp.set(p.Spec, "KUMA_MULTIZONE_ZONE_NAME", "multizone.zone.name").text == cp.zone &&
+			!slices.ContainsFunc(p.Metadata.OwnerReferences, func(o kube.Owner) bool { return o.Kind == "ReplicaSet" })
+	})
 }
 
 // environment nests the variables of a container as a patch by name has them.

@@ -1,6 +1,8 @@
 package kongmesh
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,6 +26,11 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 			switch {
 			case cp.mode == modeGlobal:
 				held = held || home != nil && s.Context == home.Context
+				continue
+			case cp.mode == "", strings.Contains(cp.mode+cp.zone, "$("), cp.mode == modeZone && cp.zone == "":
+				held = true
+				f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "unreachable",
+					Why: fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", o.Metadata.Namespace, o.Metadata.Name)})
 				continue
 			case cp.mode != modeZone:
 				continue
@@ -90,8 +97,8 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 		switch {
 		case unread != "":
 			creds, why = nil, unread
-		case src.token != nil && !src.plain && !src.fixed && !proc.Since.IsZero() && !src.written.Before(proc.Since):
-			creds, why = nil, fmt.Sprintf("secret %s was written after the pod was started with an older token", src.where)
+		case src.token != nil && !src.plain && (src.written.After(proc.Created) || src.written.Equal(proc.Created) && !src.fixed && !src.written.IsZero()):
+			creds, why = nil, fmt.Sprintf("secret %s was written after the pod was made, which may have been started with an older token; have its pods started anew", src.where)
 		}
 		if creds == nil {
 			unknown = fmt.Sprintf("pod %s: %s", proc.Name, why)
@@ -119,8 +126,9 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 		}
 	}
 	m.Blocked = blocked(m, cp)
-	m.Credential.Lacks = []string{nextSecret(secrets)}
+	m.Credential.Lacks = []string{nextSecret(cp.zone, secrets)}
 	m.Leftovers = leftovers(s, cp, m, secrets)
+	m.Yields = yields(m.Object.Namespace, cp.zone, secrets, hub, f)
 	if m.Original = f.Hub.Originals[m.Object.UID]; m.Original != nil {
 		creds, _ := originalToken(m, secrets).presents(hub, cp.zone, f.At)
 		m.Returns = declared(creds)
@@ -128,20 +136,43 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 	return m
 }
 
+// yields is what the zone would present with each token that lies beside it, by the name and key of its secret.
+func yields(ns, zone string, secrets []secretObject, hub *verifier, f *plan.Facts) map[string]guard.Cred {
+	all := map[string]guard.Cred{}
+	for _, o := range secrets {
+		for key, value := range o.Data {
+			if z, err := ReadZone(value); err == nil && z.Kind != Other {
+				creds, _ := fromSecret(ns, secretRef{o.Metadata.Name, key}, secrets).presents(hub, zone, f.At)
+				all[o.Metadata.Name+"/"+key] = declared(creds)
+			}
+		}
+	}
+	return all
+}
+
 // nextSecret names the secret for the next token of a zone: no serial is used twice as long as the last is there.
-func nextSecret(secrets []secretObject) string {
+func nextSecret(zone string, secrets []secretObject) string {
 	last := 0
 	for _, o := range secrets {
-		if n, ours := ourSerial(o.Metadata.Name); ours {
+		if n, ours := ourSerial(zone, o.Metadata.Name); ours {
 			last = max(last, n)
 		}
 	}
-	return tokenSecret + strconv.Itoa(last+1)
+	return tokenSecretOf(zone) + strconv.Itoa(last+1)
 }
 
-// ourSerial is the serial of a secret that we made for a token.
-func ourSerial(name string) (int, bool) {
-	text, ours := strings.CutPrefix(name, tokenSecret)
+// tokenSecretOf is how the secrets of a zone's tokens begin.
+func tokenSecretOf(zone string) string {
+	if len(zone) > 200 { // a name has at most 253 characters
+		sum := sha256.Sum256([]byte(zone))
+		zone = hex.EncodeToString(sum[:8])
+	}
+	return tokenSecret + zone + "-"
+}
+
+// ourSerial is the serial of a secret that we made for a token of a zone.
+func ourSerial(zone, name string) (int, bool) {
+	text, ours := strings.CutPrefix(name, tokenSecretOf(zone))
 	n, err := strconv.Atoi(text)
 	return n, ours && err == nil && n > 0
 }
@@ -154,7 +185,7 @@ func leftovers(s plan.Snapshot, cp controlPlane, m plan.Member, secrets []secret
 	}
 	var all []plan.Leftover
 	for _, o := range secrets {
-		if _, ours := ourSerial(o.Metadata.Name); ours && !used[o.Metadata.Namespace+"/"+o.Metadata.Name] {
+		if _, ours := ourSerial(cp.zone, o.Metadata.Name); ours && !used[o.Metadata.Namespace+"/"+o.Metadata.Name] {
 			all = append(all, plan.Leftover{Context: s.Context, ClusterUID: m.ClusterUID, Member: m.Name, Why: "a token that the zone presented before, or never did",
 				Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}})
 		}
@@ -248,6 +279,8 @@ func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
 				m.Err = "it has a token, and the global does not see it connected; start it with the token"
 			case !s.Provided:
 				m.Err = "it is connected without a token; start it with the one that was handed over"
+			case !src.issued().Before(s.Began):
+				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was handed over"
 			default:
 				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
 				m.Edge = guard.Edge{Presents: creds, Until: f.At.Add(liveFor), Why: "the token that was handed over, and a session that brought one"}

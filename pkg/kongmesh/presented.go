@@ -122,6 +122,15 @@ func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject
 	return unknown
 }
 
+// issued is when a token says that it was issued; zero when it does not.
+func (s source) issued() time.Time {
+	z, err := ReadZone(s.token)
+	if err != nil {
+		return time.Time{}
+	}
+	return later(z.Issued, z.NotBefore)
+}
+
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

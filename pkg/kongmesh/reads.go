@@ -21,15 +21,19 @@ var (
 // containerName is the container of a control plane's pods, after the chart.
 const containerName = "control-plane"
 
+// all is a selector that everything matches: a pod that somebody took out of its Deployment's labels runs on, and counts. It tells these
+// reads from those of another product.
+const all = "!xcpauth.io/none"
+
 func readReplicaSets(d kube.Object) plan.Read {
 	r := kube.ReplicaSetsRead(d.Metadata.Namespace)
-	r.Labels = "app=" + d.Metadata.Labels["app"]
+	r.Labels = all
 	return r
 }
 
 func readPods(d kube.Object) plan.Read {
 	r := kube.PodsRead(d.Metadata.Namespace)
-	r.Labels = "app=" + d.Metadata.Labels["app"]
+	r.Labels = all
 	return r
 }
 

@@ -26,6 +26,8 @@ func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
 		case m.Err != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
+		case m.Object.Name != "" && !m.Workload.Settled:
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("the rollout of %s is not over, so what it will present is not sure; run the command again", m.Object)})
 		case held && (len(m.Blocked) > 0 || m.Object.Name == ""):
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Blocked, "; ")})
 		case slices.Contains(goal.Revoke, m.Credential.ID):
@@ -74,21 +76,22 @@ func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
 		patch.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
 	}
 	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Close, Member: "hub", Verb: "revoke", Title: "hub: revoke " + strings.Join(ids, ", "), Keep: true, Within: goal.Within, Writes: []plan.Patch{patch},
-		Why:   "no zone presents it; a session that began with it goes on until its zone connects anew",
+		Why:   "no zone is to present it; a session that began with it goes on until its zone connects anew",
 		Proof: []plan.Claim{{Kind: claimRevoked, Member: "hub", Text: "they are on the list, as the product reads it", Names: ids}}}
 	if len(merged.Meant) > 0 {
 		s.Why += fmt.Sprintf("; with it, what was evidently meant and was not revoked so far: %s", strings.Join(merged.Meant, ", "))
 	}
 	if goal.CutOff {
-		s.Why = "it was said that a zone which presents it may be refused"
-		return s, nil
+		s.Why += "; it was said that a zone which presents one of those that were named may be refused"
 	}
 	after := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
 	for c, t := range f.Hub.Accepts.Accepts {
 		after.Accepts[c] = t
 	}
 	for _, id := range slices.Concat(ids, merged.Meant) {
-		after.Accepts[jti(id)] = guard.No
+		if !goal.CutOff || !slices.Contains(goal.Revoke, id) {
+			after.Accepts[jti(id)] = guard.No
+		}
 	}
 	s.Withdraws, s.Accepts = &after, &after
 	return s, nil

@@ -55,8 +55,14 @@ func Recognise(dialects ...Dialect) Dialect {
 		Enclose:  func(f Facts, m Member, g Goal) Step { return of(f).Enclose(f, m, g) },
 		Judge:    func(c Claim, seen []Facts) Judgement { return of(seen[len(seen)-1]).Judge(c, seen) },
 		Restores: func(f Facts, p Patch, from guard.Cred) bool { return of(f).Restores(f, p, from) },
-		Lift:     func(f Facts, m Member) []Patch { return of(f).Lift(f, m) },
-		After:    func(f Facts, s []Step) Facts { return of(f).After(f, s) },
+		Yields: func(f Facts, p Patch) (guard.Cred, bool) {
+			if y := of(f).Yields; y != nil {
+				return y(f, p)
+			}
+			return "", false
+		},
+		Lift:  func(f Facts, m Member) []Patch { return of(f).Lift(f, m) },
+		After: func(f Facts, s []Step) Facts { return of(f).After(f, s) },
 	}
 }
 

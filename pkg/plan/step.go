@@ -236,6 +236,9 @@ type Dialect struct {
 	// Restores says whether a patch that was read from a journal is one that this dialect writes to take a step back, after which its
 	// member presents from again (see Step.From).
 	Restores func(f Facts, p Patch, from guard.Cred) bool
+	// Yields is what a member would present after a patch that takes a step back, as far as its credentials are good now, and whether that is
+	// known; nil where a member presents what its object says.
+	Yields func(f Facts, p Patch) (cred guard.Cred, known bool)
 	// Lift is what removes the fence of a member's cluster, which would deny the way back; nothing when it has none.
 	Lift func(Facts, Member) []Patch
 	// After predicts the facts when the steps of a wave have been done and proved.

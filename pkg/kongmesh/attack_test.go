@@ -1,0 +1,179 @@
+package kongmesh_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+)
+
+const cpNamespace, cpName = "kong-mesh-system", "kong-mesh-control-plane"
+
+// object finds an object of a list by kind and the beginning of its name.
+func object(objects []apifake.Object, kind, prefix string) apifake.Object {
+	for _, o := range objects {
+		if name, _ := o["metadata"].(apifake.Object)["name"].(string); o["kind"] == kind && strings.HasPrefix(name, prefix) {
+			return o
+		}
+	}
+	return nil
+}
+
+func meta(o apifake.Object) apifake.Object { return o["metadata"].(apifake.Object) }
+
+// namespaced has the journal's namespace there, so that what is next is about the zones.
+func namespaced(f fleet) fleet {
+	f["global"] = append(f["global"], apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}})
+	return f
+}
+
+// closes says whether authentication would be turned on now, and that the one rule lets it.
+func closes(t *testing.T, f plan.Facts) bool {
+	t.Helper()
+	d := kongmesh.Dialect()
+	w := d.Next(f, d.Aim(f, plan.Goal{Within: time.Minute}))
+	for _, s := range w.Steps {
+		if s.ID == "close" {
+			return len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), noon)) == 0
+		}
+	}
+	return false
+}
+
+// Whatever may still present nothing, or another token than the one that lies there now, keeps authentication off.
+func TestNothingIsTurnedOnOverWhatMayStillBePresented(t *testing.T) {
+	good := token(t, "west", nil)
+	made := func(f fleet, pod, secret time.Duration, immutable bool) fleet {
+		meta(object(f["west"], "Pod", cpName))["creationTimestamp"] = noon.Add(pod).Format(time.RFC3339)
+		s := object(f["west"], "Secret", "cp-token")
+		meta(s)["creationTimestamp"], s["immutable"] = noon.Add(secret).Format(time.RFC3339), immutable
+		return f
+	}
+	if !closes(t, namespaced(made(mesh(good), -time.Hour, -2*time.Hour, false)).facts(t, kongmesh.Dialect(), nil)) {
+		t.Fatal("authentication is not turned on for a zone that is ready")
+	}
+	if !closes(t, namespaced(made(mesh(good), -time.Hour, -time.Hour, true)).facts(t, kongmesh.Dialect(), nil)) {
+		t.Error("a secret that nobody can write again, made in the second of its pod, does not count")
+	}
+	released := func() fleet {
+		f := mesh(good)
+		pod := maps.Clone(object(apifake.Zone("2.13.10", "west"), "Pod", cpName)) // without a token
+		pod["metadata"] = apifake.Object{"name": "released", "namespace": cpNamespace, "uid": "released"}
+		f["west"] = append(f["west"], pod)
+		return f
+	}
+	unnamed := func() fleet {
+		f := mesh(good)
+		other := apifake.Zone("2.13.10", "west")
+		for _, kind := range []string{"Deployment", "Pod"} {
+			spec := object(other, kind, cpName)["spec"].(apifake.Object)
+			if kind == "Deployment" {
+				spec = spec["template"].(apifake.Object)["spec"].(apifake.Object)
+			}
+			c := spec["containers"].([]any)[0].(apifake.Object)
+			c["env"], c["envFrom"] = []any{}, []any{apifake.Object{"configMapRef": apifake.Object{"name": "x"}}}
+		}
+		other[0] = apifake.KubeSystem("west-2")
+		f["west-2"] = other
+		return f
+	}
+	for name, f := range map[string]fleet{
+		"a secret that was written after its pod was made":                made(mesh(good), -time.Hour, -10*time.Minute, false),
+		"an immutable one that was made anew":                             made(mesh(good), -time.Hour, -10*time.Minute, true),
+		"one that was written in the same second":                         made(mesh(good), -time.Hour, -time.Hour, false),
+		"a pod without a token that its ReplicaSet does not own any more": released(),
+		"a control plane that does not say in plain what it is a zone of": unnamed(),
+	} {
+		if closes(t, namespaced(f).facts(t, kongmesh.Dialect(), nil)) {
+			t.Errorf("%s: authentication is turned on", name)
+		}
+	}
+}
+
+// A token that was handed over counts for a session that began after it was issued.
+func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
+	d := kongmesh.Dialect()
+	facts := d.Facts
+	for name, tc := range map[string]struct {
+		issued time.Time
+		counts bool
+	}{
+		"issued before the session began": {time.Date(2026, 1, 2, 11, 0, 0, 0, time.UTC), true}, // see apifake.Global
+		"issued after":                    {noon.Add(time.Minute), false},
+	} {
+		handed := token(t, "vm", func(_ *kongmesh.Grant, at *time.Time) { *at = tc.issued })
+		d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+			where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
+			return facts(snaps, where, at.Add(time.Hour))
+		}
+		f := fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}.facts(t, d, nil)
+		if m := f.Member("vm"); (m.Err == "") != tc.counts {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// Cutting a zone off is for the tokens that were named: what the list was evidently meant to revoke is asked about all the same.
+func TestCuttingOffRevokesNobodyElse(t *testing.T) {
+	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(kongmesh.RevocationsName, "x, 11111111-1111-4111-8111-111111111111")))
+	d := kongmesh.Dialect()
+	f := fl.facts(t, d, nil)
+	w := d.Next(f, d.Aim(f, plan.Goal{Revoke: []string{"99999999-9999-4999-8999-999999999999"}, CutOff: true, Within: time.Minute}))
+	if len(w.Steps) != 1 || w.Steps[0].Withdraws == nil || !strings.Contains(w.Steps[0].Why, "11111111-1111-4111-8111-111111111111") {
+		t.Fatalf("%+v", w)
+	}
+	if stands := guard.Withdraw(f.Hub.Accepts, *w.Steps[0].Withdraws, f.Edges(), noon); len(stands) != 1 || stands[0].Edge != "west" {
+		t.Errorf("who stands against it: %v", stands)
+	}
+}
+
+// A journal is an object that others can write: only what this dialect writes itself is done for it, and leads to a credential that is good.
+func TestAJournalCannotAskForAnythingElse(t *testing.T) {
+	f := namespaced(mesh(token(t, "west", nil))).facts(t, kongmesh.Dialect(), nil)
+	west, d := f.Member("west"), kongmesh.Dialect()
+	env := func(container, name string, value, ref any) map[string]any {
+		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": container,
+			"env": []any{map[string]any{"name": name, "value": value, "valueFrom": ref}}}}}}}}
+	}
+	secret := func(name string) any {
+		return map[string]any{"secretKeyRef": map[string]any{"name": name, "key": "token"}}
+	}
+	patch := func(o plan.Ref, after map[string]any) plan.Patch {
+		return plan.Patch{Context: "west", Object: o, ByName: true, Before: env("control-plane", oldInline, nil, nil), After: after}
+	}
+	other := west.Object
+	other.Name, other.Namespace, other.UID = "shop", "prod", "anything"
+	for _, tc := range []struct {
+		name   string
+		patch  plan.Patch
+		from   guard.Cred
+		ok     bool
+		yields guard.Cred
+	}{
+		{"its token", patch(west.Object, env("control-plane", oldInline, nil, secret("cp-token"))), "kid:1", true, "kid:1"},
+		{"none", patch(west.Object, env("control-plane", oldInline, nil, nil)), "none", true, "none"},
+		{"none, in place of a token", patch(west.Object, env("control-plane", oldInline, nil, nil)), "kid:1", true, "none"},
+		{"a secret that is no token", patch(west.Object, env("control-plane", oldInline, nil, secret("db-admin"))), "kid:1", true, ""},
+		{"another Deployment", patch(other, env("control-plane", oldInline, nil, secret("cp-token"))), "kid:1", false, ""},
+		{"another container", patch(west.Object, env("sidecar", oldInline, nil, secret("cp-token"))), "kid:1", false, ""},
+		{"another variable", patch(west.Object, env("control-plane", "KUMA_MODE", "global", nil)), "kid:1", false, ""},
+		{"a token in plain", patch(west.Object, env("control-plane", oldInline, "eyJ", nil)), "kid:1", false, ""},
+		{"a list that is not by name", plan.Patch{Object: west.Object, After: env("control-plane", oldInline, nil, nil)}, "none", false, ""},
+		{"authentication turned on", plan.Patch{Object: f.Hub.Object, ByName: true, Before: env("control-plane", oldType, nil, nil), After: env("control-plane", oldType, "cpToken", nil)}, "", false, ""},
+		{"a deletion", plan.Patch{Object: west.Object, Delete: true}, "kid:1", false, ""},
+	} {
+		if got := d.Restores(f, tc.patch, tc.from); got != tc.ok {
+			t.Errorf("%s: restores %v, want %v", tc.name, got, tc.ok)
+		}
+		if tc.ok {
+			if got, known := d.Yields(f, tc.patch); !known || got != tc.yields {
+				t.Errorf("%s: it yields %q (known: %v), want %q", tc.name, got, known, tc.yields)
+			}
+		}
+	}
+}
