@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,13 +26,16 @@ func Recognise(dialects ...Dialect) Dialect {
 			return body
 		},
 		Reads: func(soFar map[Read]Result, metrics bool) []Read {
-			next := map[Read]bool{}
+			var next []Read
+			seen := map[Read]bool{}
 			for _, d := range dialects {
 				for _, r := range d.Reads(soFar, metrics) {
-					next[r] = true
+					if !seen[r] {
+						next, seen[r] = append(next, r), true
+					}
 				}
 			}
-			return slices.SortedFunc(maps.Keys(next), func(a, b Read) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+			return next
 		},
 		Facts: func(snaps []Snapshot, where Selection, at time.Time) Facts {
 			d, err := recognised(dialects, snaps, where)

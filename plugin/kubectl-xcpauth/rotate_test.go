@@ -167,7 +167,7 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := func(zone string, mode os.FileMode) string {
-		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: zone, ValidFor: 90 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Now())
+		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: zone, ValidFor: 20 * 365 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) // before the session of apifake.Global
 		if err != nil {
 			t.Fatal(err)
 		}
