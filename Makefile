@@ -50,12 +50,12 @@ lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
 	@$(GO) mod verify
 	@$(GO) mod tidy -diff
 
-fuzz: ## run each fuzz target for FUZZTIME (20s), and the model of a migration through MODELRUNS (100000) random fleets
+fuzz: ## run each fuzz target for FUZZTIME (20s), and the models of both products through MODELRUNS (100000) random fleets and a fiftieth of that of meshes
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' pkg plugin webhook krew test | while IFS=: read -r file _ func; do \
 		echo "$$file: $${func#func } for $(FUZZTIME)"; \
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$(dirname "$$file")" </dev/null || exit 1; \
 	done
-	$(GO) test -count=1 -v -timeout 2h -run TestThePromiseHoldsWhoeverInterrupts ./pkg/execute -model.runs $(MODELRUNS)
+	$(GO) test -count=1 -v -timeout 2h -run 'TestThePromiseHoldsWhoeverInterrupts|TestNoZoneIsEverRefusedWhoeverInterrupts' ./pkg/execute -model.runs $(MODELRUNS)
 
 bench: k8s ## print benchmarks, status of 1000 clusters beside kubectl in a shell and bare HTTP, the webhook's memory, the plugin's size and start
 	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \

@@ -177,3 +177,30 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 		}
 	}
 }
+
+// Two zones in one namespace have secrets of their own: neither is given the other's name, nor is the other's token left over.
+func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
+	f := fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true, "east": true})...)}
+	both := apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "xcpauth-zone-token-west-1", "token"))
+	for _, o := range apifake.Zone("2.13.10", "east", apifake.SecretVariable(oldInline, "xcpauth-zone-token-east-4", "token"))[1:] {
+		name := meta(o)["name"].(string)
+		meta(o)["name"] = "east-" + name
+		both = append(both, o)
+	}
+	f["both"] = append(both, apifake.TokenSecret("xcpauth-zone-token-west-1", token(t, "west", nil)), apifake.TokenSecret("xcpauth-zone-token-east-4", token(t, "east", nil)),
+		apifake.TokenSecret("xcpauth-zone-token-east-3", token(t, "east", nil)))
+	facts := f.facts(t, kongmesh.Dialect(), nil)
+	for zone, want := range map[string]string{"west": "xcpauth-zone-token-west-2", "east": "xcpauth-zone-token-east-5"} {
+		m := facts.Member(zone)
+		if m == nil || len(m.Credential.Lacks) != 1 || m.Credential.Lacks[0] != want {
+			t.Fatalf("%s: %+v", zone, m)
+		}
+		var left []string
+		for _, l := range m.Leftovers {
+			left = append(left, l.Object.Name)
+		}
+		if got := strings.Join(left, ","); got != map[string]string{"east": "xcpauth-zone-token-east-3"}[zone] {
+			t.Errorf("%s leaves %s", zone, got)
+		}
+	}
+}
