@@ -110,15 +110,24 @@ func issue(t plan.TokenRequest, namespace string, key *rsa.PrivateKey, now time.
 		"data":     map[string]any{t.DataKey: base64.StdEncoding.EncodeToString(token.Reveal())}}, said, nil
 }
 
-// NewKey fills the secret of a signing key with a new one, as the product makes it.
-func NewKey(after map[string]any) error {
+// NewPEM makes a signing key as the product does, and has seen that the product can read it.
+func NewPEM() ([]byte, error) {
 	key, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
-		return errors.New("making a signing key failed")
+		return nil, errors.New("making a signing key failed")
 	}
 	text := kongmesh.EncodeKey(key)
 	if _, err := kongmesh.CheckPEM(text); err != nil {
-		return fmt.Errorf("the signing key that was made is none: %w", err)
+		return nil, fmt.Errorf("the signing key that was made is none: %w", err)
+	}
+	return text, nil
+}
+
+// NewKey fills the secret of a signing key with a new one.
+func NewKey(after map[string]any) error {
+	text, err := NewPEM()
+	if err != nil {
+		return err
 	}
 	after["data"] = map[string]any{kongmesh.SecretKey: base64.StdEncoding.EncodeToString(text)}
 	return nil

@@ -45,7 +45,7 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	case claimGlobal:
 		return judgeGlobal(last.Hub, c.Cred != None)
 	case claimRestarted:
-		return judgeRestarted(first.Hub.Workload, last.Hub.Workload)
+		return last.Hub.Workload.RolledOut(first.Hub.Workload, "the global", "the global")
 	case claimRetired:
 		for _, kid := range c.Names {
 			if hasKey(last.Hub, kid) {
@@ -120,22 +120,6 @@ func judgeGlobal(h plan.Hub, on bool) plan.Judgement {
 		return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s of the global, authenticating zones", count(len(h.Workload.Processes), "pod"))}
 	}
 	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s of the global, authenticating nobody", count(len(h.Workload.Processes), "pod"))}
-}
-
-// judgeRestarted wants the global settled on pods none of which was there before.
-func judgeRestarted(before, now plan.Workload) plan.Judgement {
-	older := slices.ContainsFunc(now.Processes, func(p plan.Process) bool {
-		return slices.ContainsFunc(before.Processes, func(b plan.Process) bool { return b.UID == p.UID })
-	})
-	switch {
-	case now.Err != "":
-		return plan.Judgement{Witness: now.Err}
-	case !now.Settled:
-		return plan.Judgement{Witness: "the rollout of the global is not over"}
-	case older:
-		return plan.Judgement{Witness: "an older pod of the global is left"}
-	}
-	return plan.Judgement{Holds: true, Witness: "the global was rolled out"}
 }
 
 func judgePresents(m plan.Member, want guard.Cred) plan.Judgement {

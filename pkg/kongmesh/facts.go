@@ -25,7 +25,7 @@ const liveFor = 30 * time.Second
 //  4. add the zones that only the global lists, as unknown, or by the token that was handed over;
 //  5. account for every other context.
 func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
-	f := plan.Facts{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone", Old: "no token", Wanted: "zone token"}}
+	f := plan.Facts{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone"}}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, global := findGlobal(snaps, where, &f.Hub)
 	var hub *verifier

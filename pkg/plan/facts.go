@@ -29,8 +29,6 @@ type Facts struct {
 type Words struct {
 	Hub    string // "management plane"
 	Member string // "edge"
-	Old    string // what members presented before: "mTLS"
-	Wanted string // what they are to present: "JWT"
 }
 
 // Hub is the side that accepts credentials.
@@ -247,6 +245,22 @@ type Workload struct {
 	Processes []Process
 	// RestartedFor is what we wrote into its pods' template when we had them started anew.
 	RestartedFor string
+}
+
+// RolledOut wants a workload settled on processes none of which was there before. who is what people call it, deployment what is rolled out.
+func (w Workload) RolledOut(before Workload, who, deployment string) Judgement {
+	older := slices.ContainsFunc(w.Processes, func(p Process) bool {
+		return slices.ContainsFunc(before.Processes, func(b Process) bool { return b.UID == p.UID })
+	})
+	switch {
+	case w.Err != "":
+		return Judgement{Witness: w.Err}
+	case !w.Settled:
+		return Judgement{Witness: "the rollout of " + deployment + " is not over"}
+	case older:
+		return Judgement{Witness: "an older pod of " + who + " is left"}
+	}
+	return Judgement{Holds: true, Witness: who + " was rolled out"}
 }
 
 // Process is one pod.

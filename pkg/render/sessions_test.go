@@ -18,7 +18,7 @@ func zoneFleet(moved int, none guard.Tri) plan.Facts {
 			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-1"}},
 			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-2"}}},
 		Sessions: map[string][]plan.Session{}}
-	f := plan.Facts{At: noon, Product: "kong-mesh", Words: plan.Words{Hub: "global control plane", Member: "zone", Old: "no token", Wanted: "zone token"}}
+	f := plan.Facts{At: noon, Product: "kong-mesh", Words: plan.Words{Hub: "global control plane", Member: "zone"}}
 	for i, name := range []string{"east", "north", "west"} {
 		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Declared: "none", Edge: guard.Edge{Presents: []guard.Cred{"none"}}, Credential: plan.Credential{State: plan.CredentialMissing}}
 		if i < moved {

@@ -25,7 +25,7 @@ const liveFor = 30 * time.Second
 //  5. add the members that only the inventory or the roster knows, as unknown or as last stated;
 //  6. account for every other context.
 func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
-	f := plan.Facts{At: at, Product: Name, Stated: true, Words: plan.Words{Hub: "management plane", Member: "edge", Old: "mTLS", Wanted: "JWT"}}
+	f := plan.Facts{At: at, Product: Name, Stated: true, Words: plan.Words{Hub: "management plane", Member: "edge"}}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, mp := findHub(snaps, where, &f.Hub)
 	var entries map[string]api.EdgeCluster

@@ -52,7 +52,7 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	case claimCentral:
 		return judgeCentral(c.Member, seen)
 	case claimRestarted:
-		return judgeRestarted(seen)
+		return last.Hub.Workload.RolledOut(seen[0].Hub.Workload, "Central", "Deployment central")
 	case claimLater:
 		return judgeLater(last)
 	case claimRehearsed, claimIssued, claimServed, claimFresh:
@@ -312,23 +312,6 @@ func judgeCentral(who string, seen []plan.Facts) plan.Judgement {
 		return plan.Judgement{Holds: true, Witness: "Central stayed up without a rollout"}
 	}
 	return plan.Judgement{Witness: missing}
-}
-
-// judgeRestarted wants Central settled on pods none of which was there before.
-func judgeRestarted(seen []plan.Facts) plan.Judgement {
-	before, now := seen[0].Hub.Workload, seen[len(seen)-1].Hub.Workload
-	older := slices.ContainsFunc(now.Processes, func(p plan.Process) bool {
-		return slices.ContainsFunc(before.Processes, func(b plan.Process) bool { return b.UID == p.UID })
-	})
-	switch {
-	case now.Err != "":
-		return plan.Judgement{Witness: now.Err}
-	case !now.Settled:
-		return plan.Judgement{Witness: "the rollout of Deployment central is not over"}
-	case older:
-		return plan.Judgement{Witness: "an older pod of Central is left"}
-	}
-	return plan.Judgement{Holds: true, Witness: "Central was rolled out"}
 }
 
 // judgeLater waits until a statement that is made now is seen to be later than Central's pods: both times are kept in whole seconds, and

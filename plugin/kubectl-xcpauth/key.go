@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
@@ -67,11 +66,10 @@ func (o *keyOptions) run(now time.Time) error {
 	case o.namespace == "":
 		return errors.New("--namespace is empty; the control plane sees only secrets in its own namespace")
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048) // as the product does
+	text, err := issuer.NewPEM()
 	if err != nil {
-		return fmt.Errorf("making a signing key: %w", err)
+		return err
 	}
-	text := kongmesh.EncodeKey(key)
 	if o.out != "" {
 		if err := writeNew("out", "the signing key", o.out, text); err != nil {
 			return err
