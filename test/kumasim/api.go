@@ -21,21 +21,42 @@ type User struct {
 
 // Access says who is known to the API, and who may have zone tokens. In the product the latter are mesh-system:admin alone by default.
 type Access struct {
-	Users      map[string]User // by their own bearer token
-	MayIssue   []string        // users
-	MayIssueBy []string        // groups
-	NoIssuer   bool            // enableIssuer is false
+	User       func(token string) (User, bool) // of a bearer token
+	MayIssue   []string                        // users
+	MayIssueBy []string                        // groups
+	NoIssuer   bool                            // enableIssuer is false
+	Issued     func(Issued)                    // hears of every token, as an audit log does; nil for none
 }
 
-// anonymous is who brings no token, or one that is not known.
-var anonymous = User{"mesh-system:anonymous", []string{"mesh-system:unauthenticated"}}
+// Issued is a token that the API issued.
+type Issued struct {
+	Zone, ValidFor, By string
+	Scope              []string
+}
 
-// ServeAPI serves POST /tokens/zone over TLS, with the global's certificate; the caller closes it.
-func (g *Global) ServeAPI(a Access) *httptest.Server {
+// Admin is whose token a control plane makes at its first start (Kuma pkg/plugins/authn/api-server/tokens/admin_token_bootstrap.go), and
+// anonymous who brings no token.
+var (
+	Admin     = User{"mesh-system:admin", []string{"mesh-system:admin"}}
+	anonymous = User{"mesh-system:anonymous", []string{"mesh-system:unauthenticated"}}
+)
+
+// API answers POST /tokens/zone.
+func (g *Global) API(a Access) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /tokens/zone", func(w http.ResponseWriter, r *http.Request) { g.issueFor(w, r, a) })
-	s := httptest.NewUnstartedServer(mux)
-	s.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{g.cert}}
+	return mux
+}
+
+// TLS is how the API is served over TLS: with the global's certificate.
+func (g *Global) TLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{g.cert}}
+}
+
+// ServeAPI serves the API over TLS; the caller closes it.
+func (g *Global) ServeAPI(a Access) *httptest.Server {
+	s := httptest.NewUnstartedServer(g.API(a))
+	s.TLS = g.TLS()
 	s.StartTLS()
 	return s
 }
@@ -64,6 +85,14 @@ func answer(w http.ResponseWriter, status int, title, detail string, p ...apiPar
 // issueFor answers one request, in the product's order: who asks, then what is asked, then the key. Neither the zone's name nor the
 // scope's values are looked at.
 func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
+	who := anonymous
+	if bearer, any := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); any {
+		known := false
+		if who, known = a.User(bearer); !known { // Kuma pkg/plugins/authn/api-server/tokens/authenticator.go
+			answer(w, http.StatusUnauthorized, "Invalid authentication data", "Unauthenticated")
+			return
+		}
+	}
 	var req struct {
 		Zone     string   `json:"zone"`
 		Scope    []string `json:"scope"`
@@ -72,10 +101,6 @@ func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
 	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&req); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
-	}
-	who, known := a.Users[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
-	if !known {
-		who = anonymous
 	}
 	if !slices.Contains(a.MayIssue, who.Name) && !slices.ContainsFunc(who.Groups, func(group string) bool { return slices.Contains(a.MayIssueBy, group) }) {
 		answer(w, http.StatusForbidden, "Access Denied", fmt.Sprintf("user %q cannot access generate zone token for zone '%s'", who.Name+"/"+strings.Join(who.Groups, ","), req.Zone))
@@ -109,6 +134,9 @@ func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
 	case err != nil:
 		answer(w, http.StatusInternalServerError, "Could not issue a token", "Internal Server Error")
 	default:
+		if a.Issued != nil {
+			a.Issued(Issued{Zone: req.Zone, ValidFor: req.ValidFor, By: who.Name, Scope: req.Scope})
+		}
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, token)
 	}

@@ -446,7 +446,9 @@ func TestWhereAZoneFindsItsToken(t *testing.T) {
 // The API looks at who asks before what is asked, and at little of that.
 func TestTheAPIThatIssuesTokens(t *testing.T) {
 	g, secrets := global(t, nil)
-	access := Access{Users: map[string]User{"admin-token": {"mesh-system:admin", []string{"mesh-system:admin"}}, "bob-token": {"bob", []string{"team"}}}, MayIssue: []string{"mesh-system:admin"}, MayIssueBy: []string{"mesh-system:admin"}}
+	users, issued := map[string]User{"admin-token": Admin, "bob-token": {"bob", []string{"team"}}}, []Issued{}
+	user := func(token string) (User, bool) { u, known := users[token]; return u, known }
+	access := Access{User: user, Issued: func(i Issued) { issued = append(issued, i) }, MayIssue: []string{"mesh-system:admin"}, MayIssueBy: []string{"mesh-system:admin"}}
 	api := g.ServeAPI(access)
 	t.Cleanup(api.Close)
 	ask := func(who, body string) (int, string, string) {
@@ -454,7 +456,9 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Authorization", "Bearer "+who)
+		if who != "" {
+			req.Header.Set("Authorization", "Bearer "+who)
+		}
 		res, err := api.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -472,6 +476,7 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 		says            string
 	}{
 		{"anybody", "", `{"zone":"west","scope":["cp"]}`, 403, `user \"mesh-system:anonymous/mesh-system:unauthenticated\" cannot access generate zone token for zone 'west'`},
+		{"a token that nobody has", "mallory", `{"zone":"west","scope":["cp"]}`, 401, "Invalid authentication data"},
 		{"somebody else", "bob-token", `{"zone":"west"}`, 403, "Access Denied"},
 		{"no scope", "admin-token", `{"zone":"west","validFor":"1h"}`, 400, `"field":"scope","reason":"cannot be empty"`},
 		{"an odd duration", "admin-token", `{"zone":"west","scope":["cp"],"validFor":"soon"}`, 400, "is invalid: time: invalid duration"},
@@ -488,11 +493,14 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 			t.Errorf("%s: %d %s %v %+v", body, code, kind, err, claims)
 		}
 	}
+	if len(issued) != 3 || issued[0].By != "mesh-system:admin" || issued[0].Zone != "west" {
+		t.Errorf("the audit log says %+v", issued)
+	}
 	secrets.Delete("zone-token-signing-key-1")
 	if code, _, text := ask("admin-token", `{"zone":"west","scope":["cp"]}`); code != 404 || !strings.Contains(text, "Signing Key not found") {
 		t.Errorf("%d %s", code, text)
 	}
-	off := g.ServeAPI(Access{Users: access.Users, MayIssueBy: []string{"team"}, NoIssuer: true})
+	off := g.ServeAPI(Access{User: user, MayIssueBy: []string{"team"}, NoIssuer: true})
 	t.Cleanup(off.Close)
 	api = off
 	if code, _, text := ask("bob-token", `{"zone":"west","scope":["cp"]}`); code != 400 || !strings.Contains(text, "issuing tokens using the control plane is disabled.") {

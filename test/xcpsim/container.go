@@ -75,7 +75,8 @@ func (c *container) listen(port int32, dial func(context.Context) (net.Conn, err
 	c.ports[port] = dial
 }
 
-func (c *container) dial(ctx context.Context, port int32) (net.Conn, error) {
+// Dial implements kubelet.Container.
+func (c *container) Dial(ctx context.Context, port int32) (net.Conn, error) {
 	c.mu.Lock()
 	dial, ok := c.ports[port]
 	c.mu.Unlock()
@@ -83,6 +84,11 @@ func (c *container) dial(ctx context.Context, port int32) (net.Conn, error) {
 		return nil, fmt.Errorf("connect to port %d of pod %s: connection refused", port, c.pod.Name)
 	}
 	return dial(ctx)
+}
+
+// Logs implements kubelet.Container.
+func (c *container) Logs(ctx context.Context, w io.Writer, tail int, follow bool, flush func()) {
+	c.log.copyTo(ctx, w, tail, follow, flush)
 }
 
 // run starts the metrics server, at the pod's own address and for port-forward, and the program, and returns once both have ended.

@@ -15,7 +15,7 @@ import (
 
 // podRun is one pod on the node, from its volumes to its deletion.
 type podRun struct {
-	k     *kubelet
+	k     *podRunner
 	pod   *corev1.Pod
 	ip    string
 	once  sync.Once
@@ -31,7 +31,7 @@ const (
 	eventEvery = 10 * time.Second
 )
 
-func newPodRun(k *kubelet, pod *corev1.Pod, ip string) *podRun {
+func newPodRun(k *podRunner, pod *corev1.Pod, ip string) *podRun {
 	return &podRun{k: k, pod: pod, ip: ip, ended: make(chan struct{}), ready: make(chan struct{})}
 }
 

@@ -124,12 +124,12 @@ func (s *Sim) start(ctx context.Context) error {
 		s.edgeWake[e.name] = make(chan struct{}, 1)
 		loops = append(loops, newEdgeOperator(s, e).run, newTokenOperator(s, e).run)
 	}
-	var kubelets []*kubelet
+	var kubelets []*podRunner
 	for _, c := range s.clusters {
-		k, err := newKubelet(s, c)
+		k, err := newPodRunner(s, c)
 		if err != nil {
 			for _, other := range kubelets {
-				_ = other.ln.Close()
+				_ = other.node.Close()
 			}
 			return err
 		}

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 )
 
@@ -30,6 +28,7 @@ type Fleet struct {
 	zones     map[string]*zone
 	universal map[string]*kumasim.Zone
 	calls     []Call
+	issued    []kumasim.Issued
 	live      map[int]Stream
 	next      int
 	log       []string
@@ -73,7 +72,7 @@ type member struct {
 //  2. the secrets of the global's cluster, its Zones and ZoneInsights;
 //  3. the zones outside of clusters, without a token.
 //
-// It fails only where a client cannot be made; an API server that is away is waited for.
+// It fails only where a client cannot be made, or a node's port cannot be opened; an API server that is away is waited for.
 func Start(ctx context.Context, o Options) (*Fleet, error) {
 	o = o.filled()
 	all, err := o.clusters()
@@ -89,10 +88,20 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 	for _, name := range o.Universal {
 		f.zones[name] = &zone{}
 	}
+	var runners []*podRunner
+	for _, c := range all {
+		k, err := newPodRunner(f, c)
+		if err != nil {
+			for _, other := range runners {
+				_ = other.node.Close()
+			}
+			return nil, err
+		}
+		runners = append(runners, k)
+	}
 	f.all.Go(func() { f.secrets.run(f.ctx) })
 	f.all.Go(func() { f.insights.run(f.ctx) })
-	for _, c := range all {
-		k := &kubelet{f: f, c: c, pods: map[types.UID]*pod{}}
+	for _, k := range runners {
 		f.all.Go(func() { k.run(f.ctx) })
 	}
 	for _, name := range o.Universal {
@@ -220,6 +229,19 @@ func (f *Fleet) logf(who, format string, args ...any) {
 	if f.opts.Log != nil {
 		fmt.Fprint(f.opts.Log, line)
 	}
+}
+
+// saidBy is what one of them said so far.
+func (f *Fleet) saidBy(who string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var lines []string
+	for _, line := range f.log {
+		if _, said, _ := strings.Cut(line, " "); strings.HasPrefix(said, who+": ") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // noted records a call to the global of a pod.

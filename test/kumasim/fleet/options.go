@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 )
 
 // Site is one cluster, and of a zone the zone's name.
@@ -38,6 +40,7 @@ type Options struct {
 	ZoneEnv         map[string][]corev1.EnvVar // by zone
 	HelmOwned       bool                       // the objects carry Helm's annotations, as of a release
 	Argo            bool                       // the objects carry Argo CD's tracking annotation
+	Users           map[string]kumasim.User    // whom the API knows besides the administrator, by their bearer tokens
 
 	Retry       time.Duration // how soon a zone dials again: 100 ms
 	HealthEvery time.Duration // how often a zone's stream is accompanied by a health check: never when 0

@@ -16,7 +16,7 @@ import (
 
 // pod is one pod on the node: of its containers the control plane is played.
 type pod struct {
-	k    *kubelet
+	k    *podRunner
 	obj  *corev1.Pod
 	ip   string
 	life context.Context // until the pod is to end
@@ -31,7 +31,7 @@ const (
 	crashPause = time.Second // 10 s and more with a real kubelet
 )
 
-func newPod(k *kubelet, obj *corev1.Pod, ip string) *pod {
+func newPod(k *podRunner, obj *corev1.Pod, ip string) *pod {
 	p := &pod{k: k, obj: obj, ip: ip}
 	p.life, p.end = context.WithCancel(k.f.ctx)
 	return p

@@ -41,8 +41,8 @@ func (f *Fleet) runProgram(ctx context.Context, p *pod, files, env map[string]st
 }
 
 // runGlobal is a global's process:
-//  1. read the secrets, and make the first signing key if there is none;
-//  2. serve zones, with the authentication that the environment says;
+//  1. read the secrets, and make the first signing key and the administrator's token if there is none;
+//  2. serve zones, with the authentication that the environment says, and the API;
 //  3. stop serving: every stream is cut.
 func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string]string, ready func()) error {
 	auth, err := v.auth(env)
@@ -55,7 +55,9 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 		return nil
 	}
 	for {
-		if _, err = limited(ctx, func(ctx context.Context) (any, error) { return nil, f.secrets.makeKey(ctx) }); err == nil {
+		if _, err = limited(ctx, func(ctx context.Context) (any, error) {
+			return nil, errors.Join(f.secrets.makeKey(ctx), f.secrets.makeAdmin(ctx))
+		}); err == nil {
 			break
 		}
 		f.logf(p.obj.Name, "%v", err)
@@ -72,15 +74,25 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 	if err != nil {
 		return err
 	}
-	f.mu.Lock()
-	f.globals[p.obj.Name] = g
-	f.mu.Unlock()
-	ready()
+	api, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() {
+		served <- f.serveAPI(api, p, g, env, func() {
+			f.mu.Lock()
+			f.globals[p.obj.Name] = g
+			f.mu.Unlock()
+			ready()
+		})
+	}()
 	select {
 	case <-ctx.Done():
 	case <-g.Ended():
 		err = errors.New("the process panicked")
+	case err = <-served:
+		served <- nil
 	}
+	stop()
+	<-served
 	f.mu.Lock()
 	delete(f.globals, p.obj.Name)
 	f.mu.Unlock()
