@@ -109,8 +109,11 @@ func (cp controlPlane) set(spec kube.PodSpec, variable, file string) setting {
 		m, _ := at.(map[string]any)
 		at = m[key]
 	}
-	if text, ok := at.(string); ok && text != "" {
-		return setting{text: text, known: true, where: "config.yaml"}
+	switch v := at.(type) {
+	case string, bool, float64:
+		if text := fmt.Sprint(v); text != "" {
+			return setting{text: text, known: true, where: "config.yaml"}
+		}
 	}
 	return setting{known: true}
 }

@@ -86,6 +86,7 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	ns := cp.object.Metadata.Namespace
 	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), kube.Ref(cp.object, readControlPlanes, "Deployment")
 	hub.Version = cp.version.String()
+	hub.API = apiOf(cp, hub.Object)
 	hub.Owner, hub.HelmNote = kube.Owners(cp.object.Metadata)
 	entries, odd := cp.variables(cp.authTypes(), false)
 	hub.Declared = environment(cp.container().Name, entries)

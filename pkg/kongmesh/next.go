@@ -136,6 +136,8 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 			v.unproved = append(v.unproved, m)
 		case len(m.Blocked) > 0:
 			block(m.Name, strings.Join(m.Blocked, "; "))
+		case asked(f.Hub, goal) != nil && f.Hub.API.Off != "":
+			block(m.Name, f.Hub.API.Off+"; have the key itself sign its token: --tokens-from=key")
 		default:
 			v.movable = append(v.movable, m)
 		}
@@ -172,7 +174,7 @@ func helmNote(m plan.Member) string {
 	if m.Declared == None || secret == "" {
 		return fmt.Sprintf("Helm release %s writes its own values at its next upgrade; once the zone has a token, add it to controlPlane.secrets there", m.HelmNote)
 	}
-	return fmt.Sprintf("Helm release %s writes its own values at its next upgrade; set there controlPlane.secrets: [{Env: %s, Secret: %s, Key: %s}]", m.HelmNote, inlineName(names), secret, tokenKey)
+	return fmt.Sprintf("Helm release %s writes its own values at its next upgrade; set there controlPlane.secrets: [{Env: %s, Secret: %s, Key: %s}]", m.HelmNote, inlineName(names), secret, TokenKey)
 }
 
 // expiring says whether a token is to be renewed on the way: less than a day, or a tenth of the way's own, is left.

@@ -72,6 +72,28 @@ type forwarded struct {
 	stop    func() bool
 }
 
+// Forward is a connection to a port of a pod, as kubectl port-forward makes one, without opening a port on this machine. It ends with ctx,
+// and what the node said of a failure is in the error of its first read.
+func Forward(ctx context.Context, c *fleet.Cluster, namespace, pod string, port int) (net.Conn, error) {
+	f, err := forward(ctx, c, plan.Read{Version: "v1", Resource: "pods", Namespace: namespace, Name: pod, Port: port})
+	if err != nil {
+		return nil, err
+	}
+	return explained{f}, nil
+}
+
+// explained is a forwarded connection whose failed reads say why.
+type explained struct{ *forwarded }
+
+// Read implements net.Conn.
+func (e explained) Read(p []byte) (int, error) {
+	n, err := e.forwarded.Read(p)
+	if n == 0 && err != nil {
+		err = e.because(err)
+	}
+	return n, err
+}
+
 // forward connects to a pod's port without opening one on this machine: over WebSocket, or over SPDY where the API server or a proxy
 // before it does not speak that, as kubectl does.
 func forward(ctx context.Context, c *fleet.Cluster, r plan.Read) (*forwarded, error) {

@@ -89,6 +89,18 @@ type Hub struct {
 	Sessions map[string][]Session
 	// Version is which release of the product the hub runs, "" when that could not be told.
 	Version string
+	// API is where the hub itself issues credentials; nil where it does not, or was not looked at.
+	API *TokenAPI
+}
+
+// TokenAPI is where a hub issues credentials to who has the right to them.
+type TokenAPI struct {
+	Object Ref // the workload whose pods answer
+	Port   int
+	TLS    bool
+	Path   string
+	Login  Ref    // the secret with the bearer token of who asks; empty when whoever runs the plugin has one of their own
+	Off    string // why it issues none, one clause; "" when it does, as far as that can be seen
 }
 
 // Key is one of the hub's signing keys.

@@ -135,8 +135,9 @@ type Supply struct {
 
 // TokenRequest asks for a token that one of the hub's keys signs.
 type TokenRequest struct {
-	Hub      string // the context of the hub
-	Key      Ref    // the secret of the key, there
+	API      *TokenAPI // which is asked to sign; nil has it signed with the key itself
+	Hub      string    // the context of the hub
+	Key      Ref       // the secret of the key, there
 	KeyID    string
 	Subject  string // who is to present it, as the hub knows it
 	ValidFor time.Duration

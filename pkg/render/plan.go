@@ -89,13 +89,24 @@ func NewPlan(f plan.Facts, p plan.Plan, with Details, again func(verb string) st
 // supplied says which secrets come from where.
 func supplied(s plan.Supply, from string) string {
 	if t := s.Token; t != nil {
-		return fmt.Sprintf("secret %s/%s in %s: a token for zone %s of key %s, valid for %s", s.Namespace, t.Secret, s.Context, t.Subject, t.KeyID, short(t.ValidFor))
+		return fmt.Sprintf("secret %s/%s in %s: a token for zone %s of key %s, valid for %s, %s", s.Namespace, t.Secret, s.Context, t.Subject, t.KeyID, short(t.ValidFor), signedBy(*t))
 	}
 	line := fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Wants, ", "), s.Namespace, s.Context, from)
 	if len(s.Adds) > 0 {
 		line += "; and " + strings.Join(s.Adds, ", ") + ", which is missing"
 	}
 	return line
+}
+
+// signedBy says who makes a token.
+func signedBy(t plan.TokenRequest) string {
+	switch {
+	case t.API == nil:
+		return "signed here with that key; the product's access control and audit do not see it"
+	case t.API.Login.Name == "":
+		return "issued by the global's API, asked with your token"
+	}
+	return fmt.Sprintf("issued by the global's API, asked with secret %s/%s", t.API.Login.Namespace, t.API.Login.Name)
 }
 
 func wayBack(s plan.Step) string {

@@ -96,11 +96,14 @@ type Issued struct {
 	Findings   kongmesh.Findings `json:"findings"`
 }
 
-// NewIssued makes the report of a token that was issued here, as it reads now.
-func NewIssued(z kongmesh.Zone, lifetime time.Duration, digest, file, signedWith string, f kongmesh.Findings, at time.Time) Issued {
+// NewIssued makes the report of a token that was issued, as it reads now: signed here says that it was not by the product.
+func NewIssued(z kongmesh.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f kongmesh.Findings, at time.Time) Issued {
+	note := "keep its jti, by which it can be revoked"
+	if here {
+		note = "it was signed here, not by the product: it is not in the product's audit log, and nobody asked the product whether you may; " + note
+	}
 	return Issued{APIVersion: APIVersion, Kind: "IssuedToken", At: at.UTC().Truncate(time.Second), Zone: z.Name, Scope: append([]string{}, z.Scope...), KeyID: z.KeyID, ID: z.ID, Expires: stamp(z.Expires),
-		Lifetime: short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: append(kongmesh.Findings{}, f...),
-		Note: "it was signed here, not by the product: it is not in the product's audit log, and nobody asked the product whether you may; keep its jti, by which it can be revoked"}
+		Lifetime: short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: append(kongmesh.Findings{}, f...), Note: note}
 }
 
 // Table lays the report out.

@@ -14,6 +14,7 @@ import (
 
 // goalFlags say where a migration is to end, and how careful it is on the way.
 type goalFlags struct {
+	signFlags
 	to                     string
 	noHub, cleanup, hasty  bool
 	canary                 string
@@ -22,11 +23,10 @@ type goalFlags struct {
 	noFence, hubAgrees     bool
 	fence                  time.Duration
 	unrotated, names       []string
-	life                   time.Duration
 }
 
 func newGoalFlags() goalFlags {
-	return goalFlags{to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour, fence: fenceFor}
+	return goalFlags{signFlags: newSignFlags(), to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour, fence: fenceFor}
 }
 
 // fenceFor is longer than an edit can take that an API server admitted before it enforced the fence: a write lives 34 seconds there at most
@@ -41,7 +41,7 @@ func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
 
 func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
 	flags.StringVar(&g.to, "to", g.to, "how far to go: dual (the hub accepts both; of Kong Mesh: it has a signing key), edges (every edge or zone presents a token), jwt-only (nothing else is accepted)")
-	flags.DurationVar(&g.life, "valid-for", g.life, "how long zone tokens are valid that are made on the way (Kong Mesh, Kuma); 0 is 30 days")
+	g.signFlags.addFlags(flags)
 	flags.BoolVar(&g.noHub, "no-hub", g.noHub, "move edges without access to the hub; goes with --to=edges")
 	flags.BoolVar(&g.cleanup, "cleanup", g.cleanup, "in the end delete what only certificates needed; after that there is no way back")
 	flags.BoolVar(&g.hasty, "hasty-canary", g.hasty, "do not wait for the canary's token rotation before others move")
@@ -63,17 +63,17 @@ func (g *goalFlags) addWaves(flags *pflag.FlagSet) {
 }
 
 func (g *goalFlags) goal() plan.Goal {
-	return plan.Goal{ValidFor: g.life, Stage: plan.Stage(g.to), NoHub: g.noHub, Cleanup: g.cleanup, HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize,
+	return g.signFlags.goal(plan.Goal{Stage: plan.Stage(g.to), NoHub: g.noHub, Cleanup: g.cleanup, HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize,
 		Soak: g.soak, Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, Names: g.names,
-		NoFence: g.noFence, FenceFor: g.fence, HubAgrees: g.hubAgrees}
+		NoFence: g.noFence, FenceFor: g.fence, HubAgrees: g.hubAgrees})
 }
 
 func (g *goalFlags) check() error {
 	if err := positive("rotation-within", g.rotation); err != nil {
 		return err
 	}
-	if g.life < 0 {
-		return fmt.Errorf("--valid-for is %s; it must be 0 or more", g.life)
+	if err := g.signFlags.check(); err != nil {
+		return err
 	}
 	return g.goal().Check()
 }
@@ -106,7 +106,7 @@ func given(flags *pflag.FlagSet, names ...string) string {
 }
 
 // goalNames are the flags that say what a run is to do: a command that continues it repeats them.
-var goalNames = []string{"to", "valid-for", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
+var goalNames = []string{"to", "valid-for", "tokens-from", "api-token", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
 	"tctl-profile", "edge", "zone-token", "canary", "wave-size", "soak", "prove-within", "max-failures"}
 
 // positive refuses a duration that cannot be meant.

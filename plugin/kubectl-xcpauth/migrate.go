@@ -116,6 +116,9 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 		return err
 	}
 	given.into(live)
+	if err := o.signFlags.into(live, goal); err != nil {
+		return err
+	}
 	live.Where.NoHub = goal.NoHub
 	if o.dryRun == "none" && o.yes {
 		return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
@@ -135,7 +138,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 }
 
 // givenAgain are the flags that go with a saved plan: what it does not keep.
-var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key", "central-ca", "zone-token"}
+var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key", "central-ca", "zone-token", "api-token"}
 
 // wanted is the goal: of the saved plan when one is given, else of the flags.
 func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, error) {

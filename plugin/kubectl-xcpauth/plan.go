@@ -70,6 +70,9 @@ func (o *planOptions) run(ctx context.Context) error {
 		return err
 	}
 	given.into(live)
+	if err := o.signFlags.into(live, goal); err != nil {
+		return err
+	}
 	live.Where.NoHub = o.noHub
 	f := o.observe(ctx, live)
 	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +26,7 @@ func newMeshOptions(fo *fleetOptions) meshOptions {
 }
 
 func (o *meshOptions) addFlags(cmd *cobra.Command) {
+	o.goalFlags.signFlags.addFlags(cmd.Flags())
 	o.goalFlags.addWaveFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
 	o.addDiff(cmd.Flags())
@@ -53,12 +53,16 @@ func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.Facts, err
 
 // carry shows what a goal comes to, asks, and does it.
 func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.Facts, goal plan.Goal, verb string) error {
-	if err := errors.Join(goal.Check(), o.runFlags.check()); err != nil {
+	if err := errors.Join(goal.Check(), o.runFlags.check(), o.signFlags.check()); err != nil {
+		return err
+	}
+	if err := o.signFlags.into(live, goal); err != nil {
 		return err
 	}
 	p := plan.Unfold(live.Dialect, f, goal)
 	if o.dryRun {
-		if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, o.again)); err != nil {
+		again := func(string) string { return o.again(verb) }
+		if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, again)); err != nil {
 			return err
 		}
 		return planExit(f, p, false)
@@ -97,9 +101,8 @@ func newKeyListCommand(fo *fleetOptions) *cobra.Command {
 // rotateOptions are the flags of key rotate and key retire.
 type rotateOptions struct {
 	meshOptions
-	keepOld  bool
-	proxies  bool
-	validFor time.Duration
+	keepOld bool
+	proxies bool
 }
 
 // addProxies adds the flag of the verbs that retire keys.
@@ -128,7 +131,7 @@ interruption: it goes on with the same key. Until the older keys are retired the
 				return err
 			}
 			goal := o.goal()
-			goal.To, goal.Rotate, goal.ValidFor, goal.Others = "", true, o.validFor, o.proxies
+			goal.To, goal.Rotate, goal.Others = "", true, o.proxies
 			if o.keepOld {
 				goal.Stage = plan.Edges
 			}
@@ -138,7 +141,6 @@ interruption: it goes on with the same key. Until the older keys are retired the
 	o.addFlags(cmd)
 	o.addProxies(cmd)
 	cmd.Flags().BoolVar(&o.keepOld, "keep-old", false, "leave the older keys; key retire retires them")
-	cmd.Flags().DurationVar(&o.validFor, "valid-for", 0, "how long the new tokens are valid; default 720h")
 	return cmd
 }
 
@@ -201,7 +203,6 @@ type revokeOptions struct {
 	meshOptions
 	zones             []string
 	cutOff, reconnect bool
-	validFor          time.Duration
 }
 
 func newTokenRevokeCommand(fo *fleetOptions) *cobra.Command {
@@ -229,7 +230,6 @@ that every zone connects anew.`,
 	cmd.Flags().StringSliceVar(&o.zones, "zone", nil, "revoke the token that this zone has now")
 	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false, "revoke it even while a zone presents it: that zone is refused when it connects anew")
 	cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "roll the global out after that, so that no session goes on that began with it")
-	cmd.Flags().DurationVar(&o.validFor, "valid-for", 0, "how long a new token is valid; default 720h")
 	return cmd
 }
 
@@ -263,7 +263,7 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 		}
 	}
 	goal := o.goal()
-	goal.To, goal.Revoke, goal.CutOff, goal.Reconnect, goal.ValidFor = "", ids, o.cutOff, o.reconnect, o.validFor
+	goal.To, goal.Revoke, goal.CutOff, goal.Reconnect = "", ids, o.cutOff, o.reconnect
 	for _, id := range ids {
 		o.repeats += " " + id
 	}

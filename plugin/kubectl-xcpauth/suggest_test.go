@@ -288,6 +288,8 @@ var suggested = map[string]string{
 
 	"kubectl xcpauth key create --out key-2.pem --serial 2 --manifest key-2.yaml":                                               "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token inspect west.jwt":                                                                                    "TestTheCommandsOfZoneTokensRunAsShown",
+	"kubectl xcpauth token issue --zone west --valid-for 720h --out west.jwt":                                                   "TestTokensComeFromTheGlobalsAPI",
+	"kubectl xcpauth token issue --zone west --valid-for 720h --in-cluster --secret cp-token":                                   "TestTokensComeFromTheGlobalsAPI",
 	"kubectl xcpauth token issue --help":                                                                                        "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token issue --zone west --valid-for 720h --key-file key-2.pem --kid 2 --out west.jwt":                      "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token revocations revoked.txt":                                                                             "TestTheCommandsOfZoneTokensRunAsShown",

@@ -311,7 +311,12 @@ func TestWhatIsNotIssuedOrCreated(t *testing.T) {
 	}{
 		{"no zone", "token issue --valid-for 1h --kid 1 --out OUT --key-file " + keyPath, "error: a token needs --zone"},
 		{"no kid", "token issue --zone west --valid-for 1h --out OUT --key-file " + keyPath, "error: a token needs --kid"},
-		{"nowhere to put it", "token issue --zone west --valid-for 1h --kid 1 --key-file " + keyPath, "error: a token needs --out"},
+		{"nowhere to put it", "token issue --zone west --valid-for 1h --kid 1 --key-file " + keyPath, "error: a token needs --out or --in-cluster"},
+		{"two places to put it", "token issue --zone west --valid-for 1h --out OUT --in-cluster", "error: --out and --in-cluster both say where the token goes"},
+		{"a key from a file, in a cluster", "token issue --zone west --valid-for 1h --kid 1 --in-cluster --key-file " + keyPath, "error: --key-file touches no cluster"},
+		{"a kid without its key", "token issue --zone west --valid-for 1h --kid 1 --out OUT", "error: --kid goes with --key-file"},
+		{"two ways to make it", "token issue --zone west --valid-for 1h --kid 1 --out OUT --api-token " + keyPath + " --key-file " + keyPath, "error: --key-file and --api-token both say how"},
+		{"a source that is none", "token issue --zone west --valid-for 1h --out OUT --tokens-from file", `error: --tokens-from is "file"; pass api or key`},
 		{"no time", "token issue --zone west --kid 1 --out OUT --key-file " + keyPath, "error: --valid-for is 0s; it must be more than 0"},
 		{"less than no time", "token issue --zone west --kid 1 --valid-for -1h --out OUT --key-file " + keyPath, "error: --valid-for is -1h0m0s; it must be more than 0"},
 		{"a padded kid", "token issue --zone west --kid 0002 --valid-for 1h --out OUT --key-file " + keyPath, "error: issuing a token for zone west: kid 0002 is padded"},

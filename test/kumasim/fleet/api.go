@@ -31,7 +31,7 @@ const (
 // serveAPI serves the API of a global's pod at the pod's address, in clear and over TLS, until ctx ends; it calls listening once it can be
 // asked. The chart does not let the pod's
 // own loopback be the administrator, so neither is who comes through port-forward (_helpers.tpl).
-func (f *Fleet) serveAPI(ctx context.Context, p *pod, g *kumasim.Global, env map[string]string, listening func()) error {
+func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Global, env map[string]string, listening func()) error {
 	port := func(variable, otherwise string) string {
 		if set := env[variable]; set != "" {
 			return set
@@ -39,7 +39,7 @@ func (f *Fleet) serveAPI(ctx context.Context, p *pod, g *kumasim.Global, env map
 		return otherwise
 	}
 	srv := &http.Server{
-		Handler:           g.API(kumasim.Access{User: f.user, MayIssue: []string{kumasim.Admin.Name}, MayIssueBy: kumasim.Admin.Groups, Issued: f.audited}),
+		Handler:           g.API(kumasim.Access{User: f.user, MayIssue: []string{kumasim.Admin.Name}, MayIssueBy: kumasim.Admin.Groups, Issued: f.audited, NoIssuer: v.noIssuer(env)}),
 		ReadHeaderTimeout: 10 * time.Second, TLSConfig: g.TLS(), ErrorLog: log.New(io.Discard, "", 0),
 	}
 	var all sync.WaitGroup

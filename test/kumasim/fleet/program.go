@@ -77,7 +77,7 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 	api, stop := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() {
-		served <- f.serveAPI(api, p, g, env, func() {
+		served <- f.serveAPI(api, p, v, g, env, func() {
 			f.mu.Lock()
 			f.globals[p.obj.Name] = g
 			f.mu.Unlock()

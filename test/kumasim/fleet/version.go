@@ -58,6 +58,8 @@ const (
 	oldType    = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE"
 	newType    = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE"
 	oldInline  = "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
+	oldIssuer  = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER"
+	newIssuer  = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_ZONE_TOKEN_ENABLE_ISSUER"
 	oldPath    = "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_PATH"
 	newPath    = "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_PATH"
 	newInline  = "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE"
@@ -77,6 +79,11 @@ func (v version) removed(env map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// noIssuer says whether the global is told to issue no tokens, which it can be from 2.14 on.
+func (v version) noIssuer(env map[string]string) bool {
+	return v.atLeast(2, 14, 0) && v.names() != kumasim.NewNames && env[oldIssuer] == "false" || v.names() != kumasim.OldNames && env[newIssuer] == "false"
 }
 
 // auth is whom a global authenticates, by its environment. A value that the product does not know is an error, on which the process ends.

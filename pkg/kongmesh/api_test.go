@@ -1,0 +1,104 @@
+package kongmesh
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Where a global issues tokens follows from its settings, of the environment before those of its file.
+func TestWhereAGlobalIssuesTokens(t *testing.T) {
+	for _, tc := range []struct {
+		name, version string
+		env           map[string]string
+		config        map[string]any
+		port          int
+		tls           bool
+		path, off     string
+	}{
+		{"as installed", "2.13.5", nil, nil, 5681, false, "/tokens/zone", ""},
+		{"another port and path", "2.13.5", map[string]string{"KUMA_API_SERVER_HTTP_PORT": "80", "KUMA_API_SERVER_BASE_PATH": "/mesh"}, nil, 80, false, "/mesh/tokens/zone", ""},
+		{"from the file", "2.13.5", nil, map[string]any{"apiServer": map[string]any{"http": map[string]any{"port": float64(7000)}}}, 7000, false, "/tokens/zone", ""},
+		{"the environment goes first", "2.13.5", map[string]string{"KUMA_API_SERVER_HTTP_PORT": "80"}, map[string]any{"apiServer": map[string]any{"http": map[string]any{"port": float64(7000)}}}, 80, false, "/tokens/zone", ""},
+		{"not in clear", "2.13.5", map[string]string{"KUMA_API_SERVER_HTTP_ENABLED": "false"}, nil, 5682, true, "/tokens/zone", ""},
+		{"not in clear, by the file", "2.13.5", nil, map[string]any{"apiServer": map[string]any{"http": map[string]any{"enabled": false}, "https": map[string]any{"port": float64(8443)}}}, 8443, true, "/tokens/zone", ""},
+		{"no port", "2.13.5", map[string]string{"KUMA_API_SERVER_HTTP_PORT": "all"}, nil, 0, false, "/tokens/zone", `the port of the global's API is "all", which is none`},
+		{"no issuer", "2.14.5", map[string]string{"KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER": "false"}, nil, 5681, false, "/tokens/zone", "the global issues no tokens (KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER is false)"},
+		{"no issuer, by the new name", "3.0.0", map[string]string{"KUMA_MULTIZONE_GLOBAL_KDS_AUTH_ZONE_TOKEN_ENABLE_ISSUER": "false"}, nil, 5681, false, "/tokens/zone", "the global issues no tokens (KUMA_MULTIZONE_GLOBAL_KDS_AUTH_ZONE_TOKEN_ENABLE_ISSUER is false)"},
+		{"no issuer, before that could be said", "2.13.5", map[string]string{"KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER": "false"}, nil, 5681, false, "/tokens/zone", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cp := controlPlane{version: version(t, tc.version), config: tc.config}
+			c := kube.Container{Name: containerName}
+			for name, value := range tc.env {
+				c.Env = append(c.Env, kube.Variable{Name: name, Value: value})
+			}
+			cp.spec.Containers = []kube.Container{c}
+			api := apiOf(cp, plan.Ref{Namespace: KongNamespace})
+			if api.Port != tc.port || api.TLS != tc.tls || api.Path != tc.path || api.Off != tc.off || api.Login.Name != "admin-user-token" || api.Login.Namespace != KongNamespace {
+				t.Errorf("%+v", api)
+			}
+		})
+	}
+}
+
+// What the API answers is taken when it is the token that was asked for, and nothing of a token is in an error.
+func TestWhatTheAPIAnswers(t *testing.T) {
+	good := Grant{Zone: "west", ValidFor: 720 * time.Hour, ID: idA, KeyID: "1"}
+	of := func(change func(*Grant)) string {
+		g := good
+		change(&g)
+		text, _ := issued(t, g)
+		return text
+	}
+	for _, tc := range []struct {
+		name   string
+		status int
+		body   string
+		says   string // "" when it is taken
+	}{
+		{"what was asked for", 200, of(func(*Grant) {}), ""},
+		{"another zone's", 200, of(func(g *Grant) { g.Zone = "east" }), `the global's API issued a token that was not asked for: it is of zone "east"`},
+		{"for longer", 200, of(func(g *Grant) { g.ValidFor = 87600 * time.Hour }), "it is valid for 87600h0m5s"},
+		{"for less", 200, of(func(g *Grant) { g.ValidFor = time.Hour }), "it is valid for 1h0m5s"},
+		{"a page", 200, "<html>sign in</html>", "the global's API answered with something else than a token"},
+		{"nothing", 200, "", "the global's API answered with something else than a token"},
+		{"a user's token", 200, "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJOYW1lIjoiYSJ9.eA", "it is no zone token"},
+		{"a token that nothing verifies", 200, "eyJhbGciOiJub25lIn0.eyJab25lIjoid2VzdCIsIlNjb3BlIjpbImNwIl19.eA", "it is no zone token"},
+		{"no right to it", 403, `{"title":"Access Denied","detail":"user \"bob/team\" cannot access"}`, `did not issue a token (403: Access Denied: user "bob/team" cannot access); who asked may not issue tokens for zone west; hand over`},
+		{"not known", 401, `{"title":"Invalid authentication data","detail":"Unauthenticated"}`, "(401: Invalid authentication data: Unauthenticated); the token with which it was asked is not known to it"},
+		{"no key", 404, `{"title":"Signing Key not found","detail":"there is no signing key with KID 1"}`, "(404: Signing Key not found: there is no signing key with KID 1)"},
+		{"no such path", 404, "404: Page Not Found", "(404); does this version issue zone tokens?"},
+		{"not as it wants it", 400, `{"title":"Invalid request","detail":"Resource is not valid","invalid_parameters":[{"field":"scope","reason":"cannot be empty"}]}`, "(400: Invalid request: Resource is not valid: scope cannot be empty)"},
+		{"elsewhere", 302, "", "did not issue a token (302)"},
+		{"what would move the cursor", 500, `{"title":"a\u001b[2Jb"}`, "(500: a"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			token, z, err := Answered(tc.status, []byte(tc.body), "west", good.ValidFor)
+			if tc.says == "" {
+				if err != nil || string(token.Reveal()) != tc.body || z.ID != idA || z.KeyID != "1" {
+					t.Errorf("%+v, %v", z, err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.says) || strings.ContainsRune(err.Error(), '\x1b') || len(token.Reveal()) > 0 {
+				t.Errorf("%v, want %s", err, tc.says)
+			}
+			if parts := strings.Split(tc.body, "."); err != nil && len(parts) == 3 && strings.Contains(err.Error(), parts[2]) && len(parts[2]) > 9 {
+				t.Errorf("a token is in %v", err)
+			}
+		})
+	}
+}
+
+// What is asked is what the product reads.
+func TestWhatTheAPIIsAsked(t *testing.T) {
+	var asked map[string]any
+	if err := json.Unmarshal(Ask("west", 720*time.Hour), &asked); err != nil || asked["zone"] != "west" || asked["validFor"] != "720h0m0s" || len(asked["scope"].([]any)) != 1 || asked["scope"].([]any)[0] != "cp" || len(asked) != 3 {
+		t.Errorf("%v, %v", asked, err)
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
+)
+
+// Who issues zone tokens, the values of --tokens-from.
+const (
+	fromAPI = "api"
+	fromKey = "key"
+)
+
+// signFlags say how zones of Kong Mesh and Kuma get the tokens that are made on the way.
+type signFlags struct {
+	life        time.Duration
+	from, login string
+}
+
+func newSignFlags() signFlags { return signFlags{from: fromAPI} }
+
+func (s *signFlags) addFlags(flags *pflag.FlagSet) {
+	grouped(flags, "goal", func(flags *pflag.FlagSet) {
+		flags.DurationVar(&s.life, "valid-for", s.life, "how long zone tokens are valid that are made on the way (Kong Mesh, Kuma); 0 is 30 days")
+		s.addSource(flags)
+	})
+}
+
+func (s *signFlags) addSource(flags *pflag.FlagSet) {
+	flags.StringVar(&s.from, "tokens-from", s.from, "who makes zone tokens (Kong Mesh, Kuma): api (the global's own, with its access control and audit) or key (they are signed here, with the global's signing key)")
+	flags.StringVar(&s.login, "api-token", "", "a file with the token of a user who may have zone tokens of the global's API; default: the administrator's, from its secret")
+}
+
+func (s *signFlags) check() error {
+	switch {
+	case s.life < 0:
+		return fmt.Errorf("--valid-for is %s; it must be 0 or more", s.life)
+	case s.from != fromAPI && s.from != fromKey:
+		return fmt.Errorf("--tokens-from is %q; pass api or key", s.from)
+	case s.from == fromKey && s.login != "":
+		return errors.New("--api-token goes with --tokens-from=api")
+	}
+	return nil
+}
+
+// goal is a goal with what the flags say.
+func (s *signFlags) goal(g plan.Goal) plan.Goal {
+	g.ValidFor, g.FromKey, g.OwnLogin = s.life, s.from == fromKey, s.login != ""
+	return g
+}
+
+// into hands a run what it asks the global's API with. Of a saved plan the goal says whether that is needed: it is given again.
+func (s *signFlags) into(live *execute.Live, goal plan.Goal) error {
+	switch {
+	case goal.OwnLogin && s.login == "":
+		return errors.New("the saved plan asks the global's API with a token of yours, which is not kept in it; pass --api-token again")
+	case !goal.OwnLogin && s.login != "":
+		return errors.New("the saved plan asks the global's API for nothing with a token of yours; make it again with --api-token: kubectl xcpauth plan --out FILE")
+	case s.login == "":
+		return nil
+	}
+	login, err := supply.ReadFile("api-token", s.login)
+	if err != nil {
+		return err
+	}
+	live.Supplier = issuer.Tokens{Fleet: live.Fleet, Login: login}
+	return nil
+}
