@@ -81,13 +81,14 @@ type Executor struct {
 	Saved  *plan.Saved
 	Report func(Event)
 
-	hub      string // the hub's context, once it is found; "" when the run is without one
-	homes    map[string]*home
-	vouched  map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
-	stated   map[string]*plan.Statement
-	without  map[string]string // why this run goes on without a member's fence
-	Stated   []api.EdgeCluster // what was proved without a hub to publish it in
-	oneByOne bool              // the steps of a wave are written in turn: the model is not for several goroutines
+	hub       string // the hub's context, once it is found; "" when the run is without one
+	homes     map[string]*home
+	vouched   map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
+	stated    map[string]*plan.Statement
+	without   map[string]string // why this run goes on without a member's fence
+	overtaken int               // how often something else came before a withdrawing step
+	Stated    []api.EdgeCluster // what was proved without a hub to publish it in
+	oneByOne  bool              // the steps of a wave are written in turn: the model is not for several goroutines
 }
 
 // look observes, and adds what this run has proved.

@@ -18,7 +18,8 @@ import (
 //  1. refuse a saved plan of another hub; become the only writer; restore the wave that an interrupted run left in flight, if any;
 //  2. observe everything, ask the dialect for the next wave;
 //  3. write the way back of the wave into the journal;
-//  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again;
+//  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again, and where
+//     something else comes first by now, go on with 2, a few times;
 //     write, prove, publish, remove what only the way back needed, else put back;
 //  5. clear the wave from the journal and add it to the history; stop if more members failed than may, or if the wave would come
 //     again, else go on with 2 without those that failed.
@@ -53,6 +54,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		e.Goal = e.Dialect.Aim(f, e.Goal) // what the run begins with has changed
 	}
 	before, failures := "", 0
+	e.overtaken = 0
 	for ctx.Err() == nil {
 		wave := e.Dialect.Next(f, e.Goal)
 		if len(wave.Steps) == 0 {
@@ -72,12 +74,16 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 			e.skip(name, recorded[name].Why)
 		}
 		failures += len(failed)
+		overtaken := errors.Is(err, errOvertaken)
+		if overtaken {
+			err = nil
+		}
 		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") {
 			return finish(e.Dialect.Next(f, e.Goal), false, err)
 		}
 		before = ids(wave)
-		if len(failed) > 0 {
-			before = "" // it is another wave without them
+		if len(failed) > 0 || overtaken {
+			before = "" // it is another wave without them, or was not done
 		}
 	}
 	return finish(e.Dialect.Next(f, e.Goal), false, nil)
@@ -116,6 +122,13 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, r
 		still[s.ID] = e.stillSafe(s, before)
 		if err := still[s.ID](); err != nil {
 			e.say(Noted, s.Member, "not written: %v", err)
+			if errors.Is(err, errOvertaken) && e.overtaken < overtakenAtMost {
+				e.overtaken++
+				if err := e.end(ctx, wave, before, began, map[string]string{s.ID: "not written: " + err.Error()}, nil); err != nil {
+					return nil, err
+				}
+				return nil, errOvertaken
+			}
 			recorded[s.Member] = Outcome{Member: s.Member, State: Refused, Why: "not written: " + err.Error()}
 			return []string{s.Member}, e.end(ctx, wave, before, began, map[string]string{s.ID: "not written: " + err.Error()}, nil)
 		}
@@ -200,6 +213,12 @@ func (e *Executor) writeAll(ctx context.Context, wave plan.Wave, still map[strin
 	return failed
 }
 
+// errOvertaken is why a withdrawing step is not written although nobody stands in its way: a member's session has just ended, say.
+var errOvertaken = errors.New("something else comes first")
+
+// overtakenAtMost is how often a run goes on from that: who is overtaken again and again had better look why.
+const overtakenAtMost = 3
+
 // stillSafe asks, on facts that were just read, whether a withdrawing step is still what comes next, and the one rule. Facts
 // age: what it returns says no once they are too old to be believed.
 func (e *Executor) stillSafe(s plan.Step, f plan.Facts) func() error {
@@ -213,6 +232,9 @@ func (e *Executor) stillSafe(s plan.Step, f plan.Facts) func() error {
 			why := "the facts have changed"
 			if len(next.Blocked) > 0 {
 				why = next.Blocked[0].Member + ": " + next.Blocked[0].Why
+			}
+			if len(next.Steps) > 0 {
+				return fmt.Errorf("it is not what comes next any more (%s): %w, the wave %q", why, errOvertaken, next.Title)
 			}
 			return fmt.Errorf("it is not what comes next any more (%s)", why)
 		}
