@@ -1,7 +1,6 @@
 package kongmesh
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -21,33 +20,42 @@ const (
 
 // controlPlane is a Deployment of the product, and what its template sets.
 type controlPlane struct {
-	object  kube.Object
+	object  *kube.Decoded
 	spec    kube.PodSpec // of the template
 	version Version
 	mode    string // "" when it is not known
 	zone    string // how a zone calls itself
 	dials   string // the global's address, of a zone
-	config  map[string]any
+	config  file
 }
 
 // controlPlaneOf reads a Deployment. What its environment does not say, its configuration file may, once that was read.
-func controlPlaneOf(o kube.Object, read map[plan.Read]plan.Result) controlPlane {
-	cp := controlPlane{object: o}
-	var d kube.Deployment
-	if b, err := json.Marshal(o.Raw); err == nil {
-		json.Unmarshal(b, &d) // what does not fit is not set
-	}
-	cp.spec = d.Spec.Template.Spec
-	if c := kube.One(read[readConfig(o)]); c != nil {
-		data, _ := c.Raw["data"].(map[string]any)
-		text, _ := data["config.yaml"].(string)
-		yaml.Unmarshal([]byte(text), &cp.config) // a file that is none is the product's affair: it does not start
-	}
+func controlPlaneOf(o *kube.Decoded, read map[plan.Read]plan.Result) controlPlane {
+	cp := controlPlane{object: o, spec: o.Spec.Template.Spec} // what does not fit is not set
+	cp.config = plan.Made(read[readConfig(o.Metadata)], fileOf)
 	cp.version = versionOf(cp.container().Image, o.Metadata.Labels["app.kubernetes.io/version"], o.Metadata.Labels["app"])
 	cp.mode = cp.set(cp.spec, "KUMA_MODE", "mode").text
 	cp.zone = cp.set(cp.spec, "KUMA_MULTIZONE_ZONE_NAME", "multizone.zone.name").text
 	cp.dials = cp.set(cp.spec, "KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS", "multizone.zone.globalAddress").text
 	return cp
+}
+
+// file is a control plane's configuration file.
+type file map[string]any
+
+// fileOf reads a configuration file out of its ConfigMap.
+func fileOf(r plan.Result) (f file) {
+	if c := kube.One(r); c != nil {
+		data, _ := c.Raw["data"].(map[string]any)
+		text, _ := data["config.yaml"].(string)
+		yaml.Unmarshal([]byte(text), &f) // one that is none is the product's affair: it does not start
+	}
+	return f
+}
+
+// ref refers to the Deployment.
+func (cp controlPlane) ref() plan.Ref {
+	return kube.Ref(kube.Object{Metadata: cp.object.Metadata}, readControlPlanes, "Deployment")
 }
 
 func (cp controlPlane) container() kube.Container { return containerOf(cp.spec) }
@@ -104,7 +112,7 @@ func (cp controlPlane) set(spec kube.PodSpec, variable, file string) setting {
 	if len(c.EnvFrom) > 0 {
 		return setting{where: "envFrom of container " + c.Name}
 	}
-	var at any = cp.config
+	var at any = map[string]any(cp.config)
 	for _, key := range strings.Split(file, ".") {
 		m, _ := at.(map[string]any)
 		at = m[key]

@@ -17,7 +17,7 @@ import (
 // liveFor is how long what was just read of a zone may be believed before a decision.
 const liveFor = 30 * time.Second
 
-// facts makes facts of snapshots, in these steps:
+// facts makes facts of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
 //
 //  1. find the hub: the one context (or the named one) with one global control plane;
 //  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
@@ -25,6 +25,10 @@ const liveFor = 30 * time.Second
 //  4. add the zones that only the global lists, as unknown, or by the token that was handed over;
 //  5. account for every other context.
 func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+	snaps = slices.Clone(snaps)
+	for i, s := range snaps {
+		snaps[i].Reads = kept(s.Reads)
+	}
 	f := plan.Facts{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone"}}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, global := findGlobal(snaps, where, &f.Hub)
@@ -42,6 +46,15 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 	return f
 }
 
+// kept are reads of which everything is made once.
+func kept(reads map[plan.Read]plan.Result) map[plan.Read]plan.Result {
+	all := make(map[plan.Read]plan.Result, len(reads))
+	for r, result := range reads {
+		all[r] = result.Kept()
+	}
+	return all
+}
+
 // findGlobal finds the global control plane that this run is about, or says in hub.Err why there is none.
 func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *controlPlane) {
 	var found, tried, unreached []string
@@ -57,12 +70,12 @@ func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 			unreached = append(unreached, s.Context+" ("+s.Err+")")
 			continue
 		}
-		planes, why := kube.List(s.Reads[readControlPlanes])
+		planes, why := kube.Deployments(s.Reads[readControlPlanes])
 		if why != "" {
 			unreached = append(unreached, s.Context+" (Deployments could not be listed: "+why+")")
 		}
-		for _, o := range planes {
-			if cp := controlPlaneOf(o, s.Reads); cp.mode == modeGlobal {
+		for n, o := range planes {
+			if cp := controlPlaneOf(&planes[n], s.Reads); cp.mode == modeGlobal {
 				found = append(found, fmt.Sprintf("%s/%s in %s", o.Metadata.Namespace, o.Metadata.Name, s.Context))
 				home, global = &snaps[i], &cp
 			}
@@ -84,7 +97,7 @@ func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 // readGlobal fills the hub but for what it accepts, and returns it as the one that judges tokens.
 func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	ns := cp.object.Metadata.Namespace
-	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), kube.Ref(cp.object, readControlPlanes, "Deployment")
+	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), cp.ref()
 	hub.Version = cp.version.String()
 	hub.API = apiOf(cp, hub.Object)
 	hub.Owner, hub.HelmNote = kube.Owners(cp.object.Metadata)
@@ -108,26 +121,16 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	if s.Skew != nil {
 		v.ahead = *s.Skew
 	}
-	all, why := secretsIn(s.Reads, ns)
-	if v.unread = why; why != "" {
-		hub.Odd = append(hub.Odd, why)
+	secrets := globalSecretsIn(s.Reads, ns)
+	if v.unread = secrets.why; v.unread != "" {
+		hub.Odd = append(hub.Odd, v.unread)
 	}
-	var candidates []Secret
-	var list []byte
-	made := map[string]kube.Metadata{}
-	for _, o := range all {
-		sec := Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[SecretKey])}
-		candidates, made[o.Metadata.Name] = append(candidates, sec), o.Metadata
-		if o.Type == SecretType && o.Metadata.Name == RevocationsName {
-			list = o.Data[SecretKey]
-			v.Revocations = ParseRevocations(list)
-		}
-	}
-	v.Keys = ReadKeys(ns, candidates)
+	v.Keys, v.Revocations, v.asked = secrets.keys, secrets.revocations, secrets.asked
+	made := secrets.made
 	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: RevocationsName, UID: made[RevocationsName].UID,
-		ResourceVersion: made[RevocationsName].ResourceVersion}, Value: list, IDs: v.Revocations.IDs()}
+		ResourceVersion: made[RevocationsName].ResourceVersion}, Value: secrets.list, IDs: v.Revocations.IDs()}
 	hub.Keys = keysOf(v.Keys, ns, made)
-	zones, why := kube.List(s.Reads[readZones])
+	zones, why := kube.Metadatas(s.Reads[readZones])
 	switch {
 	case why != "":
 		hub.InventoryErr = "the global's zones could not be listed: " + why
@@ -168,8 +171,11 @@ func keysOf(set KeySet, ns string, made map[string]kube.Metadata) []plan.Key {
 	return keys
 }
 
-// sessionsOf reads the zones' sessions (Kuma api/system/v1alpha1/zone_insight.proto, written as its JSON).
-func sessionsOf(r plan.Result) map[string][]plan.Session {
+// sessionsOf reads the zones' sessions. Nobody changes what it returns.
+func sessionsOf(r plan.Result) map[string][]plan.Session { return plan.Made(r, insights) }
+
+// insights decodes what the global tells of its zones (Kuma api/system/v1alpha1/zone_insight.proto, written as its JSON).
+func insights(r plan.Result) map[string][]plan.Session {
 	var list struct {
 		Items []struct {
 			Metadata kube.Metadata `json:"metadata"`
@@ -266,12 +272,8 @@ func podSpecs(read map[plan.Read]plan.Result, cp controlPlane) []kube.PodSpec {
 
 // workloadOf reads a control plane with its pods.
 func workloadOf(read map[plan.Read]plan.Result, cp controlPlane, each func(kube.Pod, *plan.Process)) plan.Workload {
-	body, err := json.Marshal(cp.object.Raw)
-	if err != nil {
-		return plan.Workload{Err: "its Deployment cannot be encoded"}
-	}
-	c := kube.Controlled{Namespace: cp.object.Metadata.Namespace, Name: cp.object.Metadata.Name, Deployment: plan.Result{Body: body},
-		ReplicaSets: read[readReplicaSets(cp.object)], Pods: read[readPods(cp.object)]}
+	ns := cp.object.Metadata.Namespace
+	c := kube.Controlled{Namespace: ns, Name: cp.object.Metadata.Name, Of: cp.object, ReplicaSets: read[readReplicaSets(ns)], Pods: read[readPods(ns)]}
 	return c.Workload(each, func(p kube.Pod) bool { // one that nobody owns any more
 		if p.Spec.Container(containerName) == nil || cp.mode == "" {
 			return false

@@ -27,8 +27,9 @@ var misplaced = []string{RevocationsName, KeyPrefix + "-1", KeyPrefix + "-2"}
 
 func inspectReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	next := reads(soFar, metrics)
-	for _, d := range kube.Items(soFar[readControlPlanes]) {
-		if controlPlaneOf(d, soFar).mode != modeGlobal {
+	planes, _ := kube.Deployments(soFar[readControlPlanes])
+	for i, d := range planes {
+		if controlPlaneOf(&planes[i], soFar).mode != modeGlobal {
 			continue
 		}
 		for _, r := range misplacedReads(d.Metadata.Namespace) {
@@ -146,8 +147,9 @@ func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.Facts
 // inspectZone looks at a zone: its version and variables, and its token by the global's clock.
 func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, at time.Time) *plan.Inspection {
 	in := &plan.Inspection{}
-	for _, o := range kube.Items(s.Reads[readControlPlanes]) {
-		cp := controlPlaneOf(o, s.Reads)
+	planes, _ := kube.Deployments(s.Reads[readControlPlanes])
+	for i, o := range planes {
+		cp := controlPlaneOf(&planes[i], s.Reads)
 		if cp.mode != modeZone || o.Metadata.UID != m.Object.UID {
 			continue
 		}

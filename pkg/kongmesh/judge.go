@@ -76,14 +76,20 @@ const (
 //
 // The words are those of a control plane with a lasting store; one that keeps its state in memory adds to some.
 func (v Verifier) Ask(raw []byte, now time.Time) Answer {
+	a, _ := v.ask(raw, now)
+	return a
+}
+
+// ask is Ask, and for how long the answer is the same; nil when it rests on the very time.
+func (v Verifier) ask(raw []byte, now time.Time) (Answer, *holding) {
 	a := Answer{RestsOn: v.rests()}
 	switch {
 	case !v.Version.hasZoneTokens():
 		a.Outcome, a.Text = NotAsked, v.Version.String()+" has no zone tokens for control planes: they came with 2.0"
-		return a
+		return a, nil
 	case len(raw) > maxToken:
 		a.Outcome, a.Text = NotAsked, fmt.Sprintf("it is %d bytes long, more than a token can be (%d)", len(raw), maxToken)
-		return a
+		return a, nil
 	}
 	text := strings.TrimPrefix(strings.TrimPrefix(string(raw), "Bearer "), "bearer ")
 	claims := &zoneClaims{}
@@ -98,23 +104,41 @@ func (v Verifier) Ask(raw []byte, now time.Time) Answer {
 	})
 	if kidPanics {
 		a.Outcome, a.Text = Crashes, "panic: interface conversion: interface {} is not string"
-		return a
+		return a, nil
 	}
 	if err == nil && v.Version.checksIssued() && claims.IssuedAt != nil && now.Before(claims.IssuedAt.Time) {
 		err = jwt.ErrTokenUsedBeforeIssued
 	}
 	switch {
 	case err != nil:
-		return a.reject(unauthenticated, "invalid zone token: "+v.words(err, claims, now))
+		a = a.reject(unauthenticated, "invalid zone token: "+v.words(err, claims, now))
 	case v.Revocations.Revoked(claims.ID):
-		return a.reject(unauthenticated, "invalid zone token: token is revoked")
+		a = a.reject(unauthenticated, "invalid zone token: token is revoked")
 	case v.Zone != "" && claims.Zone != v.Zone:
-		return a.reject(permissionDenied, fmt.Sprintf("token is signed for %q zone, but connected CP advertised as %q", claims.Zone, v.Zone))
+		a = a.reject(permissionDenied, fmt.Sprintf("token is signed for %q zone, but connected CP advertised as %q", claims.Zone, v.Zone))
 	case !slices.Contains(claims.Scope, Scope):
-		return a.reject(permissionDenied, fmt.Sprintf("token cannot be used to authenticate zone CP (%s is out of token's scope: %+v)", Scope, claims.Scope))
+		a = a.reject(permissionDenied, fmt.Sprintf("token cannot be used to authenticate zone CP (%s is out of token's scope: %+v)", Scope, claims.Scope))
+	default:
+		a.Outcome, a.Key = Accepted, where
 	}
-	a.Outcome, a.Key = Accepted, where
-	return a
+	if err != nil { // the time is in its words, or may be
+		return a, nil
+	}
+	return a, claims.holds(a)
+}
+
+// holds says for how long an answer is the same that was given to claims whose times were all looked at, and were good.
+func (c *zoneClaims) holds(a Answer) *holding {
+	h := holding{Answer: a}
+	for _, from := range []*jwt.NumericDate{c.NotBefore, c.IssuedAt} {
+		if from != nil {
+			h.from = later(h.from, from.Time)
+		}
+	}
+	if c.ExpiresAt != nil {
+		h.until = c.ExpiresAt.Time
+	}
+	return &h
 }
 
 func (a Answer) reject(code, text string) Answer {

@@ -19,10 +19,10 @@ import (
 func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan.Facts) {
 	claims := map[string]int{}
 	for _, s := range snaps {
-		planes, why := kube.List(s.Reads[readControlPlanes])
+		planes, why := kube.Deployments(s.Reads[readControlPlanes])
 		held := false
-		for _, o := range planes {
-			cp := controlPlaneOf(o, s.Reads)
+		for n, o := range planes {
+			cp := controlPlaneOf(&planes[n], s.Reads)
 			switch {
 			case cp.mode == modeGlobal:
 				held = held || home != nil && s.Context == home.Context
@@ -67,7 +67,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 // readZone reads one zone control plane and what lies beside it.
 func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) plan.Member {
 	m := plan.Member{Name: cp.zone, ClusterName: cp.zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
-		Object: kube.Ref(cp.object, readControlPlanes, "Deployment"), Dials: cp.dials}
+		Object: cp.ref(), Dials: cp.dials}
 	m.Owner, m.HelmNote = kube.Owners(cp.object.Metadata)
 	secrets, unread := secretsIn(s.Reads, cp.object.Metadata.Namespace)
 	entries, plain := cp.variables(cp.tokenNames(), true)
@@ -140,8 +140,8 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 func yields(ns, zone string, secrets []secretObject, hub *verifier, f *plan.Facts) map[string]guard.Cred {
 	all := map[string]guard.Cred{}
 	for _, o := range secrets {
-		for key, value := range o.Data {
-			if z, err := ReadZone(value); err == nil && z.Kind != Other {
+		for key, z := range o.tokens {
+			if z.Kind != Other {
 				creds, _ := fromSecret(ns, secretRef{o.Metadata.Name, key}, secrets).presents(hub, zone, f.At)
 				all[o.Metadata.Name+"/"+key] = declared(creds)
 			}
@@ -268,7 +268,7 @@ func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
 		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge}
 		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --help) and hand that over with --zone-token %s=FILE; if it is gone, delete the zone from the global", name)
 		if token, ok := handed[name]; ok {
-			src := source{token: token.Reveal(), where: "the token that was handed over"}
+			src := plainSource(string(token.Reveal()), "the token that was handed over")
 			m.Credential = src.credential(hub, name, f.At)
 			creds, why := src.presents(hub, name, f.At)
 			s := lastSession(f.Hub, name)

@@ -35,6 +35,7 @@ func kidOf(c guard.Cred) string {
 // source is where a process, or the template of processes to come, has its token from.
 type source struct {
 	token   []byte // nil when it has none
+	said    *Zone  // what it says of itself; nil when it has none, or when that is none
 	where   string // "kong-mesh-system/cp-token"; "" when it has none
 	plain   bool   // the token itself stands in the Deployment
 	written time.Time
@@ -59,7 +60,7 @@ func tokenOf(cp controlPlane, spec kube.PodSpec, secrets []secretObject) source 
 		case inline.secret != nil:
 			found = append(found, fromSecret(ns, *inline.secret, secrets))
 		case inline.text != "":
-			found = append(found, source{token: []byte(inline.text), where: inline.where, plain: true})
+			found = append(found, plainSource(inline.text, inline.where))
 		}
 	}
 	switch len(found) {
@@ -90,6 +91,18 @@ func fromSecret(ns string, ref secretRef, secrets []secretObject) source {
 		return s
 	}
 	s.token = token
+	if z, is := o.tokens[ref.key]; is {
+		s.said = &z
+	}
+	return s
+}
+
+// plainSource is a token that stands somewhere in plain.
+func plainSource(token, where string) source {
+	s := source{token: []byte(token), where: where, plain: true}
+	if z, err := ReadZone(s.token); err == nil {
+		s.said = &z
+	}
 	return s
 }
 
@@ -124,11 +137,10 @@ func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject
 
 // issued is when a token says that it was issued; zero when it does not.
 func (s source) issued() time.Time {
-	z, err := ReadZone(s.token)
-	if err != nil {
+	if s.said == nil {
 		return time.Time{}
 	}
-	return later(z.Issued, z.NotBefore)
+	return later(s.said.Issued, s.said.NotBefore)
 }
 
 func later(a, b time.Time) time.Time {
@@ -152,21 +164,18 @@ func (s source) presents(hub *verifier, zone string, at time.Time) (creds []guar
 	case hub.unread != "":
 		return nil, hub.unread
 	}
-	v := hub.Verifier
-	v.Zone = zone
-	answer := v.Ask(s.token, at)
+	answer := hub.ask(s.token, zone, at)
 	if by := at.Add(hub.ahead); answer.Outcome == Accepted && hub.ahead != 0 { // by the global's own clock too
-		if answer = v.Ask(s.token, by); answer.Outcome != Accepted {
+		if answer = hub.ask(s.token, zone, by); answer.Outcome != Accepted {
 			answer.Text = fmt.Sprintf("by the clock of its API server, which is %s off: %s", hub.ahead.Round(time.Second), answer.Text)
 		}
 	}
-	z, err := ReadZone(s.token)
-	if err != nil || answer.Outcome != Accepted {
+	if s.said == nil || answer.Outcome != Accepted {
 		return []guard.Cred{None}, answer.Text
 	}
-	creds = []guard.Cred{Kid(z.KeyID)}
-	if z.ID != "" {
-		creds = append(creds, jti(z.ID))
+	creds = []guard.Cred{Kid(s.said.KeyID)}
+	if s.said.ID != "" {
+		creds = append(creds, jti(s.said.ID))
 	}
 	return creds, ""
 }
@@ -186,7 +195,7 @@ func (s source) credential(hub *verifier, zone string, at time.Time) plan.Creden
 		c.Why = why
 		return c
 	}
-	if z, err := ReadZone(s.token); err == nil {
+	if z := s.said; z != nil {
 		c.Key, c.ID, c.Expires = z.KeyID, z.ID, z.Expires
 	}
 	sum := sha256.Sum256(s.token)
@@ -195,11 +204,4 @@ func (s source) credential(hub *verifier, zone string, at time.Time) plan.Creden
 		c.State, c.Why = plan.CredentialBad, "the global would refuse its token: "+why
 	}
 	return c
-}
-
-// verifier is a hub as far as it judges tokens; unread says why it cannot be asked.
-type verifier struct {
-	Verifier
-	ahead  time.Duration // how far the clock of its cluster is ahead of ours, as far as that is known
-	unread string
 }

@@ -2,7 +2,6 @@ package kongmesh
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
@@ -25,14 +24,14 @@ const containerName = "control-plane"
 // reads from those of another product.
 const all = "!xcpauth.io/none"
 
-func readReplicaSets(d kube.Object) plan.Read {
-	r := kube.ReplicaSetsRead(d.Metadata.Namespace)
+func readReplicaSets(ns string) plan.Read {
+	r := kube.ReplicaSetsRead(ns)
 	r.Labels = all
 	return r
 }
 
-func readPods(d kube.Object) plan.Read {
-	r := kube.PodsRead(d.Metadata.Namespace)
+func readPods(ns string) plan.Read {
+	r := kube.PodsRead(ns)
 	r.Labels = all
 	return r
 }
@@ -42,8 +41,8 @@ func readSecrets(ns string) plan.Read {
 }
 
 // readConfig is the ConfigMap with the control plane's configuration file, which its environment goes before.
-func readConfig(d kube.Object) plan.Read {
-	return plan.Read{Version: "v1", Resource: "configmaps", Namespace: d.Metadata.Namespace, Name: d.Metadata.Name + "-config"}
+func readConfig(d kube.Metadata) plan.Read {
+	return plan.Read{Version: "v1", Resource: "configmaps", Namespace: d.Namespace, Name: d.Name + "-config"}
 }
 
 // reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what lies beside each, and
@@ -60,9 +59,11 @@ func reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 			}
 		}
 	}
-	for _, d := range kube.Items(soFar[readControlPlanes]) {
-		add(readReplicaSets(d), readPods(d), readSecrets(d.Metadata.Namespace), readConfig(d))
-		if cp := controlPlaneOf(d, soFar); cp.mode == modeGlobal {
+	planes, _ := kube.Deployments(soFar[readControlPlanes])
+	for i, d := range planes {
+		ns := d.Metadata.Namespace
+		add(readReplicaSets(ns), readPods(ns), readSecrets(ns), readConfig(d.Metadata))
+		if cp := controlPlaneOf(&planes[i], soFar); cp.mode == modeGlobal {
 			add(readZones, readInsights, roster.NamespaceRead(), roster.JournalRead())
 		}
 	}
@@ -71,8 +72,9 @@ func reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 
 // here says whether a cluster holds a control plane of the product.
 func here(s plan.Snapshot) bool {
-	return slices.ContainsFunc(kube.Items(s.Reads[readControlPlanes]), func(d kube.Object) bool {
-		mode := controlPlaneOf(d, s.Reads).mode
+	planes, _ := kube.Deployments(s.Reads[readControlPlanes])
+	return slices.ContainsFunc(planes, func(d kube.Decoded) bool {
+		mode := controlPlaneOf(&d, s.Reads).mode
 		return mode == modeGlobal || mode == modeZone
 	})
 }
@@ -109,28 +111,4 @@ func trimList(body []byte, keep func(map[string]any) bool) []byte {
 		return body
 	}
 	return b
-}
-
-// secretsIn decodes the secrets of a namespace, and says why they could not be read.
-func secretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, string) {
-	r := read[readSecrets(ns)]
-	if why := kube.Unreadable(r); why != "" {
-		return nil, fmt.Sprintf("the secrets in %s could not be read: %s", ns, why)
-	}
-	var l struct {
-		Items []secretObject `json:"items"`
-	}
-	if err := json.Unmarshal(r.Body, &l); err != nil {
-		return nil, fmt.Sprintf("the secrets in %s are not as their kind says", ns) // the cause may quote one
-	}
-	return l.Items, ""
-}
-
-// secretObject is a Secret as it was read. Its data never leaves this package but as plan.Secret.
-type secretObject struct {
-	Metadata kube.Metadata `json:"metadata"`
-	Type     string        `json:"type"`
-	// Immutable says that the data is as it was when the object was made.
-	Immutable bool              `json:"immutable"`
-	Data      map[string][]byte `json:"data"`
 }

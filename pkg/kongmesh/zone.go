@@ -47,11 +47,7 @@ func ReadZone(raw []byte) (Zone, error) {
 	if err != nil {
 		return Zone{}, err
 	}
-	d, err := token.Describe(raw, time.Time{})
-	if err != nil {
-		return Zone{}, err
-	}
-	z := Zone{claims: p.Claims, form: p.Odd, Issued: d.Issued, NotBefore: d.NotBefore, Expires: d.Expires}
+	z := Zone{claims: p.Claims, form: p.Odd, Issued: p.Time("iat"), NotBefore: p.Time("nbf"), Expires: p.Time("exp")}
 	_ = json.Unmarshal(p.Header["alg"], &z.alg) // what is no text stays ""
 	_ = json.Unmarshal(p.Header["kid"], &z.KeyID)
 	z.kidThere = p.Header["kid"] != nil

@@ -53,8 +53,11 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot 
 
 // ClusterUID is the UID of kube-system, by which a cluster is told; "" when it was not read.
 func ClusterUID(s plan.Snapshot) string {
-	if ns := One(s.Reads[KubeSystem]); ns != nil {
-		return ns.Metadata.UID
-	}
-	return ""
+	type uid string
+	return string(plan.Made(s.Reads[KubeSystem], func(r plan.Result) uid {
+		if ns := One(r); ns != nil {
+			return uid(ns.Metadata.UID)
+		}
+		return ""
+	}))
 }

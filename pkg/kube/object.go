@@ -26,8 +26,8 @@ type Metadata struct {
 	Annotations       map[string]string `json:"annotations"`
 	OwnerReferences   []Owner           `json:"ownerReferences"`
 	ManagedFields     []struct {
-		Time     string         `json:"time"`
-		FieldsV1 map[string]any `json:"fieldsV1"`
+		Time     string          `json:"time"`
+		FieldsV1 json.RawMessage `json:"fieldsV1"`
 	} `json:"managedFields"`
 }
 
@@ -42,7 +42,8 @@ type Owner struct {
 func (m Metadata) Written(path ...string) time.Time {
 	var last time.Time
 	for _, f := range m.ManagedFields {
-		at := f.FieldsV1
+		var at map[string]any
+		_ = json.Unmarshal(f.FieldsV1, &at) // what is no object says nothing
 		for _, key := range path {
 			at, _ = at["f:"+key].(map[string]any)
 		}
@@ -69,27 +70,6 @@ func (o *Object) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	return json.Unmarshal(b, &o.Raw)
-}
-
-// List decodes a list, or says why there is none to speak of: unknown must never become absent. A kind that is not served at
-// all is an empty list.
-func List(r plan.Result) ([]Object, string) {
-	if why := Unreadable(r); why != "" || r.Missing {
-		return nil, why
-	}
-	var l struct {
-		Items []Object `json:"items"`
-	}
-	if err := json.Unmarshal(r.Body, &l); err != nil {
-		return nil, "the API server's answer is not a list as expected: " + err.Error()
-	}
-	return l.Items, ""
-}
-
-// Items is List where an unreadable list is reported elsewhere.
-func Items(r plan.Result) []Object {
-	l, _ := List(r)
-	return l
 }
 
 // Unreadable says why a result cannot be used, "" when it can, or when the thing is known not to be there.

@@ -157,6 +157,7 @@ func (p Pod) Mounts() []string {
 type Controlled struct {
 	Namespace, Name               string
 	Deployment, ReplicaSets, Pods plan.Result
+	Of                            *Decoded // instead of Deployment, of one that was read in a list
 }
 
 // Workload reads a Deployment and all its pods, found by ownership (labels of a product's pods need not be documented), and every other
@@ -164,16 +165,20 @@ type Controlled struct {
 // says of itself. Both may be nil.
 func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool) plan.Workload {
 	var w plan.Workload
-	var d Deployment
-	if why := Unreadable(c.Deployment); why != "" {
-		w.Err = fmt.Sprintf("Deployment %s/%s could not be read: %s", c.Namespace, c.Name, why)
-		return w
+	d := c.Of
+	if d == nil {
+		if why := Unreadable(c.Deployment); why != "" {
+			w.Err = fmt.Sprintf("Deployment %s/%s could not be read: %s", c.Namespace, c.Name, why)
+			return w
+		}
+		if c.Deployment.Missing {
+			return w
+		}
+		one := plan.Made(c.Deployment, func(r plan.Result) (d Decoded) { d.Err = json.Unmarshal(r.Body, &d.Deployment); return d })
+		d = &one
 	}
-	if c.Deployment.Missing {
-		return w
-	}
-	if err := json.Unmarshal(c.Deployment.Body, &d); err != nil {
-		w.Err = fmt.Sprintf("Deployment %s/%s is not as its kind says: %v", c.Namespace, c.Name, err)
+	if d.Err != nil {
+		w.Err = fmt.Sprintf("Deployment %s/%s is not as its kind says: %v", c.Namespace, c.Name, d.Err)
 		return w
 	}
 	w.Found, w.Replicas, w.RestartedFor = true, 1, d.Spec.Template.Metadata.Annotations[RestartedFor]
@@ -181,7 +186,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		w.Replicas = *d.Spec.Replicas
 	}
 	sets := map[string]bool{}
-	replicas, why := List(c.ReplicaSets)
+	replicas, why := list[Named](c.ReplicaSets)
 	if why != "" {
 		w.Err = fmt.Sprintf("ReplicaSets in %s could not be read: %s", c.Namespace, why)
 	}
@@ -192,13 +197,11 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 			}
 		}
 	}
-	var running struct {
-		Items []Pod `json:"items"`
-	}
+	var running listed[Pod]
 	if why := Unreadable(c.Pods); why != "" {
 		w.Err = fmt.Sprintf("Pods in %s could not be read: %s", c.Namespace, why)
-	} else if err := json.Unmarshal(c.Pods.Body, &running); err != nil {
-		w.Err = fmt.Sprintf("Pods in %s are not as their kind says: %v", c.Namespace, err)
+	} else if running = decode[Pod](c.Pods); running.err != nil {
+		w.Err = fmt.Sprintf("Pods in %s are not as their kind says: %v", c.Namespace, running.err)
 	}
 	ready, ending := int64(0), false
 	for _, p := range running.Items {

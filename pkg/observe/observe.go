@@ -187,7 +187,7 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 	if err == nil && o.Trim != nil {
 		body = o.Trim(r, body)
 	}
-	return Result(body, err)
+	return Result(body, err).Kept()
 }
 
 // Result is what came of a read: that a thing is not there is a fact, and any other error is not.

@@ -34,6 +34,8 @@ type Result struct {
 	Missing bool   // the API server said that it is not there (404), which is a fact
 	NoKind  bool   // of what is missing: the API server does not serve its kind in that version
 	Err     string // why it could not be read, which is not
+
+	made *made // nil when what is made of it is not kept
 }
 
 // OK says whether there is a body.

@@ -81,6 +81,12 @@ func Apart(raw []byte) (Parts, error) {
 	return Parts{p.header, p.claims, p.odd}, err
 }
 
+// Time is a claim that is a time; zero when it is not there, or no time that can be meant.
+func (p Parts) Time(claim string) time.Time {
+	at, _ := parts{claims: p.Claims}.time(claim)
+	return at
+}
+
 // registered are the names that a lenient reader takes in any case.
 var registered = []string{"alg", "kid", "typ", "crit", "exp", "iat", "nbf", "iss", "sub", "aud", "jti"}
 

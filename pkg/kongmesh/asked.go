@@ -1,0 +1,56 @@
+package kongmesh
+
+import (
+	"sync"
+	"time"
+)
+
+// verifier is a hub as far as it judges tokens; unread says why it cannot be asked.
+type verifier struct {
+	Verifier
+	ahead  time.Duration // how far the clock of its cluster is ahead of ours, as far as that is known
+	unread string
+	asked  *asked
+}
+
+// asked is what a global with certain keys and revocations answered to tokens.
+type asked struct {
+	mu      sync.Mutex
+	answers map[question]holding
+}
+
+// question is all that an answer rests on besides keys, revocations and the time.
+type question struct {
+	version     Version
+	token, zone string
+}
+
+// holding is an answer, and from when until when it is the same; zero: from or for ever.
+type holding struct {
+	Answer
+	from, until time.Time
+}
+
+func (h holding) at(now time.Time) bool {
+	return !now.Before(h.from) && (h.until.IsZero() || now.Before(h.until))
+}
+
+// ask is Ask of a zone, without asking what was answered already.
+func (v *verifier) ask(token []byte, zone string, now time.Time) Answer {
+	by := v.Verifier
+	by.Zone = zone
+	q := question{by.Version, string(token), zone}
+	v.asked.mu.Lock()
+	have, known := v.asked.answers[q]
+	v.asked.mu.Unlock()
+	if known && have.at(now) {
+		return have.Answer
+	}
+	a, holds := by.ask(token, now)
+	if holds != nil {
+		v.asked.mu.Lock()
+		v.asked.answers[q] = *holds
+		v.asked.mu.Unlock()
+	}
+	return a
+}

@@ -1,0 +1,68 @@
+package kube
+
+import (
+	"encoding/json"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// listed is a list as it was decoded, and why it could not be.
+type listed[T any] struct {
+	Items []T `json:"items"`
+	err   error
+}
+
+// decode decodes the body of a list, once where the result is kept. Nobody changes what it returns.
+func decode[T any](r plan.Result) listed[T] {
+	return plan.Made(r, func(r plan.Result) (l listed[T]) {
+		l.err = json.Unmarshal(r.Body, &l)
+		return l
+	})
+}
+
+// list decodes a list, or says why there is none to speak of: unknown must never become absent. A kind that is not served at all is an
+// empty list. Nobody changes what it returns.
+func list[T any](r plan.Result) ([]T, string) {
+	if why := Unreadable(r); why != "" || r.Missing {
+		return nil, why
+	}
+	l := decode[T](r)
+	if l.err != nil {
+		return nil, "the API server's answer is not a list as expected: " + l.err.Error()
+	}
+	return l.Items, ""
+}
+
+// List is list, of objects of any kind with all that is in them, which are the caller's own.
+func List(r plan.Result) ([]Object, string) {
+	return list[Object](plan.Result{Body: r.Body, Missing: r.Missing, Err: r.Err})
+}
+
+// Items is List where an unreadable list is reported elsewhere.
+func Items(r plan.Result) []Object {
+	l, _ := List(r)
+	return l
+}
+
+// Decoded is a Deployment, and what of it does not fit, if anything.
+type Decoded struct {
+	Deployment
+	Err error
+}
+
+// UnmarshalJSON decodes what fits, and says in Err what does not: the list that it stands in is not lost with it.
+func (d *Decoded) UnmarshalJSON(b []byte) error {
+	d.Err = json.Unmarshal(b, &d.Deployment)
+	return nil
+}
+
+// Deployments is list, of Deployments.
+func Deployments(r plan.Result) ([]Decoded, string) { return list[Decoded](r) }
+
+// Named is an object of which the metadata alone matters.
+type Named struct {
+	Metadata Metadata `json:"metadata"`
+}
+
+// Metadatas is list, of objects of any kind.
+func Metadatas(r plan.Result) ([]Named, string) { return list[Named](r) }
