@@ -50,7 +50,7 @@ lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
 	@$(GO) mod verify
 	@$(GO) mod tidy -diff
 
-fuzz: ## run each fuzz target for FUZZTIME (20s), and the models of both products through MODELRUNS (100000) random fleets and a fiftieth of that of meshes
+fuzz: ## run each fuzz target for FUZZTIME (20s), and the models of both products through MODELRUNS (100000) random fleets and meshes each
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' pkg plugin webhook krew test | while IFS=: read -r file _ func; do \
 		echo "$$file: $${func#func } for $(FUZZTIME)"; \
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$(dirname "$$file")" </dev/null || exit 1; \

@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -18,90 +19,111 @@ import (
 
 type obj = map[string]any
 
-// Observe implements Clusters: what the dialect makes of the objects of every cluster.
-func (w *mesh) Observe(context.Context, ...string) plan.Facts {
+// Observe implements Clusters: what the dialect makes of the objects of the named clusters as they are now, and of the others as this run
+// saw them last, as Live has it.
+func (w *mesh) Observe(_ context.Context, contexts ...string) plan.Facts {
 	d := kongmesh.Dialect()
+	all := append([]string{"hub"}, w.names()...)
+	if w.latest == nil || len(contexts) == 0 {
+		w.latest, contexts = map[string]plan.Snapshot{}, all
+	}
 	var snaps []plan.Snapshot
-	for _, context := range append([]string{"hub"}, w.names()...) {
-		s := plan.Snapshot{Context: context, At: w.now, Reads: map[plan.Read]plan.Result{}}
-		if z := w.zones[context]; z != nil && !z.reachable {
-			s.Err = "the API server did not answer in time"
-			snaps = append(snaps, s)
-			continue
+	for _, context := range all {
+		if slices.Contains(contexts, context) {
+			w.latest[context] = w.look(d, context)
 		}
-		for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
-			for _, r := range next {
-				s.Reads[r] = w.read(context, r)
-			}
-		}
-		snaps = append(snaps, s)
+		snaps = append(snaps, w.latest[context])
 	}
 	return d.Facts(snaps, plan.Selection{}, w.now)
 }
 
-// read answers a read as an API server would.
-func (w *mesh) read(context string, r plan.Read) plan.Result {
-	body := func(v any) plan.Result {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err)
-		}
-		return plan.Result{Body: b}
+// look reads a cluster.
+func (w *mesh) look(d plan.Dialect, context string) plan.Snapshot {
+	s := plan.Snapshot{Context: context, At: w.now, Reads: map[plan.Read]plan.Result{}}
+	if z := w.zones[context]; z != nil && !z.reachable {
+		s.Err = "the API server did not answer in time"
+		return s
 	}
-	items := func(all []any) plan.Result { return body(obj{"items": all}) }
+	for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
+		for _, r := range next {
+			s.Reads[r] = w.read(context, r)
+		}
+	}
+	return s
+}
+
+// place is a read of a cluster.
+type place struct {
+	context string
+	plan.Read
+}
+
+// read answers a read as an API server would: with the answer before, when it is the same to the letter, of which nothing is decoded again.
+func (w *mesh) read(context string, r plan.Read) plan.Result {
+	body := w.body(context, r)
+	if body == nil {
+		return plan.Result{Missing: true}
+	}
+	at := place{context, r}
+	if w.answered[at].Body == nil || !bytes.Equal(w.answered[at].Body, body) {
+		w.answered[at] = plan.Result{Body: body}.Kept()
+	}
+	return w.answered[at]
+}
+
+// body is an object or a list as JSON, nil when it is not there.
+func (w *mesh) body(context string, r plan.Read) []byte {
 	z, global := w.zones[context], context == "hub"
 	of := &w.global
 	if z != nil {
 		of = &z.rollout
 	}
+	var items []string
 	switch r.Resource {
 	case "namespaces":
-		if r.Name == "kube-system" {
-			return body(obj{"metadata": obj{"name": r.Name, "uid": "cluster-" + context}})
+		switch {
+		case r.Name == "kube-system":
+			return fmt.Appendf(nil, `{"metadata":{"name":%q,"uid":%q}}`, r.Name, "cluster-"+context)
+		case w.namespace:
+			return fmt.Appendf(nil, `{"metadata":{"name":%q}}`, r.Name)
 		}
-		if !w.namespace {
-			return plan.Result{Missing: true}
-		}
-		return body(obj{"metadata": obj{"name": r.Name}})
-	case "deployments":
-		return items([]any{w.deployment(of)})
-	case "replicasets":
-		return items([]any{obj{"metadata": obj{"uid": of.uid + "-set", "ownerReferences": []any{obj{"kind": "Deployment", "uid": of.uid}}}}})
-	case "pods":
-		var all []any
-		for _, p := range of.pods {
-			all = append(all, w.podObject(of, p))
-		}
-		return items(all)
-	case "secrets":
-		return items(w.secretObjects(z))
-	case "zones":
-		var all []any
-		for _, name := range w.names() {
-			all = append(all, obj{"metadata": obj{"name": name}})
-		}
-		return items(all)
-	case "zoneinsights":
-		return items(w.insights())
+		return nil
 	case "configmaps":
-		if r.Name == api.JournalName && global && (w.home.InFlight != nil || w.home.Originals != nil || w.home.Past != nil) {
-			data := obj{}
-			for key, v := range map[string]any{api.JournalKey: w.home.InFlight, api.OriginalsKey: w.home.Originals, api.HistoryKey: w.home.Past} {
-				b, err := json.Marshal(v)
-				if err != nil {
-					panic(err)
-				}
-				if string(b) != "null" {
-					data[key] = string(b)
-				}
-			}
-			return body(obj{"metadata": obj{"name": r.Name}, "data": data})
+		if r.Name != api.JournalName || !global || len(w.journal) == 0 {
+			return nil
 		}
+		return fmt.Appendf(nil, `{"metadata":{"name":%q},"data":%s}`, r.Name, asJSON(w.journal))
+	case "deployments":
+		items = append(items, w.deployment(of))
+	case "replicasets":
+		items = append(items, fmt.Sprintf(`{"metadata":{"uid":"%[1]s-set","ownerReferences":[{"kind":"Deployment","uid":"%[1]s"}]}}`, of.uid))
+	case "pods":
+		for _, p := range of.pods {
+			items = append(items, w.podObject(of, p))
+		}
+	case "secrets":
+		items = w.secretObjects(z)
+	case "zones":
+		for _, name := range w.names() {
+			items = append(items, fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+		}
+	case "zoneinsights":
+		items = w.insights()
+	default:
+		return nil
 	}
-	return plan.Result{Missing: true}
+	return []byte(`{"items":[` + strings.Join(items, ",") + `]}`)
 }
 
-func (w *mesh) deployment(r *rollout) obj {
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func (w *mesh) deployment(r *rollout) string {
 	updated, available := 0, 0
 	for _, p := range r.pods {
 		if p.of == r.version && !p.ending {
@@ -111,48 +133,57 @@ func (w *mesh) deployment(r *rollout) obj {
 			available++
 		}
 	}
-	annotations := obj{}
+	annotations := "{}"
 	if r.restart != "" {
-		annotations["xcpauth.io/restarted-for"] = r.restart
+		annotations = asJSON(obj{"xcpauth.io/restarted-for": r.restart})
 	}
-	return obj{"metadata": obj{"name": "kong-mesh-control-plane", "namespace": kongmesh.KongNamespace, "uid": r.uid, "resourceVersion": fmt.Sprint(r.version), "generation": r.version, "labels": obj{"app": "kong-mesh-control-plane"}},
-		"spec":   obj{"replicas": r.replicas, "template": obj{"metadata": obj{"annotations": annotations}, "spec": w.podSpec(r.env)}},
-		"status": obj{"observedGeneration": r.version, "replicas": len(r.pods), "updatedReplicas": updated, "availableReplicas": available}}
+	return fmt.Sprintf(`{"metadata":{"name":"kong-mesh-control-plane","namespace":%q,"uid":%q,"resourceVersion":"%d","generation":%[3]d,"labels":{"app":"kong-mesh-control-plane"}},`+
+		`"spec":{"replicas":%d,"template":{"metadata":{"annotations":%s},"spec":%s}},"status":{"observedGeneration":%[3]d,"replicas":%[7]d,"updatedReplicas":%d,"availableReplicas":%d}}`,
+		kongmesh.KongNamespace, r.uid, r.version, r.replicas, annotations, w.podSpec(r.env), len(r.pods), updated, available)
 }
 
-func (w *mesh) podSpec(env []any) obj {
-	return obj{"containers": []any{obj{"name": "control-plane", "image": "docker.io/kong/kuma-cp:" + w.version, "env": env}}}
+// podSpec is what pods with an environment run. No environment is ever changed in its place.
+func (w *mesh) podSpec(env []any) string {
+	if w.specs[&env[0]] == "" {
+		w.specs[&env[0]] = asJSON(obj{"containers": []any{obj{"name": "control-plane", "image": "docker.io/kong/kuma-cp:" + w.version, "env": env}}})
+	}
+	return w.specs[&env[0]]
 }
 
-func (w *mesh) podObject(r *rollout, p *meshPod) obj {
-	meta := obj{"name": p.name, "uid": p.uid, "creationTimestamp": p.made.Format(time.RFC3339), "ownerReferences": []any{obj{"kind": "ReplicaSet", "uid": r.uid + "-set"}}}
+func (w *mesh) podObject(r *rollout, p *meshPod) string {
+	deleted := ""
 	if p.ending {
-		meta["deletionTimestamp"] = w.now.Format(time.RFC3339)
+		deleted = `"deletionTimestamp":"2026-01-02T12:00:00Z",`
 	}
-	state, phase, ready := obj{"waiting": obj{"reason": p.waiting}}, "Pending", "False"
+	state, phase, ready := fmt.Sprintf(`{"waiting":{"reason":%q}}`, p.waiting), "Pending", "False"
 	if p.started {
-		state, phase = obj{"running": obj{"startedAt": p.since.Format(time.RFC3339)}}, "Running"
+		state, phase = fmt.Sprintf(`{"running":{"startedAt":%q}}`, p.since.Format(time.RFC3339)), "Running"
 	}
 	if p.ready {
 		ready = "True"
 	}
-	return obj{"metadata": meta, "spec": w.podSpec(p.env), "status": obj{"phase": phase, "conditions": []any{obj{"type": "Ready", "status": ready}}, "containerStatuses": []any{obj{"state": state}}}}
+	return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,%s"creationTimestamp":%q,"ownerReferences":[{"kind":"ReplicaSet","uid":"%s-set"}]},"spec":%s,"status":{"phase":%q,"conditions":[{"type":"Ready","status":%q}],"containerStatuses":[{"state":%s}]}}`,
+		p.name, p.uid, deleted, p.made.Format(time.RFC3339), r.uid, w.podSpec(p.env), phase, ready, state)
 }
 
-func (w *mesh) secretObjects(z *zone) []any {
-	var all []any
+func (w *mesh) secretObjects(z *zone) []string {
+	var all []string
+	add := func(name, uid, written, kind string, immutable bool, key string, value []byte) {
+		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q,"namespace":%q,"uid":%q,"creationTimestamp":%q},"type":%q,"immutable":%v,"data":{%q:"%s"}}`,
+			name, kongmesh.KongNamespace, uid, written, kind, immutable, key, base64.StdEncoding.EncodeToString(value)))
+	}
 	if z != nil {
 		for _, name := range slices.Sorted(maps.Keys(z.secrets)) {
 			s := z.secrets[name]
-			all = append(all, obj{"metadata": obj{"name": name, "namespace": kongmesh.KongNamespace, "uid": s.uid, "creationTimestamp": s.written.Format(time.RFC3339)}, "type": "Opaque", "immutable": s.immutable, "data": obj{"token": s.token}})
+			add(name, s.uid, s.written.Format(time.RFC3339), "Opaque", s.immutable, "token", s.token)
 		}
 		return all
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.keys)) {
-		all = append(all, obj{"metadata": obj{"name": name, "namespace": kongmesh.KongNamespace, "uid": w.made[name]}, "type": kongmesh.SecretType, "data": obj{"value": kongmesh.EncodeKey(w.keys[name])}})
+		add(name, w.made[name], "", kongmesh.SecretType, false, "value", w.keys[name].value)
 	}
 	if w.list != nil {
-		all = append(all, obj{"metadata": obj{"name": kongmesh.RevocationsName, "namespace": kongmesh.KongNamespace, "uid": "revocations"}, "type": kongmesh.SecretType, "data": obj{"value": w.list}})
+		add(kongmesh.RevocationsName, "revocations", "", kongmesh.SecretType, false, "value", w.list)
 	}
 	return all
 }
@@ -172,21 +203,21 @@ func (w *mesh) revoke(p plan.Patch) (bool, error) {
 	return true, err
 }
 
-func (w *mesh) insights() []any {
-	var all []any
+func (w *mesh) insights() []string {
+	var all []string
 	for _, name := range w.names() {
-		var subs []any
+		var subs []string
 		for _, s := range w.told[name] {
-			sub := obj{"id": s.id, "connectTime": s.began.Format(time.RFC3339Nano)}
+			more := ""
 			if !s.ended.IsZero() {
-				sub["disconnectTime"] = s.ended.Format(time.RFC3339Nano)
+				more += fmt.Sprintf(`,"disconnectTime":%q`, s.ended.Format(time.RFC3339Nano))
 			}
 			if s.provided {
-				sub["authTokenProvided"] = true
+				more += `,"authTokenProvided":true`
 			}
-			subs = append(subs, sub)
+			subs = append(subs, fmt.Sprintf(`{"id":%q,"connectTime":%q%s}`, s.id, s.began.Format(time.RFC3339Nano), more))
 		}
-		all = append(all, obj{"metadata": obj{"name": name}, "spec": obj{"subscriptions": subs}})
+		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"subscriptions":[%s]}}`, name, strings.Join(subs, ",")))
 	}
 	return all
 }
@@ -326,16 +357,19 @@ func (w *mesh) WriteJournal(_ context.Context, _ string, j Journal) error {
 	}
 	w.count()
 	defer w.afterWrite()
-	b, err := json.Marshal(j)
-	if err != nil {
-		panic(err)
-	}
-	if strings.Contains(string(b), "eyJ") {
-		panic("a token is in the journal: " + string(b))
-	}
+	w.journal = map[string]string{}
 	w.home = Journal{}
-	if err := json.Unmarshal(b, &w.home); err != nil {
-		panic(err)
+	for key, part := range map[string]struct{ from, to any }{api.JournalKey: {j.InFlight, &w.home.InFlight}, api.OriginalsKey: {j.Originals, &w.home.Originals}, api.HistoryKey: {j.Past, &w.home.Past}} {
+		text := asJSON(part.from)
+		if strings.Contains(text, "eyJ") {
+			panic("a token is in the journal: " + text)
+		}
+		if err := json.Unmarshal([]byte(text), part.to); err != nil {
+			panic(err)
+		}
+		if text != "null" {
+			w.journal[key] = text
+		}
 	}
 	return nil
 }

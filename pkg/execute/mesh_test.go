@@ -25,13 +25,19 @@ type mesh struct {
 	now       time.Time
 	serial    int
 	global    rollout
-	keys      map[string]*rsa.PrivateKey // by the name of the secret
-	made      map[string]string          // UIDs, by the same
-	list      []byte                     // of revoked tokens; nil while its secret is not there
+	keys      map[string]*signingKey // by the name of the secret
+	made      map[string]string      // UIDs, by the same
+	list      []byte                 // of revoked tokens; nil while its secret is not there
 	zones     map[string]*zone
 	told      map[string][]session // what the insights say
 	home      Journal
+	journal   map[string]string // home, as it is written down
 	namespace bool
+
+	latest   map[string]plan.Snapshot // what this run saw last, by cluster
+	answered map[place]plan.Result
+	specs    map[*any]string // by the first variable of an environment
+	issued   map[string]int  // how many tokens, by zone
 
 	verified map[string]string // what was found out about tokens
 	away     string            // a zone that cannot be reached for as long as goals change
@@ -101,18 +107,40 @@ type tokenSecret struct {
 	immutable bool
 }
 
+// signingKey is a key and the value of its secret.
+type signingKey struct {
+	*rsa.PrivateKey
+	value []byte
+}
+
 // signing is a pool of keys for all runs: they take long to make.
-var signing = sync.OnceValue(func() []*rsa.PrivateKey {
-	var keys []*rsa.PrivateKey
+var signing = sync.OnceValue(func() []*signingKey {
+	var keys []*signingKey
 	for range 8 {
 		k, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
 			panic(err)
 		}
-		keys = append(keys, k)
+		keys = append(keys, &signingKey{k, kongmesh.EncodeKey(k)})
 	}
 	return keys
 })
+
+// grant is all that a token rests on, and named a key under a name.
+type (
+	grant struct {
+		kongmesh.Grant
+		key *signingKey
+		at  time.Time
+	}
+	named struct {
+		name string
+		key  *signingKey
+	}
+)
+
+// signed are the tokens of all runs, and known their keys as they are read: both take long to make, and are the same each time.
+var signed, known sync.Map
 
 const (
 	oldType, oldOn, oldInline = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken", "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
@@ -120,7 +148,7 @@ const (
 )
 
 func newMesh(seed uint64) *mesh {
-	w := &mesh{Rand: mathrand.New(mathrand.NewPCG(seed, 2)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), keys: map[string]*rsa.PrivateKey{}, made: map[string]string{}, zones: map[string]*zone{}, told: map[string][]session{}, verified: map[string]string{}}
+	w := &mesh{Rand: mathrand.New(mathrand.NewPCG(seed, 2)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), keys: map[string]*signingKey{}, made: map[string]string{}, zones: map[string]*zone{}, told: map[string][]session{}, verified: map[string]string{}, answered: map[place]plan.Result{}, specs: map[*any]string{}, issued: map[string]int{}}
 	w.version = []string{"2.11.0", "2.14.5", "2.14.6", "3.0.0"}[w.IntN(4)]
 	w.crashes, w.strangers, w.hadTokens, w.lateSessions, w.manyProcesses = w.chance(3), w.chance(3), w.chance(3), w.chance(2), w.chance(3)
 	w.keyless = !w.hadTokens && w.chance(6)
@@ -198,20 +226,26 @@ func (w *mesh) addKey(name string) {
 	w.keys[name], w.made[name] = signing()[len(w.made)%len(signing())], w.id("key")
 }
 
+// issue issues a token as of the full hour. No two of a run have one ID.
 func (w *mesh) issue(zone, kid string, life time.Duration) []byte {
-	w.serial++
-	id := kongmesh.TokenID([16]byte{byte(w.serial), byte(w.serial >> 8), 1})
-	token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: zone, ValidFor: life, ID: id, KeyID: kid}, w.keys[kongmesh.KeyName(kid)], w.now)
+	w.issued[zone]++
+	id := kongmesh.TokenID([16]byte{byte(w.issued[zone]), byte(w.issued[zone] >> 8), zone[len(zone)-1]})
+	g := grant{kongmesh.Grant{Zone: zone, ValidFor: life, ID: id, KeyID: kid}, w.keys[kongmesh.KeyName(kid)], w.now.Truncate(time.Hour)}
+	if text, there := signed.Load(g); there {
+		return text.([]byte)
+	}
+	token, _, err := kongmesh.Issue(g.Grant, g.key.PrivateKey, g.at)
 	if err != nil {
 		panic(err)
 	}
+	signed.Store(g, token.Reveal())
 	return token.Reveal()
 }
 
 // pod starts a pod of a rollout, ready; of a zone with the token that its environment has now.
 func (w *mesh) pod(r *rollout, z *zone) *meshPod {
 	name := w.id(r.uid)
-	p := &meshPod{name: name, uid: name, made: w.now, of: r.version, env: slices.Clone(r.env)}
+	p := &meshPod{name: name, uid: name, made: w.now, of: r.version, env: r.env}
 	w.start(p, z)
 	p.ready = p.started
 	return p
@@ -221,7 +255,7 @@ func (w *mesh) pod(r *rollout, z *zone) *meshPod {
 func (w *mesh) start(p *meshPod, z *zone) {
 	if z != nil {
 		for _, name := range []string{oldInline, newInline} {
-			e := named(p.env, name)
+			e := variable(p.env, name)
 			from, _ := e["valueFrom"].(map[string]any)
 			ref, ok := from["secretKeyRef"].(map[string]any)
 			if !ok {
@@ -238,7 +272,7 @@ func (w *mesh) start(p *meshPod, z *zone) {
 	p.started, p.since, p.waiting = true, w.now, ""
 }
 
-func named(list []any, name string) map[string]any {
+func variable(list []any, name string) map[string]any {
 	for _, e := range list {
 		if m, _ := e.(map[string]any); m["name"] == name {
 			return m
@@ -250,7 +284,7 @@ func named(list []any, name string) map[string]any {
 // authenticates says whether a pod of the global does.
 func authenticates(p *meshPod) bool {
 	for _, name := range []string{oldType, newType} {
-		if v, _ := named(p.env, name)["value"].(string); v != "" && v != "none" {
+		if v, _ := variable(p.env, name)["value"].(string); v != "" && v != "none" {
 			return true
 		}
 	}
@@ -370,11 +404,14 @@ func (w *mesh) verify(zone string, token []byte) string {
 // judge is verify, without remembering. Tokens outlive every story.
 func (w *mesh) judge(zone string, token []byte) string {
 	v := kongmesh.Verifier{Zone: zone, Revocations: kongmesh.ParseRevocations(w.list)}
-	var secrets []kongmesh.Secret
 	for name, key := range w.keys {
-		secrets = append(secrets, kongmesh.Secret{Namespace: kongmesh.KongNamespace, Name: name, Type: kongmesh.SecretType, Value: plan.NewSecret(kongmesh.EncodeKey(key))})
+		set, there := known.Load(named{name, key})
+		if !there {
+			set = kongmesh.ReadKeys(kongmesh.KongNamespace, []kongmesh.Secret{{Namespace: kongmesh.KongNamespace, Name: name, Type: kongmesh.SecretType, Value: plan.NewSecret(key.value)}})
+			known.Store(named{name, key}, set)
+		}
+		v.Keys.Keys = append(v.Keys.Keys, set.(kongmesh.KeySet).Keys...)
 	}
-	v.Keys = kongmesh.ReadKeys(kongmesh.KongNamespace, secrets)
 	if token == nil {
 		return "no token"
 	}

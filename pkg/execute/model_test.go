@@ -5,8 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +19,7 @@ import (
 )
 
 var (
-	modelRuns = flag.Int("model.runs", 2000, "how many random fleets the model runs through")
+	modelRuns = flag.Int("model.runs", 2000, "how many random fleets, and meshes, the models run through")
 	modelLog  = flag.Int("model.log", 80, "how many lines of the story of a failure are shown")
 	modelSeed = flag.Uint64("model.seed", 1, "the first seed; each run takes the next")
 )
@@ -144,49 +147,101 @@ func (w *world) hopeless() string {
 // for a mode or for a certificate of Central, and the next run restores what was in flight before anything else. And it converges: what
 // can be migrated is, and what was migrated goes back to where it was.
 func TestThePromiseHoldsWhoeverInterrupts(t *testing.T) {
-	reached, back := 0, 0
-	for i := range *modelRuns {
-		seed := *modelSeed + uint64(i)
-		w := newWorld(seed)
-		fail := func(format string, args ...any) {
-			t.Fatalf("seed %d (%+v): "+format+"\n%s", append(append([]any{seed, w.switches}, args...), strings.Join(w.log[max(0, len(w.log)-*modelLog):], "\n"))...)
-		}
-		last := w.story(plan.Goal{Cleanup: w.chance(4)}, nil)
-		if len(w.refused) > 0 {
-			fail("the promise is broken: %s", w.refused[0])
-		}
-		if why := w.left(); why != "" {
-			fail("%s: %+v", why, last.Outcomes)
-		}
-		if w.hopeless() == "" && !last.Done {
-			fail("not reached: %+v, %v", last.Outcomes, last.Err)
-		}
-		if last.Done {
-			reached++
-			if why := w.migrated(); why != "" {
-				fail("done, and %s", why)
-			}
-		}
-		if slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return !e.cert }) {
-			continue // the way back has ended
-		}
-		w.strangers = false // somebody who turns mTLS off again after the rollback has begun is the webhook's and not ours to refuse
-		last = w.arrive(plan.Goal{Back: true}, nil)
-		if len(w.refused) > 0 {
-			fail("the promise is broken on the way back: %s", w.refused[0])
-		}
-		if !last.Done {
-			fail("not gone back: %+v, %v", last.Outcomes, last.Err)
-		}
-		if why := w.wentBack(); why != "" {
-			fail("gone back, and %s", why)
-		}
-		back++
-	}
+	reached, back := stories(t, fleetStory)
 	t.Logf("%d of %d fleets reached the goal, %d went back; the others cannot: an edge that cannot connect, an MPC that stays on mTLS, a CA that nobody trusts", reached, *modelRuns, back)
 	if reached < *modelRuns/5 || back < *modelRuns/3 {
 		t.Errorf("too few fleets reached the goal for this to show anything")
 	}
+}
+
+// ending is how a story ended: it reached the goal, and went back after that; or what is wrong.
+type ending struct {
+	reached, back bool
+	wrong         string
+}
+
+// stories tells the story of each seed, on all processors side by side, and counts. The first seed whose story ends wrong fails the test,
+// whichever was told first.
+func stories(t *testing.T, tell func(seed uint64) ending) (reached, back int) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // what stories leave behind is small, and much
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next, failed, wrong := 0, *modelRuns, ""
+	take := func() (i int, more bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		next++
+		return next - 1, next <= failed
+	}
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i, more := take(); more; i, more = take() {
+				seed := *modelSeed + uint64(i)
+				end := tell(seed)
+				mu.Lock()
+				if end.wrong != "" && i < failed {
+					failed, wrong = i, fmt.Sprintf("seed %d %s", seed, end.wrong)
+				}
+				if end.reached {
+					reached++
+				}
+				if end.back {
+					back++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if wrong != "" {
+		t.Fatal(wrong)
+	}
+	return reached, back
+}
+
+// wrong says what is wrong in a story, of whom, and how it went before that.
+func wrong(switches any, log []string, format string, args ...any) string {
+	return fmt.Sprintf("(%+v): %s\n%s", switches, fmt.Sprintf(format, args...), strings.Join(log[max(0, len(log)-*modelLog):], "\n"))
+}
+
+// fleetStory tells the story of a fleet of TSB.
+func fleetStory(seed uint64) (end ending) {
+	w := newWorld(seed)
+	fail := func(format string, args ...any) ending {
+		return ending{wrong: wrong(w.switches, w.log, format, args...)}
+	}
+	last := w.story(plan.Goal{Cleanup: w.chance(4)}, nil)
+	if len(w.refused) > 0 {
+		return fail("the promise is broken: %s", w.refused[0])
+	}
+	if why := w.left(); why != "" {
+		return fail("%s: %+v", why, last.Outcomes)
+	}
+	if w.hopeless() == "" && !last.Done {
+		return fail("not reached: %+v, %v", last.Outcomes, last.Err)
+	}
+	if last.Done {
+		end.reached = true
+		if why := w.migrated(); why != "" {
+			return fail("done, and %s", why)
+		}
+	}
+	if slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return !e.cert }) {
+		return end // the way back has ended
+	}
+	w.strangers = false // somebody who turns mTLS off again after the rollback has begun is the webhook's and not ours to refuse
+	last = w.arrive(plan.Goal{Back: true}, nil)
+	if len(w.refused) > 0 {
+		return fail("the promise is broken on the way back: %s", w.refused[0])
+	}
+	if !last.Done {
+		return fail("not gone back: %+v, %v", last.Outcomes, last.Err)
+	}
+	if why := w.wentBack(); why != "" {
+		return fail("gone back, and %s", why)
+	}
+	end.back = true
+	return end
 }
 
 // migrated says what is not as it must be once the goal is reached.

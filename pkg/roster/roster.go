@@ -73,26 +73,37 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 }
 
 // Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said before a migration
-// first changed them, by UID, and the waves that were carried out.
+// first changed them, by UID, and the waves that were carried out. Nobody changes what it returns.
 func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[string]map[string]any, past []plan.Past) {
+	j := plan.Made(read[readJournal], decodeJournal)
+	return j.inFlight, j.originals, j.past
+}
+
+// kept is what a journal holds.
+type kept struct {
+	inFlight  string
+	originals map[string]map[string]any
+	past      []plan.Past
+}
+
+func decodeJournal(r plan.Result) (j kept) {
 	var journal struct {
 		Data map[string]string `json:"data"`
 	}
-	r := read[readJournal]
 	if !r.OK() || json.Unmarshal(r.Body, &journal) != nil {
-		return "", nil, nil
+		return j
 	}
 	if text := journal.Data[api.JournalKey]; text != "" {
 		var wave struct{ Wave, By, Began string }
-		inFlight = "a wave that cannot be read"
+		j.inFlight = "a wave that cannot be read"
 		if json.Unmarshal([]byte(text), &wave) == nil {
-			inFlight = fmt.Sprintf("the wave %q of %s, begun %s", wave.Wave, wave.By, wave.Began)
+			j.inFlight = fmt.Sprintf("the wave %q of %s, begun %s", wave.Wave, wave.By, wave.Began)
 		}
 	}
 	// What cannot be read of these two is as if it were not there: nothing is decided from it but where a way back ends.
-	_ = json.Unmarshal([]byte(journal.Data[api.OriginalsKey]), &originals)
-	_ = json.Unmarshal([]byte(journal.Data[api.HistoryKey]), &past)
-	return inFlight, originals, past
+	_ = json.Unmarshal([]byte(journal.Data[api.OriginalsKey]), &j.originals)
+	_ = json.Unmarshal([]byte(journal.Data[api.HistoryKey]), &j.past)
+	return j
 }
 
 // Held says which wave in flight of the journal there holds the object with the given UID, "" when none does. One that cannot be read holds
