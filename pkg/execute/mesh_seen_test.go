@@ -89,10 +89,10 @@ func (w *mesh) body(context string, r plan.Read) []byte {
 		}
 		return nil
 	case "configmaps":
-		if r.Name != api.JournalName || !global || len(w.journal) == 0 {
+		if r.Name != api.JournalName || !global || w.journal == "" {
 			return nil
 		}
-		return fmt.Appendf(nil, `{"metadata":{"name":%q},"data":%s}`, r.Name, asJSON(w.journal))
+		return fmt.Appendf(nil, `{"metadata":{"name":%q},"data":%s}`, r.Name, w.journal)
 	case "deployments":
 		items = append(items, w.deployment(of))
 	case "replicasets":
@@ -168,22 +168,22 @@ func (w *mesh) podObject(r *rollout, p *meshPod) string {
 
 func (w *mesh) secretObjects(z *zone) []string {
 	var all []string
-	add := func(name, uid, written, kind string, immutable bool, key string, value []byte) {
+	add := func(name, uid, written, kind string, immutable bool, key, value string) {
 		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q,"namespace":%q,"uid":%q,"creationTimestamp":%q},"type":%q,"immutable":%v,"data":{%q:"%s"}}`,
-			name, kongmesh.KongNamespace, uid, written, kind, immutable, key, base64.StdEncoding.EncodeToString(value)))
+			name, kongmesh.KongNamespace, uid, written, kind, immutable, key, value))
 	}
 	if z != nil {
 		for _, name := range slices.Sorted(maps.Keys(z.secrets)) {
 			s := z.secrets[name]
-			add(name, s.uid, s.written.Format(time.RFC3339), "Opaque", s.immutable, "token", s.token)
+			add(name, s.uid, s.written.Format(time.RFC3339), "Opaque", s.immutable, "token", s.encoded)
 		}
 		return all
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.keys)) {
-		add(name, w.made[name], "", kongmesh.SecretType, false, "value", w.keys[name].value)
+		add(name, w.made[name], "", kongmesh.SecretType, false, "value", w.keys[name].encoded)
 	}
 	if w.list != nil {
-		add(kongmesh.RevocationsName, "revocations", "", kongmesh.SecretType, false, "value", w.list)
+		add(kongmesh.RevocationsName, "revocations", "", kongmesh.SecretType, false, "value", base64.StdEncoding.EncodeToString(w.list))
 	}
 	return all
 }
@@ -342,7 +342,7 @@ func (w *mesh) Supply(_ context.Context, s plan.Supply, still func() error) ([]s
 	if _, there := z.secrets[t.Secret]; there {
 		return nil, fmt.Errorf("secret %s is there already", t.Secret)
 	}
-	z.secrets[t.Secret] = tokenSecret{uid: w.id("secret"), token: w.issue(t.Subject, t.KeyID, t.ValidFor), written: w.now, immutable: true}
+	z.secrets[t.Secret] = newSecret(w.id("secret"), w.issue(t.Subject, t.KeyID, t.ValidFor), w.now, true)
 	return nil, nil
 }
 
@@ -357,7 +357,7 @@ func (w *mesh) WriteJournal(_ context.Context, _ string, j Journal) error {
 	}
 	w.count()
 	defer w.afterWrite()
-	w.journal = map[string]string{}
+	kept := map[string]string{}
 	w.home = Journal{}
 	for key, part := range map[string]struct{ from, to any }{api.JournalKey: {j.InFlight, &w.home.InFlight}, api.OriginalsKey: {j.Originals, &w.home.Originals}, api.HistoryKey: {j.Past, &w.home.Past}} {
 		text := asJSON(part.from)
@@ -368,9 +368,10 @@ func (w *mesh) WriteJournal(_ context.Context, _ string, j Journal) error {
 			panic(err)
 		}
 		if text != "null" {
-			w.journal[key] = text
+			kept[key] = text
 		}
 	}
+	w.journal = asJSON(kept)
 	return nil
 }
 

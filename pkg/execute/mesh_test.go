@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
@@ -31,7 +32,7 @@ type mesh struct {
 	zones     map[string]*zone
 	told      map[string][]session // what the insights say
 	home      Journal
-	journal   map[string]string // home, as it is written down
+	journal   string // home, as it is written down; "" when it never was
 	namespace bool
 
 	latest   map[string]plan.Snapshot // what this run saw last, by cluster
@@ -105,12 +106,18 @@ type tokenSecret struct {
 	token     []byte
 	written   time.Time
 	immutable bool
+	encoded   string // the token, as an object has it
+}
+
+func newSecret(uid string, token []byte, written time.Time, immutable bool) tokenSecret {
+	return tokenSecret{uid, token, written, immutable, base64.StdEncoding.EncodeToString(token)}
 }
 
 // signingKey is a key and the value of its secret.
 type signingKey struct {
 	*rsa.PrivateKey
-	value []byte
+	value   []byte
+	encoded string // the value, as an object has it
 }
 
 // signing is a pool of keys for all runs: they take long to make.
@@ -121,7 +128,8 @@ var signing = sync.OnceValue(func() []*signingKey {
 		if err != nil {
 			panic(err)
 		}
-		keys = append(keys, &signingKey{k, kongmesh.EncodeKey(k)})
+		value := kongmesh.EncodeKey(k)
+		keys = append(keys, &signingKey{k, value, base64.StdEncoding.EncodeToString(value)})
 	}
 	return keys
 })
@@ -172,7 +180,7 @@ func newMesh(seed uint64) *mesh {
 			z.replicas = 2
 		}
 		if w.hadTokens {
-			z.secrets["cp-token"] = tokenSecret{uid: z.name + "-cp-token", token: w.issue(z.name, "1", 1000*time.Hour), written: w.now.Add(-time.Hour)}
+			z.secrets["cp-token"] = newSecret(z.name+"-cp-token", w.issue(z.name, "1", 1000*time.Hour), w.now.Add(-time.Hour), false)
 			z.env = append(z.env, map[string]any{"name": w.inlineName(), "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "cp-token", "key": "token"}}})
 		}
 		for range z.replicas {

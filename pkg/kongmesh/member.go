@@ -91,8 +91,10 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 		unknown = why
 	}
 	var seen []string
+	used := map[string]bool{template.where: true}
 	m.Workload = workloadOf(s.Reads, cp, func(p kube.Pod, proc *plan.Process) {
 		src := tokenOf(cp, p.Spec, secrets)
+		used[src.where] = true
 		creds, why := src.presents(hub, cp.zone, f.At)
 		switch {
 		case unread != "":
@@ -127,7 +129,7 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 	}
 	m.Blocked = blocked(m, cp)
 	m.Credential.Lacks = []string{nextSecret(cp.zone, secrets)}
-	m.Leftovers = leftovers(s, cp, m, secrets)
+	m.Leftovers = leftovers(cp, m, secrets, used)
 	m.Yields = yields(m.Object.Namespace, cp.zone, secrets, hub, f)
 	if m.Original = f.Hub.Originals[m.Object.UID]; m.Original != nil {
 		creds, _ := originalToken(m, secrets).presents(hub, cp.zone, f.At)
@@ -178,15 +180,11 @@ func ourSerial(zone, name string) (int, bool) {
 }
 
 // leftovers are the secrets that we made for tokens and that neither the zone's template nor a pod of it refers to.
-func leftovers(s plan.Snapshot, cp controlPlane, m plan.Member, secrets []secretObject) []plan.Leftover {
-	used := map[string]bool{}
-	for _, spec := range append(podSpecs(s.Reads, cp), cp.spec) {
-		used[tokenOf(cp, spec, secrets).where] = true
-	}
+func leftovers(cp controlPlane, m plan.Member, secrets []secretObject, used map[string]bool) []plan.Leftover {
 	var all []plan.Leftover
 	for _, o := range secrets {
 		if _, ours := ourSerial(cp.zone, o.Metadata.Name); ours && !used[o.Metadata.Namespace+"/"+o.Metadata.Name] {
-			all = append(all, plan.Leftover{Context: s.Context, ClusterUID: m.ClusterUID, Member: m.Name, Why: "a token that the zone presented before, or never did",
+			all = append(all, plan.Leftover{Context: m.Context, ClusterUID: m.ClusterUID, Member: m.Name, Why: "a token that the zone presented before, or never did",
 				Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}})
 		}
 	}
