@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -99,7 +100,7 @@ func uncertifiable(h plan.Hub, goal plan.Goal) string {
 
 // lacking lists the names that a certificate lacks of those wanted.
 func lacking(c plan.Certificate, wanted []string) []string {
-	leaf, err := leafOf(c.Chain)
+	leaf, err := chain.Leaf(c.Chain)
 	var lacks []string
 	for _, name := range wanted {
 		if err != nil && !slices.Contains(c.Names, name) || err == nil && leaf.VerifyHostname(name) != nil {
@@ -275,7 +276,7 @@ func unfit(c plan.Certificate, h plan.Hub, f plan.Facts, v sorted) string {
 			if verified[string(ca)] {
 				continue
 			}
-			if why := trusts(ca, c.Chain, "", f.At); why != "" {
+			if why := chain.Trusts(ca, c.Chain, "", f.At); why != "" {
 				return fmt.Sprintf("%s would not trust %s: %s", who, c.Where, why)
 			}
 			verified[string(ca)] = true

@@ -6,11 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
@@ -121,7 +121,7 @@ func certificate(read map[plan.Read]plan.Result, ns, name string) plan.Certifica
 // certificateOf reads the public part of PEM certificates, the first of which is the leaf.
 func certificateOf(text []byte, where string) plan.Certificate {
 	c := plan.Certificate{Where: where, Chain: text}
-	leaf, err := leafOf(text)
+	leaf, err := chain.Leaf(text)
 	if err != nil {
 		c.Err = fmt.Sprintf("%s: %v", where, err)
 		return c
@@ -144,58 +144,4 @@ func certificateOf(text []byte, where string) plan.Certificate {
 	sum := sha256.Sum256(leaf.Raw)
 	c.Began, c.Expires, c.Digest = leaf.NotBefore.UTC(), leaf.NotAfter.UTC(), hex.EncodeToString(sum[:4])
 	return c
-}
-
-// chain decodes PEM certificates.
-func chain(text []byte) ([]*x509.Certificate, error) {
-	var certs []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("a certificate in it does not parse: %w", err)
-		}
-		certs = append(certs, c)
-	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("it holds no PEM certificate")
-	}
-	return certs, nil
-}
-
-func leafOf(text []byte) (*x509.Certificate, error) {
-	certs, err := chain(text)
-	if err != nil {
-		return nil, err
-	}
-	return certs[0], nil
-}
-
-// trusts says whether the CA bundle verifies the server's chain under the name ("" for any), at the given time. "" means that it does.
-func trusts(bundle, serverChain []byte, name string, at time.Time) string {
-	roots, err := chain(bundle)
-	if err != nil {
-		return err.Error()
-	}
-	certs, err := chain(serverChain)
-	if err != nil {
-		return "the hub's certificate cannot be read: " + err.Error()
-	}
-	o := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), DNSName: name, CurrentTime: at}
-	for _, c := range roots {
-		o.Roots.AddCert(c)
-	}
-	for _, c := range certs[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	if _, err := certs[0].Verify(o); err != nil {
-		return err.Error()
-	}
-	return ""
 }

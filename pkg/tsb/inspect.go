@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -165,7 +166,7 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 // usages, with the CA in the secret; for JWTs the usage of a server.
 func serverNeeds(f plan.Facts) *plan.Server {
 	hub := f.Hub
-	leaf, err := leafOf(hub.Server.Chain)
+	leaf, err := chain.Leaf(hub.Server.Chain)
 	if err != nil {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
@@ -229,11 +230,11 @@ func faults(name string, data map[string][]byte, s plan.Supply, at time.Time) st
 	case secretServiceAccount:
 		return accountFault(data, s)
 	case secretCA, secretMPCA:
-		if _, err := chain(data["ca.crt"]); err != nil {
+		if _, err := chain.Read(data["ca.crt"]); err != nil {
 			return fmt.Sprintf("key ca.crt: %v; give it the CA in PEM", err)
 		}
 		if name == secretCA && len(s.Chain) > 0 {
-			if why := trusts(data["ca.crt"], s.Chain, "", at); why != "" {
+			if why := chain.Trusts(data["ca.crt"], s.Chain, "", at); why != "" {
 				return fmt.Sprintf("with it the edge would refuse Central's certificate: %s; give it the CA that signs that certificate", why)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
@@ -129,7 +130,7 @@ func material(r plan.Result, where, key, what string, needed bool, mend string) 
 	if r.Missing || c.Unread != "" {
 		return c
 	}
-	certs, err := chain(secretKey(r, key))
+	certs, err := chain.Read(secretKey(r, key))
 	if err != nil {
 		c.Wrong = fmt.Sprintf("key %s: %v", key, err)
 		return c
@@ -148,7 +149,7 @@ func ownTrust(hub plan.Hub) []plan.Distrust {
 	if len(hub.Server.CA) == 0 || hub.Server.Err != "" {
 		return nil
 	}
-	if why := verifies(hub.Server.CA, hub.Server.Chain); why != "" {
+	if why := chain.Signed(hub.Server.CA, hub.Server.Chain); why != "" {
 		return []plan.Distrust{{Where: hub.Server.Where + " key ca.crt", Whose: "Central's certificate in the same secret", Why: why, Now: true,
 			Mend: "put the CA that signed tls.crt, with every intermediate in tls.crt, into the secret"}}
 	}
@@ -177,7 +178,7 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.Facts) []plan.Distrust {
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there, and there is no CA in the hub to make it from",
 			Mend: "create it with the CA that signs Central's certificate under key ca.crt"})
 	case r.OK() && bundle != nil:
-		if why := verifies(bundle, hub.Server.Chain); why != "" {
+		if why := chain.Signed(bundle, hub.Server.Chain); why != "" {
 			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Mend: mend})
 		}
 	}
@@ -196,41 +197,16 @@ func mutualTrust(r plan.Result, where, whose string, hub plan.Hub) []plan.Distru
 	var all []plan.Distrust
 	if ca := secretKey(r, "ca.crt"); ca == nil {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Mend: mend})
-	} else if why := verifies(ca, hub.Server.Chain); why != "" {
+	} else if why := chain.Signed(ca, hub.Server.Chain); why != "" {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Mend: mend})
 	}
 	if leaf := secretKey(r, "tls.crt"); leaf != nil && len(hub.Server.CA) > 0 {
-		if _, err := leafOf(leaf); err != nil {
+		if _, err := chain.Leaf(leaf); err != nil {
 			return all // said of the certificate itself
 		}
-		if why := verifies(hub.Server.CA, leaf); why != "" {
+		if why := chain.Signed(hub.Server.CA, leaf); why != "" {
 			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Mend: mend})
 		}
 	}
 	return all
-}
-
-// verifies says whether a CA bundle signed a chain, whatever its name, its usages and whether it has expired since. "" means that
-// it did.
-func verifies(bundle, text []byte) string {
-	roots, err := chain(bundle)
-	if err != nil {
-		return "the CA: " + err.Error()
-	}
-	certs, err := chain(text)
-	if err != nil {
-		return "the certificate: " + err.Error()
-	}
-	o := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		CurrentTime: certs[0].NotBefore.Add(time.Second)}
-	for _, c := range roots {
-		o.Roots.AddCert(c)
-	}
-	for _, c := range certs[1:] {
-		o.Intermediates.AddCert(c)
-	}
-	if _, err := certs[0].Verify(o); err != nil {
-		return err.Error()
-	}
-	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -153,8 +154,8 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	}
 	m.Credential.Lacks, m.Credential.Adds = lackingSecrets(s.Reads, m, mpRef["selfSigned"] == true, hub)
 	m.Blocked = blocked(m)
-	if leaf, err := leafOf(hub.Server.Chain); err == nil && m.Declared == MTLS && ca != nil {
-		if why := trusts(ca, hub.Server.Chain, "", leaf.NotBefore.Add(time.Second)); why != "" { // who signed it, whether or not it has expired
+	if leaf, err := chain.Leaf(hub.Server.Chain); err == nil && m.Declared == MTLS && ca != nil {
+		if why := chain.Trusts(ca, hub.Server.Chain, "", leaf.NotBefore.Add(time.Second)); why != "" { // who signed it, whether or not it has expired
 			m.Elsewhere = fmt.Sprintf("the CA in secret %s/%s does not verify this hub's certificate (%s), so it is connected to another hub", ns, secretEdgeCert, why)
 		}
 	}
@@ -202,12 +203,12 @@ func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, 
 	case r.Missing:
 		bundle, t.CA = hub.Server.CA, hub.Server.CA
 	}
-	if why := trusts(bundle, hub.Server.Chain, "", at); why != "" {
+	if why := chain.Trusts(bundle, hub.Server.Chain, "", at); why != "" {
 		t.Suppliable = true
 		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s): %s; give it the CA that signs that certificate", t.Where, hub.Server.Where, why)
 		return t
 	}
-	if why := trusts(bundle, hub.Server.Chain, name, at); why != "" {
+	if why := chain.Trusts(bundle, hub.Server.Chain, name, at); why != "" {
 		t.Unnamed = true
 		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s) under the name %s: %s; re-issue it with that name first", t.Where, hub.Server.Where, name, why)
 		return t
@@ -227,7 +228,7 @@ func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 	case t.Absent:
 		bundle, t.CA = own, own
 	}
-	if _, err := chain(bundle); err != nil {
+	if _, err := chain.Read(bundle); err != nil {
 		t.Suppliable = !t.Absent
 		t.Why = fmt.Sprintf("key ca.crt of secret %s: %v; give it the CA that signs Central's certificate", t.Where, err)
 		return t

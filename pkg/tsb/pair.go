@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -26,7 +27,7 @@ func ReadPair(certs, ca []byte) (plan.Certificate, error) {
 	}
 	if len(ca) == 0 {
 		c.CA = nil
-	} else if _, err := chain(ca); err != nil {
+	} else if _, err := chain.Read(ca); err != nil {
 		return c, fmt.Errorf("the given CA: %w", err)
 	}
 	return c, nil
@@ -49,7 +50,7 @@ func misfit(f plan.Facts, goal plan.Goal, v sorted) []plan.Blocked {
 			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; %s", h.Issuer.Object, h.Server.Where, h.Issuer.Why)
 		case h.Issuer.Kind == certManager:
 			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; leave --central-cert out, and migrate adds the names there", h.Issuer.Object, h.Server.Where)
-		case why == "" && unread != "" && trusts(h.Server.CA, goal.Pair.Chain, "", f.At) != "":
+		case why == "" && unread != "" && chain.Trusts(h.Server.CA, goal.Pair.Chain, "", f.At) != "":
 			why = fmt.Sprintf("%s could not be looked at, and may not trust %s, which does not chain to the CA that lies beside the present one; reach it first", unread, goal.Pair.Where)
 		}
 		if why != "" {
@@ -83,11 +84,11 @@ func dropsCA(c plan.Certificate, h plan.Hub) string {
 	if c.CA == nil || h.Server.CA == nil || h.Accepts.Accepts[MTLS] == guard.No {
 		return ""
 	}
-	now, err := chain(h.Server.CA)
+	now, err := chain.Read(h.Server.CA)
 	if err != nil {
 		return ""
 	}
-	given, err := chain(c.CA)
+	given, err := chain.Read(c.CA)
 	if err != nil {
 		return "the given CA: " + err.Error()
 	}

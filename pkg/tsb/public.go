@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -14,7 +15,7 @@ func publicCA(c plan.Certificate, roots func() *x509.CertPool, at time.Time) boo
 	if c.Err != "" || len(c.CA) > 0 || roots == nil {
 		return false
 	}
-	certs, err := chain(c.Chain)
+	certs, err := chain.Read(c.Chain)
 	pool := roots()
 	if err != nil || pool == nil {
 		return false
