@@ -12,11 +12,12 @@ func Rules() []Rule {
 }
 
 // For are the rules for a product: one whose members are not stated in the roster is looked at by its own dialect, beside what could be
-// reached, by which clock, and what an interrupted run left.
+// reached, by which clock, for how long its certificates hold, and what an interrupted run left.
 func For(f plan.Facts) []Rule {
 	if f.Stated || f.Product == "" {
 		return slices.Concat(reachRules, modeRules, certificateRules, credentialRules, versionRules, ownerRules, edgeRules, rosterRules)
 	}
 	left := slices.IndexFunc(rosterRules, func(r Rule) bool { return r.ID == "XA072" })
-	return slices.Concat(reachRules, rosterRules[left:left+1], remarkRules)
+	from := slices.IndexFunc(credentialRules, func(r Rule) bool { return r.ID == "XA033" })
+	return slices.Concat(reachRules, credentialRules[from:from+3], rosterRules[left:left+1], remarkRules)
 }

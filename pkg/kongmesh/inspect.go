@@ -74,11 +74,13 @@ func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 	}
 	hub := readGlobal(home, *global, &again)
 	f.Hub.Inspection = inspectGlobal(*home, *global, hub, f)
+	serves := global.served(secretsIn(home.Reads, global.object.Metadata.Namespace))
+	inspectServed(f.Hub.Inspection, f.Hub.Object.String(), serves, f.Hub.Workload)
 	for i := range f.Members {
 		m := &f.Members[i]
 		for _, s := range snaps {
 			if s.Context == m.Context && m.Err == "" {
-				m.Inspection = inspectZone(s, *m, hub, clockOf(*home, at))
+				m.Inspection = inspectZone(s, *m, hub, serves, clockOf(*home, at))
 			}
 		}
 	}
@@ -144,8 +146,8 @@ func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.Facts
 	return in
 }
 
-// inspectZone looks at a zone: its version and variables, and its token by the global's clock.
-func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, at time.Time) *plan.Inspection {
+// inspectZone looks at a zone: its version and variables, how it verifies the global, and its token by the global's clock.
+func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, at time.Time) *plan.Inspection {
 	in := &plan.Inspection{}
 	planes, _ := kube.Deployments(s.Reads[readControlPlanes])
 	for i, o := range planes {
@@ -161,11 +163,8 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, at time.Time) *p
 					Saw: fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates (values for production that are published set it so)", name), Remedy: "remove it here; kubectl xcpauth migrate sets it on the global"})
 			}
 		}
-		if cp.set(cp.spec, "KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY", "").text == "true" {
-			in.Remarks = append(in.Remarks, plan.Remark{ID: "zone-does-not-verify", Severity: string(Warning), Where: where,
-				Saw: "it does not verify the global's certificate, so it hands its token to whoever answers", Remedy: "give it the global's CA (KUMA_MULTIZONE_ZONE_KDS_ROOT_CA_FILE), and remove KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY"})
-		}
-		secrets, _ := secretsIn(s.Reads, o.Metadata.Namespace)
+		secrets, unread := secretsIn(s.Reads, o.Metadata.Namespace)
+		inspectTrust(in, where, cp, cp.verification(secrets, unread), serves)
 		src := tokenOf(cp, cp.spec, secrets)
 		switch {
 		case src.missing != "":

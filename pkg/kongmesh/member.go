@@ -127,6 +127,7 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 			m.Edge.Until = e
 		}
 	}
+	m.Trust.Why = unverified(cp.verification(secrets, unread))
 	m.Blocked = blocked(m, cp)
 	m.Credential.Lacks = []string{nextSecret(cp.zone, secrets)}
 	m.Leftovers = leftovers(cp, m, secrets, used)

@@ -144,6 +144,9 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 		if m.HelmNote != "" && m.Err == "" {
 			v.notes = append(v.notes, plan.Blocked{Member: m.Name, Why: helmNote(m)})
 		}
+		if m.Trust.Why != "" && m.Err == "" {
+			v.notes = append(v.notes, plan.Blocked{Member: m.Name, Why: m.Trust.Why})
+		}
 	}
 	for _, o := range f.Others {
 		if o.State == "unreachable" {

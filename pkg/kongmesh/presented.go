@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -108,31 +107,10 @@ func plainSource(token, where string) source {
 
 // fromFile follows a path to the secret volume that is mounted there.
 func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject) source {
-	unknown := source{unknown: fmt.Sprintf("its token is read from a file (%s), which is in no secret volume", file.where)}
-	if file.text == "" {
-		return unknown
+	if ref, ok := mounted(spec, file.text); ok {
+		return fromSecret(ns, ref, secrets)
 	}
-	for _, m := range containerOf(spec).Mounts {
-		name, inside := strings.CutPrefix(file.text, strings.TrimSuffix(m.MountPath, "/")+"/")
-		if file.text == m.MountPath {
-			name, inside = path.Base(m.SubPath), m.SubPath != ""
-		}
-		if !inside {
-			continue
-		}
-		for _, v := range spec.Volumes {
-			if v.Name != m.Name || v.Secret == nil {
-				continue
-			}
-			for _, i := range v.Secret.Items {
-				if i.Path == name {
-					name = i.Key
-				}
-			}
-			return fromSecret(ns, secretRef{v.Secret.SecretName, name}, secrets)
-		}
-	}
-	return unknown
+	return source{unknown: fmt.Sprintf("its token is read from a file (%s), which is in no secret volume", file.where)}
 }
 
 // issued is when a token says that it was issued; zero when it does not.

@@ -348,7 +348,8 @@ const (
 	CredentialMissing  CredentialState = "missing"  // not there, and nobody will make it
 )
 
-// Trust says whether the member can verify the hub's certificate once it moves.
+// Trust says whether the member can verify the hub's certificate once it moves; where members need not verify it, Why says of one that
+// it does not, and the rest is empty.
 type Trust struct {
 	OK     bool
 	Where  string // the object that holds, or will hold, the CA
