@@ -14,7 +14,7 @@ import (
 // every key, list, token and setting.
 func Inspect() plan.Dialect {
 	d := Dialect()
-	d.Reads, d.Facts = inspectReads, inspectFacts
+	d.Reads, d.Facts, d.Needs = inspectReads, inspectFacts, Needs
 	return d
 }
 
@@ -57,14 +57,7 @@ func misplacedReads(ns string) []plan.Read {
 func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
 	f := facts(snaps, where, at)
 	for _, s := range snaps {
-		c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
-		for r, res := range s.Reads {
-			if res.Err != "" && s.Err == "" && !(r.Resource == "secrets" && slices.Contains(misplaced, r.Name)) { // nothing rests on those
-				c.Unread = append(c.Unread, plan.Unread{What: strings.TrimSpace(r.Resource + " " + strings.Trim(r.Namespace+"/"+r.Name, "/")), Why: res.Err})
-			}
-		}
-		slices.SortFunc(c.Unread, func(a, b plan.Unread) int { return strings.Compare(a.What, b.What) })
-		f.Contexts = append(f.Contexts, c)
+		f.Contexts = append(f.Contexts, inspectContext(s))
 	}
 	slices.SortFunc(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
 	var again plan.Hub

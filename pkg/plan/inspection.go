@@ -1,6 +1,11 @@
 package plan
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Inspection is what only check looks at, of the hub or of a member: it decides nothing in a migration.
 type Inspection struct {
@@ -114,12 +119,34 @@ type Context struct {
 // Unread is one thing that could not be read.
 type Unread struct{ What, Why string }
 
+// UnreadOf lists what could not be read, by name, each with the reason.
+func UnreadOf(why map[string]string) []Unread {
+	var all []Unread
+	for _, what := range slices.Sorted(maps.Keys(why)) {
+		all = append(all, Unread{what, why[what]})
+	}
+	return all
+}
+
 // Need is one right in a cluster that a run makes use of.
 type Need struct {
 	Verb, Group, Resource string
 	Subresource           string
 	Namespace             string // "" for all, or for what has none
 	Name                  string // "" for any
+}
+
+// SortedNeeds are the keys of a map, by namespace, group, resource, name and verb.
+func SortedNeeds[T any](m map[Need]T) []Need {
+	byText := map[string]Need{}
+	for n := range m {
+		byText[strings.Join([]string{n.Namespace, n.Group, n.Resource, n.Subresource, n.Name, n.Verb}, "\x00")] = n
+	}
+	var needs []Need
+	for _, text := range slices.Sorted(maps.Keys(byText)) {
+		needs = append(needs, byText[text])
+	}
+	return needs
 }
 
 // Answer is what an API server says of a Need.

@@ -37,6 +37,7 @@ func Recognise(dialects ...Dialect) Dialect {
 			}
 			return next
 		},
+		Needs: func(soFar map[Read]Result, migrate bool) []Need { return needs(dialects, soFar, migrate) },
 		Facts: func(snaps []Snapshot, where Selection, at time.Time) Facts {
 			d, err := recognised(dialects, snaps, where)
 			f := d.Facts(snaps, where, at)
@@ -66,6 +67,21 @@ func Recognise(dialects ...Dialect) Dialect {
 		Lift:  func(f Facts, m Member) []Patch { return of(f).Lift(f, m) },
 		After: func(f Facts, s []Step) Facts { return of(f).After(f, s) },
 	}
+}
+
+// needs are the rights for what is found in a context; where nothing is, or where it could not be told, those for any of the products.
+func needs(dialects []Dialect, soFar map[Read]Result, migrate bool) []Need {
+	nothing := !slices.ContainsFunc(dialects, func(d Dialect) bool { return d.Here(Snapshot{Reads: soFar}) })
+	all := map[Need]bool{}
+	for _, d := range dialects {
+		if d.Needs == nil || !nothing && !d.Here(Snapshot{Reads: soFar}) {
+			continue
+		}
+		for _, n := range d.Needs(soFar, migrate) {
+			all[n] = true
+		}
+	}
+	return SortedNeeds(all)
 }
 
 // recognised finds the one dialect of snapshots, and else says why it could not.

@@ -222,6 +222,9 @@ type Dialect struct {
 	// Reads says what to read next of a context, given what was read of it so far; nil means that this is all. Metrics
 	// pages are asked for only when metrics is true.
 	Reads func(soFar map[Read]Result, metrics bool) []Read
+	// Needs lists the rights that a run makes use of in a context of which that much was read, to look, and to migrate too when migrate is
+	// true; nil where nobody asks.
+	Needs func(soFar map[Read]Result, migrate bool) []Need
 	// Facts makes facts of snapshots.
 	Facts func(snaps []Snapshot, where Selection, at time.Time) Facts
 	// Aim fills in what a goal leaves to the product, by the facts that a run begins with: the credential that members are to present.

@@ -45,6 +45,23 @@ func NamespaceRead() plan.Read { return readNamespace }
 // JournalRead is what to read of an edge's own cluster, where a run without a hub keeps its journal.
 func JournalRead() plan.Read { return readJournal }
 
+// Needs are the rights to what a run writes in a hub whatever the product, of which that much was read: the namespace where it is not there,
+// the journal, and the lock.
+func Needs(read map[plan.Read]plan.Result) []plan.Need {
+	const leases = "coordination.k8s.io"
+	all := []plan.Need{
+		{Verb: "create", Resource: "configmaps", Namespace: api.Namespace}, // the journal is applied, which makes it when it is not there
+		{Verb: "patch", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName},
+		{Verb: "create", Group: leases, Resource: "leases", Namespace: api.Namespace},
+		{Verb: "get", Group: leases, Resource: "leases", Namespace: api.Namespace, Name: api.LockName},
+		{Verb: "update", Group: leases, Resource: "leases", Namespace: api.Namespace, Name: api.LockName},
+	}
+	if read[readNamespace].Missing {
+		all = append(all, plan.Need{Verb: "create", Resource: "namespaces"})
+	}
+	return all
+}
+
 // Parse returns how far the roster is installed and its entries by name. An entry that cannot be decoded is an error in the
 // state, never an absent entry.
 func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.EdgeCluster) {

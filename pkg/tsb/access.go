@@ -1,7 +1,6 @@
 package tsb
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -68,15 +67,18 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 		}
 		if len(hubs) > 0 {
 			needRoster(soFar, add)
+			for _, n := range roster.Needs(soFar) {
+				all[n] = true
+			}
 		}
 	}
-	return sortedNeeds(all)
+	return plan.SortedNeeds(all)
 }
 
-// needRoster adds what a migration writes in the hub beside the mode: the roster, the journal, the lock, and Events.
+// needRoster adds what a migration writes of the roster beside the journal and the lock, and Events.
 func needRoster(soFar map[plan.Read]plan.Result, add func(verb, group, resource, ns, name string)) {
 	for _, r := range roster.Reads() {
-		if soFar[r].Missing && (r.Resource == "namespaces" || r.Resource == "customresourcedefinitions") {
+		if soFar[r].Missing && r.Resource == "customresourcedefinitions" {
 			add("create", r.Group, r.Resource, "", "")
 		}
 	}
@@ -85,24 +87,5 @@ func needRoster(soFar map[plan.Read]plan.Result, add func(verb, group, resource,
 		add(verb, group, edgeClusters, api.Namespace, "")
 	}
 	add("patch", group, edgeClusters+"/status", api.Namespace, "")
-	add("create", "", "configmaps", api.Namespace, "") // the journal is applied, which makes it when it is not there
-	add("patch", "", "configmaps", api.Namespace, api.JournalName)
-	add("create", "coordination.k8s.io", "leases", api.Namespace, "")
-	for _, verb := range []string{"get", "update"} {
-		add(verb, "coordination.k8s.io", "leases", api.Namespace, api.LockName)
-	}
 	add("create", "", "events", api.Namespace, "")
-}
-
-// sortedNeeds are the keys of a map, by namespace, group, resource, name and verb.
-func sortedNeeds[T any](m map[plan.Need]T) []plan.Need {
-	byText := map[string]plan.Need{}
-	for n := range m {
-		byText[strings.Join([]string{n.Namespace, n.Group, n.Resource, n.Subresource, n.Name, n.Verb}, "\x00")] = n
-	}
-	var needs []plan.Need
-	for _, text := range slices.Sorted(maps.Keys(byText)) {
-		needs = append(needs, byText[text])
-	}
-	return needs
 }

@@ -1,72 +1,15 @@
 package tsb
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
-
-	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/rbac"
 )
-
-// role is a Role or ClusterRole: where it holds, and its rules.
-type role struct {
-	namespace string // "" for everywhere
-	rules     []rbacv1.PolicyRule
-}
-
-func roles(t *testing.T, text []byte) []role {
-	t.Helper()
-	var all []role
-	for d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
-		var r rbacv1.Role
-		if err := d.Decode(&r); errors.Is(err, io.EOF) {
-			return all
-		} else if err != nil {
-			t.Fatalf("%v in\n%s", err, text)
-		}
-		if r.Kind == "Role" && r.Namespace == "" {
-			t.Errorf("a Role without a namespace:\n%s", text)
-		}
-		all = append(all, role{r.Namespace, r.Rules})
-	}
-}
-
-// grants judges as RBAC does: one rule must match all of it.
-func grants(all []role, n plan.Need) bool {
-	resource := n.Resource
-	if n.Subresource != "" {
-		resource += "/" + n.Subresource
-	}
-	return slices.ContainsFunc(all, func(r role) bool {
-		return (r.namespace == "" || r.namespace == n.Namespace) && slices.ContainsFunc(r.rules, func(p rbacv1.PolicyRule) bool {
-			return slices.Contains(p.APIGroups, n.Group) && slices.Contains(p.Resources, resource) && slices.Contains(p.Verbs, n.Verb) &&
-				(len(p.ResourceNames) == 0 || slices.Contains(p.ResourceNames, n.Name))
-		})
-	})
-}
-
-func shipped(t *testing.T, files ...string) []role {
-	t.Helper()
-	var all []role
-	for _, f := range files {
-		b, err := os.ReadFile(filepath.Join("..", "..", "manifests", f))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, roles(t, b)...)
-	}
-	return all
-}
 
 // every is all that may be needed: a hub without its roster and with it, one whose certificate comes from files, and an edge without its CA.
 func every(t *testing.T, migrate bool) []plan.Need {
@@ -82,15 +25,15 @@ func every(t *testing.T, migrate bool) []plan.Need {
 }
 
 func TestTheShippedRolesGrantWhatIsNeeded(t *testing.T) {
-	reading := shipped(t, "rbac/read.yaml")
+	reading := rbac.Shipped(t, "rbac/read.yaml")
 	for _, n := range every(t, false) {
-		if !grants(reading, n) {
+		if !rbac.Grants(reading, n) {
 			t.Errorf("xcpauth-read does not grant: %s", check.Words(n))
 		}
 	}
-	moving := shipped(t, "rbac/read.yaml", "rbac/migrate.yaml", "base/plugin-rbac.yaml")
+	moving := rbac.Shipped(t, "rbac/read.yaml", "rbac/migrate.yaml", "base/plugin-rbac.yaml")
 	for _, n := range every(t, true) {
-		if !grants(moving, n) {
+		if !rbac.Grants(moving, n) {
 			t.Errorf("xcpauth-migrate does not grant: %s", check.Words(n))
 		}
 	}
@@ -104,8 +47,8 @@ var unasked = map[string]string{
 
 func TestTheShippedRolesGrantNothingElse(t *testing.T) {
 	needs := every(t, true)
-	for _, r := range shipped(t, "rbac/read.yaml", "rbac/migrate.yaml", "base/plugin-rbac.yaml") {
-		for _, p := range r.rules {
+	for _, r := range rbac.Shipped(t, "rbac/read.yaml", "rbac/migrate.yaml", "base/plugin-rbac.yaml") {
+		for _, p := range r.Rules {
 			for _, group := range p.APIGroups {
 				for _, resource := range p.Resources {
 					if unasked[group+"/"+resource] == "" && !slices.ContainsFunc(needs, func(n plan.Need) bool {
@@ -128,9 +71,9 @@ func TestTheSmallestRolesGrantWhatIsMissingAndNothingElse(t *testing.T) {
 	needs := every(t, true)
 	for i := range needs {
 		missing := append(slices.Clone(needs[:i]), needs[min(i+3, len(needs)):]...) // three rights are there
-		given := roles(t, []byte(check.Roles(missing)))
+		given := rbac.Roles(t, []byte(check.Roles(missing)))
 		for _, n := range needs {
-			if want := slices.Contains(missing, n); grants(given, n) != want {
+			if want := slices.Contains(missing, n); rbac.Grants(given, n) != want {
 				t.Fatalf("granted %v, want %v: %s\n%s", !want, want, check.Words(n), check.Roles(missing))
 			}
 		}

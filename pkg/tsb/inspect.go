@@ -31,7 +31,7 @@ var readWebhook = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1"
 // CheckDialect is Dialect, looking also at what only check needs.
 func CheckDialect() plan.Dialect {
 	d := Dialect()
-	d.Reads, d.Facts = checkReads, checkFacts
+	d.Reads, d.Facts, d.Needs = checkReads, checkFacts, Needs
 	return d
 }
 
@@ -98,8 +98,9 @@ func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
-	for _, need := range sortedNeeds(s.Access) {
-		switch answer := s.Access[need]; {
+	for _, need := range Needs(s.Reads, true) { // what another dialect asked for is none of ours
+		switch answer, asked := s.Access[need]; {
+		case !asked:
 		case answer.Err != "":
 			c.AccessErr = answer.Err
 		case !answer.Allowed:
@@ -127,9 +128,7 @@ func inspectContext(s plan.Snapshot) plan.Context {
 		}
 		unread[what] = res.Err
 	}
-	for _, what := range slices.Sorted(maps.Keys(unread)) {
-		c.Unread = append(c.Unread, plan.Unread{What: what, Why: unread[what]})
-	}
+	c.Unread = plan.UnreadOf(unread)
 	return c
 }
 

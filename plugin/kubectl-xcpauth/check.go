@@ -82,7 +82,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 	}
 	live.Dialect = plan.Recognise(tsb.CheckDialect(), kongmesh.Inspect())
 	live.Observer.Reads, live.Observer.Trim = live.Dialect.Reads, nil // it reads more of each body
-	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Need { return tsb.Needs(soFar, !o.readOnly) }
+	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Need { return live.Dialect.Needs(soFar, !o.readOnly) }
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()

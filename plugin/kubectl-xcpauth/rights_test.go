@@ -159,3 +159,29 @@ func TestOnlyCheckAsksForRights(t *testing.T) {
 		t.Errorf("check asks for %d rights to look and %d to migrate; want 42 and 64: one question each", looking, moving)
 	}
 }
+
+// Of a mesh the rights that its own product needs are asked for, and the smallest roles are printed for what is missing.
+func TestCheckNamesTheMissingRightsOfAMesh(t *testing.T) {
+	global, west := apifake.Start(apifake.Global("2.13.10", map[string]bool{"west": false})...), apifake.Start(apifake.Zone("2.13.10", "west")...)
+	global.Allows = func(verb, _, _, _ string) bool { return slices.Contains([]string{"get", "list"}, verb) }
+	west.Allows = global.Allows
+	kubeconfig := serve(t, map[string]*apifake.Server{"global": global, "west": west}, nil)
+	const header = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: xcpauth-missing\n  namespace: "
+	deployments := "- apiGroups: [apps]\n  resources: [deployments]\n  resourceNames: [kong-mesh-control-plane]\n  verbs: [patch]\n"
+	want := map[string]string{
+		"global": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: xcpauth-missing\nrules:\n- apiGroups: [\"\"]\n  resources: [namespaces]\n  verbs: [create]\n---\n" +
+			header + "kong-mesh-system\nrules:\n- apiGroups: [\"\"]\n  resources: [secrets]\n  verbs: [create, delete]\n- apiGroups: [\"\"]\n  resources: [secrets]\n  resourceNames: [zone-token-revocations]\n  verbs: [patch]\n" + deployments +
+			"---\n" + header + "xcpauth-system\nrules:\n- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [create]\n- apiGroups: [\"\"]\n  resources: [configmaps]\n  resourceNames: [xcpauth-journal]\n  verbs: [patch]\n" +
+			"- apiGroups: [coordination.k8s.io]\n  resources: [leases]\n  verbs: [create]\n- apiGroups: [coordination.k8s.io]\n  resources: [leases]\n  resourceNames: [xcpauth]\n  verbs: [update]\n",
+		"west": header + "kong-mesh-system\nrules:\n- apiGroups: [\"\"]\n  resources: [secrets]\n  verbs: [create, delete]\n" + deployments,
+	}
+	found := rightsFindings(t, kubeconfig)
+	for context, manifest := range want {
+		if x := found[context]; len(found) != len(want) || x.Member != map[string]string{"global": "hub", "west": "west"}[context] || x.Manifest != manifest {
+			t.Errorf("%s: found %+v with\n%s\nwant\n%s", context, x, x.Manifest, manifest)
+		}
+	}
+	if found := rightsFindings(t, kubeconfig, "--read-only"); len(found) != 0 {
+		t.Errorf("to look: %+v", found)
+	}
+}

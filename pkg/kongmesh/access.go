@@ -1,0 +1,86 @@
+package kongmesh
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// Needs lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and when migrate is true to
+// migrate, to rotate keys and to revoke tokens too. manifests/rbac/mesh.yaml gives them.
+func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
+	all := map[plan.Need]bool{}
+	add := func(group, resource, ns, name string, verbs ...string) {
+		for _, verb := range verbs {
+			all[plan.Need{Verb: verb, Group: group, Resource: resource, Namespace: ns, Name: name}] = true
+		}
+	}
+	for r := range ownReads(soFar) { // whatever is read must be readable
+		if r.Name != "" {
+			add(r.Group, r.Resource, r.Namespace, r.Name, "get")
+		} else {
+			add(r.Group, r.Resource, r.Namespace, "", "list")
+		}
+	}
+	if !migrate {
+		return plan.SortedNeeds(all)
+	}
+	for _, d := range kube.Items(soFar[readControlPlanes]) {
+		ns, name, mode := d.Metadata.Namespace, d.Metadata.Name, controlPlaneOf(d, soFar).mode
+		switch mode {
+		case modeGlobal:
+			add("", "secrets", ns, "", "get", "create", "delete") // a key is read to sign with, made, and retired; their names go on
+			add("", "secrets", ns, RevocationsName, "patch")
+			for _, n := range roster.Needs(soFar) {
+				all[n] = true
+			}
+		case modeZone:
+			add("", "secrets", ns, "", "create", "delete") // a token is put into a secret of its own, which clean-up deletes
+		default:
+			continue
+		}
+		add("apps", "deployments", ns, name, "get", "patch")
+	}
+	return plan.SortedNeeds(all)
+}
+
+// ownReads are the reads of this dialect in a context of which that much was read, and what came of them; another dialect may have read
+// there too.
+func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
+	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem], readControlPlanes: soFar[readControlPlanes]}
+	for _, d := range kube.Items(soFar[readControlPlanes]) { // which says what else is read
+		own[readConfig(d)] = soFar[readConfig(d)]
+	}
+	for _, r := range reads(maps.Clone(own), false) {
+		own[r] = soFar[r]
+	}
+	return own
+}
+
+// inspectContext says what could be looked at in a context.
+func inspectContext(s plan.Snapshot) plan.Context {
+	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew, Partial: kube.Unreadable(s.Reads[readControlPlanes]) != ""}
+	for _, need := range Needs(s.Reads, true) {
+		switch answer, asked := s.Access[need]; {
+		case !asked:
+		case answer.Err != "":
+			c.AccessErr = answer.Err
+		case !answer.Allowed:
+			c.Missing = append(c.Missing, need)
+		}
+	}
+	if s.Err != "" {
+		return c
+	}
+	unread := map[string]string{}
+	for r, res := range ownReads(s.Reads) {
+		if res.Err != "" {
+			unread[strings.TrimSpace(r.Resource+" "+strings.Trim(r.Namespace+"/"+r.Name, "/"))] = res.Err
+		}
+	}
+	c.Unread = plan.UnreadOf(unread)
+	return c
+}

@@ -1,0 +1,117 @@
+package kongmesh_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/rbac"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// look is what check reads of a cluster with these objects.
+func look(context string, objects []apifake.Object) plan.Snapshot {
+	h, d := apifake.Handler(objects...), kongmesh.Inspect()
+	s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
+	for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
+		for _, r := range next {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, r.Path(), nil))
+			var err error
+			if rec.Code != http.StatusOK {
+				err = apierrors.NewNotFound(schema.GroupResource{Resource: r.Resource}, r.Name)
+			}
+			s.Reads[r] = observe.Result(rec.Body.Bytes(), err)
+		}
+	}
+	return s
+}
+
+// every is all that may be needed: of a global without the journal's namespace and with it, of a zone, and of a cluster with neither.
+func every(t *testing.T, migrate bool) []plan.Need {
+	t.Helper()
+	journal := apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}
+	var all []plan.Need
+	for _, objects := range [][]apifake.Object{mesh("")["global"], append(mesh("")["global"], journal), mesh("")["west"], {apifake.KubeSystem("none")}} {
+		all = append(all, kongmesh.Needs(look("x", objects).Reads, migrate)...)
+	}
+	return all
+}
+
+const meshRoles = "rbac/mesh.yaml"
+
+// The roles of mesh.yaml come in pairs, to look and to migrate.
+func TestTheShippedRolesOfAMeshGrantWhatIsNeeded(t *testing.T) {
+	shipped := rbac.Shipped(t, meshRoles)
+	for what, tc := range map[string]struct {
+		roles   []rbac.Role
+		migrate bool
+	}{"read": {shipped[:2], false}, "read and migrate": {shipped, true}} {
+		for _, n := range every(t, tc.migrate) {
+			if !rbac.Grants(tc.roles, n) {
+				t.Errorf("to %s, nothing grants: %s", what, check.Words(n))
+			}
+		}
+	}
+}
+
+func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
+	for i, r := range rbac.Shipped(t, meshRoles) {
+		needs := every(t, i >= 2)
+		for _, p := range r.Rules {
+			for _, group := range p.APIGroups {
+				for _, resource := range p.Resources {
+					for _, verb := range p.Verbs {
+						of := func(n plan.Need) bool { return n.Group == group && n.Resource == resource && n.Verb == verb }
+						if !slices.ContainsFunc(needs, of) {
+							t.Errorf("nothing needs to %s %s of group %q", verb, resource, group)
+						}
+						for _, name := range p.ResourceNames {
+							if !slices.ContainsFunc(needs, func(n plan.Need) bool { return of(n) && n.Name == name }) {
+								t.Errorf("nothing needs to %s %s %s", verb, resource, name)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// What is missing is said of each context by what this product needs there, and nothing that another product's dialect asked for counts.
+func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
+	s := look("west", mesh("")["west"])
+	s.Access = map[plan.Need]plan.Answer{{Verb: "list", Group: "install.tetrate.io", Resource: "controlplanes"}: {}}
+	for _, n := range kongmesh.Needs(s.Reads, true) {
+		s.Access[n] = plan.Answer{Allowed: n.Verb != "patch"}
+	}
+	f := kongmesh.Inspect().Facts([]plan.Snapshot{look("global", mesh("")["global"]), s}, plan.Selection{}, noon)
+	found := map[string]string{}
+	for _, x := range check.Run(check.For(f), f, check.Options{}) {
+		if x.Rule == "XA002" {
+			found[x.Context] = x.Saw
+		}
+	}
+	if want := "1 right missing: patch deployments.apps/kong-mesh-control-plane in kong-mesh-system"; len(found) != 1 || found["west"] != want {
+		t.Errorf("found %v, want %q", found, want)
+	}
+}
+
+// Nothing tells of what could not be looked at by a dialect of another product.
+func TestWhatAnotherDialectCouldNotReadIsNoMatterOfAMesh(t *testing.T) {
+	s := look("west", mesh("")["west"])
+	s.Reads[plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}] = plan.Result{Err: "forbidden (403)"}
+	s.Reads[plan.Read{Version: "v1", Resource: "pods", Namespace: "kong-mesh-system", Labels: "!xcpauth.io/none"}] = plan.Result{Err: "forbidden (403)"}
+	f := kongmesh.Inspect().Facts([]plan.Snapshot{s}, plan.Selection{}, noon)
+	if got := f.Contexts[0].Unread; len(got) != 1 || got[0].What != "pods kong-mesh-system" {
+		t.Errorf("unread: %+v", got)
+	}
+}

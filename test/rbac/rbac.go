@@ -1,0 +1,68 @@
+package rbac
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Role is a Role or ClusterRole: where it holds, and its rules.
+type Role struct {
+	Namespace string // "" for everywhere
+	Rules     []rbacv1.PolicyRule
+}
+
+// Roles decodes roles in YAML documents; what is none fails the test.
+func Roles(t *testing.T, text []byte) []Role {
+	t.Helper()
+	var all []Role
+	for d := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
+		var r rbacv1.Role
+		if err := d.Decode(&r); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		if r.Kind == "Role" && r.Namespace == "" {
+			t.Errorf("a Role without a namespace:\n%s", text)
+		}
+		all = append(all, Role{r.Namespace, r.Rules})
+	}
+}
+
+// Shipped are the roles in files of manifests, for a test two directories below the module's root.
+func Shipped(t *testing.T, files ...string) []Role {
+	t.Helper()
+	var all []Role
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join("..", "..", "manifests", f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Roles(t, b)...)
+	}
+	return all
+}
+
+// Grants judges as RBAC does: one rule must match all of it.
+func Grants(all []Role, n plan.Need) bool {
+	resource := n.Resource
+	if n.Subresource != "" {
+		resource += "/" + n.Subresource
+	}
+	return slices.ContainsFunc(all, func(r Role) bool {
+		return (r.Namespace == "" || r.Namespace == n.Namespace) && slices.ContainsFunc(r.Rules, func(p rbacv1.PolicyRule) bool {
+			return slices.Contains(p.APIGroups, n.Group) && slices.Contains(p.Resources, resource) && slices.Contains(p.Verbs, n.Verb) &&
+				(len(p.ResourceNames) == 0 || slices.Contains(p.ResourceNames, n.Name))
+		})
+	})
+}
