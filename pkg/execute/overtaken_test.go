@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,9 +32,12 @@ func (b *blinking) Observe(ctx context.Context, contexts ...string) plan.Facts {
 	}
 	f := b.mesh.Observe(ctx, contexts...)
 	if b.now {
-		for _, all := range f.Hub.Sessions {
-			all[len(all)-1].Ended = f.At.Add(-time.Second)
+		cut := map[string][]plan.Session{}
+		for zone, all := range f.Hub.Sessions { // the model keeps what was made of an object that is not changed
+			cut[zone] = slices.Clone(all)
+			cut[zone][len(all)-1].Ended = f.At.Add(-time.Second)
 		}
+		f.Hub.Sessions = cut
 		b.now = false
 	}
 	return f

@@ -28,12 +28,15 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 	if !migrate {
 		return plan.SortedNeeds(all)
 	}
-	for _, d := range kube.Items(soFar[readControlPlanes]) {
+	planes, _ := kube.Deployments(soFar[readControlPlanes])
+	for i := range planes {
+		d := &planes[i]
 		ns, name, mode := d.Metadata.Namespace, d.Metadata.Name, controlPlaneOf(d, soFar).mode
 		switch mode {
 		case modeGlobal:
 			add("", "secrets", ns, "", "get", "create", "delete") // a key is read to sign with, made, and retired; their names go on
 			add("", "secrets", ns, RevocationsName, "patch")
+			add("", "pods/portforward", ns, "", "create", "get") // its API issues tokens
 			for _, n := range roster.Needs(soFar) {
 				all[n] = true
 			}
@@ -51,8 +54,9 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 // there too.
 func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem], readControlPlanes: soFar[readControlPlanes]}
-	for _, d := range kube.Items(soFar[readControlPlanes]) { // which says what else is read
-		own[readConfig(d)] = soFar[readConfig(d)]
+	planes, _ := kube.Deployments(soFar[readControlPlanes])
+	for _, d := range planes { // which says what else is read
+		own[readConfig(d.Metadata)] = soFar[readConfig(d.Metadata)]
 	}
 	for _, r := range reads(maps.Clone(own), false) {
 		own[r] = soFar[r]

@@ -19,7 +19,7 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 		switch s.Kind {
 		case plan.Register:
 			f.Hub.Roster.Namespace = true
-		case plan.Open, plan.Close:
+		case plan.Open, plan.Close, plan.Prune:
 			afterHub(&f, s)
 		case plan.Restart:
 			if len(s.Writes) > 0 {
@@ -55,7 +55,11 @@ func afterHub(f *plan.Facts, s plan.Step) {
 		switch {
 		case w.Object.Name == RevocationsName:
 			revoked := *f.Hub.Revocations
-			revoked.IDs = append(slices.Clone(revoked.IDs), s.Proof[0].Names...)
+			if names := s.Proof[0].Names; s.Kind == plan.Prune {
+				revoked.IDs = slices.DeleteFunc(slices.Clone(revoked.IDs), func(id string) bool { return slices.Contains(names, id) })
+			} else {
+				revoked.IDs = append(slices.Clone(revoked.IDs), names...)
+			}
 			f.Hub.Revocations = &revoked
 		case w.Create:
 			kid := strings.TrimPrefix(w.Object.Name, KeyPrefix+"-")

@@ -43,8 +43,8 @@ func apiOf(cp controlPlane, object plan.Ref) *plan.TokenAPI {
 	return api
 }
 
-// asked is the API to ask for tokens on the way to a goal; nil where the key is to sign.
-func asked(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
+// issuedBy is the API to ask for tokens on the way to a goal; nil where the key is to sign.
+func issuedBy(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
 	if goal.FromKey || h.API == nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func asked(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
 
 // Request is what is asked of a global so that a zone gets a token of the newest key; the error says why there is none to be had.
 func Request(f plan.Facts, goal plan.Goal, zone string) (plan.TokenRequest, error) {
-	t := plan.TokenRequest{API: asked(f.Hub, goal), Hub: f.Hub.Context, Subject: zone, ValidFor: goal.ValidFor, DataKey: TokenKey}
+	t := plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Subject: zone, ValidFor: goal.ValidFor, DataKey: TokenKey}
 	for _, k := range f.Hub.Keys {
 		if k.Signs && k.Wrong == "" {
 			t.Key, t.KeyID = k.Object, k.ID

@@ -21,6 +21,7 @@ const (
 	claimRestarted = "restarted" // no process of the global is older than the step
 	claimRetired   = "retired"   // the keys are gone
 	claimRevoked   = "revoked"   // the tokens are on the list, as the product reads it
+	claimPruned    = "pruned"    // the tokens are off the list, and nothing else is
 	claimGone      = "gone"      // nothing is left of the tokens before
 )
 
@@ -42,6 +43,8 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 		return judgeKey(c, seen)
 	case claimRevoked:
 		return judgeRevoked(c, last.Hub)
+	case claimPruned:
+		return judgePruned(c, first.Hub, last.Hub)
 	case claimGlobal:
 		return judgeGlobal(last.Hub, c.Cred != None)
 	case claimRestarted:

@@ -43,6 +43,16 @@ func controlPlaneOf(o *kube.Decoded, read map[plan.Read]plan.Result) controlPlan
 // file is a control plane's configuration file.
 type file map[string]any
 
+// at is what the file has at a path with dots, nil when nothing.
+func (f file) at(path string) any {
+	var at any = map[string]any(f)
+	for _, key := range strings.Split(path, ".") {
+		m, _ := at.(map[string]any)
+		at = m[key]
+	}
+	return at
+}
+
 // fileOf reads a configuration file out of its ConfigMap.
 func fileOf(r plan.Result) (f file) {
 	if c := kube.One(r); c != nil {
@@ -112,18 +122,17 @@ func (cp controlPlane) set(spec kube.PodSpec, variable, file string) setting {
 	if len(c.EnvFrom) > 0 {
 		return setting{where: "envFrom of container " + c.Name}
 	}
-	var at any = map[string]any(cp.config)
-	for _, key := range strings.Split(file, ".") {
-		m, _ := at.(map[string]any)
-		at = m[key]
-	}
-	switch v := at.(type) {
+	switch v := cp.config.at(file).(type) {
+	case nil:
+		return setting{known: true}
 	case string, bool, float64:
-		if text := fmt.Sprint(v); text != "" {
-			return setting{text: text, known: true, where: "config.yaml"}
+		s := setting{text: fmt.Sprint(v), known: true}
+		if s.text != "" {
+			s.where = "config.yaml"
 		}
+		return s
 	}
-	return setting{known: true}
+	return setting{where: "config.yaml"}
 }
 
 // environments are the names that the control plane's version takes; all there are where that is not known.

@@ -39,6 +39,7 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 	addZones(snaps, home, hub, &f)
 	if home != nil {
 		addAbsent(where.Tokens, hub, &f)
+		f.Hub.Revocations.Expired = expired(snaps, where, hub, &f)
 		f.Hub.Accepts = accepts(*global, home, hub, &f)
 	}
 	slices.SortFunc(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })

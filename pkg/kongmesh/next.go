@@ -36,6 +36,8 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 		return back(f, goal)
 	case len(goal.Revoke) > 0:
 		return revokes(f, goal)
+	case goal.Prune:
+		return prunes(f, goal)
 	}
 	if kid := kidOf(goal.To); !hasKey(f.Hub, kid) {
 		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKey(f, goal)}}
@@ -136,7 +138,7 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 			v.unproved = append(v.unproved, m)
 		case len(m.Blocked) > 0:
 			block(m.Name, strings.Join(m.Blocked, "; "))
-		case asked(f.Hub, goal) != nil && f.Hub.API.Off != "":
+		case issuedBy(f.Hub, goal) != nil && f.Hub.API.Off != "":
 			block(m.Name, f.Hub.API.Off+"; have the key itself sign its token: --tokens-from=key")
 		default:
 			v.movable = append(v.movable, m)

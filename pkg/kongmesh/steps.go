@@ -54,7 +54,7 @@ func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	ns, name := m.Object.Namespace, m.Credential.Lacks[0]
 	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Verb: "new token", Title: fmt.Sprintf("%s: present a token of key %s", m.Name, kid), Why: whyMove(m, goal), Within: goal.Within, From: m.Declared,
 		Supply: &plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: ns, Wants: []string{name},
-			Token: &plan.TokenRequest{API: asked(f.Hub, goal), Hub: f.Hub.Context, Key: key, KeyID: kid, Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: TokenKey}},
+			Token: &plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Key: key, KeyID: kid, Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: TokenKey}},
 		Writes: []plan.Patch{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": TokenKey}})},
 		Proof:  zoneProof(m, goal.To, "it connected anew, with a token"),
 	}

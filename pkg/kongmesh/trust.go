@@ -74,20 +74,12 @@ func (cp controlPlane) verification(secrets []secretObject, unread string) verif
 
 // flag reads a setting that is true or false, as the product's loader does; known is false where that cannot be told.
 func (cp controlPlane) flag(variable, file string, otherwise bool) (on, known bool) {
-	if s := cp.set(cp.spec, variable, file); s.text != "" || !s.known || s.secret != nil {
-		on, err := strconv.ParseBool(s.text)
-		return on, err == nil
-	}
-	var at any = cp.config
-	for _, key := range strings.Split(file, ".") {
-		m, _ := at.(map[string]any)
-		at = m[key]
-	}
-	if at == nil {
+	s := cp.set(cp.spec, variable, file)
+	if s.text == "" && s.known && s.secret == nil {
 		return otherwise, true
 	}
-	on, known = at.(bool)
-	return on, known
+	on, err := strconv.ParseBool(s.text)
+	return on, err == nil
 }
 
 // mounted is the key of a secret that is mounted at a path in the control plane's container.

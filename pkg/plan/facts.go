@@ -118,6 +118,8 @@ type Revocations struct {
 	Object Ref    // without a UID while it is not there
 	Value  []byte // as it lies there
 	IDs    []string
+	// Expired are those of IDs whose credential is known to have expired, so that nothing rests on their being revoked.
+	Expired []string
 }
 
 // Session is one connection of a member to the hub.

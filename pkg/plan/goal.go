@@ -58,6 +58,8 @@ type Goal struct {
 	Revoke    []string `json:"revoke,omitempty"`
 	CutOff    bool     `json:"cutOff,omitempty"`
 	Reconnect bool     `json:"reconnect,omitempty"`
+	// Prune asks for the list of revoked credentials without those that are known to have expired, and for nothing else.
+	Prune bool `json:"prune,omitempty"`
 	// Renew names the members whose credential is to be made anew, and nothing else to be done, each with the digest of the one that it has
 	// when the run begins, which Aim fills in. "" among the names stands for every member that presents the wanted credential.
 	Renew map[string]string `json:"renew,omitempty"`
@@ -106,6 +108,8 @@ func (g Goal) Word() string {
 		return "new tokens"
 	case len(g.Revoke) > 0:
 		return "revocation"
+	case g.Prune:
+		return "pruning"
 	case g.Rotate:
 		return RotationTo + string(g.To)
 	}

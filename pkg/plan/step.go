@@ -44,6 +44,7 @@ const (
 	Clean    Kind = "clean"    // what only the old credential needed is deleted; the way back ends
 	Return   Kind = "return"   // a member presents the old credential again
 	Renew    Kind = "renew"    // the product makes a member's credential anew
+	Prune    Kind = "prune"    // the hub's list of revoked credentials loses what has expired
 )
 
 // Step is one change with its proof and its way back.
@@ -207,6 +208,8 @@ type Selection struct {
 	NoHub   bool   // there is none to look at: the run is about edges alone
 	// Tokens are those that zones without a context were given, by zone.
 	Tokens map[string]Secret
+	// Revoked are credentials that were handed over as revoked, for what they say of themselves.
+	Revoked []Secret
 	// Roots returns the CAs that the system trusts, nil when there are none; it is asked only about a hub's certificate that comes
 	// without a CA.
 	Roots func() *x509.CertPool

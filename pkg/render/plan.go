@@ -131,6 +131,8 @@ func wayBack(s plan.Step) string {
 		return "none needed: it only adds names"
 	case s.Kind == plan.Certify:
 		return "the old pair is kept as a secret beside it, and written back when the proof fails"
+	case s.Kind == plan.Prune:
+		return "none needed: what has expired is refused anyway"
 	case s.Kind == plan.Restart:
 		return "none needed: it only starts new pods"
 	case s.Kind == plan.Enclose:

@@ -46,6 +46,7 @@ type fleetOptions struct {
 	concurrency    int
 	standby        string
 	zoneTokens     map[string]string // of zones without a context, the files with their tokens
+	revokedTokens  []string          // files with tokens that were revoked
 	repeats        string            // the flags of the verb that a command which goes on repeats
 	colour         string
 	diff           bool
@@ -93,6 +94,19 @@ func (o *fleetOptions) handedTokens() (map[string]plan.Secret, error) {
 			return nil, err
 		}
 		tokens[zone] = plan.NewSecret(bytes.TrimSpace(s.Reveal()))
+	}
+	return tokens, nil
+}
+
+// revoked reads the files of --revoked-token.
+func (o *fleetOptions) revoked() ([]plan.Secret, error) {
+	var tokens []plan.Secret
+	for _, name := range o.revokedTokens {
+		s, err := supply.ReadFile("revoked-token", name)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, plan.NewSecret(bytes.TrimSpace(s.Reveal())))
 	}
 	return tokens, nil
 }
@@ -154,6 +168,10 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	revoked, err := o.revoked()
+	if err != nil {
+		return nil, err
+	}
 	hubs := []string{o.hub}
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
@@ -163,7 +181,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 		return nil, err
 	}
 	d := o.having(plan.Recognise(tsb.Dialect(), kongmesh.Dialect()))
-	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
+	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens, Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
 		Supplier: issuer.Tokens{Fleet: f}, Fills: map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }

@@ -203,6 +203,7 @@ type revokeOptions struct {
 	meshOptions
 	zones             []string
 	cutOff, reconnect bool
+	prune             bool
 }
 
 func newTokenRevokeCommand(fo *fleetOptions) *cobra.Command {
@@ -215,14 +216,22 @@ that somebody else makes meanwhile is not lost. A zone that presents one of them
 --cut-off it is not, and is refused the next time that it connects.
 
 A token is looked at when a session begins, and never again while it lasts: with --reconnect the global is rolled out after that, so
-that every zone connects anew.`,
+that every zone connects anew.
+
+With --prune-expired, and nothing to revoke, the list loses the IDs whose token is known to have expired by the global's clock: it lies
+beside a zone or in a file of --revoked-token, and a key of the global has signed it. Kong Mesh and Kuma keep no list of what they
+issued, so every other ID stays.`,
 		Example: `  # The token that a zone has now: it gets another, then this one is revoked
   kubectl xcpauth token revoke --zone west
 
   # One that was lost, by its ID
-  kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect`,
+  kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect
+
+  # Take off the list what has expired since, and what is known of from a file
+  kubectl xcpauth token revoke --prune-expired
+  kubectl xcpauth token revoke --prune-expired --revoked-token west.jwt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.repeats = given(cmd.Flags(), append([]string{"cut-off", "reconnect"}, goalNames...)...)
+			o.repeats = given(cmd.Flags(), append([]string{"cut-off", "reconnect", "prune-expired", "revoked-token"}, goalNames...)...)
 			return o.run(cmd.Context(), args)
 		},
 	}
@@ -230,10 +239,12 @@ that every zone connects anew.`,
 	cmd.Flags().StringSliceVar(&o.zones, "zone", nil, "revoke the token that this zone has now")
 	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false, "revoke it even while a zone presents it: that zone is refused when it connects anew")
 	cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "roll the global out after that, so that no session goes on that began with it")
+	cmd.Flags().BoolVar(&o.prune, "prune-expired", false, "take off the list the IDs whose token is known to have expired, and revoke nothing")
+	cmd.Flags().StringArrayVar(&o.revokedTokens, "revoked-token", nil, "with --prune-expired: a file with a token that was revoked, to know when it expires; only you may be able to read it")
 	return cmd
 }
 
-// run finds the IDs and revokes them.
+// run finds the IDs and revokes them, or has those pruned that have expired.
 func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		if looksLikeToken(id) {
@@ -243,7 +254,12 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
-	if len(ids)+len(o.zones) == 0 {
+	switch {
+	case !o.prune && len(o.revokedTokens) > 0:
+		return errors.New("--revoked-token goes with --prune-expired; a token is revoked by its ID (jti): kubectl xcpauth token inspect prints it")
+	case o.prune && (len(ids)+len(o.zones) > 0 || o.cutOff || o.reconnect):
+		return errors.New("--prune-expired revokes nothing, so it takes no ID and none of --zone, --cut-off and --reconnect")
+	case !o.prune && len(ids)+len(o.zones) == 0:
 		return errors.New("name what to revoke: an ID (jti), or --zone; kubectl xcpauth token list shows both")
 	}
 	live, f, err := o.mesh(ctx)
@@ -263,7 +279,7 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 		}
 	}
 	goal := o.goal()
-	goal.To, goal.Revoke, goal.CutOff, goal.Reconnect = "", ids, o.cutOff, o.reconnect
+	goal.To, goal.Revoke, goal.CutOff, goal.Reconnect, goal.Prune = "", ids, o.cutOff, o.reconnect, o.prune
 	for _, id := range ids {
 		o.repeats += " " + id
 	}

@@ -120,6 +120,9 @@ func TestWhatARotationAndARevocationWouldDoIsShown(t *testing.T) {
 		{"one that is revoked already", []string{"token", "revoke", "33333333-3333-4333-8333-333333333333", "--dry-run"}, 0, nil, []string{"hub: revoke"}},
 		{"a zone without a token", []string{"token", "revoke", "--zone", "north", "--dry-run"}, 5, []string{"zone north has no token with an ID"}, nil},
 		{"a zone that is not there", []string{"token", "revoke", "--zone", "south", "--dry-run"}, 1, []string{`no zone is called "south"`}, nil},
+		{"nothing of what is revoked is known to have expired", []string{"token", "revoke", "--prune-expired", "--dry-run"}, 0, []string{"1 ID stays on the list"}, []string{"hub: take"}},
+		{"to prune and to revoke", []string{"token", "revoke", "--zone", "west", "--prune-expired"}, 1, []string{"--prune-expired revokes nothing"}, nil},
+		{"a file with nothing to prune", []string{"token", "revoke", "--zone", "west", "--revoked-token", "x"}, 1, []string{"--revoked-token goes with --prune-expired"}, nil},
 		{"nothing", []string{"token", "revoke"}, 1, []string{"name what to revoke"}, nil},
 		{"an ID that would not be read back", []string{"token", "revoke", "a,b"}, 1, []string{"an ID with a comma"}, nil},
 		{"a token in place of its ID", []string{"token", "revoke", secrets[0]}, 1, []string{"that is a token itself"}, nil},
@@ -146,6 +149,42 @@ func TestWhatARotationAndARevocationWouldDoIsShown(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A token in a file tells when it expired, and is printed nowhere.
+func TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens(t *testing.T) {
+	path, key := signingKey(t)
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const gone, other = "11111111-1111-4111-8111-111111111111", "33333333-3333-4333-8333-333333333333"
+	token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: "west", ValidFor: time.Hour, ID: gone, KeyID: "1"}, key, time.Now().Add(-24*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, others := file(t, 0o600, string(token.Reveal())+"\n"), file(t, 0o644, string(token.Reveal()))
+	global := apifake.Start(append([]apifake.Object{apifake.GlobalSecret(kongmesh.KeyName("1"), string(pem)), apifake.GlobalSecret(kongmesh.RevocationsName, gone+","+other)}, apifake.Global("2.13.10", map[string]bool{"west": false})...)...)
+	kubeconfig := serve(t, map[string]*apifake.Server{"global": global, "west": apifake.Start(apifake.Zone("2.13.10", "west")...)}, nil)
+	for _, tc := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"from a file", []string{"--revoked-token", mine, "--dry-run"}, 0, "hub: take 1 ID off the list of revoked tokens: " + gone},
+		{"nothing that is known of", []string{"--dry-run"}, 0, "2 IDs stay on the list"},
+		{"a file that others can read", []string{"--revoked-token", others, "--dry-run"}, 1, "--revoked-token"},
+		{"nobody says yes", []string{"--revoked-token", mine}, 5, "there is no terminal to ask on"},
+	} {
+		r := xcpauth(t, kubeconfig, append([]string{"token", "revoke", "--prune-expired"}, tc.args...)...)
+		if said := strings.Join(strings.Fields(r.out+r.err), " "); r.code != tc.code || !strings.Contains(said, tc.says) || strings.Contains(said, "take 1 ID") && strings.Contains(said, "tokens: "+other) {
+			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", tc.name, r.code, tc.code, tc.says, r.out, r.err)
+		}
+		if strings.Contains(r.out+r.err, string(token.Reveal())) {
+			t.Errorf("%s: the token is printed", tc.name)
+		}
 	}
 }
 

@@ -284,6 +284,8 @@ var suggested = map[string]string{
 	"kubectl xcpauth key rotate --keep-old":                                         "TestTheVerbsOfAMeshAskFirst",
 	"kubectl xcpauth key retire":                                                    "TestTheVerbsOfAMeshAskFirst",
 	"kubectl xcpauth token revoke --zone west":                                      "TestTheVerbsOfAMeshAskFirst",
+	"kubectl xcpauth token revoke --prune-expired":                                  "TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens",
+	"kubectl xcpauth token revoke --prune-expired --revoked-token west.jwt":         "TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens",
 	"kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect": "TestWhatARotationAndARevocationWouldDoIsShown",
 
 	"kubectl xcpauth key create --out key-2.pem --serial 2 --manifest key-2.yaml":                                               "TestTheCommandsOfZoneTokensRunAsShown",

@@ -1,0 +1,149 @@
+package kongmesh
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// pruneMargin is how long ago a token must have expired for its ID to be taken off the list: other machines of the global have other clocks.
+const pruneMargin = 5 * time.Minute
+
+// expired are the IDs on the list of revoked tokens whose token is known to have expired. The product keeps no list of what it issued, so
+// only a token that is seen counts: one that lies beside a zone, or that was handed over. What a token says of itself counts only when one
+// of the global's keys has signed it, since whoever can write a secret beside a zone could else have a stolen token taken off the list; and
+// only when no other token of the same ID is seen that has not expired, or does not say when.
+func expired(snaps []plan.Snapshot, where plan.Selection, hub *verifier, f *plan.Facts) []string {
+	list := f.Hub.Revocations.IDs
+	if len(list) == 0 || hub.unread != "" {
+		return nil
+	}
+	by := f.At.Add(min(0, hub.ahead) - pruneMargin) // by the global's clock, and by ours
+	ends, stays := map[string]bool{}, map[string]bool{}
+	look := func(raw []byte) {
+		z, err := ReadZone(raw)
+		switch {
+		case err != nil || z.Kind == Other || !slices.Contains(list, z.ID):
+		case z.Expires.IsZero() || !z.Expires.Before(by):
+			stays[z.ID] = true
+		case hub.signed(raw, z):
+			ends[z.ID] = true
+		}
+	}
+	for _, s := range snaps {
+		for ns := range namespacesOf(s) {
+			secrets, _ := secretsIn(s.Reads, ns)
+			for _, o := range secrets {
+				for _, value := range o.Data {
+					look(value)
+				}
+			}
+		}
+	}
+	for _, token := range where.Tokens {
+		look(token.Reveal())
+	}
+	for _, token := range where.Revoked {
+		look(token.Reveal())
+	}
+	var ids []string
+	for _, id := range distinct(list) {
+		if ends[id] && !stays[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// namespacesOf are the namespaces of a cluster's control planes.
+func namespacesOf(s plan.Snapshot) map[string]bool {
+	all := map[string]bool{}
+	for _, o := range kube.Items(s.Reads[readControlPlanes]) {
+		all[o.Metadata.Namespace] = true
+	}
+	return all
+}
+
+// signed says whether the global took a token right before it expired: one of its keys has signed it.
+func (v *verifier) signed(raw []byte, z Zone) bool {
+	then := v.Verifier
+	then.Zone, then.Revocations = z.Name, Revocations{}
+	return then.Ask(raw, z.Expires.Add(-time.Second)).Outcome == Accepted
+}
+
+// prunes decides the one wave that takes off the list of revoked tokens what is known to have expired. It is left alone while it holds
+// what was evidently meant and is not revoked, since writing it again would revoke that. It is never left empty: the product's webhook
+// refuses an empty value, and deleting the secret could delete what somebody adds meanwhile; so one ID stays.
+func prunes(f plan.Facts, goal plan.Goal) plan.Wave {
+	list := f.Hub.Revocations
+	ids := slices.DeleteFunc(slices.Clone(list.Expired), func(id string) bool { return !slices.Contains(list.IDs, id) })
+	others := slices.DeleteFunc(distinct(list.IDs), func(id string) bool { return slices.Contains(ids, id) })
+	if len(others) == 0 && len(ids) > 0 {
+		ids = ids[:len(ids)-1]
+	}
+	w := plan.Wave{}
+	if n := len(slices.DeleteFunc(others, func(id string) bool { return slices.Contains(list.Expired, id) })); n > 0 {
+		w.Notes = append(w.Notes, plan.Blocked{Member: "hub", Why: fmt.Sprintf("%s on the list: no token of such an ID is seen that a key of the global has signed and that has expired, and the product keeps no list of what it issued; hand one over with --revoked-token FILE", stay(n))})
+	}
+	if len(ids) == 0 {
+		return w
+	}
+	s, err := prune(f, goal, ids)
+	if err != nil {
+		w.Blocked = []plan.Blocked{{Member: "hub", Why: err.Error()}}
+		return w
+	}
+	w.Title, w.Steps = "prune", []plan.Step{s}
+	return w
+}
+
+func stay(n int) string {
+	if n == 1 {
+		return "1 ID stays"
+	}
+	return fmt.Sprintf("%d IDs stay", n)
+}
+
+// prune takes IDs off the list, and nothing else.
+func prune(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
+	list := f.Hub.Revocations
+	gone := map[string]time.Time{}
+	for _, id := range ids {
+		gone[id] = time.Unix(0, 0)
+	}
+	read := ParseRevocations(list.Value)
+	merged, err := read.Merge(Change{Expired: gone, Now: f.At})
+	switch {
+	case err != nil:
+		return plan.Step{}, fmt.Errorf("secret %s/%s: %w", list.Object.Namespace, list.Object.Name, err)
+	case len(merged.Meant) > 0:
+		return plan.Step{}, fmt.Errorf("secret %s/%s holds what was evidently meant and is not revoked (%s), and writing it again would revoke that; revoke that first, by its ID, or take it out", list.Object.Namespace, list.Object.Name, strings.Join(merged.Meant, ", "))
+	}
+	value := func(b []byte) map[string]any {
+		return map[string]any{"data": map[string]any{SecretKey: base64.StdEncoding.EncodeToString(b)}}
+	}
+	return plan.Step{ID: "prune/" + strings.Join(ids, ","), Kind: plan.Prune, Member: "hub", Verb: "prune", Title: fmt.Sprintf("hub: take %s off the list of revoked tokens: %s", count(len(ids), "ID"), strings.Join(ids, ", ")),
+		Why: "their tokens have expired by the global's clock, so they are refused anyway", Keep: true, Within: goal.Within,
+		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}},
+		Proof:  []plan.Claim{{Kind: claimPruned, Member: "hub", Text: "they are off the list, and whatever else was on it is", Names: ids}}}, nil
+}
+
+// judgePruned wants the IDs off the list, and everything else that was on it before still there.
+func judgePruned(c plan.Claim, before, now plan.Hub) plan.Judgement {
+	for _, id := range before.Revocations.IDs {
+		if !slices.Contains(c.Names, id) && !slices.Contains(now.Revocations.IDs, id) {
+			return plan.Judgement{Witness: "another ID is not on the list any more, so somebody else has written it meanwhile: " + id, Never: true}
+		}
+	}
+	for _, id := range c.Names {
+		if slices.Contains(now.Revocations.IDs, id) {
+			return plan.Judgement{Witness: id + " is on the list again, so somebody else has written it meanwhile; run the command again", Never: true}
+		}
+	}
+	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s fewer on the list", count(len(c.Names), "ID"))}
+}
