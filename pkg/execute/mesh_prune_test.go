@@ -22,7 +22,7 @@ func expiredList(t *testing.T) (w *mesh, dead, other string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	z.secrets["old"] = tokenSecret{uid: "old", token: token.Reveal(), written: w.now.Add(-24 * time.Hour)}
+	z.secrets["old"] = newSecret("old", token.Reveal(), w.now.Add(-24*time.Hour), false)
 	w.list = []byte(dead + "," + other + "\n")
 	return w, dead, other
 }

@@ -170,7 +170,7 @@ func TestCheckNamesTheMissingRightsOfAMesh(t *testing.T) {
 	deployments := "- apiGroups: [apps]\n  resources: [deployments]\n  resourceNames: [kong-mesh-control-plane]\n  verbs: [patch]\n"
 	want := map[string]string{
 		"global": "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: xcpauth-missing\nrules:\n- apiGroups: [\"\"]\n  resources: [namespaces]\n  verbs: [create]\n---\n" +
-			header + "kong-mesh-system\nrules:\n- apiGroups: [\"\"]\n  resources: [secrets]\n  verbs: [create, delete]\n- apiGroups: [\"\"]\n  resources: [secrets]\n  resourceNames: [zone-token-revocations]\n  verbs: [patch]\n" + deployments +
+			header + "kong-mesh-system\nrules:\n- apiGroups: [\"\"]\n  resources: [pods/portforward]\n  verbs: [create]\n- apiGroups: [\"\"]\n  resources: [secrets]\n  verbs: [create, delete]\n- apiGroups: [\"\"]\n  resources: [secrets]\n  resourceNames: [zone-token-revocations]\n  verbs: [patch]\n" + deployments +
 			"---\n" + header + "xcpauth-system\nrules:\n- apiGroups: [\"\"]\n  resources: [configmaps]\n  verbs: [create]\n- apiGroups: [\"\"]\n  resources: [configmaps]\n  resourceNames: [xcpauth-journal]\n  verbs: [patch]\n" +
 			"- apiGroups: [coordination.k8s.io]\n  resources: [leases]\n  verbs: [create]\n- apiGroups: [coordination.k8s.io]\n  resources: [leases]\n  resourceNames: [xcpauth]\n  verbs: [update]\n",
 		"west": header + "kong-mesh-system\nrules:\n- apiGroups: [\"\"]\n  resources: [secrets]\n  verbs: [create, delete]\n" + deployments,
