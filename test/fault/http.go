@@ -37,7 +37,7 @@ type Front struct {
 	CA  []byte // PEM
 
 	server *httptest.Server
-	answer Answer
+	answer *Answer // nil = it answers nothing itself
 	done   chan struct{}
 
 	mu       sync.Mutex
@@ -46,12 +46,18 @@ type Front struct {
 }
 
 // Serve starts a front before the API server of a client configuration.
-func Serve(to *rest.Config, a Answer) (*Front, error) {
+func Serve(to *rest.Config, a Answer) (*Front, error) { return serve(to, &a, nil) }
+
+// serve is Serve, by way of through where that is given.
+func serve(to *rest.Config, a *Answer, through func(http.RoundTripper) http.RoundTripper) (*Front, error) {
 	cfg := rest.CopyConfig(to)
 	cfg.NextProtos = []string{"http/1.1"} // a port-forward upgrades its connection
 	transport, err := rest.TransportFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("starting a front of %s: %w", to.Host, err)
+	}
+	if through != nil {
+		transport = through(transport)
 	}
 	target, err := url.Parse(to.Host)
 	if err != nil {
@@ -101,7 +107,7 @@ func (f *Front) Passed(method string) int {
 func (f *Front) own(w http.ResponseWriter, r *http.Request) bool {
 	a := f.answer
 	f.mu.Lock()
-	own := (a.Method == "" || a.Method == r.Method) && strings.Contains(r.URL.Path, a.Path) && (a.Times == 0 || f.answered < a.Times)
+	own := a != nil && (a.Method == "" || a.Method == r.Method) && strings.Contains(r.URL.Path, a.Path) && (a.Times == 0 || f.answered < a.Times)
 	if own {
 		f.answered++
 	} else {

@@ -13,12 +13,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -125,15 +127,17 @@ func kubeconfig() string { return filepath.Join(binDir, "kubeconfig") }
 type mesh struct {
 	*testing.T
 	*fleet.Fleet
-	refusable map[string]bool // the zones that a test lets be refused
-	mu        sync.Mutex
-	printed   map[string]string
-	secrets   canary.Set
+	refusable  map[string]bool // the zones that a test lets be refused
+	kubeconfig string          // of the runs
+	mu         sync.Mutex
+	printed    map[string]string
+	secrets    canary.Set
 }
 
 // start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no secret printed or written.
 func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	t.Helper()
+	began := time.Now()
 	if once.Do(startBed); begin != nil {
 		t.Fatalf("starting the clusters: %v", begin)
 	}
@@ -155,7 +159,7 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mesh{T: t, Fleet: f, refusable: map[string]bool{}, printed: map[string]string{}}
+	m := &mesh{T: t, Fleet: f, refusable: map[string]bool{}, kubeconfig: kubeconfig(), printed: map[string]string{}}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
@@ -169,20 +173,12 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		f.Close()
 		errs := []error{fleet.Uninstall(ctx, o)}
 		for _, c := range bed.Clusters() {
-			kube, err := kubernetes.NewForConfig(c.Config)
-			if err == nil {
-				err = kube.CoreV1().Namespaces().Delete(ctx, "xcpauth-system", metav1.DeleteOptions{})
-			}
-			if err != nil && !strings.Contains(err.Error(), "not found") {
-				errs = append(errs, err)
-			}
-		}
-		for _, c := range bed.Clusters() {
-			errs = append(errs, awaitGone(ctx, c))
+			errs = append(errs, removeJournal(ctx, c))
 		}
 		if err := errors.Join(errs...); err != nil {
 			t.Error(err)
 		}
+		t.Logf("%d authentications, %d refused; it took %s", len(f.Calls()), len(f.Refused()), time.Since(began).Round(100*time.Millisecond))
 	})
 	m.await("every zone to be connected", func() error {
 		if n := len(f.Live()); n != len(zones)+len(o.Universal) {
@@ -201,15 +197,35 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	return m
 }
 
-// awaitGone waits until the journal's namespace is gone.
-func awaitGone(ctx context.Context, c *testbed.Cluster) error {
+// removeJournal removes the namespace of the journal with what is in it. The controller of namespaces takes five seconds for that, so the
+// part of it is played that matters here.
+func removeJournal(ctx context.Context, c *testbed.Cluster) error {
 	kube, err := kubernetes.NewForConfig(c.Config)
 	if err != nil {
 		return err
 	}
-	return sandbox.Await(ctx, "the namespace of the journal to be gone", limit, func() bool {
-		_, err := kube.CoreV1().Namespaces().Get(ctx, "xcpauth-system", metav1.GetOptions{})
-		return err != nil
+	const ns = "xcpauth-system"
+	if err := kube.CoreV1().Namespaces().Delete(ctx, ns, metav1.DeleteOptions{}); apierrors.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("delete namespace %s of %s: %w", ns, c.Name, err)
+	}
+	all := metav1.ListOptions{} // nothing is made in it any more
+	err = errors.Join(
+		kube.CoreV1().ConfigMaps(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
+		kube.CoordinationV1().Leases(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
+		kube.CoreV1().ServiceAccounts(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
+		kube.CoreV1().Events(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all))
+	if err != nil {
+		return fmt.Errorf("empty namespace %s of %s: %w", ns, c.Name, err)
+	}
+	_, err = kube.CoreV1().Namespaces().Finalize(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.UpdateOptions{})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("finalize namespace %s of %s: %w", ns, c.Name, err)
+	}
+	return sandbox.Await(ctx, "namespace "+ns+" to be gone", limit, func() bool {
+		_, err := kube.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
 	})
 }
 
@@ -231,9 +247,11 @@ func (m *mesh) promiseKept() {
 	}
 }
 
-// noSecrets looks for tokens and keys in what was printed and in what was written where a run may write text of its own.
-func (m *mesh) noSecrets(ctx context.Context) {
+// gatherSecrets notes the tokens and keys that there are now; those that are gone by the end count too.
+func (m *mesh) gatherSecrets() {
 	m.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
 	for _, c := range bed.Clusters() {
 		kube, err := kubernetes.NewForConfig(c.Config)
 		if err != nil {
@@ -250,9 +268,29 @@ func (m *mesh) noSecrets(ctx context.Context) {
 				}
 			}
 		}
-		for _, what := range []string{"configmaps,leases", "events", "deployments"} {
-			r := m.kubectl("--context", c.Name, "get", what, "-A", "-o", "yaml")
-			m.printed[what+" of "+c.Name] = r.out
+	}
+}
+
+// noSecrets looks for tokens and keys in what was printed and in what was written where a run may write text of its own.
+func (m *mesh) noSecrets(ctx context.Context) {
+	m.Helper()
+	m.gatherSecrets()
+	for _, c := range bed.Clusters() {
+		kube, err := dynamic.NewForConfig(c.Config)
+		if err != nil {
+			m.Fatal(err)
+		}
+		for _, kind := range []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}, {Version: "v1", Resource: "events"},
+			{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}, {Group: "apps", Version: "v1", Resource: "deployments"}} {
+			list, err := kube.Resource(kind).List(ctx, metav1.ListOptions{})
+			if err != nil {
+				m.Fatal(err)
+			}
+			text, err := json.Marshal(list)
+			if err != nil {
+				m.Fatal(err)
+			}
+			m.printed[kind.Resource+" of "+c.Name] = string(text)
 		}
 	}
 	if m.secrets.Len() == 0 {
@@ -272,7 +310,7 @@ type ran struct {
 
 func (m *mesh) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(m.Context(), filepath.Join(bed.Bin, "kubectl"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig(), "PATH="+binDir+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+m.kubeconfig, "PATH="+binDir+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
 	return cmd
 }
 
@@ -301,7 +339,7 @@ func (m *mesh) xcpauth(code int, args ...string) ran {
 	}
 	r := ran{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 	m.mu.Lock()
-	m.printed[fmt.Sprintf("run %d: %s", len(m.printed), strings.Join(args, " "))] = r.out + "\n" + r.err
+	m.printed[fmt.Sprintf("run %02d: %s", len(m.printed), strings.Join(args, " "))] = r.out + "\n" + r.err
 	m.mu.Unlock()
 	if r.code != code {
 		m.Fatalf("kubectl xcpauth %s: exit code %d, want %d\n%s\n%s", strings.Join(args, " "), r.code, code, r.out, r.err)
@@ -315,42 +353,6 @@ var quick = []string{"-y", "--poll", "100ms", "--prove-within", "30s"}
 func (m *mesh) run(code int, verb ...string) ran {
 	m.Helper()
 	return m.xcpauth(code, append(verb, quick...)...)
-}
-
-// killedAt runs a verb and kills it as soon as it says something.
-func (m *mesh) killedAt(said string, verb ...string) {
-	m.Helper()
-	cmd := m.command(append(append([]string{"xcpauth"}, verb...), quick...)...)
-	var out bytes.Buffer
-	w := &watcher{text: said, then: func() { cmd.Process.Signal(syscall.SIGKILL) }}
-	cmd.Stdout, cmd.Stderr = &out, w
-	err := cmd.Run()
-	m.mu.Lock()
-	m.printed[fmt.Sprintf("run %d, killed: %s", len(m.printed), strings.Join(verb, " "))] = out.String() + w.seen.String()
-	m.mu.Unlock()
-	if err == nil {
-		m.Fatalf("%v ended well, and was to be killed at %q:\n%s%s", verb, said, out.String(), w.seen.String())
-	}
-	if !w.done {
-		m.Fatalf("%v never said %q:\n%s%s", verb, said, out.String(), w.seen.String())
-	}
-}
-
-// watcher does something once, as soon as a text was printed.
-type watcher struct {
-	text string
-	then func()
-	seen bytes.Buffer
-	done bool
-}
-
-func (w *watcher) Write(p []byte) (int, error) {
-	w.seen.Write(p)
-	if !w.done && bytes.Contains(w.seen.Bytes(), []byte(w.text)) {
-		w.done = true
-		w.then()
-	}
-	return len(p), nil
 }
 
 // env is the variable of a cluster's control plane, "" when it is not set, or the secret that it refers to.

@@ -80,6 +80,32 @@ func TestZonesMigrateToTokensAndTheirTokensAreRevoked(t *testing.T) {
 	m.withTokens(true)
 }
 
+// From no authentication, and no key to sign tokens with, to a token for each zone: killed after each kind of write, and resumed each time.
+func TestZonesMigrateWhereverARunIsKilled(t *testing.T) {
+	m := start(t, nil)
+	m.keepKeyOut()
+	killed(t, m.killedAfterEachKindOfWrite("migrate"),
+		"POST namespaces/xcpauth-system in global", "POST leases/xcpauth in global", "PUT leases/xcpauth in global",
+		"POST secrets/zone-token-signing-key-1 in global",
+		"PATCH configmaps/xcpauth-journal in global", "PATCH configmaps/xcpauth-journal in global, in flight: canary",
+		"POST secrets/xcpauth-zone-token in east", "PATCH deployments/kong-mesh-control-plane in east",
+		"PATCH configmaps/xcpauth-journal in global, in flight: the rest",
+		"POST secrets/xcpauth-zone-token in north", "PATCH deployments/kong-mesh-control-plane in north",
+		"POST secrets/xcpauth-zone-token in west", "PATCH deployments/kong-mesh-control-plane in west",
+		"PATCH configmaps/xcpauth-journal in global, in flight: authentication on", "PATCH deployments/kong-mesh-control-plane in global")
+	m.withTokens(true)
+	if got := m.env("global", authType); got != "cpToken" {
+		t.Errorf("the global is set to %q", got)
+	}
+	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-1"}) {
+		t.Errorf("the keys are %v", keys)
+	}
+	if out := m.xcpauth(0, "token", "list").out; strings.Contains(out, "refused") || strings.Count(out, "accepted") != len(zones) {
+		t.Errorf("%s", out)
+	}
+	m.xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
+}
+
 // A rotation with all zones connected, killed at each kind of write, and resumed.
 func TestKeysRotateWhereverARunIsKilled(t *testing.T) {
 	m := start(t, nil)

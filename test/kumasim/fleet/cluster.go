@@ -36,6 +36,7 @@ const (
 func newCluster(s Site, zone string) (*cluster, error) {
 	config := rest.CopyConfig(s.Config)
 	config.QPS, config.Burst, config.UserAgent = 200, 400, "kumasim"
+	config.WarningHandler = rest.NoWarnings{} // of kinds that are only emptied
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for %s: %w", s.Name, err)
