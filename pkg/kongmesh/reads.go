@@ -79,31 +79,54 @@ func here(s plan.Snapshot) bool {
 	})
 }
 
-// trim leaves of secrets those that a control plane or a token can be made of, and of ReplicaSets their metadata.
+// trim leaves of secrets those that a control plane or a token can be made of, of pods what is read of them, and of ReplicaSets whose they are:
+// a thousand clusters' worth of the rest would not fit. What is not as its kind says stays as it is.
 func trim(r plan.Read, body []byte) []byte {
 	switch {
 	case r.Resource == "secrets" && r.Name == "":
-		return trimList(body, func(o map[string]any) bool {
-			t, _ := o["type"].(string)
-			return t == SecretType || t == "" || t == "Opaque" || t == "kubernetes.io/tls"
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var kind struct {
+				Type string `json:"type"`
+			}
+			err := json.Unmarshal(o, &kind)
+			return o, err != nil || slices.Contains([]string{SecretType, "", "Opaque", "kubernetes.io/tls"}, kind.Type)
+		})
+	case r.Resource == "pods" && r.Labels != "":
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var p kube.Pod
+			if json.Unmarshal(o, &p) != nil {
+				return o, true
+			}
+			p.Metadata.Labels, p.Metadata.Annotations, p.Metadata.ManagedFields = nil, nil, nil
+			return p, true
 		})
 	case r.Resource == "replicasets" && r.Labels != "":
-		return trimList(body, func(o map[string]any) bool { delete(o, "spec"); delete(o, "status"); return true })
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var set struct {
+				Metadata kube.Metadata `json:"metadata"`
+			}
+			if json.Unmarshal(o, &set) != nil {
+				return o, true
+			}
+			set.Metadata.Labels, set.Metadata.Annotations, set.Metadata.ManagedFields = nil, nil, nil
+			return set, true
+		})
 	}
 	return body
 }
 
-func trimList(body []byte, keep func(map[string]any) bool) []byte {
+// trimList keeps of a list what each of its objects leaves.
+func trimList(body []byte, trim func(json.RawMessage) (left any, keep bool)) []byte {
 	var l struct {
-		Items []map[string]any `json:"items"`
+		Items []json.RawMessage `json:"items"`
 	}
 	if json.Unmarshal(body, &l) != nil {
 		return body
 	}
-	kept := []map[string]any{}
+	kept := []any{}
 	for _, o := range l.Items {
-		if keep(o) {
-			kept = append(kept, o)
+		if left, keep := trim(o); keep {
+			kept = append(kept, left)
 		}
 	}
 	b, err := json.Marshal(map[string]any{"items": kept})
