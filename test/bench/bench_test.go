@@ -25,8 +25,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if edges, err := strconv.Atoi(os.Getenv(serveEnv)); err == nil {
-		if err := serve(edges); err != nil {
+	if product := os.Getenv(serveEnv); product != "" {
+		edges, err := strconv.Atoi(os.Getenv(edgesEnv))
+		if err == nil {
+			err = serve(product, edges)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -42,9 +46,9 @@ func (f *fleet) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}
 }
 
-func start(t testing.TB, edges int) *fleet {
+func start(t testing.TB, product string, edges int) *fleet {
 	t.Helper()
-	f, err := startFleet(t.Context(), edges)
+	f, err := startFleet(t.Context(), product, edges)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +97,7 @@ const readsPerEdge = 18
 // nobody else.
 func TestStatusOfAThousandMembers(t *testing.T) {
 	const edges, hung = 1000, 0
-	f := start(t, edges)
+	f := start(t, "tsb", edges)
 	kubeconfig, err := f.kubeconfig(t.TempDir(), edges, func(edge int) apifake.Object {
 		if edge != hung {
 			return nil
@@ -159,7 +163,7 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 // BenchmarkFleet prints what status costs beside what one would write in a shell, and beside a bare HTTP client that does the same reads.
 // The shell ways do a thirteenth of it: one read of each cluster, by kubectl get --raw, which asks for nothing else.
 func BenchmarkFleet(b *testing.B) {
-	f := start(b, 1000)
+	f := start(b, "tsb", 1000)
 	bin, err := testbed.Binaries(b.Context(), io.Discard)
 	if err != nil {
 		b.Fatal(err)

@@ -40,13 +40,13 @@ type fleet struct {
 
 // startFleet runs serve in a process of its own, so that neither its memory nor its CPU is taken for the plugin's: this test binary,
 // which serves when the environment says so.
-func startFleet(ctx context.Context, edges int) (*fleet, error) {
+func startFleet(ctx context.Context, product string, edges int) (*fleet, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	f := &fleet{cmd: exec.CommandContext(ctx, self)}
-	f.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", serveEnv, edges), "GOGC=400")
+	f.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s", serveEnv, product), fmt.Sprintf("%s=%d", edgesEnv, edges), "GOGC=400")
 	f.cmd.Stderr = os.Stderr
 	if f.stdin, err = f.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -112,14 +112,29 @@ func (f *fleet) kubeconfig(dir string, n int, user func(edge int) apifake.Object
 
 func name(edge int) string { return fmt.Sprintf("edge-%04d", edge) }
 
-// serveEnv makes a process serve: how many edges.
-const serveEnv = "XCPAUTH_BENCH_SERVE"
+// serveEnv makes a process serve a product, edgesEnv says to how many edges.
+const (
+	serveEnv = "XCPAUTH_BENCH_SERVE"
+	edgesEnv = "XCPAUTH_BENCH_EDGES"
+)
 
-// serve serves a hub and edges until its input ends.
-func serve(edges int) error {
+// products are what can be served: the objects of a hub with these edges, and of one of them.
+var products = map[string]func(names []string) (hub []apifake.Object, edge func(name string) ([]apifake.Object, error), err error){
+	"tsb": func(names []string) ([]apifake.Object, func(string) ([]apifake.Object, error), error) {
+		return sized(apifake.Hub(names...), "tsb"), func(name string) ([]apifake.Object, error) { return sized(apifake.Edge(name), "istio-system"), nil }, nil
+	},
+	"kong-mesh": mesh,
+}
+
+// serve serves a hub and edges of a product until its input ends.
+func serve(product string, edges int) error {
 	names := make([]string, edges)
 	for i := range names {
 		names[i] = name(i)
+	}
+	hub, edge, err := products[product](names)
+	if err != nil {
+		return err
 	}
 	counts := make([]struct{ connections, reads, forwards atomic.Int64 }, edges+1)
 	report := func(w http.ResponseWriter) {
@@ -159,12 +174,15 @@ func serve(edges int) error {
 		return "https://" + l.Addr().String(), nil
 	}
 	out := servers{CA: ca}
-	var err error
-	if out.Hub, err = listen(0, sized(apifake.Hub(names...), "tsb")); err != nil {
+	if out.Hub, err = listen(0, hub); err != nil {
 		return err
 	}
 	for i, n := range names {
-		url, err := listen(i+1, sized(apifake.Edge(n), "istio-system"))
+		objects, err := edge(n)
+		if err != nil {
+			return err
+		}
+		url, err := listen(i+1, objects)
 		if err != nil {
 			return err
 		}
