@@ -37,11 +37,13 @@ func (w *mesh) run(goal plan.Goal, mutate mutation) (r Result, died bool) {
 
 func (w *mesh) someGoal() plan.Goal {
 	g := plan.Goal{WaveSize: w.IntN(3), Stage: plan.Stages[w.IntN(len(plan.Stages))], Rotate: w.chance(3)}
-	switch w.IntN(5) {
+	switch w.IntN(6) {
 	case 0:
 		g = plan.Goal{Back: true, WaveSize: w.IntN(2)}
 	case 1:
 		g = plan.Goal{Back: true, Only: w.names()[w.IntN(len(w.zones))]}
+	case 2:
+		g = plan.Goal{Back: true, Rotate: true, FromKey: w.chance(2), WaveSize: w.IntN(2)}
 	}
 	if ids := w.presented(); w.chance(5) && len(ids) > 0 {
 		g = plan.Goal{Revoke: ids[:1+w.IntN(len(ids))], Reconnect: w.chance(2)}

@@ -33,8 +33,8 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 			m.Credential = plan.Credential{State: plan.CredentialReady, ID: "predicted", Key: s.Supply.Token.KeyID, Where: s.Supply.Namespace + "/" + s.Supply.Token.Secret, Lacks: m.Credential.Lacks}
 			m.DeclaredFields = s.Writes[0].After
 		case plan.Return:
-			presents(&f, m, m.Returns)
-			m.DeclaredFields = m.Original
+			presents(&f, m, s.Proof[0].Cred)
+			m.DeclaredFields = s.Writes[0].After
 		case plan.Prove:
 			if m != nil {
 				presents(&f, m, m.Declared)

@@ -25,16 +25,22 @@ func Dialect() plan.Dialect {
 const validFor = 30 * 24 * time.Hour
 
 // aim has every zone present a token of the newest key; for a rotation of one more key, unless there are two already, or a rotation was
-// begun: then that one is gone on with.
+// begun: then that one is gone on with. To take a rotation back, of the key before the newest.
 func aim(f plan.Facts, g plan.Goal) plan.Goal {
 	g.ValidFor = cmp.Or(g.ValidFor, validFor)
-	if g.To != "" || !f.Hub.Found || g.Back {
+	if g.To != "" || !f.Hub.Found || g.Back && !g.Rotate {
 		return g
 	}
 	usable := slices.DeleteFunc(slices.Clone(f.Hub.Keys), func(k plan.Key) bool { return k.Wrong != "" || k.ID == "" })
 	highest := 0
 	for _, k := range f.Hub.Keys {
 		highest = max(highest, k.Serial)
+	}
+	if g.Back {
+		if n := len(usable); n > 0 {
+			g.To = Kid(usable[max(0, n-2)].ID)
+		}
+		return g
 	}
 	kid := strconv.Itoa(highest + 1)
 	if len(usable) > 0 && (!g.Rotate || len(usable) > 1) {
@@ -50,6 +56,9 @@ func aim(f plan.Facts, g plan.Goal) plan.Goal {
 // unfinished is the kid of the last rotation in the history, until its end was proved.
 func unfinished(h plan.Hub) (kid string, begun bool) {
 	for i := len(h.Past) - 1; i >= 0; i-- {
+		if h.Past[i].Goal == plan.RotationBack {
+			return "", false
+		}
 		to, ok := strings.CutPrefix(h.Past[i].Goal, plan.RotationTo+"kid:")
 		if !ok {
 			continue

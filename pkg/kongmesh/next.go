@@ -32,6 +32,8 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Title: "register", Steps: []plan.Step{register(f)}}
 	}
 	switch {
+	case goal.Back && goal.Rotate:
+		return unrotates(f, goal)
 	case goal.Back:
 		return back(f, goal)
 	case len(goal.Revoke) > 0:
@@ -254,8 +256,7 @@ func ends(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 		}
 		switch {
 		case len(old) > 0 && !goal.Others && len(unseen(f)) > 0:
-			return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: fmt.Sprintf("zone %s runs outside of Kubernetes, where zone proxies (ingress, egress) have tokens of the same keys, which are not seen; "+
-				"give them new ones, then pass --proxies-renewed, or leave the older keys with --keep-old", strings.Join(unseen(f), ", "))}}}
+			return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: unseenProxies(f) + ", or leave the older keys with --keep-old"}}}
 		case len(old) > 0:
 			return plan.Wave{Title: "retire the older keys", Steps: []plan.Step{retire(f, old, goal)}}
 		case !reconnectedFor(f.Hub, goal):
@@ -280,6 +281,11 @@ func unseen(f plan.Facts) []string {
 	return names
 }
 
+// unseenProxies says who else may present a token of any key.
+func unseenProxies(f plan.Facts) string {
+	return fmt.Sprintf("zone %s runs outside of Kubernetes, where zone proxies (ingress, egress) have tokens of the same keys, which are not seen; give them new ones, then pass --proxies-renewed", strings.Join(unseen(f), ", "))
+}
+
 // clean deletes the tokens that zones presented before; the way back ends with it.
 func clean(f plan.Facts, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "clean-up"}
@@ -298,71 +304,4 @@ func clean(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{}
 	}
 	return w
-}
-
-// back decides the next wave on the way back: first the global authenticates nobody again, if it was so before a migration; then every
-// zone that a migration changed presents again what it did, if the global accepts that.
-func back(f plan.Facts, goal plan.Goal) plan.Wave {
-	var w plan.Wave
-	original := f.Hub.Originals[f.Hub.Object.UID]
-	if goal.Only == "" && original != nil && !turnedOn(variablesOf(original)) && f.Hub.Accepts.Accepts[None] != guard.Yes {
-		accepts := guard.Hub{Accepts: map[guard.Cred]guard.Tri{None: guard.Yes}}
-		for c := range f.Hub.Accepts.Accepts {
-			accepts.Accepts[c] = guard.Yes
-		}
-		s := plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Verb: "authenticate nobody", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", Keep: true, Within: goal.Within, Accepts: &accepts,
-			Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: f.Hub.Declared, After: original}},
-			Proof:  append([]plan.Claim{{Kind: claimGlobal, Member: "hub", Cred: None, Text: "no pod of the global authenticates zones any more"}}, reconnected(f, "")...)}
-		return plan.Wave{Title: "authentication off", Steps: []plan.Step{s}}
-	}
-	named := goal.Only == ""
-	for _, m := range f.Members {
-		if goal.Only != "" && m.Name != goal.Only {
-			continue
-		}
-		named = true
-		done := m.Original == nil || covered(m.DeclaredFields, m.Original)
-		switch {
-		case goal.Skipped(m.Name) != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
-		case m.Err != "" && m.Context != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err})
-		case m.Err != "" || done:
-		case m.Owner != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
-		case m.Returns == "" || f.Hub.Accepts.Accepts[m.Returns] != guard.Yes:
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("the global would refuse what it presented before (%s); kubectl xcpauth rollback without --edge has it authenticate nobody first, if it did so before", before(m.Returns))})
-		default:
-			w.Steps = append(w.Steps, returns(m, goal, m.Returns))
-		}
-	}
-	if !named {
-		w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Only, Why: "no zone is called so; kubectl xcpauth status lists them"})
-	}
-	if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
-		w.Steps = w.Steps[:goal.WaveSize]
-	}
-	return w
-}
-
-// before is what a zone presented before, in words.
-func before(c guard.Cred) string {
-	if c == "" {
-		return "it cannot be told any more"
-	}
-	return spoken(c)
-}
-
-// covered says whether variables are as others want them.
-func covered(now, want map[string]any) bool {
-	have := map[string]map[string]any{}
-	for _, e := range variablesOf(now) {
-		have[nameOf(e)] = e
-	}
-	for _, e := range variablesOf(want) {
-		if fmt.Sprint(have[nameOf(e)]) != fmt.Sprint(e) {
-			return false
-		}
-	}
-	return true
 }

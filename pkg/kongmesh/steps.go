@@ -247,13 +247,6 @@ func zoneProof(m plan.Member, want guard.Cred, session string) []plan.Claim {
 		{Kind: claimSession, Member: m.Name, Cred: want, Text: session}}
 }
 
-// returns has a zone present again what it did before a migration first changed it.
-func returns(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
-	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ByName: true, Before: m.DeclaredFields, After: m.Original}
-	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(want)), Why: "it did before the migration",
-		Writes: []plan.Patch{p}, From: m.Declared, Within: goal.Within, Keep: true, Proof: zoneProof(m, want, "it connected anew")}
-}
-
 // spoken is a credential in words.
 func spoken(c guard.Cred) string {
 	if kid := kidOf(c); kid != "" {

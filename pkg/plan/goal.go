@@ -51,7 +51,7 @@ type Goal struct {
 	NoFence  bool          `json:"noFence,omitempty"`
 	FenceFor time.Duration `json:"fenceFor,omitempty"`
 	// Rotate asks for credentials that are signed with the hub's key To, which is made when it is not there, and for the end of the older
-	// keys.
+	// keys. With Back it asks for such a rotation to be taken back: for credentials of the key before the newest, and for the end of that.
 	Rotate bool `json:"rotate,omitempty"`
 	// Revoke names credentials, by their IDs, that the hub is to refuse; a member that presents one gets another first, unless CutOff says
 	// that it may be refused. Reconnect has every member connect anew after that.
@@ -94,12 +94,17 @@ func (g Goal) stage() Stage {
 	return g.Stage
 }
 
-// RotationTo begins the word of a rotation; the credential that it leads to follows.
-const RotationTo = "rotation to "
+// RotationTo begins the word of a rotation; the credential that it leads to follows. RotationBack is the word of one that is taken back.
+const (
+	RotationTo   = "rotation to "
+	RotationBack = "rotation taken back"
+)
 
 // Word is where the goal leads, in a word, for the history.
 func (g Goal) Word() string {
 	switch {
+	case g.Back && g.Rotate:
+		return RotationBack
 	case g.Back && g.Only != "":
 		return "rollback of " + g.Only
 	case g.Back:

@@ -102,6 +102,7 @@ func newKeyListCommand(fo *fleetOptions) *cobra.Command {
 type rotateOptions struct {
 	meshOptions
 	keepOld bool
+	back    bool
 	proxies bool
 }
 
@@ -117,21 +118,28 @@ func newKeyRotateCommand(fo *fleetOptions) *cobra.Command {
 		Short: "give every zone a token of a new signing key, then retire the older ones",
 		Long: `Add a signing key with the next serial, give every zone a token of it, one canary first, each proved, then retire the older keys and
 have every zone connect anew. Tokens of both keys are accepted until no zone presents one of an older key. Run it again after any
-interruption: it goes on with the same key. Until the older keys are retired there is a way back: kubectl xcpauth rollback.`,
+interruption: it goes on with the same key. Until the older keys are retired there is a way back, with --back: every zone presents its
+token of the key before again, and the newest key is retired.`,
 		Example: `  # All of it
   kubectl xcpauth key rotate
 
   # Stop before the older keys are retired, and retire them later
   kubectl xcpauth key rotate --keep-old
-  kubectl xcpauth key retire`,
+  kubectl xcpauth key retire
+
+  # Take the rotation back instead
+  kubectl xcpauth key rotate --back`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.repeats = given(cmd.Flags(), append([]string{"keep-old", "proxies-renewed", "valid-for"}, goalNames...)...)
+			if o.back && o.keepOld {
+				return errors.New("--keep-old goes with a rotation, and --back takes one back; pass one of them")
+			}
+			o.repeats = given(cmd.Flags(), append([]string{"back", "keep-old", "proxies-renewed", "valid-for"}, goalNames...)...)
 			live, f, err := o.mesh(cmd.Context())
 			if err != nil {
 				return err
 			}
 			goal := o.goal()
-			goal.To, goal.Rotate, goal.Others = "", true, o.proxies
+			goal.To, goal.Rotate, goal.Back, goal.Others = "", true, o.back, o.proxies
 			if o.keepOld {
 				goal.Stage = plan.Edges
 			}
@@ -141,6 +149,7 @@ interruption: it goes on with the same key. Until the older keys are retired the
 	o.addFlags(cmd)
 	o.addProxies(cmd)
 	cmd.Flags().BoolVar(&o.keepOld, "keep-old", false, "leave the older keys; key retire retires them")
+	cmd.Flags().BoolVar(&o.back, "back", false, "take back a rotation of which the older keys are still there")
 	return cmd
 }
 

@@ -292,6 +292,7 @@ var suggested = map[string]string{
 	"kubectl xcpauth token inspect west.jwt":                                                                                    "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token issue --zone west --valid-for 720h --out west.jwt":                                                   "TestTokensComeFromTheGlobalsAPI",
 	"kubectl xcpauth token issue --zone west --valid-for 720h --in-cluster --secret cp-token":                                   "TestTokensComeFromTheGlobalsAPI",
+	"kubectl xcpauth key rotate --back":                                                                                         "TestARotationIsTakenBack",
 	"kubectl xcpauth token issue --help":                                                                                        "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token issue --zone west --valid-for 720h --key-file key-2.pem --kid 2 --out west.jwt":                      "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token revocations revoked.txt":                                                                             "TestTheCommandsOfZoneTokensRunAsShown",

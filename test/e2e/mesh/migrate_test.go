@@ -137,6 +137,13 @@ func TestKeysRotateWhereverARunIsKilled(t *testing.T) {
 	if keys := m.secretNames("global", "zone-token-signing-key-"); len(keys) != 2 {
 		t.Errorf("the keys are %v", keys)
 	}
+	m.run(0, "key", "rotate", "--back") // and not, after all
+	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-2"}) {
+		t.Errorf("the keys are %v", keys)
+	}
+	m.withTokens(true)
+	m.promiseKept()
+	m.run(0, "key", "rotate", "--keep-old")
 	m.run(0, "key", "retire")
 	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-3"}) {
 		t.Errorf("the keys are %v", keys)

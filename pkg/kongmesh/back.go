@@ -1,0 +1,163 @@
+package kongmesh
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// back decides the next wave on the way back: first the global authenticates nobody again, if it was so before a migration; then every
+// zone that a migration changed presents again what it did, if the global accepts that.
+func back(f plan.Facts, goal plan.Goal) plan.Wave {
+	var w plan.Wave
+	original := f.Hub.Originals[f.Hub.Object.UID]
+	if goal.Only == "" && original != nil && !turnedOn(variablesOf(original)) && f.Hub.Accepts.Accepts[None] != guard.Yes {
+		accepts := guard.Hub{Accepts: map[guard.Cred]guard.Tri{None: guard.Yes}}
+		for c := range f.Hub.Accepts.Accepts {
+			accepts.Accepts[c] = guard.Yes
+		}
+		s := plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Verb: "authenticate nobody", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", Keep: true, Within: goal.Within, Accepts: &accepts,
+			Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: f.Hub.Declared, After: original}},
+			Proof:  append([]plan.Claim{{Kind: claimGlobal, Member: "hub", Cred: None, Text: "no pod of the global authenticates zones any more"}}, reconnected(f, "")...)}
+		return plan.Wave{Title: "authentication off", Steps: []plan.Step{s}}
+	}
+	named := goal.Only == ""
+	for _, m := range f.Members {
+		if goal.Only != "" && m.Name != goal.Only {
+			continue
+		}
+		named = true
+		done := m.Original == nil || covered(m.DeclaredFields, m.Original)
+		switch {
+		case goal.Skipped(m.Name) != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
+		case m.Err != "" && m.Context != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err})
+		case m.Err != "" || done:
+		case m.Owner != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
+		case m.Returns == "" || f.Hub.Accepts.Accepts[m.Returns] != guard.Yes:
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("the global would refuse what it presented before (%s); kubectl xcpauth rollback without --edge has it authenticate nobody first, if it did so before", before(m.Returns))})
+		default:
+			w.Steps = append(w.Steps, returns(m, goal, m.Returns))
+		}
+	}
+	if !named {
+		w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Only, Why: "no zone is called so; kubectl xcpauth status lists them"})
+	}
+	if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
+		w.Steps = w.Steps[:goal.WaveSize]
+	}
+	return w
+}
+
+// before is what a zone presented before, in words.
+func before(c guard.Cred) string {
+	if c == "" {
+		return "it cannot be told any more"
+	}
+	return spoken(c)
+}
+
+// covered says whether variables are as others want them.
+func covered(now, want map[string]any) bool {
+	have := map[string]map[string]any{}
+	for _, e := range variablesOf(now) {
+		have[nameOf(e)] = e
+	}
+	for _, e := range variablesOf(want) {
+		if fmt.Sprint(have[nameOf(e)]) != fmt.Sprint(e) {
+			return false
+		}
+	}
+	return true
+}
+
+// returns has a zone present again what it did before a migration first changed it.
+func returns(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
+	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ByName: true, Before: m.DeclaredFields, After: m.Original}
+	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(want)), Why: "it did before the migration",
+		Writes: []plan.Patch{p}, From: m.Declared, Within: goal.Within, Keep: true, Proof: zoneProof(m, want, "it connected anew")}
+}
+
+// unrotates decides the next wave that takes back a rotation of which the older keys are still there: every zone that presents a token of
+// the newest key presents again the last one of the key before it, which lies beside it; then the newest key is retired. goal.To is a token
+// of the key before.
+func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
+	var w plan.Wave
+	if len(f.Hub.Keys) < 2 {
+		return w
+	}
+	newest := f.Hub.Keys[len(f.Hub.Keys)-1]
+	block := func(name, why string) { w.Blocked = append(w.Blocked, plan.Blocked{Member: name, Why: why}) }
+	for _, m := range f.Members {
+		kid := kidOf(goal.To)
+		switch {
+		case goal.Skipped(m.Name) != "":
+			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+		case m.Err != "":
+			block(m.Name, m.Err)
+		case m.Edge.Presents == nil:
+			block(m.Name, m.Edge.Why)
+		case m.Declared != Kid(newest.ID) && !slices.Contains(m.Edge.Presents, Kid(newest.ID)):
+		case m.Object.Name == "": // without a context
+			block(m.Name, fmt.Sprintf("its token is of key %s; start it with one of key %s, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
+		case len(m.Blocked) > 0:
+			block(m.Name, strings.Join(m.Blocked, "; "))
+		case m.Declared != Kid(newest.ID): // and a pod of it does
+			w.Steps = append(w.Steps, prove(f, m, goal))
+		case lastOf(m, goal.To) != "":
+			w.Steps = append(w.Steps, again(m, goal, lastOf(m, goal.To)))
+		case goal.FromKey:
+			w.Steps = append(w.Steps, move(f, m, goal))
+		default:
+			block(m.Name, fmt.Sprintf("no token of key %s that the global accepts lies beside it; pass --tokens-from=key to have one signed with that key", kid))
+		}
+	}
+	for _, o := range f.Others {
+		if o.State == "unreachable" {
+			block("context "+o.Context, o.Why+"; it may hold a zone: reach it, or leave it out with --contexts")
+		}
+	}
+	if f.Hub.InventoryErr != "" {
+		block("hub", f.Hub.InventoryErr)
+	}
+	switch {
+	case len(w.Steps) > 0:
+		if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
+			w.Steps = w.Steps[:goal.WaveSize]
+		}
+	case len(w.Blocked) > 0:
+	case !goal.Others && len(unseen(f)) > 0:
+		block("hub", unseenProxies(f))
+	default:
+		w.Title, w.Steps = "retire the newest key", []plan.Step{retire(f, []plan.Key{newest}, goal)}
+	}
+	return w
+}
+
+// lastOf names the secret and the key in it of the last token beside a zone with which it would present a credential; "" when there is none.
+func lastOf(m plan.Member, want guard.Cred) string {
+	last := ""
+	for at, c := range m.Yields {
+		name, _, _ := strings.Cut(at, "/")
+		before, _, _ := strings.Cut(last, "/")
+		n, _ := ourSerial(m.ClusterName, name)
+		b, _ := ourSerial(m.ClusterName, before)
+		if c == want && (last == "" || cmp.Or(cmp.Compare(n, b), strings.Compare(at, last)) > 0) {
+			last = at
+		}
+	}
+	return last
+}
+
+// again has a zone present a token that lies beside it.
+func again(m plan.Member, goal plan.Goal, at string) plan.Step {
+	name, key, _ := strings.Cut(at, "/")
+	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(goal.To)), Why: "the rotation to a newer key is taken back",
+		Writes: []plan.Patch{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": key}})}, From: m.Declared, Within: goal.Within, Proof: zoneProof(m, goal.To, "it connected anew, with that token")}
+}
