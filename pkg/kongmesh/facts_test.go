@@ -218,6 +218,33 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 	}
 }
 
+// Who may look at a mesh needs no right to look at anything of another product, and is not told that it lacks one.
+func TestWhatIsUnreadOfAnotherProductIsNotSaid(t *testing.T) {
+	for _, tc := range []struct {
+		read plan.Read
+		said bool
+	}{
+		{plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}, false},
+		{plan.Read{Version: "v1", Resource: "secrets", Namespace: kongmesh.KumaNamespace, Name: kongmesh.RevocationsName}, false},
+		{plan.Read{Version: "v1", Resource: "secrets", Namespace: kongmesh.KongNamespace}, true},
+		{plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}, true},
+	} {
+		d := kongmesh.Inspect()
+		facts := d.Facts
+		d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+			for i := range snaps {
+				snaps[i].Reads[tc.read] = plan.Result{Err: "forbidden (403)"}
+			}
+			return facts(snaps, where, at)
+		}
+		for _, c := range mesh(token(t, "west", nil)).facts(t, d, nil).Contexts {
+			if said := len(c.Unread) > 0; said != tc.said {
+				t.Errorf("%+v: of %s is said %+v", tc.read, c.Name, c.Unread)
+			}
+		}
+	}
+}
+
 // A zone may have connected this very moment, before the global has written down that it did.
 func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 	for name, fl := range map[string]fleet{"without a token": mesh(""), "with one": mesh(token(t, "west", nil))} {
