@@ -14,15 +14,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/fault"
 )
 
-// found are the objects of check's findings about the mesh, which begin with the name by which each is known.
+// found are check's findings: those about the mesh by the name by which each is known, with which their object begins; others by their rule,
+// and the member that they are about.
 func (m *mesh) found() []string {
 	m.Helper()
 	cmd := m.command("xcpauth", "check", "-o", "json")
 	out, _ := cmd.Output() // its exit code says whether anything was found
 	var report struct {
-		Findings []struct{ Rule, Object string }
+		Findings []struct{ Rule, Object, Member string }
 	}
 	if err := json.Unmarshal(out, &report); err != nil {
 		m.Fatalf("%v\n%s", err, out)
@@ -33,6 +37,8 @@ func (m *mesh) found() []string {
 		if strings.HasPrefix(f.Rule, "XA08") {
 			id, _, _ := strings.Cut(f.Object, " of ")
 			all = append(all, id)
+		} else {
+			all = append(all, f.Rule+" "+f.Member)
 		}
 	}
 	return all
@@ -56,6 +62,13 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	m := start(t, nil)
 	const global, ours, id = "system.kuma.io/global-secret", "zone-token-revocations", "33333333-3333-4333-8333-333333333333"
 	pem8, pem1 := signingKeys(t)
+	for _, c := range []string{"global", "west"} {
+		m.apply(c, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+elsewhere+"}\n") // where another product's control plane was, say
+	}
+	clean := m.found()
+	if slices.ContainsFunc(clean, func(id string) bool { return strings.HasPrefix(id, "XA00") }) {
+		t.Errorf("with the shipped roles something is amiss: %v", clean)
+	}
 	refused := func() {
 		t.Helper()
 		before := m.kubectl("--context", "global", "-n", namespace, "get", "deployment,secret", "-o", "yaml").out
@@ -77,7 +90,11 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 		{"revocations-spaces", ours, namespace, global, []byte("a, " + id), false},
 		{"revocations-crlf", ours, namespace, global, []byte(id + "\r\n"), false},
 		{"revocations-type", ours, namespace, "Opaque", []byte(id), false},
+		{"secret-misplaced", ours, elsewhere, global, []byte(id), false},
 	} {
+		if slices.Contains(clean, tc.id) {
+			t.Errorf("%s is found before it is there: %v", tc.id, clean)
+		}
 		m.apply("global", secretYAML(tc.name, tc.ns, tc.kind, "value", tc.value))
 		if got := m.found(); !slices.Contains(got, tc.id) {
 			t.Errorf("%s is not found: %v", tc.id, got)
@@ -87,6 +104,13 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 		}
 		m.kubectl("--context", "global", "-n", tc.ns, "delete", "secret", tc.name)
 	}
+
+	m.put("west", elsewhere, m.issue("west", "720h")) // its new pod does not start, and the one before goes on
+	if got := m.found(); !slices.Contains(got, "token-missing") {
+		t.Errorf("a token in another namespace is not found: %v", got)
+	}
+	m.kubectl("--context", "west", "-n", elsewhere, "delete", "secret", "cp-token")
+	m.clocksAreCompared()
 
 	for _, tc := range []struct{ id, zone, valid string }{{"token-zone", "east", "720h"}, {"token-expired", "west", "1s"}} {
 		m.give("west", m.issue(tc.zone, tc.valid))
@@ -107,6 +131,41 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	}
 	m.run(0, "migrate") // a zone with a token that would be refused gets another one first
 	m.withTokens(true)
+}
+
+// clocksAreCompared shows that the clock of an API server that is ten minutes off is found; and when it is the global's, that it would not
+// take a token yet that was just issued, so that a run puts its canary back.
+func (m *mesh) clocksAreCompared() {
+	m.Helper()
+	m.give("west", m.issue("west", "720h"))
+	for _, tc := range []struct {
+		cluster string
+		ahead   time.Duration
+		want    []string
+	}{
+		{"west", 10 * time.Minute, []string{"XA006 west"}},
+		{"global", -10 * time.Minute, []string{"XA006 hub", "token-not-yet"}},
+	} {
+		for _, off := range []time.Duration{0, tc.ahead} {
+			stop := m.through(map[string]fault.Relay{tc.cluster: {Ahead: off}})
+			got := m.found()
+			for _, want := range tc.want {
+				if there := slices.Contains(got, want); there != (off != 0) {
+					m.Errorf("the clock of %s is %s off, and %s is found: %v, of %v", tc.cluster, off, want, there, got)
+				}
+			}
+			if tc.cluster == "global" && off != 0 {
+				r := m.xcpauth(4, "migrate", "-y", "--poll", "100ms", "--prove-within", "2s")
+				if text := strings.Join(strings.Fields(r.out), " "); !strings.Contains(text, "put back") {
+					m.Errorf("it ends with\n%s", r.out)
+				}
+			}
+			stop()
+		}
+	}
+	if got := m.env("global", authType); got != "" {
+		m.Errorf("the global is set to %q", got)
+	}
 }
 
 // signingKeys are one that the product does not read, and one that it does.
@@ -136,16 +195,25 @@ func (m *mesh) issue(zone, valid string) string {
 	return token
 }
 
-// give puts a token into a zone by hand, as the product's page says.
-func (m *mesh) give(zone, file string) {
+// elsewhere is where the product's page puts a secret that belongs into namespace.
+const elsewhere = "kuma-system"
+
+// put puts a token into a namespace of a zone's cluster, and has the zone's control plane take it, as the product's page says.
+func (m *mesh) put(zone, ns, file string) {
 	m.Helper()
 	token, err := os.ReadFile(file)
 	if err != nil {
 		m.Fatal(err)
 	}
-	m.apply(zone, secretYAML("cp-token", namespace, "Opaque", "token", token))
+	m.apply(zone, secretYAML("cp-token", ns, "Opaque", "token", token))
 	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"token":%q}},"spec":{"containers":[{"name":"control-plane","env":[{"name":%q,"valueFrom":{"secretKeyRef":{"name":"cp-token","key":"token"}}}]}]}}}}`, filepath.Base(filepath.Dir(file)), inline)
 	m.kubectl("--context", zone, "-n", namespace, "patch", deployment, "--patch", patch)
+}
+
+// give puts a token into a zone by hand, and waits until the zone is connected with it.
+func (m *mesh) give(zone, file string) {
+	m.Helper()
+	m.put(zone, namespace, file)
 	m.kubectl("--context", zone, "-n", namespace, "rollout", "status", deployment, "--timeout=60s")
 	m.await("its pod to be connected", func() error {
 		if s, live := m.Live()[zone]; !live || !s.AuthTokenProvided {
