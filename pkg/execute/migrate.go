@@ -31,7 +31,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	f := e.look(ctx)
 	e.Goal = e.Dialect.Aim(f, e.Goal)
 	finish := func(last plan.Wave, done bool, err error) Result {
-		return Result{Outcomes: account(f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
+		return Result{Outcomes: account(e.Dialect, f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
 	}
 	if !f.Hub.Found && !e.Goal.NoHub {
 		return finish(e.Dialect.Next(f, e.Goal), false, nil)

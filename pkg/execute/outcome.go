@@ -72,8 +72,8 @@ func refusedRun(err error) bool {
 }
 
 // account makes one outcome for the hub, each member and each other context: what the run recorded, else what the last facts
-// and the last wave say.
-func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
+// and the last wave say. Of a member for which nothing is done, or not yet, it is what it presents, where the dialect tells.
+func account(d plan.Dialect, f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
 	blocked, notes := map[string]string{}, map[string]string{}
 	for _, b := range last.Blocked {
 		blocked[b.Member] = b.Why
@@ -116,12 +116,21 @@ func account(f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last pla
 	for _, m := range f.Members {
 		o := pick(m.Name, m.Context, m.Err)
 		_, known := recorded[m.Name]
-		switch moved := f.Moved(m, goal.To); {
+		there, presents := f.Moved(m, goal.To), ""
+		if d.Stands != nil {
+			there, presents = d.Stands(f, m, goal)
+		}
+		if presents != "" {
+			presents = "it presents " + presents
+		}
+		switch {
 		case goal.Back, goal.Renew != nil:
-		case o.State == NotAttempted && moved:
-			o.State, o.Why = OK, ""
-		case o.State == OK && !known && !done && !moved && m.Role == plan.RoleEdge && goal.Reaches(plan.Edges):
-			o.State, o.Why = NotAttempted, "waits for what stands in the way"
+		case there && !done && !known && (o.State == NotAttempted || o.State == OK):
+			o.State, o.Why = OK, strings.Trim(presents+"; "+notes[m.Name], "; ")
+		case o.State == NotAttempted && presents != "":
+			o.Why += "; " + presents
+		case o.State == OK && !known && !done && !there && m.Role == plan.RoleEdge && goal.Reaches(plan.Edges):
+			o.State, o.Why = NotAttempted, strings.TrimSuffix("waits for what stands in the way; "+presents, "; ")
 		}
 		all = append(all, o)
 	}

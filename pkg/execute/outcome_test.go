@@ -47,7 +47,7 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 	last := plan.Wave{Blocked: []plan.Blocked{{Member: "edge-3", Why: "no selected context reaches it"}}, Steps: []plan.Step{{ID: "move/edge-4"}}}
 	want := map[string]State{"hub/hub": NotAttempted, "edge-1/c1": Changed, "edge-2/c2": Unreachable, "edge-3/": Refused, "edge-4/c4": Failed,
 		"-/x": Unreachable, "-/y": OtherManagement, "-/z": Skipped}
-	got := account(f, plan.Goal{To: "jwt"}, recorded, last, false)
+	got := account(plan.Dialect{}, f, plan.Goal{To: "jwt"}, recorded, last, false)
 	if len(got) != len(want) {
 		t.Errorf("%d outcomes, want %d: %+v", len(got), len(want), got)
 	}
@@ -62,11 +62,42 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
 	f := plan.Facts{Hub: plan.Hub{Found: true, Context: "hub"}, Members: []plan.Member{{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}, {Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed, Why: "moved"}}
-	got := account(f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Blocked: []plan.Blocked{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
+	got := account(plan.Dialect{}, f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Blocked: []plan.Blocked{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
 	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"}, {"edge-1", "c1", Changed, "moved; then it stands in the way: nobody renews its token"},
 		{"edge-2", "c2", NotAttempted, "waits for what stands in the way"}} {
 		if got[i] != want {
 			t.Errorf("%+v, want %+v", got[i], want)
+		}
+	}
+}
+
+// Where the dialect tells what a member presents, that is said of one for which nothing is left to do, or not yet.
+func TestAccountSaysWhatAMemberPresents(t *testing.T) {
+	f := plan.Facts{Hub: plan.Hub{Found: true, Context: "hub"}}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleEdge, Context: name})
+	}
+	d := plan.Dialect{Stands: func(_ plan.Facts, m plan.Member, _ plan.Goal) (bool, string) {
+		return m.Name == "a" || m.Name == "d", map[string]string{"a": "an older one", "b": "nothing", "d": "the newest"}[m.Name]
+	}}
+	recorded := map[string]Outcome{"d": {State: Changed, Why: "moved"}}
+	for name, tc := range map[string]struct {
+		last plan.Wave
+		done bool
+		want map[string]Outcome
+	}{
+		"its turn did not come": {plan.Wave{Steps: []plan.Step{{ID: "move/b"}}, Notes: []plan.Blocked{{Member: "a", Why: "a note"}}}, false, map[string]Outcome{
+			"a": {State: OK, Why: "it presents an older one; a note"}, "b": {State: NotAttempted, Why: "the run ended before its turn; it presents nothing"},
+			"c": {State: NotAttempted, Why: "the run ended before its turn"}, "d": {State: Changed, Why: "moved"}}},
+		"something stands in the way": {plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: "it is"}}}, false, map[string]Outcome{
+			"a": {State: OK, Why: "it presents an older one"}, "b": {State: NotAttempted, Why: "waits for what stands in the way; it presents nothing"},
+			"c": {State: NotAttempted, Why: "waits for what stands in the way"}, "d": {State: Changed, Why: "moved"}}},
+		"all is done": {plan.Wave{}, true, map[string]Outcome{"a": {State: OK}, "b": {State: OK}, "c": {State: OK}, "d": {State: Changed, Why: "moved"}}},
+	} {
+		for _, o := range account(d, f, plan.Goal{}, recorded, tc.last, tc.done) {
+			if want, ok := tc.want[o.Member]; ok && (o.State != want.State || o.Why != want.Why) {
+				t.Errorf("%s: %+v, want %+v", name, o, want)
+			}
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 	f := e.look(ctx)
 	recorded := map[string]Outcome{}
 	if !f.Hub.Found && !e.Goal.NoHub {
-		return Result{Outcomes: account(f, e.Goal, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
+		return Result{Outcomes: account(e.Dialect, f, e.Goal, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
 	}
 	e.hub = f.Hub.Context
 	for _, n := range names {

@@ -18,7 +18,7 @@ const Name = "kong-mesh"
 // Dialect is Kong Mesh 2.0 and newer, and Kuma 3.0 and newer.
 func Dialect() plan.Dialect {
 	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: trim, Facts: facts, Aim: aim, Next: next, Prove: prove, Enclose: enclose, Judge: judge,
-		Restores: restores, Yields: yieldsOf, Lift: func(plan.Facts, plan.Member) []plan.Patch { return nil }, After: after}
+		Restores: restores, Yields: yieldsOf, Stands: stands, Lift: func(plan.Facts, plan.Member) []plan.Patch { return nil }, After: after}
 }
 
 // validFor is how long a token is valid that is made on the way (the product's page issues for 720 hours).

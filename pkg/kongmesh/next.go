@@ -122,7 +122,7 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
 	for _, m := range f.Members {
 		want := wanted(m, goal)
-		has := m.Declared == want && m.Credential.State == plan.CredentialReady && !expiring(m.Credential, f.At)
+		has := hasToken(f, m, want)
 		switch {
 		case goal.Skipped(m.Name) != "":
 			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))

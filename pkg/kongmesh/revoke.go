@@ -19,7 +19,7 @@ import (
 func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "new tokens"}
 	for _, m := range f.Members {
-		held := slices.Contains(goal.Revoke, m.Credential.ID) || slices.ContainsFunc(goal.Revoke, func(id string) bool { return slices.Contains(m.Edge.Presents, jti(id)) })
+		held := holds(m, goal)
 		switch {
 		case goal.CutOff:
 		case goal.Skipped(m.Name) != "":
@@ -57,6 +57,11 @@ func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnect(f, goal)}}
 	}
 	return plan.Wave{}
+}
+
+// holds says whether a zone has or presents a token that is to be revoked.
+func holds(m plan.Member, goal plan.Goal) bool {
+	return slices.ContainsFunc(goal.Revoke, func(id string) bool { return m.Credential.ID == id || slices.Contains(m.Edge.Presents, jti(id)) })
 }
 
 // revoke adds tokens to the list, which goes on to hold what it does now and is written as the product reads it.

@@ -186,7 +186,7 @@ func reconnected(f plan.Facts, want guard.Cred) []plan.Claim {
 // spared is the facts without the zones that a revocation cuts off.
 func spared(f plan.Facts, goal plan.Goal) plan.Facts {
 	f.Members = slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool {
-		return slices.ContainsFunc(goal.Revoke, func(id string) bool { return m.Credential.ID == id || slices.Contains(m.Edge.Presents, jti(id)) })
+		return holds(m, goal)
 	})
 	return f
 }

@@ -64,6 +64,12 @@ func Recognise(dialects ...Dialect) Dialect {
 			}
 			return "", false
 		},
+		Stands: func(f Facts, m Member, g Goal) (bool, string) {
+			if s := of(f).Stands; s != nil {
+				return s(f, m, g)
+			}
+			return f.Moved(m, g.To), ""
+		},
 		Lift:  func(f Facts, m Member) []Patch { return of(f).Lift(f, m) },
 		After: func(f Facts, s []Step) Facts { return of(f).After(f, s) },
 	}
