@@ -237,10 +237,9 @@ func TestWhatIsUnreadOfAnotherProductIsNotSaid(t *testing.T) {
 			}
 			return facts(snaps, where, at)
 		}
-		for _, c := range mesh(token(t, "west", nil)).facts(t, d, nil).Contexts {
-			if said := len(c.Unread) > 0; said != tc.said {
-				t.Errorf("%+v: of %s is said %+v", tc.read, c.Name, c.Unread)
-			}
+		all := mesh(token(t, "west", nil)).facts(t, d, nil).Contexts
+		if said := slices.ContainsFunc(all, func(c plan.Context) bool { return len(c.Unread) > 0 }); said != tc.said {
+			t.Errorf("%+v: said is %+v", tc.read, all)
 		}
 	}
 }
