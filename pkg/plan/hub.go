@@ -1,0 +1,170 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+)
+
+// Hub is the side that accepts credentials.
+type Hub struct {
+	Found    bool
+	Err      string // one sentence when there is no hub to speak of: none found, two found, unreachable
+	Context  string
+	Object   Ref
+	Accepts  guard.Hub
+	Declared map[string]any // our paths of the object as they are: what a change replaces
+	Odd      []string       // what is not written as documented; nothing is changed while there is any
+	Owner    string         // who reverts a change made here: "Argo CD (tsb/mp)"; empty when nobody
+	HelmNote string         // the Helm release whose values should be changed too
+	// Server is the certificate that the hub presents to members.
+	Server Certificate
+	// Anchors are further CAs with which the hub's own clients verify Server: PEM, public.
+	Anchors [][]byte `json:"-"`
+	// Workload is the hub's server itself.
+	Workload Workload
+	// Connections is what the hub's own metrics count; nil when they were not read.
+	Connections *Connections
+	// Lower is the generation of the object that the product's operator derives from Object; it moves when the operator
+	// has taken a change over. 0 when it cannot be read.
+	Lower int64
+	// Inventory names the members that the hub itself lists; nil when the hub keeps no such list. InventoryErr says why it
+	// could not be read, and then it may hold anybody.
+	Inventory    []string
+	InventoryErr string
+	ClusterUID   string
+	Organization string // to which its members belong, "" when it does not say
+	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
+	Since time.Time
+	// Vouched is the Basis of Accepts with which the hub was proved to run, in this run.
+	Vouched string
+	// Roster says whether our own roster is installed in the hub.
+	Roster RosterState
+	// InFlight says which wave an interrupted run left, when it did: the next run restores it first.
+	InFlight string
+	// Inspection is what only check looks at; nil elsewhere.
+	Inspection *Inspection
+	// Issuer is who makes the hub's certificate.
+	Issuer Issuer
+	// Rehearsal is the certificate that Issuer made beside the real one, to see what would come.
+	Rehearsal Certificate
+	// RehearsalIssuer is the object that asks for Rehearsal.
+	RehearsalIssuer Issuer
+	// Leftovers are the objects in the hub that only the old credential needed.
+	Leftovers []Leftover
+	// Originals is what each object said before a migration first changed it, by UID.
+	Originals map[string]map[string]any
+	// Past is the waves that were carried out, oldest first.
+	Past []Past
+	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of its own.
+	Keys []Key
+	// Revocations is the list of credentials that the hub takes back one by one; nil where it has none of its own.
+	Revocations *Revocations
+	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does not.
+	Sessions map[string][]Session
+	// Version is which release of the product the hub runs, "" when that could not be told.
+	Version string
+	// API is where the hub itself issues credentials; nil where it does not, or was not looked at.
+	API *TokenAPI
+}
+
+// TokenAPI is where a hub issues credentials to who has the right to them.
+type TokenAPI struct {
+	Object Ref // the workload whose pods answer
+	Port   int
+	TLS    bool
+	Path   string
+	Login  Ref    // the secret with the bearer token of who asks; empty when whoever runs the plugin has one of their own
+	Off    string // why it issues none, one clause; "" when it does, as far as that can be seen
+}
+
+// Key is one of the hub's signing keys.
+type Key struct {
+	ID     string // by which a credential names it: the kid of a JWT
+	Serial int    // the hub signs with the highest
+	Object Ref
+	Signs  bool      // the one with which the hub signs now
+	Made   time.Time // in its API server's clock; zero when that is not known
+	Wrong  string    // why the hub cannot use it, one clause
+}
+
+// Revocations is a list of revoked credentials as it is stored.
+type Revocations struct {
+	Object Ref    // without a UID while it is not there
+	Value  []byte // as it lies there
+	IDs    []string
+	// Expired are those of IDs whose credential is known to have expired, so that nothing rests on their being revoked.
+	Expired []string
+}
+
+// Session is one connection of a member to the hub.
+type Session struct {
+	ID       string
+	Began    time.Time // in the hub's clock, as Ended; zero while it lasts, as far as the hub knows
+	Ended    time.Time
+	Provided bool // it brought a credential, which need not have been verified
+}
+
+// Issuer is the object from which a certificate is made again when its names change.
+type Issuer struct {
+	Object Ref            // empty when nothing makes it, or we do not know what
+	Kind   string         // what makes it, in a word or two: "cert-manager", "Helm"; "" when that is not known
+	Spec   map[string]any `json:"-"`
+	Names  map[string]any // our paths of the object as they are
+	Ready  bool           // what it asks for is what was issued
+	Why    string         // why we cannot change the names: who can, and how
+}
+
+// Leftover is an object that only the old credential needed.
+type Leftover struct {
+	Context, ClusterUID string
+	Object              Ref
+	Why                 string // what tells that it is one
+	Member              string // whose it is; "hub" for the hub's own
+}
+
+// Past is one wave that was carried out, for the history.
+type Past struct {
+	Wave  string    `json:"wave"`
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended"`
+	By    string    `json:"by"`
+	Steps []string  `json:"steps"`            // IDs
+	Said  string    `json:"said"`             // "proved", or what failed
+	Goal  string    `json:"goal,omitempty"`   // "jwt-only", "rollback"
+	Lost  []string  `json:"failed,omitempty"` // the members whose step failed
+	// Deletes are the objects that the wave was to delete: what an interrupted one left is found by them.
+	Deletes []Deletion `json:"deletes,omitempty"`
+}
+
+// Deletion is one object that a wave was to delete for a member.
+type Deletion struct {
+	Member  string `json:"member"`
+	Cluster string `json:"cluster"` // its UID
+	Object  Ref    `json:"object"`
+}
+
+// Connections is how many streams the hub holds: one for each edge, and of cluster state one for each edge and one for MPC.
+type Connections struct{ Config, State int }
+
+// RosterState says how far the roster is installed.
+type RosterState struct {
+	Namespace bool // its namespace is there
+	Kind      bool // the EdgeCluster kind is served
+	Err       string
+}
+
+// Certificate is the public part of a server certificate.
+type Certificate struct {
+	Where   string
+	Err     string
+	Names   []string // DNS names and IP addresses
+	URIs    []string
+	Usages  []string // of the extended key usages: "server auth", "client auth"
+	Began   time.Time
+	Expires time.Time
+	Digest  string
+	Chain   []byte `json:"chain,omitempty"` // with its intermediates: PEM, public
+	CA      []byte `json:"ca,omitempty"`    // what lies beside it as its CA: PEM, public
+	Public  bool   `json:"-"`               // no CA lies beside it, and one that every system trusts has signed it
+}
