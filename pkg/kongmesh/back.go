@@ -10,8 +10,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// back decides the next wave on the way back: first the global authenticates nobody again, if it was so before a migration; then every
-// zone that a migration changed presents again what it did, if the global accepts that.
+// back decides the next wave on the way back:
+//
+//  1. the global authenticates nobody again, if it was so before a migration;
+//  2. every zone that a migration changed presents again what it did, if the global accepts that;
+//  3. those are proved that an earlier run set back and did not see back.
 func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	var w plan.Wave
 	original := f.Hub.Originals[f.Hub.Object.UID]
@@ -20,12 +23,19 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		for c := range f.Hub.Accepts.Accepts {
 			accepts.Accepts[c] = guard.Yes
 		}
+		connected := reconnected(f, None)
+		if covered(f.Hub.Declared, original) { // by an earlier run, and zones may have connected anew since
+			for i := range connected {
+				connected[i].Kind, connected[i].Text = claimConnected, connected[i].Member+" is connected"
+			}
+		}
 		s := plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Verb: "authenticate nobody", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", Keep: true, Within: goal.Within, Accepts: &accepts,
 			Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: f.Hub.Declared, After: original}},
-			Proof:  append([]plan.Claim{{Kind: claimGlobal, Member: "hub", Cred: None, Text: "no pod of the global authenticates zones any more"}}, reconnected(f, "")...)}
+			Proof:  append([]plan.Claim{{Kind: claimGlobal, Member: "hub", Cred: None, Text: "no pod of the global authenticates zones any more"}}, connected...)}
 		return plan.Wave{Title: "authentication off", Steps: []plan.Step{s}}
 	}
 	named := goal.Only == ""
+	var unseen []plan.Step
 	for _, m := range f.Members {
 		if goal.Only != "" && m.Name != goal.Only {
 			continue
@@ -37,7 +47,10 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
 		case m.Err != "" && m.Context != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err})
-		case m.Err != "" || done:
+		case m.Err != "":
+		case done && m.Original != nil && rolling(m):
+			unseen = append(unseen, proveBack(m, goal))
+		case done:
 		case m.Owner != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
 		case m.Returns == "" || f.Hub.Accepts.Accepts[m.Returns] != guard.Yes:
@@ -49,10 +62,19 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	if !named {
 		w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Only, Why: "no zone is called so; kubectl xcpauth status lists them"})
 	}
+	if len(w.Steps) == 0 && len(unseen) > 0 {
+		w.Title, w.Steps = "prove what went back already", unseen
+		return w
+	}
 	if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
 		w.Steps = w.Steps[:goal.WaveSize]
 	}
 	return w
+}
+
+// rolling says whether a zone's pods are not yet, or not all, as its Deployment says.
+func rolling(m plan.Member) bool {
+	return m.Workload.Err == "" && m.Declared != "" && (!m.Workload.Settled || m.Edge.Presents != nil && !presentsAlone(m, m.Declared))
 }
 
 // before is what a zone presented before, in words.

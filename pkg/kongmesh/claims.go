@@ -15,7 +15,7 @@ const (
 	claimKey       = "key"       // the global can use the key
 	claimPresents  = "presents"  // all the zone's pods present the credential alone, and the rollout is over
 	claimSession   = "session"   // a session that was not there before the step lasts, and brought a token where one is wanted
-	claimConnected = "connected" // a session lasts that brought a token
+	claimConnected = "connected" // a session lasts, and brought a token where one is wanted
 	claimSoaked    = "soaked"    // the pods have run for as long as the goal asks
 	claimGlobal    = "global"    // every process of the global authenticates zones, or none does
 	claimRestarted = "restarted" // no process of the global is older than the step
@@ -74,8 +74,10 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 		switch {
 		case s == nil || !s.Ended.IsZero():
 			return plan.Judgement{Witness: "the global does not see it connected"}
-		case !s.Provided:
+		case !s.Provided && c.Cred != None:
 			return plan.Judgement{Witness: "its session began without a token"}
+		case c.Cred == None:
+			return plan.Judgement{Holds: true, Witness: "it is connected"}
 		}
 		return plan.Judgement{Holds: true, Witness: "it is connected, and brought a token"}
 	case claimSoaked:

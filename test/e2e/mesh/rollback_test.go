@@ -100,5 +100,10 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	killed(t, m.killedAfterEachKindOfWrite("rollback", "--wave-size", "1"), "PUT leases/xcpauth in global",
 		"PATCH deployments/kong-mesh-control-plane in global", "PATCH deployments/kong-mesh-control-plane in east",
 		"PATCH deployments/kong-mesh-control-plane in north", "PATCH deployments/kong-mesh-control-plane in west")
+	for _, z := range zones { // the run that ended well has seen it
+		if s, live := m.Live()[z]; !live || s.AuthTokenProvided != (z == "west") {
+			t.Errorf("the rollback has ended, and %s: live %v, %+v", z, live, s)
+		}
+	}
 	asItWas(everywhere...)
 }
