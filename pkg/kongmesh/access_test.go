@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
@@ -63,6 +64,11 @@ func TestTheShippedRolesOfAMeshGrantWhatIsNeeded(t *testing.T) {
 	}
 }
 
+// unasked are rights of the shipped roles that check does not ask for, each with the reason.
+var unasked = map[string]string{
+	"get secrets zone-token-revocations": "check looks whether the list lies in a namespace where the control plane does not see it, and nothing rests on that",
+}
+
 func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 	for i, r := range rbac.Shipped(t, meshRoles) {
 		needs := every(t, i >= 2)
@@ -70,6 +76,9 @@ func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 			for _, group := range p.APIGroups {
 				for _, resource := range p.Resources {
 					for _, verb := range p.Verbs {
+						if unasked[strings.Join(append([]string{verb, resource}, p.ResourceNames...), " ")] != "" {
+							continue
+						}
 						of := func(n plan.Need) bool { return n.Group == group && n.Resource == resource && n.Verb == verb }
 						if !slices.ContainsFunc(needs, of) {
 							t.Errorf("nothing needs to %s %s of group %q", verb, resource, group)
