@@ -69,7 +69,7 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 		}
 	}
 	if now := version(); now != was {
-		t.Errorf("a second run wrote: resource versions %s, were %s", now, was)
+		t.Errorf("a second run wrote: resource versions %s, were %s\n%s", now, was, again.Stderr)
 	}
 }
 
