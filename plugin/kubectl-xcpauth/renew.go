@@ -15,7 +15,7 @@ type renewOptions struct {
 	*fleetOptions
 	goalFlags
 	runFlags
-	all bool
+	all, dryRun bool
 }
 
 func newTokenRotateCommand(fo *fleetOptions) *cobra.Command {
@@ -50,6 +50,7 @@ twice since; when no new one comes, the old one is put back. No token is printed
 	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long a new token may take to be proved before the old one is put back; three quarters of what is left of that one's life at most")
 	o.runFlags.addFlags(cmd.Flags())
 	o.addDiff(cmd.Flags())
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
 	return cmd
 }
 
@@ -75,12 +76,16 @@ func (o *renewOptions) run(ctx context.Context, edges []string) error {
 	if err != nil {
 		return err
 	}
-	if !o.yes {
+	if o.dryRun || !o.yes {
 		f := o.observe(ctx, live)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := o.agree(ctx, f, plan.Unfold(live.Dialect, f, goal)); err != nil {
+		p := plan.Unfold(live.Dialect, f, goal)
+		if o.dryRun {
+			return o.showPlan(f, p, "token rotate")
+		}
+		if err := o.agree(ctx, f, p); err != nil {
 			return err
 		}
 	}

@@ -61,11 +61,7 @@ func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.Fact
 	}
 	p := plan.Unfold(live.Dialect, f, goal)
 	if o.dryRun {
-		again := func(string) string { return o.again(verb) }
-		if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, again)); err != nil {
-			return err
-		}
-		return planExit(f, p, false)
+		return o.showPlan(f, p, verb)
 	}
 	if !o.yes {
 		if err := o.agree(ctx, f, p); err != nil {
@@ -73,6 +69,15 @@ func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.Fact
 		}
 	}
 	return o.carryOut(ctx, live, p.Goal, nil, o.runFlags, verb)
+}
+
+// showPlan prints what a verb would do, and how to have it done.
+func (o *fleetOptions) showPlan(f plan.Facts, p plan.Plan, verb string) error {
+	again := func(string) string { return o.again(verb) }
+	if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, again)); err != nil {
+		return err
+	}
+	return planExit(f, p, false)
 }
 
 func newKeyListCommand(fo *fleetOptions) *cobra.Command {

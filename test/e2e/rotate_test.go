@@ -42,6 +42,11 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	pods := f.get("edge-1", "istio-system", "pods", "{.items[*].metadata.uid}")
 	one, two := token("edge-1"), token("edge-2")
 
+	plan := f.xcpauth(0, "token", "rotate", "--all", "--wave-size", "5", "--dry-run")
+	if said := strings.Join(strings.Fields(plan.Stdout), " "); !strings.Contains(said, "edge-1: have its token made anew") || !strings.Contains(said, "kubectl xcpauth token rotate --all --wave-size 5") {
+		t.Errorf("the plan is\n%s", plan.Stdout)
+	}
+	is("edge-1", one, true)
 	r := rotate(0, "--all", "--wave-size", "5")
 	is("edge-1", one, false)
 	is("edge-2", two, false)
