@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
@@ -85,6 +86,7 @@ type Executor struct {
 	homes     map[string]*home
 	vouched   map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
 	stated    map[string]*plan.Statement
+	forget    sync.Mutex        // of stated, while steps are put back side by side
 	without   map[string]string // why this run goes on without a member's fence
 	overtaken int               // how often something else came before a withdrawing step
 	Stated    []api.EdgeCluster // what was proved without a hub to publish it in

@@ -144,28 +144,28 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, r
 	e.prove(ctx, pending, before, failed, recorded)
 	e.tidy(ctx, wave, failed)
 
-	var lost []string
-	stuck := map[string]bool{}
+	var undone []plan.Step
 	for _, s := range wave.Steps {
 		why, bad := failed[s.ID]
-		if bad && s.Optional {
+		switch {
+		case bad && s.Optional:
 			e.without[s.Member] = why
 			e.say(Noted, s.Member, "goes on without: %s", why)
-			bad = false
+		case bad:
+			undone = append(undone, s)
 		}
-		if !bad {
-			continue
-		}
+	}
+	put := e.putBack(ctx, undone)
+	var lost []string
+	stuck := map[string]bool{}
+	for _, s := range undone {
 		lost = append(lost, s.Member)
-		put, err := false, error(nil)
-		if !s.Settled || ctx.Err() == nil {
-			put, err = e.putBack(ctx, s)
-		}
-		switch {
-		case err != nil:
+		why := failed[s.ID]
+		switch back := put[s.ID]; {
+		case back.err != nil:
 			stuck[s.ID] = true
-			why += "; could not be put back: " + err.Error() + "; the next run does that first"
-		case put:
+			why += "; could not be put back: " + back.err.Error() + "; the next run does that first"
+		case back.wrote:
 			why += "; put back"
 		}
 		failed[s.ID] = why

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -155,7 +156,9 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 			}
 		}
 	}
+	e.forget.Lock()
 	delete(e.stated, s.Member)
+	e.forget.Unlock()
 	wrote := false
 	for _, p := range s.Undo {
 		w, err := e.write(ctx, p, nil)
@@ -224,24 +227,54 @@ func (e *Executor) writeLifted(ctx context.Context, p plan.Patch, still func() e
 // retryEvery is how long putting back waits before it tries again.
 const retryEvery = time.Second
 
-// putBack undoes a step that is not proved, trying again until its time is over. It goes on when the run was interrupted:
-// leaving a member half moved is worse.
-func (e *Executor) putBack(ctx context.Context, s plan.Step) (bool, error) {
+// putting is what came of putting a step back: whether anything was written, or why it could not be.
+type putting struct {
+	wrote bool
+	err   error
+}
+
+// putBack undoes the steps that are not proved, side by side: one whose cluster does not answer keeps no other where it is. It tries again
+// those that it could not until its time is over, and goes on when the run was interrupted, but with those that are settled: leaving a member
+// half moved is worse. It returns what came of each, by ID.
+func (e *Executor) putBack(ctx context.Context, steps []plan.Step) map[string]putting {
+	interrupted := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
 	defer cancel()
-	undo := undoOf(s)
-	if len(undo) == 0 {
-		return false, nil
-	}
+	came := map[string]putting{}
+	left := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return s.Settled && interrupted || len(undoOf(s)) == 0 })
 	deadline := e.Now().Add(e.PutBackWithin)
-	for {
-		wrote, err := e.takeBack(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undo})
-		var changed *ChangedError
-		var refused *refusedError
-		var denied *DeniedError
-		if err == nil || errors.As(err, &changed) || errors.As(err, &refused) || errors.As(err, &denied) || e.Now().Add(retryEvery).After(deadline) || ctx.Err() != nil {
-			return wrote, err
+	for len(left) > 0 {
+		now := make([]putting, len(left))
+		var wg sync.WaitGroup
+		for i, s := range left {
+			put := func() {
+				now[i].wrote, now[i].err = e.takeBack(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undoOf(s)})
+			}
+			if e.oneByOne {
+				put()
+			} else {
+				wg.Go(put)
+			}
+		}
+		wg.Wait()
+		var again []plan.Step
+		for i, s := range left {
+			if came[s.ID] = now[i]; now[i].err != nil && !settles(now[i].err) {
+				again = append(again, s)
+			}
+		}
+		if left = again; len(left) == 0 || e.Now().Add(retryEvery).After(deadline) || ctx.Err() != nil {
+			break
 		}
 		e.Pause(ctx, retryEvery)
 	}
+	return came
+}
+
+// settles says whether an error of putting back is one that trying again does not change.
+func settles(err error) bool {
+	var changed *ChangedError
+	var refused *refusedError
+	var denied *DeniedError
+	return errors.As(err, &changed) || errors.As(err, &refused) || errors.As(err, &denied)
 }

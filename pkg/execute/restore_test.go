@@ -380,7 +380,9 @@ func TestPuttingBack(t *testing.T) {
 			}
 			interrupted, cancel := context.WithCancelCause(t.Context())
 			cancel(errors.New("Ctrl-C"))
-			put, err := e.putBack(interrupted, moved("a", "a"))
+			step := moved("a", "a")
+			back := e.putBack(interrupted, []plan.Step{step})[step.ID]
+			put, err := back.wrote, back.err
 			if put != tc.want || (err == nil) != tc.want || slices.Contains(b.wrote, "a controlplane") != tc.want {
 				t.Errorf("put back: %v, %v, wrote %q; want %v", put, err, b.wrote, tc.want)
 			}

@@ -1,6 +1,7 @@
 package tsb
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,7 +33,7 @@ func renewing(f plan.Facts, goal plan.Goal) map[string]string {
 	return all
 }
 
-// renewals decides the next wave on the way to new tokens: one edge, then the others. It is the vendor's way to force a rotation: the token's
+// renewals decides the next wave on the way to new tokens: one edge, then the others, all within what the token allows that ends first. It is the vendor's way to force a rotation: the token's
 // secret is deleted, and the operator makes it again from the service account (the high availability troubleshooting and disaster recovery
 // pages). The vendor deletes the tokens of the other agents too; these have nothing to do with Central.
 func renewals(f plan.Facts, goal plan.Goal) plan.Wave {
@@ -62,6 +63,10 @@ func renewals(f plan.Facts, goal plan.Goal) plan.Wave {
 			size = len(due)
 		}
 		w.Title, w.Steps = "new tokens", each(due[:size], func(m plan.Member) plan.Step { return renew(f, m, goal) })
+		first := slices.MinFunc(w.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Within, b.Within) })
+		for i := range w.Steps {
+			w.Steps[i].Within = first.Within // what is not proved is put back when the whole wave has ended
+		}
 	}
 	return w
 }

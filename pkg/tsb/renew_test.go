@@ -63,6 +63,13 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 	if w := next(f, every); said(w) != "renew/edge-2" {
 		t.Errorf("one at a time: %s", said(w))
 	}
+	every.WaveSize = 0
+	f.Members[1].Credential.Expires = noon.Add(20 * time.Minute)
+	for _, s := range next(f, every).Steps {
+		if s.Within != 15*time.Minute {
+			t.Errorf("%s may take %s, while another token of its wave, which is put back with it, ends after 20 minutes", s.ID, s.Within)
+		}
+	}
 	f.Members[1], f.Members[2] = renewed("edge-2"), renewed("edge-3")
 	if w := next(f, every); said(w) != "" {
 		t.Errorf("all are renewed: %s", said(w))
