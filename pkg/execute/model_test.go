@@ -66,6 +66,9 @@ func (w *world) someGoal() plan.Goal {
 	if w.chance(4) {
 		g.Soak = time.Duration(w.IntN(20)) * time.Second
 	}
+	if w.chance(4) && slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return e.declared == tsb.JWT }) {
+		return w.someRenewal()
+	}
 	return g
 }
 
@@ -92,25 +95,45 @@ func (w *world) interrupt() {
 	}
 }
 
-// story lets runs with random goals be interrupted again and again, then runs with the last goal until it is reached.
+// story lets runs with random goals be interrupted again and again, then runs with the last goal until it is reached; and may have tokens
+// made anew after that.
 func (w *world) story(last plan.Goal, mutate mutation) (r Result) {
 	for range w.IntN(4) {
-		w.interrupt()
-		goal := w.someGoal()
-		_, died := runOnce(w, goal, mutate)
-		w.note("-- the run to %+v ended (died: %v)", goal, died)
-		for range w.IntN(20) {
-			w.tick()
-		}
+		w.interrupted(w.someGoal(), mutate)
 	}
-	return w.arrive(last, mutate)
+	if r = w.arrive(last, mutate); r.Done && w.chance(2) {
+		w.renew(mutate)
+	}
+	return r
+}
+
+// interrupted lets a run with a goal be interrupted, or not, and time pass after it.
+func (w *world) interrupted(goal plan.Goal, mutate mutation) {
+	w.interrupt()
+	due := w.due(goal)
+	r, died := runOnce(w, goal, mutate)
+	w.note("-- the run to %+v ended (done: %v, died: %v)", goal, r.Done, died)
+	if why := w.renewed(due); why != "" && goal.Renew != nil && r.Done {
+		w.refused = append(w.refused, why)
+	}
+	ticks := w.IntN(20)
+	if goal.Renew != nil {
+		ticks++ // a token that was just put back is its operator's to renew, before anybody deletes it again
+	}
+	if w.lost() {
+		w.killAt, w.cancelAt = 0, 0
+		runOnce(w, plan.Goal{Stage: plan.Edges}, mutate)
+	}
+	for range ticks {
+		w.tick()
+	}
 }
 
 // arrive runs, uninterrupted and with everybody within reach, until the goal is reached or it is not to be.
 func (w *world) arrive(goal plan.Goal, mutate mutation) (r Result) {
 	w.killAt, w.cancelAt, w.flippers = 0, 0, false
 	attempts := 12
-	if !goal.Back && w.hopeless() != "" {
+	if !goal.Back && w.hopeless() != "" || goal.Renew != nil && w.forgetful() {
 		attempts = 2
 	}
 	for range attempts {
@@ -119,6 +142,9 @@ func (w *world) arrive(goal plan.Goal, mutate mutation) (r Result) {
 		}
 		if r, _ = runOnce(w, goal, mutate); r.Done {
 			break
+		}
+		if goal.Renew != nil {
+			w.tick() // as after one that is interrupted
 		}
 	}
 	for range 60 { // what was turned off too early shows when the next token expires
@@ -143,7 +169,7 @@ func (w *world) hopeless() string {
 }
 
 // The promise, for random fleets with every switch of the product, operators that lag, people who edit, networks that fail,
-// goals that change, rollbacks, teams without a hub, and a process that dies before or after any of its writes: nobody is ever refused
+// goals that change, tokens that are made anew, rollbacks, teams without a hub, and a process that dies before or after any of its writes: nobody is ever refused
 // for a mode or for a certificate of Central, and the next run restores what was in flight before anything else. And it converges: what
 // can be migrated is, and what was migrated goes back to where it was.
 func TestThePromiseHoldsWhoeverInterrupts(t *testing.T) {
@@ -260,7 +286,7 @@ func (w *world) migrated() string {
 	return w.inFlight()
 }
 
-// left says which edge was left set to JWT although it can never connect with one, and nothing is written down that would put it back.
+// left says which edge was left without a token that nothing would make again, or set to JWT although it can never connect with one, and nothing is written down that would put it back.
 func (w *world) left() string {
 	for _, home := range w.homes {
 		if home.InFlight != nil {
@@ -268,6 +294,9 @@ func (w *world) left() string {
 		}
 	}
 	for _, name := range w.names() {
+		if w.forgets[name] && !w.edges[name].token {
+			return name + " was left without a token"
+		}
 		if e := w.edges[name]; w.stuck[name] && e.declared == tsb.JWT && w.hub.mtls {
 			return name + " was left where it cannot connect"
 		}

@@ -98,11 +98,7 @@ func (w *world) member(e *fleetMember) plan.Member {
 	m.DeclaredFields = map[string]any{"centralAuthMode": modeWord(e.declared)}
 	m.Edge = guard.Edge{Name: e.name, Presents: presentedBy(e.pods, e.declared, e.effective), Until: w.now.Add(30 * time.Second)}
 	m.Workload = workloadOf(e.pods, e.declared == e.effective && !slices.ContainsFunc(e.pods, func(p *process) bool { return p.cred != e.effective }), w)
-	m.Credential = plan.Credential{State: plan.CredentialReady}
-	if !e.token {
-		m.Credential.State = plan.CredentialMintable
-	}
-	m.Credential.Written, m.Credential.Expires = e.minted, e.minted.Add(tokenLives)
+	m.Credential = w.tokenOf(e)
 	m.Trust = plan.Trust{OK: w.cert.named || w.noHub, Unnamed: !w.cert.named && !w.noHub, Absent: !e.ca, Why: "unnamed"}
 	m.ServerName, m.Anchors = dialled, [][]byte{chains.ca}
 	m.Rotation = w.rotation(e)
@@ -203,6 +199,8 @@ func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool
 	switch {
 	case p.Object.Name == plan.FenceName:
 		return w.writeFence(p)
+	case strings.HasPrefix(p.Object.Name, tokenSecretName):
+		return w.writeToken(p)
 	case p.Object.Kind == "Certificate" || p.Delete:
 		return w.writeCertificate(p)
 	case p.Object.Kind == "Deployment":

@@ -61,7 +61,9 @@ type switches struct {
 	noHotReload, cutAtExpiry                                            bool // an edge keeps the token with which its pod started; a stream ends with it
 	unnamed, keepsCert, newCA                                           bool // Central's certificate lacks the name; its pods keep what they began with; its issuer has a CA that nobody trusts
 	noWebhook                                                           bool
-	noFences, toothless                                                 bool // clusters have no such policies; they store them, and enforce nothing
+	mintsLate                                                           bool            // operators take their time to make a token that was deleted
+	forgets                                                             map[string]bool // this one's renews the token that is there, and never makes one that is not
+	noFences, toothless                                                 bool            // clusters have no such policies; they store them, and enforce nothing
 }
 
 // certificate is one of Central: has it the name that edges dial, and do they trust it?
@@ -107,6 +109,8 @@ type fleetMember struct {
 	reachable           bool
 	token, ca           bool
 	minted              time.Time // when its token was written
+	copied              time.Time // when the token was written of which a copy is kept; zero when none is
+	gone                int       // for how many ticks there is no token
 	cert                bool      // its certificate is there
 	fence               int       // the serial of its fence, 0 when there is none
 	enforced            int       // the fence that its API server enforces: it follows some time later
@@ -127,6 +131,7 @@ func newWorld(seed uint64) *world {
 	w.unnamed, w.keepsCert = w.chance(2), w.chance(2)
 	w.newCA = w.unnamed && w.chance(4)
 	w.noWebhook = !w.strangers && w.chance(2)
+	w.mintsLate, w.forgets = w.chance(2), map[string]bool{}
 	w.taken = w.hub
 	w.cert = certificate{named: !w.unnamed, trusted: true}
 	w.central = []*process{w.pod(&process{accepts: w.hub, ready: true, serves: w.cert})}
@@ -137,7 +142,7 @@ func newWorld(seed uint64) *world {
 			e.pods = append(e.pods, w.pod(&process{cred: tsb.MTLS, ready: true, connected: true, connects: 1, since: w.now}))
 		}
 		w.edges[e.name] = e
-		w.stuck[e.name] = w.chance(8)
+		w.stuck[e.name], w.forgets[e.name] = w.chance(8), !w.mintAfter && w.chance(6)
 	}
 	return w
 }
@@ -227,19 +232,14 @@ func (w *world) tickCertificate() {
 
 // tickEdge lets the edge's operator and its pods move.
 func (w *world) tickEdge(e *fleetMember) {
-	if e.token && w.now.Sub(e.minted) >= tokenRenewed {
-		e.minted = w.now
-	}
+	w.tickToken(e)
 	for _, p := range e.pods {
-		if p.cred == tsb.JWT && !p.since.IsZero() && !w.noHotReload {
+		if p.cred == tsb.JWT && !p.since.IsZero() && !w.noHotReload && e.token {
 			p.expires = e.minted.Add(tokenLives)
 		}
 	}
 	if e.declared != e.effective && w.chance(2) {
 		e.effective = e.declared
-	}
-	if !e.token && e.declared == tsb.JWT && w.chance(2) {
-		e.token, e.minted = true, w.now
 	}
 	if !w.toothless && w.chance(3) {
 		e.enforced = e.fence
@@ -304,7 +304,9 @@ func (w *world) tickMPC() {
 func (w *world) tickOthers() {
 	for _, name := range w.names() {
 		e := w.edges[name]
-		if w.chance(60) {
+		if w.forgets[name] && !e.token {
+			e.reachable = true // else its team cannot be helped
+		} else if w.chance(60) {
 			e.reachable = !e.reachable
 		} else if !e.reachable && w.chance(6) {
 			e.reachable = true
