@@ -393,6 +393,28 @@ func TestPuttingBack(t *testing.T) {
 	}
 }
 
+// An edge whose API server answers no more keeps no other from being put back, wherever in its wave it stands.
+func TestAnEdgeThatDoesNotAnswerKeepsNoOtherFromBeingPutBack(t *testing.T) {
+	b, e := newBed(t, map[string][]object{"hub": openHub("a", "b"), "a": onJWT("a"), "b": onJWT("b")})
+	tries, after := 0, 0
+	b.onGet = func(cluster, path string) bool {
+		if cluster != "a" || !strings.HasSuffix(path, "/controlplane") {
+			return false
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if tries++; after == 0 && slices.Contains(b.wrote, "b controlplane") {
+			after = tries
+		}
+		return true
+	}
+	steps := []plan.Step{moved("a", "a"), moved("b", "b")}
+	back := e.putBack(t.Context(), steps)
+	if a, b := back[steps[0].ID], back[steps[1].ID]; a.err == nil || b.err != nil || !b.wrote || after < 1 || after > 2 || tries < 3 {
+		t.Errorf("a: %v; b: %v, %v; it was put back before try %d of %d of a, and must be before the second", a.err, b.wrote, b.err, after, tries)
+	}
+}
+
 func TestAMemberThatIsGoneDoesNotStopEveryLaterRun(t *testing.T) {
 	b, e := newBed(t, map[string][]object{"hub": openHub("b"), "a": {apifake.KubeSystem("a")}, "b": apifake.Edge("b")})
 	b.journal = inFlight(t, moved("a", "a"))
