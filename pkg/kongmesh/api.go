@@ -98,8 +98,12 @@ func Answered(status int, body []byte, zone string, validFor time.Duration) (pla
 	return plan.NewSecret(body), z, nil
 }
 
-// most is how much longer a token may live than was asked for: up to 2.10 it is valid from five minutes before it is made.
-const most = 10 * time.Minute
+// How much longer a token may live than was asked for, since up to 2.10 it is valid from five minutes before it is made; and how much less,
+// since its times are whole seconds, of which each may be taken at another moment.
+const (
+	longer = 10 * time.Minute
+	less   = 5 * time.Second
+)
 
 // notAsked says what of a token is not as it was asked for, "" when all is.
 func notAsked(z Zone, zone string, validFor time.Duration) string {
@@ -114,7 +118,7 @@ func notAsked(z Zone, zone string, validFor time.Duration) string {
 		return "it names no key"
 	case CheckTokenID(z.ID) != nil:
 		return "it has no ID by which it could be revoked"
-	case z.Expires.IsZero() || z.Issued.IsZero() || life < validFor || life > validFor+most:
+	case z.Expires.IsZero() || z.Issued.IsZero() || life < validFor-less || life > validFor+longer:
 		return fmt.Sprintf("it is valid for %s", life.Round(time.Second))
 	}
 	return ""
