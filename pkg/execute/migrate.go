@@ -21,8 +21,8 @@ import (
 //  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again, and where
 //     something else comes first by now, go on with 2, a few times;
 //     write, prove, publish, remove what only the way back needed, else put back;
-//  5. clear the wave from the journal and add it to the history; stop if more members failed than may, or if the wave would come
-//     again, else go on with 2 without those that failed.
+//  5. clear the wave from the journal and add it to the history; stop if more members failed than may, if one could not be put back, or
+//     if the wave would come again, else go on with 2 without those that failed.
 //
 // What concerns the run as a whole is in the result's Err; what concerns a member is in its outcome.
 func (e *Executor) Migrate(ctx context.Context) Result {
@@ -78,7 +78,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		if overtaken {
 			err = nil
 		}
-		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") {
+		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") || e.halfway() {
 			return finish(e.Dialect.Next(f, e.Goal), false, err)
 		}
 		before = ids(wave)
@@ -87,6 +87,12 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		}
 	}
 	return finish(e.Dialect.Next(f, e.Goal), false, nil)
+}
+
+// halfway says whether a step of the last wave could be put back as little as proved: its way back is in a journal, which holds that of one
+// wave, so that nothing else is begun before the next run has restored it.
+func (e *Executor) halfway() bool {
+	return slices.ContainsFunc(e.sorted(), func(h *home) bool { return h.journal.InFlight != nil })
 }
 
 // ids names a wave by its steps.
