@@ -56,3 +56,29 @@ func TestARotationIsTakenBack(t *testing.T) {
 		})
 	}
 }
+
+// Of three keys the newest alone is taken back: the run ends there, and says so the next time about the one before.
+func TestOneRotationIsTakenBackAtATime(t *testing.T) {
+	var w *mesh
+	for seed := uint64(0); w == nil || w.keyless || w.away != "" || w.hopeless() || w.strangers || w.hadTokens; seed++ {
+		w = newMesh(seed)
+	}
+	do := func(g plan.Goal) Result {
+		r, _ := w.run(g, func(e *Executor) { e.Clusters = &blinking{mesh: w} })
+		return r
+	}
+	for _, g := range []plan.Goal{{}, {Rotate: true, Stage: plan.Edges}} {
+		if r := do(g); !r.Done {
+			t.Fatalf("%v, %+v", r.Err, r.Outcomes)
+		}
+	}
+	second := w.presented()
+	w.addKey(kongmesh.KeyName("3"))
+	if r := do(plan.Goal{Rotate: true, Stage: plan.Edges}); !r.Done || slices.Equal(w.presented(), second) {
+		t.Fatalf("%v, %+v", r.Err, r.Outcomes)
+	}
+	r := do(plan.Goal{Back: true, Rotate: true})
+	if !r.Done || len(w.keys) != 2 || w.keys[kongmesh.KeyName("3")] != nil || !slices.Equal(w.presented(), second) || len(w.refused) > 0 {
+		t.Errorf("done: %v, %v, %+v, %d keys, refused %v\n%s", r.Done, r.Err, r.Outcomes, len(w.keys), w.refused, strings.Join(w.log[max(0, len(w.log)-30):], "\n"))
+	}
+}

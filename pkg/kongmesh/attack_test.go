@@ -204,3 +204,42 @@ func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
 		}
 	}
 }
+
+// A rotation is taken back while its key is the newest and the key that its zones go back to the one before: whoever planned that before
+// another run changed the keys retires nothing.
+func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
+	d := kongmesh.Dialect()
+	for _, tc := range []struct {
+		name    string
+		keys    []string
+		to      guard.Cred
+		retires string
+		says    string
+	}{
+		{"the last", []string{"1", "2"}, kongmesh.Kid("1"), "retire/2", ""},
+		{"with gaps between the keys", []string{"1", "3", "7"}, kongmesh.Kid("3"), "retire/7", ""},
+		{"taken back by another run", []string{"1"}, kongmesh.Kid("1"), "", ""},
+		{"taken back by another run, and an older key there", []string{"1", "2"}, kongmesh.Kid("2"), "", ""},
+		{"ended by another run", []string{"2"}, kongmesh.Kid("1"), "", "key 1 is not the one before the newest any more"},
+		{"gone on with by another run", []string{"1", "2", "3"}, kongmesh.Kid("1"), "", "key 1 is not the one before the newest any more"},
+	} {
+		var more []apifake.Object
+		for _, kid := range tc.keys {
+			more = append(more, key(kid))
+		}
+		fl := namespaced(mesh(""))
+		fl["global"] = append(fl["global"][1:], more...) // without mesh's own key
+		f := fl.facts(t, d, nil)
+		w := d.Next(f, d.Aim(f, plan.Goal{Back: true, Rotate: true, To: tc.to, Within: time.Minute}))
+		said, retires := "", ""
+		for _, b := range w.Blocked {
+			said += b.Why
+		}
+		for _, s := range w.Steps {
+			retires += s.ID
+		}
+		if retires != tc.retires || (said == "") != (tc.says == "") || !strings.Contains(said, tc.says) {
+			t.Errorf("%s: it does %q, and says %q", tc.name, retires, said)
+		}
+	}
+}

@@ -111,13 +111,17 @@ func returns(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
 // of the key before.
 func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 	var w plan.Wave
-	if len(f.Hub.Keys) < 2 {
+	block := func(name, why string) { w.Blocked = append(w.Blocked, plan.Blocked{Member: name, Why: why}) }
+	kid, last := kidOf(goal.To), len(f.Hub.Keys)-1
+	switch at := slices.IndexFunc(f.Hub.Keys, func(k plan.Key) bool { return k.ID == kid }); {
+	case at == last: // it is taken back
+		return w
+	case at < 0, at != last-1:
+		block("hub", fmt.Sprintf("key %s is not the one before the newest any more: its keys have changed; kubectl xcpauth key list shows them, and run the command again", kid))
 		return w
 	}
-	newest := f.Hub.Keys[len(f.Hub.Keys)-1]
-	block := func(name, why string) { w.Blocked = append(w.Blocked, plan.Blocked{Member: name, Why: why}) }
+	newest := f.Hub.Keys[last]
 	for _, m := range f.Members {
-		kid := kidOf(goal.To)
 		switch {
 		case goal.Skipped(m.Name) != "":
 			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
