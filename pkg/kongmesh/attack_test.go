@@ -1,6 +1,7 @@
 package kongmesh_test
 
 import (
+	"encoding/json"
 	"maps"
 	"strings"
 	"testing"
@@ -140,6 +141,11 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": container,
 			"env": []any{map[string]any{"name": name, "value": value, "valueFrom": ref}}}}}}}}
 	}
+	with := func(values map[string]any, key string, value any) map[string]any {
+		pod := values["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+		pod["containers"].([]any)[0].(map[string]any)["env"].([]any)[0].(map[string]any)[key] = value
+		return values
+	}
 	secret := func(name string) any {
 		return map[string]any{"secretKeyRef": map[string]any{"name": name, "key": "token"}}
 	}
@@ -166,6 +172,7 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 		{"a list that is not by name", plan.Patch{Object: west.Object, After: env("control-plane", oldInline, nil, nil)}, "none", false, ""},
 		{"authentication turned on", plan.Patch{Object: f.Hub.Object, ByName: true, Before: env("control-plane", oldType, nil, nil), After: env("control-plane", oldType, "cpToken", nil)}, "", false, ""},
 		{"a deletion", plan.Patch{Object: west.Object, Delete: true}, "kid:1", false, ""},
+		{"a directive of the patch", patch(west.Object, with(env("control-plane", oldInline, nil, secret("cp-token")), "$patch", "replace")), "kid:1", false, ""},
 	} {
 		if got := d.Restores(f, tc.patch, tc.from); got != tc.ok {
 			t.Errorf("%s: restores %v, want %v", tc.name, got, tc.ok)
@@ -201,6 +208,66 @@ func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
 		}
 		if got := strings.Join(left, ","); got != map[string]string{"east": "xcpauth-zone-token-east-3"}[zone] {
 			t.Errorf("%s leaves %s", zone, got)
+		}
+	}
+}
+
+// What an object said before is kept in a ConfigMap that others can write: of that only what this dialect changes is a way back.
+func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
+	d := kongmesh.Dialect()
+	container := func(more string, value any) map[string]any {
+		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "control-plane", more: value}}}}}}
+	}
+	ref := map[string]any{"secretKeyRef": map[string]any{"name": "before", "key": "token"}}
+	of := func(name string, value, from any) any {
+		return map[string]any{"name": name, "value": value, "valueFrom": from}
+	}
+	wrote := func(global bool, original map[string]any) (any, string) {
+		on := apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))
+		fl := namespaced(fleet{"global": append([]apifake.Object{key("1")}, on...), "west": mesh(token(t, "west", nil))["west"]})
+		fl["west"] = append(fl["west"], apifake.TokenSecret("before", token(t, "west", nil)))
+		f := fl.facts(t, d, nil)
+		object := f.Member("west").Object
+		if global {
+			object = f.Hub.Object
+		}
+		b, err := json.Marshal(map[string]any{object.UID: original})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"originals": string(b)}})
+		f = fl.facts(t, d, nil)
+		w, said := d.Next(f, d.Aim(f, plan.Goal{Back: true, Within: time.Minute})), ""
+		for _, b := range w.Blocked {
+			said += b.Why
+		}
+		for _, s := range w.Steps {
+			if len(s.Writes) > 0 {
+				return s.Writes[0].After, said
+			}
+		}
+		return nil, said
+	}
+	for _, tc := range []struct {
+		name     string
+		global   bool
+		original map[string]any
+		ok       bool
+	}{
+		{"its variables", false, container("env", []any{of(oldInline, nil, ref)}), true},
+		{"another variable", false, container("env", []any{of(oldInline, nil, ref), of("LD_PRELOAD", "/tmp/x.so", nil)}), false},
+		{"another variable from the secret", false, container("env", []any{of("KUMA_X", nil, ref)}), false},
+		{"another container", false, map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "sidecar", "env": []any{of(oldInline, nil, ref)}}}}}}}, false},
+		{"a token in plain", false, container("env", []any{of(oldInline, "abc", nil)}), false},
+		{"its variable", true, container("env", []any{of(oldType, nil, nil)}), true},
+		{"another variable", true, container("env", []any{of(oldType, nil, nil), of("LD_PRELOAD", "/tmp/x.so", nil)}), false},
+		{"an image", true, container("image", "example.test/other:1"), false},
+		{"replicas", true, map[string]any{"spec": map[string]any{"replicas": 0}}, false},
+	} {
+		if after, said := wrote(tc.global, tc.original); (after != nil) != tc.ok {
+			t.Errorf("%s (of the global: %v): it writes %v; %s", tc.name, tc.global, after, said)
+		} else if !tc.ok && !tc.global && said == "" {
+			t.Errorf("%s (of the global: %v): nothing is said", tc.name, tc.global)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -18,6 +19,10 @@ import (
 func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	var w plan.Wave
 	original := f.Hub.Originals[f.Hub.Object.UID]
+	if container, _ := containerAndNames(f.Hub.Declared); original != nil && !ours(original, container, true) {
+		w.Blocked = append(w.Blocked, plan.Blocked{Member: "hub", Why: notKept(f.Hub.Object)})
+		original = nil
+	}
 	if goal.Only == "" && original != nil && !turnedOn(variablesOf(original)) && f.Hub.Accepts.Accepts[None] != guard.Yes {
 		accepts := guard.Hub{Accepts: map[guard.Cred]guard.Tri{None: guard.Yes}}
 		for c := range f.Hub.Accepts.Accepts {
@@ -41,7 +46,9 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 			continue
 		}
 		named = true
-		done := m.Original == nil || covered(m.DeclaredFields, m.Original)
+		container, _ := containerAndNames(m.DeclaredFields)
+		kept := m.Original == nil || ours(m.Original, container, false)
+		done := m.Original == nil || kept && covered(m.DeclaredFields, m.Original)
 		switch {
 		case goal.Skipped(m.Name) != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
@@ -51,6 +58,8 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		case done && m.Original != nil && rolling(m):
 			unseen = append(unseen, proveBack(m, goal))
 		case done:
+		case !kept:
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: notKept(m.Object)})
 		case m.Owner != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
 		case m.Returns == "" || f.Hub.Accepts.Accepts[m.Returns] != guard.Yes:
@@ -70,6 +79,11 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		w.Steps = w.Steps[:goal.WaveSize]
 	}
 	return w
+}
+
+// notKept says that what is kept of an object is not what a migration keeps of it: the journal is an object that others can write.
+func notKept(o plan.Ref) string {
+	return fmt.Sprintf("what the journal keeps of %s is not what this tool changes; look at the ConfigMap %s/%s", o, api.Namespace, api.JournalName)
 }
 
 // rolling says whether a zone's pods are not yet, or not all, as its Deployment says.

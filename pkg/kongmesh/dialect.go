@@ -104,25 +104,32 @@ func restores(f plan.Facts, p plan.Patch, from guard.Cred) bool {
 			return false
 		}
 	}
-	if slices.ContainsFunc([]map[string]any{p.After, p.Before, p.Unless}, func(v map[string]any) bool { c, _ := containerAndNames(v); return c != want && c != "" }) {
+	if !ours(p.After, want, global) {
 		return false
 	}
-	for _, values := range []map[string]any{p.After, p.Before, p.Unless} {
-		for _, e := range variablesOf(values) {
-			name := nameOf(e)
-			switch {
-			case !slices.Contains(allNames(global), name), !plainReference(e, global):
-				return false
-			}
+	for _, v := range []map[string]any{p.Before, p.Unless} {
+		if len(variablesOf(v)) > 0 && !ours(v, want, global) {
+			return false
 		}
-	}
-	if len(variablesOf(p.After)) == 0 {
-		return false
+		if c, _ := containerAndNames(v); c != want && c != "" {
+			return false
+		}
 	}
 	if global {
 		return from == "" && turnedOn(variablesOf(p.Before)) && !turnedOn(variablesOf(p.After))
 	}
 	return from != ""
+}
+
+// ours says whether a patch by name is of the variables of a container that are written, and of nothing else: of a global, or of a zone.
+func ours(values map[string]any, container string, global bool) bool {
+	all := variablesOf(values)
+	if c, _ := containerAndNames(values); c != container || len(all) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(all, func(e map[string]any) bool {
+		return !slices.Contains(allNames(global), nameOf(e)) || !plainReference(e, global)
+	})
 }
 
 // memberOf is the zone whose Deployment a patch is of, nil when there is none.
@@ -198,6 +205,13 @@ func allNames(global bool) []string {
 // plainReference says whether a variable is absent, or what it may be: of a global one of its words, of a zone a key of a secret or the
 // path of a file.
 func plainReference(e map[string]any, global bool) bool {
+	for key, v := range e {
+		_, text := v.(string)
+		_, nested := v.(map[string]any)
+		if key != "name" && key != "value" && key != "valueFrom" || v != nil && text == (key == "valueFrom") || v != nil && nested != (key == "valueFrom") {
+			return false // a directive of the patch, say
+		}
+	}
 	value, _ := e["value"].(string)
 	words := []string{"", Off, oldNames.GlobalOn, newNames.GlobalOn}
 	ref, referred := e["valueFrom"].(map[string]any)
