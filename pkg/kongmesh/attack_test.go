@@ -2,10 +2,13 @@ package kongmesh_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
@@ -307,6 +310,76 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 		}
 		if retires != tc.retires || (said == "") != (tc.says == "") || !strings.Contains(said, tc.says) {
 			t.Errorf("%s: it does %q, and says %q", tc.name, retires, said)
+		}
+	}
+}
+
+// untaken is what the way back of a rotation from key 1 to key 2 does with west, which has a token, and says; beside it lie others.
+func untaken(t *testing.T, d plan.Dialect, skew map[string]time.Duration, west string, beside ...string) (does, said string) {
+	t.Helper()
+	fl := namespaced(mesh(west, key("2")))
+	for i, token := range beside {
+		fl["west"] = append(fl["west"], apifake.TokenSecret(fmt.Sprintf("xcpauth-zone-token-west-%d", i+1), token))
+	}
+	f := fl.facts(t, d, skew)
+	w := d.Next(f, d.Aim(f, plan.Goal{Back: true, Rotate: true, Within: time.Minute}))
+	for _, s := range w.Steps {
+		if does += s.ID; s.Withdraws != nil && len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), noon)) > 0 {
+			does = ""
+		}
+	}
+	for _, b := range w.Blocked {
+		said += b.Why
+	}
+	return does, said
+}
+
+// ofKey is a token of west, of a key, which was issued a while before noon, for a time.
+func ofKey(t *testing.T, kid string, before, life time.Duration) string {
+	t.Helper()
+	return token(t, "west", func(g *kongmesh.Grant, at *time.Time) { g.KeyID, g.ValidFor, *at = kid, life, noon.Add(-before) })
+}
+
+// A key is not retired while a token of it is good by the global's clock, whatever ours says.
+func TestAKeyIsNotRetiredByAClockThatIsOff(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		issued time.Duration // before noon, by our clock
+		life   time.Duration
+		ahead  time.Duration // the global's clock
+	}{
+		{"expired by our clock, which is ahead", 2 * time.Hour, time.Hour, -90 * time.Minute},
+		{"not valid yet by our clock, which is behind", -time.Hour, 720 * time.Hour, 90 * time.Minute},
+	} {
+		does, said := untaken(t, kongmesh.Dialect(), map[string]time.Duration{"global": tc.ahead}, ofKey(t, "2", tc.issued, tc.life))
+		if strings.Contains(does, "retire") || said == "" {
+			t.Errorf("%s: it does %q, and says %q", tc.name, does, said)
+		}
+	}
+}
+
+// What a zone presents is known by the key that verifies its token, not by what the token says of it.
+func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
+	secret := []byte("an old key, of which the bytes sign")
+	for _, tc := range []struct{ name, version, alg, kid, want string }{
+		{"a padded kid, where it is a number", "2.0.5", "RS256", "01", "kid:1"},
+		{"HS256, where the kid does not matter", "2.13.10", "HS256", "1", "kid:0"},
+		{"as it is made", "2.13.10", "RS256", "1", "kid:1"},
+	} {
+		j := jwt.NewWithClaims(jwt.GetSigningMethod(tc.alg), jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"}, "jti": "11111111-1111-4111-8111-111111111111", "exp": noon.Add(time.Hour).Unix()})
+		j.Header["kid"] = tc.kid
+		var with any = meshKeys()[1]
+		if tc.alg == "HS256" {
+			with = secret
+		}
+		text, err := j.SignedString(with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fl := fleet{"global": append([]apifake.Object{key("1"), apifake.GlobalSecret(kongmesh.KeyPrefix, string(secret))}, apifake.Global(tc.version, map[string]bool{"west": true})...),
+			"west": append(apifake.Zone(tc.version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", text))}
+		if got := fl.facts(t, kongmesh.Dialect(), nil).Member("west").Declared; string(got) != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}
 }

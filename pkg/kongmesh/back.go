@@ -148,8 +148,10 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 			block(m.Name, fmt.Sprintf("its token is of key %s; start it with one of key %s, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
 		case len(m.Blocked) > 0:
 			block(m.Name, strings.Join(m.Blocked, "; "))
+		case m.Declared != Kid(newest.ID) && m.Credential.State == plan.CredentialBad: // by one clock, and good by another
+			block(m.Name, m.Credential.Why)
 		case m.Declared != Kid(newest.ID): // and a pod of it does
-			w.Steps = append(w.Steps, prove(f, m, goal))
+			w.Steps = append(w.Steps, proveBack(m, goal))
 		case lastOf(m, goal.To) != "":
 			w.Steps = append(w.Steps, again(m, goal, lastOf(m, goal.To)))
 		case goal.FromKey:

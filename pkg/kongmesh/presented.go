@@ -128,7 +128,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// presents is what the hub takes a token for: its kid and its jti when it accepts it; else None, with what it says to it.
+// presents is what the hub takes a token for: its kid and its jti when it accepts it; else None, with what it says to it. Where that differs
+// between our clock and that of the global's API server, it may be taken for either.
 func (s source) presents(hub *verifier, zone string, at time.Time) (creds []guard.Cred, why string) {
 	switch {
 	case s.unknown != "":
@@ -143,19 +144,37 @@ func (s source) presents(hub *verifier, zone string, at time.Time) (creds []guar
 		return nil, hub.unread
 	}
 	answer := hub.ask(s.token, zone, at)
-	if by := at.Add(hub.ahead); answer.Outcome == Accepted && hub.ahead != 0 { // by the global's own clock too
-		if answer = hub.ask(s.token, zone, by); answer.Outcome != Accepted {
-			answer.Text = fmt.Sprintf("by the clock of its API server, which is %s off: %s", hub.ahead.Round(time.Second), answer.Text)
-		}
+	by := answer
+	if hub.ahead != 0 {
+		by = hub.ask(s.token, zone, at.Add(hub.ahead))
 	}
-	if s.said == nil || answer.Outcome != Accepted {
+	taken, takenBy := answer.Outcome == Accepted, by.Outcome == Accepted
+	off := hub.ahead.Round(time.Second)
+	switch {
+	case s.said == nil, !taken && !takenBy:
 		return []guard.Cred{None}, answer.Text
+	case !taken:
+		answer, creds, why = by, []guard.Cred{None}, fmt.Sprintf("by our clock, from which that of its API server is %s off: %s", off, answer.Text)
+	case !takenBy:
+		creds, why = []guard.Cred{None}, fmt.Sprintf("by the clock of its API server, which is %s off: %s", off, by.Text)
 	}
-	creds = []guard.Cred{Kid(s.said.KeyID)}
+	creds = append(creds, Kid(verifiedBy(answer, s.said.KeyID)))
 	if s.said.ID != "" {
 		creds = append(creds, jti(s.said.ID))
 	}
-	return creds, ""
+	return creds, why
+}
+
+// verifiedBy is the kid of the key that verified a token, which may say another: up to 2.0 a kid is a number, and that of HS256 is not asked.
+func verifiedBy(a Answer, said string) string {
+	name, secret := strings.CutPrefix(a.Key, "secret "+KeyPrefix)
+	switch {
+	case !secret:
+		return said
+	case name == "":
+		return "0"
+	}
+	return strings.TrimPrefix(name, "-")
 }
 
 // credential describes the token of a zone for who reads, and for what is next.
@@ -178,7 +197,9 @@ func (s source) credential(hub *verifier, zone string, at time.Time) plan.Creden
 	}
 	sum := sha256.Sum256(s.token)
 	c.Digest = hex.EncodeToString(sum[:6])
-	if c.State = plan.CredentialReady; slices.Equal(creds, []guard.Cred{None}) {
+	if c.State = plan.CredentialReady; creds[0] != None {
+		c.Key = kidOf(creds[0])
+	} else {
 		c.State, c.Why = plan.CredentialBad, "the global would refuse its token: "+why
 	}
 	return c
