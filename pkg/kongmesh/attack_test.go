@@ -358,6 +358,26 @@ func TestAKeyIsNotRetiredByAClockThatIsOff(t *testing.T) {
 	}
 }
 
+// A zone does not go back to a token that it cannot keep.
+func TestARotationIsNotTakenBackToWhatExpiresSoon(t *testing.T) {
+	d := kongmesh.Dialect()
+	soon, long := ofKey(t, "1", 719*time.Hour, 720*time.Hour), ofKey(t, "1", time.Hour, 720*time.Hour)
+	for _, tc := range []struct {
+		name, west string
+		beside     []string
+		does, says string
+	}{
+		{"to one that is good for long", ofKey(t, "2", time.Hour, 720*time.Hour), []string{long}, "return/west", ""},
+		{"to one that expires soon", ofKey(t, "2", time.Hour, 720*time.Hour), []string{soon}, "", "pass --tokens-from=key"},
+		{"to the one that does not", ofKey(t, "2", time.Hour, 720*time.Hour), []string{long, soon}, "return/west", ""},
+		{"back already", long, nil, "retire/2", ""},
+	} {
+		if does, said := untaken(t, d, nil, tc.west, tc.beside...); does != tc.does || !strings.Contains(said, tc.says) || (said == "") != (tc.says == "") {
+			t.Errorf("%s: it does %q, and says %q", tc.name, does, said)
+		}
+	}
+}
+
 // What a zone presents is known by the key that verifies its token, not by what the token says of it.
 func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 	secret := []byte("an old key, of which the bytes sign")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -152,12 +153,12 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 			block(m.Name, m.Credential.Why)
 		case m.Declared != Kid(newest.ID): // and a pod of it does
 			w.Steps = append(w.Steps, proveBack(m, goal))
-		case lastOf(m, goal.To) != "":
-			w.Steps = append(w.Steps, again(m, goal, lastOf(m, goal.To)))
+		case lastOf(m, goal.To, f.At) != "":
+			w.Steps = append(w.Steps, again(m, goal, lastOf(m, goal.To, f.At)))
 		case goal.FromKey:
 			w.Steps = append(w.Steps, move(f, m, goal))
 		default:
-			block(m.Name, fmt.Sprintf("no token of key %s that the global accepts lies beside it; pass --tokens-from=key to have one signed with that key", kid))
+			block(m.Name, fmt.Sprintf("no token of key %s that the global accepts, for a day at least, lies beside it; pass --tokens-from=key to have one signed with that key", kid))
 		}
 	}
 	for _, o := range f.Others {
@@ -182,16 +183,17 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 	return w
 }
 
-// lastOf names the secret and the key in it of the last token beside a zone with which it would present a credential; "" when there is none.
-func lastOf(m plan.Member, want guard.Cred) string {
+// lastOf names the secret and the key in it of the last token beside a zone with which it would present a credential, and which does not expire
+// soon; "" when there is none.
+func lastOf(m plan.Member, want guard.Cred, at time.Time) string {
 	last := ""
-	for at, c := range m.Yields {
-		name, _, _ := strings.Cut(at, "/")
+	for where, c := range m.Yields {
+		name, _, _ := strings.Cut(where, "/")
 		before, _, _ := strings.Cut(last, "/")
 		n, _ := ourSerial(m.ClusterName, name)
 		b, _ := ourSerial(m.ClusterName, before)
-		if c == want && (last == "" || cmp.Or(cmp.Compare(n, b), strings.Compare(at, last)) > 0) {
-			last = at
+		if c == want && !expiring(plan.Credential{Expires: m.Ends[where]}, at) && (last == "" || cmp.Or(cmp.Compare(n, b), strings.Compare(where, last)) > 0) {
+			last = where
 		}
 	}
 	return last

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
@@ -131,7 +132,7 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 	m.Blocked = blocked(m, cp)
 	m.Credential.Lacks = []string{nextSecret(cp.zone, secrets)}
 	m.Leftovers = leftovers(cp, m, secrets, used)
-	m.Yields = yields(m.Object.Namespace, cp.zone, secrets, hub, f)
+	m.Yields, m.Ends = yields(m.Object.Namespace, cp.zone, secrets, hub, f)
 	if m.Original = f.Hub.Originals[m.Object.UID]; m.Original != nil {
 		creds, _ := originalToken(m, secrets).presents(hub, cp.zone, f.At)
 		m.Returns = declared(creds)
@@ -139,18 +140,22 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 	return m
 }
 
-// yields is what the zone would present with each token that lies beside it, by the name and key of its secret.
-func yields(ns, zone string, secrets []secretObject, hub *verifier, f *plan.Facts) map[string]guard.Cred {
-	all := map[string]guard.Cred{}
+// yields is what the zone would present with each token that lies beside it, by the name and key of its secret, and until when where that
+// ends.
+func yields(ns, zone string, secrets []secretObject, hub *verifier, f *plan.Facts) (all map[string]guard.Cred, ends map[string]time.Time) {
+	all, ends = map[string]guard.Cred{}, map[string]time.Time{}
 	for _, o := range secrets {
 		for key, z := range o.tokens {
 			if z.Kind != Other {
 				creds, _ := fromSecret(ns, secretRef{o.Metadata.Name, key}, secrets).presents(hub, zone, f.At)
-				all[o.Metadata.Name+"/"+key] = declared(creds)
+				where := o.Metadata.Name + "/" + key
+				if all[where] = declared(creds); !z.Expires.IsZero() {
+					ends[where] = z.Expires
+				}
 			}
 		}
 	}
-	return all
+	return all, ends
 }
 
 // nextSecret names the secret for the next token of a zone: no serial is used twice as long as the last is there.

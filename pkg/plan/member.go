@@ -48,6 +48,8 @@ type Member struct {
 	Original map[string]any
 	// Yields is what it would present with each credential that lies beside it, where those are told apart.
 	Yields map[string]guard.Cred `json:"-"`
+	// Ends is when each of those expires, where it does.
+	Ends map[string]time.Time `json:"-"`
 	// Returns is what it would present if its object said that again; "" when that is not known.
 	Returns guard.Cred
 	// Past is the waves that runs without a hub carried out in the member's cluster, oldest first.
