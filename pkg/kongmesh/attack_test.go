@@ -378,6 +378,37 @@ func TestARotationIsNotTakenBackToWhatExpiresSoon(t *testing.T) {
 	}
 }
 
+// A zone without a context that hands over a token of the key before may have been started with one of the newest since: its session says
+// nothing against that unless it is older than that key, or the token newer.
+func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
+	d := kongmesh.Dialect()
+	facts := d.Facts
+	session := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) // see apifake.Global
+	for _, tc := range []struct {
+		name         string
+		issued, made time.Duration // after the session began
+		ok           bool
+	}{
+		{"issued and connected before the key was made", -2 * time.Hour, time.Hour, true},
+		{"issued before the key was made, and connected after it", -2 * time.Hour, -time.Hour, false},
+		{"issued after the key was made, and connected after that", -time.Hour, -2 * time.Hour, true},
+		{"issued with the key, as far as seconds tell", -time.Hour, -time.Hour, false},
+	} {
+		handed := token(t, "vm", func(_ *kongmesh.Grant, at *time.Time) { *at = session.Add(tc.issued) })
+		d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+			where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
+			return facts(snaps, where, at.Add(2*time.Hour))
+		}
+		second := key("2")
+		meta(second)["creationTimestamp"] = session.Add(tc.made).Format(time.RFC3339)
+		f := namespaced(fleet{"global": append([]apifake.Object{key("1"), second}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}).facts(t, d, nil)
+		w := d.Next(f, d.Aim(f, plan.Goal{Back: true, Rotate: true, Others: true, Within: time.Minute}))
+		if (len(w.Steps) > 0) != tc.ok || (len(w.Blocked) == 0) != tc.ok {
+			t.Errorf("%s: %v, %v", tc.name, w.Steps, w.Blocked)
+		}
+	}
+}
+
 // What a zone presents is known by the key that verifies its token, not by what the token says of it.
 func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 	secret := []byte("an old key, of which the bytes sign")

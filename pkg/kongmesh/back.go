@@ -144,6 +144,8 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 			block(m.Name, m.Err)
 		case m.Edge.Presents == nil:
 			block(m.Name, m.Edge.Why)
+		case m.Object.Name == "" && m.Declared != Kid(newest.ID) && !parted(f, m, newest):
+			block(m.Name, fmt.Sprintf("it is connected since key %s is there, and was handed over with a token that is older, so it may have been started with one of that key; issue it one of key %s (kubectl xcpauth token issue --help), start it with that, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
 		case m.Declared != Kid(newest.ID) && !slices.Contains(m.Edge.Presents, Kid(newest.ID)):
 		case m.Object.Name == "": // without a context
 			block(m.Name, fmt.Sprintf("its token is of key %s; start it with one of key %s, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
@@ -181,6 +183,13 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 		w.Title, w.Steps = "retire the newest key", []plan.Step{retire(f, []plan.Key{newest}, goal)}
 	}
 	return w
+}
+
+// parted says whether a zone that is known by the token that was handed over cannot have begun its session with one of the newest key: it began
+// before that key was made, or that token was issued after it.
+func parted(f plan.Facts, m plan.Member, newest plan.Key) bool {
+	s := lastSession(f.Hub, m.ClusterName)
+	return s != nil && !newest.Made.IsZero() && (s.Began.Before(newest.Made) || m.Credential.Written.After(newest.Made))
 }
 
 // lastOf names the secret and the key in it of the last token beside a zone with which it would present a credential, and which does not expire

@@ -274,6 +274,7 @@ func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
 		if token, ok := handed[name]; ok {
 			src := plainSource(string(token.Reveal()), "the token that was handed over")
 			m.Credential = src.credential(hub, name, f.At)
+			m.Credential.Written = src.issued()
 			creds, why := src.presents(hub, name, f.At)
 			s := lastSession(f.Hub, name)
 			switch {
