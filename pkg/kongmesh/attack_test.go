@@ -434,3 +434,23 @@ func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 		}
 	}
 }
+
+// The history is an object that others can write: a rotation goes on with the kid in it when the product itself could have given it to the
+// next key, or did to the newest.
+func TestAHistoryCannotNameTheNextKey(t *testing.T) {
+	d := kongmesh.Dialect()
+	for to, want := range map[string]guard.Cred{
+		"kid:2": "kid:2", "kid:1": "kid:1", // made already
+		"kid:007": "kid:2", "kid:+2": "kid:2", "kid:02": "kid:2", "kid:-3": "kid:2", "kid:": "kid:2", "kid:9223372036854775807": "kid:2", "kid:5": "kid:2", "kid:x": "kid:2",
+	} {
+		b, err := json.Marshal([]plan.Past{{Wave: "signing key", Goal: plan.RotationTo + to, Said: "begun"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fl := namespaced(mesh(token(t, "west", nil)))
+		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"history": string(b)}})
+		if got := d.Aim(fl.facts(t, d, nil), plan.Goal{Rotate: true}).To; got != want {
+			t.Errorf("a rotation to %s was begun: it goes on to %s, want %s", to, got, want)
+		}
+	}
+}
