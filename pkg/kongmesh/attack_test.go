@@ -454,3 +454,23 @@ func TestAHistoryCannotNameTheNextKey(t *testing.T) {
 		}
 	}
 }
+
+// A rollback is not done while it cannot be seen that a zone is back.
+func TestARollbackIsNotDoneUnseen(t *testing.T) {
+	d := kongmesh.Dialect()
+	f := namespaced(mesh(token(t, "west", nil))).facts(t, d, nil)
+	west := f.Member("west")
+	west.Original = west.DeclaredFields
+	goal := d.Aim(f, plan.Goal{Back: true, Within: time.Minute})
+	if w := d.Next(f, goal); len(w.Steps)+len(w.Blocked) > 0 {
+		t.Fatalf("it is back, and seen so: %+v", w)
+	}
+	west.Workload.Err, west.Edge.Presents, west.Edge.Why = "its pods could not be listed", nil, "its pods could not be listed"
+	if w := d.Next(f, goal); len(w.Blocked) != 1 || w.Blocked[0].Member != "west" || w.Blocked[0].Why != "its pods could not be listed" {
+		t.Errorf("its pods are not seen: %+v", w)
+	}
+	west.Workload.Err, west.Edge.Why = "", "pod a: secret b was written after the pod was made"
+	if w := d.Next(f, goal); len(w.Steps) != 1 || w.Steps[0].ID != "prove/west" {
+		t.Errorf("what a pod presents is not known: %+v", w)
+	}
+}

@@ -56,6 +56,8 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		case m.Err != "" && m.Context != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err})
 		case m.Err != "":
+		case done && m.Original != nil && m.Workload.Err != "":
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Workload.Err})
 		case done && m.Original != nil && rolling(m):
 			unseen = append(unseen, proveBack(m, goal))
 		case done:
@@ -87,9 +89,9 @@ func notKept(o plan.Ref) string {
 	return fmt.Sprintf("what the journal keeps of %s is not what this tool changes; look at the ConfigMap %s/%s", o, api.Namespace, api.JournalName)
 }
 
-// rolling says whether a zone's pods are not yet, or not all, as its Deployment says.
+// rolling says whether a zone's pods are not yet, or not all, as its Deployment says, as far as that can be told.
 func rolling(m plan.Member) bool {
-	return m.Workload.Err == "" && m.Declared != "" && (!m.Workload.Settled || m.Edge.Presents != nil && !presentsAlone(m, m.Declared))
+	return m.Declared != "" && (!m.Workload.Settled || !presentsAlone(m, m.Declared))
 }
 
 // before is what a zone presented before, in words.
