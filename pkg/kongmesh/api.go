@@ -1,9 +1,11 @@
 package kongmesh
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +90,7 @@ func Answered(status int, body []byte, zone string, validFor time.Duration) (pla
 	if status != 200 {
 		return plan.Secret{}, Zone{}, refusal(status, body, zone)
 	}
+	body = bytes.TrimSpace(body) // a newline at the end could not be presented
 	z, err := ReadZone(body)
 	if err != nil {
 		return plan.Secret{}, Zone{}, fmt.Errorf("the global's API answered with something else than a token: %w", err)
@@ -112,17 +115,25 @@ func notAsked(z Zone, zone string, validFor time.Duration) string {
 		return "it is no zone token"
 	case z.Name != zone:
 		return fmt.Sprintf("it is of zone %q", safe(z.Name))
-	case !slices.Contains(z.Scope, Scope):
-		return "its scope is without " + Scope
-	case z.KeyID == "":
+	case !slices.Equal(z.Scope, []string{Scope}):
+		return safe(fmt.Sprintf("its scope is %v", z.Scope))
+	case !plainKid(z.KeyID):
 		return "it names no key"
 	case CheckTokenID(z.ID) != nil:
 		return "it has no ID by which it could be revoked"
 	case z.Expires.IsZero() || z.Issued.IsZero() || life < validFor-less || life > validFor+longer:
 		return fmt.Sprintf("it is valid for %s", life.Round(time.Second))
+	case z.NotBefore.After(z.Issued), z.Issued.Sub(z.NotBefore) > most: // so that it is good for no longer than it says
+		return "it is valid from another time than it was issued"
 	}
 	return ""
 }
+
+// likeToken is what a JWT looks like, or what is left of one.
+var likeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)*`)
+
+// tokenless is a text without the tokens in it: whoever answers may repeat with what it was asked.
+func tokenless(text string) string { return likeToken.ReplaceAllString(text, "(a token)") }
 
 // refusal is what an answer that is no token means (Kuma pkg/core/rest/errors/error_handler.go).
 func refusal(status int, body []byte, zone string) error {
@@ -138,11 +149,11 @@ func refusal(status int, body []byte, zone string) error {
 	words := []string{fmt.Sprint(status)}
 	for _, text := range []string{said.Title, said.Detail} {
 		if text != "" {
-			words = append(words, safe(text))
+			words = append(words, safe(tokenless(text)))
 		}
 	}
 	for _, p := range said.Parameters {
-		words = append(words, safe(p.Field+" "+p.Reason))
+		words = append(words, safe(tokenless(p.Field+" "+p.Reason)))
 	}
 	next := ""
 	switch {

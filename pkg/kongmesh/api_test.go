@@ -1,7 +1,9 @@
 package kongmesh
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,12 @@ func TestWhatTheAPIAnswers(t *testing.T) {
 		text, _ := issued(t, g)
 		return text
 	}
+	const header = `{"alg":"RS256","kid":"1","typ":"JWT"}`
+	made := func(header, body string) string { return signed(key1, header, body) }
+	claims := func(scope string, nbf, later time.Duration) string {
+		at := now.Add(later)
+		return fmt.Sprintf(`{"Zone":"west","Scope":[%s],"exp":%d,"nbf":%d,"iat":%d,"jti":"%s"}`, cmp.Or(scope, `"cp"`), at.Add(good.ValidFor).Unix(), now.Add(nbf).Unix(), at.Unix(), idA)
+	}
 	for _, tc := range []struct {
 		name   string
 		status int
@@ -75,12 +83,20 @@ func TestWhatTheAPIAnswers(t *testing.T) {
 		{"no such path", 404, "404: Page Not Found", "(404); does this version issue zone tokens?"},
 		{"not as it wants it", 400, `{"title":"Invalid request","detail":"Resource is not valid","invalid_parameters":[{"field":"scope","reason":"cannot be empty"}]}`, "(400: Invalid request: Resource is not valid: scope cannot be empty)"},
 		{"elsewhere", 302, "", "did not issue a token (302)"},
+		{"with a name for a key that would move the cursor", 200, made(`{"alg":"RS256","kid":"1\u001b[2J","typ":"JWT"}`, claims("", 0, 0)), "it names no key"},
+		{"for a zone proxy too", 200, made(header, claims(`"cp","ingress"`, 0, 0)), "its scope is [cp ingress]"},
+		{"good now, and issued in a year", 200, made(header, claims("", 0, 8760*time.Hour)), "it is valid from another time than it was issued"},
+		{"good from no time that it says", 200, made(header, strings.Replace(claims("", 0, 0), `"nbf"`, `"x"`, 1)), "it is valid from another time than it was issued"},
+		{"as up to 2.10, five minutes back", 200, made(header, claims("", -5*time.Minute, 0)), ""},
+		{"with a newline at the end", 200, of(func(*Grant) {}) + "\n", ""},
+		{"what it was asked with", 403, `{"title":"Access Denied","detail":"` + strings.Repeat("no ", 150) + of(func(*Grant) {}) + `"}`, "did not issue a token (403: Access Denied: no "},
+		{"what it was asked with, in a field", 400, `{"title":"` + of(func(*Grant) {}) + `","invalid_parameters":[{"field":"` + of(func(*Grant) {}) + `"}]}`, "did not issue a token (400: "},
 		{"what would move the cursor", 500, `{"title":"a\u001b[2Jb"}`, "(500: a"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			token, z, err := Answered(tc.status, []byte(tc.body), "west", good.ValidFor)
 			if tc.says == "" {
-				if err != nil || string(token.Reveal()) != tc.body || z.ID != idA || z.KeyID != "1" {
+				if err != nil || string(token.Reveal()) != strings.TrimSpace(tc.body) || z.ID != idA || z.KeyID != "1" {
 					t.Errorf("%+v, %v", z, err)
 				}
 				return
@@ -90,6 +106,9 @@ func TestWhatTheAPIAnswers(t *testing.T) {
 			}
 			if parts := strings.Split(tc.body, "."); err != nil && len(parts) == 3 && strings.Contains(err.Error(), parts[2]) && len(parts[2]) > 9 {
 				t.Errorf("a token is in %v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "eyJ") {
+				t.Errorf("a part of a token is in %v", err)
 			}
 		})
 	}
