@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
@@ -105,9 +107,7 @@ func read(ctx context.Context, c *fleet.Cluster, r plan.Ref) (object, error) {
 func ready(ctx context.Context, c *fleet.Cluster, deployment plan.Ref) ([]string, error) {
 	var d struct {
 		Spec struct {
-			Selector struct {
-				MatchLabels map[string]string `json:"matchLabels"`
-			} `json:"selector"`
+			Selector *metav1.LabelSelector `json:"selector"`
 		} `json:"spec"`
 	}
 	var pods struct {
@@ -135,12 +135,14 @@ func ready(ctx context.Context, c *fleet.Cluster, deployment plan.Ref) ([]string
 	if err := get(plan.Read{Group: deployment.Group, Version: deployment.Version, Resource: deployment.Resource, Namespace: deployment.Namespace, Name: deployment.Name}, "", &d); err != nil {
 		return nil, err
 	}
-	var selector []string
-	for key, value := range d.Spec.Selector.MatchLabels {
-		selector = append(selector, key+"="+value)
+	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("looking for the pods of %s in %s: %w", deployment, c.Context, err)
+	case selector.String() == "": // nothing, or everything
+		return nil, fmt.Errorf("%s in %s selects every pod of its namespace or none, so which are the global's cannot be told; pass --tokens-from=key", deployment, c.Context)
 	}
-	slices.Sort(selector)
-	if err := get(plan.Read{Version: "v1", Resource: "pods", Namespace: deployment.Namespace}, strings.Join(selector, ","), &pods); err != nil {
+	if err := get(plan.Read{Version: "v1", Resource: "pods", Namespace: deployment.Namespace}, selector.String(), &pods); err != nil {
 		return nil, err
 	}
 	var names []string
