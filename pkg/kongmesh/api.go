@@ -123,7 +123,7 @@ func notAsked(z Zone, zone string, validFor time.Duration) string {
 		return "it has no ID by which it could be revoked"
 	case z.Expires.IsZero() || z.Issued.IsZero() || life < validFor-less || life > validFor+longer:
 		return fmt.Sprintf("it is valid for %s", life.Round(time.Second))
-	case z.NotBefore.After(z.Issued), z.Issued.Sub(z.NotBefore) > most: // so that it is good for no longer than it says
+	case z.NotBefore.After(z.Issued), z.Issued.Sub(z.NotBefore) > longer: // so that it is good for no longer than it says
 		return "it is valid from another time than it was issued"
 	}
 	return ""
