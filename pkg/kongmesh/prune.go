@@ -28,7 +28,7 @@ func expired(snaps []plan.Snapshot, where plan.Selection, hub *verifier, f *plan
 	look := func(raw []byte) {
 		z, err := ReadZone(raw)
 		switch {
-		case err != nil || z.Kind == Other || !slices.Contains(list, z.ID):
+		case err != nil || z.Kind == Other || z.ID == "" || !slices.Contains(list, z.ID): // an empty ID is of every token without one
 		case z.Expires.IsZero() || !z.Expires.Before(by):
 			stays[z.ID] = true
 		case hub.signed(raw, z):

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
@@ -75,6 +77,12 @@ func TestWhatIsKnownToHaveExpiredIsTakenOffTheList(t *testing.T) {
 	a, b := revokedID(1), revokedID(2)
 	both := a + "," + b
 	old, fresh := ended(t, a, time.Hour), ended(t, a, -time.Hour)
+	j := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"}, "exp": noon.Add(-time.Hour).Unix()})
+	j.Header["kid"] = "1"
+	unnamed, err := j.SignedString(meshKeys()[1])
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name   string
 		list   string
@@ -100,6 +108,7 @@ func TestWhatIsKnownToHaveExpiredIsTakenOffTheList(t *testing.T) {
 		{"the list is never empty", both, []string{old, ended(t, b, time.Hour)}, nil, 0, b, ""},
 		{"the last one stays", a, []string{old}, nil, 0, a, ""},
 		{"what was meant is not revoked by the way", a + ", " + b, []string{old}, nil, 0, a + ", " + b, "is not revoked (" + b + ")"},
+		{"the empty ID stays, of whatever token without one", both + ",", []string{unnamed}, nil, 0, both + ",", "3 IDs stay"},
 		{"no list", "", []string{old}, nil, 0, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
