@@ -11,18 +11,30 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 const cut = "the connection to the API server was cut before the answer was complete"
 
-// Explain turns an error of a request into one clause that names the cause.
+// Explain turns an error of a request into one clause that names the cause, of which a terminal obeys nothing.
 func Explain(err error) string {
+	text := explainTransport
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return explainTransport(err)
+	if errors.As(err, &status) {
+		text = func(error) string { return explainStatus(status) }
 	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text(err))
+}
+
+// explainStatus says what the API server answered.
+func explainStatus(status apierrors.APIStatus) string {
 	message := status.Status().Message
 	switch code := status.Status().Code; {
 	case code == http.StatusUnauthorized:
