@@ -116,14 +116,20 @@ func notOurs(p plan.Patch) error {
 	return fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, journalRef.Namespace, journalRef.Name)
 }
 
-// refusedError says that a member cannot be put back, since the hub would refuse it there.
-type refusedError struct{ cred guard.Cred }
+// refusedError says that a member cannot be put back, since the hub would refuse it there, or it would not connect.
+type refusedError struct {
+	cred guard.Cred
+	why  string // it would not connect
+}
 
 func (e *refusedError) Error() string {
+	if e.why != "" {
+		return fmt.Sprintf("it would not connect with %s (%s), so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred, e.why)
+	}
 	return fmt.Sprintf("the hub does not surely accept %s any more, so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred)
 }
 
-// takeBack writes the way back of one step, unless the hub would refuse the member there. What the roster states of the
+// takeBack writes the way back of one step, unless the hub would refuse the member there, or it would not connect. What the roster states of the
 // member is taken back first: the webhook believes it. It returns whether it put anything back.
 func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 	if s.From != "" && e.hub != "" {
@@ -133,7 +139,12 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 			return false, errors.New(hub.Err)
 		}
 		if hub.Accepts.Accepts[s.From] != guard.Yes {
-			return false, &refusedError{s.From}
+			return false, &refusedError{cred: s.From}
+		}
+		if m := f.Member(s.Member); m != nil && e.Dialect.Bars != nil {
+			if why := e.Dialect.Bars(f, *m, s.From); why != "" {
+				return false, &refusedError{s.From, why}
+			}
 		}
 		if !f.Stated && e.Dialect.Yields != nil {
 			contexts := []string{e.hub}
@@ -146,7 +157,7 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 				case !known:
 					return false, fmt.Errorf("it could not be looked at, so what it would present again is not known")
 				case got != s.From: // its credential was revoked meanwhile, or has expired
-					return false, &refusedError{s.From}
+					return false, &refusedError{cred: s.From}
 				}
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -259,6 +260,29 @@ func TestRestoring(t *testing.T) {
 				t.Errorf("the journal holds %q, want %q", left, tc.left)
 			}
 		})
+	}
+}
+
+// An edge that went back is not set forward again by the journal of the run that died on the way, where it would not connect.
+func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
+	back := moved("a", "a")
+	back.ID, back.From = "back/a", tsb.JWT
+	back.Writes[0].Before, back.Writes[0].After = mode("JWT"), mode("MUTUAL_TLS")
+	for why, wrote := range map[string]int{"": 1, "Central's certificate lacks the name that it dials": 0} {
+		went := apifake.Edge("a")
+		for _, o := range went {
+			if o["kind"] == "ControlPlane" {
+				o["spec"].(object)["components"] = object{"xcp": object{"centralAuthMode": "MUTUAL_TLS"}}
+			}
+		}
+		b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": went})
+		b.journal = inFlight(t, back)
+		e.Dialect.Bars = func(_ plan.Facts, m plan.Member, _ guard.Cred) string {
+			return tsb.Dialect().Bars(plan.Facts{}, plan.Member{Name: m.Name, Trust: plan.Trust{Unnamed: why != "", Why: why}}, tsb.JWT)
+		}
+		if restored, err := restoreIn(t, e); !restored || err != nil || len(b.wrote) != wrote || b.journal != "" {
+			t.Errorf("%q: restored %v, %v; wrote %q, left %q", why, restored, err, b.wrote, b.journal)
+		}
 	}
 }
 

@@ -64,6 +64,12 @@ func Recognise(dialects ...Dialect) Dialect {
 			}
 			return "", false
 		},
+		Bars: func(f Facts, m Member, c guard.Cred) string {
+			if b := of(f).Bars; b != nil {
+				return b(f, m, c)
+			}
+			return ""
+		},
 		Stands: func(f Facts, m Member, g Goal) (bool, string) {
 			if s := of(f).Stands; s != nil {
 				return s(f, m, g)

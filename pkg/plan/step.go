@@ -246,6 +246,9 @@ type Dialect struct {
 	// Yields is what a member would present after a patch that takes a step back, as far as its credentials are good now, and whether that is
 	// known; nil where a member presents what its object says.
 	Yields func(f Facts, p Patch) (cred guard.Cred, known bool)
+	// Bars says why a member would not connect if it presented a credential again, "" when it would as far as is known; nil where only what the
+	// hub accepts decides that.
+	Bars func(f Facts, m Member, c guard.Cred) string
 	// Stands says of a member whether nothing is left to do for it on the way to a goal, and what it presents, in words, "" when that is not
 	// known; nil where it is whether the member presents what the goal wants (Facts.Moved).
 	Stands func(f Facts, m Member, g Goal) (there bool, presents string)

@@ -12,7 +12,7 @@ import (
 // Dialect is Tetrate Service Bridge 1.4 and newer.
 func Dialect() plan.Dialect {
 	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: Trim, Facts: facts, Aim: aim, Next: next, Prove: prove, Enclose: func(_ plan.Facts, m plan.Member, g plan.Goal) plan.Step { return enclose(m, g) },
-		Judge: judge, Restores: func(_ plan.Facts, p plan.Patch, from cred) bool { return restores(p, from) }, Lift: lift, After: after}
+		Judge: judge, Restores: func(_ plan.Facts, p plan.Patch, from cred) bool { return restores(p, from) }, Bars: bars, Lift: lift, After: after}
 }
 
 // Name is how the product is selected.
@@ -63,6 +63,15 @@ func restores(p plan.Patch, from cred) bool {
 		return from == MTLS
 	}
 	return false
+}
+
+// bars says why an edge would not connect with a JWT: Central's certificate lacks the name that it dials. It can have been set to JWT all the
+// same, by a run that did not get further, and gone back since.
+func bars(_ plan.Facts, m plan.Member, c cred) string {
+	if c == JWT && m.Trust.Unnamed {
+		return m.Trust.Why
+	}
+	return ""
 }
 
 // onlyAdds says whether a patch of a hub's modes takes back that mTLS was turned off, and nothing else.

@@ -15,6 +15,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
+	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
 // typed is a command in a shell at a terminal of 80 columns, as somebody types it: what it asks is answered with yes, and interrupt, when
@@ -70,7 +71,8 @@ func (f fleet) typed(dir, command, interrupt string) (string, int) {
 // suggestions beside the plugin says which these are. (What is suggested to be watched for a minute is watched for five seconds here.)
 func TestEverySuggestedCommandRuns(t *testing.T) {
 	t.Parallel()
-	f := start(t, sandbox.Options{Webhook: true})
+	// a token that is to be made anew must have time enough left for that
+	f := start(t, sandbox.Options{Webhook: true, Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 16 * time.Second, TokenRenew: 2 * time.Second}})
 	dir := t.TempDir()
 	for _, step := range []struct {
 		command, interrupt string
