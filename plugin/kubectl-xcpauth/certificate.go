@@ -179,11 +179,16 @@ func writeKey(path string, key *rsa.PrivateKey) error {
 	return writeNew("key-out", "the private key", path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
+// thereAlready says that a file is not overwritten.
+func thereAlready(flag, path string) error {
+	return fmt.Errorf("%s is there already, and is not overwritten; name another file with --%s", path, flag)
+}
+
 // writeNew keeps a secret in a new file that only its owner may read. flag names the file, what says what it is.
 func writeNew(flag, what, path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already, and is not overwritten; name another file with --%s", path, flag)
+		return thereAlready(flag, path)
 	}
 	if err != nil {
 		return fmt.Errorf("keeping %s: %w", what, err)

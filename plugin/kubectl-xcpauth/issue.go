@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -149,6 +150,9 @@ func (o *issueOptions) check() error {
 		return errors.New("--out and --in-cluster both say where the token goes; pass one of them")
 	case o.out == "-" && isTerminal(o.Out):
 		return &codeError{code: exitRefused, text: "stdout is a terminal, and what is shown there is kept in its history; name a file with --out, or a pipe"}
+	}
+	if _, err := os.Lstat(o.out); o.out != "-" && o.out != "" && err == nil { // before a token is made that nobody would have
+		return thereAlready("out", o.out)
 	}
 	return nil
 }
