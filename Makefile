@@ -8,8 +8,10 @@ MODELRUNS ?= 100000
 export CGO_ENABLED = 0
 export GOWORK = off
 
-# What starts clusters, or needs kubectl and krew. One package at a time: a cluster is three processes, and some tests have three clusters.
+# What starts clusters, or needs kubectl and krew; and of that the packages that have the machine to themselves: a cluster is three processes,
+# and their tests have up to a dozen clusters, or measure what a busy machine would hide. The others wait more than they work, two at a time.
 CLUSTERS = /test/(testbed|xcpsim|kumasim/fleet|sandbox|e2e|release)(/|$$)
+ALONE = /test/e2e(/webhook)?$$
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
@@ -28,7 +30,9 @@ test: ## everything that must pass
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-fast
 	@echo 'Testing on real clusters, and with the real krew ...'
-	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 1 -parallel 3 -timeout 25m $$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release)
+	@pkgs=$$($(GO) list ./...) && clusters=$$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release) && \
+		$(GO) test -count=1 -p 1 -parallel 3 -timeout 25m $$(echo "$$clusters" | grep -E '$(ALONE)') && \
+		$(GO) test -count=1 -p 2 -parallel 3 -timeout 10m $$(echo "$$clusters" | grep -Ev '$(ALONE)')
 	@$(GO) test -count=1 -v -timeout 10m ./test/release
 
 test-fast: k8s ## tests that start no cluster (under two minutes once Kubernetes is built: one renders with the real kubectl)

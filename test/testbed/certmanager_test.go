@@ -56,6 +56,22 @@ func certManagerIssues(t *testing.T, c *testbed.Cluster) {
 	if second.UID != first.UID {
 		t.Error("the secret was replaced, not updated")
 	}
+	eventually(t, func() error { // it writes the secret before it has written down that it did, and would write the same again
+		u, err := dyn.Resource(certificates).Namespace("default").Get(t.Context(), "leaf", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if next, _, _ := unstructured.NestedString(u.Object, "status", "nextPrivateKeySecretName"); next != "" {
+			return errors.New("the certificate is being issued")
+		}
+		conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+		for _, c := range conditions {
+			if c, _ := c.(map[string]any); c["type"] == "Issuing" && c["status"] == "True" {
+				return errors.New("the certificate is being issued")
+			}
+		}
+		return nil
+	})
 	c.StopCertManager()
 	c.StopCertManager() // without one it does nothing
 	secrets := client(t, c.Config).CoreV1().Secrets("default")
