@@ -129,8 +129,8 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("the hub does not surely accept %s any more, so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred)
 }
 
-// takeBack writes the way back of one step, unless the hub would refuse the member there, or it would not connect. What the roster states of the
-// member is taken back first: the webhook believes it. It returns whether it put anything back.
+// takeBack writes the way back of one step, unless the hub would refuse the member there, or it would not connect. What the roster states of
+// the member is taken back first: the webhook believes it. It returns whether it put anything back.
 func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 	if s.From != "" && e.hub != "" {
 		f := e.Observe(ctx, e.hub)

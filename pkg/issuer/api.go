@@ -103,7 +103,8 @@ func read(ctx context.Context, c *fleet.Cluster, r plan.Ref) (object, error) {
 	return o, err
 }
 
-// ready are the names of a Deployment's pods to ask, those that are ready first; at most three.
+// ready are the names of a Deployment's pods that are ready to be asked; at most three. It is an error when there is none, or when it cannot be
+// told which are the Deployment's.
 func ready(ctx context.Context, c *fleet.Cluster, deployment plan.Ref) ([]string, error) {
 	var d struct {
 		Spec struct {
@@ -130,7 +131,10 @@ func ready(ctx context.Context, c *fleet.Cluster, deployment plan.Ref) ([]string
 		if err != nil {
 			return fmt.Errorf("looking for the pods of %s in %s: %s", deployment, c.Context, observe.Explain(err))
 		}
-		return json.Unmarshal(body, into)
+		if json.Unmarshal(body, into) != nil {
+			return fmt.Errorf("looking for the pods of %s in %s: the API server's answer is not as its kind says", deployment, c.Context)
+		}
+		return nil
 	}
 	if err := get(plan.Read{Group: deployment.Group, Version: deployment.Version, Resource: deployment.Resource, Namespace: deployment.Namespace, Name: deployment.Name}, "", &d); err != nil {
 		return nil, err

@@ -36,7 +36,9 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 		case modeGlobal:
 			add("", "secrets", ns, "", "get", "create", "delete") // a key is read to sign with, made, and retired; their names go on
 			add("", "secrets", ns, RevocationsName, "patch")
-			add("", "pods/portforward", ns, "", "create", "get") // its API issues tokens
+			for _, verb := range []string{"create", "get"} { // its API issues tokens: over SPDY, over WebSockets
+				all[plan.Need{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
+			}
 			for _, n := range roster.Needs(soFar) {
 				all[n] = true
 			}
@@ -67,15 +69,7 @@ func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew, Partial: kube.Unreadable(s.Reads[readControlPlanes]) != ""}
-	for _, need := range Needs(s.Reads, true) {
-		switch answer, asked := s.Access[need]; {
-		case !asked:
-		case answer.Err != "":
-			c.AccessErr = answer.Err
-		case !answer.Allowed:
-			c.Missing = append(c.Missing, need)
-		}
-	}
+	c.Missing, c.AccessErr = s.Lacking(Needs(s.Reads, true))
 	if s.Err != "" {
 		return c
 	}

@@ -123,6 +123,14 @@ func returns(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
 		Writes: []plan.Patch{p}, From: m.Declared, Within: goal.Within, Keep: true, Proof: zoneProof(m, want, "it connected anew")}
 }
 
+// proveBack is the step that proves a zone that was set back already.
+func proveBack(m plan.Member, goal plan.Goal) plan.Step {
+	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: fmt.Sprintf("%s: prove that it presents %s again", m.Name, spoken(m.Declared)), Keep: true, Within: goal.Within,
+		Why: "it was set back, and its pods were not seen to be back", Proof: []plan.Claim{
+			{Kind: claimPresents, Member: m.Name, Cred: m.Declared, Text: "its pods present that alone"},
+			{Kind: claimConnected, Member: m.Name, Cred: m.Declared, Text: "it is connected"}}}
+}
+
 // unrotates decides the next wave that takes back a rotation of which the older keys are still there: every zone that presents a token of
 // the newest key presents again the last one of the key before it, which lies beside it; then the newest key is retired. goal.To is a token
 // of the key before.

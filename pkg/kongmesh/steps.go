@@ -242,14 +242,6 @@ func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 			{Kind: claimConnected, Member: m.Name, Cred: want, Text: "it is connected, with a token"}}}
 }
 
-// proveBack is the step that proves a zone that was set back already.
-func proveBack(m plan.Member, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: fmt.Sprintf("%s: prove that it presents %s again", m.Name, spoken(m.Declared)), Keep: true, Within: goal.Within,
-		Why: "it was set back, and its pods were not seen to be back", Proof: []plan.Claim{
-			{Kind: claimPresents, Member: m.Name, Cred: m.Declared, Text: "its pods present that alone"},
-			{Kind: claimConnected, Member: m.Name, Cred: m.Declared, Text: "it is connected"}}}
-}
-
 func zoneProof(m plan.Member, want guard.Cred, session string) []plan.Claim {
 	return []plan.Claim{{Kind: claimPresents, Member: m.Name, Cred: want, Text: "its pods present the token alone, and the global would accept it"},
 		{Kind: claimSession, Member: m.Name, Cred: want, Text: session}}

@@ -136,6 +136,21 @@ type Need struct {
 	Name                  string // "" for any
 }
 
+// Lacking are those of some rights that the API server says are missing, in their order, and why it could not be asked, if so; what was not
+// asked is in neither.
+func (s Snapshot) Lacking(needs []Need) (missing []Need, err string) {
+	for _, need := range needs {
+		switch answer, asked := s.Access[need]; {
+		case !asked:
+		case answer.Err != "":
+			err = answer.Err
+		case !answer.Allowed:
+			missing = append(missing, need)
+		}
+	}
+	return missing, err
+}
+
 // SortedNeeds are the keys of a map, by namespace, group, resource, name and verb.
 func SortedNeeds[T any](m map[Need]T) []Need {
 	byText := map[string]Need{}

@@ -130,7 +130,7 @@ type Supply struct {
 	FullName            string   // the member's name at the hub in full, "" when the hub was not looked at
 	Hosts               []string // under which members dial the hub, sorted
 	Chain               []byte   // the hub's certificate with its intermediates, PEM; nil when it was not looked at
-	// Token is the token to make, where the hub's own key makes it.
+	// Token is the token to ask for, where the hub issues it or its key signs it.
 	Token *TokenRequest
 }
 

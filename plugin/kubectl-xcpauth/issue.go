@@ -96,7 +96,8 @@ func (o *issueOptions) run(ctx context.Context, now time.Time) error {
 		return err
 	}
 	goal := o.goal(plan.Goal{})
-	if err := o.into(live, goal); err != nil {
+	tokens, err := o.tokens(live, goal)
+	if err != nil {
 		return err
 	}
 	m := f.Member(o.zone)
@@ -106,7 +107,7 @@ func (o *issueOptions) run(ctx context.Context, now time.Time) error {
 	case m == nil && f.Hub.InventoryErr == "" && !slices.Contains(f.Hub.Inventory, o.zone):
 		fmt.Fprintf(o.ErrOut, "note: the global does not know a zone %s yet; it will once that connects\n", o.zone)
 	}
-	t, err := o.ofGlobal(ctx, live, f, goal)
+	t, err := o.ofGlobal(ctx, tokens, f, goal)
 	if err != nil {
 		return err
 	}
@@ -187,12 +188,11 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 }
 
 // ofGlobal has the global of the contexts issue a token, or signs it with its newest key.
-func (o *issueOptions) ofGlobal(ctx context.Context, live *execute.Live, f plan.Facts, goal plan.Goal) (issued, error) {
+func (o *issueOptions) ofGlobal(ctx context.Context, tokens issuer.Tokens, f plan.Facts, goal plan.Goal) (issued, error) {
 	request, err := kongmesh.Request(f, goal, o.zone)
 	if err != nil {
 		return issued{}, &codeError{code: exitRefused, text: err.Error()}
 	}
-	tokens, _ := live.Supplier.(issuer.Tokens)
 	secret, zone, said, err := tokens.Issue(ctx, request)
 	if err != nil {
 		return issued{}, err

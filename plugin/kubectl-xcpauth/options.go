@@ -182,7 +182,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	}
 	d := o.having(plan.Recognise(tsb.Dialect(), kongmesh.Dialect()))
 	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens, Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
-		Supplier: issuer.Tokens{Fleet: f}, Fills: map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
+		Fills:    map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
 }
 

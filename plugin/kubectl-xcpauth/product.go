@@ -16,7 +16,7 @@ import (
 var products = []string{"auto", tsb.Name, kongmesh.Name}
 
 // aloneVerbs and aloneFlags are those that mean something to TSB alone: Kong Mesh has no roster, webhook, fence or standby, its global's
-// certificate stays, and its tokens are signed with the global's own key.
+// certificate stays, and its tokens come from the global.
 var (
 	aloneVerbs = []string{"edge", "certificate", "webhook"}
 	aloneFlags = []string{"no-hub", "hub-agrees", "standby", "hasty-canary", "rotation-within", "accept-unrotated", "fence-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl", "tctl-profile"}

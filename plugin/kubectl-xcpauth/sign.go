@@ -57,20 +57,28 @@ func (s *signFlags) goal(g plan.Goal) plan.Goal {
 	return g
 }
 
-// into hands a run what it asks the global's API with. Of a saved plan the goal says whether that is needed: it is given again.
-func (s *signFlags) into(live *execute.Live, goal plan.Goal) error {
+// tokens is who gets zones their tokens, with what the global's API is asked with. Of a saved plan the goal says whether that is needed: it is
+// given again.
+func (s *signFlags) tokens(live *execute.Live, goal plan.Goal) (issuer.Tokens, error) {
+	all := issuer.Tokens{Fleet: live.Fleet}
 	switch {
 	case goal.OwnLogin && s.login == "":
-		return errors.New("the saved plan asks the global's API with a token of yours, which is not kept in it; pass --api-token again")
+		return all, errors.New("the saved plan asks the global's API with a token of yours, which is not kept in it; pass --api-token again")
 	case !goal.OwnLogin && s.login != "":
-		return errors.New("the saved plan asks the global's API for nothing with a token of yours; make it again with --api-token: kubectl xcpauth plan --out FILE")
+		return all, errors.New("the saved plan asks the global's API for nothing with a token of yours; make it again with --api-token: kubectl xcpauth plan --out FILE")
 	case s.login == "":
-		return nil
+		return all, nil
 	}
-	login, err := supply.ReadFile("api-token", s.login)
-	if err != nil {
-		return err
+	var err error
+	all.Login, err = supply.ReadFile("api-token", s.login)
+	return all, err
+}
+
+// into has a run get tokens so, unless they come from outside.
+func (s *signFlags) into(live *execute.Live, goal plan.Goal) error {
+	tokens, err := s.tokens(live, goal)
+	if err == nil && goal.Supplied == "" {
+		live.Supplier = tokens
 	}
-	live.Supplier = issuer.Tokens{Fleet: live.Fleet, Login: login}
-	return nil
+	return err
 }
