@@ -238,6 +238,8 @@ func authorities(encoded string) ([]byte, error) {
 			return all, nil
 		case block.Type != "CERTIFICATE":
 			return nil, fmt.Errorf("holds something other than certificates")
+		case len(block.Headers) > 0:
+			return nil, fmt.Errorf("holds a certificate with PEM headers, which readers of CA bundles skip")
 		case n == maxCAs:
 			return nil, fmt.Errorf("holds more than %d certificates", maxCAs)
 		}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,22 +64,80 @@ func TestWhatACAVerifies(t *testing.T) {
 		dialled        string
 		at             time.Time
 		trusts, signed string // a part of what is said, "" when it does
+		descends       bool
 	}{
-		{"by its root", root.pem, server, "global.example.test", noon, "", ""},
-		{"whatever its name", root.pem, server, "", noon, "", ""},
-		{"by one of two", append(append([]byte{}, other.pem...), root.pem...), server, "global.example.test", noon, "", ""},
-		{"by another", other.pem, server, "global.example.test", noon, "unknown authority", "unknown authority"},
-		{"without its intermediate", root.pem, leaf.pem, "global.example.test", noon, "unknown authority", "unknown authority"},
-		{"under another name", root.pem, server, "elsewhere.example.test", noon, "not elsewhere.example.test", ""},
-		{"once it has expired", root.pem, server, "global.example.test", noon.Add(2 * time.Hour), "expired", ""},
-		{"a bundle without a certificate", []byte("nothing"), server, "", noon, "no PEM certificate", "the CA: it holds no PEM certificate"},
-		{"a server without one", root.pem, nil, "", noon, "cannot be read: it holds no PEM certificate", "the certificate: it holds no PEM certificate"},
-		{"one that does not parse", root.pem, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), "", noon, "does not parse", "does not parse"},
+		{"by its root", root.pem, server, "global.example.test", noon, "", "", true},
+		{"whatever its name", root.pem, server, "", noon, "", "", true},
+		{"by one of two", append(append([]byte{}, other.pem...), root.pem...), server, "global.example.test", noon, "", "", true},
+		{"by another", other.pem, server, "global.example.test", noon, "unknown authority", "unknown authority", false},
+		{"without its intermediate", root.pem, leaf.pem, "global.example.test", noon, "unknown authority", "unknown authority", false},
+		{"under another name", root.pem, server, "elsewhere.example.test", noon, "not elsewhere.example.test", "", true},
+		{"once it has expired", root.pem, server, "global.example.test", noon.Add(2 * time.Hour), "expired", "", true},
+		{"a bundle without a certificate", []byte("nothing"), server, "", noon, "no PEM certificate", "the CA: it holds no PEM certificate", false},
+		{"a server without one", root.pem, nil, "", noon, "cannot be read: it holds no PEM certificate", "the certificate: it holds no PEM certificate", false},
+		{"one that does not parse", root.pem, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), "", noon, "does not parse", "does not parse", false},
+		{"a CA renewed under its own key after the leaf was issued", renewed(t, root, noon).pem, server, "global.example.test",
+			noon.Add(time.Minute), "", "", true},
+		{"a CA renewed under its own key after the leaf expired", renewed(t, root, noon.Add(90*time.Minute)).pem, server, "",
+			noon.Add(2 * time.Hour), "expired", "expired or is not yet valid", true},
+		{"a CA with PEM headers, which AppendCertsFromPEM skips", headed(root.pem), server, "global.example.test", noon,
+			"PEM headers", "the CA: each certificate in it has PEM headers", false},
+		{"a CA with headers beside one without", append(headed(other.pem), root.pem...), server, "global.example.test", noon, "", "", true},
+		{"a CA that does not parse beside one that does",
+			append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), root.pem...), server, "", noon, "", "", true},
+		{"a leaf with PEM headers, which X509KeyPair takes", root.pem, append(headed(leaf.pem), middle.pem...),
+			"global.example.test", noon, "", "", true},
 	} {
-		for what, got := range map[string][2]string{"trusts": {chain.Trusts(tc.bundle, tc.server, tc.dialled, tc.at), tc.trusts}, "signed": {chain.Signed(tc.bundle, tc.server), tc.signed}} {
+		for what, got := range map[string][2]string{"trusts": {chain.Trusts(tc.bundle, tc.server, tc.dialled, tc.at), tc.trusts}, "signed": {chain.Signed(tc.bundle, tc.server, tc.at), tc.signed}} {
 			if (got[0] == "") != (got[1] == "") || !strings.Contains(got[0], got[1]) {
 				t.Errorf("%s: %s: %q, want %q", tc.name, what, got[0], got[1])
 			}
 		}
+		if got, _ := chain.Descends(tc.bundle, tc.server); got != tc.descends {
+			t.Errorf("%s: descends: %v, want %v", tc.name, got, tc.descends)
+		}
 	}
+}
+
+// The reader of bundles takes exactly the CAs that the standard library takes, and its judgement is the one of a TLS client.
+func TestABundleIsReadAsTheStandardLibraryReadsIt(t *testing.T) {
+	root, other := issue(t, "root", nil), issue(t, "another", nil)
+	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})
+	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")})
+	parts := [][]byte{root.pem, other.pem, headed(root.pem), broken, key, []byte("text\n"), nil}
+	for _, a := range parts {
+		for _, b := range parts {
+			for _, c := range parts {
+				text := slices.Concat(a, b, c)
+				want := x509.NewCertPool()
+				took := want.AppendCertsFromPEM(text)
+				got := x509.NewCertPool()
+				cas, err := chain.Bundle(text)
+				for _, ca := range cas {
+					got.AddCert(ca)
+				}
+				if took != (err == nil) || !got.Equal(want) {
+					t.Errorf("%q: took %d CAs, %v; the standard library took some: %v", text, len(cas), err, took)
+				}
+			}
+		}
+	}
+}
+
+// renewed is a CA as some issuers renew it: the same name and key, valid from another time on.
+func renewed(t *testing.T, ca pair, from time.Time) pair {
+	t.Helper()
+	want := *ca.cert
+	want.SerialNumber, want.NotBefore, want.NotAfter = big.NewInt(2), from, from.Add(time.Hour)
+	der, err := x509.CreateCertificate(rand.Reader, &want, &want, &ca.key.PublicKey, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair{key: ca.key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+}
+
+// headed is the first certificate of a text with a PEM header.
+func headed(text []byte) []byte {
+	block, _ := pem.Decode(text)
+	return pem.EncodeToMemory(&pem.Block{Type: block.Type, Headers: map[string]string{"Friendly-Name": "a CA"}, Bytes: block.Bytes})
 }

@@ -68,24 +68,16 @@ func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 	hub := readGlobal(home, *global, &again)
 	f.Hub.Inspection = inspectGlobal(*home, *global, hub, f)
 	serves := global.served(secretsIn(home.Reads, global.object.Metadata.Namespace))
-	inspectServed(f.Hub.Inspection, f.Hub.Object.String(), serves, f.Hub.Workload)
+	inspectServed(f.Hub.Inspection, f.Hub.Object.String(), serves, f.Hub.Workload, global.version)
 	for i := range f.Members {
 		m := &f.Members[i]
 		for _, s := range snaps {
 			if s.Context == m.Context && m.Err == "" {
-				m.Inspection = inspectZone(s, *m, hub, serves, clockOf(*home, at))
+				m.Inspection = inspectZone(s, *m, hub, serves, at, home.Clock(at))
 			}
 		}
 	}
 	return f
-}
-
-// clockOf is the time by the clock of a cluster's API server, as far as its answers tell: its control plane is on the same machines.
-func clockOf(s plan.Snapshot, at time.Time) time.Time {
-	if s.Skew == nil {
-		return at
-	}
-	return at.Add(*s.Skew)
 }
 
 // remarks turns findings about an object into remarks.
@@ -139,8 +131,8 @@ func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.Facts
 	return in
 }
 
-// inspectZone looks at a zone: its version and variables, how it verifies the global, and its token by the global's clock.
-func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, at time.Time) *plan.Inspection {
+// inspectZone looks at a zone: its version and variables, how it verifies the global, by its own clock, and its token by the global's.
+func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, at, globals time.Time) *plan.Inspection {
 	in := &plan.Inspection{}
 	planes, _ := kube.Deployments(s.Reads[readControlPlanes])
 	for i, o := range planes {
@@ -157,7 +149,7 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, a
 			}
 		}
 		secrets, unread := secretsIn(s.Reads, o.Metadata.Namespace)
-		inspectTrust(in, where, cp, cp.verification(secrets, unread), serves)
+		inspectTrust(in, where, cp, cp.verification(secrets, unread), serves, s.Clock(at))
 		src := tokenOf(cp, cp.spec, secrets)
 		switch {
 		case src.missing != "":
@@ -165,7 +157,7 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, a
 		case src.token != nil && hub.unread == "":
 			v := hub.Verifier
 			v.Zone = cp.zone
-			j := v.Judge(src.token, at)
+			j := v.Judge(src.token, globals)
 			in.Remarks = append(in.Remarks, remarks("the token in "+src.where, j.Findings)...)
 			if j.Product.Outcome != Accepted && !slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Severity == Error }) {
 				in.Remarks = append(in.Remarks, plan.Remark{ID: "token-refused", Severity: string(Error), Where: "the token in " + src.where, Saw: "the global would refuse it: " + j.Product.Text, Remedy: "give the zone another: kubectl xcpauth migrate"})

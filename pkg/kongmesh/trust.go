@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
@@ -168,7 +169,7 @@ func unverified(v verification) string {
 }
 
 // inspectServed looks at the certificate that the global serves its zones with.
-func inspectServed(in *plan.Inspection, where string, s source, w plan.Workload) {
+func inspectServed(in *plan.Inspection, where string, s source, w plan.Workload, version Version) {
 	add := func(id string, severity Severity, saw, remedy string) {
 		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: held(s, where), Saw: saw, Remedy: remedy})
 	}
@@ -180,17 +181,31 @@ func inspectServed(in *plan.Inspection, where string, s source, w plan.Workload)
 		add("global-certificate-missing", Error, "it is to serve its zones with a certificate, and "+s.missing+", so its pods do not start", "create it")
 		return
 	}
-	certs, err := chain.Read(s.token)
+	certs, err := chain.Certificates(s.token)
 	if err != nil {
 		add("global-certificate-malformed", Error, "the global serves its zones with it, and it cannot be used: "+err.Error(), "put a certificate there")
 		return
 	}
-	m := plan.Material{What: "the certificate with which the global serves its zones", Where: s.where, Needed: true, From: certs[0].NotBefore.UTC(), Until: certs[0].NotAfter.UTC(),
-		Mend: "renew it there; once every zone verifies the new one, restart the global, which reads it at its start alone"}
+	m := plan.Material{What: "the certificate with which the global serves its zones", Where: s.where, Needed: true,
+		From: certs[0].NotBefore.UTC(), Until: certs[0].NotAfter.UTC(), Mend: renewServed(version)}
 	in.Materials = append(in.Materials, m)
-	if p := olderThan(w, s); p != "" { // Kuma pkg/kds/mux/server.go loads it once
+	if p := olderThan(w, s); p != "" && !version.reloadsCertificate() { // Kuma pkg/kds/mux/server.go loads it once
 		add("global-certificate-older", Warning, fmt.Sprintf("it was written after pod %s of the global was made, which serves until its end with what it was started with", p), "once every zone verifies the new one, restart the global")
 	}
+}
+
+// renewServed says how to renew the certificate that a global serves its zones with, and cut no zone off. A version that is not known may
+// do either, and the order of 3.0 is safe for both.
+func renewServed(v Version) string {
+	switch {
+	case v.reloadsCertificate():
+		return "first give every zone the CA of the new certificate, next to the CA that it has; only then renew the certificate there: the global " +
+			"serves the new one within seconds, without a restart"
+	case !v.Known():
+		return "first give every zone the CA of the new certificate, next to the CA that it has; then renew the certificate there; up to 2.14 restart " +
+			"the global after that, which reads it at its start alone"
+	}
+	return "renew it there; once every zone verifies the new one, restart the global, which reads it at its start alone"
 }
 
 // olderThan is a process that was made before a secret was last written, "" when there is none.
@@ -203,7 +218,7 @@ func olderThan(w plan.Workload, s source) string {
 }
 
 // inspectTrust looks at how a zone verifies the global, and whether what it verifies with takes what the global serves.
-func inspectTrust(in *plan.Inspection, where string, cp controlPlane, v verification, s source) {
+func inspectTrust(in *plan.Inspection, where string, cp controlPlane, v verification, s source, at time.Time) {
 	add := func(id string, severity Severity, saw, remedy string) {
 		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: held(v.ca, where), Saw: saw, Remedy: remedy})
 	}
@@ -218,7 +233,7 @@ func inspectTrust(in *plan.Inspection, where string, cp controlPlane, v verifica
 		add("zone-ca-missing", Error, "it is to verify the global with a CA, and "+v.ca.missing+", so its pods do not start", "create it with the CA of the certificate with which the global serves its zones")
 		return
 	}
-	cas, err := chain.Read(v.ca.token)
+	cas, err := chain.Bundle(v.ca.token)
 	if err != nil { // Kuma pkg/config/multizone/multicluster.go: failed to parse root certificate
 		add("zone-ca-malformed", Error, "it verifies the global with it, and it cannot be used: "+err.Error()+"; a pod ends at its start", "put the CA of the certificate with which the global serves its zones there")
 		return
@@ -231,7 +246,7 @@ func inspectTrust(in *plan.Inspection, where string, cp controlPlane, v verifica
 		return // said of the global
 	}
 	const unless = "; unless something between the two serves another one, it refuses the global at its next connection"
-	if why := chain.Signed(v.ca.token, s.token); why != "" {
+	if why := chain.Signed(v.ca.token, s.token, at); why != "" {
 		add("zone-refuses-global", Error, fmt.Sprintf("it does not verify the certificate with which the global serves its zones (secret %s): %s%s", s.where, why, unless), "put the CA that signed it there, beside what is there")
 		return
 	}

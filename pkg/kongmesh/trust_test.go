@@ -36,6 +36,24 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
+// renewed is a CA as some issuers renew it: under its own name and key, from an hour ago on.
+func renewed(t *testing.T, ca *authority) string {
+	t.Helper()
+	want := *ca.cert
+	want.NotBefore = noon.Add(-time.Hour)
+	der, err := x509.CreateCertificate(rand.Reader, &want, &want, &ca.key.PublicKey, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// headed is a certificate with PEM headers.
+func headed(text string) string {
+	block, _ := pem.Decode([]byte(text))
+	return string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Headers: map[string]string{"Name": "CA"}, Bytes: block.Bytes}))
+}
+
 func certificate(t *testing.T, by *authority, until time.Duration, names ...string) (*authority, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -104,6 +122,7 @@ func TestTheTrustBetweenAZoneAndTheGlobalIsFound(t *testing.T) {
 	_, leaf := certificate(t, ca, 9000*time.Hour, dialled, "kong-mesh-global-zone-sync.kong-mesh-system")
 	_, misnamed := certificate(t, ca, 9000*time.Hour, "elsewhere.example.test")
 	_, expired := certificate(t, ca, -time.Hour, dialled)
+	again, withHeaders := renewed(t, ca), headed(caPEM)
 	both, none := otherPEM+caPEM, "-----BEGIN NOTHING-----\n-----END NOTHING-----\n"
 	global := func(cert *string, env ...any) []apifake.Object {
 		env = append(env, apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_CERT_FILE", serverCert), apifake.Variable("KUMA_GENERAL_TLS_CERT_FILE", general))
@@ -123,6 +142,8 @@ func TestTheTrustBetweenAZoneAndTheGlobalIsFound(t *testing.T) {
 		{"another CA", global(&leaf), zone("2.13.10", &otherPEM, file), "zone-refuses-global west"},
 		{"another name", global(&misnamed), zone("2.13.10", &caPEM, file), "zone-dials-other-name west"},
 		{"the certificate has expired, which is no matter of who signed it", global(&expired), zone("2.13.10", &caPEM, file), "XA033 hub"},
+		{"a CA renewed under its own key, younger than the leaf", global(&leaf), zone("2.13.10", &again, file), ""},
+		{"a CA with PEM headers, which the zone skips", global(&leaf), zone("2.13.10", &withHeaders, file), "zone-ca-malformed west"},
 		{"the CA expires soon", global(&leaf), zone("2.13.10", &soonPEM, file), "XA035 west, zone-refuses-global west"},
 		{"it is told not to verify, whatever its CA", global(&leaf), zone("2.13.10", &caPEM, file, apifake.Variable(skip, "true")), "zone-does-not-verify west"},
 		{"in the loader's other words", global(&leaf), zone("2.13.10", &caPEM, file, apifake.Variable(skip, "1")), "zone-does-not-verify west"},
@@ -148,6 +169,38 @@ func TestTheTrustBetweenAZoneAndTheGlobalIsFound(t *testing.T) {
 				t.Errorf("found %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// What is true of the certificate's reload is said by version: in the order of 2.x a global of 3.0 would cut zones off.
+func TestHowAServedCertificateIsRenewedIsSaidByVersion(t *testing.T) {
+	ca, _ := certificate(t, nil, 9000*time.Hour)
+	_, leaf := certificate(t, ca, time.Hour, dialled)
+	for version, tc := range map[string]struct {
+		older bool
+		says  string
+	}{
+		"2.13.10": {true, "renew it there; once every zone verifies the new one, restart the global"},
+		"3.0.0":   {false, "first give every zone the CA of the new certificate"},
+		"3.1.2":   {false, "without a restart"},
+		"latest":  {true, "first give every zone the CA of the new certificate"},
+	} {
+		env := []any{apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_CERT_FILE", serverCert)}
+		global := append([]apifake.Object{key("1")}, apifake.Global(version, map[string]bool{"west": true}, env...)...)
+		fl := fleet{"global": rewritten(withFile(global, serverCert, "kds-server", &leaf), "kds-server"), "west": apifake.Zone("2.13.10", "west")}
+		f := fl.facts(t, kongmesh.Inspect(), nil)
+		remedy, older := "", false
+		for _, x := range check.Run(check.For(f), f, check.Options{}) {
+			if strings.HasPrefix(x.Object, "global-certificate-older") {
+				older = true
+			}
+			if x.Rule == "XA035" {
+				remedy = x.Remedy
+			}
+		}
+		if older != tc.older || !strings.Contains(remedy, tc.says) {
+			t.Errorf("%s: an older certificate is served: %v, want %v; remedy %q, want %q in it", version, older, tc.older, remedy, tc.says)
+		}
 	}
 }
 

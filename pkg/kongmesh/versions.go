@@ -88,6 +88,10 @@ func (v Version) saysNotYet() bool    { return v.atLeast(2, 14, 0) }  // 48a29af
 func (v Version) verifiesHMAC() bool  { return !v.atLeast(3, 0, 0) }  // 59c26a58e63e
 func (v Version) hasZoneTokens() bool { return v.atLeast(2, 0, 0) }   // zone tokens with scope cp: Kong Mesh 2.0
 
+// reloadsCertificate says whether a control plane serves a certificate that was renewed without a restart (UPGRADE.md of 3.0.0: every
+// server that reads its certificate from disk).
+func (v Version) reloadsCertificate() bool { return v.atLeast(3, 0, 0) }
+
 // panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 mends it; 2.0 and before refuse such a token).
 func (v Version) panicsOnKid() bool {
 	return v.atLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14}, [3]int{2, 13, 10}, [3]int{2, 14, 2})

@@ -55,3 +55,12 @@ type Snapshot struct {
 	// Access is what the API server says of the rights that were asked for.
 	Access map[Need]Answer
 }
+
+// Clock is the time at by the clock of the cluster's API server, as far as its answers tell: the machines around it keep the same time.
+// Where nothing tells, it is our own.
+func (s Snapshot) Clock(at time.Time) time.Time {
+	if s.Skew == nil {
+		return at
+	}
+	return at.Add(*s.Skew)
+}

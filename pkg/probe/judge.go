@@ -1,9 +1,7 @@
 package probe
 
 import (
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"reflect"
@@ -13,6 +11,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 )
 
 // Guarded is the name of the webhook that is asked about edits.
@@ -170,17 +170,13 @@ func sameConditions(a, b []json.RawMessage) bool {
 
 // bundle counts the certificates of a CA bundle, and says when the last expires.
 func bundle(text []byte) (n int, expires time.Time) {
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			continue
-		}
-		n++
-		if cert.NotAfter.After(expires) {
-			expires = cert.NotAfter
+	cas, _ := chain.Bundle(text) // one without a CA has none to count
+	for _, ca := range cas {
+		if ca.NotAfter.After(expires) {
+			expires = ca.NotAfter
 		}
 	}
-	return n, expires
+	return len(cas), expires
 }
 
 // Ready counts, in a list of EndpointSlices, the endpoints that are ready.

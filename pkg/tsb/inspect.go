@@ -149,7 +149,7 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 	}
 	in.Server = serverNeeds(*f)
 	in.Materials = hubMaterials(s, *hub)
-	in.Distrust = ownTrust(*hub)
+	in.Distrust = ownTrust(*hub, s.Clock(f.At))
 	hub.Inspection = in
 }
 
@@ -227,7 +227,7 @@ func inspectMPC(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
 	where := ns + "/" + secretMPCCerts
 	r := s.Reads[secret(ns, secretMPCCerts)]
 	in.Materials = []plan.Material{material(r, where, "tls.crt", "MPC's client certificate", true, "have its Certificate re-issued, or issue it again with: tctl install manifest management-plane-secrets --xcp-certs")}
-	in.Distrust = mutualTrust(r, where, "MPC's certificate", f.Hub)
+	in.Distrust = mutualTrust(r, where, "MPC's certificate", f.Hub, s.Clock(f.At))
 	return in
 }
 

@@ -43,7 +43,7 @@ func TestWhatCheckFinds(t *testing.T) {
 		}, []string{"XA021 eu"}, "once it presents a token"},
 		{"no bundle, and a private CA", func(_ *testing.T, s *stage) { delete(s.eu, "Secret "+secretCA) }, []string{"XA021 eu"}, "the secret is not there"},
 		{"an edge's certificate that Central's CA did not sign", func(t *testing.T, s *stage) { s.onMTLS(t, newAuthority(t), s.ca) }, []string{"XA021 eu"}, "the edge's certificate in secret istio-system/xcp-edge-cert"},
-		{"an edge that trusts another CA on mutual TLS", func(t *testing.T, s *stage) { s.onMTLS(t, s.ca, newAuthority(t)) }, []string{"XA025 eu", "XA004 eu"}, "does not verify this hub's certificate"},
+		{"an edge that trusts another CA on mutual TLS", func(t *testing.T, s *stage) { s.onMTLS(t, s.ca, newAuthority(t)) }, []string{"XA025 eu", "XA004 eu"}, "did not sign this hub's certificate"},
 		{"a CA beside Central's certificate that did not sign it", func(t *testing.T, s *stage) {
 			s.central(t, nil, map[string]string{"ca.crt": newAuthority(t).pem()})
 		}, []string{"XA021 hub"}, "it does not verify Central's certificate in the same secret"},

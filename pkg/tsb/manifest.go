@@ -230,7 +230,7 @@ func faults(name string, data map[string][]byte, s plan.Supply, at time.Time) st
 	case secretServiceAccount:
 		return accountFault(data, s)
 	case secretCA, secretMPCA:
-		if _, err := chain.Read(data["ca.crt"]); err != nil {
+		if _, err := chain.Bundle(data["ca.crt"]); err != nil {
 			return fmt.Sprintf("key ca.crt: %v; give it the CA in PEM", err)
 		}
 		if name == secretCA && len(s.Chain) > 0 {

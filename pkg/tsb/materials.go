@@ -130,7 +130,11 @@ func material(r plan.Result, where, key, what string, needed bool, mend string) 
 	if r.Missing || c.Unread != "" {
 		return c
 	}
-	certs, err := chain.Read(secretKey(r, key))
+	read := chain.Certificates
+	if key == "ca.crt" {
+		read = chain.Bundle
+	}
+	certs, err := read(secretKey(r, key))
 	if err != nil {
 		c.Wrong = fmt.Sprintf("key %s: %v", key, err)
 		return c
@@ -145,11 +149,11 @@ func material(r plan.Result, where, key, what string, needed bool, mend string) 
 
 // ownTrust says whether the CA beside Central's certificate verifies it: edges get that CA, and Central verifies their certificates
 // with it.
-func ownTrust(hub plan.Hub) []plan.Distrust {
+func ownTrust(hub plan.Hub, at time.Time) []plan.Distrust {
 	if len(hub.Server.CA) == 0 || hub.Server.Err != "" {
 		return nil
 	}
-	if why := chain.Signed(hub.Server.CA, hub.Server.Chain); why != "" {
+	if why := chain.Signed(hub.Server.CA, hub.Server.Chain, at); why != "" {
 		return []plan.Distrust{{Where: hub.Server.Where + " key ca.crt", Whose: "Central's certificate in the same secret", Why: why, Now: true,
 			Mend: "put the CA that signed tls.crt, with every intermediate in tls.crt, into the secret"}}
 	}
@@ -178,18 +182,18 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.Facts) []plan.Distrust {
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there, and there is no CA in the hub to make it from",
 			Mend: "create it with the CA that signs Central's certificate under key ca.crt"})
 	case r.OK() && bundle != nil:
-		if why := chain.Signed(bundle, hub.Server.Chain); why != "" {
+		if why := chain.Signed(bundle, hub.Server.Chain, s.Clock(f.At)); why != "" {
 			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Mend: mend})
 		}
 	}
 	if m.Declared == MTLS || slices.Contains(m.Edge.Presents, MTLS) {
-		all = append(all, mutualTrust(s.Reads[secret(ns, secretEdgeCert)], ns+"/"+secretEdgeCert, "the edge's certificate", hub)...)
+		all = append(all, mutualTrust(s.Reads[secret(ns, secretEdgeCert)], ns+"/"+secretEdgeCert, "the edge's certificate", hub, s.Clock(f.At))...)
 	}
 	return all
 }
 
 // mutualTrust is what would end a mutual TLS connection: either side's CA does not verify the other's certificate.
-func mutualTrust(r plan.Result, where, whose string, hub plan.Hub) []plan.Distrust {
+func mutualTrust(r plan.Result, where, whose string, hub plan.Hub, at time.Time) []plan.Distrust {
 	if !r.OK() || hub.Server.Err != "" {
 		return nil
 	}
@@ -197,14 +201,14 @@ func mutualTrust(r plan.Result, where, whose string, hub plan.Hub) []plan.Distru
 	var all []plan.Distrust
 	if ca := secretKey(r, "ca.crt"); ca == nil {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Mend: mend})
-	} else if why := chain.Signed(ca, hub.Server.Chain); why != "" {
+	} else if why := chain.Signed(ca, hub.Server.Chain, at); why != "" {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Mend: mend})
 	}
 	if leaf := secretKey(r, "tls.crt"); leaf != nil && len(hub.Server.CA) > 0 {
 		if _, err := chain.Leaf(leaf); err != nil {
 			return all // said of the certificate itself
 		}
-		if why := chain.Signed(hub.Server.CA, leaf); why != "" {
+		if why := chain.Signed(hub.Server.CA, leaf, at); why != "" {
 			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Mend: mend})
 		}
 	}

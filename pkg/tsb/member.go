@@ -140,7 +140,7 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	m.Edge = guard.Edge{Name: m.Name, Presents: presents, Until: s.At.Add(liveFor), Why: why}
 	m.Credential = credential(s.Reads, ns, m.ClusterName, at)
 	m.OldCredential = certificate(s.Reads, ns, secretEdgeCert)
-	m.Trust = trust(s.Reads, ns, hub, m.OldCredential.CA, m.ServerName, at)
+	m.Trust = trust(s.Reads, ns, hub, m.OldCredential.CA, m.ServerName, s.Clock(at))
 	m.Rotation = slower(rotation(m.Workload, m.Credential, s.Reads[secret(ns, secretServiceAccount)].OK()), at, s.Skew)
 	ca := m.OldCredential.CA
 	bundle := secretKey(s.Reads[secret(ns, secretCA)], "ca.crt")
@@ -154,9 +154,10 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	}
 	m.Credential.Lacks, m.Credential.Adds = lackingSecrets(s.Reads, m, mpRef["selfSigned"] == true, hub)
 	m.Blocked = blocked(m)
-	if leaf, err := chain.Leaf(hub.Server.Chain); err == nil && m.Declared == MTLS && ca != nil {
-		if why := chain.Trusts(ca, hub.Server.Chain, "", leaf.NotBefore.Add(time.Second)); why != "" { // who signed it, whether or not it has expired
-			m.Elsewhere = fmt.Sprintf("the CA in secret %s/%s does not verify this hub's certificate (%s), so it is connected to another hub", ns, secretEdgeCert, why)
+	if m.Declared == MTLS && ca != nil {
+		if ours, known := chain.Descends(ca, hub.Server.Chain); known && !ours {
+			m.Elsewhere = fmt.Sprintf("the CA in secret %s/%s did not sign this hub's certificate, so it is connected to another hub",
+				ns, secretEdgeCert)
 		}
 	}
 	return m
@@ -228,7 +229,7 @@ func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 	case t.Absent:
 		bundle, t.CA = own, own
 	}
-	if _, err := chain.Read(bundle); err != nil {
+	if _, err := chain.Bundle(bundle); err != nil {
 		t.Suppliable = !t.Absent
 		t.Why = fmt.Sprintf("key ca.crt of secret %s: %v; give it the CA that signs Central's certificate", t.Where, err)
 		return t

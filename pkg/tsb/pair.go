@@ -27,7 +27,7 @@ func ReadPair(certs, ca []byte) (plan.Certificate, error) {
 	}
 	if len(ca) == 0 {
 		c.CA = nil
-	} else if _, err := chain.Read(ca); err != nil {
+	} else if _, err := chain.Bundle(ca); err != nil {
 		return c, fmt.Errorf("the given CA: %w", err)
 	}
 	return c, nil
@@ -84,11 +84,11 @@ func dropsCA(c plan.Certificate, h plan.Hub) string {
 	if c.CA == nil || h.Server.CA == nil || h.Accepts.Accepts[MTLS] == guard.No {
 		return ""
 	}
-	now, err := chain.Read(h.Server.CA)
+	now, err := chain.Bundle(h.Server.CA)
 	if err != nil {
 		return ""
 	}
-	given, err := chain.Read(c.CA)
+	given, err := chain.Bundle(c.CA)
 	if err != nil {
 		return "the given CA: " + err.Error()
 	}

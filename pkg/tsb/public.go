@@ -15,7 +15,7 @@ func publicCA(c plan.Certificate, roots func() *x509.CertPool, at time.Time) boo
 	if c.Err != "" || len(c.CA) > 0 || roots == nil {
 		return false
 	}
-	certs, err := chain.Read(c.Chain)
+	certs, err := chain.Certificates(c.Chain)
 	pool := roots()
 	if err != nil || pool == nil {
 		return false
