@@ -104,11 +104,16 @@ func (w *mesh) body(context string, r plan.Read) []byte {
 	case "secrets":
 		items = w.secretObjects(z)
 	case "zones":
+		if w.universal {
+			break
+		}
 		for _, name := range w.names() {
 			items = append(items, fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
 		}
 	case "zoneinsights":
-		items = w.insights()
+		if !w.universal {
+			items = w.insights()
+		}
 	default:
 		return nil
 	}
@@ -179,6 +184,9 @@ func (w *mesh) secretObjects(z *zone) []string {
 		}
 		return all
 	}
+	if w.universal {
+		return nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.keys)) {
 		add(name, w.made[name], "", kongmesh.SecretType, false, "value", w.keys[name].encoded)
 	}
@@ -224,6 +232,7 @@ func (w *mesh) insights() []string {
 
 // count dies before the write, afterWrite after it.
 func (w *mesh) count() {
+	w.changes++
 	if w.writes++; w.writes == -w.killAt {
 		w.note("KILLED before write %d", w.writes)
 		panic(killed{})

@@ -44,6 +44,7 @@ type mesh struct {
 	away     string            // a zone that cannot be reached for as long as goals change
 
 	writes, killAt, pauses, cancelAt int
+	changes                          int // writes of all runs
 	cancel                           context.CancelFunc
 	refused, log                     []string
 }
@@ -51,7 +52,9 @@ type mesh struct {
 // meshSwitches are what differs between versions and people.
 type meshSwitches struct {
 	version        string
-	crashes        bool            // a pod of the global that ends does not say that its sessions did
+	universal      bool            // the global keeps its state elsewhere, and its cluster's lists are empty
+	crashes        bool            // a pod of the global dies now and then, and one that ends does not say that its sessions did
+	backsOff       bool            // a zone whose session ended waits before it connects again
 	strangers      bool            // somebody else takes tokens away from zones, and restarts things
 	hadTokens      bool            // zones had tokens before, in secrets of their own
 	stuck          map[string]bool // zones whose pods cannot connect once they were given another token
@@ -80,6 +83,7 @@ type meshPod struct {
 	started, ready bool
 	waiting        string
 	ending         bool
+	crashes        int      // how often it died and was started again
 	session        *session // of a zone's leader
 }
 
@@ -90,6 +94,7 @@ type session struct {
 	ended    time.Time
 	provided bool
 	at       *meshPod // of the global
+	life     int      // of that pod
 	gone     bool     // really over, whatever is told
 }
 
@@ -98,6 +103,7 @@ type zone struct {
 	name      string
 	secrets   map[string]tokenSecret
 	sessions  []*session
+	retry     time.Time // not before this does it connect again
 	reachable bool
 }
 
@@ -155,17 +161,30 @@ const (
 	newType, newOn, newInline = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "zoneToken", "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE"
 )
 
-func newMesh(seed uint64) *mesh {
+// newMesh is a mesh whose global keeps its state in Kubernetes; anyMesh is one that may keep it elsewhere.
+func newMesh(seed uint64) *mesh { return makeMesh(seed, false) }
+func anyMesh(seed uint64) *mesh { return makeMesh(seed, true) }
+
+func makeMesh(seed uint64, elsewhere bool) *mesh {
 	w := &mesh{Rand: mathrand.New(mathrand.NewPCG(seed, 2)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), keys: map[string]*signingKey{}, made: map[string]string{}, zones: map[string]*zone{}, told: map[string][]session{}, verified: map[string]string{}, answered: map[place]plan.Result{}, specs: map[*any]string{}, issued: map[string]int{}}
 	w.version = []string{"2.11.0", "2.14.5", "2.14.6", "3.0.0"}[w.IntN(4)]
 	w.crashes, w.strangers, w.hadTokens, w.lateSessions, w.manyProcesses = w.chance(3), w.chance(3), w.chance(3), w.chance(2), w.chance(3)
 	w.keyless = !w.hadTokens && w.chance(6)
 	w.authenticating = w.hadTokens && w.chance(2)
+	w.backsOff, w.universal = w.chance(3), elsewhere && (w.chance(16) || w.version == "3.0.0")
+	if w.version == "3.0.0" && !w.universal {
+		w.version = "2.14.6"
+	}
 	w.stuck = map[string]bool{}
 	if !w.keyless {
 		w.addKey("zone-token-signing-key-1")
 	}
 	w.global = rollout{uid: "global", version: 1, replicas: 1 + w.IntN(2), env: []any{env("KUMA_MODE", "global")}}
+	environment, store := "kubernetes", "kubernetes"
+	if w.universal {
+		environment, store = "universal", []string{"postgres", "memory"}[w.IntN(2)]
+	}
+	w.global.env = append(w.global.env, env("KUMA_ENVIRONMENT", environment), env("KUMA_STORE_TYPE", store))
 	if w.authenticating {
 		name, on := w.authName()
 		w.global.env = append(w.global.env, env(name, on))
@@ -308,6 +327,12 @@ func (w *mesh) tick() {
 		w.roll(&z.rollout, z)
 		z.reachable = (!w.chance(8) || z.reachable && w.chance(2)) && name != w.away
 	}
+	if w.crashes && w.chance(30) {
+		if p := w.global.pods[w.IntN(len(w.global.pods))]; p.started {
+			w.note("pod %s of the global dies, and starts again", p.name)
+			p.crashes, p.since = p.crashes+1, w.now
+		}
+	}
 	w.connect()
 	w.tell(!w.lateSessions || w.chance(2))
 	if w.strangers && w.chance(40) {
@@ -362,12 +387,15 @@ func (w *mesh) connect() {
 		var leader *meshPod
 		for _, p := range z.pods {
 			alive := p.started && !p.ending
-			if p.session != nil && (!alive || !slices.Contains(w.global.pods, p.session.at) || p.session.at.ending) {
+			if p.session != nil && (!alive || !slices.Contains(w.global.pods, p.session.at) || p.session.at.ending || p.session.life != p.session.at.crashes) {
 				p.session.gone = true
-				if crashed := !slices.Contains(w.global.pods, p.session.at); !crashed || !w.crashes {
+				if crashed := !slices.Contains(w.global.pods, p.session.at) || p.session.life != p.session.at.crashes; !crashed || !w.crashes {
 					p.session.ended = w.now
 				}
 				p.session = nil
+				if w.backsOff {
+					z.retry = w.now.Add(time.Duration(w.IntN(10)) * time.Second)
+				}
 			}
 			if alive && leader == nil {
 				leader = p
@@ -378,7 +406,7 @@ func (w *mesh) connect() {
 				s.gone, s.ended = true, w.now
 			}
 		}
-		if leader == nil || leader.session != nil || len(up) == 0 || w.stuck[name] && leader.of > 1 && leader.token != nil {
+		if leader == nil || leader.session != nil || len(up) == 0 || w.now.Before(z.retry) || w.stuck[name] && leader.of > 1 && leader.token != nil {
 			continue
 		}
 		to := up[w.IntN(len(up))]
@@ -394,7 +422,7 @@ func (w *mesh) connect() {
 				s.ended = w.now
 			}
 		}
-		leader.session = &session{id: w.id("session"), began: w.now, provided: leader.token != nil, at: to}
+		leader.session = &session{id: w.id("session"), began: w.now, provided: leader.token != nil, at: to, life: to.crashes}
 		z.sessions = append(z.sessions, leader.session)
 	}
 }

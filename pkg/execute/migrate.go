@@ -39,6 +39,9 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	if err := e.Saved.Fits(f); err != nil {
 		return finish(e.Dialect.Next(f, e.Goal), false, err)
 	}
+	if f.Hub.StoredElsewhere != "" && f.Hub.InFlight == "" {
+		return finish(e.Dialect.Next(f, e.Goal), false, nil) // nothing is written there, not even a lock
+	}
 	e.hub = f.Hub.Context
 	if err := e.enter(ctx, f); err != nil {
 		e.leave()

@@ -58,7 +58,9 @@ func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem], readControlPlanes: soFar[readControlPlanes]}
 	planes, _ := kube.Deployments(soFar[readControlPlanes])
 	for _, d := range planes { // which says what else is read
-		own[readConfig(d.Metadata)] = soFar[readConfig(d.Metadata)]
+		if at := configFileOf(d.Metadata, d.Spec.Template.Spec); at.unknown == "" {
+			own[at.read] = soFar[at.read]
+		}
 	}
 	for _, r := range reads(maps.Clone(own), false) {
 		own[r] = soFar[r]

@@ -27,12 +27,20 @@ type controlPlane struct {
 	zone    string // how a zone calls itself
 	dials   string // the global's address, of a zone
 	config  file
+	unread  string // why its configuration file could not be read, which may set what the environment does not
 }
 
 // controlPlaneOf reads a Deployment. What its environment does not say, its configuration file may, once that was read.
 func controlPlaneOf(o *kube.Decoded, read map[plan.Read]plan.Result) controlPlane {
 	cp := controlPlane{object: o, spec: o.Spec.Template.Spec} // what does not fit is not set
-	cp.config = plan.Made(read[readConfig(o.Metadata)], fileOf)
+	at := configFileOf(o.Metadata, cp.spec)
+	if cp.unread = at.unknown; cp.unread == "" {
+		result := read[at.read]
+		decoded := plan.Made(result, at.decode)
+		if cp.config, cp.unread = decoded.file, decoded.why; kube.Unreadable(result) != "" {
+			cp.unread = fmt.Sprintf("ConfigMap %s/%s could not be read: %s", at.read.Namespace, at.read.Name, kube.Unreadable(result))
+		}
+	}
 	cp.version = versionOf(cp.container().Image, o.Metadata.Labels["app.kubernetes.io/version"], o.Metadata.Labels["app"])
 	cp.mode = cp.set(cp.spec, "KUMA_MODE", "mode").text
 	cp.zone = cp.set(cp.spec, "KUMA_MULTIZONE_ZONE_NAME", "multizone.zone.name").text
@@ -42,6 +50,59 @@ func controlPlaneOf(o *kube.Decoded, read map[plan.Read]plan.Result) controlPlan
 
 // file is a control plane's configuration file.
 type file map[string]any
+
+// configFile is where a control plane has its configuration file from: a key of a ConfigMap.
+type configFile struct {
+	read    plan.Read
+	key     string
+	unknown string // why it cannot be told
+}
+
+// configFileOf finds it by the flag --config-file (Kuma app/kuma-cp/cmd/run.go) and the volume that is mounted there. Without the flag it is
+// where the chart has it.
+func configFileOf(d kube.Metadata, spec kube.PodSpec) configFile {
+	of := func(name, key string) configFile {
+		return configFile{read: plan.Read{Version: "v1", Resource: "configmaps", Namespace: d.Namespace, Name: name}, key: key}
+	}
+	c := containerOf(spec)
+	at, given := flagOf(append(slices.Clone(c.Command), c.Args...), "--config-file", "-c")
+	if !given {
+		return of(d.Name+"-config", "config.yaml")
+	}
+	for _, m := range c.Mounts {
+		key, inside := strings.CutPrefix(at, strings.TrimSuffix(m.MountPath, "/")+"/")
+		if at == m.MountPath {
+			key, inside = path.Base(m.SubPath), m.SubPath != ""
+		}
+		for _, v := range spec.Volumes {
+			if !inside || v.Name != m.Name || v.ConfigMap == nil {
+				continue
+			}
+			for _, i := range v.ConfigMap.Items {
+				if i.Path == key {
+					key = i.Key
+				}
+			}
+			return of(v.ConfigMap.Name, key)
+		}
+	}
+	return configFile{unknown: fmt.Sprintf("its configuration file %s is in no ConfigMap that is mounted there", at)}
+}
+
+// flagOf is the value of a flag of a command line, by its long or its short name; the last one counts.
+func flagOf(args []string, long, short string) (value string, given bool) {
+	for i, a := range args {
+		switch {
+		case strings.HasPrefix(a, long+"="):
+			value, given = strings.TrimPrefix(a, long+"="), true
+		case (a == long || a == short) && i+1 < len(args):
+			value, given = args[i+1], true
+		case strings.HasPrefix(a, short) && a != short && !strings.HasPrefix(a, "--"):
+			value, given = strings.TrimPrefix(strings.TrimPrefix(a, short), "="), true
+		}
+	}
+	return value, given
+}
 
 // at is what the file has at a path with dots, nil when nothing.
 func (f file) at(path string) any {
@@ -53,14 +114,28 @@ func (f file) at(path string) any {
 	return at
 }
 
-// fileOf reads a configuration file out of its ConfigMap.
-func fileOf(r plan.Result) (f file) {
-	if c := kube.One(r); c != nil {
-		data, _ := c.Raw["data"].(map[string]any)
-		text, _ := data["config.yaml"].(string)
-		yaml.Unmarshal([]byte(text), &f) // one that is none is the product's affair: it does not start
+// decodedFile is a configuration file, or why it is none.
+type decodedFile struct {
+	file file
+	why  string
+}
+
+// decode reads the file out of its ConfigMap. Without the ConfigMap, or its key, nothing is set by it: pods that need it do not start.
+func (c configFile) decode(r plan.Result) (d decodedFile) {
+	if !r.OK() {
+		return d
 	}
-	return f
+	o := kube.One(r)
+	if o == nil {
+		d.why = fmt.Sprintf("ConfigMap %s/%s is not as its kind says", c.read.Namespace, c.read.Name)
+		return d
+	}
+	data, _ := o.Raw["data"].(map[string]any)
+	text, _ := data[c.key].(string)
+	if err := yaml.Unmarshal([]byte(text), &d.file); err != nil {
+		d.why = fmt.Sprintf("key %s of ConfigMap %s/%s is not YAML, so its pods do not start", c.key, c.read.Namespace, c.read.Name)
+	}
+	return d
 }
 
 // ref refers to the Deployment.
@@ -121,6 +196,9 @@ func (cp controlPlane) set(spec kube.PodSpec, variable, file string) setting {
 	}
 	if len(c.EnvFrom) > 0 {
 		return setting{where: "envFrom of container " + c.Name}
+	}
+	if cp.unread != "" {
+		return setting{where: "its configuration file: " + cp.unread}
 	}
 	switch v := cp.config.at(file).(type) {
 	case nil:

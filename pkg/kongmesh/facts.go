@@ -39,7 +39,9 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 	addZones(snaps, home, hub, &f)
 	if home != nil {
 		addAbsent(where.Tokens, hub, &f)
-		f.Hub.Revocations.Expired = expired(snaps, where, hub, &f)
+		if f.Hub.Revocations != nil {
+			f.Hub.Revocations.Expired = expired(snaps, where, hub, &f)
+		}
 		f.Hub.Accepts = accepts(*global, home, hub, &f)
 	}
 	slices.SortFunc(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
@@ -122,6 +124,15 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	if s.Skew != nil {
 		v.ahead = *s.Skew
 	}
+	hub.Roster, _ = roster.Parse(s.Reads)
+	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
+	if why := cp.storedElsewhere(podSpecs(s.Reads, cp)); why != "" {
+		hub.StoredElsewhere = why
+		hub.Odd = append(hub.Odd, fmt.Sprintf("%s: %s; this version of the tool changes nothing there", hub.Object, why))
+		hub.InventoryErr = "the global's zones are not known: " + why
+		v.unread = "the global's keys are not known: " + why
+		return v
+	}
 	secrets := globalSecretsIn(s.Reads, ns)
 	if v.unread = secrets.why; v.unread != "" {
 		hub.Odd = append(hub.Odd, v.unread)
@@ -143,8 +154,6 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 		slices.Sort(hub.Inventory)
 	}
 	hub.Sessions = sessionsOf(s.Reads[readInsights])
-	hub.Roster, _ = roster.Parse(s.Reads)
-	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
 	return v
 }
 

@@ -49,6 +49,16 @@ type fleet map[string][]apifake.Object
 // facts are what a dialect makes of a fleet at noon.
 func (f fleet) facts(t *testing.T, d plan.Dialect, skew map[string]time.Duration) plan.Facts {
 	t.Helper()
+	f2 := d.Facts(f.snapshots(t, d, skew), plan.Selection{}, noon)
+	if b, err := json.Marshal(f2); err != nil || strings.Contains(string(b), "eyJ") || strings.Contains(string(b), "MII") {
+		t.Errorf("the facts hold a token or a key (%v)", err)
+	}
+	return f2
+}
+
+// snapshots are what an observer reads of the fleet at noon.
+func (f fleet) snapshots(t *testing.T, d plan.Dialect, skew map[string]time.Duration) []plan.Snapshot {
+	t.Helper()
 	var snaps []plan.Snapshot
 	for context, objects := range f {
 		h := apifake.Handler(objects...)
@@ -74,11 +84,7 @@ func (f fleet) facts(t *testing.T, d plan.Dialect, skew map[string]time.Duration
 		snaps = append(snaps, s)
 	}
 	slices.SortFunc(snaps, func(a, b plan.Snapshot) int { return strings.Compare(a.Context, b.Context) })
-	f2 := d.Facts(snaps, plan.Selection{}, noon)
-	if b, err := json.Marshal(f2); err != nil || strings.Contains(string(b), "eyJ") || strings.Contains(string(b), "MII") {
-		t.Errorf("the facts hold a token or a key (%v)", err)
-	}
-	return f2
+	return snaps
 }
 
 // key is the secret of a signing key.
@@ -124,8 +130,8 @@ func TestFactsOfAMesh(t *testing.T) {
 		{"an expired one is none", mesh(token(t, "west", func(_ *kongmesh.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), guard.Yes, "none", plan.CredentialBad},
 		{"a revoked one is none", mesh(good, apifake.GlobalSecret(kongmesh.RevocationsName, "x,11111111-1111-4111-8111-111111111111\n")), guard.Yes, "none", plan.CredentialBad},
 		{"authentication on", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": mesh(good)["west"]}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
-		{"by the new names", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("3.0.0", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...),
-			"west": append(apifake.Zone("3.0.0", "west", apifake.SecretVariable(newInline, "cp-token", "token")), apifake.TokenSecret("cp-token", good))}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
+		{"by the new names", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.14.6", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...),
+			"west": append(apifake.Zone("2.14.6", "west", apifake.SecretVariable(newInline, "cp-token", "token")), apifake.TokenSecret("cp-token", good))}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
 		{"a name that the version does not read sets nothing", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...), "west": mesh(good)["west"]}, guard.Yes, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
 		{"a secret that is not there is unknown", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"))}, guard.Yes, "", plan.CredentialMissing},
 	} {

@@ -108,6 +108,11 @@ func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.Facts
 	in := &plan.Inspection{}
 	in.Remarks = append(in.Remarks, remarks(where, cp.version.Findings())...)
 	in.Remarks = append(in.Remarks, remarks(where, cp.version.CheckEnvironment(cp.values()))...)
+	if f.Hub.StoredElsewhere != "" {
+		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-state-elsewhere", Severity: string(Error), Where: where,
+			Saw:    f.Hub.StoredElsewhere + "; nothing is written there, and no token, key or zone is judged",
+			Remedy: "manage its tokens with kumactl and the global's own API; do not leave the global out with --contexts: its zones would still be refused"})
+	}
 	if hub.unread == "" {
 		in.Remarks = append(in.Remarks, remarks("the signing keys", hub.Keys.Findings())...)
 		in.Remarks = append(in.Remarks, remarks("secret "+cp.object.Metadata.Namespace+"/"+RevocationsName, hub.Revocations.Findings())...)

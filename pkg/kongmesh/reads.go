@@ -40,11 +40,6 @@ func readSecrets(ns string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns}
 }
 
-// readConfig is the ConfigMap with the control plane's configuration file, which its environment goes before.
-func readConfig(d kube.Metadata) plan.Read {
-	return plan.Read{Version: "v1", Resource: "configmaps", Namespace: d.Namespace, Name: d.Name + "-config"}
-}
-
 // reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what lies beside each, and
 // with a global its zones, what it says of their sessions, and the journal.
 func reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
@@ -62,7 +57,10 @@ func reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 	planes, _ := kube.Deployments(soFar[readControlPlanes])
 	for i, d := range planes {
 		ns := d.Metadata.Namespace
-		add(readReplicaSets(ns), readPods(ns), readSecrets(ns), readConfig(d.Metadata))
+		add(readReplicaSets(ns), readPods(ns), readSecrets(ns))
+		if at := configFileOf(d.Metadata, d.Spec.Template.Spec); at.unknown == "" {
+			add(at.read)
+		}
 		if cp := controlPlaneOf(&planes[i], soFar); cp.mode == modeGlobal {
 			add(readZones, readInsights, roster.NamespaceRead(), roster.JournalRead())
 		}

@@ -92,6 +92,10 @@ func (v Version) hasZoneTokens() bool { return v.atLeast(2, 0, 0) }   // zone to
 // server that reads its certificate from disk).
 func (v Version) reloadsCertificate() bool { return v.atLeast(3, 0, 0) }
 
+// runsOnKubernetesStore says whether a global may keep its state in Kubernetes: from 3.0 on the process ends when mode=global meets
+// environment or store kubernetes (Kuma pkg/config/app/kuma-cp/config.go).
+func (v Version) runsOnKubernetesStore() bool { return !v.atLeast(3, 0, 0) }
+
 // panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 mends it; 2.0 and before refuse such a token).
 func (v Version) panicsOnKid() bool {
 	return v.atLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14}, [3]int{2, 13, 10}, [3]int{2, 14, 2})

@@ -71,7 +71,14 @@ type Pod struct {
 type PodSpec struct {
 	Containers []Container `json:"containers"`
 	Volumes    []struct {
-		Name   string `json:"name"`
+		Name      string `json:"name"`
+		ConfigMap *struct {
+			Name  string `json:"name"`
+			Items []struct {
+				Key  string `json:"key"`
+				Path string `json:"path"`
+			} `json:"items"`
+		} `json:"configMap"`
 		Secret *struct {
 			SecretName string `json:"secretName"`
 			Items      []struct {
@@ -93,6 +100,8 @@ type PodSpec struct {
 type Container struct {
 	Name    string           `json:"name"`
 	Image   string           `json:"image"`
+	Command []string         `json:"command"`
+	Args    []string         `json:"args"`
 	Env     []Variable       `json:"env"`
 	EnvFrom []map[string]any `json:"envFrom"`
 	Mounts  []struct {

@@ -32,8 +32,11 @@ type Hub struct {
 	// could not be read, and then it may hold anybody.
 	Inventory    []string
 	InventoryErr string
-	ClusterUID   string
-	Organization string // to which its members belong, "" when it does not say
+	// StoredElsewhere says why the hub's keys, members and sessions are not known to be in the objects of its cluster; "" when they are.
+	// Then nothing is known of them, and nothing is written.
+	StoredElsewhere string
+	ClusterUID      string
+	Organization    string // to which its members belong, "" when it does not say
 	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
 	Since time.Time
 	// Vouched is the Basis of Accepts with which the hub was proved to run, in this run.

@@ -47,6 +47,9 @@ func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.Facts, err
 		return nil, f, ctx.Err()
 	case !f.Hub.Found:
 		return nil, f, &codeError{code: exitError, text: f.Hub.Err}
+	case f.Hub.StoredElsewhere != "":
+		return nil, f, &codeError{code: exitRefused, text: fmt.Sprintf("global control plane %s in context %s: %s; use kumactl and "+
+			"the global's own API instead", f.Hub.Object, f.Hub.Context, f.Hub.StoredElsewhere)}
 	}
 	return live, f, nil
 }

@@ -234,3 +234,36 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 		}
 	}
 }
+
+// Of a global that keeps its state elsewhere the objects in its cluster tell nothing: every verb says so, and writes nothing.
+func TestVerbsOfAMeshRefuseAGlobalThatKeepsItsStateElsewhere(t *testing.T) {
+	path, _ := signingKey(t)
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	global := apifake.Start(append(apifake.Global("2.13.10", nil, apifake.Variable("KUMA_ENVIRONMENT", "universal"),
+		apifake.Variable("KUMA_STORE_TYPE", "postgres")), apifake.GlobalSecret(kongmesh.KeyName("1"), string(pem)))...)
+	kubeconfig := serve(t, map[string]*apifake.Server{"global": global}, nil)
+	out := filepath.Join(t.TempDir(), "west.jwt")
+	for _, args := range [][]string{
+		{"migrate", "-y"}, {"migrate", "--dry-run=server"}, {"rollback", "-y"}, {"plan"}, {"check"},
+		{"key", "list"}, {"key", "rotate", "-y"}, {"key", "rotate", "--back", "-y"}, {"key", "retire", "-y"},
+		{"token", "list"}, {"token", "revoke", "33333333-3333-4333-8333-333333333333", "-y"}, {"token", "revoke", "--prune-expired", "-y"},
+		{"token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out", out},
+	} {
+		r := xcpauth(t, kubeconfig, args...)
+		if text := strings.Join(strings.Fields(r.out+r.err), " "); r.code != exitRefused || !strings.Contains(text, "KUMA_ENVIRONMENT is universal") ||
+			strings.Contains(text, "leave it out with --contexts") {
+			t.Errorf("%v: exit code %d:\n%s%s", args, r.code, r.out, r.err)
+		}
+	}
+	if _, err := os.Lstat(out); err == nil {
+		t.Error("a token was written")
+	}
+	for _, request := range global.Requests() {
+		if !strings.HasPrefix(request, "GET ") && !strings.Contains(request, "selfsubjectaccessreviews") {
+			t.Errorf("written: %s", request)
+		}
+	}
+}

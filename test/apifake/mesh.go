@@ -35,7 +35,8 @@ func SecretVariable(name, secret, key string) Object {
 
 // Global is the objects of a global control plane of Kong Mesh with these zones, each connected, with a token where provided says so.
 func Global(version string, provided map[string]bool, env ...any) []Object {
-	objects := controlPlane("global", version, append([]any{Variable("KUMA_MODE", "global")}, env...))
+	objects := controlPlane("global", version, append([]any{Variable("KUMA_MODE", "global"),
+		Variable("KUMA_ENVIRONMENT", "kubernetes"), Variable("KUMA_STORE_TYPE", "kubernetes")}, env...))
 	for zone, token := range provided {
 		session := Object{"id": "session-of-" + zone, "connectTime": "2026-01-02T12:00:00Z"}
 		if token {
