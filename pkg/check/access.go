@@ -20,7 +20,7 @@ func rights(l *look) {
 		}
 		remedy := "let somebody who may create roles apply what is printed here, and bind it to you; kubectl auth whoami tells your name"
 		if c.Partial {
-			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: manifests/rbac has everything"
+			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: manifests/rbac has all of them"
 		}
 		x := l.say(l.holder(c.Name), c.Name, "")
 		x.Saw, x.Remedy = fmt.Sprintf("%s missing: %s", count(len(c.Missing), "right"), strings.Join(words, "; ")), remedy

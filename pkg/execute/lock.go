@@ -73,7 +73,7 @@ type leaseLock struct {
 
 // Lock implements Clusters:
 //
-//  1. make the namespace and the Lease where they are not there;
+//  1. create the Lease where it is not there, and its namespace where that is missing too;
 //  2. a Lease that nobody holds, that this process holds, or whose holder is a dead process of this machine, is taken;
 //  3. so is one that was not renewed for lockFor, told by its API server's clock alone: by when it was last written, and the
 //     Date of the answer;
@@ -90,9 +90,6 @@ func (l *Live) Lock(ctx context.Context, home, holder string) (Lock, error) {
 		held, serverNow, err := k.read(ctx)
 		if apierrors.IsNotFound(err) {
 			held, serverNow, err = lease{}, time.Time{}, nil
-			if _, err := l.Write(ctx, plan.Patch{Context: home, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}, nil); err != nil {
-				return nil, fmt.Errorf("making a place for the lock: %w", err)
-			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the lock (%s in %s): %s", lockRef, home, observe.Explain(err))
@@ -101,6 +98,12 @@ func (l *Live) Lock(ctx context.Context, home, holder string) (Lock, error) {
 			return nil, &LockedError{Home: home, Holder: by, Since: held.Spec.AcquireTime}
 		}
 		err = k.take(ctx, held)
+		if apierrors.IsNotFound(err) && held.Metadata.ResourceVersion == "" { // its namespace: to make one takes a right that few need
+			if _, err := l.Write(ctx, plan.Patch{Context: home, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}, nil); err != nil {
+				return nil, fmt.Errorf("creating the namespace for the lock: %w", err)
+			}
+			err = k.take(ctx, held)
+		}
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 			continue // somebody else was faster: look again
 		}

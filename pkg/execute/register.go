@@ -145,7 +145,7 @@ func (l *Live) register(ctx context.Context, hub *fleet.Cluster, m plan.Member, 
 	ref := access.SecretRef(roster.ObjectName(m.Name))
 	body := map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": map[string]any{access.KubeconfigKey: text},
 		"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace, "annotations": token.Annotations(), "labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
-	if err := apply(ctx, hub, ref, body); err != nil {
+	if err := replace(ctx, hub, ref, body); err != nil {
 		return "", fmt.Errorf("%w; its namespace %s comes with the webhook: kubectl apply -k manifests/overlays/self-signed", err, api.EdgesNamespace)
 	}
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceLive); err != nil {
@@ -226,6 +226,32 @@ func apply(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]
 		return fmt.Errorf("encoding %s: %w", ref, err)
 	}
 	err = c.REST.Patch(types.ApplyPatchType).AbsPath(objectPath(ref)).Param("fieldManager", FieldManager).Param("force", "true").Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
+	}
+	return nil
+}
+
+// replace makes an object what it should be, and reads nothing of what is there: the answer to a patch is the stored object, so that whoever
+// may patch a secret may read it. It is updated, or else created.
+func replace(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]any) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	doc, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", ref, err)
+	}
+	at := objectPath(ref)
+	send := func(r *rest.Request, path string) error {
+		return r.AbsPath(path).Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").
+			SetHeader("Content-Type", "application/json").Body(doc).Do(ctx).Error()
+	}
+	if err = send(c.REST.Put(), at); apierrors.IsNotFound(err) {
+		err = send(c.REST.Post(), strings.TrimSuffix(at, "/"+ref.Name))
+	}
+	if apierrors.IsAlreadyExists(err) { // made by another run in between
+		err = send(c.REST.Put(), at)
+	}
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}

@@ -66,6 +66,7 @@ func TestTheShippedRolesOfAMeshGrantWhatIsNeeded(t *testing.T) {
 
 // unasked are rights of the shipped roles that check does not ask for, each with the reason.
 var unasked = map[string]string{
+	"apply limits":                       "the marker by which the policies xcpauth-limits-* know who has the role",
 	"get secrets zone-token-revocations": "check looks whether the list lies in a namespace where the control plane does not see it, and nothing rests on that",
 }
 

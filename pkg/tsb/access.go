@@ -11,7 +11,7 @@ import (
 )
 
 // Needs lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and to migrate too when
-// migrate is true. manifests/rbac and manifests/base/plugin-rbac.yaml give them.
+// migrate is true. manifests/rbac/hub and manifests/rbac/edge give them.
 func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 	all := map[plan.Need]bool{}
 	add := func(verb, group, resource, ns, name string) {

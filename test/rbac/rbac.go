@@ -3,10 +3,12 @@ package rbac
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -65,4 +67,39 @@ func Grants(all []Role, n plan.Need) bool {
 				(len(p.ResourceNames) == 0 || slices.Contains(p.ResourceNames, n.Name))
 		})
 	})
+}
+
+// Usual are the namespaces for which the roles of a directory of manifests/rbac are written: the product's, which may be another.
+var Usual = map[string]string{"hub": "tsb", "edge": "istio-system"}
+
+// Bind installs the roles of a directory of manifests/rbac (hub or edge), with the product's namespace in place of the usual one, and binds all
+// Roles and ClusterRoles of the given names to a user, as README.md says. kubectl runs it as an administrator, of one cluster; what it prints
+// is returned.
+func Bind(kubectl func(stdin string, args ...string) (string, error), root, dir, namespace, user string, names ...string) error {
+	text, err := kubectl("", "kustomize", filepath.Join(root, "manifests", "rbac", dir))
+	if err != nil {
+		return err
+	}
+	text = strings.ReplaceAll(text, "namespace: "+Usual[dir]+"\n", "namespace: "+namespace+"\n")
+	if _, err := kubectl(text, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	for d := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096); ; {
+		var r rbacv1.Role
+		if err := d.Decode(&r); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("reading the roles of %s: %w", dir, err)
+		}
+		args := []string{"create", "clusterrolebinding", user + "-" + r.Name, "--clusterrole=" + r.Name, "--user=" + user}
+		if r.Kind == "Role" {
+			args = []string{"-n", r.Namespace, "create", "rolebinding", user + "-" + r.Name, "--role=" + r.Name, "--user=" + user}
+		}
+		if !slices.Contains(names, r.Name) || r.Kind != "Role" && r.Kind != "ClusterRole" {
+			continue
+		}
+		if _, err := kubectl("", args...); err != nil {
+			return err
+		}
+	}
 }

@@ -100,8 +100,12 @@ func (h *hub) eventually(what string, check func(context.Context) error) {
 }
 
 // kubectl runs the real kubectl as administrator and returns what it printed on both streams.
-func (h *hub) kubectl(args ...string) (string, error) {
+func (h *hub) kubectl(args ...string) (string, error) { return h.kubectlInput("", args...) }
+
+// kubectlInput is kubectl with text on its standard input.
+func (h *hub) kubectlInput(stdin string, args ...string) (string, error) {
 	cmd := exec.CommandContext(h.Context(), filepath.Join(h.bed.Bin, "kubectl"), append([]string{"--kubeconfig", h.bed.Kubeconfig, "--context", "hub"}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/fault"
+	"github.com/xcpauth/kubectl-xcpauth/test/rbac"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 )
@@ -101,22 +102,25 @@ func (e *edge) registrar() {
 	e.Helper()
 	root, err := sandbox.Root()
 	e.must(err)
-	admin := func(args ...string) {
-		e.Helper()
-		if out, err := e.kubectl(args...); err != nil {
-			e.Fatalf("kubectl %v: %s", args, out)
-		}
-	}
 	users, onlookers := map[string]*rest.Config{}, map[string]*rest.Config{}
-	admin("--context", "edge-1", "apply", "-k", filepath.Join(root, "manifests", "rbac"))
-	for name, c := range map[string]*testbed.Cluster{"hub": e.hub.cluster, "edge-1": e.cluster} {
-		users[name], onlookers[name] = c.UserConfig("registrar"), c.UserConfig("onlooker")
-		admin("--context", name, "create", "clusterrolebinding", "onlooker", "--clusterrole=xcpauth-read", "--user=onlooker")
-		for _, role := range []string{"xcpauth-read", "xcpauth-register"} {
-			admin("--context", name, "create", "clusterrolebinding", role, "--clusterrole="+role, "--user=registrar")
+	for name, of := range map[string]struct {
+		cluster        *testbed.Cluster
+		dir, namespace string
+	}{"hub": {e.hub.cluster, "hub", "live"}, "edge-1": {e.cluster, "edge", mesh}} {
+		users[name], onlookers[name] = of.cluster.UserConfig("registrar"), of.cluster.UserConfig("onlooker")
+		kubectl := func(stdin string, args ...string) (string, error) {
+			out, err := e.hub.kubectlInput(stdin, append([]string{"--context", name}, args...)...)
+			if err != nil {
+				return "", fmt.Errorf("kubectl %v: %s", args, out)
+			}
+			return out, nil
 		}
+		e.must(rbac.Bind(kubectl, root, of.dir, of.namespace, "onlooker", "xcpauth-read"))
+		e.must(rbac.Bind(kubectl, root, of.dir, of.namespace, "registrar", "xcpauth-read", "xcpauth-register"))
 	}
-	admin("-n", api.EdgesNamespace, "create", "rolebinding", "xcpauth-register", "--role=xcpauth-register", "--user=registrar")
+	if out, err := e.kubectl("-n", api.EdgesNamespace, "create", "rolebinding", "xcpauth-register", "--role=xcpauth-register", "--user=registrar"); err != nil {
+		e.Fatal(out)
+	}
 	e.as = filepath.Join(e.bin, "onlooker")
 	e.must(testbed.WriteKubeconfig(e.as, "hub", onlookers))
 	e.printedHas(e.xcpauth(5, "edge", "register", "edge-1"), "edge-1 edge-1 blocked", `User "onlooker" cannot create resource "edgeclusters"`)
