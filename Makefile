@@ -54,11 +54,12 @@ lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
 	@$(GO) mod verify
 	@$(GO) mod tidy -diff
 
-fuzz: ## run each fuzz target for FUZZTIME (20s), and the models of both products through MODELRUNS (100000) random fleets and meshes each
+fuzz: ## run each fuzz target for FUZZTIME (20s), the models of both products through MODELRUNS (100000) random fleets and meshes each, and CEL and Go over as many pairs
 	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' pkg plugin webhook krew test | while IFS=: read -r file _ func; do \
 		echo "$$file: $${func#func } for $(FUZZTIME)"; \
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$(dirname "$$file")" </dev/null || exit 1; \
 	done
+	$(GO) test -count=1 -v -timeout 2h -run 'TestCELAndGoJudgeAnyOverlayAlike|TestNoEditThatWithdraws|TestWhateverTheFenceLetsPass' ./manifests -rapid.checks $(MODELRUNS)
 	$(GO) test -count=1 -v -timeout 2h -run 'TestThePromiseHoldsWhoeverInterrupts|TestNoZoneIsEverRefusedWhoeverInterrupts' ./pkg/execute -model.runs $(MODELRUNS)
 
 bench: k8s ## print benchmarks, status of 1000 clusters of either product beside kubectl in a shell and bare HTTP, the webhook's memory, the plugin's size and start
@@ -68,8 +69,9 @@ bench: k8s ## print benchmarks, status of 1000 clusters of either product beside
 	@$(GO) test -count=1 -v -run 'TestTheShippedWebhook/a_thousand' ./test/e2e/webhook
 	@$(GO) test -count=1 -v -run 'TestBinarySize|TestStartUp' ./test/release
 
-generate: ## write the roster's CRD and deep copies from pkg/api
+generate: ## write the roster's CRD and deep copies from pkg/api, and the CEL of the fence and of the webhook's conditions
 	$(GO) generate ./pkg/...
+	$(GO) run ./manifests/predicate
 
 demo: k8s ## start a hub and two edges, show status, a denied edit and a migration, stop everything
 	@$(GO) run ./test/demo

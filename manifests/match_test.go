@@ -112,6 +112,26 @@ func TestTheWebhookIsAskedAboutEditsOfXCPOnly(t *testing.T) {
 	}
 }
 
+// A key on the way to the stanza that comes, or changes, in another spelling is asked about.
+func TestTheWebhookIsAskedAboutEverySpelling(t *testing.T) {
+	c := shipped(t)
+	plain := m{"spec": m{"components": m{"xcp": m{"centralAuthModes": m{"jwt": true, "mutualTls": true}}}}}
+	jwtOnly := m{"spec": m{"components": m{"xcp": m{"centralAuthModes": m{"jwt": true, "mutualTls": false}}}}}
+	for _, tc := range cases.HubSpellings() {
+		for name, edit := range map[string]struct {
+			old, new m
+			asked    bool
+		}{
+			"it comes": {plain, tc.Object, true}, "it comes with both modes on": {jwtOnly, tc.Object, true},
+			"it goes with one mode": {tc.Object, jwtOnly, true}, "it stays": {tc.Object, tc.Object, false},
+		} {
+			if asked, err := c.calls(t, edit.old, edit.new); asked != edit.asked || err != nil {
+				t.Errorf("%s: %s: asked %v (%v)", tc.Name, name, asked, err)
+			}
+		}
+	}
+}
+
 // The conditions are total, and what they hold back from the webhook withdraws nothing: for any two objects whatever.
 func TestNoEditThatWithdrawsAnythingSlipsPastTheConditions(t *testing.T) {
 	c := shipped(t)

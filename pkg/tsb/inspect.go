@@ -140,7 +140,7 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 	mp := planeOf(s, readManagementPlanes, hub.Object)
 	in := &plan.Inspection{Field: xcpPath + ".centralAuthModes", Wanted: "{jwt: true, mutualTls: true}", Deleting: mp.Metadata.DeletionTimestamp != ""}
 	_, odd := ReadHub(mp.Raw)
-	in.Oddities = append(oddities(odd), misplaced(mp.Raw, "centralAuthModes", "central_auth_modes")...)
+	in.Oddities = append(oddities(odd), misplaced(mp.Raw, "centralAuthModes")...)
 	in.Version = planeVersion(mp)
 	in.Operator = operator(s, ns, operatorHub)
 	if r := s.Reads[readWebhook]; kube.Unreadable(r) == "" {
@@ -208,7 +208,7 @@ func inspectEdge(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection 
 	in := &plan.Inspection{Field: xcpPath + ".centralAuthMode", Wanted: "JWT", Deleting: cp.Metadata.DeletionTimestamp != ""}
 	_, odd := ReadEdge(cp.Raw)
 	_, levels := walk(cp.Raw, "", "spec", "managementPlane")
-	in.Oddities = append(oddities(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode", "central_auth_mode")...)
+	in.Oddities = append(oddities(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode")...)
 	in.Oddities = append(in.Oddities, dialled(cp.Raw)...)
 	in.Oddities = append(in.Oddities, documentedOverlays(cp.Raw)...)
 	in.Version = planeVersion(cp)

@@ -11,6 +11,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -166,18 +167,13 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 // overlaySNI is the server name that an overlay on EdgeXcp gives (spec.centralAuthJwt.centralSni, as in the vendor's demo
 // installs): then the hub's certificate must carry that name instead of the dialled host.
 func overlaySNI(xcp map[string]any) string {
-	overlays, _ := authOverlays(xcp, "EdgeXcp")
-	for _, o := range overlays {
-		overlay, _ := o.(map[string]any)
-		patches, _ := overlay["patches"].([]any)
-		for _, p := range patches {
-			patch, _ := p.(map[string]any)
-			if v, _ := patch["value"].(string); patch["path"] == "spec.centralAuthJwt.centralSni" && v != "" {
-				return v
-			}
+	name := ""
+	for _, set := range overlay.Documented(xcp["kubeSpec"]) {
+		if set.Field == overlay.CentralSNI && set.Value != "" {
+			name = set.Value // patches are applied in order
 		}
 	}
-	return ""
+	return name
 }
 
 // trust says whether the edge can verify Central's certificate with what lies in its namespace, or with what can be put there: the hub's

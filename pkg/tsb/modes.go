@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
 )
 
 // The two credentials of XCP.
@@ -21,6 +22,7 @@ type Oddity struct {
 	Path        string `json:"path"`        // "spec.components.xcp.centralAuthModes.mutual_tls"
 	Value       string `json:"value"`       // as JSON, cut to 80 characters
 	Consequence string `json:"consequence"` // what it means here and what to write instead
+	Overlay     bool   `json:"-"`           // it is below kubeSpec, behind the typed field
 }
 
 func (o Oddity) String() string { return fmt.Sprintf("%s is %s: %s", o.Path, o.Value, o.Consequence) }
@@ -34,21 +36,19 @@ const xcpPath = "spec.components.xcp"
 //   - a mode written false is not, nor is one left out beside another that is true (the vendor's page on JWT
 //     authentication: "set to false, or alternatively remove the entry");
 //   - everything else is unknown: the whole stanza absent, null or empty (the API page says mutual TLS, the charts say
-//     JWT), a value that is not a boolean, and both modes as soon as the stanza has a key that we do not know (protobuf
-//     JSON also takes snake_case names) or an overlay reaches Central's authentication behind the typed field.
+//     JWT), a value that is not a boolean, and both modes as soon as the stanza has a key that we do not know, a key on
+//     the way to it is there in another spelling too (protobuf JSON also takes snake_case names), or an overlay reaches
+//     authentication behind the typed field.
 func ReadHub(mp map[string]any) (guard.Hub, []Oddity) {
 	xcp, odd := walk(mp, "", "spec", "components", "xcp")
 	h := guard.Hub{Accepts: map[guard.Cred]guard.Tri{MTLS: guard.Unknown, JWT: guard.Unknown}}
 	stanza, isMap := xcp["centralAuthModes"].(map[string]any)
 	_, written := xcp["centralAuthModes"]
-	overlays, reachesAuth := authOverlays(xcp, "CentralXcp")
-	alias, aliased := xcp["central_auth_modes"]
-	h.Basis = canonical(map[string]any{"modes": xcp["centralAuthModes"], "written": written, "alias": alias, "aliased": aliased, "overlays": overlays, "odd": odd})
+	spelled, otherwise := otherSpellings(mp, "centralAuthModes")
+	reaches := overlay.Judge(xcp["kubeSpec"])
+	h.Basis = canonical(map[string]any{"modes": xcp["centralAuthModes"], "written": written, "spelled": otherwise, "overlays": ids(reaches), "odd": odd})
 
-	if aliased {
-		odd = append(odd, oddity(xcpPath+".central_auth_modes", alias, aliasOf("centralAuthModes", written)))
-	}
-	odd = append(odd, reachesAuth...)
+	odd = append(append(odd, spelled...), behind(reaches)...)
 	switch {
 	case written && !isMap && xcp["centralAuthModes"] != nil:
 		odd = append(odd, oddity(xcpPath+".centralAuthModes", xcp["centralAuthModes"], "not an object; both modes are unknown"))
@@ -63,7 +63,7 @@ func ReadHub(mp map[string]any) (guard.Hub, []Oddity) {
 			odd = append(odd, oddity(path, stanza[key], "not a boolean, so it is unknown; write true or false"))
 		}
 	}
-	if strange := aliased || len(reachesAuth) > 0 || hasOther(stanza, "mutualTls", "jwt"); strange {
+	if len(spelled) > 0 || len(reaches) > 0 || hasOther(stanza, "mutualTls", "jwt") {
 		return h, odd
 	}
 	h.Accepts[MTLS], h.Accepts[JWT] = mode(stanza, "mutualTls", "jwt"), mode(stanza, "jwt", "mutualTls")
@@ -106,61 +106,59 @@ func ReadEdge(cp map[string]any) (guard.Cred, []Oddity) {
 	default:
 		odd = append(odd, oddity(xcpPath+".centralAuthMode", v, "not a documented mode; write JWT or MUTUAL_TLS"))
 	}
-	if alias, ok := xcp["central_auth_mode"]; ok {
-		_, both := xcp["centralAuthMode"]
-		odd = append(odd, oddity(xcpPath+".central_auth_mode", alias, aliasOf("centralAuthMode", both)))
+	spelled, _ := otherSpellings(cp, "centralAuthMode")
+	reaches := overlay.Judge(xcp["kubeSpec"])
+	if len(spelled) > 0 || len(reaches) > 0 {
 		declared = ""
 	}
-	if _, reaches := authOverlays(xcp, "EdgeXcp"); len(reaches) > 0 {
-		for _, o := range reaches {
-			if strings.HasSuffix(o.Value, ".centralSni") || strings.HasSuffix(o.Value, ".centralCaSecret") {
-				continue // documented overlays that move the server's name or CA, not the mode
-			}
-			odd, declared = append(odd, o), ""
-		}
-	}
-	return declared, odd
+	return declared, append(append(odd, spelled...), behind(reaches)...)
 }
 
-// authOverlays returns the overlays of spec.components.xcp that target kind, and an oddity for each patch among them that
-// mentions authentication (path or value), for an alias of their place, and for a list that is not as documented.
-func authOverlays(xcp map[string]any, kind string) (all []any, reaches []Oddity) {
-	if alias, ok := xcp["kube_spec"]; ok && strings.Contains(strings.ToLower(canonical(alias)), "auth") {
-		all = append(all, alias)
-		reaches = append(reaches, Oddity{Path: xcpPath + ".kube_spec", Value: "an alias of kubeSpec",
-			Consequence: "it reaches authentication where the operator may or may not read it; remove it first"})
-	}
-	kubeSpec, isMap := xcp["kubeSpec"].(map[string]any)
-	list, isList := kubeSpec["overlays"].([]any)
-	if (xcp["kubeSpec"] != nil && !isMap) || (kubeSpec["overlays"] != nil && !isList) {
-		all = append(all, xcp["kubeSpec"])
-		return all, append(reaches, Oddity{Path: xcpPath + ".kubeSpec.overlays", Value: "not a list", Consequence: "what it does to authentication is unknown; mend it first"})
-	}
-	for i, o := range list {
-		overlay, _ := o.(map[string]any)
-		if k, _ := overlay["kind"].(string); !strings.EqualFold(k, kind) {
-			continue
-		}
-		all = append(all, overlay)
-		patches, isList := overlay["patches"].([]any)
-		rest := maps.Clone(overlay)
-		maps.DeleteFunc(rest, func(key string, _ any) bool { return key == "apiVersion" || key == "kind" || key == "name" })
-		if isList || overlay["patches"] == nil {
-			delete(rest, "patches")
-		}
-		if strings.Contains(strings.ToLower(canonical(rest)), "auth") {
-			reaches = append(reaches, Oddity{Path: fmt.Sprintf("%s.kubeSpec.overlays[%d]", xcpPath, i), Value: "an overlay that is not as documented",
-				Consequence: "it mentions authentication where the operator may or may not read it; remove it first"})
-		}
-		for j, p := range patches {
-			if patch, _ := p.(map[string]any); strings.Contains(strings.ToLower(canonical(p)), "auth") {
-				path, _ := patch["path"].(string)
-				reaches = append(reaches, Oddity{Path: fmt.Sprintf("%s.kubeSpec.overlays[%d].patches[%d]", xcpPath, i, j), Value: "a patch of " + path,
-					Consequence: "an overlay that reaches authentication behind the typed field; remove it first"}) // its value may be a secret
+// otherSpellings finds the keys on the way to a field of spec.components.xcp, and to kubeSpec beside it, that are there in another spelling: in
+// another case, or as protobuf's snake case. Which of them the operator reads is not documented. The values are what the answer rests on.
+func otherSpellings(obj map[string]any, field string) (odd []Oddity, values map[string]any) {
+	values = map[string]any{}
+	path := ""
+	for _, level := range [][]string{{"spec"}, {"components"}, {"xcp"}, {field, "kubeSpec"}} {
+		for _, key := range slices.Sorted(maps.Keys(obj)) {
+			i := slices.IndexFunc(level, func(want string) bool { return overlay.Plain(want) == overlay.Plain(key) })
+			if i < 0 || level[i] == key {
+				continue
 			}
+			_, both := obj[level[i]]
+			o := Oddity{Path: path + key, Value: "another spelling of " + level[i], Consequence: aliasOf(level[i], both), Overlay: level[i] == "kubeSpec"}
+			if level[i] == field {
+				o = oddity(o.Path, obj[key], o.Consequence)
+			}
+			odd, values[o.Path] = append(odd, o), obj[key]
 		}
+		path += level[0] + "."
+		obj, _ = obj[level[0]].(map[string]any)
 	}
-	return all, reaches
+	return odd, values
+}
+
+// behind is what reaches authentication behind the typed field, as oddities.
+func behind(reaches []overlay.Reach) []Oddity {
+	var odd []Oddity
+	for _, r := range reaches {
+		consequence := "it may reach authentication behind the typed field, so the mode is unknown; remove it, or write it as documented"
+		if r.Known {
+			consequence = "it reaches authentication behind the typed field, so the mode is unknown; remove it first"
+		}
+		odd = append(odd, Oddity{Path: xcpPath + "." + r.Path, Value: r.What, Consequence: consequence, Overlay: true})
+	}
+	return odd
+}
+
+// ids are what reaches authentication as a set: order and repetition say nothing.
+func ids(reaches []overlay.Reach) []string {
+	var all []string
+	for _, r := range reaches {
+		all = append(all, r.ID)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // walk descends by keys; a level that is there but is no object is an oddity, a level that is absent is not.

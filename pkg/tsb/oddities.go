@@ -6,29 +6,28 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 func oddities(list []Oddity) []plan.Oddity {
 	var all []plan.Oddity
 	for _, o := range list {
-		overlay := strings.HasPrefix(o.Path, xcpPath+".kubeSpec") || strings.HasPrefix(o.Path, xcpPath+".kube_spec")
-		all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Consequence: o.Consequence, Overlay: overlay})
+		all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Consequence: o.Consequence, Overlay: o.Overlay})
 	}
 	return all
 }
 
-// misplaced finds the keys beside the typed field that were evidently meant to be it: another case, or the other plane's name. An
-// alias is found where the field is read.
-func misplaced(obj map[string]any, want, alias string) []plan.Oddity {
+// misplaced finds the keys beside the typed field that are the other plane's: its plural, or its singular. Another spelling of the field itself
+// is found where the field is read.
+func misplaced(obj map[string]any, want string) []plan.Oddity {
 	xcp, _ := walk(obj, "", "spec", "components", "xcp")
+	other := map[string]string{"centralAuthModes": "centralauthmode", "centralAuthMode": "centralauthmodes"}[want]
 	var odd []plan.Oddity
 	for _, key := range slices.Sorted(maps.Keys(xcp)) {
-		plain := strings.TrimSuffix(strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(key)), "s")
-		if plain != "centralauthmode" || key == want || key == alias {
-			continue
+		if overlay.Plain(key) == other {
+			odd = append(odd, plan.Oddity{Path: xcpPath + "." + key, Value: oddity("", xcp[key], "").Value, Consequence: "not a documented key here, so it sets nothing for sure; the key is " + want})
 		}
-		odd = append(odd, plan.Oddity{Path: xcpPath + "." + key, Value: oddity("", xcp[key], "").Value, Consequence: "not a documented key here, so it sets nothing for sure; the key is " + want})
 	}
 	return odd
 }
@@ -54,17 +53,13 @@ func dialled(cp map[string]any) []plan.Oddity {
 // name under which Central is verified, and the secret with its CA.
 func documentedOverlays(cp map[string]any) []plan.Oddity {
 	xcp, _ := walk(cp, "", "spec", "components", "xcp")
-	_, reaches := authOverlays(xcp, "EdgeXcp")
 	var all []plan.Oddity
-	for _, o := range reaches {
-		switch {
-		case strings.HasSuffix(o.Value, ".centralSni"):
-			all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Overlay: true, Documented: true,
-				Consequence: fmt.Sprintf("Central's certificate must carry %q for this edge, not the address that it dials", overlaySNI(xcp))})
-		case strings.HasSuffix(o.Value, ".centralCaSecret"):
-			all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Overlay: true, Documented: true,
-				Consequence: "the edge verifies Central with the secret named there; what is said here of secret " + secretCA + " holds only if that is the one"})
+	for _, set := range overlay.Documented(xcp["kubeSpec"]) {
+		o := plan.Oddity{Path: xcpPath + "." + set.Path, Value: "a patch of " + set.Field, Overlay: true, Documented: true}
+		if o.Consequence = fmt.Sprintf("Central's certificate must carry %q for this edge, not the address that it dials", overlaySNI(xcp)); set.Field == overlay.CentralCASecret {
+			o.Consequence = "the edge verifies Central with the secret named there; what is said here of secret " + secretCA + " holds only if that is the one"
 		}
+		all = append(all, o)
 	}
 	return all
 }

@@ -39,9 +39,7 @@ func All() []Case {
 	both := modes(m{"jwt": true, "mutualTls": true})
 	mtlsOnly := modes(m{"mutualTls": true})
 	jwtOnly := modes(m{"jwt": true, "mutualTls": false})
-	overlay := func(kind, path string) any {
-		return m{"overlays": []any{m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": kind, "name": "x", "patches": []any{m{"path": path, "value": "x"}}}}}
-	}
+	overlay := func(kind, path string, value any) any { return overlays(patch(kind, "x", path, value)) }
 	return []Case{
 		{"mutualTls true: nothing changes", both, modes(m{"jwt": true, "mutualTls": true}), nil},
 		{"mutualTls false", both, modes(m{"jwt": true, "mutualTls": false}), denied(OnMTLS, Unknown)},
@@ -65,9 +63,9 @@ func All() []Case {
 		{"xcp removed", both, nil, denied(OnMTLS, OnJWT, Unknown)},
 		{"stanza under its alias", both, m{"central_auth_modes": m{"jwt": true, "mutualTls": true}}, denied(OnMTLS, OnJWT, Unknown)},
 		{"alias beside the stanza", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "central_auth_modes": m{"mutualTls": false}}, denied(OnMTLS, OnJWT, Unknown)},
-		{"an overlay behind the field", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": overlay("CentralXcp", "spec.centralAuthModes.mutualTls")}, denied(OnMTLS, OnJWT, Unknown)},
+		{"an overlay behind the field", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": overlay("CentralXcp", "spec.centralAuthModes.mutualTls", "x")}, denied(OnMTLS, OnJWT, Unknown)},
 		{"an overlay whose patches are misspelt", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patch": []any{m{"path": "spec.centralAuthModes.mutualTls", "value": false}}}}}}, denied(OnMTLS, OnJWT, Unknown)},
-		{"another overlay changes nothing", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": overlay("CentralXcp", "spec.components.centralServer.kubeSpec.deployment.env")}, nil},
+		{"another overlay changes nothing", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "kubeSpec": overlay("CentralXcp", centralEnv, []any{variable("ENABLE_NON_INGRESS_HOST_LEVEL_AUTHORIZATION", "true")})}, nil},
 		{"log levels change nothing", both, m{"centralAuthModes": m{"jwt": true, "mutualTls": true}, "logLevels": m{"stream": "debug"}}, nil},
 
 		{"jwt turned on beside mutualTls", mtlsOnly, both, nil},

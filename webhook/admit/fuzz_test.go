@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	testclock "k8s.io/utils/clock/testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
@@ -48,7 +51,7 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	}
 	surely := func(obj map[string]any, mode, other string, want bool) bool {
 		stanza, _ := xcp(obj)["centralAuthModes"].(map[string]any)
-		if _, alias := xcp(obj)["central_auth_modes"]; alias || authIn(xcp(obj)) {
+		if behindTheStanza(obj) != "" {
 			return false
 		}
 		for key := range stanza {
@@ -66,11 +69,9 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 		if surely(old, "mutualTls", "jwt", false) {
 			return true
 		}
-		if kept := func(key string) bool {
-			a, aThere := xcp(old)[key]
-			b, bThere := xcp(new)[key]
-			return aThere == bThere && fmt.Sprint(a) == fmt.Sprint(b)
-		}; kept("centralAuthModes") && kept("central_auth_modes") && (kept("kubeSpec") && kept("kube_spec") || !authIn(xcp(new)) && !authIn(xcp(old))) {
+		a, aThere := xcp(old)["centralAuthModes"]
+		b, bThere := xcp(new)["centralAuthModes"]
+		if aThere == bThere && fmt.Sprint(a) == fmt.Sprint(b) && behindTheStanza(old) == behindTheStanza(new) {
 			return true
 		}
 	}
@@ -78,25 +79,30 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	return digest != "" && r.UserInfo.Username == "root"
 }
 
-// authIn says whether an overlay reaches Central's authentication, or may, since it is not written as documented.
-func authIn(xcp map[string]any) bool {
-	mentions := func(v any) bool { return strings.Contains(strings.ToLower(fmt.Sprint(v)), "auth") }
-	if mentions(xcp["kube_spec"]) {
-		return true
-	}
-	kubeSpec, isMap := xcp["kubeSpec"].(map[string]any)
-	overlays, isList := kubeSpec["overlays"].([]any)
-	if !isMap && xcp["kubeSpec"] != nil || !isList && kubeSpec["overlays"] != nil {
-		return true
-	}
-	for _, o := range overlays {
-		overlay, _ := o.(map[string]any)
-		kind, _ := overlay["kind"].(string)
-		if patches, _ := overlay["patches"].([]any); strings.EqualFold(kind, "CentralXcp") && mentions(patches) {
-			return true
+// behindTheStanza is everything beside the stanza that may say what Central accepts, as text: what reaches authentication below kubeSpec, and the
+// keys on the way that are there in another spelling.
+func behindTheStanza(obj map[string]any) string {
+	found := map[string]bool{}
+	level, path := obj, ""
+	for _, want := range [][]string{{"spec"}, {"components"}, {"xcp"}, {"centralAuthModes", "kubeSpec"}} {
+		for key, value := range level {
+			for _, w := range want {
+				if key != w && overlay.Plain(key) == overlay.Plain(w) {
+					found[fmt.Sprint(path, key, value)] = true
+				}
+			}
+		}
+		next, _ := level[want[0]].(map[string]any)
+		if path += want[0] + "."; want[0] == "centralAuthModes" {
+			break
+		}
+		if level = next; want[0] == "xcp" {
+			for _, r := range overlay.Judge(level["kubeSpec"]) {
+				found[r.ID] = true
+			}
 		}
 	}
-	return false
+	return strings.Join(slices.Sorted(maps.Keys(found)), "\n")
 }
 
 // Whatever is sent is answered, in time, without a panic, and admitted only where the rule in other words would.
