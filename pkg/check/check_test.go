@@ -170,6 +170,9 @@ func TestRules(t *testing.T) {
 		}},
 		{"XA066", "eu", "Central last received something of it 13m ago", func(f *plan.Facts) { eu(f).Seen = noon.Add(-13 * time.Minute) }, func(f *plan.Facts) { eu(f).Seen = time.Time{} }},
 		{"XA067", "mpc", "Central counts 1 stream of cluster state for 1 edge", func(f *plan.Facts) { f.Hub.Connections.State = 1 }, func(f *plan.Facts) { f.Hub.Connections = nil }},
+		{"XA068", "eu", "it is version 1", func(f *plan.Facts) {
+			eu(f).Fence = plan.Fence{Policy: plan.Ref{Name: plan.FenceName, UID: "p"}, Outdated: "it is version 1"}
+		}, func(f *plan.Facts) { eu(f).Fence = plan.Fence{Without: "its API server has none"} }},
 		{"XA070", "hub", "it is not there", func(f *plan.Facts) { no := false; f.Hub.Inspection.Guarded = &no }, func(f *plan.Facts) { f.Hub.Inspection.Guarded = nil }},
 		{"XA071", "eu", "its statement, by ci, was believed until 2026-03-01T12:00:00Z", func(f *plan.Facts) { st := *eu(f).Statement; st.Until = noon; eu(f).Statement = &st },
 			func(f *plan.Facts) { st := *eu(f).Statement; st.Until = noon.Add(time.Second); eu(f).Statement = &st }},

@@ -27,6 +27,8 @@ var edgeRules = []Rule{
 		Mend: "Look at the edge's log for `stream error getting stream`."},
 	{ID: "XA067", Title: "the hub's own client is not connected", Severity: Warning, find: clientGone,
 		Mend: "Look at MPC: whether it runs, and whether the hub accepts what it presents."},
+	{ID: "XA068", Title: "an edge's fence is not as this release writes it", Severity: Warning, find: fenceOutdated,
+		Mend: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."},
 }
 
 func deployment(m *plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }
@@ -166,5 +168,16 @@ func clientGone(l *look) {
 			x.Remedy = "look whether it runs, and what its log says"
 			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/"+m.Object.Name, "--tail=200")
 		}
+	}
+}
+
+func fenceOutdated(l *look) {
+	for _, m := range l.edges() {
+		if m.Fence.Outdated == "" {
+			continue
+		}
+		x := l.about(m)
+		x.Object, x.Saw = "ValidatingAdmissionPolicy "+m.Fence.Policy.Name, m.Fence.Outdated
+		x.Remedy, x.Command = "run a migration, which replaces it and verifies that it denies", l.xcpauth("migrate")
 	}
 }

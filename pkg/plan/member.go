@@ -156,6 +156,7 @@ type Fence struct {
 	// PolicySpec and BindingSpec are what is stored, nil when nothing is.
 	PolicySpec, BindingSpec map[string]any `json:"-"`
 	Ours                    bool           // both are stored exactly as this version writes them
+	Outdated                string         // why they are not, though both are stored: one clause
 	Proved                  bool           // the roster states that it was seen to deny, by these very objects
 	Without                 string         // why there is none, and none can be made: one clause
 }

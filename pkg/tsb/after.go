@@ -89,7 +89,7 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 			}
 		case plan.Enclose:
 			if m := index[s.Member]; m != nil {
-				m.Fence.Ours, m.Fence.Proved = true, true
+				m.Fence.Ours, m.Fence.Proved, m.Fence.Outdated = true, true, ""
 				m.Fence.Policy.UID, m.Fence.Binding.UID = "predicted", "predicted"
 				if m.Statement != nil {
 					st := *m.Statement

@@ -3,6 +3,7 @@ package tsb
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,8 +67,28 @@ func fence(reads map[plan.Read]plan.Result) plan.Fence {
 		}
 	}
 	p, b := fenceObjects()
-	f.Ours = f.Policy.UID != "" && f.Binding.UID != "" && enforces(specs[0], p["spec"]) && enforces(specs[1], b["spec"])
+	both := f.Policy.UID != "" && f.Binding.UID != ""
+	f.Ours = both && enforces(specs[0], p["spec"]) && enforces(specs[1], b["spec"])
+	if both && !f.Ours {
+		if is, want := fenceVersion(specs[0]), fenceVersion(asMap(p["spec"])); is != want {
+			f.Outdated = fmt.Sprintf("another release of xcpauth installed it: it is version %s, and this release has version %s", is, want)
+		} else {
+			f.Outdated = "somebody changed it after it was installed"
+		}
+	}
 	return f
+}
+
+// fenceVersion is the number that a policy of ours carries in its variable version. The first one carried none.
+func fenceVersion(policy map[string]any) string {
+	variables, _ := policy["variables"].([]any)
+	for _, v := range variables {
+		if variable := asMap(v); variable["name"] == "version" {
+			number, _ := variable["expression"].(string)
+			return number
+		}
+	}
+	return "1"
 }
 
 // enforces says whether a stored spec of a policy or a binding is ours: every field that we write is as we write it, and none that we do
@@ -110,6 +131,22 @@ func unfenced(v sorted, goal plan.Goal) []plan.Member {
 	return all
 }
 
+// oldFences lists the edges that present a JWT behind a fence of another release, or one that somebody changed. Such a fence may deny what is
+// harmless, or admit what is not, so it is replaced even where nothing else is to be done.
+func oldFences(f plan.Facts, goal plan.Goal) []plan.Member {
+	if goal.NoFence {
+		return nil
+	}
+	var all []plan.Member
+	for _, m := range f.Members {
+		if m.Err == "" && m.Role == plan.RoleEdge && m.Registered && !m.Outdated && len(m.Blocked) == 0 && m.Fence.Without == "" && m.Fence.Outdated != "" &&
+			m.Declared == JWT && slices.Equal(m.Edge.Presents, []cred{JWT}) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
 // fencing is the wave that fences edges in.
 func fencing(members []plan.Member, goal plan.Goal, blocked []plan.Blocked) plan.Wave {
 	return plan.Wave{Title: "fences", Steps: each(members, func(m plan.Member) plan.Step { return enclose(m, goal) }), Blocked: blocked}
@@ -119,11 +156,15 @@ func fencing(members []plan.Member, goal plan.Goal, blocked []plan.Blocked) plan
 // that was just made is enforced some seconds later. The edge itself is not touched.
 func enclose(m plan.Member, goal plan.Goal) plan.Step {
 	policy, binding := fenceObjects()
+	proof := edgeProof(m, JWT, 0)
+	if m.Fence.Outdated == "" {
+		proof = proof[:2] // the rest was just seen; what stood behind another fence is seen again
+	}
 	s := plan.Step{ID: "fence/" + m.Name, Kind: plan.Enclose, Member: m.Name, Title: m.Name + ": deny every edit that would make it present a certificate again",
 		Why:    "the hub is about to rely on what was proved of it; behind a fence that is believed for 7 days, without one for 15 minutes",
 		Within: goal.Within, Keep: true, Optional: true,
 		Probe: &plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, After: modePatch("MUTUAL_TLS")},
-		Proof: append(edgeProof(m, JWT, 0)[:2],
+		Proof: append(proof,
 			plan.Claim{Kind: claimFenced, Member: m.Name, For: goal.FenceFor, Text: fmt.Sprintf("a dry run of such an edit is denied by %s, again and again for %s, each time on a new connection", plan.FenceName, goal.FenceFor)})}
 	for _, o := range []struct {
 		ref    plan.Ref

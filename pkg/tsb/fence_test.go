@@ -1,13 +1,18 @@
 package tsb
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/manifests"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -148,6 +153,52 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 	}
 }
 
+// The fence that the first release installed is told from one that somebody changed, and its replacement leaves nothing of it.
+func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
+	text, err := os.ReadFile("testdata/fence-1.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := func(text []byte, change func(map[string]any)) plan.Result {
+		var o map[string]any
+		if err := yaml.Unmarshal(text, &o); err != nil {
+			t.Fatal(err)
+		}
+		o["metadata"].(map[string]any)["uid"] = "u"
+		change(o["spec"].(map[string]any))
+		b, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan.Result{Body: b}
+	}
+	as := func(map[string]any) {}
+	firstPolicy, firstBinding, _ := bytes.Cut(text, []byte("\n---\n"))
+	policy, binding, _ := bytes.Cut(manifests.EdgeFence, []byte("\n---\n"))
+	first := fence(map[plan.Read]plan.Result{readFencePolicy: result(firstPolicy, as), readFenceBinding: result(firstBinding, as)})
+	if first.Ours || first.Outdated != "another release of xcpauth installed it: it is version 1, and this release has version 2" {
+		t.Errorf("the first release's: %+v", first)
+	}
+	changed := fence(map[plan.Read]plan.Result{readFencePolicy: result(policy, func(spec map[string]any) { spec["failurePolicy"] = "Ignore" }), readFenceBinding: result(binding, as)})
+	if changed.Ours || changed.Outdated != "somebody changed it after it was installed" {
+		t.Errorf("one that was changed: %+v", changed)
+	}
+	ours := fence(map[plan.Read]plan.Result{readFencePolicy: result(policy, as), readFenceBinding: result(binding, as)})
+	if !ours.Ours || ours.Outdated != "" {
+		t.Errorf("this release's: %+v", ours)
+	}
+	m := edge("eu", JWT)
+	m.Fence = first
+	step := enclose(m, plan.Goal{})
+	if len(step.Writes) != 1 || step.Writes[0].Object.Kind != fencePolicyRef.Kind || step.Writes[0].Create {
+		t.Fatalf("writes %+v", step.Writes)
+	}
+	want, _ := fenceObjects()
+	if after := merge(first.PolicySpec, step.Writes[0].After["spec"].(map[string]any)); !enforces(after, want["spec"]) {
+		t.Errorf("after the write it is %v", after)
+	}
+}
+
 // merge applies a JSON merge patch.
 func merge(to, patch map[string]any) map[string]any {
 	out := maps.Clone(to)
@@ -174,6 +225,9 @@ func TestNextWithFences(t *testing.T) {
 		return m
 	}
 	open := fenceable(proved(edge("edge-1", JWT)))
+	earlier := with(open, func(m *plan.Member) {
+		m.Fence.Policy.UID, m.Fence.Binding.UID, m.Fence.Outdated = "p", "b", "another release of xcpauth installed it"
+	})
 	gone := with(bound(edge("edge-1", JWT)), func(m *plan.Member) { m.Fence.Proved, m.Fence.Binding.UID = false, "" })
 	for _, tc := range []struct {
 		name  string
@@ -186,6 +240,10 @@ func TestNextWithFences(t *testing.T) {
 		{"or cannot be", fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT))), plan.Goal{}, "close"},
 		{"once", fleet(on, on, bound(edge("edge-1", JWT)), proved(mpc(JWT))), plan.Goal{}, "close"},
 		{"not before that", fleet(on, on, open, proved(mpc(JWT))), plan.Goal{Stage: plan.Edges}, ""},
+		{"one of another release is replaced after mTLS went off", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{}, "fence/edge-1"},
+		{"and where it stays on", fleet(on, on, proved(earlier), proved(mpc(JWT))), plan.Goal{Stage: plan.Edges}, "fence/edge-1"},
+		{"unless that is not wanted, once more", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{NoFence: true}, ""},
+		{"or the edge presents something else", fleet(guard.No, on, with(earlier, func(m *plan.Member) { m.Edge.Presents = nil }), proved(mpc(JWT))), plan.Goal{}, ""},
 		{"a team without the hub fences its own", fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true}, "fence/edge-1"},
 		{"a statement whose fence is gone is taken back", fleet(on, on, gone, proved(mpc(JWT))), plan.Goal{}, "void/edge-1"},
 		{"the way back of a team without the hub waits for the hub's word", fleet(on, on, with(bound(edge("edge-1", JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true}, "!edge-1"},

@@ -24,7 +24,8 @@ import (
 //  10. clean-up, when it was asked for.
 //
 // The goal's stage says how far that goes. What cannot be moved is blocked with its remedy, and does not keep the others from moving.
-// A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the clean-up.
+// A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the clean-up, and for fences of another release, which
+// are replaced.
 func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	switch {
 	case goal.Renew != nil:
@@ -42,7 +43,10 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Blocked: append(stop, v.blocked...)}
 	}
 	closed := closedHub(f.Hub) && (f.Standby == nil || closedHub(*f.Standby))
+	old := oldFences(f, goal)
 	switch {
+	case closed && len(v.movable) == 0 && len(v.onMTLS) == 0 && len(old) > 0:
+		return fencing(old, goal, v.blocked)
 	case closed && len(v.movable) == 0 && len(v.onMTLS) == 0 && (len(v.blocked) > 0 || !goal.Cleanup):
 		return plan.Wave{Blocked: v.blocked}
 	case len(contradicted(f)) > 0:
@@ -67,10 +71,13 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	if w, any := moves(f, goal, v); any {
 		return w
 	}
-	if !goal.Reaches(plan.JWTOnly) {
-		return plan.Wave{Blocked: v.blocked}
+	switch {
+	case goal.Reaches(plan.JWTOnly):
+		return closing(f, goal, v)
+	case len(old) > 0:
+		return fencing(old, goal, v.blocked)
 	}
-	return closing(f, goal, v)
+	return plan.Wave{Blocked: v.blocked}
 }
 
 func closedHub(h plan.Hub) bool {
