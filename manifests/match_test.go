@@ -2,20 +2,28 @@ package manifests_test
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apiserver/pkg/admission"
 	celplugin "k8s.io/apiserver/pkg/admission/plugin/cel"
+	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	"k8s.io/apiserver/pkg/admission/plugin/webhook"
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/matchconditions"
 	"k8s.io/apiserver/pkg/cel/environment"
 	"pgregory.net/rapid"
 
+	"github.com/xcpauth/kubectl-xcpauth/manifests"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/probe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
@@ -65,12 +73,14 @@ func TestTheWebhookIsAskedAboutEditsOfXCPOnly(t *testing.T) {
 	spec := func(xcp any) m {
 		return m{"spec": m{"hub": "registry", "components": m{"xcp": xcp, "oap": m{"kubeSpec": m{}}}}}
 	}
+	c := shipped(t)
 	for _, tc := range []struct {
 		name     string
 		old, new m
 		called   bool
 	}{
-		{"created", nil, spec(both), true},
+		{"created with both modes on, which cuts nobody off", nil, spec(both), false},
+		{"created with one", nil, spec(m{"centralAuthModes": m{"jwt": true}}), true},
 		{"created without a spec", nil, m{}, true},
 		{"nothing changes", spec(both), spec(both), false},
 		{"spec.hub changes", spec(both), m{"spec": m{"hub": "other", "components": m{"xcp": both}}}, false},
@@ -86,27 +96,28 @@ func TestTheWebhookIsAskedAboutEditsOfXCPOnly(t *testing.T) {
 		{"components stays a list", m{"spec": m{"components": []any{"xcp"}}}, m{"spec": m{"components": []any{"xcp"}}, "metadata": m{"labels": m{"a": "b"}}}, false},
 		{"spec stays a string", m{"spec": "x"}, m{"spec": "x"}, false},
 		{"spec becomes another string", m{"spec": "x"}, m{"spec": "y"}, true},
-		{"a spec appears", m{}, spec(both), true},
+		{"a spec with both modes on appears", m{}, spec(both), false},
+		{"a spec appears", m{}, spec(m{}), true},
 		{"its last finalizer goes", m{"spec": spec(both)["spec"], "metadata": m{"deletionTimestamp": "2026-01-02T12:00:00Z", "finalizers": []any{"a"}}},
 			m{"spec": m{}, "metadata": m{"deletionTimestamp": "2026-01-02T12:00:00Z"}}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if called, err := shipped(t).calls(t, tc.old, tc.new); called != tc.called || err != nil {
+			if called, err := c.calls(t, tc.old, tc.new); called != tc.called || err != nil {
 				t.Errorf("called %v (%v), want %v", called, err, tc.called)
 			}
 		})
 	}
-	for _, c := range cases.All() {
-		t.Run(c.Name, func(t *testing.T) {
+	for _, row := range cases.All() {
+		t.Run(row.Name, func(t *testing.T) {
 			place := func(xcp m) m {
 				if xcp == nil {
 					return m{"spec": m{"components": m{}}}
 				}
 				return spec(xcp)
 			}
-			called, err := shipped(t).calls(t, place(c.Old), place(c.New))
-			if err != nil || !called && len(c.Denied) > 0 {
-				t.Errorf("called %v (%v), denied for %v", called, err, c.Denied)
+			called, err := c.calls(t, place(row.Old), place(row.New))
+			if err != nil || !called && len(row.Denied) > 0 {
+				t.Errorf("called %v (%v), denied for %v", called, err, row.Denied)
 			}
 		})
 	}
@@ -132,41 +143,206 @@ func TestTheWebhookIsAskedAboutEverySpelling(t *testing.T) {
 	}
 }
 
-// The conditions are total, and what they hold back from the webhook withdraws nothing: for any two objects whatever.
+// The edit by which the plugin shows that the webhook is asked is one that it is asked about, whatever is stored.
+func TestTheWebhookIsAskedAboutTheEditThatShowsIt(t *testing.T) {
+	c := shipped(t)
+	for _, row := range cases.All() {
+		for _, xcp := range []m{row.Old, row.New} {
+			stored := m{"spec": m{"components": m{"xcp": xcp}}}
+			if xcp == nil {
+				stored = m{"spec": m{}}
+			}
+			patch, what := probe.Edit(stored)
+			old, patched := []byte(text(stored)), []byte(text(patch))
+			changed, err := jsonpatch.MergePatch(old, patched)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var new m
+			if err := json.Unmarshal(changed, &new); err != nil {
+				t.Fatal(err)
+			}
+			if called, err := c.calls(t, stored, new); !called || err != nil {
+				t.Errorf("%s: %s of %s: called %v (%v)", row.Name, what, old, called, err)
+			}
+		}
+	}
+}
+
+// A cluster whose API server is the oldest that is supported takes the expressions: it compiles new ones by the language of the release before it.
+func TestTheOldestAPIServerTakesTheExpressions(t *testing.T) {
+	check := func(what string, expressions []celplugin.ExpressionAccessor, compile func(celplugin.ExpressionAccessor) celplugin.CompilationResult) {
+		for _, e := range expressions {
+			if r := compile(e); r.Error != nil {
+				t.Errorf("%s: %v in %s", what, r.Error, e.GetExpression())
+			}
+		}
+	}
+	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, manifests.WebhookConfiguration, "ValidatingWebhookConfiguration")[0]
+	var conditions []celplugin.ExpressionAccessor
+	for _, w := range conf.Webhooks {
+		for _, condition := range w.MatchConditions {
+			conditions = append(conditions, &matchconditions.MatchCondition{Name: condition.Name, Expression: condition.Expression})
+		}
+	}
+	plain := celplugin.NewCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 27)))
+	check("the matchConditions in Kubernetes 1.28", conditions, func(e celplugin.ExpressionAccessor) celplugin.CompilationResult {
+		return plain.CompileCELExpression(e, celplugin.OptionalVariableDeclarations{}, environment.NewExpressions)
+	})
+	policy := objects[admissionregistrationv1.ValidatingAdmissionPolicy](t, manifests.EdgeFence, "ValidatingAdmissionPolicy")[0]
+	composed, err := celplugin.NewCompositedCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 29)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range policy.Spec.Variables {
+		if r := composed.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression}, celplugin.OptionalVariableDeclarations{}, environment.NewExpressions); r.Error != nil {
+			t.Errorf("the fence's variable %s in Kubernetes 1.30: %v", v.Name, r.Error)
+		}
+	}
+	var validations []celplugin.ExpressionAccessor
+	for _, v := range policy.Spec.Validations {
+		validations = append(validations, &validating.ValidationCondition{Expression: v.Expression})
+	}
+	check("the fence in Kubernetes 1.30", validations, func(e celplugin.ExpressionAccessor) celplugin.CompilationResult {
+		return composed.CompileCELExpression(e, celplugin.OptionalVariableDeclarations{}, environment.NewExpressions)
+	})
+}
+
+// What is surely both modes on is not asked about, whatever was stored, so that an outage of the webhook never blocks the way back.
+func TestBothModesOnIsNotAskedAbout(t *testing.T) {
+	c := shipped(t)
+	both := m{"jwt": true, "mutualTls": true}
+	xcp := func(fields m) m { return m{"spec": m{"hub": "registry", "components": m{"xcp": fields}}} }
+	jwtOnly := xcp(m{"centralAuthModes": m{"jwt": true, "mutualTls": false}})
+	with := func(stanza any, more m) m {
+		fields := m{"centralAuthModes": stanza}
+		maps.Copy(fields, more)
+		return xcp(fields)
+	}
+	owned := func(o m, owners ...any) m {
+		o = maps.Clone(o)
+		o["metadata"] = m{"namespace": "tsb", "name": "managementplane", "ownerReferences": owners}
+		return o
+	}
+	a, b := m{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1"}, m{"apiVersion": "v1", "kind": "ConfigMap", "name": "b", "uid": "2"}
+	many := make([]any, 21)
+	for i := range many {
+		many[i] = m{"kind": "Service"}
+	}
+	for _, tc := range []struct {
+		name     string
+		old, new m
+		asked    bool
+	}{
+		{"the way back", jwtOnly, with(both, nil), false},
+		{"the way back from nothing", xcp(m{}), with(both, nil), false},
+		{"the way back from an alias", xcp(m{"central_auth_modes": both}), with(both, nil), false},
+		{"the way back with a harmless overlay", jwtOnly, with(both, m{"kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patches": []any{m{"path": "spec.logLevels", "value": "x"}}}}}}), false},
+		{"the way back with an owner that was there", owned(jwtOnly, a), owned(with(both, nil), a), false},
+		{"the way back with another owner", owned(jwtOnly, a), owned(with(both, nil), b), true},
+		{"the way back with an owner that was not there", jwtOnly, owned(with(both, nil), a), true},
+		{"the way back without the owner", owned(jwtOnly, a), with(both, nil), true},
+		{"created with an owner", nil, owned(with(both, nil), a), true},
+		{"mTLS off", with(both, nil), jwtOnly, true},
+		{"the stanza goes", with(both, nil), xcp(m{}), true},
+		{"a third key", jwtOnly, with(m{"jwt": true, "mutualTls": true, "mutual_tls": false}, nil), true},
+		{"one mode as a text", jwtOnly, with(m{"jwt": true, "mutualTls": "true"}, nil), true},
+		{"one mode as a number", jwtOnly, with(m{"jwt": true, "mutualTls": int64(1)}, nil), true},
+		{"an alias beside it", jwtOnly, with(both, m{"central_auth_modes": m{}}), true},
+		{"an overlay behind it", jwtOnly, with(both, m{"kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patches": []any{m{"path": "spec.centralAuthModes", "value": m{}}}}}}}), true},
+		{"more overlays than can be judged for sure", jwtOnly, with(both, m{"kubeSpec": m{"overlays": many}}), true},
+		{"the same beside another change of xcp", with(both, nil), with(both, m{"logLevels": m{}}), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if asked, err := c.calls(t, tc.old, tc.new); asked != tc.asked || err != nil {
+				t.Errorf("asked %v (%v), want %v", asked, err, tc.asked)
+			}
+		})
+	}
+	for _, tc := range cases.HubSpellings() {
+		if asked, err := c.calls(t, tc.Object, with(both, nil)); asked || err != nil {
+			t.Errorf("%s in another spelling goes: asked %v (%v)", tc.Name, asked, err)
+		}
+	}
+}
+
+// The conditions are total, and what they hold back from the webhook withdraws nothing and is not worth a word: for any two objects whatever.
 func TestNoEditThatWithdrawsAnythingSlipsPastTheConditions(t *testing.T) {
 	c := shipped(t)
 	leaf := rapid.SampledFrom([]any{nil, true, false, "x", int64(1), 1.5, []any{}, []any{"jwt"}, m{}})
-	within := func(keys []string, inner *rapid.Generator[any]) *rapid.Generator[any] {
+	both := rapid.Just[any](m{"jwt": true, "mutualTls": true})
+	within := func(fields map[string]*rapid.Generator[any], odd ...string) *rapid.Generator[any] {
+		keys := slices.Sorted(maps.Keys(fields))
 		return rapid.Custom(func(t *rapid.T) any {
-			if rapid.IntRange(0, 3).Draw(t, "shape") == 0 {
+			if rapid.IntRange(0, 7).Draw(t, "shape") == 0 {
 				return leaf.Draw(t, "leaf")
 			}
 			o := m{}
 			for _, k := range keys {
-				if rapid.Bool().Draw(t, k) {
-					o[k] = inner.Draw(t, k)
+				if rapid.IntRange(0, 3).Draw(t, k) > 0 {
+					o[k] = fields[k].Draw(t, k)
 				}
+			}
+			if rapid.IntRange(0, 11).Draw(t, "another spelling") == 0 && len(odd) > 0 {
+				o[rapid.SampledFrom(odd).Draw(t, "spelling")] = leaf.Draw(t, "value")
 			}
 			return o
 		})
 	}
-	stanza := within([]string{"jwt", "mutualTls", "mutual_tls"}, leaf)
-	xcp := within([]string{"centralAuthModes", "central_auth_modes"}, stanza)
-	object := within([]string{"spec"}, within([]string{"components", "hub"}, within([]string{"xcp", "oap"}, xcp)))
+	values := rapid.OneOf(both, both, rapid.SampledFrom([]any{true, false, true}), leaf)
+	stanza := rapid.OneOf(both, both, within(map[string]*rapid.Generator[any]{"jwt": values, "mutualTls": values}, "mutual_tls", "JWT", "x"))
+	xcp := within(map[string]*rapid.Generator[any]{"centralAuthModes": stanza, "kubeSpec": rapid.OneOf(rapid.Just[any](m{}), kubeSpecs(1)), "logLevels": leaf},
+		"central_auth_modes", "CentralAuthModes", "kube_spec", "KubeSpec", "centralAuthMode")
+	components := within(map[string]*rapid.Generator[any]{"xcp": xcp, "oap": leaf}, "XCP", "Xcp")
+	owners := rapid.SampledFrom([]any{nil, []any{}, []any{m{"uid": "1"}}, []any{m{"uid": "2"}}})
+	object := within(map[string]*rapid.Generator[any]{"spec": within(map[string]*rapid.Generator[any]{"components": components, "hub": leaf}, "Components", "COMPONENTS"), "owners": owners}, "Spec", "SPEC")
+	all, called, rescued := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		old, _ := object.Draw(t, "old").(m)
-		new, _ := object.Draw(t, "new").(m)
-		if old == nil {
-			old = m{}
+		draw := func(what string) (m, any) {
+			o, _ := object.Draw(t, what).(m)
+			fields := m{"metadata": m{"namespace": "tsb", "name": "managementplane"}}
+			maps.Copy(fields, o)
+			by := fields["owners"]
+			if delete(fields, "owners"); by != nil {
+				fields["metadata"].(m)["ownerReferences"] = by
+			}
+			return fields, by
 		}
-		called, err := c.calls(t, old, new)
+		old, ownersBefore := draw("old")
+		new, ownersAfter := draw("new")
+		switch rapid.IntRange(0, 5).Draw(t, "near") {
+		case 0:
+			new["spec"] = old["spec"]
+		case 1: // the way back
+			back, _ := xcp.Draw(t, "back").(m)
+			back = maps.Clone(back)
+			if back == nil {
+				back = m{}
+			}
+			back["centralAuthModes"] = m{"jwt": true, "mutualTls": true}
+			new["spec"] = m{"components": m{"xcp": back}}
+		}
+		asked, err := c.calls(t, old, new)
 		if err != nil {
-			t.Fatalf("not total: %v", err)
+			t.Fatalf("not total: %v\n%s\n%s", err, text(old), text(new))
+		}
+		all++
+		if asked {
+			called++
+			return
 		}
 		before, _ := tsb.ReadHub(old)
-		after, _ := tsb.ReadHub(new)
-		if gone := guard.Withdrawn(before, after); !called && len(gone) > 0 {
-			t.Fatalf("not called although %v is withdrawn:\n%v\n%v", gone, old, new)
+		after, odd := tsb.ReadHub(new)
+		if gone := guard.Withdrawn(before, after); len(gone) > 0 {
+			t.Fatalf("not asked although %v is withdrawn:\n%s\n%s", gone, text(old), text(new))
+		}
+		if before.Basis != after.Basis {
+			if rescued++; len(odd) > 0 || after.Accepts[tsb.MTLS] != guard.Yes || after.Accepts[tsb.JWT] != guard.Yes || text(ownersBefore) != text(ownersAfter) {
+				t.Fatalf("not asked, and %v, %v, owners %v and %v:\n%s\n%s", after.Accepts, odd, ownersBefore, ownersAfter, text(old), text(new))
+			}
 		}
 	})
+	if called == 0 || called == all || rescued == 0 {
+		t.Errorf("of %d pairs %d were asked about and %d not, since both modes are on: this shows nothing", all, called, rescued)
+	}
 }

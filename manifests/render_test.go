@@ -119,7 +119,7 @@ func TestTheWebhookGuardsOnlyManagementPlanesAndFailsClosedForThose(t *testing.T
 				conditions []string
 				effects    admissionregistrationv1.SideEffectClass // an Event where something is denied; a deletion never is
 			}{
-				{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp"}, "NoneOnDryRun"},
+				{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp", "not-surely-both-modes"}, "NoneOnDryRun"},
 				{"Ignore", []op{"DELETE"}, nil, "None"},
 			} {
 				w := confs[0].Webhooks[i]

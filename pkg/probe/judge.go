@@ -64,17 +64,24 @@ func Judge(err error, warnings []string) Result {
 	return r
 }
 
-// Edit is a guarded edit of a ManagementPlane as a merge patch, with a sentence that says what it is. Where the object does not say that
-// both modes are on, it is to say so, which withdraws nothing; else that mutual TLS is off. Either way the object changes.
+// Edit is a guarded edit of a ManagementPlane as a merge patch, with a sentence that says what it is. Both modes on is no such edit: the webhook
+// is not asked about it. Where one mode alone is on, the other one is left out or written as off, which means the same and withdraws nothing;
+// else mutual TLS goes off. Either way the object changes.
 func Edit(mp map[string]any) (patch map[string]any, what string) {
 	at := mp
 	for _, key := range []string{"spec", "components", "xcp", "centralAuthModes"} {
 		at, _ = at[key].(map[string]any)
 	}
-	modes := map[string]any{"jwt": true, "mutualTls": true}
-	what = "both modes on, which withdraws nothing"
-	if at["jwt"] == true && at["mutualTls"] == true {
-		modes, what = map[string]any{"mutualTls": false}, "mutual TLS off"
+	modes, what := map[string]any{"jwt": true, "mutualTls": false}, "mutual TLS off"
+	for on, off := range map[string]string{"jwt": "mutualTls", "mutualTls": "jwt"} {
+		other, written := at[off]
+		switch {
+		case at[on] != true:
+		case !written:
+			modes, what = map[string]any{off: false}, off+" written as off, which withdraws nothing"
+		case other == false:
+			modes, what = map[string]any{off: nil}, off+" left out instead of off, which withdraws nothing"
+		}
 	}
 	return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": map[string]any{"centralAuthModes": modes}}}}, what
 }

@@ -51,7 +51,8 @@ func saysThatItWasAsked(h *hub, _ node) {
 		asked int
 		patch m
 	}{
-		{"admitted", 1, m{"spec": m{"components": m{"xcp": m{"logLevels": m{"stream": "debug"}}}}}},
+		{"of both modes on", 0, m{"spec": m{"components": m{"xcp": m{"logLevels": m{"stream": "debug"}}}}}},
+		{"admitted", 1, m{"spec": m{"components": m{"xcp": m{"centralAuthModes": m{"jwt": false}}}}}},
 		{"denied", 1, withoutMTLS},
 		{"of something else", 0, m{"spec": m{"hub": "other.example"}}},
 	} {

@@ -40,6 +40,7 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"webhook status proves that it is asked, that it fails closed, and that it is not asked", provenAsked},
 		{"nothing unguarded calls it", nothingElseCalls},
 		{"stopped, it holds up the guarded edit and nothing else", stopped},
+		{"stopped, it does not block the way back", rescued},
 		{"while it drains it goes on answering", draining},
 		{"a call in flight when it ends is answered", drainedInFlight},
 		{"a lost certificate is replaced without a restart", certificateReplaced},
@@ -209,6 +210,51 @@ func stopped(h *hub, n node) {
 		h.Errorf("the guarded edit without the webhook: %v", err)
 	}
 	h.must(h.objects.Resource(managementPlanes).Namespace("stopped").Delete(h.Context(), "managementplane", metav1.DeleteOptions{}))
+	h.must(n.Start(h.Context()))
+}
+
+// A hub that accepts JWTs alone refuses an edge, and nobody answers for the webhook: both modes on is admitted, and nothing else is.
+func rescued(h *hub, n node) {
+	ns := h.namespace("rescued")
+	h.emptyRoster()
+	jwtOnly := m{"centralAuthModes": m{"jwt": true, "mutualTls": false}}
+	for _, name := range []string{"way-back", "with-overlay", "refused"} {
+		h.create(managementPlanes, managementPlane(ns, name, jwtOnly))
+	}
+	h.create(managementPlanes, managementPlane(ns, "both", bothModes))
+	h.fleet(cases.OnMTLS)
+	n.Stop()
+	xcp := func(fields m) m { return m{"spec": m{"components": m{"xcp": fields}}} }
+	both := bothModes["centralAuthModes"]
+	overlay := func(path string) m {
+		return m{"overlays": []any{m{"kind": "CentralXcp", "name": "central-xcp", "patches": []any{m{"path": path, "value": "x"}}}}}
+	}
+	h.must(h.mergePatch(managementPlanes, ns, "way-back", xcp(bothModes)))
+	h.must(h.mergePatch(managementPlanes, ns, "with-overlay", xcp(m{"centralAuthModes": both, "kubeSpec": overlay("spec.logLevels")})))
+	owned := xcp(bothModes)
+	owned["metadata"] = m{"ownerReferences": []any{m{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "c0ffee00-0000-4000-8000-000000000000"}}}
+	for _, e := range []struct {
+		name, object string
+		patch        m
+	}{
+		{"mTLS off", "both", withoutMTLS},
+		{"the stanza removed", "both", xcp(m{"centralAuthModes": nil})},
+		{"xcp removed", "both", m{"spec": m{"components": m{"xcp": nil}}}},
+		{"an alias beside the stanza", "both", xcp(m{"central_auth_modes": m{}})},
+		{"a stanza in another case", "both", xcp(m{"CentralAuthModes": m{}})},
+		{"an overlay behind the stanza", "both", xcp(m{"kubeSpec": overlay("spec.centralAuthModes")})},
+		{"the way back with mutualTls alone", "refused", xcp(m{"centralAuthModes": m{"jwt": nil, "mutualTls": true}})},
+		{"the way back with an alias", "refused", xcp(m{"centralAuthModes": both, "central_auth_modes": m{}})},
+		{"the way back with an overlay", "refused", xcp(m{"centralAuthModes": both, "kubeSpec": overlay("spec")})},
+		{"the way back with a third key", "refused", xcp(m{"centralAuthModes": m{"jwt": true, "mutualTls": true, "mutual_tls": false}})},
+		{"the way back with a text", "refused", xcp(m{"centralAuthModes": m{"jwt": true, "mutualTls": "true"}})},
+		{"the way back with an owner", "refused", owned},
+	} {
+		err := h.mergePatch(managementPlanes, ns, e.object, e.patch)
+		if err == nil || !strings.Contains(err.Error(), `failed calling webhook "managementplanes.webhook.xcpauth.io"`) {
+			h.Errorf("%s without the webhook: %v", e.name, err)
+		}
+	}
 	h.must(n.Start(h.Context()))
 }
 
