@@ -32,15 +32,13 @@ func (r *Reader) lower(ctx context.Context, gvr schema.GroupVersionResource, nam
 	return all, err
 }
 
-// central adds the edges that the metrics of Central's running pods name, all pages read at once, or why a page could not be read: then
-// somebody may be connected of whom nothing is known. Without a running pod nobody is connected. The same list shows whether MPC runs.
+// central adds what the running pods of the hub show: whether MPC runs, always; and, unless that is switched off, the edges that the metrics
+// of Central's pods name. All pages are read at once. A page that cannot be read is told: an edge that nobody knows may be connected then.
+// Without a running pod of Central no edge is connected.
 func (r *Reader) central(ctx context.Context, namespace string, inv *verdict.Inventory) error {
-	if r.metrics == nil {
-		return nil
-	}
 	list, err := r.objects.Resource(pods).Namespace(namespace).List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
 	if err != nil {
-		return fmt.Errorf("listing the pods of Central in namespace %s: %w", namespace, err)
+		return fmt.Errorf("listing the pods of the hub in namespace %s: %w", namespace, err)
 	}
 	var scrapes errgroup.Group
 	var found [][]string
@@ -48,7 +46,7 @@ func (r *Reader) central(ctx context.Context, namespace string, inv *verdict.Inv
 		if tsb.MPCPod(pod.Object) {
 			inv.MPC = namespace + "/" + pod.GetName()
 		}
-		if !tsb.CentralPod(pod.Object) {
+		if r.metrics == nil || !tsb.CentralPod(pod.Object) {
 			continue
 		}
 		i, name := len(found), pod.GetName()

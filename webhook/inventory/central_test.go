@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,13 +145,37 @@ func TestWhoCentralsPodsShow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// MPC dials Central like an edge. What it presents has nothing to do with the metrics of Central.
+func TestMPCIsAMemberWhetherOrNotCentralsMetricsAreRead(t *testing.T) {
+	pods := []m{pod("mpc", "1", "127.0.0.1"), pod("central", "1", "127.0.0.1")}
+	var scraped atomic.Int32
+	port := serving(t, func(w http.ResponseWriter, _ *http.Request) { scraped.Add(1); fmt.Fprint(w, page) })
+	for _, metrics := range []bool{true, false} {
+		r, err := NewReader(apiServer(t, pods...), "xcpauth-system", metrics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if metrics {
+			r.metrics.port = port
+		}
+		scraped.Store(0)
+		var inv verdict.Inventory
+		if err := r.central(t.Context(), "tsb", &inv); err != nil || inv.MPC != "tsb/mpc-1-x" || inv.CentralErr != "" {
+			t.Errorf("metrics read: %v: %+v, %v; want MPC tsb/mpc-1-x", metrics, inv, err)
+		}
+		if read := scraped.Load() > 0; read != metrics || (inv.Central != nil) != metrics {
+			t.Errorf("metrics read: %v: scraped %v, edges %v", metrics, read, inv.Central)
+		}
+	}
 	off, err := NewReader(&rest.Config{Host: "http://127.0.0.1:1"}, "xcpauth-system", false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var inv verdict.Inventory
-	if err := off.central(t.Context(), "tsb", &inv); !inv.Empty() || inv.MPC != "" || err != nil {
-		t.Errorf("switched off: %+v, %v", inv, err)
+	if err := off.central(t.Context(), "tsb", &inv); err == nil {
+		t.Error("pods that cannot be listed are an error with the metrics off too: MPC may be among them")
 	}
 }
 

@@ -36,7 +36,7 @@ type Reader struct {
 	groups    discovery.DiscoveryInterfaceWithContext
 	entries   rest.Interface // for the roster's kind
 	namespace string         // of the roster
-	metrics   *metrics
+	metrics   *metrics       // nil where Central's metrics are not to be read
 }
 
 // NewReader reads from the cluster of cfg, the roster from namespace, and with centralMetrics the pages of Central's pods. The client has

@@ -45,8 +45,8 @@ func recreated(entry *api.EdgeCluster, controlPlanes []map[string]any) map[strin
 	return nil
 }
 
-// MetricsFlag switches off the witness that Central's metrics are.
-const MetricsFlag = "--central-metrics=off"
+// unseen stands for the edges that would be known if Central's metrics could be read.
+const unseen = "any edge that Central's metrics would name"
 
 // seenByCentral are the members that only Central's metrics show; named are those that the roster and this cluster name, sorted.
 func seenByCentral(inv Inventory, named []string) []guard.Edge {
@@ -57,7 +57,7 @@ func seenByCentral(inv Inventory, named []string) []guard.Edge {
 		}
 	}
 	if inv.CentralErr != "" {
-		members = append(members, guard.Edge{Name: "whoever else Central's metrics show", Why: clean(inv.CentralErr, 130) + "; " + MetricsFlag + " leaves this witness out"})
+		members = append(members, guard.Edge{Name: unseen, Why: clean(inv.CentralErr, 130) + "; let the webhook reach the metrics of Central's pods, then try again"})
 	}
 	return members
 }

@@ -42,9 +42,9 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 		{"the inventory and the metrics name the same one", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"us-1"}, Central: []string{"us-1"}}, []string{"1 member may", "us-1: mtls (the hub knows"}},
 		{"nobody but Central's metrics knows anybody", Inventory{Central: []string{"us-1"}}, []string{"us-1: mtls"}},
 		{"Central's metrics cannot be read", Inventory{Roster: []api.EdgeCluster{onJWT}, CentralErr: "the metrics of pod tsb/central-1 could not be read: connection refused"},
-			[]string{"whoever else Central's metrics show: mtls", "connection refused", "--central-metrics=off"}},
-		{"Central runs, unread, and nobody is known", Inventory{CentralErr: "no route"}, []string{"whoever else"}},
-		{"a long error still leaves room for the flag", Inventory{CentralErr: strings.Repeat("x", 500)}, []string{"--central-metrics=off leaves this witness out)"}},
+			[]string{"any edge that Central's metrics would name: mtls", "connection refused", "let the webhook reach the metrics of Central's pods"}},
+		{"Central runs, unread, and nobody is known", Inventory{CentralErr: "no route"}, []string{"any edge that Central's metrics would name"}},
+		{"a long error still leaves room for the remedy", Inventory{CentralErr: strings.Repeat("x", 500)}, []string{"then try again)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := decide(t, update(both, jwtOnly), tc.inv)
@@ -55,6 +55,9 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 				if !strings.Contains(v.Message, piece) {
 					t.Errorf("the denial lacks %q:\n%s", piece, v.Message)
 				}
+			}
+			if strings.Contains(v.Message, "--central-metrics") {
+				t.Errorf("the denial recommends a flag that makes the hub blind:\n%s", v.Message)
 			}
 		})
 	}

@@ -47,7 +47,9 @@ func run(args []string) error {
 	flags.StringVar(&o.Service, "service", "xcpauth-webhook", "Service by which the API server calls")
 	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook", "ValidatingWebhookConfiguration that carries the CA bundle")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", time.Minute, "how often one replica looks at what is stored, and says who is refused; 0 means never")
-	central := flags.String("central-metrics", "require", "require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and so is everybody while they cannot be read; off: they are not looked at")
+	central := flags.String("central-metrics", "require",
+		"require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and any edge may be connected while they "+
+			"cannot be read; off: they are not read, and edges that only they name are not seen; the pods of MPC are read either way")
 	flags.IntVar(&o.MaxInFlight, "max-in-flight", 64, "reviews that are answered side by side, one of each 128 KiB counted; more are denied unread")
 	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", server.ShutdownDelay, "how long to go on answering after the first signal, while reporting not ready")
 	flags.DurationVar(&o.LiveInterval, "live-interval", live.DefaultKeep, "how often to look after the connections to edges that are read live, and after their tokens")

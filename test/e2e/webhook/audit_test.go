@@ -159,7 +159,7 @@ func centralsMetrics(h *hub, _ node) {
 	_, err = h.kube.CoreV1().Pods(ns).UpdateStatus(h.Context(), pod, metav1.UpdateOptions{})
 	h.must(err)
 
-	h.denied(edit(), "whoever else Central's metrics show: mtls", "pod metrics/central-5b7-x could not be read", "connection refused", "--central-metrics=off")
+	h.denied(edit(), "any edge that Central's metrics would name: mtls", "pod metrics/central-5b7-x could not be read", "connection refused", "let the webhook reach the metrics of Central's pods")
 	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "8080"))
 	h.must(err)
 	page := func(edges ...string) string {
