@@ -93,9 +93,6 @@ func serve(t testing.TB, read func(context.Context, string) (verdict.Inventory, 
 	if change != nil {
 		change(h)
 	}
-	if limits.InFlight == 0 {
-		limits.InFlight = 64
-	}
 	base, end := context.WithCancel(t.Context())
 	s.Server, s.end = httptest.NewUnstartedServer(admit.Serve(h, limits)), end
 	s.Config.BaseContext = func(net.Listener) context.Context { return base }
@@ -248,7 +245,7 @@ func TestAHangingReadIsAnsweredBeforeTheAPIServerGivesUp(t *testing.T) {
 		<-ctx.Done()
 		return verdict.Inventory{}, context.Cause(ctx)
 	}, noon, admit.Limits{}, nil)
-	got := s.post(t, "?timeout=200ms", nil, review("UPDATE", both, jwtOnly))
+	got := s.post(t, "?timeout=1s", nil, review("UPDATE", both, jwtOnly))
 	if got.Allowed || !strings.Contains(got.Result.Message, "deadline") {
 		t.Errorf("%+v %+v", got, got.Result)
 	}

@@ -23,15 +23,15 @@ var (
 		Name: "xcpauth_webhook_overrides_total",
 		Help: "Edits admitted over their blockers, dry runs left out.",
 	})
-	// InFlight is how many calls are being answered.
+	// InFlight is how many calls have a place and are being decided.
 	InFlight = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "xcpauth_webhook_in_flight",
-		Help: "Admission calls being answered.",
+		Help: "Admission calls being decided.",
 	})
-	// Refused counts the calls that were denied unread because too many were being answered.
+	// Refused counts the calls that were denied undecided: they waited for a place in vain, or their body held too much memory.
 	Refused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "xcpauth_webhook_refused_for_load_total",
-		Help: "Admission calls denied unread because --max-in-flight was reached.",
+		Help: "Admission calls denied undecided because --max-in-flight, or the memory for bodies, was used up for too long.",
 	})
 	// Errors counts what kept a decision from being made, by cause.
 	Errors = prometheus.NewCounterVec(prometheus.CounterOpts{

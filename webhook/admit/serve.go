@@ -1,16 +1,14 @@
 package admit
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	stdjson "encoding/json"
@@ -24,14 +22,23 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
-// Limits is what one process takes on.
+// Limits is what one process takes on. A zero is the default.
 type Limits struct {
-	// InFlight is how many reviews are answered side by side. One of more than 128 KiB counts as many as it has of these, so that
-	// bodies never add up to much more than the process has room for.
+	// InFlight is how many reviews are decided side by side. One of more than 128 KiB counts as many as it has of these, so that
+	// what is decoded never adds up to much more than the process has room for. The default is 64.
 	InFlight int
-	// Draining says that the process is about to end: callers are then told to connect anew, elsewhere. Nil means never.
+	// Bytes is what all bodies together may hold that are being read or wait for a place. The default is 32 MiB.
+	Bytes int
+	// Within is how long a call may take at most, whatever the caller says. The default is CallWithin.
+	Within time.Duration
+	// ReadWithin is how long a caller may take to send the body. The default is 2 seconds.
+	ReadWithin time.Duration
+	// Draining says that the process is about to end: callers are then told to connect again, elsewhere. Nil means never.
 	Draining func() bool
 }
+
+// CallWithin is how long a call may take by default; timeoutSeconds of the ValidatingWebhookConfiguration says the same.
+const CallWithin = 5 * time.Second
 
 const (
 	bodyMax = 7 << 20   // two objects of at most 3 MiB and the rest of a review, as controller-runtime counts it
@@ -42,82 +49,84 @@ const (
 // Serve is the handler of Path as the process serves it. Whatever is sent is answered with HTTP 200 and a review, in which what cannot be
 // read is denied; only a call too many may get HTTP 503 (see refuse). Nothing but Handle ever admits.
 //
-//  1. Bound the time: what the API server gives, less what an answer takes.
-//  2. Take a place, or refuse.
-//  3. Read the body, at most 7 MiB, and the review in it.
-//  4. Handle it; a panic is a denial.
+//  1. Bound the time: what the caller gives, and never more than ours, less what an answer takes.
+//  2. Read the body, at most 7 MiB, within a short time and the budget of bytes.
+//  3. Wait for a place, or refuse.
+//  4. Read the review in the body and handle it; a panic is a denial.
 func Serve(h *Handler, l Limits) http.Handler {
-	var taken atomic.Int64
+	l.InFlight, l.Bytes = cmp.Or(l.InFlight, 64), cmp.Or(l.Bytes, 32<<20)
+	l.Within, l.ReadWithin = cmp.Or(l.Within, CallWithin), cmp.Or(l.ReadWithin, 2*time.Second)
+	in := newIntake(l)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if l.Draining != nil && l.Draining() {
 			w.Header().Set("Connection", "close")
 		}
-		within := given(r)
+		within := l.given(r)
 		// The server's own end cancels the request's context, and a call in flight is to be finished then.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), within)
 		defer cancel()
-		conn := http.NewResponseController(w)
-		_ = conn.SetReadDeadline(time.Now().Add(within)) // a connection that has none is no worse than before
-
-		places := placesOf(r.ContentLength, l.InFlight)
-		defer taken.Add(-places)
-		if taken.Add(places) > int64(l.InFlight) {
-			h.refuse(w, r)
+		if err := plain(r); err != nil {
+			h.unread(ctx, w, admission.Request{}, err)
 			return
 		}
+		conn := http.NewResponseController(w) // one that has no deadlines is no worse than before
+		_ = conn.SetReadDeadline(time.Now().Add(min(within, l.ReadWithin)))
+		b := in.begin(func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+		defer in.end(b)
+		if err := in.read(b, r.Body, r.ContentLength); errors.Is(err, errCrowded) {
+			h.refuse(w, nil)
+			return
+		} else if err != nil {
+			w.Header().Set("Connection", "close") // what is left of the body is not waited for
+			h.unread(ctx, w, admission.Request{}, fmt.Errorf("reading the body: %w", err))
+			return
+		}
+		if in.enter(ctx, b) != nil {
+			h.refuse(w, b.text)
+			return
+		}
+		_ = conn.SetReadDeadline(time.Time{}) // else it would end the call while it is answered
 		InFlight.Inc()
 		defer InFlight.Dec()
 
-		review, err := read(w, r)
+		review, err := read(b.text)
 		if err != nil {
 			h.unread(ctx, w, review, err)
 			return
 		}
-		_ = conn.SetReadDeadline(time.Time{}) // else it would end the call while it is answered
 		answer(w, h.safely(ctx, review))
 	})
 }
 
 // given is how long a call may take: what the API server gives it (the query parameter timeout, like "5s") less what an answer takes, so
-// that we answer rather than let the call time out.
-func given(r *http.Request) time.Duration {
-	d, err := time.ParseDuration(r.URL.Query().Get("timeout"))
-	if err != nil || d <= 0 || d > 30*time.Second { // the API server gives no more
-		d = 5 * time.Second
+// that we answer rather than let the call time out. It is an upper bound alone, and an API server gives whole seconds: anything else is
+// not believed.
+func (l Limits) given(r *http.Request) time.Duration {
+	d := l.Within
+	if told, err := time.ParseDuration(r.URL.Query().Get("timeout")); err == nil && told >= time.Second {
+		d = min(d, told)
 	}
 	return d - min(d/2, 500*time.Millisecond)
 }
 
-// placesOf is how many places a body takes of all; one of unknown length may be as long as any.
-func placesOf(length int64, all int) int64 {
-	if length < 0 || length > bodyMax {
-		length = bodyMax
-	}
-	return min(max(1, length/place), int64(all))
-}
-
 var errTooLarge = fmt.Errorf("the review is larger than %d bytes", bodyMax)
 
-// read reads a review, as strictly as the API server writes one. With an error the review holds what could be read.
-func read(w http.ResponseWriter, r *http.Request) (review admission.Request, err error) {
+// plain says why the body of a request cannot be that of a review, as far as its headers tell.
+func plain(r *http.Request) error {
 	switch {
 	case r.Header.Get("Content-Type") != "application/json":
-		return review, fmt.Errorf("content type %.100q: a review comes as application/json", r.Header.Get("Content-Type"))
+		return fmt.Errorf("content type %.100q: a review comes as application/json", r.Header.Get("Content-Type"))
 	case r.Header.Get("Content-Encoding") != "":
-		return review, fmt.Errorf("content encoding %.100q: a review comes as it is", r.Header.Get("Content-Encoding"))
+		return fmt.Errorf("content encoding %.100q: a review comes as it is", r.Header.Get("Content-Encoding"))
 	case r.ContentLength > bodyMax:
-		return review, errTooLarge
+		return errTooLarge
 	}
-	text := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead)) // one allocation where the length is known
-	_, err = text.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax))
-	body := text.Bytes()
-	var long *http.MaxBytesError
-	switch {
-	case errors.As(err, &long):
-		return review, errTooLarge
-	case err != nil:
-		return review, fmt.Errorf("reading the body: %w", err)
-	case len(body) == 0:
+	return nil
+}
+
+// read reads a review, as strictly as the API server writes one. With an error the review holds what could be read.
+func read(body []byte) (review admission.Request, err error) {
+	if len(body) == 0 {
 		return review, errors.New("the body is empty")
 	}
 	var sent admissionv1.AdmissionReview
@@ -165,21 +174,17 @@ func (h *Handler) unread(ctx context.Context, w http.ResponseWriter, review admi
 	answer(w, h.denied(review.UID, code, "undecided, so denied: "+verdict.OneLine(err.Error(), 1000)))
 }
 
-var (
-	headUID      = regexp.MustCompile(`^\{"kind":"AdmissionReview","apiVersion":"admission\.k8s\.io/v1","request":\{"uid":"([-0-9a-zA-Z]{1,64})"`)
-	headDeletion = regexp.MustCompile(`"operation":"DELETE"`)
-)
+var headUID = regexp.MustCompile(
+	`^\{"kind":"AdmissionReview","apiVersion":"admission\.k8s\.io/v1","request":\{"uid":"([-0-9a-zA-Z]{1,64})"`)
 
-// refuse denies a call too many, unread: by its UID, where the beginning of the body shows it as the API server writes it, with code 429
-// and the word to try again; else, and for a DELETE, which is to be held up by nothing, with HTTP 503, as if nobody were there.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request) {
+// refuse denies a call too many, undecided: by its UID, where the beginning of the body shows it as the API server writes it, with code 429
+// and the word to try again; else with HTTP 503, as if nobody were there.
+func (h *Handler) refuse(w http.ResponseWriter, body []byte) {
 	Refused.Inc()
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
-	head := make([]byte, headMax)
-	n, _ := io.ReadFull(r.Body, head)
-	uid := headUID.FindSubmatch(head[:n])
-	if uid == nil || headDeletion.Match(head[:n]) {
-		http.Error(w, "too many reviews are being answered", http.StatusServiceUnavailable)
+	uid := headUID.FindSubmatch(body[:min(len(body), headMax)])
+	if uid == nil {
+		w.Header().Set("Connection", "close")
+		http.Error(w, errCrowded.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	response := h.denied(types.UID(uid[1]), http.StatusTooManyRequests, "undecided, so denied: too many reviews are being answered; try again")

@@ -9,6 +9,8 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
 )
 
 // manifest decodes the first document of a shipped manifest.
@@ -40,6 +42,9 @@ func TestThePodsGraceHoldsADrainAndTheLastCall(t *testing.T) {
 	var call time.Duration
 	for _, w := range conf.Webhooks {
 		call = max(call, time.Duration(*w.TimeoutSeconds)*time.Second)
+	}
+	if call != admit.CallWithin {
+		t.Errorf("the API server gives a call %s, and we take %s by default", call, admit.CallWithin)
 	}
 	if need := ShutdownDelay + 2*call; grace < need {
 		t.Errorf("a grace of %s, and a drain takes %s with two calls after it", grace, need)

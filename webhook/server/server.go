@@ -53,7 +53,8 @@ type Options struct {
 	AuditInterval  time.Duration // between two audits of what is stored; 0 = none
 	CentralMetrics bool          // read Central's metrics at each decision
 
-	MaxInFlight   int           // reviews that are answered side by side
+	MaxInFlight   int           // reviews that are decided side by side
+	CallTimeout   time.Duration // what a call may take at most, whatever its caller says
 	ShutdownDelay time.Duration // between the first signal and the last accepted call
 	LiveInterval  time.Duration // between looks after the connections and tokens of edges that are read live
 	Version       string
@@ -112,7 +113,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	var draining atomic.Bool
 	calls.Register(admit.Path, admit.Serve(&admit.Handler{
 		Read: edges.Join(members.Read), MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
-		admit.Limits{InFlight: o.MaxInFlight, Draining: draining.Load}))
+		admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
 	if err := errors.Join(mgr.Add(after{certificate.ready, calls}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}

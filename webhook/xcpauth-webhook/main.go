@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/certs"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/live"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/server"
@@ -50,7 +51,9 @@ func run(args []string) error {
 	central := flags.String("central-metrics", "require",
 		"require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and any edge may be connected while they "+
 			"cannot be read; off: they are not read, and edges that only they name are not seen; the pods of MPC are read either way")
-	flags.IntVar(&o.MaxInFlight, "max-in-flight", 64, "reviews that are answered side by side, one of each 128 KiB counted; more are denied unread")
+	flags.IntVar(&o.MaxInFlight, "max-in-flight", 64, "reviews that are decided side by side, one of each 128 KiB counted; more wait for their turn")
+	flags.DurationVar(&o.CallTimeout, "call-timeout", admit.CallWithin,
+		"how long a call may take at most; a caller may ask for less; keep it at timeoutSeconds of the ValidatingWebhookConfiguration")
 	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", server.ShutdownDelay, "how long to go on answering after the first signal, while reporting not ready")
 	flags.DurationVar(&o.LiveInterval, "live-interval", live.DefaultKeep, "how often to look after the connections to edges that are read live, and after their tokens")
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig to use; empty means the service account of the pod")
@@ -69,6 +72,9 @@ func run(args []string) error {
 	}
 	if o.MaxInFlight < 1 {
 		return fmt.Errorf("--max-in-flight is %d; it must be at least 1", o.MaxInFlight)
+	}
+	if o.CallTimeout < time.Second || o.CallTimeout > 30*time.Second {
+		return fmt.Errorf("--call-timeout is %s; it must be from 1s to 30s, as timeoutSeconds", o.CallTimeout)
 	}
 	cfg, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
 	if err != nil {
