@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
@@ -34,32 +35,98 @@ func lastMoments(c *x509.Certificate) time.Duration {
 	return min(time.Minute, c.NotAfter.Sub(c.NotBefore)/10)
 }
 
-// readiness answers whether the API server, which calls us by our Service with the published CA bundle, would get a
-// decision from this process.
+// readiness judges, again and again and for nobody in particular, whether the API server, which calls us by our Service with the published CA
+// bundle, would get a decision from this process. A probe gets the last judgement, so that no number of probes costs a request.
 type readiness struct {
 	o        Options
 	missing  func() error  // why there is no certificate to serve
-	objects  client.Reader // live
+	objects  client.Reader // live, without a rate limit
 	roster   func(context.Context) error
 	draining *atomic.Bool
+	clock    clock.WithTicker
+
+	last atomic.Pointer[judgement]
 }
 
-// check is nil when all of these hold, and else says which does not:
-//
-//  1. We are not draining.
-//  2. There is a certificate to serve.
-//  3. Each entry of our ValidatingWebhookConfiguration carries a CA bundle.
-//  4. With each of them, our own port shows a certificate for our Service's name, which does not end within moments.
-//  5. The roster can be read.
-func (r readiness) check(req *http.Request) error {
-	if r.draining.Load() {
-		return errors.New("draining")
+// judgement is what was found at a time; a nil error is ready.
+type judgement struct {
+	at  time.Time
+	err error
+}
+
+const (
+	judgeEvery  = 2 * time.Second  // while it is ready
+	judgeSoon   = time.Second / 4  // until it is
+	judgeWithin = 3 * time.Second  // how long a judgement may take
+	judgedUntil = 10 * time.Second // how long one holds
+)
+
+// NeedLeaderElection says that every replica judges itself.
+func (*readiness) NeedLeaderElection() bool { return false }
+
+// Start judges until ctx ends.
+func (r *readiness) Start(ctx context.Context) error {
+	for {
+		wait := judgeEvery
+		if r.renew(ctx) != nil {
+			wait = judgeSoon
+		}
+		select {
+		case <-r.clock.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
 	}
+}
+
+// renew judges once. The time is that before it looked: what is found is no younger.
+func (r *readiness) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, judgeWithin)
+	defer cancel()
+	began := r.clock.Now()
+	err := r.judge(ctx)
+	r.last.Store(&judgement{began, err})
+	return err
+}
+
+// ready is nil where the process is ready by a judgement that still holds, and else says what is wrong. It asks nobody.
+func (r *readiness) ready() error {
+	last := r.last.Load()
+	switch {
+	case r.draining.Load():
+		return errors.New("draining")
+	case last == nil:
+		return errors.New("not judged yet: the first look is under way")
+	case last.err != nil:
+		return last.err
+	}
+	if age := r.clock.Since(last.at); age > judgedUntil {
+		return fmt.Errorf("not known: the last look began %s ago and has not been followed by another", age.Round(time.Second))
+	}
+	return nil
+}
+
+// ServeHTTP answers a probe: 200, or 503 with what is wrong.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err := r.ready(); err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "not ready: %v\n", err)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+// judge is nil when all of these hold, and else says which does not:
+//
+//  1. There is a certificate to serve.
+//  2. Each entry of our ValidatingWebhookConfiguration carries a CA bundle.
+//  3. With each of them, our own port shows a certificate for our Service's name, which does not end within moments.
+//  4. The roster can be read.
+func (r *readiness) judge(ctx context.Context) error {
 	if err := r.missing(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(req.Context(), 3*time.Second)
-	defer cancel()
 	var conf admissionregistrationv1.ValidatingWebhookConfiguration
 	if err := r.objects.Get(ctx, types.NamespacedName{Name: r.o.Configuration}, &conf); err != nil {
 		return fmt.Errorf("reading ValidatingWebhookConfiguration %s: %w", r.o.Configuration, err)
@@ -80,7 +147,7 @@ func (r readiness) check(req *http.Request) error {
 }
 
 // probe connects to our own port as the API server does.
-func (r readiness) probe(ctx context.Context, bundle []byte) error {
+func (r *readiness) probe(ctx context.Context, bundle []byte) error {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(bundle) {
 		return errors.New("no CA bundle is published yet")

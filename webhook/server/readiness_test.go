@@ -12,12 +12,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	testclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -90,18 +92,85 @@ func TestReadinessSaysWhatWouldKeepTheAPIServerFromADecision(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var draining atomic.Bool
 			draining.Store(c.draining)
-			r := readiness{
+			r := &readiness{
 				o:        Options{Namespace: "system", Service: "hook", Configuration: "conf", Address: "127.0.0.1", Port: c.port},
 				missing:  func() error { return c.missing },
 				objects:  configuration{bundles: c.bundles, err: c.conf},
 				roster:   func(context.Context) error { return c.roster },
 				draining: &draining,
+				clock:    testclock.NewFakeClock(now),
 			}
-			err := r.check(httptest.NewRequest(http.MethodGet, "/readyz", nil).WithContext(t.Context()))
-			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-				t.Errorf("got %v, want %q", err, c.says)
+			_ = r.renew(t.Context())
+			if code, text := probed(r); (code == http.StatusOK) != (c.says == "") || !strings.Contains(text, c.says) {
+				t.Errorf("HTTP %d: %s, want %q", code, text, c.says)
 			}
 		})
+	}
+}
+
+// probed is what a probe of readiness gets.
+func probed(r *readiness) (int, string) {
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	return w.Code, w.Body.String()
+}
+
+// A hundred probes cost no request: they get the judgement that was made, for as long as it holds, and never an older one.
+func TestAProbeGetsTheLastJudgementAndAsksNobody(t *testing.T) {
+	now := time.Now()
+	port, bundle := serve(t, "hook.system.svc", now.Add(-time.Hour), now.Add(time.Hour))
+	var draining atomic.Bool
+	asked, fails := 0, error(nil)
+	clock := testclock.NewFakeClock(now)
+	r := &readiness{o: Options{Namespace: "system", Service: "hook", Configuration: "conf", Address: "127.0.0.1", Port: port}, missing: func() error { return nil },
+		objects: configuration{bundles: [][]byte{bundle}}, roster: func(context.Context) error { asked++; return fails }, draining: &draining, clock: clock}
+	expect := func(when string, code int, says string) {
+		t.Helper()
+		if got, text := probed(r); got != code || !strings.Contains(text, says) {
+			t.Errorf("%s: HTTP %d: %s, want %d and %q", when, got, text, code, says)
+		}
+	}
+	expect("before the first look", http.StatusServiceUnavailable, "not judged yet")
+	_ = r.renew(t.Context())
+	for range 100 {
+		expect("afterwards", http.StatusOK, "ready")
+	}
+	if asked != 1 {
+		t.Errorf("100 probes asked %d times", asked)
+	}
+	clock.Step(judgedUntil)
+	expect("while it holds", http.StatusOK, "ready")
+	clock.Step(time.Second)
+	expect("when nothing followed it", http.StatusServiceUnavailable, "not known: the last look began 11s ago")
+	fails = errors.New("reading the roster: forbidden")
+	_ = r.renew(t.Context())
+	expect("when it fails", http.StatusServiceUnavailable, "not ready: reading the roster: forbidden")
+	fails = nil
+	_ = r.renew(t.Context())
+	draining.Store(true)
+	expect("while it drains, whatever was judged", http.StatusServiceUnavailable, "draining")
+}
+
+// It looks again by itself: soon while it is not ready, and then every few seconds.
+func TestReadinessIsJudgedAgainByItself(t *testing.T) {
+	var draining atomic.Bool
+	looked := make(chan struct{})
+	clock := testclock.NewFakeClock(time.Now())
+	r := &readiness{missing: func() error { looked <- struct{}{}; return errors.New("no certificate") }, draining: &draining, clock: clock}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Start(ctx) }()
+	<-looked
+	for range 3 {
+		for !clock.HasWaiters() {
+			runtime.Gosched()
+		}
+		clock.Step(judgeSoon)
+		<-looked
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
@@ -76,7 +76,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 
 	mgr, err := ctrl.NewManager(cfg, manager.Options{
 		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress: o.HealthAddress,
+		HealthProbeBindAddress: "0", // its probes do not say what is wrong
 	})
 	if err != nil {
 		return fmt.Errorf("making the manager: %w", err)
@@ -106,15 +106,12 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		return err
 	}
 
-	calls := webhook.NewServer(webhook.Options{Host: o.Address, Port: o.Port, CertDir: o.CertDir, TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-		c.MinVersion, c.NextProtos = tls.VersionTLS13, []string{"http/1.1"} // the API server calls services by HTTP/1.1
-		c.GetCertificate = certificate.get
-	}}})
 	var draining atomic.Bool
-	calls.Register(admit.Path, admit.Serve(&admit.Handler{
+	mux := http.NewServeMux()
+	webhook.NewServer(webhook.Options{WebhookMux: mux}).Register(admit.Path, admit.Serve(&admit.Handler{ // which counts calls
 		Read: edges.Join(members.Read), MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 		admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
-	if err := errors.Join(mgr.Add(after{certificate.ready, calls}), mgr.Add(told)); err != nil {
+	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}
 
@@ -128,8 +125,14 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		}
 	}
 
-	ready := readiness{o: o, missing: certificate.missing, objects: mgr.GetAPIReader(), roster: members.Readable, draining: &draining}
-	if err := errors.Join(mgr.AddHealthzCheck("alive", func(*http.Request) error { return nil }), mgr.AddReadyzCheck("guarding", ready.check)); err != nil {
+	unlimited := rest.CopyConfig(cfg)
+	unlimited.QPS = -1 // probes cost nothing, and a judgement waits for nobody
+	objects, err := client.New(unlimited, client.Options{Scheme: mgr.GetScheme()})
+	if err != nil {
+		return fmt.Errorf("making the client of readiness: %w", err)
+	}
+	ready := &readiness{o: o, missing: certificate.missing, objects: objects, roster: members.Readable, draining: &draining, clock: clock.RealClock{}}
+	if err := errors.Join(mgr.Add(ready), mgr.Add(health(o.HealthAddress, ready))); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)
 	}
 
@@ -147,21 +150,13 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	return nil
 }
 
-// after starts a server once a channel is closed.
-type after struct {
-	ready  <-chan struct{}
-	server webhook.Server
-}
-
-func (after) NeedLeaderElection() bool { return false }
-
-func (a after) Start(ctx context.Context) error {
-	select {
-	case <-a.ready:
-		return a.server.Start(ctx)
-	case <-ctx.Done():
-		return nil
-	}
+// health serves the probes: /healthz says that the process is there, /readyz what ready says.
+func health(address string, ready http.Handler) manager.Runnable {
+	probes := http.NewServeMux()
+	probes.Handle("/readyz", ready)
+	probes.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	return &manager.Server{Name: "health", Server: &http.Server{Addr: address, Handler: probes, ReadHeaderTimeout: helloWithin,
+		ReadTimeout: helloWithin, WriteTimeout: answerWithin, IdleTimeout: idleFor, MaxHeaderBytes: headersMax}}
 }
 
 // keeper looks after the connections to edges, in every replica.
