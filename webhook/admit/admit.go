@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -26,10 +28,14 @@ const Path = "/validate-managementplane"
 type Handler struct {
 	// Read returns the inventory of the hub in a namespace, as it is now.
 	Read func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
+	// Stored returns what tells the ManagementPlane that is stored from all others, the zero Identity where there is none. Nil verifies nothing.
+	Stored func(ctx context.Context, namespace, name string) (verdict.Identity, error)
+	// Trusted says that only the API server gets here, since callers show a certificate: what it says need not be compared.
+	Trusted bool
 	// MayOverride asks whether a user has the verb override on a ManagementPlane. It is asked only about an edit that brings the digest
 	// of its blockers.
 	MayOverride func(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error)
-	// Announce is told of each denial by the rule and of each override, dry runs left out. It must not wait.
+	// Announce is told of each denial by the rule and of each override of a verified review, dry runs left out. It must not wait.
 	Announce func(events.Event)
 	// Clock says when now is.
 	Clock clock.PassiveClock
@@ -37,6 +43,25 @@ type Handler struct {
 	Log *slog.Logger
 	// Version of the webhook, for the audit annotations and the warning that says that it was asked.
 	Version string
+
+	creating semaphore
+}
+
+// semaphore lets one at a time pass.
+type semaphore struct {
+	once sync.Once
+	free chan struct{}
+}
+
+// pass waits until nobody else is inside, or ctx ends. The function returned lets the next one in.
+func (s *semaphore) pass(ctx context.Context) (leave func(), err error) {
+	s.once.Do(func() { s.free = make(chan struct{}, 1) })
+	select {
+	case s.free <- struct{}{}:
+		return func() { <-s.free }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for another creation to be decided: %w", ctx.Err())
+	}
 }
 
 var _ admission.Handler = (*Handler)(nil)
@@ -45,16 +70,18 @@ var _ admission.Handler = (*Handler)(nil)
 // the API server admits failed calls under failurePolicy Ignore.
 //
 //  1. Decode the objects; read what the request withdraws.
-//  2. Read the inventory, if the answer depends on it.
-//  3. Answer.
-//  4. Ask for the right of the user, if the request overrides what it is denied for.
-//  5. Count, log and announce.
+//  2. Compare the old object with what is stored. The sender of one that differs gets no detail, and leaves no
+//     trace but a line in the log and one count.
+//  3. Read the inventory, if the answer depends on it.
+//  4. Answer.
+//  5. Ask for the right of the user, if the request overrides what it is denied for.
+//  6. Count, log and announce.
 func (h *Handler) Handle(ctx context.Context, review admission.Request) admission.Response {
 	began := h.Clock.Now()
-	v := h.decide(ctx, review)
+	v, doubt := h.decide(ctx, review)
 	took := h.Clock.Since(began)
 	audit := v.Audit(h.Version)
-	count(review, v, took)
+	count(review, v, doubt, took)
 	h.Log.LogAttrs(ctx, slog.LevelInfo, "decision",
 		slog.String("uid", short(string(review.UID))),
 		slog.String("operation", short(string(review.Operation))),
@@ -62,6 +89,7 @@ func (h *Handler) Handle(ctx context.Context, review admission.Request) admissio
 		slog.String("name", short(review.Name)),
 		slog.String("user", short(review.UserInfo.Username)),
 		slog.Bool("dryRun", dryRun(review)),
+		slog.String("unverified", string(doubt)),
 		slog.String("decision", v.Decision),
 		slog.String("rule", v.Rule),
 		slog.Bool("allowed", v.Allowed),
@@ -72,8 +100,8 @@ func (h *Handler) Handle(ctx context.Context, review admission.Request) admissio
 		slog.String("roster", v.Roster),
 		slog.String("error", verdict.OneLine(v.Cause, 1000)),
 		slog.Duration("took", took))
-	if v.Digest != "" && !dryRun(review) && h.Announce != nil {
-		h.Announce(happened(review, v))
+	if v.Digest != "" && doubt == verdict.Verified && !dryRun(review) && verdict.Operation(review.Operation) != verdict.Create && h.Announce != nil {
+		h.Announce(happened(review, v)) // about an object that is there
 	}
 
 	response := admission.Allowed("")
@@ -81,6 +109,9 @@ func (h *Handler) Handle(ctx context.Context, review admission.Request) admissio
 		response = admission.Denied(v.Message)
 		if v.Code != http.StatusForbidden {
 			response = admission.Errored(v.Code, errors.New(v.Message))
+		}
+		if v.Code == http.StatusConflict {
+			response.Result.Reason = metav1.StatusReasonConflict // clients try again
 		}
 	}
 	response.Warnings = append(v.Warnings, Asked(h.Version))
@@ -93,23 +124,65 @@ func Asked(version string) string {
 	return fmt.Sprintf("xcpauth-webhook %s was asked", verdict.OneLine(version, 100))
 }
 
-func (h *Handler) decide(ctx context.Context, review admission.Request) verdict.Verdict {
+func (h *Handler) decide(ctx context.Context, review admission.Request) (verdict.Verdict, verdict.Doubt) {
 	req := verdict.Request{Operation: verdict.Operation(review.Operation), Namespace: review.Namespace, Name: review.Name}
 	q, err := ask(review, &req)
 	if err != nil {
-		return verdict.Undecided(req, http.StatusBadRequest, err)
+		return verdict.Undecided(req, http.StatusBadRequest, err), verdict.Malformed
 	}
-	var inv verdict.Inventory
-	if q.NeedsInventory() {
-		if inv, err = h.Read(ctx, req.Namespace); err != nil {
-			return verdict.Undecided(req, http.StatusInternalServerError, err)
+	doubt, err := h.verify(ctx, req, q.NeedsInventory())
+	switch {
+	case !q.NeedsInventory():
+		return q.Answer(verdict.Inventory{}, h.Clock.Now()), doubt
+	case err != nil:
+		return verdict.Unread(req, err), doubt
+	case doubt == verdict.NotStored:
+		return verdict.Unstored(req), doubt
+	case doubt == verdict.Created: // what nobody verified must not have every edge read at once, many times over
+		leave, err := h.creating.pass(ctx)
+		if err != nil {
+			return verdict.Unread(req, err), doubt
 		}
+		defer leave()
+	}
+	inv, err := h.Read(ctx, req.Namespace)
+	switch {
+	case err != nil && doubt != verdict.Verified:
+		return verdict.Unread(req, err), doubt
+	case err != nil:
+		return verdict.Undecided(req, http.StatusInternalServerError, err), doubt
 	}
 	v := q.Answer(inv, h.Clock.Now())
-	if v.Override == verdict.Claimed {
+	if v.Override == verdict.Claimed && doubt == verdict.Verified {
 		v = q.Override(v, h.permission(ctx, review))
 	}
-	return v
+	return q.WithoutDetail(v, doubt), doubt
+}
+
+// countWithin is how long an answer that depends on nobody waits to learn whether it counts.
+const countWithin = 500 * time.Millisecond
+
+// verify compares what a request says is stored with what is.
+func (h *Handler) verify(ctx context.Context, req verdict.Request, matters bool) (verdict.Doubt, error) {
+	if h.Trusted {
+		return verdict.Verified, nil
+	}
+	if h.Stored == nil {
+		return verdict.NotRead, errors.New("this webhook cannot read what is stored")
+	}
+	if !matters {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, countWithin)
+		defer cancel()
+	}
+	stored := verdict.Identity{}
+	if req.Name != "" { // one whose name the API server makes up is stored nowhere
+		var err error
+		if stored, err = h.Stored(ctx, req.Namespace, req.Name); err != nil {
+			return verdict.NotRead, err
+		}
+	}
+	return req.Compare(stored), nil
 }
 
 // permission asks whether the user of a review may override.
@@ -123,8 +196,13 @@ func (h *Handler) permission(ctx context.Context, review admission.Request) verd
 	return p
 }
 
-// count counts an answer, in labels that take nothing that a caller writes.
-func count(review admission.Request, v verdict.Verdict, took time.Duration) {
+// count counts an answer, in labels that take nothing that a caller writes. What is not verified is counted as that and as nothing else: anybody
+// could raise what an alert stands on.
+func count(review admission.Request, v verdict.Verdict, doubt verdict.Doubt, took time.Duration) {
+	if doubt != verdict.Verified {
+		Unverified.WithLabelValues(string(doubt)).Inc()
+		return
+	}
 	operation := "other"
 	switch op := verdict.Operation(review.Operation); op {
 	case verdict.Create, verdict.Update, verdict.Delete:
@@ -171,7 +249,7 @@ func dryRun(review admission.Request) bool { return review.DryRun != nil && *rev
 // short is text of a caller as the log takes it.
 func short(s string) string { return verdict.OneLine(s, 256) }
 
-// ask decodes the objects of a review into req and reads it.
+// ask decodes the objects of a review into req and reads it. A review of a collection's deletion names no object; the old one does.
 func ask(review admission.Request, req *verdict.Request) (q verdict.Question, err error) {
 	if k := review.Kind; k.Group != "install.tetrate.io" || k.Kind != "ManagementPlane" {
 		return q, fmt.Errorf("a review of kind %q of group %q: this webhook decides ManagementPlanes only", short(k.Kind), short(k.Group))
@@ -181,6 +259,10 @@ func ask(review admission.Request, req *verdict.Request) (q verdict.Question, er
 	}
 	if req.New, err = decode(review.Object); err != nil {
 		return q, fmt.Errorf("decoding the new object: %w", err)
+	}
+	if req.Name == "" && req.Operation == verdict.Delete {
+		metadata, _ := req.Old["metadata"].(map[string]any)
+		req.Name, _ = metadata["name"].(string)
 	}
 	return verdict.Ask(*req)
 }

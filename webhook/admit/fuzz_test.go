@@ -109,7 +109,7 @@ func behindTheStanza(obj map[string]any) string {
 func FuzzAdmissionReview(f *testing.F) {
 	for _, c := range cases.All() {
 		object := func(xcp any) string {
-			b, err := json.Marshal(map[string]any{"kind": "ManagementPlane", "metadata": map[string]any{"namespace": "tsb", "name": "mp", "uid": "u"}, "spec": map[string]any{"components": map[string]any{"xcp": xcp}}})
+			b, err := json.Marshal(map[string]any{"kind": "ManagementPlane", "metadata": map[string]any{"namespace": "tsb", "name": "mp", "uid": "uid-of-mp", "resourceVersion": "7"}, "spec": map[string]any{"components": map[string]any{"xcp": xcp}}})
 			if err != nil {
 				f.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func FuzzAdmissionReview(f *testing.F) {
 	f.Add([]byte(review("UPDATE", both, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000))))
 	f.Add([]byte(review("UPDATE", both, `{"jwt":true,"mutualTls":false,"mutualTls":true}`)))
 	f.Add([]byte("\ufeff" + review("UPDATE", both, "{\"mutualTls\u00a0\":true}")))
-	server := admit.Serve(&admit.Handler{Read: edge, Clock: testclock.NewFakePassiveClock(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "v1",
+	server := admit.Serve(&admit.Handler{Read: edge, Stored: asStored, Clock: testclock.NewFakePassiveClock(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "v1",
 		MayOverride: func(_ context.Context, user authenticationv1.UserInfo, _, _ string) (bool, error) {
 			return user.Username == "root", nil
 		}}, admit.Limits{InFlight: 64})

@@ -33,10 +33,16 @@ var (
 		Name: "xcpauth_webhook_refused_for_load_total",
 		Help: "Admission calls denied undecided because --max-in-flight, or the memory for bodies, was used up for too long.",
 	})
+	// Unverified counts the reviews that nothing shows to come from the API server.
+	Unverified = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "xcpauth_webhook_unverified_reviews_total",
+		Help: "Reviews answered without detail and counted nowhere else: malformed, of an object not-stored, overtaken by another edit, " +
+			"a create, or unreadable: what is stored could not be read.",
+	}, []string{"why"})
 	// Errors counts what kept a decision from being made, by cause.
 	Errors = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "xcpauth_webhook_errors_total",
-		Help: "What kept decisions from being made, by cause (malformed, too-large, unreadable, access-review, panic).",
+		Help: "What kept decisions from being made, by cause (malformed, too-large, unreadable, access-review, panic); anybody can cause the first two.",
 	}, []string{"cause"})
 )
 
@@ -48,5 +54,5 @@ const (
 )
 
 func init() {
-	metrics.Registry.MustRegister(Decisions, Durations, Overrides, InFlight, Refused, Errors)
+	metrics.Registry.MustRegister(Decisions, Durations, Overrides, InFlight, Refused, Unverified, Errors)
 }

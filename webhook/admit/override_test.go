@@ -14,8 +14,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 )
 
-// stored makes a review one that is not a dry run, and annotated one whose new object brings an override.
-func stored(review string) string {
+// withoutDryRun makes a review one that is not a dry run, and annotated one whose new object brings an override.
+func withoutDryRun(review string) string {
 	return strings.Replace(review, `"dryRun":true`, `"dryRun":false`, 1)
 }
 
@@ -47,15 +47,15 @@ func TestAnOverrideIsAskedForOnlyWhereItWouldCountAndIsTold(t *testing.T) {
 		audit      string
 		reason     string // of the Event, "" without one
 	}{
-		{"no annotation", stored(plain), answer{granted: true}, false, false, "", "WithdrawalDenied"},
-		{"another digest", stored(annotated(plain, "0123456789abcdef")), answer{granted: true}, false, false, "mismatch", "OverrideDenied"},
-		{"granted", stored(annotated(plain, digest)), answer{granted: true}, true, true, "admitted", "OverrideAdmitted"},
+		{"no annotation", withoutDryRun(plain), answer{granted: true}, false, false, "", "WithdrawalDenied"},
+		{"another digest", withoutDryRun(annotated(plain, "0123456789abcdef")), answer{granted: true}, false, false, "mismatch", "OverrideDenied"},
+		{"granted", withoutDryRun(annotated(plain, digest)), answer{granted: true}, true, true, "admitted", "OverrideAdmitted"},
 		{"granted in a dry run", annotated(plain, digest), answer{granted: true}, true, true, "admitted", ""},
 		{"denied in a dry run", plain, answer{}, false, false, "", ""},
-		{"not granted", stored(annotated(plain, digest)), answer{}, true, false, "forbidden", "OverrideDenied"},
-		{"not to be asked", stored(annotated(plain, digest)), answer{err: errors.New("no route to host")}, true, false, "unknown", "OverrideDenied"},
-		{"granted with an error", stored(annotated(plain, digest)), answer{true, errors.New("no route to host")}, true, false, "unknown", "OverrideDenied"},
-		{"nothing is withdrawn", stored(annotated(review("UPDATE", both, both), digest)), answer{granted: true}, false, true, "", ""},
+		{"not granted", withoutDryRun(annotated(plain, digest)), answer{}, true, false, "forbidden", "OverrideDenied"},
+		{"not to be asked", withoutDryRun(annotated(plain, digest)), answer{err: errors.New("no route to host")}, true, false, "unknown", "OverrideDenied"},
+		{"granted with an error", withoutDryRun(annotated(plain, digest)), answer{true, errors.New("no route to host")}, true, false, "unknown", "OverrideDenied"},
+		{"nothing is withdrawn", withoutDryRun(annotated(review("UPDATE", both, both), digest)), answer{granted: true}, false, true, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			reply, questions = tc.reply, nil

@@ -112,6 +112,26 @@ func (r *Reader) Hubs(ctx context.Context) ([]unstructured.Unstructured, error) 
 	return r.vendor(ctx, managementPlanes, metav1.NamespaceAll)
 }
 
+// Stored identifies the ManagementPlane that is stored under a name; the zero Identity says that there is none.
+func (r *Reader) Stored(ctx context.Context, namespace, name string) (verdict.Identity, error) {
+	var found verdict.Identity
+	get := func(gvr schema.GroupVersionResource) error {
+		o, err := r.metadata.Resource(gvr).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			found = verdict.Identity{UID: string(o.UID), ResourceVersion: o.ResourceVersion}
+		}
+		return err
+	}
+	err := get(managementPlanes)
+	if apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
+		err = r.inServedVersion(ctx, managementPlanes, get) // it is the kind that is missing in this version, and not the object
+	}
+	if err != nil && !apierrors.IsNotFound(err) {
+		return verdict.Identity{}, fmt.Errorf("reading ManagementPlane %s/%s: %w", namespace, name, err)
+	}
+	return found, nil
+}
+
 // Readable returns nil when the roster can be read; it asks for one entry only.
 func (r *Reader) Readable(ctx context.Context) error {
 	_, _, err := r.page(ctx, 1, "")

@@ -3,12 +3,15 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -65,7 +68,7 @@ func (c calls) Start(ctx context.Context) error {
 		return fmt.Errorf("listening for admission calls: %w", err)
 	}
 	server := &http.Server{
-		Handler:           c.handler,
+		Handler:           answering(c.o, c.handler),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: helloWithin,
 		WriteTimeout:      c.o.CallTimeout + answerWithin,
@@ -81,13 +84,65 @@ func (c calls) Start(ctx context.Context) error {
 		defer cancel()
 		stopped <- server.Shutdown(within)
 	}()
-	if err := server.Serve(tls.NewListener(listener, config)); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(tls.NewListener(listener, verifying(c.o, config))); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving admission calls: %w", err)
 	}
 	if err := <-stopped; err != nil {
 		c.log.Warn("calls were in flight when the process ended", "error", err.Error())
 	}
 	return nil
+}
+
+// verifying is config as it asks for the certificates of clients, where their CA is configured.
+func verifying(o Options, config *tls.Config) *tls.Config {
+	if o.ClientCA == "" {
+		return config
+	}
+	asking := config.Clone()
+	asking.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return withClients(config, o.ClientCA) }
+	return asking
+}
+
+// answering is next, where the CA of clients is configured for those alone that showed a certificate.
+func answering(o Options, next http.Handler) http.Handler {
+	if o.ClientCA == "" {
+		return next
+	}
+	return known(o.ClientNames, next)
+}
+
+// withClients is config for a handshake that verifies a client's certificate by the CAs in a file, as it is now. A caller may show none: our own
+// probe of the port does not. Its request is refused by known.
+func withClients(config *tls.Config, file string) (*tls.Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA of clients: %w", err)
+	}
+	with := config.Clone()
+	with.ClientAuth, with.ClientCAs = tls.VerifyClientCertIfGiven, x509.NewCertPool()
+	if !with.ClientCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("the CA of clients: %s holds no certificate", file)
+	}
+	return with, nil
+}
+
+// known refuses a request without a verified client certificate, or with one of another name where names are given.
+func known(names []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "a client certificate of the API server is needed", http.StatusUnauthorized)
+			return
+		}
+		leaf := r.TLS.VerifiedChains[0][0]
+		if len(names) > 0 && !slices.Contains(names, leaf.Subject.CommonName) &&
+			!slices.ContainsFunc(leaf.DNSNames, func(name string) bool { return slices.Contains(names, name) }) {
+			w.Header().Set("Connection", "close")
+			http.Error(w, "the client certificate is not that of an API server", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // crowd bounds how many connections are open. One too many costs the one that has waited longest: of those that never sent a request, else of

@@ -50,6 +50,9 @@ type Options struct {
 	Service       string        // by which the API server calls us
 	Configuration string        // the ValidatingWebhookConfiguration that carries our CA bundle
 
+	ClientCA    string   // file with the CAs of the API server's client certificates; "" = callers show none
+	ClientNames []string // that such a certificate carries one of; none = any
+
 	AuditInterval  time.Duration // between two audits of what is stored; 0 = none
 	CentralMetrics bool          // read Central's metrics at each decision
 
@@ -109,7 +112,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	var draining atomic.Bool
 	mux := http.NewServeMux()
 	webhook.NewServer(webhook.Options{WebhookMux: mux}).Register(admit.Path, admit.Serve(&admit.Handler{ // which counts calls
-		Read: edges.Join(members.Read), MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
+		Read: edges.Join(members.Read), Stored: members.Stored, Trusted: o.ClientCA != "", MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 		admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
 	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)

@@ -63,6 +63,7 @@ const (
 	RuleWithdraw  = "withdraw"          // guard.Withdraw was asked
 	RuleMalformed = "malformed"         // the request cannot be read
 	RuleUnread    = "unreadable"        // the members cannot be read
+	RuleUnstored  = "not-stored"        // the object of the request is not what is stored
 )
 
 // Question is a request that has been read: what it withdraws, before anybody asks who that hurts.
@@ -171,6 +172,16 @@ func Undecided(req Request, code int32, err error) Verdict {
 		next = "write the object with kubectl and try again"
 	}
 	return Verdict{Code: code, Decision: Error, Rule: rule, Cause: err.Error(), Message: fmt.Sprintf("undecided, so denied: %s; %s", clean(err.Error(), 800), next)}
+}
+
+// Unread is Undecided for a caller that is not verified: the log tells why, and the caller is not told.
+func Unread(req Request, err error) Verdict {
+	v := Undecided(req, http.StatusInternalServerError, err)
+	if req.Operation != Delete {
+		v.Message = fmt.Sprintf("undecided, so denied: what ManagementPlane %s rests on could not be read; the webhook's log says why; try again", req.subject())
+	}
+	v.Warnings = nil
+	return v
 }
 
 // Audit is the verdict as audit annotations; the API server puts the webhook's name before each key. No value is longer than 100

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -47,6 +48,9 @@ func run(args []string) error {
 	flags.DurationVar(&o.PublishWait, "publish-wait", certs.Wait, "how long a new CA is published before it signs; longer than an API server takes to see it")
 	flags.StringVar(&o.Service, "service", "xcpauth-webhook", "Service by which the API server calls")
 	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook", "ValidatingWebhookConfiguration that carries the CA bundle")
+	flags.StringVar(&o.ClientCA, "client-ca", "",
+		"file with the CAs of the client certificates that API servers show; then nobody else is answered; empty means that callers show none")
+	flags.StringSliceVar(&o.ClientNames, "client-name", nil, "common or DNS name of such a certificate, with --client-ca; may be repeated; none means any")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", time.Minute, "how often one replica looks at what is stored, and says who is refused; 0 means never")
 	central := flags.String("central-metrics", "require",
 		"require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and any edge may be connected while they "+
@@ -72,6 +76,9 @@ func run(args []string) error {
 	}
 	if o.MaxInFlight < 1 {
 		return fmt.Errorf("--max-in-flight is %d; it must be at least 1", o.MaxInFlight)
+	}
+	if len(o.ClientNames) > 0 && o.ClientCA == "" {
+		return errors.New("--client-name needs --client-ca")
 	}
 	if o.CallTimeout < time.Second || o.CallTimeout > 30*time.Second {
 		return fmt.Errorf("--call-timeout is %s; it must be from 1s to 30s, as timeoutSeconds", o.CallTimeout)

@@ -110,14 +110,18 @@ func creating(h *hub, _ node) {
 		h.Errorf("warnings on a fresh hub: %q", said)
 	}
 	h.fleet(cases.OnMTLS)
-	h.denied(create("jwt-only", jwtOnly), "edge-1: mtls")
-	h.denied(create("unset", nil), "edge-1: mtls")
+	const safely = "Create it with both modes"
+	h.denied(create("jwt-only", jwtOnly), "stop accepting mtls", safely)
+	h.denied(create("unset", nil), "mtls", safely)
+	if err := create("jwt-only", jwtOnly); strings.Contains(fmt.Sprint(err), "edge-1") {
+		h.Errorf("a creation, which nothing proves to come from the API server, is told the members: %v", err)
+	}
 	h.must(create("both", bothModes))
 	h.fleet(cases.OnJWT)
 	h.must(create("jwt-only", jwtOnly))
-	h.denied(create("unset", nil), "edge-1: jwt")
+	h.denied(create("unset", nil), "jwt", safely)
 	h.fleet(cases.Unknown)
-	h.denied(create("mtls-only", m{"centralAuthModes": m{"mutualTls": true}}), "edge-1: jwt")
+	h.denied(create("mtls-only", m{"centralAuthModes": m{"mutualTls": true}}), "jwt", safely)
 }
 
 func deleting(h *hub, _ node) {
