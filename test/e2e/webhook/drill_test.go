@@ -5,12 +5,9 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,6 +60,7 @@ func TestEditsKeepComingWhileTheWebhookIsDrilled(t *testing.T) {
 		{"L11 etcd hangs", etcdHangs},
 		{"L13 one CPU and 64 MiB", small},
 		{"replicas are paused", paused},
+		{"P11 slow, half-open, oversized and many", attacked},
 		{"L1 the API server restarts", apiServerRestarted},
 		{"none again", func(d *drill) { d.more(50, harmless, admitted); d.more(50, cuts, ruled) }},
 	} {
@@ -178,15 +176,8 @@ func entriesDeleted(d *drill) {
 
 // sameAge changes the roster and asks both replicas at once, each time: there is no inventory that one of them read earlier.
 func sameAge(d *drill) {
-	review, err := json.Marshal(m{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": m{"uid": "same-age", "operation": "UPDATE", "namespace": drilled, "name": "managementplane", "dryRun": true,
-		"kind": m{"group": "install.tetrate.io", "version": "v1alpha1", "kind": "ManagementPlane"}, "userInfo": m{"username": "alice"},
-		"oldObject": managementPlane(drilled, "managementplane", bothModes), "object": managementPlane(drilled, "managementplane", m{"centralAuthModes": m{"mutualTls": true}})}})
-	d.h.must(err)
-	conf, err := d.h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(d.h.Context(), component, metav1.GetOptions{})
-	d.h.must(err)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(conf.Webhooks[0].ClientConfig.CABundle)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: component + "." + system + ".svc"}}}
+	review := d.h.forged(drilled, m{"centralAuthModes": m{"mutualTls": true}})
+	client := d.h.caller()
 	defer client.CloseIdleConnections()
 	ask := func(n *webhooknode.Node) (*admissionv1.AdmissionResponse, error) {
 		res, err := client.Post("https://"+n.Admission()+"/validate-managementplane?timeout=5s", "application/json", bytes.NewReader(review))

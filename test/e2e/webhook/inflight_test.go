@@ -26,7 +26,7 @@ import (
 func drainedInFlight(h *hub, n node) {
 	h.guarded("inflight", cases.OnMTLS)
 	n.Stop()
-	h.must(n.Start(h.Context(), "--shutdown-delay=1s"))
+	h.must(n.Start(h.Context(), "--shutdown-delay=200ms"))
 	service, err := h.kube.CoreV1().Services(system).Get(h.Context(), component, metav1.GetOptions{})
 	h.must(err)
 	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component, metav1.GetOptions{})
@@ -38,15 +38,9 @@ func drainedInFlight(h *hub, n node) {
 	h.must(err)
 	defer conn.Close()
 
-	object := func(xcp m) m {
-		return m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ManagementPlane", "metadata": m{"namespace": "inflight", "name": "managementplane"}, "spec": m{"components": m{"xcp": xcp}}}
-	}
-	body, err := json.Marshal(m{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": m{"uid": "in-flight", "operation": "UPDATE", "namespace": "inflight", "name": "managementplane", "dryRun": true,
-		"kind": m{"group": "install.tetrate.io", "version": "v1alpha1", "kind": "ManagementPlane"}, "userInfo": m{"username": "alice"},
-		"oldObject": object(bothModes), "object": object(m{"centralAuthModes": m{"jwt": true}})}})
-	h.must(err)
+	body := h.forged("inflight", m{"centralAuthModes": m{"jwt": true}})
 	half := len(body) / 2
-	_, err = fmt.Fprintf(conn, "POST /validate-managementplane?timeout=30s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", address, len(body), body[:half])
+	_, err = fmt.Fprintf(conn, "POST /validate-managementplane?timeout=5s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", address, len(body), body[:half])
 	h.must(err)
 
 	n.Signal(syscall.SIGTERM)
@@ -70,7 +64,7 @@ func drainedInFlight(h *hub, n node) {
 	h.must(err)
 	var review admissionv1.AdmissionReview
 	h.must(json.NewDecoder(res.Body).Decode(&review))
-	if r := review.Response; r == nil || r.UID != "in-flight" || r.Allowed || r.Result.Code != http.StatusForbidden {
+	if r := review.Response; r == nil || r.UID != "forged" || r.Allowed || r.Result.Code != http.StatusForbidden {
 		h.Errorf("%+v", review.Response)
 	}
 	if !res.Close {

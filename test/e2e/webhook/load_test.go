@@ -45,12 +45,14 @@ func cameTo(err error) string {
 		return admitted
 	case strings.Contains(err.Error(), "failed calling webhook"):
 		return undecided
+	case apierrors.IsConflict(err): // of storage, or of the webhook: what it was asked about is not what is stored
+		return overtaken
 	case strings.Contains(err.Error(), `admission webhook "managementplanes.webhook.xcpauth.io" denied the request`):
 		if byRule(err) == nil {
 			return ruled
 		}
 		return undecided
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err):
+	case apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err):
 		return overtaken
 	case !errors.As(err, new(apierrors.APIStatus)), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err),
 		strings.Contains(err.Error(), "not yet ready to handle request"):
