@@ -198,8 +198,9 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 // parted says whether a zone that is known by the token that was handed over cannot have begun its session with one of the newest key: it began
 // before that key was made, or that token was issued after it.
 func parted(f plan.Facts, m plan.Member, newest plan.Key) bool {
-	s := lastSession(f.Hub, m.ClusterName)
-	return s != nil && !newest.Made.IsZero() && (s.Began.Before(newest.Made) || m.Credential.Written.After(newest.Made))
+	open := openSessions(f.Hub, m.ClusterName)
+	return len(open) > 0 && !newest.Made.IsZero() && (m.Credential.Written.After(newest.Made) ||
+		!slices.ContainsFunc(open, func(s plan.Session) bool { return !s.Began.Before(newest.Made) }))
 }
 
 // lastOf names the secret and the key in it of the last token beside a zone with which it would present a credential, and which does not expire

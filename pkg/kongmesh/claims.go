@@ -70,11 +70,11 @@ func judge(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	case claimSession:
 		return judgeSession(*m, first.Hub, last.Hub, c.Cred)
 	case claimConnected:
-		s := lastSession(last.Hub, m.ClusterName)
+		open := openSessions(last.Hub, m.ClusterName)
 		switch {
-		case s == nil || !s.Ended.IsZero():
+		case len(open) == 0:
 			return plan.Judgement{Witness: "the global does not see it connected"}
-		case !s.Provided && c.Cred != None:
+		case c.Cred != None && !broughtTokens(open):
 			return plan.Judgement{Witness: "its session began without a token"}
 		case c.Cred == None:
 			return plan.Judgement{Holds: true, Witness: "it is connected"}
@@ -156,16 +156,19 @@ func judgePresents(m plan.Member, want guard.Cred) plan.Judgement {
 	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s, presenting %s alone", count(len(m.Workload.Processes), "pod"), spoken(want))}
 }
 
-// judgeSession wants the newest session of a zone to last, to be none of those before the step, and to have brought a token where one is
-// wanted. Sessions are told by their IDs, never by two machines' clocks.
+// judgeSession wants a session of a zone to last that is none of those before the step, and each such session to have brought a token where
+// one is wanted. Sessions are told by their IDs, never by two machines' clocks.
 func judgeSession(m plan.Member, before, now plan.Hub, want guard.Cred) plan.Judgement {
-	s := lastSession(now, m.ClusterName)
+	older := func(s plan.Session) bool {
+		return slices.ContainsFunc(before.Sessions[m.ClusterName], func(b plan.Session) bool { return b.ID == s.ID })
+	}
+	open := slices.DeleteFunc(openSessions(now, m.ClusterName), older)
 	switch {
-	case s == nil || slices.ContainsFunc(before.Sessions[m.ClusterName], func(b plan.Session) bool { return b.ID == s.ID }):
-		return plan.Judgement{Witness: "the global does not tell of a new session yet"}
-	case !s.Ended.IsZero():
+	case len(open) == 0 && len(slices.DeleteFunc(slices.Clone(now.Sessions[m.ClusterName]), older)) > 0:
 		return plan.Judgement{Witness: "its new session has ended"}
-	case kidOf(want) != "" && !s.Provided:
+	case len(open) == 0:
+		return plan.Judgement{Witness: "the global does not tell of a new session yet"}
+	case kidOf(want) != "" && !broughtTokens(open):
 		return plan.Judgement{Witness: "its new session began without a token"}
 	case kidOf(want) != "":
 		return plan.Judgement{Holds: true, Witness: "the global tells of a new session, which brought a token"}

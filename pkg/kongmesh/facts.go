@@ -2,7 +2,6 @@ package kongmesh
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -153,7 +152,7 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 		}
 		slices.Sort(hub.Inventory)
 	}
-	hub.Sessions = sessionsOf(s.Reads[readInsights])
+	hub.Sessions, hub.Untold = sessionsOf(s.Reads, cp), untold(cp.version)
 	return v
 }
 
@@ -179,39 +178,6 @@ func keysOf(set KeySet, ns string, made map[string]kube.Metadata) []plan.Key {
 		return cmp.Or(cmp.Compare(a.Serial, b.Serial), strings.Compare(a.Object.Name, b.Object.Name))
 	})
 	return keys
-}
-
-// sessionsOf reads the zones' sessions. Nobody changes what it returns.
-func sessionsOf(r plan.Result) map[string][]plan.Session { return plan.Made(r, insights) }
-
-// insights decodes what the global tells of its zones (Kuma api/system/v1alpha1/zone_insight.proto, written as its JSON).
-func insights(r plan.Result) map[string][]plan.Session {
-	var list struct {
-		Items []struct {
-			Metadata kube.Metadata `json:"metadata"`
-			Spec     struct {
-				Subscriptions []struct {
-					ID             string `json:"id"`
-					ConnectTime    string `json:"connectTime"`
-					DisconnectTime string `json:"disconnectTime"`
-					Provided       bool   `json:"authTokenProvided"`
-				} `json:"subscriptions"`
-			} `json:"spec"`
-		} `json:"items"`
-	}
-	if !r.OK() || json.Unmarshal(r.Body, &list) != nil {
-		return nil
-	}
-	sessions := map[string][]plan.Session{}
-	for _, z := range list.Items {
-		all := []plan.Session{}
-		for _, s := range z.Spec.Subscriptions {
-			all = append(all, plan.Session{ID: s.ID, Began: kube.Stamp(s.ConnectTime), Ended: kube.Stamp(s.DisconnectTime), Provided: s.Provided})
-		}
-		slices.SortStableFunc(all, func(a, b plan.Session) int { return a.Began.Compare(b.Began) })
-		sessions[z.Metadata.Name] = all
-	}
-	return sessions
 }
 
 // accepts is what every process of the global accepts, and will after it is started anew: the credentials of all its keys and of all

@@ -100,8 +100,9 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 		switch {
 		case unread != "":
 			creds, why = nil, unread
-		case src.token != nil && !src.plain && (src.written.After(proc.Created) || src.written.Equal(proc.Created) && !src.fixed && !src.written.IsZero()):
-			creds, why = nil, fmt.Sprintf("secret %s was written after the pod was made, which may have been started with an older token; have its pods started anew", src.where)
+		case src.mayHaveBeenOther(p, *proc):
+			creds, why = nil, fmt.Sprintf("secret %s was written after the pod was started, or just before, so it may have an older token; "+
+				"restart its pods", src.where)
 		}
 		if creds == nil {
 			unknown = fmt.Sprintf("pod %s: %s", proc.Name, why)
@@ -276,15 +277,17 @@ func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
 			m.Credential = src.credential(hub, name, f.At)
 			m.Credential.Written = src.issued()
 			creds, why := src.presents(hub, name, f.At)
-			s := lastSession(f.Hub, name)
+			open := openSessions(f.Hub, name)
 			switch {
 			case creds == nil || creds[0] == None:
 				m.Err = "the token that was handed over would be refused: " + why
-			case s == nil || !s.Ended.IsZero():
+			case len(open) == 0:
 				m.Err = "it has a token, and the global does not see it connected; start it with the token"
-			case !s.Provided:
+			case f.Hub.Untold != "":
+				m.Err = f.Hub.Untold
+			case !broughtTokens(open):
 				m.Err = "it is connected without a token; start it with the one that was handed over"
-			case !src.issued().Before(s.Began):
+			case slices.ContainsFunc(open, func(s plan.Session) bool { return !src.issued().Before(s.Began) }):
 				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was handed over"
 			default:
 				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
@@ -311,13 +314,4 @@ func setOf(names []string) map[string]bool {
 		set[n] = true
 	}
 	return set
-}
-
-// lastSession is the newest session of a zone, nil when the global knows of none.
-func lastSession(hub plan.Hub, zone string) *plan.Session {
-	all := hub.Sessions[zone]
-	if len(all) == 0 {
-		return nil
-	}
-	return &all[len(all)-1]
 }

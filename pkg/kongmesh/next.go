@@ -41,6 +41,9 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	case goal.Prune:
 		return prunes(f, goal)
 	}
+	if f.Hub.Untold != "" && goal.Reaches(plan.Edges) {
+		return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: f.Hub.Untold}}}
+	}
 	if kid := kidOf(goal.To); !hasKey(f.Hub, kid) {
 		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKey(f, goal)}}
 	}
@@ -194,8 +197,7 @@ const renewBefore = 24 * time.Hour
 
 // proved says whether a zone is seen to present the wanted token alone, and to be connected with one.
 func proved(f plan.Facts, m plan.Member, want guard.Cred) bool {
-	s := lastSession(f.Hub, m.ClusterName)
-	return presentsAlone(m, want) && m.Workload.Settled && s != nil && s.Ended.IsZero() && s.Provided
+	return presentsAlone(m, want) && m.Workload.Settled && broughtTokens(openSessions(f.Hub, m.ClusterName))
 }
 
 // presentsAlone says whether all that a zone may present is tokens of the wanted key, or nothing where that is wanted.

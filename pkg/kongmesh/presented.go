@@ -33,10 +33,11 @@ func kidOf(c guard.Cred) string {
 
 // source is where a process, or the template of processes to come, has its token from.
 type source struct {
-	token   []byte // nil when it has none
-	said    *Zone  // what it says of itself; nil when it has none, or when that is none
-	where   string // "kong-mesh-system/cp-token"; "" when it has none
-	plain   bool   // the token itself stands in the Deployment
+	token   []byte    // nil when it has none
+	said    *Zone     // what it says of itself; nil when it has none, or when that is none
+	where   string    // "kong-mesh-system/cp-token"; "" when it has none
+	plain   bool      // the token itself stands in the Deployment
+	made    time.Time // when its secret was
 	written time.Time
 	fixed   bool   // the secret cannot have had another one
 	missing string // the secret or key that is not there, so that the process does not start
@@ -82,7 +83,8 @@ func fromSecret(ns string, ref secretRef, secrets []secretObject) source {
 		return s
 	}
 	o := secrets[i]
-	s.written = later(o.Metadata.Written("data"), kube.Stamp(o.Metadata.CreationTimestamp))
+	s.made = kube.Stamp(o.Metadata.CreationTimestamp)
+	s.written = later(o.Metadata.Written("data"), s.made)
 	s.fixed = o.Immutable
 	token, ok := o.Data[ref.key]
 	if !ok {
@@ -111,6 +113,28 @@ func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject
 		return fromSecret(ns, ref, secrets)
 	}
 	return source{unknown: fmt.Sprintf("its token is read from a file (%s), which is in no secret volume", file.where)}
+}
+
+// secretsAge is how old the secret may be that a kubelet gives a container at its start: it keeps them for about a minute.
+const secretsAge = 2 * time.Minute
+
+// mayHaveBeenOther says whether a pod may have been started with another token than the one that its secret holds now. What counts is the
+// start of its container, which is when the token is read, and not when the pod was made: a pod waits for its secret, and a container is
+// started again in its place. Where that start is not known, the pod's own creation stands for it.
+func (s source) mayHaveBeenOther(p kube.Pod, proc plan.Process) bool {
+	if s.token == nil || s.plain || s.written.IsZero() {
+		return false
+	}
+	started := p.StartedAt(containerName)
+	switch {
+	case started.IsZero() && proc.Waiting != "" && !proc.Started:
+		return false // it has not begun, and will with what is there then
+	case started.IsZero():
+		started = proc.Created
+	case !s.fixed && s.written.After(s.made): // written again since: the kubelet may have given it the one before
+		return !started.After(s.written.Add(secretsAge))
+	}
+	return s.written.After(started) || s.written.Equal(started) && !s.fixed
 }
 
 // issued is when a token says that it was issued; zero when it does not.

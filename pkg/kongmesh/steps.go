@@ -176,7 +176,7 @@ func closeNone(f plan.Facts, goal plan.Goal) plan.Step {
 func reconnected(f plan.Facts, want guard.Cred) []plan.Claim {
 	var claims []plan.Claim
 	for _, m := range f.Members {
-		if s := lastSession(f.Hub, m.ClusterName); s != nil && s.Ended.IsZero() {
+		if len(openSessions(f.Hub, m.ClusterName)) > 0 {
 			claims = append(claims, plan.Claim{Kind: claimSession, Member: m.Name, Cred: want, Text: m.Name + " connected anew"})
 		}
 	}

@@ -155,7 +155,7 @@ func (z Zone) times(f *Findings, now time.Time) {
 		from = z.Issued
 	}
 	switch {
-	case z.claims["exp"] == nil:
+	case z.claims["exp"] == nil || string(z.claims["exp"]) == "null":
 		f.add("token-no-exp", Error, "it has no exp, so the product takes it for ever", "Issue it anew with an expiry, and revoke this one.")
 	case z.Expires.IsZero(): // not a time that can be meant
 		f.add("token-exp", Error, "its exp is no time that can be meant", "Issue it anew.")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -54,6 +55,7 @@ type Pod struct {
 			Status string `json:"status"`
 		} `json:"conditions"`
 		ContainerStatuses []struct {
+			Name  string `json:"name"`
 			State struct {
 				Running *struct {
 					StartedAt string `json:"startedAt"`
@@ -69,8 +71,10 @@ type Pod struct {
 
 // PodSpec is what we read of what a pod is to run.
 type PodSpec struct {
-	Containers []Container `json:"containers"`
-	Volumes    []struct {
+	HostNetwork bool        `json:"hostNetwork,omitempty"`
+	Hostname    string      `json:"hostname,omitempty"`
+	Containers  []Container `json:"containers"`
+	Volumes     []struct {
 		Name      string `json:"name"`
 		ConfigMap *struct {
 			Name  string `json:"name"`
@@ -142,6 +146,17 @@ func (c Container) Variable(name string) *Variable {
 		}
 	}
 	return nil
+}
+
+// StartedAt is when the process of a container was started that runs now, and with it what it was started with; of the only container,
+// whatever its name. Zero when it does not run, or when that is not known.
+func (p Pod) StartedAt(container string) time.Time {
+	for _, c := range p.Status.ContainerStatuses {
+		if r := c.State.Running; r != nil && (c.Name == container || len(p.Status.ContainerStatuses) == 1) {
+			return Stamp(r.StartedAt)
+		}
+	}
+	return time.Time{}
 }
 
 // Mounts lists the secrets that a pod mounts.

@@ -81,7 +81,8 @@ func Apart(raw []byte) (Parts, error) {
 	return Parts{p.header, p.claims, p.odd}, err
 }
 
-// Time is a claim that is a time; zero when it is not there, or no time that can be meant.
+// Time is a claim that is a time, as golang-jwt reads it: a number that is written as a text counts. It is zero when it is not there, or no
+// time that can be meant.
 func (p Parts) Time(claim string) time.Time {
 	at, _ := parts{claims: p.Claims}.time(claim)
 	return at
@@ -249,20 +250,29 @@ func (p parts) text(key string) string {
 // lastSecond is the end of the year 9999: what JSON dates can say.
 const lastSecond = 253402300799
 
-// time is a claim that is a time; zero when it is not there.
+// time is a claim that is a time, as golang-jwt reads it (NumericDate), which takes a number that is written as a text too; zero when it is
+// not there, or null, which is the same to that reader. The error says what a careful reader refuses: anything but a number, and a time that
+// nobody can mean. Readers differ over a text, so the time comes with the error: to take it for "no end" would be the worst of both.
 func (p parts) time(claim string) (time.Time, error) {
 	raw := p.claims[claim]
 	if raw == nil {
 		return time.Time{}, nil
 	}
-	var seconds float64
-	if err := json.Unmarshal(raw, &seconds); err != nil || string(raw) == "null" {
-		return time.Time{}, fmt.Errorf("its %s claim is not a number of seconds", claim)
+	odd := fmt.Errorf("its %s claim is not a number of seconds", claim)
+	var number json.Number
+	if err := json.Unmarshal(raw, &number); err != nil || number == "" {
+		return time.Time{}, odd
 	}
-	if seconds <= 0 || seconds > lastSecond || math.IsNaN(seconds) {
+	seconds, err := number.Float64()
+	switch {
+	case err != nil && !math.IsInf(seconds, 0):
+		return time.Time{}, odd
+	case seconds <= 0 || seconds > lastSecond:
 		return time.Time{}, fmt.Errorf("its %s claim is not a time that can be meant", claim)
+	case raw[0] != '"':
+		odd = nil
 	}
-	return time.Unix(int64(seconds), 0).UTC(), nil
+	return time.Unix(int64(seconds), 0).UTC(), odd
 }
 
 // plainKeyID says whether a kid is only a name: it is looked up among the keys that are known, and never a path or address.

@@ -16,7 +16,7 @@ const maxBytes = 8 << 10
 
 // Info is what a token says of itself, unverified.
 type Info struct {
-	Expires time.Time // zero when it has no exp
+	Expires time.Time // zero when it has no exp, and never when it has one that cannot be read
 	Issued  time.Time // zero when it has no iat
 	KeyID   string    // the header's kid
 	Alg     string
@@ -44,22 +44,34 @@ func Inspect(raw []byte) (Info, error) {
 	if err != nil {
 		return Info{}, errors.New("its header names no known signing method, or a part of it is malformed")
 	}
-	exp, err := claims.GetExpirationTime()
+	exp, err := seconds(claims, "exp")
 	if err != nil {
-		return Info{}, errors.New("its exp claim is not a number of seconds")
+		return Info{}, err
 	}
-	iat, err := claims.GetIssuedAt()
+	iat, err := seconds(claims, "iat")
 	if err != nil {
-		return Info{}, errors.New("its iat claim is not a number of seconds")
+		return Info{}, err
 	}
 	sum := sha256.Sum256(raw)
 	info := Info{Alg: t.Method.Alg(), Digest: hex.EncodeToString(sum[:4])}
 	info.KeyID, _ = t.Header["kid"].(string)
-	if exp != nil {
-		info.Expires = exp.UTC()
-	}
-	if iat != nil {
-		info.Issued = iat.UTC()
-	}
+	info.Expires, info.Issued = exp, iat
 	return info, nil
+}
+
+// seconds is a claim that is a time; zero only where it is not there. Which reader the product has is not known, so nothing but a number
+// counts, and one that nobody can mean, such as 0, is an error: golang-jwt's own MapClaims take that for a claim that is not there.
+func seconds(claims jwt.MapClaims, claim string) (time.Time, error) {
+	value, there := claims[claim]
+	if !there {
+		return time.Time{}, nil
+	}
+	n, ok := value.(float64)
+	switch {
+	case !ok:
+		return time.Time{}, fmt.Errorf("its %s claim is not a number of seconds", claim)
+	case n <= 0 || n > lastSecond:
+		return time.Time{}, fmt.Errorf("its %s claim is not a time that can be meant", claim)
+	}
+	return time.Unix(int64(n), 0).UTC(), nil
 }
