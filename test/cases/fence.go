@@ -16,7 +16,48 @@ func Fence() []FenceCase {
 	}
 	jwt, mtls := spec(m{"centralAuthMode": "JWT"}), spec(m{"centralAuthMode": "MUTUAL_TLS"})
 	sni := m{"path": "spec.centralAuthJwt.centralSni", "value": "central.example.test"}
-	return []FenceCase{
+	var all []FenceCase
+	for _, c := range Overlays() {
+		with := spec(m{"centralAuthMode": "JWT", "kubeSpec": c.KubeSpec})
+		all = append(all, FenceCase{"added: " + c.Name, jwt, with, !c.Reaches}, FenceCase{"created with: " + c.Name, nil,
+			with, !c.Reaches},
+			FenceCase{"it was there: " + c.Name, with, with, true})
+	}
+	beside := func(root, spec, components, xcp m) m {
+		xcp["centralAuthMode"] = "JWT"
+		components["xcp"] = xcp
+		spec["components"] = components
+		root["spec"] = spec
+		return root
+	}
+	mode := m{"centralAuthMode": "MUTUAL_TLS"}
+	for _, c := range []struct {
+		name   string
+		object m
+	}{
+		{"Spec", beside(m{"Spec": m{"components": m{"xcp": mode}}}, m{}, m{}, m{})},
+		{"Components", beside(m{}, m{"Components": m{"xcp": mode}}, m{}, m{})},
+		{"XCP", beside(m{}, m{}, m{"XCP": mode}, m{})},
+		{"CentralAuthMode", beside(m{}, m{}, m{}, m{"CentralAuthMode": "MUTUAL_TLS"})},
+		{"centralauthmode", beside(m{}, m{}, m{}, m{"centralauthmode": "MUTUAL_TLS"})},
+		{"kube_spec", beside(m{}, m{}, m{}, m{"kube_spec": m{}})},
+		{"KubeSpec", beside(m{}, m{}, m{}, m{"KubeSpec": m{}})},
+	} {
+		all = append(all, FenceCase{"another spelling comes: " + c.name, jwt, c.object, false},
+			FenceCase{"another spelling was there: " + c.name, c.object, c.object, true})
+	}
+	env := []any{variable("ENABLE_ENHANCED_EAST_WEST_ROUTING", "true"), variable("CLUSTER_STATE_RESYNC_INTERVAL", "20s")}
+	patches := []any{sni}
+	for _, v := range env {
+		patches = append(patches, m{"path": edgeEnv + "[-1]", "value": v})
+	}
+	dump := spec(m{"centralAuthMode": "JWT", "kubeSpec": m{"deployment": m{"replicaCount": int64(1), "resources": m{}},
+		"service": m{"type": "ClusterIP"},
+		"overlays": []any{m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "name": "edge-xcp",
+			"patches": patches}}}})
+	return append(all, []FenceCase{
+		{"a dump of a live installation is restored", jwt, dump, true},
+		{"a dump of a live installation is created again", nil, dump, true},
 		{"JWT stays", jwt, jwt, true},
 		{"another field changes", jwt, spec(m{"centralAuthMode": "JWT", "logLevels": m{"default": "info"}}), true},
 		{"back to mTLS", jwt, mtls, false},
@@ -53,5 +94,5 @@ func Fence() []FenceCase {
 		{"a kubeSpec that is no object", jwt, spec(m{"centralAuthMode": "JWT", "kubeSpec": "x"}), false},
 		{"an alias of kubeSpec", jwt, spec(m{"centralAuthMode": "JWT", "kube_spec": m{"overlays": []any{m{"kind": "EdgeXcp", "patches": []any{m{"path": "spec.centralAuthMode"}}}}}}), false},
 		{"an alias of kubeSpec that was there stays", spec(m{"centralAuthMode": "JWT", "kube_spec": m{}}), spec(m{"centralAuthMode": "JWT", "kube_spec": m{}, "x": "y"}), true},
-	}
+	}...)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,7 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"its pods are admitted under the restricted pod security standard", podsAdmitted},
 		{"its certificate is made and published by itself", certificateBootstrapped},
 		{"every edit of the table by every way of writing gets the verdict of the table", everyEdit},
+		{"every overlay of the table is judged by what it reaches", everyOverlay},
 		{"creating is guarded once anything is known to be a member", creating},
 		{"deleting is warned about and not denied", deleting},
 		{"a statement is believed until it ends", statements},
@@ -92,6 +94,46 @@ func certificateBootstrapped(h *hub, n node) {
 	for _, w := range conf.Webhooks {
 		if len(secret.Data["ca.crt"]) == 0 || !bytes.Equal(w.ClientConfig.CABundle, secret.Data["ca.crt"]) {
 			h.Errorf("%s does not carry the CA of the Secret", w.Name)
+		}
+	}
+}
+
+// Each row is added to a hub that accepts JWTs alone, of which every member presents one: what reaches authentication
+// would leave both modes unknown. And to one with both modes on, where the API server itself decides that nobody need
+// be asked.
+func everyOverlay(h *hub, _ node) {
+	ns := h.namespace("overlays")
+	h.emptyRoster()
+	type plane struct {
+		kind  string
+		xcp   m
+		asked int // about a harmless overlay
+	}
+	planes := []plane{{"jwt", m{"centralAuthModes": m{"jwt": true, "mutualTls": false}}, 1}, {"both", bothModes, 0}}
+	for _, p := range planes {
+		for i := range cases.Overlays() {
+			h.create(managementPlanes, managementPlane(ns, fmt.Sprintf("%s-%d", p.kind, i), p.xcp))
+		}
+	}
+	h.fleet(cases.OnJWT)
+	for _, p := range planes {
+		for i, c := range cases.Overlays() {
+			name := fmt.Sprintf("%s-%d", p.kind, i)
+			live, err := h.objects.Resource(managementPlanes).Namespace(ns).Get(h.Context(), name, metav1.GetOptions{})
+			h.must(err)
+			xcp := maps.Clone(p.xcp)
+			xcp["kubeSpec"] = c.KubeSpec
+			changed := managementPlane(ns, name, xcp)
+			changed.SetResourceVersion(live.GetResourceVersion())
+			h.warned.take()
+			_, err = h.objects.Resource(managementPlanes).Namespace(ns).Update(h.Context(), changed, metav1.UpdateOptions{})
+			_, asked := h.warned.asked()
+			switch {
+			case !c.Reaches && (err != nil || asked != p.asked):
+				h.Errorf("%s, %s: asked %d times, %v", p.kind, c.Name, asked, err)
+			case c.Reaches && (err == nil || byRule(err) != nil || asked != 1):
+				h.Errorf("%s, %s: asked %d times, and not denied by the rule: %v", p.kind, c.Name, asked, err)
+			}
 		}
 	}
 }
@@ -217,7 +259,8 @@ func stopped(h *hub, n node) {
 	h.must(n.Start(h.Context()))
 }
 
-// A hub that accepts JWTs alone refuses an edge, and nobody answers for the webhook: both modes on is admitted, and nothing else is.
+// A hub that accepts JWTs alone refuses an edge, and nobody answers for the webhook: both modes on is admitted, and
+// nothing else is.
 func rescued(h *hub, n node) {
 	ns := h.namespace("rescued")
 	h.emptyRoster()
@@ -231,12 +274,15 @@ func rescued(h *hub, n node) {
 	xcp := func(fields m) m { return m{"spec": m{"components": m{"xcp": fields}}} }
 	both := bothModes["centralAuthModes"]
 	overlay := func(path string) m {
-		return m{"overlays": []any{m{"kind": "CentralXcp", "name": "central-xcp", "patches": []any{m{"path": path, "value": "x"}}}}}
+		return m{"overlays": []any{m{"kind": "CentralXcp", "name": "central-xcp", "patches": []any{m{"path": path,
+			"value": "x"}}}}}
 	}
 	h.must(h.mergePatch(managementPlanes, ns, "way-back", xcp(bothModes)))
-	h.must(h.mergePatch(managementPlanes, ns, "with-overlay", xcp(m{"centralAuthModes": both, "kubeSpec": overlay("spec.logLevels")})))
+	h.must(h.mergePatch(managementPlanes, ns, "with-overlay", xcp(m{"centralAuthModes": both,
+		"kubeSpec": overlay("spec.logLevels")})))
 	owned := xcp(bothModes)
-	owned["metadata"] = m{"ownerReferences": []any{m{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "c0ffee00-0000-4000-8000-000000000000"}}}
+	owned["metadata"] = m{"ownerReferences": []any{m{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone",
+		"uid": "c0ffee00-0000-4000-8000-000000000000"}}}
 	for _, e := range []struct {
 		name, object string
 		patch        m
@@ -250,7 +296,8 @@ func rescued(h *hub, n node) {
 		{"the way back with mutualTls alone", "refused", xcp(m{"centralAuthModes": m{"jwt": nil, "mutualTls": true}})},
 		{"the way back with an alias", "refused", xcp(m{"centralAuthModes": both, "central_auth_modes": m{}})},
 		{"the way back with an overlay", "refused", xcp(m{"centralAuthModes": both, "kubeSpec": overlay("spec")})},
-		{"the way back with a third key", "refused", xcp(m{"centralAuthModes": m{"jwt": true, "mutualTls": true, "mutual_tls": false}})},
+		{"the way back with a third key", "refused", xcp(m{"centralAuthModes": m{"jwt": true, "mutualTls": true,
+			"mutual_tls": false}})},
 		{"the way back with a text", "refused", xcp(m{"centralAuthModes": m{"jwt": true, "mutualTls": "true"}})},
 		{"the way back with an owner", "refused", owned},
 	} {
