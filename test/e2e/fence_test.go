@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,5 +65,57 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	f.migrate(0, "--no-fence")
 	if got, _ := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)["edge-1"]["fence"].(string); got != "none" {
 		t.Errorf("with --no-fence the fence is %q", got)
+	}
+}
+
+// The fence of the release before forbids an ordinary edit for good. check names it, and the next migration replaces
+// it, although the hub has accepted JWTs alone for long: after that the edit is admitted, and one of the mode is still
+// denied.
+func TestAFenceOfAnotherReleaseIsReplacedByTheNextRun(t *testing.T) {
+	t.Parallel()
+	f := start(t, sandbox.Options{Edges: []string{"edge-1"}, Webhook: true})
+	f.migrate(0)
+	root, err := sandbox.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := func(args ...string) sandbox.Run {
+		return f.Kubectl(t.Context(), append([]string{"--context", "edge-1"}, args...)...)
+	}
+	edit := func(xcp string) sandbox.Run {
+		return on("-n", "istio-system", "patch", "controlplane/controlplane", "--type=merge", "--dry-run=server", "-p",
+			`{"spec":{"components":{"xcp":`+xcp+`}}}`)
+	}
+	const ordinary = `{"kubeSpec":{"overlays":[{"apiVersion":"install.xcp.tetrate.io/v1alpha1","kind":"EdgeXcp",
+		"name":"edge-xcp","patches":[
+		{"path":"spec.components.edgeServer.kubeSpec.deployment.env[-1]",
+		"value":{"name":"ENABLE_DNS_RESOLUTION_AT_EDGE","value":"true"}}]}]}}`
+	const back = `{"centralAuthMode":"MUTUAL_TLS"}`
+	outdated := func() bool {
+		return strings.Contains(f.xcpauth(0, "check", "-o", "json").Stdout, "it is version 1, and this release has version 2")
+	}
+	if outdated() {
+		t.Error("the fence that was just installed is called another release's")
+	}
+	if r := on("replace", "-f", filepath.Join(root, "pkg", "tsb", "testdata", "fence-1.yaml")); r.Code != 0 {
+		t.Fatal(r.Stderr)
+	}
+	f.eventually("the fence of the release before is enforced", func() bool { return edit(ordinary).Code != 0 })
+	if !outdated() {
+		t.Error("check does not name the fence of another release")
+	}
+	f.migrate(0)
+	if outdated() {
+		t.Error("the fence of another release is still there after a migration")
+	}
+	if r := edit(ordinary); r.Code != 0 {
+		t.Errorf("an ordinary edit is denied:\n%s", r.Stderr)
+	}
+	if r := edit(back); r.Code == 0 || !strings.Contains(r.Stderr, "'xcpauth-fence'") {
+		t.Errorf("an edit of the mode ends with %d:\n%s", r.Code, r.Stderr)
+	}
+	if got, _ := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)["edge-1"]["fence"].(string); !strings.HasPrefix(got,
+		"proved ") {
+		t.Errorf("the fence is %q", got)
 	}
 }
