@@ -3,7 +3,6 @@ package manifests_test
 import (
 	"context"
 	"maps"
-	"math"
 	"strings"
 	"testing"
 
@@ -15,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	celplugin "k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/environment"
 	"pgregory.net/rapid"
 
@@ -80,7 +80,8 @@ func (f fence) admits(t evaluating, old, new m) (bool, error) {
 		t.Fatal(err)
 	}
 	request := celplugin.CreateAdmissionRequest(attributes, metav1.GroupVersionResource(attributes.GetResource()), metav1.GroupVersionKind(gvk))
-	results, _, err := f.ForInput(f.variables.CreateContext(t.Context()), versioned, request, celplugin.OptionalVariableBindings{}, nil, math.MaxInt64)
+	results, _, err := f.ForInput(f.variables.CreateContext(t.Context()), versioned, request,
+		celplugin.OptionalVariableBindings{}, nil, celconfig.RuntimeCELCostBudget)
 	if err != nil {
 		t.Fatal(err)
 	}

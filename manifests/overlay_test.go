@@ -2,9 +2,8 @@ package manifests_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -33,7 +32,8 @@ func managementPlane(kubeSpec any) m {
 	return m{"spec": m{"components": m{"xcp": xcp}}}
 }
 
-// One predicate: what pkg/overlay judges to reach authentication makes the hub and the edge unknown, is denied by the fence, and is asked about.
+// One predicate: what pkg/overlay judges to reach authentication makes the hub and the edge unknown, is denied by the
+// fence, and is asked about.
 func TestOnePredicateJudgesEveryOverlay(t *testing.T) {
 	f, c := shippedFence(t), shipped(t)
 	for _, tc := range cases.Overlays() {
@@ -63,7 +63,8 @@ func TestOnePredicateJudgesEveryOverlay(t *testing.T) {
 	}
 }
 
-// What was there may be put in another order, and something harmless added beside it: that is no edit, however far it reaches.
+// What was there may be put in another order, and something harmless added beside it: that is no edit, however far it
+// reaches.
 func TestAnUnchangedPatchIsNoEdit(t *testing.T) {
 	reaches := func(path string, value any) m { return m{"path": path, "value": value} }
 	a, b := reaches("spec.centralAuthMode", "JWT"), reaches("spec", m{"x": "y"})
@@ -80,11 +81,14 @@ func TestAnUnchangedPatchIsNoEdit(t *testing.T) {
 	}{
 		{"as it was", old, true, ""},
 		{"in another order", kubeSpec("odd", over("other", b), over("edge-xcp", b, a)), true, ""},
-		{"with something harmless", kubeSpec(over("edge-xcp", harmless, a, b), "odd", over("other", b), m{"kind": "Service"}), true, ""},
+		{"with something harmless", kubeSpec(over("edge-xcp", harmless, a, b), "odd", over("other", b), m{"kind": "Service"}),
+			true, ""},
 		{"in two overlays", kubeSpec(over("edge-xcp", a), over("edge-xcp", b), over("other", b), "odd"), true, ""},
-		{"with another value", kubeSpec(over("edge-xcp", reaches("spec.centralAuthMode", "MUTUAL_TLS"), b), over("other", b), "odd"), false, "a patch"},
+		{"with another value", kubeSpec(over("edge-xcp", reaches("spec.centralAuthMode", "MUTUAL_TLS"), b), over("other", b),
+			"odd"), false, "a patch"},
 		{"of another name", kubeSpec(over("edge-xcp", a, b), over("other", b, a), "odd"), false, "a patch"},
-		{"with another key", kubeSpec(m{"kind": "EdgeXcp", "name": "edge-xcp", "patches": []any{a, b}, "x": "y"}, over("other", b), "odd"), false, "an overlay"},
+		{"with another key", kubeSpec(m{"kind": "EdgeXcp", "name": "edge-xcp", "patches": []any{a, b}, "x": "y"},
+			over("other", b), "odd"), false, "an overlay"},
 		{"with another odd one", kubeSpec(over("edge-xcp", a, b), over("other", b), "odd", "odder"), false, "an overlay"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -100,176 +104,43 @@ func TestAnUnchangedPatchIsNoEdit(t *testing.T) {
 	}
 }
 
-var (
-	names     = []string{"spec", "metadata", "labels", "annotations", "components", "edgeServer", "centralServer", "kubeSpec", "deployment", "env", "envFrom", "overlays", "patches", "template", "containers", "initContainers", "volumes", "args", "command", "image", "volumeMounts", "resources", "service", "centralAuthMode", "centralAuthModes", "centralAuthJwt", "centralSni", "centralCaSecret", "logLevels", "name", "value", "valueFrom", "kube_spec", "Spec", "KUBESPEC", "Overlays", `a\.b`, "x/y", "_", "", " ", "auth", "tlsMode", "0", "spec spec", "/", `\`, "é"}
-	selectors = []string{"[0]", "[-1]", "[name:A]", "[name:CENTRAL_AUTH]", `[name="B"]`, "[name:'C']", `[name:"C']`, "[name=A/B]", "[x:y]", "[na-me:x]", "[a.b:c]", "[]", "[", "]", "[-]", "[--1]", "[name:]", "[name:a b]"}
-)
-
-// paths draws paths near those that people write.
-func paths() *rapid.Generator[string] {
-	var known []string
-	for _, c := range cases.Overlays() {
-		kubeSpec, _ := c.KubeSpec.(m)
-		list, _ := kubeSpec["overlays"].([]any)
-		for _, o := range list {
-			fields, _ := o.(m)
-			patches, _ := fields["patches"].([]any)
-			for _, p := range patches {
-				fields, _ := p.(m)
-				if path, ok := fields["path"].(string); ok && !slices.Contains(known, path) {
-					known = append(known, path)
-				}
+// What is ten times the longest that people run fits the API server's budgets for expressions.
+func TestTheExpressionsFitTheBudgetOfTheAPIServer(t *testing.T) {
+	f, c := shippedFence(t), shipped(t)
+	item := func(i int) m {
+		return m{"name": fmt.Sprintf("ENABLE_NON_INGRESS_HOST_LEVEL_AUTHORIZATION_%d", i), "value": "true"}
+	}
+	over := func(patches int) any {
+		var list []any
+		for i := range patches {
+			list = append(list, m{"path": "spec.components.edgeServer.kubeSpec.deployment.env[-1]", "value": item(i)})
+		}
+		return m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "name": "edge-xcp", "patches": list}
+	}
+	var variables, several []any
+	for i := range 1000 {
+		variables = append(variables, item(i))
+	}
+	for range 20 {
+		several = append(several, over(20))
+	}
+	for name, kubeSpec := range map[string]m{
+		"20 overlays of 20 patches": {"overlays": several},
+		"1000 variables":            {"deployment": m{"env": variables}},
+		"1000 variables in an overlay": {"overlays": []any{m{"kind": "EdgeXcp",
+			"patches": []any{m{"path": "spec.components.edgeServer.kubeSpec.deployment.env", "value": variables}}}}},
+	} {
+		more := maps.Clone(kubeSpec)
+		more["service"] = m{"type": "ClusterIP"}
+		for what, old := range map[string]m{"added": controlPlane(nil), "kept": controlPlane(kubeSpec)} {
+			if admitted, err := f.admits(t, old, controlPlane(more)); !admitted {
+				t.Errorf("%s, %s: the fence denies it: %v", name, what, err)
 			}
 		}
-	}
-	return rapid.Custom(func(t *rapid.T) string {
-		path := rapid.SampledFrom(known).Draw(t, "known")
-		for range rapid.IntRange(0, 2).Draw(t, "changes") {
-			parts := strings.Split(path, ".")
-			at := rapid.IntRange(0, len(parts)-1).Draw(t, "at")
-			switch rapid.IntRange(0, 6).Draw(t, "change") {
-			case 0:
-				parts[at] = rapid.SampledFrom(names).Draw(t, "name")
-			case 1:
-				parts = slices.Delete(parts, at, at+1)
-			case 2:
-				parts = slices.Insert(parts, at, rapid.SampledFrom(names).Draw(t, "name"))
-			case 3:
-				parts[at] += rapid.SampledFrom(selectors).Draw(t, "selector")
-			case 4:
-				parts[at] = strings.ToUpper(parts[at])
-			case 5:
-				parts = parts[:at]
-			case 6:
-				parts = append(parts, rapid.SampledFrom(names).Draw(t, "name"))
-			}
-			path = strings.Join(parts, ".")
-		}
-		return path
-	})
-}
-
-// values draws values of patches and fields, which may carry whole overlays.
-func values(depth int) *rapid.Generator[any] {
-	leaf := rapid.SampledFrom([]any{nil, true, "x", "JWT", "CENTRAL_AUTH", int64(1), 1.5, []any{}, m{}, []any{"x"}, m{"name": "A", "value": "b"}, m{"name": "CENTRAL_AUTH_MODE", "value": "b"}, m{"name": 1}, m{"name": "A", "Name": "B"}, m{"name": "a b"}, []any{m{"name": "A", "valueFrom": m{}}}})
-	if depth == 0 {
-		return leaf
-	}
-	return rapid.Custom(func(t *rapid.T) any {
-		switch rapid.IntRange(0, 4).Draw(t, "shape") {
-		case 0:
-			return leaf.Draw(t, "leaf")
-		case 1:
-			return anOverlay(depth-1).Draw(t, "overlay")
-		case 2:
-			return append([]any{}, rapid.SliceOfN(values(depth-1), 0, 2).Draw(t, "list")...)
-		case 3:
-			return kubeSpecs(depth-1).Draw(t, "kubeSpec")
-		}
-		fields := m{}
-		for _, key := range rapid.SliceOfN(rapid.SampledFrom(names), 0, 2).Draw(t, "keys") {
-			fields[key] = values(depth-1).Draw(t, "value")
-		}
-		return fields
-	})
-}
-
-// rarely draws something else once in a while.
-func rarely(t *rapid.T, what string, other *rapid.Generator[any], usual func() any) any {
-	if rapid.IntRange(0, 11).Draw(t, "odd "+what) == 0 {
-		return other.Draw(t, what)
-	}
-	return usual()
-}
-
-func anOverlay(depth int) *rapid.Generator[any] {
-	return rapid.Custom(func(t *rapid.T) any {
-		odd := values(0)
-		return rarely(t, "overlay", odd, func() any {
-			o := m{"kind": rarely(t, "kind", odd, func() any {
-				return rapid.SampledFrom([]string{"EdgeXcp", "CentralXcp", "Deployment", "Deployment", "Service", "edgexcp", " EdgeXcp", ""}).Draw(t, "kind")
-			})}
-			if rapid.IntRange(0, 3).Draw(t, "named") > 0 {
-				o["name"] = rarely(t, "name", odd, func() any {
-					return rapid.SampledFrom([]string{"edge", "xcp-edge", "edge-xcp", "central", "web", "Edge", "edge ", ""}).Draw(t, "name")
-				})
-			}
-			if rapid.IntRange(0, 9).Draw(t, "more") == 0 {
-				o[rapid.SampledFrom([]string{"apiVersion", "Kind", "patch", "Patches"}).Draw(t, "key")] = odd.Draw(t, "more")
-			}
-			if rapid.IntRange(0, 9).Draw(t, "without patches") > 0 {
-				o["patches"] = rarely(t, "patches", odd, func() any {
-					list := []any{}
-					for range rapid.IntRange(0, 2).Draw(t, "patches") {
-						list = append(list, rarely(t, "patch", odd, func() any {
-							p := m{"path": rarely(t, "path", odd, func() any { return paths().Draw(t, "path") })}
-							if rapid.IntRange(0, 9).Draw(t, "without value") > 0 {
-								p["value"] = values(max(depth, 0)).Draw(t, "value")
-							}
-							if rapid.IntRange(0, 19).Draw(t, "with op") == 0 {
-								p["op"] = "add"
-							}
-							return p
-						}))
-					}
-					return list
-				})
-			}
-			return o
-		})
-	})
-}
-
-func kubeSpecs(depth int) *rapid.Generator[any] {
-	return rapid.Custom(func(t *rapid.T) any {
-		odd := values(0)
-		return rarely(t, "kubeSpec", odd, func() any {
-			k := m{}
-			if rapid.IntRange(0, 2).Draw(t, "deployment") == 0 {
-				k["deployment"] = rarely(t, "deployment", odd, func() any {
-					d := m{}
-					for _, key := range rapid.SliceOfN(rapid.SampledFrom(names), 0, 1).Draw(t, "keys") {
-						d[key] = odd.Draw(t, "field")
-					}
-					if rapid.Bool().Draw(t, "env") {
-						d["env"] = rarely(t, "env", odd, func() any { return append([]any{}, rapid.SliceOfN(odd, 0, 2).Draw(t, "env")...) })
-					}
-					return d
-				})
-			}
-			if rapid.IntRange(0, 4).Draw(t, "another") == 0 {
-				k[rapid.SampledFrom(names).Draw(t, "key")] = odd.Draw(t, "field")
-			}
-			if rapid.IntRange(0, 5).Draw(t, "overlays") > 0 {
-				k["overlays"] = rarely(t, "overlays", odd, func() any {
-					return append([]any{}, rapid.SliceOfN(anOverlay(max(depth, 0)), 0, 2).Draw(t, "overlays")...)
-				})
-			}
-			return k
-		})
-	})
-}
-
-// edited draws a kubeSpec that is another one, or that one with its overlays in another order and more beside them.
-func edited(t *rapid.T, old any) any {
-	fields, isMap := old.(m)
-	list, isList := fields["overlays"].([]any)
-	if !isMap || !isList || rapid.Bool().Draw(t, "another one") {
-		return kubeSpecs(2).Draw(t, "new")
-	}
-	fields = maps.Clone(fields)
-	list = append(append([]any{}, rapid.Permutation(list).Draw(t, "order")...), rapid.SliceOfN(anOverlay(1), 0, 1).Draw(t, "added")...)
-	for i, o := range list {
-		if overlay, _ := o.(m); overlay != nil && rapid.Bool().Draw(t, "add a patch") {
-			if patches, isList := overlay["patches"].([]any); isList {
-				overlay = maps.Clone(overlay)
-				overlay["patches"] = append([]any{m{"path": paths().Draw(t, "path"), "value": values(1).Draw(t, "value")}}, patches...)
-				list[i] = overlay
-			}
+		if asked, err := c.calls(t, managementPlane(kubeSpec), managementPlane(more)); asked || err != nil {
+			t.Errorf("%s: asked %v (%v)", name, asked, err)
 		}
 	}
-	fields["overlays"] = list
-	return fields
 }
 
 func reachingIDs(kubeSpec any) map[string]bool {
@@ -280,8 +151,8 @@ func reachingIDs(kubeSpec any) map[string]bool {
 	return ids
 }
 
-// For any two overlays whatever: the fence admits exactly the edits that bring nothing which reaches authentication, and what the webhook is not
-// asked about brings nothing either.
+// For any two overlays whatever: the fence admits exactly the edits that bring nothing which reaches authentication,
+// and what the webhook is not asked about brings nothing either.
 func TestCELAndGoJudgeAnyOverlayAlike(t *testing.T) {
 	f, c := shippedFence(t), shipped(t)
 	admittedAll, all, unasked := 0, 0, 0
@@ -298,7 +169,8 @@ func TestCELAndGoJudgeAnyOverlayAlike(t *testing.T) {
 		all++
 		admitted, err := f.admits(t, controlPlane(old), controlPlane(new))
 		if admitted != (brings == 0) {
-			t.Fatalf("the fence admits it: %v (%v), and it brings %v\n%s\n%s", admitted, err, overlay.Judge(new), text(old), text(new))
+			t.Fatalf("the fence admits it: %v (%v), and it brings %v\n%s\n%s", admitted, err, overlay.Judge(new), text(old),
+				text(new))
 		}
 		if admitted {
 			admittedAll++
