@@ -105,7 +105,7 @@ func TestHowAConfigurationDiffersFromWhatIsShipped(t *testing.T) {
 		"nothing but the CA":     {func(*Configuration) {}, []string{"no CA bundle", "no CA bundle"}},
 		"the first is not there": {func(c *Configuration) { c.Webhooks = c.Webhooks[1:] }, []string{"it is not there", "no CA bundle"}},
 		"it fails open":          {func(c *Configuration) { c.Webhooks[0].FailurePolicy = "Ignore" }, []string{"dangerous edits go through", "no CA bundle", "no CA bundle"}},
-		"deletions are held up":  {func(c *Configuration) { c.Webhooks[1].FailurePolicy = "Fail" }, []string{"no CA bundle", "nothing can be deleted", "no CA bundle"}},
+		"deletions fail open":    {func(c *Configuration) { c.Webhooks[1].FailurePolicy = "Ignore" }, []string{"no CA bundle", "dangerous edits go through", "no CA bundle"}},
 		"a condition is gone":    {func(c *Configuration) { c.Webhooks[0].MatchConditions = c.Webhooks[0].MatchConditions[1:] }, []string{"matchConditions", "no CA bundle", "no CA bundle"}},
 		"a condition says another": {func(c *Configuration) {
 			c.Webhooks[0].MatchConditions[1] = json.RawMessage(`{"name":"changes-xcp","expression":"false"}`)

@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type Handler struct {
 	Stored func(ctx context.Context, namespace, name string) (verdict.Identity, error)
 	// Trusted says that only the API server gets here, since callers show a certificate: what it says need not be compared.
 	Trusted bool
+	// NamespaceEnds says whether a namespace is being deleted. It is asked only about a deletion that is denied. Nil means that none is.
+	NamespaceEnds func(ctx context.Context, namespace string) (bool, error)
 	// MayOverride asks whether a user has the verb override on a ManagementPlane. It is asked only about an edit that brings the digest
 	// of its blockers.
 	MayOverride func(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error)
@@ -125,7 +128,7 @@ func Asked(version string) string {
 }
 
 func (h *Handler) decide(ctx context.Context, review admission.Request) (verdict.Verdict, verdict.Doubt) {
-	req := verdict.Request{Operation: verdict.Operation(review.Operation), Namespace: review.Namespace, Name: review.Name}
+	req := verdict.Request{Operation: verdict.Operation(review.Operation), Namespace: review.Namespace, Name: about(review).Name, User: review.UserInfo.Username}
 	q, err := ask(review, &req)
 	if err != nil {
 		return verdict.Undecided(req, http.StatusBadRequest, err), verdict.Malformed
@@ -153,6 +156,11 @@ func (h *Handler) decide(ctx context.Context, review admission.Request) (verdict
 		return verdict.Undecided(req, http.StatusInternalServerError, err), doubt
 	}
 	v := q.Answer(inv, h.Clock.Now())
+	if !v.Allowed && req.Operation == verdict.Delete && h.NamespaceEnds != nil {
+		if ends, err := h.NamespaceEnds(ctx, req.Namespace); err == nil && ends { // what cannot be read holds nothing up, and lets nothing through
+			return q.WithoutDetail(q.WithItsNamespace(v), doubt), doubt
+		}
+	}
 	if v.Override == verdict.Claimed && doubt == verdict.Verified {
 		v = q.Override(v, h.permission(ctx, review))
 	}
@@ -192,7 +200,7 @@ func (h *Handler) permission(ctx context.Context, review admission.Request) verd
 		p.Err = errors.New("this webhook asks nobody")
 		return p
 	}
-	p.Granted, p.Err = h.MayOverride(ctx, review.UserInfo, review.Namespace, review.Name)
+	p.Granted, p.Err = h.MayOverride(ctx, review.UserInfo, review.Namespace, about(review).Name)
 	return p
 }
 
@@ -222,26 +230,38 @@ func count(review admission.Request, v verdict.Verdict, doubt verdict.Doubt, too
 
 // happened is the Event about a denial or an override.
 func happened(review admission.Request, v verdict.Verdict) events.Event {
-	e := events.Event{APIVersion: review.Kind.Group + "/" + review.Kind.Version, Namespace: review.Namespace, Name: review.Name, Action: "Create"}
-	if review.Operation == "UPDATE" {
-		var old struct {
-			Metadata struct {
-				UID types.UID `json:"uid"`
-			} `json:"metadata"`
-		}
-		_ = json.UnmarshalCaseSensitivePreserveInts(review.OldObject.Raw, &old) // it was decoded before; without it the Event is by name
-		e.Action, e.UID = "Update", old.Metadata.UID
+	old := about(review)
+	e := events.Event{APIVersion: review.Kind.Group + "/" + review.Kind.Version, Namespace: review.Namespace, Name: old.Name, UID: old.UID, Action: "Update"}
+	what := "an edit"
+	if verdict.Operation(review.Operation) == verdict.Delete {
+		e.Action, what = "Delete", "a deletion"
 	}
 	who := short(review.UserInfo.Username)
 	switch v.Override {
 	case verdict.Admitted:
 		e.Reason, e.Note = "OverrideAdmitted", fmt.Sprintf("%s overrode the guard: Central may %s (digest %s)", who, v.Summary, v.Digest)
 	case verdict.NotAsked:
-		e.Reason, e.Note = "WithdrawalDenied", fmt.Sprintf("an edit by %s was denied: Central would %s (digest %s)", who, v.Summary, v.Digest)
+		e.Reason, e.Note = "WithdrawalDenied", fmt.Sprintf("%s by %s was denied: Central would %s (digest %s)", what, who, v.Summary, v.Digest)
 	default:
 		e.Reason, e.Note = "OverrideDenied", fmt.Sprintf("an override by %s was denied (%s): Central would %s (digest %s)", who, v.Override, v.Summary, v.Digest)
 	}
 	return e
+}
+
+// about is the object that a review is about. The review of a collection's deletion names it in its old object alone.
+func about(review admission.Request) (of struct {
+	Name string
+	UID  types.UID
+}) {
+	var old struct {
+		Metadata struct {
+			Name string    `json:"name"`
+			UID  types.UID `json:"uid"`
+		} `json:"metadata"`
+	}
+	_ = json.UnmarshalCaseSensitivePreserveInts(review.OldObject.Raw, &old) // it is decoded in full elsewhere; an error is told there
+	of.Name, of.UID = cmp.Or(review.Name, old.Metadata.Name), old.Metadata.UID
+	return of
 }
 
 func dryRun(review admission.Request) bool { return review.DryRun != nil && *review.DryRun }
@@ -249,7 +269,7 @@ func dryRun(review admission.Request) bool { return review.DryRun != nil && *rev
 // short is text of a caller as the log takes it.
 func short(s string) string { return verdict.OneLine(s, 256) }
 
-// ask decodes the objects of a review into req and reads it. A review of a collection's deletion names no object; the old one does.
+// ask decodes the objects of a review into req and reads it.
 func ask(review admission.Request, req *verdict.Request) (q verdict.Question, err error) {
 	if k := review.Kind; k.Group != "install.tetrate.io" || k.Kind != "ManagementPlane" {
 		return q, fmt.Errorf("a review of kind %q of group %q: this webhook decides ManagementPlanes only", short(k.Kind), short(k.Group))
@@ -259,10 +279,6 @@ func ask(review admission.Request, req *verdict.Request) (q verdict.Question, er
 	}
 	if req.New, err = decode(review.Object); err != nil {
 		return q, fmt.Errorf("decoding the new object: %w", err)
-	}
-	if req.Name == "" && req.Operation == verdict.Delete {
-		metadata, _ := req.Old["metadata"].(map[string]any)
-		req.Name, _ = metadata["name"].(string)
 	}
 	return verdict.Ask(*req)
 }

@@ -24,14 +24,11 @@ import (
 )
 
 // mayBeAdmitted is the rule once more, in other words, for the one fleet of the fuzz target: one member, which presents mTLS.
-// A review may be admitted when it deletes, when its object is being deleted, when the stanza of the new object surely accepts mTLS or
+// A review may be admitted when its object is being deleted, when it adds no owner and the stanza of the new object surely accepts mTLS or
 // what decides is written as before, when the old object surely did not accept mTLS, or when its user is the one who may override.
 func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
-	if r.Operation == "DELETE" {
-		return true
-	}
 	var old, new map[string]any
-	if json.Unmarshal(r.OldObject.Raw, &old) != nil && r.Operation == "UPDATE" || json.Unmarshal(r.Object.Raw, &new) != nil {
+	if json.Unmarshal(r.OldObject.Raw, &old) != nil && r.Operation != "CREATE" || json.Unmarshal(r.Object.Raw, &new) != nil && r.Operation != "DELETE" {
 		return false
 	}
 	at := func(obj map[string]any, path ...string) any {
@@ -62,6 +59,20 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 		value, written := stanza[mode]
 		return value == want || !want && !written && stanza[other] == true
 	}
+	overridden := func(obj map[string]any) bool {
+		digest, _ := at(obj, "metadata", "annotations", verdict.OverrideAnnotation).(string)
+		return digest != "" && r.UserInfo.Username == "root"
+	}
+	if r.Operation == "DELETE" {
+		stamp, _ := at(old, "metadata", "deletionTimestamp").(string)
+		return stamp != "" || surely(old, "mutualTls", "jwt", false) || overridden(old)
+	}
+	if owners := at(new, "metadata", "ownerReferences"); r.Operation == "UPDATE" && owners != nil && fmt.Sprint(owners) != fmt.Sprint(at(old, "metadata", "ownerReferences")) {
+		if list, _ := owners.([]any); len(list) > 0 { // one more, or another; what is only in another order is harmless, and may be admitted too
+			kept, _ := at(old, "metadata", "ownerReferences").([]any)
+			return surely(old, "mutualTls", "jwt", false) || overridden(new) || len(kept) > 0
+		}
+	}
 	if surely(new, "mutualTls", "jwt", true) {
 		return true
 	}
@@ -75,8 +86,7 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 			return true
 		}
 	}
-	digest, _ := at(new, "metadata", "annotations", verdict.OverrideAnnotation).(string)
-	return digest != "" && r.UserInfo.Username == "root"
+	return overridden(new)
 }
 
 // behindTheStanza is everything beside the stanza that may say what Central accepts, as text: what reaches authentication below kubeSpec, and the

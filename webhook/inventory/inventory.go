@@ -132,6 +132,15 @@ func (r *Reader) Stored(ctx context.Context, namespace, name string) (verdict.Id
 	return found, nil
 }
 
+// NamespaceEnds says whether a namespace is being deleted.
+func (r *Reader) NamespaceEnds(ctx context.Context, name string) (bool, error) {
+	o, err := r.metadata.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return false, fmt.Errorf("reading namespace %s: %w", name, err)
+	}
+	return o.DeletionTimestamp != nil, nil
+}
+
 // Readable returns nil when the roster can be read; it asks for one entry only.
 func (r *Reader) Readable(ctx context.Context) error {
 	_, _, err := r.page(ctx, 1, "")

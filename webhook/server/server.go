@@ -112,7 +112,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	var draining atomic.Bool
 	mux := http.NewServeMux()
 	webhook.NewServer(webhook.Options{WebhookMux: mux}).Register(admit.Path, admit.Serve(&admit.Handler{ // which counts calls
-		Read: edges.Join(members.Read), Stored: members.Stored, Trusted: o.ClientCA != "", MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
+		Read: edges.Join(members.Read), Stored: members.Stored, Trusted: o.ClientCA != "", NamespaceEnds: members.NamespaceEnds,
+		MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 		admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
 	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)

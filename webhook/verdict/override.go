@@ -45,7 +45,19 @@ type Permission struct {
 
 // claim tells how far an edit gets by its annotation alone: it must be brought by this edit, so that one that is stored admits nothing
 // ever again, and it must be the digest of the blockers of this very decision, so that a new blocker voids it.
+//
+// A deletion brings no object: its annotation is stored before, and goes with the object. Its digest names the user and the generation too, so
+// that it admits nothing to anybody else, and nothing after another edit.
 func (q Question) claim(digest string) Override {
+	if q.req.Operation == Delete {
+		switch q.override(q.req.Old) {
+		case "":
+			return NotAsked
+		case digest:
+			return Claimed
+		}
+		return Mismatch
+	}
 	before, now := q.override(q.req.Old), q.override(q.req.New)
 	switch {
 	case now == before && now == digest:
@@ -56,6 +68,14 @@ func (q Question) claim(digest string) Override {
 		return Mismatch
 	}
 	return Claimed
+}
+
+// brought is the override that a request brings.
+func (q Question) brought() string {
+	if q.req.Operation == Delete {
+		return q.override(q.req.Old)
+	}
+	return q.override(q.req.New)
 }
 
 func (q Question) override(obj map[string]any) string {
@@ -92,6 +112,13 @@ func (q Question) digest(blockers []guard.Blocker) string {
 	fmt.Fprintf(h, "%q %q", of, q.withdrawn)
 	for _, b := range blockers {
 		fmt.Fprintf(h, " %q %q", b.Edge, b.Cred)
+	}
+	if q.req.Operation == Delete {
+		metadata, _ := q.req.Old["metadata"].(map[string]any)
+		fmt.Fprintf(h, " deleted by %q at generation %v", q.req.User, metadata["generation"])
+	}
+	if len(q.owners) > 0 {
+		fmt.Fprintf(h, " owned by %q", q.owners)
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
@@ -130,7 +157,11 @@ func (q Question) wayOver(v Verdict, p Permission) string {
 	}
 	said := ""
 	if v.Override == Mismatch {
-		said = fmt.Sprintf("The annotation %s=%s does not name these blockers. ", OverrideAnnotation, clean(q.override(q.req.New), 40))
+		said = fmt.Sprintf("The annotation %s=%s does not name these blockers. ", OverrideAnnotation, clean(q.brought(), 40))
+	}
+	if q.req.Operation == Delete {
+		return said + fmt.Sprintf("To cut them off on purpose, a user with the RBAC verb %s here sets the annotation %s, which names these blockers and %s, and deletes it again%s",
+			OverrideVerb, with, user(q.req.User), q.deleteAgain(with))
 	}
 	said += fmt.Sprintf("To cut them off on purpose, who has the RBAC verb %s here makes this very edit with the annotation %s, which names these blockers", OverrideVerb, with)
 	if command := q.again(v.Digest); command != "" {
@@ -150,13 +181,22 @@ func (q Question) takeOff() string {
 	return fmt.Sprintf("kubectl annotate managementplane %s -n %s %s-", q.req.Name, q.req.Namespace, OverrideAnnotation)
 }
 
+// deleteAgain are the commands that delete the object with the annotation.
+func (q Question) deleteAgain(annotation string) string {
+	if !named.MatchString(q.req.Name) || !named.MatchString(q.req.Namespace) {
+		return "."
+	}
+	of := fmt.Sprintf("managementplane %s -n %s", q.req.Name, q.req.Namespace)
+	return fmt.Sprintf(":\nkubectl annotate --overwrite %s %s\nkubectl delete %s", of, annotation, of)
+}
+
 // patchMax is how long a patch may be that a message prints.
 const patchMax = 600
 
 // again is the command that makes the edit with the annotation: a merge patch of the stanza. It is "" where such a patch would not
 // withdraw the same, is too long, or holds what does not belong on a command line.
 func (q Question) again(digest string) string {
-	if q.req.Operation != Update || !named.MatchString(q.req.Name) || !named.MatchString(q.req.Namespace) {
+	if q.req.Operation != Update || len(q.owners) > 0 || !named.MatchString(q.req.Name) || !named.MatchString(q.req.Namespace) {
 		return ""
 	}
 	before, isMap := xcp(q.req.Old)

@@ -267,7 +267,8 @@ func TestEveryDecisionSaysByWhichRuleAndFromWhichRoster(t *testing.T) {
 	}{
 		{update(mtlsOnly, both), fleet(cases.OnMTLS), RuleNothing, false},
 		{deleted, fleet(cases.OnMTLS), RuleDeleted, false},
-		{Request{Operation: Delete, Old: managementPlane(both)}, fleet(cases.OnMTLS), RuleDeletion, true},
+		{Request{Operation: Delete, Old: managementPlane(both)}, fleet(cases.OnMTLS), RuleWithdraw, true},
+		{Request{Operation: Delete, Old: managementPlane(both)}, Inventory{}, RuleNobody, true},
 		{update(both, jwtOnly), Inventory{}, RuleNobody, true},
 		{update(both, jwtOnly), fleet(cases.OnJWT), RuleWithdraw, true},
 		{update(both, jwtOnly), fleet(cases.OnMTLS), RuleWithdraw, true},

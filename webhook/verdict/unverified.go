@@ -59,8 +59,8 @@ func (q Question) WithoutDetail(v Verdict, d Doubt) Verdict {
 			"Create it with both modes (centralAuthModes: {jwt: true, mutualTls: true}), then make this edit: if it is denied, the denial names them.",
 			q.req.subject(), q.stop(), credList(q.withdrawn))
 	default:
-		bare.Code, bare.Message = http.StatusConflict, fmt.Sprintf("ManagementPlane %s changed while this edit was decided, and the edit would %s %s, "+
-			"which members may still present; try again: the denial then names them", q.req.subject(), q.stop(), credList(q.withdrawn))
+		bare.Code, bare.Message = http.StatusConflict, fmt.Sprintf("ManagementPlane %s changed while this was decided: %s would %s %s, "+
+			"which members may still present; try again: the denial then names them", q.req.subject(), q.what(), q.stop(), credList(q.withdrawn))
 	}
 	return bare
 }

@@ -3,6 +3,7 @@ package verdict
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ const (
 type Request struct {
 	Operation       Operation
 	Namespace, Name string
+	User            string // who asks; a deletion is overridden by the user to whom it was denied
 	Old, New        map[string]any
 }
 
@@ -58,7 +60,7 @@ const (
 const (
 	RuleNothing   = "withdraws-nothing" // what is accepted stays as it was, or more is
 	RuleDeleted   = "being-deleted"     // finalizers are never held up
-	RuleDeletion  = "deletion"          // warned about, never denied
+	RuleNamespace = "namespace-deleted" // what goes with its namespace is never held up
 	RuleNobody    = "no-members-known"  // a fresh installation, or a hub that is being restored
 	RuleWithdraw  = "withdraw"          // guard.Withdraw was asked
 	RuleMalformed = "malformed"         // the request cannot be read
@@ -72,13 +74,15 @@ type Question struct {
 	old, new  guard.Hub
 	withdrawn []guard.Cred
 	odd       []tsb.Oddity // of the new object
+	owners    []string     // that the edit adds: the garbage collector deletes the object when they are gone
 	rule      string       // that decides where nothing is withdrawn
 }
 
 // Ask reads a request.
 //
-//   - DELETE withdraws nothing that could be denied; whoever is a member is warned about.
-//   - UPDATE of an object that is being deleted withdraws nothing: finalizers must never be held up.
+//   - DELETE goes from what the object accepts to nothing: it takes the hub away from everybody.
+//   - UPDATE that adds an owner is judged like DELETE: where that owner is gone, or goes, the garbage collector deletes the object.
+//   - DELETE and UPDATE of an object that is being deleted withdraw nothing: finalizers must never be held up.
 //   - UPDATE goes from what the old object accepts to what the new one does.
 //   - CREATE starts from unknown for both modes, so that delete and create is no way around the rule.
 //
@@ -86,29 +90,57 @@ type Question struct {
 func Ask(req Request) (Question, error) {
 	q := Question{req: req, rule: RuleNothing}
 	switch req.Operation {
-	case Delete:
-		q.rule = RuleDeletion
-		return q, nil
 	case Create:
 		q.old = fromUnknown()
-	case Update:
+	case Update, Delete:
 		if req.Old == nil {
-			return q, fmt.Errorf("an UPDATE of ManagementPlane %s without its old object", req.subject())
+			return q, fmt.Errorf("%s of ManagementPlane %s without its old object", req.Operation, req.subject())
 		}
 		q.old, _ = tsb.ReadHub(req.Old)
 	default:
 		return q, fmt.Errorf("operation %q is not one that this webhook decides", req.Operation)
 	}
-	if req.New == nil {
-		return q, fmt.Errorf("a %s of ManagementPlane %s without its new object", req.Operation, req.subject())
+	if req.New == nil && req.Operation != Delete {
+		return q, fmt.Errorf("%s of ManagementPlane %s without its new object", req.Operation, req.subject())
 	}
-	if req.Operation == Update && text(req.New, "metadata", "deletionTimestamp") != "" {
+	if req.Operation == Delete && text(req.Old, "metadata", "deletionTimestamp") != "" ||
+		req.Operation == Update && text(req.New, "metadata", "deletionTimestamp") != "" {
 		q.rule = RuleDeleted
 		return q, nil
 	}
-	q.new, q.odd = tsb.ReadHub(req.New)
+	if req.Operation == Delete {
+		q.new = gone()
+	} else {
+		q.new, q.odd = tsb.ReadHub(req.New)
+	}
+	if req.Operation == Update {
+		if q.owners = added(req.Old, req.New); len(q.owners) > 0 {
+			q.new = gone()
+		}
+	}
 	q.withdrawn = guard.Withdrawn(q.old, q.new)
 	return q, nil
+}
+
+// gone is the hub after there is none: it accepts nothing.
+func gone() guard.Hub {
+	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: guard.No, tsb.JWT: guard.No}}
+}
+
+// added names the owners of new that old lacks.
+func added(old, new map[string]any) []string {
+	owners := func(obj map[string]any) []string {
+		metadata, _ := obj["metadata"].(map[string]any)
+		list, _ := metadata["ownerReferences"].([]any)
+		var all []string
+		for _, item := range list {
+			o, _ := item.(map[string]any)
+			all = append(all, fmt.Sprintf("%s %s (%s, UID %s)", text(o, "kind"), text(o, "name"), text(o, "apiVersion"), text(o, "uid")))
+		}
+		return all
+	}
+	had := owners(old)
+	return slices.DeleteFunc(owners(new), func(o string) bool { return slices.Contains(had, o) })
 }
 
 // fromUnknown is the hub before there is one: it may accept anything.
@@ -119,7 +151,7 @@ func fromUnknown() guard.Hub {
 // NeedsInventory says whether the answer depends on who the members are. Where it does not, nothing has to be read, and
 // nothing that cannot be read stands in the way.
 func (q Question) NeedsInventory() bool {
-	return len(q.withdrawn) > 0 || q.req.Operation == Delete
+	return len(q.withdrawn) > 0
 }
 
 // Answer decides. Where NeedsInventory is false the inventory is not looked at. A verdict whose Override is Claimed is to be settled
@@ -133,12 +165,6 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	members := account(inv, now, false)
 	v.Roster = rosterDigest(members)
 	v.Warnings = warnings(q.disagreements(inv)...)
-	if q.req.Operation == Delete {
-		if members = Members(inv, now); len(members) > 0 {
-			v.Warnings = append(v.Warnings, warnings(fmt.Sprintf("deleting ManagementPlane %s takes the hub away from %s", q.req.subject(), summary(names(members))))...)
-		}
-		return v
-	}
 	v.Rule = RuleWithdraw
 	if inv.Empty() {
 		v.Rule = RuleNobody
@@ -157,15 +183,11 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 }
 
 // Undecided is the answer where no decision was reached: the request is malformed (400), or the members could not be
-// read (500). It is a denial, except for a DELETE, which is warned about and never held up. It cannot be overridden, since nobody
-// knows whom that would cut off.
+// read (500). It is a denial, and cannot be overridden, since nobody knows whom that would cut off.
 func Undecided(req Request, code int32, err error) Verdict {
 	rule := RuleUnread
 	if code == http.StatusBadRequest {
 		rule = RuleMalformed
-	}
-	if req.Operation == Delete {
-		return Verdict{Allowed: true, Decision: Error, Rule: rule, Cause: err.Error(), Warnings: warnings(fmt.Sprintf("xcpauth could not see whom deleting ManagementPlane %s hurts: %v", req.subject(), err))}
 	}
 	next := "run `kubectl xcpauth status` and try again; it cannot be overridden, and where it must not wait, kubectl delete validatingwebhookconfiguration xcpauth-webhook always works"
 	if code == http.StatusBadRequest {
@@ -177,11 +199,14 @@ func Undecided(req Request, code int32, err error) Verdict {
 // Unread is Undecided for a caller that is not verified: the log tells why, and the caller is not told.
 func Unread(req Request, err error) Verdict {
 	v := Undecided(req, http.StatusInternalServerError, err)
-	if req.Operation != Delete {
-		v.Message = fmt.Sprintf("undecided, so denied: what ManagementPlane %s rests on could not be read; the webhook's log says why; try again", req.subject())
-	}
-	v.Warnings = nil
+	v.Message = fmt.Sprintf("undecided, so denied: what ManagementPlane %s rests on could not be read; the webhook's log says why; try again", req.subject())
 	return v
+}
+
+// WithItsNamespace admits the deletion of an object whose namespace is being deleted.
+func (q Question) WithItsNamespace(v Verdict) Verdict {
+	return Verdict{Allowed: true, Decision: Allowed, Rule: RuleNamespace, Withdrawn: v.Withdrawn, Roster: v.Roster,
+		Warnings: warnings(fmt.Sprintf("ManagementPlane %s goes with its namespace", q.req.subject()))}
 }
 
 // Audit is the verdict as audit annotations; the API server puts the webhook's name before each key. No value is longer than 100

@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -182,24 +181,16 @@ func TestCreating(t *testing.T) {
 	}
 }
 
-func TestDeletingIsNeverDeniedAndWarnsAboutMembers(t *testing.T) {
-	req := Request{Operation: Delete, Old: managementPlane(both)}
-	if v := decide(t, req, fleet(cases.Unknown)); !v.Allowed || len(v.Warnings) != 1 || !strings.Contains(v.Warnings[0], "1 member: eu-1") {
-		t.Errorf("with a member: %+v", v)
-	}
-	if v := decide(t, req, Inventory{}); !v.Allowed || len(v.Warnings) != 0 {
-		t.Errorf("without members: %+v", v)
-	}
-	if v := Undecided(req, http.StatusInternalServerError, errors.New("roster unreadable")); !v.Allowed || len(v.Warnings) != 1 {
-		t.Errorf("with an unreadable roster: %+v", v)
-	}
-}
-
 func TestFinalizersOfAnObjectBeingDeletedAreNeverHeldUp(t *testing.T) {
 	req := update(both, m{})
 	req.New["metadata"].(m)["deletionTimestamp"] = "2026-01-02T11:00:00Z"
 	if v := decide(t, req, fleet(cases.Unknown)); !v.Allowed {
 		t.Errorf("denied: %s", v.Message)
+	}
+	again := Request{Operation: Delete, Old: managementPlane(both)}
+	again.Old["metadata"].(m)["deletionTimestamp"] = "2026-01-02T11:00:00Z"
+	if v := decide(t, again, fleet(cases.Unknown)); !v.Allowed || v.Rule != RuleDeleted {
+		t.Errorf("deleted once more: %+v", v)
 	}
 }
 
@@ -219,6 +210,7 @@ func TestMalformedRequestsAreDenied(t *testing.T) {
 		"an update without its old": {Operation: Update, New: managementPlane(both)},
 		"an update without its new": {Operation: Update, Old: managementPlane(both)},
 		"a create without its new":  {Operation: Create},
+		"a delete without its old":  {Operation: Delete},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Ask(req)

@@ -28,7 +28,7 @@ const (
 func (q Question) denial(v Verdict, p Permission) string {
 	lines := byMember(v.Blockers)
 	var b strings.Builder
-	fmt.Fprintf(&b, "ManagementPlane %s would %s %s, which %s may still present:", q.req.subject(), q.stop(), credList(q.withdrawn), count(len(lines)))
+	fmt.Fprintf(&b, "%s would %s %s, which %s may still present:", q.what(), q.stop(), credList(q.withdrawn), count(len(lines)))
 	for _, l := range lines[:min(len(lines), shown)] {
 		fmt.Fprintf(&b, "\n- %s: %s (%s)", clean(l.name, 300), credList(l.creds), clean(l.why, whyMax))
 	}
@@ -43,6 +43,14 @@ func (q Question) denial(v Verdict, p Permission) string {
 	return b.String()
 }
 
+// what is what would withdraw something.
+func (q Question) what() string {
+	if q.req.Operation == Delete {
+		return "without ManagementPlane " + q.req.subject() + " the hub"
+	}
+	return "ManagementPlane " + q.req.subject()
+}
+
 // inOneLine is what an edit withdraws, and from whom.
 func (q Question) inOneLine(blockers []guard.Blocker) string {
 	var members []string
@@ -54,6 +62,14 @@ func (q Question) inOneLine(blockers []guard.Blocker) string {
 
 // remedy is what to do instead: members can be moved off mutual TLS first, and off nothing else.
 func (q Question) remedy() string {
+	switch {
+	case q.req.Operation == Delete:
+		return ". To change the object, edit it in place: `kubectl apply`, not `kubectl replace --force`, which deletes it first. " +
+			"To take the hub down, forget each member first: `kubectl xcpauth edge forget NAME --reason ...`."
+	case len(q.owners) > 0:
+		return ". Leave the owner out (" + clean(strings.Join(q.owners, ", "), 300) +
+			"): where an owner is gone, or goes, the garbage collector deletes this object and takes the hub away."
+	}
 	if len(q.withdrawn) == 1 && q.withdrawn[0] == tsb.MTLS && q.new.Accepts[tsb.MTLS] == guard.No {
 		return ", and `kubectl xcpauth migrate` to move them first."
 	}
@@ -103,14 +119,6 @@ func byMember(blockers []guard.Blocker) []line {
 }
 
 func blockingMembers(blockers []guard.Blocker) int { return len(byMember(blockers)) }
-
-func names(members []guard.Edge) []string {
-	var all []string
-	for _, m := range members {
-		all = append(all, m.Name)
-	}
-	return all
-}
 
 // summary is a list that fits a warning: the count first, then as many names as there is room for.
 func summary(all []string) string {

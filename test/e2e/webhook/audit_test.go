@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -122,20 +123,24 @@ func audited(h *hub, n node) {
 	h.must(n.Start(h.Context()))
 }
 
-// deleteHubs removes every ManagementPlane of the parts before, but for those of one namespace.
+// deleteHubs removes every ManagementPlane of the parts before, with its namespace, but for those of one namespace.
 func (h *hub) deleteHubs(but string) {
 	h.Helper()
-	list, err := h.objects.Resource(managementPlanes).List(h.Context(), metav1.ListOptions{})
-	h.must(err)
-	namespaces := map[string]bool{}
-	for _, o := range list.Items {
-		namespaces[o.GetNamespace()] = o.GetNamespace() != but
-	}
-	for ns, gone := range namespaces {
-		if gone {
-			h.must(h.objects.Resource(managementPlanes).Namespace(ns).DeleteCollection(h.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
+	for _, o := range h.all(managementPlanes) {
+		if ns := o.GetNamespace(); ns != but {
+			if err := h.kube.CoreV1().Namespaces().Delete(h.Context(), ns, metav1.DeleteOptions{}); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+				h.must(err)
+			}
 		}
 	}
+	h.eventually("no other hub is left", func(context.Context) error {
+		for _, o := range h.all(managementPlanes) {
+			if o.GetNamespace() != but {
+				return fmt.Errorf("%s/%s is still there", o.GetNamespace(), o.GetName())
+			}
+		}
+		return nil
+	})
 }
 
 // centralsMetrics plays one pod of Central, at an address of this cluster's own.

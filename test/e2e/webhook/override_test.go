@@ -172,9 +172,7 @@ func overrides(h *hub, _ node) {
 
 // provenAsked looks as a user does, at the administrator's hub, whose one ManagementPlane with both modes on is denied to withdraw.
 func provenAsked(h *hub, n node) {
-	for _, o := range h.all(managementPlanes) {
-		h.must(h.objects.Resource(managementPlanes).Namespace(o.GetNamespace()).Delete(h.Context(), o.GetName(), metav1.DeleteOptions{}))
-	}
+	h.deleteHubs("proven")
 	h.guarded("proven", cases.OnMTLS)
 	root, err := sandbox.Root()
 	h.must(err)

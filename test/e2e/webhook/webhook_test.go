@@ -32,7 +32,8 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"every edit of the table by every way of writing gets the verdict of the table", everyEdit},
 		{"every overlay of the table is judged by what it reaches", everyOverlay},
 		{"creating is guarded once anything is known to be a member", creating},
-		{"deleting is warned about and not denied", deleting},
+		{"deleting is judged as a withdrawal, and so is a new owner", deleting},
+		{"what goes with its namespace is not held up", namespaceDeleted},
 		{"a statement is believed until it ends", statements},
 		{"a ControlPlane in the hub's own cluster counts", ownControlPlane},
 		{"a cluster that only the hub knows counts", unknownCluster},
@@ -166,14 +167,6 @@ func creating(h *hub, _ node) {
 	h.denied(create("mtls-only", m{"centralAuthModes": m{"mutualTls": true}}), "jwt", safely)
 }
 
-func deleting(h *hub, _ node) {
-	h.guarded("deleting", cases.Unknown)
-	h.must(h.objects.Resource(managementPlanes).Namespace("deleting").Delete(h.Context(), "managementplane", metav1.DeleteOptions{}))
-	if said := h.warned.take(); len(said) != 1 || !strings.Contains(said[0], "1 member: edge-1") {
-		h.Errorf("warnings: %q", said)
-	}
-}
-
 func statements(h *hub, _ node) {
 	h.guarded("statements", cases.OnJWT)
 	edit := func() error { return h.mergePatch(managementPlanes, "statements", "managementplane", withoutMTLS) }
@@ -255,7 +248,11 @@ func stopped(h *hub, n node) {
 	if err == nil || !strings.Contains(err.Error(), `failed calling webhook "managementplanes.webhook.xcpauth.io"`) {
 		h.Errorf("the guarded edit without the webhook: %v", err)
 	}
-	h.must(h.objects.Resource(managementPlanes).Namespace("stopped").Delete(h.Context(), "managementplane", metav1.DeleteOptions{}))
+	if err := h.remove("stopped"); err == nil || !strings.Contains(err.Error(), `failed calling webhook "managementplane-deletion.webhook.xcpauth.io"`) {
+		h.Errorf("a deletion without the webhook: %v", err)
+	}
+	// The namespace controller is not held up.
+	h.must(h.as("system:serviceaccount:kube-system:namespace-controller").remove("stopped"))
 	h.must(n.Start(h.Context()))
 }
 
