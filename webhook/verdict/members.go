@@ -48,6 +48,7 @@ func (inv Inventory) Empty() bool {
 //     top of the statement, and naming no mode makes it unknown. One that was re-created under its name voids the statement.
 //     Without an entry it is unknown, whatever it declares: the declared mode does not prove what its pods present.
 //  3. A cluster that the hub knows and neither of them names is unknown, and so is one that Central's metrics name.
+//     Only an entry of the role Edge answers for a cluster or a ControlPlane.
 //  4. MPC, where a pod of it runs and no entry is MPC's, is unknown, unless nobody else is known either.
 //  5. While those metrics cannot be read, somebody may be connected of whom nothing is known.
 func Members(inv Inventory, now time.Time) []guard.Edge {
@@ -66,7 +67,8 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 	for i := range inv.Roster {
 		entry := &inv.Roster[i]
 		edge := readLive(statement(entry, now, inv.Now, words), inv, entry)
-		if ref := entry.Spec.ControlPlane; ref != nil && ref.UID != "" {
+		covers := entry.Spec.Role == api.RoleEdge // an entry of MPC answers for MPC alone, whatever else it names
+		if ref := entry.Spec.ControlPlane; covers && ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
 				edge = alsoRendered(alsoDeclared(edge, cp), cp, inv.EdgeXcps)
 				registered[ref.UID] = true
@@ -75,11 +77,8 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 				registered[text(cp, "metadata", "uid")] = true
 			}
 		}
-		if entry.Spec.Role == api.RoleMPC {
-			mpc = true
-			named = append(named, entry.Name) // should Central's metrics name its own client
-		}
-		if entry.Spec.ClusterName != "" {
+		mpc = mpc || entry.Spec.Role == api.RoleMPC
+		if covers && entry.Spec.ClusterName != "" {
 			named = append(named, entry.Spec.ClusterName)
 		}
 		members = append(members, edge)
@@ -100,8 +99,15 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 	if inv.MPC != "" && !mpc && !inv.Empty() {
 		members = append(members, guard.Edge{Name: "mpc", Why: fmt.Sprintf("the hub's own client runs (pod %s), and the roster lacks it; state it with: kubectl xcpauth edge publish", inv.MPC)})
 	}
+	if mpc {
+		named = append(named, mpcNames...) // Central's metrics may name its own client
+		slices.Sort(named)
+	}
 	return append(members, seenByCentral(inv, named)...)
 }
+
+// mpcNames are what Central may call MPC, and the standby's, in its metrics.
+var mpcNames = []string{"mpc", "mpc-standby"}
 
 // beside are the names that named, which is sorted, lacks, each once. Names that are sorted too, as API servers list them, cost one walk.
 func beside(names, named []string) []string {

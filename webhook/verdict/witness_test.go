@@ -63,6 +63,30 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 	}
 }
 
+// An entry of MPC, which anybody who registers members can make, answers for no edge: not by its cluster's name, not by its own, not by the
+// ControlPlane that it names. Neither does one of a role that is not known.
+func TestOnlyAnEntryOfAnEdgeAnswersForItsCluster(t *testing.T) {
+	here := []map[string]any{controlPlane("uid-1", m{"centralAuthMode": "JWT"})}
+	for _, role := range []api.Role{api.RoleMPC, "", "Other"} {
+		claims := entry("eu-1", "uid-1", "jwt")
+		claims.Spec.Role = role
+		for name, inv := range map[string]Inventory{
+			"a cluster that the hub knows":            {Clusters: []string{"eu-1"}},
+			"an edge that Central's metrics name":     {Central: []string{"eu-1"}},
+			"a ControlPlane of the hub's own cluster": {ControlPlanes: here},
+		} {
+			inv.Roster = []api.EdgeCluster{claims}
+			if v := decide(t, update(both, jwtOnly), inv); v.Allowed {
+				t.Errorf("role %q covers %s", role, name)
+			}
+			inv.Roster = []api.EdgeCluster{entry("eu-1", "uid-1", "jwt")}
+			if v := decide(t, update(both, jwtOnly), inv); !v.Allowed {
+				t.Errorf("%s, by an edge's entry: %s", name, v.Message)
+			}
+		}
+	}
+}
+
 func TestAReCreatedControlPlaneIsOneMember(t *testing.T) {
 	inv := Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "jwt")}, ControlPlanes: []map[string]any{controlPlane("uid-9", m{"centralAuthMode": "JWT"})}, Clusters: []string{"eu-1"}, Central: []string{"eu-1"}}
 	if got := Members(inv, noon); len(got) != 1 || got[0].Presents != nil {
