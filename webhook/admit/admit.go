@@ -101,10 +101,13 @@ func (h *Handler) Handle(ctx context.Context, review admission.Request) admissio
 		slog.String("digest", v.Digest),
 		slog.String("override", string(v.Override)),
 		slog.String("roster", v.Roster),
+		slog.String("rests", rests(v)),
 		slog.String("error", verdict.OneLine(v.Cause, 1000)),
 		slog.Duration("took", took))
-	if v.Digest != "" && doubt == verdict.Verified && !dryRun(review) && verdict.Operation(review.Operation) != verdict.Create && h.Announce != nil {
-		h.Announce(happened(review, v)) // about an object that is there
+	if doubt == verdict.Verified && !dryRun(review) && h.Announce != nil {
+		if e, tells := happened(review, v); tells {
+			h.Announce(e)
+		}
 	}
 
 	response := admission.Allowed("")
@@ -225,11 +228,17 @@ func count(review admission.Request, v verdict.Verdict, doubt verdict.Doubt, too
 		Errors.WithLabelValues(causeReview).Inc()
 	case v.Override == verdict.Admitted && !dryRun(review):
 		Overrides.Inc()
+	case len(v.Evidence) > 0 && !dryRun(review):
+		rested(review.Namespace+"/"+about(review).Name, v.Evidence)
 	}
 }
 
-// happened is the Event about a denial or an override.
-func happened(review admission.Request, v verdict.Verdict) events.Event {
+// happened is the Event about a denial, an override or an admitted withdrawal, and false where there is nothing to tell. What is created is not
+// there yet to be told of.
+func happened(review admission.Request, v verdict.Verdict) (events.Event, bool) {
+	if v.Digest == "" && len(v.Evidence) == 0 || verdict.Operation(review.Operation) == verdict.Create {
+		return events.Event{}, false
+	}
 	old := about(review)
 	e := events.Event{APIVersion: review.Kind.Group + "/" + review.Kind.Version, Namespace: review.Namespace, Name: old.Name, UID: old.UID, Action: "Update"}
 	what := "an edit"
@@ -237,15 +246,19 @@ func happened(review admission.Request, v verdict.Verdict) events.Event {
 		e.Action, what = "Delete", "a deletion"
 	}
 	who := short(review.UserInfo.Username)
-	switch v.Override {
-	case verdict.Admitted:
+	switch {
+	case len(v.Evidence) > 0:
+		e.Reason, e.Normal = "WithdrawalAdmitted", true
+		e.Note = fmt.Sprintf("%s by %s was admitted: Central would %s; ", what, who, v.Summary)
+		e.Note += verdict.Rests(v.Evidence, events.NoteMax-len(e.Note))
+	case v.Override == verdict.Admitted:
 		e.Reason, e.Note = "OverrideAdmitted", fmt.Sprintf("%s overrode the guard: Central may %s (digest %s)", who, v.Summary, v.Digest)
-	case verdict.NotAsked:
+	case v.Override == verdict.NotAsked:
 		e.Reason, e.Note = "WithdrawalDenied", fmt.Sprintf("%s by %s was denied: Central would %s (digest %s)", what, who, v.Summary, v.Digest)
 	default:
 		e.Reason, e.Note = "OverrideDenied", fmt.Sprintf("an override by %s was denied (%s): Central would %s (digest %s)", who, v.Override, v.Summary, v.Digest)
 	}
-	return e
+	return e, true
 }
 
 // about is the object that a review is about. The review of a collection's deletion names it in its old object alone.
@@ -265,6 +278,14 @@ func about(review admission.Request) (of struct {
 }
 
 func dryRun(review admission.Request) bool { return review.DryRun != nil && *review.DryRun }
+
+// rests is what an admitted withdrawal rested on, as the log takes it.
+func rests(v verdict.Verdict) string {
+	if len(v.Evidence) == 0 {
+		return ""
+	}
+	return verdict.Rests(v.Evidence, 16<<10)
+}
 
 // short is text of a caller as the log takes it.
 func short(s string) string { return verdict.OneLine(s, 256) }

@@ -1,8 +1,12 @@
 package admit
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
 // What is counted. No label takes what a caller writes. A client that never calls us counts nothing.
@@ -23,6 +27,17 @@ var (
 		Name: "xcpauth_webhook_overrides_total",
 		Help: "Edits admitted over their blockers, dry runs left out.",
 	})
+	// Withdrawals counts the withdrawals that the rule admitted.
+	Withdrawals = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "xcpauth_webhook_withdrawals_total",
+		Help: "Edits admitted by the rule that withdraw a credential or take a hub away, dry runs and overrides left out.",
+	})
+	// Rested names what the last of them rested on.
+	Rested = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "xcpauth_webhook_withdrawal_evidence_timestamp_seconds",
+		Help: "What the last admitted withdrawal of each hub rested on: when it was seen that the member presents nothing that was withdrawn, as Unix time, by who " +
+			"published that and the kind of evidence (live, fence, pods); the oldest hundred.",
+	}, []string{"hub", "member", "source", "evidence"})
 	// InFlight is how many calls have a place and are being decided.
 	InFlight = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "xcpauth_webhook_in_flight",
@@ -54,5 +69,22 @@ const (
 )
 
 func init() {
-	metrics.Registry.MustRegister(Decisions, Durations, Overrides, InFlight, Refused, Unverified, Errors)
+	metrics.Registry.MustRegister(Decisions, Durations, Overrides, InFlight, Refused, Unverified, Errors, Withdrawals, Rested)
+}
+
+// restedMax is how many members a hub has in Rested.
+const restedMax = 100
+
+var resting sync.Mutex
+
+// rested notes what a withdrawal rested on, in the place of what the one before did.
+func rested(hub string, all []verdict.Evidence) {
+	resting.Lock()
+	defer resting.Unlock()
+	Withdrawals.Inc()
+	hub = short(hub)
+	Rested.DeletePartialMatch(prometheus.Labels{"hub": hub})
+	for _, e := range all[:min(len(all), restedMax)] {
+		Rested.WithLabelValues(hub, short(e.Member), short(e.Source), e.Kind).Set(float64(e.Seen.Unix()))
+	}
 }

@@ -23,7 +23,7 @@ import (
 // Outcomes counts Events by what became of them: written, failed, dropped.
 var Outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "xcpauth_webhook_events_total",
-	Help: "Events about denials and overrides, by outcome (written, failed, dropped).",
+	Help: "Events about denials, overrides and admitted withdrawals, by outcome (written, failed, dropped).",
 }, []string{"outcome"})
 
 func init() { metrics.Registry.MustRegister(Outcomes) }
@@ -35,7 +35,11 @@ type Event struct {
 	Action                      string    // what was tried: Create, Update
 	Reason                      string    // in CamelCase
 	Note                        string    // one sentence; cut to what an Event holds
+	Normal                      bool      // it is no warning
 }
+
+// NoteMax is how many bytes a note may have; the API server takes no more.
+const NoteMax = 1024
 
 const (
 	waiting   = 256              // Events that wait before more are dropped
@@ -43,7 +47,6 @@ const (
 	again     = 10 * time.Minute // how long after the last time a repeat belongs to the same series
 	oneWrite  = 5 * time.Second
 	lastWrite = 2 * time.Second // for all that is left at the end
-	noteMax   = 1024            // bytes; the API server takes no more
 )
 
 // Queue writes Events, one after another. Announce may be called from anywhere.
@@ -147,15 +150,19 @@ func (q *Queue) write(ctx context.Context, e Event) bool {
 }
 
 func (q *Queue) create(ctx context.Context, e Event, s series, now time.Time) error {
+	kind := corev1.EventTypeWarning
+	if e.Normal {
+		kind = corev1.EventTypeNormal
+	}
 	_, err := q.events.Events(e.Namespace).Create(ctx, &eventsv1.Event{
 		ObjectMeta:          metav1.ObjectMeta{Namespace: e.Namespace, Name: s.name},
 		EventTime:           metav1.NewMicroTime(now),
 		ReportingController: "xcpauth.io/webhook",
 		ReportingInstance:   cut(q.instance, 128),
-		Type:                corev1.EventTypeWarning,
+		Type:                kind,
 		Action:              e.Action,
 		Reason:              e.Reason,
-		Note:                cut(e.Note, noteMax),
+		Note:                cut(e.Note, NoteMax),
 		Regarding:           corev1.ObjectReference{APIVersion: e.APIVersion, Kind: "ManagementPlane", Namespace: e.Namespace, Name: e.Name, UID: e.UID},
 	}, metav1.CreateOptions{})
 	return err

@@ -41,11 +41,12 @@ type Verdict struct {
 	Warnings  []string // each at most 256 runes, one line
 	Withdrawn []guard.Cred
 	Blockers  []guard.Blocker
-	Digest    string   // of the blockers; "" without any
-	Roster    string   // digest of the members that were looked at; "" where nobody was
-	Override  Override // how far the override got that the edit brings
-	Summary   string   // of a denial or an override in one line: what is withdrawn, and from whom
-	Cause     string   // why nothing could be decided, for the log
+	Digest    string     // of the blockers; "" without any
+	Roster    string     // digest of the members that were looked at; "" where nobody was
+	Override  Override   // how far the override got that the edit brings
+	Summary   string     // of a denial, an override or an admitted withdrawal in one line: what is withdrawn, and from whom
+	Cause     string     // why nothing could be decided, for the log
+	Evidence  []Evidence // what an admitted withdrawal rested on, the oldest first
 }
 
 // The words of Verdict.Decision.
@@ -177,6 +178,9 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 		v.Override = q.claim(v.Digest)
 		v.Message = q.denial(v, Permission{})
 		return v
+	}
+	if v.Rule == RuleWithdraw {
+		v.Evidence, v.Summary = restsOn(inv, now), q.stop()+" "+credList(q.withdrawn)
 	}
 	v.Warnings = append(v.Warnings, warnings(q.oddities()...)...)
 	return v

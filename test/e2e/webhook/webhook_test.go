@@ -176,6 +176,7 @@ func statements(h *hub, _ node) {
 	h.denied(edit(), "edge-1: mtls", "re-created")
 	h.register("edge-1", "uid-1", time.Hour, "jwt")
 	h.must(edit())
+	h.event("statements", "WithdrawalAdmitted", "an edit by admin was admitted", "edge-1 from ci@e2e, pods, seen")
 }
 
 func ownControlPlane(h *hub, _ node) {
