@@ -58,10 +58,14 @@ func (h *hub) caller() *http.Client {
 func attacked(d *drill) {
 	ctx, cancel := context.WithCancel(d.h.Context())
 	var strangers sync.WaitGroup
-	again := func(what func()) { // one after the other until the attack is over
+	again := func(what func()) { // until the attack is over, with pauses, since both sides share this machine
 		strangers.Go(func() {
 			for ctx.Err() == nil {
 				what()
+				select {
+				case <-time.After(200 * time.Millisecond):
+				case <-ctx.Done():
+				}
 			}
 		})
 	}
@@ -120,10 +124,6 @@ func attacked(d *drill) {
 				probes.Add(1)
 				if err := n.Ready(ctx); err != nil && ctx.Err() == nil {
 					failed.Add(1)
-				}
-				select {
-				case <-time.After(200 * time.Millisecond):
-				case <-ctx.Done():
 				}
 			})
 		}
