@@ -83,7 +83,7 @@ func needRoster(soFar map[plan.Read]plan.Result, add func(verb, group, resource,
 		}
 	}
 	group, edgeClusters := api.GroupVersion.Group, api.EdgeClusters.Resource
-	for _, verb := range []string{"create", "patch", "delete"} {
+	for _, verb := range []string{"create", "patch", "delete", "state"} {
 		add(verb, group, edgeClusters, api.Namespace, "")
 	}
 	add("patch", group, edgeClusters+"/status", api.Namespace, "")
