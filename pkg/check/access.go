@@ -29,19 +29,7 @@ func rights(l *look) {
 }
 
 // Words says a right as RBAC's own messages do: "get secrets/xcp-central-cert in tsb".
-func Words(n plan.Need) string {
-	text := n.Verb + " " + resource(n)
-	if n.Group != "" {
-		text += "." + n.Group
-	}
-	if n.Name != "" {
-		text += "/" + n.Name
-	}
-	if n.Namespace != "" {
-		text += " in " + n.Namespace
-	}
-	return text
-}
+func Words(n plan.Need) string { return n.String() }
 
 func resource(n plan.Need) string {
 	if n.Subresource != "" {

@@ -16,6 +16,8 @@ type Clusters interface {
 	// Observe looks at the named contexts, all selected ones when none are named, and makes facts of that and of what it
 	// last saw of the others.
 	Observe(ctx context.Context, contexts ...string) plan.Facts
+	// Lacking asks for rights, by context, and says of each context in which some are missing, or could not be asked for, which.
+	Lacking(ctx context.Context, needs map[string][]plan.Need) map[string]string
 	// Write performs one patch, unless the object is not as Before says or is gone (ChangedError), and returns whether it
 	// wrote. still, when not nil, is asked right before each attempt, and its error ends it.
 	Write(ctx context.Context, p plan.Patch, still func() error) (bool, error)

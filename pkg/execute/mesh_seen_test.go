@@ -388,6 +388,8 @@ func (w *mesh) Publish(context.Context, string, plan.Member, api.EdgeClusterStat
 	return errors.New("there is no roster to state anything in")
 }
 
+func (w *mesh) Lacking(context.Context, map[string][]plan.Need) map[string]string { return nil }
+
 func (w *mesh) Probe(context.Context, plan.Patch) (string, error) { return "", nil }
 
 func (w *mesh) Now() time.Time { return w.now }

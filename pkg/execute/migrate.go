@@ -15,7 +15,7 @@ import (
 
 // Migrate goes on until nothing is left to do or too many steps fail:
 //
-//  1. refuse a saved plan of another hub; become the only writer; restore the wave that an interrupted run left in flight, if any;
+//  1. refuse a saved plan of another hub; ask for every right; become the only writer; restore the wave that an interrupted run left in flight, if any;
 //  2. observe everything, ask the dialect for the next wave;
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again, and where
@@ -43,6 +43,9 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		return finish(e.Dialect.Next(f, e.Goal), false, nil) // nothing is written there, not even a lock
 	}
 	e.hub = f.Hub.Context
+	if err := e.authorize(ctx, f, recorded); err != nil {
+		return finish(e.Dialect.Next(f, e.Goal), false, err)
+	}
 	if err := e.enter(ctx, f); err != nil {
 		e.leave()
 		return finish(e.Dialect.Next(f, e.Goal), false, err)

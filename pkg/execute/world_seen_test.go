@@ -257,6 +257,8 @@ func (w *world) writeFence(p plan.Patch) (bool, error) {
 }
 
 // Probe implements Clusters.
+func (w *world) Lacking(context.Context, map[string][]plan.Need) map[string]string { return nil }
+
 func (w *world) Probe(_ context.Context, p plan.Patch) (string, error) {
 	e := w.edges[p.Context]
 	switch {

@@ -52,7 +52,7 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		done := m.Original == nil || kept && covered(m.DeclaredFields, m.Original)
 		switch {
 		case goal.Skipped(m.Name) != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
 		case m.Err != "" && m.Context != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err})
 		case m.Err != "":
@@ -149,7 +149,7 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 	for _, m := range f.Members {
 		switch {
 		case goal.Skipped(m.Name) != "":
-			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
 		case m.Err != "":
 			block(m.Name, m.Err)
 		case m.Edge.Presents == nil:

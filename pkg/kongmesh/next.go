@@ -128,7 +128,7 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 		has := hasToken(f, m, want)
 		switch {
 		case goal.Skipped(m.Name) != "":
-			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
 		case m.Err != "":
 			block(m.Name, m.Err)
 		case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName):

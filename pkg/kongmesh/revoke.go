@@ -23,7 +23,7 @@ func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 		switch {
 		case goal.CutOff:
 		case goal.Skipped(m.Name) != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it failed in this run and is left for the next: " + goal.Skipped(m.Name)})
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
 		case m.Err != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
 		case m.Object.Name != "" && !m.Workload.Settled:

@@ -15,6 +15,17 @@ import (
 // system:basic-user). A SelfSubjectRulesReview would be one request, and may be incomplete: with authorizers that cannot list their rules.
 const accessReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
+// Lacking asks the API server of a context for rights, and returns those that are missing, and why it gave no answer, if so.
+func (o *Observer) Lacking(ctx context.Context, name string, needs []plan.Need) (missing []plan.Need, err string) {
+	ctx, cancel := context.WithTimeout(ctx, o.MemberTimeout)
+	defer cancel()
+	c, failed := o.Fleet.Cluster(name)
+	if failed != nil {
+		return nil, failed.Error()
+	}
+	return plan.Snapshot{Access: o.access(ctx, c, needs)}.Lacking(needs)
+}
+
 // access asks for each right, all side by side on the connection that is there.
 func (o *Observer) access(ctx context.Context, c *fleet.Cluster, needs []plan.Need) map[plan.Need]plan.Answer {
 	answers := make(map[plan.Need]plan.Answer, len(needs))

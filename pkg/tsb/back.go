@@ -77,7 +77,7 @@ func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, 
 		switch {
 		case m.Role != plan.RoleEdge || (goal.Only != "" && m.Name != goal.Only):
 		case goal.Skipped(m.Name) != "":
-			block(m, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+			block(m, "this run leaves it for the next: "+goal.Skipped(m.Name))
 		case m.Err != "" && (m.Context != "" || m.Registered):
 			block(m, m.Err)
 		case m.Err != "", goal.Only == "" && !ours:

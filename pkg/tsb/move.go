@@ -43,7 +43,7 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 				block(m.Name, "a pod of it presents a certificate, which the hub does not accept; look at its pods with: kubectl get pods -n "+m.Object.Namespace+" --context "+m.Context)
 			}
 		case goal.Skipped(m.Name) != "":
-			block(m.Name, "it failed in this run and is left for the next: "+goal.Skipped(m.Name))
+			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
 		case m.Err != "":
 			if !onlyJWT(m, f.At) {
 				block(m.Name, m.Err)

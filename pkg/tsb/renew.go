@@ -75,7 +75,7 @@ func renewals(f plan.Facts, goal plan.Goal) plan.Wave {
 func notRenewable(m plan.Member, goal plan.Goal) string {
 	switch {
 	case goal.Skipped(m.Name) != "":
-		return "it failed in this run and is left for the next: " + goal.Skipped(m.Name)
+		return "this run leaves it for the next: " + goal.Skipped(m.Name)
 	case m.Err != "":
 		return m.Err
 	case m.InFlight != "":

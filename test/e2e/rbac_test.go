@@ -45,7 +45,7 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	refused := f.rows(run.Stdout)
 	f.is(refused, "edge-1", "state", "not attempted")
 	f.is(refused, "hub", "state", "not attempted")
-	if !strings.Contains(run.Stderr, `User "reader" cannot get resource "leases"`) {
+	if !strings.Contains(run.Stderr, "rights are missing in hub: ") || !strings.Contains(run.Stderr, "update leases.coordination.k8s.io/xcpauth in xcpauth-system") {
 		t.Errorf("the missing right is not named: %q", run.Stderr)
 	}
 
