@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -235,10 +234,6 @@ const overtakenAtMost = 3
 // age: what it returns says no once they are too old to be believed.
 func (e *Executor) stillSafe(s plan.Step, f plan.Facts) func() error {
 	next := e.Dialect.Next(f, e.Goal)
-	accepts := f.Hub.Accepts
-	if s.Member == "standby" && f.Standby != nil {
-		accepts = f.Standby.Accepts
-	}
 	return func() error {
 		if !slices.ContainsFunc(next.Steps, func(n plan.Step) bool { return n.ID == s.ID }) {
 			why := "the facts have changed"
@@ -250,7 +245,7 @@ func (e *Executor) stillSafe(s plan.Step, f plan.Facts) func() error {
 			}
 			return fmt.Errorf("it is not what comes next any more (%s)", why)
 		}
-		if blockers := guard.Withdraw(accepts, *s.Withdraws, f.Edges(), e.Now()); len(blockers) > 0 {
+		if blockers := f.Blockers(s, e.Now()); len(blockers) > 0 {
 			return errors.New(blockers[0].String())
 		}
 		return nil

@@ -78,6 +78,19 @@ func (f Facts) Moved(m Member, to guard.Cred) bool {
 	return m.Err == "" && m.Declared == to && m.Effective == to && m.Workload.Settled
 }
 
+// Blockers asks the one rule about a step that has a hub stop accepting something: who may still present it, at a time. It is asked where a
+// plan is made, on the facts and on predicted ones, and again right before the write.
+func (f Facts) Blockers(s Step, now time.Time) []guard.Blocker {
+	if s.Withdraws == nil {
+		return nil
+	}
+	accepts := f.Hub.Accepts
+	if s.Member == "standby" && f.Standby != nil {
+		accepts = f.Standby.Accepts
+	}
+	return guard.Withdraw(accepts, *s.Withdraws, f.Edges(), now)
+}
+
 // Edges returns every member in the form that the one rule takes; and as members of which nothing is known: every context
 // that could not be looked at, and those whom an inventory or a roster may list that could not be read.
 func (f Facts) Edges() []guard.Edge {

@@ -35,6 +35,7 @@ func Unfold(d Dialect, f Facts, goal Goal) Plan {
 				p.Notes = append(p.Notes, n)
 			}
 		}
+		wave = lawful(wave, f)
 		if len(wave.Steps) == 0 {
 			p.Blocked = wave.Blocked
 			return p
@@ -44,4 +45,20 @@ func Unfold(d Dialect, f Facts, goal Goal) Plan {
 	}
 	p.Blocked = append(p.Blocked, Blocked{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
 	return p
+}
+
+// lawful is a wave without the steps that the one rule does not allow, each of which is blocked by those who may still present what would be
+// withdrawn. A dialect plans none; that it is asked here too keeps a plan from promising what its run would refuse.
+func lawful(w Wave, f Facts) Wave {
+	kept := w
+	kept.Steps = nil
+	for _, s := range w.Steps {
+		blockers := f.Blockers(s, f.At)
+		if len(blockers) == 0 {
+			kept.Steps = append(kept.Steps, s)
+			continue
+		}
+		kept.Blocked = append(slices.Clone(kept.Blocked), Blocked{Member: s.Member, Why: "it would withdraw what may still be presented: " + blockers[0].String()})
+	}
+	return kept
 }

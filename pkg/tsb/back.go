@@ -12,7 +12,8 @@ import (
 
 // back decides the next wave on the way back to mutual TLS:
 //
-//  1. the hub accepts both modes again, explicitly, and Central is proved to run with them;
+//  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is refused, and Central is
+//     proved to run with them;
 //  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
 //
 // It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
@@ -23,14 +24,15 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Blocked: stop}
 	}
 	returning, done, blocked := sortBack(f, goal)
-	if len(returning) > 0 && !goal.NoHub {
+	refused := refusedEdges(f, goal)
+	if len(returning)+len(refused) > 0 && !goal.NoHub {
 		var steps []plan.Step
 		for _, who := range hubNames {
 			h, there := hubs(f)[who]
 			switch {
 			case !there:
 			case h.Accepts.Accepts[MTLS] != guard.Yes || h.Accepts.Accepts[JWT] != guard.Yes:
-				steps = append(steps, without(open(f, who, h, goal), returning))
+				steps = append(steps, reconnecting(without(open(f, who, h, goal), returning), who, refused))
 			case !vouched(h):
 				steps = append(steps, without(proveHub(f, who, goal), returning))
 			}
@@ -54,6 +56,16 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Title: "edges back", Steps: each(returning[:size], func(m plan.Member) plan.Step { return takeBack(f, m, goal) }), Blocked: blocked}
 	}
 	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
+}
+
+// reconnecting asks of the step that has a hub accept certificates again that each edge which it refused connects.
+func reconnecting(s plan.Step, who string, refused []plan.Member) plan.Step {
+	for _, m := range refused {
+		if who == "hub" && m.Workload.Found && m.Workload.Replicas > 0 && !slices.ContainsFunc(s.Proof, func(c plan.Claim) bool { return c.Member == m.Name }) {
+			s.Proof = append(s.Proof, plan.Claim{Kind: claimPushes, Member: m.Name, Text: m.Name + " connects, and pushes to Central"})
+		}
+	}
+	return s
 }
 
 // without asks of a hub's step no proof of members that are to go back: one that has lost its connection is why somebody goes back.

@@ -243,7 +243,7 @@ func TestNextWithFences(t *testing.T) {
 		{"one of another release is replaced after mTLS went off", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{}, "fence/edge-1"},
 		{"and where it stays on", fleet(on, on, proved(earlier), proved(mpc(JWT))), plan.Goal{Stage: plan.Edges}, "fence/edge-1"},
 		{"unless that is not wanted, once more", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{NoFence: true}, ""},
-		{"or the edge presents something else", fleet(guard.No, on, with(earlier, func(m *plan.Member) { m.Edge.Presents = nil }), proved(mpc(JWT))), plan.Goal{}, ""},
+		{"or the edge presents something else", fleet(guard.No, on, with(earlier, func(m *plan.Member) { m.Edge.Presents = nil }), proved(mpc(JWT))), plan.Goal{}, "!edge-1"},
 		{"a team without the hub fences its own", fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true}, "fence/edge-1"},
 		{"a statement whose fence is gone is taken back", fleet(on, on, gone, proved(mpc(JWT))), plan.Goal{}, "void/edge-1"},
 		{"the way back of a team without the hub waits for the hub's word", fleet(on, on, with(bound(edge("edge-1", JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true}, "!edge-1"},

@@ -44,6 +44,9 @@ func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	}
 	closed := closedHub(f.Hub) && (f.Standby == nil || closedHub(*f.Standby))
 	old := oldFences(f, goal)
+	if closed && len(v.movable) == 0 && len(v.onMTLS) == 0 {
+		v.blocked = append(v.blocked, unverified(f, v.blocked)...)
+	}
 	switch {
 	case closed && len(v.movable) == 0 && len(v.onMTLS) == 0 && len(old) > 0:
 		return fencing(old, goal, v.blocked)

@@ -51,7 +51,7 @@ func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.Facts {
 	return plan.Facts{At: noon, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
 		Object:  plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"},
 		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}, Basis: "now"}, Vouched: "now", Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
-		Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: plan.Workload{RestartedFor: redialOf(plan.Member{})}}}
+		Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: redialOf(plan.Member{})}}}
 }
 
 func with(m plan.Member, change func(*plan.Member)) plan.Member { change(&m); return m }

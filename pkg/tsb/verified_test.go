@@ -1,0 +1,82 @@
+package tsb
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Declared is not verified: of a hub that declares JWT alone, and of edges that declare a JWT, nothing is done that is not seen to run. A dump of
+// a live installation, applied where nothing runs, says all of it.
+func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
+	const on, off = guard.Yes, guard.No
+	done := func() plan.Facts { return fleet(off, on, edge("edge-1", JWT), proved(edge("edge-2", JWT)), mpc(JWT)) }
+	member := func(change func(*plan.Member)) func(*plan.Facts) {
+		return func(f *plan.Facts) { change(&f.Members[0]) }
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*plan.Facts)
+		want   string // who is named
+		says   string
+	}{
+		{"all is seen", func(*plan.Facts) {}, "", ""},
+		{"Central is not there", func(f *plan.Facts) { f.Hub.Workload.Found = false }, "!hub", "Deployment tsb/central is not found"},
+		{"Central is not known", func(f *plan.Facts) { f.Hub.Workload.Err = "forbidden (403)" }, "!hub", "forbidden (403)"},
+		{"Central is scaled to 0", func(f *plan.Facts) { f.Hub.Workload.Replicas = 0 }, "!hub", "is scaled to 0"},
+		{"an edge's Deployment is not there", member(func(m *plan.Member) { m.Workload = plan.Workload{}; m.Edge.Presents = nil }), "!edge-1", "Deployment istio-system/edge is not found"},
+		{"an edge is scaled to 0", member(func(m *plan.Member) { m.Workload.Replicas = 0 }), "!edge-1", "is scaled to 0"},
+		{"an edge has no pods", member(func(m *plan.Member) { m.Workload.Settled = false }), "!edge-1", "has no pods"},
+		{"what an edge presents is not known", member(func(m *plan.Member) { m.Edge.Presents, m.Edge.Why = nil, "pod x mounts neither" }), "!edge-1", "pod x mounts neither"},
+		{"an edge has no token", member(func(m *plan.Member) { m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token"} }), "!edge-1", "no token"},
+		{"an edge's token could not be read", member(func(m *plan.Member) { m.Credential = plan.Credential{Why: "not read"} }), "!edge-1", "not read"},
+		{"an edge's token is made anew", member(func(m *plan.Member) { m.Credential.State = plan.CredentialMintable }), "", ""},
+		{"nothing runs anywhere", func(f *plan.Facts) {
+			f.Hub.Workload.Found = false
+			f.Members[0].Workload, f.Members[0].Edge.Presents = plan.Workload{}, nil
+		}, "!hub !edge-1", "is not found"},
+	} {
+		f := changed(done(), tc.change)
+		w := next(f, plan.Goal{To: JWT})
+		if got := said(w); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+		if tc.says != "" && !slices.ContainsFunc(w.Blocked, func(b plan.Blocked) bool { return strings.Contains(b.Why, tc.says) }) {
+			t.Errorf("%s: %v, want %q in it", tc.name, w.Blocked, tc.says)
+		}
+	}
+}
+
+// A rollback is not done while the hub refuses the certificate that an edge presents, whoever set that edge to it.
+func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
+	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
+	for _, tc := range []struct {
+		name  string
+		facts plan.Facts
+		only  string
+		want  string
+	}{
+		{"an edge is on mutual TLS, and the hub accepts JWT alone", fleet(off, on, edge("edge-1", MTLS)), "", "open"},
+		{"the same, of one that a migration moved and somebody set back", fleet(off, on, with(edge("edge-1", MTLS), moved)), "", "open"},
+		{"the hub does not say that it accepts certificates", fleet(unknown, on, edge("edge-1", MTLS)), "", "open"},
+		{"an old pod of it presents one", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} })), "", "open"},
+		{"it is the one that is named", fleet(off, on, edge("edge-1", MTLS), edge("edge-2", JWT)), "edge-1", "open"},
+		{"it is not the one that is named", fleet(off, on, edge("edge-1", MTLS), edge("edge-2", MTLS)), "edge-3", "!edge-3"},
+		{"the hub accepts both", fleet(on, on, edge("edge-1", MTLS)), "", ""},
+		{"no edge presents one", fleet(off, on, edge("edge-1", JWT)), "", ""},
+	} {
+		w := next(tc.facts, plan.Goal{Back: true, To: MTLS, Only: tc.only, Within: time.Minute})
+		if got := said(w); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+		for _, s := range w.Steps {
+			if s.Kind == plan.Open && !slices.ContainsFunc(s.Proof, func(c plan.Claim) bool { return c.Member == "edge-1" && c.Kind == claimPushes }) {
+				t.Errorf("%s: nothing shows that the edge connects: %+v", tc.name, s.Proof)
+			}
+		}
+	}
+}
