@@ -63,29 +63,30 @@ func NewReader(cfg *rest.Config, namespace, version string, log *slog.Logger) (*
 // Inventory is how the inventory of a hub is read.
 type Inventory func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
 
-// Join adds to an inventory what is read of its members that are to be read live. The kubeconfigs are read beside the inventory.
+// Join adds to an inventory what is read of its members in their own clusters: of those that are to be read live, and of those whose kubeconfig
+// is in the hub all the same, so that what is stated of them is checked. The kubeconfigs are read beside the inventory.
 func (r *Reader) Join(read Inventory) Inventory {
 	return func(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 		listed := make(chan secrets, 1)
 		go func() { listed <- r.list(ctx) }()
 		inv, err := read(ctx, hubNamespace)
-		if err != nil {
+		if err != nil || len(inv.Roster) == 0 {
 			return inv, err
+		}
+		var found secrets
+		select {
+		case found = <-listed:
+		case <-ctx.Done():
+			found = secrets{err: ctx.Err()}
 		}
 		var members []api.EdgeCluster
 		for _, e := range inv.Roster {
-			if e.Spec.Evidence == api.EvidenceLive {
+			if _, readable := found.byName[e.Name]; readable && e.Spec.Role == api.RoleEdge || e.Spec.Evidence == api.EvidenceLive {
 				members = append(members, e)
 			}
 		}
-		if len(members) == 0 {
-			return inv, nil
-		}
-		select {
-		case found := <-listed:
+		if len(members) > 0 {
 			inv.Live = r.read(ctx, members, found)
-		case <-ctx.Done():
-			inv.Live = r.read(ctx, members, secrets{err: ctx.Err()})
 		}
 		return inv, nil
 	}

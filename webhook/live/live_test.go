@@ -124,15 +124,42 @@ func TestAnEdgeThatAsksToWaitIsAskedAgainIfThereIsTime(t *testing.T) {
 	h.decider(time.Second).denies("without the time to wait", "429")
 }
 
-func TestOnlyLiveEntriesAreReadAndNobodyElsesSecretIsUsed(t *testing.T) {
+// What is stated of an edge that the hub can read is checked by reading it: an editor of entries cannot make the webhook look away.
+func TestAStatementOfAnEdgeThatTheHubCanReadIsChecked(t *testing.T) {
+	h, e := startHub(t), startEdge(t, "eu")
+	h.register(e)
+	h.roster[0].Spec.Evidence = api.EvidenceStatement
+	d := h.decider(decisionTime)
+	e.mode(true)
+	d.admits("its statement and its cluster say JWT")
+	e.mode(false)
+	d.denies("its cluster says otherwise", "eu: mtls (stated by a statement", "read in its cluster")
+	e.mode(true)
+	h.roster[0].Spec.ControlPlane.UID = "uid-of-another"
+	d.denies("its ControlPlane is another", "could not be read")
+	h.roster[0].Spec.ControlPlane.UID = "uid-eu-controlplane"
+	e.answering(func(w http.ResponseWriter, _ *http.Request) bool {
+		apifake.Status(w, http.StatusForbidden, "Forbidden", "no")
+		return true
+	})
+	d.denies("its cluster cannot be read", "whose kubeconfig is in the hub, could not be read")
+	h.put(e.name, nil, nil)
+	d.admits("by its statement alone, as it is when the kubeconfig is gone")
+}
+
+func TestOnlyEntriesThatCanBeReadAreReadAndNobodyElsesSecretIsUsed(t *testing.T) {
 	h, e := startHub(t), startEdge(t, "eu")
 	h.register(e)
 	h.roster[0].Spec.Evidence = ""
 	d := h.decider(decisionTime)
+	h.put(e.name, nil, nil)
+	h.put("another", m{"kubeconfig": e.kubeconfig()}, nil)
 	d.admits("by its statement alone")
 	if e.reads.Load() != 0 {
-		t.Error("an edge was read that is not to be read live")
+		t.Error("an edge was read by the Secret of another")
 	}
+	h.put("another", nil, nil)
+	h.store(e)
 	h.roster[0].Spec.Evidence = "Oracle"
 	d.denies("evidence of a kind that is not known", `evidence of a kind "Oracle"`)
 	h.roster[0].Spec.Evidence = "Live"

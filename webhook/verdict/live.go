@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
@@ -22,6 +23,9 @@ type Reading struct {
 func readLive(edge guard.Edge, inv Inventory, entry *api.EdgeCluster) guard.Edge {
 	kind := entry.Spec.Evidence
 	if kind == "" || kind == api.EvidenceStatement {
+		if r, read := inv.Live[entry.Name]; read {
+			return checked(edge, r)
+		}
 		return edge
 	}
 	edge.Presents, edge.Until = nil, time.Time{}
@@ -36,6 +40,23 @@ func readLive(edge guard.Edge, inv Inventory, entry *api.EdgeCluster) guard.Edge
 	default:
 		edge.Presents, edge.Until = r.Presents, r.Until
 		edge.Why = fmt.Sprintf("read in its cluster at %s: %s", r.At.UTC().Format(time.TimeOnly), r.Why)
+	}
+	return edge
+}
+
+// checked is a member by its statement, held against what was read in its cluster although that was not asked for: the unsafer of the two wins.
+func checked(edge guard.Edge, r Reading) guard.Edge {
+	switch {
+	case edge.Presents == nil:
+	case r.Presents == nil:
+		edge.Presents, edge.Why = nil, fmt.Sprintf("%s; its cluster, whose kubeconfig is in the hub, could not be read: %s", edge.Why, r.Why)
+	default:
+		for _, c := range r.Presents {
+			if !slices.Contains(edge.Presents, c) {
+				edge.Presents = append(slices.Clone(edge.Presents), c)
+				edge.Why += fmt.Sprintf("; read in its cluster at %s: %s", r.At.UTC().Format(time.TimeOnly), r.Why)
+			}
+		}
 	}
 	return edge
 }
