@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
@@ -76,8 +78,8 @@ func NewReader(cfg *rest.Config, namespace string, centralMetrics bool) (*Reader
 // error is a part of the inventory.
 func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 	var inv verdict.Inventory
-	ctx, clocks := noting(ctx)
-	reads, ctx := errgroup.WithContext(ctx)
+	within, clocks := noting(ctx)
+	reads, ctx := errgroup.WithContext(within)
 	reads.Go(func() (err error) {
 		inv.Roster, err = r.roster(ctx)
 		return err
@@ -103,8 +105,31 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 	})
 	reads.Go(func() error { return r.central(ctx, hubNamespace, &inv) })
 	err := reads.Wait()
+	if err == nil && len(inv.ControlPlanes) > 0 && slices.ContainsFunc(inv.Roster, func(e api.EdgeCluster) bool { return e.Status.Fence != nil }) {
+		if inv.Fence, err = r.fence(within); err != nil { // then no statement is believed for the sake of it
+			inv.FenceErr, err = err.Error(), nil
+		}
+	}
 	inv.Now = clocks.now()
 	return inv, err
+}
+
+// fence identifies the fence of this cluster as a statement does: the UID of its binding and that of its policy, with a slash between. It is ""
+// where one of them is missing, or the kind.
+func (r *Reader) fence(ctx context.Context) (string, error) {
+	var uids []string
+	for _, resource := range []string{"validatingadmissionpolicybindings", "validatingadmissionpolicies"} {
+		gvr := schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: resource}
+		o, err := r.metadata.Resource(gvr).Get(ctx, plan.FenceName, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return "", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("reading %s %s: %w", resource, plan.FenceName, err)
+		}
+		uids = append(uids, string(o.UID))
+	}
+	return strings.Join(uids, "/"), nil
 }
 
 // Hubs reads every ManagementPlane of the cluster.

@@ -27,6 +27,8 @@ type Inventory struct {
 	Central []string
 	// CentralErr says why those metrics could not be read although Central runs, "" when they were, or are not asked for.
 	CentralErr string
+	// Fence is the fence of the webhook's own cluster, as a statement names it; "" without one, and FenceErr says why it could not be read.
+	Fence, FenceErr string
 	// MPC names a running pod of MPC, the hub's own client, in the ManagementPlane's namespace; "" where none was seen.
 	MPC string
 	// Live is what was read in the clusters of the roster's entries that are read live, by the entry's name.
@@ -70,7 +72,7 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 		covers := entry.Spec.Role == api.RoleEdge // an entry of MPC answers for MPC alone, whatever else it names
 		if ref := entry.Spec.ControlPlane; covers && ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
-				edge = alsoRendered(alsoDeclared(edge, cp), cp, inv.EdgeXcps)
+				edge = alsoRendered(alsoDeclared(behind(edge, entry, inv, now), cp), cp, inv.EdgeXcps)
 				registered[ref.UID] = true
 			} else if cp := recreated(entry, inv.ControlPlanes); cp != nil {
 				edge.Presents, edge.Why = nil, fmt.Sprintf("its %s was re-created (UID %s, the roster says %s), so what was stated of it says nothing any more", controlPlaneName(cp), text(cp, "metadata", "uid"), ref.UID)

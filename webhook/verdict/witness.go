@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
@@ -29,6 +31,27 @@ func alsoRendered(edge guard.Edge, cp map[string]any, edgeXcps []map[string]any)
 			edge.Why += fmt.Sprintf("; its %s says %s", name, modeWord(mode))
 		}
 	}
+	return edge
+}
+
+// behind is an edge of this cluster by its statement, whose fence must be the one that is here: without it the statement is believed no longer
+// than any other.
+func behind(edge guard.Edge, entry *api.EdgeCluster, inv Inventory, now time.Time) guard.Edge {
+	st, says := roster.Says(entry, now)
+	if !says || st.Fence == "" || edge.Presents == nil || entry.Spec.Evidence == api.EvidenceLive || inv.FenceErr == "" && inv.Fence == st.Fence {
+		return edge
+	}
+	what := "its fence is not there any more"
+	switch {
+	case inv.FenceErr != "":
+		what = "its fence could not be read: " + clean(inv.FenceErr, 100)
+	case inv.Fence != "":
+		what = "its fence is another than the one that was stated"
+	}
+	if last := st.Observed.Add(roster.Believed); edge.Until.After(last) {
+		edge.Until = last
+	}
+	edge.Why = what + "; " + edge.Why
 	return edge
 }
 

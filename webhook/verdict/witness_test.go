@@ -3,6 +3,9 @@ package verdict
 import (
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
@@ -58,6 +61,35 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 			}
 			if strings.Contains(v.Message, "--central-metrics") {
 				t.Errorf("the denial recommends a flag that makes the hub blind:\n%s", v.Message)
+			}
+		})
+	}
+}
+
+// A fence lengthens the life of a statement. Where the hub can see that it is not there any more, or is another, it does not.
+func TestAStatedFenceMustBeTheOneThatIsThere(t *testing.T) {
+	here := []map[string]any{controlPlane("uid-1", m{"centralAuthMode": "JWT"})}
+	stated := func(ago time.Duration) api.EdgeCluster {
+		e := entry("eu-1", "uid-1", "jwt")
+		seen, until := metav1.NewTime(noon.Add(-ago)), metav1.NewTime(noon.Add(24*time.Hour))
+		e.Status.ObservedTime, e.Status.ValidUntil, e.Status.Fence = &seen, &until, &api.FenceStatus{Binding: "xcpauth-fence", UID: "b/p", ProvenTime: seen}
+		return e
+	}
+	for name, tc := range map[string]struct {
+		inv     Inventory
+		allowed bool
+		says    string
+	}{
+		"it is there":                          {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here, Fence: "b/p"}, true, ""},
+		"it is gone":                           {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here}, false, "its fence is not there any more"},
+		"it is another":                        {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here, Fence: "b2/p"}, false, "its fence is another"},
+		"it cannot be read":                    {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here, Fence: "b/p", FenceErr: "forbidden"}, false, "could not be read: forbidden"},
+		"it is gone, and the statement is new": {Inventory{Roster: []api.EdgeCluster{stated(time.Minute)}, ControlPlanes: here}, true, ""},
+		"the edge is in another cluster":       {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}}, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if v := decide(t, update(both, jwtOnly), tc.inv); v.Allowed != tc.allowed || !strings.Contains(v.Message, tc.says) {
+				t.Errorf("allowed %v: %s", v.Allowed, v.Message)
 			}
 		})
 	}
