@@ -54,6 +54,21 @@ var catalogue = []struct {
 
 	{"P1-P9", "malformed, deep, huge, doubled, misspelt", []string{"webhook/admit/TestWhateverIsMalformedIsADenial", "webhook/admit/TestABodyIsRefusedByItsLengthBeforeItIsRead", "webhook/admit/FuzzAdmissionReview", "webhook/verdict/TestTextOfOthersStaysOnItsLineAndWithinItsLength"}, ""},
 	{"P10", "a dry run", []string{"webhook/admit/TestADryRunIsAnsweredTheSameAndTellsNobody"}, ""},
+	{"P11", "slow, half-open, oversized, two hundred at once, a timeout that nobody means", []string{
+		"test/e2e/webhook/TestEditsKeepComingWhileTheWebhookIsDrilled", "webhook/admit/TestSlowSendersTakeNoPlaceAndNoMemoryFromOthers",
+		"webhook/admit/TestTwoHundredAtOnceAreAllDecided", "webhook/admit/TestTheCallersTimeoutIsAnUpperBoundAlone",
+		"webhook/admit/TestTheBodyThatHoldsMostGivesWay", "webhook/server/TestOneConnectionTooManyCostsTheOneThatWaitedLongest",
+		"webhook/server/TestAProbeGetsTheLastJudgementAndAsksNobody"}, ""},
+	{"P12", "a review that no API server sent", []string{"webhook/admit/TestAReviewThatIsNotAboutWhatIsStoredGetsNoDetailAndLeavesNoTrace",
+		"webhook/admit/TestCreationsThatAreNotVerifiedAreReadForOneAtATime",
+		"webhook/server/TestOnlyAnAPIServerThatShowsItsCertificateIsAnsweredWhereThatIsConfigured", "test/e2e/webhook/TestTheShippedWebhook"},
+		"who may read the ManagementPlane can send what an API server would: client certificates keep them out where they are configured"},
+	{"P13", "deleted and created, an owner that is gone", []string{"webhook/verdict/TestADeletionIsJudgedAsAWithdrawalOfAllThatIsAccepted",
+		"webhook/verdict/TestAnEditThatAddsAnOwnerIsJudgedAsADeletion", "manifests/TestTheWebhookIsAskedAboutDeletionsAndNewOwnersOnly",
+		"test/e2e/webhook/TestTheShippedWebhook"}, ""},
+	{"P14", "a statement by somebody who may only register", []string{"webhook/verdict/TestOnlyAnEntryOfAnEdgeAnswersForItsCluster",
+		"webhook/verdict/TestAStatedFenceMustBeTheOneThatIsThere", "webhook/live/TestAStatementOfAnEdgeThatTheHubCanReadIsChecked",
+		"test/e2e/webhook/TestTheShippedWebhook"}, ""},
 
 	{"C1", "two flips at once", []string{"test/e2e/webhook/TestEditsKeepComingWhileTheWebhookIsDrilled"}, "three clients write one object, and every version that a watch shows is looked at"},
 	{"C2", "a flip and an edge's edit, in every order", []string{"webhook/verdict/TestTheRaceBetweenTheHubAndAnEdge"}, "without a fence some orders cut an edge off: the test names them"},
