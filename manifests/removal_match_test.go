@@ -14,10 +14,11 @@ import (
 	"k8s.io/apiserver/pkg/cel/environment"
 )
 
-// The webhook is asked about each deletion and each new owner, and about nothing that must never be held up: what is being deleted already, and
-// what goes with its namespace.
+// The webhook is asked about each deletion and each new owner, and about nothing that must never be held up: what is
+// being deleted already, and what goes with its namespace.
 func TestTheWebhookIsAskedAboutDeletionsAndNewOwnersOnly(t *testing.T) {
-	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, "self-signed"), "ValidatingWebhookConfiguration")[0]
+	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, "self-signed"),
+		"ValidatingWebhookConfiguration")[0]
 	compiler := celplugin.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	matcher := webhook.NewValidatingWebhookAccessor("uid", conf.Name, &conf.Webhooks[1]).GetCompiledMatcher(compiler)
 	kind := schema.GroupVersionKind{Group: "install.tetrate.io", Version: "v1alpha1", Kind: "ManagementPlane"}
@@ -37,7 +38,8 @@ func TestTheWebhookIsAskedAboutDeletionsAndNewOwnersOnly(t *testing.T) {
 	}
 	owned := func(owners ...any) m { return m{"ownerReferences": owners} }
 	ending := m{"deletionTimestamp": "2026-01-02T12:00:00Z", "finalizers": []any{"a"}}
-	const admin, collector, namespaces = "admin", "system:serviceaccount:kube-system:generic-garbage-collector", "system:serviceaccount:kube-system:namespace-controller"
+	const admin, collector, namespaces = "admin", "system:serviceaccount:kube-system:generic-garbage-collector",
+		"system:serviceaccount:kube-system:namespace-controller"
 	for _, tc := range []struct {
 		name      string
 		operation admission.Operation
@@ -61,9 +63,11 @@ func TestTheWebhookIsAskedAboutDeletionsAndNewOwnersOnly(t *testing.T) {
 		{"a finalizer goes", admission.Update, ending, m{"deletionTimestamp": "2026-01-02T12:00:00Z"}, admin, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			attributes := admission.NewAttributesRecord(object(tc.new), object(tc.old), kind, "tsb", "managementplane", kind.GroupVersion().WithResource("managementplanes"), "",
+			attributes := admission.NewAttributesRecord(object(tc.new), object(tc.old), kind, "tsb", "managementplane",
+				kind.GroupVersion().WithResource("managementplanes"), "",
 				tc.operation, nil, false, &user.DefaultInfo{Name: tc.user})
-			versioned, err := admission.NewVersionedAttributes(attributes, kind, admission.NewObjectInterfacesFromScheme(runtime.NewScheme()))
+			versioned, err := admission.NewVersionedAttributes(attributes, kind,
+				admission.NewObjectInterfacesFromScheme(runtime.NewScheme()))
 			if err != nil {
 				t.Fatal(err)
 			}

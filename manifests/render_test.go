@@ -120,7 +120,8 @@ func TestTheWebhookGuardsOnlyManagementPlanesAndFailsClosedForThose(t *testing.T
 				effects    admissionregistrationv1.SideEffectClass // an Event where something is denied
 			}{
 				{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp", "not-surely-both-modes"}, "NoneOnDryRun"},
-				{"Fail", []op{"UPDATE", "DELETE"}, []string{"not-being-deleted", "not-with-its-namespace", "deletes-or-adds-an-owner"}, "NoneOnDryRun"},
+				{"Fail", []op{"UPDATE", "DELETE"}, []string{"not-being-deleted", "not-with-its-namespace",
+					"deletes-or-adds-an-owner"}, "NoneOnDryRun"},
 			} {
 				w := confs[0].Webhooks[i]
 				rule := admissionregistrationv1.RuleWithOperations{Operations: want.operations, Rule: admissionregistrationv1.Rule{

@@ -149,7 +149,9 @@ func Compare(shipped, found Configuration, now time.Time) []Entry {
 func differs(want, got Webhook) []string {
 	var found []string
 	if got.FailurePolicy != want.FailurePolicy {
-		found = append(found, fmt.Sprintf("failurePolicy is %s instead of %s: while nobody answers, dangerous edits go through", got.FailurePolicy, want.FailurePolicy))
+		found = append(found,
+			fmt.Sprintf("failurePolicy is %s instead of %s: while nobody answers, dangerous edits go through",
+				got.FailurePolicy, want.FailurePolicy))
 	}
 	if !reflect.DeepEqual(got.Rules, want.Rules) {
 		found = append(found, "its rules are not those that are shipped: other edits are asked about")

@@ -29,16 +29,20 @@ const Path = "/validate-managementplane"
 type Handler struct {
 	// Read returns the inventory of the hub in a namespace, as it is now.
 	Read func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
-	// Stored returns what tells the ManagementPlane that is stored from all others, the zero Identity where there is none. Nil verifies nothing.
+	// Stored returns what tells the ManagementPlane that is stored from all others, the zero Identity where there is none.
+	// Nil verifies nothing.
 	Stored func(ctx context.Context, namespace, name string) (verdict.Identity, error)
-	// Trusted says that only the API server gets here, since callers show a certificate: what it says need not be compared.
+	// Trusted says that only the API server gets here, since callers show a certificate: what it says need not be
+	// compared.
 	Trusted bool
-	// NamespaceEnds says whether a namespace is being deleted. It is asked only about a deletion that is denied. Nil means that none is.
+	// NamespaceEnds says whether a namespace is being deleted. It is asked only about a deletion that is denied. Nil means
+	// that none is.
 	NamespaceEnds func(ctx context.Context, namespace string) (bool, error)
 	// MayOverride asks whether a user has the verb override on a ManagementPlane. It is asked only about an edit that brings the digest
 	// of its blockers.
 	MayOverride func(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error)
-	// Announce is told of each denial by the rule and of each override of a verified review, dry runs left out. It must not wait.
+	// Announce is told of each denial by the rule and of each override of a verified review, dry runs left out. It must
+	// not wait.
 	Announce func(events.Event)
 	// Clock says when now is.
 	Clock clock.PassiveClock
@@ -131,7 +135,8 @@ func Asked(version string) string {
 }
 
 func (h *Handler) decide(ctx context.Context, review admission.Request) (verdict.Verdict, verdict.Doubt) {
-	req := verdict.Request{Operation: verdict.Operation(review.Operation), Namespace: review.Namespace, Name: about(review).Name, User: review.UserInfo.Username}
+	req := verdict.Request{Operation: verdict.Operation(review.Operation), Namespace: review.Namespace,
+		Name: about(review).Name, User: review.UserInfo.Username}
 	q, err := ask(review, &req)
 	if err != nil {
 		return verdict.Undecided(req, http.StatusBadRequest, err), verdict.Malformed
@@ -160,7 +165,8 @@ func (h *Handler) decide(ctx context.Context, review admission.Request) (verdict
 	}
 	v := q.Answer(inv, h.Clock.Now())
 	if !v.Allowed && req.Operation == verdict.Delete && h.NamespaceEnds != nil {
-		if ends, err := h.NamespaceEnds(ctx, req.Namespace); err == nil && ends { // what cannot be read holds nothing up, and lets nothing through
+		if ends, err := h.NamespaceEnds(ctx, req.Namespace); err == nil &&
+			ends { // what cannot be read holds nothing up, and lets nothing through
 			return q.WithoutDetail(q.WithItsNamespace(v), doubt), doubt
 		}
 	}
@@ -207,8 +213,8 @@ func (h *Handler) permission(ctx context.Context, review admission.Request) verd
 	return p
 }
 
-// count counts an answer, in labels that take nothing that a caller writes. What is not verified is counted as that and as nothing else: anybody
-// could raise what an alert stands on.
+// count counts an answer, in labels that take nothing that a caller writes. What is not verified is counted as that and
+// as nothing else: anybody could raise what an alert stands on.
 func count(review admission.Request, v verdict.Verdict, doubt verdict.Doubt, took time.Duration) {
 	if doubt != verdict.Verified {
 		Unverified.WithLabelValues(string(doubt)).Inc()
@@ -233,14 +239,15 @@ func count(review admission.Request, v verdict.Verdict, doubt verdict.Doubt, too
 	}
 }
 
-// happened is the Event about a denial, an override or an admitted withdrawal, and false where there is nothing to tell. What is created is not
-// there yet to be told of.
+// happened is the Event about a denial, an override or an admitted withdrawal, and false where there is nothing to
+// tell. What is created is not there yet to be told of.
 func happened(review admission.Request, v verdict.Verdict) (events.Event, bool) {
 	if v.Digest == "" && len(v.Evidence) == 0 || verdict.Operation(review.Operation) == verdict.Create {
 		return events.Event{}, false
 	}
 	old := about(review)
-	e := events.Event{APIVersion: review.Kind.Group + "/" + review.Kind.Version, Namespace: review.Namespace, Name: old.Name, UID: old.UID, Action: "Update"}
+	e := events.Event{APIVersion: review.Kind.Group + "/" + review.Kind.Version, Namespace: review.Namespace,
+		Name: old.Name, UID: old.UID, Action: "Update"}
 	what := "an edit"
 	if verdict.Operation(review.Operation) == verdict.Delete {
 		e.Action, what = "Delete", "a deletion"
@@ -254,7 +261,8 @@ func happened(review admission.Request, v verdict.Verdict) (events.Event, bool) 
 	case v.Override == verdict.Admitted:
 		e.Reason, e.Note = "OverrideAdmitted", fmt.Sprintf("%s overrode the guard: Central may %s (digest %s)", who, v.Summary, v.Digest)
 	case v.Override == verdict.NotAsked:
-		e.Reason, e.Note = "WithdrawalDenied", fmt.Sprintf("%s by %s was denied: Central would %s (digest %s)", what, who, v.Summary, v.Digest)
+		e.Reason, e.Note = "WithdrawalDenied", fmt.Sprintf("%s by %s was denied: Central would %s (digest %s)", what, who,
+			v.Summary, v.Digest)
 	default:
 		e.Reason, e.Note = "OverrideDenied", fmt.Sprintf("an override by %s was denied (%s): Central would %s (digest %s)", who, v.Override, v.Summary, v.Digest)
 	}
@@ -272,7 +280,8 @@ func about(review admission.Request) (of struct {
 			UID  types.UID `json:"uid"`
 		} `json:"metadata"`
 	}
-	_ = json.UnmarshalCaseSensitivePreserveInts(review.OldObject.Raw, &old) // it is decoded in full elsewhere; an error is told there
+	_ = json.UnmarshalCaseSensitivePreserveInts(review.OldObject.Raw,
+		&old) // it is decoded in full elsewhere; an error is told there
 	of.Name, of.UID = cmp.Or(review.Name, old.Metadata.Name), old.Metadata.UID
 	return of
 }

@@ -93,7 +93,8 @@ func (l *lines) String() string {
 func serve(t testing.TB, read func(context.Context, string) (verdict.Inventory, error), now time.Time, limits admit.Limits, change func(*admit.Handler)) served {
 	t.Helper()
 	s := served{log: &lines{}, told: make(chan events.Event, 100)}
-	h := &admit.Handler{Read: read, Stored: asStored, Clock: testclock.NewFakePassiveClock(now), Log: slog.New(slog.NewJSONHandler(s.log, nil)), Version: "v1.2.3",
+	h := &admit.Handler{Read: read, Stored: asStored, Clock: testclock.NewFakePassiveClock(now),
+		Log: slog.New(slog.NewJSONHandler(s.log, nil)), Version: "v1.2.3",
 		Announce: func(e events.Event) { s.told <- e }}
 	if change != nil {
 		change(h)
@@ -268,7 +269,8 @@ func TestAPanicIsADenialThatShowsNothing(t *testing.T) {
 
 func TestEveryAnswerIsCountedAndTimedInLabelsOfOurOwn(t *testing.T) {
 	s := serve(t, edge, noon, admit.Limits{}, nil)
-	for _, tc := range []struct{ operation, decision, new string }{{"UPDATE", "allowed", both}, {"UPDATE", "denied", jwtOnly}, {"DELETE", "denied", ""}} {
+	for _, tc := range []struct{ operation, decision, new string }{{"UPDATE", "allowed", both}, {"UPDATE", "denied",
+		jwtOnly}, {"DELETE", "denied", ""}} {
 		labels := tc.decision + " " + tc.operation // by the names of the labels
 		decisions, durations := metric(t, "xcpauth_webhook_decisions_total", labels), metric(t, "xcpauth_webhook_decision_duration_seconds", tc.decision)
 		s.review(t, tc.operation, both, tc.new)

@@ -18,7 +18,8 @@ import (
 func BenchmarkHandler(b *testing.B) {
 	body := review("UPDATE", both, jwtOnly)
 	body = strings.Replace(body, canary, strings.Repeat("x", (4<<10-len(body))/2), 2)
-	ours := admit.Serve(&admit.Handler{Read: edge, Stored: asStored, Clock: testclock.NewFakePassiveClock(noon), Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Version: "v1.2.3"}, admit.Limits{InFlight: 64})
+	ours := admit.Serve(&admit.Handler{Read: edge, Stored: asStored, Clock: testclock.NewFakePassiveClock(noon),
+		Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Version: "v1.2.3"}, admit.Limits{InFlight: 64})
 	record := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, admit.Path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")

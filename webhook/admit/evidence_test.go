@@ -20,15 +20,18 @@ func TestAnAdmittedWithdrawalIsToldWithItsEvidence(t *testing.T) {
 		return inv, err
 	}, noon, admit.Limits{}, nil)
 	before := metric(t, "xcpauth_webhook_withdrawals_total", "")
-	if got := s.review(t, "UPDATE", both, jwtOnly); !got.Allowed || len(s.told) != 0 || metric(t, "xcpauth_webhook_withdrawals_total", "") != before {
+	if got := s.review(t, "UPDATE", both, jwtOnly); !got.Allowed || len(s.told) != 0 || metric(t,
+		"xcpauth_webhook_withdrawals_total", "") != before {
 		t.Errorf("a dry run: %+v, %d Events", got, len(s.told))
 	}
 	if got := s.post(t, "", nil, withoutDryRun(review("UPDATE", both, jwtOnly))); !got.Allowed {
 		t.Fatalf("%+v", got.Result)
 	}
 	e := <-s.told
-	if e.Reason != "WithdrawalAdmitted" || !e.Normal || e.UID != "uid-of-mp" || e.Action != "Update" || len(e.Note) > events.NoteMax ||
-		!strings.Contains(e.Note, "an edit by alice was admitted: Central would stop accepting mtls; it rested on 1 member by pods") ||
+	if e.Reason != "WithdrawalAdmitted" || !e.Normal || e.UID != "uid-of-mp" || e.Action != "Update" ||
+		len(e.Note) > events.NoteMax ||
+		!strings.Contains(e.Note,
+			"an edit by alice was admitted: Central would stop accepting mtls; it rested on 1 member by pods") ||
 		!strings.Contains(e.Note, "edge-1 from ci@eu, pods, seen 2026-01-02T12:00:00Z") {
 		t.Errorf("%+v", e)
 	}

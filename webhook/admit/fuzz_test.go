@@ -24,11 +24,13 @@ import (
 )
 
 // mayBeAdmitted is the rule once more, in other words, for the one fleet of the fuzz target: one member, which presents mTLS.
-// A review may be admitted when its object is being deleted, when it adds no owner and the stanza of the new object surely accepts mTLS or
+// A review may be admitted when its object is being deleted, when it adds no owner and the stanza of the new object
+// surely accepts mTLS or
 // what decides is written as before, when the old object surely did not accept mTLS, or when its user is the one who may override.
 func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	var old, new map[string]any
-	if json.Unmarshal(r.OldObject.Raw, &old) != nil && r.Operation != "CREATE" || json.Unmarshal(r.Object.Raw, &new) != nil && r.Operation != "DELETE" {
+	if json.Unmarshal(r.OldObject.Raw, &old) != nil && r.Operation != "CREATE" || json.Unmarshal(r.Object.Raw,
+		&new) != nil && r.Operation != "DELETE" {
 		return false
 	}
 	at := func(obj map[string]any, path ...string) any {
@@ -67,7 +69,8 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 		stamp, _ := at(old, "metadata", "deletionTimestamp").(string)
 		return stamp != "" || surely(old, "mutualTls", "jwt", false) || overridden(old)
 	}
-	if owners := at(new, "metadata", "ownerReferences"); r.Operation == "UPDATE" && owners != nil && fmt.Sprint(owners) != fmt.Sprint(at(old, "metadata", "ownerReferences")) {
+	if owners := at(new, "metadata", "ownerReferences"); r.Operation == "UPDATE" && owners != nil &&
+		fmt.Sprint(owners) != fmt.Sprint(at(old, "metadata", "ownerReferences")) {
 		if list, _ := owners.([]any); len(list) > 0 { // one more, or another; what is only in another order is harmless, and may be admitted too
 			kept, _ := at(old, "metadata", "ownerReferences").([]any)
 			return surely(old, "mutualTls", "jwt", false) || overridden(new) || len(kept) > 0
@@ -119,7 +122,9 @@ func behindTheStanza(obj map[string]any) string {
 func FuzzAdmissionReview(f *testing.F) {
 	for _, c := range cases.All() {
 		object := func(xcp any) string {
-			b, err := json.Marshal(map[string]any{"kind": "ManagementPlane", "metadata": map[string]any{"namespace": "tsb", "name": "mp", "uid": "uid-of-mp", "resourceVersion": "7"}, "spec": map[string]any{"components": map[string]any{"xcp": xcp}}})
+			b, err := json.Marshal(map[string]any{"kind": "ManagementPlane", "metadata": map[string]any{"namespace": "tsb",
+				"name": "mp", "uid": "uid-of-mp", "resourceVersion": "7"},
+				"spec": map[string]any{"components": map[string]any{"xcp": xcp}}})
 			if err != nil {
 				f.Fatal(err)
 			}
@@ -135,7 +140,8 @@ func FuzzAdmissionReview(f *testing.F) {
 	f.Add([]byte(review("UPDATE", both, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000))))
 	f.Add([]byte(review("UPDATE", both, `{"jwt":true,"mutualTls":false,"mutualTls":true}`)))
 	f.Add([]byte("\ufeff" + review("UPDATE", both, "{\"mutualTls\u00a0\":true}")))
-	server := admit.Serve(&admit.Handler{Read: edge, Stored: asStored, Clock: testclock.NewFakePassiveClock(noon), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "v1",
+	server := admit.Serve(&admit.Handler{Read: edge, Stored: asStored, Clock: testclock.NewFakePassiveClock(noon),
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "v1",
 		MayOverride: func(_ context.Context, user authenticationv1.UserInfo, _, _ string) (bool, error) {
 			return user.Username == "root", nil
 		}}, admit.Limits{InFlight: 64})

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// intake holds the bodies of the reviews that are not answered yet, within a budget of bytes, and the line in which those that were read wait
-// for a place. A caller that sends slowly holds what it has sent, and no place.
+// intake holds the bodies of the reviews that are not answered yet, within a budget of bytes, and the line in which
+// those that were read wait for a place. A caller that sends slowly holds what it has sent, and no place.
 type intake struct {
 	mu   sync.Mutex
 	free int // bytes of the budget
@@ -46,8 +46,8 @@ func (in *intake) begin(stop func()) *body {
 	return b
 }
 
-// read reads a body to its end, at most bodyMax of it. length is what was announced, and -1 where nothing was: it is believed as an upper bound
-// alone, so that an announcement takes no memory.
+// read reads a body to its end, at most bodyMax of it. length is what was announced, and -1 where nothing was: it is
+// believed as an upper bound alone, so that an announcement takes no memory.
 func (in *intake) read(b *body, from io.Reader, length int64) error {
 	const first = 4 << 10
 	for {

@@ -43,7 +43,8 @@ var (
 		Name: "xcpauth_webhook_in_flight",
 		Help: "Admission calls being decided.",
 	})
-	// Refused counts the calls that were denied undecided: they waited for a place in vain, or their body held too much memory.
+	// Refused counts the calls that were denied undecided: they waited for a place in vain, or their body held too much
+	// memory.
 	Refused = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "xcpauth_webhook_refused_for_load_total",
 		Help: "Admission calls denied undecided because --max-in-flight, or the memory for bodies, was used up for too long.",
@@ -69,7 +70,8 @@ const (
 )
 
 func init() {
-	metrics.Registry.MustRegister(Decisions, Durations, Overrides, InFlight, Refused, Unverified, Errors, Withdrawals, Rested)
+	metrics.Registry.MustRegister(Decisions, Durations, Overrides, InFlight, Refused, Unverified, Errors, Withdrawals,
+		Rested)
 }
 
 // restedMax is how many members a hub has in Rested.

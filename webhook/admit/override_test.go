@@ -48,14 +48,19 @@ func TestAnOverrideIsAskedForOnlyWhereItWouldCountAndIsTold(t *testing.T) {
 		reason     string // of the Event, "" without one
 	}{
 		{"no annotation", withoutDryRun(plain), answer{granted: true}, false, false, "", "WithdrawalDenied"},
-		{"another digest", withoutDryRun(annotated(plain, "0123456789abcdef")), answer{granted: true}, false, false, "mismatch", "OverrideDenied"},
-		{"granted", withoutDryRun(annotated(plain, digest)), answer{granted: true}, true, true, "admitted", "OverrideAdmitted"},
+		{"another digest", withoutDryRun(annotated(plain, "0123456789abcdef")), answer{granted: true}, false, false,
+			"mismatch", "OverrideDenied"},
+		{"granted", withoutDryRun(annotated(plain, digest)), answer{granted: true}, true, true, "admitted",
+			"OverrideAdmitted"},
 		{"granted in a dry run", annotated(plain, digest), answer{granted: true}, true, true, "admitted", ""},
 		{"denied in a dry run", plain, answer{}, false, false, "", ""},
 		{"not granted", withoutDryRun(annotated(plain, digest)), answer{}, true, false, "forbidden", "OverrideDenied"},
-		{"not to be asked", withoutDryRun(annotated(plain, digest)), answer{err: errors.New("no route to host")}, true, false, "unknown", "OverrideDenied"},
-		{"granted with an error", withoutDryRun(annotated(plain, digest)), answer{true, errors.New("no route to host")}, true, false, "unknown", "OverrideDenied"},
-		{"nothing is withdrawn", withoutDryRun(annotated(review("UPDATE", both, both), digest)), answer{granted: true}, false, true, "", ""},
+		{"not to be asked", withoutDryRun(annotated(plain, digest)), answer{err: errors.New("no route to host")}, true,
+			false, "unknown", "OverrideDenied"},
+		{"granted with an error", withoutDryRun(annotated(plain, digest)), answer{true, errors.New("no route to host")},
+			true, false, "unknown", "OverrideDenied"},
+		{"nothing is withdrawn", withoutDryRun(annotated(review("UPDATE", both, both), digest)), answer{granted: true},
+			false, true, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			reply, questions = tc.reply, nil

@@ -207,7 +207,8 @@ func newHold(t *testing.T) (hold, func(context.Context, string) (verdict.Invento
 
 // asAPIServer is a review as the API server writes it: the kind and the version first, then the request's uid.
 func asAPIServer(operation string) string {
-	return strings.Replace(review(operation, both, both), `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":`,
+	return strings.Replace(review(operation, both, both),
+		`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":`,
 		`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":`, 1)
 }
 
@@ -218,7 +219,8 @@ func TestACallThatWaitsInVainIsDeniedUndecidedAndTheNextOneIsNot(t *testing.T) {
 	var calls sync.WaitGroup
 	for range 2 {
 		calls.Go(func() {
-			if got := s.post(t, "", nil, review("UPDATE", both, jwtOnly)); got.Allowed || got.Result.Code != http.StatusForbidden {
+			if got := s.post(t, "", nil, review("UPDATE", both, jwtOnly)); got.Allowed ||
+				got.Result.Code != http.StatusForbidden {
 				t.Errorf("a call in flight: %+v", got)
 			}
 		})
@@ -229,11 +231,13 @@ func TestACallThatWaitsInVainIsDeniedUndecidedAndTheNextOneIsNot(t *testing.T) {
 	}
 	for _, operation := range []string{"UPDATE", "DELETE"} {
 		got := s.post(t, "?timeout=1s", nil, asAPIServer(operation))
-		if got.Allowed || got.UID != "uid-1" || got.Result.Code != http.StatusTooManyRequests || got.Result.Details == nil || got.Result.Details.RetryAfterSeconds != 1 {
+		if got.Allowed || got.UID != "uid-1" || got.Result.Code != http.StatusTooManyRequests ||
+			got.Result.Details == nil || got.Result.Details.RetryAfterSeconds != 1 {
 			t.Errorf("%s: %+v %+v", operation, got, got.Result)
 		}
 	}
-	for name, body := range map[string]string{"one that does not show its uid": review("UPDATE", both, both), "nothing": ""} {
+	for name, body := range map[string]string{"one that does not show its uid": review("UPDATE", both, both),
+		"nothing": ""} {
 		res, err := s.Client().Post(s.URL+"?timeout=1s", "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
@@ -306,14 +310,17 @@ func (s served) announce(t *testing.T, length int, query string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_, err = fmt.Fprintf(conn, "POST %s%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", admit.Path, query, length)
+	_, err = fmt.Fprintf(conn,
+		"POST %s%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", admit.Path, query,
+		length)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return conn
 }
 
-// Nobody who only announces, or sends slowly, keeps a review from being decided: neither nine connections, nor two hundred.
+// Nobody who only announces, or sends slowly, keeps a review from being decided: neither nine connections, nor two
+// hundred.
 func TestSlowSendersTakeNoPlaceAndNoMemoryFromOthers(t *testing.T) {
 	for name, lengths := range map[string][]int{
 		"one of 7 MiB and eight of 100 bytes": {7 << 20, 100, 100, 100, 100, 100, 100, 100, 100},
@@ -321,7 +328,8 @@ func TestSlowSendersTakeNoPlaceAndNoMemoryFromOthers(t *testing.T) {
 		"two hundred of 100 bytes":            slices.Repeat([]int{100}, 200),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, edge, noon, admit.Limits{InFlight: 64, Bytes: 1 << 20, ReadWithin: time.Minute, Within: time.Minute}, nil)
+			s := serve(t, edge, noon, admit.Limits{InFlight: 64, Bytes: 1 << 20, ReadWithin: time.Minute, Within: time.Minute},
+				nil)
 			for _, length := range lengths {
 				s.announce(t, length, "?timeout=30s")
 			}
@@ -356,8 +364,10 @@ func TestTheCallersTimeoutIsAnUpperBoundAlone(t *testing.T) {
 	}
 	s := serve(t, hangs, noon, admit.Limits{Within: 100 * time.Millisecond}, nil)
 	patient := serve(t, edge, noon, admit.Limits{Within: time.Minute}, nil)
-	for _, query := range []string{"", "?timeout=30s", "?timeout=1000h", "?timeout=-5s", "?timeout=0s", "?timeout=1ns", "?timeout=soon", "?timeout=", "?timeout=5"} {
-		if got := s.post(t, query, nil, review("UPDATE", both, jwtOnly)); got.Allowed || !strings.Contains(got.Result.Message, "deadline") {
+	for _, query := range []string{"", "?timeout=30s", "?timeout=1000h", "?timeout=-5s", "?timeout=0s", "?timeout=1ns",
+		"?timeout=soon", "?timeout=", "?timeout=5"} {
+		if got := s.post(t, query, nil, review("UPDATE", both, jwtOnly)); got.Allowed ||
+			!strings.Contains(got.Result.Message, "deadline") {
 			t.Errorf("%q lengthens the call: %+v %+v", query, got, got.Result)
 		}
 		if got := patient.post(t, query, nil, review("UPDATE", both, both)); !got.Allowed {

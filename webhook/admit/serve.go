@@ -24,8 +24,8 @@ import (
 
 // Limits is what one process takes on. A zero is the default.
 type Limits struct {
-	// InFlight is how many reviews are decided side by side. One of more than 128 KiB counts as many as it has of these, so that
-	// what is decoded never adds up to much more than the process has room for. The default is 64.
+	// InFlight is how many reviews are decided side by side. One of more than 128 KiB counts as many as it has of these,
+	// so that what is decoded never adds up to much more than the process has room for. The default is 64.
 	InFlight int
 	// Bytes is what all bodies together may hold that are being read or wait for a place. The default is 32 MiB.
 	Bytes int
@@ -37,7 +37,8 @@ type Limits struct {
 	Draining func() bool
 }
 
-// CallWithin is how long a call may take by default; timeoutSeconds of the ValidatingWebhookConfiguration says the same.
+// CallWithin is how long a call may take by default; timeoutSeconds of the ValidatingWebhookConfiguration says the
+// same.
 const CallWithin = 5 * time.Second
 
 const (
@@ -99,8 +100,8 @@ func Serve(h *Handler, l Limits) http.Handler {
 }
 
 // given is how long a call may take: what the API server gives it (the query parameter timeout, like "5s") less what an answer takes, so
-// that we answer rather than let the call time out. It is an upper bound alone, and an API server gives whole seconds: anything else is
-// not believed.
+// that we answer rather than let the call time out. It is an upper bound alone, and an API server gives whole seconds:
+// anything else is not believed.
 func (l Limits) given(r *http.Request) time.Duration {
 	d := l.Within
 	if told, err := time.ParseDuration(r.URL.Query().Get("timeout")); err == nil && told >= time.Second {
@@ -177,8 +178,8 @@ func (h *Handler) unread(ctx context.Context, w http.ResponseWriter, review admi
 var headUID = regexp.MustCompile(
 	`^\{"kind":"AdmissionReview","apiVersion":"admission\.k8s\.io/v1","request":\{"uid":"([-0-9a-zA-Z]{1,64})"`)
 
-// refuse denies a call too many, undecided: by its UID, where the beginning of the body shows it as the API server writes it, with code 429
-// and the word to try again; else with HTTP 503, as if nobody were there.
+// refuse denies a call too many, undecided: by its UID, where the beginning of the body shows it as the API server
+// writes it, with code 429 and the word to try again; else with HTTP 503, as if nobody were there.
 func (h *Handler) refuse(w http.ResponseWriter, body []byte) {
 	Refused.Inc()
 	uid := headUID.FindSubmatch(body[:min(len(body), headMax)])

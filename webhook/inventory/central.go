@@ -32,9 +32,9 @@ func (r *Reader) lower(ctx context.Context, gvr schema.GroupVersionResource, nam
 	return all, err
 }
 
-// central adds what the running pods of the hub show: whether MPC runs, always; and, unless that is switched off, the edges that the metrics
-// of Central's pods name. All pages are read at once. A page that cannot be read is told: an edge that nobody knows may be connected then.
-// Without a running pod of Central no edge is connected.
+// central adds what the running pods of the hub show: whether MPC runs, always; and, unless that is switched off, the
+// edges that the metrics of Central's pods name. All pages are read at once. A page that cannot be read is told: an
+// edge that nobody knows may be connected then. Without a running pod of Central no edge is connected.
 func (r *Reader) central(ctx context.Context, namespace string, inv *verdict.Inventory) error {
 	list, err := r.objects.Resource(pods).Namespace(namespace).List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// The fence of the hub's own cluster is named as a statement names it: its binding, then its policy. Half a fence is none.
+// The fence of the hub's own cluster is named as a statement names it: its binding, then its policy. Half a fence is
+// none.
 func TestTheFenceOfThisClusterIsIdentified(t *testing.T) {
 	const root = "/apis/admissionregistration.k8s.io/v1/"
 	for name, tc := range map[string]struct {
@@ -18,11 +19,13 @@ func TestTheFenceOfThisClusterIsIdentified(t *testing.T) {
 		fails string
 		want  string
 	}{
-		"both are there":     {map[string]string{"validatingadmissionpolicybindings": "b", "validatingadmissionpolicies": "p"}, "", "b/p"},
-		"no binding":         {map[string]string{"validatingadmissionpolicies": "p"}, "", ""},
-		"no policy":          {map[string]string{"validatingadmissionpolicybindings": "b"}, "", ""},
-		"neither":            {nil, "", ""},
-		"one cannot be read": {map[string]string{"validatingadmissionpolicybindings": "b"}, "validatingadmissionpolicies", ""},
+		"both are there": {map[string]string{"validatingadmissionpolicybindings": "b",
+			"validatingadmissionpolicies": "p"}, "", "b/p"},
+		"no binding": {map[string]string{"validatingadmissionpolicies": "p"}, "", ""},
+		"no policy":  {map[string]string{"validatingadmissionpolicybindings": "b"}, "", ""},
+		"neither":    {nil, "", ""},
+		"one cannot be read": {map[string]string{"validatingadmissionpolicybindings": "b"}, "validatingadmissionpolicies",
+			""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +38,8 @@ func TestTheFenceOfThisClusterIsIdentified(t *testing.T) {
 				case !there:
 					w.WriteHeader(http.StatusNotFound)
 				}
-				json.NewEncoder(w).Encode(m{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": m{"name": "xcpauth-fence", "uid": uid}})
+				json.NewEncoder(w).Encode(m{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+					"metadata": m{"name": "xcpauth-fence", "uid": uid}})
 			}))
 			defer server.Close()
 			r, err := NewReader(&rest.Config{Host: server.URL}, "xcpauth-system", false)

@@ -105,7 +105,8 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 	})
 	reads.Go(func() error { return r.central(ctx, hubNamespace, &inv) })
 	err := reads.Wait()
-	if err == nil && len(inv.ControlPlanes) > 0 && slices.ContainsFunc(inv.Roster, func(e api.EdgeCluster) bool { return e.Status.Fence != nil }) {
+	if err == nil && len(inv.ControlPlanes) > 0 && slices.ContainsFunc(inv.Roster,
+		func(e api.EdgeCluster) bool { return e.Status.Fence != nil }) {
 		if inv.Fence, err = r.fence(within); err != nil { // then no statement is believed for the sake of it
 			inv.FenceErr, err = err.Error(), nil
 		}
@@ -114,8 +115,8 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 	return inv, err
 }
 
-// fence identifies the fence of this cluster as a statement does: the UID of its binding and that of its policy, with a slash between. It is ""
-// where one of them is missing, or the kind.
+// fence identifies the fence of this cluster as a statement does: the UID of its binding and that of its policy, with a
+// slash between. It is "" where one of them is missing, or the kind.
 func (r *Reader) fence(ctx context.Context) (string, error) {
 	var uids []string
 	for _, resource := range []string{"validatingadmissionpolicybindings", "validatingadmissionpolicies"} {
@@ -149,7 +150,8 @@ func (r *Reader) Stored(ctx context.Context, namespace, name string) (verdict.Id
 	}
 	err := get(managementPlanes)
 	if apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
-		err = r.inServedVersion(ctx, managementPlanes, get) // it is the kind that is missing in this version, and not the object
+		err = r.inServedVersion(ctx, managementPlanes,
+			get) // it is the kind that is missing in this version, and not the object
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return verdict.Identity{}, fmt.Errorf("reading ManagementPlane %s/%s: %w", namespace, name, err)
@@ -159,7 +161,8 @@ func (r *Reader) Stored(ctx context.Context, namespace, name string) (verdict.Id
 
 // NamespaceEnds says whether a namespace is being deleted.
 func (r *Reader) NamespaceEnds(ctx context.Context, name string) (bool, error) {
-	o, err := r.metadata.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, name, metav1.GetOptions{})
+	o, err := r.metadata.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, name,
+		metav1.GetOptions{})
 	if err != nil {
 		return false, fmt.Errorf("reading namespace %s: %w", name, err)
 	}

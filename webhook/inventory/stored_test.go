@@ -11,12 +11,15 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
-// What is stored is told apart from what is missing and from what cannot be read, in whatever version the kind is served.
+// What is stored is told apart from what is missing and from what cannot be read, in whatever version the kind is
+// served.
 func TestWhatIsStoredIsIdentified(t *testing.T) {
 	status := func(code int, reason, name string) (int, m) {
-		return code, m{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "details": m{"name": name}}
+		return code, m{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason,
+			"details": m{"name": name}}
 	}
-	object := m{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": m{"name": "mp", "namespace": "tsb", "uid": "u-1", "resourceVersion": "7"}}
+	object := m{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": m{"name": "mp",
+		"namespace": "tsb", "uid": "u-1", "resourceVersion": "7"}}
 	found := verdict.Identity{UID: "u-1", ResourceVersion: "7"}
 	for name, tc := range map[string]struct {
 		served string // the version of the kind
@@ -24,12 +27,16 @@ func TestWhatIsStoredIsIdentified(t *testing.T) {
 		want   verdict.Identity
 		fails  bool
 	}{
-		"it is there":                   {"v1alpha1", func() (int, m) { return http.StatusOK, object }, found, false},
-		"it is missing":                 {"v1alpha1", func() (int, m) { return status(404, "NotFound", "mp") }, verdict.Identity{}, false},
-		"it may not be read":            {"v1alpha1", func() (int, m) { return status(403, "Forbidden", "mp") }, verdict.Identity{}, true},
-		"the API server fails":          {"v1alpha1", func() (int, m) { return status(500, "InternalError", "mp") }, verdict.Identity{}, true},
-		"there in another version":      {"v2", func() (int, m) { return http.StatusOK, object }, found, false},
-		"missing in another version":    {"v2", func() (int, m) { return status(404, "NotFound", "mp") }, verdict.Identity{}, false},
+		"it is there": {"v1alpha1", func() (int, m) { return http.StatusOK, object }, found, false},
+		"it is missing": {"v1alpha1", func() (int, m) { return status(404, "NotFound", "mp") },
+			verdict.Identity{}, false},
+		"it may not be read": {"v1alpha1", func() (int, m) { return status(403, "Forbidden", "mp") },
+			verdict.Identity{}, true},
+		"the API server fails": {"v1alpha1", func() (int, m) { return status(500, "InternalError", "mp") },
+			verdict.Identity{}, true},
+		"there in another version": {"v2", func() (int, m) { return http.StatusOK, object }, found, false},
+		"missing in another version": {"v2", func() (int, m) { return status(404, "NotFound", "mp") },
+			verdict.Identity{}, false},
 		"the kind is not served at all": {"", nil, verdict.Identity{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +51,8 @@ func TestWhatIsStoredIsIdentified(t *testing.T) {
 				case "/apis/" + group + "/namespaces/tsb/managementplanes/mp":
 					reply(tc.answer())
 				case "/apis/" + group:
-					reply(http.StatusOK, m{"kind": "APIResourceList", "groupVersion": group, "resources": []m{{"name": "managementplanes", "namespaced": true, "kind": "ManagementPlane"}}})
+					reply(http.StatusOK, m{"kind": "APIResourceList", "groupVersion": group,
+						"resources": []m{{"name": "managementplanes", "namespaced": true, "kind": "ManagementPlane"}}})
 				case "/apis":
 					groups := []m{}
 					if tc.served != "" {

@@ -63,8 +63,9 @@ func NewReader(cfg *rest.Config, namespace, version string, log *slog.Logger) (*
 // Inventory is how the inventory of a hub is read.
 type Inventory func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
 
-// Join adds to an inventory what is read of its members in their own clusters: of those that are to be read live, and of those whose kubeconfig
-// is in the hub all the same, so that what is stated of them is checked. The kubeconfigs are read beside the inventory.
+// Join adds to an inventory what is read of its members in their own clusters: of those that are to be read live, and
+// of those whose kubeconfig is in the hub all the same, so that what is stated of them is checked. The kubeconfigs are
+// read beside the inventory.
 func (r *Reader) Join(read Inventory) Inventory {
 	return func(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 		listed := make(chan secrets, 1)
@@ -81,7 +82,8 @@ func (r *Reader) Join(read Inventory) Inventory {
 		}
 		var members []api.EdgeCluster
 		for _, e := range inv.Roster {
-			if _, readable := found.byName[e.Name]; readable && e.Spec.Role == api.RoleEdge || e.Spec.Evidence == api.EvidenceLive {
+			if _, readable := found.byName[e.Name]; readable && e.Spec.Role == api.RoleEdge ||
+				e.Spec.Evidence == api.EvidenceLive {
 				members = append(members, e)
 			}
 		}

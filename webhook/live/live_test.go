@@ -124,7 +124,8 @@ func TestAnEdgeThatAsksToWaitIsAskedAgainIfThereIsTime(t *testing.T) {
 	h.decider(time.Second).denies("without the time to wait", "429")
 }
 
-// What is stated of an edge that the hub can read is checked by reading it: an editor of entries cannot make the webhook look away.
+// What is stated of an edge that the hub can read is checked by reading it: an editor of entries cannot make the
+// webhook look away.
 func TestAStatementOfAnEdgeThatTheHubCanReadIsChecked(t *testing.T) {
 	h, e := startHub(t), startEdge(t, "eu")
 	h.register(e)

@@ -28,8 +28,8 @@ const (
 	lastCalls      = time.Minute // to finish calls in flight at the end
 )
 
-// calls serves admission calls over TLS. It is controller-runtime's server but for its bounds: a caller that does not go on is let go within
-// seconds, and there are never more connections than the process has room for.
+// calls serves admission calls over TLS. It is controller-runtime's server but for its bounds: a caller that does not
+// go on is let go within seconds, and there are never more connections than the process has room for.
 type calls struct {
 	o           Options
 	handler     http.Handler
@@ -111,8 +111,8 @@ func answering(o Options, next http.Handler) http.Handler {
 	return known(o.ClientNames, next)
 }
 
-// withClients is config for a handshake that verifies a client's certificate by the CAs in a file, as it is now. A caller may show none: our own
-// probe of the port does not. Its request is refused by known.
+// withClients is config for a handshake that verifies a client's certificate by the CAs in a file, as it is now. A
+// caller may show none: our own probe of the port does not. Its request is refused by known.
 func withClients(config *tls.Config, file string) (*tls.Config, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -145,8 +145,8 @@ func known(names []string, next http.Handler) http.Handler {
 	})
 }
 
-// crowd bounds how many connections are open. One too many costs the one that has waited longest: of those that never sent a request, else of
-// those that are idle, else of all.
+// crowd bounds how many connections are open. One too many costs the one that has waited longest: of those that never
+// sent a request, else of those that are idle, else of all.
 type crowd struct {
 	mu   sync.Mutex
 	most int

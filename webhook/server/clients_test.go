@@ -25,16 +25,20 @@ func clientCertificate(t *testing.T, name string) (tls.Certificate, []byte) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name + ".example"}, NotBefore: now.Add(-time.Hour),
-		NotAfter: now.Add(time.Hour), IsCA: true, BasicConstraintsValid: true, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		DNSNames: []string{name + ".example"}, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// With a CA of clients only who shows a certificate of it is answered, by the name that is asked for; without a CA everybody is.
+// With a CA of clients only who shows a certificate of it is answered, by the name that is asked for; without a CA
+// everybody is.
 func TestOnlyAnAPIServerThatShowsItsCertificateIsAnsweredWhereThatIsConfigured(t *testing.T) {
 	server, ca := clientCertificate(t, "api-server")
 	other, _ := clientCertificate(t, "api-server") // of a CA of its own
@@ -52,10 +56,11 @@ func TestOnlyAnAPIServerThatShowsItsCertificateIsAnsweredWhereThatIsConfigured(t
 		shows  []tls.Certificate
 		status int // 0 = no handshake
 	}{
-		"nothing is configured":              {"", nil, nil, http.StatusOK},
-		"it shows its certificate":           {file, nil, []tls.Certificate{server}, http.StatusOK},
-		"by its common name":                 {file, []string{"x", "api-server"}, []tls.Certificate{server}, http.StatusOK},
-		"by its DNS name":                    {file, []string{"api-server.example"}, []tls.Certificate{server}, http.StatusOK},
+		"nothing is configured":    {"", nil, nil, http.StatusOK},
+		"it shows its certificate": {file, nil, []tls.Certificate{server}, http.StatusOK},
+		"by its common name":       {file, []string{"x", "api-server"}, []tls.Certificate{server}, http.StatusOK},
+		"by its DNS name": {file, []string{"api-server.example"}, []tls.Certificate{server},
+			http.StatusOK},
 		"it has another name":                {file, []string{"x"}, []tls.Certificate{server}, http.StatusForbidden},
 		"it shows none":                      {file, nil, nil, http.StatusUnauthorized},
 		"another CA signed it":               {file, nil, []tls.Certificate{other}, 0},
@@ -64,7 +69,8 @@ func TestOnlyAnAPIServerThatShowsItsCertificateIsAnsweredWhereThatIsConfigured(t
 		"the file is missing, none is shown": {file + "x", nil, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			hook := httptest.NewUnstartedServer(answering(Options{ClientCA: tc.file, ClientNames: tc.names}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+			hook := httptest.NewUnstartedServer(answering(Options{ClientCA: tc.file, ClientNames: tc.names},
+				http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 			hook.TLS = verifying(Options{ClientCA: tc.file}, &tls.Config{Certificates: []tls.Certificate{server}})
 			hook.StartTLS()
 			defer hook.Close()

@@ -35,8 +35,9 @@ func lastMoments(c *x509.Certificate) time.Duration {
 	return min(time.Minute, c.NotAfter.Sub(c.NotBefore)/10)
 }
 
-// readiness judges, again and again and for nobody in particular, whether the API server, which calls us by our Service with the published CA
-// bundle, would get a decision from this process. A probe gets the last judgement, so that no number of probes costs a request.
+// readiness judges, again and again and for nobody in particular, whether the API server, which calls us by our Service
+// with the published CA bundle, would get a decision from this process. A probe gets the last judgement, so that no
+// number of probes costs a request.
 type readiness struct {
 	o        Options
 	missing  func() error  // why there is no certificate to serve
@@ -101,7 +102,8 @@ func (r *readiness) ready() error {
 		return last.err
 	}
 	if age := r.clock.Since(last.at); age > judgedUntil {
-		return fmt.Errorf("not known: the last look began %s ago and has not been followed by another", age.Round(time.Second))
+		return fmt.Errorf("not known: the last look began %s ago and has not been followed by another",
+			age.Round(time.Second))
 	}
 	return nil
 }

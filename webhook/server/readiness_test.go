@@ -115,15 +115,18 @@ func probed(r *readiness) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// A hundred probes cost no request: they get the judgement that was made, for as long as it holds, and never an older one.
+// A hundred probes cost no request: they get the judgement that was made, for as long as it holds, and never an older
+// one.
 func TestAProbeGetsTheLastJudgementAndAsksNobody(t *testing.T) {
 	now := time.Now()
 	port, bundle := serve(t, "hook.system.svc", now.Add(-time.Hour), now.Add(time.Hour))
 	var draining atomic.Bool
 	asked, fails := 0, error(nil)
 	clock := testclock.NewFakeClock(now)
-	r := &readiness{o: Options{Namespace: "system", Service: "hook", Configuration: "conf", Address: "127.0.0.1", Port: port}, missing: func() error { return nil },
-		objects: configuration{bundles: [][]byte{bundle}}, roster: func(context.Context) error { asked++; return fails }, draining: &draining, clock: clock}
+	r := &readiness{o: Options{Namespace: "system", Service: "hook", Configuration: "conf", Address: "127.0.0.1",
+		Port: port}, missing: func() error { return nil },
+		objects: configuration{bundles: [][]byte{bundle}}, roster: func(context.Context) error { asked++; return fails },
+		draining: &draining, clock: clock}
 	expect := func(when string, code int, says string) {
 		t.Helper()
 		if got, text := probed(r); got != code || !strings.Contains(text, says) {
@@ -156,7 +159,8 @@ func TestReadinessIsJudgedAgainByItself(t *testing.T) {
 	var draining atomic.Bool
 	looked := make(chan struct{})
 	clock := testclock.NewFakeClock(time.Now())
-	r := &readiness{missing: func() error { looked <- struct{}{}; return errors.New("no certificate") }, draining: &draining, clock: clock}
+	r := &readiness{missing: func() error { looked <- struct{}{}; return errors.New("no certificate") },
+		draining: &draining, clock: clock}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Start(ctx) }()

@@ -111,10 +111,12 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 
 	var draining atomic.Bool
 	mux := http.NewServeMux()
-	webhook.NewServer(webhook.Options{WebhookMux: mux}).Register(admit.Path, admit.Serve(&admit.Handler{ // which counts calls
-		Read: edges.Join(members.Read), Stored: members.Stored, Trusted: o.ClientCA != "", NamespaceEnds: members.NamespaceEnds,
-		MayOverride: rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
-		admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
+	webhook.NewServer(webhook.Options{WebhookMux: mux}).Register(admit.Path,
+		admit.Serve(&admit.Handler{ // which counts calls
+			Read: edges.Join(members.Read), Stored: members.Stored, Trusted: o.ClientCA != "",
+			NamespaceEnds: members.NamespaceEnds,
+			MayOverride:   rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
+			admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
 	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(told)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}
@@ -135,7 +137,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return fmt.Errorf("making the client of readiness: %w", err)
 	}
-	ready := &readiness{o: o, missing: certificate.missing, objects: objects, roster: members.Readable, draining: &draining, clock: clock.RealClock{}}
+	ready := &readiness{o: o, missing: certificate.missing, objects: objects, roster: members.Readable,
+		draining: &draining, clock: clock.RealClock{}}
 	if err := errors.Join(mgr.Add(ready), mgr.Add(health(o.HealthAddress, ready))); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)
 	}
@@ -159,8 +162,9 @@ func health(address string, ready http.Handler) manager.Runnable {
 	probes := http.NewServeMux()
 	probes.Handle("/readyz", ready)
 	probes.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	return &manager.Server{Name: "health", Server: &http.Server{Addr: address, Handler: probes, ReadHeaderTimeout: helloWithin,
-		ReadTimeout: helloWithin, WriteTimeout: answerWithin, IdleTimeout: idleFor, MaxHeaderBytes: headersMax}}
+	return &manager.Server{Name: "health", Server: &http.Server{Addr: address, Handler: probes,
+		ReadHeaderTimeout: helloWithin,
+		ReadTimeout:       helloWithin, WriteTimeout: answerWithin, IdleTimeout: idleFor, MaxHeaderBytes: headersMax}}
 }
 
 // keeper looks after the connections to edges, in every replica.

@@ -70,7 +70,8 @@ func TestMembersBesideTheRosterAreFoundAsUnknown(t *testing.T) {
 	for _, f := range Audit(managementPlane(jwtOnly), inv, noon) {
 		got = append(got, fmt.Sprintf("%s/%s/%s", f.Member, f.Entry, f.Status))
 	}
-	if want := "any edge that Central's metrics would name//Unknown eu-1/eu-1/True us-1//Unknown"; strings.Join(got, " ") != want {
+	if want := "any edge that Central's metrics would name//Unknown eu-1/eu-1/True us-1//Unknown"; strings.Join(got,
+		" ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -45,12 +45,15 @@ func restsOn(inv Inventory, now time.Time) []Evidence {
 		}
 		all = append(all, e)
 	}
-	slices.SortStableFunc(all, func(a, b Evidence) int { return cmp.Or(a.Seen.Compare(b.Seen), cmp.Compare(a.Member, b.Member)) })
+	slices.SortStableFunc(all, func(a, b Evidence) int {
+		return cmp.Or(a.Seen.Compare(b.Seen), cmp.Compare(a.Member,
+			b.Member))
+	})
 	return all
 }
 
-// Rests tells in one line, of at most limit bytes, what a withdrawal rested on: first how many members by which kind and the oldest of each,
-// then as many members as there is room for, the oldest first.
+// Rests tells in one line, of at most limit bytes, what a withdrawal rested on: first how many members by which kind
+// and the oldest of each, then as many members as there is room for, the oldest first.
 func Rests(all []Evidence, limit int) string {
 	if len(all) == 0 {
 		return "it rested on nobody"

@@ -14,8 +14,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 
-// An admitted withdrawal names each member that it rested on: who published what was known of it, when that was seen, and whether a fence, its pods or
-// a read of its cluster vouched for it.
+// An admitted withdrawal names each member that it rested on: who published what was known of it, when that was seen,
+// and whether a fence, its pods or a read of its cluster vouched for it.
 func TestAnAdmittedWithdrawalNamesWhatItRestedOn(t *testing.T) {
 	fenced := entry("eu-2", "uid-2", "jwt")
 	seen := metav1.NewTime(noon.Add(-time.Hour))
@@ -27,7 +27,8 @@ func TestAnAdmittedWithdrawalNamesWhatItRestedOn(t *testing.T) {
 	inv := Inventory{Roster: []api.EdgeCluster{live, entry("eu-1", "uid-1", "jwt"), fenced},
 		Live: map[string]Reading{"eu-3": {Presents: []guard.Cred{tsb.JWT}, At: noon, Until: noon.Add(time.Second)}}}
 	v := decide(t, update(both, jwtOnly), inv)
-	want := []Evidence{{"eu-2", "(not said)", ByFence, noon.Add(-time.Hour)}, {"eu-1", "ci@eu", ByPods, noon.Add(-time.Minute)}, {"eu-3", "xcpauth-webhook", ByLive, noon}}
+	want := []Evidence{{"eu-2", "(not said)", ByFence, noon.Add(-time.Hour)}, {"eu-1", "ci@eu", ByPods,
+		noon.Add(-time.Minute)}, {"eu-3", "xcpauth-webhook", ByLive, noon}}
 	if !v.Allowed || fmt.Sprint(v.Evidence) != fmt.Sprint(want) || v.Summary != "stop accepting mtls" {
 		t.Fatalf("%q: %v, want %v", v.Summary, v.Evidence, want)
 	}

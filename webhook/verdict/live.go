@@ -44,12 +44,14 @@ func readLive(edge guard.Edge, inv Inventory, entry *api.EdgeCluster) guard.Edge
 	return edge
 }
 
-// checked is a member by its statement, held against what was read in its cluster although that was not asked for: the unsafer of the two wins.
+// checked is a member by its statement, held against what was read in its cluster although that was not asked for: the
+// unsafer of the two wins.
 func checked(edge guard.Edge, r Reading) guard.Edge {
 	switch {
 	case edge.Presents == nil:
 	case r.Presents == nil:
-		edge.Presents, edge.Why = nil, fmt.Sprintf("%s; its cluster, whose kubeconfig is in the hub, could not be read: %s", edge.Why, r.Why)
+		edge.Presents, edge.Why = nil, fmt.Sprintf("%s; its cluster, whose kubeconfig is in the hub, could not be read: %s",
+			edge.Why, r.Why)
 	default:
 		for _, c := range r.Presents {
 			if !slices.Contains(edge.Presents, c) {

@@ -27,7 +27,8 @@ type Inventory struct {
 	Central []string
 	// CentralErr says why those metrics could not be read although Central runs, "" when they were, or are not asked for.
 	CentralErr string
-	// Fence is the fence of the webhook's own cluster, as a statement names it; "" without one, and FenceErr says why it could not be read.
+	// Fence is the fence of the webhook's own cluster, as a statement names it; "" without one, and FenceErr says why it
+	// could not be read.
 	Fence, FenceErr string
 	// MPC names a running pod of MPC, the hub's own client, in the ManagementPlane's namespace; "" where none was seen.
 	MPC string

@@ -46,8 +46,8 @@ type Permission struct {
 // claim tells how far an edit gets by its annotation alone: it must be brought by this edit, so that one that is stored admits nothing
 // ever again, and it must be the digest of the blockers of this very decision, so that a new blocker voids it.
 //
-// A deletion brings no object: its annotation is stored before, and goes with the object. Its digest names the user and the generation too, so
-// that it admits nothing to anybody else, and nothing after another edit.
+// A deletion brings no object: its annotation is stored before, and goes with the object. Its digest names the user and
+// the generation too, so that it admits nothing to anybody else, and nothing after another edit.
 func (q Question) claim(digest string) Override {
 	if q.req.Operation == Delete {
 		switch q.override(q.req.Old) {
@@ -196,7 +196,8 @@ const patchMax = 600
 // again is the command that makes the edit with the annotation: a merge patch of the stanza. It is "" where such a patch would not
 // withdraw the same, is too long, or holds what does not belong on a command line.
 func (q Question) again(digest string) string {
-	if q.req.Operation != Update || len(q.owners) > 0 || !named.MatchString(q.req.Name) || !named.MatchString(q.req.Namespace) {
+	if q.req.Operation != Update || len(q.owners) > 0 || !named.MatchString(q.req.Name) ||
+		!named.MatchString(q.req.Namespace) {
 		return ""
 	}
 	before, isMap := xcp(q.req.Old)

@@ -17,7 +17,8 @@ func deletion(xcp m, user string) Request {
 	return req
 }
 
-// Without its ManagementPlane a hub accepts nobody, so that deleting is judged like withdrawing everything that it accepts.
+// Without its ManagementPlane a hub accepts nobody, so that deleting is judged like withdrawing everything that it
+// accepts.
 func TestADeletionIsJudgedAsAWithdrawalOfAllThatIsAccepted(t *testing.T) {
 	neither := stanza(m{"jwt": false, "mutualTls": false})
 	for _, tc := range []struct {
@@ -41,21 +42,25 @@ func TestADeletionIsJudgedAsAWithdrawalOfAllThatIsAccepted(t *testing.T) {
 			if v.Allowed != tc.allowed {
 				t.Errorf("allowed %v: %s", v.Allowed, v.Message)
 			}
-			if !tc.allowed && (v.Code != http.StatusForbidden || v.Digest == "" || !strings.Contains(v.Message, "not `kubectl replace --force`")) {
+			if !tc.allowed && (v.Code != http.StatusForbidden || v.Digest == "" || !strings.Contains(v.Message,
+				"not `kubectl replace --force`")) {
 				t.Errorf("%+v", v)
 			}
 		})
 	}
-	if v := Undecided(deletion(both, "alice"), http.StatusInternalServerError, errors.New("roster unreadable")); v.Allowed {
+	if v := Undecided(deletion(both, "alice"), http.StatusInternalServerError,
+		errors.New("roster unreadable")); v.Allowed {
 		t.Errorf("with an unreadable roster: %+v", v)
 	}
 }
 
-// The override of a deletion is stored before it, since a deletion brings no object. It is for one user, one state of the object, these blockers.
+// The override of a deletion is stored before it, since a deletion brings no object. It is for one user, one state of
+// the object, these blockers.
 func TestADeletionIsOverriddenOnceByTheUserToWhomItWasDenied(t *testing.T) {
 	denied := decide(t, deletion(both, "alice"), fleet(cases.OnMTLS))
-	if denied.Override != NotAsked || !strings.Contains(denied.Message, "kubectl annotate --overwrite managementplane managementplane -n tsb xcpauth.io/override="+denied.Digest+
-		"\nkubectl delete managementplane managementplane -n tsb") {
+	if denied.Override != NotAsked || !strings.Contains(denied.Message,
+		"kubectl annotate --overwrite managementplane managementplane -n tsb xcpauth.io/override="+denied.Digest+
+			"\nkubectl delete managementplane managementplane -n tsb") {
 		t.Fatalf("%s", denied.Message)
 	}
 	annotate := func(req Request, digest string) Request {

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Doubt says why a review is not known to be about what is stored. Anybody in the cluster's network can send a review; only who may
-// read the object can say how it is stored at this moment.
+// Doubt says why a review is not known to be about what is stored. Anybody in the cluster's network can send a review;
+// only who may read the object can say how it is stored at this moment.
 type Doubt string
 
 // The doubts.
@@ -39,16 +39,18 @@ func (r Request) Compare(stored Identity) Doubt {
 // Unstored is the answer to a request about an object that is not stored: nobody is asked about anything for it.
 func Unstored(req Request) Verdict {
 	return Verdict{Code: http.StatusConflict, Decision: Denied, Rule: RuleUnstored,
-		Message: fmt.Sprintf("not decided, so denied: this is not about ManagementPlane %s as it is stored; try again", req.subject())}
+		Message: fmt.Sprintf("not decided, so denied: this is not about ManagementPlane %s as it is stored; try again",
+			req.subject())}
 }
 
-// WithoutDetail is a verdict as an unverified caller gets it: whether the edit is admitted, and nothing of who the members are, what they
-// present, or what would override the denial.
+// WithoutDetail is a verdict as an unverified caller gets it: whether the edit is admitted, and nothing of who the
+// members are, what they present, or what would override the denial.
 func (q Question) WithoutDetail(v Verdict, d Doubt) Verdict {
 	if d == Verified {
 		return v
 	}
-	bare := Verdict{Allowed: v.Allowed, Code: v.Code, Decision: v.Decision, Rule: v.Rule, Withdrawn: v.Withdrawn, Cause: v.Cause}
+	bare := Verdict{Allowed: v.Allowed, Code: v.Code, Decision: v.Decision, Rule: v.Rule, Withdrawn: v.Withdrawn,
+		Cause: v.Cause}
 	bare.Warnings = warnings(q.oddities()...)
 	switch {
 	case v.Allowed && v.Rule == RuleNobody:
@@ -59,8 +61,10 @@ func (q Question) WithoutDetail(v Verdict, d Doubt) Verdict {
 			"Create it with both modes (centralAuthModes: {jwt: true, mutualTls: true}), then make this edit: if it is denied, the denial names them.",
 			q.req.subject(), q.stop(), credList(q.withdrawn))
 	default:
-		bare.Code, bare.Message = http.StatusConflict, fmt.Sprintf("ManagementPlane %s changed while this was decided: %s would %s %s, "+
-			"which members may still present; try again: the denial then names them", q.req.subject(), q.what(), q.stop(), credList(q.withdrawn))
+		bare.Code, bare.Message = http.StatusConflict,
+			fmt.Sprintf("ManagementPlane %s changed while this was decided: %s would %s %s, "+
+				"which members may still present; try again: the denial then names them", q.req.subject(), q.what(), q.stop(),
+				credList(q.withdrawn))
 	}
 	return bare
 }

@@ -136,7 +136,8 @@ func added(old, new map[string]any) []string {
 		var all []string
 		for _, item := range list {
 			o, _ := item.(map[string]any)
-			all = append(all, fmt.Sprintf("%s %s (%s, UID %s)", text(o, "kind"), text(o, "name"), text(o, "apiVersion"), text(o, "uid")))
+			all = append(all, fmt.Sprintf("%s %s (%s, UID %s)", text(o, "kind"), text(o, "name"), text(o, "apiVersion"),
+				text(o, "uid")))
 		}
 		return all
 	}

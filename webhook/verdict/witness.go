@@ -34,11 +34,12 @@ func alsoRendered(edge guard.Edge, cp map[string]any, edgeXcps []map[string]any)
 	return edge
 }
 
-// behind is an edge of this cluster by its statement, whose fence must be the one that is here: without it the statement is believed no longer
-// than any other.
+// behind is an edge of this cluster by its statement, whose fence must be the one that is here: without it the
+// statement is believed no longer than any other.
 func behind(edge guard.Edge, entry *api.EdgeCluster, inv Inventory, now time.Time) guard.Edge {
 	st, says := roster.Says(entry, now)
-	if !says || st.Fence == "" || edge.Presents == nil || entry.Spec.Evidence == api.EvidenceLive || inv.FenceErr == "" && inv.Fence == st.Fence {
+	if !says || st.Fence == "" || edge.Presents == nil || entry.Spec.Evidence == api.EvidenceLive ||
+		inv.FenceErr == "" && inv.Fence == st.Fence {
 		return edge
 	}
 	what := "its fence is not there any more"
@@ -80,7 +81,8 @@ func seenByCentral(inv Inventory, named []string) []guard.Edge {
 		}
 	}
 	if inv.CentralErr != "" {
-		members = append(members, guard.Edge{Name: unseen, Why: clean(inv.CentralErr, 130) + "; let the webhook reach the metrics of Central's pods, then try again"})
+		members = append(members, guard.Edge{Name: unseen, Why: clean(inv.CentralErr, 130) +
+			"; let the webhook reach the metrics of Central's pods, then try again"})
 	}
 	return members
 }

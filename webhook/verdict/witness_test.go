@@ -45,9 +45,12 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 		{"the inventory and the metrics name the same one", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"us-1"}, Central: []string{"us-1"}}, []string{"1 member may", "us-1: mtls (the hub knows"}},
 		{"nobody but Central's metrics knows anybody", Inventory{Central: []string{"us-1"}}, []string{"us-1: mtls"}},
 		{"Central's metrics cannot be read", Inventory{Roster: []api.EdgeCluster{onJWT}, CentralErr: "the metrics of pod tsb/central-1 could not be read: connection refused"},
-			[]string{"any edge that Central's metrics would name: mtls", "connection refused", "let the webhook reach the metrics of Central's pods"}},
-		{"Central runs, unread, and nobody is known", Inventory{CentralErr: "no route"}, []string{"any edge that Central's metrics would name"}},
-		{"a long error still leaves room for the remedy", Inventory{CentralErr: strings.Repeat("x", 500)}, []string{"then try again)"}},
+			[]string{"any edge that Central's metrics would name: mtls", "connection refused",
+				"let the webhook reach the metrics of Central's pods"}},
+		{"Central runs, unread, and nobody is known", Inventory{CentralErr: "no route"},
+			[]string{"any edge that Central's metrics would name"}},
+		{"a long error still leaves room for the remedy", Inventory{CentralErr: strings.Repeat("x", 500)},
+			[]string{"then try again)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := decide(t, update(both, jwtOnly), tc.inv)
@@ -66,13 +69,15 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 	}
 }
 
-// A fence lengthens the life of a statement. Where the hub can see that it is not there any more, or is another, it does not.
+// A fence lengthens the life of a statement. Where the hub can see that it is not there any more, or is another, it
+// does not.
 func TestAStatedFenceMustBeTheOneThatIsThere(t *testing.T) {
 	here := []map[string]any{controlPlane("uid-1", m{"centralAuthMode": "JWT"})}
 	stated := func(ago time.Duration) api.EdgeCluster {
 		e := entry("eu-1", "uid-1", "jwt")
 		seen, until := metav1.NewTime(noon.Add(-ago)), metav1.NewTime(noon.Add(24*time.Hour))
-		e.Status.ObservedTime, e.Status.ValidUntil, e.Status.Fence = &seen, &until, &api.FenceStatus{Binding: "xcpauth-fence", UID: "b/p", ProvenTime: seen}
+		e.Status.ObservedTime, e.Status.ValidUntil, e.Status.Fence = &seen, &until,
+			&api.FenceStatus{Binding: "xcpauth-fence", UID: "b/p", ProvenTime: seen}
 		return e
 	}
 	for name, tc := range map[string]struct {
@@ -80,12 +85,17 @@ func TestAStatedFenceMustBeTheOneThatIsThere(t *testing.T) {
 		allowed bool
 		says    string
 	}{
-		"it is there":                          {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here, Fence: "b/p"}, true, ""},
-		"it is gone":                           {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here}, false, "its fence is not there any more"},
-		"it is another":                        {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here, Fence: "b2/p"}, false, "its fence is another"},
-		"it cannot be read":                    {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}, ControlPlanes: here, Fence: "b/p", FenceErr: "forbidden"}, false, "could not be read: forbidden"},
-		"it is gone, and the statement is new": {Inventory{Roster: []api.EdgeCluster{stated(time.Minute)}, ControlPlanes: here}, true, ""},
-		"the edge is in another cluster":       {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}}, true, ""},
+		"it is there": {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)},
+			ControlPlanes: here, Fence: "b/p"}, true, ""},
+		"it is gone": {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)},
+			ControlPlanes: here}, false, "its fence is not there any more"},
+		"it is another": {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)},
+			ControlPlanes: here, Fence: "b2/p"}, false, "its fence is another"},
+		"it cannot be read": {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)},
+			ControlPlanes: here, Fence: "b/p", FenceErr: "forbidden"}, false, "could not be read: forbidden"},
+		"it is gone, and the statement is new": {Inventory{Roster: []api.EdgeCluster{stated(time.Minute)},
+			ControlPlanes: here}, true, ""},
+		"the edge is in another cluster": {Inventory{Roster: []api.EdgeCluster{stated(time.Hour)}}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v := decide(t, update(both, jwtOnly), tc.inv); v.Allowed != tc.allowed || !strings.Contains(v.Message, tc.says) {
@@ -95,8 +105,8 @@ func TestAStatedFenceMustBeTheOneThatIsThere(t *testing.T) {
 	}
 }
 
-// An entry of MPC, which anybody who registers members can make, answers for no edge: not by its cluster's name, not by its own, not by the
-// ControlPlane that it names. Neither does one of a role that is not known.
+// An entry of MPC, which anybody who registers members can make, answers for no edge: not by its cluster's name, not by
+// its own, not by the ControlPlane that it names. Neither does one of a role that is not known.
 func TestOnlyAnEntryOfAnEdgeAnswersForItsCluster(t *testing.T) {
 	here := []map[string]any{controlPlane("uid-1", m{"centralAuthMode": "JWT"})}
 	for _, role := range []api.Role{api.RoleMPC, "", "Other"} {

@@ -28,7 +28,8 @@ const (
 func (q Question) denial(v Verdict, p Permission) string {
 	lines := byMember(v.Blockers)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s would %s %s, which %s may still present:", q.what(), q.stop(), credList(q.withdrawn), count(len(lines)))
+	fmt.Fprintf(&b, "%s would %s %s, which %s may still present:", q.what(), q.stop(), credList(q.withdrawn),
+		count(len(lines)))
 	for _, l := range lines[:min(len(lines), shown)] {
 		fmt.Fprintf(&b, "\n- %s: %s (%s)", clean(l.name, 300), credList(l.creds), clean(l.why, whyMax))
 	}

@@ -50,12 +50,14 @@ func run(args []string) error {
 	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook", "ValidatingWebhookConfiguration that carries the CA bundle")
 	flags.StringVar(&o.ClientCA, "client-ca", "",
 		"file with the CAs of the client certificates that API servers show; then nobody else is answered; empty means that callers show none")
-	flags.StringSliceVar(&o.ClientNames, "client-name", nil, "common or DNS name of such a certificate, with --client-ca; may be repeated; none means any")
+	flags.StringSliceVar(&o.ClientNames, "client-name", nil,
+		"common or DNS name of such a certificate, with --client-ca; may be repeated; none means any")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", time.Minute, "how often one replica looks at what is stored, and says who is refused; 0 means never")
 	central := flags.String("central-metrics", "require",
 		"require: an edge that the metrics of Central's pods name and the roster lacks is unknown, and any edge may be connected while they "+
 			"cannot be read; off: they are not read, and edges that only they name are not seen; the pods of MPC are read either way")
-	flags.IntVar(&o.MaxInFlight, "max-in-flight", 64, "reviews that are decided side by side, one of each 128 KiB counted; more wait for their turn")
+	flags.IntVar(&o.MaxInFlight, "max-in-flight", 64,
+		"reviews that are decided side by side, one of each 128 KiB counted; more wait for their turn")
 	flags.DurationVar(&o.CallTimeout, "call-timeout", admit.CallWithin,
 		"how long a call may take at most; a caller may ask for less; keep it at timeoutSeconds of the ValidatingWebhookConfiguration")
 	flags.DurationVar(&o.ShutdownDelay, "shutdown-delay", server.ShutdownDelay, "how long to go on answering after the first signal, while reporting not ready")

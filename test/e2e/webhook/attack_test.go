@@ -22,17 +22,21 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 )
 
-// forged is a review of a dry run, as anybody may send one who knows what is stored: a ManagementPlane with both modes on gets another xcp.
+// forged is a review of a dry run, as anybody may send one who knows what is stored: a ManagementPlane with both modes
+// on gets another xcp.
 func (h *hub) forged(ns string, xcp m) []byte {
 	h.Helper()
 	old, err := h.objects.Resource(managementPlanes).Namespace(ns).Get(h.Context(), "managementplane", metav1.GetOptions{})
 	h.must(err)
-	old.Object["spec"].(m)["components"].(m)["xcp"] = copied(m{"apiVersion": "v1", "kind": "XCP", "xcp": bothModes}).Object["xcp"]
+	old.Object["spec"].(m)["components"].(m)["xcp"] = copied(m{"apiVersion": "v1", "kind": "XCP",
+		"xcp": bothModes}).Object["xcp"]
 	changed := old.DeepCopy()
 	changed.Object["spec"].(m)["components"].(m)["xcp"] = xcp
-	body, err := json.Marshal(m{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": m{"uid": "forged", "operation": "UPDATE",
-		"namespace": ns, "name": "managementplane", "dryRun": true, "userInfo": m{"username": "mallory"},
-		"kind": m{"group": "install.tetrate.io", "version": "v1alpha1", "kind": "ManagementPlane"}, "oldObject": old.Object, "object": changed.Object}})
+	body, err := json.Marshal(m{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
+		"request": m{"uid": "forged", "operation": "UPDATE",
+			"namespace": ns, "name": "managementplane", "dryRun": true, "userInfo": m{"username": "mallory"},
+			"kind": m{"group": "install.tetrate.io", "version": "v1alpha1", "kind": "ManagementPlane"}, "oldObject": old.Object,
+			"object": changed.Object}})
 	h.must(err)
 	return body
 }
@@ -40,7 +44,8 @@ func (h *hub) forged(ns string, xcp m) []byte {
 // trust is how the API server verifies the webhook.
 func (h *hub) trust() *tls.Config {
 	h.Helper()
-	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component, metav1.GetOptions{})
+	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component,
+		metav1.GetOptions{})
 	h.must(err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(conf.Webhooks[0].ClientConfig.CABundle)
@@ -50,11 +55,12 @@ func (h *hub) trust() *tls.Config {
 // caller is a client that calls the webhook without credentials, as anybody in the cluster's network can.
 func (h *hub) caller() *http.Client {
 	h.Helper()
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: h.trust(), MaxIdleConnsPerHost: 200}}
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: h.trust(),
+		MaxIdleConnsPerHost: 200}}
 }
 
-// attacked has strangers call both replicas in every way that takes a server's places, memory or time, for as long as edits go on: no harmless edit
-// is denied for it, none that cuts somebody off is admitted, and no probe fails.
+// attacked has strangers call both replicas in every way that takes a server's places, memory or time, for as long as
+// edits go on: no harmless edit is denied for it, none that cuts somebody off is admitted, and no probe fails.
 func attacked(d *drill) {
 	ctx, cancel := context.WithCancel(d.h.Context())
 	var strangers sync.WaitGroup
@@ -71,7 +77,8 @@ func attacked(d *drill) {
 	}
 	client, config := d.h.caller(), d.h.trust()
 	post := func(n *webhooknode.Node, query string, body io.Reader) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+n.Admission()+"/validate-managementplane"+query, body)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost,
+			"https://"+n.Admission()+"/validate-managementplane"+query, body)
 		if err != nil {
 			return
 		}
@@ -88,7 +95,8 @@ func attacked(d *drill) {
 		c.Close()
 	}
 	dialer := &tls.Dialer{Config: config}
-	elsewhere := bytes.Replace(d.h.forged(drilled, m{"centralAuthModes": m{"jwt": true}}), []byte(`"uid":"`), []byte(`"uid":"0`), -1)
+	elsewhere := bytes.Replace(d.h.forged(drilled, m{"centralAuthModes": m{"jwt": true}}), []byte(`"uid":"`),
+		[]byte(`"uid":"0`), -1)
 	var probes, failed atomic.Int32
 	for _, n := range d.nodes {
 		for i := range 60 { // announce, and send one byte

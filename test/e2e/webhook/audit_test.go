@@ -128,7 +128,8 @@ func (h *hub) deleteHubs(but string) {
 	h.Helper()
 	for _, o := range h.all(managementPlanes) {
 		if ns := o.GetNamespace(); ns != but {
-			if err := h.kube.CoreV1().Namespaces().Delete(h.Context(), ns, metav1.DeleteOptions{}); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			if err := h.kube.CoreV1().Namespaces().Delete(h.Context(), ns, metav1.DeleteOptions{}); err != nil &&
+				!apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 				h.must(err)
 			}
 		}
@@ -164,7 +165,8 @@ func centralsMetrics(h *hub, _ node) {
 	_, err = h.kube.CoreV1().Pods(ns).UpdateStatus(h.Context(), pod, metav1.UpdateOptions{})
 	h.must(err)
 
-	h.denied(edit(), "any edge that Central's metrics would name: mtls", "pod metrics/central-5b7-x could not be read", "connection refused", "let the webhook reach the metrics of Central's pods")
+	h.denied(edit(), "any edge that Central's metrics would name: mtls", "pod metrics/central-5b7-x could not be read",
+		"connection refused", "let the webhook reach the metrics of Central's pods")
 	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "8080"))
 	h.must(err)
 	page := func(edges ...string) string {

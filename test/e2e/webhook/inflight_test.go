@@ -40,7 +40,8 @@ func drainedInFlight(h *hub, n node) {
 
 	body := h.forged("inflight", m{"centralAuthModes": m{"jwt": true}})
 	half := len(body) / 2
-	_, err = fmt.Fprintf(conn, "POST /validate-managementplane?timeout=5s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", address, len(body), body[:half])
+	_, err = fmt.Fprintf(conn,
+		"POST /validate-managementplane?timeout=5s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", address, len(body), body[:half])
 	h.must(err)
 
 	n.Signal(syscall.SIGTERM)

@@ -83,7 +83,8 @@ func (h *hub) event(ns, reason string, texts ...string) {
 			return err
 		}
 		for _, e := range list.Items {
-			if e.Reason == reason && e.Regarding.Kind == "ManagementPlane" && e.Regarding.UID != "" && (e.Type == "Warning") == (reason != "WithdrawalAdmitted") && holds(e, texts) {
+			if e.Reason == reason && e.Regarding.Kind == "ManagementPlane" && e.Regarding.UID != "" &&
+				(e.Type == "Warning") == (reason != "WithdrawalAdmitted") && holds(e, texts) {
 				return nil
 			}
 		}

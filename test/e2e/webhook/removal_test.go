@@ -20,7 +20,8 @@ import (
 
 // remove deletes the ManagementPlane of a namespace.
 func (h *hub) remove(ns string) error {
-	return h.objects.Resource(managementPlanes).Namespace(ns).Delete(h.Context(), "managementplane", metav1.DeleteOptions{})
+	return h.objects.Resource(managementPlanes).Namespace(ns).Delete(h.Context(), "managementplane",
+		metav1.DeleteOptions{})
 }
 
 // as is the hub with a client that acts for another user.
@@ -63,8 +64,10 @@ func deleting(h *hub, _ node) {
 		h.kept(ns, uid)
 	}
 	held("deleted", h.remove(ns), "edge-1: jwt", "kubectl replace --force")
-	held("its collection", planes.DeleteCollection(h.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}), "edge-1: jwt")
-	held("a dry run", planes.Delete(h.Context(), "managementplane", metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}), "edge-1: jwt")
+	held("its collection", planes.DeleteCollection(h.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}),
+		"edge-1: jwt")
+	held("a dry run", planes.Delete(h.Context(), "managementplane",
+		metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}), "edge-1: jwt")
 	h.event(ns, "WithdrawalDenied", "a deletion by admin", "edge-1")
 
 	file := filepath.Join(h.TempDir(), "plane.json") // without the stanza
@@ -77,23 +80,29 @@ func deleting(h *hub, _ node) {
 	}
 	held("replaced by force", errors.New(out), "edge-1: jwt")
 
-	// An owner that is not there: giving one is denied, and where an object has had one from its creation the collector's deletion is.
-	owner := []any{m{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-0000-0000-000000000000"}}
-	held("owned", h.mergePatch(managementPlanes, ns, "managementplane", m{"metadata": m{"ownerReferences": owner}}), "Leave the owner out (ConfigMap gone")
+	// An owner that is not there: giving one is denied, and where an object has had one from its creation the collector's
+	// deletion is.
+	owner := []any{m{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone",
+		"uid": "00000000-0000-0000-0000-000000000000"}}
+	held("owned", h.mergePatch(managementPlanes, ns, "managementplane", m{"metadata": m{"ownerReferences": owner}}),
+		"Leave the owner out (ConfigMap gone")
 	o = managementPlane(ns, "owned", bothModes)
 	o.Object["metadata"].(m)["ownerReferences"] = owner
 	owned, err := planes.Create(h.Context(), o, metav1.CreateOptions{})
 	h.must(err)
 	h.event(ns, "WithdrawalDenied", "a deletion by system:kube-controller-manager", "edge-1")
-	if still, err := planes.Get(h.Context(), "owned", metav1.GetOptions{}); err != nil || still.GetUID() != owned.GetUID() || still.GetDeletionTimestamp() != nil {
+	if still, err := planes.Get(h.Context(), "owned", metav1.GetOptions{}); err != nil ||
+		still.GetUID() != owned.GetUID() || still.GetDeletionTimestamp() != nil {
 		h.Errorf("the garbage collector deleted it: %v", err)
 	}
 
 	// The override, with a finalizer that takes its time.
-	h.must(h.mergePatch(managementPlanes, ns, "managementplane", m{"metadata": m{"finalizers": []string{"e2e.example/f"}}}))
+	h.must(h.mergePatch(managementPlanes, ns, "managementplane",
+		m{"metadata": m{"finalizers": []string{"e2e.example/f"}}}))
 	refusal := fmt.Sprint(h.remove(ns))
 	for _, program := range []string{"kubectl annotate", "kubectl delete"} {
-		if out, code := h.shell("", "", h.printed(refusal, program)+map[string]string{"kubectl delete": " --wait=false"}[program]); code != 0 {
+		if out, code := h.shell("", "", h.printed(refusal,
+			program)+map[string]string{"kubectl delete": " --wait=false"}[program]); code != 0 {
 			h.Fatalf("%s: exit code %d\n%s", program, code, out)
 		}
 	}
@@ -111,7 +120,8 @@ func deleting(h *hub, _ node) {
 func (h *hub) gone(ns, name string) {
 	h.Helper()
 	h.eventually(fmt.Sprintf("ManagementPlane %s/%s is gone", ns, name), func(ctx context.Context) error {
-		if _, err := h.objects.Resource(managementPlanes).Namespace(ns).Get(ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		if _, err := h.objects.Resource(managementPlanes).Namespace(ns).Get(ctx, name,
+			metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there: %v", err)
 		}
 		return nil

@@ -250,7 +250,8 @@ func stopped(h *hub, n node) {
 	if err == nil || !strings.Contains(err.Error(), `failed calling webhook "managementplanes.webhook.xcpauth.io"`) {
 		h.Errorf("the guarded edit without the webhook: %v", err)
 	}
-	if err := h.remove("stopped"); err == nil || !strings.Contains(err.Error(), `failed calling webhook "managementplane-deletion.webhook.xcpauth.io"`) {
+	if err := h.remove("stopped"); err == nil || !strings.Contains(err.Error(),
+		`failed calling webhook "managementplane-deletion.webhook.xcpauth.io"`) {
 		h.Errorf("a deletion without the webhook: %v", err)
 	}
 	// The namespace controller is not held up.
