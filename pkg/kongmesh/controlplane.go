@@ -267,6 +267,16 @@ func (cp controlPlane) tokenNames() []string {
 	return names
 }
 
+// written are the paths of variables of these names in the template.
+func (cp controlPlane) written(names []string) [][]string {
+	var paths [][]string
+	for _, name := range names {
+		paths = append(paths, []string{"spec", "template", "spec", "containers", fmt.Sprintf("k:{%q:%q}", "name", cp.container().Name),
+			"env", fmt.Sprintf("k:{%q:%q}", "name", name)})
+	}
+	return paths
+}
+
 // variables are the variables of these names as they are, in the form of a patch by name; plain names those whose value must not be in
 // one, since it may be a token.
 func (cp controlPlane) variables(names []string, secret bool) (entries []any, plain []string) {

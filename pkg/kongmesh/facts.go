@@ -102,7 +102,7 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), cp.ref()
 	hub.Version = cp.version.String()
 	hub.API = apiOf(cp, hub.Object)
-	hub.Owner, hub.HelmNote = kube.Owners(cp.object.Metadata)
+	hub.Owner, hub.HelmNote = kube.Owners(cp.object.Metadata, cp.written(cp.authTypes())...)
 	entries, odd := cp.variables(cp.authTypes(), false)
 	hub.Declared = environment(cp.container().Name, entries)
 	if _, known, why := cp.authenticates(cp.spec); !known {
@@ -140,6 +140,7 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	made := secrets.made
 	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: RevocationsName, UID: made[RevocationsName].UID,
 		ResourceVersion: made[RevocationsName].ResourceVersion}, Value: secrets.list, IDs: v.Revocations.IDs()}
+	hub.Revocations.Keeper, _ = kube.Owners(made[RevocationsName], []string{"data"})
 	hub.Keys = keysOf(v.Keys, ns, made)
 	zones, why := kube.Metadatas(s.Reads[readZones])
 	switch {

@@ -69,7 +69,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) plan.Member {
 	m := plan.Member{Name: cp.zone, ClusterName: cp.zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
 		Object: cp.ref(), Dials: cp.dials}
-	m.Owner, m.HelmNote = kube.Owners(cp.object.Metadata)
+	m.Owner, m.HelmNote = kube.Owners(cp.object.Metadata, cp.written(cp.tokenNames())...)
 	secrets, unread := secretsIn(s.Reads, cp.object.Metadata.Namespace)
 	entries, plain := cp.variables(cp.tokenNames(), true)
 	m.DeclaredFields = environment(cp.container().Name, entries)

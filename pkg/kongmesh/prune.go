@@ -93,6 +93,10 @@ func prunes(f plan.Facts, goal plan.Goal) plan.Wave {
 	if len(ids) == 0 {
 		return w
 	}
+	if list.Keeper != "" {
+		w.Blocked = []plan.Blocked{{Member: "hub", Why: keptBy(list)}}
+		return w
+	}
 	s, err := prune(f, goal, ids)
 	if err != nil {
 		w.Blocked = []plan.Blocked{{Member: "hub", Why: err.Error()}}

@@ -24,6 +24,7 @@ func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 		case goal.CutOff:
 		case goal.Skipped(m.Name) != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
+		case !mayBeRefused(m, goal):
 		case m.Err != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
 		case m.Object.Name != "" && !m.Workload.Settled:
@@ -45,6 +46,9 @@ func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 	if len(w.Blocked) > 0 {
 		return plan.Wave{Blocked: w.Blocked}
 	}
+	if f.Hub.Revocations.Keeper != "" {
+		return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: keptBy(f.Hub.Revocations)}}}
+	}
 	missing := slices.DeleteFunc(slices.Clone(goal.Revoke), func(id string) bool { return slices.Contains(f.Hub.Revocations.IDs, id) })
 	if len(missing) > 0 {
 		s, err := revoke(f, goal, missing)
@@ -59,9 +63,33 @@ func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 	return plan.Wave{}
 }
 
+// keptBy says that somebody keeps the list of revoked tokens.
+func keptBy(list *plan.Revocations) string {
+	return fmt.Sprintf("secret %s/%s is kept by %s, which would put a change back; change it there", list.Object.Namespace, list.Object.Name, list.Keeper)
+}
+
 // holds says whether a zone has or presents a token that is to be revoked.
 func holds(m plan.Member, goal plan.Goal) bool {
 	return slices.ContainsFunc(goal.Revoke, func(id string) bool { return m.Credential.ID == id || slices.Contains(m.Edge.Presents, jti(id)) })
+}
+
+// Whose is the zone that presents a token of an ID, which the global accepts; "" where none is seen to.
+func Whose(f plan.Facts, id string) string {
+	for _, m := range f.Members {
+		if slices.Contains(m.Edge.Presents, jti(id)) {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// mayBeRefused says whether a zone can be refused for the tokens that are to be revoked. A token names its zone, and the global takes it from
+// no other: where it is known whose each of them is, the other zones are none of the matter.
+func mayBeRefused(m plan.Member, goal plan.Goal) bool {
+	return holds(m, goal) || slices.ContainsFunc(goal.Revoke, func(id string) bool {
+		whose := goal.RevokedOf[id]
+		return whose == "" || whose == m.Name
+	})
 }
 
 // revoke adds tokens to the list, which goes on to hold what it does now and is written as the product reads it.
@@ -94,6 +122,9 @@ func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
 		after.Accepts[c] = t
 	}
 	for _, id := range slices.Concat(ids, merged.Meant) {
+		if goal.RevokedOf[id] != "" {
+			continue // it was accepted from that zone alone, which is asked about above, and is proved to have another
+		}
 		if !goal.CutOff || !slices.Contains(goal.Revoke, id) {
 			after.Accepts[jti(id)] = guard.No
 		}

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -26,6 +27,7 @@ type Metadata struct {
 	Annotations       map[string]string `json:"annotations"`
 	OwnerReferences   []Owner           `json:"ownerReferences"`
 	ManagedFields     []struct {
+		Manager  string          `json:"manager"`
 		Time     string          `json:"time"`
 		FieldsV1 json.RawMessage `json:"fieldsV1"`
 	} `json:"managedFields"`
@@ -33,25 +35,34 @@ type Metadata struct {
 
 // Owner is one of an object's owners.
 type Owner struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	UID  string `json:"uid"`
+	Kind       string `json:"kind"`
+	Name       string `json:"name"`
+	UID        string `json:"uid"`
+	Controller bool   `json:"controller"`
 }
 
 // Written is when a field was last written, in the API server's clock, as managedFields say; zero when they do not.
 func (m Metadata) Written(path ...string) time.Time {
 	var last time.Time
 	for _, f := range m.ManagedFields {
-		var at map[string]any
-		_ = json.Unmarshal(f.FieldsV1, &at) // what is no object says nothing
-		for _, key := range path {
-			at, _ = at["f:"+key].(map[string]any)
-		}
-		if t := Stamp(f.Time); at != nil && t.After(last) {
+		if t := Stamp(f.Time); has(f.FieldsV1, path) && t.After(last) {
 			last = t
 		}
 	}
 	return last
+}
+
+// has says whether fields of an entry of managedFields hold a path. A key of it that begins with "k:" names an entry of a list.
+func has(fields json.RawMessage, path []string) bool {
+	var at map[string]any
+	_ = json.Unmarshal(fields, &at) // what is no object says nothing
+	for _, key := range path {
+		if !strings.HasPrefix(key, "k:") {
+			key = "f:" + key
+		}
+		at, _ = at[key].(map[string]any)
+	}
+	return at != nil
 }
 
 // Stamp reads a time of the API server; zero when it is none.
@@ -98,23 +109,4 @@ func One(r plan.Result) *Object {
 func Ref(o Object, r plan.Read, kind string) plan.Ref {
 	return plan.Ref{Group: r.Group, Version: r.Version, Resource: r.Resource, Kind: kind, Namespace: o.Metadata.Namespace,
 		Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}
-}
-
-// Owners says who keeps an object as it is: reverts names the tool that puts a change back (Argo CD, Flux), helm the release
-// that re-applies its own values at its next upgrade. app.kubernetes.io/managed-by proves nothing here: tctl's manifests
-// carry it too.
-func Owners(m Metadata) (reverts, helm string) {
-	if id := m.Annotations["argocd.argoproj.io/tracking-id"]; id != "" {
-		reverts = "Argo CD (" + id + ")"
-	} else if id := m.Labels["argocd.argoproj.io/instance"]; id != "" {
-		reverts = "Argo CD (" + id + ")"
-	} else if id := m.Labels["kustomize.toolkit.fluxcd.io/name"]; id != "" {
-		reverts = "Flux (kustomization " + id + ")"
-	} else if id := m.Labels["helm.toolkit.fluxcd.io/name"]; id != "" {
-		reverts = "Flux (helm release " + id + ")"
-	}
-	if r := m.Annotations["meta.helm.sh/release-name"]; r != "" {
-		helm = m.Annotations["meta.helm.sh/release-namespace"] + "/" + r
-	}
-	return reverts, helm
 }

@@ -55,9 +55,11 @@ type Goal struct {
 	Rotate bool `json:"rotate,omitempty"`
 	// Revoke names credentials, by their IDs, that the hub is to refuse; a member that presents one gets another first, unless CutOff says
 	// that it may be refused. Reconnect has every member connect anew after that.
-	Revoke    []string `json:"revoke,omitempty"`
-	CutOff    bool     `json:"cutOff,omitempty"`
-	Reconnect bool     `json:"reconnect,omitempty"`
+	Revoke []string `json:"revoke,omitempty"`
+	// RevokedOf is whose each of them is, where that is known: the hub takes it from that member alone.
+	RevokedOf map[string]string `json:"revokedOf,omitempty"`
+	CutOff    bool              `json:"cutOff,omitempty"`
+	Reconnect bool              `json:"reconnect,omitempty"`
 	// Prune asks for the list of revoked credentials without those that are known to have expired, and for nothing else.
 	Prune bool `json:"prune,omitempty"`
 	// Renew names the members whose credential is to be made anew, and nothing else to be done, each with the digest of the one that it has

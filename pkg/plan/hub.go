@@ -98,6 +98,7 @@ type Revocations struct {
 	Object Ref    // without a UID while it is not there
 	Value  []byte // as it lies there
 	IDs    []string
+	Keeper string // who would put a change of it back: "ExternalSecret tokens"; "" when nobody does
 	// Expired are those of IDs whose credential is known to have expired, so that nothing rests on their being revoked.
 	Expired []string
 }
@@ -171,5 +172,6 @@ type Certificate struct {
 	Digest  string
 	Chain   []byte `json:"chain,omitempty"` // with its intermediates: PEM, public
 	CA      []byte `json:"ca,omitempty"`    // what lies beside it as its CA: PEM, public
+	Keeper  string `json:"-"`               // who would put another one back: "ExternalSecret central"; "" when nobody does
 	Public  bool   `json:"-"`               // no CA lies beside it, and one that every system trusts has signed it
 }

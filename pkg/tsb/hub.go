@@ -25,8 +25,9 @@ func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.Edg
 	xcp, _ := walk(mp.Raw, "", "spec", "components", "xcp")
 	stanza, _ := xcp["centralAuthModes"].(map[string]any)
 	hub.Declared = map[string]any{"jwt": stanza["jwt"], "mutualTls": stanza["mutualTls"]}
-	hub.Owner, hub.HelmNote = kube.Owners(mp.Metadata)
+	hub.Owner, hub.HelmNote = kube.Owners(mp.Metadata, modePaths("centralAuthModes", "central_auth_modes")...)
 	hub.Server = certificate(s.Reads, ns, secretCentralCert)
+	hub.Server.Keeper = keeper(s.Reads[secret(ns, secretCentralCert)])
 	hub.Issuer = issuerOf(s.Reads, mp, secretCentralCert)
 	hub.RehearsalIssuer = issuerOf(s.Reads, mp, rehearsalSecret)
 	if !s.Reads[secret(ns, rehearsalSecret)].Missing {
@@ -64,6 +65,12 @@ func issuerOf(read map[plan.Read]plan.Result, mp kube.Object, secretName string)
 	if why != "" {
 		return plan.Issuer{Why: fmt.Sprintf("cert-manager's Certificates in %s could not be read (%s), so who makes it is not known", ns, why)}
 	}
+	var makers []string
+	for _, c := range all {
+		if spec, _ := walk(c.Raw, "", "spec"); spec["secretName"] == secretName {
+			makers = append(makers, c.Metadata.Name)
+		}
+	}
 	for _, c := range all {
 		spec, _ := walk(c.Raw, "", "spec")
 		if spec["secretName"] != secretName {
@@ -71,7 +78,11 @@ func issuerOf(read map[plan.Read]plan.Result, mp kube.Object, secretName string)
 		}
 		i := plan.Issuer{Kind: certManager, Object: kube.Ref(c, certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
 			Names: map[string]any{"dnsNames": spec["dnsNames"], "ipAddresses": spec["ipAddresses"]}}
-		if reverts, _ := kube.Owners(c.Metadata); reverts != "" {
+		switch reverts, _ := kube.Owners(c.Metadata, []string{"spec", "dnsNames"}, []string{"spec", "ipAddresses"}); {
+		case len(makers) > 1:
+			i.Why = fmt.Sprintf("%d Certificates make secret %s/%s (%s) and re-issue it in turns; delete all but one", len(makers), ns, secretName,
+				strings.Join(makers, ", "))
+		case reverts != "":
 			i.Why = fmt.Sprintf("%s is kept by %s, which would put a change back; add the names to spec.dnsNames there", i.Object, reverts)
 		}
 		return i
@@ -90,6 +101,28 @@ func issuerOf(read map[plan.Read]plan.Result, mp kube.Object, secretName string)
 			s.Metadata.Annotations["meta.helm.sh/release-namespace"], s.Metadata.Annotations["meta.helm.sh/release-name"]) + byHand}
 	}
 	return plan.Issuer{Kind: "by hand", Why: "no cert-manager Certificate makes it, so it was put there by hand or by tctl" + byHand}
+}
+
+// modePaths are the paths of the fields in which a plane has its modes.
+func modePaths(fields ...string) [][]string {
+	var paths [][]string
+	for _, f := range fields {
+		paths = append(paths, []string{"spec", "components", "xcp", f})
+	}
+	return paths
+}
+
+// keeper is who would put a change of a secret back: a controller that owns it, but for cert-manager's Certificate, which is told apart as the
+// issuer of what it makes; "" when nobody is known to.
+func keeper(r plan.Result) string {
+	o := kube.One(r)
+	if o == nil {
+		return ""
+	}
+	meta := o.Metadata
+	meta.OwnerReferences = slices.DeleteFunc(slices.Clone(meta.OwnerReferences), func(o kube.Owner) bool { return o.Kind == "Certificate" })
+	reverts, _ := kube.Owners(meta, []string{"data"})
+	return reverts
 }
 
 // certificateReady says whether cert-manager has issued what the Certificate asks for now.

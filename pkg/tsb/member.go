@@ -119,7 +119,7 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	}
 	xcp, _ := walk(cp.Raw, "", "spec", "components", "xcp")
 	m.DeclaredFields = map[string]any{"centralAuthMode": xcp["centralAuthMode"]}
-	m.Owner, m.HelmNote = kube.Owners(cp.Metadata)
+	m.Owner, m.HelmNote = kube.Owners(cp.Metadata, modePaths("centralAuthMode", "central_auth_mode")...)
 	m.Fence = fence(s.Reads)
 
 	xcps := kube.Items(s.Reads[readEdgeXcps])

@@ -50,6 +50,9 @@ func misfit(f plan.Facts, goal plan.Goal, v sorted) []plan.Blocked {
 			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; %s", h.Issuer.Object, h.Server.Where, h.Issuer.Why)
 		case h.Issuer.Kind == certManager:
 			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; leave --central-cert out, and migrate adds the names there", h.Issuer.Object, h.Server.Where)
+		case h.Server.Keeper != "":
+			why = fmt.Sprintf("secret %s is kept by %s, which would put its own certificate back, without the names that moved edges verify; "+
+				"change it there", h.Server.Where, h.Server.Keeper)
 		case why == "" && unread != "" && chain.Trusts(h.Server.CA, goal.Pair.Chain, "", f.At) != "":
 			why = fmt.Sprintf("%s could not be looked at, and may not trust %s, which does not chain to the CA that lies beside the present one; reach it first", unread, goal.Pair.Where)
 		}

@@ -297,8 +297,12 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 	}
 	goal := o.goal()
 	goal.To, goal.Revoke, goal.CutOff, goal.Reconnect, goal.Prune = "", ids, o.cutOff, o.reconnect, o.prune
+	goal.RevokedOf = map[string]string{}
 	for _, id := range ids {
 		o.repeats += " " + id
+		if whose := kongmesh.Whose(f, id); whose != "" {
+			goal.RevokedOf[id] = whose
+		}
 	}
 	return o.carry(ctx, live, f, goal, "token revoke")
 }
