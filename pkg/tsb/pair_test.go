@@ -1,11 +1,13 @@
 package tsb
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
 func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) {
@@ -40,6 +42,8 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 			f.Members[0].Anchors = [][]byte{theirs.pem}
 			f.Members = append(f.Members, dark)
 		}},
+		{"an ExternalSecret would put its own back", guard.Yes, pair(with2, ""), "!hub", "is kept by ExternalSecret central, which would put its own certificate back",
+			func(f *plan.Facts) { f.Hub.Server.Keeper = "ExternalSecret central" }},
 		{"cert-manager would put its own back", guard.Yes, pair(with2, ""), "!hub", "leave --central-cert out, and migrate adds the names there", func(f *plan.Facts) {
 			f.Hub.Issuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Namespace: "tsb", Name: "xcp-central-cert"}}
 		}},
@@ -83,6 +87,45 @@ func TestReadPairRefusesWhatIsNone(t *testing.T) {
 	} {
 		if _, err := ReadPair([]byte(tc.certs), []byte(tc.ca)); err == nil || err.Error() != tc.says {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.says)
+		}
+	}
+}
+
+// Who keeps Central's certificate is asked of the secret itself, and of every Certificate that makes it.
+func TestWhoKeepsCentralsCertificateIsFound(t *testing.T) {
+	leaf := newTestCA(t, "ours").leaf("tsb.example.test")
+	secret := func(owner string) apifake.Object {
+		o := apifake.Secret("tsb", secretCentralCert, map[string]string{"tls.crt": string(leaf)})
+		if owner != "" {
+			o["metadata"].(apifake.Object)["ownerReferences"] = []any{apifake.Object{"kind": owner, "name": "central", "controller": true}}
+		}
+		return o
+	}
+	certificate := func(name string) apifake.Object {
+		return apifake.Object{"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": apifake.Object{"name": name, "namespace": "tsb"},
+			"spec": apifake.Object{"secretName": secretCentralCert}}
+	}
+	for _, tc := range []struct {
+		name   string
+		owner  string
+		makers []any
+		keeper string
+		issuer string // a part of why its names cannot be changed
+	}{
+		{"nobody", "", nil, "", "put there by hand or by tctl"},
+		{"an ExternalSecret", "ExternalSecret", nil, "ExternalSecret central", "put there by hand or by tctl"},
+		{"a Certificate", "Certificate", []any{certificate("central")}, "", ""},
+		{"two Certificates", "", []any{certificate("central"), certificate("xcp-central-cert")}, "", "re-issue it in turns; delete all but one"},
+	} {
+		hub := snapshot("hub", append(apifake.Hub("eu"), secret(tc.owner))...)
+		list, err := json.Marshal(apifake.Object{"items": append([]any{}, tc.makers...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hub.Reads[certificates("tsb")] = plan.Result{Body: list}
+		f := facts([]plan.Snapshot{hub}, plan.Selection{}, noon)
+		if f.Hub.Server.Keeper != tc.keeper || (tc.issuer == "") != (f.Hub.Issuer.Why == "") || !strings.Contains(f.Hub.Issuer.Why, tc.issuer) {
+			t.Errorf("%s: kept by %q, want %q; the issuer: %q", tc.name, f.Hub.Server.Keeper, tc.keeper, f.Hub.Issuer.Why)
 		}
 	}
 }
