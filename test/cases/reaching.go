@@ -1,6 +1,7 @@
 package cases
 
-// reachingOverlays reach authentication, or are not understood, so that they may: the kinds of odd edits that look harmless.
+// reachingOverlays reach authentication, or are not understood, so that they may: the kinds of odd edits that look
+// harmless.
 func reachingOverlays() []OverlayCase {
 	const kubeSpec = "spec.components.edgeServer.kubeSpec"
 	const container = "spec.template.spec.containers.[name:edge]"
@@ -39,18 +40,24 @@ func reachingOverlays() []OverlayCase {
 		{"the mode by way of a selector", edge("spec.[name:x].centralAuthMode", "MUTUAL_TLS")},
 		{"the mode with an escaped dot", edge(`spec\.centralAuthMode`, "MUTUAL_TLS")},
 		{"the mode with slashes", edge("spec/centralAuthMode", "MUTUAL_TLS")},
+		{"a path with a slash before it", edge("/spec.logLevels", "x")},
+		{"a path with two slashes in a name", edge("spec.logLevels.a//b", "x")},
 		{"a documented overlay with no text", edge("spec.centralAuthJwt.centralSni", m{"a": "b"})},
-		{"a documented overlay of the other plane's object", overlays(patch("CentralXcp", "central-xcp", "spec.centralAuthJwt.centralSni", "x"))},
+		{"a documented overlay of the other plane's object", overlays(patch("CentralXcp", "central-xcp",
+			"spec.centralAuthJwt.centralSni", "x"))},
 		{"something that ends like a documented one", edge("spec.centralAuthJwt.secret.centralSni", "x")},
 		// by the value
 		{"no value", patches([]any{m{"path": "spec.logLevels"}})},
 		{"the value null", edge("spec.logLevels", nil)},
 		{"op", patches([]any{m{"op": "remove", "path": "spec.logLevels", "value": "x"}})},
 		{"a whole kubeSpec that carries a command", edge(kubeSpec, m{"deployment": m{"command": []any{"x"}}})},
-		{"a whole deployment with its containers", edge(kubeSpec+".deployment", m{"containers": []any{m{"args": []any{"x"}}}})},
+		{"a whole deployment with its containers", edge(kubeSpec+".deployment",
+			m{"containers": []any{m{"args": []any{"x"}}}})},
 		{"variables that are texts", edge(edgeEnv, []any{"CENTRAL_AUTH_MODE=MUTUAL_TLS"})},
 		{"a variable named after the mode", edge(edgeEnv+"[-1]", variable("XCP_CENTRAL_AUTH_MODE", "MUTUAL_TLS"))},
 		{"a variable by its index", edge(edgeEnv+"[0].value", "x")},
+		{"a part of a variable by its index", edge(edgeEnv+"[0].valueFrom", m{"name": "A"})},
+		{"a variable by something else than its name", edge(edgeEnv+".[value:A].value", "x")},
 		{"another variable's name", edge(edgeEnv+".[name:A].name", "CENTRAL_AUTH_MODE")},
 		{"a variable with a key that is not known", edge(edgeEnv+"[-1]", m{"name": "A", "Name": "CENTRAL_AUTH_MODE"})},
 		{"envFrom", edge(kubeSpec+".deployment.envFrom", []any{m{"secretRef": m{"name": "x"}}})},
@@ -62,14 +69,16 @@ func reachingOverlays() []OverlayCase {
 		{"a Deployment's args in another case", deployment("spec.template.spec.containers[0].ARGS", []any{"x"})},
 		{"a Deployment's command", deployment(container+".command", []any{"x"})},
 		{"a Deployment's image", deployment(container+".image", "x")},
-		{"a Deployment's volumes", deployment("spec.template.spec.volumes[-1]", m{"name": "xcp-central-auth-jwt", "secret": m{"secretName": "x"}})},
+		{"a Deployment's volumes", deployment("spec.template.spec.volumes[-1]", m{"name": "xcp-central-auth-jwt",
+			"secret": m{"secretName": "x"}})},
 		{"a Deployment's mounts", deployment(container+".volumeMounts[-1]", m{"name": "x", "mountPath": "/x"})},
 		{"a Deployment's envFrom", deployment(container+".envFrom[-1]", m{"secretRef": m{"name": "x"}})},
 		{"a Deployment's whole container", deployment(container, m{"name": "edge", "resources": m{}})},
 		{"a Deployment's containers", deployment("spec.template.spec.containers[-1]", m{"name": "x"})},
 		{"a Deployment's whole template", deployment("spec.template", m{})},
 		{"a Deployment's whole spec", deployment("spec", m{})},
-		{"a Deployment without a name", overlays(m{"kind": "Deployment", "patches": []any{m{"path": container + ".args", "value": []any{"x"}}}})},
+		{"a Deployment without a name", overlays(m{"kind": "Deployment", "patches": []any{m{"path": container + ".args",
+			"value": []any{"x"}}}})},
 		{"Central's Deployment", overlays(patch("Deployment", "central", container+".args", []any{"x"}))},
 		{"kind missing", without("kind")},
 		{"kind null", of(nil)},
@@ -95,7 +104,8 @@ func reachingOverlays() []OverlayCase {
 		{"one of many overlays within an overlay", edge(kubeSpec+".overlays[-1]", args)},
 		{"overlays in a whole kubeSpec", edge(kubeSpec, m{"overlays": []any{args}})},
 		{"a part of an overlay within an overlay", edge(kubeSpec+".overlays[0].patches[0].value", "x")},
-		{"an overlay of EdgeXcp within an overlay", edge(kubeSpec+".overlays", []any{patch("EdgeXcp", "edge-xcp", "spec.logLevels", "x")})},
+		{"an overlay of EdgeXcp within an overlay", edge(kubeSpec+".overlays", []any{patch("EdgeXcp", "edge-xcp",
+			"spec.logLevels", "x")})},
 		{"overlays within an overlay that are texts", edge(kubeSpec+".overlays", []any{"x"})},
 	} {
 		all = append(all, OverlayCase{c.name, c.kubeSpec, true})
@@ -120,7 +130,8 @@ func HubSpellings() []HubSpellingCase {
 			}
 			return into
 		}
-		return put(m{"spec": put(m{"components": put(m{"xcp": put(m{"centralAuthModes": both()}, xcp)}, components)}, spec)}, root)
+		return put(m{"spec": put(m{"components": put(m{"xcp": put(m{"centralAuthModes": both()}, xcp)}, components)}, spec)},
+			root)
 	}
 	return []HubSpellingCase{
 		{"Spec", object(m{"Spec": m{"components": m{"xcp": modes(off)}}}, nil, nil, nil)},
