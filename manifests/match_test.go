@@ -169,33 +169,40 @@ func TestTheWebhookIsAskedAboutTheEditThatShowsIt(t *testing.T) {
 	}
 }
 
-// A cluster whose API server is the oldest that is supported takes the expressions: it compiles new ones by the language of the release before it.
+// A cluster whose API server is the oldest that is supported takes the expressions: it compiles new ones by the
+// language of the release before it.
 func TestTheOldestAPIServerTakesTheExpressions(t *testing.T) {
-	check := func(what string, expressions []celplugin.ExpressionAccessor, compile func(celplugin.ExpressionAccessor) celplugin.CompilationResult) {
+	check := func(what string, expressions []celplugin.ExpressionAccessor,
+		compile func(celplugin.ExpressionAccessor) celplugin.CompilationResult) {
 		for _, e := range expressions {
 			if r := compile(e); r.Error != nil {
 				t.Errorf("%s: %v in %s", what, r.Error, e.GetExpression())
 			}
 		}
 	}
-	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, manifests.WebhookConfiguration, "ValidatingWebhookConfiguration")[0]
+	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, manifests.WebhookConfiguration,
+		"ValidatingWebhookConfiguration")[0]
 	var conditions []celplugin.ExpressionAccessor
 	for _, w := range conf.Webhooks {
 		for _, condition := range w.MatchConditions {
-			conditions = append(conditions, &matchconditions.MatchCondition{Name: condition.Name, Expression: condition.Expression})
+			conditions = append(conditions, &matchconditions.MatchCondition{Name: condition.Name,
+				Expression: condition.Expression})
 		}
 	}
 	plain := celplugin.NewCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 27)))
-	check("the matchConditions in Kubernetes 1.28", conditions, func(e celplugin.ExpressionAccessor) celplugin.CompilationResult {
-		return plain.CompileCELExpression(e, celplugin.OptionalVariableDeclarations{}, environment.NewExpressions)
-	})
-	policy := objects[admissionregistrationv1.ValidatingAdmissionPolicy](t, manifests.EdgeFence, "ValidatingAdmissionPolicy")[0]
+	check("the matchConditions in Kubernetes 1.28", conditions,
+		func(e celplugin.ExpressionAccessor) celplugin.CompilationResult {
+			return plain.CompileCELExpression(e, celplugin.OptionalVariableDeclarations{}, environment.NewExpressions)
+		})
+	policy := objects[admissionregistrationv1.ValidatingAdmissionPolicy](t, manifests.EdgeFence,
+		"ValidatingAdmissionPolicy")[0]
 	composed, err := celplugin.NewCompositedCompiler(environment.MustBaseEnvSet(version.MajorMinor(1, 29)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range policy.Spec.Variables {
-		if r := composed.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression}, celplugin.OptionalVariableDeclarations{}, environment.NewExpressions); r.Error != nil {
+		if r := composed.CompileAndStoreVariable(&validating.Variable{Name: v.Name, Expression: v.Expression},
+			celplugin.OptionalVariableDeclarations{}, environment.NewExpressions); r.Error != nil {
 			t.Errorf("the fence's variable %s in Kubernetes 1.30: %v", v.Name, r.Error)
 		}
 	}
@@ -208,65 +215,8 @@ func TestTheOldestAPIServerTakesTheExpressions(t *testing.T) {
 	})
 }
 
-// What is surely both modes on is not asked about, whatever was stored, so that an outage of the webhook never blocks the way back.
-func TestBothModesOnIsNotAskedAbout(t *testing.T) {
-	c := shipped(t)
-	both := m{"jwt": true, "mutualTls": true}
-	xcp := func(fields m) m { return m{"spec": m{"hub": "registry", "components": m{"xcp": fields}}} }
-	jwtOnly := xcp(m{"centralAuthModes": m{"jwt": true, "mutualTls": false}})
-	with := func(stanza any, more m) m {
-		fields := m{"centralAuthModes": stanza}
-		maps.Copy(fields, more)
-		return xcp(fields)
-	}
-	owned := func(o m, owners ...any) m {
-		o = maps.Clone(o)
-		o["metadata"] = m{"namespace": "tsb", "name": "managementplane", "ownerReferences": owners}
-		return o
-	}
-	a, b := m{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1"}, m{"apiVersion": "v1", "kind": "ConfigMap", "name": "b", "uid": "2"}
-	many := make([]any, 21)
-	for i := range many {
-		many[i] = m{"kind": "Service"}
-	}
-	for _, tc := range []struct {
-		name     string
-		old, new m
-		asked    bool
-	}{
-		{"the way back", jwtOnly, with(both, nil), false},
-		{"the way back from nothing", xcp(m{}), with(both, nil), false},
-		{"the way back from an alias", xcp(m{"central_auth_modes": both}), with(both, nil), false},
-		{"the way back with a harmless overlay", jwtOnly, with(both, m{"kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patches": []any{m{"path": "spec.logLevels", "value": "x"}}}}}}), false},
-		{"the way back with an owner that was there", owned(jwtOnly, a), owned(with(both, nil), a), false},
-		{"the way back with another owner", owned(jwtOnly, a), owned(with(both, nil), b), true},
-		{"the way back with an owner that was not there", jwtOnly, owned(with(both, nil), a), true},
-		{"the way back without the owner", owned(jwtOnly, a), with(both, nil), true},
-		{"created with an owner", nil, owned(with(both, nil), a), true},
-		{"mTLS off", with(both, nil), jwtOnly, true},
-		{"the stanza goes", with(both, nil), xcp(m{}), true},
-		{"a third key", jwtOnly, with(m{"jwt": true, "mutualTls": true, "mutual_tls": false}, nil), true},
-		{"one mode as a text", jwtOnly, with(m{"jwt": true, "mutualTls": "true"}, nil), true},
-		{"one mode as a number", jwtOnly, with(m{"jwt": true, "mutualTls": int64(1)}, nil), true},
-		{"an alias beside it", jwtOnly, with(both, m{"central_auth_modes": m{}}), true},
-		{"an overlay behind it", jwtOnly, with(both, m{"kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patches": []any{m{"path": "spec.centralAuthModes", "value": m{}}}}}}}), true},
-		{"more overlays than can be judged for sure", jwtOnly, with(both, m{"kubeSpec": m{"overlays": many}}), true},
-		{"the same beside another change of xcp", with(both, nil), with(both, m{"logLevels": m{}}), false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if asked, err := c.calls(t, tc.old, tc.new); asked != tc.asked || err != nil {
-				t.Errorf("asked %v (%v), want %v", asked, err, tc.asked)
-			}
-		})
-	}
-	for _, tc := range cases.HubSpellings() {
-		if asked, err := c.calls(t, tc.Object, with(both, nil)); asked || err != nil {
-			t.Errorf("%s in another spelling goes: asked %v (%v)", tc.Name, asked, err)
-		}
-	}
-}
-
-// The conditions are total, and what they hold back from the webhook withdraws nothing and is not worth a word: for any two objects whatever.
+// The conditions are total, and what they hold back from the webhook withdraws nothing and is not worth a word: for any
+// two objects whatever.
 func TestNoEditThatWithdrawsAnythingSlipsPastTheConditions(t *testing.T) {
 	c := shipped(t)
 	leaf := rapid.SampledFrom([]any{nil, true, false, "x", int64(1), 1.5, []any{}, []any{"jwt"}, m{}})
@@ -290,12 +240,15 @@ func TestNoEditThatWithdrawsAnythingSlipsPastTheConditions(t *testing.T) {
 		})
 	}
 	values := rapid.OneOf(both, both, rapid.SampledFrom([]any{true, false, true}), leaf)
-	stanza := rapid.OneOf(both, both, within(map[string]*rapid.Generator[any]{"jwt": values, "mutualTls": values}, "mutual_tls", "JWT", "x"))
-	xcp := within(map[string]*rapid.Generator[any]{"centralAuthModes": stanza, "kubeSpec": rapid.OneOf(rapid.Just[any](m{}), kubeSpecs(1)), "logLevels": leaf},
+	stanza := rapid.OneOf(both, both, within(map[string]*rapid.Generator[any]{"jwt": values, "mutualTls": values},
+		"mutual_tls", "JWT", "x"))
+	xcp := within(map[string]*rapid.Generator[any]{"centralAuthModes": stanza,
+		"kubeSpec": rapid.OneOf(rapid.Just[any](m{}), kubeSpecs(1)), "logLevels": leaf},
 		"central_auth_modes", "CentralAuthModes", "kube_spec", "KubeSpec", "centralAuthMode")
 	components := within(map[string]*rapid.Generator[any]{"xcp": xcp, "oap": leaf}, "XCP", "Xcp")
 	owners := rapid.SampledFrom([]any{nil, []any{}, []any{m{"uid": "1"}}, []any{m{"uid": "2"}}})
-	object := within(map[string]*rapid.Generator[any]{"spec": within(map[string]*rapid.Generator[any]{"components": components, "hub": leaf}, "Components", "COMPONENTS"), "owners": owners}, "Spec", "SPEC")
+	spec := within(map[string]*rapid.Generator[any]{"components": components, "hub": leaf}, "Components", "COMPONENTS")
+	object := within(map[string]*rapid.Generator[any]{"spec": spec, "owners": owners}, "Spec", "SPEC")
 	all, called, rescued := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(what string) (m, any) {
@@ -337,12 +290,15 @@ func TestNoEditThatWithdrawsAnythingSlipsPastTheConditions(t *testing.T) {
 			t.Fatalf("not asked although %v is withdrawn:\n%s\n%s", gone, text(old), text(new))
 		}
 		if before.Basis != after.Basis {
-			if rescued++; len(odd) > 0 || after.Accepts[tsb.MTLS] != guard.Yes || after.Accepts[tsb.JWT] != guard.Yes || text(ownersBefore) != text(ownersAfter) {
-				t.Fatalf("not asked, and %v, %v, owners %v and %v:\n%s\n%s", after.Accepts, odd, ownersBefore, ownersAfter, text(old), text(new))
+			if rescued++; len(odd) > 0 || after.Accepts[tsb.MTLS] != guard.Yes || after.Accepts[tsb.JWT] != guard.Yes ||
+				text(ownersBefore) != text(ownersAfter) {
+				t.Fatalf("not asked, and %v, %v, owners %v and %v:\n%s\n%s", after.Accepts, odd, ownersBefore, ownersAfter,
+					text(old), text(new))
 			}
 		}
 	})
 	if called == 0 || called == all || rescued == 0 {
-		t.Errorf("of %d pairs %d were asked about and %d not, since both modes are on: this shows nothing", all, called, rescued)
+		t.Errorf("of %d pairs %d were asked about and %d not, since both modes are on: this shows nothing", all, called,
+			rescued)
 	}
 }

@@ -119,7 +119,8 @@ func TestTheWebhookGuardsOnlyManagementPlanesAndFailsClosedForThose(t *testing.T
 				conditions []string
 				effects    admissionregistrationv1.SideEffectClass // an Event where something is denied
 			}{
-				{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp", "not-surely-both-modes"}, "NoneOnDryRun"},
+				{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp", "not-surely-both-modes"},
+					"NoneOnDryRun"},
 				{"Fail", []op{"UPDATE", "DELETE"}, []string{"not-being-deleted", "not-with-its-namespace",
 					"deletes-or-adds-an-owner"}, "NoneOnDryRun"},
 			} {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// The predicate of pkg/overlay as CEL. CEL has no functions of one's own and matchConditions have no variables, so the text is put together here
-// and written out in full. Each function returns an expression over the expressions that it is given; each is total for any value.
+// The predicate of pkg/overlay as CEL. CEL has no functions of one's own and matchConditions have no variables, so the
+// text is put together here and written out in full. Each function returns an expression over the expressions that it
+// is given; each is total for any value.
 
 // plain is overlay.Plain.
 func plain(key string) string {
@@ -27,7 +28,8 @@ func matches(value, form string) string { return fmt.Sprintf("%s.matches(r'%s')"
 
 const (
 	word = `[\w-]+`
-	// grammar is a path with a dot before it: names, in which a dot is escaped and a slash stands between two other characters, and selectors.
+	// grammar is a path with a dot before it: names, in which a dot is escaped and a slash stands between two other
+	// characters, and selectors.
 	grammar = `^(?:\.(?:[\w-]|\\\.)+(?:/(?:[\w-]|\\\.)+)*|\[(?:-?\d+|[\w-]+[:=](?:[\w/-]+|"[\w/-]+"|\x27[\w/-]+\x27))\])+$`
 
 	end        = `(?:[.\[]|$)`
@@ -40,7 +42,8 @@ const (
 )
 
 // contents are the reserved names of pkg/overlay.
-var contents = []string{"args", "command", "containers", "deployment", "env", "envfrom", "image", "overlays", "podspec", "template", "volumemounts", "volumes"}
+var contents = []string{"args", "command", "containers", "deployment", "env", "envfrom", "image", "overlays", "podspec",
+	"template", "volumemounts", "volumes"}
 
 // field says that a path goes on from a prefix with a field that is none of these.
 func field(path, prefix string, but ...string) string {
@@ -62,21 +65,24 @@ func harmlessName(v string) string {
 
 // harmlessVariable judges an item of an env list.
 func harmlessVariable(v string) string {
-	return and(isMap(v), fmt.Sprintf("%s.all(k, k in ['name', 'value', 'valueFrom'])", v), fmt.Sprintf("'name' in %s", v), isText(v+"['name']"), harmlessName(v+"['name']"))
+	return and(isMap(v), fmt.Sprintf("%s.all(k, k in ['name', 'value', 'valueFrom'])", v), fmt.Sprintf("'name' in %s", v),
+		isText(v+"['name']"), harmlessName(v+"['name']"))
 }
 
 func harmlessVariables(v string) string {
 	return and(isList(v), fmt.Sprintf("%s.all(e, %s)", v, harmlessVariable("e")))
 }
 
-// harmlessEnv judges a patch of an env list below a prefix, or of a part of it; written is the prefix without regard to spelling.
+// harmlessEnv judges a patch of an env list below a prefix, or of a part of it; written is the prefix without regard to
+// spelling.
 func harmlessEnv(prefix, written, s, q, v string) string {
 	byName := prefix + `\.env\[name[:=][^\]]*\]`
 	named := fmt.Sprintf(`%s.split('.env[name')[1].substring(1).split(']')[0].replace('"', '').replace("'", '')`, s)
 	return or(
 		and(matches(q, prefix+`\.env$`), harmlessVariables(v)),
 		and(matches(q, prefix+`\.env\[\d+\]$`), harmlessVariable(v)),
-		and(matches(q, byName+`(?:$|\.value(?:from)?`+end+`)`), matches(s, written+`\.env\[name[:=]`), with("n", named, harmlessName("n")),
+		and(matches(q, byName+`(?:$|\.value(?:from)?`+end+`)`), matches(s, written+`\.env\[name[:=]`), with("n", named,
+			harmlessName("n")),
 			or(matches(q, byName+`\.`), harmlessVariable(v))))
 }
 
@@ -91,16 +97,20 @@ func ofDeployment(s, q, v string) string {
 		harmlessEnv(container, `^`+word+`\.`+word+`\.`+word+`\.`+word+`\[[^\]]*\]`, s, q, v))
 }
 
-// harmlessPatch judges a patch of a kind in small letters, by a function of its path, that path in plain spelling, and its value.
+// harmlessPatch judges a patch of a kind in small letters, by a function of its path, that path in plain spelling, and
+// its value.
 func harmlessPatch(p string, judge func(path, s, q, v string) string) string {
 	path, v := p+"['path']", p+"['value']"
-	return and(isMap(p), fmt.Sprintf("size(%s) == 2", p), fmt.Sprintf("'path' in %s", p), fmt.Sprintf("'value' in %s", p), isText(path), v+" != null",
-		with("s", path+".replace('.[', '[')", and(matches("('.' + s)", grammar), with("q", plain("s"), judge(path, "s", "q", v)))))
+	return and(isMap(p), fmt.Sprintf("size(%s) == 2", p), fmt.Sprintf("'path' in %s", p), fmt.Sprintf("'value' in %s", p),
+		isText(path), v+" != null",
+		with("s", path+".replace('.[', '[')", and(matches("('.' + s)", grammar), with("q", plain("s"), judge(path, "s", "q",
+			v)))))
 }
 
 // documented says that an overlay has only the documented keys.
 func documented(o string) string {
-	return and(isMap(o), fmt.Sprintf("%s.all(k, k in ['apiVersion', 'kind', 'name', 'patches'])", o), fmt.Sprintf("'kind' in %s", o), isText(o+"['kind']"),
+	return and(isMap(o), fmt.Sprintf("%s.all(k, k in ['apiVersion', 'kind', 'name', 'patches'])", o),
+		fmt.Sprintf("'kind' in %s", o), isText(o+"['kind']"),
 		matches(o+"['kind']", `^[A-Za-z][A-Za-z0-9]*$`), or(isNull(o, "patches"), isList(o+"['patches']")))
 }
 
@@ -109,7 +119,8 @@ func kind(o string) string { return o + "['kind'].lowerAscii()" }
 // elsewhere says that the target of a documented overlay takes no part in authentication.
 func elsewhere(o string) string {
 	return or(fmt.Sprintf("!(%s in ['edgexcp', 'centralxcp', 'deployment'])", kind(o)),
-		and(kind(o)+" == 'deployment'", fmt.Sprintf("'name' in %s", o), isText(o+"['name']"), matches(o+"['name']", deployment),
+		and(kind(o)+" == 'deployment'", fmt.Sprintf("'name' in %s", o), isText(o+"['name']"), matches(o+"['name']",
+			deployment),
 			fmt.Sprintf("!(%s['name'] in ['central', 'edge', 'xcp-central', 'xcp-edge'])", o)))
 }
 
@@ -121,12 +132,14 @@ func patches(o, p, body string) string {
 // nestedOverlays judges overlays within an overlay.
 func nestedOverlays(v string) string {
 	patch := harmlessPatch("r", func(_, s, q, v string) string { return ofDeployment(s, q, v) })
-	return and(isList(v), fmt.Sprintf("%s.all(w, %s)", v, and(documented("w"), or(elsewhere("w"), and(kind("w")+" == 'deployment'", patches("w", "r", patch))))))
+	return and(isList(v), fmt.Sprintf("%s.all(w, %s)", v, and(documented("w"), or(elsewhere("w"),
+		and(kind("w")+" == 'deployment'", patches("w", "r", patch))))))
 }
 
 // harmlessDeployment judges the typed fields of a Deployment.
 func harmlessDeployment(v string) string {
-	return and(isMap(v), fmt.Sprintf("%s.all(k, k == 'env' || !(%s in %s))", v, plain("k"), list(contents...)), or(isNull(v, "env"), harmlessVariables(v+"['env']")))
+	return and(isMap(v), fmt.Sprintf("%s.all(k, k == 'env' || !(%s in %s))", v, plain("k"), list(contents...)),
+		or(isNull(v, "env"), harmlessVariables(v+"['env']")))
 }
 
 // harmlessKubeSpec judges a patch at or below the kubeSpec of a component.
@@ -139,7 +152,8 @@ func harmlessKubeSpec(s, q, v string) string {
 		// a whole kubeSpec, its overlays or one of them
 		with("l", fmt.Sprintf("%s ? %s : %s ? dyn({'overlays': %s}) : %s ? dyn({'overlays': [%s]}) : dyn(false)",
 			matches(q, kubeSpec+`$`), v, matches(q, kubeSpec+`\.overlays$`), v, matches(q, kubeSpec+`\.overlays\[\d+\]$`), v),
-			and(isMap("l"), keysOfKubeSpec("l"), or(isNull("l", "deployment"), harmlessDeployment("l['deployment']")), or(isNull("l", "overlays"), nestedOverlays("l['overlays']")))))
+			and(isMap("l"), keysOfKubeSpec("l"), or(isNull("l", "deployment"), harmlessDeployment("l['deployment']")),
+				or(isNull("l", "overlays"), nestedOverlays("l['overlays']")))))
 }
 
 func keysOfKubeSpec(v string) string {
@@ -151,13 +165,15 @@ func ofXCP(o, path, s, q, v string) string {
 	return or(
 		matches(q, labels),
 		and(matches(q, `^spec\.[a-z0-9]+`+end), not(matches(q, `^spec\.(?:[a-z0-9]*(?:auth|jwt|tls)|components`+end+`)`))),
-		and(kind(o)+" == 'edgexcp'", fmt.Sprintf("%s in ['spec.centralAuthJwt.centralSni', 'spec.centralAuthJwt.centralCaSecret']", path), isText(v)),
+		and(kind(o)+" == 'edgexcp'",
+			fmt.Sprintf("%s in ['spec.centralAuthJwt.centralSni', 'spec.centralAuthJwt.centralCaSecret']", path), isText(v)),
 		and(matches(q, kubeSpec+end), harmlessKubeSpec(s, q, v)))
 }
 
 // ofOverlay judges a patch p of a documented overlay o that is not elsewhere.
 func ofOverlay(o, p string) string {
 	return harmlessPatch(p, func(path, s, q, v string) string {
-		return or(and(kind(o)+" == 'deployment'", ofDeployment(s, q, v)), and(kind(o)+" != 'deployment'", ofXCP(o, path, s, q, v)))
+		return or(and(kind(o)+" == 'deployment'", ofDeployment(s, q, v)), and(kind(o)+" != 'deployment'", ofXCP(o, path, s, q,
+			v)))
 	})
 }

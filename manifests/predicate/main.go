@@ -1,5 +1,5 @@
-// Command predicate writes the predicate of pkg/overlay as CEL into the manifests that are shipped: the fence of an edge and the webhook's
-// matchConditions. It runs at the root of the checkout (make generate).
+// Command predicate writes the predicate of pkg/overlay as CEL into the manifests that are shipped: the fence of an
+// edge and the webhook's matchConditions. It runs at the root of the checkout (make generate).
 package main
 
 import (

@@ -13,15 +13,17 @@ type Reach struct {
 	What string // "a patch of spec.centralAuthMode of EdgeXcp"; never a value, which may be a secret
 	// Known says that it surely reaches authentication. Otherwise it is not understood, and counts as reaching it.
 	Known bool
-	// ID is everything that the answer rests on. The same patch of the same overlay has the same one, wherever it is in the list.
+	// ID is everything that the answer rests on. The same patch of the same overlay has the same one, wherever it is in
+	// the list.
 	ID string
 }
 
-// Judge lists the places below spec.components.xcp.kubeSpec that reach authentication, in order. None means that the typed field alone says how
-// to authenticate. Each patch is judged alone:
+// Judge lists the places below spec.components.xcp.kubeSpec that reach authentication, in order. None means that the
+// typed field alone says how to authenticate. Each patch is judged alone:
 //
 //   - of EdgeXcp and CentralXcp: the authentication fields, and every parent of them;
-//   - of the Deployments edge and central: their containers' command, args, image, volumeMounts and envFrom, the pod's volumes, and every parent;
+//   - of the Deployments edge and central: their containers' command, args, image, volumeMounts and envFrom, the
+//     pod's volumes, and every parent;
 //   - variables: one by one, by name (see mayMatter);
 //   - overlays within such an overlay: by what they carry.
 //
@@ -90,7 +92,8 @@ func (j *judge) deployment(v any) {
 func (j *judge) overlay(path string, v any) {
 	o, ok := readOverlay(v)
 	if !ok {
-		j.found = append(j.found, Reach{Path: path, What: "an overlay that is not as documented", ID: canonical(map[string]any{"overlay": v})})
+		j.found = append(j.found, Reach{Path: path, What: "an overlay that is not as documented",
+			ID: canonical(map[string]any{"overlay": v})})
 		return
 	}
 	if o.elsewhere() {
@@ -101,7 +104,8 @@ func (j *judge) overlay(path string, v any) {
 		if harmless {
 			continue
 		}
-		j.found = append(j.found, Reach{Path: fmt.Sprintf("%s.patches[%d]", path, i), Known: known, What: "a patch of " + described(p) + " of " + o.kind,
+		j.found = append(j.found, Reach{Path: fmt.Sprintf("%s.patches[%d]", path, i), Known: known, What: "a patch of " +
+			described(p) + " of " + o.kind,
 			ID: canonical(map[string]any{"header": o.header, "patch": p})})
 	}
 }
@@ -109,8 +113,8 @@ func (j *judge) overlay(path string, v any) {
 // Setting is a field that an overlay sets.
 type Setting struct{ Path, Field, Value string }
 
-// The fields of EdgeXcp that the vendor's pages themselves set by an overlay: the name under which Central is verified, and the secret with its
-// CA. They change no credential.
+// The fields of EdgeXcp that the vendor's pages themselves set by an overlay: the name under which Central is verified,
+// and the secret with its CA. They change no credential.
 const (
 	CentralSNI      = "spec.centralAuthJwt.centralSni"
 	CentralCASecret = "spec.centralAuthJwt.centralCaSecret"
@@ -128,7 +132,8 @@ func Documented(kubeSpec any) []Setting {
 		}
 		for k, p := range o.patches {
 			if path, value, ok := readPatch(p); ok && documented(path, value) {
-				set = append(set, Setting{Path: fmt.Sprintf("kubeSpec.overlays[%d].patches[%d]", i, k), Field: path, Value: value.(string)})
+				set = append(set, Setting{Path: fmt.Sprintf("kubeSpec.overlays[%d].patches[%d]", i, k), Field: path,
+					Value: value.(string)})
 			}
 		}
 	}

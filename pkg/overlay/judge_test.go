@@ -36,12 +36,17 @@ func TestAFindingNamesThePlaceAndHowSureItIs(t *testing.T) {
 		kubeSpec any
 		want     []overlay.Reach
 	}{
-		{"a patch of the mode, behind a harmless one", overlays(edgeXcp(patch("spec.logLevels", "x"), patch("spec.centralAuthMode", "JWT"))),
-			[]overlay.Reach{{Path: "kubeSpec.overlays[0].patches[1]", What: "a patch of spec.centralAuthMode of EdgeXcp", Known: true}}},
-		{"the whole object", overlays(edgeXcp(patch("", "x"))), []overlay.Reach{{Path: "kubeSpec.overlays[0].patches[0]", What: "a patch of the whole object of EdgeXcp"}}},
-		{"a parent", overlays(edgeXcp(patch("spec", m{}))), []overlay.Reach{{Path: "kubeSpec.overlays[0].patches[0]", What: "a patch of spec of EdgeXcp", Known: true}}},
+		{"a patch of the mode, behind a harmless one", overlays(edgeXcp(patch("spec.logLevels", "x"),
+			patch("spec.centralAuthMode", "JWT"))),
+			[]overlay.Reach{{Path: "kubeSpec.overlays[0].patches[1]", What: "a patch of spec.centralAuthMode of EdgeXcp",
+				Known: true}}},
+		{"the whole object", overlays(edgeXcp(patch("", "x"))), []overlay.Reach{{Path: "kubeSpec.overlays[0].patches[0]",
+			What: "a patch of the whole object of EdgeXcp"}}},
+		{"a parent", overlays(edgeXcp(patch("spec", m{}))), []overlay.Reach{{Path: "kubeSpec.overlays[0].patches[0]",
+			What: "a patch of spec of EdgeXcp", Known: true}}},
 		{"no overlay at all", "x", []overlay.Reach{{Path: "kubeSpec", What: "not an object"}}},
-		{"one that is not as documented", overlays("x"), []overlay.Reach{{Path: "kubeSpec.overlays[0]", What: "an overlay that is not as documented"}}},
+		{"one that is not as documented", overlays("x"), []overlay.Reach{{Path: "kubeSpec.overlays[0]",
+			What: "an overlay that is not as documented"}}},
 		{"a key and a variable", m{"deployment": m{"args": []any{}, "env": []any{m{"name": "A"}, "B"}}}, []overlay.Reach{
 			{Path: "kubeSpec.deployment.args", What: "a field that may change what the container runs"},
 			{Path: "kubeSpec.deployment.env[1]", What: "a variable that may change authentication"}}},
@@ -79,12 +84,14 @@ func TestThePlaceInAListIsNoPartOfAnID(t *testing.T) {
 		}
 	}
 	odd := m{"name": "CENTRAL_AUTH_MODE", "value": "x"}
-	if one, list := ids(m{"deployment": m{"env": odd}}), ids(m{"deployment": m{"env": []any{odd}}}); slices.Equal(one, list) {
+	if one, list := ids(m{"deployment": m{"env": odd}}), ids(m{"deployment": m{"env": []any{odd}}}); slices.Equal(one,
+		list) {
 		t.Errorf("a variable and a list of it are taken for the same: %v", one)
 	}
 	renamed := edgeXcp(mode)
 	renamed["name"] = "x"
-	for name, kubeSpec := range map[string]m{"another value": overlays(edgeXcp(patch("spec.centralAuthMode", "MUTUAL_TLS"))), "another name": overlays(renamed)} {
+	for name, kubeSpec := range map[string]m{"another value": overlays(edgeXcp(patch("spec.centralAuthMode",
+		"MUTUAL_TLS"))), "another name": overlays(renamed)} {
 		if got := ids(kubeSpec); len(got) != 1 || slices.Equal(got, alone) {
 			t.Errorf("%s is taken for the same: %v", name, got)
 		}
@@ -92,12 +99,15 @@ func TestThePlaceInAListIsNoPartOfAnID(t *testing.T) {
 }
 
 func TestTheDocumentedFieldsAreTold(t *testing.T) {
-	found := overlay.Documented(overlays(m{"kind": "Service", "patches": []any{patch(overlay.CentralSNI, "a")}}, edgeXcp(patch("spec.logLevels", "x"), patch(overlay.CentralSNI, "b"), patch(overlay.CentralCASecret, "c"))))
-	want := []overlay.Setting{{"kubeSpec.overlays[1].patches[1]", overlay.CentralSNI, "b"}, {"kubeSpec.overlays[1].patches[2]", overlay.CentralCASecret, "c"}}
+	found := overlay.Documented(overlays(m{"kind": "Service", "patches": []any{patch(overlay.CentralSNI, "a")}},
+		edgeXcp(patch("spec.logLevels", "x"), patch(overlay.CentralSNI, "b"), patch(overlay.CentralCASecret, "c"))))
+	want := []overlay.Setting{{"kubeSpec.overlays[1].patches[1]", overlay.CentralSNI, "b"},
+		{"kubeSpec.overlays[1].patches[2]", overlay.CentralCASecret, "c"}}
 	if d := cmp.Diff(want, found); d != "" {
 		t.Error(d)
 	}
-	for _, odd := range []any{nil, "x", m{"overlays": "x"}, overlays("x"), overlays(edgeXcp("x", patch(overlay.CentralSNI, 1)))} {
+	for _, odd := range []any{nil, "x", m{"overlays": "x"}, overlays("x"), overlays(edgeXcp("x", patch(overlay.CentralSNI,
+		1)))} {
 		if found := overlay.Documented(odd); found != nil {
 			t.Errorf("%v: %v", odd, found)
 		}
@@ -105,7 +115,8 @@ func TestTheDocumentedFieldsAreTold(t *testing.T) {
 }
 
 func TestTheSpellingsOfAKeyAreOne(t *testing.T) {
-	for _, key := range []string{"centralAuthMode", "central_auth_mode", "CENTRALAUTHMODE", "Central-Auth-Mode", "centralAuthM\u006fde"} {
+	for _, key := range []string{"centralAuthMode", "central_auth_mode", "CENTRALAUTHMODE", "Central-Auth-Mode",
+		"centralAuthM\u006fde"} {
 		if got := overlay.Plain(key); got != "centralauthmode" {
 			t.Errorf("%q is %q", key, got)
 		}

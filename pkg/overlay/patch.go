@@ -40,10 +40,12 @@ func readOverlay(v any) (target, bool) {
 
 var nameForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
-// deployments are the names of the Deployments of Central and the edge, the names that overlays in public use among them.
+// deployments are the names of the Deployments of Central and the edge, the names that overlays in public use among
+// them.
 var deployments = []string{"central", "edge", "xcp-central", "xcp-edge"}
 
-// elsewhere says that the target takes no part in authentication: another kind, or a Deployment that surely is another one.
+// elsewhere says that the target takes no part in authentication: another kind, or a Deployment that surely is another
+// one.
 func (o target) elsewhere() bool {
 	switch o.plain {
 	case "edgexcp", "centralxcp":
@@ -97,8 +99,9 @@ func described(patch any) string {
 
 // ofXCP judges a patch of EdgeXcp or CentralXcp.
 //
-// The vendor documents centralAuthMode and centralAuthJwt of EdgeXcp, and no field of CentralXcp. So every field directly below spec is taken for
-// one of authentication that has auth, jwt or tls in its name, and of components only the kubeSpec of one is understood.
+// The vendor documents centralAuthMode and centralAuthJwt of EdgeXcp, and no field of CentralXcp. So every field
+// directly below spec is taken for one of authentication that has auth, jwt or tls in its name, and of components only
+// the kubeSpec of one is understood.
 func ofXCP(steps []step, value any) (known, harmless bool) {
 	switch {
 	case steps[0].plain == "metadata":
@@ -124,15 +127,18 @@ func labels(steps []step) bool {
 	return len(steps) > 1 && (steps[1].plain == "labels" || steps[1].plain == "annotations")
 }
 
-// contents are fields that change what a container runs with, and the fields under which they are; each is understood in its documented place alone.
-var contents = []string{"args", "command", "containers", "deployment", "env", "envfrom", "image", "overlays", "podspec", "template", "volumemounts", "volumes"}
+// contents are fields that change what a container runs with, and the fields under which they are; each is understood
+// in its documented place alone.
+var contents = []string{"args", "command", "containers", "deployment", "env", "envfrom", "image", "overlays", "podspec",
+	"template", "volumemounts", "volumes"}
 
 // oddKey says that a key is a known one in another spelling, or one that changes what a container runs with.
 func oddKey(key string, known ...string) bool {
 	return !slices.Contains(known, key) && slices.Contains(contents, Plain(key))
 }
 
-// harmlessKubeSpec judges a patch below the kubeSpec of a component of EdgeXcp or CentralXcp; steps are those after kubeSpec.
+// harmlessKubeSpec judges a patch below the kubeSpec of a component of EdgeXcp or CentralXcp; steps are those after
+// kubeSpec.
 func harmlessKubeSpec(steps []step, value any) bool {
 	switch {
 	case len(steps) == 0:
@@ -181,8 +187,8 @@ func harmlessDeployment(v any) bool {
 	return isMap && (fields["env"] == nil || harmlessVariables(fields["env"]))
 }
 
-// harmlessOverlays judges overlays within an overlay. They change what Central's and the edge's operators render: Deployments and the like. One
-// of EdgeXcp or CentralXcp has nothing to change there, so it is not understood.
+// harmlessOverlays judges overlays within an overlay. They change what Central's and the edge's operators render:
+// Deployments and the like. One of EdgeXcp or CentralXcp has nothing to change there, so it is not understood.
 func harmlessOverlays(v any) bool {
 	list, isList := v.([]any)
 	return isList && !slices.ContainsFunc(list, func(v any) bool {
@@ -271,8 +277,9 @@ func harmlessVariable(v any) (known, harmless bool) {
 
 var variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
-// mayMatter says that a variable of the edge or of Central may change how they authenticate. The vendor documents none that does, so this list has
-// no names of variables: one that repeats the name of the documented fields is taken for such a one, and one with a name that no process is given.
+// mayMatter says that a variable of the edge or of Central may change how they authenticate. The vendor documents none
+// that does, so this list has no names of variables: one that repeats the name of the documented fields is taken for
+// such a one, and one with a name that no process is given.
 func mayMatter(name string) bool {
 	return !variableForm.MatchString(name) || strings.Contains(Plain(name), "centralauth")
 }

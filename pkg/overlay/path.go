@@ -11,9 +11,10 @@ type step struct {
 	value    string // of that field, without quotes
 }
 
-// parse reads a path such as spec.template.spec.containers.[name:edge].env[-1]. A name consists of letters, digits, "_" and "-"; a dot in it is
-// escaped ("\."), and a slash in it stands between two other characters. A selector is an index or key:value, key=value, where the value may be
-// quoted. Nothing else is a path that is understood: no space, no empty name, no separator at either end.
+// parse reads a path such as spec.template.spec.containers.[name:edge].env[-1]. A name consists of letters, digits, "_"
+// and "-"; a dot in it is escaped ("\."), and a slash in it stands between two other characters. A selector is an index
+// or key:value, key=value, where the value may be quoted. Nothing else is a path that is understood: no space, no empty
+// name, no separator at either end.
 func parse(path string) ([]step, bool) {
 	path = strings.ReplaceAll(path, ".[", "[")
 	var steps []step
@@ -90,11 +91,12 @@ func all(s string, is func(byte) bool) bool {
 	return true
 }
 
-// unspelled takes away in what the spellings of one key differ: JSON decoders ignore the case of ASCII letters, and take two other characters for
-// an s and a k; protobuf takes snake case.
+// unspelled takes away in what the spellings of one key differ: JSON decoders ignore the case of ASCII letters, and
+// take two other characters for an s and a k; protobuf takes snake case.
 var unspelled = strings.NewReplacer("_", "", "-", "", "\u017f", "s", "\u212a", "k")
 
-// Plain is a key without what its spellings differ in: centralAuthMode, central_auth_mode and CENTRAL-AUTH-MODE are one.
+// Plain is a key without what its spellings differ in: centralAuthMode, central_auth_mode and CENTRAL-AUTH-MODE are
+// one.
 func Plain(key string) string {
 	return lowerASCII(unspelled.Replace(key))
 }

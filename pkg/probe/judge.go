@@ -64,9 +64,9 @@ func Judge(err error, warnings []string) Result {
 	return r
 }
 
-// Edit is a guarded edit of a ManagementPlane as a merge patch, with a sentence that says what it is. Both modes on is no such edit: the webhook
-// is not asked about it. Where one mode alone is on, the other one is left out or written as off, which means the same and withdraws nothing;
-// else mutual TLS goes off. Either way the object changes.
+// Edit is a guarded edit of a ManagementPlane as a merge patch, with a sentence that says what it is. Both modes on is
+// no such edit: the webhook is not asked about it. Where one mode alone is on, the other one is left out or written as
+// off, which means the same and withdraws nothing; else mutual TLS goes off. Either way the object changes.
 func Edit(mp map[string]any) (patch map[string]any, what string) {
 	at := mp
 	for _, key := range []string{"spec", "components", "xcp", "centralAuthModes"} {

@@ -80,7 +80,8 @@ func TestTheEditChangesXCPAndWithdrawsOnlyWhereItMust(t *testing.T) {
 			}
 			was, _ := tsb.ReadHub(mp)
 			is, odd := tsb.ReadHub(after)
-			if gone := guard.Withdrawn(was, is); strings.HasSuffix(what, "which withdraws nothing") && len(gone) > 0 && len(odd) == 0 {
+			if gone := guard.Withdrawn(was, is); strings.HasSuffix(what, "which withdraws nothing") && len(gone) > 0 &&
+				len(odd) == 0 {
 				t.Errorf("%s: %s withdraws %v from %s", c.Name, patch, gone, old)
 			}
 		}

@@ -71,7 +71,8 @@ func fence(reads map[plan.Read]plan.Result) plan.Fence {
 	f.Ours = both && enforces(specs[0], p["spec"]) && enforces(specs[1], b["spec"])
 	if both && !f.Ours {
 		if is, want := fenceVersion(specs[0]), fenceVersion(asMap(p["spec"])); is != want {
-			f.Outdated = fmt.Sprintf("another release of xcpauth installed it: it is version %s, and this release has version %s", is, want)
+			f.Outdated = fmt.Sprintf("another release of xcpauth installed it: it is version %s, and this release has version %s",
+				is, want)
 		} else {
 			f.Outdated = "somebody changed it after it was installed"
 		}
@@ -131,15 +132,16 @@ func unfenced(v sorted, goal plan.Goal) []plan.Member {
 	return all
 }
 
-// oldFences lists the edges that present a JWT behind a fence of another release, or one that somebody changed. Such a fence may deny what is
-// harmless, or admit what is not, so it is replaced even where nothing else is to be done.
+// oldFences lists the edges that present a JWT behind a fence of another release, or one that somebody changed. Such a
+// fence may deny what is harmless, or admit what is not, so it is replaced even where nothing else is to be done.
 func oldFences(f plan.Facts, goal plan.Goal) []plan.Member {
 	if goal.NoFence {
 		return nil
 	}
 	var all []plan.Member
 	for _, m := range f.Members {
-		if m.Err == "" && m.Role == plan.RoleEdge && m.Registered && !m.Outdated && len(m.Blocked) == 0 && m.Fence.Without == "" && m.Fence.Outdated != "" &&
+		if m.Err == "" && m.Role == plan.RoleEdge && m.Registered && !m.Outdated && len(m.Blocked) == 0 &&
+			m.Fence.Without == "" && m.Fence.Outdated != "" &&
 			m.Declared == JWT && slices.Equal(m.Edge.Presents, []cred{JWT}) {
 			all = append(all, m)
 		}

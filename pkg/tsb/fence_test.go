@@ -153,7 +153,8 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 	}
 }
 
-// The fence that the first release installed is told from one that somebody changed, and its replacement leaves nothing of it.
+// The fence that the first release installed is told from one that somebody changed, and its replacement leaves nothing
+// of it.
 func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
 	text, err := os.ReadFile("testdata/fence-1.yaml")
 	if err != nil {
@@ -175,11 +176,14 @@ func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
 	as := func(map[string]any) {}
 	firstPolicy, firstBinding, _ := bytes.Cut(text, []byte("\n---\n"))
 	policy, binding, _ := bytes.Cut(manifests.EdgeFence, []byte("\n---\n"))
-	first := fence(map[plan.Read]plan.Result{readFencePolicy: result(firstPolicy, as), readFenceBinding: result(firstBinding, as)})
-	if first.Ours || first.Outdated != "another release of xcpauth installed it: it is version 1, and this release has version 2" {
+	first := fence(map[plan.Read]plan.Result{readFencePolicy: result(firstPolicy, as),
+		readFenceBinding: result(firstBinding, as)})
+	if first.Ours ||
+		first.Outdated != "another release of xcpauth installed it: it is version 1, and this release has version 2" {
 		t.Errorf("the first release's: %+v", first)
 	}
-	changed := fence(map[plan.Read]plan.Result{readFencePolicy: result(policy, func(spec map[string]any) { spec["failurePolicy"] = "Ignore" }), readFenceBinding: result(binding, as)})
+	changed := fence(map[plan.Read]plan.Result{readFencePolicy: result(policy,
+		func(spec map[string]any) { spec["failurePolicy"] = "Ignore" }), readFenceBinding: result(binding, as)})
 	if changed.Ours || changed.Outdated != "somebody changed it after it was installed" {
 		t.Errorf("one that was changed: %+v", changed)
 	}
@@ -240,10 +244,14 @@ func TestNextWithFences(t *testing.T) {
 		{"or cannot be", fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT))), plan.Goal{}, "close"},
 		{"once", fleet(on, on, bound(edge("edge-1", JWT)), proved(mpc(JWT))), plan.Goal{}, "close"},
 		{"not before that", fleet(on, on, open, proved(mpc(JWT))), plan.Goal{Stage: plan.Edges}, ""},
-		{"one of another release is replaced after mTLS went off", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{}, "fence/edge-1"},
-		{"and where it stays on", fleet(on, on, proved(earlier), proved(mpc(JWT))), plan.Goal{Stage: plan.Edges}, "fence/edge-1"},
-		{"unless that is not wanted, once more", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{NoFence: true}, ""},
-		{"or the edge presents something else", fleet(guard.No, on, with(earlier, func(m *plan.Member) { m.Edge.Presents = nil }), proved(mpc(JWT))), plan.Goal{}, "!edge-1"},
+		{"one of another release is replaced after mTLS went off", fleet(guard.No, on, earlier, proved(mpc(JWT))),
+			plan.Goal{}, "fence/edge-1"},
+		{"and where it stays on", fleet(on, on, proved(earlier), proved(mpc(JWT))), plan.Goal{Stage: plan.Edges},
+			"fence/edge-1"},
+		{"unless that is not wanted, once more", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{NoFence: true},
+			""},
+		{"or the edge presents something else", fleet(guard.No, on, with(earlier,
+			func(m *plan.Member) { m.Edge.Presents = nil }), proved(mpc(JWT))), plan.Goal{}, "!edge-1"},
 		{"a team without the hub fences its own", fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true}, "fence/edge-1"},
 		{"a statement whose fence is gone is taken back", fleet(on, on, gone, proved(mpc(JWT))), plan.Goal{}, "void/edge-1"},
 		{"the way back of a team without the hub waits for the hub's word", fleet(on, on, with(bound(edge("edge-1", JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true}, "!edge-1"},

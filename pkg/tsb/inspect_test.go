@@ -96,16 +96,13 @@ func TestWhatCheckFinds(t *testing.T) {
 		}, []string{"XA030 eu"}, "the CA of the API that mints tokens"},
 		{"an alias beside the field", func(_ *testing.T, s *stage) { s.xcp()["central_auth_mode"] = "JWT" }, []string{"XA013 eu"}, "which of the two the operator reads"},
 		{"the field of the other plane", func(_ *testing.T, s *stage) { s.xcp()["centralAuthModes"] = apifake.Object{"jwt": true} }, []string{"XA013 eu"}, "the key is centralAuthMode"},
-		{"another case", func(_ *testing.T, s *stage) { s.xcp()["centralAuthmode"] = "JWT" }, []string{"XA013 eu"}, "which of the two the operator reads"},
+		{"another case", func(_ *testing.T, s *stage) { s.xcp()["centralAuthmode"] = "JWT" }, []string{"XA013 eu"},
+			"which of the two the operator reads"},
 		{"a number for a mode", func(_ *testing.T, s *stage) { s.xcp()["centralAuthMode"] = 2 }, []string{"XA013 eu"}, "it is 2: not a documented mode"},
 		{"a host that is no text", func(_ *testing.T, s *stage) {
 			s.eu["ControlPlane controlplane"]["spec"].(apifake.Object)["managementPlane"].(apifake.Object)["host"] = 7
 		}, []string{"XA013 eu"}, "it must be a text"},
 		{"an overlay on the mode", func(_ *testing.T, s *stage) { s.xcp()["kubeSpec"] = overlay("spec.centralAuthMode", "MUTUAL_TLS") }, []string{"XA014 eu"}, "behind the typed field"},
-		{"an overlay that only has the letters", func(_ *testing.T, s *stage) {
-			s.xcp()["kubeSpec"] = apifake.Object{"overlays": []any{apifake.Object{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "name": "edge-xcp", "patches": []any{
-				apifake.Object{"path": "spec.components.edgeServer.kubeSpec.deployment.env[-1]", "value": apifake.Object{"name": "ENABLE_NON_INGRESS_HOST_LEVEL_AUTHORIZATION", "value": "true"}}}}}}
-		}, nil, ""},
 		{"too old", func(_ *testing.T, s *stage) { s.labelled("1.3.1") }, []string{"XA040 eu", "XA044 eu"}, "JWTs need 1.4"},
 		{"an operator of another version", func(_ *testing.T, s *stage) {
 			for _, o := range deploymentOf("istio-system", operatorEdge, "tsboperator-server:1.7.0@sha256:00") {
@@ -167,7 +164,8 @@ func TestWhatCheckFinds(t *testing.T) {
 	}
 }
 
-// Check names what reaches authentication, and nothing of what people run: those that the vendor documents are worth knowing alone.
+// Check names what reaches authentication, and nothing of what people run: those that the vendor documents are worth
+// knowing alone.
 func TestCheckNamesOverlaysByWhatTheyReach(t *testing.T) {
 	for _, c := range cases.Overlays() {
 		t.Run(c.Name, func(t *testing.T) {

@@ -46,7 +46,8 @@ func ReadHub(mp map[string]any) (guard.Hub, []Oddity) {
 	_, written := xcp["centralAuthModes"]
 	spelled, otherwise := otherSpellings(mp, "centralAuthModes")
 	reaches := overlay.Judge(xcp["kubeSpec"])
-	h.Basis = canonical(map[string]any{"modes": xcp["centralAuthModes"], "written": written, "spelled": otherwise, "overlays": ids(reaches), "odd": odd})
+	h.Basis = canonical(map[string]any{"modes": xcp["centralAuthModes"], "written": written, "spelled": otherwise,
+		"overlays": ids(reaches), "odd": odd})
 
 	odd = append(append(odd, spelled...), behind(reaches)...)
 	switch {
@@ -114,8 +115,9 @@ func ReadEdge(cp map[string]any) (guard.Cred, []Oddity) {
 	return declared, append(append(odd, spelled...), behind(reaches)...)
 }
 
-// otherSpellings finds the keys on the way to a field of spec.components.xcp, and to kubeSpec beside it, that are there in another spelling: in
-// another case, or as protobuf's snake case. Which of them the operator reads is not documented. The values are what the answer rests on.
+// otherSpellings finds the keys on the way to a field of spec.components.xcp, and to kubeSpec beside it, that are there
+// in another spelling: in another case, or as protobuf's snake case. Which of them the operator reads is not
+// documented. The values are what the answer rests on.
 func otherSpellings(obj map[string]any, field string) (odd []Oddity, values map[string]any) {
 	values = map[string]any{}
 	path := ""
@@ -126,7 +128,8 @@ func otherSpellings(obj map[string]any, field string) (odd []Oddity, values map[
 				continue
 			}
 			_, both := obj[level[i]]
-			o := Oddity{Path: path + key, Value: "another spelling of " + level[i], Consequence: aliasOf(level[i], both), Overlay: level[i] == "kubeSpec"}
+			o := Oddity{Path: path + key, Value: "another spelling of " + level[i], Consequence: aliasOf(level[i], both),
+				Overlay: level[i] == "kubeSpec"}
 			if level[i] == field {
 				o = oddity(o.Path, obj[key], o.Consequence)
 			}
@@ -142,7 +145,8 @@ func otherSpellings(obj map[string]any, field string) (odd []Oddity, values map[
 func behind(reaches []overlay.Reach) []Oddity {
 	var odd []Oddity
 	for _, r := range reaches {
-		consequence := "it may reach authentication behind the typed field, so the mode is unknown; remove it, or write it as documented"
+		consequence := "it may reach authentication behind the typed field, so the mode is unknown; " +
+			"remove it, or write it as documented"
 		if r.Known {
 			consequence = "it reaches authentication behind the typed field, so the mode is unknown; remove it first"
 		}

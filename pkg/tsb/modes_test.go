@@ -43,13 +43,15 @@ func TestEveryWayToWriteTheStanza(t *testing.T) {
 	}
 }
 
-// A key on the way to the stanza that is there in another spelling too makes both modes unknown, and putting it there withdraws both.
+// A key on the way to the stanza that is there in another spelling too makes both modes unknown, and putting it there
+// withdraws both.
 func TestAnotherSpellingMakesTheModesUnknown(t *testing.T) {
 	before, _ := ReadHub(plane(map[string]any{"centralAuthModes": map[string]any{"jwt": true, "mutualTls": true}}))
 	for _, tc := range cases.HubSpellings() {
 		t.Run(tc.Name, func(t *testing.T) {
 			hub, odd := ReadHub(tc.Object)
-			if hub.Accepts[MTLS] != guard.Unknown || hub.Accepts[JWT] != guard.Unknown || len(odd) != 1 || !strings.Contains(odd[0].String(), "an alias") {
+			if hub.Accepts[MTLS] != guard.Unknown || hub.Accepts[JWT] != guard.Unknown || len(odd) != 1 ||
+				!strings.Contains(odd[0].String(), "an alias") {
 				t.Errorf("mtls %s, jwt %s, %v", hub.Accepts[MTLS], hub.Accepts[JWT], odd)
 			}
 			if gone := guard.Withdrawn(before, hub); len(gone) != 2 {
@@ -60,12 +62,15 @@ func TestAnotherSpellingMakesTheModesUnknown(t *testing.T) {
 			}
 		})
 	}
-	for xcp, level := range map[string]string{`{"centralAuthMode":"JWT","CentralAuthMode":"JWT"}`: "CentralAuthMode", `{"centralAuthMode":"JWT","KubeSpec":{}}`: "KubeSpec"} {
+	for xcp, level := range map[string]string{`{"centralAuthMode":"JWT","CentralAuthMode":"JWT"}`: "CentralAuthMode",
+		`{"centralAuthMode":"JWT","KubeSpec":{}}`: "KubeSpec"} {
 		if mode, odd := ReadEdge(plane(decode(t, xcp))); mode != "" || len(odd) != 1 || odd[0].Path != xcpPath+"."+level {
 			t.Errorf("%s: %q, %v", xcp, mode, odd)
 		}
 	}
-	if mode, odd := ReadEdge(decode(t, `{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}},"Spec":{"a":"secret"}}`)); mode != "" || len(odd) != 1 || strings.Contains(odd[0].String(), "secret") {
+	if mode, odd := ReadEdge(decode(t,
+		`{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}},"Spec":{"a":"secret"}}`)); mode != "" || len(odd) != 1 ||
+		strings.Contains(odd[0].String(), "secret") {
 		t.Errorf("a second spec: %q, %v", mode, odd)
 	}
 }

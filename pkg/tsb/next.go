@@ -23,9 +23,9 @@ import (
 //  9. mTLS off, when every member there may be is proved;
 //  10. clean-up, when it was asked for.
 //
-// The goal's stage says how far that goes. What cannot be moved is blocked with its remedy, and does not keep the others from moving.
-// A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the clean-up, and for fences of another release, which
-// are replaced.
+// The goal's stage says how far that goes. What cannot be moved is blocked with its remedy, and does not keep the
+// others from moving. A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the
+// clean-up, and for fences of another release, which are replaced.
 func next(f plan.Facts, goal plan.Goal) plan.Wave {
 	switch {
 	case goal.Renew != nil:

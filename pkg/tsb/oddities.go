@@ -18,15 +18,16 @@ func oddities(list []Oddity) []plan.Oddity {
 	return all
 }
 
-// misplaced finds the keys beside the typed field that are the other plane's: its plural, or its singular. Another spelling of the field itself
-// is found where the field is read.
+// misplaced finds the keys beside the typed field that are the other plane's: its plural, or its singular. Another
+// spelling of the field itself is found where the field is read.
 func misplaced(obj map[string]any, want string) []plan.Oddity {
 	xcp, _ := walk(obj, "", "spec", "components", "xcp")
 	other := map[string]string{"centralAuthModes": "centralauthmode", "centralAuthMode": "centralauthmodes"}[want]
 	var odd []plan.Oddity
 	for _, key := range slices.Sorted(maps.Keys(xcp)) {
 		if overlay.Plain(key) == other {
-			odd = append(odd, plan.Oddity{Path: xcpPath + "." + key, Value: oddity("", xcp[key], "").Value, Consequence: "not a documented key here, so it sets nothing for sure; the key is " + want})
+			odd = append(odd, plan.Oddity{Path: xcpPath + "." + key, Value: oddity("", xcp[key], "").Value,
+				Consequence: "not a documented key here, so it sets nothing for sure; the key is " + want})
 		}
 	}
 	return odd
@@ -56,8 +57,10 @@ func documentedOverlays(cp map[string]any) []plan.Oddity {
 	var all []plan.Oddity
 	for _, set := range overlay.Documented(xcp["kubeSpec"]) {
 		o := plan.Oddity{Path: xcpPath + "." + set.Path, Value: "a patch of " + set.Field, Overlay: true, Documented: true}
-		if o.Consequence = fmt.Sprintf("Central's certificate must carry %q for this edge, not the address that it dials", overlaySNI(xcp)); set.Field == overlay.CentralCASecret {
-			o.Consequence = "the edge verifies Central with the secret named there; what is said here of secret " + secretCA + " holds only if that is the one"
+		if o.Consequence = fmt.Sprintf("Central's certificate must carry %q for this edge, not the address that it dials",
+			overlaySNI(xcp)); set.Field == overlay.CentralCASecret {
+			o.Consequence = "the edge verifies Central with the secret named there; what is said here of secret " + secretCA +
+				" holds only if that is the one"
 		}
 		all = append(all, o)
 	}

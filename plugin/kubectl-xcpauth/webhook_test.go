@@ -61,7 +61,8 @@ func admits(w http.ResponseWriter) {
 
 func TestWebhookStatusShowsWhetherItIsAsked(t *testing.T) {
 	admitted := func(w http.ResponseWriter, query, patch string) {
-		if !strings.Contains(query, "dryRun=All") || patch != `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":false}}}}}` {
+		if !strings.Contains(query, "dryRun=All") ||
+			patch != `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":false}}}}}` {
 			t.Errorf("not the dry run of an edit that withdraws nothing: %s %s", query, patch)
 		}
 		warn(w)

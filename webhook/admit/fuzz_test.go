@@ -92,8 +92,8 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	return overridden(new)
 }
 
-// behindTheStanza is everything beside the stanza that may say what Central accepts, as text: what reaches authentication below kubeSpec, and the
-// keys on the way that are there in another spelling.
+// behindTheStanza is everything beside the stanza that may say what Central accepts, as text: what reaches
+// authentication below kubeSpec, and the keys on the way that are there in another spelling.
 func behindTheStanza(obj map[string]any) string {
 	found := map[string]bool{}
 	level, path := obj, ""
