@@ -64,6 +64,7 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 			h := hub(s.Member)
 			h.Accepts = guard.Hub{Accepts: s.Accepts.Accepts, Basis: "predicted by " + s.ID}
 			h.Vouched = h.Accepts.Basis
+			h.Workload.Found, h.Workload.Err, h.Workload.Replicas = true, "", max(h.Workload.Replicas, 1) // it was proved to run
 			h.Declared = map[string]any{"jwt": s.Accepts.Accepts[JWT] == guard.Yes, "mutualTls": s.Accepts.Accepts[MTLS] == guard.Yes}
 		case plan.Move, plan.Prove, plan.Witness:
 			if s.Member == "hub" || s.Member == "standby" {
