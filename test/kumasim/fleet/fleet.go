@@ -252,13 +252,16 @@ func (f *Fleet) noted(global string, c kumasim.Call) {
 }
 
 // opened records a stream to the global of a pod, until the returned function is called.
-func (f *Fleet) opened(global *pod, s kumasim.Subscription) (ended func()) {
+func (f *Fleet) opened(global *pod, s kumasim.Subscription, told bool) (ended func()) {
 	f.mu.Lock()
 	f.next++
 	n := f.next
 	f.live[n] = Stream{Subscription: s, Pod: podOf(s.Instance), Global: global.obj.Name}
 	f.mu.Unlock()
-	written := f.insights.opened(s, global.instance())
+	written := func() {}
+	if told {
+		written = f.insights.opened(s, global.instance())
+	}
 	return func() {
 		f.mu.Lock()
 		delete(f.live, n)

@@ -37,6 +37,9 @@ type Options struct {
 	GlobalReplicas  int     // 1
 	ZoneReplicas    int     // 1
 	GlobalEnv       []corev1.EnvVar
+	// StoredElsewhere has the global keep its state in a store that is not its cluster's: environment universal, store postgres. Its zones
+	// connect, and the objects of its cluster tell of none.
+	StoredElsewhere bool
 	ZoneEnv         map[string][]corev1.EnvVar // by zone
 	HelmOwned       bool                       // the objects carry Helm's annotations, as of a release
 	Argo            bool                       // the objects carry Argo CD's tracking annotation

@@ -41,7 +41,8 @@ func (f *Fleet) runProgram(ctx context.Context, p *pod, files, env map[string]st
 }
 
 // runGlobal is a global's process:
-//  1. read the secrets, and make the first signing key and the administrator's token if there is none;
+//  1. read the secrets, and make the first signing key and the administrator's token if there is none; one that keeps its state elsewhere
+//     reads and writes none;
 //  2. serve zones, with the authentication that the environment says, and the API;
 //  3. stop serving: every stream is cut.
 func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string]string, ready func()) error {
@@ -54,7 +55,12 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 	case <-ctx.Done():
 		return nil
 	}
-	for {
+	var source kumasim.Source = f.secrets
+	elsewhere := env[environment] == universal
+	if elsewhere { // nothing of it is in this cluster, and nothing that is put there counts
+		source = &kumasim.Memory{}
+	}
+	for !elsewhere {
 		if _, err = limited(ctx, func(ctx context.Context) (any, error) {
 			return nil, errors.Join(f.secrets.makeKey(ctx), f.secrets.makeAdmin(ctx))
 		}); err == nil {
@@ -66,10 +72,10 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 		}
 	}
 	g, err := kumasim.Start(kumasim.Options{
-		Source: f.secrets, Auth: auth, Switches: v.switches(), SyncEvery: syncEvery,
+		Source: source, Auth: auth, Switches: v.switches(), SyncEvery: syncEvery,
 		Log:    func(format string, args ...any) { f.logf(p.obj.Name, format, args...) },
 		Noted:  func(c kumasim.Call) { f.noted(p.obj.Name, c) },
-		Opened: func(s kumasim.Subscription) func() { return f.opened(p, s) },
+		Opened: func(s kumasim.Subscription) func() { return f.opened(p, s, !elsewhere) },
 	})
 	if err != nil {
 		return err
