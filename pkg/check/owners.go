@@ -30,6 +30,6 @@ func helm(l *look) {
 		}
 		x := l.of(p)
 		x.Saw = "it belongs to Helm release " + p.helm
-		x.Remedy = fmt.Sprintf("after the migration set %s to %s in its values", p.in.Field, p.in.Wanted)
+		x.Remedy = fmt.Sprintf("once the object says so, set %s to %s in its values", p.in.Field, p.in.Wanted)
 	}
 }

@@ -154,6 +154,7 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 		slices.Sort(hub.Inventory)
 	}
 	hub.Sessions, hub.Untold = sessionsOf(s.Reads, cp), untold(cp.version)
+	hub.LooksAgain = cp.version.LooksAgain()
 	return v
 }
 

@@ -15,7 +15,7 @@ import (
 //
 //  1. every zone that presents one of them gets another token, of the key that signs, and is proved, unless it may be cut off;
 //  2. the tokens are added to the list;
-//  3. every zone connects anew, when that was asked for: a token is looked at when a session begins, and never again while it lasts.
+//  3. every zone connects again at once, when that was asked for, see Version.LooksAgain.
 func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "new tokens"}
 	for _, m := range f.Members {
@@ -109,7 +109,7 @@ func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
 		patch.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
 	}
 	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Close, Member: "hub", Verb: "revoke", Title: "hub: revoke " + strings.Join(ids, ", "), Keep: true, Within: goal.Within, Writes: []plan.Patch{patch},
-		Why:   "no zone is to present it; a session that began with it goes on until its zone connects anew",
+		Why:   "no zone is to present it; " + f.Hub.LooksAgain + ", so a session that began with it ends then",
 		Proof: []plan.Claim{{Kind: claimRevoked, Member: "hub", Text: "they are on the list, as the product reads it", Names: ids}}}
 	if len(merged.Meant) > 0 {
 		s.Why += fmt.Sprintf("; with it, what was evidently meant and was not revoked so far: %s", strings.Join(merged.Meant, ", "))

@@ -219,7 +219,7 @@ func retire(f plan.Facts, old []plan.Key, goal plan.Goal) plan.Step {
 // every zone after that.
 func reconnect(f plan.Facts, goal plan.Goal) plan.Step {
 	why := restartedFor(goal)
-	s := plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Verb: "connect anew", Title: "hub: have every zone connect anew", Why: "a token is looked at when a session begins, and never again while it lasts", OneWay: true, Within: goal.Within}
+	s := plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Verb: "connect anew", Title: "hub: have every zone connect anew", Why: f.Hub.LooksAgain, OneWay: true, Within: goal.Within}
 	if f.Hub.Workload.RestartedFor == why {
 		for _, c := range reconnected(spared(f, goal), goal.To) {
 			c.Kind, c.Text = claimConnected, c.Member+" is connected, with a token"

@@ -139,13 +139,16 @@ func (v Version) Findings() Findings {
 	return f
 }
 
-// RestartEndsOldSessions says what is needed so that no session goes on that began with a token of a key that was retired, or with a
-// revoked token: tokens are looked at when a stream opens, never again while it lasts. The page up to 1.6 says so as its last step; later
-// ones say nothing, and the code has not changed.
-func (v Version) RestartEndsOldSessions() string {
-	const text = "restart every instance of the global control plane: a stream that is open goes on until then"
-	if v.Known() && !v.atLeast(2, 0, 0) {
-		return text + " (the last step of the product's page)"
+// LooksAgain says when a token is looked at after its session began: at no time before 2.5.0; from then on at each health check of the zone,
+// a failed one of which ends the session (Kuma 3a38d0c549, #8042, and pkg/kds/mux/client.go: every five minutes, or as the global's
+// multizone.global.kds.zoneHealthCheck says). A version that is not known may do either.
+func (v Version) LooksAgain() string {
+	const begins = "a token is looked at when a session begins"
+	switch {
+	case !v.Known():
+		return begins + ", and from 2.5 on at each health check of the zone, every five minutes by default"
+	case v.atLeast(2, 5, 0):
+		return begins + ", and at each health check of the zone, every five minutes by default"
 	}
-	return text + " (the product's page no longer says so)"
+	return begins + ", and not again while it lasts"
 }

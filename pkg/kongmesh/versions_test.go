@@ -93,8 +93,15 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 	}
 }
 
-func TestOpenStreamsNeedARestart(t *testing.T) {
-	if a, b := version(t, "1.6.0").RestartEndsOldSessions(), version(t, "2.13.5").RestartEndsOldSessions(); a == b || !strings.HasPrefix(a, "restart every instance") || !strings.HasPrefix(b, "restart every instance") {
-		t.Errorf("%q, %q", a, b)
+// Whether a revoked token, or one whose key is gone, ends a session that lasts is said by version.
+func TestWhenATokenIsLookedAtAgainIsSaidByVersion(t *testing.T) {
+	for text, want := range map[string]string{"1.6.0": "not again while it lasts", "2.4.9": "not again while it lasts",
+		"2.5.0": "at each health check of the zone", "2.13.5": "at each health check of the zone", "3.0.0": "at each health check of the zone"} {
+		if got := version(t, text).LooksAgain(); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q in it", text, got, want)
+		}
+	}
+	if got := (Version{}).LooksAgain(); !strings.Contains(got, "from 2.5 on") {
+		t.Errorf("of an unknown version: %q", got)
 	}
 }

@@ -65,6 +65,8 @@ type Hub struct {
 	Revocations *Revocations
 	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does not.
 	Sessions map[string][]Session
+	// LooksAgain says when the hub looks at a credential after a session began, one clause; "" where that is not said.
+	LooksAgain string
 	// Untold says why Sessions do not tell whether a credential was brought, one sentence; "" when they do.
 	Untold string
 	// Version is which release of the product the hub runs, "" when that could not be told.

@@ -134,11 +134,28 @@ func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) kube.Object {
 	return kube.Object{}
 }
 
+// wantedModes are the modes that whoever keeps a hub's object should set: both, until the hub accepts JWTs alone; then those, since anything
+// else would undo what was reached.
+func wantedModes(h plan.Hub) string {
+	if closedHub(h) {
+		return "{jwt: true, mutualTls: false}"
+	}
+	return "{jwt: true, mutualTls: true}"
+}
+
+// wantedMode is the mode that whoever keeps an edge's object should set: JWT, and not before the hub accepts one.
+func wantedMode(h plan.Hub) string {
+	if h.Found && h.Accepts.Accepts[JWT] != guard.Yes {
+		return "JWT, but not before the hub accepts JWTs (kubectl xcpauth migrate --to=dual),"
+	}
+	return "JWT"
+}
+
 func inspectHub(s plan.Snapshot, f *plan.Facts) {
 	hub := &f.Hub
 	ns := hub.Object.Namespace
 	mp := planeOf(s, readManagementPlanes, hub.Object)
-	in := &plan.Inspection{Field: xcpPath + ".centralAuthModes", Wanted: "{jwt: true, mutualTls: true}", Deleting: mp.Metadata.DeletionTimestamp != ""}
+	in := &plan.Inspection{Field: xcpPath + ".centralAuthModes", Wanted: wantedModes(*hub), Deleting: mp.Metadata.DeletionTimestamp != ""}
 	_, odd := ReadHub(mp.Raw)
 	in.Oddities = append(oddities(odd), misplaced(mp.Raw, "centralAuthModes")...)
 	in.Version = planeVersion(mp)
@@ -205,7 +222,7 @@ func usages(c *x509.Certificate) []string {
 func inspectEdge(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
 	ns := m.Object.Namespace
 	cp := planeOf(s, readControlPlanes, m.Object)
-	in := &plan.Inspection{Field: xcpPath + ".centralAuthMode", Wanted: "JWT", Deleting: cp.Metadata.DeletionTimestamp != ""}
+	in := &plan.Inspection{Field: xcpPath + ".centralAuthMode", Wanted: wantedMode(f.Hub), Deleting: cp.Metadata.DeletionTimestamp != ""}
 	_, odd := ReadEdge(cp.Raw)
 	_, levels := walk(cp.Raw, "", "spec", "managementPlane")
 	in.Oddities = append(oddities(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode")...)

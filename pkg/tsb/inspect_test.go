@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
@@ -225,4 +226,26 @@ func FuzzCheck(f *testing.F) {
 		check.Run(check.Rules(), checkFacts([]plan.Snapshot{hub, s}, plan.Selection{}, noon), check.Options{})
 		Needs(s.Reads, true)
 	})
+}
+
+// Advice names the value of the goal that was reached, never one that would undo it or cut somebody off.
+func TestAdviceToWhoKeepsAnObjectFollowsWhatWasReached(t *testing.T) {
+	const on, off = guard.Yes, guard.No
+	for name, tc := range map[string]struct {
+		mtls, jwt guard.Tri
+		hub, edge string
+	}{
+		"before the migration": {on, off, "{jwt: true, mutualTls: true}", "not before the hub accepts JWTs"},
+		"the hub does not say": {guard.Unknown, guard.Unknown, "{jwt: true, mutualTls: true}", "not before the hub accepts JWTs"},
+		"the hub accepts both": {on, on, "{jwt: true, mutualTls: true}", "JWT"},
+		"the end of the road":  {off, on, "{jwt: true, mutualTls: false}", "JWT"},
+	} {
+		h := fleet(tc.mtls, tc.jwt).Hub
+		if got := wantedModes(h); got != tc.hub {
+			t.Errorf("%s: the hub is to be set to %s, want %s", name, got, tc.hub)
+		}
+		if got := wantedMode(h); !strings.Contains(got, tc.edge) || tc.edge == "JWT" && got != "JWT" {
+			t.Errorf("%s: the edge is to be set to %s, want %s", name, got, tc.edge)
+		}
+	}
 }

@@ -230,10 +230,10 @@ func newTokenRevokeCommand(fo *fleetOptions) *cobra.Command {
 		Short: "have the global refuse tokens, by their IDs or of a zone; a zone that presents one gets another first",
 		Long: `Add tokens to the global's list of revoked tokens, in exactly the form that the product reads; what is revoked stays so, and a change
 that somebody else makes meanwhile is not lost. A zone that presents one of them is given another first, and proved with it. With
---cut-off it is not, and is refused the next time that it connects.
+--cut-off it is not, and is refused at its next health check or connection.
 
-A token is looked at when a session begins, and never again while it lasts: with --reconnect the global is rolled out after that, so
-that every zone connects anew.
+A token is looked at when a session begins, and from 2.5 on at each health check of the zone, every five minutes by default: a zone
+that is cut off loses its session then. With --reconnect the global is rolled out at once, so that every zone connects again.
 
 With --prune-expired, and nothing to revoke, the list loses the IDs whose token is known to have expired by the global's clock: it lies
 beside a zone or in a file of --revoked-token, and a key of the global has signed it. Kong Mesh and Kuma keep no list of what they
@@ -254,7 +254,7 @@ issued, so every other ID stays.`,
 	}
 	o.addFlags(cmd)
 	cmd.Flags().StringSliceVar(&o.zones, "zone", nil, "revoke the token that this zone has now")
-	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false, "revoke it even while a zone presents it: that zone is refused when it connects anew")
+	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false, "revoke it even while a zone presents it: that zone is refused at its next health check or connection")
 	cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "roll the global out after that, so that no session goes on that began with it")
 	cmd.Flags().BoolVar(&o.prune, "prune-expired", false, "take off the list the IDs whose token is known to have expired, and revoke nothing")
 	cmd.Flags().StringArrayVar(&o.revokedTokens, "revoked-token", nil, "with --prune-expired: a file with a token that was revoked, to know when it expires; only you may be able to read it")
