@@ -267,6 +267,24 @@ func (cp controlPlane) tokenNames() []string {
 	return names
 }
 
+// doubled says which of these variables are there more than once. The kubelet takes the last, and a patch by name changes the first: what
+// would come of a change is not what was planned.
+func (cp controlPlane) doubled(names []string) (odd []string) {
+	for _, name := range names {
+		n := 0
+		for _, v := range cp.container().Env {
+			if v.Name == name {
+				n++
+			}
+		}
+		if n > 1 {
+			odd = append(odd, fmt.Sprintf("%s has %s %d times, of which the last counts and a change would reach the first; leave one of them",
+				cp.ref(), name, n))
+		}
+	}
+	return odd
+}
+
 // written are the paths of variables of these names in the template.
 func (cp controlPlane) written(names []string) [][]string {
 	var paths [][]string

@@ -108,6 +108,7 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	if _, known, why := cp.authenticates(cp.spec); !known {
 		hub.Odd = append(hub.Odd, why)
 	}
+	hub.Odd = append(hub.Odd, cp.doubled(cp.authTypes())...)
 	for _, name := range odd {
 		hub.Odd = append(hub.Odd, name+" comes from somewhere else than a value; write it as one")
 	}

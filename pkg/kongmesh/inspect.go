@@ -153,6 +153,7 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, a
 					Saw: fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates (values for production that are published set it so)", name), Remedy: "remove it here; kubectl xcpauth migrate sets it on the global"})
 			}
 		}
+		in.Remarks = append(in.Remarks, remarks(where, zoneName(cp.zone, cp.version, hub.Version))...)
 		secrets, unread := secretsIn(s.Reads, o.Metadata.Namespace)
 		inspectTrust(in, where, cp, cp.verification(secrets, unread), serves, s.Clock(at))
 		src := tokenOf(cp, cp.spec, secrets)

@@ -84,6 +84,7 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 	if configured == nil && template.missing == "" {
 		m.Odd = append(m.Odd, why)
 	}
+	m.Odd = append(m.Odd, cp.doubled(cp.tokenNames())...)
 	for _, name := range plain {
 		m.Odd = append(m.Odd, fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef", name, m.Object))
 	}

@@ -211,3 +211,20 @@ func TestAPodIsJudgedByTheStartOfItsContainer(t *testing.T) {
 		}
 	}
 }
+
+// A variable that is there twice is said, and nothing is changed: the kubelet takes the last, and a patch changes the first.
+func TestAVariableThatIsThereTwiceIsLeftAlone(t *testing.T) {
+	d := kongmesh.Dialect()
+	twice := func(name string) []any { return []any{apifake.Variable(name, "none"), apifake.Variable(name, "none")} }
+	global := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": false}, twice(oldType)...)...),
+		"west": apifake.Zone("2.13.10", "west")})
+	zone := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": false})...),
+		"west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "a", "token"), apifake.SecretVariable(oldInline, "a", "token"))})
+	for who, fl := range map[string]fleet{"hub": global, "west": zone} {
+		f := fl.facts(t, d, nil)
+		p := plan.Unfold(d, f, d.Aim(f, plan.Goal{Within: time.Minute}))
+		if !slices.ContainsFunc(p.Blocked, func(b plan.Blocked) bool { return b.Member == who && strings.Contains(b.Why, "2 times") }) {
+			t.Errorf("%s: blocked %v", who, p.Blocked)
+		}
+	}
+}

@@ -152,3 +152,20 @@ func (v Version) LooksAgain() string {
 	}
 	return begins + ", and not again while it lasts"
 }
+
+// label is a name that 3.0 takes for a zone (UPGRADE.md of 3.0.0: RFC 1035).
+var label = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// zoneName says that 3.0 refuses the name of a zone: its control plane does not start with it, or does not register at a global of 3.0.
+func zoneName(zone string, versions ...Version) (f Findings) {
+	if label.MatchString(zone) {
+		return nil
+	}
+	const rule = "a zone's name must begin with a lower case letter, have lower case letters, digits and - alone, end with none of -, and be no longer than 63"
+	if slices.ContainsFunc(versions, func(v Version) bool { return v.Known() && v.atLeast(3, 0, 0) }) {
+		f.add("zone-name", Error, fmt.Sprintf("3.0 refuses the name %q: %s", zone, rule), "Make a zone of another name, and move what runs in this one.")
+		return f
+	}
+	f.add("zone-name", Warning, fmt.Sprintf("3.0 will refuse the name %q: %s", zone, rule), "Before upgrading to 3.0 make a zone of another name, and move what runs in this one.")
+	return f
+}

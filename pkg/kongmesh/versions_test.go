@@ -105,3 +105,20 @@ func TestWhenATokenIsLookedAtAgainIsSaidByVersion(t *testing.T) {
 		t.Errorf("of an unknown version: %q", got)
 	}
 }
+
+// What 3.0 refuses of a zone's name is a warning before, and an error then.
+func TestTheNamesOfZonesThat30RefusesAreFound(t *testing.T) {
+	for _, tc := range []struct {
+		zone, zoneVersion, globalVersion string
+		want                             Severity
+	}{
+		{"east", "2.14.3", "2.14.3", ""}, {"east-1", "3.0.0", "3.0.0", ""}, {strings.Repeat("a", 63), "3.0.0", "3.0.0", ""},
+		{"East", "2.14.3", "2.14.3", Warning}, {"eu.west", "2.14.3", "2.14.3", Warning}, {"1st", "2.14.3", "2.14.3", Warning}, {"a-", "2.14.3", "2.14.3", Warning},
+		{"East", "3.0.0", "2.14.3", Error}, {"eu.west", "2.14.3", "3.0.0", Error}, {strings.Repeat("a", 64), "3.0.0", "3.0.0", Error},
+	} {
+		f := zoneName(tc.zone, version(t, tc.zoneVersion), version(t, tc.globalVersion))
+		if tc.want == "" && len(f) != 0 || tc.want != "" && (len(f) != 1 || f[0].Severity != tc.want) {
+			t.Errorf("%s at %s, %s: %+v, want %q", tc.zone, tc.zoneVersion, tc.globalVersion, f, tc.want)
+		}
+	}
+}
