@@ -41,19 +41,24 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 			return plan.Wave{Title: "both modes on", Steps: steps, Blocked: blocked}
 		}
 	}
+	var unasked []plan.Blocked
+	if goal.NoHub && len(returning) > 0 {
+		unasked = []plan.Blocked{{Member: "hub", Why: "it is not looked at here, and an edge is cut off once it presents a certificate that the hub refuses: " +
+			"let the hub's team say that kubectl xcpauth status shows both modes there, before the fence is removed"}}
+	}
 	switch {
 	case len(returning) > 0 && done == 0:
 		canary, why := canaryOf(returning, goal)
 		if why != "" {
 			return plan.Wave{Blocked: append(blocked, plan.Blocked{Member: goal.Canary, Why: why})}
 		}
-		return plan.Wave{Title: "canary back", Steps: []plan.Step{takeBack(f, canary, goal)}, Blocked: blocked}
+		return plan.Wave{Title: "canary back", Steps: []plan.Step{takeBack(f, canary, goal)}, Blocked: blocked, Notes: unasked}
 	case len(returning) > 0:
 		size := len(returning)
 		if goal.WaveSize > 0 {
 			size = min(size, goal.WaveSize)
 		}
-		return plan.Wave{Title: "edges back", Steps: each(returning[:size], func(m plan.Member) plan.Step { return takeBack(f, m, goal) }), Blocked: blocked}
+		return plan.Wave{Title: "edges back", Steps: each(returning[:size], func(m plan.Member) plan.Step { return takeBack(f, m, goal) }), Blocked: blocked, Notes: unasked}
 	}
 	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
 }

@@ -143,7 +143,9 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 					before[context] = written(s)
 				}
 				if one.context != "hub" {
-					g.deny = func(a asked) bool { return a == one || a.context == "hub" && a.verb == "create" && strings.HasPrefix(a.resource, "leases") }
+					g.deny = func(a asked) bool {
+						return a == one || a.context == "hub" && a.verb == "create" && strings.HasPrefix(a.resource, "leases")
+					}
 				}
 				r := xcpauth(t, kubeconfig, tc.args...)
 				said := strings.Join(strings.Fields(r.out+r.err), " ")
@@ -157,5 +159,26 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who lets an edge go back is told while the hub refuses the certificate that it would present.
+func TestForgettingALiveEdgeWarnsWhileTheHubRefusesCertificates(t *testing.T) {
+	for modes, warns := range map[string]bool{`{"jwt":true,"mutualTls":false}`: true, `{"jwt":true}`: true, `{"jwt":true,"mutualTls":true}`: false} {
+		var stanza map[string]any
+		if err := json.Unmarshal([]byte(modes), &stanza); err != nil {
+			t.Fatal(err)
+		}
+		objects := apifake.Hub("eu")
+		for _, o := range objects {
+			if o["kind"] == "ManagementPlane" {
+				o["spec"] = apifake.Object{"components": apifake.Object{"xcp": apifake.Object{"centralAuthModes": stanza}}}
+			}
+		}
+		kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(objects...)}, nil)
+		r := xcpauth(t, kubeconfig, "edge", "forget", "eu", "--alive", "--reason", "its team goes back")
+		if got := strings.Contains(r.err, "once eu presents one again, it is cut off"); got != warns {
+			t.Errorf("%s: warned: %v, want %v\n%s", modes, got, warns, r.err)
+		}
 	}
 }

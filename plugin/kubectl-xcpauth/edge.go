@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 func newEdgeCommand(o *fleetOptions) *cobra.Command {
@@ -73,6 +75,12 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 	live, err := o.clusters(false)
 	if err != nil {
 		return err
+	}
+	if o.alive {
+		if f := o.observe(ctx, live); f.Hub.Found && f.Hub.Accepts.Accepts[tsb.MTLS] != guard.Yes {
+			fmt.Fprintf(o.ErrOut, "warning: the hub does not surely accept certificates; once %s presents one again, it is cut off. "+
+				"First set spec.components.xcp.centralAuthModes of its %s to {jwt: true, mutualTls: true}\n", name, f.Hub.Object)
+		}
 	}
 	if err := live.Forget(ctx, name, source(), o.reason, o.alive); err != nil {
 		return err
