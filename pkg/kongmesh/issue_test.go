@@ -177,7 +177,7 @@ func TestHowVersionsDiffer(t *testing.T) {
 		{"2.1.5", `{"alg":"RS256","kid":"one"}`, at(exp), Rejected, "invalid zone token: could not parse token: kid header is invalid. Expected string to be parseable as int."},
 		{"2.2.2", `{"alg":"RS256","kid":"01"}`, at(exp), Rejected, `invalid zone token: there is no signing key with KID 01. GlobalSecret of name "zone-token-signing-key-01" is not found. If signing key was rotated, regenerate the token`},
 		{"2.0.8", `{"alg":"RS512","kid":"1"}`, at(exp), Rejected, "invalid zone token: could not parse token: unknown token alg. Allowed algs are HS256 and RS256"},
-		{"2.9.0", header1, at(exp + `,"Scope":"cp"`), Rejected, "invalid zone token: could not parse token: json: cannot unmarshal string into Go struct field zoneClaims.Scope of type []string"},
+		{"2.9.0", header1, at(exp + `,"Scope":"cp"`), Rejected, "invalid zone token: could not parse token: json: cannot unmarshal string into Go struct field ZoneClaims.Scope of type []string"},
 	} {
 		v := Verifier{Version: version(t, tc.version), Keys: keySet("zone-token-signing-key-1"), Zone: "west"}
 		a := v.Ask([]byte(signed(key1, tc.header, tc.body)), now)

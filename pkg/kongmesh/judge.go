@@ -63,7 +63,7 @@ type zoneClaims struct {
 const (
 	unauthenticated  = "Unauthenticated"
 	permissionDenied = "PermissionDenied"
-	maxToken         = 8 << 10 // what is longer is no token, and is not parsed
+	maxToken         = token.Longest // what is longer is not parsed
 )
 
 // Ask says what the product answers to a token that a zone presents, at the given time, in the order of the product (Kuma
@@ -218,13 +218,16 @@ func (v Verifier) words(err error, claims *zoneClaims, now time.Time) string {
 		return unknown.Error()
 	}
 	if !v.Version.atLeast(2, 11, 0) {
-		return "could not parse token: " + oldWords(err, claims, now)
+		return "could not parse token: " + itsTypes.Replace(oldWords(err, claims, now))
 	}
 	if errors.Is(err, jwt.ErrTokenNotValidYet) && v.Version.saysNotYet() {
 		return "token is not yet valid: 'valid_from' date is in the future. Check if the system clock on the instance that issued the token is set correctly: " + err.Error()
 	}
-	return "could not parse token: " + err.Error()
+	return "could not parse token: " + itsTypes.Replace(err.Error())
 }
+
+// itsTypes words the decoder's errors with the name of the product's type in place of ours.
+var itsTypes = strings.NewReplacer("kongmesh.zoneClaims", "zone.ZoneClaims", "zoneClaims", "ZoneClaims")
 
 // oldWords are those of golang-jwt v4, which Kuma had up to 2.10: the innermost error alone, and of several the last.
 func oldWords(err error, claims *zoneClaims, now time.Time) string {

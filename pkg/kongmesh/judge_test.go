@@ -86,6 +86,8 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 	}{
 		// What was seen of Kuma 2.13.5.
 		{"a token of another library", valid, nil, Accepted, "", "", ""},
+		{"a zone that is a number", rs(header1, strings.Replace(good, `"west"`, "7", 1)), nil, Rejected, "Go struct field ZoneClaims.Zone of type string", "it names no zone", "token-no-zone"},
+		{"claims that are a list", rs(header1, `[]`), nil, Rejected, "Go value of type zone.ZoneClaims", "it is not a JWT: its body is not a JSON object", ""},
 		{"lower-case claims", rs(header1, strings.NewReplacer("Zone", "zone", "Scope", "scope").Replace(good)), nil, Accepted, "", "is not written so", "token-claims-case"},
 		{"no exp", rs(header1, at("")), nil, Accepted, "", "it has no exp", "token-no-exp"},
 		{"iat an hour ahead", rs(header1, at(`%s,"iat":%d`, exp, now.Add(time.Hour-time.Second).Unix())), nil, Accepted, "", "issued later than now", "token-issued-later"},
@@ -105,7 +107,7 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 		{"HS256 with the secret without a serial", macced([]byte(hmacSecret), `{"alg":"HS256","kid":"whatever"}`, good), legacyKey, Accepted, "", "its alg is symmetric", "token-hmac"},
 		{"the same on 3.0", macced([]byte(hmacSecret), `{"alg":"HS256","kid":"1"}`, good), func(v *Verifier) { legacyKey(v); v.Version = version(t, "3.0.0") }, Rejected, "unsupported token alg HS256. Allowed algorithm is RS256", "its alg is symmetric", "token-hmac"},
 		{"HS256 without that secret", macced([]byte(hmacSecret), `{"alg":"HS256","kid":"1"}`, good), nil, Rejected, `there is no signing key with KID 0. GlobalSecret of name "zone-token-signing-key" is not found`, "its alg is symmetric", "token-hmac"},
-		{"Scope as a text", rs(header1, strings.Replace(good, `["cp"]`, `"cp"`, 1)), nil, Rejected, "token is malformed: could not JSON decode claim: json: cannot unmarshal string into Go struct field zoneClaims.Scope of type []string", "its scope has no cp", "token-scope"},
+		{"Scope as a text", rs(header1, strings.Replace(good, `["cp"]`, `"cp"`, 1)), nil, Rejected, "token is malformed: could not JSON decode claim: json: cannot unmarshal string into Go struct field ZoneClaims.Scope of type []string", "its scope has no cp", "token-scope"},
 		{"revoked", valid, revoked(idA), Rejected, "invalid zone token: token is revoked", "it is revoked", "token-revoked"},
 		{"revoked, a newline", valid, revoked(idA + "\n"), Rejected, "token is revoked", "it is revoked", "token-revoked"},
 		{"not revoked: two newlines", valid, revoked(idA + "\n\n"), Accepted, "", "evidently meant to be revoked", "token-revoked-in-vain"},
@@ -155,7 +157,8 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 		{"a signature with another tail", tail(valid), nil, Accepted, "", "its signature is not written as base64url is", "token-form"},
 		{"padding", valid + "==", nil, Rejected, "could not base64 decode signature", "not written as base64url is", "token-form"},
 		{"a megabyte of dots", strings.Repeat(".", 1<<20), nil, NotAsked, "1048576 bytes long", "more than a token can be", ""},
-		{"a large claim", rs(header1, body(`,"x":"`+strings.Repeat("a", 1<<14)+`"`)), nil, NotAsked, "bytes long", "more than a token can be", ""},
+		{"a large claim, which the product takes", rs(header1, body(`,"x":"`+strings.Repeat("a", 1<<14)+`"`)), nil, Accepted, "", "more than a token can be", ""},
+		{"one that fits into no variable", rs(header1, body(`,"x":"`+strings.Repeat("a", 1<<17)+`"`)), nil, NotAsked, "bytes long", "more than a token can be", ""},
 		{"kid is a path", rs(`{"alg":"RS256","kid":"../../etc/passwd"}`, good), nil, Rejected, `GlobalSecret of name "zone-token-signing-key-../../etc/passwd" is not found`, "its kid is not a plain name", "token-kid"},
 		{"kid is a list", rs(`{"alg":"RS256","kid":["1"]}`, good), func(v *Verifier) { v.Version = version(t, "2.14.2") }, Rejected, "kid header must be a string", "its kid is not a plain name", "token-kid"},
 		{"kid is SQL", rs(`{"alg":"RS256","kid":"1' OR '1'='1"}`, good), nil, Rejected, "there is no signing key", "its kid is not a plain name", "token-kid"},

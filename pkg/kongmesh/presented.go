@@ -167,6 +167,9 @@ func (s source) presents(hub *verifier, zone string, at time.Time) (creds []guar
 	case hub.unread != "":
 		return nil, hub.unread
 	}
+	if len(s.token) > maxToken {
+		return nil, fmt.Sprintf("its token is %d bytes long, which is not judged here; issue another one", len(s.token))
+	}
 	answer := hub.ask(s.token, zone, at)
 	by := answer
 	if hub.ahead != 0 {

@@ -77,7 +77,7 @@ type Parts struct {
 
 // Apart takes a token apart. The error is as Describe's.
 func Apart(raw []byte) (Parts, error) {
-	p, err := parse(raw)
+	p, err := parseUpTo(raw, Longest)
 	return Parts{p.header, p.claims, p.odd}, err
 }
 
@@ -98,14 +98,16 @@ var registered = []string{"alg", "kid", "typ", "crit", "exp", "iat", "nbf", "iss
 //  3. three parts, of which the first two are base64url of a JSON object;
 //  4. keys that are there twice or in another case, which readers take differently;
 //  5. headers that ask for more than is understood, or bring their own key.
-func parse(raw []byte) (parts, error) {
+func parse(raw []byte) (parts, error) { return parseUpTo(raw, maxBytes) }
+
+func parseUpTo(raw []byte, most int) (parts, error) {
 	var p parts
 	odd := func(format string, args ...any) { p.odd = append(p.odd, fmt.Sprintf(format, args...)) }
 	if len(raw) == 0 {
 		return p, errors.New("it is empty")
 	}
-	if len(raw) > maxBytes {
-		return p, fmt.Errorf("it is %d bytes long, more than a token can be (%d)", len(raw), maxBytes)
+	if len(raw) > most {
+		return p, fmt.Errorf("it is %d bytes long, more than a token can be (%d)", len(raw), most)
 	}
 	text := strings.TrimSpace(string(raw))
 	if text != string(raw) {

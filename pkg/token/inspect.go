@@ -11,8 +11,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxBytes is the longest text that is parsed: a token is a few hundred bytes, and parsing megabytes of dots is an attack.
-const maxBytes = 8 << 10
+// maxBytes is the longest text that is taken for a token: a token is a few hundred bytes, and parsing megabytes of dots is an attack. Longest is
+// what is taken apart all the same, since a product takes it: what is longer fits into no variable of an environment.
+const (
+	maxBytes = 8 << 10
+	Longest  = 128 << 10
+)
 
 // Info is what a token says of itself, unverified.
 type Info struct {

@@ -9,8 +9,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// zoneClaims has no JSON tags, so that the names are capitalised and read in any case.
-type zoneClaims struct {
+// ZoneClaims has no JSON tags, so that the names are capitalised and read in any case.
+type ZoneClaims struct {
 	Zone  string
 	Scope []string
 	jwt.RegisteredClaims
@@ -21,8 +21,8 @@ var errPanic = errors.New("panic: interface conversion: interface {} is float64,
 
 // validate judges a token as the validator of 2.11 to 3.0 does, in its order: the key by the kid and the algorithm, the signature, the
 // times that are there, the revocation.
-func (g *Global) validate(raw string, now time.Time) (*zoneClaims, error) {
-	claims := &zoneClaims{}
+func (g *Global) validate(raw string, now time.Time) (*ZoneClaims, error) {
+	claims := &ZoneClaims{}
 	panicked := false
 	_, err := jwt.NewParser(jwt.WithTimeFunc(func() time.Time { return now })).ParseWithClaims(raw, claims, func(t *jwt.Token) (any, error) {
 		header, there := t.Header["kid"]
@@ -89,7 +89,7 @@ func (g *Global) Issue(zone string, scope []string, validFor time.Duration) (str
 	rand.Read(id[:])
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	now := g.opts.Now().Add(-5 * time.Second)
-	t := jwt.NewWithClaims(jwt.SigningMethodRS256, zoneClaims{zone, scope, jwt.RegisteredClaims{
+	t := jwt.NewWithClaims(jwt.SigningMethodRS256, ZoneClaims{zone, scope, jwt.RegisteredClaims{
 		ID: fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(validFor).Add(5 * time.Second))}})
 	t.Header["kid"] = kid
