@@ -10,8 +10,9 @@ import (
 // Select returns the names that the patterns choose, sorted. A pattern is a name, whatever it looks like, or else a /regular expression/ that must match
 // somewhere, or either of them behind a ^, which takes names away (the grammar of kubectl-foreach). No patterns, or only
 // ones that take away, start from all names. A plain name that is not there, and a pattern that matches nothing, is an error:
-// it is a typing mistake that would leave a cluster out.
+// it is a typing mistake that would leave a cluster out. Names may share one pattern, with commas between them.
 func Select(names, patterns []string) ([]string, error) {
+	patterns = parts(names, patterns)
 	var chosen []string
 	include := false
 	for _, p := range patterns {
@@ -51,4 +52,20 @@ func Select(names, patterns []string) ([]string, error) {
 	}
 	slices.Sort(chosen)
 	return slices.Compact(chosen), nil
+}
+
+// parts splits lists of names at their commas. The comma of a name that is there, and of a /regular expression/, is a part of it.
+func parts(names, patterns []string) []string {
+	var all []string
+	for _, p := range patterns {
+		body := strings.TrimPrefix(p, "^")
+		whole := slices.Contains(names, p) || slices.Contains(names, body) ||
+			len(body) > 1 && strings.HasPrefix(body, "/") && strings.HasSuffix(body, "/")
+		if whole {
+			all = append(all, p)
+		} else {
+			all = append(all, strings.Split(p, ",")...)
+		}
+	}
+	return all
 }

@@ -50,3 +50,23 @@ func TestSelectNamesThatLookLikePatterns(t *testing.T) {
 		}
 	}
 }
+
+// A comma in a regular expression, or in a name that is there, does not end it; between plain names it does.
+func TestSelectTakesACommaForAPartOfTheValue(t *testing.T) {
+	names := []string{"Lee, Ann@eu", "edge-1", "edge-12", "edge-123", "hub"}
+	for _, tc := range []struct {
+		pattern string
+		want    []string
+	}{
+		{"/^edge-[0-9]{1,2}$/", []string{"edge-1", "edge-12"}},
+		{"^/^edge-[0-9]{1,2}$/", []string{"Lee, Ann@eu", "edge-123", "hub"}},
+		{"Lee, Ann@eu", []string{"Lee, Ann@eu"}},
+		{"^Lee, Ann@eu", []string{"edge-1", "edge-12", "edge-123", "hub"}},
+		{"edge-1,hub", []string{"edge-1", "hub"}},
+		{"/^edge-/,^edge-1", []string{"edge-12", "edge-123"}},
+	} {
+		if got, err := Select(names, []string{tc.pattern}); err != nil || !slices.Equal(got, tc.want) {
+			t.Errorf("%q: %q %v, want %q", tc.pattern, got, err, tc.want)
+		}
+	}
+}

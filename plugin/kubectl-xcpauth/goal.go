@@ -86,6 +86,12 @@ func given(flags *pflag.FlagSet, names ...string) string {
 		if f == nil || !f.Changed || slices.Contains(names[:i], name) {
 			continue
 		}
+		if list, ok := f.Value.(pflag.SliceValue); ok && f.Value.Type() == "stringArray" { // a comma is a part of its value
+			for _, value := range list.GetSlice() {
+				words = append(words, "--"+name+sep(value)+quote(value))
+			}
+			continue
+		}
 		value := f.Value.String()
 		if list, ok := f.Value.(pflag.SliceValue); ok {
 			value = strings.Join(list.GetSlice(), ",")

@@ -188,7 +188,7 @@ func TestContextsMayHaveAnyName(t *testing.T) {
 			if rows[name].Member != edges[i] {
 				t.Errorf("the row of context %q is %+v, want %s", name, rows[name], edges[i])
 			}
-			if only := status(t, kubeconfig, 0, "--context="+hubName, "--contexts="+list([]string{name})); len(only) < 2 || only[name].Member != edges[i] {
+			if only := status(t, kubeconfig, 0, "--context="+hubName, "--contexts="+name); len(only) < 2 || only[name].Member != edges[i] {
 				t.Errorf("context %q alone selects %v", name, only)
 			}
 		}
@@ -199,7 +199,11 @@ func TestContextsMayHaveAnyName(t *testing.T) {
 			}
 		}
 
-		out := xcpauth(t, kubeconfig, "status", "--context", hubName, "--contexts="+list(names), "-o", "json").out
+		chosen := []string{"status", "--context", hubName}
+		for _, name := range names {
+			chosen = append(chosen, "--contexts="+name)
+		}
+		out := xcpauth(t, kubeconfig, append(chosen, "-o", "json")...).out
 		var report struct{ Next string }
 		if err := json.Unmarshal([]byte(out), &report); err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"maps"
@@ -67,7 +66,7 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
 	flags.StringVar(&o.hub, "context", o.hub, "context of the hub; default: the one selected context that has a ManagementPlane, or a global control plane")
 	flags.StringVar(&o.product, "product", o.product, "what the fleet is of: "+strings.Join(products, ", ")+"; auto finds out")
-	flags.StringSliceVar(&o.contexts, "contexts", o.contexts, "contexts to look at: names, /regular expressions/, ^ before one takes it away; default all")
+	flags.StringArrayVar(&o.contexts, "contexts", o.contexts, "a context to look at: a name, or a /regular expression/; ^ before it takes it away; several: repeat the flag, or a,b; default all")
 	flags.StringVarP(&o.output, "output", "o", o.output, "output format: "+strings.Join(render.Formats, ", "))
 	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
 	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout, "how long looking at one cluster may take, its credential plugin included")
@@ -221,10 +220,16 @@ func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.Fac
 // again is the command line that repeats this run's selection with another verb.
 func (o *fleetOptions) again(verb string) string {
 	words := []string{"kubectl xcpauth", verb}
-	for _, f := range []struct{ flag, value string }{{"kubeconfig", o.kubeconfig}, {"product", o.named()}, {"context", o.hub}, {"contexts", list(o.contexts)}} {
-		if f.value != "" {
-			words = append(words, "--"+f.flag+sep(f.value)+quote(f.value))
+	repeat := func(flag, value string) {
+		if value != "" {
+			words = append(words, "--"+flag+sep(value)+quote(value))
 		}
+	}
+	repeat("kubeconfig", o.kubeconfig)
+	repeat("product", o.named())
+	repeat("context", o.hub)
+	for _, pattern := range o.contexts {
+		repeat("contexts", pattern)
 	}
 	if o.repeats != "" {
 		words = append(words, o.repeats)
@@ -238,18 +243,6 @@ func sep(value string) string {
 		return "="
 	}
 	return " "
-}
-
-// list makes values one word, as pflag reads them.
-func list(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	w := csv.NewWriter(&b)
-	w.Write(values)
-	w.Flush()
-	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // quote makes a word safe to paste into a shell.

@@ -39,7 +39,7 @@ cluster is changed. A revoked token is refused the next time that its zone conne
   kubectl xcpauth token revocations revoked.txt --add 0e120ec9-6b42-495d-9758-07b59fe86fb9 --out revoked.txt`,
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args[0], time.Now()) },
 	}
-	cmd.Flags().StringSliceVar(&o.add, "add", nil, "the ID (jti) of a token to revoke")
+	cmd.Flags().StringArrayVar(&o.add, "add", nil, "the ID (jti) of a token to revoke")
 	cmd.Flags().StringVar(&o.out, "out", "", "with --add: the file for the list; it may be FILE")
 	return cmd
 }

@@ -253,7 +253,7 @@ issued, so every other ID stays.`,
 		},
 	}
 	o.addFlags(cmd)
-	cmd.Flags().StringSliceVar(&o.zones, "zone", nil, "revoke the token that this zone has now")
+	cmd.Flags().StringArrayVar(&o.zones, "zone", nil, "revoke the token that this zone has now")
 	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false, "revoke it even while a zone presents it: that zone is refused at its next health check or connection")
 	cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "roll the global out after that, so that no session goes on that began with it")
 	cmd.Flags().BoolVar(&o.prune, "prune-expired", false, "take off the list the IDs whose token is known to have expired, and revoke nothing")
