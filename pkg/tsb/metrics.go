@@ -56,25 +56,41 @@ func cutSeries(line string) (name, value string, ok bool) {
 	return line[:end], fields[0], true
 }
 
-// label returns the value of one label of a series, unescaped; "" when it has none.
+// label returns the value of one label of a series, unescaped; "" when it has none. It goes from label to label, so neither the end of a
+// longer name nor a text inside a value is taken for the label.
 func label(series, key string) string {
-	_, rest, ok := strings.Cut(series, key+`="`)
-	if !ok {
-		return ""
-	}
-	for i := 0; i < len(rest); i++ {
-		switch rest[i] {
-		case '\\':
-			i++
-		case '"':
-			v, err := strconv.Unquote(`"` + rest[:i] + `"`)
+	_, rest, _ := strings.Cut(series, "{")
+	for {
+		name, after, ok := strings.Cut(rest, `="`)
+		if !ok {
+			return ""
+		}
+		end := closingQuote(after)
+		if end < 0 {
+			return ""
+		}
+		if strings.Trim(name, ", ") == key {
+			v, err := strconv.Unquote(`"` + after[:end] + `"`)
 			if err != nil {
 				return ""
 			}
 			return v
 		}
+		rest = after[end+1:]
 	}
-	return ""
+}
+
+// closingQuote is where the quotation mark is that ends a value; -1 when there is none.
+func closingQuote(s string) int {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return -1
 }
 
 func named(series, metric string) bool {
