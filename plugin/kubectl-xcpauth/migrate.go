@@ -202,7 +202,7 @@ func (o *fleetOptions) confirm(ctx context.Context) error {
 		fmt.Fprintln(o.ErrOut, "nothing was changed")
 		return ctx.Err()
 	case a := <-answer:
-		if a != "yes" && a != "y" {
+		if a != "yes" {
 			return &codeError{code: exitRefused, text: "not confirmed; nothing was changed"}
 		}
 	}
