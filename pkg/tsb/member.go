@@ -108,9 +108,10 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	mpRef, odd := walk(cp.Raw, "", "spec", "managementPlane")
 	m.ClusterName, _ = mpRef["clusterName"].(string)
 	host, _ := mpRef["host"].(string)
+	host = hostName(host)
 	m.Name, m.Dials, m.ServerName = m.ClusterName, host, host
 	if port, ok := mpRef["port"].(float64); ok {
-		m.Dials = fmt.Sprintf("%s:%d", host, int(port))
+		m.Dials = address(host, int(port))
 	}
 	declared, more := ReadEdge(cp.Raw)
 	m.Declared = declared
@@ -129,12 +130,12 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 		}
 		jwtSpec, _ := walk(e.Raw, "", "spec", "centralAuthJwt")
 		if sni, _ := jwtSpec["centralSni"].(string); sni != "" {
-			m.ServerName = sni
+			m.ServerName = hostName(sni)
 		}
 	}
 	m.Effective = effective(xcps, ns)
 	if sni := overlaySNI(xcp); sni != "" {
-		m.ServerName = sni
+		m.ServerName = hostName(sni)
 	}
 	m.Workload = workload(s.Reads, ns, "edge", edgePresents, secretToken, secretEdgeCert)
 	presents, why := presented(m.Workload, declared, m.Effective)

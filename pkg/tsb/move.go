@@ -24,7 +24,7 @@ type sorted struct {
 }
 
 func sortOut(f plan.Facts, goal plan.Goal) sorted {
-	v := sorted{dialled: slices.Clone(goal.Names)}
+	v := sorted{dialled: hostNames(goal.Names)}
 	closed := closedHub(f.Hub)
 	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
 	for _, m := range f.Members {

@@ -44,8 +44,8 @@ func supplyOf(f plan.Facts, m plan.Member) plan.Supply {
 	s := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace, Wants: wants(m), Adds: m.Credential.Adds,
 		Chain: f.Hub.Server.Chain}
 	for _, edge := range f.Members {
-		if i := strings.LastIndex(edge.Dials, ":"); i > 0 && !slices.Contains(s.Hosts, edge.Dials[:i]) {
-			s.Hosts = append(s.Hosts, edge.Dials[:i])
+		if host := dialledHost(edge); host != "" && !slices.Contains(s.Hosts, host) {
+			s.Hosts = append(s.Hosts, host)
 		}
 	}
 	slices.Sort(s.Hosts)
