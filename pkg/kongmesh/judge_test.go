@@ -133,7 +133,7 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 		{"for more than a control plane", rs(header1, strings.Replace(good, `["cp"]`, `["cp","egress"]`, 1)), nil, Accepted, "", "", "token-scope-more"},
 		{"for ten years", rs(header1, at(`,"exp":%d`, now.AddDate(10, 0, 0).Unix())), nil, Accepted, "", "", "token-long"},
 		{"a jti with a comma", rs(header1, strings.Replace(good, idA, "a,b", 1)), revoked("a,b"), Accepted, "", "", "token-jti"},
-		{"with Bearer before it", "Bearer " + valid, nil, Accepted, "", "not base64url", ""},
+		{"with Bearer before it", "Bearer " + valid, nil, Accepted, "", "it is an HTTP header", ""},
 
 		// Attacks.
 		{"alg none", b64(`{"alg":"none","kid":"1"}`) + "." + b64(good) + ".", nil, Rejected, "unsupported token alg none", "it has no signature", "token-unsigned token-form"},

@@ -94,7 +94,7 @@ var registered = []string{"alg", "kid", "typ", "crit", "exp", "iat", "nbf", "iss
 // parse takes a token apart, in these steps:
 //
 //  1. its size, before anything else is done with it;
-//  2. white space around it, and characters that no token has;
+//  2. the forms that people have tokens in, and that are no JWT; white space around it;
 //  3. three parts, of which the first two are base64url of a JSON object;
 //  4. keys that are there twice or in another case, which readers take differently;
 //  5. headers that ask for more than is understood, or bring their own key.
@@ -108,6 +108,9 @@ func parseUpTo(raw []byte, most int) (parts, error) {
 	}
 	if len(raw) > most {
 		return p, fmt.Errorf("it is %d bytes long, more than a token can be (%d)", len(raw), most)
+	}
+	if other := otherForm(raw); other != "" {
+		return p, errors.New("it is not a JWT: " + other)
 	}
 	text := strings.TrimSpace(string(raw))
 	if text != string(raw) {

@@ -99,7 +99,7 @@ in its own words: it takes some tokens that should not be taken. The exit code i
 // run reads the token, then the keys when it is to be verified, and prints what is known; in these steps:
 //
 //  1. the token, from a file, stdin or its cluster;
-//  2. what it says of itself; a zone token is looked at as one from here on;
+//  2. what it says of itself; what is no JWT is rejected, and a zone token is looked at as one from here on;
 //  3. the keys, from a file or the hub;
 //  4. the verdict.
 func (o *tokenOptions) run(ctx context.Context, args []string) error {
@@ -119,6 +119,9 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 		return fmt.Errorf("the token in %s cannot be read: %w", source, err)
 	}
 	report := render.NewToken(source, d, now)
+	if err != nil { // of no family, so no flag and no key makes it valid
+		return o.rejected(report, raw, err)
+	}
 	if zone, err := kongmesh.ReadZone(raw); err == nil && o.edge == "" && (zone.Kind != kongmesh.Other || o.zone.given()) {
 		return o.ofZone(raw, zone, report, now)
 	} else if o.zone.given() {
@@ -140,6 +143,15 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 		return &codeError{code: exitRefused}
 	}
 	return nil
+}
+
+// rejected reports on a text that is no JWT.
+func (o *tokenOptions) rejected(report render.Token, raw []byte, why error) error {
+	report.Size = len(raw)
+	if err := render.Print(o.Out, o.output, report.Judged(token.Verdict{Why: why.Error()}, nil)); err != nil {
+		return err
+	}
+	return &codeError{code: exitRefused}
 }
 
 // maxToken is more than a token can be; what is longer is refused by who reads it.

@@ -163,3 +163,29 @@ func TestTokenInEveryFormat(t *testing.T) {
 		}
 	}
 }
+
+// A text that is no JWT is rejected as that, with what it is, whatever flags would judge a token of which family.
+func TestATextThatIsNoJWTIsRejectedBeforeItsFamilyIsAsked(t *testing.T) {
+	m := newMint(t)
+	public, text := file(t, 0o644, m.public), m.token(t, time.Hour)
+	for name, tc := range map[string]struct{ text, says string }{
+		"UTF-16": {"\xff\xfee\x00y\x00J\x00", "UTF-16"},
+		"BOM":    {"\ufeff" + text, "byte order mark"},
+		"Bearer": {"Bearer " + text, "HTTP header"},
+		"quotes": {`"` + text + `"`, "quotation marks"},
+		"JSON":   {`{"token":"` + text + `"}`, "JSON object"},
+		"JWS":    {`{"payload":"","signature":""}`, "JSON serialization"},
+		"JWE":    {"eyJ.a.b.c.d", "encrypted"},
+	} {
+		for _, flags := range [][]string{nil, {"--key-file", public}, {"--zone", "west"}, {"--kid", "2", "--key-file", public}} {
+			r := with(t, tc.text, append([]string{"token", "verify", "-"}, flags...)...)
+			squeezed := strings.Join(strings.Fields(r.out), " ")
+			if r.code != exitRefused || !strings.HasPrefix(squeezed, "rejected: it is not a JWT: ") || !strings.Contains(squeezed, tc.says) || r.err != "" {
+				t.Errorf("%s %v: exit code %d\n%s%s", name, flags, r.code, r.out, r.err)
+			}
+			if strings.Contains(r.out, strings.Split(text, ".")[1]) {
+				t.Errorf("%s: the token is printed", name)
+			}
+		}
+	}
+}

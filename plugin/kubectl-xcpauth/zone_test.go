@@ -123,7 +123,7 @@ func TestZoneTokens(t *testing.T) {
 		{"without a key", []string{"token", "verify", mine}, 1, nil, "error: this is a zone token of Kong Mesh or Kuma; pass the control plane's signing key, or its public half, with --key-file"},
 		{"with an audience", verify(mine, "--audience", "x"), 1, nil, "error: --audience is not for zone tokens"},
 		{"an edge's token, by a zone's flags", []string{"token", "verify", edge, "--key-file", file(t, 0o644, m.public), "--zone", "west"}, 1, nil, "holds a key that is not RSA, and zone tokens are RS256"},
-		{"no token at all", []string{"token", "verify", file(t, 0o600, "hello"), "--key-file", public, "--zone", "west"}, 1, nil, "and this is no token of a zone"},
+		{"no token at all", []string{"token", "verify", file(t, 0o600, "hello"), "--key-file", public, "--zone", "west"}, 5, []string{"rejected: it is not a JWT"}, ""},
 		{"a private key that others can read", []string{"token", "verify", mine, "--key-file", file(t, 0o644, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))}, 1, nil, "which holds a private key, and with it make tokens; run: chmod 600"},
 		{"a key that is base64 of it", []string{"token", "verify", mine, "--key-file", file(t, 0o600, base64.StdEncoding.EncodeToString([]byte("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n")))}, 1, nil, "it is base64 of the key and not the key"},
 		{"an unknown product", verify(mine, "--product", "istio"), 1, nil, `error: the product "istio" is not known`},
