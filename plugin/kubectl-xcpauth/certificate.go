@@ -186,6 +186,9 @@ func thereAlready(flag, path string) error {
 
 // writeNew keeps a secret in a new file that only its owner may read. flag names the file, what says what it is.
 func writeNew(flag, what, path string, text []byte) error {
+	if path == "-" {
+		return noStdout(flag, what)
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return thereAlready(flag, path)
@@ -199,4 +202,9 @@ func writeNew(flag, what, path string, text []byte) error {
 		return fmt.Errorf("keeping %s: %w", what, err)
 	}
 	return nil
+}
+
+// noStdout refuses the - of a flag that takes a file alone.
+func noStdout(flag, what string) error {
+	return fmt.Errorf("--%s - would be a file called -, since %s does not go to stdout; name a file", flag, what)
 }

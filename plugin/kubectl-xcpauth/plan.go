@@ -108,6 +108,9 @@ func planExit(f plan.Facts, p plan.Plan, detailed bool) error {
 
 // writeSaved keeps a plan in a file, which it replaces whole. It holds no secret, and is its owner's all the same.
 func writeSaved(path string, s plan.Saved) error {
+	if path == "-" {
+		return noStdout("out", "the saved plan")
+	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the plan: %w", err)

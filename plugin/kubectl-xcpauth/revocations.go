@@ -40,7 +40,7 @@ cluster is changed. A revoked token is refused the next time that its zone conne
 		RunE: func(_ *cobra.Command, args []string) error { return o.run(args[0], time.Now()) },
 	}
 	cmd.Flags().StringArrayVar(&o.add, "add", nil, "the ID (jti) of a token to revoke")
-	cmd.Flags().StringVar(&o.out, "out", "", "with --add: the file for the list; it may be FILE")
+	cmd.Flags().StringVar(&o.out, "out", "", "with --add: the file for the list, or - for stdout; it may be FILE")
 	return cmd
 }
 
@@ -86,6 +86,11 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 	}
 	m, err := r.Merge(kongmesh.Change{Add: o.add})
 	if err != nil {
+		return err
+	}
+	if o.out == "-" { // the list alone, for a pipe
+		report.Merged(m, "stdout").Table(o.ErrOut, false)
+		_, err := o.Out.Write(m.Data)
 		return err
 	}
 	if o.out != "" {

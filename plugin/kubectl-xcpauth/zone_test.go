@@ -23,6 +23,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"sigs.k8s.io/yaml"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // with runs the plugin with something on stdin, and without a kubeconfig: no cluster is needed.
@@ -427,5 +429,28 @@ func TestTheListOfRevokedTokens(t *testing.T) {
 func TestZoneFlagsComplete(t *testing.T) {
 	if r := with(t, "", "__complete", "token", "verify", "--product", ""); !strings.HasPrefix(r.out, "kong-mesh\nkuma\n:4") {
 		t.Errorf("%q", r.out)
+	}
+}
+
+// --out - is stdout, and the report goes to stderr; where it is not stdout it is refused. No verb writes a file called -.
+func TestADashForAFileIsStdoutOrRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, format := range []string{"table", "json"} {
+		r := with(t, "a, b", "token", "revocations", "-", "--add", "c", "--out", "-", "-o", format)
+		if r.code != 0 || r.out != "a,b,c" || !strings.Contains(r.err, "stdout") {
+			t.Errorf("%s: exit code %d, %q\n%s", format, r.code, r.out, r.err)
+		}
+	}
+	for _, args := range [][]string{{"--out", "-"}, {"--manifest", "-", "--serial", "3", "--namespace", "kuma-system"}} {
+		r := with(t, "", append([]string{"key", "create"}, args...)...)
+		if r.code != 1 || r.out != "" || !strings.Contains(r.err, args[0]+" - would be a file called -") {
+			t.Errorf("%v: exit code %d\n%s%s", args, r.code, r.out, r.err)
+		}
+	}
+	if err := writeSaved("-", plan.Saved{}); err == nil || !strings.Contains(err.Error(), "--out - would be a file called -") {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("%v is written, %v", left, err)
 	}
 }
