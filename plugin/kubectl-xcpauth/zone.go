@@ -110,14 +110,46 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 		rests = append(rests, "no list of revoked tokens was given, so it was not looked for in one")
 	}
 	j := v.Judge(raw, now)
-	report = report.OfZone(j.Zone, append(j.Findings, f...)).Answered(version, j.Product).Judged(j.Ours, rests)
+	ours := agreeing(j.Ours, j.Findings, f)
+	if ours.Valid {
+		f = besides(f)
+	}
+	report = report.OfZone(j.Zone, append(j.Findings, f...)).Answered(version, j.Product).Judged(ours, rests)
 	if err := render.Print(o.Out, o.output, report); err != nil {
 		return err
 	}
-	if !j.Ours.Valid {
+	if !ours.Valid {
 		return &codeError{code: exitRefused}
 	}
 	return nil
+}
+
+// agreeing is a verdict that agrees with what is said below it: a token with an error is not valid, nor is one of which cannot be told
+// whether it was revoked.
+func agreeing(ours token.Verdict, own, around kongmesh.Findings) token.Verdict {
+	for _, f := range own {
+		if ours.Valid && f.Severity == kongmesh.Error {
+			ours = token.Verdict{Why: f.Saw}
+		}
+	}
+	for _, f := range around {
+		if ours.Valid && f.ID == "revocations-not-text" {
+			ours = token.Verdict{Why: "whether it was revoked cannot be told: of the list of revoked tokens, " + f.Saw}
+		}
+	}
+	return ours
+}
+
+// besides are the findings of the version and of the list below a valid token: they are no errors of the token.
+func besides(all kongmesh.Findings) kongmesh.Findings {
+	var besides kongmesh.Findings
+	for _, f := range all {
+		if f.Severity == kongmesh.Error {
+			f.Severity = kongmesh.Warning
+		}
+		besides = append(besides, f)
+	}
+	return besides
 }
 
 // zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A private key that we

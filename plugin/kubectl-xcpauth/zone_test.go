@@ -454,3 +454,30 @@ func TestADashForAFileIsStdoutOrRefused(t *testing.T) {
 		t.Errorf("%v is written, %v", left, err)
 	}
 }
+
+// What is printed above the findings agrees with them: no error stands below "valid".
+func TestNoErrorStandsBelowAValidToken(t *testing.T) {
+	keyPath, key := signingKey(t)
+	mine := file(t, 0o600, zoneToken(t, key, nil))
+	for name, tc := range map[string]struct {
+		flags []string
+		code  int
+		says  string
+	}{
+		"a version with bugs":                 {[]string{"--version", "2.13.5"}, 0, "warning: "},
+		"a list with another ID in vain":      {[]string{"--revocations", file(t, 0o644, "a, b")}, 0, "warning: "},
+		"a list that cannot be read":          {[]string{"--revocations", file(t, 0o644, "\xff\xfea\x00")}, 5, "rejected: whether it was revoked cannot be told"},
+		"an old algorithm of the product":     {[]string{"--version", "3.0.0"}, 0, "valid: "},
+		"a list in which it stands in vain":   {[]string{"--revocations", file(t, 0o644, "a, "+zoneJTI)}, 5, "rejected: "},
+		"a list with an ID for no jti at all": {[]string{"--revocations", file(t, 0o644, "a,,b")}, 0, "valid: "},
+	} {
+		r := with(t, "", append([]string{"token", "verify", mine, "--key-file", keyPath}, tc.flags...)...)
+		squeezed := strings.Join(strings.Fields(r.out), " ")
+		if r.code != tc.code || !strings.Contains(squeezed, tc.says) {
+			t.Errorf("%s: exit code %d, want %d, %q\n%s%s", name, r.code, tc.code, tc.says, r.out, r.err)
+		}
+		if strings.HasPrefix(r.out, "valid: ") && strings.Contains(r.out, "\nerror: ") {
+			t.Errorf("%s: it is valid, with an error:\n%s", name, r.out)
+		}
+	}
+}
