@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 )
 
 // Key is a public key that may have signed a token.
@@ -28,41 +29,56 @@ type Key struct {
 }
 
 // ParseKeys reads public keys, certificates and private keys (of which only the public half is kept) as PEM, or a JWK or a JWK set.
-// The error never contains a part of the text. A symmetric key is refused: whoever verifies with it can sign.
+// What is no key that we can use is ignored beside one that is (RFC 7517, section 5): a token that it signed is signed with no known key.
+// The error never contains a part of the text. A symmetric key is not used: whoever verifies with it can sign.
 func ParseKeys(text []byte, where string) ([]Key, error) {
 	var keys []Key
+	var why error // of the first that is not used
+	found := func(k Key, err error) {
+		if err == nil {
+			keys = append(keys, k)
+		} else if why == nil {
+			why = fmt.Errorf("%s: %w", where, err)
+		}
+	}
 	for rest := text; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
 		public, private, err := fromPEM(block)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", where, err)
-		}
-		keys = append(keys, Key{Where: where, Public: public, Private: private})
+		found(Key{Where: where, Public: public, Private: private}, err)
 	}
-	if len(keys) > 0 {
-		return keys, nil
+	if len(keys) > 0 || why != nil {
+		return used(keys, why)
 	}
 	var set struct {
-		Keys []jwk `json:"keys"`
-		jwk
+		Keys []json.RawMessage `json:"keys"`
 	}
 	if json.Unmarshal(text, &set) != nil {
 		return nil, fmt.Errorf("%s holds neither PEM nor a JSON Web Key", where)
 	}
 	if len(set.Keys) == 0 {
-		set.Keys = []jwk{set.jwk}
+		set.Keys = []json.RawMessage{text}
 	}
-	for _, k := range set.Keys {
-		public, err := k.public()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", where, err)
+	for _, raw := range set.Keys {
+		var k jwk
+		if json.Unmarshal(raw, &k) != nil {
+			found(Key{}, errors.New("a JSON Web Key in it has a member of the wrong kind"))
+			continue
 		}
-		keys = append(keys, Key{Where: where, ID: k.Kid, Alg: k.Alg, Public: public, Private: k.D != ""})
+		public, err := k.public()
+		found(Key{Where: where, ID: k.Kid, Alg: k.Alg, Public: public, Private: k.D != ""}, err)
 	}
-	return keys, nil
+	return used(keys, why)
+}
+
+// used are the keys, or why there is none.
+func used(keys []Key, why error) ([]Key, error) {
+	if len(keys) > 0 {
+		return keys, nil
+	}
+	return nil, why
 }
 
 func fromPEM(block *pem.Block) (public crypto.PublicKey, private bool, err error) {
@@ -104,8 +120,11 @@ type jwk struct {
 }
 
 func (k jwk) public() (crypto.PublicKey, error) {
+	bytes := func(text string) ([]byte, error) { // tools of .NET and Java pad it, which RFC 7515 forbids and readers take
+		return base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
+	}
 	number := func(text string) *big.Int {
-		b, err := base64.RawURLEncoding.DecodeString(text)
+		b, err := bytes(text)
 		if err != nil || len(b) == 0 || len(b) > 1024 {
 			return nil
 		}
@@ -133,7 +152,7 @@ func (k jwk) public() (crypto.PublicKey, error) {
 		}
 		return key, nil
 	case "OKP":
-		x, err := base64.RawURLEncoding.DecodeString(k.X)
+		x, err := bytes(k.X)
 		if err != nil || k.Crv != "Ed25519" || len(x) != ed25519.PublicKeySize {
 			return nil, bad
 		}

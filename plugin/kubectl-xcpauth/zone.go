@@ -174,8 +174,8 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) ([]kongme
 		switch {
 		case k.Private && open:
 			return nil, nil, othersCanSign(o.keyFile)
-		case !ok:
-			return nil, nil, fmt.Errorf("%s holds a key that is not RSA, and zone tokens are RS256", where)
+		case !ok: // beside one that is RSA
+			continue
 		case k.ID == "":
 			unnamed++
 		}
@@ -190,6 +190,9 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) ([]kongme
 			kid = z.KeyID
 		}
 		all = append(all, kongmesh.PublicKey{KeyID: kid, Where: where, Public: public})
+	}
+	if len(all) == 0 {
+		return nil, nil, fmt.Errorf("%s holds a key that is not RSA, and zone tokens are RS256", where)
 	}
 	if unnamed > 1 {
 		return nil, nil, fmt.Errorf("%s holds %d keys without a kid; pass the one that the token was signed with", where, unnamed)

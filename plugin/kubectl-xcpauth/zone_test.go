@@ -481,3 +481,19 @@ func TestNoErrorStandsBelowAValidToken(t *testing.T) {
 		}
 	}
 }
+
+// A key that signs no zone token is ignored beside one that does.
+func TestAKeyThatIsNotRSAIsIgnoredBesideOneThatIs(t *testing.T) {
+	_, key := signingKey(t)
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
+	mine := file(t, 0o600, zoneToken(t, key, nil))
+	for _, keys := range []string{ours + newMint(t).public, newMint(t).public + ours} {
+		if r := with(t, "", "token", "verify", mine, "--key-file", file(t, 0o644, keys)); r.code != 0 {
+			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+		}
+	}
+}
