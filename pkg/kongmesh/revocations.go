@@ -40,9 +40,11 @@ func (r Revocations) Revoked(jti string) bool { return r.set[jti] }
 // IDs are the entries as the product takes them, in their order. An entry that is no ID can be among them: "", " b", "a\nb".
 func (r Revocations) IDs() []string { return slices.Clone(r.ids) }
 
-// meant are the IDs that whoever wrote the list evidently meant, in its order: what stands between commas, white space and line ends.
+// meant are the IDs that the author of the list evidently meant, in its order: what stands between commas, white space and line ends, out
+// of the form that it was written in.
 func (r Revocations) meant() []string {
-	return withLower(strings.FieldsFunc(string(r.data), func(c rune) bool { return c == ',' || c == bom || unicode.IsSpace(c) }))
+	ids, _ := untangle(string(r.data))
+	return withLower(slices.DeleteFunc(ids, func(id string) bool { return id == "-" && !r.Revoked(id) })) // of a list in YAML
 }
 
 // withLower adds after a UUID in upper case the same in lower case: so the product's own are, and they are compared exactly. One of
@@ -93,6 +95,16 @@ func (r Revocations) Findings() Findings {
 	}
 	if strings.ContainsFunc(body, func(c rune) bool { return c != '\n' && c != '\r' && unicode.IsSpace(c) }) {
 		ineffective("revocations-spaces", "it has white space, which becomes a part of the ID beside it, so that is not revoked")
+	}
+	if _, form := untangle(text); form != "" {
+		ineffective("revocations-form", "it is "+form+", which becomes a part of the IDs, so what was meant is not revoked")
+	}
+	for _, id := range r.meant() {
+		if r.Revoked(id) && !plainID(id) {
+			f.add("revocations-odd-id", Warning, fmt.Sprintf("it revokes a token whose ID is %q; the product makes no such ID", shorten(id)),
+				"Leave it if another issuer makes such IDs; else take it out.")
+			break
+		}
 	}
 	if r.Revoked("") {
 		f.add("revocations-empty-id", Warning, "it has an empty ID (a comma too many, or a newline alone), which revokes every token that has no jti",
@@ -194,6 +206,8 @@ func CheckTokenID(id string) error {
 		return errors.New("an ID with a comma cannot be revoked: the list is split at commas; retire the key that signed the token")
 	case !utf8.ValidString(id) || strings.ContainsFunc(id, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }):
 		return errors.New("an ID has no white space, and nothing that does not print")
+	case tangled(id):
+		return errors.New("an ID has no quotation marks, no square brackets, and no other ID behind a semicolon; pass the ID alone")
 	case len(id) > 1024:
 		return errors.New("it is longer than any ID is")
 	}

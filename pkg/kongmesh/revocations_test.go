@@ -271,3 +271,55 @@ func TestAListAsLongAsASecretHolds(t *testing.T) {
 		t.Errorf("%d meant, %v", len(m.Meant), err)
 	}
 }
+
+// A list in another form revokes none of its IDs and says so; a change writes what was meant, and none of the form.
+func TestAListInAnotherFormRevokesNothingAndIsWrittenAsMeant(t *testing.T) {
+	for name, tc := range map[string]struct {
+		data, ids string
+	}{
+		"JSON":                     {`["` + idA + `","` + idB + `"]`, idA + "," + idB},
+		"JSON on lines":            {"[\n  \"" + idA + "\",\n  \"" + idB + "\"\n]\n", idA + "," + idB},
+		"a JSON object":            {`{"revoked":["` + idA + `","` + idB + `"]}`, idA + "," + idB},
+		"a JSON text":              {`"` + idA + "," + idB + `"`, idA + "," + idB},
+		"quoted CSV":               {`"` + idA + `","` + idB + `"` + "\n", idA + "," + idB},
+		"single quotes":            {"'" + idA + "','" + idB + "'", idA + "," + idB},
+		"semicolons":               {idA + ";" + idB, idA + "," + idB},
+		"semicolons and spaces":    {idA + "; " + idB + ";", idA + "," + idB},
+		"brackets":                 {"[" + idA + "," + idB + "]", idA + "," + idB},
+		"brackets of plain IDs":    {"[a,b]", "a,b"},
+		"quotes around plain IDs":  {`"a","b"`, "a,b"},
+		"a list in YAML":           {"- " + idA + "\n- " + idB + "\n", idA + "," + idB},
+		"a byte order mark, JSON":  {string(bom) + `["` + idA + `"]`, idA},
+		"JSON, upper case, spaces": {`[ "` + strings.ToUpper(idA) + `" ]`, strings.ToUpper(idA) + "," + idA},
+	} {
+		r := ParseRevocations([]byte(tc.data))
+		if got := strings.Join(r.Ineffective(), ","); got != tc.ids {
+			t.Errorf("%s: not revoked is %q, want %q", name, got, tc.ids)
+		}
+		if !slices.ContainsFunc(r.Findings(), func(f Finding) bool { return f.Severity == Error }) {
+			t.Errorf("%s: no error says so: %+v", name, r.Findings())
+		}
+		m, err := r.Merge(Change{Add: []string{idC}})
+		if want := tc.ids + "," + idC; err != nil || string(m.Data) != want {
+			t.Errorf("%s: written %q, %v, want %q", name, m.Data, err, want)
+		}
+		if f := ParseRevocations(m.Data).Findings(); slices.ContainsFunc(f, func(f Finding) bool { return f.Severity == Error }) {
+			t.Errorf("%s: what is written has %+v", name, f)
+		}
+	}
+	for _, id := range []string{`"` + idA + `"`, "[" + idA, idA + ";" + idB} {
+		if err := CheckTokenID(id); err == nil {
+			t.Errorf("%s is taken for an ID", id)
+		}
+	}
+	for _, odd := range []string{"{" + idA + "}", "a;b", "a|b"} { // another issuer may make it: it stays revoked, and is said
+		r := ParseRevocations([]byte(idB + "," + odd))
+		m, err := r.Merge(Change{Add: []string{idC}})
+		if err != nil || string(m.Data) != idB+","+odd+","+idC {
+			t.Errorf("%s: written %q, %v", odd, m.Data, err)
+		}
+		if f := r.Findings(); len(f) != 1 || f[0].ID != "revocations-odd-id" || f[0].Severity != Warning {
+			t.Errorf("%s: %+v", odd, f)
+		}
+	}
+}
