@@ -213,6 +213,21 @@ func TestNext(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	})
+	t.Run("a canary that cannot go says why", func(t *testing.T) {
+		blind := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Err = "did not answer" })
+		f := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS), blind, mpc(JWT))
+		for canary, why := range map[string]string{
+			"edge-7": `no edge is called "edge-7", which is named as the canary; kubectl xcpauth status lists them`,
+			"edge-3": "it is named as the canary, but it cannot be moved now: did not answer",
+			mpcName:  "it is named as the canary, and it is no edge",
+		} {
+			w := next(f, plan.Goal{Canary: canary})
+			last := w.Blocked[len(w.Blocked)-1]
+			if want := why + "; name one that can be moved with --canary: edge-1, edge-2"; last.Member != canary || last.Why != want {
+				t.Errorf("%+v, want %q", last, want)
+			}
+		}
+	})
 }
 
 func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
