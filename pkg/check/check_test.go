@@ -325,3 +325,21 @@ func TestAProductIsLookedAtByItsOwnRules(t *testing.T) {
 		t.Errorf("%v", ids)
 	}
 }
+
+// A context that was reached and may not be read is not one that kubectl cannot reach.
+func TestARefusalOfRightsIsNotCalledUnreachable(t *testing.T) {
+	for why, command := range map[string]string{
+		`forbidden (403): namespaces "kube-system" is forbidden`: "kubectl --context down auth can-i --list",
+		"the API server refused the connection":                  "kubectl --context down version",
+	} {
+		f := healthy()
+		f.Others = []plan.Other{{Context: "down", State: "unreachable", Why: why}}
+		found := Run(Rules(), f, Options{})
+		if len(found) != 1 || found[0].Rule != Unreachable || found[0].Command != command {
+			t.Errorf("%s: %+v", why, found)
+		}
+		if reached := strings.HasPrefix(found[0].Remedy, "it was reached"); reached != strings.HasPrefix(why, "forbidden") {
+			t.Errorf("%s: %s", why, found[0].Remedy)
+		}
+	}
+}

@@ -32,6 +32,11 @@ func unreachable(l *look) {
 		x := l.say(member, context, "")
 		x.Saw, x.Remedy = why, "see whether kubectl reaches it; leave it out with --contexts if it is not to be looked at"
 		x.Command = kubectl(context, "", "version")
+		if strings.Contains(why, "forbidden (403)") { // it was reached, and kubectl version would succeed
+			x.Remedy = "it was reached, and you may not look: let somebody who may bind xcpauth-read to you; leave it out with --contexts if " +
+				"it is not to be looked at"
+			x.Command = kubectl(context, "", "auth", "can-i", "--list")
+		}
 	}
 	said := map[string]bool{}
 	for _, m := range l.members() {
