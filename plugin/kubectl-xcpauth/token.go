@@ -109,6 +109,10 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 	if len(o.audience) > 0 && o.keyFile == "" {
 		return errors.New("--audience goes with --key-file: of the hub's keys the ManagementPlane says the audiences")
 	}
+	zoneGiven := o.zone.given()
+	if o.zone.ofFleet() { // the flag of verify has the place of the one that all verbs have
+		o.product, o.zone.product = o.zone.product, string(kongmesh.KongMesh)
+	}
 	raw, source, err := o.token(ctx, args)
 	if err != nil {
 		return err
@@ -122,9 +126,9 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 	if err != nil { // of no family, so no flag and no key makes it valid
 		return o.rejected(report, raw, err)
 	}
-	if zone, err := kongmesh.ReadZone(raw); err == nil && o.edge == "" && (zone.Kind != kongmesh.Other || o.zone.given()) {
+	if zone, err := kongmesh.ReadZone(raw); err == nil && o.edge == "" && (zone.Kind != kongmesh.Other || zoneGiven) {
 		return o.ofZone(raw, zone, report, now)
-	} else if o.zone.given() {
+	} else if zoneGiven {
 		return errors.New("--kid, --zone, --revocations, --product and --version are for zone tokens of Kong Mesh and Kuma, and this is no token of a zone")
 	}
 	if !o.verify {

@@ -189,3 +189,15 @@ func TestATextThatIsNoJWTIsRejectedBeforeItsFamilyIsAsked(t *testing.T) {
 		}
 	}
 }
+
+// The --product of token verify takes what the flag of all verbs takes.
+func TestVerifyTakesTheProductOfEveryVerb(t *testing.T) {
+	m := newMint(t)
+	mine, public := file(t, 0o600, m.token(t, time.Hour)), file(t, 0o644, m.public)
+	for _, product := range []string{"tsb", "auto"} {
+		r := with(t, "", "token", "verify", mine, "--key-file", public, "--product", product)
+		if r.code != 0 || !strings.HasPrefix(r.out, "valid: ") {
+			t.Errorf("%s: exit code %d\n%s%s", product, r.code, r.out, r.err)
+		}
+	}
+}

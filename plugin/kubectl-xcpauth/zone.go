@@ -12,6 +12,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // zoneOptions are the flags that say by whom a zone token is judged.
@@ -57,12 +58,15 @@ func completeVersion(cmd *cobra.Command) {
 // given says whether one of the flags is.
 func (z *zoneOptions) given() bool {
 	for _, name := range zoneFlags {
-		if z.cmd != nil && z.cmd.Flags().Changed(name) {
+		if z.cmd != nil && z.cmd.Flags().Changed(name) && !(name == "product" && z.ofFleet()) {
 			return true
 		}
 	}
 	return false
 }
+
+// ofFleet says whether --product has a value that the flag of all verbs has and a control plane of zones is not.
+func (z *zoneOptions) ofFleet() bool { return z.product == products[0] || z.product == tsb.Name }
 
 // versionOf is the version that the flags say.
 func versionOf(product, text string) (kongmesh.Version, error) {
