@@ -31,7 +31,7 @@ test: ## everything that must pass
 	@$(MAKE) --no-print-directory test-fast
 	@echo 'Testing on real clusters, and with the real krew ...'
 	@pkgs=$$($(GO) list ./...) && clusters=$$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release) && \
-		$(GO) test -count=1 -p 1 -parallel 3 -timeout 25m $$(echo "$$clusters" | grep -E '$(ALONE)') && \
+		$(GO) test -count=1 -p 1 -parallel 3 -timeout 40m $$(echo "$$clusters" | grep -E '$(ALONE)') && \
 		$(GO) test -count=1 -p 2 -parallel 3 -timeout 10m $$(echo "$$clusters" | grep -Ev '$(ALONE)')
 	@$(GO) test -count=1 -v -timeout 10m ./test/release
 
