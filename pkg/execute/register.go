@@ -232,7 +232,7 @@ func apply(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]
 	return nil
 }
 
-// replace makes an object what it should be, and reads nothing of what is there: the answer to a patch is the stored object, so that whoever
+// replace makes an object what it should be, and reads nothing of what is there: the answer to a patch is the stored object, so that anyone who
 // may patch a secret may read it. It is updated, or else created.
 func replace(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]any) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)

@@ -134,7 +134,7 @@ func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) kube.Object {
 	return kube.Object{}
 }
 
-// wantedModes are the modes that whoever keeps a hub's object should set: both, until the hub accepts JWTs alone; then those, since anything
+// wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone; then those, since anything
 // else would undo what was reached.
 func wantedModes(h plan.Hub) string {
 	if closedHub(h) {
@@ -143,7 +143,7 @@ func wantedModes(h plan.Hub) string {
 	return "{jwt: true, mutualTls: true}"
 }
 
-// wantedMode is the mode that whoever keeps an edge's object should set: JWT, and not before the hub accepts one.
+// wantedMode is the mode that the keeper of an edge's object should set: JWT, and not before the hub accepts one.
 func wantedMode(h plan.Hub) string {
 	if h.Found && h.Accepts.Accepts[JWT] != guard.Yes {
 		return "JWT, but not before the hub accepts JWTs (kubectl xcpauth migrate --to=dual),"

@@ -34,7 +34,7 @@ func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
 		{"what an edge presents is not known", member(func(m *plan.Member) { m.Edge.Presents, m.Edge.Why = nil, "pod x mounts neither" }), "!edge-1", "pod x mounts neither"},
 		{"an edge has no token", member(func(m *plan.Member) { m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token"} }), "!edge-1", "no token"},
 		{"an edge's token could not be read", member(func(m *plan.Member) { m.Credential = plan.Credential{Why: "not read"} }), "!edge-1", "not read"},
-		{"an edge's token is made anew", member(func(m *plan.Member) { m.Credential.State = plan.CredentialMintable }), "", ""},
+		{"an edge's token is made again", member(func(m *plan.Member) { m.Credential.State = plan.CredentialMintable }), "", ""},
 		{"nothing runs anywhere", func(f *plan.Facts) {
 			f.Hub.Workload.Found = false
 			f.Members[0].Workload, f.Members[0].Edge.Presents = plan.Workload{}, nil
@@ -51,7 +51,7 @@ func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
 	}
 }
 
-// A rollback is not done while the hub refuses the certificate that an edge presents, whoever set that edge to it.
+// A rollback is not done while the hub refuses the certificate that an edge presents, no matter who set that edge to it.
 func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
 	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
 	for _, tc := range []struct {
