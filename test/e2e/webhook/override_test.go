@@ -20,6 +20,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
+	"github.com/xcpauth/kubectl-xcpauth/test/rbac"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
@@ -125,10 +126,17 @@ func overrides(h *hub, _ node) {
 		}
 		return out
 	}
-	for _, role := range []string{"xcpauth-read", "xcpauth-migrate"} {
-		for _, user := range []string{"alice", "bob"} {
-			run("", fmt.Sprintf("kubectl create clusterrolebinding %s-%s --clusterrole=%s --user=%s", role, user, role, user), 0)
+	root, err := sandbox.Root()
+	h.must(err)
+	kubectl := func(stdin string, args ...string) (string, error) {
+		out, err := h.kubectlInput(stdin, args...)
+		if err != nil {
+			return "", fmt.Errorf("kubectl %v: %s", args, out)
 		}
+		return out, nil
+	}
+	for _, user := range []string{"alice", "bob"} {
+		h.must(rbac.Bind(kubectl, root, "hub", ns, user, "xcpauth-read", "xcpauth-migrate"))
 	}
 	denial := run("alice", `kubectl patch managementplane managementplane -n tsb --type=merge -p '{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":null}}}}}'`, 1, "edge-1: mtls", "xcpauth.io/override=")
 	patch := h.printed(denial, "kubectl patch")
