@@ -43,7 +43,7 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	f.xcpauth(0, append([]string{"webhook", "status"}, as("mover")...)...)
 	run := f.migrate(5, append([]string{"-o", "json"}, as("reader")...)...)
 	refused := f.rows(run.Stdout)
-	f.is(refused, "edge-1", "state", "not attempted")
+	f.is(refused, "edge-1", "state", "blocked") // with the rights that are missing in its own cluster
 	f.is(refused, "hub", "state", "not attempted")
 	if !strings.Contains(run.Stderr, "rights are missing in hub: ") || !strings.Contains(run.Stderr, "update leases.coordination.k8s.io/xcpauth in xcpauth-system") {
 		t.Errorf("the missing right is not named: %q", run.Stderr)
