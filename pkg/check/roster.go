@@ -68,6 +68,11 @@ func inFlight(l *look) {
 		return
 	}
 	x := l.hub()
+	if l.Hub.JournalErr != "" {
+		x.Object, x.Saw = "the journal", l.Hub.JournalErr+", so it is not known whether an interrupted run left a wave in flight"
+		x.Remedy = "get the right to read it, or look at it"
+		return
+	}
 	x.Object, x.Saw = "the journal", l.Hub.InFlight+", was interrupted or is still running"
 	x.Remedy, x.Command = "let a run restore it, when no other one is running", l.xcpauth("migrate")
 }

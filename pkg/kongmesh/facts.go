@@ -126,6 +126,7 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	}
 	hub.Roster, _ = roster.Parse(s.Reads)
 	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
+	hub.JournalErr = roster.Unread(s.Reads)
 	if why := cp.storedElsewhere(podSpecs(s.Reads, cp)); why != "" {
 		hub.StoredElsewhere = why
 		hub.Odd = append(hub.Odd, fmt.Sprintf("%s: %s; this version of the tool changes nothing there", hub.Object, why))

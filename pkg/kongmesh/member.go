@@ -55,7 +55,15 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 	}
 	for i := range f.Members {
 		m := &f.Members[i]
-		if n := claims[m.ClusterName]; n > 1 || m.ClusterName == "" || m.ClusterName == "hub" {
+		switch n := claims[m.ClusterName]; {
+		case n > 1:
+			m.Renamed = fmt.Sprintf("%d control planes say that they are that zone", n)
+		case m.ClusterName == "":
+			m.Renamed = "its control plane names no zone"
+		case m.ClusterName == "hub":
+			m.Renamed = "the global control plane is called so"
+		}
+		if n := claims[m.ClusterName]; m.Renamed != "" {
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
 			m.Edge.Name = m.Name
 			if n > 1 {
@@ -245,6 +253,9 @@ func blocked(m plan.Member, cp controlPlane) []string {
 		why = append(why, m.Workload.Err)
 	case m.Workload.Replicas == 0:
 		why = append(why, fmt.Sprintf("%s is scaled to 0, so nothing can be proved; scale it up, or delete the zone from the global", m.Object))
+	}
+	if stuck := m.Workload.Stuck(m.Object.Namespace, m.Object.Name, m.Context); stuck != "" {
+		why = append(why, stuck)
 	}
 	if m.Owner != "" {
 		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set its environment there", m.Object, m.Owner))

@@ -40,6 +40,9 @@ func insights(r plan.Result) map[string][]told {
 		all := []told{}
 		for _, s := range z.Spec.Subscriptions {
 			session := plan.Session{ID: s.ID, Began: kube.Stamp(s.ConnectTime), Ended: kube.Stamp(s.DisconnectTime), Provided: s.Provided}
+			if s.DisconnectTime != "" && session.Ended.IsZero() {
+				session.Ended = later(session.Began, time.Unix(1, 0)) // it is over, and when cannot be read
+			}
 			all = append(all, told{session, s.Instance})
 		}
 		slices.SortStableFunc(all, func(a, b told) int { return a.Began.Compare(b.Began) })

@@ -82,6 +82,13 @@ func session(id, instance string, began time.Time, provided bool) apifake.Object
 	return o
 }
 
+// over is a session that was over at a time, as it is told.
+func over(id, instance string, began time.Time, at string) apifake.Object {
+	o := session(id, instance, began, true)
+	o["disconnectTime"] = at
+	return o
+}
+
 // started has the pod of a control plane made and its container started at times; a zero start leaves it waiting.
 func started(objects []apifake.Object, made, since time.Time) []apifake.Object {
 	for _, o := range objects {
@@ -119,6 +126,7 @@ func TestASessionOfAProcessThatDiedIsNone(t *testing.T) {
 		{"of another name, where processes are not called after pods", []any{session("a", "node-7-ab12", noon.Add(-time.Minute), true)}, 1, true, false},
 		{"older than each process, where processes are not called after pods", []any{session("a", "node-7-ab12", noon.Add(-time.Hour), true)}, 0, true, false},
 		{"where the start is not known", []any{session("a", pod+"-ab12", noon.Add(-time.Hour), true)}, 1, false, true},
+		{"which ended at a time that cannot be read", []any{over("a", pod+"-ab12", noon.Add(-time.Minute), "soon")}, 0, false, false},
 		{"one dead, one alive", []any{session("a", "gone-ab12", noon.Add(-time.Minute), true), session("b", pod+"-ab12", noon.Add(-time.Minute), true)}, 1, false, false},
 	} {
 		global := started(sessions(mesh("")["global"], tc.all...), since, since)

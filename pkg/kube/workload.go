@@ -31,6 +31,7 @@ type Deployment struct {
 	Metadata Metadata `json:"metadata"`
 	Spec     struct {
 		Replicas *int64 `json:"replicas"`
+		Paused   bool   `json:"paused"`
 		Template struct {
 			Metadata Metadata `json:"metadata"`
 			Spec     PodSpec  `json:"spec"`
@@ -206,6 +207,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		return w
 	}
 	w.Found, w.Replicas, w.RestartedFor = true, 1, d.Spec.Template.Metadata.Annotations[RestartedFor]
+	w.Paused = d.Spec.Paused
 	if d.Spec.Replicas != nil {
 		w.Replicas = *d.Spec.Replicas
 	}

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -67,6 +69,38 @@ func (f Facts) Member(name string) *Member {
 		}
 	}
 	return nil
+}
+
+// CalledOtherwise says how the member is called whose cluster has that name, "" when none is called otherwise.
+func (f Facts) CalledOtherwise(cluster string) string {
+	for _, m := range f.Members {
+		if m.ClusterName == cluster && m.Renamed != "" {
+			return fmt.Sprintf("cluster %s is called %s here, since %s", cluster, m.Name, m.Renamed)
+		}
+	}
+	return ""
+}
+
+// NoMember says that no member has the name that a user gave, and what the one is called that was meant, as far as that is known.
+func (f Facts) NoMember(name string) string {
+	said := fmt.Sprintf("no %s is called %q", f.Words.Member, name)
+	if called := f.CalledOtherwise(name); called != "" {
+		return said + ": " + called
+	}
+	var others []string
+	for _, m := range f.Members {
+		if m.Role == RoleEdge {
+			others = append(others, m.Name)
+		}
+	}
+	const named = 8
+	switch n := len(others); {
+	case n > named:
+		return fmt.Sprintf("%s; there are %s and %d more: kubectl xcpauth status lists them", said, strings.Join(others[:named], ", "), n-named)
+	case n > 0:
+		return fmt.Sprintf("%s; there are: %s", said, strings.Join(others, ", "))
+	}
+	return said + "; none was found: kubectl xcpauth status says where it looked"
 }
 
 // Moved says whether a member is where a goal wants it: proved, as the roster states; where there is no roster, as its object says and its

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ type Member struct {
 	Odd            []string       // what is not written as documented
 	Owner          string
 	HelmNote       string
+	Renamed        string // why its name is not its cluster's, "" when it is
 
 	Workload   Workload
 	Credential Credential
@@ -89,6 +91,17 @@ type Workload struct {
 	Processes []Process
 	// RestartedFor is what we wrote into its pods' template when we had them started anew.
 	RestartedFor string
+	// Paused says that its rollout is paused: no pod follows a change of its template.
+	Paused bool
+}
+
+// Stuck says why no pod would follow a change of a Deployment, "" when nothing is known to be in the way. context is that of its cluster.
+func (w Workload) Stuck(namespace, name, context string) string {
+	if !w.Paused {
+		return ""
+	}
+	return fmt.Sprintf("Deployment %s/%s is paused, so that no pod of it would follow a change; "+
+		"resume it with: kubectl rollout resume deployment/%s -n %s --context %s", namespace, name, name, namespace, context)
 }
 
 // RolledOut wants a workload settled on processes none of which was there before. who is what people call it, deployment what is rolled out.

@@ -47,6 +47,29 @@ func Unfold(d Dialect, f Facts, goal Goal) Plan {
 	return p
 }
 
+// Halted is a wave, or what stands in its way: the rollout of a hub's Deployment is paused, and the wave needs its pods to follow a change.
+func (f Facts) Halted(w Wave, deployment string) Wave {
+	type named struct {
+		who string
+		Hub
+	}
+	all := []named{{"hub", f.Hub}}
+	if f.Standby != nil {
+		all = append(all, named{"standby", *f.Standby})
+	}
+	for _, h := range all {
+		why := h.Workload.Stuck(h.Object.Namespace, deployment, h.Context)
+		rolls := func(p Patch) bool {
+			return p.Context == h.Context && (p.Object.Kind == h.Object.Kind && p.Object.Name == h.Object.Name ||
+				p.Object.Kind == "Deployment" && p.Object.Name == deployment)
+		}
+		if why != "" && slices.ContainsFunc(w.Steps, func(s Step) bool { return slices.ContainsFunc(s.Writes, rolls) }) {
+			return Wave{Blocked: append([]Blocked{{Member: h.who, Why: why}}, w.Blocked...), Notes: w.Notes}
+		}
+	}
+	return w
+}
+
 // lawful is a wave without the steps that the one rule does not allow, each of which is blocked by those who may still present what would be
 // withdrawn. A dialect plans none; that it is asked here too keeps a plan from promising what its run would refuse.
 func lawful(w Wave, f Facts) Wave {

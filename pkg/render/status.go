@@ -188,6 +188,9 @@ func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) Stat
 	if m.HelmNote != "" && todo.ID != "" {
 		r.Why = append(r.Why, fmt.Sprintf("%s belongs to Helm release %s: set the same value there too, or its next upgrade takes the change back", m.Object, m.HelmNote))
 	}
+	if m.Renamed != "" {
+		r.Why = append(r.Why, fmt.Sprintf("it is cluster %q; it is called %s here, since %s", m.ClusterName, m.Name, m.Renamed))
+	}
 	for _, p := range m.Workload.Processes {
 		if p.Waiting != "" {
 			r.Why = append(r.Why, fmt.Sprintf("pod %s waits: %s", p.Name, p.Waiting))
@@ -324,7 +327,7 @@ func rosterText(f plan.Facts, goal plan.Goal) string {
 // nextText says what to do now; show is how to see the waves first, where they are not shown already.
 func nextText(f plan.Facts, p plan.Plan, show string, again func(verb string) string) string {
 	restore := ""
-	if f.Hub.InFlight != "" {
+	if f.Hub.InFlight != "" && f.Hub.JournalErr == "" {
 		restore = "the next run first restores what an interrupted one left; then "
 	}
 	switch {
@@ -343,7 +346,10 @@ func nextText(f plan.Facts, p plan.Plan, show string, again func(verb string) st
 }
 
 func inFlight(f plan.Facts) string {
-	if f.Hub.InFlight == "" {
+	switch {
+	case f.Hub.JournalErr != "":
+		return "not known: " + f.Hub.JournalErr
+	case f.Hub.InFlight == "":
 		return ""
 	}
 	return f.Hub.InFlight + ", was interrupted or is still running; a new run restores it before anything else"

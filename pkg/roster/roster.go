@@ -90,14 +90,21 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 }
 
 // Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said before a migration
-// first changed them, by UID, and the waves that were carried out. Nobody changes what it returns.
+// first changed them, by UID, and the waves that were carried out. A journal that cannot be read may hold a wave, and says so. Nobody changes
+// what it returns.
 func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[string]map[string]any, past []plan.Past) {
 	j := plan.Made(read[readJournal], decodeJournal)
 	return j.inFlight, j.originals, j.past
 }
 
-// kept is what a journal holds.
+// Unread says why it is not known what the journal holds, "" when it was read or is not there.
+func Unread(read map[plan.Read]plan.Result) string {
+	return plan.Made(read[readJournal], decodeJournal).unread
+}
+
+// kept is what a journal holds, or why that is not known.
 type kept struct {
+	unread    string
 	inFlight  string
 	originals map[string]map[string]any
 	past      []plan.Past
@@ -107,7 +114,16 @@ func decodeJournal(r plan.Result) (j kept) {
 	var journal struct {
 		Data map[string]string `json:"data"`
 	}
-	if !r.OK() || json.Unmarshal(r.Body, &journal) != nil {
+	switch {
+	case r.Err != "":
+		j.unread = "the journal could not be read: " + r.Err
+	case !r.OK():
+		return j
+	case json.Unmarshal(r.Body, &journal) != nil:
+		j.unread = "the journal is not as a ConfigMap is"
+	}
+	if j.unread != "" {
+		j.inFlight = "a wave that is not known (" + j.unread + ")"
 		return j
 	}
 	if text := journal.Data[api.JournalKey]; text != "" {
@@ -129,19 +145,15 @@ func Held(read map[plan.Read]plan.Result, uid string) string {
 	var journal struct {
 		Data map[string]string `json:"data"`
 	}
-	r := read[readJournal]
-	switch {
-	case r.Err != "":
-		return "a wave that is not known, since the journal could not be read (" + r.Err + ")"
-	case !r.OK() || json.Unmarshal(r.Body, &journal) != nil || journal.Data[api.JournalKey] == "":
-		return ""
+	text, _, _ := Journal(read)
+	if text == "" || json.Unmarshal(read[readJournal].Body, &journal) != nil {
+		return text
 	}
 	var wave struct {
 		Steps []struct {
 			Undo []struct{ Object plan.Ref }
 		}
 	}
-	text, _, _ := Journal(read)
 	if json.Unmarshal([]byte(journal.Data[api.JournalKey]), &wave) != nil {
 		return text
 	}

@@ -12,8 +12,8 @@ import (
 
 // back decides the next wave on the way back to mutual TLS:
 //
-//  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is refused, and Central is
-//     proved to run with them;
+//  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is refused, or where a
+//     migration ended that, whether or not its edges are reached; and Central is proved to run with them;
 //  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
 //
 // It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
@@ -25,7 +25,7 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	}
 	returning, done, blocked := sortBack(f, goal)
 	refused := refusedEdges(f, goal)
-	if len(returning)+len(refused) > 0 && !goal.NoHub {
+	if (len(returning)+len(refused) > 0 || goal.Only == "" && reopens(f.Hub)) && !goal.NoHub {
 		var steps []plan.Step
 		for _, who := range hubNames {
 			h, there := hubs(f)[who]
@@ -61,6 +61,13 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		return plan.Wave{Title: "edges back", Steps: each(returning[:size], func(m plan.Member) plan.Step { return takeBack(f, m, goal) }), Blocked: blocked, Notes: unasked}
 	}
 	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
+}
+
+// reopens says whether a hub that accepts no certificates now did so before a migration first changed it.
+func reopens(h plan.Hub) bool {
+	original, kept := h.Originals[h.Object.UID]
+	stanza, _ := field(original, "spec", "components", "xcp", "centralAuthModes").(map[string]any)
+	return kept && h.Accepts.Accepts[MTLS] != guard.Yes && (stanza["mutualTls"] == true || stanza["jwt"] != true)
 }
 
 // reconnecting asks of the step that has a hub accept certificates again that each edge which it refused connects.
@@ -102,6 +109,8 @@ func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, 
 			done++
 		case len(m.Odd) > 0:
 			block(m, m.Odd[0])
+		case m.Workload.Paused:
+			block(m, m.Workload.Stuck(m.Object.Namespace, "edge", m.Context))
 		case m.Owner != "":
 			block(m, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
 		case goal.NoHub && m.Fence.Binding.UID != "" && !goal.HubAgrees:

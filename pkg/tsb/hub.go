@@ -54,6 +54,7 @@ func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.Edg
 	var entries map[string]api.EdgeCluster
 	hub.Roster, entries = roster.Parse(s.Reads)
 	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
+	hub.JournalErr = roster.Unread(s.Reads)
 	return entries
 }
 

@@ -154,12 +154,11 @@ func judgeMounts(m plan.Member, want cred) plan.Judgement {
 func judgeSoaked(f plan.Facts, m plan.Member, for_ time.Duration) plan.Judgement {
 	var newest time.Time
 	for _, p := range m.Workload.Processes {
-		began := p.Since
-		if began.IsZero() {
-			began = p.Created
+		if p.Since.IsZero() {
+			return plan.Judgement{Witness: fmt.Sprintf("pod %s is not known to run", p.Name)}
 		}
-		if began.After(newest) {
-			newest = began
+		if p.Since.After(newest) {
+			newest = p.Since
 		}
 	}
 	if due := newest.Add(for_); f.At.Before(due) {

@@ -31,7 +31,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 				m.Leftovers = edgeLeftovers(s, cp.Metadata.Namespace, m.ClusterName, m.OldCredential, home, mp.Metadata.Namespace)
 			}
 			if f.Hub.InFlight == "" && home == nil {
-				f.Hub.InFlight = inFlight
+				f.Hub.InFlight, f.Hub.JournalErr = inFlight, roster.Unread(s.Reads)
 			}
 			m.Original, m.Past = originals[m.Object.UID], past // a run without a hub keeps them there
 			if home == nil || home.Context != s.Context {
@@ -70,7 +70,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
 			continue
 		}
-		if names[m.ClusterName] > 1 || slices.Contains([]string{"", mpcName, standbyMPC, "hub", "standby"}, m.ClusterName) {
+		if m.Renamed = renamed(m.ClusterName, names[m.ClusterName]); m.Renamed != "" {
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
 			m.Edge.Name = m.Name
 		}
@@ -249,6 +249,9 @@ func blocked(m plan.Member) []string {
 	} else if m.Workload.Replicas == 0 {
 		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be proved; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
 	}
+	if stuck := m.Workload.Stuck(m.Object.Namespace, "edge", m.Context); stuck != "" {
+		why = append(why, stuck)
+	}
 	if !m.Trust.OK && !m.Trust.Unnamed && !m.Trust.Suppliable { // a name can be added to the hub's certificate, see certify; for a CA see lacks
 		why = append(why, m.Trust.Why)
 	}
@@ -256,6 +259,21 @@ func blocked(m plan.Member) []string {
 		why = append(why, fmt.Sprintf("%s sets no centralAuthMode and EdgeXcp does not tell the effective one; set it to MUTUAL_TLS or JWT explicitly", m.Object))
 	}
 	return why
+}
+
+// renamed says why a member cannot be called after its cluster, which n members claim to be; "" when it can.
+func renamed(cluster string, n int) string {
+	switch {
+	case cluster == "":
+		return "its ControlPlane names no cluster"
+	case n > 1:
+		return fmt.Sprintf("%d ControlPlanes say that they are of that cluster", n)
+	case slices.Contains([]string{"hub", "standby"}, cluster):
+		return "management planes are called hub and standby"
+	case slices.Contains([]string{mpcName, standbyMPC}, cluster):
+		return "the hub's own client is called so"
+	}
+	return ""
 }
 
 // mpcName is how MPC is called in rows and in the roster, standbyMPC that of the standby.

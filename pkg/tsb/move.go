@@ -52,8 +52,16 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 			block(m.Name, heldBy(m))
 		case m.Declared == JWT && len(m.Odd) == 0 && m.Proved(JWT, f.At.Add(proofMargin)):
 			v.proved = append(v.proved, m)
-		case m.Declared == JWT && len(m.Odd) == 0:
+		case m.Declared == JWT && len(m.Odd) == 0 && !waits(m):
 			v.unproved = append(v.unproved, m)
+		case m.Declared == JWT && len(m.Odd) == 0:
+			if why := lacks(f, m, goal); len(why) > 0 {
+				block(m.Name, "it is set to JWT, and its pods have no token to start with: "+strings.Join(why, "; "))
+			} else if len(wants(m)) > 0 {
+				v.lacking = append(v.lacking, m)
+			} else {
+				v.unproved = append(v.unproved, m)
+			}
 		default:
 			if why := append(slices.Clone(m.Blocked), lacks(f, m, goal)...); len(why) > 0 {
 				block(m.Name, strings.Join(why, "; "))
@@ -74,6 +82,12 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 	}
 	slices.Sort(v.dialled)
 	return v
+}
+
+// waits says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and no pod runs with one.
+func waits(m plan.Member) bool {
+	return m.Credential.State == plan.CredentialMissing &&
+		!slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Started && p.Presents == JWT })
 }
 
 // lacks says what an edge lacks to present a JWT, and nobody would add: its name in Central's certificate, its credential.
@@ -254,6 +268,9 @@ func canaryOf(f plan.Facts, movable []plan.Member, blocked []plan.Blocked, goal 
 	switch i := slices.IndexFunc(blocked, func(b plan.Blocked) bool { return b.Member == goal.Canary }); {
 	case m == nil:
 		why = fmt.Sprintf("no edge is called %q, which is named as the canary; kubectl xcpauth status lists them", goal.Canary)
+		if called := f.CalledOtherwise(goal.Canary); called != "" {
+			why = fmt.Sprintf("no edge is called %q, which is named as the canary: %s", goal.Canary, called)
+		}
 	case m.Role != plan.RoleEdge:
 		why = "it is named as the canary, and it is no edge"
 	case i >= 0:

@@ -48,7 +48,7 @@ func mpc(c cred) plan.Member {
 }
 
 func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.Facts {
-	return plan.Facts{At: noon, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
+	return plan.Facts{At: noon, Words: plan.Words{Hub: "management plane", Member: "edge"}, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
 		Object:  plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"},
 		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}, Basis: "now"}, Vouched: "now", Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
 		Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: redialOf(plan.Member{})}}}
@@ -236,6 +236,16 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 	lacks := with(edge("edge-1", MTLS), func(m *plan.Member) {
 		m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token", Lacks: []string{secretToken}}
 	})
+	byHand := with(edge("edge-1", JWT), func(m *plan.Member) {
+		m.Credential = lacks.Credential
+		m.Workload.Processes = []plan.Process{{Name: "a", Presents: JWT, Waiting: "ContainerCreating"}}
+	})
+	deleted := with(byHand, func(m *plan.Member) { m.Workload.Processes = []plan.Process{{Name: "a", Presents: JWT, Started: true}} })
+	paused := with(edge("edge-1", MTLS), func(m *plan.Member) {
+		m.Workload.Paused = true
+		m.Blocked = blocked(*m)
+	})
+	halted := func(f plan.Facts) plan.Facts { return changed(f, func(f *plan.Facts) { f.Hub.Workload.Paused = true }) }
 	fresh := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS))
 	moved := fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), edge("edge-3", MTLS), edge("edge-4", MTLS))
 	for _, tc := range []struct {
@@ -256,13 +266,45 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 		{"who failed in this run is left", moved, plan.Goal{Skip: []plan.Blocked{{Member: "edge-2", Why: "not proved"}}}, "move/edge-3 move/edge-4 !edge-2"},
 		{"without a credential an edge is blocked", fleet(on, on, lacks), plan.Goal{}, "!edge-1"},
 		{"unless one is supplied", fleet(on, on, lacks), plan.Goal{Supplied: "tctl"}, "provide/edge-1"},
+		{"an edge that was set to JWT without a token is blocked, and not waited for", fleet(on, on, byHand), plan.Goal{}, "!edge-1"},
+		{"it keeps no other from being moved", fleet(on, on, byHand, edge("edge-2", MTLS)), plan.Goal{}, "move/edge-2 !edge-1"},
+		{"it is supplied like any other", fleet(on, on, byHand), plan.Goal{Supplied: "tctl"}, "provide/edge-1"},
+		{"one whose pods run with a token that was deleted since is proved", fleet(on, on, deleted), plan.Goal{}, "prove/edge-1"},
+		{"an edge whose rollout is paused is blocked", fleet(on, on, paused, edge("edge-2", MTLS)), plan.Goal{}, "move/edge-2 !edge-1"},
+		{"a hub whose rollout is paused is not changed", halted(fleet(off, on, edge("edge-1", MTLS))), plan.Goal{}, "!hub"},
+		{"it keeps no edge from being moved", halted(fresh), plan.Goal{}, "move/edge-1"},
+		{"nothing is to be done where all is done", halted(fleet(off, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))), plan.Goal{}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = JWT
-			if d := cmp.Diff(tc.want, said(next(tc.facts, tc.goal))); d != "" {
+			if d := cmp.Diff(tc.want, said(Dialect().Next(tc.facts, tc.goal))); d != "" {
 				t.Errorf("next wave (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// A cluster that cannot be called by its own name says how it is called, and so does who looks for it by that name.
+func TestAClusterThatIsCalledOtherwiseSaysSo(t *testing.T) {
+	f := fleet(guard.Yes, guard.Yes, with(edge("standby-eu", MTLS), func(m *plan.Member) {
+		m.ClusterName, m.Renamed = "standby", renamed("standby", 1)
+	}))
+	want := `no edge is called "standby": cluster standby is called standby-eu here, since management planes are called hub and standby`
+	if got := f.NoMember("standby"); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if got, want := f.NoMember("eu"), `no edge is called "eu"; there are: standby-eu`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	for cluster, n := range map[string]int{"eu": 1} {
+		if why := renamed(cluster, n); why != "" {
+			t.Errorf("%s is renamed: %s", cluster, why)
+		}
+	}
+	for cluster, n := range map[string]int{"eu": 2, "": 1, "hub": 1, mpcName: 1} {
+		if renamed(cluster, n) == "" {
+			t.Errorf("%q, claimed %d times, keeps its name", cluster, n)
+		}
 	}
 }
 

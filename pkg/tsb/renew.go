@@ -43,7 +43,7 @@ func renewals(f plan.Facts, goal plan.Goal) plan.Wave {
 	for _, name := range slices.Sorted(maps.Keys(goal.Renew)) {
 		m := f.Member(name)
 		if m == nil || m.Role != plan.RoleEdge { // no row of a result is its own
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: "hub", Why: fmt.Sprintf("no edge is called %q; kubectl xcpauth status lists them", name)})
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: "hub", Why: f.NoMember(name)})
 		} else if m.Err == "" && m.Credential.State == plan.CredentialReady && m.Credential.Digest != goal.Renew[name] {
 			done++
 		} else if why := notRenewable(*m, goal); why != "" {

@@ -80,3 +80,34 @@ func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A hub's team that reaches no edge can have the hub accept certificates again, where a migration ended that.
+func TestAHubAcceptsCertificatesAgainWithoutReachingAnEdge(t *testing.T) {
+	away := plan.Member{Name: "eu", ClusterName: "eu", Role: plan.RoleEdge, Registered: true, Err: "no selected context reaches it"}
+	was := func(stanza map[string]any) map[string]any {
+		return nest(map[string]any{"centralAuthModes": stanza}, "spec", "components", "xcp")
+	}
+	for _, tc := range []struct {
+		name     string
+		original map[string]any // what the journal keeps of the hub; nil when it keeps nothing
+		mtls     guard.Tri
+		only     string
+		want     string
+	}{
+		{"a migration ended it", was(map[string]any{"mutualTls": true}), guard.No, "", "open !eu"},
+		{"nothing was set before", was(nil), guard.No, "", "open !eu"},
+		{"it was so before", was(map[string]any{"mutualTls": false, "jwt": true}), guard.No, "", "!eu"},
+		{"no migration is known", nil, guard.No, "", "!eu"},
+		{"it accepts them", was(map[string]any{"mutualTls": true}), guard.Yes, "", "!eu"},
+		{"one edge alone is to go back", was(map[string]any{"mutualTls": true}), guard.No, "eu", "!eu"},
+	} {
+		f := fleet(tc.mtls, guard.Yes, away)
+		f.Hub.Object.UID = "u"
+		if tc.original != nil {
+			f.Hub.Originals = map[string]map[string]any{"u": tc.original}
+		}
+		if got := said(next(f, plan.Goal{Back: true, To: MTLS, Only: tc.only, Within: time.Minute})); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}

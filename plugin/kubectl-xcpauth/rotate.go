@@ -286,7 +286,7 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 	for _, zone := range o.zones {
 		switch m := f.Member(zone); {
 		case m == nil:
-			return fmt.Errorf("no zone is called %q; kubectl xcpauth token list lists them", zone)
+			return errors.New(f.NoMember(zone))
 		case m.Err != "":
 			return &codeError{code: exitRefused, text: fmt.Sprintf("zone %s: %s; name its token by its ID", zone, m.Err)}
 		case m.Credential.ID == "":

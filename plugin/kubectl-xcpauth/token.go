@@ -230,7 +230,7 @@ func (o *tokenOptions) ofEdge(ctx context.Context) ([]byte, string, error) {
 	case m == nil && !o.facts.Hub.Found:
 		return nil, "", errors.New(o.facts.Hub.Err)
 	case m == nil || m.Role != plan.RoleEdge:
-		return nil, "", fmt.Errorf("no edge is called %q; kubectl xcpauth status lists them", o.edge)
+		return nil, "", errors.New(o.facts.NoMember(o.edge))
 	case m.Err != "":
 		return nil, "", fmt.Errorf("%s: %s", o.edge, m.Err)
 	}
