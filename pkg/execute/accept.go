@@ -34,6 +34,13 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 	if err != nil {
 		return Result{Facts: f}, err
 	}
+	var named []plan.Member
+	for _, e := range entries {
+		m := roster.MemberOf(e)
+		m.Registered = find(listed, e.Name) != nil
+		named = append(named, m)
+	}
+	lacking := mayPublish(ctx, l, hub.Context, named)
 	r := Result{Facts: f, Done: true}
 	times := map[string]int{}
 	for _, e := range entries {
@@ -52,6 +59,8 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 		switch {
 		case why != "":
 			o.State, o.Why = Refused, why
+		case lacking[roster.MemberOf(e).Name] != "":
+			o.State, o.Why = Refused, lacking[roster.MemberOf(e).Name]
 		case journal.holds(e.Name, e.Spec.ClusterUID) != "":
 			o.State, o.Why = Refused, "it is in flight, so what it presents may change: "+journal.holds(e.Name, e.Spec.ClusterUID)
 		case ctx.Err() != nil:

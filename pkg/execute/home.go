@@ -16,6 +16,15 @@ type home struct {
 	context string
 	lock    Lock
 	journal Journal
+	// kept is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside each wave of this run, and
+	// its members are left out.
+	kept *Entry
+}
+
+// busy says whether the journal holds a wave of this run, or steps of it that could not be put back.
+func (h *home) busy() bool {
+	in := h.journal.InFlight
+	return in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return !h.kept.holds(s.ID) })
 }
 
 // LockedError says that another run is the writer.
@@ -33,7 +42,7 @@ func (e *Executor) enter(ctx context.Context, f plan.Facts) error {
 	e.homes = map[string]*home{}
 	if e.hub != "" {
 		if err := e.enterHome(ctx, e.hub); err != nil {
-			return &notBegunError{err}
+			return &NotBegunError{err}
 		}
 		return nil
 	}
@@ -50,10 +59,10 @@ func (e *Executor) enter(ctx context.Context, f plan.Facts) error {
 	return nil
 }
 
-// notBegunError says why a run could not become the writer, so that nothing was begun.
-type notBegunError struct{ error }
+// NotBegunError says why nothing was begun: a right is missing, say, or another run is the writer.
+type NotBegunError struct{ error }
 
-func (e *notBegunError) Unwrap() error { return e.error }
+func (e *NotBegunError) Unwrap() error { return e.error }
 
 func (e *Executor) enterHome(ctx context.Context, context string) error {
 	lock, err := e.Lock(ctx, context, e.Holder)
@@ -76,8 +85,14 @@ func (e *Executor) leave() {
 	}
 }
 
-// skip leaves a member out of the rest of the run.
+// skip leaves a member out of the rest of the run. Each reason is kept.
 func (e *Executor) skip(member, why string) {
+	for i, s := range e.Goal.Skip {
+		if s.Member == member {
+			e.Goal.Skip[i].Why += "; " + why
+			return
+		}
+	}
 	e.Goal.Skip = append(e.Goal.Skip, plan.Blocked{Member: member, Why: why})
 }
 
@@ -121,9 +136,10 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past
 				next.remember(s)
 			}
 		}
-		next.InFlight = entryOf(wave.Title, steps, e.Source, past.Began)
+		own := entryOf(wave.Title, steps, e.Source, past.Began)
+		next.InFlight = own.with(h.kept)
 		oneWay := slices.ContainsFunc(steps, func(s plan.Step) bool { return s.OneWay })
-		if next.InFlight == nil && len(next.Originals) == len(h.journal.Originals) && !oneWay {
+		if own == nil && len(next.Originals) == len(h.journal.Originals) && !oneWay {
 			continue
 		}
 		entry := past
@@ -164,12 +180,14 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 		next := h.journal
 		if next.InFlight != nil {
 			left := *next.InFlight
-			left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return !stuck[s.ID] })
-			if next.InFlight = &left; len(left.Steps) == 0 {
-				next.InFlight = nil
+			left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return !stuck[s.ID] || h.kept.holds(s.ID) })
+			next.InFlight = nil
+			if len(left.Steps) > 0 {
+				next.InFlight = &left
 			}
+			next.InFlight = next.InFlight.with(h.kept)
 		}
-		if h.journal.InFlight == nil && !writes && len(past.Lost) == 0 {
+		if !h.busy() && !writes && len(past.Lost) == 0 {
 			continue // a proof that went well changes nothing
 		}
 		next.Past = slices.Clone(next.Past)

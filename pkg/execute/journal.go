@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,6 +42,37 @@ type EntryStep struct {
 	Member string       `json:"member"`
 	From   guard.Cred   `json:"from,omitempty"` // what the member presents again, see plan.Step
 	Undo   []plan.Patch `json:"undo"`
+	// Left says which earlier run left the step, when that is not the run of the entry: a later one might not restore it, and went on.
+	Left string `json:"left,omitempty"`
+}
+
+// origin says in which wave of whom the entry was begun.
+func (e Entry) origin() string {
+	return fmt.Sprintf("the wave %q of %s, begun %s", e.Wave, e.By, e.Began.Format(time.RFC3339))
+}
+
+// with adds to an entry, which may be nil, the steps of an earlier one that its run may not restore.
+func (e *Entry) with(kept *Entry) *Entry {
+	switch {
+	case kept == nil:
+		return e
+	case e == nil:
+		return kept
+	}
+	both := *e
+	both.Steps = slices.Clone(e.Steps)
+	for _, s := range kept.Steps {
+		if s.Left == "" {
+			s.Left = kept.origin()
+		}
+		both.Steps = append(both.Steps, s)
+	}
+	return &both
+}
+
+// holds says whether a step is one of the entry, which may be nil.
+func (e *Entry) holds(id string) bool {
+	return e != nil && slices.ContainsFunc(e.Steps, func(s EntryStep) bool { return s.ID == id })
 }
 
 // holds says which wave in flight has hold of a member, or of another one of its cluster, with which it may share a fence: what is seen of it
@@ -52,7 +84,7 @@ func (j Journal) holds(member, clusterUID string) string {
 	for _, s := range j.InFlight.Steps {
 		here := slices.ContainsFunc(s.Undo, func(p plan.Patch) bool { return p.Cluster != "" && p.Cluster == clusterUID })
 		if s.Member == member || here {
-			return fmt.Sprintf("the wave %q of %s, begun %s", j.InFlight.Wave, j.InFlight.By, j.InFlight.Began.Format(time.RFC3339))
+			return cmp.Or(s.Left, j.InFlight.origin())
 		}
 	}
 	return ""

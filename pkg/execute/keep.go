@@ -73,6 +73,9 @@ func (w writer) removeKept(ctx context.Context, c *fleet.Cluster, p plan.Patch, 
 		case p.Object.UID != "" && uid(live) != p.Object.UID:
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
 		}
+		if err := owned(p, live); err != nil {
+			return false, err
+		}
 		if err := w.keep(ctx, c, p, live); err != nil {
 			return false, err
 		}

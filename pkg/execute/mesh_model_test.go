@@ -80,7 +80,11 @@ func (w *mesh) story(last plan.Goal, mutate mutation) Result {
 			w.cancelAt = 1 + w.IntN(50)
 		}
 		goal := w.someGoal()
+		if w.chance(4) {
+			w.mayNot = w.names()[w.IntN(len(w.zones))]
+		}
 		_, died := w.run(goal, mutate)
+		w.mayNot = ""
 		w.note("-- the run to %+v ended (died: %v)", goal, died)
 		for range w.IntN(15) {
 			w.tick()

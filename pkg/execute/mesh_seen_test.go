@@ -255,6 +255,9 @@ func (w *mesh) Write(_ context.Context, p plan.Patch, still func() error) (bool,
 			return false, err
 		}
 	}
+	if err := forbidden(w.mayNot, p); err != nil {
+		return false, err
+	}
 	z := w.zones[p.Context]
 	switch {
 	case z != nil && !z.reachable:
@@ -337,6 +340,9 @@ func (w *mesh) Supply(_ context.Context, s plan.Supply, still func() error) ([]s
 	w.count()
 	defer w.afterWrite()
 	z, t := w.zones[s.Context], s.Token
+	if s.Context == w.mayNot {
+		return nil, fmt.Errorf("writing secret %s: forbidden (403)", t.Secret)
+	}
 	if !z.reachable {
 		return nil, fmt.Errorf("writing secret %s: the API server did not answer in time", t.Secret)
 	}
@@ -388,7 +394,10 @@ func (w *mesh) Publish(context.Context, string, plan.Member, api.EdgeClusterStat
 	return errors.New("there is no roster to state anything in")
 }
 
-func (w *mesh) Lacking(context.Context, map[string][]plan.Need) map[string]string { return nil }
+// Lacking implements Clusters, as that of a world.
+func (w *mesh) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]string {
+	return lackingIn(w.mayNot, needs)
+}
 
 func (w *mesh) Probe(context.Context, plan.Patch) (string, error) { return "", nil }
 

@@ -42,6 +42,7 @@ type mesh struct {
 
 	verified map[string]string // what was found out about tokens
 	away     string            // a zone that cannot be reached for as long as goals change
+	mayNot   string            // the zone that the user of this run may only look at, "" when there is none
 
 	writes, killAt, pauses, cancelAt int
 	changes                          int // writes of all runs

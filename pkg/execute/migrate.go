@@ -14,7 +14,8 @@ import (
 
 // Migrate goes on until nothing is left to do or too many steps fail:
 //
-//  1. refuse a saved plan of another hub; ask for every right; become the only writer; restore the wave that an interrupted run left in flight, if any;
+//  1. refuse a saved plan of another hub; ask for every right; become the only writer; restore the wave that an interrupted run left in flight, if any,
+//     but for what this user may not, which stays written down while those members are left out;
 //  2. observe everything, ask the dialect for the next wave;
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again, and where
@@ -50,7 +51,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		return finish(e.Dialect.Next(f, e.Goal), false, err)
 	}
 	defer e.leave()
-	restored, err := e.restoreAll(ctx, f)
+	restored, err := e.restoreAll(ctx, f, recorded)
 	if err != nil {
 		return finish(e.Dialect.Next(f, e.Goal), false, err)
 	}
@@ -96,9 +97,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 
 // halfway says whether a step of the last wave could be put back as little as proved: its way back is in a journal, which holds that of one
 // wave, so that nothing else is begun before the next run has restored it.
-func (e *Executor) halfway() bool {
-	return slices.ContainsFunc(e.sorted(), func(h *home) bool { return h.journal.InFlight != nil })
-}
+func (e *Executor) halfway() bool { return slices.ContainsFunc(e.sorted(), (*home).busy) }
 
 // ids names a wave by its steps.
 func ids(w plan.Wave) string { return strings.Join(idsOf(w.Steps), " ") }

@@ -110,8 +110,12 @@ func (w *world) story(last plan.Goal, mutate mutation) (r Result) {
 // interrupted lets a run with a goal be interrupted, or not, and time pass after it.
 func (w *world) interrupted(goal plan.Goal, mutate mutation) {
 	w.interrupt()
+	if w.chance(4) {
+		w.mayNot = w.names()[w.IntN(len(w.edges))]
+	}
 	due := w.due(goal)
 	r, died := runOnce(w, goal, mutate)
+	w.mayNot = ""
 	w.note("-- the run to %+v ended (done: %v, died: %v)", goal, r.Done, died)
 	if why := w.renewed(due); why != "" && goal.Renew != nil && r.Done {
 		w.refused = append(w.refused, why)

@@ -66,7 +66,7 @@ func (r Result) ExitCode() int {
 // refusedRun says whether a run was refused as a whole: it could not become the writer, as when another one is at work, or the saved
 // plan is stale.
 func refusedRun(err error) bool {
-	var notBegun *notBegunError
+	var notBegun *NotBegunError
 	var stale *plan.StaleError
 	return errors.As(err, &notBegun) || errors.As(err, &stale)
 }

@@ -2,6 +2,7 @@ package execute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,11 +27,17 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 	e.hub = f.Hub.Context
 	for _, n := range names {
 		if f.Member(n) == nil {
-			return Result{Facts: f}, fmt.Errorf("no member is called %q; kubectl xcpauth status lists them", n)
+			return Result{Facts: f}, errors.New(f.NoMember(n))
 		}
 	}
 	var steps []*running
 	failed := map[string]string{}
+	var lacking map[string]string
+	if f.Stated {
+		lacking = mayPublish(ctx, e, e.hub, slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool {
+			return len(names) > 0 && !slices.Contains(names, m.Name) || m.Err != "" || m.InFlight != ""
+		}))
+	}
 	for _, m := range f.Members {
 		if len(names) > 0 && !slices.Contains(names, m.Name) {
 			continue
@@ -49,6 +56,11 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 		s := e.Dialect.Prove(f, m, e.Goal)
 		if m.Role == plan.RoleEdge && m.Rotation.Seen {
 			s.Kind = plan.Witness // its session is past its first token: that it pushes now shows that it goes on
+		}
+		if why := lacking[m.Name]; why != "" {
+			failed[s.ID] = why
+			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: failed[s.ID]}
+			continue
 		}
 		if err := e.list(ctx, m); err != nil {
 			failed[s.ID] = err.Error()

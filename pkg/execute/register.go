@@ -50,7 +50,7 @@ func (l *Live) Register(ctx context.Context, names []string, how Registration) (
 			return Outcome{State: Unreachable, Why: m.Err}
 		}
 		said, err := l.register(ctx, hub, m, how)
-		var notBegun *notBegunError
+		var notBegun *NotBegunError
 		switch {
 		case errors.As(err, &notBegun):
 			return Outcome{State: Refused, Why: err.Error()}
@@ -75,7 +75,7 @@ func (l *Live) each(ctx context.Context, f plan.Facts, names []string, do func(p
 	for _, n := range names {
 		switch m := f.Member(n); {
 		case m == nil:
-			return Result{Facts: f}, fmt.Errorf("no member is called %q; kubectl xcpauth status lists them", n)
+			return Result{Facts: f}, errors.New(f.NoMember(n))
 		case m.Role != plan.RoleEdge:
 			return Result{Facts: f}, fmt.Errorf("%s is no edge: it runs in the hub, and its pods are no ControlPlane's", n)
 		}
@@ -104,7 +104,7 @@ func (l *Live) each(ctx context.Context, f plan.Facts, names []string, do func(p
 
 // register registers one edge:
 //
-//  1. See that the webhook can reach it by what its context says, or by the address that is given.
+//  1. See that the webhook can reach it by what its context says, or by the address that is given, and ask for every right.
 //  2. Make its entry in the roster, or renew it.
 //  3. Make the reader in its cluster, and have a token issued.
 //  4. Read it by the very kubeconfig, as the webhook will.
@@ -113,17 +113,20 @@ func (l *Live) each(ctx context.Context, f plan.Facts, names []string, do func(p
 func (l *Live) register(ctx context.Context, hub *fleet.Cluster, m plan.Member, how Registration) (string, error) {
 	edge, err := l.Fleet.Cluster(m.Context)
 	if err != nil {
-		return "", &notBegunError{err}
+		return "", &NotBegunError{err}
 	}
 	kube, err := reachable(m.Context, edge.Config, how)
 	if err != nil {
-		return "", &notBegunError{err}
+		return "", &NotBegunError{err}
 	}
 	kube.Namespace = m.Object.Namespace
-	if err := l.enlist(ctx, hub, m); err != nil {
-		return "", &notBegunError{err}
-	}
 	cp := *roster.Entry(m).Spec.ControlPlane
+	if err := allowed(ctx, l, registering(hub.Context, m, how.Reads(cp))); err != nil {
+		return "", err
+	}
+	if err := l.enlist(ctx, hub, m); err != nil {
+		return "", &NotBegunError{err}
+	}
 	for _, o := range access.Objects(kube.Namespace, how.Reads(cp)) {
 		if err := apply(ctx, edge, o.Ref, o.Body); err != nil {
 			return "", err
@@ -352,7 +355,11 @@ func (e explained) Unwrap() error { return e.error }
 //  3. Remove the kubeconfig, and the reader.
 func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
 	stated := "decided from statements again"
-	if m.ReadLive && m.Statement != nil && (m.Err != "" || !slices.Equal(m.Statement.Presents, m.Edge.Presents) || m.Statement.Fence != "" && !m.Fence.Proved) {
+	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || !slices.Equal(m.Statement.Presents, m.Edge.Presents) || m.Statement.Fence != "" && !m.Fence.Proved)
+	if err := allowed(ctx, l, unregistering(hub.Context, m, voids)); err != nil {
+		return Outcome{State: Refused, Why: err.Error()}
+	}
+	if voids {
 		void := plan.Patch{Context: hub.Context, Object: roster.Ref(m.Name), Status: true, After: roster.TakenBack(roster.Void(), l.Now())}
 		if _, err := l.Write(ctx, void, nil); err != nil {
 			return Outcome{State: Failed, Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}

@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,9 @@ import (
 )
 
 // restoreAll takes back the wave that an interrupted run left in flight, in each home, before anything else is done. What cannot be
-// reached now stays written down, and keeps the run from going on.
-func (e *Executor) restoreAll(ctx context.Context, f plan.Facts) (bool, error) {
+// reached now stays written down, and keeps the run from going on. What this user may not write stays written down too, and keeps its member
+// alone out of the run; unless it is the hub's.
+func (e *Executor) restoreAll(ctx context.Context, f plan.Facts, recorded map[string]Outcome) (bool, error) {
 	restored := false
 	var errs []error
 	for _, h := range e.sorted() {
@@ -24,18 +26,32 @@ func (e *Executor) restoreAll(ctx context.Context, f plan.Facts) (bool, error) {
 			continue
 		}
 		restored = true
-		errs = append(errs, e.restore(ctx, f, h))
+		errs = append(errs, e.restore(ctx, f, h, recorded))
 	}
 	return restored, errors.Join(errs...)
 }
 
-func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
+func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home, recorded map[string]Outcome) error {
 	left := *h.journal.InFlight
 	e.say(NewWave, "hub", "an earlier run (%s, begun %s) was interrupted in the wave %q; restoring it first", left.By, left.Began.Format(time.RFC3339), left.Wave)
 	remaining := Entry{Wave: left.Wave, Began: left.Began, By: left.By}
+	kept := remaining
+	barred := e.barred(ctx, f, left)
 	past := plan.Past{Wave: left.Wave, Began: left.Began, Ended: e.Now().UTC(), By: left.By, Said: "interrupted; restored by " + e.Source}
 	var failures []error
 	for _, s := range left.Steps {
+		if why := barred[s.ID]; why != "" {
+			if s.Member == "hub" || s.Member == "standby" { // nothing goes on beside it
+				remaining.Steps = append(remaining.Steps, s)
+				failures = append(failures, fmt.Errorf("restoring %s as the journal says, before anything else: %s", s.Member, why))
+				continue
+			}
+			kept.Steps = append(kept.Steps, s)
+			e.skip(s.Member, "an earlier run left it in flight, and it is not restored: "+why)
+			recorded[s.Member] = Outcome{Member: s.Member, State: Refused, Why: e.Goal.Skipped(s.Member)}
+			e.say(Noted, s.Member, "not restored, and left out: %s", why)
+			continue
+		}
 		past.Steps = append(past.Steps, s.ID)
 		wrote := false
 		located, err := e.locate(s, f)
@@ -56,11 +72,14 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
 			e.say(Noted, s.Member, "is as it was before the interrupted wave")
 		}
 	}
+	if len(kept.Steps) > 0 {
+		h.kept = &kept
+	}
 	next := h.journal
-	next.InFlight = nil
 	if len(failures) > 0 {
+		remaining.Steps = append(remaining.Steps, kept.Steps...)
 		next.InFlight = &remaining
-	} else {
+	} else if next.InFlight = h.kept; len(past.Steps) > 0 {
 		next.Past = slices.Clone(next.Past)
 		next.record(past)
 	}
@@ -69,6 +88,35 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home) error {
 	}
 	h.journal = next
 	return errors.Join(failures...)
+}
+
+// barred says of the steps of a journal, by ID, why this user may not take them back, and who could. A step whose cluster is not reached is
+// none of them: restoring it says so.
+func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[string]string {
+	needs := map[string]map[string][]plan.Need{}
+	for _, s := range left.Steps {
+		located, err := e.locate(s, f)
+		if err != nil {
+			continue
+		}
+		of := map[string][]plan.Need{}
+		for _, p := range located.Undo {
+			for _, r := range p.Rights() {
+				of[r.Context] = append(of[r.Context], r.Need)
+			}
+		}
+		if s.From != "" && e.hub != "" && f.Stated { // what is stated is taken back first
+			of[e.hub] = append(of[e.hub], stating(s.Member)[1:]...)
+		}
+		needs[s.ID] = of
+	}
+	barred := lackingOf(ctx, e, needs)
+	for id := range barred {
+		i := slices.IndexFunc(left.Steps, func(s EntryStep) bool { return s.ID == id })
+		barred[id] += fmt.Sprintf("; who has them restores it with: kubectl xcpauth migrate; it was left by %s",
+			cmp.Or(left.Steps[i].Left, left.origin()))
+	}
+	return barred
 }
 
 // locate finds the contexts of a journal's patches by the clusters that they were of: whoever reads it may call them by other
@@ -172,6 +220,7 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 	e.forget.Unlock()
 	wrote := false
 	for _, p := range s.Undo {
+		p.Restoring = true
 		w, err := e.write(ctx, p, nil)
 		if deniedByFence(err) {
 			if err = e.lift(ctx, p); err == nil {
@@ -204,6 +253,7 @@ func (e *Executor) lift(ctx context.Context, p plan.Patch) error {
 			continue
 		}
 		for _, w := range e.Dialect.Lift(f, m) {
+			w.Restoring = true
 			var gone *ChangedError
 			if _, err := e.write(ctx, w, nil); err != nil && !errors.As(err, &gone) {
 				return fmt.Errorf("removing its fence first: %w", err)

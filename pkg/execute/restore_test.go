@@ -34,6 +34,7 @@ type bed struct {
 	wrote   []string      // "context object", in order
 	journal string
 	history string
+	kept    []string // each journal that was written, in order
 }
 
 // newBed starts a server for each context and returns an executor whose hub is the context "hub".
@@ -80,6 +81,7 @@ func (b *bed) answer(cluster string, w http.ResponseWriter, r *http.Request) boo
 			return true
 		}
 		b.journal, b.history = cm.Data[api.JournalKey], cm.Data[api.HistoryKey]
+		b.kept = append(b.kept, b.journal)
 	case r.Method != http.MethodGet:
 		b.wrote = append(b.wrote, cluster+" "+name)
 	case name == api.JournalName && (b.journal != "" || cluster == "hub" && b.history != ""):
@@ -124,7 +126,7 @@ func restoreIn(t *testing.T, e *Executor) (bool, error) {
 	if err := e.enter(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
-	return e.restoreAll(t.Context(), f)
+	return e.restoreAll(t.Context(), f, map[string]Outcome{})
 }
 
 // openHub is a hub that accepts both modes, with an empty roster.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -37,17 +38,13 @@ func (e *Executor) authorize(ctx context.Context, f plan.Facts, recorded map[str
 	}
 	for _, m := range f.Members {
 		if why := lacking[m.Context]; why != "" && !slices.Contains(hubs, m.Context) {
-			why = fmt.Sprintf("rights are missing in %s: %s; %s", m.Context, why, rolesPrinted)
-			e.skip(m.Name, why)
-			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: "nothing was written: " + why}
+			why = words(map[string]string{m.Context: why}) + "; " + rolesPrinted
+			e.skip(m.Name, "nothing was written: "+why)
+			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: e.Goal.Skipped(m.Name)}
 		}
 	}
-	for _, context := range slices.Sorted(maps.Keys(lacking)) {
-		if context != "" && slices.Contains(hubs, context) {
-			return &notBegunError{fmt.Errorf("nothing was written, since rights are missing in %s: %s; %s", context, lacking[context], rolesPrinted)}
-		}
-	}
-	return nil
+	maps.DeleteFunc(lacking, func(context, _ string) bool { return context == "" || !slices.Contains(hubs, context) })
+	return missing(lacking)
 }
 
 const rolesPrinted = "kubectl xcpauth check prints the roles that give them"
@@ -60,7 +57,7 @@ func (e *Executor) homeNeeds(f plan.Facts, p plan.Plan) []plan.Need {
 			all = append(all, n)
 		}
 	}
-	all = append(all, plan.Need{Verb: "get", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName})
+	all = append(all, readJournal)
 	states := f.Hub.Roster.Kind
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
@@ -68,10 +65,169 @@ func (e *Executor) homeNeeds(f plan.Facts, p plan.Plan) []plan.Need {
 		}
 	}
 	if e.hub != "" && states {
-		group, resource := api.GroupVersion.Group, api.EdgeClusters.Resource
-		all = append(all, plan.Need{Verb: "patch", Group: group, Resource: resource, Subresource: "status", Namespace: api.Namespace})
+		all = append(all, stating("")...)
 	}
 	return all
+}
+
+// stating are the rights to state what a member presents, any member when name is empty.
+func stating(name string) []plan.Need {
+	ref := roster.Ref(name)
+	if name == "" {
+		ref.Name = ""
+	}
+	state := plan.Need{Verb: "state", Group: ref.Group, Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}
+	write := state
+	write.Verb, write.Subresource = "patch", "status"
+	return []plan.Need{state, write}
+}
+
+// verbs are rights to one object.
+func verbs(o plan.Ref, verbs ...string) []plan.Need {
+	var all []plan.Need
+	for _, verb := range verbs {
+		n := plan.Need{Verb: verb, Group: o.Group, Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}
+		if verb == "create" {
+			n.Name = "" // no authorizer knows the name of what is yet to be
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+// registering are the rights that Register takes for one edge, by context. Whoever gives the reader a right must have it.
+func registering(hub string, m plan.Member, reads []plan.Read) map[string][]plan.Need {
+	needs := map[string][]plan.Need{hub: verbs(roster.Ref(m.Name), listing(m), "get", "patch")}
+	needs[hub] = append(needs[hub], verbs(access.SecretRef(roster.ObjectName(m.Name)), "create", "update")...)
+	for _, o := range access.Objects(m.Object.Namespace, reads) {
+		needs[m.Context] = append(needs[m.Context], verbs(o.Ref, "create", "patch")...)
+	}
+	needs[m.Context] = append(needs[m.Context], plan.Need{Verb: "create", Resource: "serviceaccounts", Subresource: "token",
+		Namespace: m.Object.Namespace, Name: access.ReaderName})
+	for _, r := range reads {
+		verb := "list"
+		if r.Name != "" {
+			verb = "get"
+		}
+		needs[m.Context] = append(needs[m.Context], plan.Need{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name})
+	}
+	return needs
+}
+
+// listing is the verb that brings the roster's entry of a member up to date.
+func listing(m plan.Member) string {
+	if m.Registered {
+		return "patch"
+	}
+	return "create"
+}
+
+// unregistering are the rights that Unregister takes for one edge, by context.
+func unregistering(hub string, m plan.Member, voids bool) map[string][]plan.Need {
+	needs := map[string][]plan.Need{hub: verbs(roster.Ref(m.Name), "patch")}
+	if voids {
+		needs[hub] = append(needs[hub], stating(m.Name)[1:]...)
+	}
+	needs[hub] = append(needs[hub], verbs(access.SecretRef(roster.ObjectName(m.Name)), "delete")...)
+	if m.Err == "" {
+		for _, o := range access.Objects(m.Object.Namespace, nil) {
+			needs[m.Context] = append(needs[m.Context], verbs(o.Ref, "delete")...)
+		}
+	}
+	return needs
+}
+
+// publishing are the rights that ProveNamed takes in the hub for one member.
+func publishing(m plan.Member) []plan.Need {
+	all := append(verbs(roster.Ref(m.Name), "get"), stating(m.Name)...)
+	if !m.Registered || m.Outdated {
+		all = append(all, verbs(roster.Ref(m.Name), listing(m))...)
+	}
+	return append(all, readJournal)
+}
+
+// readJournal is the right to see what an interrupted run left in flight.
+var readJournal = plan.Need{Verb: "get", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
+
+// forgetting are the rights that Forget takes in the hub.
+func forgetting(name string, alive, live bool) []plan.Need {
+	all := append(verbs(roster.Ref(name), "get", "delete"), plan.Need{Verb: "create", Resource: "events", Namespace: api.Namespace})
+	if live {
+		all = append(all, verbs(access.SecretRef(roster.ObjectName(name)), "delete")...)
+	}
+	if !alive {
+		return all
+	}
+	all = append(all, readJournal)
+	return append(all, slices.DeleteFunc(roster.Needs(nil), func(n plan.Need) bool { return n.Resource == "namespaces" })...)
+}
+
+// mayPublish asks, of those of whom a statement is to be written, whether it may be.
+func mayPublish(ctx context.Context, c Clusters, hub string, members []plan.Member) map[string]string {
+	if hub == "" {
+		return nil
+	}
+	needs := map[string]map[string][]plan.Need{}
+	for _, m := range members {
+		needs[m.Name] = map[string][]plan.Need{hub: publishing(m)}
+	}
+	why := lackingOf(ctx, c, needs)
+	for name := range why {
+		why[name] = fmt.Sprintf("nothing was written, since %s; %s", why[name], rolesPrinted)
+	}
+	return why
+}
+
+// lackingOf asks for the rights of several things, which are by context, and says of each what is missing: once for all, and of each alone
+// where something is missing.
+func lackingOf(ctx context.Context, c Clusters, needs map[string]map[string][]plan.Need) map[string]string {
+	sets := map[string]map[plan.Need]bool{}
+	for _, of := range needs {
+		for context, list := range of {
+			if sets[context] == nil {
+				sets[context] = map[plan.Need]bool{}
+			}
+			for _, n := range list {
+				sets[context][n] = true
+			}
+		}
+	}
+	all := map[string][]plan.Need{}
+	for context, set := range sets {
+		all[context] = plan.SortedNeeds(set)
+	}
+	if len(c.Lacking(ctx, all)) == 0 {
+		return nil
+	}
+	lacking := map[string]string{}
+	for of, list := range needs {
+		if why := words(c.Lacking(ctx, list)); why != "" {
+			lacking[of] = why
+		}
+	}
+	return lacking
+}
+
+// allowed asks for rights, by context, and returns what is missing as the reason why nothing was written.
+func allowed(ctx context.Context, c Clusters, needs map[string][]plan.Need) error {
+	return missing(c.Lacking(ctx, needs))
+}
+
+// missing words the rights that are missing, by context, as the reason why nothing was written; nil when none are.
+func missing(lacking map[string]string) error {
+	if len(lacking) == 0 {
+		return nil
+	}
+	return &NotBegunError{fmt.Errorf("nothing was written, since %s; %s", words(lacking), rolesPrinted)}
+}
+
+// words says which rights are missing where.
+func words(lacking map[string]string) string {
+	var all []string
+	for _, context := range slices.Sorted(maps.Keys(lacking)) {
+		all = append(all, fmt.Sprintf("rights are missing in %s: %s", context, lacking[context]))
+	}
+	return strings.Join(all, "; ")
 }
 
 // Lacking implements Clusters.

@@ -74,10 +74,14 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
 		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
 	}
+	needs := map[string][]plan.Need{hub.Context: forgetting(name, alive, m != nil && m.ReadLive)}
+	if err := allowed(ctx, l, needs); err != nil {
+		return err
+	}
 	if alive { // the journal is written, and that only by who holds the lock: else a wave's way back could be lost
 		lock, err := l.Lock(ctx, hub.Context, ProcessOf(source))
 		if err != nil {
-			return fmt.Errorf("nothing was forgotten: %w", err)
+			return &NotBegunError{fmt.Errorf("nothing was forgotten: %w", err)}
 		}
 		defer lock.Unlock()
 	}
@@ -88,7 +92,10 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 		return l.drop(ctx, hub.Context, name, told)
 	}
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("no member %q is in the roster of %s; kubectl xcpauth edge list shows it", name, hub.Context)
+		if m == nil {
+			return errors.New(f.NoMember(name))
+		}
+		return fmt.Errorf("%s is not in the roster of %s; kubectl xcpauth edge list shows who is", name, hub.Context)
 	}
 	if err != nil {
 		return fmt.Errorf("reading %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))

@@ -67,7 +67,9 @@ func (l *Live) supply(ctx context.Context, w writer, s plan.Supply, still func()
 		case err == nil && !wrote && s.Token != nil: // another run's, and perhaps in use
 			return said, fmt.Errorf("%s is in %s already, and is left as it is; run the command again", p.Object, s.Context)
 		case err == nil && !wrote:
-			wrote, err = w.replace(ctx, c, p, still)
+			if err = ask(ctx, c, p); err == nil {
+				wrote, err = w.replace(ctx, c, p, still)
+			}
 		}
 		if err != nil {
 			return said, err
@@ -77,6 +79,16 @@ func (l *Live) supply(ctx context.Context, w writer, s plan.Supply, still func()
 		}
 	}
 	return said, nil
+}
+
+// ask asks of a secret that is about to be replaced who keeps it.
+func ask(ctx context.Context, c *fleet.Cluster, p plan.Patch) error {
+	live, err := get(ctx, c, p.Object)
+	if err != nil {
+		return fmt.Errorf("reading %s in %s before replacing it: %w", p.Object, p.Context, explained{err})
+	}
+	p.After = map[string]any{"data": p.After["data"]}
+	return owned(p, live)
 }
 
 // replace writes the data of a secret that is there.

@@ -196,6 +196,9 @@ func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool
 			return false, err
 		}
 	}
+	if err := forbidden(w.mayNot, p); err != nil {
+		return false, err
+	}
 	switch {
 	case p.Object.Name == plan.FenceName:
 		return w.writeFence(p)
@@ -256,9 +259,30 @@ func (w *world) writeFence(p plan.Patch) (bool, error) {
 	return true, nil
 }
 
-// Probe implements Clusters.
-func (w *world) Lacking(context.Context, map[string][]plan.Need) map[string]string { return nil }
+// Lacking implements Clusters: its user may only look at one of the edges, or may do everything.
+func (w *world) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]string {
+	return lackingIn(w.mayNot, needs)
+}
 
+// lackingIn is the answer to a user who may only look at what is in a context.
+func lackingIn(context string, needs map[string][]plan.Need) map[string]string {
+	for _, n := range needs[context] {
+		if n.Verb != "get" && n.Verb != "list" {
+			return map[string]string{context: n.String()}
+		}
+	}
+	return nil
+}
+
+// forbidden is what who may only look in a context is told of a write there, and nil elsewhere.
+func forbidden(context string, p plan.Patch) error {
+	if context == "" || p.Context != context {
+		return nil
+	}
+	return fmt.Errorf("writing %s in %s: forbidden (403)", p.Object, p.Context)
+}
+
+// Probe implements Clusters.
 func (w *world) Probe(_ context.Context, p plan.Patch) (string, error) {
 	e := w.edges[p.Context]
 	switch {

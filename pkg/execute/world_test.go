@@ -42,7 +42,8 @@ type world struct {
 	restartedFor string
 	byStranger   bool // it was somebody else who turned mTLS off
 
-	noHub bool // this run is of a team without access to the hub
+	noHub  bool   // this run is of a team without access to the hub
+	mayNot string // the edge that the user of this run may only look at, "" when there is none
 
 	writes, killAt int // the write after which the process dies; 0 = never
 	cancelAt       int // the pause at which the user presses Ctrl-C; 0 = never

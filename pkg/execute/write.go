@@ -117,6 +117,9 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		case !w.dryRun && !covers(live, p.Before, p.ByName):
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
 		}
+		if err := owned(p, live); err != nil {
+			return false, err
+		}
 		if p.KeepAs != "" {
 			if err := w.keep(ctx, c, p, live); err != nil {
 				return false, err
@@ -178,10 +181,24 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 	return err == nil, w.explain(p, err)
 }
 
-// remove deletes an object that still is the one that was seen. One that is gone already is no error.
+// remove deletes an object that still is the one that was seen. One that is gone already is no error. Of one that was not seen, which is ours,
+// nothing is read.
 func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
-	if p.KeepAs != "" {
+	switch {
+	case p.KeepAs != "":
 		return w.removeKept(ctx, c, p, still)
+	case p.Object.UID == "":
+		return w.removeAt(ctx, c, p, "", still)
+	}
+	live, err := get(ctx, c, p.Object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %s in %s before deleting it: %w", p.Object, p.Context, explained{err})
+	}
+	if err := owned(p, live); err != nil {
+		return false, err
 	}
 	return w.removeAt(ctx, c, p, "", still)
 }

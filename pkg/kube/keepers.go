@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // keepers are controllers that write again what they keep, by the name under which they write (metadata.managedFields).
@@ -53,6 +54,14 @@ func Owners(m Metadata, paths ...[]string) (reverts, helm string) {
 		}
 	}
 	return "", helm
+}
+
+// Supplies says who supplies a secret from elsewhere and makes it again when it is deleted, "" when nobody is known to. A controller that owns
+// an object for another reason is no objection to its deletion: that it makes the object again may be the purpose.
+func Supplies(m Metadata) string {
+	m.OwnerReferences = slices.DeleteFunc(slices.Clone(m.OwnerReferences), func(o Owner) bool { return !strings.Contains(o.Kind, "Secret") })
+	who, _ := Owners(m, []string{"data"}, []string{"spec"})
+	return who
 }
 
 func prefixed(prefix, id string) string {

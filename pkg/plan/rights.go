@@ -47,7 +47,7 @@ func (p Patch) Rights() []Right {
 		add(p.Object, "get", "create")
 	case p.Create:
 		add(p.Object, "create")
-	case p.Delete && p.KeepAs != "":
+	case p.Delete && (p.KeepAs != "" || p.Object.UID != ""):
 		add(p.Object, "get", "delete")
 	case p.Delete:
 		add(p.Object, "delete")
@@ -84,7 +84,9 @@ func (s Step) Rights() []Right {
 		all = append(all, Right{u.Context, create})
 		for _, name := range u.Wants { // one that cannot be used is replaced
 			if u.Token == nil {
-				all = append(all, Right{u.Context, Need{Verb: "patch", Resource: "secrets", Namespace: u.Namespace, Name: name}})
+				for _, verb := range []string{"get", "patch"} {
+					all = append(all, Right{u.Context, Need{Verb: verb, Resource: "secrets", Namespace: u.Namespace, Name: name}})
+				}
 			}
 		}
 	}

@@ -113,6 +113,11 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 		{"rollback", tsb(onJWT), []string{"rollback", "-y", fast}, []string{"hub patch configmaps/xcpauth-journal", "hub create leases.coordination.k8s.io"}},
 		{"key rotate", mesh, []string{"key", "rotate", "-y", fast}, []string{"hub create secrets", "hub delete secrets", "west create secrets", "west patch deployments.apps"}},
 		{"token revoke", mesh, []string{"token", "revoke", "--zone", "west", "-y", fast}, []string{"hub create secrets", "west create secrets", "west patch deployments.apps"}},
+		{"edge register", tsb(mtls), []string{"edge", "register", "eu"}, []string{"hub create edgeclusters.xcpauth.io", "hub update secrets/eu", "hub create secrets",
+			"eu create serviceaccounts/token/xcpauth-reader", "eu patch roles.rbac.authorization.k8s.io/xcpauth-reader", "eu create rolebindings.rbac.authorization.k8s.io", "eu list pods"}},
+		{"edge unregister", tsb(mtls), []string{"edge", "unregister", "eu"}, []string{"hub patch edgeclusters.xcpauth.io/eu", "hub delete secrets/eu", "eu delete serviceaccounts/xcpauth-reader"}},
+		{"edge publish", tsb(mtls), []string{"edge", "publish", "eu", fast}, []string{"hub create edgeclusters.xcpauth.io", "hub state edgeclusters.xcpauth.io/eu", "hub patch edgeclusters.xcpauth.io/status/eu"}},
+		{"edge forget", tsb(mtls), []string{"edge", "forget", "eu", "--alive", "--reason", "gone"}, []string{"hub create events", "hub delete edgeclusters.xcpauth.io/eu", "hub patch configmaps/xcpauth-journal"}},
 		{"migrate of a mesh", mesh, []string{"migrate", "-y", fast}, []string{"hub patch deployments.apps"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -127,7 +132,8 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 					t.Errorf("without any right, %d requests wrote in %s", n, context)
 				}
 			}
-			if r.code != exitRefused || !strings.Contains(r.err, "nothing was written, since rights are missing in hub") {
+			said := strings.Join(strings.Fields(r.out+r.err), " ")
+			if r.code != exitRefused || !strings.Contains(said, "nothing was written, since rights are missing in ") || !strings.Contains(said, "rights are missing in hub: ") {
 				t.Errorf("without any right: exit code %d\n%s%s", r.code, r.out, r.err)
 			}
 			all := slices.SortedFunc(maps.Keys(g.all), func(a, b asked) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })

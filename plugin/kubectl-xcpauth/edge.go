@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -82,7 +84,11 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 				"First set spec.components.xcp.centralAuthModes of its %s to {jwt: true, mutualTls: true}\n", name, f.Hub.Object)
 		}
 	}
-	if err := live.Forget(ctx, name, source(), o.reason, o.alive); err != nil {
+	var notBegun *execute.NotBegunError
+	switch err := live.Forget(ctx, name, source(), o.reason, o.alive); {
+	case errors.As(err, &notBegun):
+		return &codeError{code: exitRefused, text: err.Error()}
+	case err != nil:
 		return err
 	}
 	_, err = fmt.Fprintf(o.Out, "%s forgotten\n", name)

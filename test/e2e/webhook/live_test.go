@@ -123,7 +123,7 @@ func (e *edge) registrar() {
 	}
 	e.as = filepath.Join(e.bin, "onlooker")
 	e.must(testbed.WriteKubeconfig(e.as, "hub", onlookers))
-	e.printedHas(e.xcpauth(5, "edge", "register", "edge-1"), "edge-1 edge-1 blocked", `User "onlooker" cannot create resource "edgeclusters"`)
+	e.printedHas(e.xcpauth(5, "edge", "register", "edge-1"), "edge-1 edge-1 blocked", "rights are missing in hub: create edgeclusters.xcpauth.io")
 	e.as = filepath.Join(e.bin, "registrar")
 	e.must(testbed.WriteKubeconfig(e.as, "hub", users))
 }

@@ -1,0 +1,99 @@
+package execute
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// OwnedError says that something else keeps an object as it is, so that a change would not last. Nothing was written.
+type OwnedError struct {
+	Object  plan.Ref
+	Context string
+	Owner   string
+	Deleted bool // the object was to be deleted
+}
+
+func (e *OwnedError) Error() string {
+	does, where := "put a change back", "change it there"
+	if e.Deleted {
+		does, where = "make it again", "remove it there"
+	}
+	return fmt.Sprintf("%s in %s is kept by %s, which would %s; nothing was written; %s", e.Object, e.Context, e.Owner, does, where)
+}
+
+// owned asks of the object as it is now who keeps it, and returns an OwnedError when that would undo the patch. It is asked before every
+// change and every deletion of an object that was seen, whatever its kind, but for a way back, which is tried all the same, for a status, which
+// nobody else keeps, and for a restart, which needs to last only until the pods are new.
+func owned(p plan.Patch, live map[string]any) error {
+	if p.Restoring || p.Status || p.Restart {
+		return nil
+	}
+	b, err := json.Marshal(live["metadata"])
+	if err != nil {
+		return fmt.Errorf("encoding the metadata of %s: %w", p.Object, err)
+	}
+	var meta kube.Metadata
+	if err := json.Unmarshal(b, &meta); err != nil {
+		return fmt.Errorf("nothing was written, since it cannot be told who keeps %s in %s: decoding its metadata: %w", p.Object, p.Context, err)
+	}
+	var owner string
+	if p.Delete {
+		owner = kube.Supplies(meta)
+	} else {
+		owner, _ = kube.Owners(meta, leaves(p.After, p.ByName)...)
+	}
+	if owner == "" {
+		return nil
+	}
+	return &OwnedError{Object: p.Object, Context: p.Context, Owner: owner, Deleted: p.Delete}
+}
+
+// leaves are the paths of the values that a patch writes, as managedFields name them. With byName, an entry of a list is one value, unless it
+// holds a list itself.
+func leaves(values map[string]any, byName bool) [][]string {
+	var all [][]string
+	for key, v := range values {
+		var below [][]string
+		switch v := v.(type) {
+		case map[string]any:
+			below = leaves(v, byName)
+		case []any:
+			if byName {
+				below = entries(v)
+			}
+		}
+		if len(below) == 0 {
+			below = [][]string{nil}
+		}
+		for _, path := range below {
+			all = append(all, append([]string{key}, path...))
+		}
+	}
+	return all
+}
+
+func entries(list []any) [][]string {
+	var all [][]string
+	for _, e := range list {
+		entry, _ := e.(map[string]any)
+		at := fmt.Sprintf("k:{%q:%q}", "name", entry["name"])
+		var below [][]string
+		for key, v := range entry {
+			if inner, ok := v.([]any); ok {
+				for _, path := range entries(inner) {
+					below = append(below, append([]string{key}, path...))
+				}
+			}
+		}
+		if len(below) == 0 {
+			below = [][]string{nil}
+		}
+		for _, path := range below {
+			all = append(all, append([]string{at}, path...))
+		}
+	}
+	return all
+}
