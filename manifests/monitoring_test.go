@@ -189,7 +189,7 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 			t.Errorf("%s: %v", r.Alert, r.Annotations)
 		}
 	}
-	for _, name := range []string{"XcpauthWebhookUnavailable", "XcpauthWebhookCertificateNotRenewed", "XcpauthEditsUndecided", "XcpauthOverrideUsed", "XcpauthMemberRefused", "XcpauthLiveReadsFailing"} {
+	for _, name := range []string{"XcpauthWebhookUnavailable", "XcpauthWebhookCertificateNotRenewed", "XcpauthEditsUndecided", "XcpauthOverrideUsed", "XcpauthReviewsNotFromTheAPIServer", "XcpauthMemberRefused", "XcpauthLiveReadsFailing"} {
 		if !seen[name] {
 			t.Errorf("alert %s is missing", name)
 		}
