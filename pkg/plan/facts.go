@@ -96,9 +96,9 @@ func (f Facts) NoMember(name string) string {
 	const named = 8
 	switch n := len(others); {
 	case n > named:
-		return fmt.Sprintf("%s; there are %s and %d more: kubectl xcpauth status lists them", said, strings.Join(others[:named], ", "), n-named)
+		return fmt.Sprintf("%s; the %ss are %s and %d more, which kubectl xcpauth status lists", said, f.Words.Member, strings.Join(others[:named], ", "), n-named)
 	case n > 0:
-		return fmt.Sprintf("%s; there are: %s", said, strings.Join(others, ", "))
+		return fmt.Sprintf("%s; the %ss are: %s", said, f.Words.Member, strings.Join(others, ", "))
 	}
 	return said + "; none was found: kubectl xcpauth status says where it looked"
 }

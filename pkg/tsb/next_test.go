@@ -293,7 +293,7 @@ func TestAClusterThatIsCalledOtherwiseSaysSo(t *testing.T) {
 	if got := f.NoMember("standby"); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if got, want := f.NoMember("eu"), `no edge is called "eu"; there are: standby-eu`; got != want {
+	if got, want := f.NoMember("eu"), `no edge is called "eu"; the edges are: standby-eu`; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	for cluster, n := range map[string]int{"eu": 1} {

@@ -97,17 +97,17 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 		{"no time at all", hub, "status --request-timeout 0", 1, "error: --request-timeout is 0s; it must be more than 0"},
 		{"an unknown dry run", hub, "migrate --dry-run=maybe", 1, `error: --dry-run is "maybe"; pass none, client or server`},
 		{"forgetting without a reason", hub, "edge forget eu", 1, "error: forgetting eu needs --reason: from then on nothing keeps the hub from refusing it"},
-		{"forgetting a stranger", hub, "edge forget mars --reason gone", 1, `error: no member "mars" is in the roster of hub; kubectl xcpauth edge list shows it`},
+		{"forgetting a stranger", hub, "edge forget mars --reason gone", 1, `error: no edge is called "mars"; the edges are: eu`},
 		{"publishing others' statements and one's own", hub, "edge publish eu -f eu.yaml", 1, "error: -f publishes in the hub what others proved; it goes with no names"},
 		{"publishing nowhere", hub, "edge publish --no-hub", 1, "error: --no-hub publishes nothing itself; name with --out the file to hand over, or pass -o yaml"},
 		{"handing over what can be published", hub, "edge publish --out eu.yaml", 1, "error: --out is for a team without the hub; pass --no-hub with it"},
 		{"taking over a file that is not there", hub, "edge publish -f /nowhere/eu.yaml", 1, "error: reading what was handed over: open /nowhere/eu.yaml"},
 		{"watching the past", hub, "status --history --watch", 1, "error: --history is what was, and --watch what is"},
 		{"registering nobody", hub, "edge register", 1, "error: requires at least 1 arg(s), only received 0"},
-		{"registering a stranger", hub, "edge register mars", 1, `error: no member is called "mars"; kubectl xcpauth status lists them`},
+		{"registering a stranger", hub, "edge register mars", 1, `error: no edge is called "mars"; the edges are: eu`},
 		{"registering two at one address", hub, "edge register eu us --server https://10.1.2.3:6443", 1, "error: --server and --tls-server-name are those of one edge; name only one with them"},
-		{"unregistering a stranger", hub, "edge unregister mars", 1, `error: no member is called "mars"; kubectl xcpauth status lists them`},
-		{"publishing a stranger", hub, "edge publish mars", 1, `error: no member is called "mars"; kubectl xcpauth status lists them`},
+		{"unregistering a stranger", hub, "edge unregister mars", 1, `error: no edge is called "mars"; the edges are: eu`},
+		{"publishing a stranger", hub, "edge publish mars", 1, `error: no edge is called "mars"; the edges are: eu`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := xcpauth(t, tc.kubeconfig, strings.Fields(tc.args)...)

@@ -116,7 +116,7 @@ func TestToken(t *testing.T) {
 		{"two sources", none, []string{"inspect", mine, "--edge", "eu"}, "", 1, "", "error: name one token: a FILE, - for stdin, or --edge NAME"},
 		{"no source", none, []string{"verify"}, "", 1, "", "error: name one token: a FILE, - for stdin, or --edge NAME"},
 		{"a file that is not there", none, []string{"inspect", none}, "", 1, "", "no such file or directory"},
-		{"an edge that is not there", kubeconfig, []string{"inspect", "--edge", "mars"}, "", 1, "", `error: no edge is called "mars"; kubectl xcpauth status lists them`},
+		{"an edge that is not there", kubeconfig, []string{"inspect", "--edge", "mars"}, "", 1, "", `error: no edge is called "mars"; the edges are: eu, us`},
 		{"an edge without a token", kubeconfig, []string{"verify", "--edge", "us"}, "", 1, "", "error: secret istio-system/xcp-edge-central-auth-token in us is not there"},
 		{"a hub without keys", keyless, []string{"verify", mine}, "", 1, "", "error: no key to verify with: secret tsb/iam-signing-key is not there; secret tsb/tsb-iam-jwks is not there; pass the public key with --key-file"},
 		{"an audience without a key", none, []string{"verify", mine, "--audience", "x"}, "", 1, "", "error: --audience goes with --key-file"},
