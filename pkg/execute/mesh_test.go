@@ -55,6 +55,7 @@ type meshSwitches struct {
 	version        string
 	universal      bool            // the global keeps its state elsewhere, and its cluster's lists are empty
 	crashes        bool            // a pod of the global dies now and then, and one that ends does not say that its sessions did
+	checksHealth   bool            // a zone whose session lasts is authenticated again now and then, which ends the session when it is refused
 	backsOff       bool            // a zone whose session ended waits before it connects again
 	strangers      bool            // somebody else takes tokens away from zones, and restarts things
 	hadTokens      bool            // zones had tokens before, in secrets of their own
@@ -172,6 +173,7 @@ func makeMesh(seed uint64, elsewhere bool) *mesh {
 	w.crashes, w.strangers, w.hadTokens, w.lateSessions, w.manyProcesses = w.chance(3), w.chance(3), w.chance(3), w.chance(2), w.chance(3)
 	w.keyless = !w.hadTokens && w.chance(6)
 	w.authenticating = w.hadTokens && w.chance(2)
+	w.checksHealth = w.chance(2)
 	w.backsOff, w.universal = w.chance(3), elsewhere && (w.chance(16) || w.version == "3.0.0")
 	if w.version == "3.0.0" && !w.universal {
 		w.version = "2.14.6"
@@ -379,8 +381,8 @@ func (w *mesh) roll(r *rollout, z *zone) {
 	r.pods = slices.DeleteFunc(r.pods, func(p *meshPod) bool { return p.ending && w.chance(2) })
 }
 
-// connect lets each zone's leader have a session, as the product does: what it presents is looked at when a session begins, and never
-// again.
+// connect lets each zone's leader have a session, as the product does: what it presents is looked at when a session begins, and again by
+// each health check, where there are any.
 func (w *mesh) connect() {
 	up := slices.DeleteFunc(slices.Clone(w.global.pods), func(p *meshPod) bool { return !p.ready || p.ending })
 	for _, name := range w.names() {
@@ -401,6 +403,12 @@ func (w *mesh) connect() {
 			if alive && leader == nil {
 				leader = p
 			}
+			if p.session != nil && w.checksHealth && authenticates(p.session.at) && w.chance(6) {
+				if why := w.verify(z.name, p.token); why != "" {
+					w.refuse(z.name, why+", by a health check")
+					p.session.gone, p.session.ended, p.session = true, w.now, nil
+				}
+			}
 		}
 		for _, s := range z.sessions { // of pods that are gone
 			if !s.gone && !slices.ContainsFunc(z.pods, func(p *meshPod) bool { return p.session == s }) {
@@ -413,8 +421,7 @@ func (w *mesh) connect() {
 		to := up[w.IntN(len(up))]
 		if authenticates(to) {
 			if why := w.verify(z.name, leader.token); why != "" {
-				w.refused = append(w.refused, fmt.Sprintf("%s: %s", z.name, why))
-				w.note("REFUSED %s: %s", z.name, why)
+				w.refuse(z.name, why)
 				continue
 			}
 		}
@@ -426,6 +433,12 @@ func (w *mesh) connect() {
 		leader.session = &session{id: w.id("session"), began: w.now, provided: leader.token != nil, at: to, life: to.crashes}
 		z.sessions = append(z.sessions, leader.session)
 	}
+}
+
+// refuse writes down that a zone was refused.
+func (w *mesh) refuse(zone, why string) {
+	w.refused = append(w.refused, fmt.Sprintf("%s: %s", zone, why))
+	w.note("REFUSED %s: %s", zone, why)
 }
 
 // verify says why the global refuses a token.
