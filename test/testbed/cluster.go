@@ -187,7 +187,7 @@ func (c *Cluster) start(ctx context.Context, crds bool) error {
 // startAPIServer starts the API server and returns when /readyz is ok.
 func (c *Cluster) startAPIServer(ctx context.Context, port int, flags ...string) (*program, error) {
 	in := func(file string) string { return filepath.Join(c.dir, file) }
-	p, err := c.bed.servers.start(c.Name+"/kube-apiserver", in("kube-apiserver.log"), []string{"GOGC=50"},
+	p, err := c.bed.servers.start(c.Name+"/kube-apiserver", in("kube-apiserver.log"), []string{"GOGC=200"},
 		append([]string{filepath.Join(c.bed.Bin, "kube-apiserver"),
 			"--bind-address=" + c.ServiceIP(1),
 			"--secure-port=" + strconv.Itoa(port),
@@ -223,7 +223,7 @@ func (c *Cluster) startControllers() (*program, error) {
 	if err := WriteKubeconfig(kubeconfig, c.Name, map[string]*rest.Config{c.Name: cfg}); err != nil {
 		return nil, err
 	}
-	return c.bed.servers.start(c.Name+"/kube-controller-manager", filepath.Join(c.dir, "kube-controller-manager.log"), []string{"GOGC=50"},
+	return c.bed.servers.start(c.Name+"/kube-controller-manager", filepath.Join(c.dir, "kube-controller-manager.log"), []string{"GOGC=200"},
 		filepath.Join(c.bed.Bin, "kube-controller-manager"),
 		"--kubeconfig="+kubeconfig,
 		"--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,"+
