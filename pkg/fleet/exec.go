@@ -90,9 +90,9 @@ func (i info) encode(interactive bool) ([]byte, error) {
 // maxOutput bounds what a plugin may print; a credential is some kilobytes.
 const maxOutput = 1 << 20
 
-// runPlugin runs a plugin once, within a time. With a terminal it asks there, and prints to stderr; without, it runs in a session of
-// its own, so that it can take no terminal, and what it prints on its stderr is in the error.
-func runPlugin(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, terminal *os.File, stderr io.Writer, within time.Duration) (*credential, error) {
+// runPlugin runs a plugin once, within a time. With a terminal it asks there; without, it runs in a session of its own, so that it can
+// take no terminal. It prints to stderr; what of that is kept is in the error.
+func runPlugin(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, terminal *os.File, stderr io.Writer, within *limit) (*credential, error) {
 	fail := func(format string, args ...any) error {
 		return &CredentialError{Command: plugin.Command, Why: fmt.Sprintf(format, args...)}
 	}
@@ -100,7 +100,7 @@ func runPlugin(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, 
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := within.bound(ctx)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Clean(plugin.Command), plugin.Args...)
 	cmd.Env = os.Environ()
@@ -108,23 +108,27 @@ func runPlugin(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, 
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
 	cmd.Env = append(cmd.Env, "KUBERNETES_EXEC_INFO="+string(told))
-	out, errs := &capped{}, &capped{}
-	cmd.Stdout, cmd.Stderr = out, errs
+	out := &capped{}
+	cmd.Stdout, cmd.Stderr = out, stderr
 	if terminal != nil {
-		cmd.Stdin, cmd.Stderr = terminal, stderr
+		cmd.Stdin = terminal
 	} else {
 		separate(cmd)
 	}
 	cmd.WaitDelay = time.Second // for the pipes that a child of it may hold
 	err = cmd.Run()
+	var printed []byte
+	if k, ok := stderr.(keeper); ok {
+		printed = k.kept()
+	}
 	var exit *exec.ExitError
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fail("did not end within %s and was stopped%s", within, said(errs.Bytes()))
+	case errors.Is(context.Cause(ctx), errLimit):
+		return nil, fail("did not end within %s and was stopped%s", within, said(printed))
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.As(err, &exit):
-		return nil, &CredentialError{Command: plugin.Command, Why: fmt.Sprintf("ended with exit code %d%s", exit.ExitCode(), said(errs.Bytes())), ended: true}
+		return nil, &CredentialError{Command: plugin.Command, Why: fmt.Sprintf("ended with exit code %d%s", exit.ExitCode(), said(printed)), ended: true}
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
 		hint := ""
 		if plugin.InstallHint != "" {
@@ -160,8 +164,13 @@ func decodeCredential(printed []byte, version schema.GroupVersion, fail func(str
 	return c, nil
 }
 
+// keeper is a writer that still has what was written to it.
+type keeper interface{ kept() []byte }
+
 // capped keeps the beginning of what is written to it.
 type capped struct{ bytes.Buffer }
+
+func (c *capped) kept() []byte { return c.Bytes() }
 
 func (c *capped) Write(p []byte) (int, error) {
 	c.Buffer.Write(p[:min(len(p), max(0, maxOutput-c.Len()))])

@@ -23,6 +23,8 @@ type Options struct {
 	Terminal *os.File
 	// Stderr is where it is said who asks there, and where such a plugin prints; nil = discard.
 	Stderr io.Writer
+	// Watched says that somebody may see Stderr: what a plugin prints there and then waits for is shown, and it has time for a login.
+	Watched bool
 }
 
 // Fleet is the selected contexts of one kubeconfig.
@@ -64,7 +66,7 @@ func Load(o Options) (*Fleet, error) {
 		}
 	}
 	slices.Sort(chosen)
-	return &Fleet{raw: *raw, opts: o, contexts: chosen, logins: newLogins(o.Terminal, o.Stderr), clusters: map[string]*connection{}}, nil
+	return &Fleet{raw: *raw, opts: o, contexts: chosen, logins: newLogins(o.Terminal, o.Stderr, o.Watched), clusters: map[string]*connection{}}, nil
 }
 
 // Contexts lists the selected contexts, sorted.

@@ -20,6 +20,10 @@ const (
 	// pluginTimeout is how long one may run, answerTimeout how long when its user is asked.
 	pluginTimeout = 30 * time.Second
 	answerTimeout = 2 * time.Minute
+	// attention is how long a plugin that printed something may go on before that is shown: what ends by itself says it in its error.
+	// silence is how long one may say nothing before its user is told that it runs.
+	attention = time.Second
+	silence   = 10 * time.Second
 	// failureStands is how long the failure of one is told to others that share it, instead of running it again.
 	failureStands = 10 * time.Second
 )
@@ -30,10 +34,12 @@ const (
 //  1. Contexts with an identical plugin share one process.
 //  2. At most pluginLimit run side by side, without a terminal, each in a session of its own, so that none can take the terminal.
 //  3. One that must have the terminal, and one that may have it and failed without, gets it alone: one after the other.
-//  4. A process ends with its deadline, or when nobody waits for it any more.
+//  4. What one prints and then waits for, as a code to type into a browser, is shown if somebody may see it: one after the other too.
+//  5. A process ends with its deadline, or when nobody waits for it any more.
 type logins struct {
 	terminal *os.File
 	stderr   io.Writer
+	watched  bool // somebody may see stderr
 	slots    chan struct{}
 	asking   chan struct{} // who holds its one place has the terminal
 
@@ -41,11 +47,11 @@ type logins struct {
 	known map[string]*login
 }
 
-func newLogins(terminal *os.File, stderr io.Writer) *logins {
+func newLogins(terminal *os.File, stderr io.Writer, watched bool) *logins {
 	if stderr == nil {
 		stderr = io.Discard
 	}
-	return &logins{terminal: terminal, stderr: stderr, slots: make(chan struct{}, pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
+	return &logins{terminal: terminal, stderr: stderr, watched: watched, slots: make(chan struct{}, pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
 }
 
 // login is one plugin, and what came of it so far.
@@ -169,7 +175,7 @@ func (l *logins) run(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecC
 		return nil, &CredentialError{Command: plugin.Command, Why: "must ask its user (interactiveMode: Always), and there is no terminal; run this on one, or log in before"}
 	}
 	if mode != clientcmdapi.AlwaysExecInteractiveMode {
-		cred, err := l.quietly(ctx, fl, plugin, info)
+		cred, err := l.quietly(ctx, fl, plugin, info, name)
 		var failed *CredentialError
 		if err == nil || mode != clientcmdapi.IfAvailableExecInteractiveMode || l.terminal == nil || !errors.As(err, &failed) || !failed.ended {
 			return cred, err
@@ -183,17 +189,77 @@ func (l *logins) run(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecC
 		return nil, ctx.Err()
 	}
 	fmt.Fprintf(l.stderr, "context %s: its credential plugin %s may ask on this terminal\n", clean(name), clean(plugin.Command))
-	return runPlugin(ctx, plugin, info, l.terminal, l.stderr, answerTimeout)
+	return runPlugin(ctx, plugin, info, l.terminal, l.stderr, newLimit(answerTimeout))
 }
 
-// quietly runs a plugin that cannot ask anybody, when there is a slot for it.
-func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecConfig, info info) (*credential, error) {
+// quietly runs a plugin that cannot ask anybody, when there is a slot for it. It may have its user do something elsewhere.
+func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecConfig, info info, name string) (*credential, error) {
 	select {
 	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	free := sync.OnceFunc(func() { <-l.slots })
+	defer free()
 	l.mark(fl, true)
-	return runPlugin(ctx, plugin, info, nil, nil, pluginTimeout)
+	if !l.watched {
+		return runPlugin(ctx, plugin, info, nil, &capped{}, newLimit(pluginTimeout))
+	}
+	heard := &overheard{began: make(chan struct{})}
+	limit := newLimit(answerTimeout)
+	ended := make(chan struct{})
+	var attending sync.WaitGroup
+	attending.Go(func() {
+		onItsUser := func() { // it is its user's time now, and others need not wait for the slot
+			l.mark(fl, false)
+			free()
+		}
+		if l.waits(heard, ended, onItsUser, plugin, name) {
+			onItsUser()
+			l.show(heard, limit, ended, plugin, name)
+		}
+	})
+	defer attending.Wait()
+	defer close(ended)
+	return runPlugin(ctx, plugin, info, nil, heard, limit)
+}
+
+// waits says whether a plugin printed something and then went on. One that says nothing for long may wait for a login elsewhere.
+func (l *logins) waits(heard *overheard, ended <-chan struct{}, onItsUser func(), plugin *clientcmdapi.ExecConfig, name string) bool {
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
+	for began := (<-chan struct{})(heard.began); began != nil; {
+		select {
+		case <-began:
+			began = nil
+		case <-quiet.C:
+			onItsUser()
+			fmt.Fprintf(l.stderr, "context %s: its credential plugin %s still runs; if it opened a browser, log in there within %s\n", clean(name), clean(plugin.Command), answerTimeout-silence)
+		case <-ended:
+			return false
+		}
+	}
+	more := time.NewTimer(attention)
+	defer more.Stop()
+	select {
+	case <-more.C:
+		return true
+	case <-ended:
+		return false
+	}
+}
+
+// show shows what a plugin prints, from the beginning, when nobody else has the terminal, and until it has ended. Its time begins then.
+func (l *logins) show(heard *overheard, limit *limit, ended <-chan struct{}, plugin *clientcmdapi.ExecConfig, name string) {
+	limit.stop()
+	select {
+	case l.asking <- struct{}{}:
+		defer func() { <-l.asking }()
+	case <-ended:
+		return
+	}
+	limit.start(answerTimeout)
+	fmt.Fprintf(l.stderr, "context %s: its credential plugin %s waits, and says:\n", clean(name), clean(plugin.Command))
+	heard.show(l.stderr)
+	<-ended
 }

@@ -355,3 +355,79 @@ func TestACredentialThatHasRunOutIsFetchedAgain(t *testing.T) {
 		t.Errorf("the plugin ran %d times, want 3", n)
 	}
 }
+
+// A plugin that prints a code and waits for the login is not stopped: its user sees the code while it waits. Where several do, each is shown
+// with whose it is, and the next when the one before has its login.
+func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
+	for _, mode := range []clientcmdapi.ExecInteractiveMode{clientcmdapi.NeverExecInteractiveMode, clientcmdapi.IfAvailableExecInteractiveMode} {
+		for _, seenOn := range []string{"stdin and stderr", "stderr"} {
+			t.Run(string(mode)+", a terminal on "+seenOn, func(t *testing.T) {
+				dir := t.TempDir()
+				servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "quick": wants("quick", "t")}
+				waiting := []string{"code-1", "code-2", "code-3"}
+				for _, name := range waiting {
+					servers[name] = wants(name, "token of "+name)
+				}
+				kubeconfig := serve(t, servers, func(context string) apifake.Object {
+					switch {
+					case context == "quick":
+						return script(mode, "echo a word on the way >&2"+credentials("t"))
+					case strings.HasPrefix(context, "code"):
+						return script(mode, "printf 'at https://login.example.test enter CODE-OF-"+context+"\n' >&2; while ! [ -e "+filepath.Join(dir, context)+
+							" ]; do sleep 0.05; done; echo logged in >&2"+credentials("token of "+context))
+					}
+					return nil
+				})
+				master, slave, err := pty.Open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer master.Close()
+				var shown strings.Builder
+				var wg sync.WaitGroup
+				wg.Go(func() { // the user: logs in with each code that is shown, and notes which codes were visible by then
+					in := bufio.NewReader(master)
+					for {
+						line, err := in.ReadString('\n')
+						shown.WriteString(line)
+						if err != nil {
+							return
+						}
+						if _, context, found := strings.Cut(strings.TrimSpace(line), "CODE-OF-"); found {
+							if err := os.WriteFile(filepath.Join(dir, context), nil, 0o600); err != nil {
+								t.Error(err)
+							}
+						}
+					}
+				})
+				streams := genericiooptions.IOStreams{In: slave, Out: io.Discard, ErrOut: slave}
+				if seenOn == "stderr" {
+					streams.In = strings.NewReader("")
+				}
+				// their time does not count for the cluster: the three of them need a second each before they are shown
+				code := run([]string{"--kubeconfig", kubeconfig, "status", "--member-timeout", "2500ms"}, streams)
+				slave.Close()
+				wg.Wait()
+				if code != 0 {
+					t.Errorf("exit code %d; on the terminal\n%s", code, shown.String())
+				}
+				if strings.Contains(shown.String(), "a word on the way") {
+					t.Errorf("what a plugin says that ends by itself is shown\n%s", shown.String())
+				}
+				rest := shown.String()
+				for range waiting {
+					_, after, found := strings.Cut(rest, "context code-")
+					if !found {
+						t.Fatalf("a context's code is not shown under its name\n%s", shown.String())
+					}
+					n := after[:1]
+					want := n + ": its credential plugin sh waits, and says:\r\nat https://login.example.test enter CODE-OF-code-" + n + "\r\nlogged in\r\n"
+					if !strings.HasPrefix(after, want) {
+						t.Errorf("got %q\nwant %q", after, want)
+					}
+					rest = after[1:]
+				}
+			})
+		}
+	}
+}

@@ -175,7 +175,8 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version, Terminal: userTerminal(o.In), Stderr: o.ErrOut})
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version,
+		Terminal: userTerminal(o.In), Stderr: o.ErrOut, Watched: isTerminal(o.In) || isTerminal(o.screen.w)})
 	if err != nil {
 		return nil, err
 	}
