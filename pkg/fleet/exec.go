@@ -90,9 +90,9 @@ func (i info) encode(interactive bool) ([]byte, error) {
 // maxOutput bounds what a plugin may print; a credential is some kilobytes.
 const maxOutput = 1 << 20
 
-// runPlugin runs a plugin once, within a time. With a terminal it asks there; without, it runs in a session of its own, so that it can
+// run runs a plugin once, if it may, within a time. With a terminal it asks there; without, it runs in a session of its own, so that it can
 // take no terminal. It prints to stderr; what of that is kept is in the error.
-func runPlugin(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, terminal *os.File, stderr io.Writer, within *limit) (*credential, error) {
+func (p policy) run(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, terminal *os.File, stderr io.Writer, within *limit) (*credential, error) {
 	fail := func(format string, args ...any) error {
 		return &CredentialError{Command: plugin.Command, Why: fmt.Sprintf(format, args...)}
 	}
@@ -103,6 +103,9 @@ func runPlugin(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, 
 	ctx, cancel := within.bound(ctx)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Clean(plugin.Command), plugin.Args...)
+	if why := p.refuses(cmd, filepath.Clean(plugin.Command)); why != "" {
+		return nil, fail("%s", why)
+	}
 	cmd.Env = os.Environ()
 	for _, e := range plugin.Env {
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)

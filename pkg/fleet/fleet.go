@@ -16,6 +16,7 @@ import (
 // Options says where the kubeconfig is and which of its contexts to use.
 type Options struct {
 	Kubeconfig string   // --kubeconfig; empty means $KUBECONFIG or the default place, merged as kubectl does
+	Kuberc     string   // --kuberc; empty means $KUBERC or the default place
 	Hubs       []string // --context and --standby: the management planes' contexts; always selected when named, "" when not
 	Contexts   []string // --contexts: patterns, see Select
 	UserAgent  string
@@ -66,7 +67,11 @@ func Load(o Options) (*Fleet, error) {
 		}
 	}
 	slices.Sort(chosen)
-	return &Fleet{raw: *raw, opts: o, contexts: chosen, logins: newLogins(o.Terminal, o.Stderr, o.Watched), clusters: map[string]*connection{}}, nil
+	may, err := loadPolicy(o.Kuberc)
+	if err != nil {
+		return nil, err
+	}
+	return &Fleet{raw: *raw, opts: o, contexts: chosen, logins: newLogins(o.Terminal, o.Stderr, o.Watched, may), clusters: map[string]*connection{}}, nil
 }
 
 // Contexts lists the selected contexts, sorted.

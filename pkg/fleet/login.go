@@ -35,11 +35,13 @@ const (
 //  2. At most pluginLimit run side by side, without a terminal, each in a session of its own, so that none can take the terminal.
 //  3. One that must have the terminal, and one that may have it and failed without, gets it alone: one after the other.
 //  4. What one prints and then waits for, as a code to type into a browser, is shown if somebody may see it: one after the other too.
-//  5. A process ends with its deadline, or when nobody waits for it any more.
+//  5. None runs that the user's kuberc does not allow.
+//  6. A process ends with its deadline, or when nobody waits for it any more.
 type logins struct {
 	terminal *os.File
 	stderr   io.Writer
 	watched  bool // somebody may see stderr
+	policy   policy
 	slots    chan struct{}
 	asking   chan struct{} // who holds its one place has the terminal
 
@@ -47,11 +49,11 @@ type logins struct {
 	known map[string]*login
 }
 
-func newLogins(terminal *os.File, stderr io.Writer, watched bool) *logins {
+func newLogins(terminal *os.File, stderr io.Writer, watched bool, may policy) *logins {
 	if stderr == nil {
 		stderr = io.Discard
 	}
-	return &logins{terminal: terminal, stderr: stderr, watched: watched, slots: make(chan struct{}, pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
+	return &logins{terminal: terminal, stderr: stderr, watched: watched, policy: may, slots: make(chan struct{}, pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
 }
 
 // login is one plugin, and what came of it so far.
@@ -189,7 +191,7 @@ func (l *logins) run(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecC
 		return nil, ctx.Err()
 	}
 	fmt.Fprintf(l.stderr, "context %s: its credential plugin %s may ask on this terminal\n", clean(name), clean(plugin.Command))
-	return runPlugin(ctx, plugin, info, l.terminal, l.stderr, newLimit(answerTimeout))
+	return l.policy.run(ctx, plugin, info, l.terminal, l.stderr, newLimit(answerTimeout))
 }
 
 // quietly runs a plugin that cannot ask anybody, when there is a slot for it. It may have its user do something elsewhere.
@@ -203,7 +205,7 @@ func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.E
 	defer free()
 	l.mark(fl, true)
 	if !l.watched {
-		return runPlugin(ctx, plugin, info, nil, &capped{}, newLimit(pluginTimeout))
+		return l.policy.run(ctx, plugin, info, nil, &capped{}, newLimit(pluginTimeout))
 	}
 	heard := &overheard{began: make(chan struct{})}
 	limit := newLimit(answerTimeout)
@@ -221,7 +223,7 @@ func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.E
 	})
 	defer attending.Wait()
 	defer close(ended)
-	return runPlugin(ctx, plugin, info, nil, heard, limit)
+	return l.policy.run(ctx, plugin, info, nil, heard, limit)
 }
 
 // waits says whether a plugin printed something and then went on. One that says nothing for long may wait for a login elsewhere.

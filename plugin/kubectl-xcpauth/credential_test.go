@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -429,5 +430,88 @@ func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What kubectl's preferences say of credential plugins holds for this program too: kubectl 1.37 refuses and runs the same.
+func TestOnlyPluginsThatTheKubercAllowsRun(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n"
+	for name, tc := range map[string]struct {
+		kuberc string // "" = there is none
+		as     string // how it is named: default, KUBERC, --kuberc
+		env    map[string]string
+		why    string // why the plugin does not run, after its file; "" = it runs
+	}{
+		"no kuberc":                {"", "default", nil, ""},
+		"no policy":                {head, "default", nil, ""},
+		"AllowAll":                 {head + "credentialPluginPolicy: AllowAll\n", "default", nil, ""},
+		"DenyAll":                  {head + "credentialPluginPolicy: DenyAll\n", "default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll by KUBERC":        {head + "credentialPluginPolicy: DenyAll\n", "KUBERC", nil, `is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll by a flag":        {head + "credentialPluginPolicy: DenyAll\n", "--kuberc", nil, `is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll of a later API":   {"apiVersion: kubectl.config.k8s.io/v1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n", "default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll, after another":   {"kind: Config\napiVersion: v1\n---\n" + head + "credentialPluginPolicy: DenyAll\n", "default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll, turned off":      {head + "credentialPluginPolicy: DenyAll\n", "default", map[string]string{"KUBERC": "off"}, ""},
+		"DenyAll, feature off":     {head + "credentialPluginPolicy: DenyAll\n", "default", map[string]string{"KUBECTL_KUBERC": "false"}, ""},
+		"a list with it":           {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: other\n- command: sh\n", "default", nil, ""},
+		"a list with its path":     {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: " + sh + "\n", "default", nil, ""},
+		"a list with its old name": {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- name: sh\n", "default", nil, ""},
+		"a list without it":        {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: /opt/sh\n", "default", nil, "is not permitted by the credential plugin allowlist in FILE: its path is " + sh},
+		"an empty list":            {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: []\n", "default", nil, `is not run, since what FILE allows cannot be told: credential plugin policy set to "Allowlist", but allowlist is empty; use "DenyAll" policy instead`},
+		"an unknown policy":        {head + "credentialPluginPolicy: Some\n", "default", nil, `is not run, since what FILE allows cannot be told: unknown plugin policy: "Some"`},
+		"no YAML":                  {"credentialPluginPolicy: [DenyAll\n", "default", nil, "is not run, since what FILE allows cannot be told: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home := t.TempDir()
+			t.Setenv("HOME", home)
+			t.Setenv("KUBERC", "")
+			for k, v := range tc.env {
+				t.Setenv(k, v)
+			}
+			file := filepath.Join(home, ".kube", "kuberc")
+			var args []string
+			switch tc.as {
+			case "KUBERC":
+				file = filepath.Join(home, "elsewhere")
+				t.Setenv("KUBERC", file)
+			case "--kuberc":
+				file = filepath.Join(home, "elsewhere")
+				args = append(args, "--kuberc", file)
+			}
+			if err := os.MkdirAll(filepath.Join(home, ".kube"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if tc.kuberc != "" {
+				if err := os.WriteFile(file, []byte(tc.kuberc), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			started := filepath.Join(home, "started")
+			kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "eu": wants("eu", "t")}, func(context string) apifake.Object {
+				if context == "eu" {
+					return script(clientcmdapi.IfAvailableExecInteractiveMode, "echo >>"+started+credentials("t"))
+				}
+				return nil
+			})
+			want := 0
+			if tc.why != "" {
+				want = 4
+			}
+			row := status(t, kubeconfig, want, args...)["eu"]
+			why := strings.Join(row.Why, " ")
+			if ran := len(lines(t, started)) > 0; ran != (tc.why == "") {
+				t.Errorf("the plugin ran: %v; %+v", ran, row)
+			}
+			if text := "the context's credential plugin sh " + strings.ReplaceAll(tc.why, "FILE", file); tc.why != "" && !strings.HasPrefix(why, text) {
+				t.Errorf("got  %s\nwant %s", why, text)
+			}
+		})
+	}
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...)}, nil)
+	if r := xcpauth(t, kubeconfig, "status", "--kuberc", "/nowhere/kuberc"); r.code != 1 || !strings.Contains(r.err, "error: reading the kuberc: open /nowhere/kuberc") {
+		t.Errorf("a kuberc that is named and missing: exit code %d\n%s", r.code, r.err)
 	}
 }

@@ -35,6 +35,7 @@ type fleetOptions struct {
 	genericiooptions.IOStreams
 
 	kubeconfig     string
+	kuberc         string
 	product        string
 	alone          string // a verb or flag of this run that one product alone has
 	hub            string
@@ -64,6 +65,7 @@ func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
 
 func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
+	flags.StringVar(&o.kuberc, "kuberc", o.kuberc, "path of kubectl's preferences, which say what credential plugins may run; default $KUBERC or ~/.kube/kuberc")
 	flags.StringVar(&o.hub, "context", o.hub, "context of the hub; default: the one selected context that has a ManagementPlane, or a global control plane")
 	flags.StringVar(&o.product, "product", o.product, "what the fleet is of: "+strings.Join(products, ", ")+"; auto finds out")
 	flags.StringArrayVar(&o.contexts, "contexts", o.contexts, "a context to look at: a name, or a /regular expression/; ^ before it takes it away; several: repeat the flag, or a,b; default all")
@@ -175,7 +177,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version,
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Kuberc: o.kuberc, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version,
 		Terminal: userTerminal(o.In), Stderr: o.ErrOut, Watched: isTerminal(o.In) || isTerminal(o.screen.w)})
 	if err != nil {
 		return nil, err
@@ -227,6 +229,7 @@ func (o *fleetOptions) again(verb string) string {
 		}
 	}
 	repeat("kubeconfig", o.kubeconfig)
+	repeat("kuberc", o.kuberc)
 	repeat("product", o.named())
 	repeat("context", o.hub)
 	for _, pattern := range o.contexts {
