@@ -30,6 +30,7 @@ type Token struct {
 	Size       int       `json:"size"`   // bytes
 	Digest     string    `json:"digest"` // the first 8 hex digits of its SHA-256
 	Oddities   []string  `json:"oddities"`
+	Warnings   []string  `json:"warnings,omitempty"` // about the keys that it was verified with
 	// Zone is there when it is a zone token of Kong Mesh or Kuma.
 	Zone *ZoneToken `json:"zoneToken,omitempty"`
 }

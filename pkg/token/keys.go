@@ -26,21 +26,17 @@ type Key struct {
 	Audiences []string
 	// Private says that the text held the private key too.
 	Private bool
+	// Warnings are about the text that it was read from: what else in it is ignored, and what strict readers refuse.
+	Warnings []string
 }
 
 // ParseKeys reads public keys, certificates and private keys (of which only the public half is kept) as PEM, or a JWK or a JWK set.
-// What is no key that we can use is ignored beside one that is (RFC 7517, section 5): a token that it signed is signed with no known key.
-// The error never contains a part of the text. A symmetric key is not used: whoever verifies with it can sign.
+// What is no key that we can use is ignored, with a warning, next to one that is (RFC 7517, section 5): a token that it signed is signed
+// with no known key. Neither a warning nor the error contains a part of the text. A symmetric key is not used: anyone who verifies with
+// it can sign.
 func ParseKeys(text []byte, where string) ([]Key, error) {
-	var keys []Key
-	var why error // of the first that is not used
-	found := func(k Key, err error) {
-		if err == nil {
-			keys = append(keys, k)
-		} else if why == nil {
-			why = fmt.Errorf("%s: %w", where, err)
-		}
-	}
+	var f finds
+	found := func(k Key, err error) { f.add(where, k, err) }
 	for rest := text; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -49,8 +45,8 @@ func ParseKeys(text []byte, where string) ([]Key, error) {
 		public, private, err := fromPEM(block)
 		found(Key{Where: where, Public: public, Private: private}, err)
 	}
-	if len(keys) > 0 || why != nil {
-		return used(keys, why)
+	if f.n > 0 {
+		return f.used()
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -69,16 +65,46 @@ func ParseKeys(text []byte, where string) ([]Key, error) {
 		}
 		public, err := k.public()
 		found(Key{Where: where, ID: k.Kid, Alg: k.Alg, Public: public, Private: k.D != ""}, err)
+		if err == nil && strings.ContainsRune(k.N+k.E+k.X+k.Y, '=') {
+			f.warn("%s: key %d is padded with =, which RFC 7515 forbids; strict readers refuse it", where, f.n)
+		}
 	}
-	return used(keys, why)
+	return f.used()
+}
+
+// finds are what was found in one text.
+type finds struct {
+	n        int // keys, or what may be meant as one
+	keys     []Key
+	warnings []string
+	why      error // of the first that is not used
+}
+
+func (f *finds) add(where string, k Key, err error) {
+	f.n++
+	if err == nil {
+		f.keys = append(f.keys, k)
+		return
+	}
+	f.warn("%s: key %d is ignored: %v", where, f.n, err)
+	if f.why == nil {
+		f.why = fmt.Errorf("%s: %w", where, err)
+	}
+}
+
+func (f *finds) warn(format string, args ...any) {
+	f.warnings = append(f.warnings, fmt.Sprintf(format, args...))
 }
 
 // used are the keys, or why there is none.
-func used(keys []Key, why error) ([]Key, error) {
-	if len(keys) > 0 {
-		return keys, nil
+func (f *finds) used() ([]Key, error) {
+	if len(f.keys) == 0 {
+		return nil, f.why
 	}
-	return nil, why
+	for i := range f.keys {
+		f.keys[i].Warnings = f.warnings
+	}
+	return f.keys, nil
 }
 
 func fromPEM(block *pem.Block) (public crypto.PublicKey, private bool, err error) {
@@ -158,7 +184,7 @@ func (k jwk) public() (crypto.PublicKey, error) {
 		}
 		return ed25519.PublicKey(x), nil
 	case "oct":
-		return nil, errors.New("a key in it is symmetric: whoever verifies with it can sign, so it is not used")
+		return nil, errors.New("a key in it is symmetric: anyone who verifies with it can sign, so it is not used")
 	}
 	return nil, errors.New("it holds no JSON Web Key of a known kind")
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/pem"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,12 +23,15 @@ func TestAKeyOfAnUnknownKindIsIgnoredBesideOneThatIsUsed(t *testing.T) {
 	block := func(kind, body string) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: []byte(body)}))
 	}
-	verified := func(name, keys string) {
+	verified := func(name, keys, warning string) {
 		t.Helper()
 		parsed, err := ParseKeys([]byte(keys), "here")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			return
+		}
+		if got := strings.Join(parsed[0].Warnings, "\n"); len(parsed) != 1 || !strings.HasPrefix(got, warning) || warning == "" && got != "" {
+			t.Errorf("%s: %d keys, warned %q, want %q", name, len(parsed), got, warning)
 		}
 		if v := Verify([]byte(text), parsed, now); !v.Valid {
 			t.Errorf("%s: %s", name, v.Why)
@@ -43,20 +47,20 @@ func TestAKeyOfAnUnknownKindIsIgnoredBesideOneThatIsUsed(t *testing.T) {
 		"no object":              `"key"`,
 		"null":                   `null`,
 	} {
-		verified(name+" before", `{"keys":[`+other+`,`+good+`]}`)
-		verified(name+" after", `{"keys":[`+good+`,`+other+`]}`)
+		verified(name+" before", `{"keys":[`+other+`,`+good+`]}`, "here: key 1 is ignored: ")
+		verified(name+" after", `{"keys":[`+good+`,`+other+`]}`, "here: key 2 is ignored: ")
 		if keys, err := ParseKeys([]byte(`{"keys":[`+other+`]}`), "here"); err == nil {
 			t.Errorf("%s alone: %v", name, keys)
 		}
 	}
 	public := publicPEM(t, &rsaKey.PublicKey)
 	for name, other := range map[string]string{"parameters": block("EC PARAMETERS", "a"), "a request": block("CERTIFICATE REQUEST", "a"), "one that does not parse": block("PUBLIC KEY", "a")} {
-		verified("PEM, "+name+" before", other+public)
-		verified("PEM, "+name+" after", public+other)
+		verified("PEM, "+name+" before", other+public, "here: key 1 is ignored: ")
+		verified("PEM, "+name+" after", public+other, "here: key 2 is ignored: ")
 	}
 	for len(n)%4 != 0 {
 		n += "="
 	}
-	verified("padded n", fmt.Sprintf(`{"kty":"RSA","kid":"k1","n":%q,"e":"AQAB"}`, n))
-	verified("leading zero and x5c", fmt.Sprintf(`{"kty":"RSA","kid":"k1","x5c":["AAAA"],"n":%q,"e":"AQAB"}`, b64(append([]byte{0}, rsaKey.N.Bytes()...))))
+	verified("padded n", fmt.Sprintf(`{"kty":"RSA","kid":"k1","n":%q,"e":"AQAB"}`, n), "here: key 1 is padded with =, which RFC 7515 forbids")
+	verified("leading zero and x5c", fmt.Sprintf(`{"kty":"RSA","kid":"k1","x5c":["AAAA"],"n":%q,"e":"AQAB"}`, b64(append([]byte{0}, rsaKey.N.Bytes()...))), "")
 }

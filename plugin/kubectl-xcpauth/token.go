@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ func newTokenInspectCommand(fo *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "inspect [FILE|-]", Args: cobra.MaximumNArgs(1),
 		Short: "print what a token says of itself, unverified, and what is odd about it",
+		Long:  `Print what a token says of itself, and what is odd about it. Nothing is verified. What is no JWT is rejected, with exit code 5.`,
 		Example: `  # The token that lies in an edge's cluster
   kubectl xcpauth token inspect --edge edge-1
 
@@ -119,9 +121,6 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 	}
 	now := time.Now()
 	d, err := token.Describe(raw, now)
-	if err != nil && !o.verify {
-		return fmt.Errorf("the token in %s cannot be read: %w", source, err)
-	}
 	report := render.NewToken(source, d, now)
 	if err != nil { // of no family, so no flag and no key makes it valid
 		return o.rejected(report, raw, err)
@@ -140,6 +139,7 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 	}
 	verdict := token.Verify(raw, keys, now)
 	report.Size = len(raw)
+	report.Warnings = o.warned(keys)
 	if err := render.Print(o.Out, o.output, report.Judged(verdict, rests)); err != nil {
 		return err
 	}
@@ -147,6 +147,20 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 		return &codeError{code: exitRefused}
 	}
 	return nil
+}
+
+// warned prints what is to be said of the keys that a token is verified with, once each, and returns it.
+func (o *tokenOptions) warned(keys []token.Key) []string {
+	var all []string
+	for _, k := range keys {
+		for _, w := range k.Warnings {
+			if !slices.Contains(all, w) {
+				all = append(all, w)
+				fmt.Fprintln(o.ErrOut, "warning: "+w)
+			}
+		}
+	}
+	return all
 }
 
 // rejected reports on a text that is no JWT.

@@ -109,7 +109,7 @@ func TestToken(t *testing.T) {
 		{"expired", none, []string{"verify", "-", "--key-file", public}, old, 5, "rejected: it expired at ", ""},
 		{"no token at all", none, []string{"verify", "-", "--key-file", public}, "hello", 5, "rejected: it is not a JWT", ""},
 
-		{"no token to inspect", none, []string{"inspect", "-"}, "hello", 1, "", "error: the token in stdin cannot be read: it is not a JWT"},
+		{"no token to inspect", none, []string{"inspect", "-"}, "hello", 5, "rejected: it is not a JWT", ""},
 		{"a file that others can read", none, []string{"inspect", others}, "", 1, "", "error: others can read " + others + ", and with it be the edge; run: chmod 600 " + others + "\n"},
 		{"a private key that others can read", none, []string{"verify", mine, "--key-file", private}, "", 1, "", "run: chmod 600 " + private},
 		{"a token on the command line", none, []string{"inspect", good}, "", 1, "", "error: that is a token itself, and others can read the command line"},
@@ -177,8 +177,8 @@ func TestATextThatIsNoJWTIsRejectedBeforeItsFamilyIsAsked(t *testing.T) {
 		"JWS":    {`{"payload":"","signature":""}`, "JSON serialization"},
 		"JWE":    {"eyJ.a.b.c.d", "encrypted"},
 	} {
-		for _, flags := range [][]string{nil, {"--key-file", public}, {"--zone", "west"}, {"--kid", "2", "--key-file", public}} {
-			r := with(t, tc.text, append([]string{"token", "verify", "-"}, flags...)...)
+		for _, flags := range [][]string{{"inspect"}, {"verify"}, {"verify", "--key-file", public}, {"verify", "--zone", "west"}, {"verify", "--kid", "2", "--key-file", public}} {
+			r := with(t, tc.text, append([]string{"token", flags[0], "-"}, flags[1:]...)...)
 			squeezed := strings.Join(strings.Fields(r.out), " ")
 			if r.code != exitRefused || !strings.HasPrefix(squeezed, "rejected: it is not a JWT: ") || !strings.Contains(squeezed, tc.says) || r.err != "" {
 				t.Errorf("%s %v: exit code %d\n%s%s", name, flags, r.code, r.out, r.err)
@@ -186,6 +186,31 @@ func TestATextThatIsNoJWTIsRejectedBeforeItsFamilyIsAsked(t *testing.T) {
 			if strings.Contains(r.out, strings.Split(text, ".")[1]) {
 				t.Errorf("%s: the token is printed", name)
 			}
+		}
+	}
+}
+
+// A key that is not used next to one that is could be the one that somebody meant: it is named, on stderr and in JSON.
+func TestAKeyThatIsIgnoredIsNamed(t *testing.T) {
+	m := newMint(t)
+	_, key := signingKey(t)
+	pkix, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zones := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}))
+	broken := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("a")}))
+	for name, tc := range map[string]struct{ token, keys string }{
+		"of an edge": {m.token(t, time.Hour), m.public + broken},
+		"of a zone":  {zoneToken(t, key, nil), zones + broken},
+	} {
+		key := file(t, 0o644, tc.keys)
+		want := "file " + key + ": key 2 is ignored: a PEM block in it cannot be read"
+		r := with(t, tc.token, "token", "verify", "-", "--key-file", key, "-o", "json")
+		var report struct{ Warnings []string }
+		if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.code != 0 || len(report.Warnings) != 1 || report.Warnings[0] != want ||
+			r.err != "warning: "+want+"\n" {
+			t.Errorf("%s: exit code %d, %v, %q\n%s%s", name, r.code, err, report.Warnings, r.out, r.err)
 		}
 	}
 }

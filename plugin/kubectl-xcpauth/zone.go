@@ -107,7 +107,7 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 		return errors.New("this is a zone token of Kong Mesh or Kuma; pass the control plane's signing key, or its public half, with --key-file")
 	}
 	var rests []string
-	if v.Static, rests, err = o.zoneKeys(z, &f); err != nil {
+	if v.Static, rests, report.Warnings, err = o.zoneKeys(z, &f); err != nil {
 		return err
 	}
 	if o.zone.revocations == "" {
@@ -157,11 +157,11 @@ func besides(all kongmesh.Findings) kongmesh.Findings {
 }
 
 // zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A private key that we
-// can read and the product could not is a finding.
-func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) ([]kongmesh.PublicKey, []string, error) {
+// can read and the product could not is a finding. The rest of what is said of the keys are warnings.
+func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []kongmesh.PublicKey, rests, warnings []string, err error) {
 	text, open, err := readFile(o.keyFile)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	where := "file " + o.keyFile
 	keys, err := token.ParseKeys(text, where)
@@ -169,15 +169,15 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) ([]kongme
 		if _, why := kongmesh.CheckPEM(text); why != nil {
 			err = fmt.Errorf("%w: %w", err, why)
 		}
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	var all []kongmesh.PublicKey
+	warnings = o.warned(keys)
 	unnamed := 0
 	for _, k := range keys {
 		public, ok := k.Public.(*rsa.PublicKey)
 		switch {
 		case k.Private && open:
-			return nil, nil, othersCanSign(o.keyFile)
+			return nil, nil, nil, othersCanSign(o.keyFile)
 		case !ok: // beside one that is RSA
 			continue
 		case k.ID == "":
@@ -196,15 +196,15 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) ([]kongme
 		all = append(all, kongmesh.PublicKey{KeyID: kid, Where: where, Public: public})
 	}
 	if len(all) == 0 {
-		return nil, nil, fmt.Errorf("%s holds a key that is not RSA, and zone tokens are RS256", where)
+		return nil, nil, nil, fmt.Errorf("%s holds a key that is not RSA, and zone tokens are RS256", where)
 	}
 	if unnamed > 1 {
-		return nil, nil, fmt.Errorf("%s holds %d keys without a kid; pass the one that the token was signed with", where, unnamed)
+		return nil, nil, nil, fmt.Errorf("%s holds %d keys without a kid; pass the one that the token was signed with", where, unnamed)
 	}
 	if unnamed == 1 && o.zone.kid == "" {
-		return all, []string{fmt.Sprintf("that the control plane has the key in %s under the token's kid is assumed; --kid says under which", where)}, nil
+		return all, []string{fmt.Sprintf("that the control plane has the key in %s under the token's kid is assumed; --kid says under which", where)}, warnings, nil
 	}
-	return all, []string{"that the control plane verifies with the key in " + where + " is what you say"}, nil
+	return all, []string{"that the control plane verifies with the key in " + where + " is what you say"}, warnings, nil
 }
 
 // othersCanSign refuses a file with a private key that others can read.
