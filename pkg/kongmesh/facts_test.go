@@ -336,6 +336,30 @@ func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 
 // BenchmarkAThousandZones makes the facts of a global and its thousand zones, each in a cluster of its own with a token to verify, and
 // plans a rotation of all of them.
+func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
+	d := kongmesh.Dialect()
+	f := namespaced(mesh("")).facts(t, d, nil)
+	for _, name := range []string{"mars", "east"} {
+		blocked := name == "east"
+		if blocked { // a zone that the global knows and no context leads to
+			f.Members = append(f.Members, plan.Member{Name: "east", ClusterName: "east", Role: plan.RoleEdge, Err: "no context leads to it"})
+		}
+		w := d.Next(f, d.Aim(f, plan.Goal{Canary: name, Within: time.Minute}))
+		want := `no zone is called "mars", which is named as the canary; kubectl xcpauth status lists them`
+		if blocked {
+			want = "it is named as the canary, but it cannot be moved now: "
+		}
+		last := plan.Blocked{}
+		if len(w.Blocked) > 0 {
+			last = w.Blocked[len(w.Blocked)-1]
+		}
+		if len(w.Steps) > 0 || last.Member != name || !strings.HasPrefix(last.Why, want) ||
+			!strings.HasSuffix(last.Why, "; name one that can be moved with --canary: west") {
+			t.Errorf("%+v, %+v\nwant %s", w.Steps, last, want)
+		}
+	}
+}
+
 func BenchmarkAThousandZones(b *testing.B) {
 	d := kongmesh.Dialect()
 	const zones = 1000
