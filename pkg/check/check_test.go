@@ -79,7 +79,7 @@ func TestRules(t *testing.T) {
 		{"XA003", "eu", "the API server did not answer in time", func(f *plan.Facts) {
 			f.Contexts[0].Unread = []plan.Unread{{What: "pods istio-system", Why: "the API server did not answer in time"}}
 		}, func(f *plan.Facts) { // said by the right that is missing
-			f.Contexts[0].Unread = []plan.Unread{{What: "pods istio-system", Why: "forbidden (403): no"}}
+			f.Contexts[0].Unread = []plan.Unread{{What: "pods istio-system", Why: "forbidden (403): no", Denied: true}}
 			f.Contexts[0].Missing = []plan.Need{{Verb: "list", Resource: "pods", Namespace: "istio-system"}}
 		}},
 		{"XA004", "far", "no selected context holds it", func(f *plan.Facts) { absent(f, "far") }, func(f *plan.Facts) {
@@ -334,6 +334,7 @@ func TestARefusalOfRightsIsNotCalledUnreachable(t *testing.T) {
 	} {
 		f := healthy()
 		f.Others = []plan.Other{{Context: "down", State: "unreachable", Why: why}}
+		f.Contexts = append(f.Contexts, plan.Context{Name: "down", Err: why, Denied: strings.HasPrefix(why, "forbidden")})
 		found := Run(Rules(), f, Options{})
 		if len(found) != 1 || found[0].Rule != Unreachable || found[0].Command != command {
 			t.Errorf("%s: %+v", why, found)

@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -32,7 +31,7 @@ func unreachable(l *look) {
 		x := l.say(member, context, "")
 		x.Saw, x.Remedy = why, "see whether kubectl reaches it; leave it out with --contexts if it is not to be looked at"
 		x.Command = kubectl(context, "", "version")
-		if strings.Contains(why, "forbidden (403)") { // it was reached, and kubectl version would succeed
+		if c := l.context(context); c != nil && c.Denied { // it was reached, and kubectl version would succeed
 			x.Remedy = "it was reached, and you may not look: let somebody who may bind xcpauth-read to you; leave it out with --contexts if " +
 				"it is not to be looked at"
 			x.Command = kubectl(context, "", "auth", "can-i", "--list")
@@ -66,7 +65,7 @@ func unread(l *look) {
 			continue
 		}
 		for _, u := range c.Unread {
-			if l.foreign(c.Name) || (len(c.Missing) > 0 && strings.HasPrefix(u.Why, "forbidden")) {
+			if l.foreign(c.Name) || (len(c.Missing) > 0 && u.Denied) {
 				continue
 			}
 			x := l.say(l.holder(c.Name), c.Name, u.What)

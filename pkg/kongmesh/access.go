@@ -70,15 +70,16 @@ func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
-	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew, Partial: kube.Unreadable(s.Reads[readControlPlanes]) != ""}
+	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew, Partial: kube.Unreadable(s.Reads[readControlPlanes]) != "",
+		Denied: s.Denied || s.Reads[readControlPlanes].Denied}
 	c.Missing, c.AccessErr = s.Lacking(Needs(s.Reads, true))
 	if s.Err != "" {
 		return c
 	}
-	unread := map[string]string{}
+	unread := map[string]plan.Result{}
 	for r, res := range ownReads(s.Reads) {
 		if res.Err != "" {
-			unread[strings.TrimSpace(r.Resource+" "+strings.Trim(r.Namespace+"/"+r.Name, "/"))] = res.Err
+			unread[strings.TrimSpace(r.Resource+" "+strings.Trim(r.Namespace+"/"+r.Name, "/"))] = res
 		}
 	}
 	c.Unread = plan.UnreadOf(unread)

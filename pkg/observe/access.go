@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
@@ -69,6 +68,3 @@ func (o *Observer) ask(ctx context.Context, c *fleet.Cluster, n plan.Need) plan.
 	}
 	return plan.Answer{Allowed: review.Status.Allowed}
 }
-
-// askable says whether it makes sense to ask for rights: the cluster was reached, or all that it said is that they are missing.
-func askable(why string) bool { return why == "" || strings.HasPrefix(why, "forbidden") }

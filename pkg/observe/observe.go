@@ -134,34 +134,34 @@ func (o *Observer) look(ctx context.Context, deadline *deadline, name string, p 
 		}
 		wg.Wait()
 		if first {
-			if s.Err = allFailed(p.copy()); s.Err != "" {
+			if s.Err, s.Denied = allFailed(p.copy()); s.Err != "" {
 				break
 			}
 			first = false
 		}
 	}
-	if o.Needs != nil && askable(s.Err) && ctx.Err() == nil {
+	if o.Needs != nil && (s.Err == "" || s.Denied) && ctx.Err() == nil {
 		s.Access = o.access(ctx, cluster, o.Needs(p.copy()))
 	}
 	if ctx.Err() != nil {
-		s.Err = o.tooLong(ctx, nil)
+		s.Err, s.Denied = o.tooLong(ctx, nil), false
 	}
 	s.At, s.Reads, s.Skew = o.Now(), p.copy(), cluster.Skew()
 	return s
 }
 
-// allFailed returns the common reason when nothing of the first burst could be read.
-func allFailed(reads map[plan.Read]plan.Result) string {
-	why := ""
+// allFailed returns the common reason when nothing of the first burst could be read, and whether it is the right to. An API server that
+// denied a part was reached.
+func allFailed(reads map[plan.Read]plan.Result) (why string, denied bool) {
 	for _, r := range reads {
-		if r.Err == "" {
-			return ""
-		}
-		if why == "" || r.Err < why {
-			why = r.Err
+		switch {
+		case r.Err == "":
+			return "", false
+		case why == "", r.Denied && !denied, r.Denied == denied && r.Err < why:
+			why, denied = r.Err, r.Denied
 		}
 	}
-	return why
+	return why, denied
 }
 
 func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan.Result {
@@ -196,7 +196,7 @@ func Result(body []byte, err error) plan.Result {
 	case apierrors.IsNotFound(err):
 		return plan.Result{Missing: true, NoKind: noKind(err)}
 	case err != nil:
-		return plan.Result{Err: Explain(err)}
+		return plan.Result{Err: Explain(err), Denied: apierrors.IsForbidden(err)}
 	}
 	return plan.Result{Body: body}
 }

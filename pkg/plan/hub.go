@@ -168,6 +168,8 @@ type RosterState struct {
 type Certificate struct {
 	Where   string
 	Err     string
+	Missing bool     `json:"-"` // of Err: its secret is not there
+	Denied  bool     `json:"-"` // of Err: the right to read it is missing
 	Names   []string // DNS names and IP addresses
 	URIs    []string
 	Usages  []string // of the extended key usages: "server auth", "client auth"

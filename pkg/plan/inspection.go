@@ -107,6 +107,8 @@ type Context struct {
 	ClusterUID string
 	Err        string // why it could not be looked at at all
 	Unread     []Unread
+	// Denied says that its members are not known since the API server, which was reached, does not let them be listed.
+	Denied bool
 	// Skew is how far its API server's clock is ahead of ours at the least; nil when that was not told.
 	Skew *time.Duration
 	// Missing are the rights that were asked for and denied; AccessErr is why they could not be asked for.
@@ -117,13 +119,16 @@ type Context struct {
 }
 
 // Unread is one thing that could not be read.
-type Unread struct{ What, Why string }
+type Unread struct {
+	What, Why string
+	Denied    bool // for want of a right
+}
 
 // UnreadOf lists what could not be read, by name, each with the reason.
-func UnreadOf(why map[string]string) []Unread {
+func UnreadOf(results map[string]Result) []Unread {
 	var all []Unread
-	for _, what := range slices.Sorted(maps.Keys(why)) {
-		all = append(all, Unread{what, why[what]})
+	for _, what := range slices.Sorted(maps.Keys(results)) {
+		all = append(all, Unread{what, results[what].Err, results[what].Denied})
 	}
 	return all
 }

@@ -150,6 +150,7 @@ type Credential struct {
 	Digest  string    // changes when the credential does; never the credential
 	Lost    string    // why nothing would make it again if it were gone, one sentence that ends in what to do; "" when the product would
 	Written time.Time // when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
+	Denied  bool      `json:"-"` // it is not known since the right to read it is missing
 }
 
 // Rotation is what is known of the renewal of a member's credential: a session that lives on although the credential with which it

@@ -34,6 +34,7 @@ type Result struct {
 	Missing bool   // the API server said that it is not there (404), which is a fact
 	NoKind  bool   // of what is missing: the API server does not serve its kind in that version
 	Err     string // why it could not be read, which is not
+	Denied  bool   // of Err: the API server was reached, and says that the right is missing (403)
 
 	made *made // nil when what is made of it is not kept
 }
@@ -48,8 +49,10 @@ type Snapshot struct {
 	Endpoint string
 	At       time.Time // when reading ended
 	// Err says in one sentence why the cluster could not be looked at; Reads may then hold a part.
-	Err   string
-	Reads map[Read]Result
+	Err string
+	// Denied says of Err that the cluster was reached, and that what is missing is the right to look.
+	Denied bool
+	Reads  map[Read]Result
 	// Skew is how far the API server's clock is ahead of ours at the least, by the Date of its answers; nil when none told.
 	Skew *time.Duration
 	// Access is what the API server says of the rights that were asked for.

@@ -100,6 +100,8 @@ func newCertificate(name string, h plan.Hub, f plan.Facts, more []string) Certif
 		c.Lacks = list(tsb.Lacking(s, tsb.Dialled(f, more)))
 	}
 	switch {
+	case c.Error != "":
+		c.CA = "unknown: the certificate was not read"
 	case len(s.CA) > 0:
 		c.CA = "private: ca.crt lies beside it"
 	case s.Public:

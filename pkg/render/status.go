@@ -136,7 +136,12 @@ func hubRow(who string, f plan.Facts, h plan.Hub, at time.Time, todo plan.Step, 
 	}
 	switch {
 	case h.Server.Err != "":
-		r.Credential = "unreadable"
+		switch r.Credential = "unreadable"; {
+		case h.Server.Missing:
+			r.Credential = "no certificate"
+		case h.Server.Denied:
+			r.Credential = "forbidden"
+		}
 		r.Why = append(r.Why, h.Server.Err)
 	default:
 		r.Credential = "cert " + left(h.Server.Expires, at)
@@ -243,6 +248,9 @@ func credentialText(m plan.Member, at time.Time) string {
 		return "token malformed"
 	case plan.CredentialMissing:
 		return "no token"
+	}
+	if m.Credential.Denied {
+		return "forbidden"
 	}
 	return "unknown"
 }

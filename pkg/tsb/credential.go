@@ -42,7 +42,7 @@ func credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 	r := read[secret(ns, secretToken)]
 	c := plan.Credential{Where: ns + "/" + secretToken}
 	if why := kube.Unreadable(r); why != "" {
-		c.Why = "secret " + c.Where + " could not be read: " + why
+		c.Why, c.Denied = "secret "+c.Where+" could not be read: "+why, r.Denied
 		return c
 	}
 	if !r.Missing {
@@ -106,9 +106,9 @@ func certificate(read map[plan.Read]plan.Result, ns, name string) plan.Certifica
 	where := ns + "/" + name
 	switch why := kube.Unreadable(r); {
 	case why != "":
-		return plan.Certificate{Where: where, Err: "secret " + where + " could not be read: " + why}
+		return plan.Certificate{Where: where, Err: "secret " + where + " could not be read: " + why, Denied: r.Denied}
 	case r.Missing:
-		return plan.Certificate{Where: where, Err: "secret " + where + " is not there"}
+		return plan.Certificate{Where: where, Err: "secret " + where + " is not there", Missing: true}
 	}
 	c := certificateOf(secretKey(r, "tls.crt"), where)
 	if c.Err != "" {

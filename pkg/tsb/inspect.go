@@ -97,13 +97,13 @@ func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
-	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
+	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew, Denied: s.Denied || s.Reads[readControlPlanes].Denied}
 	c.Missing, c.AccessErr = s.Lacking(Needs(s.Reads, true)) // what another dialect asked for is none of ours
 	c.Partial = kube.Unreadable(s.Reads[readManagementPlanes]) != "" || kube.Unreadable(s.Reads[readControlPlanes]) != ""
 	if s.Err != "" {
 		return c
 	}
-	unread := map[string]string{}
+	unread := map[string]plan.Result{}
 	for r, res := range s.Reads {
 		if res.Err == "" || r.Labels != "" { // the latter is not a read of ours
 			continue
@@ -118,7 +118,7 @@ func inspectContext(s plan.Snapshot) plan.Context {
 		if r.Port != 0 {
 			what = fmt.Sprintf("the metrics of pod %s/%s", r.Namespace, r.Name)
 		}
-		unread[what] = res.Err
+		unread[what] = res
 	}
 	c.Unread = plan.UnreadOf(unread)
 	return c

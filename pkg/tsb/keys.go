@@ -1,7 +1,6 @@
 package tsb
 
 import (
-	"cmp"
 	"crypto"
 	"encoding/json"
 	"errors"
@@ -76,8 +75,11 @@ func issuersOf(r plan.Result) (string, []issuer) {
 func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests []string, err error) {
 	plane := readManagementPlanes
 	plane.Namespace, plane.Name = hub.Namespace, hub.Name
-	if why := kube.Unreadable(read[plane]); why != "" || read[plane].Missing {
-		return nil, nil, fmt.Errorf("%s, which names the keys, could not be read: %s; pass the public key with --key-file", hub, cmp.Or(why, "it is not there"))
+	if why := kube.Unreadable(read[plane]); why != "" {
+		return nil, nil, fmt.Errorf("%s, which names the keys, could not be read: %s; pass the public key with --key-file", hub, why)
+	}
+	if read[plane].Missing {
+		return nil, nil, fmt.Errorf("%s, which names the keys, is not there; pass the public key with --key-file", hub)
 	}
 	name, issuers := issuersOf(read[plane])
 	var whys []string

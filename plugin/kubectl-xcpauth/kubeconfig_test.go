@@ -38,8 +38,8 @@ func edit(t *testing.T, path string, change func(*clientcmdapi.Config)) {
 
 // row is one member of a report.
 type row struct {
-	Member, Context, State string
-	Why                    []string
+	Member, Context, State, Credential string
+	Why                                []string
 }
 
 // status runs status and returns its rows by context, and by its name that of a member whose context is not known; it fails when one

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -83,5 +84,73 @@ func TestTheStandbyHasARow(t *testing.T) {
 	r := xcpauth(t, kubeconfig, "status", "--context", "hub", "--standby", "second")
 	if r.code != 0 || !strings.Contains(r.out, "\nstandby ") || !strings.Contains(strings.Join(strings.Fields(r.out), " "), "--standby second") {
 		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+// A secret that is missing, one that may not be read and one that the API server fails to read are three answers.
+func TestMissingForbiddenAndUnreadableAreThreeAnswers(t *testing.T) {
+	const cert, token = "xcp-central-cert", "xcp-edge-central-auth-token"
+	for name, tc := range map[string]struct {
+		code       int // what the API server answers about both secrets
+		hub, edge  string
+		says       string // of each
+		unreadable bool
+	}{
+		"missing":    {404, "no certificate", "no token", "is not there", false},
+		"forbidden":  {403, "forbidden", "forbidden", "could not be read: forbidden (403)", true},
+		"unreadable": {500, "unreadable", "unknown", "could not be read: the API server failed (500)", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}
+			reasons := map[int]string{404: "NotFound", 403: "Forbidden", 500: "InternalError"}
+			for _, s := range servers {
+				s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
+					if !strings.HasSuffix(r.URL.Path, "/secrets/"+cert) && !strings.HasSuffix(r.URL.Path, "/secrets/"+token) {
+						return false
+					}
+					apifake.Status(w, tc.code, reasons[tc.code], "it is so")
+					return true
+				}
+			}
+			rows := status(t, serve(t, servers, nil), 0)
+			for context, want := range map[string]string{"hub": tc.hub, "eu": tc.edge} {
+				row := rows[context]
+				if why := strings.Join(row.Why, " "); row.Credential != want || !strings.Contains(why, tc.says) ||
+					strings.Contains(why, "could not be read") != tc.unreadable {
+					t.Errorf("%s: %q, want %q and %q: %+v", context, row.Credential, want, tc.says, row)
+				}
+			}
+		})
+	}
+}
+
+// What a context is refused for is told by the reason that its API server gives, not by its words.
+func TestAContextThatMayNotBeLookedAtWasReached(t *testing.T) {
+	for reason, want := range map[string]string{"Forbidden": "auth can-i --list", "InternalError": "version"} {
+		code := map[string]int{"Forbidden": 403, "InternalError": 500}[reason]
+		down := apifake.Start()
+		down.Answer = func(w http.ResponseWriter, _ *http.Request) bool {
+			apifake.Status(w, code, reason, "forbidden (403): so it says")
+			return true
+		}
+		kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...), "down": down}, nil)
+		r := xcpauth(t, kubeconfig, "check", "-o", "json")
+		var report struct {
+			Findings []struct{ Rule, Context, Command string }
+		}
+		if err := json.Unmarshal([]byte(r.out), &report); err != nil {
+			t.Fatalf("%v\n%s%s", err, r.out, r.err)
+		}
+		n := 0
+		for _, f := range report.Findings {
+			if f.Context == "down" && f.Rule == "XA001" {
+				if n++; !strings.HasSuffix(f.Command, "--context down "+want) {
+					t.Errorf("%s: %q, want %q", reason, f.Command, want)
+				}
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d findings\n%s", reason, n, r.out)
+		}
 	}
 }
