@@ -159,10 +159,31 @@ func differs(want, got Webhook) []string {
 	if !sameConditions(want.MatchConditions, got.MatchConditions) {
 		found = append(found, "its matchConditions are not those that are shipped: other edits are asked about")
 	}
-	if len(got.ObjectSelector) > 0 || len(got.NamespaceSelector) > 0 {
-		found = append(found, "it has a selector: whoever may set labels steps around it")
+	if keys := enforced(got.NamespaceSelector); len(keys) > 0 {
+		found = append(found, fmt.Sprintf("AKS added a selector: edits in a namespace with the label %s are not asked about. "+
+			"It comes back when it is removed, unless the configuration has the annotation %s: \"true\", as it is shipped with; "+
+			"apply it again as it is shipped", strings.Join(keys, " or "), optOut))
+	} else if len(got.ObjectSelector) > 0 || len(got.NamespaceSelector) > 0 {
+		found = append(found, "it has a selector: anyone who may set labels bypasses it")
 	}
 	return found
+}
+
+// optOut tells the admissions enforcer of AKS to leave a configuration alone (learn.microsoft.com/azure/aks/faq).
+const optOut = "admissions.enforcer/disabled"
+
+// enforced are the labels of a namespace for which the admissions enforcer of AKS adds a selector.
+func enforced(selector map[string]any) []string {
+	var keys []string
+	expressions, _ := selector["matchExpressions"].([]any)
+	for _, e := range expressions {
+		requirement, _ := e.(map[string]any)
+		key, _ := requirement["key"].(string)
+		if (key == "control-plane" || strings.HasPrefix(key, "kubernetes.azure.com/")) && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // sameConditions compares matchConditions by what they say.
