@@ -59,7 +59,7 @@ func kept(reads map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 
 // findGlobal finds the global control plane that this run is about, or says in hub.Err why there is none.
 func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *controlPlane) {
-	var found, tried, unreached []string
+	var found, tried, unreached, reasons []string
 	var home *plan.Snapshot
 	var global *controlPlane
 	for i, s := range snaps {
@@ -69,12 +69,12 @@ func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 		tried = append(tried, s.Context)
 		if s.Err != "" {
 			hub.Context = where.Hub
-			unreached = append(unreached, s.Context+" ("+s.Err+")")
+			unreached, reasons = append(unreached, s.Context), append(reasons, s.Err)
 			continue
 		}
 		planes, why := kube.Deployments(s.Reads[readControlPlanes])
 		if why != "" {
-			unreached = append(unreached, s.Context+" (Deployments could not be listed: "+why+")")
+			unreached, reasons = append(unreached, s.Context), append(reasons, "Deployments could not be listed: "+why)
 		}
 		for n, o := range planes {
 			if cp := controlPlaneOf(&planes[n], s.Reads); cp.mode == modeGlobal {
@@ -87,11 +87,11 @@ func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 	case len(found) == 1:
 		return home, global
 	case len(found) > 1:
-		hub.Err = fmt.Sprintf("%d global control planes found: %s; name one with --context", len(found), strings.Join(found, ", "))
+		hub.Err = fmt.Sprintf("%d global control planes found: %s; name one with --context", len(found), plan.Few(found, 5))
 	case len(unreached) > 0:
-		hub.Err = "no global control plane found; could not look at " + strings.Join(unreached, ", ")
+		hub.Err = "no global control plane found; could not look at " + plan.ByReason(unreached, reasons)
 	default:
-		hub.Err = fmt.Sprintf("no global control plane found in %s; pass its context with --context. A global that Konnect hosts is in none, and its zones have tokens of Konnect's own", strings.Join(tried, ", "))
+		hub.Err = fmt.Sprintf("no global control plane found in %s; pass its context with --context. A global that Konnect hosts is in none, and its zones have tokens of Konnect's own", plan.Few(tried, 10))
 	}
 	return nil, nil
 }

@@ -120,7 +120,7 @@ func recognised(dialects []Dialect, snaps []Snapshot, where Selection) (Dialect,
 		if here = append(here, d); slices.Contains(in, where.Hub) {
 			hubs = append(hubs, d)
 		}
-		seen = append(seen, fmt.Sprintf("%s in %s", d.Name, strings.Join(in, ", ")))
+		seen = append(seen, fmt.Sprintf("%s in %s", d.Name, Few(in, 10)))
 	}
 	switch {
 	case len(here) == 0:
@@ -144,5 +144,5 @@ func nowhere(dialects []Dialect, snaps []Snapshot, where Selection, at time.Time
 			in = append(in, s.Context)
 		}
 	}
-	return fmt.Sprintf("no hub found in %s: neither %s; pass the context of one with --context", strings.Join(in, ", "), strings.Join(hubs, " nor "))
+	return fmt.Sprintf("no hub found in %s: neither %s; pass the context of one with --context", Few(in, 10), strings.Join(hubs, " nor "))
 }

@@ -130,7 +130,21 @@ func (r Check) next(f plan.Facts, again func(verb string) string) string {
 	return "nothing found that stands in the way; show what a migration would do with: " + again("plan")
 }
 
-// Table lays the findings out; wide adds the rows' reasons and where each rule is explained.
+// whose is whom or what a finding is about.
+func whose(x check.Finding) string {
+	switch {
+	case x.Member != "-":
+		return x.Member
+	case x.Context != "":
+		return x.Context
+	}
+	return "here"
+}
+
+// sameOf is what findings have in common that are said once. The command of the first stands for those of the others.
+func sameOf(x check.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Saw, x.Remedy} }
+
+// Table lays the findings out, once where the same is found of many; wide adds the rows' reasons and where each rule is explained.
 func (r Check) Table(w io.Writer, wide bool) {
 	headings := []string{"MEMBER", "CONTEXT", "STATE", "ERRORS", "WARNINGS", "INFOS"}
 	if wide {
@@ -149,13 +163,22 @@ func (r Check) Table(w io.Writer, wide bool) {
 		rows = append(rows, row)
 	}
 	table(w, headings, rows)
+	same, said := map[[4]string][]string{}, map[[4]string]bool{} // of whom the same is found
 	for _, x := range r.Findings {
-		who := x.Member
-		if who == "-" {
-			who = x.Context
-		}
-		if who == "" {
-			who = "here"
+		same[sameOf(x)] = append(same[sameOf(x)], whose(x))
+	}
+	for _, x := range r.Findings {
+		who := whose(x)
+		if names := same[sameOf(x)]; len(names) > onePerLine && x.Manifest == "" {
+			if said[sameOf(x)] {
+				continue
+			}
+			said[sameOf(x)] = true
+			most := fewNames
+			if wide {
+				most = len(names)
+			}
+			who = plan.Few(names, most)
 		}
 		fmt.Fprintln(w)
 		paragraph(w, "", fmt.Sprintf("%s %s %s: %s", x.Rule, x.Severity, who, x.Title))

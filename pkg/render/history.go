@@ -19,6 +19,8 @@ type History struct {
 	Waves      []HistoryWave `json:"waves"`              // oldest first
 	InFlight   string        `json:"inFlight,omitempty"` // what an interrupted run left, and the next one restores first
 	Unread     []string      `json:"unread,omitempty"`   // the contexts whose journal could not be looked at, each with the reason
+
+	contexts, reasons []string // of Unread, for the table
 }
 
 // HistoryWave is one wave that was carried out.
@@ -44,6 +46,7 @@ func NewHistory(f plan.Facts) History {
 		if why != "" && context != "" && !seen[context] {
 			seen[context] = true
 			h.Unread = append(h.Unread, context+": "+why)
+			h.contexts, h.reasons = append(h.contexts, context), append(h.reasons, why)
 		}
 	}
 	add(f.Hub.Context, f.Hub.ClusterUID, f.Hub.Past)
@@ -87,6 +90,10 @@ func (h History) Table(w io.Writer, wide bool) {
 	}
 	if h.InFlight != "" {
 		paragraph(w, "In flight: ", h.InFlight)
+	}
+	if len(h.contexts) > onePerLine {
+		paragraph(w, "Not read: ", plan.ByReason(h.contexts, h.reasons))
+		return
 	}
 	for _, why := range h.Unread {
 		paragraph(w, "Not read: ", why)

@@ -368,7 +368,7 @@ func (s Status) Table(w io.Writer, wide bool) {
 	s.rows(w, wide, func(StatusRow) bool { return true })
 	fmt.Fprintln(w)
 	s.tableOfZones(w)
-	s.reasons(w, true)
+	s.reasons(w, wide, true)
 	s.summary(w)
 }
 
@@ -398,15 +398,44 @@ func (s Status) rows(w io.Writer, wide bool, shown func(StatusRow) bool) {
 	table(w, headings, rows)
 }
 
-// reasons prints the sentences about members.
-func (s Status) reasons(w io.Writer, witnesses bool) {
+// onePerLine is of how many each is said on a line of its own when the same is to be said of them; else fewNames are named.
+const (
+	onePerLine = 3
+	fewNames   = 5
+)
+
+// who is what a row is called by in a sentence.
+func (r StatusRow) who() string {
+	if r.Member == "-" {
+		return r.Context
+	}
+	return r.Member
+}
+
+// text is all reasons of a row.
+func (r StatusRow) text() string { return strings.Join(r.Why, "; ") }
+
+// reasons prints the sentences about members: one for all that cannot be reached for the same reason.
+func (s Status) reasons(w io.Writer, wide, witnesses bool) {
+	same := map[string][]string{} // who cannot be reached, by the reason
 	for _, r := range s.Members {
-		name := r.Member
-		if name == "-" {
-			name = r.Context
+		if r.State == "unreachable" {
+			same[r.text()] = append(same[r.text()], r.who())
 		}
-		for _, why := range r.Why {
-			paragraph(w, name+": ", why)
+	}
+	for _, r := range s.Members {
+		name := r.who()
+		switch names := same[r.text()]; {
+		case r.State != "unreachable" || len(names) <= onePerLine:
+			for _, why := range r.Why {
+				paragraph(w, name+": ", why)
+			}
+		case names[0] == name: // said once
+			most := fewNames
+			if wide {
+				most = len(names)
+			}
+			paragraph(w, "", plan.Few(names, most)+": "+r.text())
 		}
 		if len(r.Witnesses) > 0 && witnesses {
 			paragraph(w, name+" witness: ", strings.Join(r.Witnesses, "; "))

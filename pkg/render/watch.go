@@ -111,6 +111,6 @@ func (s Status) page(wide bool, shown func(StatusRow) bool) []string {
 	}
 	fmt.Fprintln(&b)
 	s.summary(&b) // above the reasons: what does not fit is cut off at the end
-	s.reasons(&b, false)
+	s.reasons(&b, false, false)
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }

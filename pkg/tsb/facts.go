@@ -98,7 +98,7 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 	var found []string
 	var home *plan.Snapshot
 	var mp *kube.Object
-	var tried, unreached []string
+	var tried, unreached, reasons []string
 	for i, s := range snaps {
 		if want != "" && s.Context != want || s.Context == where.Standby {
 			continue
@@ -106,33 +106,33 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 		tried = append(tried, s.Context)
 		if s.Err != "" {
 			hub.Context = want // the hub is known to be there, and not what it is
-			unreached = append(unreached, s.Context+" ("+s.Err+")")
+			unreached, reasons = append(unreached, s.Context), append(reasons, s.Err)
 			continue
 		}
 		planes, why := kube.List(s.Reads[readManagementPlanes])
 		if why != "" {
-			unreached = append(unreached, s.Context+" (ManagementPlanes could not be listed: "+why+")")
+			unreached, reasons = append(unreached, s.Context), append(reasons, "ManagementPlanes could not be listed: "+why)
 		}
 		for _, o := range planes {
 			found = append(found, fmt.Sprintf("%s/%s in %s", o.Metadata.Namespace, o.Metadata.Name, s.Context))
 			home, mp = &snaps[i], &o
 		}
 	}
-	in := "context " + strings.Join(tried, ", ")
+	in := "context " + plan.Few(tried, 10)
 	if len(tried) > 1 {
-		in = "contexts " + strings.Join(tried, ", ")
+		in = "contexts " + plan.Few(tried, 10)
 	}
 	switch {
 	case len(found) == 1:
 		return home, mp
 	case len(found) > 1:
-		hub.Err = fmt.Sprintf("%d ManagementPlanes found: %s; name one hub with --context, and one that takes over from it with --standby", len(found), strings.Join(found, ", "))
+		hub.Err = fmt.Sprintf("%d ManagementPlanes found: %s; name one hub with --context, and one that takes over from it with --standby", len(found), plan.Few(found, 5))
 	case len(tried) == 0 && want != "":
 		hub.Err = fmt.Sprintf("context %s is not in the kubeconfig; name the management plane's context with --context", want)
 	case len(tried) == 0:
 		hub.Err = "no context was selected; pass --contexts, or a kubeconfig that has some"
 	case len(unreached) > 0:
-		hub.Err = fmt.Sprintf("no ManagementPlane found: %s could not be looked at; name the management plane's context with --context", strings.Join(unreached, ", "))
+		hub.Err = fmt.Sprintf("no ManagementPlane found: %s could not be looked at; name the management plane's context with --context", plan.ByReason(unreached, reasons))
 	default:
 		hub.Err = fmt.Sprintf("no ManagementPlane found in %s; name the management plane's context with --context", in)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -151,6 +152,43 @@ func TestAContextThatMayNotBeLookedAtWasReached(t *testing.T) {
 		}
 		if n != 1 {
 			t.Errorf("%s: %d findings\n%s", reason, n, r.out)
+		}
+	}
+}
+
+// However many contexts cannot be reached, what is said of them for people is bounded; JSON has each with its reason.
+func TestManyUnreachableContextsAreSaidOnce(t *testing.T) {
+	gone := apifake.Start()
+	gone.Close()
+	servers := map[string]*apifake.Server{}
+	const n = 300
+	for i := range n {
+		servers[fmt.Sprintf("edge-%03d", i)] = gone
+	}
+	path, err := apifake.Kubeconfig(t.TempDir(), servers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const refused = "the API server refused the connection"
+	for _, verb := range []string{"status", "status --history", "check", "plan", "migrate -y", "token list", "certificate show"} {
+		r := xcpauth(t, path, strings.Fields(verb)...)
+		for line := range strings.Lines(r.out + r.err) {
+			if len(line) > 400 {
+				t.Errorf("%s: a line of %d bytes: %.100s", verb, len(line), line)
+			}
+		}
+		if said := strings.Join(strings.Fields(r.out+r.err), " "); strings.Count(said, refused) > 4 || !strings.Contains(said, "edge-004 and 295 more") {
+			t.Errorf("%s says %d times that %s", verb, strings.Count(said, refused), refused)
+		}
+	}
+	wide := strings.Join(strings.Fields(xcpauth(t, path, "status", "-o", "wide").out), " ")
+	if _, names, _ := strings.Cut(wide, "edge-000, edge-001"); !strings.Contains(names, "edge-298, edge-299: "+refused) {
+		t.Errorf("wide does not name all of them")
+	}
+	rows := status(t, path, 1)
+	for name := range servers {
+		if r := rows[name]; r.State != "unreachable" || strings.Join(r.Why, "") != refused {
+			t.Errorf("JSON has of %s %+v", name, r)
 		}
 	}
 }
