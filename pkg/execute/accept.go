@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -98,7 +99,8 @@ func (l *Live) accept(ctx context.Context, hub string, e api.EdgeCluster, listed
 	if err := l.Publish(ctx, hub, m, status); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("stated as seen at %s by %s, believed until %s", st.Observed.Format("15:04:05"), e.Status.Source, st.Until.Format("15:04:05 UTC")), nil
+	return fmt.Sprintf("stated as seen at %s by %s, believed until %s", st.Observed.UTC().Format(time.RFC3339), e.Status.Source,
+		st.Until.UTC().Format(time.RFC3339)), nil
 }
 
 func find(entries []api.EdgeCluster, name string) *api.EdgeCluster {

@@ -11,18 +11,30 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 )
 
-// EventLine is an event as one line: what progress is where there is no terminal to draw on.
-func EventLine(e execute.Event, colour bool) string {
+// TimeOfDay is a time for those who watch since another: without its date on the same day alone.
+func TimeOfDay(at, since time.Time) string {
+	if since.In(at.Location()).Format(time.DateOnly) == at.Format(time.DateOnly) {
+		return at.Format(time.TimeOnly)
+	}
+	return at.Format(time.DateTime)
+}
+
+// Line is an event as one line: what progress is where there is no terminal to draw on.
+func (p *Progress) Line(e execute.Event, colour bool) string {
+	if p.began.IsZero() {
+		p.began = e.At
+	}
 	text := oneLine(e.Member + ": " + e.Text)
 	if colour {
 		text = paint(styles[e.Phase], text)
 	}
-	return e.At.Format(time.TimeOnly) + " " + text
+	return TimeOfDay(e.At, p.began) + " " + text
 }
 
 // Progress is the wave in flight as a table that is redrawn in place: one row for each member, in the phase that its last event says.
 type Progress struct {
-	rows []*progressRow
+	rows  []*progressRow
+	began time.Time // of the first event
 }
 
 type progressRow struct {
@@ -35,9 +47,9 @@ type progressRow struct {
 func (p *Progress) Add(e execute.Event, colour bool) []string {
 	switch e.Phase {
 	case execute.NewWave:
-		return append(p.End(colour), EventLine(e, colour))
+		return append(p.End(colour), p.Line(e, colour))
 	case execute.Noted:
-		return []string{EventLine(e, colour)}
+		return []string{p.Line(e, colour)}
 	}
 	for _, r := range p.rows {
 		if r.last.Member != e.Member {
@@ -58,7 +70,7 @@ func (p *Progress) End(colour bool) []string {
 	slices.SortStableFunc(p.rows, func(a, b *progressRow) int { return a.last.At.Compare(b.last.At) })
 	var lines []string
 	for _, r := range p.rows {
-		lines = append(lines, EventLine(r.last, colour))
+		lines = append(lines, p.Line(r.last, colour))
 	}
 	p.rows = nil
 	return lines

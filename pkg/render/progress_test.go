@@ -105,3 +105,17 @@ func TestColourIsOnlyAroundWhatIsShownWithout(t *testing.T) {
 		t.Errorf("plain %q, coloured %q", plain, coloured)
 	}
 }
+
+// Who watches for hours sees the date once it is another day, and not before.
+func TestATimeHasItsDateWhereItIsAnotherDay(t *testing.T) {
+	p := &Progress{}
+	const day = 24 * 60 * 60
+	for _, tc := range []struct {
+		second int
+		want   string
+	}{{0, "12:00:00"}, {day/2 - 1, "23:59:59"}, {day / 2, "2026-03-28 00:00:00"}, {30 * day, "2026-04-26 12:00:00"}, {1, "12:00:01"}} {
+		if got := p.Line(event(tc.second, execute.Waiting, "eu", "waiting: x"), false); got != tc.want+" eu: waiting: x" {
+			t.Errorf("after %d s: %q, want %s", tc.second, got, tc.want)
+		}
+	}
+}

@@ -29,7 +29,7 @@ func (p *progress) report(e execute.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.live() {
-		fmt.Fprintln(p, render.EventLine(e, p.colour))
+		fmt.Fprintln(p, p.model.Line(e, p.colour))
 		return
 	}
 	up := p.model.Add(e, p.colour)

@@ -18,6 +18,7 @@ type statusOptions struct {
 	*fleetOptions
 	noHub, history, watching bool
 	interval                 time.Duration
+	began                    time.Time // of the first look that was printed
 }
 
 func newStatusCommand(fo *fleetOptions) *cobra.Command {

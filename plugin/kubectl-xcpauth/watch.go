@@ -83,8 +83,11 @@ func (o *statusOptions) printLook(earlier *look, l look) error {
 		before = &earlier.report
 	}
 	var b strings.Builder
+	if o.began.IsZero() {
+		o.began = l.facts.At
+	}
 	for _, line := range render.Changes(before, l.report) {
-		fmt.Fprintln(&b, l.facts.At.Local().Format(time.TimeOnly), line)
+		fmt.Fprintln(&b, render.TimeOfDay(l.facts.At.Local(), o.began), line)
 	}
 	_, err := fmt.Fprint(o.Out, b.String())
 	return err

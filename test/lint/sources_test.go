@@ -21,6 +21,9 @@ const root = "../.."
 // clock are the functions of package time that look at the clock or wait for it.
 var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
+// timeOfDay is the one file that may leave the date out.
+const timeOfDay = "pkg/render/progress.go"
+
 // judgeGo returns what a Go file may not say, as "line: what".
 func judgeGo(name string, src []byte) ([]string, error) {
 	files := token.NewFileSet()
@@ -30,6 +33,7 @@ func judgeGo(name string, src []byte) ([]string, error) {
 	}
 	isTest := strings.HasSuffix(name, "_test.go")
 	dir := "./" + path.Dir(name)
+	product := in([]string{"./pkg/...", "./plugin/...", "./webhook/...", "./krew/..."}, dir)
 	isMain := f.Name.Name == "main" && path.Base(name) == "main.go"
 	imported := map[string]string{} // local name to path
 	for _, i := range f.Imports {
@@ -52,6 +56,9 @@ func judgeGo(name string, src []byte) ([]string, error) {
 	}
 	for _, d := range f.Decls {
 		ast.Inspect(d, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && !isTest && product && strings.Contains(l.Value, "15:04") && !strings.Contains(l.Value, "2006") {
+				report(l, "a time without its date: who reads it tomorrow takes it for today's")
+			}
 			s, ok := n.(*ast.SelectorExpr)
 			if !ok {
 				return true
@@ -61,11 +68,13 @@ func judgeGo(name string, src []byte) ([]string, error) {
 				from = imported[x.Name]
 			}
 			switch {
+			case !isTest && product && name != timeOfDay && from == "time" && slices.Contains([]string{"TimeOnly", "Kitchen"}, s.Sel.Name):
+				report(s, "time."+s.Sel.Name+": who reads it tomorrow takes it for today's; "+timeOfDay+" knows when that is right")
 			case !isTest && in(deciding, dir) && from == "time" && slices.Contains(clock, s.Sel.Name):
 				report(s, "time."+s.Sel.Name+" where decisions are made: take the time as a value")
 			case isTest && from == "" && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, s.Sel.Name):
 				report(s, "a test that skips: it proves nothing where it does")
-			case !isTest && !isMain && from == "os" && s.Sel.Name == "Exit" && in([]string{"./pkg/...", "./plugin/...", "./webhook/...", "./krew/..."}, dir):
+			case !isTest && !isMain && from == "os" && s.Sel.Name == "Exit" && product:
 				report(s, "os.Exit outside main.go of a program: return an error")
 			}
 			return true
@@ -147,6 +156,11 @@ func TestSourceRulesRefuseWhatTheyName(t *testing.T) {
 		{"pkg/observe/a_test.go", head + "func f(t T) { t.Skip() }", 1},
 		{"pkg/observe/a_test.go", head + "func f(t T) { t.Skipf(\"no\") }", 1},
 		{"pkg/observe/a.go", head + "func f() { os.Exit(1) }", 1},
+		{"pkg/observe/a.go", head + "var a = time.Time{}.Format(time.TimeOnly)", 1},
+		{"pkg/observe/a.go", head + "var a = time.Time{}.Format(\"15:04 MST\")", 1},
+		{"pkg/observe/a.go", head + "var a = time.Time{}.Format(\"2006-01-02 15:04\")", 0},
+		{timeOfDay, head + "var a = time.Time{}.Format(time.TimeOnly)", 0},
+		{"test/demo/a.go", head + "var a = time.Time{}.Format(time.TimeOnly)", 0},
 		{"plugin/a/main.go", "package main\nimport \"os\"\nfunc main() { os.Exit(1) }", 0},
 		{"plugin/a/a.go", "package main\nimport \"os\"\nfunc run() { os.Exit(1) }", 1},
 		{"test/demo/a.go", "package main\nimport \"os\"\nfunc run() { os.Exit(1) }", 0},

@@ -39,7 +39,7 @@ func readLive(edge guard.Edge, inv Inventory, entry *api.EdgeCluster) guard.Edge
 		edge.Why = "could not be read in its cluster: " + r.Why
 	default:
 		edge.Presents, edge.Until = r.Presents, r.Until
-		edge.Why = fmt.Sprintf("read in its cluster at %s: %s", r.At.UTC().Format(time.TimeOnly), r.Why)
+		edge.Why = fmt.Sprintf("read in its cluster at %s: %s", r.At.UTC().Format(time.RFC3339), r.Why)
 	}
 	return edge
 }
@@ -56,7 +56,7 @@ func checked(edge guard.Edge, r Reading) guard.Edge {
 		for _, c := range r.Presents {
 			if !slices.Contains(edge.Presents, c) {
 				edge.Presents = append(slices.Clone(edge.Presents), c)
-				edge.Why += fmt.Sprintf("; read in its cluster at %s: %s", r.At.UTC().Format(time.TimeOnly), r.Why)
+				edge.Why += fmt.Sprintf("; read in its cluster at %s: %s", r.At.UTC().Format(time.RFC3339), r.Why)
 			}
 		}
 	}
