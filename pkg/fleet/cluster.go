@@ -116,7 +116,9 @@ func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *at
 	cfg := rest.CopyConfig(base)
 	cfg.ExecProvider = nil
 	refused := &atomic.Bool{}
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return impatient{&shared{next: next}} })
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return impatient{newProxied(&shared{next: next}, base.Proxy)}
+	})
 	if cred != nil {
 		cfg.BearerToken, cfg.CertData, cfg.KeyData = cred.token, cred.cert, cred.key
 		cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return watch401{next, refused} })

@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 )
 
 const cut = "the connection to the API server was cut before the answer was complete"
@@ -55,6 +57,7 @@ func explainTransport(err error) string {
 	var unknownCA x509.UnknownAuthorityError
 	var wrongName x509.HostnameError
 	var timeout net.Error
+	var proxy *fleet.ProxyError
 	cause := err
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -63,6 +66,8 @@ func explainTransport(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
+	case errors.As(err, &proxy):
+		return proxy.Error()
 	case errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()):
 		return "the API server did not answer in time"
 	case errors.As(err, &dns):
