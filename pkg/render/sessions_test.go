@@ -61,6 +61,25 @@ func TestTheStatusOfZonesReadsWell(t *testing.T) {
 	}
 }
 
+// Of a zone without a context nobody saw a pod: what is known is the token that it was given, and its session with the global.
+func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
+	f := zoneFleet(3, guard.Yes)
+	f.Members[1].Context, f.Members[1].Edge.Why = "", "the token that was handed over, and a session that brought one"
+	s := NewStatus(f, plan.Plan{}, func(verb string) string { return "kubectl xcpauth " + verb })
+	for _, r := range s.Members {
+		want := map[string]string{"east": "seen in pods", "north": "seen connected", "west": "seen in pods"}[r.Member]
+		if want != "" && r.Proof != want {
+			t.Errorf("%s: %q, want %q", r.Member, r.Proof, want)
+		}
+		if r.Member == "north" && strings.Join(r.Witnesses, " ") != f.Members[1].Edge.Why {
+			t.Errorf("%+v", r)
+		}
+	}
+	if text := laid(s, false); !strings.Contains(text, "north witness: the token that was handed over, and a session that brought one") {
+		t.Errorf("the table does not say what was seen:\n%s", text)
+	}
+}
+
 // A list by name is told by the names in it, and a variable that is literally a token is masked.
 func TestAPatchByNameIsReadable(t *testing.T) {
 	env := func(entries ...any) object {

@@ -272,6 +272,8 @@ func proofText(m plan.Member, at time.Time) (string, []string) {
 		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), append(witnesses, "published by "+st.Source)...)
 	case st != nil && m.Err != "" && at.Before(st.Until):
 		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), append(witnesses, "published by "+st.Source)...)
+	case m.Edge.Presents != nil && m.Err == "" && m.Context == "": // nobody looked at its processes
+		return "seen connected", append(witnesses, m.Edge.Why)
 	case m.Edge.Presents != nil && m.Err == "":
 		return "seen in pods", append(witnesses, m.Edge.Why)
 	case m.Err != "":
