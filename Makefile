@@ -79,8 +79,8 @@ demo: k8s ## start a hub and two edges, show status, a denied edit and a migrati
 sandbox: k8s ## start the same fleet and open a shell in it
 	@$(GO) run ./test/demo -shell
 
-release-snapshot: ## build the archives for every platform, the image and install.yaml, checksums.txt and krew/xcpauth.yaml (the first time about 5 minutes)
-	@$(GO) run ./krew/release -webhook -manifest krew/xcpauth.yaml
+release-snapshot: ## build the archives for every platform, the image and install.yaml, checksums.txt and the krew manifest in dist (the first time about 5 minutes)
+	@$(GO) run ./krew/release -webhook
 
 k8s: ## build real Kubernetes for the tests, once (about 6 minutes on two cores)
 	@cd test/k8s && $(GO) run . >/dev/null

@@ -51,7 +51,29 @@ func TestManifestInTheTreeIsRendered(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(rendered) != string(committed) {
-		t.Errorf("krew/xcpauth.yaml is not what its template gives; run make release-snapshot.\nrendered:\n%s", rendered)
+		t.Errorf("krew/xcpauth.yaml is not what its template gives; run: go run ./krew/release -manifest krew/xcpauth.yaml.\nrendered:\n%s", rendered)
+	}
+}
+
+// A snapshot is for one who tries it: what it describes is in dist, and git sees no difference. The manifest in the tree is a release's.
+func TestASnapshotWritesNothingIntoTheTree(t *testing.T) {
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, recipe, found := strings.Cut(string(makefile), "\nrelease-snapshot:")
+	recipe, _, _ = strings.Cut(recipe, "\n\n")
+	_, flags, runs := strings.Cut(recipe, "./krew/release ")
+	if !found || !runs {
+		t.Fatalf("the Makefile has no release-snapshot that runs ./krew/release:\n%s", recipe)
+	}
+	for _, f := range strings.Fields(flags) {
+		if name, _, _ := strings.Cut(strings.TrimLeft(f, "-"), "="); name == "manifest" || name == "dist" || name == "root" {
+			t.Errorf("make release-snapshot passes %s; it writes to dist alone", f)
+		}
+	}
+	if _, err := git("../..", "check-ignore", "dist/xcpauth.yaml"); err != nil {
+		t.Errorf("git does not ignore dist: %v", err)
 	}
 }
 

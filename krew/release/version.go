@@ -62,7 +62,7 @@ func name(root string, given build, date string, log io.Writer) (build, error) {
 }
 
 // fromGit asks git for the commit, its date, the tag that leads to it and whether tracked files differ from it. The
-// manifest does not count as a difference: building writes it.
+// manifest does not count as a difference: a release writes it.
 func fromGit(root string) (build, error) {
 	head, err := git(root, "log", "-1", "--format=%H %cI")
 	if err != nil {
