@@ -220,7 +220,7 @@ func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 	case len(v.movable) == 0:
 		return w, false
 	case len(v.proved) == 0:
-		canary, why := canaryOf(f, v, goal)
+		canary, why := f.Canary(v.movable, v.blocked, goal)
 		if why != "" {
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Canary, Why: why})
 			return w, true
@@ -235,32 +235,6 @@ func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 		each(v.movable[:size], func(m plan.Member) plan.Step { return move(f, m, goal) })
 	}
 	return w, true
-}
-
-// canaryOf is the zone to move first, or why the one that is named cannot be.
-func canaryOf(f plan.Facts, v sorted, goal plan.Goal) (plan.Member, string) {
-	if goal.Canary == "" {
-		return v.movable[0], ""
-	}
-	var could []string
-	for _, m := range v.movable {
-		if m.Name == goal.Canary {
-			return m, ""
-		}
-		could = append(could, m.Name)
-	}
-	why := "it is named as the canary, but it cannot be moved now"
-	switch i := slices.IndexFunc(v.blocked, func(b plan.Blocked) bool { return b.Member == goal.Canary }); {
-	case f.Member(goal.Canary) == nil:
-		why = fmt.Sprintf("no zone is called %q, which is named as the canary; kubectl xcpauth status lists them", goal.Canary)
-	case i >= 0:
-		why += ": " + v.blocked[i].Why
-	}
-	more := ""
-	if len(could) > 5 {
-		could, more = could[:5], fmt.Sprintf(" and %d more", len(could)-5)
-	}
-	return plan.Member{}, why + "; name one that can be moved with --canary: " + strings.Join(could, ", ") + more
 }
 
 // ends is what is done once every zone presents a token: authentication on; or of a rotation the end of the older keys.

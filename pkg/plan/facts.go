@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -93,12 +92,8 @@ func (f Facts) NoMember(name string) string {
 			others = append(others, m.Name)
 		}
 	}
-	const named = 8
-	switch n := len(others); {
-	case n > named:
-		return fmt.Sprintf("%s; the %ss are %s and %d more, which kubectl xcpauth status lists", said, f.Words.Member, strings.Join(others[:named], ", "), n-named)
-	case n > 0:
-		return fmt.Sprintf("%s; the %ss are: %s", said, f.Words.Member, strings.Join(others, ", "))
+	if len(others) > 0 {
+		return fmt.Sprintf("%s; the %ss are: %s", said, f.Words.Member, Few(others, 8))
 	}
 	return said + "; none was found: kubectl xcpauth status says where it looked"
 }

@@ -48,7 +48,7 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	}
 	switch {
 	case len(returning) > 0 && done == 0:
-		canary, why := canaryOf(f, returning, blocked, goal)
+		canary, why := f.Canary(returning, blocked, goal)
 		if why != "" {
 			return plan.Wave{Blocked: append(blocked, plan.Blocked{Member: goal.Canary, Why: why})}
 		}

@@ -137,7 +137,7 @@ func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 	case len(v.movable) == 0:
 		return plan.Wave{}, false
 	case len(v.proved) == 0:
-		canary, why := canaryOf(f, v.movable, v.blocked, goal)
+		canary, why := f.Canary(v.movable, v.blocked, goal)
 		if why != "" {
 			return plan.Wave{Blocked: append(v.blocked, plan.Blocked{Member: goal.Canary, Why: why})}, true
 		}
@@ -249,38 +249,6 @@ func backToMTLS(f plan.Facts, m plan.Member) []plan.Patch {
 		return nil
 	}
 	return []plan.Patch{{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch("JWT"), After: modePatch("MUTUAL_TLS")}}
-}
-
-// canaryOf is the edge to move first, or why the one that is named cannot be.
-func canaryOf(f plan.Facts, movable []plan.Member, blocked []plan.Blocked, goal plan.Goal) (plan.Member, string) {
-	if goal.Canary == "" {
-		return movable[0], ""
-	}
-	var could []string
-	for _, m := range movable {
-		if m.Name == goal.Canary {
-			return m, ""
-		}
-		could = append(could, m.Name)
-	}
-	why := "it is named as the canary, but it cannot be moved now"
-	m := f.Member(goal.Canary)
-	switch i := slices.IndexFunc(blocked, func(b plan.Blocked) bool { return b.Member == goal.Canary }); {
-	case m == nil:
-		why = fmt.Sprintf("no edge is called %q, which is named as the canary; kubectl xcpauth status lists them", goal.Canary)
-		if called := f.CalledOtherwise(goal.Canary); called != "" {
-			why = fmt.Sprintf("no edge is called %q, which is named as the canary: %s", goal.Canary, called)
-		}
-	case m.Role != plan.RoleEdge:
-		why = "it is named as the canary, and it is no edge"
-	case i >= 0:
-		why += ": " + blocked[i].Why
-	}
-	more := ""
-	if len(could) > 5 {
-		could, more = could[:5], fmt.Sprintf(" and %d more", len(could)-5)
-	}
-	return plan.Member{}, why + "; name one that can be moved with --canary: " + strings.Join(could, ", ") + more
 }
 
 // alone is the way of a team that has no access to the hub: its edges are moved and proved, each until its token rotation was seen, and
