@@ -22,9 +22,10 @@ type screen struct {
 
 	mu     sync.Mutex
 	drawn  []string
-	window bool // the alternate window is shown
-	hidden bool // the cursor is
-	ended  bool // nothing is drawn any more
+	window bool   // the alternate window is shown
+	hidden bool   // the cursor is
+	ended  bool   // nothing is drawn any more
+	aside  *aside // what is written goes there, nil = onto the screen
 }
 
 const (
@@ -68,6 +69,9 @@ func (s *screen) size() (columns, rows int) {
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.aside != nil {
+		return s.aside.Write(p)
+	}
 	if len(s.drawn) == 0 || s.window || len(p) == 0 {
 		return s.w.Write(p)
 	}
@@ -85,6 +89,13 @@ func (s *screen) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// turn has what is written from now on go aside; nil ends that.
+func (s *screen) turn(to *aside) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aside = to
 }
 
 // draw replaces the lines at the end. None may be wider than the terminal.

@@ -17,6 +17,8 @@ type look struct {
 	report render.Status
 }
 
+const first = "looking for the first time ..."
+
 // watch looks again and again until it is interrupted, and ends with the exit code of the last look. On a terminal it shows the last look
 // in a window of its own, which it leaves behind as text; elsewhere it prints a line for each change, and in JSON or YAML one report for
 // each look. A look that fails is a report like any other.
@@ -36,16 +38,22 @@ func (o *statusOptions) watch(ctx context.Context, live *execute.Live) error {
 	}()
 	drawn := o.window.live() && (o.output == "table" || o.output == "wide")
 	redraw := make(<-chan time.Time)
+	beside := &aside{}
 	if drawn {
+		if o.screen.live() {
+			o.screen.turn(beside)
+			defer o.screen.turn(nil)
+		}
 		t := time.NewTicker(redrawEvery)
 		defer t.Stop()
 		redraw = t.C
-		o.window.page([]string{"looking for the first time ..."})
+		o.window.page([]string{first})
 	}
 	var last *look
 	for {
 		select {
 		case <-ctx.Done():
+			o.screen.turn(nil)
 			o.window.restore()
 			return o.ended(last, drawn)
 		case l := <-looks:
@@ -60,10 +68,16 @@ func (o *statusOptions) watch(ctx context.Context, live *execute.Live) error {
 			last = &l
 		case <-redraw:
 		}
-		if drawn && last != nil {
-			columns, rows := o.window.size()
-			o.window.page(append(o.watchTitle(*last, columns), last.report.Page(o.output == "wide", columns, rows-2)...))
+		if !drawn {
+			continue
 		}
+		columns, rows := o.window.size()
+		said := beside.shown(time.Now(), columns)
+		lines := []string{first}
+		if last != nil {
+			lines = append(o.watchTitle(*last, columns), last.report.Page(o.output == "wide", columns, rows-2-len(said))...)
+		}
+		o.window.page(append(lines, said...))
 	}
 }
 
