@@ -42,6 +42,7 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 		named = append(named, m)
 	}
 	lacking := mayPublish(ctx, l, hub.Context, named)
+	source = l.by(ctx, hub.Context, source)
 	r := Result{Facts: f, Done: true}
 	times := map[string]int{}
 	for _, e := range entries {

@@ -73,9 +73,11 @@ type Executor struct {
 	Clusters
 	Dialect plan.Dialect
 	Goal    plan.Goal
-	Source  string        // who runs this: user@host
-	Holder  string        // the process that does, see ProcessOf
-	Poll    time.Duration // between two observations while a step is being proved
+	Source  string // who runs this: user@host
+	Holder  string // the process that does, see ProcessOf
+	// By says who runs this as a home's cluster knows it; nil = Source and Holder.
+	By   func(ctx context.Context, home string) string
+	Poll time.Duration // between two observations while a step is being proved
 	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
 	MaxFailures int
 	// PutBackWithin bounds putting unproved steps back after an interruption.
@@ -93,6 +95,14 @@ type Executor struct {
 	overtaken int               // how often something else came before a withdrawing step
 	Stated    []api.EdgeCluster // what was proved without a hub to publish it in
 	oneByOne  bool              // the steps of a wave are written in turn: the model is not for several goroutines
+}
+
+// by is who runs this, in a home.
+func (e *Executor) by(ctx context.Context, home string) string {
+	if e.By == nil {
+		return e.Source
+	}
+	return e.By(ctx, home)
 }
 
 // look observes, and adds what this run has proved.

@@ -65,7 +65,11 @@ type NotBegunError struct{ error }
 func (e *NotBegunError) Unwrap() error { return e.error }
 
 func (e *Executor) enterHome(ctx context.Context, context string) error {
-	lock, err := e.Lock(ctx, context, e.Holder)
+	holder := e.Holder
+	if e.By != nil {
+		holder = ProcessOf(e.By(ctx, context))
+	}
+	lock, err := e.Lock(ctx, context, holder)
 	if err != nil {
 		return err
 	}
@@ -136,13 +140,14 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past
 				next.remember(s)
 			}
 		}
-		own := entryOf(wave.Title, steps, e.Source, past.Began)
+		own := entryOf(wave.Title, steps, e.by(ctx, h.context), past.Began)
 		next.InFlight = own.with(h.kept)
 		oneWay := slices.ContainsFunc(steps, func(s plan.Step) bool { return s.OneWay })
 		if own == nil && len(next.Originals) == len(h.journal.Originals) && !oneWay {
 			continue
 		}
 		entry := past
+		entry.By = e.by(ctx, h.context)
 		entry.Steps, entry.Said = idsOf(steps), "begun"
 		for _, s := range steps {
 			for _, w := range s.Writes {
@@ -168,6 +173,7 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 	var errs []error
 	for h, steps := range e.byHome(wave.Steps, f) {
 		past := began
+		past.By = e.by(ctx, h.context)
 		past.Ended, past.Said, past.Steps = e.Now().UTC(), "proved", idsOf(steps)
 		writes := false
 		for _, s := range steps {

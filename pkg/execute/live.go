@@ -29,6 +29,8 @@ type Live struct {
 	Where    plan.Selection // which of the contexts hold the hub
 	Supplier Supplier       // where credentials come from; nil when nowhere
 	Fills    map[string]Fill
+	// By says who runs this as a cluster knows it; nil = as the caller says.
+	By func(ctx context.Context, context string) string
 
 	mu     sync.Mutex
 	latest map[string]plan.Snapshot
@@ -54,6 +56,14 @@ func (l *Live) Observe(ctx context.Context, contexts ...string) plan.Facts {
 		all = append(all, l.latest[name])
 	}
 	return l.Dialect.Facts(all, l.Where, l.Now())
+}
+
+// by is who runs this: as a cluster knows it, else as the caller says.
+func (l *Live) by(ctx context.Context, context, source string) string {
+	if l.By == nil {
+		return source
+	}
+	return l.By(ctx, context)
 }
 
 // Now implements Clusters.

@@ -258,7 +258,7 @@ func ProcessOf(source string) string {
 // tell: containers and laptops share names, and the processes of one are not seen from the other.
 func gone(holder, asker string) bool {
 	split := func(id string) (host, pid string) {
-		_, at, _ := strings.Cut(id, "@")
+		at := id[strings.LastIndexByte(id, '@')+1:] // users' names may hold one too
 		i := strings.LastIndexByte(at, '/')
 		if i < 0 {
 			return at, ""

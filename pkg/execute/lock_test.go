@@ -26,6 +26,8 @@ func TestAHolderIsGoneOnlyWhenItsVeryMachineSaysSo(t *testing.T) {
 	}{
 		{"a dead process of this machine", fmt.Sprintf("%s/%d", here, dead), mine, true},
 		{"a dead process of this machine, of somebody else", fmt.Sprintf("%s/%d", strings.Replace(here, "ann", "bob", 1), dead), mine, true},
+		{"a dead process of this machine, of a user with an @ and a /",
+			fmt.Sprintf("%s/%d", strings.Replace(here, "ann", "arn:aws:sts::1:assumed-role/x/ann@example.com", 1), dead), mine, true},
 		{"a process of this machine that runs", mine, mine, false},
 		{"a process of another machine with the same name", fmt.Sprintf("ann@host[00000000]/%d", dead), mine, false},
 		{"a machine that is known by name alone", fmt.Sprintf("ann@host/%d", dead), "ann@host/1", false},

@@ -119,7 +119,7 @@ type running struct {
 
 // run carries out one wave and returns the members whose step is not proved.
 func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, recorded map[string]Outcome) ([]string, error) {
-	began := plan.Past{Wave: wave.Title, Began: e.Now().UTC(), By: e.Source, Goal: e.Goal.Word()}
+	began := plan.Past{Wave: wave.Title, Began: e.Now().UTC(), Goal: e.Goal.Word()}
 	if err := e.begin(ctx, wave, before, began); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 	if s.Kind == plan.Enclose && m.Statement != nil {
 		witnesses = slices.Concat(m.Statement.Witnesses, witnesses[len(witnesses)-1:]) // what was seen of its pods before still stands
 	}
-	st := roster.Statement(*m, e.Goal.To, rotated, fence, witnesses, e.Source, f.At)
+	st := roster.Statement(*m, e.Goal.To, rotated, fence, witnesses, e.by(ctx, cmp.Or(e.hub, m.Context)), f.At)
 	if e.hub != "" {
 		return e.Publish(ctx, e.hub, *m, st)
 	}

@@ -65,6 +65,7 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 	if err != nil {
 		return err
 	}
+	source = l.by(ctx, hub.Context, source)
 	m := f.Member(name)
 	switch {
 	case m != nil && m.Err == "" && len(m.Workload.Processes) > 0 && !alive:

@@ -74,6 +74,14 @@ func Load(o Options) (*Fleet, error) {
 	return &Fleet{raw: *raw, opts: o, contexts: chosen, logins: newLogins(o.Terminal, o.Stderr, o.Watched, may), clusters: map[string]*connection{}}, nil
 }
 
+// User is the kubeconfig's name for the user of a context, "" when it has none. It is a name of the file's, not of the cluster.
+func (f *Fleet) User(name string) string {
+	if c := f.raw.Contexts[name]; c != nil {
+		return c.AuthInfo
+	}
+	return ""
+}
+
 // Contexts lists the selected contexts, sorted.
 func (f *Fleet) Contexts() []string { return f.contexts }
 

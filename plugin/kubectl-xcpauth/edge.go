@@ -85,7 +85,7 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 		}
 	}
 	var notBegun *execute.NotBegunError
-	switch err := live.Forget(ctx, name, source(), o.reason, o.alive); {
+	switch err := live.Forget(ctx, name, userAt(""), o.reason, o.alive); {
 	case errors.As(err, &notBegun):
 		return &codeError{code: exitRefused, text: err.Error()}
 	case err != nil:

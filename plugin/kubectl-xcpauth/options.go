@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"sync"
@@ -183,9 +182,11 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 		return nil, err
 	}
 	d := o.having(plan.Recognise(tsb.Dialect(), kongmesh.Dialect()))
-	return &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens, Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
+	live := &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens, Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
 		Fills:    map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
-		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}, nil
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
+	live.By = (&who{live: live}).at
+	return live, nil
 }
 
 // userTerminal is the file that is read, if a user sits at it.
@@ -200,7 +201,7 @@ func userTerminal(in io.Reader) *os.File {
 func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) (e *execute.Executor, end func()) {
 	o.writing.Store(true)
 	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
-	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, Source: source(), Holder: execute.ProcessOf(source()), Poll: poll, PutBackWithin: 30 * time.Second,
+	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, By: live.By, Poll: poll, PutBackWithin: 30 * time.Second,
 		Report: p.report}, p.end
 }
 
@@ -255,17 +256,4 @@ func quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// source says who runs this, for the roster and the journal.
-func source() string {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return name + "@" + host
 }

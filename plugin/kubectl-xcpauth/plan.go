@@ -80,7 +80,7 @@ func (o *planOptions) run(ctx context.Context) error {
 	}
 	p := plan.Unfold(live.Dialect, f, goal)
 	if o.out != "" && (f.Hub.Found || o.noHub) {
-		if err := writeSaved(o.out, plan.Save(f, p, source())); err != nil {
+		if err := writeSaved(o.out, plan.Save(f, p, live.By(ctx, f.Hub.Context))); err != nil {
 			return err
 		}
 	}

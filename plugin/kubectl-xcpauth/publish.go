@@ -183,7 +183,7 @@ func (o *publishOptions) accept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := live.Accept(ctx, entries, tsb.JWT, source())
+	r, err := live.Accept(ctx, entries, tsb.JWT, userAt(""))
 	if err != nil {
 		return err
 	}
