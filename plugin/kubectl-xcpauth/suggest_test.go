@@ -215,7 +215,7 @@ var suggested = map[string]string{
 	"tctl install manifest management-plane-secrets --xcp-certs":                                                      "TestVendorCommandsAreAsDocumented",
 	"kubectl config get-contexts":                                                                                     "TestEverySuggestedCommandRuns",
 	"kubectl config get-contexts -o name":                                                                             "TestEverySuggestedCommandRuns",
-	"kubectl rollout resume deployment/… -n … --context …":                                                           "TestEverySuggestedCommandRuns",
+	"kubectl rollout resume deployment/… -n … --context …":                                                            "TestEverySuggestedCommandRuns",
 	"kubectl get pods -n … --context …":                                                                               "TestEverySuggestedCommandRuns",
 	"kubectl apply -k manifests/overlays/self-signed":                                                                 "TestTheShippedWebhook",
 	"kubectl apply -f dist/install.yaml":                                                                              "TestTheInstallationAppliesToARealCluster",
