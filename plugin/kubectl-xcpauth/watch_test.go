@@ -172,7 +172,7 @@ func TestALookThatFailsIsNotTheEndOfTheWatch(t *testing.T) {
 		}
 	}
 	var out, errOut bytes.Buffer
-	code := w.watch(&out, &errOut, "--request-timeout", "1s", "--member-timeout", "2s")
+	code := w.watch(&out, &errOut, "--request-timeout", "3s", "--member-timeout", "6s")
 	if code != 4 {
 		t.Errorf("exit code %d, want 4, since the last look did not reach eu\n%s%s", code, out.String(), errOut.String())
 	}
