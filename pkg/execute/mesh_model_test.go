@@ -151,7 +151,7 @@ func (w *mesh) migrated(rotated bool) string {
 // process that dies before or after any of its writes: no session is ever refused. And it converges, forward and back. As many stories as of
 // TSB: 2 000 in `make test`, 100 000 in `make fuzz`.
 func TestNoZoneIsEverRefusedWhoeverInterrupts(t *testing.T) {
-	reached, back := stories(t, meshStory)
+	reached, back := stories(t, "writes-kongmesh.txt", meshStory)
 	t.Logf("%d of %d meshes reached the goal, %d went back", reached, *modelRuns, back)
 	if reached < *modelRuns/2 || back < *modelRuns/5 {
 		t.Errorf("too few meshes reached the goal for this to show anything")
@@ -161,6 +161,7 @@ func TestNoZoneIsEverRefusedWhoeverInterrupts(t *testing.T) {
 // meshStory tells the story of a mesh.
 func meshStory(seed uint64) (end ending) {
 	w := anyMesh(seed)
+	defer func() { end.writes = w.sum }()
 	before := w.authenticating
 	fail := func(format string, args ...any) ending {
 		return ending{wrong: wrong(w.meshSwitches, w.log, format, args...)}

@@ -249,6 +249,7 @@ func (w *mesh) afterWrite() {
 // Write implements Clusters, with the comparisons of the real writer.
 func (w *mesh) Write(_ context.Context, p plan.Patch, still func() error) (bool, error) {
 	w.count()
+	w.patch(p)
 	defer w.afterWrite()
 	if still != nil {
 		if err := still(); err != nil {
@@ -338,6 +339,7 @@ func (r *rollout) write(p plan.Patch, w *mesh) (bool, error) {
 // Supply implements Clusters: it issues a token with the global's key, into a secret that is never written again.
 func (w *mesh) Supply(_ context.Context, s plan.Supply, still func() error) ([]string, error) {
 	w.count()
+	w.wrote("supply", s.Context, plan.Ref{Namespace: s.Namespace, Name: s.Token.Secret}, []string{s.Token.KeyID, s.Token.Subject, s.Token.ValidFor.String()})
 	defer w.afterWrite()
 	z, t := w.zones[s.Context], s.Token
 	if s.Context == w.mayNot {

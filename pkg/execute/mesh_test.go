@@ -22,6 +22,7 @@ import (
 type mesh struct {
 	*mathrand.Rand
 	meshSwitches
+	ledger
 
 	now       time.Time
 	serial    int

@@ -178,7 +178,7 @@ func (w *world) hopeless() string {
 // before anything else. And it converges: what can be migrated is, and what was migrated goes back to where it was. `make test` tells 2 000 of
 // these stories, `make fuzz` 100 000.
 func TestThePromiseHoldsWhoeverInterrupts(t *testing.T) {
-	reached, back := stories(t, fleetStory)
+	reached, back := stories(t, "writes-tsb.txt", fleetStory)
 	t.Logf("%d of %d fleets reached the goal, %d went back; the others cannot: an edge that cannot connect, an MPC that stays on mTLS, a CA that nobody trusts", reached, *modelRuns, back)
 	if reached < *modelRuns/5 || back < *modelRuns/3 {
 		t.Errorf("too few fleets reached the goal for this to show anything")
@@ -189,15 +189,17 @@ func TestThePromiseHoldsWhoeverInterrupts(t *testing.T) {
 type ending struct {
 	reached, back bool
 	wrong         string
+	writes        uint64 // the digest of all that was written
 }
 
 // stories tells the story of each seed, on all processors side by side, and counts. The first seed whose story ends wrong fails the test,
 // whichever was told first.
-func stories(t *testing.T, tell func(seed uint64) ending) (reached, back int) {
+func stories(t *testing.T, ledger string, tell func(seed uint64) ending) (reached, back int) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // what stories leave behind is small, and much
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	next, failed, wrong := 0, *modelRuns, ""
+	sums := make([]uint64, *modelRuns)
 	take := func() (i int, more bool) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -210,6 +212,7 @@ func stories(t *testing.T, tell func(seed uint64) ending) (reached, back int) {
 				seed := *modelSeed + uint64(i)
 				end := tell(seed)
 				mu.Lock()
+				sums[i] = end.writes
 				if end.wrong != "" && i < failed {
 					failed, wrong = i, fmt.Sprintf("seed %d %s", seed, end.wrong)
 				}
@@ -227,6 +230,7 @@ func stories(t *testing.T, tell func(seed uint64) ending) (reached, back int) {
 	if wrong != "" {
 		t.Fatal(wrong)
 	}
+	unchanged(t, ledger, sums)
 	return reached, back
 }
 
@@ -238,6 +242,7 @@ func wrong(switches any, log []string, format string, args ...any) string {
 // fleetStory tells the story of a fleet of TSB.
 func fleetStory(seed uint64) (end ending) {
 	w := newWorld(seed)
+	defer func() { end.writes = w.sum }()
 	fail := func(format string, args ...any) ending {
 		return ending{wrong: wrong(w.switches, w.log, format, args...)}
 	}

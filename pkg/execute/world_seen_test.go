@@ -190,6 +190,7 @@ func (w *world) count() {
 // Write implements Clusters.
 func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool, error) {
 	w.count()
+	w.patch(p)
 	defer w.afterWrite()
 	if still != nil {
 		if err := still(); err != nil {
@@ -406,6 +407,7 @@ func (w *world) WriteJournal(_ context.Context, home string, j Journal) error {
 
 func (w *world) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeClusterStatus) error {
 	w.count()
+	w.wrote("publish", "hub", plan.Ref{Name: m.Name}, st)
 	defer w.afterWrite()
 	if at, voided := w.voided[m.Name]; voided && w.entries[m.Name] == nil && !st.ObservedTime.After(at) {
 		return &takenBackError{"it was taken back"}

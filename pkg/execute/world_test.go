@@ -19,6 +19,7 @@ import (
 type world struct {
 	*rand.Rand
 	switches
+	ledger
 
 	now     time.Time
 	serial  int
