@@ -57,7 +57,8 @@ func run(args []string, out, errOut io.Writer) error {
 	flags.SetOutput(errOut)
 	flags.StringVar(&o.root, "root", ".", "root of the checkout")
 	flags.StringVar(&o.dist, "dist", "dist", "directory to write archives, checksums and manifest to; what it held of them is replaced")
-	flags.StringVar(&o.manifest, "manifest", "", "write the manifest to this file too, as a release does to krew/xcpauth.yaml")
+	flags.StringVar(&o.manifest, "manifest", "",
+		"write the manifest to this file too, as a release does to krew/xcpauth.yaml")
 	flags.StringVar(&o.baseURL, "base-url", "https://github.com/xcpauth/kubectl-xcpauth/releases/download", "where archives will be downloaded from; the version and the name follow")
 	list := flags.String("platforms", "all", `os/arch pairs, comma-separated, or "all"`)
 	flags.BoolVar(&o.webhook, "webhook", false, "build the webhook for the linux platforms too")

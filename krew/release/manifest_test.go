@@ -51,11 +51,13 @@ func TestManifestInTheTreeIsRendered(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(rendered) != string(committed) {
-		t.Errorf("krew/xcpauth.yaml is not what its template gives; run: go run ./krew/release -manifest krew/xcpauth.yaml.\nrendered:\n%s", rendered)
+		t.Errorf("krew/xcpauth.yaml is not what its template gives; run: go run ./krew/release -manifest "+
+			"krew/xcpauth.yaml.\nrendered:\n%s", rendered)
 	}
 }
 
-// A snapshot is for one who tries it: what it describes is in dist, and git sees no difference. The manifest in the tree is a release's.
+// A snapshot is for one who tries it: what it describes is in dist, and git sees no difference. The manifest in the
+// tree is a release's.
 func TestASnapshotWritesNothingIntoTheTree(t *testing.T) {
 	makefile, err := os.ReadFile("../../Makefile")
 	if err != nil {

@@ -100,7 +100,8 @@ func (l *Live) accept(ctx context.Context, hub string, e api.EdgeCluster, listed
 	if err := l.Publish(ctx, hub, m, status); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("stated as seen at %s by %s, believed until %s", st.Observed.UTC().Format(time.RFC3339), e.Status.Source,
+	return fmt.Sprintf("stated as seen at %s by %s, believed until %s", st.Observed.UTC().Format(time.RFC3339),
+		e.Status.Source,
 		st.Until.UTC().Format(time.RFC3339)), nil
 }
 

@@ -37,7 +37,8 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home, recorded 
 	remaining := Entry{Wave: left.Wave, Began: left.Began, By: left.By}
 	kept := remaining
 	barred := e.barred(ctx, f, left)
-	past := plan.Past{Wave: left.Wave, Began: left.Began, Ended: e.Now().UTC(), By: left.By, Said: "interrupted; restored by " + e.by(ctx, h.context)}
+	past := plan.Past{Wave: left.Wave, Began: left.Began, Ended: e.Now().UTC(), By: left.By,
+		Said: "interrupted; restored by " + e.by(ctx, h.context)}
 	var failures []error
 	for _, s := range left.Steps {
 		if why := barred[s.ID]; why != "" {

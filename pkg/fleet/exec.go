@@ -90,9 +90,10 @@ func (i info) encode(interactive bool) ([]byte, error) {
 // maxOutput bounds what a plugin may print; a credential is some kilobytes.
 const maxOutput = 1 << 20
 
-// run runs a plugin once, if it may, within a time. With a terminal it asks there; without, it runs in a session of its own, so that it can
-// take no terminal. It prints to stderr; what of that is kept is in the error.
-func (p policy) run(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, terminal *os.File, stderr io.Writer, within *limit) (*credential, error) {
+// run runs a plugin once, if it may, within a time. With a terminal it asks there; without, it runs in a session of its
+// own, so that it can take no terminal. It prints to stderr; what of that is kept is in the error.
+func (p policy) run(ctx context.Context, plugin *clientcmdapi.ExecConfig, info info, terminal *os.File,
+	stderr io.Writer, within *limit) (*credential, error) {
 	fail := func(format string, args ...any) error {
 		return &CredentialError{Command: plugin.Command, Why: fmt.Sprintf(format, args...)}
 	}
@@ -131,7 +132,8 @@ func (p policy) run(ctx context.Context, plugin *clientcmdapi.ExecConfig, info i
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.As(err, &exit):
-		return nil, &CredentialError{Command: plugin.Command, Why: fmt.Sprintf("ended with exit code %d%s", exit.ExitCode(), said(printed)), ended: true}
+		return nil, &CredentialError{Command: plugin.Command, Why: fmt.Sprintf("ended with exit code %d%s", exit.ExitCode(),
+			said(printed)), ended: true}
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
 		hint := ""
 		if plugin.InstallHint != "" {

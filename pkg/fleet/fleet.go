@@ -24,7 +24,8 @@ type Options struct {
 	Terminal *os.File
 	// Stderr is where it is said who asks there, and where such a plugin prints; nil = discard.
 	Stderr io.Writer
-	// Watched says that somebody may see Stderr: what a plugin prints there and then waits for is shown, and it has time for a login.
+	// Watched says that somebody may see Stderr: what a plugin prints there and then waits for is shown, and it has time
+	// for a login.
 	Watched bool
 }
 
@@ -71,10 +72,12 @@ func Load(o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fleet{raw: *raw, opts: o, contexts: chosen, logins: newLogins(o.Terminal, o.Stderr, o.Watched, may), clusters: map[string]*connection{}}, nil
+	return &Fleet{raw: *raw, opts: o, contexts: chosen, logins: newLogins(o.Terminal, o.Stderr, o.Watched, may),
+		clusters: map[string]*connection{}}, nil
 }
 
-// User is the kubeconfig's name for the user of a context, "" when it has none. It is a name of the file's, not of the cluster.
+// User is the kubeconfig's name for the user of a context, "" when it has none. It is a name of the file's, not of the
+// cluster.
 func (f *Fleet) User(name string) string {
 	if c := f.raw.Contexts[name]; c != nil {
 		return c.AuthInfo

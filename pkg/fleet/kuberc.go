@@ -34,8 +34,8 @@ type preference struct {
 	CredentialPluginAllowlist []struct{ Name, Command string } `json:"credentialPluginAllowlist"`
 }
 
-// loadPolicy finds the kuberc as kubectl does: a flag, $KUBERC, ~/.kube/kuberc. One that is named and missing is an error; the one at
-// the default place need not be there.
+// loadPolicy finds the kuberc as kubectl does: a flag, $KUBERC, ~/.kube/kuberc. One that is named and missing is an
+// error; the one at the default place need not be there.
 func loadPolicy(flag string) (policy, error) {
 	env := os.Getenv("KUBERC")
 	switch {
@@ -86,7 +86,8 @@ func readPolicy(text []byte) (clientcmdapi.PluginPolicy, error) {
 			return clientcmdapi.PluginPolicy{}, err
 		}
 		var kind struct{ APIVersion, Kind string }
-		if json.Unmarshal(asJSON, &kind) != nil || kind.Kind != "Preference" || !strings.HasPrefix(kind.APIVersion, "kubectl.config.k8s.io/") {
+		if json.Unmarshal(asJSON, &kind) != nil || kind.Kind != "Preference" || !strings.HasPrefix(kind.APIVersion,
+			"kubectl.config.k8s.io/") {
 			continue // something else, as kubectl passes over it
 		}
 		var p preference
@@ -108,15 +109,16 @@ func (p preference) policy() (clientcmdapi.PluginPolicy, error) {
 		case e.Command == "":
 			e.Command = e.Name
 		case e.Name != "" && e.Name != e.Command:
-			return got, fmt.Errorf("entry %d of credentialPluginAllowlist has a name and another command; leave the name out", i+1)
+			return got, fmt.Errorf("entry %d of credentialPluginAllowlist has a name and another command; leave the name out",
+				i+1)
 		}
 		got.Allowlist = append(got.Allowlist, clientcmdapi.AllowlistEntry{Command: e.Command})
 	}
 	return got, nil
 }
 
-// refuses says why a command may not be run, in kubectl's words; "" when it may. An entry of the list allows the program that it leads
-// to, by its path or as the PATH finds it.
+// refuses says why a command may not be run, in kubectl's words; "" when it may. An entry of the list allows the
+// program that it leads to, by its path or as the PATH finds it.
 func (p policy) refuses(cmd *exec.Cmd, command string) string {
 	if p.err != nil {
 		return fmt.Sprintf("is not run, since what %s allows cannot be told: %v", p.file, p.err)

@@ -20,8 +20,8 @@ const (
 	// pluginTimeout is how long one may run, answerTimeout how long when its user is asked.
 	pluginTimeout = 30 * time.Second
 	answerTimeout = 2 * time.Minute
-	// attention is how long a plugin that printed something may go on before that is shown: what ends by itself says it in its error.
-	// silence is how long one may say nothing before its user is told that it runs.
+	// attention is how long a plugin that printed something may go on before that is shown: what ends by itself says it in
+	// its error. silence is how long one may say nothing before its user is told that it runs.
 	attention = time.Second
 	silence   = 10 * time.Second
 	// failureStands is how long the failure of one is told to others that share it, instead of running it again.
@@ -34,7 +34,8 @@ const (
 //  1. Contexts with an identical plugin share one process.
 //  2. At most pluginLimit run side by side, without a terminal, each in a session of its own, so that none can take the terminal.
 //  3. One that must have the terminal, and one that may have it and failed without, gets it alone: one after the other.
-//  4. What one prints and then waits for, as a code to type into a browser, is shown if somebody may see it: one after the other too.
+//  4. What one prints and then waits for, as a code to type into a browser, is shown if somebody may see it: one after
+//     the other too.
 //  5. None runs that the user's kuberc does not allow.
 //  6. A process ends with its deadline, or when nobody waits for it any more.
 type logins struct {
@@ -53,7 +54,8 @@ func newLogins(terminal *os.File, stderr io.Writer, watched bool, may policy) *l
 	if stderr == nil {
 		stderr = io.Discard
 	}
-	return &logins{terminal: terminal, stderr: stderr, watched: watched, policy: may, slots: make(chan struct{}, pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
+	return &logins{terminal: terminal, stderr: stderr, watched: watched, policy: may, slots: make(chan struct{},
+		pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
 }
 
 // login is one plugin, and what came of it so far.
@@ -194,8 +196,10 @@ func (l *logins) run(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecC
 	return l.policy.run(ctx, plugin, info, l.terminal, l.stderr, newLimit(answerTimeout))
 }
 
-// quietly runs a plugin that cannot ask anybody, when there is a slot for it. It may have its user do something elsewhere.
-func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecConfig, info info, name string) (*credential, error) {
+// quietly runs a plugin that cannot ask anybody, when there is a slot for it. It may have its user do something
+// elsewhere.
+func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecConfig, info info,
+	name string) (*credential, error) {
 	select {
 	case l.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -226,8 +230,10 @@ func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.E
 	return l.policy.run(ctx, plugin, info, nil, heard, limit)
 }
 
-// waits says whether a plugin printed something and then went on. One that says nothing for long may wait for a login elsewhere.
-func (l *logins) waits(heard *overheard, ended <-chan struct{}, onItsUser func(), plugin *clientcmdapi.ExecConfig, name string) bool {
+// waits says whether a plugin printed something and then went on. One that says nothing for long may wait for a login
+// elsewhere.
+func (l *logins) waits(heard *overheard, ended <-chan struct{}, onItsUser func(), plugin *clientcmdapi.ExecConfig,
+	name string) bool {
 	quiet := time.NewTimer(silence)
 	defer quiet.Stop()
 	for began := (<-chan struct{})(heard.began); began != nil; {
@@ -236,7 +242,8 @@ func (l *logins) waits(heard *overheard, ended <-chan struct{}, onItsUser func()
 			began = nil
 		case <-quiet.C:
 			onItsUser()
-			fmt.Fprintf(l.stderr, "context %s: its credential plugin %s still runs; if it opened a browser, log in there within %s\n", clean(name), clean(plugin.Command), answerTimeout-silence)
+			fmt.Fprintf(l.stderr, "context %s: its credential plugin %s still runs; if it opened a browser, log in there "+
+				"within %s\n", clean(name), clean(plugin.Command), answerTimeout-silence)
 		case <-ended:
 			return false
 		}
@@ -251,8 +258,10 @@ func (l *logins) waits(heard *overheard, ended <-chan struct{}, onItsUser func()
 	}
 }
 
-// show shows what a plugin prints, from the beginning, when nobody else has the terminal, and until it has ended. Its time begins then.
-func (l *logins) show(heard *overheard, limit *limit, ended <-chan struct{}, plugin *clientcmdapi.ExecConfig, name string) {
+// show shows what a plugin prints, from the beginning, when nobody else has the terminal, and until it has ended. Its
+// time begins then.
+func (l *logins) show(heard *overheard, limit *limit, ended <-chan struct{}, plugin *clientcmdapi.ExecConfig,
+	name string) {
 	limit.stop()
 	select {
 	case l.asking <- struct{}{}:

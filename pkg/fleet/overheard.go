@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// overheard is the stderr of a plugin that runs without the terminal: it is kept, and from when it is shown passed on too.
+// overheard is the stderr of a plugin that runs without the terminal: it is kept, and from when it is shown passed on
+// too.
 type overheard struct {
 	began chan struct{} // closed by the first that is printed
 

@@ -16,7 +16,8 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
-// ProxyError says that it was the proxy on the way to an API server that gave no connection. Proxy is its address without credentials.
+// ProxyError says that it was the proxy on the way to an API server that gave no connection. Proxy is its address
+// without credentials.
 type ProxyError struct {
 	Proxy string
 	Err   error

@@ -91,7 +91,8 @@ func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 	case len(unreached) > 0:
 		hub.Err = "no global control plane found; could not look at " + plan.ByReason(unreached, reasons)
 	default:
-		hub.Err = fmt.Sprintf("no global control plane found in %s; pass its context with --context. A global that Konnect hosts is in none, and its zones have tokens of Konnect's own", plan.Few(tried, 10))
+		hub.Err = fmt.Sprintf("no global control plane found in %s; pass its context with --context. A global that "+
+			"Konnect hosts is in none, and its zones have tokens of Konnect's own", plan.Few(tried, 10))
 	}
 	return nil, nil
 }

@@ -342,7 +342,8 @@ func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
 	for _, name := range []string{"mars", "east"} {
 		blocked := name == "east"
 		if blocked { // a zone that the global knows and no context leads to
-			f.Members = append(f.Members, plan.Member{Name: "east", ClusterName: "east", Role: plan.RoleEdge, Err: "no context leads to it"})
+			f.Members = append(f.Members, plan.Member{Name: "east", ClusterName: "east", Role: plan.RoleEdge,
+				Err: "no context leads to it"})
 		}
 		w := d.Next(f, d.Aim(f, plan.Goal{Canary: name, Within: time.Minute}))
 		want := `no zone is called "mars", which is named as the canary; kubectl xcpauth status lists them`

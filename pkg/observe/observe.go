@@ -150,8 +150,8 @@ func (o *Observer) look(ctx context.Context, deadline *deadline, name string, p 
 	return s
 }
 
-// allFailed returns the common reason when nothing of the first burst could be read, and whether it is the right to. An API server that
-// denied a part was reached.
+// allFailed returns the common reason when nothing of the first burst could be read, and whether it is the right to. An
+// API server that denied a part was reached.
 func allFailed(reads map[plan.Read]plan.Result) (why string, denied bool) {
 	for _, r := range reads {
 		switch {

@@ -9,8 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 )
 
-// selfReviews is where an API server says who asks (authentication.k8s.io/v1, since Kubernetes 1.28). Everybody may ask by default
-// (ClusterRole system:basic-user).
+// selfReviews is where an API server says who asks (authentication.k8s.io/v1, since Kubernetes 1.28). Everybody may ask
+// by default (ClusterRole system:basic-user).
 const selfReviews = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 // User is the name by which the API server of a context knows whoever uses it, after impersonation.

@@ -144,5 +144,6 @@ func nowhere(dialects []Dialect, snaps []Snapshot, where Selection, at time.Time
 			in = append(in, s.Context)
 		}
 	}
-	return fmt.Sprintf("no hub found in %s: neither %s; pass the context of one with --context", Few(in, 10), strings.Join(hubs, " nor "))
+	return fmt.Sprintf("no hub found in %s: neither %s; pass the context of one with --context", Few(in, 10),
+		strings.Join(hubs, " nor "))
 }

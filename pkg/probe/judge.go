@@ -160,8 +160,10 @@ func differs(want, got Webhook) []string {
 		found = append(found, "its matchConditions are not those that are shipped: other edits are asked about")
 	}
 	if keys := enforced(got.NamespaceSelector); len(keys) > 0 {
-		found = append(found, fmt.Sprintf("AKS added a selector: edits in a namespace with the label %s are not asked about. "+
-			"It comes back when it is removed, unless the configuration has the annotation %s: \"true\", as it is shipped with; "+
+		found = append(found, fmt.Sprintf("AKS added a selector: edits in a namespace with the label %s are not asked "+
+			"about. "+
+			"It comes back when it is removed, unless the configuration has the annotation %s: \"true\", as it is shipped "+
+			"with; "+
 			"apply it again as it is shipped", strings.Join(keys, " or "), optOut))
 	} else if len(got.ObjectSelector) > 0 || len(got.NamespaceSelector) > 0 {
 		found = append(found, "it has a selector: anyone who may set labels bypasses it")

@@ -120,8 +120,9 @@ func TestHowAConfigurationDiffersFromWhatIsShipped(t *testing.T) {
 				map[string]any{"key": "control-plane", "operator": "NotIn", "values": []any{"true"}},
 				map[string]any{"key": "control-plane", "operator": "DoesNotExist"},
 				map[string]any{"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": []any{"aks"}}}}
-		}, []string{`AKS added a selector: edits in a namespace with the label control-plane or kubernetes.azure.com/managedby ` +
-			`are not asked about. It comes back when it is removed, unless the configuration has the annotation ` +
+		}, []string{`AKS added a selector: edits in a namespace with the label control-plane or ` +
+			`kubernetes.azure.com/managedby are not asked about. ` +
+			`It comes back when it is removed, unless the configuration has the annotation ` +
 			`admissions.enforcer/disabled: "true"`, "no CA bundle", "no CA bundle"}},
 		"an empty selector":   {func(c *Configuration) { c.Webhooks[0].ObjectSelector = map[string]any{} }, []string{"no CA bundle", "no CA bundle"}},
 		"a bundle of garbage": {func(c *Configuration) { c.Webhooks[0].ClientConfig.CABundle = []byte("x") }, []string{"no CA bundle", "no CA bundle"}},
@@ -145,7 +146,8 @@ func TestHowAConfigurationDiffersFromWhatIsShipped(t *testing.T) {
 	}
 }
 
-// AKS leaves a configuration alone that says so: else it adds its selector again and again. Elsewhere the annotation means nothing.
+// AKS leaves a configuration alone that says so: else it adds its selector again and again. Elsewhere the annotation
+// means nothing.
 func TestTheShippedConfigurationOptsOutOfAKSsEnforcer(t *testing.T) {
 	var c struct {
 		Metadata struct{ Annotations map[string]string }

@@ -144,7 +144,8 @@ func whose(x check.Finding) string {
 // sameOf is what findings have in common that are said once. The command of the first stands for those of the others.
 func sameOf(x check.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Saw, x.Remedy} }
 
-// Table lays the findings out, once where the same is found of many; wide adds the rows' reasons and where each rule is explained.
+// Table lays the findings out, once where the same is found of many; wide adds the rows' reasons and where each rule is
+// explained.
 func (r Check) Table(w io.Writer, wide bool) {
 	headings := []string{"MEMBER", "CONTEXT", "STATE", "ERRORS", "WARNINGS", "INFOS"}
 	if wide {

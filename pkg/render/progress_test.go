@@ -113,7 +113,8 @@ func TestATimeHasItsDateWhereItIsAnotherDay(t *testing.T) {
 	for _, tc := range []struct {
 		second int
 		want   string
-	}{{0, "12:00:00"}, {day/2 - 1, "23:59:59"}, {day / 2, "2026-03-28 00:00:00"}, {30 * day, "2026-04-26 12:00:00"}, {1, "12:00:01"}} {
+	}{{0, "12:00:00"}, {day/2 - 1, "23:59:59"}, {day / 2, "2026-03-28 00:00:00"}, {30 * day, "2026-04-26 12:00:00"}, {1,
+		"12:00:01"}} {
 		if got := p.Line(event(tc.second, execute.Waiting, "eu", "waiting: x"), false); got != tc.want+" eu: waiting: x" {
 			t.Errorf("after %d s: %q, want %s", tc.second, got, tc.want)
 		}

@@ -61,7 +61,8 @@ func TestTheStatusOfZonesReadsWell(t *testing.T) {
 	}
 }
 
-// Of a zone without a context nobody saw a pod: what is known is the token that it was given, and its session with the global.
+// Of a zone without a context nobody saw a pod: what is known is the token that it was given, and its session with the
+// global.
 func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
 	f := zoneFleet(3, guard.Yes)
 	f.Members[1].Context, f.Members[1].Edge.Why = "", "the token that was handed over, and a session that brought one"
@@ -75,7 +76,8 @@ func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if text := laid(s, false); !strings.Contains(text, "north witness: the token that was handed over, and a session that brought one") {
+	if text := laid(s, false); !strings.Contains(text,
+		"north witness: the token that was handed over, and a session that brought one") {
 		t.Errorf("the table does not say what was seen:\n%s", text)
 	}
 }

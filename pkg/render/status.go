@@ -400,7 +400,8 @@ func (s Status) rows(w io.Writer, wide bool, shown func(StatusRow) bool) {
 	table(w, headings, rows)
 }
 
-// onePerLine is of how many each is said on a line of its own when the same is to be said of them; else fewNames are named.
+// onePerLine is of how many each is said on a line of its own when the same is to be said of them; else fewNames are
+// named.
 const (
 	onePerLine = 3
 	fewNames   = 5

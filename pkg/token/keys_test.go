@@ -30,7 +30,8 @@ func TestAKeyOfAnUnknownKindIsIgnoredBesideOneThatIsUsed(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			return
 		}
-		if got := strings.Join(parsed[0].Warnings, "\n"); len(parsed) != 1 || !strings.HasPrefix(got, warning) || warning == "" && got != "" {
+		if got := strings.Join(parsed[0].Warnings, "\n"); len(parsed) != 1 || !strings.HasPrefix(got, warning) ||
+			warning == "" && got != "" {
 			t.Errorf("%s: %d keys, warned %q, want %q", name, len(parsed), got, warning)
 		}
 		if v := Verify([]byte(text), parsed, now); !v.Valid {
@@ -61,6 +62,8 @@ func TestAKeyOfAnUnknownKindIsIgnoredBesideOneThatIsUsed(t *testing.T) {
 	for len(n)%4 != 0 {
 		n += "="
 	}
-	verified("padded n", fmt.Sprintf(`{"kty":"RSA","kid":"k1","n":%q,"e":"AQAB"}`, n), "here: key 1 is padded with =, which RFC 7515 forbids")
-	verified("leading zero and x5c", fmt.Sprintf(`{"kty":"RSA","kid":"k1","x5c":["AAAA"],"n":%q,"e":"AQAB"}`, b64(append([]byte{0}, rsaKey.N.Bytes()...))), "")
+	verified("padded n", fmt.Sprintf(`{"kty":"RSA","kid":"k1","n":%q,"e":"AQAB"}`, n),
+		"here: key 1 is padded with =, which RFC 7515 forbids")
+	verified("leading zero and x5c", fmt.Sprintf(`{"kty":"RSA","kid":"k1","x5c":["AAAA"],"n":%q,"e":"AQAB"}`,
+		b64(append([]byte{0}, rsaKey.N.Bytes()...))), "")
 }

@@ -126,13 +126,15 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 	case len(found) == 1:
 		return home, mp
 	case len(found) > 1:
-		hub.Err = fmt.Sprintf("%d ManagementPlanes found: %s; name one hub with --context, and one that takes over from it with --standby", len(found), plan.Few(found, 5))
+		hub.Err = fmt.Sprintf("%d ManagementPlanes found: %s; name one hub with --context, and one that takes over from "+
+			"it with --standby", len(found), plan.Few(found, 5))
 	case len(tried) == 0 && want != "":
 		hub.Err = fmt.Sprintf("context %s is not in the kubeconfig; name the management plane's context with --context", want)
 	case len(tried) == 0:
 		hub.Err = "no context was selected; pass --contexts, or a kubeconfig that has some"
 	case len(unreached) > 0:
-		hub.Err = fmt.Sprintf("no ManagementPlane found: %s could not be looked at; name the management plane's context with --context", plan.ByReason(unreached, reasons))
+		hub.Err = fmt.Sprintf("no ManagementPlane found: %s could not be looked at; name the management plane's context "+
+			"with --context", plan.ByReason(unreached, reasons))
 	default:
 		hub.Err = fmt.Sprintf("no ManagementPlane found in %s; name the management plane's context with --context", in)
 	}

@@ -76,7 +76,8 @@ func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests
 	plane := readManagementPlanes
 	plane.Namespace, plane.Name = hub.Namespace, hub.Name
 	if why := kube.Unreadable(read[plane]); why != "" {
-		return nil, nil, fmt.Errorf("%s, which names the keys, could not be read: %s; pass the public key with --key-file", hub, why)
+		return nil, nil, fmt.Errorf("%s, which names the keys, could not be read: %s; pass the public key with --key-file",
+			hub, why)
 	}
 	if read[plane].Missing {
 		return nil, nil, fmt.Errorf("%s, which names the keys, is not there; pass the public key with --key-file", hub)

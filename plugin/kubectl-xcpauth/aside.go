@@ -9,14 +9,15 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
-// asideShown is how many lines are kept of what is written beside a window, asideFor how long they are shown: as long as a login may take.
+// asideShown is how many lines are kept of what is written beside a window, asideFor how long they are shown: as long
+// as a login may take.
 const (
 	asideShown = 4
 	asideFor   = 2 * time.Minute
 )
 
-// aside takes what is written to stderr while a window is redrawn, where it would be gone at once: a warning, or the code with which a
-// credential plugin wants its user to log in. The window shows the last of it at its end.
+// aside takes what is written to stderr while a window is redrawn, where it would be gone at once: a warning, or the
+// code with which a credential plugin wants its user to log in. The window shows the last of it at its end.
 type aside struct {
 	mu    sync.Mutex
 	lines []string

@@ -357,10 +357,11 @@ func TestACredentialThatHasRunOutIsFetchedAgain(t *testing.T) {
 	}
 }
 
-// A plugin that prints a code and waits for the login is not stopped: its user sees the code while it waits. Where several do, each is shown
-// with whose it is, and the next when the one before has its login.
+// A plugin that prints a code and waits for the login is not stopped: its user sees the code while it waits. Where
+// several do, each is shown with whose it is, and the next when the one before has its login.
 func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
-	for _, mode := range []clientcmdapi.ExecInteractiveMode{clientcmdapi.NeverExecInteractiveMode, clientcmdapi.IfAvailableExecInteractiveMode} {
+	for _, mode := range []clientcmdapi.ExecInteractiveMode{clientcmdapi.NeverExecInteractiveMode,
+		clientcmdapi.IfAvailableExecInteractiveMode} {
 		for _, seenOn := range []string{"stdin and stderr", "stderr"} {
 			t.Run(string(mode)+", a terminal on "+seenOn, func(t *testing.T) {
 				dir := t.TempDir()
@@ -374,7 +375,8 @@ func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
 					case context == "quick":
 						return script(mode, "echo a word on the way >&2"+credentials("t"))
 					case strings.HasPrefix(context, "code"):
-						return script(mode, "printf 'at https://login.example.test enter CODE-OF-"+context+"\n' >&2; while ! [ -e "+filepath.Join(dir, context)+
+						return script(mode, "printf 'at https://login.example.test enter CODE-OF-"+context+"\n' >&2; while ! [ -e "+
+							filepath.Join(dir, context)+
 							" ]; do sleep 0.05; done; echo logged in >&2"+credentials("token of "+context))
 					}
 					return nil
@@ -422,7 +424,8 @@ func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
 						t.Fatalf("a context's code is not shown under its name\n%s", shown.String())
 					}
 					n := after[:1]
-					want := n + ": its credential plugin sh waits, and says:\r\nat https://login.example.test enter CODE-OF-code-" + n + "\r\nlogged in\r\n"
+					want := n + ": its credential plugin sh waits, and says:\r\nat https://login.example.test enter CODE-OF-code-" +
+						n + "\r\nlogged in\r\n"
 					if !strings.HasPrefix(after, want) {
 						t.Errorf("got %q\nwant %q", after, want)
 					}
@@ -433,7 +436,8 @@ func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
 	}
 }
 
-// What kubectl's preferences say of credential plugins holds for this program too: kubectl 1.37 refuses and runs the same.
+// What kubectl's preferences say of credential plugins holds for this program too: kubectl 1.37 refuses and runs the
+// same.
 func TestOnlyPluginsThatTheKubercAllowsRun(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -446,23 +450,38 @@ func TestOnlyPluginsThatTheKubercAllowsRun(t *testing.T) {
 		env    map[string]string
 		why    string // why the plugin does not run, after its file; "" = it runs
 	}{
-		"no kuberc":                {"", "default", nil, ""},
-		"no policy":                {head, "default", nil, ""},
-		"AllowAll":                 {head + "credentialPluginPolicy: AllowAll\n", "default", nil, ""},
-		"DenyAll":                  {head + "credentialPluginPolicy: DenyAll\n", "default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
-		"DenyAll by KUBERC":        {head + "credentialPluginPolicy: DenyAll\n", "KUBERC", nil, `is not allowed: policy set to "DenyAll" in FILE`},
-		"DenyAll by a flag":        {head + "credentialPluginPolicy: DenyAll\n", "--kuberc", nil, `is not allowed: policy set to "DenyAll" in FILE`},
-		"DenyAll of a later API":   {"apiVersion: kubectl.config.k8s.io/v1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n", "default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
-		"DenyAll, after another":   {"kind: Config\napiVersion: v1\n---\n" + head + "credentialPluginPolicy: DenyAll\n", "default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
-		"DenyAll, turned off":      {head + "credentialPluginPolicy: DenyAll\n", "default", map[string]string{"KUBERC": "off"}, ""},
-		"DenyAll, feature off":     {head + "credentialPluginPolicy: DenyAll\n", "default", map[string]string{"KUBECTL_KUBERC": "false"}, ""},
-		"a list with it":           {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: other\n- command: sh\n", "default", nil, ""},
-		"a list with its path":     {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: " + sh + "\n", "default", nil, ""},
-		"a list with its old name": {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- name: sh\n", "default", nil, ""},
-		"a list without it":        {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: /opt/sh\n", "default", nil, "is not permitted by the credential plugin allowlist in FILE: its path is " + sh},
-		"an empty list":            {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: []\n", "default", nil, `is not run, since what FILE allows cannot be told: credential plugin policy set to "Allowlist", but allowlist is empty; use "DenyAll" policy instead`},
-		"an unknown policy":        {head + "credentialPluginPolicy: Some\n", "default", nil, `is not run, since what FILE allows cannot be told: unknown plugin policy: "Some"`},
-		"no YAML":                  {"credentialPluginPolicy: [DenyAll\n", "default", nil, "is not run, since what FILE allows cannot be told: "},
+		"no kuberc": {"", "default", nil, ""},
+		"no policy": {head, "default", nil, ""},
+		"AllowAll":  {head + "credentialPluginPolicy: AllowAll\n", "default", nil, ""},
+		"DenyAll": {head + "credentialPluginPolicy: DenyAll\n", "default", nil,
+			`is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll by KUBERC": {head + "credentialPluginPolicy: DenyAll\n", "KUBERC", nil,
+			`is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll by a flag": {head + "credentialPluginPolicy: DenyAll\n", "--kuberc", nil,
+			`is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll of a later API": {"apiVersion: kubectl.config.k8s.io/v1\nkind: Preference\ncredentialPluginPolicy: " +
+			"DenyAll\n", "default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll, after another": {"kind: Config\napiVersion: v1\n---\n" + head + "credentialPluginPolicy: DenyAll\n",
+			"default", nil, `is not allowed: policy set to "DenyAll" in FILE`},
+		"DenyAll, turned off": {head + "credentialPluginPolicy: DenyAll\n", "default",
+			map[string]string{"KUBERC": "off"}, ""},
+		"DenyAll, feature off": {head + "credentialPluginPolicy: DenyAll\n", "default",
+			map[string]string{"KUBECTL_KUBERC": "false"}, ""},
+		"a list with it": {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: " +
+			"other\n- command: sh\n", "default", nil, ""},
+		"a list with its path": {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: " +
+			sh + "\n", "default", nil, ""},
+		"a list with its old name": {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- name: sh\n",
+			"default", nil, ""},
+		"a list without it": {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: " +
+			"/opt/sh\n", "default", nil, "is not permitted by the credential plugin allowlist in FILE: its path is " + sh},
+		"an empty list": {head + "credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist: []\n", "default",
+			nil, `is not run, since what FILE allows cannot be told: credential plugin policy set to "Allowlist", ` +
+				`but allowlist is empty; use "DenyAll" policy instead`},
+		"an unknown policy": {head + "credentialPluginPolicy: Some\n", "default", nil,
+			`is not run, since what FILE allows cannot be told: unknown plugin policy: "Some"`},
+		"no YAML": {"credentialPluginPolicy: [DenyAll\n", "default", nil,
+			"is not run, since what FILE allows cannot be told: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := t.TempDir()
@@ -490,12 +509,13 @@ func TestOnlyPluginsThatTheKubercAllowsRun(t *testing.T) {
 				}
 			}
 			started := filepath.Join(home, "started")
-			kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "eu": wants("eu", "t")}, func(context string) apifake.Object {
-				if context == "eu" {
-					return script(clientcmdapi.IfAvailableExecInteractiveMode, "echo >>"+started+credentials("t"))
-				}
-				return nil
-			})
+			kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "eu": wants("eu", "t")},
+				func(context string) apifake.Object {
+					if context == "eu" {
+						return script(clientcmdapi.IfAvailableExecInteractiveMode, "echo >>"+started+credentials("t"))
+					}
+					return nil
+				})
 			want := 0
 			if tc.why != "" {
 				want = 4
@@ -505,13 +525,15 @@ func TestOnlyPluginsThatTheKubercAllowsRun(t *testing.T) {
 			if ran := len(lines(t, started)) > 0; ran != (tc.why == "") {
 				t.Errorf("the plugin ran: %v; %+v", ran, row)
 			}
-			if text := "the context's credential plugin sh " + strings.ReplaceAll(tc.why, "FILE", file); tc.why != "" && !strings.HasPrefix(why, text) {
+			if text := "the context's credential plugin sh " + strings.ReplaceAll(tc.why, "FILE", file); tc.why != "" &&
+				!strings.HasPrefix(why, text) {
 				t.Errorf("got  %s\nwant %s", why, text)
 			}
 		})
 	}
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...)}, nil)
-	if r := xcpauth(t, kubeconfig, "status", "--kuberc", "/nowhere/kuberc"); r.code != 1 || !strings.Contains(r.err, "error: reading the kuberc: open /nowhere/kuberc") {
+	if r := xcpauth(t, kubeconfig, "status", "--kuberc", "/nowhere/kuberc"); r.code != 1 || !strings.Contains(r.err,
+		"error: reading the kuberc: open /nowhere/kuberc") {
 		t.Errorf("a kuberc that is named and missing: exit code %d\n%s", r.code, r.err)
 	}
 }

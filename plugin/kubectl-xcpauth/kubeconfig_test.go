@@ -337,8 +337,8 @@ func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
 	}
 }
 
-// A proxy that gives no connection is told as the proxy's fault, with its address and without the credentials in it; what is wrong behind
-// a proxy that does is not.
+// A proxy that gives no connection is told as the proxy's fault, with its address and without the credentials in it;
+// what is wrong behind a proxy that does is not.
 func TestAProxyThatGivesNoConnectionIsNamed(t *testing.T) {
 	proxy := func(answer http.HandlerFunc) *httptest.Server {
 		s := httptest.NewServer(answer)
@@ -356,25 +356,31 @@ func TestAProxyThatGivesNoConnectionIsNamed(t *testing.T) {
 	works, _ := connectProxy(t, behind.Listener.Addr().String())
 	dead := closed.Listener.Addr().String()
 	for name, tc := range map[string]struct{ scheme, host, want string }{
-		"nobody listens":           {"http", dead, "the proxy http://" + dead + " refused the connection"},
-		"nobody listens, TLS":      {"https", dead, "the proxy https://" + dead + " refused the connection"},
-		"nobody listens, SOCKS":    {"socks5", dead, "the proxy socks5://" + dead + " refused the connection"},
-		"it wants other log-ins":   {"http", refuses(407), "gave no connection to the API server: Proxy Authentication Required"},
-		"it does not get there":    {"http", refuses(502), "gave no connection to the API server: Bad Gateway"},
-		"it does not answer":       {"http", hangs.Listener.Addr().String(), "gave no connection to the API server in time"},
-		"no trust, but by a proxy": {"http", strings.TrimPrefix(works, "http://"), "the API server's certificate is not trusted: "},
+		"nobody listens":        {"http", dead, "the proxy http://" + dead + " refused the connection"},
+		"nobody listens, TLS":   {"https", dead, "the proxy https://" + dead + " refused the connection"},
+		"nobody listens, SOCKS": {"socks5", dead, "the proxy socks5://" + dead + " refused the connection"},
+		"it wants other log-ins": {"http", refuses(407),
+			"gave no connection to the API server: Proxy Authentication Required"},
+		"it does not get there": {"http", refuses(502), "gave no connection to the API server: Bad Gateway"},
+		"it does not answer":    {"http", hangs.Listener.Addr().String(), "gave no connection to the API server in time"},
+		"no trust, but by a proxy": {"http", strings.TrimPrefix(works, "http://"),
+			"the API server's certificate is not trusted: "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
+			kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+				"eu": apifake.Start(apifake.Edge("eu")...)}, nil)
 			edit(t, kubeconfig, func(k *clientcmdapi.Config) {
-				k.Clusters["eu"].Server, k.Clusters["eu"].ProxyURL = "https://elsewhere.test:6443", tc.scheme+"://user:hunter2@"+tc.host
+				k.Clusters["eu"].Server, k.Clusters["eu"].ProxyURL = "https://elsewhere.test:6443",
+					tc.scheme+"://user:hunter2@"+tc.host
 			})
 			r := xcpauth(t, kubeconfig, "status", "--request-timeout", "1s", "-o", "json")
 			said := strings.Join(strings.Fields(r.out), " ")
-			if r.code != 4 || !strings.Contains(said, tc.want) || strings.Contains(said, "the API server refused the connection") {
+			if r.code != 4 || !strings.Contains(said, tc.want) || strings.Contains(said,
+				"the API server refused the connection") {
 				t.Errorf("exit code %d, want %q:\n%s%s", r.code, tc.want, r.out, r.err)
 			}
-			if strings.Contains(r.out+r.err, "hunter2") || strings.Contains(said, "the proxy ") == strings.HasPrefix(name, "no trust") {
+			if strings.Contains(r.out+r.err, "hunter2") || strings.Contains(said, "the proxy ") == strings.HasPrefix(name,
+				"no trust") {
 				t.Errorf("the password is said, or the proxy where it is not to blame:\n%s%s", r.out, r.err)
 			}
 		})

@@ -13,8 +13,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// libraries is the log of the libraries below us, client-go's klog and the standard library's: a line of theirs in the middle of a table
-// that is redrawn would tear it, so it goes through our own stderr, in our own form, and each only once.
+// libraries is the log of the libraries below us, client-go's klog and the standard library's: a line of theirs in the
+// middle of a table that is redrawn would tear it, so it goes through our own stderr, in our own form, and each only
+// once.
 var libraries = &libraryLog{}
 
 type libraryLog struct {
@@ -66,7 +67,10 @@ func (l *libraryLog) WithAttrs([]slog.Attr) slog.Handler { return l }
 func (l *libraryLog) WithGroup(string) slog.Handler { return l }
 
 func (l *libraryLog) say(text string) {
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }), " ")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) ||
+			unicode.IsSpace(r)
+	}), " ")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if text == "" || l.said[text] {

@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 )
 
-// What a library logs stands above the table that is redrawn, as a line of ours: nothing of it is obeyed, and each is said once.
+// What a library logs stands above the table that is redrawn, as a line of ours: nothing of it is obeyed, and each is
+// said once.
 func TestALibrarysLogLineDoesNotTearTheProgress(t *testing.T) {
 	term := newTerminal(t, 80, 24)
 	s := newScreen(term.tty)
@@ -33,7 +34,8 @@ func TestALibrarysLogLineDoesNotTearTheProgress(t *testing.T) {
 		return strings.Contains(text, "log: of net/http\n") && strings.Contains(text, "MEMBER")
 	})
 	above, table, _ := strings.Cut(text, "MEMBER")
-	for _, want := range []string{"log: of klog [2J 1\n", "log: structured: its cause\n", "log: a warning\n", "log: of net/http\n"} {
+	for _, want := range []string{"log: of klog [2J 1\n", "log: structured: its cause\n", "log: a warning\n",
+		"log: of net/http\n"} {
 		if strings.Count(above, want) != 1 {
 			t.Errorf("%q is not said once above the table:\n%s", want, text)
 		}

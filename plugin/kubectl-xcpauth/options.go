@@ -64,7 +64,8 @@ func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
 
 func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
-	flags.StringVar(&o.kuberc, "kuberc", o.kuberc, "path of kubectl's preferences, which say what credential plugins may run; default $KUBERC or ~/.kube/kuberc")
+	flags.StringVar(&o.kuberc, "kuberc", o.kuberc,
+		"path of kubectl's preferences, which say what credential plugins may run; default $KUBERC or ~/.kube/kuberc")
 	flags.StringVar(&o.hub, "context", o.hub, "context of the hub; default: the one selected context that has a ManagementPlane, or a global control plane")
 	flags.StringVar(&o.product, "product", o.product, "what the fleet is of: "+strings.Join(products, ", ")+"; auto finds out")
 	flags.StringArrayVar(&o.contexts, "contexts", o.contexts, "a context to look at: a name, or a /regular expression/; ^ before it takes it away; several: repeat the flag, or a,b; default all")
@@ -176,15 +177,18 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Kuberc: o.kuberc, Hubs: hubs, Contexts: o.contexts, UserAgent: "kubectl-xcpauth/" + version,
-		Terminal: userTerminal(o.In), Stderr: o.ErrOut, Watched: isTerminal(o.In) || isTerminal(o.screen.w)})
+	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Kuberc: o.kuberc, Hubs: hubs, Contexts: o.contexts,
+		UserAgent: "kubectl-xcpauth/" + version,
+		Terminal:  userTerminal(o.In), Stderr: o.ErrOut, Watched: isTerminal(o.In) || isTerminal(o.screen.w)})
 	if err != nil {
 		return nil, err
 	}
 	d := o.having(plan.Recognise(tsb.Dialect(), kongmesh.Dialect()))
-	live := &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens, Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
-		Fills:    map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
-		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics, RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
+	live := &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
+		Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
+		Fills: map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics,
+			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at
 	return live, nil
 }
@@ -201,8 +205,9 @@ func userTerminal(in io.Reader) *os.File {
 func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) (e *execute.Executor, end func()) {
 	o.writing.Store(true)
 	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
-	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, By: live.By, Poll: poll, PutBackWithin: 30 * time.Second,
-		Report: p.report}, p.end
+	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, By: live.By, Poll: poll,
+		PutBackWithin: 30 * time.Second,
+		Report:        p.report}, p.end
 }
 
 // observe looks at the fleet, and says so when it takes longer than two seconds.

@@ -102,7 +102,8 @@ func TestMissingForbiddenAndUnreadableAreThreeAnswers(t *testing.T) {
 		"unreadable": {500, "unreadable", "unknown", "could not be read: the API server failed (500)", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}
+			servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+				"eu": apifake.Start(apifake.Edge("eu")...)}
 			reasons := map[int]string{404: "NotFound", 403: "Forbidden", 500: "InternalError"}
 			for _, s := range servers {
 				s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
@@ -134,7 +135,8 @@ func TestAContextThatMayNotBeLookedAtWasReached(t *testing.T) {
 			apifake.Status(w, code, reason, "forbidden (403): so it says")
 			return true
 		}
-		kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...), "down": down}, nil)
+		kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+			"eu": apifake.Start(apifake.Edge("eu")...), "down": down}, nil)
 		r := xcpauth(t, kubeconfig, "check", "-o", "json")
 		var report struct {
 			Findings []struct{ Rule, Context, Command string }
@@ -170,14 +172,16 @@ func TestManyUnreachableContextsAreSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	const refused = "the API server refused the connection"
-	for _, verb := range []string{"status", "status --history", "check", "plan", "migrate -y", "token list", "certificate show"} {
+	for _, verb := range []string{"status", "status --history", "check", "plan", "migrate -y", "token list",
+		"certificate show"} {
 		r := xcpauth(t, path, strings.Fields(verb)...)
 		for line := range strings.Lines(r.out + r.err) {
 			if len(line) > 400 {
 				t.Errorf("%s: a line of %d bytes: %.100s", verb, len(line), line)
 			}
 		}
-		if said := strings.Join(strings.Fields(r.out+r.err), " "); strings.Count(said, refused) > 4 || !strings.Contains(said, "edge-004 and 295 more") {
+		if said := strings.Join(strings.Fields(r.out+r.err), " "); strings.Count(said, refused) > 4 ||
+			!strings.Contains(said, "edge-004 and 295 more") {
 			t.Errorf("%s says %d times that %s", verb, strings.Count(said, refused), refused)
 		}
 	}

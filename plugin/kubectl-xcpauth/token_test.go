@@ -177,7 +177,8 @@ func TestATextThatIsNoJWTIsRejectedBeforeItsFamilyIsAsked(t *testing.T) {
 		"JWS":    {`{"payload":"","signature":""}`, "JSON serialization"},
 		"JWE":    {"eyJ.a.b.c.d", "encrypted"},
 	} {
-		for _, flags := range [][]string{{"inspect"}, {"verify"}, {"verify", "--key-file", public}, {"verify", "--zone", "west"}, {"verify", "--kid", "2", "--key-file", public}} {
+		for _, flags := range [][]string{{"inspect"}, {"verify"}, {"verify", "--key-file", public}, {"verify", "--zone",
+			"west"}, {"verify", "--kid", "2", "--key-file", public}} {
 			r := with(t, tc.text, append([]string{"token", flags[0], "-"}, flags[1:]...)...)
 			squeezed := strings.Join(strings.Fields(r.out), " ")
 			if r.code != exitRefused || !strings.HasPrefix(squeezed, "rejected: it is not a JWT: ") || !strings.Contains(squeezed, tc.says) || r.err != "" {
@@ -208,7 +209,8 @@ func TestAKeyThatIsIgnoredIsNamed(t *testing.T) {
 		want := "file " + key + ": key 2 is ignored: a PEM block in it cannot be read"
 		r := with(t, tc.token, "token", "verify", "-", "--key-file", key, "-o", "json")
 		var report struct{ Warnings []string }
-		if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.code != 0 || len(report.Warnings) != 1 || report.Warnings[0] != want ||
+		if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.code != 0 || len(report.Warnings) != 1 ||
+			report.Warnings[0] != want ||
 			r.err != "warning: "+want+"\n" {
 			t.Errorf("%s: exit code %d, %v, %q\n%s%s", name, r.code, err, report.Warnings, r.out, r.err)
 		}

@@ -183,18 +183,21 @@ func TestALookThatFailsIsNotTheEndOfTheWatch(t *testing.T) {
 	}
 }
 
-// A credential that runs out while it is watched wants its user: what the plugin prints stays visible below the last look, in the window
-// that is redrawn, until the login was made.
+// A credential that runs out while it is watched wants its user: what the plugin prints stays visible below the last
+// look, in the window that is redrawn, until the login was made.
 func TestACodeToLogInWithIsShownInTheWindow(t *testing.T) {
 	w := watchedFleet(t)
 	dir := t.TempDir()
-	const credential = `printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t","expirationTimestamp":"%s"}}' `
+	const credential = `printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",` +
+		`"status":{"token":"t","expirationTimestamp":"%s"}}' `
 	text := "cd " + dir + `; if ! [ -e first ]; then touch first; ` + credential + `2020-01-01T00:00:00Z; exit; fi
-		printf 'enter CODE-123\nat https://login.example.test\n' >&2; while ! [ -e done ]; do sleep 0.05; done; ` + credential + "2999-01-01T00:00:00Z"
+		printf 'enter CODE-123\nat https://login.example.test\n' >&2; while ! [ -e done ]; do sleep 0.05; done; ` +
+		credential + "2999-01-01T00:00:00Z"
 	edit(t, w.kubeconfig, func(k *clientcmdapi.Config) {
 		k.AuthInfos["eu"].Token = ""
-		k.AuthInfos["eu"].Exec = &clientcmdapi.ExecConfig{APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
-			Command: "sh", Args: []string{"-c", text}}
+		k.AuthInfos["eu"].Exec = &clientcmdapi.ExecConfig{APIVersion: "client.authentication.k8s.io/v1",
+			InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+			Command:         "sh", Args: []string{"-c", text}}
 	})
 	term := newTerminal(t, 80, 24)
 	code := make(chan int)
@@ -202,7 +205,8 @@ func TestACodeToLogInWithIsShownInTheWindow(t *testing.T) {
 	seconds := func(text string) string { return strings.TrimPrefix(strings.Fields(text + " . .")[1], "Seen") }
 	first := term.await("the code, below the last look", func(text string) bool {
 		return term.window && strings.HasPrefix(text, "Seen ") && strings.Contains(text, "\neu       mTLS ") &&
-			strings.HasSuffix(text, "\ncontext eu: its credential plugin sh waits, and says:\nenter CODE-123\nat https://login.example.test")
+			strings.HasSuffix(text, "\ncontext eu: its credential plugin sh waits, and says:\nenter CODE-123\nat "+
+				"https://login.example.test")
 	})
 	term.await("the code, after the window was drawn again", func(text string) bool {
 		return seconds(text) != seconds(first) && strings.HasSuffix(text, "enter CODE-123\nat https://login.example.test")

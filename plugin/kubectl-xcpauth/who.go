@@ -13,8 +13,8 @@ import (
 // longestUser bounds, in runes, what is written down of a user's name: an API server allows any.
 const longestUser = 200
 
-// who says who runs this, for the journal, the lock, the roster and Events: the name by which a cluster knows the user, on this machine.
-// The name of this machine's own user says nothing to those who read them.
+// who says who runs this, for the journal, the lock, the roster and Events: the name by which a cluster knows the user,
+// on this machine. The name of this machine's own user says nothing to those who read them.
 type who struct {
 	live *execute.Live
 

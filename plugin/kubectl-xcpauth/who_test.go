@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// What is written down of who did it is the user that the cluster knows; where it does not say, the kubeconfig's name for it, marked.
+// What is written down of who did it is the user that the cluster knows; where it does not say, the kubeconfig's name
+// for it, marked.
 func TestWhoDidItIsTheUserThatTheClusterKnows(t *testing.T) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -35,8 +36,10 @@ func TestWhoDidItIsTheUserThatTheClusterKnows(t *testing.T) {
 			var mu sync.Mutex
 			var asked int
 			bodies := map[string]string{} // the first, by the last part of the path
-			hub := apifake.Start(append(apifake.Hub("eu"), apifake.Object{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
-				"metadata": apifake.Object{"name": "gone", "namespace": api.Namespace, "uid": "uid-gone"}, "spec": apifake.Object{"clusterName": "gone"}})...)
+			hub := apifake.Start(append(apifake.Hub("eu"), apifake.Object{"apiVersion": api.GroupVersion.String(),
+				"kind":     "EdgeCluster",
+				"metadata": apifake.Object{"name": "gone", "namespace": api.Namespace, "uid": "uid-gone"},
+				"spec":     apifake.Object{"clusterName": "gone"}})...)
 			hub.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 				mu.Lock()
 				defer mu.Unlock()
@@ -66,17 +69,20 @@ func TestWhoDidItIsTheUserThatTheClusterKnows(t *testing.T) {
 				}
 				return true
 			}
-			r := xcpauth(t, serve(t, map[string]*apifake.Server{"hub": hub}, nil), "edge", "forget", "gone", "--alive", "--reason", "CHG-1")
+			r := xcpauth(t, serve(t, map[string]*apifake.Server{"hub": hub}, nil), "edge", "forget", "gone", "--alive",
+				"--reason", "CHG-1")
 			mu.Lock()
 			defer mu.Unlock()
 			var event struct{ Message string }
-			if err := json.Unmarshal([]byte(bodies["events"]), &event); err != nil || event.Message != "forgotten by "+tc.who+": CHG-1" {
+			if err := json.Unmarshal([]byte(bodies["events"]), &event); err != nil ||
+				event.Message != "forgotten by "+tc.who+": CHG-1" {
 				t.Errorf("the Event says %q (%v), want %q; exit code %d\n%s", event.Message, err, tc.who, r.code, r.err)
 			}
 			var lease struct {
 				Spec struct{ HolderIdentity string }
 			}
-			if err := json.Unmarshal([]byte(bodies["leases"]), &lease); err != nil || !strings.HasPrefix(lease.Spec.HolderIdentity, tc.who) {
+			if err := json.Unmarshal([]byte(bodies["leases"]), &lease); err != nil ||
+				!strings.HasPrefix(lease.Spec.HolderIdentity, tc.who) {
 				t.Errorf("the lock is held by %q (%v), want %q", lease.Spec.HolderIdentity, err, tc.who)
 			}
 			if asked != 1 {

@@ -158,7 +158,8 @@ func besides(all kongmesh.Findings) kongmesh.Findings {
 
 // zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A private key that we
 // can read and the product could not is a finding. The rest of what is said of the keys are warnings.
-func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []kongmesh.PublicKey, rests, warnings []string, err error) {
+func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []kongmesh.PublicKey, rests,
+	warnings []string, err error) {
 	text, open, err := readFile(o.keyFile)
 	if err != nil {
 		return nil, nil, nil, err
@@ -199,10 +200,12 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []ko
 		return nil, nil, nil, fmt.Errorf("%s holds a key that is not RSA, and zone tokens are RS256", where)
 	}
 	if unnamed > 1 {
-		return nil, nil, nil, fmt.Errorf("%s holds %d keys without a kid; pass the one that the token was signed with", where, unnamed)
+		return nil, nil, nil, fmt.Errorf("%s holds %d keys without a kid; pass the one that the token was signed with",
+			where, unnamed)
 	}
 	if unnamed == 1 && o.zone.kid == "" {
-		return all, []string{fmt.Sprintf("that the control plane has the key in %s under the token's kid is assumed; --kid says under which", where)}, warnings, nil
+		return all, []string{fmt.Sprintf("that the control plane has the key in %s under the token's kid is assumed; "+
+			"--kid says under which", where)}, warnings, nil
 	}
 	return all, []string{"that the control plane verifies with the key in " + where + " is what you say"}, warnings, nil
 }

@@ -56,7 +56,8 @@ func judgeGo(name string, src []byte) ([]string, error) {
 	}
 	for _, d := range f.Decls {
 		ast.Inspect(d, func(n ast.Node) bool {
-			if l, ok := n.(*ast.BasicLit); ok && !isTest && product && strings.Contains(l.Value, "15:04") && !strings.Contains(l.Value, "2006") {
+			if l, ok := n.(*ast.BasicLit); ok && !isTest && product && strings.Contains(l.Value, "15:04") &&
+				!strings.Contains(l.Value, "2006") {
 				report(l, "a time without its date: who reads it tomorrow takes it for today's")
 			}
 			s, ok := n.(*ast.SelectorExpr)
@@ -68,7 +69,8 @@ func judgeGo(name string, src []byte) ([]string, error) {
 				from = imported[x.Name]
 			}
 			switch {
-			case !isTest && product && name != timeOfDay && from == "time" && slices.Contains([]string{"TimeOnly", "Kitchen"}, s.Sel.Name):
+			case !isTest && product && name != timeOfDay && from == "time" && slices.Contains([]string{"TimeOnly", "Kitchen"},
+				s.Sel.Name):
 				report(s, "time."+s.Sel.Name+": who reads it tomorrow takes it for today's; "+timeOfDay+" knows when that is right")
 			case !isTest && in(deciding, dir) && from == "time" && slices.Contains(clock, s.Sel.Name):
 				report(s, "time."+s.Sel.Name+" where decisions are made: take the time as a value")
