@@ -23,7 +23,7 @@ func run(args []string, streams genericiooptions.IOStreams) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	o := newFleetOptions(streams)
-	libraries.logTo(o.ErrOut)
+	silence()
 	restore := func() {
 		o.screen.restore()
 		o.window.restore()
