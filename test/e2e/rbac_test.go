@@ -20,7 +20,7 @@ import (
 // alone is enough for status.
 func TestTheShippedRolesAreEnough(t *testing.T) {
 	t.Parallel()
-	f := start(t, sandbox.Options{Webhook: true})
+	f := start(t, sandbox.Options{Webhook: true, Cadence: patient})
 	users := map[string]map[string]*rest.Config{"reader": {}, "mover": {}}
 	for _, cluster := range []string{"hub", "edge-1", "edge-2"} {
 		f.bind(cluster, "reader", "xcpauth-read")

@@ -67,12 +67,14 @@ func (f fleet) typed(dir, command, interrupt string) (string, int) {
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
+// patient is a cadence at which a token that is to be rotated has enough of its life left for that.
+var patient = xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 16 * time.Second, TokenRenew: 2 * time.Second}
+
 // Every command that a message, the help or the README suggests, and that a fleet is needed for, typed at a terminal; the table of
 // suggestions beside the plugin says which these are. (What is suggested to be watched for a minute is watched for five seconds here.)
 func TestEverySuggestedCommandRuns(t *testing.T) {
 	t.Parallel()
-	// a token that is to be made anew must have time enough left for that
-	f := start(t, sandbox.Options{Webhook: true, Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 16 * time.Second, TokenRenew: 2 * time.Second}})
+	f := start(t, sandbox.Options{Webhook: true, Cadence: patient})
 	dir := t.TempDir()
 	for _, step := range []struct {
 		command, interrupt string
