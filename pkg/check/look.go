@@ -101,16 +101,6 @@ func (l *look) other(context string) *plan.Other {
 	return nil
 }
 
-// context is what is known of a context, or nil.
-func (l *look) context(name string) *plan.Context {
-	for i := range l.Contexts {
-		if l.Contexts[i].Name == name {
-			return &l.Contexts[i]
-		}
-	}
-	return nil
-}
-
 // foreign says whether a context is known to hold nothing of this hub: what one may do there does not matter.
 func (l *look) foreign(context string) bool {
 	if l.Hub.Found && l.Hub.Context == context {

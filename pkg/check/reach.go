@@ -31,7 +31,7 @@ func unreachable(l *look) {
 		x := l.say(member, context, "")
 		x.Saw, x.Remedy = why, "see whether kubectl reaches it; leave it out with --contexts if it is not to be looked at"
 		x.Command = kubectl(context, "", "version")
-		if c := l.context(context); c != nil && c.Denied { // it was reached, and kubectl version would succeed
+		if slices.Contains(l.Denied, context) { // it was reached, and kubectl version would succeed
 			x.Remedy = "it was reached, and you may not look: let somebody who may bind xcpauth-read to you; leave it out with --contexts if " +
 				"it is not to be looked at"
 			x.Command = kubectl(context, "", "auth", "can-i", "--list")

@@ -71,8 +71,7 @@ func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew,
-		Partial: kube.Unreadable(s.Reads[readControlPlanes]) != "",
-		Denied:  s.Denied || s.Reads[readControlPlanes].Denied}
+		Partial: kube.Unreadable(s.Reads[readControlPlanes]) != ""}
 	c.Missing, c.AccessErr = s.Lacking(Needs(s.Reads, true))
 	if s.Err != "" {
 		return c

@@ -44,6 +44,9 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 			}
 			f.Members = append(f.Members, m)
 		}
+		if s.Denied || s.Reads[readControlPlanes].Denied {
+			f.Denied = append(f.Denied, s.Context)
+		}
 		switch {
 		case s.Err != "":
 			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})

@@ -13,7 +13,7 @@ import (
 // by default (ClusterRole system:basic-user).
 const selfReviews = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
-// User is the name by which the API server of a context knows whoever uses it, after impersonation.
+// User is the name by which the API server of a context knows the one who uses it, after impersonation.
 func (o *Observer) User(ctx context.Context, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()

@@ -19,6 +19,7 @@ type Facts struct {
 	Standby *Hub     // the second hub, when one was named
 	Members []Member // sorted by name; each member once
 	Others  []Other  // the selected contexts that hold no member of this hub, sorted by context
+	Denied  []string // the contexts that were reached and may not be looked at
 	// Probes is what came of the probes of the steps that are being proved, by member.
 	Probes map[string]Probe
 	// Contexts are all selected contexts, sorted by name; only for check.

@@ -107,8 +107,6 @@ type Context struct {
 	ClusterUID string
 	Err        string // why it could not be looked at at all
 	Unread     []Unread
-	// Denied says that its members are not known since the API server, which was reached, does not let them be listed.
-	Denied bool
 	// Skew is how far its API server's clock is ahead of ours at the least; nil when that was not told.
 	Skew *time.Duration
 	// Missing are the rights that were asked for and denied; AccessErr is why they could not be asked for.

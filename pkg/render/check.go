@@ -26,10 +26,12 @@ type Check struct {
 
 // CheckRow is one member with how much was found about it.
 type CheckRow struct {
-	Member   string `json:"member"`
-	Role     string `json:"role"` // hub, edge, mpc, or context for one that holds no member
-	Context  string `json:"context,omitempty"`
-	State    string `json:"state"` // ok, not found, unreachable, not selected, skipped, other-management-plane; or the worst severity
+	Member  string `json:"member"`
+	Role    string `json:"role"` // hub, edge, mpc, or context for one that holds no member
+	Context string `json:"context,omitempty"`
+	// State is ok, not found, unreachable, forbidden, not selected, skipped, other-management-plane, or the worst
+	// severity.
+	State    string `json:"state"`
 	Errors   int    `json:"errors"`
 	Warnings int    `json:"warnings"`
 	Infos    int    `json:"infos"`
@@ -65,6 +67,9 @@ func NewCheck(f plan.Facts, kept, ignored []check.Finding, threshold check.Sever
 		r.Members = append(r.Members, row)
 	}
 	for i := range r.Members {
+		if m := &r.Members[i]; m.State == "unreachable" && slices.Contains(f.Denied, m.Context) {
+			m.State = "forbidden"
+		}
 		r.Members[i].count(kept)
 	}
 	r.Next = r.next(f, again)

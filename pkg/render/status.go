@@ -29,7 +29,7 @@ type StatusRow struct {
 	Member     string   `json:"member"`
 	Role       string   `json:"role"` // hub (the standby too), edge, mpc, or context for one that holds no member
 	Context    string   `json:"context,omitempty"`
-	State      string   `json:"state"` // ok, pending, blocked, unreachable, skipped, other-management-plane
+	State      string   `json:"state"` // ok, pending, blocked, unreachable, forbidden, skipped, other-management-plane
 	Declared   string   `json:"declared"`
 	Effective  string   `json:"effective"`
 	Credential string   `json:"credential"`
@@ -84,18 +84,19 @@ func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status
 		}
 		s.Members = append(s.Members, r)
 	}
+	for i := range s.Members {
+		if r := &s.Members[i]; r.State == "unreachable" && slices.Contains(f.Denied, r.Context) {
+			r.State = "forbidden"
+		}
+	}
 	return s
 }
 
+// unseen says whether a row could not be looked at.
+func (r StatusRow) unseen() bool { return r.State == "unreachable" || r.State == "forbidden" }
+
 // Unreachable says whether a row could not be looked at.
-func (s Status) Unreachable() bool {
-	for _, r := range s.Members {
-		if r.State == "unreachable" {
-			return true
-		}
-	}
-	return false
-}
+func (s Status) Unreachable() bool { return slices.ContainsFunc(s.Members, StatusRow.unseen) }
 
 func nextSteps(p plan.Plan) map[string]plan.Step {
 	first := map[string]plan.Step{}
@@ -422,14 +423,14 @@ func (r StatusRow) text() string { return strings.Join(r.Why, "; ") }
 func (s Status) reasons(w io.Writer, wide, witnesses bool) {
 	same := map[string][]string{} // who cannot be reached, by the reason
 	for _, r := range s.Members {
-		if r.State == "unreachable" {
+		if r.unseen() {
 			same[r.text()] = append(same[r.text()], r.who())
 		}
 	}
 	for _, r := range s.Members {
 		name := r.who()
 		switch names := same[r.text()]; {
-		case r.State != "unreachable" || len(names) <= onePerLine:
+		case !r.unseen() || len(names) <= onePerLine:
 			for _, why := range r.Why {
 				paragraph(w, name+": ", why)
 			}

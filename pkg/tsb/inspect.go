@@ -97,8 +97,7 @@ func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
-	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew, Denied: s.Denied ||
-		s.Reads[readControlPlanes].Denied}
+	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
 	c.Missing, c.AccessErr = s.Lacking(Needs(s.Reads, true)) // what another dialect asked for is none of ours
 	c.Partial = kube.Unreadable(s.Reads[readManagementPlanes]) != "" || kube.Unreadable(s.Reads[readControlPlanes]) != ""
 	if s.Err != "" {

@@ -45,6 +45,9 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 				hosts[m.Dials] = true
 			}
 		}
+		if s.Denied || s.Reads[readControlPlanes].Denied {
+			f.Denied = append(f.Denied, s.Context)
+		}
 		switch {
 		case s.Err != "":
 			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})

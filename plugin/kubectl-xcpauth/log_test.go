@@ -37,7 +37,8 @@ func TestALibrarysLogLineDoesNotTearTheProgress(t *testing.T) {
 	say("after")
 	text := term.awaitText("after")
 	lines := strings.Split(text, "\n")
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], "MEMBER") || !strings.HasPrefix(lines[1], "edge-1") || log.Writer() != io.Discard {
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "MEMBER") || !strings.HasPrefix(lines[1], "edge-1") ||
+		log.Writer() != io.Discard {
 		t.Errorf("the terminal shows\n%s", text)
 	}
 	p.end()

@@ -169,7 +169,9 @@ func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 	want := map[string]struct{ state, why string }{
 		"hub": {"pending", ""}, "eu": {"blocked", ""}, "us": {"skipped", "the same cluster as context again"}, // again comes first by name
 		"hangs": {"unreachable", "did not answer in time"}, "gone": {"unreachable", "refused the connection"}, "stranger": {"skipped", "no ControlPlane there"},
-		"unauthorized": {"unreachable", "401"}, "forbidden": {"unreachable", "forbidden (403): namespaces \"kube-system\" is forbidden"}, "plugin": {"unreachable", "credential plugin"}, "broken-plugin": {"unreachable", "credential plugin"},
+		"unauthorized": {"unreachable", "401"},
+		"forbidden":    {"forbidden", "forbidden (403): namespaces \"kube-system\" is forbidden"},
+		"plugin":       {"unreachable", "credential plugin"}, "broken-plugin": {"unreachable", "credential plugin"},
 	}
 	flags := []string{"--member-timeout", "3s", "--request-timeout", "1s"}
 	began := time.Now()

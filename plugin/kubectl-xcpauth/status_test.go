@@ -139,6 +139,7 @@ func TestAContextThatMayNotBeLookedAtWasReached(t *testing.T) {
 			"eu": apifake.Start(apifake.Edge("eu")...), "down": down}, nil)
 		r := xcpauth(t, kubeconfig, "check", "-o", "json")
 		var report struct {
+			Members  []struct{ Context, State string }
 			Findings []struct{ Rule, Context, Command string }
 		}
 		if err := json.Unmarshal([]byte(r.out), &report); err != nil {
@@ -154,6 +155,15 @@ func TestAContextThatMayNotBeLookedAtWasReached(t *testing.T) {
 		}
 		if n != 1 {
 			t.Errorf("%s: %d findings\n%s", reason, n, r.out)
+		}
+		state := map[string]string{"Forbidden": "forbidden", "InternalError": "unreachable"}[reason]
+		if got := status(t, kubeconfig, 4)["down"].State; got != state {
+			t.Errorf("%s: status says %s, want %s", reason, got, state)
+		}
+		for _, m := range report.Members {
+			if m.Context == "down" && m.State != state {
+				t.Errorf("%s: check says %s, want %s", reason, m.State, state)
+			}
 		}
 	}
 }

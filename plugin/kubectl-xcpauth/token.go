@@ -53,8 +53,8 @@ func newTokenInspectCommand(fo *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "inspect [FILE|-]", Args: cobra.MaximumNArgs(1),
 		Short: "print what a token says of itself, unverified, and what is odd about it",
-		Long: `Print what a token says of itself, and what is odd about it. Nothing is verified. What is no JWT is rejected, with
-exit code 5.`,
+		Long: `Print what a token says of itself, and what is odd about it. Nothing is verified. What is no JWT
+is rejected, with exit code 5.`,
 		Example: `  # The token that lies in an edge's cluster
   kubectl xcpauth token inspect --edge edge-1
 

@@ -205,6 +205,13 @@ func (f fleet) oneRowEach(at, why string, args func(verb string) []string) {
 	default:
 		states[at], states["mpc"], code = "unreachable", "ok", 4 // MPC's turn comes after every edge's
 	}
+	if strings.HasPrefix(why, "forbidden") { // it was reached
+		for member, state := range states {
+			if state == "unreachable" {
+				states[member] = "forbidden"
+			}
+		}
+	}
 	for format, r := range f.everyFormat(code, args("status")...) {
 		got := f.reported(format, r.Stdout)
 		for member := range got.states {
