@@ -42,6 +42,7 @@ type logins struct {
 	terminal *os.File
 	stderr   io.Writer
 	watched  bool // somebody may see stderr
+	silence  time.Duration
 	policy   policy
 	slots    chan struct{}
 	asking   chan struct{} // who holds its one place has the terminal
@@ -54,8 +55,9 @@ func newLogins(terminal *os.File, stderr io.Writer, watched bool, may policy) *l
 	if stderr == nil {
 		stderr = io.Discard
 	}
-	return &logins{terminal: terminal, stderr: stderr, watched: watched, policy: may, slots: make(chan struct{},
-		pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
+	return &logins{terminal: terminal, stderr: stderr, watched: watched, policy: may, silence: silence,
+		slots: make(chan struct{},
+			pluginLimit), asking: make(chan struct{}, 1), known: map[string]*login{}}
 }
 
 // login is one plugin, and what came of it so far.
@@ -234,7 +236,7 @@ func (l *logins) quietly(ctx context.Context, fl *flight, plugin *clientcmdapi.E
 // elsewhere.
 func (l *logins) waits(heard *overheard, ended <-chan struct{}, onItsUser func(), plugin *clientcmdapi.ExecConfig,
 	name string) bool {
-	quiet := time.NewTimer(silence)
+	quiet := time.NewTimer(l.silence)
 	defer quiet.Stop()
 	for began := (<-chan struct{})(heard.began); began != nil; {
 		select {
@@ -243,7 +245,7 @@ func (l *logins) waits(heard *overheard, ended <-chan struct{}, onItsUser func()
 		case <-quiet.C:
 			onItsUser()
 			fmt.Fprintf(l.stderr, "context %s: its credential plugin %s still runs; if it opened a browser, log in there "+
-				"within %s\n", clean(name), clean(plugin.Command), answerTimeout-silence)
+				"within %s\n", clean(name), clean(plugin.Command), answerTimeout-l.silence)
 		case <-ended:
 			return false
 		}
