@@ -238,47 +238,95 @@ func TestAZoneNeedsARestartForAToken(t *testing.T) {
 	}
 }
 
-// An established stream is never cut by expiry, revocation or a key's end; a health check fails from then on, and the next stream too.
-func TestTokensAreLookedAtWhenAStreamOpensAndByHealthChecksAlone(t *testing.T) {
-	for name, spoil := range map[string]func(*Memory, string){
-		"revoked": func(m *Memory, token string) {
-			var claims struct{ JTI string }
-			body, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
-			if err := json.Unmarshal(body, &claims); err != nil {
-				panic(err)
-			}
-			put(t, m, GlobalSecret("zone-token-revocations", []byte(claims.JTI)))
-		},
-		"its key deleted": func(m *Memory, _ string) { m.Delete("zone-token-signing-key-1") },
+// A stream that is open outlives the expiry, the revocation and the key of its token, until a health check looks at it: that one fails and
+// ends the session, and the next stream is refused. Without health checks, as before 2.5.0, nobody looks.
+func TestTokensAreLookedAtWhenAStreamOpensAndByHealthChecks(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*Memory, string)
+		want  Reason
+		every time.Duration
+	}{
+		"revoked":                      {revoke, TokenRevoked, 5 * time.Millisecond},
+		"its key deleted":              {func(m *Memory, _ string) { m.Delete("zone-token-signing-key-1") }, KeyUnknown, 5 * time.Millisecond},
+		"revoked, no health checks":    {revoke, TokenRevoked, -1},
+		"revoked, long before a check": {revoke, TokenRevoked, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, secrets := global(t, nil)
 			token := issue(t, g, "west", "cp")
-			zone(t, g, ZoneOptions{Name: "west", Env: map[string]string{oldInline: token}, HealthEvery: 5 * time.Millisecond})
+			zone(t, g, ZoneOptions{Name: "west", Env: map[string]string{oldInline: token}, HealthEvery: c.every})
 			since := connected(t, g, "west").Since
-			await(t, "a health check passes", func() bool {
-				return slices.ContainsFunc(g.Calls(), func(c Call) bool { return c.Health && c.Accepted })
-			})
-			spoil(secrets, token)
-			await(t, "three health checks fail", func() bool {
+			passed := func() int {
 				n := 0
-				for _, c := range g.Refused() {
-					if c.Health {
+				for _, call := range g.Calls() {
+					if call.Health && call.Accepted {
 						n++
-					} else {
-						t.Errorf("a stream was refused that should still be open: %v", c)
 					}
 				}
-				return n >= 3
-			})
-			if s, on := g.Live()["west"]; !on || !s.Since.Equal(since) {
+				return n
+			}
+			if c.every >= 0 {
+				await(t, "the first health check passes", func() bool { return passed() > 0 })
+			}
+			c.spoil(secrets, token)
+			if c.every > 0 {
+				await(t, "a health check and then a stream are refused", func() bool {
+					all := g.Refused()
+					return len(all) > 1 && all[0].Health && !all[1].Health && all[0].Reason == c.want && all[1].Reason == c.want
+				})
+				await(t, "no stream is open", func() bool { return len(g.Live()) == 0 })
+				return
+			}
+			want := 0
+			if c.every == 0 {
+				want = 1 // the first one; the next is five minutes away
+			}
+			if passed() != want {
+				t.Errorf("%d health checks, want %d", passed(), want)
+			}
+			if s, on := g.Live()["west"]; !on || !s.Since.Equal(since) || len(g.Refused()) > 0 {
 				t.Errorf("the stream was cut: %+v", s)
 			}
 			if err := g.Restart(nil); err != nil {
 				t.Fatal(err)
 			}
-			refused(t, g, "west", map[string]Reason{"revoked": TokenRevoked, "its key deleted": KeyUnknown}[name])
+			refused(t, g, "west", c.want)
 		})
+	}
+}
+
+// revoke has the list say a token's id.
+func revoke(m *Memory, token string) {
+	var claims struct{ JTI string }
+	body, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err := json.Unmarshal(body, &claims); err != nil {
+		panic(err)
+	}
+	if err := m.Put(GlobalSecret("zone-token-revocations", []byte(claims.JTI))); err != nil {
+		panic(err)
+	}
+}
+
+// A zone dials again after waits that double up to the longest one, and begins with the first one after a session that lasted longer.
+func TestAZoneBacksOff(t *testing.T) {
+	const first, most = 5 * time.Second, time.Minute
+	b := backoff{first: first, most: most}
+	for i, want := range []time.Duration{first, 2 * first, 4 * first, 8 * first, most, most} {
+		if got := b.after(time.Millisecond); got < want || got >= want+first {
+			t.Errorf("wait %d is %s, want %s and less than %s more", i, got, want, first)
+		}
+	}
+	if got := b.after(most + 1); got >= 2*first {
+		t.Errorf("after a long session the wait is %s", got)
+	}
+	if got := b.after(0); got < 2*first {
+		t.Errorf("the wait after that is %s", got)
+	}
+	constant := backoff{first: first, most: first}
+	for range 3 {
+		if got := constant.after(0); got != first {
+			t.Errorf("a wait that does not grow is %s", got)
+		}
 	}
 }
 

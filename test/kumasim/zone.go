@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -47,8 +48,9 @@ type ZoneOptions struct {
 	Names       Names
 	Env         map[string]string
 	PathReread  bool           // a file is read for every call; always so with NewNames, undocumented before
-	Retry       time.Duration  // 20 ms
-	HealthEvery time.Duration  // never when 0
+	Retry       time.Duration  // the first wait before it dials again: 20 ms, 5 s in the product
+	RetryMost   time.Duration  // the longest one, up to which it doubles: Retry when 0, 1 min in the product
+	HealthEvery time.Duration  // 5 min when 0, as in the product; never when negative, as before 2.5.0
 	Instance    string         // names the process in calls and subscriptions
 	Find        func() *Global // which global the next session is with, none when nil; nil is always the one it was started with
 }
@@ -69,6 +71,12 @@ type Zone struct {
 func StartZone(g *Global, o ZoneOptions) *Zone {
 	if o.Retry == 0 {
 		o.Retry = 20 * time.Millisecond
+	}
+	if o.RetryMost == 0 {
+		o.RetryMost = o.Retry
+	}
+	if o.HealthEvery == 0 {
+		o.HealthEvery = 5 * time.Minute
 	}
 	if o.Find == nil {
 		o.Find = func() *Global { return g }
@@ -121,21 +129,46 @@ func (z *Zone) start() {
 	z.mu.Unlock()
 	go func() {
 		defer close(z.ended)
+		wait := backoff{first: z.opts.Retry, most: z.opts.RetryMost}
 		for err == nil && ctx.Err() == nil {
 			session, cut := context.WithCancel(ctx)
 			z.mu.Lock()
 			z.cut = cut
 			z.mu.Unlock()
-			if g := z.opts.Find(); g != nil {
+			began := time.Now()
+			g := z.opts.Find()
+			if g != nil {
 				z.session(session, g, token)
 			}
 			cut()
+			pause := z.opts.Retry // nothing was dialled: it asks again
+			if g != nil {
+				pause = wait.after(time.Since(began))
+			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(z.opts.Retry):
+			case <-time.After(pause):
 			}
 		}
 	}()
+}
+
+// backoff is how long a zone waits before it dials again (Kuma pkg/core/runtime/component/resilient.go at v2.14.3: exponential, capped, and
+// after a session that was longer than the cap from the beginning again). The product adds a jitter of as much as the first wait either
+// way; only the longer half of it is played.
+type backoff struct{ first, most, next time.Duration }
+
+// after is the wait after a session that lasted that long.
+func (b *backoff) after(lasted time.Duration) time.Duration {
+	if lasted > b.most || b.next == 0 {
+		b.next = b.first
+	}
+	now := b.next
+	b.next = min(2*b.next, b.most)
+	if b.most > b.first {
+		now += rand.N(b.first)
+	}
+	return now
 }
 
 // token is how the process gets its token, from then on; "" is none.
@@ -208,9 +241,14 @@ func (z *Zone) session(ctx context.Context, g *Global, token func() (string, err
 		z.failed(ctx, g, z.reason(err), err)
 		return
 	}
-	if z.opts.HealthEvery > 0 {
-		health.Go(func() { z.checkHealth(ctx, conn, token) })
-	}
+	begin := sync.OnceFunc(func() {
+		if z.opts.HealthEvery > 0 {
+			health.Go(func() {
+				defer cancel()
+				z.checkHealth(ctx, conn, token)
+			})
+		}
+	})
 	for {
 		var message wrapperspb.BytesValue
 		if err := stream.RecvMsg(&message); err != nil {
@@ -219,6 +257,7 @@ func (z *Zone) session(ctx context.Context, g *Global, token func() (string, err
 			}
 			return
 		}
+		begin()
 		var s Snapshot
 		if err := json.Unmarshal(message.Value, &s); err != nil {
 			return
@@ -245,17 +284,23 @@ func (z *Zone) outgoing(ctx context.Context, token func() (string, error)) (cont
 	return ctx, nil
 }
 
+// checkHealth checks at once and then every so often, until one check fails; that ends the session (Kuma pkg/kds/mux/client.go at v2.14.3,
+// since 2.5.0). Here the first one waits for the stream to be accepted, so that a dial that is refused is one call; there all begin together.
 func (z *Zone) checkHealth(ctx context.Context, conn *grpc.ClientConn, token func() (string, error)) {
 	tick := time.NewTicker(z.opts.HealthEvery)
 	defer tick.Stop()
 	for {
+		call, err := z.outgoing(ctx, token)
+		if err == nil {
+			err = conn.Invoke(call, "/"+serviceName+"/"+healthName, &emptypb.Empty{}, &emptypb.Empty{}) // the global records it
+		}
+		if err != nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		if call, err := z.outgoing(ctx, token); err == nil {
-			_ = conn.Invoke(call, "/"+serviceName+"/"+healthName, &emptypb.Empty{}, &emptypb.Empty{}) // the global records it
 		}
 	}
 }
