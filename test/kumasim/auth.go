@@ -17,12 +17,13 @@ const (
 	authorizationKey = "authorization"
 	clientIDKey      = "client-id"
 	instanceKey      = "kumasim-instance" // of this stand-in alone: which process of the zone it is
+	configKey        = "kumasim-config"   // and its configuration, which the product sends in the stream
 )
 
-// instanceOf is the name of the zone's process, "" where it was given none.
-func instanceOf(md metadata.MD) string {
-	if names := md.Get(instanceKey); len(names) > 0 {
-		return names[0]
+// first is the first value of a key, "" where there is none.
+func first(md metadata.MD, key string) string {
+	if all := md.Get(key); len(all) > 0 {
+		return all[0]
 	}
 	return ""
 }

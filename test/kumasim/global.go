@@ -40,6 +40,7 @@ type Options struct {
 	Source     Source
 	Auth       Auth                      // "" is none, as in the product
 	PublicKeys map[string]*rsa.PublicKey // of its configuration, by kid
+	SecretsOff bool                      // validator.useSecrets is false: tokens are verified with PublicKeys alone
 	Switches   Switches
 	SyncEvery  time.Duration // 20 ms
 	CacheFor   time.Duration // how long secrets that were read are believed; 1 s in the product, 0 here
@@ -73,6 +74,7 @@ type Subscription struct {
 	Since             time.Time
 	AuthTokenProvided bool   // the stream brought exactly one authorization value; not that it was verified
 	Instance          string // the zone's process, "" where it was given no name
+	Config            string // its configuration as it shows it, "" where it was given none
 }
 
 // Start starts a global. An auth type that nothing authenticates with is an error, as in the product.
@@ -202,7 +204,7 @@ func (g *Global) admit(ctx context.Context, health bool) error {
 	if ids := md.Get(clientIDKey); len(ids) > 0 {
 		c.Zone = ids[0]
 	}
-	c.Instance = instanceOf(md)
+	c.Instance = first(md, instanceKey)
 	if err != nil {
 		c.Text = status.Convert(err).Message()
 	}
@@ -231,7 +233,10 @@ func (g *Global) stream(s grpc.ServerStream) error {
 	g.mu.Lock()
 	g.next++
 	id, stop := g.next, g.stop
-	sub := Subscription{Zone: md.Get(clientIDKey)[0], Since: g.opts.Now(), AuthTokenProvided: len(md.Get(authorizationKey)) == 1, Instance: instanceOf(md)}
+	sub := Subscription{
+		Zone: md.Get(clientIDKey)[0], Since: g.opts.Now(), AuthTokenProvided: len(md.Get(authorizationKey)) == 1,
+		Instance: first(md, instanceKey), Config: first(md, configKey),
+	}
 	g.live[id] = sub
 	g.mu.Unlock()
 	defer g.opts.Opened(sub)()

@@ -238,8 +238,8 @@ func TestAZoneNeedsARestartForAToken(t *testing.T) {
 	}
 }
 
-// A stream that is open outlives the expiry, the revocation and the key of its token, until a health check looks at it: that one fails and
-// ends the session, and the next stream is refused. Without health checks, as before 2.5.0, nobody looks.
+// A stream that is open outlives the expiry, the revocation and the key of its token, until a health check looks at
+// it: that one fails and ends the session, and the next stream is refused. Without checks, as before 2.5.0, nobody looks.
 func TestTokensAreLookedAtWhenAStreamOpensAndByHealthChecks(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*Memory, string)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -39,6 +40,9 @@ func (g *Global) validate(raw string, now time.Time) (*ZoneClaims, error) {
 			if key := g.opts.PublicKeys[kid]; key != nil {
 				return key, nil
 			}
+			if g.opts.SecretsOff {
+				return nil, &keyNotFound{kid, "-" + kid} // the product's static accessor has no prefix
+			}
 			value, err := keyValue(g.opts.Source, kid)
 			if err != nil {
 				return nil, err
@@ -48,6 +52,8 @@ func (g *Global) validate(raw string, now time.Time) (*ZoneClaims, error) {
 				return nil, err
 			}
 			return &key.PublicKey, nil
+		case alg == "HS256" && g.opts.SecretsOff:
+			return nil, &keyNotFound{"0", ""}
 		case alg == "HS256" && !g.opts.Switches.NoHMAC:
 			return keyValue(g.opts.Source, "0")
 		case g.opts.Switches.NoHMAC:
@@ -65,7 +71,7 @@ func (g *Global) validate(raw string, now time.Time) (*ZoneClaims, error) {
 	case errors.Is(err, jwt.ErrTokenNotValidYet) && !g.opts.Switches.TerseNotYet:
 		return nil, fmt.Errorf("token is not yet valid: 'valid_from' date is in the future. Check if the system clock on the instance that issued the token is set correctly: %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("could not parse token: %w", err)
+		return nil, fmt.Errorf("could not parse token: %w", &productsWords{err})
 	}
 	revoked, err := isRevoked(g.opts.Source, claims.ID)
 	if err != nil {
@@ -76,6 +82,14 @@ func (g *Global) validate(raw string, now time.Time) (*ZoneClaims, error) {
 	}
 	return claims, nil
 }
+
+// productsWords is an error of the decoder, with the name of the product's type in place of ours.
+type productsWords struct{ error }
+
+func (e *productsWords) Error() string {
+	return strings.ReplaceAll(e.error.Error(), "kumasim.ZoneClaims", "zone.ZoneClaims")
+}
+func (e *productsWords) Unwrap() error { return e.error }
 
 var errRevoked = errors.New("token is revoked")
 

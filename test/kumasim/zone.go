@@ -52,6 +52,7 @@ type ZoneOptions struct {
 	RetryMost   time.Duration  // the longest one, up to which it doubles: Retry when 0, 1 min in the product
 	HealthEvery time.Duration  // 5 min when 0, as in the product; never when negative, as before 2.5.0
 	Instance    string         // names the process in calls and subscriptions
+	Config      string         // its configuration as it shows it, for subscriptions
 	Find        func() *Global // which global the next session is with, none when nil; nil is always the one it was started with
 }
 
@@ -141,7 +142,7 @@ func (z *Zone) start() {
 				z.session(session, g, token)
 			}
 			cut()
-			pause := z.opts.Retry // nothing was dialled: it asks again
+			pause := min(z.opts.Retry, askAgain)
 			if g != nil {
 				pause = wait.after(time.Since(began))
 			}
@@ -153,9 +154,12 @@ func (z *Zone) start() {
 	}()
 }
 
-// backoff is how long a zone waits before it dials again (Kuma pkg/core/runtime/component/resilient.go at v2.14.3: exponential, capped, and
-// after a session that was longer than the cap from the beginning again). The product adds a jitter of as much as the first wait either
-// way; only the longer half of it is played.
+// askAgain is how soon a zone asks again which global it is to dial, where there was none.
+const askAgain = 100 * time.Millisecond
+
+// backoff is how long a zone waits before it dials again (Kuma pkg/core/runtime/component/resilient.go at v2.14.3:
+// exponential, capped, and after a session that was longer than the cap from the beginning again). The product adds
+// a jitter of as much as the first wait either way; only the longer half of it is played.
 type backoff struct{ first, most, next time.Duration }
 
 // after is the wait after a session that lasted that long.
@@ -278,14 +282,18 @@ func (z *Zone) outgoing(ctx context.Context, token func() (string, error)) (cont
 	if z.opts.Instance != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, instanceKey, z.opts.Instance)
 	}
+	if z.opts.Config != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, configKey, z.opts.Config)
+	}
 	if text != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, authorizationKey, text)
 	}
 	return ctx, nil
 }
 
-// checkHealth checks at once and then every so often, until one check fails; that ends the session (Kuma pkg/kds/mux/client.go at v2.14.3,
-// since 2.5.0). Here the first one waits for the stream to be accepted, so that a dial that is refused is one call; there all begin together.
+// checkHealth checks at once and then every so often, until one check fails; that ends the session (Kuma
+// pkg/kds/mux/client.go at v2.14.3, since 2.5.0). Here the first one waits for the stream to be accepted, so that a dial
+// that is refused is one call; there all begin together.
 func (z *Zone) checkHealth(ctx context.Context, conn *grpc.ClientConn, token func() (string, error)) {
 	tick := time.NewTicker(z.opts.HealthEvery)
 	defer tick.Stop()
