@@ -89,13 +89,14 @@ func mac(secret, header, claims string) string {
 	return text + "." + b64(string(h.Sum(nil)))
 }
 
-// claims are those of a token that is accepted, but for those that are given: a claim's JSON by its name, "" to leave it
-// out.
+// claims are those of a token that is accepted, but for those that are given: a claim's JSON by its name, "" to leave
+// it out.
 func claims(change ...string) string {
 	at := func(d time.Duration) string { return fmt.Sprint(Now.Add(d).Unix()) }
 	names := []string{"Zone", "Scope", "exp", "nbf", "iat", "jti"}
 	values := map[string]string{
-		"Zone": `"west"`, "Scope": `["cp"]`, "exp": at(time.Hour), "nbf": at(-time.Minute), "iat": at(-time.Minute), "jti": `"` + id + `"`,
+		"Zone": `"west"`, "Scope": `["cp"]`, "jti": `"` + id + `"`,
+		"exp": at(time.Hour), "nbf": at(-time.Minute), "iat": at(-time.Minute),
 	}
 	for i := 0; i < len(change); i += 2 {
 		if !slices.Contains(names, change[i]) {
@@ -134,8 +135,9 @@ func Materials(one, two *rsa.PrivateKey) (map[string][]byte, error) {
 		"one, base64 twice": []byte(base64.StdEncoding.EncodeToString(private(one))), "prose": []byte("to be filled in"),
 		"one, no newline": []byte(strings.TrimSuffix(text, "\n")), "one, public": public(one), "two, public": public(two),
 		"one, text before": []byte("# a key\n" + text), "one, CRLF": []byte(strings.ReplaceAll(text, "\n", "\r\n")),
-		"one and two": []byte(text + string(private(two))), "one, PKCS#8": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
-		"one, DER": x509.MarshalPKCS1PrivateKey(one), "one, PKIX": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}),
+		"one and two": []byte(text + string(private(two))), "one, DER": x509.MarshalPKCS1PrivateKey(one),
+		"one, PKCS#8": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
+		"one, PKIX":   pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix}),
 	}, nil
 }
 
@@ -222,7 +224,8 @@ func (m *maker) headers() {
 	kid("kid 01", `"kid":"01",`)
 	kid("kid old, secret -old", `"kid":"old",`, "zone-token-signing-key-old", "one")
 	m.add("wrong key", sign(m.two, header, good))
-	m.add("second key", sign(m.two, `{"alg":"RS256","kid":"2","typ":"JWT"}`, good), first, "one", "zone-token-signing-key-2", "two")
+	m.add("second key", sign(m.two, `{"alg":"RS256","kid":"2","typ":"JWT"}`, good),
+		first, "one", "zone-token-signing-key-2", "two")
 	const hs = `{"alg":"HS256","kid":"1","typ":"JWT"}`
 	m.add("HS256, secret there", mac(hmacSecret, hs, good), first, "one", "zone-token-signing-key", "hmac")
 	m.add("HS256, no secret", mac(hmacSecret, hs, good))
@@ -238,7 +241,8 @@ func (m *maker) headers() {
 	for _, other := range [][2]string{
 		{"alg rs256", `{"alg":"rs256","kid":"1","typ":"JWT"}`}, {"no alg", `{"kid":"1","typ":"JWT"}`},
 		{"crit", `{"alg":"RS256","kid":"1","typ":"JWT","crit":["exp"]}`},
-		{"b64 false", `{"alg":"RS256","kid":"1","typ":"JWT","b64":false,"crit":["b64"]}`}, {"no typ", `{"alg":"RS256","kid":"1"}`},
+		{"b64 false", `{"alg":"RS256","kid":"1","typ":"JWT","b64":false,"crit":["b64"]}`},
+		{"no typ", `{"alg":"RS256","kid":"1"}`},
 	} {
 		m.add(other[0], sign(m.one, other[1], good))
 	}
@@ -326,8 +330,9 @@ func (m *maker) issues() {
 		{"9 and 10", map[string]string{"-9": "one", "-10": "two"}}, {"0002", map[string]string{"-0002": "one"}},
 		{"1 and -old", map[string]string{"-1": "one", "-old": "two"}}, {"-old alone", map[string]string{"-old": "one"}},
 		{"no serial", map[string]string{"": "one"}}, {"none", nil},
-		{"1 and PKCS#8 2", map[string]string{"-1": "one", "-2": "one, PKCS#8"}}, {"negative", map[string]string{"--1": "one"}},
-		{"2 and 02", map[string]string{"-2": "one", "-02": "two"}}, {"1 and 1.5", map[string]string{"-1": "one", "-1.5": "two"}},
+		{"1 and PKCS#8 2", map[string]string{"-1": "one", "-2": "one, PKCS#8"}},
+		{"negative", map[string]string{"--1": "one"}}, {"2 and 02", map[string]string{"-2": "one", "-02": "two"}},
+		{"1 and 1.5", map[string]string{"-1": "one", "-1.5": "two"}},
 		{"prefix and more", map[string]string{"s-7": "one"}}, {"+3", map[string]string{"-+3": "one"}},
 		{"huge", map[string]string{"-1": "one", "-99999999999999999999": "two"}},
 	} {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var inputs = flag.String("inputs", "", "write the vectors without answers into this file, for the program that records them")
+var inputs = flag.String("inputs", "", "write the vectors without answers into this file, for a program to record them")
 
 // The recorded file has the vectors that the code makes, each once, by the test keys and none other.
 func TestTheRecordedVectorsAreThoseThatAreMade(t *testing.T) {
@@ -56,6 +56,7 @@ func TestTheRecordedVectorsAreThoseThatAreMade(t *testing.T) {
 		seen[row.Name] = true
 	}
 	if !maps.EqualFunc(golden.Materials, materials, bytes.Equal) {
-		t.Errorf("the materials are %v, want %v", slices.Sorted(maps.Keys(golden.Materials)), slices.Sorted(maps.Keys(materials)))
+		got, want := slices.Sorted(maps.Keys(golden.Materials)), slices.Sorted(maps.Keys(materials))
+		t.Errorf("the materials are %v, want %v, each as it is made", got, want)
 	}
 }
