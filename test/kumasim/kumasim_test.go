@@ -239,15 +239,17 @@ func TestAZoneNeedsARestartForAToken(t *testing.T) {
 }
 
 // A stream that is open outlives the expiry, the revocation and the key of its token, until a health check looks at
-// it: that one fails and ends the session, and the next stream is refused. Without checks, as before 2.5.0, nobody looks.
+// it: that one fails and ends the session, and the next stream is refused. Without checks, as before 2.5.0, nobody
+// looks.
 func TestTokensAreLookedAtWhenAStreamOpensAndByHealthChecks(t *testing.T) {
+	deleteKey := func(m *Memory, _ string) { m.Delete("zone-token-signing-key-1") }
 	for name, c := range map[string]struct {
 		spoil func(*Memory, string)
 		want  Reason
 		every time.Duration
 	}{
 		"revoked":                      {revoke, TokenRevoked, 5 * time.Millisecond},
-		"its key deleted":              {func(m *Memory, _ string) { m.Delete("zone-token-signing-key-1") }, KeyUnknown, 5 * time.Millisecond},
+		"its key deleted":              {deleteKey, KeyUnknown, 5 * time.Millisecond},
 		"revoked, no health checks":    {revoke, TokenRevoked, -1},
 		"revoked, long before a check": {revoke, TokenRevoked, 0},
 	} {
@@ -307,7 +309,8 @@ func revoke(m *Memory, token string) {
 	}
 }
 
-// A zone dials again after waits that double up to the longest one, and begins with the first one after a session that lasted longer.
+// A zone dials again after waits that double up to the longest one, and begins with the first one after a session that
+// lasted longer.
 func TestAZoneBacksOff(t *testing.T) {
 	const first, most = 5 * time.Second, time.Minute
 	b := backoff{first: first, most: most}

@@ -292,8 +292,8 @@ func (z *Zone) outgoing(ctx context.Context, token func() (string, error)) (cont
 }
 
 // checkHealth checks at once and then every so often, until one check fails; that ends the session (Kuma
-// pkg/kds/mux/client.go at v2.14.3, since 2.5.0). Here the first one waits for the stream to be accepted, so that a dial
-// that is refused is one call; there all begin together.
+// pkg/kds/mux/client.go at v2.14.3, since 2.5.0). Here the first one waits for the stream to be accepted, so that a
+// dial that is refused is one call; there all begin together.
 func (z *Zone) checkHealth(ctx context.Context, conn *grpc.ClientConn, token func() (string, error)) {
 	tick := time.NewTicker(z.opts.HealthEvery)
 	defer tick.Stop()

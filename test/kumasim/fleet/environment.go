@@ -73,7 +73,7 @@ func (p *pod) variable(ctx context.Context, v corev1.EnvVar) (string, bool, erro
 	case from.FieldRef != nil && from.FieldRef.FieldPath == "status.podIP":
 		return p.ip, true, nil
 	default:
-		return "", true, nil // of the node: nothing here reads it
+		return "", false, nil // of the node, or a limit that is not set: nothing reads it
 	}
 	all, err := p.referred(ctx, kind, name, optional)
 	if err != nil {

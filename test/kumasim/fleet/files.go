@@ -106,7 +106,9 @@ const configFile = "/etc/kuma.io/kuma-control-plane/config.yaml"
 // configured adds to an environment what the configuration file says of the settings that are played; a variable that is set goes before
 // it. The keys of before 3.0 are not read from then on.
 func (v version) configured(env map[string]string, config map[string]any) map[string]string {
-	keys := map[string]string{"mode": modeName, "multizone.zone.name": zoneName}
+	keys := map[string]string{
+		"mode": modeName, "multizone.zone.name": zoneName, "environment": environment, "store.type": storeType,
+	}
 	if v.names() != kumasim.NewNames {
 		keys["kmesh.multizone.global.kds.auth.type"] = oldType
 		keys["kmesh.multizone.zone.kds.auth.cpTokenInline"] = oldInline

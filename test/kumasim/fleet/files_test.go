@@ -40,7 +40,7 @@ func TestATokenInAFileIsReadAsTheVersionReadsIt(t *testing.T) {
 	} {
 		t.Run(c.version, func(t *testing.T) {
 			p := start(t, func(o *fleet.Options) {
-				o.Version = c.version
+				o.Version, o.StoredElsewhere = c.version, c.version == "3.0.0"
 				name, value := authType, "cpToken"
 				if c.version == "3.0.0" {
 					name, value = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "zoneToken"
@@ -67,10 +67,10 @@ func TestATokenInAFileIsReadAsTheVersionReadsIt(t *testing.T) {
 				}
 				return fmt.Errorf("%d events", len(events.Items))
 			})
-			p.put("west", "cp-token", corev1.SecretTypeOpaque, "token", p.token("west"))
+			p.put("west", "cp-token", corev1.SecretTypeOpaque, "token", p.issued("west"))
 			p.rolledOut("west")
 			s := p.connected("west", func(s fleet.Stream) bool { return s.AuthTokenProvided })
-			change := fmt.Sprintf(`{"stringData":{"token":%q}}`, p.token("east"))
+			change := fmt.Sprintf(`{"stringData":{"token":%q}}`, p.issued("east"))
 			if _, err := k.CoreV1().Secrets(namespace).Patch(t.Context(), "cp-token", types.MergePatchType, []byte(change), metav1.PatchOptions{}); err != nil {
 				t.Fatal(err)
 			}

@@ -16,12 +16,14 @@ import (
 
 // Fleet is a global and zones that are being played.
 type Fleet struct {
-	opts     Options
-	ctx      context.Context
-	cancel   context.CancelFunc
-	all      sync.WaitGroup
-	secrets  *secrets
-	insights *insights
+	opts      Options
+	ctx       context.Context
+	cancel    context.CancelFunc
+	all       sync.WaitGroup
+	runners   []*podRunner
+	secrets   *secrets
+	insights  *insights
+	elsewhere store // of a global that keeps nothing in its cluster
 
 	mu        sync.Mutex
 	globals   map[string]*kumasim.Global // that are ready, by pod
@@ -57,14 +59,18 @@ type Switches struct {
 
 // zone is what the fleet knows of a zone.
 type zone struct {
-	pods     []*member // those that run, oldest first: the first one is the leader
+	name     string
+	pods     []*member // those that run, oldest first
+	leader   *member   // the last one that led
+	renewed  time.Time // when it last said so
 	switches Switches
 }
 
 // member is a running pod of a zone.
 type member struct {
-	process *kumasim.Zone
-	cut     bool // started while CutAfterNext was set
+	pod        string
+	disconnect func() // ends its session
+	cut        bool   // started while CutAfterNext was set
 }
 
 // Start plays until Close, or the end of ctx:
@@ -81,27 +87,26 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 	}
 	f := &Fleet{opts: o, globals: map[string]*kumasim.Global{}, zones: map[string]*zone{}, universal: map[string]*kumasim.Zone{}, live: map[int]Stream{}}
 	f.ctx, f.cancel = context.WithCancel(ctx)
-	f.secrets, f.insights = newSecrets(all[0], o.Namespace), newInsights(all[0], f.logf)
+	f.secrets, f.insights = newSecrets(all[0], o.Namespace), newInsights(all[0], o.Pace, f.logf)
 	for _, z := range o.Zones {
-		f.zones[z.Name] = &zone{}
+		f.zones[z.Name] = &zone{name: z.Name}
 	}
 	for _, name := range o.Universal {
-		f.zones[name] = &zone{}
+		f.zones[name] = &zone{name: name}
 	}
-	var runners []*podRunner
 	for _, c := range all {
 		k, err := newPodRunner(f, c)
 		if err != nil {
-			for _, other := range runners {
+			for _, other := range f.runners {
 				_ = other.node.Close()
 			}
 			return nil, err
 		}
-		runners = append(runners, k)
+		f.runners = append(f.runners, k)
 	}
 	f.all.Go(func() { f.secrets.run(f.ctx) })
 	f.all.Go(func() { f.insights.run(f.ctx) })
-	for _, k := range runners {
+	for _, k := range f.runners {
 		f.all.Go(func() { k.run(f.ctx) })
 	}
 	for _, name := range o.Universal {
@@ -142,7 +147,9 @@ func (f *Fleet) SetUniversalToken(name, token string) {
 		variable = newInline
 	}
 	process := kumasim.StartZone(nil, kumasim.ZoneOptions{
-		Name: name, Names: v.names(), Env: map[string]string{variable: token}, Retry: f.opts.Retry, HealthEvery: f.opts.HealthEvery,
+		Name: name, Names: v.names(), Env: map[string]string{variable: token}, Retry: f.opts.Pace.Retry,
+		RetryMost: f.opts.Pace.RetryMost, HealthEvery: v.healthEvery(f.opts.Pace),
+		Config: v.shown(name, map[string]string{environment: universal, modeName: "zone", variable: token}),
 		Find: func() *kumasim.Global {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -175,18 +182,18 @@ func (f *Fleet) Set(name string, to Switches) {
 		panic(fmt.Sprintf("fleet: there is no zone %q", name))
 	}
 	z.switches = to
-	var ends []*kumasim.Zone
+	var ends []func()
 	if to.Asleep {
 		for _, m := range z.pods {
-			ends = append(ends, m.process)
+			ends = append(ends, m.disconnect)
 		}
 		if p := f.universal[name]; p != nil {
-			ends = append(ends, p)
+			ends = append(ends, p.Disconnect)
 		}
 	}
 	f.mu.Unlock()
-	for _, p := range ends {
-		p.Disconnect()
+	for _, end := range ends {
+		end()
 	}
 	f.insights.setLate(name, to.InsightsLate)
 }
@@ -224,6 +231,11 @@ func (f *Fleet) Log() string {
 func (f *Fleet) logf(who, format string, args ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.say(who, format, args...)
+}
+
+// say is logf for who holds the lock.
+func (f *Fleet) say(who, format string, args ...any) {
 	line := fmt.Sprintf("%s %s: %s\n", time.Now().UTC().Format("15:04:05.000"), who, fmt.Sprintf(format, args...))
 	f.log = append(f.log, line)
 	if f.opts.Log != nil {
@@ -251,23 +263,49 @@ func (f *Fleet) noted(global string, c kumasim.Call) {
 	f.calls = append(f.calls, Call{Call: c, Pod: podOf(c.Instance), Global: global})
 }
 
-// opened records a stream to the global of a pod, until the returned function is called.
-func (f *Fleet) opened(global *pod, s kumasim.Subscription, told bool) (ended func()) {
+// opened records a stream to the global of a pod, until the returned function is called. Of one whose process was
+// killed nobody writes the end.
+func (f *Fleet) opened(
+	global *pod, run *process, s kumasim.Subscription, env map[string]string, told bool,
+) (ended func()) {
 	f.mu.Lock()
 	f.next++
 	n := f.next
 	f.live[n] = Stream{Subscription: s, Pod: podOf(s.Instance), Global: global.obj.Name}
 	f.mu.Unlock()
-	written := func() {}
+	written := func(bool) {}
 	if told {
-		written = f.insights.opened(s, global.instance())
+		written = f.insights.opened(f.ctx, s, global.instance(), env[compactFinished] == "true")
 	}
 	return func() {
 		f.mu.Lock()
 		delete(f.live, n)
 		f.mu.Unlock()
-		written()
+		written(run.killed.Load())
 	}
+}
+
+// Kill ends the process of a pod as SIGKILL does; the pod stays, and its next process follows as after any crash. It
+// fails where no such pod runs.
+func (f *Fleet) Kill(pod string) error {
+	for _, k := range f.runners {
+		if p := k.named(pod); p != nil {
+			p.kill()
+			return nil
+		}
+	}
+	return fmt.Errorf("kill the process of pod %s: no such pod runs", pod)
+}
+
+// Issue issues a token as one of the globals would, with the key that it signs with; nobody is asked for leave.
+func (f *Fleet) Issue(zone string, scope []string, validFor time.Duration) (string, error) {
+	f.mu.Lock()
+	g := f.anyGlobal()
+	f.mu.Unlock()
+	if g == nil {
+		return "", errors.New("no global is ready")
+	}
+	return g.Issue(zone, scope, validFor)
 }
 
 // podOf is the pod of an instance, which is called after it.

@@ -13,7 +13,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
@@ -183,6 +186,16 @@ func (p *played) token(zone string) string {
 	return token
 }
 
+// issued is a token that a global issues, wherever its keys are.
+func (p *played) issued(zone string) string {
+	p.t.Helper()
+	token, err := p.Issue(zone, []string{"cp"}, time.Hour)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return token
+}
+
 // put creates a secret of a cluster.
 func (p *played) put(cluster, name string, kind corev1.SecretType, key, value string) {
 	p.t.Helper()
@@ -227,6 +240,36 @@ func (p *played) refused(n int, reason kumasim.Reason) fleet.Call {
 		return fmt.Errorf("refused are %v", p.Refused())
 	})
 	return found
+}
+
+// subscriptions are those that a zone's ZoneInsight has, none where it is not there.
+func (p *played) subscriptions(zone string) []map[string]any {
+	p.t.Helper()
+	dyn, err := dynamic.NewForConfig(bed.Cluster("global").Config)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	kind := schema.GroupVersionResource{Group: "kuma.io", Version: "v1alpha1", Resource: "zoneinsights"}
+	o, err := dyn.Resource(kind).Get(p.t.Context(), zone, metav1.GetOptions{})
+	if err != nil {
+		return nil
+	}
+	list, _, _ := unstructured.NestedSlice(o.Object, "spec", "subscriptions")
+	var all []map[string]any
+	for _, s := range list {
+		all = append(all, s.(map[string]any))
+	}
+	return all
+}
+
+// pods are the pods of a cluster's control plane.
+func (p *played) pods(cluster string) []corev1.Pod {
+	p.t.Helper()
+	list, err := p.kube(cluster).CoreV1().Pods(namespace).List(p.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return list.Items
 }
 
 // jti is the id of a token.

@@ -19,43 +19,87 @@ import (
 // kept is how many subscriptions of a zone are kept (metrics.zone.subscriptionLimit).
 const kept = 10
 
-// insights writes what globals tell of streams: a Zone for whoever connects, and its ZoneInsight (Kuma pkg/kds/status/status_tracker.go
-// and api/system/v1alpha1/zone_insight_helpers.go at v2.13.5).
+// insights writes what globals tell of streams: a Zone for whoever connects, and its ZoneInsight (Kuma
+// pkg/kds/status/status_tracker.go and status_sink.go, api/system/v1alpha1/zone_insight_helpers.go, pkg/gc/finalizer.go
+// at v2.14.3).
 type insights struct {
 	c    *cluster
+	pace Pace
 	wake chan struct{}
 	logf func(who, format string, args ...any)
 
 	mu      sync.Mutex
-	pending map[string][]map[string]any // subscriptions to be written, by zone
+	pending map[string][]subscription // to be written, by zone
 	late    map[string]bool
 }
 
-func newInsights(c *cluster, logf func(string, string, ...any)) *insights {
-	return &insights{c: c, wake: make(chan struct{}, 1), logf: logf, pending: map[string][]map[string]any{}, late: map[string]bool{}}
+// subscription is what a global writes of a stream.
+type subscription struct {
+	object  map[string]any
+	compact bool // what is over keeps no configuration (metrics.zone.compactFinishedSubscriptions, false)
 }
 
-// opened notes a stream; the returned function notes its end.
-func (i *insights) opened(s kumasim.Subscription, global string) (ended func()) {
+func newInsights(c *cluster, pace Pace, logf func(string, string, ...any)) *insights {
+	return &insights{
+		c: c, pace: pace, wake: make(chan struct{}, 1), logf: logf,
+		pending: map[string][]subscription{}, late: map[string]bool{},
+	}
+}
+
+// opened notes a stream, once it has lasted for a while and from then on whenever its generation is a new one; the
+// returned function notes its end, or that nobody does, and then the leader of the globals ends it much later.
+func (i *insights) opened(
+	ctx context.Context, s kumasim.Subscription, global string, compact bool,
+) (ended func(killed bool)) {
 	id, connected := string(uuid.NewUUID()), stamp(s.Since)
-	note := func(disconnected string) {
-		sub := map[string]any{"id": id, "globalInstanceId": global, "connectTime": connected, "status": map[string]any{"lastUpdateTime": stamp(time.Now()), "total": map[string]any{}}}
+	note := func(generation int, disconnected string) {
+		sub := map[string]any{
+			"id": id, "globalInstanceId": global, "connectTime": connected,
+			"status": map[string]any{"lastUpdateTime": stamp(time.Now()), "total": map[string]any{}},
+		}
 		if s.AuthTokenProvided {
 			sub["authTokenProvided"] = true
 		}
-		if s.Instance != "" {
-			sub["zoneInstanceId"] = s.Instance
+		for key, value := range map[string]string{
+			"zoneInstanceId": s.Instance, "config": s.Config, "disconnectTime": disconnected,
+		} {
+			if value != "" {
+				sub[key] = value
+			}
 		}
-		if disconnected != "" {
-			sub["disconnectTime"] = disconnected
+		if generation > 0 {
+			sub["generation"] = int64(generation)
 		}
 		i.mu.Lock()
-		i.pending[s.Zone] = append(i.pending[s.Zone], sub)
+		i.pending[s.Zone] = append(i.pending[s.Zone], subscription{sub, compact})
 		i.mu.Unlock()
 		i.poke()
 	}
-	note("")
-	return func() { note(stamp(time.Now())) }
+	open, end := context.WithCancel(ctx)
+	var flushing sync.WaitGroup
+	generation := 0
+	flushing.Go(func() {
+		pause(open, i.pace.FlushEvery)
+		for open.Err() == nil {
+			note(generation, "")
+			if pause(open, i.pace.IdleAfter/2); open.Err() == nil {
+				generation++
+			}
+		}
+	})
+	return func(killed bool) {
+		end()
+		flushing.Wait()
+		if !killed {
+			note(generation, stamp(time.Now()))
+			return
+		}
+		go func() {
+			if pause(ctx, i.pace.IdleAfter); ctx.Err() == nil {
+				note(generation, stamp(time.Now()))
+			}
+		}()
+	}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
@@ -111,10 +155,11 @@ func (i *insights) write(ctx context.Context, zone string) error {
 	client := i.c.dyn.Resource(zoneInsights)
 	o, err := client.Get(ctx, zone, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = client.Create(ctx, object("ZoneInsight", zone, map[string]any{"subscriptions": merge(nil, news)}), metav1.CreateOptions{})
+		spec := map[string]any{"subscriptions": merge(nil, news, time.Now())}
+		_, err = client.Create(ctx, object("ZoneInsight", zone, spec), metav1.CreateOptions{})
 	} else if err == nil {
 		old, _, _ := unstructured.NestedSlice(o.Object, "spec", "subscriptions")
-		o.Object["spec"] = map[string]any{"subscriptions": merge(old, news)}
+		o.Object["spec"] = map[string]any{"subscriptions": merge(old, news, time.Now())}
 		_, err = client.Update(ctx, o, metav1.UpdateOptions{})
 	}
 	if err != nil {
@@ -132,20 +177,28 @@ func object(kind, name string, spec map[string]any) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "kuma.io/v1alpha1", "kind": kind, "metadata": map[string]any{"name": name}, "spec": spec}}
 }
 
-// merge replaces a subscription by its id; a new one ends those before it, and the last ones are kept.
-func merge(old []any, news []map[string]any) []any {
+// merge replaces a subscription by its id; a new one ends those that are open, and the last ones are kept.
+func merge(old []any, news []subscription, now time.Time) []any {
+	compact := false
 	for _, sub := range news {
-		at := slices.IndexFunc(old, func(o any) bool { m, _ := o.(map[string]any); return m["id"] == sub["id"] })
+		compact = sub.compact
+		at := slices.IndexFunc(old, func(o any) bool { m, _ := o.(map[string]any); return m["id"] == sub.object["id"] })
 		if at >= 0 {
-			old[at] = sub
+			old[at] = sub.object
 			continue
 		}
 		for _, o := range old {
 			if m, ok := o.(map[string]any); ok && m["disconnectTime"] == nil {
-				m["disconnectTime"] = sub["connectTime"]
+				m["disconnectTime"] = stamp(now)
 			}
 		}
-		old = append(old, sub)
+		old = append(old, sub.object)
 	}
-	return old[max(0, len(old)-kept):]
+	old = old[max(0, len(old)-kept):]
+	for n, o := range old {
+		if m, ok := o.(map[string]any); ok && compact && n < len(old)-1 {
+			delete(m, "config")
+		}
+	}
+	return old
 }

@@ -134,11 +134,11 @@ func (o Options) meta(kind, name string) metav1.ObjectMeta {
 func (o Options) controlPlane(zone string) *appsv1.Deployment {
 	replicas, more := o.GlobalReplicas, o.GlobalEnv
 	env := map[string]string{
-		environment: "kubernetes", "KUMA_STORE_TYPE": "kubernetes", "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE": o.Namespace,
+		environment: "kubernetes", storeType: "kubernetes", "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE": o.Namespace,
 		"KUMA_API_SERVER_READ_ONLY": "true", "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN": "false", modeName: "global",
 	}
 	if zone == "" && o.StoredElsewhere {
-		env[environment], env["KUMA_STORE_TYPE"] = universal, "postgres"
+		env[environment], env[storeType] = universal, "postgres"
 		delete(env, "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE")
 	}
 	if zone != "" {

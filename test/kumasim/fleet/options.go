@@ -37,17 +37,54 @@ type Options struct {
 	GlobalReplicas  int     // 1
 	ZoneReplicas    int     // 1
 	GlobalEnv       []corev1.EnvVar
-	// StoredElsewhere has the global keep its state in a store that is not its cluster's: environment universal, store postgres. Its zones
-	// connect, and the objects of its cluster tell of none.
+	// StoredElsewhere has the global keep its state in a store that is not its cluster's: environment universal, store
+	// postgres. Its zones connect, and the objects of its cluster tell of none. A global of 3.0 knows no other way.
 	StoredElsewhere bool
 	ZoneEnv         map[string][]corev1.EnvVar // by zone
 	HelmOwned       bool                       // the objects carry Helm's annotations, as of a release
 	Argo            bool                       // the objects carry Argo CD's tracking annotation
 	Users           map[string]kumasim.User    // whom the API knows besides the administrator, by their bearer tokens
 
-	Retry       time.Duration // how soon a zone dials again: 100 ms
-	HealthEvery time.Duration // how often a zone's stream is accompanied by a health check: never when 0
-	Log         io.Writer     // what Fleet.Log returns, as it is said
+	Pace     Pace
+	DrainFor time.Duration // how long a process takes to end after SIGTERM, its sessions closed: 0
+	Log      io.Writer     // what Fleet.Log returns, as it is said
+}
+
+// Pace is how fast things go. Where a test would wait, the default is about 60 times faster than RealPace.
+type Pace struct {
+	// FlushEvery is how often a global writes what it knows of a stream to its ZoneInsight: first when that time has
+	// passed since the stream began, and besides at its end (multizone.global.kds.zoneInsightFlushInterval). 150 ms.
+	FlushEvery time.Duration
+	// IdleAfter is when a subscription that nobody writes any more is ended: the global's leader looks that often, and
+	// ends what has not moved since it looked before (metrics.zone.idleTimeout). 5 min.
+	IdleAfter time.Duration
+	// LeaseFor is how long a zone's next leader waits for one that is gone, whichever way: the lease is not released
+	// (runtime.kubernetes.leaderElection.leaseDuration). 250 ms.
+	LeaseFor time.Duration
+	// Retry and RetryMost are the first and the longest wait before a zone dials again
+	// (general.resilientComponentBaseBackoff and MaxBackoff). 100 ms and 400 ms.
+	Retry, RetryMost time.Duration
+	// HealthEvery is how often a zone checks its health, with its token (pkg/kds/mux/client.go). 5 min.
+	HealthEvery time.Duration
+}
+
+// RealPace is the product's, by default (Kuma v2.14.3).
+var RealPace = Pace{
+	FlushEvery: 10 * time.Second, IdleAfter: 5 * time.Minute, LeaseFor: 15 * time.Second,
+	Retry: 5 * time.Second, RetryMost: time.Minute, HealthEvery: 5 * time.Minute,
+}
+
+// filled returns the pace with its defaults.
+func (p Pace) filled() Pace {
+	for d, otherwise := range map[*time.Duration]time.Duration{
+		&p.FlushEvery: 150 * time.Millisecond, &p.IdleAfter: RealPace.IdleAfter, &p.LeaseFor: 250 * time.Millisecond,
+		&p.Retry: 100 * time.Millisecond, &p.RetryMost: 400 * time.Millisecond, &p.HealthEvery: RealPace.HealthEvery,
+	} {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	return p
 }
 
 // filled returns the options with their defaults.
@@ -70,9 +107,7 @@ func (o Options) filled() Options {
 	if o.ZoneReplicas == 0 {
 		o.ZoneReplicas = 1
 	}
-	if o.Retry == 0 {
-		o.Retry = 100 * time.Millisecond
-	}
+	o.Pace = o.Pace.filled()
 	return o
 }
 

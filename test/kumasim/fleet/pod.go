@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,41 @@ type pod struct {
 
 	restarts int32
 	last     *corev1.ContainerStateTerminated
+
+	mu    sync.Mutex
+	runs  *process
+	grace time.Duration // of a pod that is being deleted: how long its process may take
+}
+
+// process is one run of the control plane's program.
+type process struct {
+	stop   context.CancelFunc
+	killed atomic.Bool
+}
+
+// terminate sends the process SIGTERM: it ends within its grace.
+func (p *pod) terminate(grace time.Duration) {
+	p.mu.Lock()
+	p.grace = grace
+	p.mu.Unlock()
+	p.end()
+}
+
+// kill ends the process as SIGKILL does: it says nothing to anybody. The next process follows.
+func (p *pod) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.runs != nil {
+		p.runs.killed.Store(true)
+		p.runs.stop()
+	}
+}
+
+// drain is how long the pod still is there after its process was told to end.
+func (p *pod) drain() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return min(p.k.f.opts.DrainFor, p.grace)
 }
 
 const (
@@ -45,7 +81,8 @@ func (p *pod) instance() string { return p.obj.Name + "-" + string(p.obj.UID[:4]
 //     resolve the environment as it is now; while that cannot be, wait in CreateContainerConfigError, with an Event;
 //  2. run the control plane: Running, and Ready when the program says so;
 //  3. a program that ends by itself has crashed: begin again after a pause;
-//  4. when the pod is being deleted, end the program, wait for it, and remove the object at once.
+//  4. when the pod is being deleted, end the program, wait for it as long as it takes and its grace lasts, and remove
+//     the object.
 //
 // At the end of ctx the program ends and the object stays.
 func (p *pod) play(ctx context.Context) {
@@ -63,6 +100,7 @@ func (p *pod) play(ctx context.Context) {
 		pause(p.life, crashPause)
 	}
 	if ctx.Err() == nil {
+		pause(ctx, p.drain())
 		p.remove(ctx)
 	}
 }
@@ -101,6 +139,10 @@ func (p *pod) prepare() (files, env map[string]string, ok bool) {
 func (p *pod) runProgram(files, env map[string]string) error {
 	life, stop := context.WithCancel(p.life)
 	defer stop()
+	run := &process{stop: stop}
+	p.mu.Lock()
+	p.runs = run
+	p.mu.Unlock()
 	ready := make(chan struct{})
 	started := metav1.Now()
 	var reporting sync.WaitGroup
@@ -112,10 +154,13 @@ func (p *pod) runProgram(files, env map[string]string) error {
 		case <-life.Done():
 		}
 	})
-	err := p.k.f.runProgram(life, p, files, env, sync.OnceFunc(func() { close(ready) }))
+	err := p.k.f.runProgram(life, p, run, files, env, sync.OnceFunc(func() { close(ready) }))
 	stop()
 	reporting.Wait()
 	p.last = &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", StartedAt: started, FinishedAt: metav1.Now()}
+	if run.killed.Load() {
+		p.last.ExitCode, err = 137, errors.New("signal: killed")
+	}
 	return err
 }
 

@@ -17,7 +17,9 @@ import (
 const syncEvery = time.Second
 
 // runProgram is the process of a control plane's container: it returns nil at the end of ctx, and an error where the process ends by itself.
-func (f *Fleet) runProgram(ctx context.Context, p *pod, files, env map[string]string, ready func()) error {
+func (f *Fleet) runProgram(
+	ctx context.Context, p *pod, run *process, files, env map[string]string, ready func(),
+) error {
 	v, err := versionOf(p.container().Image)
 	if err != nil {
 		return err
@@ -30,9 +32,12 @@ func (f *Fleet) runProgram(ctx context.Context, p *pod, files, env map[string]st
 		return fmt.Errorf("read the configuration: %w", err)
 	}
 	env = v.configured(env, config)
+	if err := v.valid(env); err != nil {
+		return err
+	}
 	switch mode := env[modeName]; mode {
 	case "global":
-		return f.runGlobal(ctx, p, v, env, ready)
+		return f.runGlobal(ctx, p, run, v, env, ready)
 	case "zone":
 		return f.runZone(ctx, p, v, files, env, ready)
 	default:
@@ -44,8 +49,10 @@ func (f *Fleet) runProgram(ctx context.Context, p *pod, files, env map[string]st
 //  1. read the secrets, and make the first signing key and the administrator's token if there is none; one that keeps its state elsewhere
 //     reads and writes none;
 //  2. serve zones, with the authentication that the environment says, and the API;
-//  3. stop serving: every stream is cut.
-func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string]string, ready func()) error {
+//  3. stop serving: every stream is cut, and its ZoneInsight says so; but not when the process was killed.
+func (f *Fleet) runGlobal(
+	ctx context.Context, p *pod, run *process, v version, env map[string]string, ready func(),
+) error {
 	auth, err := v.auth(env)
 	if err != nil {
 		return err
@@ -58,7 +65,10 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 	var source kumasim.Source = f.secrets
 	elsewhere := env[environment] == universal
 	if elsewhere { // nothing of it is in this cluster, and nothing that is put there counts
-		source = &kumasim.Memory{}
+		if err := f.elsewhere.makeKey(); err != nil {
+			return err
+		}
+		source = &f.elsewhere.Memory
 	}
 	for !elsewhere {
 		if _, err = limited(ctx, func(ctx context.Context) (any, error) {
@@ -75,7 +85,7 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 		Source: source, Auth: auth, Switches: v.switches(), SyncEvery: syncEvery,
 		Log:    func(format string, args ...any) { f.logf(p.obj.Name, format, args...) },
 		Noted:  func(c kumasim.Call) { f.noted(p.obj.Name, c) },
-		Opened: func(s kumasim.Subscription) func() { return f.opened(p, s, !elsewhere) },
+		Opened: func(s kumasim.Subscription) func() { return f.opened(p, run, s, env, !elsewhere) },
 	})
 	if err != nil {
 		return err
@@ -106,7 +116,8 @@ func (f *Fleet) runGlobal(ctx context.Context, p *pod, v version, env map[string
 	return err
 }
 
-// runZone is a zone's process, with the token that its environment has. All pods of a zone run, the oldest leads, and it alone dials.
+// runZone is a zone's process, with the token that its environment has. All pods of a zone run, one of them leads, and
+// it alone dials.
 func (f *Fleet) runZone(ctx context.Context, p *pod, v version, files, env map[string]string, ready func()) error {
 	name := p.k.c.zone
 	if own := env[zoneName]; own != "" {
@@ -126,7 +137,8 @@ func (f *Fleet) runZone(ctx context.Context, p *pod, v version, files, env map[s
 		}
 		env[variable] = file
 	}
-	m := &member{}
+	shown := v.shown(name, env)
+	m := &member{pod: p.obj.Name}
 	f.mu.Lock()
 	z := f.zones[p.k.c.zone]
 	if z == nil {
@@ -134,31 +146,59 @@ func (f *Fleet) runZone(ctx context.Context, p *pod, v version, files, env map[s
 		return errors.New("a zone's control plane in the global's cluster")
 	}
 	m.cut = z.switches.CutAfterNext
-	m.process = kumasim.StartZone(nil, kumasim.ZoneOptions{
-		Name: name, Names: v.names(), Env: env, Retry: f.opts.Retry, HealthEvery: f.opts.HealthEvery, Instance: p.instance(),
+	process := kumasim.StartZone(nil, kumasim.ZoneOptions{
+		Name: name, Names: v.names(), Env: env, Retry: f.opts.Pace.Retry, RetryMost: f.opts.Pace.RetryMost,
+		HealthEvery: v.healthEvery(f.opts.Pace), Instance: p.instance(), Config: shown,
 		Find: func() *kumasim.Global { return f.find(z, m) },
 	})
-	if err := m.process.Err(); err != nil {
+	m.disconnect = process.Disconnect
+	if err := process.Err(); err != nil {
 		f.mu.Unlock()
-		m.process.Stop()
+		process.Stop()
 		return err
 	}
 	z.pods = append(z.pods, m)
 	f.mu.Unlock()
 	ready()
-	<-ctx.Done()
-	m.process.Stop()
+	f.elect(ctx, z, m)
+	process.Stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	z.pods = slices.DeleteFunc(z.pods, func(other *member) bool { return other == m })
 	return nil
 }
 
+// elect takes part in the election of a zone's leader until ctx ends. Who leads renews its lease, which lasts for a
+// while after the last time and is never released; then the oldest pod is the next. (Kuma
+// pkg/plugins/bootstrap/k8s/plugin.go at v2.14.3: the lease cp-leader-lease, without LeaderElectionReleaseOnCancel;
+// there any pod may be the next one, and one whose API server is away for longer than renewDeadline ends. Neither is
+// played.)
+func (f *Fleet) elect(ctx context.Context, z *zone, m *member) {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		if z.renew(m, time.Now(), f.opts.Pace.LeaseFor) {
+			f.say("leader election", "%s leads %s", m.pod, z.name)
+		}
+		f.mu.Unlock()
+		pause(ctx, f.opts.Pace.LeaseFor*2/15) // retryPeriod is 2 s
+	}
+}
+
+// renew has a pod renew the lease that it has, or take one that has ended, of which it tells.
+func (z *zone) renew(m *member, now time.Time, leaseFor time.Duration) (taken bool) {
+	taken = z.leader != m
+	if taken && (z.pods[0] != m || z.leader != nil && now.Sub(z.renewed) < leaseFor) {
+		return false
+	}
+	z.leader, z.renewed = m, now
+	return taken
+}
+
 // find is the global that a pod of a zone dials now; none while another pod leads, or a switch keeps it from it.
 func (f *Fleet) find(z *zone, m *member) *kumasim.Global {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(z.pods) == 0 || z.pods[0] != m || z.switches.Asleep || m.cut && z.switches.CutAfterNext {
+	if z.leader != m || z.switches.Asleep || m.cut && z.switches.CutAfterNext {
 		return nil
 	}
 	return f.anyGlobal()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,20 +73,40 @@ func (k *podRunner) sync(ctx context.Context, there []corev1.Pod, all *sync.Wait
 				return err
 			}
 		case run != nil && p.DeletionTimestamp != nil:
-			run.end()
+			run.terminate(grace(p))
 		case run == nil && p.Spec.NodeName == nodeName && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed:
 			k.addrs++
 			run = newPod(k, p, k.node.PodIP(k.addrs))
 			if k.pods[p.UID] = run; p.DeletionTimestamp != nil {
-				run.end() // nothing is started for it any more
+				run.terminate(0) // nothing is started for it any more
 			}
 			all.Go(func() { run.play(k.f.ctx) })
 		}
 	}
 	for uid, run := range k.pods {
 		if !seen[uid] {
-			run.end() // by force
+			run.terminate(0) // by force: a kubelet says SIGTERM all the same, and waits for a second or two
 			delete(k.pods, uid)
+		}
+	}
+	return nil
+}
+
+// grace is how long the process of a pod that is being deleted may take.
+func grace(p *corev1.Pod) time.Duration {
+	if s := p.DeletionGracePeriodSeconds; s != nil {
+		return time.Duration(*s) * time.Second
+	}
+	return 0
+}
+
+// named is a pod by its name, nil where there is none.
+func (k *podRunner) named(name string) *pod {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.pods {
+		if p.obj.Name == name {
+			return p
 		}
 	}
 	return nil

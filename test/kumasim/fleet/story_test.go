@@ -7,9 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
@@ -131,24 +128,7 @@ func TestARevokedTokenAndADeletedKeyCountAtTheNextAuthentication(t *testing.T) {
 func TestInsightsSayWhoBroughtATokenAndKeepTheLastTen(t *testing.T) {
 	p := start(t, nil)
 	p.connected("west", nil)
-	subscriptions := func() []map[string]any {
-		t.Helper()
-		dyn, err := dynamic.NewForConfig(bed.Cluster("global").Config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		kind := schema.GroupVersionResource{Group: "kuma.io", Version: "v1alpha1", Resource: "zoneinsights"}
-		o, err := dyn.Resource(kind).Get(t.Context(), "west", metav1.GetOptions{})
-		if err != nil {
-			return nil
-		}
-		list, _, _ := unstructured.NestedSlice(o.Object, "spec", "subscriptions")
-		var all []map[string]any
-		for _, s := range list {
-			all = append(all, s.(map[string]any))
-		}
-		return all
-	}
+	subscriptions := func() []map[string]any { return p.subscriptions("west") }
 	last := func(is func(map[string]any) bool) {
 		t.Helper()
 		p.await("the last subscription", func() error {

@@ -85,7 +85,7 @@ func TestAZoneOutsideOfClustersConnectsWithTheTokenThatItIsGiven(t *testing.T) {
 
 func TestVersionThreeCrashesWhileAnOldVariableIsSet(t *testing.T) {
 	p := start(t, func(o *fleet.Options) {
-		o.Version = "3.0.0"
+		o.Version, o.StoredElsewhere = "3.0.0", true
 		o.GlobalEnv = []corev1.EnvVar{{Name: "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", Value: "zoneToken"}}
 		o.ZoneEnv = map[string][]corev1.EnvVar{"west": {{Name: inline, Value: "x"}}}
 	})
@@ -111,7 +111,7 @@ func TestVersionThreeCrashesWhileAnOldVariableIsSet(t *testing.T) {
 	p.setEnv("west", inline, `"$patch":"delete"`)
 	p.rolledOut("west")
 	p.refused(0, kumasim.TokenMissing)
-	p.put("west", "cp-token", corev1.SecretTypeOpaque, "token", p.token("west"))
+	p.put("west", "cp-token", corev1.SecretTypeOpaque, "token", p.issued("west"))
 	p.setEnv("west", "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE", `"valueFrom":{"secretKeyRef":{"name":"cp-token","key":"token"}}`)
 	p.connected("west", func(s fleet.Stream) bool { return s.AuthTokenProvided })
 }

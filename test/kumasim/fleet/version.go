@@ -1,11 +1,13 @@
 package fleet
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 )
@@ -68,6 +70,8 @@ const (
 	environment, universal = "KUMA_ENVIRONMENT", "universal"
 	zoneName               = "KUMA_MULTIZONE_ZONE_NAME"
 	globalAddr             = "KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS"
+	storeType              = "KUMA_STORE_TYPE"
+	compactFinished        = "KUMA_METRICS_ZONE_COMPACT_FINISHED_SUBSCRIPTIONS"
 )
 
 // removed is why a version ends at its start: Kong Mesh 3.0 does so while any of the old variables is set.
@@ -81,6 +85,61 @@ func (v version) removed(env map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// valid is why a version ends at its start: from 3.0 on a global has nothing of Kubernetes (Kuma
+// pkg/config/app/kuma-cp/config.go at 348b6528bc23).
+func (v version) valid(env map[string]string) error {
+	if env[modeName] != "global" || !v.atLeast(3, 0, 0) {
+		return nil
+	}
+	for _, setting := range [][2]string{{"environment", environment}, {"store.type", storeType}} {
+		if env[setting[1]] == "kubernetes" {
+			return fmt.Errorf("configuration validation failed: Kubernetes-native Global Control Plane is not supported: "+
+				"mode=global cannot be combined with %s=kubernetes. "+
+				"Run mode=global with environment=universal backed by a non-Kubernetes store such as PostgreSQL, "+
+				"even when Kuma CP itself is deployed on Kubernetes", setting[0])
+		}
+	}
+	return nil
+}
+
+// healthEvery is how often a zone of the version checks its health: never before 2.5.0.
+func (v version) healthEvery(p Pace) time.Duration {
+	if !v.atLeast(2, 5, 0) {
+		return -1
+	}
+	return p.HealthEvery
+}
+
+// shown is a zone's configuration as it shows it, as JSON, of what is played. A token is hidden: Kong Mesh's source is
+// closed, so that it does so too is assumed (Kuma pkg/config/config.go at v2.14.3: SanitizedValue).
+func (v version) shown(zone string, env map[string]string) string {
+	hidden := func(token string) string {
+		if token != "" {
+			return "*****"
+		}
+		return ""
+	}
+	type object = map[string]any
+	auth := func(inlineKey, inline, pathKey, path string) object {
+		return object{"zone": object{"kds": object{"auth": object{inlineKey: hidden(env[inline]), pathKey: env[path]}}}}
+	}
+	config := object{"environment": env[environment], "mode": env[modeName], "store": object{"type": env[storeType]}}
+	multizone := object{"zone": object{}}
+	if v.names() != kumasim.OldNames {
+		multizone = auth("tokenInline", newInline, "tokenPath", newPath)
+	}
+	maps.Copy(multizone["zone"].(object), object{"name": zone, "globalAddress": env[globalAddr]})
+	config["multizone"] = multizone
+	if v.product == KongMesh && v.names() != kumasim.NewNames {
+		config["kmesh"] = object{"multizone": auth("cpTokenInline", oldInline, "cpTokenPath", oldPath)}
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		panic(err) // it is of texts alone
+	}
+	return string(text)
 }
 
 // noIssuer says whether the global is told to issue no tokens, which it can be from 2.14 on.
