@@ -105,7 +105,9 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 		f.runners = append(f.runners, k)
 	}
 	f.all.Go(func() { f.secrets.run(f.ctx) })
-	f.all.Go(func() { f.insights.run(f.ctx) })
+	if o.Program == nil {
+		f.all.Go(func() { f.insights.run(f.ctx) })
+	}
 	for _, k := range f.runners {
 		f.all.Go(func() { k.run(f.ctx) })
 	}
@@ -319,6 +321,9 @@ func podOf(instance string) string {
 // Verdict says what a global would answer now to a zone that presents a token, without a call: nil, or a gRPC status. It is an error too
 // where no global is ready.
 func (f *Fleet) Verdict(zone, token string) error {
+	if f.opts.Program != nil {
+		return f.ask(zone, token)
+	}
 	f.mu.Lock()
 	g := f.anyGlobal()
 	f.mu.Unlock()

@@ -37,6 +37,9 @@ func Install(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Program != nil {
+		return o.installChart(ctx, all)
+	}
 	kinds, err := kinds()
 	if err != nil {
 		return err

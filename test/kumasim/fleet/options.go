@@ -45,6 +45,10 @@ type Options struct {
 	Argo            bool                       // the objects carry Argo CD's tracking annotation
 	Users           map[string]kumasim.User    // whom the API knows besides the administrator, by their bearer tokens
 
+	// Program has every pod run the product itself, and the chart be its own; nil plays the stand-in. Product, Version,
+	// Name and Namespace are then the program's. StoredElsewhere, Universal, Users, HelmOwned, Argo, Pace, DrainFor and
+	// the switch InsightsLate are of the stand-in alone.
+	Program  *Program
 	Pace     Pace
 	DrainFor time.Duration // how long a process takes to end after SIGTERM, its sessions closed: 0
 	Log      io.Writer     // what Fleet.Log returns, as it is said

@@ -28,6 +28,7 @@ type pod struct {
 
 	mu    sync.Mutex
 	runs  *process
+	ready bool          // a real program has said so
 	grace time.Duration // of a pod that is being deleted: how long its process may take
 }
 

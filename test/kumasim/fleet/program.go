@@ -20,6 +20,9 @@ const syncEvery = time.Second
 func (f *Fleet) runProgram(
 	ctx context.Context, p *pod, run *process, files, env map[string]string, ready func(),
 ) error {
+	if f.opts.Program != nil {
+		return f.runProcess(ctx, p, run, files, env, ready)
+	}
 	v, err := versionOf(p.container().Image)
 	if err != nil {
 		return err

@@ -47,6 +47,9 @@ func (k *podRunner) run(ctx context.Context) {
 			k.logf("%v", err)
 		}
 	})
+	if k.f.opts.Program != nil {
+		all.Go(func() { k.serveServices(ctx) })
+	}
 	pods := k.c.kube.CoreV1().Pods(k.f.opts.Namespace)
 	follow(ctx, func(ctx context.Context) (string, error) {
 		list, err := pods.List(ctx, metav1.ListOptions{})

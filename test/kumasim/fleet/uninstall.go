@@ -37,11 +37,16 @@ func Uninstall(ctx context.Context, o Options) error {
 	return errors.Join(errs...)
 }
 
-// uninstall empties one cluster:
+// uninstall empties one cluster, after what the product's own chart has outside of the namespace:
 //  1. the Zones, the ZoneInsights and the node;
 //  2. what makes pods, and the pods, until no more are made;
 //  3. every other kind in the namespace.
 func (o Options) uninstall(ctx context.Context, c *cluster) error {
+	if o.Program != nil {
+		if err := o.uninstallChart(ctx, c); err != nil {
+			return err
+		}
+	}
 	for _, kind := range []schema.GroupVersionResource{zones, zoneInsights} {
 		if err := c.empty(ctx, kind, ""); err != nil {
 			return err
