@@ -15,7 +15,7 @@ ALONE = /test/e2e(/webhook)?$$
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast lint fuzz bench generate demo sandbox release-snapshot k8s clean
+.PHONY: help build test test-fast test-kuma lint fuzz bench generate demo sandbox release-snapshot k8s clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,13 @@ test: ## everything that must pass
 test-fast: k8s ## tests that start no cluster (under two minutes once Kubernetes is built: one renders with the real kubectl)
 	@echo 'Testing what needs no cluster ...'
 	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -timeout 5m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
+
+test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl (20 minutes)
+	@if [ -z "$$KUMA_CP" ] || [ -z "$$KUMACTL" ]; then \
+		echo 'Skipped: set KUMA_CP and KUMACTL to the paths of kuma-cp and kumactl; see test/e2e/mesh/doc.go.'; \
+	else \
+		$(MAKE) --no-print-directory k8s && $(GO) test -count=1 -v -timeout 2h ./test/e2e/mesh; \
+	fi
 
 lint: ## gofmt, import and source rules, go vet, staticcheck, go.mod in order
 	@echo 'Linting: format ...'

@@ -69,13 +69,17 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	if slices.ContainsFunc(clean, func(id string) bool { return strings.HasPrefix(id, "XA00") }) {
 		t.Errorf("with the shipped roles something is amiss: %v", clean)
 	}
+	written := func() string { // but for the status of a Deployment
+		return m.kubectl("--context", "global", "-n", namespace, "get", "deployment,secret", "-o",
+			`jsonpath={range .items[*]}{.kind}/{.metadata.name}/{.metadata.generation}/{.data}{"\n"}{end}`).out
+	}
 	refused := func() {
 		t.Helper()
-		before := m.kubectl("--context", "global", "-n", namespace, "get", "deployment,secret", "-o", "yaml").out
+		before := written()
 		if r := m.xcpauth(5, append([]string{"migrate"}, quick...)...); !strings.Contains(r.out, "zone-token-signing-key") {
 			t.Errorf("it is refused with\n%s%s", r.out, r.err)
 		}
-		if m.kubectl("--context", "global", "-n", namespace, "get", "deployment,secret", "-o", "yaml").out != before {
+		if after := written(); after != before {
 			t.Error("a run that was refused wrote something")
 		}
 	}
@@ -125,7 +129,7 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 		t.Errorf("a global that authenticates nobody is not found: %v", got)
 	}
 	m.kubectl("--context", "west", "-n", namespace, "set", "env", deployment, authType+"=cpToken") // as values for production that are published
-	m.kubectl("--context", "west", "-n", namespace, "rollout", "status", deployment, "--timeout=60s")
+	m.kubectl("--context", "west", "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
 	if got := m.found(); !slices.Contains(got, "zone-sets-global") {
 		t.Errorf("found %v", got)
 	}
@@ -214,7 +218,7 @@ func (m *mesh) put(zone, ns, file string) {
 func (m *mesh) give(zone, file string) {
 	m.Helper()
 	m.put(zone, namespace, file)
-	m.kubectl("--context", zone, "-n", namespace, "rollout", "status", deployment, "--timeout=60s")
+	m.kubectl("--context", zone, "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
 	m.await("its pod to be connected", func() error {
 		if s, live := m.Live()[zone]; !live || !s.AuthTokenProvided {
 			return errors.New("it is not")

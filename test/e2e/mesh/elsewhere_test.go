@@ -11,6 +11,9 @@ import (
 // A global whose state is in a store of its own, while its cluster has the product's kinds and three zones are connected to it: nothing is
 // written by any verb, and nobody is refused.
 func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
+	if leftOut(t, "the product would need a database") {
+		return
+	}
 	m := start(t, func(o *fleet.Options) { o.StoredElsewhere = true })
 	_, key := signingKeys(t) // one that nobody reads
 	m.apply("global", secretYAML("zone-token-signing-key-1", namespace, "system.kuma.io/global-secret", "value", key))

@@ -34,8 +34,10 @@ import (
 const (
 	namespace  = "kong-mesh-system"
 	deployment = "deployment/kong-mesh-control-plane"
-	limit      = time.Minute
 )
+
+// limit is how long anything may take.
+var limit = time.Minute
 
 // The tests share one bed and one build of the plugin, one after the other, and each leaves the clusters empty.
 var (
@@ -46,6 +48,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if why := unfit(); why != "" {
+		fmt.Fprintln(os.Stderr, "These tests cannot run with KUMA_CP and KUMACTL as they are:", why)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if bed != nil {
 		bed.Stop()
@@ -146,10 +152,13 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		return fleet.Site{Name: name, Config: c.Config, KubeletIP: c.KubeletIP}
 	}
 	o := fleet.Options{Global: site("global"), Log: t.Output()}
+	if real.Program != nil {
+		o.Log = nil // they say so much that it is told only where a test fails
+	}
 	for _, z := range zones {
 		o.Zones = append(o.Zones, site(z))
 	}
-	if change != nil {
+	if runReal(&o); change != nil {
 		change(&o)
 	}
 	if err := errors.Join(fleet.Install(t.Context(), o), bindInside(t.Context())); err != nil {
@@ -166,6 +175,9 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		if t.Failed() {
 			for _, name := range slices.Sorted(maps.Keys(m.printed)) {
 				t.Logf("%s\n%s", name, m.printed[name])
+			}
+			if real.Program != nil {
+				t.Log(f.Log())
 			}
 		}
 		m.promiseKept()
@@ -434,7 +446,7 @@ func (m *mesh) withTokens(provided bool) {
 func (m *mesh) newSessions() {
 	m.Helper()
 	m.kubectl("--context", "global", "-n", namespace, "patch", deployment, "--patch", fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"restarted-at":%q}}}}}`, time.Now().Format(time.RFC3339Nano)))
-	m.kubectl("--context", "global", "-n", namespace, "rollout", "status", deployment, "--timeout=60s")
+	m.kubectl("--context", "global", "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
 }
 
 // refusedFor waits for a refusal of a zone for a reason.
