@@ -13,7 +13,7 @@ import (
 // back decides the next wave on the way back to mutual TLS:
 //
 //  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is refused, or where a
-//     migration ended that, whether or not its edges are reached; and Central is proved to run with them;
+//     migration ended that and an edge is not reached from here; and Central is proved to run with them;
 //  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
 //
 // It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
@@ -25,7 +25,7 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	}
 	returning, done, blocked := sortBack(f, goal)
 	refused := refusedEdges(f, goal)
-	if (len(returning)+len(refused) > 0 || goal.Only == "" && reopens(f.Hub)) && !goal.NoHub {
+	if (len(returning)+len(refused) > 0 || goal.Only == "" && reopens(f)) && !goal.NoHub {
 		var steps []plan.Step
 		for _, who := range hubNames {
 			h, there := hubs(f)[who]
@@ -63,11 +63,14 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
 }
 
-// reopens says whether a hub that accepts no certificates now did so before a migration first changed it.
-func reopens(h plan.Hub) bool {
+// reopens says whether a hub that accepts no certificates now did so before a migration first changed it, and has an edge that is not reached:
+// its own team may be about to take it back.
+func reopens(f plan.Facts) bool {
+	away := slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.Role == plan.RoleEdge && m.Err != "" })
+	h := f.Hub
 	original, kept := h.Originals[h.Object.UID]
 	stanza, _ := field(original, "spec", "components", "xcp", "centralAuthModes").(map[string]any)
-	return kept && h.Accepts.Accepts[MTLS] != guard.Yes && (stanza["mutualTls"] == true || stanza["jwt"] != true)
+	return away && kept && h.Accepts.Accepts[MTLS] != guard.Yes && (stanza["mutualTls"] == true || stanza["jwt"] != true)
 }
 
 // reconnecting asks of the step that has a hub accept certificates again that each edge which it refused connects.

@@ -20,14 +20,15 @@ import (
 func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Switches: xcpsim.Switches{MPCPrefersMTLS: true}}) // MPC would follow the modes, and not Central's pods
-	pause := func(paused string) {
+	available := func(after string) { // a pod counts once it was ready for so many seconds
 		t.Helper()
-		if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "tsb", "patch", "deployment", "central", "--type=merge", "-p", `{"spec":{"paused":`+paused+`}}`); r.Code != 0 {
+		patch := `{"spec":{"minReadySeconds":` + after + `}}`
+		if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "tsb", "patch", "deployment", "central", "--type=merge", "-p", patch); r.Code != 0 {
 			t.Fatal(r.Stderr)
 		}
 	}
-	pause("true")
-	f.migrate(4, "--prove-within", "2s") // both modes are written, and kept; Central's rollout does not come
+	available("300")
+	f.migrate(4, "--prove-within", "2s") // both modes are written, and kept; Central's rollout does not end
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":true}` {
 		t.Fatalf("the hub's modes are %s: the run ended too early for this test", got)
 	}
@@ -41,7 +42,7 @@ func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 		}
 	}
 
-	pause("false")
+	available("0")
 	rows = f.rows(f.migrate(4, "-o", "json", "--prove-within", "25s").Stdout)
 	for member, want := range map[string]string{"edge-1": "changed", "edge-2": "changed", "mpc": "failed"} {
 		f.is(rows, member, "state", want)
