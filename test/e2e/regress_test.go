@@ -20,7 +20,7 @@ import (
 func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Switches: xcpsim.Switches{MPCPrefersMTLS: true}}) // MPC would follow the modes, and not Central's pods
-	available := func(after string) { // a pod counts once it was ready for so many seconds
+	available := func(after string) {                                               // a pod counts once it was ready for so many seconds
 		t.Helper()
 		patch := `{"spec":{"minReadySeconds":` + after + `}}`
 		if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "tsb", "patch", "deployment", "central", "--type=merge", "-p", patch); r.Code != 0 {

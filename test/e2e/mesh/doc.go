@@ -18,6 +18,8 @@
 //   - root, or user namespaces and the right to listen at port 443 (sysctl net.ipv4.ip_unprivileged_port_start=443);
 //   - for each control plane about 200 MB of memory.
 //
+// A global that keeps its state elsewhere keeps it in its memory there (environment universal, store memory).
+//
 // On 2026-11-30 all of them passed with Kuma 2.14.3 built from its source, with the zone authenticator of Kuma 3.0
 // under the variables of Kong Mesh 2.14. Kong's own programs were not at hand.
 package mesh

@@ -67,11 +67,36 @@ var paceOfPrograms = map[string]string{
 	"KUMA_REPORTS_ENABLED":                                      "false",
 }
 
+// storeElsewhere has a global keep its state in its own memory: the shortest way to a store that is not its cluster's.
+// The chart's own variables come after those that are given to it, so they are replaced.
+func storeElsewhere(deployment *unstructured.Unstructured) error {
+	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	if err != nil {
+		return fmt.Errorf("have the global keep its state elsewhere: %w", err)
+	}
+	for _, c := range containers {
+		container, _ := c.(map[string]any)
+		env, _ := container["env"].([]any)
+		env = slices.DeleteFunc(env, func(e any) bool {
+			v, _ := e.(map[string]any)
+			return v["name"] == environment || v["name"] == storeType
+		})
+		container["env"] = append(env, map[string]any{"name": environment, "value": universal},
+			map[string]any{"name": storeType, "value": "memory"})
+	}
+	return unstructured.SetNestedSlice(deployment.Object, containers, "spec", "template", "spec", "containers")
+}
+
 // installChart installs what kumactl renders: the global's first, then the zones' with the address of its Service.
 func (o Options) installChart(ctx context.Context, all []*cluster) error {
 	address := ""
 	for _, c := range all {
 		rendered, err := o.render(ctx, c.zone, address)
+		for _, u := range rendered {
+			if c.zone == "" && o.StoredElsewhere && u.GetKind() == "Deployment" {
+				err = errors.Join(err, storeElsewhere(u))
+			}
+		}
 		if err == nil {
 			err = c.create(ctx, o, rendered)
 		}

@@ -46,7 +46,7 @@ type Options struct {
 	Users           map[string]kumasim.User    // whom the API knows besides the administrator, by their bearer tokens
 
 	// Program has every pod run the product itself, and the chart be its own; nil plays the stand-in. Product, Version,
-	// Name and Namespace are then the program's. StoredElsewhere, Universal, Users, HelmOwned, Argo, Pace, DrainFor and
+	// Name and Namespace are then the program's. Universal, Users, HelmOwned, Argo, Pace, DrainFor and
 	// the switch InsightsLate are of the stand-in alone.
 	Program  *Program
 	Pace     Pace
