@@ -101,3 +101,25 @@ func TestAHubThatMayNotBeRestoredEndsTheRun(t *testing.T) {
 		t.Errorf("the journal holds %s, and held %s", b.journal, left)
 	}
 }
+
+// A member whose step is kept is left out whatever this run calls it: its name comes from that of its context where several
+// clusters claim one.
+func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
+	renewed := plan.Step{ID: "renew/a-ann", Member: "a-ann", Back: []plan.Patch{{Cluster: "uid-of-a", Create: true,
+		RestoreFrom: "xcp-edge-central-auth-token-xcpauth-before",
+		Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "istio-system",
+			Name: "xcp-edge-central-auth-token"}}}}
+	step := moved("ann", "a")
+	step.ID, step.Member = "move/a-ann", "a-ann"
+	for _, s := range []plan.Step{step, renewed} {
+		b, e := newBed(t, map[string][]object{"hub": openHub("a", "b"), "a": onJWT("a"), "b": onJWT("b")})
+		b.servers["a"].Allows = func(verb, _, _, _ string) bool { return verb == "get" || verb == "list" }
+		b.journal = inFlight(t, s)
+		if _, err := restoreIn(t, e); err != nil || len(b.wrote) > 0 || !strings.Contains(b.journal, s.ID) {
+			t.Errorf("%s: %v; wrote %q; the journal: %s", s.ID, err, b.wrote, b.journal)
+		}
+		if a, b := e.Goal.Skipped("a"), e.Goal.Skipped("b"); !strings.Contains(a, "rights are missing in a: ") || b != "" {
+			t.Errorf("%s: a is left out for %q, b for %q", s.ID, a, b)
+		}
+	}
+}

@@ -46,6 +46,22 @@ type EntryStep struct {
 	Left string `json:"left,omitempty"`
 }
 
+// members are the names of the members that a step may change back: the one that it names, and those that the run that
+// reads it calls otherwise, since a name may come from a context's.
+func (s EntryStep) members(f plan.Facts) []string {
+	names := []string{s.Member}
+	for _, m := range f.Members {
+		its := slices.ContainsFunc(s.Undo, func(p plan.Patch) bool {
+			return p.Object.UID != "" && p.Object.UID == m.Object.UID ||
+				p.Cluster != "" && p.Cluster == m.ClusterUID && p.Object.Namespace == m.Object.Namespace
+		})
+		if its && m.Name != s.Member {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
 // origin says in which wave of whom the entry was begun.
 func (e Entry) origin() string {
 	return fmt.Sprintf("the wave %q of %s, begun %s", e.Wave, e.By, e.Began.Format(time.RFC3339))

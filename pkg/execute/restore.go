@@ -48,9 +48,11 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home, recorded 
 				continue
 			}
 			kept.Steps = append(kept.Steps, s)
-			e.skip(s.Member, "an earlier run left it in flight, and it is not restored: "+why)
-			recorded[s.Member] = Outcome{Member: s.Member, State: Refused, Why: e.Goal.Skipped(s.Member)}
-			e.say(Noted, s.Member, "not restored, and left out: %s", why)
+			for _, name := range s.members(f) {
+				e.skip(name, "an earlier run left it in flight, and it is not restored: "+why)
+				recorded[name] = Outcome{Member: name, State: Refused, Why: e.Goal.Skipped(name)}
+				e.say(Noted, name, "not restored, and left out: %s", why)
+			}
 			continue
 		}
 		past.Steps = append(past.Steps, s.ID)
