@@ -158,10 +158,9 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past
 		}
 		next.Past = slices.Clone(next.Past)
 		next.record(entry)
-		if err := e.WriteJournal(ctx, h.context, next); err != nil {
+		if err := e.keepJournal(ctx, h, next); err != nil {
 			return fmt.Errorf("nothing was written, since the way back could not be kept: %w", err)
 		}
-		h.journal = next
 	}
 	return nil
 }
@@ -198,13 +197,22 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 		}
 		next.Past = slices.Clone(next.Past)
 		next.record(past)
-		if err := e.WriteJournal(ctx, h.context, next); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		h.journal = next
+		errs = append(errs, e.keepJournal(ctx, h, next))
 	}
 	return errors.Join(errs...)
+}
+
+// keepJournal writes the journal of a home while its lock is held: another run, which took the lock from one that was
+// suspended, may have restored the wave, and have written the way back of its own there.
+func (e *Executor) keepJournal(ctx context.Context, h *home, next Journal) error {
+	if err := h.lock.Held(); err != nil {
+		return err
+	}
+	if err := e.WriteJournal(ctx, h.context, next); err != nil {
+		return err
+	}
+	h.journal = next
+	return nil
 }
 
 // write is Write while the lock of the run is held. A statement that is taken back says when.

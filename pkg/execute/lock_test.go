@@ -1,12 +1,15 @@
 package execute
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // Two runs at once could turn mTLS off while the other puts an edge back: a lock is only taken at once from a process that is surely dead.
@@ -52,5 +55,42 @@ func TestALockWithoutManagedFieldsIsNoOlderThanItSays(t *testing.T) {
 	l.Metadata.ManagedFields = []managedField{{Time: renewed.Add(time.Minute).Format(time.RFC3339)}}
 	if got := l.written(); !got.Equal(renewed.Add(time.Minute)) {
 		t.Errorf("written %s, want the API server's time, where there is one", got)
+	}
+}
+
+// lost is a lock that another run has taken.
+type lost struct{}
+
+func (lost) Held() error { return errors.New("the lock was taken by somebody else") }
+func (lost) Unlock()     {}
+
+// A run that was suspended, and whose lock another one has taken, leaves the journal as that one wrote it: the way back of
+// a wave that is not its own is in it.
+func TestTheJournalIsLeftToWhoHasTheLock(t *testing.T) {
+	step := moved("a", "a")
+	wave := plan.Wave{Title: "the rest", Steps: []plan.Step{step}}
+	for name, writes := range map[string]func(*Executor, plan.Facts) error{
+		"a wave begins": func(e *Executor, f plan.Facts) error { return e.begin(t.Context(), wave, f, plan.Past{}) },
+		"a wave ends": func(e *Executor, f plan.Facts) error {
+			return e.end(t.Context(), wave, f, plan.Past{}, map[string]string{step.ID: "not proved"}, nil)
+		},
+		"a wave is restored": func(e *Executor, f plan.Facts) error {
+			_, err := e.restoreAll(t.Context(), f, map[string]Outcome{})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
+			b.journal = inFlight(t, step)
+			f := e.look(t.Context())
+			if err := e.enter(t.Context(), f); err != nil {
+				t.Fatal(err)
+			}
+			e.homes["hub"].lock, b.journal = lost{}, inFlight(t, moved("b", "b"))
+			other := b.journal
+			if err := writes(e, f); err == nil || b.journal != other || len(b.wrote) > 0 {
+				t.Errorf("%v; the journal of the other run became %s; wrote %q", err, b.journal, b.wrote)
+			}
+		})
 	}
 }

@@ -86,10 +86,9 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home, recorded 
 		next.Past = slices.Clone(next.Past)
 		next.record(past)
 	}
-	if err := e.WriteJournal(ctx, h.context, next); err != nil {
+	if err := e.keepJournal(ctx, h, next); err != nil {
 		return errors.Join(append(failures, err)...)
 	}
-	h.journal = next
 	return errors.Join(failures...)
 }
 
