@@ -60,8 +60,9 @@ func (f Facts) Halted(w Wave, deployment string) Wave {
 	for _, h := range all {
 		why := h.Workload.Stuck(h.Object.Namespace, deployment, h.Context)
 		rolls := func(p Patch) bool {
-			return p.Context == h.Context && (p.Object.Kind == h.Object.Kind && p.Object.Name == h.Object.Name ||
-				p.Object.Kind == "Deployment" && p.Object.Name == deployment)
+			return p.Context == h.Context && p.Object.Namespace == h.Object.Namespace &&
+				(p.Object.Kind == h.Object.Kind && p.Object.Name == h.Object.Name ||
+					p.Object.Kind == "Deployment" && p.Object.Name == deployment)
 		}
 		if why != "" && slices.ContainsFunc(w.Steps, func(s Step) bool { return slices.ContainsFunc(s.Writes, rolls) }) {
 			return Wave{Blocked: append([]Blocked{{Member: h.who, Why: why}}, w.Blocked...), Notes: w.Notes}
