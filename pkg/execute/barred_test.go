@@ -123,3 +123,16 @@ func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
 		}
 	}
 }
+
+// A run of a product that states nothing in the roster takes no right to it, although another product's is installed in the
+// same cluster: the roles of the one give none.
+func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
+	for _, states := range []bool{false, true} {
+		e := &Executor{hub: "hub"}
+		f := plan.Facts{Stated: states, Hub: plan.Hub{Roster: plan.RosterState{Namespace: true, Kind: true}}}
+		asked := slices.ContainsFunc(e.homeNeeds(f, plan.Plan{}), func(n plan.Need) bool { return n.Verb == "state" })
+		if asked != states {
+			t.Errorf("states %v: asked %v", states, asked)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (e *Executor) homeNeeds(f plan.Facts, p plan.Plan) []plan.Need {
 		}
 	}
 	all = append(all, readJournal)
-	states := f.Hub.Roster.Kind
+	states := f.Stated && f.Hub.Roster.Kind // a hub of another product in the same cluster may have one
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
 			states = states || slices.ContainsFunc(s.Writes, func(p plan.Patch) bool { return p.Object.Resource == api.EdgeClusters.Resource })
