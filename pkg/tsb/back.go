@@ -3,6 +3,7 @@ package tsb
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -13,7 +14,8 @@ import (
 // back decides the next wave on the way back to mutual TLS:
 //
 //  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is refused, or where a
-//     migration ended that and an edge is not reached from here; and Central is proved to run with them;
+//     migration ended that, no clean-up followed, and an edge is not reached from here; and Central is proved to run with
+//     them;
 //  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
 //
 // It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
@@ -63,14 +65,33 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
 }
 
-// reopens says whether a hub that accepts no certificates now did so before a migration first changed it, and has an edge that is not reached:
-// its own team may be about to take it back.
+// reopens says whether a hub that accepts no certificates now did so before a migration first changed it, and has an edge
+// that is not reached: its own team may be about to take it back. After a clean-up nobody has a certificate any more: MPC,
+// which follows the modes, might wait for the secret that was deleted.
 func reopens(f plan.Facts) bool {
-	away := slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.Role == plan.RoleEdge && m.Err != "" })
 	h := f.Hub
+	away := slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.Role == plan.RoleEdge && m.Err != "" })
+	if !away || cleaned(h.Past) {
+		return false
+	}
 	original, kept := h.Originals[h.Object.UID]
 	stanza, _ := field(original, "spec", "components", "xcp", "centralAuthModes").(map[string]any)
-	return away && kept && h.Accepts.Accepts[MTLS] != guard.Yes && (stanza["mutualTls"] == true || stanza["jwt"] != true)
+	return kept && h.Accepts.Accepts[MTLS] != guard.Yes && (stanza["mutualTls"] == true || stanza["jwt"] != true)
+}
+
+// cleaned says whether a clean-up was begun after the hub was last opened, as far as the history goes back.
+func cleaned(past []plan.Past) bool {
+	for _, p := range slices.Backward(past) {
+		for _, id := range p.Steps {
+			switch {
+			case strings.HasPrefix(id, string(plan.Clean)+"/"):
+				return true
+			case id == idOf(plan.Open, "hub"):
+				return false
+			}
+		}
+	}
+	return false
 }
 
 // reconnecting asks of the step that has a hub accept certificates again that each edge which it refused connects.

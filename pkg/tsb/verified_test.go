@@ -92,17 +92,23 @@ func TestAHubAcceptsCertificatesAgainWithoutReachingAnEdge(t *testing.T) {
 		original map[string]any // what the journal keeps of the hub; nil when it keeps nothing
 		mtls     guard.Tri
 		only     string
+		past     []string // the steps of the waves before
 		want     string
 	}{
-		{"a migration ended it", was(map[string]any{"mutualTls": true}), guard.No, "", "open !eu"},
-		{"nothing was set before", was(nil), guard.No, "", "open !eu"},
-		{"it was so before", was(map[string]any{"mutualTls": false, "jwt": true}), guard.No, "", "!eu"},
-		{"no migration is known", nil, guard.No, "", "!eu"},
-		{"it accepts them", was(map[string]any{"mutualTls": true}), guard.Yes, "", "!eu"},
-		{"one edge alone is to go back", was(map[string]any{"mutualTls": true}), guard.No, "eu", "!eu"},
+		{"a migration ended it", was(map[string]any{"mutualTls": true}), guard.No, "", []string{"open", "close"}, "open !eu"},
+		{"nothing was set before", was(nil), guard.No, "", nil, "open !eu"},
+		{"it was so before", was(map[string]any{"mutualTls": false, "jwt": true}), guard.No, "", nil, "!eu"},
+		{"no migration is known", nil, guard.No, "", nil, "!eu"},
+		{"it accepts them", was(map[string]any{"mutualTls": true}), guard.Yes, "", nil, "!eu"},
+		{"one edge alone is to go back", was(map[string]any{"mutualTls": true}), guard.No, "eu", nil, "!eu"},
+		{"a clean-up has ended the way back", was(nil), guard.No, "", []string{"open", "close", "clean/mpc", "renew/eu"}, "!eu"},
+		{"it was opened since, and closed again", was(nil), guard.No, "", []string{"clean/mpc", "open", "close"}, "open !eu"},
 	} {
 		f := fleet(tc.mtls, guard.Yes, away)
 		f.Hub.Object.UID = "u"
+		for _, id := range tc.past {
+			f.Hub.Past = append(f.Hub.Past, plan.Past{Steps: []string{id}})
+		}
 		if tc.original != nil {
 			f.Hub.Originals = map[string]map[string]any{"u": tc.original}
 		}
