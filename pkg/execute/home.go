@@ -150,11 +150,7 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past
 		entry.By = e.by(ctx, h.context)
 		entry.Steps, entry.Said = idsOf(steps), "begun"
 		for _, s := range steps {
-			for _, w := range s.Writes {
-				if s.OneWay && w.Delete {
-					entry.Deletes = append(entry.Deletes, plan.Deletion{Member: s.Member, Cluster: w.Cluster, Object: w.Object})
-				}
-			}
+			entry.Deletes = append(entry.Deletes, deletions(s)...)
 		}
 		next.Past = slices.Clone(next.Past)
 		next.record(entry)
@@ -163,6 +159,17 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past
 		}
 	}
 	return nil
+}
+
+// deletions are the objects that a step deletes for good.
+func deletions(s plan.Step) []plan.Deletion {
+	var all []plan.Deletion
+	for _, w := range s.Writes {
+		if s.OneWay && w.Delete {
+			all = append(all, plan.Deletion{Member: s.Member, Cluster: w.Cluster, Object: w.Object})
+		}
+	}
+	return all
 }
 
 // end clears the wave from each home, but for the steps that could not be put back, and adds it to the history.
@@ -180,6 +187,7 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 			if why := failed[s.ID]; why != "" {
 				past.Lost = append(past.Lost, s.Member)
 				past.Said = s.Member + ": " + why
+				past.Deletes = append(past.Deletes, deletions(s)...) // it may have left some of them
 			}
 		}
 		next := h.journal

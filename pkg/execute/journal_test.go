@@ -102,3 +102,44 @@ func TestASavedPlanOfAnotherHubWritesNothing(t *testing.T) {
 		})
 	}
 }
+
+// What a clean-up was to delete and did not is found by the history: of a wave that failed, or was interrupted, as of one
+// that was killed. Of one that is proved nothing is left.
+func TestTheHistoryKeepsWhatACleanUpMayHaveLeft(t *testing.T) {
+	secret := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "tsb", Name: "xcp-edge-cert"}
+	clean := func(member string) plan.Step {
+		return plan.Step{ID: "clean/" + member, Member: member, OneWay: true,
+			Writes: []plan.Patch{{Context: "hub", Cluster: "uid-of-hub", Object: secret, Delete: true}}}
+	}
+	wave := plan.Wave{Title: "clean-up", Steps: []plan.Step{clean("a"), clean("b")}}
+	for name, tc := range map[string]struct {
+		failed map[string]string
+		want   []string
+	}{
+		"proved":         {nil, nil},
+		"one has failed": {map[string]string{"clean/b": "interrupted"}, []string{"b"}},
+	} {
+		b, e := newBed(t, map[string][]object{"hub": openHub("a", "b"), "a": onJWT("a"), "b": onJWT("b")})
+		f := e.look(t.Context())
+		if err := e.enter(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		left := func() (members []string) {
+			var past []plan.Past
+			if err := json.Unmarshal([]byte(b.history), &past); err != nil || len(past) != 1 {
+				t.Fatalf("%s: the history is %s, %v", name, b.history, err)
+			}
+			for _, d := range past[0].Deletes {
+				members = append(members, d.Member)
+			}
+			return members
+		}
+		past := plan.Past{Wave: wave.Title, Began: e.Now()}
+		if err := e.begin(t.Context(), wave, f, past); err != nil || !slices.Equal(left(), []string{"a", "b"}) {
+			t.Errorf("%s: begun, it keeps what of %q is deleted, %v", name, left(), err)
+		}
+		if err := e.end(t.Context(), wave, f, past, tc.failed, nil); err != nil || !slices.Equal(left(), tc.want) {
+			t.Errorf("%s: ended, it keeps what of %q is deleted, %v; want %q", name, left(), err, tc.want)
+		}
+	}
+}
