@@ -136,3 +136,32 @@ func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
 		}
 	}
 }
+
+// The right to a fence is one of those to the way back that the fence denies, and of no other.
+func TestAFenceThatMayNotBeRemovedKeepsItsMemberAloneOut(t *testing.T) {
+	forth := moved("a", "a")
+	forth.From = tsb.JWT
+	forth.Writes[0].Before, forth.Writes[0].After = mode("JWT"), mode("MUTUAL_TLS")
+	for name, tc := range map[string]struct {
+		step   plan.Step
+		barred bool
+	}{"back to its certificate": {moved("a", "a"), true}, "forth to its JWT": {forth, false}} {
+		b, e := newBed(t, map[string][]object{"hub": openHub("a", "b"), "a": onJWT("a"), "b": onJWT("b")})
+		b.servers["a"].Allows = func(_, resource, _, _ string) bool {
+			return !strings.HasPrefix(resource, "validatingadmission")
+		}
+		e.Dialect.Lift = func(_ plan.Facts, m plan.Member) []plan.Patch {
+			return []plan.Patch{{Context: m.Context, Delete: true, Object: plan.Ref{Group: "admissionregistration.k8s.io",
+				Version: "v1", Resource: "validatingadmissionpolicybindings", Name: plan.FenceName, UID: "u"}}}
+		}
+		b.journal = inFlight(t, tc.step, moved("b", "b"))
+		if _, err := restoreIn(t, e); err != nil || !slices.Contains(b.wrote, "b controlplane") {
+			t.Errorf("%s: %v; wrote %q", name, err, b.wrote)
+		}
+		why := e.Goal.Skipped("a")
+		if strings.Contains(why, "delete validatingadmissionpolicybindings") != tc.barred ||
+			strings.Contains(b.journal, "move/a") != tc.barred {
+			t.Errorf("%s: left out for %q; the journal holds %s", name, why, b.journal)
+		}
+	}
+}

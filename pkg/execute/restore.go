@@ -102,7 +102,7 @@ func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[str
 			continue
 		}
 		of := map[string][]plan.Need{}
-		for _, p := range located.Undo {
+		for _, p := range slices.Concat(located.Undo, e.lifts(located, f)) {
 			for _, r := range p.Rights() {
 				of[r.Context] = append(of[r.Context], r.Need)
 			}
@@ -119,6 +119,22 @@ func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[str
 			cmp.Or(left.Steps[i].Left, left.origin()))
 	}
 	return barred
+}
+
+// lifts are the patches that remove the fence which denies the way back of a step, when there is one: it denies none to what
+// a member is to present.
+func (e *Executor) lifts(s EntryStep, f plan.Facts) []plan.Patch {
+	if s.From == "" || s.From == e.Goal.To || e.Dialect.Lift == nil {
+		return nil
+	}
+	var all []plan.Patch
+	for _, m := range f.Members {
+		its := func(p plan.Patch) bool { return p.Object.UID != "" && p.Object.UID == m.Object.UID }
+		if slices.ContainsFunc(s.Undo, its) {
+			all = append(all, e.Dialect.Lift(f, m)...)
+		}
+	}
+	return all
 }
 
 // locate finds the contexts of a journal's patches by the clusters that they were of: whoever reads it may call them by other
