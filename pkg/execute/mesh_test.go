@@ -43,6 +43,7 @@ type mesh struct {
 
 	verified map[string]string // what was found out about tokens
 	away     string            // a zone that cannot be reached for as long as goals change
+	steady   bool              // every other zone is always reached
 	mayNot   string            // the zone that the user of this run may only look at, "" when there is none
 
 	writes, killAt, pauses, cancelAt int
@@ -329,7 +330,7 @@ func (w *mesh) tick() {
 	for _, name := range w.names() {
 		z := w.zones[name]
 		w.roll(&z.rollout, z)
-		z.reachable = (!w.chance(8) || z.reachable && w.chance(2)) && name != w.away
+		z.reachable = (w.steady || !w.chance(8) || z.reachable && w.chance(2)) && name != w.away
 	}
 	if w.crashes && w.chance(30) {
 		if p := w.global.pods[w.IntN(len(w.global.pods))]; p.started {
