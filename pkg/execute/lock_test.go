@@ -94,3 +94,19 @@ func TestTheJournalIsLeftToWhoHasTheLock(t *testing.T) {
 		})
 	}
 }
+
+// What a run saw of a member that another one may have hold of by now is not stated.
+func TestNothingIsStatedWithoutTheLock(t *testing.T) {
+	for name, lock := range map[string]Lock{"held": free{}, "lost": lost{}} {
+		b, e := newBed(t, map[string][]object{"hub": append(openHub("a"), stated("a")), "a": onJWT("a")})
+		f := e.look(t.Context())
+		if err := e.enter(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		e.homes["hub"].lock = lock
+		err := e.publish(t.Context(), plan.Step{ID: "prove/a", Kind: plan.Prove, Member: "a"}, f, []string{"seen"})
+		if (err == nil) != (name == "held") || (len(b.wrote) > 0) != (name == "held") {
+			t.Errorf("the lock is %s: %v; wrote %q", name, err, b.wrote)
+		}
+	}
+}
