@@ -3,6 +3,7 @@ package execute
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
 // keeping watches that every journal of the hub holds a step.
@@ -163,5 +165,22 @@ func TestAFenceThatMayNotBeRemovedKeepsItsMemberAloneOut(t *testing.T) {
 			strings.Contains(b.journal, "move/a") != tc.barred {
 			t.Errorf("%s: left out for %q; the journal holds %s", name, why, b.journal)
 		}
+	}
+}
+
+// Rights that could not be asked for are not known to be missing: the step is restored, or ends the run.
+func TestAStepWhoseRightsCouldNotBeAskedForIsRestored(t *testing.T) {
+	b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
+	answer := b.servers["a"].Answer
+	b.servers["a"].Answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews") {
+			return answer(w, r)
+		}
+		apifake.Status(w, http.StatusForbidden, "Forbidden", "nobody may ask")
+		return true
+	}
+	b.journal = inFlight(t, moved("a", "a"))
+	if _, err := restoreIn(t, e); err != nil || !slices.Contains(b.wrote, "a controlplane") || b.journal != "" {
+		t.Errorf("%v; wrote %q; the journal holds %s", err, b.wrote, b.journal)
 	}
 }

@@ -17,7 +17,7 @@ type Clusters interface {
 	// last saw of the others.
 	Observe(ctx context.Context, contexts ...string) plan.Facts
 	// Lacking asks for rights, by context, and says of each context in which some are missing, or could not be asked for, which.
-	Lacking(ctx context.Context, needs map[string][]plan.Need) map[string]string
+	Lacking(ctx context.Context, needs map[string][]plan.Need) map[string]Lack
 	// Write performs one patch, unless the object is not as Before says or is gone (ChangedError), and returns whether it
 	// wrote. still, when not nil, is asked right before each attempt, and its error ends it.
 	Write(ctx context.Context, p plan.Patch, still func() error) (bool, error)
@@ -36,6 +36,12 @@ type Clusters interface {
 	// Now is the time, and Pause lets some of it pass, less when ctx ends.
 	Now() time.Time
 	Pause(ctx context.Context, d time.Duration)
+}
+
+// Lack is which rights are missing in a context, or why they could not be asked for.
+type Lack struct {
+	Why     string
+	Unasked bool // none is known to be missing
 }
 
 // Lock is held by the one run that may write.

@@ -397,7 +397,7 @@ func (w *mesh) Publish(context.Context, string, plan.Member, api.EdgeClusterStat
 }
 
 // Lacking implements Clusters, as that of a world.
-func (w *mesh) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]string {
+func (w *mesh) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]Lack {
 	return lackingIn(w.mayNot, needs)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -93,7 +94,7 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home, recorded 
 }
 
 // barred says of the steps of a journal, by ID, why this user may not take them back, and who could. A step whose cluster is not reached is
-// none of them: restoring it says so.
+// none of them, nor is one whose rights could not be asked for: restoring it says so.
 func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[string]string {
 	needs := map[string]map[string][]plan.Need{}
 	for _, s := range left.Steps {
@@ -112,11 +113,14 @@ func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[str
 		}
 		needs[s.ID] = of
 	}
-	barred := lackingOf(ctx, e, needs)
-	for id := range barred {
+	barred := map[string]string{}
+	for id, lacking := range lackingOf(ctx, e, needs) {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(lacking)), func(l Lack) bool { return !l.Unasked }) {
+			continue
+		}
 		i := slices.IndexFunc(left.Steps, func(s EntryStep) bool { return s.ID == id })
-		barred[id] += fmt.Sprintf("; who has them restores it with: kubectl xcpauth migrate; it was left by %s",
-			cmp.Or(left.Steps[i].Left, left.origin()))
+		barred[id] = fmt.Sprintf("%s; who has them restores it with: kubectl xcpauth migrate; it was left by %s",
+			words(lacking), cmp.Or(left.Steps[i].Left, left.origin()))
 	}
 	return barred
 }

@@ -37,13 +37,13 @@ func (e *Executor) authorize(ctx context.Context, f plan.Facts, recorded map[str
 		hubs = append(hubs, f.Standby.Context)
 	}
 	for _, m := range f.Members {
-		if why := lacking[m.Context]; why != "" && !slices.Contains(hubs, m.Context) {
-			why = words(map[string]string{m.Context: why}) + "; " + rolesPrinted
+		if lack, lacks := lacking[m.Context]; lacks && !slices.Contains(hubs, m.Context) {
+			why := words(map[string]Lack{m.Context: lack}) + "; " + rolesPrinted
 			e.skip(m.Name, "nothing was written: "+why)
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: e.Goal.Skipped(m.Name)}
 		}
 	}
-	maps.DeleteFunc(lacking, func(context, _ string) bool { return context == "" || !slices.Contains(hubs, context) })
+	maps.DeleteFunc(lacking, func(context string, _ Lack) bool { return context == "" || !slices.Contains(hubs, context) })
 	return missing(lacking)
 }
 
@@ -171,16 +171,16 @@ func mayPublish(ctx context.Context, c Clusters, hub string, members []plan.Memb
 	for _, m := range members {
 		needs[m.Name] = map[string][]plan.Need{hub: publishing(m)}
 	}
-	why := lackingOf(ctx, c, needs)
-	for name := range why {
-		why[name] = fmt.Sprintf("nothing was written, since %s; %s", why[name], rolesPrinted)
+	why := map[string]string{}
+	for name, lacking := range lackingOf(ctx, c, needs) {
+		why[name] = fmt.Sprintf("nothing was written, since %s; %s", words(lacking), rolesPrinted)
 	}
 	return why
 }
 
 // lackingOf asks for the rights of several things, which are by context, and says of each what is missing: once for all, and of each alone
 // where something is missing.
-func lackingOf(ctx context.Context, c Clusters, needs map[string]map[string][]plan.Need) map[string]string {
+func lackingOf(ctx context.Context, c Clusters, needs map[string]map[string][]plan.Need) map[string]map[string]Lack {
 	sets := map[string]map[plan.Need]bool{}
 	for _, of := range needs {
 		for context, list := range of {
@@ -199,10 +199,10 @@ func lackingOf(ctx context.Context, c Clusters, needs map[string]map[string][]pl
 	if len(c.Lacking(ctx, all)) == 0 {
 		return nil
 	}
-	lacking := map[string]string{}
+	lacking := map[string]map[string]Lack{}
 	for of, list := range needs {
-		if why := words(c.Lacking(ctx, list)); why != "" {
-			lacking[of] = why
+		if lacks := c.Lacking(ctx, list); len(lacks) > 0 {
+			lacking[of] = lacks
 		}
 	}
 	return lacking
@@ -214,7 +214,7 @@ func allowed(ctx context.Context, c Clusters, needs map[string][]plan.Need) erro
 }
 
 // missing words the rights that are missing, by context, as the reason why nothing was written; nil when none are.
-func missing(lacking map[string]string) error {
+func missing(lacking map[string]Lack) error {
 	if len(lacking) == 0 {
 		return nil
 	}
@@ -222,19 +222,19 @@ func missing(lacking map[string]string) error {
 }
 
 // words says which rights are missing where.
-func words(lacking map[string]string) string {
+func words(lacking map[string]Lack) string {
 	var all []string
 	for _, context := range slices.Sorted(maps.Keys(lacking)) {
-		all = append(all, fmt.Sprintf("rights are missing in %s: %s", context, lacking[context]))
+		all = append(all, fmt.Sprintf("rights are missing in %s: %s", context, lacking[context].Why))
 	}
 	return strings.Join(all, "; ")
 }
 
 // Lacking implements Clusters.
-func (l *Live) Lacking(ctx context.Context, needs map[string][]plan.Need) map[string]string {
+func (l *Live) Lacking(ctx context.Context, needs map[string][]plan.Need) map[string]Lack {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	lacking := map[string]string{}
+	lacking := map[string]Lack{}
 	slots := make(chan struct{}, max(l.Observer.Limit, 1))
 	for name, list := range needs {
 		wg.Go(func() {
@@ -245,14 +245,14 @@ func (l *Live) Lacking(ctx context.Context, needs map[string][]plan.Need) map[st
 			for _, n := range missing {
 				words = append(words, n.String())
 			}
-			why := strings.Join(words, "; ")
-			if why == "" && err != "" {
-				why = "they could not be asked for: " + err
+			lack := Lack{Why: strings.Join(words, "; ")}
+			if len(words) == 0 && err != "" {
+				lack = Lack{Why: "they could not be asked for: " + err, Unasked: true}
 			}
-			if why != "" {
+			if lack.Why != "" {
 				mu.Lock()
 				defer mu.Unlock()
-				lacking[name] = why
+				lacking[name] = lack
 			}
 		})
 	}

@@ -261,15 +261,15 @@ func (w *world) writeFence(p plan.Patch) (bool, error) {
 }
 
 // Lacking implements Clusters: its user may only look at one of the edges, or may do everything.
-func (w *world) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]string {
+func (w *world) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]Lack {
 	return lackingIn(w.mayNot, needs)
 }
 
 // lackingIn is the answer to a user who may only look at what is in a context.
-func lackingIn(context string, needs map[string][]plan.Need) map[string]string {
+func lackingIn(context string, needs map[string][]plan.Need) map[string]Lack {
 	for _, n := range needs[context] {
 		if n.Verb != "get" && n.Verb != "list" {
-			return map[string]string{context: n.String()}
+			return map[string]Lack{context: {Why: n.String()}}
 		}
 	}
 	return nil
