@@ -109,7 +109,9 @@ func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[str
 			}
 		}
 		if s.From != "" && e.hub != "" && f.Stated { // what is stated is taken back first
-			of[e.hub] = append(of[e.hub], stating(s.Member)[1:]...)
+			for _, name := range s.members(f) {
+				of[e.hub] = append(of[e.hub], stating(name)[1:]...)
+			}
 		}
 		needs[s.ID] = of
 	}
@@ -202,6 +204,7 @@ func (e *refusedError) Error() string {
 // takeBack writes the way back of one step, unless the hub would refuse the member there, or it would not connect. What the roster states of
 // the member is taken back first: the webhook believes it. It returns whether it put anything back.
 func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
+	names := []string{s.Member} // under which this run and the one that wrote the step know the member
 	if s.From != "" && e.hub != "" {
 		f := e.Observe(ctx, e.hub)
 		hub := f.Hub
@@ -211,9 +214,12 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 		if hub.Accepts.Accepts[s.From] != guard.Yes {
 			return false, &refusedError{cred: s.From}
 		}
-		if m := f.Member(s.Member); m != nil && e.Dialect.Bars != nil {
-			if why := e.Dialect.Bars(f, *m, s.From); why != "" {
-				return false, &refusedError{s.From, why}
+		names = s.members(f)
+		for _, name := range names {
+			if m := f.Member(name); m != nil && e.Dialect.Bars != nil {
+				if why := e.Dialect.Bars(f, *m, s.From); why != "" {
+					return false, &refusedError{s.From, why}
+				}
 			}
 		}
 		if !f.Stated && e.Dialect.Yields != nil {
@@ -232,13 +238,17 @@ func (e *Executor) takeBack(ctx context.Context, s EntryStep) (bool, error) {
 			}
 		}
 		if f.Stated {
-			if err := e.unstate(ctx, s.Member); err != nil {
-				return false, fmt.Errorf("taking back first what the roster states of it: %w", err)
+			for _, name := range names {
+				if err := e.unstate(ctx, name); err != nil {
+					return false, fmt.Errorf("taking back first what the roster states of it: %w", err)
+				}
 			}
 		}
 	}
 	e.forget.Lock()
-	delete(e.stated, s.Member)
+	for _, name := range names {
+		delete(e.stated, name)
+	}
 	e.forget.Unlock()
 	wrote := false
 	for _, p := range s.Undo {

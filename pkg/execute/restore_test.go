@@ -205,6 +205,8 @@ func TestRestoring(t *testing.T) {
 		}
 		return objects
 	}
+	otherName := moved("a", "a")
+	otherName.Member = "a-ann"
 	fromUnset := moved("a", "a")
 	fromUnset.Writes[0].Before, fromUnset.Writes[0].Back = mode(nil), mode("MUTUAL_TLS")
 	for _, tc := range []struct {
@@ -227,6 +229,9 @@ func TestRestoring(t *testing.T) {
 		{"the statement is taken back first",
 			map[string][]object{"hub": append(openHub("a"), stated("a")), "a": onJWT("a")}, "",
 			[]plan.Step{moved("a", "a")}, []string{"hub status", "a controlplane"}, nil},
+		{"the statement is taken back under the name that this run has for it",
+			map[string][]object{"hub": append(openHub("a"), stated("a")), "a": onJWT("a")}, "",
+			[]plan.Step{otherName}, []string{"hub status", "a controlplane"}, nil},
 		{"a ControlPlane that was re-created is left alone",
 			map[string][]object{"hub": openHub("b"), "a": append(apifake.Edge("b"), apifake.KubeSystem("a"))}, "",
 			[]plan.Step{moved("a", "a")}, nil, nil},
