@@ -137,6 +137,9 @@ func (w *world) interrupted(goal plan.Goal, mutate mutation) {
 func (w *world) arrive(goal plan.Goal, mutate mutation) (r Result) {
 	w.killAt, w.cancelAt, w.flippers = 0, 0, false
 	attempts := 12
+	if goal.Renew != nil {
+		attempts = 40 // each has but a part of a token's life, in which a network that fails by chance may take most of it
+	}
 	if !goal.Back && w.hopeless() != "" || goal.Renew != nil && w.forgetful() {
 		attempts = 2
 	}
