@@ -37,7 +37,7 @@ func registering(h *hub, _ node) {
 		}
 		return nil
 	})
-	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	later := time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339) // another than what is stated
 	for _, status := range []m{
 		{"presents": []string{"jwt"}},
 		{"presents": []string{"mtls", "jwt"}},
