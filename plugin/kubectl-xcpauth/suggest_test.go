@@ -231,6 +231,7 @@ var suggested = map[string]string{
 	"make sandbox":          "TestSuggestedTargetsAreInTheMakefile",
 	"make test":             "TestSuggestedTargetsAreInTheMakefile",
 	"make test-fast":        "TestSuggestedTargetsAreInTheMakefile",
+	"make test-kuma":        "TestSuggestedTargetsAreInTheMakefile",
 	"tctl install cluster-certs --cluster …":                                                                           "TestVendorCommandsAreAsDocumented",
 	"tctl install manifest control-plane-secrets --cluster …":                                                          "TestVendorCommandsAreAsDocumented",
 	"kubectl xcpauth edge forget NAME --reason ...":                                                                    "TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten",
