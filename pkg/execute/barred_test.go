@@ -31,8 +31,8 @@ func (k *keeping) WriteJournal(ctx context.Context, home string, j Journal) erro
 	return k.Clusters.WriteJournal(ctx, home, j)
 }
 
-// What an interrupted run left of a member that this user may not write keeps that member alone out: its way back stays written down while the
-// others go on, and whoever may writes it later.
+// What an interrupted run left of a member that this user may not write keeps that member alone out: its way back
+// stays written down while the others go on, and a user who may writes it later.
 func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 	seen, others := 0, 0
 	for seed := range uint64(150) {
@@ -44,7 +44,8 @@ func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 		w.killAt = 12 + w.IntN(20)
 		runOnce(w, plan.Goal{WaveSize: 1, Stage: plan.Edges}, nil)
 		in := w.homes["hub"].InFlight
-		if in == nil || len(in.Steps) != 1 || !strings.HasPrefix(in.Steps[0].ID, "move/") || w.edges[in.Steps[0].Member].declared != tsb.JWT {
+		if in == nil || len(in.Steps) != 1 || !strings.HasPrefix(in.Steps[0].ID, "move/") ||
+			w.edges[in.Steps[0].Member].declared != tsb.JWT {
 			continue
 		}
 		step, began := in.Steps[0], in.Began
@@ -55,7 +56,11 @@ func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 			was[name] = e.declared
 		}
 		k := &keeping{T: t, step: step.ID}
-		r, _ := runOnce(w, plan.Goal{WaveSize: 1, Stage: plan.Edges}, func(e *Executor) { k.Clusters, e.Clusters = e.Clusters, k })
+		r, _ := runOnce(
+			w,
+			plan.Goal{WaveSize: 1, Stage: plan.Edges},
+			func(e *Executor) { k.Clusters, e.Clusters = e.Clusters, k },
+		)
 		i := slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.Member == step.Member })
 		for _, part := range []string{"rights are missing in " + step.Member + ": ", "kubectl xcpauth migrate", "of model, begun"} {
 			if o := r.Outcomes[i]; o.State != Refused || !strings.Contains(o.Why, part) {
@@ -73,8 +78,15 @@ func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 			}
 		}
 		w.mayNot = ""
-		if r := w.arrive(plan.Goal{Stage: plan.Edges}, nil); !r.Done || w.homes["hub"].InFlight != nil || len(w.refused) > 0 {
-			t.Errorf("seed %d: with the right to it, the next run: %+v; in flight: %+v; refused: %q", seed+1, r, w.homes["hub"].InFlight, w.refused)
+		if r := w.arrive(plan.Goal{Stage: plan.Edges}, nil); !r.Done || w.homes["hub"].InFlight != nil ||
+			len(w.refused) > 0 {
+			t.Errorf(
+				"seed %d: with the right to it, the next run: %+v; in flight: %+v; refused: %q",
+				seed+1,
+				r,
+				w.homes["hub"].InFlight,
+				w.refused,
+			)
 		}
 	}
 	if seen < 5 || others < 3 {
@@ -89,23 +101,48 @@ func TestAHubThatMayNotBeRestoredEndsTheRun(t *testing.T) {
 		return verb != "patch" || !strings.HasPrefix(resource, "managementplanes")
 	}
 	stanza := func(mtls bool) map[string]any {
-		return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": map[string]any{"centralAuthModes": map[string]any{"mutualTls": mtls, "jwt": true}}}}}
+		return map[string]any{
+			"spec": map[string]any{
+				"components": map[string]any{
+					"xcp": map[string]any{"centralAuthModes": map[string]any{"mutualTls": mtls, "jwt": true}},
+				},
+			},
+		}
 	}
-	b.journal = inFlight(t, plan.Step{ID: "close", Member: "hub", Writes: []plan.Patch{{Context: "hub", Cluster: "uid-of-hub", Before: stanza(true), After: stanza(false),
-		Object: plan.Ref{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane", UID: "uid-hub-managementplane"}}}})
+	b.journal = inFlight(
+		t,
+		plan.Step{
+			ID:     "close",
+			Member: "hub",
+			Writes: []plan.Patch{{Context: "hub", Cluster: "uid-of-hub", Before: stanza(true), After: stanza(false),
+				Object: plan.Ref{
+					Group:     "install.tetrate.io",
+					Version:   "v1alpha1",
+					Resource:  "managementplanes",
+					Kind:      "ManagementPlane",
+					Namespace: "tsb",
+					Name:      "managementplane",
+					UID:       "uid-hub-managementplane",
+				}}},
+		},
+	)
 	left := b.journal
 	restored, err := restoreIn(t, e)
-	if !restored || err == nil || !strings.Contains(err.Error(), "rights are missing in hub: patch managementplanes.install.tetrate.io") || len(b.wrote) > 0 {
+	if !restored || err == nil ||
+		!strings.Contains(err.Error(), "rights are missing in hub: patch managementplanes.install.tetrate.io") ||
+		len(b.wrote) > 0 {
 		t.Errorf("restored %v, %v; wrote %q", restored, err, b.wrote)
 	}
 	var was, is Entry
-	if json.Unmarshal([]byte(left), &was) != nil || json.Unmarshal([]byte(b.journal), &is) != nil || len(is.Steps) != 1 || is.By != was.By {
+	if json.Unmarshal([]byte(left), &was) != nil || json.Unmarshal([]byte(b.journal), &is) != nil ||
+		len(is.Steps) != 1 ||
+		is.By != was.By {
 		t.Errorf("the journal holds %s, and held %s", b.journal, left)
 	}
 }
 
-// A member whose step is kept is left out whatever this run calls it: its name comes from that of its context where several
-// clusters claim one.
+// A member whose step is kept is left out whatever this run calls it: its name comes from that of its context where
+// several clusters claim one.
 func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
 	renewed := plan.Step{ID: "renew/a-ann", Member: "a-ann", Back: []plan.Patch{{Cluster: "uid-of-a", Create: true,
 		RestoreFrom: "xcp-edge-central-auth-token-xcpauth-before",
@@ -126,8 +163,8 @@ func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
 	}
 }
 
-// A run of a product that states nothing in the roster takes no right to it, although another product's is installed in the
-// same cluster: the roles of the one give none.
+// A run of a product that states nothing in the roster takes no right to it, although another product's is installed
+// in the same cluster: the roles of the one give none.
 func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
 	for _, states := range []bool{false, true} {
 		e := &Executor{hub: "hub"}
@@ -182,5 +219,24 @@ func TestAStepWhoseRightsCouldNotBeAskedForIsRestored(t *testing.T) {
 	b.journal = inFlight(t, moved("a", "a"))
 	if _, err := restoreIn(t, e); err != nil || !slices.Contains(b.wrote, "a controlplane") || b.journal != "" {
 		t.Errorf("%v; wrote %q; the journal holds %s", err, b.wrote, b.journal)
+	}
+}
+
+// Rights that could not be asked for are unknown: they are not said to be missing.
+func TestRightsThatCouldNotBeAskedForAreNotCalledMissing(t *testing.T) {
+	got := words(map[string]Lack{"b": {Why: "it did not answer", Unasked: true}, "a": {Why: "get pods"}})
+	if want := "rights are missing in a: get pods; rights in b could not be asked for: it did not answer"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+// A step whose member has no journal in this run is not begun: nothing would keep its way back.
+func TestAStepWithoutAJournalIsNotBegun(t *testing.T) {
+	b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
+	e.hub, e.homes = "", map[string]*home{}
+	wave := plan.Wave{Title: "canary", Steps: []plan.Step{moved("a", "a")}}
+	err := e.begin(t.Context(), wave, e.look(t.Context()), plan.Past{})
+	if err == nil || !strings.Contains(err.Error(), "nothing was written: a has no journal in this run") || len(b.kept) > 0 {
+		t.Errorf("error %v; the journals: %q", err, b.kept)
 	}
 }

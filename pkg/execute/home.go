@@ -16,8 +16,8 @@ type home struct {
 	context string
 	lock    Lock
 	journal Journal
-	// kept is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside each wave of this run, and
-	// its members are left out.
+	// kept is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside each
+	// wave of this run, and its members are left out.
 	kept *Entry
 }
 
@@ -111,14 +111,30 @@ func (e *Executor) homeOf(s plan.Step, f plan.Facts) *home {
 	return nil
 }
 
-// byHome parts the steps of a wave by their homes.
-func (e *Executor) byHome(steps []plan.Step, f plan.Facts) map[*home][]plan.Step {
-	parts := map[*home][]plan.Step{}
+// part is what a home has of a wave.
+type part struct {
+	*home
+	steps []plan.Step
+}
+
+// byHome parts the steps of a wave by their homes, in the order of their contexts. A step without a home is an error:
+// nothing would keep its way back.
+func (e *Executor) byHome(steps []plan.Step, f plan.Facts) ([]part, error) {
+	of := map[*home][]plan.Step{}
 	for _, s := range steps {
-		h := e.homeOf(s, f) // there is one: a member without is left out of the run
-		parts[h] = append(parts[h], s)
+		h := e.homeOf(s, f)
+		if h == nil {
+			return nil, fmt.Errorf("%s has no journal in this run; run the command again", s.Member)
+		}
+		of[h] = append(of[h], s)
 	}
-	return parts
+	var parts []part
+	for _, h := range e.sorted() {
+		if len(of[h]) > 0 {
+			parts = append(parts, part{h, of[h]})
+		}
+	}
+	return parts, nil
 }
 
 // sorted lists the homes by context.
@@ -132,7 +148,12 @@ func (e *Executor) sorted() []*home {
 
 // begin writes down the way back of a wave in each home, and what the objects of it said before anything of them was changed.
 func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past plan.Past) error {
-	for h, steps := range e.byHome(wave.Steps, f) {
+	parts, err := e.byHome(wave.Steps, f)
+	if err != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	for _, p := range parts {
+		h, steps := p.home, p.steps
 		next := h.journal
 		next.Originals = maps.Clone(next.Originals)
 		for _, s := range steps {
@@ -176,8 +197,10 @@ func deletions(s plan.Step) []plan.Deletion {
 func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began plan.Past, failed map[string]string, stuck map[string]bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
 	defer cancel()
-	var errs []error
-	for h, steps := range e.byHome(wave.Steps, f) {
+	parts, err := e.byHome(wave.Steps, f)
+	errs := []error{err}
+	for _, p := range parts {
+		h, steps := p.home, p.steps
 		past := began
 		past.By = e.by(ctx, h.context)
 		past.Ended, past.Said, past.Steps = e.Now().UTC(), "proved", idsOf(steps)
@@ -193,7 +216,9 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 		next := h.journal
 		if next.InFlight != nil {
 			left := *next.InFlight
-			left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool { return !stuck[s.ID] || h.kept.holds(s.ID) })
+			left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool {
+				return !stuck[s.ID] || h.kept.holds(s.ID)
+			})
 			next.InFlight = nil
 			if len(left.Steps) > 0 {
 				next.InFlight = &left

@@ -43,7 +43,10 @@ func (e *Executor) authorize(ctx context.Context, f plan.Facts, recorded map[str
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: e.Goal.Skipped(m.Name)}
 		}
 	}
-	maps.DeleteFunc(lacking, func(context string, _ Lack) bool { return context == "" || !slices.Contains(hubs, context) })
+	maps.DeleteFunc(
+		lacking,
+		func(context string, _ Lack) bool { return context == "" || !slices.Contains(hubs, context) },
+	)
 	return missing(lacking)
 }
 
@@ -51,23 +54,24 @@ const rolesPrinted = "kubectl xcpauth check prints the roles that give them"
 
 // homeNeeds are the rights to a home: the lock, the journal, and the roster where the run states what it proves.
 func (e *Executor) homeNeeds(f plan.Facts, p plan.Plan) []plan.Need {
-	var all []plan.Need
-	for _, n := range roster.Needs(nil) {
-		if n.Resource != "namespaces" {
-			all = append(all, n)
-		}
-	}
-	all = append(all, readJournal)
+	all := writingHome()
 	states := f.Stated && f.Hub.Roster.Kind // a hub of another product in the same cluster may have one
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
-			states = states || slices.ContainsFunc(s.Writes, func(p plan.Patch) bool { return p.Object.Resource == api.EdgeClusters.Resource })
+			states = states ||
+				slices.ContainsFunc(s.Writes, func(p plan.Patch) bool { return p.Object.Resource == api.EdgeClusters.Resource })
 		}
 	}
 	if e.hub != "" && states {
 		all = append(all, stating("")...)
 	}
 	return all
+}
+
+// writingHome are the rights to the lock and the journal of a home whose namespace is there, or is made by the run.
+func writingHome() []plan.Need {
+	all := slices.DeleteFunc(roster.Needs(nil), func(n plan.Need) bool { return n.Resource == "namespaces" })
+	return append(all, readJournal)
 }
 
 // stating are the rights to state what a member presents, any member when name is empty.
@@ -82,34 +86,28 @@ func stating(name string) []plan.Need {
 	return []plan.Need{state, write}
 }
 
-// verbs are rights to one object.
-func verbs(o plan.Ref, verbs ...string) []plan.Need {
-	var all []plan.Need
-	for _, verb := range verbs {
-		n := plan.Need{Verb: verb, Group: o.Group, Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}
-		if verb == "create" {
-			n.Name = "" // no authorizer knows the name of what is yet to be
-		}
-		all = append(all, n)
-	}
-	return all
-}
-
-// registering are the rights that Register takes for one edge, by context. Whoever gives the reader a right must have it.
+// registering are the rights that Register takes for one edge, by context. Anyone who gives the reader a right must
+// have it.
 func registering(hub string, m plan.Member, reads []plan.Read) map[string][]plan.Need {
-	needs := map[string][]plan.Need{hub: verbs(roster.Ref(m.Name), listing(m), "get", "patch")}
-	needs[hub] = append(needs[hub], verbs(access.SecretRef(roster.ObjectName(m.Name)), "create", "update")...)
+	needs := map[string][]plan.Need{hub: roster.Ref(m.Name).Needs(listing(m), "get", "patch")}
+	needs[hub] = append(needs[hub], access.SecretRef(roster.ObjectName(m.Name)).Needs("create", "update")...)
 	for _, o := range access.Objects(m.Object.Namespace, reads) {
-		needs[m.Context] = append(needs[m.Context], verbs(o.Ref, "create", "patch")...)
+		needs[m.Context] = append(needs[m.Context], o.Ref.Needs("create", "patch")...)
 	}
-	needs[m.Context] = append(needs[m.Context], plan.Need{Verb: "create", Resource: "serviceaccounts", Subresource: "token",
-		Namespace: m.Object.Namespace, Name: access.ReaderName})
+	needs[m.Context] = append(
+		needs[m.Context],
+		plan.Need{Verb: "create", Resource: "serviceaccounts", Subresource: "token",
+			Namespace: m.Object.Namespace, Name: access.ReaderName},
+	)
 	for _, r := range reads {
 		verb := "list"
 		if r.Name != "" {
 			verb = "get"
 		}
-		needs[m.Context] = append(needs[m.Context], plan.Need{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name})
+		needs[m.Context] = append(
+			needs[m.Context],
+			plan.Need{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name},
+		)
 	}
 	return needs
 }
@@ -124,14 +122,14 @@ func listing(m plan.Member) string {
 
 // unregistering are the rights that Unregister takes for one edge, by context.
 func unregistering(hub string, m plan.Member, voids bool) map[string][]plan.Need {
-	needs := map[string][]plan.Need{hub: verbs(roster.Ref(m.Name), "patch")}
+	needs := map[string][]plan.Need{hub: roster.Ref(m.Name).Needs("patch")}
 	if voids {
 		needs[hub] = append(needs[hub], stating(m.Name)[1:]...)
 	}
-	needs[hub] = append(needs[hub], verbs(access.SecretRef(roster.ObjectName(m.Name)), "delete")...)
+	needs[hub] = append(needs[hub], access.SecretRef(roster.ObjectName(m.Name)).Needs("delete")...)
 	if m.Err == "" {
 		for _, o := range access.Objects(m.Object.Namespace, nil) {
-			needs[m.Context] = append(needs[m.Context], verbs(o.Ref, "delete")...)
+			needs[m.Context] = append(needs[m.Context], o.Ref.Needs("delete")...)
 		}
 	}
 	return needs
@@ -139,9 +137,9 @@ func unregistering(hub string, m plan.Member, voids bool) map[string][]plan.Need
 
 // publishing are the rights that ProveNamed takes in the hub for one member.
 func publishing(m plan.Member) []plan.Need {
-	all := append(verbs(roster.Ref(m.Name), "get"), stating(m.Name)...)
+	all := append(roster.Ref(m.Name).Needs("get"), stating(m.Name)...)
 	if !m.Registered || m.Outdated {
-		all = append(all, verbs(roster.Ref(m.Name), listing(m))...)
+		all = append(all, roster.Ref(m.Name).Needs(listing(m))...)
 	}
 	return append(all, readJournal)
 }
@@ -151,15 +149,17 @@ var readJournal = plan.Need{Verb: "get", Resource: "configmaps", Namespace: api.
 
 // forgetting are the rights that Forget takes in the hub.
 func forgetting(name string, alive, live bool) []plan.Need {
-	all := append(verbs(roster.Ref(name), "get", "delete"), plan.Need{Verb: "create", Resource: "events", Namespace: api.Namespace})
+	all := append(
+		roster.Ref(name).Needs("get", "delete"),
+		plan.Need{Verb: "create", Resource: "events", Namespace: api.Namespace},
+	)
 	if live {
-		all = append(all, verbs(access.SecretRef(roster.ObjectName(name)), "delete")...)
+		all = append(all, access.SecretRef(roster.ObjectName(name)).Needs("delete")...)
 	}
 	if !alive {
 		return all
 	}
-	all = append(all, readJournal)
-	return append(all, slices.DeleteFunc(roster.Needs(nil), func(n plan.Need) bool { return n.Resource == "namespaces" })...)
+	return append(all, writingHome()...)
 }
 
 // mayPublish asks, of those of whom a statement is to be written, whether it may be.
@@ -178,8 +178,8 @@ func mayPublish(ctx context.Context, c Clusters, hub string, members []plan.Memb
 	return why
 }
 
-// lackingOf asks for the rights of several things, which are by context, and says of each what is missing: once for all, and of each alone
-// where something is missing.
+// lackingOf asks for the rights of several things, which are by context, and says of each what is missing: once for
+// all, and of each alone where something is missing.
 func lackingOf(ctx context.Context, c Clusters, needs map[string]map[string][]plan.Need) map[string]map[string]Lack {
 	sets := map[string]map[plan.Need]bool{}
 	for _, of := range needs {
@@ -221,11 +221,15 @@ func missing(lacking map[string]Lack) error {
 	return &NotBegunError{fmt.Errorf("nothing was written, since %s; %s", words(lacking), rolesPrinted)}
 }
 
-// words says which rights are missing where.
+// words says which rights are missing where, or where that is not known.
 func words(lacking map[string]Lack) string {
 	var all []string
 	for _, context := range slices.Sorted(maps.Keys(lacking)) {
-		all = append(all, fmt.Sprintf("rights are missing in %s: %s", context, lacking[context].Why))
+		said := "rights are missing in %s: %s"
+		if lacking[context].Unasked {
+			said = "rights in %s could not be asked for: %s"
+		}
+		all = append(all, fmt.Sprintf(said, context, lacking[context].Why))
 	}
 	return strings.Join(all, "; ")
 }
@@ -247,7 +251,7 @@ func (l *Live) Lacking(ctx context.Context, needs map[string][]plan.Need) map[st
 			}
 			lack := Lack{Why: strings.Join(words, "; ")}
 			if len(words) == 0 && err != "" {
-				lack = Lack{Why: "they could not be asked for: " + err, Unasked: true}
+				lack = Lack{Why: err, Unasked: true}
 			}
 			if lack.Why != "" {
 				mu.Lock()

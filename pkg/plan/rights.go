@@ -28,15 +28,24 @@ type Right struct {
 	Need
 }
 
+// Needs are rights to an object, one for each verb.
+func (r Ref) Needs(verbs ...string) []Need {
+	var all []Need
+	for _, verb := range verbs {
+		n := Need{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}
+		if verb == "create" {
+			n.Name = "" // no authorizer knows the name of what is yet to be
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
 // Rights are the rights that a patch takes, as the executor performs it. What it is read with again before it is written is among them.
 func (p Patch) Rights() []Right {
 	var all []Right
 	add := func(o Ref, verbs ...string) {
-		for _, verb := range verbs {
-			n := Need{Verb: verb, Group: o.Group, Resource: o.Resource, Namespace: o.Namespace, Name: o.Name}
-			if verb == "create" {
-				n.Name = "" // no authorizer knows the name of what is yet to be
-			}
+		for _, n := range o.Needs(verbs...) {
 			all = append(all, Right{p.Context, n})
 		}
 	}
