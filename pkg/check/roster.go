@@ -69,7 +69,8 @@ func inFlight(l *look) {
 	}
 	x := l.hub()
 	if l.Hub.JournalErr != "" {
-		x.Object, x.Saw = "the journal", l.Hub.JournalErr+", so it is not known whether an interrupted run left a wave in flight"
+		x.Object = "the journal"
+		x.Saw = l.Hub.JournalErr + ", so it is not known whether an interrupted run left a wave in flight"
 		x.Remedy = "get the right to read it, or look at it"
 		return
 	}

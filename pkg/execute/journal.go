@@ -42,7 +42,8 @@ type EntryStep struct {
 	Member string       `json:"member"`
 	From   guard.Cred   `json:"from,omitempty"` // what the member presents again, see plan.Step
 	Undo   []plan.Patch `json:"undo"`
-	// Left says which earlier run left the step, when that is not the run of the entry: a later one might not restore it, and went on.
+	// Left says which earlier run left the step, when that is not the run of the entry: a later one might not restore
+	// it, and went on.
 	Left string `json:"left,omitempty"`
 }
 

@@ -103,8 +103,8 @@ func TestASavedPlanOfAnotherHubWritesNothing(t *testing.T) {
 	}
 }
 
-// What a clean-up was to delete and did not is found by the history: of a wave that failed, or was interrupted, as of one
-// that was killed. Of one that is proved nothing is left.
+// What a clean-up was to delete and did not is found by the history: of a wave that failed, or was interrupted, as of
+// one that was killed. Of one that is proved nothing is left.
 func TestTheHistoryKeepsWhatACleanUpMayHaveLeft(t *testing.T) {
 	secret := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "tsb", Name: "xcp-edge-cert"}
 	clean := func(member string) plan.Step {

@@ -64,8 +64,8 @@ type lost struct{}
 func (lost) Held() error { return errors.New("the lock was taken by somebody else") }
 func (lost) Unlock()     {}
 
-// A run that was suspended, and whose lock another one has taken, leaves the journal as that one wrote it: the way back of
-// a wave that is not its own is in it.
+// A run that was suspended, and whose lock another one has taken, leaves the journal as that one wrote it: the way
+// back of a wave that is not its own is in it.
 func TestTheJournalIsLeftToWhoHasTheLock(t *testing.T) {
 	step := moved("a", "a")
 	wave := plan.Wave{Title: "the rest", Steps: []plan.Step{step}}

@@ -383,8 +383,8 @@ func (w *mesh) roll(r *rollout, z *zone) {
 	r.pods = slices.DeleteFunc(r.pods, func(p *meshPod) bool { return p.ending && w.chance(2) })
 }
 
-// connect lets each zone's leader have a session, as the product does: what it presents is looked at when a session begins, and again by
-// each health check, where there are any.
+// connect lets each zone's leader have a session, as the product does: what it presents is looked at when a session
+// begins, and again by each health check, where there are any.
 func (w *mesh) connect() {
 	up := slices.DeleteFunc(slices.Clone(w.global.pods), func(p *meshPod) bool { return !p.ready || p.ending })
 	for _, name := range w.names() {

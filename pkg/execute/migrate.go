@@ -14,8 +14,9 @@ import (
 
 // Migrate goes on until nothing is left to do or too many steps fail:
 //
-//  1. refuse a saved plan of another hub; ask for every right; become the only writer; restore the wave that an interrupted run left in flight, if any,
-//     but for what this user may not, which stays written down while those members are left out;
+//  1. refuse a saved plan of another hub; ask for every right; become the only writer; restore the wave that an
+//     interrupted run left in flight, if any, but for what this user may not, which stays written down while those
+//     members are left out;
 //  2. observe everything, ask the dialect for the next wave;
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again, and where

@@ -21,12 +21,20 @@ func (e *OwnedError) Error() string {
 	if e.Deleted {
 		does, where = "make it again", "remove it there"
 	}
-	return fmt.Sprintf("%s in %s is kept by %s, which would %s; nothing was written; %s", e.Object, e.Context, e.Owner, does, where)
+	return fmt.Sprintf(
+		"%s in %s is kept by %s, which would %s; nothing was written; %s",
+		e.Object,
+		e.Context,
+		e.Owner,
+		does,
+		where,
+	)
 }
 
-// owned asks of the object as it is now who keeps it, and returns an OwnedError when that would undo the patch. It is asked before every
-// change and every deletion of an object that was seen, whatever its kind, but for a way back, which is tried all the same, for a status, which
-// nobody else keeps, and for a restart, which needs to last only until the pods are new.
+// owned asks of the object as it is now who keeps it, and returns an OwnedError when that would undo the patch. It is
+// asked before every change and every deletion of an object that was seen, whatever its kind, but for a way back,
+// which is tried all the same, for a status, which nobody else keeps, and for a restart, which needs to last only
+// until the pods are new.
 func owned(p plan.Patch, live map[string]any) error {
 	if p.Restoring || p.Status || p.Restart {
 		return nil
@@ -37,7 +45,12 @@ func owned(p plan.Patch, live map[string]any) error {
 	}
 	var meta kube.Metadata
 	if err := json.Unmarshal(b, &meta); err != nil {
-		return fmt.Errorf("nothing was written, since it cannot be told who keeps %s in %s: decoding its metadata: %w", p.Object, p.Context, err)
+		return fmt.Errorf(
+			"nothing was written, since it cannot be told who keeps %s in %s: decoding its metadata: %w",
+			p.Object,
+			p.Context,
+			err,
+		)
 	}
 	var owner string
 	if p.Delete {
@@ -51,8 +64,8 @@ func owned(p plan.Patch, live map[string]any) error {
 	return &OwnedError{Object: p.Object, Context: p.Context, Owner: owner, Deleted: p.Delete}
 }
 
-// leaves are the paths of the values that a patch writes, as managedFields name them. With byName, an entry of a list is one value, unless it
-// holds a list itself.
+// leaves are the paths of the values that a patch writes, as managedFields name them. With byName, an entry of a list
+// is one value, unless it holds a list itself.
 func leaves(values map[string]any, byName bool) [][]string {
 	var all [][]string
 	for key, v := range values {

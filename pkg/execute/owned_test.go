@@ -9,8 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// Who keeps an object is asked of the object itself right before it is written or deleted, of every kind alike: nothing is written that would
-// be put back.
+// Who keeps an object is asked of the object itself right before it is written or deleted, of every kind alike:
+// nothing is written that would be put back.
 func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 	marked := func(o object, key string, value any) object {
 		o["metadata"].(object)[key] = value
@@ -29,17 +29,35 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 	remove := plan.Patch{Context: "edge", Object: ref, Delete: true}
 	renew := plan.Patch{Context: "edge", Object: ref, Delete: true, KeepAs: "before"}
 	deployment := func() object {
-		return object{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": object{"name": "cp", "namespace": "ns", "uid": "uid-cp"},
-			"spec": object{"template": object{"spec": object{"containers": []any{object{"name": "main", "env": []any{object{"name": "A", "value": "1"}}}}}}}}
+		return object{
+			"apiVersion": "apps/v1",
+			"kind":       "Deployment",
+			"metadata":   object{"name": "cp", "namespace": "ns", "uid": "uid-cp"},
+			"spec": object{
+				"template": object{
+					"spec": object{"containers": []any{object{"name": "main", "env": []any{object{"name": "A", "value": "1"}}}}},
+				},
+			},
+		}
 	}
 	env := func(value string) map[string]any {
 		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
 			"containers": []any{map[string]any{"name": "main", "env": []any{map[string]any{"name": "A", "value": value}}}}}}}}
 	}
 	variable := plan.Patch{Context: "edge", ByName: true, Before: env("1"), After: env("2"),
-		Object: plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: "ns", Name: "cp", UID: "uid-cp"}}
+		Object: plan.Ref{
+			Group:     "apps",
+			Version:   "v1",
+			Resource:  "deployments",
+			Kind:      "Deployment",
+			Namespace: "ns",
+			Name:      "cp",
+			UID:       "uid-cp",
+		}}
 	restart := variable
-	restart.ByName, restart.Restart, restart.Before, restart.After = false, true, nil, map[string]any{"metadata": map[string]any{"annotations": map[string]any{"a": "b"}}}
+	restart.ByName, restart.Restart, restart.Before, restart.After = false, true, nil, map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{"a": "b"}},
+	}
 	field := func(keys ...string) object {
 		fields := object{}
 		for i := len(keys) - 1; i >= 0; i-- {
@@ -75,7 +93,8 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 			live, wrote := writes(t, "", tc.it, apifake.Secret("ns", "before", map[string]string{"jwt": "old"}))
 			_, err := live.Write(t.Context(), tc.patch, nil)
 			var owned *OwnedError
-			if errors.As(err, &owned) != (tc.kept != "") || tc.kept != "" && owned.Owner != tc.kept || tc.kept == "" && err != nil {
+			if errors.As(err, &owned) != (tc.kept != "") || tc.kept != "" && owned.Owner != tc.kept ||
+				tc.kept == "" && err != nil {
 				t.Errorf("error %v, want it kept by %q", err, tc.kept)
 			}
 			if all := wrote(); (len(all) == 0) != (tc.kept != "") {
@@ -88,12 +107,19 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 // A secret that a member is supplied with is not replaced where something else supplies it.
 func TestWhatIsSuppliedDoesNotReplaceWhatAnotherSupplies(t *testing.T) {
 	there := apifake.Secret("ns", "token", map[string]string{"jwt": "old"})
-	there["metadata"].(object)["ownerReferences"] = []any{object{"kind": "ExternalSecret", "name": "keeper", "uid": "u", "controller": true}}
+	there["metadata"].(object)["ownerReferences"] = []any{
+		object{"kind": "ExternalSecret", "name": "keeper", "uid": "u", "controller": true},
+	}
 	live, wrote := writes(t, "", there)
 	live.Supplier = handed{names: []string{"token"}}
-	_, err := live.Supply(t.Context(), plan.Supply{Member: "eu", Context: "edge", Namespace: "ns", Wants: []string{"token"}}, nil)
+	_, err := live.Supply(
+		t.Context(),
+		plan.Supply{Member: "eu", Context: "edge", Namespace: "ns", Wants: []string{"token"}},
+		nil,
+	)
 	var owned *OwnedError
-	if !errors.As(err, &owned) || len(wrote()) > 0 || !strings.Contains(err.Error(), "Secret ns/token in edge is kept by ExternalSecret keeper") {
+	if !errors.As(err, &owned) || len(wrote()) > 0 ||
+		!strings.Contains(err.Error(), "Secret ns/token in edge is kept by ExternalSecret keeper") {
 		t.Errorf("error %v, wrote %q", err, wrote())
 	}
 }

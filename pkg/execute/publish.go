@@ -186,9 +186,9 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 	return nil
 }
 
-// unheld asks, in a run that is not the only writer, whether the one that is has hold of a member. It is asked after the member was seen: a
-// run writes its wave down before it takes back what is stated, and that before it changes the member. A run that was the
-// only writer asks whether it still is.
+// unheld asks, in a run that is not the only writer, whether the one that is has hold of a member. It is asked after
+// the member was seen: a run writes its wave down before it takes back what is stated, and that before it changes the
+// member. A run that was the only writer asks whether it still is.
 func (e *Executor) unheld(ctx context.Context, m plan.Member) error {
 	if e.homes != nil {
 		return e.held(nil)()

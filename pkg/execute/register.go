@@ -104,7 +104,8 @@ func (l *Live) each(ctx context.Context, f plan.Facts, names []string, do func(p
 
 // register registers one edge:
 //
-//  1. See that the webhook can reach it by what its context says, or by the address that is given, and ask for every right.
+//  1. See that the webhook can reach it by what its context says, or by the address that is given, and ask for every
+//     right.
 //  2. Make its entry in the roster, or renew it.
 //  3. Make the reader in its cluster, and have a token issued.
 //  4. Read it by the very kubeconfig, as the webhook will.
@@ -355,7 +356,8 @@ func (e explained) Unwrap() error { return e.error }
 //  3. Remove the kubeconfig, and the reader.
 func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
 	stated := "decided from statements again"
-	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || !slices.Equal(m.Statement.Presents, m.Edge.Presents) || m.Statement.Fence != "" && !m.Fence.Proved)
+	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || m.Statement.Fence != "" && !m.Fence.Proved ||
+		!slices.Equal(m.Statement.Presents, m.Edge.Presents))
 	if err := allowed(ctx, l, unregistering(hub.Context, m, voids)); err != nil {
 		return Outcome{State: Refused, Why: err.Error()}
 	}

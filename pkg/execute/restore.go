@@ -16,9 +16,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// restoreAll takes back the wave that an interrupted run left in flight, in each home, before anything else is done. What cannot be
-// reached now stays written down, and keeps the run from going on. What this user may not write stays written down too, and keeps its member
-// alone out of the run; unless it is the hub's.
+// restoreAll takes back the wave that an interrupted run left in flight, in each home, before anything else is done.
+// What cannot be reached now stays written down, and keeps the run from going on. What this user may not write stays
+// written down too, and keeps its member alone out of the run; unless it is the hub's.
 func (e *Executor) restoreAll(ctx context.Context, f plan.Facts, recorded map[string]Outcome) (bool, error) {
 	restored := false
 	var errs []error
@@ -93,8 +93,8 @@ func (e *Executor) restore(ctx context.Context, f plan.Facts, h *home, recorded 
 	return errors.Join(failures...)
 }
 
-// barred says of the steps of a journal, by ID, why this user may not take them back, and who could. A step whose cluster is not reached is
-// none of them, nor is one whose rights could not be asked for: restoring it says so.
+// barred says of the steps of a journal, by ID, why this user may not take them back, and who could. A step whose
+// cluster is not reached is none of them, nor is one whose rights could not be asked for: restoring it says so.
 func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[string]string {
 	needs := map[string]map[string][]plan.Need{}
 	for _, s := range left.Steps {
@@ -127,8 +127,8 @@ func (e *Executor) barred(ctx context.Context, f plan.Facts, left Entry) map[str
 	return barred
 }
 
-// lifts are the patches that remove the fence which denies the way back of a step, when there is one: it denies none to what
-// a member is to present.
+// lifts are the patches that remove the fence which denies the way back of a step, when there is one: it denies none
+// to what a member is to present.
 func (e *Executor) lifts(s EntryStep, f plan.Facts) []plan.Patch {
 	if s.From == "" || s.From == e.Goal.To || e.Dialect.Lift == nil {
 		return nil

@@ -181,8 +181,8 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 	return err == nil, w.explain(p, err)
 }
 
-// remove deletes an object that still is the one that was seen. One that is gone already is no error. Of one that was not seen, which is ours,
-// nothing is read.
+// remove deletes an object that still is the one that was seen. One that is gone already is no error. Of one that was
+// not seen, which is ours, nothing is read.
 func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
 	switch {
 	case p.KeepAs != "":

@@ -64,7 +64,8 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		case !kept:
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: notKept(m.Object)})
 		case m.Workload.Paused:
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Workload.Stuck(m.Object.Namespace, m.Object.Name, m.Context)})
+			stuck := m.Workload.Stuck(m.Object.Namespace, m.Object.Name, m.Context)
+			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: stuck})
 		case m.Owner != "":
 			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
 		case m.Returns == "" || f.Hub.Accepts.Accepts[m.Returns] != guard.Yes:

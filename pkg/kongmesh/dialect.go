@@ -17,7 +17,8 @@ const Name = "kong-mesh"
 
 // Dialect is Kong Mesh 2.0 and newer, and Kuma 3.0 and newer.
 func Dialect() plan.Dialect {
-	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: trim, Facts: facts, Aim: aim, Next: func(f plan.Facts, g plan.Goal) plan.Wave { return f.Halted(next(f, g), f.Hub.Object.Name) },
+	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: trim, Facts: facts, Aim: aim,
+		Next:  func(f plan.Facts, g plan.Goal) plan.Wave { return f.Halted(next(f, g), f.Hub.Object.Name) },
 		Prove: prove, Enclose: enclose, Judge: judge,
 		Restores: restores, Yields: yieldsOf, Stands: stands, Lift: func(plan.Facts, plan.Member) []plan.Patch { return nil }, After: after}
 }

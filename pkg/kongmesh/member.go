@@ -58,7 +58,8 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 	}
 	for i := range f.Members {
 		m := &f.Members[i]
-		switch n := claims[m.ClusterName]; {
+		n := claims[m.ClusterName]
+		switch {
 		case n > 1:
 			m.Renamed = fmt.Sprintf("%d control planes say that they are that zone", n)
 		case m.ClusterName == "":
@@ -66,7 +67,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 		case m.ClusterName == "hub":
 			m.Renamed = "the global control plane is called so"
 		}
-		if n := claims[m.ClusterName]; m.Renamed != "" {
+		if m.Renamed != "" {
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
 			m.Edge.Name = m.Name
 			if n > 1 {

@@ -56,10 +56,12 @@ func Owners(m Metadata, paths ...[]string) (reverts, helm string) {
 	return "", helm
 }
 
-// Supplies says who supplies a secret from elsewhere and makes it again when it is deleted, "" when nobody is known to. A controller that owns
-// an object for another reason is no objection to its deletion: that it makes the object again may be the purpose.
+// Supplies says who supplies a secret from elsewhere and makes it again when it is deleted, "" when nobody is known
+// to. A controller that owns an object for another reason is no objection to its deletion: that it makes the object
+// again may be the purpose.
 func Supplies(m Metadata) string {
-	m.OwnerReferences = slices.DeleteFunc(slices.Clone(m.OwnerReferences), func(o Owner) bool { return !strings.Contains(o.Kind, "Secret") })
+	other := func(o Owner) bool { return !strings.Contains(o.Kind, "Secret") }
+	m.OwnerReferences = slices.DeleteFunc(slices.Clone(m.OwnerReferences), other)
 	who, _ := Owners(m, []string{"data"}, []string{"spec"})
 	return who
 }

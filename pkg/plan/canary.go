@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Canary is the member to change first, the one that the goal names or else the first of those that can be changed; or why the one that is named
-// cannot be.
+// Canary is the member to change first, the one that the goal names or else the first of those that can be changed;
+// or why the one that is named cannot be.
 func (f Facts) Canary(movable []Member, blocked []Blocked, goal Goal) (canary Member, why string) {
 	if goal.Canary == "" {
 		return movable[0], ""
@@ -24,7 +24,11 @@ func (f Facts) Canary(movable []Member, blocked []Blocked, goal Goal) (canary Me
 	case m == nil && called != "":
 		why = fmt.Sprintf("no %s is called %q, which is named as the canary: %s", f.Words.Member, goal.Canary, called)
 	case m == nil:
-		why = fmt.Sprintf("no %s is called %q, which is named as the canary; kubectl xcpauth status lists them", f.Words.Member, goal.Canary)
+		why = fmt.Sprintf(
+			"no %s is called %q, which is named as the canary; kubectl xcpauth status lists them",
+			f.Words.Member,
+			goal.Canary,
+		)
 	case m.Role != RoleEdge:
 		why = fmt.Sprintf("it is named as the canary, and it is no %s", f.Words.Member)
 	case i >= 0:

@@ -81,7 +81,8 @@ func (f Facts) CalledOtherwise(cluster string) string {
 	return ""
 }
 
-// NoMember says that no member has the name that a user gave, and what the one is called that was meant, as far as that is known.
+// NoMember says that no member has the name that a user gave, and what the one is called that was meant, as far as
+// that is known.
 func (f Facts) NoMember(name string) string {
 	said := fmt.Sprintf("no %s is called %q", f.Words.Member, name)
 	if called := f.CalledOtherwise(name); called != "" {

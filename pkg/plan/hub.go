@@ -45,7 +45,8 @@ type Hub struct {
 	Roster RosterState
 	// InFlight says which wave an interrupted run left, when it did: the next run restores it first.
 	InFlight string
-	// JournalErr says why it is not known whether a run left a wave, "" when it is known. InFlight is a wave that is not known then.
+	// JournalErr says why it is not known whether a run left a wave, "" when it is known. InFlight is a wave that is not
+	// known then.
 	JournalErr string
 	// Inspection is what only check looks at; nil elsewhere.
 	Inspection *Inspection

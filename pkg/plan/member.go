@@ -95,7 +95,8 @@ type Workload struct {
 	Paused bool
 }
 
-// Stuck says why no pod would follow a change of a Deployment, "" when nothing is known to be in the way. context is that of its cluster.
+// Stuck says why no pod would follow a change of a Deployment, "" when nothing is known to be in the way. context is
+// that of its cluster.
 func (w Workload) Stuck(namespace, name, context string) string {
 	if !w.Paused {
 		return ""

@@ -105,8 +105,8 @@ type Patch struct {
 	// copy, from which the object is written back. What is secret is never in a patch.
 	KeepAs      string `json:"keepAs,omitempty"`
 	RestoreFrom string `json:"restoreFrom,omitempty"`
-	// Restoring says that the patch takes back what an earlier one wrote, so that nobody's claim to the object stands in its way. It is said
-	// when it is written, and kept nowhere.
+	// Restoring says that the patch takes back what an earlier one wrote, so that nobody's claim to the object stands in
+	// its way. It is said when it is written, and kept nowhere.
 	Restoring bool `json:"-"`
 	// Fill names a value that only the executor holds and adds when it writes: a private key from a file.
 	Fill string `json:"fill,omitempty"`

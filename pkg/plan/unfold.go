@@ -47,7 +47,8 @@ func Unfold(d Dialect, f Facts, goal Goal) Plan {
 	return p
 }
 
-// Halted is a wave, or what stands in its way: the rollout of a hub's Deployment is paused, and the wave needs its pods to follow a change.
+// Halted is a wave, or what stands in its way: the rollout of a hub's Deployment is paused, and the wave needs its
+// pods to follow a change.
 func (f Facts) Halted(w Wave, deployment string) Wave {
 	type named struct {
 		who string

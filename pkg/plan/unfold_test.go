@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// A hub whose rollout is paused blocks the waves that its own pods would have to follow, and no other: a zone of the same
-// cluster may have a Deployment of the same name in another namespace.
+// A hub whose rollout is paused blocks the waves that its own pods would have to follow, and no other: a zone of the
+// same cluster may have a Deployment of the same name in another namespace.
 func TestAPausedRolloutBlocksWhatNeedsItsPods(t *testing.T) {
 	hub := Ref{Kind: "Deployment", Namespace: "global", Name: "control-plane"}
 	named := func(kind, namespace, name string) Ref { return Ref{Kind: kind, Namespace: namespace, Name: name} }

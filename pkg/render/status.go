@@ -195,7 +195,8 @@ func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) Stat
 		r.Why = append(r.Why, fmt.Sprintf("%s belongs to Helm release %s: set the same value there too, or its next upgrade takes the change back", m.Object, m.HelmNote))
 	}
 	if m.Renamed != "" {
-		r.Why = append(r.Why, fmt.Sprintf("it is cluster %q; it is called %s here, since %s", m.ClusterName, m.Name, m.Renamed))
+		r.Why = append(r.Why, fmt.Sprintf("it is cluster %q; it is called %s here, since %s",
+			m.ClusterName, m.Name, m.Renamed))
 	}
 	for _, p := range m.Workload.Processes {
 		if p.Waiting != "" {

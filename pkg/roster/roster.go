@@ -89,9 +89,9 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 	return state, entries
 }
 
-// Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said before a migration
-// first changed them, by UID, and the waves that were carried out. A journal that cannot be read may hold a wave, and says so. Nobody changes
-// what it returns.
+// Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said
+// before a migration first changed them, by UID, and the waves that were carried out. A journal that cannot be read
+// may hold a wave, and says so. Nobody changes what it returns.
 func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[string]map[string]any, past []plan.Past) {
 	j := plan.Made(read[readJournal], decodeJournal)
 	return j.inFlight, j.originals, j.past

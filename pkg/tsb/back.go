@@ -13,9 +13,9 @@ import (
 
 // back decides the next wave on the way back to mutual TLS:
 //
-//  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is refused, or where a
-//     migration ended that, no clean-up followed, and an edge is not reached from here; and Central is proved to run with
-//     them;
+//  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is
+//     refused, or where a migration ended that, no clean-up followed, and an edge is not reached from here; and Central
+//     is proved to run with them;
 //  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
 //
 // It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
@@ -65,9 +65,9 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
 }
 
-// reopens says whether a hub that accepts no certificates now did so before a migration first changed it, and has an edge
-// that is not reached: its own team may be about to take it back. After a clean-up nobody has a certificate any more: MPC,
-// which follows the modes, might wait for the secret that was deleted.
+// reopens says whether a hub that accepts no certificates now did so before a migration first changed it, and has an
+// edge that is not reached: its own team may be about to take it back. After a clean-up nobody has a certificate any
+// more: MPC, which follows the modes, might wait for the secret that was deleted.
 func reopens(f plan.Facts) bool {
 	h := f.Hub
 	away := slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.Role == plan.RoleEdge && m.Err != "" })

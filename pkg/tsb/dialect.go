@@ -11,7 +11,8 @@ import (
 
 // Dialect is Tetrate Service Bridge 1.4 and newer.
 func Dialect() plan.Dialect {
-	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: Trim, Facts: facts, Aim: aim, Next: func(f plan.Facts, g plan.Goal) plan.Wave { return f.Halted(next(f, g), "central") },
+	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: Trim, Facts: facts, Aim: aim,
+		Next:  func(f plan.Facts, g plan.Goal) plan.Wave { return f.Halted(next(f, g), "central") },
 		Prove: prove, Enclose: func(_ plan.Facts, m plan.Member, g plan.Goal) plan.Step { return enclose(m, g) },
 		Judge: judge, Restores: func(_ plan.Facts, p plan.Patch, from cred) bool { return restores(p, from) }, Bars: bars, Lift: lift, After: after}
 }

@@ -84,7 +84,8 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 	return v
 }
 
-// waits says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and no pod runs with one.
+// waits says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and no
+// pod runs with one.
 func waits(m plan.Member) bool {
 	return m.Credential.State == plan.CredentialMissing &&
 		!slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Started && p.Presents == JWT })

@@ -51,7 +51,9 @@ func created(objects []object, at time.Duration) []object {
 	for _, o := range objects {
 		switch o["kind"] {
 		case "Pod":
-			o["status"].(object)["containerStatuses"] = []any{object{"name": "c", "state": object{"running": object{"startedAt": stamp(at)}}}}
+			o["status"].(object)["containerStatuses"] = []any{
+				object{"name": "c", "state": object{"running": object{"startedAt": stamp(at)}}},
+			}
 			fallthrough
 		case "Deployment", "ReplicaSet", "ManagementPlane", "ControlPlane":
 			o["metadata"].(object)["creationTimestamp"] = stamp(at)
@@ -68,15 +70,26 @@ func tsbFleet(m maker) fleet {
 		names = append(names, fmt.Sprintf("edge-%d", i+1))
 	}
 	hub := apifake.Hub(names...)
-	modes := pick(m, object{"mutualTls": true}, object{"mutualTls": true, "jwt": true}, object{"mutualTls": false, "jwt": true}, object{"jwt": true}, object{})
+	modes := pick(
+		m,
+		object{"mutualTls": true},
+		object{"mutualTls": true, "jwt": true},
+		object{"mutualTls": false, "jwt": true},
+		object{"jwt": true},
+		object{},
+	)
 	find(hub, "ManagementPlane")["spec"] = object{"components": object{"xcp": object{"centralAuthModes": modes}}}
 	if m.chance(6) {
 		find(hub, "ManagementPlane")["spec"].(object)["components"].(object)["xcp"].(object)["isolationBoundaries"] = []any{}
 		modes["mutualTLS"] = true
 	}
-	hub = append(hub, m.workload("tsb", "central", object{"name": "cert", "secret": object{"secretName": "xcp-central-cert"}})...)
+	hub = append(
+		hub,
+		m.workload("tsb", "central", object{"name": "cert", "secret": object{"secretName": "xcp-central-cert"}})...)
 	if m.chance(2) {
-		hub = append(hub, m.workload("tsb", "mpc", object{"name": "cert", "secret": object{"secretName": pick(m, "mpc-certs", "other")}})...)
+		hub = append(
+			hub,
+			m.workload("tsb", "mpc", object{"name": "cert", "secret": object{"secretName": pick(m, "mpc-certs", "other")}})...)
 	}
 	f.Contexts["hub"] = created(hub, -100*time.Hour)
 	if m.chance(2) {
@@ -104,11 +117,21 @@ func (m maker) workload(ns, name string, volumes ...any) []object {
 		return object{"ownerReferences": []any{object{"kind": kind, "name": name, "uid": "uid-" + name}}}
 	}
 	return []object{
-		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(name, object{"generation": 1}), "spec": object{"replicas": 1},
-			"status": object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
+		{
+			"apiVersion": "apps/v1",
+			"kind":       "Deployment",
+			"metadata":   meta(name, object{"generation": 1}),
+			"spec":       object{"replicas": 1},
+			"status":     object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1},
+		},
 		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(name+"-1", owner("Deployment", name))},
-		{"apiVersion": "v1", "kind": "Pod", "metadata": meta(name+"-1-a", owner("ReplicaSet", name+"-1")), "spec": object{"volumes": volumes},
-			"status": object{"phase": "Running", "conditions": []any{object{"type": "Ready", "status": "True"}}}},
+		{
+			"apiVersion": "v1",
+			"kind":       "Pod",
+			"metadata":   meta(name+"-1-a", owner("ReplicaSet", name+"-1")),
+			"spec":       object{"volumes": volumes},
+			"status":     object{"phase": "Running", "conditions": []any{object{"type": "Ready", "status": "True"}}},
+		},
 	}
 }
 
@@ -139,34 +162,77 @@ func (m maker) edge(name string) []object {
 		deployment["paused"] = true
 	}
 	if !m.chance(5) {
-		claims := fmt.Sprintf(`{"sub":"%s","iat":%d,"exp":%d}`, name, noon.Add(-time.Hour).Unix(), noon.Add(pick(m, -time.Minute, time.Hour, 100*time.Hour)).Unix())
-		objects = append(objects, apifake.Secret("istio-system", "xcp-edge-central-auth-token", map[string]string{"jwt": jwt(`{"alg":"ES256","kid":"k"}`, claims)}))
+		claims := fmt.Sprintf(
+			`{"sub":"%s","iat":%d,"exp":%d}`,
+			name,
+			noon.Add(-time.Hour).Unix(),
+			noon.Add(pick(m, -time.Minute, time.Hour, 100*time.Hour)).Unix(),
+		)
+		objects = append(
+			objects,
+			apifake.Secret(
+				"istio-system",
+				"xcp-edge-central-auth-token",
+				map[string]string{"jwt": jwt(`{"alg":"ES256","kid":"k"}`, claims)},
+			),
+		)
 	}
 	if m.chance(3) {
-		find(objects, "ControlPlane")["metadata"].(object)["annotations"] = pick(m, object{"argocd.argoproj.io/tracking-id": "app"},
-			object{"meta.helm.sh/release-name": "cp", "meta.helm.sh/release-namespace": "istio-system"})
+		find(objects, "ControlPlane")["metadata"].(object)["annotations"] = pick(
+			m,
+			object{"argocd.argoproj.io/tracking-id": "app"},
+			object{"meta.helm.sh/release-name": "cp", "meta.helm.sh/release-namespace": "istio-system"},
+		)
 	}
 	return objects
 }
 
 // roster is the roster of a hub, with a journal now and then.
 func (m maker) roster(names []string) []object {
-	all := []object{{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "xcpauth-system", "uid": "uid-xcpauth"}}}
+	all := []object{
+		{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "xcpauth-system", "uid": "uid-xcpauth"}},
+	}
 	for _, name := range names {
 		if m.chance(4) {
 			continue
 		}
-		entry := object{"apiVersion": "xcpauth.io/v1alpha1", "kind": "EdgeCluster", "metadata": object{"name": name, "namespace": "xcpauth-system", "uid": "uid-entry-" + name},
-			"spec": object{"clusterName": name, "role": "Edge", "controlPlane": object{"namespace": "istio-system", "name": "controlplane", "uid": "uid-" + name + "-controlplane"}}}
+		entry := object{
+			"apiVersion": "xcpauth.io/v1alpha1",
+			"kind":       "EdgeCluster",
+			"metadata":   object{"name": name, "namespace": "xcpauth-system", "uid": "uid-entry-" + name},
+			"spec": object{
+				"clusterName": name,
+				"role":        "Edge",
+				"controlPlane": object{
+					"namespace": "istio-system",
+					"name":      "controlplane",
+					"uid":       "uid-" + name + "-controlplane",
+				},
+			},
+		}
 		if m.chance(2) {
-			entry["status"] = object{"presents": []any{pick(m, "jwt", "mtls")}, "observedTime": stamp(-time.Minute), "validUntil": stamp(pick(m, -time.Second, 10*time.Minute)),
-				"controlPlaneUID": pick(m, "uid-"+name+"-controlplane", "another"), "source": "ann@host"}
+			entry["status"] = object{
+				"presents":        []any{pick(m, "jwt", "mtls")},
+				"observedTime":    stamp(-time.Minute),
+				"validUntil":      stamp(pick(m, -time.Second, 10*time.Minute)),
+				"controlPlaneUID": pick(m, "uid-"+name+"-controlplane", "another"),
+				"source":          "ann@host",
+			}
 		}
 		all = append(all, entry)
 	}
 	if m.chance(3) {
-		all = append(all, object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": "xcpauth-journal", "namespace": "xcpauth-system"},
-			"data": object{"wave-in-flight": `{"wave":"canary","by":"ann@host","began":"` + stamp(-time.Hour) + `","steps":[]}`}})
+		all = append(
+			all,
+			object{
+				"apiVersion": "v1",
+				"kind":       "ConfigMap",
+				"metadata":   object{"name": "xcpauth-journal", "namespace": "xcpauth-system"},
+				"data": object{
+					"wave-in-flight": `{"wave":"canary","by":"ann@host","began":"` + stamp(-time.Hour) + `","steps":[]}`,
+				},
+			},
+		)
 	}
 	return all
 }
@@ -187,8 +253,12 @@ func meshFleet(m maker) fleet {
 		}
 		objects := apifake.Zone(pick(m, version, "2.13.10"), name, env...)
 		if token && !m.chance(6) {
-			claims := fmt.Sprintf(`{"Zone":%q,"Scope":["cp"],"jti":"11111111-1111-4111-8111-11111111111%d","exp":%d}`, pick(m, name, name, name, "other"), i,
-				noon.Add(pick(m, -time.Hour, 10*time.Hour, 1000*time.Hour)).Unix())
+			claims := fmt.Sprintf(
+				`{"Zone":%q,"Scope":["cp"],"jti":"11111111-1111-4111-8111-11111111111%d","exp":%d}`,
+				pick(m, name, name, name, "other"),
+				i,
+				noon.Add(pick(m, -time.Hour, 10*time.Hour, 1000*time.Hour)).Unix(),
+			)
 			objects = append(objects, apifake.TokenSecret("cp-token", jwt(`{"alg":"RS256","kid":"1","typ":"JWT"}`, claims)))
 		}
 		if m.chance(6) {
@@ -205,7 +275,10 @@ func meshFleet(m maker) fleet {
 	}
 	global := apifake.Global(version, provided, env...)
 	if m.chance(3) {
-		global = append(global, apifake.GlobalSecret("zone-token-revocations", pick(m, "11111111-1111-4111-8111-111111111110", `["a"]`, "")))
+		global = append(
+			global,
+			apifake.GlobalSecret("zone-token-revocations", pick(m, "11111111-1111-4111-8111-111111111110", `["a"]`, "")),
+		)
 	}
 	f.Contexts["global"] = created(global, -200*time.Hour)
 	return f

@@ -124,8 +124,8 @@ func says(t *testing.T, f fleet) []byte {
 	return all.Bytes()
 }
 
-// What status, plan, the plan of the way back and check say of each fleet is what it was. Where it changes, and that is meant, write it down
-// with -update in a commit that says why.
+// What status, plan, the plan of the way back and check say of each fleet is what it was. Where it changes, and that
+// is meant, write it down with -update in a commit that says why.
 func TestWhatIsSaidOfEachFleetIsWhatItWas(t *testing.T) {
 	for product, make := range map[string]func(maker) fleet{"tsb": tsbFleet, "kongmesh": meshFleet} {
 		for i := range each {

@@ -223,7 +223,8 @@ func (c *Cluster) startControllers() (*program, error) {
 	if err := WriteKubeconfig(kubeconfig, c.Name, map[string]*rest.Config{c.Name: cfg}); err != nil {
 		return nil, err
 	}
-	return c.bed.servers.start(c.Name+"/kube-controller-manager", filepath.Join(c.dir, "kube-controller-manager.log"), []string{"GOGC=200"},
+	log := filepath.Join(c.dir, "kube-controller-manager.log")
+	return c.bed.servers.start(c.Name+"/kube-controller-manager", log, []string{"GOGC=200"},
 		filepath.Join(c.bed.Bin, "kube-controller-manager"),
 		"--kubeconfig="+kubeconfig,
 		"--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,"+

@@ -21,9 +21,17 @@ func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
 	objects := func() string {
 		var all []string
 		for _, cluster := range append([]string{"global"}, zones...) {
-			r := m.kubectl("--context", cluster, "get", "secrets,configmaps,leases,namespaces,deployments.apps", "-A", "--show-managed-fields",
-				"-o", `jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}/{.metadata.uid}/{.metadata.generation}`+
-					` {.metadata.managedFields[*].manager}{"\n"}{end}`)
+			r := m.kubectl(
+				"--context",
+				cluster,
+				"get",
+				"secrets,configmaps,leases,namespaces,deployments.apps",
+				"-A",
+				"--show-managed-fields",
+				"-o",
+				`jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}/{.metadata.uid}/{.metadata.generation}`+
+					` {.metadata.managedFields[*].manager}{"\n"}{end}`,
+			)
 			for line := range strings.Lines(r.out) {
 				// The product itself goes on writing what it syncs, so of that only what bears our name counts.
 				if real.Program == nil || strings.Contains(line, "kubectl-xcpauth") {
@@ -44,7 +52,10 @@ func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
 		{"plan"}, {"check"},
 	} {
 		r := m.xcpauth(5, verb...)
-		if said := strings.Join(strings.Fields(r.out+r.err), " "); !strings.Contains(said, "KUMA_ENVIRONMENT is universal") {
+		if said := strings.Join(strings.Fields(r.out+r.err), " "); !strings.Contains(
+			said,
+			"KUMA_ENVIRONMENT is universal",
+		) {
 			t.Errorf("%v does not say why:\n%s%s", verb, r.out, r.err)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // kept is how many subscriptions of a zone are kept (metrics.zone.subscriptionLimit).
 const kept = 10
 
-// insights writes what globals tell of streams: a Zone for whoever connects, and its ZoneInsight (Kuma
+// insights writes what globals tell of streams: a Zone for each that connects, and its ZoneInsight (Kuma
 // pkg/kds/status/status_tracker.go and status_sink.go, api/system/v1alpha1/zone_insight_helpers.go, pkg/gc/finalizer.go
 // at v2.14.3).
 type insights struct {
