@@ -9,7 +9,7 @@ import (
 )
 
 // rights reports, for each context, every missing right at once, with the smallest roles that give them.
-func rights(l *look) {
+func rights(l *run) {
 	for _, c := range l.Contexts {
 		if len(c.Missing) == 0 || l.foreign(c.Name) {
 			continue
@@ -23,15 +23,15 @@ func rights(l *look) {
 			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: manifests/rbac has all of them"
 		}
 		x := l.say(l.holder(c.Name), c.Name, "")
-		x.Saw, x.Remedy = fmt.Sprintf("%s missing: %s", count(len(c.Missing), "right"), strings.Join(words, "; ")), remedy
+		x.Found, x.Remedy = fmt.Sprintf("%s missing: %s", count(len(c.Missing), "right"), strings.Join(words, "; ")), remedy
 		x.Command, x.Manifest = kubectl(c.Name, "", "auth", "whoami"), Roles(c.Missing)
 	}
 }
 
 // Words says a right as RBAC's own messages do: "get secrets/xcp-central-cert in tsb".
-func Words(n plan.Need) string { return n.String() }
+func Words(n plan.Permission) string { return n.String() }
 
-func resource(n plan.Need) string {
+func resource(n plan.Permission) string {
 	if n.Subresource != "" {
 		return n.Resource + "/" + n.Subresource
 	}
@@ -40,7 +40,7 @@ func resource(n plan.Need) string {
 
 // Roles are the smallest roles that give the rights, as YAML: one Role for each namespace and one ClusterRole for what has none,
 // in the order of the rights.
-func Roles(needs []plan.Need) string {
+func Roles(needs []plan.Permission) string {
 	var namespaces []string
 	for _, n := range needs {
 		if !slices.Contains(namespaces, n.Namespace) {
@@ -89,7 +89,7 @@ type rule struct {
 
 // grouped joins the rights of a namespace, so that a rule never gives more than they say: first the verbs of each name, then the names
 // of one resource that have the same verbs, then the resources that have the same verbs for any name.
-func grouped(needs []plan.Need, ns string) []rule {
+func grouped(needs []plan.Permission, ns string) []rule {
 	var byName, byResource, rules []rule
 	for _, n := range needs {
 		if n.Namespace != ns {

@@ -12,21 +12,21 @@ import (
 // certificateRules are about the hub's certificate, and who would refuse it.
 var certificateRules = []Rule{
 	{ID: "XA020", Title: "the hub's certificate lacks a name that an edge dials", Severity: Error, find: names,
-		Mend: "Add the name to the `Certificate` (`spec.dnsNames`, or `spec.ipAddresses`) and have it re-issued, before any edge moves."},
+		Remedy: "Add the name to the `Certificate` (`spec.dnsNames`, or `spec.ipAddresses`) and have it re-issued, before any edge moves."},
 	{ID: "XA021", Title: "a certificate would be refused by who must verify it", Severity: Error, find: distrust,
-		Mend: "Put the CA that signed the one into what the other verifies with, beside the CA that is there."},
+		Remedy: "Put the CA that signed the one into what the other verifies with, beside the CA that is there."},
 	{ID: "XA022", Title: "the hub's certificate lacks its SPIFFE ID", Severity: Error, find: identity,
-		Mend: "Add `spiffe://xcp.tetrate.io/central` to `spec.uris` of the `Certificate` and have it re-issued: mutual TLS knows Central by it."},
+		Remedy: "Add `spiffe://xcp.tetrate.io/central` to `spec.uris` of the `Certificate` and have it re-issued: mutual TLS knows Central by it."},
 	{ID: "XA023", Title: "the hub's certificate lacks an extended key usage", Severity: Error, find: keyUsages,
-		Mend: "Add the usage to `spec.usages` of the `Certificate` and have it re-issued."},
+		Remedy: "Add the usage to `spec.usages` of the `Certificate` and have it re-issued."},
 	{ID: "XA024", Title: "the secret of the hub's certificate lacks the CA", Severity: Error, find: lacksCA,
-		Mend: "Put the CA under key `ca.crt`: with mutual TLS it verifies the members, and private PKIs hand it to the edges."},
-	{ID: "XA025", Title: "an edge that another hub's CA verifies claims a name that this hub lists", Severity: Error, find: estranged,
-		Mend: "Leave its context out if it is another hub's; else give it the CA of this hub's certificate at once, since its next connection is refused."},
+		Remedy: "Put the CA under key `ca.crt`: with mutual TLS it verifies the members, and private PKIs hand it to the edges."},
+	{ID: "XA025", Title: "an edge that another hub's CA verifies claims a name that this hub lists", Severity: Error, find: foreignCA,
+		Remedy: "Leave its context out if it is another hub's; else give it the CA of this hub's certificate at once, since its next connection is refused."},
 }
 
 // names compares the hub's certificate with what each edge dials, or with what an overlay says.
-func names(l *look) {
+func names(l *run) {
 	if !l.Hub.Found || l.Hub.Server.Err != "" {
 		return
 	}
@@ -40,9 +40,9 @@ func names(l *look) {
 		}
 		x := l.about(m)
 		x.Object = "secret " + l.Hub.Server.Where + " in the hub"
-		x.Saw = fmt.Sprintf("it names %s, and the edge verifies %s", list(l.Hub.Server.Names), m.ServerName)
+		x.Found = fmt.Sprintf("it names %s, and the edge verifies %s", list(l.Hub.Server.Names), m.ServerName)
 		if host, _, _ := strings.Cut(m.Dials, ":"); host != m.ServerName {
-			x.Saw += " (by an overlay; it dials " + m.Dials + ")"
+			x.Found += " (by an overlay; it dials " + m.Dials + ")"
 		}
 		x.Remedy = fmt.Sprintf("add %s to %s of the Certificate that makes the secret, and have it re-issued without deleting the secret", m.ServerName, field)
 	}
@@ -73,21 +73,21 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func distrust(l *look) {
-	for _, p := range l.parties() {
+func distrust(l *run) {
+	for _, p := range l.subjects() {
 		for _, d := range p.in.Distrust {
 			x := l.of(p)
 			when := "once it presents a token"
 			if d.Now {
 				when = "at its next connection"
 			}
-			x.Object, x.Saw, x.Remedy = "secret "+d.Where, fmt.Sprintf("it does not verify %s: %s; that counts %s", d.Whose, d.Why, when), d.Mend
+			x.Object, x.Found, x.Remedy = "secret "+d.Where, fmt.Sprintf("it does not verify %s: %s; that counts %s", d.Whose, d.Why, when), d.Remedy
 		}
 	}
 }
 
 // server is what the hub's certificate carries and must; nil when that is not known.
-func server(l *look) *plan.Server {
+func server(l *run) *plan.Server {
 	if !l.Hub.Found || l.Hub.Inspection == nil {
 		return nil
 	}
@@ -95,21 +95,21 @@ func server(l *look) *plan.Server {
 }
 
 // certificate begins a finding about the secret of the hub's certificate.
-func (l *look) certificate(key string) *Finding {
+func (l *run) certificate(key string) *Finding {
 	return l.say("hub", l.Hub.Context, "secret "+l.Hub.Server.Where+key)
 }
 
-func identity(l *look) {
+func identity(l *run) {
 	s := server(l)
 	if s == nil || s.Identity == "" || slices.Contains(s.URIs, s.Identity) {
 		return
 	}
 	x := l.certificate("")
-	x.Saw = fmt.Sprintf("its URIs are %s, and mutual TLS may be in use", list(s.URIs))
+	x.Found = fmt.Sprintf("its URIs are %s, and mutual TLS may be in use", list(s.URIs))
 	x.Remedy = fmt.Sprintf("add %s to spec.uris of the Certificate, and have it re-issued without deleting the secret", s.Identity)
 }
 
-func keyUsages(l *look) {
+func keyUsages(l *run) {
 	s := server(l)
 	if s == nil || s.Usages == nil {
 		return
@@ -124,27 +124,27 @@ func keyUsages(l *look) {
 		return
 	}
 	x := l.certificate("")
-	x.Saw = fmt.Sprintf("it may be used for %s, and not for %s", list(s.Usages), strings.Join(missing, " and "))
+	x.Found = fmt.Sprintf("it may be used for %s, and not for %s", list(s.Usages), strings.Join(missing, " and "))
 	x.Remedy = fmt.Sprintf("add %s to spec.usages of the Certificate, and have it re-issued without deleting the secret", strings.Join(missing, " and "))
 }
 
-func lacksCA(l *look) {
+func lacksCA(l *run) {
 	s := server(l)
 	if s == nil || !s.NeedsCA || s.CA {
 		return
 	}
 	x := l.certificate(" key ca.crt")
-	x.Saw, x.Remedy = "it is not there, and mutual TLS may be in use", "put the CA that signs the members' certificates there"
+	x.Found, x.Remedy = "it is not there, and mutual TLS may be in use", "put the CA that signs the members' certificates there"
 }
 
-// estranged finds edges that were taken for another hub's although this hub lists their name.
-func estranged(l *look) {
+// foreignCA finds edges that were taken for another hub's although this hub lists their name.
+func foreignCA(l *run) {
 	for _, o := range l.Others {
 		if o.State != "other-management-plane" || o.Claims == "" || !slices.Contains(l.Hub.Inventory, o.Claims) {
 			continue
 		}
 		x := l.say(o.Claims, o.Context, "cluster "+o.Claims)
-		x.Saw = o.Why
+		x.Found = o.Why
 		x.Remedy = "leave the context out with --contexts if it is another hub's; else put the CA of this hub's certificate into the edge's secret, beside the CA that is there"
 	}
 }

@@ -33,8 +33,8 @@ type Rule struct {
 	ID       string
 	Title    string // what is wrong, as a sentence without a full stop
 	Severity Severity
-	Mend     string // what to do about it in general; each finding says it in particular
-	find     func(*look)
+	Remedy   string // what to do about it in general; each finding says it in particular
+	find     func(*run)
 }
 
 // Anchor is where README.md explains the rule.
@@ -51,7 +51,7 @@ type Finding struct {
 	Member   string   `json:"member"`            // a member's name, "hub", or "-" for what belongs to none
 	Context  string   `json:"context,omitempty"` // of the kubeconfig
 	Object   string   `json:"object,omitempty"`  // the object, or the path in it
-	Saw      string   `json:"saw"`               // what was seen, one clause
+	Found    string   `json:"saw"`               // what was seen, one clause
 	Remedy   string   `json:"remedy"`            // what to do, one sentence
 	Command  string   `json:"command,omitempty"` // the command for it, to be pasted into a shell
 	Manifest string   `json:"manifest,omitempty"`
@@ -67,15 +67,15 @@ type Options struct {
 }
 
 // Run applies the rules and returns what they found, worst first, then by member, rule and object.
-func Run(rules []Rule, f plan.Facts, o Options) []Finding {
-	l := newLook(&f, o)
+func Run(rules []Rule, f plan.State, o Options) []Finding {
+	l := newRun(&f, o)
 	for _, r := range rules {
 		l.rule = r
 		r.find(l)
 	}
 	slices.SortStableFunc(l.found, func(a, b *Finding) int {
 		return cmp.Or(cmp.Compare(slices.Index(Severities, a.Severity), slices.Index(Severities, b.Severity)), byMember(a.Member, b.Member),
-			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object), strings.Compare(a.Saw, b.Saw))
+			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object), strings.Compare(a.Found, b.Found))
 	})
 	found := make([]Finding, len(l.found))
 	for i, x := range l.found {
@@ -149,7 +149,7 @@ func kubectl(context, ns string, words ...string) string {
 }
 
 // xcpauth is a command of the plugin about this hub.
-func (l *look) xcpauth(words ...string) string {
+func (l *run) xcpauth(words ...string) string {
 	return command(append(append([]string{"kubectl", "xcpauth"}, words...), "--context", l.Hub.Context)...)
 }
 

@@ -11,29 +11,29 @@ import (
 // credentialRules are about every credential and certificate as it lies in its cluster.
 var credentialRules = []Rule{
 	{ID: "XA030", Title: "a credential is missing", Severity: Error, find: materials(missing),
-		Mend: "Create it as the finding says, before the edge moves."},
+		Remedy: "Create it as the finding says, before the edge moves."},
 	{ID: "XA031", Title: "a credential is malformed", Severity: Error, find: materials(malformed),
-		Mend: "Store it again as the finding says: a trailing newline or carriage return is enough to make the product refuse it."},
+		Remedy: "Store it again as the finding says: a trailing newline or carriage return is enough to make the product refuse it."},
 	{ID: "XA032", Title: "a credential belongs to somebody else", Severity: Error, find: materials(foreign),
-		Mend: "Store the one of this cluster: the operator refuses another's."},
+		Remedy: "Store the one of this cluster: the operator refuses another's."},
 	{ID: "XA033", Title: "a credential has expired", Severity: Error, find: materials(expired),
-		Mend: "Renew it as the finding says."},
+		Remedy: "Renew it as the finding says."},
 	{ID: "XA034", Title: "a credential is not valid yet", Severity: Error, find: materials(early),
-		Mend: "Compare the clocks; a credential that was issued by a clock ahead is refused by the others until then."},
+		Remedy: "Compare the clocks; a credential that was issued by a clock ahead is refused by the others until then."},
 	{ID: "XA035", Title: "a credential expires soon", Severity: Warning, find: materials(expiring),
-		Mend: "Renew it in time. `--warn-within` says how long before; without it, it is a tenth of the lifetime. Tokens that the operator rotates count under XA036."},
+		Remedy: "Renew it in time. `--warn-within` says how long before; without it, it is a tenth of the lifetime. Tokens that the operator rotates count under XA036."},
 	{ID: "XA036", Title: "a token that the operator rotates is overdue", Severity: Warning, find: materials(overdue),
-		Mend: "Look for `token rotation failed` in the operator's log: it tries again every 15 minutes at worst, which may be too late."},
+		Remedy: "Look for `token rotation failed` in the operator's log: it tries again every 15 minutes at worst, which may be too late."},
 	{ID: "XA037", Title: "the operator does not mint tokens, although it could", Severity: Error, find: notMinting,
-		Mend: "Look for `token rotation failed` in the operator's log: the path to the management plane's API, its CA and the service account must all be right."},
+		Remedy: "Look for `token rotation failed` in the operator's log: the path to the management plane's API, its CA and the service account must all be right."},
 }
 
 // fault says what is wrong with a material, in one clause; "" when it is not what the rule is about.
 type fault func(m *plan.Material, at time.Time, o Options) string
 
-func materials(wrong fault) func(*look) {
-	return func(l *look) {
-		for _, p := range l.parties() {
+func materials(wrong fault) func(*run) {
+	return func(l *run) {
+		for _, p := range l.subjects() {
 			for i := range p.in.Materials {
 				m := &p.in.Materials[i]
 				why := wrong(m, l.At, l.Options)
@@ -41,7 +41,7 @@ func materials(wrong fault) func(*look) {
 					continue
 				}
 				x := l.of(p)
-				x.Object, x.Saw, x.Remedy, x.Command = "secret "+m.Where, m.What+" "+why, m.Mend, command(m.Command...)
+				x.Object, x.Found, x.Remedy, x.Command = "secret "+m.Where, m.What+" "+why, m.Remedy, command(m.Command...)
 			}
 		}
 	}
@@ -120,8 +120,8 @@ func overdue(m *plan.Material, at time.Time, _ Options) string {
 
 // notMinting reports tokens beside the edge's, of the same service account, that expired unrenewed though the account is there: so
 // would the edge's own.
-func notMinting(l *look) {
-	for _, p := range l.parties() {
+func notMinting(l *run) {
+	for _, p := range l.subjects() {
 		var stale, mints []string
 		var last *plan.Material
 		for i := range p.in.Materials {
@@ -137,10 +137,10 @@ func notMinting(l *look) {
 			continue
 		}
 		x := l.of(p)
-		x.Object, x.Remedy, x.Command = "secret "+last.Where, last.Mend, command(last.Command...)
-		x.Saw = strings.Join(stale, ", ") + ", and nothing renewed it"
+		x.Object, x.Remedy, x.Command = "secret "+last.Where, last.Remedy, command(last.Command...)
+		x.Found = strings.Join(stale, ", ") + ", and nothing renewed it"
 		if len(mints) > 0 {
-			x.Saw += "; fresh are " + strings.Join(mints, ", ")
+			x.Found += "; fresh are " + strings.Join(mints, ", ")
 		}
 	}
 }

@@ -11,41 +11,41 @@ import (
 
 // edgeRules tell apart why an edge does not run, and whether it is connected.
 var edgeRules = []Rule{
-	{ID: "XA060", Title: "an edge is asleep", Severity: Error, find: asleep,
-		Mend: "Scale it up, so that it can be proved; or delete it from TSB and forget it, if it is gone for good."},
+	{ID: "XA060", Title: "an edge is asleep", Severity: Error, find: scaledToZero,
+		Remedy: "Scale it up, so that it can be proved; or delete it from TSB and forget it, if it is gone for good."},
 	{ID: "XA061", Title: "an edge was never onboarded", Severity: Error, find: notOnboarded,
-		Mend: "Onboard the cluster, or delete its ControlPlane, or leave its context out."},
+		Remedy: "Onboard the cluster, or delete its ControlPlane, or leave its context out."},
 	{ID: "XA062", Title: "a decommissioned edge is still listed", Severity: Error, find: decommissioned,
-		Mend: "Delete the cluster from TSB, see that its `clusters.xcp.tetrate.io` object is gone, and run `kubectl xcpauth edge forget`."},
+		Remedy: "Delete the cluster from TSB, see that its `clusters.xcp.tetrate.io` object is gone, and run `kubectl xcpauth edge forget`."},
 	{ID: "XA063", Title: "an edge is being removed", Severity: Warning, find: removing,
-		Mend: "Wait until its ControlPlane is gone, then delete the cluster from TSB and forget it."},
-	{ID: "XA064", Title: "two ControlPlanes claim one cluster name", Severity: Error, find: twice,
-		Mend: "Leave the wrong one out with `--contexts`."},
+		Remedy: "Wait until its ControlPlane is gone, then delete the cluster from TSB and forget it."},
+	{ID: "XA064", Title: "two ControlPlanes claim one cluster name", Severity: Error, find: duplicateName,
+		Remedy: "Leave the wrong one out with `--contexts`."},
 	{ID: "XA065", Title: "a pod does not start", Severity: Error, find: waiting,
-		Mend: "Mend the reason that is named; a missing Secret is the usual one."},
-	{ID: "XA066", Title: "the hub has not heard of an edge lately", Severity: Warning, find: silent,
-		Mend: "Look at the edge's log for `stream error getting stream`."},
+		Remedy: "Mend the reason that is named; a missing Secret is the usual one."},
+	{ID: "XA066", Title: "the hub has not heard of an edge lately", Severity: Warning, find: staleHeartbeat,
+		Remedy: "Look at the edge's log for `stream error getting stream`."},
 	{ID: "XA067", Title: "the hub's own client is not connected", Severity: Warning, find: clientGone,
-		Mend: "Look at MPC: whether it runs, and whether the hub accepts what it presents."},
+		Remedy: "Look at MPC: whether it runs, and whether the hub accepts what it presents."},
 	{ID: "XA068", Title: "an edge's fence is not as this release writes it", Severity: Warning, find: fenceOutdated,
-		Mend: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."},
+		Remedy: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."},
 }
 
 func deployment(m *plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }
 
-func asleep(l *look) {
+func scaledToZero(l *run) {
 	for _, m := range l.edges() {
 		if !m.Workload.Found || m.Workload.Err != "" || m.Workload.Replicas > 0 {
 			continue
 		}
 		x := l.about(m)
-		x.Object, x.Saw = deployment(m), "it is scaled to 0, so nothing can be proved of it"
+		x.Object, x.Found = deployment(m), "it is scaled to 0, so nothing can be proved of it"
 		x.Remedy = "scale it up; if it is gone for good, delete it from TSB and forget it"
 		x.Command = kubectl(m.Context, m.Object.Namespace, "scale", "deployment/edge", "--replicas=1")
 	}
 }
 
-func notOnboarded(l *look) {
+func notOnboarded(l *run) {
 	for _, m := range l.edges() {
 		if m.Inspection != nil && m.Inspection.Deleting {
 			continue
@@ -58,50 +58,50 @@ func notOnboarded(l *look) {
 		x := l.about(m)
 		switch {
 		case unlisted && absent:
-			x.Saw = fmt.Sprintf("there is no %s, and the hub does not list cluster %q", deployment(m), m.ClusterName)
+			x.Found = fmt.Sprintf("there is no %s, and the hub does not list cluster %q", deployment(m), m.ClusterName)
 			x.Remedy = "onboard it, or delete the ControlPlane"
 		case unlisted:
-			x.Saw = fmt.Sprintf("the hub does not list cluster %q", m.ClusterName)
+			x.Found = fmt.Sprintf("the hub does not list cluster %q", m.ClusterName)
 			x.Remedy = "create the Cluster object in TSB; leave the context out with --contexts if the edge is another hub's"
 		default:
-			x.Saw = fmt.Sprintf("the hub lists the cluster, and there is no %s", deployment(m))
+			x.Found = fmt.Sprintf("the hub lists the cluster, and there is no %s", deployment(m))
 			x.Remedy = "see why its operator did not make it: a secret may be missing"
 			x.Command = kubectl(m.Context, m.Object.Namespace, "get", "deployments,events")
 		}
 	}
 }
 
-func decommissioned(l *look) {
+func decommissioned(l *run) {
 	for _, m := range l.members() {
 		if m.Err == "" || m.Inspection == nil || m.Inspection.Gone == "" {
 			continue
 		}
 		x := l.say(m.Name, m.Context, "cluster "+m.ClusterName)
-		x.Saw = m.Inspection.Gone
+		x.Found = m.Inspection.Gone
 		if slices.Contains(l.Hub.Inventory, m.ClusterName) {
-			x.Saw += ", and the hub lists it still"
+			x.Found += ", and the hub lists it still"
 			x.Remedy = fmt.Sprintf("delete the cluster from TSB, see that clusters.xcp.tetrate.io/%s in namespace %s is gone, then forget it", m.ClusterName, l.Hub.Object.Namespace)
 			x.Command = command("tctl", "delete", "cluster", m.ClusterName)
 		} else {
-			x.Saw += ", and the roster lists it still"
+			x.Found += ", and the roster lists it still"
 			x.Remedy = "forget it"
 			x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
 		}
 	}
 }
 
-func removing(l *look) {
+func removing(l *run) {
 	for _, m := range l.edges() {
 		if m.Inspection == nil || !m.Inspection.Deleting {
 			continue
 		}
 		x := l.about(m)
-		x.Saw, x.Remedy = "it is being deleted", "wait until it is gone, then delete the cluster from TSB and forget it"
+		x.Found, x.Remedy = "it is being deleted", "wait until it is gone, then delete the cluster from TSB and forget it"
 		x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
 	}
 }
 
-func twice(l *look) {
+func duplicateName(l *run) {
 	claims := map[string][]string{}
 	for _, m := range l.edges() {
 		claims[m.ClusterName] = append(claims[m.ClusterName], m.Context+" ("+m.Object.String()+")")
@@ -109,19 +109,19 @@ func twice(l *look) {
 	for _, m := range l.edges() {
 		if all := claims[m.ClusterName]; len(all) > 1 && m.ClusterName != "" {
 			x := l.about(m)
-			x.Saw, x.Remedy = fmt.Sprintf("cluster name %q is claimed in %s", m.ClusterName, strings.Join(all, ", ")), "leave the wrong one out with --contexts"
+			x.Found, x.Remedy = fmt.Sprintf("cluster name %q is claimed in %s", m.ClusterName, strings.Join(all, ", ")), "leave the wrong one out with --contexts"
 		}
 	}
 }
 
-func waiting(l *look) {
+func waiting(l *run) {
 	for _, m := range l.members() {
 		for _, p := range m.Workload.Processes {
 			if p.Waiting == "" || p.Ending || m.Err != "" {
 				continue
 			}
 			x := l.about(m)
-			x.Object, x.Saw = "Pod "+m.Object.Namespace+"/"+p.Name, "it waits: "+p.Waiting
+			x.Object, x.Found = "Pod "+m.Object.Namespace+"/"+p.Name, "it waits: "+p.Waiting
 			x.Remedy, x.Command = "mend that; its events say more", kubectl(m.Context, m.Object.Namespace, "describe", "pod", p.Name)
 		}
 	}
@@ -131,8 +131,8 @@ func waiting(l *look) {
 // page calls more than 700 s abnormal).
 const quiet = 12 * time.Minute
 
-// silent compares times of the hub's cluster alone: the clock of its API server with that of its Central.
-func silent(l *look) {
+// staleHeartbeat compares times of the hub's cluster alone: the clock of its API server with that of its Central.
+func staleHeartbeat(l *run) {
 	now := l.At
 	for _, c := range l.Contexts {
 		if c.Name == l.Hub.Context && c.Skew != nil {
@@ -140,14 +140,14 @@ func silent(l *look) {
 		}
 	}
 	for _, m := range l.members() {
-		if m.Seen.IsZero() || now.Sub(m.Seen) <= quiet || m.Role != plan.RoleEdge {
+		if m.LastEvent.IsZero() || now.Sub(m.LastEvent) <= quiet || m.Role != plan.RoleEdge {
 			continue
 		}
 		x := l.about(m)
 		if m.Object.Name == "" {
 			x.Object = "cluster " + m.ClusterName
 		}
-		x.Saw = fmt.Sprintf("Central last received something of it %s ago", short(now.Sub(m.Seen)))
+		x.Found = fmt.Sprintf("Central last received something of it %s ago", short(now.Sub(m.LastEvent)))
 		x.Remedy = "look whether it is connected"
 		if m.Context != "" && m.Err == "" {
 			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/edge", "--tail=200")
@@ -156,7 +156,7 @@ func silent(l *look) {
 }
 
 // clientGone counts the hub's streams as its metrics do: of cluster state one more than there are edges, which is MPC's.
-func clientGone(l *look) {
+func clientGone(l *run) {
 	c := l.Hub.Connections
 	if c == nil || c.State > c.Config {
 		return
@@ -164,20 +164,20 @@ func clientGone(l *look) {
 	for _, m := range l.members() {
 		if m.Role == plan.RoleMPC {
 			x := l.about(m)
-			x.Saw = fmt.Sprintf("Central counts %s of cluster state for %s: one more would be MPC's", count(c.State, "stream"), count(c.Config, "edge"))
+			x.Found = fmt.Sprintf("Central counts %s of cluster state for %s: one more would be MPC's", count(c.State, "stream"), count(c.Config, "edge"))
 			x.Remedy = "look whether it runs, and what its log says"
 			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/"+m.Object.Name, "--tail=200")
 		}
 	}
 }
 
-func fenceOutdated(l *look) {
+func fenceOutdated(l *run) {
 	for _, m := range l.edges() {
 		if m.Fence.Outdated == "" {
 			continue
 		}
 		x := l.about(m)
-		x.Object, x.Saw = "ValidatingAdmissionPolicy "+m.Fence.Policy.Name, m.Fence.Outdated
+		x.Object, x.Found = "ValidatingAdmissionPolicy "+m.Fence.Policy.Name, m.Fence.Outdated
 		x.Remedy, x.Command = "run a migration, which replaces it and verifies that it denies", l.xcpauth("migrate")
 	}
 }

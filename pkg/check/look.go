@@ -2,16 +2,16 @@ package check
 
 import "github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 
-// look is one run over facts: a rule asks it who is there, and says what it found.
-type look struct {
-	*plan.Facts
+// run is one run over facts: a rule asks it who is there, and says what it found.
+type run struct {
+	*plan.State
 	Options
 	rule  Rule
 	found []*Finding
 }
 
-// party is the hub or a member, where a rule treats them alike.
-type party struct {
+// subject is the hub or a member, where a rule treats them alike.
+type subject struct {
 	member  *plan.Member // nil for the hub
 	object  plan.Ref
 	context string
@@ -20,28 +20,28 @@ type party struct {
 	helm    string
 }
 
-func newLook(f *plan.Facts, o Options) *look { return &look{Facts: f, Options: o} }
+func newRun(f *plan.State, o Options) *run { return &run{State: f, Options: o} }
 
 // say begins a finding of the rule that is looking; what it lacks is filled in by the rule.
-func (l *look) say(member, context, object string) *Finding {
+func (l *run) say(member, context, object string) *Finding {
 	x := &Finding{Rule: l.rule.ID, Severity: l.rule.Severity, Title: l.rule.Title, Docs: docs + l.rule.Anchor(), Member: member, Context: context, Object: object}
 	l.found = append(l.found, x)
 	return x
 }
 
 // about begins a finding about a member, hub one about the hub, of one about either.
-func (l *look) about(m *plan.Member) *Finding { return l.say(m.Name, m.Context, m.Object.String()) }
+func (l *run) about(m *plan.Member) *Finding { return l.say(m.Name, m.Context, m.Object.String()) }
 
-func (l *look) hub() *Finding { return l.say("hub", l.Hub.Context, l.Hub.Object.String()) }
+func (l *run) hub() *Finding { return l.say("hub", l.Hub.Context, l.Hub.Object.String()) }
 
-func (l *look) of(p *party) *Finding {
+func (l *run) of(p *subject) *Finding {
 	if p.member == nil {
 		return l.hub()
 	}
 	return l.about(p.member)
 }
 
-func (l *look) members() []*plan.Member {
+func (l *run) members() []*plan.Member {
 	all := make([]*plan.Member, len(l.Members))
 	for i := range l.Members {
 		all[i] = &l.Members[i]
@@ -50,7 +50,7 @@ func (l *look) members() []*plan.Member {
 }
 
 // edges are the edges that were reached.
-func (l *look) edges() []*plan.Member {
+func (l *run) edges() []*plan.Member {
 	var all []*plan.Member
 	for _, m := range l.members() {
 		if m.Role == plan.RoleEdge && m.Err == "" {
@@ -60,22 +60,22 @@ func (l *look) edges() []*plan.Member {
 	return all
 }
 
-// parties are the hub and every member that was reached.
-func (l *look) parties() []*party {
-	var all []*party
+// subjects are the hub and every member that was reached.
+func (l *run) subjects() []*subject {
+	var all []*subject
 	if l.Hub.Found && l.Hub.Inspection != nil {
-		all = append(all, &party{nil, l.Hub.Object, l.Hub.Context, l.Hub.Inspection, l.Hub.Owner, l.Hub.HelmNote})
+		all = append(all, &subject{nil, l.Hub.Object, l.Hub.Context, l.Hub.Inspection, l.Hub.Owner, l.Hub.HelmNote})
 	}
 	for _, m := range l.members() {
 		if m.Err == "" && m.Inspection != nil {
-			all = append(all, &party{m, m.Object, m.Context, m.Inspection, m.Owner, m.HelmNote})
+			all = append(all, &subject{m, m.Object, m.Context, m.Inspection, m.Owner, m.HelmNote})
 		}
 	}
 	return all
 }
 
 // holder is the member of a context when it holds exactly one, "hub" for the hub's, else "-".
-func (l *look) holder(context string) string {
+func (l *run) holder(context string) string {
 	if l.Hub.Found && l.Hub.Context == context {
 		return "hub"
 	}
@@ -92,7 +92,7 @@ func (l *look) holder(context string) string {
 }
 
 // other is the row of a context that holds no member, or nil.
-func (l *look) other(context string) *plan.Other {
+func (l *run) other(context string) *plan.OtherContext {
 	for i := range l.Others {
 		if l.Others[i].Context == context {
 			return &l.Others[i]
@@ -102,7 +102,7 @@ func (l *look) other(context string) *plan.Other {
 }
 
 // foreign says whether a context is known to hold nothing of this hub: what one may do there does not matter.
-func (l *look) foreign(context string) bool {
+func (l *run) foreign(context string) bool {
 	if l.Hub.Found && l.Hub.Context == context {
 		return false
 	}

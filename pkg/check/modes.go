@@ -13,27 +13,27 @@ import (
 // modeRules are about what is declared, and what came of it.
 var modeRules = []Rule{
 	{ID: "XA010", Title: "the hub does not accept what a member presents", Severity: Error, find: refused,
-		Mend: "Run `kubectl xcpauth migrate`: it first makes the hub accept both again."},
+		Remedy: "Run `kubectl xcpauth migrate`: it first makes the hub accept both again."},
 	{ID: "XA011", Title: "the hub does not say what it accepts", Severity: Warning, find: hubImplicit,
-		Mend: "Run `kubectl xcpauth migrate`, whose first step writes both modes explicitly."},
+		Remedy: "Run `kubectl xcpauth migrate`, whose first step writes both modes explicitly."},
 	{ID: "XA012", Title: "a member does not say what it presents", Severity: Warning, find: memberImplicit,
-		Mend: "Write the mode that it has now explicitly."},
-	{ID: "XA013", Title: "an object is not written as documented", Severity: Error, find: odd(false, false),
-		Mend: "Edit the path that is named. Until then what it touches is unknown, and nothing is changed there."},
-	{ID: "XA014", Title: "an overlay reaches authentication behind the typed field", Severity: Error, find: odd(true, false),
-		Mend: "Remove the patch, and set the typed field instead."},
-	{ID: "XA015", Title: "an overlay moves the server's name or its CA", Severity: Info, find: odd(true, true),
-		Mend: "Nothing; it is documented. The certificate is checked against what the overlay says."},
+		Remedy: "Write the mode that it has now explicitly."},
+	{ID: "XA013", Title: "an object is not written as documented", Severity: Error, find: anomalies(false, false),
+		Remedy: "Edit the path that is named. Until then what it touches is unknown, and nothing is changed there."},
+	{ID: "XA014", Title: "an overlay reaches authentication behind the typed field", Severity: Error, find: anomalies(true, false),
+		Remedy: "Remove the patch, and set the typed field instead."},
+	{ID: "XA015", Title: "an overlay moves the server's name or its CA", Severity: Info, find: anomalies(true, true),
+		Remedy: "Nothing; it is documented. The certificate is checked against what the overlay says."},
 	{ID: "XA016", Title: "the operator has not taken a declared mode over", Severity: Warning, find: notTaken,
-		Mend: "Look at the operator of that cluster, whether it runs, and what its log says."},
+		Remedy: "Look at the operator of that cluster, whether it runs, and what its log says."},
 }
 
-func refused(l *look) {
+func refused(l *run) {
 	for _, m := range l.members() {
 		if m.Err != "" {
 			continue
 		}
-		presents := slices.Clone(m.Edge.Presents)
+		presents := slices.Clone(m.Evidence.Presents)
 		if presents == nil && m.Declared != "" {
 			presents = []guard.Cred{m.Declared}
 		}
@@ -42,51 +42,51 @@ func refused(l *look) {
 				continue
 			}
 			x := l.about(m)
-			x.Saw = fmt.Sprintf("it presents %s (%s), and %s does not accept that", c, m.Edge.Why, l.Hub.Object)
+			x.Found = fmt.Sprintf("it presents %s (%s), and %s does not accept that", c, m.Evidence.Why, l.Hub.Object)
 			x.Remedy, x.Command = "make the hub accept both again", l.xcpauth("migrate")
 		}
 	}
 }
 
-func hubImplicit(l *look) {
+func hubImplicit(l *run) {
 	var unknown []string
 	for _, c := range slices.Sorted(maps.Keys(l.Hub.Accepts.Accepts)) {
 		if l.Hub.Accepts.Accepts[c] == guard.Unknown {
 			unknown = append(unknown, string(c))
 		}
 	}
-	if !l.Hub.Found || len(unknown) == 0 || len(l.Hub.Odd) > 0 {
+	if !l.Hub.Found || len(unknown) == 0 || len(l.Hub.Anomalies) > 0 {
 		return
 	}
 	x := l.hub()
-	x.Saw = fmt.Sprintf("whether it accepts %s is not written; the product's pages and charts disagree on what that means", strings.Join(unknown, " and "))
+	x.Found = fmt.Sprintf("whether it accepts %s is not written; the product's pages and charts disagree on what that means", strings.Join(unknown, " and "))
 	x.Remedy, x.Command = "write both modes explicitly", l.xcpauth("plan")
 }
 
-func memberImplicit(l *look) {
+func memberImplicit(l *run) {
 	for _, m := range l.members() {
-		if m.Err != "" || m.Role != plan.RoleEdge || m.Declared != "" || len(m.Odd) > 0 {
+		if m.Err != "" || m.Role != plan.RoleEdge || m.Declared != "" || len(m.Anomalies) > 0 {
 			continue
 		}
 		x := l.about(m)
-		x.Saw, x.Remedy = "it sets no mode, and EdgeXcp does not tell the effective one", "write MUTUAL_TLS or JWT, whichever it presents now"
+		x.Found, x.Remedy = "it sets no mode, and EdgeXcp does not tell the effective one", "write MUTUAL_TLS or JWT, whichever it presents now"
 		if m.Effective != "" {
-			x.Saw = fmt.Sprintf("it sets no mode; the effective one is %s", m.Effective)
+			x.Found = fmt.Sprintf("it sets no mode; the effective one is %s", m.Effective)
 		}
 		x.Command = edit(m.Context, m.Object)
 	}
 }
 
-// odd reports oddities: those of overlays or of fields, those that the product documents or does not.
-func odd(overlay, documented bool) func(*look) {
-	return func(l *look) {
-		for _, p := range l.parties() {
-			for _, o := range p.in.Oddities {
+// anomalies reports oddities: those of overlays or of fields, those that the product documents or does not.
+func anomalies(overlay, documented bool) func(*run) {
+	return func(l *run) {
+		for _, p := range l.subjects() {
+			for _, o := range p.in.Anomalies {
 				if o.Overlay != overlay || o.Documented != documented {
 					continue
 				}
 				x := l.of(p)
-				x.Object, x.Saw = x.Object+" "+o.Path, fmt.Sprintf("it is %s: %s", o.Value, o.Consequence)
+				x.Object, x.Found = x.Object+" "+o.Path, fmt.Sprintf("it is %s: %s", o.Value, o.Consequence)
 				x.Remedy, x.Command = "edit it; keep a backup of the object", edit(p.context, p.object)
 				if documented {
 					x.Remedy, x.Command = "nothing, if that is meant", ""
@@ -96,13 +96,13 @@ func odd(overlay, documented bool) func(*look) {
 	}
 }
 
-func notTaken(l *look) {
+func notTaken(l *run) {
 	for _, m := range l.members() {
 		if m.Err != "" || m.Declared == "" || m.Effective == "" || m.Declared == m.Effective {
 			continue
 		}
 		x := l.about(m)
-		x.Saw = fmt.Sprintf("it says %s, and EdgeXcp says %s", m.Declared, m.Effective)
+		x.Found = fmt.Sprintf("it says %s, and EdgeXcp says %s", m.Declared, m.Effective)
 		x.Remedy = "look at the operator, which should have taken it over within seconds"
 		if op := m.Inspection; op != nil && op.Operator != nil {
 			_, name, _ := strings.Cut(op.Operator.Where, "/")

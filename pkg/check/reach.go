@@ -9,27 +9,27 @@ import (
 // reachRules are about what could be looked at, and by which clock.
 var reachRules = []Rule{
 	{ID: Unreachable, Title: "a context could not be looked at", Severity: Error, find: unreachable,
-		Mend: "Mend the reason that is named, or leave the context out with `--contexts`."},
+		Remedy: "Mend the reason that is named, or leave the context out with `--contexts`."},
 	{ID: "XA002", Title: "rights are missing", Severity: Error, find: rights,
-		Mend: "Let somebody who may create roles apply the Role that is printed, and bind it to you. `--read-only` asks only for the rights to look."},
+		Remedy: "Let somebody who may create roles apply the Role that is printed, and bind it to you. `--read-only` asks only for the rights to look."},
 	{ID: "XA003", Title: "something could not be read", Severity: Warning, find: unread,
-		Mend: "Mend the reason that is named; what could not be read counts as unknown."},
+		Remedy: "Mend the reason that is named; what could not be read counts as unknown."},
 	{ID: "XA004", Title: "a member is reached by no selected context", Severity: Warning, find: unseen,
-		Mend: "Select its context, or let its team run `kubectl xcpauth edge publish`."},
+		Remedy: "Select its context, or let its team run `kubectl xcpauth edge publish`."},
 	{ID: "XA005", Title: "a clock is more than a minute off", Severity: Warning, find: skewed(false),
-		Mend: "Let the machine keep its time with NTP."},
+		Remedy: "Let the machine keep its time with NTP."},
 	{ID: "XA006", Title: "a clock is so far off that tokens are misjudged", Severity: Error, find: skewed(true),
-		Mend: "Let the machine keep its time with NTP, before anything else: a token may be expired, or not yet valid, by one clock and not by the other."},
+		Remedy: "Let the machine keep its time with NTP, before anything else: a token may be expired, or not yet valid, by one clock and not by the other."},
 }
 
 // Unreachable is the rule about contexts that could not be looked at.
 const Unreachable = "XA001"
 
 // unreachable reports every context that could not be looked at, once, as the member that it is known to hold.
-func unreachable(l *look) {
+func unreachable(l *run) {
 	add := func(member, context, why string) {
 		x := l.say(member, context, "")
-		x.Saw, x.Remedy = why, "see whether kubectl reaches it; leave it out with --contexts if it is not to be looked at"
+		x.Found, x.Remedy = why, "see whether kubectl reaches it; leave it out with --contexts if it is not to be looked at"
 		x.Command = kubectl(context, "", "version")
 		if slices.Contains(l.Denied, context) { // it was reached, and kubectl version would succeed
 			x.Remedy = "it was reached, and you may not look: let somebody who may bind xcpauth-read to you; leave it out with --contexts if " +
@@ -58,7 +58,7 @@ func unreachable(l *look) {
 }
 
 // unread reports what could not be read in a context that was reached. What is forbidden is said by the rights that are missing.
-func unread(l *look) {
+func unread(l *run) {
 	for i := range l.Contexts {
 		c := &l.Contexts[i]
 		if o := l.other(c.Name); c.Err != "" || (o != nil && o.State == "unreachable") {
@@ -69,26 +69,26 @@ func unread(l *look) {
 				continue
 			}
 			x := l.say(l.holder(c.Name), c.Name, u.What)
-			x.Saw, x.Remedy = u.Why, "mend that; until then it counts as unknown"
+			x.Found, x.Remedy = u.Why, "mend that; until then it counts as unknown"
 		}
 		if c.AccessErr != "" {
 			x := l.say(l.holder(c.Name), c.Name, "selfsubjectaccessreviews.authorization.k8s.io")
-			x.Saw, x.Remedy = "rights could not be asked for: "+c.AccessErr, "bind the ClusterRole system:basic-user to yourself, as clusters do for everybody by default"
+			x.Found, x.Remedy = "rights could not be asked for: "+c.AccessErr, "bind the ClusterRole system:basic-user to yourself, as clusters do for everybody by default"
 		}
 	}
 }
 
-func unseen(l *look) {
+func unseen(l *run) {
 	for _, m := range l.members() {
 		if m.Err == "" || m.Context != "" || (m.Inspection != nil && m.Inspection.Gone != "") {
 			continue
 		}
 		heard := ""
-		if !m.Seen.IsZero() {
-			heard = "; Central last heard of it at " + m.Seen.Format(time.RFC3339)
+		if !m.LastEvent.IsZero() {
+			heard = "; Central last heard of it at " + m.LastEvent.Format(time.RFC3339)
 		}
 		x := l.say(m.Name, "", "cluster "+m.ClusterName)
-		x.Saw = "the hub or the roster lists it, and no selected context holds it" + heard
+		x.Found = "the hub or the roster lists it, and no selected context holds it" + heard
 		x.Remedy = "select its context, or let its team state what it presents; if the cluster is gone, delete it from TSB and forget it"
 	}
 }
@@ -100,10 +100,10 @@ const (
 
 // skewed compares the clocks of all API servers, and ours, with their median: most clocks are right. It is an error from five
 // minutes on, or from a quarter of the shortest token's lifetime.
-func skewed(bad bool) func(*look) {
-	return func(l *look) {
+func skewed(bad bool) func(*run) {
+	return func(l *run) {
 		limit := skewError
-		for _, p := range l.parties() {
+		for _, p := range l.subjects() {
 			for _, m := range p.in.Materials {
 				if life := m.Until.Sub(m.From); m.Rotated && life > 0 {
 					limit = min(limit, life/4)
@@ -131,7 +131,7 @@ func skewed(bad bool) func(*look) {
 				way = "behind"
 			}
 			x := l.say(member, context, who)
-			x.Saw, x.Remedy = fmt.Sprintf("it is %s %s the others (%s compared)", short(off.Abs()), way, count(len(all), "clock")), "let it keep its time with NTP"
+			x.Found, x.Remedy = fmt.Sprintf("it is %s %s the others (%s compared)", short(off.Abs()), way, count(len(all), "clock")), "let it keep its time with NTP"
 		}
 		judge("-", "", "the clock of this machine", -right)
 		for _, c := range l.Contexts {

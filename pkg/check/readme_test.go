@@ -23,7 +23,7 @@ func ruleTable() string {
 	var b strings.Builder
 	b.WriteString("| rule | severity | what is wrong | what to do |\n|---|---|---|---|\n")
 	for _, r := range Rules() {
-		fmt.Fprintf(&b, "| <a id=\"%s\"></a>%s | %s | %s | %s |\n", r.Anchor(), r.ID, r.Severity, r.Title, r.Mend)
+		fmt.Fprintf(&b, "| <a id=\"%s\"></a>%s | %s | %s | %s |\n", r.Anchor(), r.ID, r.Severity, r.Title, r.Remedy)
 	}
 	return b.String()
 }
@@ -59,8 +59,8 @@ func TestRulesAreWellFormed(t *testing.T) {
 		switch {
 		case !form.MatchString(r.ID), r.ID <= last:
 			t.Errorf("rule %q comes after %q: IDs are XA and three digits, each once, in order", r.ID, last)
-		case r.Title == "", r.Mend == "", !strings.HasSuffix(r.Mend, "."), strings.HasSuffix(r.Title, "."), strings.Contains(r.Title+r.Mend, "|"):
-			t.Errorf("%s: title %q, mend %q", r.ID, r.Title, r.Mend)
+		case r.Title == "", r.Remedy == "", !strings.HasSuffix(r.Remedy, "."), strings.HasSuffix(r.Title, "."), strings.Contains(r.Title+r.Remedy, "|"):
+			t.Errorf("%s: title %q, mend %q", r.ID, r.Title, r.Remedy)
 		case !slices.Contains(Severities, r.Severity):
 			t.Errorf("%s: severity %q", r.ID, r.Severity)
 		}

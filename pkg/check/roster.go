@@ -7,35 +7,35 @@ import (
 // rosterRules are about what is ours in the hub.
 var rosterRules = []Rule{
 	{ID: "XA070", Title: "the admission webhook is not installed", Severity: Info, find: unguarded,
-		Mend: "Apply `manifests/overlays/self-signed`, so that dangerous edits by anybody are denied."},
+		Remedy: "Apply `manifests/overlays/self-signed`, so that dangerous edits by anybody are denied."},
 	{ID: "XA071", Title: "no statement about a member is believed", Severity: Info, find: unstated,
-		Mend: "Run `kubectl xcpauth migrate`, which states each member once it is proved, or `kubectl xcpauth edge publish`."},
+		Remedy: "Run `kubectl xcpauth migrate`, which states each member once it is proved, or `kubectl xcpauth edge publish`."},
 	{ID: "XA072", Title: "an interrupted run left a wave in flight", Severity: Warning, find: inFlight,
-		Mend: "Run `kubectl xcpauth migrate`: it first restores that wave."},
+		Remedy: "Run `kubectl xcpauth migrate`: it first restores that wave."},
 	{ID: "XA073", Title: "the roster or the hub's inventory cannot be read", Severity: Error, find: unlisted,
-		Mend: "Mend the reason that is named; until then anybody may be a member, so mutual TLS stays on."},
+		Remedy: "Mend the reason that is named; until then anybody may be a member, so mutual TLS stays on."},
 	{ID: "XA074", Title: "the roster's entry is another cluster's", Severity: Error, find: impostor,
-		Mend: "Forget the entry of the cluster that is gone, or leave out the context of the one that is wrong."},
+		Remedy: "Forget the entry of the cluster that is gone, or leave out the context of the one that is wrong."},
 }
 
-func unguarded(l *look) {
+func unguarded(l *run) {
 	if in := l.Hub.Inspection; !l.Hub.Found || in == nil || in.Guarded == nil || *in.Guarded {
 		return
 	}
 	x := l.hub()
-	x.Object, x.Saw = "ValidatingWebhookConfiguration xcpauth-webhook", "it is not there, so nothing denies dangerous edits of others"
+	x.Object, x.Found = "ValidatingWebhookConfiguration xcpauth-webhook", "it is not there, so nothing denies dangerous edits of others"
 	x.Remedy, x.Command = "install it", kubectl(l.Hub.Context, "", "apply", "-k", "manifests/overlays/self-signed")
 }
 
 // unstated says once that there is no roster, or of each member that nothing is believed of it.
-func unstated(l *look) {
+func unstated(l *run) {
 	r := l.Hub.Roster
 	if !l.Hub.Found || r.Err != "" {
 		return
 	}
 	if !r.Kind || !r.Namespace {
 		x := l.hub()
-		x.Object, x.Saw = "the roster", "it is not installed, so nobody is registered"
+		x.Object, x.Found = "the roster", "it is not installed, so nobody is registered"
 		x.Remedy, x.Command = "the first step of a migration installs it and registers every member", l.xcpauth("plan")
 		return
 	}
@@ -46,15 +46,15 @@ func unstated(l *look) {
 			saw = "it is not registered"
 		case st == nil:
 			saw = "nothing was stated yet"
-		case st.Void != "":
-			saw = "its statement is void: " + st.Void
+		case st.Invalid != "":
+			saw = "its statement is void: " + st.Invalid
 		case !l.At.Before(st.Until):
 			saw = "its statement, by " + st.Source + ", was believed until " + st.Until.Format(time.RFC3339)
 		default:
 			continue
 		}
 		x := l.say(m.Name, m.Context, "EdgeCluster "+m.Name)
-		x.Saw = saw
+		x.Found = saw
 		if !m.Registered {
 			x.Remedy, x.Command = "the first step of a migration registers it", l.xcpauth("plan")
 			continue
@@ -63,37 +63,37 @@ func unstated(l *look) {
 	}
 }
 
-func inFlight(l *look) {
+func inFlight(l *run) {
 	if l.Hub.InFlight == "" {
 		return
 	}
 	x := l.hub()
 	if l.Hub.JournalErr != "" {
 		x.Object = "the journal"
-		x.Saw = l.Hub.JournalErr + ", so it is not known whether an interrupted run left a wave in flight"
+		x.Found = l.Hub.JournalErr + ", so it is not known whether an interrupted run left a wave in flight"
 		x.Remedy = "get the right to read it, or look at it"
 		return
 	}
-	x.Object, x.Saw = "the journal", l.Hub.InFlight+", was interrupted or is still running"
+	x.Object, x.Found = "the journal", l.Hub.InFlight+", was interrupted or is still running"
 	x.Remedy, x.Command = "let a run restore it, when no other one is running", l.xcpauth("migrate")
 }
 
-func unlisted(l *look) {
+func unlisted(l *run) {
 	for _, why := range []string{l.Hub.Roster.Err, l.Hub.InventoryErr} {
 		if why != "" && l.Hub.Found {
 			x := l.hub()
-			x.Saw, x.Remedy = why, "mend that reason"
+			x.Found, x.Remedy = why, "mend that reason"
 		}
 	}
 }
 
-func impostor(l *look) {
+func impostor(l *run) {
 	for _, m := range l.members() {
 		if m.Inspection == nil || m.Inspection.Impostor == "" {
 			continue
 		}
 		x := l.about(m)
-		x.Saw = m.Inspection.Impostor
+		x.Found = m.Inspection.Impostor
 		x.Remedy = "forget the one that is gone"
 		x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "replaced by another cluster")
 	}

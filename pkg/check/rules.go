@@ -13,8 +13,8 @@ func Rules() []Rule {
 
 // For are the rules for a product: one whose members are not stated in the roster is looked at by its own dialect, beside what could be
 // reached, by which clock, for how long its certificates hold, and what an interrupted run left.
-func For(f plan.Facts) []Rule {
-	if f.Stated || f.Product == "" {
+func For(f plan.State) []Rule {
+	if f.UsesRoster || f.Product == "" {
 		return slices.Concat(reachRules, modeRules, certificateRules, credentialRules, versionRules, ownerRules, edgeRules, rosterRules)
 	}
 	left := slices.IndexFunc(rosterRules, func(r Rule) bool { return r.ID == "XA072" })

@@ -86,10 +86,10 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 }
 
 // accept lists a member, publishes its statement, and says what was stated.
-func (l *Live) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string, f plan.Facts) (string, error) {
+func (l *Live) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string, f plan.State) (string, error) {
 	m := roster.MemberOf(e)
 	if !listed {
-		if _, err := l.Write(ctx, plan.Patch{Context: hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}, nil); err != nil {
+		if _, err := l.Write(ctx, plan.Write{Context: hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}, nil); err != nil {
 			return "", fmt.Errorf("%w; kubectl xcpauth migrate --to=dual installs the roster where it is not", err)
 		}
 	}
@@ -114,7 +114,7 @@ func find(entries []api.EdgeCluster, name string) *api.EdgeCluster {
 	return nil
 }
 
-func contextOf(f plan.Facts, name string) string {
+func contextOf(f plan.State, name string) string {
 	for _, m := range f.Members {
 		if roster.ObjectName(m.Name) == name {
 			return m.Context

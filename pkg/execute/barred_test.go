@@ -114,7 +114,7 @@ func TestAHubThatMayNotBeRestoredEndsTheRun(t *testing.T) {
 		plan.Step{
 			ID:     "close",
 			Member: "hub",
-			Writes: []plan.Patch{{Context: "hub", Cluster: "uid-of-hub", Before: stanza(true), After: stanza(false),
+			Writes: []plan.Write{{Context: "hub", Cluster: "uid-of-hub", Before: stanza(true), After: stanza(false),
 				Object: plan.Ref{
 					Group:     "install.tetrate.io",
 					Version:   "v1alpha1",
@@ -144,7 +144,7 @@ func TestAHubThatMayNotBeRestoredEndsTheRun(t *testing.T) {
 // A member whose step is kept is left out whatever this run calls it: its name comes from that of its context where
 // several clusters claim one.
 func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
-	renewed := plan.Step{ID: "renew/a-ann", Member: "a-ann", Back: []plan.Patch{{Cluster: "uid-of-a", Create: true,
+	renewed := plan.Step{ID: "renew/a-ann", Member: "a-ann", Undo: []plan.Write{{Cluster: "uid-of-a", Create: true,
 		RestoreFrom: "xcp-edge-central-auth-token-xcpauth-before",
 		Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "istio-system",
 			Name: "xcp-edge-central-auth-token"}}}}
@@ -168,8 +168,8 @@ func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
 func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
 	for _, states := range []bool{false, true} {
 		e := &Executor{hub: "hub"}
-		f := plan.Facts{Stated: states, Hub: plan.Hub{Roster: plan.RosterState{Namespace: true, Kind: true}}}
-		asked := slices.ContainsFunc(e.homeNeeds(f, plan.Plan{}), func(n plan.Need) bool { return n.Verb == "state" })
+		f := plan.State{UsesRoster: states, Hub: plan.Hub{Roster: plan.RosterState{Namespace: true, Kind: true}}}
+		asked := slices.ContainsFunc(e.journalPermissions(f, plan.Plan{}), func(n plan.Permission) bool { return n.Verb == "state" })
 		if asked != states {
 			t.Errorf("states %v: asked %v", states, asked)
 		}
@@ -179,7 +179,7 @@ func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
 // The right to a fence is one of those to the way back that the fence denies, and of no other.
 func TestAFenceThatMayNotBeRemovedKeepsItsMemberAloneOut(t *testing.T) {
 	forth := moved("a", "a")
-	forth.From = tsb.JWT
+	forth.RevertsTo = tsb.JWT
 	forth.Writes[0].Before, forth.Writes[0].After = mode("JWT"), mode("MUTUAL_TLS")
 	for name, tc := range map[string]struct {
 		step   plan.Step
@@ -189,8 +189,8 @@ func TestAFenceThatMayNotBeRemovedKeepsItsMemberAloneOut(t *testing.T) {
 		b.servers["a"].Allows = func(_, resource, _, _ string) bool {
 			return !strings.HasPrefix(resource, "validatingadmission")
 		}
-		e.Dialect.Lift = func(_ plan.Facts, m plan.Member) []plan.Patch {
-			return []plan.Patch{{Context: m.Context, Delete: true, Object: plan.Ref{Group: "admissionregistration.k8s.io",
+		e.Provider.RemoveFence = func(_ plan.State, m plan.Member) []plan.Write {
+			return []plan.Write{{Context: m.Context, Delete: true, Object: plan.Ref{Group: "admissionregistration.k8s.io",
 				Version: "v1", Resource: "validatingadmissionpolicybindings", Name: plan.FenceName, UID: "u"}}}
 		}
 		b.journal = inFlight(t, tc.step, moved("b", "b"))
@@ -224,7 +224,7 @@ func TestAStepWhoseRightsCouldNotBeAskedForIsRestored(t *testing.T) {
 
 // Rights that could not be asked for are unknown: they are not said to be missing.
 func TestRightsThatCouldNotBeAskedForAreNotCalledMissing(t *testing.T) {
-	got := words(map[string]Lack{"b": {Why: "it did not answer", Unasked: true}, "a": {Why: "get pods"}})
+	got := words(map[string]Denial{"b": {Why: "it did not answer", Unknown: true}, "a": {Why: "get pods"}})
 	if want := "rights are missing in a: get pods; rights in b could not be asked for: it did not answer"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -233,9 +233,9 @@ func TestRightsThatCouldNotBeAskedForAreNotCalledMissing(t *testing.T) {
 // A step whose member has no journal in this run is not begun: nothing would keep its way back.
 func TestAStepWithoutAJournalIsNotBegun(t *testing.T) {
 	b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
-	e.hub, e.homes = "", map[string]*home{}
+	e.hub, e.journals = "", map[string]*journalCluster{}
 	wave := plan.Wave{Title: "canary", Steps: []plan.Step{moved("a", "a")}}
-	err := e.begin(t.Context(), wave, e.look(t.Context()), plan.Past{})
+	err := e.begin(t.Context(), wave, e.observe(t.Context()), plan.WaveRecord{})
 	if err == nil || !strings.Contains(err.Error(), "nothing was written: a has no journal in this run") || len(b.kept) > 0 {
 		t.Errorf("error %v; the journals: %q", err, b.kept)
 	}

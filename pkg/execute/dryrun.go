@@ -12,14 +12,14 @@ import (
 // nothing is stored, and returns what the servers said, by step ID. It says whether all were accepted. Two kinds of write are
 // not sent, and said not to be: one that needs an object which an earlier step makes, and one that withdraws a credential
 // which a member still presents today: it must be denied now, and is asked again when its turn comes.
-func (l *Live) DryRun(ctx context.Context, f plan.Facts, p plan.Plan) (map[string][]string, bool) {
+func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[string][]string, bool) {
 	said, all := map[string][]string{}, true
-	w := writer{fleet: l.Fleet, fills: l.Fills, dryRun: true}
+	w := writer{fleet: l.Fleet, fills: l.SecretFields, dryRun: true}
 	rosterReady := f.Hub.Roster.Namespace && f.Hub.Roster.Kind
 	for i, wave := range p.Waves {
 		for _, s := range wave.Steps {
 			if s.Withdraws != nil {
-				if blockers := guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), l.Now()); len(blockers) > 0 {
+				if blockers := guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.GuardMembers(), l.Now()); len(blockers) > 0 {
 					said[s.ID] = append(said[s.ID], fmt.Sprintf("not sent: today %s", blockers[0]))
 					continue
 				}

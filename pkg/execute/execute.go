@@ -15,15 +15,15 @@ import (
 type Clusters interface {
 	// Observe looks at the named contexts, all selected ones when none are named, and makes facts of that and of what it
 	// last saw of the others.
-	Observe(ctx context.Context, contexts ...string) plan.Facts
-	// Lacking asks for rights, by context, and says of each context in which some are missing, or could not be asked for, which.
-	Lacking(ctx context.Context, needs map[string][]plan.Need) map[string]Lack
+	Observe(ctx context.Context, contexts ...string) plan.State
+	// MissingPermissions asks for rights, by context, and says of each context in which some are missing, or could not be asked for, which.
+	MissingPermissions(ctx context.Context, needs map[string][]plan.Permission) map[string]Denial
 	// Write performs one patch, unless the object is not as Before says or is gone (ChangedError), and returns whether it
 	// wrote. still, when not nil, is asked right before each attempt, and its error ends it.
-	Write(ctx context.Context, p plan.Patch, still func() error) (bool, error)
+	Write(ctx context.Context, p plan.Write, still func() error) (bool, error)
 	// Probe sends a patch as a server-side dry run, on a connection of its own, and returns the words in which admission denied it, ""
 	// when it was let through. Nothing is stored.
-	Probe(ctx context.Context, p plan.Patch) (denied string, err error)
+	Probe(ctx context.Context, p plan.Write) (denied string, err error)
 	// Supply gets a member the credentials that it lacks, and says which objects it wrote and what it left alone.
 	Supply(ctx context.Context, s plan.Supply, still func() error) ([]string, error)
 	// Lock makes this run the only writer of a home, or says who is (LockedError). The lock keeps itself until it is let go.
@@ -38,10 +38,10 @@ type Clusters interface {
 	Pause(ctx context.Context, d time.Duration)
 }
 
-// Lack is which rights are missing in a context, or why they could not be asked for.
-type Lack struct {
+// Denial is which rights are missing in a context, or why they could not be asked for.
+type Denial struct {
 	Why     string
-	Unasked bool // none is known to be missing
+	Unknown bool // none is known to be missing
 }
 
 // Lock is held by the one run that may write.
@@ -57,13 +57,13 @@ type Phase string
 
 // The phases of a member in a run.
 const (
-	Noted   Phase = "noted" // nothing of its state changed
-	Begun   Phase = "begun" // its step has begun
-	Wrote   Phase = "wrote"
-	Waiting Phase = "waiting"
-	Proved  Phase = "proved"
-	Lost    Phase = "failed" // and whether it was put back
-	NewWave Phase = "wave"
+	Info         Phase = "noted" // nothing of its state changed
+	Started      Phase = "begun" // its step has begun
+	Wrote        Phase = "wrote"
+	Waiting      Phase = "waiting"
+	StepVerified Phase = "proved"
+	StepFailed   Phase = "failed" // and whether it was put back
+	WaveStarted  Phase = "wave"
 )
 
 // Event is one line of progress.
@@ -77,30 +77,30 @@ type Event struct {
 // Executor carries a migration out.
 type Executor struct {
 	Clusters
-	Dialect plan.Dialect
-	Goal    plan.Goal
-	Source  string // who runs this: user@host
-	Holder  string // the process that does, see ProcessOf
+	Provider plan.Provider
+	Goal     plan.Goal
+	Source   string // who runs this: user@host
+	Holder   string // the process that does, see ProcessOf
 	// By says who runs this as a home's cluster knows it; nil = Source and Holder.
 	By   func(ctx context.Context, home string) string
 	Poll time.Duration // between two observations while a step is being proved
 	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
 	MaxFailures int
-	// PutBackWithin bounds putting unproved steps back after an interruption.
-	PutBackWithin time.Duration
+	// UndoWithin bounds putting unproved steps back after an interruption.
+	UndoWithin time.Duration
 	// Saved, when not nil, is the plan that was shown and accepted: a step with writes that it does not have ends the run.
 	Saved  *plan.Saved
 	Report func(Event)
 
-	hub       string // the hub's context, once it is found; "" when the run is without one
-	homes     map[string]*home
-	vouched   map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
-	stated    map[string]*plan.Statement
-	forget    sync.Mutex        // of stated, while steps are put back side by side
-	without   map[string]string // why this run goes on without a member's fence
-	overtaken int               // how often something else came before a withdrawing step
-	Stated    []api.EdgeCluster // what was proved without a hub to publish it in
-	oneByOne  bool              // the steps of a wave are written in turn: the model is not for several goroutines
+	hub          string // the hub's context, once it is found; "" when the run is without one
+	journals     map[string]*journalCluster
+	verified     map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
+	statements   map[string]*plan.Statement
+	statementsMu sync.Mutex        // of stated, while steps are put back side by side
+	fenceWaived  map[string]string // why this run goes on without a member's fence
+	superseded   int               // how often something else came before a withdrawing step
+	Statements   []api.EdgeCluster // what was proved without a hub to publish it in
+	oneByOne     bool              // the steps of a wave are written in turn: the model is not for several goroutines
 }
 
 // by is who runs this, in a home.
@@ -111,27 +111,27 @@ func (e *Executor) by(ctx context.Context, home string) string {
 	return e.By(ctx, home)
 }
 
-// look observes, and adds what this run has proved.
-func (e *Executor) look(ctx context.Context, contexts ...string) plan.Facts {
+// observe observes, and adds what this run has proved.
+func (e *Executor) observe(ctx context.Context, contexts ...string) plan.State {
 	f := e.Observe(ctx, contexts...)
-	f.Hub.Vouched = e.vouched["hub"]
+	f.Hub.VerifiedBasis = e.verified["hub"]
 	if f.Standby != nil {
-		f.Standby.Vouched = e.vouched["standby"]
+		f.Standby.VerifiedBasis = e.verified["standby"]
 	}
 	for i := range f.Members {
 		m := &f.Members[i]
 		if e.Goal.NoHub {
-			m.Statement = e.stated[m.Name]
-			m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID() && m.Fence.Ours
+			m.Statement = e.statements[m.Name]
+			m.Fence.Verified = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID() && m.Fence.Current
 		}
-		if why := e.without[m.Name]; why != "" && m.Fence.Without == "" {
-			m.Fence.Without = why
+		if why := e.fenceWaived[m.Name]; why != "" && m.Fence.Unavailable == "" {
+			m.Fence.Unavailable = why
 		}
 	}
 	return f
 }
 
-func (e *Executor) say(phase Phase, member, format string, args ...any) {
+func (e *Executor) report(phase Phase, member, format string, args ...any) {
 	if e.Report != nil {
 		e.Report(Event{At: e.Now(), Phase: phase, Member: member, Text: fmt.Sprintf(format, args...)})
 	}

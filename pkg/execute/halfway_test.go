@@ -14,7 +14,7 @@ type farAway struct {
 	edge string
 }
 
-func (f farAway) Write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+func (f farAway) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	if p.Context == f.edge && p.Object.Kind == "ControlPlane" && modeOf(p.After) != "JWT" {
 		return false, errors.New("the API server did not answer in time")
 	}

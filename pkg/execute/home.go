@@ -11,20 +11,20 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// home is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run without a hub.
-type home struct {
+// journalCluster is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run without a hub.
+type journalCluster struct {
 	context string
 	lock    Lock
 	journal Journal
-	// kept is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside each
+	// notUndone is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside each
 	// wave of this run, and its members are left out.
-	kept *Entry
+	notUndone *Entry
 }
 
 // busy says whether the journal holds a wave of this run, or steps of it that could not be put back.
-func (h *home) busy() bool {
+func (h *journalCluster) busy() bool {
 	in := h.journal.InFlight
-	return in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return !h.kept.holds(s.ID) })
+	return in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return !h.notUndone.holds(s.ID) })
 }
 
 // LockedError says that another run is the writer.
@@ -36,12 +36,12 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("another run is at work: %s holds the lock in %s since %s; wait for it to end, or end it; a run that died lets go after %s", e.Holder, e.Home, e.Since, lockFor)
 }
 
-// enter becomes the only writer of every home of the run and reads its journal. A home that cannot be entered ends the run when it is
+// lockAll becomes the only writer of every home of the run and reads its journal. A home that cannot be entered ends the run when it is
 // the hub; else its member is left out of the run.
-func (e *Executor) enter(ctx context.Context, f plan.Facts) error {
-	e.homes = map[string]*home{}
+func (e *Executor) lockAll(ctx context.Context, f plan.State) error {
+	e.journals = map[string]*journalCluster{}
 	if e.hub != "" {
-		if err := e.enterHome(ctx, e.hub); err != nil {
+		if err := e.lockJournal(ctx, e.hub); err != nil {
 			return &NotBegunError{err}
 		}
 		return nil
@@ -50,8 +50,8 @@ func (e *Executor) enter(ctx context.Context, f plan.Facts) error {
 		switch {
 		case m.Err != "":
 			e.skip(m.Name, "it was not reached when the run began: "+m.Err)
-		case e.homes[m.Context] == nil:
-			if err := e.enterHome(ctx, m.Context); err != nil {
+		case e.journals[m.Context] == nil:
+			if err := e.lockJournal(ctx, m.Context); err != nil {
 				e.skip(m.Name, err.Error())
 			}
 		}
@@ -64,7 +64,7 @@ type NotBegunError struct{ error }
 
 func (e *NotBegunError) Unwrap() error { return e.error }
 
-func (e *Executor) enterHome(ctx context.Context, context string) error {
+func (e *Executor) lockJournal(ctx context.Context, context string) error {
 	holder := e.Holder
 	if e.By != nil {
 		holder = ProcessOf(e.By(ctx, context))
@@ -73,18 +73,18 @@ func (e *Executor) enterHome(ctx context.Context, context string) error {
 	if err != nil {
 		return err
 	}
-	h := &home{context: context, lock: lock}
+	h := &journalCluster{context: context, lock: lock}
 	if h.journal, err = e.ReadJournal(ctx, context); err != nil {
 		lock.Unlock()
 		return err
 	}
-	e.homes[context] = h
+	e.journals[context] = h
 	return nil
 }
 
-// leave lets every lock go.
-func (e *Executor) leave() {
-	for _, h := range e.homes {
+// unlockAll lets every lock go.
+func (e *Executor) unlockAll() {
+	for _, h := range e.journals {
 		h.lock.Unlock()
 	}
 }
@@ -97,39 +97,39 @@ func (e *Executor) skip(member, why string) {
 			return
 		}
 	}
-	e.Goal.Skip = append(e.Goal.Skip, plan.Blocked{Member: member, Why: why})
+	e.Goal.Skip = append(e.Goal.Skip, plan.Obstacle{Member: member, Why: why})
 }
 
-// homeOf is the home of a step: the hub, or the cluster of its member.
-func (e *Executor) homeOf(s plan.Step, f plan.Facts) *home {
-	if h := e.homes[e.hub]; h != nil {
+// journalOf is the home of a step: the hub, or the cluster of its member.
+func (e *Executor) journalOf(s plan.Step, f plan.State) *journalCluster {
+	if h := e.journals[e.hub]; h != nil {
 		return h
 	}
 	if m := f.Member(s.Member); m != nil {
-		return e.homes[m.Context]
+		return e.journals[m.Context]
 	}
 	return nil
 }
 
 // part is what a home has of a wave.
 type part struct {
-	*home
+	*journalCluster
 	steps []plan.Step
 }
 
-// byHome parts the steps of a wave by their homes, in the order of their contexts. A step without a home is an error:
+// byJournal parts the steps of a wave by their homes, in the order of their contexts. A step without a home is an error:
 // nothing would keep its way back.
-func (e *Executor) byHome(steps []plan.Step, f plan.Facts) ([]part, error) {
-	of := map[*home][]plan.Step{}
+func (e *Executor) byJournal(steps []plan.Step, f plan.State) ([]part, error) {
+	of := map[*journalCluster][]plan.Step{}
 	for _, s := range steps {
-		h := e.homeOf(s, f)
+		h := e.journalOf(s, f)
 		if h == nil {
 			return nil, fmt.Errorf("%s has no journal in this run; run the command again", s.Member)
 		}
 		of[h] = append(of[h], s)
 	}
 	var parts []part
-	for _, h := range e.sorted() {
+	for _, h := range e.sortedJournals() {
 		if len(of[h]) > 0 {
 			parts = append(parts, part{h, of[h]})
 		}
@@ -137,23 +137,23 @@ func (e *Executor) byHome(steps []plan.Step, f plan.Facts) ([]part, error) {
 	return parts, nil
 }
 
-// sorted lists the homes by context.
-func (e *Executor) sorted() []*home {
-	var all []*home
-	for _, context := range slices.Sorted(maps.Keys(e.homes)) {
-		all = append(all, e.homes[context])
+// sortedJournals lists the homes by context.
+func (e *Executor) sortedJournals() []*journalCluster {
+	var all []*journalCluster
+	for _, context := range slices.Sorted(maps.Keys(e.journals)) {
+		all = append(all, e.journals[context])
 	}
 	return all
 }
 
 // begin writes down the way back of a wave in each home, and what the objects of it said before anything of them was changed.
-func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past plan.Past) error {
-	parts, err := e.byHome(wave.Steps, f)
+func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.State, past plan.WaveRecord) error {
+	parts, err := e.byJournal(wave.Steps, f)
 	if err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
 	for _, p := range parts {
-		h, steps := p.home, p.steps
+		h, steps := p.journalCluster, p.steps
 		next := h.journal
 		next.Originals = maps.Clone(next.Originals)
 		for _, s := range steps {
@@ -162,18 +162,18 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past
 			}
 		}
 		own := entryOf(wave.Title, steps, e.by(ctx, h.context), past.Began)
-		next.InFlight = own.with(h.kept)
-		oneWay := slices.ContainsFunc(steps, func(s plan.Step) bool { return s.OneWay })
+		next.InFlight = own.with(h.notUndone)
+		oneWay := slices.ContainsFunc(steps, func(s plan.Step) bool { return s.Irreversible })
 		if own == nil && len(next.Originals) == len(h.journal.Originals) && !oneWay {
 			continue
 		}
 		entry := past
 		entry.By = e.by(ctx, h.context)
-		entry.Steps, entry.Said = idsOf(steps), "begun"
+		entry.Steps, entry.Result = idsOf(steps), "begun"
 		for _, s := range steps {
 			entry.Deletes = append(entry.Deletes, deletions(s)...)
 		}
-		next.Past = slices.Clone(next.Past)
+		next.History = slices.Clone(next.History)
 		next.record(entry)
 		if err := e.keepJournal(ctx, h, next); err != nil {
 			return fmt.Errorf("nothing was written, since the way back could not be kept: %w", err)
@@ -186,7 +186,7 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.Facts, past
 func deletions(s plan.Step) []plan.Deletion {
 	var all []plan.Deletion
 	for _, w := range s.Writes {
-		if s.OneWay && w.Delete {
+		if s.Irreversible && w.Delete {
 			all = append(all, plan.Deletion{Member: s.Member, Cluster: w.Cluster, Object: w.Object})
 		}
 	}
@@ -194,22 +194,22 @@ func deletions(s plan.Step) []plan.Deletion {
 }
 
 // end clears the wave from each home, but for the steps that could not be put back, and adds it to the history.
-func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began plan.Past, failed map[string]string, stuck map[string]bool) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
+func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.State, began plan.WaveRecord, failed map[string]string, stuck map[string]bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
 	defer cancel()
-	parts, err := e.byHome(wave.Steps, f)
+	parts, err := e.byJournal(wave.Steps, f)
 	errs := []error{err}
 	for _, p := range parts {
-		h, steps := p.home, p.steps
+		h, steps := p.journalCluster, p.steps
 		past := began
 		past.By = e.by(ctx, h.context)
-		past.Ended, past.Said, past.Steps = e.Now().UTC(), "proved", idsOf(steps)
+		past.Ended, past.Result, past.Steps = e.Now().UTC(), "proved", idsOf(steps)
 		writes := false
 		for _, s := range steps {
-			writes = writes || len(s.Writes) > 0 || s.Supply != nil || s.OneWay
+			writes = writes || len(s.Writes) > 0 || s.Supply != nil || s.Irreversible
 			if why := failed[s.ID]; why != "" {
-				past.Lost = append(past.Lost, s.Member)
-				past.Said = s.Member + ": " + why
+				past.Failed = append(past.Failed, s.Member)
+				past.Result = s.Member + ": " + why
 				past.Deletes = append(past.Deletes, deletions(s)...) // it may have left some of them
 			}
 		}
@@ -217,18 +217,18 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 		if next.InFlight != nil {
 			left := *next.InFlight
 			left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s EntryStep) bool {
-				return !stuck[s.ID] || h.kept.holds(s.ID)
+				return !stuck[s.ID] || h.notUndone.holds(s.ID)
 			})
 			next.InFlight = nil
 			if len(left.Steps) > 0 {
 				next.InFlight = &left
 			}
-			next.InFlight = next.InFlight.with(h.kept)
+			next.InFlight = next.InFlight.with(h.notUndone)
 		}
-		if !h.busy() && !writes && len(past.Lost) == 0 {
+		if !h.busy() && !writes && len(past.Failed) == 0 {
 			continue // a proof that went well changes nothing
 		}
-		next.Past = slices.Clone(next.Past)
+		next.History = slices.Clone(next.History)
 		next.record(past)
 		errs = append(errs, e.keepJournal(ctx, h, next))
 	}
@@ -237,7 +237,7 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.Facts, began 
 
 // keepJournal writes the journal of a home while its lock is held: another run, which took the lock from one that was
 // suspended, may have restored the wave, and have written the way back of its own there.
-func (e *Executor) keepJournal(ctx context.Context, h *home, next Journal) error {
+func (e *Executor) keepJournal(ctx context.Context, h *journalCluster, next Journal) error {
 	if err := h.lock.Held(); err != nil {
 		return err
 	}
@@ -249,17 +249,17 @@ func (e *Executor) keepJournal(ctx context.Context, h *home, next Journal) error
 }
 
 // write is Write while the lock of the run is held. A statement that is taken back says when.
-func (e *Executor) write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+func (e *Executor) write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	if p.Status {
 		p.After = roster.TakenBack(p.After, e.Now())
 	}
-	return e.Clusters.Write(ctx, p, e.held(still))
+	return e.Clusters.Write(ctx, p, e.whileLocked(still))
 }
 
-// held asks, beside still, whether the locks are held: a run that was suspended for long may have lost them.
-func (e *Executor) held(still func() error) func() error {
+// whileLocked asks, beside still, whether the locks are held: a run that was suspended for long may have lost them.
+func (e *Executor) whileLocked(still func() error) func() error {
 	return func() error {
-		for _, h := range e.sorted() {
+		for _, h := range e.sortedJournals() {
 			if err := h.lock.Held(); err != nil {
 				return err
 			}

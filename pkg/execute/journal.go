@@ -25,7 +25,7 @@ type Journal struct {
 	InFlight *Entry // the wave in flight; nil when none is
 	// Originals is what each object said, at our paths, before a migration first changed it, by UID.
 	Originals map[string]map[string]any
-	Past      []plan.Past // the waves that were carried out, oldest first
+	History   []plan.WaveRecord // the waves that were carried out, oldest first
 }
 
 // Entry is a wave that is being carried out: everything that is needed to take it back.
@@ -41,7 +41,7 @@ type EntryStep struct {
 	ID     string       `json:"id"`
 	Member string       `json:"member"`
 	From   guard.Cred   `json:"from,omitempty"` // what the member presents again, see plan.Step
-	Undo   []plan.Patch `json:"undo"`
+	Undo   []plan.Write `json:"undo"`
 	// Left says which earlier run left the step, when that is not the run of the entry: a later one might not restore
 	// it, and went on.
 	Left string `json:"left,omitempty"`
@@ -49,10 +49,10 @@ type EntryStep struct {
 
 // members are the names of the members that a step may change back: the one that it names, and those that the run that
 // reads it calls otherwise, since a name may come from a context's.
-func (s EntryStep) members(f plan.Facts) []string {
+func (s EntryStep) members(f plan.State) []string {
 	names := []string{s.Member}
 	for _, m := range f.Members {
-		its := slices.ContainsFunc(s.Undo, func(p plan.Patch) bool {
+		its := slices.ContainsFunc(s.Undo, func(p plan.Write) bool {
 			return p.Object.UID != "" && p.Object.UID == m.Object.UID ||
 				p.Cluster != "" && p.Cluster == m.ClusterUID && p.Object.Namespace == m.Object.Namespace
 		})
@@ -99,7 +99,7 @@ func (j Journal) holds(member, clusterUID string) string {
 		return ""
 	}
 	for _, s := range j.InFlight.Steps {
-		here := slices.ContainsFunc(s.Undo, func(p plan.Patch) bool { return p.Cluster != "" && p.Cluster == clusterUID })
+		here := slices.ContainsFunc(s.Undo, func(p plan.Write) bool { return p.Cluster != "" && p.Cluster == clusterUID })
 		if s.Member == member || here {
 			return cmp.Or(s.Left, j.InFlight.origin())
 		}
@@ -107,16 +107,16 @@ func (j Journal) holds(member, clusterUID string) string {
 	return ""
 }
 
-// pastKept is how many waves the history keeps.
-const pastKept = 100
+// historyKept is how many waves the history keeps.
+const historyKept = 100
 
 // entryOf writes down the way back of steps. Steps that leave the safest state there is have none, nor those of members that are left
 // as they are when the run is interrupted.
 func entryOf(title string, steps []plan.Step, by string, now time.Time) *Entry {
 	e := Entry{Wave: title, Began: now.UTC(), By: by}
 	for _, s := range steps {
-		if undo := undoOf(s); len(undo) > 0 && !s.Settled {
-			e.Steps = append(e.Steps, EntryStep{ID: s.ID, Member: s.Member, From: s.From, Undo: undo})
+		if undo := undoOf(s); len(undo) > 0 && !s.KeepOnInterrupt {
+			e.Steps = append(e.Steps, EntryStep{ID: s.ID, Member: s.Member, From: s.RevertsTo, Undo: undo})
 		}
 	}
 	if len(e.Steps) == 0 {
@@ -126,11 +126,11 @@ func entryOf(title string, steps []plan.Step, by string, now time.Time) *Entry {
 }
 
 // undoOf is the way back of a step: the one that it names, else its writes inverted, last first.
-func undoOf(s plan.Step) []plan.Patch {
-	if s.Keep || s.OneWay {
+func undoOf(s plan.Step) []plan.Write {
+	if s.NoUndo || s.Irreversible {
 		return nil
 	}
-	undo := slices.Clone(s.Back)
+	undo := slices.Clone(s.Undo)
 	if undo != nil {
 		return undo
 	}
@@ -145,7 +145,7 @@ func undoOf(s plan.Step) []plan.Patch {
 // remember keeps what the objects that a step changes say now, unless something older is kept of them already.
 func (j *Journal) remember(s plan.Step) {
 	switch s.Kind {
-	case plan.Open, plan.Close, plan.Move, plan.Return:
+	case plan.Accept, plan.Withdraw, plan.Switch, plan.Revert:
 	default:
 		return
 	}
@@ -161,16 +161,16 @@ func (j *Journal) remember(s plan.Step) {
 }
 
 // record adds a wave to the history, or what became of it to the wave that was added when it began.
-func (j *Journal) record(p plan.Past) {
-	for i := len(j.Past) - 1; i >= 0; i-- {
-		if j.Past[i].Began.Equal(p.Began) && j.Past[i].Wave == p.Wave {
-			j.Past[i] = p
+func (j *Journal) record(p plan.WaveRecord) {
+	for i := len(j.History) - 1; i >= 0; i-- {
+		if j.History[i].Began.Equal(p.Began) && j.History[i].Wave == p.Wave {
+			j.History[i] = p
 			return
 		}
 	}
-	j.Past = append(j.Past, p)
-	if over := len(j.Past) - pastKept; over > 0 {
-		j.Past = slices.Delete(j.Past, 0, over)
+	j.History = append(j.History, p)
+	if over := len(j.History) - historyKept; over > 0 {
+		j.History = slices.Delete(j.History, 0, over)
 	}
 }
 
@@ -191,7 +191,7 @@ func (l *Live) ReadJournal(ctx context.Context, home string) (Journal, error) {
 		return j, fmt.Errorf("reading the journal (%s in %s): %s", journalRef, home, observe.Explain(err))
 	}
 	data, _ := o["data"].(map[string]any)
-	for key, to := range map[string]any{api.JournalKey: &j.InFlight, api.OriginalsKey: &j.Originals, api.HistoryKey: &j.Past} {
+	for key, to := range map[string]any{api.JournalKey: &j.InFlight, api.OriginalsKey: &j.Originals, api.HistoryKey: &j.History} {
 		text, _ := data[key].(string)
 		if text == "" {
 			continue
@@ -225,8 +225,8 @@ func (l *Live) WriteJournal(ctx context.Context, home string, j Journal) error {
 	if len(j.Originals) > 0 {
 		put(api.OriginalsKey, j.Originals)
 	}
-	if len(j.Past) > 0 {
-		put(api.HistoryKey, j.Past)
+	if len(j.History) > 0 {
+		put(api.HistoryKey, j.History)
 	}
 	if err != nil {
 		return err

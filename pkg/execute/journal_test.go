@@ -22,19 +22,19 @@ func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
 	edge := moved("a", "a").Writes[0].Object
 	for name, tc := range map[string]struct {
 		from guard.Cred
-		undo plan.Patch
+		undo plan.Write
 	}{
-		"mTLS off":                       {"", plan.Patch{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, false)}},
-		"mTLS unset":                     {"", plan.Patch{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, nil)}},
-		"JWT off":                        {"", plan.Patch{Context: "hub", Object: hub, Before: modes(true, true), After: modes(false, true)}},
-		"JWT unset":                      {"", plan.Patch{Context: "hub", Object: hub, After: modes(nil, true)}},
-		"an edge, the hub not asked":     {"", plan.Patch{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
-		"an edge, the hub asked else":    {tsb.JWT, plan.Patch{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
-		"an edge to JWT for mTLS's sake": {tsb.MTLS, plan.Patch{Context: "a", Object: edge, Before: mode("MUTUAL_TLS"), After: mode("JWT")}},
+		"mTLS off":                       {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, false)}},
+		"mTLS unset":                     {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, nil)}},
+		"JWT off":                        {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true), After: modes(false, true)}},
+		"JWT unset":                      {"", plan.Write{Context: "hub", Object: hub, After: modes(nil, true)}},
+		"an edge, the hub not asked":     {"", plan.Write{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
+		"an edge, the hub asked else":    {tsb.JWT, plan.Write{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
+		"an edge to JWT for mTLS's sake": {tsb.MTLS, plan.Write{Context: "a", Object: edge, Before: mode("MUTUAL_TLS"), After: mode("JWT")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
-			text, err := json.Marshal(Entry{Wave: "mTLS off", By: "mallory@host", Steps: []EntryStep{{ID: "close", Member: "hub", From: tc.from, Undo: []plan.Patch{tc.undo}}}})
+			text, err := json.Marshal(Entry{Wave: "mTLS off", By: "mallory@host", Steps: []EntryStep{{ID: "close", Member: "hub", From: tc.from, Undo: []plan.Write{tc.undo}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestMTLSStaysOnWhileAnEdgesOwnRunMayPutItBack(t *testing.T) {
 			}
 			b, e = newBed(t, map[string][]object{"a": withJournal(tc.journal, onJWT("a"))})
 			b.Where, e.Goal.NoHub = plan.Selection{NoHub: true}, true
-			res, err := e.ProveNamed(t.Context(), nil)
+			res, err := e.VerifyMembers(t.Context(), nil)
 			if err != nil || len(res.Outcomes) != 1 || (res.Outcomes[0].State == Refused) == tc.want {
 				t.Errorf("published without a hub: %+v, %v", res.Outcomes, err)
 			}
@@ -108,8 +108,8 @@ func TestASavedPlanOfAnotherHubWritesNothing(t *testing.T) {
 func TestTheHistoryKeepsWhatACleanUpMayHaveLeft(t *testing.T) {
 	secret := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "tsb", Name: "xcp-edge-cert"}
 	clean := func(member string) plan.Step {
-		return plan.Step{ID: "clean/" + member, Member: member, OneWay: true,
-			Writes: []plan.Patch{{Context: "hub", Cluster: "uid-of-hub", Object: secret, Delete: true}}}
+		return plan.Step{ID: "clean/" + member, Member: member, Irreversible: true,
+			Writes: []plan.Write{{Context: "hub", Cluster: "uid-of-hub", Object: secret, Delete: true}}}
 	}
 	wave := plan.Wave{Title: "clean-up", Steps: []plan.Step{clean("a"), clean("b")}}
 	for name, tc := range map[string]struct {
@@ -120,12 +120,12 @@ func TestTheHistoryKeepsWhatACleanUpMayHaveLeft(t *testing.T) {
 		"one has failed": {map[string]string{"clean/b": "interrupted"}, []string{"b"}},
 	} {
 		b, e := newBed(t, map[string][]object{"hub": openHub("a", "b"), "a": onJWT("a"), "b": onJWT("b")})
-		f := e.look(t.Context())
-		if err := e.enter(t.Context(), f); err != nil {
+		f := e.observe(t.Context())
+		if err := e.lockAll(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
 		left := func() (members []string) {
-			var past []plan.Past
+			var past []plan.WaveRecord
 			if err := json.Unmarshal([]byte(b.history), &past); err != nil || len(past) != 1 {
 				t.Fatalf("%s: the history is %s, %v", name, b.history, err)
 			}
@@ -134,7 +134,7 @@ func TestTheHistoryKeepsWhatACleanUpMayHaveLeft(t *testing.T) {
 			}
 			return members
 		}
-		past := plan.Past{Wave: wave.Title, Began: e.Now()}
+		past := plan.WaveRecord{Wave: wave.Title, Began: e.Now()}
 		if err := e.begin(t.Context(), wave, f, past); err != nil || !slices.Equal(left(), []string{"a", "b"}) {
 			t.Errorf("%s: begun, it keeps what of %q is deleted, %v", name, left(), err)
 		}

@@ -18,17 +18,17 @@ import (
 // anywhere else.
 
 // copyRef names the copy of a patch's object.
-func copyRef(p plan.Patch, name string) plan.Ref {
+func copyRef(p plan.Write, name string) plan.Ref {
 	r := p.Object
 	r.Name, r.UID, r.ResourceVersion = name, "", ""
 	return r
 }
 
-// keep copies the data of the object into its copy. A copy of something else that lies there is an earlier run's, and of no use any
+// backUp copies the data of the object into its copy. A copy of something else that lies there is an earlier run's, and of no use any
 // more: a run that was interrupted was taken back before another began. The copy is read back, since the way back depends on it.
-func (w writer) keep(ctx context.Context, c *fleet.Cluster, p plan.Patch, live map[string]any) error {
-	to := copyRef(p, p.KeepAs)
-	made := plan.Patch{Context: p.Context, Object: to, Create: true, After: map[string]any{
+func (w writer) backUp(ctx context.Context, c *fleet.Cluster, p plan.Write, live map[string]any) error {
+	to := copyRef(p, p.BackupAs)
+	made := plan.Write{Context: p.Context, Object: to, Create: true, After: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": live["type"], "data": live["data"],
 		"metadata": map[string]any{"name": to.Name, "namespace": to.Namespace, "labels": map[string]any{"app.kubernetes.io/managed-by": FieldManager}},
 	}}
@@ -60,8 +60,8 @@ func (w writer) keep(ctx context.Context, c *fleet.Cluster, p plan.Patch, live m
 	return nil
 }
 
-// removeKept deletes an object that was copied as it is: one that changes meanwhile is copied again.
-func (w writer) removeKept(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+// deleteWithBackup deletes an object that was copied as it is: one that changes meanwhile is copied again.
+func (w writer) deleteWithBackup(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
 	var changed *ChangedError
 	for range conflictRetries {
 		live, err := get(ctx, c, p.Object)
@@ -73,10 +73,10 @@ func (w writer) removeKept(ctx context.Context, c *fleet.Cluster, p plan.Patch, 
 		case p.Object.UID != "" && uid(live) != p.Object.UID:
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
 		}
-		if err := owned(p, live); err != nil {
+		if err := checkOwner(p, live); err != nil {
 			return false, err
 		}
-		if err := w.keep(ctx, c, p, live); err != nil {
+		if err := w.backUp(ctx, c, p, live); err != nil {
 			return false, err
 		}
 		meta, _ := live["metadata"].(map[string]any)
@@ -89,8 +89,8 @@ func (w writer) removeKept(ctx context.Context, c *fleet.Cluster, p plan.Patch, 
 	return false, fmt.Errorf("deleting %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
 }
 
-// remake makes an object again from its copy; one that is there again is left as it is.
-func (w writer) remake(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+// recreateFromBackup makes an object again from its copy; one that is there again is left as it is.
+func (w writer) recreateFromBackup(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
 	from, err := get(ctx, c, copyRef(p, p.RestoreFrom))
 	if err != nil {
 		if !apierrors.IsNotFound(err) {
@@ -110,8 +110,8 @@ func (w writer) remake(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 	return w.create(ctx, c, p, still)
 }
 
-// kept makes the patch that writes the object back from its copy: every key of it, and none beside them.
-func (w writer) kept(ctx context.Context, c *fleet.Cluster, p plan.Patch) (plan.Patch, error) {
+// fromBackup makes the patch that writes the object back from its copy: every key of it, and none beside them.
+func (w writer) fromBackup(ctx context.Context, c *fleet.Cluster, p plan.Write) (plan.Write, error) {
 	from, err := get(ctx, c, copyRef(p, p.RestoreFrom))
 	if err != nil {
 		return p, fmt.Errorf("reading the copy of %s in %s: %s", p.Object, p.Context, observe.Explain(err))

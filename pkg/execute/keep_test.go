@@ -15,7 +15,7 @@ import (
 func TestASecretIsDeletedWithItsCopyAndMadeAgain(t *testing.T) {
 	token := apifake.Secret("ns", "token", map[string]string{"jwt": "old"})
 	copied := func(text string) object { return apifake.Secret("ns", "before", map[string]string{"jwt": text}) }
-	remove := plan.Patch{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "token", UID: "uid-token"}, Delete: true, KeepAs: "before"}
+	remove := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "token", UID: "uid-token"}, Delete: true, BackupAs: "before"}
 	again, any := remove.Undo()
 	if !any {
 		t.Fatal("what is kept has no way back")
@@ -26,7 +26,7 @@ func TestASecretIsDeletedWithItsCopyAndMadeAgain(t *testing.T) {
 	var changed *ChangedError
 	for _, tc := range []struct {
 		name, forbidden string
-		patch           plan.Patch
+		patch           plan.Write
 		objects         []object
 		wrote           []string
 		says            string

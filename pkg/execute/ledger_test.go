@@ -31,7 +31,7 @@ func (l *ledger) wrote(what, context string, o plan.Ref, doc any) {
 }
 
 // patch adds a patch.
-func (l *ledger) patch(p plan.Patch) {
+func (l *ledger) patch(p plan.Write) {
 	what := "change"
 	switch {
 	case p.Create:

@@ -23,12 +23,12 @@ import (
 
 // Live is the clusters of a kubeconfig.
 type Live struct {
-	Fleet    *fleet.Fleet
-	Observer *observe.Observer
-	Dialect  plan.Dialect
-	Where    plan.Selection // which of the contexts hold the hub
-	Supplier Supplier       // where credentials come from; nil when nowhere
-	Fills    map[string]Fill
+	Fleet        *fleet.Fleet
+	Observer     *observe.Observer
+	Provider     plan.Provider
+	Where        plan.Selection // which of the contexts hold the hub
+	Supplier     Supplier       // where credentials come from; nil when nowhere
+	SecretFields map[string]FillSecret
 	// By says who runs this as a cluster knows it; nil = as the caller says.
 	By func(ctx context.Context, context string) string
 
@@ -37,7 +37,7 @@ type Live struct {
 }
 
 // Observe implements Clusters.
-func (l *Live) Observe(ctx context.Context, contexts ...string) plan.Facts {
+func (l *Live) Observe(ctx context.Context, contexts ...string) plan.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.latest == nil {
@@ -55,7 +55,7 @@ func (l *Live) Observe(ctx context.Context, contexts ...string) plan.Facts {
 	for _, name := range l.Fleet.Contexts() {
 		all = append(all, l.latest[name])
 	}
-	return l.Dialect.Facts(all, l.Where, l.Now())
+	return l.Provider.ReadState(all, l.Where, l.Now())
 }
 
 // by is who runs this: as a cluster knows it, else as the caller says.
@@ -80,8 +80,8 @@ func (l *Live) Pause(ctx context.Context, d time.Duration) {
 }
 
 // Write implements Clusters. A kind that it makes is served when it returns.
-func (l *Live) Write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
-	wrote, err := writer{fleet: l.Fleet, fills: l.Fills}.write(ctx, p, still)
+func (l *Live) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
+	wrote, err := writer{fleet: l.Fleet, fills: l.SecretFields}.write(ctx, p, still)
 	if err == nil && p.Create && p.Object.Kind == "CustomResourceDefinition" {
 		err = l.served(ctx, p)
 	}
@@ -89,7 +89,7 @@ func (l *Live) Write(ctx context.Context, p plan.Patch, still func() error) (boo
 }
 
 // served waits until the API server serves the kind of a CustomResourceDefinition that was just made.
-func (l *Live) served(ctx context.Context, crd plan.Patch) error {
+func (l *Live) served(ctx context.Context, crd plan.Write) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	c, err := l.Fleet.Cluster(crd.Context)
@@ -110,7 +110,7 @@ func (l *Live) served(ctx context.Context, crd plan.Patch) error {
 }
 
 // Probe implements Clusters. The connection is a new one each time, since each may lead to another of a cluster's API servers.
-func (l *Live) Probe(ctx context.Context, p plan.Patch) (string, error) {
+func (l *Live) Probe(ctx context.Context, p plan.Write) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	c, err := l.Fleet.Cluster(p.Context)
@@ -162,7 +162,7 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 			break // else it was written meanwhile: look again
 		}
 	}
-	var back *takenBackError
+	var back *retractedError
 	switch {
 	case errors.As(err, &back):
 		return back
@@ -172,10 +172,10 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	return nil
 }
 
-// takenBackError says that what was stated of a member was taken back after it was seen: it must be seen again. Nothing was written.
-type takenBackError struct{ why string }
+// retractedError says that what was stated of a member was taken back after it was seen: it must be seen again. Nothing was written.
+type retractedError struct{ why string }
 
-func (e *takenBackError) Error() string { return e.why + "; run the command again" }
+func (e *retractedError) Error() string { return e.why + "; run the command again" }
 
 // publish writes the status of a member's entry as it stands now.
 func publish(ctx context.Context, c *fleet.Cluster, name string, observed *metav1.Time, status map[string]any) error {
@@ -194,7 +194,7 @@ func publish(ctx context.Context, c *fleet.Cluster, name string, observed *metav
 			return fmt.Errorf("%s is not as its kind says", roster.Ref(name))
 		}
 		if why := roster.TakenBackSince(stands.Status, observed.Time); why != "" {
-			return &takenBackError{why}
+			return &retractedError{why}
 		}
 		body["metadata"] = map[string]any{"uid": stands.Metadata["uid"], "resourceVersion": stands.Metadata["resourceVersion"]}
 	}

@@ -69,24 +69,24 @@ func (lost) Unlock()     {}
 func TestTheJournalIsLeftToWhoHasTheLock(t *testing.T) {
 	step := moved("a", "a")
 	wave := plan.Wave{Title: "the rest", Steps: []plan.Step{step}}
-	for name, writes := range map[string]func(*Executor, plan.Facts) error{
-		"a wave begins": func(e *Executor, f plan.Facts) error { return e.begin(t.Context(), wave, f, plan.Past{}) },
-		"a wave ends": func(e *Executor, f plan.Facts) error {
-			return e.end(t.Context(), wave, f, plan.Past{}, map[string]string{step.ID: "not proved"}, nil)
+	for name, writes := range map[string]func(*Executor, plan.State) error{
+		"a wave begins": func(e *Executor, f plan.State) error { return e.begin(t.Context(), wave, f, plan.WaveRecord{}) },
+		"a wave ends": func(e *Executor, f plan.State) error {
+			return e.end(t.Context(), wave, f, plan.WaveRecord{}, map[string]string{step.ID: "not proved"}, nil)
 		},
-		"a wave is restored": func(e *Executor, f plan.Facts) error {
-			_, err := e.restoreAll(t.Context(), f, map[string]Outcome{})
+		"a wave is restored": func(e *Executor, f plan.State) error {
+			_, err := e.undoInterrupted(t.Context(), f, map[string]Outcome{})
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
 			b.journal = inFlight(t, step)
-			f := e.look(t.Context())
-			if err := e.enter(t.Context(), f); err != nil {
+			f := e.observe(t.Context())
+			if err := e.lockAll(t.Context(), f); err != nil {
 				t.Fatal(err)
 			}
-			e.homes["hub"].lock, b.journal = lost{}, inFlight(t, moved("b", "b"))
+			e.journals["hub"].lock, b.journal = lost{}, inFlight(t, moved("b", "b"))
 			other := b.journal
 			if err := writes(e, f); err == nil || b.journal != other || len(b.wrote) > 0 {
 				t.Errorf("%v; the journal of the other run became %s; wrote %q", err, b.journal, b.wrote)
@@ -99,12 +99,12 @@ func TestTheJournalIsLeftToWhoHasTheLock(t *testing.T) {
 func TestNothingIsStatedWithoutTheLock(t *testing.T) {
 	for name, lock := range map[string]Lock{"held": free{}, "lost": lost{}} {
 		b, e := newBed(t, map[string][]object{"hub": append(openHub("a"), stated("a")), "a": onJWT("a")})
-		f := e.look(t.Context())
-		if err := e.enter(t.Context(), f); err != nil {
+		f := e.observe(t.Context())
+		if err := e.lockAll(t.Context(), f); err != nil {
 			t.Fatal(err)
 		}
-		e.homes["hub"].lock = lock
-		err := e.publish(t.Context(), plan.Step{ID: "prove/a", Kind: plan.Prove, Member: "a"}, f, []string{"seen"})
+		e.journals["hub"].lock = lock
+		err := e.publish(t.Context(), plan.Step{ID: "prove/a", Kind: plan.Verify, Member: "a"}, f, []string{"seen"})
 		if (err == nil) != (name == "held") || (len(b.wrote) > 0) != (name == "held") {
 			t.Errorf("the lock is %s: %v; wrote %q", name, err, b.wrote)
 		}

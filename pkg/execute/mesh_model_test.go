@@ -26,7 +26,7 @@ func (w *mesh) run(goal plan.Goal, mutate mutation) (r Result, died bool) {
 	defer cancel()
 	w.cancel, w.latest = cancel, nil
 	goal.Within = cmp.Or(goal.Within, time.Minute)
-	e := &Executor{Clusters: w, Dialect: kongmesh.Dialect(), Goal: goal, Source: "model", Poll: time.Second, PutBackWithin: time.Minute, MaxFailures: w.IntN(2),
+	e := &Executor{Clusters: w, Provider: kongmesh.Provider(), Goal: goal, Source: "model", Poll: time.Second, UndoWithin: time.Minute, MaxFailures: w.IntN(2),
 		Report: func(ev Event) { w.note("%s: %s", ev.Member, ev.Text) }, oneByOne: true}
 	if mutate != nil {
 		mutate(e)
@@ -208,50 +208,50 @@ func meshStory(seed uint64) (end ending) {
 
 // Each bent rule is caught: the model sees a zone refused, or a goal that is never reached.
 func TestTheModelOfZonesCatchesEachBentRule(t *testing.T) {
-	bend := func(next func(plan.Facts, plan.Goal) plan.Wave) mutation {
-		return func(e *Executor) { e.Dialect.Next = next }
+	bend := func(next func(plan.State, plan.Goal) plan.Wave) mutation {
+		return func(e *Executor) { e.Provider.Next = next }
 	}
-	real := kongmesh.Dialect()
+	real := kongmesh.Provider()
 	for _, tc := range []struct {
 		name   string
 		mutate mutation
 	}{
 		{"what a zone presents is taken from its template, whatever its pods do", func(e *Executor) {
-			e.Clusters = seenBy{e.Clusters, func(f *plan.Facts) {
+			e.Clusters = seenBy{e.Clusters, func(f *plan.State) {
 				for i := range f.Members {
-					if m := &f.Members[i]; m.Edge.Presents != nil && m.Declared != "" {
-						m.Edge.Presents, m.Effective = []guard.Cred{m.Declared}, m.Declared
+					if m := &f.Members[i]; m.Evidence.Presents != nil && m.Declared != "" {
+						m.Evidence.Presents, m.Effective = []guard.Cred{m.Declared}, m.Declared
 						for j := range m.Workload.Processes {
 							m.Workload.Processes[j].Presents, m.Workload.Processes[j].Ready, m.Workload.Settled = m.Declared, true, true
 						}
 					}
 				}
 			}}
-			judged := e.Dialect.Judge
-			e.Dialect.Judge = func(c plan.Claim, seen []plan.Facts) plan.Judgement {
+			judged := e.Provider.Evaluate
+			e.Provider.Evaluate = func(c plan.Condition, seen []plan.State) plan.Evaluation {
 				if c.Kind == "session" {
-					return plan.Judgement{Holds: true}
+					return plan.Evaluation{Met: true}
 				}
 				return judged(c, seen)
 			}
 		}},
 		{"zones that cannot be reached do not count", func(e *Executor) {
-			e.Clusters = seenBy{e.Clusters, func(f *plan.Facts) {
+			e.Clusters = seenBy{e.Clusters, func(f *plan.State) {
 				f.Others = nil
 				f.Members = slices.DeleteFunc(f.Members, func(m plan.Member) bool { return m.Err != "" })
 			}}
 		}},
-		{"a key is retired as soon as there is a newer one", bend(func(f plan.Facts, g plan.Goal) plan.Wave {
+		{"a key is retired as soon as there is a newer one", bend(func(f plan.State, g plan.Goal) plan.Wave {
 			w := real.Next(f, g)
 			if g.Rotate && len(f.Hub.Keys) > 1 && !g.Back {
 				old := f.Hub.Keys[0]
-				w.Steps = []plan.Step{{ID: "retire/" + old.ID, Kind: plan.Close, Member: "hub", OneWay: true, Writes: []plan.Patch{{Context: "hub", Object: old.Object, Delete: true}}}}
+				w.Steps = []plan.Step{{ID: "retire/" + old.ID, Kind: plan.Withdraw, Member: "hub", Irreversible: true, Writes: []plan.Write{{Context: "hub", Object: old.Object, Delete: true}}}}
 			}
 			return w
 		})},
-		{"the global authenticates before every zone has a token", bend(func(f plan.Facts, g plan.Goal) plan.Wave {
+		{"the global authenticates before every zone has a token", bend(func(f plan.State, g plan.Goal) plan.Wave {
 			w := real.Next(f, g)
-			if len(w.Steps) > 0 && w.Steps[0].Kind == plan.Move && len(f.Members) > 1 {
+			if len(w.Steps) > 0 && w.Steps[0].Kind == plan.Switch && len(f.Members) > 1 {
 				f.Members = f.Members[:0]
 				w = real.Next(f, g)
 				for i := range w.Steps {
@@ -277,10 +277,10 @@ func TestTheModelOfZonesCatchesEachBentRule(t *testing.T) {
 // seenBy is clusters of which a run sees something else.
 type seenBy struct {
 	Clusters
-	change func(*plan.Facts)
+	change func(*plan.State)
 }
 
-func (s seenBy) Observe(ctx context.Context, contexts ...string) plan.Facts {
+func (s seenBy) Observe(ctx context.Context, contexts ...string) plan.State {
 	f := s.Clusters.Observe(ctx, contexts...)
 	s.change(&f)
 	return f

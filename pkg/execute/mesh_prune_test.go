@@ -29,8 +29,8 @@ func expiredList(t *testing.T) (w *mesh, dead, other string) {
 
 func TestAPruningIsAStepLikeEveryOther(t *testing.T) {
 	w, _, other := expiredList(t)
-	if r, _ := w.run(plan.Goal{Prune: true}, nil); !r.Done || string(w.list) != other || len(w.home.Past) == 0 {
-		t.Fatalf("done: %v; the list is %q, the journal %+v\n%s", r.Done, w.list, w.home.Past, strings.Join(w.log, "\n"))
+	if r, _ := w.run(plan.Goal{Prune: true}, nil); !r.Done || string(w.list) != other || len(w.home.History) == 0 {
+		t.Fatalf("done: %v; the list is %q, the journal %+v\n%s", r.Done, w.list, w.home.History, strings.Join(w.log, "\n"))
 	}
 	w.writes = 0
 	if r, _ := w.run(plan.Goal{Prune: true}, nil); !r.Done || w.writes != 0 || string(w.list) != other {
@@ -45,7 +45,7 @@ type addsFirst struct {
 	done bool
 }
 
-func (c *addsFirst) Write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+func (c *addsFirst) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	if p.Object.Name == kongmesh.RevocationsName && !c.done {
 		c.done = true
 		c.list = []byte(strings.TrimSpace(string(c.list)) + "," + c.id)

@@ -21,8 +21,8 @@ type obj = map[string]any
 
 // Observe implements Clusters: what the dialect makes of the objects of the named clusters as they are now, and of the others as this run
 // saw them last, as Live has it.
-func (w *mesh) Observe(_ context.Context, contexts ...string) plan.Facts {
-	d := kongmesh.Dialect()
+func (w *mesh) Observe(_ context.Context, contexts ...string) plan.State {
+	d := kongmesh.Provider()
 	all := append([]string{"hub"}, w.names()...)
 	if w.latest == nil || len(contexts) == 0 {
 		w.latest, contexts = map[string]plan.Snapshot{}, all
@@ -34,11 +34,11 @@ func (w *mesh) Observe(_ context.Context, contexts ...string) plan.Facts {
 		}
 		snaps = append(snaps, w.latest[context])
 	}
-	return d.Facts(snaps, plan.Selection{}, w.now)
+	return d.ReadState(snaps, plan.Selection{}, w.now)
 }
 
 // look reads a cluster.
-func (w *mesh) look(d plan.Dialect, context string) plan.Snapshot {
+func (w *mesh) look(d plan.Provider, context string) plan.Snapshot {
 	s := plan.Snapshot{Context: context, At: w.now, Reads: map[plan.Read]plan.Result{}}
 	if z := w.zones[context]; z != nil && !z.reachable {
 		s.Err = "the API server did not answer in time"
@@ -66,7 +66,7 @@ func (w *mesh) read(context string, r plan.Read) plan.Result {
 	}
 	at := place{context, r}
 	if w.answered[at].Body == nil || !bytes.Equal(w.answered[at].Body, body) {
-		w.answered[at] = plan.Result{Body: body}.Kept()
+		w.answered[at] = plan.Result{Body: body}.WithCache()
 	}
 	return w.answered[at]
 }
@@ -197,7 +197,7 @@ func (w *mesh) secretObjects(z *zone) []string {
 }
 
 // revoke writes the list of revoked tokens.
-func (w *mesh) revoke(p plan.Patch) (bool, error) {
+func (w *mesh) revoke(p plan.Write) (bool, error) {
 	value := func(values obj) string { v, _ := values["data"].(obj)["value"].(string); return v }
 	switch {
 	case p.Create && w.list != nil:
@@ -247,7 +247,7 @@ func (w *mesh) afterWrite() {
 }
 
 // Write implements Clusters, with the comparisons of the real writer.
-func (w *mesh) Write(_ context.Context, p plan.Patch, still func() error) (bool, error) {
+func (w *mesh) Write(_ context.Context, p plan.Write, still func() error) (bool, error) {
 	w.count()
 	w.patch(p)
 	defer w.afterWrite()
@@ -269,7 +269,7 @@ func (w *mesh) Write(_ context.Context, p plan.Patch, still func() error) (bool,
 	case p.Object.Name == kongmesh.RevocationsName:
 		return w.revoke(p)
 	case p.Object.Kind == "Secret" && p.Create:
-		if p.Fill != kongmesh.KeyFill || z != nil || w.keys[p.Object.Name] != nil {
+		if p.SecretField != kongmesh.KeySecretField || z != nil || w.keys[p.Object.Name] != nil {
 			return false, nil
 		}
 		w.note("key %s is added", p.Object.Name)
@@ -299,7 +299,7 @@ func (w *mesh) Write(_ context.Context, p plan.Patch, still func() error) (bool,
 }
 
 // write changes the environment of a Deployment.
-func (r *rollout) write(p plan.Patch, w *mesh) (bool, error) {
+func (r *rollout) write(p plan.Write, w *mesh) (bool, error) {
 	live := obj{"spec": obj{"template": obj{"spec": obj{"containers": []any{obj{"name": "control-plane", "env": r.env}}}}}}
 	b, err := json.Marshal(p) // what a journal keeps of it is enough
 	if err != nil {
@@ -309,11 +309,11 @@ func (r *rollout) write(p plan.Patch, w *mesh) (bool, error) {
 		panic(err)
 	}
 	switch {
-	case !p.ByName || p.Object.UID != r.uid:
+	case !p.ListsByName || p.Object.UID != r.uid:
 		return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
-	case covers(live, p.After, true), p.Unless != nil && covers(live, p.Unless, true):
+	case matches(live, p.After, true), p.SatisfiedBy != nil && matches(live, p.SatisfiedBy, true):
 		return false, nil
-	case !covers(live, p.Before, true):
+	case !matches(live, p.Before, true):
 		return false, &ChangedError{Object: p.Object, Context: p.Context}
 	}
 	next := slices.Clone(r.env)
@@ -376,7 +376,7 @@ func (w *mesh) WriteJournal(_ context.Context, _ string, j Journal) error {
 	defer w.afterWrite()
 	kept := map[string]string{}
 	w.home = Journal{}
-	for key, part := range map[string]struct{ from, to any }{api.JournalKey: {j.InFlight, &w.home.InFlight}, api.OriginalsKey: {j.Originals, &w.home.Originals}, api.HistoryKey: {j.Past, &w.home.Past}} {
+	for key, part := range map[string]struct{ from, to any }{api.JournalKey: {j.InFlight, &w.home.InFlight}, api.OriginalsKey: {j.Originals, &w.home.Originals}, api.HistoryKey: {j.History, &w.home.History}} {
 		text := asJSON(part.from)
 		if strings.Contains(text, "eyJ") {
 			panic("a token is in the journal: " + text)
@@ -397,11 +397,11 @@ func (w *mesh) Publish(context.Context, string, plan.Member, api.EdgeClusterStat
 }
 
 // Lacking implements Clusters, as that of a world.
-func (w *mesh) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]Lack {
+func (w *mesh) MissingPermissions(_ context.Context, needs map[string][]plan.Permission) map[string]Denial {
 	return lackingIn(w.mayNot, needs)
 }
 
-func (w *mesh) Probe(context.Context, plan.Patch) (string, error) { return "", nil }
+func (w *mesh) Probe(context.Context, plan.Write) (string, error) { return "", nil }
 
 func (w *mesh) Now() time.Time { return w.now }
 

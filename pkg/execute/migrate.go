@@ -28,44 +28,44 @@ import (
 // What concerns the run as a whole is in the result's Err; what concerns a member is in its outcome.
 func (e *Executor) Migrate(ctx context.Context) Result {
 	recorded := map[string]Outcome{}
-	e.vouched, e.stated, e.without = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
-	f := e.look(ctx)
-	e.Goal = e.Dialect.Aim(f, e.Goal)
+	e.verified, e.statements, e.fenceWaived = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
+	f := e.observe(ctx)
+	e.Goal = e.Provider.Complete(f, e.Goal)
 	finish := func(last plan.Wave, done bool, err error) Result {
-		return Result{Outcomes: account(e.Dialect, f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
+		return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
 	}
 	if !f.Hub.Found && !e.Goal.NoHub {
-		return finish(e.Dialect.Next(f, e.Goal), false, nil)
+		return finish(e.Provider.Next(f, e.Goal), false, nil)
 	}
 	if err := e.Saved.Fits(f); err != nil {
-		return finish(e.Dialect.Next(f, e.Goal), false, err)
+		return finish(e.Provider.Next(f, e.Goal), false, err)
 	}
 	if f.Hub.StoredElsewhere != "" && f.Hub.InFlight == "" {
-		return finish(e.Dialect.Next(f, e.Goal), false, nil) // nothing is written there, not even a lock
+		return finish(e.Provider.Next(f, e.Goal), false, nil) // nothing is written there, not even a lock
 	}
 	e.hub = f.Hub.Context
 	if err := e.authorize(ctx, f, recorded); err != nil {
-		return finish(e.Dialect.Next(f, e.Goal), false, err)
+		return finish(e.Provider.Next(f, e.Goal), false, err)
 	}
-	if err := e.enter(ctx, f); err != nil {
-		e.leave()
-		return finish(e.Dialect.Next(f, e.Goal), false, err)
+	if err := e.lockAll(ctx, f); err != nil {
+		e.unlockAll()
+		return finish(e.Provider.Next(f, e.Goal), false, err)
 	}
-	defer e.leave()
-	restored, err := e.restoreAll(ctx, f, recorded)
+	defer e.unlockAll()
+	restored, err := e.undoInterrupted(ctx, f, recorded)
 	if err != nil {
-		return finish(e.Dialect.Next(f, e.Goal), false, err)
+		return finish(e.Provider.Next(f, e.Goal), false, err)
 	}
 	if restored {
-		f = e.look(ctx)
-		e.Goal = e.Dialect.Aim(f, e.Goal) // what the run begins with has changed
+		f = e.observe(ctx)
+		e.Goal = e.Provider.Complete(f, e.Goal) // what the run begins with has changed
 	}
 	before, failures := "", 0
-	e.overtaken = 0
+	e.superseded = 0
 	for ctx.Err() == nil {
-		wave := e.Dialect.Next(f, e.Goal)
+		wave := e.Provider.Next(f, e.Goal)
 		if len(wave.Steps) == 0 {
-			return finish(wave, len(wave.Blocked) == 0, nil)
+			return finish(wave, len(wave.Obstacles) == 0, nil)
 		}
 		if ids(wave) == before {
 			return finish(wave, false, fmt.Errorf("the wave %q was done and proved, and would come again: something undoes it; look at kubectl xcpauth status", wave.Title))
@@ -75,30 +75,32 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		}
 		failed, err := e.run(ctx, wave, f, recorded)
 		if ctx.Err() == nil {
-			f = e.look(ctx)
+			f = e.observe(ctx)
 		}
 		for _, name := range failed {
 			e.skip(name, recorded[name].Why)
 		}
 		failures += len(failed)
-		overtaken := errors.Is(err, errOvertaken)
+		overtaken := errors.Is(err, errSuperseded)
 		if overtaken {
 			err = nil
 		}
-		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") || e.halfway() {
-			return finish(e.Dialect.Next(f, e.Goal), false, err)
+		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") || e.hasUnfinishedUndo() {
+			return finish(e.Provider.Next(f, e.Goal), false, err)
 		}
 		before = ids(wave)
 		if len(failed) > 0 || overtaken {
 			before = "" // it is another wave without them, or was not done
 		}
 	}
-	return finish(e.Dialect.Next(f, e.Goal), false, nil)
+	return finish(e.Provider.Next(f, e.Goal), false, nil)
 }
 
-// halfway says whether a step of the last wave could be put back as little as proved: its way back is in a journal, which holds that of one
+// hasUnfinishedUndo says whether a step of the last wave could be put back as little as proved: its way back is in a journal, which holds that of one
 // wave, so that nothing else is begun before the next run has restored it.
-func (e *Executor) halfway() bool { return slices.ContainsFunc(e.sorted(), (*home).busy) }
+func (e *Executor) hasUnfinishedUndo() bool {
+	return slices.ContainsFunc(e.sortedJournals(), (*journalCluster).busy)
+}
 
 // ids names a wave by its steps.
 func ids(w plan.Wave) string { return strings.Join(idsOf(w.Steps), " ") }
@@ -119,8 +121,8 @@ type running struct {
 }
 
 // run carries out one wave and returns the members whose step is not proved.
-func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, recorded map[string]Outcome) ([]string, error) {
-	began := plan.Past{Wave: wave.Title, Began: e.Now().UTC(), Goal: e.Goal.Word()}
+func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State, recorded map[string]Outcome) ([]string, error) {
+	began := plan.WaveRecord{Wave: wave.Title, Began: e.Now().UTC(), Goal: e.Goal.Word()}
 	if err := e.begin(ctx, wave, before, began); err != nil {
 		return nil, err
 	}
@@ -129,44 +131,44 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, r
 		if s.Withdraws == nil {
 			continue
 		}
-		before = e.look(ctx) // seconds before the write: somebody may have put a member back
+		before = e.observe(ctx) // seconds before the write: somebody may have put a member back
 		still[s.ID] = e.stillSafe(s, before)
 		if err := still[s.ID](); err != nil {
-			e.say(Noted, s.Member, "not written: %v", err)
-			if errors.Is(err, errOvertaken) && e.overtaken < overtakenAtMost {
-				e.overtaken++
+			e.report(Info, s.Member, "not written: %v", err)
+			if errors.Is(err, errSuperseded) && e.superseded < supersededAtMost {
+				e.superseded++
 				if err := e.end(ctx, wave, before, began, map[string]string{s.ID: "not written: " + err.Error()}, nil); err != nil {
 					return nil, err
 				}
-				return nil, errOvertaken
+				return nil, errSuperseded
 			}
 			recorded[s.Member] = Outcome{Member: s.Member, State: Refused, Why: "not written: " + err.Error()}
 			return []string{s.Member}, e.end(ctx, wave, before, began, map[string]string{s.ID: "not written: " + err.Error()}, nil)
 		}
 	}
-	e.say(NewWave, "hub", "wave: %s", wave.Title)
+	e.report(WaveStarted, "hub", "wave: %s", wave.Title)
 	failed := e.writeAll(ctx, wave, still)
 	var pending []*running
 	for _, s := range wave.Steps {
 		if failed[s.ID] == "" {
-			pending = append(pending, &running{Step: s, deadline: e.Now().Add(s.Within)})
+			pending = append(pending, &running{Step: s, deadline: e.Now().Add(s.Timeout)})
 		}
 	}
-	e.prove(ctx, pending, before, failed, recorded)
-	e.tidy(ctx, wave, failed)
+	e.verify(ctx, pending, before, failed, recorded)
+	e.finish(ctx, wave, failed)
 
 	var undone []plan.Step
 	for _, s := range wave.Steps {
 		why, bad := failed[s.ID]
 		switch {
 		case bad && s.Optional:
-			e.without[s.Member] = why
-			e.say(Noted, s.Member, "goes on without: %s", why)
+			e.fenceWaived[s.Member] = why
+			e.report(Info, s.Member, "goes on without: %s", why)
 		case bad:
 			undone = append(undone, s)
 		}
 	}
-	put := e.putBack(ctx, undone)
+	put := e.undoAll(ctx, undone)
 	var lost []string
 	stuck := map[string]bool{}
 	for _, s := range undone {
@@ -181,22 +183,22 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.Facts, r
 		}
 		failed[s.ID] = why
 		recorded[s.Member] = Outcome{Member: s.Member, State: Failed, Why: why}
-		e.say(Lost, s.Member, "%s", why)
+		e.report(StepFailed, s.Member, "%s", why)
 	}
 	return lost, e.end(ctx, wave, before, began, failed, stuck)
 }
 
-// tidy removes what only the way back of a step needed that is proved. What cannot be removed is said, and fails nothing.
-func (e *Executor) tidy(ctx context.Context, wave plan.Wave, failed map[string]string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.PutBackWithin)
+// finish removes what only the way back of a step needed that is proved. What cannot be removed is said, and fails nothing.
+func (e *Executor) finish(ctx context.Context, wave plan.Wave, failed map[string]string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
 	defer cancel()
 	for _, s := range wave.Steps {
 		if failed[s.ID] != "" {
 			continue
 		}
-		for _, p := range s.Then {
+		for _, p := range s.OnSuccess {
 			if _, err := e.write(ctx, p, nil); err != nil {
-				e.say(Noted, s.Member, "proved, and %s in %s is left, which nothing needs any more: %v", p.Object, p.Context, err)
+				e.report(Info, s.Member, "proved, and %s in %s is left, which nothing needs any more: %v", p.Object, p.Context, err)
 			}
 		}
 	}
@@ -224,24 +226,24 @@ func (e *Executor) writeAll(ctx context.Context, wave plan.Wave, still map[strin
 	return failed
 }
 
-// errOvertaken is why a withdrawing step is not written although nobody stands in its way: a member's session has just ended, say.
-var errOvertaken = errors.New("something else comes first")
+// errSuperseded is why a withdrawing step is not written although nobody stands in its way: a member's session has just ended, say.
+var errSuperseded = errors.New("something else comes first")
 
-// overtakenAtMost is how often a run goes on from that: who is overtaken again and again had better look why.
-const overtakenAtMost = 3
+// supersededAtMost is how often a run goes on from that: who is overtaken again and again had better look why.
+const supersededAtMost = 3
 
 // stillSafe asks, on facts that were just read, whether a withdrawing step is still what comes next, and the one rule. Facts
 // age: what it returns says no once they are too old to be believed.
-func (e *Executor) stillSafe(s plan.Step, f plan.Facts) func() error {
-	next := e.Dialect.Next(f, e.Goal)
+func (e *Executor) stillSafe(s plan.Step, f plan.State) func() error {
+	next := e.Provider.Next(f, e.Goal)
 	return func() error {
 		if !slices.ContainsFunc(next.Steps, func(n plan.Step) bool { return n.ID == s.ID }) {
 			why := "the facts have changed"
-			if len(next.Blocked) > 0 {
-				why = next.Blocked[0].Member + ": " + next.Blocked[0].Why
+			if len(next.Obstacles) > 0 {
+				why = next.Obstacles[0].Member + ": " + next.Obstacles[0].Why
 			}
 			if len(next.Steps) > 0 {
-				return fmt.Errorf("it is not what comes next any more (%s): %w, the wave %q", why, errOvertaken, next.Title)
+				return fmt.Errorf("it is not what comes next any more (%s): %w, the wave %q", why, errSuperseded, next.Title)
 			}
 			return fmt.Errorf("it is not what comes next any more (%s)", why)
 		}
@@ -254,11 +256,11 @@ func (e *Executor) stillSafe(s plan.Step, f plan.Facts) func() error {
 
 // apply gets what a step asks for from outside, then performs its writes, in order.
 func (e *Executor) apply(ctx context.Context, s plan.Step, still func() error) error {
-	e.say(Begun, s.Member, "%s", s.Title)
+	e.report(Started, s.Member, "%s", s.Title)
 	if s.Supply != nil {
-		said, err := e.Supply(ctx, *s.Supply, e.held(still))
+		said, err := e.Supply(ctx, *s.Supply, e.whileLocked(still))
 		for _, line := range said {
-			e.say(Wrote, s.Member, "%s", line)
+			e.report(Wrote, s.Member, "%s", line)
 		}
 		if err != nil {
 			return err
@@ -270,7 +272,7 @@ func (e *Executor) apply(ctx context.Context, s plan.Step, still func() error) e
 			return err
 		}
 		if wrote {
-			e.say(Wrote, s.Member, "wrote %s in %s", p.Object, p.Context)
+			e.report(Wrote, s.Member, "wrote %s in %s", p.Object, p.Context)
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func runOnce(w *world, goal plan.Goal, mutate mutation) (r Result, died bool) {
 	w.cancel, w.noHub = cancel, goal.NoHub
 	goal.To, goal.Within, goal.FenceFor = tsb.JWT, 2*time.Minute, time.Duration(w.IntN(10))*time.Second
 	goal.NoFence = w.chance(6)
-	e := &Executor{Clusters: w, Dialect: tsb.Dialect(), Goal: goal, Source: "model", Poll: time.Second, PutBackWithin: time.Minute, MaxFailures: w.IntN(2),
+	e := &Executor{Clusters: w, Provider: tsb.Provider(), Goal: goal, Source: "model", Poll: time.Second, UndoWithin: time.Minute, MaxFailures: w.IntN(2),
 		Report: func(ev Event) { w.note("%s: %s", ev.Member, ev.Text) }, oneByOne: true}
 	if mutate != nil {
 		mutate(e)

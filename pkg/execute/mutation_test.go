@@ -15,10 +15,10 @@ import (
 // bent is a world of which somebody sees something else than there is.
 type bent struct {
 	Clusters
-	bend func(*plan.Facts)
+	bend func(*plan.State)
 }
 
-func (b bent) Observe(ctx context.Context, contexts ...string) plan.Facts {
+func (b bent) Observe(ctx context.Context, contexts ...string) plan.State {
 	f := b.Clusters.Observe(ctx, contexts...)
 	b.bend(&f)
 	return f
@@ -36,7 +36,7 @@ func (b forgetful) ReadJournal(ctx context.Context, home string) (Journal, error
 // stubborn is a world whose roster forgets no statement.
 type stubborn struct{ Clusters }
 
-func (b stubborn) Write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+func (b stubborn) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	if p.Status {
 		return true, nil
 	}
@@ -44,9 +44,9 @@ func (b stubborn) Write(ctx context.Context, p plan.Patch, still func() error) (
 }
 
 // seeing makes a mutation of what is seen of each member.
-func seeing(change func(*plan.Facts, *plan.Member)) mutation {
+func seeing(change func(*plan.State, *plan.Member)) mutation {
 	return func(e *Executor) {
-		e.Clusters = bent{e.Clusters, func(f *plan.Facts) {
+		e.Clusters = bent{e.Clusters, func(f *plan.State) {
 			for i := range f.Members {
 				change(f, &f.Members[i])
 			}
@@ -55,10 +55,10 @@ func seeing(change func(*plan.Facts, *plan.Member)) mutation {
 }
 
 // deciding makes a mutation of what comes next.
-func deciding(change func(plan.Facts, plan.Wave) plan.Wave) mutation {
+func deciding(change func(plan.State, plan.Wave) plan.Wave) mutation {
 	return func(e *Executor) {
-		next := e.Dialect.Next
-		e.Dialect.Next = func(f plan.Facts, g plan.Goal) plan.Wave { return change(f, next(f, g)) }
+		next := e.Provider.Next
+		e.Provider.Next = func(f plan.State, g plan.Goal) plan.Wave { return change(f, next(f, g)) }
 	}
 }
 
@@ -68,16 +68,16 @@ func deciding(change func(plan.Facts, plan.Wave) plan.Wave) mutation {
 func TestTheModelCatchesEachBentRule(t *testing.T) {
 	only := func(c guard.Cred) []guard.Cred { return []guard.Cred{c} }
 	for name, mutate := range map[string]mutation{
-		"unknown is taken for safe": seeing(func(f *plan.Facts, m *plan.Member) {
+		"unknown is taken for safe": seeing(func(f *plan.State, m *plan.Member) {
 			if m.Err != "" {
 				m.Err, m.Declared, m.Effective, m.Registered = "", tsb.JWT, tsb.JWT, true
-				m.Edge = guard.Edge{Name: m.Name, Presents: only(tsb.JWT), Until: f.At.Add(time.Hour)}
+				m.Evidence = guard.Member{Name: m.Name, Presents: only(tsb.JWT), Until: f.At.Add(time.Hour)}
 				m.Statement = &plan.Statement{Presents: only(tsb.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
 			}
 		}),
-		"only what is declared counts, not what runs": seeing(func(f *plan.Facts, m *plan.Member) {
+		"only what is declared counts, not what runs": seeing(func(f *plan.State, m *plan.Member) {
 			if m.Err == "" && m.Role == plan.RoleEdge {
-				m.Edge.Presents, m.Effective = only(m.Declared), m.Declared
+				m.Evidence.Presents, m.Effective = only(m.Declared), m.Declared
 				m.Statement = nil
 				if m.Declared == tsb.JWT {
 					m.Statement = &plan.Statement{Presents: only(tsb.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
@@ -85,7 +85,7 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 			}
 		}),
 		"MPC is no member": func(e *Executor) {
-			e.Clusters = bent{e.Clusters, func(f *plan.Facts) {
+			e.Clusters = bent{e.Clusters, func(f *plan.State) {
 				for i, m := range f.Members {
 					if m.Role == plan.RoleMPC {
 						f.Members = append(f.Members[:i:i], f.Members[i+1:]...)
@@ -95,13 +95,13 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 			}}
 		},
 		"every claim holds": func(e *Executor) {
-			e.Dialect.Judge = func(plan.Claim, []plan.Facts) plan.Judgement { return plan.Judgement{Holds: true} }
+			e.Provider.Evaluate = func(plan.Condition, []plan.State) plan.Evaluation { return plan.Evaluation{Met: true} }
 		},
 		"what is declared is what Central runs with": func(e *Executor) {
-			judge := e.Dialect.Judge
-			e.Dialect.Judge = func(c plan.Claim, seen []plan.Facts) plan.Judgement {
+			judge := e.Provider.Evaluate
+			e.Provider.Evaluate = func(c plan.Condition, seen []plan.State) plan.Evaluation {
 				if c.Member == "hub" {
-					return plan.Judgement{Holds: true}
+					return plan.Evaluation{Met: true}
 				}
 				return judge(c, seen)
 			}
@@ -113,17 +113,17 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 			}
 		},
 		"a new certificate is not rehearsed": func(e *Executor) {
-			e.Clusters = bent{e.Clusters, func(f *plan.Facts) {
-				f.Hub.RehearsalIssuer = plan.Issuer{Object: plan.Ref{Name: "rehearsal"}, Ready: true}
-				f.Hub.Rehearsal = plan.Certificate{Where: "tsb/rehearsal", Chain: chains.good, Expires: f.At.Add(time.Hour)}
+			e.Clusters = bent{e.Clusters, func(f *plan.State) {
+				f.Hub.TrialIssuer = plan.Issuer{Object: plan.Ref{Name: "rehearsal"}, Ready: true}
+				f.Hub.TrialCertificate = plan.Certificate{Where: "tsb/rehearsal", Chain: chains.good, Expires: f.At.Add(time.Hour)}
 				if f.Hub.Accepts.Accepts == nil {
-					f.Hub.RehearsalIssuer = plan.Issuer{}
+					f.Hub.TrialIssuer = plan.Issuer{}
 				}
 			}}
 		},
-		"a certificate is taken for one with every name": deciding(func(f plan.Facts, w plan.Wave) plan.Wave {
+		"a certificate is taken for one with every name": deciding(func(f plan.State, w plan.Wave) plan.Wave {
 			for _, s := range w.Steps {
-				if s.Kind == plan.Rehearse || s.Kind == plan.Certify || s.Kind == plan.Restart {
+				if s.Kind == plan.TrialIssue || s.Kind == plan.UpdateCertificate || s.Kind == plan.Restart {
 					g := f
 					g.Hub.Server.Chain, g.Hub.Issuer.Names = chains.good, names([]string{dialled})
 					for j := range g.Hub.Workload.Processes {
@@ -132,7 +132,7 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 					for j := range g.Members {
 						g.Members[j].Trust.OK, g.Members[j].Trust.Unnamed = true, false
 					}
-					return tsb.Dialect().Next(g, plan.Goal{To: tsb.JWT})
+					return tsb.Provider().Next(g, plan.Goal{To: tsb.JWT})
 				}
 			}
 			return w
@@ -141,28 +141,28 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 			e.Clusters = stubborn{e.Clusters}
 		},
 		"a fence is in the way of the way back": func(e *Executor) {
-			e.Dialect.Lift = func(plan.Facts, plan.Member) []plan.Patch { return nil }
-			e.Dialect.Next = func(f plan.Facts, g plan.Goal) plan.Wave {
-				w := tsb.Dialect().Next(f, g)
+			e.Provider.RemoveFence = func(plan.State, plan.Member) []plan.Write { return nil }
+			e.Provider.Next = func(f plan.State, g plan.Goal) plan.Wave {
+				w := tsb.Provider().Next(f, g)
 				for i := range w.Steps {
-					w.Steps[i].Writes = slices.DeleteFunc(w.Steps[i].Writes, func(p plan.Patch) bool { return p.Delete && p.Object.Name == plan.FenceName })
+					w.Steps[i].Writes = slices.DeleteFunc(w.Steps[i].Writes, func(p plan.Write) bool { return p.Delete && p.Object.Name == plan.FenceName })
 				}
 				return w
 			}
 		},
 		"the wave in flight is not restored": func(e *Executor) { e.Clusters = forgetful{e.Clusters} },
-		"nothing is ever put back": deciding(func(_ plan.Facts, w plan.Wave) plan.Wave {
+		"nothing is ever put back": deciding(func(_ plan.State, w plan.Wave) plan.Wave {
 			for i := range w.Steps {
-				w.Steps[i].Keep = true
+				w.Steps[i].NoUndo = true
 			}
 			return w
 		}),
-		"the clean-up comes before the end": deciding(func(f plan.Facts, w plan.Wave) plan.Wave {
+		"the clean-up comes before the end": deciding(func(f plan.State, w plan.Wave) plan.Wave {
 			for _, m := range f.Members {
 				if m.Declared == tsb.JWT && len(m.Leftovers) > 0 {
 					l := m.Leftovers[0]
-					return plan.Wave{Title: "too early", Steps: []plan.Step{{ID: "clean/" + m.Name, Kind: plan.Clean, Member: m.Name, OneWay: true,
-						Writes: []plan.Patch{{Context: l.Context, Object: l.Object, Delete: true}}}}}
+					return plan.Wave{Title: "too early", Steps: []plan.Step{{ID: "clean/" + m.Name, Kind: plan.CleanUp, Member: m.Name, Irreversible: true,
+						Writes: []plan.Write{{Context: l.Context, Object: l.Object, Delete: true}}}}}
 				}
 			}
 			return w
@@ -232,10 +232,10 @@ func TestBehindFencesNobodyMeets(t *testing.T) {
 		w.strangers, w.flippers, w.noFences, w.toothless, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.stuck = false, false, false, toothless, false, false, false, map[string]bool{}
 		_, died := runOnce(w, plan.Goal{}, func(e *Executor) {
 			e.Clusters, e.Goal.NoFence = dying{e.Clusters}, false
-			judge := e.Dialect.Judge
-			e.Dialect.Judge = func(c plan.Claim, seen []plan.Facts) plan.Judgement {
+			judge := e.Provider.Evaluate
+			e.Provider.Evaluate = func(c plan.Condition, seen []plan.State) plan.Evaluation {
 				if c.Kind == "fenced" && toothless {
-					return plan.Judgement{Holds: true}
+					return plan.Evaluation{Met: true}
 				}
 				return judge(c, seen)
 			}

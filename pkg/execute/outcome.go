@@ -34,7 +34,7 @@ type Outcome struct {
 // Result is what became of a run.
 type Result struct {
 	Outcomes    []Outcome // the hub first, then members, then other contexts
-	Facts       plan.Facts
+	Facts       plan.State
 	Done        bool // the goal is reached
 	Interrupted bool
 	Err         error // what ended the run as a whole, when it was no member's affair
@@ -71,11 +71,11 @@ func refusedRun(err error) bool {
 	return errors.As(err, &notBegun) || errors.As(err, &stale)
 }
 
-// account makes one outcome for the hub, each member and each other context: what the run recorded, else what the last facts
+// summarize makes one outcome for the hub, each member and each other context: what the run recorded, else what the last facts
 // and the last wave say. Of a member for which nothing is done, or not yet, it is what it presents, where the dialect tells.
-func account(d plan.Dialect, f plan.Facts, goal plan.Goal, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
+func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
 	blocked, notes := map[string]string{}, map[string]string{}
-	for _, b := range last.Blocked {
+	for _, b := range last.Obstacles {
 		blocked[b.Member] = b.Why
 	}
 	for _, n := range last.Notes {
@@ -107,7 +107,7 @@ func account(d plan.Dialect, f plan.Facts, goal plan.Goal, recorded map[string]O
 		return o
 	}
 	var all []Outcome
-	if f.Hub.Found || (len(last.Blocked) > 0 && !goal.NoHub) {
+	if f.Hub.Found || (len(last.Obstacles) > 0 && !goal.NoHub) {
 		all = append(all, pick("hub", f.Hub.Context, ""))
 	}
 	if f.Standby != nil {
@@ -116,9 +116,9 @@ func account(d plan.Dialect, f plan.Facts, goal plan.Goal, recorded map[string]O
 	for _, m := range f.Members {
 		o := pick(m.Name, m.Context, m.Err)
 		_, known := recorded[m.Name]
-		there, presents := f.Moved(m, goal.To), ""
-		if d.Stands != nil {
-			there, presents = d.Stands(f, m, goal)
+		there, presents := f.Switched(m, goal.To), ""
+		if d.Converged != nil {
+			there, presents = d.Converged(f, m, goal)
 		}
 		if presents != "" {
 			presents = "it presents " + presents

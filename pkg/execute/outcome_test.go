@@ -40,14 +40,14 @@ func TestExitCode(t *testing.T) {
 }
 
 func TestAccountNamesEveryMemberOnce(t *testing.T) {
-	f := plan.Facts{Hub: plan.Hub{Found: true, Context: "hub"},
+	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"},
 		Members: []plan.Member{{Name: "edge-1", Context: "c1"}, {Name: "edge-2", Context: "c2", Err: "timed out"}, {Name: "edge-3", Err: "no selected context reaches it"}, {Name: "edge-4", Context: "c4"}},
-		Others:  []plan.Other{{Context: "x", State: "unreachable"}, {Context: "y", State: "other-management-plane"}, {Context: "z", State: "duplicate"}}}
+		Others:  []plan.OtherContext{{Context: "x", State: "unreachable"}, {Context: "y", State: "other-management-plane"}, {Context: "z", State: "duplicate"}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed}, "edge-4": {State: Failed, Why: "not proved; put back"}}
-	last := plan.Wave{Blocked: []plan.Blocked{{Member: "edge-3", Why: "no selected context reaches it"}}, Steps: []plan.Step{{ID: "move/edge-4"}}}
+	last := plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-3", Why: "no selected context reaches it"}}, Steps: []plan.Step{{ID: "move/edge-4"}}}
 	want := map[string]State{"hub/hub": NotAttempted, "edge-1/c1": Changed, "edge-2/c2": Unreachable, "edge-3/": Refused, "edge-4/c4": Failed,
 		"-/x": Unreachable, "-/y": OtherManagement, "-/z": Skipped}
-	got := account(plan.Dialect{}, f, plan.Goal{To: "jwt"}, recorded, last, false)
+	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded, last, false)
 	if len(got) != len(want) {
 		t.Errorf("%d outcomes, want %d: %+v", len(got), len(want), got)
 	}
@@ -60,9 +60,9 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 
 // A member that moved and then stands in the others' way says why, and they say that they wait.
 func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
-	f := plan.Facts{Hub: plan.Hub{Found: true, Context: "hub"}, Members: []plan.Member{{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}, {Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}
+	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"}, Members: []plan.Member{{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}, {Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed, Why: "moved"}}
-	got := account(plan.Dialect{}, f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Blocked: []plan.Blocked{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
+	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
 	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"}, {"edge-1", "c1", Changed, "moved; then it stands in the way: nobody renews its token"},
 		{"edge-2", "c2", NotAttempted, "waits for what stands in the way"}} {
 		if got[i] != want {
@@ -73,11 +73,11 @@ func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
 
 // Where the dialect tells what a member presents, that is said of one for which nothing is left to do, or not yet.
 func TestAccountSaysWhatAMemberPresents(t *testing.T) {
-	f := plan.Facts{Hub: plan.Hub{Found: true, Context: "hub"}}
+	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"}}
 	for _, name := range []string{"a", "b", "c", "d"} {
 		f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleEdge, Context: name})
 	}
-	d := plan.Dialect{Stands: func(_ plan.Facts, m plan.Member, _ plan.Goal) (bool, string) {
+	d := plan.Provider{Converged: func(_ plan.State, m plan.Member, _ plan.Goal) (bool, string) {
 		return m.Name == "a" || m.Name == "d", map[string]string{"a": "an older one", "b": "nothing", "d": "the newest"}[m.Name]
 	}}
 	recorded := map[string]Outcome{"d": {State: Changed, Why: "moved"}}
@@ -86,15 +86,15 @@ func TestAccountSaysWhatAMemberPresents(t *testing.T) {
 		done bool
 		want map[string]Outcome
 	}{
-		"its turn did not come": {plan.Wave{Steps: []plan.Step{{ID: "move/b"}}, Notes: []plan.Blocked{{Member: "a", Why: "a note"}}}, false, map[string]Outcome{
+		"its turn did not come": {plan.Wave{Steps: []plan.Step{{ID: "move/b"}}, Notes: []plan.Obstacle{{Member: "a", Why: "a note"}}}, false, map[string]Outcome{
 			"a": {State: OK, Why: "it presents an older one; a note"}, "b": {State: NotAttempted, Why: "the run ended before its turn; it presents nothing"},
 			"c": {State: NotAttempted, Why: "the run ended before its turn"}, "d": {State: Changed, Why: "moved"}}},
-		"something stands in the way": {plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: "it is"}}}, false, map[string]Outcome{
+		"something stands in the way": {plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "it is"}}}, false, map[string]Outcome{
 			"a": {State: OK, Why: "it presents an older one"}, "b": {State: NotAttempted, Why: "waits for what stands in the way; it presents nothing"},
 			"c": {State: NotAttempted, Why: "waits for what stands in the way"}, "d": {State: Changed, Why: "moved"}}},
 		"all is done": {plan.Wave{}, true, map[string]Outcome{"a": {State: OK}, "b": {State: OK}, "c": {State: OK}, "d": {State: Changed, Why: "moved"}}},
 	} {
-		for _, o := range account(d, f, plan.Goal{}, recorded, tc.last, tc.done) {
+		for _, o := range summarize(d, f, plan.Goal{}, recorded, tc.last, tc.done) {
 			if want, ok := tc.want[o.Member]; ok && (o.State != want.State || o.Why != want.Why) {
 				t.Errorf("%s: %+v, want %+v", name, o, want)
 			}
@@ -118,7 +118,7 @@ func TestCoversComparesOnlyOurPaths(t *testing.T) {
 		{"below something absent, wanted", m{"spec": m{"xcp": m{"mode": "JWT"}}}, false},
 		{"nothing wanted", nil, true},
 	} {
-		if got := covers(live, tc.want, false); got != tc.ok {
+		if got := matches(live, tc.want, false); got != tc.ok {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.ok)
 		}
 	}
@@ -145,7 +145,7 @@ func TestCoversComparesListsByName(t *testing.T) {
 		{"wanted in another container", m{"containers": l{m{"name": "sidecar", "env": l{m{"name": "MODE", "value": "zone"}}}}}, false},
 		{"several", env(m{"name": "MODE", "value": "zone"}, m{"name": "AUTH", "value": nil}), true},
 	} {
-		if got := covers(live, tc.want, true); got != tc.ok {
+		if got := matches(live, tc.want, true); got != tc.ok {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.ok)
 		}
 	}
@@ -158,16 +158,16 @@ func TestCoversComparesListsByName(t *testing.T) {
 // Taking a change back and doing it again leads to the same values: the journal's patches are their own lock.
 func TestTheWayBackIsWrittenLastFirstAndNeverForWhatOnlyAdds(t *testing.T) {
 	type m = map[string]any
-	s := plan.Step{ID: "move/e", Member: "e", From: "mtls", Writes: []plan.Patch{
+	s := plan.Step{ID: "move/e", Member: "e", RevertsTo: "mtls", Writes: []plan.Write{
 		{Create: true, After: m{"kind": "Secret"}},
-		{Object: plan.Ref{Name: "a"}, Before: m{"v": nil}, After: m{"v": "1"}, Back: m{"v": "0"}},
+		{Object: plan.Ref{Name: "a"}, Before: m{"v": nil}, After: m{"v": "1"}, UndoTo: m{"v": "0"}},
 		{Object: plan.Ref{Name: "b"}, Before: m{"v": "x"}, After: m{"v": "y"}},
 	}}
 	undo := undoOf(s)
 	if len(undo) != 2 || undo[0].Object.Name != "b" || undo[0].Before["v"] != "y" || undo[0].After["v"] != "x" || undo[1].After["v"] != "0" {
 		t.Errorf("way back %+v", undo)
 	}
-	s.Keep = true
+	s.NoUndo = true
 	if undo := undoOf(s); undo != nil {
 		t.Errorf("a step that is kept has a way back: %+v", undo)
 	}

@@ -26,7 +26,7 @@ func (b *blinking) WriteJournal(ctx context.Context, home string, j Journal) err
 	return b.mesh.WriteJournal(ctx, home, j)
 }
 
-func (b *blinking) Observe(ctx context.Context, contexts ...string) plan.Facts {
+func (b *blinking) Observe(ctx context.Context, contexts ...string) plan.State {
 	for _, z := range b.zones {
 		z.reachable = true
 	}
@@ -45,7 +45,7 @@ func (b *blinking) Observe(ctx context.Context, contexts ...string) plan.Facts {
 
 // A run that finds something else to be done before it withdraws anything does that first, and does not end; but not for ever.
 func TestARunGoesOnWhereSomethingElseComesFirst(t *testing.T) {
-	for times, reached := range map[int]bool{0: true, 1: true, overtakenAtMost: true, overtakenAtMost + 1: false} {
+	for times, reached := range map[int]bool{0: true, 1: true, supersededAtMost: true, supersededAtMost + 1: false} {
 		w := newMesh(7)
 		w.strangers, w.stuck = false, map[string]bool{}
 		b := &blinking{mesh: w, times: times}

@@ -31,12 +31,12 @@ func (e *OwnedError) Error() string {
 	)
 }
 
-// owned asks of the object as it is now who keeps it, and returns an OwnedError when that would undo the patch. It is
+// checkOwner asks of the object as it is now who keeps it, and returns an OwnedError when that would undo the patch. It is
 // asked before every change and every deletion of an object that was seen, whatever its kind, but for a way back,
 // which is tried all the same, for a status, which nobody else keeps, and for a restart, which needs to last only
 // until the pods are new.
-func owned(p plan.Patch, live map[string]any) error {
-	if p.Restoring || p.Status || p.Restart {
+func checkOwner(p plan.Write, live map[string]any) error {
+	if p.Undoing || p.Status || p.Restart {
 		return nil
 	}
 	b, err := json.Marshal(live["metadata"])
@@ -56,7 +56,7 @@ func owned(p plan.Patch, live map[string]any) error {
 	if p.Delete {
 		owner = kube.Supplies(meta)
 	} else {
-		owner, _ = kube.Owners(meta, leaves(p.After, p.ByName)...)
+		owner, _ = kube.Owners(meta, leaves(p.After, p.ListsByName)...)
 	}
 	if owner == "" {
 		return nil

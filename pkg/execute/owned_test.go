@@ -24,10 +24,10 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 	}
 	secret := func() object { return apifake.Secret("ns", "token", map[string]string{"jwt": "old"}) }
 	ref := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "token", UID: "uid-token"}
-	change := plan.Patch{Context: "edge", Object: ref, Before: map[string]any{"data": map[string]any{"jwt": "b2xk"}},
+	change := plan.Write{Context: "edge", Object: ref, Before: map[string]any{"data": map[string]any{"jwt": "b2xk"}},
 		After: map[string]any{"data": map[string]any{"jwt": "bmV3"}}}
-	remove := plan.Patch{Context: "edge", Object: ref, Delete: true}
-	renew := plan.Patch{Context: "edge", Object: ref, Delete: true, KeepAs: "before"}
+	remove := plan.Write{Context: "edge", Object: ref, Delete: true}
+	renew := plan.Write{Context: "edge", Object: ref, Delete: true, BackupAs: "before"}
 	deployment := func() object {
 		return object{
 			"apiVersion": "apps/v1",
@@ -44,7 +44,7 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
 			"containers": []any{map[string]any{"name": "main", "env": []any{map[string]any{"name": "A", "value": value}}}}}}}}
 	}
-	variable := plan.Patch{Context: "edge", ByName: true, Before: env("1"), After: env("2"),
+	variable := plan.Write{Context: "edge", ListsByName: true, Before: env("1"), After: env("2"),
 		Object: plan.Ref{
 			Group:     "apps",
 			Version:   "v1",
@@ -55,7 +55,7 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 			UID:       "uid-cp",
 		}}
 	restart := variable
-	restart.ByName, restart.Restart, restart.Before, restart.After = false, true, nil, map[string]any{
+	restart.ListsByName, restart.Restart, restart.Before, restart.After = false, true, nil, map[string]any{
 		"metadata": map[string]any{"annotations": map[string]any{"a": "b"}},
 	}
 	field := func(keys ...string) object {
@@ -66,11 +66,11 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 		return fields
 	}
 	back := change
-	back.Restoring = true
+	back.Undoing = true
 	for _, tc := range []struct {
 		name  string
 		it    object
-		patch plan.Patch
+		patch plan.Write
 		kept  string // by whom, where nothing is written
 	}{
 		{"a secret of nobody", secret(), change, ""},

@@ -12,33 +12,33 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// looksKept is how many observations a proof looks back on, besides the one before the writes: a claim needs the last few dozen, and
+// observationsKept is how many observations a proof looks back on, besides the one before the writes: a claim needs the last few dozen, and
 // a wait of hours must not fill the memory.
-const looksKept = 240
+const observationsKept = 240
 
-// prove observes the members of the steps, and the hub, again and again until every step is proved, has run out of its time,
+// verify observes the members of the steps, and the hub, again and again until every step is proved, has run out of its time,
 // or the run is interrupted; what is not proved is added to failed. A proved member is published.
-func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Facts, failed map[string]string, recorded map[string]Outcome) {
+func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string, recorded map[string]Outcome) {
 	contexts := e.contextsOf(steps, before)
-	seen := []plan.Facts{before}
+	seen := []plan.State{before}
 	for {
 		began := e.Now()
-		now := e.look(ctx, contexts...)
+		now := e.observe(ctx, contexts...)
 		e.probe(ctx, steps, &now)
 		took := e.Now().Sub(began)
-		if seen = append(seen, now); len(seen) > looksKept {
+		if seen = append(seen, now); len(seen) > observationsKept {
 			seen = slices.Delete(seen, 1, 2)
 		}
 		steps = slices.DeleteFunc(steps, func(s *running) bool {
-			witnesses, lack := e.judge(s.Step, seen)
-			missing := lack.Witness
-			if later := lack.Due.Add(s.Within); !lack.Due.IsZero() && later.After(s.deadline) {
+			witnesses, lack := e.evaluate(s.Step, seen)
+			missing := lack.Evidence
+			if later := lack.ExpectedAt.Add(s.Timeout); !lack.ExpectedAt.IsZero() && later.After(s.deadline) {
 				s.deadline = later
 			}
 			switch {
 			case missing == "":
 				err := e.publish(ctx, s.Step, now, witnesses)
-				var back *takenBackError
+				var back *retractedError
 				if errors.As(err, &back) && ctx.Err() == nil && e.Now().Before(s.deadline) {
 					return false // it is seen again
 				}
@@ -46,26 +46,26 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 					failed[s.ID] = err.Error()
 					return true
 				}
-				e.vouch(s.Step, now)
-				if s.Kind != plan.Register && s.Kind != plan.Void && s.Kind != plan.Enclose { // they change what is known of a member, not the member
+				e.markVerified(s.Step, now)
+				if s.Kind != plan.Register && s.Kind != plan.RetractStatement && s.Kind != plan.InstallFence { // they change what is known of a member, not the member
 					recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
 				}
 				if len(witnesses) > 0 {
-					e.say(Proved, s.Member, "proved: %s", strings.Join(witnesses, "; "))
+					e.report(StepVerified, s.Member, "proved: %s", strings.Join(witnesses, "; "))
 				}
 				return true
 			case ctx.Err() != nil:
 				failed[s.ID] = "interrupted before it was proved (" + missing + ")"
 				return true
-			case lack.Never:
+			case lack.Hopeless:
 				failed[s.ID] = "not proved: " + missing
 				return true
 			case e.Now().After(s.deadline):
-				failed[s.ID] = fmt.Sprintf("not proved within %s: %s", s.Within.Round(time.Second), missing)
+				failed[s.ID] = fmt.Sprintf("not proved within %s: %s", s.Timeout.Round(time.Second), missing)
 				return true
 			case missing != s.missing:
 				s.missing = missing
-				e.say(Waiting, s.Member, "waiting: %s", missing)
+				e.report(Waiting, s.Member, "waiting: %s", missing)
 			}
 			return false
 		})
@@ -77,7 +77,7 @@ func (e *Executor) prove(ctx context.Context, steps []*running, before plan.Fact
 }
 
 // probe sends the probes of the steps, side by side, and adds what came of them to the facts.
-func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.Facts) {
+func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.State) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, s := range steps {
@@ -106,25 +106,25 @@ func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.Facts)
 	wg.Wait()
 }
 
-// vouch remembers what a hub was proved to run with.
-func (e *Executor) vouch(s plan.Step, now plan.Facts) {
+// markVerified remembers what a hub was proved to run with.
+func (e *Executor) markVerified(s plan.Step, now plan.State) {
 	switch {
-	case len(s.Proof) == 0:
+	case len(s.Conditions) == 0:
 	case s.Member == "hub":
-		e.vouched["hub"] = now.Hub.Accepts.Basis
+		e.verified["hub"] = now.Hub.Accepts.Basis
 	case s.Member == "standby" && now.Standby != nil:
-		e.vouched["standby"] = now.Standby.Accepts.Basis
+		e.verified["standby"] = now.Standby.Accepts.Basis
 	}
 }
 
 // contextsOf lists the contexts that must be looked at to judge the steps: the hub's, and those of every member a claim names.
-func (e *Executor) contextsOf(steps []*running, f plan.Facts) []string {
+func (e *Executor) contextsOf(steps []*running, f plan.State) []string {
 	var names []string
 	if f.Hub.Found {
 		names = append(names, f.Hub.Context)
 	}
 	for _, s := range steps {
-		for _, c := range s.Proof {
+		for _, c := range s.Conditions {
 			if m := f.Member(c.Member); m != nil && m.Context != "" {
 				names = append(names, m.Context)
 			}
@@ -137,19 +137,19 @@ func (e *Executor) contextsOf(steps []*running, f plan.Facts) []string {
 	return slices.Compact(names)
 }
 
-// judge returns a witness for each claim, or the judgement of the first that does not hold: what it still lacks.
-func (e *Executor) judge(s plan.Step, seen []plan.Facts) (witnesses []string, lack plan.Judgement) {
-	for _, c := range s.Proof {
-		j := e.Dialect.Judge(c, seen)
+// evaluate returns a witness for each claim, or the judgement of the first that does not hold: what it still lacks.
+func (e *Executor) evaluate(s plan.Step, seen []plan.State) (witnesses []string, lack plan.Evaluation) {
+	for _, c := range s.Conditions {
+		j := e.Provider.Evaluate(c, seen)
 		if c.Member != s.Member {
-			j.Witness = c.Member + ": " + j.Witness
+			j.Evidence = c.Member + ": " + j.Evidence
 		}
-		if !j.Holds {
+		if !j.Met {
 			return nil, j
 		}
-		witnesses = append(witnesses, j.Witness)
+		witnesses = append(witnesses, j.Evidence)
 	}
-	return witnesses, plan.Judgement{}
+	return witnesses, plan.Evaluation{}
 }
 
 func outcomeOf(s plan.Step, earlier Outcome, witnesses []string) Outcome {

@@ -15,26 +15,26 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// ProveNamed lists, proves and publishes members without changing them, with their fences where they have one: all that present the wanted
+// VerifyMembers lists, proves and publishes members without changing them, with their fences where they have one: all that present the wanted
 // credential when none are named.
 // Without a hub, what was proved is left in Stated, to be handed over.
-func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, error) {
-	e.vouched, e.stated, e.without = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
-	f := e.look(ctx)
+func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, error) {
+	e.verified, e.statements, e.fenceWaived = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
+	f := e.observe(ctx)
 	recorded := map[string]Outcome{}
 	if !f.Hub.Found && !e.Goal.NoHub {
-		return Result{Outcomes: account(e.Dialect, f, e.Goal, recorded, e.Dialect.Next(f, e.Goal), false), Facts: f}, nil
+		return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, e.Provider.Next(f, e.Goal), false), Facts: f}, nil
 	}
 	e.hub = f.Hub.Context
 	for _, n := range names {
 		if f.Member(n) == nil {
-			return Result{Facts: f}, errors.New(f.NoMember(n))
+			return Result{Facts: f}, errors.New(f.UnknownMember(n))
 		}
 	}
 	var steps []*running
 	failed := map[string]string{}
 	var lacking map[string]string
-	if f.Stated {
+	if f.UsesRoster {
 		lacking = mayPublish(ctx, e, e.hub, slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool {
 			return len(names) > 0 && !slices.Contains(names, m.Name) || m.Err != "" || m.InFlight != ""
 		}))
@@ -54,28 +54,28 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 			failed[m.Name] = recorded[m.Name].Why
 			continue
 		}
-		s := e.Dialect.Prove(f, m, e.Goal)
+		s := e.Provider.Verify(f, m, e.Goal)
 		if m.Role == plan.RoleEdge && m.Rotation.Seen {
-			s.Kind = plan.Witness // its session is past its first token: that it pushes now shows that it goes on
+			s.Kind = plan.AwaitRotation // its session is past its first token: that it pushes now shows that it goes on
 		}
 		if why := lacking[m.Name]; why != "" {
 			failed[s.ID] = why
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: failed[s.ID]}
 			continue
 		}
-		if err := e.list(ctx, m); err != nil {
+		if err := e.enlist(ctx, m); err != nil {
 			failed[s.ID] = err.Error()
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: failed[s.ID]}
 			continue
 		}
-		steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
+		steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Timeout)})
 	}
 	byID := map[string]string{}
 	for _, s := range steps {
 		byID[s.ID] = s.Member
 	}
-	e.prove(ctx, slices.Clone(steps), f, failed, recorded)
-	e.proveFences(ctx, steps, failed)
+	e.verify(ctx, slices.Clone(steps), f, failed, recorded)
+	e.verifyFences(ctx, steps, failed)
 	for id, why := range failed {
 		if name := byID[id]; name != "" {
 			recorded[name] = Outcome{Member: name, State: Failed, Why: why}
@@ -97,38 +97,38 @@ func (e *Executor) ProveNamed(ctx context.Context, names []string) (Result, erro
 	return r, nil
 }
 
-// proveFences proves the fences of the members that are proved themselves, and are fenced in; one that does not deny is gone without.
-func (e *Executor) proveFences(ctx context.Context, proved []*running, failed map[string]string) {
+// verifyFences proves the fences of the members that are proved themselves, and are fenced in; one that does not deny is gone without.
+func (e *Executor) verifyFences(ctx context.Context, proved []*running, failed map[string]string) {
 	if e.Goal.NoFence || ctx.Err() != nil {
 		return
 	}
-	f := e.look(ctx)
+	f := e.observe(ctx)
 	var steps []*running
 	for _, s := range proved {
 		m := f.Member(s.Member)
-		if failed[s.ID] != "" || m == nil || m.Err != "" || !m.Fence.Ours {
+		if failed[s.ID] != "" || m == nil || m.Err != "" || !m.Fence.Current {
 			continue
 		}
-		if s := e.Dialect.Enclose(f, *m, e.Goal); len(s.Writes) == 0 {
-			steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Within)})
+		if s := e.Provider.InstallFence(f, *m, e.Goal); len(s.Writes) == 0 {
+			steps = append(steps, &running{Step: s, deadline: e.Now().Add(s.Timeout)})
 		}
 	}
 	without := map[string]string{}
-	e.prove(ctx, slices.Clone(steps), f, without, map[string]Outcome{})
+	e.verify(ctx, slices.Clone(steps), f, without, map[string]Outcome{})
 	for _, s := range steps {
 		if why := without[s.ID]; why != "" {
-			e.say(Noted, s.Member, "stated without its fence: %s", why)
+			e.report(Info, s.Member, "stated without its fence: %s", why)
 		}
 	}
 }
 
-// list puts a member into the roster, or renews its entry, when that is needed for a statement about it.
-func (e *Executor) list(ctx context.Context, m plan.Member) error {
-	entry := plan.Patch{Context: e.hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
+// enlist puts a member into the roster, or renews its entry, when that is needed for a statement about it.
+func (e *Executor) enlist(ctx context.Context, m plan.Member) error {
+	entry := plan.Write{Context: e.hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
 	switch {
-	case e.hub == "", m.Registered && !m.Outdated:
+	case e.hub == "", m.Registered && !m.EntryStale:
 		return nil
-	case m.Outdated:
+	case m.EntryStale:
 		entry.Create, entry.After = false, roster.Renewal(m)
 	}
 	if _, err := e.write(ctx, entry, nil); err != nil {
@@ -138,36 +138,36 @@ func (e *Executor) list(ctx context.Context, m plan.Member) error {
 }
 
 // publish states what was proved of a member: in the roster, or without a hub in the result; nowhere where the product has no roster.
-func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witnesses []string) error {
-	if !f.Stated {
+func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witnesses []string) error {
+	if !f.UsesRoster {
 		return nil
 	}
-	if s.Kind == plan.Return && e.hub != "" { // once more: whoever looked before the edge went back may have published since
-		if err := e.unstate(ctx, s.Member); err != nil {
-			e.say(Noted, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v", err)
+	if s.Kind == plan.Revert && e.hub != "" { // once more: whoever looked before the edge went back may have published since
+		if err := e.retractStatement(ctx, s.Member); err != nil {
+			e.report(Info, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v", err)
 		}
 		return nil
 	}
-	if (s.Kind != plan.Move && s.Kind != plan.Prove && s.Kind != plan.Witness && s.Kind != plan.Redial && s.Kind != plan.Enclose) || s.Member == "hub" || s.Member == "standby" {
+	if (s.Kind != plan.Switch && s.Kind != plan.Verify && s.Kind != plan.AwaitRotation && s.Kind != plan.Reconnect && s.Kind != plan.InstallFence) || s.Member == "hub" || s.Member == "standby" {
 		return nil
 	}
 	m := f.Member(s.Member)
-	if m == nil || !slices.Equal(m.Edge.Presents, []guard.Cred{e.Goal.To}) {
+	if m == nil || !slices.Equal(m.Evidence.Presents, []guard.Cred{e.Goal.To}) {
 		return fmt.Errorf("proved, but by now it may present something else; nothing was stated about it")
 	}
-	if err := e.unheld(ctx, *m); err != nil {
+	if err := e.notInFlight(ctx, *m); err != nil {
 		return err
 	}
-	rotated := s.Kind == plan.Witness || s.Kind != plan.Move && m.Statement != nil && m.Statement.Void == "" && m.Statement.Rotated
+	rotated := s.Kind == plan.AwaitRotation || s.Kind != plan.Switch && m.Statement != nil && m.Statement.Invalid == "" && m.Statement.Rotated
 	var fence *api.FenceStatus
 	switch {
-	case s.Kind == plan.Enclose:
+	case s.Kind == plan.InstallFence:
 		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(f.At)}
-	case m.Fence.Proved && s.Kind != plan.Move:
+	case m.Fence.Verified && s.Kind != plan.Switch:
 		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(m.Statement.FenceSeen)}
 	}
-	if s.Kind == plan.Enclose && m.Statement != nil {
-		witnesses = slices.Concat(m.Statement.Witnesses, witnesses[len(witnesses)-1:]) // what was seen of its pods before still stands
+	if s.Kind == plan.InstallFence && m.Statement != nil {
+		witnesses = slices.Concat(m.Statement.Evidence, witnesses[len(witnesses)-1:]) // what was seen of its pods before still stands
 	}
 	st := roster.Statement(*m, e.Goal.To, rotated, fence, witnesses, e.by(ctx, cmp.Or(e.hub, m.Context)), f.At)
 	if e.hub != "" {
@@ -175,23 +175,23 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.Facts, witne
 	}
 	entry := roster.Entry(*m)
 	entry.Status = st
-	e.stated[m.Name] = roster.StatementOf(entry, f.At)
-	for i := range e.Stated {
-		if e.Stated[i].Name == entry.Name {
-			e.Stated[i] = entry
+	e.statements[m.Name] = roster.StatementOf(entry, f.At)
+	for i := range e.Statements {
+		if e.Statements[i].Name == entry.Name {
+			e.Statements[i] = entry
 			return nil
 		}
 	}
-	e.Stated = append(e.Stated, entry)
+	e.Statements = append(e.Statements, entry)
 	return nil
 }
 
-// unheld asks, in a run that is not the only writer, whether the one that is has hold of a member. It is asked after
+// notInFlight asks, in a run that is not the only writer, whether the one that is has hold of a member. It is asked after
 // the member was seen: a run writes its wave down before it takes back what is stated, and that before it changes the
 // member. A run that was the only writer asks whether it still is.
-func (e *Executor) unheld(ctx context.Context, m plan.Member) error {
-	if e.homes != nil {
-		return e.held(nil)()
+func (e *Executor) notInFlight(ctx context.Context, m plan.Member) error {
+	if e.journals != nil {
+		return e.whileLocked(nil)()
 	}
 	held := m.InFlight
 	if held == "" && e.hub != "" {

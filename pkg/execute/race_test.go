@@ -52,12 +52,12 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 					}
 					w.killAt = 0
 				}
-				p := &Executor{Clusters: slow{w, takeBack}, Dialect: tsb.Dialect(), Source: "other", Poll: time.Second, oneByOne: true,
+				p := &Executor{Clusters: slow{w, takeBack}, Provider: tsb.Provider(), Source: "other", Poll: time.Second, oneByOne: true,
 					Goal: plan.Goal{To: tsb.JWT, Within: time.Minute, NoFence: true}, Report: func(Event) {}}
 				if when == "before it is seen" {
 					takeBack()
 				}
-				if _, err := p.ProveNamed(t.Context(), []string{name}); err != nil {
+				if _, err := p.VerifyMembers(t.Context(), []string{name}); err != nil {
 					t.Fatal(err)
 				}
 				_, began := w.voided[name]
@@ -91,7 +91,7 @@ func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 		}
 		return false
 	}
-	void := plan.Patch{Context: "hub", Object: roster.Ref("far"), Status: true, After: roster.Void()}
+	void := plan.Write{Context: "hub", Object: roster.Ref("far"), Status: true, After: roster.Void()}
 	if _, err := e.write(t.Context(), void, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -71,11 +71,11 @@ func (l *Live) Unregister(ctx context.Context, names []string) (Result, error) {
 }
 
 // each does something for the named edges, side by side, and accounts for everybody.
-func (l *Live) each(ctx context.Context, f plan.Facts, names []string, do func(plan.Member) Outcome) (Result, error) {
+func (l *Live) each(ctx context.Context, f plan.State, names []string, do func(plan.Member) Outcome) (Result, error) {
 	for _, n := range names {
 		switch m := f.Member(n); {
 		case m == nil:
-			return Result{Facts: f}, errors.New(f.NoMember(n))
+			return Result{Facts: f}, errors.New(f.UnknownMember(n))
 		case m.Role != plan.RoleEdge:
 			return Result{Facts: f}, fmt.Errorf("%s is no edge: it runs in the hub, and its pods are no ControlPlane's", n)
 		}
@@ -199,7 +199,7 @@ func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconf
 
 // enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's entry is not touched.
 func (l *Live) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) error {
-	entry := plan.Patch{Context: hub.Context, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
+	entry := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
 	if m.Registered {
 		live, err := get(ctx, hub, roster.Ref(m.Name))
 		if err != nil {
@@ -210,7 +210,7 @@ func (l *Live) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) er
 		switch {
 		case named && cp["uid"] == m.Object.UID:
 			return nil
-		case named && !m.Outdated:
+		case named && !m.EntryStale:
 			return fmt.Errorf("the roster's entry of that name belongs to another cluster; take it out with: kubectl xcpauth edge forget %s --reason WHY", m.Name)
 		}
 		entry.Create, entry.After = false, roster.Renewal(m)
@@ -356,13 +356,13 @@ func (e explained) Unwrap() error { return e.error }
 //  3. Remove the kubeconfig, and the reader.
 func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
 	stated := "decided from statements again"
-	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || m.Statement.Fence != "" && !m.Fence.Proved ||
-		!slices.Equal(m.Statement.Presents, m.Edge.Presents))
+	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || m.Statement.Fence != "" && !m.Fence.Verified ||
+		!slices.Equal(m.Statement.Presents, m.Evidence.Presents))
 	if err := allowed(ctx, l, unregistering(hub.Context, m, voids)); err != nil {
 		return Outcome{State: Refused, Why: err.Error()}
 	}
 	if voids {
-		void := plan.Patch{Context: hub.Context, Object: roster.Ref(m.Name), Status: true, After: roster.TakenBack(roster.Void(), l.Now())}
+		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Status: true, After: roster.TakenBack(roster.Void(), l.Now())}
 		if _, err := l.Write(ctx, void, nil); err != nil {
 			return Outcome{State: Failed, Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}
 		}
@@ -371,7 +371,7 @@ func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement); err != nil && !apierrors.IsNotFound(err) {
 		return Outcome{State: Failed, Why: err.Error()}
 	}
-	wrote, err := l.Write(ctx, plan.Patch{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(m.Name)), Delete: true}, nil)
+	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(m.Name)), Delete: true}, nil)
 	if err != nil {
 		return Outcome{State: Failed, Why: err.Error()}
 	}
@@ -381,7 +381,7 @@ func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member
 	}
 	objects := access.Objects(namespace, nil)
 	for i := range objects { // the right to renew goes before the identity
-		removed, err := l.Write(ctx, plan.Patch{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Delete: true}, nil)
+		removed, err := l.Write(ctx, plan.Write{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Delete: true}, nil)
 		if err != nil {
 			return Outcome{State: Failed, Why: "the hub does not read it any more, and in its cluster: " + err.Error()}
 		}

@@ -55,10 +55,10 @@ func newBed(t *testing.T, clusters map[string][]object) (*bed, *Executor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := tsb.Dialect()
-	b.Live = &Live{Fleet: f, Dialect: d, Where: plan.Selection{Hub: "hub"},
+	d := tsb.Provider()
+	b.Live = &Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}
-	return b, &Executor{Clusters: b, Dialect: d, Source: "me", Poll: time.Millisecond, PutBackWithin: 10 * time.Second,
+	return b, &Executor{Clusters: b, Provider: d, Source: "me", Poll: time.Millisecond, UndoWithin: 10 * time.Second,
 		Goal: plan.Goal{To: tsb.JWT, Within: time.Millisecond, Unrotated: []string{"a", "far"}}, Report: func(e Event) { t.Logf("%s: %s", e.Member, e.Text) }, hub: "hub"}
 }
 
@@ -122,11 +122,11 @@ func (b *bed) Lock(context.Context, string, string) (Lock, error) { return free{
 // restoreIn enters the hub and restores what its journal holds.
 func restoreIn(t *testing.T, e *Executor) (bool, error) {
 	t.Helper()
-	f := e.look(t.Context())
-	if err := e.enter(t.Context(), f); err != nil {
+	f := e.observe(t.Context())
+	if err := e.lockAll(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
-	return e.restoreAll(t.Context(), f, map[string]Outcome{})
+	return e.undoInterrupted(t.Context(), f, map[string]Outcome{})
 }
 
 // openHub is a hub that accepts both modes, with an empty roster.
@@ -181,7 +181,7 @@ func mode(v any) map[string]any {
 
 // moved is the step that set the edge of a cluster to JWT, as a run wrote it whose context for it had the given name.
 func moved(context, cluster string) plan.Step {
-	return plan.Step{ID: "move/" + cluster, Member: cluster, From: tsb.MTLS, Writes: []plan.Patch{{Context: context, Cluster: "uid-of-" + cluster, Before: mode("MUTUAL_TLS"), After: mode("JWT"),
+	return plan.Step{ID: "move/" + cluster, Member: cluster, RevertsTo: tsb.MTLS, Writes: []plan.Write{{Context: context, Cluster: "uid-of-" + cluster, Before: mode("MUTUAL_TLS"), After: mode("JWT"),
 		Object: plan.Ref{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-" + cluster + "-controlplane"}}}}
 }
 
@@ -208,7 +208,7 @@ func TestRestoring(t *testing.T) {
 	otherName := moved("a", "a")
 	otherName.Member = "a-ann"
 	fromUnset := moved("a", "a")
-	fromUnset.Writes[0].Before, fromUnset.Writes[0].Back = mode(nil), mode("MUTUAL_TLS")
+	fromUnset.Writes[0].Before, fromUnset.Writes[0].UndoTo = mode(nil), mode("MUTUAL_TLS")
 	for _, tc := range []struct {
 		name     string
 		clusters map[string][]object
@@ -275,7 +275,7 @@ func TestRestoring(t *testing.T) {
 // An edge that went back is not set forward again by the journal of the run that died on the way, where it would not connect.
 func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 	back := moved("a", "a")
-	back.ID, back.From = "back/a", tsb.JWT
+	back.ID, back.RevertsTo = "back/a", tsb.JWT
 	back.Writes[0].Before, back.Writes[0].After = mode("JWT"), mode("MUTUAL_TLS")
 	for why, wrote := range map[string]int{"": 1, "Central's certificate lacks the name that it dials": 0} {
 		went := apifake.Edge("a")
@@ -286,8 +286,8 @@ func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 		}
 		b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": went})
 		b.journal = inFlight(t, back)
-		e.Dialect.Bars = func(_ plan.Facts, m plan.Member, _ guard.Cred) string {
-			return tsb.Dialect().Bars(plan.Facts{}, plan.Member{Name: m.Name, Trust: plan.Trust{Unnamed: why != "", Why: why}}, tsb.JWT)
+		e.Provider.CannotPresent = func(_ plan.State, m plan.Member, _ guard.Cred) string {
+			return tsb.Provider().CannotPresent(plan.State{}, plan.Member{Name: m.Name, Trust: plan.Trust{Unnamed: why != "", Why: why}}, tsb.JWT)
 		}
 		if restored, err := restoreIn(t, e); !restored || err != nil || len(b.wrote) != wrote || b.journal != "" {
 			t.Errorf("%q: restored %v, %v; wrote %q, left %q", why, restored, err, b.wrote, b.journal)
@@ -296,28 +296,28 @@ func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 }
 
 func TestAJournalThatAsksForAnythingButAModeIsRefused(t *testing.T) {
-	change := func(change func(*plan.Patch)) plan.Patch {
+	change := func(change func(*plan.Write)) plan.Write {
 		p := moved("a", "a").Writes[0]
 		p.Before, p.After = p.After, p.Before
 		change(&p)
 		return p
 	}
 	host := map[string]any{"spec": map[string]any{"managementPlane": map[string]any{"host": "elsewhere.example.test"}}}
-	for name, p := range map[string]plan.Patch{
-		"another field": change(func(p *plan.Patch) { p.Before, p.After = nil, host }),
-		"another field, too": change(func(p *plan.Patch) {
+	for name, p := range map[string]plan.Write{
+		"another field": change(func(p *plan.Write) { p.Before, p.After = nil, host }),
+		"another field, too": change(func(p *plan.Write) {
 			p.After["spec"].(map[string]any)["managementPlane"] = map[string]any{"host": "elsewhere.example.test"}
 		}),
-		"labels":                change(func(p *plan.Patch) { p.After["metadata"] = map[string]any{"labels": map[string]any{"a": "b"}} }),
-		"a new object":          change(func(p *plan.Patch) { p.Create = true }),
-		"a status":              change(func(p *plan.Patch) { p.Status = true }),
-		"another kind":          change(func(p *plan.Patch) { p.Object.Resource = "gateways" }),
-		"another group":         change(func(p *plan.Patch) { p.Object.Group = "" }),
-		"the wrong kind's mode": change(func(p *plan.Patch) { p.Object.Resource = "managementplanes" }),
+		"labels":                change(func(p *plan.Write) { p.After["metadata"] = map[string]any{"labels": map[string]any{"a": "b"}} }),
+		"a new object":          change(func(p *plan.Write) { p.Create = true }),
+		"a status":              change(func(p *plan.Write) { p.Status = true }),
+		"another kind":          change(func(p *plan.Write) { p.Object.Resource = "gateways" }),
+		"another group":         change(func(p *plan.Write) { p.Object.Group = "" }),
+		"the wrong kind's mode": change(func(p *plan.Write) { p.Object.Resource = "managementplanes" }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
-			text, err := json.Marshal(Entry{Wave: "canary", By: "mallory@host", Steps: []EntryStep{{ID: "move/a", Member: "a", From: tsb.MTLS, Undo: []plan.Patch{p}}}})
+			text, err := json.Marshal(Entry{Wave: "canary", By: "mallory@host", Steps: []EntryStep{{ID: "move/a", Member: "a", From: tsb.MTLS, Undo: []plan.Write{p}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -379,7 +379,7 @@ func TestMTLSIsTurnedOffOnWhatWasJustReadAlone(t *testing.T) {
 
 func TestPublishingAnEdgeThatNothingReachesIsNotSuccess(t *testing.T) {
 	_, e := newBed(t, map[string][]object{"hub": openHub("a", "far"), "a": onJWT("a")})
-	r, err := e.ProveNamed(t.Context(), []string{"far"})
+	r, err := e.VerifyMembers(t.Context(), []string{"far"})
 	if err != nil || r.ExitCode() != 4 {
 		t.Errorf("exit code %d, %v; want 4: %+v", r.ExitCode(), err, r.Outcomes)
 	}
@@ -414,7 +414,7 @@ func TestPuttingBack(t *testing.T) {
 			interrupted, cancel := context.WithCancelCause(t.Context())
 			cancel(errors.New("Ctrl-C"))
 			step := moved("a", "a")
-			back := e.putBack(interrupted, []plan.Step{step})[step.ID]
+			back := e.undoAll(interrupted, []plan.Step{step})[step.ID]
 			put, err := back.wrote, back.err
 			if put != tc.want || (err == nil) != tc.want || slices.Contains(b.wrote, "a controlplane") != tc.want {
 				t.Errorf("put back: %v, %v, wrote %q; want %v", put, err, b.wrote, tc.want)
@@ -442,7 +442,7 @@ func TestAnEdgeThatDoesNotAnswerKeepsNoOtherFromBeingPutBack(t *testing.T) {
 		return true
 	}
 	steps := []plan.Step{moved("a", "a"), moved("b", "b")}
-	back := e.putBack(t.Context(), steps)
+	back := e.undoAll(t.Context(), steps)
 	if a, b := back[steps[0].ID], back[steps[1].ID]; a.err == nil || b.err != nil || !b.wrote || after < 1 || after > 2 || tries < 3 {
 		t.Errorf("a: %v; b: %v, %v; it was put back before try %d of %d of a, and must be before the second", a.err, b.wrote, b.err, after, tries)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // findHub looks for the hub and returns its client.
-func (l *Live) findHub(ctx context.Context) (*fleet.Cluster, plan.Facts, error) {
+func (l *Live) findHub(ctx context.Context) (*fleet.Cluster, plan.State, error) {
 	f := l.Observe(ctx)
 	if !f.Hub.Found {
 		return nil, f, errors.New(f.Hub.Err)
@@ -69,13 +69,13 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 	m := f.Member(name)
 	switch {
 	case m != nil && m.Err == "" && len(m.Workload.Processes) > 0 && !alive:
-		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if that is meant", name, m.Context, m.Edge.Why)
+		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if that is meant", name, m.Context, m.Evidence.Why)
 	case f.Hub.InFlight != "" && !alive:
 		return fmt.Errorf("%s is in flight, and may hold %s; kubectl xcpauth migrate restores it; pass --alive to forget it all the same", f.Hub.InFlight, name)
 	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
 		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
 	}
-	needs := map[string][]plan.Need{hub.Context: forgetting(name, alive, m != nil && m.ReadLive)}
+	needs := map[string][]plan.Permission{hub.Context: forgetting(name, alive, m != nil && m.ReadLive)}
 	if err := allowed(ctx, l, needs); err != nil {
 		return err
 	}
@@ -87,14 +87,14 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 		defer lock.Unlock()
 	}
 	now := l.Now().UTC()
-	told := plan.Past{Wave: "forget", Began: now, Ended: now, By: source, Steps: []string{roster.ForgetStep(name)}, Said: "forgotten: " + reason}
+	told := plan.WaveRecord{Wave: "forget", Began: now, Ended: now, By: source, Steps: []string{roster.ForgetStep(name)}, Result: "forgotten: " + reason}
 	entry, err := get(ctx, hub, roster.Ref(name))
 	if apierrors.IsNotFound(err) && alive && f.Hub.InFlight != "" {
 		return l.drop(ctx, hub.Context, name, told)
 	}
 	if apierrors.IsNotFound(err) {
 		if m == nil {
-			return errors.New(f.NoMember(name))
+			return errors.New(f.UnknownMember(name))
 		}
 		return fmt.Errorf("%s is not in the roster of %s; kubectl xcpauth edge list shows who is", name, hub.Context)
 	}
@@ -123,7 +123,7 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
 	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) { // nobody would renew or remove it any more
-		if _, err := l.Write(ctx, plan.Patch{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(name)), Delete: true}, nil); err != nil {
+		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(name)), Delete: true}, nil); err != nil {
 			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
 		}
 	}
@@ -135,7 +135,7 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 
 // drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and tells of it in the history:
 // what was seen of it before is not taken over any more.
-func (l *Live) drop(ctx context.Context, hub, name string, told plan.Past) error {
+func (l *Live) drop(ctx context.Context, hub, name string, told plan.WaveRecord) error {
 	j, err := l.ReadJournal(ctx, hub)
 	if err != nil {
 		return err

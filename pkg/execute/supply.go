@@ -57,7 +57,7 @@ func (l *Live) supply(ctx context.Context, w writer, s plan.Supply, still func()
 	for _, o := range secrets {
 		meta, _ := o["metadata"].(map[string]any)
 		name, _ := meta["name"].(string)
-		p := plan.Patch{Context: s.Context, Create: true, After: o,
+		p := plan.Write{Context: s.Context, Create: true, After: o,
 			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: s.Namespace, Name: name}}
 		wrote, err := w.create(ctx, c, p, still)
 		switch {
@@ -82,17 +82,17 @@ func (l *Live) supply(ctx context.Context, w writer, s plan.Supply, still func()
 }
 
 // ask asks of a secret that is about to be replaced who keeps it.
-func ask(ctx context.Context, c *fleet.Cluster, p plan.Patch) error {
+func ask(ctx context.Context, c *fleet.Cluster, p plan.Write) error {
 	live, err := get(ctx, c, p.Object)
 	if err != nil {
 		return fmt.Errorf("reading %s in %s before replacing it: %w", p.Object, p.Context, explained{err})
 	}
 	p.After = map[string]any{"data": p.After["data"]}
-	return owned(p, live)
+	return checkOwner(p, live)
 }
 
 // replace writes the data of a secret that is there.
-func (w writer) replace(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+func (w writer) replace(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err

@@ -132,20 +132,20 @@ func TestADryRunStoresNothingAndAsksNobodyWhoMakesSomething(t *testing.T) {
 }
 
 func TestASecretIsReplacedOnlyOnceItsCopyCanBeReadBack(t *testing.T) {
-	patch := plan.Patch{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "cert"}, KeepAs: "cert-before", Fill: "key",
+	patch := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "cert"}, BackupAs: "cert-before", SecretField: "key",
 		Before: map[string]any{"data": map[string]any{"tls.crt": "b2xk"}}, After: map[string]any{"data": map[string]any{"tls.crt": "bmV3"}}}
 	cert := apifake.Secret("ns", "cert", map[string]string{"tls.crt": "old"})
 	copyOf := func(text string) object {
 		return apifake.Secret("ns", "cert-before", map[string]string{"tls.crt": text, text: "x"})
 	}
-	fills := map[string]Fill{"key": func(after map[string]any) error {
+	fills := map[string]FillSecret{"key": func(after map[string]any) error {
 		after["data"] = map[string]any{"tls.crt": "bmV3", "tls.key": "a2V5"}
 		return nil
 	}}
 	for _, tc := range []struct {
 		name, forbidden string
 		objects         []object
-		fills           map[string]Fill
+		fills           map[string]FillSecret
 		wrote           []string
 		says            string
 	}{
@@ -156,7 +156,7 @@ func TestASecretIsReplacedOnlyOnceItsCopyCanBeReadBack(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			live, wrote := writes(t, tc.forbidden, tc.objects...)
-			live.Fills = tc.fills
+			live.SecretFields = tc.fills
 			_, err := live.Write(t.Context(), patch, nil)
 			if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error %v, want %q", err, tc.says)

@@ -12,9 +12,9 @@ import (
 // and some never make one; and a run that says that a token is new is right. Each rule behind that shows when it is bent.
 func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
 	steps := func(change func(*plan.Step)) mutation {
-		return deciding(func(_ plan.Facts, w plan.Wave) plan.Wave {
+		return deciding(func(_ plan.State, w plan.Wave) plan.Wave {
 			for i := range w.Steps {
-				if w.Steps[i].Kind == plan.Renew {
+				if w.Steps[i].Kind == plan.RotateToken {
 					change(&w.Steps[i])
 				}
 			}
@@ -46,16 +46,16 @@ func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
 		}
 	}
 	for name, mutate := range map[string]mutation{
-		"a token may be missing for as long as the goal says": steps(func(s *plan.Step) { s.Within = 2 * time.Minute }),
-		"a wave takes as long as the token that ends last": deciding(func(f plan.Facts, w plan.Wave) plan.Wave {
+		"a token may be missing for as long as the goal says": steps(func(s *plan.Step) { s.Timeout = 2 * time.Minute }),
+		"a wave takes as long as the token that ends last": deciding(func(f plan.State, w plan.Wave) plan.Wave {
 			for i, s := range w.Steps {
-				if s.Kind == plan.Renew && len(w.Steps) > 1 {
-					w.Steps[i].Within = f.Member(s.Member).Credential.Expires.Sub(f.At) * 3 / 4
+				if s.Kind == plan.RotateToken && len(w.Steps) > 1 {
+					w.Steps[i].Timeout = f.Member(s.Member).Credential.Expires.Sub(f.At) * 3 / 4
 				}
 			}
 			return w
 		}),
-		"the old token is not put back": steps(func(s *plan.Step) { s.Keep = true }),
+		"the old token is not put back": steps(func(s *plan.Step) { s.NoUndo = true }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			seeds := make([]uint64, 400)

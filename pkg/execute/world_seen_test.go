@@ -30,8 +30,8 @@ func (w *world) seenAs(c certificate) plan.Certificate {
 }
 
 // Observe implements Clusters: the facts that the dialect would make of this world.
-func (w *world) Observe(context.Context, ...string) plan.Facts {
-	f := plan.Facts{At: w.now, Product: tsb.Name, Stated: true}
+func (w *world) Observe(context.Context, ...string) plan.State {
+	f := plan.State{At: w.now, Product: tsb.Name, UsesRoster: true}
 	if !w.noHub {
 		f.Hub = w.observeHub()
 	}
@@ -42,21 +42,21 @@ func (w *world) Observe(context.Context, ...string) plan.Facts {
 		return f
 	}
 	m := w.member(w.mpc)
-	m.Role, m.Declared, m.Effective, m.Edge.Presents, m.Leftovers = plan.RoleMPC, "", "", presentedBy(w.mpc.pods), nil
+	m.Role, m.Declared, m.Effective, m.Evidence.Presents, m.Leftovers = plan.RoleMPC, "", "", presentedBy(w.mpc.pods), nil
 	f.Members = append(f.Members, m)
 	return f
 }
 
 func (w *world) observeHub() plan.Hub {
 	h := plan.Hub{Found: true, Context: "hub", Object: plan.Ref{Group: "install.tetrate.io", Kind: "ManagementPlane", Resource: "managementplanes", Name: "mp", UID: "mp"},
-		Accepts: asHub(w.hub), Since: w.since, Declared: map[string]any{"jwt": w.hub.jwt, "mutualTls": w.hub.mtls}, Lower: w.lower, Inventory: w.names(),
+		Accepts: asHub(w.hub), Since: w.since, Declared: map[string]any{"jwt": w.hub.jwt, "mutualTls": w.hub.mtls}, OperatorGeneration: w.lower, Inventory: w.names(),
 		Roster: plan.RosterState{Namespace: w.roster.namespace, Kind: w.roster.kind}, Originals: w.homes["hub"].Originals, Server: w.seenAs(w.cert),
 		Issuer: plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "central", UID: "central"}, Names: names(w.asked)}}
 	if w.rehears.asked != nil {
-		h.RehearsalIssuer = plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "rehearsal"}, Names: names(w.rehears.asked), Ready: w.rehears.cert != nil}
+		h.TrialIssuer = plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "rehearsal"}, Names: names(w.rehears.asked), Ready: w.rehears.cert != nil}
 	}
 	if w.rehears.cert != nil {
-		h.Rehearsal = w.seenAs(*w.rehears.cert)
+		h.TrialCertificate = w.seenAs(*w.rehears.cert)
 	}
 	h.Workload = workloadOf(w.central, w.taken == w.hub && (w.noRollout || !slices.ContainsFunc(w.central, func(p *process) bool { return p.accepts != w.taken || p.restart })), nil)
 	h.Workload.RestartedFor = w.restartedFor
@@ -91,16 +91,16 @@ func (w *world) member(e *fleetMember) plan.Member {
 	}
 	if !e.reachable {
 		m.Err = "the API server did not answer in time"
-		m.Edge = guard.Edge{Name: e.name, Why: m.Err}
+		m.Evidence = guard.Member{Name: e.name, Why: m.Err}
 		return m
 	}
 	m.Declared, m.Effective = e.declared, e.effective
 	m.DeclaredFields = map[string]any{"centralAuthMode": modeWord(e.declared)}
-	m.Edge = guard.Edge{Name: e.name, Presents: presentedBy(e.pods, e.declared, e.effective), Until: w.now.Add(30 * time.Second)}
+	m.Evidence = guard.Member{Name: e.name, Presents: presentedBy(e.pods, e.declared, e.effective), Until: w.now.Add(30 * time.Second)}
 	m.Workload = workloadOf(e.pods, e.declared == e.effective && !slices.ContainsFunc(e.pods, func(p *process) bool { return p.cred != e.effective }), w)
 	m.Credential = w.tokenOf(e)
 	m.Trust = plan.Trust{OK: w.cert.named || w.noHub, Unnamed: !w.cert.named && !w.noHub, Absent: !e.ca, Why: "unnamed"}
-	m.ServerName, m.Anchors = dialled, [][]byte{chains.ca}
+	m.ServerName, m.TrustAnchors = dialled, [][]byte{chains.ca}
 	m.Rotation = w.rotation(e)
 	m.OldCredential = plan.Certificate{Where: "istio-system/xcp-edge-cert", Err: "secret istio-system/xcp-edge-cert is not there"}
 	if e.cert {
@@ -108,7 +108,7 @@ func (w *world) member(e *fleetMember) plan.Member {
 		m.Leftovers = []plan.Leftover{{Context: e.name, Member: e.name, Object: plan.Ref{Resource: "secrets", Kind: "Secret", Name: "xcp-edge-cert", UID: "cert-of-" + e.name}}}
 	}
 	m.Fence = w.fence(e)
-	m.Fence.Proved = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID()
+	m.Fence.Verified = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID()
 	for _, home := range []string{"hub", e.name} {
 		if was := w.homes[home].Originals[e.name]; was != nil {
 			m.Original = was
@@ -123,11 +123,11 @@ func (w *world) fence(e *fleetMember) plan.Fence {
 	f := plan.Fence{Policy: ref, Binding: ref}
 	f.Policy.Resource, f.Policy.Kind = "validatingadmissionpolicies", "FencePolicy"
 	if e.fence != 0 {
-		f.Policy.UID, f.Binding.UID, f.Ours = fmt.Sprint(e.fence), fmt.Sprint(e.fence), true
+		f.Policy.UID, f.Binding.UID, f.Current = fmt.Sprint(e.fence), fmt.Sprint(e.fence), true
 		f.PolicySpec, f.BindingSpec = map[string]any{}, map[string]any{}
 	}
 	if w.noFences {
-		f.Without = "old"
+		f.Unavailable = "old"
 	}
 	return f
 }
@@ -188,7 +188,7 @@ func (w *world) count() {
 }
 
 // Write implements Clusters.
-func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool, error) {
+func (w *world) Write(_ context.Context, p plan.Write, still func() error) (bool, error) {
 	w.count()
 	w.patch(p)
 	defer w.afterWrite()
@@ -245,7 +245,7 @@ func (w *world) Write(_ context.Context, p plan.Patch, still func() error) (bool
 }
 
 // writeFence makes the binding of an edge's fence, or removes it.
-func (w *world) writeFence(p plan.Patch) (bool, error) {
+func (w *world) writeFence(p plan.Write) (bool, error) {
 	e := w.edges[p.Context]
 	switch {
 	case !e.reachable:
@@ -261,22 +261,22 @@ func (w *world) writeFence(p plan.Patch) (bool, error) {
 }
 
 // Lacking implements Clusters: its user may only look at one of the edges, or may do everything.
-func (w *world) Lacking(_ context.Context, needs map[string][]plan.Need) map[string]Lack {
+func (w *world) MissingPermissions(_ context.Context, needs map[string][]plan.Permission) map[string]Denial {
 	return lackingIn(w.mayNot, needs)
 }
 
 // lackingIn is the answer to a user who may only look at what is in a context.
-func lackingIn(context string, needs map[string][]plan.Need) map[string]Lack {
+func lackingIn(context string, needs map[string][]plan.Permission) map[string]Denial {
 	for _, n := range needs[context] {
 		if n.Verb != "get" && n.Verb != "list" {
-			return map[string]Lack{context: {Why: n.String()}}
+			return map[string]Denial{context: {Why: n.String()}}
 		}
 	}
 	return nil
 }
 
 // forbidden is what who may only look in a context is told of a write there, and nil elsewhere.
-func forbidden(context string, p plan.Patch) error {
+func forbidden(context string, p plan.Write) error {
 	if context == "" || p.Context != context {
 		return nil
 	}
@@ -284,7 +284,7 @@ func forbidden(context string, p plan.Patch) error {
 }
 
 // Probe implements Clusters.
-func (w *world) Probe(_ context.Context, p plan.Patch) (string, error) {
+func (w *world) Probe(_ context.Context, p plan.Write) (string, error) {
 	e := w.edges[p.Context]
 	switch {
 	case !e.reachable:
@@ -296,7 +296,7 @@ func (w *world) Probe(_ context.Context, p plan.Patch) (string, error) {
 }
 
 // writeCertificate changes what a Certificate asks for, or deletes what only the old credential needed.
-func (w *world) writeCertificate(p plan.Patch) (bool, error) {
+func (w *world) writeCertificate(p plan.Write) (bool, error) {
 	asks := func(m map[string]any) []string {
 		all := []string{}
 		spec, _ := m["spec"].(map[string]any)
@@ -336,7 +336,7 @@ func (w *world) afterWrite() {
 	}
 }
 
-func (w *world) writeHub(p plan.Patch) (bool, error) {
+func (w *world) writeHub(p plan.Write) (bool, error) {
 	modes := func(m map[string]any) accepts {
 		for _, k := range []string{"spec", "components", "xcp", "centralAuthModes"} {
 			m, _ = m[k].(map[string]any)
@@ -357,7 +357,7 @@ func (w *world) writeHub(p plan.Patch) (bool, error) {
 	return true, nil
 }
 
-func (w *world) writeEdge(p plan.Patch) (bool, error) {
+func (w *world) writeEdge(p plan.Write) (bool, error) {
 	mode := func(m map[string]any) guard.Cred {
 		for _, k := range []string{"spec", "components", "xcp"} {
 			m, _ = m[k].(map[string]any)
@@ -410,7 +410,7 @@ func (w *world) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeC
 	w.wrote("publish", "hub", plan.Ref{Name: m.Name}, st)
 	defer w.afterWrite()
 	if at, voided := w.voided[m.Name]; voided && w.entries[m.Name] == nil && !st.ObservedTime.After(at) {
-		return &takenBackError{"it was taken back"}
+		return &retractedError{"it was taken back"}
 	}
 	s := &plan.Statement{Observed: st.ObservedTime.UTC(), Until: st.ValidUntil.UTC(), Source: st.Source, Rotated: st.RotationTime != nil}
 	if st.Fence != nil {

@@ -337,9 +337,9 @@ func (w *world) behindFences() bool {
 
 // webhook is what the webhook knows: the roster, and the hub's inventory, which lists every edge.
 func (w *world) webhook() []guard.Blocker {
-	var members []guard.Edge
+	var members []guard.Member
 	for _, name := range append(w.names(), "mpc") {
-		e := guard.Edge{Name: name}
+		e := guard.Member{Name: name}
 		if st := w.entries[name]; st != nil {
 			e.Presents, e.Until = st.Presents, st.Until
 		}

@@ -72,14 +72,14 @@ func (w *world) tickToken(e *fleetMember) {
 }
 
 // writeToken deletes a token and keeps a copy of it, puts one back from its copy, or removes the copy.
-func (w *world) writeToken(p plan.Patch) (bool, error) {
+func (w *world) writeToken(p plan.Write) (bool, error) {
 	e := w.edges[p.Context]
 	switch {
 	case !e.reachable:
 		return false, fmt.Errorf("writing %s in %s: the API server did not answer in time", p.Object, p.Context)
-	case p.Delete && p.KeepAs != "" && !e.token:
+	case p.Delete && p.BackupAs != "" && !e.token:
 		return false, nil
-	case p.Delete && p.KeepAs != "":
+	case p.Delete && p.BackupAs != "":
 		e.copied = e.minted
 		w.afterWrite()
 		w.count() // the copy and the deletion are two writes

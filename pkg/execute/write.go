@@ -58,16 +58,16 @@ func (e *DeniedError) Error() string {
 
 type writer struct {
 	fleet  *fleet.Fleet
-	fills  map[string]Fill
+	fills  map[string]FillSecret
 	dryRun bool
 }
 
-// Fill adds values that only the executor holds, such as a private key from a file, to what a patch writes.
-type Fill func(after map[string]any) error
+// FillSecret adds values that only the executor holds, such as a private key from a file, to what a patch writes.
+type FillSecret func(after map[string]any) error
 
 // fill adds to what a patch writes what only the executor holds.
-func (w writer) fill(p plan.Patch, body map[string]any) error {
-	fill := w.fills[p.Fill]
+func (w writer) fill(p plan.Write, body map[string]any) error {
+	fill := w.fills[p.SecretField]
 	if fill == nil {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (w writer) fill(p plan.Patch, body map[string]any) error {
 // write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge patch of our
 // paths (a strategic one where lists are by name) that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
 // After already, or Unless, there is nothing to do. It returns whether anything was written.
-func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bool, error) {
+func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	c, err := w.fleet.Cluster(p.Context)
@@ -88,16 +88,16 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		return false, err
 	}
 	switch {
-	case p.Fill != "" && w.fills[p.Fill] == nil:
-		return false, fmt.Errorf("writing %s in %s needs a value that this run was not given (%s); give it again as for the plan", p.Object, p.Context, p.Fill)
+	case p.SecretField != "" && w.fills[p.SecretField] == nil:
+		return false, fmt.Errorf("writing %s in %s needs a value that this run was not given (%s); give it again as for the plan", p.Object, p.Context, p.SecretField)
 	case p.Create && p.RestoreFrom != "":
-		return w.remake(ctx, c, p, still)
+		return w.recreateFromBackup(ctx, c, p, still)
 	case p.Create:
 		return w.create(ctx, c, p, still)
 	case p.Delete:
 		return w.remove(ctx, c, p, still)
 	case p.RestoreFrom != "":
-		if p, err = w.kept(ctx, c, p); err != nil {
+		if p, err = w.fromBackup(ctx, c, p); err != nil {
 			return false, err
 		}
 	}
@@ -112,22 +112,22 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 		switch {
 		case p.Object.UID != "" && uid(live) != p.Object.UID:
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
-		case covers(live, p.After, p.ByName), p.Unless != nil && covers(live, p.Unless, p.ByName):
+		case matches(live, p.After, p.ListsByName), p.SatisfiedBy != nil && matches(live, p.SatisfiedBy, p.ListsByName):
 			return false, nil
-		case !w.dryRun && !covers(live, p.Before, p.ByName):
+		case !w.dryRun && !matches(live, p.Before, p.ListsByName):
 			return false, &ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
 		}
-		if err := owned(p, live); err != nil {
+		if err := checkOwner(p, live); err != nil {
 			return false, err
 		}
-		if p.KeepAs != "" {
-			if err := w.keep(ctx, c, p, live); err != nil {
+		if p.BackupAs != "" {
+			if err := w.backUp(ctx, c, p, live); err != nil {
 				return false, err
 			}
 		}
 		body, kind := map[string]any{}, types.MergePatchType
 		maps.Copy(body, p.After)
-		if p.ByName {
+		if p.ListsByName {
 			body, kind = strategic(p.After), types.StrategicMergePatchType
 		}
 		if err := w.fill(p, body); err != nil {
@@ -158,7 +158,7 @@ func (w writer) write(ctx context.Context, p plan.Patch, still func() error) (bo
 	return false, fmt.Errorf("changing %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
 }
 
-func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err
@@ -183,10 +183,10 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 
 // remove deletes an object that still is the one that was seen. One that is gone already is no error. Of one that was
 // not seen, which is ours, nothing is read.
-func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Patch, still func() error) (bool, error) {
+func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
 	switch {
-	case p.KeepAs != "":
-		return w.removeKept(ctx, c, p, still)
+	case p.BackupAs != "":
+		return w.deleteWithBackup(ctx, c, p, still)
 	case p.Object.UID == "":
 		return w.removeAt(ctx, c, p, "", still)
 	}
@@ -197,14 +197,14 @@ func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Patch, stil
 	case err != nil:
 		return false, fmt.Errorf("reading %s in %s before deleting it: %w", p.Object, p.Context, explained{err})
 	}
-	if err := owned(p, live); err != nil {
+	if err := checkOwner(p, live); err != nil {
 		return false, err
 	}
 	return w.removeAt(ctx, c, p, "", still)
 }
 
 // removeAt deletes an object at one resourceVersion, at any when that is empty.
-func (w writer) removeAt(ctx context.Context, c *fleet.Cluster, p plan.Patch, version string, still func() error) (bool, error) {
+func (w writer) removeAt(ctx context.Context, c *fleet.Cluster, p plan.Write, version string, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err
@@ -251,7 +251,7 @@ func isAdmission(message string) bool {
 	return strings.Contains(message, "admission webhook") || strings.Contains(message, "ValidatingAdmissionPolicy")
 }
 
-func (w writer) explain(p plan.Patch, err error) error {
+func (w writer) explain(p plan.Write, err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case err == nil:
@@ -284,18 +284,18 @@ func uid(o map[string]any) string {
 	return id
 }
 
-// covers says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null. With byName, a list in
+// matches says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null. With byName, a list in
 // want is of named entries, each of which live has, or lacks where everything but its name is nil.
-func covers(live any, want map[string]any, byName bool) bool {
+func matches(live any, want map[string]any, byName bool) bool {
 	m, _ := live.(map[string]any)
 	for k, v := range want {
 		switch v := v.(type) {
 		case map[string]any:
-			if !covers(m[k], v, byName) {
+			if !matches(m[k], v, byName) {
 				return false
 			}
 		case []any:
-			if !byName && !reflect.DeepEqual(m[k], v) || byName && !coversNamed(m[k], v) {
+			if !byName && !reflect.DeepEqual(m[k], v) || byName && !matchesNamed(m[k], v) {
 				return false
 			}
 		default:
@@ -307,15 +307,15 @@ func covers(live any, want map[string]any, byName bool) bool {
 	return true
 }
 
-// coversNamed says whether a list has each of the named entries as it is wanted.
-func coversNamed(live any, want []any) bool {
+// matchesNamed says whether a list has each of the named entries as it is wanted.
+func matchesNamed(live any, want []any) bool {
 	list, _ := live.([]any)
 	for _, w := range want {
 		entry, _ := w.(map[string]any)
 		i := slices.IndexFunc(list, func(l any) bool { m, _ := l.(map[string]any); return m["name"] == entry["name"] })
 		switch {
 		case i < 0 && absent(entry):
-		case i < 0, absent(entry), !covers(list[i], entry, true):
+		case i < 0, absent(entry), !matches(list[i], entry, true):
 			return false
 		}
 	}

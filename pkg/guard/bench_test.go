@@ -7,10 +7,10 @@ import (
 )
 
 // onJWT are n members none of which stands in the way of mtls.
-func onJWT(n int) []Edge {
-	edges := make([]Edge, n)
+func onJWT(n int) []Member {
+	edges := make([]Member, n)
 	for i := range edges {
-		edges[i] = Edge{Name: fmt.Sprintf("edge-%d", i), Presents: []Cred{"jwt"}, Until: noon.Add(time.Minute)}
+		edges[i] = Member{Name: fmt.Sprintf("edge-%d", i), Presents: []Cred{"jwt"}, Until: noon.Add(time.Minute)}
 	}
 	return edges
 }

@@ -39,8 +39,8 @@ type Hub struct {
 	Basis string
 }
 
-// Edge is one member as far as the rule needs it.
-type Edge struct {
+// Member is one member as far as the rule needs it.
+type Member struct {
 	Name     string
 	Presents []Cred    // all that it may present now, old and new processes alike; nil means unknown
 	Until    time.Time // how long Presents may be believed; the zero time means not at all
@@ -49,13 +49,13 @@ type Edge struct {
 
 // Blocker is one reason why a credential must not be withdrawn: this member may present it.
 type Blocker struct {
-	Edge string `json:"member"`
-	Cred Cred   `json:"credential"`
-	Why  string `json:"why"`
+	Member string `json:"member"`
+	Cred   Cred   `json:"credential"`
+	Why    string `json:"why"`
 }
 
 func (b Blocker) String() string {
-	return fmt.Sprintf("%s may still present %s (%s)", b.Edge, b.Cred, b.Why)
+	return fmt.Sprintf("%s may still present %s (%s)", b.Member, b.Cred, b.Why)
 }
 
 // Withdraw says who stands against changing the hub from old to new: one Blocker for each member and each credential
@@ -66,18 +66,18 @@ func (b Blocker) String() string {
 //  3. A member stands against that unless it is known, and may still be believed at now, not to present it.
 //
 // Blockers are sorted by member, then credential.
-func Withdraw(old, new Hub, edges []Edge, now time.Time) []Blocker {
+func Withdraw(old, new Hub, edges []Member, now time.Time) []Blocker {
 	withdrawn := Withdrawn(old, new)
 	var blockers []Blocker
 	for _, e := range edges {
 		for _, c := range withdrawn {
 			if why, blocks := e.mayPresent(c, now); blocks {
-				blockers = append(blockers, Blocker{Edge: e.Name, Cred: c, Why: why})
+				blockers = append(blockers, Blocker{Member: e.Name, Cred: c, Why: why})
 			}
 		}
 	}
 	slices.SortStableFunc(blockers, func(a, b Blocker) int {
-		if n := strings.Compare(a.Edge, b.Edge); n != 0 {
+		if n := strings.Compare(a.Member, b.Member); n != 0 {
 			return n
 		}
 		return strings.Compare(string(a.Cred), string(b.Cred))
@@ -103,7 +103,7 @@ func Withdrawn(old, new Hub) []Cred {
 }
 
 // mayPresent says whether the member may present the credential at now, and from what that is concluded.
-func (e Edge) mayPresent(c Cred, now time.Time) (why string, may bool) {
+func (e Member) mayPresent(c Cred, now time.Time) (why string, may bool) {
 	switch {
 	case e.Presents == nil:
 		return e.because("what it presents is unknown"), true
@@ -115,7 +115,7 @@ func (e Edge) mayPresent(c Cred, now time.Time) (why string, may bool) {
 	return "", false
 }
 
-func (e Edge) because(fallback string) string {
+func (e Member) because(fallback string) string {
 	if e.Why == "" {
 		return fallback
 	}

@@ -32,7 +32,7 @@ func (k Tokens) sign(ctx context.Context, t plan.TokenRequest) (plan.Secret, []s
 	}
 	var said []string
 	for _, f := range findings {
-		said = append(said, f.Saw)
+		said = append(said, f.Found)
 	}
 	return token, said, nil
 }

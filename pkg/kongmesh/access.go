@@ -9,13 +9,13 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// Needs lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and when migrate is true to
+// Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and when migrate is true to
 // migrate, to rotate keys and to revoke tokens too. manifests/rbac/mesh.yaml gives them.
-func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
-	all := map[plan.Need]bool{}
+func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permission {
+	all := map[plan.Permission]bool{}
 	add := func(group, resource, ns, name string, verbs ...string) {
 		for _, verb := range verbs {
-			all[plan.Need{Verb: verb, Group: group, Resource: resource, Namespace: ns, Name: name}] = true
+			all[plan.Permission{Verb: verb, Group: group, Resource: resource, Namespace: ns, Name: name}] = true
 		}
 	}
 	for r := range ownReads(soFar) { // whatever is read must be readable
@@ -26,7 +26,7 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 		}
 	}
 	if !migrate {
-		return plan.SortedNeeds(all)
+		return plan.SortedPermissions(all)
 	}
 	planes, _ := kube.Deployments(soFar[readControlPlanes])
 	for i := range planes {
@@ -37,9 +37,9 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 			add("", "secrets", ns, "", "get", "create", "delete") // a key is read to sign with, made, and retired; their names go on
 			add("", "secrets", ns, RevocationsName, "patch")
 			for _, verb := range []string{"create", "get"} { // its API issues tokens: over SPDY, over WebSockets
-				all[plan.Need{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
+				all[plan.Permission{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
 			}
-			for _, n := range roster.Needs(soFar) {
+			for _, n := range roster.Permissions(soFar) {
 				all[n] = true
 			}
 		case modeZone:
@@ -49,7 +49,7 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 		}
 		add("apps", "deployments", ns, name, "get", "patch")
 	}
-	return plan.SortedNeeds(all)
+	return plan.SortedPermissions(all)
 }
 
 // ownReads are the reads of this dialect in a context of which that much was read, and what came of them; another dialect may have read
@@ -72,7 +72,7 @@ func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew,
 		Partial: kube.Unreadable(s.Reads[readControlPlanes]) != ""}
-	c.Missing, c.AccessErr = s.Lacking(Needs(s.Reads, true))
+	c.Missing, c.AccessErr = s.MissingPermissions(Permissions(s.Reads, true))
 	if s.Err != "" {
 		return c
 	}

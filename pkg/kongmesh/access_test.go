@@ -20,7 +20,7 @@ import (
 
 // look is what check reads of a cluster with these objects.
 func look(context string, objects []apifake.Object) plan.Snapshot {
-	h, d := apifake.Handler(objects...), kongmesh.Inspect()
+	h, d := apifake.Handler(objects...), kongmesh.CheckProvider()
 	s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
 	for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
 		for _, r := range next {
@@ -37,12 +37,12 @@ func look(context string, objects []apifake.Object) plan.Snapshot {
 }
 
 // every is all that may be needed: of a global without the journal's namespace and with it, of a zone, and of a cluster with neither.
-func every(t *testing.T, migrate bool) []plan.Need {
+func every(t *testing.T, migrate bool) []plan.Permission {
 	t.Helper()
 	journal := apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}
-	var all []plan.Need
+	var all []plan.Permission
 	for _, objects := range [][]apifake.Object{mesh("")["global"], append(mesh("")["global"], journal), mesh("")["west"], {apifake.KubeSystem("none")}} {
-		all = append(all, kongmesh.Needs(look("x", objects).Reads, migrate)...)
+		all = append(all, kongmesh.Permissions(look("x", objects).Reads, migrate)...)
 	}
 	return all
 }
@@ -80,14 +80,14 @@ func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 						if unasked[strings.Join(append([]string{verb, resource}, p.ResourceNames...), " ")] != "" {
 							continue
 						}
-						of := func(n plan.Need) bool {
+						of := func(n plan.Permission) bool {
 							return n.Group == group && strings.TrimSuffix(n.Resource+"/"+n.Subresource, "/") == resource && n.Verb == verb
 						}
 						if !slices.ContainsFunc(needs, of) {
 							t.Errorf("nothing needs to %s %s of group %q", verb, resource, group)
 						}
 						for _, name := range p.ResourceNames {
-							if !slices.ContainsFunc(needs, func(n plan.Need) bool { return of(n) && n.Name == name }) {
+							if !slices.ContainsFunc(needs, func(n plan.Permission) bool { return of(n) && n.Name == name }) {
 								t.Errorf("nothing needs to %s %s %s", verb, resource, name)
 							}
 						}
@@ -101,15 +101,15 @@ func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 // What is missing is said of each context by what this product needs there, and nothing that another product's dialect asked for counts.
 func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 	s := look("west", mesh("")["west"])
-	s.Access = map[plan.Need]plan.Answer{{Verb: "list", Group: "install.tetrate.io", Resource: "controlplanes"}: {}}
-	for _, n := range kongmesh.Needs(s.Reads, true) {
-		s.Access[n] = plan.Answer{Allowed: n.Verb != "patch"}
+	s.AccessReviews = map[plan.Permission]plan.AccessReview{{Verb: "list", Group: "install.tetrate.io", Resource: "controlplanes"}: {}}
+	for _, n := range kongmesh.Permissions(s.Reads, true) {
+		s.AccessReviews[n] = plan.AccessReview{Allowed: n.Verb != "patch"}
 	}
-	f := kongmesh.Inspect().Facts([]plan.Snapshot{look("global", mesh("")["global"]), s}, plan.Selection{}, noon)
+	f := kongmesh.CheckProvider().ReadState([]plan.Snapshot{look("global", mesh("")["global"]), s}, plan.Selection{}, noon)
 	found := map[string]string{}
 	for _, x := range check.Run(check.For(f), f, check.Options{}) {
 		if x.Rule == "XA002" {
-			found[x.Context] = x.Saw
+			found[x.Context] = x.Found
 		}
 	}
 	if want := "1 right missing: patch deployments.apps/kong-mesh-control-plane in kong-mesh-system"; len(found) != 1 || found["west"] != want {
@@ -122,7 +122,7 @@ func TestWhatAnotherDialectCouldNotReadIsNoMatterOfAMesh(t *testing.T) {
 	s := look("west", mesh("")["west"])
 	s.Reads[plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}] = plan.Result{Err: "forbidden (403)"}
 	s.Reads[plan.Read{Version: "v1", Resource: "pods", Namespace: "kong-mesh-system", Labels: "!xcpauth.io/none"}] = plan.Result{Err: "forbidden (403)"}
-	f := kongmesh.Inspect().Facts([]plan.Snapshot{s}, plan.Selection{}, noon)
+	f := kongmesh.CheckProvider().ReadState([]plan.Snapshot{s}, plan.Selection{}, noon)
 	if got := f.Contexts[0].Unread; len(got) != 1 || got[0].What != "pods kong-mesh-system" {
 		t.Errorf("unread: %+v", got)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// after predicts the facts when the steps have been done and proved.
-func after(f plan.Facts, steps []plan.Step) plan.Facts {
+// predict predicts the facts when the steps have been done and proved.
+func predict(f plan.State, steps []plan.Step) plan.State {
 	f.Members = slices.Clone(f.Members)
 	f.Hub.Sessions = maps.Clone(f.Hub.Sessions)
 	f.Hub.Accepts.Accepts = maps.Clone(f.Hub.Accepts.Accepts)
@@ -19,35 +19,35 @@ func after(f plan.Facts, steps []plan.Step) plan.Facts {
 		switch s.Kind {
 		case plan.Register:
 			f.Hub.Roster.Namespace = true
-		case plan.Open, plan.Close, plan.Prune:
-			afterHub(&f, s)
+		case plan.Accept, plan.Withdraw, plan.Prune:
+			predictHub(&f, s)
 		case plan.Restart:
 			if len(s.Writes) > 0 {
 				f.Hub.Workload.RestartedFor = restartOf(s)
 			}
 			if kid, ok := strings.CutPrefix(f.Hub.Workload.RestartedFor, restartedFor(plan.Goal{})); ok {
-				f.Hub.Past = append(slices.Clone(f.Hub.Past), plan.Past{Goal: plan.Goal{Rotate: true, To: Kid(kid)}.Word(), Steps: []string{stepReconnect}, Said: "proved"})
+				f.Hub.History = append(slices.Clone(f.Hub.History), plan.WaveRecord{Goal: plan.Goal{Rotate: true, To: Kid(kid)}.Word(), Steps: []string{stepReconnect}, Result: "proved"})
 			}
-		case plan.Move:
-			presents(&f, m, Kid(s.Supply.Token.KeyID))
-			m.Credential = plan.Credential{State: plan.CredentialReady, ID: "predicted", Key: s.Supply.Token.KeyID, Where: s.Supply.Namespace + "/" + s.Supply.Token.Secret, Lacks: m.Credential.Lacks}
+		case plan.Switch:
+			predictPresents(&f, m, Kid(s.Supply.Token.KeyID))
+			m.Credential = plan.Credential{State: plan.CredentialReady, ID: "predicted", Key: s.Supply.Token.KeyID, Where: s.Supply.Namespace + "/" + s.Supply.Token.Secret, MissingSecrets: m.Credential.MissingSecrets}
 			m.DeclaredFields = s.Writes[0].After
-		case plan.Return:
-			presents(&f, m, s.Proof[0].Cred)
+		case plan.Revert:
+			predictPresents(&f, m, s.Conditions[0].Credential)
 			m.DeclaredFields = s.Writes[0].After
-		case plan.Prove:
+		case plan.Verify:
 			if m != nil {
-				presents(&f, m, m.Declared)
+				predictPresents(&f, m, m.Declared)
 			}
-		case plan.Clean:
+		case plan.CleanUp:
 			m.Leftovers = nil
 		}
 	}
 	return f
 }
 
-// afterHub is after for what a global accepts, and for its keys.
-func afterHub(f *plan.Facts, s plan.Step) {
+// predictHub is after for what a global accepts, and for its keys.
+func predictHub(f *plan.State, s plan.Step) {
 	if s.Accepts != nil {
 		f.Hub.Accepts = *s.Accepts
 	}
@@ -55,7 +55,7 @@ func afterHub(f *plan.Facts, s plan.Step) {
 		switch {
 		case w.Object.Name == RevocationsName:
 			revoked := *f.Hub.Revocations
-			if names := s.Proof[0].Names; s.Kind == plan.Prune {
+			if names := s.Conditions[0].Names; s.Kind == plan.Prune {
 				revoked.IDs = slices.DeleteFunc(slices.Clone(revoked.IDs), func(id string) bool { return slices.Contains(names, id) })
 			} else {
 				revoked.IDs = append(slices.Clone(revoked.IDs), names...)
@@ -78,10 +78,10 @@ func afterHub(f *plan.Facts, s plan.Step) {
 	f.Hub.Accepts.Basis = basis(f.Hub.Accepts)
 }
 
-// presents predicts a zone that presents a credential, connected with it.
-func presents(f *plan.Facts, m *plan.Member, c guard.Cred) {
+// predictPresents predicts a zone that presents a credential, connected with it.
+func predictPresents(f *plan.State, m *plan.Member, c guard.Cred) {
 	m.Declared, m.Effective, m.Workload.Settled = c, c, true
-	m.Edge.Presents, m.Edge.Until, m.Edge.Why = []guard.Cred{c}, f.At.Add(liveFor), "predicted"
+	m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = []guard.Cred{c}, f.At.Add(liveFor), "predicted"
 	if f.Hub.Sessions == nil {
 		f.Hub.Sessions = map[string][]plan.Session{}
 	}

@@ -10,28 +10,28 @@ type verifier struct {
 	Verifier
 	ahead  time.Duration // how far the clock of its cluster is ahead of ours, as far as that is known
 	unread string
-	asked  *asked
+	cache  *verdictCache
 }
 
-// asked is what a global with certain keys and revocations answered to tokens.
-type asked struct {
+// verdictCache is what a global with certain keys and revocations answered to tokens.
+type verdictCache struct {
 	mu      sync.Mutex
-	answers map[question]holding
+	answers map[verdictKey]cachedVerdict
 }
 
-// question is all that an answer rests on besides keys, revocations and the time.
-type question struct {
+// verdictKey is all that an answer rests on besides keys, revocations and the time.
+type verdictKey struct {
 	version     Version
 	token, zone string
 }
 
-// holding is an answer, and from when until when it is the same; zero: from or for ever.
-type holding struct {
+// cachedVerdict is an answer, and from when until when it is the same; zero: from or for ever.
+type cachedVerdict struct {
 	Answer
 	from, until time.Time
 }
 
-func (h holding) at(now time.Time) bool {
+func (h cachedVerdict) at(now time.Time) bool {
 	return !now.Before(h.from) && (h.until.IsZero() || now.Before(h.until))
 }
 
@@ -39,18 +39,18 @@ func (h holding) at(now time.Time) bool {
 func (v *verifier) ask(token []byte, zone string, now time.Time) Answer {
 	by := v.Verifier
 	by.Zone = zone
-	q := question{by.Version, string(token), zone}
-	v.asked.mu.Lock()
-	have, known := v.asked.answers[q]
-	v.asked.mu.Unlock()
+	q := verdictKey{by.Version, string(token), zone}
+	v.cache.mu.Lock()
+	have, known := v.cache.answers[q]
+	v.cache.mu.Unlock()
 	if known && have.at(now) {
 		return have.Answer
 	}
 	a, holds := by.ask(token, now)
 	if holds != nil {
-		v.asked.mu.Lock()
-		v.asked.answers[q] = *holds
-		v.asked.mu.Unlock()
+		v.cache.mu.Lock()
+		v.cache.answers[q] = *holds
+		v.cache.mu.Unlock()
 	}
 	return a
 }

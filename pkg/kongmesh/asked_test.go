@@ -30,7 +30,7 @@ func TestWhatWasAnsweredIsWhatWouldBeAnswered(t *testing.T) {
 	tokens = append(tokens, "", "no token")
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, text := range []string{"1.9.0", "2.0.0", "2.10.1", "2.11.0", "2.14.6", "3.0.0"} {
-		v := &verifier{Verifier: Verifier{Version: version(t, text), Keys: keySet("zone-token-signing-key-1"), Revocations: ParseRevocations([]byte(idC))}, asked: &asked{answers: map[question]holding{}}}
+		v := &verifier{Verifier: Verifier{Version: version(t, text), Keys: keySet("zone-token-signing-key-1"), Revocations: ParseRevocations([]byte(idC))}, cache: &verdictCache{answers: map[verdictKey]cachedVerdict{}}}
 		outcomes := map[Outcome]int{}
 		for range 3000 {
 			token, zone, at := []byte(tokens[r.IntN(len(tokens))]), []string{"west", "east", ""}[r.IntN(3)], now.Add(time.Duration(r.IntN(24)-8)*500*time.Millisecond)
@@ -42,7 +42,7 @@ func TestWhatWasAnsweredIsWhatWouldBeAnswered(t *testing.T) {
 			}
 			outcomes[got.Outcome]++
 		}
-		if kept := len(v.asked.answers); v.Version.hasZoneTokens() && (kept == 0 || outcomes[Accepted] == 0 || outcomes[Rejected] == 0) {
+		if kept := len(v.cache.answers); v.Version.hasZoneTokens() && (kept == 0 || outcomes[Accepted] == 0 || outcomes[Rejected] == 0) {
 			t.Errorf("%s: %d answers are kept, %v", text, kept, outcomes)
 		}
 	}

@@ -37,13 +37,13 @@ func namespaced(f fleet) fleet {
 }
 
 // closes says whether authentication would be turned on now, and that the one rule lets it.
-func closes(t *testing.T, f plan.Facts) bool {
+func closes(t *testing.T, f plan.State) bool {
 	t.Helper()
-	d := kongmesh.Dialect()
-	w := d.Next(f, d.Aim(f, plan.Goal{Within: time.Minute}))
+	d := kongmesh.Provider()
+	w := d.Next(f, d.Complete(f, plan.Goal{Within: time.Minute}))
 	for _, s := range w.Steps {
 		if s.ID == "close" {
-			return len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), noon)) == 0
+			return len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.GuardMembers(), noon)) == 0
 		}
 	}
 	return false
@@ -58,10 +58,10 @@ func TestNothingIsTurnedOnOverWhatMayStillBePresented(t *testing.T) {
 		meta(s)["creationTimestamp"], s["immutable"] = noon.Add(secret).Format(time.RFC3339), immutable
 		return f
 	}
-	if !closes(t, namespaced(made(mesh(good), -time.Hour, -2*time.Hour, false)).facts(t, kongmesh.Dialect(), nil)) {
+	if !closes(t, namespaced(made(mesh(good), -time.Hour, -2*time.Hour, false)).facts(t, kongmesh.Provider(), nil)) {
 		t.Fatal("authentication is not turned on for a zone that is ready")
 	}
-	if !closes(t, namespaced(made(mesh(good), -time.Hour, -time.Hour, true)).facts(t, kongmesh.Dialect(), nil)) {
+	if !closes(t, namespaced(made(mesh(good), -time.Hour, -time.Hour, true)).facts(t, kongmesh.Provider(), nil)) {
 		t.Error("a secret that nobody can write again, made in the second of its pod, does not count")
 	}
 	released := func() fleet {
@@ -93,7 +93,7 @@ func TestNothingIsTurnedOnOverWhatMayStillBePresented(t *testing.T) {
 		"a pod without a token that its ReplicaSet does not own any more": released(),
 		"a control plane that does not say in plain what it is a zone of": unnamed(),
 	} {
-		if closes(t, namespaced(f).facts(t, kongmesh.Dialect(), nil)) {
+		if closes(t, namespaced(f).facts(t, kongmesh.Provider(), nil)) {
 			t.Errorf("%s: authentication is turned on", name)
 		}
 	}
@@ -101,8 +101,8 @@ func TestNothingIsTurnedOnOverWhatMayStillBePresented(t *testing.T) {
 
 // A token that was handed over counts for a session that began after it was issued.
 func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
-	d := kongmesh.Dialect()
-	facts := d.Facts
+	d := kongmesh.Provider()
+	facts := d.ReadState
 	for name, tc := range map[string]struct {
 		issued time.Time
 		counts bool
@@ -111,7 +111,7 @@ func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 		"issued after":                    {noon.Add(time.Minute), false},
 	} {
 		handed := token(t, "vm", func(_ *kongmesh.Grant, at *time.Time) { *at = tc.issued })
-		d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+		d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 			where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
 			return facts(snaps, where, at.Add(time.Hour))
 		}
@@ -125,21 +125,21 @@ func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 // Cutting a zone off is for the tokens that were named: what the list was evidently meant to revoke is asked about all the same.
 func TestCuttingOffRevokesNobodyElse(t *testing.T) {
 	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(kongmesh.RevocationsName, "x, 11111111-1111-4111-8111-111111111111")))
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	f := fl.facts(t, d, nil)
-	w := d.Next(f, d.Aim(f, plan.Goal{Revoke: []string{"99999999-9999-4999-8999-999999999999"}, CutOff: true, Within: time.Minute}))
+	w := d.Next(f, d.Complete(f, plan.Goal{Revoke: []string{"99999999-9999-4999-8999-999999999999"}, CutOff: true, Within: time.Minute}))
 	if len(w.Steps) != 1 || w.Steps[0].Withdraws == nil || !strings.Contains(w.Steps[0].Why, "11111111-1111-4111-8111-111111111111") {
 		t.Fatalf("%+v", w)
 	}
-	if stands := guard.Withdraw(f.Hub.Accepts, *w.Steps[0].Withdraws, f.Edges(), noon); len(stands) != 1 || stands[0].Edge != "west" {
+	if stands := guard.Withdraw(f.Hub.Accepts, *w.Steps[0].Withdraws, f.GuardMembers(), noon); len(stands) != 1 || stands[0].Member != "west" {
 		t.Errorf("who stands against it: %v", stands)
 	}
 }
 
 // A journal is an object that others can write: only what this dialect writes itself is done for it, and leads to a credential that is good.
 func TestAJournalCannotAskForAnythingElse(t *testing.T) {
-	f := namespaced(mesh(token(t, "west", nil))).facts(t, kongmesh.Dialect(), nil)
-	west, d := f.Member("west"), kongmesh.Dialect()
+	f := namespaced(mesh(token(t, "west", nil))).facts(t, kongmesh.Provider(), nil)
+	west, d := f.Member("west"), kongmesh.Provider()
 	env := func(container, name string, value, ref any) map[string]any {
 		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": container,
 			"env": []any{map[string]any{"name": name, "value": value, "valueFrom": ref}}}}}}}}
@@ -152,14 +152,14 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 	secret := func(name string) any {
 		return map[string]any{"secretKeyRef": map[string]any{"name": name, "key": "token"}}
 	}
-	patch := func(o plan.Ref, after map[string]any) plan.Patch {
-		return plan.Patch{Context: "west", Object: o, ByName: true, Before: env("control-plane", oldInline, nil, nil), After: after}
+	patch := func(o plan.Ref, after map[string]any) plan.Write {
+		return plan.Write{Context: "west", Object: o, ListsByName: true, Before: env("control-plane", oldInline, nil, nil), After: after}
 	}
 	other := west.Object
 	other.Name, other.Namespace, other.UID = "shop", "prod", "anything"
 	for _, tc := range []struct {
 		name   string
-		patch  plan.Patch
+		patch  plan.Write
 		from   guard.Cred
 		ok     bool
 		yields guard.Cred
@@ -172,16 +172,16 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 		{"another container", patch(west.Object, env("sidecar", oldInline, nil, secret("cp-token"))), "kid:1", false, ""},
 		{"another variable", patch(west.Object, env("control-plane", "KUMA_MODE", "global", nil)), "kid:1", false, ""},
 		{"a token in plain", patch(west.Object, env("control-plane", oldInline, "eyJ", nil)), "kid:1", false, ""},
-		{"a list that is not by name", plan.Patch{Object: west.Object, After: env("control-plane", oldInline, nil, nil)}, "none", false, ""},
-		{"authentication turned on", plan.Patch{Object: f.Hub.Object, ByName: true, Before: env("control-plane", oldType, nil, nil), After: env("control-plane", oldType, "cpToken", nil)}, "", false, ""},
-		{"a deletion", plan.Patch{Object: west.Object, Delete: true}, "kid:1", false, ""},
+		{"a list that is not by name", plan.Write{Object: west.Object, After: env("control-plane", oldInline, nil, nil)}, "none", false, ""},
+		{"authentication turned on", plan.Write{Object: f.Hub.Object, ListsByName: true, Before: env("control-plane", oldType, nil, nil), After: env("control-plane", oldType, "cpToken", nil)}, "", false, ""},
+		{"a deletion", plan.Write{Object: west.Object, Delete: true}, "kid:1", false, ""},
 		{"a directive of the patch", patch(west.Object, with(env("control-plane", oldInline, nil, secret("cp-token")), "$patch", "replace")), "kid:1", false, ""},
 	} {
-		if got := d.Restores(f, tc.patch, tc.from); got != tc.ok {
+		if got := d.AllowsUndo(f, tc.patch, tc.from); got != tc.ok {
 			t.Errorf("%s: restores %v, want %v", tc.name, got, tc.ok)
 		}
 		if tc.ok {
-			if got, known := d.Yields(f, tc.patch); !known || got != tc.yields {
+			if got, known := d.CredentialAfter(f, tc.patch); !known || got != tc.yields {
 				t.Errorf("%s: it yields %q (known: %v), want %q", tc.name, got, known, tc.yields)
 			}
 		}
@@ -199,10 +199,10 @@ func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
 	}
 	f["both"] = append(both, apifake.TokenSecret("xcpauth-zone-token-west-1", token(t, "west", nil)), apifake.TokenSecret("xcpauth-zone-token-east-4", token(t, "east", nil)),
 		apifake.TokenSecret("xcpauth-zone-token-east-3", token(t, "east", nil)))
-	facts := f.facts(t, kongmesh.Dialect(), nil)
+	facts := f.facts(t, kongmesh.Provider(), nil)
 	for zone, want := range map[string]string{"west": "xcpauth-zone-token-west-2", "east": "xcpauth-zone-token-east-5"} {
 		m := facts.Member(zone)
-		if m == nil || len(m.Credential.Lacks) != 1 || m.Credential.Lacks[0] != want {
+		if m == nil || len(m.Credential.MissingSecrets) != 1 || m.Credential.MissingSecrets[0] != want {
 			t.Fatalf("%s: %+v", zone, m)
 		}
 		var left []string
@@ -217,7 +217,7 @@ func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
 
 // What an object said before is kept in a ConfigMap that others can write: of that only what this dialect changes is a way back.
 func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	container := func(more string, value any) map[string]any {
 		return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "control-plane", more: value}}}}}}
 	}
@@ -240,8 +240,8 @@ func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 		}
 		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"originals": string(b)}})
 		f = fl.facts(t, d, nil)
-		w, said := d.Next(f, d.Aim(f, plan.Goal{Back: true, Within: time.Minute})), ""
-		for _, b := range w.Blocked {
+		w, said := d.Next(f, d.Complete(f, plan.Goal{Back: true, Within: time.Minute})), ""
+		for _, b := range w.Obstacles {
 			said += b.Why
 		}
 		for _, s := range w.Steps {
@@ -278,7 +278,7 @@ func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 // A rotation is taken back while its key is the newest and the key that its zones go back to the one before: whoever planned that before
 // another run changed the keys retires nothing.
 func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	for _, tc := range []struct {
 		name    string
 		keys    []string
@@ -300,9 +300,9 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 		fl := namespaced(mesh(""))
 		fl["global"] = append(fl["global"][1:], more...) // without mesh's own key
 		f := fl.facts(t, d, nil)
-		w := d.Next(f, d.Aim(f, plan.Goal{Back: true, Rotate: true, To: tc.to, Within: time.Minute}))
+		w := d.Next(f, d.Complete(f, plan.Goal{Back: true, Rotate: true, To: tc.to, Within: time.Minute}))
 		said, retires := "", ""
-		for _, b := range w.Blocked {
+		for _, b := range w.Obstacles {
 			said += b.Why
 		}
 		for _, s := range w.Steps {
@@ -315,20 +315,20 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 }
 
 // untaken is what the way back of a rotation from key 1 to key 2 does with west, which has a token, and says; beside it lie others.
-func untaken(t *testing.T, d plan.Dialect, skew map[string]time.Duration, west string, beside ...string) (does, said string) {
+func untaken(t *testing.T, d plan.Provider, skew map[string]time.Duration, west string, beside ...string) (does, said string) {
 	t.Helper()
 	fl := namespaced(mesh(west, key("2")))
 	for i, token := range beside {
 		fl["west"] = append(fl["west"], apifake.TokenSecret(fmt.Sprintf("xcpauth-zone-token-west-%d", i+1), token))
 	}
 	f := fl.facts(t, d, skew)
-	w := d.Next(f, d.Aim(f, plan.Goal{Back: true, Rotate: true, Within: time.Minute}))
+	w := d.Next(f, d.Complete(f, plan.Goal{Back: true, Rotate: true, Within: time.Minute}))
 	for _, s := range w.Steps {
-		if does += s.ID; s.Withdraws != nil && len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), noon)) > 0 {
+		if does += s.ID; s.Withdraws != nil && len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.GuardMembers(), noon)) > 0 {
 			does = ""
 		}
 	}
-	for _, b := range w.Blocked {
+	for _, b := range w.Obstacles {
 		said += b.Why
 	}
 	return does, said
@@ -351,7 +351,7 @@ func TestAKeyIsNotRetiredByAClockThatIsOff(t *testing.T) {
 		{"expired by our clock, which is ahead", 2 * time.Hour, time.Hour, -90 * time.Minute},
 		{"not valid yet by our clock, which is behind", -time.Hour, 720 * time.Hour, 90 * time.Minute},
 	} {
-		does, said := untaken(t, kongmesh.Dialect(), map[string]time.Duration{"global": tc.ahead}, ofKey(t, "2", tc.issued, tc.life))
+		does, said := untaken(t, kongmesh.Provider(), map[string]time.Duration{"global": tc.ahead}, ofKey(t, "2", tc.issued, tc.life))
 		if strings.Contains(does, "retire") || said == "" {
 			t.Errorf("%s: it does %q, and says %q", tc.name, does, said)
 		}
@@ -360,7 +360,7 @@ func TestAKeyIsNotRetiredByAClockThatIsOff(t *testing.T) {
 
 // A zone does not go back to a token that it cannot keep.
 func TestARotationIsNotTakenBackToWhatExpiresSoon(t *testing.T) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	soon, long := ofKey(t, "1", 719*time.Hour, 720*time.Hour), ofKey(t, "1", time.Hour, 720*time.Hour)
 	for _, tc := range []struct {
 		name, west string
@@ -381,8 +381,8 @@ func TestARotationIsNotTakenBackToWhatExpiresSoon(t *testing.T) {
 // A zone without a context that hands over a token of the key before may have been started with one of the newest since: its session says
 // nothing against that unless it is older than that key, or the token newer.
 func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
-	d := kongmesh.Dialect()
-	facts := d.Facts
+	d := kongmesh.Provider()
+	facts := d.ReadState
 	session := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) // see apifake.Global
 	for _, tc := range []struct {
 		name         string
@@ -395,16 +395,16 @@ func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
 		{"issued with the key, as far as seconds tell", -time.Hour, -time.Hour, false},
 	} {
 		handed := token(t, "vm", func(_ *kongmesh.Grant, at *time.Time) { *at = session.Add(tc.issued) })
-		d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+		d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 			where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
 			return facts(snaps, where, at.Add(2*time.Hour))
 		}
 		second := key("2")
 		meta(second)["creationTimestamp"] = session.Add(tc.made).Format(time.RFC3339)
 		f := namespaced(fleet{"global": append([]apifake.Object{key("1"), second}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}).facts(t, d, nil)
-		w := d.Next(f, d.Aim(f, plan.Goal{Back: true, Rotate: true, Others: true, Within: time.Minute}))
-		if (len(w.Steps) > 0) != tc.ok || (len(w.Blocked) == 0) != tc.ok {
-			t.Errorf("%s: %v, %v", tc.name, w.Steps, w.Blocked)
+		w := d.Next(f, d.Complete(f, plan.Goal{Back: true, Rotate: true, Others: true, Within: time.Minute}))
+		if (len(w.Steps) > 0) != tc.ok || (len(w.Obstacles) == 0) != tc.ok {
+			t.Errorf("%s: %v, %v", tc.name, w.Steps, w.Obstacles)
 		}
 	}
 }
@@ -429,7 +429,7 @@ func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 		}
 		fl := fleet{"global": append([]apifake.Object{key("1"), apifake.GlobalSecret(kongmesh.KeyPrefix, string(secret))}, apifake.Global(tc.version, map[string]bool{"west": true})...),
 			"west": append(apifake.Zone(tc.version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", text))}
-		if got := fl.facts(t, kongmesh.Dialect(), nil).Member("west").Declared; string(got) != tc.want {
+		if got := fl.facts(t, kongmesh.Provider(), nil).Member("west").Declared; string(got) != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}
@@ -438,18 +438,18 @@ func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 // The history is an object that others can write: a rotation goes on with the kid in it when the product itself could have given it to the
 // next key, or did to the newest.
 func TestAHistoryCannotNameTheNextKey(t *testing.T) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	for to, want := range map[string]guard.Cred{
 		"kid:2": "kid:2", "kid:1": "kid:1", // made already
 		"kid:007": "kid:2", "kid:+2": "kid:2", "kid:02": "kid:2", "kid:-3": "kid:2", "kid:": "kid:2", "kid:9223372036854775807": "kid:2", "kid:5": "kid:2", "kid:x": "kid:2",
 	} {
-		b, err := json.Marshal([]plan.Past{{Wave: "signing key", Goal: plan.RotationTo + to, Said: "begun"}})
+		b, err := json.Marshal([]plan.WaveRecord{{Wave: "signing key", Goal: plan.RotationTo + to, Result: "begun"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		fl := namespaced(mesh(token(t, "west", nil)))
 		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"history": string(b)}})
-		if got := d.Aim(fl.facts(t, d, nil), plan.Goal{Rotate: true}).To; got != want {
+		if got := d.Complete(fl.facts(t, d, nil), plan.Goal{Rotate: true}).To; got != want {
 			t.Errorf("a rotation to %s was begun: it goes on to %s, want %s", to, got, want)
 		}
 	}
@@ -457,19 +457,19 @@ func TestAHistoryCannotNameTheNextKey(t *testing.T) {
 
 // A rollback is not done while it cannot be seen that a zone is back.
 func TestARollbackIsNotDoneUnseen(t *testing.T) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	f := namespaced(mesh(token(t, "west", nil))).facts(t, d, nil)
 	west := f.Member("west")
 	west.Original = west.DeclaredFields
-	goal := d.Aim(f, plan.Goal{Back: true, Within: time.Minute})
-	if w := d.Next(f, goal); len(w.Steps)+len(w.Blocked) > 0 {
+	goal := d.Complete(f, plan.Goal{Back: true, Within: time.Minute})
+	if w := d.Next(f, goal); len(w.Steps)+len(w.Obstacles) > 0 {
 		t.Fatalf("it is back, and seen so: %+v", w)
 	}
-	west.Workload.Err, west.Edge.Presents, west.Edge.Why = "its pods could not be listed", nil, "its pods could not be listed"
-	if w := d.Next(f, goal); len(w.Blocked) != 1 || w.Blocked[0].Member != "west" || w.Blocked[0].Why != "its pods could not be listed" {
+	west.Workload.Err, west.Evidence.Presents, west.Evidence.Why = "its pods could not be listed", nil, "its pods could not be listed"
+	if w := d.Next(f, goal); len(w.Obstacles) != 1 || w.Obstacles[0].Member != "west" || w.Obstacles[0].Why != "its pods could not be listed" {
 		t.Errorf("its pods are not seen: %+v", w)
 	}
-	west.Workload.Err, west.Edge.Why = "", "pod a: secret b was written after the pod was made"
+	west.Workload.Err, west.Evidence.Why = "", "pod a: secret b was written after the pod was made"
 	if w := d.Next(f, goal); len(w.Steps) != 1 || w.Steps[0].ID != "prove/west" {
 		t.Errorf("what a pod presents is not known: %+v", w)
 	}

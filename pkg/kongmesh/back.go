@@ -12,16 +12,16 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// back decides the next wave on the way back:
+// rollbackWave decides the next wave on the way back:
 //
 //  1. the global authenticates nobody again, if it was so before a migration;
 //  2. every zone that a migration changed presents again what it did, if the global accepts that;
 //  3. those are proved that an earlier run set back and did not see back.
-func back(f plan.Facts, goal plan.Goal) plan.Wave {
+func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 	var w plan.Wave
 	original := f.Hub.Originals[f.Hub.Object.UID]
 	if container, _ := containerAndNames(f.Hub.Declared); original != nil && !ours(original, container, true) {
-		w.Blocked = append(w.Blocked, plan.Blocked{Member: "hub", Why: notKept(f.Hub.Object)})
+		w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: "hub", Why: journalProblem(f.Hub.Object)})
 		original = nil
 	}
 	if goal.Only == "" && original != nil && !turnedOn(variablesOf(original)) && f.Hub.Accepts.Accepts[None] != guard.Yes {
@@ -29,15 +29,15 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		for c := range f.Hub.Accepts.Accepts {
 			accepts.Accepts[c] = guard.Yes
 		}
-		connected := reconnected(f, None)
+		connected := reconnectConditions(f, None)
 		if covered(f.Hub.Declared, original) { // by an earlier run, and zones may have connected anew since
 			for i := range connected {
-				connected[i].Kind, connected[i].Text = claimConnected, connected[i].Member+" is connected"
+				connected[i].Kind, connected[i].Text = conditionConnected, connected[i].Member+" is connected"
 			}
 		}
-		s := plan.Step{ID: "open", Kind: plan.Open, Member: "hub", Verb: "authenticate nobody", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", Keep: true, Within: goal.Within, Accepts: &accepts,
-			Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: f.Hub.Declared, After: original}},
-			Proof:  append([]plan.Claim{{Kind: claimGlobal, Member: "hub", Cred: None, Text: "no pod of the global authenticates zones any more"}}, connected...)}
+		s := plan.Step{ID: "open", Kind: plan.Accept, Member: "hub", Verb: "authenticate nobody", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", NoUndo: true, Timeout: goal.Within, Accepts: &accepts,
+			Writes:     []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ListsByName: true, Before: f.Hub.Declared, After: original}},
+			Conditions: append([]plan.Condition{{Kind: conditionGlobal, Member: "hub", Credential: None, Text: "no pod of the global authenticates zones any more"}}, connected...)}
 		return plan.Wave{Title: "authentication off", Steps: []plan.Step{s}}
 	}
 	named := goal.Only == ""
@@ -52,30 +52,30 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 		done := m.Original == nil || kept && covered(m.DeclaredFields, m.Original)
 		switch {
 		case goal.Skipped(m.Name) != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
 		case m.Err != "" && m.Context != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: m.Err})
 		case m.Err != "":
 		case done && m.Original != nil && m.Workload.Err != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Workload.Err})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: m.Workload.Err})
 		case done && m.Original != nil && rolling(m):
-			unseen = append(unseen, proveBack(m, goal))
+			unseen = append(unseen, verifyRevertedStep(m, goal))
 		case done:
 		case !kept:
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: notKept(m.Object)})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: journalProblem(m.Object)})
 		case m.Workload.Paused:
-			stuck := m.Workload.Stuck(m.Object.Namespace, m.Object.Name, m.Context)
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: stuck})
+			stuck := m.Workload.PausedReason(m.Object.Namespace, m.Object.Name, m.Context)
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: stuck})
 		case m.Owner != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
-		case m.Returns == "" || f.Hub.Accepts.Accepts[m.Returns] != guard.Yes:
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("the global would refuse what it presented before (%s); kubectl xcpauth rollback without --edge has it authenticate nobody first, if it did so before", before(m.Returns))})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: fmt.Sprintf("%s is kept by %s; put its environment back there", m.Object, m.Owner)})
+		case m.OriginalCredential == "" || f.Hub.Accepts.Accepts[m.OriginalCredential] != guard.Yes:
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: fmt.Sprintf("the global would refuse what it presented before (%s); kubectl xcpauth rollback without --edge has it authenticate nobody first, if it did so before", before(m.OriginalCredential))})
 		default:
-			w.Steps = append(w.Steps, returns(m, goal, m.Returns))
+			w.Steps = append(w.Steps, revertStep(m, goal, m.OriginalCredential))
 		}
 	}
 	if !named {
-		w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Only, Why: "no zone is called so; kubectl xcpauth status lists them"})
+		w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: goal.Only, Why: "no zone is called so; kubectl xcpauth status lists them"})
 	}
 	if len(w.Steps) == 0 && len(unseen) > 0 {
 		w.Title, w.Steps = "prove what went back already", unseen
@@ -87,8 +87,8 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 	return w
 }
 
-// notKept says that what is kept of an object is not what a migration keeps of it: the journal is an object that others can write.
-func notKept(o plan.Ref) string {
+// journalProblem says that what is kept of an object is not what a migration keeps of it: the journal is an object that others can write.
+func journalProblem(o plan.Ref) string {
 	return fmt.Sprintf("what the journal keeps of %s is not what this tool changes; look at the ConfigMap %s/%s", o, api.Namespace, api.JournalName)
 }
 
@@ -102,7 +102,7 @@ func before(c guard.Cred) string {
 	if c == "" {
 		return "it cannot be told any more"
 	}
-	return spoken(c)
+	return describe(c)
 }
 
 // covered says whether variables are as others want them.
@@ -119,27 +119,27 @@ func covered(now, want map[string]any) bool {
 	return true
 }
 
-// returns has a zone present again what it did before a migration first changed it.
-func returns(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
-	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ByName: true, Before: m.DeclaredFields, After: m.Original}
-	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(want)), Why: "it did before the migration",
-		Writes: []plan.Patch{p}, From: m.Declared, Within: goal.Within, Keep: true, Proof: zoneProof(m, want, "it connected anew")}
+// revertStep has a zone present again what it did before a migration first changed it.
+func revertStep(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
+	p := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ListsByName: true, Before: m.DeclaredFields, After: m.Original}
+	return plan.Step{ID: "return/" + m.Name, Kind: plan.Revert, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, describe(want)), Why: "it did before the migration",
+		Writes: []plan.Write{p}, RevertsTo: m.Declared, Timeout: goal.Within, NoUndo: true, Conditions: zoneConditions(m, want, "it connected anew")}
 }
 
-// proveBack is the step that proves a zone that was set back already.
-func proveBack(m plan.Member, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: fmt.Sprintf("%s: prove that it presents %s again", m.Name, spoken(m.Declared)), Keep: true, Within: goal.Within,
-		Why: "it was set back, and its pods were not seen to be back", Proof: []plan.Claim{
-			{Kind: claimPresents, Member: m.Name, Cred: m.Declared, Text: "its pods present that alone"},
-			{Kind: claimConnected, Member: m.Name, Cred: m.Declared, Text: "it is connected"}}}
+// verifyRevertedStep is the step that proves a zone that was set back already.
+func verifyRevertedStep(m plan.Member, goal plan.Goal) plan.Step {
+	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Verify, Member: m.Name, Title: fmt.Sprintf("%s: prove that it presents %s again", m.Name, describe(m.Declared)), NoUndo: true, Timeout: goal.Within,
+		Why: "it was set back, and its pods were not seen to be back", Conditions: []plan.Condition{
+			{Kind: conditionPresents, Member: m.Name, Credential: m.Declared, Text: "its pods present that alone"},
+			{Kind: conditionConnected, Member: m.Name, Credential: m.Declared, Text: "it is connected"}}}
 }
 
-// unrotates decides the next wave that takes back a rotation of which the older keys are still there: every zone that presents a token of
+// undoRotationWave decides the next wave that takes back a rotation of which the older keys are still there: every zone that presents a token of
 // the newest key presents again the last one of the key before it, which lies beside it; then the newest key is retired. goal.To is a token
 // of the key before.
-func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
+func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 	var w plan.Wave
-	block := func(name, why string) { w.Blocked = append(w.Blocked, plan.Blocked{Member: name, Why: why}) }
+	block := func(name, why string) { w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: name, Why: why}) }
 	kid, last := kidOf(goal.To), len(f.Hub.Keys)-1
 	switch at := slices.IndexFunc(f.Hub.Keys, func(k plan.Key) bool { return k.ID == kid }); {
 	case at == last: // it is taken back
@@ -155,23 +155,23 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
 		case m.Err != "":
 			block(m.Name, m.Err)
-		case m.Edge.Presents == nil:
-			block(m.Name, m.Edge.Why)
-		case m.Object.Name == "" && m.Declared != Kid(newest.ID) && !parted(f, m, newest):
+		case m.Evidence.Presents == nil:
+			block(m.Name, m.Evidence.Why)
+		case m.Object.Name == "" && m.Declared != Kid(newest.ID) && !sessionPredatesKey(f, m, newest):
 			block(m.Name, fmt.Sprintf("it is connected since key %s is there, and was handed over with a token that is older, so it may have been started with one of that key; issue it one of key %s (kubectl xcpauth token issue --help), start it with that, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
-		case m.Declared != Kid(newest.ID) && !slices.Contains(m.Edge.Presents, Kid(newest.ID)):
+		case m.Declared != Kid(newest.ID) && !slices.Contains(m.Evidence.Presents, Kid(newest.ID)):
 		case m.Object.Name == "": // without a context
 			block(m.Name, fmt.Sprintf("its token is of key %s; start it with one of key %s, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
-		case len(m.Blocked) > 0:
-			block(m.Name, strings.Join(m.Blocked, "; "))
+		case len(m.Obstacles) > 0:
+			block(m.Name, strings.Join(m.Obstacles, "; "))
 		case m.Declared != Kid(newest.ID) && m.Credential.State == plan.CredentialBad: // by one clock, and good by another
 			block(m.Name, m.Credential.Why)
 		case m.Declared != Kid(newest.ID): // and a pod of it does
-			w.Steps = append(w.Steps, proveBack(m, goal))
-		case lastOf(m, goal.To, f.At) != "":
-			w.Steps = append(w.Steps, again(m, goal, lastOf(m, goal.To, f.At)))
+			w.Steps = append(w.Steps, verifyRevertedStep(m, goal))
+		case lastTokenOf(m, goal.To, f.At) != "":
+			w.Steps = append(w.Steps, presentPreviousStep(m, goal, lastTokenOf(m, goal.To, f.At)))
 		case goal.FromKey:
-			w.Steps = append(w.Steps, move(f, m, goal))
+			w.Steps = append(w.Steps, switchStep(f, m, goal))
 		default:
 			block(m.Name, fmt.Sprintf("no token of key %s that the global accepts, for a day at least, lies beside it; pass --tokens-from=key to have one signed with that key", kid))
 		}
@@ -189,42 +189,42 @@ func unrotates(f plan.Facts, goal plan.Goal) plan.Wave {
 		if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
 			w.Steps = w.Steps[:goal.WaveSize]
 		}
-	case len(w.Blocked) > 0:
+	case len(w.Obstacles) > 0:
 	case !goal.Others && len(unseen(f)) > 0:
 		block("hub", unseenProxies(f))
 	default:
-		w.Title, w.Steps = "retire the newest key", []plan.Step{retire(f, []plan.Key{newest}, goal)}
+		w.Title, w.Steps = "retire the newest key", []plan.Step{retireStep(f, []plan.Key{newest}, goal)}
 	}
 	return w
 }
 
-// parted says whether a zone that is known by the token that was handed over cannot have begun its session with one of the newest key: it began
+// sessionPredatesKey says whether a zone that is known by the token that was handed over cannot have begun its session with one of the newest key: it began
 // before that key was made, or that token was issued after it.
-func parted(f plan.Facts, m plan.Member, newest plan.Key) bool {
+func sessionPredatesKey(f plan.State, m plan.Member, newest plan.Key) bool {
 	open := openSessions(f.Hub, m.ClusterName)
 	return len(open) > 0 && !newest.Made.IsZero() && (m.Credential.Written.After(newest.Made) ||
 		!slices.ContainsFunc(open, func(s plan.Session) bool { return !s.Began.Before(newest.Made) }))
 }
 
-// lastOf names the secret and the key in it of the last token beside a zone with which it would present a credential, and which does not expire
+// lastTokenOf names the secret and the key in it of the last token beside a zone with which it would present a credential, and which does not expire
 // soon; "" when there is none.
-func lastOf(m plan.Member, want guard.Cred, at time.Time) string {
+func lastTokenOf(m plan.Member, want guard.Cred, at time.Time) string {
 	last := ""
-	for where, c := range m.Yields {
+	for where, c := range m.Available {
 		name, _, _ := strings.Cut(where, "/")
 		before, _, _ := strings.Cut(last, "/")
 		n, _ := ourSerial(m.ClusterName, name)
 		b, _ := ourSerial(m.ClusterName, before)
-		if c == want && !expiring(plan.Credential{Expires: m.Ends[where]}, at) && (last == "" || cmp.Or(cmp.Compare(n, b), strings.Compare(where, last)) > 0) {
+		if c == want && !expiring(plan.Credential{Expires: m.AvailableUntil[where]}, at) && (last == "" || cmp.Or(cmp.Compare(n, b), strings.Compare(where, last)) > 0) {
 			last = where
 		}
 	}
 	return last
 }
 
-// again has a zone present a token that lies beside it.
-func again(m plan.Member, goal plan.Goal, at string) plan.Step {
+// presentPreviousStep has a zone present a token that lies beside it.
+func presentPreviousStep(m plan.Member, goal plan.Goal, at string) plan.Step {
 	name, key, _ := strings.Cut(at, "/")
-	return plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, spoken(goal.To)), Why: "the rotation to a newer key is taken back",
-		Writes: []plan.Patch{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": key}})}, From: m.Declared, Within: goal.Within, Proof: zoneProof(m, goal.To, "it connected anew, with that token")}
+	return plan.Step{ID: "return/" + m.Name, Kind: plan.Revert, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, describe(goal.To)), Why: "the rotation to a newer key is taken back",
+		Writes: []plan.Write{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": key}})}, RevertsTo: m.Declared, Timeout: goal.Within, Conditions: zoneConditions(m, goal.To, "it connected anew, with that token")}
 }

@@ -38,7 +38,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("the whole judgement", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if j := v.Judge(raw, now); !j.Ours.Valid {
+			if j := v.Assess(raw, now); !j.Ours.Valid {
 				b.Fatal(j.Ours.Why)
 			}
 		}

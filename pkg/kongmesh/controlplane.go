@@ -36,7 +36,7 @@ func controlPlaneOf(o *kube.Decoded, read map[plan.Read]plan.Result) controlPlan
 	at := configFileOf(o.Metadata, cp.spec)
 	if cp.unread = at.unknown; cp.unread == "" {
 		result := read[at.read]
-		decoded := plan.Made(result, at.decode)
+		decoded := plan.Cached(result, at.decode)
 		if cp.config, cp.unread = decoded.file, decoded.why; kube.Unreadable(result) != "" {
 			cp.unread = fmt.Sprintf("ConfigMap %s/%s could not be read: %s", at.read.Namespace, at.read.Name, kube.Unreadable(result))
 		}

@@ -15,20 +15,20 @@ import (
 // Name is how the product is selected.
 const Name = "kong-mesh"
 
-// Dialect is Kong Mesh 2.0 and newer, and Kuma 3.0 and newer.
-func Dialect() plan.Dialect {
-	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: trim, Facts: facts, Aim: aim,
-		Next:  func(f plan.Facts, g plan.Goal) plan.Wave { return f.Halted(next(f, g), f.Hub.Object.Name) },
-		Prove: prove, Enclose: enclose, Judge: judge,
-		Restores: restores, Yields: yieldsOf, Stands: stands, Lift: func(plan.Facts, plan.Member) []plan.Patch { return nil }, After: after}
+// Provider is Kong Mesh 2.0 and newer, and Kuma 3.0 and newer.
+func Provider() plan.Provider {
+	return plan.Provider{Name: Name, Detects: detects, Reads: reads, Trim: trim, ReadState: readState, Complete: complete,
+		Next:   func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), f.Hub.Object.Name) },
+		Verify: verifyStep, InstallFence: noFenceStep, Evaluate: evaluate,
+		AllowsUndo: allowsUndo, CredentialAfter: credentialAfter, Converged: converged, RemoveFence: func(plan.State, plan.Member) []plan.Write { return nil }, Predict: predict}
 }
 
 // validFor is how long a token is valid that is made on the way (the product's page issues for 720 hours).
 const validFor = 30 * 24 * time.Hour
 
-// aim has every zone present a token of the newest key; for a rotation of one more key, unless there are two already, or a rotation was
+// complete has every zone present a token of the newest key; for a rotation of one more key, unless there are two already, or a rotation was
 // begun: then that one is gone on with. To take a rotation back, of the key before the newest.
-func aim(f plan.Facts, g plan.Goal) plan.Goal {
+func complete(f plan.State, g plan.Goal) plan.Goal {
 	g.ValidFor = cmp.Or(g.ValidFor, validFor)
 	if g.To != "" || !f.Hub.Found || g.Back && !g.Rotate {
 		return g
@@ -57,11 +57,11 @@ func aim(f plan.Facts, g plan.Goal) plan.Goal {
 
 // unfinished is the kid of the last rotation in the history, until its end was proved.
 func unfinished(h plan.Hub) (kid string, begun bool) {
-	for i := len(h.Past) - 1; i >= 0; i-- {
-		if h.Past[i].Goal == plan.RotationBack {
+	for i := len(h.History) - 1; i >= 0; i-- {
+		if h.History[i].Goal == plan.RotationBack {
 			return "", false
 		}
-		to, ok := strings.CutPrefix(h.Past[i].Goal, plan.RotationTo+"kid:")
+		to, ok := strings.CutPrefix(h.History[i].Goal, plan.RotationTo+"kid:")
 		if !ok {
 			continue
 		}
@@ -78,21 +78,21 @@ func reconnectedFor(h plan.Hub, goal plan.Goal) bool {
 	if len(goal.Revoke) > 0 {
 		return h.Workload.RestartedFor == restartedFor(goal)
 	}
-	return slices.ContainsFunc(h.Past, func(p plan.Past) bool {
-		return p.Goal == goal.Word() && p.Said == "proved" && slices.Contains(p.Steps, stepReconnect)
+	return slices.ContainsFunc(h.History, func(p plan.WaveRecord) bool {
+		return p.Goal == goal.Word() && p.Result == "proved" && slices.Contains(p.Steps, stepReconnect)
 	})
 }
 
-// enclose is no step: a zone's own cluster is not fenced.
-func enclose(_ plan.Facts, m plan.Member, _ plan.Goal) plan.Step {
-	return plan.Step{ID: "fence/" + m.Name, Kind: plan.Enclose, Member: m.Name, Keep: true}
+// noFenceStep is no step: a zone's own cluster is not fenced.
+func noFenceStep(_ plan.State, m plan.Member, _ plan.Goal) plan.Step {
+	return plan.Step{ID: "fence/" + m.Name, Kind: plan.InstallFence, Member: m.Name, NoUndo: true}
 }
 
-// restores says whether a patch is a way back that this dialect writes down: the variables of one control plane that give a zone its
+// allowsUndo says whether a patch is a way back that this dialect writes down: the variables of one control plane that give a zone its
 // token by reference to a secret, after which it presents from; or of a global that authenticates nobody, when it was turned on before.
 // A journal is an object that others can write, and what it says is done with the rights of whoever runs the plugin.
-func restores(f plan.Facts, p plan.Patch, from guard.Cred) bool {
-	if p.Create || p.Delete || p.Restart || p.Status || p.KeepAs != "" || p.RestoreFrom != "" || p.Fill != "" || !p.ByName || p.Object.Resource != readControlPlanes.Resource {
+func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
+	if p.Create || p.Delete || p.Restart || p.Status || p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName || p.Object.Resource != readControlPlanes.Resource {
 		return false
 	}
 	m := memberOf(f, p)
@@ -109,7 +109,7 @@ func restores(f plan.Facts, p plan.Patch, from guard.Cred) bool {
 	if !ours(p.After, want, global) {
 		return false
 	}
-	for _, v := range []map[string]any{p.Before, p.Unless} {
+	for _, v := range []map[string]any{p.Before, p.SatisfiedBy} {
 		if len(variablesOf(v)) > 0 && !ours(v, want, global) {
 			return false
 		}
@@ -135,7 +135,7 @@ func ours(values map[string]any, container string, global bool) bool {
 }
 
 // memberOf is the zone whose Deployment a patch is of, nil when there is none.
-func memberOf(f plan.Facts, p plan.Patch) *plan.Member {
+func memberOf(f plan.State, p plan.Write) *plan.Member {
 	for i, m := range f.Members {
 		if o := m.Object; o.UID != "" && o.UID == p.Object.UID && o.Name == p.Object.Name && o.Namespace == p.Object.Namespace {
 			return &f.Members[i]
@@ -144,8 +144,8 @@ func memberOf(f plan.Facts, p plan.Patch) *plan.Member {
 	return nil
 }
 
-// yieldsOf is what a zone would present after a patch: of the token that it would refer to, as the global would judge it now.
-func yieldsOf(f plan.Facts, p plan.Patch) (cred guard.Cred, known bool) {
+// credentialAfter is what a zone would present after a patch: of the token that it would refer to, as the global would judge it now.
+func credentialAfter(f plan.State, p plan.Write) (cred guard.Cred, known bool) {
 	m := memberOf(f, p)
 	if m == nil || m.Err != "" {
 		return "", false
@@ -154,11 +154,11 @@ func yieldsOf(f plan.Facts, p plan.Patch) (cred guard.Cred, known bool) {
 	for _, e := range variablesOf(p.After) {
 		from, _ := e["valueFrom"].(map[string]any)
 		if ref, ok := from["secretKeyRef"].(map[string]any); ok {
-			cred = m.Yields[fmt.Sprintf("%v/%v", ref["name"], ref["key"])]
+			cred = m.Available[fmt.Sprintf("%v/%v", ref["name"], ref["key"])]
 		}
 		if path, _ := e["value"].(string); path != "" {
 			if cred = ""; covered(p.After, m.Original) {
-				cred = m.Returns
+				cred = m.OriginalCredential
 			}
 		}
 	}

@@ -16,19 +16,19 @@ import (
 // liveFor is how long what was just read of a zone may be believed before a decision.
 const liveFor = 30 * time.Second
 
-// facts makes facts of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
+// readState makes facts of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
 //
 //  1. find the hub: the one context (or the named one) with one global control plane;
 //  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
 //  3. read each zone control plane, as a member when its zone is one of the global's, else as somebody else's;
 //  4. add the zones that only the global lists, as unknown, or by the token that was handed over;
 //  5. account for every other context.
-func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+func readState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 	snaps = slices.Clone(snaps)
 	for i, s := range snaps {
-		snaps[i].Reads = kept(s.Reads)
+		snaps[i].Reads = cachedReads(s.Reads)
 	}
-	f := plan.Facts{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone"}}
+	f := plan.State{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone"}}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, global := findGlobal(snaps, where, &f.Hub)
 	var hub *verifier
@@ -44,15 +44,15 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 		f.Hub.Accepts = accepts(*global, home, hub, &f)
 	}
 	slices.SortFunc(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(f.Others, func(a, b plan.Other) int { return strings.Compare(a.Context, b.Context) })
+	slices.SortFunc(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f
 }
 
-// kept are reads of which everything is made once.
-func kept(reads map[plan.Read]plan.Result) map[plan.Read]plan.Result {
+// cachedReads are reads of which everything is made once.
+func cachedReads(reads map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 	all := make(map[plan.Read]plan.Result, len(reads))
 	for r, result := range reads {
-		all[r] = result.Kept()
+		all[r] = result.WithCache()
 	}
 	return all
 }
@@ -89,7 +89,7 @@ func findGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 	case len(found) > 1:
 		hub.Err = fmt.Sprintf("%d global control planes found: %s; name one with --context", len(found), plan.Few(found, 5))
 	case len(unreached) > 0:
-		hub.Err = "no global control plane found; could not look at " + plan.ByReason(unreached, reasons)
+		hub.Err = "no global control plane found; could not look at " + plan.GroupByReason(unreached, reasons)
 	default:
 		hub.Err = fmt.Sprintf("no global control plane found in %s; pass its context with --context. A global that "+
 			"Konnect hosts is in none, and its zones have tokens of Konnect's own", plan.Few(tried, 10))
@@ -107,16 +107,16 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 	entries, odd := cp.variables(cp.authTypes(), false)
 	hub.Declared = environment(cp.container().Name, entries)
 	if _, known, why := cp.authenticates(cp.spec); !known {
-		hub.Odd = append(hub.Odd, why)
+		hub.Anomalies = append(hub.Anomalies, why)
 	}
-	hub.Odd = append(hub.Odd, cp.doubled(cp.authTypes())...)
+	hub.Anomalies = append(hub.Anomalies, cp.doubled(cp.authTypes())...)
 	for _, name := range odd {
-		hub.Odd = append(hub.Odd, name+" comes from somewhere else than a value; write it as one")
+		hub.Anomalies = append(hub.Anomalies, name+" comes from somewhere else than a value; write it as one")
 	}
 	for _, e := range cp.environments() {
 		for _, off := range []string{e.UsesSecrets} {
 			if off != "" && cp.set(cp.spec, off, "").text == "false" {
-				hub.Odd = append(hub.Odd, off+" is false, so that no key in a secret counts; this tool manages those")
+				hub.Anomalies = append(hub.Anomalies, off+" is false, so that no key in a secret counts; this tool manages those")
 			}
 		}
 	}
@@ -126,20 +126,20 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 		v.ahead = *s.Skew
 	}
 	hub.Roster, _ = roster.Parse(s.Reads)
-	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
+	hub.InFlight, hub.Originals, hub.History = roster.Journal(s.Reads)
 	hub.JournalErr = roster.Unread(s.Reads)
 	if why := cp.storedElsewhere(podSpecs(s.Reads, cp)); why != "" {
 		hub.StoredElsewhere = why
-		hub.Odd = append(hub.Odd, fmt.Sprintf("%s: %s; this version of the tool changes nothing there", hub.Object, why))
+		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s; this version of the tool changes nothing there", hub.Object, why))
 		hub.InventoryErr = "the global's zones are not known: " + why
 		v.unread = "the global's keys are not known: " + why
 		return v
 	}
 	secrets := globalSecretsIn(s.Reads, ns)
 	if v.unread = secrets.why; v.unread != "" {
-		hub.Odd = append(hub.Odd, v.unread)
+		hub.Anomalies = append(hub.Anomalies, v.unread)
 	}
-	v.Keys, v.Revocations, v.asked = secrets.keys, secrets.revocations, secrets.asked
+	v.Keys, v.Revocations, v.cache = secrets.keys, secrets.revocations, secrets.cache
 	made := secrets.made
 	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: RevocationsName, UID: made[RevocationsName].UID,
 		ResourceVersion: made[RevocationsName].ResourceVersion}, Value: secrets.list, IDs: v.Revocations.IDs()}
@@ -156,8 +156,8 @@ func readGlobal(s *plan.Snapshot, cp controlPlane, hub *plan.Hub) *verifier {
 		}
 		slices.Sort(hub.Inventory)
 	}
-	hub.Sessions, hub.Untold = sessionsOf(s.Reads, cp), untold(cp.version)
-	hub.LooksAgain = cp.version.LooksAgain()
+	hub.Sessions, hub.SessionsUnclear = sessionsOf(s.Reads, cp), sessionsUnclear(cp.version)
+	hub.TokenChecks = cp.version.LooksAgain()
 	return v
 }
 
@@ -171,7 +171,7 @@ func keysOf(set KeySet, ns string, made map[string]kube.Metadata) []plan.Key {
 			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: k.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}}
 		for _, f := range k.Findings {
 			if f.Severity == Error && key.Wrong == "" {
-				key.Wrong = f.Saw
+				key.Wrong = f.Found
 			}
 		}
 		if key.Wrong == "" && (!k.Seen || k.Public == nil) {
@@ -187,7 +187,7 @@ func keysOf(set KeySet, ns string, made map[string]kube.Metadata) []plan.Key {
 
 // accepts is what every process of the global accepts, and will after it is started anew: the credentials of all its keys and of all
 // tokens that zones have. One that authenticates nobody accepts everything.
-func accepts(cp controlPlane, home *plan.Snapshot, hub *verifier, f *plan.Facts) guard.Hub {
+func accepts(cp controlPlane, home *plan.Snapshot, hub *verifier, f *plan.State) guard.Hub {
 	on, known, _ := cp.authenticates(cp.spec)
 	someOn, someOff := known && on, known && !on
 	unknown := !known || f.Hub.Workload.Err != ""
@@ -221,7 +221,7 @@ func accepts(cp controlPlane, home *plan.Snapshot, hub *verifier, f *plan.Facts)
 		}
 	}
 	for _, m := range f.Members {
-		for _, c := range m.Edge.Presents {
+		for _, c := range m.Evidence.Presents {
 			if _, said := h.Accepts[c]; !said {
 				h.Accepts[c] = tri(kidOf(c) == "") // a jti that is presented is of a token that was accepted
 			}

@@ -47,9 +47,9 @@ var meshKeys = sync.OnceValue(func() [2]*rsa.PrivateKey {
 type fleet map[string][]apifake.Object
 
 // facts are what a dialect makes of a fleet at noon.
-func (f fleet) facts(t *testing.T, d plan.Dialect, skew map[string]time.Duration) plan.Facts {
+func (f fleet) facts(t *testing.T, d plan.Provider, skew map[string]time.Duration) plan.State {
 	t.Helper()
-	f2 := d.Facts(f.snapshots(t, d, skew), plan.Selection{}, noon)
+	f2 := d.ReadState(f.snapshots(t, d, skew), plan.Selection{}, noon)
 	if b, err := json.Marshal(f2); err != nil || strings.Contains(string(b), "eyJ") || strings.Contains(string(b), "MII") {
 		t.Errorf("the facts hold a token or a key (%v)", err)
 	}
@@ -57,7 +57,7 @@ func (f fleet) facts(t *testing.T, d plan.Dialect, skew map[string]time.Duration
 }
 
 // snapshots are what an observer reads of the fleet at noon.
-func (f fleet) snapshots(t *testing.T, d plan.Dialect, skew map[string]time.Duration) []plan.Snapshot {
+func (f fleet) snapshots(t *testing.T, d plan.Provider, skew map[string]time.Duration) []plan.Snapshot {
 	t.Helper()
 	var snaps []plan.Snapshot
 	for context, objects := range f {
@@ -136,17 +136,17 @@ func TestFactsOfAMesh(t *testing.T) {
 		{"a secret that is not there is unknown", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"))}, guard.Yes, "", plan.CredentialMissing},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := tc.fleet.facts(t, kongmesh.Dialect(), nil)
+			f := tc.fleet.facts(t, kongmesh.Provider(), nil)
 			m := f.Member("west")
 			if !f.Hub.Found || m == nil {
 				t.Fatalf("%+v", f)
 			}
 			var presents []string
-			for _, c := range m.Edge.Presents {
+			for _, c := range m.Evidence.Presents {
 				presents = append(presents, string(c))
 			}
 			if f.Hub.Accepts.Accepts[kongmesh.None] != tc.none || strings.Join(presents, " ") != tc.presents || m.Credential.State != tc.state {
-				t.Errorf("it accepts none: %s; west presents %q (%s), its token is %s (%s)", f.Hub.Accepts.Accepts[kongmesh.None], presents, m.Edge.Why, m.Credential.State, m.Credential.Why)
+				t.Errorf("it accepts none: %s; west presents %q (%s), its token is %s (%s)", f.Hub.Accepts.Accepts[kongmesh.None], presents, m.Evidence.Why, m.Credential.State, m.Credential.Why)
 			}
 		})
 	}
@@ -199,14 +199,14 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ids := func(fl fleet) []string {
-				f := fl.facts(t, kongmesh.Inspect(), tc.skew)
+				f := fl.facts(t, kongmesh.CheckProvider(), tc.skew)
 				in := f.Hub.Inspection
 				if tc.on != "hub" {
 					in = f.Member(tc.on).Inspection
 				}
 				var ids []string
 				for _, r := range in.Remarks {
-					if ids = append(ids, r.ID); r.Saw == "" || r.ID == tc.id && r.Severity != "info" && r.Remedy == "" {
+					if ids = append(ids, r.ID); r.Found == "" || r.ID == tc.id && r.Severity != "info" && r.Remedy == "" {
 						t.Errorf("%+v says too little", r)
 					}
 				}
@@ -235,9 +235,9 @@ func TestWhatIsUnreadOfAnotherProductIsNotSaid(t *testing.T) {
 		{plan.Read{Version: "v1", Resource: "secrets", Namespace: kongmesh.KongNamespace}, true},
 		{plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}, true},
 	} {
-		d := kongmesh.Inspect()
-		facts := d.Facts
-		d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+		d := kongmesh.CheckProvider()
+		facts := d.ReadState
+		d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 			for i := range snaps {
 				snaps[i].Reads[tc.read] = plan.Result{Err: "forbidden (403)"}
 			}
@@ -254,14 +254,14 @@ func TestWhatIsUnreadOfAnotherProductIsNotSaid(t *testing.T) {
 func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 	for name, fl := range map[string]fleet{"without a token": mesh(""), "with one": mesh(token(t, "west", nil))} {
 		fl["global"] = append([]apifake.Object{key("1"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", nil)...)
-		d := kongmesh.Dialect()
+		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
-		p := plan.Unfold(d, f, plan.Goal{Within: time.Minute})
-		if p.Changes() != 0 || len(p.Blocked) != 1 || p.Blocked[0].Member != "west" || !strings.Contains(p.Blocked[0].Why, "does not list a zone") {
-			t.Errorf("%s: %d changes, blocked %+v", name, p.Changes(), p.Blocked)
+		p := plan.Build(d, f, plan.Goal{Within: time.Minute})
+		if p.Changes() != 0 || len(p.Obstacles) != 1 || p.Obstacles[0].Member != "west" || !strings.Contains(p.Obstacles[0].Why, "does not list a zone") {
+			t.Errorf("%s: %d changes, blocked %+v", name, p.Changes(), p.Obstacles)
 		}
 		if name == "without a token" {
-			if stands := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{kongmesh.None: guard.No}}, f.Edges(), noon); len(stands) == 0 {
+			if stands := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{kongmesh.None: guard.No}}, f.GuardMembers(), noon); len(stands) == 0 {
 				t.Error("nobody stands against turning authentication on")
 			}
 		}
@@ -270,19 +270,19 @@ func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 
 // A rotation that was begun is gone on with, and one that has ended is followed by another key.
 func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
-	hub := func(ended, past string, kids ...string) plan.Facts {
-		f := plan.Facts{Hub: plan.Hub{Found: true}}
+	hub := func(ended, past string, kids ...string) plan.State {
+		f := plan.State{Hub: plan.Hub{Found: true}}
 		for i, kid := range kids {
 			f.Hub.Keys = append(f.Hub.Keys, plan.Key{ID: kid, Serial: int(kid[0] - '0'), Signs: i == len(kids)-1})
 		}
 		if past != "" {
-			f.Hub.Past = []plan.Past{{Goal: "jwt-only", Said: "proved", Steps: []string{"reconnect"}}, {Goal: past, Said: "proved"}, {Goal: past, Said: cmp.Or(ended, "begun"), Steps: []string{"reconnect"}}, {Goal: "revocation"}}
+			f.Hub.History = []plan.WaveRecord{{Goal: "jwt-only", Result: "proved", Steps: []string{"reconnect"}}, {Goal: past, Result: "proved"}, {Goal: past, Result: cmp.Or(ended, "begun"), Steps: []string{"reconnect"}}, {Goal: "revocation"}}
 		}
 		return f
 	}
 	for _, tc := range []struct {
 		name  string
-		facts plan.Facts
+		facts plan.State
 		goal  plan.Goal
 		to    guard.Cred
 	}{
@@ -297,7 +297,7 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 		{"a key that was named", hub("", "", "1", "2"), plan.Goal{Rotate: true, To: "kid:7"}, "kid:7"},
 		{"the way back has none", hub("", "", "1"), plan.Goal{Back: true}, ""},
 	} {
-		if got := kongmesh.Dialect().Aim(tc.facts, tc.goal).To; got != tc.to {
+		if got := kongmesh.Provider().Complete(tc.facts, tc.goal).To; got != tc.to {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.to)
 		}
 	}
@@ -306,9 +306,9 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 // The global judges a token by its own clock: what it would not take yet, or any more, counts as none.
 func TestATokenMustHoldByTheGlobalsClockToo(t *testing.T) {
 	for off, want := range map[time.Duration]guard.Cred{0: kongmesh.Kid("1"), 10 * time.Second: kongmesh.Kid("1"), -10 * time.Minute: kongmesh.None, 721 * time.Hour: kongmesh.None} {
-		f := mesh(token(t, "west", nil)).facts(t, kongmesh.Dialect(), map[string]time.Duration{"global": off})
-		if m := f.Member("west"); m.Declared != want || m.Edge.Presents[0] != want && !slices.Contains(m.Edge.Presents, want) {
-			t.Errorf("%s ahead: west presents %v (%s), want %s", off, m.Edge.Presents, m.Credential.Why, want)
+		f := mesh(token(t, "west", nil)).facts(t, kongmesh.Provider(), map[string]time.Duration{"global": off})
+		if m := f.Member("west"); m.Declared != want || m.Evidence.Presents[0] != want && !slices.Contains(m.Evidence.Presents, want) {
+			t.Errorf("%s ahead: west presents %v (%s), want %s", off, m.Evidence.Presents, m.Credential.Why, want)
 		}
 	}
 }
@@ -316,16 +316,16 @@ func TestATokenMustHoldByTheGlobalsClockToo(t *testing.T) {
 // Zone proxies outside of Kubernetes present tokens of the same keys, and nobody sees them.
 func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 	handed := token(t, "vm", func(g *kongmesh.Grant, _ *time.Time) { g.KeyID = "22" })
-	d := kongmesh.Dialect()
-	facts := d.Facts
-	d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+	d := kongmesh.Provider()
+	facts := d.ReadState
+	d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 		where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
 		return facts(snaps, where, at)
 	}
 	fl := fleet{"global": append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}
 	f := fl.facts(t, d, nil)
-	goal := d.Aim(f, plan.Goal{Rotate: true, Within: time.Minute})
-	if w := d.Next(f, goal); len(w.Steps) != 0 || len(w.Blocked) != 1 || !strings.Contains(w.Blocked[0].Why, "--proxies-renewed") {
+	goal := d.Complete(f, plan.Goal{Rotate: true, Within: time.Minute})
+	if w := d.Next(f, goal); len(w.Steps) != 0 || len(w.Obstacles) != 1 || !strings.Contains(w.Obstacles[0].Why, "--proxies-renewed") {
 		t.Errorf("%+v", w)
 	}
 	goal.Others = true
@@ -337,7 +337,7 @@ func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 // BenchmarkAThousandZones makes the facts of a global and its thousand zones, each in a cluster of its own with a token to verify, and
 // plans a rotation of all of them.
 func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	f := namespaced(mesh("")).facts(t, d, nil)
 	for _, name := range []string{"mars", "east"} {
 		blocked := name == "east"
@@ -345,14 +345,14 @@ func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
 			f.Members = append(f.Members, plan.Member{Name: "east", ClusterName: "east", Role: plan.RoleEdge,
 				Err: "no context leads to it"})
 		}
-		w := d.Next(f, d.Aim(f, plan.Goal{Canary: name, Within: time.Minute}))
+		w := d.Next(f, d.Complete(f, plan.Goal{Canary: name, Within: time.Minute}))
 		want := `no zone is called "mars", which is named as the canary; kubectl xcpauth status lists them`
 		if blocked {
 			want = "it is named as the canary, but it cannot be moved now: "
 		}
-		last := plan.Blocked{}
-		if len(w.Blocked) > 0 {
-			last = w.Blocked[len(w.Blocked)-1]
+		last := plan.Obstacle{}
+		if len(w.Obstacles) > 0 {
+			last = w.Obstacles[len(w.Obstacles)-1]
 		}
 		if len(w.Steps) > 0 || last.Member != name || !strings.HasPrefix(last.Why, want) ||
 			!strings.HasSuffix(last.Why, "; name one that can be moved with --canary: west") {
@@ -362,7 +362,7 @@ func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
 }
 
 func BenchmarkAThousandZones(b *testing.B) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	const zones = 1000
 	provided := map[string]bool{}
 	var names []string
@@ -394,11 +394,11 @@ func BenchmarkAThousandZones(b *testing.B) {
 		}
 		snaps = append(snaps, look(name, append(apifake.Zone("2.13.10", name, apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", string(token.Reveal())))))
 	}
-	var f plan.Facts
+	var f plan.State
 	b.Run("facts", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if f = d.Facts(snaps, plan.Selection{}, noon); len(f.Members) != zones || f.Members[0].Credential.State != plan.CredentialReady {
+			if f = d.ReadState(snaps, plan.Selection{}, noon); len(f.Members) != zones || f.Members[0].Credential.State != plan.CredentialReady {
 				b.Fatalf("%d members, %+v", len(f.Members), f.Members[0].Credential)
 			}
 		}
@@ -406,7 +406,7 @@ func BenchmarkAThousandZones(b *testing.B) {
 	b.Run("plan of a rotation", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if p := plan.Unfold(d, f, plan.Goal{Rotate: true, Within: time.Minute}); p.Changes() < zones {
+			if p := plan.Build(d, f, plan.Goal{Rotate: true, Within: time.Minute}); p.Changes() < zones {
 				b.Fatalf("%d changes", p.Changes())
 			}
 		}

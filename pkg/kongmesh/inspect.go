@@ -10,11 +10,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Inspect is the dialect as check uses it: it reads besides what lies in other namespaces by mistake, and its facts hold what is wrong with
+// CheckProvider is the dialect as check uses it: it reads besides what lies in other namespaces by mistake, and its facts hold what is wrong with
 // every key, list, token and setting.
-func Inspect() plan.Dialect {
-	d := Dialect()
-	d.Reads, d.Facts, d.Needs = inspectReads, inspectFacts, Needs
+func CheckProvider() plan.Provider {
+	d := Provider()
+	d.Reads, d.ReadState, d.Permissions = inspectReads, inspectFacts, Permissions
 	return d
 }
 
@@ -54,8 +54,8 @@ func misplacedReads(ns string) []plan.Read {
 }
 
 // inspectFacts is facts, with every context, and an inspection of the global and of each zone that was reached.
-func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
-	f := facts(snaps, where, at)
+func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
+	f := readState(snaps, where, at)
 	for _, s := range snaps {
 		f.Contexts = append(f.Contexts, inspectContext(s))
 	}
@@ -84,7 +84,7 @@ func inspectFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 func remarks(where string, all Findings) []plan.Remark {
 	var out []plan.Remark
 	for _, f := range all {
-		out = append(out, plan.Remark{ID: f.ID, Severity: string(f.Severity), Where: where, Saw: f.Saw, Remedy: strings.TrimSuffix(f.Remedy, ".")})
+		out = append(out, plan.Remark{ID: f.ID, Severity: string(f.Severity), Where: where, Found: f.Found, Remedy: strings.TrimSuffix(f.Remedy, ".")})
 	}
 	return out
 }
@@ -103,14 +103,14 @@ func (cp controlPlane) values() map[string]string {
 }
 
 // inspectGlobal looks at the global: its version, variables, keys and list, and at what was put elsewhere by mistake.
-func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.Facts) *plan.Inspection {
+func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.State) *plan.Inspection {
 	where := f.Hub.Object.String()
 	in := &plan.Inspection{}
 	in.Remarks = append(in.Remarks, remarks(where, cp.version.Findings())...)
 	in.Remarks = append(in.Remarks, remarks(where, cp.version.CheckEnvironment(cp.values()))...)
 	if f.Hub.StoredElsewhere != "" {
 		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-state-elsewhere", Severity: string(Error), Where: where,
-			Saw:    f.Hub.StoredElsewhere + "; nothing is written there, and no token, key or zone is judged",
+			Found:  f.Hub.StoredElsewhere + "; nothing is written there, and no token, key or zone is judged",
 			Remedy: "manage its tokens with kumactl and the global's own API; do not leave the global out with --contexts: its zones would still be refused"})
 	}
 	if hub.unread == "" {
@@ -121,17 +121,17 @@ func inspectGlobal(s plan.Snapshot, cp controlPlane, hub *verifier, f plan.Facts
 	for _, o := range secrets {
 		if o.Metadata.Name == RevocationsName && o.Type != SecretType {
 			in.Remarks = append(in.Remarks, plan.Remark{ID: "revocations-type", Severity: string(Error), Where: "secret " + o.Metadata.Namespace + "/" + o.Metadata.Name,
-				Saw: fmt.Sprintf("it is of type %s, so the control plane does not see it, and nothing on it is revoked", o.Type), Remedy: "delete it, and create it as " + SecretType})
+				Found: fmt.Sprintf("it is of type %s, so the control plane does not see it, and nothing on it is revoked", o.Type), Remedy: "delete it, and create it as " + SecretType})
 		}
 	}
 	for _, r := range misplacedReads(cp.object.Metadata.Namespace) {
 		if s.Reads[r].OK() {
 			in.Remarks = append(in.Remarks, plan.Remark{ID: "secret-misplaced", Severity: string(Error), Where: "secret " + r.Namespace + "/" + r.Name,
-				Saw: "it is not in the control plane's namespace, " + cp.object.Metadata.Namespace + ", so the control plane does not see it", Remedy: "create it there, and delete this one"})
+				Found: "it is not in the control plane's namespace, " + cp.object.Metadata.Namespace + ", so the control plane does not see it", Remedy: "create it there, and delete this one"})
 		}
 	}
 	if on, known, _ := cp.authenticates(cp.spec); known && !on && cp.version.AuthenticatesZones() {
-		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-open", Severity: string(Warning), Where: where, Saw: "it authenticates no zone: whoever reaches it can be any zone", Remedy: "migrate: kubectl xcpauth migrate"})
+		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-open", Severity: string(Warning), Where: where, Found: "it authenticates no zone: whoever reaches it can be any zone", Remedy: "migrate: kubectl xcpauth migrate"})
 	}
 	return in
 }
@@ -150,7 +150,7 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, a
 		for _, name := range cp.authTypes() {
 			if value, set := cp.values()[name]; set && value != Off {
 				in.Remarks = append(in.Remarks, plan.Remark{ID: "zone-sets-global", Severity: string(Error), Where: where,
-					Saw: fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates (values for production that are published set it so)", name), Remedy: "remove it here; kubectl xcpauth migrate sets it on the global"})
+					Found: fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates (values for production that are published set it so)", name), Remedy: "remove it here; kubectl xcpauth migrate sets it on the global"})
 			}
 		}
 		in.Remarks = append(in.Remarks, remarks(where, zoneName(cp.zone, cp.version, hub.Version))...)
@@ -159,14 +159,14 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *verifier, serves source, a
 		src := tokenOf(cp, cp.spec, secrets)
 		switch {
 		case src.missing != "":
-			in.Remarks = append(in.Remarks, plan.Remark{ID: "token-missing", Severity: string(Error), Where: where, Saw: src.missing + ", so its pods do not start", Remedy: "create it, or let kubectl xcpauth migrate give the zone a token"})
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "token-missing", Severity: string(Error), Where: where, Found: src.missing + ", so its pods do not start", Remedy: "create it, or let kubectl xcpauth migrate give the zone a token"})
 		case src.token != nil && hub.unread == "":
 			v := hub.Verifier
 			v.Zone = cp.zone
-			j := v.Judge(src.token, globals)
+			j := v.Assess(src.token, globals)
 			in.Remarks = append(in.Remarks, remarks("the token in "+src.where, j.Findings)...)
 			if j.Product.Outcome != Accepted && !slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Severity == Error }) {
-				in.Remarks = append(in.Remarks, plan.Remark{ID: "token-refused", Severity: string(Error), Where: "the token in " + src.where, Saw: "the global would refuse it: " + j.Product.Text, Remedy: "give the zone another: kubectl xcpauth migrate"})
+				in.Remarks = append(in.Remarks, plan.Remark{ID: "token-refused", Severity: string(Error), Where: "the token in " + src.where, Found: "the global would refuse it: " + j.Product.Text, Remedy: "give the zone another: kubectl xcpauth migrate"})
 			}
 		}
 	}

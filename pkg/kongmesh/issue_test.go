@@ -43,7 +43,7 @@ func TestATokenIsIssuedAsTheProductIssuesIt(t *testing.T) {
 	if len(f) > 0 {
 		t.Errorf("a plain token has findings: %+v", f)
 	}
-	j := Verifier{Version: version(t, "2.14.3"), Keys: keySet("zone-token-signing-key-1"), Zone: "west"}.Judge([]byte(text), now)
+	j := Verifier{Version: version(t, "2.14.3"), Keys: keySet("zone-token-signing-key-1"), Zone: "west"}.Assess([]byte(text), now)
 	if j.Product.Outcome != Accepted || !j.Ours.Valid || len(j.Findings) > 0 {
 		t.Errorf("what was issued is not good: %+v", j)
 	}
@@ -125,7 +125,7 @@ func TestTheFormatOfEachVersion(t *testing.T) {
 			if err != nil || z.Kind != tc.kind || z.Name != "west" || (z.Kind == Legacy) != (z.Serial == 1) || z.Kind == Zoned && (z.ID != idA || z.KeyID != "1" || !slices.Equal(z.Scope, []string{"cp"}) || !z.Expires.Equal(now.Add(720*time.Hour))) {
 				t.Errorf("read as %+v, %v", z, err)
 			}
-			j := Verifier{Version: version(t, tc.version), Keys: keySet("zone-token-signing-key-1"), Zone: "west"}.Judge([]byte(tc.token), now)
+			j := Verifier{Version: version(t, tc.version), Keys: keySet("zone-token-signing-key-1"), Zone: "west"}.Assess([]byte(tc.token), now)
 			if j.Product.Outcome != tc.product || j.Ours.Valid != tc.ours {
 				t.Errorf("the product: %s %q, ours: %+v", j.Product.Outcome, j.Product.Text, j.Ours)
 			}

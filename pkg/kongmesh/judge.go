@@ -81,7 +81,7 @@ func (v Verifier) Ask(raw []byte, now time.Time) Answer {
 }
 
 // ask is Ask, and for how long the answer is the same; nil when it rests on the very time.
-func (v Verifier) ask(raw []byte, now time.Time) (Answer, *holding) {
+func (v Verifier) ask(raw []byte, now time.Time) (Answer, *cachedVerdict) {
 	a := Answer{RestsOn: v.rests()}
 	switch {
 	case !v.Version.hasZoneTokens():
@@ -128,8 +128,8 @@ func (v Verifier) ask(raw []byte, now time.Time) (Answer, *holding) {
 }
 
 // holds says for how long an answer is the same that was given to claims whose times were all looked at, and were good.
-func (c *zoneClaims) holds(a Answer) *holding {
-	h := holding{Answer: a}
+func (c *zoneClaims) holds(a Answer) *cachedVerdict {
+	h := cachedVerdict{Answer: a}
 	for _, from := range []*jwt.NumericDate{c.NotBefore, c.IssuedAt} {
 		if from != nil {
 			h.from = later(h.from, from.Time)
@@ -326,18 +326,18 @@ func (v Verifier) strict(raw []byte, z Zone, now time.Time) token.Verdict {
 	return verdict
 }
 
-// Judgement is what the product answers to a token, what we say to it, and where the two differ or might.
-type Judgement struct {
+// Assessment is what the product answers to a token, what we say to it, and where the two differ or might.
+type Assessment struct {
 	Product  Answer
 	Ours     token.Verdict
 	Zone     Zone
 	Findings Findings
 }
 
-// Judge asks the product, judges strictly, and says what is wrong with a token or laxer than it should be, at the given time.
-func (v Verifier) Judge(raw []byte, now time.Time) Judgement {
+// Assess asks the product, judges strictly, and says what is wrong with a token or laxer than it should be, at the given time.
+func (v Verifier) Assess(raw []byte, now time.Time) Assessment {
 	z, err := ReadZone(raw)
-	j := Judgement{Product: v.Ask(raw, now), Zone: z}
+	j := Assessment{Product: v.Ask(raw, now), Zone: z}
 	if err != nil {
 		j.Ours = token.Verdict{Why: err.Error()}
 		return j

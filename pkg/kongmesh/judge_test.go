@@ -173,7 +173,7 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 			if tc.verifier != nil {
 				tc.verifier(&v)
 			}
-			j := v.Judge([]byte(tc.token), now)
+			j := v.Assess([]byte(tc.token), now)
 			if j.Product.Outcome != tc.product || !strings.Contains(j.Product.Text, tc.words) || (j.Product.Outcome == Accepted) != (j.Product.Text == "") {
 				t.Errorf("the product: %s %q, want %s %q", j.Product.Outcome, j.Product.Text, tc.product, tc.words)
 			}
@@ -209,7 +209,7 @@ func FuzzJudge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header, body, list, zone string) {
 		for _, raw := range []string{signed(key1, header, body), b64(header) + "." + b64(body) + ".c2lnbmF0dXJlc2lnbmF0dXJl", header} {
 			for _, version := range []Version{{}, {KongMesh, 2, 0, 1, ""}, {KongMesh, 2, 10, 0, ""}, {Kuma, 3, 0, 0, ""}} {
-				j := Verifier{Version: version, Keys: keys, Revocations: ParseRevocations([]byte(list)), Zone: zone}.Judge([]byte(raw), now)
+				j := Verifier{Version: version, Keys: keys, Revocations: ParseRevocations([]byte(list)), Zone: zone}.Assess([]byte(raw), now)
 				if j.Ours.Valid && j.Product.Outcome != Accepted {
 					t.Fatalf("we accept what the product refuses: %+v", j)
 				}

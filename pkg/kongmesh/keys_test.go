@@ -166,7 +166,7 @@ func TestFormsOfASigningKey(t *testing.T) {
 			if tc.finding == "" && len(k.Findings) > 0 || tc.finding != "" && (len(k.Findings) != 1 || k.Findings[0].ID != tc.finding) {
 				t.Errorf("findings %+v, want %q", k.Findings, tc.finding)
 			}
-			if stops := len(k.Findings) > 0 && strings.Contains(k.Findings[0].Saw, "nothing at all is synced"); stops != (tc.sync != "") {
+			if stops := len(k.Findings) > 0 && strings.Contains(k.Findings[0].Found, "nothing at all is synced"); stops != (tc.sync != "") {
 				t.Errorf("that the sync stops is said: %v", stops)
 			}
 			if _, err := CheckPEM(value); (err == nil) != (tc.created == "") || err != nil && !strings.Contains(err.Error(), tc.created) {

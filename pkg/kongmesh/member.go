@@ -17,7 +17,7 @@ import (
 
 // addZones reads every zone control plane of every context. Each counts as a member: one that the global does not list may have connected
 // this very moment, or be another global's, so it is never written, and stands in the way of what would refuse it.
-func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan.Facts) {
+func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan.State) {
 	claims := map[string]int{}
 	for _, s := range snaps {
 		planes, why := kube.Deployments(s.Reads[readControlPlanes])
@@ -30,7 +30,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 				continue
 			case cp.mode == "", strings.Contains(cp.mode+cp.zone, "$("), cp.mode == modeZone && cp.zone == "":
 				held = true
-				f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "unreachable",
+				f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "unreachable",
 					Why: fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", o.Metadata.Namespace, o.Metadata.Name)})
 				continue
 			case cp.mode != modeZone:
@@ -40,7 +40,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 			m := readZone(s, cp, hub, f)
 			claims[m.ClusterName]++
 			if f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) {
-				m.Blocked = append(m.Blocked, fmt.Sprintf("the global does not list a zone %q: it has never connected to it, or has this very moment, or dials another (%s); leave it out with --contexts if it is another's", m.ClusterName, m.Dials))
+				m.Obstacles = append(m.Obstacles, fmt.Sprintf("the global does not list a zone %q: it has never connected to it, or has this very moment, or dials another (%s); leave it out with --contexts if it is another's", m.ClusterName, m.Dials))
 			}
 			f.Members = append(f.Members, m)
 		}
@@ -49,11 +49,11 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 		}
 		switch {
 		case s.Err != "":
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: s.Err})
 		case why != "":
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: "Deployments could not be listed: " + why})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: "Deployments could not be listed: " + why})
 		case !held:
-			f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no control plane of a zone there"})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no control plane of a zone there"})
 		}
 	}
 	for i := range f.Members {
@@ -69,16 +69,16 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *verifier, f *plan
 		}
 		if m.Renamed != "" {
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
-			m.Edge.Name = m.Name
+			m.Evidence.Name = m.Name
 			if n > 1 {
-				m.Blocked = append(m.Blocked, fmt.Sprintf("%d control planes call themselves zone %q; leave the wrong one out with --contexts", n, m.ClusterName))
+				m.Obstacles = append(m.Obstacles, fmt.Sprintf("%d control planes call themselves zone %q; leave the wrong one out with --contexts", n, m.ClusterName))
 			}
 		}
 	}
 }
 
 // readZone reads one zone control plane and what lies beside it.
-func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) plan.Member {
+func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.State) plan.Member {
 	m := plan.Member{Name: cp.zone, ClusterName: cp.zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
 		Object: cp.ref(), Dials: cp.dials}
 	m.Owner, m.HelmNote = kube.Owners(cp.object.Metadata, cp.written(cp.tokenNames())...)
@@ -94,11 +94,11 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 	configured, why := template.presents(hub, cp.zone, f.At)
 	m.Declared = declared(configured)
 	if configured == nil && template.missing == "" {
-		m.Odd = append(m.Odd, why)
+		m.Anomalies = append(m.Anomalies, why)
 	}
-	m.Odd = append(m.Odd, cp.doubled(cp.tokenNames())...)
+	m.Anomalies = append(m.Anomalies, cp.doubled(cp.tokenNames())...)
 	for _, name := range plain {
-		m.Odd = append(m.Odd, fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef", name, m.Object))
+		m.Anomalies = append(m.Anomalies, fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef", name, m.Object))
 	}
 	all, unknown := configured, ""
 	if configured == nil {
@@ -126,37 +126,37 @@ func readZone(s plan.Snapshot, cp controlPlane, hub *verifier, f *plan.Facts) pl
 		seen = append(seen, fmt.Sprintf("%s presents %s", proc.Name, proc.Presents))
 	})
 	m.Effective = effective(m.Workload)
-	m.Edge = guard.Edge{Name: m.Name, Until: s.At.Add(liveFor)}
+	m.Evidence = guard.Member{Name: m.Name, Until: s.At.Add(liveFor)}
 	switch {
 	case m.Workload.Err != "":
-		m.Edge.Why = m.Workload.Err
+		m.Evidence.Why = m.Workload.Err
 	case unknown != "":
-		m.Edge.Why = unknown
+		m.Evidence.Why = unknown
 	default:
 		slices.Sort(all)
-		m.Edge.Presents = slices.Compact(slices.Clone(all))
-		if m.Edge.Why = "read from its pods: " + strings.Join(seen, ", "); len(seen) == 0 {
-			m.Edge.Why = "no pods; it will present what is configured"
+		m.Evidence.Presents = slices.Compact(slices.Clone(all))
+		if m.Evidence.Why = "read from its pods: " + strings.Join(seen, ", "); len(seen) == 0 {
+			m.Evidence.Why = "no pods; it will present what is configured"
 		}
-		if e := m.Credential.Expires; !e.IsZero() && e.Before(m.Edge.Until) {
-			m.Edge.Until = e
+		if e := m.Credential.Expires; !e.IsZero() && e.Before(m.Evidence.Until) {
+			m.Evidence.Until = e
 		}
 	}
 	m.Trust.Why = unverified(cp.verification(secrets, unread))
-	m.Blocked = blocked(m, cp)
-	m.Credential.Lacks = []string{nextSecret(cp.zone, secrets)}
+	m.Obstacles = blocked(m, cp)
+	m.Credential.MissingSecrets = []string{nextSecret(cp.zone, secrets)}
 	m.Leftovers = leftovers(cp, m, secrets, used)
-	m.Yields, m.Ends = yields(m.Object.Namespace, cp.zone, secrets, hub, f)
+	m.Available, m.AvailableUntil = available(m.Object.Namespace, cp.zone, secrets, hub, f)
 	if m.Original = f.Hub.Originals[m.Object.UID]; m.Original != nil {
 		creds, _ := originalToken(m, secrets).presents(hub, cp.zone, f.At)
-		m.Returns = declared(creds)
+		m.OriginalCredential = declared(creds)
 	}
 	return m
 }
 
-// yields is what the zone would present with each token that lies beside it, by the name and key of its secret, and until when where that
+// available is what the zone would present with each token that lies beside it, by the name and key of its secret, and until when where that
 // ends.
-func yields(ns, zone string, secrets []secretObject, hub *verifier, f *plan.Facts) (all map[string]guard.Cred, ends map[string]time.Time) {
+func available(ns, zone string, secrets []secretObject, hub *verifier, f *plan.State) (all map[string]guard.Cred, ends map[string]time.Time) {
 	all, ends = map[string]guard.Cred{}, map[string]time.Time{}
 	for _, o := range secrets {
 		for key, z := range o.tokens {
@@ -251,14 +251,14 @@ func effective(w plan.Workload) guard.Cred {
 
 // blocked lists why a zone cannot be given a token now, each with its remedy.
 func blocked(m plan.Member, cp controlPlane) []string {
-	why := slices.Clone(m.Odd)
+	why := slices.Clone(m.Anomalies)
 	switch {
 	case m.Workload.Err != "":
 		why = append(why, m.Workload.Err)
 	case m.Workload.Replicas == 0:
 		why = append(why, fmt.Sprintf("%s is scaled to 0, so nothing can be proved; scale it up, or delete the zone from the global", m.Object))
 	}
-	if stuck := m.Workload.Stuck(m.Object.Namespace, m.Object.Name, m.Context); stuck != "" {
+	if stuck := m.Workload.PausedReason(m.Object.Namespace, m.Object.Name, m.Context); stuck != "" {
 		why = append(why, stuck)
 	}
 	if m.Owner != "" {
@@ -277,7 +277,7 @@ func blocked(m plan.Member, cp controlPlane) []string {
 
 // addAbsent adds the zones that the global lists and no selected context showed: as unknown, or where the token that they were given was
 // handed over (Universal zones, which have no context), by that token and by a session that brought one.
-func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
+func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.State) {
 	known := map[string]bool{}
 	for _, m := range f.Members {
 		known[m.ClusterName] = true
@@ -299,26 +299,26 @@ func addAbsent(handed map[string]plan.Secret, hub *verifier, f *plan.Facts) {
 				m.Err = "the token that was handed over would be refused: " + why
 			case len(open) == 0:
 				m.Err = "it has a token, and the global does not see it connected; start it with the token"
-			case f.Hub.Untold != "":
-				m.Err = f.Hub.Untold
+			case f.Hub.SessionsUnclear != "":
+				m.Err = f.Hub.SessionsUnclear
 			case !broughtTokens(open):
 				m.Err = "it is connected without a token; start it with the one that was handed over"
 			case slices.ContainsFunc(open, func(s plan.Session) bool { return !src.issued().Before(s.Began) }):
 				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was handed over"
 			default:
 				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
-				m.Edge = guard.Edge{Presents: creds, Until: f.At.Add(liveFor), Why: "the token that was handed over, and a session that brought one"}
+				m.Evidence = guard.Member{Presents: creds, Until: f.At.Add(liveFor), Why: "the token that was handed over, and a session that brought one"}
 			}
 		}
-		f.Others = slices.DeleteFunc(f.Others, func(o plan.Other) bool {
+		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
 			if o.State != "unreachable" || o.Context != name {
 				return false
 			}
-			m.Context, m.Err, m.Edge.Presents = o.Context, o.Why, nil
+			m.Context, m.Err, m.Evidence.Presents = o.Context, o.Why, nil
 			return true
 		})
-		if m.Edge.Name = m.Name; m.Err != "" {
-			m.Edge.Why = m.Err
+		if m.Evidence.Name = m.Name; m.Err != "" {
+			m.Evidence.Why = m.Err
 		}
 		f.Members = append(f.Members, m)
 	}

@@ -64,7 +64,7 @@ const (
 type Finding struct {
 	ID       string   `json:"id"` // what tests and scripts know it by; never used again for anything else
 	Severity Severity `json:"severity"`
-	Saw      string   `json:"saw"`              // one clause
+	Found    string   `json:"saw"`              // one clause
 	Remedy   string   `json:"remedy,omitempty"` // one sentence
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// next decides the next wave on the way to tokens:
+// nextWave decides the next wave on the way to tokens:
 //
 //  1. a namespace for the journal;
 //  2. a signing key, where there is none that the goal is about;
@@ -21,55 +21,55 @@ import (
 //
 // The goal's stage says how far that goes: dual is 2, edges is 3. What cannot be moved is blocked with its remedy, and does not keep the
 // others from moving.
-func next(f plan.Facts, goal plan.Goal) plan.Wave {
-	if stop := stops(f, goal); len(stop) > 0 {
-		return plan.Wave{Blocked: stop}
+func nextWave(f plan.State, goal plan.Goal) plan.Wave {
+	if stop := hubObstacles(f, goal); len(stop) > 0 {
+		return plan.Wave{Obstacles: stop}
 	}
 	if goal.Renew != nil {
-		return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: "the global control plane makes no token anew by itself, so deleting one would be an outage; issue another one for the zone instead"}}}
+		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "the global control plane makes no token anew by itself, so deleting one would be an outage; issue another one for the zone instead"}}}
 	}
 	if !f.Hub.Roster.Namespace {
-		return plan.Wave{Title: "register", Steps: []plan.Step{register(f)}}
+		return plan.Wave{Title: "register", Steps: []plan.Step{registerStep(f)}}
 	}
 	switch {
 	case goal.Back && goal.Rotate:
-		return unrotates(f, goal)
+		return undoRotationWave(f, goal)
 	case goal.Back:
-		return back(f, goal)
+		return rollbackWave(f, goal)
 	case len(goal.Revoke) > 0:
-		return revokes(f, goal)
+		return revokeWave(f, goal)
 	case goal.Prune:
-		return prunes(f, goal)
+		return pruneWave(f, goal)
 	}
-	if f.Hub.Untold != "" && goal.Reaches(plan.Edges) {
-		return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: f.Hub.Untold}}}
+	if f.Hub.SessionsUnclear != "" && goal.Reaches(plan.Edges) {
+		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: f.Hub.SessionsUnclear}}}
 	}
 	if kid := kidOf(goal.To); !hasKey(f.Hub, kid) {
-		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKey(f, goal)}}
+		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKeyStep(f, goal)}}
 	}
 	if !goal.Reaches(plan.Edges) {
 		return plan.Wave{}
 	}
-	v := sortOut(f, goal)
-	if w, any := moves(f, goal, v); any {
+	v := classify(f, goal)
+	if w, any := switchWave(f, goal, v); any {
 		return w
 	}
 	if !goal.Reaches(plan.JWTOnly) {
-		return plan.Wave{Blocked: v.blocked, Notes: v.notes}
+		return plan.Wave{Obstacles: v.obstacles, Notes: v.notes}
 	}
-	w := ends(f, goal, v)
+	w := finalWave(f, goal, v)
 	w.Notes = v.notes
 	return w
 }
 
-// stops says why nothing at all can be planned.
-func stops(f plan.Facts, goal plan.Goal) []plan.Blocked {
+// hubObstacles says why nothing at all can be planned.
+func hubObstacles(f plan.State, goal plan.Goal) []plan.Obstacle {
 	var why []string
 	switch {
 	case !f.Hub.Found:
 		why = append(why, f.Hub.Err)
-	case len(f.Hub.Odd) > 0:
-		why = append(why, f.Hub.Odd...)
+	case len(f.Hub.Anomalies) > 0:
+		why = append(why, f.Hub.Anomalies...)
 	case f.Hub.Owner != "":
 		why = append(why, fmt.Sprintf("%s is kept by %s, which would put a change back; set its environment there", f.Hub.Object, f.Hub.Owner))
 	case f.Hub.Roster.Err != "":
@@ -91,7 +91,7 @@ func stops(f plan.Facts, goal plan.Goal) []plan.Blocked {
 	if len(why) == 0 {
 		return nil
 	}
-	return []plan.Blocked{{Member: "hub", Why: strings.Join(why, "; ")}}
+	return []plan.Obstacle{{Member: "hub", Why: strings.Join(why, "; ")}}
 }
 
 func serial(h plan.Hub, kid string) int {
@@ -111,18 +111,18 @@ func highest(h plan.Hub) int {
 	return n
 }
 
-// sorted is the zones by what can be done with them.
-type sorted struct {
-	movable  []plan.Member // can be given a token of the wanted key
-	unproved []plan.Member // have one, and are not seen connected with one
-	proved   []plan.Member
-	blocked  []plan.Blocked
-	notes    []plan.Blocked
+// classified is the zones by what can be done with them.
+type classified struct {
+	switchable []plan.Member // can be given a token of the wanted key
+	unverified []plan.Member // have one, and are not seen connected with one
+	verified   []plan.Member
+	obstacles  []plan.Obstacle
+	notes      []plan.Obstacle
 }
 
-func sortOut(f plan.Facts, goal plan.Goal) sorted {
-	var v sorted
-	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
+func classify(f plan.State, goal plan.Goal) classified {
+	var v classified
+	block := func(name, why string) { v.obstacles = append(v.obstacles, plan.Obstacle{Member: name, Why: why}) }
 	for _, m := range f.Members {
 		want := wanted(m, goal)
 		has := hasToken(f, m, want)
@@ -132,27 +132,27 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 		case m.Err != "":
 			block(m.Name, m.Err)
 		case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName):
-			block(m.Name, strings.Join(m.Blocked, "; "))
+			block(m.Name, strings.Join(m.Obstacles, "; "))
 		case m.Object.Name == "" && !has: // without a context
 			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and hand it over with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":
-			v.proved = append(v.proved, m)
-		case has && proved(f, m, want):
-			v.proved = append(v.proved, m)
-		case has && len(m.Odd) == 0:
-			v.unproved = append(v.unproved, m)
-		case len(m.Blocked) > 0:
-			block(m.Name, strings.Join(m.Blocked, "; "))
+			v.verified = append(v.verified, m)
+		case has && isVerified(f, m, want):
+			v.verified = append(v.verified, m)
+		case has && len(m.Anomalies) == 0:
+			v.unverified = append(v.unverified, m)
+		case len(m.Obstacles) > 0:
+			block(m.Name, strings.Join(m.Obstacles, "; "))
 		case issuedBy(f.Hub, goal) != nil && f.Hub.API.Off != "":
 			block(m.Name, f.Hub.API.Off+"; have the key itself sign its token: --tokens-from=key")
 		default:
-			v.movable = append(v.movable, m)
+			v.switchable = append(v.switchable, m)
 		}
 		if m.HelmNote != "" && m.Err == "" {
-			v.notes = append(v.notes, plan.Blocked{Member: m.Name, Why: helmNote(m)})
+			v.notes = append(v.notes, plan.Obstacle{Member: m.Name, Why: helmNote(m)})
 		}
 		if m.Trust.Why != "" && m.Err == "" {
-			v.notes = append(v.notes, plan.Blocked{Member: m.Name, Why: m.Trust.Why})
+			v.notes = append(v.notes, plan.Obstacle{Member: m.Name, Why: m.Trust.Why})
 		}
 	}
 	for _, o := range f.Others {
@@ -195,55 +195,55 @@ func expiring(c plan.Credential, at time.Time) bool {
 // renewBefore is how long a token must still be valid for its zone to be left alone.
 const renewBefore = 24 * time.Hour
 
-// proved says whether a zone is seen to present the wanted token alone, and to be connected with one.
-func proved(f plan.Facts, m plan.Member, want guard.Cred) bool {
+// isVerified says whether a zone is seen to present the wanted token alone, and to be connected with one.
+func isVerified(f plan.State, m plan.Member, want guard.Cred) bool {
 	return presentsAlone(m, want) && m.Workload.Settled && broughtTokens(openSessions(f.Hub, m.ClusterName))
 }
 
 // presentsAlone says whether all that a zone may present is tokens of the wanted key, or nothing where that is wanted.
 func presentsAlone(m plan.Member, want guard.Cred) bool {
-	return m.Edge.Presents != nil && !slices.ContainsFunc(m.Edge.Presents, func(c guard.Cred) bool { return c != want && !strings.HasPrefix(string(c), "jti:") })
+	return m.Evidence.Presents != nil && !slices.ContainsFunc(m.Evidence.Presents, func(c guard.Cred) bool { return c != want && !strings.HasPrefix(string(c), "jti:") })
 }
 
-// moves is the part of the way that zones go: those that have a token already, one canary, the rest in waves.
-func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
-	w := plan.Wave{Blocked: v.blocked, Notes: v.notes}
+// switchWave is the part of the way that zones go: those that have a token already, one canary, the rest in waves.
+func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
+	w := plan.Wave{Obstacles: v.obstacles, Notes: v.notes}
 	each := func(members []plan.Member, step func(plan.Member) plan.Step) {
 		for _, m := range members {
 			w.Steps = append(w.Steps, step(m))
 		}
 	}
 	switch {
-	case len(v.unproved) > 0:
+	case len(v.unverified) > 0:
 		w.Title = "prove what has a token already"
-		each(v.unproved, func(m plan.Member) plan.Step { return prove(f, m, goal) })
-	case len(v.movable) == 0:
+		each(v.unverified, func(m plan.Member) plan.Step { return verifyStep(f, m, goal) })
+	case len(v.switchable) == 0:
 		return w, false
-	case len(v.proved) == 0:
-		canary, why := f.Canary(v.movable, v.blocked, goal)
+	case len(v.verified) == 0:
+		canary, why := f.Canary(v.switchable, v.obstacles, goal)
 		if why != "" {
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: goal.Canary, Why: why})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: goal.Canary, Why: why})
 			return w, true
 		}
 		w.Title = "canary"
-		each([]plan.Member{canary}, func(m plan.Member) plan.Step { return move(f, m, goal) })
+		each([]plan.Member{canary}, func(m plan.Member) plan.Step { return switchStep(f, m, goal) })
 	default:
-		size := len(v.movable)
+		size := len(v.switchable)
 		if w.Title = "the rest"; goal.WaveSize > 0 && goal.WaveSize < size {
 			w.Title, size = fmt.Sprintf("%d of the remaining %d", goal.WaveSize, size), goal.WaveSize
 		}
-		each(v.movable[:size], func(m plan.Member) plan.Step { return move(f, m, goal) })
+		each(v.switchable[:size], func(m plan.Member) plan.Step { return switchStep(f, m, goal) })
 	}
 	return w, true
 }
 
-// ends is what is done once every zone presents a token: authentication on; or of a rotation the end of the older keys.
-func ends(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
-	if len(v.blocked) > 0 {
-		return plan.Wave{Blocked: v.blocked}
+// finalWave is what is done once every zone presents a token: authentication on; or of a rotation the end of the older keys.
+func finalWave(f plan.State, goal plan.Goal, v classified) plan.Wave {
+	if len(v.obstacles) > 0 {
+		return plan.Wave{Obstacles: v.obstacles}
 	}
 	if !goal.Rotate && f.Hub.Accepts.Accepts[None] != guard.No {
-		return plan.Wave{Title: "authentication on", Steps: []plan.Step{closeNone(f, goal)}}
+		return plan.Wave{Title: "authentication on", Steps: []plan.Step{requireTokensStep(f, goal)}}
 	}
 	if goal.Rotate {
 		var old []plan.Key
@@ -254,22 +254,22 @@ func ends(f plan.Facts, goal plan.Goal, v sorted) plan.Wave {
 		}
 		switch {
 		case len(old) > 0 && !goal.Others && len(unseen(f)) > 0:
-			return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: unseenProxies(f) + ", or leave the older keys with --keep-old"}}}
+			return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: unseenProxies(f) + ", or leave the older keys with --keep-old"}}}
 		case len(old) > 0:
-			return plan.Wave{Title: "retire the older keys", Steps: []plan.Step{retire(f, old, goal)}}
+			return plan.Wave{Title: "retire the older keys", Steps: []plan.Step{retireStep(f, old, goal)}}
 		case !reconnectedFor(f.Hub, goal):
-			return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnect(f, goal)}}
+			return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnectStep(f, goal)}}
 		}
 	}
 	if goal.Cleanup {
-		return clean(f, goal)
+		return cleanUpWave(f, goal)
 	}
 	return plan.Wave{}
 }
 
 // unseen are the zones without a context, whose zone proxies may present tokens of any key: on Kubernetes they have service accounts (the
 // product's page on zone proxy authentication).
-func unseen(f plan.Facts) []string {
+func unseen(f plan.State) []string {
 	var names []string
 	for _, m := range f.Members {
 		if m.Object.Name == "" {
@@ -280,21 +280,21 @@ func unseen(f plan.Facts) []string {
 }
 
 // unseenProxies says who else may present a token of any key.
-func unseenProxies(f plan.Facts) string {
+func unseenProxies(f plan.State) string {
 	return fmt.Sprintf("zone %s runs outside of Kubernetes, where zone proxies (ingress, egress) have tokens of the same keys, which are not seen; give them new ones, then pass --proxies-renewed", strings.Join(unseen(f), ", "))
 }
 
-// clean deletes the tokens that zones presented before; the way back ends with it.
-func clean(f plan.Facts, goal plan.Goal) plan.Wave {
+// cleanUpWave deletes the tokens that zones presented before; the way back ends with it.
+func cleanUpWave(f plan.State, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "clean-up"}
 	for _, m := range f.Members {
 		if len(m.Leftovers) == 0 {
 			continue
 		}
-		s := plan.Step{ID: "clean/" + m.Name, Kind: plan.Clean, Member: m.Name, Title: m.Name + ": delete the tokens that it presented before", Why: "nothing refers to them; the way back ends here", OneWay: true, Within: goal.Within,
-			Proof: []plan.Claim{{Kind: claimGone, Member: m.Name, Text: "none is left"}}}
+		s := plan.Step{ID: "clean/" + m.Name, Kind: plan.CleanUp, Member: m.Name, Title: m.Name + ": delete the tokens that it presented before", Why: "nothing refers to them; the way back ends here", Irreversible: true, Timeout: goal.Within,
+			Conditions: []plan.Condition{{Kind: conditionGone, Member: m.Name, Text: "none is left"}}}
 		for _, l := range m.Leftovers {
-			s.Writes = append(s.Writes, plan.Patch{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Delete: true})
+			s.Writes = append(s.Writes, plan.Write{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Delete: true})
 		}
 		w.Steps = append(w.Steps, s)
 	}

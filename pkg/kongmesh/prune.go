@@ -18,7 +18,7 @@ const pruneMargin = 5 * time.Minute
 // only a token that is seen counts: one that lies beside a zone, or that was handed over. What a token says of itself counts only when one
 // of the global's keys has signed it, since whoever can write a secret beside a zone could else have a stolen token taken off the list; and
 // only when no other token of the same ID is seen that has not expired, or does not say when.
-func expired(snaps []plan.Snapshot, where plan.Selection, hub *verifier, f *plan.Facts) []string {
+func expired(snaps []plan.Snapshot, where plan.Selection, hub *verifier, f *plan.State) []string {
 	list := f.Hub.Revocations.IDs
 	if len(list) == 0 || hub.unread != "" {
 		return nil
@@ -76,10 +76,10 @@ func (v *verifier) signed(raw []byte, z Zone) bool {
 	return then.Ask(raw, z.Expires.Add(-time.Second)).Outcome == Accepted
 }
 
-// prunes decides the one wave that takes off the list of revoked tokens what is known to have expired. It is left alone while it holds
+// pruneWave decides the one wave that takes off the list of revoked tokens what is known to have expired. It is left alone while it holds
 // what was evidently meant and is not revoked, since writing it again would revoke that. It is never left empty: the product's webhook
 // refuses an empty value, and deleting the secret could delete what somebody adds meanwhile; so one ID stays.
-func prunes(f plan.Facts, goal plan.Goal) plan.Wave {
+func pruneWave(f plan.State, goal plan.Goal) plan.Wave {
 	list := f.Hub.Revocations
 	ids := slices.DeleteFunc(slices.Clone(list.Expired), func(id string) bool { return !slices.Contains(list.IDs, id) })
 	others := slices.DeleteFunc(distinct(list.IDs), func(id string) bool { return slices.Contains(ids, id) })
@@ -88,18 +88,18 @@ func prunes(f plan.Facts, goal plan.Goal) plan.Wave {
 	}
 	w := plan.Wave{}
 	if n := len(slices.DeleteFunc(others, func(id string) bool { return slices.Contains(list.Expired, id) })); n > 0 {
-		w.Notes = append(w.Notes, plan.Blocked{Member: "hub", Why: fmt.Sprintf("%s on the list: no token of such an ID is seen that a key of the global has signed and that has expired, and the product keeps no list of what it issued; hand one over with --revoked-token FILE", stay(n))})
+		w.Notes = append(w.Notes, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("%s on the list: no token of such an ID is seen that a key of the global has signed and that has expired, and the product keeps no list of what it issued; hand one over with --revoked-token FILE", stay(n))})
 	}
 	if len(ids) == 0 {
 		return w
 	}
 	if list.Keeper != "" {
-		w.Blocked = []plan.Blocked{{Member: "hub", Why: keptBy(list)}}
+		w.Obstacles = []plan.Obstacle{{Member: "hub", Why: keptBy(list)}}
 		return w
 	}
-	s, err := prune(f, goal, ids)
+	s, err := pruneStep(f, goal, ids)
 	if err != nil {
-		w.Blocked = []plan.Blocked{{Member: "hub", Why: err.Error()}}
+		w.Obstacles = []plan.Obstacle{{Member: "hub", Why: err.Error()}}
 		return w
 	}
 	w.Title, w.Steps = "prune", []plan.Step{s}
@@ -113,8 +113,8 @@ func stay(n int) string {
 	return fmt.Sprintf("%d IDs stay", n)
 }
 
-// prune takes IDs off the list, and nothing else.
-func prune(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
+// pruneStep takes IDs off the list, and nothing else.
+func pruneStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	list := f.Hub.Revocations
 	gone := map[string]time.Time{}
 	for _, id := range ids {
@@ -132,22 +132,22 @@ func prune(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
 		return map[string]any{"data": map[string]any{SecretKey: base64.StdEncoding.EncodeToString(b)}}
 	}
 	return plan.Step{ID: "prune/" + strings.Join(ids, ","), Kind: plan.Prune, Member: "hub", Verb: "prune", Title: fmt.Sprintf("hub: take %s off the list of revoked tokens: %s", count(len(ids), "ID"), strings.Join(ids, ", ")),
-		Why: "their tokens have expired by the global's clock, so they are refused anyway", Keep: true, Within: goal.Within,
-		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}},
-		Proof:  []plan.Claim{{Kind: claimPruned, Member: "hub", Text: "they are off the list, and whatever else was on it is", Names: ids}}}, nil
+		Why: "their tokens have expired by the global's clock, so they are refused anyway", NoUndo: true, Timeout: goal.Within,
+		Writes:     []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}},
+		Conditions: []plan.Condition{{Kind: conditionPruned, Member: "hub", Text: "they are off the list, and whatever else was on it is", Names: ids}}}, nil
 }
 
-// judgePruned wants the IDs off the list, and everything else that was on it before still there.
-func judgePruned(c plan.Claim, before, now plan.Hub) plan.Judgement {
+// evaluatePruned wants the IDs off the list, and everything else that was on it before still there.
+func evaluatePruned(c plan.Condition, before, now plan.Hub) plan.Evaluation {
 	for _, id := range before.Revocations.IDs {
 		if !slices.Contains(c.Names, id) && !slices.Contains(now.Revocations.IDs, id) {
-			return plan.Judgement{Witness: "another ID is not on the list any more, so somebody else has written it meanwhile: " + id, Never: true}
+			return plan.Evaluation{Evidence: "another ID is not on the list any more, so somebody else has written it meanwhile: " + id, Hopeless: true}
 		}
 	}
 	for _, id := range c.Names {
 		if slices.Contains(now.Revocations.IDs, id) {
-			return plan.Judgement{Witness: id + " is on the list again, so somebody else has written it meanwhile; run the command again", Never: true}
+			return plan.Evaluation{Evidence: id + " is on the list again, so somebody else has written it meanwhile; run the command again", Hopeless: true}
 		}
 	}
-	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s fewer on the list", count(len(c.Names), "ID"))}
+	return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("%s fewer on the list", count(len(c.Names), "ID"))}
 }

@@ -45,11 +45,11 @@ func pruning(list string, beside ...string) fleet {
 }
 
 // pruned is the list that a plan leaves, what it takes off it, and what it says besides; the list as it was when nothing is written.
-func pruned(t *testing.T, list string, f plan.Facts) (left string, ids []string, said string) {
+func pruned(t *testing.T, list string, f plan.State) (left string, ids []string, said string) {
 	t.Helper()
-	p := plan.Unfold(kongmesh.Dialect(), f, plan.Goal{Prune: true, Within: time.Minute})
+	p := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Within: time.Minute})
 	left = list
-	for _, n := range slices.Concat(p.Blocked, p.Notes) {
+	for _, n := range slices.Concat(p.Obstacles, p.Notes) {
 		said += n.Why + "\n"
 	}
 	if len(p.Waves) > 1 || p.Changes() > 1 {
@@ -64,7 +64,7 @@ func pruned(t *testing.T, list string, f plan.Facts) (left string, ids []string,
 		if err != nil || len(b) == 0 {
 			t.Fatalf("it writes %q (%v)", b, err)
 		}
-		left, ids = string(b), p.Waves[0].Steps[0].Proof[0].Names
+		left, ids = string(b), p.Waves[0].Steps[0].Conditions[0].Names
 	}
 	return left, ids, said
 }
@@ -112,9 +112,9 @@ func TestWhatIsKnownToHaveExpiredIsTakenOffTheList(t *testing.T) {
 		{"no list", "", []string{old}, nil, 0, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d := kongmesh.Dialect()
-			facts := d.Facts
-			d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+			d := kongmesh.Provider()
+			facts := d.ReadState
+			d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 				for _, token := range tc.handed {
 					where.Revoked = append(where.Revoked, plan.NewSecret([]byte(token)))
 				}
@@ -148,7 +148,7 @@ func TestPruningNeverTakesBackWhatMayBeInUse(t *testing.T) {
 		}
 		r.Shuffle(len(beside), func(i, j int) { beside[i], beside[j] = beside[j], beside[i] })
 		list := strings.Join(ids, ",")
-		left, taken, _ := pruned(t, list, pruning(list, beside...).facts(t, kongmesh.Dialect(), nil))
+		left, taken, _ := pruned(t, list, pruning(list, beside...).facts(t, kongmesh.Provider(), nil))
 		after := kongmesh.ParseRevocations([]byte(left))
 		for _, id := range ids {
 			if off := slices.Contains(taken, id); after.Revoked(id) == off || off && !dead[id] {
@@ -163,13 +163,13 @@ func TestPruningNeverTakesBackWhatMayBeInUse(t *testing.T) {
 
 func TestThePruningIsProvedByWhatIsLeft(t *testing.T) {
 	a, b, c := revokedID(1), revokedID(2), revokedID(3)
-	hub := func(ids ...string) plan.Facts {
-		return plan.Facts{Hub: plan.Hub{Found: true, Revocations: &plan.Revocations{IDs: ids}}}
+	hub := func(ids ...string) plan.State {
+		return plan.State{Hub: plan.Hub{Found: true, Revocations: &plan.Revocations{IDs: ids}}}
 	}
-	f := pruning(a+","+b, ended(t, a, time.Hour)).facts(t, kongmesh.Dialect(), nil)
-	claim := plan.Unfold(kongmesh.Dialect(), f, plan.Goal{Prune: true, Within: time.Minute}).Waves[0].Steps[0].Proof[0]
+	f := pruning(a+","+b, ended(t, a, time.Hour)).facts(t, kongmesh.Provider(), nil)
+	claim := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Within: time.Minute}).Waves[0].Steps[0].Conditions[0]
 	for name, tc := range map[string]struct {
-		now          plan.Facts
+		now          plan.State
 		holds, never bool
 	}{
 		"as it should be":                        {hub(b), true, false},
@@ -177,7 +177,7 @@ func TestThePruningIsProvedByWhatIsLeft(t *testing.T) {
 		"it is on the list again":                {hub(a, b), false, true},
 		"another is lost":                        {hub(c), false, true},
 	} {
-		if j := kongmesh.Dialect().Judge(claim, []plan.Facts{hub(a, b), tc.now}); j.Holds != tc.holds || j.Never != tc.never || j.Witness == "" {
+		if j := kongmesh.Provider().Evaluate(claim, []plan.State{hub(a, b), tc.now}); j.Met != tc.holds || j.Hopeless != tc.never || j.Evidence == "" {
 			t.Errorf("%s: %+v", name, j)
 		}
 	}

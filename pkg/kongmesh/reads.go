@@ -68,8 +68,8 @@ func reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 	return next
 }
 
-// here says whether a cluster holds a control plane of the product.
-func here(s plan.Snapshot) bool {
+// detects says whether a cluster holds a control plane of the product.
+func detects(s plan.Snapshot) bool {
 	planes, _ := kube.Deployments(s.Reads[readControlPlanes])
 	return slices.ContainsFunc(planes, func(d kube.Decoded) bool {
 		mode := controlPlaneOf(&d, s.Reads).mode

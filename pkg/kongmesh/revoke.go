@@ -11,54 +11,54 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// revokes decides the next wave on the way to tokens that are refused:
+// revokeWave decides the next wave on the way to tokens that are refused:
 //
 //  1. every zone that presents one of them gets another token, of the key that signs, and is proved, unless it may be cut off;
 //  2. the tokens are added to the list;
 //  3. every zone connects again at once, when that was asked for, see Version.LooksAgain.
-func revokes(f plan.Facts, goal plan.Goal) plan.Wave {
+func revokeWave(f plan.State, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "new tokens"}
 	for _, m := range f.Members {
 		held := holds(m, goal)
 		switch {
 		case goal.CutOff:
 		case goal.Skipped(m.Name) != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
 		case !mayBeRefused(m, goal):
 		case m.Err != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
 		case m.Object.Name != "" && !m.Workload.Settled:
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: fmt.Sprintf("the rollout of %s is not over, so what it will present is not sure; run the command again", m.Object)})
-		case held && (len(m.Blocked) > 0 || m.Object.Name == ""):
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Blocked, "; ")})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: fmt.Sprintf("the rollout of %s is not over, so what it will present is not sure; run the command again", m.Object)})
+		case held && (len(m.Obstacles) > 0 || m.Object.Name == ""):
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Obstacles, "; ")})
 		case slices.Contains(goal.Revoke, m.Credential.ID):
-			w.Steps = append(w.Steps, move(f, m, goal))
+			w.Steps = append(w.Steps, switchStep(f, m, goal))
 		case held:
-			w.Steps = append(w.Steps, prove(f, m, goal)) // it has another one, and its older pods are still there
+			w.Steps = append(w.Steps, verifyStep(f, m, goal)) // it has another one, and its older pods are still there
 		}
 	}
 	switch {
 	case len(w.Steps) > 0 && !hasKey(f.Hub, kidOf(goal.To)):
-		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKey(f, goal)}}
+		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKeyStep(f, goal)}}
 	case len(w.Steps) > 0:
 		return w
 	}
-	if len(w.Blocked) > 0 {
-		return plan.Wave{Blocked: w.Blocked}
+	if len(w.Obstacles) > 0 {
+		return plan.Wave{Obstacles: w.Obstacles}
 	}
 	if f.Hub.Revocations.Keeper != "" {
-		return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: keptBy(f.Hub.Revocations)}}}
+		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: keptBy(f.Hub.Revocations)}}}
 	}
 	missing := slices.DeleteFunc(slices.Clone(goal.Revoke), func(id string) bool { return slices.Contains(f.Hub.Revocations.IDs, id) })
 	if len(missing) > 0 {
-		s, err := revoke(f, goal, missing)
+		s, err := revokeStep(f, goal, missing)
 		if err != nil {
-			return plan.Wave{Blocked: []plan.Blocked{{Member: "hub", Why: err.Error()}}}
+			return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: err.Error()}}}
 		}
 		return plan.Wave{Title: "revoke", Steps: []plan.Step{s}}
 	}
 	if goal.Reconnect && !reconnectedFor(f.Hub, goal) {
-		return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnect(f, goal)}}
+		return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnectStep(f, goal)}}
 	}
 	return plan.Wave{}
 }
@@ -70,13 +70,13 @@ func keptBy(list *plan.Revocations) string {
 
 // holds says whether a zone has or presents a token that is to be revoked.
 func holds(m plan.Member, goal plan.Goal) bool {
-	return slices.ContainsFunc(goal.Revoke, func(id string) bool { return m.Credential.ID == id || slices.Contains(m.Edge.Presents, jti(id)) })
+	return slices.ContainsFunc(goal.Revoke, func(id string) bool { return m.Credential.ID == id || slices.Contains(m.Evidence.Presents, jti(id)) })
 }
 
 // Whose is the zone that presents a token of an ID, which the global accepts; "" where none is seen to.
-func Whose(f plan.Facts, id string) string {
+func Whose(f plan.State, id string) string {
 	for _, m := range f.Members {
-		if slices.Contains(m.Edge.Presents, jti(id)) {
+		if slices.Contains(m.Evidence.Presents, jti(id)) {
 			return m.Name
 		}
 	}
@@ -92,8 +92,8 @@ func mayBeRefused(m plan.Member, goal plan.Goal) bool {
 	})
 }
 
-// revoke adds tokens to the list, which goes on to hold what it does now and is written as the product reads it.
-func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
+// revokeStep adds tokens to the list, which goes on to hold what it does now and is written as the product reads it.
+func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	list := f.Hub.Revocations
 	merged, err := ParseRevocations(list.Value).Merge(Change{Add: ids})
 	if err != nil {
@@ -102,15 +102,15 @@ func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
 	value := func(b []byte) map[string]any {
 		return map[string]any{"data": map[string]any{SecretKey: base64.StdEncoding.EncodeToString(b)}}
 	}
-	patch := plan.Patch{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}
+	patch := plan.Write{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}
 	if list.Object.UID == "" {
 		patch.Before, patch.Create = nil, true
 		patch.After["apiVersion"], patch.After["kind"], patch.After["type"] = "v1", "Secret", SecretType
 		patch.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
 	}
-	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Close, Member: "hub", Verb: "revoke", Title: "hub: revoke " + strings.Join(ids, ", "), Keep: true, Within: goal.Within, Writes: []plan.Patch{patch},
-		Why:   "no zone is to present it; " + f.Hub.LooksAgain + ", so a session that began with it ends then",
-		Proof: []plan.Claim{{Kind: claimRevoked, Member: "hub", Text: "they are on the list, as the product reads it", Names: ids}}}
+	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Withdraw, Member: "hub", Verb: "revoke", Title: "hub: revoke " + strings.Join(ids, ", "), NoUndo: true, Timeout: goal.Within, Writes: []plan.Write{patch},
+		Why:        "no zone is to present it; " + f.Hub.TokenChecks + ", so a session that began with it ends then",
+		Conditions: []plan.Condition{{Kind: conditionRevoked, Member: "hub", Text: "they are on the list, as the product reads it", Names: ids}}}
 	if len(merged.Meant) > 0 {
 		s.Why += fmt.Sprintf("; with it, what was evidently meant and was not revoked so far: %s", strings.Join(merged.Meant, ", "))
 	}
@@ -133,13 +133,13 @@ func revoke(f plan.Facts, goal plan.Goal, ids []string) (plan.Step, error) {
 	return s, nil
 }
 
-func judgeRevoked(c plan.Claim, h plan.Hub) plan.Judgement {
+func evaluateRevoked(c plan.Condition, h plan.Hub) plan.Evaluation {
 	for _, id := range c.Names {
 		if !slices.Contains(h.Revocations.IDs, id) {
-			return plan.Judgement{Witness: id + " is not on the list, so somebody else has written it meanwhile; run the command again", Never: true}
+			return plan.Evaluation{Evidence: id + " is not on the list, so somebody else has written it meanwhile; run the command again", Hopeless: true}
 		}
 	}
-	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("%s on the list", count(len(c.Names), "token"))}
+	return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("%s on the list", count(len(c.Names), "token"))}
 }
 
 // restartedFor names what the global is rolled out for: the end of a rotation, or of a revocation.

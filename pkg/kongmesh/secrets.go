@@ -32,7 +32,7 @@ func secretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, strin
 	if why := kube.Unreadable(r); why != "" {
 		return nil, fmt.Sprintf("the secrets in %s could not be read: %s", ns, why)
 	}
-	l := plan.Made(r, func(r plan.Result) (l secretList) {
+	l := plan.Cached(r, func(r plan.Result) (l secretList) {
 		if err := json.Unmarshal(r.Body, &l); err != nil {
 			return secretList{odd: true} // the cause may quote one
 		}
@@ -59,13 +59,13 @@ type globalSecrets struct {
 	list        []byte
 	revocations Revocations
 	made        map[string]kube.Metadata
-	asked       *asked
+	cache       *verdictCache
 }
 
 // globalSecretsIn reads the secrets of a global. Nobody changes what it returns.
 func globalSecretsIn(read map[plan.Read]plan.Result, ns string) globalSecrets {
-	return plan.Made(read[readSecrets(ns)], func(plan.Result) globalSecrets {
-		g := globalSecrets{made: map[string]kube.Metadata{}, asked: &asked{answers: map[question]holding{}}}
+	return plan.Cached(read[readSecrets(ns)], func(plan.Result) globalSecrets {
+		g := globalSecrets{made: map[string]kube.Metadata{}, cache: &verdictCache{answers: map[verdictKey]cachedVerdict{}}}
 		all, why := secretsIn(read, ns)
 		g.why = why
 		var candidates []Secret

@@ -71,7 +71,7 @@ func processesOf(read map[plan.Read]plan.Result, cp controlPlane) (all []process
 // sessionsOf are the sessions of each zone, oldest first. A session that its process did not end, since it died, stays open in the insights:
 // it is over when that process does not run any more, or when it began before each process that may have it was started.
 func sessionsOf(read map[plan.Read]plan.Result, cp controlPlane) map[string][]plan.Session {
-	all := plan.Made(read[readInsights], insights)
+	all := plan.Cached(read[readInsights], insights)
 	if all == nil {
 		return nil
 	}
@@ -127,9 +127,9 @@ func broughtTokens(sessions []plan.Session) bool {
 	return len(sessions) > 0 && !slices.ContainsFunc(sessions, func(s plan.Session) bool { return !s.Provided })
 }
 
-// untold says why what a global tells of sessions does not say whether a token was brought; "" when it does. authTokenProvided came with
+// sessionsUnclear says why what a global tells of sessions does not say whether a token was brought; "" when it does. authTokenProvided came with
 // 2.4.0 (Kuma 0e1ce72cb0, #7563): before, its absence proves nothing.
-func untold(v Version) string {
+func sessionsUnclear(v Version) string {
 	if !v.Known() || v.atLeast(2, 4, 0) {
 		return ""
 	}

@@ -6,15 +6,15 @@ import (
 )
 
 // hasToken says whether a zone's object refers to a good token of the wanted kind, which does not expire soon.
-func hasToken(f plan.Facts, m plan.Member, want guard.Cred) bool {
+func hasToken(f plan.State, m plan.Member, want guard.Cred) bool {
 	return m.Declared == want && m.Credential.State == plan.CredentialReady && !expiring(m.Credential, f.At)
 }
 
-// stands says whether nothing is left to do for a zone: it is proved with what it is to present, which may be a token of an older key; or
+// converged says whether nothing is left to do for a zone: it is proved with what it is to present, which may be a token of an older key; or
 // it presents nothing that is to be revoked. It says what the zone presents.
-func stands(f plan.Facts, m plan.Member, goal plan.Goal) (there bool, presents string) {
-	if m.Edge.Presents != nil && m.Declared != "" && presentsAlone(m, m.Declared) {
-		presents = spoken(m.Declared)
+func converged(f plan.State, m plan.Member, goal plan.Goal) (there bool, presents string) {
+	if m.Evidence.Presents != nil && m.Declared != "" && presentsAlone(m, m.Declared) {
+		presents = describe(m.Declared)
 	}
 	want := wanted(m, goal)
 	switch {
@@ -26,7 +26,7 @@ func stands(f plan.Facts, m plan.Member, goal plan.Goal) (there bool, presents s
 	case m.Object.Name == "": // without a context, and read from what was handed over
 		there = hasToken(f, m, want)
 	default:
-		there = hasToken(f, m, want) && proved(f, m, want)
+		there = hasToken(f, m, want) && isVerified(f, m, want)
 	}
 	return there, presents
 }

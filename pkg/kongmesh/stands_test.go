@@ -28,14 +28,14 @@ func TestWhereAZoneStandsOnTheWay(t *testing.T) {
 		{"the list is to be pruned", good, plan.Goal{To: to, Prune: true}, true, "a token of key 1"},
 		{"no token", "", plan.Goal{To: to}, false, "no token"},
 	} {
-		d := kongmesh.Dialect()
+		d := kongmesh.Provider()
 		f := mesh(tc.token, key("22")).facts(t, d, nil)
-		if there, presents := d.Stands(f, *f.Member("west"), tc.goal); there != tc.there || presents != tc.presents {
+		if there, presents := d.Converged(f, *f.Member("west"), tc.goal); there != tc.there || presents != tc.presents {
 			t.Errorf("%s: there: %v, it presents %q", tc.name, there, presents)
 		}
 	}
-	f := fleet{"global": mesh("")["global"]}.facts(t, kongmesh.Dialect(), nil)
-	if there, presents := kongmesh.Dialect().Stands(f, *f.Member("west"), plan.Goal{To: to}); there || presents != "" {
+	f := fleet{"global": mesh("")["global"]}.facts(t, kongmesh.Provider(), nil)
+	if there, presents := kongmesh.Provider().Converged(f, *f.Member("west"), plan.Goal{To: to}); there || presents != "" {
 		t.Errorf("one that is not seen: %v, %q", there, presents)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// KeyFill is the Fill of a patch that makes a signing key.
-const KeyFill = "signing-key"
+// KeySecretField is the Fill of a patch that makes a signing key.
+const KeySecretField = "signing-key"
 
 // tokenSecret is how the secrets are called that we put tokens into, with a serial after it: none of them is ever written twice, so that
 // what a process was started with is known by the name, and the one before is there for the way back.
@@ -21,29 +21,29 @@ const tokenSecret = "xcpauth-zone-token-"
 // stepReconnect is the ID of the step with which a rotation ends.
 const stepReconnect = "reconnect"
 
-// register makes the namespace in which a run keeps its lock and its journal.
-func register(f plan.Facts) plan.Step {
+// registerStep makes the namespace in which a run keeps its lock and its journal.
+func registerStep(f plan.State) plan.Step {
 	return plan.Step{ID: "register", Kind: plan.Register, Member: "hub", Verb: "register", Title: "hub: make a namespace for the journal", Why: "the way back of each wave is written down there before its first write",
-		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}}, Keep: true}
+		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}}, NoUndo: true}
 }
 
-// addKey makes a signing key. The global signs with it from then on, and goes on verifying with the others.
-func addKey(f plan.Facts, goal plan.Goal) plan.Step {
+// addKeyStep makes a signing key. The global signs with it from then on, and goes on verifying with the others.
+func addKeyStep(f plan.State, goal plan.Goal) plan.Step {
 	ns, kid := f.Hub.Object.Namespace, kidOf(goal.To)
 	object := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: KeyName(kid)}
 	why := "the global has no key to sign tokens with"
 	if len(f.Hub.Keys) > 0 {
 		why = "tokens of it are accepted beside those of the older keys, so that zones can be given new ones one by one"
 	}
-	return plan.Step{ID: "key/" + kid, Kind: plan.Open, Member: "hub", Verb: "add a key", Title: fmt.Sprintf("hub: add signing key %s", kid), Why: why,
-		Writes: []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: object, Create: true, Fill: KeyFill, After: map[string]any{
+	return plan.Step{ID: "key/" + kid, Kind: plan.Accept, Member: "hub", Verb: "add a key", Title: fmt.Sprintf("hub: add signing key %s", kid), Why: why,
+		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: object, Create: true, SecretField: KeySecretField, After: map[string]any{
 			"apiVersion": "v1", "kind": "Secret", "type": SecretType, "metadata": map[string]any{"name": object.Name, "namespace": ns}}}},
-		Proof:  []plan.Claim{{Kind: claimKey, Member: "hub", Text: "the global can use it, and has had time to read it", Cred: goal.To, For: keySettles}},
-		Within: goal.Within, Keep: true}
+		Conditions: []plan.Condition{{Kind: conditionKey, Member: "hub", Text: "the global can use it, and has had time to read it", Credential: goal.To, For: keySettles}},
+		Timeout:    goal.Within, NoUndo: true}
 }
 
-// move gives a zone a token of the wanted key, in a secret of its own, and has it present that.
-func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+// switchStep gives a zone a token of the wanted key, in a secret of its own, and has it present that.
+func switchStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	kid := kidOf(goal.To)
 	var key plan.Ref
 	for _, k := range f.Hub.Keys {
@@ -51,18 +51,18 @@ func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 			key = k.Object
 		}
 	}
-	ns, name := m.Object.Namespace, m.Credential.Lacks[0]
-	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Verb: "new token", Title: fmt.Sprintf("%s: present a token of key %s", m.Name, kid), Why: whyMove(m, goal), Within: goal.Within, From: m.Declared,
+	ns, name := m.Object.Namespace, m.Credential.MissingSecrets[0]
+	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Switch, Member: m.Name, Verb: "new token", Title: fmt.Sprintf("%s: present a token of key %s", m.Name, kid), Why: whyMove(m, goal), Timeout: goal.Within, RevertsTo: m.Declared,
 		Supply: &plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: ns, Wants: []string{name},
 			Token: &plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Key: key, KeyID: kid, Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: TokenKey}},
-		Writes: []plan.Patch{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": TokenKey}})},
-		Proof:  zoneProof(m, goal.To, "it connected anew, with a token"),
+		Writes:     []plan.Write{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": TokenKey}})},
+		Conditions: zoneConditions(m, goal.To, "it connected anew, with a token"),
 	}
 	if goal.Soak > 0 {
-		s.Proof = append(s.Proof, plan.Claim{Kind: claimSoaked, Member: m.Name, Text: fmt.Sprintf("its pods have run for %s", goal.Soak), For: goal.Soak})
+		s.Conditions = append(s.Conditions, plan.Condition{Kind: conditionSoaked, Member: m.Name, Text: fmt.Sprintf("its pods have run for %s", goal.Soak), For: goal.Soak})
 	}
-	if s.From == "" {
-		s.From = None
+	if s.RevertsTo == "" {
+		s.RevertsTo = None
 	}
 	return s
 }
@@ -85,7 +85,7 @@ func whyMove(m plan.Member, goal plan.Goal) string {
 }
 
 // present is the change of a zone's variables so that its token is what is referred to.
-func present(m plan.Member, ref map[string]any) plan.Patch {
+func present(m plan.Member, ref map[string]any) plan.Write {
 	before := m.DeclaredFields
 	container, names := containerAndNames(before)
 	var after []any
@@ -96,7 +96,7 @@ func present(m plan.Member, ref map[string]any) plan.Patch {
 		}
 		after = append(after, e)
 	}
-	return plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ByName: true, Before: before, After: environment(container, after)}
+	return plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ListsByName: true, Before: before, After: environment(container, after)}
 }
 
 // containerAndNames are the container of a patch by name, and the names of its variables.
@@ -129,7 +129,7 @@ func inlineName(names []string) string {
 }
 
 // authenticate has the global authenticate its zones, or not any more (word is Off or "" then).
-func authenticate(f plan.Facts, word func(Environment) string) plan.Patch {
+func authenticate(f plan.State, word func(Environment) string) plan.Write {
 	before := f.Hub.Declared
 	container, names := containerAndNames(before)
 	var after []any
@@ -144,7 +144,7 @@ func authenticate(f plan.Facts, word func(Environment) string) plan.Patch {
 		}
 		after = append(after, e)
 	}
-	return plan.Patch{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ByName: true, Before: before, After: environment(container, after)}
+	return plan.Write{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ListsByName: true, Before: before, After: environment(container, after)}
 }
 
 // newest is the name to write of those that a global's version takes.
@@ -155,8 +155,8 @@ func newest(names []string) string {
 	return oldNames.GlobalType
 }
 
-// closeNone has the global authenticate its zones: it withdraws None.
-func closeNone(f plan.Facts, goal plan.Goal) plan.Step {
+// requireTokensStep has the global authenticate its zones: it withdraws None.
+func requireTokensStep(f plan.State, goal plan.Goal) plan.Step {
 	after := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
 	for c, t := range f.Hub.Accepts.Accepts {
 		if after.Accepts[c] = t; c == None {
@@ -165,26 +165,26 @@ func closeNone(f plan.Facts, goal plan.Goal) plan.Step {
 			after.Accepts[c] = guard.No // anything is accepted before
 		}
 	}
-	s := plan.Step{ID: "close", Kind: plan.Close, Member: "hub", Verb: "authenticate", Title: "hub: authenticate zones", Why: "every zone presents a token that the global accepts",
-		Writes: []plan.Patch{authenticate(f, func(e Environment) string { return e.GlobalOn })}, Within: goal.Within, Withdraws: &after, Accepts: &after,
-		Proof: []plan.Claim{{Kind: claimGlobal, Member: "hub", Text: "every pod of the global authenticates zones, and none is older", Cred: goal.To}}}
-	s.Proof = append(s.Proof, reconnected(f, goal.To)...)
+	s := plan.Step{ID: "close", Kind: plan.Withdraw, Member: "hub", Verb: "authenticate", Title: "hub: authenticate zones", Why: "every zone presents a token that the global accepts",
+		Writes: []plan.Write{authenticate(f, func(e Environment) string { return e.GlobalOn })}, Timeout: goal.Within, Withdraws: &after, Accepts: &after,
+		Conditions: []plan.Condition{{Kind: conditionGlobal, Member: "hub", Text: "every pod of the global authenticates zones, and none is older", Credential: goal.To}}}
+	s.Conditions = append(s.Conditions, reconnectConditions(f, goal.To)...)
 	return s
 }
 
-// reconnected is that every zone which is connected connects anew, with a token.
-func reconnected(f plan.Facts, want guard.Cred) []plan.Claim {
-	var claims []plan.Claim
+// reconnectConditions is that every zone which is connected connects anew, with a token.
+func reconnectConditions(f plan.State, want guard.Cred) []plan.Condition {
+	var claims []plan.Condition
 	for _, m := range f.Members {
 		if len(openSessions(f.Hub, m.ClusterName)) > 0 {
-			claims = append(claims, plan.Claim{Kind: claimSession, Member: m.Name, Cred: want, Text: m.Name + " connected anew"})
+			claims = append(claims, plan.Condition{Kind: conditionSession, Member: m.Name, Credential: want, Text: m.Name + " connected anew"})
 		}
 	}
 	return claims
 }
 
-// spared is the facts without the zones that a revocation cuts off.
-func spared(f plan.Facts, goal plan.Goal) plan.Facts {
+// withoutCutOff is the facts without the zones that a revocation cuts off.
+func withoutCutOff(f plan.State, goal plan.Goal) plan.State {
 	f.Members = slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool {
 		return holds(m, goal)
 	})
@@ -195,60 +195,60 @@ func hasKey(h plan.Hub, kid string) bool {
 	return slices.ContainsFunc(h.Keys, func(k plan.Key) bool { return k.ID == kid && k.Wrong == "" })
 }
 
-// retire deletes the keys that are older than the wanted one: it withdraws them, and there is no way back.
-func retire(f plan.Facts, old []plan.Key, goal plan.Goal) plan.Step {
+// retireStep deletes the keys that are older than the wanted one: it withdraws them, and there is no way back.
+func retireStep(f plan.State, old []plan.Key, goal plan.Goal) plan.Step {
 	after := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
 	for c, t := range f.Hub.Accepts.Accepts {
 		after.Accepts[c] = t
 	}
-	s := plan.Step{Kind: plan.Close, Member: "hub", Verb: "retire keys", Why: "no zone presents a token of it any more; there is no way back", OneWay: true, Within: goal.Within}
+	s := plan.Step{Kind: plan.Withdraw, Member: "hub", Verb: "retire keys", Why: "no zone presents a token of it any more; there is no way back", Irreversible: true, Timeout: goal.Within}
 	var kids []string
 	for _, k := range old {
 		kids = append(kids, k.ID)
 		after.Accepts[Kid(k.ID)] = guard.No
-		s.Writes = append(s.Writes, plan.Patch{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: k.Object, Delete: true})
+		s.Writes = append(s.Writes, plan.Write{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: k.Object, Delete: true})
 	}
 	s.ID = "retire/" + strings.Join(kids, ",")
 	s.Title = fmt.Sprintf("hub: retire signing key %s", strings.Join(kids, ", "))
-	s.Proof = []plan.Claim{{Kind: claimRetired, Member: "hub", Text: "they are gone", Names: kids}}
+	s.Conditions = []plan.Condition{{Kind: conditionRetired, Member: "hub", Text: "they are gone", Names: kids}}
 	s.Withdraws, s.Accepts = &after, &after
 	return s
 }
 
-// reconnect rolls the global out, unless that was done, so that no session goes on that began with a token of a retired key, and proves
+// reconnectStep rolls the global out, unless that was done, so that no session goes on that began with a token of a retired key, and proves
 // every zone after that.
-func reconnect(f plan.Facts, goal plan.Goal) plan.Step {
+func reconnectStep(f plan.State, goal plan.Goal) plan.Step {
 	why := restartedFor(goal)
-	s := plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Verb: "connect anew", Title: "hub: have every zone connect anew", Why: f.Hub.LooksAgain, OneWay: true, Within: goal.Within}
+	s := plan.Step{ID: stepReconnect, Kind: plan.Restart, Member: "hub", Verb: "connect anew", Title: "hub: have every zone connect anew", Why: f.Hub.TokenChecks, Irreversible: true, Timeout: goal.Within}
 	if f.Hub.Workload.RestartedFor == why {
-		for _, c := range reconnected(spared(f, goal), goal.To) {
-			c.Kind, c.Text = claimConnected, c.Member+" is connected, with a token"
-			s.Proof = append(s.Proof, c)
+		for _, c := range reconnectConditions(withoutCutOff(f, goal), goal.To) {
+			c.Kind, c.Text = conditionConnected, c.Member+" is connected, with a token"
+			s.Conditions = append(s.Conditions, c)
 		}
 		return s
 	}
-	s.Writes = []plan.Patch{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Restart: true,
+	s.Writes = []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Restart: true,
 		After: map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]any{kube.RestartedFor: why}}}}}}}
-	s.Proof = append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnected(spared(f, goal), goal.To)...)
+	s.Conditions = append([]plan.Condition{{Kind: conditionRestarted, Member: "hub", Text: "no older pod of the global is left"}}, reconnectConditions(withoutCutOff(f, goal), goal.To)...)
 	return s
 }
 
-// prove is the step that proves a zone as it is, without changing it.
-func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+// verifyStep is the step that proves a zone as it is, without changing it.
+func verifyStep(_ plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	want := wanted(m, goal)
-	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: m.Name + ": prove that it is connected with its token", Keep: true, Within: goal.Within,
-		Why: "it has a token already, and the global has not told of a session with one", Proof: []plan.Claim{
-			{Kind: claimPresents, Member: m.Name, Cred: want, Text: "its pods present the token alone"},
-			{Kind: claimConnected, Member: m.Name, Cred: want, Text: "it is connected, with a token"}}}
+	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Verify, Member: m.Name, Title: m.Name + ": prove that it is connected with its token", NoUndo: true, Timeout: goal.Within,
+		Why: "it has a token already, and the global has not told of a session with one", Conditions: []plan.Condition{
+			{Kind: conditionPresents, Member: m.Name, Credential: want, Text: "its pods present the token alone"},
+			{Kind: conditionConnected, Member: m.Name, Credential: want, Text: "it is connected, with a token"}}}
 }
 
-func zoneProof(m plan.Member, want guard.Cred, session string) []plan.Claim {
-	return []plan.Claim{{Kind: claimPresents, Member: m.Name, Cred: want, Text: "its pods present the token alone, and the global would accept it"},
-		{Kind: claimSession, Member: m.Name, Cred: want, Text: session}}
+func zoneConditions(m plan.Member, want guard.Cred, session string) []plan.Condition {
+	return []plan.Condition{{Kind: conditionPresents, Member: m.Name, Credential: want, Text: "its pods present the token alone, and the global would accept it"},
+		{Kind: conditionSession, Member: m.Name, Credential: want, Text: session}}
 }
 
-// spoken is a credential in words.
-func spoken(c guard.Cred) string {
+// describe is a credential in words.
+func describe(c guard.Cred) string {
 	if kid := kidOf(c); kid != "" {
 		return "a token of key " + kid
 	}

@@ -85,7 +85,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fl := fleet{"global": tc.global, "west": apifake.Zone("2.13.10", "west")}
-			d := kongmesh.Dialect()
+			d := kongmesh.Provider()
 			f := fl.facts(t, d, nil)
 			if got := f.Hub.StoredElsewhere; (tc.says == "") != (got == "") || !strings.Contains(got, tc.says) {
 				t.Fatalf("stored elsewhere: %q, want %q in it", got, tc.says)
@@ -98,19 +98,19 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			for _, name := range slices.Sorted(maps.Keys(goals)) {
 				goal := goals[name]
 				goal.Within = time.Minute
-				p := plan.Unfold(d, f, d.Aim(f, goal))
-				if p.Changes() > 0 || len(p.Blocked) != 1 || !strings.Contains(p.Blocked[0].Why, tc.says) {
-					t.Errorf("%s: %d changes, blocked %v", name, p.Changes(), p.Blocked)
+				p := plan.Build(d, f, d.Complete(f, goal))
+				if p.Changes() > 0 || len(p.Obstacles) != 1 || !strings.Contains(p.Obstacles[0].Why, tc.says) {
+					t.Errorf("%s: %d changes, blocked %v", name, p.Changes(), p.Obstacles)
 				}
 			}
 			on := guard.Hub{Accepts: map[guard.Cred]guard.Tri{kongmesh.None: guard.No}}
-			if blockers := guard.Withdraw(f.Hub.Accepts, on, f.Edges(), noon); len(blockers) == 0 {
+			if blockers := guard.Withdraw(f.Hub.Accepts, on, f.GuardMembers(), noon); len(blockers) == 0 {
 				t.Error("authentication could be turned on with nobody known")
 			}
 			if f.Hub.Inventory != nil || len(f.Hub.Keys) > 0 || f.Hub.Sessions != nil {
 				t.Errorf("known all the same: zones %v, keys %v, sessions %v", f.Hub.Inventory, f.Hub.Keys, f.Hub.Sessions)
 			}
-			f = fl.facts(t, kongmesh.Inspect(), nil)
+			f = fl.facts(t, kongmesh.CheckProvider(), nil)
 			found := slices.ContainsFunc(check.Run(check.For(f), f, check.Options{}), func(x check.Finding) bool {
 				return x.Severity == check.Error && strings.HasPrefix(x.Object, "global-state-elsewhere")
 			})
@@ -127,7 +127,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 // What a configuration file says is unknown while the file cannot be read: never "not set".
 func TestAnUnreadConfigurationFileIsUnknown(t *testing.T) {
 	fl := fleet{"global": apifake.Global("2.13.10", map[string]bool{"west": false}), "west": apifake.Zone("2.13.10", "west")}
-	snaps := fl.snapshots(t, kongmesh.Dialect(), nil)
+	snaps := fl.snapshots(t, kongmesh.Provider(), nil)
 	for _, s := range snaps {
 		for r := range s.Reads {
 			if r.Resource == "configmaps" && strings.HasPrefix(r.Name, "kong-mesh") {
@@ -135,11 +135,11 @@ func TestAnUnreadConfigurationFileIsUnknown(t *testing.T) {
 			}
 		}
 	}
-	f := kongmesh.Dialect().Facts(snaps, plan.Selection{}, noon)
-	if f.Hub.Accepts.Accepts[kongmesh.None] != guard.Unknown || len(f.Hub.Odd) == 0 {
+	f := kongmesh.Provider().ReadState(snaps, plan.Selection{}, noon)
+	if f.Hub.Accepts.Accepts[kongmesh.None] != guard.Unknown || len(f.Hub.Anomalies) == 0 {
 		t.Errorf("the global accepts none: %v, and nothing is unclear", f.Hub.Accepts.Accepts[kongmesh.None])
 	}
-	if m := f.Member("west"); m == nil || m.Edge.Presents != nil {
+	if m := f.Member("west"); m == nil || m.Evidence.Presents != nil {
 		t.Errorf("what west presents is known: %+v", m)
 	}
 }

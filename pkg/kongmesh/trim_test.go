@@ -24,7 +24,7 @@ func TestWhatIsTrimmedIsNotRead(t *testing.T) {
 				}
 			}
 		}
-		for what, d := range map[string]plan.Dialect{"facts": kongmesh.Dialect(), "inspection": kongmesh.Inspect()} {
+		for what, d := range map[string]plan.Provider{"facts": kongmesh.Provider(), "inspection": kongmesh.CheckProvider()} {
 			kept, all := 0, 0
 			trim := d.Trim
 			d.Trim = func(r plan.Read, body []byte) []byte {

@@ -171,7 +171,7 @@ func unverified(v verification) string {
 // inspectServed looks at the certificate that the global serves its zones with.
 func inspectServed(in *plan.Inspection, where string, s source, w plan.Workload, version Version) {
 	add := func(id string, severity Severity, saw, remedy string) {
-		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: held(s, where), Saw: saw, Remedy: remedy})
+		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: held(s, where), Found: saw, Remedy: remedy})
 	}
 	switch {
 	case s.unknown != "":
@@ -187,7 +187,7 @@ func inspectServed(in *plan.Inspection, where string, s source, w plan.Workload,
 		return
 	}
 	m := plan.Material{What: "the certificate with which the global serves its zones", Where: s.where, Needed: true,
-		From: certs[0].NotBefore.UTC(), Until: certs[0].NotAfter.UTC(), Mend: renewServed(version)}
+		From: certs[0].NotBefore.UTC(), Until: certs[0].NotAfter.UTC(), Remedy: renewServed(version)}
 	in.Materials = append(in.Materials, m)
 	if p := olderThan(w, s); p != "" && !version.reloadsCertificate() { // Kuma pkg/kds/mux/server.go loads it once
 		add("global-certificate-older", Warning, fmt.Sprintf("it was written after pod %s of the global was made, which serves until its end with what it was started with", p), "once every zone verifies the new one, restart the global")
@@ -220,7 +220,7 @@ func olderThan(w plan.Workload, s source) string {
 // inspectTrust looks at how a zone verifies the global, and whether what it verifies with takes what the global serves.
 func inspectTrust(in *plan.Inspection, where string, cp controlPlane, v verification, s source, at time.Time) {
 	add := func(id string, severity Severity, saw, remedy string) {
-		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: held(v.ca, where), Saw: saw, Remedy: remedy})
+		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: held(v.ca, where), Found: saw, Remedy: remedy})
 	}
 	switch {
 	case v.nobody != "":
@@ -240,7 +240,7 @@ func inspectTrust(in *plan.Inspection, where string, cp controlPlane, v verifica
 	}
 	longest := slices.MaxFunc(cas, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }) // a bundle has the old CA beside the new one
 	in.Materials = append(in.Materials, plan.Material{What: "the CA with which the zone verifies the global", Where: v.ca.where, Needed: true, From: longest.NotBefore.UTC(), Until: longest.NotAfter.UTC(),
-		Mend: "put the new CA there beside this one, before the global serves with a certificate of it"})
+		Remedy: "put the new CA there beside this one, before the global serves with a certificate of it"})
 	leaf, err := chain.Leaf(s.token)
 	if s.unknown != "" || s.missing != "" || err != nil {
 		return // said of the global

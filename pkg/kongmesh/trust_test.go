@@ -95,7 +95,7 @@ func withFile(objects []apifake.Object, file, secret string, content *string) []
 // findings are the names of what check finds about the trust between a global and west, each with who it is about.
 func findings(t *testing.T, fl fleet) []string {
 	t.Helper()
-	f := fl.facts(t, kongmesh.Inspect(), nil)
+	f := fl.facts(t, kongmesh.CheckProvider(), nil)
 	var ids []string
 	for _, x := range check.Run(check.For(f), f, check.Options{}) {
 		id, of, named := strings.Cut(x.Object, " of ")
@@ -107,7 +107,7 @@ func findings(t *testing.T, fl fleet) []string {
 			continue
 		}
 		ids = append(ids, id+" "+x.Member)
-		if x.Saw == "" || of == "" || x.Severity != check.Info && x.Remedy == "" {
+		if x.Found == "" || of == "" || x.Severity != check.Info && x.Remedy == "" {
 			t.Errorf("%+v says too little", x)
 		}
 	}
@@ -188,7 +188,7 @@ func TestHowAServedCertificateIsRenewedIsSaidByVersion(t *testing.T) {
 		env := []any{apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_CERT_FILE", serverCert)}
 		global := append([]apifake.Object{key("1")}, apifake.Global(version, map[string]bool{"west": true}, env...)...)
 		fl := fleet{"global": rewritten(withFile(global, serverCert, "kds-server", &leaf), "kds-server"), "west": apifake.Zone("2.13.10", "west")}
-		f := fl.facts(t, kongmesh.Inspect(), nil)
+		f := fl.facts(t, kongmesh.CheckProvider(), nil)
 		remedy, older := "", false
 		for _, x := range check.Run(check.For(f), f, check.Options{}) {
 			if strings.HasPrefix(x.Object, "global-certificate-older") {
@@ -245,15 +245,15 @@ func TestAPlanSaysWhoDoesNotVerifyTheGlobal(t *testing.T) {
 		"not known":         {nil, ""},
 	} {
 		fl := fleet{"global": append(mesh("")["global"], apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}), "west": apifake.Zone("2.13.10", "west", tc.env...)}
-		d := kongmesh.Dialect()
+		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
-		p := plan.Unfold(d, f, d.Aim(f, plan.Goal{Within: time.Minute}))
+		p := plan.Build(d, f, d.Complete(f, plan.Goal{Within: time.Minute}))
 		var said []string
 		for _, n := range p.Notes {
 			said = append(said, n.Member+": "+n.Why)
 		}
-		if text := strings.Join(said, "\n"); len(p.Blocked) != 0 || p.Changes() == 0 || (tc.says == "") != (text == "") || !strings.Contains(text, tc.says) {
-			t.Errorf("%s: noted %q, blocked %v, %d changes", name, text, p.Blocked, p.Changes())
+		if text := strings.Join(said, "\n"); len(p.Obstacles) != 0 || p.Changes() == 0 || (tc.says == "") != (text == "") || !strings.Contains(text, tc.says) {
+			t.Errorf("%s: noted %q, blocked %v, %d changes", name, text, p.Obstacles, p.Changes())
 		}
 	}
 }

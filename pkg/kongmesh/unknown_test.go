@@ -54,7 +54,7 @@ func TestTheEndOfATokenIsReadAsTheProductReadsIt(t *testing.T) {
 		{"true", `,"exp":true`, time.Time{}, false},
 	} {
 		text := claimed(t, fmt.Sprintf(`{"Zone":"west","Scope":["cp"],"jti":"11111111-1111-4111-8111-111111111111","nbf":%d%s}`, noon.Add(-time.Hour).Unix(), tc.exp))
-		f := namespaced(mesh(text)).facts(t, kongmesh.Dialect(), nil)
+		f := namespaced(mesh(text)).facts(t, kongmesh.Provider(), nil)
 		if got := f.Member("west").Credential.Expires; !got.Equal(tc.ends) {
 			t.Errorf("%s: it ends %v, want %v", tc.name, got, tc.ends)
 		}
@@ -138,7 +138,7 @@ func TestASessionOfAProcessThatDiedIsNone(t *testing.T) {
 				o["spec"].(apifake.Object)["template"].(apifake.Object)["spec"].(apifake.Object)["hostNetwork"] = tc.unnamed
 			}
 		}
-		f := fleet{"global": global, "west": mesh("")["west"]}.facts(t, kongmesh.Dialect(), nil)
+		f := fleet{"global": global, "west": mesh("")["west"]}.facts(t, kongmesh.Provider(), nil)
 		open := slices.DeleteFunc(slices.Clone(f.Hub.Sessions["west"]), func(s plan.Session) bool { return !s.Ended.IsZero() })
 		if len(open) != tc.open {
 			t.Errorf("%s: %d open sessions, want %d: %+v", tc.name, len(open), tc.open, f.Hub.Sessions["west"])
@@ -160,7 +160,7 @@ func TestSessionsOfTwoReplicasAreNotOrderedByTheirClocks(t *testing.T) {
 	} {
 		fl := namespaced(mesh(good))
 		fl["global"] = sessions(fl["global"], tc.all...)
-		if got := closes(t, fl.facts(t, kongmesh.Dialect(), nil)); got != tc.want {
+		if got := closes(t, fl.facts(t, kongmesh.Provider(), nil)); got != tc.want {
 			t.Errorf("%s: authentication is turned on: %v, want %v", name, got, tc.want)
 		}
 	}
@@ -171,15 +171,15 @@ func TestAGlobalThatDoesNotTellOfTokensIsNotWaitedFor(t *testing.T) {
 	for version, want := range map[string]string{"2.2.9": "does not tell whether a zone brought a token", "2.3.4": "2.4.0 and later do", "2.4.0": "", "2.13.10": ""} {
 		fl := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global(version, map[string]bool{"west": false})...),
 			"west": append(apifake.Zone(version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", token(t, "west", nil)))})
-		d := kongmesh.Dialect()
+		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
-		p := plan.Unfold(d, f, d.Aim(f, plan.Goal{Within: time.Minute}))
-		said := fmt.Sprint(p.Blocked)
-		if (want == "") != (len(p.Blocked) == 0) || !strings.Contains(said, want) || want != "" && p.Changes() > 0 {
+		p := plan.Build(d, f, d.Complete(f, plan.Goal{Within: time.Minute}))
+		said := fmt.Sprint(p.Obstacles)
+		if (want == "") != (len(p.Obstacles) == 0) || !strings.Contains(said, want) || want != "" && p.Changes() > 0 {
 			t.Errorf("%s: blocked %s, %d changes; want %q", version, said, p.Changes(), want)
 		}
-		if p := plan.Unfold(d, f, d.Aim(f, plan.Goal{Back: true, Within: time.Minute})); strings.Contains(fmt.Sprint(p.Blocked), "does not tell") {
-			t.Errorf("%s: a rollback waits for tokens: %v", version, p.Blocked)
+		if p := plan.Build(d, f, d.Complete(f, plan.Goal{Back: true, Within: time.Minute})); strings.Contains(fmt.Sprint(p.Obstacles), "does not tell") {
+			t.Errorf("%s: a rollback waits for tokens: %v", version, p.Obstacles)
 		}
 	}
 }
@@ -213,16 +213,16 @@ func TestAPodIsJudgedByTheStartOfItsContainer(t *testing.T) {
 				"fieldsV1": apifake.Object{"f:data": apifake.Object{"f:token": apifake.Object{}}}}}
 		}
 		secret["immutable"] = tc.immutable
-		m := fl.facts(t, kongmesh.Dialect(), nil).Member("west")
-		if got := m.Edge.Presents != nil; got != tc.known {
-			t.Errorf("%s: known: %v, want %v: %s", tc.name, got, tc.known, m.Edge.Why)
+		m := fl.facts(t, kongmesh.Provider(), nil).Member("west")
+		if got := m.Evidence.Presents != nil; got != tc.known {
+			t.Errorf("%s: known: %v, want %v: %s", tc.name, got, tc.known, m.Evidence.Why)
 		}
 	}
 }
 
 // A variable that is there twice is said, and nothing is changed: the kubelet takes the last, and a patch changes the first.
 func TestAVariableThatIsThereTwiceIsLeftAlone(t *testing.T) {
-	d := kongmesh.Dialect()
+	d := kongmesh.Provider()
 	twice := func(name string) []any { return []any{apifake.Variable(name, "none"), apifake.Variable(name, "none")} }
 	global := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": false}, twice(oldType)...)...),
 		"west": apifake.Zone("2.13.10", "west")})
@@ -230,9 +230,9 @@ func TestAVariableThatIsThereTwiceIsLeftAlone(t *testing.T) {
 		"west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "a", "token"), apifake.SecretVariable(oldInline, "a", "token"))})
 	for who, fl := range map[string]fleet{"hub": global, "west": zone} {
 		f := fl.facts(t, d, nil)
-		p := plan.Unfold(d, f, d.Aim(f, plan.Goal{Within: time.Minute}))
-		if !slices.ContainsFunc(p.Blocked, func(b plan.Blocked) bool { return b.Member == who && strings.Contains(b.Why, "2 times") }) {
-			t.Errorf("%s: blocked %v", who, p.Blocked)
+		p := plan.Build(d, f, d.Complete(f, plan.Goal{Within: time.Minute}))
+		if !slices.ContainsFunc(p.Obstacles, func(b plan.Obstacle) bool { return b.Member == who && strings.Contains(b.Why, "2 times") }) {
+			t.Errorf("%s: blocked %v", who, p.Obstacles)
 		}
 	}
 }

@@ -14,7 +14,7 @@ var KubeSystem = plan.Read{Version: "v1", Resource: "namespaces", Name: "kube-sy
 // Distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the first; the
 // others become rows of their own. A context that could not be looked at is of a cluster that was reached when both name the same
 // API server.
-func Distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot {
+func Distinct(snaps []plan.Snapshot, hub string, f *plan.State) []plan.Snapshot {
 	first := map[string]string{}
 	var kept []plan.Snapshot
 	snaps = slices.Clone(snaps)
@@ -37,12 +37,12 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot 
 	}
 	for _, s := range snaps {
 		if other := reached[s.Endpoint]; s.Err != "" && other != "" && s.Context != hub {
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "duplicate", Why: fmt.Sprintf("the same API server as context %s; by this one it could not be looked at: %s", other, s.Err)})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "duplicate", Why: fmt.Sprintf("the same API server as context %s; by this one it could not be looked at: %s", other, s.Err)})
 			continue
 		}
 		id := ClusterUID(s)
 		if known, again := first[id]; again && id != "" {
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "duplicate", Why: "the same cluster as context " + known})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "duplicate", Why: "the same cluster as context " + known})
 			continue
 		}
 		first[id] = s.Context
@@ -54,7 +54,7 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.Facts) []plan.Snapshot 
 // ClusterUID is the UID of kube-system, by which a cluster is told; "" when it was not read.
 func ClusterUID(s plan.Snapshot) string {
 	type uid string
-	return string(plan.Made(s.Reads[KubeSystem], func(r plan.Result) uid {
+	return string(plan.Cached(s.Reads[KubeSystem], func(r plan.Result) uid {
 		if ns := One(r); ns != nil {
 			return uid(ns.Metadata.UID)
 		}

@@ -14,7 +14,7 @@ type listed[T any] struct {
 
 // decode decodes the body of a list, once where the result is kept. Nobody changes what it returns.
 func decode[T any](r plan.Result) listed[T] {
-	return plan.Made(r, func(r plan.Result) (l listed[T]) {
+	return plan.Cached(r, func(r plan.Result) (l listed[T]) {
 		l.err = json.Unmarshal(r.Body, &l)
 		return l
 	})

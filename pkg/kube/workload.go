@@ -199,7 +199,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		if c.Deployment.Missing {
 			return w
 		}
-		one := plan.Made(c.Deployment, func(r plan.Result) (d Decoded) { d.Err = json.Unmarshal(r.Body, &d.Deployment); return d })
+		one := plan.Cached(c.Deployment, func(r plan.Result) (d Decoded) { d.Err = json.Unmarshal(r.Body, &d.Deployment); return d })
 		d = &one
 	}
 	if d.Err != nil {

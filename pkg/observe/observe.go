@@ -24,7 +24,7 @@ type Observer struct {
 	// Metrics asks for the metrics pages too.
 	Metrics bool
 	// Needs, when set, lists the rights to ask the API server for, given what was read.
-	Needs func(soFar map[plan.Read]plan.Result) []plan.Need
+	Needs func(soFar map[plan.Read]plan.Result) []plan.Permission
 	// RequestTimeout bounds one read, MemberTimeout all that is read of one context.
 	RequestTimeout time.Duration
 	MemberTimeout  time.Duration
@@ -141,7 +141,7 @@ func (o *Observer) look(ctx context.Context, deadline *deadline, name string, p 
 		}
 	}
 	if o.Needs != nil && (s.Err == "" || s.Denied) && ctx.Err() == nil {
-		s.Access = o.access(ctx, cluster, o.Needs(p.copy()))
+		s.AccessReviews = o.access(ctx, cluster, o.Needs(p.copy()))
 	}
 	if ctx.Err() != nil {
 		s.Err, s.Denied = o.tooLong(ctx, nil), false
@@ -187,7 +187,7 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 	if err == nil && o.Trim != nil {
 		body = o.Trim(r, body)
 	}
-	return Result(body, err).Kept()
+	return Result(body, err).WithCache()
 }
 
 // Result is what came of a read: that a thing is not there is a fact, and any other error is not.

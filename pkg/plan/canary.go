@@ -7,7 +7,7 @@ import (
 
 // Canary is the member to change first, the one that the goal names or else the first of those that can be changed;
 // or why the one that is named cannot be.
-func (f Facts) Canary(movable []Member, blocked []Blocked, goal Goal) (canary Member, why string) {
+func (f State) Canary(movable []Member, blocked []Obstacle, goal Goal) (canary Member, why string) {
 	if goal.Canary == "" {
 		return movable[0], ""
 	}
@@ -19,8 +19,8 @@ func (f Facts) Canary(movable []Member, blocked []Blocked, goal Goal) (canary Me
 		could = append(could, m.Name)
 	}
 	why = "it is named as the canary, but it cannot be moved now"
-	m, called := f.Member(goal.Canary), f.CalledOtherwise(goal.Canary)
-	switch i := slices.IndexFunc(blocked, func(b Blocked) bool { return b.Member == goal.Canary }); {
+	m, called := f.Member(goal.Canary), f.AliasOf(goal.Canary)
+	switch i := slices.IndexFunc(blocked, func(b Obstacle) bool { return b.Member == goal.Canary }); {
 	case m == nil && called != "":
 		why = fmt.Sprintf("no %s is called %q, which is named as the canary: %s", f.Words.Member, goal.Canary, called)
 	case m == nil:

@@ -7,19 +7,19 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
-// Facts is what is known of a hub and its members at one moment. It is made by a dialect from snapshots, and everything
+// State is what is known of a hub and its members at one moment. It is made by a dialect from snapshots, and everything
 // that decides takes it as it is.
-type Facts struct {
+type State struct {
 	At      time.Time
 	Product string // the name of the dialect that made them
 	Words   Words
-	// Stated says that what is proved of a member is stated in the roster, for the admission webhook of the product.
-	Stated  bool
-	Hub     Hub
-	Standby *Hub     // the second hub, when one was named
-	Members []Member // sorted by name; each member once
-	Others  []Other  // the selected contexts that hold no member of this hub, sorted by context
-	Denied  []string // the contexts that were reached and may not be looked at
+	// UsesRoster says that what is proved of a member is stated in the roster, for the admission webhook of the product.
+	UsesRoster bool
+	Hub        Hub
+	Standby    *Hub           // the second hub, when one was named
+	Members    []Member       // sorted by name; each member once
+	Others     []OtherContext // the selected contexts that hold no member of this hub, sorted by context
+	Denied     []string       // the contexts that were reached and may not be looked at
 	// Probes is what came of the probes of the steps that are being proved, by member.
 	Probes map[string]Probe
 	// Contexts are all selected contexts, sorted by name; only for check.
@@ -32,8 +32,8 @@ type Words struct {
 	Member string // "edge"
 }
 
-// Other is a selected context that holds no member of this hub.
-type Other struct {
+// OtherContext is a selected context that holds no member of this hub.
+type OtherContext struct {
 	Context    string
 	ClusterUID string // of kube-system, "" when it was not reached
 	State      string // "unreachable", "no-member", "other-management-plane", "duplicate"
@@ -62,7 +62,7 @@ func (r Ref) String() string {
 }
 
 // Member returns the named member, or nil.
-func (f Facts) Member(name string) *Member {
+func (f State) Member(name string) *Member {
 	for i := range f.Members {
 		if f.Members[i].Name == name {
 			return &f.Members[i]
@@ -71,8 +71,8 @@ func (f Facts) Member(name string) *Member {
 	return nil
 }
 
-// CalledOtherwise says how the member is called whose cluster has that name, "" when none is called otherwise.
-func (f Facts) CalledOtherwise(cluster string) string {
+// AliasOf says how the member is called whose cluster has that name, "" when none is called otherwise.
+func (f State) AliasOf(cluster string) string {
 	for _, m := range f.Members {
 		if m.ClusterName == cluster && m.Renamed != "" {
 			return fmt.Sprintf("cluster %s is called %s here, since %s", cluster, m.Name, m.Renamed)
@@ -81,11 +81,11 @@ func (f Facts) CalledOtherwise(cluster string) string {
 	return ""
 }
 
-// NoMember says that no member has the name that a user gave, and what the one is called that was meant, as far as
+// UnknownMember says that no member has the name that a user gave, and what the one is called that was meant, as far as
 // that is known.
-func (f Facts) NoMember(name string) string {
+func (f State) UnknownMember(name string) string {
 	said := fmt.Sprintf("no %s is called %q", f.Words.Member, name)
-	if called := f.CalledOtherwise(name); called != "" {
+	if called := f.AliasOf(name); called != "" {
 		return said + ": " + called
 	}
 	var others []string
@@ -100,18 +100,18 @@ func (f Facts) NoMember(name string) string {
 	return said + "; none was found: kubectl xcpauth status says where it looked"
 }
 
-// Moved says whether a member is where a goal wants it: proved, as the roster states; where there is no roster, as its object says and its
+// Switched says whether a member is where a goal wants it: proved, as the roster states; where there is no roster, as its object says and its
 // processes do.
-func (f Facts) Moved(m Member, to guard.Cred) bool {
-	if f.Stated {
-		return m.Proved(to, f.At)
+func (f State) Switched(m Member, to guard.Cred) bool {
+	if f.UsesRoster {
+		return m.Verified(to, f.At)
 	}
 	return m.Err == "" && m.Declared == to && m.Effective == to && m.Workload.Settled
 }
 
 // Blockers asks the one rule about a step that has a hub stop accepting something: who may still present it, at a time. It is asked where a
 // plan is made, on the facts and on predicted ones, and again right before the write.
-func (f Facts) Blockers(s Step, now time.Time) []guard.Blocker {
+func (f State) Blockers(s Step, now time.Time) []guard.Blocker {
 	if s.Withdraws == nil {
 		return nil
 	}
@@ -119,26 +119,26 @@ func (f Facts) Blockers(s Step, now time.Time) []guard.Blocker {
 	if s.Member == "standby" && f.Standby != nil {
 		accepts = f.Standby.Accepts
 	}
-	return guard.Withdraw(accepts, *s.Withdraws, f.Edges(), now)
+	return guard.Withdraw(accepts, *s.Withdraws, f.GuardMembers(), now)
 }
 
-// Edges returns every member in the form that the one rule takes; and as members of which nothing is known: every context
+// GuardMembers returns every member in the form that the one rule takes; and as members of which nothing is known: every context
 // that could not be looked at, and those whom an inventory or a roster may list that could not be read.
-func (f Facts) Edges() []guard.Edge {
-	edges := make([]guard.Edge, 0, len(f.Members))
+func (f State) GuardMembers() []guard.Member {
+	edges := make([]guard.Member, 0, len(f.Members))
 	for _, m := range f.Members {
-		e := m.Edge
+		e := m.Evidence
 		e.Name = m.Name
 		edges = append(edges, e)
 	}
 	for _, o := range f.Others {
 		if o.State == "unreachable" {
-			edges = append(edges, guard.Edge{Name: "context " + o.Context, Why: o.Why})
+			edges = append(edges, guard.Member{Name: "context " + o.Context, Why: o.Why})
 		}
 	}
 	for _, why := range []string{f.Hub.InventoryErr, f.Hub.Roster.Err, f.Hub.Err} {
 		if why != "" {
-			edges = append(edges, guard.Edge{Name: "whoever else the hub knows", Why: why})
+			edges = append(edges, guard.Member{Name: "whoever else the hub knows", Why: why})
 		}
 	}
 	return edges

@@ -79,14 +79,14 @@ type Goal struct {
 	Pair *Certificate `json:"pair,omitempty"`
 	// Supplied says where members get the credentials that they lack: "tctl", "a manifest"; "" when nowhere.
 	Supplied string `json:"supplied,omitempty"`
-	// Handed is the manifests that were handed over, by member or cluster name; under "" the one that is for every member.
-	Handed map[string]Secret `json:"-"`
+	// Manifests is the manifests that were handed over, by member or cluster name; under "" the one that is for every member.
+	Manifests map[string]Secret `json:"-"`
 	// Skip names the members that failed in this run, each with its reason: they are not tried again.
-	Skip []Blocked `json:"-"`
+	Skip []Obstacle `json:"-"`
 }
 
-// PairFill is the Fill of a patch that writes the private key of Goal.Pair.
-const PairFill = "central-key"
+// PairSecretField is the Fill of a patch that writes the private key of Goal.Pair.
+const PairSecretField = "central-key"
 
 // stage is the stage with its default.
 func (g Goal) stage() Stage {

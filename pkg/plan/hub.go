@@ -8,26 +8,26 @@ import (
 
 // Hub is the side that accepts credentials.
 type Hub struct {
-	Found    bool
-	Err      string // one sentence when there is no hub to speak of: none found, two found, unreachable
-	Context  string
-	Object   Ref
-	Accepts  guard.Hub
-	Declared map[string]any // our paths of the object as they are: what a change replaces
-	Odd      []string       // what is not written as documented; nothing is changed while there is any
-	Owner    string         // who reverts a change made here: "Argo CD (tsb/mp)"; empty when nobody
-	HelmNote string         // the Helm release whose values should be changed too
+	Found     bool
+	Err       string // one sentence when there is no hub to speak of: none found, two found, unreachable
+	Context   string
+	Object    Ref
+	Accepts   guard.Hub
+	Declared  map[string]any // our paths of the object as they are: what a change replaces
+	Anomalies []string       // what is not written as documented; nothing is changed while there is any
+	Owner     string         // who reverts a change made here: "Argo CD (tsb/mp)"; empty when nobody
+	HelmNote  string         // the Helm release whose values should be changed too
 	// Server is the certificate that the hub presents to members.
 	Server Certificate
-	// Anchors are further CAs with which the hub's own clients verify Server: PEM, public.
-	Anchors [][]byte `json:"-"`
+	// TrustAnchors are further CAs with which the hub's own clients verify Server: PEM, public.
+	TrustAnchors [][]byte `json:"-"`
 	// Workload is the hub's server itself.
 	Workload Workload
 	// Connections is what the hub's own metrics count; nil when they were not read.
 	Connections *Connections
-	// Lower is the generation of the object that the product's operator derives from Object; it moves when the operator
+	// OperatorGeneration is the generation of the object that the product's operator derives from Object; it moves when the operator
 	// has taken a change over. 0 when it cannot be read.
-	Lower int64
+	OperatorGeneration int64
 	// Inventory names the members that the hub itself lists; nil when the hub keeps no such list. InventoryErr says why it
 	// could not be read, and then it may hold anybody.
 	Inventory    []string
@@ -39,8 +39,8 @@ type Hub struct {
 	Organization    string // to which its members belong, "" when it does not say
 	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
 	Since time.Time
-	// Vouched is the Basis of Accepts with which the hub was proved to run, in this run.
-	Vouched string
+	// VerifiedBasis is the Basis of Accepts with which the hub was proved to run, in this run.
+	VerifiedBasis string
 	// Roster says whether our own roster is installed in the hub.
 	Roster RosterState
 	// InFlight says which wave an interrupted run left, when it did: the next run restores it first.
@@ -52,26 +52,26 @@ type Hub struct {
 	Inspection *Inspection
 	// Issuer is who makes the hub's certificate.
 	Issuer Issuer
-	// Rehearsal is the certificate that Issuer made beside the real one, to see what would come.
-	Rehearsal Certificate
-	// RehearsalIssuer is the object that asks for Rehearsal.
-	RehearsalIssuer Issuer
+	// TrialCertificate is the certificate that Issuer made beside the real one, to see what would come.
+	TrialCertificate Certificate
+	// TrialIssuer is the object that asks for Rehearsal.
+	TrialIssuer Issuer
 	// Leftovers are the objects in the hub that only the old credential needed.
 	Leftovers []Leftover
 	// Originals is what each object said before a migration first changed it, by UID.
 	Originals map[string]map[string]any
-	// Past is the waves that were carried out, oldest first.
-	Past []Past
+	// History is the waves that were carried out, oldest first.
+	History []WaveRecord
 	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of its own.
 	Keys []Key
 	// Revocations is the list of credentials that the hub takes back one by one; nil where it has none of its own.
 	Revocations *Revocations
 	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does not.
 	Sessions map[string][]Session
-	// LooksAgain says when the hub looks at a credential after a session began, one clause; "" where that is not said.
-	LooksAgain string
-	// Untold says why Sessions do not tell whether a credential was brought, one sentence; "" when they do.
-	Untold string
+	// TokenChecks says when the hub looks at a credential after a session began, one clause; "" where that is not said.
+	TokenChecks string
+	// SessionsUnclear says why Sessions do not tell whether a credential was brought, one sentence; "" when they do.
+	SessionsUnclear string
 	// Version is which release of the product the hub runs, "" when that could not be told.
 	Version string
 	// API is where the hub itself issues credentials; nil where it does not, or was not looked at.
@@ -134,16 +134,16 @@ type Leftover struct {
 	Member              string // whose it is; "hub" for the hub's own
 }
 
-// Past is one wave that was carried out, for the history.
-type Past struct {
-	Wave  string    `json:"wave"`
-	Began time.Time `json:"began"`
-	Ended time.Time `json:"ended"`
-	By    string    `json:"by"`
-	Steps []string  `json:"steps"`            // IDs
-	Said  string    `json:"said"`             // "proved", or what failed
-	Goal  string    `json:"goal,omitempty"`   // "jwt-only", "rollback"
-	Lost  []string  `json:"failed,omitempty"` // the members whose step failed
+// WaveRecord is one wave that was carried out, for the history.
+type WaveRecord struct {
+	Wave   string    `json:"wave"`
+	Began  time.Time `json:"began"`
+	Ended  time.Time `json:"ended"`
+	By     string    `json:"by"`
+	Steps  []string  `json:"steps"`            // IDs
+	Result string    `json:"said"`             // "proved", or what failed
+	Goal   string    `json:"goal,omitempty"`   // "jwt-only", "rollback"
+	Failed []string  `json:"failed,omitempty"` // the members whose step failed
 	// Deletes are the objects that the wave was to delete: what an interrupted one left is found by them.
 	Deletes []Deletion `json:"deletes,omitempty"`
 }

@@ -11,7 +11,7 @@ import (
 type Inspection struct {
 	// Field is the path in its object that a migration sets, Wanted what it sets it to, as YAML.
 	Field, Wanted string
-	Oddities      []Oddity
+	Anomalies     []Anomaly
 	Version       Version
 	Operator      *Operator // nil when it has none
 	Materials     []Material
@@ -34,12 +34,12 @@ type Remark struct {
 	ID       string // what it is known by
 	Severity string // error, warning or info
 	Where    string // the object or the setting
-	Saw      string // one clause
+	Found    string // one clause
 	Remedy   string // one sentence, without a full stop
 }
 
-// Oddity is something that is not written the way the product documents it.
-type Oddity struct {
+// Anomaly is something that is not written the way the product documents it.
+type Anomaly struct {
 	Path        string
 	Value       string // never a secret
 	Consequence string // what it means here, and what to write instead
@@ -76,7 +76,7 @@ type Material struct {
 	Foreign string // whose it is, when that is somebody else
 	// Renewed says that it proves by being fresh that its operator mints; stale, that it does not.
 	Renewed bool
-	Mend    string   // what to do, one sentence
+	Remedy  string   // what to do, one sentence
 	Command []string // the command for it, its words; nil when there is none
 }
 
@@ -86,8 +86,8 @@ type Distrust struct {
 	Whose string // whose certificate it must verify
 	Why   string
 	// Now says that connections rest on it today; else only after the member has moved.
-	Now  bool
-	Mend string
+	Now    bool
+	Remedy string
 }
 
 // Server is what the hub's certificate carries, and what it must while the old credential is accepted.
@@ -110,7 +110,7 @@ type Context struct {
 	// Skew is how far its API server's clock is ahead of ours at the least; nil when that was not told.
 	Skew *time.Duration
 	// Missing are the rights that were asked for and denied; AccessErr is why they could not be asked for.
-	Missing   []Need
+	Missing   []Permission
 	AccessErr string
 	// Partial says that its planes could not be listed, so that rights to what lies beside them were not asked for.
 	Partial bool
@@ -131,19 +131,19 @@ func UnreadOf(results map[string]Result) []Unread {
 	return all
 }
 
-// Need is one right in a cluster that a run makes use of.
-type Need struct {
+// Permission is one right in a cluster that a run makes use of.
+type Permission struct {
 	Verb, Group, Resource string
 	Subresource           string
 	Namespace             string // "" for all, or for what has none
 	Name                  string // "" for any
 }
 
-// Lacking are those of some rights that the API server says are missing, in their order, and why it could not be asked, if so; what was not
+// MissingPermissions are those of some rights that the API server says are missing, in their order, and why it could not be asked, if so; what was not
 // asked is in neither.
-func (s Snapshot) Lacking(needs []Need) (missing []Need, err string) {
+func (s Snapshot) MissingPermissions(needs []Permission) (missing []Permission, err string) {
 	for _, need := range needs {
-		switch answer, asked := s.Access[need]; {
+		switch answer, asked := s.AccessReviews[need]; {
 		case !asked:
 		case answer.Err != "":
 			err = answer.Err
@@ -154,21 +154,21 @@ func (s Snapshot) Lacking(needs []Need) (missing []Need, err string) {
 	return missing, err
 }
 
-// SortedNeeds are the keys of a map, by namespace, group, resource, name and verb.
-func SortedNeeds[T any](m map[Need]T) []Need {
-	byText := map[string]Need{}
+// SortedPermissions are the keys of a map, by namespace, group, resource, name and verb.
+func SortedPermissions[T any](m map[Permission]T) []Permission {
+	byText := map[string]Permission{}
 	for n := range m {
 		byText[strings.Join([]string{n.Namespace, n.Group, n.Resource, n.Subresource, n.Name, n.Verb}, "\x00")] = n
 	}
-	var needs []Need
+	var needs []Permission
 	for _, text := range slices.Sorted(maps.Keys(byText)) {
 		needs = append(needs, byText[text])
 	}
 	return needs
 }
 
-// Answer is what an API server says of a Need.
-type Answer struct {
+// AccessReview is what an API server says of a Need.
+type AccessReview struct {
 	Allowed bool
 	Err     string // why it gave no answer
 }

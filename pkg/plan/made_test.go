@@ -11,14 +11,14 @@ func TestWhatIsMadeOfAKeptResultIsMadeOnce(t *testing.T) {
 	type first byte
 	made := 0
 	lengthOf := func(r Result) length { made++; return length(len(r.Body)) }
-	kept := Result{Body: []byte("abc")}.Kept()
+	kept := Result{Body: []byte("abc")}.WithCache()
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if got := Made(kept.Kept(), lengthOf); got != 3 {
+			if got := Cached(kept.WithCache(), lengthOf); got != 3 {
 				t.Errorf("length %d", got)
 			}
-			if got := Made(kept, func(r Result) first { return first(r.Body[0]) }); got != 'a' {
+			if got := Cached(kept, func(r Result) first { return first(r.Body[0]) }); got != 'a' {
 				t.Errorf("first %q", got)
 			}
 		})
@@ -28,9 +28,9 @@ func TestWhatIsMadeOfAKeptResultIsMadeOnce(t *testing.T) {
 		t.Errorf("made %d times", made)
 	}
 	for range 2 {
-		Made(Result{Body: []byte("ab")}, lengthOf)
+		Cached(Result{Body: []byte("ab")}, lengthOf)
 	}
-	if other := Made(Result{Body: []byte("ab")}.Kept(), lengthOf); made != 4 || other != 2 {
+	if other := Cached(Result{Body: []byte("ab")}.WithCache(), lengthOf); made != 4 || other != 2 {
 		t.Errorf("of other results: made %d times, length %d", made, other)
 	}
 }

@@ -21,41 +21,41 @@ type Member struct {
 	Declared       guard.Cred     // what its object says, "" unless it says exactly one
 	DeclaredFields map[string]any // our paths of the object as they are
 	Effective      guard.Cred     // what the layer below was told, "" when unknown
-	Edge           guard.Edge     // what it may present, from its processes
-	Odd            []string       // what is not written as documented
+	Evidence       guard.Member   // what it may present, from its processes
+	Anomalies      []string       // what is not written as documented
 	Owner          string
 	HelmNote       string
 	Renamed        string // why its name is not its cluster's, "" when it is
 
-	Workload   Workload
-	Credential Credential
-	Trust      Trust
-	Dials      string   // the address it dials
-	ServerName string   // the name that the hub's certificate must carry for it
-	Elsewhere  string   // why it is evidently another hub's, "" when nothing says so
-	Blocked    []string // why it cannot be moved to the wanted credential now, one remedy each
+	Workload      Workload
+	Credential    Credential
+	Trust         Trust
+	Dials         string   // the address it dials
+	ServerName    string   // the name that the hub's certificate must carry for it
+	ForeignReason string   // why it is evidently another hub's, "" when nothing says so
+	Obstacles     []string // why it cannot be moved to the wanted credential now, one remedy each
 
-	// Seen is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.
-	Seen time.Time
+	// LastEvent is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.
+	LastEvent time.Time
 
 	// Rotation says whether the member's session has outlived the credential that it began with.
 	Rotation Rotation
-	// Anchors are the CAs with which the member verifies the hub now, or will: PEM, public.
-	Anchors [][]byte `json:"-"`
+	// TrustAnchors are the CAs with which the member verifies the hub now, or will: PEM, public.
+	TrustAnchors [][]byte `json:"-"`
 	// OldCredential is what the member presented before, as it still lies in its cluster: what the way back needs.
 	OldCredential Certificate
 	// Leftovers are the objects in the member's cluster that only the old credential needed.
 	Leftovers []Leftover
 	// Original is what its object said before a migration first changed it; nil when none did.
 	Original map[string]any
-	// Yields is what it would present with each credential that lies beside it, where those are told apart.
-	Yields map[string]guard.Cred `json:"-"`
-	// Ends is when each of those expires, where it does.
-	Ends map[string]time.Time `json:"-"`
-	// Returns is what it would present if its object said that again; "" when that is not known.
-	Returns guard.Cred
-	// Past is the waves that runs without a hub carried out in the member's cluster, oldest first.
-	Past []Past
+	// Available is what it would present with each credential that lies beside it, where those are told apart.
+	Available map[string]guard.Cred `json:"-"`
+	// AvailableUntil is when each of those expires, where it does.
+	AvailableUntil map[string]time.Time `json:"-"`
+	// OriginalCredential is what it would present if its object said that again; "" when that is not known.
+	OriginalCredential guard.Cred
+	// History is the waves that runs without a hub carried out in the member's cluster, oldest first.
+	History []WaveRecord
 	// InFlight is the wave of a run without a hub that holds the member, "" when none does: that run, or the next one there, may put the
 	// member back without asking the hub.
 	InFlight string
@@ -66,9 +66,9 @@ type Member struct {
 	Registered bool
 	// ReadLive says that the webhook decides from what it reads in the member's own cluster, not from the statement.
 	ReadLive bool
-	// Outdated says that the roster's entry is of an object that was re-created since.
-	Outdated  bool
-	Statement *Statement // what the roster says, nil when nothing
+	// EntryStale says that the roster's entry is of an object that was re-created since.
+	EntryStale bool
+	Statement  *Statement // what the roster says, nil when nothing
 	// Inspection is what only check looks at; nil elsewhere.
 	Inspection *Inspection
 }
@@ -95,9 +95,9 @@ type Workload struct {
 	Paused bool
 }
 
-// Stuck says why no pod would follow a change of a Deployment, "" when nothing is known to be in the way. context is
+// PausedReason says why no pod would follow a change of a Deployment, "" when nothing is known to be in the way. context is
 // that of its cluster.
-func (w Workload) Stuck(namespace, name, context string) string {
+func (w Workload) PausedReason(namespace, name, context string) string {
 	if !w.Paused {
 		return ""
 	}
@@ -106,19 +106,19 @@ func (w Workload) Stuck(namespace, name, context string) string {
 }
 
 // RolledOut wants a workload settled on processes none of which was there before. who is what people call it, deployment what is rolled out.
-func (w Workload) RolledOut(before Workload, who, deployment string) Judgement {
+func (w Workload) RolledOut(before Workload, who, deployment string) Evaluation {
 	older := slices.ContainsFunc(w.Processes, func(p Process) bool {
 		return slices.ContainsFunc(before.Processes, func(b Process) bool { return b.UID == p.UID })
 	})
 	switch {
 	case w.Err != "":
-		return Judgement{Witness: w.Err}
+		return Evaluation{Evidence: w.Err}
 	case !w.Settled:
-		return Judgement{Witness: "the rollout of " + deployment + " is not over"}
+		return Evaluation{Evidence: "the rollout of " + deployment + " is not over"}
 	case older:
-		return Judgement{Witness: "an older pod of " + who + " is left"}
+		return Evaluation{Evidence: "an older pod of " + who + " is left"}
 	}
-	return Judgement{Holds: true, Witness: who + " was rolled out"}
+	return Evaluation{Met: true, Evidence: who + " was rolled out"}
 }
 
 // Process is one pod.
@@ -140,18 +140,18 @@ type Process struct {
 
 // Credential is the wanted credential of a member, as it lies in its cluster.
 type Credential struct {
-	State   CredentialState
-	Where   string    // "istio-system/xcp-edge-central-auth-token"
-	Expires time.Time // zero when it does not say
-	Why     string    // one sentence: what is wrong, or what makes us believe that it will be minted
-	Lacks   []string  // the secrets that it is made of and that are missing or cannot be used, when State is missing or bad
-	Adds    []string  // secrets that help to make it: made where they are missing, never replaced
-	Key     string    // what identifies it: the key ID it was signed with; never the credential
-	ID      string    // by which it can be revoked: the jti of a JWT
-	Digest  string    // changes when the credential does; never the credential
-	Lost    string    // why nothing would make it again if it were gone, one sentence that ends in what to do; "" when the product would
-	Written time.Time // when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
-	Denied  bool      `json:"-"` // it is not known since the right to read it is missing
+	State          CredentialState
+	Where          string    // "istio-system/xcp-edge-central-auth-token"
+	Expires        time.Time // zero when it does not say
+	Why            string    // one sentence: what is wrong, or what makes us believe that it will be minted
+	MissingSecrets []string  // the secrets that it is made of and that are missing or cannot be used, when State is missing or bad
+	ExtraSecrets   []string  // secrets that help to make it: made where they are missing, never replaced
+	Key            string    // what identifies it: the key ID it was signed with; never the credential
+	ID             string    // by which it can be revoked: the jti of a JWT
+	Digest         string    // changes when the credential does; never the credential
+	Irreplaceable  string    // why nothing would make it again if it were gone, one sentence that ends in what to do; "" when the product would
+	Written        time.Time // when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
+	Denied         bool      `json:"-"` // it is not known since the right to read it is missing
 }
 
 // Rotation is what is known of the renewal of a member's credential: a session that lives on although the credential with which it
@@ -170,10 +170,10 @@ type Fence struct {
 	Binding Ref
 	// PolicySpec and BindingSpec are what is stored, nil when nothing is.
 	PolicySpec, BindingSpec map[string]any `json:"-"`
-	Ours                    bool           // both are stored exactly as this version writes them
+	Current                 bool           // both are stored exactly as this version writes them
 	Outdated                string         // why they are not, though both are stored: one clause
-	Proved                  bool           // the roster states that it was seen to deny, by these very objects
-	Without                 string         // why there is none, and none can be made: one clause
+	Verified                bool           // the roster states that it was seen to deny, by these very objects
+	Unavailable             string         // why there is none, and none can be made: one clause
 }
 
 // ID tells a fence from one that was made again: the UIDs of its binding and its policy; "" unless both are stored.
@@ -219,17 +219,17 @@ type Statement struct {
 	Observed  time.Time
 	Until     time.Time
 	Source    string
-	Witnesses []string
+	Evidence  []string
 	Rotated   bool   // a session was seen that had outlived the credential with which it began
 	Fence     string // the ID of the fence that was seen to deny, "" when none was
 	FenceSeen time.Time
-	Void      string // why it says nothing although it is there: the object was re-created
+	Invalid   string // why it says nothing although it is there: the object was re-created
 }
 
-// Proved says whether the roster's word and the member's own processes agree, at the time of the facts, that it presents
+// Verified says whether the roster's word and the member's own processes agree, at the time of the facts, that it presents
 // cred and nothing else.
-func (m Member) Proved(cred guard.Cred, at time.Time) bool {
+func (m Member) Verified(cred guard.Cred, at time.Time) bool {
 	only := []guard.Cred{cred}
-	return m.Statement != nil && m.Statement.Void == "" && at.Before(m.Statement.Until) &&
-		slices.Equal(m.Statement.Presents, only) && slices.Equal(m.Edge.Presents, only)
+	return m.Statement != nil && m.Statement.Invalid == "" && at.Before(m.Statement.Until) &&
+		slices.Equal(m.Statement.Presents, only) && slices.Equal(m.Evidence.Presents, only)
 }

@@ -20,9 +20,9 @@ const (
 	longest    = 300 // runes of a reason: an API server may say as much as it likes
 )
 
-// ByReason groups names by the reason that each has, the reason of most first, in a sentence of bounded length: every
+// GroupByReason groups names by the reason that each has, the reason of most first, in a sentence of bounded length: every
 // name has a row of its own elsewhere. names and reasons belong together by their index.
-func ByReason(names, reasons []string) string {
+func GroupByReason(names, reasons []string) string {
 	of := map[string][]string{}
 	var order []string
 	for i, why := range reasons {

@@ -32,7 +32,7 @@ func TestManyAreGroupedByTheirReason(t *testing.T) {
 		"long ones": {2000, func(i int) string { return fmt.Sprintf("%d ", i) + strings.Repeat("x", 1<<16) },
 			"edge-0 (0 xxx"},
 	} {
-		got := ByReason(many(tc.n, tc.why))
+		got := GroupByReason(many(tc.n, tc.why))
 		if !strings.HasPrefix(got, tc.want) || strings.HasSuffix(tc.want, ")") && got != tc.want || len(got) > 1500 {
 			t.Errorf("%s: %d bytes, %.200q, want %q", name, len(got), got, tc.want)
 		}

@@ -36,7 +36,7 @@ type Result struct {
 	Err     string // why it could not be read, which is not
 	Denied  bool   // of Err: the API server was reached, and says that the right is missing (403)
 
-	made *made // nil when what is made of it is not kept
+	cache *cache // nil when what is made of it is not kept
 }
 
 // OK says whether there is a body.
@@ -55,8 +55,8 @@ type Snapshot struct {
 	Reads  map[Read]Result
 	// Skew is how far the API server's clock is ahead of ours at the least, by the Date of its answers; nil when none told.
 	Skew *time.Duration
-	// Access is what the API server says of the rights that were asked for.
-	Access map[Need]Answer
+	// AccessReviews is what the API server says of the rights that were asked for.
+	AccessReviews map[Permission]AccessReview
 }
 
 // Clock is the time at by the clock of the cluster's API server, as far as its answers tell: the machines around it keep the same time.

@@ -9,16 +9,18 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
-// Recognise is the dialect of whichever product is found: it reads what each of them reads, and decides by the one that is there. Where
+// Detect is the dialect of whichever product is found: it reads what each of them reads, and decides by the one that is there. Where
 // none is, it is the first; where several are, the selection names one, or the hub's context holds one alone, or there is no hub.
-func Recognise(dialects ...Dialect) Dialect {
-	of := func(f Facts) Dialect {
-		i := slices.IndexFunc(dialects, func(d Dialect) bool { return d.Name == f.Product })
+func Detect(dialects ...Provider) Provider {
+	of := func(f State) Provider {
+		i := slices.IndexFunc(dialects, func(d Provider) bool { return d.Name == f.Product })
 		return dialects[max(i, 0)]
 	}
-	return Dialect{
+	return Provider{
 		Name: "recognised",
-		Here: func(s Snapshot) bool { return slices.ContainsFunc(dialects, func(d Dialect) bool { return d.Here(s) }) },
+		Detects: func(s Snapshot) bool {
+			return slices.ContainsFunc(dialects, func(d Provider) bool { return d.Detects(s) })
+		},
 		Trim: func(r Read, body []byte) []byte {
 			for _, d := range dialects {
 				body = d.Trim(r, body)
@@ -37,67 +39,67 @@ func Recognise(dialects ...Dialect) Dialect {
 			}
 			return next
 		},
-		Needs: func(soFar map[Read]Result, migrate bool) []Need { return needs(dialects, soFar, migrate) },
-		Facts: func(snaps []Snapshot, where Selection, at time.Time) Facts {
-			d, err := recognised(dialects, snaps, where)
-			f := d.Facts(snaps, where, at)
+		Permissions: func(soFar map[Read]Result, migrate bool) []Permission { return permissionsOf(dialects, soFar, migrate) },
+		ReadState: func(snaps []Snapshot, where Selection, at time.Time) State {
+			d, err := detected(dialects, snaps, where)
+			f := d.ReadState(snaps, where, at)
 			f.Product = d.Name
 			switch none := !slices.ContainsFunc(snaps, func(s Snapshot) bool {
-				return s.Err != "" || slices.ContainsFunc(dialects, func(d Dialect) bool { return d.Here(s) })
+				return s.Err != "" || slices.ContainsFunc(dialects, func(d Provider) bool { return d.Detects(s) })
 			}); {
 			case err != "":
 				f.Hub = Hub{Err: err}
 			case none && where.Product == "" && !where.NoHub && !f.Hub.Found:
-				f.Hub.Err = nowhere(dialects, snaps, where, at)
+				f.Hub.Err = noHubFound(dialects, snaps, where, at)
 			}
 			return f
 		},
-		Aim:      func(f Facts, g Goal) Goal { return of(f).Aim(f, g) },
-		Next:     func(f Facts, g Goal) Wave { return of(f).Next(f, g) },
-		Prove:    func(f Facts, m Member, g Goal) Step { return of(f).Prove(f, m, g) },
-		Enclose:  func(f Facts, m Member, g Goal) Step { return of(f).Enclose(f, m, g) },
-		Judge:    func(c Claim, seen []Facts) Judgement { return of(seen[len(seen)-1]).Judge(c, seen) },
-		Restores: func(f Facts, p Patch, from guard.Cred) bool { return of(f).Restores(f, p, from) },
-		Yields: func(f Facts, p Patch) (guard.Cred, bool) {
-			if y := of(f).Yields; y != nil {
+		Complete:     func(f State, g Goal) Goal { return of(f).Complete(f, g) },
+		Next:         func(f State, g Goal) Wave { return of(f).Next(f, g) },
+		Verify:       func(f State, m Member, g Goal) Step { return of(f).Verify(f, m, g) },
+		InstallFence: func(f State, m Member, g Goal) Step { return of(f).InstallFence(f, m, g) },
+		Evaluate:     func(c Condition, seen []State) Evaluation { return of(seen[len(seen)-1]).Evaluate(c, seen) },
+		AllowsUndo:   func(f State, p Write, from guard.Cred) bool { return of(f).AllowsUndo(f, p, from) },
+		CredentialAfter: func(f State, p Write) (guard.Cred, bool) {
+			if y := of(f).CredentialAfter; y != nil {
 				return y(f, p)
 			}
 			return "", false
 		},
-		Bars: func(f Facts, m Member, c guard.Cred) string {
-			if b := of(f).Bars; b != nil {
+		CannotPresent: func(f State, m Member, c guard.Cred) string {
+			if b := of(f).CannotPresent; b != nil {
 				return b(f, m, c)
 			}
 			return ""
 		},
-		Stands: func(f Facts, m Member, g Goal) (bool, string) {
-			if s := of(f).Stands; s != nil {
+		Converged: func(f State, m Member, g Goal) (bool, string) {
+			if s := of(f).Converged; s != nil {
 				return s(f, m, g)
 			}
-			return f.Moved(m, g.To), ""
+			return f.Switched(m, g.To), ""
 		},
-		Lift:  func(f Facts, m Member) []Patch { return of(f).Lift(f, m) },
-		After: func(f Facts, s []Step) Facts { return of(f).After(f, s) },
+		RemoveFence: func(f State, m Member) []Write { return of(f).RemoveFence(f, m) },
+		Predict:     func(f State, s []Step) State { return of(f).Predict(f, s) },
 	}
 }
 
-// needs are the rights for what is found in a context; where nothing is, or where it could not be told, those for any of the products.
-func needs(dialects []Dialect, soFar map[Read]Result, migrate bool) []Need {
-	nothing := !slices.ContainsFunc(dialects, func(d Dialect) bool { return d.Here(Snapshot{Reads: soFar}) })
-	all := map[Need]bool{}
+// permissionsOf are the rights for what is found in a context; where nothing is, or where it could not be told, those for any of the products.
+func permissionsOf(dialects []Provider, soFar map[Read]Result, migrate bool) []Permission {
+	nothing := !slices.ContainsFunc(dialects, func(d Provider) bool { return d.Detects(Snapshot{Reads: soFar}) })
+	all := map[Permission]bool{}
 	for _, d := range dialects {
-		if d.Needs == nil || !nothing && !d.Here(Snapshot{Reads: soFar}) {
+		if d.Permissions == nil || !nothing && !d.Detects(Snapshot{Reads: soFar}) {
 			continue
 		}
-		for _, n := range d.Needs(soFar, migrate) {
+		for _, n := range d.Permissions(soFar, migrate) {
 			all[n] = true
 		}
 	}
-	return SortedNeeds(all)
+	return SortedPermissions(all)
 }
 
-// recognised finds the one dialect of snapshots, and else says why it could not.
-func recognised(dialects []Dialect, snaps []Snapshot, where Selection) (Dialect, string) {
+// detected finds the one dialect of snapshots, and else says why it could not.
+func detected(dialects []Provider, snaps []Snapshot, where Selection) (Provider, string) {
 	if where.Product != "" {
 		for _, d := range dialects {
 			if d.Name == where.Product {
@@ -105,12 +107,12 @@ func recognised(dialects []Dialect, snaps []Snapshot, where Selection) (Dialect,
 			}
 		}
 	}
-	var here, hubs []Dialect
+	var here, hubs []Provider
 	var seen []string
 	for _, d := range dialects {
 		var in []string
 		for _, s := range snaps {
-			if d.Here(s) {
+			if d.Detects(s) {
 				in = append(in, s.Context)
 			}
 		}
@@ -133,11 +135,11 @@ func recognised(dialects []Dialect, snaps []Snapshot, where Selection) (Dialect,
 	return here[0], fmt.Sprintf("two products are found: %s; pass --product with one of them, or --context with the hub that is meant", strings.Join(seen, "; "))
 }
 
-// nowhere says which hubs were looked for, in contexts that hold nothing of any product.
-func nowhere(dialects []Dialect, snaps []Snapshot, where Selection, at time.Time) string {
+// noHubFound says which hubs were looked for, in contexts that hold nothing of any product.
+func noHubFound(dialects []Provider, snaps []Snapshot, where Selection, at time.Time) string {
 	var hubs, in []string
 	for _, d := range dialects {
-		hubs = append(hubs, fmt.Sprintf("a %s (%s)", d.Facts(nil, Selection{}, at).Words.Hub, d.Name))
+		hubs = append(hubs, fmt.Sprintf("a %s (%s)", d.ReadState(nil, Selection{}, at).Words.Hub, d.Name))
 	}
 	for _, s := range snaps {
 		if where.Hub == "" || s.Context == where.Hub {

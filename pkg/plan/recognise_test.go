@@ -7,19 +7,19 @@ import (
 )
 
 func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
-	product := func(name, resource string) Dialect {
+	product := func(name, resource string) Provider {
 		r := Read{Resource: resource}
-		return Dialect{Name: name, Here: func(s Snapshot) bool { return s.Reads[r].OK() }, Trim: func(_ Read, b []byte) []byte { return b },
+		return Provider{Name: name, Detects: func(s Snapshot) bool { return s.Reads[r].OK() }, Trim: func(_ Read, b []byte) []byte { return b },
 			Reads: func(soFar map[Read]Result, _ bool) []Read {
 				if _, done := soFar[r]; done {
 					return nil
 				}
 				return []Read{{Resource: "namespaces"}, r}
 			},
-			Facts: func([]Snapshot, Selection, time.Time) Facts { return Facts{Hub: Hub{Found: true, Context: name}} },
-			Next:  func(Facts, Goal) Wave { return Wave{Title: name} }}
+			ReadState: func([]Snapshot, Selection, time.Time) State { return State{Hub: Hub{Found: true, Context: name}} },
+			Next:      func(State, Goal) Wave { return Wave{Title: name} }}
 	}
-	d := Recognise(product("a", "as"), product("b", "bs"))
+	d := Detect(product("a", "as"), product("b", "bs"))
 	if got := d.Reads(nil, false); len(got) != 3 {
 		t.Errorf("it reads %v, want what both read, each once", got)
 	}
@@ -46,7 +46,7 @@ func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
 		{"both are in one cluster, which is the hub", []Snapshot{holds("x", "as", "bs")}, Selection{Hub: "x"}, "a", "two products"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := d.Facts(tc.snaps, tc.where, time.Time{})
+			f := d.ReadState(tc.snaps, tc.where, time.Time{})
 			if f.Product != tc.product || !strings.HasPrefix(f.Hub.Err, tc.err) || (tc.err == "") != f.Hub.Found {
 				t.Errorf("%s, hub %+v; want %s, error %q", f.Product, f.Hub, tc.product, tc.err)
 			}

@@ -5,7 +5,7 @@ import (
 )
 
 // String says a right as RBAC's own messages do: "get secrets/xcp-central-cert in tsb".
-func (n Need) String() string {
+func (n Permission) String() string {
 	text := n.Verb + " " + n.Resource
 	if n.Subresource != "" {
 		text += "/" + n.Subresource
@@ -22,17 +22,17 @@ func (n Need) String() string {
 	return text
 }
 
-// Right is a right in the cluster of a context.
-type Right struct {
+// ContextPermission is a right in the cluster of a context.
+type ContextPermission struct {
 	Context string
-	Need
+	Permission
 }
 
-// Needs are rights to an object, one for each verb.
-func (r Ref) Needs(verbs ...string) []Need {
-	var all []Need
+// Permissions are rights to an object, one for each verb.
+func (r Ref) Permissions(verbs ...string) []Permission {
+	var all []Permission
 	for _, verb := range verbs {
-		n := Need{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}
+		n := Permission{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}
 		if verb == "create" {
 			n.Name = "" // no authorizer knows the name of what is yet to be
 		}
@@ -41,12 +41,12 @@ func (r Ref) Needs(verbs ...string) []Need {
 	return all
 }
 
-// Rights are the rights that a patch takes, as the executor performs it. What it is read with again before it is written is among them.
-func (p Patch) Rights() []Right {
-	var all []Right
+// Permissions are the rights that a patch takes, as the executor performs it. What it is read with again before it is written is among them.
+func (p Write) Permissions() []ContextPermission {
+	var all []ContextPermission
 	add := func(o Ref, verbs ...string) {
-		for _, n := range o.Needs(verbs...) {
-			all = append(all, Right{p.Context, n})
+		for _, n := range o.Permissions(verbs...) {
+			all = append(all, ContextPermission{p.Context, n})
 		}
 	}
 	at := func(name string) Ref { o := p.Object; o.Name = name; return o }
@@ -56,13 +56,13 @@ func (p Patch) Rights() []Right {
 		add(p.Object, "get", "create")
 	case p.Create:
 		add(p.Object, "create")
-	case p.Delete && (p.KeepAs != "" || p.Object.UID != ""):
+	case p.Delete && (p.BackupAs != "" || p.Object.UID != ""):
 		add(p.Object, "get", "delete")
 	case p.Delete:
 		add(p.Object, "delete")
 	case p.Status:
 		add(p.Object, "get")
-		all = append(all, Right{p.Context, Need{Verb: "patch", Group: p.Object.Group, Resource: p.Object.Resource, Subresource: "status",
+		all = append(all, ContextPermission{p.Context, Permission{Verb: "patch", Group: p.Object.Group, Resource: p.Object.Resource, Subresource: "status",
 			Namespace: p.Object.Namespace, Name: p.Object.Name}})
 	default:
 		add(p.Object, "get", "patch")
@@ -70,31 +70,31 @@ func (p Patch) Rights() []Right {
 			add(at(p.RestoreFrom), "get")
 		}
 	}
-	if p.KeepAs != "" {
-		add(at(p.KeepAs), "create", "get", "patch")
+	if p.BackupAs != "" {
+		add(at(p.BackupAs), "create", "get", "patch")
 	}
 	return all
 }
 
-// Rights are the rights that a step takes, its way back and what follows its proof included.
-func (s Step) Rights() []Right {
-	var all []Right
+// Permissions are the rights that a step takes, its way back and what follows its proof included.
+func (s Step) Permissions() []ContextPermission {
+	var all []ContextPermission
 	for _, p := range s.Writes {
-		all = append(all, p.Rights()...)
-		if back, ok := p.Undo(); ok && len(s.Back) == 0 && !s.Keep && !s.OneWay {
-			all = append(all, back.Rights()...)
+		all = append(all, p.Permissions()...)
+		if back, ok := p.Undo(); ok && len(s.Undo) == 0 && !s.NoUndo && !s.Irreversible {
+			all = append(all, back.Permissions()...)
 		}
 	}
-	for _, p := range slices.Concat(s.Back, s.Then) {
-		all = append(all, p.Rights()...)
+	for _, p := range slices.Concat(s.Undo, s.OnSuccess) {
+		all = append(all, p.Permissions()...)
 	}
 	if u := s.Supply; u != nil {
-		create := Need{Verb: "create", Resource: "secrets", Namespace: u.Namespace}
-		all = append(all, Right{u.Context, create})
+		create := Permission{Verb: "create", Resource: "secrets", Namespace: u.Namespace}
+		all = append(all, ContextPermission{u.Context, create})
 		for _, name := range u.Wants { // one that cannot be used is replaced
 			if u.Token == nil {
 				for _, verb := range []string{"get", "patch"} {
-					all = append(all, Right{u.Context, Need{Verb: verb, Resource: "secrets", Namespace: u.Namespace, Name: name}})
+					all = append(all, ContextPermission{u.Context, Permission{Verb: verb, Resource: "secrets", Namespace: u.Namespace, Name: name}})
 				}
 			}
 		}
@@ -102,26 +102,26 @@ func (s Step) Rights() []Right {
 	return all
 }
 
-// Rights are the rights that the steps of a plan take, by context, each once and sorted. Steps without which the run goes on are not
+// Permissions are the rights that the steps of a plan take, by context, each once and sorted. Steps without which the run goes on are not
 // counted.
-func (p Plan) Rights() map[string][]Need {
-	sets := map[string]map[Need]bool{}
+func (p Plan) Permissions() map[string][]Permission {
+	sets := map[string]map[Permission]bool{}
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
 			if s.Optional {
 				continue
 			}
-			for _, r := range s.Rights() {
+			for _, r := range s.Permissions() {
 				if sets[r.Context] == nil {
-					sets[r.Context] = map[Need]bool{}
+					sets[r.Context] = map[Permission]bool{}
 				}
-				sets[r.Context][r.Need] = true
+				sets[r.Context][r.Permission] = true
 			}
 		}
 	}
-	all := map[string][]Need{}
+	all := map[string][]Permission{}
 	for context, set := range sets {
-		all[context] = SortedNeeds(set)
+		all[context] = SortedPermissions(set)
 	}
 	return all
 }

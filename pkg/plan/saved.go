@@ -24,11 +24,11 @@ type Saved struct {
 // SavedStep is one step that writes.
 type SavedStep struct {
 	ID     string  `json:"id"`
-	Writes []Patch `json:"writes"`
+	Writes []Write `json:"writes"`
 }
 
 // Save makes a file's worth of a plan. Secrets are never in a patch, so there are none in it.
-func Save(f Facts, p Plan, by string) Saved {
+func Save(f State, p Plan, by string) Saved {
 	s := Saved{APIVersion: "xcpauth.io/v1alpha1", Kind: SavedKind, At: f.At.UTC().Truncate(time.Second), By: by, Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []SavedStep{}}
 	for _, w := range p.Waves {
 		for _, step := range w.Steps {
@@ -49,7 +49,7 @@ func (e *StaleError) Error() string {
 
 // Fits refuses a fleet with another hub than the plan's: what is written there before anything of the plan is, a lock and what an
 // interrupted run left, is no part of it either. A nil plan fits every fleet.
-func (s *Saved) Fits(f Facts) error {
+func (s *Saved) Fits(f State) error {
 	if s == nil || s.HubUID == f.Hub.ClusterUID {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (s *Saved) Allows(w Wave) error {
 }
 
 // differs says in what two lists of writes differ, "" when they are of the same objects, from the same values to the same values.
-func differs(was, now []Patch) string {
+func differs(was, now []Write) string {
 	if len(was) != len(now) {
 		return fmt.Sprintf("make %d writes instead of %d", len(now), len(was))
 	}

@@ -7,7 +7,7 @@ import (
 
 func TestWhatASavedPlanAllows(t *testing.T) {
 	step := func(change func(*Step)) Wave {
-		s := Step{ID: "move/a", Title: "a: move", Writes: []Patch{{Context: "a", Cluster: "1", Object: Ref{Kind: "ControlPlane", Name: "a", UID: "u"},
+		s := Step{ID: "move/a", Title: "a: move", Writes: []Write{{Context: "a", Cluster: "1", Object: Ref{Kind: "ControlPlane", Name: "a", UID: "u"},
 			Before: map[string]any{"mode": "MUTUAL_TLS"}, After: map[string]any{"mode": "JWT"}}}}
 		if change != nil {
 			change(&s)
@@ -16,7 +16,7 @@ func TestWhatASavedPlanAllows(t *testing.T) {
 	}
 	restart := func(why string) func(*Step) {
 		return func(s *Step) {
-			s.Writes = []Patch{{Cluster: "1", Object: Ref{Kind: "Deployment", Name: "central"}, Restart: true, After: map[string]any{"why": why}}}
+			s.Writes = []Write{{Cluster: "1", Object: Ref{Kind: "Deployment", Name: "central"}, Restart: true, After: map[string]any{"why": why}}}
 		}
 	}
 	for _, tc := range []struct {
@@ -44,7 +44,7 @@ func TestWhatASavedPlanAllows(t *testing.T) {
 		}, "instead of Deployment central"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			saved := Save(Facts{}, Plan{Waves: []Wave{step(tc.saved)}}, "me")
+			saved := Save(State{}, Plan{Waves: []Wave{step(tc.saved)}}, "me")
 			err := saved.Allows(step(tc.then))
 			if (err != nil) != (tc.refused != "") || err != nil && !strings.Contains(err.Error(), tc.refused) {
 				t.Errorf("%v, want it refused with %q (allowed when that is empty)", err, tc.refused)

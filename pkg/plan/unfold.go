@@ -4,10 +4,10 @@ import "slices"
 
 // Plan is everything that is left to do, as far as it can be foreseen.
 type Plan struct {
-	Goal    Goal
-	Waves   []Wave    // in order
-	Blocked []Blocked // what stands in the way at the end; the goal is not reached while there is any
-	Notes   []Blocked // what whoever reads it should know, and stands in nobody's way; each once
+	Goal      Goal
+	Waves     []Wave     // in order
+	Obstacles []Obstacle // what stands in the way at the end; the goal is not reached while there is any
+	Notes     []Obstacle // what whoever reads it should know, and stands in nobody's way; each once
 }
 
 // Changes counts the steps that write something.
@@ -23,10 +23,10 @@ func (p Plan) Changes() int {
 	return n
 }
 
-// Unfold aims the goal, then asks the dialect what comes next, predicts it done, and asks again, until nothing is left to do. A dialect whose
+// Build aims the goal, then asks the dialect what comes next, predicts it done, and asks again, until nothing is left to do. A dialect whose
 // predictions never arrive is cut off after as many waves as a fleet could need.
-func Unfold(d Dialect, f Facts, goal Goal) Plan {
-	goal = d.Aim(f, goal)
+func Build(d Provider, f State, goal Goal) Plan {
+	goal = d.Complete(f, goal)
 	p := Plan{Goal: goal}
 	for range 3*len(f.Members) + 8 {
 		wave := d.Next(f, goal)
@@ -35,21 +35,21 @@ func Unfold(d Dialect, f Facts, goal Goal) Plan {
 				p.Notes = append(p.Notes, n)
 			}
 		}
-		wave = lawful(wave, f)
+		wave = withoutUnsafe(wave, f)
 		if len(wave.Steps) == 0 {
-			p.Blocked = wave.Blocked
+			p.Obstacles = wave.Obstacles
 			return p
 		}
 		p.Waves = append(p.Waves, wave)
-		f = d.After(f, wave.Steps)
+		f = d.Predict(f, wave.Steps)
 	}
-	p.Blocked = append(p.Blocked, Blocked{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
+	p.Obstacles = append(p.Obstacles, Obstacle{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
 	return p
 }
 
-// Halted is a wave, or what stands in its way: the rollout of a hub's Deployment is paused, and the wave needs its
+// HoldWhilePaused is a wave, or what stands in its way: the rollout of a hub's Deployment is paused, and the wave needs its
 // pods to follow a change.
-func (f Facts) Halted(w Wave, deployment string) Wave {
+func (f State) HoldWhilePaused(w Wave, deployment string) Wave {
 	type named struct {
 		who string
 		Hub
@@ -59,22 +59,22 @@ func (f Facts) Halted(w Wave, deployment string) Wave {
 		all = append(all, named{"standby", *f.Standby})
 	}
 	for _, h := range all {
-		why := h.Workload.Stuck(h.Object.Namespace, deployment, h.Context)
-		rolls := func(p Patch) bool {
+		why := h.Workload.PausedReason(h.Object.Namespace, deployment, h.Context)
+		rolls := func(p Write) bool {
 			return p.Context == h.Context && p.Object.Namespace == h.Object.Namespace &&
 				(p.Object.Kind == h.Object.Kind && p.Object.Name == h.Object.Name ||
 					p.Object.Kind == "Deployment" && p.Object.Name == deployment)
 		}
 		if why != "" && slices.ContainsFunc(w.Steps, func(s Step) bool { return slices.ContainsFunc(s.Writes, rolls) }) {
-			return Wave{Blocked: append([]Blocked{{Member: h.who, Why: why}}, w.Blocked...), Notes: w.Notes}
+			return Wave{Obstacles: append([]Obstacle{{Member: h.who, Why: why}}, w.Obstacles...), Notes: w.Notes}
 		}
 	}
 	return w
 }
 
-// lawful is a wave without the steps that the one rule does not allow, each of which is blocked by those who may still present what would be
+// withoutUnsafe is a wave without the steps that the one rule does not allow, each of which is blocked by those who may still present what would be
 // withdrawn. A dialect plans none; that it is asked here too keeps a plan from promising what its run would refuse.
-func lawful(w Wave, f Facts) Wave {
+func withoutUnsafe(w Wave, f State) Wave {
 	kept := w
 	kept.Steps = nil
 	for _, s := range w.Steps {
@@ -83,7 +83,7 @@ func lawful(w Wave, f Facts) Wave {
 			kept.Steps = append(kept.Steps, s)
 			continue
 		}
-		kept.Blocked = append(slices.Clone(kept.Blocked), Blocked{Member: s.Member, Why: "it would withdraw what may still be presented: " + blockers[0].String()})
+		kept.Obstacles = append(slices.Clone(kept.Obstacles), Obstacle{Member: s.Member, Why: "it would withdraw what may still be presented: " + blockers[0].String()})
 	}
 	return kept
 }

@@ -22,12 +22,12 @@ func TestAPausedRolloutBlocksWhatNeedsItsPods(t *testing.T) {
 		{"a Deployment of the server's name elsewhere", "hub", named("Deployment", "zone", "server"), false},
 		{"a zone of the same name in another cluster", "zone", hub, false},
 	} {
-		f := Facts{Hub: Hub{Context: "hub", Object: hub, Workload: Workload{Found: true, Paused: true}}}
-		w := Wave{Title: "the rest", Steps: []Step{{ID: "s", Writes: []Patch{{Context: tc.context, Object: tc.object}}}}}
-		if got := f.Halted(w, "server"); (len(got.Steps) == 0) != tc.want || (len(got.Blocked) > 0) != tc.want {
+		f := State{Hub: Hub{Context: "hub", Object: hub, Workload: Workload{Found: true, Paused: true}}}
+		w := Wave{Title: "the rest", Steps: []Step{{ID: "s", Writes: []Write{{Context: tc.context, Object: tc.object}}}}}
+		if got := f.HoldWhilePaused(w, "server"); (len(got.Steps) == 0) != tc.want || (len(got.Obstacles) > 0) != tc.want {
 			t.Errorf("%s: %+v, want it blocked: %v", tc.what, got, tc.want)
 		}
-		if f.Hub.Workload.Paused = false; len(f.Halted(w, "server").Steps) != 1 {
+		if f.Hub.Workload.Paused = false; len(f.HoldWhilePaused(w, "server").Steps) != 1 {
 			t.Errorf("%s: blocked by a rollout that is not paused", tc.what)
 		}
 	}

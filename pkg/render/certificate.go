@@ -76,7 +76,7 @@ type ServedPod struct {
 }
 
 // NewCertificates makes the report of Central's certificates, wanted under further names besides those that are dialled.
-func NewCertificates(f plan.Facts, more []string) Certificates {
+func NewCertificates(f plan.State, more []string) Certificates {
 	r := Certificates{APIVersion: APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second), Dialled: list(tsb.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
 	if f.Standby != nil {
 		r.Hubs = append(r.Hubs, newCertificate("standby", *f.Standby, f, more))
@@ -87,7 +87,7 @@ func NewCertificates(f plan.Facts, more []string) Certificates {
 // list is never null in JSON.
 func list(l []string) []string { return append([]string{}, l...) }
 
-func newCertificate(name string, h plan.Hub, f plan.Facts, more []string) Certificate {
+func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certificate {
 	s := h.Server
 	c := Certificate{Hub: name, Context: h.Context, Secret: s.Where, Error: s.Err, Names: list(s.Names), Lacks: []string{}, URIs: list(s.URIs), Usages: list(s.Usages), Digest: s.Digest, Pods: []ServedPod{}}
 	if !h.Found {

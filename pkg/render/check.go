@@ -39,7 +39,7 @@ type CheckRow struct {
 }
 
 // NewCheck makes the report of findings. again makes a verb the command line of the same selection.
-func NewCheck(f plan.Facts, kept, ignored []check.Finding, threshold check.Severity, again func(verb string) string) Check {
+func NewCheck(f plan.State, kept, ignored []check.Finding, threshold check.Severity, again func(verb string) string) Check {
 	r := Check{APIVersion: APIVersion, Kind: "Check", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context, Threshold: threshold, Findings: kept, Ignored: ignored}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
@@ -123,7 +123,7 @@ func (r Check) Fails() bool {
 	return slices.ContainsFunc(r.Findings, func(x check.Finding) bool { return x.Severity.AtLeast(r.Threshold) })
 }
 
-func (r Check) next(f plan.Facts, again func(verb string) string) string {
+func (r Check) next(f plan.State, again func(verb string) string) string {
 	switch {
 	case !f.Hub.Found:
 		return f.Hub.Err
@@ -147,7 +147,7 @@ func whose(x check.Finding) string {
 }
 
 // sameOf is what findings have in common that are said once. The command of the first stands for those of the others.
-func sameOf(x check.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Saw, x.Remedy} }
+func sameOf(x check.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Found, x.Remedy} }
 
 // Table lays the findings out, once where the same is found of many; wide adds the rows' reasons and where each rule is
 // explained.
@@ -188,7 +188,7 @@ func (r Check) Table(w io.Writer, wide bool) {
 		}
 		fmt.Fprintln(w)
 		paragraph(w, "", fmt.Sprintf("%s %s %s: %s", x.Rule, x.Severity, who, x.Title))
-		saw := x.Saw
+		saw := x.Found
 		if x.Object != "" {
 			saw = x.Object + ": " + saw
 		}

@@ -11,7 +11,7 @@ import (
 
 // Diff is what a patch does to its object as a unified diff of the YAML of our paths, before and after. What a secret holds is masked, as
 // kubectl diff does; what is not in the plan is said not to be.
-func Diff(p plan.Patch) string {
+func Diff(p plan.Write) string {
 	name := fmt.Sprintf("%s in %s", p.Object, p.Context)
 	if p.Delete {
 		return fmt.Sprintf("--- %s\n+++ (deleted)\n", name)
@@ -26,9 +26,9 @@ func Diff(p plan.Patch) string {
 		mask(before, after)
 	}
 	switch {
-	case p.Fill != "" && p.Create: // what the executor makes
+	case p.SecretField != "" && p.Create: // what the executor makes
 		after["data"] = "*** (made when it is written)"
-	case p.Fill != "": // a private key that only the executor holds
+	case p.SecretField != "": // a private key that only the executor holds
 		after["data"] = merge(after["data"], "tls.key", "*** (after)")
 		before["data"] = merge(before["data"], "tls.key", "*** (before)")
 	}

@@ -26,14 +26,14 @@ type History struct {
 // HistoryWave is one wave that was carried out.
 type HistoryWave struct {
 	Context string `json:"context"` // of the cluster whose journal says so
-	plan.Past
+	plan.WaveRecord
 }
 
 // NewHistory merges the journals of the hub and of every member's own cluster, each once.
-func NewHistory(f plan.Facts) History {
+func NewHistory(f plan.State) History {
 	h := History{APIVersion: APIVersion, Kind: "History", At: f.At.UTC().Truncate(time.Second), Waves: []HistoryWave{}, InFlight: inFlight(f)}
 	seen := map[string]bool{}
-	add := func(context, uid string, past []plan.Past) {
+	add := func(context, uid string, past []plan.WaveRecord) {
 		if context == "" || seen[context] || (uid != "" && seen[uid]) {
 			return
 		}
@@ -49,16 +49,16 @@ func NewHistory(f plan.Facts) History {
 			h.contexts, h.reasons = append(h.contexts, context), append(h.reasons, why)
 		}
 	}
-	add(f.Hub.Context, f.Hub.ClusterUID, f.Hub.Past)
+	add(f.Hub.Context, f.Hub.ClusterUID, f.Hub.History)
 	if f.Standby != nil {
-		add(f.Standby.Context, f.Standby.ClusterUID, f.Standby.Past)
+		add(f.Standby.Context, f.Standby.ClusterUID, f.Standby.History)
 	}
 	for _, m := range f.Members {
 		if m.Err != "" {
 			unread(m.Context, m.Err)
 			continue
 		}
-		add(m.Context, m.ClusterUID, m.Past)
+		add(m.Context, m.ClusterUID, m.History)
 	}
 	for _, o := range f.Others {
 		if o.State == "unreachable" {
@@ -92,7 +92,7 @@ func (h History) Table(w io.Writer, wide bool) {
 		paragraph(w, "In flight: ", h.InFlight)
 	}
 	if len(h.contexts) > onePerLine {
-		paragraph(w, "Not read: ", plan.ByReason(h.contexts, h.reasons))
+		paragraph(w, "Not read: ", plan.GroupByReason(h.contexts, h.reasons))
 		return
 	}
 	for _, why := range h.Unread {
@@ -103,12 +103,12 @@ func (h History) Table(w io.Writer, wide bool) {
 // result is what became of a wave, in a word.
 func (p HistoryWave) result() string {
 	switch {
-	case len(p.Lost) > 0:
-		return fmt.Sprintf("%d of %d failed", len(p.Lost), len(p.Steps))
-	case strings.HasPrefix(p.Said, "interrupted"):
+	case len(p.Failed) > 0:
+		return fmt.Sprintf("%d of %d failed", len(p.Failed), len(p.Steps))
+	case strings.HasPrefix(p.Result, "interrupted"):
 		return "interrupted"
 	}
-	return p.Said
+	return p.Result
 }
 
 // stepsShown is how many steps of a wave the table names; wide names all.
@@ -125,7 +125,7 @@ func (p HistoryWave) details(w io.Writer, wide bool) {
 		goal = "goal " + p.Goal + ", "
 	}
 	paragraph(w, "  ", fmt.Sprintf("%sby %s, in %s: %s%s", goal, p.By, p.Context, strings.Join(steps, ", "), more))
-	if p.Said != "proved" {
-		paragraph(w, "  ", p.Said)
+	if p.Result != "proved" {
+		paragraph(w, "  ", p.Result)
 	}
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // went is a wave that was carried out some minutes before noon.
-func went(before int, took time.Duration, title, goal, said string, lost []string, steps ...string) plan.Past {
+func went(before int, took time.Duration, title, goal, said string, lost []string, steps ...string) plan.WaveRecord {
 	began := noon.Add(-time.Duration(before) * time.Minute)
-	return plan.Past{Wave: title, Began: began, Ended: began.Add(took), By: "ann@change-host", Goal: goal, Said: said, Lost: lost, Steps: steps}
+	return plan.WaveRecord{Wave: title, Began: began, Ended: began.Add(took), By: "ann@change-host", Goal: goal, Result: said, Failed: lost, Steps: steps}
 }
 
 func TestHistory(t *testing.T) {
@@ -21,7 +21,7 @@ func TestHistory(t *testing.T) {
 	for i := range 100 {
 		hundred = append(hundred, fmt.Sprintf("move/edge-%d", i))
 	}
-	hub := []plan.Past{
+	hub := []plan.WaveRecord{
 		went(300, 2*time.Second, "register", "jwt-only", "proved", nil, "register"),
 		went(299, 75*time.Second, "both modes on", "jwt-only", "proved", nil, "open"),
 		went(290, 15*time.Minute, "canary", "jwt-only", "edge-1: not proved within 15m0s: its pods have not connected since; put back", []string{"edge-1"}, "move/edge-1"),
@@ -29,16 +29,16 @@ func TestHistory(t *testing.T) {
 		went(100, 70*time.Minute, "the canary's token rotation", "jwt-only", "proved", nil, "witness/edge-1"),
 		went(20, 4*time.Minute, "the rest", "jwt-only", "proved", nil, hundred...),
 	}
-	own := []plan.Past{went(150, 3*time.Minute, "canary", "edges", "proved", nil, "move/far")}
-	f := plan.Facts{At: noon, Hub: plan.Hub{Found: true, Context: "hub", ClusterUID: "1", Past: hub, InFlight: `the wave "mTLS off" of ann@change-host, begun 2026-03-27T11:59:00Z`},
+	own := []plan.WaveRecord{went(150, 3*time.Minute, "canary", "edges", "proved", nil, "move/far")}
+	f := plan.State{At: noon, Hub: plan.Hub{Found: true, Context: "hub", ClusterUID: "1", History: hub, InFlight: `the wave "mTLS off" of ann@change-host, begun 2026-03-27T11:59:00Z`},
 		Members: []plan.Member{
 			{Name: "edge-1", Context: "edge-1", ClusterUID: "2"},
-			{Name: "far", Context: "far", ClusterUID: "3", Past: own},
-			{Name: "far-2", Context: "far", ClusterUID: "3", Past: own}, // in the same cluster: its journal counts once
+			{Name: "far", Context: "far", ClusterUID: "3", History: own},
+			{Name: "far-2", Context: "far", ClusterUID: "3", History: own}, // in the same cluster: its journal counts once
 			{Name: "mpc", Context: "hub", ClusterUID: "1"},
 			{Name: "gone", Context: "gone", Err: "the API server refused the connection"},
 		},
-		Others: []plan.Other{{Context: "asleep", State: "unreachable", Why: "did not answer in time"}, {Context: "empty", State: "no-member"}}}
+		Others: []plan.OtherContext{{Context: "asleep", State: "unreachable", Why: "did not answer in time"}, {Context: "empty", State: "no-member"}}}
 	h := NewHistory(f)
 	text := laid(h, false)
 	narrow(t, text)
@@ -67,7 +67,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestAHistoryWithNothingInItSaysSo(t *testing.T) {
-	h := NewHistory(plan.Facts{At: noon, Hub: plan.Hub{Found: true, Context: "hub"}})
+	h := NewHistory(plan.State{At: noon, Hub: plan.Hub{Found: true, Context: "hub"}})
 	if got := laid(h, false); got != "no wave was carried out yet\n" {
 		t.Errorf("got %q", got)
 	}

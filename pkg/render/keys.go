@@ -41,7 +41,7 @@ type KeyUser struct {
 }
 
 // NewKeys makes the report of a hub's signing keys, and of who presents a token of which. kid makes the credential of a key.
-func NewKeys(f plan.Facts, kid func(string) guard.Cred) Keys {
+func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
 	r := Keys{APIVersion: APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
 	for _, k := range f.Hub.Keys {
 		row := KeyRow{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong, UsedBy: []string{}}
@@ -49,15 +49,15 @@ func NewKeys(f plan.Facts, kid func(string) guard.Cred) Keys {
 			row.Made = stamp(k.Made)
 		}
 		for _, m := range f.Members {
-			if slices.Contains(m.Edge.Presents, kid(k.ID)) {
+			if slices.Contains(m.Evidence.Presents, kid(k.ID)) {
 				row.UsedBy = append(row.UsedBy, m.Name)
 			}
 		}
 		r.Keys = append(r.Keys, row)
 	}
 	for _, m := range f.Members {
-		if m.Edge.Presents == nil {
-			r.Unknown = append(r.Unknown, KeyUser{m.Name, m.Edge.Why})
+		if m.Evidence.Presents == nil {
+			r.Unknown = append(r.Unknown, KeyUser{m.Name, m.Evidence.Why})
 		}
 	}
 	return r
@@ -115,7 +115,7 @@ type TokenRow struct {
 }
 
 // NewTokens makes the report of the tokens that members have.
-func NewTokens(f plan.Facts) Tokens {
+func NewTokens(f plan.State) Tokens {
 	r := Tokens{APIVersion: APIVersion, Kind: "Tokens", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Tokens: []TokenRow{}, Revoked: []string{}}
 	if f.Hub.Revocations != nil {
 		r.Revoked = append(r.Revoked, f.Hub.Revocations.IDs...)

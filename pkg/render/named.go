@@ -9,8 +9,8 @@ import (
 
 // named is a patch whose lists by name are written as values under that name, for people: env[NAME]. A value that is literally a token is
 // masked. Another patch is as it was.
-func named(p plan.Patch) plan.Patch {
-	if p.ByName {
+func named(p plan.Write) plan.Write {
+	if p.ListsByName {
 		p.Before, p.After = entries(p.Before, "*** (before)"), entries(p.After, "*** (after)")
 	}
 	return p

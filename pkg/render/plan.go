@@ -14,17 +14,17 @@ import (
 
 // Plan is what `kubectl xcpauth plan` reports.
 type Plan struct {
-	APIVersion string         `json:"apiVersion"`
-	Kind       string         `json:"kind"`
-	At         time.Time      `json:"at"`
-	Hub        string         `json:"hub"`
-	Context    string         `json:"context"`
-	Waves      []PlanWave     `json:"waves"`
-	Blocked    []plan.Blocked `json:"blocked"`
-	Notes      []plan.Blocked `json:"notes"` // what to know, and stands in nobody's way
-	Changes    int            `json:"changes"`
-	InFlight   string         `json:"inFlight,omitempty"`
-	Next       string         `json:"next"`
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	At         time.Time       `json:"at"`
+	Hub        string          `json:"hub"`
+	Context    string          `json:"context"`
+	Waves      []PlanWave      `json:"waves"`
+	Blocked    []plan.Obstacle `json:"blocked"`
+	Notes      []plan.Obstacle `json:"notes"` // what to know, and stands in nobody's way
+	Changes    int             `json:"changes"`
+	InFlight   string          `json:"inFlight,omitempty"`
+	Next       string          `json:"next"`
 }
 
 // PlanWave is one wave of a plan.
@@ -57,16 +57,16 @@ type Details struct {
 }
 
 // NewPlan makes the report of a plan.
-func NewPlan(f plan.Facts, p plan.Plan, with Details, again func(verb string) string) Plan {
+func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) string) Plan {
 	r := Plan{APIVersion: APIVersion, Kind: "Plan", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context,
-		Waves: []PlanWave{}, Blocked: append([]plan.Blocked{}, p.Blocked...), Notes: append([]plan.Blocked{}, p.Notes...), Changes: p.Changes(), InFlight: inFlight(f), Next: nextText(f, p, "", again)}
+		Waves: []PlanWave{}, Blocked: append([]plan.Obstacle{}, p.Obstacles...), Notes: append([]plan.Obstacle{}, p.Notes...), Changes: p.Changes(), InFlight: inFlight(f), Next: nextText(f, p, "", again)}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
 	}
 	for _, w := range p.Waves {
 		wave := PlanWave{Title: w.Title}
 		for _, s := range w.Steps {
-			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Within.String(), WayBack: wayBack(s), OneWay: s.OneWay, Server: with.Server[s.ID]}
+			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Timeout.String(), WayBack: wayBack(s), OneWay: s.Irreversible, Server: with.Server[s.ID]}
 			if s.Supply != nil {
 				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))
 			}
@@ -76,7 +76,7 @@ func NewPlan(f plan.Facts, p plan.Plan, with Details, again func(verb string) st
 					step.Diff = append(step.Diff, Diff(write))
 				}
 			}
-			for _, c := range s.Proof {
+			for _, c := range s.Conditions {
 				step.Proof = append(step.Proof, c.Text)
 			}
 			wave.Steps = append(wave.Steps, step)
@@ -111,11 +111,11 @@ func signedBy(t plan.TokenRequest) string {
 
 func wayBack(s plan.Step) string {
 	switch {
-	case s.OneWay:
+	case s.Irreversible:
 		return "NONE: this ends the way back"
-	case (s.Kind == plan.Witness || s.Kind == plan.Redial) && len(s.Back) > 0:
+	case (s.Kind == plan.AwaitRotation || s.Kind == plan.Reconnect) && len(s.Undo) > 0:
 		return "it presents its certificate again when its session does not live on"
-	case s.Kind == plan.Renew:
+	case s.Kind == plan.RotateToken:
 		return "the old token is kept as a secret beside it until the new one is proved, and put back when none comes"
 	case s.Supply != nil && len(s.Writes) == 0:
 		return "none needed: nothing uses them before the edge moves"
@@ -123,21 +123,21 @@ func wayBack(s plan.Step) string {
 		return "nothing is written"
 	case s.Kind == plan.Register:
 		return "none needed: it only adds a record"
-	case s.Kind == plan.Void:
+	case s.Kind == plan.RetractStatement:
 		return "none needed: proving it states it again"
-	case s.Kind == plan.Rehearse:
+	case s.Kind == plan.TrialIssue:
 		return "what it made is deleted"
-	case s.Kind == plan.Certify && s.Keep:
+	case s.Kind == plan.UpdateCertificate && s.NoUndo:
 		return "none needed: it only adds names"
-	case s.Kind == plan.Certify:
+	case s.Kind == plan.UpdateCertificate:
 		return "the old pair is kept as a secret beside it, and written back when the proof fails"
 	case s.Kind == plan.Prune:
 		return "none needed: what has expired is refused anyway"
 	case s.Kind == plan.Restart:
 		return "none needed: it only starts new pods"
-	case s.Kind == plan.Enclose:
+	case s.Kind == plan.InstallFence:
 		return "none needed: it keeps what is, and rollback removes it first"
-	case s.Keep:
+	case s.NoUndo:
 		return "none needed: it only accepts more"
 	}
 	return "the values before are written down first, and put back when the proof fails"
@@ -219,7 +219,7 @@ func (p Plan) ends() int {
 }
 
 // changes says what a patch does, one line for each value.
-func changes(p plan.Patch) []string {
+func changes(p plan.Write) []string {
 	switch {
 	case p.Create:
 		return []string{fmt.Sprintf("create %s in %s", p.Object, p.Context)}
@@ -234,7 +234,7 @@ func changes(p plan.Patch) []string {
 	for _, l := range leaves("", p.After, p.Before, p.Object.Kind == "Secret") {
 		lines = append(lines, fmt.Sprintf("%s in %s: %s", p.Object, p.Context, l))
 	}
-	if p.Fill != "" {
+	if p.SecretField != "" {
 		lines = append(lines, fmt.Sprintf("%s in %s: data.tls.key: *** (before) -> *** (after)", p.Object, p.Context))
 	}
 	return lines

@@ -46,9 +46,9 @@ type progressRow struct {
 // concerns no row.
 func (p *Progress) Add(e execute.Event, colour bool) []string {
 	switch e.Phase {
-	case execute.NewWave:
+	case execute.WaveStarted:
 		return append(p.End(colour), p.Line(e, colour))
-	case execute.Noted:
+	case execute.Info:
 		return []string{p.Line(e, colour)}
 	}
 	for _, r := range p.rows {
@@ -143,18 +143,18 @@ func fold(rows []*progressRow) string {
 }
 
 // urgency orders the phases: what somebody should look at first.
-var urgency = []execute.Phase{execute.Lost, execute.Waiting, execute.Wrote, execute.Begun, execute.Proved}
+var urgency = []execute.Phase{execute.StepFailed, execute.Waiting, execute.Wrote, execute.Started, execute.StepVerified}
 
 func phaseWord(p execute.Phase) string {
 	switch p {
-	case execute.Begun, execute.Wrote:
+	case execute.Started, execute.Wrote:
 		return "writing"
 	}
 	return string(p)
 }
 
 // styles are how a phase is coloured (ECMA-48 SGR).
-var styles = map[execute.Phase]string{execute.Lost: "31", execute.Proved: "32", execute.NewWave: "1"}
+var styles = map[execute.Phase]string{execute.StepFailed: "31", execute.StepVerified: "32", execute.WaveStarted: "1"}
 
 func paint(style, text string) string {
 	if style == "" {

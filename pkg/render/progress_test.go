@@ -26,16 +26,16 @@ func feed(p *Progress, events ...execute.Event) []string {
 func TestProgressOfAWave(t *testing.T) {
 	p := &Progress{}
 	up := feed(p,
-		event(0, execute.NewWave, "hub", "wave: the rest"),
-		event(1, execute.Begun, "edge-2", "edge-2: present a JWT"),
-		event(1, execute.Begun, "a-cluster-with-quite-a-long-name-eu-west-1", "present a JWT"),
-		event(1, execute.Begun, "edge-4", "edge-4: present a JWT"),
+		event(0, execute.WaveStarted, "hub", "wave: the rest"),
+		event(1, execute.Started, "edge-2", "edge-2: present a JWT"),
+		event(1, execute.Started, "a-cluster-with-quite-a-long-name-eu-west-1", "present a JWT"),
+		event(1, execute.Started, "edge-4", "edge-4: present a JWT"),
 		event(2, execute.Wrote, "edge-2", "wrote ControlPlane istio-system/controlplane in edge-2"),
 		event(3, execute.Waiting, "edge-2", "waiting: EdgeXcp says MUTUAL_TLS"),
 		event(9, execute.Waiting, "edge-2", "waiting: pod edge-6f7c9d-x2x4z mounts xcp-edge-cert and is older than the change, so that it must end first"),
-		event(9, execute.Proved, "edge-4", "proved: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
-		event(10, execute.Lost, "a-cluster-with-quite-a-long-name-eu-west-1", "not proved within 15m0s: no pod connected; put back"),
-		event(11, execute.Noted, "hub", "something about the hub"))
+		event(9, execute.StepVerified, "edge-4", "proved: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
+		event(10, execute.StepFailed, "a-cluster-with-quite-a-long-name-eu-west-1", "not proved within 15m0s: no pod connected; put back"),
+		event(11, execute.Info, "hub", "something about the hub"))
 	if want := "12:00:00 hub: wave: the rest\n12:00:11 hub: something about the hub"; strings.Join(up, "\n") != want {
 		t.Errorf("scrolled up so far\n%s\nwant\n%s", strings.Join(up, "\n"), want)
 	}
@@ -45,7 +45,7 @@ func TestProgressOfAWave(t *testing.T) {
 		all = append(all, p.Lines(noon.Add(75*time.Second), columns, 24, false)...)
 	}
 	all = append(all, "then:")
-	all = append(all, feed(p, event(80, execute.NewWave, "hub", "wave: mTLS off"))...)
+	all = append(all, feed(p, event(80, execute.WaveStarted, "hub", "wave: mTLS off"))...)
 	golden(t, "progress", strings.Join(all, "\n")+"\n")
 	if lines := p.Lines(noon, 80, 24, false); len(lines) > 0 {
 		t.Errorf("the next wave begins with rows of the last: %q", lines)
@@ -66,9 +66,9 @@ func TestProgressOfAHundredMembersFolds(t *testing.T) {
 			t.Errorf("%d lines on a terminal of %d rows", len(lines), height)
 		}
 	}
-	feed(p, event(1, execute.Lost, "edge-99", "not proved"))
+	feed(p, event(1, execute.StepFailed, "edge-99", "not proved"))
 	for i := range 40 {
-		feed(p, event(2, execute.Proved, fmt.Sprintf("edge-%d", i), "proved: x"))
+		feed(p, event(2, execute.StepVerified, fmt.Sprintf("edge-%d", i), "proved: x"))
 	}
 	lines := p.Lines(noon, 80, 24, false)
 	if !strings.HasPrefix(lines[1], "edge-99   failed") || lines[len(lines)-1] != "… and 88 more: 48 waiting, 40 proved" {
@@ -81,7 +81,7 @@ func TestProgressOfAHundredMembersFolds(t *testing.T) {
 
 func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 	p := &Progress{}
-	feed(p, event(0, execute.Waiting, strings.Repeat("edge", 20), "waiting: "+strings.Repeat("x", 300)), event(0, execute.Begun, "b", "a\nb\x1b[31mc"))
+	feed(p, event(0, execute.Waiting, strings.Repeat("edge", 20), "waiting: "+strings.Repeat("x", 300)), event(0, execute.Started, "b", "a\nb\x1b[31mc"))
 	for columns := range 130 {
 		for _, line := range p.Lines(noon, columns, 24, false) {
 			if n := utf8.RuneCountInString(line); n >= max(columns, 1) || strings.ContainsAny(line, "\n\x1b") {
@@ -93,7 +93,7 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 
 func TestColourIsOnlyAroundWhatIsShownWithout(t *testing.T) {
 	p := &Progress{}
-	feed(p, event(0, execute.Lost, "a", "not proved"), event(0, execute.Proved, "b", "proved: x"), event(0, execute.Waiting, "c", "waiting: y"))
+	feed(p, event(0, execute.StepFailed, "a", "not proved"), event(0, execute.StepVerified, "b", "proved: x"), event(0, execute.Waiting, "c", "waiting: y"))
 	plain, coloured := p.Lines(noon, 80, 24, false), p.Lines(noon, 80, 24, true)
 	bare := strings.NewReplacer("\x1b[1m", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[0m", "")
 	for i, line := range coloured {

@@ -39,9 +39,9 @@ func NewRoster(entries []api.EdgeCluster, at time.Time) Roster {
 			for _, c := range st.Presents {
 				words = append(words, word(c))
 			}
-			row.Presents, row.Believed, row.Until, row.Source, row.Witnesses = strings.Join(words, "+"), left(st.Until, at), stamp(st.Until), st.Source, st.Witnesses
-			if st.Void != "" {
-				row.Believed = "void: " + st.Void
+			row.Presents, row.Believed, row.Until, row.Source, row.Witnesses = strings.Join(words, "+"), left(st.Until, at), stamp(st.Until), st.Source, st.Evidence
+			if st.Invalid != "" {
+				row.Believed = "void: " + st.Invalid
 			}
 		}
 		if e.Spec.Evidence != "" {

@@ -18,7 +18,7 @@ import (
 // Whether the product would make the token again if it were gone is added where it would not: token rotate refuses that edge.
 func rotationText(m plan.Member, at time.Time) string {
 	c, r := m.Credential, m.Rotation
-	if m.Role != plan.RoleEdge || m.Err != "" || r == (plan.Rotation{}) || !slices.Contains(m.Edge.Presents, "jwt") {
+	if m.Role != plan.RoleEdge || m.Err != "" || r == (plan.Rotation{}) || !slices.Contains(m.Evidence.Presents, "jwt") {
 		return ""
 	}
 	minted := ""
@@ -41,8 +41,8 @@ func rotationText(m plan.Member, at time.Time) string {
 	default:
 		text = fmt.Sprintf("not seen yet: %sdue by %s", minted, stamp(r.At))
 	}
-	if c.Lost != "" {
-		text += "; the operator would not make it again: " + c.Lost
+	if c.Irreplaceable != "" {
+		text += "; the operator would not make it again: " + c.Irreplaceable
 	}
 	return text
 }

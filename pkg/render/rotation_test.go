@@ -31,7 +31,7 @@ func TestTheRotationOfATokenIsTold(t *testing.T) {
 		{"a product that renews none", hour, plan.Rotation{}, "", "token 40m"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := plan.Member{Name: "edge-1", Role: plan.RoleEdge, Edge: guard.Edge{Presents: []guard.Cred{"jwt"}}, Credential: tc.credential, Rotation: tc.rotation}
+			m := plan.Member{Name: "edge-1", Role: plan.RoleEdge, Evidence: guard.Member{Presents: []guard.Cred{"jwt"}}, Credential: tc.credential, Rotation: tc.rotation}
 			r := memberRow(m, at, plan.Step{}, "")
 			if r.Rotation != tc.rotates || r.Credential != tc.short {
 				t.Errorf("%q and %q, want %q and %q", r.Rotation, r.Credential, tc.rotates, tc.short)
@@ -39,7 +39,7 @@ func TestTheRotationOfATokenIsTold(t *testing.T) {
 			if told := strings.Contains(strings.Join(r.Witnesses, "\n"), "rotation: "+tc.rotates); told != (tc.rotates != "") {
 				t.Errorf("the table says %q", r.Witnesses)
 			}
-			m.Edge.Presents = []guard.Cred{"mtls"}
+			m.Evidence.Presents = []guard.Cred{"mtls"}
 			if r := memberRow(m, at, plan.Step{}, ""); r.Rotation != "" {
 				t.Errorf("an edge that presents a certificate has a rotation: %q", r.Rotation)
 			}
@@ -47,4 +47,4 @@ func TestTheRotationOfATokenIsTold(t *testing.T) {
 	}
 }
 
-func with(c plan.Credential, lost string) plan.Credential { c.Lost = lost; return c }
+func with(c plan.Credential, lost string) plan.Credential { c.Irreplaceable = lost; return c }

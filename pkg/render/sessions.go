@@ -30,7 +30,7 @@ type ZoneState struct {
 }
 
 // zones adds the keys and sessions of a hub that has them, and takes the roster away, which such a hub has none of.
-func (s *Status) zones(f plan.Facts) {
+func (s *Status) zones(f plan.State) {
 	if f.Hub.Keys == nil && f.Hub.Sessions == nil {
 		return
 	}
@@ -62,7 +62,7 @@ func (s *Status) zones(f plan.Facts) {
 }
 
 // globalRow is the row of a hub with keys: what it takes from who presents nothing, and with how many keys it verifies.
-func globalRow(r StatusRow, f plan.Facts, h plan.Hub, todo plan.Step, blocked string) StatusRow {
+func globalRow(r StatusRow, f plan.State, h plan.Hub, todo plan.Step, blocked string) StatusRow {
 	switch h.Accepts.Accepts["none"] {
 	case guard.Yes:
 		r.Declared = "none"
@@ -92,8 +92,8 @@ func globalRow(r StatusRow, f plan.Facts, h plan.Hub, todo plan.Step, blocked st
 		}
 	}
 	r.Effective = fmt.Sprintf("global %d/%d", ready, h.Workload.Replicas)
-	r.Why = append(r.Why, h.Odd...)
-	if blocked != "" && len(h.Odd) == 0 {
+	r.Why = append(r.Why, h.Anomalies...)
+	if blocked != "" && len(h.Anomalies) == 0 {
 		r.Why = append(r.Why, blocked)
 	}
 	if h.HelmNote != "" && todo.ID != "" {

@@ -10,7 +10,7 @@ import (
 )
 
 // zoneFleet is a global of Kong Mesh with three zones, of which as many present a token as are moved.
-func zoneFleet(moved int, none guard.Tri) plan.Facts {
+func zoneFleet(moved int, none guard.Tri) plan.State {
 	h := plan.Hub{Found: true, Context: "global", Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "kong-mesh-control-plane"},
 		Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, Processes: []plan.Process{{Name: "global-1", Ready: true}}},
 		Accepts:  guard.Hub{Accepts: map[guard.Cred]guard.Tri{"none": none, "kid:1": guard.Yes, "kid:2": guard.Yes}},
@@ -18,11 +18,11 @@ func zoneFleet(moved int, none guard.Tri) plan.Facts {
 			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-1"}},
 			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-2"}}},
 		Sessions: map[string][]plan.Session{}}
-	f := plan.Facts{At: noon, Product: "kong-mesh", Words: plan.Words{Hub: "global control plane", Member: "zone"}}
+	f := plan.State{At: noon, Product: "kong-mesh", Words: plan.Words{Hub: "global control plane", Member: "zone"}}
 	for i, name := range []string{"east", "north", "west"} {
-		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Declared: "none", Edge: guard.Edge{Presents: []guard.Cred{"none"}}, Credential: plan.Credential{State: plan.CredentialMissing}}
+		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Declared: "none", Evidence: guard.Member{Presents: []guard.Cred{"none"}}, Credential: plan.Credential{State: plan.CredentialMissing}}
 		if i < moved {
-			m.Declared, m.Edge.Presents = "kid:2", []guard.Cred{"kid:2", "jti:0b9e"}
+			m.Declared, m.Evidence.Presents = "kid:2", []guard.Cred{"kid:2", "jti:0b9e"}
 			m.Credential = plan.Credential{State: plan.CredentialReady, Key: "2", Expires: noon.Add(720 * time.Hour)}
 		}
 		f.Members = append(f.Members, m)
@@ -65,14 +65,14 @@ func TestTheStatusOfZonesReadsWell(t *testing.T) {
 // global.
 func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
 	f := zoneFleet(3, guard.Yes)
-	f.Members[1].Context, f.Members[1].Edge.Why = "", "the token that was handed over, and a session that brought one"
+	f.Members[1].Context, f.Members[1].Evidence.Why = "", "the token that was handed over, and a session that brought one"
 	s := NewStatus(f, plan.Plan{}, func(verb string) string { return "kubectl xcpauth " + verb })
 	for _, r := range s.Members {
 		want := map[string]string{"east": "seen in pods", "north": "seen connected", "west": "seen in pods"}[r.Member]
 		if want != "" && r.Proof != want {
 			t.Errorf("%s: %q, want %q", r.Member, r.Proof, want)
 		}
-		if r.Member == "north" && strings.Join(r.Witnesses, " ") != f.Members[1].Edge.Why {
+		if r.Member == "north" && strings.Join(r.Witnesses, " ") != f.Members[1].Evidence.Why {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -87,7 +87,7 @@ func TestAPatchByNameIsReadable(t *testing.T) {
 	env := func(entries ...any) object {
 		return object{"spec": object{"template": object{"spec": object{"containers": []any{object{"name": "control-plane", "env": entries}}}}}}
 	}
-	p := plan.Patch{Context: "east", ByName: true, Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "cp"},
+	p := plan.Write{Context: "east", ListsByName: true, Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "cp"},
 		Before: env(object{"name": "TOKEN", "value": "eyJ" + canary, "valueFrom": nil}, object{"name": "MODE", "value": nil}, object{"name": "GONE", "value": "x"}),
 		After: env(object{"name": "TOKEN", "value": nil, "valueFrom": object{"secretKeyRef": object{"name": "zone-token", "key": "token"}}}, object{"name": "MODE", "value": "zoneToken"},
 			object{"name": "GONE", "value": nil})}

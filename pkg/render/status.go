@@ -44,16 +44,16 @@ type StatusRow struct {
 
 // NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same selection. What a
 // team without a hub sees has no row of a hub.
-func NewStatus(f plan.Facts, p plan.Plan, again func(verb string) string) Status {
+func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status {
 	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
 	s.zones(f)
 	todo := nextSteps(p)
 	blocked := map[string]string{}
-	for _, b := range p.Blocked {
+	for _, b := range p.Obstacles {
 		blocked[b.Member] = b.Why
 	}
 	for _, w := range p.Waves {
-		for _, b := range w.Blocked {
+		for _, b := range w.Obstacles {
 			blocked[b.Member] = b.Why
 		}
 	}
@@ -110,7 +110,7 @@ func nextSteps(p plan.Plan) map[string]plan.Step {
 	return first
 }
 
-func hubRow(who string, f plan.Facts, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
+func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
 	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
 		r.State, r.Why, r.Next = "not found", []string{h.Err}, "blocked"
@@ -154,8 +154,8 @@ func hubRow(who string, f plan.Facts, h plan.Hub, at time.Time, todo plan.Step, 
 	if c := h.Connections; c != nil {
 		r.Proof = plural(c.Config, "edge") + " connected"
 	}
-	r.Why = append(r.Why, h.Odd...)
-	if blocked != "" && len(h.Odd) == 0 {
+	r.Why = append(r.Why, h.Anomalies...)
+	if blocked != "" && len(h.Anomalies) == 0 {
 		r.Why = append(r.Why, blocked)
 	}
 	if h.HelmNote != "" && todo.ID != "" {
@@ -218,11 +218,11 @@ func stateAndNext(todo plan.Step, blocked string) (state, next string) {
 
 // effective is what the member's own processes present, "mTLS+JWT" while old and new ones overlap.
 func effective(m plan.Member) string {
-	if m.Edge.Presents == nil {
+	if m.Evidence.Presents == nil {
 		return "unknown"
 	}
 	var words []string
-	for _, c := range m.Edge.Presents {
+	for _, c := range m.Evidence.Presents {
 		if strings.HasPrefix(string(c), "jti:") {
 			continue // the same token by its ID
 		}
@@ -260,28 +260,28 @@ func credentialText(m plan.Member, at time.Time) string {
 // proofText says how far it is known that the member presents what it should, and who the witnesses are.
 func proofText(m plan.Member, at time.Time) (string, []string) {
 	var witnesses []string
-	if !m.Seen.IsZero() {
-		witnesses = append(witnesses, "Central last heard of it at "+m.Seen.Format(time.RFC3339))
+	if !m.LastEvent.IsZero() {
+		witnesses = append(witnesses, "Central last heard of it at "+m.LastEvent.Format(time.RFC3339))
 	}
 	if m.ReadLive {
 		witnesses = append(witnesses, "the webhook reads it live")
 	}
 	st := m.Statement
 	switch {
-	case st != nil && st.Void != "":
-		return "void", append(witnesses, st.Void)
-	case st != nil && m.Err == "" && m.Proved(m.Declared, at), st != nil && m.Role == plan.RoleMPC && m.Proved("jwt", at):
-		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), append(witnesses, "published by "+st.Source)...)
+	case st != nil && st.Invalid != "":
+		return "void", append(witnesses, st.Invalid)
+	case st != nil && m.Err == "" && m.Verified(m.Declared, at), st != nil && m.Role == plan.RoleMPC && m.Verified("jwt", at):
+		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Evidence...), append(witnesses, "published by "+st.Source)...)
 	case st != nil && m.Err != "" && at.Before(st.Until):
-		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Witnesses...), append(witnesses, "published by "+st.Source)...)
-	case m.Edge.Presents != nil && m.Err == "" && m.Context == "": // nobody looked at its processes
-		return "seen connected", append(witnesses, m.Edge.Why)
-	case m.Edge.Presents != nil && m.Err == "":
-		return "seen in pods", append(witnesses, m.Edge.Why)
+		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Evidence...), append(witnesses, "published by "+st.Source)...)
+	case m.Evidence.Presents != nil && m.Err == "" && m.Context == "": // nobody looked at its processes
+		return "seen connected", append(witnesses, m.Evidence.Why)
+	case m.Evidence.Presents != nil && m.Err == "":
+		return "seen in pods", append(witnesses, m.Evidence.Why)
 	case m.Err != "":
 		return "none", witnesses // its row says why
 	}
-	return "none", append(witnesses, m.Edge.Why)
+	return "none", append(witnesses, m.Evidence.Why)
 }
 
 // fenceText says whether the member's own cluster denies every edit that would change what it presents.
@@ -291,11 +291,11 @@ func fenceText(m plan.Member) string {
 		return "stated " + stamp(m.Statement.FenceSeen)
 	case m.Err != "":
 		return ""
-	case f.Proved:
+	case f.Verified:
 		return "proved " + stamp(m.Statement.FenceSeen)
-	case f.Without != "":
-		return "none: " + f.Without
-	case f.Ours:
+	case f.Unavailable != "":
+		return "none: " + f.Unavailable
+	case f.Current:
 		return "stored, not proved"
 	case f.Binding.UID != "" || f.Policy.UID != "":
 		return "stored, and not as it should be"
@@ -316,7 +316,7 @@ func workloadText(w plan.Workload) string {
 	return fmt.Sprintf("Central %d/%d", ready, w.Replicas)
 }
 
-func rosterText(f plan.Facts, goal plan.Goal) string {
+func rosterText(f plan.State, goal plan.Goal) string {
 	switch r := f.Hub.Roster; {
 	case goal.NoHub:
 		return "in the hub, which --no-hub does not look at"
@@ -337,7 +337,7 @@ func rosterText(f plan.Facts, goal plan.Goal) string {
 }
 
 // nextText says what to do now; show is how to see the waves first, where they are not shown already.
-func nextText(f plan.Facts, p plan.Plan, show string, again func(verb string) string) string {
+func nextText(f plan.State, p plan.Plan, show string, again func(verb string) string) string {
 	restore := ""
 	if f.Hub.InFlight != "" && f.Hub.JournalErr == "" {
 		restore = "the next run first restores what an interrupted one left; then "
@@ -345,19 +345,19 @@ func nextText(f plan.Facts, p plan.Plan, show string, again func(verb string) st
 	switch {
 	case !f.Hub.Found && !p.Goal.NoHub:
 		return f.Hub.Err
-	case len(p.Waves) > 0 && len(p.Blocked) > 0:
-		return fmt.Sprintf("%s%s can be done with: %s; then %s in the way", restore, plural(len(p.Waves), "wave"), again("migrate"), stand(len(p.Blocked)))
+	case len(p.Waves) > 0 && len(p.Obstacles) > 0:
+		return fmt.Sprintf("%s%s can be done with: %s; then %s in the way", restore, plural(len(p.Waves), "wave"), again("migrate"), stand(len(p.Obstacles)))
 	case len(p.Waves) > 0:
 		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, plural(len(p.Waves), "wave"), show, again("migrate"))
-	case len(p.Blocked) > 0:
-		return fmt.Sprintf("%snothing can be done before what is blocked is mended (%s in the way)", restore, stand(len(p.Blocked)))
+	case len(p.Obstacles) > 0:
+		return fmt.Sprintf("%snothing can be done before what is blocked is mended (%s in the way)", restore, stand(len(p.Obstacles)))
 	case restore != "":
 		return "an interrupted run left a wave in flight; restore it with: " + again("migrate")
 	}
 	return "nothing to do"
 }
 
-func inFlight(f plan.Facts) string {
+func inFlight(f plan.State) string {
 	switch {
 	case f.Hub.JournalErr != "":
 		return "not known: " + f.Hub.JournalErr

@@ -15,29 +15,29 @@ func verb(s plan.Step) string {
 		return s.Verb
 	}
 	switch s.Kind {
-	case plan.Open:
+	case plan.Accept:
 		return "both modes on"
-	case plan.Close:
+	case plan.Withdraw:
 		return "mTLS off"
-	case plan.Move:
+	case plan.Switch:
 		return "move to JWT"
-	case plan.Void:
+	case plan.RetractStatement:
 		return "unstate"
-	case plan.Certify, plan.Rehearse:
+	case plan.UpdateCertificate, plan.TrialIssue:
 		return "certificate"
 	case plan.Restart:
 		return "restart"
-	case plan.Enclose:
+	case plan.InstallFence:
 		return "fence in"
-	case plan.Witness:
+	case plan.AwaitRotation:
 		return "token rotation"
-	case plan.Redial:
+	case plan.Reconnect:
 		return "connect again"
-	case plan.Return:
+	case plan.Revert:
 		return "back to mTLS"
-	case plan.Renew:
+	case plan.RotateToken:
 		return "new token"
-	case plan.Clean:
+	case plan.CleanUp:
 		return "clean up"
 	}
 	return string(s.Kind)

@@ -70,7 +70,7 @@ func lines(w io.Writer, all [][2]string) {
 // findings prints what is wrong, each with what to do.
 func findings(w io.Writer, all kongmesh.Findings) {
 	for _, f := range all {
-		text := f.Saw
+		text := f.Found
 		if f.Remedy != "" {
 			text += ". " + f.Remedy
 		}

@@ -64,7 +64,7 @@ const proveAgain = "; let its team prove it again: kubectl xcpauth edge publish 
 
 // Unacceptable says why a statement that was handed over cannot be taken over into the roster, "" when it can. listed is the roster's entry
 // of that name, nil when there is none; f is what the hub's team itself sees.
-func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, wanted guard.Cred) string {
+func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, wanted guard.Cred) string {
 	st, cp := StatementOf(e, f.At), e.Spec.ControlPlane
 	switch {
 	case e.Name == "" || e.Name != ObjectName(e.Name) || (e.Namespace != "" && e.Namespace != api.Namespace):
@@ -77,8 +77,8 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, want
 		return fmt.Sprintf("it does not say that the edge presents %s and nothing else%s", wanted, proveAgain)
 	case e.Status.ControlPlaneUID != cp.UID:
 		return fmt.Sprintf("it was seen of a ControlPlane with the UID %s, and is about one with the UID %s%s", e.Status.ControlPlaneUID, cp.UID, proveAgain)
-	case st.Void != "":
-		return st.Void + proveAgain
+	case st.Invalid != "":
+		return st.Invalid + proveAgain
 	case e.Status.RotationTime != nil && e.Status.RotationTime.After(f.At.Add(ahead)):
 		return "its token's rotation was seen later than now; a clock is wrong" + proveAgain
 	case !f.At.Before(st.Until):
@@ -91,7 +91,7 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, want
 	if slices.ContainsFunc(f.Hub.Inventory, func(cluster string) bool { return cluster != e.Spec.ClusterName && ObjectName(cluster) == e.Name }) {
 		return fmt.Sprintf("it is of cluster %q, and %q is another one at the hub", e.Spec.ClusterName, e.Name)
 	}
-	for _, p := range f.Hub.Past {
+	for _, p := range f.Hub.History {
 		if slices.Contains(p.Steps, ForgetStep(e.Name)) && !st.Observed.After(p.Ended) {
 			return fmt.Sprintf("it was forgotten at %s by %s, after that was seen%s", p.Ended.Format(time.RFC3339), p.By, proveAgain)
 		}
@@ -111,8 +111,8 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.Facts, want
 			return m.Name + " is the hub's own client, which its team proves itself"
 		case m.Err == "" && m.Object.UID != cp.UID:
 			return fmt.Sprintf("in context %s its ControlPlane has the UID %s, and the statement is about one with the UID %s%s", m.Context, m.Object.UID, cp.UID, proveAgain)
-		case m.Err == "" && !slices.Equal(m.Edge.Presents, st.Presents):
-			return fmt.Sprintf("what is seen in context %s contradicts it (%s)%s", m.Context, m.Edge.Why, proveAgain)
+		case m.Err == "" && !slices.Equal(m.Evidence.Presents, st.Presents):
+			return fmt.Sprintf("what is seen in context %s contradicts it (%s)%s", m.Context, m.Evidence.Why, proveAgain)
 		}
 	}
 	return ""

@@ -76,7 +76,7 @@ func TestWhatIsNoHandOverIsRefused(t *testing.T) {
 // A statement behind a fence is taken over where it could be without one, and for as long as it is believed; no word about a fence makes one
 // acceptable that is not.
 func TestWhatIsTakenOverBehindAFence(t *testing.T) {
-	facts := plan.Facts{At: noon}
+	facts := plan.State{At: noon}
 	facts.Hub.Inventory = []string{"far"}
 	listed := func(change func(*api.EdgeCluster)) *api.EdgeCluster {
 		e := stated(true, func(e *api.EdgeCluster) { e.Status.ObservedTime = at(-time.Hour) })
@@ -85,19 +85,19 @@ func TestWhatIsTakenOverBehindAFence(t *testing.T) {
 		}
 		return &e
 	}
-	sees := func(m plan.Member) plan.Facts {
+	sees := func(m plan.Member) plan.State {
 		f := facts
 		f.Members = []plan.Member{m}
 		return f
 	}
-	member := plan.Member{Name: "far", Context: "far", Role: plan.RoleEdge, Object: plan.Ref{UID: "uid-1"}, Edge: guard.Edge{Presents: []guard.Cred{"jwt"}}}
+	member := plan.Member{Name: "far", Context: "far", Role: plan.RoleEdge, Object: plan.Ref{UID: "uid-1"}, Evidence: guard.Member{Presents: []guard.Cred{"jwt"}}}
 	presentsBoth := member
-	presentsBoth.Edge = guard.Edge{Presents: []guard.Cred{"jwt", "mtls"}, Why: "an old pod"}
+	presentsBoth.Evidence = guard.Member{Presents: []guard.Cred{"jwt", "mtls"}, Why: "an old pod"}
 	for _, tc := range []struct {
 		name   string
 		change func(*api.EdgeCluster)
 		listed *api.EdgeCluster
-		facts  plan.Facts
+		facts  plan.State
 		says   string // "" = acceptable
 	}{
 		{"a fresh one", nil, nil, facts, ""},

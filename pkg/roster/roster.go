@@ -45,11 +45,11 @@ func NamespaceRead() plan.Read { return readNamespace }
 // JournalRead is what to read of an edge's own cluster, where a run without a hub keeps its journal.
 func JournalRead() plan.Read { return readJournal }
 
-// Needs are the rights to what a run writes in a hub whatever the product, of which that much was read: the namespace where it is not there,
+// Permissions are the rights to what a run writes in a hub whatever the product, of which that much was read: the namespace where it is not there,
 // the journal, and the lock.
-func Needs(read map[plan.Read]plan.Result) []plan.Need {
+func Permissions(read map[plan.Read]plan.Result) []plan.Permission {
 	const leases = "coordination.k8s.io"
-	all := []plan.Need{
+	all := []plan.Permission{
 		{Verb: "create", Resource: "configmaps", Namespace: api.Namespace}, // the journal is applied, which makes it when it is not there
 		{Verb: "patch", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName},
 		{Verb: "create", Group: leases, Resource: "leases", Namespace: api.Namespace},
@@ -57,7 +57,7 @@ func Needs(read map[plan.Read]plan.Result) []plan.Need {
 		{Verb: "update", Group: leases, Resource: "leases", Namespace: api.Namespace, Name: api.LockName},
 	}
 	if read[readNamespace].Missing {
-		all = append(all, plan.Need{Verb: "create", Resource: "namespaces"})
+		all = append(all, plan.Permission{Verb: "create", Resource: "namespaces"})
 	}
 	return all
 }
@@ -92,14 +92,14 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 // Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said
 // before a migration first changed them, by UID, and the waves that were carried out. A journal that cannot be read
 // may hold a wave, and says so. Nobody changes what it returns.
-func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[string]map[string]any, past []plan.Past) {
-	j := plan.Made(read[readJournal], decodeJournal)
+func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[string]map[string]any, past []plan.WaveRecord) {
+	j := plan.Cached(read[readJournal], decodeJournal)
 	return j.inFlight, j.originals, j.past
 }
 
 // Unread says why it is not known what the journal holds, "" when it was read or is not there.
 func Unread(read map[plan.Read]plan.Result) string {
-	return plan.Made(read[readJournal], decodeJournal).unread
+	return plan.Cached(read[readJournal], decodeJournal).unread
 }
 
 // kept is what a journal holds, or why that is not known.
@@ -107,7 +107,7 @@ type kept struct {
 	unread    string
 	inFlight  string
 	originals map[string]map[string]any
-	past      []plan.Past
+	past      []plan.WaveRecord
 }
 
 func decodeJournal(r plan.Result) (j kept) {
@@ -188,25 +188,25 @@ func Says(e *api.EdgeCluster, now time.Time) (st plan.Statement, says bool) {
 	if len(s.Presents) == 0 || s.ValidUntil == nil {
 		return st, false
 	}
-	st = plan.Statement{Presents: credentials(s.Presents), Until: s.ValidUntil.UTC(), Source: s.Source, Witnesses: s.Witnesses, Rotated: s.RotationTime != nil}
+	st = plan.Statement{Presents: credentials(s.Presents), Until: s.ValidUntil.UTC(), Source: s.Source, Evidence: s.Witnesses, Rotated: s.RotationTime != nil}
 	if cp := e.Spec.ControlPlane; cp != nil && cp.UID != s.ControlPlaneUID {
-		st.Void = "the ControlPlane was re-created since"
+		st.Invalid = "the ControlPlane was re-created since"
 	}
 	switch {
 	case s.ObservedTime == nil:
-		st.Void = "it does not say when that was seen"
+		st.Invalid = "it does not say when that was seen"
 		return st, true
 	case s.ObservedTime.After(now.Add(ahead)):
-		st.Void = "it says that it was seen later than now; a clock is wrong"
+		st.Invalid = "it says that it was seen later than now; a clock is wrong"
 	case saidLater(s.ObservedTime.Time, written(e)):
-		st.Void = "it says that it was seen later than it was written into the roster; a clock is wrong"
+		st.Invalid = "it says that it was seen later than it was written into the roster; a clock is wrong"
 	}
 	st.Observed = s.ObservedTime.UTC()
 	believed := Believed
 	if f := s.Fence; f != nil && f.UID != "" && !f.ProvenTime.IsZero() {
 		st.Fence, st.FenceSeen, believed = f.UID, f.ProvenTime.UTC(), BelievedFenced
 		if f.ProvenTime.After(s.ObservedTime.Add(ahead)) {
-			st.Void = "its fence was seen later than what stands behind it; a clock is wrong"
+			st.Invalid = "its fence was seen later than what stands behind it; a clock is wrong"
 		}
 	}
 	if last := st.Observed.Add(believed); st.Until.After(last) {

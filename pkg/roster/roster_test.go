@@ -121,11 +121,11 @@ func TestHowLongAStatementIsBelieved(t *testing.T) {
 				t.Fatal("it says nothing")
 			}
 			believed := max(0, st.Until.Sub(noon))
-			if st.Void != "" || st.Until.Before(noon) {
+			if st.Invalid != "" || st.Until.Before(noon) {
 				believed = 0
 			}
-			if believed != tc.want || !strings.Contains(st.Void, tc.void) || (st.Void == "") != (tc.void == "") {
-				t.Errorf("believed for %s, void %q; want %s, %q", believed, st.Void, tc.want, tc.void)
+			if believed != tc.want || !strings.Contains(st.Invalid, tc.void) || (st.Invalid == "") != (tc.void == "") {
+				t.Errorf("believed for %s, void %q; want %s, %q", believed, st.Invalid, tc.want, tc.void)
 			}
 		})
 	}
@@ -168,10 +168,10 @@ func TestAStatementThatWasSeenAfterItWasWrittenIsVoid(t *testing.T) {
 		"nobody says":                      {nil, false},
 	} {
 		e := stated(false, func(e *api.EdgeCluster) { e.ManagedFields = tc.fields })
-		if st := StatementOf(e, noon); (st.Void != "") != tc.void {
-			t.Errorf("%s: void %q", name, st.Void)
+		if st := StatementOf(e, noon); (st.Invalid != "") != tc.void {
+			t.Errorf("%s: void %q", name, st.Invalid)
 		}
-		if e.ManagedFields = Writer(e.ManagedFields); (StatementOf(e, noon).Void != "") != tc.void || len(e.ManagedFields) > 1 {
+		if e.ManagedFields = Writer(e.ManagedFields); (StatementOf(e, noon).Invalid != "") != tc.void || len(e.ManagedFields) > 1 {
 			t.Errorf("%s, trimmed: %v", name, e.ManagedFields)
 		}
 	}
@@ -186,7 +186,7 @@ func TestAStatementIsReadAsItWasMade(t *testing.T) {
 			want.Fence, want.FenceSeen, want.Until = "binding-1", noon.Add(-time.Minute), noon.Add(7*day-time.Minute)
 		}
 		if st.Fence != want.Fence || !st.FenceSeen.Equal(want.FenceSeen) || !st.Until.Equal(want.Until) || !st.Observed.Equal(want.Observed) ||
-			len(st.Presents) != 1 || st.Presents[0] != "jwt" || st.Source != want.Source || !st.Rotated || st.Void != "" {
+			len(st.Presents) != 1 || st.Presents[0] != "jwt" || st.Source != want.Source || !st.Rotated || st.Invalid != "" {
 			t.Errorf("fenced %v: %+v, want %+v", fenced, st, want)
 		}
 	}

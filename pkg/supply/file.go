@@ -95,7 +95,7 @@ func (m *Manifests) Makes() bool { return false }
 
 // Secrets implements execute.Supplier.
 func (m *Manifests) Secrets(_ context.Context, s plan.Supply) ([]map[string]any, []string, error) {
-	taken, err := tsb.HandedOver(m.Handed, s, time.Now())
+	taken, err := tsb.ManifestFor(m.Handed, s, time.Now())
 	return taken.Secrets, leftAlone(taken.Ignored, m.From()), err
 }
 

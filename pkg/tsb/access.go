@@ -10,13 +10,13 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// Needs lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and to migrate too when
+// Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and to migrate too when
 // migrate is true. manifests/rbac/hub and manifests/rbac/edge give them.
-func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
-	all := map[plan.Need]bool{}
+func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permission {
+	all := map[plan.Permission]bool{}
 	add := func(verb, group, resource, ns, name string) {
 		resource, sub, _ := strings.Cut(resource, "/")
-		all[plan.Need{Verb: verb, Group: group, Resource: resource, Subresource: sub, Namespace: ns, Name: name}] = true
+		all[plan.Permission{Verb: verb, Group: group, Resource: resource, Subresource: sub, Namespace: ns, Name: name}] = true
 	}
 	for r := range soFar { // whatever is read must be readable
 		switch {
@@ -43,12 +43,12 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 				for _, verb := range []string{"create", "patch", "delete"} {
 					add(verb, "cert-manager.io", "certificates", ns, "")
 				}
-				add("delete", "", "secrets", ns, rehearsalSecret)
+				add("delete", "", "secrets", ns, trialSecret)
 			} else if soFar[secret(ns, secretCentralCert)].OK() { // it comes from files: it is patched, and kept beside
 				add("create", "", "secrets", ns, "")
 				add("patch", "", "secrets", ns, secretCentralCert)
-				add("get", "", "secrets", ns, keptPair)
-				add("patch", "", "secrets", ns, keptPair)
+				add("get", "", "secrets", ns, pairBackup)
+				add("patch", "", "secrets", ns, pairBackup)
 			}
 		}
 		for _, cp := range edges {
@@ -67,12 +67,12 @@ func Needs(soFar map[plan.Read]plan.Result, migrate bool) []plan.Need {
 		}
 		if len(hubs) > 0 {
 			needRoster(soFar, add)
-			for _, n := range roster.Needs(soFar) {
+			for _, n := range roster.Permissions(soFar) {
 				all[n] = true
 			}
 		}
 	}
-	return plan.SortedNeeds(all)
+	return plan.SortedPermissions(all)
 }
 
 // needRoster adds what a migration writes of the roster beside the journal and the lock, and Events.

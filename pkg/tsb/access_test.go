@@ -12,14 +12,14 @@ import (
 )
 
 // every is all that may be needed: a hub without its roster and with it, one whose certificate comes from files, and an edge without its CA.
-func every(t *testing.T, migrate bool) []plan.Need {
+func every(t *testing.T, migrate bool) []plan.Permission {
 	t.Helper()
-	var all []plan.Need
+	var all []plan.Permission
 	for _, objects := range [][]apifake.Object{openHub("eu"), append(openHub("eu"), apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": api.Namespace}}),
 		append(openHub("eu"), apifake.Secret("tsb", secretCentralCert, map[string]string{"tls.crt": "x"})), apifake.Edge("eu")} {
 		s := &stage{hub: keyed(objects)}
 		read := s.read("x", s.hub)
-		all = append(all, Needs(read.Reads, migrate)...)
+		all = append(all, Permissions(read.Reads, migrate)...)
 	}
 	return all
 }
@@ -97,7 +97,7 @@ func TestTheShippedRolesGrantNothingElse(t *testing.T) {
 		for _, p := range r.Rules {
 			for _, group := range p.APIGroups {
 				for _, resource := range p.Resources {
-					if unasked[group+"/"+resource] == "" && !slices.ContainsFunc(needs, func(n plan.Need) bool {
+					if unasked[group+"/"+resource] == "" && !slices.ContainsFunc(needs, func(n plan.Permission) bool {
 						return n.Group == group && (n.Resource == resource || n.Resource+"/"+n.Subresource == resource)
 					}) {
 						t.Errorf("nothing needs %s of group %q", resource, group)
@@ -105,7 +105,7 @@ func TestTheShippedRolesGrantNothingElse(t *testing.T) {
 				}
 			}
 			for _, name := range p.ResourceNames {
-				if !slices.ContainsFunc(needs, func(n plan.Need) bool { return n.Name == name && slices.Contains(p.Resources, n.Resource) }) {
+				if !slices.ContainsFunc(needs, func(n plan.Permission) bool { return n.Name == name && slices.Contains(p.Resources, n.Resource) }) {
 					t.Errorf("nothing needs %v %s", p.Resources, name)
 				}
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// back decides the next wave on the way back to mutual TLS:
+// rollbackWave decides the next wave on the way back to mutual TLS:
 //
 //  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is
 //     refused, or where a migration ended that, no clean-up followed, and an edge is not reached from here; and Central
@@ -21,11 +21,11 @@ import (
 // It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
 // long as it does, MPC may present one at any moment, so that taking that back could cut it off. Where the end differs from what there
 // was originally, a note says so. Names of Central's certificate and CA bundles only add, and stay too.
-func back(f plan.Facts, goal plan.Goal) plan.Wave {
-	if stop := hubStops(f); len(stop) > 0 && !goal.NoHub {
-		return plan.Wave{Blocked: stop}
+func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
+	if stop := hubObstacles(f); len(stop) > 0 && !goal.NoHub {
+		return plan.Wave{Obstacles: stop}
 	}
-	returning, done, blocked := sortBack(f, goal)
+	returning, done, blocked := classifyForRollback(f, goal)
 	refused := refusedEdges(f, goal)
 	if (len(returning)+len(refused) > 0 || goal.Only == "" && reopens(f)) && !goal.NoHub {
 		var steps []plan.Step
@@ -34,44 +34,44 @@ func back(f plan.Facts, goal plan.Goal) plan.Wave {
 			switch {
 			case !there:
 			case h.Accepts.Accepts[MTLS] != guard.Yes || h.Accepts.Accepts[JWT] != guard.Yes:
-				steps = append(steps, reconnecting(without(open(f, who, h, goal), returning), who, refused))
-			case !vouched(h):
-				steps = append(steps, without(proveHub(f, who, goal), returning))
+				steps = append(steps, withReconnects(withoutConditionsOf(acceptBothStep(f, who, h, goal), returning), who, refused))
+			case !runsAsDeclared(h):
+				steps = append(steps, withoutConditionsOf(verifyHubStep(f, who, goal), returning))
 			}
 		}
 		if len(steps) > 0 {
-			return plan.Wave{Title: "both modes on", Steps: steps, Blocked: blocked}
+			return plan.Wave{Title: "both modes on", Steps: steps, Obstacles: blocked}
 		}
 	}
-	var unasked []plan.Blocked
+	var unasked []plan.Obstacle
 	if goal.NoHub && len(returning) > 0 {
-		unasked = []plan.Blocked{{Member: "hub", Why: "it is not looked at here, and an edge is cut off once it presents a certificate that the hub refuses: " +
+		unasked = []plan.Obstacle{{Member: "hub", Why: "it is not looked at here, and an edge is cut off once it presents a certificate that the hub refuses: " +
 			"let the hub's team say that kubectl xcpauth status shows both modes there, before the fence is removed"}}
 	}
 	switch {
 	case len(returning) > 0 && done == 0:
 		canary, why := f.Canary(returning, blocked, goal)
 		if why != "" {
-			return plan.Wave{Blocked: append(blocked, plan.Blocked{Member: goal.Canary, Why: why})}
+			return plan.Wave{Obstacles: append(blocked, plan.Obstacle{Member: goal.Canary, Why: why})}
 		}
-		return plan.Wave{Title: "canary back", Steps: []plan.Step{takeBack(f, canary, goal)}, Blocked: blocked, Notes: unasked}
+		return plan.Wave{Title: "canary back", Steps: []plan.Step{revertStep(f, canary, goal)}, Obstacles: blocked, Notes: unasked}
 	case len(returning) > 0:
 		size := len(returning)
 		if goal.WaveSize > 0 {
 			size = min(size, goal.WaveSize)
 		}
-		return plan.Wave{Title: "edges back", Steps: each(returning[:size], func(m plan.Member) plan.Step { return takeBack(f, m, goal) }), Blocked: blocked, Notes: unasked}
+		return plan.Wave{Title: "edges back", Steps: stepsFor(returning[:size], func(m plan.Member) plan.Step { return revertStep(f, m, goal) }), Obstacles: blocked, Notes: unasked}
 	}
-	return plan.Wave{Blocked: blocked, Notes: notes(f, goal)}
+	return plan.Wave{Obstacles: blocked, Notes: rollbackNotes(f, goal)}
 }
 
 // reopens says whether a hub that accepts no certificates now did so before a migration first changed it, and has an
 // edge that is not reached: its own team may be about to take it back. After a clean-up nobody has a certificate any
 // more: MPC, which follows the modes, might wait for the secret that was deleted.
-func reopens(f plan.Facts) bool {
+func reopens(f plan.State) bool {
 	h := f.Hub
 	away := slices.ContainsFunc(f.Members, func(m plan.Member) bool { return m.Role == plan.RoleEdge && m.Err != "" })
-	if !away || cleaned(h.Past) {
+	if !away || cleaned(h.History) {
 		return false
 	}
 	original, kept := h.Originals[h.Object.UID]
@@ -80,13 +80,13 @@ func reopens(f plan.Facts) bool {
 }
 
 // cleaned says whether a clean-up was begun after the hub was last opened, as far as the history goes back.
-func cleaned(past []plan.Past) bool {
+func cleaned(past []plan.WaveRecord) bool {
 	for _, p := range slices.Backward(past) {
 		for _, id := range p.Steps {
 			switch {
-			case strings.HasPrefix(id, string(plan.Clean)+"/"):
+			case strings.HasPrefix(id, string(plan.CleanUp)+"/"):
 				return true
-			case id == idOf(plan.Open, "hub"):
+			case id == idOf(plan.Accept, "hub"):
 				return false
 			}
 		}
@@ -94,31 +94,31 @@ func cleaned(past []plan.Past) bool {
 	return false
 }
 
-// reconnecting asks of the step that has a hub accept certificates again that each edge which it refused connects.
-func reconnecting(s plan.Step, who string, refused []plan.Member) plan.Step {
+// withReconnects asks of the step that has a hub accept certificates again that each edge which it refused connects.
+func withReconnects(s plan.Step, who string, refused []plan.Member) plan.Step {
 	for _, m := range refused {
-		if who == "hub" && m.Workload.Found && m.Workload.Replicas > 0 && !slices.ContainsFunc(s.Proof, func(c plan.Claim) bool { return c.Member == m.Name }) {
-			s.Proof = append(s.Proof, plan.Claim{Kind: claimPushes, Member: m.Name, Text: m.Name + " connects, and pushes to Central"})
+		if who == "hub" && m.Workload.Found && m.Workload.Replicas > 0 && !slices.ContainsFunc(s.Conditions, func(c plan.Condition) bool { return c.Member == m.Name }) {
+			s.Conditions = append(s.Conditions, plan.Condition{Kind: conditionPushes, Member: m.Name, Text: m.Name + " connects, and pushes to Central"})
 		}
 	}
 	return s
 }
 
-// without asks of a hub's step no proof of members that are to go back: one that has lost its connection is why somebody goes back.
-func without(s plan.Step, members []plan.Member) plan.Step {
-	s.Proof = slices.DeleteFunc(s.Proof, func(c plan.Claim) bool {
+// withoutConditionsOf asks of a hub's step no proof of members that are to go back: one that has lost its connection is why somebody goes back.
+func withoutConditionsOf(s plan.Step, members []plan.Member) plan.Step {
+	s.Conditions = slices.DeleteFunc(s.Conditions, func(c plan.Condition) bool {
 		return slices.ContainsFunc(members, func(m plan.Member) bool { return m.Name == c.Member })
 	})
 	return s
 }
 
-// sortBack parts the edges into those that are to go back, how many have done so, and those that cannot.
-func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, blocked []plan.Blocked) {
+// classifyForRollback parts the edges into those that are to go back, how many have done so, and those that cannot.
+func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member, done int, blocked []plan.Obstacle) {
 	block := func(m plan.Member, why string) {
-		blocked = append(blocked, plan.Blocked{Member: m.Name, Why: why})
+		blocked = append(blocked, plan.Obstacle{Member: m.Name, Why: why})
 	}
 	if goal.Only != "" && f.Member(goal.Only) == nil {
-		return nil, 0, []plan.Blocked{{Member: goal.Only, Why: "no member has that name; kubectl xcpauth status lists them"}}
+		return nil, 0, []plan.Obstacle{{Member: goal.Only, Why: "no member has that name; kubectl xcpauth status lists them"}}
 	}
 	for _, m := range f.Members {
 		ours := m.Original != nil && field(m.Original, "spec", "components", "xcp", "centralAuthMode") != "JWT"
@@ -129,12 +129,12 @@ func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, 
 		case m.Err != "" && (m.Context != "" || m.Registered):
 			block(m, m.Err)
 		case m.Err != "", goal.Only == "" && !ours:
-		case m.Declared == MTLS && slices.Equal(m.Edge.Presents, []cred{MTLS}) && m.Workload.Settled:
+		case m.Declared == MTLS && slices.Equal(m.Evidence.Presents, []cred{MTLS}) && m.Workload.Settled:
 			done++
-		case len(m.Odd) > 0:
-			block(m, m.Odd[0])
+		case len(m.Anomalies) > 0:
+			block(m, m.Anomalies[0])
 		case m.Workload.Paused:
-			block(m, m.Workload.Stuck(m.Object.Namespace, "edge", m.Context))
+			block(m, m.Workload.PausedReason(m.Object.Namespace, "edge", m.Context))
 		case m.Owner != "":
 			block(m, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
 		case goal.NoHub && m.Fence.Binding.UID != "" && !goal.HubAgrees:
@@ -150,35 +150,35 @@ func sortBack(f plan.Facts, goal plan.Goal) (returning []plan.Member, done int, 
 	return returning, done, blocked
 }
 
-// takeBack sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else relies on its fence, and
+// revertStep sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else relies on its fence, and
 // removed that.
-func takeBack(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: "return/" + m.Name, Kind: plan.Return, Member: m.Name, Title: m.Name + ": present its certificate again",
-		Why: "Central accepts both; this edge alone changes", Proof: edgeProof(m, MTLS, goal.Soak), Within: goal.Within, From: JWT}
-	s.Writes = append(s.Writes, lift(f, m)...)
-	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
+func revertStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "return/" + m.Name, Kind: plan.Revert, Member: m.Name, Title: m.Name + ": present its certificate again",
+		Why: "Central accepts both; this edge alone changes", Conditions: edgeConditions(m, MTLS, goal.Soak), Timeout: goal.Within, RevertsTo: JWT}
+	s.Writes = append(s.Writes, removeFence(f, m)...)
+	p := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
 	s.Writes = append(s.Writes, p)
 	if m.Declared == JWT {
 		undo, _ := p.Undo()
-		s.Back = []plan.Patch{undo}
+		s.Undo = []plan.Write{undo}
 	} else {
-		s.Keep = true // it said mutual TLS already, or nothing that one could go back to
+		s.NoUndo = true // it said mutual TLS already, or nothing that one could go back to
 	}
 	return s
 }
 
-// notes says where the values at which the way back ends differ from those that there were originally.
-func notes(f plan.Facts, goal plan.Goal) []plan.Blocked {
-	var all []plan.Blocked
+// rollbackNotes says where the values at which the way back ends differ from those that there were originally.
+func rollbackNotes(f plan.State, goal plan.Goal) []plan.Obstacle {
+	var all []plan.Obstacle
 	for _, m := range f.Members {
 		if was := m.Original; was != nil && m.Role == plan.RoleEdge && (goal.Only == "" || goal.Only == m.Name) && field(was, "spec", "components", "xcp", "centralAuthMode") == nil {
-			all = append(all, plan.Blocked{Member: m.Name, Why: "centralAuthMode was not set originally; it is MUTUAL_TLS now, which is what it meant"})
+			all = append(all, plan.Obstacle{Member: m.Name, Why: "centralAuthMode was not set originally; it is MUTUAL_TLS now, which is what it meant"})
 		}
 	}
 	original := f.Hub.Originals[f.Hub.Object.UID]
 	stanza, _ := field(original, "spec", "components", "xcp", "centralAuthModes").(map[string]any)
 	if original != nil && goal.Only == "" && (stanza["jwt"] != f.Hub.Declared["jwt"] || stanza["mutualTls"] != f.Hub.Declared["mutualTls"]) {
-		all = append(all, plan.Blocked{Member: "hub", Why: fmt.Sprintf("centralAuthModes was %s originally; it is %s now", canonical(stanza), canonical(f.Hub.Declared))})
+		all = append(all, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("centralAuthModes was %s originally; it is %s now", canonical(stanza), canonical(f.Hub.Declared))})
 	}
 	return all
 }

@@ -17,7 +17,7 @@ import (
 // spiffeCentral is what an mTLS edge knows Central by (the vendor's certificate pages).
 const spiffeCentral = "spiffe://xcp.tetrate.io/central"
 
-// certify decides what Central's certificate needs before the first edge presents a JWT: a JWT edge verifies the name that it dials,
+// certificateWave decides what Central's certificate needs before the first edge presents a JWT: a JWT edge verifies the name that it dials,
 // which an mTLS edge does not. Trust before names:
 //
 //  1. nothing, when the certificate has every name that an edge dials, and every pod of Central serves one that has;
@@ -27,7 +27,7 @@ const spiffeCentral = "spiffe://xcp.tetrate.io/central"
 //  4. restart Central, once, where its pods go on serving the old one.
 //
 // Whose certificate we cannot change is said, with who can; then only the edges that need a name are blocked.
-func certify(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
+func certificateWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	all := hubs(f)
 	var rehearsals, writes, restarts []plan.Step
 	for _, who := range hubNames {
@@ -35,38 +35,38 @@ func certify(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
 		if !there || h.Server.Err != "" {
 			continue
 		}
-		lacks := wanting(h, v.dialled)
+		lacks := missingNames(h, v.dialled)
 		switch {
 		case len(lacks) > 0 && goal.Pair != nil:
-			if why := unfit(*goal.Pair, h, f, v); why == "" {
-				writes = append(writes, writePair(f, who, h, v, goal))
+			if why := cannotReplace(*goal.Pair, h, f, v); why == "" {
+				writes = append(writes, writePairStep(f, who, h, v, goal))
 			}
-		case len(lacks) > 0 && uncertifiable(h, goal) != "":
-		case len(lacks) > 0 && outdated(h, f):
-			writes = append(writes, tidyUp(who, h, "it was of another request, or long ago, and says nothing about what would be issued now", goal))
-		case len(lacks) > 0 && !rehearsed(h, f, v):
-			rehearsals = append(rehearsals, rehearse(who, h, v, lacks, goal))
+		case len(lacks) > 0 && cannotReissue(h, goal) != "":
+		case len(lacks) > 0 && trialStale(h, f):
+			writes = append(writes, removeTrialStep(who, h, "it was of another request, or long ago, and says nothing about what would be issued now", goal))
+		case len(lacks) > 0 && !trialPassed(h, f, v):
+			rehearsals = append(rehearsals, trialIssueStep(who, h, v, lacks, goal))
 		case len(lacks) > 0:
-			writes = append(writes, reissue(f, who, h, v, lacks, goal))
-		case h.RehearsalIssuer.Object.Name != "" || h.Issuer.Object.Name != "" && h.Rehearsal.Where != "" && h.Rehearsal.Err == "": // its secret outlives its Certificate
-			writes = append(writes, tidyUp(who, h, "an earlier run left it", goal))
-		case len(v.movable)+len(v.unproved) > 0 && stale(h, v.dialled):
-			restarts = append(restarts, restart(f, who, h, v, goal))
+			writes = append(writes, reissueStep(f, who, h, v, lacks, goal))
+		case h.TrialIssuer.Object.Name != "" || h.Issuer.Object.Name != "" && h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "": // its secret outlives its Certificate
+			writes = append(writes, removeTrialStep(who, h, "an earlier run left it", goal))
+		case len(v.switchable)+len(v.unverified) > 0 && servesOldCertificate(h, v.dialled):
+			restarts = append(restarts, restartStep(f, who, h, v, goal))
 		}
 	}
 	switch {
 	case len(rehearsals) > 0:
-		return plan.Wave{Title: "rehearse Central's certificate", Steps: rehearsals, Blocked: v.blocked}, true
+		return plan.Wave{Title: "rehearse Central's certificate", Steps: rehearsals, Obstacles: v.obstacles}, true
 	case len(writes) > 0:
-		return plan.Wave{Title: "Central's certificate", Steps: writes, Blocked: v.blocked}, true
+		return plan.Wave{Title: "Central's certificate", Steps: writes, Obstacles: v.obstacles}, true
 	case len(restarts) > 0:
-		return plan.Wave{Title: "restart Central", Steps: restarts, Blocked: v.blocked}, true
+		return plan.Wave{Title: "restart Central", Steps: restarts, Obstacles: v.obstacles}, true
 	}
 	return plan.Wave{}, false
 }
 
-// unnamed says why an edge that lacks only its name in Central's certificate cannot be moved, "" when the name will be added.
-func unnamed(f plan.Facts, m plan.Member, goal plan.Goal) string {
+// missingNameReason says why an edge that lacks only its name in Central's certificate cannot be moved, "" when the name will be added.
+func missingNameReason(f plan.State, m plan.Member, goal plan.Goal) string {
 	if !m.Trust.Unnamed {
 		return ""
 	}
@@ -75,18 +75,18 @@ func unnamed(f plan.Facts, m plan.Member, goal plan.Goal) string {
 	}
 	for _, h := range hubs(f) {
 		if goal.Pair != nil {
-			if why := unfit(*goal.Pair, h, f, sorted{dialled: []string{m.ServerName}}); why != "" {
+			if why := cannotReplace(*goal.Pair, h, f, classified{dialled: []string{m.ServerName}}); why != "" {
 				return why
 			}
-		} else if why := uncertifiable(h, goal); why != "" {
+		} else if why := cannotReissue(h, goal); why != "" {
 			return m.Trust.Why + "; " + why
 		}
 	}
 	return ""
 }
 
-// uncertifiable says why the names of a hub's certificate cannot be changed here, "" when they can.
-func uncertifiable(h plan.Hub, goal plan.Goal) string {
+// cannotReissue says why the names of a hub's certificate cannot be changed here, "" when they can.
+func cannotReissue(h plan.Hub, goal plan.Goal) string {
 	switch {
 	case goal.Pair != nil:
 		return ""
@@ -98,8 +98,8 @@ func uncertifiable(h plan.Hub, goal plan.Goal) string {
 	return ""
 }
 
-// lacking lists the names that a certificate lacks of those wanted.
-func lacking(c plan.Certificate, wanted []string) []string {
+// namesMissingFrom lists the names that a certificate lacks of those wanted.
+func namesMissingFrom(c plan.Certificate, wanted []string) []string {
 	leaf, err := chain.Leaf(c.Chain)
 	var lacks []string
 	for _, name := range wanted {
@@ -110,10 +110,10 @@ func lacking(c plan.Certificate, wanted []string) []string {
 	return lacks
 }
 
-// wanting lists the names that a hub's certificate lacks of those wanted; and those that it would lack once it is issued again, since its
+// missingNames lists the names that a hub's certificate lacks of those wanted; and those that it would lack once it is issued again, since its
 // Certificate does not ask for them: what is in the secret may be on its way out.
-func wanting(h plan.Hub, wanted []string) []string {
-	lacks := lacking(h.Server, wanted)
+func missingNames(h plan.Hub, wanted []string) []string {
+	lacks := namesMissingFrom(h.Server, wanted)
 	if h.Issuer.Object.Name == "" || h.Issuer.Why != "" {
 		return lacks
 	}
@@ -162,16 +162,16 @@ func withNames(i plan.Issuer, more []string) map[string]any {
 	return names
 }
 
-// rehearse has the certificate issued beside the real one. What it makes is deleted when it does not do, and when the real one follows; an
+// trialIssueStep has the certificate issued beside the real one. What it makes is deleted when it does not do, and when the real one follows; an
 // interruption leaves it to the next run, since cert-manager is slow to make again what was just deleted.
-func rehearse(who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: idOf(plan.Rehearse, who), Kind: plan.Rehearse, Member: who, Title: who + ": have Central's new certificate issued once, beside the real one",
-		Why:    "a certificate that one member does not trust cuts it off; nobody is served this one",
-		Proof:  []plan.Claim{{Kind: claimRehearsed, Member: who, Names: v.dialled, Text: "every member would trust it, it has every name that is dialled, and keeps the SPIFFE ID and the usages of the old one"}},
-		Within: goal.Within}
-	if h.RehearsalIssuer.Object.Name != "" {
-		s.Writes = []plan.Patch{{Context: h.Context, Cluster: h.ClusterUID, Object: h.RehearsalIssuer.Object,
-			Before: nest(h.RehearsalIssuer.Names, "spec"), After: nest(withNames(h.RehearsalIssuer, lacks), "spec")}}
+func trialIssueStep(who string, h plan.Hub, v classified, lacks []string, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: idOf(plan.TrialIssue, who), Kind: plan.TrialIssue, Member: who, Title: who + ": have Central's new certificate issued once, beside the real one",
+		Why:        "a certificate that one member does not trust cuts it off; nobody is served this one",
+		Conditions: []plan.Condition{{Kind: conditionTrial, Member: who, Names: v.dialled, Text: "every member would trust it, it has every name that is dialled, and keeps the SPIFFE ID and the usages of the old one"}},
+		Timeout:    goal.Within}
+	if h.TrialIssuer.Object.Name != "" {
+		s.Writes = []plan.Write{{Context: h.Context, Cluster: h.ClusterUID, Object: h.TrialIssuer.Object,
+			Before: nest(h.TrialIssuer.Names, "spec"), After: nest(withNames(h.TrialIssuer, lacks), "spec")}}
 	} else {
 		spec := map[string]any{}
 		for k, v := range h.Issuer.Spec {
@@ -181,48 +181,48 @@ func rehearse(who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) 
 		for k, v := range withNames(h.Issuer, lacks) {
 			spec[k] = v
 		}
-		spec["secretName"] = rehearsalSecret
-		ref := rehearsalRef(h)
-		s.Writes = []plan.Patch{{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Create: true, After: map[string]any{
+		spec["secretName"] = trialSecret
+		ref := trialRef(h)
+		s.Writes = []plan.Write{{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Create: true, After: map[string]any{
 			"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace}, "spec": spec}}}
 	}
-	s.Back, s.Settled = tidy(h), true
+	s.Undo, s.KeepOnInterrupt = trialCleanUp(h), true
 	return s
 }
 
-func rehearsalRef(h plan.Hub) plan.Ref {
+func trialRef(h plan.Hub) plan.Ref {
 	r := h.Issuer.Object
-	r.Name, r.UID, r.ResourceVersion = rehearsalSecret, "", ""
+	r.Name, r.UID, r.ResourceVersion = trialSecret, "", ""
 	return r
 }
 
-// reissue adds the names to the real Certificate.
-func reissue(f plan.Facts, who string, h plan.Hub, v sorted, lacks []string, goal plan.Goal) plan.Step {
-	p := plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: h.Issuer.Object, Before: rehearsedSpec(h.Issuer, h.Issuer.Names), After: rehearsedSpec(h.Issuer, withNames(h.Issuer, lacks))}
-	return plan.Step{ID: idOf(plan.Certify, who), Kind: plan.Certify, Member: who, Title: fmt.Sprintf("%s: add %s to Central's certificate", who, strings.Join(lacks, ", ")),
+// reissueStep adds the names to the real Certificate.
+func reissueStep(f plan.State, who string, h plan.Hub, v classified, lacks []string, goal plan.Goal) plan.Step {
+	p := plan.Write{Context: h.Context, Cluster: h.ClusterUID, Object: h.Issuer.Object, Before: trialSpec(h.Issuer, h.Issuer.Names), After: trialSpec(h.Issuer, withNames(h.Issuer, lacks))}
+	return plan.Step{ID: idOf(plan.UpdateCertificate, who), Kind: plan.UpdateCertificate, Member: who, Title: fmt.Sprintf("%s: add %s to Central's certificate", who, strings.Join(lacks, ", ")),
 		Why:    "an edge with a JWT verifies the name that it dials; cert-manager re-issues the certificate and keeps the secret meanwhile",
-		Writes: append([]plan.Patch{p}, tidy(h)...), Proof: certProof(f, who, v.dialled), Within: goal.Within, Keep: true}
+		Writes: append([]plan.Write{p}, trialCleanUp(h)...), Conditions: certificateConditions(f, who, v.dialled), Timeout: goal.Within, NoUndo: true}
 }
 
-func undoOf(p plan.Patch) []plan.Patch {
+func undoOf(p plan.Write) []plan.Write {
 	undo, _ := p.Undo()
-	return []plan.Patch{undo}
+	return []plan.Write{undo}
 }
 
-// certProof is what must be seen after Central's certificate changed.
-func certProof(f plan.Facts, who string, names []string) []plan.Claim {
-	claims := []plan.Claim{
-		{Kind: claimIssued, Member: who, Names: names, Text: "it has every name that is dialled, every member trusts it, and it keeps the SPIFFE ID and the usages of the old one"},
-		{Kind: claimServed, Member: who, Names: names, Text: "what each pod of Central serves was looked at"},
+// certificateConditions is what must be seen after Central's certificate changed.
+func certificateConditions(f plan.State, who string, names []string) []plan.Condition {
+	claims := []plan.Condition{
+		{Kind: conditionIssued, Member: who, Names: names, Text: "it has every name that is dialled, every member trusts it, and it keeps the SPIFFE ID and the usages of the old one"},
+		{Kind: conditionServed, Member: who, Names: names, Text: "what each pod of Central serves was looked at"},
 	}
 	if who != "hub" {
 		return claims
 	}
-	return append(claims, connected(f)...)
+	return append(claims, connectedConditions(f)...)
 }
 
-// writePair writes a pair that somebody else made, and keeps the old one as a secret beside it.
-func writePair(f plan.Facts, who string, h plan.Hub, v sorted, goal plan.Goal) plan.Step {
+// writePairStep writes a pair that somebody else made, and keeps the old one as a secret beside it.
+func writePairStep(f plan.State, who string, h plan.Hub, v classified, goal plan.Goal) plan.Step {
 	b64 := func(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 	ns, name, _ := strings.Cut(h.Server.Where, "/")
 	data := func(c plan.Certificate) map[string]any {
@@ -236,23 +236,23 @@ func writePair(f plan.Facts, who string, h plan.Hub, v sorted, goal plan.Goal) p
 	if goal.Pair.CA != nil && h.Server.CA != nil {
 		before["data"].(map[string]any)["ca.crt"] = b64(h.Server.CA)
 	}
-	p := plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: name},
-		Before: before, After: after, Fill: plan.PairFill, KeepAs: keptPair}
-	return plan.Step{ID: idOf(plan.Certify, who), Kind: plan.Certify, Member: who, Title: who + ": write the given certificate",
+	p := plan.Write{Context: h.Context, Cluster: h.ClusterUID, Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: name},
+		Before: before, After: after, SecretField: plan.PairSecretField, BackupAs: pairBackup}
+	return plan.Step{ID: idOf(plan.UpdateCertificate, who), Kind: plan.UpdateCertificate, Member: who, Title: who + ": write the given certificate",
 		Why:    "an edge with a JWT verifies the name that it dials; the given certificate has it, and everybody trusts it",
-		Writes: []plan.Patch{p}, Proof: certProof(f, who, v.dialled), Within: goal.Within, Back: undoOf(p)}
+		Writes: []plan.Write{p}, Conditions: certificateConditions(f, who, v.dialled), Timeout: goal.Within, Undo: undoOf(p)}
 }
 
-// unfit says why a certificate must not replace a hub's, "" when it may: it must be trusted by every member, have every name that is
+// cannotReplace says why a certificate must not replace a hub's, "" when it may: it must be trusted by every member, have every name that is
 // dialled, and keep what mTLS needs while that is accepted.
-func unfit(c plan.Certificate, h plan.Hub, f plan.Facts, v sorted) string {
+func cannotReplace(c plan.Certificate, h plan.Hub, f plan.State, v classified) string {
 	if !f.At.Before(c.Expires) {
 		return fmt.Sprintf("%s expired at %s", c.Where, c.Expires.Format("2006-01-02T15:04:05Z"))
 	}
-	if lacks := lacking(c, v.dialled); len(lacks) > 0 {
+	if lacks := namesMissingFrom(c, v.dialled); len(lacks) > 0 {
 		return fmt.Sprintf("%s lacks %s, which edges dial", c.Where, strings.Join(lacks, ", "))
 	}
-	if why := dropsCA(c, h); why != "" {
+	if why := droppedCA(c, h); why != "" {
 		return why
 	}
 	if h.Accepts.Accepts[MTLS] != guard.No {
@@ -284,96 +284,96 @@ func unfit(c plan.Certificate, h plan.Hub, f plan.Facts, v sorted) string {
 		return ""
 	}
 	for _, m := range f.Members {
-		if why := distrusts(m.Name, m.Anchors); why != "" {
+		if why := distrusts(m.Name, m.TrustAnchors); why != "" {
 			return why
 		}
 	}
-	return distrusts("MPC", h.Anchors)
+	return distrusts("MPC", h.TrustAnchors)
 }
 
-// stale says whether a pod of Central serves a certificate that lacks a name which the one in the secret has; or, where what it serves
+// servesOldCertificate says whether a pod of Central serves a certificate that lacks a name which the one in the secret has; or, where what it serves
 // cannot be seen, is older than that certificate.
-func stale(h plan.Hub, dialled []string) bool {
+func servesOldCertificate(h plan.Hub, dialled []string) bool {
 	return slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool {
 		if p.Ending || !p.Started {
 			return false
 		}
 		if p.Serves != nil {
-			return len(lacking(*p.Serves, dialled)) > 0
+			return len(namesMissingFrom(*p.Serves, dialled)) > 0
 		}
 		return p.Created.Before(h.Server.Began)
 	})
 }
 
 // restartPatch rolls Central out once, as kubectl rollout restart does, and says what for: the same reason does it once.
-func restartPatch(h plan.Hub, why string) plan.Patch {
+func restartPatch(h plan.Hub, why string) plan.Write {
 	ref := plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: h.Object.Namespace, Name: "central"}
-	return plan.Patch{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Restart: true, After: nest(map[string]any{kube.RestartedFor: why}, "spec", "template", "metadata", "annotations")}
+	return plan.Write{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Restart: true, After: nest(map[string]any{kube.RestartedFor: why}, "spec", "template", "metadata", "annotations")}
 }
 
-// restart rolls Central out once.
-func restart(f plan.Facts, who string, h plan.Hub, v sorted, goal plan.Goal) plan.Step {
+// restartStep rolls Central out once.
+func restartStep(f plan.State, who string, h plan.Hub, v classified, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: idOf(plan.Restart, who), Kind: plan.Restart, Member: who, Title: who + ": roll Central out once",
-		Why:    "a pod of it goes on serving the certificate that lacks a name which edges dial",
-		Writes: []plan.Patch{restartPatch(h, h.Server.Digest)},
-		Within: goal.Within, Keep: true,
-		Proof: []plan.Claim{{Kind: claimFresh, Member: who, Names: v.dialled, Text: "no pod of Central serves the old certificate"}}}
+		Why:     "a pod of it goes on serving the certificate that lacks a name which edges dial",
+		Writes:  []plan.Write{restartPatch(h, h.Server.Digest)},
+		Timeout: goal.Within, NoUndo: true,
+		Conditions: []plan.Condition{{Kind: conditionFresh, Member: who, Names: v.dialled, Text: "no pod of Central serves the old certificate"}}}
 	if who == "hub" {
-		s.Proof = append(s.Proof, connected(f)...)
+		s.Conditions = append(s.Conditions, connectedConditions(f)...)
 	}
 	return s
 }
 
-// judgeCertificate judges the claims about a hub's certificate.
-func judgeCertificate(c plan.Claim, seen []plan.Facts) plan.Judgement {
+// evaluateCertificate judges the claims about a hub's certificate.
+func evaluateCertificate(c plan.Condition, seen []plan.State) plan.Evaluation {
 	now := seen[len(seen)-1]
 	h, before := hubs(now)[c.Member], hubs(seen[0])[c.Member]
-	v := sorted{dialled: c.Names}
+	v := classified{dialled: c.Names}
 	switch c.Kind {
-	case claimRehearsed:
+	case conditionTrial:
 		switch {
-		case h.Rehearsal.Where == "" || h.Rehearsal.Err != "" || !h.RehearsalIssuer.Ready:
-			return plan.Judgement{Witness: "cert-manager has not issued it yet"}
-		case unfit(h.Rehearsal, before, now, v) != "":
-			return plan.Judgement{Witness: unfit(h.Rehearsal, before, now, v), Never: len(lacking(h.Rehearsal, v.dialled)) == 0}
+		case h.TrialCertificate.Where == "" || h.TrialCertificate.Err != "" || !h.TrialIssuer.Ready:
+			return plan.Evaluation{Evidence: "cert-manager has not issued it yet"}
+		case cannotReplace(h.TrialCertificate, before, now, v) != "":
+			return plan.Evaluation{Evidence: cannotReplace(h.TrialCertificate, before, now, v), Hopeless: len(namesMissingFrom(h.TrialCertificate, v.dialled)) == 0}
 		}
-		return plan.Judgement{Holds: true, Witness: "everybody would trust it, under every name that is dialled"}
-	case claimIssued:
+		return plan.Evaluation{Met: true, Evidence: "everybody would trust it, under every name that is dialled"}
+	case conditionIssued:
 		switch {
 		case h.Server.Err != "":
-			return plan.Judgement{Witness: h.Server.Err}
-		case unfit(h.Server, before, now, v) != "":
-			return plan.Judgement{Witness: unfit(h.Server, before, now, v)}
+			return plan.Evaluation{Evidence: h.Server.Err}
+		case cannotReplace(h.Server, before, now, v) != "":
+			return plan.Evaluation{Evidence: cannotReplace(h.Server, before, now, v)}
 		case before.Server.CA != nil && h.Server.CA == nil:
-			return plan.Judgement{Witness: "secret " + h.Server.Where + " has no ca.crt any more"}
+			return plan.Evaluation{Evidence: "secret " + h.Server.Where + " has no ca.crt any more"}
 		}
-		return plan.Judgement{Holds: true, Witness: fmt.Sprintf("the certificate names %s", strings.Join(h.Server.Names, ", "))}
-	case claimFresh:
+		return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("the certificate names %s", strings.Join(h.Server.Names, ", "))}
+	case conditionFresh:
 		switch {
 		case !h.Workload.Settled:
-			return plan.Judgement{Witness: "the rollout of Deployment central is not over"}
-		case stale(h, v.dialled):
-			return plan.Judgement{Witness: "a pod of Central still serves the old certificate"}
+			return plan.Evaluation{Evidence: "the rollout of Deployment central is not over"}
+		case servesOldCertificate(h, v.dialled):
+			return plan.Evaluation{Evidence: "a pod of Central still serves the old certificate"}
 		}
-		return plan.Judgement{Holds: true, Witness: "every pod of Central serves a certificate with every name"}
+		return plan.Evaluation{Met: true, Evidence: "every pod of Central serves a certificate with every name"}
 	}
-	return judgeServed(c.Member, seen, v)
+	return evaluateServed(c.Member, seen, v)
 }
 
-// judgeServed waits until no pod of Central serves the old certificate, or until that has been looked at for quietPolls: then a restart
+// evaluateServed waits until no pod of Central serves the old certificate, or until that has been looked at for quietPolls: then a restart
 // of Central follows.
-func judgeServed(who string, seen []plan.Facts, v sorted) plan.Judgement {
+func evaluateServed(who string, seen []plan.State, v classified) plan.Evaluation {
 	h := hubs(seen[len(seen)-1])[who]
-	if !stale(h, v.dialled) {
-		return plan.Judgement{Holds: true, Witness: "every pod of Central serves it"}
+	if !servesOldCertificate(h, v.dialled) {
+		return plan.Evaluation{Met: true, Evidence: "every pod of Central serves it"}
 	}
 	for i := len(seen) - 1; i >= max(1, len(seen)-quietPolls); i-- {
 		if before := hubs(seen[i])[who]; before.Server.Digest != h.Server.Digest {
-			return plan.Judgement{Witness: "waiting for Central to serve it"}
+			return plan.Evaluation{Evidence: "waiting for Central to serve it"}
 		}
 	}
 	if len(seen) <= quietPolls {
-		return plan.Judgement{Witness: "waiting for Central to serve it"}
+		return plan.Evaluation{Evidence: "waiting for Central to serve it"}
 	}
-	return plan.Judgement{Holds: true, Witness: "a pod of Central goes on serving the old one; it is rolled out next"}
+	return plan.Evaluation{Met: true, Evidence: "a pod of Central goes on serving the old one; it is rolled out next"}
 }

@@ -8,38 +8,38 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// clean deletes what only certificates of members needed, once the hub accepts JWTs alone and the member is seen to present one: the
+// cleanUpWave deletes what only certificates of members needed, once the hub accepts JWTs alone and the member is seen to present one: the
 // Certificate that would make it again first, then the hub's copy, then the secret itself. The way back ends here.
-func clean(f plan.Facts, goal plan.Goal) plan.Wave {
+func cleanUpWave(f plan.State, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "clean-up"}
-	if !vouched(f.Hub) && len(f.Hub.Workload.Processes) > 0 {
+	if !runsAsDeclared(f.Hub) && len(f.Hub.Workload.Processes) > 0 {
 		if slices.ContainsFunc(f.Members, func(m plan.Member) bool { return len(leftoversOf(f, m)) > 0 }) {
-			return plan.Wave{Title: "prove JWT alone", Steps: []plan.Step{proveHub(f, "hub", goal)}}
+			return plan.Wave{Title: "prove JWT alone", Steps: []plan.Step{verifyHubStep(f, "hub", goal)}}
 		}
 	}
 	for _, m := range f.Members {
 		left := leftoversOf(f, m)
 		switch {
 		case goal.Skipped(m.Name) != "":
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: goal.Skipped(m.Name)})
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: goal.Skipped(m.Name)})
 			continue
 		case m.Err != "":
-			w.Notes = append(w.Notes, plan.Blocked{Member: m.Name, Why: "not reached, so nothing of it was cleaned up"})
+			w.Notes = append(w.Notes, plan.Obstacle{Member: m.Name, Why: "not reached, so nothing of it was cleaned up"})
 			continue
 		case len(left) == 0:
 			continue
-		case !slices.Equal(m.Edge.Presents, []guard.Cred{JWT}):
-			w.Blocked = append(w.Blocked, plan.Blocked{Member: m.Name, Why: "it may still present its certificate (" + m.Edge.Why + ")"})
+		case !slices.Equal(m.Evidence.Presents, []guard.Cred{JWT}):
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "it may still present its certificate (" + m.Evidence.Why + ")"})
 			continue
 		}
-		s := plan.Step{ID: "clean/" + m.Name, Kind: plan.Clean, Member: m.Name, Title: m.Name + ": delete what only its certificate needed",
-			Why: "nothing accepts it and nobody presents it; after this there is no way back without new certificates", OneWay: true, Within: goal.Within,
-			Proof: []plan.Claim{{Kind: claimGone, Member: m.Name, Text: "it is gone and stays gone"}}}
+		s := plan.Step{ID: "clean/" + m.Name, Kind: plan.CleanUp, Member: m.Name, Title: m.Name + ": delete what only its certificate needed",
+			Why: "nothing accepts it and nobody presents it; after this there is no way back without new certificates", Irreversible: true, Timeout: goal.Within,
+			Conditions: []plan.Condition{{Kind: conditionGone, Member: m.Name, Text: "it is gone and stays gone"}}}
 		for _, l := range left {
-			s.Writes = append(s.Writes, plan.Patch{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Delete: true})
+			s.Writes = append(s.Writes, plan.Write{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Delete: true})
 		}
 		if m.Role == plan.RoleEdge && pushed(m) > 0 {
-			s.Proof = append(s.Proof, plan.Claim{Kind: claimPushes, Member: m.Name, Text: m.Name + " goes on pushing to Central"})
+			s.Conditions = append(s.Conditions, plan.Condition{Kind: conditionPushes, Member: m.Name, Text: m.Name + " goes on pushing to Central"})
 		}
 		w.Steps = append(w.Steps, s)
 	}
@@ -47,7 +47,7 @@ func clean(f plan.Facts, goal plan.Goal) plan.Wave {
 }
 
 // leftoversOf lists what lies in the clusters for a member's certificate alone, each once.
-func leftoversOf(f plan.Facts, m plan.Member) []plan.Leftover {
+func leftoversOf(f plan.State, m plan.Member) []plan.Leftover {
 	var all []plan.Leftover
 	add := func(left []plan.Leftover, member string) {
 		for _, l := range left {
@@ -66,9 +66,9 @@ func leftoversOf(f plan.Facts, m plan.Member) []plan.Leftover {
 	return all
 }
 
-func judgeGone(f plan.Facts, m plan.Member) plan.Judgement {
+func evaluateGone(f plan.State, m plan.Member) plan.Evaluation {
 	if left := leftoversOf(f, m); len(left) > 0 {
-		return plan.Judgement{Witness: fmt.Sprintf("%s in %s is still there", left[0].Object, left[0].Context)}
+		return plan.Evaluation{Evidence: fmt.Sprintf("%s in %s is still there", left[0].Object, left[0].Context)}
 	}
-	return plan.Judgement{Holds: true, Witness: "what only its certificate needed is gone"}
+	return plan.Evaluation{Met: true, Evidence: "what only its certificate needed is gone"}
 }

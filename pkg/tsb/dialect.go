@@ -9,51 +9,51 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Dialect is Tetrate Service Bridge 1.4 and newer.
-func Dialect() plan.Dialect {
-	return plan.Dialect{Name: Name, Here: here, Reads: reads, Trim: Trim, Facts: facts, Aim: aim,
-		Next:  func(f plan.Facts, g plan.Goal) plan.Wave { return f.Halted(next(f, g), "central") },
-		Prove: prove, Enclose: func(_ plan.Facts, m plan.Member, g plan.Goal) plan.Step { return enclose(m, g) },
-		Judge: judge, Restores: func(_ plan.Facts, p plan.Patch, from cred) bool { return restores(p, from) }, Bars: bars, Lift: lift, After: after}
+// Provider is Tetrate Service Bridge 1.4 and newer.
+func Provider() plan.Provider {
+	return plan.Provider{Name: Name, Detects: detects, Reads: reads, Trim: Trim, ReadState: readState, Complete: complete,
+		Next:   func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), "central") },
+		Verify: verifyStep, InstallFence: func(_ plan.State, m plan.Member, g plan.Goal) plan.Step { return installFenceStep(m, g) },
+		Evaluate: evaluate, AllowsUndo: func(_ plan.State, p plan.Write, from cred) bool { return allowsUndo(p, from) }, CannotPresent: cannotPresent, RemoveFence: removeFence, Predict: predict}
 }
 
 // Name is how the product is selected.
 const Name = "tsb"
 
-// aim has every member present a JWT, and remembers the tokens that are to be renewed.
-func aim(f plan.Facts, g plan.Goal) plan.Goal {
+// complete has every member present a JWT, and remembers the tokens that are to be renewed.
+func complete(f plan.State, g plan.Goal) plan.Goal {
 	g.To = cmp.Or(g.To, JWT)
-	g.Renew = renewing(f, g)
+	g.Renew = tokensToRotate(f, g)
 	return g
 }
 
-// here says whether a cluster holds a plane of TSB.
-func here(s plan.Snapshot) bool {
+// detects says whether a cluster holds a plane of TSB.
+func detects(s plan.Snapshot) bool {
 	return len(kube.Items(s.Reads[readManagementPlanes])) > 0 || len(kube.Items(s.Reads[readControlPlanes])) > 0
 }
 
-// prove is the step that proves a member as it is.
-func prove(_ plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+// verifyStep is the step that proves a member as it is.
+func verifyStep(_ plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	if m.Role == plan.RoleMPC {
-		return proveMPC(m, goal)
+		return verifyMPCStep(m, goal)
 	}
-	return proveEdge(m, goal)
+	return verifyEdgeStep(m, goal)
 }
 
-// restores says whether a patch is a way back that this dialect writes down, of a step after which the member presents from again: of one
+// allowsUndo says whether a patch is a way back that this dialect writes down, of a step after which the member presents from again: of one
 // mode of one plane, of Central's certificate from its copy, or of a token that is gone; and nothing else. What a hub accepts is only ever added to, and an edge only
 // goes back to what the hub is asked about first. A journal is an object that others can write, and what it says is done with the rights of
 // whoever runs the plugin.
-func restores(p plan.Patch, from cred) bool {
+func allowsUndo(p plan.Write, from cred) bool {
 	switch {
 	case p.Object.Group == "" && p.Object.Resource == "secrets" && strings.HasPrefix(p.Object.Name, secretToken):
-		return from == "" && restoresToken(p)
-	case p.Create || p.Delete || p.Restart || p.Status || p.KeepAs != "" || p.Fill != "":
+		return from == "" && allowsTokenUndo(p)
+	case p.Create || p.Delete || p.Restart || p.Status || p.BackupAs != "" || p.SecretField != "":
 		return false
 	case p.RestoreFrom != "":
-		return from == "" && p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && p.RestoreFrom == keptPair &&
-			len(p.Before)+len(p.After)+len(p.Unless) == 0
-	case slices.ContainsFunc([]map[string]any{p.After, p.Before, p.Unless}, func(values map[string]any) bool { return !restorable(p.Object, values) }):
+		return from == "" && p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && p.RestoreFrom == pairBackup &&
+			len(p.Before)+len(p.After)+len(p.SatisfiedBy) == 0
+	case slices.ContainsFunc([]map[string]any{p.After, p.Before, p.SatisfiedBy}, func(values map[string]any) bool { return !restorable(p.Object, values) }):
 		return false
 	case p.Object.Resource == readManagementPlanes.Resource:
 		return from == "" && onlyAdds(p)
@@ -67,9 +67,9 @@ func restores(p plan.Patch, from cred) bool {
 	return false
 }
 
-// bars says why an edge would not connect with a JWT: Central's certificate lacks the name that it dials. It can have been set to JWT all the
+// cannotPresent says why an edge would not connect with a JWT: Central's certificate lacks the name that it dials. It can have been set to JWT all the
 // same, by a run that did not get further, and gone back since.
-func bars(_ plan.Facts, m plan.Member, c cred) string {
+func cannotPresent(_ plan.State, m plan.Member, c cred) string {
 	if c == JWT && m.Trust.Unnamed {
 		return m.Trust.Why
 	}
@@ -77,7 +77,7 @@ func bars(_ plan.Facts, m plan.Member, c cred) string {
 }
 
 // onlyAdds says whether a patch of a hub's modes takes back that mTLS was turned off, and nothing else.
-func onlyAdds(p plan.Patch) bool {
+func onlyAdds(p plan.Write) bool {
 	mode := func(values map[string]any, key string) any {
 		return field(values, "spec", "components", "xcp", "centralAuthModes", key)
 	}

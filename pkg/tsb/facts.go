@@ -16,7 +16,7 @@ import (
 // liveFor is how long what was just read of a member may be believed before a decision: a re-read must be that recent.
 const liveFor = 30 * time.Second
 
-// facts makes facts of snapshots, in these steps:
+// readState makes facts of snapshots, in these steps:
 //
 //  1. find the hub: the one context (or the named one) with one ManagementPlane, and the standby if one was named;
 //  2. read what Central accepts, its certificate, its pods, its inventory, the roster and the journal;
@@ -24,8 +24,8 @@ const liveFor = 30 * time.Second
 //  4. add MPC, the member inside the hub;
 //  5. add the members that only the inventory or the roster knows, as unknown or as last stated;
 //  6. account for every other context.
-func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
-	f := plan.Facts{At: at, Product: Name, Stated: true, Words: plan.Words{Hub: "management plane", Member: "edge"}}
+func readState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
+	f := plan.State{At: at, Product: Name, UsesRoster: true, Words: plan.Words{Hub: "management plane", Member: "edge"}}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, mp := findHub(snaps, where, &f.Hub)
 	var entries map[string]api.EdgeCluster
@@ -48,44 +48,44 @@ func facts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts
 	for i := range f.Members {
 		m := &f.Members[i]
 		if e, ok := entries[roster.ObjectName(m.Name)]; ok {
-			join(m, e, at)
+			applyEntry(m, e, at)
 		}
 		if m.Original == nil {
 			m.Original = f.Hub.Originals[m.Object.UID]
 		}
 		if home != nil && m.Role == plan.RoleEdge {
-			m.Seen = lastEvent(f.Hub.Workload, m.ClusterName)
+			m.LastEvent = lastEvent(f.Hub.Workload, m.ClusterName)
 		}
 	}
 	slices.SortFunc(f.Members, func(a, b plan.Member) int {
 		return cmp.Or(strings.Compare(string(a.Role), string(b.Role)), strings.Compare(a.Name, b.Name))
 	})
-	slices.SortFunc(f.Others, func(a, b plan.Other) int { return strings.Compare(a.Context, b.Context) })
+	slices.SortFunc(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f
 }
 
-// join adds to a member what the roster says of it. An entry of an object that was re-created in the same cluster is outdated; one of
+// applyEntry adds to a member what the roster says of it. An entry of an object that was re-created in the same cluster is outdated; one of
 // another cluster is somebody else's, and stands in the member's way.
-func join(m *plan.Member, e api.EdgeCluster, at time.Time) {
+func applyEntry(m *plan.Member, e api.EdgeCluster, at time.Time) {
 	m.Registered, m.Statement = true, roster.StatementOf(e, at)
-	m.Fence.Proved = holds(m.Fence, m.Statement)
+	m.Fence.Verified = fenceMatches(m.Fence, m.Statement)
 	m.ReadLive = e.Spec.Evidence == api.EvidenceLive
 	if m.Err != "" || m.Role != plan.RoleEdge || e.Spec.ControlPlane == nil || e.Spec.ControlPlane.UID == m.Object.UID {
 		return
 	}
-	m.Outdated = true
+	m.EntryStale = true
 	if m.Statement != nil {
-		m.Statement.Void = "it is about a ControlPlane that is not there any more"
+		m.Statement.Invalid = "it is about a ControlPlane that is not there any more"
 	}
 	if e.Spec.ClusterUID != "" && e.Spec.ClusterUID != m.ClusterUID {
-		m.Outdated = false
-		m.Blocked = append(m.Blocked, fmt.Sprintf("the roster's entry of that name belongs to another cluster (%s); take it out with: kubectl xcpauth edge forget %s --reason ...", e.Spec.ClusterUID, m.Name))
+		m.EntryStale = false
+		m.Obstacles = append(m.Obstacles, fmt.Sprintf("the roster's entry of that name belongs to another cluster (%s); take it out with: kubectl xcpauth edge forget %s --reason ...", e.Spec.ClusterUID, m.Name))
 	}
 }
 
-// holds says whether the fence that a statement tells of is the one that is there.
-func holds(fence plan.Fence, st *plan.Statement) bool {
-	return st != nil && st.Void == "" && st.Fence != "" && st.Fence == fence.ID() && fence.Ours
+// fenceMatches says whether the fence that a statement tells of is the one that is there.
+func fenceMatches(fence plan.Fence, st *plan.Statement) bool {
+	return st != nil && st.Invalid == "" && st.Fence != "" && st.Fence == fence.ID() && fence.Current
 }
 
 // findHub finds the ManagementPlane that this run is about, or says in hub.Err why there is none.
@@ -134,7 +134,7 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 		hub.Err = "no context was selected; pass --contexts, or a kubeconfig that has some"
 	case len(unreached) > 0:
 		hub.Err = fmt.Sprintf("no ManagementPlane found: %s could not be looked at; name the management plane's context "+
-			"with --context", plan.ByReason(unreached, reasons))
+			"with --context", plan.GroupByReason(unreached, reasons))
 	default:
 		hub.Err = fmt.Sprintf("no ManagementPlane found in %s; name the management plane's context with --context", in)
 	}
@@ -142,7 +142,7 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 }
 
 // findStandby reads the second hub, which takes over from the first; nil when none was named.
-func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.Facts) (*plan.Snapshot, *kube.Object) {
+func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.State) (*plan.Snapshot, *kube.Object) {
 	if where.Standby == "" {
 		return nil, nil
 	}

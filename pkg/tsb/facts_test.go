@@ -39,7 +39,7 @@ func TestFactsAccountForEveryContext(t *testing.T) {
 	stranger := snapshot("stranger", apifake.Edge("mars")...)
 	stranger.Reads[readControlPlanes] = plan.Result{Body: []byte(strings.ReplaceAll(string(stranger.Reads[readControlPlanes].Body), "tsb.example.test", "other.example.test"))}
 	down := plan.Snapshot{Context: "down", At: noon, Err: "the API server refused the connection"}
-	f := facts([]plan.Snapshot{down, eu, hub, stranger, us}, plan.Selection{}, noon)
+	f := readState([]plan.Snapshot{down, eu, hub, stranger, us}, plan.Selection{}, noon)
 
 	var rows []string
 	for _, m := range f.Members {
@@ -51,10 +51,10 @@ func TestFactsAccountForEveryContext(t *testing.T) {
 	if want := []string{"eu@eu", "far@", "us@us", "unreachable@down", "other-management-plane@stranger"}; !slices.Equal(rows, want) {
 		t.Errorf("rows %v, want %v", rows, want)
 	}
-	if m := f.Member("far"); m == nil || m.Edge.Presents != nil || m.Err == "" {
+	if m := f.Member("far"); m == nil || m.Evidence.Presents != nil || m.Err == "" {
 		t.Errorf("a cluster that only the hub lists is not unknown: %+v", m)
 	}
-	blockers := guard.Withdraw(guard.Hub{Accepts: map[cred]guard.Tri{MTLS: guard.Yes}}, guard.Hub{Accepts: map[cred]guard.Tri{MTLS: guard.No}}, f.Edges(), noon)
+	blockers := guard.Withdraw(guard.Hub{Accepts: map[cred]guard.Tri{MTLS: guard.Yes}}, guard.Hub{Accepts: map[cred]guard.Tri{MTLS: guard.No}}, f.GuardMembers(), noon)
 	if len(blockers) != 4 { // eu, us on mTLS; far and the context that is down, unknown
 		t.Errorf("blockers %v, want 4", blockers)
 	}
@@ -72,8 +72,8 @@ func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
 					s.Reads[k] = v
 				}
 				s.Reads[r] = result
-				f := facts([]plan.Snapshot{hub, s}, plan.Selection{}, noon)
-				for _, e := range f.Edges() {
+				f := readState([]plan.Snapshot{hub, s}, plan.Selection{}, noon)
+				for _, e := range f.GuardMembers() {
 					if e.Name != "mpc" && e.Presents == nil {
 						return // unknown, as it must be
 					}
@@ -96,14 +96,14 @@ func TestPresentedIsTheUnionOfOldAndNew(t *testing.T) {
 			spec["components"] = map[string]any{"xcp": map[string]any{"centralAuthMode": "JWT"}}
 		}
 	}
-	f := facts([]plan.Snapshot{snapshot("hub", apifake.Hub("eu")...), snapshot("eu", objects...)}, plan.Selection{}, noon)
-	if got := f.Member("eu").Edge.Presents; !slices.Equal(got, []cred{JWT, MTLS}) {
+	f := readState([]plan.Snapshot{snapshot("hub", apifake.Hub("eu")...), snapshot("eu", objects...)}, plan.Selection{}, noon)
+	if got := f.Member("eu").Evidence.Presents; !slices.Equal(got, []cred{JWT, MTLS}) {
 		t.Errorf("set to JWT with a pod that still mounts xcp-edge-cert presents %v, want both", got)
 	}
 }
 
 func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
-	at := func(pod string, push float64, settled bool) plan.Facts {
+	at := func(pod string, push float64, settled bool) plan.State {
 		m := edge("edge-1", JWT)
 		m.Workload.Settled = settled
 		m.Workload.Processes = []plan.Process{{Name: pod, UID: pod, Ready: true, Presents: JWT, Counters: map[string]float64{metricPush: push, metricConnect + `{statusLabel="ok"}`: 1}}}
@@ -111,18 +111,18 @@ func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name string
-		seen []plan.Facts
+		seen []plan.State
 		want bool
 	}{
-		{"once", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 2, true)}, false},
-		{"twice", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("a", 3, true)}, true},
-		{"before the write does not count", []plan.Facts{at("a", 1, true), at("a", 2, true), at("a", 3, true)}, false},
-		{"two pods once each", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("b", 3, true)}, false},
-		{"during a rollout does not count", []plan.Facts{at("a", 1, true), at("a", 1, false), at("a", 2, false), at("a", 3, true)}, false},
-		{"standing still", []plan.Facts{at("a", 1, true), at("a", 1, true), at("a", 1, true), at("a", 1, true)}, false},
+		{"once", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true)}, false},
+		{"twice", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("a", 3, true)}, true},
+		{"before the write does not count", []plan.State{at("a", 1, true), at("a", 2, true), at("a", 3, true)}, false},
+		{"two pods once each", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("b", 3, true)}, false},
+		{"during a rollout does not count", []plan.State{at("a", 1, true), at("a", 1, false), at("a", 2, false), at("a", 3, true)}, false},
+		{"standing still", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 1, true), at("a", 1, true)}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if j := judge(plan.Claim{Kind: claimPushes, Member: "edge-1"}, tc.seen); j.Holds != tc.want {
+			if j := evaluate(plan.Condition{Kind: conditionPushes, Member: "edge-1"}, tc.seen); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})
@@ -130,9 +130,9 @@ func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
 }
 
 func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
-	at := func(lower int64, pods ...string) plan.Facts {
+	at := func(lower int64, pods ...string) plan.State {
 		f := fleet(guard.Yes, guard.Yes)
-		f.Hub.Lower, f.Hub.Accepts.Basis = lower, "after"
+		f.Hub.OperatorGeneration, f.Hub.Accepts.Basis = lower, "after"
 		if lower == 1 && len(pods) > 0 && pods[0] == "a" {
 			f.Hub.Accepts.Basis = "before"
 		}
@@ -142,24 +142,24 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 		}
 		return f
 	}
-	late := func(f plan.Facts) plan.Facts { f.Hub.Accepts.Basis = "after"; return f }
-	quiet := []plan.Facts{at(1, "a")}
+	late := func(f plan.State) plan.State { f.Hub.Accepts.Basis = "after"; return f }
+	quiet := []plan.State{at(1, "a")}
 	for range quietPolls {
 		quiet = append(quiet, at(2, "a"))
 	}
 	for _, tc := range []struct {
 		name string
-		seen []plan.Facts
+		seen []plan.State
 		want bool
 	}{
-		{"rolled out", []plan.Facts{at(1, "a"), at(2, "b")}, true},
-		{"an older pod is left", []plan.Facts{at(1, "a", "b"), at(2, "b", "c")}, false},
-		{"not taken over", []plan.Facts{at(1, "a"), late(at(1, "a")), late(at(1, "a"))}, false},
-		{"taken over and quiet for a moment", []plan.Facts{at(1, "a"), at(2, "a"), at(2, "a")}, false},
+		{"rolled out", []plan.State{at(1, "a"), at(2, "b")}, true},
+		{"an older pod is left", []plan.State{at(1, "a", "b"), at(2, "b", "c")}, false},
+		{"not taken over", []plan.State{at(1, "a"), late(at(1, "a")), late(at(1, "a"))}, false},
+		{"taken over and quiet for a moment", []plan.State{at(1, "a"), at(2, "a"), at(2, "a")}, false},
 		{"taken over and quiet", quiet, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if j := judge(plan.Claim{Kind: claimCentral, Member: "hub"}, tc.seen); j.Holds != tc.want {
+			if j := evaluate(plan.Condition{Kind: conditionCentral, Member: "hub"}, tc.seen); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})
@@ -187,12 +187,12 @@ func FuzzFacts(f *testing.F) {
 		h.Reads[readManagementPlanes] = plan.Result{Body: []byte(mps)}
 		reads(s.Reads, true)
 		reads(h.Reads, true)
-		fs := facts([]plan.Snapshot{h, s}, plan.Selection{}, noon)
-		for _, step := range next(fs, plan.Goal{To: JWT, Within: time.Minute}).Steps {
+		fs := readState([]plan.Snapshot{h, s}, plan.Selection{}, noon)
+		for _, step := range nextWave(fs, plan.Goal{To: JWT, Within: time.Minute}).Steps {
 			if _, err := json.Marshal(step.Writes); err != nil {
 				t.Error(err)
 			}
-			if step.Withdraws != nil && len(guard.Withdraw(fs.Hub.Accepts, *step.Withdraws, fs.Edges(), noon)) > 0 {
+			if step.Withdraws != nil && len(guard.Withdraw(fs.Hub.Accepts, *step.Withdraws, fs.GuardMembers(), noon)) > 0 {
 				t.Error("the plan withdraws what may be presented")
 			}
 		}

@@ -44,11 +44,11 @@ func fence(reads map[plan.Read]plan.Result) plan.Fence {
 	policy, binding := reads[readFencePolicy], reads[readFenceBinding]
 	switch {
 	case policy.NoKind || binding.NoKind:
-		f.Without = "its API server has no ValidatingAdmissionPolicy in version v1 (Kubernetes 1.30 and newer have)"
+		f.Unavailable = "its API server has no ValidatingAdmissionPolicy in version v1 (Kubernetes 1.30 and newer have)"
 	case policy.Err != "":
-		f.Without = "whether it has one could not be read: " + policy.Err
+		f.Unavailable = "whether it has one could not be read: " + policy.Err
 	case binding.Err != "":
-		f.Without = "whether it has one could not be read: " + binding.Err
+		f.Unavailable = "whether it has one could not be read: " + binding.Err
 	}
 	var specs [2]map[string]any
 	for i, r := range []plan.Result{policy, binding} {
@@ -68,8 +68,8 @@ func fence(reads map[plan.Read]plan.Result) plan.Fence {
 	}
 	p, b := fenceObjects()
 	both := f.Policy.UID != "" && f.Binding.UID != ""
-	f.Ours = both && enforces(specs[0], p["spec"]) && enforces(specs[1], b["spec"])
-	if both && !f.Ours {
+	f.Current = both && enforces(specs[0], p["spec"]) && enforces(specs[1], b["spec"])
+	if both && !f.Current {
 		if is, want := fenceVersion(specs[0]), fenceVersion(asMap(p["spec"])); is != want {
 			f.Outdated = fmt.Sprintf("another release of xcpauth installed it: it is version %s, and this release has version %s",
 				is, want)
@@ -119,13 +119,13 @@ func asMap(v any) map[string]any {
 }
 
 // unfenced lists the edges that are proved, and could be fenced in, and are not proved to be.
-func unfenced(v sorted, goal plan.Goal) []plan.Member {
+func unfenced(v classified, goal plan.Goal) []plan.Member {
 	if goal.NoFence {
 		return nil
 	}
 	var all []plan.Member
-	for _, m := range v.proved {
-		if m.Err == "" && m.Fence.Without == "" && !m.Fence.Proved {
+	for _, m := range v.verified {
+		if m.Err == "" && m.Fence.Unavailable == "" && !m.Fence.Verified {
 			all = append(all, m)
 		}
 	}
@@ -134,46 +134,46 @@ func unfenced(v sorted, goal plan.Goal) []plan.Member {
 
 // oldFences lists the edges that present a JWT behind a fence of another release, or one that somebody changed. Such a
 // fence may deny what is harmless, or admit what is not, so it is replaced even where nothing else is to be done.
-func oldFences(f plan.Facts, goal plan.Goal) []plan.Member {
+func oldFences(f plan.State, goal plan.Goal) []plan.Member {
 	if goal.NoFence {
 		return nil
 	}
 	var all []plan.Member
 	for _, m := range f.Members {
-		if m.Err == "" && m.Role == plan.RoleEdge && m.Registered && !m.Outdated && len(m.Blocked) == 0 &&
-			m.Fence.Without == "" && m.Fence.Outdated != "" &&
-			m.Declared == JWT && slices.Equal(m.Edge.Presents, []cred{JWT}) {
+		if m.Err == "" && m.Role == plan.RoleEdge && m.Registered && !m.EntryStale && len(m.Obstacles) == 0 &&
+			m.Fence.Unavailable == "" && m.Fence.Outdated != "" &&
+			m.Declared == JWT && slices.Equal(m.Evidence.Presents, []cred{JWT}) {
 			all = append(all, m)
 		}
 	}
 	return all
 }
 
-// fencing is the wave that fences edges in.
-func fencing(members []plan.Member, goal plan.Goal, blocked []plan.Blocked) plan.Wave {
-	return plan.Wave{Title: "fences", Steps: each(members, func(m plan.Member) plan.Step { return enclose(m, goal) }), Blocked: blocked}
+// fenceWave is the wave that fences edges in.
+func fenceWave(members []plan.Member, goal plan.Goal, blocked []plan.Obstacle) plan.Wave {
+	return plan.Wave{Title: "fences", Steps: stepsFor(members, func(m plan.Member) plan.Step { return installFenceStep(m, goal) }), Obstacles: blocked}
 }
 
-// enclose installs the fence in an edge's cluster and proves that it denies: what its API server only stores keeps nobody out, and one
+// installFenceStep installs the fence in an edge's cluster and proves that it denies: what its API server only stores keeps nobody out, and one
 // that was just made is enforced some seconds later. The edge itself is not touched.
-func enclose(m plan.Member, goal plan.Goal) plan.Step {
+func installFenceStep(m plan.Member, goal plan.Goal) plan.Step {
 	policy, binding := fenceObjects()
-	proof := edgeProof(m, JWT, 0)
+	proof := edgeConditions(m, JWT, 0)
 	if m.Fence.Outdated == "" {
 		proof = proof[:2] // the rest was just seen; what stood behind another fence is seen again
 	}
-	s := plan.Step{ID: "fence/" + m.Name, Kind: plan.Enclose, Member: m.Name, Title: m.Name + ": deny every edit that would make it present a certificate again",
-		Why:    "the hub is about to rely on what was proved of it; behind a fence that is believed for 7 days, without one for 15 minutes",
-		Within: goal.Within, Keep: true, Optional: true,
-		Probe: &plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, After: modePatch("MUTUAL_TLS")},
-		Proof: append(proof,
-			plan.Claim{Kind: claimFenced, Member: m.Name, For: goal.FenceFor, Text: fmt.Sprintf("a dry run of such an edit is denied by %s, again and again for %s, each time on a new connection", plan.FenceName, goal.FenceFor)})}
+	s := plan.Step{ID: "fence/" + m.Name, Kind: plan.InstallFence, Member: m.Name, Title: m.Name + ": deny every edit that would make it present a certificate again",
+		Why:     "the hub is about to rely on what was proved of it; behind a fence that is believed for 7 days, without one for 15 minutes",
+		Timeout: goal.Within, NoUndo: true, Optional: true,
+		Probe: &plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, After: modePatch("MUTUAL_TLS")},
+		Conditions: append(proof,
+			plan.Condition{Kind: conditionFenced, Member: m.Name, For: goal.FenceFor, Text: fmt.Sprintf("a dry run of such an edit is denied by %s, again and again for %s, each time on a new connection", plan.FenceName, goal.FenceFor)})}
 	for _, o := range []struct {
 		ref    plan.Ref
 		stored map[string]any
 		ours   map[string]any
 	}{{m.Fence.Policy, m.Fence.PolicySpec, policy}, {m.Fence.Binding, m.Fence.BindingSpec, binding}} {
-		p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: o.ref}
+		p := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: o.ref}
 		switch {
 		case o.stored == nil:
 			p.Create, p.After = true, o.ours
@@ -203,35 +203,35 @@ func replacing(stored map[string]any, ours any) map[string]any {
 	return patch
 }
 
-// lift removes the fence of a member's cluster, if there is one, having first taken back what the roster states of the member, and of whoever
+// removeFence removes the fence of a member's cluster, if there is one, having first taken back what the roster states of the member, and of whoever
 // else the fence stands behind.
-func lift(f plan.Facts, m plan.Member) []plan.Patch {
-	var writes []plan.Patch
+func removeFence(f plan.State, m plan.Member) []plan.Write {
+	var writes []plan.Write
 	for _, other := range f.Members {
 		own := other.Name == m.Name && (other.Registered || other.Statement != nil) // one may be stated of it at this very moment
 		relies := own || other.Context == m.Context && other.Statement != nil && other.Statement.Fence != ""
 		if relies && f.Hub.Found {
-			writes = append(writes, voidPatch(f, other))
+			writes = append(writes, retraction(f, other))
 		}
 	}
 	for _, o := range []plan.Ref{m.Fence.Binding, m.Fence.Policy} {
 		if o.UID != "" {
-			writes = append(writes, plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: o, Delete: true})
+			writes = append(writes, plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: o, Delete: true})
 		}
 	}
 	return writes
 }
 
-// judgeFenced wants every dry run of the stretch that ends now to have been denied by our policy and our binding, for as long as the claim asks,
+// evaluateFenced wants every dry run of the stretch that ends now to have been denied by our policy and our binding, for as long as the claim asks,
 // and the member to have been looked at after that: an edit that was admitted before the first denial is stored by then, and seen.
-func judgeFenced(c plan.Claim, seen []plan.Facts) plan.Judgement {
+func evaluateFenced(c plan.Condition, seen []plan.State) plan.Evaluation {
 	last := seen[len(seen)-1]
 	var since, until time.Time // of the denials before the last look
 	denied := 0
 	for i := len(seen) - 1; i >= 1; i-- {
 		probe, made := seen[i].Probes[c.Member]
 		m := seen[i].Member(c.Member)
-		if !made || !byFence(probe.Denied) || m == nil || !m.Fence.Ours || m.Fence.ID() != last.Member(c.Member).Fence.ID() {
+		if !made || !byFence(probe.Denied) || m == nil || !m.Fence.Current || m.Fence.ID() != last.Member(c.Member).Fence.ID() {
 			break
 		}
 		if since, denied = probe.At, denied+1; denied == 2 {
@@ -241,15 +241,15 @@ func judgeFenced(c plan.Claim, seen []plan.Facts) plan.Judgement {
 	probe := last.Probes[c.Member]
 	switch {
 	case denied == 0 && probe.Err != "":
-		return plan.Judgement{Witness: "the dry run of an edit did not come to an answer: " + probe.Err}
+		return plan.Evaluation{Evidence: "the dry run of an edit did not come to an answer: " + probe.Err}
 	case denied == 0 && probe.Denied != "":
-		return plan.Judgement{Witness: "the dry run of an edit was denied by something else: " + probe.Denied}
+		return plan.Evaluation{Evidence: "the dry run of an edit was denied by something else: " + probe.Denied}
 	case denied == 0:
-		return plan.Judgement{Witness: "the dry run of an edit was let through: its API server does not enforce the fence yet"}
+		return plan.Evaluation{Evidence: "the dry run of an edit was let through: its API server does not enforce the fence yet"}
 	case denied < 2 || until.Sub(since) < c.For:
-		return plan.Judgement{Witness: fmt.Sprintf("the fence denies since %s, and must be seen to for %s", since.UTC().Format(time.RFC3339), c.For)}
+		return plan.Evaluation{Evidence: fmt.Sprintf("the fence denies since %s, and must be seen to for %s", since.UTC().Format(time.RFC3339), c.For)}
 	}
-	return plan.Judgement{Holds: true, Witness: fmt.Sprintf("its API server denied %s of an edit in %s, on new connections", count(denied, "dry run"), probe.At.Sub(since).Round(time.Second))}
+	return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("its API server denied %s of an edit in %s, on new connections", count(denied, "dry run"), probe.At.Sub(since).Round(time.Second))}
 }
 
 // byFence says whether admission's words name our policy and our binding.

@@ -21,11 +21,11 @@ const deniedByOurs = "controlplanes.install.tetrate.io \"controlplane\" is forbi
 
 func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 	const denied, other, through, failed = deniedByOurs, "ValidatingAdmissionPolicy 'theirs' with binding 'xcpauth-fence' denied request", "", "!timeout"
-	seen := func(words ...string) []plan.Facts {
-		all := []plan.Facts{fleet(guard.Yes, guard.Yes, edge("eu", JWT))}
+	seen := func(words ...string) []plan.State {
+		all := []plan.State{fleet(guard.Yes, guard.Yes, edge("eu", JWT))}
 		for i, word := range words {
 			m := fenceable(edge("eu", JWT))
-			m.Fence.Ours, m.Fence.Binding.UID, m.Fence.Policy.UID = true, "b1", "p1"
+			m.Fence.Current, m.Fence.Binding.UID, m.Fence.Policy.UID = true, "b1", "p1"
 			f := fleet(guard.Yes, guard.Yes, m)
 			p := plan.Probe{At: noon.Add(time.Duration(i) * 5 * time.Second), Denied: word}
 			if word == failed {
@@ -36,13 +36,13 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 		}
 		return all
 	}
-	of := func(facts []plan.Facts, i int, change func(*plan.Member)) []plan.Facts {
+	of := func(facts []plan.State, i int, change func(*plan.Member)) []plan.State {
 		change(&facts[i].Members[0])
 		return facts
 	}
 	for _, tc := range []struct {
 		name  string
-		seen  []plan.Facts
+		seen  []plan.State
 		holds bool
 		says  string
 	}{
@@ -59,12 +59,12 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 		{"no answer", seen(denied, denied, denied, failed), false, "did not come to an answer: timeout"},
 		{"a fence that was made again", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
 		{"a policy that was made again", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Policy.UID = "p0" }), false, "must be seen to for 10s"},
-		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Ours = false }), false, "must be seen to for 10s"},
+		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Current = false }), false, "must be seen to for 10s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			j := judge(plan.Claim{Kind: claimFenced, Member: "eu", For: 10 * time.Second}, tc.seen)
-			if j.Holds != tc.holds || !strings.Contains(j.Witness, tc.says) {
-				t.Errorf("holds %v: %s; want %v, %s", j.Holds, j.Witness, tc.holds, tc.says)
+			j := evaluate(plan.Condition{Kind: conditionFenced, Member: "eu", For: 10 * time.Second}, tc.seen)
+			if j.Met != tc.holds || !strings.Contains(j.Evidence, tc.says) {
+				t.Errorf("holds %v: %s; want %v, %s", j.Met, j.Evidence, tc.holds, tc.says)
 			}
 		})
 	}
@@ -119,12 +119,12 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := fence(map[plan.Read]plan.Result{readFencePolicy: stored(policy, tc.policy), readFenceBinding: stored(binding, tc.binding)})
-			if f.Ours != tc.ours || f.Policy.UID == "" || f.Binding.UID == "" || f.Without != "" {
+			if f.Current != tc.ours || f.Policy.UID == "" || f.Binding.UID == "" || f.Unavailable != "" {
 				t.Errorf("%+v, want ours %v", f, tc.ours)
 			}
 			m := edge("eu", JWT)
 			m.Fence = f
-			writes := enclose(m, plan.Goal{}).Writes
+			writes := installFenceStep(m, plan.Goal{}).Writes
 			if tc.ours != (len(writes) == 0) {
 				t.Errorf("writes %+v", writes)
 			}
@@ -144,11 +144,11 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 		})
 	}
 	none := fence(map[plan.Read]plan.Result{readFencePolicy: {Missing: true, NoKind: true}, readFenceBinding: {Missing: true, NoKind: true}})
-	if !strings.Contains(none.Without, "Kubernetes 1.30") {
+	if !strings.Contains(none.Unavailable, "Kubernetes 1.30") {
 		t.Errorf("without the kind: %+v", none)
 	}
 	unread := fence(map[plan.Read]plan.Result{readFencePolicy: {Err: "forbidden (403)"}, readFenceBinding: {Missing: true}})
-	if unread.Ours || !strings.Contains(unread.Without, "forbidden (403)") {
+	if unread.Current || !strings.Contains(unread.Unavailable, "forbidden (403)") {
 		t.Errorf("unread: %+v", unread)
 	}
 }
@@ -178,22 +178,22 @@ func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
 	policy, binding, _ := bytes.Cut(manifests.EdgeFence, []byte("\n---\n"))
 	first := fence(map[plan.Read]plan.Result{readFencePolicy: result(firstPolicy, as),
 		readFenceBinding: result(firstBinding, as)})
-	if first.Ours ||
+	if first.Current ||
 		first.Outdated != "another release of xcpauth installed it: it is version 1, and this release has version 2" {
 		t.Errorf("the first release's: %+v", first)
 	}
 	changed := fence(map[plan.Read]plan.Result{readFencePolicy: result(policy,
 		func(spec map[string]any) { spec["failurePolicy"] = "Ignore" }), readFenceBinding: result(binding, as)})
-	if changed.Ours || changed.Outdated != "somebody changed it after it was installed" {
+	if changed.Current || changed.Outdated != "somebody changed it after it was installed" {
 		t.Errorf("one that was changed: %+v", changed)
 	}
 	ours := fence(map[plan.Read]plan.Result{readFencePolicy: result(policy, as), readFenceBinding: result(binding, as)})
-	if !ours.Ours || ours.Outdated != "" {
+	if !ours.Current || ours.Outdated != "" {
 		t.Errorf("this release's: %+v", ours)
 	}
 	m := edge("eu", JWT)
 	m.Fence = first
-	step := enclose(m, plan.Goal{})
+	step := installFenceStep(m, plan.Goal{})
 	if len(step.Writes) != 1 || step.Writes[0].Object.Kind != fencePolicyRef.Kind || step.Writes[0].Create {
 		t.Fatalf("writes %+v", step.Writes)
 	}
@@ -224,7 +224,7 @@ func TestNextWithFences(t *testing.T) {
 	const on = guard.Yes
 	bound := func(m plan.Member) plan.Member {
 		m = fenceable(proved(m))
-		m.Fence.Ours, m.Fence.Proved, m.Fence.Policy.UID, m.Fence.Binding.UID = true, true, "p", "b"
+		m.Fence.Current, m.Fence.Verified, m.Fence.Policy.UID, m.Fence.Binding.UID = true, true, "p", "b"
 		m.Statement.Fence, m.Statement.Until = "b/p", noon.Add(24*time.Hour)
 		return m
 	}
@@ -232,10 +232,10 @@ func TestNextWithFences(t *testing.T) {
 	earlier := with(open, func(m *plan.Member) {
 		m.Fence.Policy.UID, m.Fence.Binding.UID, m.Fence.Outdated = "p", "b", "another release of xcpauth installed it"
 	})
-	gone := with(bound(edge("edge-1", JWT)), func(m *plan.Member) { m.Fence.Proved, m.Fence.Binding.UID = false, "" })
+	gone := with(bound(edge("edge-1", JWT)), func(m *plan.Member) { m.Fence.Verified, m.Fence.Binding.UID = false, "" })
 	for _, tc := range []struct {
 		name  string
-		facts plan.Facts
+		facts plan.State
 		goal  plan.Goal
 		want  string
 	}{
@@ -251,7 +251,7 @@ func TestNextWithFences(t *testing.T) {
 		{"unless that is not wanted, once more", fleet(guard.No, on, earlier, proved(mpc(JWT))), plan.Goal{NoFence: true},
 			""},
 		{"or the edge presents something else", fleet(guard.No, on, with(earlier,
-			func(m *plan.Member) { m.Edge.Presents = nil }), proved(mpc(JWT))), plan.Goal{}, "!edge-1"},
+			func(m *plan.Member) { m.Evidence.Presents = nil }), proved(mpc(JWT))), plan.Goal{}, "!edge-1"},
 		{"a team without the hub fences its own", fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true}, "fence/edge-1"},
 		{"a statement whose fence is gone is taken back", fleet(on, on, gone, proved(mpc(JWT))), plan.Goal{}, "void/edge-1"},
 		{"the way back of a team without the hub waits for the hub's word", fleet(on, on, with(bound(edge("edge-1", JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true}, "!edge-1"},
@@ -259,7 +259,7 @@ func TestNextWithFences(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = JWT
-			if got := said(next(tc.facts, tc.goal)); got != tc.want {
+			if got := said(nextWave(tc.facts, tc.goal)); got != tc.want {
 				t.Errorf("next wave %q, want %q", got, tc.want)
 			}
 		})
@@ -269,7 +269,7 @@ func TestNextWithFences(t *testing.T) {
 	second := with(bound(edge("edge-2", JWT)), func(m *plan.Member) { m.Context = "edge-1" }) // in the same cluster
 	f := fleet(on, on, with(bound(edge("edge-1", JWT)), moved), second, proved(mpc(JWT)))
 	var writes []string
-	for _, w := range next(f, plan.Goal{To: JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
+	for _, w := range nextWave(f, plan.Goal{To: JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
 		writes = append(writes, fmt.Sprintf("%s %s %v", w.Object.Resource, w.Object.Name, w.Delete))
 	}
 	want := "edgeclusters edge-1 false, edgeclusters edge-2 false, validatingadmissionpolicybindings xcpauth-fence true, validatingadmissionpolicies xcpauth-fence true, controlplanes controlplane false"

@@ -49,8 +49,8 @@ func entry(name, uid string) apifake.Object {
 }
 
 // offBlockers is what stands against turning mTLS off.
-func offBlockers(f plan.Facts) []guard.Blocker {
-	return guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}}, f.Edges(), noon)
+func offBlockers(f plan.State) []guard.Blocker {
+	return guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}}, f.GuardMembers(), noon)
 }
 
 func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
@@ -91,8 +91,8 @@ func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
 					}
 					s.Reads[r] = plan.Result{Err: "forbidden (403)"}
 				}
-				f := facts([]plan.Snapshot{hub, eu}, plan.Selection{Hub: "hub"}, noon)
-				wave := said(next(f, plan.Goal{Unrotated: []string{"eu"}, NoFence: true}))
+				f := readState([]plan.Snapshot{hub, eu}, plan.Selection{Hub: "hub"}, noon)
+				wave := said(nextWave(f, plan.Goal{Unrotated: []string{"eu"}, NoFence: true}))
 				if tc.want == "" {
 					if b := offBlockers(f); len(b) > 0 || wave != "close" {
 						t.Fatalf("blockers %v, next %q; want none and close", b, wave)
@@ -147,8 +147,8 @@ func TestAStatementIsBelievedFifteenMinutesWhateverItSays(t *testing.T) {
 			e["status"].(apifake.Object)["observedTime"] = noon.Add(tc.observed).Format(time.RFC3339)
 			e["status"].(apifake.Object)["validUntil"] = noon.Add(tc.until).Format(time.RFC3339)
 			now := noon.Add(tc.at)
-			f := facts([]plan.Snapshot{snapshot("hub", append(openHub("far"), e)...)}, plan.Selection{Hub: "hub"}, now)
-			b := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}}, f.Edges(), now)
+			f := readState([]plan.Snapshot{snapshot("hub", append(openHub("far"), e)...)}, plan.Selection{Hub: "hub"}, now)
+			b := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}}, f.GuardMembers(), now)
 			if believed := len(b) == 0; believed != tc.want {
 				t.Errorf("believed: %v, want %v (%v)", believed, tc.want, b)
 			}
@@ -171,7 +171,7 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := fleet(guard.Yes, guard.Yes)
 			f.Hub.Connections = connections(plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{Name: "a", UID: "a", Started: true, Counters: page}, tc.b}})
-			if j := judgeMPC(f.Hub.Connections, mpc(JWT)); j.Holds != tc.want {
+			if j := evaluateMPC(f.Hub.Connections, mpc(JWT)); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})
@@ -180,35 +180,35 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 
 // A ControlPlane that was re-created renews its entry once, and is proved once.
 func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
-	seen := func(uid string) plan.Facts {
-		return facts([]plan.Snapshot{snapshot("hub", append(openHub("eu"), entry("eu", uid))...), snapshot("eu", onJWT("eu")...)}, plan.Selection{Hub: "hub"}, noon)
+	seen := func(uid string) plan.State {
+		return readState([]plan.Snapshot{snapshot("hub", append(openHub("eu"), entry("eu", uid))...), snapshot("eu", onJWT("eu")...)}, plan.Selection{Hub: "hub"}, noon)
 	}
 	f := seen("uid-of-the-one-before")
-	if m := f.Member("eu"); m.Proved(JWT, noon) {
+	if m := f.Member("eu"); m.Verified(JWT, noon) {
 		t.Error("eu counts as proved by a statement about a ControlPlane that is not there any more")
 	}
-	wave := next(f, plan.Goal{})
+	wave := nextWave(f, plan.Goal{})
 	if got := said(wave); got != "register" {
 		t.Fatalf("next is %q, want the entry renewed", got)
 	}
 	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Create {
 		t.Errorf("writes %+v, want the entry that is there changed", writes)
 	}
-	if got := said(next(seen("uid-eu-controlplane"), plan.Goal{Unrotated: []string{"eu"}, NoFence: true})); got != "close" {
+	if got := said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Unrotated: []string{"eu"}, NoFence: true})); got != "close" {
 		t.Errorf("renewed and proved, next is %q again", got)
 	}
 }
 
 func TestAProofEndsWhenTheControlPlaneSaysMTLSAgain(t *testing.T) {
-	at := func(declared cred, push float64) plan.Facts {
+	at := func(declared cred, push float64) plan.State {
 		m := edge("edge-1", JWT)
 		m.Declared = declared // the operator has not looked yet: EdgeXcp and the pods are still on JWT
 		m.Workload.Processes = []plan.Process{{Name: "a", UID: "a", Ready: true, Presents: JWT, Counters: map[string]float64{metricPush: push, metricConnect + `{statusLabel="ok"}`: 1}}}
 		return fleet(guard.Yes, guard.Yes, m)
 	}
 	for declared, want := range map[cred]bool{JWT: true, MTLS: false, "": false} {
-		seen := []plan.Facts{at(JWT, 1), at(JWT, 1), at(JWT, 2), at(declared, 3)}
-		missing := slices.ContainsFunc(edgeProof(edge("edge-1", JWT), JWT, 0), func(c plan.Claim) bool { return !judge(c, seen).Holds })
+		seen := []plan.State{at(JWT, 1), at(JWT, 1), at(JWT, 2), at(declared, 3)}
+		missing := slices.ContainsFunc(edgeConditions(edge("edge-1", JWT), JWT, 0), func(c plan.Condition) bool { return !evaluate(c, seen).Met })
 		if missing == want {
 			t.Errorf("the ControlPlane says %q in the end: proved %v, want %v", declared, !missing, want)
 		}
@@ -221,7 +221,7 @@ func TestTheNamedHubWinsAmongTheContextsOfOneCluster(t *testing.T) {
 		for _, context := range []string{"admin@hub", "hub", "zz"} {
 			snaps = append(snaps, snapshot(context, openHub()...))
 		}
-		f := facts(snaps, plan.Selection{Hub: name}, noon)
+		f := readState(snaps, plan.Selection{Hub: name}, noon)
 		if !f.Hub.Found || f.Hub.Context != name || len(f.Others) != 2 {
 			t.Errorf("--context %s: found %v in %q (%s), others %v", name, f.Hub.Found, f.Hub.Context, f.Hub.Err, f.Others)
 		}
@@ -229,7 +229,7 @@ func TestTheNamedHubWinsAmongTheContextsOfOneCluster(t *testing.T) {
 }
 
 func TestNoMemberHasTheHubsName(t *testing.T) {
-	f := facts([]plan.Snapshot{snapshot("h", openHub("hub")...), snapshot("e", append(apifake.Edge("hub"), apifake.KubeSystem("e"))...)}, plan.Selection{Hub: "h"}, noon)
+	f := readState([]plan.Snapshot{snapshot("h", openHub("hub")...), snapshot("e", append(apifake.Edge("hub"), apifake.KubeSystem("e"))...)}, plan.Selection{Hub: "h"}, noon)
 	if f.Member("hub") != nil {
 		t.Error("an edge is called hub: steps and outcomes are told apart by that name")
 	}
@@ -239,13 +239,13 @@ func TestNoMemberHasTheHubsName(t *testing.T) {
 }
 
 func TestTheGoalIsNotReachedOnWhatIsOld(t *testing.T) {
-	old := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "no selected context reaches it", Edge: guard.Edge{Name: "edge-9", Presents: []cred{JWT}, Until: noon.Add(-240 * time.Hour)}}
-	for name, f := range map[string]plan.Facts{
+	old := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "no selected context reaches it", Evidence: guard.Member{Name: "edge-9", Presents: []cred{JWT}, Until: noon.Add(-240 * time.Hour)}}
+	for name, f := range map[string]plan.State{
 		"a statement that ran out, mTLS off": fleet(guard.No, guard.Yes, old),
 		"a statement that ran out, both on":  fleet(guard.Yes, guard.Yes, old),
 		"MPC on mTLS under a closed hub":     fleet(guard.No, guard.Yes, proved(edge("edge-1", JWT)), mpc(MTLS)),
 	} {
-		if w := next(f, plan.Goal{}); len(w.Blocked) == 0 {
+		if w := nextWave(f, plan.Goal{}); len(w.Obstacles) == 0 {
 			t.Errorf("%s: next is %q, want it blocked", name, said(w))
 		}
 	}

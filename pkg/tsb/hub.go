@@ -17,10 +17,10 @@ func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.Edg
 	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), kube.Ref(mp, readManagementPlanes, "ManagementPlane")
 	hub.Organization, _ = field(mp.Raw, "spec", "organization").(string)
 	hub.Since = mp.Metadata.Written("spec", "components", "xcp", "centralAuthModes")
-	var odd []Oddity
+	var odd []Anomaly
 	hub.Accepts, odd = ReadHub(mp.Raw)
 	for _, o := range odd {
-		hub.Odd = append(hub.Odd, o.String())
+		hub.Anomalies = append(hub.Anomalies, o.String())
 	}
 	xcp, _ := walk(mp.Raw, "", "spec", "components", "xcp")
 	stanza, _ := xcp["centralAuthModes"].(map[string]any)
@@ -29,17 +29,17 @@ func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.Edg
 	hub.Server = certificate(s.Reads, ns, secretCentralCert)
 	hub.Server.Keeper = keeper(s.Reads[secret(ns, secretCentralCert)])
 	hub.Issuer = issuerOf(s.Reads, mp, secretCentralCert)
-	hub.RehearsalIssuer = issuerOf(s.Reads, mp, rehearsalSecret)
-	if !s.Reads[secret(ns, rehearsalSecret)].Missing {
-		hub.Rehearsal = certificate(s.Reads, ns, rehearsalSecret)
+	hub.TrialIssuer = issuerOf(s.Reads, mp, trialSecret)
+	if !s.Reads[secret(ns, trialSecret)].Missing {
+		hub.TrialCertificate = certificate(s.Reads, ns, trialSecret)
 	}
 	if ca := secretKey(s.Reads[secret(ns, secretMPCCerts)], "ca.crt"); ca != nil {
-		hub.Anchors = append(hub.Anchors, ca)
+		hub.TrustAnchors = append(hub.TrustAnchors, ca)
 	}
 	hub.Leftovers = hubLeftovers(s, ns, hub.ClusterUID)
 	hub.Workload = workload(s.Reads, ns, "central", nil)
 	for _, c := range kube.Items(s.Reads[centralXcps(ns)]) {
-		hub.Lower = max(hub.Lower, c.Metadata.Generation)
+		hub.OperatorGeneration = max(hub.OperatorGeneration, c.Metadata.Generation)
 	}
 	switch clusters, why := kube.List(s.Reads[xcpClusters(ns)]); {
 	case why != "":
@@ -53,7 +53,7 @@ func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.Edg
 	}
 	var entries map[string]api.EdgeCluster
 	hub.Roster, entries = roster.Parse(s.Reads)
-	hub.InFlight, hub.Originals, hub.Past = roster.Journal(s.Reads)
+	hub.InFlight, hub.Originals, hub.History = roster.Journal(s.Reads)
 	hub.JournalErr = roster.Unread(s.Reads)
 	return entries
 }

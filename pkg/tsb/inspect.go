@@ -28,10 +28,10 @@ const (
 // readWebhook is our own webhook's registration; manifests/base names it.
 var readWebhook = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations", Name: "xcpauth-webhook"}
 
-// CheckDialect is Dialect, looking also at what only check needs.
-func CheckDialect() plan.Dialect {
-	d := Dialect()
-	d.Reads, d.Facts, d.Needs = checkReads, checkFacts, Needs
+// CheckProvider is Dialect, looking also at what only check needs.
+func CheckProvider() plan.Provider {
+	d := Provider()
+	d.Reads, d.ReadState, d.Permissions = checkReads, checkFacts, Permissions
 	return d
 }
 
@@ -63,8 +63,8 @@ func checkOnly(soFar map[plan.Read]plan.Result) []plan.Read {
 }
 
 // checkFacts is facts, with every context and an inspection of the hub and of each member that was reached.
-func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
-	f := facts(snaps, where, at)
+func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
+	f := readState(snaps, where, at)
 	byContext := map[string]plan.Snapshot{}
 	for _, s := range snaps {
 		byContext[s.Context] = s
@@ -98,7 +98,7 @@ func checkFacts(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
-	c.Missing, c.AccessErr = s.Lacking(Needs(s.Reads, true)) // what another dialect asked for is none of ours
+	c.Missing, c.AccessErr = s.MissingPermissions(Permissions(s.Reads, true)) // what another dialect asked for is none of ours
 	c.Partial = kube.Unreadable(s.Reads[readManagementPlanes]) != "" || kube.Unreadable(s.Reads[readControlPlanes]) != ""
 	if s.Err != "" {
 		return c
@@ -137,7 +137,7 @@ func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) kube.Object {
 // wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone; then those, since anything
 // else would undo what was reached.
 func wantedModes(h plan.Hub) string {
-	if closedHub(h) {
+	if acceptsJWTOnly(h) {
 		return "{jwt: true, mutualTls: false}"
 	}
 	return "{jwt: true, mutualTls: true}"
@@ -151,13 +151,13 @@ func wantedMode(h plan.Hub) string {
 	return "JWT"
 }
 
-func inspectHub(s plan.Snapshot, f *plan.Facts) {
+func inspectHub(s plan.Snapshot, f *plan.State) {
 	hub := &f.Hub
 	ns := hub.Object.Namespace
 	mp := planeOf(s, readManagementPlanes, hub.Object)
 	in := &plan.Inspection{Field: xcpPath + ".centralAuthModes", Wanted: wantedModes(*hub), Deleting: mp.Metadata.DeletionTimestamp != ""}
 	_, odd := ReadHub(mp.Raw)
-	in.Oddities = append(oddities(odd), misplaced(mp.Raw, "centralAuthModes")...)
+	in.Anomalies = append(planAnomalies(odd), misplaced(mp.Raw, "centralAuthModes")...)
 	in.Version = planeVersion(mp)
 	in.Operator = operator(s, ns, operatorHub)
 	if r := s.Reads[readWebhook]; kube.Unreadable(r) == "" {
@@ -172,7 +172,7 @@ func inspectHub(s plan.Snapshot, f *plan.Facts) {
 
 // serverNeeds is what Central's certificate carries and must (the vendor's certificate pages): for mutual TLS its SPIFFE ID and both
 // usages, with the CA in the secret; for JWTs the usage of a server.
-func serverNeeds(f plan.Facts) *plan.Server {
+func serverNeeds(f plan.State) *plan.Server {
 	hub := f.Hub
 	leaf, err := chain.Leaf(hub.Server.Chain)
 	if err != nil {
@@ -190,14 +190,14 @@ func serverNeeds(f plan.Facts) *plan.Server {
 }
 
 // mutualInUse says whether mutual TLS is accepted; or, where that is not written, whether anybody may present it.
-func mutualInUse(f plan.Facts) bool {
+func mutualInUse(f plan.State) bool {
 	switch f.Hub.Accepts.Accepts[MTLS] {
 	case guard.Yes:
 		return true
 	case guard.No:
 		return false
 	}
-	return slices.ContainsFunc(f.Edges(), func(e guard.Edge) bool { return e.Presents == nil || slices.Contains(e.Presents, MTLS) })
+	return slices.ContainsFunc(f.GuardMembers(), func(e guard.Member) bool { return e.Presents == nil || slices.Contains(e.Presents, MTLS) })
 }
 
 // usages names the extended key usages of a certificate; nil when it may be used for anything.
@@ -219,15 +219,15 @@ func usages(c *x509.Certificate) []string {
 	return names
 }
 
-func inspectEdge(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
+func inspectEdge(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection {
 	ns := m.Object.Namespace
 	cp := planeOf(s, readControlPlanes, m.Object)
 	in := &plan.Inspection{Field: xcpPath + ".centralAuthMode", Wanted: wantedMode(f.Hub), Deleting: cp.Metadata.DeletionTimestamp != ""}
 	_, odd := ReadEdge(cp.Raw)
 	_, levels := walk(cp.Raw, "", "spec", "managementPlane")
-	in.Oddities = append(oddities(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode")...)
-	in.Oddities = append(in.Oddities, dialled(cp.Raw)...)
-	in.Oddities = append(in.Oddities, documentedOverlays(cp.Raw)...)
+	in.Anomalies = append(planAnomalies(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode")...)
+	in.Anomalies = append(in.Anomalies, dialled(cp.Raw)...)
+	in.Anomalies = append(in.Anomalies, documentedOverlays(cp.Raw)...)
 	in.Version = planeVersion(cp)
 	in.Operator = operator(s, ns, operatorEdge)
 	in.Materials = edgeMaterials(s, cp, m, f)
@@ -235,9 +235,9 @@ func inspectEdge(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection 
 	return in
 }
 
-func inspectMPC(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
+func inspectMPC(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection {
 	in := &plan.Inspection{}
-	if !slices.Contains(m.Edge.Presents, MTLS) {
+	if !slices.Contains(m.Evidence.Presents, MTLS) {
 		return in
 	}
 	ns := m.Object.Namespace
@@ -250,7 +250,7 @@ func inspectMPC(s plan.Snapshot, m plan.Member, f plan.Facts) *plan.Inspection {
 
 // gone says why a member of which no context has a ControlPlane is evidently decommissioned: the cluster that the roster or a
 // context of its name leads to was looked at, and has none.
-func gone(m plan.Member, e api.EdgeCluster, f plan.Facts) string {
+func gone(m plan.Member, e api.EdgeCluster, f plan.State) string {
 	for _, o := range f.Others {
 		switch {
 		case o.State != "no-member":

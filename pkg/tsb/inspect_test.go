@@ -143,22 +143,22 @@ func TestWhatCheckFinds(t *testing.T) {
 			var got []string
 			said := ""
 			for _, x := range found {
-				if strings.Contains(strings.Join([]string{x.Saw, x.Remedy, x.Command, x.Object}, " "), "canary") {
+				if strings.Contains(strings.Join([]string{x.Found, x.Remedy, x.Command, x.Object}, " "), "canary") {
 					t.Errorf("a secret is printed: %+v", x)
 				}
 				if x.Severity != check.Info {
 					got = append(got, x.Rule+" "+x.Member)
-					said += x.Saw + " " + x.Remedy + "\n"
+					said += x.Found + " " + x.Remedy + "\n"
 				}
 			}
 			if !slices.Equal(got, tc.want) || !strings.Contains(said, tc.saw) {
 				t.Errorf("found %v, want %v and %q in\n%s", got, tc.want, tc.saw, said)
 			}
 			for _, m := range f.Members { // whatever stands in the way of a migration is found
-				if len(m.Blocked) > 0 && !slices.ContainsFunc(found, func(x check.Finding) bool {
+				if len(m.Obstacles) > 0 && !slices.ContainsFunc(found, func(x check.Finding) bool {
 					return x.Severity != check.Info && (x.Member == m.Name || x.Member == "hub")
 				}) {
-					t.Errorf("%s is blocked (%v), and no rule says so", m.Name, m.Blocked)
+					t.Errorf("%s is blocked (%v), and no rule says so", m.Name, m.Obstacles)
 				}
 			}
 		})
@@ -224,7 +224,7 @@ func FuzzCheck(f *testing.F) {
 		}
 		hub := snapshot("hub", apifake.Hub("eu")...)
 		check.Run(check.Rules(), checkFacts([]plan.Snapshot{hub, s}, plan.Selection{}, noon), check.Options{})
-		Needs(s.Reads, true)
+		Permissions(s.Reads, true)
 	})
 }
 

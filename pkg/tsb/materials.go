@@ -35,7 +35,7 @@ func hubMaterials(s plan.Snapshot, hub plan.Hub) []plan.Material {
 //   - the service account that they are minted from;
 //   - its client certificate, while it is on mutual TLS;
 //   - the CA that verifies Central for a JWT edge, and the one of the API that mints.
-func edgeMaterials(s plan.Snapshot, cp kube.Object, m plan.Member, f plan.Facts) []plan.Material {
+func edgeMaterials(s plan.Snapshot, cp kube.Object, m plan.Member, f plan.State) []plan.Material {
 	ns := m.Object.Namespace
 	at := func(name string) (plan.Result, string) { return s.Reads[secret(ns, name)], ns + "/" + name }
 	account, where := at(secretServiceAccount)
@@ -57,7 +57,7 @@ func edgeMaterials(s plan.Snapshot, cp kube.Object, m plan.Member, f plan.Facts)
 	minter.Needed = main.Absent || main.Rotated
 	all = append(all, minter)
 
-	if m.Declared == MTLS || slices.Contains(m.Edge.Presents, MTLS) {
+	if m.Declared == MTLS || slices.Contains(m.Evidence.Presents, MTLS) {
 		r, where := at(secretEdgeCert)
 		all = append(all, material(r, where, "tls.crt", "the edge's client certificate", true, "issue it again with: tctl install cluster-certs --cluster "+m.ClusterName+", or have its Certificate (in the hub's cluster) re-issued"))
 	}
@@ -75,9 +75,9 @@ func edgeMaterials(s plan.Snapshot, cp kube.Object, m plan.Member, f plan.Facts)
 func tokenMaterial(r plan.Result, where, key, what string, mints bool, m plan.Member) plan.Material {
 	ns := m.Object.Namespace
 	t := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
-		Mend: "create it with: tctl install manifest control-plane-secrets --cluster " + m.ClusterName + ", and apply of what that prints only this secret"}
+		Remedy: "create it with: tctl install manifest control-plane-secrets --cluster " + m.ClusterName + ", and apply of what that prints only this secret"}
 	if mints {
-		t.Mend = "tsb-operator-control-plane renews it from " + secretServiceAccount + "; look in its log for \"token rotation failed\""
+		t.Remedy = "tsb-operator-control-plane renews it from " + secretServiceAccount + "; look in its log for \"token rotation failed\""
 		t.Command = []string{"kubectl", "--context", m.Context, "-n", ns, "logs", "deployment/" + operatorEdge, "--tail=200"}
 	}
 	if r.Missing || t.Unread != "" {
@@ -97,7 +97,7 @@ func tokenMaterial(r plan.Result, where, key, what string, mints bool, m plan.Me
 // ControlPlane's clusterName (the vendor's troubleshooting page). Nothing of the key is kept.
 func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 	a := plan.Material{What: "the cluster's service account", Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
-		Mend: "make a key with: tctl install cluster-service-account --cluster " + cluster + ", and pass it to: tctl install manifest control-plane-secrets --cluster " + cluster + " --cluster-service-account"}
+		Remedy: "make a key with: tctl install cluster-service-account --cluster " + cluster + ", and pass it to: tctl install manifest control-plane-secrets --cluster " + cluster + " --cluster-service-account"}
 	if r.Missing || a.Unread != "" {
 		return a
 	}
@@ -108,7 +108,7 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 	}
 	switch err := json.Unmarshal(jwk, &key); {
 	case strings.TrimSpace(fqn) != fqn:
-		a.Wrong, a.Mend = "key clusterFqn has white space at its start or end, such as a trailing newline", "store it again without"
+		a.Wrong, a.Remedy = "key clusterFqn has white space at its start or end, such as a trailing newline", "store it again without"
 	case fqn == "":
 		a.Wrong = "it has no key clusterFqn"
 	case !strings.HasSuffix(fqn, "/clusters/"+cluster):
@@ -126,7 +126,7 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 // material reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle keeps the old
 // CA beside the new one while they change.
 func material(r plan.Result, where, key, what string, needed bool, mend string) plan.Material {
-	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing, Needed: needed, Mend: mend}
+	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing, Needed: needed, Remedy: mend}
 	if r.Missing || c.Unread != "" {
 		return c
 	}
@@ -155,21 +155,21 @@ func ownTrust(hub plan.Hub, at time.Time) []plan.Distrust {
 	}
 	if why := chain.Signed(hub.Server.CA, hub.Server.Chain, at); why != "" {
 		return []plan.Distrust{{Where: hub.Server.Where + " key ca.crt", Whose: "Central's certificate in the same secret", Why: why, Now: true,
-			Mend: "put the CA that signed tls.crt, with every intermediate in tls.crt, into the secret"}}
+			Remedy: "put the CA that signed tls.crt, with every intermediate in tls.crt, into the secret"}}
 	}
 	return nil
 }
 
 // edgeTrust is what would make the edge refuse Central, or Central the edge, now or once it presents a JWT. Names and times are
 // judged apart.
-func edgeTrust(s plan.Snapshot, m plan.Member, f plan.Facts) []plan.Distrust {
+func edgeTrust(s plan.Snapshot, m plan.Member, f plan.State) []plan.Distrust {
 	ns := m.Object.Namespace
 	hub := f.Hub
 	if hub.Server.Err != "" {
 		return nil
 	}
 	var all []plan.Distrust
-	onJWT := m.Declared == JWT || slices.Contains(m.Edge.Presents, JWT)
+	onJWT := m.Declared == JWT || slices.Contains(m.Evidence.Presents, JWT)
 	r, where := s.Reads[secret(ns, secretCA)], ns+"/"+secretCA
 	mend := fmt.Sprintf("put the CA of Central's certificate (key ca.crt of secret %s in the hub) into it beside the CA that is there", hub.Server.Where)
 	bundle := secretKey(r, "ca.crt")
@@ -177,16 +177,16 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.Facts) []plan.Distrust {
 	case kube.Unreadable(r) != "":
 	case r.Missing && onJWT && len(hub.Server.CA) > 0:
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there", Now: true,
-			Mend: fmt.Sprintf("create it with key ca.crt of secret %s in the hub", hub.Server.Where)})
+			Remedy: fmt.Sprintf("create it with key ca.crt of secret %s in the hub", hub.Server.Where)})
 	case r.Missing && !onJWT && len(hub.Server.CA) == 0:
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there, and there is no CA in the hub to make it from",
-			Mend: "create it with the CA that signs Central's certificate under key ca.crt"})
+			Remedy: "create it with the CA that signs Central's certificate under key ca.crt"})
 	case r.OK() && bundle != nil:
 		if why := chain.Signed(bundle, hub.Server.Chain, s.Clock(f.At)); why != "" {
-			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Mend: mend})
+			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Remedy: mend})
 		}
 	}
-	if m.Declared == MTLS || slices.Contains(m.Edge.Presents, MTLS) {
+	if m.Declared == MTLS || slices.Contains(m.Evidence.Presents, MTLS) {
 		all = append(all, mutualTrust(s.Reads[secret(ns, secretEdgeCert)], ns+"/"+secretEdgeCert, "the edge's certificate", hub, s.Clock(f.At))...)
 	}
 	return all
@@ -200,16 +200,16 @@ func mutualTrust(r plan.Result, where, whose string, hub plan.Hub, at time.Time)
 	const mend = "issue both from one CA again: all peers of mutual TLS need one chain of trust"
 	var all []plan.Distrust
 	if ca := secretKey(r, "ca.crt"); ca == nil {
-		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Mend: mend})
+		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Remedy: mend})
 	} else if why := chain.Signed(ca, hub.Server.Chain, at); why != "" {
-		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Mend: mend})
+		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Remedy: mend})
 	}
 	if leaf := secretKey(r, "tls.crt"); leaf != nil && len(hub.Server.CA) > 0 {
 		if _, err := chain.Leaf(leaf); err != nil {
 			return all // said of the certificate itself
 		}
 		if why := chain.Signed(hub.Server.CA, leaf, at); why != "" {
-			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Mend: mend})
+			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Remedy: mend})
 		}
 	}
 	return all

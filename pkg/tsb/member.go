@@ -19,7 +19,7 @@ import (
 // addControlPlanes reads every ControlPlane of every context. It is a member of this hub when the hub's inventory lists its
 // cluster name or when it dials an address that a listed member dials; with no inventory to ask, every one is. It is none when
 // its own CA could not verify this hub.
-func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Object, f *plan.Facts) {
+func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Object, f *plan.State) {
 	var all []plan.Member
 	hosts := map[string]bool{}
 	for _, s := range snaps {
@@ -33,15 +33,15 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 			if f.Hub.InFlight == "" && home == nil {
 				f.Hub.InFlight, f.Hub.JournalErr = inFlight, roster.Unread(s.Reads)
 			}
-			m.Original, m.Past = originals[m.Object.UID], past // a run without a hub keeps them there
+			m.Original, m.History = originals[m.Object.UID], past // a run without a hub keeps them there
 			if home == nil || home.Context != s.Context {
 				m.InFlight = roster.Held(s.Reads, m.Object.UID)
 			}
 			if home != nil && m.InFlight != "" { // what is seen of it may be taken back at any moment
-				m.Edge.Presents, m.Edge.Why = nil, heldBy(m)
+				m.Evidence.Presents, m.Evidence.Why = nil, inFlightReason(m)
 			}
 			all = append(all, m)
-			if slices.Contains(f.Hub.Inventory, m.ClusterName) && m.Elsewhere == "" {
+			if slices.Contains(f.Hub.Inventory, m.ClusterName) && m.ForeignReason == "" {
 				hosts[m.Dials] = true
 			}
 		}
@@ -50,40 +50,40 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 		}
 		switch {
 		case s.Err != "":
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: s.Err})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: s.Err})
 		case why != "":
-			f.Others = append(f.Others, plan.Other{Context: s.Context, State: "unreachable", Why: "ControlPlanes could not be listed: " + why})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: "ControlPlanes could not be listed: " + why})
 		case len(planes) == 0 && (home == nil || s.Context != home.Context) && (f.Standby == nil || s.Context != f.Standby.Context):
-			f.Others = append(f.Others, plan.Other{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no ControlPlane there"})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no ControlPlane there"})
 		}
 	}
 	names := map[string]int{}
 	for _, m := range all {
-		if m.Elsewhere == "" {
+		if m.ForeignReason == "" {
 			names[m.ClusterName]++
 		}
 	}
 	for _, m := range all {
-		if m.Elsewhere != "" {
-			f.Others = append(f.Others, plan.Other{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane", Why: fmt.Sprintf("%s is cluster %q at %s: %s", m.Object, m.ClusterName, m.Dials, m.Elsewhere)})
+		if m.ForeignReason != "" {
+			f.Others = append(f.Others, plan.OtherContext{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane", Why: fmt.Sprintf("%s is cluster %q at %s: %s", m.Object, m.ClusterName, m.Dials, m.ForeignReason)})
 			continue
 		}
 		if home != nil && f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) && !hosts[m.Dials] && len(hosts) > 0 {
-			f.Others = append(f.Others, plan.Other{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane",
+			f.Others = append(f.Others, plan.OtherContext{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane",
 				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
 			continue
 		}
 		if m.Renamed = renamed(m.ClusterName, names[m.ClusterName]); m.Renamed != "" {
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
-			m.Edge.Name = m.Name
+			m.Evidence.Name = m.Name
 		}
-		m.Blocked = append(m.Blocked, foreign(m, f.Hub, names[m.ClusterName])...)
+		m.Obstacles = append(m.Obstacles, foreign(m, f.Hub, names[m.ClusterName])...)
 		f.Members = append(f.Members, m)
 	}
 }
 
-// heldBy says that a run without a hub holds a member, and what to do.
-func heldBy(m plan.Member) string {
+// inFlightReason says that a run without a hub holds a member, and what to do.
+func inFlightReason(m plan.Member) string {
 	return fmt.Sprintf("its own cluster's journal holds it in flight: %s; that run may put it back, so let it end, or restore it with: kubectl xcpauth migrate --to=edges --no-hub; its context here is %s", m.InFlight, m.Context)
 }
 
@@ -119,7 +119,7 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	declared, more := ReadEdge(cp.Raw)
 	m.Declared = declared
 	for _, o := range append(odd, more...) {
-		m.Odd = append(m.Odd, o.String())
+		m.Anomalies = append(m.Anomalies, o.String())
 	}
 	xcp, _ := walk(cp.Raw, "", "spec", "components", "xcp")
 	m.DeclaredFields = map[string]any{"centralAuthMode": xcp["centralAuthMode"]}
@@ -142,11 +142,11 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	}
 	m.Workload = workload(s.Reads, ns, "edge", edgePresents, secretToken, secretEdgeCert)
 	presents, why := presented(m.Workload, declared, m.Effective)
-	m.Edge = guard.Edge{Name: m.Name, Presents: presents, Until: s.At.Add(liveFor), Why: why}
+	m.Evidence = guard.Member{Name: m.Name, Presents: presents, Until: s.At.Add(liveFor), Why: why}
 	m.Credential = credential(s.Reads, ns, m.ClusterName, at)
 	m.OldCredential = certificate(s.Reads, ns, secretEdgeCert)
 	m.Trust = trust(s.Reads, ns, hub, m.OldCredential.CA, m.ServerName, s.Clock(at))
-	m.Rotation = slower(rotation(m.Workload, m.Credential, s.Reads[secret(ns, secretServiceAccount)].OK()), at, s.Skew)
+	m.Rotation = byLaterClock(rotation(m.Workload, m.Credential, s.Reads[secret(ns, secretServiceAccount)].OK()), at, s.Skew)
 	ca := m.OldCredential.CA
 	bundle := secretKey(s.Reads[secret(ns, secretCA)], "ca.crt")
 	if bundle == nil {
@@ -154,14 +154,14 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	}
 	for _, pem := range [][]byte{ca, bundle} {
 		if pem != nil {
-			m.Anchors = append(m.Anchors, pem)
+			m.TrustAnchors = append(m.TrustAnchors, pem)
 		}
 	}
-	m.Credential.Lacks, m.Credential.Adds = lackingSecrets(s.Reads, m, mpRef["selfSigned"] == true, hub)
-	m.Blocked = blocked(m)
+	m.Credential.MissingSecrets, m.Credential.ExtraSecrets = lackingSecrets(s.Reads, m, mpRef["selfSigned"] == true, hub)
+	m.Obstacles = blocked(m)
 	if m.Declared == MTLS && ca != nil {
 		if ours, known := chain.Descends(ca, hub.Server.Chain); known && !ours {
-			m.Elsewhere = fmt.Sprintf("the CA in secret %s/%s did not sign this hub's certificate, so it is connected to another hub",
+			m.ForeignReason = fmt.Sprintf("the CA in secret %s/%s did not sign this hub's certificate, so it is connected to another hub",
 				ns, secretEdgeCert)
 		}
 	}
@@ -241,7 +241,7 @@ func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 // blocked lists why an edge cannot be moved to a JWT now, each with its remedy.
 func blocked(m plan.Member) []string {
 	var why []string
-	why = append(why, m.Odd...)
+	why = append(why, m.Anomalies...)
 	if m.Owner != "" {
 		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
 	}
@@ -252,13 +252,13 @@ func blocked(m plan.Member) []string {
 	} else if m.Workload.Replicas == 0 {
 		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be proved; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
 	}
-	if stuck := m.Workload.Stuck(m.Object.Namespace, "edge", m.Context); stuck != "" {
+	if stuck := m.Workload.PausedReason(m.Object.Namespace, "edge", m.Context); stuck != "" {
 		why = append(why, stuck)
 	}
 	if !m.Trust.OK && !m.Trust.Unnamed && !m.Trust.Suppliable { // a name can be added to the hub's certificate, see certify; for a CA see lacks
 		why = append(why, m.Trust.Why)
 	}
-	if m.Declared == "" && m.Effective == "" && len(m.Odd) == 0 {
+	if m.Declared == "" && m.Effective == "" && len(m.Anomalies) == 0 {
 		why = append(why, fmt.Sprintf("%s sets no centralAuthMode and EdgeXcp does not tell the effective one; set it to MUTUAL_TLS or JWT explicitly", m.Object))
 	}
 	return why
@@ -286,7 +286,7 @@ const (
 )
 
 // addMPC adds a hub's own client, which uses the modes of the same ManagementPlane.
-func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.Facts) {
+func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.State) {
 	ns := mp.Metadata.Namespace
 	w := workload(s.Reads, ns, "mpc", mpcPresents, secretMPCCerts)
 	if !w.Found && w.Err == "" {
@@ -295,7 +295,7 @@ func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.Facts) {
 	presents, why := presented(w)
 	f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleMPC, Context: s.Context, ClusterUID: kube.ClusterUID(*s),
 		Object:   plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: ns, Name: "mpc"},
-		Workload: w, Edge: guard.Edge{Name: name, Presents: presents, Until: s.At.Add(liveFor), Why: why}})
+		Workload: w, Evidence: guard.Member{Name: name, Presents: presents, Until: s.At.Add(liveFor), Why: why}})
 }
 
 // goneRemedy says how a member that is gone for good stops counting.
@@ -312,7 +312,7 @@ func goneRemedy(hub plan.Hub, entries map[string]api.EdgeCluster, name string) s
 
 // addAbsent adds the members that no selected context showed: those that the hub's inventory lists, and those of the roster.
 // An unreachable context of the same name is that member's reason and no row of its own.
-func addAbsent(entries map[string]api.EdgeCluster, f *plan.Facts) {
+func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 	known := map[string]bool{}
 	for _, m := range f.Members {
 		known[m.Name], known[m.ClusterName], known[roster.ObjectName(m.Name)] = true, true, true
@@ -333,17 +333,17 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.Facts) {
 			continue
 		}
 		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Err: "no selected context reaches it; select its context, or let its team publish a statement; if it is gone, " + goneRemedy(f.Hub, entries, name)}
-		f.Others = slices.DeleteFunc(f.Others, func(o plan.Other) bool {
+		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
 			if o.State != "unreachable" || o.Context != name {
 				return false
 			}
 			m.Context, m.Err = o.Context, o.Why
 			return true
 		})
-		m.Edge = guard.Edge{Name: name, Why: m.Err}
+		m.Evidence = guard.Member{Name: name, Why: m.Err}
 		if e, ok := entries[name]; ok && m.Context == "" { // a cluster that was to be looked at and could not be is unknown, whatever was stated
-			if st := roster.StatementOf(e, f.At); st != nil && st.Void == "" {
-				m.Edge.Presents, m.Edge.Until, m.Edge.Why = st.Presents, st.Until, "published by "+st.Source
+			if st := roster.StatementOf(e, f.At); st != nil && st.Invalid == "" {
+				m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = st.Presents, st.Until, "published by "+st.Source
 			}
 		}
 		f.Members = append(f.Members, m)

@@ -17,15 +17,15 @@ const (
 	JWT  guard.Cred = "jwt"
 )
 
-// Oddity is something in an object that is not written the way the product documents it. Whatever it touches is unknown.
-type Oddity struct {
+// Anomaly is something in an object that is not written the way the product documents it. Whatever it touches is unknown.
+type Anomaly struct {
 	Path        string `json:"path"`        // "spec.components.xcp.centralAuthModes.mutual_tls"
 	Value       string `json:"value"`       // as JSON, cut to 80 characters
 	Consequence string `json:"consequence"` // what it means here and what to write instead
 	Overlay     bool   `json:"-"`           // it is below kubeSpec, behind the typed field
 }
 
-func (o Oddity) String() string { return fmt.Sprintf("%s is %s: %s", o.Path, o.Value, o.Consequence) }
+func (o Anomaly) String() string { return fmt.Sprintf("%s is %s: %s", o.Path, o.Value, o.Consequence) }
 
 const xcpPath = "spec.components.xcp"
 
@@ -39,7 +39,7 @@ const xcpPath = "spec.components.xcp"
 //     JWT), a value that is not a boolean, and both modes as soon as the stanza has a key that we do not know, a key on
 //     the way to it is there in another spelling too (protobuf JSON also takes snake_case names), or an overlay reaches
 //     authentication behind the typed field.
-func ReadHub(mp map[string]any) (guard.Hub, []Oddity) {
+func ReadHub(mp map[string]any) (guard.Hub, []Anomaly) {
 	xcp, odd := walk(mp, "", "spec", "components", "xcp")
 	h := guard.Hub{Accepts: map[guard.Cred]guard.Tri{MTLS: guard.Unknown, JWT: guard.Unknown}}
 	stanza, isMap := xcp["centralAuthModes"].(map[string]any)
@@ -52,16 +52,16 @@ func ReadHub(mp map[string]any) (guard.Hub, []Oddity) {
 	odd = append(append(odd, spelled...), behind(reaches)...)
 	switch {
 	case written && !isMap && xcp["centralAuthModes"] != nil:
-		odd = append(odd, oddity(xcpPath+".centralAuthModes", xcp["centralAuthModes"], "not an object; both modes are unknown"))
+		odd = append(odd, anomaly(xcpPath+".centralAuthModes", xcp["centralAuthModes"], "not an object; both modes are unknown"))
 	case len(stanza) == 0:
 		return h, odd
 	}
 	for _, key := range slices.Sorted(maps.Keys(stanza)) {
 		path := xcpPath + ".centralAuthModes." + key
 		if key != "mutualTls" && key != "jwt" {
-			odd = append(odd, oddity(path, stanza[key], "not a documented key; the modes are mutualTls and jwt"))
+			odd = append(odd, anomaly(path, stanza[key], "not a documented key; the modes are mutualTls and jwt"))
 		} else if _, ok := stanza[key].(bool); !ok {
-			odd = append(odd, oddity(path, stanza[key], "not a boolean, so it is unknown; write true or false"))
+			odd = append(odd, anomaly(path, stanza[key], "not a boolean, so it is unknown; write true or false"))
 		}
 	}
 	if len(spelled) > 0 || len(reaches) > 0 || hasOther(stanza, "mutualTls", "jwt") {
@@ -95,7 +95,7 @@ func mode(stanza map[string]any, key, other string) guard.Tri {
 
 // ReadEdge reads the declared mode of a ControlPlane: MTLS or JWT when it is exactly the documented word, else "" (the
 // field is unset, UNKNOWN, or not as documented; the API page says unset is mutual TLS, the charts say JWT).
-func ReadEdge(cp map[string]any) (guard.Cred, []Oddity) {
+func ReadEdge(cp map[string]any) (guard.Cred, []Anomaly) {
 	xcp, odd := walk(cp, "", "spec", "components", "xcp")
 	var declared guard.Cred
 	switch v := xcp["centralAuthMode"]; v {
@@ -105,7 +105,7 @@ func ReadEdge(cp map[string]any) (guard.Cred, []Oddity) {
 		declared = MTLS
 	case nil, "UNKNOWN":
 	default:
-		odd = append(odd, oddity(xcpPath+".centralAuthMode", v, "not a documented mode; write JWT or MUTUAL_TLS"))
+		odd = append(odd, anomaly(xcpPath+".centralAuthMode", v, "not a documented mode; write JWT or MUTUAL_TLS"))
 	}
 	spelled, _ := otherSpellings(cp, "centralAuthMode")
 	reaches := overlay.Judge(xcp["kubeSpec"])
@@ -118,7 +118,7 @@ func ReadEdge(cp map[string]any) (guard.Cred, []Oddity) {
 // otherSpellings finds the keys on the way to a field of spec.components.xcp, and to kubeSpec beside it, that are there
 // in another spelling: in another case, or as protobuf's snake case. Which of them the operator reads is not
 // documented. The values are what the answer rests on.
-func otherSpellings(obj map[string]any, field string) (odd []Oddity, values map[string]any) {
+func otherSpellings(obj map[string]any, field string) (odd []Anomaly, values map[string]any) {
 	values = map[string]any{}
 	path := ""
 	for _, level := range [][]string{{"spec"}, {"components"}, {"xcp"}, {field, "kubeSpec"}} {
@@ -128,10 +128,10 @@ func otherSpellings(obj map[string]any, field string) (odd []Oddity, values map[
 				continue
 			}
 			_, both := obj[level[i]]
-			o := Oddity{Path: path + key, Value: "another spelling of " + level[i], Consequence: aliasOf(level[i], both),
+			o := Anomaly{Path: path + key, Value: "another spelling of " + level[i], Consequence: aliasOf(level[i], both),
 				Overlay: level[i] == "kubeSpec"}
 			if level[i] == field {
-				o = oddity(o.Path, obj[key], o.Consequence)
+				o = anomaly(o.Path, obj[key], o.Consequence)
 			}
 			odd, values[o.Path] = append(odd, o), obj[key]
 		}
@@ -142,15 +142,15 @@ func otherSpellings(obj map[string]any, field string) (odd []Oddity, values map[
 }
 
 // behind is what reaches authentication behind the typed field, as oddities.
-func behind(reaches []overlay.Reach) []Oddity {
-	var odd []Oddity
+func behind(reaches []overlay.Reach) []Anomaly {
+	var odd []Anomaly
 	for _, r := range reaches {
 		consequence := "it may reach authentication behind the typed field, so the mode is unknown; " +
 			"remove it, or write it as documented"
 		if r.Known {
 			consequence = "it reaches authentication behind the typed field, so the mode is unknown; remove it first"
 		}
-		odd = append(odd, Oddity{Path: xcpPath + "." + r.Path, Value: r.What, Consequence: consequence, Overlay: true})
+		odd = append(odd, Anomaly{Path: xcpPath + "." + r.Path, Value: r.What, Consequence: consequence, Overlay: true})
 	}
 	return odd
 }
@@ -166,7 +166,7 @@ func ids(reaches []overlay.Reach) []string {
 }
 
 // walk descends by keys; a level that is there but is no object is an oddity, a level that is absent is not.
-func walk(obj map[string]any, prefix string, path ...string) (map[string]any, []Oddity) {
+func walk(obj map[string]any, prefix string, path ...string) (map[string]any, []Anomaly) {
 	for i, key := range path {
 		v, ok := obj[key]
 		if !ok || v == nil {
@@ -174,19 +174,19 @@ func walk(obj map[string]any, prefix string, path ...string) (map[string]any, []
 		}
 		next, isMap := v.(map[string]any)
 		if !isMap {
-			return nil, []Oddity{oddity(prefix+strings.Join(path[:i+1], "."), v, "not an object; everything below it is unknown")}
+			return nil, []Anomaly{anomaly(prefix+strings.Join(path[:i+1], "."), v, "not an object; everything below it is unknown")}
 		}
 		obj = next
 	}
 	return obj, nil
 }
 
-func oddity(path string, v any, consequence string) Oddity {
+func anomaly(path string, v any, consequence string) Anomaly {
 	text := canonical(v)
 	if len(text) > 80 {
 		text = strings.ToValidUTF8(text[:77], "") + "..."
 	}
-	return Oddity{Path: path, Value: text, Consequence: consequence}
+	return Anomaly{Path: path, Value: text, Consequence: consequence}
 }
 
 func canonical(v any) string {

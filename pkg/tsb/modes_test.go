@@ -24,7 +24,7 @@ func plane(xcp map[string]any) map[string]any {
 }
 
 func TestEveryWayToWriteTheStanza(t *testing.T) {
-	fleets := map[cases.Edges]guard.Edge{
+	fleets := map[cases.Edges]guard.Member{
 		cases.OnMTLS:  {Name: "edge-1", Presents: []guard.Cred{MTLS}, Until: noon.Add(time.Minute)},
 		cases.OnJWT:   {Name: "edge-1", Presents: []guard.Cred{JWT}, Until: noon.Add(time.Minute)},
 		cases.Unknown: {Name: "edge-1"},
@@ -34,7 +34,7 @@ func TestEveryWayToWriteTheStanza(t *testing.T) {
 		new, _ := ReadHub(plane(tc.New))
 		for edges, e := range fleets {
 			t.Run(tc.Name+"/"+string(edges), func(t *testing.T) {
-				blockers := guard.Withdraw(old, new, []guard.Edge{e}, noon)
+				blockers := guard.Withdraw(old, new, []guard.Member{e}, noon)
 				if got := len(blockers) > 0; got != tc.Denied[edges] {
 					t.Errorf("denied = %v, want %v; old %+v, new %+v, blockers %v", got, tc.Denied[edges], old, new, blockers)
 				}
@@ -129,7 +129,7 @@ func TestReadEdgeIsExact(t *testing.T) {
 			t.Errorf("%s: %q, want %q", xcp, got, want)
 		}
 	}
-	if d := cmp.Diff([]Oddity(nil), second(ReadEdge(map[string]any{}))); d != "" {
+	if d := cmp.Diff([]Anomaly(nil), second(ReadEdge(map[string]any{}))); d != "" {
 		t.Errorf("an empty object has oddities: %s", d)
 	}
 }

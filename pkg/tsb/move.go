@@ -12,63 +12,63 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// sorted is the members by what can be done with them.
-type sorted struct {
-	movable  []plan.Member  // can be set to JWT now
-	lacking  []plan.Member  // can be once they are supplied what they lack
-	unproved []plan.Member  // are set to JWT, and not proved to present one
-	onMTLS   []plan.Member  // are known to present a certificate
-	blocked  []plan.Blocked // cannot be moved, or are not known to have been
-	proved   []plan.Member
-	dialled  []string // the names under which edges dial the hub, sorted
+// classified is the members by what can be done with them.
+type classified struct {
+	switchable      []plan.Member   // can be set to JWT now
+	needCredentials []plan.Member   // can be once they are supplied what they lack
+	unverified      []plan.Member   // are set to JWT, and not proved to present one
+	onMTLS          []plan.Member   // are known to present a certificate
+	obstacles       []plan.Obstacle // cannot be moved, or are not known to have been
+	verified        []plan.Member
+	dialled         []string // the names under which edges dial the hub, sorted
 }
 
-func sortOut(f plan.Facts, goal plan.Goal) sorted {
-	v := sorted{dialled: hostNames(goal.Names)}
-	closed := closedHub(f.Hub)
-	block := func(name, why string) { v.blocked = append(v.blocked, plan.Blocked{Member: name, Why: why}) }
+func classify(f plan.State, goal plan.Goal) classified {
+	v := classified{dialled: hostNames(goal.Names)}
+	closed := acceptsJWTOnly(f.Hub)
+	block := func(name, why string) { v.obstacles = append(v.obstacles, plan.Obstacle{Member: name, Why: why}) }
 	for _, m := range f.Members {
 		if m.Role == plan.RoleEdge && m.Err == "" {
 			listed := f.Hub.Inventory == nil || slices.Contains(f.Hub.Inventory, m.ClusterName)
 			if listed && m.ServerName != "" && !slices.Contains(v.dialled, m.ServerName) {
 				v.dialled = append(v.dialled, m.ServerName)
 			}
-			if slices.Contains(m.Edge.Presents, MTLS) {
+			if slices.Contains(m.Evidence.Presents, MTLS) {
 				v.onMTLS = append(v.onMTLS, m)
 			}
 		}
 		switch {
 		case m.Role == plan.RoleMPC:
-			if closed && slices.Contains(m.Edge.Presents, MTLS) {
+			if closed && slices.Contains(m.Evidence.Presents, MTLS) {
 				block(m.Name, "a pod of it presents a certificate, which the hub does not accept; look at its pods with: kubectl get pods -n "+m.Object.Namespace+" --context "+m.Context)
 			}
 		case goal.Skipped(m.Name) != "":
 			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
 		case m.Err != "":
-			if !onlyJWT(m, f.At) {
+			if !statedJWTOnly(m, f.At) {
 				block(m.Name, m.Err)
 			}
 		case m.InFlight != "" && !goal.NoHub:
-			block(m.Name, heldBy(m))
-		case m.Declared == JWT && len(m.Odd) == 0 && m.Proved(JWT, f.At.Add(proofMargin)):
-			v.proved = append(v.proved, m)
-		case m.Declared == JWT && len(m.Odd) == 0 && !waits(m):
-			v.unproved = append(v.unproved, m)
-		case m.Declared == JWT && len(m.Odd) == 0:
-			if why := lacks(f, m, goal); len(why) > 0 {
+			block(m.Name, inFlightReason(m))
+		case m.Declared == JWT && len(m.Anomalies) == 0 && m.Verified(JWT, f.At.Add(proofMargin)):
+			v.verified = append(v.verified, m)
+		case m.Declared == JWT && len(m.Anomalies) == 0 && !hasNoToken(m):
+			v.unverified = append(v.unverified, m)
+		case m.Declared == JWT && len(m.Anomalies) == 0:
+			if why := missingReasons(f, m, goal); len(why) > 0 {
 				block(m.Name, "it is set to JWT, and its pods have no token to start with: "+strings.Join(why, "; "))
-			} else if len(wants(m)) > 0 {
-				v.lacking = append(v.lacking, m)
+			} else if len(wantedSecrets(m)) > 0 {
+				v.needCredentials = append(v.needCredentials, m)
 			} else {
-				v.unproved = append(v.unproved, m)
+				v.unverified = append(v.unverified, m)
 			}
 		default:
-			if why := append(slices.Clone(m.Blocked), lacks(f, m, goal)...); len(why) > 0 {
+			if why := append(slices.Clone(m.Obstacles), missingReasons(f, m, goal)...); len(why) > 0 {
 				block(m.Name, strings.Join(why, "; "))
-			} else if len(wants(m)) > 0 {
-				v.lacking = append(v.lacking, m)
+			} else if len(wantedSecrets(m)) > 0 {
+				v.needCredentials = append(v.needCredentials, m)
 			} else {
-				v.movable = append(v.movable, m)
+				v.switchable = append(v.switchable, m)
 			}
 		}
 	}
@@ -84,21 +84,21 @@ func sortOut(f plan.Facts, goal plan.Goal) sorted {
 	return v
 }
 
-// waits says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and no
+// hasNoToken says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and no
 // pod runs with one.
-func waits(m plan.Member) bool {
+func hasNoToken(m plan.Member) bool {
 	return m.Credential.State == plan.CredentialMissing &&
 		!slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Started && p.Presents == JWT })
 }
 
-// lacks says what an edge lacks to present a JWT, and nobody would add: its name in Central's certificate, its credential.
-func lacks(f plan.Facts, m plan.Member, goal plan.Goal) []string {
+// missingReasons says what an edge lacks to present a JWT, and nobody would add: its name in Central's certificate, its credential.
+func missingReasons(f plan.State, m plan.Member, goal plan.Goal) []string {
 	var why []string
-	if w := unnamed(f, m, goal); w != "" {
+	if w := missingNameReason(f, m, goal); w != "" {
 		why = append(why, w)
 	}
-	if goal.Supplied != "" && len(wants(m)) > 0 {
-		if w := unsupplied(f, m, goal); w != "" {
+	if goal.Supplied != "" && len(wantedSecrets(m)) > 0 {
+		if w := supplyProblem(f, m, goal); w != "" {
 			why = append(why, w)
 		}
 		if m.Credential.State == plan.CredentialUnknown {
@@ -118,12 +118,12 @@ func lacks(f plan.Facts, m plan.Member, goal plan.Goal) []string {
 // proofMargin is how long a proof must still hold for a step to be planned on it: the webhook asks a little later.
 const proofMargin = time.Minute
 
-// onlyJWT says whether an edge that nothing reached is known, by its team's statement, to present a JWT and nothing else.
-func onlyJWT(m plan.Member, at time.Time) bool {
-	return at.Before(m.Edge.Until) && slices.Equal(m.Edge.Presents, []cred{JWT})
+// statedJWTOnly says whether an edge that nothing reached is known, by its team's statement, to present a JWT and nothing else.
+func statedJWTOnly(m plan.Member, at time.Time) bool {
+	return at.Before(m.Evidence.Until) && slices.Equal(m.Evidence.Presents, []cred{JWT})
 }
 
-func each(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
+func stepsFor(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
 	steps := make([]plan.Step, 0, len(members))
 	for _, m := range members {
 		steps = append(steps, step(m))
@@ -131,162 +131,162 @@ func each(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
 	return steps
 }
 
-// moves is the part of the way that edges go: one canary; the canary's token rotation, unless the goal is hasty; then the rest, in waves.
-func moves(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
-	v.movable = onePublic(v, goal)
+// switchWave is the part of the way that edges go: one canary; the canary's token rotation, unless the goal is hasty; then the rest, in waves.
+func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
+	v.switchable = onePublicTrust(v, goal)
 	switch {
-	case len(v.movable) == 0:
+	case len(v.switchable) == 0:
 		return plan.Wave{}, false
-	case len(v.proved) == 0:
-		canary, why := f.Canary(v.movable, v.blocked, goal)
+	case len(v.verified) == 0:
+		canary, why := f.Canary(v.switchable, v.obstacles, goal)
 		if why != "" {
-			return plan.Wave{Blocked: append(v.blocked, plan.Blocked{Member: goal.Canary, Why: why})}, true
+			return plan.Wave{Obstacles: append(v.obstacles, plan.Obstacle{Member: goal.Canary, Why: why})}, true
 		}
-		return plan.Wave{Title: "canary", Steps: []plan.Step{move(f, canary, goal)}, Blocked: v.blocked}, true
+		return plan.Wave{Title: "canary", Steps: []plan.Step{switchStep(f, canary, goal)}, Obstacles: v.obstacles}, true
 	}
-	if !goal.HastyCanary && !slices.ContainsFunc(v.proved, func(m plan.Member) bool { return rotates(m, goal) }) {
-		canary := v.proved[0]
-		for _, m := range v.proved {
+	if !goal.HastyCanary && !slices.ContainsFunc(v.verified, func(m plan.Member) bool { return rotationSeen(m, goal) }) {
+		canary := v.verified[0]
+		for _, m := range v.verified {
 			if m.Name == goal.Canary {
 				canary = m
 			}
 		}
-		if why := neverRotates(canary, f.At, goal); why != "" {
-			return plan.Wave{Blocked: append(v.blocked, plan.Blocked{Member: canary.Name, Why: why})}, true
+		if why := rotationProblem(canary, f.At, goal); why != "" {
+			return plan.Wave{Obstacles: append(v.obstacles, plan.Obstacle{Member: canary.Name, Why: why})}, true
 		}
-		return plan.Wave{Title: "the canary's token rotation", Steps: []plan.Step{witness(f, canary, goal)}, Blocked: v.blocked}, true
+		return plan.Wave{Title: "the canary's token rotation", Steps: []plan.Step{awaitRotationStep(f, canary, goal)}, Obstacles: v.obstacles}, true
 	}
-	if w, any := redials(f, v, goal); any && !goal.HastyCanary {
+	if w, any := reconnectWave(f, v, goal); any && !goal.HastyCanary {
 		return w, true
 	}
-	title, size := "the rest", len(v.movable)
+	title, size := "the rest", len(v.switchable)
 	if goal.WaveSize > 0 && goal.WaveSize < size {
 		title, size = fmt.Sprintf("%d of the remaining %d", goal.WaveSize, size), goal.WaveSize
 	}
-	return plan.Wave{Title: title, Steps: each(v.movable[:size], func(m plan.Member) plan.Step { return move(f, m, goal) }), Blocked: v.blocked}, true
+	return plan.Wave{Title: title, Steps: stepsFor(v.switchable[:size], func(m plan.Member) plan.Step { return switchStep(f, m, goal) }), Obstacles: v.obstacles}, true
 }
 
-// redials has one edge connect again after its first token has expired: an edge that goes on with the token with which its pod started
+// reconnectWave has one edge connect again after its first token has expired: an edge that goes on with the token with which its pod started
 // lives as long as its session does, and all such edges would end together with the next rollout of Central. One is enough, since it is
 // the product that does so or does not. A run without a hub cannot have it.
-func redials(f plan.Facts, v sorted, goal plan.Goal) (plan.Wave, bool) {
+func reconnectWave(f plan.State, v classified, goal plan.Goal) (plan.Wave, bool) {
 	if goal.NoHub {
 		return plan.Wave{}, false
 	}
 	var candidate *plan.Member
-	for i, m := range v.proved {
+	for i, m := range v.verified {
 		switch {
-		case slices.Contains(goal.Unrotated, m.Name) || !rotates(m, goal):
+		case slices.Contains(goal.Unrotated, m.Name) || !rotationSeen(m, goal):
 			continue
-		case redialled(f.Hub, m):
+		case reconnected(f.Hub, m):
 			return plan.Wave{}, false
 		case candidate == nil || m.Name == goal.Canary:
-			candidate = &v.proved[i]
+			candidate = &v.verified[i]
 		}
 	}
 	if candidate == nil {
 		return plan.Wave{}, false
 	}
-	if blocked := dangling(f); len(blocked) > 0 {
-		return plan.Wave{Blocked: append(v.blocked, blocked...)}, true
+	if blocked := sessionsWithoutValidToken(f); len(blocked) > 0 {
+		return plan.Wave{Obstacles: append(v.obstacles, blocked...)}, true
 	}
-	return plan.Wave{Title: "one edge connects again", Steps: []plan.Step{redial(f, *candidate, goal)}, Blocked: v.blocked}, true
+	return plan.Wave{Title: "one edge connects again", Steps: []plan.Step{reconnectStep(f, *candidate, goal)}, Obstacles: v.obstacles}, true
 }
 
-// dangling lists the edges that live on a session whose token could not begin another: rolling Central out would end them.
-func dangling(f plan.Facts) []plan.Blocked {
-	var all []plan.Blocked
+// sessionsWithoutValidToken lists the edges that live on a session whose token could not begin another: rolling Central out would end them.
+func sessionsWithoutValidToken(f plan.State) []plan.Obstacle {
+	var all []plan.Obstacle
 	for _, m := range f.Members {
 		if m.Role == plan.RoleEdge && m.Err == "" && m.Declared == JWT && m.Credential.State == plan.CredentialBad {
-			all = append(all, plan.Blocked{Member: m.Name, Why: "Central's next rollout would cut it off: " + m.Credential.Why})
+			all = append(all, plan.Obstacle{Member: m.Name, Why: "Central's next rollout would cut it off: " + m.Credential.Why})
 		}
 	}
 	return all
 }
 
-// redialled says whether the edge was proved under pods of Central that were all started after its first token had expired.
-func redialled(h plan.Hub, m plan.Member) bool {
-	if m.Statement == nil || (h.Workload.RestartedFor != redialOf(m) && !cameAfter(h, m)) {
+// reconnected says whether the edge was proved under pods of Central that were all started after its first token had expired.
+func reconnected(h plan.Hub, m plan.Member) bool {
+	if m.Statement == nil || (h.Workload.RestartedFor != reconnectKey(m) && !startedAfterExpiry(h, m)) {
 		return false
 	}
 	return !slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return !p.Created.Before(m.Statement.Observed) })
 }
 
-// cameAfter says whether all of Central's pods were started after the edge's first token had expired.
-func cameAfter(h plan.Hub, m plan.Member) bool {
+// startedAfterExpiry says whether all of Central's pods were started after the edge's first token had expired.
+func startedAfterExpiry(h plan.Hub, m plan.Member) bool {
 	before := slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return !p.Created.After(m.Rotation.At) })
 	return m.Rotation.Seen && len(h.Workload.Processes) > 0 && !before
 }
 
-// redialOf names the pods of an edge: as long as they are the same, one restart of Central shows it.
-func redialOf(m plan.Member) string {
+// reconnectKey names the pods of an edge: as long as they are the same, one restart of Central shows it.
+func reconnectKey(m plan.Member) string {
 	sum := sha256.Sum256([]byte(podSet(m.Workload)))
 	return "redial-" + hex.EncodeToString(sum[:4])
 }
 
-// redial rolls Central out, unless that has happened since the edge's first token expired, and proves the edge after that.
-func redial(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: "redial/" + m.Name, Kind: plan.Redial, Member: m.Name, Title: m.Name + ": connect again, now that the token that it began with has expired",
-		Why:    "Central is rolled out once, as it will be for every change of its modes; an edge that kept its old token could not come back, and all others would be like it",
-		Within: goal.Within, From: MTLS, Proof: edgeProof(m, JWT, 0)}
-	if f.Hub.Workload.RestartedFor != redialOf(m) && !cameAfter(f.Hub, m) {
-		s.Writes = []plan.Patch{restartPatch(f.Hub, redialOf(m))}
-		s.Proof = append([]plan.Claim{{Kind: claimRestarted, Member: "hub", Text: "no older pod of Central is left"}}, s.Proof...)
+// reconnectStep rolls Central out, unless that has happened since the edge's first token expired, and proves the edge after that.
+func reconnectStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "redial/" + m.Name, Kind: plan.Reconnect, Member: m.Name, Title: m.Name + ": connect again, now that the token that it began with has expired",
+		Why:     "Central is rolled out once, as it will be for every change of its modes; an edge that kept its old token could not come back, and all others would be like it",
+		Timeout: goal.Within, RevertsTo: MTLS, Conditions: edgeConditions(m, JWT, 0)}
+	if f.Hub.Workload.RestartedFor != reconnectKey(m) && !startedAfterExpiry(f.Hub, m) {
+		s.Writes = []plan.Write{restartPatch(f.Hub, reconnectKey(m))}
+		s.Conditions = append([]plan.Condition{{Kind: conditionRestarted, Member: "hub", Text: "no older pod of Central is left"}}, s.Conditions...)
 	}
-	s.Proof = append(s.Proof, plan.Claim{Kind: claimLater, Member: "hub", Text: "all of that at a time when Central's pods were there"})
-	for _, c := range connected(f) {
+	s.Conditions = append(s.Conditions, plan.Condition{Kind: conditionLater, Member: "hub", Text: "all of that at a time when Central's pods were there"})
+	for _, c := range connectedConditions(f) {
 		if c.Member != m.Name {
-			s.Proof = append(s.Proof, c)
+			s.Conditions = append(s.Conditions, c)
 		}
 	}
-	s.Back = backToMTLS(f, m)
-	s.Keep = s.Back == nil
+	s.Undo = undoToMTLS(f, m)
+	s.NoUndo = s.Undo == nil
 	return s
 }
 
-// backToMTLS is the way back of an edge that is set to JWT; nil when it has none.
-func backToMTLS(f plan.Facts, m plan.Member) []plan.Patch {
+// undoToMTLS is the way back of an edge that is set to JWT; nil when it has none.
+func undoToMTLS(f plan.State, m plan.Member) []plan.Write {
 	if m.OldCredential.Err != "" || f.Hub.Accepts.Accepts[MTLS] == guard.No {
 		return nil
 	}
-	return []plan.Patch{{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch("JWT"), After: modePatch("MUTUAL_TLS")}}
+	return []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch("JWT"), After: modePatch("MUTUAL_TLS")}}
 }
 
-// alone is the way of a team that has no access to the hub: its edges are moved and proved, each until its token rotation was seen, and
+// noHubWave is the way of a team that has no access to the hub: its edges are moved and proved, each until its token rotation was seen, and
 // fenced in, so that the statement that is handed over says all that the hub's team needs and is believed for long.
-func alone(f plan.Facts, goal plan.Goal) plan.Wave {
-	v := sortOut(f, goal)
-	if w, any := provides(f, goal, v); any {
+func noHubWave(f plan.State, goal plan.Goal) plan.Wave {
+	v := classify(f, goal)
+	if w, any := supplyWave(f, goal, v); any {
 		return w
 	}
 	if len(f.Members) == 0 {
-		v.blocked = append(v.blocked, plan.Blocked{Member: "hub", Why: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"})
+		v.obstacles = append(v.obstacles, plan.Obstacle{Member: "hub", Why: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"})
 	}
-	if len(v.unproved) > 0 {
-		return plan.Wave{Title: "prove what is set to JWT already", Steps: each(v.unproved, func(m plan.Member) plan.Step { return proveEdge(m, goal) }), Blocked: v.blocked}
+	if len(v.unverified) > 0 {
+		return plan.Wave{Title: "prove what is set to JWT already", Steps: stepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyEdgeStep(m, goal) }), Obstacles: v.obstacles}
 	}
-	if w, any := moves(f, goal, v); any {
+	if w, any := switchWave(f, goal, v); any {
 		return w
 	}
-	waiting, stuck := unwitnessed(f, v, goal)
-	v.blocked = append(v.blocked, stuck...)
+	waiting, stuck := awaitingRotation(f, v, goal)
+	v.obstacles = append(v.obstacles, stuck...)
 	if len(waiting) > 0 {
-		return plan.Wave{Title: "token rotation", Steps: each(waiting, func(m plan.Member) plan.Step { return witness(f, m, goal) }), Blocked: v.blocked}
+		return plan.Wave{Title: "token rotation", Steps: stepsFor(waiting, func(m plan.Member) plan.Step { return awaitRotationStep(f, m, goal) }), Obstacles: v.obstacles}
 	}
 	if open := unfenced(v, goal); len(open) > 0 {
-		return fencing(open, goal, v.blocked)
+		return fenceWave(open, goal, v.obstacles)
 	}
-	return plan.Wave{Blocked: v.blocked}
+	return plan.Wave{Obstacles: v.obstacles}
 }
 
-// rotates says whether a token rotation of the edge was witnessed, or is known and accepted not to come. That its time has come
+// rotationSeen says whether a token rotation of the edge was witnessed, or is known and accepted not to come. That its time has come
 // (Rotation.Seen) is not enough: the session must have been seen to go on.
-func rotates(m plan.Member, goal plan.Goal) bool {
-	return slices.Contains(goal.Unrotated, m.Name) || (m.Statement != nil && m.Statement.Void == "" && m.Statement.Rotated)
+func rotationSeen(m plan.Member, goal plan.Goal) bool {
+	return slices.Contains(goal.Unrotated, m.Name) || (m.Statement != nil && m.Statement.Invalid == "" && m.Statement.Rotated)
 }
 
-// neverRotates says why there is no token rotation to wait for, "" when there is.
-func neverRotates(m plan.Member, at time.Time, goal plan.Goal) string {
+// rotationProblem says why there is no token rotation to wait for, "" when there is.
+func rotationProblem(m plan.Member, at time.Time, goal plan.Goal) string {
 	const accept = "; if that is known and a new token will be there in time, say so with --accept-unrotated "
 	switch r := m.Rotation; {
 	case m.Err != "":
@@ -299,14 +299,14 @@ func neverRotates(m plan.Member, at time.Time, goal plan.Goal) string {
 	return ""
 }
 
-// unwitnessed lists the edges of which a token rotation is still to be seen, and those of which none will be.
-func unwitnessed(f plan.Facts, v sorted, goal plan.Goal) (waiting []plan.Member, stuck []plan.Blocked) {
+// awaitingRotation lists the edges of which a token rotation is still to be seen, and those of which none will be.
+func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []plan.Member, stuck []plan.Obstacle) {
 	for _, m := range f.Members {
-		if m.Role != plan.RoleEdge || rotates(m, goal) || (m.Err == "" && !slices.ContainsFunc(v.proved, func(p plan.Member) bool { return p.Name == m.Name })) || (m.Err != "" && !onlyJWT(m, f.At)) {
+		if m.Role != plan.RoleEdge || rotationSeen(m, goal) || (m.Err == "" && !slices.ContainsFunc(v.verified, func(p plan.Member) bool { return p.Name == m.Name })) || (m.Err != "" && !statedJWTOnly(m, f.At)) {
 			continue
 		}
-		if why := neverRotates(m, f.At, goal); why != "" {
-			stuck = append(stuck, plan.Blocked{Member: m.Name, Why: why})
+		if why := rotationProblem(m, f.At, goal); why != "" {
+			stuck = append(stuck, plan.Obstacle{Member: m.Name, Why: why})
 		} else {
 			waiting = append(waiting, m)
 		}
@@ -314,49 +314,49 @@ func unwitnessed(f plan.Facts, v sorted, goal plan.Goal) (waiting []plan.Member,
 	return waiting, stuck
 }
 
-// edgeProof is proof by elimination: told to, started so, nothing older left, and those very pods are connected; and when the goal asks
+// edgeConditions is proof by elimination: told to, started so, nothing older left, and those very pods are connected; and when the goal asks
 // for it, for as long.
-func edgeProof(m plan.Member, c cred, soak time.Duration) []plan.Claim {
+func edgeConditions(m plan.Member, c cred, soak time.Duration) []plan.Condition {
 	word, mounts := "JWT", "every edge pod mounts the token, none mounts "+secretEdgeCert+", no older pod is left"
 	if c == MTLS {
 		word, mounts = "MUTUAL_TLS", "every edge pod mounts "+secretEdgeCert+", none mounts the token, no older pod is left"
 	}
-	claims := []plan.Claim{
-		{Kind: claimTold, Member: m.Name, Cred: c, Text: "EdgeXcp says " + word},
-		{Kind: claimMounts, Member: m.Name, Cred: c, Text: mounts},
-		{Kind: claimPushes, Member: m.Name, Text: "those pods connected and pushed to Central twice after that"},
+	claims := []plan.Condition{
+		{Kind: conditionMode, Member: m.Name, Credential: c, Text: "EdgeXcp says " + word},
+		{Kind: conditionMounts, Member: m.Name, Credential: c, Text: mounts},
+		{Kind: conditionPushes, Member: m.Name, Text: "those pods connected and pushed to Central twice after that"},
 	}
 	if soak > 0 {
-		claims = append(claims, plan.Claim{Kind: claimSoaked, Member: m.Name, For: soak, Text: fmt.Sprintf("those pods stay so for %s", soak)})
+		claims = append(claims, plan.Condition{Kind: conditionSoaked, Member: m.Name, For: soak, Text: fmt.Sprintf("those pods stay so for %s", soak)})
 	}
 	return claims
 }
 
-func proveEdge(m plan.Member, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: m.Name + ": prove that it presents a JWT",
-		Why: "it is set to JWT already; the last step needs it proved within the last 15 minutes", Proof: edgeProof(m, JWT, 0), Within: goal.Within, Keep: true}
+func verifyEdgeStep(m plan.Member, goal plan.Goal) plan.Step {
+	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Verify, Member: m.Name, Title: m.Name + ": prove that it presents a JWT",
+		Why: "it is set to JWT already; the last step needs it proved within the last 15 minutes", Conditions: edgeConditions(m, JWT, 0), Timeout: goal.Within, NoUndo: true}
 }
 
-func proveMPC(m plan.Member, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: "prove/" + m.Name, Kind: plan.Prove, Member: m.Name, Title: m.Name + ": prove that it no longer presents a certificate",
-		Why:   "MPC uses the hub's modes; while a pod of it mounts " + secretMPCCerts + " it may present it",
-		Proof: []plan.Claim{{Kind: claimMPCMounts, Member: m.Name, Text: "no MPC pod mounts " + secretMPCCerts}}, Within: goal.Within, Keep: true}
-	s.Proof = append(s.Proof, plan.Claim{Kind: claimMPC, Member: m.Name, Text: "MPC is connected"})
+func verifyMPCStep(m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "prove/" + m.Name, Kind: plan.Verify, Member: m.Name, Title: m.Name + ": prove that it no longer presents a certificate",
+		Why:        "MPC uses the hub's modes; while a pod of it mounts " + secretMPCCerts + " it may present it",
+		Conditions: []plan.Condition{{Kind: conditionMPCMounts, Member: m.Name, Text: "no MPC pod mounts " + secretMPCCerts}}, Timeout: goal.Within, NoUndo: true}
+	s.Conditions = append(s.Conditions, plan.Condition{Kind: conditionMPC, Member: m.Name, Text: "MPC is connected"})
 	return s
 }
 
-// witness waits until the edge's session has outlived the token with which it began. When it does not, the edge is put back, for its
+// awaitRotationStep waits until the edge's session has outlived the token with which it began. When it does not, the edge is put back, for its
 // next token would end it again; an interruption leaves it as it is, since it is proved.
-func witness(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: "witness/" + m.Name, Kind: plan.Witness, Member: m.Name, Title: m.Name + ": see its session outlive the token that it began with",
+func awaitRotationStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "witness/" + m.Name, Kind: plan.AwaitRotation, Member: m.Name, Title: m.Name + ": see its session outlive the token that it began with",
 		Why: "a token lives for a limited time, and nothing yet shows that the edge goes on with the next one: " + m.Rotation.Why,
-		Proof: append(edgeProof(m, JWT, 0)[:2],
-			plan.Claim{Kind: claimOutlived, Member: m.Name, Text: "its token was renewed, and its pods have run for longer than one lives"},
-			plan.Claim{Kind: claimPushesSince, Member: m.Name, Text: "those pods pushed to Central twice after that"}),
-		Within: goal.Within, Settled: true, From: MTLS}
-	s.Back = backToMTLS(f, m)
+		Conditions: append(edgeConditions(m, JWT, 0)[:2],
+			plan.Condition{Kind: conditionOutlived, Member: m.Name, Text: "its token was renewed, and its pods have run for longer than one lives"},
+			plan.Condition{Kind: conditionPushesSince, Member: m.Name, Text: "those pods pushed to Central twice after that"}),
+		Timeout: goal.Within, KeepOnInterrupt: true, RevertsTo: MTLS}
+	s.Undo = undoToMTLS(f, m)
 	if goal.NoHub {
-		s.Back, s.Keep = nil, true // the hub's team may have turned mTLS off on the strength of the move's proof
+		s.Undo, s.NoUndo = nil, true // the hub's team may have turned mTLS off on the strength of the move's proof
 	}
 	return s
 }
@@ -365,10 +365,10 @@ func modePatch(v any) map[string]any {
 	return nest(map[string]any{"centralAuthMode": v}, "spec", "components", "xcp")
 }
 
-// move gives an edge what it lacks and sets its mode: credentials first, mode last.
-func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Move, Member: m.Name, Title: m.Name + ": present a JWT",
-		Why: "Central accepts both; this edge alone changes", Proof: edgeProof(m, JWT, goal.Soak), Within: goal.Within, From: MTLS}
+// switchStep gives an edge what it lacks and sets its mode: credentials first, mode last.
+func switchStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
+	s := plan.Step{ID: "move/" + m.Name, Kind: plan.Switch, Member: m.Name, Title: m.Name + ": present a JWT",
+		Why: "Central accepts both; this edge alone changes", Conditions: edgeConditions(m, JWT, goal.Soak), Timeout: goal.Within, RevertsTo: MTLS}
 	if goal.NoHub {
 		s.Why = "this edge alone changes; that Central accepts both is the hub's team's word, and what the proof shows"
 	}
@@ -378,9 +378,9 @@ func move(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
 	case m.Trust.Absent:
 		s.Writes = append(s.Writes, caSecret(m))
 	}
-	p := plan.Patch{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("JWT")}
+	p := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("JWT")}
 	if m.Declared == "" && m.Effective == MTLS {
-		p.Back = modePatch("MUTUAL_TLS") // unset means different things in different versions: the way back is explicit
+		p.UndoTo = modePatch("MUTUAL_TLS") // unset means different things in different versions: the way back is explicit
 	}
 	s.Writes = append(s.Writes, p)
 	return s

@@ -17,10 +17,10 @@ func edge(name string, c cred) plan.Member {
 	return plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Registered: true,
 		Object:   plan.Ref{Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name},
 		Declared: c, Effective: c, DeclaredFields: map[string]any{"centralAuthMode": map[cred]any{MTLS: "MUTUAL_TLS", JWT: "JWT"}[c]},
-		Edge:       guard.Edge{Name: name, Presents: []cred{c}, Until: noon.Add(time.Minute)},
+		Evidence:   guard.Member{Name: name, Presents: []cred{c}, Until: noon.Add(time.Minute)},
 		Workload:   plan.Workload{Found: true, Replicas: 1, Settled: true},
 		Credential: plan.Credential{State: plan.CredentialReady}, Trust: plan.Trust{OK: true}, Rotation: plan.Rotation{Seen: c == JWT, At: noon},
-		OldCredential: plan.Certificate{Expires: noon.Add(time.Hour)}, Fence: plan.Fence{Without: "its API server is too old"}}
+		OldCredential: plan.Certificate{Expires: noon.Add(time.Hour)}, Fence: plan.Fence{Unavailable: "its API server is too old"}}
 }
 
 // fenceable is an edge whose cluster can have a fence.
@@ -47,16 +47,16 @@ func mpc(c cred) plan.Member {
 	return m
 }
 
-func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.Facts {
-	return plan.Facts{At: noon, Words: plan.Words{Hub: "management plane", Member: "edge"}, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
+func fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.State {
+	return plan.State{At: noon, Words: plan.Words{Hub: "management plane", Member: "edge"}, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
 		Object:  plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"},
-		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}, Basis: "now"}, Vouched: "now", Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
-		Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: redialOf(plan.Member{})}}}
+		Accepts: guard.Hub{Accepts: map[cred]guard.Tri{MTLS: mtls, JWT: jwt}, Basis: "now"}, VerifiedBasis: "now", Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
+		Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: reconnectKey(plan.Member{})}}}
 }
 
 func with(m plan.Member, change func(*plan.Member)) plan.Member { change(&m); return m }
 
-func changed(f plan.Facts, change func(*plan.Facts)) plan.Facts { change(&f); return f }
+func changed(f plan.State, change func(*plan.State)) plan.State { change(&f); return f }
 
 // said is a wave in short: the IDs of its steps, then what is blocked.
 func said(w plan.Wave) string {
@@ -64,7 +64,7 @@ func said(w plan.Wave) string {
 	for _, s := range w.Steps {
 		words = append(words, s.ID)
 	}
-	for _, b := range w.Blocked {
+	for _, b := range w.Obstacles {
 		words = append(words, "!"+b.Member)
 	}
 	return strings.Join(words, " ")
@@ -72,9 +72,9 @@ func said(w plan.Wave) string {
 
 func TestNext(t *testing.T) {
 	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
-	unreachable := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "the API server did not answer in time", Edge: guard.Edge{Name: "edge-9"}}
+	unreachable := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "the API server did not answer in time", Evidence: guard.Member{Name: "edge-9"}}
 	stated := with(unreachable, func(m *plan.Member) {
-		m.Edge.Presents, m.Edge.Until = []cred{JWT}, noon.Add(time.Minute)
+		m.Evidence.Presents, m.Evidence.Until = []cred{JWT}, noon.Add(time.Minute)
 		m.Statement = &plan.Statement{Presents: []cred{JWT}, Until: noon.Add(time.Minute), Rotated: true}
 	})
 	unrotated := with(stated, func(m *plan.Member) {
@@ -84,10 +84,10 @@ func TestNext(t *testing.T) {
 	expired := func(m *plan.Member) {
 		m.Credential = plan.Credential{State: plan.CredentialBad, Why: "its token expired and nothing renewed it"}
 	}
-	blockedEdge := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Blocked = []string{"no token"} })
+	blockedEdge := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Obstacles = []string{"no token"} })
 	for _, tc := range []struct {
 		name  string
-		facts plan.Facts
+		facts plan.State
 		want  string
 	}{
 		{"mtls alone: both modes on first", fleet(on, off, edge("edge-1", MTLS), mpc(MTLS)), "open"},
@@ -98,7 +98,7 @@ func TestNext(t *testing.T) {
 		{"a proved edge is canary enough", fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), edge("edge-3", MTLS)), "move/edge-2 move/edge-3"},
 		{"a proof that ran out is renewed", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon })), "prove/edge-1"},
 		{"a proof that is about to run out is renewed", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon.Add(proofMargin) })), "prove/edge-1"},
-		{"a statement is taken back once an old pod is back", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} })), "void/edge-1"},
+		{"a statement is taken back once an old pod is back", fleet(on, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Evidence.Presents = []cred{JWT, MTLS} })), "void/edge-1"},
 		{"a statement is taken back before its edge is moved again", fleet(on, on, proved(edge("edge-1", MTLS)), edge("edge-2", MTLS)), "void/edge-1"},
 		{"the canary must outlive its first token before others move", fleet(on, on, young("edge-1"), edge("edge-2", MTLS)), "witness/edge-1"},
 		{"one canary is enough", fleet(on, on, young("edge-1"), proved(edge("edge-2", JWT)), edge("edge-3", MTLS)), "move/edge-3"},
@@ -113,19 +113,19 @@ func TestNext(t *testing.T) {
 		{"an unreachable edge keeps the last step away", fleet(on, on, proved(edge("edge-1", JWT)), unreachable, proved(mpc(JWT))), "!edge-9"},
 		{"an edge that its team has stated does not", fleet(on, on, proved(edge("edge-1", JWT)), stated, proved(mpc(JWT))), "close"},
 		{"an edge that lives on its session alone, since its token expired, keeps the last step away", fleet(on, on, with(proved(edge("edge-1", JWT)), expired), proved(mpc(JWT))), "!edge-1"},
-		{"and Central from being rolled out", changed(fleet(on, on, with(proved(edge("edge-1", JWT)), expired), edge("edge-2", MTLS)), func(f *plan.Facts) { f.Hub.Workload.RestartedFor = "" }), "!edge-1"},
+		{"and Central from being rolled out", changed(fleet(on, on, with(proved(edge("edge-1", JWT)), expired), edge("edge-2", MTLS)), func(f *plan.State) { f.Hub.Workload.RestartedFor = "" }), "!edge-1"},
 		{"done", fleet(off, on, edge("edge-1", JWT), mpc(JWT)), ""},
 		{"done, and proofs may have run out", fleet(off, on, with(proved(edge("edge-1", JWT)), func(m *plan.Member) { m.Statement.Until = noon })), ""},
-		{"done, but an edge does not do as it is set: it is cut off, so accept it again", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Edge.Presents = []cred{MTLS} })), "open"},
+		{"done, but an edge does not do as it is set: it is cut off, so accept it again", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Evidence.Presents = []cred{MTLS} })), "open"},
 		{"done, but MPC presents a certificate", fleet(off, on, edge("edge-1", JWT), mpc(MTLS)), "!mpc"},
 		{"a finished hub is not reopened for an edge of which nothing is known", fleet(off, on, edge("edge-1", JWT), unreachable), "!edge-9"},
-		{"a statement that ran out says nothing", fleet(on, on, proved(edge("edge-1", JWT)), with(stated, func(m *plan.Member) { m.Edge.Until = noon }), proved(mpc(JWT))), "!edge-9"},
-		{"an entry of a re-created ControlPlane is renewed first", fleet(on, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Outdated = true })), "register"},
+		{"a statement that ran out says nothing", fleet(on, on, proved(edge("edge-1", JWT)), with(stated, func(m *plan.Member) { m.Evidence.Until = noon }), proved(mpc(JWT))), "!edge-9"},
+		{"an entry of a re-created ControlPlane is renewed first", fleet(on, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.EntryStale = true })), "register"},
 		{"no members at all: nobody keeps mTLS", fleet(on, on), "close"},
 		{"an unregistered member is listed first", fleet(on, off, with(edge("edge-1", MTLS), func(m *plan.Member) { m.Registered = false })), "register"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if d := cmp.Diff(tc.want, said(next(tc.facts, plan.Goal{To: JWT}))); d != "" {
+			if d := cmp.Diff(tc.want, said(nextWave(tc.facts, plan.Goal{To: JWT}))); d != "" {
 				t.Errorf("next wave (-want +got):\n%s", d)
 			}
 		})
@@ -134,82 +134,82 @@ func TestNext(t *testing.T) {
 	t.Run("a hub that is kept by somebody else", func(t *testing.T) {
 		f := fleet(on, on, edge("edge-1", MTLS))
 		f.Hub.Owner = "Argo CD (tsb)"
-		if w := next(f, plan.Goal{}); said(w) != "!hub" || !strings.Contains(w.Blocked[0].Why, "kept by Argo CD (tsb)") {
+		if w := nextWave(f, plan.Goal{}); said(w) != "!hub" || !strings.Contains(w.Obstacles[0].Why, "kept by Argo CD (tsb)") {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("a hub that is written strangely", func(t *testing.T) {
 		f := fleet(on, on, edge("edge-1", MTLS))
-		f.Hub.Odd = []string{"x is 1: not a boolean"}
-		if w := next(f, plan.Goal{}); said(w) != "!hub" {
+		f.Hub.Anomalies = []string{"x is 1: not a boolean"}
+		if w := nextWave(f, plan.Goal{}); said(w) != "!hub" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("an unreachable context may hold an edge", func(t *testing.T) {
 		f := fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))
-		f.Others = []plan.Other{{Context: "edge-2", State: "unreachable", Why: "timed out"}}
-		if w := next(f, plan.Goal{}); said(w) != "!context edge-2" {
+		f.Others = []plan.OtherContext{{Context: "edge-2", State: "unreachable", Why: "timed out"}}
+		if w := nextWave(f, plan.Goal{}); said(w) != "!context edge-2" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("a finished hub is not reopened for a context that cannot be looked at", func(t *testing.T) {
 		f := fleet(off, on, edge("edge-1", JWT), mpc(JWT))
-		f.Others = []plan.Other{{Context: "kind-laptop", State: "unreachable", Why: "timed out"}}
-		if w := next(f, plan.Goal{}); said(w) != "!context kind-laptop" {
+		f.Others = []plan.OtherContext{{Context: "kind-laptop", State: "unreachable", Why: "timed out"}}
+		if w := nextWave(f, plan.Goal{}); said(w) != "!context kind-laptop" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("an inventory that cannot be read may hold an edge", func(t *testing.T) {
 		f := fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))
 		f.Hub.InventoryErr = "forbidden"
-		if w := next(f, plan.Goal{}); said(w) != "!hub" {
+		if w := nextWave(f, plan.Goal{}); said(w) != "!hub" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("both modes are declared, and Central is older than that", func(t *testing.T) {
 		f := fleet(on, on, edge("edge-1", MTLS))
-		f.Hub.Vouched, f.Hub.Since = "", noon
+		f.Hub.VerifiedBasis, f.Hub.Since = "", noon
 		f.Hub.Workload = plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{UID: "a", Ready: true, Created: noon}}}
-		if w := next(f, plan.Goal{}); said(w) != "prove/hub" {
+		if w := nextWave(f, plan.Goal{}); said(w) != "prove/hub" {
 			t.Errorf("%+v", w)
 		}
 		f.Hub.Workload.Processes[0].Created = noon.Add(time.Second)
-		if w := next(f, plan.Goal{}); said(w) != "move/edge-1" {
+		if w := nextWave(f, plan.Goal{}); said(w) != "move/edge-1" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("the canary must connect again before others move", func(t *testing.T) {
 		f := fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS))
 		f.Hub.Workload.RestartedFor = ""
-		if w := next(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" || len(w.Steps[0].Back) != 1 {
+		if w := nextWave(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" || len(w.Steps[0].Undo) != 1 {
 			t.Errorf("%+v", w)
 		}
-		if w := next(f, plan.Goal{To: JWT, HastyCanary: true}); said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{To: JWT, HastyCanary: true}); said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
-		f.Hub.Workload.RestartedFor = redialOf(plan.Member{})
+		f.Hub.Workload.RestartedFor = reconnectKey(plan.Member{})
 		f.Hub.Workload.Processes = []plan.Process{{UID: "a", Created: noon}}
-		if w := next(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" {
+		if w := nextWave(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" {
 			t.Errorf("not proved since Central's pods were started: %+v", w)
 		}
 		f.Hub.Workload.Processes[0].Created = noon.Add(-time.Second)
-		if w := next(f, plan.Goal{To: JWT}); said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{To: JWT}); said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("an edge connects again before mTLS goes off", func(t *testing.T) {
 		f := fleet(on, on, proved(edge("edge-1", JWT)), proved(mpc(JWT)))
 		f.Hub.Workload.RestartedFor = ""
-		if w := next(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" {
+		if w := nextWave(f, plan.Goal{To: JWT}); said(w) != "redial/edge-1" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("the named canary goes first", func(t *testing.T) {
 		f := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS))
-		if w := next(f, plan.Goal{Canary: "edge-2"}); said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{Canary: "edge-2"}); said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
-		if w := next(f, plan.Goal{Canary: "edge-7"}); said(w) != "!edge-7" {
+		if w := nextWave(f, plan.Goal{Canary: "edge-7"}); said(w) != "!edge-7" {
 			t.Errorf("%+v", w)
 		}
 	})
@@ -221,8 +221,8 @@ func TestNext(t *testing.T) {
 			"edge-3": "it is named as the canary, but it cannot be moved now: did not answer",
 			mpcName:  "it is named as the canary, and it is no edge",
 		} {
-			w := next(f, plan.Goal{Canary: canary})
-			last := w.Blocked[len(w.Blocked)-1]
+			w := nextWave(f, plan.Goal{Canary: canary})
+			last := w.Obstacles[len(w.Obstacles)-1]
 			if want := why + "; name one that can be moved with --canary: edge-1, edge-2"; last.Member != canary || last.Why != want {
 				t.Errorf("%+v, want %q", last, want)
 			}
@@ -234,7 +234,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 	const on, off = guard.Yes, guard.No
 	static := with(young("edge-1"), func(m *plan.Member) { m.Rotation = plan.Rotation{Static: true, Why: "nobody renews it"} })
 	lacks := with(edge("edge-1", MTLS), func(m *plan.Member) {
-		m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token", Lacks: []string{secretToken}}
+		m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token", MissingSecrets: []string{secretToken}}
 	})
 	byHand := with(edge("edge-1", JWT), func(m *plan.Member) {
 		m.Credential = lacks.Credential
@@ -243,14 +243,14 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 	deleted := with(byHand, func(m *plan.Member) { m.Workload.Processes = []plan.Process{{Name: "a", Presents: JWT, Started: true}} })
 	paused := with(edge("edge-1", MTLS), func(m *plan.Member) {
 		m.Workload.Paused = true
-		m.Blocked = blocked(*m)
+		m.Obstacles = blocked(*m)
 	})
-	halted := func(f plan.Facts) plan.Facts { return changed(f, func(f *plan.Facts) { f.Hub.Workload.Paused = true }) }
+	halted := func(f plan.State) plan.State { return changed(f, func(f *plan.State) { f.Hub.Workload.Paused = true }) }
 	fresh := fleet(on, on, edge("edge-1", MTLS), edge("edge-2", MTLS))
 	moved := fleet(on, on, proved(edge("edge-1", JWT)), edge("edge-2", MTLS), edge("edge-3", MTLS), edge("edge-4", MTLS))
 	for _, tc := range []struct {
 		name  string
-		facts plan.Facts
+		facts plan.State
 		goal  plan.Goal
 		want  string
 	}{
@@ -263,7 +263,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 		{"a hasty canary is not waited for", fleet(on, on, young("edge-1"), edge("edge-2", MTLS)), plan.Goal{HastyCanary: true}, "move/edge-2"},
 		{"a rotation that would take too long is not waited for", fleet(on, on, young("edge-1"), proved(mpc(JWT))), plan.Goal{RotationWithin: time.Minute}, "!edge-1"},
 		{"an expiry that is accepted is", fleet(on, on, static, proved(mpc(JWT))), plan.Goal{Unrotated: []string{"edge-1"}}, "close"},
-		{"who failed in this run is left", moved, plan.Goal{Skip: []plan.Blocked{{Member: "edge-2", Why: "not proved"}}}, "move/edge-3 move/edge-4 !edge-2"},
+		{"who failed in this run is left", moved, plan.Goal{Skip: []plan.Obstacle{{Member: "edge-2", Why: "not proved"}}}, "move/edge-3 move/edge-4 !edge-2"},
 		{"without a credential an edge is blocked", fleet(on, on, lacks), plan.Goal{}, "!edge-1"},
 		{"unless one is supplied", fleet(on, on, lacks), plan.Goal{Supplied: "tctl"}, "provide/edge-1"},
 		{"an edge that was set to JWT without a token is blocked, and not waited for", fleet(on, on, byHand), plan.Goal{}, "!edge-1"},
@@ -277,7 +277,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = JWT
-			if d := cmp.Diff(tc.want, said(Dialect().Next(tc.facts, tc.goal))); d != "" {
+			if d := cmp.Diff(tc.want, said(Provider().Next(tc.facts, tc.goal))); d != "" {
 				t.Errorf("next wave (-want +got):\n%s", d)
 			}
 		})
@@ -290,10 +290,10 @@ func TestAClusterThatIsCalledOtherwiseSaysSo(t *testing.T) {
 		m.ClusterName, m.Renamed = "standby", renamed("standby", 1)
 	}))
 	want := `no edge is called "standby": cluster standby is called standby-eu here, since management planes are called hub and standby`
-	if got := f.NoMember("standby"); got != want {
+	if got := f.UnknownMember("standby"); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if got, want := f.NoMember("eu"), `no edge is called "eu"; the edges are: standby-eu`; got != want {
+	if got, want := f.UnknownMember("eu"), `no edge is called "eu"; the edges are: standby-eu`; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	for cluster, n := range map[string]int{"eu": 1} {
@@ -311,25 +311,25 @@ func TestAClusterThatIsCalledOtherwiseSaysSo(t *testing.T) {
 // The last step of a plan is never reached while any member may present a certificate, whatever the fleet looks like.
 func TestNextNeverClosesOnAMemberThatMayPresentACertificate(t *testing.T) {
 	states := []plan.Member{edge("x", MTLS), edge("x", JWT), proved(edge("x", JWT)),
-		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} }),
-		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Edge.Presents = nil }),
+		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Evidence.Presents = []cred{JWT, MTLS} }),
+		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Evidence.Presents = nil }),
 		with(proved(edge("x", JWT)), func(m *plan.Member) { m.Declared = MTLS }),
-		with(edge("x", MTLS), func(m *plan.Member) { m.Blocked = []string{"no"} }),
+		with(edge("x", MTLS), func(m *plan.Member) { m.Obstacles = []string{"no"} }),
 		{Role: plan.RoleEdge, Err: "unreachable"},
 	}
 	modes := []guard.Tri{guard.Unknown, guard.No, guard.Yes}
 	for i, a := range states {
 		for j, b := range states {
-			for _, m := range []plan.Member{mpc(MTLS), mpc(JWT), proved(mpc(JWT)), with(proved(mpc(JWT)), func(m *plan.Member) { m.Edge.Presents = []cred{MTLS} })} {
+			for _, m := range []plan.Member{mpc(MTLS), mpc(JWT), proved(mpc(JWT)), with(proved(mpc(JWT)), func(m *plan.Member) { m.Evidence.Presents = []cred{MTLS} })} {
 				for _, mtls := range modes {
 					for _, jwt := range modes {
 						a.Name, b.Name = "edge-a", "edge-b"
 						f := fleet(mtls, jwt, a, b, m)
-						for _, s := range next(f, plan.Goal{To: JWT}).Steps {
+						for _, s := range nextWave(f, plan.Goal{To: JWT}).Steps {
 							if s.Withdraws == nil {
 								continue
 							}
-							if blockers := guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.Edges(), noon); len(blockers) > 0 {
+							if blockers := guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.GuardMembers(), noon); len(blockers) > 0 {
 								t.Fatalf("case %d %d %v %v: the plan withdraws what is presented: %v", i, j, mtls, jwt, blockers)
 							}
 						}
@@ -344,13 +344,13 @@ func TestUnfoldArrives(t *testing.T) {
 	f := fleet(guard.Yes, guard.No, fenceable(edge("edge-1", MTLS)), edge("edge-2", MTLS), fenceable(edge("edge-3", JWT)), mpc(MTLS))
 	f.Hub.Roster = plan.RosterState{}
 	var waves []string
-	p := plan.Unfold(Dialect(), f, plan.Goal{To: JWT})
+	p := plan.Build(Provider(), f, plan.Goal{To: JWT})
 	for _, w := range p.Waves {
 		waves = append(waves, said(w))
 	}
 	want := []string{"register", "open", "prove/edge-3", "witness/edge-3", "move/edge-1 move/edge-2", "witness/edge-1 witness/edge-2", "fence/edge-1 fence/edge-3", "prove/mpc", "close"}
-	if d := cmp.Diff(want, waves); d != "" || len(p.Blocked) > 0 {
-		t.Errorf("waves (-want +got):\n%s\nblocked %v", d, p.Blocked)
+	if d := cmp.Diff(want, waves); d != "" || len(p.Obstacles) > 0 {
+		t.Errorf("waves (-want +got):\n%s\nblocked %v", d, p.Obstacles)
 	}
 	if p.Changes() != 7 {
 		t.Errorf("%d changes, want 7", p.Changes())
@@ -363,9 +363,9 @@ func BenchmarkUnfold(b *testing.B) {
 		members = append(members, edge(fmt.Sprintf("edge-%04d", i), MTLS))
 	}
 	f := fleet(guard.Yes, guard.No, members...)
-	d := Dialect()
+	d := Provider()
 	b.ReportAllocs()
 	for b.Loop() {
-		plan.Unfold(d, f, plan.Goal{To: JWT})
+		plan.Build(d, f, plan.Goal{To: JWT})
 	}
 }

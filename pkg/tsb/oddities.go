@@ -10,23 +10,23 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-func oddities(list []Oddity) []plan.Oddity {
-	var all []plan.Oddity
+func planAnomalies(list []Anomaly) []plan.Anomaly {
+	var all []plan.Anomaly
 	for _, o := range list {
-		all = append(all, plan.Oddity{Path: o.Path, Value: o.Value, Consequence: o.Consequence, Overlay: o.Overlay})
+		all = append(all, plan.Anomaly{Path: o.Path, Value: o.Value, Consequence: o.Consequence, Overlay: o.Overlay})
 	}
 	return all
 }
 
 // misplaced finds the keys beside the typed field that are the other plane's: its plural, or its singular. Another
 // spelling of the field itself is found where the field is read.
-func misplaced(obj map[string]any, want string) []plan.Oddity {
+func misplaced(obj map[string]any, want string) []plan.Anomaly {
 	xcp, _ := walk(obj, "", "spec", "components", "xcp")
 	other := map[string]string{"centralAuthModes": "centralauthmode", "centralAuthMode": "centralauthmodes"}[want]
-	var odd []plan.Oddity
+	var odd []plan.Anomaly
 	for _, key := range slices.Sorted(maps.Keys(xcp)) {
 		if overlay.Plain(key) == other {
-			odd = append(odd, plan.Oddity{Path: xcpPath + "." + key, Value: oddity("", xcp[key], "").Value,
+			odd = append(odd, plan.Anomaly{Path: xcpPath + "." + key, Value: anomaly("", xcp[key], "").Value,
 				Consequence: "not a documented key here, so it sets nothing for sure; the key is " + want})
 		}
 	}
@@ -34,17 +34,17 @@ func misplaced(obj map[string]any, want string) []plan.Oddity {
 }
 
 // dialled finds what keeps a ControlPlane from saying which hub it dials and as whom.
-func dialled(cp map[string]any) []plan.Oddity {
+func dialled(cp map[string]any) []plan.Anomaly {
 	mp, odd := walk(cp, "", "spec", "managementPlane")
 	if len(odd) > 0 {
 		return nil // said already
 	}
-	var all []plan.Oddity
+	var all []plan.Anomaly
 	for _, key := range []string{"host", "clusterName"} {
 		if v, _ := mp[key].(string); v == "" {
-			all = append(all, plan.Oddity{Path: "spec.managementPlane." + key, Value: oddity("", mp[key], "").Value, Consequence: "it must be a text, and is required; the edge's hub cannot be told for sure"})
+			all = append(all, plan.Anomaly{Path: "spec.managementPlane." + key, Value: anomaly("", mp[key], "").Value, Consequence: "it must be a text, and is required; the edge's hub cannot be told for sure"})
 		} else if strings.TrimSpace(v) != v {
-			all = append(all, plan.Oddity{Path: "spec.managementPlane." + key, Value: oddity("", v, "").Value, Consequence: "it has white space at its start or end; write it without"})
+			all = append(all, plan.Anomaly{Path: "spec.managementPlane." + key, Value: anomaly("", v, "").Value, Consequence: "it has white space at its start or end; write it without"})
 		}
 	}
 	return all
@@ -52,11 +52,11 @@ func dialled(cp map[string]any) []plan.Oddity {
 
 // documentedOverlays are the overlays that the vendor's pages use themselves. They set no mode, and yet move what is checked: the
 // name under which Central is verified, and the secret with its CA.
-func documentedOverlays(cp map[string]any) []plan.Oddity {
+func documentedOverlays(cp map[string]any) []plan.Anomaly {
 	xcp, _ := walk(cp, "", "spec", "components", "xcp")
-	var all []plan.Oddity
+	var all []plan.Anomaly
 	for _, set := range overlay.Documented(xcp["kubeSpec"]) {
-		o := plan.Oddity{Path: xcpPath + "." + set.Path, Value: "a patch of " + set.Field, Overlay: true, Documented: true}
+		o := plan.Anomaly{Path: xcpPath + "." + set.Path, Value: "a patch of " + set.Field, Overlay: true, Documented: true}
 		if o.Consequence = fmt.Sprintf("Central's certificate must carry %q for this edge, not the address that it dials",
 			overlaySNI(xcp)); set.Field == overlay.CentralCASecret {
 			o.Consequence = "the edge verifies Central with the secret named there; what is said here of secret " + secretCA +

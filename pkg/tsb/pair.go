@@ -12,8 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// keptPair is the secret in which the pair lies that was replaced last. It has one name, so that a role can name it.
-const keptPair = secretCentralCert + "-xcpauth-before"
+// pairBackup is the secret in which the pair lies that was replaced last. It has one name, so that a role can name it.
+const pairBackup = secretCentralCert + "-xcpauth-before"
 
 // certManager is the kind of an issuer that is a cert-manager Certificate.
 const certManager = "cert-manager"
@@ -33,18 +33,18 @@ func ReadPair(certs, ca []byte) (plan.Certificate, error) {
 	return c, nil
 }
 
-// misfit says why a given certificate would be written to none of the hubs that need one: then nothing is written at all.
-func misfit(f plan.Facts, goal plan.Goal, v sorted) []plan.Blocked {
+// pairProblem says why a given certificate would be written to none of the hubs that need one: then nothing is written at all.
+func pairProblem(f plan.State, goal plan.Goal, v classified) []plan.Obstacle {
 	if goal.Pair == nil {
 		return nil
 	}
-	var stop []plan.Blocked
+	var stop []plan.Obstacle
 	for _, who := range hubNames {
 		h, there := hubs(f)[who]
-		if !there || h.Server.Err != "" || len(wanting(h, v.dialled)) == 0 {
+		if !there || h.Server.Err != "" || len(missingNames(h, v.dialled)) == 0 {
 			continue
 		}
-		why := unfit(*goal.Pair, h, f, v)
+		why := cannotReplace(*goal.Pair, h, f, v)
 		switch unread := unread(f); {
 		case h.Issuer.Kind == certManager && h.Issuer.Why != "":
 			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; %s", h.Issuer.Object, h.Server.Where, h.Issuer.Why)
@@ -57,14 +57,14 @@ func misfit(f plan.Facts, goal plan.Goal, v sorted) []plan.Blocked {
 			why = fmt.Sprintf("%s could not be looked at, and may not trust %s, which does not chain to the CA that lies beside the present one; reach it first", unread, goal.Pair.Where)
 		}
 		if why != "" {
-			stop = append(stop, plan.Blocked{Member: who, Why: why})
+			stop = append(stop, plan.Obstacle{Member: who, Why: why})
 		}
 	}
 	return stop
 }
 
 // unread names somebody who may dial Central and whose trust is not known, "" when there is nobody.
-func unread(f plan.Facts) string {
+func unread(f plan.State) string {
 	for _, m := range f.Members {
 		if m.Err != "" {
 			return m.Name
@@ -81,9 +81,9 @@ func unread(f plan.Facts) string {
 	return ""
 }
 
-// dropsCA says which CA a given one would take away from those with which Central verifies the certificates of members, while it
+// droppedCA says which CA a given one would take away from those with which Central verifies the certificates of members, while it
 // accepts any: Central reads them from the same secret.
-func dropsCA(c plan.Certificate, h plan.Hub) string {
+func droppedCA(c plan.Certificate, h plan.Hub) string {
 	if c.CA == nil || h.Server.CA == nil || h.Accepts.Accepts[MTLS] == guard.No {
 		return ""
 	}

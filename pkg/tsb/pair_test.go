@@ -29,7 +29,7 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 		pair   *plan.Certificate
 		want   string
 		says   string
-		change func(*plan.Facts)
+		change func(*plan.State)
 	}{
 		{"trusted, and with every name", guard.Yes, pair(with2, ""), "certify", "", nil},
 		{"with a CA that holds the old one too", guard.Yes, pair(with2, both), "certify", "", nil},
@@ -37,24 +37,24 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 		{"a name is missing", guard.Yes, pair(ours.leaf("central.xcp.tetrate.io"), ""), "!hub", "lacks tsb.example.test, which edges dial", nil},
 		{"its CA would no longer verify members", guard.Yes, pair(with2, string(theirs.pem)), "!hub", `the given CA lacks "CN=ours", with which Central verifies the certificates of members; add it, or leave --central-ca out`, nil},
 		{"which matters no more once no certificate is accepted", guard.No, pair(with2, string(theirs.pem)), "certify", "", nil},
-		{"an edge that is not reached knows the present CA", guard.Yes, pair(with2, ""), "certify", "", func(f *plan.Facts) { f.Members = append(f.Members, dark) }},
-		{"and may know no other", guard.Yes, pair(theirs.leaf("tsb.example.test"), both), "!hub", "edge-9 could not be looked at, and may not trust the given certificate", func(f *plan.Facts) {
-			f.Members[0].Anchors = [][]byte{theirs.pem}
+		{"an edge that is not reached knows the present CA", guard.Yes, pair(with2, ""), "certify", "", func(f *plan.State) { f.Members = append(f.Members, dark) }},
+		{"and may know no other", guard.Yes, pair(theirs.leaf("tsb.example.test"), both), "!hub", "edge-9 could not be looked at, and may not trust the given certificate", func(f *plan.State) {
+			f.Members[0].TrustAnchors = [][]byte{theirs.pem}
 			f.Members = append(f.Members, dark)
 		}},
 		{"an ExternalSecret would put its own back", guard.Yes, pair(with2, ""), "!hub", "is kept by ExternalSecret central, which would put its own certificate back",
-			func(f *plan.Facts) { f.Hub.Server.Keeper = "ExternalSecret central" }},
-		{"cert-manager would put its own back", guard.Yes, pair(with2, ""), "!hub", "leave --central-cert out, and migrate adds the names there", func(f *plan.Facts) {
+			func(f *plan.State) { f.Hub.Server.Keeper = "ExternalSecret central" }},
+		{"cert-manager would put its own back", guard.Yes, pair(with2, ""), "!hub", "leave --central-cert out, and migrate adds the names there", func(f *plan.State) {
 			f.Hub.Issuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Namespace: "tsb", Name: "xcp-central-cert"}}
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			member := with(edge("edge-1", MTLS), func(m *plan.Member) {
-				m.ServerName, m.Anchors = "tsb.example.test", [][]byte{ours.pem}
+				m.ServerName, m.TrustAnchors = "tsb.example.test", [][]byte{ours.pem}
 				m.Trust = plan.Trust{Unnamed: true, Why: "unnamed"}
 			})
 			if tc.mtls == guard.No {
-				member.Edge.Presents = []cred{JWT}
+				member.Evidence.Presents = []cred{JWT}
 			}
 			f := fleet(tc.mtls, guard.Yes, member)
 			f.Hub.Server = certificateOf(ours.leaf("central.xcp.tetrate.io"), "tsb/"+secretCentralCert)
@@ -62,17 +62,17 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 			if tc.change != nil {
 				tc.change(&f)
 			}
-			w := next(f, plan.Goal{To: JWT, Pair: tc.pair})
+			w := nextWave(f, plan.Goal{To: JWT, Pair: tc.pair})
 			if said(w) != tc.want && !strings.HasPrefix(said(w), tc.want+" ") {
 				t.Fatalf("next wave is %q, want %q", said(w), tc.want)
 			}
-			if tc.says != "" && !strings.Contains(w.Blocked[0].Why, tc.says) {
-				t.Errorf("why is %q, want %q", w.Blocked[0].Why, tc.says)
+			if tc.says != "" && !strings.Contains(w.Obstacles[0].Why, tc.says) {
+				t.Errorf("why is %q, want %q", w.Obstacles[0].Why, tc.says)
 			}
 			for _, s := range w.Steps {
 				p := s.Writes[0]
-				if p.Fill != plan.PairFill || p.KeepAs != keptPair || len(s.Back) != 1 || !restores(s.Back[0], "") {
-					t.Errorf("it writes %+v, and goes back with %+v", p, s.Back)
+				if p.SecretField != plan.PairSecretField || p.BackupAs != pairBackup || len(s.Undo) != 1 || !allowsUndo(s.Undo[0], "") {
+					t.Errorf("it writes %+v, and goes back with %+v", p, s.Undo)
 				}
 			}
 		})
@@ -123,7 +123,7 @@ func TestWhoKeepsCentralsCertificateIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		hub.Reads[certificates("tsb")] = plan.Result{Body: list}
-		f := facts([]plan.Snapshot{hub}, plan.Selection{}, noon)
+		f := readState([]plan.Snapshot{hub}, plan.Selection{}, noon)
 		if f.Hub.Server.Keeper != tc.keeper || (tc.issuer == "") != (f.Hub.Issuer.Why == "") || !strings.Contains(f.Hub.Issuer.Why, tc.issuer) {
 			t.Errorf("%s: kept by %q, want %q; the issuer: %q", tc.name, f.Hub.Server.Keeper, tc.keeper, f.Hub.Issuer.Why)
 		}

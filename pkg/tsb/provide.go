@@ -24,15 +24,15 @@ func lackingSecrets(read map[plan.Read]plan.Result, m plan.Member, selfSigned bo
 	}
 	account := read[secret(ns, secretServiceAccount)]
 	data := map[string][]byte{"clusterFqn": secretKey(account, "clusterFqn"), "jwk": secretKey(account, "jwk")}
-	if account.Missing || account.OK() && accountFault(data, supplyOf(plan.Facts{Hub: hub}, m)) != "" {
+	if account.Missing || account.OK() && accountFault(data, supplyOf(plan.State{Hub: hub}, m)) != "" {
 		lacks = append(lacks, secretServiceAccount)
 	}
 	return append(lacks, secretToken), adds
 }
 
-// wants lists the secrets that an edge lacks to present a JWT and that can come from outside.
-func wants(m plan.Member) []string {
-	all := slices.Clone(m.Credential.Lacks)
+// wantedSecrets lists the secrets that an edge lacks to present a JWT and that can come from outside.
+func wantedSecrets(m plan.Member) []string {
+	all := slices.Clone(m.Credential.MissingSecrets)
 	if m.Trust.Suppliable {
 		all = append(all, secretCA)
 	}
@@ -40,8 +40,8 @@ func wants(m plan.Member) []string {
 }
 
 // supplyOf asks for what an edge lacks.
-func supplyOf(f plan.Facts, m plan.Member) plan.Supply {
-	s := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace, Wants: wants(m), Adds: m.Credential.Adds,
+func supplyOf(f plan.State, m plan.Member) plan.Supply {
+	s := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace, Wants: wantedSecrets(m), Adds: m.Credential.ExtraSecrets,
 		Chain: f.Hub.Server.Chain}
 	for _, edge := range f.Members {
 		if host := dialledHost(edge); host != "" && !slices.Contains(s.Hosts, host) {
@@ -55,11 +55,11 @@ func supplyOf(f plan.Facts, m plan.Member) plan.Supply {
 	return s
 }
 
-// unsupplied says why an edge cannot get what it lacks from where the goal says, "" when it can as far as can be told before asking. A
+// supplyProblem says why an edge cannot get what it lacks from where the goal says, "" when it can as far as can be told before asking. A
 // manifest that was handed over is read here, so that the plan shows what is wrong with it.
-func unsupplied(f plan.Facts, m plan.Member, goal plan.Goal) string {
+func supplyProblem(f plan.State, m plan.Member, goal plan.Goal) string {
 	s := supplyOf(f, m)
-	if goal.Handed == nil {
+	if goal.Manifests == nil {
 		switch {
 		case m.Trust.Suppliable:
 			return m.Trust.Why + "; tctl does not know that CA: hand a manifest over with --secrets"
@@ -68,8 +68,8 @@ func unsupplied(f plan.Facts, m plan.Member, goal plan.Goal) string {
 		}
 		return ""
 	}
-	_, err := HandedOver(goal.Handed, s, f.At)
-	if _, own := handedFor(goal.Handed, s); err == nil && !own && len(m.Credential.Lacks) > 0 && slices.ContainsFunc(f.Members, func(o plan.Member) bool { return o.Name != m.Name && len(o.Credential.Lacks) > 0 }) {
+	_, err := ManifestFor(goal.Manifests, s, f.At)
+	if _, own := manifestTextFor(goal.Manifests, s); err == nil && !own && len(m.Credential.MissingSecrets) > 0 && slices.ContainsFunc(f.Members, func(o plan.Member) bool { return o.Name != m.Name && len(o.Credential.MissingSecrets) > 0 }) {
 		return "several edges lack credentials, and one manifest can be for one of them; put one EDGE.yaml for each into the directory of --secrets, or select one edge with --contexts"
 	}
 	switch {
@@ -81,8 +81,8 @@ func unsupplied(f plan.Facts, m plan.Member, goal plan.Goal) string {
 	return err.Error()
 }
 
-// handedFor returns the manifest that was handed over for a member; own says that it is for it alone.
-func handedFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.Secret, own bool) {
+// manifestTextFor returns the manifest that was handed over for a member; own says that it is for it alone.
+func manifestTextFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.Secret, own bool) {
 	for _, name := range []string{s.Member, s.ClusterName, ""} {
 		if text, ok := handed[name]; ok {
 			return &text, name != ""
@@ -91,9 +91,9 @@ func handedFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.Secret,
 	return nil, false
 }
 
-// HandedOver takes what a member lacks from the manifest that was handed over for it.
-func HandedOver(handed map[string]plan.Secret, s plan.Supply, at time.Time) (Manifest, error) {
-	text, _ := handedFor(handed, s)
+// ManifestFor takes what a member lacks from the manifest that was handed over for it.
+func ManifestFor(handed map[string]plan.Secret, s plan.Supply, at time.Time) (Manifest, error) {
+	text, _ := manifestTextFor(handed, s)
 	if text == nil {
 		return Manifest{}, fmt.Errorf("no manifest was handed over for it, and it lacks secret %s; put one called %s.yaml into the directory of --secrets", strings.Join(s.Wants, ", "), s.Member)
 	}
@@ -107,35 +107,35 @@ func HandedOver(handed map[string]plan.Secret, s plan.Supply, at time.Time) (Man
 	return m, nil
 }
 
-// provides gets every edge what it lacks, before anything else is changed: nothing uses it until the edge moves.
-func provides(f plan.Facts, goal plan.Goal, v sorted) (plan.Wave, bool) {
-	if len(v.lacking) == 0 {
+// supplyWave gets every edge what it lacks, before anything else is changed: nothing uses it until the edge moves.
+func supplyWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
+	if len(v.needCredentials) == 0 {
 		return plan.Wave{}, false
 	}
-	return plan.Wave{Title: "credentials from " + goal.Supplied, Steps: each(v.lacking, func(m plan.Member) plan.Step { return provide(f, m, goal) }), Blocked: v.blocked}, true
+	return plan.Wave{Title: "credentials from " + goal.Supplied, Steps: stepsFor(v.needCredentials, func(m plan.Member) plan.Step { return supplyStep(f, m, goal) }), Obstacles: v.obstacles}, true
 }
 
-func provide(f plan.Facts, m plan.Member, goal plan.Goal) plan.Step {
+func supplyStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	s := supplyOf(f, m)
 	why := m.Credential.Why
-	if len(m.Credential.Lacks) == 0 {
+	if len(m.Credential.MissingSecrets) == 0 {
 		why = m.Trust.Why
 	}
-	return plan.Step{ID: "provide/" + m.Name, Kind: plan.Provide, Member: m.Name, Title: m.Name + ": get its credentials", Why: why, Supply: &s, Keep: true, Within: goal.Within,
-		Proof: []plan.Claim{{Kind: claimProvided, Member: m.Name, Text: "its token is there and valid, or its operator mints others from the same service account; and it could verify Central"}}}
+	return plan.Step{ID: "provide/" + m.Name, Kind: plan.SupplyCredential, Member: m.Name, Title: m.Name + ": get its credentials", Why: why, Supply: &s, NoUndo: true, Timeout: goal.Within,
+		Conditions: []plan.Condition{{Kind: conditionSupplied, Member: m.Name, Text: "its token is there and valid, or its operator mints others from the same service account; and it could verify Central"}}}
 }
 
-func judgeProvided(m plan.Member) plan.Judgement {
+func evaluateSupplied(m plan.Member) plan.Evaluation {
 	c := m.Credential
 	switch {
 	case m.Trust.Suppliable:
-		return plan.Judgement{Witness: m.Trust.Why}
+		return plan.Evaluation{Evidence: m.Trust.Why}
 	case c.State == plan.CredentialReady && c.Expires.IsZero():
-		return plan.Judgement{Holds: true, Witness: "its token is there and has no expiry"}
+		return plan.Evaluation{Met: true, Evidence: "its token is there and has no expiry"}
 	case c.State == plan.CredentialReady:
-		return plan.Judgement{Holds: true, Witness: "its token is there, valid until " + c.Expires.Format(time.RFC3339)}
+		return plan.Evaluation{Met: true, Evidence: "its token is there, valid until " + c.Expires.Format(time.RFC3339)}
 	case c.State == plan.CredentialMintable:
-		return plan.Judgement{Holds: true, Witness: "its token is " + c.Why}
+		return plan.Evaluation{Met: true, Evidence: "its token is " + c.Why}
 	}
-	return plan.Judgement{Witness: c.Why}
+	return plan.Evaluation{Evidence: c.Why}
 }

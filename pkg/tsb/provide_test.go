@@ -17,7 +17,7 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 	const on, off = guard.Yes, guard.No
 	lacking := func(name string) plan.Member {
 		return with(edge(name, MTLS), func(m *plan.Member) {
-			m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token", Lacks: []string{secretServiceAccount, secretToken}}
+			m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token", MissingSecrets: []string{secretServiceAccount, secretToken}}
 		})
 	}
 	noCA := with(edge("edge-3", MTLS), func(m *plan.Member) { m.Trust = plan.Trust{Suppliable: true, Why: "no CA"} })
@@ -26,14 +26,14 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 	old := plan.NewSecret([]byte(document(secretToken, "istio-system", map[string]string{"jwt": jwtUntil(t, noon.Add(-time.Hour))})))
 	ca := plan.NewSecret([]byte(document(secretCA, "istio-system", map[string]string{"ca.crt": string(newTestCA(t, "ca").pem)})))
 	handed := func(byName map[string]plan.Secret) plan.Goal {
-		return plan.Goal{To: JWT, Supplied: "the manifest", Handed: byName}
+		return plan.Goal{To: JWT, Supplied: "the manifest", Manifests: byName}
 	}
 	tctl := plan.Goal{To: JWT, Supplied: "tctl"}
 	organized := fleet(on, on, lacking("edge-1"))
 	organized.Hub.Organization = "example"
 	for _, tc := range []struct {
 		name  string
-		facts plan.Facts
+		facts plan.State
 		goal  plan.Goal
 		want  string
 		says  string // of who is blocked
@@ -41,7 +41,7 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		{"before the hub opens", fleet(on, off, lacking("edge-1"), edge("edge-2", MTLS)), handed(map[string]plan.Secret{"": good}), "provide/edge-1", ""},
 		{"one manifest is not for several edges", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"": good, "edge-2": good}), "provide/edge-2 !edge-1", "one manifest can be for one of them"},
 		{"a CA that is missing is said with why it is needed", fleet(on, on, noCA), handed(map[string]plan.Secret{"": good}), "!edge-3", "no CA; its manifest does not do: there is no secret xcp-central-ca-bundle"},
-		{"not when no edge is to be touched", fleet(on, off, lacking("edge-1")), plan.Goal{To: JWT, Stage: plan.Dual, Supplied: "the manifest", Handed: map[string]plan.Secret{"": good}}, "open", ""},
+		{"not when no edge is to be touched", fleet(on, off, lacking("edge-1")), plan.Goal{To: JWT, Stage: plan.Dual, Supplied: "the manifest", Manifests: map[string]plan.Secret{"": good}}, "open", ""},
 		{"all edges side by side", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": good}), "provide/edge-1 provide/edge-2", ""},
 		{"one whose manifest is bad is blocked, the others go on", fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": old}), "provide/edge-1 !edge-2", "its manifest cannot be used: secret xcp-edge-central-auth-token: the token expired"},
 		{"so is one that has none", fleet(on, on, lacking("edge-1"), edge("edge-2", MTLS)), handed(map[string]plan.Secret{"edge-7": good}), "move/edge-2 !edge-1", "no manifest was handed over for it"},
@@ -52,17 +52,17 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		{"tctl", organized, tctl, "provide/edge-1", ""},
 		{"tctl needs the cluster's full name", fleet(on, on, lacking("edge-1")), tctl, "!edge-1", "the ManagementPlane names no organization or was not looked at"},
 		{"tctl does not know a CA", fleet(on, on, noCA), tctl, "!edge-3", "tctl does not know that CA: hand a manifest over with --secrets"},
-		{"a team without access to the hub", plan.Facts{At: noon, Members: []plan.Member{lacking("edge-1")}}, plan.Goal{To: JWT, NoHub: true, Stage: plan.Edges, Supplied: "the manifest", Handed: map[string]plan.Secret{"": good}}, "provide/edge-1", ""},
+		{"a team without access to the hub", plan.State{At: noon, Members: []plan.Member{lacking("edge-1")}}, plan.Goal{To: JWT, NoHub: true, Stage: plan.Edges, Supplied: "the manifest", Manifests: map[string]plan.Secret{"": good}}, "provide/edge-1", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := next(tc.facts, tc.goal)
+			w := nextWave(tc.facts, tc.goal)
 			if d := cmp.Diff(tc.want, said(w)); d != "" {
 				t.Errorf("next wave (-want +got):\n%s", d)
 			}
-			if tc.says != "" && (len(w.Blocked) != 1 || !strings.Contains(w.Blocked[0].Why, tc.says)) {
-				t.Errorf("blocked %+v, want %q", w.Blocked, tc.says)
+			if tc.says != "" && (len(w.Obstacles) != 1 || !strings.Contains(w.Obstacles[0].Why, tc.says)) {
+				t.Errorf("blocked %+v, want %q", w.Obstacles, tc.says)
 			}
-			for _, b := range w.Blocked {
+			for _, b := range w.Obstacles {
 				leaks(t, b.Why)
 			}
 		})
@@ -70,8 +70,8 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 	t.Run("and then it moves", func(t *testing.T) {
 		f := fleet(on, on, lacking("edge-1"))
 		goal := handed(map[string]plan.Secret{"": good})
-		w := next(f, goal)
-		if got := said(next(after(f, w.Steps), goal)); got != "move/edge-1" {
+		w := nextWave(f, goal)
+		if got := said(nextWave(predict(f, w.Steps), goal)); got != "move/edge-1" {
 			t.Errorf("then comes %q", got)
 		}
 	})
@@ -93,7 +93,7 @@ func TestAnEdgeIsProvidedOnceItsCredentialIsThereOrSurelyComes(t *testing.T) {
 		{"no CA yet", plan.Credential{State: plan.CredentialReady}, plan.Trust{Suppliable: true}, false},
 	} {
 		f := fleet(guard.Yes, guard.Yes, with(edge("edge-1", MTLS), func(m *plan.Member) { m.Credential, m.Trust = tc.c, tc.trust }))
-		if j := judge(plan.Claim{Kind: claimProvided, Member: "edge-1"}, []plan.Facts{f, f}); j.Holds != tc.holds {
+		if j := evaluate(plan.Condition{Kind: conditionSupplied, Member: "edge-1"}, []plan.State{f, f}); j.Met != tc.holds {
 			t.Errorf("%s: %+v, want %v", tc.name, j, tc.holds)
 		}
 	}
@@ -128,12 +128,12 @@ func TestWhatAnEdgeLacksIsTheTokenAndAnAccountOnlyWhereNoneIsValid(t *testing.T)
 		t.Run(tc.name, func(t *testing.T) {
 			hub := apifake.Hub("edge-1")
 			hub[1]["spec"].(apifake.Object)["organization"] = "example"
-			f := facts([]plan.Snapshot{snapshot("hub", hub...), snapshot("edge-1", tc.objects...)}, plan.Selection{}, noon)
+			f := readState([]plan.Snapshot{snapshot("hub", hub...), snapshot("edge-1", tc.objects...)}, plan.Selection{}, noon)
 			m := f.Member("edge-1")
 			if m == nil {
 				t.Fatalf("no edge in %+v", f)
 			}
-			if d := cmp.Diff([][]string{tc.lacks, tc.adds}, [][]string{m.Credential.Lacks, m.Credential.Adds}); d != "" {
+			if d := cmp.Diff([][]string{tc.lacks, tc.adds}, [][]string{m.Credential.MissingSecrets, m.Credential.ExtraSecrets}); d != "" {
 				t.Errorf("lacks, adds (-want +got):\n%s", d)
 			}
 			if s := supplyOf(f, *m); s.FullName != fqn1 || cmp.Diff(s.Hosts, []string{"tsb.example.test"}) != "" {
@@ -148,14 +148,14 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(public.cert)
 	where := plan.Selection{Roots: func() *x509.CertPool { return pool }}
-	look := func(where plan.Selection, cert map[string]string, edgeObjects ...apifake.Object) plan.Facts {
+	look := func(where plan.Selection, cert map[string]string, edgeObjects ...apifake.Object) plan.State {
 		hub := append(openHub("edge-1", "edge-2"), apifake.Secret("tsb", secretCentralCert, cert))
-		return facts([]plan.Snapshot{snapshot("hub", hub...), snapshot("edge-1", append(apifake.Edge("edge-1"), edgeObjects...)...)}, where, noon)
+		return readState([]plan.Snapshot{snapshot("hub", hub...), snapshot("edge-1", append(apifake.Edge("edge-1"), edgeObjects...)...)}, where, noon)
 	}
 	bundle := apifake.Secret("istio-system", secretCA, map[string]string{"ca.crt": string(public.pem)})
 	for _, tc := range []struct {
 		name   string
-		facts  plan.Facts
+		facts  plan.State
 		want   plan.Trust // but for words
 		blocks string
 	}{
@@ -184,7 +184,7 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 	const on = guard.Yes
 	for _, tc := range []struct {
 		name  string
-		facts plan.Facts
+		facts plan.State
 		goal  plan.Goal
 		want  string
 	}{
@@ -195,7 +195,7 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = JWT
-			w := next(tc.facts, tc.goal)
+			w := nextWave(tc.facts, tc.goal)
 			if d := cmp.Diff(tc.want, said(w)); d != "" {
 				t.Errorf("next wave (-want +got):\n%s", d)
 			}
@@ -209,7 +209,7 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 	t.Run("the plan comes to its end", func(t *testing.T) {
 		f := fleet(on, on, bare("edge-1", MTLS), bare("edge-2", MTLS), bare("edge-3", MTLS), proved(mpc(JWT)))
 		var waves []string
-		for _, w := range plan.Unfold(Dialect(), f, plan.Goal{To: JWT, HastyCanary: true}).Waves {
+		for _, w := range plan.Build(Provider(), f, plan.Goal{To: JWT, HastyCanary: true}).Waves {
 			waves = append(waves, said(w))
 		}
 		if len(waves) < 3 || waves[0] != "move/edge-1" || waves[1] != "move/edge-2 move/edge-3" || waves[len(waves)-1] != "close" {

@@ -31,7 +31,7 @@ func publicCA(c plan.Certificate, roots func() *x509.CertPool, at time.Time) boo
 // trustPublic is trust in a certificate of a public CA, without a bundle.
 func trustPublic(t plan.Trust, hub plan.Hub, name string) plan.Trust {
 	t.Public = true
-	if lacks := lacking(hub.Server, []string{name}); len(lacks) > 0 {
+	if lacks := namesMissingFrom(hub.Server, []string{name}); len(lacks) > 0 {
 		t.Unnamed = true
 		t.Why = fmt.Sprintf("the edge would refuse Central's certificate (%s) under the name %s, which it lacks; re-issue it with that name first", hub.Server.Where, name)
 		return t
@@ -40,22 +40,22 @@ func trustPublic(t plan.Trust, hub plan.Hub, name string) plan.Trust {
 	return t
 }
 
-// onePublic keeps of the edges that would move without a CA bundle only one, the named canary if it is one, until one such edge is
+// onePublicTrust keeps of the edges that would move without a CA bundle only one, the named canary if it is one, until one such edge is
 // proved: whether an edge starts without that secret is not documented.
-func onePublic(v sorted, goal plan.Goal) []plan.Member {
-	for _, m := range v.proved {
+func onePublicTrust(v classified, goal plan.Goal) []plan.Member {
+	for _, m := range v.verified {
 		if m.Trust.Public {
-			return v.movable
+			return v.switchable
 		}
 	}
 	one := ""
-	for _, m := range v.movable {
+	for _, m := range v.switchable {
 		if m.Trust.Public && (one == "" || m.Name == goal.Canary) {
 			one = m.Name
 		}
 	}
 	var kept []plan.Member
-	for _, m := range v.movable {
+	for _, m := range v.switchable {
 		if !m.Trust.Public || m.Name == one {
 			kept = append(kept, m)
 		}

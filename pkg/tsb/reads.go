@@ -26,11 +26,11 @@ const (
 	secretMPCA           = "mp-certs"                    // in the edge: ca.crt of the management plane's API, when that is not signed by a public CA
 )
 
-// rehearsalSecret is what we have Central's certificate issued into once, beside the real one.
-const rehearsalSecret = "xcp-central-cert-xcpauth-rehearsal"
+// trialSecret is what we have Central's certificate issued into once, beside the real one.
+const trialSecret = "xcp-central-cert-xcpauth-rehearsal"
 
-// keptToken is the copy of an edge's token that is kept while a new one is made.
-const keptToken = secretToken + "-xcpauth-before"
+// tokenBackup is the copy of an edge's token that is kept while a new one is made.
+const tokenBackup = secretToken + "-xcpauth-before"
 
 // siblingTokens are minted by the same operator from the same service account (1.5 and newer).
 var siblingTokens = []string{"oap-token", "otel-token"}
@@ -86,7 +86,7 @@ func reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	hubs, edges := kube.Items(soFar[readManagementPlanes]), kube.Items(soFar[readControlPlanes])
 	for _, mp := range hubs {
 		ns := mp.Metadata.Namespace
-		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), secret(ns, secretCentralCert), secret(ns, secretMPCCerts), secret(ns, rehearsalSecret),
+		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), secret(ns, secretCentralCert), secret(ns, secretMPCCerts), secret(ns, trialSecret),
 			certificates(ns), centralXcps(ns), xcpClusters(ns))
 		add(roster.Reads()...)
 		for _, name := range edgeCertificates(soFar, ns) {

@@ -9,23 +9,23 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// rehearsed says whether the rehearsed certificate is there and could replace the real one.
-func rehearsed(h plan.Hub, f plan.Facts, v sorted) bool {
-	return h.RehearsalIssuer.Ready && h.Rehearsal.Where != "" && h.Rehearsal.Err == "" && unfit(h.Rehearsal, h, f, v) == ""
+// trialPassed says whether the rehearsed certificate is there and could replace the real one.
+func trialPassed(h plan.Hub, f plan.State, v classified) bool {
+	return h.TrialIssuer.Ready && h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "" && cannotReplace(h.TrialCertificate, h, f, v) == ""
 }
 
-// rehearsalHolds is how long a rehearsal is believed: whoever signs may change. It is longer than a CA dates certificates back.
-const rehearsalHolds = 24 * time.Hour
+// trialHolds is how long a rehearsal is believed: whoever signs may change. It is longer than a CA dates certificates back.
+const trialHolds = 24 * time.Hour
 
-// outdated says whether the rehearsal that is there was signed by somebody else than the real Certificate asks for now, or for other
+// trialStale says whether the rehearsal that is there was signed by somebody else than the real Certificate asks for now, or for other
 // usages; or is old. What else differs may be what the API server filled in.
-func outdated(h plan.Hub, f plan.Facts) bool {
-	if h.RehearsalIssuer.Object.Name == "" {
+func trialStale(h plan.Hub, f plan.State) bool {
+	if h.TrialIssuer.Object.Name == "" {
 		return false
 	}
-	asked, tried := h.Issuer.Spec, h.RehearsalIssuer.Spec
+	asked, tried := h.Issuer.Spec, h.TrialIssuer.Spec
 	return issuerName(asked) != issuerName(tried) || !reflect.DeepEqual(asked["usages"], tried["usages"]) || !reflect.DeepEqual(asked["uris"], tried["uris"]) ||
-		(h.Rehearsal.Where != "" && h.Rehearsal.Err == "" && f.At.Sub(h.Rehearsal.Began) > rehearsalHolds)
+		(h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "" && f.At.Sub(h.TrialCertificate.Began) > trialHolds)
 }
 
 // issuerName is an issuerRef in a word, with what it means when it does not say so.
@@ -37,9 +37,9 @@ func issuerName(spec map[string]any) string {
 	return cmp.Or(word("group"), "cert-manager.io") + " " + cmp.Or(word("kind"), "Issuer") + " " + word("name")
 }
 
-// rehearsedSpec is the names of the real Certificate, with what else the rehearsal has shown: a write that is held to it is refused once
+// trialSpec is the names of the real Certificate, with what else the rehearsal has shown: a write that is held to it is refused once
 // another issuer, or other usages, are asked for.
-func rehearsedSpec(i plan.Issuer, names map[string]any) map[string]any {
+func trialSpec(i plan.Issuer, names map[string]any) map[string]any {
 	spec := maps.Clone(names)
 	for _, key := range []string{"issuerRef", "usages", "uris"} {
 		if v, there := i.Spec[key]; there {
@@ -49,16 +49,16 @@ func rehearsedSpec(i plan.Issuer, names map[string]any) map[string]any {
 	return nest(spec, "spec")
 }
 
-// tidy deletes what a rehearsal made.
-func tidy(h plan.Hub) []plan.Patch {
-	made := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: h.Object.Namespace, Name: rehearsalSecret}
-	return []plan.Patch{
-		{Context: h.Context, Cluster: h.ClusterUID, Object: rehearsalRef(h), Delete: true},
+// trialCleanUp deletes what a rehearsal made.
+func trialCleanUp(h plan.Hub) []plan.Write {
+	made := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: h.Object.Namespace, Name: trialSecret}
+	return []plan.Write{
+		{Context: h.Context, Cluster: h.ClusterUID, Object: trialRef(h), Delete: true},
 		{Context: h.Context, Cluster: h.ClusterUID, Object: made, Delete: true},
 	}
 }
 
-// tidyUp deletes a rehearsal of which nothing follows.
-func tidyUp(who string, h plan.Hub, why string, goal plan.Goal) plan.Step {
-	return plan.Step{ID: idOf("tidy", who), Kind: plan.Certify, Member: who, Title: who + ": delete the rehearsed certificate", Why: why, Writes: tidy(h), Keep: true, Within: goal.Within}
+// removeTrialStep deletes a rehearsal of which nothing follows.
+func removeTrialStep(who string, h plan.Hub, why string, goal plan.Goal) plan.Step {
+	return plan.Step{ID: idOf("tidy", who), Kind: plan.UpdateCertificate, Member: who, Title: who + ": delete the rehearsed certificate", Why: why, Writes: trialCleanUp(h), NoUndo: true, Timeout: goal.Within}
 }

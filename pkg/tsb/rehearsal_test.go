@@ -14,13 +14,13 @@ func TestTheSecretOfARehearsalIsDeletedWithoutItsCertificate(t *testing.T) {
 	ca := newAuthority(t)
 	f := fleet(guard.Yes, guard.Yes, edge("eu", MTLS))
 	f.Hub.Issuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Name: "central"}, Ready: true}
-	f.Hub.Rehearsal = certificateOf([]byte(ca.leaf(t, nil)), "tsb/"+rehearsalSecret)
-	w := next(f, plan.Goal{To: JWT})
+	f.Hub.TrialCertificate = certificateOf([]byte(ca.leaf(t, nil)), "tsb/"+trialSecret)
+	w := nextWave(f, plan.Goal{To: JWT})
 	if said(w) != "tidy" {
 		t.Fatalf("next: %s, want tidy", said(w))
 	}
 	last := w.Steps[0].Writes[len(w.Steps[0].Writes)-1]
-	if !last.Delete || last.Object.Name != rehearsalSecret || last.Object.Kind != "Secret" {
+	if !last.Delete || last.Object.Name != trialSecret || last.Object.Kind != "Secret" {
 		t.Errorf("the last write is %+v", last)
 	}
 }
@@ -42,17 +42,17 @@ func TestARehearsalOfAnotherRequestIsMadeAgain(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := fleet(guard.Yes, guard.Yes, with(edge("eu", MTLS), func(m *plan.Member) {
-				m.ServerName, m.Trust, m.Anchors = "tsb.example.test", plan.Trust{Unnamed: true, Why: "unnamed"}, [][]byte{[]byte(ca.pem())}
+				m.ServerName, m.Trust, m.TrustAnchors = "tsb.example.test", plan.Trust{Unnamed: true, Why: "unnamed"}, [][]byte{[]byte(ca.pem())}
 			}))
 			real, tried := maps.Clone(spec), maps.Clone(spec)
-			tried["secretName"], tried["dnsNames"] = rehearsalSecret, []any{"old.example.test", "tsb.example.test"}
-			f.Hub.Rehearsal = certificateOf([]byte(ca.leaf(t, nil)), "tsb/"+rehearsalSecret)
-			f.Hub.Server = f.Hub.Rehearsal
+			tried["secretName"], tried["dnsNames"] = trialSecret, []any{"old.example.test", "tsb.example.test"}
+			f.Hub.TrialCertificate = certificateOf([]byte(ca.leaf(t, nil)), "tsb/"+trialSecret)
+			f.Hub.Server = f.Hub.TrialCertificate
 			f.Hub.Server.Names, f.Hub.Server.Chain = []string{"old.example.test"}, nil
-			tc.change(real, &f.Hub.Rehearsal)
+			tc.change(real, &f.Hub.TrialCertificate)
 			f.Hub.Issuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Name: "central"}, Spec: real, Names: map[string]any{"dnsNames": real["dnsNames"]}, Ready: true}
-			f.Hub.RehearsalIssuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Name: rehearsalSecret}, Spec: tried, Names: map[string]any{"dnsNames": tried["dnsNames"]}, Ready: true}
-			w := next(f, plan.Goal{To: JWT})
+			f.Hub.TrialIssuer = plan.Issuer{Kind: certManager, Object: plan.Ref{Kind: "Certificate", Name: trialSecret}, Spec: tried, Names: map[string]any{"dnsNames": tried["dnsNames"]}, Ready: true}
+			w := nextWave(f, plan.Goal{To: JWT})
 			if said(w) != tc.want {
 				t.Fatalf("next: %s, want %s", said(w), tc.want)
 			}

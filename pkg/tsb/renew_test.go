@@ -31,7 +31,7 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 	}{
 		{"one goes first", rotatable("edge-2"), "renew/edge-1", ""},
 		{"an expired token, which the operator would make again", change(func(m *plan.Member) { m.Credential.State = plan.CredentialBad }), "renew/edge-1", ""},
-		{"nothing would make it again", change(func(m *plan.Member) { m.Credential.Lost = "no cluster-service-account" }), "renew/edge-1 !edge-2", "nothing would make it again: no cluster-service-account"},
+		{"nothing would make it again", change(func(m *plan.Member) { m.Credential.Irreplaceable = "no cluster-service-account" }), "renew/edge-1 !edge-2", "nothing would make it again: no cluster-service-account"},
 		{"there is none", change(func(m *plan.Member) {
 			m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "it is not there"}
 		}), "renew/edge-1 !edge-2", "there is no token to be renewed: it is not there"},
@@ -39,46 +39,46 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 		{"a run without a hub holds it", change(func(m *plan.Member) { m.InFlight = "the wave" }), "renew/edge-1 !edge-2", "holds it in flight"},
 		{"it is not reached", change(func(m *plan.Member) { m.Err = "it did not answer" }), "renew/edge-1 !edge-2", "it did not answer"},
 		{"it presents a certificate", edge("edge-2", MTLS), "renew/edge-1 !edge-2", "not known to present a JWT"},
-		{"a pod of it still presents one", change(func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} }), "renew/edge-1 !edge-2", "not known to present a JWT"},
+		{"a pod of it still presents one", change(func(m *plan.Member) { m.Evidence.Presents = []cred{JWT, MTLS} }), "renew/edge-1 !edge-2", "not known to present a JWT"},
 		{"its pods are being replaced", change(func(m *plan.Member) { m.Workload.Settled = false }), "renew/edge-1 !edge-2", "the rollout of Deployment istio-system/edge is not over"},
 		{"it is no edge", with(rotatable("edge-2"), func(m *plan.Member) { m.Role = plan.RoleMPC }), "renew/edge-1 !hub", `no edge is called "edge-2"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := fleet(guard.Yes, guard.Yes, rotatable("edge-1"), tc.edge2)
-			goal := aim(f, plan.Goal{Within: time.Hour, Renew: map[string]string{"edge-1": "", "edge-2": ""}})
-			w := next(f, goal)
-			if got := said(w); got != tc.want || tc.why != "" && !strings.Contains(w.Blocked[0].Why, tc.why) {
-				t.Errorf("%s: %+v", got, w.Blocked)
+			goal := complete(f, plan.Goal{Within: time.Hour, Renew: map[string]string{"edge-1": "", "edge-2": ""}})
+			w := nextWave(f, goal)
+			if got := said(w); got != tc.want || tc.why != "" && !strings.Contains(w.Obstacles[0].Why, tc.why) {
+				t.Errorf("%s: %+v", got, w.Obstacles)
 			}
 		})
 	}
 
 	f := fleet(guard.No, guard.Yes, rotatable("edge-1"), rotatable("edge-2"), rotatable("edge-3"), edge("edge-4", MTLS))
-	every := aim(f, plan.Goal{Within: time.Hour, Renew: map[string]string{"": ""}})
-	if p := plan.Unfold(Dialect(), f, every); len(p.Waves) != 2 || said(p.Waves[0]) != "renew/edge-1" || said(p.Waves[1]) != "renew/edge-2 renew/edge-3" || len(p.Blocked) > 0 {
+	every := complete(f, plan.Goal{Within: time.Hour, Renew: map[string]string{"": ""}})
+	if p := plan.Build(Provider(), f, every); len(p.Waves) != 2 || said(p.Waves[0]) != "renew/edge-1" || said(p.Waves[1]) != "renew/edge-2 renew/edge-3" || len(p.Obstacles) > 0 {
 		t.Errorf("the plan for all: %+v", p)
 	}
 	f.Members[0] = renewed("edge-1")
 	every.WaveSize = 1
-	if w := next(f, every); said(w) != "renew/edge-2" {
+	if w := nextWave(f, every); said(w) != "renew/edge-2" {
 		t.Errorf("one at a time: %s", said(w))
 	}
 	every.WaveSize = 0
 	f.Members[1].Credential.Expires = noon.Add(20 * time.Minute)
-	for _, s := range next(f, every).Steps {
-		if s.Within != 15*time.Minute {
-			t.Errorf("%s may take %s, while another token of its wave, which is put back with it, ends after 20 minutes", s.ID, s.Within)
+	for _, s := range nextWave(f, every).Steps {
+		if s.Timeout != 15*time.Minute {
+			t.Errorf("%s may take %s, while another token of its wave, which is put back with it, ends after 20 minutes", s.ID, s.Timeout)
 		}
 	}
 	f.Members[1], f.Members[2] = renewed("edge-2"), renewed("edge-3")
-	if w := next(f, every); said(w) != "" {
+	if w := nextWave(f, every); said(w) != "" {
 		t.Errorf("all are renewed: %s", said(w))
 	}
 	none := fleet(guard.Yes, guard.Yes, edge("edge-1", MTLS))
-	if w := next(none, aim(none, plan.Goal{Renew: map[string]string{"": ""}})); said(w) != "!hub" {
+	if w := nextWave(none, complete(none, plan.Goal{Renew: map[string]string{"": ""}})); said(w) != "!hub" {
 		t.Errorf("nobody presents a JWT: %s", said(w))
 	}
-	if w := next(f, aim(f, plan.Goal{Renew: map[string]string{"nobody": ""}})); said(w) != "!hub" {
+	if w := nextWave(f, complete(f, plan.Goal{Renew: map[string]string{"nobody": ""}})); said(w) != "!hub" {
 		t.Errorf("a name that nobody has: %s", said(w))
 	}
 }
@@ -86,31 +86,31 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 // The way back is made of what the journal is let restore, and lasts no longer than the old token.
 func TestTheWayBackOfANewToken(t *testing.T) {
 	m := rotatable("edge-1")
-	s := renew(fleet(guard.Yes, guard.Yes, m), m, plan.Goal{Within: 2 * time.Hour})
-	if s.Within != 45*time.Minute || s.Withdraws != nil || s.From != "" || s.Accepts != nil {
+	s := rotateTokenStep(fleet(guard.Yes, guard.Yes, m), m, plan.Goal{Within: 2 * time.Hour})
+	if s.Timeout != 45*time.Minute || s.Withdraws != nil || s.RevertsTo != "" || s.Accepts != nil {
 		t.Errorf("%+v", s)
 	}
 	w := s.Writes[0]
-	if len(s.Writes) != 1 || !w.Delete || w.Object.Name != "xcp-edge-central-auth-token" || w.KeepAs != keptToken {
+	if len(s.Writes) != 1 || !w.Delete || w.Object.Name != "xcp-edge-central-auth-token" || w.BackupAs != tokenBackup {
 		t.Errorf("what is written: %+v", s.Writes)
 	}
-	for i, p := range s.Back {
-		if !restores(p, "") || restores(p, JWT) || restores(p, MTLS) {
+	for i, p := range s.Undo {
+		if !allowsUndo(p, "") || allowsUndo(p, JWT) || allowsUndo(p, MTLS) {
 			t.Errorf("step %d of the way back, %+v, is not let through as what it is", i+1, p)
 		}
 	}
-	if len(s.Back) != 2 || len(s.Then) != 1 || s.Then[0].Object.Name != keptToken || !s.Then[0].Delete {
-		t.Errorf("back %+v, then %+v", s.Back, s.Then)
+	if len(s.Undo) != 2 || len(s.OnSuccess) != 1 || s.OnSuccess[0].Object.Name != tokenBackup || !s.OnSuccess[0].Delete {
+		t.Errorf("back %+v, then %+v", s.Undo, s.OnSuccess)
 	}
-	for name, bend := range map[string]func(*plan.Patch){
-		"deletes the token":          func(p *plan.Patch) { p.Create, p.RestoreFrom, p.Delete = false, "", true },
-		"makes it from another copy": func(p *plan.Patch) { p.RestoreFrom = "somebody-elses" },
-		"writes a token":             func(p *plan.Patch) { p.RestoreFrom, p.After = "", map[string]any{"data": map[string]any{"jwt": "x"}} },
-		"makes the copy":             func(p *plan.Patch) { p.Object.Name, p.RestoreFrom = keptToken, secretToken },
-		"makes another secret":       func(p *plan.Patch) { p.Object.Name = secretToken + "s" },
+	for name, bend := range map[string]func(*plan.Write){
+		"deletes the token":          func(p *plan.Write) { p.Create, p.RestoreFrom, p.Delete = false, "", true },
+		"makes it from another copy": func(p *plan.Write) { p.RestoreFrom = "somebody-elses" },
+		"writes a token":             func(p *plan.Write) { p.RestoreFrom, p.After = "", map[string]any{"data": map[string]any{"jwt": "x"}} },
+		"makes the copy":             func(p *plan.Write) { p.Object.Name, p.RestoreFrom = tokenBackup, secretToken },
+		"makes another secret":       func(p *plan.Write) { p.Object.Name = secretToken + "s" },
 	} {
-		p := s.Back[0]
-		if bend(&p); restores(p, "") {
+		p := s.Undo[0]
+		if bend(&p); allowsUndo(p, "") {
 			t.Errorf("a journal that %s is done as it says: %+v", name, p)
 		}
 	}
@@ -118,33 +118,33 @@ func TestTheWayBackOfANewToken(t *testing.T) {
 
 func TestWhenANewTokenIsProved(t *testing.T) {
 	const later = time.Minute
-	at := func(digest string, expires time.Duration, state plan.CredentialState, pushes float64) plan.Facts {
+	at := func(digest string, expires time.Duration, state plan.CredentialState, pushes float64) plan.State {
 		m := rotatable("edge-1")
 		m.Credential = plan.Credential{State: state, Digest: digest, Expires: noon.Add(expires)}
 		m.Workload.Processes[0].Counters = map[string]float64{metricPush: pushes, metricConnect + `{statusLabel="ok"}`: 1}
 		return fleet(guard.Yes, guard.Yes, m)
 	}
 	old, gone := at("old", 0, plan.CredentialReady, 1), at("", 0, plan.CredentialMintable, 2)
-	fresh := func(pushes float64) plan.Facts { return at("new", later, plan.CredentialReady, pushes) }
-	steps := renew(old, old.Members[0], plan.Goal{Within: time.Hour}).Proof
+	fresh := func(pushes float64) plan.State { return at("new", later, plan.CredentialReady, pushes) }
+	steps := rotateTokenStep(old, old.Members[0], plan.Goal{Within: time.Hour}).Conditions
 	for _, tc := range []struct {
 		name string
-		seen []plan.Facts
+		seen []plan.State
 		want string
 	}{
-		{"not made yet", []plan.Facts{old, gone, gone}, "the operator has not made a new token yet"},
-		{"put back by somebody", []plan.Facts{old, gone, at("old", 0, plan.CredentialReady, 3)}, "the token is still the one before"},
-		{"no later than the one before", []plan.Facts{old, at("new", 0, plan.CredentialReady, 3)}, "no later than the one before"},
-		{"expired", []plan.Facts{old, at("new", later, plan.CredentialBad, 3)}, "the operator has not made a new token yet"},
-		{"made, and no push since", []plan.Facts{old, gone, fresh(2), fresh(2)}, "pod  pushed 0 of 2 times since"},
-		{"pushes before it do not count", []plan.Facts{old, at("", 0, plan.CredentialMintable, 3), at("", 0, plan.CredentialMintable, 4), fresh(5)}, "of 2 times since"},
-		{"made, and two pushes since", []plan.Facts{old, gone, fresh(2), fresh(3), fresh(4)}, ""},
+		{"not made yet", []plan.State{old, gone, gone}, "the operator has not made a new token yet"},
+		{"put back by somebody", []plan.State{old, gone, at("old", 0, plan.CredentialReady, 3)}, "the token is still the one before"},
+		{"no later than the one before", []plan.State{old, at("new", 0, plan.CredentialReady, 3)}, "no later than the one before"},
+		{"expired", []plan.State{old, at("new", later, plan.CredentialBad, 3)}, "the operator has not made a new token yet"},
+		{"made, and no push since", []plan.State{old, gone, fresh(2), fresh(2)}, "pod  pushed 0 of 2 times since"},
+		{"pushes before it do not count", []plan.State{old, at("", 0, plan.CredentialMintable, 3), at("", 0, plan.CredentialMintable, 4), fresh(5)}, "of 2 times since"},
+		{"made, and two pushes since", []plan.State{old, gone, fresh(2), fresh(3), fresh(4)}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := ""
 			for _, c := range steps {
-				if j := judge(c, tc.seen); !j.Holds && got == "" {
-					got = j.Witness
+				if j := evaluate(c, tc.seen); !j.Met && got == "" {
+					got = j.Evidence
 				}
 			}
 			if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
@@ -177,8 +177,8 @@ func TestWhatWouldMakeATokenAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			objects := append(apifake.Edge("eu"), apifake.Secret("istio-system", secretToken, map[string]string{"jwt": jwtUntil(t, noon.Add(time.Minute))}))
 			c := credential(snapshot("eu", append(objects, tc.beside...)...).Reads, "istio-system", "eu", noon)
-			if c.State != plan.CredentialReady || (c.Lost == "") != (tc.want == "") || !strings.Contains(c.Lost, tc.want) {
-				t.Errorf("%s: %q, want %q", c.State, c.Lost, tc.want)
+			if c.State != plan.CredentialReady || (c.Irreplaceable == "") != (tc.want == "") || !strings.Contains(c.Irreplaceable, tc.want) {
+				t.Errorf("%s: %q, want %q", c.State, c.Irreplaceable, tc.want)
 			}
 		})
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// slower is rotation by whichever is behind of this machine's clock and the API server's, which is ahead of it by skew.
-func slower(rotation func(time.Time) plan.Rotation, at time.Time, skew *time.Duration) plan.Rotation {
+// byLaterClock is rotation by whichever is behind of this machine's clock and the API server's, which is ahead of it by skew.
+func byLaterClock(rotation func(time.Time) plan.Rotation, at time.Time, skew *time.Duration) plan.Rotation {
 	if skew == nil || *skew >= 0 {
 		return rotation(at)
 	}

@@ -40,7 +40,7 @@ func TestATokenIsOutlivedNoSoonerThanItExpires(t *testing.T) {
 			s := snapshot("eu", append(objects, token, apifake.Secret("istio-system", secretServiceAccount, map[string]string{"jwk": "{}"}))...)
 			skew := time.Duration(tc.skew) * time.Minute
 			s.Skew = &skew
-			m := facts([]plan.Snapshot{snapshot("hub", apifake.Hub("eu")...), s}, plan.Selection{}, at(tc.ours)).Member("eu")
+			m := readState([]plan.Snapshot{snapshot("hub", apifake.Hub("eu")...), s}, plan.Selection{}, at(tc.ours)).Member("eu")
 			if m == nil || m.Rotation.Static || m.Rotation.Seen != tc.want {
 				t.Errorf("outlived: %+v, want %v", m.Rotation, tc.want)
 			}

@@ -176,7 +176,7 @@ func (s *stage) xcp() apifake.Object {
 	return s.eu["ControlPlane controlplane"]["spec"].(apifake.Object)["components"].(apifake.Object)["xcp"].(apifake.Object)
 }
 
-func (s *stage) facts() plan.Facts {
+func (s *stage) facts() plan.State {
 	return checkFacts([]plan.Snapshot{s.read("hub", s.hub), s.read("eu", s.eu)}, plan.Selection{}, noon)
 }
 

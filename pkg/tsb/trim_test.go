@@ -28,8 +28,8 @@ func TestTrimmingLosesNoFact(t *testing.T) {
 		}
 		trimmed[i].Reads = reads
 	}
-	want := facts([]plan.Snapshot{hub, eu}, plan.Selection{}, noon)
-	if diff := cmp.Diff(want, facts(trimmed, plan.Selection{}, noon)); diff != "" {
+	want := readState([]plan.Snapshot{hub, eu}, plan.Selection{}, noon)
+	if diff := cmp.Diff(want, readState(trimmed, plan.Selection{}, noon)); diff != "" {
 		t.Errorf("trimmed bodies give other facts (-whole +trimmed)\n%s", diff)
 	}
 	if m := want.Member("eu"); m == nil || len(m.Workload.Processes) != 1 || len(m.Workload.Processes[0].Counters) != 2 {

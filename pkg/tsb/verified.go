@@ -11,11 +11,11 @@ import (
 // unverified lists what a fleet declares and nothing shows, once its hub declares JWT alone: Central and each edge must be seen to run with what
 // they declare. What is declared is not done: an object that was copied from another installation says the same. Who is blocked already
 // is not named twice.
-func unverified(f plan.Facts, blocked []plan.Blocked) []plan.Blocked {
-	var all []plan.Blocked
+func unverified(f plan.State, blocked []plan.Obstacle) []plan.Obstacle {
+	var all []plan.Obstacle
 	add := func(name, why string) {
-		if why != "" && !slices.ContainsFunc(blocked, func(b plan.Blocked) bool { return b.Member == name }) {
-			all = append(all, plan.Blocked{Member: name, Why: why})
+		if why != "" && !slices.ContainsFunc(blocked, func(b plan.Obstacle) bool { return b.Member == name }) {
+			all = append(all, plan.Obstacle{Member: name, Why: why})
 		}
 	}
 	for who, h := range hubs(f) {
@@ -44,10 +44,10 @@ func unverifiedHub(h plan.Hub) string {
 }
 
 // unverifiedEdge is why it is not seen that an edge runs with what it declares, and could connect.
-func unverifiedEdge(m plan.Member, f plan.Facts) string {
+func unverifiedEdge(m plan.Member, f plan.State) string {
 	edge := fmt.Sprintf("Deployment %s/edge", m.Object.Namespace)
 	switch {
-	case m.Declared != JWT || m.Proved(JWT, f.At):
+	case m.Declared != JWT || m.Verified(JWT, f.At):
 		return ""
 	case m.Workload.Err != "":
 		return fmt.Sprintf("it declares JWT, and what it presents is not known: %s", m.Workload.Err)
@@ -58,8 +58,8 @@ func unverifiedEdge(m plan.Member, f plan.Facts) string {
 		return fmt.Sprintf("it declares JWT, and %s is scaled to 0, so it is not connected; scale it up", edge)
 	case len(m.Workload.Processes) == 0 && !m.Workload.Settled:
 		return fmt.Sprintf("it declares JWT, and %s has no pods, so it is not connected", edge)
-	case !slices.Equal(m.Edge.Presents, []guard.Cred{JWT}):
-		return fmt.Sprintf("it declares JWT, and its pods are not known to present one: %s", m.Edge.Why)
+	case !slices.Equal(m.Evidence.Presents, []guard.Cred{JWT}):
+		return fmt.Sprintf("it declares JWT, and its pods are not known to present one: %s", m.Evidence.Why)
 	case m.Credential.State == plan.CredentialMissing, m.Credential.State == plan.CredentialBad, m.Credential.State == plan.CredentialUnknown:
 		return fmt.Sprintf("it declares JWT, and its token cannot be used, so its next connection may be refused: %s", m.Credential.Why)
 	}
@@ -67,12 +67,12 @@ func unverifiedEdge(m plan.Member, f plan.Facts) string {
 }
 
 // refusedEdges are the edges that present a certificate, or may, while the hub does not surely accept one.
-func refusedEdges(f plan.Facts, goal plan.Goal) []plan.Member {
+func refusedEdges(f plan.State, goal plan.Goal) []plan.Member {
 	refuses := f.Hub.Accepts.Accepts[MTLS] != guard.Yes
 	var all []plan.Member
 	for _, m := range f.Members {
 		if refuses && m.Role == plan.RoleEdge && m.Err == "" && (goal.Only == "" || goal.Only == m.Name) &&
-			(m.Declared == MTLS || slices.Contains(m.Edge.Presents, MTLS)) {
+			(m.Declared == MTLS || slices.Contains(m.Evidence.Presents, MTLS)) {
 			all = append(all, m)
 		}
 	}

@@ -14,39 +14,39 @@ import (
 // a live installation, applied where nothing runs, says all of it.
 func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
 	const on, off = guard.Yes, guard.No
-	done := func() plan.Facts { return fleet(off, on, edge("edge-1", JWT), proved(edge("edge-2", JWT)), mpc(JWT)) }
-	member := func(change func(*plan.Member)) func(*plan.Facts) {
-		return func(f *plan.Facts) { change(&f.Members[0]) }
+	done := func() plan.State { return fleet(off, on, edge("edge-1", JWT), proved(edge("edge-2", JWT)), mpc(JWT)) }
+	member := func(change func(*plan.Member)) func(*plan.State) {
+		return func(f *plan.State) { change(&f.Members[0]) }
 	}
 	for _, tc := range []struct {
 		name   string
-		change func(*plan.Facts)
+		change func(*plan.State)
 		want   string // who is named
 		says   string
 	}{
-		{"all is seen", func(*plan.Facts) {}, "", ""},
-		{"Central is not there", func(f *plan.Facts) { f.Hub.Workload.Found = false }, "!hub", "Deployment tsb/central is not found"},
-		{"Central is not known", func(f *plan.Facts) { f.Hub.Workload.Err = "forbidden (403)" }, "!hub", "forbidden (403)"},
-		{"Central is scaled to 0", func(f *plan.Facts) { f.Hub.Workload.Replicas = 0 }, "!hub", "is scaled to 0"},
-		{"an edge's Deployment is not there", member(func(m *plan.Member) { m.Workload = plan.Workload{}; m.Edge.Presents = nil }), "!edge-1", "Deployment istio-system/edge is not found"},
+		{"all is seen", func(*plan.State) {}, "", ""},
+		{"Central is not there", func(f *plan.State) { f.Hub.Workload.Found = false }, "!hub", "Deployment tsb/central is not found"},
+		{"Central is not known", func(f *plan.State) { f.Hub.Workload.Err = "forbidden (403)" }, "!hub", "forbidden (403)"},
+		{"Central is scaled to 0", func(f *plan.State) { f.Hub.Workload.Replicas = 0 }, "!hub", "is scaled to 0"},
+		{"an edge's Deployment is not there", member(func(m *plan.Member) { m.Workload = plan.Workload{}; m.Evidence.Presents = nil }), "!edge-1", "Deployment istio-system/edge is not found"},
 		{"an edge is scaled to 0", member(func(m *plan.Member) { m.Workload.Replicas = 0 }), "!edge-1", "is scaled to 0"},
 		{"an edge has no pods", member(func(m *plan.Member) { m.Workload.Settled = false }), "!edge-1", "has no pods"},
-		{"what an edge presents is not known", member(func(m *plan.Member) { m.Edge.Presents, m.Edge.Why = nil, "pod x mounts neither" }), "!edge-1", "pod x mounts neither"},
+		{"what an edge presents is not known", member(func(m *plan.Member) { m.Evidence.Presents, m.Evidence.Why = nil, "pod x mounts neither" }), "!edge-1", "pod x mounts neither"},
 		{"an edge has no token", member(func(m *plan.Member) { m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "no token"} }), "!edge-1", "no token"},
 		{"an edge's token could not be read", member(func(m *plan.Member) { m.Credential = plan.Credential{Why: "not read"} }), "!edge-1", "not read"},
 		{"an edge's token is made again", member(func(m *plan.Member) { m.Credential.State = plan.CredentialMintable }), "", ""},
-		{"nothing runs anywhere", func(f *plan.Facts) {
+		{"nothing runs anywhere", func(f *plan.State) {
 			f.Hub.Workload.Found = false
-			f.Members[0].Workload, f.Members[0].Edge.Presents = plan.Workload{}, nil
+			f.Members[0].Workload, f.Members[0].Evidence.Presents = plan.Workload{}, nil
 		}, "!hub !edge-1", "is not found"},
 	} {
 		f := changed(done(), tc.change)
-		w := next(f, plan.Goal{To: JWT})
+		w := nextWave(f, plan.Goal{To: JWT})
 		if got := said(w); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
-		if tc.says != "" && !slices.ContainsFunc(w.Blocked, func(b plan.Blocked) bool { return strings.Contains(b.Why, tc.says) }) {
-			t.Errorf("%s: %v, want %q in it", tc.name, w.Blocked, tc.says)
+		if tc.says != "" && !slices.ContainsFunc(w.Obstacles, func(b plan.Obstacle) bool { return strings.Contains(b.Why, tc.says) }) {
+			t.Errorf("%s: %v, want %q in it", tc.name, w.Obstacles, tc.says)
 		}
 	}
 }
@@ -56,26 +56,26 @@ func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
 	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
 	for _, tc := range []struct {
 		name  string
-		facts plan.Facts
+		facts plan.State
 		only  string
 		want  string
 	}{
 		{"an edge is on mutual TLS, and the hub accepts JWT alone", fleet(off, on, edge("edge-1", MTLS)), "", "open"},
 		{"the same, of one that a migration moved and somebody set back", fleet(off, on, with(edge("edge-1", MTLS), moved)), "", "open"},
 		{"the hub does not say that it accepts certificates", fleet(unknown, on, edge("edge-1", MTLS)), "", "open"},
-		{"an old pod of it presents one", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Edge.Presents = []cred{JWT, MTLS} })), "", "open"},
+		{"an old pod of it presents one", fleet(off, on, with(edge("edge-1", JWT), func(m *plan.Member) { m.Evidence.Presents = []cred{JWT, MTLS} })), "", "open"},
 		{"it is the one that is named", fleet(off, on, edge("edge-1", MTLS), edge("edge-2", JWT)), "edge-1", "open"},
 		{"it is not the one that is named", fleet(off, on, edge("edge-1", MTLS), edge("edge-2", MTLS)), "edge-3", "!edge-3"},
 		{"the hub accepts both", fleet(on, on, edge("edge-1", MTLS)), "", ""},
 		{"no edge presents one", fleet(off, on, edge("edge-1", JWT)), "", ""},
 	} {
-		w := next(tc.facts, plan.Goal{Back: true, To: MTLS, Only: tc.only, Within: time.Minute})
+		w := nextWave(tc.facts, plan.Goal{Back: true, To: MTLS, Only: tc.only, Within: time.Minute})
 		if got := said(w); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 		for _, s := range w.Steps {
-			if s.Kind == plan.Open && !slices.ContainsFunc(s.Proof, func(c plan.Claim) bool { return c.Member == "edge-1" && c.Kind == claimPushes }) {
-				t.Errorf("%s: nothing shows that the edge connects: %+v", tc.name, s.Proof)
+			if s.Kind == plan.Accept && !slices.ContainsFunc(s.Conditions, func(c plan.Condition) bool { return c.Member == "edge-1" && c.Kind == conditionPushes }) {
+				t.Errorf("%s: nothing shows that the edge connects: %+v", tc.name, s.Conditions)
 			}
 		}
 	}
@@ -107,12 +107,12 @@ func TestAHubAcceptsCertificatesAgainWithoutReachingAnEdge(t *testing.T) {
 		f := fleet(tc.mtls, guard.Yes, away)
 		f.Hub.Object.UID = "u"
 		for _, id := range tc.past {
-			f.Hub.Past = append(f.Hub.Past, plan.Past{Steps: []string{id}})
+			f.Hub.History = append(f.Hub.History, plan.WaveRecord{Steps: []string{id}})
 		}
 		if tc.original != nil {
 			f.Hub.Originals = map[string]map[string]any{"u": tc.original}
 		}
-		if got := said(next(f, plan.Goal{Back: true, To: MTLS, Only: tc.only, Within: time.Minute})); got != tc.want {
+		if got := said(nextWave(f, plan.Goal{Back: true, To: MTLS, Only: tc.only, Within: time.Minute})); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}

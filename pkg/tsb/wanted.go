@@ -13,8 +13,8 @@ type WantedCertificate struct {
 
 // Wanted says what Central's certificate must have: every name that a selected edge dials, the further names that are given, what the
 // present one has, the SPIFFE ID by which members with certificates know Central, and both usages (the vendor's certificate pages).
-func Wanted(f plan.Facts, more []string) WantedCertificate {
-	w := WantedCertificate{Names: union(sortOut(f, plan.Goal{}).dialled, hostNames(more)), URIs: []string{spiffeCentral}, Usages: []string{"server auth", "client auth"}}
+func Wanted(f plan.State, more []string) WantedCertificate {
+	w := WantedCertificate{Names: union(classify(f, plan.Goal{}).dialled, hostNames(more)), URIs: []string{spiffeCentral}, Usages: []string{"server auth", "client auth"}}
 	for _, h := range hubs(f) {
 		w.Names, w.URIs = union(w.Names, h.Server.Names), union(w.URIs, h.Server.URIs)
 	}
@@ -22,9 +22,9 @@ func Wanted(f plan.Facts, more []string) WantedCertificate {
 }
 
 // Dialled lists the names under which edges dial Central, with those that are given besides.
-func Dialled(f plan.Facts, more []string) []string {
-	return union(sortOut(f, plan.Goal{}).dialled, hostNames(more))
+func Dialled(f plan.State, more []string) []string {
+	return union(classify(f, plan.Goal{}).dialled, hostNames(more))
 }
 
 // Lacking lists the names that a certificate lacks of those wanted.
-func Lacking(c plan.Certificate, wanted []string) []string { return lacking(c, wanted) }
+func Lacking(c plan.Certificate, wanted []string) []string { return namesMissingFrom(c, wanted) }

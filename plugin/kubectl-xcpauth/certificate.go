@@ -81,10 +81,10 @@ read; one that is there is not overwritten. Nothing in a cluster is changed.`,
 }
 
 // look looks at the fleet, and ends when there is no hub.
-func (o *certificateOptions) look(ctx context.Context) (plan.Facts, error) {
+func (o *certificateOptions) look(ctx context.Context) (plan.State, error) {
 	live, err := o.clusters(true)
 	if err != nil {
-		return plan.Facts{}, err
+		return plan.State{}, err
 	}
 	f := o.observe(ctx, live)
 	switch {

@@ -80,9 +80,11 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live.Dialect = plan.Recognise(tsb.CheckDialect(), kongmesh.Inspect())
-	live.Observer.Reads, live.Observer.Trim = live.Dialect.Reads, nil // it reads more of each body
-	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Need { return live.Dialect.Needs(soFar, !o.readOnly) }
+	live.Provider = plan.Detect(tsb.CheckProvider(), kongmesh.CheckProvider())
+	live.Observer.Reads, live.Observer.Trim = live.Provider.Reads, nil // it reads more of each body
+	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Permission {
+		return live.Provider.Permissions(soFar, !o.readOnly)
+	}
 	f := o.observe(ctx, live)
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -178,7 +178,7 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 		return issued{}, fmt.Errorf("issuing a token for zone %s: %w", o.zone, err)
 	}
 	where := "file " + o.keyFile
-	j := kongmesh.Verifier{Zone: o.zone, Static: []kongmesh.PublicKey{{KeyID: o.kid, Where: where, Public: &key.PublicKey}}}.Judge(secret.Reveal(), now)
+	j := kongmesh.Verifier{Zone: o.zone, Static: []kongmesh.PublicKey{{KeyID: o.kid, Where: where, Public: &key.PublicKey}}}.Assess(secret.Reveal(), now)
 	if !j.Ours.Valid || j.Product.Outcome != kongmesh.Accepted {
 		return issued{}, errors.New("the token that was made is not valid, so it was not written: " + j.Ours.Why)
 	}
@@ -188,7 +188,7 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 }
 
 // ofGlobal has the global of the contexts issue a token, or signs it with its newest key.
-func (o *issueOptions) ofGlobal(ctx context.Context, tokens issuer.Tokens, f plan.Facts, goal plan.Goal) (issued, error) {
+func (o *issueOptions) ofGlobal(ctx context.Context, tokens issuer.Tokens, f plan.State, goal plan.Goal) (issued, error) {
 	request, err := kongmesh.Request(f, goal, o.zone)
 	if err != nil {
 		return issued{}, &codeError{code: exitRefused, text: err.Error()}

@@ -127,7 +127,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
 		return err
 	}
-	p := plan.Unfold(live.Dialect, f, goal)
+	p := plan.Build(live.Provider, f, goal)
 	if o.dryRun != "none" {
 		return o.show(ctx, live, f, p)
 	}
@@ -158,7 +158,7 @@ func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, e
 }
 
 // agree shows the plan and asks, when there is anything to do.
-func (o *fleetOptions) agree(ctx context.Context, f plan.Facts, p plan.Plan) error {
+func (o *fleetOptions) agree(ctx context.Context, f plan.State, p plan.Plan) error {
 	if len(p.Waves) == 0 && f.Hub.InFlight == "" {
 		return nil
 	}
@@ -171,7 +171,7 @@ func (o *fleetOptions) agree(ctx context.Context, f plan.Facts, p plan.Plan) err
 }
 
 // show prints the plan; with --dry-run=server, with what the API servers said of each write.
-func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.Facts, p plan.Plan) error {
+func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.State, p plan.Plan) error {
 	var server map[string][]string
 	accepted := true
 	if o.dryRun == "server" {

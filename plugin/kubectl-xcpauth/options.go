@@ -183,10 +183,10 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := o.having(plan.Recognise(tsb.Dialect(), kongmesh.Dialect()))
-	live := &execute.Live{Fleet: f, Dialect: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
+	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
+	live := &execute.Live{Fleet: f, Provider: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
 		Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
-		Fills: map[string]execute.Fill{kongmesh.KeyFill: issuer.NewKey},
+		SecretFields: map[string]execute.FillSecret{kongmesh.KeySecretField: issuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics,
 			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at
@@ -205,13 +205,13 @@ func userTerminal(in io.Reader) *os.File {
 func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) (e *execute.Executor, end func()) {
 	o.writing.Store(true)
 	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
-	return &execute.Executor{Clusters: live, Dialect: live.Dialect, Goal: goal, By: live.By, Poll: poll,
-		PutBackWithin: 30 * time.Second,
-		Report:        p.report}, p.end
+	return &execute.Executor{Clusters: live, Provider: live.Provider, Goal: goal, By: live.By, Poll: poll,
+		UndoWithin: 30 * time.Second,
+		Report:     p.report}, p.end
 }
 
 // observe looks at the fleet, and says so when it takes longer than two seconds.
-func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.Facts {
+func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.State {
 	looked := make(chan struct{})
 	var saying sync.WaitGroup
 	saying.Go(func() {

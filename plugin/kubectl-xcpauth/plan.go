@@ -78,7 +78,7 @@ func (o *planOptions) run(ctx context.Context) error {
 	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
 		return err
 	}
-	p := plan.Unfold(live.Dialect, f, goal)
+	p := plan.Build(live.Provider, f, goal)
 	if o.out != "" && (f.Hub.Found || o.noHub) {
 		if err := writeSaved(o.out, plan.Save(f, p, live.By(ctx, f.Hub.Context))); err != nil {
 			return err
@@ -92,13 +92,13 @@ func (o *planOptions) run(ctx context.Context) error {
 
 // planExit is the code that a plan ends with: 1 without a hub, 5 when nothing can be begun, 4 when a part cannot, 2 when
 // changes are pending and that was asked for.
-func planExit(f plan.Facts, p plan.Plan, detailed bool) error {
+func planExit(f plan.State, p plan.Plan, detailed bool) error {
 	switch {
 	case !f.Hub.Found && !p.Goal.NoHub:
 		return &codeError{code: exitError, text: f.Hub.Err}
-	case len(p.Blocked) > 0 && len(p.Waves) == 0:
+	case len(p.Obstacles) > 0 && len(p.Waves) == 0:
 		return &codeError{code: exitRefused}
-	case len(p.Blocked) > 0:
+	case len(p.Obstacles) > 0:
 		return &codeError{code: exitPartial}
 	case detailed && len(p.Waves) > 0:
 		return &codeError{code: exitPending}

@@ -48,16 +48,16 @@ func (o *fleetOptions) notice(cmd *cobra.Command) {
 
 // having is a dialect that finds nothing to speak of in a fleet of another product than TSB when the command line has something that TSB
 // alone has: then no hub is found, no member, and nothing is written.
-func (o *fleetOptions) having(d plan.Dialect) plan.Dialect {
-	facts := d.Facts
-	d.Facts = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.Facts {
+func (o *fleetOptions) having(d plan.Provider) plan.Provider {
+	facts := d.ReadState
+	d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 		f := facts(snaps, where, at)
 		if o.alone == "" || f.Product == tsb.Name {
 			return f
 		}
 		text := fmt.Sprintf("%s is for TSB alone, and this fleet is of %s; leave it out, or name another fleet with --contexts or --product", o.alone, f.Product)
 		o.refused.Store(&text)
-		return plan.Facts{At: f.At, Product: f.Product, Words: f.Words, Hub: plan.Hub{Err: text}}
+		return plan.State{At: f.At, Product: f.Product, Words: f.Words, Hub: plan.Hub{Err: text}}
 	}
 	return d
 }

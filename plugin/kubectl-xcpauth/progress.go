@@ -33,7 +33,7 @@ func (p *progress) report(e execute.Event) {
 		return
 	}
 	up := p.model.Add(e, p.colour)
-	if e.Phase == execute.NewWave {
+	if e.Phase == execute.WaveStarted {
 		p.draw(nil) // what scrolls up is never above a table that it ends
 	}
 	for _, line := range up {

@@ -97,7 +97,7 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 		}
 	}
 	e, end := o.executor(live, goal, o.poll)
-	r, err := e.ProveNamed(ctx, names)
+	r, err := e.VerifyMembers(ctx, names)
 	end()
 	if refused := o.refusal(); refused != nil {
 		return refused
@@ -115,7 +115,7 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 	if len(r.Facts.Members) == 0 {
 		return &codeError{code: exitError, text: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"}
 	}
-	if err := o.handOver(e.Stated, &report); err != nil {
+	if err := o.handOver(e.Statements, &report); err != nil {
 		return err
 	}
 	if o.out == "" { // stdout is what is handed over

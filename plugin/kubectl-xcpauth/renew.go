@@ -81,7 +81,7 @@ func (o *renewOptions) run(ctx context.Context, edges []string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		p := plan.Unfold(live.Dialect, f, goal)
+		p := plan.Build(live.Provider, f, goal)
 		if o.dryRun {
 			return o.showPlan(f, p, "token rotate")
 		}

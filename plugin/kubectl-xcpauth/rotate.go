@@ -35,10 +35,10 @@ func (o *meshOptions) addFlags(cmd *cobra.Command) {
 }
 
 // mesh looks at the fleet, and refuses one that is not of Kong Mesh or Kuma.
-func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.Facts, error) {
+func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.State, error) {
 	live, err := o.clusters(false)
 	if err != nil {
-		return nil, plan.Facts{}, err
+		return nil, plan.State{}, err
 	}
 	live.Where.Product = kongmesh.Name
 	f := o.observe(ctx, live)
@@ -55,14 +55,14 @@ func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.Facts, err
 }
 
 // carry shows what a goal comes to, asks, and does it.
-func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.Facts, goal plan.Goal, verb string) error {
+func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.State, goal plan.Goal, verb string) error {
 	if err := errors.Join(goal.Check(), o.runFlags.check(), o.signFlags.check()); err != nil {
 		return err
 	}
 	if err := o.signFlags.into(live, goal); err != nil {
 		return err
 	}
-	p := plan.Unfold(live.Dialect, f, goal)
+	p := plan.Build(live.Provider, f, goal)
 	if o.dryRun {
 		return o.showPlan(f, p, verb)
 	}
@@ -75,7 +75,7 @@ func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.Fact
 }
 
 // showPlan prints what a verb would do, and how to have it done.
-func (o *fleetOptions) showPlan(f plan.Facts, p plan.Plan, verb string) error {
+func (o *fleetOptions) showPlan(f plan.State, p plan.Plan, verb string) error {
 	again := func(string) string { return o.again(verb) }
 	if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, again)); err != nil {
 		return err
@@ -286,7 +286,7 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 	for _, zone := range o.zones {
 		switch m := f.Member(zone); {
 		case m == nil:
-			return errors.New(f.NoMember(zone))
+			return errors.New(f.UnknownMember(zone))
 		case m.Err != "":
 			return &codeError{code: exitRefused, text: fmt.Sprintf("zone %s: %s; name its token by its ID", zone, m.Err)}
 		case m.Credential.ID == "":

@@ -232,9 +232,9 @@ func TestProgressIsDrawnInPlaceOnATerminal(t *testing.T) {
 		p.report(execute.Event{At: at, Phase: phase, Member: member, Text: text})
 	}
 	stamp := at.Format(time.TimeOnly)
-	say(execute.NewWave, "hub", "wave: the rest")
+	say(execute.WaveStarted, "hub", "wave: the rest")
 	for i := range 20 {
-		say(execute.Begun, fmt.Sprintf("edge-%d", i), "present a JWT")
+		say(execute.Started, fmt.Sprintf("edge-%d", i), "present a JWT")
 	}
 	say(execute.Waiting, "edge-7", "waiting: EdgeXcp says MUTUAL_TLS")
 	term.await("below the title of the wave a table of 12 rows, and the rest counted", func(text string) bool {
@@ -252,14 +252,14 @@ func TestProgressIsDrawnInPlaceOnATerminal(t *testing.T) {
 	})
 	term.resize(80, 24)
 	for i := range 20 {
-		say(execute.Proved, fmt.Sprintf("edge-%d", i), "proved: all is well")
+		say(execute.StepVerified, fmt.Sprintf("edge-%d", i), "proved: all is well")
 	}
-	say(execute.NewWave, "hub", "wave: mTLS off")
+	say(execute.WaveStarted, "hub", "wave: mTLS off")
 	term.await("the finished wave as plain lines", func(text string) bool {
 		return strings.HasSuffix(text, "wave: mTLS off") && strings.Count(text, "proved: all is well") == 20 && !strings.Contains(text, "MEMBER")
 	})
 	say(execute.Waiting, "hub", "waiting: an older pod of Central is left")
-	say(execute.Lost, "hub", "not proved; put back")
+	say(execute.StepFailed, "hub", "not proved; put back")
 	p.end()
 	term.await("everything as plain lines, and nothing else", func(text string) bool {
 		lines := strings.Split(text, "\n")
@@ -287,7 +287,7 @@ func TestProgressElsewhereIsPlainLines(t *testing.T) {
 			}
 			p := &progress{screen: newScreen(w)}
 			at := time.Date(2026, 3, 27, 12, 0, 0, 0, time.Local)
-			for i, e := range []execute.Event{{Phase: execute.NewWave, Member: "hub", Text: "wave: canary"}, {Phase: execute.Waiting, Member: "edge-1", Text: "waiting: x"}, {Phase: execute.Proved, Member: "edge-1", Text: "proved: x"}} {
+			for i, e := range []execute.Event{{Phase: execute.WaveStarted, Member: "hub", Text: "wave: canary"}, {Phase: execute.Waiting, Member: "edge-1", Text: "waiting: x"}, {Phase: execute.StepVerified, Member: "edge-1", Text: "proved: x"}} {
 				e.At = at.Add(time.Duration(i) * time.Second)
 				p.report(e)
 			}

@@ -83,7 +83,7 @@ func (o *statusOptions) run(ctx context.Context) error {
 }
 
 // report makes the report of a look, with the commands that go on from it.
-func (o *statusOptions) report(live *execute.Live, f plan.Facts) render.Status {
+func (o *statusOptions) report(live *execute.Live, f plan.State) render.Status {
 	goal := plan.Goal{}
 	o.repeats = ""
 	if o.standby != "" {
@@ -93,11 +93,11 @@ func (o *statusOptions) report(live *execute.Live, f plan.Facts) render.Status {
 		goal.NoHub, goal.Stage = true, plan.Edges
 		o.repeats = fmt.Sprintf("--to=%s --no-hub", plan.Edges)
 	}
-	return render.NewStatus(f, plan.Unfold(live.Dialect, f, goal), o.again)
+	return render.NewStatus(f, plan.Build(live.Provider, f, goal), o.again)
 }
 
 // exit is the code that a look ends with: 1 without a hub, 4 when something could not be looked at.
-func (o *statusOptions) exit(f plan.Facts, report render.Status) error {
+func (o *statusOptions) exit(f plan.State, report render.Status) error {
 	switch {
 	case o.refusal() != nil:
 		return o.refusal()

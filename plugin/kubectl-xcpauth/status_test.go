@@ -14,7 +14,7 @@ import (
 )
 
 // journal is the ConfigMap of a home in which waves were carried out.
-func journal(t *testing.T, past ...plan.Past) apifake.Object {
+func journal(t *testing.T, past ...plan.WaveRecord) apifake.Object {
 	t.Helper()
 	b, err := json.Marshal(past)
 	if err != nil {
@@ -26,9 +26,9 @@ func journal(t *testing.T, past ...plan.Past) apifake.Object {
 
 func TestTheHistoryIsOfTheHubAndOfEachEdgesOwnJournal(t *testing.T) {
 	at := time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
-	past := func(minute int, wave, by string) plan.Past {
+	past := func(minute int, wave, by string) plan.WaveRecord {
 		began := at.Add(time.Duration(minute) * time.Minute)
-		return plan.Past{Wave: wave, Began: began, Ended: began.Add(time.Minute), By: by, Goal: "dual", Said: "proved", Steps: []string{"s"}}
+		return plan.WaveRecord{Wave: wave, Began: began, Ended: began.Add(time.Minute), By: by, Goal: "dual", Result: "proved", Steps: []string{"s"}}
 	}
 	kubeconfig := serve(t, map[string]*apifake.Server{
 		"hub": apifake.Start(append(apifake.Hub("eu", "us"), journal(t, past(0, "both modes on", "hub-team"), past(9, "mTLS off", "hub-team")))...),

@@ -37,14 +37,14 @@ func (s *supplyFlags) addFlags(flags *pflag.FlagSet) {
 // outside is what the flags brought into this run: it is with the executor alone.
 type outside struct {
 	supplier execute.Supplier
-	fills    map[string]execute.Fill
+	fills    map[string]execute.FillSecret
 }
 
 func (o outside) into(live *execute.Live) {
 	if o.supplier != nil {
 		live.Supplier = o.supplier
 	}
-	maps.Copy(live.Fills, o.fills)
+	maps.Copy(live.SecretFields, o.fills)
 }
 
 // read reads what the flags name into the goal, and what is secret beside it. Of a saved plan the goal says already what is needed: it is
@@ -60,7 +60,7 @@ func (s *supplyFlags) read(goal *plan.Goal, saved, writes bool) (outside, error)
 		if err != nil {
 			return o, err
 		}
-		o.supplier, goal.Handed, goal.Supplied = m, m.Handed, m.From()
+		o.supplier, goal.Manifests, goal.Supplied = m, m.Handed, m.From()
 	case s.tctl != "":
 		t, err := supply.NewTctl(s.tctl, s.profile)
 		if err != nil {
@@ -86,7 +86,7 @@ func (s *supplyFlags) read(goal *plan.Goal, saved, writes bool) (outside, error)
 	if _, err := tls.X509KeyPair(goal.Pair.Chain, key.Reveal()); err != nil {
 		return o, fmt.Errorf("the key of --central-key does not go with the certificate: %w", err)
 	}
-	o.fills = map[string]execute.Fill{plan.PairFill: func(after map[string]any) error {
+	o.fills = map[string]execute.FillSecret{plan.PairSecretField: func(after map[string]any) error {
 		data, _ := after["data"].(map[string]any)
 		data = maps.Clone(data) // what a plan shows never has the key
 		data["tls.key"] = base64.StdEncoding.EncodeToString(key.Reveal())

@@ -96,7 +96,7 @@ func TestWhatComesFromOutsideMustGoTogether(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if (tc.flags.key != "") != (given.fills[plan.PairFill] != nil) || (tc.flags.cert != "" && string(tc.goal.Pair.Chain) != string(cert)) {
+			if (tc.flags.key != "") != (given.fills[plan.PairSecretField] != nil) || (tc.flags.cert != "" && string(tc.goal.Pair.Chain) != string(cert)) {
 				t.Errorf("brought %+v into %+v", given, tc.goal)
 			}
 		})
@@ -111,14 +111,14 @@ func TestThePrivateKeyIsInNothingButTheWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patch := plan.Patch{Fill: plan.PairFill, After: map[string]any{"data": map[string]any{"tls.crt": "x"}}}
+	patch := plan.Write{SecretField: plan.PairSecretField, After: map[string]any{"data": map[string]any{"tls.crt": "x"}}}
 	body := map[string]any{"data": patch.After["data"]}
-	given.fills[plan.PairFill](body)
+	given.fills[plan.PairSecretField](body)
 	encoded := base64.StdEncoding.EncodeToString(key)
 	if data, _ := body["data"].(map[string]any); data["tls.key"] != encoded || data["tls.crt"] != "x" {
 		t.Error("the write lacks the key, or the certificate")
 	}
-	saved, err := json.Marshal(plan.Save(plan.Facts{}, plan.Plan{Goal: goal, Waves: []plan.Wave{{Steps: []plan.Step{{Writes: []plan.Patch{patch}}}}}}, "me"))
+	saved, err := json.Marshal(plan.Save(plan.State{}, plan.Plan{Goal: goal, Waves: []plan.Wave{{Steps: []plan.Step{{Writes: []plan.Write{patch}}}}}}, "me"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ type tokenOptions struct {
 	verify   bool
 	zone     zoneOptions
 	live     *execute.Live // made when a cluster is needed
-	facts    plan.Facts
+	facts    plan.State
 }
 
 func newTokenInspectCommand(fo *fleetOptions) *cobra.Command {
@@ -245,7 +245,7 @@ func (o *tokenOptions) ofEdge(ctx context.Context) ([]byte, string, error) {
 	case m == nil && !o.facts.Hub.Found:
 		return nil, "", errors.New(o.facts.Hub.Err)
 	case m == nil || m.Role != plan.RoleEdge:
-		return nil, "", errors.New(o.facts.NoMember(o.edge))
+		return nil, "", errors.New(o.facts.UnknownMember(o.edge))
 	case m.Err != "":
 		return nil, "", fmt.Errorf("%s: %s", o.edge, m.Err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // look is what was seen at one time.
 type look struct {
-	facts  plan.Facts
+	facts  plan.State
 	report render.Status
 }
 

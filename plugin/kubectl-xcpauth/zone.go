@@ -113,7 +113,7 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 	if o.zone.revocations == "" {
 		rests = append(rests, "no list of revoked tokens was given, so it was not looked for in one")
 	}
-	j := v.Judge(raw, now)
+	j := v.Assess(raw, now)
 	ours := agreeing(j.Ours, j.Findings, f)
 	if ours.Valid {
 		f = besides(f)
@@ -133,12 +133,12 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 func agreeing(ours token.Verdict, own, around kongmesh.Findings) token.Verdict {
 	for _, f := range own {
 		if ours.Valid && f.Severity == kongmesh.Error {
-			ours = token.Verdict{Why: f.Saw}
+			ours = token.Verdict{Why: f.Found}
 		}
 	}
 	for _, f := range around {
 		if ours.Valid && f.ID == "revocations-not-text" {
-			ours = token.Verdict{Why: "whether it was revoked cannot be told: of the list of revoked tokens, " + f.Saw}
+			ours = token.Verdict{Why: "whether it was revoked cannot be told: of the list of revoked tokens, " + f.Found}
 		}
 	}
 	return ours
@@ -185,7 +185,7 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []ko
 			unnamed++
 		}
 		if _, err := kongmesh.CheckPEM(text); k.Private && err != nil {
-			*f = append(*f, kongmesh.Finding{ID: "key-file", Severity: kongmesh.Warning, Saw: "the key in " + where + " verifies here, and would not do as a signing key of the product: " + err.Error()})
+			*f = append(*f, kongmesh.Finding{ID: "key-file", Severity: kongmesh.Warning, Found: "the key in " + where + " verifies here, and would not do as a signing key of the product: " + err.Error()})
 		}
 		kid := k.ID
 		if kid == "" {

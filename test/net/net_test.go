@@ -34,7 +34,7 @@ var (
 const each = 14
 
 // look reads a fleet as it is kept, by what a dialect asks for.
-func look(d plan.Dialect, f fleet) plan.Facts {
+func look(d plan.Provider, f fleet) plan.State {
 	var snaps []plan.Snapshot
 	for _, context := range slices.Sorted(maps.Keys(f.Contexts)) {
 		s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
@@ -50,7 +50,7 @@ func look(d plan.Dialect, f fleet) plan.Facts {
 		}
 		snaps = append(snaps, s)
 	}
-	return d.Facts(snaps, plan.Selection{}, noon)
+	return d.ReadState(snaps, plan.Selection{}, noon)
 }
 
 func answer(objects []object, r plan.Read) plan.Result {
@@ -101,20 +101,20 @@ func text(v any) string {
 func says(t *testing.T, f fleet) []byte {
 	t.Helper()
 	again := func(verb string) string { return "kubectl xcpauth " + verb }
-	d := plan.Recognise(tsb.Dialect(), kongmesh.Dialect())
+	d := plan.Detect(tsb.Provider(), kongmesh.Provider())
 	facts := look(d, f)
 	goal := plan.Goal{To: tsb.JWT, Within: 15 * time.Minute}
 	if facts.Product != tsb.Name {
 		goal.To = ""
 	}
-	p := plan.Unfold(d, facts, goal)
-	inspected := look(plan.Recognise(tsb.CheckDialect(), kongmesh.Inspect()), f)
+	p := plan.Build(d, facts, goal)
+	inspected := look(plan.Detect(tsb.CheckProvider(), kongmesh.CheckProvider()), f)
 	findings := check.Run(check.For(inspected), inspected, check.Options{WarnWithin: 30 * 24 * time.Hour})
 	back := goal
 	back.Back, back.Stage = true, plan.Edges
 	var all bytes.Buffer
 	for _, v := range []any{render.NewStatus(facts, p, again), render.NewPlan(facts, p, render.Details{Diff: true}, again),
-		render.NewPlan(facts, plan.Unfold(d, facts, back), render.Details{}, again), render.NewCheck(inspected, findings, nil, check.Error, again)} {
+		render.NewPlan(facts, plan.Build(d, facts, back), render.Details{}, again), render.NewCheck(inspected, findings, nil, check.Error, again)} {
 		b, err := json.MarshalIndent(v, "", " ")
 		if err != nil {
 			t.Fatal(err)

@@ -56,7 +56,7 @@ func Shipped(t *testing.T, files ...string) []Role {
 }
 
 // Grants judges as RBAC does: one rule must match all of it.
-func Grants(all []Role, n plan.Need) bool {
+func Grants(all []Role, n plan.Permission) bool {
 	resource := n.Resource
 	if n.Subresource != "" {
 		resource += "/" + n.Subresource

@@ -49,7 +49,7 @@ func TestTheClockOfTheAPIServerIsRead(t *testing.T) {
 	if !inv.Now.Equal(at.Add(time.Hour)) {
 		t.Errorf("it is %s, want an hour after %s", inv.Now, at)
 	}
-	if st := roster.StatementOf(inv.Roster[0], at.Add(time.Minute)); st == nil || !strings.Contains(st.Void, "later than it was written") {
+	if st := roster.StatementOf(inv.Roster[0], at.Add(time.Minute)); st == nil || !strings.Contains(st.Invalid, "later than it was written") {
 		t.Errorf("seen a minute and a second after it was written: %+v", st)
 	}
 }

@@ -78,9 +78,9 @@ func TestAHungEdgeIsNamedAndKeepsNobodyElse(t *testing.T) {
 	v := d.decide()
 	var blocked []string
 	for _, b := range v.Blockers {
-		blocked = append(blocked, b.Edge)
+		blocked = append(blocked, b.Member)
 		if !strings.Contains(b.Why, "did not answer within 1.8s") {
-			t.Errorf("%s: %s", b.Edge, b.Why)
+			t.Errorf("%s: %s", b.Member, b.Why)
 		}
 	}
 	if !slices.Equal(blocked, []string{"edge-03", "edge-17"}) {

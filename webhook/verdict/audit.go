@@ -45,7 +45,7 @@ func Audit(mp map[string]any, inv Inventory, now time.Time) []Finding {
 	members := Members(inv, now)
 	against := map[string][]guard.Cred{}
 	for _, b := range guard.Withdraw(fromUnknown(), hub, members, now) {
-		against[b.Edge] = append(against[b.Edge], b.Cred)
+		against[b.Member] = append(against[b.Member], b.Cred)
 	}
 	entries := map[string]string{}
 	for i := range inv.Roster {

@@ -11,7 +11,7 @@ import (
 )
 
 // quickly is the one member of an entry as the decision sees it before anybody is named.
-func quickly(e api.EdgeCluster) guard.Edge {
+func quickly(e api.EdgeCluster) guard.Member {
 	return account(Inventory{Roster: []api.EdgeCluster{e}}, noon, false)[0]
 }
 

@@ -20,7 +20,7 @@ type Reading struct {
 // readLive is a member by the kind of evidence that its entry asks for, given what its statement says. A member that is to be read live is
 // unknown unless it was: its statement does not count, so that no fault of reading, and nothing that takes the means of reading away, admits
 // anything.
-func readLive(edge guard.Edge, inv Inventory, entry *api.EdgeCluster) guard.Edge {
+func readLive(edge guard.Member, inv Inventory, entry *api.EdgeCluster) guard.Member {
 	kind := entry.Spec.Evidence
 	if kind == "" || kind == api.EvidenceStatement {
 		if r, read := inv.Live[entry.Name]; read {
@@ -46,7 +46,7 @@ func readLive(edge guard.Edge, inv Inventory, entry *api.EdgeCluster) guard.Edge
 
 // checked is a member by its statement, held against what was read in its cluster although that was not asked for: the
 // unsafer of the two wins.
-func checked(edge guard.Edge, r Reading) guard.Edge {
+func checked(edge guard.Member, r Reading) guard.Member {
 	switch {
 	case edge.Presents == nil:
 	case r.Presents == nil:

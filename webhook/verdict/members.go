@@ -54,16 +54,16 @@ func (inv Inventory) Empty() bool {
 //     Only an entry of the role Edge answers for a cluster or a ControlPlane.
 //  4. MPC, where a pod of it runs and no entry is MPC's, is unknown, unless nobody else is known either.
 //  5. While those metrics cannot be read, somebody may be connected of whom nothing is known.
-func Members(inv Inventory, now time.Time) []guard.Edge {
+func Members(inv Inventory, now time.Time) []guard.Member {
 	all := account(inv, now, true)
-	slices.SortStableFunc(all, func(a, b guard.Edge) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(all, func(a, b guard.Member) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 
 // account makes the Members in no order. Without words, names and reasons may be missing: enough to see whether anybody stands in the way,
 // for a fraction of the cost.
-func account(inv Inventory, now time.Time, words bool) []guard.Edge {
-	members := make([]guard.Edge, 0, len(inv.Roster)+len(inv.ControlPlanes))
+func account(inv Inventory, now time.Time, words bool) []guard.Member {
+	members := make([]guard.Member, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	mpc := false
 	here, registered := byUID(inv.ControlPlanes), map[string]bool{} // of ControlPlanes here: few, however many members there are
 	named := make([]string, 0, len(inv.Roster)+len(inv.ControlPlanes))
@@ -91,16 +91,16 @@ func account(inv Inventory, now time.Time, words bool) []guard.Edge {
 			continue // already joined to its roster entry
 		}
 		mode, _ := tsb.ReadEdge(cp)
-		members = append(members, guard.Edge{Name: controlPlaneName(cp),
+		members = append(members, guard.Member{Name: controlPlaneName(cp),
 			Why: fmt.Sprintf("a ControlPlane in the hub's own cluster that the roster lacks; it declares %s, and nothing is proved about its pods", modeWord(mode))})
 		named = append(named, text(cp, "spec", "managementPlane", "clusterName"))
 	}
 	slices.Sort(named)
 	for _, name := range beside(inv.Clusters, named) {
-		members = append(members, guard.Edge{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
+		members = append(members, guard.Member{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
 	}
 	if inv.MPC != "" && !mpc && !inv.Empty() {
-		members = append(members, guard.Edge{Name: "mpc", Why: fmt.Sprintf("the hub's own client runs (pod %s), and the roster lacks it; state it with: kubectl xcpauth edge publish", inv.MPC)})
+		members = append(members, guard.Member{Name: "mpc", Why: fmt.Sprintf("the hub's own client runs (pod %s), and the roster lacks it; state it with: kubectl xcpauth edge publish", inv.MPC)})
 	}
 	if mpc {
 		named = append(named, mpcNames...) // Central's metrics may name its own client
@@ -132,8 +132,8 @@ func beside(names, named []string) []string {
 
 // statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a
 // ControlPlane that was re-created since, when it names a credential that TSB does not have, and when it is too old by the hub's clock.
-func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Edge {
-	edge := guard.Edge{Name: entry.Name}
+func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Member {
+	edge := guard.Member{Name: entry.Name}
 	if words {
 		edge.Name = displayed(entry)
 	}
@@ -142,9 +142,9 @@ func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Ed
 	case !says:
 		edge.Why = "in the roster, but nothing is proved about it"
 		return edge
-	case st.Void != "":
+	case st.Invalid != "":
 		if words {
-			edge.Why = fmt.Sprintf("the last statement (%s) says nothing any more: %s", said(&st), st.Void)
+			edge.Why = fmt.Sprintf("the last statement (%s) says nothing any more: %s", said(&st), st.Invalid)
 		}
 		return edge
 	case now.Before(st.Until) && !hubs.Before(st.Until):
@@ -190,7 +190,7 @@ func said(st *plan.Statement) string {
 }
 
 // alsoDeclared adds what the member's ControlPlane, read live in this cluster, declares: the unsafer of the two wins.
-func alsoDeclared(edge guard.Edge, cp map[string]any) guard.Edge {
+func alsoDeclared(edge guard.Member, cp map[string]any) guard.Member {
 	mode, _ := tsb.ReadEdge(cp)
 	switch {
 	case edge.Presents == nil:

@@ -111,7 +111,7 @@ func (q Question) digest(blockers []guard.Blocker) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q", of, q.withdrawn)
 	for _, b := range blockers {
-		fmt.Fprintf(h, " %q %q", b.Edge, b.Cred)
+		fmt.Fprintf(h, " %q %q", b.Member, b.Cred)
 	}
 	if q.req.Operation == Delete {
 		metadata, _ := q.req.Old["metadata"].(map[string]any)
@@ -124,7 +124,7 @@ func (q Question) digest(blockers []guard.Blocker) string {
 }
 
 // rosterDigest names what a decision was made from: every member, what it may present and how long that holds.
-func rosterDigest(members []guard.Edge) string {
+func rosterDigest(members []guard.Member) string {
 	h := sha256.New()
 	line := make([]byte, 0, 256) // one for all: an admitted edit must not cost more for each member than it has to
 	for _, m := range members {

@@ -32,7 +32,7 @@ type world struct {
 // evidence is what a decision is made from: the inventory, or with live the member as it was read in its own cluster.
 type evidence struct {
 	inventory Inventory
-	live      *guard.Edge
+	live      *guard.Member
 }
 
 const onJWT, onMTLS = 0, 1 // pods that present it
@@ -86,7 +86,7 @@ var (
 		w.read = evidence{inventory: Inventory{Roster: []api.EdgeCluster{e}}}
 	})
 	readsLive = always("the webhook reads its evidence", func(w *world) {
-		edge := guard.Edge{Name: "eu-1", Until: w.now.Add(30 * time.Second)}
+		edge := guard.Member{Name: "eu-1", Until: w.now.Add(30 * time.Second)}
 		if w.exists && w.uid == "uid-1" { // another one is a member of which nothing is known
 			declared, _ := tsb.ReadEdge(m{"spec": m{"components": m{"xcp": m{"centralAuthMode": w.mode}}}})
 			edge.Presents = []guard.Cred{declared}
@@ -102,7 +102,7 @@ var (
 		if w.read.live != nil {
 			from, _ := tsb.ReadHub(managementPlane(both))
 			to, _ := tsb.ReadHub(managementPlane(jwtOnly))
-			return len(guard.Withdraw(from, to, []guard.Edge{*w.read.live}, w.now)) == 0
+			return len(guard.Withdraw(from, to, []guard.Member{*w.read.live}, w.now)) == 0
 		}
 		q, err := Ask(update(both, jwtOnly))
 		return err == nil && q.Answer(w.read.inventory, w.now).Allowed

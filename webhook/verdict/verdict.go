@@ -74,9 +74,9 @@ type Question struct {
 	req       Request
 	old, new  guard.Hub
 	withdrawn []guard.Cred
-	odd       []tsb.Oddity // of the new object
-	owners    []string     // that the edit adds: the garbage collector deletes the object when they are gone
-	rule      string       // that decides where nothing is withdrawn
+	odd       []tsb.Anomaly // of the new object
+	owners    []string      // that the edit adds: the garbage collector deletes the object when they are gone
+	rule      string        // that decides where nothing is withdrawn
 }
 
 // Ask reads a request.

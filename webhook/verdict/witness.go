@@ -14,7 +14,7 @@ import (
 
 // alsoRendered adds what the operator rendered beside a ControlPlane of this cluster, read live: the unsafer of the two wins. Where it
 // rendered nothing there is nothing to add.
-func alsoRendered(edge guard.Edge, cp map[string]any, edgeXcps []map[string]any) guard.Edge {
+func alsoRendered(edge guard.Member, cp map[string]any, edgeXcps []map[string]any) guard.Member {
 	for _, x := range edgeXcps {
 		if edge.Presents == nil {
 			break
@@ -36,7 +36,7 @@ func alsoRendered(edge guard.Edge, cp map[string]any, edgeXcps []map[string]any)
 
 // behind is an edge of this cluster by its statement, whose fence must be the one that is here: without it the
 // statement is believed no longer than any other.
-func behind(edge guard.Edge, entry *api.EdgeCluster, inv Inventory, now time.Time) guard.Edge {
+func behind(edge guard.Member, entry *api.EdgeCluster, inv Inventory, now time.Time) guard.Member {
 	st, says := roster.Says(entry, now)
 	if !says || st.Fence == "" || edge.Presents == nil || entry.Spec.Evidence == api.EvidenceLive ||
 		inv.FenceErr == "" && inv.Fence == st.Fence {
@@ -73,15 +73,15 @@ func recreated(entry *api.EdgeCluster, controlPlanes []map[string]any) map[strin
 const unseen = "any edge that Central's metrics would name"
 
 // seenByCentral are the members that only Central's metrics show; named are those that the roster and this cluster name, sorted.
-func seenByCentral(inv Inventory, named []string) []guard.Edge {
-	var members []guard.Edge
+func seenByCentral(inv Inventory, named []string) []guard.Member {
+	var members []guard.Member
 	for _, name := range beside(inv.Central, named) {
 		if !slices.Contains(inv.Clusters, name) {
-			members = append(members, guard.Edge{Name: name, Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
+			members = append(members, guard.Member{Name: name, Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
 		}
 	}
 	if inv.CentralErr != "" {
-		members = append(members, guard.Edge{Name: unseen, Why: clean(inv.CentralErr, 130) +
+		members = append(members, guard.Member{Name: unseen, Why: clean(inv.CentralErr, 130) +
 			"; let the webhook reach the metrics of Central's pods, then try again"})
 	}
 	return members

@@ -110,11 +110,11 @@ type line struct {
 func byMember(blockers []guard.Blocker) []line {
 	var lines []line
 	for _, b := range blockers {
-		if n := len(lines); n > 0 && lines[n-1].name == b.Edge && lines[n-1].why == b.Why {
+		if n := len(lines); n > 0 && lines[n-1].name == b.Member && lines[n-1].why == b.Why {
 			lines[n-1].creds = append(lines[n-1].creds, b.Cred)
 			continue
 		}
-		lines = append(lines, line{b.Edge, []guard.Cred{b.Cred}, b.Why})
+		lines = append(lines, line{b.Member, []guard.Cred{b.Cred}, b.Why})
 	}
 	return lines
 }
