@@ -89,7 +89,7 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 func (l *Live) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string, f plan.State) (string, error) {
 	m := roster.MemberOf(e)
 	if !listed {
-		if _, err := l.Write(ctx, plan.Write{Context: hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}, nil); err != nil {
+		if _, err := l.Write(ctx, plan.Write{Context: hub, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}, nil); err != nil {
 			return "", fmt.Errorf("%w; kubectl xcpauth migrate --to=dual installs the roster where it is not", err)
 		}
 	}

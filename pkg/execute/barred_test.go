@@ -144,7 +144,7 @@ func TestAHubThatMayNotBeRestoredEndsTheRun(t *testing.T) {
 // A member whose step is kept is left out whatever this run calls it: its name comes from that of its context where
 // several clusters claim one.
 func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
-	renewed := plan.Step{ID: "renew/a-ann", Member: "a-ann", Undo: []plan.Write{{Cluster: "uid-of-a", Create: true,
+	renewed := plan.Step{ID: "renew/a-ann", Member: "a-ann", Undo: []plan.Write{{Cluster: "uid-of-a", Op: plan.OpCreate,
 		RestoreFrom: "xcp-edge-central-auth-token-xcpauth-before",
 		Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "istio-system",
 			Name: "xcp-edge-central-auth-token"}}}}
@@ -190,7 +190,7 @@ func TestAFenceThatMayNotBeRemovedKeepsItsMemberAloneOut(t *testing.T) {
 			return !strings.HasPrefix(resource, "validatingadmission")
 		}
 		e.Provider.RemoveFence = func(_ plan.State, m plan.Member) []plan.Write {
-			return []plan.Write{{Context: m.Context, Delete: true, Object: plan.Ref{Group: "admissionregistration.k8s.io",
+			return []plan.Write{{Context: m.Context, Op: plan.OpDelete, Object: plan.Ref{Group: "admissionregistration.k8s.io",
 				Version: "v1", Resource: "validatingadmissionpolicybindings", Name: plan.FenceName, UID: "u"}}}
 		}
 		b.journal = inFlight(t, tc.step, moved("b", "b"))

@@ -186,7 +186,7 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.State, past
 func deletions(s plan.Step) []plan.Deletion {
 	var all []plan.Deletion
 	for _, w := range s.Writes {
-		if s.Irreversible && w.Delete {
+		if s.Irreversible && w.Op == plan.OpDelete {
 			all = append(all, plan.Deletion{Member: s.Member, Cluster: w.Cluster, Object: w.Object})
 		}
 	}
@@ -250,7 +250,7 @@ func (e *Executor) keepJournal(ctx context.Context, h *journalCluster, next Jour
 
 // write is Write while the lock of the run is held. A statement that is taken back says when.
 func (e *Executor) write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
-	if p.Status {
+	if p.Op == plan.OpUpdateStatus {
 		p.After = roster.TakenBack(p.After, e.Now())
 	}
 	return e.Clusters.Write(ctx, p, e.whileLocked(still))

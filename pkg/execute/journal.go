@@ -144,13 +144,11 @@ func undoOf(s plan.Step) []plan.Write {
 
 // remember keeps what the objects that a step changes say now, unless something older is kept of them already.
 func (j *Journal) remember(s plan.Step) {
-	switch s.Kind {
-	case plan.Accept, plan.Withdraw, plan.Switch, plan.Revert:
-	default:
+	if !s.KeepsOriginal {
 		return
 	}
 	for _, w := range s.Writes {
-		if w.Create || w.Delete || w.Object.UID == "" || w.Before == nil || j.Originals[w.Object.UID] != nil {
+		if w.Op == plan.OpCreate || w.Op == plan.OpDelete || w.Object.UID == "" || w.Before == nil || j.Originals[w.Object.UID] != nil {
 			continue
 		}
 		if j.Originals == nil {

@@ -109,7 +109,7 @@ func TestTheHistoryKeepsWhatACleanUpMayHaveLeft(t *testing.T) {
 	secret := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "tsb", Name: "xcp-edge-cert"}
 	clean := func(member string) plan.Step {
 		return plan.Step{ID: "clean/" + member, Member: member, Irreversible: true,
-			Writes: []plan.Write{{Context: "hub", Cluster: "uid-of-hub", Object: secret, Delete: true}}}
+			Writes: []plan.Write{{Context: "hub", Cluster: "uid-of-hub", Object: secret, Op: plan.OpDelete}}}
 	}
 	wave := plan.Wave{Title: "clean-up", Steps: []plan.Step{clean("a"), clean("b")}}
 	for name, tc := range map[string]struct {

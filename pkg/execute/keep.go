@@ -28,7 +28,7 @@ func copyRef(p plan.Write, name string) plan.Ref {
 // more: a run that was interrupted was taken back before another began. The copy is read back, since the way back depends on it.
 func (w writer) backUp(ctx context.Context, c *fleet.Cluster, p plan.Write, live map[string]any) error {
 	to := copyRef(p, p.BackupAs)
-	made := plan.Write{Context: p.Context, Object: to, Create: true, After: map[string]any{
+	made := plan.Write{Context: p.Context, Object: to, Op: plan.OpCreate, After: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": live["type"], "data": live["data"],
 		"metadata": map[string]any{"name": to.Name, "namespace": to.Namespace, "labels": map[string]any{"app.kubernetes.io/managed-by": FieldManager}},
 	}}

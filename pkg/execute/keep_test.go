@@ -15,7 +15,7 @@ import (
 func TestASecretIsDeletedWithItsCopyAndMadeAgain(t *testing.T) {
 	token := apifake.Secret("ns", "token", map[string]string{"jwt": "old"})
 	copied := func(text string) object { return apifake.Secret("ns", "before", map[string]string{"jwt": text}) }
-	remove := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "token", UID: "uid-token"}, Delete: true, BackupAs: "before"}
+	remove := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "token", UID: "uid-token"}, Op: plan.OpDelete, BackupAs: "before"}
 	again, any := remove.Undo()
 	if !any {
 		t.Fatal("what is kept has no way back")

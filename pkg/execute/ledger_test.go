@@ -34,11 +34,11 @@ func (l *ledger) wrote(what, context string, o plan.Ref, doc any) {
 func (l *ledger) patch(p plan.Write) {
 	what := "change"
 	switch {
-	case p.Create:
+	case p.Op == plan.OpCreate:
 		what = "create"
-	case p.Delete:
+	case p.Op == plan.OpDelete:
 		what = "delete"
-	case p.Status:
+	case p.Op == plan.OpUpdateStatus:
 		what = "status"
 	}
 	l.wrote(what, p.Context, p.Object, p.After)

@@ -82,7 +82,7 @@ func (l *Live) Pause(ctx context.Context, d time.Duration) {
 // Write implements Clusters. A kind that it makes is served when it returns.
 func (l *Live) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	wrote, err := writer{fleet: l.Fleet, fills: l.SecretFields}.write(ctx, p, still)
-	if err == nil && p.Create && p.Object.Kind == "CustomResourceDefinition" {
+	if err == nil && p.Op == plan.OpCreate && p.Object.Kind == "CustomResourceDefinition" {
 		err = l.served(ctx, p)
 	}
 	return wrote, err

@@ -99,7 +99,7 @@ func (l *Live) Lock(ctx context.Context, home, holder string) (Lock, error) {
 		}
 		err = k.take(ctx, held)
 		if apierrors.IsNotFound(err) && held.Metadata.ResourceVersion == "" { // its namespace: to make one takes a right that few need
-			if _, err := l.Write(ctx, plan.Write{Context: home, Create: true, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}, nil); err != nil {
+			if _, err := l.Write(ctx, plan.Write{Context: home, Op: plan.OpCreate, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}, nil); err != nil {
 				return nil, fmt.Errorf("creating the namespace for the lock: %w", err)
 			}
 			err = k.take(ctx, held)

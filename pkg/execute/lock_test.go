@@ -104,7 +104,7 @@ func TestNothingIsStatedWithoutTheLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.journals["hub"].lock = lock
-		err := e.publish(t.Context(), plan.Step{ID: "prove/a", Kind: plan.Verify, Member: "a"}, f, []string{"seen"})
+		err := e.publish(t.Context(), plan.Step{ID: "prove/a", States: plan.StatesAgain, Member: "a"}, f, []string{"seen"})
 		if (err == nil) != (name == "held") || (len(b.wrote) > 0) != (name == "held") {
 			t.Errorf("the lock is %s: %v; wrote %q", name, err, b.wrote)
 		}

@@ -200,9 +200,9 @@ func (w *mesh) secretObjects(z *zone) []string {
 func (w *mesh) revoke(p plan.Write) (bool, error) {
 	value := func(values obj) string { v, _ := values["data"].(obj)["value"].(string); return v }
 	switch {
-	case p.Create && w.list != nil:
+	case p.Op == plan.OpCreate && w.list != nil:
 		return false, nil
-	case !p.Create && (w.list == nil || value(p.Before) != base64.StdEncoding.EncodeToString(w.list)):
+	case p.Op != plan.OpCreate && (w.list == nil || value(p.Before) != base64.StdEncoding.EncodeToString(w.list)):
 		return false, &ChangedError{Object: p.Object, Context: p.Context}
 	}
 	var err error
@@ -268,17 +268,17 @@ func (w *mesh) Write(_ context.Context, p plan.Write, still func() error) (bool,
 		return true, nil
 	case p.Object.Name == kongmesh.RevocationsName:
 		return w.revoke(p)
-	case p.Object.Kind == "Secret" && p.Create:
+	case p.Object.Kind == "Secret" && p.Op == plan.OpCreate:
 		if p.SecretField != kongmesh.KeySecretField || z != nil || w.keys[p.Object.Name] != nil {
 			return false, nil
 		}
 		w.note("key %s is added", p.Object.Name)
 		w.addKey(p.Object.Name)
 		return true, nil
-	case p.Object.Kind == "Secret" && p.Delete && z != nil:
+	case p.Object.Kind == "Secret" && p.Op == plan.OpDelete && z != nil:
 		delete(z.secrets, p.Object.Name)
 		return true, nil
-	case p.Object.Kind == "Secret" && p.Delete:
+	case p.Object.Kind == "Secret" && p.Op == plan.OpDelete:
 		w.note("key %s is deleted", p.Object.Name)
 		delete(w.keys, p.Object.Name)
 		return true, nil
@@ -287,7 +287,7 @@ func (w *mesh) Write(_ context.Context, p plan.Write, still func() error) (bool,
 	if z != nil {
 		r = &z.rollout
 	}
-	if p.Restart {
+	if p.Op == plan.OpRestart {
 		why := fmt.Sprint(p.After["spec"].(obj)["template"].(obj)["metadata"].(obj)["annotations"].(obj)["xcpauth.io/restarted-for"])
 		if r.restart == why {
 			return false, nil

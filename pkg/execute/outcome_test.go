@@ -159,7 +159,7 @@ func TestCoversComparesListsByName(t *testing.T) {
 func TestTheWayBackIsWrittenLastFirstAndNeverForWhatOnlyAdds(t *testing.T) {
 	type m = map[string]any
 	s := plan.Step{ID: "move/e", Member: "e", RevertsTo: "mtls", Writes: []plan.Write{
-		{Create: true, After: m{"kind": "Secret"}},
+		{Op: plan.OpCreate, After: m{"kind": "Secret"}},
 		{Object: plan.Ref{Name: "a"}, Before: m{"v": nil}, After: m{"v": "1"}, UndoTo: m{"v": "0"}},
 		{Object: plan.Ref{Name: "b"}, Before: m{"v": "x"}, After: m{"v": "y"}},
 	}}

@@ -36,7 +36,7 @@ func (e *OwnedError) Error() string {
 // which is tried all the same, for a status, which nobody else keeps, and for a restart, which needs to last only
 // until the pods are new.
 func checkOwner(p plan.Write, live map[string]any) error {
-	if p.Undoing || p.Status || p.Restart {
+	if p.Undoing || p.Op == plan.OpUpdateStatus || p.Op == plan.OpRestart {
 		return nil
 	}
 	b, err := json.Marshal(live["metadata"])
@@ -53,7 +53,7 @@ func checkOwner(p plan.Write, live map[string]any) error {
 		)
 	}
 	var owner string
-	if p.Delete {
+	if p.Op == plan.OpDelete {
 		owner = kube.Supplies(meta)
 	} else {
 		owner, _ = kube.Owners(meta, leaves(p.After, p.ListsByName)...)
@@ -61,7 +61,7 @@ func checkOwner(p plan.Write, live map[string]any) error {
 	if owner == "" {
 		return nil
 	}
-	return &OwnedError{Object: p.Object, Context: p.Context, Owner: owner, Deleted: p.Delete}
+	return &OwnedError{Object: p.Object, Context: p.Context, Owner: owner, Deleted: p.Op == plan.OpDelete}
 }
 
 // leaves are the paths of the values that a patch writes, as managedFields name them. With byName, an entry of a list

@@ -26,8 +26,8 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 	ref := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "token", UID: "uid-token"}
 	change := plan.Write{Context: "edge", Object: ref, Before: map[string]any{"data": map[string]any{"jwt": "b2xk"}},
 		After: map[string]any{"data": map[string]any{"jwt": "bmV3"}}}
-	remove := plan.Write{Context: "edge", Object: ref, Delete: true}
-	renew := plan.Write{Context: "edge", Object: ref, Delete: true, BackupAs: "before"}
+	remove := plan.Write{Context: "edge", Object: ref, Op: plan.OpDelete}
+	renew := plan.Write{Context: "edge", Object: ref, Op: plan.OpDelete, BackupAs: "before"}
 	deployment := func() object {
 		return object{
 			"apiVersion": "apps/v1",
@@ -55,7 +55,7 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 			UID:       "uid-cp",
 		}}
 	restart := variable
-	restart.ListsByName, restart.Restart, restart.Before, restart.After = false, true, nil, map[string]any{
+	restart.ListsByName, restart.Op, restart.Before, restart.After = false, plan.OpRestart, nil, map[string]any{
 		"metadata": map[string]any{"annotations": map[string]any{"a": "b"}},
 	}
 	field := func(keys ...string) object {

@@ -47,7 +47,7 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 					return true
 				}
 				e.markVerified(s.Step, now)
-				if s.Kind != plan.Register && s.Kind != plan.RetractStatement && s.Kind != plan.InstallFence { // they change what is known of a member, not the member
+				if !s.RecordOnly {
 					recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
 				}
 				if len(witnesses) > 0 {
@@ -140,7 +140,7 @@ func (e *Executor) contextsOf(steps []*running, f plan.State) []string {
 // evaluate returns a witness for each claim, or the judgement of the first that does not hold: what it still lacks.
 func (e *Executor) evaluate(s plan.Step, seen []plan.State) (witnesses []string, lack plan.Evaluation) {
 	for _, c := range s.Conditions {
-		j := e.Provider.Evaluate(c, seen)
+		j := c.Evaluate(seen)
 		if c.Member != s.Member {
 			j.Evidence = c.Member + ": " + j.Evidence
 		}

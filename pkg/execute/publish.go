@@ -56,7 +56,7 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 		}
 		s := e.Provider.Verify(f, m, e.Goal)
 		if m.Role == plan.RoleEdge && m.Rotation.Seen {
-			s.Kind = plan.AwaitRotation // its session is past its first token: that it pushes now shows that it goes on
+			s.States = plan.StatesRotation // its session is past its first token: that it pushes now shows that it goes on
 		}
 		if why := lacking[m.Name]; why != "" {
 			failed[s.ID] = why
@@ -124,12 +124,12 @@ func (e *Executor) verifyFences(ctx context.Context, proved []*running, failed m
 
 // enlist puts a member into the roster, or renews its entry, when that is needed for a statement about it.
 func (e *Executor) enlist(ctx context.Context, m plan.Member) error {
-	entry := plan.Write{Context: e.hub, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
+	entry := plan.Write{Context: e.hub, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
 	switch {
 	case e.hub == "", m.Registered && !m.EntryStale:
 		return nil
 	case m.EntryStale:
-		entry.Create, entry.After = false, roster.Renewal(m)
+		entry.Op, entry.After = plan.OpUpdate, roster.Renewal(m)
 	}
 	if _, err := e.write(ctx, entry, nil); err != nil {
 		return fmt.Errorf("%w; kubectl xcpauth migrate installs the roster where it is not", err)
@@ -142,13 +142,13 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	if !f.UsesRoster {
 		return nil
 	}
-	if s.Kind == plan.Revert && e.hub != "" { // once more: whoever looked before the edge went back may have published since
+	if s.States == plan.StatesRetraction && e.hub != "" { // once more: whoever looked before the edge went back may have published since
 		if err := e.retractStatement(ctx, s.Member); err != nil {
 			e.report(Info, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v", err)
 		}
 		return nil
 	}
-	if (s.Kind != plan.Switch && s.Kind != plan.Verify && s.Kind != plan.AwaitRotation && s.Kind != plan.Reconnect && s.Kind != plan.InstallFence) || s.Member == "hub" || s.Member == "standby" {
+	if s.States == plan.StatesNothing || s.States == plan.StatesRetraction {
 		return nil
 	}
 	m := f.Member(s.Member)
@@ -158,15 +158,15 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	if err := e.notInFlight(ctx, *m); err != nil {
 		return err
 	}
-	rotated := s.Kind == plan.AwaitRotation || s.Kind != plan.Switch && m.Statement != nil && m.Statement.Invalid == "" && m.Statement.Rotated
+	rotated := s.States == plan.StatesRotation || s.States != plan.StatesAnew && m.Statement != nil && m.Statement.Invalid == "" && m.Statement.Rotated
 	var fence *api.FenceStatus
 	switch {
-	case s.Kind == plan.InstallFence:
+	case s.States == plan.StatesFence:
 		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(f.At)}
-	case m.Fence.Verified && s.Kind != plan.Switch:
+	case m.Fence.Verified && s.States != plan.StatesAnew:
 		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(m.Statement.FenceSeen)}
 	}
-	if s.Kind == plan.InstallFence && m.Statement != nil {
+	if s.States == plan.StatesFence && m.Statement != nil {
 		witnesses = slices.Concat(m.Statement.Evidence, witnesses[len(witnesses)-1:]) // what was seen of its pods before still stands
 	}
 	st := roster.Statement(*m, e.Goal.To, rotated, fence, witnesses, e.by(ctx, cmp.Or(e.hub, m.Context)), f.At)

@@ -199,7 +199,7 @@ func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconf
 
 // enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's entry is not touched.
 func (l *Live) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) error {
-	entry := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Create: true, After: roster.EntryObject(m)}
+	entry := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
 	if m.Registered {
 		live, err := get(ctx, hub, roster.Ref(m.Name))
 		if err != nil {
@@ -213,7 +213,7 @@ func (l *Live) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) er
 		case named && !m.EntryStale:
 			return fmt.Errorf("the roster's entry of that name belongs to another cluster; take it out with: kubectl xcpauth edge forget %s --reason WHY", m.Name)
 		}
-		entry.Create, entry.After = false, roster.Renewal(m)
+		entry.Op, entry.After = plan.OpUpdate, roster.Renewal(m)
 	}
 	if _, err := l.Write(ctx, entry, nil); err != nil {
 		return fmt.Errorf("%w; kubectl xcpauth migrate installs the roster where it is not", err)
@@ -362,7 +362,7 @@ func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member
 		return Outcome{State: Refused, Why: err.Error()}
 	}
 	if voids {
-		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Status: true, After: roster.TakenBack(roster.Void(), l.Now())}
+		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus, After: roster.TakenBack(roster.Void(), l.Now())}
 		if _, err := l.Write(ctx, void, nil); err != nil {
 			return Outcome{State: Failed, Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}
 		}
@@ -371,7 +371,7 @@ func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement); err != nil && !apierrors.IsNotFound(err) {
 		return Outcome{State: Failed, Why: err.Error()}
 	}
-	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(m.Name)), Delete: true}, nil)
+	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(m.Name)), Op: plan.OpDelete}, nil)
 	if err != nil {
 		return Outcome{State: Failed, Why: err.Error()}
 	}
@@ -381,7 +381,7 @@ func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member
 	}
 	objects := access.Objects(namespace, nil)
 	for i := range objects { // the right to renew goes before the identity
-		removed, err := l.Write(ctx, plan.Write{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Delete: true}, nil)
+		removed, err := l.Write(ctx, plan.Write{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Op: plan.OpDelete}, nil)
 		if err != nil {
 			return Outcome{State: Failed, Why: "the hub does not read it any more, and in its cluster: " + err.Error()}
 		}

@@ -262,7 +262,7 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 		if err != nil {
 			return wrote, err
 		}
-		wrote = wrote || w && !p.Delete // what is deleted here is a copy, and puts nothing back
+		wrote = wrote || w && p.Op != plan.OpDelete // what is deleted here is a copy, and puts nothing back
 	}
 	return wrote, nil
 }
@@ -270,7 +270,7 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 // retractStatement takes back what the roster states of a member; of one that it does not list there is nothing.
 func (e *Executor) retractStatement(ctx context.Context, member string) error {
 	var gone *ChangedError
-	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(member), Status: true, After: roster.Void()}, nil)
+	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(member), Op: plan.OpUpdateStatus, After: roster.Void()}, nil)
 	if errors.As(err, &gone) {
 		return nil
 	}

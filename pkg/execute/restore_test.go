@@ -309,8 +309,8 @@ func TestAJournalThatAsksForAnythingButAModeIsRefused(t *testing.T) {
 			p.After["spec"].(map[string]any)["managementPlane"] = map[string]any{"host": "elsewhere.example.test"}
 		}),
 		"labels":                change(func(p *plan.Write) { p.After["metadata"] = map[string]any{"labels": map[string]any{"a": "b"}} }),
-		"a new object":          change(func(p *plan.Write) { p.Create = true }),
-		"a status":              change(func(p *plan.Write) { p.Status = true }),
+		"a new object":          change(func(p *plan.Write) { p.Op = plan.OpCreate }),
+		"a status":              change(func(p *plan.Write) { p.Op = plan.OpUpdateStatus }),
 		"another kind":          change(func(p *plan.Write) { p.Object.Resource = "gateways" }),
 		"another group":         change(func(p *plan.Write) { p.Object.Group = "" }),
 		"the wrong kind's mode": change(func(p *plan.Write) { p.Object.Resource = "managementplanes" }),

@@ -123,7 +123,7 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
 	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) { // nobody would renew or remove it any more
-		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(name)), Delete: true}, nil); err != nil {
+		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(name)), Op: plan.OpDelete}, nil); err != nil {
 			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
 		}
 	}

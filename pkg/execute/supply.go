@@ -57,7 +57,7 @@ func (l *Live) supply(ctx context.Context, w writer, s plan.Supply, still func()
 	for _, o := range secrets {
 		meta, _ := o["metadata"].(map[string]any)
 		name, _ := meta["name"].(string)
-		p := plan.Write{Context: s.Context, Create: true, After: o,
+		p := plan.Write{Context: s.Context, Op: plan.OpCreate, After: o,
 			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: s.Namespace, Name: name}}
 		wrote, err := w.create(ctx, c, p, still)
 		switch {

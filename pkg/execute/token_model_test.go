@@ -14,7 +14,7 @@ func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
 	steps := func(change func(*plan.Step)) mutation {
 		return deciding(func(_ plan.State, w plan.Wave) plan.Wave {
 			for i := range w.Steps {
-				if w.Steps[i].Kind == plan.RotateToken {
+				if w.Steps[i].Kind == "renew" {
 					change(&w.Steps[i])
 				}
 			}
@@ -49,7 +49,7 @@ func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
 		"a token may be missing for as long as the goal says": steps(func(s *plan.Step) { s.Timeout = 2 * time.Minute }),
 		"a wave takes as long as the token that ends last": deciding(func(f plan.State, w plan.Wave) plan.Wave {
 			for i, s := range w.Steps {
-				if s.Kind == plan.RotateToken && len(w.Steps) > 1 {
+				if s.Kind == "renew" && len(w.Steps) > 1 {
 					w.Steps[i].Timeout = f.Member(s.Member).Credential.Expires.Sub(f.At) * 3 / 4
 				}
 			}

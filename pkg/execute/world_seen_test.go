@@ -205,7 +205,7 @@ func (w *world) Write(_ context.Context, p plan.Write, still func() error) (bool
 		return w.writeFence(p)
 	case strings.HasPrefix(p.Object.Name, tokenSecretName):
 		return w.writeToken(p)
-	case p.Object.Kind == "Certificate" || p.Delete:
+	case p.Object.Kind == "Certificate" || p.Op == plan.OpDelete:
 		return w.writeCertificate(p)
 	case p.Object.Kind == "Deployment":
 		for _, key := range []string{"spec", "template", "metadata", "annotations"} {
@@ -224,7 +224,7 @@ func (w *world) Write(_ context.Context, p plan.Write, still func() error) (bool
 		w.roster.namespace = true
 	case p.Object.Kind == "CustomResourceDefinition":
 		w.roster.kind = true
-	case p.Object.Kind == "EdgeCluster" && p.Status:
+	case p.Object.Kind == "EdgeCluster" && p.Op == plan.OpUpdateStatus:
 		w.entries[p.Object.Name], w.voided[p.Object.Name] = nil, w.now
 	case p.Object.Kind == "EdgeCluster":
 		if _, there := w.entries[p.Object.Name]; !there {
@@ -251,9 +251,9 @@ func (w *world) writeFence(p plan.Write) (bool, error) {
 	case !e.reachable:
 		return false, fmt.Errorf("writing %s in %s: the API server did not answer in time", p.Object, p.Context)
 	case p.Object.Kind == "FencePolicy":
-	case p.Delete:
+	case p.Op == plan.OpDelete:
 		e.fence = 0
-	case p.Create && e.fence == 0:
+	case p.Op == plan.OpCreate && e.fence == 0:
 		w.serial++
 		e.fence = w.serial
 	}
@@ -309,7 +309,7 @@ func (w *world) writeCertificate(p plan.Write) (bool, error) {
 	switch {
 	case p.Object.Name == "central":
 		w.asked = asks(p.After)
-	case p.Delete && strings.HasPrefix(p.Object.UID, "cert-of-"):
+	case p.Op == plan.OpDelete && strings.HasPrefix(p.Object.UID, "cert-of-"):
 		e := w.edges[p.Context]
 		if !e.reachable {
 			return false, fmt.Errorf("deleting %s: the API server did not answer in time", p.Object)
@@ -318,11 +318,11 @@ func (w *world) writeCertificate(p plan.Write) (bool, error) {
 			w.refused = append(w.refused, "the certificate of "+e.name+" is deleted while it may be needed")
 		}
 		e.cert = false
-	case p.Delete && p.Object.UID == "mpc-certs":
+	case p.Op == plan.OpDelete && p.Object.UID == "mpc-certs":
 		w.mpc.cert = false
-	case p.Delete && p.Object.Kind == "Secret":
+	case p.Op == plan.OpDelete && p.Object.Kind == "Secret":
 		w.rehears.cert = nil
-	case p.Delete:
+	case p.Op == plan.OpDelete:
 		w.rehears.asked = nil
 	default:
 		w.rehears.asked, w.rehears.cert = asks(p.After), nil

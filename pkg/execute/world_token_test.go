@@ -77,15 +77,15 @@ func (w *world) writeToken(p plan.Write) (bool, error) {
 	switch {
 	case !e.reachable:
 		return false, fmt.Errorf("writing %s in %s: the API server did not answer in time", p.Object, p.Context)
-	case p.Delete && p.BackupAs != "" && !e.token:
+	case p.Op == plan.OpDelete && p.BackupAs != "" && !e.token:
 		return false, nil
-	case p.Delete && p.BackupAs != "":
+	case p.Op == plan.OpDelete && p.BackupAs != "":
 		e.copied = e.minted
 		w.afterWrite()
 		w.count() // the copy and the deletion are two writes
 		e.token = false
 		w.note("the plugin deletes the token of %s", e.name)
-	case p.Delete:
+	case p.Op == plan.OpDelete:
 		e.copied = time.Time{}
 	case e.token:
 		return false, nil

@@ -90,11 +90,11 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 	switch {
 	case p.SecretField != "" && w.fills[p.SecretField] == nil:
 		return false, fmt.Errorf("writing %s in %s needs a value that this run was not given (%s); give it again as for the plan", p.Object, p.Context, p.SecretField)
-	case p.Create && p.RestoreFrom != "":
+	case p.Op == plan.OpCreate && p.RestoreFrom != "":
 		return w.recreateFromBackup(ctx, c, p, still)
-	case p.Create:
+	case p.Op == plan.OpCreate:
 		return w.create(ctx, c, p, still)
-	case p.Delete:
+	case p.Op == plan.OpDelete:
 		return w.remove(ctx, c, p, still)
 	case p.RestoreFrom != "":
 		if p, err = w.fromBackup(ctx, c, p); err != nil {
@@ -145,7 +145,7 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 			}
 		}
 		path := objectPath(p.Object)
-		if p.Status {
+		if p.Op == plan.OpUpdateStatus {
 			path += "/status"
 		}
 		req := c.REST.Patch(kind).AbsPath(path).Body(doc)

@@ -174,7 +174,7 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 		{"a token in plain", patch(west.Object, env("control-plane", oldInline, "eyJ", nil)), "kid:1", false, ""},
 		{"a list that is not by name", plan.Write{Object: west.Object, After: env("control-plane", oldInline, nil, nil)}, "none", false, ""},
 		{"authentication turned on", plan.Write{Object: f.Hub.Object, ListsByName: true, Before: env("control-plane", oldType, nil, nil), After: env("control-plane", oldType, "cpToken", nil)}, "", false, ""},
-		{"a deletion", plan.Write{Object: west.Object, Delete: true}, "kid:1", false, ""},
+		{"a deletion", plan.Write{Object: west.Object, Op: plan.OpDelete}, "kid:1", false, ""},
 		{"a directive of the patch", patch(west.Object, with(env("control-plane", oldInline, nil, secret("cp-token")), "$patch", "replace")), "kid:1", false, ""},
 	} {
 		if got := d.AllowsUndo(f, tc.patch, tc.from); got != tc.ok {

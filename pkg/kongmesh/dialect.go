@@ -19,8 +19,8 @@ const Name = "kong-mesh"
 func Provider() plan.Provider {
 	return plan.Provider{Name: Name, Detects: detects, Reads: reads, Trim: trim, ReadState: readState, Complete: complete,
 		Next:   func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), f.Hub.Object.Name) },
-		Verify: verifyStep, InstallFence: noFenceStep, Evaluate: evaluate,
-		AllowsUndo: allowsUndo, CredentialAfter: credentialAfter, Converged: converged, RemoveFence: func(plan.State, plan.Member) []plan.Write { return nil }, Predict: predict}
+		Verify: verifyStep, InstallFence: noFenceStep, AllowsUndo: allowsUndo, CredentialAfter: credentialAfter,
+		Converged: converged, RemoveFence: func(plan.State, plan.Member) []plan.Write { return nil }}
 }
 
 // validFor is how long a token is valid that is made on the way (the product's page issues for 720 hours).
@@ -73,26 +73,16 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 	return "", false
 }
 
-// reconnectedFor says whether every zone was proved to have connected anew at the end of a rotation, or since a revocation.
-func reconnectedFor(h plan.Hub, goal plan.Goal) bool {
-	if len(goal.Revoke) > 0 {
-		return h.Workload.RestartedFor == restartedFor(goal)
-	}
-	return slices.ContainsFunc(h.History, func(p plan.WaveRecord) bool {
-		return p.Goal == goal.Word() && p.Result == "proved" && slices.Contains(p.Steps, stepReconnect)
-	})
-}
-
 // noFenceStep is no step: a zone's own cluster is not fenced.
 func noFenceStep(_ plan.State, m plan.Member, _ plan.Goal) plan.Step {
-	return plan.Step{ID: "fence/" + m.Name, Kind: plan.InstallFence, Member: m.Name, NoUndo: true}
+	return plan.Step{ID: "fence/" + m.Name, Kind: "fence", Member: m.Name, NoUndo: true}
 }
 
 // allowsUndo says whether a patch is a way back that this dialect writes down: the variables of one control plane that give a zone its
 // token by reference to a secret, after which it presents from; or of a global that authenticates nobody, when it was turned on before.
 // A journal is an object that others can write, and what it says is done with the rights of whoever runs the plugin.
 func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
-	if p.Create || p.Delete || p.Restart || p.Status || p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName || p.Object.Resource != readControlPlanes.Resource {
+	if p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus || p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName || p.Object.Resource != readControlPlanes.Resource {
 		return false
 	}
 	m := memberOf(f, p)
@@ -165,80 +155,18 @@ func credentialAfter(f plan.State, p plan.Write) (cred guard.Cred, known bool) {
 	return cred, true
 }
 
-// variablesOf are the variables in a patch by name, nil when it is of anything else.
-func variablesOf(values map[string]any) []map[string]any {
-	at := values
-	for _, key := range []string{"spec", "template", "spec"} {
-		next, ok := at[key].(map[string]any)
-		if !ok || len(at) != 1 {
-			return nil
-		}
-		at = next
-	}
-	containers, _ := at["containers"].([]any)
-	if len(at) != 1 || len(containers) != 1 {
-		return nil
-	}
-	c, _ := containers[0].(map[string]any)
-	env, _ := c["env"].([]any)
-	var all []map[string]any
-	for _, e := range env {
-		if m, ok := e.(map[string]any); ok && len(c) == 2 {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-// allNames are the names of all versions' variables that are written: of a global, or of a zone.
-func allNames(global bool) []string {
-	remote := Version{Product: KongMesh, Major: 1, Minor: 2}.Environments()
-	var names []string
-	for _, e := range append([]Environment{newNames, oldNames}, remote...) {
-		if global {
-			names = append(names, e.GlobalType)
-		} else {
-			names = append(names, e.ZoneInline, e.ZonePath)
-		}
-	}
-	return names
-}
-
-// plainReference says whether a variable is absent, or what it may be: of a global one of its words, of a zone a key of a secret or the
-// path of a file.
-func plainReference(e map[string]any, global bool) bool {
-	for key, v := range e {
-		_, text := v.(string)
-		_, nested := v.(map[string]any)
-		if key != "name" && key != "value" && key != "valueFrom" || v != nil && text == (key == "valueFrom") || v != nil && nested != (key == "valueFrom") {
-			return false // a directive of the patch, say
-		}
-	}
-	value, _ := e["value"].(string)
-	words := []string{"", Off, oldNames.GlobalOn, newNames.GlobalOn}
-	ref, referred := e["valueFrom"].(map[string]any)
-	switch {
-	case global:
-		return !referred && slices.Contains(words, value)
-	case referred:
-		_, secret := ref["secretKeyRef"].(map[string]any)
-		return secret && len(ref) == 1 && value == ""
-	}
-	return value == "" || strings.HasSuffix(nameOf(e), "_PATH")
-}
-
-// turnedOn says whether variables have a global authenticate its zones.
-func turnedOn(variables []map[string]any) bool {
-	return slices.ContainsFunc(variables, func(e map[string]any) bool {
-		v, _ := e["value"].(string)
-		return v == oldNames.GlobalOn || v == newNames.GlobalOn
-	})
-}
-
 // count is a number of things, in words.
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// describe is a credential in words.
+func describe(c guard.Cred) string {
+	if kid := kidOf(c); kid != "" {
+		return "a token of key " + kid
+	}
+	return "no token"
 }

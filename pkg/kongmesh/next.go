@@ -283,23 +283,3 @@ func unseen(f plan.State) []string {
 func unseenProxies(f plan.State) string {
 	return fmt.Sprintf("zone %s runs outside of Kubernetes, where zone proxies (ingress, egress) have tokens of the same keys, which are not seen; give them new ones, then pass --proxies-renewed", strings.Join(unseen(f), ", "))
 }
-
-// cleanUpWave deletes the tokens that zones presented before; the way back ends with it.
-func cleanUpWave(f plan.State, goal plan.Goal) plan.Wave {
-	w := plan.Wave{Title: "clean-up"}
-	for _, m := range f.Members {
-		if len(m.Leftovers) == 0 {
-			continue
-		}
-		s := plan.Step{ID: "clean/" + m.Name, Kind: plan.CleanUp, Member: m.Name, Title: m.Name + ": delete the tokens that it presented before", Why: "nothing refers to them; the way back ends here", Irreversible: true, Timeout: goal.Within,
-			Conditions: []plan.Condition{{Kind: conditionGone, Member: m.Name, Text: "none is left"}}}
-		for _, l := range m.Leftovers {
-			s.Writes = append(s.Writes, plan.Write{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Delete: true})
-		}
-		w.Steps = append(w.Steps, s)
-	}
-	if len(w.Steps) == 0 {
-		return plan.Wave{}
-	}
-	return w
-}

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -59,6 +61,23 @@ func (r Ref) String() string {
 		return r.Kind + " " + r.Name
 	}
 	return r.Kind + " " + r.Namespace + "/" + r.Name
+}
+
+// clone is a copy that shares nothing with f which an effect may change.
+func (f State) clone() State {
+	f.Members = slices.Clone(f.Members)
+	f.Hub = f.Hub.clone()
+	if f.Standby != nil {
+		standby := f.Standby.clone()
+		f.Standby = &standby
+	}
+	return f
+}
+
+func (h Hub) clone() Hub {
+	h.Sessions = maps.Clone(h.Sessions)
+	h.Accepts.Accepts = maps.Clone(h.Accepts.Accepts)
+	return h
 }
 
 // Member returns the named member, or nil.

@@ -58,7 +58,6 @@ func Detect(dialects ...Provider) Provider {
 		Next:         func(f State, g Goal) Wave { return of(f).Next(f, g) },
 		Verify:       func(f State, m Member, g Goal) Step { return of(f).Verify(f, m, g) },
 		InstallFence: func(f State, m Member, g Goal) Step { return of(f).InstallFence(f, m, g) },
-		Evaluate:     func(c Condition, seen []State) Evaluation { return of(seen[len(seen)-1]).Evaluate(c, seen) },
 		AllowsUndo:   func(f State, p Write, from guard.Cred) bool { return of(f).AllowsUndo(f, p, from) },
 		CredentialAfter: func(f State, p Write) (guard.Cred, bool) {
 			if y := of(f).CredentialAfter; y != nil {
@@ -79,7 +78,6 @@ func Detect(dialects ...Provider) Provider {
 			return f.Switched(m, g.To), ""
 		},
 		RemoveFence: func(f State, m Member) []Write { return of(f).RemoveFence(f, m) },
-		Predict:     func(f State, s []Step) State { return of(f).Predict(f, s) },
 	}
 }
 

@@ -51,16 +51,16 @@ func (p Write) Permissions() []ContextPermission {
 	}
 	at := func(name string) Ref { o := p.Object; o.Name = name; return o }
 	switch {
-	case p.Create && p.RestoreFrom != "":
+	case p.Op == OpCreate && p.RestoreFrom != "":
 		add(at(p.RestoreFrom), "get")
 		add(p.Object, "get", "create")
-	case p.Create:
+	case p.Op == OpCreate:
 		add(p.Object, "create")
-	case p.Delete && (p.BackupAs != "" || p.Object.UID != ""):
+	case p.Op == OpDelete && (p.BackupAs != "" || p.Object.UID != ""):
 		add(p.Object, "get", "delete")
-	case p.Delete:
+	case p.Op == OpDelete:
 		add(p.Object, "delete")
-	case p.Status:
+	case p.Op == OpUpdateStatus:
 		add(p.Object, "get")
 		all = append(all, ContextPermission{p.Context, Permission{Verb: "patch", Group: p.Object.Group, Resource: p.Object.Resource, Subresource: "status",
 			Namespace: p.Object.Namespace, Name: p.Object.Name}})

@@ -91,8 +91,8 @@ func differs(was, now []Write) string {
 		switch {
 		case a.Object.String() != b.Object.String() || a.Cluster != b.Cluster || (a.Object.UID != b.Object.UID):
 			return fmt.Sprintf("write %s of cluster %s (UID %s) instead of %s of cluster %s (UID %s)", b.Object, b.Cluster, b.Object.UID, a.Object, a.Cluster, a.Object.UID)
-		case a.Restart && b.Restart:
-		case a.Create != b.Create || a.Delete != b.Delete || a.Restart != b.Restart || !reflect.DeepEqual(a.After, b.After):
+		case a.Op == OpRestart && b.Op == OpRestart:
+		case a.Op != b.Op || !reflect.DeepEqual(a.After, b.After):
 			return fmt.Sprintf("write something else to %s", b.Object)
 		case !reflect.DeepEqual(a.Before, b.Before):
 			return fmt.Sprintf("replace other values of %s than it showed", b.Object)

@@ -16,7 +16,7 @@ func TestWhatASavedPlanAllows(t *testing.T) {
 	}
 	restart := func(why string) func(*Step) {
 		return func(s *Step) {
-			s.Writes = []Write{{Cluster: "1", Object: Ref{Kind: "Deployment", Name: "central"}, Restart: true, After: map[string]any{"why": why}}}
+			s.Writes = []Write{{Cluster: "1", Object: Ref{Kind: "Deployment", Name: "central"}, Op: OpRestart, After: map[string]any{"why": why}}}
 		}
 	}
 	for _, tc := range []struct {
@@ -36,7 +36,7 @@ func TestWhatASavedPlanAllows(t *testing.T) {
 		{"a restart for pods that were not there yet", restart("redial-1"), restart("redial-2"), ""},
 		{"a restart that is another write now", restart("redial-1"), func(s *Step) {
 			restart("redial-1")(s)
-			s.Writes[0].Restart = false
+			s.Writes[0].Op = OpUpdate
 		}, "write something else"},
 		{"a restart of something else", restart("redial-1"), func(s *Step) {
 			restart("redial-1")(s)

@@ -41,7 +41,7 @@ func Build(d Provider, f State, goal Goal) Plan {
 			return p
 		}
 		p.Waves = append(p.Waves, wave)
-		f = d.Predict(f, wave.Steps)
+		f = Predict(f, wave.Steps)
 	}
 	p.Obstacles = append(p.Obstacles, Obstacle{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
 	return p

@@ -13,20 +13,20 @@ import (
 // kubectl diff does; what is not in the plan is said not to be.
 func Diff(p plan.Write) string {
 	name := fmt.Sprintf("%s in %s", p.Object, p.Context)
-	if p.Delete {
+	if p.Op == plan.OpDelete {
 		return fmt.Sprintf("--- %s\n+++ (deleted)\n", name)
 	}
 	p = named(p)
 	before, after := known(p.Before, p.After), present(p.After)
 	from := name
-	if p.Create {
+	if p.Op == plan.OpCreate {
 		before, from = map[string]any{}, "(not there)"
 	}
 	if p.Object.Kind == "Secret" {
 		mask(before, after)
 	}
 	switch {
-	case p.SecretField != "" && p.Create: // what the executor makes
+	case p.SecretField != "" && p.Op == plan.OpCreate: // what the executor makes
 		after["data"] = "*** (made when it is written)"
 	case p.SecretField != "": // a private key that only the executor holds
 		after["data"] = merge(after["data"], "tls.key", "*** (after)")

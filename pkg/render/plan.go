@@ -113,32 +113,10 @@ func wayBack(s plan.Step) string {
 	switch {
 	case s.Irreversible:
 		return "NONE: this ends the way back"
-	case (s.Kind == plan.AwaitRotation || s.Kind == plan.Reconnect) && len(s.Undo) > 0:
-		return "it presents its certificate again when its session does not live on"
-	case s.Kind == plan.RotateToken:
-		return "the old token is kept as a secret beside it until the new one is proved, and put back when none comes"
-	case s.Supply != nil && len(s.Writes) == 0:
-		return "none needed: nothing uses them before the edge moves"
+	case s.WayBack != "":
+		return s.WayBack
 	case len(s.Writes) == 0:
 		return "nothing is written"
-	case s.Kind == plan.Register:
-		return "none needed: it only adds a record"
-	case s.Kind == plan.RetractStatement:
-		return "none needed: proving it states it again"
-	case s.Kind == plan.TrialIssue:
-		return "what it made is deleted"
-	case s.Kind == plan.UpdateCertificate && s.NoUndo:
-		return "none needed: it only adds names"
-	case s.Kind == plan.UpdateCertificate:
-		return "the old pair is kept as a secret beside it, and written back when the proof fails"
-	case s.Kind == plan.Prune:
-		return "none needed: what has expired is refused anyway"
-	case s.Kind == plan.Restart:
-		return "none needed: it only starts new pods"
-	case s.Kind == plan.InstallFence:
-		return "none needed: it keeps what is, and rollback removes it first"
-	case s.NoUndo:
-		return "none needed: it only accepts more"
 	}
 	return "the values before are written down first, and put back when the proof fails"
 }
@@ -221,13 +199,13 @@ func (p Plan) ends() int {
 // changes says what a patch does, one line for each value.
 func changes(p plan.Write) []string {
 	switch {
-	case p.Create:
+	case p.Op == plan.OpCreate:
 		return []string{fmt.Sprintf("create %s in %s", p.Object, p.Context)}
-	case p.Delete:
+	case p.Op == plan.OpDelete:
 		return []string{fmt.Sprintf("delete %s in %s", p.Object, p.Context)}
 	}
 	if p.Object.Kind == "EdgeCluster" {
-		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the ControlPlane is renewed"}[p.Status])}
+		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the ControlPlane is renewed"}[p.Op == plan.OpUpdateStatus])}
 	}
 	var lines []string
 	p = named(p)

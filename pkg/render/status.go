@@ -211,7 +211,7 @@ func stateAndNext(todo plan.Step, blocked string) (state, next string) {
 	case blocked != "" && todo.ID == "":
 		return "blocked", "blocked"
 	case todo.ID != "":
-		return "pending", verb(todo)
+		return "pending", todo.Verb
 	}
 	return "ok", "-"
 }

@@ -6,42 +6,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
-
-// verb is what a step does, in the words of the table: its own, or those of its kind.
-func verb(s plan.Step) string {
-	if s.Verb != "" {
-		return s.Verb
-	}
-	switch s.Kind {
-	case plan.Accept:
-		return "both modes on"
-	case plan.Withdraw:
-		return "mTLS off"
-	case plan.Switch:
-		return "move to JWT"
-	case plan.RetractStatement:
-		return "unstate"
-	case plan.UpdateCertificate, plan.TrialIssue:
-		return "certificate"
-	case plan.Restart:
-		return "restart"
-	case plan.InstallFence:
-		return "fence in"
-	case plan.AwaitRotation:
-		return "token rotation"
-	case plan.Reconnect:
-		return "connect again"
-	case plan.Revert:
-		return "back to mTLS"
-	case plan.RotateToken:
-		return "new token"
-	case plan.CleanUp:
-		return "clean up"
-	}
-	return string(s.Kind)
-}
 
 // word is a credential as people write it.
 func word(c guard.Cred) string {

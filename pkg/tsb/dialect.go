@@ -12,9 +12,11 @@ import (
 // Provider is Tetrate Service Bridge 1.4 and newer.
 func Provider() plan.Provider {
 	return plan.Provider{Name: Name, Detects: detects, Reads: reads, Trim: Trim, ReadState: readState, Complete: complete,
-		Next:   func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), "central") },
-		Verify: verifyStep, InstallFence: func(_ plan.State, m plan.Member, g plan.Goal) plan.Step { return installFenceStep(m, g) },
-		Evaluate: evaluate, AllowsUndo: func(_ plan.State, p plan.Write, from cred) bool { return allowsUndo(p, from) }, CannotPresent: cannotPresent, RemoveFence: removeFence, Predict: predict}
+		Next:          func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), "central") },
+		Verify:        verifyStep,
+		InstallFence:  func(_ plan.State, m plan.Member, g plan.Goal) plan.Step { return installFenceStep(m, g) },
+		AllowsUndo:    func(_ plan.State, w plan.Write, from cred) bool { return allowsUndo(w, from) },
+		CannotPresent: cannotPresent, RemoveFence: removeFence}
 }
 
 // Name is how the product is selected.
@@ -32,14 +34,6 @@ func detects(s plan.Snapshot) bool {
 	return len(kube.Items(s.Reads[readManagementPlanes])) > 0 || len(kube.Items(s.Reads[readControlPlanes])) > 0
 }
 
-// verifyStep is the step that proves a member as it is.
-func verifyStep(_ plan.State, m plan.Member, goal plan.Goal) plan.Step {
-	if m.Role == plan.RoleMPC {
-		return verifyMPCStep(m, goal)
-	}
-	return verifyEdgeStep(m, goal)
-}
-
 // allowsUndo says whether a patch is a way back that this dialect writes down, of a step after which the member presents from again: of one
 // mode of one plane, of Central's certificate from its copy, or of a token that is gone; and nothing else. What a hub accepts is only ever added to, and an edge only
 // goes back to what the hub is asked about first. A journal is an object that others can write, and what it says is done with the rights of
@@ -48,7 +42,7 @@ func allowsUndo(p plan.Write, from cred) bool {
 	switch {
 	case p.Object.Group == "" && p.Object.Resource == "secrets" && strings.HasPrefix(p.Object.Name, secretToken):
 		return from == "" && allowsTokenUndo(p)
-	case p.Create || p.Delete || p.Restart || p.Status || p.BackupAs != "" || p.SecretField != "":
+	case p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus || p.BackupAs != "" || p.SecretField != "":
 		return false
 	case p.RestoreFrom != "":
 		return from == "" && p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == secretCentralCert && p.RestoreFrom == pairBackup &&

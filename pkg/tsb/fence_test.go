@@ -62,7 +62,7 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Current = false }), false, "must be seen to for 10s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			j := evaluate(plan.Condition{Kind: conditionFenced, Member: "eu", For: 10 * time.Second}, tc.seen)
+			j := fenceDenies("eu", 10*time.Second).Evaluate(tc.seen)
 			if j.Met != tc.holds || !strings.Contains(j.Evidence, tc.says) {
 				t.Errorf("holds %v: %s; want %v, %s", j.Met, j.Evidence, tc.holds, tc.says)
 			}
@@ -194,7 +194,7 @@ func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
 	m := edge("eu", JWT)
 	m.Fence = first
 	step := installFenceStep(m, plan.Goal{})
-	if len(step.Writes) != 1 || step.Writes[0].Object.Kind != fencePolicyRef.Kind || step.Writes[0].Create {
+	if len(step.Writes) != 1 || step.Writes[0].Object.Kind != fencePolicyRef.Kind || step.Writes[0].Op == plan.OpCreate {
 		t.Fatalf("writes %+v", step.Writes)
 	}
 	want, _ := fenceObjects()
@@ -270,7 +270,7 @@ func TestNextWithFences(t *testing.T) {
 	f := fleet(on, on, with(bound(edge("edge-1", JWT)), moved), second, proved(mpc(JWT)))
 	var writes []string
 	for _, w := range nextWave(f, plan.Goal{To: JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
-		writes = append(writes, fmt.Sprintf("%s %s %v", w.Object.Resource, w.Object.Name, w.Delete))
+		writes = append(writes, fmt.Sprintf("%s %s %v", w.Object.Resource, w.Object.Name, w.Op == plan.OpDelete))
 	}
 	want := "edgeclusters edge-1 false, edgeclusters edge-2 false, validatingadmissionpolicybindings xcpauth-fence true, validatingadmissionpolicies xcpauth-fence true, controlplanes controlplane false"
 	if got := strings.Join(writes, ", "); got != want {

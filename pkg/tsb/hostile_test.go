@@ -171,7 +171,7 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			f := fleet(guard.Yes, guard.Yes)
 			f.Hub.Connections = connections(plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{Name: "a", UID: "a", Started: true, Counters: page}, tc.b}})
-			if j := evaluateMPC(f.Hub.Connections, mpc(JWT)); j.Met != tc.want {
+			if j := mpcStream(f.Hub.Connections, mpc(JWT)); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})
@@ -191,7 +191,7 @@ func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	if got := said(wave); got != "register" {
 		t.Fatalf("next is %q, want the entry renewed", got)
 	}
-	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Create {
+	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Op == plan.OpCreate {
 		t.Errorf("writes %+v, want the entry that is there changed", writes)
 	}
 	if got := said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Unrotated: []string{"eu"}, NoFence: true})); got != "close" {
@@ -208,7 +208,7 @@ func TestAProofEndsWhenTheControlPlaneSaysMTLSAgain(t *testing.T) {
 	}
 	for declared, want := range map[cred]bool{JWT: true, MTLS: false, "": false} {
 		seen := []plan.State{at(JWT, 1), at(JWT, 1), at(JWT, 2), at(declared, 3)}
-		missing := slices.ContainsFunc(edgeConditions(edge("edge-1", JWT), JWT, 0), func(c plan.Condition) bool { return !evaluate(c, seen).Met })
+		missing := slices.ContainsFunc(edgeConditions(edge("edge-1", JWT), JWT, 0), func(c plan.Condition) bool { return !c.Evaluate(seen).Met })
 		if missing == want {
 			t.Errorf("the ControlPlane says %q in the end: proved %v, want %v", declared, !missing, want)
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
 )
 
+type cred = guard.Cred
+
 // The two credentials of XCP.
 const (
 	MTLS guard.Cred = "mtls"

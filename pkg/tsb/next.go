@@ -9,78 +9,158 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// nextWave decides the next wave on the way from mutual TLS to JWTs:
-//
-//  1. take back every statement in the roster that what is seen contradicts: the webhook believes it;
-//  2. register the members in the roster, so that unknown is deniable;
-//  3. what edges lack, from outside, when the goal says where it comes from (see provides);
-//  4. Central's certificate: every name that an edge dials, rehearsed, re-issued, served by every pod of Central;
-//  5. both modes on, explicitly, in one write, and Central proved to run with them;
-//  6. the edges (see moves): those set to JWT already are proved, then one canary, its token rotation, its connecting again after that,
-//     then the rest in waves;
-//  7. one token rotation of every edge, and MPC, which follows the hub's modes, proved;
-//  8. a fence around every edge, where its cluster can have one;
-//  9. mTLS off, when every member there may be is proved;
-//  10. clean-up, when it was asked for.
-//
-// The goal's stage says how far that goes. What cannot be moved is blocked with its remedy, and does not keep the
-// others from moving. A hub that accepts JWTs alone, with every edge presenting one, is left alone but for the
-// clean-up, and for fences of another release, which are replaced.
+// situation is what a procedure decides on: the state, the goal, and the members by what can be done with them.
+type situation struct {
+	plan.State
+	goal plan.Goal
+	classified
+	done bool // the hubs accept JWTs alone, and nobody is known to present anything else
+}
+
+// phase is one part of a procedure. It says what it has to do now: a wave with steps, or one that ends the procedure
+// here. Without either, the next phase goes on.
+type phase struct {
+	does  string
+	stage plan.Stage // from which on it counts; "" is from the first
+	wave  func(s *situation) (w plan.Wave, any bool)
+}
+
+// migration is the way from mutual TLS to JWTs. What cannot be changed is an obstacle with its remedy, and does not keep
+// others from being changed.
+var migration = []phase{
+	{does: "stop where a hub cannot be changed", wave: hubsChangeable},
+	{does: "stop where the given certificate does not fit", wave: pairFits},
+	{does: "once it is done, replace the fences of other releases", wave: replaceFencesWhenDone},
+	{does: "once it is done, end here, unless the clean-up was asked for", wave: endWhenDone},
+	{does: "retract every statement that what is seen contradicts: the webhook believes it", wave: retractStatements},
+	{does: "once it is done, clean up", wave: cleanUpWhenDone},
+	{does: "register the members in the roster, so that unknown is deniable", wave: registerMembers},
+	{does: "supply what edges lack, when the goal says from where", stage: plan.Edges,
+		wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
+	{does: "get Central's certificate every name that an edge dials: trial, re-issue, served by every pod",
+		wave: func(s *situation) (plan.Wave, bool) { return certificateWave(s.State, s.goal, s.classified) }},
+	{does: "accept both modes, explicitly, in one write, and verify that Central runs with them; verify the edges that " +
+		"are set to JWT already",
+		wave: func(s *situation) (plan.Wave, bool) { return acceptWave(s.State, s.goal, s.classified) }},
+	{does: "end here with the stage dual", wave: endBefore(plan.Edges)},
+	{does: "switch the edges: one canary, its token rotation, its connecting again, then the rest in waves",
+		stage: plan.Edges,
+		wave:  func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
+	{does: "end here with the stage edges; replace the fences of other releases", wave: endWithEdges},
+	{does: "withdraw mTLS: one token rotation of every edge, a fence around every edge, MPC, then the write",
+		stage: plan.JWTOnly,
+		wave:  func(s *situation) (plan.Wave, bool) { return withdrawWave(s.State, s.goal, s.classified), true }},
+}
+
+// withoutHub is the way of a team that has no access to the hub: its edges are switched and verified, each until its
+// token rotation was seen, and fenced. So the statement that is handed over says all that the hub's team needs, and is
+// believed for long.
+var withoutHub = []phase{
+	{does: "supply what edges lack", wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
+	{does: "verify the edges that are set to JWT already", wave: verifyEdges},
+	{does: "switch the edges: one canary, its token rotation, then the rest in waves",
+		wave: func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
+	{does: "await one token rotation of every edge", wave: awaitRotations},
+	{does: "fence the edges", wave: fenceEdges},
+	{does: "end here", wave: func(s *situation) (plan.Wave, bool) { return plan.Wave{Obstacles: s.obstacles}, true }},
+}
+
+// nextWave is the wave of the first phase that has something to do.
 func nextWave(f plan.State, goal plan.Goal) plan.Wave {
 	switch {
 	case goal.Renew != nil:
 		return rotateTokenWave(f, goal)
 	case goal.Back:
 		return rollbackWave(f, goal)
-	case goal.NoHub:
-		return noHubWave(f, goal)
 	}
-	if stop := hubObstacles(f); len(stop) > 0 {
-		return plan.Wave{Obstacles: stop}
-	}
-	v := classify(f, goal)
-	if stop := pairProblem(f, goal, v); len(stop) > 0 {
-		return plan.Wave{Obstacles: append(stop, v.obstacles...)}
+	s := &situation{State: f, goal: goal, classified: classify(f, goal)}
+	if goal.NoHub {
+		return firstOf(withoutHub, s)
 	}
 	closed := acceptsJWTOnly(f.Hub) && (f.Standby == nil || acceptsJWTOnly(*f.Standby))
-	old := oldFences(f, goal)
-	if closed && len(v.switchable) == 0 && len(v.onMTLS) == 0 {
-		v.obstacles = append(v.obstacles, unverified(f, v.obstacles)...)
+	if s.done = closed && len(s.switchable) == 0 && len(s.onMTLS) == 0; s.done {
+		s.obstacles = append(s.obstacles, notSeenToRun(f, s.obstacles)...)
 	}
-	switch {
-	case closed && len(v.switchable) == 0 && len(v.onMTLS) == 0 && len(old) > 0:
-		return fenceWave(old, goal, v.obstacles)
-	case closed && len(v.switchable) == 0 && len(v.onMTLS) == 0 && (len(v.obstacles) > 0 || !goal.Cleanup):
-		return plan.Wave{Obstacles: v.obstacles}
-	case len(staleStatements(f)) > 0:
-		return plan.Wave{Title: "take back what no longer holds", Steps: stepsFor(staleStatements(f), func(m plan.Member) plan.Step { return retractStatementStep(f, m) })}
-	case closed && len(v.switchable) == 0 && len(v.onMTLS) == 0:
-		return cleanUpWave(f, goal)
-	case needsRegister(f):
-		return registerWave(f)
+	return firstOf(migration, s)
+}
+
+func firstOf(phases []phase, s *situation) plan.Wave {
+	for _, p := range phases {
+		if p.stage != "" && !s.goal.Reaches(p.stage) {
+			continue
+		}
+		if w, any := p.wave(s); any {
+			return w
+		}
 	}
-	if w, any := supplyWave(f, goal, v); any && goal.Reaches(plan.Edges) {
-		return w
+	return plan.Wave{}
+}
+
+func hubsChangeable(s *situation) (plan.Wave, bool) {
+	stop := hubObstacles(s.State)
+	return plan.Wave{Obstacles: stop}, len(stop) > 0
+}
+
+func pairFits(s *situation) (plan.Wave, bool) {
+	stop := pairProblem(s.State, s.goal, s.classified)
+	return plan.Wave{Obstacles: append(stop, s.obstacles...)}, len(stop) > 0
+}
+
+func replaceFencesWhenDone(s *situation) (plan.Wave, bool) {
+	old := oldFences(s.State, s.goal)
+	return fenceWave(old, s.goal, s.obstacles), s.done && len(old) > 0
+}
+
+func endWhenDone(s *situation) (plan.Wave, bool) {
+	return plan.Wave{Obstacles: s.obstacles}, s.done && (len(s.obstacles) > 0 || !s.goal.Cleanup)
+}
+
+func retractStatements(s *situation) (plan.Wave, bool) {
+	stale := staleStatements(s.State)
+	return plan.Wave{Title: "take back what no longer holds",
+		Steps: stepsFor(stale, func(m plan.Member) plan.Step { return retractStatementStep(s.State, m) })}, len(stale) > 0
+}
+
+func cleanUpWhenDone(s *situation) (plan.Wave, bool) {
+	if !s.done {
+		return plan.Wave{}, false
 	}
-	if w, any := certificateWave(f, goal, v); any {
-		return w
+	return cleanUpWave(s.State, s.goal), true
+}
+
+func registerMembers(s *situation) (plan.Wave, bool) {
+	return registerWave(s.State), needsRegister(s.State)
+}
+
+// endBefore ends a procedure with the stage before one that the goal does not reach.
+func endBefore(stage plan.Stage) func(*situation) (plan.Wave, bool) {
+	return func(s *situation) (plan.Wave, bool) { return plan.Wave{}, !s.goal.Reaches(stage) }
+}
+
+func endWithEdges(s *situation) (plan.Wave, bool) {
+	if old := oldFences(s.State, s.goal); len(old) > 0 {
+		return fenceWave(old, s.goal, s.obstacles), !s.goal.Reaches(plan.JWTOnly)
 	}
-	if w, any := acceptWave(f, goal, v); any {
-		return w
+	return plan.Wave{Obstacles: s.obstacles}, !s.goal.Reaches(plan.JWTOnly)
+}
+
+func verifyEdges(s *situation) (plan.Wave, bool) {
+	if len(s.Members) == 0 {
+		s.obstacles = append(s.obstacles, plan.Obstacle{Member: "hub",
+			Why: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"})
 	}
-	if !goal.Reaches(plan.Edges) {
-		return plan.Wave{}
-	}
-	if w, any := switchWave(f, goal, v); any {
-		return w
-	}
-	switch {
-	case goal.Reaches(plan.JWTOnly):
-		return withdrawWave(f, goal, v)
-	case len(old) > 0:
-		return fenceWave(old, goal, v.obstacles)
-	}
-	return plan.Wave{Obstacles: v.obstacles}
+	return verifyEdgesWave(s.classified, s.goal), len(s.unverified) > 0
+}
+
+func awaitRotations(s *situation) (plan.Wave, bool) {
+	waiting, stuck := awaitingRotation(s.State, s.classified, s.goal)
+	s.obstacles = append(s.obstacles, stuck...)
+	return rotationWave(s.State, waiting, s.goal, s.obstacles), len(waiting) > 0
+}
+
+func fenceEdges(s *situation) (plan.Wave, bool) {
+	open := unfenced(s.classified, s.goal)
+	return fenceWave(open, s.goal, s.obstacles), len(open) > 0
 }
 
 func acceptsJWTOnly(h plan.Hub) bool {
@@ -98,92 +178,6 @@ func hubs(f plan.State) map[string]plan.Hub {
 
 // hubNames are the names of hubs in the order in which they are changed when more is accepted: first who is not dialled.
 var hubNames = []string{"standby", "hub"}
-
-// acceptWave opens the hubs that do not surely accept both, and proves that Central runs with both modes. mTLS need not be accepted once
-// nobody may present a certificate any more.
-func acceptWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
-	var open_, prove []plan.Step
-	all := hubs(f)
-	for _, who := range hubNames {
-		h, there := all[who]
-		if !there {
-			continue
-		}
-		jwtOn, mtlsOn := h.Accepts.Accepts[JWT], h.Accepts.Accepts[MTLS]
-		switch needed := len(v.switchable)+len(v.onMTLS) > 0 || !goal.Reaches(plan.JWTOnly); {
-		case jwtOn != guard.Yes || (mtlsOn != guard.Yes && needed):
-			open_ = append(open_, acceptBothStep(f, who, h, goal))
-		case !runsAsDeclared(h) && (len(v.switchable) > 0 || !goal.Reaches(plan.Edges)):
-			prove = append(prove, verifyHubStep(f, who, goal))
-		}
-	}
-	switch {
-	case len(open_) > 0:
-		return plan.Wave{Title: "both modes on", Steps: open_, Obstacles: v.obstacles}, true
-	case len(v.unverified) > 0 && goal.Reaches(plan.Edges):
-		return plan.Wave{Title: "prove what is set to JWT already", Steps: stepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyEdgeStep(m, goal) }), Obstacles: v.obstacles}, true
-	case len(prove) > 0:
-		return plan.Wave{Title: "prove both modes", Steps: prove, Obstacles: v.obstacles}, true
-	}
-	return plan.Wave{}, false
-}
-
-// withdrawWave ends with mTLS off: one token rotation witnessed of every edge, every edge fenced in that can be, MPC proved, both hubs alike, then
-// the withdrawing write.
-func withdrawWave(f plan.State, goal plan.Goal, v classified) plan.Wave {
-	var mpc []plan.Member
-	for _, name := range []string{mpcName, standbyMPC} {
-		if m := f.Member(name); m != nil && !m.Verified(JWT, f.At.Add(proofMargin)) {
-			mpc = append(mpc, *m)
-		}
-	}
-	waiting, stuck := awaitingRotation(f, v, goal)
-	switch v.obstacles = append(append(v.obstacles, stuck...), sessionsWithoutValidToken(f)...); {
-	case len(waiting) > 0:
-		return plan.Wave{Title: "token rotation", Steps: stepsFor(waiting, func(m plan.Member) plan.Step { return awaitRotationStep(f, m, goal) }), Obstacles: v.obstacles}
-	case len(v.obstacles) > 0:
-		return plan.Wave{Obstacles: v.obstacles}
-	}
-	if w, any := reconnectWave(f, v, goal); any {
-		return w
-	}
-	switch open := unfenced(v, goal); {
-	case len(open) > 0:
-		return fenceWave(open, goal, nil)
-	case len(mpc) > 0:
-		return plan.Wave{Title: "prove MPC", Steps: stepsFor(mpc, func(m plan.Member) plan.Step { return verifyMPCStep(m, goal) })}
-	}
-	w := plan.Wave{Title: "mTLS off"}
-	if f.Standby != nil {
-		if why := standbyMismatch(f.Hub, *f.Standby, v); why != "" {
-			return plan.Wave{Obstacles: []plan.Obstacle{{Member: "standby", Why: why}}}
-		}
-	}
-	all := hubs(f)
-	for _, who := range hubNames {
-		if h, there := all[who]; there && !acceptsJWTOnly(h) {
-			w.Steps = append(w.Steps, withdrawMTLSStep(f, who, h, goal))
-		}
-	}
-	return w
-}
-
-// standbyMismatch says in what the standby differs from the hub so that edges could not fail over to it: who takes over must accept what
-// is presented, under every name that is dialled.
-func standbyMismatch(hub, standby plan.Hub, v classified) string {
-	for _, c := range []cred{JWT, MTLS} {
-		if a, b := hub.Accepts.Accepts[c], standby.Accepts.Accepts[c]; a != b && !(c == MTLS && acceptsJWTOnly(standby)) && !(c == MTLS && acceptsJWTOnly(hub)) {
-			return fmt.Sprintf("the hub accepts %s: %s, the standby: %s; they must be alike before mTLS goes off", c, a, b)
-		}
-	}
-	if standby.Server.Err != "" {
-		return standby.Server.Err
-	}
-	if lacks := namesMissingFrom(standby.Server, v.dialled); len(lacks) > 0 {
-		return fmt.Sprintf("its certificate (%s) lacks %s, which edges dial", standby.Server.Where, strings.Join(lacks, ", "))
-	}
-	return ""
-}
 
 // hubObstacles says why nothing at all can be planned.
 func hubObstacles(f plan.State) []plan.Obstacle {
@@ -212,38 +206,8 @@ func hubObstacles(f plan.State) []plan.Obstacle {
 	return stop
 }
 
-// runsAsDeclared says whether Central is known to run with what is declared: it was proved in this run, or all its pods are newer
-// than the declaration.
-func runsAsDeclared(h plan.Hub) bool {
-	return (h.VerifiedBasis != "" && h.VerifiedBasis == h.Accepts.Basis) || podsNewerThanModes(h)
-}
-
 // podsNewerThanModes says whether all of Central's pods were made after what it accepts was declared.
 func podsNewerThanModes(h plan.Hub) bool {
 	old := slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return !p.Created.After(h.Since) })
 	return !h.Since.IsZero() && h.Workload.Settled && !old
-}
-
-// staleStatements lists the members of which the roster still states what their own objects and pods no longer show, or on the strength of a
-// fence that is not there any more.
-func staleStatements(f plan.State) []plan.Member {
-	var all []plan.Member
-	for _, m := range f.Members {
-		if st := m.Statement; m.Err == "" && st != nil && st.Invalid == "" && f.At.Before(st.Until) && (!slices.Equal(st.Presents, m.Evidence.Presents) || st.Fence != "" && !m.Fence.Verified) {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-func needsRegister(f plan.State) bool {
-	if !f.Hub.Roster.Namespace || !f.Hub.Roster.Kind {
-		return true
-	}
-	for _, m := range f.Members {
-		if m.Err == "" && (!m.Registered || m.EntryStale) {
-			return true
-		}
-	}
-	return false
 }

@@ -71,7 +71,7 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		f := fleet(on, on, lacking("edge-1"))
 		goal := handed(map[string]plan.Secret{"": good})
 		w := nextWave(f, goal)
-		if got := said(nextWave(predict(f, w.Steps), goal)); got != "move/edge-1" {
+		if got := said(nextWave(plan.Predict(f, w.Steps), goal)); got != "move/edge-1" {
 			t.Errorf("then comes %q", got)
 		}
 	})
@@ -93,7 +93,7 @@ func TestAnEdgeIsProvidedOnceItsCredentialIsThereOrSurelyComes(t *testing.T) {
 		{"no CA yet", plan.Credential{State: plan.CredentialReady}, plan.Trust{Suppliable: true}, false},
 	} {
 		f := fleet(guard.Yes, guard.Yes, with(edge("edge-1", MTLS), func(m *plan.Member) { m.Credential, m.Trust = tc.c, tc.trust }))
-		if j := evaluate(plan.Condition{Kind: conditionSupplied, Member: "edge-1"}, []plan.State{f, f}); j.Met != tc.holds {
+		if j := supplied("edge-1").Evaluate([]plan.State{f, f}); j.Met != tc.holds {
 			t.Errorf("%s: %+v, want %v", tc.name, j, tc.holds)
 		}
 	}

@@ -20,7 +20,7 @@ func TestTheSecretOfARehearsalIsDeletedWithoutItsCertificate(t *testing.T) {
 		t.Fatalf("next: %s, want tidy", said(w))
 	}
 	last := w.Steps[0].Writes[len(w.Steps[0].Writes)-1]
-	if !last.Delete || last.Object.Name != trialSecret || last.Object.Kind != "Secret" {
+	if last.Op != plan.OpDelete || last.Object.Name != trialSecret || last.Object.Kind != "Secret" {
 		t.Errorf("the last write is %+v", last)
 	}
 }

@@ -91,7 +91,7 @@ func TestTheWayBackOfANewToken(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	w := s.Writes[0]
-	if len(s.Writes) != 1 || !w.Delete || w.Object.Name != "xcp-edge-central-auth-token" || w.BackupAs != tokenBackup {
+	if len(s.Writes) != 1 || w.Op != plan.OpDelete || w.Object.Name != "xcp-edge-central-auth-token" || w.BackupAs != tokenBackup {
 		t.Errorf("what is written: %+v", s.Writes)
 	}
 	for i, p := range s.Undo {
@@ -99,11 +99,11 @@ func TestTheWayBackOfANewToken(t *testing.T) {
 			t.Errorf("step %d of the way back, %+v, is not let through as what it is", i+1, p)
 		}
 	}
-	if len(s.Undo) != 2 || len(s.OnSuccess) != 1 || s.OnSuccess[0].Object.Name != tokenBackup || !s.OnSuccess[0].Delete {
+	if len(s.Undo) != 2 || len(s.OnSuccess) != 1 || s.OnSuccess[0].Object.Name != tokenBackup || s.OnSuccess[0].Op != plan.OpDelete {
 		t.Errorf("back %+v, then %+v", s.Undo, s.OnSuccess)
 	}
 	for name, bend := range map[string]func(*plan.Write){
-		"deletes the token":          func(p *plan.Write) { p.Create, p.RestoreFrom, p.Delete = false, "", true },
+		"deletes the token":          func(p *plan.Write) { p.RestoreFrom, p.Op = "", plan.OpDelete },
 		"makes it from another copy": func(p *plan.Write) { p.RestoreFrom = "somebody-elses" },
 		"writes a token":             func(p *plan.Write) { p.RestoreFrom, p.After = "", map[string]any{"data": map[string]any{"jwt": "x"}} },
 		"makes the copy":             func(p *plan.Write) { p.Object.Name, p.RestoreFrom = tokenBackup, secretToken },
@@ -143,7 +143,7 @@ func TestWhenANewTokenIsProved(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			got := ""
 			for _, c := range steps {
-				if j := evaluate(c, tc.seen); !j.Met && got == "" {
+				if j := c.Evaluate(tc.seen); !j.Met && got == "" {
 					got = j.Evidence
 				}
 			}

@@ -8,10 +8,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// unverified lists what a fleet declares and nothing shows, once its hub declares JWT alone: Central and each edge must be seen to run with what
+// notSeenToRun lists what a fleet declares and nothing shows, once its hub declares JWT alone: Central and each edge must be seen to run with what
 // they declare. What is declared is not done: an object that was copied from another installation says the same. Who is blocked already
 // is not named twice.
-func unverified(f plan.State, blocked []plan.Obstacle) []plan.Obstacle {
+func notSeenToRun(f plan.State, blocked []plan.Obstacle) []plan.Obstacle {
 	var all []plan.Obstacle
 	add := func(name, why string) {
 		if why != "" && !slices.ContainsFunc(blocked, func(b plan.Obstacle) bool { return b.Member == name }) {

@@ -128,26 +128,42 @@ func pruneStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	case len(merged.Meant) > 0:
 		return plan.Step{}, fmt.Errorf("secret %s/%s holds what was evidently meant and is not revoked (%s), and writing it again would revoke that; revoke that first, by its ID, or take it out", list.Object.Namespace, list.Object.Name, strings.Join(merged.Meant, ", "))
 	}
-	value := func(b []byte) map[string]any {
-		return map[string]any{"data": map[string]any{SecretKey: base64.StdEncoding.EncodeToString(b)}}
-	}
-	return plan.Step{ID: "prune/" + strings.Join(ids, ","), Kind: plan.Prune, Member: "hub", Verb: "prune", Title: fmt.Sprintf("hub: take %s off the list of revoked tokens: %s", count(len(ids), "ID"), strings.Join(ids, ", ")),
-		Why: "their tokens have expired by the global's clock, so they are refused anyway", NoUndo: true, Timeout: goal.Within,
-		Writes:     []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}},
-		Conditions: []plan.Condition{{Kind: conditionPruned, Member: "hub", Text: "they are off the list, and whatever else was on it is", Names: ids}}}, nil
+	return plan.Step{ID: "prune/" + strings.Join(ids, ","), Kind: "prune", Member: "hub", Verb: "prune",
+		Title:   fmt.Sprintf("hub: take %s off the list of revoked tokens: %s", count(len(ids), "ID"), strings.Join(ids, ", ")),
+		Why:     "their tokens have expired by the global's clock, so they are refused anyway",
+		WayBack: "none needed: what has expired is refused anyway", NoUndo: true, Timeout: goal.Within,
+		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object,
+			Before: revocationsValue(list.Value), After: revocationsValue(merged.Data)}},
+		Conditions: []plan.Condition{offTheList(ids)},
+		Effect: hubAccepts(nil, func(h *plan.Hub) {
+			left := *h.Revocations
+			left.IDs = slices.DeleteFunc(slices.Clone(left.IDs), func(id string) bool { return slices.Contains(ids, id) })
+			h.Revocations = &left
+		})}, nil
 }
 
-// evaluatePruned wants the IDs off the list, and everything else that was on it before still there.
-func evaluatePruned(c plan.Condition, before, now plan.Hub) plan.Evaluation {
-	for _, id := range before.Revocations.IDs {
-		if !slices.Contains(c.Names, id) && !slices.Contains(now.Revocations.IDs, id) {
-			return plan.Evaluation{Evidence: "another ID is not on the list any more, so somebody else has written it meanwhile: " + id, Hopeless: true}
-		}
-	}
-	for _, id := range c.Names {
-		if slices.Contains(now.Revocations.IDs, id) {
-			return plan.Evaluation{Evidence: id + " is on the list again, so somebody else has written it meanwhile; run the command again", Hopeless: true}
-		}
-	}
-	return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("%s fewer on the list", count(len(c.Names), "ID"))}
+// revocationsValue is the data of the list of revoked tokens.
+func revocationsValue(list []byte) map[string]any {
+	return map[string]any{"data": map[string]any{SecretKey: base64.StdEncoding.EncodeToString(list)}}
+}
+
+// offTheList wants IDs off the list, and everything else that was on it before still there.
+func offTheList(ids []string) plan.Condition {
+	return plan.Condition{Kind: "pruned", Member: "hub", Text: "they are off the list, and whatever else was on it is",
+		Met: ofHub(func(seen []plan.State) plan.Evaluation {
+			before, now := seen[0].Hub.Revocations.IDs, seen[len(seen)-1].Hub.Revocations.IDs
+			for _, id := range before {
+				if !slices.Contains(ids, id) && !slices.Contains(now, id) {
+					return plan.Evaluation{Hopeless: true,
+						Evidence: "another ID is not on the list any more, so somebody else has written it meanwhile: " + id}
+				}
+			}
+			for _, id := range ids {
+				if slices.Contains(now, id) {
+					return plan.Evaluation{Hopeless: true,
+						Evidence: id + " is on the list again, so somebody else has written it meanwhile; run the command again"}
+				}
+			}
+			return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("%s fewer on the list", count(len(ids), "ID"))}
+		})}
 }

@@ -1,9 +1,7 @@
 package kongmesh
 
 import (
-	"encoding/base64"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 
@@ -99,18 +97,19 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	if err != nil {
 		return plan.Step{}, fmt.Errorf("secret %s/%s: %w", list.Object.Namespace, list.Object.Name, err)
 	}
-	value := func(b []byte) map[string]any {
-		return map[string]any{"data": map[string]any{SecretKey: base64.StdEncoding.EncodeToString(b)}}
-	}
-	patch := plan.Write{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object, Before: value(list.Value), After: value(merged.Data)}
+	write := plan.Write{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object,
+		Before: revocationsValue(list.Value), After: revocationsValue(merged.Data)}
 	if list.Object.UID == "" {
-		patch.Before, patch.Create = nil, true
-		patch.After["apiVersion"], patch.After["kind"], patch.After["type"] = "v1", "Secret", SecretType
-		patch.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
+		write.Before, write.Op = nil, plan.OpCreate
+		write.After["apiVersion"], write.After["kind"], write.After["type"] = "v1", "Secret", SecretType
+		write.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
 	}
-	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: plan.Withdraw, Member: "hub", Verb: "revoke", Title: "hub: revoke " + strings.Join(ids, ", "), NoUndo: true, Timeout: goal.Within, Writes: []plan.Write{patch},
-		Why:        "no zone is to present it; " + f.Hub.TokenChecks + ", so a session that began with it ends then",
-		Conditions: []plan.Condition{{Kind: conditionRevoked, Member: "hub", Text: "they are on the list, as the product reads it", Names: ids}}}
+	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: "close", Member: "hub", Verb: "revoke",
+		Title:   "hub: revoke " + strings.Join(ids, ", "),
+		Why:     "no zone is to present it; " + f.Hub.TokenChecks + ", so a session that began with it ends then",
+		WayBack: "none needed: it only accepts more",
+		NoUndo:  true, KeepsOriginal: true, Timeout: goal.Within, Writes: []plan.Write{write},
+		Conditions: []plan.Condition{onTheList(ids)}}
 	if len(merged.Meant) > 0 {
 		s.Why += fmt.Sprintf("; with it, what was evidently meant and was not revoked so far: %s", strings.Join(merged.Meant, ", "))
 	}
@@ -130,26 +129,24 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 		}
 	}
 	s.Withdraws, s.Accepts = &after, &after
+	s.Effect = hubAccepts(&after, func(h *plan.Hub) {
+		revoked := *h.Revocations
+		revoked.IDs = append(slices.Clone(revoked.IDs), ids...)
+		h.Revocations = &revoked
+	})
 	return s, nil
 }
 
-func evaluateRevoked(c plan.Condition, h plan.Hub) plan.Evaluation {
-	for _, id := range c.Names {
-		if !slices.Contains(h.Revocations.IDs, id) {
-			return plan.Evaluation{Evidence: id + " is not on the list, so somebody else has written it meanwhile; run the command again", Hopeless: true}
-		}
-	}
-	return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("%s on the list", count(len(c.Names), "token"))}
-}
-
-// restartedFor names what the global is rolled out for: the end of a rotation, or of a revocation.
-func restartedFor(goal plan.Goal) string {
-	if len(goal.Revoke) == 0 {
-		return "rotation-to-key-" + kidOf(goal.To)
-	}
-	ids := slices.Clone(goal.Revoke)
-	slices.Sort(ids)
-	h := fnv.New32a()
-	h.Write([]byte(strings.Join(ids, ",")))
-	return fmt.Sprintf("revocation-%08x", h.Sum32())
+// onTheList wants IDs to be on the list, as the product reads it.
+func onTheList(ids []string) plan.Condition {
+	return plan.Condition{Kind: "revoked", Member: "hub", Text: "they are on the list, as the product reads it",
+		Met: ofHub(func(seen []plan.State) plan.Evaluation {
+			for _, id := range ids {
+				if !slices.Contains(seen[len(seen)-1].Hub.Revocations.IDs, id) {
+					return plan.Evaluation{Hopeless: true,
+						Evidence: id + " is not on the list, so somebody else has written it meanwhile; run the command again"}
+				}
+			}
+			return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("%s on the list", count(len(ids), "token"))}
+		})}
 }

@@ -25,19 +25,7 @@ func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 		original = nil
 	}
 	if goal.Only == "" && original != nil && !turnedOn(variablesOf(original)) && f.Hub.Accepts.Accepts[None] != guard.Yes {
-		accepts := guard.Hub{Accepts: map[guard.Cred]guard.Tri{None: guard.Yes}}
-		for c := range f.Hub.Accepts.Accepts {
-			accepts.Accepts[c] = guard.Yes
-		}
-		connected := reconnectConditions(f, None)
-		if covered(f.Hub.Declared, original) { // by an earlier run, and zones may have connected anew since
-			for i := range connected {
-				connected[i].Kind, connected[i].Text = conditionConnected, connected[i].Member+" is connected"
-			}
-		}
-		s := plan.Step{ID: "open", Kind: plan.Accept, Member: "hub", Verb: "authenticate nobody", Title: "hub: authenticate nobody again", Why: "it did not before the migration, and zones that go back present nothing", NoUndo: true, Timeout: goal.Within, Accepts: &accepts,
-			Writes:     []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ListsByName: true, Before: f.Hub.Declared, After: original}},
-			Conditions: append([]plan.Condition{{Kind: conditionGlobal, Member: "hub", Credential: None, Text: "no pod of the global authenticates zones any more"}}, connected...)}
+		s := authenticateNobodyStep(f, original, goal)
 		return plan.Wave{Title: "authentication off", Steps: []plan.Step{s}}
 	}
 	named := goal.Only == ""
@@ -117,21 +105,6 @@ func covered(now, want map[string]any) bool {
 		}
 	}
 	return true
-}
-
-// revertStep has a zone present again what it did before a migration first changed it.
-func revertStep(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
-	p := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ListsByName: true, Before: m.DeclaredFields, After: m.Original}
-	return plan.Step{ID: "return/" + m.Name, Kind: plan.Revert, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, describe(want)), Why: "it did before the migration",
-		Writes: []plan.Write{p}, RevertsTo: m.Declared, Timeout: goal.Within, NoUndo: true, Conditions: zoneConditions(m, want, "it connected anew")}
-}
-
-// verifyRevertedStep is the step that proves a zone that was set back already.
-func verifyRevertedStep(m plan.Member, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "prove/" + m.Name, Kind: plan.Verify, Member: m.Name, Title: fmt.Sprintf("%s: prove that it presents %s again", m.Name, describe(m.Declared)), NoUndo: true, Timeout: goal.Within,
-		Why: "it was set back, and its pods were not seen to be back", Conditions: []plan.Condition{
-			{Kind: conditionPresents, Member: m.Name, Credential: m.Declared, Text: "its pods present that alone"},
-			{Kind: conditionConnected, Member: m.Name, Credential: m.Declared, Text: "it is connected"}}}
 }
 
 // undoRotationWave decides the next wave that takes back a rotation of which the older keys are still there: every zone that presents a token of
@@ -220,11 +193,4 @@ func lastTokenOf(m plan.Member, want guard.Cred, at time.Time) string {
 		}
 	}
 	return last
-}
-
-// presentPreviousStep has a zone present a token that lies beside it.
-func presentPreviousStep(m plan.Member, goal plan.Goal, at string) plan.Step {
-	name, key, _ := strings.Cut(at, "/")
-	return plan.Step{ID: "return/" + m.Name, Kind: plan.Revert, Member: m.Name, Verb: "go back", Title: fmt.Sprintf("%s: present %s again", m.Name, describe(goal.To)), Why: "the rotation to a newer key is taken back",
-		Writes: []plan.Write{present(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": key}})}, RevertsTo: m.Declared, Timeout: goal.Within, Conditions: zoneConditions(m, goal.To, "it connected anew, with that token")}
 }

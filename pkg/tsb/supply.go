@@ -106,36 +106,3 @@ func ManifestFor(handed map[string]plan.Secret, s plan.Supply, at time.Time) (Ma
 	}
 	return m, nil
 }
-
-// supplyWave gets every edge what it lacks, before anything else is changed: nothing uses it until the edge moves.
-func supplyWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
-	if len(v.needCredentials) == 0 {
-		return plan.Wave{}, false
-	}
-	return plan.Wave{Title: "credentials from " + goal.Supplied, Steps: stepsFor(v.needCredentials, func(m plan.Member) plan.Step { return supplyStep(f, m, goal) }), Obstacles: v.obstacles}, true
-}
-
-func supplyStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
-	s := supplyOf(f, m)
-	why := m.Credential.Why
-	if len(m.Credential.MissingSecrets) == 0 {
-		why = m.Trust.Why
-	}
-	return plan.Step{ID: "provide/" + m.Name, Kind: plan.SupplyCredential, Member: m.Name, Title: m.Name + ": get its credentials", Why: why, Supply: &s, NoUndo: true, Timeout: goal.Within,
-		Conditions: []plan.Condition{{Kind: conditionSupplied, Member: m.Name, Text: "its token is there and valid, or its operator mints others from the same service account; and it could verify Central"}}}
-}
-
-func evaluateSupplied(m plan.Member) plan.Evaluation {
-	c := m.Credential
-	switch {
-	case m.Trust.Suppliable:
-		return plan.Evaluation{Evidence: m.Trust.Why}
-	case c.State == plan.CredentialReady && c.Expires.IsZero():
-		return plan.Evaluation{Met: true, Evidence: "its token is there and has no expiry"}
-	case c.State == plan.CredentialReady:
-		return plan.Evaluation{Met: true, Evidence: "its token is there, valid until " + c.Expires.Format(time.RFC3339)}
-	case c.State == plan.CredentialMintable:
-		return plan.Evaluation{Met: true, Evidence: "its token is " + c.Why}
-	}
-	return plan.Evaluation{Evidence: c.Why}
-}

@@ -92,24 +92,27 @@ func cannotRotate(m plan.Member, goal plan.Goal) string {
 	return ""
 }
 
-// rotateTokenStep has the operator make a token anew. A copy is kept until the new one is proved; when none comes, the old one is put back, for which
-// a part of its life is left.
+// rotateTokenStep has the operator make a token anew. A copy is kept until the new one is verified. When none comes, the
+// old one is put back, for which a part of its life is left.
 func rotateTokenStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
-	o := tokenRef(m, secretToken)
-	s := plan.Step{ID: "renew/" + m.Name, Kind: plan.RotateToken, Member: m.Name, Title: m.Name + ": have its token made anew",
-		Why:    "the operator makes a token that is not there from " + secretServiceAccount + "; the running pods go on with the one that they have, and nothing is asked of the hub",
-		Writes: []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: o, Delete: true, BackupAs: tokenBackup}},
-		Conditions: []plan.Condition{
-			{Kind: conditionRenewed, Member: m.Name, Text: "another token is there, and expires later"},
-			{Kind: conditionMounts, Member: m.Name, Credential: JWT, Text: "every edge pod mounts the token, none mounts " + secretEdgeCert + ", no older pod is left"},
-			{Kind: conditionPushesOn, Member: m.Name, Text: "those pods pushed to Central twice after that"}},
-		Timeout: goal.Within}
+	s := plan.Step{ID: "renew/" + m.Name, Kind: "renew", Member: m.Name, Verb: "new token",
+		Title: m.Name + ": have its token made anew",
+		Why: "the operator makes a token that is not there from " + secretServiceAccount + "; the running pods go on with " +
+			"the one that they have, and nothing is asked of the hub",
+		WayBack: "the old token is kept as a secret beside it until the new one is proved, and put back when none comes",
+		Writes: []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, secretToken), Op: plan.OpDelete,
+			BackupAs: tokenBackup}},
+		Conditions: []plan.Condition{tokenRenewed(m.Name), mountsOnly(m.Name, JWT), pushesSinceRenewed(m.Name)},
+		Timeout:    goal.Within,
+		Effect: onMember(m.Name, func(m *plan.Member, _ *plan.State) {
+			m.Credential.State, m.Credential.Digest, m.Credential.Why = plan.CredentialReady, "predicted", ""
+		})}
 	if c := m.Credential; c.State == plan.CredentialReady && !c.Expires.IsZero() {
 		s.Timeout = min(s.Timeout, max(c.Expires.Sub(f.At)*3/4, time.Second))
 	}
-	copied := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, tokenBackup), Delete: true}
-	back, _ := s.Writes[0].Undo()
-	s.Undo, s.OnSuccess = []plan.Write{back, copied}, []plan.Write{copied}
+	copied := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, tokenBackup), Op: plan.OpDelete}
+	undo, _ := s.Writes[0].Undo()
+	s.Undo, s.OnSuccess = []plan.Write{undo, copied}, []plan.Write{copied}
 	return s
 }
 
@@ -119,10 +122,28 @@ func tokenRef(m plan.Member, name string) plan.Ref {
 
 // allowsTokenUndo says whether a patch is one of the way back of renew: the token from its copy, where it is gone, and the end of the copy.
 func allowsTokenUndo(p plan.Write) bool {
-	bare := !p.Restart && !p.Status && p.BackupAs == "" && p.SecretField == "" && !p.ListsByName && p.Object.UID == "" && len(p.Before)+len(p.After)+len(p.UndoTo)+len(p.SatisfiedBy) == 0
-	remakes := p.Object.Name == secretToken && p.Create && !p.Delete && p.RestoreFrom == tokenBackup
-	removes := p.Object.Name == tokenBackup && p.Delete && !p.Create && p.RestoreFrom == ""
+	bare := p.Op != plan.OpRestart && p.Op != plan.OpUpdateStatus && p.BackupAs == "" && p.SecretField == "" && !p.ListsByName && p.Object.UID == "" && len(p.Before)+len(p.After)+len(p.UndoTo)+len(p.SatisfiedBy) == 0
+	remakes := p.Object.Name == secretToken && p.Op == plan.OpCreate && p.Op != plan.OpDelete && p.RestoreFrom == tokenBackup
+	removes := p.Object.Name == tokenBackup && p.Op == plan.OpDelete && p.Op != plan.OpCreate && p.RestoreFrom == ""
 	return bare && (remakes || removes)
+}
+
+// tokenRenewed wants another token than the one before the write, which lives longer.
+func tokenRenewed(name string) plan.Condition {
+	return plan.Condition{Kind: "renewed", Member: name, Text: "another token is there, and expires later",
+		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation { return evaluateRenewed(name, seen) })}
+}
+
+// pushesSinceRenewed wants two pushes since the token was first seen to be another one.
+func pushesSinceRenewed(name string) plan.Condition {
+	return plan.Condition{Kind: "pushes-on", Member: name, Text: "those pods pushed to Central twice after that",
+		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
+			from := len(seen) - 1
+			for from > 0 && evaluateRenewed(name, []plan.State{seen[0], seen[from]}).Met {
+				from--
+			}
+			return pushedTwice(name, seen[from:])
+		})}
 }
 
 // evaluateRenewed wants a token that is another than the one before the write, and lives longer.
@@ -143,13 +164,4 @@ func evaluateRenewed(name string, seen []plan.State) plan.Evaluation {
 		return plan.Evaluation{Met: true, Evidence: "a new token is there, without an expiry"}
 	}
 	return plan.Evaluation{Met: true, Evidence: "a new token is there, which expires " + is.Expires.Format(time.RFC3339)}
-}
-
-// renewedSince is the observations since the token was first seen to be another one, with the one before.
-func renewedSince(name string, seen []plan.State) []plan.State {
-	from := len(seen) - 1
-	for from > 0 && evaluateRenewed(name, []plan.State{seen[0], seen[from]}).Met {
-		from--
-	}
-	return seen[from:]
 }

@@ -84,9 +84,9 @@ func cleaned(past []plan.WaveRecord) bool {
 	for _, p := range slices.Backward(past) {
 		for _, id := range p.Steps {
 			switch {
-			case strings.HasPrefix(id, string(plan.CleanUp)+"/"):
+			case strings.HasPrefix(id, cleanUpID):
 				return true
-			case id == idOf(plan.Accept, "hub"):
+			case id == hubStepID("open", "hub"):
 				return false
 			}
 		}
@@ -97,8 +97,9 @@ func cleaned(past []plan.WaveRecord) bool {
 // withReconnects asks of the step that has a hub accept certificates again that each edge which it refused connects.
 func withReconnects(s plan.Step, who string, refused []plan.Member) plan.Step {
 	for _, m := range refused {
-		if who == "hub" && m.Workload.Found && m.Workload.Replicas > 0 && !slices.ContainsFunc(s.Conditions, func(c plan.Condition) bool { return c.Member == m.Name }) {
-			s.Conditions = append(s.Conditions, plan.Condition{Kind: conditionPushes, Member: m.Name, Text: m.Name + " connects, and pushes to Central"})
+		asked := slices.ContainsFunc(s.Conditions, func(c plan.Condition) bool { return c.Member == m.Name })
+		if who == "hub" && m.Workload.Found && m.Workload.Replicas > 0 && !asked {
+			s.Conditions = append(s.Conditions, pushes(m.Name, m.Name+" connects, and pushes to Central"))
 		}
 	}
 	return s
@@ -129,7 +130,7 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		case m.Err != "" && (m.Context != "" || m.Registered):
 			block(m, m.Err)
 		case m.Err != "", goal.Only == "" && !ours:
-		case m.Declared == MTLS && slices.Equal(m.Evidence.Presents, []cred{MTLS}) && m.Workload.Settled:
+		case m.Declared == MTLS && presentsOnly(m, MTLS) && m.Workload.Settled:
 			done++
 		case len(m.Anomalies) > 0:
 			block(m, m.Anomalies[0])
@@ -150,19 +151,29 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 	return returning, done, blocked
 }
 
-// revertStep sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else relies on its fence, and
-// removed that.
+// revertStep sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else relies
+// on its fence, and removed that.
 func revertStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: "return/" + m.Name, Kind: plan.Revert, Member: m.Name, Title: m.Name + ": present its certificate again",
-		Why: "Central accepts both; this edge alone changes", Conditions: edgeConditions(m, MTLS, goal.Soak), Timeout: goal.Within, RevertsTo: JWT}
-	s.Writes = append(s.Writes, removeFence(f, m)...)
-	p := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
-	s.Writes = append(s.Writes, p)
+	s := plan.Step{ID: "return/" + m.Name, Kind: "return", Member: m.Name, Verb: "back to mTLS",
+		Title: m.Name + ": present its certificate again", Why: "Central accepts both; this edge alone changes",
+		Conditions: edgeConditions(m, MTLS, goal.Soak), Timeout: goal.Within, RevertsTo: JWT, KeepsOriginal: true,
+		States: plan.StatesRetraction,
+		Effect: onMember(m.Name, func(m *plan.Member, f *plan.State) {
+			m.Declared, m.Effective, m.Statement = MTLS, MTLS, nil
+			m.Fence = noFence(m)
+			m.DeclaredFields = map[string]any{"centralAuthMode": "MUTUAL_TLS"}
+			m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = []cred{MTLS}, f.At.Add(liveFor), "predicted"
+			m.Workload.Settled = true
+		})}
+	w := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object,
+		Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
+	s.Writes = append(removeFence(f, m), w)
 	if m.Declared == JWT {
-		undo, _ := p.Undo()
+		undo, _ := w.Undo()
 		s.Undo = []plan.Write{undo}
 	} else {
 		s.NoUndo = true // it said mutual TLS already, or nothing that one could go back to
+		s.WayBack = "none needed: it only accepts more"
 	}
 	return s
 }
