@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"context"
 	"maps"
 	"strings"
@@ -163,14 +164,14 @@ func TestWhateverTheFenceLetsPassStillReadsAsJWT(t *testing.T) {
 	kept, passed := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		old, new := plane.Draw(t, "old"), plane.Draw(t, "new")
-		was, _ := tsb.ReadEdge(old)
-		is, odd := tsb.ReadEdge(new)
-		if was != tsb.JWT {
+		was, _ := state.ReadEdge(old)
+		is, odd := state.ReadEdge(new)
+		if was != state.JWT {
 			old = nil // created
 		}
 		kept++
 		if admitted, _ := f.admits(t, old, new); admitted {
-			if passed++; is != tsb.JWT {
+			if passed++; is != state.JWT {
 				t.Fatalf("let pass, and reads as %q (%v):\n%v\n%v", is, odd, old, new)
 			}
 		}

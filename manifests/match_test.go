@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"context"
 	"encoding/json"
 	"maps"
@@ -284,13 +285,13 @@ func TestNoEditThatWithdrawsAnythingSlipsPastTheConditions(t *testing.T) {
 			called++
 			return
 		}
-		before, _ := tsb.ReadHub(old)
-		after, odd := tsb.ReadHub(new)
+		before, _ := state.ReadHub(old)
+		after, odd := state.ReadHub(new)
 		if gone := guard.Withdrawn(before, after); len(gone) > 0 {
 			t.Fatalf("not asked although %v is withdrawn:\n%s\n%s", gone, text(old), text(new))
 		}
 		if before.Basis != after.Basis {
-			if rescued++; len(odd) > 0 || after.Accepts[tsb.MTLS] != guard.Yes || after.Accepts[tsb.JWT] != guard.Yes ||
+			if rescued++; len(odd) > 0 || after.Accepts[state.MTLS] != guard.Yes || after.Accepts[state.JWT] != guard.Yes ||
 				text(ownersBefore) != text(ownersAfter) {
 				t.Fatalf("not asked, and %v, %v, owners %v and %v:\n%s\n%s", after.Accepts, odd, ownersBefore, ownersAfter,
 					text(old), text(new))

@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -38,11 +39,11 @@ func TestOnePredicateJudgesEveryOverlay(t *testing.T) {
 	f, c := shippedFence(t), shipped(t)
 	for _, tc := range cases.Overlays() {
 		t.Run(tc.Name, func(t *testing.T) {
-			hub, _ := tsb.ReadHub(managementPlane(tc.KubeSpec))
-			if known := hub.Accepts[tsb.MTLS] == guard.Yes; known == tc.Reaches {
+			hub, _ := state.ReadHub(managementPlane(tc.KubeSpec))
+			if known := hub.Accepts[state.MTLS] == guard.Yes; known == tc.Reaches {
 				t.Errorf("the hub reads it as known %v", known)
 			}
-			if mode, _ := tsb.ReadEdge(controlPlane(tc.KubeSpec)); (mode == tsb.JWT) == tc.Reaches {
+			if mode, _ := state.ReadEdge(controlPlane(tc.KubeSpec)); (mode == state.JWT) == tc.Reaches {
 				t.Errorf("the edge reads it as %q", mode)
 			}
 			for name, old := range map[string]m{"created": nil, "added": controlPlane(nil)} {
@@ -95,8 +96,8 @@ func TestAnUnchangedPatchIsNoEdit(t *testing.T) {
 			if admitted, err := f.admits(t, controlPlane(old), controlPlane(tc.new)); admitted != tc.no {
 				t.Errorf("the fence admits it: %v (%v)", admitted, err)
 			}
-			before, _ := tsb.ReadHub(managementPlane(old))
-			after, _ := tsb.ReadHub(managementPlane(tc.new))
+			before, _ := state.ReadHub(managementPlane(old))
+			after, _ := state.ReadHub(managementPlane(tc.new))
 			if gone := guard.Withdrawn(before, after); (len(gone) == 0) != tc.no {
 				t.Errorf("withdrawn from the hub: %v", gone)
 			}

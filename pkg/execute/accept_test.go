@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // handedOver is what the team of an edge proved a while ago.
@@ -19,7 +20,7 @@ func handedOver(name string, ago time.Duration, change func(*api.EdgeCluster)) a
 	m := plan.Member{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name, Role: plan.RoleEdge,
 		Object: plan.Ref{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name + "-controlplane"}}
 	e := roster.Entry(m)
-	e.Status = roster.Statement(m, tsb.JWT, true, nil, []string{"EdgeXcp says JWT"}, "ann@edge", time.Now().Add(-ago).UTC())
+	e.Status = roster.Statement(m, state.JWT, true, nil, []string{"EdgeXcp says JWT"}, "ann@edge", time.Now().Add(-ago).UTC())
 	if change != nil {
 		change(&e)
 	}
@@ -107,7 +108,7 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 				clusters["a"] = onMTLS("a")
 			}
 			b, _ := newBed(t, clusters)
-			r, err := b.Accept(t.Context(), through(t, tc.entry), tsb.JWT, "bob@hub")
+			r, err := b.Accept(t.Context(), through(t, tc.entry), state.JWT, "bob@hub")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +140,7 @@ func onMTLS(cluster string) []object {
 
 func TestWhatIsRefusedKeepsNothingElseFromBeingTakenOver(t *testing.T) {
 	b, _ := newBed(t, map[string][]object{"hub": openHub("near", "far", "twice", "silent")})
-	r, err := b.Accept(t.Context(), through(t, handedOver("near", time.Minute, nil), handedOver("far", time.Hour, nil), handedOver("twice", time.Minute, nil), handedOver("twice", 2*time.Minute, nil)), tsb.JWT, "bob@hub")
+	r, err := b.Accept(t.Context(), through(t, handedOver("near", time.Minute, nil), handedOver("far", time.Hour, nil), handedOver("twice", time.Minute, nil), handedOver("twice", 2*time.Minute, nil)), state.JWT, "bob@hub")
 	if err != nil || r.ExitCode() != 4 {
 		t.Errorf("exit code %d, %v; want 4", r.ExitCode(), err)
 	}

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
@@ -45,7 +46,7 @@ func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 		runOnce(w, plan.Goal{WaveSize: 1, Stage: plan.Edges}, nil)
 		in := w.homes["hub"].InFlight
 		if in == nil || len(in.Steps) != 1 || !strings.HasPrefix(in.Steps[0].ID, "move/") ||
-			w.edges[in.Steps[0].Member].declared != tsb.JWT {
+			w.edges[in.Steps[0].Member].declared != state.JWT {
 			continue
 		}
 		step, began := in.Steps[0], in.Began
@@ -179,7 +180,7 @@ func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
 // The right to a fence is one of those to the way back that the fence denies, and of no other.
 func TestAFenceThatMayNotBeRemovedKeepsItsMemberAloneOut(t *testing.T) {
 	forth := moved("a", "a")
-	forth.RevertsTo = tsb.JWT
+	forth.RevertsTo = state.JWT
 	forth.Writes[0].Before, forth.Writes[0].After = mode("JWT"), mode("MUTUAL_TLS")
 	for name, tc := range map[string]struct {
 		step   plan.Step

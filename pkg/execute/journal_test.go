@@ -7,10 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // Whoever can write the journal must not withdraw a credential, or move an edge unchecked, with the rights of whoever runs next.
@@ -29,8 +30,8 @@ func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
 		"JWT off":                        {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true), After: modes(false, true)}},
 		"JWT unset":                      {"", plan.Write{Context: "hub", Object: hub, After: modes(nil, true)}},
 		"an edge, the hub not asked":     {"", plan.Write{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
-		"an edge, the hub asked else":    {tsb.JWT, plan.Write{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
-		"an edge to JWT for mTLS's sake": {tsb.MTLS, plan.Write{Context: "a", Object: edge, Before: mode("MUTUAL_TLS"), After: mode("JWT")}},
+		"an edge, the hub asked else":    {state.JWT, plan.Write{Context: "a", Object: edge, Before: mode("JWT"), After: mode("MUTUAL_TLS")}},
+		"an edge to JWT for mTLS's sake": {state.MTLS, plan.Write{Context: "a", Object: edge, Before: mode("MUTUAL_TLS"), After: mode("JWT")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -40,7 +42,7 @@ func runOnce(w *world, goal plan.Goal, mutate mutation) (r Result, died bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	w.cancel, w.noHub = cancel, goal.NoHub
-	goal.To, goal.Within, goal.FenceFor = tsb.JWT, 2*time.Minute, time.Duration(w.IntN(10))*time.Second
+	goal.To, goal.Within, goal.FenceFor = state.JWT, 2*time.Minute, time.Duration(w.IntN(10))*time.Second
 	goal.NoFence = w.chance(6)
 	e := &Executor{Clusters: w, Provider: tsb.Provider(), Goal: goal, Source: "model", Poll: time.Second, UndoWithin: time.Minute, MaxFailures: w.IntN(2),
 		Report: func(ev Event) { w.note("%s: %s", ev.Member, ev.Text) }, oneByOne: true}
@@ -66,7 +68,7 @@ func (w *world) someGoal() plan.Goal {
 	if w.chance(4) {
 		g.Soak = time.Duration(w.IntN(20)) * time.Second
 	}
-	if w.chance(4) && slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return e.declared == tsb.JWT }) {
+	if w.chance(4) && slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return e.declared == state.JWT }) {
 		return w.someRenewal()
 	}
 	return g
@@ -289,7 +291,7 @@ func (w *world) migrated() string {
 		return fmt.Sprintf("the hub accepts %+v", w.hub)
 	}
 	for _, e := range w.edges {
-		if e.declared != tsb.JWT {
+		if e.declared != state.JWT {
 			return fmt.Sprintf("%s is set to %s", e.name, e.declared)
 		}
 	}
@@ -311,7 +313,7 @@ func (w *world) left() string {
 		if w.forgets[name] && !w.edges[name].token {
 			return name + " was left without a token"
 		}
-		if e := w.edges[name]; w.stuck[name] && e.declared == tsb.JWT && w.hub.mtls {
+		if e := w.edges[name]; w.stuck[name] && e.declared == state.JWT && w.hub.mtls {
 			return name + " was left where it cannot connect"
 		}
 	}
@@ -324,7 +326,7 @@ func (w *world) wentBack() string {
 		return fmt.Sprintf("the hub accepts %+v", w.hub)
 	}
 	for _, e := range w.edges {
-		if got := presentedBy(e.pods, e.declared, e.effective); !slices.Equal(got, []guard.Cred{tsb.MTLS}) {
+		if got := presentedBy(e.pods, e.declared, e.effective); !slices.Equal(got, []guard.Cred{state.MTLS}) {
 			return fmt.Sprintf("%s presents %v", e.name, got)
 		}
 	}

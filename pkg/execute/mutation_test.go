@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -94,17 +96,17 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 	for name, mutate := range map[string]mutation{
 		"unknown is taken for safe": seeing(func(f *plan.State, m *plan.Member) {
 			if m.Err != "" {
-				m.Err, m.Declared, m.Effective, m.Registered = "", tsb.JWT, tsb.JWT, true
-				m.Evidence = guard.Member{Name: m.Name, Presents: only(tsb.JWT), Until: f.At.Add(time.Hour)}
-				m.Statement = &plan.Statement{Presents: only(tsb.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
+				m.Err, m.Declared, m.Effective, m.Registered = "", state.JWT, state.JWT, true
+				m.Evidence = guard.Member{Name: m.Name, Presents: only(state.JWT), Until: f.At.Add(time.Hour)}
+				m.Statement = &plan.Statement{Presents: only(state.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
 			}
 		}),
 		"only what is declared counts, not what runs": seeing(func(f *plan.State, m *plan.Member) {
 			if m.Err == "" && m.Role == plan.RoleEdge {
 				m.Evidence.Presents, m.Effective = only(m.Declared), m.Declared
 				m.Statement = nil
-				if m.Declared == tsb.JWT {
-					m.Statement = &plan.Statement{Presents: only(tsb.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
+				if m.Declared == state.JWT {
+					m.Statement = &plan.Statement{Presents: only(state.JWT), Observed: f.At, Until: f.At.Add(time.Hour), Rotated: true}
 				}
 			}
 		}),
@@ -150,7 +152,7 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 					for j := range g.Members {
 						g.Members[j].Trust.OK, g.Members[j].Trust.Unnamed = true, false
 					}
-					return tsb.Provider().Next(g, plan.Goal{To: tsb.JWT})
+					return tsb.Provider().Next(g, plan.Goal{To: state.JWT})
 				}
 			}
 			return w
@@ -177,7 +179,7 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 		}),
 		"the clean-up comes before the end": deciding(func(f plan.State, w plan.Wave) plan.Wave {
 			for _, m := range f.Members {
-				if m.Declared == tsb.JWT && len(m.Leftovers) > 0 {
+				if m.Declared == state.JWT && len(m.Leftovers) > 0 {
 					l := m.Leftovers[0]
 					return plan.Wave{Title: "too early", Steps: []plan.Step{{ID: "clean/" + m.Name, Member: m.Name, Irreversible: true,
 						Writes: []plan.Write{{Context: l.Context, Object: l.Object, Op: plan.OpDelete}}}}}

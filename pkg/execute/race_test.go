@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -53,7 +55,7 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 					w.killAt = 0
 				}
 				p := &Executor{Clusters: slow{w, takeBack}, Provider: tsb.Provider(), Source: "other", Poll: time.Second, oneByOne: true,
-					Goal: plan.Goal{To: tsb.JWT, Within: time.Minute, NoFence: true}, Report: func(Event) {}}
+					Goal: plan.Goal{To: state.JWT, Within: time.Minute, NoFence: true}, Report: func(Event) {}}
 				if when == "before it is seen" {
 					takeBack()
 				}
@@ -98,7 +100,7 @@ func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 	listed := handedOver("far", time.Hour, nil)
 	listed.Status = body.Status
 	handed := handedOver("far", time.Minute, nil)
-	if why := roster.Unacceptable(handed, &listed, e.Observe(t.Context()), tsb.JWT); !strings.Contains(why, "was taken back since") {
+	if why := roster.Unacceptable(handed, &listed, e.Observe(t.Context()), state.JWT); !strings.Contains(why, "was taken back since") {
 		t.Errorf("it is taken over (%q) although what was stated was taken back at %v", why, body.Status.ObservedTime)
 	}
 }
@@ -151,7 +153,7 @@ func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
 		"before":    {before, "it was forgotten at"},
 		"afterward": {handedOver("far", -2*time.Second, nil), ""},
 	} {
-		if why := roster.Unacceptable(tc.handed, nil, b.Live.Observe(t.Context()), tsb.JWT); !strings.Contains(why, tc.says) || tc.says == "" && why != "" {
+		if why := roster.Unacceptable(tc.handed, nil, b.Live.Observe(t.Context()), state.JWT); !strings.Contains(why, tc.says) || tc.says == "" && why != "" {
 			t.Errorf("seen %s it was forgotten: refused with %q, want %q", name, why, tc.says)
 		}
 	}

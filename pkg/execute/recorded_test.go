@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
@@ -42,7 +44,7 @@ func TestAJournalOfTheReleaseBeforeIsUndone(t *testing.T) {
 				if u.Op != want {
 					t.Errorf("%s %s: undo %d has the operation %q, want %q", r.Product, s.ID, i, u.Op, want)
 				}
-				if r.Product == tsb.Name && !tsb.Provider().AllowsUndo(plan.State{}, u, s.From) {
+				if r.Product == state.Name && !tsb.Provider().AllowsUndo(plan.State{}, u, s.From) {
 					t.Errorf("%s %s: undo %d is refused: %+v", r.Product, s.ID, i, u)
 				}
 			}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -59,7 +61,7 @@ func newBed(t *testing.T, clusters map[string][]object) (*bed, *Executor) {
 	b.Live = &Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}
 	return b, &Executor{Clusters: b, Provider: d, Source: "me", Poll: time.Millisecond, UndoWithin: 10 * time.Second,
-		Goal: plan.Goal{To: tsb.JWT, Within: time.Millisecond, Unrotated: []string{"a", "far"}}, Report: func(e Event) { t.Logf("%s: %s", e.Member, e.Text) }, hub: "hub"}
+		Goal: plan.Goal{To: state.JWT, Within: time.Millisecond, Unrotated: []string{"a", "far"}}, Report: func(e Event) { t.Logf("%s: %s", e.Member, e.Text) }, hub: "hub"}
 }
 
 func (b *bed) answer(cluster string, w http.ResponseWriter, r *http.Request) bool {
@@ -181,7 +183,7 @@ func mode(v any) map[string]any {
 
 // moved is the step that set the edge of a cluster to JWT, as a run wrote it whose context for it had the given name.
 func moved(context, cluster string) plan.Step {
-	return plan.Step{ID: "move/" + cluster, Member: cluster, RevertsTo: tsb.MTLS, Writes: []plan.Write{{Context: context, Cluster: "uid-of-" + cluster, Before: mode("MUTUAL_TLS"), After: mode("JWT"),
+	return plan.Step{ID: "move/" + cluster, Member: cluster, RevertsTo: state.MTLS, Writes: []plan.Write{{Context: context, Cluster: "uid-of-" + cluster, Before: mode("MUTUAL_TLS"), After: mode("JWT"),
 		Object: plan.Ref{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-" + cluster + "-controlplane"}}}}
 }
 
@@ -275,7 +277,7 @@ func TestRestoring(t *testing.T) {
 // An edge that went back is not set forward again by the journal of the run that died on the way, where it would not connect.
 func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 	back := moved("a", "a")
-	back.ID, back.RevertsTo = "back/a", tsb.JWT
+	back.ID, back.RevertsTo = "back/a", state.JWT
 	back.Writes[0].Before, back.Writes[0].After = mode("JWT"), mode("MUTUAL_TLS")
 	for why, wrote := range map[string]int{"": 1, "Central's certificate lacks the name that it dials": 0} {
 		went := apifake.Edge("a")
@@ -287,7 +289,7 @@ func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 		b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": went})
 		b.journal = inFlight(t, back)
 		e.Provider.CannotPresent = func(_ plan.State, m plan.Member, _ guard.Cred) string {
-			return tsb.Provider().CannotPresent(plan.State{}, plan.Member{Name: m.Name, Trust: plan.Trust{Unnamed: why != "", Why: why}}, tsb.JWT)
+			return tsb.Provider().CannotPresent(plan.State{}, plan.Member{Name: m.Name, Trust: plan.Trust{Unnamed: why != "", Why: why}}, state.JWT)
 		}
 		if restored, err := restoreIn(t, e); !restored || err != nil || len(b.wrote) != wrote || b.journal != "" {
 			t.Errorf("%q: restored %v, %v; wrote %q, left %q", why, restored, err, b.wrote, b.journal)
@@ -317,7 +319,7 @@ func TestAJournalThatAsksForAnythingButAModeIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": onJWT("a")})
-			text, err := json.Marshal(Entry{Wave: "canary", By: "mallory@host", Steps: []EntryStep{{ID: "move/a", Member: "a", From: tsb.MTLS, Undo: []plan.Write{p}}}})
+			text, err := json.Marshal(Entry{Wave: "canary", By: "mallory@host", Steps: []EntryStep{{ID: "move/a", Member: "a", From: state.MTLS, Undo: []plan.Write{p}}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // dialled is the name under which edges dial Central.
@@ -31,7 +32,7 @@ func (w *world) seenAs(c certificate) plan.Certificate {
 
 // Observe implements Clusters: the facts that the dialect would make of this world.
 func (w *world) Observe(context.Context, ...string) plan.State {
-	f := plan.State{At: w.now, Product: tsb.Name, UsesRoster: true}
+	f := plan.State{At: w.now, Product: state.Name, UsesRoster: true}
 	if !w.noHub {
 		f.Hub = w.observeHub()
 	}
@@ -136,7 +137,7 @@ func (w *world) fence(e *fleetMember) plan.Fence {
 func (w *world) rotation(e *fleetMember) plan.Rotation {
 	var newest time.Time
 	for _, p := range e.pods {
-		if p.since.IsZero() || p.cred != tsb.JWT || p.ending {
+		if p.since.IsZero() || p.cred != state.JWT || p.ending {
 			return plan.Rotation{Why: "not all of its pods run with a token"}
 		}
 		if p.since.After(newest) {
@@ -160,7 +161,7 @@ func presentedBy(pods []*process, more ...guard.Cred) []guard.Cred {
 }
 
 func modeWord(c guard.Cred) string {
-	if c == tsb.JWT {
+	if c == state.JWT {
 		return "JWT"
 	}
 	return "MUTUAL_TLS"
@@ -289,7 +290,7 @@ func (w *world) Probe(_ context.Context, p plan.Write) (string, error) {
 	switch {
 	case !e.reachable:
 		return "", fmt.Errorf("the API server did not answer in time")
-	case e.denies(tsb.MTLS):
+	case e.denies(state.MTLS):
 		return fmt.Sprintf("ValidatingAdmissionPolicy '%s' with binding '%s' denied request", plan.FenceName, plan.FenceName), nil
 	}
 	return "", nil
@@ -314,7 +315,7 @@ func (w *world) writeCertificate(p plan.Write) (bool, error) {
 		if !e.reachable {
 			return false, fmt.Errorf("deleting %s: the API server did not answer in time", p.Object)
 		}
-		if w.hub.mtls || slices.ContainsFunc(e.pods, func(p *process) bool { return p.cred == tsb.MTLS }) {
+		if w.hub.mtls || slices.ContainsFunc(e.pods, func(p *process) bool { return p.cred == state.MTLS }) {
 			w.refused = append(w.refused, "the certificate of "+e.name+" is deleted while it may be needed")
 		}
 		e.cert = false
@@ -363,9 +364,9 @@ func (w *world) writeEdge(p plan.Write) (bool, error) {
 			m, _ = m[k].(map[string]any)
 		}
 		if m["centralAuthMode"] == "JWT" {
-			return tsb.JWT
+			return state.JWT
 		}
-		return tsb.MTLS
+		return state.MTLS
 	}
 	e := w.edges[p.Context]
 	switch {

@@ -8,9 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // world is a small model of the product and of everybody else, without a byte of JSON: Central's pods with what they accept,
@@ -82,7 +83,7 @@ const (
 
 type accepts struct{ mtls, jwt bool }
 
-func (a accepts) cred(c guard.Cred) bool { return c == tsb.MTLS && a.mtls || c == tsb.JWT && a.jwt }
+func (a accepts) cred(c guard.Cred) bool { return c == state.MTLS && a.mtls || c == state.JWT && a.jwt }
 
 // process is a pod of Central (accepts), or of an edge or MPC (cred).
 type process struct {
@@ -137,11 +138,11 @@ func newWorld(seed uint64) *world {
 	w.taken = w.hub
 	w.cert = certificate{named: !w.unnamed, trusted: true}
 	w.central = []*process{w.pod(&process{accepts: w.hub, ready: true, serves: w.cert})}
-	w.mpc = &fleetMember{name: "mpc", reachable: true, declared: tsb.MTLS, effective: tsb.MTLS, cert: true, pods: []*process{w.pod(&process{cred: tsb.MTLS, ready: true, connected: true, connects: 1, since: w.now})}}
+	w.mpc = &fleetMember{name: "mpc", reachable: true, declared: state.MTLS, effective: state.MTLS, cert: true, pods: []*process{w.pod(&process{cred: state.MTLS, ready: true, connected: true, connects: 1, since: w.now})}}
 	for i := range 1 + w.IntN(4) {
-		e := &fleetMember{name: fmt.Sprintf("edge-%d", i+1), declared: tsb.MTLS, effective: tsb.MTLS, reachable: true, token: !w.mintAfter, ca: w.chance(2), minted: w.now, cert: true}
+		e := &fleetMember{name: fmt.Sprintf("edge-%d", i+1), declared: state.MTLS, effective: state.MTLS, reachable: true, token: !w.mintAfter, ca: w.chance(2), minted: w.now, cert: true}
 		for range 1 + w.IntN(2) {
-			e.pods = append(e.pods, w.pod(&process{cred: tsb.MTLS, ready: true, connected: true, connects: 1, since: w.now}))
+			e.pods = append(e.pods, w.pod(&process{cred: state.MTLS, ready: true, connected: true, connects: 1, since: w.now}))
 		}
 		w.edges[e.name] = e
 		w.stuck[e.name], w.forgets[e.name] = w.chance(8), !w.mintAfter && w.chance(6)
@@ -236,7 +237,7 @@ func (w *world) tickCertificate() {
 func (w *world) tickEdge(e *fleetMember) {
 	w.tickToken(e)
 	for _, p := range e.pods {
-		if p.cred == tsb.JWT && !p.since.IsZero() && !w.noHotReload && e.token {
+		if p.cred == state.JWT && !p.since.IsZero() && !w.noHotReload && e.token {
 			p.expires = e.minted.Add(tokenLives)
 		}
 	}
@@ -269,14 +270,14 @@ func (w *world) roll(e *fleetMember, recreate, stuck bool) {
 		}
 	}
 	for _, p := range e.pods {
-		startable := p.cred == tsb.MTLS && (e.cert || e.name == "mpc") || p.cred == tsb.JWT && e.token && e.ca
+		startable := p.cred == state.MTLS && (e.cert || e.name == "mpc") || p.cred == state.JWT && e.token && e.ca
 		if startable && p.since.IsZero() {
 			p.since, p.expires = w.now, e.minted.Add(tokenLives)
 		}
 		if p.ready || !startable {
 			continue
 		}
-		if !stuck || w.readyWithoutSession || p.cred == tsb.MTLS {
+		if !stuck || w.readyWithoutSession || p.cred == state.MTLS {
 			p.ready = w.readyWithoutSession || p.connected
 		}
 	}
@@ -295,8 +296,8 @@ func (w *world) tickMPC() {
 	}
 	switch {
 	case w.mpcPrefersMTLS && w.hub.mtls && w.taken.mtls:
-	case all(tsb.JWT):
-		w.mpc.effective, w.mpc.declared = tsb.JWT, tsb.JWT
+	case all(state.JWT):
+		w.mpc.effective, w.mpc.declared = state.JWT, state.JWT
 	}
 	w.mpc.token, w.mpc.ca = true, true
 	w.roll(w.mpc, false, false)
@@ -313,8 +314,8 @@ func (w *world) tickOthers() {
 		} else if !e.reachable && w.chance(6) {
 			e.reachable = true
 		}
-		if w.flippers && w.hub.mtls && !slices.ContainsFunc(w.central, func(p *process) bool { return !p.accepts.mtls }) && w.chance(60) && !e.denies(tsb.MTLS) {
-			e.declared = tsb.MTLS
+		if w.flippers && w.hub.mtls && !slices.ContainsFunc(w.central, func(p *process) bool { return !p.accepts.mtls }) && w.chance(60) && !e.denies(state.MTLS) {
+			e.declared = state.MTLS
 			w.note("%s is put back by hand", name)
 		}
 	}
@@ -326,7 +327,7 @@ func (w *world) tickOthers() {
 
 // denies says whether the edge's API server denies an edit that sets a mode.
 func (e *fleetMember) denies(mode guard.Cred) bool {
-	return e.enforced != 0 && e.declared == tsb.JWT && mode != tsb.JWT
+	return e.enforced != 0 && e.declared == state.JWT && mode != state.JWT
 }
 
 // behindFences says whether everything that the roster states of edges is stated behind a fence: without one, somebody who edits an edge and
@@ -352,7 +353,7 @@ func (w *world) webhook() []guard.Blocker {
 
 func asHub(a accepts) guard.Hub {
 	tri := map[bool]guard.Tri{true: guard.Yes, false: guard.No}
-	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: tri[a.mtls], tsb.JWT: tri[a.jwt]}, Basis: fmt.Sprint(a)}
+	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: tri[a.mtls], state.JWT: tri[a.jwt]}, Basis: fmt.Sprint(a)}
 }
 
 // alone says whether an edge is in flight in a run without a hub, which cannot look whether the hub will accept it, or was and still
@@ -371,19 +372,19 @@ func (w *world) dial(m *fleetMember) {
 		}
 	}
 	for _, p := range m.pods {
-		if p.since.IsZero() || p.cred == tsb.JWT && w.stuck[m.name] {
+		if p.since.IsZero() || p.cred == state.JWT && w.stuck[m.name] {
 			continue // cannot even start, or reaches nobody
 		}
 		if p.connected && p.to != nil && !slices.Contains(w.central, p.to) {
 			p.connected = false // its Central is gone
 		}
 		to := up[w.IntN(len(up))]
-		expired := p.cred == tsb.JWT && m.name != "mpc" && !w.now.Before(p.expires) && (!p.connected || w.cutAtExpiry)
+		expired := p.cred == state.JWT && m.name != "mpc" && !w.now.Before(p.expires) && (!p.connected || w.cutAtExpiry)
 		switch {
-		case p.alone && p.cred == tsb.JWT && (!to.serves.named || !to.accepts.jwt):
+		case p.alone && p.cred == state.JWT && (!to.serves.named || !to.accepts.jwt):
 			p.connected = false // its team cannot see the hub; it is in flight, and its way back is written down
 			continue
-		case !p.connected && (p.cred == tsb.JWT && m.name != "mpc" && !to.serves.named || !to.serves.trusted):
+		case !p.connected && (p.cred == state.JWT && m.name != "mpc" && !to.serves.named || !to.serves.trusted):
 			w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s refuses Central's certificate %+v", w.now.Format("15:04:05"), p.uid, m.name, to.serves))
 			continue
 		case expired:

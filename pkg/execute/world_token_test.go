@@ -6,9 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // tokenSecretName is the secret of an edge's token, without which no pod of it starts.
@@ -60,7 +61,7 @@ func (w *world) tickToken(e *fleetMember) {
 	if e.gone++; e.token {
 		e.gone = 0
 	}
-	made := !e.token && (e.declared == tsb.JWT || !w.mintAfter)
+	made := !e.token && (e.declared == state.JWT || !w.mintAfter)
 	switch {
 	case !made || w.forgets[e.name]:
 		return
@@ -114,7 +115,7 @@ func (w *world) due(goal plan.Goal) map[string]time.Time {
 	for name, e := range w.edges {
 		_, one := goal.Renew[name]
 		_, every := goal.Renew[""]
-		if one || every && e.reachable && slices.Contains(presentedBy(e.pods, e.declared), guard.Cred(tsb.JWT)) {
+		if one || every && e.reachable && slices.Contains(presentedBy(e.pods, e.declared), guard.Cred(state.JWT)) {
 			all[name] = e.minted
 		}
 	}

@@ -30,7 +30,7 @@ func presentPreviousStep(m plan.Member, goal plan.Goal, at string) plan.Step {
 		Why:    "the rotation to a newer key is taken back",
 		Writes: []plan.Write{write}, RevertsTo: m.Declared, Timeout: goal.Within, KeepsOriginal: true,
 		Conditions: zoneConditions(m, goal.To, "it connected anew, with that token"),
-		Effect: onZone(m.Name, reverted(goal.To, write.After))}
+		Effect:     onZone(m.Name, reverted(goal.To, write.After))}
 }
 
 // reverted predicts a zone that presents a credential again.

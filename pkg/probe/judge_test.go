@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,7 +16,6 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 
@@ -78,8 +79,8 @@ func TestTheEditChangesXCPAndWithdrawsOnlyWhereItMust(t *testing.T) {
 			if err := json.Unmarshal(changed, &after); err != nil {
 				t.Fatal(err)
 			}
-			was, _ := tsb.ReadHub(mp)
-			is, odd := tsb.ReadHub(after)
+			was, _ := state.ReadHub(mp)
+			is, odd := state.ReadHub(after)
 			if gone := guard.Withdrawn(was, is); strings.HasSuffix(what, "which withdraws nothing") && len(gone) > 0 &&
 				len(odd) == 0 {
 				t.Errorf("%s: %s withdraws %v from %s", c.Name, patch, gone, old)

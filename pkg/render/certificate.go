@@ -6,8 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // Request is what `kubectl xcpauth certificate request` reports.
@@ -23,7 +24,7 @@ type Request struct {
 }
 
 // NewRequest makes the report of a request, PEM, whose key is in a file.
-func NewRequest(w tsb.WantedCertificate, keyFile, request, next string) Request {
+func NewRequest(w migration.WantedCertificate, keyFile, request, next string) Request {
 	return Request{APIVersion: APIVersion, Kind: "CertificateRequest", Names: w.Names, URIs: w.URIs, Usages: w.Usages, KeyFile: keyFile, Request: request, Next: next}
 }
 
@@ -77,7 +78,7 @@ type ServedPod struct {
 
 // NewCertificates makes the report of Central's certificates, wanted under further names besides those that are dialled.
 func NewCertificates(f plan.State, more []string) Certificates {
-	r := Certificates{APIVersion: APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second), Dialled: list(tsb.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
+	r := Certificates{APIVersion: APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second), Dialled: list(migration.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
 	if f.Standby != nil {
 		r.Hubs = append(r.Hubs, newCertificate("standby", *f.Standby, f, more))
 	}
@@ -97,7 +98,7 @@ func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certif
 		c.Expires = stamp(s.Expires)
 	}
 	if c.Error == "" {
-		c.Lacks = list(tsb.Lacking(s, tsb.Dialled(f, more)))
+		c.Lacks = list(migration.Lacking(s, migration.Dialled(f, more)))
 	}
 	switch {
 	case c.Error != "":
@@ -123,7 +124,7 @@ func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certif
 	for _, p := range h.Workload.Processes {
 		pod := ServedPod{Pod: p.Name, Serves: "not seen: its port could not be dialled through the API server"}
 		if p.Serves != nil {
-			pod.Serves, pod.Digest, pod.Lacks = "another certificate", p.Serves.Digest, tsb.Lacking(*p.Serves, tsb.Dialled(f, more))
+			pod.Serves, pod.Digest, pod.Lacks = "another certificate", p.Serves.Digest, migration.Lacking(*p.Serves, migration.Dialled(f, more))
 			if p.Serves.Digest == s.Digest {
 				pod.Serves = "this certificate"
 			}

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // maxFile is the longest file with secrets that is read.
@@ -95,7 +96,7 @@ func (m *Manifests) Makes() bool { return false }
 
 // Secrets implements execute.Supplier.
 func (m *Manifests) Secrets(_ context.Context, s plan.Supply) ([]map[string]any, []string, error) {
-	taken, err := tsb.ManifestFor(m.Handed, s, time.Now())
+	taken, err := migration.ManifestFor(m.Handed, s, time.Now())
 	return taken.Secrets, leftAlone(taken.Ignored, m.From()), err
 }
 

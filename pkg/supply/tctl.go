@@ -13,8 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // Tctl has the vendor's CLI make credentials. Every run of it names a cluster and a profile, never makes a cluster, never takes default
@@ -77,15 +78,15 @@ func (t *Tctl) Secrets(ctx context.Context, s plan.Supply) (secrets []map[string
 		return nil, nil, err
 	}
 	said = append(said, p.said)
-	var taken tsb.Manifest
+	var taken state.Manifest
 	printed, failed := t.run(ctx, p.name, "install", "manifest", "control-plane-secrets", "--cluster", s.ClusterName, "--controlplane", s.Namespace, "--create-cluster=false")
 	if failed == nil {
-		if taken, err = tsb.ReadManifest(printed, s, time.Now()); err != nil {
+		if taken, err = state.ReadManifest(printed, s, time.Now()); err != nil {
 			return nil, said, fmt.Errorf("the manifest that it prints: %w", err)
 		}
 		said = append(said, leftAlone(taken.Ignored, "tctl's manifest")...)
 	}
-	switch wantsAccount := slices.Contains(s.Wants, tsb.ServiceAccountSecret); {
+	switch wantsAccount := slices.Contains(s.Wants, state.ServiceAccountSecret); {
 	case failed != nil && (!wantsAccount || !accounts || ctx.Err() != nil):
 		return nil, said, failed
 	case failed != nil:
@@ -96,7 +97,7 @@ func (t *Tctl) Secrets(ctx context.Context, s plan.Supply) (secrets []map[string
 		if err != nil {
 			return nil, said, err
 		}
-		account, err := tsb.ServiceAccount(key, s)
+		account, err := state.ServiceAccount(key, s)
 		if err != nil {
 			return nil, said, fmt.Errorf("what tctl install cluster-service-account prints: %w", err)
 		}

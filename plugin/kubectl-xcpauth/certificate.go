@@ -15,11 +15,12 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 func newCertificateCommand(o *fleetOptions) *cobra.Command {
@@ -115,7 +116,7 @@ func (o *certificateOptions) request(ctx context.Context) error {
 			fmt.Fprintf(o.ErrOut, "context %s could not be looked at (%s); if it holds an edge, add what that dials with --central-name\n", other.Context, other.Why)
 		}
 	}
-	wanted := tsb.Wanted(f, o.names)
+	wanted := migration.Wanted(f, o.names)
 	key, err := rsa.GenerateKey(rand.Reader, 2048) // as cert-manager does by default
 	if err != nil {
 		return fmt.Errorf("making a private key: %w", err)
@@ -138,7 +139,7 @@ var (
 )
 
 // requestFor makes a signing request, PEM, that asks for the names, the URIs and the usages.
-func requestFor(w tsb.WantedCertificate, key *rsa.PrivateKey) ([]byte, error) {
+func requestFor(w migration.WantedCertificate, key *rsa.PrivateKey) ([]byte, error) {
 	tmpl := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "central"}}
 	for _, name := range w.Names {
 		if ip, err := netip.ParseAddr(name); err == nil {

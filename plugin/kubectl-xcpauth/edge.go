@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 func newEdgeCommand(o *fleetOptions) *cobra.Command {
@@ -79,7 +80,7 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 		return err
 	}
 	if o.alive {
-		if f := o.observe(ctx, live); f.Hub.Found && f.Hub.Accepts.Accepts[tsb.MTLS] != guard.Yes {
+		if f := o.observe(ctx, live); f.Hub.Found && f.Hub.Accepts.Accepts[state.MTLS] != guard.Yes {
 			fmt.Fprintf(o.ErrOut, "warning: the hub does not surely accept certificates; once %s presents one again, it is cut off. "+
 				"First set spec.components.xcp.centralAuthModes of its %s to {jwt: true, mutualTls: true}\n", name, f.Hub.Object)
 		}

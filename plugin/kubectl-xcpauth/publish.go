@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // publishOptions are the flags of edge publish.
@@ -88,7 +89,7 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	goal := plan.Goal{To: tsb.JWT, Within: o.within, FenceFor: max(o.fence, 0)}
+	goal := plan.Goal{To: state.JWT, Within: o.within, FenceFor: max(o.fence, 0)}
 	if o.noHub {
 		live.Where.NoHub, goal.NoHub, goal.Stage = true, true, plan.Edges
 		o.repeats = "--no-hub --out " + quote(o.out)
@@ -183,7 +184,7 @@ func (o *publishOptions) accept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := live.Accept(ctx, entries, tsb.JWT, userAt(""))
+	r, err := live.Accept(ctx, entries, state.JWT, userAt(""))
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // registerOptions are the flags of edge register.
@@ -49,7 +50,7 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 		return err
 	}
 	o.writing.Store(true)
-	r, err := live.Register(ctx, names, execute.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: tsb.LiveReads, Presents: tsb.Live})
+	r, err := live.Register(ctx, names, execute.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
 	if err != nil {
 		return err
 	}

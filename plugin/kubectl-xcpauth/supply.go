@@ -10,12 +10,13 @@ import (
 	"os"
 	"sync"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+
 	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // supplyFlags say where credentials that edges lack, and Central's certificate, come from when they come from outside.
@@ -145,7 +146,7 @@ func (s *supplyFlags) readPair(goal *plan.Goal, saved bool) error {
 	if err != nil {
 		return err
 	}
-	pair, err := tsb.ReadPair(certs, ca)
+	pair, err := migration.ReadPair(certs, ca)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
@@ -20,7 +22,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 func newTokenCommand(o *fleetOptions) *cobra.Command {
@@ -249,7 +250,7 @@ func (o *tokenOptions) ofEdge(ctx context.Context) ([]byte, string, error) {
 	case m.Err != "":
 		return nil, "", fmt.Errorf("%s: %s", o.edge, m.Err)
 	}
-	read, of := tsb.TokenOf(*m)
+	read, of := state.TokenOf(*m)
 	source := fmt.Sprintf("secret %s/%s in %s", read.Namespace, read.Name, m.Context)
 	r := o.get(ctx, m.Context, read)
 	switch {
@@ -287,12 +288,12 @@ func (o *tokenOptions) keys(ctx context.Context) ([]token.Key, []string, error) 
 		return nil, nil, errors.New(o.facts.Hub.Err)
 	}
 	read := map[plan.Read]plan.Result{}
-	for next := tsb.KeyReads(o.facts.Hub.Object, read); len(next) > 0; next = tsb.KeyReads(o.facts.Hub.Object, read) {
+	for next := state.KeyReads(o.facts.Hub.Object, read); len(next) > 0; next = state.KeyReads(o.facts.Hub.Object, read) {
 		for _, r := range next {
 			read[r] = o.get(ctx, o.facts.Hub.Context, r)
 		}
 	}
-	return tsb.Keys(o.facts.Hub.Object, read)
+	return state.Keys(o.facts.Hub.Object, read)
 }
 
 // get reads one object.

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // zoneOptions are the flags that say by whom a zone token is judged.
@@ -66,7 +67,7 @@ func (z *zoneOptions) given() bool {
 }
 
 // ofFleet says whether --product has a value that the flag of all verbs has and a control plane of zones is not.
-func (z *zoneOptions) ofFleet() bool { return z.product == products[0] || z.product == tsb.Name }
+func (z *zoneOptions) ofFleet() bool { return z.product == products[0] || z.product == state.Name }
 
 // versionOf is the version that the flags say.
 func versionOf(product, text string) (kongmesh.Version, error) {

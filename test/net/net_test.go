@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
@@ -103,8 +105,8 @@ func says(t *testing.T, f fleet) []byte {
 	again := func(verb string) string { return "kubectl xcpauth " + verb }
 	d := plan.Detect(tsb.Provider(), kongmesh.Provider())
 	facts := look(d, f)
-	goal := plan.Goal{To: tsb.JWT, Within: 15 * time.Minute}
-	if facts.Product != tsb.Name {
+	goal := plan.Goal{To: state.JWT, Within: 15 * time.Minute}
+	if facts.Product != state.Name {
 		goal.To = ""
 	}
 	p := plan.Build(d, facts, goal)

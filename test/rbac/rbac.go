@@ -41,12 +41,12 @@ func Roles(t *testing.T, text []byte) []Role {
 	}
 }
 
-// Shipped are the roles in files of manifests, for a test two directories below the module's root.
+// Shipped are the roles in files of manifests, wherever the test is.
 func Shipped(t *testing.T, files ...string) []Role {
 	t.Helper()
 	var all []Role
 	for _, f := range files {
-		b, err := os.ReadFile(filepath.Join("..", "..", "manifests", f))
+		b, err := os.ReadFile(filepath.Join(moduleRoot(t), "manifests", f))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,6 +100,19 @@ func Bind(kubectl func(stdin string, args ...string) (string, error), root, dir,
 		}
 		if _, err := kubectl("", args...); err != nil {
 			return err
+		}
+	}
+}
+
+// moduleRoot is the directory of go.mod above the test's own.
+func moduleRoot(t *testing.T) string {
+	t.Helper()
+	for dir := "."; ; dir = filepath.Join(dir, "..") {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if abs, err := filepath.Abs(dir); err != nil || abs == filepath.Dir(abs) {
+			t.Fatal("no go.mod is above the directory of the test")
 		}
 	}
 }

@@ -11,12 +11,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
@@ -43,10 +44,10 @@ func (r *Reader) central(ctx context.Context, namespace string, inv *verdict.Inv
 	var scrapes errgroup.Group
 	var found [][]string
 	for _, pod := range list.Items {
-		if tsb.MPCPod(pod.Object) {
+		if state.MPCPod(pod.Object) {
 			inv.MPC = namespace + "/" + pod.GetName()
 		}
-		if r.metrics == nil || !tsb.CentralPod(pod.Object) {
+		if r.metrics == nil || !state.CentralPod(pod.Object) {
 			continue
 		}
 		i, name := len(found), pod.GetName()
@@ -82,7 +83,7 @@ type metrics struct {
 
 // newMetrics dials pods and nothing else: no proxy, no redirect, no connection kept.
 func newMetrics() *metrics {
-	return &metrics{port: tsb.MetricsPort, client: &http.Client{
+	return &metrics{port: state.MetricsPort, client: &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("it answers with a redirect") },
 	}}
@@ -111,5 +112,5 @@ func (m *metrics) edges(ctx context.Context, ip string) ([]string, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("it answers with %s", res.Status)
 	}
-	return tsb.EdgesInMetrics(res.Body)
+	return state.EdgesInMetrics(res.Body)
 }

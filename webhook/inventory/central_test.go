@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"k8s.io/client-go/rest"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
@@ -60,7 +61,7 @@ func TestOneCentralPodsMetrics(t *testing.T) {
 			fmt.Fprint(w, page)
 		}, "", "unexpected EOF"},
 		"without end": {func(w http.ResponseWriter, _ *http.Request) {
-			for range tsb.MaxMetrics/len(page) + 2 {
+			for range state.MaxMetrics/len(page) + 2 {
 				if _, err := fmt.Fprint(w, page); err != nil {
 					return
 				}

@@ -8,13 +8,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
@@ -166,11 +167,11 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 	if err != nil {
 		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it anew with: kubectl xcpauth edge register %s", api.EdgesNamespace, m.Name, err, m.Name))
 	}
-	results, fault := client.Burst(ctx, tsb.LiveReads(*cp), tsb.Trim)
+	results, fault := client.Burst(ctx, state.LiveReads(*cp), state.Trim)
 	if fault != nil && fault.Kind == access.Unauthorized {
 		if newer, ok := r.newer(ctx, m.Name, secret); ok {
 			if client, err = r.connect(m.Name, newer.kubeconfig); err == nil {
-				results, fault = client.Burst(ctx, tsb.LiveReads(*cp), tsb.Trim)
+				results, fault = client.Burst(ctx, state.LiveReads(*cp), state.Trim)
 			}
 		}
 	}
@@ -181,7 +182,7 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 		}
 		return unknown(string(fault.Kind), why)
 	}
-	presents, why := tsb.Live(results, *cp)
+	presents, why := state.Live(results, *cp)
 	if presents == nil {
 		return unknown(unclear, why)
 	}

@@ -5,10 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // Finding is what is true of one member against what the hub is stored to accept.
@@ -40,7 +41,7 @@ func Audit(mp map[string]any, inv Inventory, now time.Time) []Finding {
 	if text(mp, "metadata", "deletionTimestamp") != "" {
 		return nil
 	}
-	hub, _ := tsb.ReadHub(mp)
+	hub, _ := state.ReadHub(mp)
 	name := text(mp, "metadata", "namespace") + "/" + text(mp, "metadata", "name")
 	members := Members(inv, now)
 	against := map[string][]guard.Cred{}

@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 
@@ -25,7 +26,7 @@ func TestAnAdmittedWithdrawalNamesWhatItRestedOn(t *testing.T) {
 	live := entry("eu-3", "uid-3")
 	live.Spec.Evidence = api.EvidenceLive
 	inv := Inventory{Roster: []api.EdgeCluster{live, entry("eu-1", "uid-1", "jwt"), fenced},
-		Live: map[string]Reading{"eu-3": {Presents: []guard.Cred{tsb.JWT}, At: noon, Until: noon.Add(time.Second)}}}
+		Live: map[string]Reading{"eu-3": {Presents: []guard.Cred{state.JWT}, At: noon, Until: noon.Add(time.Second)}}}
 	v := decide(t, update(both, jwtOnly), inv)
 	want := []Evidence{{"eu-2", "(not said)", ByFence, noon.Add(-time.Hour)}, {"eu-1", "ci@eu", ByPods,
 		noon.Add(-time.Minute)}, {"eu-3", "xcpauth-webhook", ByLive, noon}}

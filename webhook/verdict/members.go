@@ -6,11 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // Inventory is what the hub's cluster shows about its members at one moment.
@@ -90,7 +91,7 @@ func account(inv Inventory, now time.Time, words bool) []guard.Member {
 		if registered[text(cp, "metadata", "uid")] {
 			continue // already joined to its roster entry
 		}
-		mode, _ := tsb.ReadEdge(cp)
+		mode, _ := state.ReadEdge(cp)
 		members = append(members, guard.Member{Name: controlPlaneName(cp),
 			Why: fmt.Sprintf("a ControlPlane in the hub's own cluster that the roster lacks; it declares %s, and nothing is proved about its pods", modeWord(mode))})
 		named = append(named, text(cp, "spec", "managementPlane", "clusterName"))
@@ -154,7 +155,7 @@ func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Me
 		return edge
 	}
 	for _, c := range st.Presents {
-		if c != tsb.MTLS && c != tsb.JWT {
+		if c != state.MTLS && c != state.JWT {
 			edge.Why = fmt.Sprintf("the last statement (%s) names a credential %q that TSB does not have", said(&st), c)
 			return edge
 		}
@@ -191,7 +192,7 @@ func said(st *plan.Statement) string {
 
 // alsoDeclared adds what the member's ControlPlane, read live in this cluster, declares: the unsafer of the two wins.
 func alsoDeclared(edge guard.Member, cp map[string]any) guard.Member {
-	mode, _ := tsb.ReadEdge(cp)
+	mode, _ := state.ReadEdge(cp)
 	switch {
 	case edge.Presents == nil:
 	case mode == "":
@@ -217,9 +218,9 @@ func controlPlaneName(cp map[string]any) string {
 
 func modeWord(c guard.Cred) string {
 	switch c {
-	case tsb.JWT:
+	case state.JWT:
 		return "JWT"
-	case tsb.MTLS:
+	case state.MTLS:
 		return "MUTUAL_TLS"
 	}
 	return "no documented mode"

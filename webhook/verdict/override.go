@@ -12,8 +12,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // OverrideAnnotation carries, in the edit that it is meant for, the digest of the blockers that this edit is to go over.
@@ -212,7 +213,7 @@ func (q Question) again(digest string) string {
 	if after != nil {
 		edited["centralAuthModes"] = after
 	}
-	hub, _ := tsb.ReadHub(map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": edited}}})
+	hub, _ := state.ReadHub(map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": edited}}})
 	if !slices.Equal(guard.Withdrawn(q.old, hub), q.withdrawn) {
 		return ""
 	}

@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // world is a hub that accepts both, one edge that presents a JWT, and what the hub's cluster holds about it. It is copied at every step.
@@ -88,9 +89,9 @@ var (
 	readsLive = always("the webhook reads its evidence", func(w *world) {
 		edge := guard.Member{Name: "eu-1", Until: w.now.Add(30 * time.Second)}
 		if w.exists && w.uid == "uid-1" { // another one is a member of which nothing is known
-			declared, _ := tsb.ReadEdge(m{"spec": m{"components": m{"xcp": m{"centralAuthMode": w.mode}}}})
+			declared, _ := state.ReadEdge(m{"spec": m{"components": m{"xcp": m{"centralAuthMode": w.mode}}}})
 			edge.Presents = []guard.Cred{declared}
-			for pod, c := range []guard.Cred{tsb.JWT, tsb.MTLS} {
+			for pod, c := range []guard.Cred{state.JWT, state.MTLS} {
 				if w.pods[pod] {
 					edge.Presents = append(edge.Presents, c)
 				}
@@ -100,8 +101,8 @@ var (
 	})
 	decides = step{"the webhook decides", func(w *world) bool {
 		if w.read.live != nil {
-			from, _ := tsb.ReadHub(managementPlane(both))
-			to, _ := tsb.ReadHub(managementPlane(jwtOnly))
+			from, _ := state.ReadHub(managementPlane(both))
+			to, _ := state.ReadHub(managementPlane(jwtOnly))
 			return len(guard.Withdraw(from, to, []guard.Member{*w.read.live}, w.now)) == 0
 		}
 		q, err := Ask(update(both, jwtOnly))

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // Operation is what the request does to the ManagementPlane, as the API server spells it.
@@ -74,9 +75,9 @@ type Question struct {
 	req       Request
 	old, new  guard.Hub
 	withdrawn []guard.Cred
-	odd       []tsb.Anomaly // of the new object
-	owners    []string      // that the edit adds: the garbage collector deletes the object when they are gone
-	rule      string        // that decides where nothing is withdrawn
+	odd       []state.Anomaly // of the new object
+	owners    []string        // that the edit adds: the garbage collector deletes the object when they are gone
+	rule      string          // that decides where nothing is withdrawn
 }
 
 // Ask reads a request.
@@ -97,7 +98,7 @@ func Ask(req Request) (Question, error) {
 		if req.Old == nil {
 			return q, fmt.Errorf("%s of ManagementPlane %s without its old object", req.Operation, req.subject())
 		}
-		q.old, _ = tsb.ReadHub(req.Old)
+		q.old, _ = state.ReadHub(req.Old)
 	default:
 		return q, fmt.Errorf("operation %q is not one that this webhook decides", req.Operation)
 	}
@@ -112,7 +113,7 @@ func Ask(req Request) (Question, error) {
 	if req.Operation == Delete {
 		q.new = gone()
 	} else {
-		q.new, q.odd = tsb.ReadHub(req.New)
+		q.new, q.odd = state.ReadHub(req.New)
 	}
 	if req.Operation == Update {
 		if q.owners = added(req.Old, req.New); len(q.owners) > 0 {
@@ -125,7 +126,7 @@ func Ask(req Request) (Question, error) {
 
 // gone is the hub after there is none: it accepts nothing.
 func gone() guard.Hub {
-	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: guard.No, tsb.JWT: guard.No}}
+	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: guard.No, state.JWT: guard.No}}
 }
 
 // added names the owners of new that old lacks.
@@ -147,7 +148,7 @@ func added(old, new map[string]any) []string {
 
 // fromUnknown is the hub before there is one: it may accept anything.
 func fromUnknown() guard.Hub {
-	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{tsb.MTLS: guard.Unknown, tsb.JWT: guard.Unknown}}
+	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: guard.Unknown, state.JWT: guard.Unknown}}
 }
 
 // NeedsInventory says whether the answer depends on who the members are. Where it does not, nothing has to be read, and

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // alsoRendered adds what the operator rendered beside a ControlPlane of this cluster, read live: the unsafer of the two wins. Where it
@@ -23,7 +24,7 @@ func alsoRendered(edge guard.Member, cp map[string]any, edgeXcps []map[string]an
 			continue
 		}
 		name := fmt.Sprintf("EdgeXcp %s/%s", text(x, "metadata", "namespace"), text(x, "metadata", "name"))
-		switch mode := tsb.ReadEdgeXcp(x); {
+		switch mode := state.ReadEdgeXcp(x); {
 		case mode == "":
 			edge.Presents, edge.Why = nil, fmt.Sprintf("its %s says %s", name, modeWord(mode))
 		case !slices.Contains(edge.Presents, mode):
@@ -92,8 +93,8 @@ func seenByCentral(inv Inventory, named []string) []guard.Member {
 func (q Question) disagreements(inv Inventory) []string {
 	var told []string
 	for _, x := range inv.CentralXcps {
-		said := tsb.ReadCentralXcp(x)
-		for _, c := range []guard.Cred{tsb.JWT, tsb.MTLS} {
+		said := state.ReadCentralXcp(x)
+		for _, c := range []guard.Cred{state.JWT, state.MTLS} {
 			typed := q.old.Accepts[c]
 			if said[c] == guard.Unknown || typed == guard.Unknown || said[c] == typed {
 				continue

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 const (
@@ -71,7 +72,7 @@ func (q Question) remedy() string {
 		return ". Leave the owner out (" + clean(strings.Join(q.owners, ", "), 300) +
 			"): where an owner is gone, or goes, the garbage collector deletes this object and takes the hub away."
 	}
-	if len(q.withdrawn) == 1 && q.withdrawn[0] == tsb.MTLS && q.new.Accepts[tsb.MTLS] == guard.No {
+	if len(q.withdrawn) == 1 && q.withdrawn[0] == state.MTLS && q.new.Accepts[state.MTLS] == guard.No {
 		return ", and `kubectl xcpauth migrate` to move them first."
 	}
 	return "; write every mode that they present as true."

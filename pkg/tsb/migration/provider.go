@@ -1,0 +1,17 @@
+package migration
+
+import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+)
+
+// Provider is Tetrate Service Bridge 1.4 and newer.
+func Provider() plan.Provider {
+	return plan.Provider{Name: state.Name, Detects: state.Detects, Reads: state.Reads, Trim: state.Trim, ReadState: state.ReadState, Complete: Complete,
+		Next:          func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(Next(f, g), "central") },
+		Verify:        VerifyStep,
+		InstallFence:  func(_ plan.State, m plan.Member, g plan.Goal) plan.Step { return InstallFenceStep(m, g) },
+		AllowsUndo:    func(_ plan.State, w plan.Write, from guard.Cred) bool { return AllowsUndo(w, from) },
+		CannotPresent: CannotPresent, RemoveFence: RemoveFence}
+}

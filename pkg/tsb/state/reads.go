@@ -1,0 +1,139 @@
+package state
+
+import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// The resources of the product that we read. Their short names clash with others (clusters.tsb.tetrate.io), so reading
+// always goes by the full name.
+var (
+	ManagementPlanesRead = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
+	ControlPlanesRead    = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
+	EdgeXcpsRead         = plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
+)
+
+// The secrets of a control plane that tell whether its edge can present a JWT (reference: the vendor's charts and its
+// onboarding troubleshooting page).
+const (
+	SecretToken          = "xcp-edge-central-auth-token" // key jwt
+	SecretCA             = "xcp-central-ca-bundle"       // key ca.crt
+	SecretEdgeCert       = "xcp-edge-cert"               // mTLS only
+	SecretServiceAccount = "cluster-service-account"     // keys clusterFqn, jwk
+	SecretCentralCert    = "xcp-central-cert"            // in the hub: tls.crt, ca.crt
+	SecretMPCCerts       = "mpc-certs"                   // in the hub, mTLS only
+	SecretMPCA           = "mp-certs"                    // in the edge: ca.crt of the management plane's API, when that is not signed by a public CA
+)
+
+// TrialSecret is what we have Central's certificate issued into once, beside the real one.
+const TrialSecret = "xcp-central-cert-xcpauth-rehearsal"
+
+// TokenBackup is the copy of an edge's token that is kept while a new one is made.
+const TokenBackup = SecretToken + "-xcpauth-before"
+
+// SiblingTokens are minted by the same operator from the same service account (1.5 and newer).
+var SiblingTokens = []string{"oap-token", "otel-token"}
+
+// servingPort is where Central speaks TLS with its edges (the vendor's firewall page: 9080 gRPC).
+const servingPort = 9080
+
+// metricsPort is where Central and the edge serve their metrics (the vendor's firewall page).
+const metricsPort = 8080
+
+func SecretRead(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns, Name: name}
+}
+
+func PodMetricsRead(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: metricsPort}
+}
+
+func podServes(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: servingPort, Served: true}
+}
+
+func Certificates(ns string) plan.Read {
+	return plan.Read{Group: "cert-manager.io", Version: "v1", Resource: "certificates", Namespace: ns}
+}
+
+func centralXcps(ns string) plan.Read {
+	return plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps", Namespace: ns}
+}
+
+func XcpClusters(ns string) plan.Read {
+	return plan.Read{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters", Namespace: ns}
+}
+
+// Reads lists what to read next of a context, in at most four bursts:
+//
+//  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
+//  2. what lies beside each plane in its namespace, the roster in a hub, and the journal;
+//  3. in a hub, what a Certificate for an edge's certificate left there;
+//  4. with metrics: the pages of Central's pods and of the edge's, and the certificates that Central's pods serve.
+func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
+	if _, begun := soFar[ManagementPlanesRead]; !begun {
+		return []plan.Read{kube.KubeSystem, ManagementPlanesRead, ControlPlanesRead, EdgeXcpsRead}
+	}
+	var next []plan.Read
+	add := func(reads ...plan.Read) {
+		for _, r := range reads {
+			if _, done := soFar[r]; !done {
+				next = append(next, r)
+			}
+		}
+	}
+	hubs, edges := kube.Items(soFar[ManagementPlanesRead]), kube.Items(soFar[ControlPlanesRead])
+	for _, mp := range hubs {
+		ns := mp.Metadata.Namespace
+		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts), SecretRead(ns, TrialSecret),
+			Certificates(ns), centralXcps(ns), XcpClusters(ns))
+		add(roster.Reads()...)
+		for _, name := range edgeCertificates(soFar, ns) {
+			add(SecretRead(ns, name))
+		}
+		for _, d := range unfinished(soFar, ns) {
+			add(SecretRead(ns, d.Object.Name))
+		}
+	}
+	for _, cp := range edges {
+		ns := cp.Metadata.Namespace
+		add(kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretToken), SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert), SecretRead(ns, SecretServiceAccount), SecretRead(ns, SecretMPCA))
+		add(roster.JournalRead(), FencePolicyRead, FenceBindingRead)
+		for _, s := range SiblingTokens {
+			add(SecretRead(ns, s))
+		}
+	}
+	if len(next) > 0 || !metrics {
+		return next
+	}
+	for _, mp := range hubs {
+		addMetrics(add, soFar, mp.Metadata.Namespace, "central")
+	}
+	for _, cp := range edges {
+		addMetrics(add, soFar, cp.Metadata.Namespace, "edge")
+	}
+	return next
+}
+
+func addMetrics(add func(...plan.Read), soFar map[plan.Read]plan.Result, ns, name string) {
+	for _, p := range Workload(soFar, ns, name, nil).Processes {
+		if p.Started {
+			add(PodMetricsRead(ns, p.Name))
+			if name == "central" && p.Ready && !p.Ending { // one that starts or ends may not answer
+				add(podServes(ns, p.Name))
+			}
+		}
+	}
+}
+
+// PairBackup is the secret in which the pair lies that was replaced last. It has one name, so that a role can name it.
+const PairBackup = SecretCentralCert + "-xcpauth-before"
+
+// Detects says whether a cluster holds a plane of TSB.
+func Detects(s plan.Snapshot) bool {
+	return len(kube.Items(s.Reads[ManagementPlanesRead])) > 0 || len(kube.Items(s.Reads[ControlPlanesRead])) > 0
+}
+
+// Name is how the product is selected.
+const Name = "tsb"

@@ -1,0 +1,13 @@
+package tsb
+
+import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/inspect"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+)
+
+// Provider reads and migrates Tetrate Service Bridge 1.4 and newer.
+func Provider() plan.Provider { return migration.Provider() }
+
+// CheckProvider is Provider, looking also at what only check needs.
+func CheckProvider() plan.Provider { return inspect.Extend(Provider()) }
