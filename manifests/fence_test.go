@@ -1,7 +1,6 @@
 package manifests_test
 
 import (
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"context"
 	"maps"
 	"strings"
@@ -20,7 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 

@@ -1,7 +1,6 @@
 package manifests_test
 
 import (
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"context"
 	"encoding/json"
 	"maps"
@@ -25,7 +24,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/probe"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 

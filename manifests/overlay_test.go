@@ -1,7 +1,6 @@
 package manifests_test
 
 import (
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 

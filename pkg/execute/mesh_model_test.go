@@ -9,6 +9,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -60,7 +61,7 @@ func (w *mesh) presented() []string {
 	var ids []string
 	for _, name := range w.names() {
 		for _, p := range w.zones[name].pods {
-			if z, err := kongmesh.ReadZone(p.token); err == nil && !slices.Contains(ids, z.ID) {
+			if z, err := zonetoken.ReadZone(p.token); err == nil && !slices.Contains(ids, z.ID) {
 				ids = append(ids, z.ID)
 			}
 		}

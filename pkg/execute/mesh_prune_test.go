@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -16,9 +16,9 @@ func expiredList(t *testing.T) (w *mesh, dead, other string) {
 	for seed := uint64(0); w == nil || w.keyless || w.away != ""; seed++ {
 		w = newMesh(seed)
 	}
-	dead, other = kongmesh.TokenID([16]byte{1, 2, 3}), kongmesh.TokenID([16]byte{4, 5, 6})
+	dead, other = zonetoken.TokenID([16]byte{1, 2, 3}), zonetoken.TokenID([16]byte{4, 5, 6})
 	z := w.zones[w.names()[0]]
-	token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: z.name, ValidFor: time.Hour, ID: dead, KeyID: "1"}, w.keys[kongmesh.KeyName("1")].PrivateKey, w.now.Add(-24*time.Hour))
+	token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: z.name, ValidFor: time.Hour, ID: dead, KeyID: "1"}, w.keys[zonetoken.KeyName("1")].PrivateKey, w.now.Add(-24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ type addsFirst struct {
 }
 
 func (c *addsFirst) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
-	if p.Object.Name == kongmesh.RevocationsName && !c.done {
+	if p.Object.Name == zonetoken.RevocationsName && !c.done {
 		c.done = true
 		c.list = []byte(strings.TrimSpace(string(c.list)) + "," + c.id)
 	}
@@ -55,7 +55,7 @@ func (c *addsFirst) Write(ctx context.Context, p plan.Write, still func() error)
 
 func TestWhatIsRevokedMeanwhileStaysSo(t *testing.T) {
 	w, dead, other := expiredList(t)
-	added := kongmesh.TokenID([16]byte{7})
+	added := zonetoken.TokenID([16]byte{7})
 	prune := func() Result {
 		r, _ := w.run(plan.Goal{Prune: true}, func(e *Executor) {
 			e.Clusters = &addsFirst{mesh: w, id: added, done: strings.Contains(string(w.list), added)}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -144,7 +146,7 @@ func (w *mesh) deployment(r *rollout) string {
 	}
 	return fmt.Sprintf(`{"metadata":{"name":"kong-mesh-control-plane","namespace":%q,"uid":%q,"resourceVersion":"%d","generation":%[3]d,"labels":{"app":"kong-mesh-control-plane"}},`+
 		`"spec":{"replicas":%d,"template":{"metadata":{"annotations":%s},"spec":%s}},"status":{"observedGeneration":%[3]d,"replicas":%[7]d,"updatedReplicas":%d,"availableReplicas":%d}}`,
-		kongmesh.KongNamespace, r.uid, r.version, r.replicas, annotations, w.podSpec(r.env), len(r.pods), updated, available)
+		zonetoken.KongNamespace, r.uid, r.version, r.replicas, annotations, w.podSpec(r.env), len(r.pods), updated, available)
 }
 
 // podSpec is what pods with an environment run. No environment is ever changed in its place.
@@ -175,7 +177,7 @@ func (w *mesh) secretObjects(z *zone) []string {
 	var all []string
 	add := func(name, uid, written, kind string, immutable bool, key, value string) {
 		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q,"namespace":%q,"uid":%q,"creationTimestamp":%q},"type":%q,"immutable":%v,"data":{%q:"%s"}}`,
-			name, kongmesh.KongNamespace, uid, written, kind, immutable, key, value))
+			name, zonetoken.KongNamespace, uid, written, kind, immutable, key, value))
 	}
 	if z != nil {
 		for _, name := range slices.Sorted(maps.Keys(z.secrets)) {
@@ -188,10 +190,10 @@ func (w *mesh) secretObjects(z *zone) []string {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.keys)) {
-		add(name, w.made[name], "", kongmesh.SecretType, false, "value", w.keys[name].encoded)
+		add(name, w.made[name], "", zonetoken.SecretType, false, "value", w.keys[name].encoded)
 	}
 	if w.list != nil {
-		add(kongmesh.RevocationsName, "revocations", "", kongmesh.SecretType, false, "value", base64.StdEncoding.EncodeToString(w.list))
+		add(zonetoken.RevocationsName, "revocations", "", zonetoken.SecretType, false, "value", base64.StdEncoding.EncodeToString(w.list))
 	}
 	return all
 }
@@ -266,10 +268,10 @@ func (w *mesh) Write(_ context.Context, p plan.Write, still func() error) (bool,
 	case p.Object.Kind == "Namespace":
 		w.namespace = true
 		return true, nil
-	case p.Object.Name == kongmesh.RevocationsName:
+	case p.Object.Name == zonetoken.RevocationsName:
 		return w.revoke(p)
 	case p.Object.Kind == "Secret" && p.Op == plan.OpCreate:
-		if p.SecretField != kongmesh.KeySecretField || z != nil || w.keys[p.Object.Name] != nil {
+		if p.SecretField != migration.KeySecretField || z != nil || w.keys[p.Object.Name] != nil {
 			return false, nil
 		}
 		w.note("key %s is added", p.Object.Name)

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -138,7 +138,7 @@ var signing = sync.OnceValue(func() []*signingKey {
 		if err != nil {
 			panic(err)
 		}
-		value := kongmesh.EncodeKey(k)
+		value := zonetoken.EncodeKey(k)
 		keys = append(keys, &signingKey{k, value, base64.StdEncoding.EncodeToString(value)})
 	}
 	return keys
@@ -147,7 +147,7 @@ var signing = sync.OnceValue(func() []*signingKey {
 // grant is all that a token rests on, and named a key under a name.
 type (
 	grant struct {
-		kongmesh.Grant
+		zonetoken.Grant
 		key *signingKey
 		at  time.Time
 	}
@@ -261,12 +261,12 @@ func (w *mesh) addKey(name string) {
 // issue issues a token as of the full hour. No two of a run have one ID.
 func (w *mesh) issue(zone, kid string, life time.Duration) []byte {
 	w.issued[zone]++
-	id := kongmesh.TokenID([16]byte{byte(w.issued[zone]), byte(w.issued[zone] >> 8), zone[len(zone)-1]})
-	g := grant{kongmesh.Grant{Zone: zone, ValidFor: life, ID: id, KeyID: kid}, w.keys[kongmesh.KeyName(kid)], w.now.Truncate(time.Hour)}
+	id := zonetoken.TokenID([16]byte{byte(w.issued[zone]), byte(w.issued[zone] >> 8), zone[len(zone)-1]})
+	g := grant{zonetoken.Grant{Zone: zone, ValidFor: life, ID: id, KeyID: kid}, w.keys[zonetoken.KeyName(kid)], w.now.Truncate(time.Hour)}
 	if text, there := signed.Load(g); there {
 		return text.([]byte)
 	}
-	token, _, err := kongmesh.Issue(g.Grant, g.key.PrivateKey, g.at)
+	token, _, err := zonetoken.Issue(g.Grant, g.key.PrivateKey, g.at)
 	if err != nil {
 		panic(err)
 	}
@@ -455,19 +455,19 @@ func (w *mesh) verify(zone string, token []byte) string {
 
 // judge is verify, without remembering. Tokens outlive every story.
 func (w *mesh) judge(zone string, token []byte) string {
-	v := kongmesh.Verifier{Zone: zone, Revocations: kongmesh.ParseRevocations(w.list)}
+	v := zonetoken.Verifier{Zone: zone, Revocations: zonetoken.ParseRevocations(w.list)}
 	for name, key := range w.keys {
 		set, there := known.Load(named{name, key})
 		if !there {
-			set = kongmesh.ReadKeys(kongmesh.KongNamespace, []kongmesh.Secret{{Namespace: kongmesh.KongNamespace, Name: name, Type: kongmesh.SecretType, Value: plan.NewSecret(key.value)}})
+			set = zonetoken.ReadKeys(zonetoken.KongNamespace, []zonetoken.Secret{{Namespace: zonetoken.KongNamespace, Name: name, Type: zonetoken.SecretType, Value: plan.NewSecret(key.value)}})
 			known.Store(named{name, key}, set)
 		}
-		v.Keys.Keys = append(v.Keys.Keys, set.(kongmesh.KeySet).Keys...)
+		v.Keys.Keys = append(v.Keys.Keys, set.(zonetoken.KeySet).Keys...)
 	}
 	if token == nil {
 		return "no token"
 	}
-	if a := v.Ask(token, w.now); a.Outcome != kongmesh.Accepted {
+	if a := v.Ask(token, w.now); a.Outcome != zonetoken.Accepted {
 		return a.Text
 	}
 	return ""

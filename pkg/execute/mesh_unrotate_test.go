@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -40,7 +40,7 @@ func TestARotationIsTakenBack(t *testing.T) {
 				}
 			}
 			r := do(plan.Goal{Back: true, Rotate: true, FromKey: lost})
-			if !r.Done || len(w.keys) != 1 || w.keys[kongmesh.KeyName("1")] == nil || len(w.refused) > 0 {
+			if !r.Done || len(w.keys) != 1 || w.keys[zonetoken.KeyName("1")] == nil || len(w.refused) > 0 {
 				t.Fatalf("%v, %+v, keys %v, refused %v\n%s", r.Err, r.Outcomes, len(w.keys), w.refused, strings.Join(w.log, "\n"))
 			}
 			if now := w.presented(); slices.Equal(now, before) == lost {
@@ -73,12 +73,12 @@ func TestOneRotationIsTakenBackAtATime(t *testing.T) {
 		}
 	}
 	second := w.presented()
-	w.addKey(kongmesh.KeyName("3"))
+	w.addKey(zonetoken.KeyName("3"))
 	if r := do(plan.Goal{Rotate: true, Stage: plan.Edges}); !r.Done || slices.Equal(w.presented(), second) {
 		t.Fatalf("%v, %+v", r.Err, r.Outcomes)
 	}
 	r := do(plan.Goal{Back: true, Rotate: true})
-	if !r.Done || len(w.keys) != 2 || w.keys[kongmesh.KeyName("3")] != nil || !slices.Equal(w.presented(), second) || len(w.refused) > 0 {
+	if !r.Done || len(w.keys) != 2 || w.keys[zonetoken.KeyName("3")] != nil || !slices.Equal(w.presented(), second) || len(w.refused) > 0 {
 		t.Errorf("done: %v, %v, %+v, %d keys, refused %v\n%s", r.Done, r.Err, r.Outcomes, len(w.keys), w.refused, strings.Join(w.log[max(0, len(w.log)-30):], "\n"))
 	}
 }

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // bent is a world of which somebody sees something else than there is.

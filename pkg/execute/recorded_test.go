@@ -7,10 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // Journals that the release before wrote, when an operation was a boolean of its own, are read as they were meant, and

@@ -58,7 +58,7 @@ func Load(o Options) (*Fleet, error) {
 			return nil, fmt.Errorf("context %q of --%s is not in the kubeconfig; kubectl config get-contexts -o name lists them", hub, [...]string{"context", "standby"}[i])
 		}
 	}
-	chosen, err := Select(names, o.Contexts)
+	chosen, err := choose(names, o.Contexts)
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Select returns the names that the patterns choose, sorted. A pattern is a name, whatever it looks like, or else a /regular expression/ that must match
+// choose returns the names that the patterns choose, sorted. A pattern is a name, whatever it looks like, or else a /regular expression/ that must match
 // somewhere, or either of them behind a ^, which takes names away (the grammar of kubectl-foreach). No patterns, or only
 // ones that take away, start from all names. A plain name that is not there, and a pattern that matches nothing, is an error:
 // it is a typing mistake that would leave a cluster out. Names may share one pattern, with commas between them.
-func Select(names, patterns []string) ([]string, error) {
+func choose(names, patterns []string) ([]string, error) {
 	patterns = parts(names, patterns)
 	var chosen []string
 	include := false

@@ -23,7 +23,7 @@ func TestSelect(t *testing.T) {
 		{"/(/", "", "reading the pattern"},
 		{"/", "", `matches "/"`},
 	} {
-		got, err := Select(names, strings.Fields(tc.patterns))
+		got, err := choose(names, strings.Fields(tc.patterns))
 		if tc.wrong != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.wrong) {
 				t.Errorf("%q: error %v, want %q", tc.patterns, err, tc.wrong)
@@ -42,7 +42,7 @@ func TestSelectNamesThatLookLikePatterns(t *testing.T) {
 	for _, tc := range []struct{ pattern, want string }{
 		{"^caret", "^caret"}, {"/a/", "/a/"}, {"^/a/", "^caret abc caret"}, {"/^abc$/", "abc"}, {"^abc", "/a/ ^caret caret"},
 	} {
-		got, err := Select(names, []string{tc.pattern})
+		got, err := choose(names, []string{tc.pattern})
 		want := strings.Fields(tc.want)
 		slices.Sort(want)
 		if err != nil || !slices.Equal(got, want) {
@@ -65,7 +65,7 @@ func TestSelectTakesACommaForAPartOfTheValue(t *testing.T) {
 		{"edge-1,hub", []string{"edge-1", "hub"}},
 		{"/^edge-/,^edge-1", []string{"edge-12", "edge-123"}},
 	} {
-		if got, err := Select(names, []string{tc.pattern}); err != nil || !slices.Equal(got, tc.want) {
+		if got, err := choose(names, []string{tc.pattern}); err != nil || !slices.Equal(got, tc.want) {
 			t.Errorf("%q: %q %v, want %q", tc.pattern, got, err, tc.want)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -48,7 +48,7 @@ func (k Tokens) ask(ctx context.Context, t plan.TokenRequest) (plan.Secret, []st
 	}
 	var failed error
 	for _, pod := range pods {
-		status, body, err := post(ctx, c, pod, *t.API, login, kongmesh.Ask(t.Subject, t.ValidFor))
+		status, body, err := post(ctx, c, pod, *t.API, login, zonetoken.Ask(t.Subject, t.ValidFor))
 		if err != nil {
 			failed = fmt.Errorf("asking the global's API in pod %s/%s in %s: %s; pass --tokens-from=key if it cannot be reached", t.API.Object.Namespace, pod, t.Hub, observe.Explain(err))
 			if ctx.Err() != nil {
@@ -56,7 +56,7 @@ func (k Tokens) ask(ctx context.Context, t plan.TokenRequest) (plan.Secret, []st
 			}
 			continue
 		}
-		token, _, err := kongmesh.Answered(status, body, t.Subject, t.ValidFor)
+		token, _, err := zonetoken.Answered(status, body, t.Subject, t.ValidFor)
 		return token, nil, err
 	}
 	return plan.Secret{}, nil, failed
@@ -76,7 +76,7 @@ func (k Tokens) login(ctx context.Context, c *fleet.Cluster, secret plan.Ref) (s
 	if err != nil {
 		return "", fmt.Errorf("reading the administrator's token for the global's API (%s): %s; hand over a token of yours with --api-token FILE, or pass --tokens-from=key", where, observe.Explain(err))
 	}
-	token := strings.TrimSpace(string(o.Data[kongmesh.SecretKey]))
+	token := strings.TrimSpace(string(o.Data[zonetoken.SecretKey]))
 	if token == "" {
 		return "", fmt.Errorf("%s is empty; hand over a token for the global's API with --api-token FILE, or pass --tokens-from=key", where)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -49,18 +49,18 @@ func (k Tokens) Secrets(ctx context.Context, s plan.Supply) ([]map[string]any, [
 }
 
 // Issue has a token issued, and says what it is.
-func (k Tokens) Issue(ctx context.Context, t plan.TokenRequest) (plan.Secret, kongmesh.Zone, []string, error) {
+func (k Tokens) Issue(ctx context.Context, t plan.TokenRequest) (plan.Secret, zonetoken.Zone, []string, error) {
 	issue, by := k.sign, "signed here"
 	if t.API != nil {
 		issue, by = k.ask, "by its API"
 	}
 	token, said, err := issue(ctx, t)
 	if err != nil {
-		return plan.Secret{}, kongmesh.Zone{}, nil, err
+		return plan.Secret{}, zonetoken.Zone{}, nil, err
 	}
-	zone, err := kongmesh.ReadZone(token.Reveal())
+	zone, err := zonetoken.ReadZone(token.Reveal())
 	if err != nil {
-		return plan.Secret{}, kongmesh.Zone{}, nil, fmt.Errorf("reading the token that was issued for zone %s: %w", t.Subject, err)
+		return plan.Secret{}, zonetoken.Zone{}, nil, fmt.Errorf("reading the token that was issued for zone %s: %w", t.Subject, err)
 	}
 	line := fmt.Sprintf("issued token %s for zone %s with key %s, valid until %s, %s", zone.ID, t.Subject, zone.KeyID, zone.Expires.UTC().Format(time.RFC3339), by)
 	return token, zone, append([]string{line}, said...), nil

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -26,7 +26,7 @@ func (k Tokens) sign(ctx context.Context, t plan.TokenRequest) (plan.Secret, []s
 	}
 	var random [16]byte
 	rand.Read(random[:]) // never fails
-	token, findings, err := kongmesh.Issue(kongmesh.Grant{Zone: t.Subject, ValidFor: t.ValidFor, ID: kongmesh.TokenID(random), KeyID: t.KeyID}, key, time.Now())
+	token, findings, err := zonetoken.Issue(zonetoken.Grant{Zone: t.Subject, ValidFor: t.ValidFor, ID: zonetoken.TokenID(random), KeyID: t.KeyID}, key, time.Now())
 	if err != nil {
 		return plan.Secret{}, nil, fmt.Errorf("issuing a token for zone %s: %w", t.Subject, err)
 	}
@@ -51,7 +51,7 @@ func (k Tokens) key(ctx context.Context, t plan.TokenRequest) (*rsa.PrivateKey, 
 	if t.Key.UID != "" && o.Metadata.UID != t.Key.UID {
 		return nil, fmt.Errorf("%s was made anew since it was looked at; run the command again", where)
 	}
-	set := kongmesh.ReadKeys(t.Key.Namespace, []kongmesh.Secret{{Namespace: t.Key.Namespace, Name: t.Key.Name, Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[kongmesh.SecretKey])}})
+	set := zonetoken.ReadKeys(t.Key.Namespace, []zonetoken.Secret{{Namespace: t.Key.Namespace, Name: t.Key.Name, Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}})
 	signer, err := set.Signer()
 	if err != nil {
 		return nil, fmt.Errorf("%s: the global cannot sign with it: %w", where, err)
@@ -72,8 +72,8 @@ func NewPEM() ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("making a signing key failed")
 	}
-	text := kongmesh.EncodeKey(key)
-	if _, err := kongmesh.CheckPEM(text); err != nil {
+	text := zonetoken.EncodeKey(key)
+	if _, err := zonetoken.CheckPEM(text); err != nil {
 		return nil, fmt.Errorf("the signing key that was made is none: %w", err)
 	}
 	return text, nil
@@ -85,6 +85,6 @@ func NewKey(after map[string]any) error {
 	if err != nil {
 		return err
 	}
-	after["data"] = map[string]any{kongmesh.SecretKey: base64.StdEncoding.EncodeToString(text)}
+	after["data"] = map[string]any{zonetoken.SecretKey: base64.StdEncoding.EncodeToString(text)}
 	return nil
 }

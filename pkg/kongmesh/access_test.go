@@ -9,6 +9,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
@@ -42,7 +43,7 @@ func every(t *testing.T, migrate bool) []plan.Permission {
 	journal := apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}
 	var all []plan.Permission
 	for _, objects := range [][]apifake.Object{mesh("")["global"], append(mesh("")["global"], journal), mesh("")["west"], {apifake.KubeSystem("none")}} {
-		all = append(all, kongmesh.Permissions(look("x", objects).Reads, migrate)...)
+		all = append(all, migration.Permissions(look("x", objects).Reads, migrate)...)
 	}
 	return all
 }
@@ -102,7 +103,7 @@ func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 	s := look("west", mesh("")["west"])
 	s.AccessReviews = map[plan.Permission]plan.AccessReview{{Verb: "list", Group: "install.tetrate.io", Resource: "controlplanes"}: {}}
-	for _, n := range kongmesh.Permissions(s.Reads, true) {
+	for _, n := range migration.Permissions(s.Reads, true) {
 		s.AccessReviews[n] = plan.AccessReview{Allowed: n.Verb != "patch"}
 	}
 	f := kongmesh.CheckProvider().ReadState([]plan.Snapshot{look("global", mesh("")["global"]), s}, plan.Selection{}, noon)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -110,7 +112,7 @@ func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 		"issued before the session began": {time.Date(2026, 1, 2, 11, 0, 0, 0, time.UTC), true}, // see apifake.Global
 		"issued after":                    {noon.Add(time.Minute), false},
 	} {
-		handed := token(t, "vm", func(_ *kongmesh.Grant, at *time.Time) { *at = tc.issued })
+		handed := token(t, "vm", func(_ *zonetoken.Grant, at *time.Time) { *at = tc.issued })
 		d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 			where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
 			return facts(snaps, where, at.Add(time.Hour))
@@ -124,7 +126,7 @@ func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 
 // Cutting a zone off is for the tokens that were named: what the list was evidently meant to revoke is asked about all the same.
 func TestCuttingOffRevokesNobodyElse(t *testing.T) {
-	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(kongmesh.RevocationsName, "x, 11111111-1111-4111-8111-111111111111")))
+	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(zonetoken.RevocationsName, "x, 11111111-1111-4111-8111-111111111111")))
 	d := kongmesh.Provider()
 	f := fl.facts(t, d, nil)
 	w := d.Next(f, d.Complete(f, plan.Goal{Revoke: []string{"99999999-9999-4999-8999-999999999999"}, CutOff: true, Within: time.Minute}))
@@ -286,12 +288,12 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 		retires string
 		says    string
 	}{
-		{"the last", []string{"1", "2"}, kongmesh.Kid("1"), "retire/2", ""},
-		{"with gaps between the keys", []string{"1", "3", "7"}, kongmesh.Kid("3"), "retire/7", ""},
-		{"taken back by another run", []string{"1"}, kongmesh.Kid("1"), "", ""},
-		{"taken back by another run, and an older key there", []string{"1", "2"}, kongmesh.Kid("2"), "", ""},
-		{"ended by another run", []string{"2"}, kongmesh.Kid("1"), "", "key 1 is not the one before the newest any more"},
-		{"gone on with by another run", []string{"1", "2", "3"}, kongmesh.Kid("1"), "", "key 1 is not the one before the newest any more"},
+		{"the last", []string{"1", "2"}, state.Kid("1"), "retire/2", ""},
+		{"with gaps between the keys", []string{"1", "3", "7"}, state.Kid("3"), "retire/7", ""},
+		{"taken back by another run", []string{"1"}, state.Kid("1"), "", ""},
+		{"taken back by another run, and an older key there", []string{"1", "2"}, state.Kid("2"), "", ""},
+		{"ended by another run", []string{"2"}, state.Kid("1"), "", "key 1 is not the one before the newest any more"},
+		{"gone on with by another run", []string{"1", "2", "3"}, state.Kid("1"), "", "key 1 is not the one before the newest any more"},
 	} {
 		var more []apifake.Object
 		for _, kid := range tc.keys {
@@ -337,7 +339,7 @@ func untaken(t *testing.T, d plan.Provider, skew map[string]time.Duration, west 
 // ofKey is a token of west, of a key, which was issued a while before noon, for a time.
 func ofKey(t *testing.T, kid string, before, life time.Duration) string {
 	t.Helper()
-	return token(t, "west", func(g *kongmesh.Grant, at *time.Time) { g.KeyID, g.ValidFor, *at = kid, life, noon.Add(-before) })
+	return token(t, "west", func(g *zonetoken.Grant, at *time.Time) { g.KeyID, g.ValidFor, *at = kid, life, noon.Add(-before) })
 }
 
 // A key is not retired while a token of it is good by the global's clock, whatever ours says.
@@ -394,7 +396,7 @@ func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
 		{"issued after the key was made, and connected after that", -time.Hour, -2 * time.Hour, true},
 		{"issued with the key, as far as seconds tell", -time.Hour, -time.Hour, false},
 	} {
-		handed := token(t, "vm", func(_ *kongmesh.Grant, at *time.Time) { *at = session.Add(tc.issued) })
+		handed := token(t, "vm", func(_ *zonetoken.Grant, at *time.Time) { *at = session.Add(tc.issued) })
 		d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 			where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
 			return facts(snaps, where, at.Add(2*time.Hour))
@@ -427,7 +429,7 @@ func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fl := fleet{"global": append([]apifake.Object{key("1"), apifake.GlobalSecret(kongmesh.KeyPrefix, string(secret))}, apifake.Global(tc.version, map[string]bool{"west": true})...),
+		fl := fleet{"global": append([]apifake.Object{key("1"), apifake.GlobalSecret(zonetoken.KeyPrefix, string(secret))}, apifake.Global(tc.version, map[string]bool{"west": true})...),
 			"west": append(apifake.Zone(tc.version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", text))}
 		if got := fl.facts(t, kongmesh.Provider(), nil).Member("west").Declared; string(got) != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)

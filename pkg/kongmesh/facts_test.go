@@ -18,6 +18,8 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
@@ -89,17 +91,17 @@ func (f fleet) snapshots(t *testing.T, d plan.Provider, skew map[string]time.Dur
 
 // key is the secret of a signing key.
 func key(kid string) apifake.Object {
-	return apifake.GlobalSecret(kongmesh.KeyName(kid), string(kongmesh.EncodeKey(meshKeys()[len(kid)%2])))
+	return apifake.GlobalSecret(zonetoken.KeyName(kid), string(zonetoken.EncodeKey(meshKeys()[len(kid)%2])))
 }
 
 // token is a token of key 1 for a zone, and what is changed of it.
-func token(t *testing.T, zone string, change func(*kongmesh.Grant, *time.Time)) string {
+func token(t *testing.T, zone string, change func(*zonetoken.Grant, *time.Time)) string {
 	t.Helper()
-	g, at := kongmesh.Grant{Zone: zone, ValidFor: 720 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, noon
+	g, at := zonetoken.Grant{Zone: zone, ValidFor: 720 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, noon
 	if change != nil {
 		change(&g, &at)
 	}
-	s, _, err := kongmesh.Issue(g, meshKeys()[len(g.KeyID)%2], at)
+	s, _, err := zonetoken.Issue(g, meshKeys()[len(g.KeyID)%2], at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +129,8 @@ func TestFactsOfAMesh(t *testing.T) {
 		{"no token, and nobody is authenticated", mesh(""), guard.Yes, "none", plan.CredentialMissing},
 		{"a token", mesh(good), guard.Yes, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
 		{"a token of another zone is none", mesh(token(t, "east", nil)), guard.Yes, "none", plan.CredentialBad},
-		{"an expired one is none", mesh(token(t, "west", func(_ *kongmesh.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), guard.Yes, "none", plan.CredentialBad},
-		{"a revoked one is none", mesh(good, apifake.GlobalSecret(kongmesh.RevocationsName, "x,11111111-1111-4111-8111-111111111111\n")), guard.Yes, "none", plan.CredentialBad},
+		{"an expired one is none", mesh(token(t, "west", func(_ *zonetoken.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), guard.Yes, "none", plan.CredentialBad},
+		{"a revoked one is none", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, "x,11111111-1111-4111-8111-111111111111\n")), guard.Yes, "none", plan.CredentialBad},
 		{"authentication on", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": mesh(good)["west"]}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
 		{"by the new names", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.14.6", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...),
 			"west": append(apifake.Zone("2.14.6", "west", apifake.SecretVariable(newInline, "cp-token", "token")), apifake.TokenSecret("cp-token", good))}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
@@ -145,8 +147,8 @@ func TestFactsOfAMesh(t *testing.T) {
 			for _, c := range m.Evidence.Presents {
 				presents = append(presents, string(c))
 			}
-			if f.Hub.Accepts.Accepts[kongmesh.None] != tc.none || strings.Join(presents, " ") != tc.presents || m.Credential.State != tc.state {
-				t.Errorf("it accepts none: %s; west presents %q (%s), its token is %s (%s)", f.Hub.Accepts.Accepts[kongmesh.None], presents, m.Evidence.Why, m.Credential.State, m.Credential.Why)
+			if f.Hub.Accepts.Accepts[state.None] != tc.none || strings.Join(presents, " ") != tc.presents || m.Credential.State != tc.state {
+				t.Errorf("it accepts none: %s; west presents %q (%s), its token is %s (%s)", f.Hub.Accepts.Accepts[state.None], presents, m.Evidence.Why, m.Credential.State, m.Credential.Why)
 			}
 		})
 	}
@@ -181,14 +183,14 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 		on    string // the hub or a zone
 	}{
 		{"a token of another zone", mesh(token(t, "east", nil)), nil, "token-zone", "west"},
-		{"an expired token", mesh(token(t, "west", func(_ *kongmesh.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), nil, "token-expired", "west"},
+		{"an expired token", mesh(token(t, "west", func(_ *zonetoken.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), nil, "token-expired", "west"},
 		{"the global's clock is ten minutes behind", mesh(token(t, "west", nil)), map[string]time.Duration{"global": -10 * time.Minute}, "token-not-yet", "west"},
 		{"a padded serial", mesh(good, key("0002")), nil, "key-padded", "hub"},
-		{"a key in PKCS#8", mesh(good, apifake.GlobalSecret(kongmesh.KeyName("2"), pkcs8(t))), nil, "key-pkcs8", "hub"},
-		{"spaces in the list", mesh(good, apifake.GlobalSecret(kongmesh.RevocationsName, "a, "+id)), nil, "revocations-spaces", "hub"},
-		{"CRLF in the list", mesh(good, apifake.GlobalSecret(kongmesh.RevocationsName, id+"\r\n")), nil, "revocations-crlf", "hub"},
-		{"the list in the wrong namespace", mesh(good, inNamespace(apifake.GlobalSecret(kongmesh.RevocationsName, id), kongmesh.KumaNamespace)), nil, "secret-misplaced", "hub"},
-		{"the list of the wrong type", mesh(good, ofType(apifake.GlobalSecret(kongmesh.RevocationsName, id), "Opaque")), nil, "revocations-type", "hub"},
+		{"a key in PKCS#8", mesh(good, apifake.GlobalSecret(zonetoken.KeyName("2"), pkcs8(t))), nil, "key-pkcs8", "hub"},
+		{"spaces in the list", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, "a, "+id)), nil, "revocations-spaces", "hub"},
+		{"CRLF in the list", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, id+"\r\n")), nil, "revocations-crlf", "hub"},
+		{"the list in the wrong namespace", mesh(good, inNamespace(apifake.GlobalSecret(zonetoken.RevocationsName, id), zonetoken.KumaNamespace)), nil, "secret-misplaced", "hub"},
+		{"the list of the wrong type", mesh(good, ofType(apifake.GlobalSecret(zonetoken.RevocationsName, id), "Opaque")), nil, "revocations-type", "hub"},
 		{"a key of the wrong type", mesh(good, ofType(key("2"), "Opaque")), nil, "key-type", "hub"},
 		{"values for production that leave the global open", fleet{"global": mesh(good)["global"],
 			"west": append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"), apifake.Variable(oldType, "cpToken")), apifake.TokenSecret("cp-token", good))}, nil, "zone-sets-global", "west"},
@@ -231,8 +233,8 @@ func TestWhatIsUnreadOfAnotherProductIsNotSaid(t *testing.T) {
 		said bool
 	}{
 		{plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}, false},
-		{plan.Read{Version: "v1", Resource: "secrets", Namespace: kongmesh.KumaNamespace, Name: kongmesh.RevocationsName}, false},
-		{plan.Read{Version: "v1", Resource: "secrets", Namespace: kongmesh.KongNamespace}, true},
+		{plan.Read{Version: "v1", Resource: "secrets", Namespace: zonetoken.KumaNamespace, Name: zonetoken.RevocationsName}, false},
+		{plan.Read{Version: "v1", Resource: "secrets", Namespace: zonetoken.KongNamespace}, true},
 		{plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}, true},
 	} {
 		d := kongmesh.CheckProvider()
@@ -261,7 +263,7 @@ func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 			t.Errorf("%s: %d changes, blocked %+v", name, p.Changes(), p.Obstacles)
 		}
 		if name == "without a token" {
-			if stands := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{kongmesh.None: guard.No}}, f.GuardMembers(), noon); len(stands) == 0 {
+			if stands := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.None: guard.No}}, f.GuardMembers(), noon); len(stands) == 0 {
 				t.Error("nobody stands against turning authentication on")
 			}
 		}
@@ -305,7 +307,7 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 
 // The global judges a token by its own clock: what it would not take yet, or any more, counts as none.
 func TestATokenMustHoldByTheGlobalsClockToo(t *testing.T) {
-	for off, want := range map[time.Duration]guard.Cred{0: kongmesh.Kid("1"), 10 * time.Second: kongmesh.Kid("1"), -10 * time.Minute: kongmesh.None, 721 * time.Hour: kongmesh.None} {
+	for off, want := range map[time.Duration]guard.Cred{0: state.Kid("1"), 10 * time.Second: state.Kid("1"), -10 * time.Minute: state.None, 721 * time.Hour: state.None} {
 		f := mesh(token(t, "west", nil)).facts(t, kongmesh.Provider(), map[string]time.Duration{"global": off})
 		if m := f.Member("west"); m.Declared != want || m.Evidence.Presents[0] != want && !slices.Contains(m.Evidence.Presents, want) {
 			t.Errorf("%s ahead: west presents %v (%s), want %s", off, m.Evidence.Presents, m.Credential.Why, want)
@@ -315,7 +317,7 @@ func TestATokenMustHoldByTheGlobalsClockToo(t *testing.T) {
 
 // Zone proxies outside of Kubernetes present tokens of the same keys, and nobody sees them.
 func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
-	handed := token(t, "vm", func(g *kongmesh.Grant, _ *time.Time) { g.KeyID = "22" })
+	handed := token(t, "vm", func(g *zonetoken.Grant, _ *time.Time) { g.KeyID = "22" })
 	d := kongmesh.Provider()
 	facts := d.ReadState
 	d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
@@ -387,8 +389,8 @@ func BenchmarkAThousandZones(b *testing.B) {
 	global := append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", provided, apifake.Variable(oldType, "cpToken"))...)
 	snaps := []plan.Snapshot{look("global", global)}
 	for i, name := range names {
-		g := kongmesh.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: fmt.Sprintf("11111111-1111-4111-8111-%012d", i), KeyID: "1"}
-		token, _, err := kongmesh.Issue(g, meshKeys()[1], noon)
+		g := zonetoken.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: fmt.Sprintf("11111111-1111-4111-8111-%012d", i), KeyID: "1"}
+		token, _, err := zonetoken.Issue(g, meshKeys()[1], noon)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
 // A list of revoked tokens that somebody keeps is not written: it would come back as it was, and a revoked token would be accepted again.
 func TestAListOfRevokedTokensThatIsKeptElsewhereIsNotWritten(t *testing.T) {
-	list := apifake.GlobalSecret(kongmesh.RevocationsName, "22222222-2222-4222-8222-222222222222")
+	list := apifake.GlobalSecret(zonetoken.RevocationsName, "22222222-2222-4222-8222-222222222222")
 	meta(list)["ownerReferences"] = []any{apifake.Object{"kind": "ExternalSecret", "name": "revoked", "controller": true}}
 	f := namespaced(mesh(token(t, "west", nil), list)).facts(t, kongmesh.Provider(), nil)
 	d := kongmesh.Provider()
@@ -43,7 +45,7 @@ func TestRevokingATokenWaitsForItsZoneAlone(t *testing.T) {
 		whose   map[string]string
 		blocked bool
 	}{
-		"it is known whose it is": {map[string]string{id: kongmesh.Whose(f, id)}, false},
+		"it is known whose it is": {map[string]string{id: migration.Whose(f, id)}, false},
 		"it is not":               {nil, true},
 	} {
 		goal := plan.Goal{Revoke: []string{id}, RevokedOf: tc.whose, Within: time.Minute}

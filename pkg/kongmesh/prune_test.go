@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -28,7 +29,7 @@ func ended(t *testing.T, id string, ago time.Duration, with ...*rsa.PrivateKey) 
 	if len(with) > 0 {
 		signer = with[0]
 	}
-	s, _, err := kongmesh.Issue(kongmesh.Grant{Zone: "west", ValidFor: time.Hour, ID: id, KeyID: "1"}, signer, noon.Add(-ago-time.Hour))
+	s, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: time.Hour, ID: id, KeyID: "1"}, signer, noon.Add(-ago-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func ended(t *testing.T, id string, ago time.Duration, with ...*rsa.PrivateKey) 
 
 // pruning is a mesh with this list and these tokens beside west, which are used by nobody.
 func pruning(list string, beside ...string) fleet {
-	fl := mesh("", apifake.GlobalSecret(kongmesh.RevocationsName, list), apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}})
+	fl := mesh("", apifake.GlobalSecret(zonetoken.RevocationsName, list), apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}})
 	for i, token := range beside {
 		fl["west"] = append(fl["west"], apifake.TokenSecret(fmt.Sprintf("old-%d", i), token))
 	}
@@ -149,7 +150,7 @@ func TestPruningNeverTakesBackWhatMayBeInUse(t *testing.T) {
 		r.Shuffle(len(beside), func(i, j int) { beside[i], beside[j] = beside[j], beside[i] })
 		list := strings.Join(ids, ",")
 		left, taken, _ := pruned(t, list, pruning(list, beside...).facts(t, kongmesh.Provider(), nil))
-		after := kongmesh.ParseRevocations([]byte(left))
+		after := zonetoken.ParseRevocations([]byte(left))
 		for _, id := range ids {
 			if off := slices.Contains(taken, id); after.Revoked(id) == off || off && !dead[id] {
 				t.Fatalf("of %s, %q is left, and %v taken off; %v have expired", list, left, taken, dead)

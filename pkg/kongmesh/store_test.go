@@ -10,6 +10,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -103,7 +105,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 					t.Errorf("%s: %d changes, blocked %v", name, p.Changes(), p.Obstacles)
 				}
 			}
-			on := guard.Hub{Accepts: map[guard.Cred]guard.Tri{kongmesh.None: guard.No}}
+			on := guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.None: guard.No}}
 			if blockers := guard.Withdraw(f.Hub.Accepts, on, f.GuardMembers(), noon); len(blockers) == 0 {
 				t.Error("authentication could be turned on with nobody known")
 			}
@@ -117,7 +119,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			if !found {
 				t.Error("check does not find it")
 			}
-			if _, err := kongmesh.Request(f, plan.Goal{FromKey: true}, "west"); err == nil {
+			if _, err := migration.Request(f, plan.Goal{FromKey: true}, "west"); err == nil {
 				t.Error("a token would be signed with a key of this cluster")
 			}
 		})
@@ -136,8 +138,8 @@ func TestAnUnreadConfigurationFileIsUnknown(t *testing.T) {
 		}
 	}
 	f := kongmesh.Provider().ReadState(snaps, plan.Selection{}, noon)
-	if f.Hub.Accepts.Accepts[kongmesh.None] != guard.Unknown || len(f.Hub.Anomalies) == 0 {
-		t.Errorf("the global accepts none: %v, and nothing is unclear", f.Hub.Accepts.Accepts[kongmesh.None])
+	if f.Hub.Accepts.Accepts[state.None] != guard.Unknown || len(f.Hub.Anomalies) == 0 {
+		t.Errorf("the global accepts none: %v, and nothing is unclear", f.Hub.Accepts.Accepts[state.None])
 	}
 	if m := f.Member("west"); m == nil || m.Evidence.Presents != nil {
 		t.Errorf("what west presents is known: %+v", m)

@@ -59,10 +59,10 @@ func (d *Decoded) UnmarshalJSON(b []byte) error {
 // Deployments is list, of Deployments.
 func Deployments(r plan.Result) ([]Decoded, string) { return list[Decoded](r) }
 
-// Named is an object of which the metadata alone matters.
-type Named struct {
+// named is an object of which the metadata alone matters.
+type named struct {
 	Metadata Metadata `json:"metadata"`
 }
 
 // Metadatas is list, of objects of any kind.
-func Metadatas(r plan.Result) ([]Named, string) { return list[Named](r) }
+func Metadatas(r plan.Result) ([]named, string) { return list[named](r) }

@@ -212,7 +212,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		w.Replicas = *d.Spec.Replicas
 	}
 	sets := map[string]bool{}
-	replicas, why := list[Named](c.ReplicaSets)
+	replicas, why := list[named](c.ReplicaSets)
 	if why != "" {
 		w.Err = fmt.Sprintf("ReplicaSets in %s could not be read: %s", c.Namespace, why)
 	}

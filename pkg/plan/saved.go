@@ -18,22 +18,22 @@ type Saved struct {
 	By         string      `json:"by"`
 	Goal       Goal        `json:"goal"`
 	HubUID     string      `json:"hubClusterUID"`
-	Steps      []SavedStep `json:"steps"`
+	Steps      []savedStep `json:"steps"`
 }
 
-// SavedStep is one step that writes.
-type SavedStep struct {
+// savedStep is one step that writes.
+type savedStep struct {
 	ID     string  `json:"id"`
 	Writes []Write `json:"writes"`
 }
 
 // Save makes a file's worth of a plan. Secrets are never in a patch, so there are none in it.
 func Save(f State, p Plan, by string) Saved {
-	s := Saved{APIVersion: "xcpauth.io/v1alpha1", Kind: SavedKind, At: f.At.UTC().Truncate(time.Second), By: by, Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []SavedStep{}}
+	s := Saved{APIVersion: "xcpauth.io/v1alpha1", Kind: SavedKind, At: f.At.UTC().Truncate(time.Second), By: by, Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []savedStep{}}
 	for _, w := range p.Waves {
 		for _, step := range w.Steps {
 			if len(step.Writes) > 0 || step.Supply != nil {
-				s.Steps = append(s.Steps, SavedStep{ID: step.ID, Writes: step.Writes})
+				s.Steps = append(s.Steps, savedStep{ID: step.ID, Writes: step.Writes})
 			}
 		}
 	}
@@ -62,7 +62,7 @@ func (s *Saved) Allows(w Wave) error {
 	if s == nil {
 		return nil
 	}
-	shown := map[string]SavedStep{}
+	shown := map[string]savedStep{}
 	for _, step := range s.Steps {
 		shown[step.ID] = step
 	}

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
 )
 
 // Request is what `kubectl xcpauth certificate request` reports.

@@ -6,17 +6,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 )
 
 // ZoneToken is what is reported of a zone token of Kong Mesh or Kuma besides.
 type ZoneToken struct {
-	Kind     string            `json:"kind"` // zone token, or control plane token: the older kind
-	Zone     string            `json:"zone"`
-	Scope    []string          `json:"scope"`
-	ID       string            `json:"jti"`
-	Product  *ProductAnswer    `json:"product,omitempty"`
-	Findings kongmesh.Findings `json:"findings"`
+	Kind     string             `json:"kind"` // zone token, or control plane token: the older kind
+	Zone     string             `json:"zone"`
+	Scope    []string           `json:"scope"`
+	ID       string             `json:"jti"`
+	Product  *ProductAnswer     `json:"product,omitempty"`
+	Findings zonetoken.Findings `json:"findings"`
 }
 
 // ProductAnswer is what the product itself answers to the token.
@@ -29,14 +29,14 @@ type ProductAnswer struct {
 }
 
 // OfZone adds what a zone token says of itself, and what is to be said of it.
-func (t Token) OfZone(z kongmesh.Zone, f kongmesh.Findings) Token {
-	t.Zone = &ZoneToken{Kind: string(z.Kind), Zone: z.Name, Scope: append([]string{}, z.Scope...), ID: z.ID, Findings: append(kongmesh.Findings{}, f...)}
+func (t Token) OfZone(z zonetoken.Zone, f zonetoken.Findings) Token {
+	t.Zone = &ZoneToken{Kind: string(z.Kind), Zone: z.Name, Scope: append([]string{}, z.Scope...), ID: z.ID, Findings: append(zonetoken.Findings{}, f...)}
 	t.Oddities = []string{} // each is a finding
 	return t
 }
 
 // Answered adds the product's answer to a zone token, of a version.
-func (t Token) Answered(v kongmesh.Version, a kongmesh.Answer) Token {
+func (t Token) Answered(v zonetoken.Version, a zonetoken.Answer) Token {
 	t.Zone.Product = &ProductAnswer{Version: v.String(), Outcome: string(a.Outcome), Code: a.Code, Words: a.Text, RestsOn: append([]string{}, a.RestsOn...)}
 	return t
 }
@@ -68,7 +68,7 @@ func lines(w io.Writer, all [][2]string) {
 }
 
 // findings prints what is wrong, each with what to do.
-func findings(w io.Writer, all kongmesh.Findings) {
+func findings(w io.Writer, all zonetoken.Findings) {
 	for _, f := range all {
 		text := f.Found
 		if f.Remedy != "" {
@@ -80,30 +80,30 @@ func findings(w io.Writer, all kongmesh.Findings) {
 
 // Issued is what `kubectl xcpauth token issue` reports. It does not hold the token.
 type Issued struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	At         time.Time         `json:"at"`
-	Zone       string            `json:"zone"`
-	Scope      []string          `json:"scope"`
-	KeyID      string            `json:"kid"`
-	ID         string            `json:"jti"`
-	Expires    string            `json:"expires"` // RFC 3339
-	Lifetime   string            `json:"lifetime"`
-	File       string            `json:"file"` // where the token is
-	Digest     string            `json:"digest"`
-	SignedWith string            `json:"signedWith"`
-	Note       string            `json:"note"`
-	Findings   kongmesh.Findings `json:"findings"`
+	APIVersion string             `json:"apiVersion"`
+	Kind       string             `json:"kind"`
+	At         time.Time          `json:"at"`
+	Zone       string             `json:"zone"`
+	Scope      []string           `json:"scope"`
+	KeyID      string             `json:"kid"`
+	ID         string             `json:"jti"`
+	Expires    string             `json:"expires"` // RFC 3339
+	Lifetime   string             `json:"lifetime"`
+	File       string             `json:"file"` // where the token is
+	Digest     string             `json:"digest"`
+	SignedWith string             `json:"signedWith"`
+	Note       string             `json:"note"`
+	Findings   zonetoken.Findings `json:"findings"`
 }
 
 // NewIssued makes the report of a token that was issued, as it reads now: signed here says that it was not by the product.
-func NewIssued(z kongmesh.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f kongmesh.Findings, at time.Time) Issued {
+func NewIssued(z zonetoken.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f zonetoken.Findings, at time.Time) Issued {
 	note := "keep its jti, by which it can be revoked"
 	if here {
 		note = "it was signed here, not by the product: it is not in the product's audit log, and nobody asked the product whether you may; " + note
 	}
 	return Issued{APIVersion: APIVersion, Kind: "IssuedToken", At: at.UTC().Truncate(time.Second), Zone: z.Name, Scope: append([]string{}, z.Scope...), KeyID: z.KeyID, ID: z.ID, Expires: stamp(z.Expires),
-		Lifetime: short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: append(kongmesh.Findings{}, f...), Note: note}
+		Lifetime: short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: append(zonetoken.Findings{}, f...), Note: note}
 }
 
 // Table lays the report out.
@@ -143,27 +143,27 @@ func (k CreatedKey) Table(w io.Writer, _ bool) {
 
 // Revocations is what `kubectl xcpauth token revocations` reports.
 type Revocations struct {
-	APIVersion  string            `json:"apiVersion"`
-	Kind        string            `json:"kind"`
-	At          time.Time         `json:"at"`
-	Source      string            `json:"source"`
-	Revoked     []string          `json:"revoked"`     // what the product takes for revoked
-	Ineffective []string          `json:"ineffective"` // what was meant, and is not
-	Findings    kongmesh.Findings `json:"findings"`
-	Added       []string          `json:"added,omitempty"`
-	Meant       []string          `json:"meant,omitempty"`   // what takes effect now, since it is written as the product reads it
-	List        string            `json:"list,omitempty"`    // as it is to be
-	Written     string            `json:"written,omitempty"` // the file with it
+	APIVersion  string             `json:"apiVersion"`
+	Kind        string             `json:"kind"`
+	At          time.Time          `json:"at"`
+	Source      string             `json:"source"`
+	Revoked     []string           `json:"revoked"`     // what the product takes for revoked
+	Ineffective []string           `json:"ineffective"` // what was meant, and is not
+	Findings    zonetoken.Findings `json:"findings"`
+	Added       []string           `json:"added,omitempty"`
+	Meant       []string           `json:"meant,omitempty"`   // what takes effect now, since it is written as the product reads it
+	List        string             `json:"list,omitempty"`    // as it is to be
+	Written     string             `json:"written,omitempty"` // the file with it
 }
 
 // NewRevocations makes the report of a list as it is found.
-func NewRevocations(source string, r kongmesh.Revocations, at time.Time) Revocations {
+func NewRevocations(source string, r zonetoken.Revocations, at time.Time) Revocations {
 	return Revocations{APIVersion: APIVersion, Kind: "Revocations", At: at.UTC().Truncate(time.Second), Source: source, Revoked: append([]string{}, r.IDs()...), Ineffective: append([]string{}, r.Ineffective()...),
-		Findings: append(kongmesh.Findings{}, r.Findings()...)}
+		Findings: append(zonetoken.Findings{}, r.Findings()...)}
 }
 
 // Merged adds what the list becomes, and the file that it was written to, if any.
-func (r Revocations) Merged(m kongmesh.Merged, written string) Revocations {
+func (r Revocations) Merged(m zonetoken.Merged, written string) Revocations {
 	r.Added, r.Meant, r.List, r.Written = m.Added, m.Meant, string(m.Data), written
 	return r
 }

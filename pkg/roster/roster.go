@@ -26,12 +26,12 @@ const Believed = 15 * time.Minute
 // BelievedFenced is how long it is believed when the member's own cluster was seen to deny every edit that would change it.
 const BelievedFenced = 7 * 24 * time.Hour
 
-// CRDName is the name of the CustomResourceDefinition of EdgeCluster.
-const CRDName = "edgeclusters.xcpauth.io"
+// crdName is the name of the CustomResourceDefinition of EdgeCluster.
+const crdName = "edgeclusters.xcpauth.io"
 
 var (
 	readNamespace = plan.Read{Version: "v1", Resource: "namespaces", Name: api.Namespace}
-	readCRD       = plan.Read{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions", Name: CRDName}
+	readCRD       = plan.Read{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions", Name: crdName}
 	readJournal   = plan.Read{Version: "v1", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
 	readEntries   = plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
 )
@@ -343,7 +343,7 @@ func NamespaceObject() map[string]any {
 
 // CRDRef names the CustomResourceDefinition of EdgeCluster.
 func CRDRef() plan.Ref {
-	return plan.Ref{Group: readCRD.Group, Version: readCRD.Version, Resource: readCRD.Resource, Kind: "CustomResourceDefinition", Name: CRDName}
+	return plan.Ref{Group: readCRD.Group, Version: readCRD.Version, Resource: readCRD.Resource, Kind: "CustomResourceDefinition", Name: crdName}
 }
 
 // CRDObject is the CustomResourceDefinition as manifests/ ships it.

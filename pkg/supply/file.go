@@ -10,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
 )
 
 // maxFile is the longest file with secrets that is read.
@@ -29,7 +28,7 @@ func ReadFile(flag, path string) (plan.Secret, error) {
 	if err != nil {
 		return plan.Secret{}, fmt.Errorf("reading the file of --%s: %w", flag, err)
 	}
-	if err := Private(path, info); err != nil {
+	if err := private(path, info); err != nil {
 		return plan.Secret{}, fmt.Errorf("--%s: %w", flag, err)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))

@@ -13,9 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // Tctl has the vendor's CLI make credentials. Every run of it names a cluster and a profile, never makes a cluster, never takes default

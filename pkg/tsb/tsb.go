@@ -4,7 +4,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/inspect"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
+
+// Name is how the product is selected.
+const Name = state.Name
 
 // Provider reads and migrates Tetrate Service Bridge 1.4 and newer.
 func Provider() plan.Provider { return migration.Provider() }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
@@ -90,11 +90,11 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: "west", ValidFor: 90 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Now())
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: 90 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		global := append([]apifake.Object{apifake.GlobalSecret(kongmesh.KeyName("1"), string(text))}, apifake.Global("2.13.10", map[string]bool{"west": true})...)
+		global := append([]apifake.Object{apifake.GlobalSecret(zonetoken.KeyName("1"), string(text))}, apifake.Global("2.13.10", map[string]bool{"west": true})...)
 		west := append(apifake.Zone("2.13.10", "west", apifake.SecretVariable("KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE", "cp-token", "token")),
 			apifake.TokenSecret("cp-token", string(token.Reveal())))
 		return map[string]*apifake.Server{"hub": apifake.Start(global...), "west": apifake.Start(west...)}

@@ -15,12 +15,11 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
-
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
 )
 
 func newCertificateCommand(o *fleetOptions) *cobra.Command {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
@@ -167,19 +169,19 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 	if open {
 		return issued{}, othersCanSign(o.keyFile)
 	}
-	key, err := kongmesh.CheckPEM(text)
+	key, err := zonetoken.CheckPEM(text)
 	if err != nil {
 		return issued{}, fmt.Errorf("the key in file %s: %w", o.keyFile, err)
 	}
 	var random [16]byte
 	rand.Read(random[:]) // ends the program rather than fail
-	secret, f, err := kongmesh.Issue(kongmesh.Grant{Zone: o.zone, ValidFor: o.life, ID: kongmesh.TokenID(random), KeyID: o.kid}, key, now)
+	secret, f, err := zonetoken.Issue(zonetoken.Grant{Zone: o.zone, ValidFor: o.life, ID: zonetoken.TokenID(random), KeyID: o.kid}, key, now)
 	if err != nil {
 		return issued{}, fmt.Errorf("issuing a token for zone %s: %w", o.zone, err)
 	}
 	where := "file " + o.keyFile
-	j := kongmesh.Verifier{Zone: o.zone, Static: []kongmesh.PublicKey{{KeyID: o.kid, Where: where, Public: &key.PublicKey}}}.Assess(secret.Reveal(), now)
-	if !j.Ours.Valid || j.Product.Outcome != kongmesh.Accepted {
+	j := zonetoken.Verifier{Zone: o.zone, Static: []zonetoken.PublicKey{{KeyID: o.kid, Where: where, Public: &key.PublicKey}}}.Assess(secret.Reveal(), now)
+	if !j.Ours.Valid || j.Product.Outcome != zonetoken.Accepted {
 		return issued{}, errors.New("the token that was made is not valid, so it was not written: " + j.Ours.Why)
 	}
 	return issued{token: secret, report: func(digest, to string) render.Issued {
@@ -189,7 +191,7 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 
 // ofGlobal has the global of the contexts issue a token, or signs it with its newest key.
 func (o *issueOptions) ofGlobal(ctx context.Context, tokens issuer.Tokens, f plan.State, goal plan.Goal) (issued, error) {
-	request, err := kongmesh.Request(f, goal, o.zone)
+	request, err := migration.Request(f, goal, o.zone)
 	if err != nil {
 		return issued{}, &codeError{code: exitRefused, text: err.Error()}
 	}
@@ -211,7 +213,7 @@ func (o *issueOptions) put(ctx context.Context, live *execute.Live, m plan.Membe
 	if o.secret == "" {
 		o.secret = "cp-token" // as in the product's page
 	}
-	secret := issuer.Secret(o.secret, o.within, kongmesh.TokenKey, t.token)
+	secret := issuer.Secret(o.secret, o.within, state.TokenKey, t.token)
 	secret["immutable"] = true
 	live.Supplier = ready{secret}
 	supply := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: o.within, Wants: []string{o.secret}, Token: &plan.TokenRequest{}}
@@ -234,7 +236,7 @@ func (ready) Makes() bool  { return false }
 func (o *issueOptions) hand(t issued, now time.Time) error {
 	text := t.token.Reveal()
 	if o.secret != "" {
-		o := issuer.Secret(o.secret, o.within, kongmesh.TokenKey, t.token)
+		o := issuer.Secret(o.secret, o.within, state.TokenKey, t.token)
 		if meta := o["metadata"].(map[string]any); meta["namespace"] == "" {
 			delete(meta, "namespace")
 		}

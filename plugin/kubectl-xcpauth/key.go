@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
@@ -33,7 +33,7 @@ type keyOptions struct {
 }
 
 func newKeyCreateCommand(fo *fleetOptions) *cobra.Command {
-	o := &keyOptions{fleetOptions: fo, namespace: kongmesh.KongNamespace}
+	o := &keyOptions{fleetOptions: fo, namespace: zonetoken.KongNamespace}
 	cmd := &cobra.Command{
 		Use: "create", Args: cobra.NoArgs,
 		Short: "make a signing key, as PEM, and as the secret that the control plane reads",
@@ -80,7 +80,7 @@ func (o *keyOptions) run(now time.Time) error {
 		kid = strconv.Itoa(o.serial)
 	}
 	if o.manifest != "" {
-		secret = o.namespace + "/" + kongmesh.KeyName(kid)
+		secret = o.namespace + "/" + zonetoken.KeyName(kid)
 		if err := o.writeManifest(text); err != nil {
 			if o.out != "" {
 				os.Remove(o.out) // nobody has seen it
@@ -92,7 +92,7 @@ func (o *keyOptions) run(now time.Time) error {
 }
 
 func (o *keyOptions) writeManifest(text []byte) error {
-	m, err := kongmesh.KeyManifest(o.namespace, o.serial, text)
+	m, err := zonetoken.KeyManifest(o.namespace, o.serial, text)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
@@ -186,7 +187,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
 	live := &execute.Live{Fleet: f, Provider: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
 		Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
-		SecretFields: map[string]execute.FillSecret{kongmesh.KeySecretField: issuer.NewKey},
+		SecretFields: map[string]execute.FillSecret{migration.KeySecretField: issuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics,
 			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at

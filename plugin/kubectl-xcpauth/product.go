@@ -5,16 +5,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // products are the values of --product; the first has the product found out.
-var products = []string{"auto", state.Name, kongmesh.Name}
+var products = []string{"auto", tsb.Name, kongmesh.Name}
 
 // aloneVerbs and aloneFlags are those that mean something to TSB alone: Kong Mesh has no roster, webhook, fence or standby, its global's
 // certificate stays, and its tokens come from the global.
@@ -53,7 +52,7 @@ func (o *fleetOptions) having(d plan.Provider) plan.Provider {
 	facts := d.ReadState
 	d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 		f := facts(snaps, where, at)
-		if o.alone == "" || f.Product == state.Name {
+		if o.alone == "" || f.Product == tsb.Name {
 			return f
 		}
 		text := fmt.Sprintf("%s is for TSB alone, and this fleet is of %s; leave it out, or name another fleet with --contexts or --product", o.alone, f.Product)

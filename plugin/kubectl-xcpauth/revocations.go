@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
@@ -71,20 +71,20 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 	if text := string(list); looksLikeToken(strings.TrimSpace(text)) || strings.Contains(text, "-----BEGIN") {
 		return fmt.Errorf("%s holds a token or a key, and no list of IDs; nothing of it is printed", source)
 	}
-	r := kongmesh.ParseRevocations(list)
+	r := zonetoken.ParseRevocations(list)
 	report := render.NewRevocations(source, r, now)
 	if len(o.add) == 0 {
 		if err := render.Print(o.Out, o.output, report); err != nil {
 			return err
 		}
 		for _, f := range report.Findings {
-			if f.Severity == kongmesh.Error {
+			if f.Severity == zonetoken.Error {
 				return &codeError{code: exitRefused}
 			}
 		}
 		return nil
 	}
-	m, err := r.Merge(kongmesh.Change{Add: o.add})
+	m, err := r.Merge(zonetoken.Change{Add: o.add})
 	if err != nil {
 		return err
 	}

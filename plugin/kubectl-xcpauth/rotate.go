@@ -8,7 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
@@ -40,7 +42,7 @@ func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.State, err
 	if err != nil {
 		return nil, plan.State{}, err
 	}
-	live.Where.Product = kongmesh.Name
+	live.Where.Product = state.Name
 	f := o.observe(ctx, live)
 	switch {
 	case ctx.Err() != nil:
@@ -93,7 +95,7 @@ func newKeyListCommand(fo *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := fo.print(render.NewKeys(f, kongmesh.Kid)); err != nil {
+			if err := fo.print(render.NewKeys(f, state.Kid)); err != nil {
 				return err
 			}
 			for _, k := range f.Hub.Keys {
@@ -180,7 +182,7 @@ key, or cannot be looked at; a zone that does gets a new token first. There is n
 			if goal.To = ""; len(f.Hub.Keys) == 0 {
 				return &codeError{code: exitRefused, text: "there is no signing key to keep; kubectl xcpauth migrate makes one"}
 			}
-			goal.To = kongmesh.Kid(f.Hub.Keys[len(f.Hub.Keys)-1].ID)
+			goal.To = state.Kid(f.Hub.Keys[len(f.Hub.Keys)-1].ID)
 			return o.carry(cmd.Context(), live, f, goal, "key retire")
 		},
 	}
@@ -267,7 +269,7 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 		if looksLikeToken(id) {
 			return errors.New("that is a token itself, and others can read the command line; issue a new one, and revoke this one by its jti: kubectl xcpauth token inspect prints it")
 		}
-		if err := kongmesh.CheckTokenID(id); err != nil {
+		if err := zonetoken.CheckTokenID(id); err != nil {
 			return err
 		}
 	}
@@ -300,7 +302,7 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 	goal.RevokedOf = map[string]string{}
 	for _, id := range ids {
 		o.repeats += " " + id
-		if whose := kongmesh.Whose(f, id); whose != "" {
+		if whose := migration.Whose(f, id); whose != "" {
 			goal.RevokedOf[id] = whose
 		}
 	}

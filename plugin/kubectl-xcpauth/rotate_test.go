@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
@@ -25,15 +25,15 @@ func meshFleet(t *testing.T) (kubeconfig string, secrets []string) {
 			t.Fatal(err)
 		}
 		id := map[string]string{"1": "11111111-1111-4111-8111-111111111111", "2": "22222222-2222-4222-8222-222222222222"}[kid]
-		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: zone, ValidFor: 90 * 24 * time.Hour, ID: id, KeyID: kid}, key, time.Now())
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: zone, ValidFor: 90 * 24 * time.Hour, ID: id, KeyID: kid}, key, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
 		tokens[zone] = string(token.Reveal())
 		secrets = append(secrets, tokens[zone], string(pem))
-		global = append(global, apifake.GlobalSecret(kongmesh.KeyName(kid), string(pem)))
+		global = append(global, apifake.GlobalSecret(zonetoken.KeyName(kid), string(pem)))
 	}
-	global = append(global, apifake.GlobalSecret(kongmesh.RevocationsName, "33333333-3333-4333-8333-333333333333"))
+	global = append(global, apifake.GlobalSecret(zonetoken.RevocationsName, "33333333-3333-4333-8333-333333333333"))
 	global = append(global, apifake.Global("2.13.10", map[string]bool{"west": true, "east": true, "north": false})...)
 	servers := map[string]*apifake.Server{"global": apifake.Start(global...)}
 	for _, zone := range []string{"west", "east"} {
@@ -160,12 +160,12 @@ func TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	const gone, other = "11111111-1111-4111-8111-111111111111", "33333333-3333-4333-8333-333333333333"
-	token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: "west", ValidFor: time.Hour, ID: gone, KeyID: "1"}, key, time.Now().Add(-24*time.Hour))
+	token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: time.Hour, ID: gone, KeyID: "1"}, key, time.Now().Add(-24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 	mine, others := file(t, 0o600, string(token.Reveal())+"\n"), file(t, 0o644, string(token.Reveal()))
-	global := apifake.Start(append([]apifake.Object{apifake.GlobalSecret(kongmesh.KeyName("1"), string(pem)), apifake.GlobalSecret(kongmesh.RevocationsName, gone+","+other)}, apifake.Global("2.13.10", map[string]bool{"west": false})...)...)
+	global := apifake.Start(append([]apifake.Object{apifake.GlobalSecret(zonetoken.KeyName("1"), string(pem)), apifake.GlobalSecret(zonetoken.RevocationsName, gone+","+other)}, apifake.Global("2.13.10", map[string]bool{"west": false})...)...)
 	kubeconfig := serve(t, map[string]*apifake.Server{"global": global, "west": apifake.Start(apifake.Zone("2.13.10", "west")...)}, nil)
 	for _, tc := range []struct {
 		name string
@@ -206,7 +206,7 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := func(zone string, mode os.FileMode) string {
-		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: zone, ValidFor: 20 * 365 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) // before the session of apifake.Global
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: zone, ValidFor: 20 * 365 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) // before the session of apifake.Global
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 		}
 		return name
 	}
-	kubeconfig := serve(t, map[string]*apifake.Server{"global": apifake.Start(append([]apifake.Object{apifake.GlobalSecret(kongmesh.KeyName("1"), string(pem))}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)...)}, nil)
+	kubeconfig := serve(t, map[string]*apifake.Server{"global": apifake.Start(append([]apifake.Object{apifake.GlobalSecret(zonetoken.KeyName("1"), string(pem))}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)...)}, nil)
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -243,7 +243,7 @@ func TestVerbsOfAMeshRefuseAGlobalThatKeepsItsStateElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	global := apifake.Start(append(apifake.Global("2.13.10", nil, apifake.Variable("KUMA_ENVIRONMENT", "universal"),
-		apifake.Variable("KUMA_STORE_TYPE", "postgres")), apifake.GlobalSecret(kongmesh.KeyName("1"), string(pem)))...)
+		apifake.Variable("KUMA_STORE_TYPE", "postgres")), apifake.GlobalSecret(zonetoken.KeyName("1"), string(pem)))...)
 	kubeconfig := serve(t, map[string]*apifake.Server{"global": global}, nil)
 	out := filepath.Join(t.TempDir(), "west.jwt")
 	for _, args := range [][]string{

@@ -10,13 +10,12 @@ import (
 	"os"
 	"sync"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
-
 	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
 )
 
 // supplyFlags say where credentials that edges lack, and Central's certificate, come from when they come from outside.

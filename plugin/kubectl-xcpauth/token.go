@@ -11,17 +11,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 func newTokenCommand(o *fleetOptions) *cobra.Command {
@@ -115,7 +114,7 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 	}
 	zoneGiven := o.zone.given()
 	if o.zone.ofFleet() { // the flag of verify has the place of the one that all verbs have
-		o.product, o.zone.product = o.zone.product, string(kongmesh.KongMesh)
+		o.product, o.zone.product = o.zone.product, string(zonetoken.KongMesh)
 	}
 	raw, source, err := o.token(ctx, args)
 	if err != nil {
@@ -127,7 +126,7 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 	if err != nil { // of no family, so no flag and no key makes it valid
 		return o.rejected(report, raw, err)
 	}
-	if zone, err := kongmesh.ReadZone(raw); err == nil && o.edge == "" && (zone.Kind != kongmesh.Other || zoneGiven) {
+	if zone, err := zonetoken.ReadZone(raw); err == nil && o.edge == "" && (zone.Kind != zonetoken.Other || zoneGiven) {
 		return o.ofZone(raw, zone, report, now)
 	} else if zoneGiven {
 		return errors.New("--kid, --zone, --revocations, --product and --version are for zone tokens of Kong Mesh and Kuma, and this is no token of a zone")

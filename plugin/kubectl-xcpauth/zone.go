@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // zoneOptions are the flags that say by whom a zone token is judged.
@@ -39,13 +38,13 @@ func (z *zoneOptions) addFlags(cmd *cobra.Command) {
 
 // addVersion adds the flags that say which control plane it is.
 func addVersion(flags *pflag.FlagSet, product, version *string) {
-	flags.StringVar(product, "product", string(kongmesh.KongMesh), "the control plane: kong-mesh, kuma")
+	flags.StringVar(product, "product", string(zonetoken.KongMesh), "the control plane: kong-mesh, kuma")
 	flags.StringVar(version, "version", "", "its version, such as 2.13.5; default: as 2.14 does it")
 }
 
 func completeVersion(cmd *cobra.Command) {
 	var all []string
-	for _, p := range kongmesh.Products {
+	for _, p := range zonetoken.Products {
 		all = append(all, string(p))
 	}
 	if err := cmd.RegisterFlagCompletionFunc("product", cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -70,12 +69,12 @@ func (z *zoneOptions) given() bool {
 func (z *zoneOptions) ofFleet() bool { return z.product == products[0] || z.product == state.Name }
 
 // versionOf is the version that the flags say.
-func versionOf(product, text string) (kongmesh.Version, error) {
+func versionOf(product, text string) (zonetoken.Version, error) {
 	if text == "" {
-		v, err := kongmesh.ParseVersion(kongmesh.Product(product), "1.0.0") // is the product known?
-		return kongmesh.Version{Product: v.Product}, err
+		v, err := zonetoken.ParseVersion(zonetoken.Product(product), "1.0.0") // is the product known?
+		return zonetoken.Version{Product: v.Product}, err
 	}
-	return kongmesh.ParseVersion(kongmesh.Product(product), text)
+	return zonetoken.ParseVersion(zonetoken.Product(product), text)
 }
 
 // ofZone reports on a zone token: what is odd about it, and when it is to be verified, what the product and we say; in these steps:
@@ -83,9 +82,9 @@ func versionOf(product, text string) (kongmesh.Version, error) {
 //  1. what the flags say of the control plane: its version, the list of revoked tokens;
 //  2. its key, from a file;
 //  3. both verdicts.
-func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, now time.Time) error {
+func (o *tokenOptions) ofZone(raw []byte, z zonetoken.Zone, report render.Token, now time.Time) error {
 	if !o.verify {
-		return render.Print(o.Out, o.output, report.OfZone(z, z.Findings(kongmesh.Verifier{}, now)))
+		return render.Print(o.Out, o.output, report.OfZone(z, z.Findings(zonetoken.Verifier{}, now)))
 	}
 	if len(o.audience) > 0 {
 		return errors.New("--audience is not for zone tokens: the product does not look at it")
@@ -94,14 +93,14 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 	if err != nil {
 		return err
 	}
-	v := kongmesh.Verifier{Version: version, Zone: o.zone.name}
+	v := zonetoken.Verifier{Version: version, Zone: o.zone.name}
 	f := version.Findings()
 	if o.zone.revocations != "" {
 		list, _, err := readFile(o.zone.revocations)
 		if err != nil {
 			return fmt.Errorf("reading the list of --revocations: %w", err)
 		}
-		v.Revocations = kongmesh.ParseRevocations(list)
+		v.Revocations = zonetoken.ParseRevocations(list)
 		f = append(f, v.Revocations.Findings()...)
 	}
 	if o.keyFile == "" {
@@ -131,9 +130,9 @@ func (o *tokenOptions) ofZone(raw []byte, z kongmesh.Zone, report render.Token, 
 
 // agreeing is a verdict that agrees with what is said below it: a token with an error is not valid, nor is one of which cannot be told
 // whether it was revoked.
-func agreeing(ours token.Verdict, own, around kongmesh.Findings) token.Verdict {
+func agreeing(ours token.Verdict, own, around zonetoken.Findings) token.Verdict {
 	for _, f := range own {
-		if ours.Valid && f.Severity == kongmesh.Error {
+		if ours.Valid && f.Severity == zonetoken.Error {
 			ours = token.Verdict{Why: f.Found}
 		}
 	}
@@ -146,11 +145,11 @@ func agreeing(ours token.Verdict, own, around kongmesh.Findings) token.Verdict {
 }
 
 // besides are the findings of the version and of the list below a valid token: they are no errors of the token.
-func besides(all kongmesh.Findings) kongmesh.Findings {
-	var besides kongmesh.Findings
+func besides(all zonetoken.Findings) zonetoken.Findings {
+	var besides zonetoken.Findings
 	for _, f := range all {
-		if f.Severity == kongmesh.Error {
-			f.Severity = kongmesh.Warning
+		if f.Severity == zonetoken.Error {
+			f.Severity = zonetoken.Warning
 		}
 		besides = append(besides, f)
 	}
@@ -159,7 +158,7 @@ func besides(all kongmesh.Findings) kongmesh.Findings {
 
 // zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A private key that we
 // can read and the product could not is a finding. The rest of what is said of the keys are warnings.
-func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []kongmesh.PublicKey, rests,
+func (o *tokenOptions) zoneKeys(z zonetoken.Zone, f *zonetoken.Findings) (all []zonetoken.PublicKey, rests,
 	warnings []string, err error) {
 	text, open, err := readFile(o.keyFile)
 	if err != nil {
@@ -168,7 +167,7 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []ko
 	where := "file " + o.keyFile
 	keys, err := token.ParseKeys(text, where)
 	if err != nil {
-		if _, why := kongmesh.CheckPEM(text); why != nil {
+		if _, why := zonetoken.CheckPEM(text); why != nil {
 			err = fmt.Errorf("%w: %w", err, why)
 		}
 		return nil, nil, nil, err
@@ -185,8 +184,8 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []ko
 		case k.ID == "":
 			unnamed++
 		}
-		if _, err := kongmesh.CheckPEM(text); k.Private && err != nil {
-			*f = append(*f, kongmesh.Finding{ID: "key-file", Severity: kongmesh.Warning, Found: "the key in " + where + " verifies here, and would not do as a signing key of the product: " + err.Error()})
+		if _, err := zonetoken.CheckPEM(text); k.Private && err != nil {
+			*f = append(*f, zonetoken.Finding{ID: "key-file", Severity: zonetoken.Warning, Found: "the key in " + where + " verifies here, and would not do as a signing key of the product: " + err.Error()})
 		}
 		kid := k.ID
 		if kid == "" {
@@ -195,7 +194,7 @@ func (o *tokenOptions) zoneKeys(z kongmesh.Zone, f *kongmesh.Findings) (all []ko
 		if kid == "" {
 			kid = z.KeyID
 		}
-		all = append(all, kongmesh.PublicKey{KeyID: kid, Where: where, Public: public})
+		all = append(all, zonetoken.PublicKey{KeyID: kid, Where: where, Public: public})
 	}
 	if len(all) == 0 {
 		return nil, nil, nil, fmt.Errorf("%s holds a key that is not RSA, and zone tokens are RS256", where)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
@@ -32,13 +32,13 @@ func mesh(names []string) (hub []apifake.Object, zone func(name string) ([]apifa
 	for _, n := range names {
 		connected[n] = true
 	}
-	hub = append(apifake.Global(version, connected, apifake.Variable("KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken")), apifake.GlobalSecret(kongmesh.KeyName(kid), string(kongmesh.EncodeKey(key))))
+	hub = append(apifake.Global(version, connected, apifake.Variable("KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken")), apifake.GlobalSecret(zonetoken.KeyName(kid), string(zonetoken.EncodeKey(key))))
 	return released(sized(hub, ns), ns), func(name string) ([]apifake.Object, error) {
 		var id [16]byte
 		if _, err := rand.Read(id[:]); err != nil {
 			return nil, err
 		}
-		token, _, err := kongmesh.Issue(kongmesh.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: kongmesh.TokenID(id), KeyID: kid}, key, time.Now())
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: zonetoken.TokenID(id), KeyID: kid}, key, time.Now())
 		if err != nil {
 			return nil, fmt.Errorf("making a token for %s: %w", name, err)
 		}

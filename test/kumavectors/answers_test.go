@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 )
@@ -98,7 +98,7 @@ func TestTheStandInAnswersEachVectorAsKumaDoes(t *testing.T) {
 // kid is a token's.
 func kid(t *testing.T, token string) string {
 	t.Helper()
-	z, err := kongmesh.ReadZone([]byte(token))
+	z, err := zonetoken.ReadZone([]byte(token))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,22 +116,22 @@ var otherwise = map[string]string{
 // Our verifier gives Kuma's answer to every vector, fit to be printed, and finds the key with which Kuma signs.
 func TestOurVerifierAnswersEachVectorAsKumaDoes(t *testing.T) {
 	g := recorded(t)
-	version, err := kongmesh.ParseVersion(kongmesh.KongMesh, "2.14.3")
+	version, err := zonetoken.ParseVersion(zonetoken.KongMesh, "2.14.3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range g.Rows {
 		t.Run(row.Name, func(t *testing.T) {
-			var secrets []kongmesh.Secret
+			var secrets []zonetoken.Secret
 			for _, name := range slices.Sorted(maps.Keys(row.Settings.Secrets)) {
 				if !row.Settings.SecretsOff {
-					secrets = append(secrets, kongmesh.Secret{
-						Namespace: kongmesh.KongNamespace, Name: name, Type: kongmesh.SecretType,
+					secrets = append(secrets, zonetoken.Secret{
+						Namespace: zonetoken.KongNamespace, Name: name, Type: zonetoken.SecretType,
 						Value: plan.NewSecret(g.Materials[row.Settings.Secrets[name]]),
 					})
 				}
 			}
-			keys := kongmesh.ReadKeys(kongmesh.KongNamespace, secrets)
+			keys := zonetoken.ReadKeys(zonetoken.KongNamespace, secrets)
 			if row.Issue {
 				signer, err := keys.Signer()
 				got := Answer{Issued: signer.Signs, Code: row.Kuma.Code, Text: row.Kuma.Text}
@@ -143,19 +143,19 @@ func TestOurVerifierAnswersEachVectorAsKumaDoes(t *testing.T) {
 				}
 				return
 			}
-			v := kongmesh.Verifier{
-				Version: version, Keys: keys, Revocations: kongmesh.ParseRevocations([]byte(row.Settings.Revocations)), Zone: Zone,
+			v := zonetoken.Verifier{
+				Version: version, Keys: keys, Revocations: zonetoken.ParseRevocations([]byte(row.Settings.Revocations)), Zone: Zone,
 			}
 			static := g.static(t, row.Settings)
 			for _, kid := range slices.Sorted(maps.Keys(static)) {
-				v.Static = append(v.Static, kongmesh.PublicKey{KeyID: kid, Where: "its configuration", Public: static[kid]})
+				v.Static = append(v.Static, zonetoken.PublicKey{KeyID: kid, Where: "its configuration", Public: static[kid]})
 			}
 			a := v.Ask([]byte(row.Token), Now)
 			got, want := Answer{Code: a.Code, Text: a.Text}, row.Kuma
 			switch a.Outcome {
-			case kongmesh.Accepted:
+			case zonetoken.Accepted:
 				got.Code = codes.OK.String()
-			case kongmesh.NotAsked:
+			case zonetoken.NotAsked:
 				got.Code = string(a.Outcome)
 			}
 			want.Text = printable(want.Text)

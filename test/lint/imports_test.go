@@ -40,14 +40,26 @@ const (
 )
 
 // deciding are the packages that take values and return values.
-var deciding = []string{"./pkg/guard", "./pkg/overlay", "./pkg/plan", "./pkg/chain", "./pkg/tsb", "./pkg/token",
-	"./pkg/roster", "./pkg/kongmesh", "./pkg/kube", "./pkg/check"}
+var deciding = []string{"./pkg/guard", "./pkg/overlay", "./pkg/plan", "./pkg/chain", "./pkg/tsb/...", "./pkg/token",
+	"./pkg/roster", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check"}
 
 var rules = []rule{
 	{why: "what decides has no file, process, network, environment or chance",
 		of: deciding, bar: []string{"net", "net/...", "os", "os/...", "syscall", "math/rand", "math/rand/...", "crypto/rand"}, open: []string{"net/url", "net/netip"}, reach: direct},
 	{why: "what decides leads to nothing of ours that is not deciding too, and to no client",
 		of: deciding, bar: []string{"./...", "k8s.io/client-go", "k8s.io/client-go/..."}, open: append([]string{"./pkg/api", "./manifests"}, deciding...), reach: anywhere},
+	{why: "what reads a product decides nothing",
+		of: []string{"./pkg/tsb/state", "./pkg/kongmesh/state", "./pkg/kongmesh/zonetoken"}, reach: anywhere,
+		bar: []string{"./pkg/tsb/migration", "./pkg/tsb/inspect", "./pkg/kongmesh/migration", "./pkg/kongmesh/inspect"}},
+	{why: "a migration rests on nothing that only check looks at",
+		of: []string{"./pkg/tsb/migration", "./pkg/kongmesh/migration"}, reach: anywhere,
+		bar: []string{"./pkg/tsb/inspect", "./pkg/kongmesh/inspect", "./pkg/check"}},
+	{why: "a zone token is judged without a cluster",
+		of: []string{"./pkg/kongmesh/zonetoken"}, bar: []string{"./pkg/kongmesh/state", "./pkg/kube"}, reach: direct},
+	{why: "one product does not know the other",
+		of: []string{"./pkg/tsb/..."}, bar: []string{"./pkg/kongmesh/..."}, reach: anywhere},
+	{why: "one product does not know the other",
+		of: []string{"./pkg/kongmesh/..."}, bar: []string{"./pkg/tsb/..."}, reach: anywhere},
 	{why: "only the webhook is built on controller-runtime",
 		of: []string{"./pkg/...", "./plugin/...", "./manifests/...", "./krew/..."}, bar: []string{"sigs.k8s.io/controller-runtime", "sigs.k8s.io/controller-runtime/..."}, reach: withTests},
 	{why: "the plugin stays small and starts fast: these cost more than all the rest of it",

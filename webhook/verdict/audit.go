@@ -5,11 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // Finding is what is true of one member against what the hub is stored to accept.

@@ -12,9 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // OverrideAnnotation carries, in the edit that it is meant for, the digest of the blockers that this edit is to go over.

@@ -5,9 +5,8 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 const (

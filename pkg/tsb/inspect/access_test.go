@@ -4,16 +4,15 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/test/rbac"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 // every is all that may be needed: a hub without its roster and with it, one whose certificate comes from files, and an edge without its CA.

@@ -4,12 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
 // Whose an edge is depends on who signed, never on when: else an edge of this hub would be called another's, and its owner told to

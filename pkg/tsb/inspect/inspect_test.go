@@ -7,16 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 // What lies in the clusters, and which rules it makes speak (of errors and warnings): the product's own words come from here.

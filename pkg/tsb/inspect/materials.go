@@ -8,12 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // rotatedLifetime is the longest lifetime of a token that the operator renews by itself: the default is an hour, and those that were

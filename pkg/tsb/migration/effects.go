@@ -3,11 +3,10 @@ package migration
 import (
 	"slices"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // These are the effects on the predicted state that several steps share.

@@ -7,14 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 func TestFactsAccountForEveryContext(t *testing.T) {
@@ -172,7 +171,7 @@ func FuzzFacts(f *testing.F) {
 		state.Reads(s.Reads, true)
 		state.Reads(h.Reads, true)
 		fs := state.ReadState([]plan.Snapshot{h, s}, plan.Selection{}, tsbobjects.Noon)
-		for _, step := range Next(fs, plan.Goal{To: state.JWT, Within: time.Minute}).Steps {
+		for _, step := range nextWave(fs, plan.Goal{To: state.JWT, Within: time.Minute}).Steps {
 			if _, err := json.Marshal(step.Writes); err != nil {
 				t.Error(err)
 			}

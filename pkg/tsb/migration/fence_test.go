@@ -10,15 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 const deniedByOurs = "controlplanes.install.tetrate.io \"controlplane\" is forbidden: ValidatingAdmissionPolicy 'xcpauth-fence' with binding 'xcpauth-fence' denied request: this edge was proved"
@@ -128,7 +127,7 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 			}
 			m := tsbfleet.Edge("eu", state.JWT)
 			m.Fence = f
-			writes := InstallFenceStep(m, plan.Goal{}).Writes
+			writes := installFenceStep(m, plan.Goal{}).Writes
 			if tc.ours != (len(writes) == 0) {
 				t.Errorf("writes %+v", writes)
 			}
@@ -197,7 +196,7 @@ func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
 	}
 	m := tsbfleet.Edge("eu", state.JWT)
 	m.Fence = first
-	step := InstallFenceStep(m, plan.Goal{})
+	step := installFenceStep(m, plan.Goal{})
 	if len(step.Writes) != 1 || step.Writes[0].Object.Kind != state.FencePolicyRef.Kind || step.Writes[0].Op == plan.OpCreate {
 		t.Fatalf("writes %+v", step.Writes)
 	}
@@ -263,7 +262,7 @@ func TestNextWithFences(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = state.JWT
-			if got := tsbfleet.Said(Next(tc.facts, tc.goal)); got != tc.want {
+			if got := tsbfleet.Said(nextWave(tc.facts, tc.goal)); got != tc.want {
 				t.Errorf("next wave %q, want %q", got, tc.want)
 			}
 		})
@@ -273,7 +272,7 @@ func TestNextWithFences(t *testing.T) {
 	second := tsbfleet.With(bound(tsbfleet.Edge("edge-2", state.JWT)), func(m *plan.Member) { m.Context = "edge-1" }) // in the same cluster
 	f := tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved), second, tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
 	var writes []string
-	for _, w := range Next(f, plan.Goal{To: state.JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
+	for _, w := range nextWave(f, plan.Goal{To: state.JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
 		writes = append(writes, fmt.Sprintf("%s %s %v", w.Object.Resource, w.Object.Name, w.Op == plan.OpDelete))
 	}
 	want := "edgeclusters edge-1 false, edgeclusters edge-2 false, validatingadmissionpolicybindings xcpauth-fence true, validatingadmissionpolicies xcpauth-fence true, controlplanes controlplane false"

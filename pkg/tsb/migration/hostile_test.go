@@ -6,15 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 // offBlockers is what stands against turning mTLS off.
@@ -61,7 +60,7 @@ func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
 					s.Reads[r] = plan.Result{Err: "forbidden (403)"}
 				}
 				f := state.ReadState([]plan.Snapshot{hub, eu}, plan.Selection{Hub: "hub"}, tsbobjects.Noon)
-				wave := tsbfleet.Said(Next(f, plan.Goal{Unrotated: []string{"eu"}, NoFence: true}))
+				wave := tsbfleet.Said(nextWave(f, plan.Goal{Unrotated: []string{"eu"}, NoFence: true}))
 				if tc.want == "" {
 					if b := offBlockers(f); len(b) > 0 || wave != "close" {
 						t.Fatalf("blockers %v, next %q; want none and close", b, wave)
@@ -156,14 +155,14 @@ func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	if m := f.Member("eu"); m.Verified(state.JWT, tsbobjects.Noon) {
 		t.Error("eu counts as proved by a statement about a ControlPlane that is not there any more")
 	}
-	wave := Next(f, plan.Goal{})
+	wave := nextWave(f, plan.Goal{})
 	if got := tsbfleet.Said(wave); got != "register" {
 		t.Fatalf("next is %q, want the entry renewed", got)
 	}
 	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Op == plan.OpCreate {
 		t.Errorf("writes %+v, want the entry that is there changed", writes)
 	}
-	if got := tsbfleet.Said(Next(seen("uid-eu-controlplane"), plan.Goal{Unrotated: []string{"eu"}, NoFence: true})); got != "close" {
+	if got := tsbfleet.Said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Unrotated: []string{"eu"}, NoFence: true})); got != "close" {
 		t.Errorf("renewed and proved, next is %q again", got)
 	}
 }
@@ -214,7 +213,7 @@ func TestTheGoalIsNotReachedOnWhatIsOld(t *testing.T) {
 		"a statement that ran out, both on":  tsbfleet.Fleet(guard.Yes, guard.Yes, old),
 		"MPC on mTLS under a closed hub":     tsbfleet.Fleet(guard.No, guard.Yes, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Mpc(state.MTLS)),
 	} {
-		if w := Next(f, plan.Goal{}); len(w.Obstacles) == 0 {
+		if w := nextWave(f, plan.Goal{}); len(w.Obstacles) == 0 {
 			t.Errorf("%s: next is %q, want it blocked", name, tsbfleet.Said(w))
 		}
 	}

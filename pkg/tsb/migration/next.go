@@ -6,10 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // situation is what a procedure decides on: the state, the goal, and the members by what can be done with them.
@@ -68,8 +67,8 @@ var withoutHub = []phase{
 	{does: "end here", wave: func(s *situation) (plan.Wave, bool) { return plan.Wave{Obstacles: s.obstacles}, true }},
 }
 
-// Next is the wave of the first phase that has something to do.
-func Next(f plan.State, goal plan.Goal) plan.Wave {
+// nextWave is the wave of the first phase that has something to do.
+func nextWave(f plan.State, goal plan.Goal) plan.Wave {
 	switch {
 	case goal.Renew != nil:
 		return rotateTokenWave(f, goal)
@@ -215,8 +214,8 @@ func podsNewerThanModes(h plan.Hub) bool {
 	return !h.Since.IsZero() && h.Workload.Settled && !old
 }
 
-// Complete has every member present a JWT, and remembers the tokens that are to be renewed.
-func Complete(f plan.State, g plan.Goal) plan.Goal {
+// complete has every member present a JWT, and remembers the tokens that are to be renewed.
+func complete(f plan.State, g plan.Goal) plan.Goal {
 	g.To = cmp.Or(g.To, state.JWT)
 	g.Renew = tokensToRotate(f, g)
 	return g

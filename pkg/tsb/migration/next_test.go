@@ -6,14 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 func TestNext(t *testing.T) {
@@ -71,7 +70,7 @@ func TestNext(t *testing.T) {
 		{"an unregistered member is listed first", tsbfleet.Fleet(on, off, tsbfleet.With(tsbfleet.Edge("edge-1", state.MTLS), func(m *plan.Member) { m.Registered = false })), "register"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if d := cmp.Diff(tc.want, tsbfleet.Said(Next(tc.facts, plan.Goal{To: state.JWT}))); d != "" {
+			if d := cmp.Diff(tc.want, tsbfleet.Said(nextWave(tc.facts, plan.Goal{To: state.JWT}))); d != "" {
 				t.Errorf("next wave (-want +got):\n%s", d)
 			}
 		})
@@ -80,35 +79,35 @@ func TestNext(t *testing.T) {
 	t.Run("a hub that is kept by somebody else", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS))
 		f.Hub.Owner = "Argo CD (tsb)"
-		if w := Next(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" || !strings.Contains(w.Obstacles[0].Why, "kept by Argo CD (tsb)") {
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" || !strings.Contains(w.Obstacles[0].Why, "kept by Argo CD (tsb)") {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("a hub that is written strangely", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS))
 		f.Hub.Anomalies = []string{"x is 1: not a boolean"}
-		if w := Next(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" {
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("an unreachable context may hold an edge", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
 		f.Others = []plan.OtherContext{{Context: "edge-2", State: "unreachable", Why: "timed out"}}
-		if w := Next(f, plan.Goal{}); tsbfleet.Said(w) != "!context edge-2" {
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!context edge-2" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("a finished hub is not reopened for a context that cannot be looked at", func(t *testing.T) {
 		f := tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.JWT), tsbfleet.Mpc(state.JWT))
 		f.Others = []plan.OtherContext{{Context: "kind-laptop", State: "unreachable", Why: "timed out"}}
-		if w := Next(f, plan.Goal{}); tsbfleet.Said(w) != "!context kind-laptop" {
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!context kind-laptop" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("an inventory that cannot be read may hold an edge", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
 		f.Hub.InventoryErr = "forbidden"
-		if w := Next(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" {
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" {
 			t.Errorf("%+v", w)
 		}
 	})
@@ -116,46 +115,46 @@ func TestNext(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS))
 		f.Hub.VerifiedBasis, f.Hub.Since = "", tsbobjects.Noon
 		f.Hub.Workload = plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{UID: "a", Ready: true, Created: tsbobjects.Noon}}}
-		if w := Next(f, plan.Goal{}); tsbfleet.Said(w) != "prove/hub" {
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "prove/hub" {
 			t.Errorf("%+v", w)
 		}
 		f.Hub.Workload.Processes[0].Created = tsbobjects.Noon.Add(time.Second)
-		if w := Next(f, plan.Goal{}); tsbfleet.Said(w) != "move/edge-1" {
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "move/edge-1" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("the canary must connect again before others move", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Edge("edge-2", state.MTLS))
 		f.Hub.Workload.RestartedFor = ""
-		if w := Next(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" || len(w.Steps[0].Undo) != 1 {
+		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" || len(w.Steps[0].Undo) != 1 {
 			t.Errorf("%+v", w)
 		}
-		if w := Next(f, plan.Goal{To: state.JWT, HastyCanary: true}); tsbfleet.Said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{To: state.JWT, HastyCanary: true}); tsbfleet.Said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
 		f.Hub.Workload.RestartedFor = reconnectKey(plan.Member{})
 		f.Hub.Workload.Processes = []plan.Process{{UID: "a", Created: tsbobjects.Noon}}
-		if w := Next(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" {
+		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" {
 			t.Errorf("not proved since Central's pods were started: %+v", w)
 		}
 		f.Hub.Workload.Processes[0].Created = tsbobjects.Noon.Add(-time.Second)
-		if w := Next(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("an edge connects again before mTLS goes off", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
 		f.Hub.Workload.RestartedFor = ""
-		if w := Next(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" {
+		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" {
 			t.Errorf("%+v", w)
 		}
 	})
 	t.Run("the named canary goes first", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS), tsbfleet.Edge("edge-2", state.MTLS))
-		if w := Next(f, plan.Goal{Canary: "edge-2"}); tsbfleet.Said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{Canary: "edge-2"}); tsbfleet.Said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
-		if w := Next(f, plan.Goal{Canary: "edge-7"}); tsbfleet.Said(w) != "!edge-7" {
+		if w := nextWave(f, plan.Goal{Canary: "edge-7"}); tsbfleet.Said(w) != "!edge-7" {
 			t.Errorf("%+v", w)
 		}
 	})
@@ -167,7 +166,7 @@ func TestNext(t *testing.T) {
 			"edge-3":      "it is named as the canary, but it cannot be moved now: did not answer",
 			state.MPCName: "it is named as the canary, and it is no edge",
 		} {
-			w := Next(f, plan.Goal{Canary: canary})
+			w := nextWave(f, plan.Goal{Canary: canary})
 			last := w.Obstacles[len(w.Obstacles)-1]
 			if want := why + "; name one that can be moved with --canary: edge-1, edge-2"; last.Member != canary || last.Why != want {
 				t.Errorf("%+v, want %q", last, want)
@@ -275,7 +274,7 @@ func TestNextNeverClosesOnAMemberThatMayPresentACertificate(t *testing.T) {
 					for _, jwt := range modes {
 						a.Name, b.Name = "edge-a", "edge-b"
 						f := tsbfleet.Fleet(mtls, jwt, a, b, m)
-						for _, s := range Next(f, plan.Goal{To: state.JWT}).Steps {
+						for _, s := range nextWave(f, plan.Goal{To: state.JWT}).Steps {
 							if s.Withdraws == nil {
 								continue
 							}

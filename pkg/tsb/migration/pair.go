@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // ReadPair reads the public part of a certificate that somebody made for Central, from PEM: the leaf, its intermediates, its CA if given.

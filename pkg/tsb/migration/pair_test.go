@@ -5,13 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) {
@@ -66,7 +65,7 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 			if tc.change != nil {
 				tc.change(&f)
 			}
-			w := Next(f, plan.Goal{To: state.JWT, Pair: tc.pair})
+			w := nextWave(f, plan.Goal{To: state.JWT, Pair: tc.pair})
 			if tsbfleet.Said(w) != tc.want && !strings.HasPrefix(tsbfleet.Said(w), tc.want+" ") {
 				t.Fatalf("next wave is %q, want %q", tsbfleet.Said(w), tc.want)
 			}
@@ -75,7 +74,7 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 			}
 			for _, s := range w.Steps {
 				p := s.Writes[0]
-				if p.SecretField != plan.PairSecretField || p.BackupAs != state.PairBackup || len(s.Undo) != 1 || !AllowsUndo(s.Undo[0], "") {
+				if p.SecretField != plan.PairSecretField || p.BackupAs != state.PairBackup || len(s.Undo) != 1 || !allowsUndo(s.Undo[0], "") {
 					t.Errorf("it writes %+v, and goes back with %+v", p, s.Undo)
 				}
 			}

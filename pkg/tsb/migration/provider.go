@@ -8,10 +8,10 @@ import (
 
 // Provider is Tetrate Service Bridge 1.4 and newer.
 func Provider() plan.Provider {
-	return plan.Provider{Name: state.Name, Detects: state.Detects, Reads: state.Reads, Trim: state.Trim, ReadState: state.ReadState, Complete: Complete,
-		Next:          func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(Next(f, g), "central") },
-		Verify:        VerifyStep,
-		InstallFence:  func(_ plan.State, m plan.Member, g plan.Goal) plan.Step { return InstallFenceStep(m, g) },
-		AllowsUndo:    func(_ plan.State, w plan.Write, from guard.Cred) bool { return AllowsUndo(w, from) },
-		CannotPresent: CannotPresent, RemoveFence: RemoveFence}
+	return plan.Provider{Name: state.Name, Detects: state.Detects, Reads: state.Reads, Trim: state.Trim, ReadState: state.ReadState, Complete: complete,
+		Next:          func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), "central") },
+		Verify:        verifyStep,
+		InstallFence:  func(_ plan.State, m plan.Member, g plan.Goal) plan.Step { return installFenceStep(m, g) },
+		AllowsUndo:    func(_ plan.State, w plan.Write, from guard.Cred) bool { return allowsUndo(w, from) },
+		CannotPresent: cannotPresent, RemoveFence: removeFence}
 }

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // rollbackWave decides the next wave on the way back to mutual TLS:
@@ -169,7 +168,7 @@ func revertStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 		})}
 	w := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object,
 		Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
-	s.Writes = append(RemoveFence(f, m), w)
+	s.Writes = append(removeFence(f, m), w)
 	if m.Declared == state.JWT {
 		undo, _ := w.Undo()
 		s.Undo = []plan.Write{undo}

@@ -4,12 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
 // An edge's pod started at noon with a token of that minute, which lives for an hour. Nothing may say that it has outlived it before that.

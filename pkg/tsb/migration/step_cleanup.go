@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // cleanUpWave deletes what only certificates of members needed, once the hub accepts JWTs alone and the member is seen to

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // unfenced lists the edges that are proved, and could be fenced in, and are not proved to be.
@@ -47,12 +46,12 @@ func oldFences(f plan.State, goal plan.Goal) []plan.Member {
 // fenceWave fences edges in.
 func fenceWave(members []plan.Member, goal plan.Goal, obstacles []plan.Obstacle) plan.Wave {
 	return plan.Wave{Title: "fences", Obstacles: obstacles,
-		Steps: stepsFor(members, func(m plan.Member) plan.Step { return InstallFenceStep(m, goal) })}
+		Steps: stepsFor(members, func(m plan.Member) plan.Step { return installFenceStep(m, goal) })}
 }
 
-// InstallFenceStep installs the fence in an edge's cluster and verifies that it denies: what its API server only stores
+// installFenceStep installs the fence in an edge's cluster and verifies that it denies: what its API server only stores
 // keeps nobody out, and one that was just made is enforced some seconds later. The edge itself is not touched.
-func InstallFenceStep(m plan.Member, goal plan.Goal) plan.Step {
+func installFenceStep(m plan.Member, goal plan.Goal) plan.Step {
 	policy, binding := state.FenceObjects()
 	conditions := edgeConditions(m, state.JWT, 0)
 	if m.Fence.Outdated == "" {
@@ -111,9 +110,9 @@ func replacing(stored map[string]any, ours any) map[string]any {
 	return patch
 }
 
-// RemoveFence removes the fence of a member's cluster, if there is one, having first taken back what the roster states of the member, and of whoever
+// removeFence removes the fence of a member's cluster, if there is one, having first taken back what the roster states of the member, and of whoever
 // else the fence stands behind.
-func RemoveFence(f plan.State, m plan.Member) []plan.Write {
+func removeFence(f plan.State, m plan.Member) []plan.Write {
 	var writes []plan.Write
 	for _, other := range f.Members {
 		own := other.Name == m.Name && (other.Registered || other.Statement != nil) // one may be stated of it at this very moment

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // reissueStep adds names to the Certificate that makes Central's certificate.

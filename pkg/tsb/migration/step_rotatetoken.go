@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // tokensToRotate fills in the names of Goal.Renew, and the tokens that lie there as a run begins.

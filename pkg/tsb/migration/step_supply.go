@@ -3,9 +3,8 @@ package migration
 import (
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // supplyWave gets every edge what it lacks, before anything else is changed: nothing uses it until the edge switches.

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // switchWave is the part of the way that edges go: one canary; the canary's token rotation, unless the goal is hasty; its

@@ -11,8 +11,8 @@ func verifyEdgesWave(v classified, goal plan.Goal) plan.Wave {
 		Steps: stepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyEdgeStep(m, goal) })}
 }
 
-// VerifyStep verifies a member as it is, and changes nothing.
-func VerifyStep(_ plan.State, m plan.Member, goal plan.Goal) plan.Step {
+// verifyStep verifies a member as it is, and changes nothing.
+func verifyStep(_ plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	if m.Role == plan.RoleMPC {
 		return verifyMPCStep(m, goal)
 	}

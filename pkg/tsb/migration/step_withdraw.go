@@ -5,10 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // withdrawWave ends with mTLS off: one token rotation seen of every edge, every edge fenced that can be, MPC verified,

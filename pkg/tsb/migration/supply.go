@@ -6,9 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // supplyProblem says why an edge cannot get what it lacks from where the goal says, "" when it can as far as can be told before asking. A

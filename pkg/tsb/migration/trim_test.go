@@ -5,15 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 // Whatever is trimmed, the facts are the same; and what is odd is left for them to say.

@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
 )
 
 // Declared is not verified: of a hub that declares JWT alone, and of edges that declare a JWT, nothing is done that is not seen to run. A dump of
@@ -46,7 +45,7 @@ func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
 		}, "!hub !edge-1", "is not found"},
 	} {
 		f := tsbfleet.Changed(done(), tc.change)
-		w := Next(f, plan.Goal{To: state.JWT})
+		w := nextWave(f, plan.Goal{To: state.JWT})
 		if got := tsbfleet.Said(w); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
@@ -74,7 +73,7 @@ func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
 		{"the hub accepts both", tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS)), "", ""},
 		{"no edge presents one", tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.JWT)), "", ""},
 	} {
-		w := Next(tc.facts, plan.Goal{Back: true, To: state.MTLS, Only: tc.only, Within: time.Minute})
+		w := nextWave(tc.facts, plan.Goal{Back: true, To: state.MTLS, Only: tc.only, Within: time.Minute})
 		if got := tsbfleet.Said(w); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
@@ -117,7 +116,7 @@ func TestAHubAcceptsCertificatesAgainWithoutReachingAnEdge(t *testing.T) {
 		if tc.original != nil {
 			f.Hub.Originals = map[string]map[string]any{"u": tc.original}
 		}
-		if got := tsbfleet.Said(Next(f, plan.Goal{Back: true, To: state.MTLS, Only: tc.only, Within: time.Minute})); got != tc.want {
+		if got := tsbfleet.Said(nextWave(f, plan.Goal{Back: true, To: state.MTLS, Only: tc.only, Within: time.Minute})); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}

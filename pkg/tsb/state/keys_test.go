@@ -13,14 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 // signer is a signing key, as private PEM and as public JWK with an ID.

@@ -6,13 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 var registered = api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: "uid-eu-controlplane"}

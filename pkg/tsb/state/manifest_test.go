@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 func TestReadManifest(t *testing.T) {

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
+	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
 // plane wraps spec.components.xcp as it would be stored.

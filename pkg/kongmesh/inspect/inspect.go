@@ -1,0 +1,163 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Extend has a provider look also at what only check needs: what lies in other namespaces by mistake, and what is wrong
+// with every key, list, token and setting.
+func Extend(p plan.Provider) plan.Provider {
+	p.Reads, p.ReadState, p.Permissions = inspectReads, inspectState, migration.Permissions
+	return p
+}
+
+// elsewhere are the namespaces in which secrets for a control plane lie by mistake: the other product's (the page of Kong Mesh 1.5 and 1.6
+// puts the list of revoked tokens into Kuma's), and the default one.
+var elsewhere = []string{zonetoken.KongNamespace, zonetoken.KumaNamespace, "default"}
+
+// misplaced are the secrets that are looked for there.
+var misplaced = []string{zonetoken.RevocationsName, zonetoken.KeyPrefix + "-1", zonetoken.KeyPrefix + "-2"}
+
+func inspectReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
+	next := state.Reads(soFar, metrics)
+	planes, _ := kube.Deployments(soFar[state.ControlPlanesRead])
+	for i, d := range planes {
+		if state.ControlPlaneOf(&planes[i], soFar).Mode != state.ModeGlobal {
+			continue
+		}
+		for _, r := range misplacedReads(d.Metadata.Namespace) {
+			if _, done := soFar[r]; !done {
+				next = append(next, r)
+			}
+		}
+	}
+	return next
+}
+
+func misplacedReads(ns string) []plan.Read {
+	var all []plan.Read
+	for _, other := range elsewhere {
+		for _, name := range misplaced {
+			if other != ns {
+				all = append(all, plan.Read{Version: "v1", Resource: "secrets", Namespace: other, Name: name})
+			}
+		}
+	}
+	return all
+}
+
+// inspectState is facts, with every context, and an inspection of the global and of each zone that was reached.
+func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
+	f := state.ReadState(snaps, where, at)
+	for _, s := range snaps {
+		f.Contexts = append(f.Contexts, migration.InspectContext(s))
+	}
+	slices.SortFunc(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
+	var again plan.Hub
+	home, global := state.FindGlobal(snaps, where, &again)
+	if home == nil {
+		return f
+	}
+	hub := state.ReadGlobal(home, *global, &again)
+	f.Hub.Inspection = inspectGlobal(*home, *global, hub, f)
+	serves := global.Served(state.SecretsIn(home.Reads, global.Object.Metadata.Namespace))
+	inspectServed(f.Hub.Inspection, f.Hub.Object.String(), serves, f.Hub.Workload, global.Version)
+	for i := range f.Members {
+		m := &f.Members[i]
+		for _, s := range snaps {
+			if s.Context == m.Context && m.Err == "" {
+				m.Inspection = inspectZone(s, *m, hub, serves, at, home.Clock(at))
+			}
+		}
+	}
+	return f
+}
+
+// remarks turns findings about an object into remarks.
+func remarks(where string, all zonetoken.Findings) []plan.Remark {
+	var out []plan.Remark
+	for _, f := range all {
+		out = append(out, plan.Remark{ID: f.ID, Severity: string(f.Severity), Where: where, Found: f.Found, Remedy: strings.TrimSuffix(f.Remedy, ".")})
+	}
+	return out
+}
+
+// inspectGlobal looks at the global: its version, variables, keys and list, and at what was put elsewhere by mistake.
+func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.GlobalVerifier, f plan.State) *plan.Inspection {
+	where := f.Hub.Object.String()
+	in := &plan.Inspection{}
+	in.Remarks = append(in.Remarks, remarks(where, cp.Version.Findings())...)
+	in.Remarks = append(in.Remarks, remarks(where, cp.Version.CheckEnvironment(cp.Values()))...)
+	if f.Hub.StoredElsewhere != "" {
+		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-state-elsewhere", Severity: string(zonetoken.Error), Where: where,
+			Found:  f.Hub.StoredElsewhere + "; nothing is written there, and no token, key or zone is judged",
+			Remedy: "manage its tokens with kumactl and the global's own API; do not leave the global out with --contexts: its zones would still be refused"})
+	}
+	if hub.Unread == "" {
+		in.Remarks = append(in.Remarks, remarks("the signing keys", hub.Keys.Findings())...)
+		in.Remarks = append(in.Remarks, remarks("secret "+cp.Object.Metadata.Namespace+"/"+zonetoken.RevocationsName, hub.Revocations.Findings())...)
+	}
+	secrets, _ := state.SecretsIn(s.Reads, cp.Object.Metadata.Namespace)
+	for _, o := range secrets {
+		if o.Metadata.Name == zonetoken.RevocationsName && o.Type != zonetoken.SecretType {
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "revocations-type", Severity: string(zonetoken.Error), Where: "secret " + o.Metadata.Namespace + "/" + o.Metadata.Name,
+				Found: fmt.Sprintf("it is of type %s, so the control plane does not see it, and nothing on it is revoked", o.Type), Remedy: "delete it, and create it as " + zonetoken.SecretType})
+		}
+	}
+	for _, r := range misplacedReads(cp.Object.Metadata.Namespace) {
+		if s.Reads[r].OK() {
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "secret-misplaced", Severity: string(zonetoken.Error), Where: "secret " + r.Namespace + "/" + r.Name,
+				Found: "it is not in the control plane's namespace, " + cp.Object.Metadata.Namespace + ", so the control plane does not see it", Remedy: "create it there, and delete this one"})
+		}
+	}
+	if on, known, _ := cp.Authenticates(cp.Spec); known && !on && cp.Version.AuthenticatesZones() {
+		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-open", Severity: string(zonetoken.Warning), Where: where, Found: "it authenticates no zone: whoever reaches it can be any zone", Remedy: "migrate: kubectl xcpauth migrate"})
+	}
+	return in
+}
+
+// inspectZone looks at a zone: its version and variables, how it verifies the global, by its own clock, and its token by the global's.
+func inspectZone(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, serves state.Source, at, globals time.Time) *plan.Inspection {
+	in := &plan.Inspection{}
+	planes, _ := kube.Deployments(s.Reads[state.ControlPlanesRead])
+	for i, o := range planes {
+		cp := state.ControlPlaneOf(&planes[i], s.Reads)
+		if cp.Mode != state.ModeZone || o.Metadata.UID != m.Object.UID {
+			continue
+		}
+		where := m.Object.String()
+		in.Remarks = append(in.Remarks, remarks(where, cp.Version.CheckEnvironment(cp.Values()))...)
+		for _, name := range cp.AuthTypes() {
+			if value, set := cp.Values()[name]; set && value != zonetoken.Off {
+				in.Remarks = append(in.Remarks, plan.Remark{ID: "zone-sets-global", Severity: string(zonetoken.Error), Where: where,
+					Found: fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates (values for production that are published set it so)", name), Remedy: "remove it here; kubectl xcpauth migrate sets it on the global"})
+			}
+		}
+		in.Remarks = append(in.Remarks, remarks(where, zonetoken.ZoneName(cp.Zone, cp.Version, hub.Version))...)
+		secrets, unread := state.SecretsIn(s.Reads, o.Metadata.Namespace)
+		inspectTrust(in, where, cp, cp.Verification(secrets, unread), serves, s.Clock(at))
+		src := state.TokenOf(cp, cp.Spec, secrets)
+		switch {
+		case src.Missing != "":
+			in.Remarks = append(in.Remarks, plan.Remark{ID: "token-missing", Severity: string(zonetoken.Error), Where: where, Found: src.Missing + ", so its pods do not start", Remedy: "create it, or let kubectl xcpauth migrate give the zone a token"})
+		case src.Token != nil && hub.Unread == "":
+			v := hub.Verifier
+			v.Zone = cp.Zone
+			j := v.Assess(src.Token, globals)
+			in.Remarks = append(in.Remarks, remarks("the token in "+src.Where, j.Findings)...)
+			if j.Product.Outcome != zonetoken.Accepted && !slices.ContainsFunc(j.Findings, func(f zonetoken.Finding) bool { return f.Severity == zonetoken.Error }) {
+				in.Remarks = append(in.Remarks, plan.Remark{ID: "token-refused", Severity: string(zonetoken.Error), Where: "the token in " + src.Where, Found: "the global would refuse it: " + j.Product.Text, Remedy: "give the zone another: kubectl xcpauth migrate"})
+			}
+		}
+	}
+	return in
+}

@@ -1,0 +1,89 @@
+package migration
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and when migrate is true to
+// migrate, to rotate keys and to revoke tokens too. manifests/rbac/mesh.yaml gives them.
+func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permission {
+	all := map[plan.Permission]bool{}
+	add := func(group, resource, ns, name string, verbs ...string) {
+		for _, verb := range verbs {
+			all[plan.Permission{Verb: verb, Group: group, Resource: resource, Namespace: ns, Name: name}] = true
+		}
+	}
+	for r := range ownReads(soFar) { // whatever is read must be readable
+		if r.Name != "" {
+			add(r.Group, r.Resource, r.Namespace, r.Name, "get")
+		} else {
+			add(r.Group, r.Resource, r.Namespace, "", "list")
+		}
+	}
+	if !migrate {
+		return plan.SortedPermissions(all)
+	}
+	planes, _ := kube.Deployments(soFar[state.ControlPlanesRead])
+	for i := range planes {
+		d := &planes[i]
+		ns, name, mode := d.Metadata.Namespace, d.Metadata.Name, state.ControlPlaneOf(d, soFar).Mode
+		switch mode {
+		case state.ModeGlobal:
+			add("", "secrets", ns, "", "get", "create", "delete") // a key is read to sign with, made, and retired; their names go on
+			add("", "secrets", ns, zonetoken.RevocationsName, "patch")
+			for _, verb := range []string{"create", "get"} { // its API issues tokens: over SPDY, over WebSockets
+				all[plan.Permission{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
+			}
+			for _, n := range roster.Permissions(soFar) {
+				all[n] = true
+			}
+		case state.ModeZone:
+			add("", "secrets", ns, "", "create", "delete") // a token is put into a secret of its own, which clean-up deletes
+		default:
+			continue
+		}
+		add("apps", "deployments", ns, name, "get", "patch")
+	}
+	return plan.SortedPermissions(all)
+}
+
+// ownReads are the reads of this dialect in a context of which that much was read, and what came of them; another dialect may have read
+// there too.
+func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
+	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem], state.ControlPlanesRead: soFar[state.ControlPlanesRead]}
+	planes, _ := kube.Deployments(soFar[state.ControlPlanesRead])
+	for _, d := range planes { // which says what else is read
+		if at := state.ConfigFileOf(d.Metadata, d.Spec.Template.Spec); at.Unknown == "" {
+			own[at.Read] = soFar[at.Read]
+		}
+	}
+	for _, r := range state.Reads(maps.Clone(own), false) {
+		own[r] = soFar[r]
+	}
+	return own
+}
+
+// InspectContext says what could be looked at in a context.
+func InspectContext(s plan.Snapshot) plan.Context {
+	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew,
+		Partial: kube.Unreadable(s.Reads[state.ControlPlanesRead]) != ""}
+	c.Missing, c.AccessErr = s.MissingPermissions(Permissions(s.Reads, true))
+	if s.Err != "" {
+		return c
+	}
+	unread := map[string]plan.Result{}
+	for r, res := range ownReads(s.Reads) {
+		if res.Err != "" {
+			unread[strings.TrimSpace(r.Resource+" "+strings.Trim(r.Namespace+"/"+r.Name, "/"))] = res
+		}
+	}
+	c.Unread = plan.UnreadOf(unread)
+	return c
+}

@@ -1,0 +1,37 @@
+package migration
+
+import (
+	"fmt"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// issuedBy is the API to ask for tokens on the way to a goal; nil where the key is to sign.
+func issuedBy(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
+	if goal.FromKey || h.API == nil {
+		return nil
+	}
+	api := *h.API
+	if goal.OwnLogin {
+		api.Login = plan.Ref{}
+	}
+	return &api
+}
+
+// Request is what is asked of a global so that a zone gets a token of the newest key; the error says why there is none to be had.
+func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, error) {
+	t := plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Subject: zone, ValidFor: goal.ValidFor, DataKey: state.TokenKey}
+	for _, k := range f.Hub.Keys {
+		if k.Signs && k.Wrong == "" {
+			t.Key, t.KeyID = k.Object, k.ID
+		}
+	}
+	switch {
+	case t.API != nil && t.API.Off != "":
+		return t, fmt.Errorf("%s; pass --tokens-from=key", t.API.Off)
+	case t.KeyID == "":
+		return t, fmt.Errorf("the global in %s has no key that signs; kubectl xcpauth key list shows why", f.Hub.Context)
+	}
+	return t, nil
+}

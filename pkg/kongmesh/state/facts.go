@@ -1,0 +1,272 @@
+package state
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// LiveFor is how long what was just read of a zone may be believed before a decision.
+const LiveFor = 30 * time.Second
+
+// ReadState makes facts of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
+//
+//  1. find the hub: the one context (or the named one) with one global control plane;
+//  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
+//  3. read each zone control plane, as a member when its zone is one of the global's, else as somebody else's;
+//  4. add the zones that only the global lists, as unknown, or by the token that was handed over;
+//  5. account for every other context.
+func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
+	snaps = slices.Clone(snaps)
+	for i, s := range snaps {
+		snaps[i].Reads = cachedReads(s.Reads)
+	}
+	f := plan.State{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone"}}
+	snaps = kube.Distinct(snaps, where.Hub, &f)
+	home, global := FindGlobal(snaps, where, &f.Hub)
+	var hub *zonetoken.GlobalVerifier
+	if home != nil {
+		hub = ReadGlobal(home, *global, &f.Hub)
+	}
+	addZones(snaps, home, hub, &f)
+	if home != nil {
+		addAbsent(where.Tokens, hub, &f)
+		if f.Hub.Revocations != nil {
+			f.Hub.Revocations.Expired = expired(snaps, where, hub, &f)
+		}
+		f.Hub.Accepts = accepts(*global, home, hub, &f)
+	}
+	slices.SortFunc(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
+	return f
+}
+
+// cachedReads are reads of which everything is made once.
+func cachedReads(reads map[plan.Read]plan.Result) map[plan.Read]plan.Result {
+	all := make(map[plan.Read]plan.Result, len(reads))
+	for r, result := range reads {
+		all[r] = result.WithCache()
+	}
+	return all
+}
+
+// FindGlobal finds the global control plane that this run is about, or says in hub.Err why there is none.
+func FindGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *ControlPlane) {
+	var found, tried, unreached, reasons []string
+	var home *plan.Snapshot
+	var global *ControlPlane
+	for i, s := range snaps {
+		if where.Hub != "" && s.Context != where.Hub {
+			continue
+		}
+		tried = append(tried, s.Context)
+		if s.Err != "" {
+			hub.Context = where.Hub
+			unreached, reasons = append(unreached, s.Context), append(reasons, s.Err)
+			continue
+		}
+		planes, why := kube.Deployments(s.Reads[ControlPlanesRead])
+		if why != "" {
+			unreached, reasons = append(unreached, s.Context), append(reasons, "Deployments could not be listed: "+why)
+		}
+		for n, o := range planes {
+			if cp := ControlPlaneOf(&planes[n], s.Reads); cp.Mode == ModeGlobal {
+				found = append(found, fmt.Sprintf("%s/%s in %s", o.Metadata.Namespace, o.Metadata.Name, s.Context))
+				home, global = &snaps[i], &cp
+			}
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return home, global
+	case len(found) > 1:
+		hub.Err = fmt.Sprintf("%d global control planes found: %s; name one with --context", len(found), plan.Few(found, 5))
+	case len(unreached) > 0:
+		hub.Err = "no global control plane found; could not look at " + plan.GroupByReason(unreached, reasons)
+	default:
+		hub.Err = fmt.Sprintf("no global control plane found in %s; pass its context with --context. A global that "+
+			"Konnect hosts is in none, and its zones have tokens of Konnect's own", plan.Few(tried, 10))
+	}
+	return nil, nil
+}
+
+// ReadGlobal fills the hub but for what it accepts, and returns it as the one that judges tokens.
+func ReadGlobal(s *plan.Snapshot, cp ControlPlane, hub *plan.Hub) *zonetoken.GlobalVerifier {
+	ns := cp.Object.Metadata.Namespace
+	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), cp.ref()
+	hub.Version = cp.Version.String()
+	hub.API = apiOf(cp, hub.Object)
+	hub.Owner, hub.HelmNote = kube.Owners(cp.Object.Metadata, cp.written(cp.AuthTypes())...)
+	entries, odd := cp.variables(cp.AuthTypes(), false)
+	hub.Declared = Environment(cp.container().Name, entries)
+	if _, known, why := cp.Authenticates(cp.Spec); !known {
+		hub.Anomalies = append(hub.Anomalies, why)
+	}
+	hub.Anomalies = append(hub.Anomalies, cp.doubled(cp.AuthTypes())...)
+	for _, name := range odd {
+		hub.Anomalies = append(hub.Anomalies, name+" comes from somewhere else than a value; write it as one")
+	}
+	for _, e := range cp.environments() {
+		for _, off := range []string{e.UsesSecrets} {
+			if off != "" && cp.set(cp.Spec, off, "").text == "false" {
+				hub.Anomalies = append(hub.Anomalies, off+" is false, so that no key in a secret counts; this tool manages those")
+			}
+		}
+	}
+	hub.Workload = workloadOf(s.Reads, cp, nil)
+	v := &zonetoken.GlobalVerifier{Verifier: zonetoken.Verifier{Version: cp.Version}}
+	if s.Skew != nil {
+		v.Ahead = *s.Skew
+	}
+	hub.Roster, _ = roster.Parse(s.Reads)
+	hub.InFlight, hub.Originals, hub.History = roster.Journal(s.Reads)
+	hub.JournalErr = roster.Unread(s.Reads)
+	if why := cp.storedElsewhere(podSpecs(s.Reads, cp)); why != "" {
+		hub.StoredElsewhere = why
+		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s; this version of the tool changes nothing there", hub.Object, why))
+		hub.InventoryErr = "the global's zones are not known: " + why
+		v.Unread = "the global's keys are not known: " + why
+		return v
+	}
+	secrets := globalSecretsIn(s.Reads, ns)
+	if v.Unread = secrets.why; v.Unread != "" {
+		hub.Anomalies = append(hub.Anomalies, v.Unread)
+	}
+	v.Keys, v.Revocations, v.Cache = secrets.keys, secrets.revocations, secrets.cache
+	made := secrets.made
+	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: zonetoken.RevocationsName, UID: made[zonetoken.RevocationsName].UID,
+		ResourceVersion: made[zonetoken.RevocationsName].ResourceVersion}, Value: secrets.list, IDs: v.Revocations.IDs()}
+	hub.Revocations.Keeper, _ = kube.Owners(made[zonetoken.RevocationsName], []string{"data"})
+	hub.Keys = keysOf(v.Keys, ns, made)
+	zones, why := kube.Metadatas(s.Reads[readZones])
+	switch {
+	case why != "":
+		hub.InventoryErr = "the global's zones could not be listed: " + why
+	default:
+		hub.Inventory = []string{}
+		for _, z := range zones {
+			hub.Inventory = append(hub.Inventory, z.Metadata.Name)
+		}
+		slices.Sort(hub.Inventory)
+	}
+	hub.Sessions, hub.SessionsUnclear = sessionsOf(s.Reads, cp), sessionsUnclear(cp.Version)
+	hub.TokenChecks = cp.Version.LooksAgain()
+	return v
+}
+
+// keysOf describes the signing keys, lowest serial first.
+func keysOf(set zonetoken.KeySet, ns string, made map[string]kube.Metadata) []plan.Key {
+	signer, _ := set.Signer()
+	keys := []plan.Key{}
+	for _, k := range set.Keys {
+		m := made[k.Name]
+		key := plan.Key{ID: k.Verifies, Serial: k.Serial, Signs: k.Name == signer.Name && k.Seen, Made: kube.Stamp(m.CreationTimestamp),
+			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: k.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}}
+		for _, f := range k.Findings {
+			if f.Severity == zonetoken.Error && key.Wrong == "" {
+				key.Wrong = f.Found
+			}
+		}
+		if key.Wrong == "" && (!k.Seen || k.Public == nil) {
+			key.Wrong = "the global cannot use it"
+		}
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b plan.Key) int {
+		return cmp.Or(cmp.Compare(a.Serial, b.Serial), strings.Compare(a.Object.Name, b.Object.Name))
+	})
+	return keys
+}
+
+// accepts is what every process of the global accepts, and will after it is started anew: the credentials of all its keys and of all
+// tokens that zones have. One that authenticates nobody accepts everything.
+func accepts(cp ControlPlane, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) guard.Hub {
+	on, known, _ := cp.Authenticates(cp.Spec)
+	someOn, someOff := known && on, known && !on
+	unknown := !known || f.Hub.Workload.Err != ""
+	for _, spec := range podSpecs(home.Reads, cp) {
+		on, known, _ := cp.Authenticates(spec)
+		someOn, someOff, unknown = someOn || known && on, someOff || known && !on, unknown || !known
+	}
+	h := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
+	switch {
+	case unknown:
+		h.Accepts[None] = guard.Unknown
+	case someOn && someOff: // one rolls out, or was not rolled out
+		h.Accepts[None] = guard.Unknown
+	case someOn:
+		h.Accepts[None] = guard.No
+	default:
+		h.Accepts[None] = guard.Yes
+	}
+	tri := func(ok bool) guard.Tri {
+		switch {
+		case hub.Unread != "":
+			return guard.Unknown
+		case ok || h.Accepts[None] == guard.Yes:
+			return guard.Yes
+		}
+		return guard.No
+	}
+	for _, k := range f.Hub.Keys {
+		if k.ID != "" && k.Wrong == "" {
+			h.Accepts[Kid(k.ID)] = tri(true)
+		}
+	}
+	for _, m := range f.Members {
+		for _, c := range m.Evidence.Presents {
+			if _, said := h.Accepts[c]; !said {
+				h.Accepts[c] = tri(KidOf(c) == "") // a jti that is presented is of a token that was accepted
+			}
+		}
+	}
+	h.Basis = Basis(h)
+	return h
+}
+
+// Basis is the canonical text of what a hub accepts; "" while a part is unknown.
+func Basis(h guard.Hub) string {
+	var all []string
+	for c, t := range h.Accepts {
+		if t == guard.Unknown {
+			return ""
+		}
+		all = append(all, fmt.Sprintf("%s=%s", c, t))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// podSpecs are what the pods of a control plane run, as their API server has it.
+func podSpecs(read map[plan.Read]plan.Result, cp ControlPlane) []kube.PodSpec {
+	var specs []kube.PodSpec
+	workloadOf(read, cp, func(p kube.Pod, _ *plan.Process) { specs = append(specs, p.Spec) })
+	return specs
+}
+
+// workloadOf reads a control plane with its pods.
+func workloadOf(read map[plan.Read]plan.Result, cp ControlPlane, each func(kube.Pod, *plan.Process)) plan.Workload {
+	ns := cp.Object.Metadata.Namespace
+	c := kube.Controlled{Namespace: ns, Name: cp.Object.Metadata.Name, Of: cp.Object, ReplicaSets: read[readReplicaSets(ns)], Pods: read[readPods(ns)]}
+	return c.Workload(each, func(p kube.Pod) bool { // one that nobody owns any more
+		if p.Spec.Container(ContainerName) == nil || cp.Mode == "" {
+			return false
+		}
+		return cp.set(p.Spec, "KUMA_MODE", "mode").text == cp.Mode && cp.set(p.Spec, "KUMA_MULTIZONE_ZONE_NAME", "multizone.zone.name").text == cp.Zone &&
+			!slices.ContainsFunc(p.Metadata.OwnerReferences, func(o kube.Owner) bool { return o.Kind == "ReplicaSet" })
+	})
+}
+
+// Environment nests the variables of a container as a patch by name has them.
+func Environment(container string, entries []any) map[string]any {
+	return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
+		"containers": []any{map[string]any{"name": container, "env": entries}}}}}}
+}

@@ -1,0 +1,334 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// addZones reads every zone control plane of every context. Each counts as a member: one that the global does not list may have connected
+// this very moment, or be another global's, so it is never written, and stands in the way of what would refuse it.
+func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) {
+	claims := map[string]int{}
+	for _, s := range snaps {
+		planes, why := kube.Deployments(s.Reads[ControlPlanesRead])
+		held := false
+		for n, o := range planes {
+			cp := ControlPlaneOf(&planes[n], s.Reads)
+			switch {
+			case cp.Mode == ModeGlobal:
+				held = held || home != nil && s.Context == home.Context
+				continue
+			case cp.Mode == "", strings.Contains(cp.Mode+cp.Zone, "$("), cp.Mode == ModeZone && cp.Zone == "":
+				held = true
+				f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "unreachable",
+					Why: fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", o.Metadata.Namespace, o.Metadata.Name)})
+				continue
+			case cp.Mode != ModeZone:
+				continue
+			}
+			held = true
+			m := readZone(s, cp, hub, f)
+			claims[m.ClusterName]++
+			if f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) {
+				m.Obstacles = append(m.Obstacles, fmt.Sprintf("the global does not list a zone %q: it has never connected to it, or has this very moment, or dials another (%s); leave it out with --contexts if it is another's", m.ClusterName, m.Dials))
+			}
+			f.Members = append(f.Members, m)
+		}
+		if s.Denied || s.Reads[ControlPlanesRead].Denied {
+			f.Denied = append(f.Denied, s.Context)
+		}
+		switch {
+		case s.Err != "":
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: s.Err})
+		case why != "":
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: "Deployments could not be listed: " + why})
+		case !held:
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no control plane of a zone there"})
+		}
+	}
+	for i := range f.Members {
+		m := &f.Members[i]
+		n := claims[m.ClusterName]
+		switch {
+		case n > 1:
+			m.Renamed = fmt.Sprintf("%d control planes say that they are that zone", n)
+		case m.ClusterName == "":
+			m.Renamed = "its control plane names no zone"
+		case m.ClusterName == "hub":
+			m.Renamed = "the global control plane is called so"
+		}
+		if m.Renamed != "" {
+			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
+			m.Evidence.Name = m.Name
+			if n > 1 {
+				m.Obstacles = append(m.Obstacles, fmt.Sprintf("%d control planes call themselves zone %q; leave the wrong one out with --contexts", n, m.ClusterName))
+			}
+		}
+	}
+}
+
+// readZone reads one zone control plane and what lies beside it.
+func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f *plan.State) plan.Member {
+	m := plan.Member{Name: cp.Zone, ClusterName: cp.Zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
+		Object: cp.ref(), Dials: cp.Dials}
+	m.Owner, m.HelmNote = kube.Owners(cp.Object.Metadata, cp.written(cp.tokenNames())...)
+	secrets, unread := SecretsIn(s.Reads, cp.Object.Metadata.Namespace)
+	entries, plain := cp.variables(cp.tokenNames(), true)
+	m.DeclaredFields = Environment(cp.container().Name, entries)
+
+	template := TokenOf(cp, cp.Spec, secrets)
+	if template.Unknown == "" {
+		template.Unknown = unread
+	}
+	m.Credential = template.credential(hub, cp.Zone, f.At)
+	configured, why := template.presents(hub, cp.Zone, f.At)
+	m.Declared = declared(configured)
+	if configured == nil && template.Missing == "" {
+		m.Anomalies = append(m.Anomalies, why)
+	}
+	m.Anomalies = append(m.Anomalies, cp.doubled(cp.tokenNames())...)
+	for _, name := range plain {
+		m.Anomalies = append(m.Anomalies, fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef", name, m.Object))
+	}
+	all, unknown := configured, ""
+	if configured == nil {
+		unknown = why
+	}
+	var seen []string
+	used := map[string]bool{template.Where: true}
+	m.Workload = workloadOf(s.Reads, cp, func(p kube.Pod, proc *plan.Process) {
+		src := TokenOf(cp, p.Spec, secrets)
+		used[src.Where] = true
+		creds, why := src.presents(hub, cp.Zone, f.At)
+		switch {
+		case unread != "":
+			creds, why = nil, unread
+		case src.mayHaveBeenOther(p, *proc):
+			creds, why = nil, fmt.Sprintf("secret %s was written after the pod was started, or just before, so it may have an older token; "+
+				"restart its pods", src.Where)
+		}
+		if creds == nil {
+			unknown = fmt.Sprintf("pod %s: %s", proc.Name, why)
+			return
+		}
+		proc.Presents = declared(creds)
+		all = append(all, creds...)
+		seen = append(seen, fmt.Sprintf("%s presents %s", proc.Name, proc.Presents))
+	})
+	m.Effective = effective(m.Workload)
+	m.Evidence = guard.Member{Name: m.Name, Until: s.At.Add(LiveFor)}
+	switch {
+	case m.Workload.Err != "":
+		m.Evidence.Why = m.Workload.Err
+	case unknown != "":
+		m.Evidence.Why = unknown
+	default:
+		slices.Sort(all)
+		m.Evidence.Presents = slices.Compact(slices.Clone(all))
+		if m.Evidence.Why = "read from its pods: " + strings.Join(seen, ", "); len(seen) == 0 {
+			m.Evidence.Why = "no pods; it will present what is configured"
+		}
+		if e := m.Credential.Expires; !e.IsZero() && e.Before(m.Evidence.Until) {
+			m.Evidence.Until = e
+		}
+	}
+	m.Trust.Why = unverified(cp.Verification(secrets, unread))
+	m.Obstacles = blocked(m, cp)
+	m.Credential.MissingSecrets = []string{nextSecret(cp.Zone, secrets)}
+	m.Leftovers = leftovers(cp, m, secrets, used)
+	m.Available, m.AvailableUntil = available(m.Object.Namespace, cp.Zone, secrets, hub, f)
+	if m.Original = f.Hub.Originals[m.Object.UID]; m.Original != nil {
+		creds, _ := originalToken(m, secrets).presents(hub, cp.Zone, f.At)
+		m.OriginalCredential = declared(creds)
+	}
+	return m
+}
+
+// available is what the zone would present with each token that lies beside it, by the name and key of its secret, and until when where that
+// ends.
+func available(ns, zone string, secrets []secretObject, hub *zonetoken.GlobalVerifier, f *plan.State) (all map[string]guard.Cred, ends map[string]time.Time) {
+	all, ends = map[string]guard.Cred{}, map[string]time.Time{}
+	for _, o := range secrets {
+		for key, z := range o.tokens {
+			if z.Kind != zonetoken.Other {
+				creds, _ := fromSecret(ns, secretRef{o.Metadata.Name, key}, secrets).presents(hub, zone, f.At)
+				where := o.Metadata.Name + "/" + key
+				if all[where] = declared(creds); !z.Expires.IsZero() {
+					ends[where] = z.Expires
+				}
+			}
+		}
+	}
+	return all, ends
+}
+
+// nextSecret names the secret for the next token of a zone: no serial is used twice as long as the last is there.
+func nextSecret(zone string, secrets []secretObject) string {
+	last := 0
+	for _, o := range secrets {
+		if n, ours := OurSerial(zone, o.Metadata.Name); ours {
+			last = max(last, n)
+		}
+	}
+	return tokenSecretOf(zone) + strconv.Itoa(last+1)
+}
+
+// tokenSecretOf is how the secrets of a zone's tokens begin.
+func tokenSecretOf(zone string) string {
+	if len(zone) > 200 { // a name has at most 253 characters
+		sum := sha256.Sum256([]byte(zone))
+		zone = hex.EncodeToString(sum[:8])
+	}
+	return tokenSecret + zone + "-"
+}
+
+// OurSerial is the serial of a secret that we made for a token of a zone.
+func OurSerial(zone, name string) (int, bool) {
+	text, ours := strings.CutPrefix(name, tokenSecretOf(zone))
+	n, err := strconv.Atoi(text)
+	return n, ours && err == nil && n > 0
+}
+
+// leftovers are the secrets that we made for tokens and that neither the zone's template nor a pod of it refers to.
+func leftovers(cp ControlPlane, m plan.Member, secrets []secretObject, used map[string]bool) []plan.Leftover {
+	var all []plan.Leftover
+	for _, o := range secrets {
+		if _, ours := OurSerial(cp.Zone, o.Metadata.Name); ours && !used[o.Metadata.Namespace+"/"+o.Metadata.Name] {
+			all = append(all, plan.Leftover{Context: m.Context, ClusterUID: m.ClusterUID, Member: m.Name, Why: "a token that the zone presented before, or never did",
+				Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}})
+		}
+	}
+	return all
+}
+
+// originalToken is where a zone had its token from before a migration first changed it.
+func originalToken(m plan.Member, secrets []secretObject) Source {
+	for _, e := range VariablesOf(m.Original) {
+		if value, _ := e["value"].(string); value != "" {
+			return Source{Unknown: "it was given its token by " + NameOf(e)}
+		}
+		from, _ := e["valueFrom"].(map[string]any)
+		if ref, ok := from["secretKeyRef"].(map[string]any); ok {
+			name, _ := ref["name"].(string)
+			key, _ := ref["key"].(string)
+			return fromSecret(m.Object.Namespace, secretRef{name, key}, secrets)
+		}
+	}
+	return Source{}
+}
+
+// declared is the one credential by which a process is known: its kid, or None; "" when that is not known.
+func declared(creds []guard.Cred) guard.Cred {
+	if len(creds) == 0 {
+		return ""
+	}
+	return creds[0]
+}
+
+// effective is what all processes present, "" when they differ or one is not known.
+func effective(w plan.Workload) guard.Cred {
+	if len(w.Processes) == 0 {
+		return ""
+	}
+	c := w.Processes[0].Presents
+	for _, p := range w.Processes {
+		if p.Presents != c {
+			return ""
+		}
+	}
+	return c
+}
+
+// blocked lists why a zone cannot be given a token now, each with its remedy.
+func blocked(m plan.Member, cp ControlPlane) []string {
+	why := slices.Clone(m.Anomalies)
+	switch {
+	case m.Workload.Err != "":
+		why = append(why, m.Workload.Err)
+	case m.Workload.Replicas == 0:
+		why = append(why, fmt.Sprintf("%s is scaled to 0, so nothing can be proved; scale it up, or delete the zone from the global", m.Object))
+	}
+	if stuck := m.Workload.PausedReason(m.Object.Namespace, m.Object.Name, m.Context); stuck != "" {
+		why = append(why, stuck)
+	}
+	if m.Owner != "" {
+		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set its environment there", m.Object, m.Owner))
+	}
+	if strings.HasPrefix(m.Dials, "grpc://") {
+		why = append(why, fmt.Sprintf("it dials the global in plain (%s), over which a token would be seen, and with which the product does not start; give it a grpcs:// address", m.Dials))
+	}
+	if !cp.Version.Known() {
+		why = append(why, fmt.Sprintf("its version is not known (image %s), and with it the name of the variable that takes a token", cp.container().Image))
+	} else if len(cp.Version.Environments()) == 0 {
+		why = append(why, cp.Version.String()+" has no tokens for zone control planes")
+	}
+	return why
+}
+
+// addAbsent adds the zones that the global lists and no selected context showed: as unknown, or where the token that they were given was
+// handed over (Universal zones, which have no context), by that token and by a session that brought one.
+func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, f *plan.State) {
+	known := map[string]bool{}
+	for _, m := range f.Members {
+		known[m.ClusterName] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(setOf(f.Hub.Inventory))) {
+		if known[name] {
+			continue
+		}
+		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge}
+		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --help) and hand that over with --zone-token %s=FILE; if it is gone, delete the zone from the global", name)
+		if token, ok := handed[name]; ok {
+			src := plainSource(string(token.Reveal()), "the token that was handed over")
+			m.Credential = src.credential(hub, name, f.At)
+			m.Credential.Written = src.issued()
+			creds, why := src.presents(hub, name, f.At)
+			open := OpenSessions(f.Hub, name)
+			switch {
+			case creds == nil || creds[0] == None:
+				m.Err = "the token that was handed over would be refused: " + why
+			case len(open) == 0:
+				m.Err = "it has a token, and the global does not see it connected; start it with the token"
+			case f.Hub.SessionsUnclear != "":
+				m.Err = f.Hub.SessionsUnclear
+			case !BroughtTokens(open):
+				m.Err = "it is connected without a token; start it with the one that was handed over"
+			case slices.ContainsFunc(open, func(s plan.Session) bool { return !src.issued().Before(s.Began) }):
+				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was handed over"
+			default:
+				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
+				m.Evidence = guard.Member{Presents: creds, Until: f.At.Add(LiveFor), Why: "the token that was handed over, and a session that brought one"}
+			}
+		}
+		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
+			if o.State != "unreachable" || o.Context != name {
+				return false
+			}
+			m.Context, m.Err, m.Evidence.Presents = o.Context, o.Why, nil
+			return true
+		})
+		if m.Evidence.Name = m.Name; m.Err != "" {
+			m.Evidence.Why = m.Err
+		}
+		f.Members = append(f.Members, m)
+	}
+}
+
+func setOf(names []string) map[string]bool {
+	set := map[string]bool{}
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
+}

@@ -1,0 +1,139 @@
+package state
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// Where the product's objects are. Sources: the Helm chart (Kuma deployments/charts/kuma: cp-deployment.yaml, cp-configmap.yaml and the
+// label app of _helpers.tpl; Kong Mesh's chart carries it under its own name), and the CRDs of Zone and ZoneInsight beside it.
+var (
+	ControlPlanesRead = plan.Read{Group: "apps", Version: "v1", Resource: "deployments", Labels: "app in (kong-mesh-control-plane,kuma-control-plane)"}
+	readZones         = plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}
+	readInsights      = plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zoneinsights"}
+)
+
+// ContainerName is the container of a control plane's pods, after the chart.
+const ContainerName = "control-plane"
+
+// all is a selector that everything matches: a pod that somebody took out of its Deployment's labels runs on, and counts. It tells these
+// reads from those of another product.
+const all = "!xcpauth.io/none"
+
+func readReplicaSets(ns string) plan.Read {
+	r := kube.ReplicaSetsRead(ns)
+	r.Labels = all
+	return r
+}
+
+func readPods(ns string) plan.Read {
+	r := kube.PodsRead(ns)
+	r.Labels = all
+	return r
+}
+
+func readSecrets(ns string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns}
+}
+
+// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what lies beside each, and
+// with a global its zones, what it says of their sessions, and the journal.
+func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
+	if _, begun := soFar[ControlPlanesRead]; !begun {
+		return []plan.Read{kube.KubeSystem, ControlPlanesRead}
+	}
+	var next []plan.Read
+	add := func(reads ...plan.Read) {
+		for _, r := range reads {
+			if _, done := soFar[r]; !done {
+				next = append(next, r)
+			}
+		}
+	}
+	planes, _ := kube.Deployments(soFar[ControlPlanesRead])
+	for i, d := range planes {
+		ns := d.Metadata.Namespace
+		add(readReplicaSets(ns), readPods(ns), readSecrets(ns))
+		if at := ConfigFileOf(d.Metadata, d.Spec.Template.Spec); at.Unknown == "" {
+			add(at.Read)
+		}
+		if cp := ControlPlaneOf(&planes[i], soFar); cp.Mode == ModeGlobal {
+			add(readZones, readInsights, roster.NamespaceRead(), roster.JournalRead())
+		}
+	}
+	return next
+}
+
+// Detects says whether a cluster holds a control plane of the product.
+func Detects(s plan.Snapshot) bool {
+	planes, _ := kube.Deployments(s.Reads[ControlPlanesRead])
+	return slices.ContainsFunc(planes, func(d kube.Decoded) bool {
+		mode := ControlPlaneOf(&d, s.Reads).Mode
+		return mode == ModeGlobal || mode == ModeZone
+	})
+}
+
+// Trim leaves of secrets those that a control plane or a token can be made of, of pods what is read of them, and of ReplicaSets whose they are:
+// a thousand clusters' worth of the rest would not fit. What is not as its kind says stays as it is.
+func Trim(r plan.Read, body []byte) []byte {
+	switch {
+	case r.Resource == "secrets" && r.Name == "":
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var kind struct {
+				Type string `json:"type"`
+			}
+			err := json.Unmarshal(o, &kind)
+			return o, err != nil || slices.Contains([]string{zonetoken.SecretType, "", "Opaque", "kubernetes.io/tls"}, kind.Type)
+		})
+	case r.Resource == "pods" && r.Labels != "":
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var p kube.Pod
+			if json.Unmarshal(o, &p) != nil {
+				return o, true
+			}
+			p.Metadata.Labels, p.Metadata.Annotations, p.Metadata.ManagedFields = nil, nil, nil
+			return p, true
+		})
+	case r.Resource == "replicasets" && r.Labels != "":
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var set struct {
+				Metadata kube.Metadata `json:"metadata"`
+			}
+			if json.Unmarshal(o, &set) != nil {
+				return o, true
+			}
+			set.Metadata.Labels, set.Metadata.Annotations, set.Metadata.ManagedFields = nil, nil, nil
+			return set, true
+		})
+	}
+	return body
+}
+
+// trimList keeps of a list what each of its objects leaves.
+func trimList(body []byte, trim func(json.RawMessage) (left any, keep bool)) []byte {
+	var l struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	if json.Unmarshal(body, &l) != nil {
+		return body
+	}
+	kept := []any{}
+	for _, o := range l.Items {
+		if left, keep := trim(o); keep {
+			kept = append(kept, left)
+		}
+	}
+	b, err := json.Marshal(map[string]any{"items": kept})
+	if err != nil {
+		return body
+	}
+	return b
+}
+
+// Name is how the product is selected.
+const Name = "kong-mesh"
