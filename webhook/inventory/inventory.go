@@ -81,7 +81,7 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 	within, clocks := noting(ctx)
 	reads, ctx := errgroup.WithContext(within)
 	reads.Go(func() (err error) {
-		inv.Roster, err = r.roster(ctx)
+		inv.Roster, err = r.Roster(ctx)
 		return err
 	})
 	reads.Go(func() error {

@@ -97,7 +97,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	edges, err := live.NewReader(cfg, o.Namespace, o.Version, log)
+	edges, err := live.NewReader(cfg, members.Roster, o.Version, log)
 	if err != nil {
 		return err
 	}
