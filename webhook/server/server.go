@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -101,10 +100,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	if err := mgr.Add(keeper{edges, o.LiveInterval}); err != nil {
-		return fmt.Errorf("adding what looks after the connections to edges: %w", err)
-	}
-	certificate, err := certificates(mgr, cfg, o, log)
+	certificate, err := newCertificate(cfg, o, log)
 	if err != nil {
 		return err
 	}
@@ -117,7 +113,9 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 			NamespaceEnds: members.NamespaceEnds,
 			MayOverride:   rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 			admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
-	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(told)); err != nil {
+	keep := manager.RunnableFunc(func(ctx context.Context) error { edges.Keep(ctx, o.LiveInterval); return nil })
+	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(certificate), mgr.Add(told),
+		mgr.Add(keep)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}
 
@@ -137,7 +135,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return fmt.Errorf("making the client of readiness: %w", err)
 	}
-	ready := &readiness{o: o, missing: certificate.missing, objects: objects, roster: members.Readable,
+	ready := &readiness{o: o, missing: certificate.Failure, objects: objects, roster: members.Readable,
 		draining: &draining, clock: clock.RealClock{}}
 	if err := errors.Join(mgr.Add(ready), mgr.Add(health(o.HealthAddress, ready))); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)
@@ -165,36 +163,4 @@ func health(address string, ready http.Handler) manager.Runnable {
 	return &manager.Server{Name: "health", Server: &http.Server{Addr: address, Handler: probes,
 		ReadHeaderTimeout: helloWithin,
 		ReadTimeout:       helloWithin, WriteTimeout: answerWithin, IdleTimeout: idleFor, MaxHeaderBytes: headersMax}}
-}
-
-// keeper looks after the connections to edges, in every replica.
-type keeper struct {
-	edges *live.Reader
-	every time.Duration
-}
-
-func (keeper) NeedLeaderElection() bool { return false }
-
-func (k keeper) Start(ctx context.Context) error {
-	k.edges.Keep(ctx, k.every)
-	return nil
-}
-
-// mounted closes the channel once the certificate's files are there.
-func mounted(ctx context.Context, dir string, ready chan<- struct{}) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		_, cert := os.Stat(filepath.Join(dir, "tls.crt"))
-		_, key := os.Stat(filepath.Join(dir, "tls.key"))
-		if cert == nil && key == nil {
-			close(ready)
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
