@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -91,11 +90,11 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	host, _ := os.Hostname() // of the pod; only Events show it
-	told, err := events.New(cfg, host, clock.RealClock{}, log)
+	writer, err := events.NewWriter(cfg, "xcpauth.io/webhook", clock.RealClock{})
 	if err != nil {
 		return err
 	}
+	told := events.NewQueue(writer, log)
 	edges, err := live.NewReader(cfg, members.Roster, o.Version, log)
 	if err != nil {
 		return err
