@@ -2,9 +2,9 @@
 // renewed, and the bundle in which API servers find the CA. It knows x509, one Secret and one
 // ValidatingWebhookConfiguration. It must not know what is served with the certificate.
 //
-// Whoever reads the CA's key can answer for the webhook until the CA is changed and taken out of the bundle, and can
+// Anyone who reads the CA's key can answer for the webhook until the CA is changed and taken out of the bundle, and can
 // do nothing else: the name constraint is critical, so a certificate of this CA is good for the name of the webhook's
-// Service alone, and only its own configuration trusts the CA. Whoever may read that Secret may also read the leaf's
+// Service alone, and only its own configuration trusts the CA. Anyone who may read that Secret may also read the leaf's
 // key, which answers for the webhook as well; a CA that turned by itself each year would narrow that window and close
 // it no sooner than a change at once.
 package certs

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -20,14 +21,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
-	"github.com/xcpauth/kubectl-xcpauth/webhook/auditor"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/live"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/rights"
 )
 
-// ShutdownDelay is how long the process goes on answering by default; terminationGracePeriodSeconds of its pods is longer by two calls.
+// ShutdownDelay is how long the process goes on answering by default; terminationGracePeriodSeconds of its pods is
+// longer by two calls.
 const ShutdownDelay = 10 * time.Second
 
 // Options are what the flags of the binary set.
@@ -51,8 +52,7 @@ type Options struct {
 	ClientCA    string   // file with the CAs of the API server's client certificates; "" = callers show none
 	ClientNames []string // that such a certificate carries one of; none = any
 
-	AuditInterval  time.Duration // between two audits of what is stored; 0 = none
-	CentralMetrics bool          // read Central's metrics at each decision
+	CentralMetrics bool // read Central's metrics at each decision, and at each audit
 
 	MaxInFlight   int           // reviews that are decided side by side
 	CallTimeout   time.Duration // what a call may take at most, whatever its caller says
@@ -72,15 +72,9 @@ func (o Options) dnsName() string { return o.Service + "." + o.Namespace + ".svc
 //  3. Serve once it is there.
 //  4. Report ready once the API server would reach us and the roster can be read.
 func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) error {
-	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
-	klog.SetSlogLogger(log)
-
-	mgr, err := ctrl.NewManager(cfg, manager.Options{
-		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress: "0", // its probes do not say what is wrong
-	})
+	mgr, err := newManager(cfg, o, log, nil)
 	if err != nil {
-		return fmt.Errorf("making the manager: %w", err)
+		return err
 	}
 	members, err := inventory.NewReader(cfg, o.Namespace, o.CentralMetrics)
 	if err != nil {
@@ -118,16 +112,6 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}
 
-	if o.AuditInterval > 0 {
-		audits, err := auditor.New(cfg, auditor.Reads{Hubs: members.Hubs, Members: edges.Join(members.Read)}, o.Namespace, o.AuditInterval, log)
-		if err != nil {
-			return err
-		}
-		if err := mgr.Add(audits); err != nil {
-			return fmt.Errorf("adding the auditor: %w", err)
-		}
-	}
-
 	unlimited := rest.CopyConfig(cfg)
 	unlimited.QPS = -1 // probes cost nothing, and a judgement waits for nobody
 	objects, err := client.New(unlimited, client.Options{Scheme: mgr.GetScheme()})
@@ -152,6 +136,23 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		return fmt.Errorf("running the webhook: %w", err)
 	}
 	return nil
+}
+
+// newManager makes what runs a program's parts and serves its metrics. With a lock, parts that need to lead wait for
+// it, and the process ends where it is lost.
+func newManager(cfg *rest.Config, o Options, log *slog.Logger, lock resourcelock.Interface) (manager.Manager, error) {
+	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
+	klog.SetSlogLogger(log)
+	mgr, err := ctrl.NewManager(cfg, manager.Options{
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress: "0", // its probes do not say what is wrong
+		LeaderElection:         lock != nil, LeaderElectionResourceLockInterface: lock, LeaderElectionReleaseOnCancel: true,
+		LeaseDuration: new(leaseLife), RenewDeadline: new(leaseRenew), RetryPeriod: new(leaseRetry),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	return mgr, nil
 }
 
 // health serves the probes: /healthz says that the process is there, /readyz what ready says.
