@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -75,5 +76,43 @@ func TestWhatTheVersionBeforeStoredIsTakenOver(t *testing.T) {
 				t.Error("the leaf was not renewed")
 			}
 		})
+	}
+}
+
+// Where cert-manager made the certificate until now, its root is published and its leaf served. Both stay until every
+// API server has the CA that the webhook makes.
+func TestWhatCertManagerMadeIsTakenOver(t *testing.T) {
+	w := newWorld(0)
+	root, err := issue(nil, w.now, CALifetime, &x509.Certificate{IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := policy.newLeaf(root, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := encodeKey(leaf.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish(encodeCerts(root.cert))
+	w.tamper(func(data map[string][]byte) {
+		data[keyLeaf], data[keyLeafKey], data[keyCAs] = encodeCerts(leaf.cert), key, encodeCerts(root.cert)
+	})
+	r := newReplica(w)
+	t.Cleanup(r.crash)
+	w.replicas = append(w.replicas, r)
+	for i := range 90 {
+		w.rounds(1, time.Second)
+		if err := w.broken(policy.Wait); err != nil {
+			t.Fatalf("after %d s: %v", i, err)
+		}
+		if own := r.keeper.served.Load().Leaf.Equal(leaf.cert); own != (i <= 60) {
+			t.Fatalf("after %d s it serves cert-manager's certificate: %t", i, own)
+		}
+		if !has(w.published(), root.cert) {
+			t.Fatal("cert-manager's root, by which its mounted certificate is believed, is not published")
+		}
 	}
 }
