@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -57,7 +58,7 @@ type pair struct {
 	key  *ecdsa.PrivateKey
 }
 
-// newCA makes a CA that can vouch for the one name and sign no other CA.
+// newCA makes a CA that can vouch for the one name, for no address, and signs no other CA.
 func (p Policy) newCA(now time.Time) (*pair, error) {
 	return issue(nil, now, p.CALifetime, &x509.Certificate{
 		Subject:                     pkix.Name{CommonName: "xcpauth-webhook-ca", Organization: []string{"xcpauth"}},
@@ -67,6 +68,8 @@ func (p Policy) newCA(now time.Time) (*pair, error) {
 		MaxPathLenZero:              true,
 		PermittedDNSDomains:         []string{p.DNSName},
 		PermittedDNSDomainsCritical: true,
+		ExcludedIPRanges: []*net.IPNet{{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)},
+			{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}},
 	})
 }
 
