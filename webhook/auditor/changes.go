@@ -84,7 +84,9 @@ func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) 
 					why = append(why, f.Member+": "+f.Message)
 				}
 			}
-			ev.reason, ev.note = "MembersRefused", fmt.Sprintf("%s may present what this ManagementPlane does not surely accept. %s", verdict.Count(len(why)), strings.Join(why, ". "))
+			ev.reason = "MembersRefused"
+			ev.note = fmt.Sprintf("%s may present what this ManagementPlane does not surely accept. %s",
+				verdict.Count(len(why)), strings.Join(why, ". "))
 		case len(lost[hub]) > 0:
 			ev.reason, ev.note = "MembersNotKnown", fmt.Sprintf("what %s may present is not known any more, and this ManagementPlane does not surely accept everything; last it was known to be refused", strings.Join(lost[hub], ", "))
 		default:

@@ -23,9 +23,9 @@ import (
 var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
 // plain lists objects of the vendor's as decoded JSON.
-func (r *Reader) plain(ctx context.Context, gvr schema.GroupVersionResource, namespace string) ([]map[string]any, error) {
+func (r *Reader) plain(ctx context.Context, gvr schema.GroupVersionResource, namespace string) (
+	all []map[string]any, err error) {
 	list, err := r.vendor(ctx, gvr, namespace)
-	var all []map[string]any
 	for i := range list {
 		all = append(all, list[i].Object)
 	}

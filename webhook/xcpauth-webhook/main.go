@@ -116,7 +116,7 @@ func serving(flags *pflag.FlagSet, o *server.Options) (check func() error, work 
 	flags.DurationVar(&o.LiveInterval, "live-interval", live.DefaultKeep,
 		"how often to look after the connections to edges that are read live, and after their tokens")
 	flags.Duration("audit-interval", 0, "")
-	_ = flags.MarkDeprecated("audit-interval", "Deployment xcpauth-auditor audits") // an error says that there is no such flag
+	_ = flags.MarkDeprecated("audit-interval", "Deployment xcpauth-auditor audits") // it fails without the flag alone
 	check = func() error {
 		switch {
 		case o.MaxInFlight < 1:
