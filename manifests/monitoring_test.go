@@ -17,6 +17,10 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
@@ -189,7 +193,10 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 			t.Errorf("%s: %v", r.Alert, r.Annotations)
 		}
 	}
-	for _, name := range []string{"XcpauthWebhookUnavailable", "XcpauthWebhookCertificateNotRenewed", "XcpauthEditsUndecided", "XcpauthOverrideUsed", "XcpauthReviewsNotFromTheAPIServer", "XcpauthMemberRefused", "XcpauthLiveReadsFailing"} {
+	for _, name := range []string{"XcpauthWebhookUnavailable", "XcpauthWebhookCertificateNotRenewed",
+		"XcpauthEditsUndecided",
+		"XcpauthOverrideUsed", "XcpauthReviewsNotFromTheAPIServer", "XcpauthMemberRefused", "XcpauthLiveReadsFailing",
+		"XcpauthAuditStale", "XcpauthAuditorUnavailable"} {
 		if !seen[name] {
 			t.Errorf("alert %s is missing", name)
 		}
@@ -213,6 +220,34 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 				}
 				taken[[2]int{x, y}] = p.Title
 			}
+		}
+	}
+}
+
+// TestEachDeploymentsPodsAreScraped: both programs have metrics, under a port of one name.
+func TestEachDeploymentsPodsAreScraped(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("monitoring", "scrape.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var monitor struct {
+		Spec struct {
+			Selector            metav1.LabelSelector
+			PodMetricsEndpoints []struct{ Port string }
+		}
+	}
+	if err := yaml.Unmarshal(b, &monitor); err != nil {
+		t.Fatal(err)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(&monitor.Spec.Selector)
+	if err != nil || len(monitor.Spec.PodMetricsEndpoints) != 1 {
+		t.Fatalf("%+v: %v", monitor, err)
+	}
+	for _, d := range objects[appsv1.Deployment](t, reviewed(t, "self-signed"), "Deployment") {
+		ports := d.Spec.Template.Spec.Containers[0].Ports
+		named := func(p corev1.ContainerPort) bool { return p.Name == monitor.Spec.PodMetricsEndpoints[0].Port }
+		if !selector.Matches(labels.Set(d.Spec.Template.Labels)) || !slices.ContainsFunc(ports, named) {
+			t.Errorf("the pods of %s are not scraped", d.Name)
 		}
 	}
 }

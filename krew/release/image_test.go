@@ -175,7 +175,8 @@ func TestTheInstallationNamesTheImageByItsDigest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rest := strings.Replace(string(got), "registry.example.com/team/hook:v1.2.3@sha256:abc", webhookImage, 1); !strings.HasSuffix(rest, string(reviewed)) {
+		rest := strings.Replace(string(got), "registry.example.com/team/hook:v1.2.3@sha256:abc", webhookImage, deployments)
+		if !strings.HasSuffix(rest, string(reviewed)) {
 			t.Errorf("%s is more than the reviewed manifest with its image", i.name)
 		}
 	}

@@ -18,6 +18,9 @@ var installs = []struct{ name, overlay, says string }{
 // webhookImage is the image that the manifests name in a checkout.
 const webhookImage = "ghcr.io/xcpauth/xcpauth-webhook:devel"
 
+// deployments are how many run that image: the webhook and its auditor.
+const deployments = 2
+
 // install returns a release's manifest: the reviewed one with the image by its digest, so that nobody can change what runs by moving a
 // tag. repository is without a tag.
 func install(root string, b build, overlay, says, repository, digest string) ([]byte, error) {
@@ -25,12 +28,14 @@ func install(root string, b build, overlay, says, repository, digest string) ([]
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest of overlay %s: %w", overlay, err)
 	}
-	if n := bytes.Count(reviewed, []byte("image: "+webhookImage+"\n")); n != 1 {
-		return nil, fmt.Errorf("the manifest of overlay %s names the image %s %d times, want once", overlay, webhookImage, n)
+	if n := bytes.Count(reviewed, []byte("image: "+webhookImage+"\n")); n != deployments {
+		return nil, fmt.Errorf("the manifest of overlay %s names the image %s %d times, want %d", overlay, webhookImage, n,
+			deployments)
 	}
 	image := fmt.Sprintf("image: %s:%s@%s\n", repository, b.Version, digest)
 	head := fmt.Sprintf("# The admission webhook of kubectl-xcpauth %s, its roster and its RBAC, for the hub's cluster.\n# It %s. Apply with: kubectl apply -f\n", b.Version, says)
-	return append([]byte(head), bytes.Replace(reviewed, []byte("image: "+webhookImage+"\n"), []byte(image), 1)...), nil
+	named := bytes.Replace(reviewed, []byte("image: "+webhookImage+"\n"), []byte(image), deployments)
+	return append([]byte(head), named...), nil
 }
 
 // repositoryOf takes the tag off a reference.

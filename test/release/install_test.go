@@ -46,12 +46,15 @@ func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := kube.AppsV1().Deployments("xcpauth-system").Get(t.Context(), "xcpauth-webhook", metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d.Generation != 1 || !strings.HasPrefix(d.Spec.Template.Spec.Containers[0].Image, "ghcr.io/xcpauth/xcpauth-webhook:v1.2.3@sha256:") {
-			t.Errorf("%s applied twice made generation %d, with image %s", c.file, d.Generation, d.Spec.Template.Spec.Containers[0].Image)
+		for _, name := range []string{"xcpauth-webhook", "xcpauth-auditor"} {
+			d, err := kube.AppsV1().Deployments("xcpauth-system").Get(t.Context(), name, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			image := d.Spec.Template.Spec.Containers[0].Image
+			if d.Generation != 1 || !strings.HasPrefix(image, "ghcr.io/xcpauth/xcpauth-webhook:v1.2.3@sha256:") {
+				t.Errorf("%s applied twice made generation %d of %s, with image %s", c.file, d.Generation, name, image)
+			}
 		}
 	}
 	kube, err := kubernetes.NewForConfig(certManager.Config)

@@ -16,18 +16,22 @@ import (
 // Name is the name of the webhook's Deployment, Service, configuration and service account.
 const Name = "xcpauth-webhook"
 
-// Ports that are tried in this order. The Service's own port is the first; a user who may not listen there, or a machine
-// where something listens on every address, gets the next, in the Service and in whoever refers to it.
+// AuditorName is the name of the auditor's Deployment and service account.
+const AuditorName = "xcpauth-auditor"
+
+// Ports that are tried in this order. The Service's own port is the first; a user who may not listen there, or a
+// machine where something listens on every address, gets the next, in the Service and in whoever refers to it.
 var (
 	admissionPorts = []int{443, 10250, 20250}
 	metricsPorts   = []int{8080, 18080, 28080}
 	healthPorts    = []int{8081, 18081, 28081}
 )
 
-// Install applies an overlay of the manifests with the real kubectl, as administrator, and returns when the roster's kind
-// is established. All that is added to the overlay is the Service's address, one of the cluster's service range (see
-// testbed.Cluster.ServiceIP), and another port where 443 cannot be had: no kube-proxy runs here, so the process listens at
-// the Service's own address. A second call is for an overlay of another kind, while no process of the first listens.
+// Install applies an overlay of the manifests with the real kubectl, as administrator, and returns when the roster's
+// kind is established. All that is added to the overlay is the Service's address, one of the cluster's service range
+// (see testbed.Cluster.ServiceIP), and another port where 443 cannot be had: no kube-proxy runs here, so the process
+// listens at the Service's own address. A second call is for an overlay of another kind, while no process of the
+// first listens.
 func Install(ctx context.Context, bed *testbed.Bed, hub *testbed.Cluster, overlayDir, clusterIP string) error {
 	port, err := freePort(clusterIP, admissionPorts)
 	if err != nil {

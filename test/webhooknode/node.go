@@ -24,8 +24,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 )
 
-// Node plays the node of one webhook pod: it mounts the certificate's Secret and runs the binary. One goroutine at a time
-// starts and ends the process; Ready, Calls and Log may be called beside it.
+// Node plays the node of one pod of the webhook, or of the auditor: it mounts the certificate's Secret and runs the
+// binary. One goroutine at a time starts and ends the process; Ready, Calls and Log may be called beside it.
 type Node struct {
 	// Env is the environment of the process that is started next, NAME=value each; it has nothing else.
 	Env []string
@@ -56,47 +56,73 @@ func New(ctx context.Context, hub *testbed.Cluster, binary, dir string) (*Node, 
 }
 
 // NewAt is New for a node at an address of its own, as one of several behind the Service; see Balance.
-func NewAt(ctx context.Context, hub *testbed.Cluster, binary, dir, ip string) (_ *Node, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("preparing a node for the webhook of %s: %w", hub.Name, err)
-		}
-	}()
+func NewAt(ctx context.Context, hub *testbed.Cluster, binary, dir, ip string) (*Node, error) {
 	kube, err := kubernetes.NewForConfig(hub.Config)
 	if err != nil {
-		return nil, err
-	}
-	certDir, kubeconfig := filepath.Join(dir, "tls"), filepath.Join(dir, "kubeconfig")
-	if err := os.MkdirAll(certDir, 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("preparing a node for the webhook of %s: %w", hub.Name, err)
 	}
 	service, err := kube.CoreV1().Services(api.Namespace).Get(ctx, Name, metav1.GetOptions{})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("preparing a node for the webhook of %s: %w", hub.Name, err)
 	}
 	if ip == "" {
 		ip = service.Spec.ClusterIP
+	}
+	n, err := prepare(ctx, kube, hub, Name, binary, dir, ip)
+	if err != nil {
+		return nil, err
+	}
+	certDir := filepath.Join(dir, "tls")
+	if err := os.Mkdir(certDir, 0o700); err != nil {
+		return nil, fmt.Errorf("preparing a node for the webhook of %s: %w", hub.Name, err)
+	}
+	n.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
+	n.args = append(n.args, "--cert-dir="+certDir, "--address="+ip, "--port="+n.port)
+	n.unmount = mount(kube, certDir)
+	return n, nil
+}
+
+// NewAuditor is New for the auditor, at an address of its own. It mounts nothing, and nobody calls it.
+func NewAuditor(ctx context.Context, hub *testbed.Cluster, binary, dir, ip string) (*Node, error) {
+	kube, err := kubernetes.NewForConfig(hub.Config)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a node for the auditor of %s: %w", hub.Name, err)
+	}
+	return prepare(ctx, kube, hub, AuditorName, binary, dir, ip)
+}
+
+// prepare makes a node for a pod of a Deployment: steps 1 to 3 of New but for the Service.
+func prepare(ctx context.Context, kube kubernetes.Interface, hub *testbed.Cluster, name, binary, dir, ip string) (
+	_ *Node, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("preparing a node for Deployment %s/%s of %s: %w", api.Namespace, name, hub.Name, err)
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
 	metrics, errMetrics := freePort(ip, metricsPorts)
 	health, errHealth := freePort(ip, healthPorts)
 	if err := errors.Join(errMetrics, errHealth); err != nil {
 		return nil, err
 	}
-	deployment, err := kube.AppsV1().Deployments(api.Namespace).Get(ctx, Name, metav1.GetOptions{})
+	deployment, err := kube.AppsV1().Deployments(api.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
+	kubeconfig := filepath.Join(dir, "kubeconfig")
 	if err := writeIdentity(ctx, kube, hub, deployment.Spec.Template.Spec.ServiceAccountName, kubeconfig); err != nil {
 		return nil, err
 	}
 	probe := deployment.Spec.Template.Spec.Containers[0].ReadinessProbe
 	if probe == nil {
-		return nil, fmt.Errorf("the container of Deployment %s/%s has no readiness probe", api.Namespace, Name)
+		return nil, errors.New("its container has no readiness probe")
 	}
-	n := &Node{readiness: *probe, binary: binary, port: strconv.Itoa(int(service.Spec.Ports[0].Port)), ip: ip, metrics: ip + ":" + strconv.Itoa(metrics), health: ip + ":" + strconv.Itoa(health)}
-	n.args = append(arguments(deployment), "--kubeconfig="+kubeconfig, "--cert-dir="+certDir,
-		"--address="+ip, "--port="+n.port, "--metrics-address="+n.metrics, "--health-address="+n.health)
-	n.unmount = mount(kube, certDir)
+	n := &Node{readiness: *probe, binary: binary, ip: ip, metrics: ip + ":" + strconv.Itoa(metrics),
+		health: ip + ":" + strconv.Itoa(health), unmount: func() {}}
+	n.args = append(arguments(deployment), "--kubeconfig="+kubeconfig, "--metrics-address="+n.metrics,
+		"--health-address="+n.health)
 	return n, nil
 }
 
@@ -134,8 +160,8 @@ func arguments(deployment *appsv1.Deployment) []string {
 	return args
 }
 
-// mount writes the keys of the certificate's Secret as files, and again whenever they change, as a kubelet does, until the
-// returned function is called.
+// mount writes the keys of the certificate's Secret as files, and again whenever they change, as a kubelet does,
+// until the returned function is called.
 func mount(kube kubernetes.Interface, certDir string) (unmount func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var stopped sync.WaitGroup

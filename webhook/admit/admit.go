@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -51,24 +52,8 @@ type Handler struct {
 	// Version of the webhook, for the audit annotations and the warning that says that it was asked.
 	Version string
 
-	creating semaphore
-}
-
-// semaphore lets one at a time pass.
-type semaphore struct {
-	once sync.Once
-	free chan struct{}
-}
-
-// pass waits until nobody else is inside, or ctx ends. The function returned lets the next one in.
-func (s *semaphore) pass(ctx context.Context) (leave func(), err error) {
-	s.once.Do(func() { s.free = make(chan struct{}, 1) })
-	select {
-	case s.free <- struct{}{}:
-		return func() { <-s.free }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for another creation to be decided: %w", ctx.Err())
-	}
+	once     sync.Once
+	creating *semaphore.Weighted // one at a time
 }
 
 var _ admission.Handler = (*Handler)(nil)
@@ -150,11 +135,11 @@ func (h *Handler) decide(ctx context.Context, review admission.Request) (verdict
 	case doubt == verdict.NotStored:
 		return verdict.Unstored(req), doubt
 	case doubt == verdict.Created: // what nobody verified must not have every edge read at once, many times over
-		leave, err := h.creating.pass(ctx)
-		if err != nil {
-			return verdict.Unread(req, err), doubt
+		h.once.Do(func() { h.creating = semaphore.NewWeighted(1) })
+		if err := h.creating.Acquire(ctx, 1); err != nil {
+			return verdict.Unread(req, fmt.Errorf("waiting for another creation to be decided: %w", err)), doubt
 		}
-		defer leave()
+		defer h.creating.Release(1)
 	}
 	inv, err := h.Read(ctx, req.Namespace)
 	switch {

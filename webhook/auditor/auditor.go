@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,23 +14,19 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/dynamic"
-	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
-// The metrics of the replica that audits. One that does not has none of them, so that there is never an old answer beside a new one.
+// The metrics of the replica that audits. One that waits for its turn has none of them, so that there is never an old
+// answer beside a new one.
 var (
 	Refused = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "xcpauth_webhook_refused_members",
 		Help: "Members known to present a credential that their hub does not surely accept, at the last audit."}, nil)
@@ -44,48 +38,26 @@ var (
 
 func init() { metrics.Registry.MustRegister(Refused, NotKnown, LastSuccess) }
 
-// LeaseName is the Lease, in the webhook's namespace, that the replica holds which audits.
-const LeaseName = "xcpauth-webhook-auditor"
-
-// The lead changes hands at once when its holder ends in order, and else after leaseLife.
-const (
-	leaseLife  = 30 * time.Second
-	leaseRenew = 20 * time.Second
-	leaseRetry = 5 * time.Second
-)
-
 // auditWithin bounds one audit.
 const auditWithin = 30 * time.Second
 
-var events = schema.GroupVersionResource{Group: "events.k8s.io", Version: "v1", Resource: "events"}
-
-// Reads are what is audited: every ManagementPlane that is stored, and who the members of the hub in a namespace are, by the very read that
-// the webhook decides from.
+// Reads are what is audited: every ManagementPlane that is stored, and who the members of the hub in a namespace are,
+// by the very read that the webhook decides from.
 type Reads struct {
 	Hubs    func(context.Context) ([]unstructured.Unstructured, error)
 	Members func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
 }
 
-// Auditor audits every interval for as long as it has the lead.
+// Auditor audits every interval.
 type Auditor struct {
 	reads     Reads
 	objects   dynamic.Interface
-	leases    coordinationv1.CoordinationV1Interface
+	events    *events.Writer
 	namespace string // of the roster
 	interval  time.Duration
 	clock     clock.WithTicker
 	log       *slog.Logger
-	identity  string
-	lead      chan struct{} // gets one when the lead was won
-
-	mu    sync.Mutex
-	leads bool
 }
-
-var (
-	_ manager.Runnable               = (*Auditor)(nil)
-	_ manager.LeaderElectionRunnable = (*Auditor)(nil)
-)
 
 // New makes an auditor of the cluster of cfg, which is the one that reads reads.
 func New(cfg *rest.Config, reads Reads, namespace string, interval time.Duration, log *slog.Logger) (*Auditor, error) {
@@ -95,98 +67,31 @@ func New(cfg *rest.Config, reads Reads, namespace string, interval time.Duration
 	if err != nil {
 		return nil, fmt.Errorf("making the auditor's client: %w", err)
 	}
-	leases, err := coordinationv1.NewForConfig(cfg)
+	told, err := events.NewWriter(cfg, "xcpauth.io/webhook-auditor", clock.RealClock{})
 	if err != nil {
-		return nil, fmt.Errorf("making the auditor's client for its Lease: %w", err)
+		return nil, err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("naming this replica: %w", err)
-	}
-	return &Auditor{reads: reads, objects: objects, leases: leases, namespace: namespace, interval: interval, clock: clock.RealClock{}, log: log,
-		identity: host + "_" + string(uuid.NewUUID()), lead: make(chan struct{}, 1)}, nil
+	return &Auditor{reads: reads, objects: objects, events: told, namespace: namespace, interval: interval,
+		clock: clock.RealClock{}, log: log}, nil
 }
 
-// NeedLeaderElection is false although one replica audits at a time: the manager ends the whole process when its lead is lost, and a guard
-// must not stop answering for that. The auditor holds a Lease of its own and waits when it loses it.
-func (*Auditor) NeedLeaderElection() bool { return false }
+// NeedLeaderElection is true: one replica audits.
+func (*Auditor) NeedLeaderElection() bool { return true }
 
-// Start audits until ctx ends: at once when the lead was won, and then at every interval. In the end the lead is given back.
+// Start audits at once, and then at every interval until ctx ends.
 func (a *Auditor) Start(ctx context.Context) error {
-	var campaigning sync.WaitGroup
-	defer campaigning.Wait()
-	campaigning.Go(func() { a.campaign(ctx) })
 	tick := a.clock.NewTicker(a.interval)
 	defer tick.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-a.lead:
-		case <-tick.C():
-		}
-		if !a.leading() {
-			continue
-		}
 		if err := a.Audit(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("audit", "error", err.Error())
 		}
-		if !a.leading() {
-			forget() // the lead was lost meanwhile
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C():
 		}
 	}
-}
-
-// campaign holds the Lease, or waits for it, until ctx ends.
-func (a *Auditor) campaign(ctx context.Context) {
-	for ctx.Err() == nil {
-		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-			Name: LeaseName, LeaseDuration: leaseLife, RenewDeadline: leaseRenew, RetryPeriod: leaseRetry, ReleaseOnCancel: true,
-			Lock: &resourcelock.LeaseLock{LeaseMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: LeaseName}, Client: a.leases,
-				LockConfig: resourcelock.ResourceLockConfig{Identity: a.identity}},
-			Callbacks: leaderelection.LeaderCallbacks{
-				OnStartedLeading: a.won, OnStoppedLeading: a.lost,
-			},
-		})
-		if err != nil {
-			a.log.Error("the auditor cannot stand for the lead", "error", err.Error())
-			return
-		}
-		elector.Run(ctx)
-	}
-}
-
-// won begins a term, unless it is over already: it is called beside lost, which comes after the end of the term's context.
-func (a *Auditor) won(term context.Context) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if term.Err() != nil {
-		return
-	}
-	a.leads = true
-	select {
-	case a.lead <- struct{}{}:
-	default: // one waits already
-	}
-}
-
-func (a *Auditor) lost() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.leads = false
-	forget()
-}
-
-func (a *Auditor) leading() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.leads
-}
-
-func forget() {
-	Refused.Reset()
-	NotKnown.Reset()
-	LastSuccess.Reset()
 }
 
 // Audit looks once at everything that is stored, and tells what changed.
@@ -251,34 +156,22 @@ func (a *Auditor) Audit(ctx context.Context) error {
 
 // tell writes one Event about a ManagementPlane, and logs it.
 func (a *Auditor) tell(ctx context.Context, e event, hubs []unstructured.Unstructured) error {
+	a.log.Info("audit", "managementPlane", e.hub, "reason", e.reason, "changed", e.changed, "refused", e.remaining)
 	ns, name, _ := strings.Cut(e.hub, "/")
-	kind := "Normal"
-	if e.warning {
-		kind = "Warning"
-	}
-	var of unstructured.Unstructured
+	about := events.Event{Namespace: ns, Name: name, Action: "Audit", Reason: e.reason, Note: e.note, Normal: !e.warning}
 	for _, hub := range hubs {
 		if hub.GetNamespace() == ns && hub.GetName() == name {
-			of = hub
+			about.APIVersion, about.UID, about.ResourceVersion = hub.GetAPIVersion(), hub.GetUID(), hub.GetResourceVersion()
 		}
 	}
-	a.log.Info("audit", "managementPlane", e.hub, "reason", e.reason, "changed", e.changed, "refused", e.remaining)
-	doc := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "events.k8s.io/v1", "kind": "Event",
-		"metadata":  map[string]any{"namespace": ns, "name": fmt.Sprintf("xcpauth-audit.%x", a.clock.Now().UnixNano())},
-		"eventTime": a.clock.Now().UTC().Format(metav1.RFC3339Micro), "type": kind, "reason": e.reason, "action": "Audit", "note": e.note,
-		"reportingController": "xcpauth.io/webhook-auditor", "reportingInstance": a.identity[:min(len(a.identity), 128)],
-		"regarding": map[string]any{"apiVersion": of.GetAPIVersion(), "kind": "ManagementPlane", "namespace": ns, "name": name,
-			"uid": string(of.GetUID()), "resourceVersion": of.GetResourceVersion()},
-	}}
-	if _, err := a.objects.Resource(events).Namespace(ns).Create(ctx, doc, metav1.CreateOptions{}); err != nil {
+	if _, err := a.events.Write(ctx, about); err != nil {
 		return fmt.Errorf("writing the Event about ManagementPlane %s: %w", e.hub, err)
 	}
 	return nil
 }
 
-// publish writes the conditions of one roster entry and nothing else of its status. An entry that moved meanwhile is left to the next
-// audit; one that is gone needs nothing.
+// publish writes the conditions of one roster entry and nothing else of its status. An entry that moved meanwhile is
+// left to the next audit; one that is gone needs nothing.
 func (a *Auditor) publish(ctx context.Context, c condition) error {
 	doc, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": c.entry.UID, "resourceVersion": c.entry.ResourceVersion},
@@ -287,7 +180,9 @@ func (a *Auditor) publish(ctx context.Context, c condition) error {
 	if err != nil {
 		return fmt.Errorf("encoding the condition of %s: %w", c.entry.Name, err)
 	}
-	_, err = a.objects.Resource(api.EdgeClusters).Namespace(a.namespace).Patch(ctx, c.entry.Name, types.MergePatchType, doc, metav1.PatchOptions{FieldManager: "xcpauth-webhook"}, "status")
+	entries := a.objects.Resource(api.EdgeClusters).Namespace(a.namespace)
+	_, err = entries.Patch(ctx, c.entry.Name, types.MergePatchType, doc,
+		metav1.PatchOptions{FieldManager: "xcpauth-webhook"}, "status")
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("writing the condition of roster entry %s/%s: %w", a.namespace, c.entry.Name, err)
 	}

@@ -27,16 +27,15 @@ type event struct {
 	changed, remaining int
 }
 
-// noteMax is how long the note of an Event may be, in bytes.
-const noteMax = 1024
-
 // changes compares what was found, the worst of each member, with the conditions that the entries carry:
 //
-//   - an entry whose condition says otherwise, and not just at another time, gets the new one, its other conditions kept;
-//   - a ManagementPlane by which a member came to be refused, or is no longer, gets one Event: it names everybody whom it refuses
-//     now, else those of whom it is not known any more, else those who are accepted again.
+//   - an entry whose condition says otherwise, and not just at another time, gets the new one, its other conditions
+//     kept;
+//   - a ManagementPlane by which a member came to be refused, or is no longer, gets one Event: it names everybody
+//     whom it refuses now, else those of whom it is not known any more, else those who are accepted again.
 //
-// What was told before stands in the conditions, so nothing is told twice, by another replica or after a restart either.
+// What was told before stands in the conditions, so nothing is told twice, by another replica or after a restart
+// either.
 func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) (conditions []condition, events []event) {
 	byEntry := map[string]verdict.Finding{}
 	for _, f := range found {
@@ -85,14 +84,13 @@ func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) 
 					why = append(why, f.Member+": "+f.Message)
 				}
 			}
-			ev.reason, ev.note = "MembersRefused", fmt.Sprintf("%s may present what this ManagementPlane does not surely accept. %s", counted(len(why)), strings.Join(why, ". "))
+			ev.reason = "MembersRefused"
+			ev.note = fmt.Sprintf("%s may present what this ManagementPlane does not surely accept. %s",
+				verdict.Count(len(why)), strings.Join(why, ". "))
 		case len(lost[hub]) > 0:
 			ev.reason, ev.note = "MembersNotKnown", fmt.Sprintf("what %s may present is not known any more, and this ManagementPlane does not surely accept everything; last it was known to be refused", strings.Join(lost[hub], ", "))
 		default:
 			ev.reason, ev.note = "MembersAccepted", fmt.Sprintf("this ManagementPlane accepts again all that %s may present", strings.Join(moved[hub], ", "))
-		}
-		if len(ev.note) > noteMax {
-			ev.note = strings.ToValidUTF8(ev.note[:noteMax-3], "") + "..."
 		}
 		events = append(events, ev)
 	}
@@ -103,10 +101,3 @@ func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) 
 var times = regexp.MustCompile(`(\d{4}-\d{2}-\d{2}T)?\d{2}:\d{2}:\d{2}Z?`)
 
 func timeless(message string) string { return times.ReplaceAllString(message, "") }
-
-func counted(n int) string {
-	if n == 1 {
-		return "1 member"
-	}
-	return fmt.Sprintf("%d members", n)
-}

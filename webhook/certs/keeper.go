@@ -3,10 +3,12 @@ package certs
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,15 +21,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Objects reads and writes live: a client.Client without a cache is one. Only get and update of the two named objects are asked for.
+// Objects reads and writes live: a client.Client without a cache is one. Only get and update of the two named objects
+// are asked for.
 type Objects interface {
 	Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error
 	Update(ctx context.Context, obj client.Object, opts ...client.UpdateOption) error
 }
 
-// Keeper carries out what the Policy decides and holds the certificate that is served. Every replica runs one: they race, one write of
-// each object wins, the others read again. It takes the certificate from the Secret that it reads anyway, not from a mount: a mount
-// lags by up to two minutes, and would put the CA's key into every pod's file system.
+// Keeper carries out what the Policy decides and holds the certificate that is served. Every replica runs one: they
+// race, one write of each object wins, the others read again. It takes the certificate from the Secret that it reads
+// anyway, not from a mount: a mount lags by up to two minutes, and would put the CA's key into every pod's file
+// system.
 type Keeper struct {
 	objects       Objects
 	policy        Policy
@@ -43,15 +47,18 @@ type Keeper struct {
 }
 
 // New returns a keeper of the certificate in a Secret and the bundle in a ValidatingWebhookConfiguration.
-func New(objects Objects, p Policy, secret types.NamespacedName, configuration string, c clock.PassiveClock, log *slog.Logger) (*Keeper, error) {
+func New(objects Objects, p Policy, secret types.NamespacedName, configuration string, c clock.PassiveClock,
+	log *slog.Logger) (*Keeper, error) {
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("certificate policy: %w", err)
 	}
-	return &Keeper{objects: objects, policy: p, secret: secret, configuration: configuration, clock: c, log: log, ready: make(chan struct{})}, nil
+	return &Keeper{objects: objects, policy: p, secret: secret, configuration: configuration, clock: c, log: log,
+		ready: make(chan struct{})}, nil
 }
 
-// poll is the longest time between two looks. Looking every 10 seconds takes get on two names; a watch would need list and watch, by a
-// client for each name, to see a change some seconds earlier that nobody waits for: what is served stays in memory.
+// poll is the longest time between two looks. Looking every 10 seconds takes get on two names; a watch would need
+// list and watch, by a client for each name, to see a change some seconds earlier that nobody waits for: what is
+// served stays in memory.
 const poll = 10 * time.Second
 
 // Ready is closed once there is a certificate to serve.
@@ -59,10 +66,7 @@ func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
 // GetCertificate is for tls.Config: what was last taken over.
 func (k *Keeper) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if c := k.served.Load(); c != nil {
-		return c, nil
-	}
-	return nil, k.Failure()
+	return k.served.Load(), k.Failure()
 }
 
 // Failure is why there is no certificate to serve, nil once there is one.
@@ -81,52 +85,47 @@ func (*Keeper) NeedLeaderElection() bool { return false }
 
 // Start keeps the certificate until ctx ends. What fails is logged once, and tried again.
 func (k *Keeper) Start(ctx context.Context) error {
-	longest := min(poll, k.policy.Wait/5)
 	said := ""
-	for {
+	for ctx.Err() == nil {
 		round, cancel := context.WithTimeout(ctx, poll) // an API server that does not answer must not end renewal
-		again, err := k.Round(round)
+		err := k.Round(round)
 		cancel()
-		wait := max(min(longest, again.Sub(k.clock.Now())), 10*time.Millisecond)
+		wait := min(poll, k.policy.Wait/5)
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case apierrors.IsConflict(err): // another replica was faster
 			wait = 10 * time.Millisecond
-		case err != nil:
-			wait = min(longest, time.Second)
-			if said != err.Error() {
+		case err == nil:
+			said = ""
+		default:
+			wait = min(wait, time.Second)
+			if ctx.Err() == nil && said != err.Error() {
 				said = err.Error()
 				k.log.LogAttrs(ctx, slog.LevelError, "keeping the certificate", slog.String("error", said))
 			}
-		default:
-			said = ""
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
+		case <-time.After(wait):
 		}
 	}
+	return nil
 }
 
-// Round looks once and returns when something becomes due. A conflict is an error: read again.
+// Round looks once. A conflict is an error: read again.
 //
-//  1. Read the Secret, then the configuration.
+//  1. Read the configuration, then the Secret, which knows what was published before.
 //  2. Decide.
 //  3. Write the Secret, then the bundle, where they differ.
-//  4. Serve the Secret's leaf, if the stored bundle vouches for it.
-func (k *Keeper) Round(ctx context.Context) (again time.Time, err error) {
+//  4. Serve the Secret's leaf.
+func (k *Keeper) Round(ctx context.Context) (err error) {
 	defer func() { k.failure.Store(&err) }()
-	var secret corev1.Secret
-	if err := k.objects.Get(ctx, k.secret, &secret); err != nil {
-		return again, fmt.Errorf("reading Secret %s, which the manifests bring: %w", k.secret, err)
-	}
 	var conf admissionregistrationv1.ValidatingWebhookConfiguration
 	if err := k.objects.Get(ctx, types.NamespacedName{Name: k.configuration}, &conf); err != nil {
-		return again, fmt.Errorf("reading ValidatingWebhookConfiguration %s: %w", k.configuration, err)
+		return fmt.Errorf("reading ValidatingWebhookConfiguration %s: %w", k.configuration, err)
+	}
+	var secret corev1.Secret
+	if err := k.objects.Get(ctx, k.secret, &secret); err != nil {
+		return fmt.Errorf("reading Secret %s, which the manifests bring: %w", k.secret, err)
 	}
 	var published [][]byte
 	for _, w := range conf.Webhooks {
@@ -135,41 +134,40 @@ func (k *Keeper) Round(ctx context.Context) (again time.Time, err error) {
 	now := k.clock.Now()
 	plan, err := k.policy.Next(secret.Data, published, now)
 	if err != nil {
-		return again, err
+		return err
 	}
-	if !same(secret.Data, plan.Secret) {
+	if !maps.EqualFunc(secret.Data, plan.Secret, bytes.Equal) {
 		secret.Data = plan.Secret
 		if err := k.objects.Update(ctx, &secret); err != nil {
-			return again, fmt.Errorf("writing Secret %s: %w", k.secret, err)
+			return fmt.Errorf("writing Secret %s: %w", k.secret, err)
 		}
-		k.log.LogAttrs(ctx, slog.LevelInfo, "certificates changed in the Secret", slog.Time("nextChange", plan.Again))
+		k.log.LogAttrs(ctx, slog.LevelInfo, "certificates changed in the Secret")
 	}
 	changed := false
 	for i := range conf.Webhooks {
-		if !bytes.Equal(conf.Webhooks[i].ClientConfig.CABundle, plan.Bundle) {
-			conf.Webhooks[i].ClientConfig.CABundle, changed = plan.Bundle, true
+		if at := &conf.Webhooks[i].ClientConfig; !bytes.Equal(at.CABundle, plan.Secret[keyCAs]) {
+			at.CABundle, changed = plan.Secret[keyCAs], true
 		}
 	}
 	if changed {
 		if err := k.objects.Update(ctx, &conf); err != nil {
-			return again, fmt.Errorf("publishing the CA bundle in ValidatingWebhookConfiguration %s: %w", k.configuration, err)
+			return fmt.Errorf("publishing the CA bundle in ValidatingWebhookConfiguration %s: %w", k.configuration, err)
 		}
-		k.log.LogAttrs(ctx, slog.LevelInfo, "CA bundle published", slog.Int("authorities", len(parseCAs(plan.Bundle))))
+		k.log.LogAttrs(ctx, slog.LevelInfo, "CA bundle published", slog.Int("authorities", len(plan.Bundle)))
 	}
 	k.serve(ctx, plan, now)
-	return plan.Again, nil
+	return nil
 }
 
-// serve takes the planned leaf over if the bundle vouches for it, and it is not a Young one beside one in use that the bundle vouches for.
+// serve takes the planned leaf over, unless the plan is Young and the bundle believes the one that is served.
 func (k *Keeper) serve(ctx context.Context, plan Plan, now time.Time) {
-	believed := func(c *tls.Certificate) bool {
-		return c != nil && Verify(c.Leaf, k.policy.DNSName, plan.Bundle, now) == nil
-	}
-	leaf, old := parseLeaf(plan.Secret[keyLeaf], plan.Secret[keyLeafKey]), k.served.Load()
-	if !believed(leaf) || plan.Young && believed(old) || old != nil && old.Leaf.Equal(leaf.Leaf) {
+	leaf, old := parseLeaf(plan.Secret), k.served.Load()
+	if leaf == nil || old != nil && (old.Leaf.Equal(leaf.Leaf) ||
+		plan.Young && verify(old.Leaf, k.policy.DNSName, plan.Bundle, now) == nil) {
 		return
 	}
 	k.served.Store(leaf)
 	k.once.Do(func() { close(k.ready) })
-	k.log.LogAttrs(ctx, slog.LevelInfo, "serving a certificate", slog.String("sha256", fingerprint(leaf.Leaf)), slog.Time("until", leaf.Leaf.NotAfter))
+	k.log.LogAttrs(ctx, slog.LevelInfo, "serving a certificate",
+		slog.String("sha256", fmt.Sprintf("%x", sha256.Sum256(leaf.Leaf.Raw))), slog.Time("until", leaf.Leaf.NotAfter))
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -48,7 +49,7 @@ func start(t *testing.T, a *api) (k *Keeper, stop func() string) {
 	t.Helper()
 	a.called = make(chan string)
 	var log bytes.Buffer
-	quick := Policy{DNSName: name, CALifetime: CALifetime, LeafLifetime: LeafLifetime, Wait: 50 * time.Millisecond}
+	quick := Policy{DNSName: serviceName, CALifetime: CALifetime, LeafLifetime: LeafLifetime, Wait: 50 * time.Millisecond}
 	k, err := New(a, quick, types.NamespacedName{Namespace: "system", Name: "cert"}, "conf", clock.RealClock{}, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +74,12 @@ func start(t *testing.T, a *api) (k *Keeper, stop func() string) {
 
 func TestWhatFailsIsLoggedOnceAndTriedAgain(t *testing.T) {
 	gone := apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, "cert")
-	a := &api{w: newWorld(0), fails: func(verb string, _ client.Object) error { return gone }}
+	a := &api{w: newWorld(0), fails: func(_ string, obj client.Object) error {
+		if _, secret := obj.(*corev1.Secret); secret {
+			return gone
+		}
+		return nil
+	}}
 	k, stop := start(t, a)
 	for range 5 {
 		<-a.called
@@ -97,7 +103,8 @@ func TestWhatFailsIsLoggedOnceAndTriedAgain(t *testing.T) {
 			ready = true
 		}
 	}
-	if c, err := k.GetCertificate(nil); err != nil || k.Failure() != nil || Verify(c.Leaf, name, a.bundle(), time.Now()) != nil {
+	if c, err := k.GetCertificate(nil); err != nil || k.Failure() != nil ||
+		verify(c.Leaf, serviceName, parseCAs(a.bundle()), time.Now()) != nil {
 		t.Errorf("once it can: %v, %v", err, k.Failure())
 	}
 	log := stop()

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"crypto/x509"
 	"maps"
 	"slices"
 	"strings"
@@ -9,13 +10,16 @@ import (
 	"time"
 )
 
+// settledKeys are those of a Secret of which nothing is due.
+var settledKeys = []string{keySince, keyCAs, keyCA, keyLeaf, keyLeafKey}
+
 // settled is a world in which one replica serves and its CA signs.
 func settled(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(1)
 	t.Cleanup(func() { w.replicas[0].crash() })
 	w.rounds(3, policy.Wait)
-	if w.replicas[0].keeper.served.Load() == nil || len(w.secret.Data[keySigner]) == 0 || len(w.secret.Data[keyNext]) != 0 {
+	if w.replicas[0].keeper.served.Load() == nil || !slices.Equal(keysOf(w.secret.Data), settledKeys) {
 		t.Fatalf("it does not settle: %q", keysOf(w.secret.Data))
 	}
 	return w
@@ -52,33 +56,27 @@ func (w *world) publish(bundles ...[]byte) {
 // stranger is a CA that is not ours.
 func stranger(t *testing.T, w *world) []byte {
 	t.Helper()
-	ca, err := policy.newAuthority(w.now)
+	ca, err := policy.newCA(w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return encodeCerts(ca.cert)
 }
 
-// retiringAt publishes another CA, of which the Secret says that it retires at a time that JSON can hold in its own zone only.
-func retiringAt(at string) func(*world) {
-	return func(w *world) {
-		ca, err := policy.newAuthority(w.now)
-		if err != nil {
-			panic(err)
-		}
-		w.publish(append(encodeCerts(ca.cert), w.conf.Webhooks[0].ClientConfig.CABundle...))
-		w.tamper(func(data map[string][]byte) {
-			data[keyCAs] = append(encodeCerts(ca.cert), data[keyCAs]...)
-			data[keySchedule] = []byte(`{"retire":{"` + fingerprint(ca.cert) + `":"` + at + `"}}`)
-		})
-	}
+// changeCA takes the CA's key away, which is how the CA is changed.
+func (w *world) changeCA() { w.tamper(func(data map[string][]byte) { delete(data, keyCA) }) }
+
+// published are the CAs in the configuration.
+func (w *world) published() []*x509.Certificate {
+	return parseCAs(w.conf.Webhooks[0].ClientConfig.CABundle)
 }
 
-// TestWhatSomebodyDestroysIsHealedWithinTwoLooks destroys one thing each; a replica that is there and one that starts anew must both
-// serve what the bundle believes, within two looks.
+// TestWhatSomebodyDestroysIsHealedWithinTwoLooks destroys one thing each; a replica that is there and one that starts
+// anew must both serve what the bundle believes, within two looks.
 func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
 	junk := [][]byte{nil, []byte("junk"), []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
-		[]byte("null"), []byte(`{"retire":{"x":"junk"}}`), bytes.Repeat([]byte{0}, 100)}
+		[]byte("null"), []byte("9999-12-31T23:59:59-23:59"), []byte("0000-01-01T00:00:00+23:59"),
+		bytes.Repeat([]byte{0}, 100)}
 	type destruction struct {
 		name string
 		do   func(*world)
@@ -94,12 +92,14 @@ func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
 		}},
 		{"the bundle is another's", func(w *world) { w.publish(stranger(t, w)) }},
 		{"the leaf is swapped for another key's", func(w *world) {
-			w.tamper(func(data map[string][]byte) { data[keyLeafKey] = data[keySigner] })
+			w.tamper(func(data map[string][]byte) { data[keyLeafKey] = data[keyCA] })
 		}},
 		{"the CA's key signs for nobody", func(w *world) {
-			w.tamper(func(data map[string][]byte) { data[keySigner] = data[keyLeafKey] })
+			w.tamper(func(data map[string][]byte) { data[keyCA] = data[keyLeafKey] })
 		}},
-		{"the first Secret is put back after years", func(w *world) {
+		{"the CA's key is taken away", (*world).changeCA},
+		{"the first Secret is put back after years and another CA", func(w *world) {
+			w.changeCA()
 			for range 30 {
 				w.now = w.now.AddDate(0, 1, 0)
 				w.rounds(3, policy.Wait)
@@ -109,11 +109,9 @@ func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
 				maps.Copy(data, w.secrets[0])
 			})
 		}},
-		{"a CA is to retire after the year 9999", retiringAt("9999-12-31T23:59:59-23:59")},
-		{"a CA was to retire before the year 0", retiringAt("0000-01-01T00:00:00+23:59")},
 		{"a year passes without anybody", func(w *world) { w.now = w.now.AddDate(1, 1, 0) }},
 	}
-	for _, key := range []string{keyLeaf, keyLeafKey, keyCAs, keySigner, keyNext, keySchedule} {
+	for _, key := range []string{keyLeaf, keyLeafKey, keyCAs, keyCA, keySince, keyNext, keySchedule} {
 		for _, text := range junk {
 			all = append(all, destruction{key + " is " + string(text), func(w *world) {
 				w.tamper(func(data map[string][]byte) { data[key] = text })
@@ -135,7 +133,7 @@ func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
 					t.Fatal("nothing is served")
 				}
 				for _, h := range w.conf.Webhooks {
-					if err := Verify(now.Leaf, name, h.ClientConfig.CABundle, w.now); err != nil {
+					if err := verify(now.Leaf, serviceName, parseCAs(h.ClientConfig.CABundle), w.now); err != nil {
 						t.Errorf("what is served is not believed: %v", err)
 					}
 				}
@@ -144,31 +142,44 @@ func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
 				t.Error(err)
 			}
 			if old.Leaf.NotAfter.After(w.now) {
-				if err := Verify(old.Leaf, name, w.conf.Webhooks[0].ClientConfig.CABundle, w.now); err != nil && !strings.Contains(c.name, "bundle") && !strings.Contains(c.name, "both") && !strings.Contains(c.name, "put back") {
+				blanked := strings.Contains(c.name, "bundle") || strings.Contains(c.name, "both")
+				err := verify(old.Leaf, serviceName, w.published(), w.now)
+				if err != nil && !blanked && !strings.Contains(c.name, "put back") {
 					t.Errorf("a replica that lags is believed no more: %v", err)
 				}
 			}
 			w.rounds(3, policy.Wait)
-			if got := keysOf(w.secret.Data); !slices.Equal(got, []string{keyCAs, keySigner, keySchedule, keyLeaf, keyLeafKey}) {
+			if got := keysOf(w.secret.Data); !slices.Equal(got, settledKeys) {
 				t.Errorf("it does not settle: %q", got)
 			}
 		})
 	}
 }
 
-func TestAStrangerInTheBundleStaysForOneLeafsLife(t *testing.T) {
+func TestAStrangerInTheBundleGoesAtTheNextLook(t *testing.T) {
 	w := settled(t)
 	ca := stranger(t, w)
 	w.publish(append(slices.Clone(w.conf.Webhooks[0].ClientConfig.CABundle), ca...))
-	there := func() bool { return bytes.Contains(w.conf.Webhooks[0].ClientConfig.CABundle, ca) }
-	w.rounds(2, 0)
-	w.now = w.now.Add(policy.LeafLifetime - time.Second)
-	if w.rounds(2, 0); !there() {
-		t.Error("it was dropped at once")
+	if w.rounds(1, 0); len(w.published()) != 1 || bytes.Contains(w.secret.Data[keyCAs], ca) {
+		t.Error("it stays")
 	}
-	w.now = w.now.Add(2 * time.Second)
-	if w.rounds(3, 0); there() || bytes.Contains(w.secret.Data[keyCAs], ca) {
-		t.Error("it stays for ever")
+}
+
+// After a leak nobody waits for one leaf's life: once the new CA's leaf is served, only the first CA is left in the
+// Secret.
+func TestAnOldCAThatTheSecretDoesNotListIsOutAtOnce(t *testing.T) {
+	w := settled(t)
+	w.changeCA()
+	w.rounds(4, policy.Wait/2)
+	if len(w.published()) != 2 || w.replicas[0].keeper.served.Load().Leaf.CheckSignatureFrom(w.published()[0]) != nil {
+		t.Fatal("the new CA does not sign beside the old one, which is published still")
+	}
+	w.tamper(func(data map[string][]byte) { data[keyCAs] = encodeCerts(parseCAs(data[keyCAs])[0]) })
+	if w.rounds(1, 0); len(w.published()) != 1 {
+		t.Error("the old CA is published still")
+	}
+	if err := w.broken(0); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -190,35 +201,47 @@ func TestNothingIsWrittenWhileNothingIsDue(t *testing.T) {
 	}
 }
 
-// TestTheOldAndTheNewCAAreBothPublishedForOneLeafsLife follows one renewal of the CA.
+// The CA is changed at two thirds of its life, and at once when somebody takes its key away.
 func TestTheOldAndTheNewCAAreBothPublishedForOneLeafsLife(t *testing.T) {
-	w := settled(t)
-	r := w.replicas[0]
-	published := func() int { return len(parseCAs(w.conf.Webhooks[0].ClientConfig.CABundle)) }
-	first := parseCAs(w.secret.Data[keyCAs])[0]
-	for w.now.Before(due(first)) {
-		r.round()
-		w.now = w.now.Add(24 * time.Hour)
-	}
-	w.rounds(2, 0) // it is made and published, and seen to be
-	leaf := r.keeper.served.Load()
-	if published() != 2 || leaf.Leaf.CheckSignatureFrom(first) != nil {
-		t.Fatalf("at two thirds of the CA's life %d CAs are published", published())
-	}
-	w.now = w.now.Add(policy.Wait - time.Second)
-	if w.rounds(2, 0); r.keeper.served.Load() != leaf {
-		t.Error("the new CA signed before every API server had it")
-	}
-	w.now = w.now.Add(2 * time.Second)
-	if w.rounds(2, 0); r.keeper.served.Load().Leaf.CheckSignatureFrom(first) == nil || published() != 2 {
-		t.Error("the new CA does not sign, or the old one is not published any more")
-	}
-	if key := parseKey(w.secret.Data[keySigner]); key.PublicKey.Equal(first.PublicKey) || len(w.secret.Data[keyNext]) != 0 {
-		t.Error("the Secret holds the key of a CA that signs no more")
-	}
-	w.now = w.now.Add(policy.LeafLifetime)
-	if w.rounds(3, 0); published() != 1 {
-		t.Errorf("one leaf's life later %d CAs are published", published())
+	for name, change := range map[string]func(*world){
+		"at two thirds of its life": func(w *world) {
+			for w.now.Before(due(w.published()[0])) {
+				w.replicas[0].round()
+				w.now = w.now.Add(24 * time.Hour)
+			}
+		},
+		"without its key": (*world).changeCA,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := settled(t)
+			r, first := w.replicas[0], w.published()[0]
+			change(w)
+			w.rounds(2, 0) // it is made and published, and seen to be
+			leaf := r.keeper.served.Load()
+			if len(w.published()) != 2 || leaf.Leaf.CheckSignatureFrom(first) != nil ||
+				!parseLeaf(w.secret.Data).Leaf.Equal(leaf.Leaf) {
+				t.Fatalf("%d CAs are published, or another leaf is there already", len(w.published()))
+			}
+			if key := parseKey(w.secret.Data[keyCA]); key.PublicKey.Equal(first.PublicKey) {
+				t.Error("the Secret holds the key of a CA that signs no more")
+			}
+			w.now = w.now.Add(policy.Wait - time.Second)
+			if w.rounds(2, 0); r.keeper.served.Load() != leaf {
+				t.Error("the new CA's leaf is served before every API server has it")
+			}
+			w.now = w.now.Add(2 * time.Second)
+			if w.rounds(2, 0); r.keeper.served.Load().Leaf.CheckSignatureFrom(first) == nil || len(w.published()) != 2 {
+				t.Error("the new CA does not sign, or the old one is not published any more")
+			}
+			w.now = w.now.Add(policy.LeafLifetime - 2*policy.Wait)
+			if w.rounds(2, 0); len(w.published()) != 2 {
+				t.Error("the old CA is gone before its last leaf")
+			}
+			w.now = w.now.Add(2 * policy.Wait)
+			if w.rounds(3, 0); len(w.published()) != 1 {
+				t.Errorf("one leaf's life later %d CAs are published", len(w.published()))
+			}
+		})
 	}
 }
 
@@ -239,7 +262,7 @@ func TestACAOfAnotherSecretIsPublishedBeforeItsLeafIsServed(t *testing.T) {
 		t.Error(err)
 	}
 	w.rounds(2, policy.Wait)
-	if !bytes.Equal(w.secret.Data[keySigner], other.secret.Data[keySigner]) || r.keeper.served.Load() == ours {
+	if !bytes.Equal(w.secret.Data[keyCA], other.secret.Data[keyCA]) || r.keeper.served.Load() == ours {
 		t.Error("its CA, which the Secret has the key of, does not sign in the end")
 	}
 }
@@ -248,9 +271,9 @@ func TestACAOfAnotherSecretIsPublishedBeforeItsLeafIsServed(t *testing.T) {
 func TestACAThatHadItsTimeIsGoneWhoeverLooksInBetween(t *testing.T) {
 	for steps := range 12 {
 		w := settled(t)
-		ca := stranger(t, w)
-		w.publish(append(slices.Clone(w.conf.Webhooks[0].ClientConfig.CABundle), ca...))
-		w.rounds(2, 0)
+		first := w.published()[0]
+		w.changeCA()
+		w.rounds(4, policy.Wait/2)
 		w.now = w.now.Add(policy.LeafLifetime - policy.LeafLifetime/3 - time.Hour)
 		w.rounds(2, 0)
 		w.now = w.now.Add(policy.LeafLifetime/3 + 2*time.Hour)
@@ -261,7 +284,7 @@ func TestACAThatHadItsTimeIsGoneWhoeverLooksInBetween(t *testing.T) {
 		}
 		other.round()
 		w.replicas = append(w.replicas, other)
-		if w.rounds(4, 0); bytes.Contains(w.conf.Webhooks[0].ClientConfig.CABundle, ca) {
+		if w.rounds(4, 0); has(w.published(), first) {
 			t.Errorf("looked at after %d calls, it stays for another life", steps)
 		}
 	}

@@ -8,12 +8,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestEveryServedLeafIsBelievedByEveryBundleInUse lets replicas with lags of any length between any two calls run, crash and start
-// anew, and somebody destroy what the Secret holds, at random times.
+// TestEveryServedLeafIsBelievedByEveryBundleInUse lets replicas with lags of any length between any two calls run,
+// crash and start anew, and somebody destroy what the Secret holds, at random times.
 func TestEveryServedLeafIsBelievedByEveryBundleInUse(t *testing.T) {
 	jumps := []time.Duration{0, time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, time.Hour, 24 * time.Hour, 5 * 24 * time.Hour, 11 * 24 * time.Hour, 100 * 24 * time.Hour}
 	junk := []string{"", "junk", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}
-	keys := []string{keyLeaf, keyLeafKey, keyCAs, keySigner, keyNext, keySchedule}
+	keys := []string{keyLeaf, keyLeafKey, keyCAs, keyCA, keySince, keyNext, keySchedule}
 	cas, overlaps := map[string]bool{}, 0
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(rapid.IntRange(1, 3).Draw(t, "replicas"))
@@ -48,7 +48,7 @@ func TestEveryServedLeafIsBelievedByEveryBundleInUse(t *testing.T) {
 		for _, p := range w.history {
 			in := parseCAs(p.bundle)
 			for _, ca := range in {
-				cas[fingerprint(ca)] = true
+				cas[string(ca.Raw)] = true
 			}
 			if len(in) > 1 {
 				overlaps++
@@ -81,10 +81,10 @@ func TestTwoReplicasRenewInTimeForThreeYears(t *testing.T) {
 			if c == nil || c.Leaf.NotAfter.Sub(w.now) < policy.LeafLifetime/3-25*time.Hour {
 				t.Fatalf("replica %d at %s: a leaf that should be renewed: %v", i, w.now, c)
 			}
-			leaves[fingerprint(c.Leaf)] = true
+			leaves[string(c.Leaf.Raw)] = true
 		}
 		for _, ca := range parseCAs(w.conf.Webhooks[1].ClientConfig.CABundle) {
-			cas[fingerprint(ca)], last[fingerprint(ca)] = ca, w.now
+			cas[string(ca.Raw)], last[string(ca.Raw)] = ca, w.now
 		}
 	}
 	if len(leaves) < 3*365/21 || len(leaves) > 3*365/20+8 || len(cas) < 5 || len(cas) > 6 {

@@ -18,9 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-const name = "xcpauth-webhook.xcpauth-system.svc"
+const serviceName = "xcpauth-webhook.xcpauth-system.svc"
 
-var policy = Policy{DNSName: name, CALifetime: CALifetime, LeafLifetime: LeafLifetime, Wait: Wait}
+// policy has a CA of a year, so that some are changed for their age within a test.
+var policy = Policy{DNSName: serviceName, CALifetime: 365 * 24 * time.Hour, LeafLifetime: LeafLifetime, Wait: Wait}
 
 // world is the two objects as a cluster keeps them, and everything that was ever published.
 type world struct {
@@ -170,8 +171,9 @@ func (r *replica) round() {
 	}
 }
 
-// broken is nil while the promise holds: each leaf that is served and valid is believed by every bundle that an API server may still
-// use, since lag is how old a bundle it may have. A replica that has just begun to serve is held to the bundles since then.
+// broken is nil while the promise holds: each leaf that is served and valid is believed by every bundle that an API
+// server may still use, since lag is how old a bundle it may have. A replica that has just begun to serve is held to
+// the bundles since then.
 func (w *world) broken(lag time.Duration) error {
 	for i, r := range w.replicas {
 		c := r.keeper.served.Load()
@@ -184,7 +186,7 @@ func (w *world) broken(lag time.Duration) error {
 				break // older ones even more so
 			}
 			replaced = p.from
-			if err := Verify(c.Leaf, name, p.bundle, w.now); err != nil {
+			if err := verify(c.Leaf, serviceName, parseCAs(p.bundle), w.now); err != nil {
 				return fmt.Errorf("replica %d serves a leaf valid from %s that the bundle published at %s (of %s now) does not believe: %w",
 					i, c.Leaf.NotBefore, p.from, w.now, err)
 			}

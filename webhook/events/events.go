@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// Outcomes counts Events by what became of them: written, failed, dropped.
+// Outcomes counts the Events of a Queue by what became of them.
 var Outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "xcpauth_webhook_events_total",
 	Help: "Events about denials, overrides and admitted withdrawals, by outcome (written, failed, dropped).",
@@ -32,6 +33,7 @@ func init() { metrics.Registry.MustRegister(Outcomes) }
 type Event struct {
 	APIVersion, Namespace, Name string
 	UID                         types.UID // "" while it is not stored
+	ResourceVersion             string    // "" where it does not matter
 	Action                      string    // what was tried: Create, Update
 	Reason                      string    // in CamelCase
 	Note                        string    // one sentence; cut to what an Event holds
@@ -40,6 +42,55 @@ type Event struct {
 
 // NoteMax is how many bytes a note may have; the API server takes no more.
 const NoteMax = 1024
+
+// Writer writes Events.
+type Writer struct {
+	events     client.EventsV1Interface
+	clock      clock.PassiveClock
+	controller string
+	instance   string
+	serial     uint16 // tells apart what is written at one moment
+}
+
+// NewWriter writes to the API server of cfg, in the name of a controller. It is for one goroutine.
+func NewWriter(cfg *rest.Config, controller string, now clock.PassiveClock) (*Writer, error) {
+	c, err := client.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for Events: %w", err)
+	}
+	host, err := os.Hostname() // of the pod
+	if err != nil {
+		host = "unknown"
+	}
+	return &Writer{events: c, clock: now, controller: controller, instance: cut(host, 128)}, nil
+}
+
+// Write writes an Event and returns its name.
+func (w *Writer) Write(ctx context.Context, e Event) (name string, err error) {
+	kind, now := corev1.EventTypeWarning, w.clock.Now()
+	if e.Normal {
+		kind = corev1.EventTypeNormal
+	}
+	about := "managementplane"
+	if e.Name != "" {
+		about = strings.TrimRight(cut(e.Name, 200), "-.")
+	}
+	w.serial++
+	name = fmt.Sprintf("%s.%x%04x", about, now.UnixNano(), w.serial)
+	_, err = w.events.Events(e.Namespace).Create(ctx, &eventsv1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: e.Namespace, Name: name},
+		EventTime:           metav1.NewMicroTime(now),
+		ReportingController: w.controller,
+		ReportingInstance:   w.instance,
+		Type:                kind,
+		Action:              e.Action,
+		Reason:              e.Reason,
+		Note:                cut(e.Note, NoteMax),
+		Regarding: corev1.ObjectReference{APIVersion: e.APIVersion, Kind: "ManagementPlane", Namespace: e.Namespace,
+			Name: e.Name, UID: e.UID, ResourceVersion: e.ResourceVersion},
+	}, metav1.CreateOptions{})
+	return name, err
+}
 
 const (
 	waiting   = 256              // Events that wait before more are dropped
@@ -51,14 +102,10 @@ const (
 
 // Queue writes Events, one after another. Announce may be called from anywhere.
 type Queue struct {
-	events   client.EventsV1Interface
-	clock    clock.PassiveClock
-	log      *slog.Logger
-	instance string
-	queue    chan Event
-
-	series map[Event]series // these are of the writing goroutine alone
-	serial uint16           // tells apart what is written at one moment
+	*Writer
+	log    *slog.Logger
+	queue  chan Event
+	series map[Event]series // of the writing goroutine alone
 }
 
 // series is an Event that was written.
@@ -68,16 +115,9 @@ type series struct {
 	last  time.Time
 }
 
-// New makes a queue that writes to the API server of cfg, once Start runs. instance names this process in each Event.
-func New(cfg *rest.Config, instance string, now clock.PassiveClock, log *slog.Logger) (*Queue, error) {
-	c, err := client.NewForConfig(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("making a client for Events: %w", err)
-	}
-	if instance == "" {
-		instance = "unknown"
-	}
-	return &Queue{events: c, clock: now, log: log, instance: instance, queue: make(chan Event, waiting), series: map[Event]series{}}, nil
+// NewQueue makes a queue that writes once Start runs.
+func NewQueue(w *Writer, log *slog.Logger) *Queue {
+	return &Queue{Writer: w, log: log, queue: make(chan Event, waiting), series: map[Event]series{}}
 }
 
 // Announce queues an Event, or drops it where too many wait. It never waits.
@@ -92,12 +132,13 @@ func (q *Queue) Announce(e Event) {
 // NeedLeaderElection says that every replica writes its own.
 func (*Queue) NeedLeaderElection() bool { return false }
 
-// Start writes what is announced until ctx ends, and then, within two seconds and until one fails, what still waits; the rest is dropped.
+// Start writes what is announced until ctx ends, and then, within two seconds and until one fails, what still waits;
+// the rest is dropped.
 func (q *Queue) Start(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
 		case e := <-q.queue:
-			q.write(context.WithoutCancel(ctx), e) // the one that is being written is finished
+			q.record(context.WithoutCancel(ctx), e) // the one that is being written is finished
 		case <-ctx.Done():
 		}
 	}
@@ -107,7 +148,7 @@ func (q *Queue) Start(ctx context.Context) error {
 		select {
 		case e := <-q.queue:
 			if takes {
-				takes = q.write(ctx, e)
+				takes = q.record(ctx, e)
 			} else {
 				Outcomes.WithLabelValues("dropped").Inc()
 			}
@@ -117,72 +158,44 @@ func (q *Queue) Start(ctx context.Context) error {
 	}
 }
 
-// write writes one Event, or counts it as one more of its series. What cannot be written is logged and counted, and not tried again; it is
-// false then.
-func (q *Queue) write(ctx context.Context, e Event) bool {
+// record writes one Event, or counts it as one more of its series. What cannot be written is logged and counted, and
+// not tried again; it is false then.
+func (q *Queue) record(ctx context.Context, e Event) bool {
 	ctx, cancel := context.WithTimeout(ctx, oneWrite)
 	defer cancel()
-	now, outcome := q.clock.Now(), "written"
+	now, err := q.clock.Now(), error(nil)
 	s, known := q.series[e]
-	err := error(nil)
 	if known = known && now.Sub(s.last) < again; known {
 		s.count++
 		err = q.repeat(ctx, e, s, now)
 		known = !apierrors.IsNotFound(err) // it has expired meanwhile
 	}
 	if !known {
-		q.serial++
-		s = series{name: fmt.Sprintf("%s.%x%04x", prefix(e.Name), now.UnixNano(), q.serial), count: 1}
-		err = q.create(ctx, e, s, now)
+		s = series{count: 1}
+		s.name, err = q.Write(ctx, e)
 	}
 	if err != nil {
-		outcome = "failed"
 		q.log.Warn("an Event was not written", "reason", e.Reason, "namespace", e.Namespace, "error", err.Error())
-	} else {
-		if len(q.series) >= remember {
-			clear(q.series)
-		}
-		s.last = now
-		q.series[e] = s
+		Outcomes.WithLabelValues("failed").Inc()
+		return false
 	}
-	Outcomes.WithLabelValues(outcome).Inc()
-	return err == nil
-}
-
-func (q *Queue) create(ctx context.Context, e Event, s series, now time.Time) error {
-	kind := corev1.EventTypeWarning
-	if e.Normal {
-		kind = corev1.EventTypeNormal
+	if len(q.series) >= remember {
+		clear(q.series)
 	}
-	_, err := q.events.Events(e.Namespace).Create(ctx, &eventsv1.Event{
-		ObjectMeta:          metav1.ObjectMeta{Namespace: e.Namespace, Name: s.name},
-		EventTime:           metav1.NewMicroTime(now),
-		ReportingController: "xcpauth.io/webhook",
-		ReportingInstance:   cut(q.instance, 128),
-		Type:                kind,
-		Action:              e.Action,
-		Reason:              e.Reason,
-		Note:                cut(e.Note, NoteMax),
-		Regarding:           corev1.ObjectReference{APIVersion: e.APIVersion, Kind: "ManagementPlane", Namespace: e.Namespace, Name: e.Name, UID: e.UID},
-	}, metav1.CreateOptions{})
-	return err
+	s.last = now
+	q.series[e] = s
+	Outcomes.WithLabelValues("written").Inc()
+	return true
 }
 
 func (q *Queue) repeat(ctx context.Context, e Event, s series, now time.Time) error {
-	patch, err := json.Marshal(map[string]any{"series": eventsv1.EventSeries{Count: s.count, LastObservedTime: metav1.NewMicroTime(now)}})
+	next := eventsv1.EventSeries{Count: s.count, LastObservedTime: metav1.NewMicroTime(now)}
+	patch, err := json.Marshal(map[string]any{"series": next})
 	if err != nil {
 		return err
 	}
 	_, err = q.events.Events(e.Namespace).Patch(ctx, s.name, types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
-}
-
-// prefix is what the name of an Event about an object begins with.
-func prefix(name string) string {
-	if name == "" {
-		return "managementplane"
-	}
-	return strings.TrimRight(cut(name, 200), "-.")
 }
 
 // cut shortens text to a number of bytes.

@@ -91,10 +91,13 @@ func (s *server) all() (all []*eventsv1.Event) {
 // queue returns a queue and what ends it; it has written everything when that returns.
 func queue(t *testing.T, s *server, clock *testclock.FakePassiveClock) (*Queue, func()) {
 	t.Helper()
-	q, err := New(&rest.Config{Host: s.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, "pod-1", clock, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	plain := rest.ContentConfig{ContentType: "application/json"}
+	w, err := NewWriter(&rest.Config{Host: s.URL, QPS: -1, ContentConfig: plain}, "xcpauth.io/webhook", clock)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.instance = "pod-1"
+	q := NewQueue(w, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- q.Start(ctx) }()

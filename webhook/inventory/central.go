@@ -22,10 +22,10 @@ import (
 
 var pods = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
-// lower lists objects of the layer below the two custom resources.
-func (r *Reader) lower(ctx context.Context, gvr schema.GroupVersionResource, namespace string) ([]map[string]any, error) {
+// plain lists objects of the vendor's as decoded JSON.
+func (r *Reader) plain(ctx context.Context, gvr schema.GroupVersionResource, namespace string) (
+	all []map[string]any, err error) {
 	list, err := r.vendor(ctx, gvr, namespace)
-	var all []map[string]any
 	for i := range list {
 		all = append(all, list[i].Object)
 	}

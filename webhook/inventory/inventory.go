@@ -81,14 +81,11 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 	within, clocks := noting(ctx)
 	reads, ctx := errgroup.WithContext(within)
 	reads.Go(func() (err error) {
-		inv.Roster, err = r.roster(ctx)
+		inv.Roster, err = r.Roster(ctx)
 		return err
 	})
-	reads.Go(func() error {
-		list, err := r.vendor(ctx, controlPlanes, metav1.NamespaceAll)
-		for i := range list {
-			inv.ControlPlanes = append(inv.ControlPlanes, list[i].Object)
-		}
+	reads.Go(func() (err error) {
+		inv.ControlPlanes, err = r.plain(ctx, controlPlanes, metav1.NamespaceAll)
 		return err
 	})
 	reads.Go(func() (err error) {
@@ -96,11 +93,11 @@ func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Invento
 		return err
 	})
 	reads.Go(func() (err error) {
-		inv.EdgeXcps, err = r.lower(ctx, edgeXcps, metav1.NamespaceAll)
+		inv.EdgeXcps, err = r.plain(ctx, edgeXcps, metav1.NamespaceAll)
 		return err
 	})
 	reads.Go(func() (err error) {
-		inv.CentralXcps, err = r.lower(ctx, centralXcps, hubNamespace)
+		inv.CentralXcps, err = r.plain(ctx, centralXcps, hubNamespace)
 		return err
 	})
 	reads.Go(func() error { return r.central(ctx, hubNamespace, &inv) })

@@ -16,8 +16,8 @@ import (
 // pageSize is how many entries are in memory as JSON at once: a roster of a thousand must fit into a small container.
 const pageSize = 200
 
-// roster reads every entry, page by page, as of one moment: the pages of one list are of one revision.
-func (r *Reader) roster(ctx context.Context) ([]api.EdgeCluster, error) {
+// Roster reads every entry, page by page, as of one moment: the pages of one list are of one revision.
+func (r *Reader) Roster(ctx context.Context) ([]api.EdgeCluster, error) {
 	var all []api.EdgeCluster
 	for next := ""; ; {
 		entries, after, err := r.page(ctx, pageSize, next)

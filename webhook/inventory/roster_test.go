@@ -47,7 +47,7 @@ func hubWith(t *testing.T, n int, fail func(w http.ResponseWriter, from int) boo
 
 func TestTheRosterIsReadToItsEnd(t *testing.T) {
 	for _, n := range []int{0, 1, pageSize, pageSize + 1, 5*pageSize - 1} {
-		all, err := hubWith(t, n, nil).roster(t.Context())
+		all, err := hubWith(t, n, nil).Roster(t.Context())
 		if err != nil || len(all) != n {
 			t.Fatalf("%d entries: %d read, %v", n, len(all), err)
 		}
@@ -84,7 +84,7 @@ func TestARosterThatCannotBeReadToItsEndIsAnError(t *testing.T) {
 					fmt.Fprint(w, tc.body)
 					return true
 				})
-				all, err := r.roster(t.Context())
+				all, err := r.Roster(t.Context())
 				if all != nil || err == nil || !strings.Contains(err.Error(), tc.err) || !strings.Contains(err.Error(), "reading the roster (edgeclusters.xcpauth.io in namespace xcpauth-system)") {
 					t.Errorf("%d entries, %v; want an error with %q", len(all), err, tc.err)
 				}

@@ -26,12 +26,9 @@ import (
 
 type m = map[string]any
 
-const (
-	rosterPath  = "/apis/xcpauth.io/v1alpha1/namespaces/xcpauth-system/edgeclusters"
-	secretsPath = "/api/v1/namespaces/xcpauth-edges/secrets"
-)
+const secretsPath = "/api/v1/namespaces/xcpauth-edges/secrets"
 
-// fakeHub is the API server of a hub: the roster, and the Secrets with their resourceVersions.
+// fakeHub is a hub: its roster, and the API server of its Secrets with their resourceVersions.
 type fakeHub struct {
 	testing.TB
 	server *httptest.Server
@@ -75,6 +72,12 @@ func (h *fakeHub) register(e *fakeEdge) {
 			ControlPlane: &api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + e.name + "-controlplane"}}})
 }
 
+func (h *fakeHub) listRoster(context.Context) ([]api.EdgeCluster, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.roster), nil
+}
+
 // store writes the edge's kubeconfig of now.
 func (h *fakeHub) store(e *fakeEdge) {
 	h.put(e.name, m{"kubeconfig": e.kubeconfig()}, access.Token{Issued: time.Now(), Expires: time.Now().Add(time.Hour)}.Annotations())
@@ -114,8 +117,6 @@ func (h *fakeHub) handle(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, secretsPath), "/")
 	switch {
-	case r.URL.Path == rosterPath:
-		json.NewEncoder(w).Encode(m{"apiVersion": "xcpauth.io/v1alpha1", "kind": "EdgeClusterList", "items": h.roster})
 	case r.URL.Path == secretsPath:
 		var items []m
 		for _, n := range slices.Sorted(maps.Keys(h.secrets)) {
@@ -157,7 +158,8 @@ func (h *fakeHub) decider(within time.Duration) *decider {
 	d := &decider{TB: h, hub: h, log: &bytes.Buffer{}, within: within}
 	var mu sync.Mutex
 	var err error
-	d.reader, err = NewReader(&rest.Config{Host: h.server.URL}, api.Namespace, "test", slog.New(slog.NewTextHandler(locked{&mu, d.log}, nil)))
+	d.reader, err = NewReader(&rest.Config{Host: h.server.URL}, h.listRoster, "test",
+		slog.New(slog.NewTextHandler(locked{&mu, d.log}, nil)))
 	if err != nil {
 		h.Fatal(err)
 	}

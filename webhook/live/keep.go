@@ -2,12 +2,14 @@ package live
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
 // DefaultKeep is how often connections and tokens are looked at: often enough that an API server does not let an idle connection go, which
@@ -37,7 +39,8 @@ func (r *Reader) Keep(ctx context.Context, every time.Duration) {
 func (r *Reader) Tend(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*tendWithin)
 	defer cancel()
-	members, err := r.members(ctx)
+	members, err := r.roster(ctx)
+	members = slices.DeleteFunc(members, func(m api.EdgeCluster) bool { return m.Spec.Evidence != api.EvidenceLive })
 	if err != nil || len(members) == 0 {
 		return // a roster that cannot be read is what readiness reports
 	}

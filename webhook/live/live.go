@@ -31,12 +31,12 @@ const (
 
 // Reader reads registered edges.
 type Reader struct {
-	objects   dynamic.Interface // of the hub
-	namespace string            // of the roster
-	agent     string
-	log       *slog.Logger
-	clock     clock.PassiveClock
-	held      *access.Budget
+	objects dynamic.Interface // of the hub
+	roster  Roster
+	agent   string
+	log     *slog.Logger
+	clock   clock.PassiveClock
+	held    *access.Budget
 
 	mu    sync.Mutex
 	edges map[string]*edge // by the name of the roster's entry, which is its Secret's
@@ -49,15 +49,19 @@ type edge struct {
 	err    error // why the kubeconfig is refused
 }
 
-// NewReader reads the kubeconfigs from the cluster of cfg, and the roster from namespace.
-func NewReader(cfg *rest.Config, namespace, version string, log *slog.Logger) (*Reader, error) {
+// Roster lists every entry of the roster.
+type Roster func(context.Context) ([]api.EdgeCluster, error)
+
+// NewReader reads the kubeconfigs from the cluster of cfg.
+func NewReader(cfg *rest.Config, roster Roster, version string, log *slog.Logger) (*Reader, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // a decision must not wait behind another one
 	objects, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the kubeconfigs of edges: %w", err)
 	}
-	return &Reader{objects: objects, namespace: namespace, agent: "xcpauth-webhook/" + version, log: log, clock: clock.RealClock{}, held: access.NewBudget(heldBytes), edges: map[string]*edge{}}, nil
+	return &Reader{objects: objects, roster: roster, agent: "xcpauth-webhook/" + version, log: log,
+		clock: clock.RealClock{}, held: access.NewBudget(heldBytes), edges: map[string]*edge{}}, nil
 }
 
 // Inventory is how the inventory of a hub is read.

@@ -8,7 +8,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
@@ -95,20 +94,4 @@ func (r *Reader) store(ctx context.Context, name string, before secret, text []b
 		return false, fmt.Errorf("writing the renewed token to Secret %s/%s: %w", api.EdgesNamespace, name, err)
 	}
 	return true, nil
-}
-
-// members lists the roster's entries that are to be read live.
-func (r *Reader) members(ctx context.Context) ([]api.EdgeCluster, error) {
-	list, err := r.objects.Resource(api.EdgeClusters).Namespace(r.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing the roster: %w", err)
-	}
-	var live []api.EdgeCluster
-	for _, item := range list.Items {
-		var e api.EdgeCluster
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &e); err == nil && e.Spec.Evidence == api.EvidenceLive {
-			live = append(live, e)
-		}
-	}
-	return live, nil
 }

@@ -10,13 +10,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 )
 
 const (
@@ -43,25 +40,13 @@ func (calls) NeedLeaderElection() bool { return false }
 // Start serves once there is a certificate, until ctx ends; then it finishes the calls in flight.
 func (c calls) Start(ctx context.Context) error {
 	select {
-	case <-c.certificate.ready:
+	case <-c.certificate.Ready():
 	case <-ctx.Done():
 		return nil
 	}
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}, // the API server calls services by HTTP/1.1
-		GetCertificate: c.certificate.get,
-	}
-	if config.GetCertificate == nil {
-		files, err := certwatcher.New(filepath.Join(c.o.CertDir, "tls.crt"), filepath.Join(c.o.CertDir, "tls.key"))
-		if err != nil {
-			return fmt.Errorf("reading the certificate to serve: %w", err)
-		}
-		go func() {
-			if err := files.Start(ctx); err != nil {
-				c.log.Error("the certificate's files are not watched any more", "error", err.Error())
-			}
-		}()
-		config.GetCertificate = files.GetCertificate
+		GetCertificate: c.certificate.GetCertificate,
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.o.Address, strconv.Itoa(c.o.Port)))
 	if err != nil {

@@ -5,10 +5,15 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -16,43 +21,69 @@ import (
 )
 
 // certificate is where the serving certificate comes from.
-type certificate struct {
-	ready   <-chan struct{}                                      // closed once there is one
-	get     func(*tls.ClientHelloInfo) (*tls.Certificate, error) // nil = the files in CertDir
-	missing func() error                                         // why there is none, nil once there is
+type certificate interface {
+	manager.Runnable
+	Ready() <-chan struct{} // closed once there is one
+	Failure() error         // why there is none, nil once there is
+	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
-// certificates sees to the serving certificate.
-//
-// With Rotate, a keeper makes a CA of its own and a leaf in the Secret, renews both with overlap, and publishes the CAs in the
-// ValidatingWebhookConfiguration; every replica does so, and one write wins. Without, something else (cert-manager) does both, and we
-// wait for the files; the TLS listener looks at them again by itself.
-func certificates(mgr manager.Manager, cfg *rest.Config, o Options, log *slog.Logger) (certificate, error) {
+// newCertificate sees to the serving certificate. With Rotate a keeper makes it; every replica has one, and one write
+// wins. Without, something else (cert-manager) does, and it is taken from the files that are mounted.
+func newCertificate(cfg *rest.Config, o Options, log *slog.Logger) (certificate, error) {
 	if !o.Rotate {
-		ready := make(chan struct{})
-		if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return mounted(ctx, o.CertDir, ready) })); err != nil {
-			return certificate{}, fmt.Errorf("adding the wait for the certificate: %w", err)
-		}
-		return certificate{ready: ready, missing: func() error {
-			select {
-			case <-ready:
-				return nil
-			default:
-				return fmt.Errorf("no certificate to serve yet: tls.crt and tls.key are not both in %s", o.CertDir)
-			}
-		}}, nil
+		return &mounted{dir: o.CertDir, log: log, ready: make(chan struct{})}, nil
 	}
-	live, err := client.New(cfg, client.Options{Scheme: mgr.GetScheme()}) // the manager's would list and watch
+	live, err := client.New(cfg, client.Options{}) // the manager's would list and watch
 	if err != nil {
-		return certificate{}, fmt.Errorf("making a client for the certificate: %w", err)
+		return nil, fmt.Errorf("making a client for the certificate: %w", err)
 	}
 	policy := certs.Policy{DNSName: o.dnsName(), CALifetime: o.CALifetime, LeafLifetime: o.LeafLifetime, Wait: o.PublishWait}
-	keeper, err := certs.New(live, policy, types.NamespacedName{Namespace: o.Namespace, Name: o.Secret}, o.Configuration, clock.RealClock{}, log)
+	secret := types.NamespacedName{Namespace: o.Namespace, Name: o.Secret}
+	return certs.New(live, policy, secret, o.Configuration, clock.RealClock{}, log)
+}
+
+// mounted is a certificate in files, which are read again when they change.
+type mounted struct {
+	dir   string
+	log   *slog.Logger
+	ready chan struct{}
+	files atomic.Pointer[certwatcher.CertWatcher]
+}
+
+func (m *mounted) Ready() <-chan struct{} { return m.ready }
+
+func (m *mounted) Failure() error {
+	if m.files.Load() == nil {
+		return fmt.Errorf("no certificate to serve yet: tls.crt and tls.key are not both in %s, or do not fit together",
+			m.dir)
+	}
+	return nil
+}
+
+func (m *mounted) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return m.files.Load().GetCertificate(hello)
+}
+
+// NeedLeaderElection says that every replica serves.
+func (*mounted) NeedLeaderElection() bool { return false }
+
+// Start waits for the files, and watches them until ctx ends.
+func (m *mounted) Start(ctx context.Context) error {
+	err := wait.PollUntilContextCancel(ctx, time.Second, true, func(context.Context) (bool, error) {
+		files, err := certwatcher.New(filepath.Join(m.dir, "tls.crt"), filepath.Join(m.dir, "tls.key"))
+		if err != nil {
+			return false, nil // not there yet
+		}
+		m.files.Store(files)
+		close(m.ready)
+		return true, nil
+	})
 	if err != nil {
-		return certificate{}, err
+		return nil // it ended before
 	}
-	if err := mgr.Add(keeper); err != nil {
-		return certificate{}, fmt.Errorf("adding certificate rotation: %w", err)
+	if err := m.files.Load().Start(ctx); err != nil {
+		m.log.Error("the certificate's files are not watched any more", "error", err.Error())
 	}
-	return certificate{ready: keeper.Ready(), get: keeper.GetCertificate, missing: keeper.Failure}, nil
+	return nil
 }

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,14 +21,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
-	"github.com/xcpauth/kubectl-xcpauth/webhook/auditor"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/live"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/rights"
 )
 
-// ShutdownDelay is how long the process goes on answering by default; terminationGracePeriodSeconds of its pods is longer by two calls.
+// ShutdownDelay is how long the process goes on answering by default; terminationGracePeriodSeconds of its pods is
+// longer by two calls.
 const ShutdownDelay = 10 * time.Second
 
 // Options are what the flags of the binary set.
@@ -53,8 +52,7 @@ type Options struct {
 	ClientCA    string   // file with the CAs of the API server's client certificates; "" = callers show none
 	ClientNames []string // that such a certificate carries one of; none = any
 
-	AuditInterval  time.Duration // between two audits of what is stored; 0 = none
-	CentralMetrics bool          // read Central's metrics at each decision
+	CentralMetrics bool // read Central's metrics at each decision, and at each audit
 
 	MaxInFlight   int           // reviews that are decided side by side
 	CallTimeout   time.Duration // what a call may take at most, whatever its caller says
@@ -74,15 +72,9 @@ func (o Options) dnsName() string { return o.Service + "." + o.Namespace + ".svc
 //  3. Serve once it is there.
 //  4. Report ready once the API server would reach us and the roster can be read.
 func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) error {
-	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
-	klog.SetSlogLogger(log)
-
-	mgr, err := ctrl.NewManager(cfg, manager.Options{
-		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress: "0", // its probes do not say what is wrong
-	})
+	mgr, err := newManager(cfg, o, log, nil)
 	if err != nil {
-		return fmt.Errorf("making the manager: %w", err)
+		return err
 	}
 	members, err := inventory.NewReader(cfg, o.Namespace, o.CentralMetrics)
 	if err != nil {
@@ -92,19 +84,16 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	host, _ := os.Hostname() // of the pod; only Events show it
-	told, err := events.New(cfg, host, clock.RealClock{}, log)
+	writer, err := events.NewWriter(cfg, "xcpauth.io/webhook", clock.RealClock{})
 	if err != nil {
 		return err
 	}
-	edges, err := live.NewReader(cfg, o.Namespace, o.Version, log)
+	told := events.NewQueue(writer, log)
+	edges, err := live.NewReader(cfg, members.Roster, o.Version, log)
 	if err != nil {
 		return err
 	}
-	if err := mgr.Add(keeper{edges, o.LiveInterval}); err != nil {
-		return fmt.Errorf("adding what looks after the connections to edges: %w", err)
-	}
-	certificate, err := certificates(mgr, cfg, o, log)
+	certificate, err := newCertificate(cfg, o, log)
 	if err != nil {
 		return err
 	}
@@ -117,18 +106,10 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 			NamespaceEnds: members.NamespaceEnds,
 			MayOverride:   rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 			admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
-	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(told)); err != nil {
+	keep := manager.RunnableFunc(func(ctx context.Context) error { edges.Keep(ctx, o.LiveInterval); return nil })
+	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(certificate), mgr.Add(told),
+		mgr.Add(keep)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
-	}
-
-	if o.AuditInterval > 0 {
-		audits, err := auditor.New(cfg, auditor.Reads{Hubs: members.Hubs, Members: edges.Join(members.Read)}, o.Namespace, o.AuditInterval, log)
-		if err != nil {
-			return err
-		}
-		if err := mgr.Add(audits); err != nil {
-			return fmt.Errorf("adding the auditor: %w", err)
-		}
 	}
 
 	unlimited := rest.CopyConfig(cfg)
@@ -137,7 +118,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return fmt.Errorf("making the client of readiness: %w", err)
 	}
-	ready := &readiness{o: o, missing: certificate.missing, objects: objects, roster: members.Readable,
+	ready := &readiness{o: o, missing: certificate.Failure, objects: objects, roster: members.Readable,
 		draining: &draining, clock: clock.RealClock{}}
 	if err := errors.Join(mgr.Add(ready), mgr.Add(health(o.HealthAddress, ready))); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)
@@ -157,6 +138,23 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	return nil
 }
 
+// newManager makes what runs a program's parts and serves its metrics. With a lock, parts that need to lead wait for
+// it, and the process ends where it is lost.
+func newManager(cfg *rest.Config, o Options, log *slog.Logger, lock resourcelock.Interface) (manager.Manager, error) {
+	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
+	klog.SetSlogLogger(log)
+	mgr, err := ctrl.NewManager(cfg, manager.Options{
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress: "0", // its probes do not say what is wrong
+		LeaderElection:         lock != nil, LeaderElectionResourceLockInterface: lock, LeaderElectionReleaseOnCancel: true,
+		LeaseDuration: new(leaseLife), RenewDeadline: new(leaseRenew), RetryPeriod: new(leaseRetry),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	return mgr, nil
+}
+
 // health serves the probes: /healthz says that the process is there, /readyz what ready says.
 func health(address string, ready http.Handler) manager.Runnable {
 	probes := http.NewServeMux()
@@ -165,36 +163,4 @@ func health(address string, ready http.Handler) manager.Runnable {
 	return &manager.Server{Name: "health", Server: &http.Server{Addr: address, Handler: probes,
 		ReadHeaderTimeout: helloWithin,
 		ReadTimeout:       helloWithin, WriteTimeout: answerWithin, IdleTimeout: idleFor, MaxHeaderBytes: headersMax}}
-}
-
-// keeper looks after the connections to edges, in every replica.
-type keeper struct {
-	edges *live.Reader
-	every time.Duration
-}
-
-func (keeper) NeedLeaderElection() bool { return false }
-
-func (k keeper) Start(ctx context.Context) error {
-	k.edges.Keep(ctx, k.every)
-	return nil
-}
-
-// mounted closes the channel once the certificate's files are there.
-func mounted(ctx context.Context, dir string, ready chan<- struct{}) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		_, cert := os.Stat(filepath.Join(dir, "tls.crt"))
-		_, key := os.Stat(filepath.Join(dir, "tls.key"))
-		if cert == nil && key == nil {
-			close(ready)
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }

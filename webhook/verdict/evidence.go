@@ -67,7 +67,7 @@ func Rests(all []Evidence, limit int) string {
 			}
 		}
 		if len(of) > 0 {
-			kinds = append(kinds, fmt.Sprintf("%s by %s (the oldest seen %s)", count(len(of)), kind, stamp(of[0].Seen)))
+			kinds = append(kinds, fmt.Sprintf("%s by %s (the oldest seen %s)", Count(len(of)), kind, stamp(of[0].Seen)))
 		}
 	}
 	told := "it rested on " + strings.Join(kinds, ", ") + ":"

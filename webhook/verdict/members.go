@@ -73,7 +73,9 @@ func account(inv Inventory, now time.Time, words bool) []guard.Member {
 		covers := entry.Spec.Role == api.RoleEdge // an entry of MPC answers for MPC alone, whatever else it names
 		if ref := entry.Spec.ControlPlane; covers && ref != nil && ref.UID != "" {
 			if cp, ok := here[ref.UID]; ok {
-				edge = alsoRendered(alsoDeclared(behind(edge, entry, inv, now), cp), cp, inv.EdgeXcps)
+				mode, _ := state.ReadEdge(cp)
+				edge = alsoSays(behind(edge, entry, inv, now), controlPlaneName(cp), "declares", mode)
+				edge = alsoRendered(edge, cp, inv.EdgeXcps)
 				registered[ref.UID] = true
 			} else if cp := recreated(entry, inv.ControlPlanes); cp != nil {
 				edge.Presents, edge.Why = nil, fmt.Sprintf("its %s was re-created (UID %s, the roster says %s), so what was stated of it says nothing any more", controlPlaneName(cp), text(cp, "metadata", "uid"), ref.UID)
@@ -189,16 +191,16 @@ func said(st *plan.Statement) string {
 	return s + ", valid until " + stamp(st.Until)
 }
 
-// alsoDeclared adds what the member's ControlPlane, read live in this cluster, declares: the unsafer of the two wins.
-func alsoDeclared(edge guard.Member, cp map[string]any) guard.Member {
-	mode, _ := state.ReadEdge(cp)
+// alsoSays adds what an object of the member's, read live in this cluster, says: the unsafer of the two wins.
+func alsoSays(edge guard.Member, object, says string, mode guard.Cred) guard.Member {
+	told := fmt.Sprintf("its %s %s %s", object, says, modeWord(mode))
 	switch {
 	case edge.Presents == nil:
 	case mode == "":
-		edge.Presents, edge.Why = nil, fmt.Sprintf("its %s declares %s", controlPlaneName(cp), modeWord(mode))
+		edge.Presents, edge.Why = nil, told
 	case !slices.Contains(edge.Presents, mode):
 		edge.Presents = append(slices.Clone(edge.Presents), mode)
-		edge.Why += fmt.Sprintf("; its %s declares %s", controlPlaneName(cp), modeWord(mode))
+		edge.Why += "; " + told
 	}
 	return edge
 }

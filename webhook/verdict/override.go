@@ -266,7 +266,8 @@ func mergePatch(old, new any) (patch, after any) {
 // cutOff are the warnings of an override that was admitted: who may be cut off now, each in a line.
 func (q Question) cutOff(v Verdict) []string {
 	lines := byMember(v.Blockers)
-	told := []string{fmt.Sprintf("override admitted: ManagementPlane %s may now refuse %s, which %s may still present:", q.req.subject(), credList(q.withdrawn), count(len(lines)))}
+	told := []string{fmt.Sprintf("override admitted: ManagementPlane %s may now refuse %s, which %s may still present:",
+		q.req.subject(), credList(q.withdrawn), Count(len(lines)))}
 	for _, l := range lines[:min(len(lines), shown)] {
 		told = append(told, fmt.Sprintf("- %s: %s (%s)", clean(l.name, 80), credList(l.creds), l.why))
 	}

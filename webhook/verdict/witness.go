@@ -12,23 +12,12 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// alsoRendered adds what the operator rendered beside a ControlPlane of this cluster, read live: the unsafer of the two wins. Where it
-// rendered nothing there is nothing to add.
+// alsoRendered adds what the operator rendered beside a ControlPlane of this cluster.
 func alsoRendered(edge guard.Member, cp map[string]any, edgeXcps []map[string]any) guard.Member {
 	for _, x := range edgeXcps {
-		if edge.Presents == nil {
-			break
-		}
-		if text(x, "metadata", "namespace") != text(cp, "metadata", "namespace") {
-			continue
-		}
-		name := fmt.Sprintf("EdgeXcp %s/%s", text(x, "metadata", "namespace"), text(x, "metadata", "name"))
-		switch mode := state.ReadEdgeXcp(x); {
-		case mode == "":
-			edge.Presents, edge.Why = nil, fmt.Sprintf("its %s says %s", name, modeWord(mode))
-		case !slices.Contains(edge.Presents, mode):
-			edge.Presents = append(slices.Clone(edge.Presents), mode)
-			edge.Why += fmt.Sprintf("; its %s says %s", name, modeWord(mode))
+		if text(x, "metadata", "namespace") == text(cp, "metadata", "namespace") {
+			name := fmt.Sprintf("EdgeXcp %s/%s", text(x, "metadata", "namespace"), text(x, "metadata", "name"))
+			edge = alsoSays(edge, name, "says", state.ReadEdgeXcp(x))
 		}
 	}
 	return edge

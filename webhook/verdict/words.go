@@ -29,7 +29,7 @@ func (q Question) denial(v Verdict, p Permission) string {
 	lines := byMember(v.Blockers)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s would %s %s, which %s may still present:", q.what(), q.stop(), credList(q.withdrawn),
-		count(len(lines)))
+		Count(len(lines)))
 	for _, l := range lines[:min(len(lines), shown)] {
 		fmt.Fprintf(&b, "\n- %s: %s (%s)", clean(l.name, 300), credList(l.creds), clean(l.why, whyMax))
 	}
@@ -123,7 +123,7 @@ func blockingMembers(blockers []guard.Blocker) int { return len(byMember(blocker
 
 // summary is a list that fits a warning: the count first, then as many names as there is room for.
 func summary(all []string) string {
-	s := count(len(all)) + ": "
+	s := Count(len(all)) + ": "
 	for i, name := range all {
 		if i > 0 {
 			s += ", "
@@ -136,7 +136,8 @@ func summary(all []string) string {
 	return s
 }
 
-func count(n int) string {
+// Count is a number of members in words.
+func Count(n int) string {
 	if n == 1 {
 		return "1 member"
 	}

@@ -78,7 +78,7 @@ func (h *hub) audits(n node) {
 func audited(h *hub, n node) {
 	const ns = "audit"
 	h.guarded(ns, cases.OnMTLS)
-	n.End(syscall.SIGTERM) // hands the lead over
+	n.End(syscall.SIGTERM)
 	confs := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations()
 	conf, err := confs.Get(h.Context(), component, metav1.GetOptions{})
 	h.must(err)
@@ -90,26 +90,30 @@ func audited(h *hub, n node) {
 	conf.ResourceVersion, conf.UID = "", ""
 	_, err = confs.Create(h.Context(), conf, metav1.CreateOptions{})
 	h.must(err)
-	h.must(n.Start(h.Context(), "--audit-interval=1s", "--shutdown-delay=0s"))
+	h.must(n.Start(h.Context()))
+	first, second := auditor(h, 0), auditor(h, 1)
+	h.must(first.Start(h.Context(), "--audit-interval=1s"))
+	h.audits(first)
+	h.must(second.Start(h.Context(), "--audit-interval=1s"))
 
 	if c := h.accepted("edge-1", metav1.ConditionFalse); c.Reason != "Refused" || !strings.Contains(c.Message, "ManagementPlane audit/managementplane does not accept mtls") {
 		h.Errorf("condition %+v", c)
 	}
-	h.audits(n)
+	h.audits(first)
 	h.register("edge-1", "uid-1", time.Hour, "mtls") // its team states it again: nothing new
-	h.audits(n)
+	h.audits(first)
 	events := h.told(ns, "MembersRefused")
 	if len(events) != 1 || events[0].Regarding.Kind != "ManagementPlane" || events[0].Regarding.Name != "managementplane" || events[0].Type != "Warning" || !strings.Contains(events[0].Note, "edge-1") {
 		h.Errorf("events %+v", events)
 	}
-	if refused, err := n.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 1 {
+	if refused, err := first.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 1 {
 		h.Errorf("refused members: %v, %v", refused, err)
 	}
 
 	h.must(h.mergePatch(managementPlanes, ns, "managementplane", m{"spec": m{"components": m{"xcp": bothModes}}}))
 	h.accepted("edge-1", metav1.ConditionTrue)
-	h.audits(n)
-	if refused, err := n.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 0 {
+	h.audits(first)
+	if refused, err := first.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 0 {
 		h.Errorf("refused members after it was mended: %v, %v", refused, err)
 	}
 	if events := h.told(ns, "MembersAccepted"); len(events) != 1 || events[0].Type != "Normal" {
@@ -119,8 +123,25 @@ func audited(h *hub, n node) {
 	if err != nil || lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {
 		h.Errorf("the Lease of the auditor: %+v, %v", lease, err)
 	}
-	n.End(syscall.SIGTERM)
-	h.must(n.Start(h.Context()))
+
+	if at, err := second.Metric(h.Context(), "xcpauth_webhook_audit_last_success_timestamp_seconds"); err == nil {
+		h.Errorf("two audit at once: the second did at %v", at)
+	}
+	if code := first.End(syscall.SIGTERM).ExitCode(); code != 0 {
+		h.Errorf("the first ended with %d:\n%s", code, first.Log())
+	}
+	h.audits(second)
+	if refused, err := second.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 0 {
+		h.Errorf("refused members by the second: %v, %v", refused, err)
+	}
+	if code := second.End(syscall.SIGTERM).ExitCode(); code != 0 {
+		h.Errorf("the second ended with %d:\n%s", code, second.Log())
+	}
+	for _, log := range []string{first.Log(), second.Log()} {
+		if strings.Contains(log, "forbidden") || strings.Contains(log, canary) {
+			h.Errorf("its account lacks a right, or it logs an object:\n%s", log)
+		}
+	}
 }
 
 // deleteHubs removes every ManagementPlane of the parts before, with its namespace, but for those of one namespace.

@@ -53,6 +53,7 @@ type hub struct {
 	objects dynamic.Interface // as administrator
 	kube    kubernetes.Interface
 	warned  *warnings
+	binary  string // the webhook's, once it is installed
 }
 
 // startHub starts the hub, and more clusters beside it.

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
+	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 )
 
 // One hub, one deployment; the parts run in this order, each in a namespace and with a roster of its own.
@@ -79,13 +80,16 @@ func (h *hub) guarded(ns string, edges cases.Edges) {
 }
 
 func podsAdmitted(h *hub, _ node) {
-	h.eventually("two pods exist", func(ctx context.Context) error {
-		pods, err := h.kube.CoreV1().Pods(system).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + component})
-		if err == nil && len(pods.Items) != 2 {
-			err = fmt.Errorf("%d pods", len(pods.Items))
-		}
-		return err
-	})
+	for name, want := range map[string]int{component: 2, webhooknode.AuditorName: 1} {
+		h.eventually(fmt.Sprintf("%d pods of %s exist", want, name), func(ctx context.Context) error {
+			of := metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name}
+			pods, err := h.kube.CoreV1().Pods(system).List(ctx, of)
+			if err == nil && len(pods.Items) != want {
+				err = fmt.Errorf("%d pods", len(pods.Items))
+			}
+			return err
+		})
+	}
 }
 
 func certificateBootstrapped(h *hub, n node) {
