@@ -11,7 +11,7 @@ export GOWORK = off
 # What starts clusters, or needs kubectl and krew; and of that the packages that have the machine to themselves: a cluster is three processes,
 # and their tests have up to a dozen clusters, or measure what a busy machine would hide. The others wait more than they work, two at a time.
 CLUSTERS = /test/(testbed|xcpsim|kumasim/fleet|sandbox|e2e|release)(/|$$)
-ALONE = /test/e2e(/webhook)?$$
+ALONE = /test/e2e(/webhook|/mesh)?$$
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help

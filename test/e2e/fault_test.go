@@ -4,47 +4,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/fault"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 )
 
-// reroute writes a copy of the fleet's kubeconfig in which contexts go to other servers, and returns the flag that names it.
-func (f fleet) reroute(to map[string]server) string {
+// reroute is a copy of the fleet's kubeconfig in which contexts lead to other servers, as a flag.
+func (f fleet) reroute(to map[string]runs.Server) string {
 	f.Helper()
-	k, err := clientcmd.LoadFromFile(f.Bed.Kubeconfig)
-	if err != nil {
-		f.Fatal(err)
-	}
-	for context, s := range to {
-		k.Clusters[context].Server = s.url
-		if s.ca != nil {
-			k.Clusters[context].CertificateAuthorityData = s.ca
-		}
-	}
-	path := filepath.Join(f.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*k, path); err != nil {
-		f.Fatal(err)
-	}
-	return "--kubeconfig=" + path
-}
-
-// server is where a context of a rerouted kubeconfig goes; ca is nil when it is the cluster's own.
-type server struct {
-	url string
-	ca  []byte
+	return "--kubeconfig=" + f.Reroute(f.Bed.Kubeconfig, to)
 }
 
 // proxy puts a TCP proxy before a cluster.
-func (f fleet) proxy(cluster string, t fault.TCP) server {
+func (f fleet) proxy(cluster string, t fault.TCP) runs.Server {
 	f.Helper()
 	u, err := url.Parse(f.Bed.Cluster(cluster).Server)
 	if err != nil {
@@ -55,18 +34,18 @@ func (f fleet) proxy(cluster string, t fault.TCP) server {
 		f.Fatal(err)
 	}
 	f.Cleanup(p.Close)
-	return server{url: "https://" + p.Address}
+	return runs.Server{URL: "https://" + p.Address}
 }
 
 // front puts an HTTPS front before a cluster.
-func (f fleet) front(cluster string, a fault.Answer) (server, *fault.Front) {
+func (f fleet) front(cluster string, a fault.Answer) (runs.Server, *fault.Front) {
 	f.Helper()
 	front, err := fault.Serve(f.Bed.Cluster(cluster).Config, a)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Cleanup(front.Close)
-	return server{url: front.URL, ca: front.CA}, front
+	return runs.Server{URL: front.URL, CA: front.CA}, front
 }
 
 // reported is what a status in some format says: the state of each row by member ("(context)" for one that holds none), and the whole
@@ -126,22 +105,22 @@ func (f fleet) everyFormat(code int, args ...string) map[string]sandbox.Run {
 	f.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	runs := map[string]sandbox.Run{}
+	all := map[string]sandbox.Run{}
 	for _, format := range formats {
 		wg.Go(func() {
 			r := f.Kubectl(f.Context(), append(append([]string{"xcpauth"}, args...), "-o", format)...)
 			mu.Lock()
 			defer mu.Unlock()
-			runs[format] = r
+			all[format] = r
 		})
 	}
 	wg.Wait()
-	for format, r := range runs {
+	for format, r := range all {
 		if r.Code != code {
 			f.Errorf("%v -o %s: exit code %d, want %d\n%s\n%s", args, format, r.Code, code, r.Stdout, r.Stderr)
 		}
 	}
-	return runs
+	return all
 }
 
 // Whatever is wrong between here and one cluster: each member is in each output once, the reason is named, the others are complete,
@@ -176,15 +155,15 @@ func TestFaultsBeforeOneClusterAreItsOwnRow(t *testing.T) {
 			for _, at := range []string{"edge-1", "hub"} {
 				t.Run(tc.name+"/"+at, func(t *testing.T) {
 					t.Parallel()
-					f := fleet{t, f.Sandbox, f.mayBeRefused, f.forgotten, f.record}
+					f := f.in(t)
 					args := func(verb string) []string {
-						var s server
+						var s runs.Server
 						if tc.tcp != nil {
 							s = f.proxy(at, *tc.tcp)
 						} else {
 							s, _ = f.front(at, *tc.answer)
 						}
-						return append([]string{verb, f.reroute(map[string]server{at: s})}, impatient...)
+						return append([]string{verb, f.reroute(map[string]runs.Server{at: s})}, impatient...)
 					}
 					f.oneRowEach(at, tc.why, args)
 				})
@@ -248,8 +227,8 @@ func TestConflictsAndTooManyRequestsAreWaitedOut(t *testing.T) {
 		return a
 	}
 	never, refuses := f.front("edge-1", controlPlane(fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back tomorrow", RetryAfter: 86400}))
-	rows := f.rows(f.migrate(4, f.reroute(map[string]server{"edge-1": never}), "-o", "json").Stdout)
-	f.is(rows, "edge-1", "state", "failed")
+	rows := f.Rows(f.migrate(4, f.reroute(map[string]runs.Server{"edge-1": never}), "-o", "json").Stdout)
+	f.Is(rows, "edge-1", "state", "failed")
 	if why := fmt.Sprint(rows["edge-1"]["why"]); !strings.Contains(why, "(429): come back tomorrow") {
 		f.Errorf("the reason is %q", why)
 	}
@@ -260,9 +239,9 @@ func TestConflictsAndTooManyRequestsAreWaitedOut(t *testing.T) {
 	conflict, conflicts := f.front("edge-1", controlPlane(fault.Answer{Code: 409, Reason: "Conflict", Message: "the object has been modified; please apply your changes to the latest version and try again", Times: 1}))
 	busy, throttles := f.front("edge-2", controlPlane(fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back later", RetryAfter: 1, Times: 2}))
 	reads, throttled := f.front("hub", fault.Answer{Method: "GET", Code: 429, Reason: "TooManyRequests", Message: "come back later", RetryAfter: 1, Times: 3})
-	rows = f.rows(f.migrate(0, f.reroute(map[string]server{"edge-1": conflict, "edge-2": busy, "hub": reads}), "--no-fence", "-o", "json").Stdout) // whose proof is patches too
+	rows = f.Rows(f.migrate(0, f.reroute(map[string]runs.Server{"edge-1": conflict, "edge-2": busy, "hub": reads}), "--no-fence", "-o", "json").Stdout) // whose proof is patches too
 	for _, edge := range []string{"edge-1", "edge-2"} {
-		f.is(rows, edge, "state", "changed")
+		f.Is(rows, edge, "state", "changed")
 	}
 	if got := []int{conflicts.Answered(), throttles.Answered(), throttled.Answered()}; !slices.Equal(got, []int{1, 2, 3}) {
 		f.Errorf("conflicts, throttled writes and throttled reads: %v, want 1 2 3", got)

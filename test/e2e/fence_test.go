@@ -27,7 +27,7 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	if !strings.Contains(said.Stderr, "edge-2: goes on without: not proved within 25s: the dry run of an edit was let through") {
 		t.Errorf("of a fence that does not deny is told\n%s", said.Stderr)
 	}
-	rows := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)
+	rows := f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout)
 	for edge, want := range map[string]string{"edge-1": "proved ", "edge-2": "stored, not proved", "edge-3": "none: its API server has no ValidatingAdmissionPolicy"} {
 		if got, _ := rows[edge]["fence"].(string); !strings.HasPrefix(got, want) {
 			t.Errorf("the fence of %s is %q, want %s", edge, got, want)
@@ -63,7 +63,7 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	}
 
 	f.migrate(0, "--no-fence")
-	if got, _ := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)["edge-1"]["fence"].(string); got != "none" {
+	if got, _ := f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout)["edge-1"]["fence"].(string); got != "none" {
 		t.Errorf("with --no-fence the fence is %q", got)
 	}
 }
@@ -92,7 +92,7 @@ func TestAFenceOfAnotherReleaseIsReplacedByTheNextRun(t *testing.T) {
 		"value":{"name":"ENABLE_DNS_RESOLUTION_AT_EDGE","value":"true"}}]}]}}`
 	const back = `{"centralAuthMode":"MUTUAL_TLS"}`
 	outdated := func() bool {
-		return strings.Contains(f.xcpauth(0, "check", "-o", "json").Stdout, "it is version 1, and this release has version 2")
+		return strings.Contains(f.Xcpauth(0, "check", "-o", "json").Stdout, "it is version 1, and this release has version 2")
 	}
 	if outdated() {
 		t.Error("the fence that was just installed is called another release's")
@@ -114,7 +114,7 @@ func TestAFenceOfAnotherReleaseIsReplacedByTheNextRun(t *testing.T) {
 	if r := edit(back); r.Code == 0 || !strings.Contains(r.Stderr, "'xcpauth-fence'") {
 		t.Errorf("an edit of the mode ends with %d:\n%s", r.Code, r.Stderr)
 	}
-	if got, _ := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)["edge-1"]["fence"].(string); !strings.HasPrefix(got,
+	if got, _ := f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout)["edge-1"]["fence"].(string); !strings.HasPrefix(got,
 		"proved ") {
 		t.Errorf("the fence is %q", got)
 	}

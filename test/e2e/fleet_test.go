@@ -1,36 +1,75 @@
 package e2e
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"sigs.k8s.io/yaml"
-
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
+	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
 // limit is how long anything may take that a test waits for.
 const limit = time.Minute
 
+// clusters are lent to one test after the other.
+var clusters *testbed.Pool
+
+// lent is how many clusters may run: those of three tests side by side. Each costs a little even when it is idle.
+const lent = 12
+
+func TestMain(m *testing.M) {
+	code, err := withClusters(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// withClusters runs the tests with a pool of clusters, and with one build of the plugin and the webhook, which the
+// sandboxes link to.
+func withClusters(m *testing.M) (code int, err error) {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "xcpauth-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	for _, pkg := range []string{"./plugin/kubectl-xcpauth", "./webhook/xcpauth-webhook"} {
+		if err := sandbox.Build(ctx, pkg, filepath.Join(dir, filepath.Base(pkg))); err != nil {
+			return 0, err
+		}
+	}
+	o := testbed.Options{Dir: filepath.Join(dir, "bed"), Log: os.Stderr}
+	if clusters, err = testbed.NewPool(ctx, lent, o); err != nil {
+		return 0, err
+	}
+	defer clusters.Stop()
+	return m.Run(), nil
+}
+
 // fleet is a running sandbox in one test.
 type fleet struct {
-	*testing.T
+	*runs.Recorder
 	*sandbox.Sandbox
 	mayBeRefused map[string]bool // the members of a wave in flight that the test lets fail
 	forgotten    map[string]bool // the members that the test forgets although they live: that accepts their being refused
-	record       *record
 }
 
 // start starts a fleet for one test and stops it afterwards, having looked at the record of every dial: the promise is the
-// oracle of every test here; and for secrets in everything that was printed and written. The stand-in runs 300 times faster than the product.
+// oracle of every test here; and for secrets in everything that was printed and written. The stand-in runs 300 times faster
+// than the product.
 func start(t *testing.T, o sandbox.Options) fleet {
 	t.Helper()
-	o.Dir = t.TempDir()
+	o.Dir, o.Pool = t.TempDir(), clusters
 	if o.Cadence == (xcpsim.Cadence{}) {
 		o.Cadence = xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 8 * time.Second, TokenRenew: 2 * time.Second}
 	}
@@ -38,8 +77,8 @@ func start(t *testing.T, o sandbox.Options) fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fleet{t, s, map[string]bool{}, map[string]bool{}, &record{printed: map[string]string{}}}
-	if err := s.CollectSecrets(t.Context(), &f.record.secrets); err != nil {
+	f := fleet{runs.New(t, s.Command), s, map[string]bool{}, map[string]bool{}}
+	if err := s.CollectSecrets(t.Context(), &f.Secrets); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -50,6 +89,22 @@ func start(t *testing.T, o sandbox.Options) fleet {
 	return f
 }
 
+// in is the same fleet in a test inside the one that started it.
+func (f fleet) in(t *testing.T) fleet {
+	f.Recorder = f.Recorder.In(t)
+	return f
+}
+
+// Kubectl is the recorder's; the sandbox has one of the same name.
+func (f fleet) Kubectl(ctx context.Context, args ...string) sandbox.Run {
+	return f.Recorder.Kubectl(ctx, args...)
+}
+
+// Command is the recorder's too.
+func (f fleet) Command(ctx context.Context, args ...string) *exec.Cmd {
+	return f.Recorder.Command(ctx, args...)
+}
+
 // stuck makes an edge's new pods unable to reach Central, so that a wave with it stays in flight and fails; free ends that.
 func (f fleet) stuck(edge string) {
 	f.mayBeRefused[edge] = true
@@ -57,16 +112,6 @@ func (f fleet) stuck(edge string) {
 }
 
 func (f fleet) free(edge string) { f.Sim.SetEdge(edge, xcpsim.EdgeSwitches{}) }
-
-// xcpauth runs `kubectl xcpauth` and fails the test when it ends with another code.
-func (f fleet) xcpauth(code int, args ...string) sandbox.Run {
-	f.Helper()
-	r := f.Kubectl(f.Context(), append([]string{"xcpauth"}, args...)...)
-	if r.Code != code {
-		f.Fatalf("kubectl xcpauth %s: exit code %d, want %d\n%s\n%s", strings.Join(args, " "), r.Code, code, r.Stdout, r.Stderr)
-	}
-	return r
-}
 
 // quick are the flags with which migrate keeps pace with the stand-in.
 var quick = []string{"-y", "--poll", "100ms", "--prove-within", "40s", "--fence-for", "1s"}
@@ -76,60 +121,7 @@ var quickBack = quick[:5]
 
 func (f fleet) migrate(code int, args ...string) sandbox.Run {
 	f.Helper()
-	return f.xcpauth(code, append(append([]string{"migrate"}, quick...), args...)...)
-}
-
-// rows decodes the members of a report in JSON, by name (the context for one that holds no member), and fails when one is
-// there twice.
-func (f fleet) rows(output string) map[string]map[string]any {
-	f.Helper()
-	var report struct {
-		Members []map[string]any `json:"members"`
-	}
-	if err := json.Unmarshal([]byte(output), &report); err != nil {
-		f.Fatalf("not JSON: %v\n%s", err, output)
-	}
-	return f.byName(report.Members)
-}
-
-func (f fleet) yamlRows(output string) map[string]map[string]any {
-	f.Helper()
-	var report struct {
-		Members []map[string]any `json:"members"`
-	}
-	if err := yaml.Unmarshal([]byte(output), &report); err != nil {
-		f.Fatalf("not YAML: %v\n%s", err, output)
-	}
-	return f.byName(report.Members)
-}
-
-func (f fleet) byName(members []map[string]any) map[string]map[string]any {
-	f.Helper()
-	rows := map[string]map[string]any{}
-	for _, m := range members {
-		name := fmt.Sprint(m["member"])
-		if name == "-" {
-			name = fmt.Sprint(m["context"])
-		}
-		if rows[name] != nil {
-			f.Errorf("member %s has two rows", name)
-		}
-		rows[name] = m
-	}
-	return rows
-}
-
-// is fails unless the row has the value at the key.
-func (f fleet) is(rows map[string]map[string]any, member, key, want string) {
-	f.Helper()
-	row, ok := rows[member]
-	if !ok {
-		f.Errorf("no row for %s in %v", member, rows)
-		return
-	}
-	if got := fmt.Sprint(row[key]); got != want {
-		f.Errorf("%s of %s is %q, want %q (%v)", key, member, got, want, row)
-	}
+	return f.Xcpauth(code, append(append([]string{"migrate"}, quick...), args...)...)
 }
 
 // get is one value of an object by jsonpath, "" when there is none.
@@ -158,6 +150,19 @@ func (f fleet) eventually(what string, holds func() bool) {
 	if err := sandbox.Await(f.Context(), what, limit, holds); err != nil {
 		f.Fatal(err)
 	}
+}
+
+// every polls a condition that costs much, at most that often.
+func (f fleet) every(d time.Duration, what string, holds func() bool) {
+	f.Helper()
+	var next time.Time
+	f.eventually(what, func() bool {
+		if time.Now().Before(next) {
+			return false
+		}
+		next = time.Now().Add(d)
+		return holds()
+	})
 }
 
 // presents says which credentials a member's live sessions were made with.

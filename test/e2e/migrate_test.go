@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
@@ -17,11 +18,11 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})
 
-	before := f.rows(f.xcpauth(0, "status", "-o", "json").Stdout)
-	f.is(before, "hub", "declared", "mTLS")
-	f.is(before, "edge-1", "effective", "mTLS")
-	f.is(before, "edge-1", "next", "move to JWT")
-	f.is(before, "edge-2", "next", "move to JWT")
+	before := f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout)
+	f.Is(before, "hub", "declared", "mTLS")
+	f.Is(before, "edge-1", "effective", "mTLS")
+	f.Is(before, "edge-1", "next", "move to JWT")
+	f.Is(before, "edge-2", "next", "move to JWT")
 
 	denied := f.Kubectl(t.Context(), tooEarly...)
 	for _, said := range []string{"denied the request", "- edge-1: mtls", "- edge-2: mtls", "kubectl xcpauth status"} {
@@ -30,8 +31,8 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 		}
 	}
 
-	f.xcpauth(2, "plan", "--detailed-exitcode")
-	dry := f.xcpauth(0, "migrate", "--dry-run=server")
+	f.Xcpauth(2, "plan", "--detailed-exitcode")
+	dry := f.Xcpauth(0, "migrate", "--dry-run=server")
 	for _, said := range []string{"ControlPlane istio-system/controlplane: accepted (dry run)", "ManagementPlane tsb/managementplane: accepted (dry run)", "not sent: today edge-1 may still present mtls"} {
 		if !strings.Contains(strings.Join(strings.Fields(dry.Stdout), " "), said) {
 			t.Errorf("the dry run does not say %q:\n%s", said, dry.Stdout)
@@ -41,9 +42,9 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 		t.Fatalf("the dry run stored centralAuthMode %s", got)
 	}
 
-	done := f.rows(f.migrate(0, "-o", "json").Stdout)
+	done := f.Rows(f.migrate(0, "-o", "json").Stdout)
 	for member, want := range map[string]string{"hub": "changed", "edge-1": "changed", "edge-2": "changed", "mpc": "ok"} {
-		f.is(done, member, "state", want)
+		f.Is(done, member, "state", want)
 	}
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
@@ -63,7 +64,7 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 	if !strings.Contains(again.Stdout, "Next: nothing to do") {
 		t.Errorf("a second run does not say that there is nothing to do:\n%s", again.Stdout)
 	}
-	for member, row := range f.rows(f.migrate(0, "-o", "json").Stdout) {
+	for member, row := range f.Rows(f.migrate(0, "-o", "json").Stdout) {
 		if row["state"] != "ok" {
 			t.Errorf("a second run ends with %s %v", member, row)
 		}
@@ -79,10 +80,10 @@ func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
 	f.stuck("edge-1")
 
 	r := f.migrate(4, "-o", "json", "--prove-within", "15s")
-	rows := f.rows(r.Stdout)
-	f.is(rows, "edge-1", "state", "failed")
-	f.is(rows, "edge-2", "state", "not attempted")
-	f.is(rows, "hub", "state", "changed")
+	rows := f.Rows(r.Stdout)
+	f.Is(rows, "edge-1", "state", "failed")
+	f.Is(rows, "edge-2", "state", "not attempted")
+	f.Is(rows, "hub", "state", "changed")
 	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not proved within 15s") || !strings.Contains(why, "put back") {
 		t.Errorf("edge-1's reason is %q", why)
 	}
@@ -140,27 +141,27 @@ func TestAStoppedAPIServerIsARowAndNotAHang(t *testing.T) {
 	f.Bed.Cluster("edge-2").Freeze()
 	impatient := []string{"--member-timeout", "3s", "--request-timeout", "2s"}
 
-	rows := f.rows(f.xcpauth(4, append([]string{"status", "-o", "json"}, impatient...)...).Stdout)
-	f.is(rows, "edge-2", "state", "unreachable")
-	f.is(rows, "edge-1", "effective", "mTLS")
+	rows := f.Rows(f.Xcpauth(4, append([]string{"status", "-o", "json"}, impatient...)...).Stdout)
+	f.Is(rows, "edge-2", "state", "unreachable")
+	f.Is(rows, "edge-1", "effective", "mTLS")
 	if len(rows) != 4 {
 		t.Errorf("%d rows, want hub, edge-1, edge-2 and mpc: %v", len(rows), rows)
 	}
-	for name := range f.yamlRows(f.xcpauth(4, append([]string{"status", "-o", "yaml"}, impatient...)...).Stdout) {
+	for name := range f.YAMLRows(f.Xcpauth(4, append([]string{"status", "-o", "yaml"}, impatient...)...).Stdout) {
 		if rows[name] == nil {
 			t.Errorf("%s is in the YAML and not in the JSON", name)
 		}
 	}
-	table, _, _ := strings.Cut(f.xcpauth(4, append([]string{"status"}, impatient...)...).Stdout, "\n\n")
+	table, _, _ := strings.Cut(f.Xcpauth(4, append([]string{"status"}, impatient...)...).Stdout, "\n\n")
 	for name := range rows {
 		if strings.Count(table, "\n"+name+" ") != 1 {
 			t.Errorf("%s has no row of its own in the table:\n%s", name, table)
 		}
 	}
 
-	rows = f.rows(f.migrate(4, append([]string{"-o", "json"}, impatient...)...).Stdout)
-	f.is(rows, "edge-1", "state", "changed")
-	f.is(rows, "edge-2", "state", "unreachable")
+	rows = f.Rows(f.migrate(4, append([]string{"-o", "json"}, impatient...)...).Stdout)
+	f.Is(rows, "edge-1", "state", "changed")
+	f.Is(rows, "edge-2", "state", "unreachable")
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":true}` {
 		t.Errorf("with an edge unknown the hub accepts %s, want both", got)
 	}
@@ -177,17 +178,17 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	impatient := []string{"--member-timeout", "3s", "--request-timeout", "2s"}
 	cmd := f.Command(t.Context(), append(append([]string{"xcpauth", "migrate", "-o", "json"}, impatient...), quick...)...)
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, newWatcher(t, "edge-1: wrote ControlPlane", func() { f.Bed.Cluster("edge-2").KillAPIServer() })
+	cmd.Stdout, cmd.Stderr = &out, runs.NewWatcher(t, "edge-1: wrote ControlPlane", func() { f.Bed.Cluster("edge-2").KillAPIServer() })
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 4 {
 		t.Fatalf("ended with %v, want exit code 4\n%s", err, out.String())
 	}
-	rows := f.rows(out.String())
-	f.is(rows, "edge-1", "state", "changed")
-	f.is(rows, "edge-2", "state", "unreachable")
+	rows := f.Rows(out.String())
+	f.Is(rows, "edge-1", "state", "changed")
+	f.Is(rows, "edge-2", "state", "unreachable")
 
 	without := append([]string{"--contexts", "^edge-2"}, impatient...)
-	rows = f.rows(f.migrate(5, append([]string{"-o", "json"}, without...)...).Stdout)
-	f.is(rows, "edge-2", "state", "blocked")
+	rows = f.Rows(f.migrate(5, append([]string{"-o", "json"}, without...)...).Stdout)
+	f.Is(rows, "edge-2", "state", "blocked")
 	if why, _ := rows["edge-2"]["why"].(string); !strings.Contains(why, "kubectl xcpauth edge forget edge-2 --reason") {
 		t.Errorf("the way out is not named: %q", why)
 	}
@@ -196,7 +197,7 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	}
 	f.promiseKept() // up to here, without exception
 	f.forgotten["edge-2"] = true
-	f.xcpauth(0, append([]string{"edge", "forget", "edge-2", "--reason", "cluster deleted, CHG-1234"}, without...)...)
+	f.Xcpauth(0, append([]string{"edge", "forget", "edge-2", "--reason", "cluster deleted, CHG-1234"}, without...)...)
 	if event := f.Kubectl(t.Context(), "--context", "hub", "-n", "xcpauth-system", "get", "events", "-o", "jsonpath={.items[?(@.reason==\"Forgotten\")].message}"); !strings.Contains(event.Stdout, "cluster deleted, CHG-1234") {
 		t.Errorf("no Event keeps the reason: %q %s", event.Stdout, event.Stderr)
 	}
@@ -206,16 +207,16 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	}
 	was := seen()
 	f.eventually("the clock of statements ticks", func() bool { // they are kept in whole seconds
-		f.xcpauth(0, append([]string{"edge", "publish", "edge-1", "--poll", "100ms"}, without...)...)
+		f.Xcpauth(0, append([]string{"edge", "publish", "edge-1", "--poll", "100ms"}, without...)...)
 		return seen() != was
 	})
-	if listed := f.xcpauth(0, append([]string{"edge", "list"}, without...)...).Stdout; strings.Contains(listed, "edge-2") || !strings.Contains(listed, "edge-1") {
+	if listed := f.Xcpauth(0, append([]string{"edge", "list"}, without...)...).Stdout; strings.Contains(listed, "edge-2") || !strings.Contains(listed, "edge-1") {
 		t.Errorf("the roster is\n%s", listed)
 	}
 	if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "xcpauth-system", "delete", "edgecluster", "edge-1"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
-	f.xcpauth(0, append([]string{"edge", "publish", "edge-1", "--poll", "100ms"}, without...)...) // lists it again
+	f.Xcpauth(0, append([]string{"edge", "publish", "edge-1", "--poll", "100ms"}, without...)...) // lists it again
 	if got := f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.status.presents}"); got != `["jwt"]` {
 		t.Errorf("the roster states %s of edge-1", got)
 	}
@@ -239,7 +240,7 @@ func TestAnInterruptPutsTheWaveBackAndTheNextRunGoesOn(t *testing.T) {
 	f.stuck("edge-1") // so that the wave is still in flight
 	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, newWatcher(t, "edge-1: waiting", func() { cmd.Process.Signal(os.Interrupt) })
+	cmd.Stdout, cmd.Stderr = &out, runs.NewWatcher(t, "edge-1: waiting", func() { cmd.Process.Signal(os.Interrupt) })
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 130 {
 		t.Fatalf("ended with %v, want exit code 130\n%s", err, out.String())
 	}
@@ -258,7 +259,7 @@ func TestAKilledRunIsRestoredByTheNext(t *testing.T) {
 	f := start(t, sandbox.Options{})
 	f.stuck("edge-1")
 	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)
-	cmd.Stderr = newWatcher(t, "edge-1: waiting", func() { cmd.Process.Signal(syscall.SIGKILL) })
+	cmd.Stderr = runs.NewWatcher(t, "edge-1: waiting", func() { cmd.Process.Signal(syscall.SIGKILL) })
 	if err := cmd.Run(); err == nil {
 		t.Fatal("the killed run ended well")
 	}

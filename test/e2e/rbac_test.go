@@ -37,14 +37,14 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 		return []string{"--kubeconfig", path}
 	}
 
-	rows := f.rows(f.xcpauth(0, append([]string{"status", "-o", "json"}, as("reader")...)...).Stdout)
-	f.is(rows, "edge-1", "effective", "mTLS")
-	f.is(rows, "edge-1", "next", "move to JWT")
-	f.xcpauth(0, append([]string{"webhook", "status"}, as("mover")...)...)
+	rows := f.Rows(f.Xcpauth(0, append([]string{"status", "-o", "json"}, as("reader")...)...).Stdout)
+	f.Is(rows, "edge-1", "effective", "mTLS")
+	f.Is(rows, "edge-1", "next", "move to JWT")
+	f.Xcpauth(0, append([]string{"webhook", "status"}, as("mover")...)...)
 	run := f.migrate(5, append([]string{"-o", "json"}, as("reader")...)...)
-	refused := f.rows(run.Stdout)
-	f.is(refused, "edge-1", "state", "blocked") // with the rights that are missing in its own cluster
-	f.is(refused, "hub", "state", "not attempted")
+	refused := f.Rows(run.Stdout)
+	f.Is(refused, "edge-1", "state", "blocked") // with the rights that are missing in its own cluster
+	f.Is(refused, "hub", "state", "not attempted")
 	if !strings.Contains(run.Stderr, "rights are missing in hub: ") || !strings.Contains(run.Stderr, "update leases.coordination.k8s.io/xcpauth in xcpauth-system") {
 		t.Errorf("the missing right is not named: %q", run.Stderr)
 	}
@@ -67,8 +67,8 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	// A fleet as it should be has no errors, before and after; and its tokens are what its hub signs.
 	sound := func() {
 		t.Helper()
-		f.xcpauth(0, append([]string{"check"}, as("mover")...)...)
-		f.xcpauth(0, "token", "verify", "--edge", "edge-1")
+		f.Xcpauth(0, append([]string{"check"}, as("mover")...)...)
+		f.Xcpauth(0, "token", "verify", "--edge", "edge-1")
 	}
 	sound()
 	f.migrate(0, as("mover")...)
@@ -76,9 +76,9 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
 	}
-	f.xcpauth(0, append([]string{"token", "rotate", "--all", "-y", "--poll", "100ms"}, as("mover")...)...)
+	f.Xcpauth(0, append([]string{"token", "rotate", "--all", "-y", "--poll", "100ms"}, as("mover")...)...)
 	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NoTokens: true})
-	f.xcpauth(4, append([]string{"token", "rotate", "edge-1", "-y", "--poll", "100ms", "--prove-within", "1s", "-o", "json"}, as("mover")...)...)
+	f.Xcpauth(4, append([]string{"token", "rotate", "edge-1", "-y", "--poll", "100ms", "--prove-within", "1s", "-o", "json"}, as("mover")...)...)
 	if !f.has("edge-1", "xcp-edge-central-auth-token") || f.has("edge-1", "xcp-edge-central-auth-token-xcpauth-before") {
 		t.Error("the token of edge-1 is not back from its copy")
 	}

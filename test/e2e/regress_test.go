@@ -12,6 +12,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
@@ -33,9 +34,9 @@ func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 		t.Fatalf("the hub's modes are %s: the run ended too early for this test", got)
 	}
 
-	rows := f.rows(f.migrate(4, "-o", "json", "--prove-within", "4s").Stdout)
-	f.is(rows, "hub", "state", "failed")
-	f.is(rows, "edge-1", "state", "not attempted")
+	rows := f.Rows(f.migrate(4, "-o", "json", "--prove-within", "4s").Stdout)
+	f.Is(rows, "hub", "state", "failed")
+	f.Is(rows, "edge-1", "state", "not attempted")
 	for _, edge := range []string{"edge-1", "edge-2"} {
 		if got := f.edgeMode(edge); got != "MUTUAL_TLS" {
 			t.Errorf("%s was moved to %s before Central was proved to accept that", edge, got)
@@ -43,9 +44,9 @@ func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	}
 
 	available("0")
-	rows = f.rows(f.migrate(4, "-o", "json", "--prove-within", "25s").Stdout)
+	rows = f.Rows(f.migrate(4, "-o", "json", "--prove-within", "25s").Stdout)
 	for member, want := range map[string]string{"edge-1": "changed", "edge-2": "changed", "mpc": "failed"} {
-		f.is(rows, member, "state", want)
+		f.Is(rows, member, "state", want)
 	}
 }
 
@@ -57,7 +58,7 @@ func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 	killAt := func(text string) {
 		t.Helper()
 		cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)
-		cmd.Stderr = newWatcher(t, text, func() { cmd.Process.Signal(syscall.SIGKILL) })
+		cmd.Stderr = runs.NewWatcher(t, text, func() { cmd.Process.Signal(syscall.SIGKILL) })
 		if err := cmd.Run(); err == nil {
 			t.Fatal("the killed run ended well")
 		}
@@ -68,7 +69,7 @@ func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 	f.stuck("edge-1")
 	killAt("edge-1: waiting")
 	f.free("edge-1")
-	refused := f.xcpauth(4, "edge", "publish", "edge-1", "--poll", "100ms", "--prove-within", "20s")
+	refused := f.Xcpauth(4, "edge", "publish", "edge-1", "--poll", "100ms", "--prove-within", "20s")
 	if text := strings.Join(strings.Fields(refused.Stdout), " "); !strings.Contains(text, `it is in flight, so what is proved of it may be taken back: the wave "canary"`) || stated() != "" {
 		t.Errorf("the roster states %q of edge-1, and the colleague is told\n%s", stated(), refused.Stdout)
 	}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
@@ -12,7 +11,7 @@ import (
 
 func (f fleet) rollback(code int, args ...string) sandbox.Run {
 	f.Helper()
-	return f.xcpauth(code, append(append([]string{"rollback"}, quickBack...), args...)...)
+	return f.Xcpauth(code, append(append([]string{"rollback"}, quickBack...), args...)...)
 }
 
 // backOnMTLS fails unless every edge presents its certificate alone, and the hub accepts that.
@@ -80,23 +79,14 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	f.backOnMTLS("edge-1", "edge-2")
 }
 
-// killedAt runs a verb that is killed as soon as it has said something, and returns what it said after that: on a busy machine it goes on for a
-// moment.
+// killedAt runs a verb that is killed as soon as it has said something, and returns what it said after that.
 func (f fleet) killedAt(said, verb string, args ...string) (after string) {
 	f.Helper()
 	flags := quick
 	if verb != "migrate" {
 		flags = quickBack
 	}
-	cmd := f.Command(f.Context(), slices.Concat([]string{"xcpauth"}, strings.Fields(verb), flags, args)...)
-	var out strings.Builder
-	w := newWatcher(f.T, said, func() { cmd.Process.Signal(syscall.SIGKILL) })
-	cmd.Stdout, cmd.Stderr = &out, w
-	if err := cmd.Run(); err == nil {
-		f.Fatalf("%s ended well, it was to be killed at %q:\n%s", verb, said, out.String())
-	}
-	_, after, _ = strings.Cut(w.seen.String(), said)
-	return after
+	return f.KilledAt(said, slices.Concat(strings.Fields(verb), flags, args)...)
 }
 
 // After the clean-up there is no way back, which is said and not tried.

@@ -23,7 +23,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	}
 	rotate := func(code int, args ...string) sandbox.Run {
 		t.Helper()
-		return f.xcpauth(code, append([]string{"token", "rotate", "-y", "--poll", "100ms", "--prove-within", "40s"}, args...)...)
+		return f.Xcpauth(code, append([]string{"token", "rotate", "-y", "--poll", "100ms", "--prove-within", "40s"}, args...)...)
 	}
 	is := func(edge, was string, same bool) {
 		t.Helper()
@@ -42,7 +42,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	pods := f.get("edge-1", "istio-system", "pods", "{.items[*].metadata.uid}")
 	one, two := token("edge-1"), token("edge-2")
 
-	plan := f.xcpauth(0, "token", "rotate", "--all", "--wave-size", "5", "--dry-run")
+	plan := f.Xcpauth(0, "token", "rotate", "--all", "--wave-size", "5", "--dry-run")
 	if said := strings.Join(strings.Fields(plan.Stdout), " "); !strings.Contains(said, "edge-1: have its token made anew") || !strings.Contains(said, "kubectl xcpauth token rotate --all --wave-size 5") {
 		t.Errorf("the plan is\n%s", plan.Stdout)
 	}
@@ -61,12 +61,12 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	account(base64.StdEncoding.EncodeToString([]byte("organizations/acme/clusters/edge-1")))
 	two = token("edge-2")
 	refused := rotate(5, "edge-2", "-o", "json")
-	f.is(f.rows(refused.Stdout), "edge-2", "state", "blocked")
+	f.Is(f.Rows(refused.Stdout), "edge-2", "state", "blocked")
 	if !strings.Contains(refused.Stdout, "nothing would make it again: cluster-service-account belongs to") {
 		t.Errorf("with another cluster's service account it is told\n%s", refused.Stdout)
 	}
 	is("edge-2", two, true)
-	for format, rows := range map[string]map[string]map[string]any{"json": f.rows(f.xcpauth(0, "status", "-o", "json").Stdout), "yaml": f.yamlRows(f.xcpauth(0, "status", "-o", "yaml").Stdout)} {
+	for format, rows := range map[string]map[string]map[string]any{"json": f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout), "yaml": f.YAMLRows(f.Xcpauth(0, "status", "-o", "yaml").Stdout)} {
 		for edge, lost := range map[string]bool{"edge-1": false, "edge-2": true} {
 			said := fmt.Sprint(rows[edge]["rotation"])
 			if !strings.Contains(said, "minted 20") || strings.Contains(said, "the operator would not make it again: cluster-service-account belongs to") != lost {
@@ -75,7 +75,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 		}
 	}
 	one = token("edge-1")
-	f.is(f.rows(rotate(4, "--all", "-o", "json").Stdout), "edge-1", "state", "changed") // the others are served
+	f.Is(f.Rows(rotate(4, "--all", "-o", "json").Stdout), "edge-1", "state", "changed") // the others are served
 	is("edge-1", one, false)
 	is("edge-2", two, true)
 	account(name)
@@ -83,7 +83,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NoTokens: true})
 	one = token("edge-1")
 	failed := rotate(4, "edge-1", "--prove-within", "3s", "-o", "json")
-	f.is(f.rows(failed.Stdout), "edge-1", "state", "failed")
+	f.Is(f.Rows(failed.Stdout), "edge-1", "state", "failed")
 	if !strings.Contains(failed.Stdout, "not proved within 3s: the operator has not made a new token yet") || !strings.Contains(failed.Stdout, "; put back") {
 		t.Errorf("a token that does not come is told\n%s", failed.Stdout)
 	}
@@ -93,7 +93,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	if f.has("edge-1", secret) || !f.has("edge-1", copied) {
 		t.Error("a run that was killed after the deletion leaves a copy and no token")
 	}
-	if status := f.xcpauth(0, "status").Stdout; !strings.Contains(status, `the wave "one new token"`) {
+	if status := f.Xcpauth(0, "status").Stdout; !strings.Contains(status, `the wave "one new token"`) {
 		t.Errorf("status does not tell of the wave in flight:\n%s", status)
 	}
 	rotate(4, "edge-1", "--prove-within", "3s") // restores first, and fails again
@@ -106,7 +106,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	if now := f.get("edge-1", "istio-system", "pods", "{.items[*].metadata.uid}"); now != pods {
 		t.Errorf("the pods of edge-1 were replaced: %s, were %s", now, pods)
 	}
-	if history := f.xcpauth(0, "status", "--history").Stdout; !strings.Contains(history, "one new token") {
+	if history := f.Xcpauth(0, "status", "--history").Stdout; !strings.Contains(history, "one new token") {
 		t.Errorf("the history does not tell of it:\n%s", history)
 	}
 	f.NoSecrets(r.Stdout, r.Stderr, failed.Stdout, failed.Stderr)

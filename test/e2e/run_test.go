@@ -6,7 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 )
 
@@ -19,7 +21,7 @@ func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 
 	first := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)
 	begun := make(chan struct{})
-	first.Stderr = newWatcher(t, "edge-1: waiting", func() { close(begun) })
+	first.Stderr = runs.NewWatcher(t, "edge-1: waiting", func() { close(begun) })
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -32,26 +34,26 @@ func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 	first.Wait()
 
 	limited := f.migrate(4, "--prove-within", "12s", "--max-failures", "1", "--to=edges", "--hasty-canary", "-o", "json") // takes the dead run's lock over
-	rows := f.rows(limited.Stdout)
-	f.is(rows, "edge-1", "state", "failed")
-	f.is(rows, "edge-2", "state", "changed")
+	rows := f.Rows(limited.Stdout)
+	f.Is(rows, "edge-1", "state", "failed")
+	f.Is(rows, "edge-2", "state", "changed")
 	if got := f.edgeMode("edge-1") + f.edgeMode("edge-2"); got != "MUTUAL_TLSJWT" {
 		t.Errorf("the edges are at %s", got)
 	}
 	f.free("edge-1")
 
 	kept := filepath.Join(t.TempDir(), "plan.json")
-	f.xcpauth(0, "plan", "--to=edges", "--out", kept)
+	f.Xcpauth(0, "plan", "--to=edges", "--out", kept)
 	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the saved plan: %v, %v", info, err)
 	}
 	f.patch("edge-1", "istio-system", "controlplane/controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":null}}}}`)
-	stale := f.xcpauth(5, "migrate", "-y", "--poll", "100ms", "--plan", kept)
+	stale := f.Xcpauth(5, "migrate", "-y", "--poll", "100ms", "--plan", kept)
 	if !strings.Contains(stale.Stderr, "the saved plan is stale: move/edge-1 would now replace other values") {
 		t.Errorf("a stale plan is told\n%s", stale.Stderr)
 	}
 	f.patch("edge-1", "istio-system", "controlplane/controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS"}}}}`)
-	f.xcpauth(0, "migrate", "-y", "--poll", "100ms", "--plan", kept)
+	f.Xcpauth(0, "migrate", "-y", "--poll", "100ms", "--plan", kept)
 	if got := f.edgeMode("edge-1"); got != "JWT" {
 		t.Errorf("edge-1 is at %s", got)
 	}
@@ -61,7 +63,7 @@ func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 	if held := f.migrate(5); !strings.Contains(held.Stderr, "ann@elsewhere/1 holds the lock in hub since 2026-01-02T12:00:00.000000Z") {
 		t.Errorf("the lock's holder is not named:\n%s", held.Stderr)
 	}
-	f.eventually("a lock that nobody renews is taken over", func() bool {
+	f.every(time.Second, "a lock that nobody renews is taken over", func() bool {
 		return f.Kubectl(f.Context(), append([]string{"xcpauth", "migrate", "--to=edges"}, quick...)...).Code == 0
 	})
 }

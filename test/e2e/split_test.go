@@ -44,18 +44,18 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 	dir := t.TempDir()
 	for _, edge := range []string{"edge-1", "edge-2"} {
 		own := func(args ...string) []string { return append(args, team(edge)...) }
-		rows := f.rows(f.xcpauth(0, own("status", "--no-hub", "-o", "json")...).Stdout)
-		f.is(rows, edge, "effective", "mTLS")
+		rows := f.Rows(f.Xcpauth(0, own("status", "--no-hub", "-o", "json")...).Stdout)
+		f.Is(rows, edge, "effective", "mTLS")
 		if len(rows) != 1 {
 			t.Errorf("the team of %s sees %v", edge, rows)
 		}
 		f.Kubectl(t.Context(), "--context", edge, "-n", "istio-system", "create", "secret", "generic", "xcp-central-ca-bundle", "--from-file=ca.crt="+ca)
-		done := f.rows(f.migrate(0, own("--to=edges", "--no-hub", "-o", "json")...).Stdout)
-		f.is(done, edge, "state", "changed")
-		if out := f.xcpauth(0, own("status", "--history", "--no-hub")...).Stdout; !strings.Contains(out, "goal edges, by ") || !strings.Contains(out, "move/"+edge) {
+		done := f.Rows(f.migrate(0, own("--to=edges", "--no-hub", "-o", "json")...).Stdout)
+		f.Is(done, edge, "state", "changed")
+		if out := f.Xcpauth(0, own("status", "--history", "--no-hub")...).Stdout; !strings.Contains(out, "goal edges, by ") || !strings.Contains(out, "move/"+edge) {
 			t.Errorf("the history of %s is\n%s", edge, out)
 		}
-		handed := f.xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--fence-for", "1s", "--out", filepath.Join(dir, edge+".yaml"))...)
+		handed := f.Xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--fence-for", "1s", "--out", filepath.Join(dir, edge+".yaml"))...)
 		if !strings.Contains(handed.Stdout, "within 7 days") {
 			t.Errorf("what stands behind a fence is believed for 7 days:\n%s", handed.Stdout)
 		}
@@ -63,11 +63,11 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 			t.Errorf("what to do with the file is not said:\n%s", handed.Stdout)
 		}
 	}
-	refused := f.rows(f.migrate(5, with("--to=jwt-only", "-o", "json")...).Stdout)
-	f.is(refused, "edge-1", "state", "blocked")
+	refused := f.Rows(f.migrate(5, with("--to=jwt-only", "-o", "json")...).Stdout)
+	f.Is(refused, "edge-1", "state", "blocked")
 	for _, edge := range []string{"edge-1", "edge-2"} {
-		taken := f.rows(f.xcpauth(0, with("edge", "publish", "-f", filepath.Join(dir, edge+".yaml"), "-o", "json")...).Stdout)
-		f.is(taken, edge, "state", "changed")
+		taken := f.Rows(f.Xcpauth(0, with("edge", "publish", "-f", filepath.Join(dir, edge+".yaml"), "-o", "json")...).Stdout)
+		f.Is(taken, edge, "state", "changed")
 		if edge == "edge-2" {
 			break // from now on the edit is safe, whoever makes it
 		}

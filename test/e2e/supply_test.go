@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
@@ -25,11 +26,11 @@ import (
 func TestEdgesWithTokensThatNobodyRenewsMoveOnceThatIsAccepted(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Installation: xcpsim.Installation{LongLivedTokens: true}})
-	rows := f.rows(f.migrate(4, "-o", "json").Stdout)
+	rows := f.Rows(f.migrate(4, "-o", "json").Stdout)
 	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "--accept-unrotated edge-1") {
 		t.Errorf("what to accept is not said: %v", rows["edge-1"])
 	}
-	f.is(rows, "edge-2", "state", "not attempted")
+	f.Is(rows, "edge-2", "state", "not attempted")
 	if got := f.edgeMode("edge-2"); got != "MUTUAL_TLS" {
 		t.Errorf("edge-2 followed all the same: %s", got)
 	}
@@ -81,7 +82,7 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 	var printed []string
 	run := func(code int, args ...string) sandbox.Run {
 		t.Helper()
-		r := f.xcpauth(code, args...)
+		r := f.Xcpauth(code, args...)
 		printed = append(printed, r.Stdout, r.Stderr)
 		return r
 	}
@@ -107,9 +108,9 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 		t.Fatal("a dry run stored a secret")
 	}
 	first := migrate(4, "--secrets", dir, "-o", "json")
-	rows := f.rows(first.Stdout)
-	f.is(rows, "edge-1", "state", "changed")
-	f.is(rows, "edge-2", "state", "blocked")
+	rows := f.Rows(first.Stdout)
+	f.Is(rows, "edge-1", "state", "changed")
+	f.Is(rows, "edge-2", "state", "blocked")
 	if !strings.Contains(first.Stderr, "left alone of the manifest "+dir+": Secret elastic-credentials, Secret es-certs, Secret mp-certs") {
 		t.Errorf("what was left alone is not said:\n%s", first.Stderr)
 	}
@@ -126,7 +127,7 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 	if all := ours(); len(all) > 0 {
 		t.Errorf("a plan, or a dry run, ran tctl: %v", all)
 	}
-	wrong := f.rows(migrate(4, "--tctl", "-o", "json").Stdout)
+	wrong := f.Rows(migrate(4, "--tctl", "-o", "json").Stdout)
 	if why, _ := wrong["edge-2"]["why"].(string); !strings.Contains(why, "profile stage leads to stage.example.test:8443, and the edges dial tsb.example.test: that is another hub") {
 		t.Errorf("another hub's profile: %q", why)
 	}
@@ -245,7 +246,7 @@ func TestCentralsCertificateComesFromFilesAndGoesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	cert, key := file("stranger.crt", made["tls.crt"]), file("stranger.key", made["tls.key"])
-	refused := f.rows(f.migrate(5, "--central-cert", cert, "--central-key", key, "-o", "json").Stdout)
+	refused := f.Rows(f.migrate(5, "--central-cert", cert, "--central-key", key, "-o", "json").Stdout)
 	if why, _ := refused["hub"]["why"].(string); !strings.Contains(why, "would not trust the given certificate") {
 		t.Errorf("a certificate that nobody trusts: %v", refused)
 	}
@@ -254,9 +255,9 @@ func TestCentralsCertificateComesFromFilesAndGoesBack(t *testing.T) {
 	}
 
 	key = filepath.Join(dir, "central.key")
-	cert = file("central.crt", f.signed(f.xcpauth(0, "certificate", "request", "--key-out", key).Stdout, signer))
+	cert = file("central.crt", f.signed(f.Xcpauth(0, "certificate", "request", "--key-out", key).Stdout, signer))
 	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate", "--central-cert", cert, "--central-key", key}, quick...)...)
-	cmd.Stderr = newWatcher(t, "hub: wrote Secret tsb/xcp-central-cert", func() { cmd.Process.Signal(syscall.SIGKILL) })
+	cmd.Stderr = runs.NewWatcher(t, "hub: wrote Secret tsb/xcp-central-cert", func() { cmd.Process.Signal(syscall.SIGKILL) })
 	if err := cmd.Run(); err == nil {
 		t.Fatal("the killed run ended well")
 	}
@@ -271,11 +272,11 @@ func TestCentralsCertificateComesFromFilesAndGoesBack(t *testing.T) {
 	}
 
 	saved := filepath.Join(dir, "plan.json")
-	f.xcpauth(0, "plan", "--central-cert", cert, "--prove-within", "20s", "--out", saved)
-	if r := f.xcpauth(1, "migrate", "-y", "--plan", saved); !strings.Contains(r.Stderr, "pass --central-key") {
+	f.Xcpauth(0, "plan", "--central-cert", cert, "--prove-within", "20s", "--out", saved)
+	if r := f.Xcpauth(1, "migrate", "-y", "--plan", saved); !strings.Contains(r.Stderr, "pass --central-key") {
 		t.Errorf("without the key: %s", r.Stderr)
 	}
-	done := f.xcpauth(0, "migrate", "-y", "--poll", "100ms", "--plan", saved, "--central-key", key)
+	done := f.Xcpauth(0, "migrate", "-y", "--poll", "100ms", "--plan", saved, "--central-key", key)
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
 	}

@@ -15,18 +15,18 @@ func TestAFleetOfEveryShape(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1"}, HubIsEdge: true, Neighbours: map[string]string{"edge-1b": "edge-1"}, Standby: true,
 		Installation: xcpsim.Installation{ManagementPlaneNamespace: "tse", ManagementPlaneName: "mp", ControlPlaneName: "control-plane"}})
-	two := f.xcpauth(1, "status")
+	two := f.Xcpauth(1, "status")
 	for _, said := range []string{"2 ManagementPlanes found: tse/mp in hub, tse/mp in standby", "--context", "--standby"} {
 		if !strings.Contains(two.Stderr, said) {
 			t.Errorf("two management planes are not told by %q:\n%s", said, two.Stderr)
 		}
 	}
-	rows := f.rows(f.migrate(0, "--context", "hub", "--standby", "standby", "-o", "json").Stdout)
+	rows := f.Rows(f.migrate(0, "--context", "hub", "--standby", "standby", "-o", "json").Stdout)
 	for _, member := range []string{"hub", "standby", "edge-1", "edge-1b", "hub-hub"} {
-		f.is(rows, member, "state", "changed")
+		f.Is(rows, member, "state", "changed")
 	}
 	for _, member := range []string{"mpc", "mpc-standby"} {
-		f.is(rows, member, "state", "ok")
+		f.Is(rows, member, "state", "ok")
 	}
 	for _, hub := range []string{"hub", "standby"} {
 		if got := f.get(hub, "tse", "managementplane/mp", "{.spec.components.xcp.centralAuthModes}"); got != `{"jwt":true,"mutualTls":false}` {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,9 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
@@ -31,12 +34,13 @@ type Options struct {
 	Switches     xcpsim.Switches
 	Cadence      xcpsim.Cadence
 	Installation xcpsim.Installation
-	CertManager  bool      // the hub's certificates come from real cert-manager controllers, as Installation.CertManager says
-	Tctl         string    // put the fake tctl of this version on PATH, such as v1.6.2; its profile leads to the hub
-	Webhook      bool      // deploy the admission webhook in the hub, once everybody is connected
-	Dir          string    // for everything that is written; a temporary directory when empty
-	Log          io.Writer // progress, one line each; nil = discard
-	SimLog       io.Writer // what the stand-in logs; nil = discard
+	CertManager  bool          // the hub's certificates come from real cert-manager controllers, as Installation.CertManager says
+	Tctl         string        // put the fake tctl of this version on PATH, such as v1.6.2; its profile leads to the hub
+	Pool         *testbed.Pool // lends the clusters; nil: they are started, and stopped in the end
+	Webhook      bool          // deploy the admission webhook in the hub, once everybody is connected
+	Dir          string        // for everything that is written; a temporary directory when empty
+	Log          io.Writer     // progress, one line each; nil = discard
+	SimLog       io.Writer     // what the stand-in logs; nil = discard
 }
 
 // Sandbox is a running fleet.
@@ -111,6 +115,10 @@ func (s *Sandbox) startClusters(ctx context.Context) (err error) {
 	if s.options.Installation.CertManager {
 		o.CertManager = []string{hub}
 	}
+	if s.options.Pool != nil {
+		s.Bed, err = s.options.Pool.Start(ctx, o)
+		return err
+	}
 	fmt.Fprintf(o.Log, "Starting %d Kubernetes API servers on this machine (about %d seconds) ...\n", len(o.Clusters), 3*len(o.Clusters))
 	s.Bed, err = testbed.Start(ctx, o)
 	return err
@@ -163,13 +171,15 @@ func (s *Sandbox) minted(ctx context.Context, edges []xcpsim.Site) error {
 		return nil
 	}
 	for _, edge := range edges {
-		namespace := edge.Namespace
-		if namespace == "" {
-			namespace = s.options.Installation.ControlPlaneNamespace
+		kube, err := kubernetes.NewForConfig(edge.Config)
+		if err != nil {
+			return fmt.Errorf("making a client for %s: %w", edge.Name, err)
 		}
+		secrets := kube.CoreV1().Secrets(cmp.Or(edge.Namespace, s.options.Installation.ControlPlaneNamespace))
 		for _, name := range tokens {
 			err := Await(ctx, "secret "+name+" of "+edge.Name, time.Minute, func() bool {
-				return s.Kubectl(ctx, "--context", edge.Cluster, "-n", namespace, "get", "secret", name, "-o", "name").Code == 0
+				_, err := secrets.Get(ctx, name, metav1.GetOptions{})
+				return err == nil
 			})
 			if err != nil {
 				return err
@@ -239,8 +249,8 @@ func Root() (string, error) {
 	}
 }
 
-// built is where the commands of this module lie that were built last, by package: a link to one costs nothing, and linking it anew some
-// seconds.
+// built is where the commands of this module lie that were built, by package: a link to one costs nothing, and building
+// it again some seconds.
 var built = struct {
 	sync.Mutex
 	at map[string]string
@@ -262,8 +272,8 @@ func Build(ctx context.Context, pkg, to string) error {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 		}
+		built.at[pkg] = to
 	}
-	built.at[pkg] = to
 	return nil
 }
 

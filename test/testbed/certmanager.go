@@ -25,7 +25,7 @@ func (c *Cluster) StartCertManager(ctx context.Context) error {
 	if err := WriteKubeconfig(kubeconfig, c.Name, map[string]*rest.Config{c.Name: cfg}); err != nil {
 		return err
 	}
-	p, err := c.bed.servers.start(c.Name+"/cert-manager", filepath.Join(c.dir, "cert-manager.log"), []string{"GOGC=50"},
+	p, err := c.bed.servers.start(c.id+"/cert-manager", filepath.Join(c.dir, "cert-manager.log"), []string{"GOGC=50"},
 		filepath.Join(c.bed.Bin, "cert-manager"), kubeconfig)
 	if err != nil {
 		return fmt.Errorf("starting cert-manager in %s: %w", c.Name, err)

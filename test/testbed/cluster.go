@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -25,6 +26,7 @@ type Cluster struct {
 	KubeletIP string       // a loopback address of this cluster outside its service range, for a simulated kubelet
 
 	bed   *Bed
+	id    string // its name in etcd and among the servers; Name may change when a pool lends it
 	block *block
 	ca    *authority
 	dir   string
@@ -32,7 +34,9 @@ type Cluster struct {
 
 	mu          sync.Mutex // guards what follows
 	apiserver   *program
+	controllers *program
 	certManager *program
+	restarted   bool // the API server was killed or started again, so that others may wait before they call it
 }
 
 // apiserverPorts are tried in this order; the address is the cluster's own, so the first is nearly always free.
@@ -40,7 +44,7 @@ var apiserverPorts = []int{6443, 16443, 26443, 36443}
 
 // newCluster makes the cluster's directory with its certificates and keys.
 func newCluster(b *Bed, name string, x *block) (*Cluster, error) {
-	c := &Cluster{Name: name, KubeletIP: x.reservedIP(10), bed: b, block: x, dir: filepath.Join(b.clusterDirs(), name)}
+	c := &Cluster{Name: name, id: name, KubeletIP: x.reservedIP(10), bed: b, block: x, dir: filepath.Join(b.clusterDirs(), name)}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of cluster %s: %w", name, err)
 	}
@@ -81,6 +85,21 @@ func (c *Cluster) UserConfig(name string, groups ...string) *rest.Config {
 		QPS:             -1,
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.ca.pem, CertData: cert, KeyData: key},
 	}
+}
+
+// Kubectl runs the real kubectl as an administrator of the cluster, without a bed's kubeconfig.
+func (c *Cluster) Kubectl(ctx context.Context, args ...string) error {
+	kubeconfig := filepath.Join(c.dir, "admin.kubeconfig")
+	if err := WriteKubeconfig(kubeconfig, c.Name, map[string]*rest.Config{c.Name: c.Config}); err != nil {
+		return err
+	}
+	args = append([]string{"--kubeconfig", kubeconfig}, args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bed.Bin, "kubectl"), args...)
+	cmd.Env = append(os.Environ(), "KUBECACHEDIR="+filepath.Join(c.dir, "kubecache"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("kubectl %v in %s: %w\n%s", args, c.Name, err, out)
+	}
+	return nil
 }
 
 // Freeze stops the API server without closing anything, as a hung machine does (SIGSTOP); it returns when every thread
@@ -146,6 +165,7 @@ func (c *Cluster) running() *program {
 
 // kill is called with mu held.
 func (c *Cluster) kill() {
+	c.restarted = true
 	if c.apiserver != nil {
 		c.apiserver.end()
 	}
@@ -171,11 +191,13 @@ func (c *Cluster) start(ctx context.Context, crds bool) error {
 	if err != nil {
 		return err
 	}
-	c.apiserver = p
 	kcm, err := c.startControllers()
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.apiserver, c.controllers = p, kcm
+	c.mu.Unlock()
 	if crds {
 		if err := InstallCRDs(ctx, c.Config); err != nil {
 			return err
@@ -187,12 +209,12 @@ func (c *Cluster) start(ctx context.Context, crds bool) error {
 // startAPIServer starts the API server and returns when /readyz is ok.
 func (c *Cluster) startAPIServer(ctx context.Context, port int, flags ...string) (*program, error) {
 	in := func(file string) string { return filepath.Join(c.dir, file) }
-	p, err := c.bed.servers.start(c.Name+"/kube-apiserver", in("kube-apiserver.log"), []string{"GOGC=200"},
+	p, err := c.bed.servers.start(c.id+"/kube-apiserver", in("kube-apiserver.log"), []string{"GOGC=200"},
 		append([]string{filepath.Join(c.bed.Bin, "kube-apiserver"),
 			"--bind-address=" + c.ServiceIP(1),
 			"--secure-port=" + strconv.Itoa(port),
 			"--etcd-servers=" + c.bed.etcdURL(),
-			"--etcd-prefix=/" + c.Name,
+			"--etcd-prefix=/" + c.id,
 			"--tls-cert-file=" + in("server.crt"),
 			"--tls-private-key-file=" + in("server.key"),
 			"--client-ca-file=" + in("ca.crt"),
@@ -224,7 +246,7 @@ func (c *Cluster) startControllers() (*program, error) {
 		return nil, err
 	}
 	log := filepath.Join(c.dir, "kube-controller-manager.log")
-	return c.bed.servers.start(c.Name+"/kube-controller-manager", log, []string{"GOGC=200"},
+	return c.bed.servers.start(c.id+"/kube-controller-manager", log, []string{"GOGC=200"},
 		filepath.Join(c.bed.Bin, "kube-controller-manager"),
 		"--kubeconfig="+kubeconfig,
 		"--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,"+

@@ -24,6 +24,9 @@ type Options struct {
 	Log          io.Writer // progress lines; nil = discard
 	NoVendorCRDs bool      // leave the vendor's kinds out
 	CertManager  []string  // the clusters with cert-manager, as StartCertManager starts it
+
+	// Prepare is what a pool does to each cluster after its start: it belongs to what a cluster is when it is lent.
+	Prepare func(context.Context, *Cluster) error
 }
 
 // Bed is a set of running clusters.
@@ -39,6 +42,7 @@ type Bed struct {
 	scratch  []string // directories that go when the servers have: the keeper removes them, and Stop if there is none
 	blocks   []*block
 	stop     sync.Once
+	giveBack func() // of clusters that a pool has lent; then the pool has the servers
 }
 
 // startupLimit is how long any one server may take to become ready on a busy machine.
@@ -85,9 +89,18 @@ func Start(ctx context.Context, o Options) (_ *Bed, err error) {
 	if err := b.startClusters(ctx, o); err != nil {
 		return nil, err
 	}
+	if err := b.finish(ctx, o); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(o.Log, "%d clusters ready in %s; kubeconfig %s\n", len(o.Clusters), time.Since(began).Round(100*time.Millisecond), b.Kubeconfig)
+	return b, nil
+}
+
+// finish starts cert-manager where it is asked for, and writes the kubeconfig.
+func (b *Bed) finish(ctx context.Context, o Options) error {
 	for _, name := range o.CertManager {
 		if err := b.Cluster(name).StartCertManager(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	admins := map[string]*rest.Config{}
@@ -95,11 +108,7 @@ func Start(ctx context.Context, o Options) (_ *Bed, err error) {
 		admins[c.Name] = c.Config
 	}
 	b.Kubeconfig = filepath.Join(b.Dir, "kubeconfig")
-	if err := WriteKubeconfig(b.Kubeconfig, o.Clusters[0], admins); err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(o.Log, "%d clusters ready in %s; kubeconfig %s\n", len(o.Clusters), time.Since(began).Round(100*time.Millisecond), b.Kubeconfig)
-	return b, nil
+	return WriteKubeconfig(b.Kubeconfig, o.Clusters[0], admins)
 }
 
 // ForTest starts clusters for one test and stops them when it ends. When the test failed, it logs the end of every
@@ -136,6 +145,10 @@ func (b *Bed) Clusters() []*Cluster { return append([]*Cluster(nil), b.clusters.
 // Options.Dir etcd's data alone. It returns when all are gone; further calls do nothing.
 func (b *Bed) Stop() {
 	b.stop.Do(func() {
+		if b.giveBack != nil {
+			b.giveBack()
+			return
+		}
 		if b.servers != nil {
 			b.servers.stop()
 		}
@@ -231,23 +244,29 @@ func (b *Bed) clusterDirs() string { return filepath.Join(b.Dir, "clusters") }
 
 // startClusters starts them all, atOnce at a time, and gives up on the rest at the first failure.
 func (b *Bed) startClusters(ctx context.Context, o Options) error {
+	slots := make(chan struct{}, atOnce)
+	return each(ctx, b.clusters, func(ctx context.Context, c *Cluster) error {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		err := c.start(ctx, !o.NoVendorCRDs)
+		if err == nil {
+			fmt.Fprintf(o.Log, "  %s ready at %s\n", c.Name, c.Server)
+		}
+		return err
+	})
+}
+
+// each does something to all clusters side by side, and tells the rest to give up at the first failure, which it
+// returns.
+func each(ctx context.Context, clusters []*Cluster, do func(context.Context, *Cluster) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan error)
-	slots := make(chan struct{}, atOnce)
-	for _, c := range b.clusters {
-		go func() {
-			slots <- struct{}{}
-			err := c.start(ctx, !o.NoVendorCRDs)
-			<-slots
-			if err == nil {
-				fmt.Fprintf(o.Log, "  %s ready at %s\n", c.Name, c.Server)
-			}
-			results <- err
-		}()
+	for _, c := range clusters {
+		go func() { results <- do(ctx, c) }()
 	}
 	var first error
-	for range b.clusters {
+	for range clusters {
 		if err := <-results; err != nil && first == nil {
 			first = err
 			cancel()

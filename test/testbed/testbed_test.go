@@ -97,10 +97,18 @@ func clustersShareNothing(t *testing.T, b *testbed.Bed) {
 
 // deploymentGetsPods creates a Deployment and waits for its two pods.
 func deploymentGetsPods(t *testing.T, c *testbed.Cluster, name string) {
+	k := client(t, c.Config)
+	if _, err := k.AppsV1().Deployments("default").Create(t.Context(), deployment(name), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error { return podCount(t, k, name, 2) })
+}
+
+// deployment has two pods with the label app.
+func deployment(name string) *appsv1.Deployment {
 	labels := map[string]string{"app": name}
 	replicas := int32(2)
-	k := client(t, c.Config)
-	_, err := k.AppsV1().Deployments("default").Create(t.Context(), &appsv1.Deployment{
+	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &replicas,
@@ -110,11 +118,7 @@ func deploymentGetsPods(t *testing.T, c *testbed.Cluster, name string) {
 				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}},
 			},
 		},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
 	}
-	eventually(t, func() error { return podCount(t, k, name, 2) })
 }
 
 func serviceTakesAddress(t *testing.T, c *testbed.Cluster) {

@@ -29,18 +29,18 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		m.secrets.Add(name, "token", []byte(text))
+		m.Secrets.Add(name, "token", []byte(text))
 		return path
 	}
 	bob, carol := file("bob", "bobs-own-user-token"), file("carol", "carols-own-user-token-x\n")
 
 	r := m.run(4, "migrate", "--to=edges", "--api-token", bob)
-	if !strings.Contains(r.err, "403: Access Denied: user \"bob/team\" cannot access generate zone token for zone 'east'); who asked may not issue tokens") {
-		t.Errorf("bob may not:\n%s%s", r.out, r.err)
+	if !strings.Contains(r.Stderr, "403: Access Denied: user \"bob/team\" cannot access generate zone token for zone 'east'); who asked may not issue tokens") {
+		t.Errorf("bob may not:\n%s%s", r.Stdout, r.Stderr)
 	}
 	r = m.run(4, "migrate", "--to=edges", "--api-token", file("mallory", "nobodys-user-token"))
-	if !strings.Contains(r.err, "401: Invalid authentication data: Unauthenticated); the token with which it was asked is not known to it") {
-		t.Errorf("nobody is known by that:\n%s%s", r.out, r.err)
+	if !strings.Contains(r.Stderr, "401: Invalid authentication data: Unauthenticated); the token with which it was asked is not known to it") {
+		t.Errorf("nobody is known by that:\n%s%s", r.Stdout, r.Stderr)
 	}
 	if all := m.Issued(); len(all) > 0 || len(m.secretNames("east", "xcpauth-")) > 0 {
 		t.Errorf("issued were %+v, to who may not", all)
@@ -61,15 +61,15 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 
 	// One for whoever has no context: into a file, as a manifest, straight into the cluster; over TLS where the API is not served in clear.
 	out := filepath.Join(dir, "south.jwt")
-	r = m.xcpauth(0, "token", "issue", "--zone", "south", "--valid-for", "1h", "--out", out)
-	if !strings.Contains(r.err, "the global does not know a zone south yet") {
-		t.Errorf("%s%s", r.out, r.err)
+	r = m.Xcpauth(0, "token", "issue", "--zone", "south", "--valid-for", "1h", "--out", out)
+	if !strings.Contains(r.Stderr, "the global does not know a zone south yet") {
+		t.Errorf("%s%s", r.Stdout, r.Stderr)
 	}
 	text, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.secrets.Add("south", "token", text)
+	m.Secrets.Add("south", "token", text)
 	if err := m.Verdict("south", string(text)); err != nil {
 		t.Errorf("the global refuses it: %v", err)
 	}
@@ -79,16 +79,16 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 	m.kubectl("--context", "global", "-n", namespace, "set", "env", deployment, "KUMA_API_SERVER_HTTP_ENABLED=false")
 	m.kubectl("--context", "global", "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
 	m.withTokens(true)
-	m.xcpauth(0, "token", "issue", "--zone", "west", "--valid-for", "720h", "--in-cluster", "--secret", "cp-token")
+	m.Xcpauth(0, "token", "issue", "--zone", "west", "--valid-for", "720h", "--in-cluster", "--secret", "cp-token")
 	if made := m.secretNames("west", "cp-token"); len(made) != 1 {
 		t.Errorf("secrets are %v", made)
 	}
-	again := m.xcpauth(1, "token", "issue", "--zone", "west", "--valid-for", "720h", "--in-cluster", "--secret", "cp-token")
-	if !strings.Contains(again.err, "is in west already, and is left as it is") {
-		t.Errorf("%s", again.err)
+	again := m.Xcpauth(1, "token", "issue", "--zone", "west", "--valid-for", "720h", "--in-cluster", "--secret", "cp-token")
+	if !strings.Contains(again.Stderr, "is in west already, and is left as it is") {
+		t.Errorf("%s", again.Stderr)
 	}
 	manifest := filepath.Join(dir, "west.yaml")
-	m.xcpauth(0, "token", "issue", "--zone", "west", "--valid-for", "1h", "--secret", "another", "--out", manifest)
+	m.Xcpauth(0, "token", "issue", "--zone", "west", "--valid-for", "1h", "--secret", "another", "--out", manifest)
 	m.kubectl("--context", "west", "create", "-f", manifest)
 	if made := m.secretNames("west", "another"); len(made) != 1 {
 		t.Errorf("secrets are %v", made)
@@ -101,17 +101,17 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 	// Where the global issues none, a plan says so and what to do, and who signs with the key asks nobody.
 	m.kubectl("--context", "global", "-n", namespace, "set", "env", deployment, "KUMA_API_SERVER_HTTP_ENABLED-", "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER=false")
 	m.kubectl("--context", "global", "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
-	if r := m.xcpauth(5, "token", "issue", "--zone", "west", "--valid-for", "1h", "--out", out+"2"); !strings.Contains(r.err, "the global issues no tokens (KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER is false); pass --tokens-from=key") {
-		t.Errorf("%s", r.err)
+	if r := m.Xcpauth(5, "token", "issue", "--zone", "west", "--valid-for", "1h", "--out", out+"2"); !strings.Contains(r.Stderr, "the global issues no tokens (KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER is false); pass --tokens-from=key") {
+		t.Errorf("%s", r.Stderr)
 	}
-	if r := m.xcpauth(4, "key", "rotate", "--dry-run"); !strings.Contains(strings.Join(strings.Fields(r.out), " "), "ENABLE_ISSUER is false); have the key itself sign its token: --tokens-from=key") {
-		t.Errorf("%s", r.out)
+	if r := m.Xcpauth(4, "key", "rotate", "--dry-run"); !strings.Contains(strings.Join(strings.Fields(r.Stdout), " "), "ENABLE_ISSUER is false); have the key itself sign its token: --tokens-from=key") {
+		t.Errorf("%s", r.Stdout)
 	}
-	m.xcpauth(0, "token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out", out+"2")
+	m.Xcpauth(0, "token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out", out+"2")
 	if text, err = os.ReadFile(out + "2"); err != nil || m.Verdict("west", string(text)) != nil {
 		t.Errorf("%v, %v", err, m.Verdict("west", string(text)))
 	}
-	m.secrets.Add("west", "token", text)
+	m.Secrets.Add("west", "token", text)
 	m.run(0, "key", "rotate", "--tokens-from=key")
 	m.withTokens(true)
 	if len(m.Issued()) != asked {

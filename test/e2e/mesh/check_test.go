@@ -23,15 +23,13 @@ import (
 // and the member that they are about.
 func (m *mesh) found() []string {
 	m.Helper()
-	cmd := m.command("xcpauth", "check", "-o", "json")
-	out, _ := cmd.Output() // its exit code says whether anything was found
+	r := m.Kubectl(m.Context(), "xcpauth", "check", "-o", "json") // its exit code says whether anything was found
 	var report struct {
 		Findings []struct{ Rule, Object, Member string }
 	}
-	if err := json.Unmarshal(out, &report); err != nil {
-		m.Fatalf("%v\n%s", err, out)
+	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil {
+		m.Fatalf("%v\n%s%s", err, r.Stdout, r.Stderr)
 	}
-	m.printed[fmt.Sprintf("check %d", len(m.printed))] = string(out)
 	var all []string
 	for _, f := range report.Findings {
 		if strings.HasPrefix(f.Rule, "XA08") {
@@ -71,13 +69,13 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	}
 	written := func() string { // but for the status of a Deployment
 		return m.kubectl("--context", "global", "-n", namespace, "get", "deployment,secret", "-o",
-			`jsonpath={range .items[*]}{.kind}/{.metadata.name}/{.metadata.generation}/{.data}{"\n"}{end}`).out
+			`jsonpath={range .items[*]}{.kind}/{.metadata.name}/{.metadata.generation}/{.data}{"\n"}{end}`).Stdout
 	}
 	refused := func() {
 		t.Helper()
 		before := written()
-		if r := m.xcpauth(5, append([]string{"migrate"}, quick...)...); !strings.Contains(r.out, "zone-token-signing-key") {
-			t.Errorf("it is refused with\n%s%s", r.out, r.err)
+		if r := m.Xcpauth(5, append([]string{"migrate"}, quick...)...); !strings.Contains(r.Stdout, "zone-token-signing-key") {
+			t.Errorf("it is refused with\n%s%s", r.Stdout, r.Stderr)
 		}
 		if after := written(); after != before {
 			t.Error("a run that was refused wrote something")
@@ -159,9 +157,9 @@ func (m *mesh) clocksAreCompared() {
 				}
 			}
 			if tc.cluster == "global" && off != 0 {
-				r := m.xcpauth(4, "migrate", "-y", "--poll", "100ms", "--prove-within", "2s")
-				if text := strings.Join(strings.Fields(r.out), " "); !strings.Contains(text, "put back") {
-					m.Errorf("it ends with\n%s", r.out)
+				r := m.Xcpauth(4, "migrate", "-y", "--poll", "100ms", "--prove-within", "2s")
+				if text := strings.Join(strings.Fields(r.Stdout), " "); !strings.Contains(text, "put back") {
+					m.Errorf("it ends with\n%s", r.Stdout)
 				}
 			}
 			stop()
@@ -190,12 +188,12 @@ func signingKeys(t *testing.T) (pkcs8, pkcs1 []byte) {
 func (m *mesh) issue(zone, valid string) string {
 	m.Helper()
 	dir := m.TempDir()
-	text := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-signing-key-1", "-o", "go-template={{index .data \"value\" | base64decode}}").out
+	text := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-signing-key-1", "-o", "go-template={{index .data \"value\" | base64decode}}").Stdout
 	key, token := filepath.Join(dir, "key.pem"), filepath.Join(dir, "token")
 	if err := os.WriteFile(key, []byte(text), 0o600); err != nil {
 		m.Fatal(err)
 	}
-	m.xcpauth(0, "token", "issue", "--zone", zone, "--valid-for", valid, "--key-file", key, "--kid", "1", "--out", token)
+	m.Xcpauth(0, "token", "issue", "--zone", zone, "--valid-for", valid, "--key-file", key, "--kid", "1", "--out", token)
 	return token
 }
 

@@ -14,10 +14,6 @@ func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
 	m := start(t, func(o *fleet.Options) { o.StoredElsewhere = true })
 	_, key := signingKeys(t) // one that nobody reads
 	m.apply("global", secretYAML("zone-token-signing-key-1", namespace, "system.kuma.io/global-secret", "value", key))
-	defer func() {
-		m.gatherSecrets()
-		m.kubectl("--context", "global", "-n", namespace, "delete", "secret", "zone-token-signing-key-1")
-	}()
 	objects := func() string {
 		var all []string
 		for _, cluster := range append([]string{"global"}, zones...) {
@@ -32,7 +28,7 @@ func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
 				`jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}/{.metadata.uid}/{.metadata.generation}`+
 					` {.metadata.managedFields[*].manager}{"\n"}{end}`,
 			)
-			for line := range strings.Lines(r.out) {
+			for line := range strings.Lines(r.Stdout) {
 				// The product itself goes on writing what it syncs, so of that only what bears our name counts.
 				if real.Program == nil || strings.Contains(line, "kubectl-xcpauth") {
 					all = append(all, cluster+" "+line)
@@ -51,12 +47,12 @@ func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
 		{"token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out", filepath.Join(t.TempDir(), "west.jwt")},
 		{"plan"}, {"check"},
 	} {
-		r := m.xcpauth(5, verb...)
-		if said := strings.Join(strings.Fields(r.out+r.err), " "); !strings.Contains(
+		r := m.Xcpauth(5, verb...)
+		if said := strings.Join(strings.Fields(r.Stdout+r.Stderr), " "); !strings.Contains(
 			said,
 			"KUMA_ENVIRONMENT is universal",
 		) {
-			t.Errorf("%v does not say why:\n%s%s", verb, r.out, r.err)
+			t.Errorf("%v does not say why:\n%s%s", verb, r.Stdout, r.Stderr)
 		}
 	}
 	if after := objects(); after != before {

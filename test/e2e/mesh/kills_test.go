@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os/exec"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,32 +14,24 @@ import (
 	"syscall"
 	"testing"
 
-	"k8s.io/client-go/tools/clientcmd"
-
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/fault"
 )
 
 // through has runs reach clusters by relays before their API servers, until the returned function is called.
 func (m *mesh) through(relays map[string]fault.Relay) (stop func()) {
 	m.Helper()
-	cfg, err := clientcmd.LoadFromFile(kubeconfig())
-	if err != nil {
-		m.Fatal(err)
-	}
 	var fronts []*fault.Front
+	to := map[string]runs.Server{}
 	for name, r := range relays {
-		f, err := r.Start(bed.Cluster(name).Config)
+		f, err := r.Start(m.bed.Cluster(name).Config)
 		if err != nil {
 			m.Fatal(err)
 		}
-		fronts = append(fronts, f)
-		cfg.Clusters[name].Server, cfg.Clusters[name].CertificateAuthorityData = f.URL, f.CA
+		fronts, to[name] = append(fronts, f), runs.Server{URL: f.URL, CA: f.CA}
 	}
 	was := m.kubeconfig
-	m.kubeconfig = filepath.Join(m.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*cfg, m.kubeconfig); err != nil {
-		m.Fatal(err)
-	}
+	m.kubeconfig = m.Reroute(was, to)
 	return sync.OnceFunc(func() {
 		m.kubeconfig = was
 		for _, f := range fronts {
@@ -56,19 +47,16 @@ func (m *mesh) killedAfterEachKindOfWrite(verb ...string) []string {
 	m.Helper()
 	k := &killer{}
 	relays := map[string]fault.Relay{}
-	for _, c := range bed.Clusters() {
+	for _, c := range m.bed.Clusters() {
 		relays[c.Name] = fault.Relay{Answered: func(r *http.Response, sent []byte) { k.answered(c.Name, r, sent) }}
 	}
 	stop := m.through(relays)
 	defer stop()
 	for {
-		cmd := m.command(append(append([]string{"xcpauth"}, verb...), quick...)...)
+		cmd := m.Command(m.Context(), append(append([]string{"xcpauth"}, verb...), quick...)...)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		at, err := k.run(cmd)
-		m.mu.Lock()
-		m.printed[fmt.Sprintf("run %02d: %s, killed after %q", len(m.printed), strings.Join(verb, " "), at)] = out.String() + "\n" + errs.String()
-		m.mu.Unlock()
 		m.gatherSecrets()
 		m.promiseKept()
 		switch status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); {
@@ -172,35 +160,5 @@ func (m *mesh) keepKeyOut() {
 // killedAt runs a verb and kills it as soon as it says something.
 func (m *mesh) killedAt(said string, verb ...string) {
 	m.Helper()
-	cmd := m.command(append(append([]string{"xcpauth"}, verb...), quick...)...)
-	var out bytes.Buffer
-	w := &watcher{text: said, then: func() { cmd.Process.Signal(syscall.SIGKILL) }}
-	cmd.Stdout, cmd.Stderr = &out, w
-	err := cmd.Run()
-	m.mu.Lock()
-	m.printed[fmt.Sprintf("run %02d, killed: %s", len(m.printed), strings.Join(verb, " "))] = out.String() + w.seen.String()
-	m.mu.Unlock()
-	if err == nil {
-		m.Fatalf("%v ended well, and was to be killed at %q:\n%s%s", verb, said, out.String(), w.seen.String())
-	}
-	if !w.done {
-		m.Fatalf("%v never said %q:\n%s%s", verb, said, out.String(), w.seen.String())
-	}
-}
-
-// watcher does something once, as soon as a text was printed.
-type watcher struct {
-	text string
-	then func()
-	seen bytes.Buffer
-	done bool
-}
-
-func (w *watcher) Write(p []byte) (int, error) {
-	w.seen.Write(p)
-	if !w.done && bytes.Contains(w.seen.Bytes(), []byte(w.text)) {
-		w.done = true
-		w.then()
-	}
-	return len(p), nil
+	m.KilledAt(said, append(verb, quick...)...)
 }

@@ -12,19 +12,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/xcpauth/kubectl-xcpauth/test/canary"
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
@@ -39,113 +36,33 @@ const (
 // limit is how long anything may take.
 var limit = time.Minute
 
-// The tests share one bed and one build of the plugin, one after the other, and each leaves the clusters empty.
-var (
-	once   sync.Once
-	bed    *testbed.Bed
-	binDir string // with the plugin, and a kubeconfig of a user who has the shipped roles and no other
-	begin  error
-)
-
-func TestMain(m *testing.M) {
-	if why := unfit(); why != "" {
-		fmt.Fprintln(os.Stderr, "These tests cannot run with KUMA_CP and KUMACTL as they are:", why)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if bed != nil {
-		bed.Stop()
-	}
-	if binDir != "" {
-		os.RemoveAll(binDir)
-	}
-	os.Exit(code)
-}
-
 // zones are the zones of every test.
 var zones = []string{"east", "north", "west"}
 
-func startBed() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	if bed, begin = testbed.Start(ctx, testbed.Options{Clusters: append([]string{"global"}, zones...), Log: os.Stderr, NoVendorCRDs: true}); begin != nil {
-		return
-	}
-	if binDir, begin = os.MkdirTemp("", "xcpauth-mesh-"); begin == nil {
-		begin = errors.Join(sandbox.Build(ctx, "./plugin/kubectl-xcpauth", filepath.Join(binDir, "kubectl-xcpauth")), bindRoles(ctx))
-	}
-}
-
-// bindRoles gives the shipped ClusterRoles to a user in every cluster, and writes down how to be that user: the tests show that they, and the
-// Roles beside them, are enough.
-func bindRoles(ctx context.Context) error {
-	for _, c := range bed.Clusters() {
-		for _, args := range [][]string{
-			{"create", "namespace", namespace},
-			{"apply", "-f", rolesFile()},
-			{"create", "clusterrolebinding", "ann-reads", "--clusterrole=xcpauth-mesh-read", "--user=ann"},
-			{"create", "clusterrolebinding", "ann-migrates", "--clusterrole=xcpauth-mesh-migrate", "--user=ann"},
-		} {
-			if err := asAdmin(ctx, c.Name, args...); err != nil {
-				return err
-			}
-		}
-	}
-	cfg, err := clientcmd.LoadFromFile(bed.Kubeconfig)
-	if err != nil {
-		return err
-	}
-	for _, u := range cfg.AuthInfos {
-		u.Impersonate = "ann"
-	}
-	return clientcmd.WriteToFile(*cfg, kubeconfig())
-}
-
-// bindInside gives the shipped Roles to the user in the control plane's namespace of every cluster.
-func bindInside(ctx context.Context) error {
-	for _, c := range bed.Clusters() {
-		for _, args := range [][]string{
-			{"apply", "-f", rolesFile()},
-			{"-n", namespace, "create", "rolebinding", "ann-reads", "--role=xcpauth-mesh-read", "--user=ann"},
-			{"-n", namespace, "create", "rolebinding", "ann-migrates", "--role=xcpauth-mesh-migrate", "--user=ann"},
-		} {
-			if err := asAdmin(ctx, c.Name, args...); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func rolesFile() string { return filepath.Join("..", "..", "..", "manifests", "rbac", "mesh.yaml") }
-
-func asAdmin(ctx context.Context, cluster string, args ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(bed.Bin, "kubectl"), append([]string{"--kubeconfig", bed.Kubeconfig, "--context", cluster}, args...)...)
-	if out, err := cmd.CombinedOutput(); err != nil && !bytes.Contains(out, []byte("AlreadyExists")) {
-		return fmt.Errorf("kubectl %v: %w\n%s", args, err, out)
-	}
-	return nil
-}
-
-func kubeconfig() string { return filepath.Join(binDir, "kubeconfig") }
-
 // mesh is a global and three zones, running.
 type mesh struct {
-	*testing.T
+	*runs.Recorder
 	*fleet.Fleet
 	refusable  map[string]bool // the zones that a test lets be refused
-	kubeconfig string          // of the runs
-	mu         sync.Mutex
-	printed    map[string]string
-	secrets    canary.Set
+	bed        *testbed.Bed
+	kubeconfig string // of the runs
 }
 
 // start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no secret printed or written.
 func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	t.Helper()
-	began := time.Now()
-	if once.Do(startBed); begin != nil {
-		t.Fatalf("starting the clusters: %v", begin)
+	if real.Program == nil { // whose processes are not that light
+		t.Parallel()
+	}
+	names := append([]string{"global"}, zones...)
+	bed, err := clusters.Start(t.Context(), testbed.Options{Clusters: names, Dir: t.TempDir(), NoVendorCRDs: true})
+	if err != nil {
+		t.Fatalf("borrowing clusters: %v", err)
+	}
+	t.Cleanup(bed.Stop)
+	ann, err := asAnn(bed)
+	if err != nil {
+		t.Fatal(err)
 	}
 	site := func(name string) fleet.Site {
 		c := bed.Cluster(name)
@@ -161,20 +78,22 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	if runReal(&o); change != nil {
 		change(&o)
 	}
-	if err := errors.Join(fleet.Install(t.Context(), o), bindInside(t.Context())); err != nil {
+	if err := fleet.Install(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	f, err := fleet.Start(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mesh{T: t, Fleet: f, refusable: map[string]bool{}, kubeconfig: kubeconfig(), printed: map[string]string{}}
+	m := &mesh{Fleet: f, refusable: map[string]bool{}, bed: bed, kubeconfig: ann}
+	m.Recorder = runs.New(t, m.command)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		if t.Failed() {
-			for _, name := range slices.Sorted(maps.Keys(m.printed)) {
-				t.Logf("%s\n%s", name, m.printed[name])
+			printed := m.Printed()
+			for _, name := range slices.Sorted(maps.Keys(printed)) {
+				t.Logf("%s\n%s", name, printed[name])
 			}
 			if real.Program != nil {
 				t.Log(f.Log())
@@ -183,14 +102,7 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		m.promiseKept()
 		m.noSecrets(ctx)
 		f.Close()
-		errs := []error{fleet.Uninstall(ctx, o)}
-		for _, c := range bed.Clusters() {
-			errs = append(errs, removeJournal(ctx, c))
-		}
-		if err := errors.Join(errs...); err != nil {
-			t.Error(err)
-		}
-		t.Logf("%d authentications, %d refused; it took %s", len(f.Calls()), len(f.Refused()), time.Since(began).Round(100*time.Millisecond))
+		t.Logf("%d authentications, %d refused", len(f.Calls()), len(f.Refused()))
 	})
 	m.await("every zone to be connected", func() error {
 		if n := len(f.Live()); n != len(zones)+len(o.Universal) {
@@ -203,7 +115,7 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	}
 	m.await("the global to tell of every zone", func() error { // it writes that down somewhat later
 		for _, z := range zones {
-			if m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", z, "--ignore-not-found", "-o", "jsonpath={.spec.subscriptions[0].id}").out == "" {
+			if m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", z, "--ignore-not-found", "-o", "jsonpath={.spec.subscriptions[0].id}").Stdout == "" {
 				return errors.New(z + " is not there")
 			}
 		}
@@ -212,44 +124,9 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	return m
 }
 
-// removeJournal removes the namespace of the journal with what is in it. The controller of namespaces takes five seconds for that, so the
-// part of it is played that matters here.
-func removeJournal(ctx context.Context, c *testbed.Cluster) error {
-	kube, err := kubernetes.NewForConfig(c.Config)
-	if err != nil {
-		return err
-	}
-	const ns = "xcpauth-system"
-	if err := kube.CoreV1().Namespaces().Delete(ctx, ns, metav1.DeleteOptions{}); apierrors.IsNotFound(err) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("delete namespace %s of %s: %w", ns, c.Name, err)
-	}
-	all := metav1.ListOptions{} // nothing is made in it any more
-	err = errors.Join(
-		kube.CoreV1().ConfigMaps(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
-		kube.CoordinationV1().Leases(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
-		kube.CoreV1().ServiceAccounts(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all),
-		kube.CoreV1().Events(ns).DeleteCollection(ctx, metav1.DeleteOptions{}, all))
-	if err != nil {
-		return fmt.Errorf("empty namespace %s of %s: %w", ns, c.Name, err)
-	}
-	_, err = kube.CoreV1().Namespaces().Finalize(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.UpdateOptions{})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return fmt.Errorf("finalize namespace %s of %s: %w", ns, c.Name, err)
-	}
-	return sandbox.Await(ctx, "namespace "+ns+" to be gone", limit, func() bool {
-		_, err := kube.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{})
-		return apierrors.IsNotFound(err)
-	})
-}
-
 func (m *mesh) await(what string, check func() error) {
 	m.Helper()
-	last := errors.New("not asked yet")
-	if err := sandbox.Await(m.Context(), what, limit, func() bool { last = check(); return last == nil }); err != nil {
-		m.Fatalf("%v: %v", err, last)
-	}
+	m.Await(what, limit, check)
 }
 
 // promiseKept fails the test when a zone was refused that must not have been.
@@ -267,7 +144,7 @@ func (m *mesh) gatherSecrets() {
 	m.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	for _, c := range bed.Clusters() {
+	for _, c := range m.bed.Clusters() {
 		kube, err := kubernetes.NewForConfig(c.Config)
 		if err != nil {
 			m.Fatal(err)
@@ -279,7 +156,7 @@ func (m *mesh) gatherSecrets() {
 		for _, s := range list.Items {
 			for k, v := range s.Data {
 				if s.Name != "zone-token-revocations" { // IDs, which are no secret
-					m.secrets.Add(c.Name+"/"+s.Name, k, v)
+					m.Secrets.Add(c.Name+"/"+s.Name, k, v)
 				}
 			}
 		}
@@ -290,7 +167,8 @@ func (m *mesh) gatherSecrets() {
 func (m *mesh) noSecrets(ctx context.Context) {
 	m.Helper()
 	m.gatherSecrets()
-	for _, c := range bed.Clusters() {
+	written := map[string]string{}
+	for _, c := range m.bed.Clusters() {
 		kube, err := dynamic.NewForConfig(c.Config)
 		if err != nil {
 			m.Fatal(err)
@@ -305,69 +183,38 @@ func (m *mesh) noSecrets(ctx context.Context) {
 			if err != nil {
 				m.Fatal(err)
 			}
-			m.printed[kind.Resource+" of "+c.Name] = string(text)
+			written[kind.Resource+" of "+c.Name] = string(text)
 		}
 	}
-	if m.secrets.Len() == 0 {
-		m.Error("no secret was looked for")
-	}
-	for name, text := range m.printed {
-		for _, leak := range m.secrets.Find(text) {
-			m.Errorf("a secret is in %s: %s", name, leak)
-		}
-	}
+	m.NoSecrets(written)
 }
 
-type ran struct {
-	out, err string
-	code     int
-}
-
-func (m *mesh) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(m.Context(), filepath.Join(bed.Bin, "kubectl"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+m.kubeconfig, "PATH="+binDir+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
+// command is kubectl as a user who has the shipped roles and no other.
+func (m *mesh) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(m.bed.Bin, "kubectl"), args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+m.kubeconfig, "PATH="+program+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
 	return cmd
 }
 
-func (m *mesh) kubectl(args ...string) ran {
+// kubectl runs kubectl as an administrator, and fails the test when it fails.
+func (m *mesh) kubectl(args ...string) sandbox.Run {
 	m.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(filepath.Join(bed.Bin, "kubectl"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+bed.Kubeconfig)
+	cmd := exec.Command(filepath.Join(m.bed.Bin, "kubectl"), args...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+m.bed.Kubeconfig)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		m.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, errs.String())
 	}
-	return ran{out.String(), errs.String(), 0}
-}
-
-// xcpauth runs `kubectl xcpauth` and fails the test when it ends with another code.
-func (m *mesh) xcpauth(code int, args ...string) ran {
-	m.Helper()
-	var out, errs bytes.Buffer
-	cmd := m.command(append([]string{"xcpauth"}, args...)...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		m.Fatal(err)
-	}
-	r := ran{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
-	m.mu.Lock()
-	m.printed[fmt.Sprintf("run %02d: %s", len(m.printed), strings.Join(args, " "))] = r.out + "\n" + r.err
-	m.mu.Unlock()
-	if r.code != code {
-		m.Fatalf("kubectl xcpauth %s: exit code %d, want %d\n%s\n%s", strings.Join(args, " "), r.code, code, r.out, r.err)
-	}
-	return r
+	return sandbox.Run{Stdout: out.String(), Stderr: errs.String()}
 }
 
 // quick are the flags with which a run keeps pace with the stand-in.
 var quick = []string{"-y", "--poll", "100ms", "--prove-within", "30s"}
 
-func (m *mesh) run(code int, verb ...string) ran {
+func (m *mesh) run(code int, verb ...string) sandbox.Run {
 	m.Helper()
-	return m.xcpauth(code, append(verb, quick...)...)
+	return m.Xcpauth(code, append(verb, quick...)...)
 }
 
 // env is the variable of a cluster's control plane, "" when it is not set, or the secret that it refers to.
@@ -383,7 +230,7 @@ func (m *mesh) env(cluster, name string) string {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(r.out), &d); err != nil {
+	if err := json.Unmarshal([]byte(r.Stdout), &d); err != nil {
 		m.Fatal(err)
 	}
 	for _, e := range d.Spec.Template.Spec.Containers[0].Env {
@@ -397,18 +244,17 @@ func (m *mesh) env(cluster, name string) string {
 	return ""
 }
 
-// members are the rows of a report by name.
-func (m *mesh) members(out, key string) map[string]map[string]any {
+// tokens are what `token list` says of each zone; of several tokens the one that it presents comes first.
+func (m *mesh) tokens() map[string]map[string]any {
 	m.Helper()
-	var report map[string]any
-	if err := json.Unmarshal([]byte(out), &report); err != nil {
-		m.Fatalf("%v\n%s", err, out)
+	r := m.Xcpauth(0, "token", "list", "-o", "json")
+	var report struct{ Tokens []map[string]any }
+	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil {
+		m.Fatalf("%v\n%s", err, r.Stdout)
 	}
 	rows := map[string]map[string]any{}
-	list, _ := report[key].([]any)
-	for _, r := range list {
-		row := r.(map[string]any)
-		if name := fmt.Sprint(row["member"]); rows[name] == nil { // of several tokens the one that it presents comes first
+	for _, row := range report.Tokens {
+		if name := fmt.Sprint(row["member"]); rows[name] == nil {
 			rows[name] = row
 		}
 	}
@@ -420,7 +266,7 @@ func (m *mesh) secretNames(cluster, prefix string) []string {
 	m.Helper()
 	r := m.kubectl("--context", cluster, "-n", namespace, "get", "secrets", "-o", "name")
 	var names []string
-	for _, line := range strings.Fields(r.out) {
+	for _, line := range strings.Fields(r.Stdout) {
 		if name := strings.TrimPrefix(line, "secret/"); strings.HasPrefix(name, prefix) {
 			names = append(names, name)
 		}

@@ -19,13 +19,13 @@ const (
 func TestZonesMigrateToTokensAndTheirTokensAreRevoked(t *testing.T) {
 	m := start(t, nil)
 	m.withTokens(false)
-	rows := m.members(m.xcpauth(0, "status", "-o", "json").out, "members")
+	rows := m.Rows(m.Xcpauth(0, "status", "-o", "json").Stdout)
 	for _, z := range zones {
 		if rows[z]["declared"] != "no token" {
 			t.Errorf("%s: %v", z, rows[z])
 		}
 	}
-	m.xcpauth(2, "plan", "--detailed-exitcode")
+	m.Xcpauth(2, "plan", "--detailed-exitcode")
 	m.run(0, "migrate", "--to=edges")
 	m.withTokens(true)
 	if got := m.env("global", authType); got != "" {
@@ -36,7 +36,7 @@ func TestZonesMigrateToTokensAndTheirTokensAreRevoked(t *testing.T) {
 		t.Errorf("the global is set to %q", got)
 	}
 	m.withTokens(true)
-	m.xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
+	m.Xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
 
 	m.run(0, "rollback")
 	m.withTokens(false)
@@ -51,10 +51,10 @@ func TestZonesMigrateToTokensAndTheirTokensAreRevoked(t *testing.T) {
 	m.promiseKept()
 
 	m.run(0, "migrate")
-	tokens := m.members(m.xcpauth(0, "token", "list", "-o", "json").out, "tokens")
+	tokens := m.tokens()
 	west, east := tokens["west"]["jti"].(string), tokens["east"]["jti"].(string)
 	m.run(0, "token", "revoke", "--zone", "west") // it gets another one first
-	if now := m.members(m.xcpauth(0, "token", "list", "-o", "json").out, "tokens")["west"]["jti"]; now == west {
+	if now := m.tokens()["west"]["jti"]; now == west {
 		t.Error("west still has the token that was to be revoked")
 	}
 	m.newSessions()
@@ -63,7 +63,7 @@ func TestZonesMigrateToTokensAndTheirTokensAreRevoked(t *testing.T) {
 
 	m.refusable["east"] = true
 	m.run(0, "token", "revoke", east, "--cut-off") // its next authentication fails, and the others live
-	if list := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-revocations", "-o", "go-template={{index .data \"value\" | base64decode}}").out; list != west+","+east {
+	if list := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-revocations", "-o", "go-template={{index .data \"value\" | base64decode}}").Stdout; list != west+","+east {
 		t.Errorf("the list is %q, want the first and the second", list)
 	}
 	m.newSessions()
@@ -100,10 +100,10 @@ func TestZonesMigrateWhereverARunIsKilled(t *testing.T) {
 	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-1"}) {
 		t.Errorf("the keys are %v", keys)
 	}
-	if out := m.xcpauth(0, "token", "list").out; strings.Contains(out, "refused") || strings.Count(out, "accepted") != len(zones) {
+	if out := m.Xcpauth(0, "token", "list").Stdout; strings.Contains(out, "refused") || strings.Count(out, "accepted") != len(zones) {
 		t.Errorf("%s", out)
 	}
-	m.xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
+	m.Xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
 }
 
 // A rotation with all zones connected, killed at each kind of write, and resumed.
@@ -129,7 +129,7 @@ func TestKeysRotateWhereverARunIsKilled(t *testing.T) {
 	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-2"}) {
 		t.Errorf("the keys are %v", keys)
 	}
-	out := m.xcpauth(0, "token", "list").out
+	out := m.Xcpauth(0, "token", "list").Stdout
 	if strings.Contains(out, "refused") || strings.Count(out, "accepted") != 3 {
 		t.Errorf("%s", out)
 	}
@@ -159,10 +159,10 @@ func TestAZoneThatCannotConnectIsPutBack(t *testing.T) {
 	if real.Program != nil {
 		within = "90s" // a control plane starts, and leads after the lease of the one before
 	}
-	r := m.xcpauth(4, "migrate", "-y", "--poll", "100ms", "--prove-within", within, "--max-failures", "1", "-o", "json")
-	rows := m.members(r.out, "members")
+	r := m.Xcpauth(4, "migrate", "-y", "--poll", "100ms", "--prove-within", within, "--max-failures", "1", "-o", "json")
+	rows := m.Rows(r.Stdout)
 	if rows["north"]["state"] != "failed" || !strings.Contains(rows["north"]["why"].(string), "put back") || rows["west"]["state"] != "changed" {
-		t.Errorf("%s", r.out)
+		t.Errorf("%s", r.Stdout)
 	}
 	if got := m.env("north", inline); got != "" {
 		t.Errorf("north still refers to %s", got)

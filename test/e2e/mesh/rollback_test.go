@@ -16,7 +16,7 @@ import (
 func (m *mesh) environments() map[string]string {
 	m.Helper()
 	all := map[string]string{}
-	for _, c := range bed.Clusters() {
+	for _, c := range m.bed.Clusters() {
 		kube, err := kubernetes.NewForConfig(c.Config)
 		if err != nil {
 			m.Fatal(err)
@@ -91,8 +91,8 @@ func TestRollbackAfterEachStage(t *testing.T) {
 		t.Error("the global authenticates nobody")
 	}
 	moved = m.environments()
-	if r := m.run(5, "rollback", "--edge", "north"); !strings.Contains(strings.Join(strings.Fields(r.out), " "), "the global would refuse what it presented before") {
-		t.Errorf("it is refused with\n%s", r.out)
+	if r := m.run(5, "rollback", "--edge", "north"); !strings.Contains(strings.Join(strings.Fields(r.Stdout), " "), "the global would refuse what it presented before") {
+		t.Errorf("it is refused with\n%s", r.Stdout)
 	}
 	if now := m.environments(); !maps.Equal(now, moved) {
 		t.Errorf("a rollback that was refused wrote something:\n%v", now)

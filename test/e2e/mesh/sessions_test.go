@@ -17,7 +17,7 @@ func (m *mesh) sessions(zone string) []bool {
 			Subscriptions []struct{ DisconnectTime string }
 		}
 	}
-	text := m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", zone, "-o", "json").out
+	text := m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", zone, "-o", "json").Stdout
 	if err := json.Unmarshal([]byte(text), &insight); err != nil {
 		m.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestSessionsThatAGlobalLeftOpen(t *testing.T) {
 	m := start(t, nil)
 	globals := func() string {
 		return m.kubectl("--context", "global", "-n", namespace, "get", "pods",
-			"-o", "jsonpath={.items[0].metadata.name}").out
+			"-o", "jsonpath={.items[0].metadata.name}").Stdout
 	}
 	all := func(to fleet.Switches) {
 		for _, z := range zones {
@@ -90,7 +90,7 @@ func TestSessionsThatAGlobalLeftOpen(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		said := m.xcpauth(0, "status").out
+		said := m.Xcpauth(0, "status").Stdout
 		for _, z := range zones {
 			if !regexp.MustCompile(`(?m)^ *` + z + ` +- +- +none `).MatchString(said) {
 				t.Errorf("the global was %s, %s is not connected, and status says\n%s", c.how, z, said)
