@@ -6,23 +6,30 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // certificateRules are about the hub's certificate, and who would refuse it.
 var certificateRules = []Rule{
-	{ID: "XA020", Title: "the hub's certificate lacks a name that an edge dials", Severity: Error, find: names,
-		Remedy: "Add the name to the `Certificate` (`spec.dnsNames`, or `spec.ipAddresses`) and have it re-issued, before any edge moves."},
-	{ID: "XA021", Title: "a certificate would be refused by who must verify it", Severity: Error, find: distrust,
-		Remedy: "Put the CA that signed the one into what the other verifies with, beside the CA that is there."},
-	{ID: "XA022", Title: "the hub's certificate lacks its SPIFFE ID", Severity: Error, find: identity,
-		Remedy: "Add `spiffe://xcp.tetrate.io/central` to `spec.uris` of the `Certificate` and have it re-issued: mutual TLS knows Central by it."},
-	{ID: "XA023", Title: "the hub's certificate lacks an extended key usage", Severity: Error, find: keyUsages,
-		Remedy: "Add the usage to `spec.usages` of the `Certificate` and have it re-issued."},
-	{ID: "XA024", Title: "the secret of the hub's certificate lacks the CA", Severity: Error, find: lacksCA,
-		Remedy: "Put the CA under key `ca.crt`: with mutual TLS it verifies the members, and private PKIs hand it to the edges."},
-	{ID: "XA025", Title: "an edge that another hub's CA verifies claims a name that this hub lists", Severity: Error, find: foreignCA,
-		Remedy: "Leave its context out if it is another hub's; else give it the CA of this hub's certificate at once, since its next connection is refused."},
+	{find: names, Rule: finding.Rule{ID: "XA020", Severity: finding.Error,
+		Title:  "the hub's certificate lacks a name that an edge dials",
+		Remedy: "Add the name to the `Certificate` (`spec.dnsNames`, or `spec.ipAddresses`) and have it re-issued, before any edge moves."}},
+	{find: distrust, Rule: finding.Rule{ID: "XA021", Severity: finding.Error,
+		Title:  "a certificate would be refused by who must verify it",
+		Remedy: "Put the CA that signed the one into what the other verifies with, beside the CA that is there."}},
+	{find: identity, Rule: finding.Rule{ID: "XA022", Severity: finding.Error,
+		Title:  "the hub's certificate lacks its SPIFFE ID",
+		Remedy: "Add `spiffe://xcp.tetrate.io/central` to `spec.uris` of the `Certificate` and have it re-issued: mutual TLS knows Central by it."}},
+	{find: keyUsages, Rule: finding.Rule{ID: "XA023", Severity: finding.Error,
+		Title:  "the hub's certificate lacks an extended key usage",
+		Remedy: "Add the usage to `spec.usages` of the `Certificate` and have it re-issued."}},
+	{find: lacksCA, Rule: finding.Rule{ID: "XA024", Severity: finding.Error,
+		Title:  "the secret of the hub's certificate lacks the CA",
+		Remedy: "Put the CA under key `ca.crt`: with mutual TLS it verifies the members, and private PKIs hand it to the edges."}},
+	{find: foreignCA, Rule: finding.Rule{ID: "XA025", Severity: finding.Error,
+		Title:  "an edge that another hub's CA verifies claims a name that this hub lists",
+		Remedy: "Leave its context out if it is another hub's; else give it the CA of this hub's certificate at once, since its next connection is refused."}},
 }
 
 // names compares the hub's certificate with what each edge dials, or with what an overlay says.
@@ -95,7 +102,7 @@ func server(l *run) *plan.Server {
 }
 
 // certificate begins a finding about the secret of the hub's certificate.
-func (l *run) certificate(key string) *Finding {
+func (l *run) certificate(key string) *finding.Finding {
 	return l.say("hub", l.Hub.Context, "secret "+l.Hub.Server.Where+key)
 }
 

@@ -7,56 +7,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Severity says how much a finding matters.
-type Severity string
-
-// The severities, worst first.
-const (
-	Error   Severity = "error"   // something does not work, or a migration would be refused or break something
-	Warning Severity = "warning" // it works, and will not for long, or could not be looked at
-	Info    Severity = "info"    // worth knowing
-)
-
-// Severities lists them, worst first.
-var Severities = []Severity{Error, Warning, Info}
-
-// AtLeast says whether s is as bad as the threshold, or worse.
-func (s Severity) AtLeast(threshold Severity) bool {
-	return slices.Index(Severities, s) <= slices.Index(Severities, threshold)
-}
-
-// Rule is one thing that is looked for. IDs are never used again for anything else.
+// Rule is a rule with the function that looks.
 type Rule struct {
-	ID       string
-	Title    string // what is wrong, as a sentence without a full stop
-	Severity Severity
-	Remedy   string // what to do about it in general; each finding says it in particular
-	find     func(*run)
+	finding.Rule
+	find func(*run)
 }
-
-// Anchor is where README.md explains the rule.
-func (r Rule) Anchor() string { return strings.ToLower(r.ID) }
 
 // docs is where README.md is read.
 const docs = "https://github.com/xcpauth/kubectl-xcpauth#"
-
-// Finding is one thing that a rule found.
-type Finding struct {
-	Rule     string   `json:"rule"`
-	Severity Severity `json:"severity"`
-	Title    string   `json:"title"`
-	Member   string   `json:"member"`            // a member's name, "hub", or "-" for what belongs to none
-	Context  string   `json:"context,omitempty"` // of the kubeconfig
-	Object   string   `json:"object,omitempty"`  // the object, or the path in it
-	Found    string   `json:"saw"`               // what was seen, one clause
-	Remedy   string   `json:"remedy"`            // what to do, one sentence
-	Command  string   `json:"command,omitempty"` // the command for it, to be pasted into a shell
-	Manifest string   `json:"manifest,omitempty"`
-	Docs     string   `json:"docs"`
-}
 
 // Options are what a run is asked for.
 type Options struct {
@@ -67,17 +29,17 @@ type Options struct {
 }
 
 // Run applies the rules and returns what they found, worst first, then by member, rule and object.
-func Run(rules []Rule, f plan.State, o Options) []Finding {
+func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 	l := newRun(&f, o)
 	for _, r := range rules {
 		l.rule = r
 		r.find(l)
 	}
-	slices.SortStableFunc(l.found, func(a, b *Finding) int {
-		return cmp.Or(cmp.Compare(slices.Index(Severities, a.Severity), slices.Index(Severities, b.Severity)), byMember(a.Member, b.Member),
+	slices.SortStableFunc(l.found, func(a, b *finding.Finding) int {
+		return cmp.Or(cmp.Compare(slices.Index(finding.Severities, a.Severity), slices.Index(finding.Severities, b.Severity)), byMember(a.Member, b.Member),
 			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object), strings.Compare(a.Found, b.Found))
 	})
-	found := make([]Finding, len(l.found))
+	found := make([]finding.Finding, len(l.found))
 	for i, x := range l.found {
 		found[i] = *x
 		found[i].Command = withKubeconfig(x.Command, o.Kubeconfig)
@@ -113,8 +75,8 @@ func ParseIgnore(text string) (Ignore, error) {
 }
 
 // Split parts the findings into those that count and those that one of the ignores leaves out.
-func Split(found []Finding, ignores []Ignore) (kept, ignored []Finding) {
-	kept, ignored = []Finding{}, []Finding{}
+func Split(found []finding.Finding, ignores []Ignore) (kept, ignored []finding.Finding) {
+	kept, ignored = []finding.Finding{}, []finding.Finding{}
 	for _, x := range found {
 		if slices.ContainsFunc(ignores, func(i Ignore) bool {
 			return i.Rule == x.Rule && (i.Of == "" || i.Of == x.Member || i.Of == x.Context)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -185,13 +186,13 @@ func TestRules(t *testing.T) {
 	} {
 		tested[tc.id] = true
 		t.Run(tc.id, func(t *testing.T) {
-			run := func(change func(*plan.State)) []Finding {
+			run := func(change func(*plan.State)) []finding.Finding {
 				f := healthy()
 				change(&f)
-				return slices.DeleteFunc(Run(Rules(), f, Options{}), func(x Finding) bool { return x.Rule != tc.id })
+				return slices.DeleteFunc(Run(Rules(), f, Options{}), func(x finding.Finding) bool { return x.Rule != tc.id })
 			}
 			found := run(tc.fires)
-			if !slices.ContainsFunc(found, func(x Finding) bool {
+			if !slices.ContainsFunc(found, func(x finding.Finding) bool {
 				return x.Member == tc.member && strings.Contains(x.Found, tc.saw) && x.Remedy != ""
 			}) {
 				t.Errorf("found %+v, want %s: %s, with a remedy", found, tc.member, tc.saw)
@@ -275,7 +276,7 @@ func TestClocksAreComparedWithMostOfThem(t *testing.T) {
 }
 
 func TestIgnores(t *testing.T) {
-	found := []Finding{{Rule: "XA050", Member: "eu", Context: "c1"}, {Rule: "XA050", Member: "us", Context: "c2"}, {Rule: "XA060", Member: "eu"}}
+	found := []finding.Finding{{Rule: "XA050", Member: "eu", Context: "c1"}, {Rule: "XA050", Member: "us", Context: "c2"}, {Rule: "XA060", Member: "eu"}}
 	for text, want := range map[string]int{"XA050": 1, "XA050=eu": 2, "XA050=c2": 2, "XA050=mars": 3, "XA060=eu": 2} {
 		i, err := ParseIgnore(text)
 		if err != nil {
@@ -302,7 +303,7 @@ func TestCommandsSurviveAShell(t *testing.T) {
 func remark(severity string) func(*plan.State) {
 	return func(f *plan.State) {
 		in := *f.Member("eu").Inspection
-		in.Remarks = []plan.Remark{{ID: "token-expired", Severity: severity, Where: "secret a/b", Found: "it is refused", Remedy: "issue another"}}
+		in.Findings = finding.Findings{{Name: "token-expired", Severity: finding.Severity(severity), Object: "secret a/b", Found: "it is refused", Remedy: "issue another"}}
 		f.Member("eu").Inspection = &in
 	}
 }

@@ -5,27 +5,36 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // credentialRules are about every credential and certificate as it lies in its cluster.
 var credentialRules = []Rule{
-	{ID: "XA030", Title: "a credential is missing", Severity: Error, find: materials(missing),
-		Remedy: "Create it as the finding says, before the edge moves."},
-	{ID: "XA031", Title: "a credential is malformed", Severity: Error, find: materials(malformed),
-		Remedy: "Store it again as the finding says: a trailing newline or carriage return is enough to make the product refuse it."},
-	{ID: "XA032", Title: "a credential belongs to somebody else", Severity: Error, find: materials(foreign),
-		Remedy: "Store the one of this cluster: the operator refuses another's."},
-	{ID: "XA033", Title: "a credential has expired", Severity: Error, find: materials(expired),
-		Remedy: "Renew it as the finding says."},
-	{ID: "XA034", Title: "a credential is not valid yet", Severity: Error, find: materials(early),
-		Remedy: "Compare the clocks; a credential that was issued by a clock ahead is refused by the others until then."},
-	{ID: "XA035", Title: "a credential expires soon", Severity: Warning, find: materials(expiring),
-		Remedy: "Renew it in time. `--warn-within` says how long before; without it, it is a tenth of the lifetime. Tokens that the operator rotates count under XA036."},
-	{ID: "XA036", Title: "a token that the operator rotates is overdue", Severity: Warning, find: materials(overdue),
-		Remedy: "Look for `token rotation failed` in the operator's log: it tries again every 15 minutes at worst, which may be too late."},
-	{ID: "XA037", Title: "the operator does not mint tokens, although it could", Severity: Error, find: notMinting,
-		Remedy: "Look for `token rotation failed` in the operator's log: the path to the management plane's API, its CA and the service account must all be right."},
+	{find: materials(missing), Rule: finding.Rule{ID: "XA030", Severity: finding.Error,
+		Title:  "a credential is missing",
+		Remedy: "Create it as the finding says, before the edge moves."}},
+	{find: materials(malformed), Rule: finding.Rule{ID: "XA031", Severity: finding.Error,
+		Title:  "a credential is malformed",
+		Remedy: "Store it again as the finding says: a trailing newline or carriage return is enough to make the product refuse it."}},
+	{find: materials(foreign), Rule: finding.Rule{ID: "XA032", Severity: finding.Error,
+		Title:  "a credential belongs to somebody else",
+		Remedy: "Store the one of this cluster: the operator refuses another's."}},
+	{find: materials(expired), Rule: finding.Rule{ID: "XA033", Severity: finding.Error,
+		Title:  "a credential has expired",
+		Remedy: "Renew it as the finding says."}},
+	{find: materials(early), Rule: finding.Rule{ID: "XA034", Severity: finding.Error,
+		Title:  "a credential is not valid yet",
+		Remedy: "Compare the clocks; a credential that was issued by a clock ahead is refused by the others until then."}},
+	{find: materials(expiring), Rule: finding.Rule{ID: "XA035", Severity: finding.Warning,
+		Title:  "a credential expires soon",
+		Remedy: "Renew it in time. `--warn-within` says how long before; without it, it is a tenth of the lifetime. Tokens that the operator rotates count under XA036."}},
+	{find: materials(overdue), Rule: finding.Rule{ID: "XA036", Severity: finding.Warning,
+		Title:  "a token that the operator rotates is overdue",
+		Remedy: "Look for `token rotation failed` in the operator's log: it tries again every 15 minutes at worst, which may be too late."}},
+	{find: notMinting, Rule: finding.Rule{ID: "XA037", Severity: finding.Error,
+		Title:  "the operator does not mint tokens, although it could",
+		Remedy: "Look for `token rotation failed` in the operator's log: the path to the management plane's API, its CA and the service account must all be right."}},
 }
 
 // fault says what is wrong with a material, in one clause; "" when it is not what the rule is about.

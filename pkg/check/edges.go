@@ -6,29 +6,39 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // edgeRules tell apart why an edge does not run, and whether it is connected.
 var edgeRules = []Rule{
-	{ID: "XA060", Title: "an edge is asleep", Severity: Error, find: scaledToZero,
-		Remedy: "Scale it up, so that it can be proved; or delete it from TSB and forget it, if it is gone for good."},
-	{ID: "XA061", Title: "an edge was never onboarded", Severity: Error, find: notOnboarded,
-		Remedy: "Onboard the cluster, or delete its ControlPlane, or leave its context out."},
-	{ID: "XA062", Title: "a decommissioned edge is still listed", Severity: Error, find: decommissioned,
-		Remedy: "Delete the cluster from TSB, see that its `clusters.xcp.tetrate.io` object is gone, and run `kubectl xcpauth edge forget`."},
-	{ID: "XA063", Title: "an edge is being removed", Severity: Warning, find: removing,
-		Remedy: "Wait until its ControlPlane is gone, then delete the cluster from TSB and forget it."},
-	{ID: "XA064", Title: "two ControlPlanes claim one cluster name", Severity: Error, find: duplicateName,
-		Remedy: "Leave the wrong one out with `--contexts`."},
-	{ID: "XA065", Title: "a pod does not start", Severity: Error, find: waiting,
-		Remedy: "Mend the reason that is named; a missing Secret is the usual one."},
-	{ID: "XA066", Title: "the hub has not heard of an edge lately", Severity: Warning, find: staleHeartbeat,
-		Remedy: "Look at the edge's log for `stream error getting stream`."},
-	{ID: "XA067", Title: "the hub's own client is not connected", Severity: Warning, find: clientGone,
-		Remedy: "Look at MPC: whether it runs, and whether the hub accepts what it presents."},
-	{ID: "XA068", Title: "an edge's fence is not as this release writes it", Severity: Warning, find: fenceOutdated,
-		Remedy: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."},
+	{find: scaledToZero, Rule: finding.Rule{ID: "XA060", Severity: finding.Error,
+		Title:  "an edge is asleep",
+		Remedy: "Scale it up, so that it can be proved; or delete it from TSB and forget it, if it is gone for good."}},
+	{find: notOnboarded, Rule: finding.Rule{ID: "XA061", Severity: finding.Error,
+		Title:  "an edge was never onboarded",
+		Remedy: "Onboard the cluster, or delete its ControlPlane, or leave its context out."}},
+	{find: decommissioned, Rule: finding.Rule{ID: "XA062", Severity: finding.Error,
+		Title:  "a decommissioned edge is still listed",
+		Remedy: "Delete the cluster from TSB, see that its `clusters.xcp.tetrate.io` object is gone, and run `kubectl xcpauth edge forget`."}},
+	{find: removing, Rule: finding.Rule{ID: "XA063", Severity: finding.Warning,
+		Title:  "an edge is being removed",
+		Remedy: "Wait until its ControlPlane is gone, then delete the cluster from TSB and forget it."}},
+	{find: duplicateName, Rule: finding.Rule{ID: "XA064", Severity: finding.Error,
+		Title:  "two ControlPlanes claim one cluster name",
+		Remedy: "Leave the wrong one out with `--contexts`."}},
+	{find: waiting, Rule: finding.Rule{ID: "XA065", Severity: finding.Error,
+		Title:  "a pod does not start",
+		Remedy: "Mend the reason that is named; a missing Secret is the usual one."}},
+	{find: staleHeartbeat, Rule: finding.Rule{ID: "XA066", Severity: finding.Warning,
+		Title:  "the hub has not heard of an edge lately",
+		Remedy: "Look at the edge's log for `stream error getting stream`."}},
+	{find: clientGone, Rule: finding.Rule{ID: "XA067", Severity: finding.Warning,
+		Title:  "the hub's own client is not connected",
+		Remedy: "Look at MPC: whether it runs, and whether the hub accepts what it presents."}},
+	{find: fenceOutdated, Rule: finding.Rule{ID: "XA068", Severity: finding.Warning,
+		Title:  "an edge's fence is not as this release writes it",
+		Remedy: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."}},
 }
 
 func deployment(m *plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }

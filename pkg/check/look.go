@@ -1,13 +1,16 @@
 package check
 
-import "github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+import (
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
 
 // run is one run over facts: a rule asks it who is there, and says what it found.
 type run struct {
 	*plan.State
 	Options
 	rule  Rule
-	found []*Finding
+	found []*finding.Finding
 }
 
 // subject is the hub or a member, where a rule treats them alike.
@@ -23,18 +26,21 @@ type subject struct {
 func newRun(f *plan.State, o Options) *run { return &run{State: f, Options: o} }
 
 // say begins a finding of the rule that is looking; what it lacks is filled in by the rule.
-func (l *run) say(member, context, object string) *Finding {
-	x := &Finding{Rule: l.rule.ID, Severity: l.rule.Severity, Title: l.rule.Title, Docs: docs + l.rule.Anchor(), Member: member, Context: context, Object: object}
-	l.found = append(l.found, x)
-	return x
+func (l *run) say(member, context, object string) *finding.Finding {
+	x := l.rule.Finding("", "")
+	x.Docs, x.Member, x.Context, x.Object = docs+l.rule.Anchor(), member, context, object
+	l.found = append(l.found, &x)
+	return &x
 }
 
 // about begins a finding about a member, hub one about the hub, of one about either.
-func (l *run) about(m *plan.Member) *Finding { return l.say(m.Name, m.Context, m.Object.String()) }
+func (l *run) about(m *plan.Member) *finding.Finding {
+	return l.say(m.Name, m.Context, m.Object.String())
+}
 
-func (l *run) hub() *Finding { return l.say("hub", l.Hub.Context, l.Hub.Object.String()) }
+func (l *run) hub() *finding.Finding { return l.say("hub", l.Hub.Context, l.Hub.Object.String()) }
 
-func (l *run) of(p *subject) *Finding {
+func (l *run) of(p *subject) *finding.Finding {
 	if p.member == nil {
 		return l.hub()
 	}

@@ -6,26 +6,34 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // modeRules are about what is declared, and what came of it.
 var modeRules = []Rule{
-	{ID: "XA010", Title: "the hub does not accept what a member presents", Severity: Error, find: refused,
-		Remedy: "Run `kubectl xcpauth migrate`: it first makes the hub accept both again."},
-	{ID: "XA011", Title: "the hub does not say what it accepts", Severity: Warning, find: hubImplicit,
-		Remedy: "Run `kubectl xcpauth migrate`, whose first step writes both modes explicitly."},
-	{ID: "XA012", Title: "a member does not say what it presents", Severity: Warning, find: memberImplicit,
-		Remedy: "Write the mode that it has now explicitly."},
-	{ID: "XA013", Title: "an object is not written as documented", Severity: Error, find: anomalies(false, false),
-		Remedy: "Edit the path that is named. Until then what it touches is unknown, and nothing is changed there."},
-	{ID: "XA014", Title: "an overlay reaches authentication behind the typed field", Severity: Error, find: anomalies(true, false),
-		Remedy: "Remove the patch, and set the typed field instead."},
-	{ID: "XA015", Title: "an overlay moves the server's name or its CA", Severity: Info, find: anomalies(true, true),
-		Remedy: "Nothing; it is documented. The certificate is checked against what the overlay says."},
-	{ID: "XA016", Title: "the operator has not taken a declared mode over", Severity: Warning, find: notTaken,
-		Remedy: "Look at the operator of that cluster, whether it runs, and what its log says."},
+	{find: refused, Rule: finding.Rule{ID: "XA010", Severity: finding.Error,
+		Title:  "the hub does not accept what a member presents",
+		Remedy: "Run `kubectl xcpauth migrate`: it first makes the hub accept both again."}},
+	{find: hubImplicit, Rule: finding.Rule{ID: "XA011", Severity: finding.Warning,
+		Title:  "the hub does not say what it accepts",
+		Remedy: "Run `kubectl xcpauth migrate`, whose first step writes both modes explicitly."}},
+	{find: memberImplicit, Rule: finding.Rule{ID: "XA012", Severity: finding.Warning,
+		Title:  "a member does not say what it presents",
+		Remedy: "Write the mode that it has now explicitly."}},
+	{find: anomalies(false, false), Rule: finding.Rule{ID: "XA013", Severity: finding.Error,
+		Title:  "an object is not written as documented",
+		Remedy: "Edit the path that is named. Until then what it touches is unknown, and nothing is changed there."}},
+	{find: anomalies(true, false), Rule: finding.Rule{ID: "XA014", Severity: finding.Error,
+		Title:  "an overlay reaches authentication behind the typed field",
+		Remedy: "Remove the patch, and set the typed field instead."}},
+	{find: anomalies(true, true), Rule: finding.Rule{ID: "XA015", Severity: finding.Info,
+		Title:  "an overlay moves the server's name or its CA",
+		Remedy: "Nothing; it is documented. The certificate is checked against what the overlay says."}},
+	{find: notTaken, Rule: finding.Rule{ID: "XA016", Severity: finding.Warning,
+		Title:  "the operator has not taken a declared mode over",
+		Remedy: "Look at the operator of that cluster, whether it runs, and what its log says."}},
 }
 
 func refused(l *run) {

@@ -2,14 +2,18 @@ package check
 
 import (
 	"fmt"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // ownerRules are about who else writes the objects.
 var ownerRules = []Rule{
-	{ID: "XA050", Title: "a GitOps tool puts changes back", Severity: Error, find: reverted,
-		Remedy: "Make the change where the tool reads it, or suspend the tool for this object while migrating."},
-	{ID: "XA051", Title: "a Helm release re-applies its own values", Severity: Info, find: helm,
-		Remedy: "Set the same value in the release's values too, or its next upgrade takes the change back."},
+	{find: reverted, Rule: finding.Rule{ID: "XA050", Severity: finding.Error,
+		Title:  "a GitOps tool puts changes back",
+		Remedy: "Make the change where the tool reads it, or suspend the tool for this object while migrating."}},
+	{find: helm, Rule: finding.Rule{ID: "XA051", Severity: finding.Info,
+		Title:  "a Helm release re-applies its own values",
+		Remedy: "Set the same value in the release's values too, or its next upgrade takes the change back."}},
 }
 
 func reverted(l *run) {

@@ -4,22 +4,30 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // reachRules are about what could be looked at, and by which clock.
 var reachRules = []Rule{
-	{ID: Unreachable, Title: "a context could not be looked at", Severity: Error, find: unreachable,
-		Remedy: "Mend the reason that is named, or leave the context out with `--contexts`."},
-	{ID: "XA002", Title: "rights are missing", Severity: Error, find: rights,
-		Remedy: "Let somebody who may create roles apply the Role that is printed, and bind it to you. `--read-only` asks only for the rights to look."},
-	{ID: "XA003", Title: "something could not be read", Severity: Warning, find: unread,
-		Remedy: "Mend the reason that is named; what could not be read counts as unknown."},
-	{ID: "XA004", Title: "a member is reached by no selected context", Severity: Warning, find: unseen,
-		Remedy: "Select its context, or let its team run `kubectl xcpauth edge publish`."},
-	{ID: "XA005", Title: "a clock is more than a minute off", Severity: Warning, find: skewed(false),
-		Remedy: "Let the machine keep its time with NTP."},
-	{ID: "XA006", Title: "a clock is so far off that tokens are misjudged", Severity: Error, find: skewed(true),
-		Remedy: "Let the machine keep its time with NTP, before anything else: a token may be expired, or not yet valid, by one clock and not by the other."},
+	{find: unreachable, Rule: finding.Rule{ID: Unreachable, Severity: finding.Error,
+		Title:  "a context could not be looked at",
+		Remedy: "Mend the reason that is named, or leave the context out with `--contexts`."}},
+	{find: rights, Rule: finding.Rule{ID: "XA002", Severity: finding.Error,
+		Title:  "rights are missing",
+		Remedy: "Let somebody who may create roles apply the Role that is printed, and bind it to you. `--read-only` asks only for the rights to look."}},
+	{find: unread, Rule: finding.Rule{ID: "XA003", Severity: finding.Warning,
+		Title:  "something could not be read",
+		Remedy: "Mend the reason that is named; what could not be read counts as unknown."}},
+	{find: unseen, Rule: finding.Rule{ID: "XA004", Severity: finding.Warning,
+		Title:  "a member is reached by no selected context",
+		Remedy: "Select its context, or let its team run `kubectl xcpauth edge publish`."}},
+	{find: skewed(false), Rule: finding.Rule{ID: "XA005", Severity: finding.Warning,
+		Title:  "a clock is more than a minute off",
+		Remedy: "Let the machine keep its time with NTP."}},
+	{find: skewed(true), Rule: finding.Rule{ID: "XA006", Severity: finding.Error,
+		Title:  "a clock is so far off that tokens are misjudged",
+		Remedy: "Let the machine keep its time with NTP, before anything else: a token may be expired, or not yet valid, by one clock and not by the other."}},
 }
 
 // Unreachable is the rule about contexts that could not be looked at.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 var update = flag.Bool("update", false, "write the table of rules into README.md")
@@ -61,7 +63,7 @@ func TestRulesAreWellFormed(t *testing.T) {
 			t.Errorf("rule %q comes after %q: IDs are XA and three digits, each once, in order", r.ID, last)
 		case r.Title == "", r.Remedy == "", !strings.HasSuffix(r.Remedy, "."), strings.HasSuffix(r.Title, "."), strings.Contains(r.Title+r.Remedy, "|"):
 			t.Errorf("%s: title %q, mend %q", r.ID, r.Title, r.Remedy)
-		case !slices.Contains(Severities, r.Severity):
+		case !slices.Contains(finding.Severities, r.Severity):
 			t.Errorf("%s: severity %q", r.ID, r.Severity)
 		}
 		last = r.ID

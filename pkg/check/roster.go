@@ -2,20 +2,27 @@ package check
 
 import (
 	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // rosterRules are about what is ours in the hub.
 var rosterRules = []Rule{
-	{ID: "XA070", Title: "the admission webhook is not installed", Severity: Info, find: unguarded,
-		Remedy: "Apply `manifests/overlays/self-signed`, so that dangerous edits by anybody are denied."},
-	{ID: "XA071", Title: "no statement about a member is believed", Severity: Info, find: unstated,
-		Remedy: "Run `kubectl xcpauth migrate`, which states each member once it is proved, or `kubectl xcpauth edge publish`."},
-	{ID: "XA072", Title: "an interrupted run left a wave in flight", Severity: Warning, find: inFlight,
-		Remedy: "Run `kubectl xcpauth migrate`: it first restores that wave."},
-	{ID: "XA073", Title: "the roster or the hub's inventory cannot be read", Severity: Error, find: unlisted,
-		Remedy: "Mend the reason that is named; until then anybody may be a member, so mutual TLS stays on."},
-	{ID: "XA074", Title: "the roster's entry is another cluster's", Severity: Error, find: impostor,
-		Remedy: "Forget the entry of the cluster that is gone, or leave out the context of the one that is wrong."},
+	{find: unguarded, Rule: finding.Rule{ID: "XA070", Severity: finding.Info,
+		Title:  "the admission webhook is not installed",
+		Remedy: "Apply `manifests/overlays/self-signed`, so that dangerous edits by anybody are denied."}},
+	{find: unstated, Rule: finding.Rule{ID: "XA071", Severity: finding.Info,
+		Title:  "no statement about a member is believed",
+		Remedy: "Run `kubectl xcpauth migrate`, which states each member once it is proved, or `kubectl xcpauth edge publish`."}},
+	{find: inFlight, Rule: finding.Rule{ID: "XA072", Severity: finding.Warning,
+		Title:  "an interrupted run left a wave in flight",
+		Remedy: "Run `kubectl xcpauth migrate`: it first restores that wave."}},
+	{find: unlisted, Rule: finding.Rule{ID: "XA073", Severity: finding.Error,
+		Title:  "the roster or the hub's inventory cannot be read",
+		Remedy: "Mend the reason that is named; until then anybody may be a member, so mutual TLS stays on."}},
+	{find: impostor, Rule: finding.Rule{ID: "XA074", Severity: finding.Error,
+		Title:  "the roster's entry is another cluster's",
+		Remedy: "Forget the entry of the cluster that is gone, or leave out the context of the one that is wrong."}},
 }
 
 func unguarded(l *run) {

@@ -5,25 +5,33 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // versionRules are about releases and the operators that carry changes out.
 var versionRules = []Rule{
-	{ID: "XA040", Title: "the product is too old for JWTs", Severity: Error, find: tooOld,
-		Remedy: "Upgrade it first, as its own documentation says."},
-	{ID: "XA041", Title: "the product's version cannot be told", Severity: Info, find: noVersion,
-		Remedy: "See what is installed: `tctl version`. TSB older than 1.4 has no JWTs."},
-	{ID: "XA042", Title: "an operator is being upgraded", Severity: Warning, find: unsettled,
-		Remedy: "Wait until its rollout is over, or mend what keeps it."},
-	{ID: "XA043", Title: "an operator is asleep", Severity: Error, find: operatorAsleep,
-		Remedy: "Scale it up: without it no change of the object has any effect, and no token is renewed."},
-	{ID: "XA044", Title: "an operator is of another version than its object", Severity: Warning, find: halfUpgraded,
-		Remedy: "Finish the upgrade of that plane, its object included, before migrating."},
-	{ID: "XA045", Title: "an edge is of another release than the hub", Severity: Warning, find: releasesDiffer,
-		Remedy: "Finish upgrading, or see in the product's notes that the two releases work together."},
-	{ID: "XA046", Title: "an operator is not where it should be", Severity: Warning, find: noOperator,
-		Remedy: "Find out where it runs: without it no change of the object has any effect, and no token is renewed."},
+	{find: tooOld, Rule: finding.Rule{ID: "XA040", Severity: finding.Error,
+		Title:  "the product is too old for JWTs",
+		Remedy: "Upgrade it first, as its own documentation says."}},
+	{find: noVersion, Rule: finding.Rule{ID: "XA041", Severity: finding.Info,
+		Title:  "the product's version cannot be told",
+		Remedy: "See what is installed: `tctl version`. TSB older than 1.4 has no JWTs."}},
+	{find: unsettled, Rule: finding.Rule{ID: "XA042", Severity: finding.Warning,
+		Title:  "an operator is being upgraded",
+		Remedy: "Wait until its rollout is over, or mend what keeps it."}},
+	{find: operatorAsleep, Rule: finding.Rule{ID: "XA043", Severity: finding.Error,
+		Title:  "an operator is asleep",
+		Remedy: "Scale it up: without it no change of the object has any effect, and no token is renewed."}},
+	{find: halfUpgraded, Rule: finding.Rule{ID: "XA044", Severity: finding.Warning,
+		Title:  "an operator is of another version than its object",
+		Remedy: "Finish the upgrade of that plane, its object included, before migrating."}},
+	{find: releasesDiffer, Rule: finding.Rule{ID: "XA045", Severity: finding.Warning,
+		Title:  "an edge is of another release than the hub",
+		Remedy: "Finish upgrading, or see in the product's notes that the two releases work together."}},
+	{find: noOperator, Rule: finding.Rule{ID: "XA046", Severity: finding.Warning,
+		Title:  "an operator is not where it should be",
+		Remedy: "Find out where it runs: without it no change of the object has any effect, and no token is renewed."}},
 }
 
 func tooOld(l *run) {

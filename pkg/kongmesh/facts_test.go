@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
@@ -179,7 +180,7 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 		name  string
 		fleet fleet
 		skew  map[string]time.Duration
-		id    string // of the remark
+		id    string // the name of its rule
 		on    string // the hub or a zone
 	}{
 		{"a token of another zone", mesh(token(t, "east", nil)), nil, "token-zone", "west"},
@@ -207,8 +208,8 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 					in = f.Member(tc.on).Inspection
 				}
 				var ids []string
-				for _, r := range in.Remarks {
-					if ids = append(ids, r.ID); r.Found == "" || r.ID == tc.id && r.Severity != "info" && r.Remedy == "" {
+				for _, r := range in.Findings {
+					if ids = append(ids, r.Name); r.Found == "" || r.Name == tc.id && r.Severity != finding.Info && r.Remedy == "" {
 						t.Errorf("%+v says too little", r)
 					}
 				}

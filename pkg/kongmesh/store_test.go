@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
@@ -113,8 +114,8 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 				t.Errorf("known all the same: zones %v, keys %v, sessions %v", f.Hub.Inventory, f.Hub.Keys, f.Hub.Sessions)
 			}
 			f = fl.facts(t, kongmesh.CheckProvider(), nil)
-			found := slices.ContainsFunc(check.Run(check.For(f), f, check.Options{}), func(x check.Finding) bool {
-				return x.Severity == check.Error && strings.HasPrefix(x.Object, "global-state-elsewhere")
+			found := slices.ContainsFunc(check.Run(check.For(f), f, check.Options{}), func(x finding.Finding) bool {
+				return x.Severity == finding.Error && strings.HasPrefix(x.Object, "global-state-elsewhere")
 			})
 			if !found {
 				t.Error("check does not find it")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
@@ -107,7 +108,7 @@ func findings(t *testing.T, fl fleet) []string {
 			continue
 		}
 		ids = append(ids, id+" "+x.Member)
-		if x.Found == "" || of == "" || x.Severity != check.Info && x.Remedy == "" {
+		if x.Found == "" || of == "" || x.Severity != finding.Info && x.Remedy == "" {
 			t.Errorf("%+v says too little", x)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // Inspection is what only check looks at, of the hub or of a member: it decides nothing in a migration.
@@ -17,8 +19,8 @@ type Inspection struct {
 	Materials     []Material
 	Distrust      []Distrust
 	Server        *Server // of the hub: what its certificate must carry
-	// Remarks are what the product's dialect itself finds.
-	Remarks []Remark
+	// Findings are what the product finds by rules of its own.
+	Findings finding.Findings
 	// Deleting says that its object is being deleted.
 	Deleting bool
 	// Gone says why a member that the hub lists is evidently decommissioned, "" when nothing says so.
@@ -27,15 +29,6 @@ type Inspection struct {
 	Impostor string
 	// Guarded says whether our admission webhook is registered in the hub; nil when that is not known.
 	Guarded *bool
-}
-
-// Remark is one thing that a dialect finds wrong, or laxer than it should be.
-type Remark struct {
-	ID       string // what it is known by
-	Severity string // error, warning or info
-	Where    string // the object or the setting
-	Found    string // one clause
-	Remedy   string // one sentence, without a full stop
 }
 
 // Anomaly is something that is not written the way the product documents it.

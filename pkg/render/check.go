@@ -7,21 +7,22 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // Check is what `kubectl xcpauth check` reports.
 type Check struct {
-	APIVersion string          `json:"apiVersion"`
-	Kind       string          `json:"kind"`
-	At         time.Time       `json:"at"`
-	Hub        string          `json:"hub"`
-	Context    string          `json:"context"`
-	Threshold  check.Severity  `json:"threshold"` // from which severity on a finding counts
-	Members    []CheckRow      `json:"members"`   // the hub first; each member and each other context once
-	Findings   []check.Finding `json:"findings"`  // worst first
-	Ignored    []check.Finding `json:"ignored"`   // left out by --ignore
-	Next       string          `json:"next"`
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"`
+	At         time.Time         `json:"at"`
+	Hub        string            `json:"hub"`
+	Context    string            `json:"context"`
+	Threshold  finding.Severity  `json:"threshold"` // from which severity on a finding counts
+	Members    []CheckRow        `json:"members"`   // the hub first; each member and each other context once
+	Findings   []finding.Finding `json:"findings"`  // worst first
+	Ignored    []finding.Finding `json:"ignored"`   // left out by --ignore
+	Next       string            `json:"next"`
 }
 
 // CheckRow is one member with how much was found about it.
@@ -39,7 +40,7 @@ type CheckRow struct {
 }
 
 // NewCheck makes the report of findings. again makes a verb the command line of the same selection.
-func NewCheck(f plan.State, kept, ignored []check.Finding, threshold check.Severity, again func(verb string) string) Check {
+func NewCheck(f plan.State, kept, ignored []finding.Finding, threshold finding.Severity, again func(verb string) string) Check {
 	r := Check{APIVersion: APIVersion, Kind: "Check", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context, Threshold: threshold, Findings: kept, Ignored: ignored}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
@@ -77,15 +78,15 @@ func NewCheck(f plan.State, kept, ignored []check.Finding, threshold check.Sever
 }
 
 // count counts the findings of a row: those of its member, and those of its context that belong to no one member.
-func (r *CheckRow) count(found []check.Finding) {
+func (r *CheckRow) count(found []finding.Finding) {
 	for _, x := range found {
 		if ofContext := x.Member == "-" && x.Context == r.Context && x.Context != ""; !ofContext && (x.Member == "-" || x.Member != r.Member) {
 			continue
 		}
 		switch x.Severity {
-		case check.Error:
+		case finding.Error:
 			r.Errors++
-		case check.Warning:
+		case finding.Warning:
 			r.Warnings++
 		default:
 			r.Infos++
@@ -94,19 +95,19 @@ func (r *CheckRow) count(found []check.Finding) {
 	switch {
 	case r.State != "":
 	case r.Errors > 0:
-		r.State = string(check.Error)
+		r.State = string(finding.Error)
 	case r.Warnings > 0:
-		r.State = string(check.Warning)
+		r.State = string(finding.Warning)
 	case r.Infos > 0:
-		r.State = string(check.Info)
+		r.State = string(finding.Info)
 	default:
 		r.State = "ok"
 	}
 }
 
 // Counts counts the findings of each severity.
-func (r Check) Counts() map[check.Severity]int {
-	n := map[check.Severity]int{}
+func (r Check) Counts() map[finding.Severity]int {
+	n := map[finding.Severity]int{}
 	for _, x := range r.Findings {
 		n[x.Severity]++
 	}
@@ -115,12 +116,12 @@ func (r Check) Counts() map[check.Severity]int {
 
 // Unreachable says whether a context could not be looked at, other than those that were to be ignored.
 func (r Check) Unreachable() bool {
-	return slices.ContainsFunc(r.Findings, func(x check.Finding) bool { return x.Rule == check.Unreachable })
+	return slices.ContainsFunc(r.Findings, func(x finding.Finding) bool { return x.Rule == check.Unreachable })
 }
 
 // Fails says whether a finding is at least as bad as the threshold.
 func (r Check) Fails() bool {
-	return slices.ContainsFunc(r.Findings, func(x check.Finding) bool { return x.Severity.AtLeast(r.Threshold) })
+	return slices.ContainsFunc(r.Findings, func(x finding.Finding) bool { return x.Severity.AtLeast(r.Threshold) })
 }
 
 func (r Check) next(f plan.State, again func(verb string) string) string {
@@ -136,7 +137,7 @@ func (r Check) next(f plan.State, again func(verb string) string) string {
 }
 
 // whose is whom or what a finding is about.
-func whose(x check.Finding) string {
+func whose(x finding.Finding) string {
 	switch {
 	case x.Member != "-":
 		return x.Member
@@ -147,7 +148,7 @@ func whose(x check.Finding) string {
 }
 
 // sameOf is what findings have in common that are said once. The command of the first stands for those of the others.
-func sameOf(x check.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Found, x.Remedy} }
+func sameOf(x finding.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Found, x.Remedy} }
 
 // Table lays the findings out, once where the same is found of many; wide adds the rows' reasons and where each rule is
 // explained.
@@ -206,7 +207,7 @@ func (r Check) Table(w io.Writer, wide bool) {
 	}
 	n := r.Counts()
 	fmt.Fprintln(w)
-	found := fmt.Sprintf("%s, %s, %s", plural(n[check.Error], "error"), plural(n[check.Warning], "warning"), plural(n[check.Info], "info"))
+	found := fmt.Sprintf("%s, %s, %s", plural(n[finding.Error], "error"), plural(n[finding.Warning], "warning"), plural(n[finding.Info], "info"))
 	if len(r.Ignored) > 0 {
 		found += fmt.Sprintf("; %s left out by --ignore", plural(len(r.Ignored), "finding"))
 	}

@@ -6,17 +6,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 )
 
 // ZoneToken is what is reported of a zone token of Kong Mesh or Kuma besides.
 type ZoneToken struct {
-	Kind     string             `json:"kind"` // zone token, or control plane token: the older kind
-	Zone     string             `json:"zone"`
-	Scope    []string           `json:"scope"`
-	ID       string             `json:"jti"`
-	Product  *ProductAnswer     `json:"product,omitempty"`
-	Findings zonetoken.Findings `json:"findings"`
+	Kind     string         `json:"kind"` // zone token, or control plane token: the older kind
+	Zone     string         `json:"zone"`
+	Scope    []string       `json:"scope"`
+	ID       string         `json:"jti"`
+	Product  *ProductAnswer `json:"product,omitempty"`
+	Findings []TokenFinding `json:"findings"`
+}
+
+// TokenFinding is a finding about a token, a key or a list: by the name of its rule, which token commands print too.
+type TokenFinding struct {
+	ID       string           `json:"id"` // the rule's name
+	Severity finding.Severity `json:"severity"`
+	Found    string           `json:"saw"`              // one clause
+	Remedy   string           `json:"remedy,omitempty"` // one sentence
+}
+
+// tokenFindings are findings in that form.
+func tokenFindings(all finding.Findings) []TokenFinding {
+	shown := make([]TokenFinding, len(all))
+	for i, f := range all {
+		shown[i] = TokenFinding{f.Name, f.Severity, f.Found, f.Remedy}
+	}
+	return shown
 }
 
 // ProductAnswer is what the product itself answers to the token.
@@ -29,8 +47,8 @@ type ProductAnswer struct {
 }
 
 // OfZone adds what a zone token says of itself, and what is to be said of it.
-func (t Token) OfZone(z zonetoken.Zone, f zonetoken.Findings) Token {
-	t.Zone = &ZoneToken{Kind: string(z.Kind), Zone: z.Name, Scope: append([]string{}, z.Scope...), ID: z.ID, Findings: append(zonetoken.Findings{}, f...)}
+func (t Token) OfZone(z zonetoken.Zone, f finding.Findings) Token {
+	t.Zone = &ZoneToken{Kind: string(z.Kind), Zone: z.Name, Scope: append([]string{}, z.Scope...), ID: z.ID, Findings: tokenFindings(f)}
 	t.Oddities = []string{} // each is a finding
 	return t
 }
@@ -68,7 +86,7 @@ func lines(w io.Writer, all [][2]string) {
 }
 
 // findings prints what is wrong, each with what to do.
-func findings(w io.Writer, all zonetoken.Findings) {
+func findings(w io.Writer, all []TokenFinding) {
 	for _, f := range all {
 		text := f.Found
 		if f.Remedy != "" {
@@ -80,30 +98,30 @@ func findings(w io.Writer, all zonetoken.Findings) {
 
 // Issued is what `kubectl xcpauth token issue` reports. It does not hold the token.
 type Issued struct {
-	APIVersion string             `json:"apiVersion"`
-	Kind       string             `json:"kind"`
-	At         time.Time          `json:"at"`
-	Zone       string             `json:"zone"`
-	Scope      []string           `json:"scope"`
-	KeyID      string             `json:"kid"`
-	ID         string             `json:"jti"`
-	Expires    string             `json:"expires"` // RFC 3339
-	Lifetime   string             `json:"lifetime"`
-	File       string             `json:"file"` // where the token is
-	Digest     string             `json:"digest"`
-	SignedWith string             `json:"signedWith"`
-	Note       string             `json:"note"`
-	Findings   zonetoken.Findings `json:"findings"`
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	At         time.Time      `json:"at"`
+	Zone       string         `json:"zone"`
+	Scope      []string       `json:"scope"`
+	KeyID      string         `json:"kid"`
+	ID         string         `json:"jti"`
+	Expires    string         `json:"expires"` // RFC 3339
+	Lifetime   string         `json:"lifetime"`
+	File       string         `json:"file"` // where the token is
+	Digest     string         `json:"digest"`
+	SignedWith string         `json:"signedWith"`
+	Note       string         `json:"note"`
+	Findings   []TokenFinding `json:"findings"`
 }
 
 // NewIssued makes the report of a token that was issued, as it reads now: signed here says that it was not by the product.
-func NewIssued(z zonetoken.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f zonetoken.Findings, at time.Time) Issued {
+func NewIssued(z zonetoken.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f finding.Findings, at time.Time) Issued {
 	note := "keep its jti, by which it can be revoked"
 	if here {
 		note = "it was signed here, not by the product: it is not in the product's audit log, and nobody asked the product whether you may; " + note
 	}
 	return Issued{APIVersion: APIVersion, Kind: "IssuedToken", At: at.UTC().Truncate(time.Second), Zone: z.Name, Scope: append([]string{}, z.Scope...), KeyID: z.KeyID, ID: z.ID, Expires: stamp(z.Expires),
-		Lifetime: short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: append(zonetoken.Findings{}, f...), Note: note}
+		Lifetime: short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: tokenFindings(f), Note: note}
 }
 
 // Table lays the report out.
@@ -143,23 +161,23 @@ func (k CreatedKey) Table(w io.Writer, _ bool) {
 
 // Revocations is what `kubectl xcpauth token revocations` reports.
 type Revocations struct {
-	APIVersion  string             `json:"apiVersion"`
-	Kind        string             `json:"kind"`
-	At          time.Time          `json:"at"`
-	Source      string             `json:"source"`
-	Revoked     []string           `json:"revoked"`     // what the product takes for revoked
-	Ineffective []string           `json:"ineffective"` // what was meant, and is not
-	Findings    zonetoken.Findings `json:"findings"`
-	Added       []string           `json:"added,omitempty"`
-	Meant       []string           `json:"meant,omitempty"`   // what takes effect now, since it is written as the product reads it
-	List        string             `json:"list,omitempty"`    // as it is to be
-	Written     string             `json:"written,omitempty"` // the file with it
+	APIVersion  string         `json:"apiVersion"`
+	Kind        string         `json:"kind"`
+	At          time.Time      `json:"at"`
+	Source      string         `json:"source"`
+	Revoked     []string       `json:"revoked"`     // what the product takes for revoked
+	Ineffective []string       `json:"ineffective"` // what was meant, and is not
+	Findings    []TokenFinding `json:"findings"`
+	Added       []string       `json:"added,omitempty"`
+	Meant       []string       `json:"meant,omitempty"`   // what takes effect now, since it is written as the product reads it
+	List        string         `json:"list,omitempty"`    // as it is to be
+	Written     string         `json:"written,omitempty"` // the file with it
 }
 
 // NewRevocations makes the report of a list as it is found.
 func NewRevocations(source string, r zonetoken.Revocations, at time.Time) Revocations {
 	return Revocations{APIVersion: APIVersion, Kind: "Revocations", At: at.UTC().Truncate(time.Second), Source: source, Revoked: append([]string{}, r.IDs()...), Ineffective: append([]string{}, r.Ineffective()...),
-		Findings: append(zonetoken.Findings{}, r.Findings()...)}
+		Findings: tokenFindings(r.Findings())}
 }
 
 // Merged adds what the list becomes, and the file that it was written to, if any.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
@@ -25,7 +26,7 @@ type checkOptions struct {
 }
 
 func newCheckCommand(fo *fleetOptions) *cobra.Command {
-	o := &checkOptions{fleetOptions: fo, severity: string(check.Error)}
+	o := &checkOptions{fleetOptions: fo, severity: string(finding.Error)}
 	cmd := &cobra.Command{
 		Use: "check", GroupID: "observe", Args: cobra.NoArgs,
 		Short: "look for what is wrong or will be, with the remedy for each finding",
@@ -54,7 +55,7 @@ Each rule has an ID that never changes its meaning; README.md lists them. Exit c
 
 // ignores checks the flags.
 func (o *checkOptions) ignores() ([]check.Ignore, error) {
-	if !slices.Contains(check.Severities, check.Severity(o.severity)) {
+	if !slices.Contains(finding.Severities, finding.Severity(o.severity)) {
 		return nil, fmt.Errorf("--severity is %q; pass error, warning or info", o.severity)
 	}
 	if o.warnWithin < 0 {
@@ -90,7 +91,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	kept, ignored := check.Split(check.Run(check.For(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig}), ignores)
-	report := render.NewCheck(f, kept, ignored, check.Severity(o.severity), o.again)
+	report := render.NewCheck(f, kept, ignored, finding.Severity(o.severity), o.again)
 	if err := render.Print(o.Out, o.output, report); err != nil {
 		return err
 	}

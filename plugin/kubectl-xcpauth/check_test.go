@@ -17,15 +17,15 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// finding is what the tests read of a finding.
-type finding struct{ Rule, Severity, Member, Context, Object, Saw, Remedy, Command, Manifest string }
+// reported is what the tests read of a finding.
+type reported struct{ Rule, Severity, Member, Context, Object, Saw, Remedy, Command, Manifest string }
 
 type checkReport struct {
 	Members []struct {
 		Member, Context, State  string
 		Errors, Warnings, Infos int
 	}
-	Findings, Ignored []finding
+	Findings, Ignored []reported
 }
 
 // metricless answers port-forwards as an API server does that may not forward.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
@@ -78,7 +79,7 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 			return err
 		}
 		for _, f := range report.Findings {
-			if f.Severity == zonetoken.Error {
+			if f.Severity == finding.Error {
 				return &codeError{code: exitRefused}
 			}
 		}

@@ -15,14 +15,14 @@ func reader(verb, resource, _, _ string) bool {
 	return slices.Contains([]string{"get", "list"}, verb) && resource != "secrets" || resource == "pods/portforward"
 }
 
-func rightsFindings(t *testing.T, kubeconfig string, args ...string) map[string]finding {
+func rightsFindings(t *testing.T, kubeconfig string, args ...string) map[string]reported {
 	t.Helper()
 	r := xcpauth(t, kubeconfig, append([]string{"check", "-o", "json"}, args...)...)
 	var report checkReport
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil {
 		t.Fatalf("%v\n%s%s", err, r.out, r.err)
 	}
-	found := map[string]finding{}
+	found := map[string]reported{}
 	for _, x := range report.Findings {
 		if x.Rule == "XA002" {
 			if _, twice := found[x.Context]; twice {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
@@ -130,14 +131,14 @@ func (o *tokenOptions) ofZone(raw []byte, z zonetoken.Zone, report render.Token,
 
 // agreeing is a verdict that agrees with what is said below it: a token with an error is not valid, nor is one of which cannot be told
 // whether it was revoked.
-func agreeing(ours token.Verdict, own, around zonetoken.Findings) token.Verdict {
+func agreeing(ours token.Verdict, own, around finding.Findings) token.Verdict {
 	for _, f := range own {
-		if ours.Valid && f.Severity == zonetoken.Error {
+		if ours.Valid && f.Severity == finding.Error {
 			ours = token.Verdict{Why: f.Found}
 		}
 	}
 	for _, f := range around {
-		if ours.Valid && f.ID == "revocations-not-text" {
+		if ours.Valid && f.Rule == zonetoken.RevocationsNotText.ID {
 			ours = token.Verdict{Why: "whether it was revoked cannot be told: of the list of revoked tokens, " + f.Found}
 		}
 	}
@@ -145,11 +146,11 @@ func agreeing(ours token.Verdict, own, around zonetoken.Findings) token.Verdict 
 }
 
 // besides are the findings of the version and of the list below a valid token: they are no errors of the token.
-func besides(all zonetoken.Findings) zonetoken.Findings {
-	var besides zonetoken.Findings
+func besides(all finding.Findings) finding.Findings {
+	var besides finding.Findings
 	for _, f := range all {
-		if f.Severity == zonetoken.Error {
-			f.Severity = zonetoken.Warning
+		if f.Severity == finding.Error {
+			f.Severity = finding.Warning
 		}
 		besides = append(besides, f)
 	}
@@ -158,7 +159,7 @@ func besides(all zonetoken.Findings) zonetoken.Findings {
 
 // zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A private key that we
 // can read and the product could not is a finding. The rest of what is said of the keys are warnings.
-func (o *tokenOptions) zoneKeys(z zonetoken.Zone, f *zonetoken.Findings) (all []zonetoken.PublicKey, rests,
+func (o *tokenOptions) zoneKeys(z zonetoken.Zone, f *finding.Findings) (all []zonetoken.PublicKey, rests,
 	warnings []string, err error) {
 	text, open, err := readFile(o.keyFile)
 	if err != nil {
@@ -185,7 +186,7 @@ func (o *tokenOptions) zoneKeys(z zonetoken.Zone, f *zonetoken.Findings) (all []
 			unnamed++
 		}
 		if _, err := zonetoken.CheckPEM(text); k.Private && err != nil {
-			*f = append(*f, zonetoken.Finding{ID: "key-file", Severity: zonetoken.Warning, Found: "the key in " + where + " verifies here, and would not do as a signing key of the product: " + err.Error()})
+			f.Add(zonetoken.KeyFile, "the key in "+where+" verifies here, and would not do as a signing key of the product: "+err.Error(), "")
 		}
 		kid := k.ID
 		if kid == "" {

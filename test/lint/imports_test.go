@@ -40,7 +40,7 @@ const (
 )
 
 // deciding are the packages that take values and return values.
-var deciding = []string{"./pkg/guard", "./pkg/overlay", "./pkg/plan", "./pkg/chain", "./pkg/tsb/...", "./pkg/token",
+var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/chain", "./pkg/tsb/...", "./pkg/token",
 	"./pkg/roster", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check"}
 
 var rules = []rule{
@@ -54,6 +54,10 @@ var rules = []rule{
 	{why: "a migration rests on nothing that only check looks at",
 		of: []string{"./pkg/tsb/migration", "./pkg/kongmesh/migration"}, reach: anywhere,
 		bar: []string{"./pkg/tsb/inspect", "./pkg/kongmesh/inspect", "./pkg/check"}},
+	{why: "check and what it finds know no product: each brings its own rules",
+		of: []string{"./pkg/check", "./pkg/finding"}, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/..."}, reach: anywhere},
+	{why: "what is found lies below all that look",
+		of: []string{"./pkg/finding"}, bar: []string{"./..."}, reach: anywhere},
 	{why: "a zone token is judged without a cluster",
 		of: []string{"./pkg/kongmesh/zonetoken"}, bar: []string{"./pkg/kongmesh/state", "./pkg/kube"}, reach: direct},
 	{why: "one product does not know the other",
@@ -167,6 +171,10 @@ func TestRulesRefuseWhatTheyName(t *testing.T) {
 		{pkg{ImportPath: "./pkg/guard", TestImports: []string{"os"}}, nil},
 		{pkg{ImportPath: "./pkg/plan", Imports: []string{"./pkg/fleet"}, Deps: []string{"k8s.io/client-go/rest"}}, []string{"./pkg/fleet", "k8s.io/client-go/rest"}},
 		{pkg{ImportPath: "./pkg/tsb", Imports: []string{"./pkg/plan", "./pkg/api"}}, nil},
+		{pkg{ImportPath: "./pkg/check", Imports: []string{"./pkg/kongmesh/inspect"}, Deps: []string{"./pkg/tsb/state"}},
+			[]string{"./pkg/kongmesh/inspect", "./pkg/tsb/state"}},
+		{pkg{ImportPath: "./pkg/check", Imports: []string{"./pkg/finding", "./pkg/plan"}, XTestImports: []string{"./pkg/kongmesh/inspect"}}, nil},
+		{pkg{ImportPath: "./pkg/finding", Imports: []string{"./pkg/plan"}}, []string{"./pkg/plan"}},
 		{pkg{ImportPath: "./pkg/tsb", Imports: []string{"math/rand/v2"}}, []string{"math/rand/v2"}},
 		{pkg{ImportPath: "./pkg/tsb", XTestImports: []string{"./test/cases"}}, nil},
 		{pkg{ImportPath: "./pkg/render", Imports: []string{"./test/cases"}}, []string{"./test/cases"}},

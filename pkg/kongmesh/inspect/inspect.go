@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
@@ -82,45 +83,57 @@ func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 	return f
 }
 
-// remarks turns findings about an object into remarks.
-func remarks(where string, all zonetoken.Findings) []plan.Remark {
-	var out []plan.Remark
-	for _, f := range all {
-		out = append(out, plan.Remark{ID: f.ID, Severity: string(f.Severity), Where: where, Found: f.Found, Remedy: strings.TrimSuffix(f.Remedy, ".")})
+// about are findings of package zonetoken as those of an object, in the form of check's.
+func about(object string, all finding.Findings) finding.Findings {
+	all = all.About(object)
+	for i := range all {
+		all[i].Remedy = strings.TrimSuffix(all[i].Remedy, ".")
 	}
-	return out
+	return all
+}
+
+// add adds a finding about an object.
+func add(in *plan.Inspection, rule finding.Rule, object, found, remedy string) {
+	x := rule.Finding(found, remedy)
+	x.Object = object
+	in.Findings = append(in.Findings, x)
 }
 
 // inspectGlobal looks at the global: its version, variables, keys and list, and at what was put elsewhere by mistake.
 func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.GlobalVerifier, f plan.State) *plan.Inspection {
 	where := f.Hub.Object.String()
 	in := &plan.Inspection{}
-	in.Remarks = append(in.Remarks, remarks(where, cp.Version.Findings())...)
-	in.Remarks = append(in.Remarks, remarks(where, cp.Version.CheckEnvironment(cp.Values()))...)
+	in.Findings = append(in.Findings, about(where, cp.Version.Findings())...)
+	in.Findings = append(in.Findings, about(where, cp.Version.CheckEnvironment(cp.Values()))...)
 	if f.Hub.StoredElsewhere != "" {
-		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-state-elsewhere", Severity: string(zonetoken.Error), Where: where,
-			Found:  f.Hub.StoredElsewhere + "; nothing is written there, and no token, key or zone is judged",
-			Remedy: "manage its tokens with kumactl and the global's own API; do not leave the global out with --contexts: its zones would still be refused"})
+		add(in, globalStateElsewhere, where,
+			f.Hub.StoredElsewhere+"; nothing is written there, and no token, key or zone is judged",
+			"manage its tokens with kumactl and the global's own API; do not leave the global out with --contexts: "+
+				"its zones would still be refused")
 	}
 	if hub.Unread == "" {
-		in.Remarks = append(in.Remarks, remarks("the signing keys", hub.Keys.Findings())...)
-		in.Remarks = append(in.Remarks, remarks("secret "+cp.Object.Metadata.Namespace+"/"+zonetoken.RevocationsName, hub.Revocations.Findings())...)
+		in.Findings = append(in.Findings, about("the signing keys", hub.Keys.Findings())...)
+		list := "secret " + cp.Object.Metadata.Namespace + "/" + zonetoken.RevocationsName
+		in.Findings = append(in.Findings, about(list, hub.Revocations.Findings())...)
 	}
 	secrets, _ := state.SecretsIn(s.Reads, cp.Object.Metadata.Namespace)
 	for _, o := range secrets {
 		if o.Metadata.Name == zonetoken.RevocationsName && o.Type != zonetoken.SecretType {
-			in.Remarks = append(in.Remarks, plan.Remark{ID: "revocations-type", Severity: string(zonetoken.Error), Where: "secret " + o.Metadata.Namespace + "/" + o.Metadata.Name,
-				Found: fmt.Sprintf("it is of type %s, so the control plane does not see it, and nothing on it is revoked", o.Type), Remedy: "delete it, and create it as " + zonetoken.SecretType})
+			add(in, revocationsType, "secret "+o.Metadata.Namespace+"/"+o.Metadata.Name,
+				fmt.Sprintf("it is of type %s, so the control plane does not see it, and nothing on it is revoked", o.Type),
+				"delete it, and create it as "+zonetoken.SecretType)
 		}
 	}
 	for _, r := range misplacedReads(cp.Object.Metadata.Namespace) {
 		if s.Reads[r].OK() {
-			in.Remarks = append(in.Remarks, plan.Remark{ID: "secret-misplaced", Severity: string(zonetoken.Error), Where: "secret " + r.Namespace + "/" + r.Name,
-				Found: "it is not in the control plane's namespace, " + cp.Object.Metadata.Namespace + ", so the control plane does not see it", Remedy: "create it there, and delete this one"})
+			add(in, secretMisplaced, "secret "+r.Namespace+"/"+r.Name,
+				"it is not in the control plane's namespace, "+cp.Object.Metadata.Namespace+", so the control plane does not see it",
+				"create it there, and delete this one")
 		}
 	}
 	if on, known, _ := cp.Authenticates(cp.Spec); known && !on && cp.Version.AuthenticatesZones() {
-		in.Remarks = append(in.Remarks, plan.Remark{ID: "global-open", Severity: string(zonetoken.Warning), Where: where, Found: "it authenticates no zone: whoever reaches it can be any zone", Remedy: "migrate: kubectl xcpauth migrate"})
+		add(in, globalOpen, where, "it authenticates no zone: whoever reaches it can be any zone",
+			"migrate: kubectl xcpauth migrate")
 	}
 	return in
 }
@@ -135,27 +148,32 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, 
 			continue
 		}
 		where := m.Object.String()
-		in.Remarks = append(in.Remarks, remarks(where, cp.Version.CheckEnvironment(cp.Values()))...)
+		in.Findings = append(in.Findings, about(where, cp.Version.CheckEnvironment(cp.Values()))...)
 		for _, name := range cp.AuthTypes() {
 			if value, set := cp.Values()[name]; set && value != zonetoken.Off {
-				in.Remarks = append(in.Remarks, plan.Remark{ID: "zone-sets-global", Severity: string(zonetoken.Error), Where: where,
-					Found: fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates (values for production that are published set it so)", name), Remedy: "remove it here; kubectl xcpauth migrate sets it on the global"})
+				add(in, zoneSetsGlobal, where,
+					fmt.Sprintf("%s is set on the zone, where it does nothing: it is the global that authenticates "+
+						"(values for production that are published set it so)", name),
+					"remove it here; kubectl xcpauth migrate sets it on the global")
 			}
 		}
-		in.Remarks = append(in.Remarks, remarks(where, zonetoken.ZoneName(cp.Zone, cp.Version, hub.Version))...)
+		in.Findings = append(in.Findings, about(where, zonetoken.ZoneName(cp.Zone, cp.Version, hub.Version))...)
 		secrets, unread := state.SecretsIn(s.Reads, o.Metadata.Namespace)
 		inspectTrust(in, where, cp, cp.Verification(secrets, unread), serves, s.Clock(at))
 		src := state.TokenOf(cp, cp.Spec, secrets)
 		switch {
 		case src.Missing != "":
-			in.Remarks = append(in.Remarks, plan.Remark{ID: "token-missing", Severity: string(zonetoken.Error), Where: where, Found: src.Missing + ", so its pods do not start", Remedy: "create it, or let kubectl xcpauth migrate give the zone a token"})
+			add(in, tokenMissing, where, src.Missing+", so its pods do not start",
+				"create it, or let kubectl xcpauth migrate give the zone a token")
 		case src.Token != nil && hub.Unread == "":
 			v := hub.Verifier
 			v.Zone = cp.Zone
 			j := v.Assess(src.Token, globals)
-			in.Remarks = append(in.Remarks, remarks("the token in "+src.Where, j.Findings)...)
-			if j.Product.Outcome != zonetoken.Accepted && !slices.ContainsFunc(j.Findings, func(f zonetoken.Finding) bool { return f.Severity == zonetoken.Error }) {
-				in.Remarks = append(in.Remarks, plan.Remark{ID: "token-refused", Severity: string(zonetoken.Error), Where: "the token in " + src.Where, Found: "the global would refuse it: " + j.Product.Text, Remedy: "give the zone another: kubectl xcpauth migrate"})
+			in.Findings = append(in.Findings, about("the token in "+src.Where, j.Findings)...)
+			isError := func(f finding.Finding) bool { return f.Severity == finding.Error }
+			if j.Product.Outcome != zonetoken.Accepted && !slices.ContainsFunc(j.Findings, isError) {
+				add(in, tokenRefused, "the token in "+src.Where, "the global would refuse it: "+j.Product.Text,
+					"give the zone another: kubectl xcpauth migrate")
 			}
 		}
 	}

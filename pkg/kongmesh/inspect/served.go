@@ -15,27 +15,32 @@ import (
 
 // inspectServed looks at the certificate that the global serves its zones with.
 func inspectServed(in *plan.Inspection, where string, s state.Source, w plan.Workload, version zonetoken.Version) {
-	add := func(id string, severity zonetoken.Severity, saw, remedy string) {
-		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: state.Held(s, where), Found: saw, Remedy: remedy})
-	}
+	object := state.Held(s, where)
 	switch {
 	case s.Unknown != "":
-		add("global-certificate-unknown", zonetoken.Info, "with which certificate it serves its zones is not known: "+s.Unknown+"; whether a zone would refuse it is not known either", "")
+		add(in, globalCertificateUnknown, object,
+			"with which certificate it serves its zones is not known: "+s.Unknown+
+				"; whether a zone would refuse it is not known either", "")
 		return
 	case s.Missing != "":
-		add("global-certificate-missing", zonetoken.Error, "it is to serve its zones with a certificate, and "+s.Missing+", so its pods do not start", "create it")
+		add(in, globalCertificateMissing, object,
+			"it is to serve its zones with a certificate, and "+s.Missing+", so its pods do not start", "create it")
 		return
 	}
 	certs, err := chain.Certificates(s.Token)
 	if err != nil {
-		add("global-certificate-malformed", zonetoken.Error, "the global serves its zones with it, and it cannot be used: "+err.Error(), "put a certificate there")
+		add(in, globalCertificateMalformed, object,
+			"the global serves its zones with it, and it cannot be used: "+err.Error(), "put a certificate there")
 		return
 	}
 	m := plan.Material{What: "the certificate with which the global serves its zones", Where: s.Where, Needed: true,
 		From: certs[0].NotBefore.UTC(), Until: certs[0].NotAfter.UTC(), Remedy: renewServed(version)}
 	in.Materials = append(in.Materials, m)
 	if p := olderThan(w, s); p != "" && !version.ReloadsCertificate() { // Kuma pkg/kds/mux/server.go loads it once
-		add("global-certificate-older", zonetoken.Warning, fmt.Sprintf("it was written after pod %s of the global was made, which serves until its end with what it was started with", p), "once every zone verifies the new one, restart the global")
+		add(in, globalCertificateOlder, object,
+			fmt.Sprintf("it was written after pod %s of the global was made, which serves until its end with what it was "+
+				"started with", p),
+			"once every zone verifies the new one, restart the global")
 	}
 }
 
@@ -64,23 +69,26 @@ func olderThan(w plan.Workload, s state.Source) string {
 
 // inspectTrust looks at how a zone verifies the global, and whether what it verifies with takes what the global serves.
 func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v state.Verification, s state.Source, at time.Time) {
-	add := func(id string, severity zonetoken.Severity, saw, remedy string) {
-		in.Remarks = append(in.Remarks, plan.Remark{ID: id, Severity: string(severity), Where: state.Held(v.Ca, where), Found: saw, Remedy: remedy})
-	}
+	object := state.Held(v.Ca, where)
 	switch {
 	case v.Nobody != "":
-		add("zone-does-not-verify", zonetoken.Warning, "it does not verify the global's certificate, so it hands its token to whoever answers: "+v.Nobody, v.Mend)
+		add(in, zoneDoesNotVerify, object,
+			"it does not verify the global's certificate, so it hands its token to whoever answers: "+v.Nobody, v.Mend)
 		return
 	case v.Unknown != "":
-		add("zone-ca-unknown", zonetoken.Info, "with which CA it verifies the global is not known: "+v.Unknown, state.GiveCA)
+		add(in, zoneCaUnknown, object, "with which CA it verifies the global is not known: "+v.Unknown, state.GiveCA)
 		return
 	case v.Ca.Missing != "":
-		add("zone-ca-missing", zonetoken.Error, "it is to verify the global with a CA, and "+v.Ca.Missing+", so its pods do not start", "create it with the CA of the certificate with which the global serves its zones")
+		add(in, zoneCaMissing, object,
+			"it is to verify the global with a CA, and "+v.Ca.Missing+", so its pods do not start",
+			"create it with the CA of the certificate with which the global serves its zones")
 		return
 	}
 	cas, err := chain.Bundle(v.Ca.Token)
 	if err != nil { // Kuma pkg/config/multizone/multicluster.go: failed to parse root certificate
-		add("zone-ca-malformed", zonetoken.Error, "it verifies the global with it, and it cannot be used: "+err.Error()+"; a pod ends at its start", "put the CA of the certificate with which the global serves its zones there")
+		add(in, zoneCaMalformed, object,
+			"it verifies the global with it, and it cannot be used: "+err.Error()+"; a pod ends at its start",
+			"put the CA of the certificate with which the global serves its zones there")
 		return
 	}
 	longest := slices.MaxFunc(cas, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }) // a bundle has the old CA beside the new one
@@ -92,12 +100,18 @@ func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v st
 	}
 	const unless = "; unless something between the two serves another one, it refuses the global at its next connection"
 	if why := chain.Signed(v.Ca.Token, s.Token, at); why != "" {
-		add("zone-refuses-global", zonetoken.Error, fmt.Sprintf("it does not verify the certificate with which the global serves its zones (secret %s): %s%s", s.Where, why, unless), "put the CA that signed it there, beside what is there")
+		add(in, zoneRefusesGlobal, object,
+			fmt.Sprintf("it does not verify the certificate with which the global serves its zones (secret %s): %s%s",
+				s.Where, why, unless),
+			"put the CA that signed it there, beside what is there")
 		return
 	}
 	if u, err := url.Parse(cp.Dials); err == nil && u.Hostname() != "" {
 		if leaf.VerifyHostname(u.Hostname()) != nil {
-			add("zone-dials-other-name", zonetoken.Error, fmt.Sprintf("the zone dials %s, and the certificate with which the global serves its zones (secret %s) does not name that%s", u.Hostname(), s.Where, unless), "have the certificate issued again with that name, or dial the global by one that it has")
+			add(in, zoneDialsOtherName, object,
+				fmt.Sprintf("the zone dials %s, and the certificate with which the global serves its zones (secret %s) does not "+
+					"name that%s", u.Hostname(), s.Where, unless),
+				"have the certificate issued again with that name, or dial the global by one that it has")
 		}
 	}
 }

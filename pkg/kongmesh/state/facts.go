@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
@@ -171,7 +172,7 @@ func keysOf(set zonetoken.KeySet, ns string, made map[string]kube.Metadata) []pl
 		key := plan.Key{ID: k.Verifies, Serial: k.Serial, Signs: k.Name == signer.Name && k.Seen, Made: kube.Stamp(m.CreationTimestamp),
 			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: k.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}}
 		for _, f := range k.Findings {
-			if f.Severity == zonetoken.Error && key.Wrong == "" {
+			if f.Severity == finding.Error && key.Wrong == "" {
 				key.Wrong = f.Found
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // Environment is how a version names the settings of authentication. Sources: Kong Mesh's page in each version, and its deprecations of
@@ -54,8 +56,8 @@ func (v Version) Environments() []Environment {
 
 // CheckEnvironment says what is wrong with the variables that a control plane of this version is given, by their names and the values of
 // those that are no secret.
-func (v Version) CheckEnvironment(variables map[string]string) Findings {
-	var f Findings
+func (v Version) CheckEnvironment(variables map[string]string) finding.Findings {
+	var f finding.Findings
 	if !v.Known() {
 		return nil
 	}
@@ -72,16 +74,16 @@ func (v Version) CheckEnvironment(variables map[string]string) Findings {
 	slices.Sort(fresh)
 	switch {
 	case len(old) > 0 && v.AtLeast(3, 0, 0):
-		f.add("environment-exits", Error, fmt.Sprintf("%s ends at its start while it is given %s", v, strings.Join(old, ", ")), "Remove it, and set "+strings.Join([]string{NewNames.GlobalType, NewNames.ZoneInline, NewNames.ZonePath}, " or ")+" instead.")
+		f.Add(environmentExits, fmt.Sprintf("%s ends at its start while it is given %s", v, strings.Join(old, ", ")), "Remove it, and set "+strings.Join([]string{NewNames.GlobalType, NewNames.ZoneInline, NewNames.ZonePath}, " or ")+" instead.")
 	case len(fresh) > 0 && !v.AtLeast(2, 14, 6):
-		f.add("environment-not-read", Error, fmt.Sprintf("%s does not read %s, so it is as if it were not set", v, strings.Join(fresh, ", ")), "Use the names that begin with "+OldVariables+" until 2.14.6.")
+		f.Add(environmentNotRead, fmt.Sprintf("%s does not read %s, so it is as if it were not set", v, strings.Join(fresh, ", ")), "Use the names that begin with "+OldVariables+" until 2.14.6.")
 	case len(old) > 0 && v.AtLeast(2, 14, 6):
-		f.add("environment-deprecated", Warning, fmt.Sprintf("%s still takes %s, on which 3.0 ends at its start", v, strings.Join(old, ", ")), "Rename it before upgrading to 3.0.")
+		f.Add(environmentDeprecated, fmt.Sprintf("%s still takes %s, on which 3.0 ends at its start", v, strings.Join(old, ", ")), "Rename it before upgrading to 3.0.")
 	}
 	for _, e := range v.Environments() {
 		value, set := variables[e.GlobalType]
 		if set && value != "" && value != Off && value != e.GlobalOn && value != "konnect" {
-			f.add("environment-value", Error, fmt.Sprintf("%s is %q, which is none of %s, %s", e.GlobalType, value, Off, e.GlobalOn), "Set it to one of them.")
+			f.Add(environmentValue, fmt.Sprintf("%s is %q, which is none of %s, %s", e.GlobalType, value, Off, e.GlobalOn), "Set it to one of them.")
 		}
 	}
 	return f

@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -27,7 +28,7 @@ type Grant struct {
 // Issue signs a zone token for a control plane, with header and claims as the product makes them: alg RS256, kid and typ; Zone, Scope
 // with cp, exp, nbf, iat and jti in this order. It expires ValidFor after now; nbf and iat are 5 s before now. What is worth a remark
 // about it comes as findings. The error never contains a part of the key.
-func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, Findings, error) {
+func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, finding.Findings, error) {
 	if err := g.check(); err != nil {
 		return plan.Secret{}, nil, err
 	}
@@ -43,12 +44,12 @@ func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, Findings, 
 	if err != nil {
 		return plan.Secret{}, nil, errors.New("the key cannot sign") // the cause may quote it
 	}
-	var f Findings
+	var f finding.Findings
 	if g.ValidFor > maxLife {
-		f.add("token-long", Warning, fmt.Sprintf("it is valid for %d days; whoever has it can be the zone for as long", int(g.ValidFor.Hours()/24)), "Issue one for 30 days or so, and have it renewed.")
+		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; whoever has it can be the zone for as long", int(g.ValidFor.Hours()/24)), "Issue one for 30 days or so, and have it renewed.")
 	}
 	if !isNumber(g.KeyID) {
-		f.add("token-kid-name", Info, fmt.Sprintf("its kid %s is no serial, so only a control plane with a public key of that kid in its configuration takes it (2.14 or later)", g.KeyID), "")
+		f.Add(tokenKidName, fmt.Sprintf("its kid %s is no serial, so only a control plane with a public key of that kid in its configuration takes it (2.14 or later)", g.KeyID), "")
 	}
 	return plan.NewSecret([]byte(text)), f, nil
 }

@@ -10,9 +10,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
-func issued(t *testing.T, g Grant) (string, Findings) {
+func issued(t *testing.T, g Grant) (string, finding.Findings) {
 	t.Helper()
 	text, f, err := Issue(g, key1, now)
 	if err != nil {
@@ -80,7 +82,7 @@ func TestWhatIsNotIssued(t *testing.T) {
 			if (err == nil) != (tc.why == "") || err != nil && (!strings.Contains(err.Error(), tc.why) || text.Reveal() != nil) {
 				t.Errorf("%v, want %q", err, tc.why)
 			}
-			if (len(f) > 0) != (tc.says != "") || tc.says != "" && !f.Has(tc.says) {
+			if (len(f) > 0) != (tc.says != "") || tc.says != "" && !has(f, tc.says) {
 				t.Errorf("findings %+v, want %q", f, tc.says)
 			}
 		})
@@ -131,7 +133,7 @@ func TestTheFormatOfEachVersion(t *testing.T) {
 			}
 			var ids []string
 			for _, f := range j.Findings {
-				ids = append(ids, f.ID)
+				ids = append(ids, f.Name)
 			}
 			if !slices.Equal(ids, tc.findings) || len(ids) > 0 && !strings.Contains(j.Findings[0].Remedy, tc.remedy) {
 				t.Errorf("findings %+v, want %v, %q", j.Findings, tc.findings, tc.remedy)
@@ -147,7 +149,7 @@ func TestALegacyTokenOfAnUnknownVersion(t *testing.T) {
 		"$(evil)`": "Issue a zone token instead: kumactl generate zone-token --zone=ZONE --scope=cp --valid-for=720h; of a control plane before 2.0: kumactl generate control-plane-token --zone=ZONE --valid-for=720h.",
 	} {
 		z, err := ReadZone([]byte(macced([]byte("secret"), `{"alg":"HS256","typ":"JWT"}`, fmt.Sprintf(`{"Zone":%q,"TokenSerialNumber":1}`, zone))))
-		if f := z.Findings(Verifier{}, now); err != nil || !f.Has("token-legacy") || f[0].Remedy != want {
+		if f := z.Findings(Verifier{}, now); err != nil || !has(f, "token-legacy") || f[0].Remedy != want {
 			t.Errorf("%v, %+v", err, f)
 		}
 	}

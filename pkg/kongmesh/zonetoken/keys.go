@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -28,7 +29,7 @@ type SigningKey struct {
 	Signs, Verifies string
 	Public          *rsa.PublicKey // nil when the product cannot read it
 	Seen            bool           // the control plane sees it: it is of the right type and in the right namespace
-	Findings        Findings
+	Findings        finding.Findings
 
 	value plan.Secret
 	err   error // in the product's words
@@ -80,15 +81,15 @@ func readKey(namespace string, s Secret) SigningKey {
 	f := &k.Findings
 	if s.Type != SecretType {
 		k.Seen = false
-		f.add("key-type", Error, fmt.Sprintf("secret %s is of type %q, so the control plane does not see it", s.Name, s.Type),
+		f.Add(keyType, fmt.Sprintf("secret %s is of type %q, so the control plane does not see it", s.Name, s.Type),
 			"Create it anew: the type of a Secret cannot be changed. It must be "+SecretType+".")
 	}
 	if namespace != "" && s.Namespace != namespace {
 		k.Seen = false
-		f.add("key-namespace", Error, fmt.Sprintf("secret %s is in namespace %s, and the control plane in %s sees only its own", s.Name, s.Namespace, namespace), "Create it there.")
+		f.Add(keyNamespace, fmt.Sprintf("secret %s is in namespace %s, and the control plane in %s sees only its own", s.Name, s.Namespace, namespace), "Create it there.")
 	}
 	if s.Labels[meshLabel] != "" {
-		f.add("key-mesh-label", Error, fmt.Sprintf("secret %s has the label %s, which a global secret must not have", s.Name, meshLabel), "Take the label off.")
+		f.Add(keyMeshLabel, fmt.Sprintf("secret %s has the label %s, which a global secret must not have", s.Name, meshLabel), "Take the label off.")
 	}
 	k.material()
 	if !k.Seen {
@@ -96,16 +97,16 @@ func readKey(namespace string, s Secret) SigningKey {
 	}
 	switch {
 	case k.Serial < 0:
-		f.add("key-negative", Error, fmt.Sprintf("secret %s has a negative serial, and is never signed with", s.Name), "Create the key anew under the next serial.")
+		f.Add(keyNegative, fmt.Sprintf("secret %s has a negative serial, and is never signed with", s.Name), "Create the key anew under the next serial.")
 	case plain && k.Serial == 0:
-		f.add("key-kid-0", Warning, fmt.Sprintf("secret %s has no serial: it signs with kid 0, is the secret of HS256 too (up to 2.x), and any key with a serial comes before it", s.Name),
+		f.Add(keyKid0, fmt.Sprintf("secret %s has no serial: it signs with kid 0, is the secret of HS256 too (up to 2.x), and any key with a serial comes before it", s.Name),
 			"Rotate to a key with a serial.")
 	case plain:
 	case isNumber(strings.TrimPrefix(s.Name, KeyPrefix+"-")):
-		f.add("key-padded", Error, fmt.Sprintf("the serial of secret %s is not written as the product writes it: it signs with kid %s, which leads to %s, so the product refuses the tokens that it signs with it",
+		f.Add(keyPadded, fmt.Sprintf("the serial of secret %s is not written as the product writes it: it signs with kid %s, which leads to %s, so the product refuses the tokens that it signs with it",
 			s.Name, k.Signs, KeyName(k.Signs)), "Create the key anew under the next serial, without zeros before it, and issue anew what was signed with this one.")
 	default:
-		f.add("key-suffix", Error, fmt.Sprintf("what follows in the name of secret %s is no serial, and counts as %d: it signs with kid %s when no key has a higher one, and such a token is refused", s.Name, k.Serial, k.Signs),
+		f.Add(keySuffix, fmt.Sprintf("what follows in the name of secret %s is no serial, and counts as %d: it signs with kid %s when no key has a higher one, and such a token is refused", s.Name, k.Serial, k.Signs),
 			"Keep what is no key under another name, in a secret of another type: a global secret goes to every zone.")
 	}
 	return k
@@ -163,8 +164,8 @@ func (s KeySet) NextSerial() (int, error) {
 }
 
 // Findings says what is wrong with the keys, one by one and as a set.
-func (s KeySet) Findings() Findings {
-	var f Findings
+func (s KeySet) Findings() finding.Findings {
+	var f finding.Findings
 	by := map[int][]string{}
 	for _, k := range s.Keys {
 		f = append(f, k.Findings...)
@@ -174,17 +175,17 @@ func (s KeySet) Findings() Findings {
 	}
 	for _, k := range s.Keys {
 		if names := by[k.Serial]; k.Seen && len(names) > 1 && names[0] == k.Name {
-			f.add("key-serial-twice", Error, fmt.Sprintf("secrets %s have the same serial, and sign with the same kid", strings.Join(names, " and ")), "Create one key anew under the next serial, and delete these once nothing is signed with them any more.")
+			f.Add(keySerialTwice, fmt.Sprintf("secrets %s have the same serial, and sign with the same kid", strings.Join(names, " and ")), "Create one key anew under the next serial, and delete these once nothing is signed with them any more.")
 		}
 	}
 	signer, err := s.Signer()
 	switch {
 	case signer.Name == "":
-		f.add("key-none", Error, "the control plane has no signing key: it can neither issue nor verify zone tokens, and makes one only when its leader starts", "Create one, or restart the control plane.")
+		f.Add(keyNone, "the control plane has no signing key: it can neither issue nor verify zone tokens, and makes one only when its leader starts", "Create one, or restart the control plane.")
 	case err != nil:
-		f.add("key-signer-unreadable", Error, fmt.Sprintf("secret %s has the highest serial and cannot be read, so no token can be issued", signer.Name), "Delete it; the key before it then signs again.")
+		f.Add(keySignerUnreadable, fmt.Sprintf("secret %s has the highest serial and cannot be read, so no token can be issued", signer.Name), "Delete it; the key before it then signs again.")
 	case signer.Verifies != signer.Signs:
-		f.add("key-signer-not-verifier", Error, fmt.Sprintf("tokens are signed with secret %s and kid %s, which leads to %s: each new token is refused", signer.Name, signer.Signs, KeyName(signer.Signs)),
+		f.Add(keySignerNotVerifier, fmt.Sprintf("tokens are signed with secret %s and kid %s, which leads to %s: each new token is refused", signer.Name, signer.Signs, KeyName(signer.Signs)),
 			"Create a key under the next serial, without zeros before it.")
 	}
 	return f

@@ -114,7 +114,7 @@ func TestWhichKeySigns(t *testing.T) {
 			}
 			var ids []string
 			for _, f := range set.Findings() {
-				ids = append(ids, f.ID)
+				ids = append(ids, f.Name)
 			}
 			if !slices.Equal(ids, tc.findings) {
 				t.Errorf("findings %v, want %v", ids, tc.findings)
@@ -163,7 +163,7 @@ func TestFormsOfASigningKey(t *testing.T) {
 			if why := syncBreak(value, err); (why == "") != (tc.sync == "") || !strings.Contains(why, tc.sync) {
 				t.Errorf("the sync: %q, want %q", why, tc.sync)
 			}
-			if tc.finding == "" && len(k.Findings) > 0 || tc.finding != "" && (len(k.Findings) != 1 || k.Findings[0].ID != tc.finding) {
+			if tc.finding == "" && len(k.Findings) > 0 || tc.finding != "" && (len(k.Findings) != 1 || k.Findings[0].Name != tc.finding) {
 				t.Errorf("findings %+v, want %q", k.Findings, tc.finding)
 			}
 			if stops := len(k.Findings) > 0 && strings.Contains(k.Findings[0].Found, "nothing at all is synced"); stops != (tc.sync != "") {
@@ -195,7 +195,7 @@ func TestKeysThatAreNotSeen(t *testing.T) {
 	}{{opaque, "key-type", false}, {elsewhere, "key-namespace", false}, {meshed, "key-mesh-label", true}} {
 		set := ReadKeys(KongNamespace, []Secret{found(KeyName("1"), EncodeKey(key1)), tc.secret})
 		signer, err := set.Signer()
-		if err != nil || (signer.Signs == "2") != tc.seen || !set.Findings().Has(tc.finding) {
+		if err != nil || (signer.Signs == "2") != tc.seen || !has(set.Findings(), tc.finding) {
 			t.Errorf("%s: %v signs, %v, %+v", tc.finding, signer.Name, err, set.Findings())
 		}
 		if next, err := set.NextSerial(); err != nil || next != 3 {
@@ -208,10 +208,10 @@ func TestKeysThatAreNotSeen(t *testing.T) {
 	if next, err := keySet(KeyName("9223372036854775807")).NextSerial(); err == nil {
 		t.Errorf("%d comes after the highest serial that there is", next)
 	}
-	if f := ReadKeys(KongNamespace, []Secret{opaque}).Findings(); !f.Has("key-none") {
+	if f := ReadKeys(KongNamespace, []Secret{opaque}).Findings(); !has(f, "key-none") {
 		t.Errorf("%+v", f)
 	}
-	if f := ReadKeys(KongNamespace, []Secret{found(KeyName("1"), EncodeKey(key1)), found(KeyName("2"), forms["pkcs8"])}).Findings(); !f.Has("key-signer-unreadable") {
+	if f := ReadKeys(KongNamespace, []Secret{found(KeyName("1"), EncodeKey(key1)), found(KeyName("2"), forms["pkcs8"])}).Findings(); !has(f, "key-signer-unreadable") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -257,7 +257,7 @@ func FuzzKeys(f *testing.F) {
 		} else if len(value) > 40 && strings.Contains(err.Error(), string(value[len(value)/2:])) {
 			t.Errorf("a part of the value is said: %v", err)
 		}
-		if k, err := set.Signer(); err == nil && k.Verifies == k.Signs && !findings.Has("key-surplus") && !findings.Has("key-short") && !findings.Has("key-kid-0") && !findings.Has("key-der") && len(findings) > 0 {
+		if k, err := set.Signer(); err == nil && k.Verifies == k.Signs && !has(findings, "key-surplus") && !has(findings, "key-short") && !has(findings, "key-kid-0") && !has(findings, "key-der") && len(findings) > 0 {
 			t.Errorf("a good key has findings: %+v", findings)
 		}
 	})

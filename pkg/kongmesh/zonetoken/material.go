@@ -55,29 +55,29 @@ func (k *SigningKey) material() {
 		block, _ := pem.Decode(value)
 		switch {
 		case len(value) == 0:
-			f.add("key-empty", Error, fmt.Sprintf("secret %s has no data.%s%s", k.Name, SecretKey, stops), remedy)
+			f.Add(keyEmpty, fmt.Sprintf("secret %s has no data.%s%s", k.Name, SecretKey, stops), remedy)
 		case block != nil && block.Type == "EC PRIVATE KEY":
-			f.add("key-ec", Error, fmt.Sprintf("secret %s holds an elliptic curve key, and tokens are RS256%s", k.Name, stops), remedy)
+			f.Add(keyEc, fmt.Sprintf("secret %s holds an elliptic curve key, and tokens are RS256%s", k.Name, stops), remedy)
 		case block != nil && block.Type == "PRIVATE KEY":
-			f.add("key-pkcs8", Error, fmt.Sprintf("secret %s holds PKCS#8 PEM (openssl's default), which the product does not read%s", k.Name, stops), remedy)
+			f.Add(keyPkcs8, fmt.Sprintf("secret %s holds PKCS#8 PEM (openssl's default), which the product does not read%s", k.Name, stops), remedy)
 		case block != nil && block.Type != privateBlock:
-			f.add("key-pem", Error, fmt.Sprintf("secret %s holds PEM of another kind (%s), which the product does not read%s", k.Name, strconv.Quote(shorten(block.Type)), stops), remedy)
+			f.Add(keyPem, fmt.Sprintf("secret %s holds PEM of another kind (%s), which the product does not read%s", k.Name, strconv.Quote(shorten(block.Type)), stops), remedy)
 		case block != nil:
-			f.add("key-unreadable", Error, fmt.Sprintf("the PEM in secret %s cannot be read%s", k.Name, stops), remedy)
+			f.Add(keyUnreadable, fmt.Sprintf("the PEM in secret %s cannot be read%s", k.Name, stops), remedy)
 		case k.Public != nil:
-			f.add("key-der", Error, fmt.Sprintf("secret %s holds DER without PEM: tokens are signed and verified with it, and%s", k.Name, stops[1:]), remedy)
+			f.Add(keyDer, fmt.Sprintf("secret %s holds DER without PEM: tokens are signed and verified with it, and%s", k.Name, stops[1:]), remedy)
 		case twiceEncoded(value):
-			f.add("key-twice-encoded", Error, fmt.Sprintf("the value of secret %s is base64 in base64 (kumactl generate signing-key prints base64 already)%s", k.Name, stops), remedy)
+			f.Add(keyTwiceEncoded, fmt.Sprintf("the value of secret %s is base64 in base64 (kumactl generate signing-key prints base64 already)%s", k.Name, stops), remedy)
 		default:
-			f.add("key-unreadable", Error, fmt.Sprintf("secret %s holds no key%s", k.Name, stops), remedy)
+			f.Add(keyUnreadable, fmt.Sprintf("secret %s holds no key%s", k.Name, stops), remedy)
 		}
 		return
 	}
 	if k.Public.N.BitLen() < minBits {
-		f.add("key-short", Warning, fmt.Sprintf("secret %s holds a key of %d bits, less than %d", k.Name, k.Public.N.BitLen(), minBits), "Rotate to a longer key.")
+		f.Add(keyShort, fmt.Sprintf("secret %s holds a key of %d bits, less than %d", k.Name, k.Public.N.BitLen(), minBits), "Rotate to a longer key.")
 	}
 	if block, rest := pem.Decode(value); len(bytes.TrimSpace(rest)) > 0 || !bytes.HasPrefix(value, []byte("-----BEGIN")) {
-		f.add("key-surplus", Warning, fmt.Sprintf("secret %s holds more than the one PEM block (%s) that is read", k.Name, block.Type), "")
+		f.Add(keySurplus, fmt.Sprintf("secret %s holds more than the one PEM block (%s) that is read", k.Name, block.Type), "")
 	}
 }
 

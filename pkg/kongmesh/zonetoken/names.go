@@ -1,9 +1,5 @@
 package zonetoken
 
-import (
-	"slices"
-)
-
 // Names of the product. Sources: its docs (multi-zone authentication, zone proxy authentication), and Kuma's
 // pkg/core/resources/apis/system/constants.go and pkg/plugins/secrets/k8s/store.go.
 const (
@@ -27,33 +23,3 @@ const (
 	// meshLabel must not be on a global secret: the product's webhook refuses it.
 	meshLabel = "kuma.io/mesh"
 )
-
-// Severity says how much a finding matters.
-type Severity string
-
-// The severities, worst first.
-const (
-	Error   Severity = "error"   // it is refused, or breaks something
-	Warning Severity = "warning" // it works, and should not be left so
-	Info    Severity = "info"    // worth knowing
-)
-
-// Finding is one thing that is wrong, or laxer than it should be.
-type Finding struct {
-	ID       string   `json:"id"` // what tests and scripts know it by; never used again for anything else
-	Severity Severity `json:"severity"`
-	Found    string   `json:"saw"`              // one clause
-	Remedy   string   `json:"remedy,omitempty"` // one sentence
-}
-
-// Findings collects them.
-type Findings []Finding
-
-func (f *Findings) add(id string, s Severity, saw, remedy string) {
-	*f = append(*f, Finding{id, s, saw, remedy})
-}
-
-// Has says whether a finding of this ID is there.
-func (f Findings) Has(id string) bool {
-	return slices.ContainsFunc(f, func(g Finding) bool { return g.ID == id })
-}

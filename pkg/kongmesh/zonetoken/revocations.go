@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // Revocations is the list of revoked tokens as it lies in the secret zone-token-revocations.
@@ -68,56 +70,56 @@ func (r Revocations) Ineffective() []string {
 }
 
 // Findings says what is wrong with the list as it is found.
-func (r Revocations) Findings() Findings {
-	var f Findings
+func (r Revocations) Findings() finding.Findings {
+	var f finding.Findings
 	if len(r.data) == 0 {
 		return nil
 	}
 	text := string(r.data)
 	body := strings.TrimSuffix(text, "\n")
 	const rewrite = "Write it as id1,id2 and nothing else; adding an ID with token revocations does."
-	ineffective := func(id, saw string) { f.add(id, Error, saw, rewrite) }
+	ineffective := func(r finding.Rule, saw string) { f.Add(r, saw, rewrite) }
 	if !r.readable() {
-		f.add("revocations-not-text", Error, "it is not UTF-8 text (PowerShell's > writes UTF-16), so nothing that was meant is revoked", "Write it again as ASCII.")
+		f.Add(RevocationsNotText, "it is not UTF-8 text (PowerShell's > writes UTF-16), so nothing that was meant is revoked", "Write it again as ASCII.")
 		return f
 	}
 	if strings.ContainsRune(text, bom) {
-		ineffective("revocations-bom", "it has a byte order mark, which becomes a part of the ID beside it, so that is not revoked")
+		ineffective(revocationsBom, "it has a byte order mark, which becomes a part of the ID beside it, so that is not revoked")
 	}
 	if strings.Contains(text, "\r") {
-		ineffective("revocations-crlf", "it has carriage returns (a file of Windows), which become a part of the ID before them, so that is not revoked")
+		ineffective(revocationsCrlf, "it has carriage returns (a file of Windows), which become a part of the ID before them, so that is not revoked")
 	}
 	switch lines := strings.TrimRight(body, "\r\n"); {
 	case strings.ContainsAny(lines, "\n"):
-		ineffective("revocations-lines", "its IDs are on lines of their own, and the product splits at commas alone")
+		ineffective(revocationsLines, "its IDs are on lines of their own, and the product splits at commas alone")
 	case lines != body && !strings.Contains(text, "\r"):
-		ineffective("revocations-newlines", "it ends with several newlines, of which the product takes one away, so its last ID is not revoked")
+		ineffective(revocationsNewlines, "it ends with several newlines, of which the product takes one away, so its last ID is not revoked")
 	}
 	if strings.ContainsFunc(body, func(c rune) bool { return c != '\n' && c != '\r' && unicode.IsSpace(c) }) {
-		ineffective("revocations-spaces", "it has white space, which becomes a part of the ID beside it, so that is not revoked")
+		ineffective(revocationsSpaces, "it has white space, which becomes a part of the ID beside it, so that is not revoked")
 	}
 	if _, form := untangle(text); form != "" {
-		ineffective("revocations-form", "it is "+form+", which becomes a part of the IDs, so what was meant is not revoked")
+		ineffective(revocationsForm, "it is "+form+", which becomes a part of the IDs, so what was meant is not revoked")
 	}
 	for _, id := range r.meant() {
 		if r.Revoked(id) && !plainID(id) {
-			f.add("revocations-odd-id", Warning, fmt.Sprintf("it revokes a token whose ID is %q; the product makes no such ID", shorten(id)),
+			f.Add(revocationsOddId, fmt.Sprintf("it revokes a token whose ID is %q; the product makes no such ID", shorten(id)),
 				"Leave it if another issuer makes such IDs; else take it out.")
 			break
 		}
 	}
 	if r.Revoked("") {
-		f.add("revocations-empty-id", Warning, "it has an empty ID (a comma too many, or a newline alone), which revokes every token that has no jti",
+		f.Add(revocationsEmptyId, "it has an empty ID (a comma too many, or a newline alone), which revokes every token that has no jti",
 			"Leave it if that is meant; else take the comma away, or delete the secret when nothing is to be revoked.")
 	}
 	for _, id := range r.ids {
 		if lower := strings.ToLower(id); lower != id && looksLikeUUID(lower) && !r.Revoked(lower) {
-			f.add("revocations-upper-case", Warning, "an ID is in upper case; the product's own are in lower case and compared exactly, so it is not revoked", rewrite)
+			f.Add(revocationsUpperCase, "an ID is in upper case; the product's own are in lower case and compared exactly, so it is not revoked", rewrite)
 			break
 		}
 	}
 	if ids := slices.DeleteFunc(r.IDs(), func(id string) bool { return id == "" }); len(Distinct(ids)) < len(ids) {
-		f.add("revocations-twice", Info, "an ID is there twice", "")
+		f.Add(revocationsTwice, "an ID is there twice", "")
 	}
 	return f
 }

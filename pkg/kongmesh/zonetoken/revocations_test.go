@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 const (
@@ -60,7 +62,7 @@ func TestRevocationListsAsTheyAreFound(t *testing.T) {
 				}
 			}
 			f := r.Findings()
-			if tc.finding == "" && len(f) > 0 || tc.finding != "" && (len(f) != 1 || f[0].ID != tc.finding) {
+			if tc.finding == "" && len(f) > 0 || tc.finding != "" && (len(f) != 1 || f[0].Name != tc.finding) {
 				t.Errorf("findings %+v, want %q", f, tc.finding)
 			}
 			m, err := r.Merge(Change{Add: []string{idC}})
@@ -74,7 +76,7 @@ func TestRevocationListsAsTheyAreFound(t *testing.T) {
 				t.Errorf("%+v, %q, %v; want %q, meant %v", m, m.Data, err, tc.merged, tc.meant)
 			}
 			left := ParseRevocations(m.Data).Findings()
-			if len(left) > 1 || len(left) == 1 && left[0].ID != "revocations-empty-id" {
+			if len(left) > 1 || len(left) == 1 && left[0].Name != "revocations-empty-id" {
 				t.Errorf("what was merged is still wrong: %+v", left)
 			}
 		})
@@ -263,7 +265,7 @@ func TestAListAsLongAsASecretHolds(t *testing.T) {
 		ids = append(ids, fmt.Sprintf("0e120ec9-6b42-495d-9758-%012x", i))
 	}
 	r := ParseRevocations([]byte(strings.Join(ids, ", ")))
-	if n := len(r.Ineffective()); n != 27999 || !r.Findings().Has("revocations-spaces") {
+	if n := len(r.Ineffective()); n != 27999 || !has(r.Findings(), "revocations-spaces") {
 		t.Errorf("%d are ineffective", n)
 	}
 	m, err := r.Merge(Change{Add: []string{idA}})
@@ -296,14 +298,14 @@ func TestAListInAnotherFormRevokesNothingAndIsWrittenAsMeant(t *testing.T) {
 		if got := strings.Join(r.Ineffective(), ","); got != tc.ids {
 			t.Errorf("%s: not revoked is %q, want %q", name, got, tc.ids)
 		}
-		if !slices.ContainsFunc(r.Findings(), func(f Finding) bool { return f.Severity == Error }) {
+		if !slices.ContainsFunc(r.Findings(), func(f finding.Finding) bool { return f.Severity == finding.Error }) {
 			t.Errorf("%s: no error says so: %+v", name, r.Findings())
 		}
 		m, err := r.Merge(Change{Add: []string{idC}})
 		if want := tc.ids + "," + idC; err != nil || string(m.Data) != want {
 			t.Errorf("%s: written %q, %v, want %q", name, m.Data, err, want)
 		}
-		if f := ParseRevocations(m.Data).Findings(); slices.ContainsFunc(f, func(f Finding) bool { return f.Severity == Error }) {
+		if f := ParseRevocations(m.Data).Findings(); slices.ContainsFunc(f, func(f finding.Finding) bool { return f.Severity == finding.Error }) {
 			t.Errorf("%s: what is written has %+v", name, f)
 		}
 	}
@@ -318,7 +320,7 @@ func TestAListInAnotherFormRevokesNothingAndIsWrittenAsMeant(t *testing.T) {
 		if err != nil || string(m.Data) != idB+","+odd+","+idC {
 			t.Errorf("%s: written %q, %v", odd, m.Data, err)
 		}
-		if f := r.Findings(); len(f) != 1 || f[0].ID != "revocations-odd-id" || f[0].Severity != Warning {
+		if f := r.Findings(); len(f) != 1 || f[0].Name != "revocations-odd-id" || f[0].Severity != finding.Warning {
 			t.Errorf("%s: %+v", odd, f)
 		}
 	}

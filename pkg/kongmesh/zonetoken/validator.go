@@ -12,6 +12,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
@@ -331,7 +332,7 @@ type Assessment struct {
 	Product  Answer
 	Ours     token.Verdict
 	Zone     Zone
-	Findings Findings
+	Findings finding.Findings
 }
 
 // Assess asks the product, judges strictly, and says what is wrong with a token or laxer than it should be, at the given time.

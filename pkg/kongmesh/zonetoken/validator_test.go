@@ -182,7 +182,7 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 			}
 			var ids []string
 			for _, f := range j.Findings {
-				ids = append(ids, f.ID)
+				ids = append(ids, f.Name)
 			}
 			if got := strings.Join(ids, " "); got != tc.findings {
 				t.Errorf("findings %q, want %q", got, tc.findings)

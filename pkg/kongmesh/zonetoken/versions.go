@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // Product is which of the two it is.
@@ -117,24 +119,24 @@ func (v Version) AuthenticatesZones() bool {
 }
 
 // Findings says what is known to be wrong with tokens in this version.
-func (v Version) Findings() Findings {
-	var f Findings
+func (v Version) Findings() finding.Findings {
+	var f finding.Findings
 	if !v.Known() {
-		f.add("version-unknown", Info, "the version of the control plane is not known, so what is known to be wrong in some is not told", "")
+		f.Add(versionUnknown, "the version of the control plane is not known, so what is known to be wrong in some is not told", "")
 		return f
 	}
 	if !v.AuthenticatesZones() {
-		f.add("version-no-zone-authentication", Warning, v.String()+" does not authenticate its zones: whoever reaches the global can be any zone", "Upgrade to Kuma 3.0, or use Kong Mesh.")
+		f.Add(versionNoZoneAuthentication, v.String()+" does not authenticate its zones: whoever reaches the global can be any zone", "Upgrade to Kuma 3.0, or use Kong Mesh.")
 	}
 	if v.panicsOnKid() {
-		f.add("version-kid-panic", Error, v.String()+" ends with a panic when somebody presents a token whose kid is no text", "Upgrade to 2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19 or 2.7.29, or later.")
+		f.Add(versionKidPanic, v.String()+" ends with a panic when somebody presents a token whose kid is no text", "Upgrade to 2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19 or 2.7.29, or later.")
 	}
 	if v.Product == KongMesh && v.hasZoneTokens() && !v.checksScopeWell() {
-		f.add("version-scope-check", Error, v.String()+" does not verify a token's scope correctly (#9746): one for a zone proxy may pass for one of a control plane",
+		f.Add(versionScopeCheck, v.String()+" does not verify a token's scope correctly (#9746): one for a zone proxy may pass for one of a control plane",
 			"Upgrade to 2.14.0, 2.13.7, 2.12.11, 2.11.14, 2.9.16 or 2.7.26, or later.")
 	}
 	if v.HasLegacyTokens() {
-		f.add("version-legacy-tokens", Warning, v.String()+" takes Control Plane Tokens besides, which 2.10 removed", "Issue zone tokens before upgrading to 2.10.")
+		f.Add(versionLegacyTokens, v.String()+" takes Control Plane Tokens besides, which 2.10 removed", "Issue zone tokens before upgrading to 2.10.")
 	}
 	return f
 }
@@ -157,15 +159,15 @@ func (v Version) LooksAgain() string {
 var label = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // ZoneName says that 3.0 refuses the name of a zone: its control plane does not start with it, or does not register at a global of 3.0.
-func ZoneName(zone string, versions ...Version) (f Findings) {
+func ZoneName(zone string, versions ...Version) (f finding.Findings) {
 	if label.MatchString(zone) {
 		return nil
 	}
 	const rule = "a zone's name must begin with a lower case letter, have lower case letters, digits and - alone, end with none of -, and be no longer than 63"
 	if slices.ContainsFunc(versions, func(v Version) bool { return v.Known() && v.AtLeast(3, 0, 0) }) {
-		f.add("zone-name", Error, fmt.Sprintf("3.0 refuses the name %q: %s", zone, rule), "Make a zone of another name, and move what runs in this one.")
+		f.Add(zoneName, fmt.Sprintf("3.0 refuses the name %q: %s", zone, rule), "Make a zone of another name, and move what runs in this one.")
 		return f
 	}
-	f.add("zone-name", Warning, fmt.Sprintf("3.0 will refuse the name %q: %s", zone, rule), "Before upgrading to 3.0 make a zone of another name, and move what runs in this one.")
+	f.AddMild(zoneName, fmt.Sprintf("3.0 will refuse the name %q: %s", zone, rule), "Before upgrading to 3.0 make a zone of another name, and move what runs in this one.")
 	return f
 }

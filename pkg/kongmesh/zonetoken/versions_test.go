@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 func TestWhatEachVersionTakesAndLacks(t *testing.T) {
@@ -43,13 +45,13 @@ func TestWhatEachVersionTakesAndLacks(t *testing.T) {
 			names = append(names, e.GlobalType+"="+e.GlobalOn+" "+e.ZonePath)
 		}
 		for _, f := range v.Findings() {
-			ids = append(ids, f.ID)
+			ids = append(ids, f.Name)
 		}
 		if !slices.Equal(names, tc.names) || strings.Join(ids, " ") != tc.findings || v.HasLegacyTokens() != tc.legacy {
 			t.Errorf("%s: %v, findings %v, legacy %v\nwant %v, %s, %v", v, names, ids, v.HasLegacyTokens(), tc.names, tc.findings, tc.legacy)
 		}
 	}
-	if v := (Version{}); len(v.Environments()) > 0 || !v.Findings().Has("version-unknown") || v.HasLegacyTokens() {
+	if v := (Version{}); len(v.Environments()) > 0 || !has(v.Findings(), "version-unknown") || v.HasLegacyTokens() {
 		t.Errorf("of an unknown version: %v %+v", v.Environments(), v.Findings())
 	}
 	for _, bad := range []string{"", "2.13", "two", "2.13.5.1", "2.13.99999", "2.13.5 ", "-2.1.1"} {
@@ -85,7 +87,7 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 		f := version(t, tc.version).CheckEnvironment(tc.env)
 		var ids []string
 		for _, g := range f {
-			ids = append(ids, g.ID)
+			ids = append(ids, g.Name)
 		}
 		if strings.Join(ids, " ") != tc.findings {
 			t.Errorf("%s: %+v, want %q", tc.name, f, tc.findings)
@@ -110,15 +112,22 @@ func TestWhenATokenIsLookedAtAgainIsSaidByVersion(t *testing.T) {
 func TestTheNamesOfZonesThat30RefusesAreFound(t *testing.T) {
 	for _, tc := range []struct {
 		zone, zoneVersion, globalVersion string
-		want                             Severity
+		want                             finding.Severity
 	}{
 		{"east", "2.14.3", "2.14.3", ""}, {"east-1", "3.0.0", "3.0.0", ""}, {strings.Repeat("a", 63), "3.0.0", "3.0.0", ""},
-		{"East", "2.14.3", "2.14.3", Warning}, {"eu.west", "2.14.3", "2.14.3", Warning}, {"1st", "2.14.3", "2.14.3", Warning}, {"a-", "2.14.3", "2.14.3", Warning},
-		{"East", "3.0.0", "2.14.3", Error}, {"eu.west", "2.14.3", "3.0.0", Error}, {strings.Repeat("a", 64), "3.0.0", "3.0.0", Error},
+		{"East", "2.14.3", "2.14.3", finding.Warning}, {"eu.west", "2.14.3", "2.14.3", finding.Warning},
+		{"1st", "2.14.3", "2.14.3", finding.Warning}, {"a-", "2.14.3", "2.14.3", finding.Warning},
+		{"East", "3.0.0", "2.14.3", finding.Error}, {"eu.west", "2.14.3", "3.0.0", finding.Error},
+		{strings.Repeat("a", 64), "3.0.0", "3.0.0", finding.Error},
 	} {
 		f := ZoneName(tc.zone, version(t, tc.zoneVersion), version(t, tc.globalVersion))
 		if tc.want == "" && len(f) != 0 || tc.want != "" && (len(f) != 1 || f[0].Severity != tc.want) {
 			t.Errorf("%s at %s, %s: %+v, want %q", tc.zone, tc.zoneVersion, tc.globalVersion, f, tc.want)
 		}
 	}
+}
+
+// has says whether a finding of the rule of that name is there.
+func has(all finding.Findings, name string) bool {
+	return slices.ContainsFunc(all, func(f finding.Finding) bool { return f.Name == name })
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
@@ -96,8 +97,8 @@ func (z *Zone) claim(name string) (written string, value json.RawMessage) {
 const maxLife = 365 * 24 * time.Hour
 
 // Findings says what is wrong with a token for this control plane, or laxer than it should be.
-func (z Zone) Findings(v Verifier, now time.Time) Findings {
-	var f Findings
+func (z Zone) Findings(v Verifier, now time.Time) finding.Findings {
+	var f finding.Findings
 	if z.Kind == Legacy {
 		z.legacy(&f, v.Version)
 	}
@@ -108,9 +109,9 @@ func (z Zone) Findings(v Verifier, now time.Time) Findings {
 		switch {
 		case strings.Contains(odd, "its alg is") || strings.Contains(odd, "its kid is"): // said by key
 		case strings.HasPrefix(odd, "it ends with a") || strings.HasPrefix(odd, "it has white space"):
-			f.add("token-space", Warning, odd+"; the product's decoder overlooks a newline at the end, and gRPC does not carry one", "Write it without; token issue does.")
+			f.Add(tokenSpace, odd+"; the product's decoder overlooks a newline at the end, and gRPC does not carry one", "Write it without; token issue does.")
 		default:
-			f.add("token-form", Warning, odd, "Issue it anew.")
+			f.Add(tokenForm, odd, "Issue it anew.")
 		}
 	}
 	return f
@@ -133,103 +134,103 @@ func reissue(v Version, zone string) string {
 }
 
 // legacy says what becomes of a Control Plane Token.
-func (z Zone) legacy(f *Findings, v Version) {
+func (z Zone) legacy(f *finding.Findings, v Version) {
 	saw := fmt.Sprintf("it is a Control Plane Token (TokenSerialNumber %d), as Kong Mesh 1.2 to 1.4 made them: it cannot expire and cannot be revoked", z.Serial)
 	remedy := "Issue a zone token instead: " + reissue(v, z.Name) + "."
 	switch {
 	case v.Known() && !v.hasZoneTokens():
-		f.add("token-legacy", Warning, saw, "This version has nothing newer; renew it with: "+reissue(v, z.Name)+".")
+		f.AddMild(tokenLegacy, saw, "This version has nothing newer; renew it with: "+reissue(v, z.Name)+".")
 	case v.HasLegacyTokens():
-		f.add("token-legacy", Warning, saw+"; 2.10 does not take it any more", remedy)
+		f.AddMild(tokenLegacy, saw+"; 2.10 does not take it any more", remedy)
 	case !v.Known():
-		f.add("token-legacy", Error, saw+"; 2.10 removed them", strings.TrimSuffix(remedy, ".")+"; of a control plane before 2.0: "+reissue(Version{KongMesh, 1, 9, 0, ""}, z.Name)+".")
+		f.Add(tokenLegacy, saw+"; 2.10 removed them", strings.TrimSuffix(remedy, ".")+"; of a control plane before 2.0: "+reissue(Version{KongMesh, 1, 9, 0, ""}, z.Name)+".")
 	default:
-		f.add("token-legacy", Error, saw+"; 2.10 removed them", remedy)
+		f.Add(tokenLegacy, saw+"; 2.10 removed them", remedy)
 	}
 }
 
 // times says what is wrong with when it is valid.
-func (z Zone) times(f *Findings, now time.Time) {
+func (z Zone) times(f *finding.Findings, now time.Time) {
 	from := now
 	if !z.Issued.IsZero() {
 		from = z.Issued
 	}
 	switch {
 	case z.claims["exp"] == nil || string(z.claims["exp"]) == "null":
-		f.add("token-no-exp", Error, "it has no exp, so the product takes it for ever", "Issue it anew with an expiry, and revoke this one.")
+		f.Add(tokenNoExp, "it has no exp, so the product takes it for ever", "Issue it anew with an expiry, and revoke this one.")
 	case z.Expires.IsZero(): // not a time that can be meant
-		f.add("token-exp", Error, "its exp is no time that can be meant", "Issue it anew.")
+		f.Add(tokenExp, "its exp is no time that can be meant", "Issue it anew.")
 	case !now.Before(z.Expires):
-		f.add("token-expired", Error, "it expired at "+z.Expires.Format(time.RFC3339), "Issue it anew.")
+		f.Add(tokenExpired, "it expired at "+z.Expires.Format(time.RFC3339), "Issue it anew.")
 	case z.Expires.Sub(from) > maxLife+time.Minute:
-		f.add("token-long", Warning, fmt.Sprintf("it is valid for %d days; whoever has it can be the zone for as long", int(z.Expires.Sub(from).Hours()/24)), "Issue one for 30 days or so, and have it renewed; without validFor the product's API gives 10 years.")
+		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; whoever has it can be the zone for as long", int(z.Expires.Sub(from).Hours()/24)), "Issue one for 30 days or so, and have it renewed; without validFor the product's API gives 10 years.")
 	}
 	if z.NotBefore.After(now) {
-		f.add("token-not-yet", Error, "it is valid only from "+z.NotBefore.Format(time.RFC3339)+", and the product allows for no difference between clocks", "Compare the clocks.")
+		f.Add(tokenNotYet, "it is valid only from "+z.NotBefore.Format(time.RFC3339)+", and the product allows for no difference between clocks", "Compare the clocks.")
 	}
 	if z.Issued.After(now) {
-		f.add("token-issued-later", Warning, "it says that it was issued later than now, which the product does not look at from 2.11 on", "Compare the clocks.")
+		f.Add(tokenIssuedLater, "it says that it was issued later than now, which the product does not look at from 2.11 on", "Compare the clocks.")
 	}
 }
 
 // identity says what is wrong with whom it is for.
-func (z Zone) identity(f *Findings, v Verifier) {
+func (z Zone) identity(f *finding.Findings, v Verifier) {
 	if z.odd != "" && !slices.Contains(z.form, z.odd) {
-		f.add("token-claims-case", Warning, z.odd, "Issue it anew, with the claims Zone and Scope.")
+		f.Add(tokenClaimsCase, z.odd, "Issue it anew, with the claims Zone and Scope.")
 	}
 	switch {
 	case z.Name == "":
-		f.add("token-no-zone", Error, "it names no zone; an empty one passes for any zone where zone proxies connect", "Issue it anew for a zone.")
+		f.Add(tokenNoZone, "it names no zone; an empty one passes for any zone where zone proxies connect", "Issue it anew for a zone.")
 	case v.Zone != "" && z.Name != v.Zone:
-		f.add("token-zone", Error, Safe(fmt.Sprintf("it is for zone %q and not %q", z.Name, v.Zone)), "Issue one for the zone: "+reissue(v.Version, v.Zone)+".")
+		f.Add(tokenZone, Safe(fmt.Sprintf("it is for zone %q and not %q", z.Name, v.Zone)), "Issue one for the zone: "+reissue(v.Version, v.Zone)+".")
 	}
 	switch {
 	case z.Kind == Legacy:
 	case z.oddScope:
-		f.add("token-scope", Error, "its Scope is not a list of texts", "Issue it anew with the scope cp.")
+		f.Add(tokenScope, "its Scope is not a list of texts", "Issue it anew with the scope cp.")
 	case !slices.Contains(z.Scope, scope):
-		f.add("token-scope", Error, "its scope has no cp, so it is not for a control plane (a Control Plane Token of Kong Mesh 1.5 to 2.9 has no scope either)", "Issue it anew: "+reissue(v.Version, z.Name)+".")
+		f.Add(tokenScope, "its scope has no cp, so it is not for a control plane (a Control Plane Token of Kong Mesh 1.5 to 2.9 has no scope either)", "Issue it anew: "+reissue(v.Version, z.Name)+".")
 	case len(z.Scope) > 1:
-		f.add("token-scope-more", Warning, "it is for more than a control plane: whoever has it can be a zone proxy too", "Issue one with the scope cp alone.")
+		f.Add(tokenScopeMore, "it is for more than a control plane: whoever has it can be a zone proxy too", "Issue one with the scope cp alone.")
 	}
 	if z.claims["aud"] != nil {
-		f.add("token-audience", Warning, "it names an audience, which the product does not look at: it may have been made for something else", "")
+		f.Add(tokenAudience, "it names an audience, which the product does not look at: it may have been made for something else", "")
 	}
 	switch list := v.Revocations; {
 	case z.Kind == Legacy:
 	case z.ID == "" && list.Revoked(""):
-		f.add("token-revoked", Error, "it has no jti, and the list of revoked tokens has an empty ID, which revokes it", "Issue it anew.")
+		f.Add(tokenRevoked, "it has no jti, and the list of revoked tokens has an empty ID, which revokes it", "Issue it anew.")
 	case z.ID == "":
-		f.add("token-no-jti", Warning, "it has no jti, so it alone can never be revoked; only its key can be retired", "Issue it anew.")
+		f.Add(tokenNoJti, "it has no jti, so it alone can never be revoked; only its key can be retired", "Issue it anew.")
 	case list.Revoked(z.ID):
-		f.add("token-revoked", Error, "it is revoked", "Issue it anew.")
+		f.Add(tokenRevoked, "it is revoked", "Issue it anew.")
 	case slices.Contains(list.Ineffective(), z.ID):
-		f.add("token-revoked-in-vain", Error, "it was evidently meant to be revoked, and is not: the list is not written as the product reads it", "Write the list again; token revocations does.")
+		f.Add(tokenRevokedInVain, "it was evidently meant to be revoked, and is not: the list is not written as the product reads it", "Write the list again; token revocations does.")
 	case CheckTokenID(z.ID) != nil:
-		f.add("token-jti", Warning, "its jti cannot be written into the list of revoked tokens, so it alone can never be revoked", "Issue it anew.")
+		f.Add(tokenJti, "its jti cannot be written into the list of revoked tokens, so it alone can never be revoked", "Issue it anew.")
 	}
 }
 
 // key says what is wrong with how it is signed.
-func (z Zone) key(f *Findings, v Verifier) {
+func (z Zone) key(f *finding.Findings, v Verifier) {
 	switch {
 	case z.alg == "" || strings.EqualFold(z.alg, "none"):
-		f.add("token-unsigned", Error, "its alg is none, so anybody can have made it", "Issue it anew.")
+		f.Add(tokenUnsigned, "its alg is none, so anybody can have made it", "Issue it anew.")
 	case strings.HasPrefix(strings.ToUpper(z.alg), "HS") && z.Kind != Legacy:
-		f.add("token-hmac", Error, "its alg is symmetric: whoever can verify it can make it; up to 2.x the product takes HS256 with the bytes of secret "+KeyPrefix, "Issue it anew, and delete that secret once nothing needs it.")
+		f.Add(tokenHmac, "its alg is symmetric: whoever can verify it can make it; up to 2.x the product takes HS256 with the bytes of secret "+KeyPrefix, "Issue it anew, and delete that secret once nothing needs it.")
 	case z.alg != "RS256" && z.Kind != Legacy:
-		f.add("token-alg", Error, "its alg is not RS256, the only one that the product takes from 3.0 on", "Issue it anew.")
+		f.Add(tokenAlg, "its alg is not RS256, the only one that the product takes from 3.0 on", "Issue it anew.")
 	}
 	switch {
 	case z.Kind == Legacy && !z.kidThere:
 	case !z.kidThere:
-		f.add("token-no-kid", Error, "it has no kid, so the product finds no key for it", "Issue it anew with the kid of the key.")
+		f.Add(tokenNoKid, "it has no kid, so the product finds no key for it", "Issue it anew with the kid of the key.")
 	case z.KeyID == "":
-		f.add("token-kid", Error, "its kid is no text, on which control planes without the fix (2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19, 2.7.29) end with a panic", "Destroy it, and issue it anew.")
+		f.Add(tokenKid, "its kid is no text, on which control planes without the fix (2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19, 2.7.29) end with a panic", "Destroy it, and issue it anew.")
 	case !plainKid(z.KeyID):
-		f.add("token-kid", Error, "its kid is not a plain name of at most 64 letters, digits, _, - and .", "Issue it anew.")
+		f.Add(tokenKid, "its kid is not a plain name of at most 64 letters, digits, _, - and .", "Issue it anew.")
 	case isNumber(z.KeyID) && len(z.KeyID) > 1 && z.KeyID[0] == '0':
-		f.add("token-kid-padded", Warning, fmt.Sprintf("its kid %s is padded, and leads only to a secret of the padded name, with which the product itself would sign otherwise", z.KeyID), "Rotate to a key whose serial is not padded.")
+		f.Add(tokenKidPadded, fmt.Sprintf("its kid %s is padded, and leads only to a secret of the padded name, with which the product itself would sign otherwise", z.KeyID), "Rotate to a key whose serial is not padded.")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
@@ -154,7 +155,7 @@ func TestWhatCheckFinds(t *testing.T) {
 				if strings.Contains(strings.Join([]string{x.Found, x.Remedy, x.Command, x.Object}, " "), "canary") {
 					t.Errorf("a secret is printed: %+v", x)
 				}
-				if x.Severity != check.Info {
+				if x.Severity != finding.Info {
 					got = append(got, x.Rule+" "+x.Member)
 					said += x.Found + " " + x.Remedy + "\n"
 				}
@@ -163,8 +164,8 @@ func TestWhatCheckFinds(t *testing.T) {
 				t.Errorf("found %v, want %v and %q in\n%s", got, tc.want, tc.saw, said)
 			}
 			for _, m := range f.Members { // whatever stands in the way of a migration is found
-				if len(m.Obstacles) > 0 && !slices.ContainsFunc(found, func(x check.Finding) bool {
-					return x.Severity != check.Info && (x.Member == m.Name || x.Member == "hub")
+				if len(m.Obstacles) > 0 && !slices.ContainsFunc(found, func(x finding.Finding) bool {
+					return x.Severity != finding.Info && (x.Member == m.Name || x.Member == "hub")
 				}) {
 					t.Errorf("%s is blocked (%v), and no rule says so", m.Name, m.Obstacles)
 				}
