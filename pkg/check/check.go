@@ -28,13 +28,15 @@ type Options struct {
 	Kubeconfig string
 }
 
-// Run applies the rules and returns what they found, worst first, then by member, rule and object.
+// Run applies the rules and returns what they found, and what the product found by rules of its own; worst first, then
+// by member, rule and object.
 func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 	l := newRun(&f, o)
 	for _, r := range rules {
 		l.rule = r
 		r.find(l)
 	}
+	l.own()
 	slices.SortStableFunc(l.found, func(a, b *finding.Finding) int {
 		return cmp.Or(cmp.Compare(slices.Index(finding.Severities, a.Severity), slices.Index(finding.Severities, b.Severity)), byMember(a.Member, b.Member),
 			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object), strings.Compare(a.Found, b.Found))
@@ -45,6 +47,19 @@ func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 		found[i].Command = withKubeconfig(x.Command, o.Kubeconfig)
 	}
 	return found
+}
+
+// own reports what the product found by rules of its own.
+func (l *run) own() {
+	for _, p := range l.subjects() {
+		for _, x := range p.in.Findings {
+			x.Member, x.Context, x.Docs = "hub", p.context, docs+strings.ToLower(x.Rule)
+			if p.member != nil {
+				x.Member = p.member.Name
+			}
+			l.found = append(l.found, &x)
+		}
+	}
 }
 
 // byMember puts the hub first, then members by name, then what belongs to none.
@@ -59,34 +74,6 @@ func byMember(a, b string) int {
 		return 1
 	}
 	return cmp.Or(cmp.Compare(order(a), order(b)), strings.Compare(a, b))
-}
-
-// Ignore leaves the findings of a rule out: all of them, or those of one member or context.
-type Ignore struct{ Rule, Of string }
-
-// ParseIgnore reads "XA012" or "XA012=edge-1".
-func ParseIgnore(text string) (Ignore, error) {
-	id, of, named := strings.Cut(text, "=")
-	known := slices.ContainsFunc(Rules(), func(r Rule) bool { return r.ID == id })
-	if !known || (named && of == "") {
-		return Ignore{}, fmt.Errorf("%q is neither the ID of a rule nor ID=MEMBER; README.md lists the rules", text)
-	}
-	return Ignore{Rule: id, Of: of}, nil
-}
-
-// Split parts the findings into those that count and those that one of the ignores leaves out.
-func Split(found []finding.Finding, ignores []Ignore) (kept, ignored []finding.Finding) {
-	kept, ignored = []finding.Finding{}, []finding.Finding{}
-	for _, x := range found {
-		if slices.ContainsFunc(ignores, func(i Ignore) bool {
-			return i.Rule == x.Rule && (i.Of == "" || i.Of == x.Member || i.Of == x.Context)
-		}) {
-			ignored = append(ignored, x)
-			continue
-		}
-		kept = append(kept, x)
-	}
-	return kept, ignored
 }
 
 // command joins words so that a shell reads them again as they are.

@@ -27,7 +27,7 @@ func (s Severity) AtLeast(threshold Severity) bool {
 // Rule is one thing that is looked for. IDs and names are never used again for anything else.
 type Rule struct {
 	ID    string // "XA105"
-	Name  string // "token-expired"; "" for the rules that every product has in common
+	Name  string // "token-expired"; "" for the rules of package check
 	Title string // what is wrong, as a sentence without a full stop
 	// Severity is that of its findings. Mild, when it is set, is a lower one that a finding has where less is at stake.
 	Severity, Mild Severity

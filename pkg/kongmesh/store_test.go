@@ -115,7 +115,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			}
 			f = fl.facts(t, kongmesh.CheckProvider(), nil)
 			found := slices.ContainsFunc(check.Run(check.For(f), f, check.Options{}), func(x finding.Finding) bool {
-				return x.Severity == finding.Error && strings.HasPrefix(x.Object, "global-state-elsewhere")
+				return x.Severity == finding.Error && x.Name == "global-state-elsewhere"
 			})
 			if !found {
 				t.Error("check does not find it")

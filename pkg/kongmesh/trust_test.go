@@ -99,11 +99,11 @@ func findings(t *testing.T, fl fleet) []string {
 	f := fl.facts(t, kongmesh.CheckProvider(), nil)
 	var ids []string
 	for _, x := range check.Run(check.For(f), f, check.Options{}) {
-		id, of, named := strings.Cut(x.Object, " of ")
+		id, of := x.Name, x.Object
 		switch {
-		case named && (strings.HasPrefix(id, "zone-") || strings.HasPrefix(id, "global-certificate")):
+		case id != "" && (strings.HasPrefix(id, "zone-") || strings.HasPrefix(id, "global-certificate")):
 		case slices.Contains([]string{"XA033", "XA034", "XA035"}, x.Rule):
-			id, of = x.Rule, x.Object
+			id = x.Rule
 		default:
 			continue
 		}
@@ -192,7 +192,7 @@ func TestHowAServedCertificateIsRenewedIsSaidByVersion(t *testing.T) {
 		f := fl.facts(t, kongmesh.CheckProvider(), nil)
 		remedy, older := "", false
 		for _, x := range check.Run(check.For(f), f, check.Options{}) {
-			if strings.HasPrefix(x.Object, "global-certificate-older") {
+			if x.Name == "global-certificate-older" {
 				older = true
 			}
 			if x.Rule == "XA035" {

@@ -11,6 +11,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/inspect"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -32,25 +33,57 @@ func newCheckCommand(fo *fleetOptions) *cobra.Command {
 		Short: "look for what is wrong or will be, with the remedy for each finding",
 		Long: `Look for what is wrong or will be, at the hub and at every edge, and say for each finding what to do. Nothing is changed.
 
-Each rule has an ID that never changes its meaning; README.md lists them. Exit code 5 says that there are findings at or above
---severity, 4 that a context could not be looked at, 0 neither.`,
+Each rule has an ID that never changes its meaning; README.md lists them. XA001 to XA099 are about TSB, and some of them
+about any fleet. Kong Mesh and Kuma have rules of their own, with a name that serves as well as the ID:
+
+  XA100 to XA129  zones' tokens
+  XA130 to XA154  signing keys
+  XA155 to XA169  the list of revoked tokens
+  XA170 to XA181  versions and settings
+  XA182 to XA193  certificates and trust
+  XA194 to XA199  the global
+
+Exit code 5 says that there are findings at or above --severity, 4 that a context could not be looked at, 0 neither.`,
 		Example: `  # Before a migration, and from time to time
   kubectl xcpauth check
 
   # For a pipeline: fail on warnings too, report what expires within 30 days, leave one known finding out
-  kubectl xcpauth check --severity warning --warn-within 720h --ignore XA050=edge-1 -o json`,
+  kubectl xcpauth check --severity warning --warn-within 720h --ignore XA050=edge-1 -o json
+
+  # Leave out a rule by its name
+  kubectl xcpauth check --ignore token-long=west`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	cmd.Flags().DurationVar(&o.warnWithin, "warn-within", 0, "report credentials and certificates that expire within this time; default: a tenth of each one's lifetime")
 	cmd.Flags().StringVar(&o.severity, "severity", o.severity, "exit with code 5 when there are findings at least this bad: error, warning, info")
-	cmd.Flags().StringArrayVar(&o.ignore, "ignore", nil, "leave out the findings of a rule (XA012), or of a rule about a member or context (XA012=edge-1); may be repeated")
+	cmd.Flags().StringArrayVar(&o.ignore, "ignore", nil, "leave out the findings of a rule, by its ID (XA012) or name "+
+		"(token-long), or of a rule about a member or context (XA012=edge-1); may be repeated")
 	cmd.Flags().BoolVar(&o.readOnly, "read-only", false, "ask the API servers only for the rights to look, not for those to migrate")
 	if err := cmd.RegisterFlagCompletionFunc("severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"error", "warning", "info"}, cobra.ShellCompDirectiveNoFileComp
 	}); err != nil {
 		panic(err) // a flag of our own that does not exist
 	}
+	complete := cobra.FixedCompletions(ruleCompletions(), cobra.ShellCompDirectiveNoFileComp)
+	if err := cmd.RegisterFlagCompletionFunc("ignore", complete); err != nil {
+		panic(err)
+	}
 	return cmd
+}
+
+// checkRules are all rules that check reports by: those of package check, and those that products bring.
+func checkRules() []finding.Rule { return check.All(inspect.Rules()) }
+
+// ruleCompletions are the IDs and names of the rules, each with its title.
+func ruleCompletions() []cobra.Completion {
+	var all []cobra.Completion
+	for _, r := range checkRules() {
+		all = append(all, cobra.CompletionWithDesc(r.ID, r.Title))
+		if r.Name != "" {
+			all = append(all, cobra.CompletionWithDesc(r.Name, r.Title))
+		}
+	}
+	return all
 }
 
 // ignores checks the flags.
@@ -61,9 +94,10 @@ func (o *checkOptions) ignores() ([]check.Ignore, error) {
 	if o.warnWithin < 0 {
 		return nil, fmt.Errorf("--warn-within is %s; it must not be less than 0", o.warnWithin)
 	}
+	rules := checkRules()
 	var all []check.Ignore
 	for _, text := range o.ignore {
-		i, err := check.ParseIgnore(text)
+		i, err := check.ParseIgnore(rules, text)
 		if err != nil {
 			return nil, fmt.Errorf("--ignore: %w", err)
 		}
@@ -90,7 +124,13 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	kept, ignored := check.Split(check.Run(check.For(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig}), ignores)
+	found := check.Run(check.For(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig})
+	kept, ignored := check.Split(found, ignores)
+	for _, i := range ignores {
+		if note := i.Outdated(ignored); note != "" {
+			fmt.Fprintln(o.ErrOut, "note:", note)
+		}
+	}
 	report := render.NewCheck(f, kept, ignored, finding.Severity(o.severity), o.again)
 	if err := render.Print(o.Out, o.output, report); err != nil {
 		return err

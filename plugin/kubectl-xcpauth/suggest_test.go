@@ -196,6 +196,7 @@ var suggested = map[string]string{
 	"kubectl xcpauth migrate --central-cert central.crt --central-key central.key":                   "TestCentralsCertificateComesFromFilesAndGoesBack",
 	"kubectl xcpauth check":                                                                     "TestREADMECommandsOfCheckAndToken",
 	"kubectl xcpauth check --ignore XA050=edge-1 -o json":                                       "TestREADMECommandsOfCheckAndToken",
+	"kubectl xcpauth check --ignore token-long=west":                                            "TestREADMECommandsOfCheckAndToken",
 	"kubectl xcpauth check --read-only":                                                         "TestREADMECommandsOfCheckAndToken",
 	"kubectl xcpauth check --severity warning":                                                  "TestREADMECommandsOfCheckAndToken",
 	"kubectl xcpauth check --severity warning --warn-within 720h --ignore XA050=edge-1 -o json": "TestEverySuggestedCommandRuns",

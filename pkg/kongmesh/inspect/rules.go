@@ -15,7 +15,7 @@ func Rules() []finding.Rule { return finding.Sorted(zonetoken.Rules(), rules.Rul
 var (
 	tokenMissing = rules.Register(finding.Rule{ID: "XA100", Name: "token-missing",
 		Severity: finding.Error, Title: "a zone's token is missing, so its pods do not start",
-		Remedy: "Create the secret, or run `kubectl xcpauth migrate`, which gives the zone a token."})
+		Remedy: "Create it, or run `kubectl xcpauth migrate`, which gives the zone a token."})
 	tokenRefused = rules.Register(finding.Rule{ID: "XA101", Name: "token-refused",
 		Severity: finding.Error, Title: "the global would refuse a zone's token",
 		Remedy: "Issue another one, or run `kubectl xcpauth migrate`, which gives the zone a token."})

@@ -193,6 +193,29 @@ func TestRulesHaveTheirOwnIDsAndNames(t *testing.T) {
 	}
 }
 
+// README.md and the help of check say which IDs are about what.
+func TestIDsAreGroupedByWhatTheyAreAbout(t *testing.T) {
+	for _, r := range Rules() {
+		kind, _, _ := strings.Cut(r.Name, "-")
+		first, last := "XA194", "XA199" // the global
+		switch {
+		case kind == "token":
+			first, last = "XA100", "XA129"
+		case kind == "key":
+			first, last = "XA130", "XA154"
+		case kind == "revocations":
+			first, last = "XA155", "XA169"
+		case kind == "version", kind == "environment", r.Name == "zone-name":
+			first, last = "XA170", "XA181"
+		case strings.HasPrefix(r.Name, "global-certificate-"), kind == "zone" && r.Name != "zone-sets-global":
+			first, last = "XA182", "XA193"
+		}
+		if r.ID < first || r.ID > last {
+			t.Errorf("%s is %s, which is not of %s to %s", r.Name, r.ID, first, last)
+		}
+	}
+}
+
 // A finding has the severity of its rule. These have a lower one where less is at stake, and no other is used so.
 func TestOnlyARuleWithALowerSeverityIsUsedSo(t *testing.T) {
 	m := readSources(t, sources...)

@@ -38,25 +38,25 @@ var (
 		Severity: finding.Error, Title: "the global signs with one key and verifies with another",
 		Remedy: "Create a key under the next serial, without zeros before it."})
 	keyEmpty = rules.Register(finding.Rule{ID: "XA141", Name: "key-empty",
-		Severity: finding.Error, Title: "a signing key's secret is empty, which stops the sync to all zones",
+		Severity: finding.Error, Title: "a signing key's secret is empty, which may stop the sync to all zones",
 		Remedy: "Delete the secret if nothing is signed with it, and create the key again as PEM (`RSA PRIVATE KEY`)."})
 	keyEc = rules.Register(finding.Rule{ID: "XA142", Name: "key-ec",
-		Severity: finding.Error, Title: "a signing key is an elliptic curve key, which stops the sync to all zones",
+		Severity: finding.Error, Title: "a signing key is an elliptic curve key, which may stop the sync to all zones",
 		Remedy: "Delete the secret if nothing is signed with it, and create the key again as PEM (`RSA PRIVATE KEY`)."})
 	keyPkcs8 = rules.Register(finding.Rule{ID: "XA143", Name: "key-pkcs8",
-		Severity: finding.Error, Title: "a signing key is PKCS#8, which stops the sync to all zones",
+		Severity: finding.Error, Title: "a signing key is PKCS#8, which may stop the sync to all zones",
 		Remedy: "Convert the key with `openssl rsa -traditional`, or create another one as PKCS#1 PEM."})
 	keyPem = rules.Register(finding.Rule{ID: "XA144", Name: "key-pem",
-		Severity: finding.Error, Title: "a signing key is PEM of another kind, which stops the sync to all zones",
+		Severity: finding.Error, Title: "a signing key is PEM of another kind, which may stop the sync to all zones",
 		Remedy: "Delete the secret if nothing is signed with it, and create the key again as PEM (`RSA PRIVATE KEY`)."})
 	keyDer = rules.Register(finding.Rule{ID: "XA145", Name: "key-der",
-		Severity: finding.Error, Title: "a signing key is DER and not PEM, which stops the sync to all zones",
+		Severity: finding.Error, Title: "a signing key is DER and not PEM, which may stop the sync to all zones",
 		Remedy: "Delete the secret if nothing is signed with it, and create the key again as PEM (`RSA PRIVATE KEY`)."})
 	keyTwiceEncoded = rules.Register(finding.Rule{ID: "XA146", Name: "key-twice-encoded",
-		Severity: finding.Error, Title: "a signing key is encoded twice, which stops the sync to all zones",
+		Severity: finding.Error, Title: "a signing key is encoded twice, which may stop the sync to all zones",
 		Remedy: "Store the PEM encoded once: `kumactl generate signing-key` prints base64 already."})
 	keyUnreadable = rules.Register(finding.Rule{ID: "XA147", Name: "key-unreadable",
-		Severity: finding.Error, Title: "a signing key cannot be read, which stops the sync to all zones",
+		Severity: finding.Error, Title: "a signing key cannot be read, which may stop the sync to all zones",
 		Remedy: "Delete the secret if nothing is signed with it, and create the key again as PEM (`RSA PRIVATE KEY`)."})
 	keyShort = rules.Register(finding.Rule{ID: "XA148", Name: "key-short",
 		Severity: finding.Warning, Title: "a signing key is too short",

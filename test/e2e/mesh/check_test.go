@@ -19,22 +19,21 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/fault"
 )
 
-// found are check's findings: those about the mesh by the name by which each is known, with which their object begins; others by their rule,
-// and the member that they are about.
+// found are check's findings: those about the mesh by the name of their rule; others by their rule, and the member that
+// they are about.
 func (m *mesh) found() []string {
 	m.Helper()
 	r := m.Kubectl(m.Context(), "xcpauth", "check", "-o", "json") // its exit code says whether anything was found
 	var report struct {
-		Findings []struct{ Rule, Object, Member string }
+		Findings []struct{ Rule, Name, Member string }
 	}
 	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil {
 		m.Fatalf("%v\n%s%s", err, r.Stdout, r.Stderr)
 	}
 	var all []string
 	for _, f := range report.Findings {
-		if strings.HasPrefix(f.Rule, "XA08") {
-			id, _, _ := strings.Cut(f.Object, " of ")
-			all = append(all, id)
+		if strings.HasPrefix(f.Rule, "XA1") {
+			all = append(all, f.Name)
 		} else {
 			all = append(all, f.Rule+" "+f.Member)
 		}
