@@ -17,7 +17,7 @@ type Inspection struct {
 	Materials     []Material
 	Distrust      []Distrust
 	Server        *Server // of the hub: what its certificate must carry
-	// Remarks are what the product's dialect itself finds.
+	// Remarks are what the product's provider itself finds.
 	Remarks []Remark
 	// Deleting says that its object is being deleted.
 	Deleting bool
@@ -29,7 +29,7 @@ type Inspection struct {
 	Guarded *bool
 }
 
-// Remark is one thing that a dialect finds wrong, or laxer than it should be.
+// Remark is one thing that a provider finds wrong, or laxer than it should be.
 type Remark struct {
 	ID       string // what it is known by
 	Severity string // error, warning or info
