@@ -9,6 +9,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 )
 
 // revokeWave decides the next wave on the way to tokens that are refused:
@@ -22,8 +23,8 @@ func revokeWave(f plan.State, goal plan.Goal) plan.Wave {
 		held := holds(m, goal)
 		switch {
 		case goal.CutOff:
-		case goal.Skipped(m.Name) != "":
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
+		case rollout.HeldBack(m, goal) != "":
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: rollout.HeldBack(m, goal)})
 		case !mayBeRefused(m, goal):
 		case m.Err != "":
 			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
