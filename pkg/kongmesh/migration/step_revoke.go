@@ -112,7 +112,7 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: "close", Member: "hub", Verb: "revoke",
 		Title:   "hub: revoke " + strings.Join(ids, ", "),
 		Why:     "no zone is to present it; " + f.Hub.TokenChecks + ", so a session that began with it ends then",
-		WayBack: "none needed: it only accepts more",
+		WayBack: "none: the token stays revoked; a zone that is refused for it needs a new one",
 		NoUndo:  true, KeepsOriginal: true, Timeout: goal.Within, Writes: []plan.Write{write},
 		Conditions: []plan.Condition{onTheList(ids)}}
 	if len(merged.Meant) > 0 {

@@ -28,7 +28,7 @@ func revertStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 		s.Undo = []plan.Write{undo}
 	} else {
 		s.NoUndo = true // it said mutual TLS already, or nothing that one could go back to
-		s.WayBack = "none needed: it only accepts more"
+		s.WayBack = "none needed: the step is the way back, and it stays when it is not verified"
 	}
 	return s
 }
