@@ -22,7 +22,7 @@ import (
 //  3. list the member of every other one, if it is not listed, and publish the statement as that team's.
 //
 // What is refused keeps no other from being taken over; each has its outcome with the reason.
-func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted guard.Cred, source string) (Result, error) {
+func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted guard.Cred, source string) (Result, error) {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return Result{Facts: f}, err
@@ -86,7 +86,7 @@ func (l *Live) Accept(ctx context.Context, entries []api.EdgeCluster, wanted gua
 }
 
 // accept lists a member, publishes its statement, and says what was stated.
-func (l *Live) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string, f plan.State) (string, error) {
+func (l Enroller) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string, f plan.State) (string, error) {
 	m := roster.MemberOf(e)
 	if !listed {
 		if _, err := l.Write(ctx, plan.Write{Context: hub, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}, nil); err != nil {

@@ -107,7 +107,7 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 				clusters["a"] = onMTLS("a")
 			}
 			b, _ := newBed(t, clusters)
-			r, err := b.Accept(t.Context(), through(t, tc.entry), state.JWT, "bob@hub")
+			r, err := b.enroller().Accept(t.Context(), through(t, tc.entry), state.JWT, "bob@hub")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +139,7 @@ func onMTLS(cluster string) []object {
 
 func TestWhatIsRefusedKeepsNothingElseFromBeingTakenOver(t *testing.T) {
 	b, _ := newBed(t, map[string][]object{"hub": openHub("near", "far", "twice", "silent")})
-	r, err := b.Accept(t.Context(), through(t, handedOver("near", time.Minute, nil), handedOver("far", time.Hour, nil), handedOver("twice", time.Minute, nil), handedOver("twice", 2*time.Minute, nil)), state.JWT, "bob@hub")
+	r, err := b.enroller().Accept(t.Context(), through(t, handedOver("near", time.Minute, nil), handedOver("far", time.Hour, nil), handedOver("twice", time.Minute, nil), handedOver("twice", 2*time.Minute, nil)), state.JWT, "bob@hub")
 	if err != nil || r.ExitCode() != 4 {
 		t.Errorf("exit code %d, %v; want 4", r.ExitCode(), err)
 	}

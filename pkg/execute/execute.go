@@ -13,7 +13,7 @@ import (
 // Clusters is what a migration needs of the world. Live is the real one; a model of it is what the tests run through every
 // interruption.
 type Clusters interface {
-	// Observe looks at the named contexts, all selected ones when none are named, and makes facts of that and of what it
+	// Observe looks at the named contexts, all selected ones when none are named, and makes a state of that and of what it
 	// last saw of the others.
 	Observe(ctx context.Context, contexts ...string) plan.State
 	// MissingPermissions asks for rights, by context, and says of each context in which some are missing, or could not be asked for, which.

@@ -203,7 +203,7 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.State, began 
 		h, steps := p.journalCluster, p.steps
 		past := began
 		past.By = e.by(ctx, h.context)
-		past.Ended, past.Result, past.Steps = e.Now().UTC(), "proved", idsOf(steps)
+		past.Ended, past.Result, past.Steps = e.Now().UTC(), plan.ResultVerified, idsOf(steps)
 		writes := false
 		for _, s := range steps {
 			writes = writes || len(s.Writes) > 0 || s.Supply != nil || s.Irreversible

@@ -172,11 +172,6 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	return nil
 }
 
-// retractedError says that what was stated of a member was taken back after it was seen: it must be seen again. Nothing was written.
-type retractedError struct{ why string }
-
-func (e *retractedError) Error() string { return e.why + "; run the command again" }
-
 // publish writes the status of a member's entry as it stands now.
 func publish(ctx context.Context, c *fleet.Cluster, name string, observed *metav1.Time, status map[string]any) error {
 	body := map[string]any{"status": status}

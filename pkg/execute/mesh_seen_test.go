@@ -21,7 +21,7 @@ import (
 
 type obj = map[string]any
 
-// Observe implements Clusters: what the dialect makes of the objects of the named clusters as they are now, and of the others as this run
+// Observe implements Clusters: what the provider makes of the objects of the named clusters as they are now, and of the others as this run
 // saw them last, as Live has it.
 func (w *mesh) Observe(_ context.Context, contexts ...string) plan.State {
 	d := kongmesh.Provider()

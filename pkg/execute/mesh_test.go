@@ -16,7 +16,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// mesh is a small model of a global control plane, its zones and everybody else, on the objects of which the real dialect makes its
+// mesh is a small model of a global control plane, its zones and everybody else, on the objects of which the real provider makes its
 // facts: Deployments that roll out, pods with what they were started with, secrets, sessions of which the global tells late. It moves by
 // chance whenever somebody pauses, and writes down every session that is refused.
 type mesh struct {

@@ -17,9 +17,9 @@ import (
 //  1. refuse a saved plan of another hub; ask for every right; become the only writer; restore the wave that an
 //     interrupted run left in flight, if any, but for what this user may not, which stays written down while those
 //     members are left out;
-//  2. observe everything, ask the dialect for the next wave;
+//  2. observe everything, ask the provider for the next wave;
 //  3. write the way back of the wave into the journal;
-//  4. for each step, side by side: if it withdraws something, observe again and ask the dialect and the one rule again, and where
+//  4. for each step, side by side: if it withdraws something, observe again and ask the provider and the one rule again, and where
 //     something else comes first by now, go on with 2, a few times;
 //     write, prove, publish, remove what only the way back needed, else put back;
 //  5. clear the wave from the journal and add it to the history; stop if more members failed than may, if one could not be put back, or
@@ -232,13 +232,13 @@ var errSuperseded = errors.New("something else comes first")
 // supersededAtMost is how often a run goes on from that: who is overtaken again and again had better look why.
 const supersededAtMost = 3
 
-// stillSafe asks, on facts that were just read, whether a withdrawing step is still what comes next, and the one rule. Facts
+// stillSafe asks, on the state that was just read, whether a withdrawing step is still what comes next, and the one rule. Facts
 // age: what it returns says no once they are too old to be believed.
 func (e *Executor) stillSafe(s plan.Step, f plan.State) func() error {
 	next := e.Provider.Next(f, e.Goal)
 	return func() error {
 		if !slices.ContainsFunc(next.Steps, func(n plan.Step) bool { return n.ID == s.ID }) {
-			why := "the facts have changed"
+			why := "the state has changed"
 			if len(next.Obstacles) > 0 {
 				why = next.Obstacles[0].Member + ": " + next.Obstacles[0].Why
 			}

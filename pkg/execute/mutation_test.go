@@ -88,7 +88,7 @@ func bendConditions(e *Executor, chosen func(plan.Condition) bool) {
 }
 
 // Each of these rules is bent in turn, and the model must notice: somebody is refused, or what can be migrated is not, or does not go
-// back. A model that lets one pass shows nothing about that rule. (That a withdrawing write is asked again on fresh facts is shown by
+// back. A model that lets one pass shows nothing about that rule. (That a withdrawing write is asked again on a fresh state is shown by
 // TestMTLSIsTurnedOffOnWhatWasJustReadAlone: here no time passes between a look and a write.)
 func TestTheModelCatchesEachBentRule(t *testing.T) {
 	only := func(c guard.Cred) []guard.Cred { return []guard.Cred{c} }

@@ -71,7 +71,7 @@ func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
 	}
 }
 
-// Where the dialect tells what a member presents, that is said of one for which nothing is left to do, or not yet.
+// Where the provider tells what a member presents, that is said of one for which nothing is left to do, or not yet.
 func TestAccountSaysWhatAMemberPresents(t *testing.T) {
 	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"}}
 	for _, name := range []string{"a", "b", "c", "d"} {

@@ -76,7 +76,7 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 	}
 }
 
-// probe sends the probes of the steps, side by side, and adds what came of them to the facts.
+// probe sends the probes of the steps, side by side, and adds what came of them to the state.
 func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.State) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup

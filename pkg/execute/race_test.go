@@ -142,7 +142,7 @@ func TestPublishingLooksWhatStands(t *testing.T) {
 func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
 	b, _ := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"))})
 	before := handedOver("far", 0, nil)
-	if err := b.Live.Forget(t.Context(), "far", "bob@hub", "its team goes back", true); err != nil {
+	if err := b.enroller().Forget(t.Context(), "far", "bob@hub", "its team goes back", true); err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
@@ -170,7 +170,7 @@ func busy() object {
 func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
 	b, _ := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"), busy())})
 	b.journal = inFlight(t, moved("far", "far"))
-	err := b.Live.Forget(t.Context(), "far", "bob@hub", "gone", true)
+	err := b.enroller().Forget(t.Context(), "far", "bob@hub", "gone", true)
 	if err == nil || !strings.Contains(err.Error(), "nothing was forgotten: another run is at work: ann@far/1") || b.journal == "" || len(b.wrote) > 0 {
 		t.Errorf("%v; wrote %v; the journal: %s", err, b.wrote, b.journal)
 	}

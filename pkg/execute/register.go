@@ -24,6 +24,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
+// Enroller lists, registers and forgets members in the hub's roster.
+type Enroller struct{ *Live }
+
 // Registration is how edges are registered to be read live.
 type Registration struct {
 	// Server and ServerName, when not empty, are the address by which the hub reaches the one edge, and the name in its certificate.
@@ -40,7 +43,7 @@ const takeEffect = 15 * time.Second
 
 // Register lets the hub read the named edges in their own clusters, and has the webhook decide from that. It may be repeated: everything is
 // made anew or left as it is, and the token is renewed.
-func (l *Live) Register(ctx context.Context, names []string, how Registration) (Result, error) {
+func (l Enroller) Register(ctx context.Context, names []string, how Registration) (Result, error) {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return Result{Facts: f}, err
@@ -62,7 +65,7 @@ func (l *Live) Register(ctx context.Context, names []string, how Registration) (
 }
 
 // Unregister takes the hub's means of reading the named edges away, and has the webhook decide from statements again.
-func (l *Live) Unregister(ctx context.Context, names []string) (Result, error) {
+func (l Enroller) Unregister(ctx context.Context, names []string) (Result, error) {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return Result{Facts: f}, err
@@ -71,7 +74,7 @@ func (l *Live) Unregister(ctx context.Context, names []string) (Result, error) {
 }
 
 // each does something for the named edges, side by side, and accounts for everybody.
-func (l *Live) each(ctx context.Context, f plan.State, names []string, do func(plan.Member) Outcome) (Result, error) {
+func (l Enroller) each(ctx context.Context, f plan.State, names []string, do func(plan.Member) Outcome) (Result, error) {
 	for _, n := range names {
 		switch m := f.Member(n); {
 		case m == nil:
@@ -111,7 +114,7 @@ func (l *Live) each(ctx context.Context, f plan.State, names []string, do func(p
 //  4. Read it by the very kubeconfig, as the webhook will.
 //  5. Store the kubeconfig in the hub.
 //  6. Have the webhook decide from it.
-func (l *Live) register(ctx context.Context, hub *fleet.Cluster, m plan.Member, how Registration) (string, error) {
+func (l Enroller) register(ctx context.Context, hub *fleet.Cluster, m plan.Member, how Registration) (string, error) {
 	edge, err := l.Fleet.Cluster(m.Context)
 	if err != nil {
 		return "", &NotBegunError{err}
@@ -198,7 +201,7 @@ func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconf
 }
 
 // enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's entry is not touched.
-func (l *Live) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) error {
+func (l Enroller) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) error {
 	entry := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
 	if m.Registered {
 		live, err := get(ctx, hub, roster.Ref(m.Name))
@@ -354,7 +357,7 @@ func (e explained) Unwrap() error { return e.error }
 //  1. Take back what the roster states of it, unless that is what is seen now: nobody looked at it while the webhook read the edge itself.
 //  2. Have the webhook decide from statements.
 //  3. Remove the kubeconfig, and the reader.
-func (l *Live) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
+func (l Enroller) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
 	stated := "decided from statements again"
 	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || m.Statement.Fence != "" && !m.Fence.Verified ||
 		!slices.Equal(m.Statement.Presents, m.Evidence.Presents))

@@ -82,7 +82,7 @@ func TestAnEdgeThatIsNotReadLiveAnyMoreIsNotBelievedForWhatWasOnceStated(t *test
 				clusters["a"] = tc.edge
 			}
 			b, _ := newBed(t, clusters)
-			r, err := b.Unregister(t.Context(), []string{"a"})
+			r, err := b.enroller().Unregister(t.Context(), []string{"a"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -144,7 +144,7 @@ func (e *Executor) fenceRemovals(s EntryStep, f plan.State) []plan.Write {
 }
 
 // locate finds the contexts of a journal's patches by the clusters that they were of: whoever reads it may call them by other
-// names. It refuses what the dialect would not have written.
+// names. It refuses what the provider would not have written.
 func (e *Executor) locate(s EntryStep, f plan.State) (EntryStep, error) {
 	undo := slices.Clone(s.Undo)
 	for i, p := range undo {
@@ -183,7 +183,7 @@ func (e *Executor) locate(s EntryStep, f plan.State) (EntryStep, error) {
 	return s, nil
 }
 
-// notOurs says that a journal asks for what no dialect writes.
+// notOurs says that a journal asks for what no provider writes.
 func notOurs(p plan.Write) error {
 	return fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, journalRef.Namespace, journalRef.Name)
 }

@@ -24,6 +24,9 @@ import (
 
 type object = apifake.Object
 
+// enroller enrols members of the bed.
+func (b *bed) enroller() Enroller { return Enroller{b.Live} }
+
 // bed is clusters over real HTTP that store nothing but the journal and record what is written, with a clock of their own.
 type bed struct {
 	*Live
@@ -461,10 +464,10 @@ func TestForgettingAMemberTakesItOutOfTheWaveInFlight(t *testing.T) {
 	b, e := newBed(t, map[string][]object{"hub": openHub("b"), "b": apifake.Edge("b")})
 	b.journal = inFlight(t, moved("a", "a"))
 	live := e.Clusters.(*bed).Live
-	if err := live.Forget(t.Context(), "a", "me", "gone", false); err == nil {
+	if err := (Enroller{live}).Forget(t.Context(), "a", "me", "gone", false); err == nil {
 		t.Error("forgotten while in flight, without being told that this is meant")
 	}
-	if err := live.Forget(t.Context(), "a", "me", "gone", true); err != nil || b.journal != "" {
+	if err := (Enroller{live}).Forget(t.Context(), "a", "me", "gone", true); err != nil || b.journal != "" {
 		t.Errorf("%v; the journal: %s", err, b.journal)
 	}
 }

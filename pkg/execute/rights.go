@@ -6,9 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -86,55 +84,6 @@ func stating(name string) []plan.Permission {
 	return []plan.Permission{state, write}
 }
 
-// registering are the rights that Register takes for one edge, by context. Anyone who gives the reader a right must
-// have it.
-func registering(hub string, m plan.Member, reads []plan.Read) map[string][]plan.Permission {
-	needs := map[string][]plan.Permission{hub: roster.Ref(m.Name).Permissions(listing(m), "get", "patch")}
-	needs[hub] = append(needs[hub], access.SecretRef(roster.ObjectName(m.Name)).Permissions("create", "update")...)
-	for _, o := range access.Objects(m.Object.Namespace, reads) {
-		needs[m.Context] = append(needs[m.Context], o.Ref.Permissions("create", "patch")...)
-	}
-	needs[m.Context] = append(
-		needs[m.Context],
-		plan.Permission{Verb: "create", Resource: "serviceaccounts", Subresource: "token",
-			Namespace: m.Object.Namespace, Name: access.ReaderName},
-	)
-	for _, r := range reads {
-		verb := "list"
-		if r.Name != "" {
-			verb = "get"
-		}
-		needs[m.Context] = append(
-			needs[m.Context],
-			plan.Permission{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name},
-		)
-	}
-	return needs
-}
-
-// listing is the verb that brings the roster's entry of a member up to date.
-func listing(m plan.Member) string {
-	if m.Registered {
-		return "patch"
-	}
-	return "create"
-}
-
-// unregistering are the rights that Unregister takes for one edge, by context.
-func unregistering(hub string, m plan.Member, voids bool) map[string][]plan.Permission {
-	needs := map[string][]plan.Permission{hub: roster.Ref(m.Name).Permissions("patch")}
-	if voids {
-		needs[hub] = append(needs[hub], stating(m.Name)[1:]...)
-	}
-	needs[hub] = append(needs[hub], access.SecretRef(roster.ObjectName(m.Name)).Permissions("delete")...)
-	if m.Err == "" {
-		for _, o := range access.Objects(m.Object.Namespace, nil) {
-			needs[m.Context] = append(needs[m.Context], o.Ref.Permissions("delete")...)
-		}
-	}
-	return needs
-}
-
 // publishing are the rights that ProveNamed takes in the hub for one member.
 func publishing(m plan.Member) []plan.Permission {
 	all := append(roster.Ref(m.Name).Permissions("get"), stating(m.Name)...)
@@ -146,21 +95,6 @@ func publishing(m plan.Member) []plan.Permission {
 
 // readJournal is the right to see what an interrupted run left in flight.
 var readJournal = plan.Permission{Verb: "get", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
-
-// forgetting are the rights that Forget takes in the hub.
-func forgetting(name string, alive, live bool) []plan.Permission {
-	all := append(
-		roster.Ref(name).Permissions("get", "delete"),
-		plan.Permission{Verb: "create", Resource: "events", Namespace: api.Namespace},
-	)
-	if live {
-		all = append(all, access.SecretRef(roster.ObjectName(name)).Permissions("delete")...)
-	}
-	if !alive {
-		return all
-	}
-	return append(all, writingJournal()...)
-}
 
 // mayPublish asks, of those of whom a statement is to be written, whether it may be.
 func mayPublish(ctx context.Context, c Clusters, hub string, members []plan.Member) map[string]string {
@@ -232,34 +166,4 @@ func words(lacking map[string]Denial) string {
 		all = append(all, fmt.Sprintf(said, context, lacking[context].Why))
 	}
 	return strings.Join(all, "; ")
-}
-
-// MissingPermissions implements Clusters.
-func (l *Live) MissingPermissions(ctx context.Context, needs map[string][]plan.Permission) map[string]Denial {
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	lacking := map[string]Denial{}
-	slots := make(chan struct{}, max(l.Observer.Limit, 1))
-	for name, list := range needs {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			missing, err := l.Observer.Lacking(ctx, name, list)
-			var words []string
-			for _, n := range missing {
-				words = append(words, n.String())
-			}
-			lack := Denial{Why: strings.Join(words, "; ")}
-			if len(words) == 0 && err != "" {
-				lack = Denial{Why: err, Unknown: true}
-			}
-			if lack.Why != "" {
-				mu.Lock()
-				defer mu.Unlock()
-				lacking[name] = lack
-			}
-		})
-	}
-	wg.Wait()
-	return lacking
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // findHub looks for the hub and returns its client.
-func (l *Live) findHub(ctx context.Context) (*fleet.Cluster, plan.State, error) {
+func (l Enroller) findHub(ctx context.Context) (*fleet.Cluster, plan.State, error) {
 	f := l.Observe(ctx)
 	if !f.Hub.Found {
 		return nil, f, errors.New(f.Hub.Err)
@@ -30,7 +30,7 @@ func (l *Live) findHub(ctx context.Context) (*fleet.Cluster, plan.State, error) 
 }
 
 // Roster returns the entries of the hub's roster, sorted by name, and when they were read.
-func (l *Live) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error) {
+func (l Enroller) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error) {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return nil, f.At, err
@@ -40,7 +40,7 @@ func (l *Live) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error)
 }
 
 // entries lists the roster of a hub.
-func (l *Live) entries(ctx context.Context, hub *fleet.Cluster) ([]api.EdgeCluster, error) {
+func (l Enroller) entries(ctx context.Context, hub *fleet.Cluster) ([]api.EdgeCluster, error) {
 	b, err := fleet.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
 		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
 	if apierrors.IsNotFound(err) {
@@ -60,7 +60,7 @@ func (l *Live) entries(ctx context.Context, hub *fleet.Cluster) ([]api.EdgeClust
 // Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the hub itself
 // still lists it, for then it would go on counting. The Event with the reason is written first: without it nothing is
 // forgotten. One that is forgotten alive is so beside no other run, and what was seen of it before is not taken over any more.
-func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bool) error {
+func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive bool) error {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (l *Live) Forget(ctx context.Context, name, source, reason string, alive bo
 
 // drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and tells of it in the history:
 // what was seen of it before is not taken over any more.
-func (l *Live) drop(ctx context.Context, hub, name string, told plan.WaveRecord) error {
+func (l Enroller) drop(ctx context.Context, hub, name string, told plan.WaveRecord) error {
 	j, err := l.ReadJournal(ctx, hub)
 	if err != nil {
 		return err

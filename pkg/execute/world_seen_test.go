@@ -29,7 +29,7 @@ func (w *world) seenAs(c certificate) plan.Certificate {
 	return seen
 }
 
-// Observe implements Clusters: the facts that the dialect would make of this world.
+// Observe implements Clusters: the state that the provider would make of this world.
 func (w *world) Observe(context.Context, ...string) plan.State {
 	f := plan.State{At: w.now, Product: state.Name, UsesRoster: true}
 	if !w.noHub {
@@ -117,7 +117,7 @@ func (w *world) member(e *fleetMember) plan.Member {
 	return m
 }
 
-// fence is what the dialect makes of the fence that is stored.
+// fence is what the provider makes of the fence that is stored.
 func (w *world) fence(e *fleetMember) plan.Fence {
 	ref := plan.Ref{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings", Kind: "Fence", Name: plan.FenceName}
 	f := plan.Fence{Policy: ref, Binding: ref}
@@ -132,7 +132,7 @@ func (w *world) fence(e *fleetMember) plan.Fence {
 	return f
 }
 
-// rotation is what the dialect makes of pods and tokens.
+// rotation is what the provider makes of pods and tokens.
 func (w *world) rotation(e *fleetMember) plan.Rotation {
 	var newest time.Time
 	for _, p := range e.pods {

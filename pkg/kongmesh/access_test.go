@@ -99,7 +99,7 @@ func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 	}
 }
 
-// What is missing is said of each context by what this product needs there, and nothing that another product's dialect asked for counts.
+// What is missing is said of each context by what this product needs there, and nothing that another product's provider asked for counts.
 func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 	s := look("west", mesh("")["west"])
 	s.AccessReviews = map[plan.Permission]plan.AccessReview{{Verb: "list", Group: "install.tetrate.io", Resource: "controlplanes"}: {}}
@@ -118,7 +118,7 @@ func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 	}
 }
 
-// Nothing tells of what could not be looked at by a dialect of another product.
+// Nothing tells of what could not be looked at by a provider of another product.
 func TestWhatAnotherDialectCouldNotReadIsNoMatterOfAMesh(t *testing.T) {
 	s := look("west", mesh("")["west"])
 	s.Reads[plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}] = plan.Result{Err: "forbidden (403)"}

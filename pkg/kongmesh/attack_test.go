@@ -138,7 +138,7 @@ func TestCuttingOffRevokesNobodyElse(t *testing.T) {
 	}
 }
 
-// A journal is an object that others can write: only what this dialect writes itself is done for it, and leads to a credential that is good.
+// A journal is an object that others can write: only what this provider writes itself is done for it, and leads to a credential that is good.
 func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 	f := namespaced(mesh(token(t, "west", nil))).facts(t, kongmesh.Provider(), nil)
 	west, d := f.Member("west"), kongmesh.Provider()
@@ -217,7 +217,7 @@ func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
 	}
 }
 
-// What an object said before is kept in a ConfigMap that others can write: of that only what this dialect changes is a way back.
+// What an object said before is kept in a ConfigMap that others can write: of that only what this provider changes is a way back.
 func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 	d := kongmesh.Provider()
 	container := func(more string, value any) map[string]any {

@@ -1,4 +1,4 @@
-// Package kongmesh is the dialect of Kong Mesh, and of Kuma which it is built on: names, formats and algorithms of zone tokens, signing
-// keys and revocations, as the product has them, its laxness included; and what a careful reader says to each.
-// It must not know a client, a clock, the environment or randomness; what its sources leave open is said with every verdict that rests on it.
+// Package kongmesh is the face of Kong Mesh, and of Kuma, on which it is built: its name and its providers. Its rooms
+// hold the rest: zonetoken knows the formats, state reads, migration decides, inspect looks at more for check. A room may
+// import the ones before it alone. All of it is pure: no client, clock, environment or randomness.
 package kongmesh

@@ -49,7 +49,7 @@ var meshKeys = sync.OnceValue(func() [2]*rsa.PrivateKey {
 // fleet is the objects of each cluster.
 type fleet map[string][]apifake.Object
 
-// facts are what a dialect makes of a fleet at noon.
+// facts is the state that a provider makes of a fleet at noon.
 func (f fleet) facts(t *testing.T, d plan.Provider, skew map[string]time.Duration) plan.State {
 	t.Helper()
 	f2 := d.ReadState(f.snapshots(t, d, skew), plan.Selection{}, noon)
@@ -337,7 +337,7 @@ func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 	}
 }
 
-// BenchmarkAThousandZones makes the facts of a global and its thousand zones, each in a cluster of its own with a token to verify, and
+// BenchmarkAThousandZones makes the state of a global and its thousand zones, each in a cluster of its own with a token to verify, and
 // plans a rotation of all of them.
 func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
 	d := kongmesh.Provider()

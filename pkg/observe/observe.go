@@ -17,9 +17,9 @@ import (
 // Observer looks at the contexts of a fleet.
 type Observer struct {
 	Fleet *fleet.Fleet
-	// Reads is the dialect's.
+	// Reads is the provider's.
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
-	// Trim, when set, takes out of a body what the dialect does not read: what is left is kept for every context.
+	// Trim, when set, takes out of a body what the provider does not read: what is left is kept for every context.
 	Trim func(r plan.Read, body []byte) []byte
 	// Metrics asks for the metrics pages too.
 	Metrics bool
@@ -104,7 +104,7 @@ func (p *progress) copy() map[plan.Read]plan.Result {
 	return maps.Clone(p.reads)
 }
 
-// look gets the credential of the context and performs burst after burst, all reads of a burst side by side, until the dialect asks
+// look gets the credential of the context and performs burst after burst, all reads of a burst side by side, until the provider asks
 // for nothing more.
 func (o *Observer) look(ctx context.Context, deadline *deadline, name string, p *progress) plan.Snapshot {
 	s := plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name)}

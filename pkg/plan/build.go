@@ -23,7 +23,7 @@ func (p Plan) Changes() int {
 	return n
 }
 
-// Build aims the goal, then asks the dialect what comes next, predicts it done, and asks again, until nothing is left to do. A dialect whose
+// Build aims the goal, then asks the provider what comes next, predicts it done, and asks again, until nothing is left to do. A provider whose
 // predictions never arrive is cut off after as many waves as a fleet could need.
 func Build(d Provider, f State, goal Goal) Plan {
 	goal = d.Complete(f, goal)
@@ -73,7 +73,7 @@ func (f State) HoldWhilePaused(w Wave, deployment string) Wave {
 }
 
 // withoutUnsafe is a wave without the steps that the one rule does not allow, each of which is blocked by those who may still present what would be
-// withdrawn. A dialect plans none; that it is asked here too keeps a plan from promising what its run would refuse.
+// withdrawn. A provider plans none; that it is asked here too keeps a plan from promising what its run would refuse.
 func withoutUnsafe(w Wave, f State) Wave {
 	kept := w
 	kept.Steps = nil

@@ -9,20 +9,20 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
-// Detect is the dialect of whichever product is found: it reads what each of them reads, and decides by the one that is there. Where
+// Detect is the provider of whichever product is found: it reads what each of them reads, and decides by the one that is there. Where
 // none is, it is the first; where several are, the selection names one, or the hub's context holds one alone, or there is no hub.
-func Detect(dialects ...Provider) Provider {
+func Detect(providers ...Provider) Provider {
 	of := func(f State) Provider {
-		i := slices.IndexFunc(dialects, func(d Provider) bool { return d.Name == f.Product })
-		return dialects[max(i, 0)]
+		i := slices.IndexFunc(providers, func(d Provider) bool { return d.Name == f.Product })
+		return providers[max(i, 0)]
 	}
 	return Provider{
 		Name: "recognised",
 		Detects: func(s Snapshot) bool {
-			return slices.ContainsFunc(dialects, func(d Provider) bool { return d.Detects(s) })
+			return slices.ContainsFunc(providers, func(d Provider) bool { return d.Detects(s) })
 		},
 		Trim: func(r Read, body []byte) []byte {
-			for _, d := range dialects {
+			for _, d := range providers {
 				body = d.Trim(r, body)
 			}
 			return body
@@ -30,7 +30,7 @@ func Detect(dialects ...Provider) Provider {
 		Reads: func(soFar map[Read]Result, metrics bool) []Read {
 			var next []Read
 			seen := map[Read]bool{}
-			for _, d := range dialects {
+			for _, d := range providers {
 				for _, r := range d.Reads(soFar, metrics) {
 					if !seen[r] {
 						next, seen[r] = append(next, r), true
@@ -39,18 +39,18 @@ func Detect(dialects ...Provider) Provider {
 			}
 			return next
 		},
-		Permissions: func(soFar map[Read]Result, migrate bool) []Permission { return permissionsOf(dialects, soFar, migrate) },
+		Permissions: func(soFar map[Read]Result, migrate bool) []Permission { return permissionsOf(providers, soFar, migrate) },
 		ReadState: func(snaps []Snapshot, where Selection, at time.Time) State {
-			d, err := detected(dialects, snaps, where)
+			d, err := detected(providers, snaps, where)
 			f := d.ReadState(snaps, where, at)
 			f.Product = d.Name
 			switch none := !slices.ContainsFunc(snaps, func(s Snapshot) bool {
-				return s.Err != "" || slices.ContainsFunc(dialects, func(d Provider) bool { return d.Detects(s) })
+				return s.Err != "" || slices.ContainsFunc(providers, func(d Provider) bool { return d.Detects(s) })
 			}); {
 			case err != "":
 				f.Hub = Hub{Err: err}
 			case none && where.Product == "" && !where.NoHub && !f.Hub.Found:
-				f.Hub.Err = noHubFound(dialects, snaps, where, at)
+				f.Hub.Err = noHubFound(providers, snaps, where, at)
 			}
 			return f
 		},
@@ -82,10 +82,10 @@ func Detect(dialects ...Provider) Provider {
 }
 
 // permissionsOf are the rights for what is found in a context; where nothing is, or where it could not be told, those for any of the products.
-func permissionsOf(dialects []Provider, soFar map[Read]Result, migrate bool) []Permission {
-	nothing := !slices.ContainsFunc(dialects, func(d Provider) bool { return d.Detects(Snapshot{Reads: soFar}) })
+func permissionsOf(providers []Provider, soFar map[Read]Result, migrate bool) []Permission {
+	nothing := !slices.ContainsFunc(providers, func(d Provider) bool { return d.Detects(Snapshot{Reads: soFar}) })
 	all := map[Permission]bool{}
-	for _, d := range dialects {
+	for _, d := range providers {
 		if d.Permissions == nil || !nothing && !d.Detects(Snapshot{Reads: soFar}) {
 			continue
 		}
@@ -96,10 +96,10 @@ func permissionsOf(dialects []Provider, soFar map[Read]Result, migrate bool) []P
 	return SortedPermissions(all)
 }
 
-// detected finds the one dialect of snapshots, and else says why it could not.
-func detected(dialects []Provider, snaps []Snapshot, where Selection) (Provider, string) {
+// detected finds the one provider of snapshots, and else says why it could not.
+func detected(providers []Provider, snaps []Snapshot, where Selection) (Provider, string) {
 	if where.Product != "" {
-		for _, d := range dialects {
+		for _, d := range providers {
 			if d.Name == where.Product {
 				return d, ""
 			}
@@ -107,7 +107,7 @@ func detected(dialects []Provider, snaps []Snapshot, where Selection) (Provider,
 	}
 	var here, hubs []Provider
 	var seen []string
-	for _, d := range dialects {
+	for _, d := range providers {
 		var in []string
 		for _, s := range snaps {
 			if d.Detects(s) {
@@ -124,7 +124,7 @@ func detected(dialects []Provider, snaps []Snapshot, where Selection) (Provider,
 	}
 	switch {
 	case len(here) == 0:
-		return dialects[0], ""
+		return providers[0], ""
 	case len(here) == 1:
 		return here[0], ""
 	case len(hubs) == 1:
@@ -134,9 +134,9 @@ func detected(dialects []Provider, snaps []Snapshot, where Selection) (Provider,
 }
 
 // noHubFound says which hubs were looked for, in contexts that hold nothing of any product.
-func noHubFound(dialects []Provider, snaps []Snapshot, where Selection, at time.Time) string {
+func noHubFound(providers []Provider, snaps []Snapshot, where Selection, at time.Time) string {
 	var hubs, in []string
-	for _, d := range dialects {
+	for _, d := range providers {
 		hubs = append(hubs, fmt.Sprintf("a %s (%s)", d.ReadState(nil, Selection{}, at).Words.Hub, d.Name))
 	}
 	for _, s := range snaps {

@@ -65,13 +65,13 @@ type Goal struct {
 	// Renew names the members whose credential is to be made anew, and nothing else to be done, each with the digest of the one that it has
 	// when the run begins, which Aim fills in. "" among the names stands for every member that presents the wanted credential.
 	Renew map[string]string `json:"renew,omitempty"`
-	// Others says that whoever else presents a credential of the older keys, and is not seen, has got another: see the dialect.
+	// Others says that whoever else presents a credential of the older keys, and is not seen, has got another: see the provider.
 	Others bool `json:"others,omitempty"`
 	// FromKey has tokens signed with the hub's key, where its own API would issue them otherwise. OwnLogin says that this API is asked with a
 	// token that is handed over, and not with the administrator's.
 	FromKey  bool `json:"fromKey,omitempty"`
 	OwnLogin bool `json:"ownLogin,omitempty"`
-	// ValidFor is how long a token is valid that is made on the way; 0 leaves it to the dialect.
+	// ValidFor is how long a token is valid that is made on the way; 0 leaves it to the provider.
 	ValidFor time.Duration `json:"validFor,omitempty"`
 	// Names are names that the hub's certificate must have besides those that the selected edges dial.
 	Names []string `json:"names,omitempty"`

@@ -141,12 +141,15 @@ type WaveRecord struct {
 	Ended  time.Time `json:"ended"`
 	By     string    `json:"by"`
 	Steps  []string  `json:"steps"`            // IDs
-	Result string    `json:"said"`             // "proved", or what failed
+	Result string    `json:"said"`             // ResultVerified, or what failed
 	Goal   string    `json:"goal,omitempty"`   // "jwt-only", "rollback"
 	Failed []string  `json:"failed,omitempty"` // the members whose step failed
 	// Deletes are the objects that the wave was to delete: what an interrupted one left is found by them.
 	Deletes []Deletion `json:"deletes,omitempty"`
 }
+
+// ResultVerified is the result of a wave of which every step was verified. Journals keep it.
+const ResultVerified = "proved"
 
 // Deletion is one object that a wave was to delete for a member.
 type Deletion struct {

@@ -226,7 +226,7 @@ type Statement struct {
 	Invalid   string // why it says nothing although it is there: the object was re-created
 }
 
-// Verified says whether the roster's word and the member's own processes agree, at the time of the facts, that it presents
+// Verified says whether the roster's word and the member's own processes agree, at the time of the state, that it presents
 // cred and nothing else.
 func (m Member) Verified(cred guard.Cred, at time.Time) bool {
 	only := []guard.Cred{cred}

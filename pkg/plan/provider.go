@@ -9,7 +9,7 @@ import (
 
 // Selection says in which of the contexts the hub is.
 type Selection struct {
-	Product string // the name of the dialect; "" means to find out
+	Product string // the name of the provider; "" means to find out
 	Hub     string // the context of the hub; "" means to find it among them
 	Standby string // the context of a second hub that takes over from the first
 	NoHub   bool   // there is none to look at: the run is about edges alone
@@ -22,12 +22,13 @@ type Selection struct {
 	Roots func() *x509.CertPool
 }
 
-// Provider is one product. All its functions are pure.
+// Provider is one product. All its functions are pure. A nil function, where its comment allows that, is a product
+// that has nothing to say to it.
 type Provider struct {
 	Name string
 	// Detects says whether a snapshot shows a hub or a member of the product.
 	Detects func(Snapshot) bool
-	// Trim leaves of a body what the dialect reads of it.
+	// Trim leaves of a body what the provider reads of it.
 	Trim func(r Read, body []byte) []byte
 	// Reads says what to read next of a context, given what was read of it so far; nil means that this is all. Metrics
 	// pages are asked for only when metrics is true.
@@ -35,9 +36,9 @@ type Provider struct {
 	// Permissions lists the rights that a run makes use of in a context of which that much was read, to look, and to migrate too when migrate is
 	// true; nil where nobody asks.
 	Permissions func(soFar map[Read]Result, migrate bool) []Permission
-	// ReadState makes facts of snapshots.
+	// ReadState makes a state of snapshots.
 	ReadState func(snaps []Snapshot, where Selection, at time.Time) State
-	// Complete fills in what a goal leaves to the product, by the facts that a run begins with: the credential that members are to present.
+	// Complete fills in what a goal leaves to the product, by the state that a run begins with: the credential that members are to present.
 	Complete func(State, Goal) Goal
 	// Next says what to do next.
 	Next func(State, Goal) Wave
@@ -45,7 +46,7 @@ type Provider struct {
 	Verify func(State, Member, Goal) Step
 	// InstallFence is the step that proves a member's fence, having installed it where it is not.
 	InstallFence func(State, Member, Goal) Step
-	// AllowsUndo says whether a patch that was read from a journal is one that this dialect writes to take a step back, after which its
+	// AllowsUndo says whether a patch that was read from a journal is one that this provider writes to take a step back, after which its
 	// member presents from again (see Step.From).
 	AllowsUndo func(f State, p Write, from guard.Cred) bool
 	// CredentialAfter is what a member would present after a patch that takes a step back, as far as its credentials are good now, and whether that is
@@ -55,7 +56,7 @@ type Provider struct {
 	// hub accepts decides that.
 	CannotPresent func(f State, m Member, c guard.Cred) string
 	// Converged says of a member whether nothing is left to do for it on the way to a goal, and what it presents, in words, "" when that is not
-	// known; nil where it is whether the member presents what the goal wants (Facts.Moved).
+	// known; nil where it is whether the member presents what the goal wants (State.Moved).
 	Converged func(f State, m Member, g Goal) (there bool, presents string)
 	// RemoveFence is what removes the fence of a member's cluster, which would deny the way back; nothing when it has none.
 	RemoveFence func(State, Member) []Write

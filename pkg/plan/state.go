@@ -9,11 +9,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
-// State is what is known of a hub and its members at one moment. It is made by a dialect from snapshots, and everything
+// State is what is known of a hub and its members at one moment. It is made by a provider from snapshots, and everything
 // that decides takes it as it is.
 type State struct {
 	At      time.Time
-	Product string // the name of the dialect that made them
+	Product string // the name of the provider that made them
 	Words   Words
 	// UsesRoster says that what is proved of a member is stated in the roster, for the admission webhook of the product.
 	UsesRoster bool
@@ -129,7 +129,7 @@ func (f State) Switched(m Member, to guard.Cred) bool {
 }
 
 // Blockers asks the one rule about a step that has a hub stop accepting something: who may still present it, at a time. It is asked where a
-// plan is made, on the facts and on predicted ones, and again right before the write.
+// plan is made, on the state and on predicted ones, and again right before the write.
 func (f State) Blockers(s Step, now time.Time) []guard.Blocker {
 	if s.Withdraws == nil {
 		return nil

@@ -125,7 +125,7 @@ func (p HistoryWave) details(w io.Writer, wide bool) {
 		goal = "goal " + p.Goal + ", "
 	}
 	paragraph(w, "  ", fmt.Sprintf("%sby %s, in %s: %s%s", goal, p.By, p.Context, strings.Join(steps, ", "), more))
-	if p.Result != "proved" {
+	if p.Result != plan.ResultVerified {
 		paragraph(w, "  ", p.Result)
 	}
 }

@@ -8,41 +8,64 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// rotationText is how the renewal of an edge's token goes; "" for whoever presents none, or where the product renews none:
-//
-//   - "none: " and why, where nothing renews it;
-//   - "late: ", when less than a twentieth of its life is left: by then it should have been renewed (how early the product does is not
-//     documented; check says the same as XA036);
-//   - "seen", once its session has outlived the token with which it began, with when the one of now was minted; else when it will have.
-//
-// Whether the product would make the token again if it were gone is added where it would not: token rotate refuses that edge.
-func rotationText(m plan.Member, at time.Time) string {
+// renewal is how the renewal of an edge's token goes.
+type renewal struct {
+	state renewalState
+	text  string
+}
+
+// renewalState says whether a token is renewed in time.
+type renewalState int8
+
+const (
+	renewalUnsaid  renewalState = iota // the edge presents no token, or the product renews none
+	renewalNone                        // nothing renews it
+	renewalLate                        // less than a twentieth of its life is left: by then it should have been renewed
+	renewalSeen                        // its session has outlived the token with which it began
+	renewalNotSeen                     // it has not yet
+)
+
+var renewalWords = map[renewalState]string{renewalNone: "none", renewalLate: "late", renewalSeen: "seen",
+	renewalNotSeen: "not seen yet"}
+
+// String is the renewal as a report has it: "late: minted ..., expired ...".
+func (r renewal) String() string {
+	if r.state == renewalUnsaid {
+		return ""
+	}
+	return renewalWords[r.state] + ": " + r.text
+}
+
+// renewalOf says how the renewal of an edge's token goes. How early the product renews one is not documented; check says
+// the same as XA036. Whether the product would make the token again if it were gone is added where it would not: token
+// rotate refuses that edge.
+func renewalOf(m plan.Member, at time.Time) renewal {
 	c, r := m.Credential, m.Rotation
 	if m.Role != plan.RoleEdge || m.Err != "" || r == (plan.Rotation{}) || !slices.Contains(m.Evidence.Presents, "jwt") {
-		return ""
+		return renewal{}
 	}
 	minted := ""
 	if !c.Written.IsZero() {
 		minted = "minted " + stamp(c.Written) + ", "
 	}
 	left, life := c.Expires.Sub(at), c.Expires.Sub(c.Written)
-	text := ""
+	var said renewal
 	switch {
 	case r.Static:
-		return "none: " + minted + r.Why
+		return renewal{renewalNone, minted + r.Why}
 	case !c.Expires.IsZero() && left <= 0:
-		text = "late: " + minted + "expired " + stamp(c.Expires)
+		said = renewal{renewalLate, minted + "expired " + stamp(c.Expires)}
 	case !c.Expires.IsZero() && !c.Written.IsZero() && left < life/20:
-		text = fmt.Sprintf("late: %sand of the %s that it lives %s are left", minted, short(life), short(left))
+		said = renewal{renewalLate, fmt.Sprintf("%sand of the %s that it lives %s are left", minted, short(life), short(left))}
 	case r.Seen:
-		text = "seen: " + minted + "its session has outlived the token that it began with"
+		said = renewal{renewalSeen, minted + "its session has outlived the token that it began with"}
 	case r.At.IsZero():
-		text = "not seen yet: " + minted + r.Why
+		said = renewal{renewalNotSeen, minted + r.Why}
 	default:
-		text = fmt.Sprintf("not seen yet: %sdue by %s", minted, stamp(r.At))
+		said = renewal{renewalNotSeen, fmt.Sprintf("%sdue by %s", minted, stamp(r.At))}
 	}
 	if c.Irreplaceable != "" {
-		text += "; the operator would not make it again: " + c.Irreplaceable
+		said.text += "; the operator would not make it again: " + c.Irreplaceable
 	}
-	return text
+	return said
 }

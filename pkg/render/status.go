@@ -69,8 +69,7 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 			r.State, r.Next = "blocked", "blocked"
 		}
 		if len(s.Zones) > 0 || s.Keys != nil {
-			r.Role, r.Fence = f.Words.Member, ""
-			r.Witnesses = slices.DeleteFunc(r.Witnesses, func(w string) bool { return w == "" || strings.HasPrefix(w, "fence: ") })
+			r.Role = f.Words.Member
 		}
 		s.Members = append(s.Members, r)
 	}
@@ -168,6 +167,7 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) StatusRow {
 	r := StatusRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Declared: word(m.Declared), Effective: effective(m), Credential: credentialText(m, at)}
 	r.Proof, r.Witnesses = proofText(m, at)
+	r.Witnesses = slices.DeleteFunc(r.Witnesses, func(w string) bool { return w == "" }) // a sound session needs no words
 	if !m.Credential.Expires.IsZero() {
 		r.Expires = stamp(m.Credential.Expires)
 	}
@@ -176,11 +176,13 @@ func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) Stat
 	} else if r.Fence = fenceText(m); r.Fence != "" {
 		r.Witnesses = append(r.Witnesses, "fence: "+r.Fence)
 	}
-	if r.Rotation = rotationText(m, at); r.Rotation != "" {
+	if renewal := renewalOf(m, at); renewal.state != renewalUnsaid {
+		r.Rotation = renewal.String()
 		r.Witnesses = append(r.Witnesses, "rotation: "+r.Rotation)
-		if word, _, wrong := strings.Cut(r.Rotation, ":"); wrong && word == "late" {
+		switch renewal.state {
+		case renewalLate:
 			r.Credential += ", late"
-		} else if wrong && word == "none" {
+		case renewalNone:
 			r.Credential += ", not renewed"
 		}
 	}
@@ -295,6 +297,8 @@ func fenceText(m plan.Member) string {
 		return "proved " + stamp(m.Statement.FenceSeen)
 	case f.Unavailable != "":
 		return "none: " + f.Unavailable
+	case f.Policy.Name == "": // its product has none
+		return ""
 	case f.Current:
 		return "stored, not proved"
 	case f.Binding.UID != "" || f.Policy.UID != "":

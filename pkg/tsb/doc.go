@@ -1,4 +1,5 @@
-// Package tsb is the dialect of Tetrate Service Bridge: the only code that knows the product's kinds, fields and secrets.
-// It says what to read, turns what was read into facts, and decides the next wave of a migration, all in pure functions.
-// It must not know a client, a clock, the environment or randomness; reading is strict, and what is unclear is unknown.
+// Package tsb is the face of Tetrate Service Bridge: its name and its providers. Its rooms hold the rest:
+// state reads, migration decides, inspect looks at more for check. A room may import the ones before it alone.
+// Only code below this directory knows the product's kinds, fields and secrets. All of it is pure: no client, clock,
+// environment or randomness.
 package tsb

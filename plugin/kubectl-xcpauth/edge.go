@@ -37,7 +37,7 @@ func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			entries, at, err := live.Roster(cmd.Context())
+			entries, at, err := execute.Enroller{Live: live}.Roster(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -85,7 +85,7 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 		}
 	}
 	var notBegun *execute.NotBegunError
-	switch err := live.Forget(ctx, name, userAt(""), o.reason, o.alive); {
+	switch err := (execute.Enroller{Live: live}).Forget(ctx, name, userAt(""), o.reason, o.alive); {
 	case errors.As(err, &notBegun):
 		return &codeError{code: exitRefused, text: err.Error()}
 	case err != nil:

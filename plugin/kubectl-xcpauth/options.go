@@ -202,7 +202,7 @@ func userTerminal(in io.Reader) *os.File {
 	return nil
 }
 
-// executor carries out what the dialect decides, and reports on stderr until end is called.
+// executor carries out what the provider decides, and reports on stderr until end is called.
 func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) (e *execute.Executor, end func()) {
 	o.writing.Store(true)
 	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}

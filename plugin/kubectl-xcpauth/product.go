@@ -46,7 +46,7 @@ func (o *fleetOptions) notice(cmd *cobra.Command) {
 	}
 }
 
-// having is a dialect that finds nothing to speak of in a fleet of another product than TSB when the command line has something that TSB
+// having is a provider that finds nothing to speak of in a fleet of another product than TSB when the command line has something that TSB
 // alone has: then no hub is found, no member, and nothing is written.
 func (o *fleetOptions) having(d plan.Provider) plan.Provider {
 	facts := d.ReadState

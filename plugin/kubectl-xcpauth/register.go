@@ -49,7 +49,7 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 		return err
 	}
 	o.writing.Store(true)
-	r, err := live.Register(ctx, names, execute.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
+	r, err := execute.Enroller{Live: live}.Register(ctx, names, execute.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 				return err
 			}
 			o.writing.Store(true)
-			r, err := live.Unregister(cmd.Context(), names)
+			r, err := execute.Enroller{Live: live}.Unregister(cmd.Context(), names)
 			if err != nil {
 				return err
 			}

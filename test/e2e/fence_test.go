@@ -97,7 +97,7 @@ func TestAFenceOfAnotherReleaseIsReplacedByTheNextRun(t *testing.T) {
 	if outdated() {
 		t.Error("the fence that was just installed is called another release's")
 	}
-	if r := on("replace", "-f", filepath.Join(root, "pkg", "tsb", "testdata", "fence-1.yaml")); r.Code != 0 {
+	if r := on("replace", "-f", filepath.Join(root, "pkg", "tsb", "migration", "testdata", "fence-1.yaml")); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	f.eventually("the fence of the release before is enforced", func() bool { return edit(ordinary).Code != 0 })

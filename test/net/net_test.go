@@ -35,7 +35,7 @@ var (
 // each is how many fleets there are of each product.
 const each = 14
 
-// look reads a fleet as it is kept, by what a dialect asks for.
+// look reads a fleet as it is kept, by what a provider asks for.
 func look(d plan.Provider, f fleet) plan.State {
 	var snaps []plan.Snapshot
 	for _, context := range slices.Sorted(maps.Keys(f.Contexts)) {

@@ -54,7 +54,7 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 	return plan.SortedPermissions(all)
 }
 
-// ownReads are the reads of this dialect in a context of which that much was read, and what came of them; another dialect may have read
+// ownReads are the reads of this provider in a context of which that much was read, and what came of them; another provider may have read
 // there too.
 func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem], state.ControlPlanesRead: soFar[state.ControlPlanesRead]}

@@ -9,28 +9,44 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 )
 
-// nextWave decides the next wave on the way to tokens:
-//
-//  1. a namespace for the journal;
-//  2. a signing key, where there is none that the goal is about;
-//  3. the zones: those that have a token already are proved, then one canary, then the rest in waves;
-//  4. authentication on at the global, when every zone there may be presents a token: it withdraws None;
-//  5. of a rotation: the older keys are retired, and every zone connects anew;
-//  6. clean-up, when it was asked for.
-//
-// The goal's stage says how far that goes: dual is 2, edges is 3. What cannot be moved is blocked with its remedy, and does not keep the
-// others from moving.
+// situation is what a procedure decides on: the state, the goal, and the zones by what can be done with them.
+type situation struct {
+	plan.State
+	goal plan.Goal
+	classified
+}
+
+type phase = rollout.Phase[*situation]
+
+// always comes before each procedure.
+var always = []phase{
+	{Does: "stop where the global control plane cannot be changed", Wave: hubChangeable},
+	{Does: "refuse to rotate tokens as TSB does: the global makes none again by itself", Wave: refuseRotateToken},
+	{Does: "make a namespace for the journal", Wave: registerNamespace},
+}
+
+// migration is the way to tokens, and of a rotation to tokens of a newer key. What cannot be changed is an obstacle with
+// its remedy, and does not keep the other zones from being changed.
+var migration = []phase{
+	{Does: "stop where the global's sessions cannot be told", Stage: plan.Edges, Wave: sessionsClear},
+	{Does: "make a signing key, where there is none that the goal is about", Wave: addKey},
+	{Does: "end here with the stage dual", Wave: endBeforeZones},
+	{Does: "verify the zones that have a token; switch one canary, then the rest in waves", Stage: plan.Edges, Wave: switchZones},
+	{Does: "end here with the stage edges, or where a zone cannot be switched", Wave: endWithZones},
+	{Does: "require tokens at the global: that withdraws none", Stage: plan.JWTOnly, Wave: requireTokens},
+	{Does: "of a rotation, retire the older keys", Stage: plan.JWTOnly, Wave: retireOlderKeys},
+	{Does: "of a rotation, have every zone reconnect", Stage: plan.JWTOnly, Wave: reconnectZones},
+	{Does: "clean up, when that was asked for", Stage: plan.JWTOnly, Wave: cleanUp},
+}
+
+// nextWave is the wave of the first phase of the goal's procedure that has something to do.
 func nextWave(f plan.State, goal plan.Goal) plan.Wave {
-	if stop := hubObstacles(f, goal); len(stop) > 0 {
-		return plan.Wave{Obstacles: stop}
-	}
-	if goal.Renew != nil {
-		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "the global control plane makes no token anew by itself, so deleting one would be an outage; issue another one for the zone instead"}}}
-	}
-	if !f.Hub.Roster.Namespace {
-		return plan.Wave{Title: "register", Steps: []plan.Step{registerStep(f)}}
+	s := &situation{State: f, goal: goal}
+	if w := rollout.Next(always, goal, s); len(w.Steps)+len(w.Obstacles) > 0 {
+		return w
 	}
 	switch {
 	case goal.Back && goal.Rotate:
@@ -42,40 +58,86 @@ func nextWave(f plan.State, goal plan.Goal) plan.Wave {
 	case goal.Prune:
 		return pruneWave(f, goal)
 	}
-	if f.Hub.SessionsUnclear != "" && goal.Reaches(plan.Edges) {
-		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: f.Hub.SessionsUnclear}}}
+	s.classified = classify(f, goal)
+	return rollout.Next(migration, goal, s)
+}
+
+// on is a wave of steps at the global, beside what the reader should know of the zones.
+func (s *situation) on(title string, steps ...plan.Step) (plan.Wave, bool) {
+	return plan.Wave{Title: title, Steps: steps, Notes: s.notes}, true
+}
+
+func hubChangeable(s *situation) (plan.Wave, bool) {
+	stop := hubObstacles(s.State, s.goal)
+	return plan.Wave{Obstacles: stop}, len(stop) > 0
+}
+
+func refuseRotateToken(s *situation) (plan.Wave, bool) {
+	return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "the global control plane makes no token anew by itself, so deleting one would be an outage; issue another one for the zone instead"}}}, s.goal.Renew != nil
+}
+
+func registerNamespace(s *situation) (plan.Wave, bool) {
+	return plan.Wave{Title: "register", Steps: []plan.Step{registerStep(s.State)}}, !s.Hub.Roster.Namespace
+}
+
+func sessionsClear(s *situation) (plan.Wave, bool) {
+	return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: s.Hub.SessionsUnclear}}}, s.Hub.SessionsUnclear != ""
+}
+
+func addKey(s *situation) (plan.Wave, bool) {
+	if hasKey(s.Hub, state.KidOf(s.goal.To)) {
+		return plan.Wave{}, false
 	}
-	if kid := state.KidOf(goal.To); !hasKey(f.Hub, kid) {
-		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKeyStep(f, goal)}}
+	return plan.Wave{Title: "signing key", Steps: []plan.Step{addKeyStep(s.State, s.goal)}}, true
+}
+
+func endBeforeZones(s *situation) (plan.Wave, bool) { return plan.Wave{}, !s.goal.Reaches(plan.Edges) }
+
+func switchZones(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }
+
+func endWithZones(s *situation) (plan.Wave, bool) {
+	return plan.Wave{Obstacles: s.obstacles, Notes: s.notes}, !s.goal.Reaches(plan.JWTOnly) || len(s.obstacles) > 0
+}
+
+func requireTokens(s *situation) (plan.Wave, bool) {
+	if s.goal.Rotate || s.Hub.Accepts.Accepts[state.None] == guard.No {
+		return plan.Wave{}, false
 	}
-	if !goal.Reaches(plan.Edges) {
-		return plan.Wave{}
+	return s.on("authentication on", requireTokensStep(s.State, s.goal))
+}
+
+func retireOlderKeys(s *situation) (plan.Wave, bool) {
+	old := slices.DeleteFunc(slices.Clone(s.Hub.Keys), func(k plan.Key) bool { return k.ID == state.KidOf(s.goal.To) })
+	switch {
+	case !s.goal.Rotate || len(old) == 0:
+		return plan.Wave{}, false
+	case !s.goal.Others && len(unseen(s.State)) > 0:
+		return plan.Wave{Notes: s.notes, Obstacles: []plan.Obstacle{{Member: "hub",
+			Why: unseenProxies(s.State) + ", or leave the older keys with --keep-old"}}}, true
 	}
-	v := classify(f, goal)
-	if w, any := switchWave(f, goal, v); any {
-		return w
+	return s.on("retire the older keys", retireStep(s.State, old, s.goal))
+}
+
+func reconnectZones(s *situation) (plan.Wave, bool) {
+	if !s.goal.Rotate || reconnectedFor(s.Hub, s.goal) {
+		return plan.Wave{}, false
 	}
-	if !goal.Reaches(plan.JWTOnly) {
-		return plan.Wave{Obstacles: v.obstacles, Notes: v.notes}
+	return s.on("every zone connects anew", reconnectStep(s.State, s.goal))
+}
+
+// cleanUp ends the procedure, whether there is something to clean up or not.
+func cleanUp(s *situation) (plan.Wave, bool) {
+	w := plan.Wave{}
+	if s.goal.Cleanup {
+		w = cleanUpWave(s.State, s.goal)
 	}
-	w := finalWave(f, goal, v)
-	w.Notes = v.notes
-	return w
+	w.Notes = s.notes
+	return w, true
 }
 
 // hubObstacles says why nothing at all can be planned.
 func hubObstacles(f plan.State, goal plan.Goal) []plan.Obstacle {
-	var why []string
-	switch {
-	case !f.Hub.Found:
-		why = append(why, f.Hub.Err)
-	case len(f.Hub.Anomalies) > 0:
-		why = append(why, f.Hub.Anomalies...)
-	case f.Hub.Owner != "":
-		why = append(why, fmt.Sprintf("%s is kept by %s, which would put a change back; set its environment there", f.Hub.Object, f.Hub.Owner))
-	case f.Hub.Roster.Err != "":
-		why = append(why, f.Hub.Roster.Err)
-	}
+	why := slices.Clone(rollout.HubObstacle(f.Hub, "set its environment there", true))
 	if f.Hub.Found {
 		for _, k := range f.Hub.Keys {
 			if k.Wrong != "" {
@@ -128,8 +190,8 @@ func classify(f plan.State, goal plan.Goal) classified {
 		want := wanted(m, goal)
 		has := hasToken(f, m, want)
 		switch {
-		case goal.Skipped(m.Name) != "":
-			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
+		case rollout.HeldBack(m, goal) != "":
+			block(m.Name, rollout.HeldBack(m, goal))
 		case m.Err != "":
 			block(m.Name, m.Err)
 		case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName):
@@ -156,14 +218,7 @@ func classify(f plan.State, goal plan.Goal) classified {
 			v.notes = append(v.notes, plan.Obstacle{Member: m.Name, Why: m.Trust.Why})
 		}
 	}
-	for _, o := range f.Others {
-		if o.State == "unreachable" {
-			block("context "+o.Context, o.Why+"; it may hold a zone: reach it, or leave it out with --contexts")
-		}
-	}
-	if f.Hub.InventoryErr != "" {
-		block("hub", f.Hub.InventoryErr)
-	}
+	v.obstacles = append(v.obstacles, rollout.Unseen(f, "a zone")...)
 	return v
 }
 
@@ -208,64 +263,22 @@ func presentsAlone(m plan.Member, want guard.Cred) bool {
 
 // switchWave is the part of the way that zones go: those that have a token already, one canary, the rest in waves.
 func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
-	w := plan.Wave{Obstacles: v.obstacles, Notes: v.notes}
-	each := func(members []plan.Member, step func(plan.Member) plan.Step) {
-		for _, m := range members {
-			w.Steps = append(w.Steps, step(m))
-		}
-	}
+	w := plan.Wave{Obstacles: v.obstacles}
+	step := func(m plan.Member) plan.Step { return switchStep(f, m, goal) }
 	switch {
 	case len(v.unverified) > 0:
 		w.Title = "prove what has a token already"
-		each(v.unverified, func(m plan.Member) plan.Step { return verifyStep(f, m, goal) })
+		w.Steps = rollout.StepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyStep(f, m, goal) })
 	case len(v.switchable) == 0:
 		return w, false
 	case len(v.verified) == 0:
-		canary, why := f.Canary(v.switchable, v.obstacles, goal)
-		if why != "" {
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: goal.Canary, Why: why})
-			return w, true
-		}
-		w.Title = "canary"
-		each([]plan.Member{canary}, func(m plan.Member) plan.Step { return switchStep(f, m, goal) })
+		w = rollout.Canary(f, "canary", v.switchable, v.obstacles, goal, step)
 	default:
-		size := len(v.switchable)
-		if w.Title = "the rest"; goal.WaveSize > 0 && goal.WaveSize < size {
-			w.Title, size = fmt.Sprintf("%d of the remaining %d", goal.WaveSize, size), goal.WaveSize
-		}
-		each(v.switchable[:size], func(m plan.Member) plan.Step { return switchStep(f, m, goal) })
+		w = rollout.Rest(v.switchable, goal, step)
+		w.Obstacles = v.obstacles
 	}
+	w.Notes = v.notes
 	return w, true
-}
-
-// finalWave is what is done once every zone presents a token: authentication on; or of a rotation the end of the older keys.
-func finalWave(f plan.State, goal plan.Goal, v classified) plan.Wave {
-	if len(v.obstacles) > 0 {
-		return plan.Wave{Obstacles: v.obstacles}
-	}
-	if !goal.Rotate && f.Hub.Accepts.Accepts[state.None] != guard.No {
-		return plan.Wave{Title: "authentication on", Steps: []plan.Step{requireTokensStep(f, goal)}}
-	}
-	if goal.Rotate {
-		var old []plan.Key
-		for _, k := range f.Hub.Keys {
-			if k.ID != state.KidOf(goal.To) {
-				old = append(old, k)
-			}
-		}
-		switch {
-		case len(old) > 0 && !goal.Others && len(unseen(f)) > 0:
-			return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: unseenProxies(f) + ", or leave the older keys with --keep-old"}}}
-		case len(old) > 0:
-			return plan.Wave{Title: "retire the older keys", Steps: []plan.Step{retireStep(f, old, goal)}}
-		case !reconnectedFor(f.Hub, goal):
-			return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnectStep(f, goal)}}
-		}
-	}
-	if goal.Cleanup {
-		return cleanUpWave(f, goal)
-	}
-	return plan.Wave{}
 }
 
 // unseen are the zones without a context, whose zone proxies may present tokens of any key: on Kubernetes they have service accounts (the

@@ -71,12 +71,7 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 	return "", false
 }
 
-// noFenceStep is no step: a zone's own cluster is not fenced.
-func noFenceStep(_ plan.State, m plan.Member, _ plan.Goal) plan.Step {
-	return plan.Step{ID: "fence/" + m.Name, Kind: "fence", Member: m.Name, NoUndo: true}
-}
-
-// allowsUndo says whether a patch is a way back that this dialect writes down: the variables of one control plane that give a zone its
+// allowsUndo says whether a patch is a way back that this provider writes down: the variables of one control plane that give a zone its
 // token by reference to a secret, after which it presents from; or of a global that authenticates nobody, when it was turned on before.
 // A journal is an object that others can write, and what it says is done with the rights of whoever runs the plugin.
 func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 )
 
 // rollbackWave decides the next wave on the way back:
@@ -40,8 +41,8 @@ func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 		kept := m.Original == nil || ours(m.Original, container, false)
 		done := m.Original == nil || kept && covered(m.DeclaredFields, m.Original)
 		switch {
-		case goal.Skipped(m.Name) != "":
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
+		case rollout.HeldBack(m, goal) != "":
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: rollout.HeldBack(m, goal)})
 		case m.Err != "" && m.Context != "":
 			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: m.Err})
 		case m.Err != "":
@@ -70,9 +71,7 @@ func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 		w.Title, w.Steps = "prove what went back already", unseen
 		return w
 	}
-	if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
-		w.Steps = w.Steps[:goal.WaveSize]
-	}
+	w.Title, w.Steps = "zones go back", rollout.Limit(w.Steps, goal)
 	return w
 }
 
@@ -125,8 +124,8 @@ func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 	newest := f.Hub.Keys[last]
 	for _, m := range f.Members {
 		switch {
-		case goal.Skipped(m.Name) != "":
-			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
+		case rollout.HeldBack(m, goal) != "":
+			block(m.Name, rollout.HeldBack(m, goal))
 		case m.Err != "":
 			block(m.Name, m.Err)
 		case m.Evidence.Presents == nil:
@@ -150,19 +149,10 @@ func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 			block(m.Name, fmt.Sprintf("no token of key %s that the global accepts, for a day at least, lies beside it; pass --tokens-from=key to have one signed with that key", kid))
 		}
 	}
-	for _, o := range f.Others {
-		if o.State == "unreachable" {
-			block("context "+o.Context, o.Why+"; it may hold a zone: reach it, or leave it out with --contexts")
-		}
-	}
-	if f.Hub.InventoryErr != "" {
-		block("hub", f.Hub.InventoryErr)
-	}
+	w.Obstacles = append(w.Obstacles, rollout.Unseen(f, "a zone")...)
 	switch {
 	case len(w.Steps) > 0:
-		if w.Title = "zones go back"; goal.WaveSize > 0 && len(w.Steps) > goal.WaveSize {
-			w.Steps = w.Steps[:goal.WaveSize]
-		}
+		w.Title, w.Steps = "zones go back", rollout.Limit(w.Steps, goal)
 	case len(w.Obstacles) > 0:
 	case !goal.Others && len(unseen(f)) > 0:
 		block("hub", unseenProxies(f))

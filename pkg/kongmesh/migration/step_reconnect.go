@@ -24,7 +24,7 @@ func reconnectStep(f plan.State, goal plan.Goal) plan.Step {
 			f.Hub.Workload.RestartedFor = why
 			if goal := reconnectGoal(why); goal != "" {
 				f.Hub.History = append(slices.Clone(f.Hub.History),
-					plan.WaveRecord{Goal: goal, Steps: []string{stepReconnect}, Result: "proved"})
+					plan.WaveRecord{Goal: goal, Steps: []string{stepReconnect}, Result: plan.ResultVerified})
 			}
 		}}
 	if f.Hub.Workload.RestartedFor == why {
@@ -84,6 +84,6 @@ func reconnectedFor(h plan.Hub, goal plan.Goal) bool {
 		return h.Workload.RestartedFor == restartedFor(goal)
 	}
 	return slices.ContainsFunc(h.History, func(p plan.WaveRecord) bool {
-		return p.Goal == goal.Word() && p.Result == "proved" && slices.Contains(p.Steps, stepReconnect)
+		return p.Goal == goal.Word() && p.Result == plan.ResultVerified && slices.Contains(p.Steps, stepReconnect)
 	})
 }

@@ -14,7 +14,7 @@ func revertStep(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
 	return plan.Step{ID: "return/" + m.Name, Kind: "return", Member: m.Name, Verb: "go back",
 		Title:   fmt.Sprintf("%s: present %s again", m.Name, describe(want)),
 		Why:     "it did before the migration",
-		WayBack: "none needed: it only accepts more",
+		WayBack: "none needed: the step is the way back, and it stays when it is not verified",
 		Writes: []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ListsByName: true,
 			Before: m.DeclaredFields, After: original}},
 		RevertsTo: m.Declared, Timeout: goal.Within, NoUndo: true, KeepsOriginal: true,

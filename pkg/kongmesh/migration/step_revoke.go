@@ -9,6 +9,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 )
 
 // revokeWave decides the next wave on the way to tokens that are refused:
@@ -22,8 +23,8 @@ func revokeWave(f plan.State, goal plan.Goal) plan.Wave {
 		held := holds(m, goal)
 		switch {
 		case goal.CutOff:
-		case goal.Skipped(m.Name) != "":
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "this run leaves it for the next: " + goal.Skipped(m.Name)})
+		case rollout.HeldBack(m, goal) != "":
+			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: rollout.HeldBack(m, goal)})
 		case !mayBeRefused(m, goal):
 		case m.Err != "":
 			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
@@ -111,7 +112,7 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: "close", Member: "hub", Verb: "revoke",
 		Title:   "hub: revoke " + strings.Join(ids, ", "),
 		Why:     "no zone is to present it; " + f.Hub.TokenChecks + ", so a session that began with it ends then",
-		WayBack: "none needed: it only accepts more",
+		WayBack: "none: the token stays revoked; a zone that is refused for it needs a new one",
 		NoUndo:  true, KeepsOriginal: true, Timeout: goal.Within, Writes: []plan.Write{write},
 		Conditions: []plan.Condition{onTheList(ids)}}
 	if len(merged.Meant) > 0 {

@@ -179,23 +179,11 @@ func (s Source) presents(hub *zonetoken.GlobalVerifier, zone string, at time.Tim
 	case !takenBy:
 		creds, why = []guard.Cred{None}, fmt.Sprintf("by the clock of its API server, which is %s off: %s", off, by.Text)
 	}
-	creds = append(creds, Kid(verifiedBy(answer, s.said.KeyID)))
+	creds = append(creds, Kid(cmp.Or(answer.KeyID, s.said.KeyID)))
 	if s.said.ID != "" {
 		creds = append(creds, Jti(s.said.ID))
 	}
 	return creds, why
-}
-
-// verifiedBy is the kid of the key that verified a token, which may say another: up to 2.0 a kid is a number, and that of HS256 is not asked.
-func verifiedBy(a zonetoken.Answer, said string) string {
-	name, secret := strings.CutPrefix(a.Key, "secret "+zonetoken.KeyPrefix)
-	switch {
-	case !secret:
-		return said
-	case name == "":
-		return "0"
-	}
-	return strings.TrimPrefix(name, "-")
 }
 
 // credential describes the token of a zone for who reads, and for what is next.

@@ -50,6 +50,7 @@ type Answer struct {
 	Code    string   // the gRPC code of a rejection
 	Text    string   // the product's words, as the zone reads them
 	Key     string   // where the key is that verified it
+	KeyID   string   // the kid of that key, when it is in a secret; a token may say another
 	RestsOn []string // what the answer rests on
 }
 
@@ -95,13 +96,12 @@ func (v Verifier) ask(raw []byte, now time.Time) (Answer, *CachedVerdict) {
 	text := strings.TrimPrefix(strings.TrimPrefix(string(raw), "Bearer "), "bearer ")
 	claims := &zoneClaims{}
 	kidPanics := false
-	where := ""
+	var by usedKey
 	parser := jwt.NewParser(jwt.WithTimeFunc(func() time.Time { return now })) // and nothing more, as in the product
 	_, err := parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
-		var key any
 		var err error
-		key, where, err = v.key(t, &kidPanics)
-		return key, err
+		by, err = v.key(t, &kidPanics)
+		return by.key, err
 	})
 	if kidPanics {
 		a.Outcome, a.Text = Crashes, "panic: interface conversion: interface {} is not string"
@@ -120,7 +120,7 @@ func (v Verifier) ask(raw []byte, now time.Time) (Answer, *CachedVerdict) {
 	case !slices.Contains(claims.Scope, scope):
 		a = a.reject(permissionDenied, fmt.Sprintf("token cannot be used to authenticate zone CP (%s is out of token's scope: %+v)", scope, claims.Scope))
 	default:
-		a.Outcome, a.Key = Accepted, where
+		a.Outcome, a.Key, a.KeyID = Accepted, by.where, by.kid
 	}
 	if err != nil { // the time is in its words, or may be
 		return a, nil
@@ -155,29 +155,35 @@ type verbatim string
 
 func (v verbatim) Error() string { return string(v) }
 
+// usedKey is a key to verify a token with: where it is, and its kid when it is in a secret.
+type usedKey struct {
+	key        any
+	where, kid string
+}
+
 // key finds the key for a token as the product does; panics says that the product would not come back.
-func (v Verifier) key(t *jwt.Token, panics *bool) (any, string, error) {
+func (v Verifier) key(t *jwt.Token, panics *bool) (usedKey, error) {
 	raw, there := t.Header["kid"]
 	if !there {
 		if !v.Version.AtLeast(2, 1, 0) {
-			return nil, "", errors.New("missing Key ID")
+			return usedKey{}, errors.New("missing Key ID")
 		}
-		return nil, "", errors.New("JWT token must have kid header")
+		return usedKey{}, errors.New("JWT token must have kid header")
 	}
 	kid, ok := raw.(string)
 	switch {
 	case !ok && v.Version.panicsOnKid():
 		*panics = true
-		return nil, "", errors.New("panic")
+		return usedKey{}, errors.New("panic")
 	case !ok && !v.Version.AtLeast(2, 1, 0):
-		return nil, "", verbatim("kid header is invalid. Expected string.")
+		return usedKey{}, verbatim("kid header is invalid. Expected string.")
 	case !ok:
-		return nil, "", errors.New("JWT token kid header must be a string")
+		return usedKey{}, errors.New("JWT token kid header must be a string")
 	}
 	if v.Version.kidIsNumber() {
 		n, err := strconv.Atoi(kid)
 		if err != nil {
-			return nil, "", verbatim("kid header is invalid. Expected string to be parseable as int.")
+			return usedKey{}, verbatim("kid header is invalid. Expected string to be parseable as int.")
 		}
 		kid = strconv.Itoa(n)
 	}
@@ -185,7 +191,7 @@ func (v Verifier) key(t *jwt.Token, panics *bool) (any, string, error) {
 	case alg == jwt.SigningMethodRS256.Name:
 		for _, k := range v.Static {
 			if k.KeyID == kid {
-				return k.Public, k.Where, nil
+				return usedKey{key: k.Public, where: k.Where}, nil
 			}
 		}
 		key, err := v.Keys.Verifier(kid)
@@ -193,22 +199,22 @@ func (v Verifier) key(t *jwt.Token, panics *bool) (any, string, error) {
 			if key.Name == "" {
 				err = unknownKey{err}
 			}
-			return nil, "", err
+			return usedKey{}, err
 		}
-		return key.Public, "secret " + key.Name, nil
+		return usedKey{key.Public, "secret " + key.Name, key.Verifies}, nil
 	case alg == jwt.SigningMethodHS256.Name && v.Version.verifiesHMAC():
 		for _, k := range v.Keys.Keys {
 			if k.Seen && k.Name == KeyPrefix {
-				return k.value.Reveal(), "secret " + k.Name, nil
+				return usedKey{k.value.Reveal(), "secret " + k.Name, k.Verifies}, nil
 			}
 		}
-		return nil, "", unknownKey{notFound("0")}
+		return usedKey{}, unknownKey{notFound("0")}
 	case !v.Version.verifiesHMAC():
-		return nil, "", fmt.Errorf("unsupported token alg %s. Allowed algorithm is RS256", alg)
+		return usedKey{}, fmt.Errorf("unsupported token alg %s. Allowed algorithm is RS256", alg)
 	case !v.Version.AtLeast(2, 1, 0):
-		return nil, "", errors.New("unknown token alg. Allowed algs are HS256 and RS256")
+		return usedKey{}, errors.New("unknown token alg. Allowed algs are HS256 and RS256")
 	default:
-		return nil, "", fmt.Errorf("unsupported token alg %s. Allowed algorithms are RS256 and %v", alg, jwt.SigningMethodHS256)
+		return usedKey{}, fmt.Errorf("unsupported token alg %s. Allowed algorithms are RS256 and %v", alg, jwt.SigningMethodHS256)
 	}
 }
 

@@ -99,7 +99,7 @@ func checkState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
-	c.Missing, c.AccessErr = s.MissingPermissions(migration.Permissions(s.Reads, true)) // what another dialect asked for is none of ours
+	c.Missing, c.AccessErr = s.MissingPermissions(migration.Permissions(s.Reads, true)) // what another provider asked for is none of ours
 	c.Partial = kube.Unreadable(s.Reads[state.ManagementPlanesRead]) != "" || kube.Unreadable(s.Reads[state.ControlPlanesRead]) != ""
 	if s.Err != "" {
 		return c

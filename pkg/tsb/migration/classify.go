@@ -7,6 +7,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -40,8 +41,8 @@ func classify(f plan.State, goal plan.Goal) classified {
 			if closed && slices.Contains(m.Evidence.Presents, state.MTLS) {
 				block(m.Name, "a pod of it presents a certificate, which the hub does not accept; look at its pods with: kubectl get pods -n "+m.Object.Namespace+" --context "+m.Context)
 			}
-		case goal.Skipped(m.Name) != "":
-			block(m.Name, "this run leaves it for the next: "+goal.Skipped(m.Name))
+		case rollout.HeldBack(m, goal) != "":
+			block(m.Name, rollout.HeldBack(m, goal))
 		case m.Err != "":
 			if !statedJWTOnly(m, f.At) {
 				block(m.Name, m.Err)
@@ -70,14 +71,11 @@ func classify(f plan.State, goal plan.Goal) classified {
 			}
 		}
 	}
-	for _, o := range f.Others {
-		if o.State == "unreachable" && !goal.NoHub {
-			block("context "+o.Context, o.Why+"; it may hold an edge: reach it, or leave it out with --contexts")
-		}
+	unseen := f
+	if goal.NoHub {
+		unseen.Others = nil
 	}
-	if f.Hub.InventoryErr != "" {
-		block("hub", f.Hub.InventoryErr)
-	}
+	v.obstacles = append(v.obstacles, rollout.Unseen(unseen, "an edge")...)
 	slices.Sort(v.dialled)
 	return v
 }
@@ -119,14 +117,6 @@ const proofMargin = time.Minute
 // statedJWTOnly says whether an edge that nothing reached is known, by its team's statement, to present a JWT and nothing else.
 func statedJWTOnly(m plan.Member, at time.Time) bool {
 	return at.Before(m.Evidence.Until) && slices.Equal(m.Evidence.Presents, []guard.Cred{state.JWT})
-}
-
-func stepsFor(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
-	steps := make([]plan.Step, 0, len(members))
-	for _, m := range members {
-		steps = append(steps, step(m))
-	}
-	return steps
 }
 
 // presentsOnly says whether all that a member may present is one credential.

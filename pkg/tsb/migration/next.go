@@ -2,12 +2,12 @@ package migration
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -19,55 +19,49 @@ type situation struct {
 	done bool // the hubs accept JWTs alone, and nobody is known to present anything else
 }
 
-// phase is one part of a procedure. It says what it has to do now: a wave with steps, or one that ends the procedure
-// here. Without either, the next phase goes on.
-type phase struct {
-	does  string
-	stage plan.Stage // from which on it counts; "" is from the first
-	wave  func(s *situation) (w plan.Wave, any bool)
-}
+type phase = rollout.Phase[*situation]
 
 // migration is the way from mutual TLS to JWTs. What cannot be changed is an obstacle with its remedy, and does not keep
 // others from being changed.
 var migration = []phase{
-	{does: "stop where a hub cannot be changed", wave: hubsChangeable},
-	{does: "stop where the given certificate does not fit", wave: pairFits},
-	{does: "once it is done, replace the fences of other releases", wave: replaceFencesWhenDone},
-	{does: "once it is done, end here, unless the clean-up was asked for", wave: endWhenDone},
-	{does: "retract every statement that what is seen contradicts: the webhook believes it", wave: retractStatements},
-	{does: "once it is done, clean up", wave: cleanUpWhenDone},
-	{does: "register the members in the roster, so that unknown is deniable", wave: registerMembers},
-	{does: "supply what edges lack, when the goal says from where", stage: plan.Edges,
-		wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
-	{does: "get Central's certificate every name that an edge dials: trial, re-issue, served by every pod",
-		wave: func(s *situation) (plan.Wave, bool) { return certificateWave(s.State, s.goal, s.classified) }},
-	{does: "accept both modes, explicitly, in one write, and verify that Central runs with them; verify the edges that " +
+	{Does: "stop where a hub cannot be changed", Wave: hubsChangeable},
+	{Does: "stop where the given certificate does not fit", Wave: pairFits},
+	{Does: "once it is done, replace the fences of other releases", Wave: replaceFencesWhenDone},
+	{Does: "once it is done, end here, unless the clean-up was asked for", Wave: endWhenDone},
+	{Does: "retract every statement that what is seen contradicts: the webhook believes it", Wave: retractStatements},
+	{Does: "once it is done, clean up", Wave: cleanUpWhenDone},
+	{Does: "register the members in the roster, so that unknown is deniable", Wave: registerMembers},
+	{Does: "supply what edges lack, when the goal says from where", Stage: plan.Edges,
+		Wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
+	{Does: "get Central's certificate every name that an edge dials: trial, re-issue, served by every pod",
+		Wave: func(s *situation) (plan.Wave, bool) { return certificateWave(s.State, s.goal, s.classified) }},
+	{Does: "accept both modes, explicitly, in one write, and verify that Central runs with them; verify the edges that " +
 		"are set to JWT already",
-		wave: func(s *situation) (plan.Wave, bool) { return acceptWave(s.State, s.goal, s.classified) }},
-	{does: "end here with the stage dual", wave: endBefore(plan.Edges)},
-	{does: "switch the edges: one canary, its token rotation, its connecting again, then the rest in waves",
-		stage: plan.Edges,
-		wave:  func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
-	{does: "end here with the stage edges; replace the fences of other releases", wave: endWithEdges},
-	{does: "withdraw mTLS: one token rotation of every edge, a fence around every edge, MPC, then the write",
-		stage: plan.JWTOnly,
-		wave:  func(s *situation) (plan.Wave, bool) { return withdrawWave(s.State, s.goal, s.classified), true }},
+		Wave: func(s *situation) (plan.Wave, bool) { return acceptWave(s.State, s.goal, s.classified) }},
+	{Does: "end here with the stage dual", Wave: endBefore(plan.Edges)},
+	{Does: "switch the edges: one canary, its token rotation, its connecting again, then the rest in waves",
+		Stage: plan.Edges,
+		Wave:  func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
+	{Does: "end here with the stage edges; replace the fences of other releases", Wave: endWithEdges},
+	{Does: "withdraw mTLS: one token rotation of every edge, a fence around every edge, MPC, then the write",
+		Stage: plan.JWTOnly,
+		Wave:  func(s *situation) (plan.Wave, bool) { return withdrawWave(s.State, s.goal, s.classified), true }},
 }
 
 // withoutHub is the way of a team that has no access to the hub: its edges are switched and verified, each until its
 // token rotation was seen, and fenced. So the statement that is handed over says all that the hub's team needs, and is
 // believed for long.
 var withoutHub = []phase{
-	{does: "supply what edges lack", wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
-	{does: "verify the edges that are set to JWT already", wave: verifyEdges},
-	{does: "switch the edges: one canary, its token rotation, then the rest in waves",
-		wave: func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
-	{does: "await one token rotation of every edge", wave: awaitRotations},
-	{does: "fence the edges", wave: fenceEdges},
-	{does: "end here", wave: func(s *situation) (plan.Wave, bool) { return plan.Wave{Obstacles: s.obstacles}, true }},
+	{Does: "supply what edges lack", Wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
+	{Does: "verify the edges that are set to JWT already", Wave: verifyEdges},
+	{Does: "switch the edges: one canary, its token rotation, then the rest in waves",
+		Wave: func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
+	{Does: "await one token rotation of every edge", Wave: awaitRotations},
+	{Does: "fence the edges", Wave: fenceEdges},
+	{Does: "end here", Wave: func(s *situation) (plan.Wave, bool) { return plan.Wave{Obstacles: s.obstacles}, true }},
 }
 
-// nextWave is the wave of the first phase that has something to do.
+// nextWave is the wave of the first phase of the goal's procedure that has something to do.
 func nextWave(f plan.State, goal plan.Goal) plan.Wave {
 	switch {
 	case goal.Renew != nil:
@@ -77,25 +71,13 @@ func nextWave(f plan.State, goal plan.Goal) plan.Wave {
 	}
 	s := &situation{State: f, goal: goal, classified: classify(f, goal)}
 	if goal.NoHub {
-		return firstOf(withoutHub, s)
+		return rollout.Next(withoutHub, goal, s)
 	}
 	closed := AcceptsJWTOnly(f.Hub) && (f.Standby == nil || AcceptsJWTOnly(*f.Standby))
 	if s.done = closed && len(s.switchable) == 0 && len(s.onMTLS) == 0; s.done {
 		s.obstacles = append(s.obstacles, notSeenToRun(f, s.obstacles)...)
 	}
-	return firstOf(migration, s)
-}
-
-func firstOf(phases []phase, s *situation) plan.Wave {
-	for _, p := range phases {
-		if p.stage != "" && !s.goal.Reaches(p.stage) {
-			continue
-		}
-		if w, any := p.wave(s); any {
-			return w
-		}
-	}
-	return plan.Wave{}
+	return rollout.Next(migration, goal, s)
 }
 
 func hubsChangeable(s *situation) (plan.Wave, bool) {
@@ -120,7 +102,7 @@ func endWhenDone(s *situation) (plan.Wave, bool) {
 func retractStatements(s *situation) (plan.Wave, bool) {
 	stale := staleStatements(s.State)
 	return plan.Wave{Title: "take back what no longer holds",
-		Steps: stepsFor(stale, func(m plan.Member) plan.Step { return retractStatementStep(s.State, m) })}, len(stale) > 0
+		Steps: rollout.StepsFor(stale, func(m plan.Member) plan.Step { return retractStatementStep(s.State, m) })}, len(stale) > 0
 }
 
 func cleanUpWhenDone(s *situation) (plan.Wave, bool) {
@@ -190,17 +172,7 @@ func hubObstacles(f plan.State) []plan.Obstacle {
 		if !there {
 			continue
 		}
-		var why []string
-		switch {
-		case !h.Found:
-			why = append(why, h.Err)
-		case len(h.Anomalies) > 0:
-			why = append(why, h.Anomalies...)
-		case h.Owner != "":
-			why = append(why, fmt.Sprintf("%s is kept by %s, which would put a change back; change spec.components.xcp.centralAuthModes there", h.Object, h.Owner))
-		case h.Roster.Err != "" && who == "hub":
-			why = append(why, h.Roster.Err)
-		}
+		why := rollout.HubObstacle(h, "change spec.components.xcp.centralAuthModes there", who == "hub")
 		if len(why) > 0 {
 			stop = append(stop, plan.Obstacle{Member: who, Why: strings.Join(why, "; ")})
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
@@ -49,19 +50,16 @@ func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 		unasked = []plan.Obstacle{{Member: "hub", Why: "it is not looked at here, and an edge is cut off once it presents a certificate that the hub refuses: " +
 			"let the hub's team say that kubectl xcpauth status shows both modes there, before the fence is removed"}}
 	}
+	revert := func(m plan.Member) plan.Step { return revertStep(f, m, goal) }
 	switch {
 	case len(returning) > 0 && done == 0:
-		canary, why := f.Canary(returning, blocked, goal)
-		if why != "" {
-			return plan.Wave{Obstacles: append(blocked, plan.Obstacle{Member: goal.Canary, Why: why})}
+		w := rollout.Canary(f, "canary back", returning, blocked, goal, revert)
+		if len(w.Steps) > 0 {
+			w.Notes = unasked
 		}
-		return plan.Wave{Title: "canary back", Steps: []plan.Step{revertStep(f, canary, goal)}, Obstacles: blocked, Notes: unasked}
+		return w
 	case len(returning) > 0:
-		size := len(returning)
-		if goal.WaveSize > 0 {
-			size = min(size, goal.WaveSize)
-		}
-		return plan.Wave{Title: "edges back", Steps: stepsFor(returning[:size], func(m plan.Member) plan.Step { return revertStep(f, m, goal) }), Obstacles: blocked, Notes: unasked}
+		return plan.Wave{Title: "edges back", Steps: rollout.StepsFor(rollout.Limit(returning, goal), revert), Obstacles: blocked, Notes: unasked}
 	}
 	return plan.Wave{Obstacles: blocked, Notes: rollbackNotes(f, goal)}
 }
@@ -126,8 +124,8 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		ours := m.Original != nil && state.Field(m.Original, "spec", "components", "xcp", "centralAuthMode") != "JWT"
 		switch {
 		case m.Role != plan.RoleEdge || (goal.Only != "" && m.Name != goal.Only):
-		case goal.Skipped(m.Name) != "":
-			block(m, "this run leaves it for the next: "+goal.Skipped(m.Name))
+		case rollout.HeldBack(m, goal) != "":
+			block(m, rollout.HeldBack(m, goal))
 		case m.Err != "" && (m.Context != "" || m.Registered):
 			block(m, m.Err)
 		case m.Err != "", goal.Only == "" && !ours:
@@ -150,33 +148,6 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		}
 	}
 	return returning, done, blocked
-}
-
-// revertStep sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else relies
-// on its fence, and removed that.
-func revertStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
-	s := plan.Step{ID: "return/" + m.Name, Kind: "return", Member: m.Name, Verb: "back to mTLS",
-		Title: m.Name + ": present its certificate again", Why: "Central accepts both; this edge alone changes",
-		Conditions: edgeConditions(m, state.MTLS, goal.Soak), Timeout: goal.Within, RevertsTo: state.JWT, KeepsOriginal: true,
-		States: plan.StatesRetraction,
-		Effect: onMember(m.Name, func(m *plan.Member, f *plan.State) {
-			m.Declared, m.Effective, m.Statement = state.MTLS, state.MTLS, nil
-			m.Fence = noFence(m)
-			m.DeclaredFields = map[string]any{"centralAuthMode": "MUTUAL_TLS"}
-			m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = []guard.Cred{state.MTLS}, f.At.Add(state.LiveFor), "predicted"
-			m.Workload.Settled = true
-		})}
-	w := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object,
-		Before: modePatch(m.DeclaredFields["centralAuthMode"]), After: modePatch("MUTUAL_TLS")}
-	s.Writes = append(removeFence(f, m), w)
-	if m.Declared == state.JWT {
-		undo, _ := w.Undo()
-		s.Undo = []plan.Write{undo}
-	} else {
-		s.NoUndo = true // it said mutual TLS already, or nothing that one could go back to
-		s.WayBack = "none needed: it only accepts more"
-	}
-	return s
 }
 
 // rollbackNotes says where the values at which the way back ends differ from those that there were originally.

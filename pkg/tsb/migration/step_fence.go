@@ -8,6 +8,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
@@ -46,7 +47,7 @@ func oldFences(f plan.State, goal plan.Goal) []plan.Member {
 // fenceWave fences edges in.
 func fenceWave(members []plan.Member, goal plan.Goal, obstacles []plan.Obstacle) plan.Wave {
 	return plan.Wave{Title: "fences", Obstacles: obstacles,
-		Steps: stepsFor(members, func(m plan.Member) plan.Step { return installFenceStep(m, goal) })}
+		Steps: rollout.StepsFor(members, func(m plan.Member) plan.Step { return installFenceStep(m, goal) })}
 }
 
 // installFenceStep installs the fence in an edge's cluster and verifies that it denies: what its API server only stores

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -54,17 +55,14 @@ func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 			due = append(due, *m)
 		}
 	}
-	switch size := goal.WaveSize; {
+	switch {
 	case len(goal.Renew) == 0:
 		w.Obstacles = []plan.Obstacle{{Member: "hub", Why: "no edge presents a JWT, so there is no token in use; kubectl xcpauth status lists the edges"}}
 	case len(due) == 0:
 	case done == 0:
 		w.Title, w.Steps = "one new token", []plan.Step{rotateTokenStep(f, due[0], goal)}
 	default:
-		if size <= 0 || size > len(due) {
-			size = len(due)
-		}
-		w.Title, w.Steps = "new tokens", stepsFor(due[:size], func(m plan.Member) plan.Step { return rotateTokenStep(f, m, goal) })
+		w.Title, w.Steps = "new tokens", rollout.StepsFor(rollout.Limit(due, goal), func(m plan.Member) plan.Step { return rotateTokenStep(f, m, goal) })
 		first := slices.MinFunc(w.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Timeout, b.Timeout) })
 		for i := range w.Steps {
 			w.Steps[i].Timeout = first.Timeout // what is not proved is put back when the whole wave has ended
@@ -76,8 +74,8 @@ func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 // cannotRotate is why the token of an edge is not deleted: that would be, or might be, an outage, or nothing would show that it was none.
 func cannotRotate(m plan.Member, goal plan.Goal) string {
 	switch {
-	case goal.Skipped(m.Name) != "":
-		return "this run leaves it for the next: " + goal.Skipped(m.Name)
+	case rollout.HeldBack(m, goal) != "":
+		return rollout.HeldBack(m, goal)
 	case m.Err != "":
 		return m.Err
 	case m.InFlight != "":

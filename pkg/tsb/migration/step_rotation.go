@@ -7,6 +7,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -55,7 +56,7 @@ func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []pla
 // rotationWave waits until the sessions of edges have outlived their first token.
 func rotationWave(f plan.State, waiting []plan.Member, goal plan.Goal, obstacles []plan.Obstacle) plan.Wave {
 	return plan.Wave{Title: "token rotation", Obstacles: obstacles,
-		Steps: stepsFor(waiting, func(m plan.Member) plan.Step { return awaitRotationStep(f, m, goal) })}
+		Steps: rollout.StepsFor(waiting, func(m plan.Member) plan.Step { return awaitRotationStep(f, m, goal) })}
 }
 
 // awaitRotationStep waits until the edge's session has outlived the token with which it began. When it does not, the edge

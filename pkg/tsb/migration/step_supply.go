@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -13,7 +14,7 @@ func supplyWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 		return plan.Wave{}, false
 	}
 	return plan.Wave{Title: "credentials from " + goal.Supplied, Obstacles: v.obstacles,
-		Steps: stepsFor(v.needCredentials, func(m plan.Member) plan.Step { return supplyStep(f, m, goal) })}, true
+		Steps: rollout.StepsFor(v.needCredentials, func(m plan.Member) plan.Step { return supplyStep(f, m, goal) })}, true
 }
 
 // supplyStep gets an edge the credentials that it lacks from outside.

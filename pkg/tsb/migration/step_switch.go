@@ -2,10 +2,10 @@ package migration
 
 import (
 	"encoding/base64"
-	"fmt"
 	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -13,15 +13,12 @@ import (
 // connecting again after that; then the rest, in waves.
 func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	v.switchable = onePublicTrust(v, goal)
+	step := func(m plan.Member) plan.Step { return switchStep(f, m, goal) }
 	switch {
 	case len(v.switchable) == 0:
 		return plan.Wave{}, false
 	case len(v.verified) == 0:
-		canary, why := f.Canary(v.switchable, v.obstacles, goal)
-		if why != "" {
-			return plan.Wave{Obstacles: append(v.obstacles, plan.Obstacle{Member: goal.Canary, Why: why})}, true
-		}
-		return plan.Wave{Title: "canary", Steps: []plan.Step{switchStep(f, canary, goal)}, Obstacles: v.obstacles}, true
+		return rollout.Canary(f, "canary", v.switchable, v.obstacles, goal, step), true
 	}
 	seen := slices.ContainsFunc(v.verified, func(m plan.Member) bool { return rotationSeen(m, goal) })
 	if !goal.HastyCanary && !seen {
@@ -40,12 +37,9 @@ func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	if w, any := reconnectWave(f, v, goal); any && !goal.HastyCanary {
 		return w, true
 	}
-	title, size := "the rest", len(v.switchable)
-	if goal.WaveSize > 0 && goal.WaveSize < size {
-		title, size = fmt.Sprintf("%d of the remaining %d", goal.WaveSize, size), goal.WaveSize
-	}
-	return plan.Wave{Title: title, Obstacles: v.obstacles,
-		Steps: stepsFor(v.switchable[:size], func(m plan.Member) plan.Step { return switchStep(f, m, goal) })}, true
+	w := rollout.Rest(v.switchable, goal, step)
+	w.Obstacles = v.obstacles
+	return w, true
 }
 
 // switchStep gives an edge what it lacks and sets its mode to JWT: credentials first, the mode last.

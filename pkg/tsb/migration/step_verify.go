@@ -2,13 +2,14 @@ package migration
 
 import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 // verifyEdgesWave verifies the edges that are set to JWT, and are not known to present one.
 func verifyEdgesWave(v classified, goal plan.Goal) plan.Wave {
 	return plan.Wave{Title: "prove what is set to JWT already", Obstacles: v.obstacles,
-		Steps: stepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyEdgeStep(m, goal) })}
+		Steps: rollout.StepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyEdgeStep(m, goal) })}
 }
 
 // verifyStep verifies a member as it is, and changes nothing.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -34,7 +35,7 @@ func withdrawWave(f plan.State, goal plan.Goal, v classified) plan.Wave {
 		return fenceWave(open, goal, nil)
 	case len(mpc) > 0:
 		return plan.Wave{Title: "prove MPC",
-			Steps: stepsFor(mpc, func(m plan.Member) plan.Step { return verifyMPCStep(m, goal) })}
+			Steps: rollout.StepsFor(mpc, func(m plan.Member) plan.Step { return verifyMPCStep(m, goal) })}
 	}
 	if f.Standby != nil {
 		if why := standbyMismatch(f.Hub, *f.Standby, v); why != "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
-// Whatever is trimmed, the facts are the same; and what is odd is left for them to say.
+// Whatever is trimmed, the state is the same; and what is odd is left in it.
 func TestTrimmingLosesNoFact(t *testing.T) {
 	hub, eu := tsbfleet.Snapshot("hub", apifake.Hub("eu")...), tsbfleet.Snapshot("eu", apifake.Edge("eu")...)
 	page := plan.Result{Body: []byte("# HELP other x\nother 1\nxcp_edge_stream_connect_count{status=\"ok\"} 3\n" + state.MetricPush + " 1700000000000\n")}

@@ -9,7 +9,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// allowsUndo says whether a patch is a way back that this dialect writes down, of a step after which the member presents from again: of one
+// allowsUndo says whether a patch is a way back that this provider writes down, of a step after which the member presents from again: of one
 // mode of one plane, of Central's certificate from its copy, or of a token that is gone; and nothing else. What a hub accepts is only ever added to, and an edge only
 // goes back to what the hub is asked about first. A journal is an object that others can write, and what it says is done with the rights of
 // whoever runs the plugin.
@@ -54,7 +54,7 @@ func onlyAdds(p plan.Write) bool {
 	return mode(p.After, "jwt") == true && (mtls == true || mtls == nil && mode(p.Before, "mutualTls") == false)
 }
 
-// restorable says whether values are of the paths of an object that this dialect writes back.
+// restorable says whether values are of the paths of an object that this provider writes back.
 func restorable(o plan.Ref, values map[string]any) bool {
 	xcp := values
 	for _, key := range []string{"spec", "components", "xcp"} {

@@ -16,7 +16,7 @@ import (
 // LiveFor is how long what was just read of a member may be believed before a decision: a re-read must be that recent.
 const LiveFor = 30 * time.Second
 
-// ReadState makes facts of snapshots, in these steps:
+// ReadState makes a state of snapshots, in these steps:
 //
 //  1. find the hub: the one context (or the named one) with one ManagementPlane, and the standby if one was named;
 //  2. read what Central accepts, its certificate, its pods, its inventory, the roster and the journal;

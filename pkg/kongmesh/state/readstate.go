@@ -18,7 +18,7 @@ import (
 // LiveFor is how long what was just read of a zone may be believed before a decision.
 const LiveFor = 30 * time.Second
 
-// ReadState makes facts of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
+// ReadState makes a state of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
 //
 //  1. find the hub: the one context (or the named one) with one global control plane;
 //  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
