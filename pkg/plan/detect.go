@@ -39,7 +39,9 @@ func Detect(providers ...Provider) Provider {
 			}
 			return next
 		},
-		Permissions: func(soFar map[Read]Result, migrate bool) []Permission { return permissionsOf(providers, soFar, migrate) },
+		Permissions: func(soFar map[Read]Result, migrate bool) []Permission {
+			return permissionsOf(providers, soFar, migrate)
+		},
 		ReadState: func(snaps []Snapshot, where Selection, at time.Time) State {
 			d, err := detected(providers, snaps, where)
 			f := d.ReadState(snaps, where, at)
