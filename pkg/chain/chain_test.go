@@ -99,7 +99,7 @@ func TestWhatACAVerifies(t *testing.T) {
 	}
 }
 
-// The reader of bundles takes exactly the CAs that the standard library takes, and its judgement is the one of a TLS client.
+// The reader of bundles takes exactly the CAs that the standard library takes, and its evaluation is the one of a TLS client.
 func TestABundleIsReadAsTheStandardLibraryReadsIt(t *testing.T) {
 	root, other := issue(t, "root", nil), issue(t, "another", nil)
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})

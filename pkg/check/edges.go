@@ -29,7 +29,7 @@ var edgeRules = []Rule{
 		Remedy: "Leave the wrong one out with `--contexts`."}},
 	{find: waiting, Rule: finding.Rule{ID: "XA065", Severity: finding.Error,
 		Title:  "a pod does not start",
-		Remedy: "Mend the reason that is named; a missing Secret is the usual one."}},
+		Remedy: "Fix the reason that is named; a missing Secret is the usual one."}},
 	{find: staleHeartbeat, Rule: finding.Rule{ID: "XA066", Severity: finding.Warning,
 		Title:  "the hub has not heard of an edge lately",
 		Remedy: "Look at the edge's log for `stream error getting stream`."}},
@@ -132,7 +132,7 @@ func waiting(l *run) {
 			}
 			x := l.about(m)
 			x.Object, x.Found = "Pod "+m.Object.Namespace+"/"+p.Name, "it waits: "+p.Waiting
-			x.Remedy, x.Command = "mend that; its events say more", kubectl(m.Context, m.Object.Namespace, "describe", "pod", p.Name)
+			x.Remedy, x.Command = "fix that; its events say more", kubectl(m.Context, m.Object.Namespace, "describe", "pod", p.Name)
 		}
 	}
 }

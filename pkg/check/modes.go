@@ -85,7 +85,7 @@ func memberImplicit(l *run) {
 	}
 }
 
-// anomalies reports oddities: those of overlays or of fields, those that the product documents or does not.
+// anomalies reports anomalies: those of overlays or of fields, those that the product documents or does not.
 func anomalies(overlay, documented bool) func(*run) {
 	return func(l *run) {
 		for _, p := range l.subjects() {

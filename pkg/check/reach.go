@@ -12,13 +12,13 @@ import (
 var reachRules = []Rule{
 	{find: unreachable, Rule: finding.Rule{ID: Unreachable, Severity: finding.Error,
 		Title:  "a context could not be looked at",
-		Remedy: "Mend the reason that is named, or leave the context out with `--contexts`."}},
+		Remedy: "Fix the reason that is named, or leave the context out with `--contexts`."}},
 	{find: rights, Rule: finding.Rule{ID: "XA002", Severity: finding.Error,
 		Title:  "rights are missing",
 		Remedy: "Let somebody who may create roles apply the Role that is printed, and bind it to you. `--read-only` asks only for the rights to look."}},
 	{find: unread, Rule: finding.Rule{ID: "XA003", Severity: finding.Warning,
 		Title:  "something could not be read",
-		Remedy: "Mend the reason that is named; what could not be read counts as unknown."}},
+		Remedy: "Fix the reason that is named; what could not be read counts as unknown."}},
 	{find: unseen, Rule: finding.Rule{ID: "XA004", Severity: finding.Warning,
 		Title:  "a member is reached by no selected context",
 		Remedy: "Select its context, or let its team run `kubectl xcpauth edge publish`."}},
@@ -77,7 +77,7 @@ func unread(l *run) {
 				continue
 			}
 			x := l.say(l.holder(c.Name), c.Name, u.What)
-			x.Found, x.Remedy = u.Why, "mend that; until then it counts as unknown"
+			x.Found, x.Remedy = u.Why, "fix that; until then it counts as unknown"
 		}
 		if c.AccessErr != "" {
 			x := l.say(l.holder(c.Name), c.Name, "selfsubjectaccessreviews.authorization.k8s.io")

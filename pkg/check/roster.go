@@ -19,7 +19,7 @@ var rosterRules = []Rule{
 		Remedy: "Run `kubectl xcpauth migrate`: it first restores that wave."}},
 	{find: unlisted, Rule: finding.Rule{ID: "XA073", Severity: finding.Error,
 		Title:  "the roster or the hub's inventory cannot be read",
-		Remedy: "Mend the reason that is named; until then anybody may be a member, so mutual TLS stays on."}},
+		Remedy: "Fix the reason that is named; until then anybody may be a member, so mutual TLS stays on."}},
 	{find: impostor, Rule: finding.Rule{ID: "XA074", Severity: finding.Error,
 		Title:  "the roster's entry is another cluster's",
 		Remedy: "Forget the entry of the cluster that is gone, or leave out the context of the one that is wrong."}},
@@ -89,7 +89,7 @@ func unlisted(l *run) {
 	for _, why := range []string{l.Hub.Roster.Err, l.Hub.InventoryErr} {
 		if why != "" && l.Hub.Found {
 			x := l.hub()
-			x.Found, x.Remedy = why, "mend that reason"
+			x.Found, x.Remedy = why, "fix that reason"
 		}
 	}
 }

@@ -19,7 +19,7 @@ var versionRules = []Rule{
 		Remedy: "See what is installed: `tctl version`. TSB older than 1.4 has no JWTs."}},
 	{find: unsettled, Rule: finding.Rule{ID: "XA042", Severity: finding.Warning,
 		Title:  "an operator is being upgraded",
-		Remedy: "Wait until its rollout is over, or mend what keeps it."}},
+		Remedy: "Wait until its rollout is over, or fix what keeps it."}},
 	{find: operatorAsleep, Rule: finding.Rule{ID: "XA043", Severity: finding.Error,
 		Title:  "an operator is asleep",
 		Remedy: "Scale it up: without it no change of the object has any effect, and no token is renewed."}},

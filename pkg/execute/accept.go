@@ -15,7 +15,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// Accept takes over what the teams of edges proved without access to the hub, and handed over:
+// Accept takes over what the teams of edges proved without access to the hub, and provided:
 //
 //  1. find the hub, and read its roster;
 //  2. refuse each statement that does not fit what is listed and seen, is stale, or says something else than wanted;
@@ -55,7 +55,7 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 		o := Outcome{Member: e.Name, Context: contextOf(f, e.Name), State: Changed}
 		why := roster.Unacceptable(e, find(listed, e.Name), f, wanted)
 		if n := times[e.Name]; n > 1 {
-			why = fmt.Sprintf("there are %d statements about it; hand over one", n)
+			why = fmt.Sprintf("there are %d statements about it; provide one", n)
 			times[e.Name] = 0
 		}
 		switch {
@@ -77,7 +77,7 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 	}
 	for _, m := range f.Members {
 		if _, handed := times[roster.ObjectName(m.Name)]; !handed {
-			r.Outcomes = append(r.Outcomes, Outcome{Member: m.Name, Context: m.Context, State: Skipped, Why: "nothing was handed over about it"})
+			r.Outcomes = append(r.Outcomes, Outcome{Member: m.Name, Context: m.Context, State: Skipped, Why: "nothing was provided about it"})
 		}
 	}
 	slices.SortFunc(r.Outcomes, func(a, b Outcome) int { return strings.Compare(a.Member, b.Member) })

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -19,7 +18,7 @@ func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[strin
 	for i, wave := range p.Waves {
 		for _, s := range wave.Steps {
 			if s.Withdraws != nil {
-				if blockers := guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.GuardMembers(), l.Now()); len(blockers) > 0 {
+				if blockers := f.Blockers(s, l.Now()); len(blockers) > 0 {
 					said[s.ID] = append(said[s.ID], fmt.Sprintf("not sent: today %s", blockers[0]))
 					continue
 				}

@@ -145,7 +145,7 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	if err != nil {
 		return err
 	}
-	st.Conditions = nil // the webhook's auditor writes those, even where a statement that was handed over has some
+	st.Conditions = nil // the webhook's auditor writes those, even where a statement that was provided has some
 	status, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&st)
 	if err != nil {
 		return fmt.Errorf("encoding the statement about %s: %w", m.Name, err)

@@ -44,7 +44,7 @@ func TestAZoneWithATokenOfAnOlderKeyIsAccountedForByThat(t *testing.T) {
 	}
 	r, of = account(plan.Goal{Rotate: true, Canary: last}) // which fails
 	for _, name := range w.names()[:len(w.zones)-1] {
-		if o := of[name]; r.Done || o.State != NotAttempted || o.Why != "waits for what stands in the way; it presents a token of key 1" {
+		if o := of[name]; r.Done || o.State != NotAttempted || o.Why != "waits for what is blocked; it presents a token of key 1" {
 			t.Errorf("%s, of a rotation: %+v", name, o)
 		}
 	}

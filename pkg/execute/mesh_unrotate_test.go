@@ -34,7 +34,7 @@ func TestARotationIsTakenBack(t *testing.T) {
 				delete(w.zones[first].secrets, "xcpauth-zone-token-"+first+"-1")
 				r := do(plan.Goal{Back: true, Rotate: true})
 				if r.Done || len(w.keys) != 2 || !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool {
-					return o.Member == first && o.State == Refused && strings.Contains(o.Why, "no token of key 1 that the global accepts, for a day at least, lies beside it; pass --tokens-from=key")
+					return o.Member == first && o.State == Refused && strings.Contains(o.Why, "no token of key 1 that the global accepts, for a day at least, is next to it; pass --tokens-from=key")
 				}) {
 					t.Fatalf("%v, %+v", r.Err, r.Outcomes)
 				}

@@ -97,7 +97,7 @@ func (w *world) interrupt() {
 }
 
 // story lets runs with random goals be interrupted again and again, then runs with the last goal until it is reached; and may have tokens
-// made anew after that.
+// made again after that.
 func (w *world) story(last plan.Goal, mutate mutation) (r Result) {
 	for range w.IntN(4) {
 		w.interrupted(w.someGoal(), mutate)
@@ -177,7 +177,7 @@ func (w *world) hopeless() string {
 }
 
 // The promise, for random fleets with every switch of the product, operators that lag, people who edit, networks that fail,
-// goals that change, tokens that are made anew, rollbacks, teams without a hub, and a process that dies before or after any of its writes:
+// goals that change, tokens that are made again, rollbacks, teams without a hub, and a process that dies before or after any of its writes:
 // nobody is ever refused for a mode, for a certificate of Central or for a token that has ended, and the next run restores what was in flight
 // before anything else. And it converges: what can be migrated is, and what was migrated goes back to where it was. `make test` tells 2 000 of
 // these stories, `make fuzz` 100 000.

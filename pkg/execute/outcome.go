@@ -92,7 +92,7 @@ func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[strin
 		case known:
 			o.State, o.Why = r.State, r.Why
 			if why := blocked[name]; why != "" && !done {
-				o.Why = strings.TrimPrefix(o.Why+"; then it stands in the way: "+why, "; ")
+				o.Why = strings.TrimPrefix(o.Why+"; then it is blocked: "+why, "; ")
 			}
 		case blocked[name] != "":
 			o.State, o.Why = Refused, blocked[name]
@@ -130,7 +130,7 @@ func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[strin
 		case o.State == NotAttempted && presents != "":
 			o.Why += "; " + presents
 		case o.State == OK && !known && !done && !there && m.Role == plan.RoleEdge && goal.Reaches(plan.Edges):
-			o.State, o.Why = NotAttempted, strings.TrimSuffix("waits for what stands in the way; "+presents, "; ")
+			o.State, o.Why = NotAttempted, strings.TrimSuffix("waits for what is blocked; "+presents, "; ")
 		}
 		all = append(all, o)
 	}

@@ -28,7 +28,7 @@ func TestExitCode(t *testing.T) {
 		{"one unreachable", of(Changed, Unreachable), 4},
 		{"done, with an unreachable context", done(of(OK, Unreachable)), 4},
 		{"a part moved, a part is blocked", of(Changed, Refused), 4},
-		{"a part moved, and something stands in the way", of(Changed, OK), 4},
+		{"a part moved, and something blocks", of(Changed, OK), 4},
 		{"nothing could be begun", of(OK, Refused, NotAttempted), 5},
 		{"interrupted", Result{Interrupted: true, Outcomes: []Outcome{{State: Failed}}}, 130},
 		{"the run itself failed", Result{Err: errors.New("the journal cannot be written")}, 1},
@@ -63,8 +63,8 @@ func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
 	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"}, Members: []plan.Member{{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}, {Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed, Why: "moved"}}
 	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
-	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"}, {"edge-1", "c1", Changed, "moved; then it stands in the way: nobody renews its token"},
-		{"edge-2", "c2", NotAttempted, "waits for what stands in the way"}} {
+	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"}, {"edge-1", "c1", Changed, "moved; then it is blocked: nobody renews its token"},
+		{"edge-2", "c2", NotAttempted, "waits for what is blocked"}} {
 		if got[i] != want {
 			t.Errorf("%+v, want %+v", got[i], want)
 		}
@@ -89,9 +89,9 @@ func TestAccountSaysWhatAMemberPresents(t *testing.T) {
 		"its turn did not come": {plan.Wave{Steps: []plan.Step{{ID: "move/b"}}, Notes: []plan.Obstacle{{Member: "a", Why: "a note"}}}, false, map[string]Outcome{
 			"a": {State: OK, Why: "it presents an older one; a note"}, "b": {State: NotAttempted, Why: "the run ended before its turn; it presents nothing"},
 			"c": {State: NotAttempted, Why: "the run ended before its turn"}, "d": {State: Changed, Why: "moved"}}},
-		"something stands in the way": {plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "it is"}}}, false, map[string]Outcome{
-			"a": {State: OK, Why: "it presents an older one"}, "b": {State: NotAttempted, Why: "waits for what stands in the way; it presents nothing"},
-			"c": {State: NotAttempted, Why: "waits for what stands in the way"}, "d": {State: Changed, Why: "moved"}}},
+		"something blocks": {plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "it is"}}}, false, map[string]Outcome{
+			"a": {State: OK, Why: "it presents an older one"}, "b": {State: NotAttempted, Why: "waits for what is blocked; it presents nothing"},
+			"c": {State: NotAttempted, Why: "waits for what is blocked"}, "d": {State: Changed, Why: "moved"}}},
 		"all is done": {plan.Wave{}, true, map[string]Outcome{"a": {State: OK}, "b": {State: OK}, "c": {State: OK}, "d": {State: Changed, Why: "moved"}}},
 	} {
 		for _, o := range summarize(d, f, plan.Goal{}, recorded, tc.last, tc.done) {

@@ -137,7 +137,7 @@ func (e *Executor) contextsOf(steps []*running, f plan.State) []string {
 	return slices.Compact(names)
 }
 
-// evaluate returns a witness for each claim, or the judgement of the first that does not hold: what it still lacks.
+// evaluate returns a witness for each claim, or the evaluation of the first that does not hold: what it still lacks.
 func (e *Executor) evaluate(s plan.Step, seen []plan.State) (witnesses []string, lack plan.Evaluation) {
 	for _, c := range s.Conditions {
 		j := c.Evaluate(seen)

@@ -17,7 +17,7 @@ import (
 
 // VerifyMembers lists, proves and publishes members without changing them, with their fences where they have one: all that present the wanted
 // credential when none are named.
-// Without a hub, what was proved is left in Stated, to be handed over.
+// Without a hub, what was proved is left in Stated, to be provided.
 func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, error) {
 	e.verified, e.statements, e.fenceWaived = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
 	f := e.observe(ctx)

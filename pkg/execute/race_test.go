@@ -76,7 +76,7 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 	}
 }
 
-// A statement that an edge's team handed over lies around while the hub's team takes the edge back: it was seen after the one in the roster, and
+// A statement that an edge's team provided lies around while the hub's team takes the edge back: it was seen after the one in the roster, and
 // before that was taken back.
 func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 	b, e := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"))})
@@ -138,7 +138,7 @@ func TestPublishingLooksWhatStands(t *testing.T) {
 	}
 }
 
-// The hub's team lets an edge go back and forgets it, and what its team handed over before still lies around.
+// The hub's team lets an edge go back and forgets it, and what its team provided before still lies around.
 func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
 	b, _ := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"))})
 	before := handedOver("far", 0, nil)

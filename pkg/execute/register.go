@@ -42,7 +42,7 @@ type Registration struct {
 const takeEffect = 15 * time.Second
 
 // Register lets the hub read the named edges in their own clusters, and has the webhook decide from that. It may be repeated: everything is
-// made anew or left as it is, and the token is renewed.
+// made again or left as it is, and the token is renewed.
 func (l Enroller) Register(ctx context.Context, names []string, how Registration) (Result, error) {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
@@ -169,7 +169,7 @@ func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconf
 	}
 	switch {
 	case cfg.Insecure:
-		return k, cannot("trusts any certificate (insecure-skip-tls-verify), so that there is no CA to hand over; give it certificate-authority-data first")
+		return k, cannot("trusts any certificate (insecure-skip-tls-verify), so that there is no CA to provide; give it certificate-authority-data first")
 	case cfg.Proxy != nil && how.Server == "":
 		return k, cannot("reaches its API server by a proxy (proxy-url), which the webhook never does; name with --server the address that the hub reaches directly")
 	}

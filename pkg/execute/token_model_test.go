@@ -8,7 +8,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Tokens are made anew, whoever interrupts: a pod never presents one that has ended, where some operators take their time to make a token
+// Tokens are made again, whoever interrupts: a pod never presents one that has ended, where some operators take their time to make a token
 // and some never make one; and a run that says that a token is new is right. Each rule behind that shows when it is bent.
 func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
 	steps := func(change func(*plan.Step)) mutation {

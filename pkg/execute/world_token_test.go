@@ -14,7 +14,7 @@ import (
 // tokenSecretName is the secret of an edge's token, without which no pod of it starts.
 const tokenSecretName = "xcp-edge-central-auth-token"
 
-// someRenewal is a goal of having tokens made anew, of one edge or of all.
+// someRenewal is a goal of having tokens made again, of one edge or of all.
 func (w *world) someRenewal() plan.Goal {
 	g := plan.Goal{Stage: plan.Edges, WaveSize: w.IntN(3), Renew: map[string]string{"": ""}}
 	if w.chance(2) {
@@ -23,7 +23,7 @@ func (w *world) someRenewal() plan.Goal {
 	return g
 }
 
-// renew lets runs that have tokens made anew be interrupted again and again, then runs until all are; where an operator never makes one, until
+// renew lets runs that have tokens made again be interrupted again and again, then runs until all are; where an operator never makes one, until
 // it was tried. What goes wrong counts as refused.
 func (w *world) renew(mutate mutation) {
 	for range w.IntN(3) {
@@ -34,7 +34,7 @@ func (w *world) renew(mutate mutation) {
 	r := w.arrive(goal, mutate)
 	switch why := w.renewed(due); {
 	case !r.Done && !w.forgetful():
-		w.refused = append(w.refused, fmt.Sprintf("tokens are not made anew: %+v, %v", r.Outcomes, r.Err))
+		w.refused = append(w.refused, fmt.Sprintf("tokens are not made again: %+v, %v", r.Outcomes, r.Err))
 	case r.Done && why != "":
 		w.refused = append(w.refused, why)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// onJWT are n members none of which stands in the way of mtls.
+// onJWT are n members none of which blocks mtls.
 func onJWT(n int) []Member {
 	edges := make([]Member, n)
 	for i := range edges {
@@ -31,7 +31,7 @@ func TestAdmittingAllocatesTheSameForAThousandMembersAsForOne(t *testing.T) {
 	}
 }
 
-// The one rule for fleets of one to a thousand members, none of which stands in the way: then all are looked at.
+// The one rule for fleets of one to a thousand members, none of which blocks: then all are looked at.
 func BenchmarkWithdraw(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		b.Run(fmt.Sprintf("members=%d", n), func(b *testing.B) {

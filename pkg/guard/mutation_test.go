@@ -89,7 +89,7 @@ func run(t *testing.T, binary string, number int) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
-// compile builds the tests of this package against a guard.go whose functions hand over to the chosen mutant.
+// compile builds the tests of this package against a guard.go whose functions call the chosen mutant.
 func compile(t *testing.T, mutants []mutant) (binary string) {
 	t.Helper()
 	original, err := os.ReadFile("guard.go")

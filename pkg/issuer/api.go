@@ -29,7 +29,7 @@ const (
 
 // ask has the global's API issue a token, in these steps:
 //
-//  1. who asks: the token that was handed over, else the administrator's, from its secret;
+//  1. who asks: the token that was provided, else the administrator's, from its secret;
 //  2. a pod of the global that is ready, reached as kubectl port-forward does;
 //  3. the question; another pod where one cannot be reached;
 //  4. the answer, which must be the token that was asked for.
@@ -74,11 +74,11 @@ func (k Tokens) login(ctx context.Context, c *fleet.Cluster, secret plan.Ref) (s
 	where := fmt.Sprintf("secret %s/%s in %s", secret.Namespace, secret.Name, c.Context)
 	o, err := read(ctx, c, secret)
 	if err != nil {
-		return "", fmt.Errorf("reading the administrator's token for the global's API (%s): %s; hand over a token of yours with --api-token FILE, or pass --tokens-from=key", where, observe.Explain(err))
+		return "", fmt.Errorf("reading the administrator's token for the global's API (%s): %s; pass a token of yours with --api-token FILE, or pass --tokens-from=key", where, observe.Explain(err))
 	}
 	token := strings.TrimSpace(string(o.Data[zonetoken.SecretKey]))
 	if token == "" {
-		return "", fmt.Errorf("%s is empty; hand over a token for the global's API with --api-token FILE, or pass --tokens-from=key", where)
+		return "", fmt.Errorf("%s is empty; pass a token for the global's API with --api-token FILE, or pass --tokens-from=key", where)
 	}
 	return token, nil
 }

@@ -49,7 +49,7 @@ func (k Tokens) key(ctx context.Context, t plan.TokenRequest) (*rsa.PrivateKey, 
 		return nil, fmt.Errorf("reading the signing key (%s): %s", where, observe.Explain(err))
 	}
 	if t.Key.UID != "" && o.Metadata.UID != t.Key.UID {
-		return nil, fmt.Errorf("%s was made anew since it was looked at; run the command again", where)
+		return nil, fmt.Errorf("%s was made again since it was looked at; run the command again", where)
 	}
 	set := zonetoken.ReadKeys(t.Key.Namespace, []zonetoken.Secret{{Namespace: t.Key.Namespace, Name: t.Key.Name, Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}})
 	signer, err := set.Signer()

@@ -90,7 +90,7 @@ func TestNothingIsTurnedOnOverWhatMayStillBePresented(t *testing.T) {
 	}
 	for name, f := range map[string]fleet{
 		"a secret that was written after its pod was made":                made(mesh(good), -time.Hour, -10*time.Minute, false),
-		"an immutable one that was made anew":                             made(mesh(good), -time.Hour, -10*time.Minute, true),
+		"an immutable one that was made again":                            made(mesh(good), -time.Hour, -10*time.Minute, true),
 		"one that was written in the same second":                         made(mesh(good), -time.Hour, -time.Hour, false),
 		"a pod without a token that its ReplicaSet does not own any more": released(),
 		"a control plane that does not say in plain what it is a zone of": unnamed(),
@@ -101,7 +101,7 @@ func TestNothingIsTurnedOnOverWhatMayStillBePresented(t *testing.T) {
 	}
 }
 
-// A token that was handed over counts for a session that began after it was issued.
+// A token that was provided counts for a session that began after it was issued.
 func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 	d := kongmesh.Provider()
 	facts := d.ReadState
@@ -380,7 +380,7 @@ func TestARotationIsNotTakenBackToWhatExpiresSoon(t *testing.T) {
 	}
 }
 
-// A zone without a context that hands over a token of the key before may have been started with one of the newest since: its session says
+// A zone without a context that provides a token of the key before may have been started with one of the newest since: its session says
 // nothing against that unless it is older than that key, or the token newer.
 func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
 	d := kongmesh.Provider()

@@ -93,15 +93,15 @@ func TestWhatIsKnownToHaveExpiredIsTakenOffTheList(t *testing.T) {
 		left   string
 		says   string
 	}{
-		{"a token that lies beside a zone", both, []string{old}, nil, 0, b, "1 ID stays"},
-		{"one that was handed over", both, nil, []string{old}, 0, b, "1 ID stays"},
+		{"a token that is next to a zone", both, []string{old}, nil, 0, b, "1 ID stays"},
+		{"one that was provided", both, nil, []string{old}, 0, b, "1 ID stays"},
 		{"nobody knows the tokens", both, nil, nil, 0, both, "2 IDs stay"},
 		{"it has not expired", both, []string{fresh}, nil, 0, both, "2 IDs stay"},
 		{"another of the same ID has not", both, []string{old, fresh}, nil, 0, both, "2 IDs stay"},
 		{"it has by our clock, and not by the global's", both, []string{old}, nil, -2 * time.Hour, both, "2 IDs stay"},
 		{"it has by the global's clock, and not by ours", both, []string{fresh}, nil, 3 * time.Hour, both, "2 IDs stay"},
 		{"it has just now, and clocks differ", both, []string{ended(t, a, time.Minute)}, nil, 0, both, "2 IDs stay"},
-		{"whoever made it has no key of the global", both, []string{ended(t, a, time.Hour, stranger)}, nil, 0, both, "2 IDs stay"},
+		{"anyone who made it has no key of the global", both, []string{ended(t, a, time.Hour, stranger)}, nil, 0, both, "2 IDs stay"},
 		{"its last part was changed", both, []string{old[:len(old)-12] + "AAAAAAAAAAAA"}, nil, 0, both, "2 IDs stay"},
 		{"a newline at the end is what the product takes", both + "\n", []string{old}, nil, 0, b, "1 ID stays"},
 		{"the empty ID stays", a + ",", []string{old}, nil, 0, ",", "1 ID stays"},

@@ -10,7 +10,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// RestartedFor is the annotation of a Deployment's pods that says why we had them started anew.
+// RestartedFor is the annotation of a Deployment's pods that says why we had them started again.
 const RestartedFor = "xcpauth.io/restarted-for"
 
 // DeploymentRead reads a Deployment.

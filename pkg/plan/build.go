@@ -6,7 +6,7 @@ import "slices"
 type Plan struct {
 	Goal      Goal
 	Waves     []Wave     // in order
-	Obstacles []Obstacle // what stands in the way at the end; the goal is not reached while there is any
+	Obstacles []Obstacle // what blocks at the end; the goal is not reached while there is any
 	Notes     []Obstacle // what whoever reads it should know, and stands in nobody's way; each once
 }
 

@@ -31,7 +31,7 @@ type Goal struct {
 	Only string `json:"only,omitempty"`
 	// NoHub moves edges for a team that has no access to the hub: nothing of the hub is read or written.
 	NoHub bool `json:"noHub,omitempty"`
-	// HubAgrees says that the hub's team relies no more on what was handed over of the edges that go back in a run without a hub.
+	// HubAgrees says that the hub's team relies no more on what was provided of the edges that go back in a run without a hub.
 	HubAgrees bool `json:"hubAgrees,omitempty"`
 	// Cleanup asks for what ends the way back: the old credentials are deleted once nothing accepts them.
 	Cleanup bool `json:"cleanup,omitempty"`
@@ -54,7 +54,7 @@ type Goal struct {
 	// keys. With Back it asks for such a rotation to be taken back: for credentials of the key before the newest, and for the end of that.
 	Rotate bool `json:"rotate,omitempty"`
 	// Revoke names credentials, by their IDs, that the hub is to refuse; a member that presents one gets another first, unless CutOff says
-	// that it may be refused. Reconnect has every member connect anew after that.
+	// that it may be refused. Reconnect has every member connect again after that.
 	Revoke []string `json:"revoke,omitempty"`
 	// RevokedOf is whose each of them is, where that is known: the hub takes it from that member alone.
 	RevokedOf map[string]string `json:"revokedOf,omitempty"`
@@ -62,13 +62,13 @@ type Goal struct {
 	Reconnect bool              `json:"reconnect,omitempty"`
 	// Prune asks for the list of revoked credentials without those that are known to have expired, and for nothing else.
 	Prune bool `json:"prune,omitempty"`
-	// Renew names the members whose credential is to be made anew, and nothing else to be done, each with the digest of the one that it has
+	// Renew names the members whose credential is to be made again, and nothing else to be done, each with the digest of the one that it has
 	// when the run begins, which Aim fills in. "" among the names stands for every member that presents the wanted credential.
 	Renew map[string]string `json:"renew,omitempty"`
 	// Others says that whoever else presents a credential of the older keys, and is not seen, has got another: see the provider.
 	Others bool `json:"others,omitempty"`
 	// FromKey has tokens signed with the hub's key, where its own API would issue them otherwise. OwnLogin says that this API is asked with a
-	// token that is handed over, and not with the administrator's.
+	// token that is provided, and not with the administrator's.
 	FromKey  bool `json:"fromKey,omitempty"`
 	OwnLogin bool `json:"ownLogin,omitempty"`
 	// ValidFor is how long a token is valid that is made on the way; 0 leaves it to the provider.
@@ -79,7 +79,7 @@ type Goal struct {
 	Pair *Certificate `json:"pair,omitempty"`
 	// Supplied says where members get the credentials that they lack: "tctl", "a manifest"; "" when nowhere.
 	Supplied string `json:"supplied,omitempty"`
-	// Manifests is the manifests that were handed over, by member or cluster name; under "" the one that is for every member.
+	// Manifests is the manifests that were provided, by member or cluster name; under "" the one that is for every member.
 	Manifests map[string]Secret `json:"-"`
 	// Skip names the members that failed in this run, each with its reason: they are not tried again.
 	Skip []Obstacle `json:"-"`

@@ -105,7 +105,7 @@ type Context struct {
 	// Missing are the rights that were asked for and denied; AccessErr is why they could not be asked for.
 	Missing   []Permission
 	AccessErr string
-	// Partial says that its planes could not be listed, so that rights to what lies beside them were not asked for.
+	// Partial says that its planes could not be listed, so that rights to what is next to them were not asked for.
 	Partial bool
 }
 

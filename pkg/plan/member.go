@@ -48,7 +48,7 @@ type Member struct {
 	Leftovers []Leftover
 	// Original is what its object said before a migration first changed it; nil when none did.
 	Original map[string]any
-	// Available is what it would present with each credential that lies beside it, where those are told apart.
+	// Available is what it would present with each credential that is next to it, where those are told apart.
 	Available map[string]guard.Cred `json:"-"`
 	// AvailableUntil is when each of those expires, where it does.
 	AvailableUntil map[string]time.Time `json:"-"`
@@ -89,7 +89,7 @@ type Workload struct {
 	Replicas  int64
 	Settled   bool // every wanted replica is of the newest template and available, and no older or ending pod exists
 	Processes []Process
-	// RestartedFor is what we wrote into its pods' template when we had them started anew.
+	// RestartedFor is what we wrote into its pods' template when we had them started again.
 	RestartedFor string
 	// Paused says that its rollout is paused: no pod follows a change of its template.
 	Paused bool

@@ -15,7 +15,7 @@ type Selection struct {
 	NoHub   bool   // there is none to look at: the run is about edges alone
 	// Tokens are those that zones without a context were given, by zone.
 	Tokens map[string]Secret
-	// Revoked are credentials that were handed over as revoked, for what they say of themselves.
+	// Revoked are credentials that were provided as revoked, for what they say of themselves.
 	Revoked []Secret
 	// Roots returns the CAs that the system trusts, nil when there are none; it is asked only about a hub's certificate that comes
 	// without a CA.

@@ -3,7 +3,7 @@ package plan
 import "time"
 
 // Supply is a request for the credentials of one member, which come from outside: the product's own CLI, or a manifest that another
-// team handed over.
+// team provided.
 type Supply struct {
 	Member, ClusterName string
 	Context, Namespace  string

@@ -103,11 +103,11 @@ func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certif
 	case c.Error != "":
 		c.CA = "unknown: the certificate was not read"
 	case len(s.CA) > 0:
-		c.CA = "private: ca.crt lies beside it"
+		c.CA = "private: ca.crt is next to it"
 	case s.Public:
-		c.CA = "public: no ca.crt lies beside it, and a CA that this system trusts has signed it"
+		c.CA = "public: no ca.crt is next to it, and a CA that this system trusts has signed it"
 	default:
-		c.CA = "unknown: no ca.crt lies beside it, and no CA that this system trusts has signed it"
+		c.CA = "unknown: no ca.crt is next to it, and no CA that this system trusts has signed it"
 	}
 	if c.Issuer = h.Issuer.Kind; c.Issuer == "" {
 		c.Issuer = "unknown"

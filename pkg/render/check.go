@@ -129,11 +129,11 @@ func (r Check) next(f plan.State, again func(verb string) string) string {
 	case !f.Hub.Found:
 		return f.Hub.Err
 	case r.Unreachable():
-		return "not everything could be looked at; mend that first, then: " + again("check")
+		return "not everything could be looked at; fix that first, then: " + again("check")
 	case r.Fails():
-		return "mend what is named above, worst first, then: " + again("check")
+		return "fix what is named above, worst first, then: " + again("check")
 	}
-	return "nothing found that stands in the way; show what a migration would do with: " + again("plan")
+	return "nothing found that blocks a migration; show what a migration would do with: " + again("plan")
 }
 
 // whose is whom or what a finding is about.

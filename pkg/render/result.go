@@ -38,7 +38,7 @@ func NewResult(r execute.Result, again string) Result {
 	case r.Interrupted:
 		out.Next = "interrupted; continue with: " + again
 	default:
-		out.Next = "mend what is named above, then go on with: " + again
+		out.Next = "fix what is named above, then go on with: " + again
 	}
 	return out
 }

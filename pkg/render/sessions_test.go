@@ -65,7 +65,7 @@ func TestTheStatusOfZonesReadsWell(t *testing.T) {
 // global.
 func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
 	f := zoneFleet(3, guard.Yes)
-	f.Members[1].Context, f.Members[1].Evidence.Why = "", "the token that was handed over, and a session that brought one"
+	f.Members[1].Context, f.Members[1].Evidence.Why = "", "the token that was provided, and a session that brought one"
 	s := NewStatus(f, plan.Plan{}, func(verb string) string { return "kubectl xcpauth " + verb })
 	for _, r := range s.Members {
 		want := map[string]string{"east": "seen in pods", "north": "seen connected", "west": "seen in pods"}[r.Member]
@@ -77,7 +77,7 @@ func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
 		}
 	}
 	if text := laid(s, false); !strings.Contains(text,
-		"north witness: the token that was handed over, and a session that brought one") {
+		"north witness: the token that was provided, and a session that brought one") {
 		t.Errorf("the table does not say what was seen:\n%s", text)
 	}
 }

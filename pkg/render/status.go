@@ -350,11 +350,11 @@ func nextText(f plan.State, p plan.Plan, show string, again func(verb string) st
 	case !f.Hub.Found && !p.Goal.NoHub:
 		return f.Hub.Err
 	case len(p.Waves) > 0 && len(p.Obstacles) > 0:
-		return fmt.Sprintf("%s%s can be done with: %s; then %s in the way", restore, plural(len(p.Waves), "wave"), again("migrate"), stand(len(p.Obstacles)))
+		return fmt.Sprintf("%s%s can be done with: %s; then %s blocked", restore, plural(len(p.Waves), "wave"), again("migrate"), thingsAre(len(p.Obstacles)))
 	case len(p.Waves) > 0:
 		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, plural(len(p.Waves), "wave"), show, again("migrate"))
 	case len(p.Obstacles) > 0:
-		return fmt.Sprintf("%snothing can be done before what is blocked is mended (%s in the way)", restore, stand(len(p.Obstacles)))
+		return fmt.Sprintf("%snothing can be done before what is blocked is fixed (%s)", restore, plural(len(p.Obstacles), "thing"))
 	case restore != "":
 		return "an interrupted run left a wave in flight; restore it with: " + again("migrate")
 	}

@@ -29,7 +29,7 @@ type Token struct {
 	Left       string    `json:"left,omitempty"`
 	Size       int       `json:"size"`   // bytes
 	Digest     string    `json:"digest"` // the first 8 hex digits of its SHA-256
-	Oddities   []string  `json:"oddities"`
+	Anomalies  []string  `json:"oddities"`
 	Warnings   []string  `json:"warnings,omitempty"` // about the keys that it was verified with
 	// Zone is there when it is a zone token of Kong Mesh or Kuma.
 	Zone *ZoneToken `json:"zoneToken,omitempty"`
@@ -38,7 +38,7 @@ type Token struct {
 // NewToken makes the report of a token that was read, and not verified.
 func NewToken(source string, d token.Description, at time.Time) Token {
 	t := Token{APIVersion: APIVersion, Kind: "Token", At: at.UTC().Truncate(time.Second), Source: source, State: "unverified", Alg: d.Alg, KeyID: d.KeyID, Type: d.Type, Size: d.Size, Digest: d.Digest,
-		Oddities: append([]string{}, d.Oddities...)}
+		Anomalies: append([]string{}, d.Anomalies...)}
 	for _, s := range []struct {
 		at time.Time
 		to *string
@@ -89,7 +89,7 @@ func (t Token) Table(w io.Writer, _ bool) {
 		}
 		paragraph(w, l.label, l.text)
 	}
-	for _, odd := range t.Oddities {
+	for _, odd := range t.Anomalies {
 		paragraph(w, "odd:        ", odd)
 	}
 	rests := t.RestsOn

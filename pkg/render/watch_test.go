@@ -57,7 +57,7 @@ func TestChangesBetweenTwoLooks(t *testing.T) {
 }
 
 func TestAPageFitsItsWindow(t *testing.T) {
-	s := Status{Next: "mend what is blocked", Roster: "101 of 101 members registered", Members: []StatusRow{row("hub", "ok", nil)}}
+	s := Status{Next: "fix what is blocked", Roster: "101 of 101 members registered", Members: []StatusRow{row("hub", "ok", nil)}}
 	for i := range 100 {
 		state := "ok"
 		if i%50 == 7 {
@@ -83,7 +83,7 @@ func TestAPageFitsItsWindow(t *testing.T) {
 	}
 	small, tall := strings.Join(s.Page(false, 80, 22), "\n"), strings.Join(s.Page(false, 80, 200), "\n")
 	golden(t, "page", small+"\n")
-	for _, said := range []string{"edge-7 ", "edge-57 ", "… and 99 more with nothing to do", "Next: mend what is blocked"} {
+	for _, said := range []string{"edge-7 ", "edge-57 ", "… and 99 more with nothing to do", "Next: fix what is blocked"} {
 		if !strings.Contains(small, said) {
 			t.Errorf("a small window does not show %q:\n%s", said, small)
 		}

@@ -97,7 +97,7 @@ func NewWebhook(l probe.Look, hub, context string, again func(verb string) strin
 func (r Webhook) next(again func(verb string) string) string {
 	switch {
 	case r.Answer == probe.Asked && len(r.Problems) > 0:
-		return "it is asked; mend what is named above"
+		return "it is asked; fix what is named above"
 	case r.Answer == probe.Asked:
 		return "nothing to do: the API server asks it"
 	case r.Answer == probe.Failed:
@@ -109,7 +109,7 @@ func (r Webhook) next(again func(verb string) string) string {
 	case r.Answer == probe.Unasked:
 		return "dangerous edits may go through; an API server takes a new configuration over within seconds, so look again: " + again("webhook status")
 	}
-	return "the probe shows nothing as long as something else refuses it; mend that, then: " + again("webhook status")
+	return "the probe shows nothing as long as something else refuses it; fix that, then: " + again("webhook status")
 }
 
 // Table lays the report out.

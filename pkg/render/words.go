@@ -26,11 +26,11 @@ func word(c guard.Cred) string {
 	return string(c)
 }
 
-func stand(n int) string {
+func thingsAre(n int) string {
 	if n == 1 {
-		return "1 thing stands"
+		return "1 thing is"
 	}
-	return fmt.Sprintf("%d things stand", n)
+	return fmt.Sprintf("%d things are", n)
 }
 
 // left is the time until t, short.

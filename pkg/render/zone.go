@@ -49,7 +49,7 @@ type ProductAnswer struct {
 // OfZone adds what a zone token says of itself, and what is to be said of it.
 func (t Token) OfZone(z zonetoken.Zone, f finding.Findings) Token {
 	t.Zone = &ZoneToken{Kind: string(z.Kind), Zone: z.Name, Scope: append([]string{}, z.Scope...), ID: z.ID, Findings: tokenFindings(f)}
-	t.Oddities = []string{} // each is a finding
+	t.Anomalies = []string{} // each is a finding
 	return t
 }
 
@@ -147,7 +147,7 @@ type CreatedKey struct {
 // NewCreatedKey makes the report of a key that was made here.
 func NewCreatedKey(file, manifest, secret, kid string, at time.Time) CreatedKey {
 	k := CreatedKey{APIVersion: APIVersion, Kind: "CreatedKey", At: at.UTC().Truncate(time.Second), Form: "RSA 2048, PKCS#1 PEM", File: file, Manifest: manifest, Secret: secret, KeyID: kid,
-		Note: "whoever has it can be every zone; it is in no cluster yet"}
+		Note: "anyone who has it can be every zone; it is in no cluster yet"}
 	if manifest != "" {
 		k.Note += ". Create the secret in the global's cluster as it is (not with apply, which keeps a copy of the key in an annotation): from then on the product signs with it. Retire the key before it only once every zone has a new token"
 	}

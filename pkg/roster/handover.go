@@ -62,7 +62,7 @@ func Decode(text []byte) ([]api.EdgeCluster, error) {
 // proveAgain is what an edge's team does for a newer statement.
 const proveAgain = "; let its team prove it again: kubectl xcpauth edge publish --no-hub --out FILE"
 
-// Unacceptable says why a statement that was handed over cannot be taken over into the roster, "" when it can. listed is the roster's entry
+// Unacceptable says why a statement that was provided cannot be taken over into the roster, "" when it can. listed is the roster's entry
 // of that name, nil when there is none; f is what the hub's team itself sees.
 func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, wanted guard.Cred) string {
 	st, cp := StatementOf(e, f.At), e.Spec.ControlPlane
@@ -70,7 +70,7 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, want
 	case e.Name == "" || e.Name != ObjectName(e.Name) || (e.Namespace != "" && e.Namespace != api.Namespace):
 		return fmt.Sprintf("%q in namespace %q is no name of an entry; it must be as kubectl xcpauth edge publish --no-hub wrote it", e.Name, e.Namespace)
 	case e.Spec.Role != api.RoleEdge:
-		return fmt.Sprintf("its role is %q, and only edges are handed over: the hub's team proves MPC itself", e.Spec.Role)
+		return fmt.Sprintf("its role is %q, and only edges are published: the hub's team proves MPC itself", e.Spec.Role)
 	case e.Spec.ClusterName == "" || cp == nil || cp.UID == "" || e.Spec.ClusterUID == "":
 		return "it does not say which cluster and which ControlPlane it is about" + proveAgain
 	case st == nil || !slices.Equal(st.Presents, []guard.Cred{wanted}):

@@ -156,16 +156,16 @@ func TestAStatementThatWasSeenAfterItWasWrittenIsVoid(t *testing.T) {
 		fields []metav1.ManagedFieldsEntry
 		void   bool
 	}{
-		"written when it was seen":         {wrote(-time.Minute, "status", statement), false},
-		"a minute before":                  {wrote(-2*time.Minute, "status", statement), false},
-		"a second more":                    {wrote(-2*time.Minute-time.Second, "status", statement), true},
-		"an hour before":                   {wrote(-61*time.Minute, "status", statement), true},
-		"an hour later, as is handed over": {wrote(time.Hour, "status", statement), false},
-		"of something else":                {wrote(-61*time.Minute, "status", `{"f:status":{"f:conditions":{}}}`), false},
-		"of the spec":                      {wrote(-61*time.Minute, "", statement), false},
-		"of no time":                       {[]metav1.ManagedFieldsEntry{{Subresource: "status", FieldsV1: metav1.NewFieldsV1(statement)}}, false},
-		"of no fields":                     {[]metav1.ManagedFieldsEntry{{Subresource: "status", Time: at(-time.Hour)}}, false},
-		"nobody says":                      {nil, false},
+		"written when it was seen":      {wrote(-time.Minute, "status", statement), false},
+		"a minute before":               {wrote(-2*time.Minute, "status", statement), false},
+		"a second more":                 {wrote(-2*time.Minute-time.Second, "status", statement), true},
+		"an hour before":                {wrote(-61*time.Minute, "status", statement), true},
+		"an hour later, as is provided": {wrote(time.Hour, "status", statement), false},
+		"of something else":             {wrote(-61*time.Minute, "status", `{"f:status":{"f:conditions":{}}}`), false},
+		"of the spec":                   {wrote(-61*time.Minute, "", statement), false},
+		"of no time":                    {[]metav1.ManagedFieldsEntry{{Subresource: "status", FieldsV1: metav1.NewFieldsV1(statement)}}, false},
+		"of no fields":                  {[]metav1.ManagedFieldsEntry{{Subresource: "status", Time: at(-time.Hour)}}, false},
+		"nobody says":                   {nil, false},
 	} {
 		e := stated(false, func(e *api.EdgeCluster) { e.ManagedFields = tc.fields })
 		if st := StatementOf(e, noon); (st.Invalid != "") != tc.void {

@@ -41,7 +41,7 @@ func ReadFile(flag, path string) (plan.Secret, error) {
 	return plan.NewSecret(b), nil
 }
 
-// Manifests is what another team handed over: one file, or a directory with one for each edge.
+// Manifests is what another team provided: one file, or a directory with one for each edge.
 type Manifests struct {
 	// Handed is the manifests by the name of the edge; one file alone has none.
 	Handed map[string]plan.Secret

@@ -41,7 +41,7 @@ func TestManifestsAreReadFromAFileOrADirectory(t *testing.T) {
 		s := wanting(account, token)
 		s.Member, s.ClusterName = "edge-2", "edge-2"
 		_, _, err = m.Secrets(t.Context(), s)
-		if forAll := path == file; forAll != (err == nil) || !forAll && !strings.Contains(err.Error(), "no manifest was handed over for it") || !forAll && !strings.Contains(err.Error(), "put one called edge-2.yaml into the directory of --secrets") {
+		if forAll := path == file; forAll != (err == nil) || !forAll && !strings.Contains(err.Error(), "no manifest was provided for it") || !forAll && !strings.Contains(err.Error(), "put one called edge-2.yaml into the directory of --secrets") {
 			t.Errorf("%s, for another edge: %v", path, err)
 		}
 	}

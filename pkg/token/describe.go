@@ -21,20 +21,20 @@ type Description struct {
 	Issued, NotBefore, Expires time.Time
 	Size                       int // bytes, as it was given
 	Digest                     string
-	Oddities                   []string
+	Anomalies                  []string
 }
 
 // Describe reads whatever can be read of a token, at the given time. What the product or a careful verifier would refuse is named as
-// an oddity; only what is no token at all is an error. Neither ever contains a part of the token beyond alg, kid and typ.
+// an anomaly; only what is no token at all is an error. Neither ever contains a part of the token beyond alg, kid and typ.
 func Describe(raw []byte, now time.Time) (Description, error) {
 	p, err := parse(raw)
 	if err != nil {
 		return Description{}, err
 	}
-	d := Description{Alg: printable(p.text("alg")), KeyID: printable(p.text("kid")), Type: printable(p.text("typ")), Size: len(raw), Oddities: p.odd}
+	d := Description{Alg: printable(p.text("alg")), KeyID: printable(p.text("kid")), Type: printable(p.text("typ")), Size: len(raw), Anomalies: p.odd}
 	sum := sha256.Sum256(raw)
 	d.Digest = hex.EncodeToString(sum[:4])
-	odd := func(format string, args ...any) { d.Oddities = append(d.Oddities, fmt.Sprintf(format, args...)) }
+	odd := func(format string, args ...any) { d.Anomalies = append(d.Anomalies, fmt.Sprintf(format, args...)) }
 	for _, t := range []struct {
 		claim string
 		to    *time.Time
@@ -156,7 +156,7 @@ func parseUpTo(raw []byte, most int) (parts, error) {
 	if alg := p.text("alg"); alg == "" || strings.EqualFold(alg, "none") {
 		odd("its alg is none, so anybody can have made it")
 	} else if strings.HasPrefix(strings.ToUpper(alg), "HS") {
-		odd("its alg is symmetric: whoever can verify it can make it")
+		odd("its alg is symmetric: anyone who can verify it can make it")
 	}
 	if p.header["crit"] != nil {
 		odd("its header has crit: extensions that must be understood, and are not")

@@ -241,8 +241,8 @@ func TestDescribe(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d, err := Describe([]byte(tc.token), now)
-			if err != nil || strings.Join(d.Oddities, "\n") != strings.Join(tc.odd, "\n") {
-				t.Errorf("%v\n%s\nwant\n%s", err, strings.Join(d.Oddities, "\n"), strings.Join(tc.odd, "\n"))
+			if err != nil || strings.Join(d.Anomalies, "\n") != strings.Join(tc.odd, "\n") {
+				t.Errorf("%v\n%s\nwant\n%s", err, strings.Join(d.Anomalies, "\n"), strings.Join(tc.odd, "\n"))
 			}
 		})
 	}

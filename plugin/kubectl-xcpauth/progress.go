@@ -10,7 +10,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
-// redrawEvery is how often what is drawn on a terminal is laid out anew: ages move on, and a window may have another size.
+// redrawEvery is how often what is drawn on a terminal is laid out again: ages move on, and a window may have another size.
 const redrawEvery = 200 * time.Millisecond
 
 // progress shows the events of a run on stderr: on a terminal the wave in flight as a table in place, elsewhere one line each.

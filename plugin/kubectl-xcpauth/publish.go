@@ -61,8 +61,8 @@ knows. A statement is believed for 15 minutes after it was seen, and for 7 days 
 	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while proving")
 	cmd.Flags().DurationVar(&o.fence, "fence-for", o.fence, "how long the fence of an edge must be seen to deny, without a break, to count")
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "without access to the hub: write what was proved to --out, or with -o yaml to stdout")
-	cmd.Flags().StringVar(&o.out, "out", "", "of --no-hub: the file to hand over to the hub's team")
-	cmd.Flags().StringVarP(&o.file, "filename", "f", "", "publish what the teams of edges proved and handed over in this file; - is stdin")
+	cmd.Flags().StringVar(&o.out, "out", "", "of --no-hub: the file to give to the hub's team")
+	cmd.Flags().StringVarP(&o.file, "filename", "f", "", "publish what the teams of edges proved and provided in this file; - is stdin")
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func (o *publishOptions) check(names []string) error {
 	case o.out != "" && !o.noHub:
 		return errors.New("--out is for a team without the hub; pass --no-hub with it, or leave it out to publish in the hub")
 	case o.noHub && o.out == "" && o.output != "yaml":
-		return errors.New("--no-hub publishes nothing itself; name with --out the file to hand over, or pass -o yaml to have it on stdout")
+		return errors.New("--no-hub publishes nothing itself; name with --out the file to write, or pass -o yaml to have it on stdout")
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 	if err := o.handOver(e.Statements, &report); err != nil {
 		return err
 	}
-	if o.out == "" { // stdout is what is handed over
+	if o.out == "" { // stdout is what is provided
 		report.Table(o.ErrOut, false)
 		return o.ended(report)
 	}
@@ -149,7 +149,7 @@ func (o *publishOptions) handOver(stated []api.EdgeCluster, report *render.Resul
 		file = "FILE"
 	}
 	if report.Done {
-		report.Next = fmt.Sprintf("hand it over to the hub's team within %s; they publish it with: kubectl xcpauth edge publish -f %s", believed(stated), quote(file))
+		report.Next = fmt.Sprintf("give it to the hub's team within %s; they publish it with: kubectl xcpauth edge publish -f %s", believed(stated), quote(file))
 	}
 	return nil
 }
@@ -174,11 +174,11 @@ func (o *publishOptions) accept(ctx context.Context) error {
 		text, err = os.ReadFile(o.file)
 	}
 	if err != nil {
-		return fmt.Errorf("reading what was handed over: %w", err)
+		return fmt.Errorf("reading what was provided: %w", err)
 	}
 	entries, err := roster.Decode(text)
 	if err != nil {
-		return fmt.Errorf("reading what was handed over in %s: %w", o.file, err)
+		return fmt.Errorf("reading what was provided in %s: %w", o.file, err)
 	}
 	live, err := o.clusters(false)
 	if err != nil {

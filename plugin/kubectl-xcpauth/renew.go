@@ -22,8 +22,8 @@ func newTokenRotateCommand(fo *fleetOptions) *cobra.Command {
 	o := &renewOptions{fleetOptions: fo, goalFlags: newGoalFlags(), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "rotate [EDGE...]", Args: cobra.ArbitraryArgs,
-		Short: "have the operator make the tokens of edges anew, one edge first, each proved or put back",
-		Long: `Have the tokens of edges made anew, for Tetrate Service Bridge, in the vendor's way: the token's secret
+		Short: "have the operator make new tokens for edges, one edge first, each proved or put back",
+		Long: `Have the tokens of edges made again, for Tetrate Service Bridge, in the vendor's way: the token's secret
 (xcp-edge-central-auth-token) is deleted, and the operator makes it again from the cluster's service account. One edge goes first.
 
 An edge is refused where nothing shows that the operator would make another token: without a service account of this very
@@ -57,7 +57,7 @@ twice since; when no new one comes, the old one is put back. No token is printed
 // run shows what is to be done, asks, and does it.
 func (o *renewOptions) run(ctx context.Context, edges []string) error {
 	if o.all == (len(edges) > 0) {
-		return errors.New("name the edges whose token is to be made anew, or pass --all; kubectl xcpauth status lists them")
+		return errors.New("name the edges that are to get a new token, or pass --all; kubectl xcpauth status lists them")
 	}
 	goal := plan.Goal{Renew: map[string]string{}, Stage: plan.Edges, WaveSize: o.waveSize, Within: o.within}
 	for _, name := range edges {

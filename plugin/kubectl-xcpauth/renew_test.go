@@ -18,8 +18,8 @@ func TestWhatTokenRotateRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		"nobody is named":         {nil, 1, "name the edges whose token is to be made anew, or pass --all"},
-		"names and --all":         {[]string{"eu", "--all"}, 1, "name the edges whose token is to be made anew, or pass --all"},
+		"nobody is named":         {nil, 1, "name the edges that are to get a new token, or pass --all"},
+		"names and --all":         {[]string{"eu", "--all"}, 1, "name the edges that are to get a new token, or pass --all"},
 		"a token":                 {[]string{jwt}, 1, "an edge is named by its name"},
 		"no such edge":            {[]string{"mars"}, 5, `hub: no edge is called "mars"`},
 		"it presents none":        {[]string{"eu", "-y"}, 5, "not known to present a JWT and nothing else"},

@@ -127,7 +127,7 @@ func newKeyRotateCommand(fo *fleetOptions) *cobra.Command {
 		Use: "rotate", Args: cobra.NoArgs,
 		Short: "give every zone a token of a new signing key, then retire the older ones",
 		Long: `Add a signing key with the next serial, give every zone a token of it, one canary first, each proved, then retire the older keys and
-have every zone connect anew. Tokens of both keys are accepted until no zone presents one of an older key. Run it again after any
+have every zone connect again. Tokens of both keys are accepted until no zone presents one of an older key. Run it again after any
 interruption: it goes on with the same key. Until the older keys are retired there is a way back, with --back: every zone presents its
 token of the key before again, and the newest key is retired.`,
 		Example: `  # All of it
@@ -168,7 +168,7 @@ func newKeyRetireCommand(fo *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retire", Args: cobra.NoArgs,
 		Short: "delete every signing key but the newest, once no zone presents a token of them",
-		Long: `Delete every signing key but the newest, and have every zone connect anew. It is refused while a zone may present a token of an older
+		Long: `Delete every signing key but the newest, and have every zone connect again. It is refused while a zone may present a token of an older
 key, or cannot be looked at; a zone that does gets a new token first. There is no way back from it.`,
 		Example: `  kubectl xcpauth key retire`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

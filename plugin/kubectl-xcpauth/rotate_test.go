@@ -111,12 +111,12 @@ func TestWhatARotationAndARevocationWouldDoIsShown(t *testing.T) {
 		says []string
 		not  []string
 	}{
-		{"a rotation goes on with the newer key", []string{"key", "rotate", "--dry-run"}, 0, []string{"west: present a token of key 2", "north: present a token of key 2", "hub: retire signing key 1", "hub: have every zone connect anew"}, []string{"east: present", "add signing key"}},
+		{"a rotation goes on with the newer key", []string{"key", "rotate", "--dry-run"}, 0, []string{"west: present a token of key 2", "north: present a token of key 2", "hub: retire signing key 1", "hub: have every zone connect again"}, []string{"east: present", "add signing key"}},
 		{"and can stop before the end", []string{"key", "rotate", "--keep-old", "--dry-run"}, 0, []string{"west: present a token of key 2"}, []string{"retire"}},
 		{"older keys are retired once nobody needs them", []string{"key", "retire", "--dry-run"}, 0, []string{"west: present a token of key 2", "hub: retire signing key 1"}, nil},
-		{"a zone gets another token before its own is revoked", []string{"token", "revoke", "--zone", "west", "--dry-run"}, 0, []string{"west: present a token of key 2", "hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"north: present", "connect anew"}},
+		{"a zone gets another token before its own is revoked", []string{"token", "revoke", "--zone", "west", "--dry-run"}, 0, []string{"west: present a token of key 2", "hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"north: present", "connect again"}},
 		{"or is cut off when that is said", []string{"token", "revoke", "--zone", "west", "--cut-off", "--dry-run"}, 0, []string{"hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"west: present"}},
-		{"a token that nobody presents", []string{"token", "revoke", "0e120ec9-6b42-495d-9758-07b59fe86fb9", "--reconnect", "--dry-run"}, 0, []string{"hub: revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9", "hub: have every zone connect anew"}, []string{"present a token"}},
+		{"a token that nobody presents", []string{"token", "revoke", "0e120ec9-6b42-495d-9758-07b59fe86fb9", "--reconnect", "--dry-run"}, 0, []string{"hub: revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9", "hub: have every zone connect again"}, []string{"present a token"}},
 		{"one that is revoked already", []string{"token", "revoke", "33333333-3333-4333-8333-333333333333", "--dry-run"}, 0, nil, []string{"hub: revoke"}},
 		{"a zone without a token", []string{"token", "revoke", "--zone", "north", "--dry-run"}, 5, []string{"zone north has no token with an ID"}, nil},
 		{"a zone that is not there", []string{"token", "revoke", "--zone", "south", "--dry-run"}, 1, []string{`no zone is called "south"`}, nil},
@@ -223,7 +223,7 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 		code int
 		says string
 	}{
-		{"nothing was handed over", nil, 4, "hand that over with --zone-token vm=FILE"},
+		{"nothing was provided", nil, 4, "pass that with --zone-token vm=FILE"},
 		{"its token", []string{"--zone-token", "vm=" + file("vm", 0o600)}, 0, "hub: authenticate zones"},
 		{"another zone's", []string{"--zone-token", "vm=" + file("east", 0o600)}, 4, "would be refused"},
 		{"a file that others can read", []string{"--zone-token", "vm=" + file("vm", 0o644)}, 1, "--zone-token"},

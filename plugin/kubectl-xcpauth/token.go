@@ -26,8 +26,8 @@ import (
 func newTokenCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "token", GroupID: "observe", Args: cobra.NoArgs,
-		Short: "look at tokens, verify them, have them made anew, and issue those of zones",
-		Long: `Look at a token, from a file, stdin or the edge's cluster, and verify it; have those of edges made anew. Zone tokens of Kong Mesh and Kuma are recognised; they
+		Short: "look at tokens, verify them, have new ones made, and issue those of zones",
+		Long: `Look at a token, from a file, stdin or the edge's cluster, and verify it; have those of edges made again. Zone tokens of Kong Mesh and Kuma are recognised; they
 can be issued too, and revoked, without a cluster. A token is never printed on a terminal, and never taken from the command line,
 where others could read it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

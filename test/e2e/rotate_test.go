@@ -11,7 +11,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// Tokens are made anew, one edge first; where nothing would make one, it is not deleted; where none comes, or the run is killed before one
+// Tokens are made again, one edge first; where nothing would make one, it is not deleted; where none comes, or the run is killed before one
 // does, the old one is put back. Nobody is refused.
 func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	t.Parallel()
@@ -43,14 +43,14 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	one, two := token("edge-1"), token("edge-2")
 
 	plan := f.Xcpauth(0, "token", "rotate", "--all", "--wave-size", "5", "--dry-run")
-	if said := strings.Join(strings.Fields(plan.Stdout), " "); !strings.Contains(said, "edge-1: have its token made anew") || !strings.Contains(said, "kubectl xcpauth token rotate --all --wave-size 5") {
+	if said := strings.Join(strings.Fields(plan.Stdout), " "); !strings.Contains(said, "edge-1: have a new token made") || !strings.Contains(said, "kubectl xcpauth token rotate --all --wave-size 5") {
 		t.Errorf("the plan is\n%s", plan.Stdout)
 	}
 	is("edge-1", one, true)
 	r := rotate(0, "--all", "--wave-size", "5")
 	is("edge-1", one, false)
 	is("edge-2", two, false)
-	if first, second := strings.Index(r.Stderr, "edge-1: proved: a new token is there"), strings.Index(r.Stderr, "edge-2: have its token made anew"); first < 0 || second < first {
+	if first, second := strings.Index(r.Stderr, "edge-1: proved: a new token is there"), strings.Index(r.Stderr, "edge-2: have a new token made"); first < 0 || second < first {
 		t.Errorf("one edge is to be proved before the next begins:\n%s", r.Stderr)
 	}
 

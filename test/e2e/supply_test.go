@@ -40,7 +40,7 @@ func TestEdgesWithTokensThatNobodyRenewsMoveOnceThatIsAccepted(t *testing.T) {
 	}
 }
 
-// Edges without credentials get them: one from a manifest that its team handed over, the other from tctl. Of either nothing but the
+// Edges without credentials get them: one from a manifest that its team provided, the other from tctl. Of either nothing but the
 // secrets of XCP is taken, and nothing secret is on a command line, printed or kept.
 func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 	t.Parallel()
@@ -98,7 +98,7 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan := run(4, "plan", "--secrets", dir)
-	for _, says := range []string{"secrets cluster-service-account, xcp-edge-central-auth-token in namespace istio-system of edge-1, from the manifest", "edge-2: no manifest was handed over for it"} {
+	for _, says := range []string{"secrets cluster-service-account, xcp-edge-central-auth-token in namespace istio-system of edge-1, from the manifest", "edge-2: no manifest was provided for it"} {
 		if !strings.Contains(strings.Join(strings.Fields(plan.Stdout), " "), says) {
 			t.Errorf("the plan does not say %q:\n%s", says, plan.Stdout)
 		}

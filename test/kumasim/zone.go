@@ -87,7 +87,7 @@ func StartZone(g *Global, o ZoneOptions) *Zone {
 	return z
 }
 
-// Restart starts the process anew with another environment: the only way in which a variable from a Secret changes.
+// Restart starts the process again with another environment: the only way in which a variable from a Secret changes.
 func (z *Zone) Restart(env map[string]string) {
 	z.Stop()
 	z.opts.Env = maps.Clone(env)
@@ -324,7 +324,7 @@ func (z *Zone) reason(err error) Reason {
 	return Unreachable
 }
 
-// failed records a dial that did not reach the global's judgement.
+// failed records a dial that did not reach the global's evaluation.
 func (z *Zone) failed(ctx context.Context, g *Global, r Reason, err error) {
 	if ctx.Err() == nil {
 		g.note(Call{Time: time.Now(), Zone: z.opts.Name, Instance: z.opts.Instance, Code: status.Code(err), Reason: r, Text: err.Error()})

@@ -41,7 +41,7 @@ const (
 
 // deciding are the packages that take values and return values.
 var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/chain", "./pkg/tsb/...", "./pkg/token",
-	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check"}
+	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./webhook/verdict"}
 
 var rules = []rule{
 	{why: "what decides has no file, process, network, environment or chance",

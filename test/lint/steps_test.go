@@ -147,3 +147,29 @@ func TestAKindOfStepIsNamedInItsOwnFileAlone(t *testing.T) {
 		}
 	}
 }
+
+// The rule is asked in one place for plans and runs, which knows whether a step is about the hub or about the standby, and in
+// the webhook. Code that asks it elsewhere may ask it of the wrong hub.
+func TestTheRuleIsAskedInItsPlacesAlone(t *testing.T) {
+	asked := map[string]int{}
+	for _, name := range sources(t) {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "test/") {
+			continue
+		}
+		src, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(src, []byte("guard.Withdraw(")); n > 0 {
+			asked[filepath.Dir(name)] += n
+		}
+	}
+	for dir := range asked {
+		if dir != "pkg/plan" && dir != "webhook/verdict" {
+			t.Errorf("%s asks guard.Withdraw itself; ask plan.State.Blockers", dir)
+		}
+	}
+	if asked["pkg/plan"] != 1 || asked["webhook/verdict"] == 0 {
+		t.Errorf("the rule is asked %v times", asked)
+	}
+}

@@ -59,7 +59,7 @@ func TestCertManagerReissuesCentralUnderBothTrusts(t *testing.T) {
 		return nil
 	})
 	old := []string{f.session("edge-1").Pod, f.session("hub").Pod}
-	f.sni("tsb.example.test") // a new pod, which dials and judges the certificate anew, by the host
+	f.sni("tsb.example.test") // a new pod, which dials and judges the certificate again, by the host
 	if err := f.kube("hub").CoreV1().Pods("istio-system").Delete(t.Context(), old[1], metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}

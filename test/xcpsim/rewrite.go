@@ -47,7 +47,7 @@ func (r *rewriter) follow(ctx context.Context, cr *unstructured.Unstructured) er
 	for _, d := range r.defaults {
 		path := append([]string{"spec", "components"}, d.path...)
 		if _, found, err := unstructured.NestedFieldNoCopy(cr.Object, path...); found || err != nil {
-			continue // or what is there is not an object: not the operator's to mend
+			continue // or what is there is not an object: not the operator's to fix
 		}
 		changed := cr.DeepCopy()
 		if err := unstructured.SetNestedField(changed.Object, d.value, path...); err != nil {

@@ -33,7 +33,7 @@ func TestWhatACentralPodServesIsSeenThroughAPortForward(t *testing.T) {
 			}
 			restarted := f.restartCentral(old)
 			f.await("the new leaf from the new pod", func() error { return f.serves(restarted, "central.xcp.tetrate.io", "tsb.example.test") })
-			f.bothModes() // the operator renders Central anew
+			f.bothModes() // the operator renders Central again
 			d, err := f.kube("hub").AppsV1().Deployments("tsb").Get(t.Context(), "central", metav1.GetOptions{})
 			if err != nil || d.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] == "" {
 				t.Errorf("the restart's annotation is gone: %v, %v", d.Spec.Template.Annotations, err)

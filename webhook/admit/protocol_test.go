@@ -183,7 +183,7 @@ func TestABodyIsRefusedByItsLengthBeforeItIsRead(t *testing.T) {
 	}
 }
 
-// While it drains, every answer tells the API server to connect anew: the next call goes to another replica.
+// While it drains, every answer tells the API server to connect again: the next call goes to another replica.
 func TestWhileDrainingCallersAreSentElsewhere(t *testing.T) {
 	draining := false
 	s := serve(t, edge, noon, admit.Limits{Draining: func() bool { return draining }}, nil)

@@ -9,7 +9,7 @@ import (
 )
 
 // TestEveryServedLeafIsBelievedByEveryBundleInUse lets replicas with lags of any length between any two calls run,
-// crash and start anew, and somebody destroy what the Secret holds, at random times.
+// crash and start again, and somebody destroy what the Secret holds, at random times.
 func TestEveryServedLeafIsBelievedByEveryBundleInUse(t *testing.T) {
 	jumps := []time.Duration{0, time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, time.Hour, 24 * time.Hour, 5 * 24 * time.Hour, 11 * 24 * time.Hour, 100 * 24 * time.Hour}
 	junk := []string{"", "junk", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}

@@ -168,7 +168,7 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 	}
 	client, err := r.connect(m.Name, secret.kubeconfig)
 	if err != nil {
-		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it anew with: kubectl xcpauth edge register %s", api.EdgesNamespace, m.Name, err, m.Name))
+		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it again with: kubectl xcpauth edge register %s", api.EdgesNamespace, m.Name, err, m.Name))
 	}
 	results, fault := client.Burst(ctx, state.LiveReads(*cp), state.Trim)
 	if fault != nil && fault.Kind == access.Unauthorized {
@@ -198,7 +198,7 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 	return verdict.Reading{Presents: presents, At: at, Until: until, Why: why}
 }
 
-// connect returns the client of an edge, made anew when its kubeconfig has changed. The old one ends with what it has in flight.
+// connect returns the client of an edge, made again when its kubeconfig has changed. The old one ends with what it has in flight.
 func (r *Reader) connect(name string, kubeconfig []byte) (*access.Client, error) {
 	digest := sha256.Sum256(kubeconfig)
 	r.mu.Lock()

@@ -36,7 +36,7 @@ func lastMoments(c *x509.Certificate) time.Duration {
 }
 
 // readiness judges, again and again and for nobody in particular, whether the API server, which calls us by our Service
-// with the published CA bundle, would get a decision from this process. A probe gets the last judgement, so that no
+// with the published CA bundle, would get a decision from this process. A probe gets the last evaluation, so that no
 // number of probes costs a request.
 type readiness struct {
 	o        Options
@@ -46,11 +46,11 @@ type readiness struct {
 	draining *atomic.Bool
 	clock    clock.WithTicker
 
-	last atomic.Pointer[judgement]
+	last atomic.Pointer[evaluation]
 }
 
-// judgement is what was found at a time; a nil error is ready.
-type judgement struct {
+// evaluation is what was found at a time; a nil error is ready.
+type evaluation struct {
 	at  time.Time
 	err error
 }
@@ -58,7 +58,7 @@ type judgement struct {
 const (
 	judgeEvery  = 2 * time.Second  // while it is ready
 	judgeSoon   = time.Second / 4  // until it is
-	judgeWithin = 3 * time.Second  // how long a judgement may take
+	judgeWithin = 3 * time.Second  // how long an evaluation may take
 	judgedUntil = 10 * time.Second // how long one holds
 )
 
@@ -86,11 +86,11 @@ func (r *readiness) renew(ctx context.Context) error {
 	defer cancel()
 	began := r.clock.Now()
 	err := r.judge(ctx)
-	r.last.Store(&judgement{began, err})
+	r.last.Store(&evaluation{began, err})
 	return err
 }
 
-// ready is nil where the process is ready by a judgement that still holds, and else says what is wrong. It asks nobody.
+// ready is nil where the process is ready by an evaluation that still holds, and else says what is wrong. It asks nobody.
 func (r *readiness) ready() error {
 	last := r.last.Load()
 	switch {

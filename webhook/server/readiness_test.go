@@ -115,7 +115,7 @@ func probed(r *readiness) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// A hundred probes cost no request: they get the judgement that was made, for as long as it holds, and never an older
+// A hundred probes cost no request: they get the evaluation that was made, for as long as it holds, and never an older
 // one.
 func TestAProbeGetsTheLastJudgementAndAsksNobody(t *testing.T) {
 	now := time.Now()

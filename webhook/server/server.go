@@ -113,7 +113,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	}
 
 	unlimited := rest.CopyConfig(cfg)
-	unlimited.QPS = -1 // probes cost nothing, and a judgement waits for nobody
+	unlimited.QPS = -1 // probes cost nothing, and an evaluation waits for nobody
 	objects, err := client.New(unlimited, client.Options{Scheme: mgr.GetScheme()})
 	if err != nil {
 		return fmt.Errorf("making the client of readiness: %w", err)

@@ -37,7 +37,7 @@ func TestAnAdmittedEditAllocatesTheSameForAnyFleet(t *testing.T) {
 	}
 }
 
-// A whole answer for fleets of one to a thousand members, none of which stands in the way, and with all of them in the way.
+// A whole answer for fleets of one to a thousand members, none of which blocks, and all of which block.
 func BenchmarkAnswer(b *testing.B) {
 	q, err := Ask(update(both, jwtOnly))
 	if err != nil {

@@ -60,7 +60,7 @@ func Members(inv Inventory, now time.Time) []guard.Member {
 	return all
 }
 
-// account makes the Members in no order. Without words, names and reasons may be missing: enough to see whether anybody stands in the way,
+// account makes the Members in no order. Without words, names and reasons may be missing: enough to see whether anybody blocks,
 // for a fraction of the cost.
 func account(inv Inventory, now time.Time, words bool) []guard.Member {
 	members := make([]guard.Member, 0, len(inv.Roster)+len(inv.ControlPlanes))

@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"net/http"
 )
 
 // Doubt says why a review is not known to be about what is stored. Anybody in the cluster's network can send a review;
@@ -38,7 +37,7 @@ func (r Request) Compare(stored Identity) Doubt {
 
 // Unstored is the answer to a request about an object that is not stored: nobody is asked about anything for it.
 func Unstored(req Request) Verdict {
-	return Verdict{Code: http.StatusConflict, Decision: Denied, Rule: RuleUnstored,
+	return Verdict{Code: conflict, Decision: Denied, Rule: RuleUnstored,
 		Message: fmt.Sprintf("not decided, so denied: this is not about ManagementPlane %s as it is stored; try again",
 			req.subject())}
 }
@@ -51,7 +50,7 @@ func (q Question) WithoutDetail(v Verdict, d Doubt) Verdict {
 	}
 	bare := Verdict{Allowed: v.Allowed, Code: v.Code, Decision: v.Decision, Rule: v.Rule, Withdrawn: v.Withdrawn,
 		Cause: v.Cause}
-	bare.Warnings = warnings(q.oddities()...)
+	bare.Warnings = warnings(q.anomalies()...)
 	switch {
 	case v.Allowed && v.Rule == RuleNobody:
 		bare.Warnings = v.Warnings // there is nobody that they could name
@@ -61,7 +60,7 @@ func (q Question) WithoutDetail(v Verdict, d Doubt) Verdict {
 			"Create it with both modes (centralAuthModes: {jwt: true, mutualTls: true}), then make this edit: if it is denied, the denial names them.",
 			q.req.subject(), q.stop(), credList(q.withdrawn))
 	default:
-		bare.Code, bare.Message = http.StatusConflict,
+		bare.Code, bare.Message = conflict,
 			fmt.Sprintf("ManagementPlane %s changed while this was decided: %s would %s %s, "+
 				"which members may still present; try again: the denial then names them", q.req.subject(), q.what(), q.stop(),
 				credList(q.withdrawn))

@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,14 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+)
+
+// The codes of HTTP that an answer carries.
+const (
+	badRequest    = 400
+	forbidden     = 403
+	conflict      = 409
+	internalError = 500
 )
 
 // Operation is what the request does to the ManagementPlane, as the API server spells it.
@@ -151,7 +158,7 @@ func fromUnknown() guard.Hub {
 }
 
 // NeedsInventory says whether the answer depends on who the members are. Where it does not, nothing has to be read, and
-// nothing that cannot be read stands in the way.
+// nothing that cannot be read blocks.
 func (q Question) NeedsInventory() bool {
 	return len(q.withdrawn) > 0
 }
@@ -161,7 +168,7 @@ func (q Question) NeedsInventory() bool {
 func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	v := Verdict{Allowed: true, Decision: Allowed, Rule: q.rule, Withdrawn: q.withdrawn}
 	if !q.NeedsInventory() {
-		v.Warnings = warnings(q.oddities()...)
+		v.Warnings = warnings(q.anomalies()...)
 		return v
 	}
 	members := account(inv, now, false)
@@ -174,7 +181,7 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	}
 	if len(guard.Withdraw(q.old, q.new, members, now)) > 0 {
 		v.Blockers = guard.Withdraw(q.old, q.new, Members(inv, now), now) // again, with the words for it
-		v.Allowed, v.Decision, v.Code = false, Denied, http.StatusForbidden
+		v.Allowed, v.Decision, v.Code = false, Denied, forbidden
 		v.Digest, v.Summary = q.digest(v.Blockers), q.inOneLine(v.Blockers)
 		v.Override = q.claim(v.Digest)
 		v.Message = q.denial(v, Permission{})
@@ -183,7 +190,7 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	if v.Rule == RuleWithdraw {
 		v.Evidence, v.Summary = restsOn(inv, now), q.stop()+" "+credList(q.withdrawn)
 	}
-	v.Warnings = append(v.Warnings, warnings(q.oddities()...)...)
+	v.Warnings = append(v.Warnings, warnings(q.anomalies()...)...)
 	return v
 }
 
@@ -191,11 +198,11 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 // read (500). It is a denial, and cannot be overridden, since nobody knows whom that would cut off.
 func Undecided(req Request, code int32, err error) Verdict {
 	rule := RuleUnread
-	if code == http.StatusBadRequest {
+	if code == badRequest {
 		rule = RuleMalformed
 	}
 	next := "run `kubectl xcpauth status` and try again; it cannot be overridden, and where it must not wait, kubectl delete validatingwebhookconfiguration xcpauth-webhook always works"
-	if code == http.StatusBadRequest {
+	if code == badRequest {
 		next = "write the object with kubectl and try again"
 	}
 	return Verdict{Code: code, Decision: Error, Rule: rule, Cause: err.Error(), Message: fmt.Sprintf("undecided, so denied: %s; %s", clean(err.Error(), 800), next)}
@@ -203,7 +210,7 @@ func Undecided(req Request, code int32, err error) Verdict {
 
 // Unread is Undecided for a caller that is not verified: the log tells why, and the caller is not told.
 func Unread(req Request, err error) Verdict {
-	v := Undecided(req, http.StatusInternalServerError, err)
+	v := Undecided(req, internalError, err)
 	v.Message = fmt.Sprintf("undecided, so denied: what ManagementPlane %s rests on could not be read; the webhook's log says why; try again", req.subject())
 	return v
 }

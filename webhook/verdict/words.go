@@ -13,7 +13,7 @@ const (
 	shown      = 10  // members that a message names before it counts the rest
 	warningMax = 256 // runes; the API server cuts what is longer
 	whyMax     = 200 // runes of one member's reason
-	oddMax     = 5   // oddities of the stanza that are told before the rest is counted
+	oddMax     = 5   // anomalies of the stanza that are told before the rest is counted
 )
 
 // denial is the message of a denial. Its lines, in this order, are the same for the same facts, so that a GitOps
@@ -36,7 +36,7 @@ func (q Question) denial(v Verdict, p Permission) string {
 	if rest := len(lines) - shown; rest > 0 {
 		fmt.Fprintf(&b, "\n- and %d more", rest)
 	}
-	for _, o := range q.oddities() {
+	for _, o := range q.anomalies() {
 		fmt.Fprintf(&b, "\nNot as documented: %s", clean(o, 400))
 	}
 	b.WriteString("\nRun `kubectl xcpauth status` to see every member" + q.remedy())
@@ -87,8 +87,8 @@ func (q Question) stop() string {
 	return "stop accepting"
 }
 
-// oddities tells what in the new object is not written as documented, one sentence each.
-func (q Question) oddities() []string {
+// anomalies tells what in the new object is not written as documented, one sentence each.
+func (q Question) anomalies() []string {
 	var told []string
 	for _, o := range q.odd[:min(len(q.odd), oddMax)] {
 		told = append(told, o.String())

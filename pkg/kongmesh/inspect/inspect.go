@@ -132,7 +132,7 @@ func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.Global
 		}
 	}
 	if on, known, _ := cp.Authenticates(cp.Spec); known && !on && cp.Version.AuthenticatesZones() {
-		add(in, globalOpen, where, "it authenticates no zone: whoever reaches it can be any zone",
+		add(in, globalOpen, where, "it authenticates no zone: anyone who reaches it can be any zone",
 			"migrate: kubectl xcpauth migrate")
 	}
 	return in

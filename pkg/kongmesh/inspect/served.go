@@ -73,7 +73,7 @@ func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v st
 	switch {
 	case v.Nobody != "":
 		add(in, zoneDoesNotVerify, object,
-			"it does not verify the global's certificate, so it hands its token to whoever answers: "+v.Nobody, v.Mend)
+			"it does not verify the global's certificate, so it gives its token to anyone who answers: "+v.Nobody, v.Remedy)
 		return
 	case v.Unknown != "":
 		add(in, zoneCaUnknown, object, "with which CA it verifies the global is not known: "+v.Unknown, state.GiveCA)

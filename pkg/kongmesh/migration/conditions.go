@@ -43,7 +43,7 @@ func presentsOnly(name string, want guard.Cred, text string) plan.Condition {
 
 func evaluatePresents(m plan.Member, want guard.Cred) plan.Evaluation {
 	if m.Object.Name == "" {
-		return plan.Evaluation{Met: true, Evidence: "its token was handed over"}
+		return plan.Evaluation{Met: true, Evidence: "its token was provided"}
 	}
 	for _, p := range m.Workload.Processes {
 		switch {
@@ -134,12 +134,12 @@ func soaked(name string, wanted time.Duration) plan.Condition {
 		})}
 }
 
-// reconnects want every zone that is connected to connect anew, with a token where one is wanted.
+// reconnects want every zone that is connected to connect again, with a token where one is wanted.
 func reconnects(f plan.State, want guard.Cred) []plan.Condition {
 	var all []plan.Condition
 	for _, m := range f.Members {
 		if len(state.OpenSessions(f.Hub, m.ClusterName)) > 0 {
-			all = append(all, newSession(m.Name, want, m.Name+" connected anew"))
+			all = append(all, newSession(m.Name, want, m.Name+" connected again"))
 		}
 	}
 	return all

@@ -23,7 +23,7 @@ func converged(f plan.State, m plan.Member, goal plan.Goal) (there bool, present
 		there = true
 	case len(goal.Revoke) > 0:
 		there = presents != "" && !holds(m, goal)
-	case m.Object.Name == "": // without a context, and read from what was handed over
+	case m.Object.Name == "": // without a context, and read from what was provided
 		there = hasToken(f, m, want)
 	default:
 		there = hasToken(f, m, want) && isVerified(f, m, want)

@@ -73,7 +73,7 @@ func hubChangeable(s *situation) (plan.Wave, bool) {
 }
 
 func refuseRotateToken(s *situation) (plan.Wave, bool) {
-	return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "the global control plane makes no token anew by itself, so deleting one would be an outage; issue another one for the zone instead"}}}, s.goal.Renew != nil
+	return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "the global control plane never makes a new token by itself, so deleting one would be an outage; issue another one for the zone instead"}}}, s.goal.Renew != nil
 }
 
 func registerNamespace(s *situation) (plan.Wave, bool) {
@@ -122,7 +122,7 @@ func reconnectZones(s *situation) (plan.Wave, bool) {
 	if !s.goal.Rotate || reconnectedFor(s.Hub, s.goal) {
 		return plan.Wave{}, false
 	}
-	return s.on("every zone connects anew", reconnectStep(s.State, s.goal))
+	return s.on("every zone connects again", reconnectStep(s.State, s.goal))
 }
 
 // cleanUp ends the procedure, whether there is something to clean up or not.
@@ -141,7 +141,7 @@ func hubObstacles(f plan.State, goal plan.Goal) []plan.Obstacle {
 	if f.Hub.Found {
 		for _, k := range f.Hub.Keys {
 			if k.Wrong != "" {
-				why = append(why, fmt.Sprintf("secret %s/%s: %s; mend or delete it first: a key that cannot be used may stop the sync to every zone, or sign tokens that nobody can verify", k.Object.Namespace, k.Object.Name, k.Wrong))
+				why = append(why, fmt.Sprintf("secret %s/%s: %s; fix or delete it first: a key that cannot be used may stop the sync to every zone, or sign tokens that nobody can verify", k.Object.Namespace, k.Object.Name, k.Wrong))
 			}
 		}
 		if kid := state.KidOf(goal.To); !goal.Back && hasKey(f.Hub, kid) && serial(f.Hub, kid) < highest(f.Hub) {
@@ -197,7 +197,7 @@ func classify(f plan.State, goal plan.Goal) classified {
 		case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName):
 			block(m.Name, strings.Join(m.Obstacles, "; "))
 		case m.Object.Name == "" && !has: // without a context
-			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and hand it over with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
+			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and pass it with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":
 			v.verified = append(v.verified, m)
 		case has && isVerified(f, m, want):

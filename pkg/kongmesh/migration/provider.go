@@ -84,7 +84,7 @@ func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
 	switch {
 	case m != nil:
 		want, _ = state.ContainerAndNames(m.DeclaredFields)
-	case !global: // a zone's that was made anew or is gone, which the write will find
+	case !global: // a zone's that was made again or is gone, which the write will find
 		if want = state.ContainerName; !slices.Contains([]string{"kong-mesh-control-plane", "kuma-control-plane"}, p.Object.Name) {
 			return false
 		}

@@ -108,7 +108,7 @@ func covered(now, want map[string]any) bool {
 }
 
 // undoRotationWave decides the next wave that takes back a rotation of which the older keys are still there: every zone that presents a token of
-// the newest key presents again the last one of the key before it, which lies beside it; then the newest key is retired. goal.To is a token
+// the newest key presents again the last one of the key before it, which is next to it; then the newest key is retired. goal.To is a token
 // of the key before.
 func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 	var w plan.Wave
@@ -131,10 +131,10 @@ func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 		case m.Evidence.Presents == nil:
 			block(m.Name, m.Evidence.Why)
 		case m.Object.Name == "" && m.Declared != state.Kid(newest.ID) && !sessionPredatesKey(f, m, newest):
-			block(m.Name, fmt.Sprintf("it is connected since key %s is there, and was handed over with a token that is older, so it may have been started with one of that key; issue it one of key %s (kubectl xcpauth token issue --help), start it with that, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
+			block(m.Name, fmt.Sprintf("it is connected since key %s is there, and was provided with a token that is older, so it may have been started with one of that key; issue it one of key %s (kubectl xcpauth token issue --help), start it with that, and pass that with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
 		case m.Declared != state.Kid(newest.ID) && !slices.Contains(m.Evidence.Presents, state.Kid(newest.ID)):
 		case m.Object.Name == "": // without a context
-			block(m.Name, fmt.Sprintf("its token is of key %s; start it with one of key %s, and hand that over with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
+			block(m.Name, fmt.Sprintf("its token is of key %s; start it with one of key %s, and pass that with --zone-token %s=FILE", newest.ID, kid, m.ClusterName))
 		case len(m.Obstacles) > 0:
 			block(m.Name, strings.Join(m.Obstacles, "; "))
 		case m.Declared != state.Kid(newest.ID) && m.Credential.State == plan.CredentialBad: // by one clock, and good by another
@@ -146,7 +146,7 @@ func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 		case goal.FromKey:
 			w.Steps = append(w.Steps, switchStep(f, m, goal))
 		default:
-			block(m.Name, fmt.Sprintf("no token of key %s that the global accepts, for a day at least, lies beside it; pass --tokens-from=key to have one signed with that key", kid))
+			block(m.Name, fmt.Sprintf("no token of key %s that the global accepts, for a day at least, is next to it; pass --tokens-from=key to have one signed with that key", kid))
 		}
 	}
 	w.Obstacles = append(w.Obstacles, rollout.Unseen(f, "a zone")...)
@@ -162,7 +162,7 @@ func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 	return w
 }
 
-// sessionPredatesKey says whether a zone that is known by the token that was handed over cannot have begun its session with one of the newest key: it began
+// sessionPredatesKey says whether a zone that is known by the token that was provided cannot have begun its session with one of the newest key: it began
 // before that key was made, or that token was issued after it.
 func sessionPredatesKey(f plan.State, m plan.Member, newest plan.Key) bool {
 	open := state.OpenSessions(f.Hub, m.ClusterName)

@@ -35,7 +35,7 @@ func authenticateNobodyStep(f plan.State, original map[string]any, goal plan.Goa
 		accepts.Accepts[c] = guard.Yes
 	}
 	conditions := reconnects(f, state.None)
-	if covered(f.Hub.Declared, original) { // by an earlier run, and zones may have connected anew since
+	if covered(f.Hub.Declared, original) { // by an earlier run, and zones may have connected again since
 		conditions = stayConnected(f, state.None, " is connected")
 	}
 	return plan.Step{ID: "open", Kind: "open", Member: "hub", Verb: "authenticate nobody",

@@ -18,8 +18,8 @@ const stepReconnect = "reconnect"
 // retired key, and verifies every zone after that.
 func reconnectStep(f plan.State, goal plan.Goal) plan.Step {
 	why := restartedFor(goal)
-	s := plan.Step{ID: stepReconnect, Kind: "restart", Member: "hub", Verb: "connect anew",
-		Title: "hub: have every zone connect anew", Why: f.Hub.TokenChecks, Irreversible: true, Timeout: goal.Within,
+	s := plan.Step{ID: stepReconnect, Kind: "restart", Member: "hub", Verb: "connect again",
+		Title: "hub: have every zone connect again", Why: f.Hub.TokenChecks, Irreversible: true, Timeout: goal.Within,
 		Effect: func(f *plan.State) {
 			f.Hub.Workload.RestartedFor = why
 			if goal := reconnectGoal(why); goal != "" {
@@ -77,7 +77,7 @@ func reconnectGoal(why string) string {
 	return plan.Goal{Rotate: true, To: state.Kid(kid)}.Word()
 }
 
-// reconnectedFor says whether every zone was verified to have connected anew at the end of a rotation, or since a
+// reconnectedFor says whether every zone was verified to have connected again at the end of a rotation, or since a
 // revocation.
 func reconnectedFor(h plan.Hub, goal plan.Goal) bool {
 	if len(goal.Revoke) > 0 {

@@ -18,10 +18,10 @@ func revertStep(m plan.Member, goal plan.Goal, want guard.Cred) plan.Step {
 		Writes: []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, ListsByName: true,
 			Before: m.DeclaredFields, After: original}},
 		RevertsTo: m.Declared, Timeout: goal.Within, NoUndo: true, KeepsOriginal: true,
-		Conditions: zoneConditions(m, want, "it connected anew"), Effect: onZone(m.Name, reverted(want, original))}
+		Conditions: zoneConditions(m, want, "it connected again"), Effect: onZone(m.Name, reverted(want, original))}
 }
 
-// presentPreviousStep has a zone present a token that lies beside it.
+// presentPreviousStep has a zone present a token that is next to it.
 func presentPreviousStep(m plan.Member, goal plan.Goal, at string) plan.Step {
 	name, key, _ := strings.Cut(at, "/")
 	write := presentWrite(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": key}})
@@ -29,7 +29,7 @@ func presentPreviousStep(m plan.Member, goal plan.Goal, at string) plan.Step {
 		Title:  fmt.Sprintf("%s: present %s again", m.Name, describe(goal.To)),
 		Why:    "the rotation to a newer key is taken back",
 		Writes: []plan.Write{write}, RevertsTo: m.Declared, Timeout: goal.Within, KeepsOriginal: true,
-		Conditions: zoneConditions(m, goal.To, "it connected anew, with that token"),
+		Conditions: zoneConditions(m, goal.To, "it connected again, with that token"),
 		Effect:     onZone(m.Name, reverted(goal.To, write.After))}
 }
 

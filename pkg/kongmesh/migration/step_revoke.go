@@ -59,7 +59,7 @@ func revokeWave(f plan.State, goal plan.Goal) plan.Wave {
 		return plan.Wave{Title: "revoke", Steps: []plan.Step{s}}
 	}
 	if goal.Reconnect && !reconnectedFor(f.Hub, goal) {
-		return plan.Wave{Title: "every zone connects anew", Steps: []plan.Step{reconnectStep(f, goal)}}
+		return plan.Wave{Title: "every zone connects again", Steps: []plan.Step{reconnectStep(f, goal)}}
 	}
 	return plan.Wave{}
 }

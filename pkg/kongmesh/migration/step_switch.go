@@ -26,7 +26,7 @@ func switchStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 			Wants: []string{name}, Token: &plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Key: key,
 				KeyID: kid, Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: state.TokenKey}},
 		Writes:     []plan.Write{write},
-		Conditions: zoneConditions(m, goal.To, "it connected anew, with a token"),
+		Conditions: zoneConditions(m, goal.To, "it connected again, with a token"),
 		Effect: onZone(m.Name, func(m *plan.Member, f *plan.State) {
 			predictPresents(m, f, state.Kid(kid))
 			m.Credential = plan.Credential{State: plan.CredentialReady, ID: "predicted", Key: kid, Where: ns + "/" + name,

@@ -17,7 +17,7 @@ import (
 )
 
 // addZones reads every zone control plane of every context. Each counts as a member: one that the global does not list may have connected
-// this very moment, or be another global's, so it is never written, and stands in the way of what would refuse it.
+// this very moment, or be another global's, so it is never written, and blocks what would refuse it.
 func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) {
 	claims := map[string]int{}
 	for _, s := range snaps {
@@ -78,7 +78,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 	}
 }
 
-// readZone reads one zone control plane and what lies beside it.
+// readZone reads one zone control plane and what is next to it.
 func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f *plan.State) plan.Member {
 	m := plan.Member{Name: cp.Zone, ClusterName: cp.Zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
 		Object: cp.ref(), Dials: cp.Dials}
@@ -155,7 +155,7 @@ func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f
 	return m
 }
 
-// available is what the zone would present with each token that lies beside it, by the name and key of its secret, and until when where that
+// available is what the zone would present with each token that is next to it, by the name and key of its secret, and until when where that
 // ends.
 func available(ns, zone string, secrets []secretObject, hub *zonetoken.GlobalVerifier, f *plan.State) (all map[string]guard.Cred, ends map[string]time.Time) {
 	all, ends = map[string]guard.Cred{}, map[string]time.Time{}
@@ -277,7 +277,7 @@ func blocked(m plan.Member, cp ControlPlane) []string {
 }
 
 // addAbsent adds the zones that the global lists and no selected context showed: as unknown, or where the token that they were given was
-// handed over (Universal zones, which have no context), by that token and by a session that brought one.
+// provided (Universal zones, which have no context), by that token and by a session that brought one.
 func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, f *plan.State) {
 	known := map[string]bool{}
 	for _, m := range f.Members {
@@ -288,27 +288,27 @@ func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, f *
 			continue
 		}
 		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge}
-		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --help) and hand that over with --zone-token %s=FILE; if it is gone, delete the zone from the global", name)
+		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --help) and pass that with --zone-token %s=FILE; if it is gone, delete the zone from the global", name)
 		if token, ok := handed[name]; ok {
-			src := plainSource(string(token.Reveal()), "the token that was handed over")
+			src := plainSource(string(token.Reveal()), "the token that was provided")
 			m.Credential = src.credential(hub, name, f.At)
 			m.Credential.Written = src.issued()
 			creds, why := src.presents(hub, name, f.At)
 			open := OpenSessions(f.Hub, name)
 			switch {
 			case creds == nil || creds[0] == None:
-				m.Err = "the token that was handed over would be refused: " + why
+				m.Err = "the token that was provided would be refused: " + why
 			case len(open) == 0:
 				m.Err = "it has a token, and the global does not see it connected; start it with the token"
 			case f.Hub.SessionsUnclear != "":
 				m.Err = f.Hub.SessionsUnclear
 			case !BroughtTokens(open):
-				m.Err = "it is connected without a token; start it with the one that was handed over"
+				m.Err = "it is connected without a token; start it with the one that was provided"
 			case slices.ContainsFunc(open, func(s plan.Session) bool { return !src.issued().Before(s.Began) }):
-				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was handed over"
+				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was provided"
 			default:
 				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
-				m.Evidence = guard.Member{Presents: creds, Until: f.At.Add(LiveFor), Why: "the token that was handed over, and a session that brought one"}
+				m.Evidence = guard.Member{Presents: creds, Until: f.At.Add(LiveFor), Why: "the token that was provided, and a session that brought one"}
 			}
 		}
 		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {

@@ -41,7 +41,7 @@ func readSecrets(ns string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns}
 }
 
-// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what lies beside each, and
+// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what is beside each, and
 // with a global its zones, what it says of their sessions, and the journal.
 func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 	if _, begun := soFar[ControlPlanesRead]; !begun {

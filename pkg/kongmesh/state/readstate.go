@@ -23,7 +23,7 @@ const LiveFor = 30 * time.Second
 //  1. find the hub: the one context (or the named one) with one global control plane;
 //  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
 //  3. read each zone control plane, as a member when its zone is one of the global's, else as somebody else's;
-//  4. add the zones that only the global lists, as unknown, or by the token that was handed over;
+//  4. add the zones that only the global lists, as unknown, or by the token that was provided;
 //  5. account for every other context.
 func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 	snaps = slices.Clone(snaps)
@@ -187,7 +187,7 @@ func keysOf(set zonetoken.KeySet, ns string, made map[string]kube.Metadata) []pl
 	return keys
 }
 
-// accepts is what every process of the global accepts, and will after it is started anew: the credentials of all its keys and of all
+// accepts is what every process of the global accepts, and will after it is started again: the credentials of all its keys and of all
 // tokens that zones have. One that authenticates nobody accepts everything.
 func accepts(cp ControlPlane, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) guard.Hub {
 	on, known, _ := cp.Authenticates(cp.Spec)

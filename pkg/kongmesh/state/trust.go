@@ -27,7 +27,7 @@ const GiveCA = "give it the global's CA (" + rootCAFile + "; of the chart contro
 // Verification is how the zones to come of a template verify the global that they dial.
 type Verification struct {
 	Nobody  string // why it verifies nobody, "" when it does
-	Mend    string // what to do about that
+	Remedy  string // what to do about that
 	Unknown string // why it cannot be told what it verifies with
 	Ca      Source // the CA, as PEM
 }
@@ -36,7 +36,7 @@ type Verification struct {
 // of its image then, which are not seen here, unless it is told not to verify.
 func (cp ControlPlane) Verification(secrets []secretObject, unread string) Verification {
 	if strings.HasPrefix(cp.Dials, "grpc://") {
-		return Verification{Nobody: "it dials the global in plain (" + cp.Dials + ")", Mend: "give it a grpcs:// address, and the global's CA"}
+		return Verification{Nobody: "it dials the global in plain (" + cp.Dials + ")", Remedy: "give it a grpcs:// address, and the global's CA"}
 	}
 	old := cp.Version.Known() && !cp.Version.AtLeast(2, 3, 0)
 	skip, known := cp.flag(skipVerify, "multizone.zone.kds.tlsSkipVerify", false)
@@ -48,11 +48,11 @@ func (cp ControlPlane) Verification(secrets []secretObject, unread string) Verif
 	case !known && !old:
 		return unknown("whether it verifies at all comes from something that is not looked into; set %s as a plain value", skipVerify)
 	case skip && !old:
-		return Verification{Nobody: skipVerify + " is true", Mend: GiveCA + ", and remove " + skipVerify}
+		return Verification{Nobody: skipVerify + " is true", Remedy: GiveCA + ", and remove " + skipVerify}
 	case !file.known || file.secret != nil:
 		return unknown("its CA comes from %s, which is not looked into", file.where)
 	case file.text == "" && old:
-		return Verification{Nobody: "it has no CA, without which " + cp.Version.String() + " verifies nobody", Mend: GiveCA}
+		return Verification{Nobody: "it has no CA, without which " + cp.Version.String() + " verifies nobody", Remedy: GiveCA}
 	case file.text == "" && !cp.Version.Known():
 		return unknown("it has no CA of its own, and its version, which says what that means, is not known")
 	case file.text == "":
@@ -159,5 +159,5 @@ func unverified(v Verification) string {
 	if v.Nobody == "" {
 		return ""
 	}
-	return fmt.Sprintf("it does not verify the global's certificate (%s), so a token that it is given can be had by whoever answers in the global's place; %s", v.Nobody, v.Mend)
+	return fmt.Sprintf("it does not verify the global's certificate (%s), so a token that it is given can be had by anyone who answers in the global's place; %s", v.Nobody, v.Remedy)
 }

@@ -96,9 +96,9 @@ func refusal(status int, body []byte, zone string) error {
 	next := ""
 	switch {
 	case status == 401:
-		next = "; the token with which it was asked is not known to it (it may have expired, or be of another mesh); hand over another with --api-token FILE, or pass --tokens-from=key"
+		next = "; the token with which it was asked is not known to it (it may have expired, or be of another mesh); pass another with --api-token FILE, or pass --tokens-from=key"
 	case status == 403:
-		next = fmt.Sprintf("; who asked may not issue tokens for zone %s; hand over the token of a user who may with --api-token FILE, or pass --tokens-from=key", zone)
+		next = fmt.Sprintf("; who asked may not issue tokens for zone %s; pass the token of a user who may with --api-token FILE, or pass --tokens-from=key", zone)
 	case status == 404 && said.Title == "":
 		next = "; does this version issue zone tokens? pass --tokens-from=key if not"
 	}

@@ -38,7 +38,7 @@ func TestWhatTheAPIAnswers(t *testing.T) {
 		{"nothing", 200, "", "the global's API answered with something else than a token"},
 		{"a user's token", 200, "eyJhbGciOiJSUzI1NiIsImtpZCI6IjEifQ.eyJOYW1lIjoiYSJ9.eA", "it is no zone token"},
 		{"a token that nothing verifies", 200, "eyJhbGciOiJub25lIn0.eyJab25lIjoid2VzdCIsIlNjb3BlIjpbImNwIl19.eA", "it is no zone token"},
-		{"no right to it", 403, `{"title":"Access Denied","detail":"user \"bob/team\" cannot access"}`, `did not issue a token (403: Access Denied: user "bob/team" cannot access); who asked may not issue tokens for zone west; hand over`},
+		{"no right to it", 403, `{"title":"Access Denied","detail":"user \"bob/team\" cannot access"}`, `did not issue a token (403: Access Denied: user "bob/team" cannot access); who asked may not issue tokens for zone west; pass`},
 		{"not known", 401, `{"title":"Invalid authentication data","detail":"Unauthenticated"}`, "(401: Invalid authentication data: Unauthenticated); the token with which it was asked is not known to it"},
 		{"no key", 404, `{"title":"Signing Key not found","detail":"there is no signing key with KID 1"}`, "(404: Signing Key not found: there is no signing key with KID 1)"},
 		{"no such path", 404, "404: Page Not Found", "(404); does this version issue zone tokens?"},

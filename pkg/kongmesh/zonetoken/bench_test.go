@@ -35,7 +35,7 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		}
 	})
-	b.Run("the whole judgement", func(b *testing.B) {
+	b.Run("the whole evaluation", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if j := v.Assess(raw, now); !j.Ours.Valid {

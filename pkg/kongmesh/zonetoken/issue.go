@@ -26,7 +26,7 @@ type Grant struct {
 }
 
 // Issue signs a zone token for a control plane, with header and claims as the product makes them: alg RS256, kid and typ; Zone, Scope
-// with cp, exp, nbf, iat and jti in this order. It expires ValidFor after now; nbf and iat are 5 s before now. What is worth a remark
+// with cp, exp, nbf, iat and jti in this order. It expires ValidFor after now; nbf and iat are 5 s before now. What is worth a finding
 // about it comes as findings. The error never contains a part of the key.
 func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, finding.Findings, error) {
 	if err := g.check(); err != nil {
@@ -46,7 +46,7 @@ func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, finding.Fi
 	}
 	var f finding.Findings
 	if g.ValidFor > maxLife {
-		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; whoever has it can be the zone for as long", int(g.ValidFor.Hours()/24)), "Issue one for 30 days or so, and have it renewed.")
+		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; anyone who has it can be the zone for as long", int(g.ValidFor.Hours()/24)), "Issue one for 30 days or so, and have it renewed.")
 	}
 	if !isNumber(g.KeyID) {
 		f.Add(tokenKidName, fmt.Sprintf("its kid %s is no serial, so only a control plane with a public key of that kid in its configuration takes it (2.14 or later)", g.KeyID), "")

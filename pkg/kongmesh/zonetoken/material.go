@@ -48,7 +48,7 @@ func (k *SigningKey) material() {
 	if k.err = err; err == nil {
 		k.Public = &key.PublicKey
 	}
-	remedy := "Delete the secret if nothing is signed with it yet, and create the key anew as PKCS#1 PEM (RSA PRIVATE KEY); key create makes one."
+	remedy := "Delete the secret if nothing is signed with it yet, and create the key again as PKCS#1 PEM (RSA PRIVATE KEY); key create makes one."
 	f := &k.Findings
 	if why := syncBreak(value, err); why != "" {
 		stops := "; while the control plane sees it, nothing at all is synced from the global to any zone (" + why + ")"

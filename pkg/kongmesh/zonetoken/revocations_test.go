@@ -229,7 +229,7 @@ func TestConcurrentRevocationsAllSurvive(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if read.version != stored.version { // a conflict: what is written is merged into what is read anew
+			if read.version != stored.version { // a conflict: what is written is merged into what is read again
 				todo[id] = nil
 				continue
 			}

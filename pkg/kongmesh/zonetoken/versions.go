@@ -98,7 +98,7 @@ func (v Version) ReloadsCertificate() bool { return v.AtLeast(3, 0, 0) }
 // environment or store kubernetes (Kuma pkg/config/app/kuma-cp/config.go).
 func (v Version) RunsOnKubernetesStore() bool { return !v.AtLeast(3, 0, 0) }
 
-// panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 mends it; 2.0 and before refuse such a token).
+// panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 fixes it; 2.0 and before refuse such a token).
 func (v Version) panicsOnKid() bool {
 	return v.AtLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14}, [3]int{2, 13, 10}, [3]int{2, 14, 2})
 }
@@ -126,7 +126,7 @@ func (v Version) Findings() finding.Findings {
 		return f
 	}
 	if !v.AuthenticatesZones() {
-		f.Add(versionNoZoneAuthentication, v.String()+" does not authenticate its zones: whoever reaches the global can be any zone", "Upgrade to Kuma 3.0, or use Kong Mesh.")
+		f.Add(versionNoZoneAuthentication, v.String()+" does not authenticate its zones: anyone who reaches the global can be any zone", "Upgrade to Kuma 3.0, or use Kong Mesh.")
 	}
 	if v.panicsOnKid() {
 		f.Add(versionKidPanic, v.String()+" ends with a panic when somebody presents a token whose kid is no text", "Upgrade to 2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19 or 2.7.29, or later.")

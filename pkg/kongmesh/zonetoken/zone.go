@@ -93,7 +93,7 @@ func (z *Zone) claim(name string) (written string, value json.RawMessage) {
 	return written, value
 }
 
-// maxLife is how long a token may live without a remark.
+// maxLife is how long a token may live without a finding.
 const maxLife = 365 * 24 * time.Hour
 
 // Findings says what is wrong with a token for this control plane, or laxer than it should be.
@@ -111,7 +111,7 @@ func (z Zone) Findings(v Verifier, now time.Time) finding.Findings {
 		case strings.HasPrefix(odd, "it ends with a") || strings.HasPrefix(odd, "it has white space"):
 			f.Add(tokenSpace, odd+"; the product's decoder overlooks a newline at the end, and gRPC does not carry one", "Write it without; token issue does.")
 		default:
-			f.Add(tokenForm, odd, "Issue it anew.")
+			f.Add(tokenForm, odd, "Issue a new one.")
 		}
 	}
 	return f
@@ -157,13 +157,13 @@ func (z Zone) times(f *finding.Findings, now time.Time) {
 	}
 	switch {
 	case z.claims["exp"] == nil || string(z.claims["exp"]) == "null":
-		f.Add(tokenNoExp, "it has no exp, so the product takes it for ever", "Issue it anew with an expiry, and revoke this one.")
+		f.Add(tokenNoExp, "it has no exp, so the product takes it for ever", "Issue a new one with an expiry, and revoke this one.")
 	case z.Expires.IsZero(): // not a time that can be meant
-		f.Add(tokenExp, "its exp is no time that can be meant", "Issue it anew.")
+		f.Add(tokenExp, "its exp is no time that can be meant", "Issue a new one.")
 	case !now.Before(z.Expires):
-		f.Add(tokenExpired, "it expired at "+z.Expires.Format(time.RFC3339), "Issue it anew.")
+		f.Add(tokenExpired, "it expired at "+z.Expires.Format(time.RFC3339), "Issue a new one.")
 	case z.Expires.Sub(from) > maxLife+time.Minute:
-		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; whoever has it can be the zone for as long", int(z.Expires.Sub(from).Hours()/24)), "Issue one for 30 days or so, and have it renewed; without validFor the product's API gives 10 years.")
+		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; anyone who has it can be the zone for as long", int(z.Expires.Sub(from).Hours()/24)), "Issue one for 30 days or so, and have it renewed; without validFor the product's API gives 10 years.")
 	}
 	if z.NotBefore.After(now) {
 		f.Add(tokenNotYet, "it is valid only from "+z.NotBefore.Format(time.RFC3339)+", and the product allows for no difference between clocks", "Compare the clocks.")
@@ -176,22 +176,22 @@ func (z Zone) times(f *finding.Findings, now time.Time) {
 // identity says what is wrong with whom it is for.
 func (z Zone) identity(f *finding.Findings, v Verifier) {
 	if z.odd != "" && !slices.Contains(z.form, z.odd) {
-		f.Add(tokenClaimsCase, z.odd, "Issue it anew, with the claims Zone and Scope.")
+		f.Add(tokenClaimsCase, z.odd, "Issue a new one, with the claims Zone and Scope.")
 	}
 	switch {
 	case z.Name == "":
-		f.Add(tokenNoZone, "it names no zone; an empty one passes for any zone where zone proxies connect", "Issue it anew for a zone.")
+		f.Add(tokenNoZone, "it names no zone; an empty one passes for any zone where zone proxies connect", "Issue a new one for a zone.")
 	case v.Zone != "" && z.Name != v.Zone:
 		f.Add(tokenZone, Safe(fmt.Sprintf("it is for zone %q and not %q", z.Name, v.Zone)), "Issue one for the zone: "+reissue(v.Version, v.Zone)+".")
 	}
 	switch {
 	case z.Kind == Legacy:
 	case z.oddScope:
-		f.Add(tokenScope, "its Scope is not a list of texts", "Issue it anew with the scope cp.")
+		f.Add(tokenScope, "its Scope is not a list of texts", "Issue a new one with the scope cp.")
 	case !slices.Contains(z.Scope, scope):
-		f.Add(tokenScope, "its scope has no cp, so it is not for a control plane (a Control Plane Token of Kong Mesh 1.5 to 2.9 has no scope either)", "Issue it anew: "+reissue(v.Version, z.Name)+".")
+		f.Add(tokenScope, "its scope has no cp, so it is not for a control plane (a Control Plane Token of Kong Mesh 1.5 to 2.9 has no scope either)", "Issue a new one: "+reissue(v.Version, z.Name)+".")
 	case len(z.Scope) > 1:
-		f.Add(tokenScopeMore, "it is for more than a control plane: whoever has it can be a zone proxy too", "Issue one with the scope cp alone.")
+		f.Add(tokenScopeMore, "it is for more than a control plane: anyone who has it can be a zone proxy too", "Issue one with the scope cp alone.")
 	}
 	if z.claims["aud"] != nil {
 		f.Add(tokenAudience, "it names an audience, which the product does not look at: it may have been made for something else", "")
@@ -199,15 +199,15 @@ func (z Zone) identity(f *finding.Findings, v Verifier) {
 	switch list := v.Revocations; {
 	case z.Kind == Legacy:
 	case z.ID == "" && list.Revoked(""):
-		f.Add(tokenRevoked, "it has no jti, and the list of revoked tokens has an empty ID, which revokes it", "Issue it anew.")
+		f.Add(tokenRevoked, "it has no jti, and the list of revoked tokens has an empty ID, which revokes it", "Issue a new one.")
 	case z.ID == "":
-		f.Add(tokenNoJti, "it has no jti, so it alone can never be revoked; only its key can be retired", "Issue it anew.")
+		f.Add(tokenNoJti, "it has no jti, so it alone can never be revoked; only its key can be retired", "Issue a new one.")
 	case list.Revoked(z.ID):
-		f.Add(tokenRevoked, "it is revoked", "Issue it anew.")
+		f.Add(tokenRevoked, "it is revoked", "Issue a new one.")
 	case slices.Contains(list.Ineffective(), z.ID):
 		f.Add(tokenRevokedInVain, "it was evidently meant to be revoked, and is not: the list is not written as the product reads it", "Write the list again; token revocations does.")
 	case CheckTokenID(z.ID) != nil:
-		f.Add(tokenJti, "its jti cannot be written into the list of revoked tokens, so it alone can never be revoked", "Issue it anew.")
+		f.Add(tokenJti, "its jti cannot be written into the list of revoked tokens, so it alone can never be revoked", "Issue a new one.")
 	}
 }
 
@@ -215,20 +215,20 @@ func (z Zone) identity(f *finding.Findings, v Verifier) {
 func (z Zone) key(f *finding.Findings, v Verifier) {
 	switch {
 	case z.alg == "" || strings.EqualFold(z.alg, "none"):
-		f.Add(tokenUnsigned, "its alg is none, so anybody can have made it", "Issue it anew.")
+		f.Add(tokenUnsigned, "its alg is none, so anybody can have made it", "Issue a new one.")
 	case strings.HasPrefix(strings.ToUpper(z.alg), "HS") && z.Kind != Legacy:
-		f.Add(tokenHmac, "its alg is symmetric: whoever can verify it can make it; up to 2.x the product takes HS256 with the bytes of secret "+KeyPrefix, "Issue it anew, and delete that secret once nothing needs it.")
+		f.Add(tokenHmac, "its alg is symmetric: anyone who can verify it can make it; up to 2.x the product takes HS256 with the bytes of secret "+KeyPrefix, "Issue a new one, and delete that secret once nothing needs it.")
 	case z.alg != "RS256" && z.Kind != Legacy:
-		f.Add(tokenAlg, "its alg is not RS256, the only one that the product takes from 3.0 on", "Issue it anew.")
+		f.Add(tokenAlg, "its alg is not RS256, the only one that the product takes from 3.0 on", "Issue a new one.")
 	}
 	switch {
 	case z.Kind == Legacy && !z.kidThere:
 	case !z.kidThere:
-		f.Add(tokenNoKid, "it has no kid, so the product finds no key for it", "Issue it anew with the kid of the key.")
+		f.Add(tokenNoKid, "it has no kid, so the product finds no key for it", "Issue a new one with the kid of the key.")
 	case z.KeyID == "":
-		f.Add(tokenKid, "its kid is no text, on which control planes without the fix (2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19, 2.7.29) end with a panic", "Destroy it, and issue it anew.")
+		f.Add(tokenKid, "its kid is no text, on which control planes without the fix (2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19, 2.7.29) end with a panic", "Destroy it, and issue it again.")
 	case !plainKid(z.KeyID):
-		f.Add(tokenKid, "its kid is not a plain name of at most 64 letters, digits, _, - and .", "Issue it anew.")
+		f.Add(tokenKid, "its kid is not a plain name of at most 64 letters, digits, _, - and .", "Issue a new one.")
 	case isNumber(z.KeyID) && len(z.KeyID) > 1 && z.KeyID[0] == '0':
 		f.Add(tokenKidPadded, fmt.Sprintf("its kid %s is padded, and leads only to a secret of the padded name, with which the product itself would sign otherwise", z.KeyID), "Rotate to a key whose serial is not padded.")
 	}

@@ -163,7 +163,7 @@ func TestWhatCheckFinds(t *testing.T) {
 			if !slices.Equal(got, tc.want) || !strings.Contains(said, tc.saw) {
 				t.Errorf("found %v, want %v and %q in\n%s", got, tc.want, tc.saw, said)
 			}
-			for _, m := range f.Members { // whatever stands in the way of a migration is found
+			for _, m := range f.Members { // whatever blocks a migration is found
 				if len(m.Obstacles) > 0 && !slices.ContainsFunc(found, func(x finding.Finding) bool {
 					return x.Severity != finding.Info && (x.Member == m.Name || x.Member == "hub")
 				}) {

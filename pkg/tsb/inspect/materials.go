@@ -126,8 +126,8 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 
 // material reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle keeps the old
 // CA beside the new one while they change.
-func material(r plan.Result, where, key, what string, needed bool, mend string) plan.Material {
-	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing, Needed: needed, Remedy: mend}
+func material(r plan.Result, where, key, what string, needed bool, fix string) plan.Material {
+	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing, Needed: needed, Remedy: fix}
 	if r.Missing || c.Unread != "" {
 		return c
 	}
@@ -172,7 +172,7 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.State) []plan.Distrust {
 	var all []plan.Distrust
 	onJWT := m.Declared == state.JWT || slices.Contains(m.Evidence.Presents, state.JWT)
 	r, where := s.Reads[state.SecretRead(ns, state.SecretCA)], ns+"/"+state.SecretCA
-	mend := fmt.Sprintf("put the CA of Central's certificate (key ca.crt of secret %s in the hub) into it beside the CA that is there", hub.Server.Where)
+	fix := fmt.Sprintf("put the CA of Central's certificate (key ca.crt of secret %s in the hub) into it beside the CA that is there", hub.Server.Where)
 	bundle := state.SecretValue(r, "ca.crt")
 	switch {
 	case kube.Unreadable(r) != "":
@@ -184,7 +184,7 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.State) []plan.Distrust {
 			Remedy: "create it with the CA that signs Central's certificate under key ca.crt"})
 	case r.OK() && bundle != nil:
 		if why := chain.Signed(bundle, hub.Server.Chain, s.Clock(f.At)); why != "" {
-			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Remedy: mend})
+			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Remedy: fix})
 		}
 	}
 	if m.Declared == state.MTLS || slices.Contains(m.Evidence.Presents, state.MTLS) {
@@ -198,19 +198,19 @@ func mutualTrust(r plan.Result, where, whose string, hub plan.Hub, at time.Time)
 	if !r.OK() || hub.Server.Err != "" {
 		return nil
 	}
-	const mend = "issue both from one CA again: all peers of mutual TLS need one chain of trust"
+	const fix = "issue both from one CA again: all peers of mutual TLS need one chain of trust"
 	var all []plan.Distrust
 	if ca := state.SecretValue(r, "ca.crt"); ca == nil {
-		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Remedy: mend})
+		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Remedy: fix})
 	} else if why := chain.Signed(ca, hub.Server.Chain, at); why != "" {
-		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Remedy: mend})
+		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Remedy: fix})
 	}
 	if leaf := state.SecretValue(r, "tls.crt"); leaf != nil && len(hub.Server.CA) > 0 {
 		if _, err := chain.Leaf(leaf); err != nil {
 			return all // said of the certificate itself
 		}
 		if why := chain.Signed(hub.Server.CA, leaf, at); why != "" {
-			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Remedy: mend})
+			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Remedy: fix})
 		}
 	}
 	return all

@@ -90,7 +90,7 @@ func TestAnOverlayUnderAnyNameOfKubeSpecIsSeen(t *testing.T) {
 	for _, key := range []string{"kubeSpec", "kube_spec"} {
 		t.Run(key, func(t *testing.T) {
 			if now, odd := state.ReadHub(plane(key, "CentralXcp")); len(guard.Withdrawn(was, now)) == 0 {
-				t.Errorf("an overlay that turns mTLS off withdraws nothing; oddities %v", odd)
+				t.Errorf("an overlay that turns mTLS off withdraws nothing; anomalies %v", odd)
 			}
 		})
 	}

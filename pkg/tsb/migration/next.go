@@ -49,7 +49,7 @@ var migration = []phase{
 }
 
 // withoutHub is the way of a team that has no access to the hub: its edges are switched and verified, each until its
-// token rotation was seen, and fenced. So the statement that is handed over says all that the hub's team needs, and is
+// token rotation was seen, and fenced. So the statement that is provided says all that the hub's team needs, and is
 // believed for long.
 var withoutHub = []phase{
 	{Does: "supply what edges lack", Wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},

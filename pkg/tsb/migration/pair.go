@@ -49,7 +49,7 @@ func pairProblem(f plan.State, goal plan.Goal, v classified) []plan.Obstacle {
 			why = fmt.Sprintf("secret %s is kept by %s, which would put its own certificate back, without the names that moved edges verify; "+
 				"change it there", h.Server.Where, h.Server.Keeper)
 		case why == "" && unread != "" && chain.Trusts(h.Server.CA, goal.Pair.Chain, "", f.At) != "":
-			why = fmt.Sprintf("%s could not be looked at, and may not trust %s, which does not chain to the CA that lies beside the present one; reach it first", unread, goal.Pair.Where)
+			why = fmt.Sprintf("%s could not be looked at, and may not trust %s, which does not chain to the CA that is next to the present one; reach it first", unread, goal.Pair.Where)
 		}
 		if why != "" {
 			stop = append(stop, plan.Obstacle{Member: who, Why: why})

@@ -138,7 +138,7 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		case m.Owner != "":
 			block(m, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
 		case goal.NoHub && m.Fence.Binding.UID != "" && !goal.HubAgrees:
-			block(m, fmt.Sprintf("the hub's team may rely on its fence for %d days after it was handed over, and turn mTLS off meanwhile; let them run kubectl xcpauth edge forget %s --alive --reason WHY, then pass --hub-agrees", int(roster.BelievedFenced.Hours()/24), m.Name))
+			block(m, fmt.Sprintf("the hub's team may rely on its fence for %d days after it was provided, and turn mTLS off meanwhile; let them run kubectl xcpauth edge forget %s --alive --reason WHY, then pass --hub-agrees", int(roster.BelievedFenced.Hours()/24), m.Name))
 		case m.OldCredential.Err != "":
 			block(m, fmt.Sprintf("the way back needs its certificate, and %s; make a new one with: tctl install cluster-certs --cluster %s", m.OldCredential.Err, m.ClusterName))
 		case !f.At.Before(m.OldCredential.Expires):

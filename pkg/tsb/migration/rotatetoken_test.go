@@ -171,7 +171,7 @@ func TestWhatWouldMakeATokenAgain(t *testing.T) {
 		want   string // a part of what is said; "" when it would
 	}{
 		"its account, and another token of it": {[]apifake.Object{own, sibling(tsbobjects.Noon.Add(time.Hour))}, ""},
-		"no service account":                   {[]apifake.Object{sibling(tsbobjects.Noon.Add(time.Hour))}, "no cluster-service-account to mint it from; mend that with: tctl install manifest control-plane-secrets --cluster eu"},
+		"no service account":                   {[]apifake.Object{sibling(tsbobjects.Noon.Add(time.Hour))}, "no cluster-service-account to mint it from; fix that with: tctl install manifest control-plane-secrets --cluster eu"},
 		"another cluster's":                    {[]apifake.Object{account("organizations/acme/clusters/us", "{}"), sibling(tsbobjects.Noon.Add(time.Hour))}, `belongs to "organizations/acme/clusters/us", which the operator refuses`},
 		"a key that is none":                   {[]apifake.Object{account("organizations/acme/clusters/eu", "x"), sibling(tsbobjects.Noon.Add(time.Hour))}, "is not JSON"},
 		"no other token":                       {[]apifake.Object{own}, "minting does not work"},

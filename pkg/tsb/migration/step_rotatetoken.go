@@ -92,11 +92,11 @@ func cannotRotate(m plan.Member, goal plan.Goal) string {
 	return ""
 }
 
-// rotateTokenStep has the operator make a token anew. A copy is kept until the new one is verified. When none comes, the
+// rotateTokenStep has the operator make a token again. A copy is kept until the new one is verified. When none comes, the
 // old one is put back, for which a part of its life is left.
 func rotateTokenStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "renew/" + m.Name, Kind: "renew", Member: m.Name, Verb: "new token",
-		Title: m.Name + ": have its token made anew",
+		Title: m.Name + ": have a new token made",
 		Why: "the operator makes a token that is not there from " + state.SecretServiceAccount + "; the running pods go on with " +
 			"the one that they have, and nothing is asked of the hub",
 		WayBack: "the old token is kept as a secret beside it until the new one is proved, and put back when none comes",

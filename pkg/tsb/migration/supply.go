@@ -11,7 +11,7 @@ import (
 )
 
 // supplyProblem says why an edge cannot get what it lacks from where the goal says, "" when it can as far as can be told before asking. A
-// manifest that was handed over is read here, so that the plan shows what is wrong with it.
+// manifest that was provided is read here, so that the plan shows what is wrong with it.
 func supplyProblem(f plan.State, m plan.Member, goal plan.Goal) string {
 	s := state.SupplyOf(f, m)
 	if goal.Manifests == nil {
@@ -36,7 +36,7 @@ func supplyProblem(f plan.State, m plan.Member, goal plan.Goal) string {
 	return err.Error()
 }
 
-// manifestTextFor returns the manifest that was handed over for a member; own says that it is for it alone.
+// manifestTextFor returns the manifest that was provided for a member; own says that it is for it alone.
 func manifestTextFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.Secret, own bool) {
 	for _, name := range []string{s.Member, s.ClusterName, ""} {
 		if text, ok := handed[name]; ok {
@@ -46,11 +46,11 @@ func manifestTextFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.S
 	return nil, false
 }
 
-// ManifestFor takes what a member lacks from the manifest that was handed over for it.
+// ManifestFor takes what a member lacks from the manifest that was provided for it.
 func ManifestFor(handed map[string]plan.Secret, s plan.Supply, at time.Time) (state.Manifest, error) {
 	text, _ := manifestTextFor(handed, s)
 	if text == nil {
-		return state.Manifest{}, fmt.Errorf("no manifest was handed over for it, and it lacks secret %s; put one called %s.yaml into the directory of --secrets", strings.Join(s.Wants, ", "), s.Member)
+		return state.Manifest{}, fmt.Errorf("no manifest was provided for it, and it lacks secret %s; put one called %s.yaml into the directory of --secrets", strings.Join(s.Wants, ", "), s.Member)
 	}
 	m, err := state.ReadManifest(text.Reveal(), s, at)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		{"not when no edge is to be touched", tsbfleet.Fleet(on, off, lacking("edge-1")), plan.Goal{To: state.JWT, Stage: plan.Dual, Supplied: "the manifest", Manifests: map[string]plan.Secret{"": good}}, "open", ""},
 		{"all edges side by side", tsbfleet.Fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": good}), "provide/edge-1 provide/edge-2", ""},
 		{"one whose manifest is bad is blocked, the others go on", tsbfleet.Fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": old}), "provide/edge-1 !edge-2", "its manifest cannot be used: secret xcp-edge-central-auth-token: the token expired"},
-		{"so is one that has none", tsbfleet.Fleet(on, on, lacking("edge-1"), tsbfleet.Edge("edge-2", state.MTLS)), handed(map[string]plan.Secret{"edge-7": good}), "move/edge-2 !edge-1", "no manifest was handed over for it"},
+		{"so is one that has none", tsbfleet.Fleet(on, on, lacking("edge-1"), tsbfleet.Edge("edge-2", state.MTLS)), handed(map[string]plan.Secret{"edge-7": good}), "move/edge-2 !edge-1", "no manifest was provided for it"},
 		{"so is one whose manifest has no credential", tsbfleet.Fleet(on, on, lacking("edge-1")), handed(map[string]plan.Secret{"": ca}), "!edge-1", "its manifest does not do: there is neither"},
 		{"a CA may be all that it lacks", tsbfleet.Fleet(on, on, noCA), handed(map[string]plan.Secret{"": ca}), "provide/edge-3", ""},
 		{"what cannot be read is not replaced", tsbfleet.Fleet(on, on, unreadable), handed(map[string]plan.Secret{"": ca}), "!edge-3", "forbidden"},

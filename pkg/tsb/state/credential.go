@@ -64,7 +64,7 @@ func Credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 			c.Written = info.Issued // managedFields have one time for all that a manager wrote, a label of the same secret too
 		}
 		if state, why := mints(read, ns, cluster, at); state != plan.CredentialMintable {
-			c.Irreplaceable = fmt.Sprintf("%s; mend that with: tctl install manifest control-plane-secrets --cluster %s", why, cluster)
+			c.Irreplaceable = fmt.Sprintf("%s; fix that with: tctl install manifest control-plane-secrets --cluster %s", why, cluster)
 		}
 		return c
 	}

@@ -104,7 +104,7 @@ func foreign(m plan.Member, hub plan.Hub, claims int) []string {
 	return why
 }
 
-// readMember reads one ControlPlane and what lies beside it.
+// readMember reads one ControlPlane and what is next to it.
 func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) plan.Member {
 	ns := cp.Metadata.Namespace
 	m := plan.Member{Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: kube.Ref(cp, ControlPlanesRead, "ControlPlane")}
@@ -224,7 +224,7 @@ func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 	switch {
 	case t.Absent && len(own) == 0:
 		t.Suppliable = true
-		t.Why = fmt.Sprintf("secret %s is not there; create it with the CA that signs Central's certificate, which the hub's team hands over", t.Where)
+		t.Why = fmt.Sprintf("secret %s is not there; create it with the CA that signs Central's certificate, which the hub's team provides", t.Where)
 		return t
 	case t.Absent:
 		bundle, t.CA = own, own

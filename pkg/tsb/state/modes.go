@@ -141,7 +141,7 @@ func otherSpellings(obj map[string]any, field string) (odd []Anomaly, values map
 	return odd, values
 }
 
-// behind is what reaches authentication behind the typed field, as oddities.
+// behind is what reaches authentication behind the typed field, as anomalies.
 func behind(reaches []overlay.Reach) []Anomaly {
 	var odd []Anomaly
 	for _, r := range reaches {
@@ -165,7 +165,7 @@ func ids(reaches []overlay.Reach) []string {
 	return slices.Compact(all)
 }
 
-// Walk descends by keys; a level that is there but is no object is an oddity, a level that is absent is not.
+// Walk descends by keys; a level that is there but is no object is an anomaly, a level that is absent is not.
 func Walk(obj map[string]any, prefix string, path ...string) (map[string]any, []Anomaly) {
 	for i, key := range path {
 		v, ok := obj[key]

@@ -78,7 +78,7 @@ func TestReadHubNamesWhatIsOdd(t *testing.T) {
 	for _, tc := range []struct {
 		name, xcp string
 		mtls, jwt guard.Tri
-		odd       []string // prefixes of the oddities, in order
+		odd       []string // prefixes of the anomalies, in order
 	}{
 		{"explicit", `{"centralAuthModes":{"jwt":true,"mutualTls":false}}`, guard.No, guard.Yes, nil},
 		{"entry left out", `{"centralAuthModes":{"mutualTls":true}}`, guard.Yes, guard.No, nil},
@@ -98,7 +98,7 @@ func TestReadHubNamesWhatIsOdd(t *testing.T) {
 			}
 			for i := range odd {
 				if !strings.HasPrefix(odd[i].String(), tc.odd[i]) {
-					t.Errorf("oddity %q, want prefix %q", odd[i], tc.odd[i])
+					t.Errorf("anomaly %q, want prefix %q", odd[i], tc.odd[i])
 				}
 			}
 		})
@@ -106,7 +106,7 @@ func TestReadHubNamesWhatIsOdd(t *testing.T) {
 	for _, wrong := range []string{`{"spec":[]}`, `{"spec":{"components":"x"}}`, `{"spec":{"components":{"xcp":7}}}`} {
 		h, odd := ReadHub(decode(t, wrong))
 		if len(odd) != 1 || h.Accepts[MTLS] != guard.Unknown {
-			t.Errorf("%s: %+v %v, want unknown with one oddity", wrong, h, odd)
+			t.Errorf("%s: %+v %v, want unknown with one anomaly", wrong, h, odd)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestReadEdgeIsExact(t *testing.T) {
 		}
 	}
 	if d := cmp.Diff([]Anomaly(nil), second(ReadEdge(map[string]any{}))); d != "" {
-		t.Errorf("an empty object has oddities: %s", d)
+		t.Errorf("an empty object has anomalies: %s", d)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // publicCA says whether a hub's certificate is signed by a CA that the system trusts on which this runs. It is asked only where no CA
-// lies beside the certificate, as from public issuers (the vendor's page on JWTs: then no bundle is made).
+// is next to the certificate, as from public issuers (the vendor's page on JWTs: then no bundle is made).
 func publicCA(c plan.Certificate, roots func() *x509.CertPool, at time.Time) bool {
 	if c.Err != "" || len(c.CA) > 0 || roots == nil {
 		return false

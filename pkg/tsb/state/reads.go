@@ -68,7 +68,7 @@ func XcpClusters(ns string) plan.Read {
 // Reads lists what to read next of a context, in at most four bursts:
 //
 //  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
-//  2. what lies beside each plane in its namespace, the roster in a hub, and the journal;
+//  2. what is beside each plane in its namespace, the roster in a hub, and the journal;
 //  3. in a hub, what a Certificate for an edge's certificate left there;
 //  4. with metrics: the pages of Central's pods and of the edge's, and the certificates that Central's pods serve.
 func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {

@@ -288,7 +288,7 @@ func (m *mesh) withTokens(provided bool) {
 	})
 }
 
-// newSessions has every zone connect anew: the global's pods are replaced.
+// newSessions has every zone connect again: the global's pods are replaced.
 func (m *mesh) newSessions() {
 	m.Helper()
 	m.kubectl("--context", "global", "-n", namespace, "patch", deployment, "--patch", fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"restarted-at":%q}}}}}`, time.Now().Format(time.RFC3339Nano)))

@@ -118,7 +118,7 @@ func TestKeysRotateWhereverARunIsKilled(t *testing.T) {
 		"wave: the rest",
 		"wrote Deployment kong-mesh-system/kong-mesh-control-plane in west",
 		"wave: retire the older keys",
-		"wave: every zone connects anew",
+		"wave: every zone connects again",
 		"wrote Deployment kong-mesh-system/kong-mesh-control-plane in global", // the last sessions
 	} {
 		m.killedAt(said, "key", "rotate")

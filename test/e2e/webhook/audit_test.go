@@ -114,7 +114,7 @@ func audited(h *hub, n node) {
 	h.accepted("edge-1", metav1.ConditionTrue)
 	h.audits(first)
 	if refused, err := first.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 0 {
-		h.Errorf("refused members after it was mended: %v, %v", refused, err)
+		h.Errorf("refused members after it was fixed: %v, %v", refused, err)
 	}
 	if events := h.told(ns, "MembersAccepted"); len(events) != 1 || events[0].Type != "Normal" {
 		h.Errorf("events %+v", events)

@@ -69,7 +69,7 @@ func drainedInFlight(h *hub, n node) {
 		h.Errorf("%+v", review.Response)
 	}
 	if !res.Close {
-		h.Error("the caller is not told to connect anew elsewhere")
+		h.Error("the caller is not told to connect again elsewhere")
 	}
 	conn.Close()
 	if code := n.Wait().ExitCode(); code != 0 {

@@ -130,7 +130,7 @@ func (f *Fleet) Close() {
 	f.all.Wait()
 }
 
-// SetUniversalToken starts the process of a zone outside of clusters anew, with that token; "" is none.
+// SetUniversalToken starts the process of a zone outside of clusters again, with that token; "" is none.
 func (f *Fleet) SetUniversalToken(name, token string) {
 	f.mu.Lock()
 	old := f.universal[name]

@@ -134,7 +134,7 @@ func (p *played) requireAuth() {
 	p.rolledOut("global")
 }
 
-// restart starts a cluster's pods anew, as kubectl rollout restart does.
+// restart starts a cluster's pods again, as kubectl rollout restart does.
 func (p *played) restart(cluster string) {
 	p.t.Helper()
 	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
