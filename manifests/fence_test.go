@@ -59,8 +59,8 @@ type evaluating interface {
 	Context() context.Context
 }
 
-// admits says whether the fence lets an edit pass; a nil old is a CREATE. An expression that cannot be evaluated denies, as failurePolicy
-// Fail does.
+// admits says whether the fence lets an edit pass; a nil old is a CREATE. An expression that cannot be evaluated
+// denies, as failurePolicy Fail does.
 func (f fence) admits(t evaluating, old, new m) (bool, error) {
 	t.Helper()
 	gvk := schema.GroupVersionKind{Group: "install.tetrate.io", Version: "v1alpha1", Kind: "ControlPlane"}
@@ -104,7 +104,8 @@ func TestTheFenceKeepsAnEdgeAtJWT(t *testing.T) {
 	}
 }
 
-// What the fence lets pass, the plugin goes on reading as JWT: for any two objects whatever, of which the first reads so.
+// What the fence lets pass, the plugin goes on reading as JWT: for any two objects whatever, of which the first reads
+// so.
 func TestWhateverTheFenceLetsPassStillReadsAsJWT(t *testing.T) {
 	f := shippedFence(t)
 	leaf := rapid.SampledFrom([]any{nil, true, "JWT", "MUTUAL_TLS", "oauth", int64(1), 1.5, []any{}, m{}, m{"auth": "x"}, m{"a": "b"}})

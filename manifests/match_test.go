@@ -40,8 +40,8 @@ func shipped(t *testing.T) conditions {
 	return conditions{webhook.NewValidatingWebhookAccessor("uid", conf.Name, &conf.Webhooks[0]).GetCompiledMatcher(compiler)}
 }
 
-// calls says whether the API server would call the webhook, and the error that it would refuse the request with instead.
-// A nil old is a CREATE.
+// calls says whether the API server would call the webhook, and the error that it would refuse the request with
+// instead. A nil old is a CREATE.
 func (c conditions) calls(t interface {
 	Fatal(...any)
 	Context() context.Context

@@ -99,7 +99,8 @@ func expressions(t *testing.T) (all []expression) {
 	return all
 }
 
-// registered are the metrics that some package of the webhook makes: every literal of the form of a name in its sources.
+// registered are the metrics that some package of the webhook makes: every literal of the form of a name in its
+// sources.
 func registered(t *testing.T) map[string]bool {
 	t.Helper()
 	whole := regexp.MustCompile(`^xcpauth_webhook_[a-z0-9_]+$`)

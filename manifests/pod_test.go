@@ -125,7 +125,8 @@ func TestTheNetworkPolicyNamesEachPortOfThePod(t *testing.T) {
 	}
 }
 
-// TestTheCertManagerLeafIsOfACAThatOutlivesItAndKeepsItsKey: cert-manager publishes one CA, so the overlap is that the root's key stays.
+// TestTheCertManagerLeafIsOfACAThatOutlivesItAndKeepsItsKey: cert-manager publishes one CA, so the overlap is that
+// the root's key stays.
 func TestTheCertManagerLeafIsOfACAThatOutlivesItAndKeepsItsKey(t *testing.T) {
 	type issuer struct {
 		Metadata struct{ Name string }

@@ -34,7 +34,8 @@ var (
 // not in the archives for Windows.
 const completion = "#!/bin/sh\nexec kubectl xcpauth __complete \"$@\"\n"
 
-// completionCommand puts that script where krew puts plugins; it survives an upgrade, which a link into krew's store does not.
+// completionCommand puts that script where krew puts plugins; it survives an upgrade, which a link into krew's store
+// does not.
 const completionCommand = `f="${KREW_ROOT:-$HOME/.krew}/bin/kubectl_complete-xcpauth"; printf '%s\n' '#!/bin/sh' 'exec kubectl xcpauth __complete "$@"' >"$f" && chmod +x "$f"`
 
 // artifact is a program on a platform.

@@ -25,8 +25,9 @@ import (
 // imageUser is who the process runs as: nobody in particular, and not root. The Deployment says the same.
 const imageUser = "65532:65532"
 
-// image puts a static binary and the licence on an empty base. There are no CA certificates: the API server's and those of registered
-// edges come with their kubeconfigs. Its digest depends on its content and the date of the commit alone.
+// image puts a static binary and the licence on an empty base. There are no CA certificates: the API server's and
+// those of registered edges come with their kubeconfigs. Its digest depends on its content and the date of the commit
+// alone.
 func image(a artifact, b build, binary, license []byte) (v1.Image, error) {
 	packed, err := packTar([]file{{"LICENSE", 0o644, license}, {a.binary(), 0o755, binary}}, b.Date)
 	if err != nil {
@@ -79,7 +80,8 @@ func index(images map[platform]v1.Image) (*imageIndex, error) {
 	return &imageIndex{joined, digest}, nil
 }
 
-// archive returns the image as a tar of an OCI image layout, which podman, skopeo and crane read, and docker from version 25 on.
+// archive returns the image as a tar of an OCI image layout, which podman, skopeo and crane read, and docker from
+// version 25 on.
 func (i *imageIndex) archive(b build) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "xcpauth-image-")
 	if err != nil {

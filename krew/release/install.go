@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// installs are the manifests of a release: what each overlay renders to, as it was reviewed. A test of the package manifests holds those
-// files to what kustomize renders, so nothing has to be rendered here.
+// installs are the manifests of a release: what each overlay renders to, as it was reviewed. A test of the package
+// manifests holds those files to what kustomize renders, so nothing has to be rendered here.
 var installs = []struct{ name, overlay, says string }{
 	{"install.yaml", "self-signed", "makes and rotates its certificate itself"},
 	{"install-cert-manager.yaml", "cert-manager", "has its certificate from the cluster's cert-manager, which must be installed"},
@@ -21,8 +21,8 @@ const webhookImage = "ghcr.io/xcpauth/xcpauth-webhook:devel"
 // deployments are how many run that image: the webhook and its auditor.
 const deployments = 2
 
-// install returns a release's manifest: the reviewed one with the image by its digest, so that nobody can change what runs by moving a
-// tag. repository is without a tag.
+// install returns a release's manifest: the reviewed one with the image by its digest, so that nobody can change what
+// runs by moving a tag. repository is without a tag.
 func install(root string, b build, overlay, says, repository, digest string) ([]byte, error) {
 	reviewed, err := os.ReadFile(filepath.Join(root, "manifests", "testdata", overlay+".yaml"))
 	if err != nil {

@@ -13,7 +13,8 @@
 // The same commit built by the same Go gives the same bytes, so that anybody can check a published sha256.
 //
 // It is not goreleaser because that, built from its modules as everything here is, would compile for longer than the
-// whole test suite runs, to do these steps; for the same reason, and since nothing here has one, no docker is asked for the image.
+// whole test suite runs, to do these steps; for the same reason, and since nothing here has one, no docker is asked
+// for the image.
 package main
 
 import (

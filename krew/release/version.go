@@ -109,9 +109,9 @@ var (
 	long = regexp.MustCompile(`^(.+)-(\d+)-g([0-9a-f]+)$`)
 )
 
-// versionOf makes a semantic version of what git describe --long says. A tag on the commit is the version; after a tag
-// it is a snapshot before the next one; without a usable tag one before the first. The hash keeps git's g in front: digits alone
-// with a leading zero would not be a semantic version.
+// versionOf makes a semantic version of what git describe --long says. A tag on the commit is the version; after a
+// tag it is a snapshot before the next one; without a usable tag one before the first. The hash keeps git's g in
+// front: digits alone with a leading zero would not be a semantic version.
 func versionOf(described string, dirty bool) string {
 	version := ""
 	if m := long.FindStringSubmatch(described); m == nil || !semver.MatchString(m[1]) {

@@ -20,8 +20,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Client reads one edge by its kubeconfig. It keeps its connection, notices within seconds when that is dead, takes no proxy and follows no
-// redirect.
+// Client reads one edge by its kubeconfig. It keeps its connection, notices within seconds when that is dead, takes
+// no proxy and follows no redirect.
 type Client struct {
 	kube  Kubeconfig
 	agent string
@@ -48,7 +48,8 @@ func NewBudget(bytes int64) *Budget {
 // Left is how many bytes may be held beside those that are.
 func (b *Budget) Left() int64 { return b.left.Load() }
 
-// NewClient makes a client; it dials nobody yet. agent is its User-Agent, held what it shares with others, nil = no bound.
+// NewClient makes a client; it dials nobody yet. agent is its User-Agent, held what it shares with others, nil = no
+// bound.
 func NewClient(k Kubeconfig, agent string, held *Budget) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(k.CA) {
@@ -68,7 +69,8 @@ func NewClient(k Kubeconfig, agent string, held *Budget) (*Client, error) {
 		}}}, nil
 }
 
-// Through is a client that reaches the edge by another address, with a client that is there. The latter must hold the token.
+// Through is a client that reaches the edge by another address, with a client that is there. The latter must hold the
+// token.
 func Through(k Kubeconfig, server string, by *http.Client, agent string) *Client {
 	k.Server = strings.TrimSuffix(server, "/")
 	return &Client{kube: k, agent: agent, http: by}
@@ -77,8 +79,9 @@ func Through(k Kubeconfig, server string, by *http.Client, agent string) *Client
 // Close lets its connections go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Burst does all reads at once, within the deadline of ctx, and returns their results; or the fault of one of them that could not be done:
-// a part of a burst tells nothing. trim, when not nil, takes out of a body what is not needed.
+// Burst does all reads at once, within the deadline of ctx, and returns their results; or the fault of one of them
+// that could not be done: a part of a burst tells nothing. trim, when not nil, takes out of a body what is not
+// needed.
 func (c *Client) Burst(ctx context.Context, reads []plan.Read, trim func(plan.Read, []byte) []byte) (map[plan.Read]plan.Result, *Fault) {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
@@ -164,8 +167,8 @@ func (c *Client) get(ctx context.Context, r plan.Read, trim func(plan.Read, []by
 	return plan.Result{Body: body}, nil
 }
 
-// do sends a request and reads the whole answer, bounded; what it holds is given back by the caller. An API server that asks to wait is
-// asked again if there is time.
+// do sends a request and reads the whole answer, bounded; what it holds is given back by the caller. An API server
+// that asks to wait is asked again if there is time.
 func (c *Client) do(ctx context.Context, method, path, accept string, send []byte) (int, []byte, *Fault) {
 	for try := 0; ; try++ {
 		req, err := http.NewRequestWithContext(ctx, method, c.kube.Server+path, strings.NewReader(string(send)))

@@ -30,8 +30,8 @@ const (
 	Malformed    Kind = "malformed"    // it answered something else than what was asked for
 )
 
-// Fault is why an edge could not be read, as a clause for whoever was denied because of it. It holds nothing of a body but what an API
-// server says of itself, in one short line.
+// Fault is why an edge could not be read, as a clause for whoever was denied because of it. It holds nothing of a
+// body but what an API server says of itself, in one short line.
 type Fault struct {
 	Kind Kind
 	Why  string

@@ -60,7 +60,8 @@ const (
 	isUnknown     = "is not taken"
 )
 
-// refused are the fields that kubectl knows and that are refused by name; any other that is not taken is refused without.
+// refused are the fields that kubectl knows and that are refused by name; any other that is not taken is refused
+// without.
 var refused = map[string]string{
 	"certificate-authority": isPath, "insecure-skip-tls-verify": isInsecure, "proxy-url": isProxy, "disable-compression": isUnknown,
 	"client-certificate": isPath, "client-certificate-data": isClientCert, "client-key": isPath, "client-key-data": isClientCert, "tokenFile": isPath,
@@ -75,7 +76,8 @@ var refused = map[string]string{
 //  3. The cluster is an address (https, a host and a port) with the data of its CA, and may name the server.
 //  4. The user is a bearer token.
 //
-// Everything else is refused, whatever it is set to, so that a field that Kubernetes adds is refused until somebody has read what it does.
+// Everything else is refused, whatever it is set to, so that a field that Kubernetes adds is refused until somebody
+// has read what it does.
 func Parse(text []byte) (Kubeconfig, error) {
 	var k Kubeconfig
 	switch {

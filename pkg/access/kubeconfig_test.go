@@ -75,8 +75,8 @@ func TestAKubeconfigIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// Every field that a kubeconfig can have is refused but those of Kubeconfig. The fields are those of client-go's own types, so a field that
-// they gain is tried too.
+// Every field that a kubeconfig can have is refused but those of Kubeconfig. The fields are those of client-go's own
+// types, so a field that they gain is tried too.
 func TestEveryOtherFieldIsRefused(t *testing.T) {
 	takes := map[string][]string{"cluster": {"server", "certificate-authority-data", "tls-server-name"}, "user": {"token"}, "context": {"cluster", "user", "namespace"},
 		"top": {"kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context"}}

@@ -20,8 +20,8 @@ const (
 	expiresAnnotation = "xcpauth.io/token-expires"
 )
 
-// TokenLife is how long a token is asked for; an API server may give less. It is renewed at two thirds, so that a webhook that is away
-// for two days still finds one that is good.
+// TokenLife is how long a token is asked for; an API server may give less. It is renewed at two thirds, so that a
+// webhook that is away for two days still finds one that is good.
 const TokenLife = 7 * 24 * time.Hour
 
 // Object is one object in a cluster, and where it is.
@@ -30,8 +30,8 @@ type Object struct {
 	Body map[string]any
 }
 
-// Objects are the reader in an edge's cluster, all in one namespace: a service account, and the right to do the reads and to renew its own
-// token. The order is the one in which to make them.
+// Objects are the reader in an edge's cluster, all in one namespace: a service account, and the right to do the reads
+// and to renew its own token. The order is the one in which to make them.
 func Objects(namespace string, reads []plan.Read) []Object {
 	rules := []any{map[string]any{"apiGroups": []any{""}, "resources": []any{"serviceaccounts/token"}, "resourceNames": []any{ReaderName}, "verbs": []any{"create"}}}
 	for _, r := range reads {
@@ -79,8 +79,8 @@ func (t Token) Annotations() map[string]string {
 	return map[string]string{issuedAnnotation: t.Issued.UTC().Format(time.RFC3339), expiresAnnotation: t.Expires.UTC().Format(time.RFC3339)}
 }
 
-// RenewAt is when a token with these annotations is to be renewed: at two thirds of its life. The zero time, which is at once, when they do
-// not say.
+// RenewAt is when a token with these annotations is to be renewed: at two thirds of its life. The zero time, which is
+// at once, when they do not say.
 func RenewAt(annotations map[string]string) time.Time {
 	issued, err1 := time.Parse(time.RFC3339, annotations[issuedAnnotation])
 	expires, err2 := time.Parse(time.RFC3339, annotations[expiresAnnotation])

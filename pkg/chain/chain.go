@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Bundle decodes the CAs of a PEM bundle as the products do, which call AppendCertsFromPEM of crypto/x509: blocks of another type, blocks
-// with headers and certificates that do not parse are skipped without a word. There is at least one CA, or an error that says what
-// was skipped and holds nothing of the text.
+// Bundle decodes the CAs of a PEM bundle as the products do, which call AppendCertsFromPEM of crypto/x509: blocks of
+// another type, blocks with headers and certificates that do not parse are skipped without a word. There is at least
+// one CA, or an error that says what was skipped and holds nothing of the text.
 func Bundle(text []byte) ([]*x509.Certificate, error) {
 	var cas []*x509.Certificate
 	var headers, broken int
@@ -41,8 +41,9 @@ func Bundle(text []byte) ([]*x509.Certificate, error) {
 	return nil, errors.New("it holds no PEM certificate")
 }
 
-// Certificates decodes a certificate with its intermediates as the products do, which call X509KeyPair of crypto/tls: the leaf is the first,
-// blocks of another type are skipped, and headers do not matter. There is at least one, or an error, which holds nothing of the text.
+// Certificates decodes a certificate with its intermediates as the products do, which call X509KeyPair of crypto/tls:
+// the leaf is the first, blocks of another type are skipped, and headers do not matter. There is at least one, or an
+// error, which holds nothing of the text.
 func Certificates(text []byte) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
@@ -70,8 +71,8 @@ func Leaf(text []byte) (*x509.Certificate, error) {
 	return certs[0], nil
 }
 
-// Trusts says whether a CA bundle verifies a server's certificates under a name ("" for any), at the given time, as a TLS client does.
-// "" means that it does; else it is why not, in one clause.
+// Trusts says whether a CA bundle verifies a server's certificates under a name ("" for any), at the given time, as a
+// TLS client does. "" means that it does; else it is why not, in one clause.
 func Trusts(bundle, server []byte, name string, at time.Time) string {
 	roots, err := Bundle(bundle)
 	if err != nil {
@@ -84,9 +85,9 @@ func Trusts(bundle, server []byte, name string, at time.Time) string {
 	return verify(roots, certs, x509.VerifyOptions{DNSName: name, CurrentTime: at})
 }
 
-// Signed says whether a CA bundle verifies a chain at the given time, whatever its name and its usages. Where the leaf itself has expired,
-// or is not valid yet, the rest is judged at the leaf's last, or first, moment: the leaf's own times are another question. "" means that
-// it does; else it is why not, in one clause.
+// Signed says whether a CA bundle verifies a chain at the given time, whatever its name and its usages. Where the
+// leaf itself has expired, or is not valid yet, the rest is judged at the leaf's last, or first, moment: the leaf's
+// own times are another question. "" means that it does; else it is why not, in one clause.
 func Signed(bundle, text []byte, at time.Time) string {
 	roots, err := Bundle(bundle)
 	if err != nil {
@@ -105,8 +106,9 @@ func Signed(bundle, text []byte, at time.Time) string {
 	return verify(roots, certs, x509.VerifyOptions{KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, CurrentTime: at})
 }
 
-// Descends says whether a CA of a bundle signed a chain, by its name and its key alone: no time and no usage counts, so that neither a
-// leaf that has expired nor a CA that was renewed under its own key belongs to somebody else. known is false where that cannot be told.
+// Descends says whether a CA of a bundle signed a chain, by its name and its key alone: no time and no usage counts,
+// so that neither a leaf that has expired nor a CA that was renewed under its own key belongs to somebody else. known
+// is false where that cannot be told.
 func Descends(bundle, text []byte) (yes, known bool) {
 	roots, err := Bundle(bundle)
 	if err != nil {

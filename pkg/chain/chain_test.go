@@ -25,7 +25,8 @@ type pair struct {
 	pem  []byte
 }
 
-// issue makes a certificate that by signs, or itself where by is nil; with names it is a server's, valid for an hour around noon.
+// issue makes a certificate that by signs, or itself where by is nil; with names it is a server's, valid for an hour
+// around noon.
 func issue(t *testing.T, cn string, by *pair, names ...string) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -99,7 +100,8 @@ func TestWhatACAVerifies(t *testing.T) {
 	}
 }
 
-// The reader of bundles takes exactly the CAs that the standard library takes, and its evaluation is the one of a TLS client.
+// The reader of bundles takes exactly the CAs that the standard library takes, and its evaluation is the one of a TLS
+// client.
 func TestABundleIsReadAsTheStandardLibraryReadsIt(t *testing.T) {
 	root, other := issue(t, "root", nil), issue(t, "another", nil)
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})

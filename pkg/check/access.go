@@ -38,8 +38,8 @@ func resource(n plan.Permission) string {
 	return n.Resource
 }
 
-// Roles are the smallest roles that give the rights, as YAML: one Role for each namespace and one ClusterRole for what has none,
-// in the order of the rights.
+// Roles are the smallest roles that give the rights, as YAML: one Role for each namespace and one ClusterRole for
+// what has none, in the order of the rights.
 func Roles(needs []plan.Permission) string {
 	var namespaces []string
 	for _, n := range needs {
@@ -87,8 +87,9 @@ type rule struct {
 	verbs     []string
 }
 
-// grouped joins the rights of a namespace, so that a rule never gives more than they say: first the verbs of each name, then the names
-// of one resource that have the same verbs, then the resources that have the same verbs for any name.
+// grouped joins the rights of a namespace, so that a rule never gives more than they say: first the verbs of each
+// name, then the names of one resource that have the same verbs, then the resources that have the same verbs for any
+// name.
 func grouped(needs []plan.Permission, ns string) []rule {
 	var byName, byResource, rules []rule
 	for _, n := range needs {

@@ -22,7 +22,8 @@ const docs = "https://github.com/xcpauth/kubectl-xcpauth#"
 
 // Options are what a run is asked for.
 type Options struct {
-	// WarnWithin, when not 0, is how long before its expiry a credential or certificate is reported. 0 means a tenth of its lifetime.
+	// WarnWithin, when not 0, is how long before its expiry a credential or certificate is reported. 0 means a tenth of
+	// its lifetime.
 	WarnWithin time.Duration
 	// Kubeconfig is the --kubeconfig that commands need; empty for the default one.
 	Kubeconfig string

@@ -115,8 +115,8 @@ func expiring(m *plan.Material, at time.Time, o Options) string {
 	return fmt.Sprintf("expires in %s, at %s", short(left), m.Until.Format(time.RFC3339))
 }
 
-// overdue is a rotated token with less than a twentieth of its lifetime left: by then it should have been replaced. How early the
-// product rotates is not documented.
+// overdue is a rotated token with less than a twentieth of its lifetime left: by then it should have been replaced.
+// How early the product rotates is not documented.
 func overdue(m *plan.Material, at time.Time, _ Options) string {
 	if !m.Rotated || dead(m, at) {
 		return ""
@@ -127,8 +127,8 @@ func overdue(m *plan.Material, at time.Time, _ Options) string {
 	return ""
 }
 
-// notMinting reports tokens beside the edge's, of the same service account, that expired unrenewed though the account is there: so
-// would the edge's own.
+// notMinting reports tokens beside the edge's, of the same service account, that expired unrenewed though the account
+// is there: so would the edge's own.
 func notMinting(l *run) {
 	for _, p := range l.subjects() {
 		var stale, mints []string

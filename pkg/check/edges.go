@@ -137,8 +137,8 @@ func waiting(l *run) {
 	}
 }
 
-// quiet is how long the hub may hear nothing of an edge: what is reported slowest comes every ten minutes (the vendor's key metrics
-// page calls more than 700 s abnormal).
+// quiet is how long the hub may hear nothing of an edge: what is reported slowest comes every ten minutes (the
+// vendor's key metrics page calls more than 700 s abnormal).
 const quiet = 12 * time.Minute
 
 // staleHeartbeat compares times of the hub's cluster alone: the clock of its API server with that of its Central.
@@ -165,7 +165,8 @@ func staleHeartbeat(l *run) {
 	}
 }
 
-// clientGone counts the hub's streams as its metrics do: of cluster state one more than there are edges, which is MPC's.
+// clientGone counts the hub's streams as its metrics do: of cluster state one more than there are edges, which is
+// MPC's.
 func clientGone(l *run) {
 	c := l.Hub.Connections
 	if c == nil || c.State > c.Config {

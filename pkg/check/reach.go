@@ -65,7 +65,8 @@ func unreachable(l *run) {
 	}
 }
 
-// unread reports what could not be read in a context that was reached. What is forbidden is said by the rights that are missing.
+// unread reports what could not be read in a context that was reached. What is forbidden is said by the rights that
+// are missing.
 func unread(l *run) {
 	for i := range l.Contexts {
 		c := &l.Contexts[i]
@@ -106,8 +107,8 @@ const (
 	skewError   = 5 * time.Minute
 )
 
-// skewed compares the clocks of all API servers, and ours, with their median: most clocks are right. It is an error from five
-// minutes on, or from a quarter of the shortest token's lifetime.
+// skewed compares the clocks of all API servers, and ours, with their median: most clocks are right. It is an error
+// from five minutes on, or from a quarter of the shortest token's lifetime.
 func skewed(bad bool) func(*run) {
 	return func(l *run) {
 		limit := skewError

@@ -7,10 +7,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// DryRun sends every write of a plan to its API server with dryRun=All, so that permissions and admission are tried and
-// nothing is stored, and returns what the servers said, by step ID. It says whether all were accepted. Two kinds of write are
-// not sent, and said not to be: one that needs an object which an earlier step makes, and one that withdraws a credential
-// which a member still presents today: it must be denied now, and is asked again when its turn comes.
+// DryRun sends every write of a plan to its API server with dryRun=All, so that permissions and admission are tried
+// and nothing is stored, and returns what the servers said, by step ID. It says whether all were accepted. Two kinds
+// of write are not sent, and said not to be: one that needs an object which an earlier step makes, and one that
+// withdraws a credential which a member still presents today: it must be denied now, and is asked again when its turn
+// comes.
 func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[string][]string, bool) {
 	said, all := map[string][]string{}, true
 	w := writer{fleet: l.Fleet, fills: l.SecretFields, dryRun: true}

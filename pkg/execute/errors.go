@@ -32,7 +32,8 @@ func (e *DeniedError) Error() string {
 	return fmt.Sprintf("writing %s in %s was denied: %s", e.Object, e.Context, e.Message)
 }
 
-// retractedError says that what was stated of a member was taken back after it was seen: it must be seen again. Nothing was written.
+// retractedError says that what was stated of a member was taken back after it was seen: it must be seen again.
+// Nothing was written.
 type retractedError struct{ why string }
 
 func (e *retractedError) Error() string { return e.why + "; run the command again" }

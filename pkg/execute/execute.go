@@ -10,23 +10,25 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Clusters is what a migration needs of the world. Live is the real one; a model of it is what the tests run through every
-// interruption.
+// Clusters is what a migration needs of the world. Live is the real one; a model of it is what the tests run through
+// every interruption.
 type Clusters interface {
 	// Observe looks at the named contexts, all selected ones when none are named, and makes a state of that and of what it
 	// last saw of the others.
 	Observe(ctx context.Context, contexts ...string) plan.State
-	// MissingPermissions asks for rights, by context, and says of each context in which some are missing, or could not be asked for, which.
+	// MissingPermissions asks for rights, by context, and says of each context in which some are missing, or could not
+	// be asked for, which.
 	MissingPermissions(ctx context.Context, needs map[string][]plan.Permission) map[string]Denial
 	// Write performs one patch, unless the object is not as Before says or is gone (ChangedError), and returns whether it
 	// wrote. still, when not nil, is asked right before each attempt, and its error ends it.
 	Write(ctx context.Context, p plan.Write, still func() error) (bool, error)
-	// Probe sends a patch as a server-side dry run, on a connection of its own, and returns the words in which admission denied it, ""
-	// when it was let through. Nothing is stored.
+	// Probe sends a patch as a server-side dry run, on a connection of its own, and returns the words in which admission
+	// denied it, "" when it was let through. Nothing is stored.
 	Probe(ctx context.Context, p plan.Write) (denied string, err error)
 	// Supply gets a member the credentials that it lacks, and says which objects it wrote and what it left alone.
 	Supply(ctx context.Context, s plan.Supply, still func() error) ([]string, error)
-	// Lock makes this run the only writer of a home, or says who is (LockedError). The lock keeps itself until it is let go.
+	// Lock makes this run the only writer of a home, or says who is (LockedError). The lock keeps itself until it is let
+	// go.
 	Lock(ctx context.Context, home, holder string) (Lock, error)
 	// ReadJournal returns the journal of a home, empty when there is none; WriteJournal replaces it.
 	ReadJournal(ctx context.Context, home string) (Journal, error)

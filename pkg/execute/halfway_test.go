@@ -28,8 +28,8 @@ func modeOf(after map[string]any) any {
 	return after["centralAuthMode"]
 }
 
-// What could be neither proved nor put back stays written down until the next run restores it: no other wave is begun over it, however many
-// members may fail.
+// What could be neither proved nor put back stays written down until the next run restores it: no other wave is begun
+// over it, however many members may fail.
 func TestNothingIsBegunOverWhatCouldNotBePutBack(t *testing.T) {
 	seen := 0
 	for seed := range uint64(60) {

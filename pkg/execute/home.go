@@ -11,13 +11,14 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// journalCluster is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run without a hub.
+// journalCluster is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run
+// without a hub.
 type journalCluster struct {
 	context string
 	lock    Lock
 	journal Journal
-	// notUndone is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside each
-	// wave of this run, and its members are left out.
+	// notUndone is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside
+	// each wave of this run, and its members are left out.
 	notUndone *Entry
 }
 
@@ -36,8 +37,8 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("another run is at work: %s holds the lock in %s since %s; wait for it to end, or end it; a run that died lets go after %s", e.Holder, e.Home, e.Since, lockFor)
 }
 
-// lockAll becomes the only writer of every home of the run and reads its journal. A home that cannot be entered ends the run when it is
-// the hub; else its member is left out of the run.
+// lockAll becomes the only writer of every home of the run and reads its journal. A home that cannot be entered ends
+// the run when it is the hub; else its member is left out of the run.
 func (e *Executor) lockAll(ctx context.Context, f plan.State) error {
 	e.journals = map[string]*journalCluster{}
 	if e.hub != "" {
@@ -117,8 +118,8 @@ type part struct {
 	steps []plan.Step
 }
 
-// byJournal parts the steps of a wave by their homes, in the order of their contexts. A step without a home is an error:
-// nothing would keep its way back.
+// byJournal parts the steps of a wave by their homes, in the order of their contexts. A step without a home is an
+// error: nothing would keep its way back.
 func (e *Executor) byJournal(steps []plan.Step, f plan.State) ([]part, error) {
 	of := map[*journalCluster][]plan.Step{}
 	for _, s := range steps {
@@ -146,7 +147,8 @@ func (e *Executor) sortedJournals() []*journalCluster {
 	return all
 }
 
-// begin writes down the way back of a wave in each home, and what the objects of it said before anything of them was changed.
+// begin writes down the way back of a wave in each home, and what the objects of it said before anything of them was
+// changed.
 func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.State, past plan.WaveRecord) error {
 	parts, err := e.byJournal(wave.Steps, f)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Journal is what a home keeps of its runs. It holds no secret: the patches of a wave carry modes, names and public certificates.
+// Journal is what a home keeps of its runs. It holds no secret: the patches of a wave carry modes, names and public
+// certificates.
 type Journal struct {
 	InFlight *Entry // the wave in flight; nil when none is
 	// Originals is what each object said, at our paths, before a migration first changed it, by UID.
@@ -83,8 +84,8 @@ func (e *Entry) holds(id string) bool {
 	return e != nil && slices.ContainsFunc(e.Steps, func(s EntryStep) bool { return s.ID == id })
 }
 
-// holds says which wave in flight has hold of a member, or of another one of its cluster, with which it may share a fence: what is seen of it
-// may be taken back at any moment. "" when none has.
+// holds says which wave in flight has hold of a member, or of another one of its cluster, with which it may share a
+// fence: what is seen of it may be taken back at any moment. "" when none has.
 func (j Journal) holds(member, clusterUID string) string {
 	if j.InFlight == nil {
 		return ""
@@ -101,8 +102,8 @@ func (j Journal) holds(member, clusterUID string) string {
 // historyKept is how many waves the history keeps.
 const historyKept = 100
 
-// entryOf writes down the way back of steps. Steps that leave the safest state there is have none, nor those of members that are left
-// as they are when the run is interrupted.
+// entryOf writes down the way back of steps. Steps that leave the safest state there is have none, nor those of
+// members that are left as they are when the run is interrupted.
 func entryOf(title string, steps []plan.Step, by string, now time.Time) *Entry {
 	e := Entry{Wave: title, Began: now.UTC(), By: by}
 	for _, s := range steps {

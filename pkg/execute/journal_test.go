@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// Whoever can write the journal must not withdraw a credential, or move an edge unchecked, with the rights of whoever runs next.
+// Whoever can write the journal must not withdraw a credential, or move an edge unchecked, with the rights of whoever
+// runs next.
 func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
 	hub := plan.Ref{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}
 	modes := func(jwt, mtls any) map[string]any {

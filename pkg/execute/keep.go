@@ -14,8 +14,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// A secret that is about to be replaced is kept as a second secret beside it, so that the way back needs nothing secret written down
-// anywhere else.
+// A secret that is about to be replaced is kept as a second secret beside it, so that the way back needs nothing
+// secret written down anywhere else.
 
 // copyRef names the copy of a patch's object.
 func copyRef(p plan.Write, name string) plan.Ref {
@@ -24,8 +24,9 @@ func copyRef(p plan.Write, name string) plan.Ref {
 	return r
 }
 
-// backUp copies the data of the object into its copy. A copy of something else that lies there is an earlier run's, and of no use any
-// more: a run that was interrupted was taken back before another began. The copy is read back, since the way back depends on it.
+// backUp copies the data of the object into its copy. A copy of something else that lies there is an earlier run's,
+// and of no use any more: a run that was interrupted was taken back before another began. The copy is read back,
+// since the way back depends on it.
 func (w writer) backUp(ctx context.Context, c *fleet.Cluster, p plan.Write, live map[string]any) error {
 	to := copyRef(p, p.BackupAs)
 	made := plan.Write{Context: p.Context, Object: to, Op: plan.OpCreate, After: map[string]any{

@@ -11,7 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// A secret of which a copy is kept is deleted only once that can be read back, and made again from it only where it is gone.
+// A secret of which a copy is kept is deleted only once that can be read back, and made again from it only where it
+// is gone.
 func TestASecretIsDeletedWithItsCopyAndMadeAgain(t *testing.T) {
 	token := apifake.Secret("ns", "token", map[string]string{"jwt": "old"})
 	copied := func(text string) object { return apifake.Secret("ns", "before", map[string]string{"jwt": text}) }

@@ -109,7 +109,8 @@ func (l *Live) served(ctx context.Context, crd plan.Write) error {
 	}
 }
 
-// Probe implements Clusters. The connection is a new one each time, since each may lead to another of a cluster's API servers.
+// Probe implements Clusters. The connection is a new one each time, since each may lead to another of a cluster's API
+// servers.
 func (l *Live) Probe(ctx context.Context, p plan.Write) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

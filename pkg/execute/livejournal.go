@@ -41,7 +41,8 @@ func (l *Live) ReadJournal(ctx context.Context, home string) (Journal, error) {
 	return j, nil
 }
 
-// WriteJournal implements Clusters. It is a server-side apply, so that it needs no read and makes the ConfigMap when it is not there.
+// WriteJournal implements Clusters. It is a server-side apply, so that it needs no read and makes the ConfigMap when
+// it is not there.
 func (l *Live) WriteJournal(ctx context.Context, home string, j Journal) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

@@ -141,7 +141,8 @@ func (k *leaseLock) read(ctx context.Context) (lease, time.Time, error) {
 	return l, now, json.NewDecoder(resp.Body).Decode(&l)
 }
 
-// written is when the Lease was last written, in its API server's clock; in its holder's where managedFields were stripped.
+// written is when the Lease was last written, in its API server's clock; in its holder's where managedFields were
+// stripped.
 func (l lease) written() time.Time {
 	var last time.Time
 	for _, f := range l.Metadata.ManagedFields {
@@ -243,8 +244,8 @@ func (k *leaseLock) Unlock() {
 	_, _ = k.put(ctx, k.held)
 }
 
-// ProcessOf names this process as the holder of a lock: user@host[machine]/pid, where the machine, when it is known, is told from every
-// other of the same name.
+// ProcessOf names this process as the holder of a lock: user@host[machine]/pid, where the machine, when it is known,
+// is told from every other of the same name.
 func ProcessOf(source string) string {
 	id, err := machine()
 	if err != nil {
@@ -254,8 +255,8 @@ func ProcessOf(source string) string {
 	return fmt.Sprintf("%s[%s]/%d", source, hex.EncodeToString(sum[:4]), os.Getpid())
 }
 
-// gone says whether a holder, see ProcessOf, is a process of the asker's machine that does not run any more. A host's name alone does not
-// tell: containers and laptops share names, and the processes of one are not seen from the other.
+// gone says whether a holder, see ProcessOf, is a process of the asker's machine that does not run any more. A host's
+// name alone does not tell: containers and laptops share names, and the processes of one are not seen from the other.
 func gone(holder, asker string) bool {
 	split := func(id string) (host, pid string) {
 		at := id[strings.LastIndexByte(id, '@')+1:] // users' names may hold one too

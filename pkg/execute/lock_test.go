@@ -12,7 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Two runs at once could turn mTLS off while the other puts an edge back: a lock is only taken at once from a process that is surely dead.
+// Two runs at once could turn mTLS off while the other puts an edge back: a lock is only taken at once from a process
+// that is surely dead.
 func TestAHolderIsGoneOnlyWhenItsVeryMachineSaysSo(t *testing.T) {
 	ended := exec.Command(os.Args[0], "-test.run=^$")
 	if err := ended.Run(); err != nil {

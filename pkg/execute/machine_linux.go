@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// machine names the boot and the set of process IDs that this process belongs to: containers have one each, and may share a hostname.
+// machine names the boot and the set of process IDs that this process belongs to: containers have one each, and may
+// share a hostname.
 func machine() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	pids, err2 := os.Readlink("/proc/self/ns/pid")

@@ -7,7 +7,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// A rollback that died at any of its writes is done only when every zone is seen back: its pods, and not what its Deployment says alone.
+// A rollback that died at any of its writes is done only when every zone is seen back: its pods, and not what its
+// Deployment says alone.
 func TestARollbackThatDiedEndsWhenEveryZoneIsSeenBack(t *testing.T) {
 	died, proved := 0, 0
 	for seed := range uint64(8) {

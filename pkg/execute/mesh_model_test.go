@@ -147,10 +147,11 @@ func (w *mesh) migrated(rotated bool) string {
 	return ""
 }
 
-// The promise, for random meshes of each version's names, zones that had tokens and zones that had none, a global that tells late of
-// sessions or never of their end, networks that fail, steps that run out of time, strangers, goals that change, rotations, rollbacks, and a
-// process that dies before or after any of its writes: no session is ever refused. And it converges, forward and back. As many stories as of
-// TSB: 2 000 in `make test`, 100 000 in `make fuzz`.
+// The promise, for random meshes of each version's names, zones that had tokens and zones that had none, a global
+// that tells late of sessions or never of their end, networks that fail, steps that run out of time, strangers, goals
+// that change, rotations, rollbacks, and a process that dies before or after any of its writes: no session is ever
+// refused. And it converges, forward and back. As many stories as of TSB: 2 000 in `make test`, 100 000 in `make
+// fuzz`.
 func TestNoZoneIsEverRefusedWhoeverInterrupts(t *testing.T) {
 	reached, back := stories(t, "writes-kongmesh.txt", meshStory)
 	t.Logf("%d of %d meshes reached the goal, %d went back", reached, *modelRuns, back)

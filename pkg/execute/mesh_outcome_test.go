@@ -8,8 +8,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// A run that ends early says of a zone with a good token of an older key what it presents: nothing is left to do for it, unless the older
-// key is to go.
+// A run that ends early says of a zone with a good token of an older key what it presents: nothing is left to do for
+// it, unless the older key is to go.
 func TestAZoneWithATokenOfAnOlderKeyIsAccountedForByThat(t *testing.T) {
 	var w *mesh
 	for seed := uint64(0); w == nil || !w.hadTokens || w.away != "" || w.strangers || w.hopeless() || len(w.zones) < 3; seed++ {

@@ -10,7 +10,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// expiredList is a mesh of one key whose list has an ID of which an expired token is next to the first zone, and one that nobody knows.
+// expiredList is a mesh of one key whose list has an ID of which an expired token is next to the first zone, and one
+// that nobody knows.
 func expiredList(t *testing.T) (w *mesh, dead, other string) {
 	t.Helper()
 	for seed := uint64(0); w == nil || w.keyless || w.away != ""; seed++ {

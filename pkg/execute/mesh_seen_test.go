@@ -21,8 +21,8 @@ import (
 
 type obj = map[string]any
 
-// Observe implements Clusters: what the provider makes of the objects of the named clusters as they are now, and of the others as this run
-// saw them last, as Live has it.
+// Observe implements Clusters: what the provider makes of the objects of the named clusters as they are now, and of
+// the others as this run saw them last, as Live has it.
 func (w *mesh) Observe(_ context.Context, contexts ...string) plan.State {
 	d := kongmesh.Provider()
 	all := append([]string{"hub"}, w.names()...)
@@ -60,7 +60,8 @@ type place struct {
 	plan.Read
 }
 
-// read answers a read as an API server would: with the answer before, when it is the same to the letter, of which nothing is decoded again.
+// read answers a read as an API server would: with the answer before, when it is the same to the letter, of which
+// nothing is decoded again.
 func (w *mesh) read(context string, r plan.Read) plan.Result {
 	body := w.body(context, r)
 	if body == nil {

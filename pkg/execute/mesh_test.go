@@ -16,9 +16,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// mesh is a small model of a global control plane, its zones and everybody else, on the objects of which the real provider makes its
-// facts: Deployments that roll out, pods with what they were started with, secrets, sessions of which the global tells late. It moves by
-// chance whenever somebody pauses, and writes down every session that is refused.
+// mesh is a small model of a global control plane, its zones and everybody else, on the objects of which the real
+// provider makes its facts: Deployments that roll out, pods with what they were started with, secrets, sessions of
+// which the global tells late. It moves by chance whenever somebody pauses, and writes down every session that is
+// refused.
 type mesh struct {
 	*mathrand.Rand
 	meshSwitches
@@ -157,7 +158,8 @@ type (
 	}
 )
 
-// signed are the tokens of all runs, and known their keys as they are read: both take long to make, and are the same each time.
+// signed are the tokens of all runs, and known their keys as they are read: both take long to make, and are the same
+// each time.
 var signed, known sync.Map
 
 const (

@@ -9,8 +9,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// A rotation of which the older key is still there is taken back to the very tokens that zones presented before, and its key is gone; once
-// that is done nothing is left to do. A zone whose token of the key before is gone is not touched, unless that key is to sign another.
+// A rotation of which the older key is still there is taken back to the very tokens that zones presented before, and
+// its key is gone; once that is done nothing is left to do. A zone whose token of the key before is gone is not
+// touched, unless that key is to sign another.
 func TestARotationIsTakenBack(t *testing.T) {
 	for name, lost := range map[string]bool{"as it was": false, "a token is gone": true} {
 		t.Run(name, func(t *testing.T) {

@@ -96,8 +96,8 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	return finish(e.Provider.Next(f, e.Goal), false, nil)
 }
 
-// hasUnfinishedUndo says whether a step of the last wave could be put back as little as proved: its way back is in a journal, which holds that of one
-// wave, so that nothing else is begun before the next run has restored it.
+// hasUnfinishedUndo says whether a step of the last wave could be put back as little as proved: its way back is in a
+// journal, which holds that of one wave, so that nothing else is begun before the next run has restored it.
 func (e *Executor) hasUnfinishedUndo() bool {
 	return slices.ContainsFunc(e.sortedJournals(), (*journalCluster).busy)
 }
@@ -188,7 +188,8 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State, r
 	return lost, e.end(ctx, wave, before, began, failed, stuck)
 }
 
-// finish removes what only the way back of a step needed that is proved. What cannot be removed is said, and fails nothing.
+// finish removes what only the way back of a step needed that is proved. What cannot be removed is said, and fails
+// nothing.
 func (e *Executor) finish(ctx context.Context, wave plan.Wave, failed map[string]string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
 	defer cancel()
@@ -226,14 +227,15 @@ func (e *Executor) writeAll(ctx context.Context, wave plan.Wave, still map[strin
 	return failed
 }
 
-// errSuperseded is why a withdrawing step is not written although nobody stands in its way: a member's session has just ended, say.
+// errSuperseded is why a withdrawing step is not written although nobody stands in its way: a member's session has
+// just ended, say.
 var errSuperseded = errors.New("something else comes first")
 
 // supersededAtMost is how often a run goes on from that: who is overtaken again and again had better look why.
 const supersededAtMost = 3
 
-// stillSafe asks, on the state that was just read, whether a withdrawing step is still what comes next, and the one rule. Facts
-// age: what it returns says no once they are too old to be believed.
+// stillSafe asks, on the state that was just read, whether a withdrawing step is still what comes next, and the one
+// rule. Facts age: what it returns says no once they are too old to be believed.
 func (e *Executor) stillSafe(s plan.Step, f plan.State) func() error {
 	next := e.Provider.Next(f, e.Goal)
 	return func() error {

@@ -73,7 +73,8 @@ func (w *world) someGoal() plan.Goal {
 	return g
 }
 
-// fenced is 1 when every edge has a fence: what is stated of one without is believed for 15 minutes, whatever its team does meanwhile.
+// fenced is 1 when every edge has a fence: what is stated of one without is believed for 15 minutes, whatever its
+// team does meanwhile.
 func (w *world) fenced() int {
 	for _, e := range w.edges {
 		if e.fence == 0 {
@@ -96,8 +97,8 @@ func (w *world) interrupt() {
 	}
 }
 
-// story lets runs with random goals be interrupted again and again, then runs with the last goal until it is reached; and may have tokens
-// made again after that.
+// story lets runs with random goals be interrupted again and again, then runs with the last goal until it is reached;
+// and may have tokens made again after that.
 func (w *world) story(last plan.Goal, mutate mutation) (r Result) {
 	for range w.IntN(4) {
 		w.interrupted(w.someGoal(), mutate)
@@ -176,11 +177,11 @@ func (w *world) hopeless() string {
 	return ""
 }
 
-// The promise, for random fleets with every switch of the product, operators that lag, people who edit, networks that fail,
-// goals that change, tokens that are made again, rollbacks, teams without a hub, and a process that dies before or after any of its writes:
-// nobody is ever refused for a mode, for a certificate of Central or for a token that has ended, and the next run restores what was in flight
-// before anything else. And it converges: what can be migrated is, and what was migrated goes back to where it was. `make test` tells 2 000 of
-// these stories, `make fuzz` 100 000.
+// The promise, for random fleets with every switch of the product, operators that lag, people who edit, networks that
+// fail, goals that change, tokens that are made again, rollbacks, teams without a hub, and a process that dies before
+// or after any of its writes: nobody is ever refused for a mode, for a certificate of Central or for a token that has
+// ended, and the next run restores what was in flight before anything else. And it converges: what can be migrated
+// is, and what was migrated goes back to where it was. `make test` tells 2 000 of these stories, `make fuzz` 100 000.
 func TestThePromiseHoldsWhoeverInterrupts(t *testing.T) {
 	reached, back := stories(t, "writes-tsb.txt", fleetStory)
 	t.Logf("%d of %d fleets reached the goal, %d went back; the others cannot: an edge that cannot connect, an MPC that stays on mTLS, a CA that nobody trusts", reached, *modelRuns, back)
@@ -196,8 +197,8 @@ type ending struct {
 	writes        uint64 // the digest of all that was written
 }
 
-// stories tells the story of each seed, on all processors side by side, and counts. The first seed whose story ends wrong fails the test,
-// whichever was told first.
+// stories tells the story of each seed, on all processors side by side, and counts. The first seed whose story ends
+// wrong fails the test, whichever was told first.
 func stories(t *testing.T, ledger string, tell func(seed uint64) ending) (reached, back int) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // what stories leave behind is small, and much
 	var mu sync.Mutex
@@ -300,8 +301,8 @@ func (w *world) migrated() string {
 	return w.inFlight()
 }
 
-// left says which edge was left without a token that nothing would make again, or set to JWT although it can never connect with one, and
-// nothing is written down that would put it back.
+// left says which edge was left without a token that nothing would make again, or set to JWT although it can never
+// connect with one, and nothing is written down that would put it back.
 func (w *world) left() string {
 	for _, home := range w.homes {
 		if home.InFlight != nil {

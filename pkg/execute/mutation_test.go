@@ -87,9 +87,10 @@ func bendConditions(e *Executor, chosen func(plan.Condition) bool) {
 	e.Provider.InstallFence = func(f plan.State, m plan.Member, g plan.Goal) plan.Step { return bend(fence(f, m, g)) }
 }
 
-// Each of these rules is bent in turn, and the model must notice: somebody is refused, or what can be migrated is not, or does not go
-// back. A model that lets one pass shows nothing about that rule. (That a withdrawing write is asked again on a fresh state is shown by
-// TestMTLSIsTurnedOffOnWhatWasJustReadAlone: here no time passes between a look and a write.)
+// Each of these rules is bent in turn, and the model must notice: somebody is refused, or what can be migrated is
+// not, or does not go back. A model that lets one pass shows nothing about that rule. (That a withdrawing write is
+// asked again on a fresh state is shown by TestMTLSIsTurnedOffOnWhatWasJustReadAlone: here no time passes between a
+// look and a write.)
 func TestTheModelCatchesEachBentRule(t *testing.T) {
 	only := func(c guard.Cred) []guard.Cred { return []guard.Cred{c} }
 	for name, mutate := range map[string]mutation{
@@ -242,8 +243,9 @@ func (b dying) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	return err
 }
 
-// Every edge is stated behind a fence, and the run that proved it has died: people who edit edges and people who edit the hub have all the time
-// for which a statement is believed. Behind fences they never meet; behind fences that are only stored, and were believed unseen, they do.
+// Every edge is stated behind a fence, and the run that proved it has died: people who edit edges and people who edit
+// the hub have all the time for which a statement is believed. Behind fences they never meet; behind fences that are
+// only stored, and were believed unseen, they do.
 func TestBehindFencesNobodyMeets(t *testing.T) {
 	tried, bad := 0, 0
 	met := func(seed uint64, toothless bool) string {

@@ -40,8 +40,8 @@ type Result struct {
 	Err         error // what ended the run as a whole, when it was no member's affair
 }
 
-// ExitCode is 1 when the run itself failed, 0 when the goal is reached, 130 when interrupted, 4 when a part of the members was served and a part was not or
-// failed, 5 when nothing could be begun.
+// ExitCode is 1 when the run itself failed, 0 when the goal is reached, 130 when interrupted, 4 when a part of the
+// members was served and a part was not or failed, 5 when nothing could be begun.
 func (r Result) ExitCode() int {
 	has := func(states ...State) bool {
 		return slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return slices.Contains(states, o.State) })
@@ -63,16 +63,17 @@ func (r Result) ExitCode() int {
 	return 0
 }
 
-// refusedRun says whether a run was refused as a whole: it could not become the writer, as when another one is at work, or the saved
-// plan is stale.
+// refusedRun says whether a run was refused as a whole: it could not become the writer, as when another one is at
+// work, or the saved plan is stale.
 func refusedRun(err error) bool {
 	var notBegun *NotBegunError
 	var stale *plan.StaleError
 	return errors.As(err, &notBegun) || errors.As(err, &stale)
 }
 
-// summarize makes one outcome for the hub, each member and each other context: what the run recorded, else what the last facts
-// and the last wave say. Of a member for which nothing is done, or not yet, it is what it presents, where the provider tells.
+// summarize makes one outcome for the hub, each member and each other context: what the run recorded, else what the
+// last facts and the last wave say. Of a member for which nothing is done, or not yet, it is what it presents, where
+// the provider tells.
 func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
 	blocked, notes := map[string]string{}, map[string]string{}
 	for _, b := range last.Obstacles {

@@ -10,8 +10,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// blinking is a mesh within reach, of which all zones have just lost their sessions when authentication is about to be turned on: the global's pods are being
-// replaced, say, by the run that put back what another had begun.
+// blinking is a mesh within reach, of which all zones have just lost their sessions when authentication is about to
+// be turned on: the global's pods are being replaced, say, by the run that put back what another had begun.
 type blinking struct {
 	*mesh
 	times int // how often that is to happen
@@ -43,7 +43,8 @@ func (b *blinking) Observe(ctx context.Context, contexts ...string) plan.State {
 	return f
 }
 
-// A run that finds something else to be done before it withdraws anything does that first, and does not end; but not for ever.
+// A run that finds something else to be done before it withdraws anything does that first, and does not end; but not
+// for ever.
 func TestARunGoesOnWhereSomethingElseComesFirst(t *testing.T) {
 	for times, reached := range map[int]bool{0: true, 1: true, supersededAtMost: true, supersededAtMost + 1: false} {
 		w := newMesh(7)

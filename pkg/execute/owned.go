@@ -31,10 +31,10 @@ func (e *OwnedError) Error() string {
 	)
 }
 
-// checkOwner asks of the object as it is now who keeps it, and returns an OwnedError when that would undo the patch. It is
-// asked before every change and every deletion of an object that was seen, whatever its kind, but for a way back,
-// which is tried all the same, for a status, which nobody else keeps, and for a restart, which needs to last only
-// until the pods are new.
+// checkOwner asks of the object as it is now who keeps it, and returns an OwnedError when that would undo the patch.
+// It is asked before every change and every deletion of an object that was seen, whatever its kind, but for a way
+// back, which is tried all the same, for a status, which nobody else keeps, and for a restart, which needs to last
+// only until the pods are new.
 func checkOwner(p plan.Write, live map[string]any) error {
 	if p.Undoing || p.Op == plan.OpUpdateStatus || p.Op == plan.OpRestart {
 		return nil

@@ -12,12 +12,12 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// observationsKept is how many observations a proof looks back on, besides the one before the writes: a claim needs the last few dozen, and
-// a wait of hours must not fill the memory.
+// observationsKept is how many observations a proof looks back on, besides the one before the writes: a claim needs
+// the last few dozen, and a wait of hours must not fill the memory.
 const observationsKept = 240
 
-// verify observes the members of the steps, and the hub, again and again until every step is proved, has run out of its time,
-// or the run is interrupted; what is not proved is added to failed. A proved member is published.
+// verify observes the members of the steps, and the hub, again and again until every step is proved, has run out of
+// its time, or the run is interrupted; what is not proved is added to failed. A proved member is published.
 func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string, recorded map[string]Outcome) {
 	contexts := e.contextsOf(steps, before)
 	seen := []plan.State{before}
@@ -117,7 +117,8 @@ func (e *Executor) markVerified(s plan.Step, now plan.State) {
 	}
 }
 
-// contextsOf lists the contexts that must be looked at to judge the steps: the hub's, and those of every member a claim names.
+// contextsOf lists the contexts that must be looked at to judge the steps: the hub's, and those of every member a
+// claim names.
 func (e *Executor) contextsOf(steps []*running, f plan.State) []string {
 	var names []string
 	if f.Hub.Found {

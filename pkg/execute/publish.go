@@ -15,9 +15,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// VerifyMembers lists, proves and publishes members without changing them, with their fences where they have one: all that present the wanted
-// credential when none are named.
-// Without a hub, what was proved is left in Stated, to be provided.
+// VerifyMembers lists, proves and publishes members without changing them, with their fences where they have one: all
+// that present the wanted credential when none are named. Without a hub, what was proved is left in Stated, to be
+// provided.
 func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, error) {
 	e.verified, e.statements, e.fenceWaived = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
 	f := e.observe(ctx)
@@ -97,7 +97,8 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 	return r, nil
 }
 
-// verifyFences proves the fences of the members that are proved themselves, and are fenced in; one that does not deny is gone without.
+// verifyFences proves the fences of the members that are proved themselves, and are fenced in; one that does not deny
+// is gone without.
 func (e *Executor) verifyFences(ctx context.Context, proved []*running, failed map[string]string) {
 	if e.Goal.NoFence || ctx.Err() != nil {
 		return
@@ -137,7 +138,8 @@ func (e *Executor) enlist(ctx context.Context, m plan.Member) error {
 	return nil
 }
 
-// publish states what was proved of a member: in the roster, or without a hub in the result; nowhere where the product has no roster.
+// publish states what was proved of a member: in the roster, or without a hub in the result; nowhere where the
+// product has no roster.
 func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witnesses []string) error {
 	if !f.UsesRoster {
 		return nil
@@ -186,9 +188,9 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	return nil
 }
 
-// notInFlight asks, in a run that is not the only writer, whether the one that is has hold of a member. It is asked after
-// the member was seen: a run writes its wave down before it takes back what is stated, and that before it changes the
-// member. A run that was the only writer asks whether it still is.
+// notInFlight asks, in a run that is not the only writer, whether the one that is has hold of a member. It is asked
+// after the member was seen: a run writes its wave down before it takes back what is stated, and that before it
+// changes the member. A run that was the only writer asks whether it still is.
 func (e *Executor) notInFlight(ctx context.Context, m plan.Member) error {
 	if e.journals != nil {
 		return e.whileLocked(nil)()

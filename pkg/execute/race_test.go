@@ -29,8 +29,9 @@ func (s slow) Publish(ctx context.Context, hub string, m plan.Member, st api.Edg
 	return s.Clusters.Publish(ctx, hub, m, st)
 }
 
-// Somebody renews the statement of an edge while another run takes the edge back, and is as far as each of its writes: whatever the one saw
-// before, or sees in the seconds in which the edge still presents its JWT, is not stated any more once the other has taken the statement back.
+// Somebody renews the statement of an edge while another run takes the edge back, and is as far as each of its
+// writes: whatever the one saw before, or sees in the seconds in which the edge still presents its JWT, is not stated
+// any more once the other has taken the statement back.
 func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 	for _, when := range []string{"before it is seen", "after it was seen"} {
 		t.Run(when, func(t *testing.T) {
@@ -76,8 +77,8 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 	}
 }
 
-// A statement that an edge's team provided lies around while the hub's team takes the edge back: it was seen after the one in the roster, and
-// before that was taken back.
+// A statement that an edge's team provided lies around while the hub's team takes the edge back: it was seen after
+// the one in the roster, and before that was taken back.
 func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 	b, e := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"))})
 	var body struct{ Status api.EdgeClusterStatus }
@@ -166,7 +167,8 @@ func busy() object {
 		"spec": object{"holderIdentity": "ann@far/1", "leaseDurationSeconds": 30, "acquireTime": now, "renewTime": now}}
 }
 
-// Forgetting writes the journal as it was read: beside a run that has gone on to its next wave that would lose the way back.
+// Forgetting writes the journal as it was read: beside a run that has gone on to its next wave that would lose the
+// way back.
 func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
 	b, _ := newBed(t, map[string][]object{"hub": append(openHub("far"), stated("far"), busy())})
 	b.journal = inFlight(t, moved("far", "far"))

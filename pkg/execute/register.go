@@ -29,7 +29,8 @@ type Enroller struct{ *Live }
 
 // Registration is how edges are registered to be read live.
 type Registration struct {
-	// Server and ServerName, when not empty, are the address by which the hub reaches the one edge, and the name in its certificate.
+	// Server and ServerName, when not empty, are the address by which the hub reaches the one edge, and the name in its
+	// certificate.
 	Server, ServerName string
 	// Agent is the User-Agent of the reads that prove it.
 	Agent string
@@ -41,8 +42,8 @@ type Registration struct {
 // takeEffect is how long rights and tokens that were just made may take to be known to their own API server.
 const takeEffect = 15 * time.Second
 
-// Register lets the hub read the named edges in their own clusters, and has the webhook decide from that. It may be repeated: everything is
-// made again or left as it is, and the token is renewed.
+// Register lets the hub read the named edges in their own clusters, and has the webhook decide from that. It may be
+// repeated: everything is made again or left as it is, and the token is renewed.
 func (l Enroller) Register(ctx context.Context, names []string, how Registration) (Result, error) {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
@@ -200,7 +201,8 @@ func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconf
 	return k, nil
 }
 
-// enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's entry is not touched.
+// enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's
+// entry is not touched.
 func (l Enroller) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) error {
 	entry := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
 	if m.Registered {
@@ -239,8 +241,8 @@ func apply(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]
 	return nil
 }
 
-// replace makes an object what it should be, and reads nothing of what is there: the answer to a patch is the stored object, so that anyone who
-// may patch a secret may read it. It is updated, or else created.
+// replace makes an object what it should be, and reads nothing of what is there: the answer to a patch is the stored
+// object, so that anyone who may patch a secret may read it. It is updated, or else created.
 func replace(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]any) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -281,8 +283,8 @@ func issue(ctx context.Context, c *fleet.Cluster, namespace string) (access.Toke
 	return token, nil
 }
 
-// proveAccess reads an edge by its kubeconfig, and says what was read. Where the address that was given is not reached from here, the
-// reader's rights are proved by the context's own way, and that is said.
+// proveAccess reads an edge by its kubeconfig, and says what was read. Where the address that was given is not
+// reached from here, the reader's rights are proved by the context's own way, and that is said.
 func proveAccess(ctx context.Context, edge *fleet.Cluster, kube access.Kubeconfig, cp api.ControlPlaneReference, how Registration) (string, error) {
 	client, err := access.NewClient(kube, how.Agent, nil)
 	if err != nil {

@@ -58,7 +58,8 @@ func TestAContextThatTheWebhookCannotUseIsRefusedWithTheRemedy(t *testing.T) {
 	}
 }
 
-// While the webhook read an edge itself nobody looked at what was once stated of it, which may be believed for days yet.
+// While the webhook read an edge itself nobody looked at what was once stated of it, which may be believed for days
+// yet.
 func TestAnEdgeThatIsNotReadLiveAnyMoreIsNotBelievedForWhatWasOnceStated(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

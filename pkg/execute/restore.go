@@ -16,9 +16,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// undoInterrupted takes back the wave that an interrupted run left in flight, in each home, before anything else is done.
-// What cannot be reached now stays written down, and keeps the run from going on. What this user may not write stays
-// written down too, and keeps its member alone out of the run; unless it is the hub's.
+// undoInterrupted takes back the wave that an interrupted run left in flight, in each home, before anything else is
+// done. What cannot be reached now stays written down, and keeps the run from going on. What this user may not write
+// stays written down too, and keeps its member alone out of the run; unless it is the hub's.
 func (e *Executor) undoInterrupted(ctx context.Context, f plan.State, recorded map[string]Outcome) (bool, error) {
 	restored := false
 	var errs []error
@@ -127,8 +127,8 @@ func (e *Executor) notPermitted(ctx context.Context, f plan.State, left Entry) m
 	return barred
 }
 
-// fenceRemovals are the patches that remove the fence which denies the way back of a step, when there is one: it denies none
-// to what a member is to present.
+// fenceRemovals are the patches that remove the fence which denies the way back of a step, when there is one: it
+// denies none to what a member is to present.
 func (e *Executor) fenceRemovals(s EntryStep, f plan.State) []plan.Write {
 	if s.From == "" || s.From == e.Goal.To || e.Provider.RemoveFence == nil {
 		return nil
@@ -143,8 +143,8 @@ func (e *Executor) fenceRemovals(s EntryStep, f plan.State) []plan.Write {
 	return all
 }
 
-// locate finds the contexts of a journal's patches by the clusters that they were of: whoever reads it may call them by other
-// names. It refuses what the provider would not have written.
+// locate finds the contexts of a journal's patches by the clusters that they were of: whoever reads it may call them
+// by other names. It refuses what the provider would not have written.
 func (e *Executor) locate(s EntryStep, f plan.State) (EntryStep, error) {
 	undo := slices.Clone(s.Undo)
 	for i, p := range undo {
@@ -201,8 +201,9 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("the hub does not surely accept %s any more, so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred)
 }
 
-// undoStep writes the way back of one step, unless the hub would refuse the member there, or it would not connect. What the roster states of
-// the member is taken back first: the webhook believes it. It returns whether it put anything back.
+// undoStep writes the way back of one step, unless the hub would refuse the member there, or it would not connect.
+// What the roster states of the member is taken back first: the webhook believes it. It returns whether it put
+// anything back.
 func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 	names := []string{s.Member} // under which this run and the one that wrote the step know the member
 	if s.From != "" && e.hub != "" {
@@ -301,11 +302,12 @@ func deniedByFence(err error) bool {
 	return errors.As(err, &denied) && strings.Contains(denied.Message, plan.FenceName)
 }
 
-// liftedWithin is how long an API server may go on enforcing a policy whose binding was deleted: 44 seconds was seen on a busy one.
+// liftedWithin is how long an API server may go on enforcing a policy whose binding was deleted: 44 seconds was seen
+// on a busy one.
 const liftedWithin = 2 * time.Minute
 
-// writeLifted performs a write; one that the fence denies is tried again for a while, since a fence that was just removed is still enforced
-// for some seconds.
+// writeLifted performs a write; one that the fence denies is tried again for a while, since a fence that was just
+// removed is still enforced for some seconds.
 func (e *Executor) writeLifted(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	deadline := e.Now().Add(liftedWithin)
 	for {
@@ -326,9 +328,9 @@ type undoResult struct {
 	err   error
 }
 
-// undoAll undoes the steps that are not proved, side by side: one whose cluster does not answer keeps no other where it is. It tries again
-// those that it could not until its time is over, and goes on when the run was interrupted, but with those that are settled: leaving a member
-// half moved is worse. It returns what came of each, by ID.
+// undoAll undoes the steps that are not proved, side by side: one whose cluster does not answer keeps no other where
+// it is. It tries again those that it could not until its time is over, and goes on when the run was interrupted, but
+// with those that are settled: leaving a member half moved is worse. It returns what came of each, by ID.
 func (e *Executor) undoAll(ctx context.Context, steps []plan.Step) map[string]undoResult {
 	interrupted := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)

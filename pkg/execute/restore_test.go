@@ -27,7 +27,8 @@ type object = apifake.Object
 // enroller enrols members of the bed.
 func (b *bed) enroller() Enroller { return Enroller{b.Live} }
 
-// bed is clusters over real HTTP that store nothing but the journal and record what is written, with a clock of their own.
+// bed is clusters over real HTTP that store nothing but the journal and record what is written, with a clock of their
+// own.
 type bed struct {
 	*Live
 	servers map[string]*apifake.Server
@@ -276,7 +277,8 @@ func TestRestoring(t *testing.T) {
 	}
 }
 
-// An edge that went back is not set forward again by the journal of the run that died on the way, where it would not connect.
+// An edge that went back is not set forward again by the journal of the run that died on the way, where it would not
+// connect.
 func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 	back := moved("a", "a")
 	back.ID, back.RevertsTo = "back/a", state.JWT

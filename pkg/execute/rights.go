@@ -12,8 +12,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// authorize asks for every right that the run will need before it writes anything: to its lock and its journal, to each step of the plan, and
-// to the way back of each. What is missing in the hub ends the run; what is missing in the cluster of a member leaves that member out.
+// authorize asks for every right that the run will need before it writes anything: to its lock and its journal, to
+// each step of the plan, and to the way back of each. What is missing in the hub ends the run; what is missing in the
+// cluster of a member leaves that member out.
 func (e *Executor) authorize(ctx context.Context, f plan.State, recorded map[string]Outcome) error {
 	p := plan.Build(e.Provider, f, e.Goal)
 	needs := p.Permissions()
@@ -50,7 +51,8 @@ func (e *Executor) authorize(ctx context.Context, f plan.State, recorded map[str
 
 const rolesPrinted = "kubectl xcpauth check prints the roles that give them"
 
-// journalPermissions are the rights to a home: the lock, the journal, and the roster where the run states what it proves.
+// journalPermissions are the rights to a home: the lock, the journal, and the roster where the run states what it
+// proves.
 func (e *Executor) journalPermissions(f plan.State, p plan.Plan) []plan.Permission {
 	all := writingJournal()
 	states := f.UsesRoster && f.Hub.Roster.Kind // a hub of another product in the same cluster may have one

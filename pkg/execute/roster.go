@@ -57,9 +57,10 @@ func (l Enroller) entries(ctx context.Context, hub *fleet.Cluster) ([]api.EdgeCl
 	return list.Items, nil
 }
 
-// Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the hub itself
-// still lists it, for then it would go on counting. The Event with the reason is written first: without it nothing is
-// forgotten. One that is forgotten alive is so beside no other run, and what was seen of it before is not taken over any more.
+// Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the
+// hub itself still lists it, for then it would go on counting. The Event with the reason is written first: without it
+// nothing is forgotten. One that is forgotten alive is so beside no other run, and what was seen of it before is not
+// taken over any more.
 func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive bool) error {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
@@ -133,8 +134,8 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	return l.drop(ctx, hub.Context, name, told)
 }
 
-// drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and tells of it in the history:
-// what was seen of it before is not taken over any more.
+// drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and
+// tells of it in the history: what was seen of it before is not taken over any more.
 func (l Enroller) drop(ctx context.Context, hub, name string, told plan.WaveRecord) error {
 	j, err := l.ReadJournal(ctx, hub)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 
 // Supplier gets a member the credentials that it lacks from outside.
 type Supplier interface {
-	// Secrets returns what is to be written into the member's namespace, and says in lines what that rests on and what else was there
-	// and is left alone. It ends with ctx.
+	// Secrets returns what is to be written into the member's namespace, and says in lines what that rests on and what
+	// else was there and is left alone. It ends with ctx.
 	Secrets(ctx context.Context, s plan.Supply) (secrets []map[string]any, said []string, err error)
 	// From says in a few words where they come from.
 	From() string
@@ -23,7 +23,8 @@ type Supplier interface {
 	Makes() bool
 }
 
-// Supply implements Clusters. A secret that is there is replaced when it is one of those wanted, and left as it is otherwise.
+// Supply implements Clusters. A secret that is there is replaced when it is one of those wanted, and left as it is
+// otherwise.
 func (l *Live) Supply(ctx context.Context, s plan.Supply, still func() error) ([]string, error) {
 	return l.supply(ctx, writer{fleet: l.Fleet}, s, still)
 }

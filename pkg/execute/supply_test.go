@@ -32,8 +32,8 @@ func (h handed) Secrets(context.Context, plan.Supply) (all []map[string]any, sai
 	return all, []string{"it rests on this"}, h.err
 }
 
-// writes starts a server with objects, which refuses to make those that are there, and returns what is written to it, "METHOD name body" or,
-// of a dry run, "METHOD name dry".
+// writes starts a server with objects, which refuses to make those that are there, and returns what is written to it,
+// "METHOD name body" or, of a dry run, "METHOD name dry".
 func writes(t *testing.T, forbidden string, objects ...object) (*Live, func() []string) {
 	t.Helper()
 	s := apifake.Start(objects...)

@@ -8,8 +8,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Tokens are made again, whoever interrupts: a pod never presents one that has ended, where some operators take their time to make a token
-// and some never make one; and a run that says that a token is new is right. Each rule behind that shows when it is bent.
+// Tokens are made again, whoever interrupts: a pod never presents one that has ended, where some operators take their
+// time to make a token and some never make one; and a run that says that a token is new is right. Each rule behind
+// that shows when it is bent.
 func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
 	steps := func(change func(*plan.Step)) mutation {
 		return deciding(func(_ plan.State, w plan.Wave) plan.Wave {

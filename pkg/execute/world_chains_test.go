@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// chains are real certificates for the model: one that everybody trusts, with and without the name that edges dial, and one of a CA that
-// nobody trusts.
+// chains are real certificates for the model: one that everybody trusts, with and without the name that edges dial,
+// and one of a CA that nobody trusts.
 var chains = func() (c struct{ ca, good, unnamed, foreign []byte }) {
 	var ca, other []byte
 	sign := func(tmpl, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) []byte {

@@ -179,7 +179,8 @@ func workloadOf(pods []*process, newest bool, counters *world) plan.Workload {
 	return wl
 }
 
-// count counts a write, and ends the process right before it when its time has come (killAt), or right after it (-killAt).
+// count counts a write, and ends the process right before it when its time has come (killAt), or right after it
+// (-killAt).
 func (w *world) count() {
 	w.writes++
 	if w.writes == w.killAt {

@@ -13,9 +13,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// world is a small model of the product and of everybody else, without a byte of JSON: Central's pods with what they accept,
-// edges and MPC whose pods present what they were started with, operators that lag, the roster, the journal, the webhook. It
-// moves by chance whenever somebody pauses, and writes down every dial that is refused for its mode.
+// world is a small model of the product and of everybody else, without a byte of JSON: Central's pods with what they
+// accept, edges and MPC whose pods present what they were started with, operators that lag, the roster, the journal,
+// the webhook. It moves by chance whenever somebody pauses, and writes down every dial that is refused for its mode.
 type world struct {
 	*rand.Rand
 	switches
@@ -329,8 +329,9 @@ func (e *fleetMember) denies(mode guard.Cred) bool {
 	return e.enforced != 0 && e.declared == state.JWT && mode != state.JWT
 }
 
-// behindFences says whether everything that the roster states of edges is stated behind a fence: without one, somebody who edits an edge and
-// somebody who edits the hub can meet within the minutes for which a statement is believed, and nothing here prevents it.
+// behindFences says whether everything that the roster states of edges is stated behind a fence: without one,
+// somebody who edits an edge and somebody who edits the hub can meet within the minutes for which a statement is
+// believed, and nothing here prevents it.
 func (w *world) behindFences() bool {
 	return !slices.ContainsFunc(w.names(), func(name string) bool { return w.entries[name] != nil && w.entries[name].Fence == "" })
 }
@@ -355,8 +356,8 @@ func asHub(a accepts) guard.Hub {
 	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: tri[a.mtls], state.JWT: tri[a.jwt]}, Basis: fmt.Sprint(a)}
 }
 
-// alone says whether an edge is in flight in a run without a hub, which cannot look whether the hub will accept it, or was and still
-// follows being put back.
+// alone says whether an edge is in flight in a run without a hub, which cannot look whether the hub will accept it,
+// or was and still follows being put back.
 func (w *world) alone(e *fleetMember) bool {
 	in := w.homes[e.name].InFlight
 	return e.touched || in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return s.Member == e.name })

@@ -23,8 +23,8 @@ func (w *world) someRenewal() plan.Goal {
 	return g
 }
 
-// renew lets runs that have tokens made again be interrupted again and again, then runs until all are; where an operator never makes one, until
-// it was tried. What goes wrong counts as refused.
+// renew lets runs that have tokens made again be interrupted again and again, then runs until all are; where an
+// operator never makes one, until it was tried. What goes wrong counts as refused.
 func (w *world) renew(mutate mutation) {
 	for range w.IntN(3) {
 		w.interrupted(w.someRenewal(), mutate)
@@ -52,7 +52,8 @@ func (w *world) tokenOf(e *fleetMember) plan.Credential {
 	return c
 }
 
-// tickToken lets an edge's operator move: it renews the token that is there, and makes one that is not, at once or late, or never.
+// tickToken lets an edge's operator move: it renews the token that is there, and makes one that is not, at once or
+// late, or never.
 func (w *world) tickToken(e *fleetMember) {
 	if e.token && w.now.Sub(e.minted) >= tokenRenewed {
 		e.minted = w.now
@@ -98,7 +99,8 @@ func (w *world) writeToken(p plan.Write) (bool, error) {
 	return true, nil
 }
 
-// lost says whether a token is gone that nothing but a run makes again: whoever finds that runs the plugin again at once.
+// lost says whether a token is gone that nothing but a run makes again: whoever finds that runs the plugin again at
+// once.
 func (w *world) lost() bool {
 	return slices.ContainsFunc(w.names(), func(name string) bool { return w.forgets[name] && !w.edges[name].token })
 }

@@ -26,8 +26,8 @@ const FieldManager = "kubectl-xcpauth"
 // conflictRetries is how often a write is tried again after somebody else changed another part of the object meanwhile.
 const conflictRetries = 5
 
-// writeTimeout bounds one write with its reads. It is longer than a read's: an API server takes its first write of a new kind
-// only after some seconds, and a write that was given up on may still have been stored.
+// writeTimeout bounds one write with its reads. It is longer than a read's: an API server takes its first write of a
+// new kind only after some seconds, and a write that was given up on may still have been stored.
 const writeTimeout = 30 * time.Second
 
 type writer struct {
@@ -51,9 +51,10 @@ func (w writer) fill(p plan.Write, body map[string]any) error {
 	return nil
 }
 
-// write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge patch of our
-// paths (a strategic one where lists are by name) that carries the UID and resourceVersion of an object whose values at those paths are still Before; when they are
-// After already, or Unless, there is nothing to do. It returns whether anything was written.
+// write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge
+// patch of our paths (a strategic one where lists are by name) that carries the UID and resourceVersion of an object
+// whose values at those paths are still Before; when they are After already, or Unless, there is nothing to do. It
+// returns whether anything was written.
 func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -258,8 +259,9 @@ func uid(o map[string]any) string {
 	return id
 }
 
-// matches says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null. With byName, a list in
-// want is of named entries, each of which live has, or lacks where everything but its name is nil.
+// matches says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null.
+// With byName, a list in want is of named entries, each of which live has, or lacks where everything but its name is
+// nil.
 func matches(live any, want map[string]any, byName bool) bool {
 	m, _ := live.(map[string]any)
 	for k, v := range want {

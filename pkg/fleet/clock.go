@@ -40,8 +40,8 @@ func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
 // WrappedRoundTripper lets client-go find the transport below.
 func (c *clock) WrappedRoundTripper() http.RoundTripper { return c.next }
 
-// note reads one answer. Its Date is cut to seconds, and was written some time between the question and the answer: what lies
-// within that is no skew.
+// note reads one answer. Its Date is cut to seconds, and was written some time between the question and the answer:
+// what lies within that is no skew.
 func (c *clock) note(asked, answered time.Time, header string) {
 	date, err := http.ParseTime(header)
 	if err != nil {
@@ -55,8 +55,8 @@ func (c *clock) note(asked, answered time.Time, header string) {
 	}
 }
 
-// Skew is how far the API server's clock is ahead of this machine's at the least (less than 0: behind), by its answers so far; nil when
-// none told.
+// Skew is how far the API server's clock is ahead of this machine's at the least (less than 0: behind), by its
+// answers so far; nil when none told.
 func (c *Cluster) Skew() *time.Duration {
 	c.clock.mu.Lock()
 	defer c.clock.mu.Unlock()

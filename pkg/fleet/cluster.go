@@ -16,7 +16,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// statusOnly decodes the one type that we take from API machinery: the Status in which an API server says why it refused.
+// statusOnly decodes the one type that we take from API machinery: the Status in which an API server says why it
+// refused.
 var statusOnly = func() runtime.NegotiatedSerializer {
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
@@ -42,15 +43,17 @@ type connection struct {
 	refused *atomic.Bool // an API server answered 401 to cluster
 }
 
-// Cluster is Connect for whoever has nothing to do meanwhile: a credential plugin that does not end is stopped by its own deadline.
+// Cluster is Connect for whoever has nothing to do meanwhile: a credential plugin that does not end is stopped by its
+// own deadline.
 func (f *Fleet) Cluster(name string) (*Cluster, error) {
 	return f.Connect(context.Background(), name, nil)
 }
 
-// Connect returns the client of a context, made once and kept: one connection serves all reads and writes of a run. It talks to no
-// cluster. If the context has a credential plugin, its process runs now, once for all contexts that share it, within its own deadline
-// and no longer than somebody waits for it; again when the credential has run out or was refused. clock, when not nil, is told
-// whether the wait is the plugin's: false while it waits for its turn, or for the user to answer it on the terminal.
+// Connect returns the client of a context, made once and kept: one connection serves all reads and writes of a run.
+// It talks to no cluster. If the context has a credential plugin, its process runs now, once for all contexts that
+// share it, within its own deadline and no longer than somebody waits for it; again when the credential has run out
+// or was refused. clock, when not nil, is told whether the wait is the plugin's: false while it waits for its turn,
+// or for the user to answer it on the terminal.
 func (f *Fleet) Connect(ctx context.Context, name string, clock func(running bool)) (*Cluster, error) {
 	c, err := f.connection(name)
 	if err != nil {
@@ -111,7 +114,8 @@ func (f *Fleet) connection(name string) (*connection, error) {
 	return c, nil
 }
 
-// newCluster makes a client with the credential of a plugin, if there is one. refused is set when an API server answers 401 to it.
+// newCluster makes a client with the credential of a plugin, if there is one. refused is set when an API server
+// answers 401 to it.
 func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *atomic.Bool, error) {
 	cfg := rest.CopyConfig(base)
 	cfg.ExecProvider = nil
@@ -138,9 +142,9 @@ func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *at
 	return c, refused, nil
 }
 
-// Endpoint tells the API server of a context from another's by what the kubeconfig says of it: the address, the CA and the name
-// that its certificate must have, the proxy on the way. Two contexts with the same endpoint reach the same API server. It is ""
-// when the kubeconfig does not say.
+// Endpoint tells the API server of a context from another's by what the kubeconfig says of it: the address, the CA
+// and the name that its certificate must have, the proxy on the way. Two contexts with the same endpoint reach the
+// same API server. It is "" when the kubeconfig does not say.
 func (f *Fleet) Endpoint(name string) string {
 	context := f.raw.Contexts[name]
 	if context == nil {

@@ -21,7 +21,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// CredentialError says why a credential plugin gave no credential. What the plugin printed is in it, without what looks like a secret.
+// CredentialError says why a credential plugin gave no credential. What the plugin printed is in it, without what
+// looks like a secret.
 type CredentialError struct {
 	Command string
 	Why     string

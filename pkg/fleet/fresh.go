@@ -9,7 +9,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Fresh is a client of the same cluster on a connection of its own, which may lead to another of its API servers; end closes it.
+// Fresh is a client of the same cluster on a connection of its own, which may lead to another of its API servers; end
+// closes it.
 func (c *Cluster) Fresh() (client rest.Interface, end func(), err error) {
 	cfg := rest.CopyConfig(c.Config)
 	if cfg.Proxy == nil {

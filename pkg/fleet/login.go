@@ -28,8 +28,9 @@ const (
 	failureStands = 10 * time.Second
 )
 
-// logins runs the credential plugins of a fleet. client-go can run them too, and is not left to it, for it does not cancel one
-// (kubernetes/kubernetes#108849), starts any number side by side, and lets all of them write to one stderr and read one stdin.
+// logins runs the credential plugins of a fleet. client-go can run them too, and is not left to it, for it does not
+// cancel one (kubernetes/kubernetes#108849), starts any number side by side, and lets all of them write to one stderr
+// and read one stdin.
 //
 //  1. Contexts with an identical plugin share one process.
 //  2. At most pluginLimit run side by side, without a terminal, each in a session of its own, so that none can take the terminal.
@@ -77,7 +78,8 @@ type flight struct {
 	stop    context.CancelFunc
 }
 
-// get returns the credential of a plugin: the one that is known, unless it has run out or is the refused one, else that of a run.
+// get returns the credential of a plugin: the one that is known, unless it has run out or is the refused one, else
+// that of a run.
 func (l *logins) get(ctx context.Context, plugin *clientcmdapi.ExecConfig, cfg *rest.Config, refused *credential, name string, clock func(bool)) (*credential, error) {
 	if clock == nil {
 		clock = func(bool) {}

@@ -9,7 +9,8 @@ import (
 // saidLimit is how much of what a plugin printed is shown: the end of it, where programs say what went wrong.
 const saidLimit = 300
 
-// said is what a plugin printed on stderr, in one line behind a colon, without what looks like a secret; "" when it printed nothing.
+// said is what a plugin printed on stderr, in one line behind a colon, without what looks like a secret; "" when it
+// printed nothing.
 func said(stderr []byte) string {
 	text := strings.Join(strings.Fields(redact(clean(string(stderr)))), " ")
 	if runes := []rune(text); len(runes) > saidLimit {
@@ -35,8 +36,9 @@ var (
 // hidden stands where something that looks like a secret stood.
 const hidden = "[redacted]"
 
-// redact takes out what looks like a secret: PEM blocks, JWTs, what follows Bearer or a word such as token or password, what stands
-// before the @ of an address, and long runs of letters with digits, which no word or path segment is. It rather takes too much.
+// redact takes out what looks like a secret: PEM blocks, JWTs, what follows Bearer or a word such as token or
+// password, what stands before the @ of an address, and long runs of letters with digits, which no word or path
+// segment is. It rather takes too much.
 func redact(s string) string {
 	s = pem.ReplaceAllString(s, hidden)
 	s = jwt.ReplaceAllString(s, hidden)

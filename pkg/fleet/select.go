@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// choose returns the names that the patterns choose, sorted. A pattern is a name, whatever it looks like, or else a /regular expression/ that must match
-// somewhere, or either of them behind a ^, which takes names away (the grammar of kubectl-foreach). No patterns, or only
-// ones that take away, start from all names. A plain name that is not there, and a pattern that matches nothing, is an error:
-// it is a typing mistake that would leave a cluster out. Names may share one pattern, with commas between them.
+// choose returns the names that the patterns choose, sorted. A pattern is a name, whatever it looks like, or else a
+// /regular expression/ that must match somewhere, or either of them behind a ^, which takes names away (the grammar
+// of kubectl-foreach). No patterns, or only ones that take away, start from all names. A plain name that is not
+// there, and a pattern that matches nothing, is an error: it is a typing mistake that would leave a cluster out.
+// Names may share one pattern, with commas between them.
 func choose(names, patterns []string) ([]string, error) {
 	patterns = parts(names, patterns)
 	var chosen []string
@@ -54,7 +55,8 @@ func choose(names, patterns []string) ([]string, error) {
 	return slices.Compact(chosen), nil
 }
 
-// parts splits lists of names at their commas. The comma of a name that is there, and of a /regular expression/, is a part of it.
+// parts splits lists of names at their commas. The comma of a name that is there, and of a /regular expression/, is a
+// part of it.
 func parts(names, patterns []string) []string {
 	var all []string
 	for _, p := range patterns {

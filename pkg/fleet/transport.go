@@ -26,8 +26,8 @@ func (w watch401) RoundTrip(r *http.Request) (*http.Response, error) {
 // WrappedRoundTripper lets client-go find the transport below, as for its own wrappers.
 func (w watch401) WrappedRoundTripper() http.RoundTripper { return w.RoundTripper }
 
-// impatient passes an API server's wish to be asked again later on only if there is time for that. client-go would wait until the
-// deadline, and then say that no answer came in time.
+// impatient passes an API server's wish to be asked again later on only if there is time for that. client-go would
+// wait until the deadline, and then say that no answer came in time.
 type impatient struct{ http.RoundTripper }
 
 func (i impatient) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -46,8 +46,9 @@ func (i impatient) RoundTrip(r *http.Request) (*http.Response, error) {
 // WrappedRoundTripper lets client-go find the transport below, as for its own wrappers.
 func (i impatient) WrappedRoundTripper() http.RoundTripper { return i.RoundTripper }
 
-// shared lets the first request of a client make its connection before the others of the same burst go out: they then share it, where
-// each would make one of its own and all but one be thrown away. No request waits longer for that than the connection takes.
+// shared lets the first request of a client make its connection before the others of the same burst go out: they then
+// share it, where each would make one of its own and all but one be thrown away. No request waits longer for that
+// than the connection takes.
 type shared struct {
 	next http.RoundTripper
 

@@ -21,7 +21,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A burst shares the connection of its first request; when that one cannot connect the next tries; nobody waits beyond its own time.
+// A burst shares the connection of its first request; when that one cannot connect the next tries; nobody waits
+// beyond its own time.
 func TestABurstSharesOneConnection(t *testing.T) {
 	var connections atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

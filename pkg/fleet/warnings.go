@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// warner prints what the API server of a context warns of, each warning once. Whom our own webhook tells that it was asked is left out: it
-// says so with every answer, for those who probe it.
+// warner prints what the API server of a context warns of, each warning once. Whom our own webhook tells that it was
+// asked is left out: it says so with every answer, for those who probe it.
 type warner struct {
 	to      io.Writer // nil = discard
 	context string

@@ -75,7 +75,8 @@ func TestTriSaysItsWord(t *testing.T) {
 	}
 }
 
-// An edit that Withdraw lets pass never stops accepting what a member may present: the promise, for every hub and fleet.
+// An edit that Withdraw lets pass never stops accepting what a member may present: the promise, for every hub and
+// fleet.
 func TestWithdrawNeverPassesABreakingEdit(t *testing.T) {
 	tri := rapid.SampledFrom([]Tri{Unknown, No, Yes})
 	creds := []Cred{"mtls", "jwt", "kid:1"}

@@ -139,9 +139,9 @@ func compile(t *testing.T, mutants []mutant) (binary string) {
 	return binary
 }
 
-// mutantsOf makes every mutant of a file: each condition negated, each case dropped, && and || swapped and each side of them dropped, each
-// comparison turned around or moved by its border, each truth value and each Tri replaced, each call made for its effect and each jump left out.
-// A change that does not compile makes none.
+// mutantsOf makes every mutant of a file: each condition negated, each case dropped, && and || swapped and each side
+// of them dropped, each comparison turned around or moved by its border, each truth value and each Tri replaced, each
+// call made for its effect and each jump left out. A change that does not compile makes none.
 func mutantsOf(t *testing.T, file string) []mutant {
 	t.Helper()
 	files := token.NewFileSet()

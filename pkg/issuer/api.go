@@ -103,8 +103,8 @@ func read(ctx context.Context, c *fleet.Cluster, r plan.Ref) (object, error) {
 	return o, err
 }
 
-// ready are the names of a Deployment's pods that are ready to be asked; at most three. It is an error when there is none, or when it cannot be
-// told which are the Deployment's.
+// ready are the names of a Deployment's pods that are ready to be asked; at most three. It is an error when there is
+// none, or when it cannot be told which are the Deployment's.
 func ready(ctx context.Context, c *fleet.Cluster, deployment plan.Ref) ([]string, error) {
 	var d struct {
 		Spec struct {
@@ -162,8 +162,8 @@ func ready(ctx context.Context, c *fleet.Cluster, deployment plan.Ref) ([]string
 	return names, nil
 }
 
-// post asks a pod. Who answers is the pod that the API server leads to, so its certificate, which is made for the Service's name, tells
-// nothing more.
+// post asks a pod. Who answers is the pod that the API server leads to, so its certificate, which is made for the
+// Service's name, tells nothing more.
 func post(ctx context.Context, c *fleet.Cluster, pod string, api plan.TokenAPI, login string, body []byte) (int, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()

@@ -12,7 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Tokens gets zones their tokens: from the global's own API, which asks who may and writes it down; or signed here with the global's key.
+// Tokens gets zones their tokens: from the global's own API, which asks who may and writes it down; or signed here
+// with the global's key.
 type Tokens struct {
 	Fleet *fleet.Fleet
 	Login plan.Secret // the user's own bearer token for the API; empty when the administrator's is read from its secret

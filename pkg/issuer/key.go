@@ -17,8 +17,9 @@ import (
 // keyBits is the length of a new key, as the product makes it.
 const keyBits = 2048
 
-// sign issues a token with the global's signing key, read from its secret: whoever may read that may issue, and the product's own access
-// control and audit do not see it. The key must be the one that was planned with, usable, and the one that signs.
+// sign issues a token with the global's signing key, read from its secret: whoever may read that may issue, and the
+// product's own access control and audit do not see it. The key must be the one that was planned with, usable, and
+// the one that signs.
 func (k Tokens) sign(ctx context.Context, t plan.TokenRequest) (plan.Secret, []string, error) {
 	key, err := k.key(ctx, t)
 	if err != nil {

@@ -37,7 +37,8 @@ func look(context string, objects []apifake.Object) plan.Snapshot {
 	return s
 }
 
-// every is all that may be needed: of a global without the journal's namespace and with it, of a zone, and of a cluster with neither.
+// every is all that may be needed: of a global without the journal's namespace and with it, of a zone, and of a
+// cluster with neither.
 func every(t *testing.T, migrate bool) []plan.Permission {
 	t.Helper()
 	journal := apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}
@@ -99,7 +100,8 @@ func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 	}
 }
 
-// What is missing is said of each context by what this product needs there, and nothing that another product's provider asked for counts.
+// What is missing is said of each context by what this product needs there, and nothing that another product's
+// provider asked for counts.
 func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 	s := look("west", mesh("")["west"])
 	s.AccessReviews = map[plan.Permission]plan.AccessReview{{Verb: "list", Group: "install.tetrate.io", Resource: "controlplanes"}: {}}

@@ -124,7 +124,8 @@ func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 	}
 }
 
-// Cutting a zone off is for the tokens that were named: what the list was evidently meant to revoke is asked about all the same.
+// Cutting a zone off is for the tokens that were named: what the list was evidently meant to revoke is asked about
+// all the same.
 func TestCuttingOffRevokesNobodyElse(t *testing.T) {
 	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(zonetoken.RevocationsName, "x, 11111111-1111-4111-8111-111111111111")))
 	d := kongmesh.Provider()
@@ -138,7 +139,8 @@ func TestCuttingOffRevokesNobodyElse(t *testing.T) {
 	}
 }
 
-// A journal is an object that others can write: only what this provider writes itself is done for it, and leads to a credential that is good.
+// A journal is an object that others can write: only what this provider writes itself is done for it, and leads to a
+// credential that is good.
 func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 	f := namespaced(mesh(token(t, "west", nil))).facts(t, kongmesh.Provider(), nil)
 	west, d := f.Member("west"), kongmesh.Provider()
@@ -190,7 +192,8 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 	}
 }
 
-// Two zones in one namespace have secrets of their own: neither is given the other's name, nor is the other's token left over.
+// Two zones in one namespace have secrets of their own: neither is given the other's name, nor is the other's token
+// left over.
 func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
 	f := fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true, "east": true})...)}
 	both := apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "xcpauth-zone-token-west-1", "token"))
@@ -217,7 +220,8 @@ func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
 	}
 }
 
-// What an object said before is kept in a ConfigMap that others can write: of that only what this provider changes is a way back.
+// What an object said before is kept in a ConfigMap that others can write: of that only what this provider changes is
+// a way back.
 func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 	d := kongmesh.Provider()
 	container := func(more string, value any) map[string]any {
@@ -277,8 +281,8 @@ func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 	}
 }
 
-// A rotation is taken back while its key is the newest and the key that its zones go back to the one before: whoever planned that before
-// another run changed the keys retires nothing.
+// A rotation is taken back while its key is the newest and the key that its zones go back to the one before: whoever
+// planned that before another run changed the keys retires nothing.
 func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 	d := kongmesh.Provider()
 	for _, tc := range []struct {
@@ -316,7 +320,8 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 	}
 }
 
-// untaken is what the way back of a rotation from key 1 to key 2 does with west, which has a token, and says; beside it lie others.
+// untaken is what the way back of a rotation from key 1 to key 2 does with west, which has a token, and says; beside
+// it lie others.
 func untaken(t *testing.T, d plan.Provider, skew map[string]time.Duration, west string, beside ...string) (does, said string) {
 	t.Helper()
 	fl := namespaced(mesh(west, key("2")))
@@ -380,8 +385,8 @@ func TestARotationIsNotTakenBackToWhatExpiresSoon(t *testing.T) {
 	}
 }
 
-// A zone without a context that provides a token of the key before may have been started with one of the newest since: its session says
-// nothing against that unless it is older than that key, or the token newer.
+// A zone without a context that provides a token of the key before may have been started with one of the newest
+// since: its session says nothing against that unless it is older than that key, or the token newer.
 func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
 	d := kongmesh.Provider()
 	facts := d.ReadState
@@ -437,8 +442,8 @@ func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 	}
 }
 
-// The history is an object that others can write: a rotation goes on with the kid in it when the product itself could have given it to the
-// next key, or did to the newest.
+// The history is an object that others can write: a rotation goes on with the kid in it when the product itself could
+// have given it to the next key, or did to the newest.
 func TestAHistoryCannotNameTheNextKey(t *testing.T) {
 	d := kongmesh.Provider()
 	for to, want := range map[string]guard.Cred{

@@ -337,8 +337,8 @@ func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 	}
 }
 
-// BenchmarkAThousandZones makes the state of a global and its thousand zones, each in a cluster of its own with a token to verify, and
-// plans a rotation of all of them.
+// BenchmarkAThousandZones makes the state of a global and its thousand zones, each in a cluster of its own with a
+// token to verify, and plans a rotation of all of them.
 func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
 	d := kongmesh.Provider()
 	f := namespaced(mesh("")).facts(t, d, nil)

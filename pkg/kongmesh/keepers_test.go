@@ -14,7 +14,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// A list of revoked tokens that somebody keeps is not written: it would come back as it was, and a revoked token would be accepted again.
+// A list of revoked tokens that somebody keeps is not written: it would come back as it was, and a revoked token
+// would be accepted again.
 func TestAListOfRevokedTokensThatIsKeptElsewhereIsNotWritten(t *testing.T) {
 	list := apifake.GlobalSecret(zonetoken.RevocationsName, "22222222-2222-4222-8222-222222222222")
 	meta(list)["ownerReferences"] = []any{apifake.Object{"kind": "ExternalSecret", "name": "revoked", "controller": true}}

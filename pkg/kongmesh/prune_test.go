@@ -45,7 +45,8 @@ func pruning(list string, beside ...string) fleet {
 	return fl
 }
 
-// pruned is the list that a plan leaves, what it takes off it, and what it says besides; the list as it was when nothing is written.
+// pruned is the list that a plan leaves, what it takes off it, and what it says besides; the list as it was when
+// nothing is written.
 func pruned(t *testing.T, list string, f plan.State) (left string, ids []string, said string) {
 	t.Helper()
 	p := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Within: time.Minute})

@@ -38,8 +38,8 @@ func without(objects []apifake.Object, names ...string) []apifake.Object {
 	return objects
 }
 
-// Where a global is not known to keep its state in Kubernetes, nothing is known of its keys, zones and sessions, and nothing is written:
-// an empty list is never "nobody".
+// Where a global is not known to keep its state in Kubernetes, nothing is known of its keys, zones and sessions, and
+// nothing is written: an empty list is never "nobody".
 func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 	global := func(version string, env ...any) []apifake.Object {
 		return append(apifake.Global(version, nil, env...),

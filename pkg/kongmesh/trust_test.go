@@ -77,7 +77,8 @@ func certificate(t *testing.T, by *authority, until time.Duration, names ...stri
 	return &authority{cert, key}, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// withFile mounts a secret where a control plane reads a file, as the chart does, and adds the secret with that file's key unless it is nil.
+// withFile mounts a secret where a control plane reads a file, as the chart does, and adds the secret with that
+// file's key unless it is nil.
 func withFile(objects []apifake.Object, file, secret string, content *string) []apifake.Object {
 	for _, o := range objects {
 		if o["kind"] == "Deployment" { // its pod has the same spec

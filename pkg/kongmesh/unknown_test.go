@@ -32,8 +32,8 @@ func claimed(t *testing.T, claims string) string {
 	return text + "." + b64(signature)
 }
 
-// What the product's own reader takes for the end of a token is its end, however it is written: authentication is not turned on over one that
-// ends soon.
+// What the product's own reader takes for the end of a token is its end, however it is written: authentication is not
+// turned on over one that ends soon.
 func TestTheEndOfATokenIsReadAsTheProductReadsIt(t *testing.T) {
 	soon := noon.Add(90 * time.Second).Unix()
 	far := noon.Add(90 * 24 * time.Hour).Unix()
@@ -146,7 +146,8 @@ func TestASessionOfAProcessThatDiedIsNone(t *testing.T) {
 	}
 }
 
-// The clocks of two replicas do not order sessions: while one that brought no token is open, no zone counts as connected with one.
+// The clocks of two replicas do not order sessions: while one that brought no token is open, no zone counts as
+// connected with one.
 func TestSessionsOfTwoReplicasAreNotOrderedByTheirClocks(t *testing.T) {
 	good := token(t, "west", nil)
 	early, late := noon.Add(-2*time.Minute), noon.Add(-time.Minute)
@@ -184,8 +185,8 @@ func TestAGlobalThatDoesNotTellOfTokensIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// What counts is when a pod's container was started, which is when it reads its token: a pod waits for its secret, and a container is started
-// again in its place.
+// What counts is when a pod's container was started, which is when it reads its token: a pod waits for its secret,
+// and a container is started again in its place.
 func TestAPodIsJudgedByTheStartOfItsContainer(t *testing.T) {
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 	for _, tc := range []struct {
@@ -220,7 +221,8 @@ func TestAPodIsJudgedByTheStartOfItsContainer(t *testing.T) {
 	}
 }
 
-// A variable that is there twice is said, and nothing is changed: the kubelet takes the last, and a patch changes the first.
+// A variable that is there twice is said, and nothing is changed: the kubelet takes the last, and a patch changes the
+// first.
 func TestAVariableThatIsThereTwiceIsLeftAlone(t *testing.T) {
 	d := kongmesh.Provider()
 	twice := func(name string) []any { return []any{apifake.Variable(name, "none"), apifake.Variable(name, "none")} }

@@ -11,9 +11,9 @@ import (
 // KubeSystem is the namespace by whose UID a cluster is told.
 var KubeSystem = plan.Read{Version: "v1", Resource: "namespaces", Name: "kube-system"}
 
-// Distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the first; the
-// others become rows of their own. A context that could not be looked at is of a cluster that was reached when both name the same
-// API server.
+// Distinct keeps one context of each cluster, told by the UID of kube-system: the hub's when it was named, else the
+// first; the others become rows of their own. A context that could not be looked at is of a cluster that was reached
+// when both name the same API server.
 func Distinct(snaps []plan.Snapshot, hub string, f *plan.State) []plan.Snapshot {
 	first := map[string]string{}
 	var kept []plan.Snapshot

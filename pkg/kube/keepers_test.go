@@ -7,7 +7,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 )
 
-// Who keeps an object is told by the marks of each tool, by a controller among its owners, and by who wrote the very fields.
+// Who keeps an object is told by the marks of each tool, by a controller among its owners, and by who wrote the very
+// fields.
 func TestWhoKeepsAnObject(t *testing.T) {
 	paths := [][]string{{"spec", "components", "xcp", "centralAuthModes"},
 		{"spec", "template", "spec", "containers", `k:{"name":"cp"}`, "env", `k:{"name":"A"}`}}

@@ -20,8 +20,8 @@ func decode[T any](r plan.Result) listed[T] {
 	})
 }
 
-// list decodes a list, or says why there is none to speak of: unknown must never become absent. A kind that is not served at all is an
-// empty list. Nobody changes what it returns.
+// list decodes a list, or says why there is none to speak of: unknown must never become absent. A kind that is not
+// served at all is an empty list. Nobody changes what it returns.
 func list[T any](r plan.Result) ([]T, string) {
 	if why := Unreadable(r); why != "" || r.Missing {
 		return nil, why

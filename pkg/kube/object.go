@@ -52,7 +52,8 @@ func (m Metadata) Written(path ...string) time.Time {
 	return last
 }
 
-// has says whether fields of an entry of managedFields hold a path. A key of it that begins with "k:" names an entry of a list.
+// has says whether fields of an entry of managedFields hold a path. A key of it that begins with "k:" names an entry
+// of a list.
 func has(fields json.RawMessage, path []string) bool {
 	var at map[string]any
 	_ = json.Unmarshal(fields, &at) // what is no object says nothing

@@ -149,8 +149,8 @@ func (c Container) Variable(name string) *Variable {
 	return nil
 }
 
-// StartedAt is when the process of a container was started that runs now, and with it what it was started with; of the only container,
-// whatever its name. Zero when it does not run, or when that is not known.
+// StartedAt is when the process of a container was started that runs now, and with it what it was started with; of
+// the only container, whatever its name. Zero when it does not run, or when that is not known.
 func (p Pod) StartedAt(container string) time.Time {
 	for _, c := range p.Status.ContainerStatuses {
 		if r := c.State.Running; r != nil && (c.Name == container || len(p.Status.ContainerStatuses) == 1) {
@@ -185,9 +185,9 @@ type Controlled struct {
 	Of                            *Decoded // instead of Deployment, of one that was read in a list
 }
 
-// Workload reads a Deployment and all its pods, found by ownership (labels of a product's pods need not be documented), and every other
-// pod of the namespace that holds is true of, whoever owns it: its ReplicaSet may be gone while it still ends. each completes what a pod
-// says of itself. Both may be nil.
+// Workload reads a Deployment and all its pods, found by ownership (labels of a product's pods need not be
+// documented), and every other pod of the namespace that holds is true of, whoever owns it: its ReplicaSet may be
+// gone while it still ends. each completes what a pod says of itself. Both may be nil.
 func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool) plan.Workload {
 	var w plan.Workload
 	d := c.Of

@@ -11,10 +11,12 @@ import (
 )
 
 // accessReviews is where an API server says what the one who asks may do. Everybody may ask by default (ClusterRole
-// system:basic-user). A SelfSubjectRulesReview would be one request, and may be incomplete: with authorizers that cannot list their rules.
+// system:basic-user). A SelfSubjectRulesReview would be one request, and may be incomplete: with authorizers that
+// cannot list their rules.
 const accessReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-// Lacking asks the API server of a context for rights, and returns those that are missing, and why it gave no answer, if so.
+// Lacking asks the API server of a context for rights, and returns those that are missing, and why it gave no answer,
+// if so.
 func (o *Observer) Lacking(ctx context.Context, name string, needs []plan.Permission) (missing []plan.Permission, err string) {
 	ctx, cancel := context.WithTimeout(ctx, o.MemberTimeout)
 	defer cancel()

@@ -10,8 +10,8 @@ import (
 // errDeadline is why a context ended whose deadline has passed.
 var errDeadline = errors.New("the deadline has passed")
 
-// deadline ends a context after a time that it can be told not to count: while a credential plugin waits for its turn, or a human
-// answers it, nobody is late.
+// deadline ends a context after a time that it can be told not to count: while a credential plugin waits for its
+// turn, or a human answers it, nobody is late.
 type deadline struct {
 	cancel context.CancelCauseFunc
 

@@ -36,8 +36,8 @@ type Observer struct {
 	Done func(plan.Snapshot)
 }
 
-// All looks at each of the contexts, side by side, and returns one snapshot for each, in the order given. A context that
-// cannot be looked at has its reason in the snapshot.
+// All looks at each of the contexts, side by side, and returns one snapshot for each, in the order given. A context
+// that cannot be looked at has its reason in the snapshot.
 func (o *Observer) All(ctx context.Context, contexts []string) []plan.Snapshot {
 	snaps := make([]plan.Snapshot, len(contexts))
 	slots := make(chan struct{}, max(o.Limit, 1))
@@ -56,8 +56,8 @@ func (o *Observer) All(ctx context.Context, contexts []string) []plan.Snapshot {
 	return snaps
 }
 
-// one looks at a context within its deadline. The work runs in a goroutine of its own, which is left behind in case that something
-// in it does not end with its context.
+// one looks at a context within its deadline. The work runs in a goroutine of its own, which is left behind in case
+// that something in it does not end with its context.
 func (o *Observer) one(ctx context.Context, name string) plan.Snapshot {
 	ctx, deadline := withDeadline(ctx, o.MemberTimeout)
 	defer deadline.stop()
@@ -104,8 +104,8 @@ func (p *progress) copy() map[plan.Read]plan.Result {
 	return maps.Clone(p.reads)
 }
 
-// look gets the credential of the context and performs burst after burst, all reads of a burst side by side, until the provider asks
-// for nothing more.
+// look gets the credential of the context and performs burst after burst, all reads of a burst side by side, until
+// the provider asks for nothing more.
 func (o *Observer) look(ctx context.Context, deadline *deadline, name string, p *progress) plan.Snapshot {
 	s := plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name)}
 	cluster, err := o.Fleet.Connect(ctx, name, deadline.run)
@@ -201,7 +201,8 @@ func Result(body []byte, err error) plan.Result {
 	return plan.Result{Body: body}
 }
 
-// noKind says whether it is the kind that an API server does not know: it names the object in its answer when it is that alone.
+// noKind says whether it is the kind that an API server does not know: it names the object in its answer when it is
+// that alone.
 func noKind(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Name == "" && status.Status().Details.Kind == "")

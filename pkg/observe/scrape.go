@@ -45,8 +45,8 @@ func scrape(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) 
 	return io.ReadAll(io.LimitReader(resp.Body, maxPage))
 }
 
-// served makes a TLS handshake with a pod's port and returns the certificates that it presents, as PEM. They are looked at and not
-// trusted: nothing is said over the connection.
+// served makes a TLS handshake with a pod's port and returns the certificates that it presents, as PEM. They are
+// looked at and not trusted: nothing is said over the connection.
 func served(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) {
 	f, err := forward(ctx, c, r)
 	if err != nil {
@@ -72,8 +72,8 @@ type forwarded struct {
 	stop    func() bool
 }
 
-// Forward is a connection to a port of a pod, as kubectl port-forward makes one, without opening a port on this machine. It ends with ctx,
-// and what the node said of a failure is in the error of its first read.
+// Forward is a connection to a port of a pod, as kubectl port-forward makes one, without opening a port on this
+// machine. It ends with ctx, and what the node said of a failure is in the error of its first read.
 func Forward(ctx context.Context, c *fleet.Cluster, namespace, pod string, port int) (net.Conn, error) {
 	f, err := forward(ctx, c, plan.Read{Version: "v1", Resource: "pods", Namespace: namespace, Name: pod, Port: port})
 	if err != nil {
@@ -94,8 +94,8 @@ func (e explained) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// forward connects to a pod's port without opening one on this machine: over WebSocket, or over SPDY where the API server or a proxy
-// before it does not speak that, as kubectl does.
+// forward connects to a pod's port without opening one on this machine: over WebSocket, or over SPDY where the API
+// server or a proxy before it does not speak that, as kubectl does.
 func forward(ctx context.Context, c *fleet.Cluster, r plan.Read) (*forwarded, error) {
 	wrap := func(err error) error {
 		return fmt.Errorf("forwarding port %d of pod %s/%s: %w", r.Port, r.Namespace, r.Name, err)
@@ -145,7 +145,8 @@ func (f *forwarded) SetDeadline(time.Time) error      { return nil }
 func (f *forwarded) SetReadDeadline(time.Time) error  { return nil }
 func (f *forwarded) SetWriteDeadline(time.Time) error { return nil }
 
-// dial opens the port-forward connection. Not all that dialling does takes a context, so a stuck one is left behind at the deadline.
+// dial opens the port-forward connection. Not all that dialling does takes a context, so a stuck one is left behind
+// at the deadline.
 func dial(ctx context.Context, c *fleet.Cluster, r plan.Read) (httpstream.Connection, error) {
 	cfg := rest.CopyConfig(c.Config)
 	if deadline, ok := ctx.Deadline(); ok {

@@ -15,8 +15,8 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// The names of a port-forward's protocol and headers (k8s.io/api/core/v1 and k8s.io/client-go/tools/portforward have them too, and are not
-// linked: they bring every type of Kubernetes, a fifth of the plugin).
+// The names of a port-forward's protocol and headers (k8s.io/api/core/v1 and k8s.io/client-go/tools/portforward have
+// them too, and are not linked: they bring every type of Kubernetes, a fifth of the plugin).
 const (
 	protocolPortForward = "portforward.k8s.io"
 	protocolTunnel      = "SPDY/3.1+" + protocolPortForward
@@ -27,7 +27,8 @@ const (
 	streamData          = "data"
 )
 
-// overWebSocket opens a port-forward as API servers of 1.31 and newer offer it: SPDY in the binary messages of a WebSocket.
+// overWebSocket opens a port-forward as API servers of 1.31 and newer offer it: SPDY in the binary messages of a
+// WebSocket.
 func overWebSocket(ctx context.Context, target *url.URL, cfg *rest.Config) (httpstream.Connection, error) {
 	transport, holder, err := websocket.RoundTripperFor(cfg)
 	if err != nil {
@@ -68,7 +69,8 @@ const (
 // normalClosure is the body of a message that closes because all is said: code 1000 (RFC 6455, 7.4.1).
 var normalClosure = []byte{0x03, 0xe8}
 
-// tunnel is a net.Conn whose bytes are the bodies of binary messages. One goroutine may read and one may write at a time, as SPDY does.
+// tunnel is a net.Conn whose bytes are the bodies of binary messages. One goroutine may read and one may write at a
+// time, as SPDY does.
 type tunnel struct {
 	messages
 	rest io.Reader // of the message that is being read

@@ -23,8 +23,8 @@ func (p Plan) Changes() int {
 	return n
 }
 
-// Build aims the goal, then asks the provider what comes next, predicts it done, and asks again, until nothing is left to do. A provider whose
-// predictions never arrive is cut off after as many waves as a fleet could need.
+// Build aims the goal, then asks the provider what comes next, predicts it done, and asks again, until nothing is
+// left to do. A provider whose predictions never arrive is cut off after as many waves as a fleet could need.
 func Build(d Provider, f State, goal Goal) Plan {
 	goal = d.Complete(f, goal)
 	p := Plan{Goal: goal}
@@ -47,8 +47,8 @@ func Build(d Provider, f State, goal Goal) Plan {
 	return p
 }
 
-// HoldWhilePaused is a wave, or what stands in its way: the rollout of a hub's Deployment is paused, and the wave needs its
-// pods to follow a change.
+// HoldWhilePaused is a wave, or what stands in its way: the rollout of a hub's Deployment is paused, and the wave
+// needs its pods to follow a change.
 func (f State) HoldWhilePaused(w Wave, deployment string) Wave {
 	type named struct {
 		who string
@@ -72,8 +72,9 @@ func (f State) HoldWhilePaused(w Wave, deployment string) Wave {
 	return w
 }
 
-// withoutUnsafe is a wave without the steps that the one rule does not allow, each of which is blocked by those who may still present what would be
-// withdrawn. A provider plans none; that it is asked here too keeps a plan from promising what its run would refuse.
+// withoutUnsafe is a wave without the steps that the one rule does not allow, each of which is blocked by those who
+// may still present what would be withdrawn. A provider plans none; that it is asked here too keeps a plan from
+// promising what its run would refuse.
 func withoutUnsafe(w Wave, f State) Wave {
 	kept := w
 	kept.Steps = nil

@@ -14,8 +14,8 @@ type cacheEntry struct {
 	v any
 }
 
-// WithCache is the result as one of which everything is made once, however often it is asked for: by several steps of one look, and by later
-// looks for which it was not read again. What was made lives and ends with the result.
+// WithCache is the result as one of which everything is made once, however often it is asked for: by several steps of
+// one look, and by later looks for which it was not read again. What was made lives and ends with the result.
 func (r Result) WithCache() Result {
 	if r.cache == nil {
 		r.cache = &cache{of: map[any]*cacheEntry{}}
@@ -23,8 +23,8 @@ func (r Result) WithCache() Result {
 	return r
 }
 
-// Cached is what do makes of a result: made once for each type T when the result is Kept, else each time. do rests on the result alone. All
-// who ask share what was made, so none of them changes it.
+// Cached is what do makes of a result: made once for each type T when the result is Kept, else each time. do rests on
+// the result alone. All who ask share what was made, so none of them changes it.
 func Cached[T any](r Result, do func(Result) T) T {
 	if r.cache == nil {
 		return do(r)

@@ -9,8 +9,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
-// Detect is the provider of whichever product is found: it reads what each of them reads, and decides by the one that is there. Where
-// none is, it is the first; where several are, the selection names one, or the hub's context holds one alone, or there is no hub.
+// Detect is the provider of whichever product is found: it reads what each of them reads, and decides by the one that
+// is there. Where none is, it is the first; where several are, the selection names one, or the hub's context holds
+// one alone, or there is no hub.
 func Detect(providers ...Provider) Provider {
 	of := func(f State) Provider {
 		i := slices.IndexFunc(providers, func(d Provider) bool { return d.Name == f.Product })
@@ -83,7 +84,8 @@ func Detect(providers ...Provider) Provider {
 	}
 }
 
-// permissionsOf are the rights for what is found in a context; where nothing is, or where it could not be told, those for any of the products.
+// permissionsOf are the rights for what is found in a context; where nothing is, or where it could not be told, those
+// for any of the products.
 func permissionsOf(providers []Provider, soFar map[Read]Result, migrate bool) []Permission {
 	nothing := !slices.ContainsFunc(providers, func(d Provider) bool { return d.Detects(Snapshot{Reads: soFar}) })
 	all := map[Permission]bool{}

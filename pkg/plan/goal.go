@@ -25,13 +25,14 @@ var Stages = []Stage{Dual, Edges, JWTOnly}
 type Goal struct {
 	To    guard.Cred `json:"to"` // the credential that every member is to present
 	Stage Stage      `json:"stage,omitempty"`
-	// Back asks for the way back: every edge that a migration moved presents again what it presented before. Only, when not
-	// empty, names the one edge that goes back.
+	// Back asks for the way back: every edge that a migration moved presents again what it presented before. Only, when
+	// not empty, names the one edge that goes back.
 	Back bool   `json:"back,omitempty"`
 	Only string `json:"only,omitempty"`
 	// NoHub moves edges for a team that has no access to the hub: nothing of the hub is read or written.
 	NoHub bool `json:"noHub,omitempty"`
-	// HubAgrees says that the hub's team relies no more on what was provided of the edges that go back in a run without a hub.
+	// HubAgrees says that the hub's team relies no more on what was provided of the edges that go back in a run without
+	// a hub.
 	HubAgrees bool `json:"hubAgrees,omitempty"`
 	// Cleanup asks for what ends the way back: the old credentials are deleted once nothing accepts them.
 	Cleanup bool `json:"cleanup,omitempty"`
@@ -50,11 +51,12 @@ type Goal struct {
 	// NoFence leaves out the fence of each member; FenceFor is how long one must be seen to deny without a break.
 	NoFence  bool          `json:"noFence,omitempty"`
 	FenceFor time.Duration `json:"fenceFor,omitempty"`
-	// Rotate asks for credentials that are signed with the hub's key To, which is made when it is not there, and for the end of the older
-	// keys. With Back it asks for such a rotation to be taken back: for credentials of the key before the newest, and for the end of that.
+	// Rotate asks for credentials that are signed with the hub's key To, which is made when it is not there, and for the
+	// end of the older keys. With Back it asks for such a rotation to be taken back: for credentials of the key before
+	// the newest, and for the end of that.
 	Rotate bool `json:"rotate,omitempty"`
-	// Revoke names credentials, by their IDs, that the hub is to refuse; a member that presents one gets another first, unless CutOff says
-	// that it may be refused. Reconnect has every member connect again after that.
+	// Revoke names credentials, by their IDs, that the hub is to refuse; a member that presents one gets another first,
+	// unless CutOff says that it may be refused. Reconnect has every member connect again after that.
 	Revoke []string `json:"revoke,omitempty"`
 	// RevokedOf is whose each of them is, where that is known: the hub takes it from that member alone.
 	RevokedOf map[string]string `json:"revokedOf,omitempty"`
@@ -62,20 +64,23 @@ type Goal struct {
 	Reconnect bool              `json:"reconnect,omitempty"`
 	// Prune asks for the list of revoked credentials without those that are known to have expired, and for nothing else.
 	Prune bool `json:"prune,omitempty"`
-	// Renew names the members whose credential is to be made again, and nothing else to be done, each with the digest of the one that it has
-	// when the run begins, which Aim fills in. "" among the names stands for every member that presents the wanted credential.
+	// Renew names the members whose credential is to be made again, and nothing else to be done, each with the digest of
+	// the one that it has when the run begins, which Aim fills in. "" among the names stands for every member that
+	// presents the wanted credential.
 	Renew map[string]string `json:"renew,omitempty"`
-	// Others says that whoever else presents a credential of the older keys, and is not seen, has got another: see the provider.
+	// Others says that whoever else presents a credential of the older keys, and is not seen, has got another: see the
+	// provider.
 	Others bool `json:"others,omitempty"`
-	// FromKey has tokens signed with the hub's key, where its own API would issue them otherwise. OwnLogin says that this API is asked with a
-	// token that is provided, and not with the administrator's.
+	// FromKey has tokens signed with the hub's key, where its own API would issue them otherwise. OwnLogin says that
+	// this API is asked with a token that is provided, and not with the administrator's.
 	FromKey  bool `json:"fromKey,omitempty"`
 	OwnLogin bool `json:"ownLogin,omitempty"`
 	// ValidFor is how long a token is valid that is made on the way; 0 leaves it to the provider.
 	ValidFor time.Duration `json:"validFor,omitempty"`
 	// Names are names that the hub's certificate must have besides those that the selected edges dial.
 	Names []string `json:"names,omitempty"`
-	// Pair is the public part of a certificate for the hub that somebody else made; its private key is with the executor, as PairFill.
+	// Pair is the public part of a certificate for the hub that somebody else made; its private key is with the
+	// executor, as PairFill.
 	Pair *Certificate `json:"pair,omitempty"`
 	// Supplied says where members get the credentials that they lack: "tctl", "a manifest"; "" when nowhere.
 	Supplied string `json:"supplied,omitempty"`
@@ -96,7 +101,8 @@ func (g Goal) stage() Stage {
 	return g.Stage
 }
 
-// RotationTo begins the word of a rotation; the credential that it leads to follows. RotationBack is the word of one that is taken back.
+// RotationTo begins the word of a rotation; the credential that it leads to follows. RotationBack is the word of one
+// that is taken back.
 const (
 	RotationTo   = "rotation to "
 	RotationBack = "rotation taken back"

@@ -25,15 +25,15 @@ type Hub struct {
 	Workload Workload
 	// Connections is what the hub's own metrics count; nil when they were not read.
 	Connections *Connections
-	// OperatorGeneration is the generation of the object that the product's operator derives from Object; it moves when the operator
-	// has taken a change over. 0 when it cannot be read.
+	// OperatorGeneration is the generation of the object that the product's operator derives from Object; it moves when
+	// the operator has taken a change over. 0 when it cannot be read.
 	OperatorGeneration int64
 	// Inventory names the members that the hub itself lists; nil when the hub keeps no such list. InventoryErr says why it
 	// could not be read, and then it may hold anybody.
 	Inventory    []string
 	InventoryErr string
-	// StoredElsewhere says why the hub's keys, members and sessions are not known to be in the objects of its cluster; "" when they are.
-	// Then nothing is known of them, and nothing is written.
+	// StoredElsewhere says why the hub's keys, members and sessions are not known to be in the objects of its cluster;
+	// "" when they are. Then nothing is known of them, and nothing is written.
 	StoredElsewhere string
 	ClusterUID      string
 	Organization    string // to which its members belong, "" when it does not say
@@ -62,11 +62,13 @@ type Hub struct {
 	Originals map[string]map[string]any
 	// History is the waves that were carried out, oldest first.
 	History []WaveRecord
-	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of its own.
+	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of
+	// its own.
 	Keys []Key
 	// Revocations is the list of credentials that the hub takes back one by one; nil where it has none of its own.
 	Revocations *Revocations
-	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does not.
+	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does
+	// not.
 	Sessions map[string][]Session
 	// TokenChecks says when the hub looks at a credential after a session began, one clause; "" where that is not said.
 	TokenChecks string
@@ -158,7 +160,8 @@ type Deletion struct {
 	Object  Ref    `json:"object"`
 }
 
-// Connections is how many streams the hub holds: one for each edge, and of cluster state one for each edge and one for MPC.
+// Connections is how many streams the hub holds: one for each edge, and of cluster state one for each edge and one
+// for MPC.
 type Connections struct{ Config, State int }
 
 // RosterState says how far the roster is installed.

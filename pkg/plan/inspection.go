@@ -132,8 +132,8 @@ type Permission struct {
 	Name                  string // "" for any
 }
 
-// MissingPermissions are those of some rights that the API server says are missing, in their order, and why it could not be asked, if so; what was not
-// asked is in neither.
+// MissingPermissions are those of some rights that the API server says are missing, in their order, and why it could
+// not be asked, if so; what was not asked is in neither.
 func (s Snapshot) MissingPermissions(needs []Permission) (missing []Permission, err string) {
 	for _, need := range needs {
 		switch answer, asked := s.AccessReviews[need]; {

@@ -56,8 +56,8 @@ type Member struct {
 	OriginalCredential guard.Cred
 	// History is the waves that runs without a hub carried out in the member's cluster, oldest first.
 	History []WaveRecord
-	// InFlight is the wave of a run without a hub that holds the member, "" when none does: that run, or the next one there, may put the
-	// member back without asking the hub.
+	// InFlight is the wave of a run without a hub that holds the member, "" when none does: that run, or the next one
+	// there, may put the member back without asking the hub.
 	InFlight string
 
 	// Fence is what keeps the member from being edited to present another credential.
@@ -95,8 +95,8 @@ type Workload struct {
 	Paused bool
 }
 
-// PausedReason says why no pod would follow a change of a Deployment, "" when nothing is known to be in the way. context is
-// that of its cluster.
+// PausedReason says why no pod would follow a change of a Deployment, "" when nothing is known to be in the way.
+// context is that of its cluster.
 func (w Workload) PausedReason(namespace, name, context string) string {
 	if !w.Paused {
 		return ""
@@ -105,7 +105,8 @@ func (w Workload) PausedReason(namespace, name, context string) string {
 		"resume it with: kubectl rollout resume deployment/%s -n %s --context %s", namespace, name, name, namespace, context)
 }
 
-// RolledOut wants a workload settled on processes none of which was there before. who is what people call it, deployment what is rolled out.
+// RolledOut wants a workload settled on processes none of which was there before. who is what people call it,
+// deployment what is rolled out.
 func (w Workload) RolledOut(before Workload, who, deployment string) Evaluation {
 	older := slices.ContainsFunc(w.Processes, func(p Process) bool {
 		return slices.ContainsFunc(before.Processes, func(b Process) bool { return b.UID == p.UID })
@@ -154,8 +155,8 @@ type Credential struct {
 	Denied         bool      `json:"-"` // it is not known since the right to read it is missing
 }
 
-// Rotation is what is known of the renewal of a member's credential: a session that lives on although the credential with which it
-// began has expired has shown that renewal works.
+// Rotation is what is known of the renewal of a member's credential: a session that lives on although the credential
+// with which it began has expired has shown that renewal works.
 type Rotation struct {
 	Seen   bool
 	At     time.Time // when it will have been seen, if all goes well; zero when nothing says so
@@ -163,8 +164,8 @@ type Rotation struct {
 	Static bool      // nothing renews the credential, as far as can be told
 }
 
-// Fence is a policy of a member's own cluster by which its API server denies every edit that would make the member present another
-// credential than the wanted one.
+// Fence is a policy of a member's own cluster by which its API server denies every edit that would make the member
+// present another credential than the wanted one.
 type Fence struct {
 	Policy  Ref // as they are stored; without a UID when they are not
 	Binding Ref
@@ -196,8 +197,8 @@ const (
 	CredentialMissing  CredentialState = "missing"  // not there, and nobody will make it
 )
 
-// Trust says whether the member can verify the hub's certificate once it moves; where members need not verify it, Why says of one that
-// it does not, and the rest is empty.
+// Trust says whether the member can verify the hub's certificate once it moves; where members need not verify it, Why
+// says of one that it does not, and the rest is empty.
 type Trust struct {
 	OK     bool
 	Where  string // the object that holds, or will hold, the CA
@@ -209,7 +210,8 @@ type Trust struct {
 	CA []byte `json:"-"`
 	// Suppliable says that the object is absent, or would not do, and that one from outside would help.
 	Suppliable bool
-	// Public says that the hub's certificate is signed by a public CA and that the member has no object with a CA, and may need none.
+	// Public says that the hub's certificate is signed by a public CA and that the member has no object with a CA, and
+	// may need none.
 	Public bool
 }
 
@@ -226,8 +228,8 @@ type Statement struct {
 	Invalid   string // why it says nothing although it is there: the object was re-created
 }
 
-// Verified says whether the roster's word and the member's own processes agree, at the time of the state, that it presents
-// cred and nothing else.
+// Verified says whether the roster's word and the member's own processes agree, at the time of the state, that it
+// presents cred and nothing else.
 func (m Member) Verified(cred guard.Cred, at time.Time) bool {
 	only := []guard.Cred{cred}
 	return m.Statement != nil && m.Statement.Invalid == "" && at.Before(m.Statement.Until) &&

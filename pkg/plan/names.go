@@ -20,8 +20,8 @@ const (
 	longest    = 300 // runes of a reason: an API server may say as much as it likes
 )
 
-// GroupByReason groups names by the reason that each has, the reason of most first, in a sentence of bounded length: every
-// name has a row of its own elsewhere. names and reasons belong together by their index.
+// GroupByReason groups names by the reason that each has, the reason of most first, in a sentence of bounded length:
+// every name has a row of its own elsewhere. names and reasons belong together by their index.
 func GroupByReason(names, reasons []string) string {
 	of := map[string][]string{}
 	var order []string

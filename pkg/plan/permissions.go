@@ -41,7 +41,8 @@ func (r Ref) Permissions(verbs ...string) []Permission {
 	return all
 }
 
-// Permissions are the rights that a patch takes, as the executor performs it. What it is read with again before it is written is among them.
+// Permissions are the rights that a patch takes, as the executor performs it. What it is read with again before it is
+// written is among them.
 func (p Write) Permissions() []contextPermission {
 	var all []contextPermission
 	add := func(o Ref, verbs ...string) {
@@ -102,8 +103,8 @@ func (s Step) Permissions() []contextPermission {
 	return all
 }
 
-// Permissions are the rights that the steps of a plan take, by context, each once and sorted. Steps without which the run goes on are not
-// counted.
+// Permissions are the rights that the steps of a plan take, by context, each once and sorted. Steps without which the
+// run goes on are not counted.
 func (p Plan) Permissions() map[string][]Permission {
 	sets := map[string]map[Permission]bool{}
 	for _, w := range p.Waves {

@@ -17,8 +17,8 @@ type Selection struct {
 	Tokens map[string]Secret
 	// Revoked are credentials that were provided as revoked, for what they say of themselves.
 	Revoked []Secret
-	// Roots returns the CAs that the system trusts, nil when there are none; it is asked only about a hub's certificate that comes
-	// without a CA.
+	// Roots returns the CAs that the system trusts, nil when there are none; it is asked only about a hub's certificate
+	// that comes without a CA.
 	Roots func() *x509.CertPool
 }
 
@@ -33,12 +33,13 @@ type Provider struct {
 	// Reads says what to read next of a context, given what was read of it so far; nil means that this is all. Metrics
 	// pages are asked for only when metrics is true.
 	Reads func(soFar map[Read]Result, metrics bool) []Read
-	// Permissions lists the rights that a run makes use of in a context of which that much was read, to look, and to migrate too when migrate is
-	// true; nil where nobody asks.
+	// Permissions lists the rights that a run makes use of in a context of which that much was read, to look, and to
+	// migrate too when migrate is true; nil where nobody asks.
 	Permissions func(soFar map[Read]Result, migrate bool) []Permission
 	// ReadState makes a state of snapshots.
 	ReadState func(snaps []Snapshot, where Selection, at time.Time) State
-	// Complete fills in what a goal leaves to the product, by the state that a run begins with: the credential that members are to present.
+	// Complete fills in what a goal leaves to the product, by the state that a run begins with: the credential that
+	// members are to present.
 	Complete func(State, Goal) Goal
 	// Next says what to do next.
 	Next func(State, Goal) Wave
@@ -46,18 +47,19 @@ type Provider struct {
 	Verify func(State, Member, Goal) Step
 	// InstallFence is the step that proves a member's fence, having installed it where it is not.
 	InstallFence func(State, Member, Goal) Step
-	// AllowsUndo says whether a patch that was read from a journal is one that this provider writes to take a step back, after which its
-	// member presents from again (see Step.From).
+	// AllowsUndo says whether a patch that was read from a journal is one that this provider writes to take a step back,
+	// after which its member presents from again (see Step.From).
 	AllowsUndo func(f State, p Write, from guard.Cred) bool
-	// CredentialAfter is what a member would present after a patch that takes a step back, as far as its credentials are good now, and whether that is
-	// known; nil where a member presents what its object says.
+	// CredentialAfter is what a member would present after a patch that takes a step back, as far as its credentials are
+	// good now, and whether that is known; nil where a member presents what its object says.
 	CredentialAfter func(f State, p Write) (cred guard.Cred, known bool)
-	// CannotPresent says why a member would not connect if it presented a credential again, "" when it would as far as is known; nil where only what the
-	// hub accepts decides that.
+	// CannotPresent says why a member would not connect if it presented a credential again, "" when it would as far as
+	// is known; nil where only what the hub accepts decides that.
 	CannotPresent func(f State, m Member, c guard.Cred) string
-	// Converged says of a member whether nothing is left to do for it on the way to a goal, and what it presents, in words, "" when that is not
-	// known; nil where it is whether the member presents what the goal wants (State.Moved).
+	// Converged says of a member whether nothing is left to do for it on the way to a goal, and what it presents, in
+	// words, "" when that is not known; nil where it is whether the member presents what the goal wants (State.Moved).
 	Converged func(f State, m Member, g Goal) (there bool, presents string)
-	// RemoveFence is what removes the fence of a member's cluster, which would deny the way back; nothing when it has none.
+	// RemoveFence is what removes the fence of a member's cluster, which would deny the way back; nothing when it has
+	// none.
 	RemoveFence func(State, Member) []Write
 }

@@ -53,14 +53,15 @@ type Snapshot struct {
 	// Denied says of Err that the cluster was reached, and that what is missing is the right to look.
 	Denied bool
 	Reads  map[Read]Result
-	// Skew is how far the API server's clock is ahead of ours at the least, by the Date of its answers; nil when none told.
+	// Skew is how far the API server's clock is ahead of ours at the least, by the Date of its answers; nil when none
+	// told.
 	Skew *time.Duration
 	// AccessReviews is what the API server says of the rights that were asked for.
 	AccessReviews map[Permission]AccessReview
 }
 
-// Clock is the time at by the clock of the cluster's API server, as far as its answers tell: the machines around it keep the same time.
-// Where nothing tells, it is our own.
+// Clock is the time at by the clock of the cluster's API server, as far as its answers tell: the machines around it
+// keep the same time. Where nothing tells, it is our own.
 func (s Snapshot) Clock(at time.Time) time.Time {
 	if s.Skew == nil {
 		return at

@@ -9,8 +9,9 @@ import (
 // SavedKind is the kind of a plan in a file.
 const SavedKind = "SavedPlan"
 
-// Saved is a plan in a file: its goal, its steps that write, and its basis, which is each cluster's UID and the values of the fields
-// that it replaces. Resource versions and credentials are no part of it: they move by themselves.
+// Saved is a plan in a file: its goal, its steps that write, and its basis, which is each cluster's UID and the
+// values of the fields that it replaces. Resource versions and credentials are no part of it: they move by
+// themselves.
 type Saved struct {
 	APIVersion string      `json:"apiVersion"`
 	Kind       string      `json:"kind"`
@@ -47,8 +48,8 @@ func (e *StaleError) Error() string {
 	return "the saved plan is stale: " + e.Why + "; make it again with kubectl xcpauth plan --out FILE"
 }
 
-// Fits refuses a fleet with another hub than the plan's: what is written there before anything of the plan is, a lock and what an
-// interrupted run left, is no part of it either. A nil plan fits every fleet.
+// Fits refuses a fleet with another hub than the plan's: what is written there before anything of the plan is, a lock
+// and what an interrupted run left, is no part of it either. A nil plan fits every fleet.
 func (s *Saved) Fits(f State) error {
 	if s == nil || s.HubUID == f.Hub.ClusterUID {
 		return nil
@@ -56,8 +57,8 @@ func (s *Saved) Fits(f State) error {
 	return &StaleError{fmt.Sprintf("it is of the hub in cluster %q, and the hub that is found here (context %s) is in cluster %q", s.HubUID, f.Hub.Context, f.Hub.ClusterUID)}
 }
 
-// Allows refuses a wave in which a step writes what the saved plan does not show. A nil plan allows everything. What an earlier run of
-// the same plan has done already is not missed.
+// Allows refuses a wave in which a step writes what the saved plan does not show. A nil plan allows everything. What
+// an earlier run of the same plan has done already is not missed.
 func (s *Saved) Allows(w Wave) error {
 	if s == nil {
 		return nil
@@ -81,7 +82,8 @@ func (s *Saved) Allows(w Wave) error {
 	return nil
 }
 
-// differs says in what two lists of writes differ, "" when they are of the same objects, from the same values to the same values.
+// differs says in what two lists of writes differ, "" when they are of the same objects, from the same values to the
+// same values.
 func differs(was, now []Write) string {
 	if len(was) != len(now) {
 		return fmt.Sprintf("make %d writes instead of %d", len(now), len(was))

@@ -9,8 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
-// State is what is known of a hub and its members at one moment. It is made by a provider from snapshots, and everything
-// that decides takes it as it is.
+// State is what is known of a hub and its members at one moment. It is made by a provider from snapshots, and
+// everything that decides takes it as it is.
 type State struct {
 	At      time.Time
 	Product string // the name of the provider that made them
@@ -119,8 +119,8 @@ func (f State) UnknownMember(name string) string {
 	return said + "; none was found: kubectl xcpauth status says where it looked"
 }
 
-// Switched says whether a member is where a goal wants it: proved, as the roster states; where there is no roster, as its object says and its
-// processes do.
+// Switched says whether a member is where a goal wants it: proved, as the roster states; where there is no roster, as
+// its object says and its processes do.
 func (f State) Switched(m Member, to guard.Cred) bool {
 	if f.UsesRoster {
 		return m.Verified(to, f.At)
@@ -128,8 +128,8 @@ func (f State) Switched(m Member, to guard.Cred) bool {
 	return m.Err == "" && m.Declared == to && m.Effective == to && m.Workload.Settled
 }
 
-// Blockers asks the one rule about a step that has a hub stop accepting something: who may still present it, at a time. It is asked where a
-// plan is made, on the state and on predicted ones, and again right before the write.
+// Blockers asks the one rule about a step that has a hub stop accepting something: who may still present it, at a
+// time. It is asked where a plan is made, on the state and on predicted ones, and again right before the write.
 func (f State) Blockers(s Step, now time.Time) []guard.Blocker {
 	if s.Withdraws == nil {
 		return nil
@@ -141,8 +141,8 @@ func (f State) Blockers(s Step, now time.Time) []guard.Blocker {
 	return guard.Withdraw(accepts, *s.Withdraws, f.GuardMembers(), now)
 }
 
-// GuardMembers returns every member in the form that the one rule takes; and as members of which nothing is known: every context
-// that could not be looked at, and those whom an inventory or a roster may list that could not be read.
+// GuardMembers returns every member in the form that the one rule takes; and as members of which nothing is known:
+// every context that could not be looked at, and those whom an inventory or a roster may list that could not be read.
 func (f State) GuardMembers() []guard.Member {
 	edges := make([]guard.Member, 0, len(f.Members))
 	for _, m := range f.Members {

@@ -2,8 +2,8 @@ package plan
 
 import "time"
 
-// Supply is a request for the credentials of one member, which come from outside: the product's own CLI, or a manifest that another
-// team provided.
+// Supply is a request for the credentials of one member, which come from outside: the product's own CLI, or a
+// manifest that another team provided.
 type Supply struct {
 	Member, ClusterName string
 	Context, Namespace  string

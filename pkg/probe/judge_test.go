@@ -53,7 +53,8 @@ func TestWhatTheAnswerOfTheAPIServerShows(t *testing.T) {
 	}
 }
 
-// The webhook is asked about what changes xcp: the edit does, whatever the object looks like, and withdraws nothing where that can be.
+// The webhook is asked about what changes xcp: the edit does, whatever the object looks like, and withdraws nothing
+// where that can be.
 func TestTheEditChangesXCPAndWithdrawsOnlyWhereItMust(t *testing.T) {
 	for _, c := range cases.All() {
 		for _, xcp := range []map[string]any{c.Old, c.New} {

@@ -113,7 +113,8 @@ func (l *Look) endpoints(ctx context.Context, hub *fleet.Cluster) {
 	}
 }
 
-// ask makes the guarded edit as a dry run. It is denied, admitted or fails exactly as the edit would be; nothing is stored.
+// ask makes the guarded edit as a dry run. It is denied, admitted or fails exactly as the edit would be; nothing is
+// stored.
 func (l *Look) ask(ctx context.Context, hub *fleet.Cluster, mp plan.Ref) {
 	l.Result.Answer = Unknown
 	path := observe.Path(plan.Read{Group: mp.Group, Version: mp.Version, Resource: mp.Resource, Namespace: mp.Namespace, Name: mp.Name})

@@ -75,7 +75,8 @@ type ServedPod struct {
 	Lacks  []string `json:"lacks,omitempty"`
 }
 
-// NewCertificates makes the report of Central's certificates, wanted under further names besides those that are dialled.
+// NewCertificates makes the report of Central's certificates, wanted under further names besides those that are
+// dialled.
 func NewCertificates(f plan.State, more []string) Certificates {
 	r := Certificates{APIVersion: APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second), Dialled: list(migration.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
 	if f.Standby != nil {

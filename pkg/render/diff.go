@@ -9,8 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Diff is what a patch does to its object as a unified diff of the YAML of our paths, before and after. What a secret holds is masked, as
-// kubectl diff does; what is not in the plan is said not to be.
+// Diff is what a patch does to its object as a unified diff of the YAML of our paths, before and after. What a secret
+// holds is masked, as kubectl diff does; what is not in the plan is said not to be.
 func Diff(p plan.Write) string {
 	name := fmt.Sprintf("%s in %s", p.Object, p.Context)
 	if p.Op == plan.OpDelete {
@@ -75,7 +75,8 @@ func present(m map[string]any) map[string]any {
 	return out
 }
 
-// known is what before says at the paths of after; where it says nothing about a value that is removed, that this is not known.
+// known is what before says at the paths of after; where it says nothing about a value that is removed, that this is
+// not known.
 func known(before, after map[string]any) map[string]any {
 	out := present(before)
 	for k, v := range after {

@@ -40,7 +40,8 @@ type KeyUser struct {
 	Why    string `json:"why"`
 }
 
-// NewKeys makes the report of a hub's signing keys, and of who presents a token of which. kid makes the credential of a key.
+// NewKeys makes the report of a hub's signing keys, and of who presents a token of which. kid makes the credential of
+// a key.
 func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
 	r := Keys{APIVersion: APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
 	for _, k := range f.Hub.Keys {

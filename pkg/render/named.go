@@ -7,8 +7,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// named is a patch whose lists by name are written as values under that name, for people: env[NAME]. A value that is literally a token is
-// masked. Another patch is as it was.
+// named is a patch whose lists by name are written as values under that name, for people: env[NAME]. A value that is
+// literally a token is masked. Another patch is as it was.
 func named(p plan.Write) plan.Write {
 	if p.ListsByName {
 		p.Before, p.After = entries(p.Before, "*** (before)"), entries(p.After, "*** (after)")
@@ -36,7 +36,8 @@ func entries(m map[string]any, mask string) map[string]any {
 	return out
 }
 
-// entryText is an entry without its name: a variable's value, where that comes from, or what it holds; nil when it is absent.
+// entryText is an entry without its name: a variable's value, where that comes from, or what it holds; nil when it is
+// absent.
 func entryText(e map[string]any, mask string) any {
 	if v, ok := e["value"].(string); ok {
 		if strings.HasPrefix(v, "eyJ") { // how every JWT begins, and other encoded JSON

@@ -67,8 +67,8 @@ func PrintOne(w io.Writer, format string, r Report) error {
 	return Print(w, format, r)
 }
 
-// Painted is a writer that colours the lines of a table which somebody is to see: what a diff takes away and adds, and where a way back
-// ends. Each line must come in one write.
+// Painted is a writer that colours the lines of a table which somebody is to see: what a diff takes away and adds,
+// and where a way back ends. Each line must come in one write.
 func Painted(w io.Writer, colour bool) io.Writer {
 	if !colour {
 		return w

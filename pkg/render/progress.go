@@ -31,7 +31,8 @@ func (p *Progress) Line(e execute.Event, colour bool) string {
 	return TimeOfDay(e.At, p.began) + " " + text
 }
 
-// Progress is the wave in flight as a table that is redrawn in place: one row for each member, in the phase that its last event says.
+// Progress is the wave in flight as a table that is redrawn in place: one row for each member, in the phase that its
+// last event says.
 type Progress struct {
 	rows  []*progressRow
 	began time.Time // of the first event
@@ -42,8 +43,8 @@ type progressRow struct {
 	since time.Time // when the phase began
 }
 
-// Add takes an event in, and returns the lines that scroll up above the table: the end of the last wave, the title of the next, and what
-// concerns no row.
+// Add takes an event in, and returns the lines that scroll up above the table: the end of the last wave, the title of
+// the next, and what concerns no row.
 func (p *Progress) Add(e execute.Event, colour bool) []string {
 	switch e.Phase {
 	case execute.WaveStarted:
@@ -163,7 +164,8 @@ func paint(style, text string) string {
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
-// oneLine makes line breaks spaces and leaves other control characters out: what a server says is not to move the cursor.
+// oneLine makes line breaks spaces and leaves other control characters out: what a server says is not to move the
+// cursor.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

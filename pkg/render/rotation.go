@@ -36,9 +36,9 @@ func (r renewal) String() string {
 	return renewalWords[r.state] + ": " + r.text
 }
 
-// renewalOf says how the renewal of an edge's token goes. How early the product renews one is not documented; check says
-// the same as XA036. Whether the product would make the token again if it were gone is added where it would not: token
-// rotate refuses that edge.
+// renewalOf says how the renewal of an edge's token goes. How early the product renews one is not documented; check
+// says the same as XA036. Whether the product would make the token again if it were gone is added where it would not:
+// token rotate refuses that edge.
 func renewalOf(m plan.Member, at time.Time) renewal {
 	c, r := m.Credential, m.Rotation
 	if m.Role != plan.RoleEdge || m.Err != "" || r == (plan.Rotation{}) || !slices.Contains(m.Evidence.Presents, "jwt") {

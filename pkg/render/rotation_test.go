@@ -9,7 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// How the renewal of a token goes is told alike in every format: shortly beside the credential, in full in a field of its own.
+// How the renewal of a token goes is told alike in every format: shortly beside the credential, in full in a field of
+// its own.
 func TestTheRotationOfATokenIsTold(t *testing.T) {
 	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	hour := plan.Credential{State: plan.CredentialReady, Written: at.Add(-20 * time.Minute), Expires: at.Add(40 * time.Minute)}

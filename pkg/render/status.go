@@ -42,8 +42,8 @@ type StatusRow struct {
 	Why        []string `json:"why,omitempty"`
 }
 
-// NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same selection. What a
-// team without a hub sees has no row of a hub.
+// NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same
+// selection. What a team without a hub sees has no row of a hub.
 func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status {
 	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
 	s.zones(f)

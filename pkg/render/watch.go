@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Changes says in one line for each member what differs from an earlier status, from what to what. Of the first look, when earlier is nil,
-// each member is said as it is. Ages alone are no change.
+// Changes says in one line for each member what differs from an earlier status, from what to what. Of the first look,
+// when earlier is nil, each member is said as it is. Ages alone are no change.
 func Changes(earlier *Status, now Status) []string {
 	var lines []string
 	if earlier == nil {
@@ -80,8 +80,8 @@ var age = regexp.MustCompile(`\s*\b(\d+[smhd]( ago)?|just now)\b`)
 // ageless is text without ages, which change by themselves.
 func ageless(text string) string { return strings.TrimSpace(age.ReplaceAllString(text, "")) }
 
-// Page lays the status out for a window of a size that shows it again and again: without witnesses, and when there are more members than
-// fit, without those with whom all is well, who are counted.
+// Page lays the status out for a window of a size that shows it again and again: without witnesses, and when there
+// are more members than fit, without those with whom all is well, who are counted.
 func (s Status) Page(wide bool, columns, height int) []string {
 	all := func(StatusRow) bool { return true }
 	lines := s.page(wide, all)

@@ -114,7 +114,8 @@ type Issued struct {
 	Findings   []TokenFinding `json:"findings"`
 }
 
-// NewIssued makes the report of a token that was issued, as it reads now: signed here says that it was not by the product.
+// NewIssued makes the report of a token that was issued, as it reads now: signed here says that it was not by the
+// product.
 func NewIssued(z zonetoken.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f finding.Findings, at time.Time) Issued {
 	note := "keep its jti, by which it can be revoked"
 	if here {

@@ -28,8 +28,8 @@ func Next[S any](phases []Phase[S], goal plan.Goal, s S) plan.Wave {
 	return plan.Wave{}
 }
 
-// Canary is the wave that changes one of the members that are ready, with the step given: the one that the goal names, or
-// else the first. It has no step, and an obstacle more, when the one that the goal names is not ready.
+// Canary is the wave that changes one of the members that are ready, with the step given: the one that the goal
+// names, or else the first. It has no step, and an obstacle more, when the one that the goal names is not ready.
 func Canary(f plan.State, title string, ready []plan.Member, obstacles []plan.Obstacle, goal plan.Goal,
 	step func(plan.Member) plan.Step) plan.Wave {
 	canary, why := f.Canary(ready, obstacles, goal)
@@ -74,8 +74,8 @@ func HeldBack(m plan.Member, goal plan.Goal) string {
 	return ""
 }
 
-// Unseen are the obstacles of members that may exist and were not seen: a context that was not reached, an inventory that
-// was not read. member is what one is called: "an edge".
+// Unseen are the obstacles of members that may exist and were not seen: a context that was not reached, an inventory
+// that was not read. member is what one is called: "an edge".
 func Unseen(f plan.State, member string) []plan.Obstacle {
 	var all []plan.Obstacle
 	for _, o := range f.Others {

@@ -62,8 +62,8 @@ func Decode(text []byte) ([]api.EdgeCluster, error) {
 // proveAgain is what an edge's team does for a newer statement.
 const proveAgain = "; let its team prove it again: kubectl xcpauth edge publish --no-hub --out FILE"
 
-// Unacceptable says why a statement that was provided cannot be taken over into the roster, "" when it can. listed is the roster's entry
-// of that name, nil when there is none; f is what the hub's team itself sees.
+// Unacceptable says why a statement that was provided cannot be taken over into the roster, "" when it can. listed is
+// the roster's entry of that name, nil when there is none; f is what the hub's team itself sees.
 func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, wanted guard.Cred) string {
 	st, cp := StatementOf(e, f.At), e.Spec.ControlPlane
 	switch {

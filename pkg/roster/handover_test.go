@@ -73,8 +73,8 @@ func TestWhatIsNoHandOverIsRefused(t *testing.T) {
 	}
 }
 
-// A statement behind a fence is taken over where it could be without one, and for as long as it is believed; no word about a fence makes one
-// acceptable that is not.
+// A statement behind a fence is taken over where it could be without one, and for as long as it is believed; no word
+// about a fence makes one acceptable that is not.
 func TestWhatIsTakenOverBehindAFence(t *testing.T) {
 	facts := plan.State{At: noon}
 	facts.Hub.Inventory = []string{"far"}

@@ -23,7 +23,8 @@ import (
 // Believed is how long a statement about a member is believed when nothing keeps the member from changing.
 const Believed = 15 * time.Minute
 
-// BelievedFenced is how long it is believed when the member's own cluster was seen to deny every edit that would change it.
+// BelievedFenced is how long it is believed when the member's own cluster was seen to deny every edit that would
+// change it.
 const BelievedFenced = 7 * 24 * time.Hour
 
 // crdName is the name of the CustomResourceDefinition of EdgeCluster.
@@ -45,8 +46,8 @@ func NamespaceRead() plan.Read { return readNamespace }
 // JournalRead is what to read of an edge's own cluster, where a run without a hub keeps its journal.
 func JournalRead() plan.Read { return readJournal }
 
-// Permissions are the rights to what a run writes in a hub whatever the product, of which that much was read: the namespace where it is not there,
-// the journal, and the lock.
+// Permissions are the rights to what a run writes in a hub whatever the product, of which that much was read: the
+// namespace where it is not there, the journal, and the lock.
 func Permissions(read map[plan.Read]plan.Result) []plan.Permission {
 	const leases = "coordination.k8s.io"
 	all := []plan.Permission{
@@ -62,8 +63,8 @@ func Permissions(read map[plan.Read]plan.Result) []plan.Permission {
 	return all
 }
 
-// Parse returns how far the roster is installed and its entries by name. An entry that cannot be decoded is an error in the
-// state, never an absent entry.
+// Parse returns how far the roster is installed and its entries by name. An entry that cannot be decoded is an error
+// in the state, never an absent entry.
 func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.EdgeCluster) {
 	state := plan.RosterState{
 		Namespace: read[readNamespace].OK(),
@@ -139,8 +140,8 @@ func decodeJournal(r plan.Result) (j kept) {
 	return j
 }
 
-// Held says which wave in flight of the journal there holds the object with the given UID, "" when none does. One that cannot be read holds
-// every object.
+// Held says which wave in flight of the journal there holds the object with the given UID, "" when none does. One
+// that cannot be read holds every object.
 func Held(read map[plan.Read]plan.Result, uid string) string {
 	var journal struct {
 		Data map[string]string `json:"data"`
@@ -170,10 +171,10 @@ func Held(read map[plan.Read]plan.Result, uid string) string {
 // ahead is how far a statement's time may lie ahead of the reader's clock.
 const ahead = time.Minute
 
-// StatementOf is what an entry says of its member at the given time, nil when it says nothing. It is never believed longer
-// than Believed after it was seen, or BelievedFenced behind a fence, whatever it says itself; and it is void when it does not say when that was, when that
-// lies ahead, or later than it was written, or when its ControlPlane was re-created. So a clock that is wrong where it was made does not lengthen
-// its life.
+// StatementOf is what an entry says of its member at the given time, nil when it says nothing. It is never believed
+// longer than Believed after it was seen, or BelievedFenced behind a fence, whatever it says itself; and it is void
+// when it does not say when that was, when that lies ahead, or later than it was written, or when its ControlPlane
+// was re-created. So a clock that is wrong where it was made does not lengthen its life.
 func StatementOf(e api.EdgeCluster, now time.Time) *plan.Statement {
 	st, says := Says(&e, now)
 	if !says {
@@ -237,7 +238,8 @@ func saidLater(seen, written time.Time) bool {
 	return !written.IsZero() && seen.After(written.Add(ahead))
 }
 
-// written is when an entry's statement was last written, in the clock of the API server that keeps it; zero when its managedFields do not say.
+// written is when an entry's statement was last written, in the clock of the API server that keeps it; zero when its
+// managedFields do not say.
 func written(e *api.EdgeCluster) time.Time {
 	for _, f := range e.ManagedFields {
 		if writesStatement(f) {
@@ -287,8 +289,8 @@ func plain(member string) string {
 	}, member)
 }
 
-// namedAfter says whether an entry can be one of an edge of that cluster: it has its name, or, where several claim that, begins with it. A
-// cluster that an entry is about is no stranger to the webhook any more.
+// namedAfter says whether an entry can be one of an edge of that cluster: it has its name, or, where several claim
+// that, begins with it. A cluster that an entry is about is no stranger to the webhook any more.
 func namedAfter(entry, cluster string) bool {
 	begins := strings.ReplaceAll(strings.Trim(plain(cluster), "-."), ".", "-") + "-"
 	return entry == ObjectName(cluster) || strings.HasPrefix(strings.ReplaceAll(entry, ".", "-"), begins[:min(len(begins), 200)])
@@ -315,8 +317,9 @@ func Ref(name string) plan.Ref {
 		Kind: "EdgeCluster", Namespace: api.Namespace, Name: ObjectName(name)}
 }
 
-// Statement is the status that says what was proved of a member, seen at observed and believed for Believed, or BelievedFenced behind a
-// fence; rotated says that a session of it was seen to outlive the credential with which it began.
+// Statement is the status that says what was proved of a member, seen at observed and believed for Believed, or
+// BelievedFenced behind a fence; rotated says that a session of it was seen to outlive the credential with which it
+// began.
 func Statement(m plan.Member, presents guard.Cred, rotated bool, fence *api.FenceStatus, witnesses []string, source string, observed time.Time) api.EdgeClusterStatus {
 	believed := Believed
 	if fence != nil {
@@ -366,7 +369,8 @@ func Void() map[string]any {
 	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil, "fence": nil}}
 }
 
-// TakenBack is a Void that says when, as the time of what was seen last: what was seen before that is not published any more, whoever holds it.
+// TakenBack is a Void that says when, as the time of what was seen last: what was seen before that is not published
+// any more, whoever holds it.
 func TakenBack(void map[string]any, at time.Time) map[string]any {
 	status := map[string]any{}
 	maps.Copy(status, void["status"].(map[string]any))
@@ -374,7 +378,8 @@ func TakenBack(void map[string]any, at time.Time) map[string]any {
 	return map[string]any{"status": status}
 }
 
-// TakenBackSince says why a statement that was seen at observed must not be published over the status that stands, "" when it may.
+// TakenBackSince says why a statement that was seen at observed must not be published over the status that stands, ""
+// when it may.
 func TakenBackSince(stands api.EdgeClusterStatus, observed time.Time) string {
 	if t := stands.ObservedTime; t != nil && len(stands.Presents) == 0 && !observed.After(t.Time) {
 		return fmt.Sprintf("what was stated of it was taken back at %s, and this was seen before", t.UTC().Format(time.RFC3339))

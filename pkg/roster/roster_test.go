@@ -19,7 +19,8 @@ const day = 24 * time.Hour
 // at is a time relative to noon.
 func at(d time.Duration) *metav1.Time { return &metav1.Time{Time: noon.Add(d)} }
 
-// stated is an entry whose statement was seen a minute before noon, after change; a fence makes it one behind a fence that was proved then.
+// stated is an entry whose statement was seen a minute before noon, after change; a fence makes it one behind a fence
+// that was proved then.
 func stated(fenced bool, change func(*api.EdgeCluster)) api.EdgeCluster {
 	m := plan.Member{Name: "far", ClusterName: "far", ClusterUID: "cluster-1", Role: plan.RoleEdge, Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}
 	e := Entry(m)
@@ -34,7 +35,8 @@ func stated(fenced bool, change func(*api.EdgeCluster)) api.EdgeCluster {
 	return e
 }
 
-// Whatever a statement says itself, and whichever clock was wrong when it was made: how long it is believed from noon on, 0 for not at all.
+// Whatever a statement says itself, and whichever clock was wrong when it was made: how long it is believed from noon
+// on, 0 for not at all.
 func TestHowLongAStatementIsBelieved(t *testing.T) {
 	years := 10 * 365 * day
 	seen := func(d time.Duration) func(*api.EdgeCluster) {
@@ -144,8 +146,8 @@ func TestAnEntryThatSaysNothingHasNoStatement(t *testing.T) {
 	}
 }
 
-// When a statement was written is the word of the API server that keeps it: what was seen more than a minute after that was seen by a clock
-// that is ahead. Where its managedFields do not say, nothing is concluded.
+// When a statement was written is the word of the API server that keeps it: what was seen more than a minute after
+// that was seen by a clock that is ahead. Where its managedFields do not say, nothing is concluded.
 func TestAStatementThatWasSeenAfterItWasWrittenIsVoid(t *testing.T) {
 	wrote := func(d time.Duration, subresource, fields string) []metav1.ManagedFieldsEntry {
 		return []metav1.ManagedFieldsEntry{{Manager: "x", Subresource: "status", Time: at(-day), FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:conditions":{}}}`)},

@@ -48,7 +48,8 @@ type Manifests struct {
 	path   string
 }
 
-// ReadManifests reads the file, or of a directory the files whose names end in .yaml or .yml, each named after its edge.
+// ReadManifests reads the file, or of a directory the files whose names end in .yaml or .yml, each named after its
+// edge.
 func ReadManifests(path string) (*Manifests, error) {
 	const flag = "secrets"
 	m := &Manifests{Handed: map[string]plan.Secret{}, path: path}

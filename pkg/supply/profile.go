@@ -16,9 +16,9 @@ import (
 // errNoProfile says that tctl's configuration was read and does not have the profile.
 var errNoProfile = errors.New("tctl has no such profile")
 
-// check finds the profile in use and sees that it leads to the hub that edges dial under hosts: by the bridge address of its cluster in
-// tctl's own configuration. Both commands only read. Where that cannot be told, a profile that was named is taken at its word, and the
-// current one is not; one that leads elsewhere is never taken.
+// check finds the profile in use and sees that it leads to the hub that edges dial under hosts: by the bridge address
+// of its cluster in tctl's own configuration. Both commands only read. Where that cannot be told, a profile that was
+// named is taken at its word, and the current one is not; one that leads elsewhere is never taken.
 func (t *Tctl) check(ctx context.Context, hosts []string) (profile, error) {
 	name, address, err := t.address(ctx)
 	switch {
@@ -54,7 +54,8 @@ func (t *Tctl) address(ctx context.Context) (name, address string, err error) {
 	return name, address, err
 }
 
-// profileIn finds a profile, "" for the current one, in the table of the vendor's guide: CURRENT, NAME, CLUSTER, ACCOUNT.
+// profileIn finds a profile, "" for the current one, in the table of the vendor's guide: CURRENT, NAME, CLUSTER,
+// ACCOUNT.
 func profileIn(table []byte, want string) (name, cluster string, err error) {
 	lines := strings.Split(string(table), "\n")
 	header := slices.IndexFunc(lines, func(l string) bool {
@@ -80,7 +81,8 @@ func profileIn(table []byte, want string) (name, cluster string, err error) {
 	return "", "", errNoProfile
 }
 
-// addressIn finds the bridge address of a cluster in tctl's configuration. It may hold passwords, so its errors are not repeated.
+// addressIn finds the bridge address of a cluster in tctl's configuration. It may hold passwords, so its errors are
+// not repeated.
 func addressIn(view []byte, cluster string) (string, error) {
 	var c struct {
 		Clusters []struct {

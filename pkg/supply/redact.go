@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// secretLike is what may be a secret in what a program says: PEM keys, members of a JSON web key, what follows a telling word, and every
-// long run of the letters of base64.
+// secretLike is what may be a secret in what a program says: PEM keys, members of a JSON web key, what follows a
+// telling word, and every long run of the letters of base64.
 var secretLike = []struct {
 	what *regexp.Regexp
 	with string
@@ -22,8 +22,8 @@ var secretLike = []struct {
 // maxSaid is how much of what a program said is repeated.
 const maxSaid = 600
 
-// redact makes what a program said fit to be shown: what may be a secret is masked, control characters are taken out, and only the end
-// of it is kept, on one line.
+// redact makes what a program said fit to be shown: what may be a secret is masked, control characters are taken out,
+// and only the end of it is kept, on one line.
 func redact(text string) string {
 	for _, s := range secretLike {
 		text = s.what.ReplaceAllString(text, s.with)

@@ -17,8 +17,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// Tctl has the vendor's CLI make credentials. Every run of it names a cluster and a profile, never makes a cluster, never takes default
-// values for what it was not given, and has no terminal to ask on.
+// Tctl has the vendor's CLI make credentials. Every run of it names a cluster and a profile, never makes a cluster,
+// never takes default values for what it was not given, and has no terminal to ask on.
 type Tctl struct {
 	Program string        // its path
 	Profile string        // "" takes the current one

@@ -24,8 +24,9 @@ type Description struct {
 	Anomalies                  []string
 }
 
-// Describe reads whatever can be read of a token, at the given time. What the product or a careful verifier would refuse is named as
-// an anomaly; only what is no token at all is an error. Neither ever contains a part of the token beyond alg, kid and typ.
+// Describe reads whatever can be read of a token, at the given time. What the product or a careful verifier would
+// refuse is named as an anomaly; only what is no token at all is an error. Neither ever contains a part of the token
+// beyond alg, kid and typ.
 func Describe(raw []byte, now time.Time) (Description, error) {
 	p, err := parse(raw)
 	if err != nil {
@@ -69,7 +70,8 @@ type parts struct {
 	odd            []string
 }
 
-// Parts is a token taken apart, unverified: header and claims by their names as they are written, and what is odd about its form.
+// Parts is a token taken apart, unverified: header and claims by their names as they are written, and what is odd
+// about its form.
 type Parts struct {
 	Header, Claims map[string]json.RawMessage
 	Odd            []string
@@ -81,8 +83,8 @@ func Apart(raw []byte) (Parts, error) {
 	return Parts{p.header, p.claims, p.odd}, err
 }
 
-// Time is a claim that is a time, as golang-jwt reads it: a number that is written as a text counts. It is zero when it is not there, or no
-// time that can be meant.
+// Time is a claim that is a time, as golang-jwt reads it: a number that is written as a text counts. It is zero when
+// it is not there, or no time that can be meant.
 func (p Parts) Time(claim string) time.Time {
 	at, _ := parts{claims: p.Claims}.time(claim)
 	return at
@@ -255,9 +257,10 @@ func (p parts) text(key string) string {
 // lastSecond is the end of the year 9999: what JSON dates can say.
 const lastSecond = 253402300799
 
-// time is a claim that is a time, as golang-jwt reads it (NumericDate), which takes a number that is written as a text too; zero when it is
-// not there, or null, which is the same to that reader. The error says what a careful reader refuses: anything but a number, and a time that
-// nobody can mean. Readers differ over a text, so the time comes with the error: to take it for "no end" would be the worst of both.
+// time is a claim that is a time, as golang-jwt reads it (NumericDate), which takes a number that is written as a
+// text too; zero when it is not there, or null, which is the same to that reader. The error says what a careful
+// reader refuses: anything but a number, and a time that nobody can mean. Readers differ over a text, so the time
+// comes with the error: to take it for "no end" would be the worst of both.
 func (p parts) time(claim string) (time.Time, error) {
 	raw := p.claims[claim]
 	if raw == nil {
@@ -280,7 +283,8 @@ func (p parts) time(claim string) (time.Time, error) {
 	return time.Unix(int64(seconds), 0).UTC(), odd
 }
 
-// plainKeyID says whether a kid is only a name: it is looked up among the keys that are known, and never a path or address.
+// plainKeyID says whether a kid is only a name: it is looked up among the keys that are known, and never a path or
+// address.
 func plainKeyID(kid string) bool {
 	return kid != "" && len(kid) <= 64 && strings.IndexFunc(kid, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.", r)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// otherForm says what a text is that is no JWT as it stands, with what to do; "" when it has none of the forms that are known. It never
-// contains a part of the text.
+// otherForm says what a text is that is no JWT as it stands, with what to do; "" when it has none of the forms that
+// are known. It never contains a part of the text.
 func otherForm(raw []byte) string {
 	switch {
 	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), bytes.IndexByte(raw, 0) >= 0:

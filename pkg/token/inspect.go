@@ -11,8 +11,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// maxBytes is the longest text that is taken for a token: a token is a few hundred bytes, and parsing megabytes of dots is an attack. Longest is
-// what is taken apart all the same, since a product takes it: what is longer fits into no variable of an environment.
+// maxBytes is the longest text that is taken for a token: a token is a few hundred bytes, and parsing megabytes of
+// dots is an attack. Longest is what is taken apart all the same, since a product takes it: what is longer fits into
+// no variable of an environment.
 const (
 	maxBytes = 8 << 10
 	Longest  = 128 << 10
@@ -27,9 +28,9 @@ type Info struct {
 	Digest  string // the first 8 hex digits of its SHA-256: tells two tokens apart and cannot be used as one
 }
 
-// Inspect reads a token without verifying it. It refuses what the product would refuse or misread: white space around it
-// (`jq -r | base64` appends a newline to the JWT), a wrong number of parts, a body that is not JSON, a non-numeric time.
-// The error never contains any part of the token.
+// Inspect reads a token without verifying it. It refuses what the product would refuse or misread: white space around
+// it (`jq -r | base64` appends a newline to the JWT), a wrong number of parts, a body that is not JSON, a non-numeric
+// time. The error never contains any part of the token.
 func Inspect(raw []byte) (Info, error) {
 	text := string(raw)
 	switch {
@@ -63,8 +64,9 @@ func Inspect(raw []byte) (Info, error) {
 	return info, nil
 }
 
-// seconds is a claim that is a time; zero only where it is not there. Which reader the product has is not known, so nothing but a number
-// counts, and one that nobody can mean, such as 0, is an error: golang-jwt's own MapClaims take that for a claim that is not there.
+// seconds is a claim that is a time; zero only where it is not there. Which reader the product has is not known, so
+// nothing but a number counts, and one that nobody can mean, such as 0, is an error: golang-jwt's own MapClaims take
+// that for a claim that is not there.
 func seconds(claims jwt.MapClaims, claim string) (time.Time, error) {
 	value, there := claims[claim]
 	if !there {

@@ -30,10 +30,10 @@ type Key struct {
 	Warnings []string
 }
 
-// ParseKeys reads public keys, certificates and private keys (of which only the public half is kept) as PEM, or a JWK or a JWK set.
-// What is no key that we can use is ignored, with a warning, next to one that is (RFC 7517, section 5): a token that it
-// signed is signed with no known key. Neither a warning nor the error contains a part of the text. A symmetric key is
-// not used: anyone who verifies with it can sign.
+// ParseKeys reads public keys, certificates and private keys (of which only the public half is kept) as PEM, or a JWK
+// or a JWK set. What is no key that we can use is ignored, with a warning, next to one that is (RFC 7517, section 5):
+// a token that it signed is signed with no known key. Neither a warning nor the error contains a part of the text. A
+// symmetric key is not used: anyone who verifies with it can sign.
 func ParseKeys(text []byte, where string) ([]Key, error) {
 	var f finds
 	found := func(k Key, err error) { f.add(where, k, err) }

@@ -10,7 +10,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// One element that cannot be used does not stop the verification with the others, whatever it is and wherever it stands.
+// One element that cannot be used does not stop the verification with the others, whatever it is and wherever it
+// stands.
 func TestAKeyOfAnUnknownKindIsIgnoredBesideOneThatIsUsed(t *testing.T) {
 	n := b64(rsaKey.N.Bytes())
 	good := fmt.Sprintf(`{"kty":"RSA","kid":"k1","alg":"RS256","n":%q,"e":"AQAB"}`, n)

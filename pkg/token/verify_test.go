@@ -252,7 +252,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// No input makes Describe or Verify panic, pass what is not signed, or repeat the body or the signature; and what is valid is plain.
+// No input makes Describe or Verify panic, pass what is not signed, or repeat the body or the signature; and what is
+// valid is plain.
 func FuzzToken(f *testing.F) {
 	header, body := b64([]byte(`{"alg":"RS256","kid":"k1"}`)), b64([]byte(`{"exp":1900000000,"secret":"canarycanary"}`))
 	f.Add([]byte(header + "." + body + ".c2lnbmF0dXJl"))

@@ -75,8 +75,9 @@ func onJWT(t *testing.T) []apifake.Object {
 		apifake.Secret("istio-system", "cluster-service-account", map[string]string{"clusterFqn": "organizations/o/clusters/eu", "jwk": `{"kty":"EC","d":"x"}`}))
 }
 
-// Every verb asks for every right that it will need, its way back included, before it writes anything. One that is missing in the hub ends it;
-// one that is missing in a member's cluster leaves that member out, and nothing is written there.
+// Every verb asks for every right that it will need, its way back included, before it writes anything. One that is
+// missing in the hub ends it; one that is missing in a member's cluster leaves that member out, and nothing is
+// written there.
 func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 	tsb := func(edge func(*testing.T) []apifake.Object) func(*testing.T) map[string]*apifake.Server {
 		return func(t *testing.T) map[string]*apifake.Server {

@@ -40,8 +40,8 @@ func metricless(s *apifake.Server) *apifake.Server {
 	return s
 }
 
-// troubled is a fleet with an edge that is not ready, one that is asleep and kept by Argo CD, one that is decommissioned, one that no
-// context holds, and a context that is down.
+// troubled is a fleet with an edge that is not ready, one that is asleep and kept by Argo CD, one that is
+// decommissioned, one that no context holds, and a context that is down.
 func troubled(t *testing.T) string {
 	t.Helper()
 	down := apifake.Start()
@@ -181,7 +181,8 @@ func TestCheckComparesClocks(t *testing.T) {
 	t.Errorf("a clock that is ten minutes late is not found: %+v", report.Findings)
 }
 
-// What check reads beyond status is one Deployment and one secret for each edge, and the same and the webhook for the hub.
+// What check reads beyond status is one Deployment and one secret for each edge, and the same and the webhook for the
+// hub.
 func TestRequestsOfACheck(t *testing.T) {
 	hub, eu := apifake.Start(apifake.Hub("eu")...), apifake.Start(apifake.Edge("eu")...)
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": hub, "eu": eu}, nil)

@@ -131,8 +131,8 @@ func TestEightCredentialPluginsRunSideBySide(t *testing.T) {
 	}
 }
 
-// More plugins that never end than there are slots: each has its own row, the others their turn; none is left when the run ends, nor
-// what it started.
+// More plugins that never end than there are slots: each has its own row, the others their turn; none is left when
+// the run ends, nor what it started.
 func TestAPluginThatNeverReturnsHoldsUpNobodyAndIsGoneAtTheEnd(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...)}
@@ -206,7 +206,8 @@ func TestAnInterruptEndsAPluginToo(t *testing.T) {
 	}
 }
 
-// ended tells whether a process is gone, or only waits to be collected, within a while: who is killed is not gone at once.
+// ended tells whether a process is gone, or only waits to be collected, within a while: who is killed is not gone at
+// once.
 func ended(pid int) bool {
 	for range 200 {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -262,7 +263,8 @@ func TestWhatAFailingPluginSaysIsInItsRowWithoutSecrets(t *testing.T) {
 	}
 }
 
-// Plugins that ask have the terminal one after the other, and each gets the answer to its own question; the others do not wait.
+// Plugins that ask have the terminal one after the other, and each gets the answer to its own question; the others do
+// not wait.
 func TestPluginsThatAskHaveTheTerminalOneAfterTheOther(t *testing.T) {
 	for _, mode := range []clientcmdapi.ExecInteractiveMode{clientcmdapi.AlwaysExecInteractiveMode, clientcmdapi.IfAvailableExecInteractiveMode} {
 		t.Run(string(mode), func(t *testing.T) {

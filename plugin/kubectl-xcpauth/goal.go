@@ -29,8 +29,8 @@ func newGoalFlags() goalFlags {
 	return goalFlags{signFlags: newSignFlags(), to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour, fence: fenceFor}
 }
 
-// fenceFor is longer than an edit can take that an API server admitted before it enforced the fence: a write lives 34 seconds there at most
-// (requestTimeoutUpperBound of k8s.io/apiserver).
+// fenceFor is longer than an edit can take that an API server admitted before it enforced the fence: a write lives 34
+// seconds there at most (requestTimeoutUpperBound of k8s.io/apiserver).
 const fenceFor = 40 * time.Second
 
 // addFlags adds every flag of the way to JWTs.

@@ -160,7 +160,8 @@ func (o *issueOptions) check() error {
 	return nil
 }
 
-// ofFile signs a token with a key from a file, which nobody else may be able to read. It must be one that the product takes and that we take.
+// ofFile signs a token with a key from a file, which nobody else may be able to read. It must be one that the product
+// takes and that we take.
 func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 	text, open, err := readFile(o.keyFile)
 	if err != nil {

@@ -42,8 +42,8 @@ type row struct {
 	Why                                []string
 }
 
-// status runs status and returns its rows by context, and by its name that of a member whose context is not known; it fails when one
-// has two.
+// status runs status and returns its rows by context, and by its name that of a member whose context is not known; it
+// fails when one has two.
 func status(t *testing.T, kubeconfig string, code int, args ...string) map[string]row {
 	t.Helper()
 	r := xcpauth(t, kubeconfig, append([]string{"status", "-o", "json"}, args...)...)
@@ -168,7 +168,8 @@ func TestTheKubeconfigIsUsedAsKubectlDoes(t *testing.T) {
 	}
 }
 
-// Every name that a kubeconfig may hold selects its context, has its row, and comes back whole in the commands that are suggested.
+// Every name that a kubeconfig may hold selects its context, has its row, and comes back whole in the commands that
+// are suggested.
 func TestContextsMayHaveAnyName(t *testing.T) {
 	names := []string{"my cluster", "team/a", "arn:aws:eks:eu-west-1:123456789012:cluster/prod", "größe-東京", "-dash", "--help", "^caret", "/slash/", "a,b", `quo"te`, "it's", "$HOME", "tab\tname", "new\nline"}
 	servers := map[string]*apifake.Server{}

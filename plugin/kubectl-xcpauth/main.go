@@ -1,5 +1,5 @@
-// Command kubectl-xcpauth plans and applies the migration of a service mesh from mutual TLS to one JWT per cluster, across
-// the contexts of a kubeconfig. kubectl runs it as `kubectl xcpauth`.
+// Command kubectl-xcpauth plans and applies the migration of a service mesh from mutual TLS to one JWT per cluster,
+// across the contexts of a kubeconfig. kubectl runs it as `kubectl xcpauth`.
 package main
 
 import (
@@ -18,7 +18,8 @@ func main() {
 	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}))
 }
 
-// run is the whole program. The first Ctrl-C (or SIGTERM) stops new work and puts unproved members back; the second leaves.
+// run is the whole program. The first Ctrl-C (or SIGTERM) stops new work and puts unproved members back; the second
+// leaves.
 func run(args []string, streams genericiooptions.IOStreams) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -90,8 +90,8 @@ func (o *planOptions) run(ctx context.Context) error {
 	return planExit(f, p, o.detailed)
 }
 
-// planExit is the code that a plan ends with: 1 without a hub, 5 when nothing can be begun, 4 when a part cannot, 2 when
-// changes are pending and that was asked for.
+// planExit is the code that a plan ends with: 1 without a hub, 5 when nothing can be begun, 4 when a part cannot, 2
+// when changes are pending and that was asked for.
 func planExit(f plan.State, p plan.Plan, detailed bool) error {
 	switch {
 	case !f.Hub.Found && !p.Goal.NoHub:

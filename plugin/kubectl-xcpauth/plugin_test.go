@@ -120,8 +120,8 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 	}
 }
 
-// A fleet with every way in which a cluster can fail to answer: each is one row with its reason, the others are complete, the
-// exit code is 4, in every format.
+// A fleet with every way in which a cluster can fail to answer: each is one row with its reason, the others are
+// complete, the exit code is 4, in every format.
 func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 	stalls := make(chan struct{})
 	t.Cleanup(func() { close(stalls) })
@@ -229,7 +229,8 @@ func TestRequestsPerMember(t *testing.T) {
 				reads++
 			}
 		}
-		// 4 to find the planes, and 1 those of the other product; Deployment, ReplicaSets, Pods, 7 secrets, the journal and the fence (2); one pod's metrics, over WebSocket or then SPDY
+		// 4 to find the planes, and 1 those of the other product; Deployment, ReplicaSets, Pods, 7 secrets, the journal and
+		// the fence (2); one pod's metrics, over WebSocket or then SPDY
 		if reads != 18 || forwards > 2 {
 			t.Errorf("%s had %d reads and %d port-forwards, want 18 and at most 2: %v", name, reads, forwards, s.Requests())
 		}

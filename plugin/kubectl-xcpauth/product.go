@@ -15,8 +15,8 @@ import (
 // products are the values of --product; the first has the product found out.
 var products = []string{"auto", tsb.Name, kongmesh.Name}
 
-// aloneVerbs and aloneFlags are those that mean something to TSB alone: Kong Mesh has no roster, webhook, fence or standby, its global's
-// certificate stays, and its tokens come from the global.
+// aloneVerbs and aloneFlags are those that mean something to TSB alone: Kong Mesh has no roster, webhook, fence or
+// standby, its global's certificate stays, and its tokens come from the global.
 var (
 	aloneVerbs = []string{"edge", "certificate", "webhook"}
 	aloneFlags = []string{"no-hub", "hub-agrees", "standby", "hasty-canary", "rotation-within", "accept-unrotated", "fence-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl", "tctl-profile"}
@@ -46,8 +46,8 @@ func (o *fleetOptions) notice(cmd *cobra.Command) {
 	}
 }
 
-// having is a provider that finds nothing to speak of in a fleet of another product than TSB when the command line has something that TSB
-// alone has: then no hub is found, no member, and nothing is written.
+// having is a provider that finds nothing to speak of in a fleet of another product than TSB when the command line
+// has something that TSB alone has: then no hub is found, no member, and nothing is written.
 func (o *fleetOptions) having(d plan.Provider) plan.Provider {
 	facts := d.ReadState
 	d.ReadState = func(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {

@@ -7,7 +7,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// global is the objects of a cluster with a global control plane of Kong Mesh that authenticates nobody, as small as they can be.
+// global is the objects of a cluster with a global control plane of Kong Mesh that authenticates nobody, as small as
+// they can be.
 func global() []apifake.Object {
 	labels := apifake.Object{"app": "kong-mesh-control-plane"}
 	return []apifake.Object{
@@ -19,7 +20,8 @@ func global() []apifake.Object {
 	}
 }
 
-// What TSB alone has is refused in a fleet of another product in one sentence, whatever the verb, and nothing is written there.
+// What TSB alone has is refused in a fleet of another product in one sentence, whatever the verb, and nothing is
+// written there.
 func TestWhatTSBAloneHasIsRefusedOfKongMesh(t *testing.T) {
 	nothing := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.KubeSystem("eu"))}, nil)
 	for _, tc := range []struct {

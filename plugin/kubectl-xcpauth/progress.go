@@ -10,10 +10,12 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
-// redrawEvery is how often what is drawn on a terminal is laid out again: ages move on, and a window may have another size.
+// redrawEvery is how often what is drawn on a terminal is laid out again: ages move on, and a window may have another
+// size.
 const redrawEvery = 200 * time.Millisecond
 
-// progress shows the events of a run on stderr: on a terminal the wave in flight as a table in place, elsewhere one line each.
+// progress shows the events of a run on stderr: on a terminal the wave in flight as a table in place, elsewhere one
+// line each.
 type progress struct {
 	*screen
 	colour bool
@@ -88,8 +90,8 @@ func (p *progress) keepDrawing(stop, done chan struct{}) {
 // The values of --color.
 var colours = []string{"auto", "always", "never"}
 
-// coloured says whether a stream gets colours: as --color says, else on a terminal that is not dumb, unless NO_COLOR is set
-// (https://no-color.org).
+// coloured says whether a stream gets colours: as --color says, else on a terminal that is not dumb, unless NO_COLOR
+// is set (https://no-color.org).
 func (o *fleetOptions) coloured(s *screen) bool {
 	switch o.colour {
 	case "always":

@@ -160,7 +160,8 @@ func TestLookingAsksForNoRights(t *testing.T) {
 	}
 }
 
-// Of a mesh the rights that its own product needs are asked for, and the smallest roles are printed for what is missing.
+// Of a mesh the rights that its own product needs are asked for, and the smallest roles are printed for what is
+// missing.
 func TestCheckNamesTheMissingRightsOfAMesh(t *testing.T) {
 	global, west := apifake.Start(apifake.Global("2.13.10", map[string]bool{"west": false})...), apifake.Start(apifake.Zone("2.13.10", "west")...)
 	global.Allows = func(verb, _, _, _ string) bool { return slices.Contains([]string{"get", "list"}, verb) }

@@ -12,7 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// meshFleet is a global with two keys, which authenticates its zones; west has a token of key 1, east one of key 2, north none.
+// meshFleet is a global with two keys, which authenticates its zones; west has a token of key 1, east one of key 2,
+// north none.
 func meshFleet(t *testing.T) (kubeconfig string, secrets []string) {
 	t.Helper()
 	const inline = "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
@@ -235,7 +236,8 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 	}
 }
 
-// Of a global that keeps its state elsewhere the objects in its cluster tell nothing: every verb says so, and writes nothing.
+// Of a global that keeps its state elsewhere the objects in its cluster tell nothing: every verb says so, and writes
+// nothing.
 func TestVerbsOfAMeshRefuseAGlobalThatKeepsItsStateElsewhere(t *testing.T) {
 	path, _ := signingKey(t)
 	pem, err := os.ReadFile(path)

@@ -13,9 +13,10 @@ import (
 	"golang.org/x/term"
 )
 
-// screen is an output that lines can be kept at the end of, redrawn in place, when it is a terminal. What is written to it meanwhile
-// comes above them. It knows the few control sequences that every terminal since the VT100 does (ECMA-48, and DEC's for the cursor and
-// the alternate window), each written with its text in one write, so that nothing flickers.
+// screen is an output that lines can be kept at the end of, redrawn in place, when it is a terminal. What is written
+// to it meanwhile comes above them. It knows the few control sequences that every terminal since the VT100 does
+// (ECMA-48, and DEC's for the cursor and the alternate window), each written with its text in one write, so that
+// nothing flickers.
 type screen struct {
 	w    io.Writer
 	file *os.File // nil when it is no terminal that can be drawn on

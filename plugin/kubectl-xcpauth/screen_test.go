@@ -16,8 +16,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
 )
 
-// terminal is the other end of a real pseudo-terminal, and plays what a person would see: the lines of the window and everything above
-// it, the alternate window, the cursor.
+// terminal is the other end of a real pseudo-terminal, and plays what a person would see: the lines of the window and
+// everything above it, the alternate window, the cursor.
 type terminal struct {
 	*testing.T
 	tty *os.File // what the program writes to

@@ -57,8 +57,8 @@ func (s *signFlags) goal(g plan.Goal) plan.Goal {
 	return g
 }
 
-// tokens is who gets zones their tokens, with what the global's API is asked with. Of a saved plan the goal says whether that is needed: it is
-// given again.
+// tokens is who gets zones their tokens, with what the global's API is asked with. Of a saved plan the goal says
+// whether that is needed: it is given again.
 func (s *signFlags) tokens(live *execute.Live, goal plan.Goal) (issuer.Tokens, error) {
 	all := issuer.Tokens{Fleet: live.Fleet}
 	switch {

@@ -51,7 +51,8 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 	return cmd
 }
 
-// run looks at everything, changes nothing, and prints one row for each member and each other context; or what was done before.
+// run looks at everything, changes nothing, and prints one row for each member and each other context; or what was
+// done before.
 func (o *statusOptions) run(ctx context.Context) error {
 	if o.history && o.watching {
 		return errors.New("--history is what was, and --watch what is; pass one of them")

@@ -385,7 +385,8 @@ func TestSuggestedTargetsAreInTheMakefile(t *testing.T) {
 	}
 }
 
-// documented are the commands of tctl and their flags as the vendor's CLI reference has them, of those that are suggested.
+// documented are the commands of tctl and their flags as the vendor's CLI reference has them, of those that are
+// suggested.
 var documented = map[string][]string{
 	"version":                                   {},
 	"config view":                               {},

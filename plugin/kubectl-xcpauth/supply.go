@@ -47,8 +47,8 @@ func (o outside) into(live *execute.Live) {
 	maps.Copy(live.SecretFields, o.fills)
 }
 
-// read reads what the flags name into the goal, and what is secret beside it. Of a saved plan the goal says already what is needed: it is
-// given again. The key may be left out where nothing is written.
+// read reads what the flags name into the goal, and what is secret beside it. Of a saved plan the goal says already
+// what is needed: it is given again. The key may be left out where nothing is written.
 func (s *supplyFlags) read(goal *plan.Goal, saved, writes bool) (outside, error) {
 	var o outside
 	if err := s.check(*goal, saved); err != nil {
@@ -118,7 +118,8 @@ func (s *supplyFlags) check(goal plan.Goal, saved bool) error {
 	return nil
 }
 
-// readPair reads the public part of the certificate. One that is given again for a saved plan must be the one that the plan shows.
+// readPair reads the public part of the certificate. One that is given again for a saved plan must be the one that
+// the plan shows.
 func (s *supplyFlags) readPair(goal *plan.Goal, saved bool) error {
 	if s.cert == "" && s.ca == "" {
 		return nil

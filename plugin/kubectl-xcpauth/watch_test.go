@@ -126,7 +126,8 @@ func TestWatchingInJSONPrintsOneReportForEachLook(t *testing.T) {
 	}
 }
 
-// What cannot be looked at is shown, and is not the end; Ctrl-C is, even while a cluster hangs and would go on to do so for an hour.
+// What cannot be looked at is shown, and is not the end; Ctrl-C is, even while a cluster hangs and would go on to do
+// so for an hour.
 func TestWatchingOnATerminal(t *testing.T) {
 	w := watchedFleet(t)
 	term := newTerminal(t, 80, 24)

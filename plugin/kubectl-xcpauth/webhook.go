@@ -37,7 +37,8 @@ neither could be shown.`,
 	}
 }
 
-// webhookStatus looks for the hub, at its webhook, and prints what was seen. Of a hub that is named nothing else is looked at.
+// webhookStatus looks for the hub, at its webhook, and prints what was seen. Of a hub that is named nothing else is
+// looked at.
 func webhookStatus(ctx context.Context, o *fleetOptions) error {
 	selected := o.contexts
 	if o.hub != "" {

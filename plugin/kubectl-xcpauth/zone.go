@@ -78,7 +78,8 @@ func versionOf(product, text string) (zonetoken.Version, error) {
 	return zonetoken.ParseVersion(zonetoken.Product(product), text)
 }
 
-// ofZone reports on a zone token: what is odd about it, and when it is to be verified, what the product and we say; in these steps:
+// ofZone reports on a zone token: what is odd about it, and when it is to be verified, what the product and we say;
+// in these steps:
 //
 //  1. what the flags say of the control plane: its version, the list of revoked tokens;
 //  2. its key, from a file;
@@ -129,8 +130,8 @@ func (o *tokenOptions) ofZone(raw []byte, z zonetoken.Zone, report render.Token,
 	return nil
 }
 
-// agreeing is a verdict that agrees with what is said below it: a token with an error is not valid, nor is one of which cannot be told
-// whether it was revoked.
+// agreeing is a verdict that agrees with what is said below it: a token with an error is not valid, nor is one of
+// which cannot be told whether it was revoked.
 func agreeing(ours token.Verdict, own, around finding.Findings) token.Verdict {
 	for _, f := range own {
 		if ours.Valid && f.Severity == finding.Error {
@@ -157,8 +158,9 @@ func besides(all finding.Findings) finding.Findings {
 	return besides
 }
 
-// zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A private key that we
-// can read and the product could not is a finding. The rest of what is said of the keys are warnings.
+// zoneKeys are the keys of the file, each under the kid that the control plane has it under, and what they rest on. A
+// private key that we can read and the product could not is a finding. The rest of what is said of the keys are
+// warnings.
 func (o *tokenOptions) zoneKeys(z zonetoken.Zone, f *finding.Findings) (all []zonetoken.PublicKey, rests,
 	warnings []string, err error) {
 	text, open, err := readFile(o.keyFile)

@@ -384,7 +384,8 @@ func TestAKeyIsCreated(t *testing.T) {
 	}
 }
 
-// Revoking twice revokes both, whatever the list looked like; a list that does not do what was meant is said, by the exit code too.
+// Revoking twice revokes both, whatever the list looked like; a list that does not do what was meant is said, by the
+// exit code too.
 func TestTheListOfRevokedTokens(t *testing.T) {
 	const second = "af18923a-34ab-4a3a-8e0b-7a5d0b0f3d01"
 	list := file(t, 0o644, "x, "+zoneJTI+"\r\n")
@@ -432,7 +433,8 @@ func TestZoneFlagsComplete(t *testing.T) {
 	}
 }
 
-// --out - is stdout, and the report goes to stderr; where it is not stdout it is refused. No verb writes a file called -.
+// --out - is stdout, and the report goes to stderr; where it is not stdout it is refused. No verb writes a file
+// called -.
 func TestADashForAFileIsStdoutOrRefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, format := range []string{"table", "json"} {

@@ -46,7 +46,8 @@ func newServer(objects []Object) *Server {
 // Handler serves the objects without a server of its own.
 func Handler(objects ...Object) http.Handler { return http.HandlerFunc(newServer(objects).serve) }
 
-// Certificate is the certificate with its key that every server here has, for 127.0.0.1, and the CA to trust it by, in PEM.
+// Certificate is the certificate with its key that every server here has, for 127.0.0.1, and the CA to trust it by,
+// in PEM.
 func Certificate() (tls.Certificate, []byte) {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
@@ -102,7 +103,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		"message": name + " not found", "details": Object{"name": name, "kind": at[len(at)-2]}})
 }
 
-// review answers a SelfSubjectAccessReview. A resource comes with its subresource and group: "pods/portforward", "clusters.xcp.tetrate.io".
+// review answers a SelfSubjectAccessReview. A resource comes with its subresource and group: "pods/portforward",
+// "clusters.xcp.tetrate.io".
 func (s *Server) review(w http.ResponseWriter, r *http.Request) {
 	var review struct {
 		Spec struct {
@@ -218,8 +220,8 @@ func write(w http.ResponseWriter, code int, v any) {
 	json.NewEncoder(w).Encode(v)
 }
 
-// Kubeconfig writes a kubeconfig with one context for each server, into a directory, and returns its path. user, when not
-// nil, gives a context's user entry; else the context has a token.
+// Kubeconfig writes a kubeconfig with one context for each server, into a directory, and returns its path. user, when
+// not nil, gives a context's user entry; else the context has a token.
 func Kubeconfig(dir string, servers map[string]*Server, user func(context string) Object) (string, error) {
 	var clusters, contexts, users []any
 	for name, s := range servers {

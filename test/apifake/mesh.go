@@ -33,7 +33,8 @@ func SecretVariable(name, secret, key string) Object {
 	return Object{"name": name, "valueFrom": Object{"secretKeyRef": Object{"name": secret, "key": key}}}
 }
 
-// Global is the objects of a global control plane of Kong Mesh with these zones, each connected, with a token where provided says so.
+// Global is the objects of a global control plane of Kong Mesh with these zones, each connected, with a token where
+// provided says so.
 func Global(version string, provided map[string]bool, env ...any) []Object {
 	objects := controlPlane("global", version, append([]any{Variable("KUMA_MODE", "global"),
 		Variable("KUMA_ENVIRONMENT", "kubernetes"), Variable("KUMA_STORE_TYPE", "kubernetes")}, env...))

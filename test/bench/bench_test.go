@@ -90,11 +90,12 @@ func measure(t testing.TB, cmd *exec.Cmd, code int) (cost, string) {
 	return c, out.String()
 }
 
-// readsPerEdge is what status asks of an edge: 4 to find the planes, 1 those of the other product; Deployment, ReplicaSets, Pods, 7 secrets, the journal, and the fence (2).
+// readsPerEdge is what status asks of an edge: 4 to find the planes, 1 those of the other product; Deployment,
+// ReplicaSets, Pods, 7 secrets, the journal, and the fence (2).
 const readsPerEdge = 18
 
-// A thousand clusters in one run, one of them behind a credential plugin that never returns: that one is late, by its own deadline, and
-// nobody else.
+// A thousand clusters in one run, one of them behind a credential plugin that never returns: that one is late, by its
+// own deadline, and nobody else.
 func TestStatusOfAThousandMembers(t *testing.T) {
 	const edges, hung = 1000, 0
 	f := start(t, "tsb", edges)
@@ -144,7 +145,8 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 		if i == hung {
 			want = 0
 		}
-		// the metrics page of one pod is asked for over WebSocket, then SPDY, each a connection of its own: no server here forwards ports
+		// the metrics page of one pod is asked for over WebSocket, then SPDY, each a connection of its own: no server here
+		// forwards ports
 		if got.Reads != want || got.Forwards > 2 || got.Connections > 3 {
 			t.Errorf("%s: %+v, want %d reads, at most 2 port-forwards and 3 connections", name(i), got, want)
 		}
@@ -160,8 +162,9 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 	}
 }
 
-// BenchmarkFleet prints what status costs beside what one would write in a shell, and beside a bare HTTP client that does the same reads.
-// The shell ways do a thirteenth of it: one read of each cluster, by kubectl get --raw, which asks for nothing else.
+// BenchmarkFleet prints what status costs beside what one would write in a shell, and beside a bare HTTP client that
+// does the same reads. The shell ways do a thirteenth of it: one read of each cluster, by kubectl get --raw, which
+// asks for nothing else.
 func BenchmarkFleet(b *testing.B) {
 	f := start(b, "tsb", 1000)
 	bin, err := testbed.Binaries(b.Context(), io.Discard)
@@ -240,7 +243,8 @@ func BenchmarkFleet(b *testing.B) {
 	}
 }
 
-// bare does the reads of status with net/http and nothing else, 64 members side by side, and returns the CPU time that took.
+// bare does the reads of status with net/http and nothing else, 64 members side by side, and returns the CPU time
+// that took.
 func (f *fleet) bare(t testing.TB, n int) time.Duration {
 	t.Helper()
 	before := spent(t)

@@ -38,8 +38,8 @@ type fleet struct {
 	cmd   *exec.Cmd
 }
 
-// startFleet runs serve in a process of its own, so that neither its memory nor its CPU is taken for the plugin's: this test binary,
-// which serves when the environment says so.
+// startFleet runs serve in a process of its own, so that neither its memory nor its CPU is taken for the plugin's:
+// this test binary, which serves when the environment says so.
 func startFleet(ctx context.Context, product string, edges int) (*fleet, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -21,7 +21,8 @@ const (
 	releaseSize = 40 << 10
 )
 
-// mesh is a global of Kong Mesh that authenticates its zones, and zones with a token each, which are called as their contexts.
+// mesh is a global of Kong Mesh that authenticates its zones, and zones with a token each, which are called as their
+// contexts.
 func mesh(names []string) (hub []apifake.Object, zone func(name string) ([]apifake.Object, error), err error) {
 	const version, ns, kid = "2.13.10", "kong-mesh-system", "1"
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -59,8 +60,8 @@ func released(objects []apifake.Object, ns string) []apifake.Object {
 	return objects
 }
 
-// readsPerZone is what is asked of a zone: 2 to find its control plane, 3 those of the other product; ReplicaSets, Pods, secrets, and the
-// configuration file.
+// readsPerZone is what is asked of a zone: 2 to find its control plane, 3 those of the other product; ReplicaSets,
+// Pods, secrets, and the configuration file.
 const readsPerZone = 9
 
 func TestStatusAndTokensOfAThousandZones(t *testing.T) {

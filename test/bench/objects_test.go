@@ -7,8 +7,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// The sizes of objects in a cluster with a control plane: what `kubectl get -o json` prints of a meshed pod, a ReplicaSet, a
-// ControlPlane, managedFields included.
+// The sizes of objects in a cluster with a control plane: what `kubectl get -o json` prints of a meshed pod, a
+// ReplicaSet, a ControlPlane, managedFields included.
 const (
 	podSize     = 10 << 10
 	setSize     = 6 << 10

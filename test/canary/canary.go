@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// piece is how many bytes of a secret in a row give it away. Shorter secrets are looked for as a whole from eight bytes on.
+// piece is how many bytes of a secret in a row give it away. Shorter secrets are looked for as a whole from eight
+// bytes on.
 const piece = 16
 
 // Set is the secrets to look for. The zero value holds none.
@@ -24,8 +25,9 @@ type Set struct {
 // public are the keys of secrets that hold nothing secret: certificates, and names.
 var public = []string{"ca.crt", "tls.crt", "cert.pem", "root-cert.pem", "cert-chain.pem", "clusterFqn", "namespace", "ca-published"}
 
-// Add adds the value of a key of a Secret: private keys, passwords, the payload and signature of JWTs, the private members of JWKs;
-// each as it is, in base64, and what is in its PEM blocks. A public key's value is taken out of the others instead.
+// Add adds the value of a key of a Secret: private keys, passwords, the payload and signature of JWTs, the private
+// members of JWKs; each as it is, in base64, and what is in its PEM blocks. A public key's value is taken out of the
+// others instead.
 func (s *Set) Add(where, key string, value []byte) {
 	if s.pieces == nil {
 		s.pieces, s.short, s.public = map[[piece]byte]string{}, map[string]string{}, map[[piece]byte]bool{}
@@ -63,8 +65,8 @@ func (s *Set) Add(where, key string, value []byte) {
 	}
 }
 
-// shifted is a text in base64, as it comes out in the midst of more: behind a multiple of three bytes, and behind one and two more.
-// Only what does not depend on the neighbours is in it.
+// shifted is a text in base64, as it comes out in the midst of more: behind a multiple of three bytes, and behind one
+// and two more. Only what does not depend on the neighbours is in it.
 func shifted(text string) []string {
 	var forms []string
 	for before := range 3 {
@@ -131,7 +133,8 @@ func each(text string, do func([piece]byte)) {
 	}
 }
 
-// shapes are secrets that are known by their form, in case that they were replaced before they could be added: tokens are, all the time.
+// shapes are secrets that are known by their form, in case that they were replaced before they could be added: tokens
+// are, all the time.
 var shapes = map[string]*regexp.Regexp{
 	"a JWT":                     regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`),
 	"a private key":             regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`),

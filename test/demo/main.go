@@ -1,5 +1,6 @@
-// Command demo starts a hub and two edge clusters on real API servers of this machine, with a stand-in for Tetrate Service
-// Bridge, and migrates them from mutual TLS to JWTs. With -shell it opens a shell in the running fleet instead.
+// Command demo starts a hub and two edge clusters on real API servers of this machine, with a stand-in for Tetrate
+// Service Bridge, and migrates them from mutual TLS to JWTs. With -shell it opens a shell in the running fleet
+// instead.
 //
 // Steps of the demo:
 //  1. start the clusters, the stand-in, the admission webhook;

@@ -48,8 +48,8 @@ func (f fleet) front(cluster string, a fault.Answer) (runs.Server, *fault.Front)
 	return runs.Server{URL: front.URL, CA: front.CA}, front
 }
 
-// reported is what a status in some format says: the state of each row by member ("(context)" for one that holds none), and the whole
-// on one line.
+// reported is what a status in some format says: the state of each row by member ("(context)" for one that holds
+// none), and the whole on one line.
 type reported struct {
 	states map[string]string
 	text   string
@@ -100,7 +100,8 @@ func (f fleet) reported(format, output string) reported {
 
 var formats = []string{"table", "wide", "json", "yaml"}
 
-// everyFormat runs the plugin side by side in every format, and returns what was printed by format. It fails when the exit codes differ.
+// everyFormat runs the plugin side by side in every format, and returns what was printed by format. It fails when the
+// exit codes differ.
 func (f fleet) everyFormat(code int, args ...string) map[string]sandbox.Run {
 	f.Helper()
 	var mu sync.Mutex
@@ -123,8 +124,8 @@ func (f fleet) everyFormat(code int, args ...string) map[string]sandbox.Run {
 	return all
 }
 
-// Whatever is wrong between here and one cluster: each member is in each output once, the reason is named, the others are complete,
-// and the exit code does not depend on the format.
+// Whatever is wrong between here and one cluster: each member is in each output once, the reason is named, the others
+// are complete, and the exit code does not depend on the format.
 func TestFaultsBeforeOneClusterAreItsOwnRow(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{})

@@ -10,8 +10,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 )
 
-// Three clusters: one enforces the fence, one only stores it, one does not know such policies. The first is fenced in, which kubectl edit meets
-// and rollback removes first; the others are done without, which is said.
+// Three clusters: one enforces the fence, one only stores it, one does not know such policies. The first is fenced
+// in, which kubectl edit meets and rollback removes first; the others are done without, which is said.
 func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1", "edge-2", "edge-3"}, Webhook: true})

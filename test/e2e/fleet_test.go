@@ -64,9 +64,9 @@ type fleet struct {
 	forgotten    map[string]bool // the members that the test forgets although they live: that accepts their being refused
 }
 
-// start starts a fleet for one test and stops it afterwards, having looked at the record of every dial: the promise is the
-// oracle of every test here; and for secrets in everything that was printed and written. The stand-in runs 300 times faster
-// than the product.
+// start starts a fleet for one test and stops it afterwards, having looked at the record of every dial: the promise
+// is the oracle of every test here; and for secrets in everything that was printed and written. The stand-in runs 300
+// times faster than the product.
 func start(t *testing.T, o sandbox.Options) fleet {
 	t.Helper()
 	o.Dir, o.Pool = t.TempDir(), clusters
@@ -105,7 +105,8 @@ func (f fleet) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return f.Recorder.Command(ctx, args...)
 }
 
-// stuck makes an edge's new pods unable to reach Central, so that a wave with it stays in flight and fails; free ends that.
+// stuck makes an edge's new pods unable to reach Central, so that a wave with it stays in flight and fails; free ends
+// that.
 func (f fleet) stuck(edge string) {
 	f.mayBeRefused[edge] = true
 	f.Sim.SetEdge(edge, xcpsim.EdgeSwitches{NewPodsNeverConnect: true})
@@ -177,8 +178,8 @@ func (f fleet) presents(member string) []xcpsim.Credential {
 	return slices.Compact(all)
 }
 
-// promiseKept fails when anybody was ever refused, except a member of a wave in flight for its own credential, and one that
-// was forgotten.
+// promiseKept fails when anybody was ever refused, except a member of a wave in flight for its own credential, and
+// one that was forgotten.
 func (f fleet) promiseKept() {
 	f.Helper()
 	for _, d := range f.Sim.Refusals() {

@@ -8,8 +8,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// One run after the other is killed right after one kind of write; each goes on where the one before ended, and nobody is refused.
-// Central's certificate is cert-manager's, lacks the name that the edges dial, and its pods keep what they began with.
+// One run after the other is killed right after one kind of write; each goes on where the one before ended, and
+// nobody is refused. Central's certificate is cert-manager's, lacks the name that the edges dial, and its pods keep
+// what they began with.
 func TestAKillAfterEachKindOfWrite(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{CertManager: true, Installation: xcpsim.Installation{CertWithoutHost: true}, Switches: xcpsim.Switches{CentralKeepsCert: true}})

@@ -170,8 +170,8 @@ func TestAStoppedAPIServerIsARowAndNotAHang(t *testing.T) {
 	f.migrate(0)
 }
 
-// A cluster that goes away in the middle of a run is a row; and when it is gone for good, its Cluster object deleted and it
-// itself forgotten, the others reach the goal.
+// A cluster that goes away in the middle of a run is a row; and when it is gone for good, its Cluster object deleted
+// and it itself forgotten, the others reach the goal.
 func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})

@@ -16,8 +16,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// The shipped roles are enough for the whole migration, under the webhook, for somebody who has nothing else; and reading
-// alone is enough for status.
+// The shipped roles are enough for the whole migration, under the webhook, for somebody who has nothing else; and
+// reading alone is enough for status.
 func TestTheShippedRolesAreEnough(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true, Cadence: patient})
@@ -107,8 +107,9 @@ func (f fleet) bind(cluster, user string, names ...string) {
 	}
 }
 
-// Nothing more can be reached from the roles than what they are for: each way up is tried on real API servers, as somebody who has all of
-// them. A role that may create a Secret of any name, patch a Deployment or patch a plane gives nothing beyond that.
+// Nothing more can be reached from the roles than what they are for: each way up is tried on real API servers, as
+// somebody who has all of them. A role that may create a Secret of any name, patch a Deployment or patch a plane
+// gives nothing beyond that.
 func TestTheShippedRolesReachNothingElse(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})

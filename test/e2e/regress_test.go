@@ -17,7 +17,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// A run that ends before Central has taken both modes over leaves them declared: the next proves that before any edge moves.
+// A run that ends before Central has taken both modes over leaves them declared: the next proves that before any edge
+// moves.
 func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Switches: xcpsim.Switches{MPCPrefersMTLS: true}}) // MPC would follow the modes, and not Central's pods
@@ -50,8 +51,9 @@ func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	}
 }
 
-// A killed run's edge is not stated by a colleague, who is told whose it is. One that was stated all the same, by a release that did not look, and
-// is put back by a run that is killed in its turn, is not stated any more: the webhook would believe it.
+// A killed run's edge is not stated by a colleague, who is told whose it is. One that was stated all the same, by a
+// release that did not look, and is put back by a run that is killed in its turn, is not stated any more: the webhook
+// would believe it.
 func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1"}, Webhook: true})
@@ -89,8 +91,8 @@ func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 	}
 }
 
-// A ControlPlane that is deleted and made again has another UID than the roster's entry says: that is renewed once, and the
-// edge proved once.
+// A ControlPlane that is deleted and made again has another UID than the roster's entry says: that is renewed once,
+// and the edge proved once.
 func TestARecreatedControlPlaneIsProvedOnceAndTheGoalReached(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1"}})

@@ -11,8 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// Tokens are made again, one edge first; where nothing would make one, it is not deleted; where none comes, or the run is killed before one
-// does, the old one is put back. Nobody is refused.
+// Tokens are made again, one edge first; where nothing would make one, it is not deleted; where none comes, or the
+// run is killed before one does, the old one is put back. Nobody is refused.
 func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 10 * time.Minute, TokenRenew: 8 * time.Minute}})

@@ -12,8 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 )
 
-// A second run is refused with the name of the first; a dead one's lock is taken over; a saved plan is held to; what fails within
-// --max-failures is put back and the others go on.
+// A second run is refused with the name of the first; a dead one's lock is taken over; a saved plan is held to; what
+// fails within --max-failures is put back and the others go on.
 func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{})

@@ -12,8 +12,8 @@ import (
 // collectLimit bounds reading the secrets of a fleet of which a test may have stopped a part.
 const collectLimit = 20 * time.Second
 
-// noSecrets fails the test when a secret of any cluster is in what the plugin printed, in what it may have written into the clusters,
-// or in one of the given texts.
+// noSecrets fails the test when a secret of any cluster is in what the plugin printed, in what it may have written
+// into the clusters, or in one of the given texts.
 func (f fleet) noSecrets(texts map[string]string) {
 	f.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.Context()), collectLimit)

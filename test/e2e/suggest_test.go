@@ -18,8 +18,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// typed is a command in a shell at a terminal of 80 columns, as somebody types it: what it asks is answered with yes, and interrupt, when
-// it is not empty, is a text at which Ctrl-C is pressed. It returns everything that was printed, and the exit code.
+// typed is a command in a shell at a terminal of 80 columns, as somebody types it: what it asks is answered with yes,
+// and interrupt, when it is not empty, is a text at which Ctrl-C is pressed. It returns everything that was printed,
+// and the exit code.
 func (f fleet) typed(dir, command, interrupt string) (string, int) {
 	f.Helper()
 	cmd := exec.CommandContext(f.Context(), "sh", "-c", "exec "+command) // Ctrl-C is for it alone
@@ -70,8 +71,9 @@ func (f fleet) typed(dir, command, interrupt string) (string, int) {
 // patient is a cadence at which a token that is to be rotated has enough of its life left for that.
 var patient = xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 16 * time.Second, TokenRenew: 2 * time.Second}
 
-// Every command that a message, the help or the README suggests, and that a fleet is needed for, typed at a terminal; the table of
-// suggestions beside the plugin says which these are. (What is suggested to be watched for a minute is watched for five seconds here.)
+// Every command that a message, the help or the README suggests, and that a fleet is needed for, typed at a terminal;
+// the table of suggestions beside the plugin says which these are. (What is suggested to be watched for a minute is
+// watched for five seconds here.)
 func TestEverySuggestedCommandRuns(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true, Cadence: patient})

@@ -22,7 +22,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// An installation of 1.4 has tokens that nothing renews: that is said before the others follow the canary, and done once it is accepted.
+// An installation of 1.4 has tokens that nothing renews: that is said before the others follow the canary, and done
+// once it is accepted.
 func TestEdgesWithTokensThatNobodyRenewsMoveOnceThatIsAccepted(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Installation: xcpsim.Installation{LongLivedTokens: true}})
@@ -40,8 +41,8 @@ func TestEdgesWithTokensThatNobodyRenewsMoveOnceThatIsAccepted(t *testing.T) {
 	}
 }
 
-// Edges without credentials get them: one from a manifest that its team provided, the other from tctl. Of either nothing but the
-// secrets of XCP is taken, and nothing secret is on a command line, printed or kept.
+// Edges without credentials get them: one from a manifest that its team provided, the other from tctl. Of either
+// nothing but the secrets of XCP is taken, and nothing secret is on a command line, printed or kept.
 func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Installation: xcpsim.Installation{NoCredentials: true}, Tctl: "v1.6.2"})
@@ -203,8 +204,9 @@ func (f fleet) privateKey(edge string) string {
 	return key.D
 }
 
-// A certificate that another team made is refused when nobody would trust it, written when everybody does, and taken back by the next run
-// when the one that wrote it was killed. Edges with certificates and edges with JWTs dial Central all the while.
+// A certificate that another team made is refused when nobody would trust it, written when everybody does, and taken
+// back by the next run when the one that wrote it was killed. Edges with certificates and edges with JWTs dial
+// Central all the while.
 func TestCentralsCertificateComesFromFilesAndGoesBack(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Installation: xcpsim.Installation{CertWithoutHost: true}})

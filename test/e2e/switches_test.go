@@ -22,7 +22,8 @@ var (
 	staysOpen = ending{4, `{"jwt":true,"mutualTls":true}`, "JWT"}
 )
 
-// Whatever the vendor leaves open, nobody is refused but the canary for its own token: fleet_test.go looks at every dial.
+// Whatever the vendor leaves open, nobody is refused but the canary for its own token: fleet_test.go looks at every
+// dial.
 func TestEachSwitchAloneAndAllAtOnce(t *testing.T) {
 	t.Parallel()
 	others := map[string]ending{"no hot reload": putBack, "mpc prefers mtls": staysOpen}

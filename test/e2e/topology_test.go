@@ -9,8 +9,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// The management plane's own cluster is an edge too, another cluster has two ControlPlanes, their names and namespaces are not the usual
-// ones, and a second management plane stands by: all are moved, and in the end the edges can fail over.
+// The management plane's own cluster is an edge too, another cluster has two ControlPlanes, their names and
+// namespaces are not the usual ones, and a second management plane stands by: all are moved, and in the end the edges
+// can fail over.
 func TestAFleetOfEveryShape(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1"}, HubIsEdge: true, Neighbours: map[string]string{"edge-1b": "edge-1"}, Standby: true,
@@ -45,8 +46,8 @@ func TestAFleetOfEveryShape(t *testing.T) {
 	})
 }
 
-// cert-manager re-issues Central's certificate with one more name while an edge with a certificate and an edge with a JWT are connected:
-// neither is refused and neither refuses, the secret is never gone, and it keeps its CA.
+// cert-manager re-issues Central's certificate with one more name while an edge with a certificate and an edge with a
+// JWT are connected: neither is refused and neither refuses, the secret is never gone, and it keeps its CA.
 func TestCentralsCertificateIsReissuedUnderBothTrusts(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{CertManager: true})

@@ -40,7 +40,8 @@ type userConfig struct {
 	Password string `json:"password,omitempty"`
 }
 
-// read returns the configuration; a file that is not there yet is an empty one. The vendor's default path is not public.
+// read returns the configuration; a file that is not there yet is an empty one. The vendor's default path is not
+// public.
 func (o *options) read() (*config, error) {
 	c := &config{}
 	if o.configPath == "" {

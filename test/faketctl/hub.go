@@ -19,7 +19,8 @@ var (
 	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
 )
 
-// hub is the management plane behind a profile. tctl reaches it by its bridge address; the fake, by the context of that cluster.
+// hub is the management plane behind a profile. tctl reaches it by its bridge address; the fake, by the context of
+// that cluster.
 type hub struct {
 	kube         kubernetes.Interface
 	dyn          dynamic.Interface

@@ -29,7 +29,8 @@ func hasServiceAccounts() bool {
 	return err != nil || v.AtLeast(version.MajorMinor(1, 5))
 }
 
-// clusterServiceAccount prints a new private key each time; the management plane keeps no copy, and earlier keys stay valid.
+// clusterServiceAccount prints a new private key each time; the management plane keeps no copy, and earlier keys stay
+// valid.
 func clusterServiceAccount(o *options) *cobra.Command {
 	var cluster string
 	var create bool
@@ -107,8 +108,9 @@ func controlPlaneSecrets(o *options) *cobra.Command {
 	return cmd
 }
 
-// print writes the secrets in the order of a public log. Whether tctl leaves out es-certs and mp-certs when it is given no CA for them is
-// not public; here they come with a CA that nobody uses, since that is what must not be applied.
+// print writes the secrets in the order of a public log. Whether tctl leaves out es-certs and mp-certs when it is
+// given no CA for them is not public; here they come with a CA that nobody uses, since that is what must not be
+// applied.
 func (f secretsFlags) print(m *manifest, organization string) {
 	m.secret("elastic-credentials", map[string][]byte{"username": []byte(f.elasticUser), "password": []byte(f.elasticPassword)})
 	m.ca("es-certs", f.elasticCA)

@@ -85,7 +85,8 @@ func tctlVersion() string {
 	return defaultVersion
 }
 
-// versionCommand prints both versions as public logs show them; what it says without a management plane is not documented.
+// versionCommand prints both versions as public logs show them; what it says without a management plane is not
+// documented.
 func versionCommand(o *options) *cobra.Command {
 	return &cobra.Command{Use: "version", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "TCTL version: %s\n", tctlVersion())

@@ -16,7 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Answer says which requests an HTTPS front answers itself, and how. The zero value answers every request with an empty 200.
+// Answer says which requests an HTTPS front answers itself, and how. The zero value answers every request with an
+// empty 200.
 type Answer struct {
 	Method string // of the requests; "" = all
 	Path   string // a part of their path; "" = all
@@ -30,8 +31,8 @@ type Answer struct {
 	Midst, Stall bool
 }
 
-// Front is an HTTPS server before an API server: it speaks to the client with a certificate of its own, and passes on with the
-// credential that it was given. Port-forwards pass too.
+// Front is an HTTPS server before an API server: it speaks to the client with a certificate of its own, and passes on
+// with the credential that it was given. Port-forwards pass too.
 type Front struct {
 	URL string
 	CA  []byte // PEM

@@ -10,7 +10,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Relay is a front that answers nothing itself, and what it does to the answers of the API server. The zero value leaves them as they are.
+// Relay is a front that answers nothing itself, and what it does to the answers of the API server. The zero value
+// leaves them as they are.
 type Relay struct {
 	// Ahead is how far the server's clock is put forward: it is added to the Date of every answer, and to nothing else.
 	Ahead time.Duration

@@ -14,8 +14,8 @@ type TCP struct {
 	Stall bool
 	// Reset answers a connection with a reset.
 	Reset bool
-	// StallAfter and CutAfter are how many bytes a server may answer on a connection before the rest is kept back for good, or the
-	// connection is closed; 0 = all.
+	// StallAfter and CutAfter are how many bytes a server may answer on a connection before the rest is kept back for
+	// good, or the connection is closed; 0 = all.
 	StallAfter, CutAfter int
 	// Rate is how many bytes a second a server may answer on a connection; 0 = as many as it likes.
 	Rate int
@@ -32,7 +32,8 @@ type Proxy struct {
 	conns  sync.WaitGroup
 }
 
-// Listen starts a proxy to a target (host:port), on another port of the target's own address, which the target's certificate names.
+// Listen starts a proxy to a target (host:port), on another port of the target's own address, which the target's
+// certificate names.
 func Listen(target string, f TCP) (*Proxy, error) {
 	host, _, err := net.SplitHostPort(target)
 	if err != nil {

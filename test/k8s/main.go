@@ -101,7 +101,8 @@ func ensure() (string, error) {
 	return dir, copyCRDs(filepath.Join(dir, crdsDir))
 }
 
-// copyCRDs copies deploy/crds of the pinned cert-manager module, whole or not at all; what is there already is of that version.
+// copyCRDs copies deploy/crds of the pinned cert-manager module, whole or not at all; what is there already is of
+// that version.
 func copyCRDs(to string) error {
 	if _, err := os.Stat(to); err == nil {
 		return nil

@@ -44,7 +44,8 @@ func (n *Node) Listen() error {
 // Close closes the port of a node that was never run.
 func (n *Node) Close() error { return n.ln.Close() }
 
-// Run serves, makes the Node, and renews its lease until ctx ends; it makes up for an API server that was away. It closes the port.
+// Run serves, makes the Node, and renews its lease until ctx ends; it makes up for an API server that was away. It
+// closes the port.
 func (n *Node) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- n.serve(ctx) }()
@@ -127,12 +128,13 @@ func (n *Node) Bind(ctx context.Context, p *corev1.Pod) error {
 	return nil
 }
 
-// PodIP is the i-th address that the node gives to its pods: of loopback, in the node's own /16, beside the Services and whatever else has
-// an address in it.
+// PodIP is the i-th address that the node gives to its pods: of loopback, in the node's own /16, beside the Services
+// and whatever else has an address in it.
 func (n *Node) PodIP(i int) string {
 	ip := net.ParseIP(n.IP).To4()
 	return net.IPv4(ip[0], ip[1], byte(128+i/254%127), byte(1+i%254)).String()
 }
 
-// Find returns the running container of a pod by its namespace and name, and the pod's UID; the error says why there is none.
+// Find returns the running container of a pod by its namespace and name, and the pod's UID; the error says why there
+// is none.
 type Find func(namespace, name string) (Container, types.UID, error)

@@ -19,7 +19,8 @@ type User struct {
 	Groups []string
 }
 
-// Access says who is known to the API, and who may have zone tokens. In the product the latter are mesh-system:admin alone by default.
+// Access says who is known to the API, and who may have zone tokens. In the product the latter are mesh-system:admin
+// alone by default.
 type Access struct {
 	User       func(token string) (User, bool) // of a bearer token
 	MayIssue   []string                        // users
@@ -34,8 +35,8 @@ type Issued struct {
 	Scope              []string
 }
 
-// Admin is whose token a control plane makes at its first start (Kuma pkg/plugins/authn/api-server/tokens/admin_token_bootstrap.go), and
-// anonymous who brings no token.
+// Admin is whose token a control plane makes at its first start (Kuma
+// pkg/plugins/authn/api-server/tokens/admin_token_bootstrap.go), and anonymous who brings no token.
 var (
 	Admin     = User{"mesh-system:admin", []string{"mesh-system:admin"}}
 	anonymous = User{"mesh-system:anonymous", []string{"mesh-system:unauthenticated"}}
@@ -82,8 +83,8 @@ func answer(w http.ResponseWriter, status int, title, detail string, p ...apiPar
 	_ = json.NewEncoder(w).Encode(apiError{"/std-errors", status, title, detail, detail, p})
 }
 
-// issueFor answers one request, in the product's order: who asks, then what is asked, then the key. Neither the zone's name nor the
-// scope's values are looked at.
+// issueFor answers one request, in the product's order: who asks, then what is asked, then the key. Neither the
+// zone's name nor the scope's values are looked at.
 func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
 	who := anonymous
 	if bearer, any := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); any {

@@ -49,7 +49,8 @@ const (
 	Unreachable      Reason = "Unreachable"      // no authentication took place
 )
 
-// authenticate decides about one call, in the product's order: the zone names itself; one token; the validator; its zone; its scope.
+// authenticate decides about one call, in the product's order: the zone names itself; one token; the validator; its
+// zone; its scope.
 func (g *Global) authenticate(md metadata.MD, now time.Time) (Reason, error) {
 	refuse := func(r Reason, c codes.Code, format string, args ...any) (Reason, error) {
 		return r, status.Errorf(c, format, args...)
@@ -96,8 +97,8 @@ func (g *Global) authenticate(md metadata.MD, now time.Time) (Reason, error) {
 	return "", nil
 }
 
-// Ask says what the global answers to a zone that presents tokens, without a call; nothing is recorded. The error is a gRPC status, or of
-// a panic.
+// Ask says what the global answers to a zone that presents tokens, without a call; nothing is recorded. The error is
+// a gRPC status, or of a panic.
 func (g *Global) Ask(zone string, tokens ...string) error {
 	md := metadata.Pairs(clientIDKey, zone)
 	md.Append(authorizationKey, tokens...)

@@ -80,7 +80,8 @@ func latestKey(from Source) (*rsa.PrivateKey, string, error) {
 	return key, strconv.Itoa(highest), err
 }
 
-// publicHalf is what zones get for a signing key: PEM of PKCS#1. The panic of a value that is no PEM comes as an error of its words.
+// publicHalf is what zones get for a signing key: PEM of PKCS#1. The panic of a value that is no PEM comes as an
+// error of its words.
 func publicHalf(value []byte) ([]byte, error) {
 	block, _ := pem.Decode(value)
 	if block == nil {

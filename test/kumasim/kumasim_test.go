@@ -218,7 +218,8 @@ func TestWhoIsAuthenticated(t *testing.T) {
 	}
 }
 
-// From none to tokens: a zone connects without one while nobody asks; once asked, it is refused until its process has one.
+// From none to tokens: a zone connects without one while nobody asks; once asked, it is refused until its process has
+// one.
 func TestAZoneNeedsARestartForAToken(t *testing.T) {
 	g, _ := global(t, func(o *Options) { o.Auth = "" })
 	z := zone(t, g, ZoneOptions{Name: "west"})

@@ -85,7 +85,8 @@ func (m *Memory) Secrets() ([]Secret, error) {
 	return all, nil
 }
 
-// cached is a Source that is believed for a while, as the product's cached manager is (store.cache.expirationTime, 1 s).
+// cached is a Source that is believed for a while, as the product's cached manager is (store.cache.expirationTime, 1
+// s).
 type cached struct {
 	from Source
 	ttl  time.Duration

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Snapshot is what a global syncs to each of its zones: secrets by name, and resources of another kind to tell that the sync goes on.
+// Snapshot is what a global syncs to each of its zones: secrets by name, and resources of another kind to tell that
+// the sync goes on.
 type Snapshot struct {
 	Secrets map[string][]byte
 	Meshes  []string
@@ -27,8 +28,9 @@ func (g *Global) SyncError() string {
 	return g.syncErr
 }
 
-// snapshot makes what zones get. Of a signing key it is the public half; one that cannot be made fails the whole of it, for all zones
-// and all kinds. Everything else goes in clear, but for a list of names, and what the label keeps back.
+// snapshot makes what zones get. Of a signing key it is the public half; one that cannot be made fails the whole of
+// it, for all zones and all kinds. Everything else goes in clear, but for a list of names, and what the label keeps
+// back.
 func (g *Global) snapshot() (_ []byte, err error) {
 	defer func() {
 		g.mu.Lock()

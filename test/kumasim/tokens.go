@@ -20,8 +20,8 @@ type ZoneClaims struct {
 // errPanic says that the process ends.
 var errPanic = errors.New("panic: interface conversion: interface {} is float64, not string")
 
-// validate judges a token as the validator of 2.11 to 3.0 does, in its order: the key by the kid and the algorithm, the signature, the
-// times that are there, the revocation.
+// validate judges a token as the validator of 2.11 to 3.0 does, in its order: the key by the kid and the algorithm,
+// the signature, the times that are there, the revocation.
 func (g *Global) validate(raw string, now time.Time) (*ZoneClaims, error) {
 	claims := &ZoneClaims{}
 	panicked := false

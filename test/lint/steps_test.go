@@ -108,8 +108,8 @@ func judgeSteps(t *testing.T, name string, src []byte, kinds []string) []string 
 	return found
 }
 
-// A kind of step is made in one file, and nothing else tells steps apart by it. So adding one touches its own file and the
-// list of phases of its product.
+// A kind of step is made in one file, and nothing else tells steps apart by it. So adding one touches its own file
+// and the list of phases of its product.
 func TestAKindOfStepIsNamedInItsOwnFileAlone(t *testing.T) {
 	texts := map[string][]byte{}
 	var kinds []string
@@ -148,8 +148,8 @@ func TestAKindOfStepIsNamedInItsOwnFileAlone(t *testing.T) {
 	}
 }
 
-// The rule is asked in one place for plans and runs, which knows whether a step is about the hub or about the standby, and in
-// the webhook. Code that asks it elsewhere may ask it of the wrong hub.
+// The rule is asked in one place for plans and runs, which knows whether a step is about the hub or about the
+// standby, and in the webhook. Code that asks it elsewhere may ask it of the wrong hub.
 func TestTheRuleIsAskedInItsPlacesAlone(t *testing.T) {
 	asked := map[string]int{}
 	for _, name := range sources(t) {

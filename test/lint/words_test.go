@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// retired are the words that are not ours any more, and what to write instead. They are refused in everything that a person
-// reads: messages, help, docs, comments and what tests record of them.
+// retired are the words that are not ours any more, and what to write instead. They are refused in everything that a
+// person reads: messages, help, docs, comments and what tests record of them.
 var retired = []struct {
 	word    *regexp.Regexp
 	instead string
@@ -24,7 +24,8 @@ var retired = []struct {
 	{regexp.MustCompile(`(?i)\b(judgements?|oddity|remarks?)\b`), "evaluation, anomaly, finding"},
 }
 
-// spoken says whether a person reads a file as ours: what was recorded of others, or of versions before, stays as it is.
+// spoken says whether a person reads a file as ours: what was recorded of others, or of versions before, stays as it
+// is.
 func spoken(name string) bool {
 	for _, kept := range []string{"test/lint/", "test/kumavectors/", "pkg/execute/testdata/", "pkg/plan/testdata/"} {
 		if strings.HasPrefix(name, kept) {

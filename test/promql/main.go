@@ -1,5 +1,6 @@
-// Command promql reads PromQL expressions, one JSON string each, and prints one JSON string for each: what Prometheus's own parser says
-// against it, empty where nothing. It has a module of its own, because Prometheus leads to every cloud's client.
+// Command promql reads PromQL expressions, one JSON string each, and prints one JSON string for each: what
+// Prometheus's own parser says against it, empty where nothing. It has a module of its own, because Prometheus leads
+// to every cloud's client.
 package main
 
 import (

@@ -140,7 +140,8 @@ func untar(t *testing.T, packed io.Reader, dir string) {
 	}
 }
 
-// decoded lists the kinds of a manifest. Those of Kubernetes itself are decoded strictly: an unknown or doubled field is an error.
+// decoded lists the kinds of a manifest. Those of Kubernetes itself are decoded strictly: an unknown or doubled field
+// is an error.
 func decoded(t *testing.T, name string, text []byte) (kinds []string) {
 	t.Helper()
 	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()

@@ -21,8 +21,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 )
 
-// TestTheInstallationAppliesToARealCluster applies each of a release's manifests twice with the real kubectl, and has the real
-// cert-manager make the certificate of the one.
+// TestTheInstallationAppliesToARealCluster applies each of a release's manifests twice with the real kubectl, and has
+// the real cert-manager make the certificate of the one.
 func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 	dist := t.TempDir()
 	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-version", "v1.2.3"); err != nil {
@@ -77,7 +77,8 @@ func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 	}
 }
 
-// chained is nil when the Secret holds a leaf for the webhook's name that lives 30 days, and the CA that issued it, which is another.
+// chained is nil when the Secret holds a leaf for the webhook's name that lives 30 days, and the CA that issued it,
+// which is another.
 func chained(secret *corev1.Secret) error {
 	block, _ := pem.Decode(secret.Data["tls.crt"])
 	if block == nil {

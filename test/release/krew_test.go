@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// platforms: cross-compiling one costs most of a minute of CPU on a cold cache, so that only one more than this machine's
-// is built by default, the one that differs most: another archive format, another name of the binary.
+// platforms: cross-compiling one costs most of a minute of CPU on a cold cache, so that only one more than this
+// machine's is built by default, the one that differs most: another archive format, another name of the binary.
 var platforms = flag.String("platforms", strings.Join(slices.Compact([]string{runtime.GOOS + "/" + runtime.GOARCH, "windows/amd64"}), ","), "what to build and install with krew")
 
 // plugin is what is read of a krew manifest.
@@ -91,8 +91,8 @@ func TestKrewInstallsWhatARealKubectlRuns(t *testing.T) {
 	}
 }
 
-// TestKrewsOwnValidatorAcceptsTheManifest has krew download every archive from this machine, check its sum, unpack it, find the
-// binary and the licence: what the index does with a manifest.
+// TestKrewsOwnValidatorAcceptsTheManifest has krew download every archive from this machine, check its sum, unpack
+// it, find the binary and the licence: what the index does with a manifest.
 func TestKrewsOwnValidatorAcceptsTheManifest(t *testing.T) {
 	tools, err := findTools(t.Context())
 	if err != nil {

@@ -256,8 +256,8 @@ var built = struct {
 	at map[string]string
 }{at: map[string]string{}}
 
-// Build compiles a command of this module into a file, or makes that a link to the file into which this process compiled it before, while
-// that is still there.
+// Build compiles a command of this module into a file, or makes that a link to the file into which this process
+// compiled it before, while that is still there.
 func Build(ctx context.Context, pkg, to string) error {
 	built.Lock()
 	defer built.Unlock()

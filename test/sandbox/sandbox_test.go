@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// TestAFleetOfEveryShapeConnects starts all that may stand beside a hub and its edges at once, since starting is what costs.
+// TestAFleetOfEveryShapeConnects starts all that may stand beside a hub and its edges at once, since starting is what
+// costs.
 func TestAFleetOfEveryShapeConnects(t *testing.T) {
 	s, err := sandbox.Start(t.Context(), sandbox.Options{
 		Edges: []string{"edge-1"}, HubIsEdge: true, Neighbours: map[string]string{"edge-1b": "edge-1"}, Standby: true,

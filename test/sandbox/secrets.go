@@ -11,7 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/canary"
 )
 
-// CollectSecrets adds every value of every Secret of every cluster to a set. The error names the clusters that could not be read.
+// CollectSecrets adds every value of every Secret of every cluster to a set. The error names the clusters that could
+// not be read.
 func (s *Sandbox) CollectSecrets(ctx context.Context, set *canary.Set) error {
 	var errs []error
 	for _, c := range s.Bed.Clusters() {
@@ -37,8 +38,9 @@ func (s *Sandbox) CollectSecrets(ctx context.Context, set *canary.Set) error {
 var written = []string{"/api/v1/configmaps", "/api/v1/events", "/apis/coordination.k8s.io/v1/leases", "/apis/xcpauth.io/v1alpha1/edgeclusters",
 	"/apis/install.tetrate.io/v1alpha1/controlplanes", "/apis/install.tetrate.io/v1alpha1/managementplanes"}
 
-// Written returns what lies in all clusters where a run may write text of its own, by a name for it: ConfigMaps, Events, Leases, the
-// roster, the planes. What a cluster does not serve is left out. The error names what could not be read.
+// Written returns what lies in all clusters where a run may write text of its own, by a name for it: ConfigMaps,
+// Events, Leases, the roster, the planes. What a cluster does not serve is left out. The error names what could not
+// be read.
 func (s *Sandbox) Written(ctx context.Context) (map[string]string, error) {
 	texts := map[string]string{}
 	var errs []error

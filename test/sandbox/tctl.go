@@ -24,8 +24,8 @@ func (s *Sandbox) startTctl(ctx context.Context) error {
 	return os.Remove(s.tctlLog()) // what the sandbox itself ran
 }
 
-// TctlProfile adds a profile, or changes it, and makes it the current one: it leads to the management plane of a context, which it knows
-// under an address ("host:port").
+// TctlProfile adds a profile, or changes it, and makes it the current one: it leads to the management plane of a
+// context, which it knows under an address ("host:port").
 func (s *Sandbox) TctlProfile(ctx context.Context, name, context, address string) error {
 	for _, args := range [][]string{
 		{"config", "clusters", "set", name, "--bridge-address", address, "--context", context},

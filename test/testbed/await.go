@@ -76,7 +76,8 @@ func (p *program) awaitStopped() {
 	})
 }
 
-// poll calls check until it returns nil, the limit is over or the context ends; it then returns the last answer as well.
+// poll calls check until it returns nil, the limit is over or the context ends; it then returns the last answer as
+// well.
 func poll(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %s", limit))
 	defer cancel()

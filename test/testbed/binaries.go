@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Binaries returns the directory with kube-apiserver, kube-controller-manager, kubectl, etcd and cert-manager, building them first
-// when this machine has none yet (minutes; progress goes to log). It runs test/k8s, found from the working directory
-// upwards.
+// Binaries returns the directory with kube-apiserver, kube-controller-manager, kubectl, etcd and cert-manager,
+// building them first when this machine has none yet (minutes; progress goes to log). It runs test/k8s, found from
+// the working directory upwards.
 func Binaries(ctx context.Context, log io.Writer) (string, error) {
 	src, err := k8sModule()
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// StartCertManager installs cert-manager's kinds in the cluster and starts its real controllers, for CA and self-signed issuers. It
-// returns when the kinds are served; the controllers then act as soon as they have seen what is there. There is no cert-manager webhook.
-// It may be called again after StopCertManager.
+// StartCertManager installs cert-manager's kinds in the cluster and starts its real controllers, for CA and
+// self-signed issuers. It returns when the kinds are served; the controllers then act as soon as they have seen what
+// is there. There is no cert-manager webhook. It may be called again after StopCertManager.
 func (c *Cluster) StartCertManager(ctx context.Context) error {
 	crds, err := readCRDs(os.DirFS(c.bed.Bin), "cert-manager-crds")
 	if err != nil {
@@ -36,8 +36,8 @@ func (c *Cluster) StartCertManager(ctx context.Context) error {
 	return nil
 }
 
-// StopCertManager ends cert-manager's controllers (SIGKILL) and returns when they are gone; what they made stays. Without running ones
-// it does nothing.
+// StopCertManager ends cert-manager's controllers (SIGKILL) and returns when they are gone; what they made stays.
+// Without running ones it does nothing.
 func (c *Cluster) StopCertManager() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

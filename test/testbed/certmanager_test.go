@@ -20,7 +20,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 )
 
-// certManagerIssues has a certificate issued by a CA that cert-manager made itself, changes its names, and has it restored once deleted.
+// certManagerIssues has a certificate issued by a CA that cert-manager made itself, changes its names, and has it
+// restored once deleted.
 func certManagerIssues(t *testing.T, c *testbed.Cluster) {
 	if err := c.StartCertManager(t.Context()); err != nil {
 		t.Fatal(err)
@@ -88,7 +89,8 @@ func certManagerIssues(t *testing.T, c *testbed.Cluster) {
 	c.StopCertManager()
 }
 
-// awaitLeaf waits until secret leaf holds a certificate of exactly these names, signed by its ca.crt, with another serial than before.
+// awaitLeaf waits until secret leaf holds a certificate of exactly these names, signed by its ca.crt, with another
+// serial than before.
 func awaitLeaf(t *testing.T, c *testbed.Cluster, before *corev1.Secret, names ...string) (s *corev1.Secret) {
 	t.Helper()
 	eventually(t, func() (err error) {

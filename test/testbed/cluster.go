@@ -70,8 +70,8 @@ func newCluster(b *Bed, name string, x *block) (*Cluster, error) {
 	})
 }
 
-// ServiceIP returns the n-th address of the cluster's service range. 2 to 255 are never given to a Service that does not
-// ask for its address, so a Service can have one as its fixed clusterIP and a process of the test listen there.
+// ServiceIP returns the n-th address of the cluster's service range. 2 to 255 are never given to a Service that does
+// not ask for its address, so a Service can have one as its fixed clusterIP and a process of the test listen there.
 func (c *Cluster) ServiceIP(n int) string { return c.block.serviceIP(n) }
 
 // UserConfig returns a client configuration of another identity, by a client certificate that the cluster's CA signed.
@@ -124,8 +124,8 @@ func (c *Cluster) KillAPIServer() {
 	c.kill()
 }
 
-// RestartAPIServer starts the API server again, with the same port and the same data, and with more flags if there are any, after ending one
-// that still runs; it returns when it is ready.
+// RestartAPIServer starts the API server again, with the same port and the same data, and with more flags if there
+// are any, after ending one that still runs; it returns when it is ready.
 func (c *Cluster) RestartAPIServer(ctx context.Context, flags ...string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -138,8 +138,9 @@ func (c *Cluster) RestartAPIServer(ctx context.Context, flags ...string) error {
 	return nil
 }
 
-// ServeByAnotherCA starts the API server again with a certificate of another CA: whoever trusts the one before trusts it no more. Config
-// follows; what was written of it, such as a kubeconfig, does not, until RestartAPIServer with the Config before.
+// ServeByAnotherCA starts the API server again with a certificate of another CA: whoever trusts the one before trusts
+// it no more. Config follows; what was written of it, such as a kubeconfig, does not, until RestartAPIServer with the
+// Config before.
 func (c *Cluster) ServeByAnotherCA(ctx context.Context) error {
 	other, err := newAuthority(c.Name + "-other")
 	if err != nil {

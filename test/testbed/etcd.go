@@ -34,7 +34,8 @@ func (b *Bed) startEtcd(ctx context.Context) (err error) {
 	return err
 }
 
-// FreezeEtcd stops the bed's etcd without closing anything (SIGSTOP), as a disk that hangs does; it returns when every thread stands still.
+// FreezeEtcd stops the bed's etcd without closing anything (SIGSTOP), as a disk that hangs does; it returns when
+// every thread stands still.
 func (b *Bed) FreezeEtcd() {
 	if b.etcd.signal(syscall.SIGSTOP) == nil {
 		b.etcd.awaitStopped()

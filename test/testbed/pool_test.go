@@ -77,8 +77,8 @@ func TestAPoolLendsClustersAsTheyWereAtFirst(t *testing.T) {
 	}
 }
 
-// everything is the names of all that a cluster has of the kinds that a test may leave behind, and what a role says that
-// is there from the beginning.
+// everything is the names of all that a cluster has of the kinds that a test may leave behind, and what a role says
+// that is there from the beginning.
 func everything(t *testing.T, b *testbed.Bed, c *testbed.Cluster) string {
 	t.Helper()
 	all := strings.Join([]string{"namespaces", "secrets", "configmaps", "serviceaccounts", "services", "pods",
@@ -89,8 +89,8 @@ func everything(t *testing.T, b *testbed.Bed, c *testbed.Cluster) string {
 		`jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}/{.metadata.uid} {.rules}{"\n"}{end}`)
 }
 
-// leaveTraces does what a test may do to a cluster: kinds, namespaces with a finalizer, policies that deny, webhooks that
-// nobody answers, and changes of what was there.
+// leaveTraces does what a test may do to a cluster: kinds, namespaces with a finalizer, policies that deny, webhooks
+// that nobody answers, and changes of what was there.
 func leaveTraces(t *testing.T, b *testbed.Bed, c *testbed.Cluster) {
 	t.Helper()
 	k := client(t, c.Config)

@@ -20,7 +20,8 @@ import (
 // living are the keys that servers go on writing by themselves, whatever state a cluster is in; they stay as they are.
 var living = []string{"/leases/kube-system/", "/masterleases/", "/apiregistration.k8s.io/"}
 
-// admission is where the kinds are kept that decide on requests. The API server takes up a change of some once a second.
+// admission is where the kinds are kept that decide on requests. The API server takes up a change of some once a
+// second.
 const admission = "/validating"
 
 // quiet is how long nothing must have been written in a cluster that was just started.

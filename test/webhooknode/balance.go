@@ -19,7 +19,8 @@ const (
 	beginning = 100 * time.Millisecond // between two probes of a process that is not ready yet
 )
 
-// Balancer plays what leads from a Service's address to its pods: the kubelets that probe them, the endpoints, and kube-proxy. See Balance.
+// Balancer plays what leads from a Service's address to its pods: the kubelets that probe them, the endpoints, and
+// kube-proxy. See Balance.
 type Balancer struct {
 	nodes []*Node
 	stop  func()
@@ -28,7 +29,8 @@ type Balancer struct {
 	last  int
 }
 
-// Balance leads each connection to a Service's address to the next of the nodes, as Kubernetes does, and returns when all of them are ready.
+// Balance leads each connection to a Service's address to the next of the nodes, as Kubernetes does, and returns when
+// all of them are ready.
 //
 //   - A process is ready once it answers its readiness probe, and no longer after as many failures in a row, each within the time and as far
 //     apart, as the Deployment says. One that has been started is not the one that ran before. (A kubelet's prober.)
@@ -67,8 +69,8 @@ func Balance(ctx context.Context, clusterIP string, nodes ...*Node) (*Balancer, 
 // Close ends it, with every connection.
 func (b *Balancer) Close() { b.stop() }
 
-// Await returns once the process that runs on a node is ready to its kubelet, which is when a Deployment goes on to its next pod. It is an
-// error that this takes longer than a start may, or the context.
+// Await returns once the process that runs on a node is ready to its kubelet, which is when a Deployment goes on to
+// its next pod. It is an error that this takes longer than a start may, or the context.
 func (b *Balancer) Await(ctx context.Context, n *Node) error {
 	ctx, cancel := context.WithTimeout(ctx, startupLimit)
 	defer cancel()

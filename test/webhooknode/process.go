@@ -47,9 +47,10 @@ func (m *moment) now() { t := time.Now(); m.CompareAndSwap(nil, &t) }
 // before says whether it happened, and longer ago than d.
 func (m *moment) before(d time.Duration) bool { t := m.Load(); return t != nil && time.Since(*t) > d }
 
-// Start runs the process with the Deployment's arguments and the extra ones after them, and returns when it is ready: it
-// then serves a certificate that the published CA bundle vouches for. The context bounds the start alone; the process
-// dies with ours. The error of one that ended, or is not ready in time, carries the end of its log; nothing runs then.
+// Start runs the process with the Deployment's arguments and the extra ones after them, and returns when it is ready:
+// it then serves a certificate that the published CA bundle vouches for. The context bounds the start alone; the
+// process dies with ours. The error of one that ended, or is not ready in time, carries the end of its log; nothing
+// runs then.
 func (n *Node) Start(ctx context.Context, extra ...string) error {
 	if n.running.Load() != nil {
 		return errors.New("starting the webhook: it is running already")

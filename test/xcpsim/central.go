@@ -56,7 +56,8 @@ func (s *Sim) centralProgram(hub *cluster) program {
 			return
 		}
 		ct.addr = ln.Addr().String()
-		// Client certificates are asked for and judged at the stream, not in the handshake, so that each refusal has its reason.
+		// Client certificates are asked for and judged at the stream, not in the handshake, so that each refusal has its
+		// reason.
 		creds := credentials.NewTLS(&tls.Config{
 			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert,
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return ct.certificate() },
@@ -82,8 +83,8 @@ func (s *Sim) centralProgram(hub *cluster) program {
 	}
 }
 
-// certificate returns what the pod serves: the secret as it is now, or as it was at the start under CentralKeepsCert; an unreadable
-// one changes nothing.
+// certificate returns what the pod serves: the secret as it is now, or as it was at the start under CentralKeepsCert;
+// an unreadable one changes nothing.
 func (ct *central) certificate() (*tls.Certificate, error) {
 	data := ct.c.now(centralCertSecret, !ct.sim.opts.Switches.CentralKeepsCert)
 	pair, err := tls.X509KeyPair(data["tls.crt"], data["tls.key"])

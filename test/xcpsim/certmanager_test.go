@@ -14,8 +14,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// TestCertManagerReissuesCentralUnderBothTrusts has an edge on mutual TLS (the hub's own) and one on JWT while Central's Certificate
-// gets the dialled host: the secret is never away, and whoever dials afterwards is accepted.
+// TestCertManagerReissuesCentralUnderBothTrusts has an edge on mutual TLS (the hub's own) and one on JWT while
+// Central's Certificate gets the dialled host: the secret is never away, and whoever dials afterwards is accepted.
 func TestCertManagerReissuesCentralUnderBothTrusts(t *testing.T) {
 	f := start(t, func(o *xcpsim.Options) {
 		o.Edges = append(o.Edges, o.Hub)

@@ -78,8 +78,8 @@ func (c *cluster) plane(gvr schema.GroupVersionResource) *mirror[*unstructured.U
 	return m
 }
 
-// only returns the one custom resource of a kind that an operator acts upon: the first by name in its namespace, none while it is being
-// deleted.
+// only returns the one custom resource of a kind that an operator acts upon: the first by name in its namespace, none
+// while it is being deleted.
 func (c *cluster) only(gvr schema.GroupVersionResource, namespace string) *unstructured.Unstructured {
 	all := slices.DeleteFunc(c.planes[gvr].all(), func(u *unstructured.Unstructured) bool { return u.GetNamespace() != namespace })
 	slices.SortFunc(all, func(a, b *unstructured.Unstructured) int {
@@ -130,8 +130,8 @@ func (c *cluster) apply(ctx context.Context, gvr schema.GroupVersionResource, ma
 	return nil
 }
 
-// rolledOut says whether a Deployment runs only pods of its newest template, none of the others even ending any more (its status does
-// not count those); a missing one does not.
+// rolledOut says whether a Deployment runs only pods of its newest template, none of the others even ending any more
+// (its status does not count those); a missing one does not.
 func (c *cluster) rolledOut(ctx context.Context, namespace, name string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()

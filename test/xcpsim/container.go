@@ -47,8 +47,8 @@ func newContainer(pod *corev1.Pod, ip string, volumes map[string]map[string][]by
 	return c
 }
 
-// now returns a volume's content: as it was at the start or, if hot, as it is in the cluster; a secret that is gone leaves what was
-// read last.
+// now returns a volume's content: as it was at the start or, if hot, as it is in the cluster; a secret that is gone
+// leaves what was read last.
 func (c *container) now(volume string, hot bool) map[string][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -91,7 +91,8 @@ func (c *container) Logs(ctx context.Context, w io.Writer, tail int, follow bool
 	c.log.copyTo(ctx, w, tail, follow, flush)
 }
 
-// run starts the metrics server, at the pod's own address and for port-forward, and the program, and returns once both have ended.
+// run starts the metrics server, at the pod's own address and for port-forward, and the program, and returns once
+// both have ended.
 func (c *container) run(ctx context.Context, p program) {
 	ln := newPipeListener()
 	mux := http.NewServeMux()
@@ -192,7 +193,8 @@ func (b *logBuffer) close() {
 	}
 }
 
-// copyTo writes the last tail lines (all if negative), then, if follow, every further one until the container or ctx ends.
+// copyTo writes the last tail lines (all if negative), then, if follow, every further one until the container or ctx
+// ends.
 func (b *logBuffer) copyTo(ctx context.Context, w io.Writer, tail int, follow bool, flush func()) {
 	b.mu.Lock()
 	next := b.dropped // number of the next line to write

@@ -20,7 +20,8 @@ const (
 	sniEnv     = "XCPSIM_SNI"
 )
 
-// edgeProgram is the edge of one pod. site is the edge's name for EdgeSwitches; the cluster name it claims comes from its EdgeXcp.
+// edgeProgram is the edge of one pod. site is the edge's name for EdgeSwitches; the cluster name it claims comes from
+// its EdgeXcp.
 func (s *Sim) edgeProgram(site string) program {
 	return func(ctx context.Context, c *container) {
 		m := &member{sim: s, c: c, name: c.env[clusterEnv], mode: MTLS, host: c.env[centralEnv], state: &edgeState{}}
@@ -51,7 +52,8 @@ func (s *Sim) edgeProgram(site string) program {
 	}
 }
 
-// edgeJWTConfig verifies Central by the CA bundle and the name: the overlay's centralSni, else the host that is dialled.
+// edgeJWTConfig verifies Central by the CA bundle and the name: the overlay's centralSni, else the host that is
+// dialled.
 func edgeJWTConfig(s *Sim, c *container) (*tls.Config, error) {
 	name := c.env[sniEnv]
 	if name == "" {

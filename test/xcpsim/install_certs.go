@@ -73,8 +73,9 @@ func (i *installer) ownCertificates(leaves map[string]Leaf, _ []Site) (t trust) 
 	return t
 }
 
-// certManagerCertificates makes the chain that tctl makes: a self-signed issuer, the root that it issues, the issuer of that root, and
-// the Certificates of Central, of MPC and, in the hub too, of each edge. How tctl names those of the edges is not documented.
+// certManagerCertificates makes the chain that tctl makes: a self-signed issuer, the root that it issues, the issuer
+// of that root, and the Certificates of Central, of MPC and, in the hub too, of each edge. How tctl names those of
+// the edges is not documented.
 func (i *installer) certManagerCertificates(leaves map[string]Leaf, edges []Site) trust {
 	i.certManager(issuers, "Issuer", trustAnchor, map[string]any{"selfSigned": map[string]any{}})
 	i.certManager(certificates, "Certificate", identityIssuer, map[string]any{

@@ -15,7 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// member is the client side of one pod, an edge or MPC: it dials, holds one session, pushes, and dials again when the session ends.
+// member is the client side of one pod, an edge or MPC: it dials, holds one session, pushes, and dials again when the
+// session ends.
 type member struct {
 	sim  *Sim
 	c    *container
@@ -53,8 +54,8 @@ func (m *member) run(ctx context.Context) {
 	}
 }
 
-// session makes one dial and, if it is accepted, holds the stream until it ends; connected says whether it was. Every dial is recorded
-// once: by Central if it got there, else here.
+// session makes one dial and, if it is accepted, holds the stream until it ends; connected says whether it was. Every
+// dial is recorded once: by Central if it got there, else here.
 func (m *member) session(ctx context.Context) (connected bool, err error) {
 	dial := m.sim.record.begin(m.name, m.c.pod.Name, m.mode)
 	fail := func(reason Reason, err error) (bool, error) {
@@ -121,8 +122,8 @@ func (m *member) session(ctx context.Context) (connected bool, err error) {
 	return true, m.hold(ctx, stream, cancel)
 }
 
-// hold pushes at once and then at every cadence until the stream ends; at the end of ctx it closes the stream and waits for Central's answer,
-// so that the session is over when the pod is.
+// hold pushes at once and then at every cadence until the stream ends; at the end of ctx it closes the stream and
+// waits for Central's answer, so that the session is over when the pod is.
 func (m *member) hold(ctx context.Context, stream grpc.ClientStream, cancel func()) error {
 	ended := make(chan error, 1)
 	go func() {
@@ -172,8 +173,8 @@ func (e untrustedError) Error() string {
 }
 func (e untrustedError) Unwrap() error { return e.err }
 
-// verifyIdentity returns TLS settings that trust Central by its chain and one of its identities (a URI or DNS SAN), not by the name
-// that was dialled; cert is presented, if any.
+// verifyIdentity returns TLS settings that trust Central by its chain and one of its identities (a URI or DNS SAN),
+// not by the name that was dialled; cert is presented, if any.
 func verifyIdentity(roots *x509.CertPool, cert *tls.Certificate, identities ...string) *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:         tls.VersionTLS12,

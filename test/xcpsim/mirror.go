@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// mirror keeps the objects of one kind in one cluster, by list and watch. Through an outage of the API server it keeps what it last
-// saw and tries again at short intervals (client-go's informers wait up to half a minute).
+// mirror keeps the objects of one kind in one cluster, by list and watch. Through an outage of the API server it
+// keeps what it last saw and tries again at short intervals (client-go's informers wait up to half a minute).
 type mirror[T metav1.Object] struct {
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)

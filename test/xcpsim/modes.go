@@ -14,7 +14,8 @@ type reading struct {
 	aliases bool // the other spellings of protobuf JSON, snake_case names and enum numbers, are understood
 }
 
-// field returns a field of a message, nil if it is absent; its alias counts as the field or as an unknown one, and as neither beside it.
+// field returns a field of a message, nil if it is absent; its alias counts as the field or as an unknown one, and as
+// neither beside it.
 func (r reading) field(message map[string]any, name, alias string) (any, error) {
 	other, aliased := message[alias]
 	if !aliased {
@@ -29,9 +30,10 @@ func (r reading) field(message map[string]any, name, alias string) (any, error) 
 	return other, nil
 }
 
-// hubModes reads what Central shall accept from a ManagementPlane's spec.components.xcp.centralAuthModes. Both entries are plain
-// booleans and a missing one is false; an absent, empty or null stanza means what unset says. Anything else is an error, upon which the
-// operator leaves things as they are. {jwt: false, mutualTls: false}, written out, accepts nothing.
+// hubModes reads what Central shall accept from a ManagementPlane's spec.components.xcp.centralAuthModes. Both
+// entries are plain booleans and a missing one is false; an absent, empty or null stanza means what unset says.
+// Anything else is an error, upon which the operator leaves things as they are. {jwt: false, mutualTls: false},
+// written out, accepts nothing.
 func hubModes(mp *unstructured.Unstructured, r reading) (map[Credential]bool, error) {
 	xcp, err := xcpStanza(mp)
 	if err != nil {
@@ -142,8 +144,8 @@ func xcpStanza(cr *unstructured.Unstructured) (map[string]any, error) {
 	return xcp, nil
 }
 
-// edgeSpec returns the EdgeXcp spec that the operator renders for a ControlPlane: typed fields first, then the overlays that target
-// EdgeXcp/edge-xcp, which may overrule them.
+// edgeSpec returns the EdgeXcp spec that the operator renders for a ControlPlane: typed fields first, then the
+// overlays that target EdgeXcp/edge-xcp, which may overrule them.
 func edgeSpec(cp *unstructured.Unstructured, r reading) (map[string]any, error) {
 	mode, err := edgeMode(cp, r)
 	if err != nil {
@@ -173,8 +175,8 @@ func joinHostPort(host string, port any) string {
 	return fmt.Sprintf("%s:%v", host, port)
 }
 
-// applyOverlays sets the dotted paths below spec of every overlay for EdgeXcp/edge-xcp; list paths (env[-1] and the like) do not touch
-// authentication and are passed over.
+// applyOverlays sets the dotted paths below spec of every overlay for EdgeXcp/edge-xcp; list paths (env[-1] and the
+// like) do not touch authentication and are passed over.
 func applyOverlays(spec map[string]any, cp *unstructured.Unstructured) error {
 	overlays, _, _ := unstructured.NestedSlice(cp.Object, "spec", "components", "xcp", "kubeSpec", "overlays")
 	for _, o := range overlays {

@@ -21,7 +21,8 @@ type edgeSite struct {
 	name, namespace string
 }
 
-// edgeOperator is tsb-operator-control-plane, as far as it renders EdgeXcp, with the XCP operator below it, which renders `edge`.
+// edgeOperator is tsb-operator-control-plane, as far as it renders EdgeXcp, with the XCP operator below it, which
+// renders `edge`.
 type edgeOperator struct {
 	edgeSite
 	sim     *Sim

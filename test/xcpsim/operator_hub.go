@@ -104,8 +104,8 @@ func (o *hubOperator) mpc(ns string, mode Credential) deployment {
 	return d
 }
 
-// mpcMode is what MPC will present, given what Central is to accept: JWT as soon as it may; under MPCPrefersMTLS, mutual TLS for as long
-// as it may and its certificate is there.
+// mpcMode is what MPC will present, given what Central is to accept: JWT as soon as it may; under MPCPrefersMTLS,
+// mutual TLS for as long as it may and its certificate is there.
 func (o *hubOperator) mpcMode(ns string, accepts map[Credential]bool) Credential {
 	_, hasCert := o.c.secret(ns, mpcCertSecret)
 	stays := o.sim.opts.Switches.MPCPrefersMTLS && hasCert && accepts[MTLS]
@@ -115,7 +115,8 @@ func (o *hubOperator) mpcMode(ns string, accepts map[Credential]bool) Credential
 	return MTLS
 }
 
-// serving returns the modes that every Central pod there is accepts, one that is about to go or to come included; none if there is no pod.
+// serving returns the modes that every Central pod there is accepts, one that is about to go or to come included;
+// none if there is no pod.
 func (o *hubOperator) serving(ns string) map[Credential]bool {
 	var common map[Credential]bool
 	for _, p := range o.c.pods.all() {

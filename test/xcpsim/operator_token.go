@@ -13,7 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// tokenOperator is the part of tsb-operator-control-plane that exchanges cluster-service-account for tokens and renews them.
+// tokenOperator is the part of tsb-operator-control-plane that exchanges cluster-service-account for tokens and
+// renews them.
 type tokenOperator struct {
 	edgeSite
 	sim *Sim

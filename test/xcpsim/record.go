@@ -45,8 +45,8 @@ type Dial struct {
 	Text       string
 }
 
-// Refused says whether the dial failed for a credential: one side turned the other away, or the client had none that it could show. An
-// Unreachable Central refuses nobody.
+// Refused says whether the dial failed for a credential: one side turned the other away, or the client had none that
+// it could show. An Unreachable Central refuses nobody.
 func (d Dial) Refused() bool { return !d.Accepted && d.Reason != Unreachable }
 
 func (d Dial) String() string {
@@ -67,8 +67,8 @@ type Session struct {
 	TokenExpires time.Time // zero for mutual TLS
 }
 
-// record keeps every dial and the live sessions. Central decides a dial that reaches it; the client closes one that did not get so far;
-// whoever comes first counts, so a dial is never recorded twice.
+// record keeps every dial and the live sessions. Central decides a dial that reaches it; the client closes one that
+// did not get so far; whoever comes first counts, so a dial is never recorded twice.
 type record struct {
 	mu       sync.Mutex
 	next     int

@@ -3,8 +3,8 @@ package xcpsim
 // image is what the simulator's pods claim to run.
 const image = "xcpsim.invalid/xcp:0"
 
-// deployment renders one Deployment of one pod for server-side apply: replicas, strategy, environment and secret volumes are the
-// operator's, whatever else others put there stays.
+// deployment renders one Deployment of one pod for server-side apply: replicas, strategy, environment and secret
+// volumes are the operator's, whatever else others put there stays.
 type deployment struct {
 	namespace, name string
 	replicas        int64

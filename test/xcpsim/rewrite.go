@@ -10,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// rewriter writes defaults back into one CR, as live dumps show them: what nobody set is there, written by the operator.
+// rewriter writes defaults back into one CR, as live dumps show them: what nobody set is there, written by the
+// operator.
 type rewriter struct {
 	c        *cluster
 	gvr      schema.GroupVersionResource
@@ -23,7 +24,8 @@ type fieldDefault struct {
 	value any
 }
 
-// Defaults below spec.components that dumps show; of the ManagementPlane's only the front Envoy's is documented beside those that both have.
+// Defaults below spec.components that dumps show; of the ManagementPlane's only the front Envoy's is documented
+// beside those that both have.
 var (
 	edgeDefaults = append(componentDefaults, replicas("hpaAdapter"), replicas("istio"), replicas("ngac"), replicas("satellite"))
 	hubDefaults  = append(componentDefaults, fieldDefault{[]string{"frontEnvoy", "port"}, int64(8443)})
@@ -38,8 +40,8 @@ func replicas(component string) fieldDefault {
 	return fieldDefault{[]string{component, "kubeSpec", "deployment", "replicaCount"}, int64(1)}
 }
 
-// follow adds the next default that is missing after each edit that is not its own, by an update of the whole object: whoever read the
-// object before loses a race that he cannot see coming.
+// follow adds the next default that is missing after each edit that is not its own, by an update of the whole object:
+// whoever read the object before loses a race that he cannot see coming.
 func (r *rewriter) follow(ctx context.Context, cr *unstructured.Unstructured) error {
 	if cr.GetGeneration() == r.own {
 		return nil

@@ -93,8 +93,8 @@ func TestAnAliasIsTakenForUnknownOrUnderstood(t *testing.T) {
 
 var propagated = regexp.MustCompile(`xcp_central_last_config_propagation_event_timestamp_ms\{edge="edge-1",status="received",type="(\w+)"\} (\S+)`)
 
-// TestAnEdgePushesOftenOrWithEachClusterStateAlone tells the two by what Central last received: with slow sync no push comes between two
-// cluster states.
+// TestAnEdgePushesOftenOrWithEachClusterStateAlone tells the two by what Central last received: with slow sync no
+// push comes between two cluster states.
 func TestAnEdgePushesOftenOrWithEachClusterStateAlone(t *testing.T) {
 	for name, slow := range map[string]bool{"often": false, "with each cluster state": true} {
 		t.Run(name, func(t *testing.T) {

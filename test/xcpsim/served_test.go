@@ -15,8 +15,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// TestWhatACentralPodServesIsSeenThroughAPortForward re-issues Central's certificate and looks at the pod itself: it has the new leaf at
-// once or, where it keeps what it read at its start, from a rollout restart on, which the operator then leaves in place.
+// TestWhatACentralPodServesIsSeenThroughAPortForward re-issues Central's certificate and looks at the pod itself: it
+// has the new leaf at once or, where it keeps what it read at its start, from a rollout restart on, which the
+// operator then leaves in place.
 func TestWhatACentralPodServesIsSeenThroughAPortForward(t *testing.T) {
 	for name, keeps := range map[string]bool{"the new leaf at once": false, "the new leaf after a restart": true} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +64,8 @@ func (f *fleet) restartCentral(old string) (pod string) {
 	return pod
 }
 
-// serves says whether a Central pod serves a leaf of exactly these DNS names, in a handshake that offers HTTP/2 and in one that does not.
+// serves says whether a Central pod serves a leaf of exactly these DNS names, in a handshake that offers HTTP/2 and
+// in one that does not.
 func (f *fleet) serves(pod string, names ...string) error {
 	for _, protocols := range [][]string{{"h2"}, nil} {
 		leaf, err := f.servedLeaf(pod, protocols...)

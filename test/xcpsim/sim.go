@@ -198,8 +198,8 @@ func (s *Sim) edge(name string) EdgeSwitches {
 	return s.edges[name]
 }
 
-// FailOver lets the edges' host lead to the Central of another hub from now on (its cluster's name), as a floating DNS name does: sessions
-// that are open stay where they are, and tokens are minted there.
+// FailOver lets the edges' host lead to the Central of another hub from now on (its cluster's name), as a floating
+// DNS name does: sessions that are open stay where they are, and tokens are minted there.
 func (s *Sim) FailOver(hub string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,8 +244,9 @@ func (s *Sim) removeCentral(pod string) {
 	delete(s.centrals, pod)
 }
 
-// resolve is the network between members and Central: it knows the hosts that lead there and picks one of the serving pods, as the
-// load balancer and the Service do. MPC reaches Central inside its own hub, whatever the host is called; hub is empty for an edge.
+// resolve is the network between members and Central: it knows the hosts that lead there and picks one of the serving
+// pods, as the load balancer and the Service do. MPC reaches Central inside its own hub, whatever the host is called;
+// hub is empty for an edge.
 func (s *Sim) resolve(hub, host string) (addr string, err error) {
 	known := hub != "" || strings.EqualFold(host, s.opts.Installation.Host)
 	for _, h := range s.opts.Hosts {

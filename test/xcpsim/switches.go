@@ -11,8 +11,8 @@ const (
 	UnsetMTLS              // mutual TLS alone (what the API page says)
 )
 
-// Switches are the unknowns of the product that touch authentication. The zero value of each is the kind case; a test that sets one
-// runs against the other possible product.
+// Switches are the unknowns of the product that touch authentication. The zero value of each is the kind case; a test
+// that sets one runs against the other possible product.
 type Switches struct {
 	Recreate            bool  // edge pods are replaced by Recreate, not by a surge
 	NoHotReload         bool  // an edge keeps the token that it read when its pod started
@@ -40,8 +40,8 @@ type NamedSwitches struct {
 	Switches Switches
 }
 
-// AllHostile returns every switch away from its kind value at once. Unset means JWT for the hub and mutual TLS for the edge: the pair
-// under which two CRs that say nothing do not fit together.
+// AllHostile returns every switch away from its kind value at once. Unset means JWT for the hub and mutual TLS for
+// the edge: the pair under which two CRs that say nothing do not fit together.
 func AllHostile() Switches {
 	return Switches{
 		Recreate: true, NoHotReload: true, MintOnlyAfterFlip: true, HubUnset: UnsetJWT, EdgeUnset: UnsetMTLS, CutAtExpiry: true,
@@ -80,7 +80,8 @@ type EdgeSwitches struct {
 	NoTokens            bool // the operator cannot reach the management plane's API: nothing is minted or rotated
 }
 
-// Cadence is how often things happen; a zero field gets the product's documented value divided by sixty, or as said here.
+// Cadence is how often things happen; a zero field gets the product's documented value divided by sixty, or as said
+// here.
 type Cadence struct {
 	Push       time.Duration // an edge's push to Central (60 s / 60)
 	TokenTTL   time.Duration // a minted token's life (1 h / 60)

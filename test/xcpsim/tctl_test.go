@@ -17,7 +17,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// TestAnEdgeConnectsWithWhatTctlPrints brings an edge without credentials what the fake tctl prints, in both of its ways.
+// TestAnEdgeConnectsWithWhatTctlPrints brings an edge without credentials what the fake tctl prints, in both of its
+// ways.
 func TestAnEdgeConnectsWithWhatTctlPrints(t *testing.T) {
 	five := []string{"elastic-credentials", "es-certs", "xcp-central-ca-bundle", "mp-certs", "cluster-service-account"}
 	for _, c := range []struct {

@@ -87,8 +87,8 @@ func tokenAge(token string) (issued, expires time.Time, ok bool) {
 	return claims.IssuedAt.Time, claims.ExpiresAt.Time, true
 }
 
-// NewServiceAccountKey makes an RSA private JWK (RFC 7517, 7518 section 6.3; RS256 with kid), as `tctl install cluster-service-account`
-// prints one.
+// NewServiceAccountKey makes an RSA private JWK (RFC 7517, 7518 section 6.3; RS256 with kid), as `tctl install
+// cluster-service-account` prints one.
 func NewServiceAccountKey(kid string) ([]byte, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -111,8 +111,8 @@ type TokenSecret struct {
 // longLife is how long the tokens live that tctl made before there were service accounts.
 const longLife = 8760 * time.Hour
 
-// LongLivedTokens makes the tokens that tctl made for a cluster before there were service accounts, from the data of iam-signing-key:
-// each lives for a year, and nothing renews it.
+// LongLivedTokens makes the tokens that tctl made for a cluster before there were service accounts, from the data of
+// iam-signing-key: each lives for a year, and nothing renews it.
 func LongLivedTokens(signingKey map[string][]byte, cluster string, now time.Time) ([]TokenSecret, error) {
 	i, err := newIssuer(signingKey["private.key"], string(signingKey["kid"]))
 	if err != nil {

@@ -48,8 +48,8 @@ func TestTwoControlPlanesInOneClusterAreTwoEdges(t *testing.T) {
 	f.noRefusals()
 }
 
-// TestAnActiveAndAStandbyManagementPlaneShareTheirEdges has the hub fail over to a standby, here in the edge's own cluster: the edges go
-// there once their sessions end, and are accepted with what they have.
+// TestAnActiveAndAStandbyManagementPlaneShareTheirEdges has the hub fail over to a standby, here in the edge's own
+// cluster: the edges go there once their sessions end, and are accepted with what they have.
 func TestAnActiveAndAStandbyManagementPlaneShareTheirEdges(t *testing.T) {
 	for mode, credential := range map[string]string{"MUTUAL_TLS": "mtls", "JWT": "jwt"} {
 		t.Run(mode, func(t *testing.T) {

@@ -10,9 +10,10 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// The stream between a member and Central: one long-lived bidirectional call. After admitting it Central sends one empty message; then
-// the member pushes empty messages and Central answers each. The member names itself in metadata of the simulator's own; the
-// credential is the client certificate or the bearer token in "authorization", as in the product.
+// The stream between a member and Central: one long-lived bidirectional call. After admitting it Central sends one
+// empty message; then the member pushes empty messages and Central answers each. The member names itself in metadata
+// of the simulator's own; the credential is the client certificate or the bearer token in "authorization", as in the
+// product.
 const (
 	serviceName = "xcpsim.Central"
 	methodName  = "Connect"

@@ -39,8 +39,8 @@ type Handler struct {
 	// NamespaceEnds says whether a namespace is being deleted. It is asked only about a deletion that is denied. Nil means
 	// that none is.
 	NamespaceEnds func(ctx context.Context, namespace string) (bool, error)
-	// MayOverride asks whether a user has the verb override on a ManagementPlane. It is asked only about an edit that brings the digest
-	// of its blockers.
+	// MayOverride asks whether a user has the verb override on a ManagementPlane. It is asked only about an edit that
+	// brings the digest of its blockers.
 	MayOverride func(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error)
 	// Announce is told of each denial by the rule and of each override of a verified review, dry runs left out. It must
 	// not wait.
@@ -298,8 +298,8 @@ func ask(review admission.Request, req *verdict.Request) (q verdict.Question, er
 	return verdict.Ask(*req)
 }
 
-// decode reads an object as the API server stores it: whole numbers stay whole. No object, and null, is nil. A key that is there twice
-// is refused: the API server sends none, and whoever does may read the other one.
+// decode reads an object as the API server stores it: whole numbers stay whole. No object, and null, is nil. A key
+// that is there twice is refused: the API server sends none, and whoever does may read the other one.
 func decode(raw runtime.RawExtension) (obj map[string]any, err error) {
 	if len(raw.Raw) == 0 {
 		return nil, nil

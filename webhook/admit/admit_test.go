@@ -107,7 +107,8 @@ func serve(t testing.TB, read func(context.Context, string) (verdict.Inventory, 
 	return s
 }
 
-// metric is the value of a counter or gauge as it is scraped, of the labels' values that are given, 0 where it is not there.
+// metric is the value of a counter or gauge as it is scraped, of the labels' values that are given, 0 where it is not
+// there.
 func metric(t testing.TB, name, labels string) float64 {
 	t.Helper()
 	families, err := metrics.Registry.Gather()
@@ -134,7 +135,8 @@ func metric(t testing.TB, name, labels string) float64 {
 // asked is the warning that every answer ends with.
 const asked = "xcpauth-webhook v1.2.3 was asked"
 
-// post returns the response of the review, whatever was sent; the HTTP status must be 200 always, and the last warning the version.
+// post returns the response of the review, whatever was sent; the HTTP status must be 200 always, and the last
+// warning the version.
 func (s served) post(t testing.TB, query string, header http.Header, body string) *admissionv1.AdmissionResponse {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+admit.Path+query, strings.NewReader(body))

@@ -13,8 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
 )
 
-// BenchmarkHandler answers a review of 4 KiB over TLS on one connection, beside a bare handler that reads the same body and writes an
-// answer of the same length: what is left between them is ours.
+// BenchmarkHandler answers a review of 4 KiB over TLS on one connection, beside a bare handler that reads the same
+// body and writes an answer of the same length: what is left between them is ours.
 func BenchmarkHandler(b *testing.B) {
 	body := review("UPDATE", both, jwtOnly)
 	body = strings.Replace(body, canary, strings.Repeat("x", (4<<10-len(body))/2), 2)

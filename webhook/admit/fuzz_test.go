@@ -23,10 +23,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
-// mayBeAdmitted is the rule once more, in other words, for the one fleet of the fuzz target: one member, which presents mTLS.
-// A review may be admitted when its object is being deleted, when it adds no owner and the stanza of the new object
-// surely accepts mTLS or
-// what decides is written as before, when the old object surely did not accept mTLS, or when its user is the one who may override.
+// mayBeAdmitted is the rule once more, in other words, for the one fleet of the fuzz target: one member, which
+// presents mTLS. A review may be admitted when its object is being deleted, when it adds no owner and the stanza of
+// the new object surely accepts mTLS or what decides is written as before, when the old object surely did not accept
+// mTLS, or when its user is the one who may override.
 func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	var old, new map[string]any
 	if json.Unmarshal(r.OldObject.Raw, &old) != nil && r.Operation != "CREATE" || json.Unmarshal(r.Object.Raw,

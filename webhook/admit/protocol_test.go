@@ -26,7 +26,8 @@ func zipped(text string) string {
 	return b.String()
 }
 
-// Nothing but a review as the API server writes it is admitted, whatever is sent; each row differs from one that is admitted.
+// Nothing but a review as the API server writes it is admitted, whatever is sent; each row differs from one that is
+// admitted.
 func TestWhateverIsMalformedIsADenial(t *testing.T) {
 	s := serve(t, edge, noon, admit.Limits{}, func(h *admit.Handler) {
 		h.MayOverride = func(context.Context, authenticationv1.UserInfo, string, string) (bool, error) { return true, nil }

@@ -47,8 +47,9 @@ const (
 	headMax = 2 << 10   // bytes in which the API server writes the UID and the operation
 )
 
-// Serve is the handler of Path as the process serves it. Whatever is sent is answered with HTTP 200 and a review, in which what cannot be
-// read is denied; only a call too many may get HTTP 503 (see refuse). Nothing but Handle ever admits.
+// Serve is the handler of Path as the process serves it. Whatever is sent is answered with HTTP 200 and a review, in
+// which what cannot be read is denied; only a call too many may get HTTP 503 (see refuse). Nothing but Handle ever
+// admits.
 //
 //  1. Bound the time: what the caller gives, and never more than ours, less what an answer takes.
 //  2. Read the body, at most 7 MiB, within a short time and the budget of bytes.
@@ -99,9 +100,9 @@ func Serve(h *Handler, l Limits) http.Handler {
 	})
 }
 
-// given is how long a call may take: what the API server gives it (the query parameter timeout, like "5s") less what an answer takes, so
-// that we answer rather than let the call time out. It is an upper bound alone, and an API server gives whole seconds:
-// anything else is not believed.
+// given is how long a call may take: what the API server gives it (the query parameter timeout, like "5s") less what
+// an answer takes, so that we answer rather than let the call time out. It is an upper bound alone, and an API server
+// gives whole seconds: anything else is not believed.
 func (l Limits) given(r *http.Request) time.Duration {
 	d := l.Within
 	if told, err := time.ParseDuration(r.URL.Query().Get("timeout")); err == nil && told >= time.Second {

@@ -187,8 +187,8 @@ func TestADecisionNeverWaitsForAnEvent(t *testing.T) {
 	}
 }
 
-// The process ends within the grace of its pod, however much waits and however slow the API server is: a full queue that is written at the
-// rate of a client's limit would take most of a minute.
+// The process ends within the grace of its pod, however much waits and however slow the API server is: a full queue
+// that is written at the rate of a client's limit would take most of a minute.
 func TestTheEndWaitsForNoMoreThanOneWrite(t *testing.T) {
 	s, clock := start(t), testclock.NewFakePassiveClock(noon)
 	s.let = make(chan struct{})

@@ -71,7 +71,8 @@ func (r *Reader) central(ctx context.Context, namespace string, inv *verdict.Inv
 	return nil
 }
 
-// scrapeWithin bounds one page, inside what a call has left: a pod that does not answer must not use up the time of the denial.
+// scrapeWithin bounds one page, inside what a call has left: a pod that does not answer must not use up the time of
+// the denial.
 const scrapeWithin = 2 * time.Second
 
 // metrics gets the pages of Central's pods.

@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// What time it is at the API server is the latest that any of its answers said, and when a statement was written is what its entry says.
+// What time it is at the API server is the latest that any of its answers said, and when a statement was written is
+// what its entry says.
 func TestTheClockOfTheAPIServerIsRead(t *testing.T) {
 	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	dates := map[string]string{"/edgeclusters": at.Format(http.TimeFormat), "/clusters": at.Add(time.Hour).Format(http.TimeFormat), "/controlplanes": "yesterday", "/edgexcps": ""}

@@ -41,8 +41,9 @@ type Reader struct {
 	metrics   *metrics       // nil where Central's metrics are not to be read
 }
 
-// NewReader reads from the cluster of cfg, the roster from namespace, and with centralMetrics the pages of Central's pods. The client has
-// no rate limit of its own: a decision must not wait behind another one, and the API server has fairness.
+// NewReader reads from the cluster of cfg, the roster from namespace, and with centralMetrics the pages of Central's
+// pods. The client has no rate limit of its own: a decision must not wait behind another one, and the API server has
+// fairness.
 func NewReader(cfg *rest.Config, namespace string, centralMetrics bool) (*Reader, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
@@ -73,9 +74,9 @@ func NewReader(cfg *rest.Config, namespace string, centralMetrics bool) (*Reader
 }
 
 // Read reads the inventory of the hub whose ManagementPlane is in hubNamespace: its lists, at once. A kind of the
-// vendor that the cluster does not serve in any version has no objects; everything else that cannot be read is an error,
-// because members that nobody sees are not members that nobody has. Only of Central's metrics, which no API server answers for, an
-// error is a part of the inventory.
+// vendor that the cluster does not serve in any version has no objects; everything else that cannot be read is an
+// error, because members that nobody sees are not members that nobody has. Only of Central's metrics, which no API
+// server answers for, an error is a part of the inventory.
 func (r *Reader) Read(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 	var inv verdict.Inventory
 	within, clocks := noting(ctx)
@@ -184,7 +185,8 @@ func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, na
 	return items, err
 }
 
-// names lists the names of a resource of the vendor's in a namespace; the objects, which may be large, stay where they are.
+// names lists the names of a resource of the vendor's in a namespace; the objects, which may be large, stay where
+// they are.
 func (r *Reader) names(ctx context.Context, gvr schema.GroupVersionResource, namespace string) (names []string, err error) {
 	err = r.inServedVersion(ctx, gvr, func(gvr schema.GroupVersionResource) error {
 		list, err := r.metadata.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
@@ -198,8 +200,9 @@ func (r *Reader) names(ctx context.Context, gvr schema.GroupVersionResource, nam
 	return names, err
 }
 
-// inServedVersion lists a resource of the vendor's. Where the documented version is not served, every version that is served is tried: a
-// newer product must not look like one without members. A kind that is not served at all has no objects.
+// inServedVersion lists a resource of the vendor's. Where the documented version is not served, every version that is
+// served is tried: a newer product must not look like one without members. A kind that is not served at all has no
+// objects.
 func (r *Reader) inServedVersion(ctx context.Context, gvr schema.GroupVersionResource, list func(schema.GroupVersionResource) error) error {
 	err := list(gvr)
 	if apierrors.IsNotFound(err) {

@@ -32,8 +32,8 @@ func (r *Reader) Roster(ctx context.Context) ([]api.EdgeCluster, error) {
 	}
 }
 
-// page reads up to limit entries after those of an earlier page, and says where the next begins, "" at the end. Of their metadata only what
-// names them, their revision and when their statement was written is kept.
+// page reads up to limit entries after those of an earlier page, and says where the next begins, "" at the end. Of
+// their metadata only what names them, their revision and when their statement was written is kept.
 func (r *Reader) page(ctx context.Context, limit int, from string) (entries []api.EdgeCluster, next string, err error) {
 	defer func() {
 		if err != nil {

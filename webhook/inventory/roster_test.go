@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// hubWith is an API server with a roster of n entries that answers pages as a real one does; fail is answered in place of the page from
-// there.
+// hubWith is an API server with a roster of n entries that answers pages as a real one does; fail is answered in
+// place of the page from there.
 func hubWith(t *testing.T, n int, fail func(w http.ResponseWriter, from int) bool) *Reader {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

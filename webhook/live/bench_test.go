@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What a decision costs whose 50 members are read live, each 40 ms away, beside one bare GET over the same way: the floor, since something
-// must be asked and answered. The connections are warm, as Keep leaves them.
+// What a decision costs whose 50 members are read live, each 40 ms away, beside one bare GET over the same way: the
+// floor, since something must be asked and answered. The connections are warm, as Keep leaves them.
 func BenchmarkLiveDecision(b *testing.B) {
 	const edges, away = 50, 40 * time.Millisecond
 	h := startHub(b)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// way is a way to an edge that can lose the connections that it carries without a word, as a firewall does that has forgotten them. New ones
-// are carried.
+// way is a way to an edge that can lose the connections that it carries without a word, as a firewall does that has
+// forgotten them. New ones are carried.
 type way struct {
 	address string
 

@@ -209,7 +209,8 @@ func (e *fakeEdge) kubeconfig() []byte {
 	return text
 }
 
-// mute takes the edge's place with a listener that accepts and never says a word, until the returned function is called.
+// mute takes the edge's place with a listener that accepts and never says a word, until the returned function is
+// called.
 func (e *fakeEdge) mute() (unmute func()) {
 	e.Helper()
 	e.stop()

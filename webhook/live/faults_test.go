@@ -15,7 +15,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// fault is something that goes wrong between the hub and an edge. begin brings it about, and returns what ends it; the denial must hold why.
+// fault is something that goes wrong between the hub and an edge. begin brings it about, and returns what ends it;
+// the denial must hold why.
 type fault struct {
 	name  string
 	why   string
@@ -243,8 +244,8 @@ func hubFault(name, why string, answer func(w http.ResponseWriter, r *http.Reque
 // decisionTime is what the API server gives a decision here.
 const decisionTime = 2 * time.Second
 
-// No fault turns a denial into an admission: while it lasts the edit is denied, whatever the edge presents and whatever was once stated;
-// once it is over the same replica answers as the edge is, without a restart.
+// No fault turns a denial into an admission: while it lasts the edit is denied, whatever the edge presents and
+// whatever was once stated; once it is over the same replica answers as the edge is, without a restart.
 func TestNoFaultTurnsADenialIntoAnAdmission(t *testing.T) {
 	slots := make(chan struct{}, 16) // most of them wait for an end that is theirs alone
 	var trying sync.WaitGroup

@@ -12,8 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
-// DefaultKeep is how often connections and tokens are looked at: often enough that an API server does not let an idle connection go, which
-// it does after 90 seconds.
+// DefaultKeep is how often connections and tokens are looked at: often enough that an API server does not let an idle
+// connection go, which it does after 90 seconds.
 const DefaultKeep = time.Minute
 
 // tendWithin bounds what is done for one edge between decisions.
@@ -34,8 +34,8 @@ func (r *Reader) Keep(ctx context.Context, every time.Duration) {
 	}
 }
 
-// Tend renews every token that is past two thirds of its life, and makes every connection that is not there. What fails is logged, counted,
-// and tried again the next time.
+// Tend renews every token that is past two thirds of its life, and makes every connection that is not there. What
+// fails is logged, counted, and tried again the next time.
 func (r *Reader) Tend(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*tendWithin)
 	defer cancel()

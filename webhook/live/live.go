@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// believed is how long a reading may be decided from; in any case for as long as the decision that it was made for may take.
+	// believed is how long a reading may be decided from; in any case for as long as the decision that it was made for
+	// may take.
 	believed = 5 * time.Second
 	// margin is what is left of a decision's time, a tenth of it at most, when the edges' time is over.
 	margin = 500 * time.Millisecond
@@ -98,7 +99,8 @@ func (r *Reader) Join(read Inventory) Inventory {
 	}
 }
 
-// read reads the members, all at once, and returns one reading for each when all have answered, or when their time is over.
+// read reads the members, all at once, and returns one reading for each when all have answered, or when their time is
+// over.
 func (r *Reader) read(ctx context.Context, members []api.EdgeCluster, found secrets) map[string]verdict.Reading {
 	if found.err == nil {
 		r.keepOnly(found)
@@ -198,7 +200,8 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 	return verdict.Reading{Presents: presents, At: at, Until: until, Why: why}
 }
 
-// connect returns the client of an edge, made again when its kubeconfig has changed. The old one ends with what it has in flight.
+// connect returns the client of an edge, made again when its kubeconfig has changed. The old one ends with what it
+// has in flight.
 func (r *Reader) connect(name string, kubeconfig []byte) (*access.Client, error) {
 	digest := sha256.Sum256(kubeconfig)
 	r.mu.Lock()

@@ -7,8 +7,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// An edge whose API server is restored to an older state (R12) goes on at a lower resourceVersion, with its connection kept or cut. The same
-// replica decides from what the edge says then, both ways: nothing that it read before counts, and no revision is compared with another.
+// An edge whose API server is restored to an older state (R12) goes on at a lower resourceVersion, with its
+// connection kept or cut. The same replica decides from what the edge says then, both ways: nothing that it read
+// before counts, and no revision is compared with another.
 func TestARestoredEdgeIsReadAsItIs(t *testing.T) {
 	for _, cut := range []bool{false, true} {
 		t.Run(fmt.Sprintf("its server restarts %v", cut), func(t *testing.T) {

@@ -70,7 +70,8 @@ func (r *Reader) newer(ctx context.Context, name string, before secret) (secret,
 	return now, !bytes.Equal(now.kubeconfig, before.kubeconfig)
 }
 
-// store puts a kubeconfig with a new token in the place of the one that it was renewed with. It says false when somebody else was faster.
+// store puts a kubeconfig with a new token in the place of the one that it was renewed with. It says false when
+// somebody else was faster.
 func (r *Reader) store(ctx context.Context, name string, before secret, text []byte, token access.Token) (bool, error) {
 	o, err := r.secrets().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {

@@ -18,7 +18,8 @@ type Asker struct {
 	reviews client.SubjectAccessReviewInterface
 }
 
-// NewAsker asks the API server of cfg. The client has no rate limit of its own: a decision must not wait behind another one.
+// NewAsker asks the API server of cfg. The client has no rate limit of its own: a decision must not wait behind
+// another one.
 func NewAsker(cfg *rest.Config) (*Asker, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
@@ -29,8 +30,8 @@ func NewAsker(cfg *rest.Config) (*Asker, error) {
 	return &Asker{c.SubjectAccessReviews()}, nil
 }
 
-// MayOverride says whether the user has the verb override on a ManagementPlane. Name is "" for one whose name the API server makes up:
-// then the right must be there for any name.
+// MayOverride says whether the user has the verb override on a ManagementPlane. Name is "" for one whose name the API
+// server makes up: then the right must be there for any name.
 func (a *Asker) MayOverride(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error) {
 	extra := map[string]authorizationv1.ExtraValue{}
 	for key, values := range user.Extra {

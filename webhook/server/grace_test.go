@@ -26,7 +26,8 @@ func manifest(t *testing.T, name string, into any) {
 	}
 }
 
-// A pod is killed when its grace is over: until then it must have gone on answering for the whole delay, and finished the last call.
+// A pod is killed when its grace is over: until then it must have gone on answering for the whole delay, and finished
+// the last call.
 func TestThePodsGraceHoldsADrainAndTheLastCall(t *testing.T) {
 	var d appsv1.Deployment
 	var conf admissionregistrationv1.ValidatingWebhookConfiguration

@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// expiry is the end of the certificate that our port showed at the last readiness check, whoever made it. Without labels, but a vector,
-// so that it is absent rather than 0 before the first.
+// expiry is the end of the certificate that our port showed at the last readiness check, whoever made it. Without
+// labels, but a vector, so that it is absent rather than 0 before the first.
 var expiry = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "xcpauth_webhook_certificate_expiry_timestamp_seconds",
 	Help: "When the serving certificate ends, as Unix time: the one that our own port showed last and the published CA bundle vouches for.",
@@ -29,8 +29,8 @@ var expiry = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 
 func init() { metrics.Registry.MustRegister(expiry) }
 
-// lastMoments is how long before its end a certificate is not served as ready: a minute, or a tenth of a shorter life. It says that
-// renewal has failed for a third of its life; the metric tells while there is time.
+// lastMoments is how long before its end a certificate is not served as ready: a minute, or a tenth of a shorter
+// life. It says that renewal has failed for a third of its life; the metric tells while there is time.
 func lastMoments(c *x509.Certificate) time.Duration {
 	return min(time.Minute, c.NotAfter.Sub(c.NotBefore)/10)
 }
@@ -90,7 +90,8 @@ func (r *readiness) renew(ctx context.Context) error {
 	return err
 }
 
-// ready is nil where the process is ready by an evaluation that still holds, and else says what is wrong. It asks nobody.
+// ready is nil where the process is ready by an evaluation that still holds, and else says what is wrong. It asks
+// nobody.
 func (r *readiness) ready() error {
 	last := r.last.Load()
 	switch {

@@ -16,8 +16,8 @@ type Finding struct {
 	Member string // as Members names it
 	Entry  string // its entry in the roster, "" when it has none
 	Hub    string // the ManagementPlane, namespace/name; "" when there is none
-	// Status is True when the hub surely accepts all that the member may present, False when the member is known to present
-	// something else, and Unknown when that is not known of it.
+	// Status is True when the hub surely accepts all that the member may present, False when the member is known to
+	// present something else, and Unknown when that is not known of it.
 	Status  metav1.ConditionStatus
 	Reason  string
 	Message string // one line
@@ -34,8 +34,9 @@ const (
 	maxFindingLength = 800
 )
 
-// Audit asks of a stored ManagementPlane what the webhook asks of an edit: the same members, the same guard, as if the object were created
-// now. Every member is found once, sorted as Members sorts. One that is being deleted accepts nobody for long, so nothing is found of it.
+// Audit asks of a stored ManagementPlane what the webhook asks of an edit: the same members, the same guard, as if
+// the object were created now. Every member is found once, sorted as Members sorts. One that is being deleted accepts
+// nobody for long, so nothing is found of it.
 func Audit(mp map[string]any, inv Inventory, now time.Time) []Finding {
 	if text(mp, "metadata", "deletionTimestamp") != "" {
 		return nil
@@ -87,8 +88,8 @@ func WithoutHub(inv Inventory) []Finding {
 	return found
 }
 
-// Worst keeps one finding of each member, sorted by member: refused before not known before accepted. A member of several hubs is as safe
-// as with the worst of them.
+// Worst keeps one finding of each member, sorted by member: refused before not known before accepted. A member of
+// several hubs is as safe as with the worst of them.
 func Worst(found []Finding) []Finding {
 	rank := func(f Finding) int {
 		return slices.Index([]metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown, metav1.ConditionTrue}, f.Status)

@@ -46,7 +46,8 @@ func TestWhatTheAuditorFindsOfAMember(t *testing.T) {
 	}
 }
 
-// The auditor and the webhook are one rule: what a member stands against at a CREATE is what is found of it in the same object stored.
+// The auditor and the webhook are one rule: what a member stands against at a CREATE is what is found of it in the
+// same object stored.
 func TestTheAuditorFindsWhatCreatingWouldBeDeniedFor(t *testing.T) {
 	for _, c := range cases.All() {
 		for _, edges := range []cases.Edges{cases.OnMTLS, cases.OnJWT, cases.Unknown} {

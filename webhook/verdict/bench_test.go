@@ -16,8 +16,8 @@ func sized(n int) Inventory {
 	return inv
 }
 
-// A whole answer to an edit that is admitted allocates the same number of pieces for any fleet, as the rule itself does (pkg/guard): no words are
-// found for members that stand in nobody's way.
+// A whole answer to an edit that is admitted allocates the same number of pieces for any fleet, as the rule itself
+// does (pkg/guard): no words are found for members that stand in nobody's way.
 func TestAnAdmittedEditAllocatesTheSameForAnyFleet(t *testing.T) {
 	q, err := Ask(update(both, jwtOnly))
 	if err != nil {

@@ -34,8 +34,9 @@ func (c clocks) after(age time.Duration, fenced, says bool) (Inventory, time.Tim
 	return inv, noon.Add(age + c.webhook)
 }
 
-// Of three clocks any may be an hour off, either way: no statement is believed longer than it may be, but for the minute that clocks may always
-// differ, and for as long as both of the hub's own clocks, its API server's and the webhook's, were set back together after it was written.
+// Of three clocks any may be an hour off, either way: no statement is believed longer than it may be, but for the
+// minute that clocks may always differ, and for as long as both of the hub's own clocks, its API server's and the
+// webhook's, were set back together after it was written.
 func TestNoClockLengthensTheLifeOfAStatement(t *testing.T) {
 	hour := []time.Duration{-time.Hour, 0, time.Hour}
 	minutes := []time.Duration{-60, -2, -1, 0, 1, 2, 14, 15, 16, 30, 59, 60, 61, 74, 75, 76, 90, 120, 134, 135, 136, 180}
@@ -119,7 +120,8 @@ func TestADenialForAClockNamesIt(t *testing.T) {
 	}
 }
 
-// An API server that says neither what time it is nor when a statement was written takes nothing away from what its times say.
+// An API server that says neither what time it is nor when a statement was written takes nothing away from what its
+// times say.
 func TestWithoutAnotherClockTheStatementsOwnTimesCount(t *testing.T) {
 	for age, want := range map[time.Duration]bool{0: true, 14 * time.Minute: true, 15 * time.Minute: false} {
 		inv, now := clocks{}.after(age, false, false)

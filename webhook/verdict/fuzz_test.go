@@ -15,8 +15,9 @@ func quickly(e api.EdgeCluster) guard.Member {
 	return account(Inventory{Roster: []api.EdgeCluster{e}}, noon, false)[0]
 }
 
-// Whatever lies in the roster: a statement that a decision believes was seen of the very ControlPlane that is registered, not in the
-// future, within the time that a statement is believed, and names nothing but credentials that TSB has.
+// Whatever lies in the roster: a statement that a decision believes was seen of the very ControlPlane that is
+// registered, not in the future, within the time that a statement is believed, and names nothing but credentials that
+// TSB has.
 func FuzzStatement(f *testing.F) {
 	for _, entry := range []string{
 		`{}`, `{"spec":{"role":"MPC"},"status":{"presents":["jwt"],"observedTime":"2026-01-02T11:59:00Z","validUntil":"2026-01-02T12:10:00Z"}}`,

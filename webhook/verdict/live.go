@@ -17,9 +17,9 @@ type Reading struct {
 	Why      string       // from what Presents is concluded, or why it is unknown
 }
 
-// readLive is a member by the kind of evidence that its entry asks for, given what its statement says. A member that is to be read live is
-// unknown unless it was: its statement does not count, so that no fault of reading, and nothing that takes the means of reading away, admits
-// anything.
+// readLive is a member by the kind of evidence that its entry asks for, given what its statement says. A member that
+// is to be read live is unknown unless it was: its statement does not count, so that no fault of reading, and nothing
+// that takes the means of reading away, admits anything.
 func readLive(edge guard.Member, inv Inventory, entry *api.EdgeCluster) guard.Member {
 	kind := entry.Spec.Evidence
 	if kind == "" || kind == api.EvidenceStatement {

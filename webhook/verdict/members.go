@@ -21,7 +21,8 @@ type Inventory struct {
 	ControlPlanes []map[string]any
 	// Clusters names every clusters.xcp.tetrate.io in the ManagementPlane's namespace: who the hub knows.
 	Clusters []string
-	// EdgeXcps is every EdgeXcp of the webhook's own cluster, CentralXcps every CentralXcp in the ManagementPlane's namespace.
+	// EdgeXcps is every EdgeXcp of the webhook's own cluster, CentralXcps every CentralXcp in the ManagementPlane's
+	// namespace.
 	EdgeXcps, CentralXcps []map[string]any
 	// Central names the edges that the metrics of Central's running pods name.
 	Central []string
@@ -34,8 +35,8 @@ type Inventory struct {
 	MPC string
 	// Live is what was read in the clusters of the roster's entries that are read live, by the entry's name.
 	Live map[string]Reading
-	// Now is the time by the clock of the hub's API server, zero when it did not say. A statement is believed by the later of two clocks: one
-	// that is behind must not make it younger.
+	// Now is the time by the clock of the hub's API server, zero when it did not say. A statement is believed by the
+	// later of two clocks: one that is behind must not make it younger.
 	Now time.Time
 }
 
@@ -60,8 +61,8 @@ func Members(inv Inventory, now time.Time) []guard.Member {
 	return all
 }
 
-// account makes the Members in no order. Without words, names and reasons may be missing: enough to see whether anybody blocks,
-// for a fraction of the cost.
+// account makes the Members in no order. Without words, names and reasons may be missing: enough to see whether
+// anybody blocks, for a fraction of the cost.
 func account(inv Inventory, now time.Time, words bool) []guard.Member {
 	members := make([]guard.Member, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	mpc := false
@@ -114,7 +115,8 @@ func account(inv Inventory, now time.Time, words bool) []guard.Member {
 // mpcNames are what Central may call MPC, and the standby's, in its metrics.
 var mpcNames = []string{"mpc", "mpc-standby"}
 
-// beside are the names that named, which is sorted, lacks, each once. Names that are sorted too, as API servers list them, cost one walk.
+// beside are the names that named, which is sorted, lacks, each once. Names that are sorted too, as API servers list
+// them, cost one walk.
 func beside(names, named []string) []string {
 	var lacked []string
 	at := 0
@@ -132,8 +134,9 @@ func beside(names, named []string) []string {
 	return lacked
 }
 
-// statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is about a
-// ControlPlane that was re-created since, when it names a credential that TSB does not have, and when it is too old by the hub's clock.
+// statement reads one roster entry. What it presents is unknown (nil) without a statement, when the statement is
+// about a ControlPlane that was re-created since, when it names a credential that TSB does not have, and when it is
+// too old by the hub's clock.
 func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Member {
 	edge := guard.Member{Name: entry.Name}
 	if words {

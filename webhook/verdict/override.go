@@ -16,7 +16,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// OverrideAnnotation carries, in the edit that it is meant for, the digest of the blockers that this edit is to go over.
+// OverrideAnnotation carries, in the edit that it is meant for, the digest of the blockers that this edit is to go
+// over.
 const OverrideAnnotation = "xcpauth.io/override"
 
 // OverrideVerb is the virtual RBAC verb on a ManagementPlane that its override needs.
@@ -43,8 +44,9 @@ type Permission struct {
 	Err     error // it could not be asked; whatever Granted says, nothing is granted then
 }
 
-// claim tells how far an edit gets by its annotation alone: it must be brought by this edit, so that one that is stored admits nothing
-// ever again, and it must be the digest of the blockers of this very decision, so that a new blocker voids it.
+// claim tells how far an edit gets by its annotation alone: it must be brought by this edit, so that one that is
+// stored admits nothing ever again, and it must be the digest of the blockers of this very decision, so that a new
+// blocker voids it.
 //
 // A deletion brings no object: its annotation is stored before, and goes with the object. Its digest names the user and
 // the generation too, so that it admits nothing to anybody else, and nothing after another edit.
@@ -100,9 +102,9 @@ func (q Question) Override(v Verdict, p Permission) Verdict {
 	return v
 }
 
-// digest names the blockers of a decision, in 16 hexadecimal digits: what is withdrawn, who stands against it with which credential, and
-// from which ManagementPlane, by its UID or, where there is none yet, its name. Why a member stands against it is left out, since that
-// holds times.
+// digest names the blockers of a decision, in 16 hexadecimal digits: what is withdrawn, who stands against it with
+// which credential, and from which ManagementPlane, by its UID or, where there is none yet, its name. Why a member
+// stands against it is left out, since that holds times.
 func (q Question) digest(blockers []guard.Blocker) string {
 	of := text(q.req.Old, "metadata", "uid") // at CREATE the new object has one already, of this attempt alone
 	if of == "" {
@@ -193,8 +195,8 @@ func (q Question) deleteAgain(annotation string) string {
 // patchMax is how long a patch may be that a message prints.
 const patchMax = 600
 
-// again is the command that makes the edit with the annotation: a merge patch of the stanza. It is "" where such a patch would not
-// withdraw the same, is too long, or holds what does not belong on a command line.
+// again is the command that makes the edit with the annotation: a merge patch of the stanza. It is "" where such a
+// patch would not withdraw the same, is too long, or holds what does not belong on a command line.
 func (q Question) again(digest string) string {
 	if q.req.Operation != Update || len(q.owners) > 0 || !named.MatchString(q.req.Name) ||
 		!named.MatchString(q.req.Namespace) {

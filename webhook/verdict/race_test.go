@@ -15,7 +15,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// world is a hub that accepts both, one edge that presents a JWT, and what the hub's cluster holds about it. It is copied at every step.
+// world is a hub that accepts both, one edge that presents a JWT, and what the hub's cluster holds about it. It is
+// copied at every step.
 type world struct {
 	now    time.Time
 	mtlsOn bool // as the hub's object is stored
@@ -37,7 +38,8 @@ type evidence struct {
 
 const onJWT, onMTLS = 0, 1 // pods that present it
 
-// start is the world of every race. stated says that a statement lies in the roster, fenced that the edge's fence was proved before that.
+// start is the world of every race. stated says that a statement lies in the roster, fenced that the edge's fence was
+// proved before that.
 func start(stated, fenced bool) world {
 	w := world{now: noon, mtlsOn: true, exists: true, uid: "uid-1", mode: "JWT", pods: [2]bool{onJWT: true}, fence: fenced}
 	if stated {
@@ -157,8 +159,9 @@ func before(did []string, a, b step) bool {
 	return i >= 0 && (j < 0 || i < j)
 }
 
-// Every order of what the hub and an edge do at the same time. cut are exactly the orders that end with a hub that refuses what the member
-// presents; words says them to a reader, and README tells the same. A fence guards creating and editing a ControlPlane.
+// Every order of what the hub and an edge do at the same time. cut are exactly the orders that end with a hub that
+// refuses what the member presents; words says them to a reader, and README tells the same. A fence guards creating
+// and editing a ControlPlane.
 func TestTheRaceBetweenTheHubAndAnEdge(t *testing.T) {
 	never := func([]string) bool { return false }
 	for _, r := range []struct {

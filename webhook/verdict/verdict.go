@@ -163,8 +163,8 @@ func (q Question) NeedsInventory() bool {
 	return len(q.withdrawn) > 0
 }
 
-// Answer decides. Where NeedsInventory is false the inventory is not looked at. A verdict whose Override is Claimed is to be settled
-// with Question.Override; until then it is a denial.
+// Answer decides. Where NeedsInventory is false the inventory is not looked at. A verdict whose Override is Claimed
+// is to be settled with Question.Override; until then it is a denial.
 func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	v := Verdict{Allowed: true, Decision: Allowed, Rule: q.rule, Withdrawn: q.withdrawn}
 	if !q.NeedsInventory() {
@@ -221,8 +221,8 @@ func (q Question) WithItsNamespace(v Verdict) Verdict {
 		Warnings: warnings(fmt.Sprintf("ManagementPlane %s goes with its namespace", q.req.subject()))}
 }
 
-// Audit is the verdict as audit annotations; the API server puts the webhook's name before each key. No value is longer than 100
-// characters or holds a line break; what does not apply is left out.
+// Audit is the verdict as audit annotations; the API server puts the webhook's name before each key. No value is
+// longer than 100 characters or holds a line break; what does not apply is left out.
 func (v Verdict) Audit(version string) map[string]string {
 	audit := map[string]string{
 		"decision":  v.Decision,

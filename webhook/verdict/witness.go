@@ -45,8 +45,8 @@ func behind(edge guard.Member, entry *api.EdgeCluster, inv Inventory, now time.T
 	return edge
 }
 
-// recreated finds the ControlPlane of this cluster that took the place of the one that an entry names: the same place, and the same
-// name in TSB, since the place alone is the same in most clusters.
+// recreated finds the ControlPlane of this cluster that took the place of the one that an entry names: the same
+// place, and the same name in TSB, since the place alone is the same in most clusters.
 func recreated(entry *api.EdgeCluster, controlPlanes []map[string]any) map[string]any {
 	ref := entry.Spec.ControlPlane
 	for _, cp := range controlPlanes {
@@ -61,7 +61,8 @@ func recreated(entry *api.EdgeCluster, controlPlanes []map[string]any) map[strin
 // unseen stands for the edges that would be known if Central's metrics could be read.
 const unseen = "any edge that Central's metrics would name"
 
-// seenByCentral are the members that only Central's metrics show; named are those that the roster and this cluster name, sorted.
+// seenByCentral are the members that only Central's metrics show; named are those that the roster and this cluster
+// name, sorted.
 func seenByCentral(inv Inventory, named []string) []guard.Member {
 	var members []guard.Member
 	for _, name := range beside(inv.Central, named) {
@@ -76,8 +77,8 @@ func seenByCentral(inv Inventory, named []string) []guard.Member {
 	return members
 }
 
-// disagreements tells where a CentralXcp, which the operator rendered, says otherwise than the ManagementPlane as it was before the
-// edit. Nothing is decided by it, since what a CentralXcp says is not documented.
+// disagreements tells where a CentralXcp, which the operator rendered, says otherwise than the ManagementPlane as it
+// was before the edit. Nothing is decided by it, since what a CentralXcp says is not documented.
 func (q Question) disagreements(inv Inventory) []string {
 	var told []string
 	for _, x := range inv.CentralXcps {

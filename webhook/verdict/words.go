@@ -77,7 +77,8 @@ func (q Question) remedy() string {
 	return "; write every mode that they present as true."
 }
 
-// stop is what the edit does to what it withdraws: it says plainly that it is not accepted any more, or leaves it unsaid.
+// stop is what the edit does to what it withdraws: it says plainly that it is not accepted any more, or leaves it
+// unsaid.
 func (q Question) stop() string {
 	for _, c := range q.withdrawn {
 		if q.new.Accepts[c] != guard.No {
@@ -162,8 +163,8 @@ func warnings(texts ...string) []string {
 // OneLine is text of others as a log or an Event takes it; see clean.
 func OneLine(s string, limit int) string { return clean(s, limit) }
 
-// clean makes text written by others safe for one line of a terminal or a header: control and invisible characters become
-// spaces, and what is longer than limit runes ends in "...".
+// clean makes text written by others safe for one line of a terminal or a header: control and invisible characters
+// become spaces, and what is longer than limit runes ends in "...".
 func clean(s string, limit int) string {
 	runes := []rune(strings.ToValidUTF8(s, " "))
 	for i, r := range runes {

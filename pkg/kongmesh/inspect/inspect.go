@@ -21,8 +21,8 @@ func Extend(p plan.Provider) plan.Provider {
 	return p
 }
 
-// elsewhere are the namespaces in which secrets for a control plane lie by mistake: the other product's (the page of Kong Mesh 1.5 and 1.6
-// puts the list of revoked tokens into Kuma's), and the default one.
+// elsewhere are the namespaces in which secrets for a control plane lie by mistake: the other product's (the page of
+// Kong Mesh 1.5 and 1.6 puts the list of revoked tokens into Kuma's), and the default one.
 var elsewhere = []string{zonetoken.KongNamespace, zonetoken.KumaNamespace, "default"}
 
 // misplaced are the secrets that are looked for there.
@@ -138,7 +138,8 @@ func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.Global
 	return in
 }
 
-// inspectZone looks at a zone: its version and variables, how it verifies the global, by its own clock, and its token by the global's.
+// inspectZone looks at a zone: its version and variables, how it verifies the global, by its own clock, and its token
+// by the global's.
 func inspectZone(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, serves state.Source, at, globals time.Time) *plan.Inspection {
 	in := &plan.Inspection{}
 	planes, _ := kube.Deployments(s.Reads[state.ControlPlanesRead])

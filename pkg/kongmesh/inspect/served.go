@@ -44,8 +44,8 @@ func inspectServed(in *plan.Inspection, where string, s state.Source, w plan.Wor
 	}
 }
 
-// renewServed says how to renew the certificate that a global serves its zones with, and cut no zone off. A version that is not known may
-// do either, and the order of 3.0 is safe for both.
+// renewServed says how to renew the certificate that a global serves its zones with, and cut no zone off. A version
+// that is not known may do either, and the order of 3.0 is safe for both.
 func renewServed(v zonetoken.Version) string {
 	switch {
 	case v.ReloadsCertificate():

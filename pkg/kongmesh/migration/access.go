@@ -11,8 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and when migrate is true to
-// migrate, to rotate keys and to revoke tokens too. manifests/rbac/mesh.yaml gives them.
+// Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look,
+// and when migrate is true to migrate, to rotate keys and to revoke tokens too. manifests/rbac/mesh.yaml gives them.
 func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permission {
 	all := map[plan.Permission]bool{}
 	add := func(group, resource, ns, name string, verbs ...string) {
@@ -54,8 +54,8 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 	return plan.SortedPermissions(all)
 }
 
-// ownReads are the reads of this provider in a context of which that much was read, and what came of them; another provider may have read
-// there too.
+// ownReads are the reads of this provider in a context of which that much was read, and what came of them; another
+// provider may have read there too.
 func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem], state.ControlPlanesRead: soFar[state.ControlPlanesRead]}
 	planes, _ := kube.Deployments(soFar[state.ControlPlanesRead])

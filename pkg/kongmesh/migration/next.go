@@ -28,8 +28,8 @@ var always = []phase{
 	{Does: "make a namespace for the journal", Wave: registerNamespace},
 }
 
-// migration is the way to tokens, and of a rotation to tokens of a newer key. What cannot be changed is an obstacle with
-// its remedy, and does not keep the other zones from being changed.
+// migration is the way to tokens, and of a rotation to tokens of a newer key. What cannot be changed is an obstacle
+// with its remedy, and does not keep the other zones from being changed.
 var migration = []phase{
 	{Does: "stop where the global's sessions cannot be told", Stage: plan.Edges, Wave: sessionsClear},
 	{Does: "make a signing key, where there is none that the goal is about", Wave: addKey},
@@ -222,7 +222,8 @@ func classify(f plan.State, goal plan.Goal) classified {
 	return v
 }
 
-// wanted is what a zone is to present: of a rotation a token of its key; else one of any key that the global takes will do.
+// wanted is what a zone is to present: of a rotation a token of its key; else one of any key that the global takes
+// will do.
 func wanted(m plan.Member, goal plan.Goal) guard.Cred {
 	if !goal.Rotate && len(goal.Revoke) == 0 && state.KidOf(m.Declared) != "" {
 		return m.Declared
@@ -281,8 +282,8 @@ func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	return w, true
 }
 
-// unseen are the zones without a context, whose zone proxies may present tokens of any key: on Kubernetes they have service accounts (the
-// product's page on zone proxy authentication).
+// unseen are the zones without a context, whose zone proxies may present tokens of any key: on Kubernetes they have
+// service accounts (the product's page on zone proxy authentication).
 func unseen(f plan.State) []string {
 	var names []string
 	for _, m := range f.Members {

@@ -24,8 +24,9 @@ func Provider() plan.Provider {
 // validFor is how long a token is valid that is made on the way (the product's page issues for 720 hours).
 const validFor = 30 * 24 * time.Hour
 
-// complete has every zone present a token of the newest key; for a rotation of one more key, unless there are two already, or a rotation was
-// begun: then that one is gone on with. To take a rotation back, of the key before the newest.
+// complete has every zone present a token of the newest key; for a rotation of one more key, unless there are two
+// already, or a rotation was begun: then that one is gone on with. To take a rotation back, of the key before the
+// newest.
 func complete(f plan.State, g plan.Goal) plan.Goal {
 	g.ValidFor = cmp.Or(g.ValidFor, validFor)
 	if g.To != "" || !f.Hub.Found || g.Back && !g.Rotate {
@@ -71,9 +72,10 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 	return "", false
 }
 
-// allowsUndo says whether a patch is a way back that this provider writes down: the variables of one control plane that give a zone its
-// token by reference to a secret, after which it presents from; or of a global that authenticates nobody, when it was turned on before.
-// A journal is an object that others can write, and what it says is done with the rights of whoever runs the plugin.
+// allowsUndo says whether a patch is a way back that this provider writes down: the variables of one control plane
+// that give a zone its token by reference to a secret, after which it presents from; or of a global that
+// authenticates nobody, when it was turned on before. A journal is an object that others can write, and what it says
+// is done with the rights of whoever runs the plugin.
 func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
 	if p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus || p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName || p.Object.Resource != state.ControlPlanesRead.Resource {
 		return false
@@ -106,7 +108,8 @@ func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
 	return from != ""
 }
 
-// ours says whether a patch by name is of the variables of a container that are written, and of nothing else: of a global, or of a zone.
+// ours says whether a patch by name is of the variables of a container that are written, and of nothing else: of a
+// global, or of a zone.
 func ours(values map[string]any, container string, global bool) bool {
 	all := state.VariablesOf(values)
 	if c, _ := state.ContainerAndNames(values); c != container || len(all) == 0 {
@@ -127,7 +130,8 @@ func memberOf(f plan.State, p plan.Write) *plan.Member {
 	return nil
 }
 
-// credentialAfter is what a zone would present after a patch: of the token that it would refer to, as the global would judge it now.
+// credentialAfter is what a zone would present after a patch: of the token that it would refer to, as the global
+// would judge it now.
 func credentialAfter(f plan.State, p plan.Write) (cred guard.Cred, known bool) {
 	m := memberOf(f, p)
 	if m == nil || m.Err != "" {

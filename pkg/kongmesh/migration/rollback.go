@@ -75,7 +75,8 @@ func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 	return w
 }
 
-// journalProblem says that what is kept of an object is not what a migration keeps of it: the journal is an object that others can write.
+// journalProblem says that what is kept of an object is not what a migration keeps of it: the journal is an object
+// that others can write.
 func journalProblem(o plan.Ref) string {
 	return fmt.Sprintf("what the journal keeps of %s is not what this tool changes; look at the ConfigMap %s/%s", o, api.Namespace, api.JournalName)
 }
@@ -107,9 +108,9 @@ func covered(now, want map[string]any) bool {
 	return true
 }
 
-// undoRotationWave decides the next wave that takes back a rotation of which the older keys are still there: every zone that presents a token of
-// the newest key presents again the last one of the key before it, which is next to it; then the newest key is retired. goal.To is a token
-// of the key before.
+// undoRotationWave decides the next wave that takes back a rotation of which the older keys are still there: every
+// zone that presents a token of the newest key presents again the last one of the key before it, which is next to it;
+// then the newest key is retired. goal.To is a token of the key before.
 func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 	var w plan.Wave
 	block := func(name, why string) { w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: name, Why: why}) }
@@ -162,16 +163,16 @@ func undoRotationWave(f plan.State, goal plan.Goal) plan.Wave {
 	return w
 }
 
-// sessionPredatesKey says whether a zone that is known by the token that was provided cannot have begun its session with one of the newest key: it began
-// before that key was made, or that token was issued after it.
+// sessionPredatesKey says whether a zone that is known by the token that was provided cannot have begun its session
+// with one of the newest key: it began before that key was made, or that token was issued after it.
 func sessionPredatesKey(f plan.State, m plan.Member, newest plan.Key) bool {
 	open := state.OpenSessions(f.Hub, m.ClusterName)
 	return len(open) > 0 && !newest.Made.IsZero() && (m.Credential.Written.After(newest.Made) ||
 		!slices.ContainsFunc(open, func(s plan.Session) bool { return !s.Began.Before(newest.Made) }))
 }
 
-// lastTokenOf names the secret and the key in it of the last token beside a zone with which it would present a credential, and which does not expire
-// soon; "" when there is none.
+// lastTokenOf names the secret and the key in it of the last token beside a zone with which it would present a
+// credential, and which does not expire soon; "" when there is none.
 func lastTokenOf(m plan.Member, want guard.Cred, at time.Time) string {
 	last := ""
 	for where, c := range m.Available {

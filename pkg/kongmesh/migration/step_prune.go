@@ -11,9 +11,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// pruneWave decides the one wave that takes off the list of revoked tokens what is known to have expired. It is left alone while it holds
-// what was evidently meant and is not revoked, since writing it again would revoke that. It is never left empty: the product's webhook
-// refuses an empty value, and deleting the secret could delete what somebody adds meanwhile; so one ID stays.
+// pruneWave decides the one wave that takes off the list of revoked tokens what is known to have expired. It is left
+// alone while it holds what was evidently meant and is not revoked, since writing it again would revoke that. It is
+// never left empty: the product's webhook refuses an empty value, and deleting the secret could delete what somebody
+// adds meanwhile; so one ID stays.
 func pruneWave(f plan.State, goal plan.Goal) plan.Wave {
 	list := f.Hub.Revocations
 	ids := slices.DeleteFunc(slices.Clone(list.Expired), func(id string) bool { return !slices.Contains(list.IDs, id) })

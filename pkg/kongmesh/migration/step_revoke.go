@@ -86,8 +86,8 @@ func Whose(f plan.State, id string) string {
 	return ""
 }
 
-// mayBeRefused says whether a zone can be refused for the tokens that are to be revoked. A token names its zone, and the global takes it from
-// no other: where it is known whose each of them is, the other zones are none of the matter.
+// mayBeRefused says whether a zone can be refused for the tokens that are to be revoked. A token names its zone, and
+// the global takes it from no other: where it is known whose each of them is, the other zones are none of the matter.
 func mayBeRefused(m plan.Member, goal plan.Goal) bool {
 	return holds(m, goal) || slices.ContainsFunc(goal.Revoke, func(id string) bool {
 		whose := goal.RevokedOf[id]

@@ -59,8 +59,8 @@ type configFile struct {
 	Unknown string // why it cannot be told
 }
 
-// ConfigFileOf finds it by the flag --config-file (Kuma app/kuma-cp/cmd/run.go) and the volume that is mounted there. Without the flag it is
-// where the chart has it.
+// ConfigFileOf finds it by the flag --config-file (Kuma app/kuma-cp/cmd/run.go) and the volume that is mounted there.
+// Without the flag it is where the chart has it.
 func ConfigFileOf(d kube.Metadata, spec kube.PodSpec) configFile {
 	of := func(name, key string) configFile {
 		return configFile{Read: plan.Read{Version: "v1", Resource: "configmaps", Namespace: d.Namespace, Name: name}, key: key}
@@ -121,7 +121,8 @@ type decodedFile struct {
 	why  string
 }
 
-// decode reads the file out of its ConfigMap. Without the ConfigMap, or its key, nothing is set by it: pods that need it do not start.
+// decode reads the file out of its ConfigMap. Without the ConfigMap, or its key, nothing is set by it: pods that need
+// it do not start.
 func (c configFile) decode(r plan.Result) (d decodedFile) {
 	if !r.OK() {
 		return d
@@ -230,7 +231,8 @@ func inFile(e zonetoken.Environment, old, fresh string) string {
 	return "multizone." + fresh
 }
 
-// Authenticates says whether a pod of a global, or its template, authenticates zones; known is false when that cannot be told.
+// Authenticates says whether a pod of a global, or its template, authenticates zones; known is false when that cannot
+// be told.
 func (cp ControlPlane) Authenticates(spec kube.PodSpec) (on, known bool, why string) {
 	var seen []setting
 	for _, e := range cp.environments() {
@@ -268,8 +270,8 @@ func (cp ControlPlane) tokenNames() []string {
 	return names
 }
 
-// doubled says which of these variables are there more than once. The kubelet takes the last, and a patch by name changes the first: what
-// would come of a change is not what was planned.
+// doubled says which of these variables are there more than once. The kubelet takes the last, and a patch by name
+// changes the first: what would come of a change is not what was planned.
 func (cp ControlPlane) doubled(names []string) (odd []string) {
 	for _, name := range names {
 		n := 0
@@ -296,8 +298,8 @@ func (cp ControlPlane) written(names []string) [][]string {
 	return paths
 }
 
-// variables are the variables of these names as they are, in the form of a patch by name; plain names those whose value must not be in
-// one, since it may be a token.
+// variables are the variables of these names as they are, in the form of a patch by name; plain names those whose
+// value must not be in one, since it may be a token.
 func (cp ControlPlane) variables(names []string, secret bool) (entries []any, plain []string) {
 	c := cp.container()
 	for _, name := range names {

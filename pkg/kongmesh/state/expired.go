@@ -9,13 +9,15 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// pruneMargin is how long ago a token must have expired for its ID to be taken off the list: other machines of the global have other clocks.
+// pruneMargin is how long ago a token must have expired for its ID to be taken off the list: other machines of the
+// global have other clocks.
 const pruneMargin = 5 * time.Minute
 
-// expired are the IDs on the list of revoked tokens whose token is known to have expired. The product keeps no list of what it issued, so
-// only a token that is seen counts: one that is next to a zone, or that was provided. What a token says of itself counts only when one
-// of the global's keys has signed it, since whoever can write a secret beside a zone could else have a stolen token taken off the list; and
-// only when no other token of the same ID is seen that has not expired, or does not say when.
+// expired are the IDs on the list of revoked tokens whose token is known to have expired. The product keeps no list
+// of what it issued, so only a token that is seen counts: one that is next to a zone, or that was provided. What a
+// token says of itself counts only when one of the global's keys has signed it, since whoever can write a secret
+// beside a zone could else have a stolen token taken off the list; and only when no other token of the same ID is
+// seen that has not expired, or does not say when.
 func expired(snaps []plan.Snapshot, where plan.Selection, hub *zonetoken.GlobalVerifier, f *plan.State) []string {
 	list := f.Hub.Revocations.IDs
 	if len(list) == 0 || hub.Unread != "" {

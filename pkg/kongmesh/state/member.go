@@ -16,8 +16,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// addZones reads every zone control plane of every context. Each counts as a member: one that the global does not list may have connected
-// this very moment, or be another global's, so it is never written, and blocks what would refuse it.
+// addZones reads every zone control plane of every context. Each counts as a member: one that the global does not
+// list may have connected this very moment, or be another global's, so it is never written, and blocks what would
+// refuse it.
 func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) {
 	claims := map[string]int{}
 	for _, s := range snaps {
@@ -155,8 +156,8 @@ func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f
 	return m
 }
 
-// available is what the zone would present with each token that is next to it, by the name and key of its secret, and until when where that
-// ends.
+// available is what the zone would present with each token that is next to it, by the name and key of its secret, and
+// until when where that ends.
 func available(ns, zone string, secrets []secretObject, hub *zonetoken.GlobalVerifier, f *plan.State) (all map[string]guard.Cred, ends map[string]time.Time) {
 	all, ends = map[string]guard.Cred{}, map[string]time.Time{}
 	for _, o := range secrets {
@@ -276,8 +277,9 @@ func blocked(m plan.Member, cp ControlPlane) []string {
 	return why
 }
 
-// addAbsent adds the zones that the global lists and no selected context showed: as unknown, or where the token that they were given was
-// provided (Universal zones, which have no context), by that token and by a session that brought one.
+// addAbsent adds the zones that the global lists and no selected context showed: as unknown, or where the token that
+// they were given was provided (Universal zones, which have no context), by that token and by a session that brought
+// one.
 func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, f *plan.State) {
 	known := map[string]bool{}
 	for _, m := range f.Members {

@@ -45,8 +45,8 @@ type Source struct {
 	Unknown string // why it cannot be told
 }
 
-// TokenOf finds the token that a zone's control plane is given. Two that are both set, of which the product takes the path before the
-// text, are unknown, since versions with two families of names do not say which goes first.
+// TokenOf finds the token that a zone's control plane is given. Two that are both set, of which the product takes the
+// path before the text, are unknown, since versions with two families of names do not say which goes first.
 func TokenOf(cp ControlPlane, spec kube.PodSpec, secrets []secretObject) Source {
 	var found []Source
 	ns := cp.Object.Metadata.Namespace
@@ -116,12 +116,14 @@ func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject
 	return Source{Unknown: fmt.Sprintf("its token is read from a file (%s), which is in no secret volume", file.where)}
 }
 
-// secretsAge is how old the secret may be that a kubelet gives a container at its start: it keeps them for about a minute.
+// secretsAge is how old the secret may be that a kubelet gives a container at its start: it keeps them for about a
+// minute.
 const secretsAge = 2 * time.Minute
 
-// mayHaveBeenOther says whether a pod may have been started with another token than the one that its secret holds now. What counts is the
-// start of its container, which is when the token is read, and not when the pod was made: a pod waits for its secret, and a container is
-// started again in its place. Where that start is not known, the pod's own creation stands for it.
+// mayHaveBeenOther says whether a pod may have been started with another token than the one that its secret holds
+// now. What counts is the start of its container, which is when the token is read, and not when the pod was made: a
+// pod waits for its secret, and a container is started again in its place. Where that start is not known, the pod's
+// own creation stands for it.
 func (s Source) mayHaveBeenOther(p kube.Pod, proc plan.Process) bool {
 	if s.Token == nil || s.plain || s.Written.IsZero() {
 		return false
@@ -146,8 +148,8 @@ func (s Source) issued() time.Time {
 	return kube.Later(s.said.Issued, s.said.NotBefore)
 }
 
-// presents is what the hub takes a token for: its kid and its jti when it accepts it; else None, with what it says to it. Where that differs
-// between our clock and that of the global's API server, it may be taken for either.
+// presents is what the hub takes a token for: its kid and its jti when it accepts it; else None, with what it says to
+// it. Where that differs between our clock and that of the global's API server, it may be taken for either.
 func (s Source) presents(hub *zonetoken.GlobalVerifier, zone string, at time.Time) (creds []guard.Cred, why string) {
 	switch {
 	case s.Unknown != "":

@@ -10,8 +10,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// Where the product's objects are. Sources: the Helm chart (Kuma deployments/charts/kuma: cp-deployment.yaml, cp-configmap.yaml and the
-// label app of _helpers.tpl; Kong Mesh's chart carries it under its own name), and the CRDs of Zone and ZoneInsight beside it.
+// Where the product's objects are. Sources: the Helm chart (Kuma deployments/charts/kuma: cp-deployment.yaml,
+// cp-configmap.yaml and the label app of _helpers.tpl; Kong Mesh's chart carries it under its own name), and the CRDs
+// of Zone and ZoneInsight beside it.
 var (
 	ControlPlanesRead = plan.Read{Group: "apps", Version: "v1", Resource: "deployments", Labels: "app in (kong-mesh-control-plane,kuma-control-plane)"}
 	readZones         = plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}
@@ -21,8 +22,8 @@ var (
 // ContainerName is the container of a control plane's pods, after the chart.
 const ContainerName = "control-plane"
 
-// all is a selector that everything matches: a pod that somebody took out of its Deployment's labels runs on, and counts. It tells these
-// reads from those of another product.
+// all is a selector that everything matches: a pod that somebody took out of its Deployment's labels runs on, and
+// counts. It tells these reads from those of another product.
 const all = "!xcpauth.io/none"
 
 func readReplicaSets(ns string) plan.Read {
@@ -41,8 +42,8 @@ func readSecrets(ns string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns}
 }
 
-// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what is beside each, and
-// with a global its zones, what it says of their sessions, and the journal.
+// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what is
+// beside each, and with a global its zones, what it says of their sessions, and the journal.
 func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 	if _, begun := soFar[ControlPlanesRead]; !begun {
 		return []plan.Read{kube.KubeSystem, ControlPlanesRead}
@@ -78,8 +79,9 @@ func Detects(s plan.Snapshot) bool {
 	})
 }
 
-// Trim leaves of secrets those that a control plane or a token can be made of, of pods what is read of them, and of ReplicaSets whose they are:
-// a thousand clusters' worth of the rest would not fit. What is not as its kind says stays as it is.
+// Trim leaves of secrets those that a control plane or a token can be made of, of pods what is read of them, and of
+// ReplicaSets whose they are: a thousand clusters' worth of the rest would not fit. What is not as its kind says
+// stays as it is.
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
 	case r.Resource == "secrets" && r.Name == "":

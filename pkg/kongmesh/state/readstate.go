@@ -187,8 +187,8 @@ func keysOf(set zonetoken.KeySet, ns string, made map[string]kube.Metadata) []pl
 	return keys
 }
 
-// accepts is what every process of the global accepts, and will after it is started again: the credentials of all its keys and of all
-// tokens that zones have. One that authenticates nobody accepts everything.
+// accepts is what every process of the global accepts, and will after it is started again: the credentials of all its
+// keys and of all tokens that zones have. One that authenticates nobody accepts everything.
 func accepts(cp ControlPlane, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) guard.Hub {
 	on, known, _ := cp.Authenticates(cp.Spec)
 	someOn, someOff := known && on, known && !on

@@ -26,8 +26,8 @@ type secretList struct {
 	odd   bool           // they are not as their kind says
 }
 
-// SecretsIn decodes the secrets of a namespace and the tokens among them, and says why they could not be read. Nobody changes what it
-// returns.
+// SecretsIn decodes the secrets of a namespace and the tokens among them, and says why they could not be read. Nobody
+// changes what it returns.
 func SecretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, string) {
 	r := read[readSecrets(ns)]
 	if why := kube.Unreadable(r); why != "" {
@@ -53,7 +53,8 @@ func SecretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, strin
 	return l.Items, ""
 }
 
-// globalSecrets is what a global's secrets make of it: its keys, its list of revoked tokens, and what it answered to tokens since.
+// globalSecrets is what a global's secrets make of it: its keys, its list of revoked tokens, and what it answered to
+// tokens since.
 type globalSecrets struct {
 	why         string // they could not be read
 	keys        zonetoken.KeySet

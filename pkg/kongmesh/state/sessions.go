@@ -17,7 +17,8 @@ type told struct {
 	instance string
 }
 
-// insights decodes what the global tells of its zones (Kuma api/system/v1alpha1/zone_insight.proto, written as its JSON).
+// insights decodes what the global tells of its zones (Kuma api/system/v1alpha1/zone_insight.proto, written as its
+// JSON).
 func insights(r plan.Result) map[string][]told {
 	var list struct {
 		Items []struct {
@@ -58,8 +59,8 @@ type process struct {
 	since time.Time // zero when that is not known
 }
 
-// processesOf are the processes of the global that run, and whether a process calls itself after its pod (Kuma pkg/core/runtime/builder.go:
-// the name of its host, and four more characters).
+// processesOf are the processes of the global that run, and whether a process calls itself after its pod (Kuma
+// pkg/core/runtime/builder.go: the name of its host, and four more characters).
 func processesOf(read map[plan.Read]plan.Result, cp ControlPlane) (all []process, named bool) {
 	named = true
 	workloadOf(read, cp, func(p kube.Pod, proc *plan.Process) {
@@ -69,8 +70,9 @@ func processesOf(read map[plan.Read]plan.Result, cp ControlPlane) (all []process
 	return all, named
 }
 
-// sessionsOf are the sessions of each zone, oldest first. A session that its process did not end, since it died, stays open in the insights:
-// it is over when that process does not run any more, or when it began before each process that may have it was started.
+// sessionsOf are the sessions of each zone, oldest first. A session that its process did not end, since it died,
+// stays open in the insights: it is over when that process does not run any more, or when it began before each
+// process that may have it was started.
 func sessionsOf(read map[plan.Read]plan.Result, cp ControlPlane) map[string][]plan.Session {
 	all := plan.Cached(read[readInsights], insights)
 	if all == nil {
@@ -90,7 +92,8 @@ func sessionsOf(read map[plan.Read]plan.Result, cp ControlPlane) map[string][]pl
 	return sessions
 }
 
-// diedAt is when an open session was over at the latest, since its process was not there any more; zero when it may last.
+// diedAt is when an open session was over at the latest, since its process was not there any more; zero when it may
+// last.
 func (s told) diedAt(running []process, named bool) time.Time {
 	holders := running
 	if cut := strings.LastIndex(s.instance, "-"); named && cut > 0 {
@@ -117,8 +120,8 @@ func (s told) diedAt(running []process, named bool) time.Time {
 // hostOf is the name of a pod's host: at most 63 characters of its own.
 func hostOf(pod string) string { return pod[:min(len(pod), 63)] }
 
-// OpenSessions are the sessions of a zone that last, as far as the global tells. None of them counts as the newest: they may have begun by
-// the clocks of several processes.
+// OpenSessions are the sessions of a zone that last, as far as the global tells. None of them counts as the newest:
+// they may have begun by the clocks of several processes.
 func OpenSessions(hub plan.Hub, zone string) []plan.Session {
 	return slices.DeleteFunc(slices.Clone(hub.Sessions[zone]), func(s plan.Session) bool { return !s.Ended.IsZero() })
 }
@@ -128,8 +131,8 @@ func BroughtTokens(sessions []plan.Session) bool {
 	return len(sessions) > 0 && !slices.ContainsFunc(sessions, func(s plan.Session) bool { return !s.Provided })
 }
 
-// sessionsUnclear says why what a global tells of sessions does not say whether a token was brought; "" when it does. authTokenProvided came with
-// 2.4.0 (Kuma 0e1ce72cb0, #7563): before, its absence proves nothing.
+// sessionsUnclear says why what a global tells of sessions does not say whether a token was brought; "" when it does.
+// authTokenProvided came with 2.4.0 (Kuma 0e1ce72cb0, #7563): before, its absence proves nothing.
 func sessionsUnclear(v zonetoken.Version) string {
 	if !v.Known() || v.AtLeast(2, 4, 0) {
 		return ""

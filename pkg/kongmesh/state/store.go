@@ -7,9 +7,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 )
 
-// The settings that say where a control plane keeps its state: signing keys, zones, sessions, revocations. Sources: Kuma
-// pkg/config/app/kuma-cp/config.go and pkg/config/core/resources/store/config.go, the same from 2.7.29 to 3.0; the chart sets both
-// (deployments/charts/kuma/templates/_helpers.tpl: kubernetes with kubernetes, universal with postgres).
+// The settings that say where a control plane keeps its state: signing keys, zones, sessions, revocations. Sources:
+// Kuma pkg/config/app/kuma-cp/config.go and pkg/config/core/resources/store/config.go, the same from 2.7.29 to 3.0;
+// the chart sets both (deployments/charts/kuma/templates/_helpers.tpl: kubernetes with kubernetes, universal with
+// postgres).
 var stores = []struct{ variable, file, otherwise string }{
 	{"KUMA_ENVIRONMENT", "environment", "universal"},
 	{"KUMA_STORE_TYPE", "store.type", "memory"},
@@ -18,9 +19,9 @@ var stores = []struct{ variable, file, otherwise string }{
 // inKubernetes is the value of both that keeps the state in Kubernetes objects.
 const inKubernetes = "kubernetes"
 
-// storedElsewhere says why the state of a global is not known to be in the Kubernetes objects of its cluster; "" when it is there. It is
-// there only where its template and each of its pods say so: the chart installs the kinds whatever is set, so an empty list of zones or
-// keys proves nothing.
+// storedElsewhere says why the state of a global is not known to be in the Kubernetes objects of its cluster; "" when
+// it is there. It is there only where its template and each of its pods say so: the chart installs the kinds whatever
+// is set, so an empty list of zones or keys proves nothing.
 func (cp ControlPlane) storedElsewhere(pods []kube.PodSpec) string {
 	const so = "so the objects in this cluster do not tell which keys, zones and sessions it has"
 	for _, spec := range append([]kube.PodSpec{cp.Spec}, pods...) {

@@ -13,8 +13,8 @@ import (
 // pkg/plugins/authn/api-server/tokens/admin_token_bootstrap.go).
 const adminLogin = "admin-user-token"
 
-// apiOf is where a global issues tokens (Kuma pkg/config/api-server/config.go and pkg/tokens/builtin/server): in clear, as who follows the
-// product's page reaches it through kubectl port-forward, or over TLS where that is off.
+// apiOf is where a global issues tokens (Kuma pkg/config/api-server/config.go and pkg/tokens/builtin/server): in
+// clear, as who follows the product's page reaches it through kubectl port-forward, or over TLS where that is off.
 func apiOf(cp ControlPlane, object plan.Ref) *plan.TokenAPI {
 	text := func(variable, file, otherwise string) string {
 		if s := cp.set(cp.Spec, variable, file); s.text != "" {

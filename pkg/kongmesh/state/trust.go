@@ -9,10 +9,12 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 )
 
-// These say how a zone verifies the global, and what the global serves its zones with. Sources: Kuma pkg/config/multizone/kds.go (the same
-// from 2.3.0 to HEAD), pkg/config/app/kuma-cp/kuma-cp.defaults.yaml, pkg/core/bootstrap/autoconfig.go (the general certificate where there
-// is none for zones); the chart's deployments/charts/kuma/templates/_helpers.tpl and cp-deployment.yaml, which mount secrets there
-// (controlPlane.tls.kdsZoneClient and kdsGlobalServer, else the general one). Under "additional security" the vendor's page has the CA.
+// These say how a zone verifies the global, and what the global serves its zones with. Sources: Kuma
+// pkg/config/multizone/kds.go (the same from 2.3.0 to HEAD), pkg/config/app/kuma-cp/kuma-cp.defaults.yaml,
+// pkg/core/bootstrap/autoconfig.go (the general certificate where there is none for zones); the chart's
+// deployments/charts/kuma/templates/_helpers.tpl and cp-deployment.yaml, which mount secrets there
+// (controlPlane.tls.kdsZoneClient and kdsGlobalServer, else the general one). Under "additional security" the
+// vendor's page has the CA.
 const (
 	rootCAFile  = "KUMA_MULTIZONE_ZONE_KDS_ROOT_CA_FILE"
 	skipVerify  = "KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY"
@@ -32,8 +34,8 @@ type Verification struct {
 	Ca      Source // the CA, as PEM
 }
 
-// Verification reads it. Up to 2.2 a zone without a CA verified nobody; from 2.3.0 on (22b6c4c4bb, and UPGRADE.md there) it takes the CAs
-// of its image then, which are not seen here, unless it is told not to verify.
+// Verification reads it. Up to 2.2 a zone without a CA verified nobody; from 2.3.0 on (22b6c4c4bb, and UPGRADE.md
+// there) it takes the CAs of its image then, which are not seen here, unless it is told not to verify.
 func (cp ControlPlane) Verification(secrets []secretObject, unread string) Verification {
 	if strings.HasPrefix(cp.Dials, "grpc://") {
 		return Verification{Nobody: "it dials the global in plain (" + cp.Dials + ")", Remedy: "give it a grpcs:// address, and the global's CA"}
@@ -116,8 +118,8 @@ func (cp ControlPlane) fileOf(file string, secrets []secretObject) (s Source, ok
 	return s, true
 }
 
-// Served finds the certificate that a global serves its zones with: the one for zones, else the general one. Where nothing says a
-// certificate, the process makes one for itself.
+// Served finds the certificate that a global serves its zones with: the one for zones, else the general one. Where
+// nothing says a certificate, the process makes one for itself.
 func (cp ControlPlane) Served(secrets []secretObject, unread string) Source {
 	on, known := cp.flag(kdsTLS, "multizone.global.kds.tlsEnabled", true)
 	switch {
@@ -153,8 +155,8 @@ func Held(s Source, object string) string {
 	return "secret " + s.Where
 }
 
-// unverified is what whoever plans should know of a zone that does not verify whom it hands its token to, "" when it does, or when that
-// is not known.
+// unverified is what whoever plans should know of a zone that does not verify whom it hands its token to, "" when it
+// does, or when that is not known.
 func unverified(v Verification) string {
 	if v.Nobody == "" {
 		return ""

@@ -75,8 +75,8 @@ func AllNames(global bool) []string {
 	return names
 }
 
-// PlainReference says whether a variable is absent, or what it may be: of a global one of its words, of a zone a key of a secret or the
-// path of a file.
+// PlainReference says whether a variable is absent, or what it may be: of a global one of its words, of a zone a key
+// of a secret or the path of a file.
 func PlainReference(e map[string]any, global bool) bool {
 	for key, v := range e {
 		_, text := v.(string)

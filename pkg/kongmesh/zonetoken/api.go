@@ -22,8 +22,8 @@ func Ask(zone string, validFor time.Duration) []byte {
 	return b
 }
 
-// Answered reads what the API answered: the token, when that is what was asked for. The error says what the product said, what that means
-// and what to do; it never has a part of a token.
+// Answered reads what the API answered: the token, when that is what was asked for. The error says what the product
+// said, what that means and what to do; it never has a part of a token.
 func Answered(status int, body []byte, zone string, validFor time.Duration) (plan.Secret, Zone, error) {
 	if status != 200 {
 		return plan.Secret{}, Zone{}, refusal(status, body, zone)
@@ -39,8 +39,8 @@ func Answered(status int, body []byte, zone string, validFor time.Duration) (pla
 	return plan.NewSecret(body), z, nil
 }
 
-// How much longer a token may live than was asked for, since up to 2.10 it is valid from five minutes before it is made; and how much less,
-// since its times are whole seconds, of which each may be taken at another moment.
+// How much longer a token may live than was asked for, since up to 2.10 it is valid from five minutes before it is
+// made; and how much less, since its times are whole seconds, of which each may be taken at another moment.
 const (
 	longer = 10 * time.Minute
 	less   = 5 * time.Second

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// BenchmarkVerify has the bare verification of the signature beside the product's answer, and beside all that is said of a token.
+// BenchmarkVerify has the bare verification of the signature beside the product's answer, and beside all that is said
+// of a token.
 func BenchmarkVerify(b *testing.B) {
 	raw := []byte(signed(key1, header1, body("")))
 	v := Verifier{Version: Version{KongMesh, 2, 14, 3, ""}, Keys: keySet("zone-token-signing-key-1"), Revocations: ParseRevocations([]byte(strings.Repeat(idB+",", 100) + idC)), Zone: "west"}

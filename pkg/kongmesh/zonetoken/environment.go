@@ -8,8 +8,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
-// Environment is how a version names the settings of authentication. Sources: Kong Mesh's page in each version, and its deprecations of
-// 2.14.6 and 3.0 (Kong/kong-mesh#10960).
+// Environment is how a version names the settings of authentication. Sources: Kong Mesh's page in each version, and
+// its deprecations of 2.14.6 and 3.0 (Kong/kong-mesh#10960).
 type Environment struct {
 	GlobalType  string // of the global: who is authenticated
 	GlobalOn    string // its value that turns authentication on; "none", the default, turns it off
@@ -33,8 +33,8 @@ var (
 		ZoneInline: "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE", ZonePath: "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_PATH"}
 )
 
-// Environments are the names that the version takes, the one to write first; none where zones are not authenticated, or the version is
-// not known: a name that is not read leaves the global open without a word.
+// Environments are the names that the version takes, the one to write first; none where zones are not authenticated,
+// or the version is not known: a name that is not read leaves the global open without a word.
 func (v Version) Environments() []Environment {
 	old := OldNames
 	if v.AtLeast(2, 14, 0) {
@@ -54,8 +54,8 @@ func (v Version) Environments() []Environment {
 	return []Environment{old}
 }
 
-// CheckEnvironment says what is wrong with the variables that a control plane of this version is given, by their names and the values of
-// those that are no secret.
+// CheckEnvironment says what is wrong with the variables that a control plane of this version is given, by their
+// names and the values of those that are no secret.
 func (v Version) CheckEnvironment(variables map[string]string) finding.Findings {
 	var f finding.Findings
 	if !v.Known() {

@@ -13,8 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// margin is how far a token's times reach back, for the verifying clock (Kuma pkg/core/tokens/issuer.go from 2.11 on; before, nbf was
-// five minutes back, and both are accepted).
+// margin is how far a token's times reach back, for the verifying clock (Kuma pkg/core/tokens/issuer.go from 2.11 on;
+// before, nbf was five minutes back, and both are accepted).
 const margin = 5 * time.Second
 
 // Grant is a token to issue.
@@ -25,9 +25,9 @@ type Grant struct {
 	KeyID    string        // its kid: of a signing key in a secret, its serial without zeros before it
 }
 
-// Issue signs a zone token for a control plane, with header and claims as the product makes them: alg RS256, kid and typ; Zone, Scope
-// with cp, exp, nbf, iat and jti in this order. It expires ValidFor after now; nbf and iat are 5 s before now. What is worth a finding
-// about it comes as findings. The error never contains a part of the key.
+// Issue signs a zone token for a control plane, with header and claims as the product makes them: alg RS256, kid and
+// typ; Zone, Scope with cp, exp, nbf, iat and jti in this order. It expires ValidFor after now; nbf and iat are 5 s
+// before now. What is worth a finding about it comes as findings. The error never contains a part of the key.
 func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, finding.Findings, error) {
 	if err := g.check(); err != nil {
 		return plan.Secret{}, nil, err

@@ -142,7 +142,8 @@ func TestTheFormatOfEachVersion(t *testing.T) {
 	}
 }
 
-// Where the version is not known, the command for each side of 2.0 is told; a name that a shell would obey is in neither.
+// Where the version is not known, the command for each side of 2.0 is told; a name that a shell would obey is in
+// neither.
 func TestALegacyTokenOfAnUnknownVersion(t *testing.T) {
 	for zone, want := range map[string]string{
 		"west":     "Issue a zone token instead: kumactl generate zone-token --zone=west --scope=cp --valid-for=720h; of a control plane before 2.0: kumactl generate control-plane-token --zone=west --valid-for=720h.",

@@ -24,8 +24,8 @@ type Secret struct {
 type SigningKey struct {
 	Name   string
 	Serial int // by which the highest is told; a suffix that is no number is 0, as in the product
-	// Signs is the kid of the tokens that are signed with it, Verifies the kid of those that are verified with it. Where they differ, the
-	// product refuses the tokens that it signs. Verifies is "" where no kid leads to the secret.
+	// Signs is the kid of the tokens that are signed with it, Verifies the kid of those that are verified with it. Where
+	// they differ, the product refuses the tokens that it signs. Verifies is "" where no kid leads to the secret.
 	Signs, Verifies string
 	Public          *rsa.PublicKey // nil when the product cannot read it
 	Seen            bool           // the control plane sees it: it is of the right type and in the right namespace
@@ -38,8 +38,8 @@ type SigningKey struct {
 // KeySet is all that is found under the prefix, in the order in which the product lists it.
 type KeySet struct{ Keys []SigningKey }
 
-// ReadKeys picks the signing keys out of secrets, for a control plane in a namespace; "" leaves the namespace open. Every name that
-// begins with the prefix counts, as in the product (Kuma pkg/core/tokens/signing_key_manager.go).
+// ReadKeys picks the signing keys out of secrets, for a control plane in a namespace; "" leaves the namespace open.
+// Every name that begins with the prefix counts, as in the product (Kuma pkg/core/tokens/signing_key_manager.go).
 func ReadKeys(namespace string, secrets []Secret) KeySet {
 	var set KeySet
 	for _, s := range secrets {
@@ -51,8 +51,8 @@ func ReadKeys(namespace string, secrets []Secret) KeySet {
 	return set
 }
 
-// SerialOf is the serial in a secret's name, as the product finds it; plain says whether the name is the one that the product itself
-// gives to a key of that serial, so that a token's kid leads back to it.
+// SerialOf is the serial in a secret's name, as the product finds it; plain says whether the name is the one that the
+// product itself gives to a key of that serial, so that a token's kid leads back to it.
 func SerialOf(name string) (serial int, plain bool) {
 	serial, err := strconv.Atoi(strings.ReplaceAll(name, KeyPrefix+"-", ""))
 	if err != nil {
@@ -121,8 +121,8 @@ func notFound(kid string) error {
 	return fmt.Errorf("there is no signing key with KID %s. GlobalSecret of name %q is not found. If signing key was rotated, regenerate the token", kid, KeyName(kid))
 }
 
-// Signer is the key with which the product signs: of those that it sees the one with the highest serial, the first of two. The error is
-// the product's.
+// Signer is the key with which the product signs: of those that it sees the one with the highest serial, the first of
+// two. The error is the product's.
 func (s KeySet) Signer() (SigningKey, error) {
 	var best SigningKey
 	highest := -1
@@ -150,8 +150,8 @@ func (s KeySet) Verifier(kid string) (SigningKey, error) {
 // Private returns the private key, as the product reads it. The error is the product's.
 func (k SigningKey) Private() (*rsa.PrivateKey, error) { return readPrivate(k.value.Reveal()) }
 
-// NextSerial is the serial for a new key: one more than the highest of all names, also of those that are not seen or padded, so that a
-// kid never means two keys.
+// NextSerial is the serial for a new key: one more than the highest of all names, also of those that are not seen or
+// padded, so that a kid never means two keys.
 func (s KeySet) NextSerial() (int, error) {
 	next := 1
 	for _, k := range s.Keys {

@@ -69,7 +69,8 @@ func keySet(names ...string) KeySet {
 	return ReadKeys(KongNamespace, secrets)
 }
 
-// Which secret signs, with which kid, whether the product then finds the key again, what is found wrong, and which serial comes next.
+// Which secret signs, with which kid, whether the product then finds the key again, what is found wrong, and which
+// serial comes next.
 func TestWhichKeySigns(t *testing.T) {
 	for _, tc := range []struct {
 		names    []string
@@ -126,7 +127,8 @@ func TestWhichKeySigns(t *testing.T) {
 	}
 }
 
-// What the product makes of each form of a key, and what is said of it: reading it, and making the public half for the zones.
+// What the product makes of each form of a key, and what is said of it: reading it, and making the public half for
+// the zones.
 func TestFormsOfASigningKey(t *testing.T) {
 	for _, tc := range []struct {
 		form    string
@@ -236,7 +238,8 @@ func TestTheManifestOfAKey(t *testing.T) {
 	}
 }
 
-// No name and no value makes reading panic; what may be created is read by the product and stops no sync; nothing repeats the value.
+// No name and no value makes reading panic; what may be created is read by the product and stops no sync; nothing
+// repeats the value.
 func FuzzKeys(f *testing.F) {
 	for _, value := range forms {
 		f.Add("zone-token-signing-key-1", value)

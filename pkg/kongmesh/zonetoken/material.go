@@ -16,8 +16,8 @@ const (
 	minBits      = 2048              // what the product makes
 )
 
-// readPrivate reads a signing key as the product does (Kuma pkg/core/tokens/signing_key.go, pkg/util/rsa/pem.go): PKCS#1, as PEM or, for
-// old keys, as DER. The error is the product's.
+// readPrivate reads a signing key as the product does (Kuma pkg/core/tokens/signing_key.go, pkg/util/rsa/pem.go):
+// PKCS#1, as PEM or, for old keys, as DER. The error is the product's.
 func readPrivate(value []byte) (*rsa.PrivateKey, error) {
 	if block, _ := pem.Decode(value); block != nil && block.Type == privateBlock {
 		return x509.ParsePKCS1PrivateKey(block.Bytes)
@@ -25,8 +25,9 @@ func readPrivate(value []byte) (*rsa.PrivateKey, error) {
 	return x509.ParsePKCS1PrivateKey(value)
 }
 
-// syncBreak says what becomes of the global's sync when it makes the public half of this value for its zones, "" when it goes on; read is
-// what readPrivate said of it. Nothing of any kind is synced to any zone while one signing key breaks it (Kuma pkg/kds/context/context.go).
+// syncBreak says what becomes of the global's sync when it makes the public half of this value for its zones, "" when
+// it goes on; read is what readPrivate said of it. Nothing of any kind is synced to any zone while one signing key
+// breaks it (Kuma pkg/kds/context/context.go).
 func syncBreak(value []byte, read error) string {
 	block, _ := pem.Decode(value)
 	if block == nil {
@@ -99,9 +100,9 @@ func shorten(s string) string {
 	return s
 }
 
-// CheckPEM refuses what must not become a signing key, and returns the key. A half-valid one under the prefix stops the sync to all
-// zones from the moment it is there, so this comes before it is created: exactly one PEM block, RSA PRIVATE KEY (PKCS#1), not encrypted,
-// valid, of 2048 bits or more. The error never contains a part of it.
+// CheckPEM refuses what must not become a signing key, and returns the key. A half-valid one under the prefix stops
+// the sync to all zones from the moment it is there, so this comes before it is created: exactly one PEM block, RSA
+// PRIVATE KEY (PKCS#1), not encrypted, valid, of 2048 bits or more. The error never contains a part of it.
 func CheckPEM(text []byte) (*rsa.PrivateKey, error) {
 	block, rest := pem.Decode(text)
 	switch {

@@ -14,8 +14,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 )
 
-// What we say that the product answers is what the stand-in answers, which was written from the product's description alone: outcome, code
-// and words, over random tokens, lists, keys and versions.
+// What we say that the product answers is what the stand-in answers, which was written from the product's description
+// alone: outcome, code and words, over random tokens, lists, keys and versions.
 func TestWhatTheProductAnswersIsWhatTheStandInAnswers(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	odd := func(good string, odd ...string) string { // in one case of eleven

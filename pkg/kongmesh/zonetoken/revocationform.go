@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// untangle are the IDs that a list names, out of another form than the product's, and that form; "" when it is the product's, apart from
-// white space.
+// untangle are the IDs that a list names, out of another form than the product's, and that form; "" when it is the
+// product's, apart from white space.
 func untangle(text string) (ids []string, form string) {
 	body := strings.TrimSpace(strings.TrimPrefix(text, string(bom)))
 	var value any

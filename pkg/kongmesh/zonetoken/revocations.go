@@ -23,8 +23,9 @@ type Revocations struct {
 // maxRevocations is the longest list that a Secret can hold, in bytes.
 const maxRevocations = 1 << 20
 
-// ParseRevocations reads data.value of the secret exactly as the product does (Kuma pkg/core/tokens/revocations.go): nothing is revoked
-// when it is empty; one trailing newline is taken away; the rest is split at commas, and nothing is trimmed.
+// ParseRevocations reads data.value of the secret exactly as the product does (Kuma pkg/core/tokens/revocations.go):
+// nothing is revoked when it is empty; one trailing newline is taken away; the rest is split at commas, and nothing
+// is trimmed.
 func ParseRevocations(data []byte) Revocations {
 	r := Revocations{data: data, set: map[string]bool{}}
 	if len(data) > 0 {
@@ -39,18 +40,19 @@ func ParseRevocations(data []byte) Revocations {
 // Revoked says whether the product takes a token with this jti for revoked; a token without one has "".
 func (r Revocations) Revoked(jti string) bool { return r.set[jti] }
 
-// IDs are the entries as the product takes them, in their order. An entry that is no ID can be among them: "", " b", "a\nb".
+// IDs are the entries as the product takes them, in their order. An entry that is no ID can be among them: "", " b",
+// "a\nb".
 func (r Revocations) IDs() []string { return slices.Clone(r.ids) }
 
-// meant are the IDs that the author of the list evidently meant, in its order: what stands between commas, white space and line ends, out
-// of the form that it was written in.
+// meant are the IDs that the author of the list evidently meant, in its order: what stands between commas, white
+// space and line ends, out of the form that it was written in.
 func (r Revocations) meant() []string {
 	ids, _ := untangle(string(r.data))
 	return withLower(slices.DeleteFunc(ids, func(id string) bool { return id == "-" && !r.Revoked(id) })) // of a list in YAML
 }
 
-// withLower adds after a UUID in upper case the same in lower case: so the product's own are, and they are compared exactly. One of
-// another issuer may be in upper case.
+// withLower adds after a UUID in upper case the same in lower case: so the product's own are, and they are compared
+// exactly. One of another issuer may be in upper case.
 func withLower(ids []string) []string {
 	var all []string
 	for _, id := range ids {
@@ -127,8 +129,8 @@ func (r Revocations) Findings() finding.Findings {
 // Change is what to do to a list.
 type Change struct {
 	Add []string
-	// Expired, when it is not nil, asks for pruning: an ID whose token expired before Now is taken out. It is only known to who issued
-	// the tokens; an ID that is not in it stays.
+	// Expired, when it is not nil, asks for pruning: an ID whose token expired before Now is taken out. It is only known
+	// to who issued the tokens; an ID that is not in it stays.
 	Expired map[string]time.Time
 	Now     time.Time
 }
@@ -144,9 +146,10 @@ type Merged struct {
 	Changed bool // the list has to be written
 }
 
-// Merge applies a change to the list as it was read just before it is written. What is revoked now stays revoked, except what is pruned;
-// the order is kept; what comes out is read by the product as exactly those IDs. An entry with white space is no ID of any token: of it
-// stays what was evidently meant. Nothing is merged into what cannot be read, nor when an ID to add is none.
+// Merge applies a change to the list as it was read just before it is written. What is revoked now stays revoked,
+// except what is pruned; the order is kept; what comes out is read by the product as exactly those IDs. An entry with
+// white space is no ID of any token: of it stays what was evidently meant. Nothing is merged into what cannot be
+// read, nor when an ID to add is none.
 func (r Revocations) Merge(c Change) (Merged, error) {
 	if !r.readable() {
 		return Merged{}, errors.New("the list of revoked tokens is not UTF-8 text; what was meant by it cannot be told, so it is left as it is: write it again by hand")

@@ -109,7 +109,8 @@ func TestIDsThatCannotBeRevokedAreRefused(t *testing.T) {
 	}
 }
 
-// Only what is known to have expired is pruned, and only when asked; a list of which nothing is left is deleted, never written empty.
+// Only what is known to have expired is pruned, and only when asked; a list of which nothing is left is deleted,
+// never written empty.
 func TestPruning(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	expired := map[string]time.Time{idA: at.Add(-time.Second), idB: at.Add(time.Second), "of-no-token": {}}
@@ -198,7 +199,8 @@ func TestMergesKeepTheirPromises(t *testing.T) {
 	}
 }
 
-// Several writers each read, merge and write if nobody wrote in between, else read again: nobody's ID is lost, whatever the order.
+// Several writers each read, merge and write if nobody wrote in between, else read again: nobody's ID is lost,
+// whatever the order.
 func TestConcurrentRevocationsAllSurvive(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 500 {
@@ -258,7 +260,8 @@ func FuzzRevocations(f *testing.F) {
 	})
 }
 
-// As many IDs as a Secret holds are read, judged and merged at once; what took quadratic time would not end within the test's.
+// As many IDs as a Secret holds are read, judged and merged at once; what took quadratic time would not end within
+// the test's.
 func TestAListAsLongAsASecretHolds(t *testing.T) {
 	var ids []string
 	for i := range 28000 {

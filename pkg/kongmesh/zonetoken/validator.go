@@ -68,8 +68,8 @@ const (
 	MaxToken         = token.Longest // what is longer is not parsed
 )
 
-// Ask says what the product answers to a token that a zone presents, at the given time, in the order of the product (Kuma
-// pkg/core/tokens/validator.go in each version, pkg/kds/auth/zone_token.go):
+// Ask says what the product answers to a token that a zone presents, at the given time, in the order of the product
+// (Kuma pkg/core/tokens/validator.go in each version, pkg/kds/auth/zone_token.go):
 //
 //  1. it is parsed; the kid must be there and be a text; the algorithm leads to a key, by the kid;
 //  2. its signature, then its times where they are there, without leeway;
@@ -341,7 +341,8 @@ type Assessment struct {
 	Findings finding.Findings
 }
 
-// Assess asks the product, judges strictly, and says what is wrong with a token or laxer than it should be, at the given time.
+// Assess asks the product, judges strictly, and says what is wrong with a token or laxer than it should be, at the
+// given time.
 func (v Verifier) Assess(raw []byte, now time.Time) Assessment {
 	z, err := ReadZone(raw)
 	j := Assessment{Product: v.Ask(raw, now), Zone: z}

@@ -52,8 +52,8 @@ func version(t *testing.T, text string) Version {
 	return v
 }
 
-// Each row of what was seen of Kuma's validator (2.13.5), and each attack on verifiers of JWTs that is known: what the product answers,
-// in its own words, what we say, and what is pointed out.
+// Each row of what was seen of Kuma's validator (2.13.5), and each attack on verifiers of JWTs that is known: what
+// the product answers, in its own words, what we say, and what is pointed out.
 func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 	good := body("")
 	at := func(claims string, args ...any) string { // a body without times of its own
@@ -198,8 +198,8 @@ func TestWhatTheProductSaysAndWhatWeSay(t *testing.T) {
 	}
 }
 
-// No token makes it panic; we accept none that the product refuses, nor any that our keys did not sign; neither signature nor foreign
-// claims are repeated.
+// No token makes it panic; we accept none that the product refuses, nor any that our keys did not sign; neither
+// signature nor foreign claims are repeated.
 func FuzzJudge(f *testing.F) {
 	for _, s := range []struct{ header, body string }{{header1, body("")}, {`{"alg":"HS256","kid":"1"}`, `{"Zone":"west","TokenSerialNumber":1}`}, {`{"alg":"RS256","kid":7}`, "null"}, {header1, body(`,"secret":"canarycanary","zone":"x"`)},
 		{`{"alg":"none"}`, `{"Zone":null,"Scope":"cp","exp":1e999,"jti":["a"]}`}} {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// What was answered already is what would be answered now, by each version, to each zone and token, in whatever order time is asked for.
+// What was answered already is what would be answered now, by each version, to each zone and token, in whatever order
+// time is asked for.
 func TestWhatWasAnsweredIsWhatWouldBeAnswered(t *testing.T) {
 	claims := func(zone, scope, id string, from, issued, until time.Duration) string {
 		text := fmt.Sprintf(`{"Zone":%q,"Scope":[%q],"jti":%q`, zone, scope, id)

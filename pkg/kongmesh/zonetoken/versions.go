@@ -23,8 +23,8 @@ const (
 // Products lists them.
 var Products = []Product{KongMesh, Kuma}
 
-// Version is the version of a control plane. The zero Version is unknown, and taken for the newest one that was looked at (2.14 of Kong
-// Mesh), which is then said.
+// Version is the version of a control plane. The zero Version is unknown, and taken for the newest one that was
+// looked at (2.14 of Kong Mesh), which is then said.
 type Version struct {
 	Product             Product
 	Major, Minor, Patch int
@@ -72,8 +72,8 @@ func (v Version) AtLeast(major, minor, patch int) bool {
 	return cmp.Or(cmp.Compare(v.Major, major), cmp.Compare(v.Minor, minor), cmp.Compare(v.Patch, patch)) >= 0
 }
 
-// fixedIn says whether the version has a fix that came out in the given releases, one for each minor that was still maintained, and in
-// everything after the newest of them.
+// fixedIn says whether the version has a fix that came out in the given releases, one for each minor that was still
+// maintained, and in everything after the newest of them.
 func (v Version) fixedIn(releases ...[3]int) bool {
 	newest := slices.MaxFunc(releases, func(a, b [3]int) int { return slices.Compare(a[:], b[:]) })
 	if v.AtLeast(newest[0], newest[1], newest[2]) {
@@ -82,33 +82,36 @@ func (v Version) fixedIn(releases ...[3]int) bool {
 	return slices.ContainsFunc(releases, func(r [3]int) bool { return v.Major == r[0] && v.Minor == r[1] && v.Patch >= r[2] })
 }
 
-// What differs between versions in how a token is judged. Sources: Kuma's tags, pkg/core/tokens/validator.go in each; its changelog, and
-// Kong Mesh's.
+// What differs between versions in how a token is judged. Sources: Kuma's tags, pkg/core/tokens/validator.go in each;
+// its changelog, and Kong Mesh's.
 func (v Version) kidIsNumber() bool   { return !v.AtLeast(2, 2, 0) }  // b26da2a0e0: kid may be any string
 func (v Version) checksIssued() bool  { return !v.AtLeast(2, 11, 0) } // golang-jwt v4 refuses an iat in the future, v5 does not
 func (v Version) saysNotYet() bool    { return v.AtLeast(2, 14, 0) }  // 48a29af2aa22
 func (v Version) verifiesHMAC() bool  { return !v.AtLeast(3, 0, 0) }  // 59c26a58e63e
 func (v Version) hasZoneTokens() bool { return v.AtLeast(2, 0, 0) }   // zone tokens with scope cp: Kong Mesh 2.0
 
-// ReloadsCertificate says whether a control plane serves a certificate that was renewed without a restart (UPGRADE.md of 3.0.0: every
-// server that reads its certificate from disk).
+// ReloadsCertificate says whether a control plane serves a certificate that was renewed without a restart (UPGRADE.md
+// of 3.0.0: every server that reads its certificate from disk).
 func (v Version) ReloadsCertificate() bool { return v.AtLeast(3, 0, 0) }
 
-// RunsOnKubernetesStore says whether a global may keep its state in Kubernetes: from 3.0 on the process ends when mode=global meets
-// environment or store kubernetes (Kuma pkg/config/app/kuma-cp/config.go).
+// RunsOnKubernetesStore says whether a global may keep its state in Kubernetes: from 3.0 on the process ends when
+// mode=global meets environment or store kubernetes (Kuma pkg/config/app/kuma-cp/config.go).
 func (v Version) RunsOnKubernetesStore() bool { return !v.AtLeast(3, 0, 0) }
 
-// panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 fixes it; 2.0 and before refuse such a token).
+// panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 fixes it; 2.0 and before refuse such
+// a token).
 func (v Version) panicsOnKid() bool {
 	return v.AtLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14}, [3]int{2, 13, 10}, [3]int{2, 14, 2})
 }
 
-// checksScopeWell says whether Kong Mesh has the fix "correctly verify scope of the token" (#9746). What was wrong is not public.
+// checksScopeWell says whether Kong Mesh has the fix "correctly verify scope of the token" (#9746). What was wrong is
+// not public.
 func (v Version) checksScopeWell() bool {
 	return v.fixedIn([3]int{2, 7, 26}, [3]int{2, 9, 16}, [3]int{2, 11, 14}, [3]int{2, 12, 11}, [3]int{2, 13, 7}, [3]int{2, 14, 0})
 }
 
-// HasLegacyTokens says whether the control plane still takes Control Plane Tokens, which 2.10 removed and only Kong Mesh has had.
+// HasLegacyTokens says whether the control plane still takes Control Plane Tokens, which 2.10 removed and only Kong
+// Mesh has had.
 func (v Version) HasLegacyTokens() bool {
 	return v.Product != Kuma && v.Known() && v.AtLeast(1, 2, 0) && !v.AtLeast(2, 10, 0)
 }
@@ -141,9 +144,10 @@ func (v Version) Findings() finding.Findings {
 	return f
 }
 
-// LooksAgain says when a token is looked at after its session began: at no time before 2.5.0; from then on at each health check of the zone,
-// a failed one of which ends the session (Kuma 3a38d0c549, #8042, and pkg/kds/mux/client.go: every five minutes, or as the global's
-// multizone.global.kds.zoneHealthCheck says). A version that is not known may do either.
+// LooksAgain says when a token is looked at after its session began: at no time before 2.5.0; from then on at each
+// health check of the zone, a failed one of which ends the session (Kuma 3a38d0c549, #8042, and
+// pkg/kds/mux/client.go: every five minutes, or as the global's multizone.global.kds.zoneHealthCheck says). A version
+// that is not known may do either.
 func (v Version) LooksAgain() string {
 	const begins = "a token is looked at when a session begins"
 	switch {
@@ -158,7 +162,8 @@ func (v Version) LooksAgain() string {
 // label is a name that 3.0 takes for a zone (UPGRADE.md of 3.0.0: RFC 1035).
 var label = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// ZoneName says that 3.0 refuses the name of a zone: its control plane does not start with it, or does not register at a global of 3.0.
+// ZoneName says that 3.0 refuses the name of a zone: its control plane does not start with it, or does not register
+// at a global of 3.0.
 func ZoneName(zone string, versions ...Version) (f finding.Findings) {
 	if label.MatchString(zone) {
 		return nil

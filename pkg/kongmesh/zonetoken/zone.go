@@ -42,7 +42,8 @@ type Zone struct {
 	caseOfScope string
 }
 
-// ReadZone reads what a token says of itself. The error is for what is no token at all, and never contains a part of it.
+// ReadZone reads what a token says of itself. The error is for what is no token at all, and never contains a part of
+// it.
 func ReadZone(raw []byte) (Zone, error) {
 	p, err := token.Apart(raw)
 	if err != nil {

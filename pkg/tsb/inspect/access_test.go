@@ -15,7 +15,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
-// every is all that may be needed: a hub without its roster and with it, one whose certificate comes from files, and an edge without its CA.
+// every is all that may be needed: a hub without its roster and with it, one whose certificate comes from files, and
+// an edge without its CA.
 func every(t *testing.T, migrate bool) []plan.Permission {
 	t.Helper()
 	var all []plan.Permission
@@ -40,7 +41,8 @@ var madeByApply = map[string]string{
 	"create namespaces": "it comes with the roles",
 }
 
-// What reaches the whole cluster is what has no namespace, or what a namespace is found by: no secret, no pod, nothing that runs.
+// What reaches the whole cluster is what has no namespace, or what a namespace is found by: no secret, no pod,
+// nothing that runs.
 func TestTheShippedRolesReachTheWholeClusterOnlyWhereTheyMust(t *testing.T) {
 	boundless := map[string]string{
 		"namespaces":                        "in no namespace",

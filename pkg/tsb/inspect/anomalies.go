@@ -51,8 +51,8 @@ func dialled(cp map[string]any) []plan.Anomaly {
 	return all
 }
 
-// documentedOverlays are the overlays that the vendor's pages use themselves. They set no mode, and yet move what is checked: the
-// name under which Central is verified, and the secret with its CA.
+// documentedOverlays are the overlays that the vendor's pages use themselves. They set no mode, and yet move what is
+// checked: the name under which Central is verified, and the secret with its CA.
 func documentedOverlays(cp map[string]any) []plan.Anomaly {
 	xcp, _ := state.Walk(cp, "", "spec", "components", "xcp")
 	var all []plan.Anomaly

@@ -11,8 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
-// Whose an edge is depends on who signed, never on when: else an edge of this hub would be called another's, and its owner told to
-// delete it.
+// Whose an edge is depends on who signed, never on when: else an edge of this hub would be called another's, and its
+// owner told to delete it.
 func TestAnEdgeIsNoOtherHubsForACertificatesTimes(t *testing.T) {
 	ours, theirs := tsbobjects.NewCA(t, "a CA"), tsbobjects.NewCA(t, "a CA")
 	leaf := string(ours.Leaf("tsb.example.test"))

@@ -36,7 +36,8 @@ func Extend(p plan.Provider) plan.Provider {
 	return p
 }
 
-// checkReads is reads, with the operators, MPC's certificate, the CA of the minting path and our webhook in the same bursts.
+// checkReads is reads, with the operators, MPC's certificate, the CA of the minting path and our webhook in the same
+// bursts.
 func checkReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	next := state.Reads(soFar, metrics)
 	if _, begun := soFar[state.ManagementPlanesRead]; !begun {
@@ -135,8 +136,8 @@ func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) kube.Object {
 	return kube.Object{}
 }
 
-// wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone; then those, since anything
-// else would undo what was reached.
+// wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone;
+// then those, since anything else would undo what was reached.
 func wantedModes(h plan.Hub) string {
 	if migration.AcceptsJWTOnly(h) {
 		return "{jwt: true, mutualTls: false}"
@@ -171,8 +172,8 @@ func inspectHub(s plan.Snapshot, f *plan.State) {
 	hub.Inspection = in
 }
 
-// serverNeeds is what Central's certificate carries and must (the vendor's certificate pages): for mutual TLS its SPIFFE ID and both
-// usages, with the CA in the secret; for JWTs the usage of a server.
+// serverNeeds is what Central's certificate carries and must (the vendor's certificate pages): for mutual TLS its
+// SPIFFE ID and both usages, with the CA in the secret; for JWTs the usage of a server.
 func serverNeeds(f plan.State) *plan.Server {
 	hub := f.Hub
 	leaf, err := chain.Leaf(hub.Server.Chain)
@@ -249,8 +250,8 @@ func inspectMPC(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection {
 	return in
 }
 
-// gone says why a member of which no context has a ControlPlane is evidently decommissioned: the cluster that the roster or a
-// context of its name leads to was looked at, and has none.
+// gone says why a member of which no context has a ControlPlane is evidently decommissioned: the cluster that the
+// roster or a context of its name leads to was looked at, and has none.
 func gone(m plan.Member, e api.EdgeCluster, f plan.State) string {
 	for _, o := range f.Others {
 		switch {

@@ -19,7 +19,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
-// What lies in the clusters, and which rules it makes speak (of errors and warnings): the product's own words come from here.
+// What lies in the clusters, and which rules it makes speak (of errors and warnings): the product's own words come
+// from here.
 func TestWhatCheckFinds(t *testing.T) {
 	overlay := func(path, value string) apifake.Object {
 		return apifake.Object{"overlays": []any{apifake.Object{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "name": "edge-xcp", "patches": []any{apifake.Object{"path": path, "value": value}}}}}

@@ -15,8 +15,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// rotatedLifetime is the longest lifetime of a token that the operator renews by itself: the default is an hour, and those that were
-// made by hand live for months (tokenTtl: 8760h in the vendor's older pages).
+// rotatedLifetime is the longest lifetime of a token that the operator renews by itself: the default is an hour, and
+// those that were made by hand live for months (tokenTtl: 8760h in the vendor's older pages).
 const rotatedLifetime = 24 * time.Hour
 
 // hubMaterials are Central's certificate and the CA beside it.
@@ -94,8 +94,8 @@ func tokenMaterial(r plan.Result, where, key, what string, mints bool, m plan.Me
 	return t
 }
 
-// serviceAccount reads the key that the operator mints tokens with. The operator refuses one whose clusterFqn does not end with the
-// ControlPlane's clusterName (the vendor's troubleshooting page). Nothing of the key is kept.
+// serviceAccount reads the key that the operator mints tokens with. The operator refuses one whose clusterFqn does
+// not end with the ControlPlane's clusterName (the vendor's troubleshooting page). Nothing of the key is kept.
 func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 	a := plan.Material{What: "the cluster's service account", Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
 		Remedy: "make a key with: tctl install cluster-service-account --cluster " + cluster + ", and pass it to: tctl install manifest control-plane-secrets --cluster " + cluster + " --cluster-service-account"}
@@ -124,8 +124,8 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 	return a
 }
 
-// material reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle keeps the old
-// CA beside the new one while they change.
+// material reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle
+// keeps the old CA beside the new one while they change.
 func material(r plan.Result, where, key, what string, needed bool, fix string) plan.Material {
 	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing, Needed: needed, Remedy: fix}
 	if r.Missing || c.Unread != "" {
@@ -148,8 +148,8 @@ func material(r plan.Result, where, key, what string, needed bool, fix string) p
 	return c
 }
 
-// ownTrust says whether the CA beside Central's certificate verifies it: edges get that CA, and Central verifies their certificates
-// with it.
+// ownTrust says whether the CA beside Central's certificate verifies it: edges get that CA, and Central verifies
+// their certificates with it.
 func ownTrust(hub plan.Hub, at time.Time) []plan.Distrust {
 	if len(hub.Server.CA) == 0 || hub.Server.Err != "" {
 		return nil
@@ -161,8 +161,8 @@ func ownTrust(hub plan.Hub, at time.Time) []plan.Distrust {
 	return nil
 }
 
-// edgeTrust is what would make the edge refuse Central, or Central the edge, now or once it presents a JWT. Names and times are
-// judged apart.
+// edgeTrust is what would make the edge refuse Central, or Central the edge, now or once it presents a JWT. Names and
+// times are judged apart.
 func edgeTrust(s plan.Snapshot, m plan.Member, f plan.State) []plan.Distrust {
 	ns := m.Object.Namespace
 	hub := f.Hub

@@ -11,8 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look, and to migrate too when
-// migrate is true. manifests/rbac/hub and manifests/rbac/edge give them.
+// Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look,
+// and to migrate too when migrate is true. manifests/rbac/hub and manifests/rbac/edge give them.
 func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permission {
 	all := map[plan.Permission]bool{}
 	add := func(verb, group, resource, ns, name string) {

@@ -16,8 +16,8 @@ import (
 // spiffeCentral is what an mTLS edge knows Central by (the vendor's certificate pages).
 const spiffeCentral = "spiffe://xcp.tetrate.io/central"
 
-// certificateWave decides what Central's certificate needs before the first edge presents a JWT: a JWT edge verifies the name that it dials,
-// which an mTLS edge does not. Trust before names:
+// certificateWave decides what Central's certificate needs before the first edge presents a JWT: a JWT edge verifies
+// the name that it dials, which an mTLS edge does not. Trust before names:
 //
 //  1. nothing, when the certificate has every name that an edge dials, and every pod of Central serves one that has;
 //  2. rehearse: have the new certificate issued once into a secret of its own, and look whether everybody would trust it;
@@ -64,7 +64,8 @@ func certificateWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, boo
 	return plan.Wave{}, false
 }
 
-// missingNameReason says why an edge that lacks only its name in Central's certificate cannot be moved, "" when the name will be added.
+// missingNameReason says why an edge that lacks only its name in Central's certificate cannot be moved, "" when the
+// name will be added.
 func missingNameReason(f plan.State, m plan.Member, goal plan.Goal) string {
 	if !m.Trust.Unnamed {
 		return ""
@@ -97,8 +98,8 @@ func cannotReissue(h plan.Hub, goal plan.Goal) string {
 	return ""
 }
 
-// missingNames lists the names that a hub's certificate lacks of those wanted; and those that it would lack once it is issued again, since its
-// Certificate does not ask for them: what is in the secret may be on its way out.
+// missingNames lists the names that a hub's certificate lacks of those wanted; and those that it would lack once it
+// is issued again, since its Certificate does not ask for them: what is in the secret may be on its way out.
 func missingNames(h plan.Hub, wanted []string) []string {
 	lacks := state.NamesMissingFrom(h.Server, wanted)
 	if h.Issuer.Object.Name == "" || h.Issuer.Why != "" {
@@ -149,8 +150,8 @@ func withNames(i plan.Issuer, more []string) map[string]any {
 	return names
 }
 
-// cannotReplace says why a certificate must not replace a hub's, "" when it may: it must be trusted by every member, have every name that is
-// dialled, and keep what mTLS needs while that is accepted.
+// cannotReplace says why a certificate must not replace a hub's, "" when it may: it must be trusted by every member,
+// have every name that is dialled, and keep what mTLS needs while that is accepted.
 func cannotReplace(c plan.Certificate, h plan.Hub, f plan.State, v classified) string {
 	if !f.At.Before(c.Expires) {
 		return fmt.Sprintf("%s expired at %s", c.Where, c.Expires.Format("2006-01-02T15:04:05Z"))
@@ -197,8 +198,8 @@ func cannotReplace(c plan.Certificate, h plan.Hub, f plan.State, v classified) s
 	return distrusts("MPC", h.TrustAnchors)
 }
 
-// servesOldCertificate says whether a pod of Central serves a certificate that lacks a name which the one in the secret has; or, where what it serves
-// cannot be seen, is older than that certificate.
+// servesOldCertificate says whether a pod of Central serves a certificate that lacks a name which the one in the
+// secret has; or, where what it serves cannot be seen, is older than that certificate.
 func servesOldCertificate(h plan.Hub, dialled []string) bool {
 	return slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool {
 		if p.Ending || !p.Started {

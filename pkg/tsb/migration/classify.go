@@ -80,14 +80,15 @@ func classify(f plan.State, goal plan.Goal) classified {
 	return v
 }
 
-// hasNoToken says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and no
-// pod runs with one.
+// hasNoToken says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and
+// no pod runs with one.
 func hasNoToken(m plan.Member) bool {
 	return m.Credential.State == plan.CredentialMissing &&
 		!slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Started && p.Presents == state.JWT })
 }
 
-// missingReasons says what an edge lacks to present a JWT, and nobody would add: its name in Central's certificate, its credential.
+// missingReasons says what an edge lacks to present a JWT, and nobody would add: its name in Central's certificate,
+// its credential.
 func missingReasons(f plan.State, m plan.Member, goal plan.Goal) []string {
 	var why []string
 	if w := missingNameReason(f, m, goal); w != "" {
@@ -114,7 +115,8 @@ func missingReasons(f plan.State, m plan.Member, goal plan.Goal) []string {
 // proofMargin is how long a proof must still hold for a step to be planned on it: the webhook asks a little later.
 const proofMargin = time.Minute
 
-// statedJWTOnly says whether an edge that nothing reached is known, by its team's statement, to present a JWT and nothing else.
+// statedJWTOnly says whether an edge that nothing reached is known, by its team's statement, to present a JWT and
+// nothing else.
 func statedJWTOnly(m plan.Member, at time.Time) bool {
 	return at.Before(m.Evidence.Until) && slices.Equal(m.Evidence.Presents, []guard.Cred{state.JWT})
 }

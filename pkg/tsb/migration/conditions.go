@@ -24,8 +24,8 @@ const quietPolls = 10
 // change was undone before the operator saw it.
 const deadPolls = 6 * quietPolls
 
-// edgeConditions verify an edge by elimination: it is told the mode, its pods were started so, no older pod is left, and
-// those very pods are connected; and when soak is not 0, for as long.
+// edgeConditions verify an edge by elimination: it is told the mode, its pods were started so, no older pod is left,
+// and those very pods are connected; and when soak is not 0, for as long.
 func edgeConditions(m plan.Member, c guard.Cred, soak time.Duration) []plan.Condition {
 	all := []plan.Condition{modeTold(m.Name, c), mountsOnly(m.Name, c),
 		pushes(m.Name, "those pods connected and pushed to Central twice after that")}

@@ -73,7 +73,8 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 	}
 }
 
-// What is stored counts as our fence when it is as this version writes it, defaults of the API server aside, and nothing narrows it.
+// What is stored counts as our fence when it is as this version writes it, defaults of the API server aside, and
+// nothing narrows it.
 func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 	policy, binding := state.FenceObjects()
 	stored := func(o map[string]any, change func(spec map[string]any)) plan.Result {

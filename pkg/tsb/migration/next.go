@@ -21,8 +21,8 @@ type situation struct {
 
 type phase = rollout.Phase[*situation]
 
-// migration is the way from mutual TLS to JWTs. What cannot be changed is an obstacle with its remedy, and does not keep
-// others from being changed.
+// migration is the way from mutual TLS to JWTs. What cannot be changed is an obstacle with its remedy, and does not
+// keep others from being changed.
 var migration = []phase{
 	{Does: "stop where a hub cannot be changed", Wave: hubsChangeable},
 	{Does: "stop where the given certificate does not fit", Wave: pairFits},
@@ -160,7 +160,8 @@ func hubs(f plan.State) map[string]plan.Hub {
 	return all
 }
 
-// hubNames are the names of hubs in the order in which they are changed when more is accepted: first who is not dialled.
+// hubNames are the names of hubs in the order in which they are changed when more is accepted: first who is not
+// dialled.
 var hubNames = []string{"standby", "hub"}
 
 // hubObstacles says why nothing at all can be planned.

@@ -9,9 +9,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// notSeenToRun lists what a fleet declares and nothing shows, once its hub declares JWT alone: Central and each edge must be seen to run with what
-// they declare. What is declared is not done: an object that was copied from another installation says the same. Who is blocked already
-// is not named twice.
+// notSeenToRun lists what a fleet declares and nothing shows, once its hub declares JWT alone: Central and each edge
+// must be seen to run with what they declare. What is declared is not done: an object that was copied from another
+// installation says the same. Who is blocked already is not named twice.
 func notSeenToRun(f plan.State, blocked []plan.Obstacle) []plan.Obstacle {
 	var all []plan.Obstacle
 	add := func(name, why string) {

@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// ReadPair reads the public part of a certificate that somebody made for Central, from PEM: the leaf, its intermediates, its CA if given.
+// ReadPair reads the public part of a certificate that somebody made for Central, from PEM: the leaf, its
+// intermediates, its CA if given.
 func ReadPair(certs, ca []byte) (plan.Certificate, error) {
 	c := state.CertificateOf(certs, "the given certificate")
 	c.CA = ca
@@ -28,7 +29,8 @@ func ReadPair(certs, ca []byte) (plan.Certificate, error) {
 	return c, nil
 }
 
-// pairProblem says why a given certificate would be written to none of the hubs that need one: then nothing is written at all.
+// pairProblem says why a given certificate would be written to none of the hubs that need one: then nothing is
+// written at all.
 func pairProblem(f plan.State, goal plan.Goal, v classified) []plan.Obstacle {
 	if goal.Pair == nil {
 		return nil
@@ -76,8 +78,8 @@ func unread(f plan.State) string {
 	return ""
 }
 
-// droppedCA says which CA a given one would take away from those with which Central verifies the certificates of members, while it
-// accepts any: Central reads them from the same secret.
+// droppedCA says which CA a given one would take away from those with which Central verifies the certificates of
+// members, while it accepts any: Central reads them from the same secret.
 func droppedCA(c plan.Certificate, h plan.Hub) string {
 	if c.CA == nil || h.Server.CA == nil || h.Accepts.Accepts[state.MTLS] == guard.No {
 		return ""

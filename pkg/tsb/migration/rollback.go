@@ -20,9 +20,10 @@ import (
 //     is proved to run with them;
 //  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
 //
-// It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on accepting JWTs: as
-// long as it does, MPC may present one at any moment, so that taking that back could cut it off. Where the end differs from what there
-// was originally, a note says so. Names of Central's certificate and CA bundles only add, and stay too.
+// It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on
+// accepting JWTs: as long as it does, MPC may present one at any moment, so that taking that back could cut it off.
+// Where the end differs from what there was originally, a note says so. Names of Central's certificate and CA bundles
+// only add, and stay too.
 func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 	if stop := hubObstacles(f); len(stop) > 0 && !goal.NoHub {
 		return plan.Wave{Obstacles: stop}
@@ -104,7 +105,8 @@ func withReconnects(s plan.Step, who string, refused []plan.Member) plan.Step {
 	return s
 }
 
-// withoutConditionsOf asks of a hub's step no proof of members that are to go back: one that has lost its connection is why somebody goes back.
+// withoutConditionsOf asks of a hub's step no proof of members that are to go back: one that has lost its connection
+// is why somebody goes back.
 func withoutConditionsOf(s plan.Step, members []plan.Member) plan.Step {
 	s.Conditions = slices.DeleteFunc(s.Conditions, func(c plan.Condition) bool {
 		return slices.ContainsFunc(members, func(m plan.Member) bool { return m.Name == c.Member })

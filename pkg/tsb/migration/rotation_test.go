@@ -11,7 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
-// An edge's pod started at noon with a token of that minute, which lives for an hour. Nothing may say that it has outlived it before that.
+// An edge's pod started at noon with a token of that minute, which lives for an hour. Nothing may say that it has
+// outlived it before that.
 func TestATokenIsOutlivedNoSoonerThanItExpires(t *testing.T) {
 	at := func(minutes int) time.Time { return tsbobjects.Noon.Add(time.Duration(minutes) * time.Minute) }
 	for _, tc := range []struct {

@@ -6,8 +6,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// acceptWave has the hubs accept both modes that do not surely do so, and verifies that Central runs with them. mTLS need
-// not be accepted once nobody may present a certificate any more.
+// acceptWave has the hubs accept both modes that do not surely do so, and verifies that Central runs with them. mTLS
+// need not be accepted once nobody may present a certificate any more.
 func acceptWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	var accept, verify []plan.Step
 	all := hubs(f)
@@ -48,7 +48,8 @@ func acceptBothStep(f plan.State, who string, h plan.Hub, goal plan.Goal) plan.S
 		NoUndo: true, KeepsOriginal: true, Accepts: accepts, Effect: hubAccepts(who, id, *accepts)}
 }
 
-// verifyHubStep verifies that Central runs with the modes that are declared already: a run may have ended before it did.
+// verifyHubStep verifies that Central runs with the modes that are declared already: a run may have ended before it
+// did.
 func verifyHubStep(f plan.State, who string, goal plan.Goal) plan.Step {
 	return plan.Step{ID: "prove/" + who, Kind: "prove", Member: who, Verb: "prove",
 		Title:      who + ": prove that it runs with both modes",
@@ -92,9 +93,9 @@ func hubConditions(f plan.State, who string) []plan.Condition {
 	return append(all, connectedConditions(f)...)
 }
 
-// centralRuns wants Central settled on pods of which none ran before the write; or, where no rollout comes, that Central
-// has stayed settled for quietPolls observations since the operator took the change over (CentralXcp moved), or for
-// deadPolls.
+// centralRuns wants Central settled on pods of which none ran before the write; or, where no rollout comes, that
+// Central has stayed settled for quietPolls observations since the operator took the change over (CentralXcp moved),
+// or for deadPolls.
 func centralRuns(who string) plan.Condition {
 	return plan.Condition{Kind: "central", Member: who,
 		Text: "Central runs with the new modes and no older pod of it is left",

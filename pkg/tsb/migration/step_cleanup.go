@@ -8,8 +8,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// cleanUpWave deletes what only certificates of members needed, once the hub accepts JWTs alone and the member is seen to
-// present one. The way back ends here.
+// cleanUpWave deletes what only certificates of members needed, once the hub accepts JWTs alone and the member is
+// seen to present one. The way back ends here.
 func cleanUpWave(f plan.State, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "clean-up"}
 	if !runsAsDeclared(f.Hub) && len(f.Hub.Workload.Processes) > 0 {

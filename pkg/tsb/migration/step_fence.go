@@ -111,8 +111,8 @@ func replacing(stored map[string]any, ours any) map[string]any {
 	return patch
 }
 
-// removeFence removes the fence of a member's cluster, if there is one, having first taken back what the roster states of the member, and of whoever
-// else the fence stands behind.
+// removeFence removes the fence of a member's cluster, if there is one, having first taken back what the roster
+// states of the member, and of whoever else the fence stands behind.
 func removeFence(f plan.State, m plan.Member) []plan.Write {
 	var writes []plan.Write
 	for _, other := range f.Members {
@@ -140,8 +140,9 @@ func fenceDenies(name string, wanted time.Duration) plan.Condition {
 		})}
 }
 
-// deniedFor wants every dry run of the stretch that ends now to have been denied by our policy and our binding, for as long as the claim asks,
-// and the member to have been looked at after that: an edit that was admitted before the first denial is stored by then, and seen.
+// deniedFor wants every dry run of the stretch that ends now to have been denied by our policy and our binding, for
+// as long as the claim asks, and the member to have been looked at after that: an edit that was admitted before the
+// first denial is stored by then, and seen.
 func deniedFor(name string, wanted time.Duration, seen []plan.State) plan.Evaluation {
 	last := seen[len(seen)-1]
 	var since, until time.Time // of the denials before the last look

@@ -126,8 +126,8 @@ func centralRestarted() plan.Condition {
 		}}
 }
 
-// laterThanCentral waits until a statement that is made now is seen to be later than Central's pods: both times are kept
-// in whole seconds, and come from two clocks.
+// laterThanCentral waits until a statement that is made now is seen to be later than Central's pods: both times are
+// kept in whole seconds, and come from two clocks.
 func laterThanCentral() plan.Condition {
 	return plan.Condition{Kind: "later", Member: "hub", Text: "all of that at a time when Central's pods were there",
 		Met: func(seen []plan.State) plan.Evaluation {

@@ -6,8 +6,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// revertStep sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else relies
-// on its fence, and removed that.
+// revertStep sets an edge to mutual TLS, having first taken back what the roster states of it, and of whoever else
+// relies on its fence, and removed that.
 func revertStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "return/" + m.Name, Kind: "return", Member: m.Name, Verb: "back to mTLS",
 		Title: m.Name + ": present its certificate again", Why: "Central accepts both; this edge alone changes",

@@ -36,8 +36,9 @@ func tokensToRotate(f plan.State, goal plan.Goal) map[string]string {
 	return all
 }
 
-// rotateTokenWave decides the next wave on the way to new tokens: one edge, then the others, all within what the token allows that ends first. It is the vendor's way to force a rotation: the token's
-// secret is deleted, and the operator makes it again from the service account (the high availability troubleshooting and disaster recovery
+// rotateTokenWave decides the next wave on the way to new tokens: one edge, then the others, all within what the
+// token allows that ends first. It is the vendor's way to force a rotation: the token's secret is deleted, and the
+// operator makes it again from the service account (the high availability troubleshooting and disaster recovery
 // pages). The vendor deletes the tokens of the other agents too; these have nothing to do with Central.
 func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 	var w plan.Wave
@@ -71,7 +72,8 @@ func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 	return w
 }
 
-// cannotRotate is why the token of an edge is not deleted: that would be, or might be, an outage, or nothing would show that it was none.
+// cannotRotate is why the token of an edge is not deleted: that would be, or might be, an outage, or nothing would
+// show that it was none.
 func cannotRotate(m plan.Member, goal plan.Goal) string {
 	switch {
 	case rollout.HeldBack(m, goal) != "":
@@ -92,8 +94,8 @@ func cannotRotate(m plan.Member, goal plan.Goal) string {
 	return ""
 }
 
-// rotateTokenStep has the operator make a token again. A copy is kept until the new one is verified. When none comes, the
-// old one is put back, for which a part of its life is left.
+// rotateTokenStep has the operator make a token again. A copy is kept until the new one is verified. When none comes,
+// the old one is put back, for which a part of its life is left.
 func rotateTokenStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "renew/" + m.Name, Kind: "renew", Member: m.Name, Verb: "new token",
 		Title: m.Name + ": have a new token made",
@@ -120,7 +122,8 @@ func tokenRef(m plan.Member, name string) plan.Ref {
 	return plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: m.Object.Namespace, Name: name}
 }
 
-// allowsTokenUndo says whether a patch is one of the way back of renew: the token from its copy, where it is gone, and the end of the copy.
+// allowsTokenUndo says whether a patch is one of the way back of renew: the token from its copy, where it is gone,
+// and the end of the copy.
 func allowsTokenUndo(p plan.Write) bool {
 	bare := p.Op != plan.OpRestart && p.Op != plan.OpUpdateStatus && p.BackupAs == "" && p.SecretField == "" && !p.ListsByName && p.Object.UID == "" && len(p.Before)+len(p.After)+len(p.UndoTo)+len(p.SatisfiedBy) == 0
 	remakes := p.Object.Name == state.SecretToken && p.Op == plan.OpCreate && p.Op != plan.OpDelete && p.RestoreFrom == state.TokenBackup

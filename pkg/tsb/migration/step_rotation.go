@@ -59,8 +59,8 @@ func rotationWave(f plan.State, waiting []plan.Member, goal plan.Goal, obstacles
 		Steps: rollout.StepsFor(waiting, func(m plan.Member) plan.Step { return awaitRotationStep(f, m, goal) })}
 }
 
-// awaitRotationStep waits until the edge's session has outlived the token with which it began. When it does not, the edge
-// is set back, for its next token would end it again. An interruption leaves it as it is, since it is verified.
+// awaitRotationStep waits until the edge's session has outlived the token with which it began. When it does not, the
+// edge is set back, for its next token would end it again. An interruption leaves it as it is, since it is verified.
 func awaitRotationStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "witness/" + m.Name, Kind: "witness", Member: m.Name, Verb: "token rotation",
 		Title: m.Name + ": see its session outlive the token that it began with",

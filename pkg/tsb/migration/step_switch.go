@@ -9,8 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// switchWave is the part of the way that edges go: one canary; the canary's token rotation, unless the goal is hasty; its
-// connecting again after that; then the rest, in waves.
+// switchWave is the part of the way that edges go: one canary; the canary's token rotation, unless the goal is hasty;
+// its connecting again after that; then the rest, in waves.
 func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	v.switchable = onePublicTrust(v, goal)
 	step := func(m plan.Member) plan.Step { return switchStep(f, m, goal) }
@@ -94,8 +94,8 @@ func nest(m map[string]any, path ...string) map[string]any {
 	return m
 }
 
-// onePublicTrust keeps of the edges that would move without a CA bundle only one, the named canary if it is one, until one such edge is
-// proved: whether an edge starts without that secret is not documented.
+// onePublicTrust keeps of the edges that would move without a CA bundle only one, the named canary if it is one,
+// until one such edge is proved: whether an edge starts without that secret is not documented.
 func onePublicTrust(v classified, goal plan.Goal) []plan.Member {
 	for _, m := range v.verified {
 		if m.Trust.Public {

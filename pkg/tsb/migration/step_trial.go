@@ -11,8 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// trialIssueStep has Central's new certificate issued once beside the real one, to see what would come. What it makes is
-// deleted when it does not do, and when the real one follows. An interruption leaves it to the next run, since
+// trialIssueStep has Central's new certificate issued once beside the real one, to see what would come. What it makes
+// is deleted when it does not do, and when the real one follows. An interruption leaves it to the next run, since
 // cert-manager is slow to make again what was just deleted.
 func trialIssueStep(who string, h plan.Hub, v classified, lacks []string, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: hubStepID("rehearse", who), Kind: "rehearse", Member: who, Verb: "certificate",
@@ -72,11 +72,12 @@ func trialPassed(h plan.Hub, f plan.State, v classified) bool {
 	return h.TrialIssuer.Ready && h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "" && cannotReplace(h.TrialCertificate, h, f, v) == ""
 }
 
-// trialHolds is how long a rehearsal is believed: whoever signs may change. It is longer than a CA dates certificates back.
+// trialHolds is how long a rehearsal is believed: whoever signs may change. It is longer than a CA dates certificates
+// back.
 const trialHolds = 24 * time.Hour
 
-// trialStale says whether the rehearsal that is there was signed by somebody else than the real Certificate asks for now, or for other
-// usages; or is old. What else differs may be what the API server filled in.
+// trialStale says whether the rehearsal that is there was signed by somebody else than the real Certificate asks for
+// now, or for other usages; or is old. What else differs may be what the API server filled in.
 func trialStale(h plan.Hub, f plan.State) bool {
 	if h.TrialIssuer.Object.Name == "" {
 		return false
@@ -95,8 +96,8 @@ func issuerName(spec map[string]any) string {
 	return cmp.Or(word("group"), "cert-manager.io") + " " + cmp.Or(word("kind"), "Issuer") + " " + word("name")
 }
 
-// trialSpec is the names of the real Certificate, with what else the rehearsal has shown: a write that is held to it is refused once
-// another issuer, or other usages, are asked for.
+// trialSpec is the names of the real Certificate, with what else the rehearsal has shown: a write that is held to it
+// is refused once another issuer, or other usages, are asked for.
 func trialSpec(i plan.Issuer, names map[string]any) map[string]any {
 	spec := maps.Clone(names)
 	for _, key := range []string{"issuerRef", "usages", "uris"} {

@@ -10,8 +10,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// supplyProblem says why an edge cannot get what it lacks from where the goal says, "" when it can as far as can be told before asking. A
-// manifest that was provided is read here, so that the plan shows what is wrong with it.
+// supplyProblem says why an edge cannot get what it lacks from where the goal says, "" when it can as far as can be
+// told before asking. A manifest that was provided is read here, so that the plan shows what is wrong with it.
 func supplyProblem(f plan.State, m plan.Member, goal plan.Goal) string {
 	s := state.SupplyOf(f, m)
 	if goal.Manifests == nil {

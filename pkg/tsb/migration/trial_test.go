@@ -28,7 +28,8 @@ func TestTheSecretOfARehearsalIsDeletedWithoutItsCertificate(t *testing.T) {
 	}
 }
 
-// Who signs may change between the rehearsal and the real request; then the rehearsal says nothing about what every member would be served.
+// Who signs may change between the rehearsal and the real request; then the rehearsal says nothing about what every
+// member would be served.
 func TestARehearsalOfAnotherRequestIsMadeAgain(t *testing.T) {
 	ca := tsbfleet.NewAuthority(t)
 	spec := map[string]any{"secretName": state.SecretCentralCert, "issuerRef": map[string]any{"name": "ours"}, "usages": []any{"server auth", "client auth"}, "dnsNames": []any{"old.example.test"}}

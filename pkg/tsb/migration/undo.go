@@ -9,10 +9,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// allowsUndo says whether a patch is a way back that this provider writes down, of a step after which the member presents from again: of one
-// mode of one plane, of Central's certificate from its copy, or of a token that is gone; and nothing else. What a hub accepts is only ever added to, and an edge only
-// goes back to what the hub is asked about first. A journal is an object that others can write, and what it says is done with the rights of
-// whoever runs the plugin.
+// allowsUndo says whether a patch is a way back that this provider writes down, of a step after which the member
+// presents from again: of one mode of one plane, of Central's certificate from its copy, or of a token that is gone;
+// and nothing else. What a hub accepts is only ever added to, and an edge only goes back to what the hub is asked
+// about first. A journal is an object that others can write, and what it says is done with the rights of whoever runs
+// the plugin.
 func allowsUndo(p plan.Write, from guard.Cred) bool {
 	switch {
 	case p.Object.Group == "" && p.Object.Resource == "secrets" && strings.HasPrefix(p.Object.Name, state.SecretToken):
@@ -36,8 +37,8 @@ func allowsUndo(p plan.Write, from guard.Cred) bool {
 	return false
 }
 
-// cannotPresent says why an edge would not connect with a JWT: Central's certificate lacks the name that it dials. It can have been set to JWT all the
-// same, by a run that did not get further, and gone back since.
+// cannotPresent says why an edge would not connect with a JWT: Central's certificate lacks the name that it dials. It
+// can have been set to JWT all the same, by a run that did not get further, and gone back since.
 func cannotPresent(_ plan.State, m plan.Member, c guard.Cred) string {
 	if c == state.JWT && m.Trust.Unnamed {
 		return m.Trust.Why

@@ -12,8 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbfleet"
 )
 
-// Declared is not verified: of a hub that declares JWT alone, and of edges that declare a JWT, nothing is done that is not seen to run. A dump of
-// a live installation, applied where nothing runs, says all of it.
+// Declared is not verified: of a hub that declares JWT alone, and of edges that declare a JWT, nothing is done that
+// is not seen to run. A dump of a live installation, applied where nothing runs, says all of it.
 func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
 	const on, off = guard.Yes, guard.No
 	done := func() plan.State {
@@ -55,7 +55,8 @@ func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
 	}
 }
 
-// A rollback is not done while the hub refuses the certificate that an edge presents, no matter who set that edge to it.
+// A rollback is not done while the hub refuses the certificate that an edge presents, no matter who set that edge to
+// it.
 func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
 	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
 	for _, tc := range []struct {

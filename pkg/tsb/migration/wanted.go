@@ -12,8 +12,9 @@ type WantedCertificate struct {
 	Usages []string // extended key usages
 }
 
-// Wanted says what Central's certificate must have: every name that a selected edge dials, the further names that are given, what the
-// present one has, the SPIFFE ID by which members with certificates know Central, and both usages (the vendor's certificate pages).
+// Wanted says what Central's certificate must have: every name that a selected edge dials, the further names that are
+// given, what the present one has, the SPIFFE ID by which members with certificates know Central, and both usages
+// (the vendor's certificate pages).
 func Wanted(f plan.State, more []string) WantedCertificate {
 	w := WantedCertificate{Names: union(classify(f, plan.Goal{}).dialled, state.HostNames(more)), URIs: []string{spiffeCentral}, Usages: []string{"server auth", "client auth"}}
 	for _, h := range hubs(f) {

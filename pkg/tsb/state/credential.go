@@ -78,7 +78,8 @@ func Credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 	return c
 }
 
-// mints says whether tsb-operator-control-plane can be expected to make a token that is not there, and why, in one clause.
+// mints says whether tsb-operator-control-plane can be expected to make a token that is not there, and why, in one
+// clause.
 func mints(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (plan.CredentialState, string) {
 	account := read[SecretRead(ns, SecretServiceAccount)]
 	if why := kube.Unreadable(account); why != "" {

@@ -13,7 +13,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// The fence of an edge: a ValidatingAdmissionPolicy of its cluster, which the API server itself enforces (Kubernetes 1.30 and newer).
+// The fence of an edge: a ValidatingAdmissionPolicy of its cluster, which the API server itself enforces (Kubernetes
+// 1.30 and newer).
 var (
 	FencePolicyRead  = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies", Name: plan.FenceName}
 	FenceBindingRead = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings", Name: plan.FenceName}
@@ -24,8 +25,8 @@ var (
 	FenceBindingRef = plan.Ref{Group: FenceBindingRead.Group, Version: FenceBindingRead.Version, Resource: FenceBindingRead.Resource, Kind: "ValidatingAdmissionPolicyBinding", Name: plan.FenceName}
 )
 
-// FenceObjects are the policy and its binding as manifests/ ships them, decoded once: every member's facts are held against them. Nobody may
-// change them.
+// FenceObjects are the policy and its binding as manifests/ ships them, decoded once: every member's facts are held
+// against them. Nobody may change them.
 var FenceObjects = sync.OnceValues(func() (policy, binding map[string]any) {
 	docs := strings.SplitN(string(manifests.EdgeFence), "\n---\n", 2)
 	for i, into := range []*map[string]any{&policy, &binding} {
@@ -90,8 +91,8 @@ func fenceVersion(policy map[string]any) string {
 	return "1"
 }
 
-// Enforces says whether a stored spec of a policy or a binding is ours: every field that we write is as we write it, and none that we do
-// not write narrows it.
+// Enforces says whether a stored spec of a policy or a binding is ours: every field that we write is as we write it,
+// and none that we do not write narrows it.
 func Enforces(stored map[string]any, ours any) bool {
 	want, _ := ours.(map[string]any)
 	for key, v := range want {

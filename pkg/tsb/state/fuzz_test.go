@@ -17,9 +17,9 @@ func stanzaOf(obj map[string]any) map[string]any {
 	return obj
 }
 
-// Whatever is stored: a credential is accepted only where the stanza has it literally true under its documented key, refused only where it
-// is literally false or left out beside another that is true; an edge presents only what is its documented word; and two objects with one
-// basis accept the same.
+// Whatever is stored: a credential is accepted only where the stanza has it literally true under its documented key,
+// refused only where it is literally false or left out beside another that is true; an edge presents only what is its
+// documented word; and two objects with one basis accept the same.
 func FuzzStanza(f *testing.F) {
 	seed := func(xcp any) string {
 		b, err := json.Marshal(map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": xcp}}})

@@ -58,8 +58,9 @@ func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.Edg
 	return entries
 }
 
-// IssuerOf finds the cert-manager Certificate that makes a secret of the management plane's namespace, or says who else may and what
-// to do there (owners: the vendor's certificate pages and charts; reference: ManagementPlane spec.certIssuer, 1.7 and newer).
+// IssuerOf finds the cert-manager Certificate that makes a secret of the management plane's namespace, or says who
+// else may and what to do there (owners: the vendor's certificate pages and charts; reference: ManagementPlane
+// spec.certIssuer, 1.7 and newer).
 func IssuerOf(read map[plan.Read]plan.Result, mp kube.Object, secretName string) plan.Issuer {
 	ns := mp.Metadata.Namespace
 	all, why := kube.List(read[Certificates(ns)])
@@ -113,8 +114,8 @@ func modePaths(fields ...string) [][]string {
 	return paths
 }
 
-// keeper is who would put a change of a secret back: a controller that owns it, but for cert-manager's Certificate, which is told apart as the
-// issuer of what it makes; "" when nobody is known to.
+// keeper is who would put a change of a secret back: a controller that owns it, but for cert-manager's Certificate,
+// which is told apart as the issuer of what it makes; "" when nobody is known to.
 func keeper(r plan.Result) string {
 	o := kube.One(r)
 	if o == nil {
@@ -140,8 +141,9 @@ func certificateReady(c kube.Object) bool {
 	return false
 }
 
-// hubLeftovers lists what lies in the hub for certificates that members present: MPC's, and of the edges the Certificates from which
-// tctl's way makes xcp-edge-cert, with the secrets that they leave in the hub. Whose a Certificate is, its names tell (see edgeLeftovers).
+// hubLeftovers lists what lies in the hub for certificates that members present: MPC's, and of the edges the
+// Certificates from which tctl's way makes xcp-edge-cert, with the secrets that they leave in the hub. Whose a
+// Certificate is, its names tell (see edgeLeftovers).
 func hubLeftovers(s *plan.Snapshot, ns, uid string) []plan.Leftover {
 	var all []plan.Leftover
 	add := func(o kube.Object, r plan.Read, kind, member, why string) {
@@ -164,8 +166,8 @@ func hubLeftovers(s *plan.Snapshot, ns, uid string) []plan.Leftover {
 	return all
 }
 
-// unfinished lists the copies of edges' certificates in the hub that clean-ups were to delete: once its Certificate is deleted, nothing
-// else leads to such a copy.
+// unfinished lists the copies of edges' certificates in the hub that clean-ups were to delete: once its Certificate
+// is deleted, nothing else leads to such a copy.
 func unfinished(read map[plan.Read]plan.Result, ns string) []plan.Deletion {
 	var all []plan.Deletion
 	_, _, past := roster.Journal(read)
@@ -191,8 +193,9 @@ func edgeCertificates(read map[plan.Read]plan.Result, ns string) []string {
 	return names
 }
 
-// edgeLeftovers lists what only the edge's certificate needed: in the hub the Certificate that makes it and the secret that this fills,
-// known by a secret name with xcp-edge-cert in it and by the very names of the edge's own certificate; in the edge the secret.
+// edgeLeftovers lists what only the edge's certificate needed: in the hub the Certificate that makes it and the
+// secret that this fills, known by a secret name with xcp-edge-cert in it and by the very names of the edge's own
+// certificate; in the edge the secret.
 func edgeLeftovers(s plan.Snapshot, ns, member string, cert plan.Certificate, home *plan.Snapshot, hubNS string) []plan.Leftover {
 	var all []plan.Leftover
 	r := s.Reads[SecretRead(ns, SecretEdgeCert)]

@@ -14,8 +14,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
-// Where the keys of edge tokens lie in the hub (the vendor's page on active and standby management planes): iam-signing-key is what
-// they are signed with, unless the ManagementPlane names another; that tsb-iam-jwks holds the public keys is inferred.
+// Where the keys of edge tokens lie in the hub (the vendor's page on active and standby management planes):
+// iam-signing-key is what they are signed with, unless the ManagementPlane names another; that tsb-iam-jwks holds the
+// public keys is inferred.
 const (
 	secretSigningKey = "iam-signing-key"
 	secretJWKS       = "tsb-iam-jwks"
@@ -32,7 +33,8 @@ type issuer struct {
 	Audiences                   []string
 }
 
-// KeyReads is what to read of a hub for the keys of edge tokens. The first is the ManagementPlane; ask again with it read.
+// KeyReads is what to read of a hub for the keys of edge tokens. The first is the ManagementPlane; ask again with it
+// read.
 func KeyReads(hub plan.Ref, soFar map[plan.Read]plan.Result) []plan.Read {
 	plane := ManagementPlanesRead
 	plane.Namespace, plane.Name = hub.Namespace, hub.Name

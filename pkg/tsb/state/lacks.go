@@ -6,9 +6,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// lackingSecrets lists of which secrets the credential of an edge is to be made again when it is missing or cannot be used: the token,
-// and the service account unless a valid one is there, for each new key stays valid beside it. The CA of the management plane's API is
-// added where the ControlPlane says that it is needed (spec.managementPlane.selfSigned): nothing is minted without it.
+// lackingSecrets lists of which secrets the credential of an edge is to be made again when it is missing or cannot be
+// used: the token, and the service account unless a valid one is there, for each new key stays valid beside it. The
+// CA of the management plane's API is added where the ControlPlane says that it is needed
+// (spec.managementPlane.selfSigned): nothing is minted without it.
 func lackingSecrets(read map[plan.Read]plan.Result, m plan.Member, selfSigned bool, hub plan.Hub) (lacks, adds []string) {
 	ns := m.Object.Namespace
 	if selfSigned && read[SecretRead(ns, SecretMPCA)].Missing {

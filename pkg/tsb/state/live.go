@@ -9,15 +9,17 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// LiveReads lists, in one burst, what tells what the edge of a ControlPlane may present. All of it lies in the ControlPlane's namespace.
+// LiveReads lists, in one burst, what tells what the edge of a ControlPlane may present. All of it lies in the
+// ControlPlane's namespace.
 func LiveReads(cp api.ControlPlaneReference) []plan.Read {
 	object, xcps := ControlPlanesRead, EdgeXcpsRead
 	object.Namespace, object.Name, xcps.Namespace = cp.Namespace, cp.Name, cp.Namespace
 	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.ReplicaSetsRead(cp.Namespace), kube.PodsRead(cp.Namespace)}
 }
 
-// Live returns what an edge may present by what LiveReads found, and from what that is concluded; nil is unknown. It is everything that
-// the ControlPlane declares, that EdgeXcp was told, and that any of its pods was started with, old and ending ones too.
+// Live returns what an edge may present by what LiveReads found, and from what that is concluded; nil is unknown. It
+// is everything that the ControlPlane declares, that EdgeXcp was told, and that any of its pods was started with, old
+// and ending ones too.
 //
 //  1. The ControlPlane must be there, and be the one that was registered.
 //  2. It and EdgeXcp must each say exactly one mode.

@@ -37,8 +37,8 @@ const maxManifest = 4 << 20
 // manifestKeys are the secrets that are ever taken of a manifest, with their keys (the vendor's charts).
 var manifestKeys = map[string][]string{SecretToken: {"jwt"}, SecretServiceAccount: {"clusterFqn", "jwk"}, SecretCA: {"ca.crt"}, SecretMPCA: {"ca.crt"}}
 
-// ReadManifest takes the secrets that a member wants from a manifest of YAML documents, as tctl prints one or another team hands it
-// over, as it is at the given time:
+// ReadManifest takes the secrets that a member wants from a manifest of YAML documents, as tctl prints one or another
+// team hands it over, as it is at the given time:
 //
 //  1. decode each document strictly; a List counts as its items;
 //  2. leave alone everything that is not wanted, and say what that is;
@@ -91,8 +91,8 @@ func ReadManifest(text []byte, s plan.Supply, at time.Time) (Manifest, error) {
 	return m, nil
 }
 
-// Lacks says what a member would still lack with the secrets of the manifest, "" when it could connect: a credential, and a CA when it
-// wants one.
+// Lacks says what a member would still lack with the secrets of the manifest, "" when it could connect: a credential,
+// and a CA when it wants one.
 func (m Manifest) Lacks(s plan.Supply) string {
 	has := func(name string) bool {
 		return slices.ContainsFunc(m.Secrets, func(o map[string]any) bool { return Field(o, "metadata", "name") == name })
@@ -111,7 +111,8 @@ func (m Manifest) Lacks(s plan.Supply) string {
 	return ""
 }
 
-// ServiceAccount makes the secret of a service account from its private key, as `tctl install cluster-service-account` prints it.
+// ServiceAccount makes the secret of a service account from its private key, as `tctl install
+// cluster-service-account` prints it.
 func ServiceAccount(jwk []byte, s plan.Supply) (map[string]any, error) {
 	if s.FullName == "" {
 		return nil, fmt.Errorf("the ManagementPlane names no organization (spec.organization), so the full name of cluster %s is not known; hand a manifest over with --secrets", s.ClusterName)
@@ -180,8 +181,8 @@ func documents(text []byte) ([]map[string]any, error) {
 	return all, nil
 }
 
-// secretData decodes the values of a Secret as the API server would: stringData wins over data. It returns the keys that are not among
-// those wanted, too.
+// secretData decodes the values of a Secret as the API server would: stringData wins over data. It returns the keys
+// that are not among those wanted, too.
 func secretData(o map[string]any, want []string) (data map[string][]byte, other []string, why string) {
 	data = map[string][]byte{}
 	for _, from := range []string{"data", "stringData"} {
@@ -242,8 +243,8 @@ func faults(name string, data map[string][]byte, s plan.Supply, at time.Time) st
 	return ""
 }
 
-// accountFault says why a service account could not be used by the member, "" when it can: it must be the cluster's own, and its key a
-// private one.
+// accountFault says why a service account could not be used by the member, "" when it can: it must be the cluster's
+// own, and its key a private one.
 func accountFault(data map[string][]byte, s plan.Supply) string {
 	fqn := string(data["clusterFqn"])
 	var key struct {

@@ -16,9 +16,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// addControlPlanes reads every ControlPlane of every context. It is a member of this hub when the hub's inventory lists its
-// cluster name or when it dials an address that a listed member dials; with no inventory to ask, every one is. It is none when
-// its own CA could not verify this hub.
+// addControlPlanes reads every ControlPlane of every context. It is a member of this hub when the hub's inventory
+// lists its cluster name or when it dials an address that a listed member dials; with no inventory to ask, every one
+// is. It is none when its own CA could not verify this hub.
 func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Object, f *plan.State) {
 	var all []plan.Member
 	hosts := map[string]bool{}
@@ -87,8 +87,8 @@ func InFlightReason(m plan.Member) string {
 	return fmt.Sprintf("its own cluster's journal holds it in flight: %s; that run may put it back, so let it end, or restore it with: kubectl xcpauth migrate --to=edges --no-hub; its context here is %s", m.InFlight, m.Context)
 }
 
-// foreign says why a ControlPlane that counts as a member may all the same be another hub's, and so is never written: the rule is
-// generous about who counts, and strict about whom to touch.
+// foreign says why a ControlPlane that counts as a member may all the same be another hub's, and so is never written:
+// the rule is generous about who counts, and strict about whom to touch.
 func foreign(m plan.Member, hub plan.Hub, claims int) []string {
 	var why []string
 	switch {
@@ -168,8 +168,8 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	return m
 }
 
-// OverlaySNI is the server name that an overlay on EdgeXcp gives (spec.centralAuthJwt.centralSni, as in the vendor's demo
-// installs): then the hub's certificate must carry that name instead of the dialled host.
+// OverlaySNI is the server name that an overlay on EdgeXcp gives (spec.centralAuthJwt.centralSni, as in the vendor's
+// demo installs): then the hub's certificate must carry that name instead of the dialled host.
 func OverlaySNI(xcp map[string]any) string {
 	name := ""
 	for _, set := range overlay.Documented(xcp["kubeSpec"]) {
@@ -180,8 +180,8 @@ func OverlaySNI(xcp map[string]any) string {
 	return name
 }
 
-// trust says whether the edge can verify Central's certificate with what lies in its namespace, or with what can be put there: the hub's
-// CA, or without a hub the CA with which the edge verifies Central now (own).
+// trust says whether the edge can verify Central's certificate with what lies in its namespace, or with what can be
+// put there: the hub's CA, or without a hub the CA with which the edge verifies Central now (own).
 func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, name string, at time.Time) plan.Trust {
 	r := read[SecretRead(ns, SecretCA)]
 	t := plan.Trust{Where: ns + "/" + SecretCA, Absent: r.Missing}
@@ -218,8 +218,8 @@ func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, 
 	return t
 }
 
-// trustAlone is trust where nothing of the hub can be looked at: the bundle must at least be one, and an edge that verifies Central
-// today does so with the CA beside its own certificate.
+// trustAlone is trust where nothing of the hub can be looked at: the bundle must at least be one, and an edge that
+// verifies Central today does so with the CA beside its own certificate.
 func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 	switch {
 	case t.Absent && len(own) == 0:
@@ -310,8 +310,8 @@ func goneRemedy(hub plan.Hub, entries map[string]api.EdgeCluster, name string) s
 	return strings.Join(steps, ", then ")
 }
 
-// addAbsent adds the members that no selected context showed: those that the hub's inventory lists, and those of the roster.
-// An unreachable context of the same name is that member's reason and no row of its own.
+// addAbsent adds the members that no selected context showed: those that the hub's inventory lists, and those of the
+// roster. An unreachable context of the same name is that member's reason and no row of its own.
 func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 	known := map[string]bool{}
 	for _, m := range f.Members {

@@ -15,7 +15,8 @@ const (
 	metricEvent       = "xcp_central_last_config_propagation_event_timestamp_ms"
 )
 
-// counters reads a metrics page of the Prometheus text format (version 0.0.4): every xcp_ series by its full name with labels.
+// counters reads a metrics page of the Prometheus text format (version 0.0.4): every xcp_ series by its full name
+// with labels.
 func counters(r plan.Result) (map[string]float64, string) {
 	switch {
 	case r.Err != "":
@@ -56,8 +57,8 @@ func cutSeries(line string) (name, value string, ok bool) {
 	return line[:end], fields[0], true
 }
 
-// label returns the value of one label of a series, unescaped; "" when it has none. It goes from label to label, so neither the end of a
-// longer name nor a text inside a value is taken for the label.
+// label returns the value of one label of a series, unescaped; "" when it has none. It goes from label to label, so
+// neither the end of a longer name nor a text inside a value is taken for the label.
 func label(series, key string) string {
 	_, rest, _ := strings.Cut(series, "{")
 	for {

@@ -17,7 +17,8 @@ const (
 	JWT  guard.Cred = "jwt"
 )
 
-// Anomaly is something in an object that is not written the way the product documents it. Whatever it touches is unknown.
+// Anomaly is something in an object that is not written the way the product documents it. Whatever it touches is
+// unknown.
 type Anomaly struct {
 	Path        string `json:"path"`        // "spec.components.xcp.centralAuthModes.mutual_tls"
 	Value       string `json:"value"`       // as JSON, cut to 80 characters
@@ -29,8 +30,8 @@ func (o Anomaly) String() string { return fmt.Sprintf("%s is %s: %s", o.Path, o.
 
 const XCPPath = "spec.components.xcp"
 
-// ReadHub reads which credentials Central accepts from a ManagementPlane. The CRD has no schema, so anything can be stored;
-// the reading is:
+// ReadHub reads which credentials Central accepts from a ManagementPlane. The CRD has no schema, so anything can be
+// stored; the reading is:
 //
 //   - a mode written true is accepted;
 //   - a mode written false is not, nor is one left out beside another that is true (the vendor's page on JWT

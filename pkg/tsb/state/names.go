@@ -9,7 +9,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// hostName is a host as a certificate names it: no dot at its end, which no CA takes, and an IP address without brackets, in its one form.
+// hostName is a host as a certificate names it: no dot at its end, which no CA takes, and an IP address without
+// brackets, in its one form.
 func hostName(host string) string {
 	bare := host
 	if inner, ok := strings.CutPrefix(host, "["); ok {

@@ -10,8 +10,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Workload reads a Deployment of the product with its pods, and every other pod of the namespace that mounts one of the role's
-// credentials. presents tells from the mounted secrets which credential a pod was started with.
+// Workload reads a Deployment of the product with its pods, and every other pod of the namespace that mounts one of
+// the role's credentials. presents tells from the mounted secrets which credential a pod was started with.
 func Workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred, credentials ...string) plan.Workload {
 	c := kube.Controlled{Namespace: ns, Name: name, Deployment: read[kube.DeploymentRead(ns, name)], ReplicaSets: read[kube.ReplicaSetsRead(ns)], Pods: read[kube.PodsRead(ns)]}
 	return c.Workload(func(p kube.Pod, proc *plan.Process) {
@@ -43,8 +43,8 @@ func edgePresents(mounts []string) guard.Cred {
 	return "" // neither or both: not known to be one
 }
 
-// mpcPresents tells MPC's credential: it needs mpc-certs for mutual TLS (the vendor's certificate page), so without them it
-// cannot present a certificate.
+// mpcPresents tells MPC's credential: it needs mpc-certs for mutual TLS (the vendor's certificate page), so without
+// them it cannot present a certificate.
 func mpcPresents(mounts []string) guard.Cred {
 	if slices.Contains(mounts, SecretMPCCerts) {
 		return MTLS

@@ -9,8 +9,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// publicCA says whether a hub's certificate is signed by a CA that the system trusts on which this runs. It is asked only where no CA
-// is next to the certificate, as from public issuers (the vendor's page on JWTs: then no bundle is made).
+// publicCA says whether a hub's certificate is signed by a CA that the system trusts on which this runs. It is asked
+// only where no CA is next to the certificate, as from public issuers (the vendor's page on JWTs: then no bundle is
+// made).
 func publicCA(c plan.Certificate, roots func() *x509.CertPool, at time.Time) bool {
 	if c.Err != "" || len(c.CA) > 0 || roots == nil {
 		return false

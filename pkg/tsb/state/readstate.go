@@ -64,8 +64,8 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 	return f
 }
 
-// applyEntry adds to a member what the roster says of it. An entry of an object that was re-created in the same cluster is outdated; one of
-// another cluster is somebody else's, and stands in the member's way.
+// applyEntry adds to a member what the roster says of it. An entry of an object that was re-created in the same
+// cluster is outdated; one of another cluster is somebody else's, and stands in the member's way.
 func applyEntry(m *plan.Member, e api.EdgeCluster, at time.Time) {
 	m.Registered, m.Statement = true, roster.StatementOf(e, at)
 	m.Fence.Verified = fenceMatches(m.Fence, m.Statement)

@@ -21,8 +21,8 @@ const MaxMetrics = 16 << 20
 // metricOnboarded is 1 for each edge that Central has onboarded (the vendor's key metrics page).
 const metricOnboarded = "xcp_central_current_onboarded_edge"
 
-// ReadEdgeXcp reads the mode of an EdgeXcp, which the operator renders below a ControlPlane: MTLS or JWT when it is exactly the
-// documented word, else "".
+// ReadEdgeXcp reads the mode of an EdgeXcp, which the operator renders below a ControlPlane: MTLS or JWT when it is
+// exactly the documented word, else "".
 func ReadEdgeXcp(edgeXcp map[string]any) guard.Cred {
 	spec, _ := Walk(edgeXcp, "", "spec")
 	switch spec["centralAuthMode"] {
@@ -34,9 +34,10 @@ func ReadEdgeXcp(edgeXcp map[string]any) guard.Cred {
 	return ""
 }
 
-// ReadCentralXcp reads which credentials a CentralXcp says that Central accepts. The vendor documents no field for it. As the EdgeXcp
-// repeats its ControlPlane's centralAuthMode, the one that repeats the ManagementPlane's centralAuthModes is looked for; only explicit
-// booleans count, and everything else is unknown. Good for a warning, and for no decision.
+// ReadCentralXcp reads which credentials a CentralXcp says that Central accepts. The vendor documents no field for
+// it. As the EdgeXcp repeats its ControlPlane's centralAuthMode, the one that repeats the ManagementPlane's
+// centralAuthModes is looked for; only explicit booleans count, and everything else is unknown. Good for a warning,
+// and for no decision.
 func ReadCentralXcp(centralXcp map[string]any) map[guard.Cred]guard.Tri {
 	stanza, _ := Walk(centralXcp, "", "spec", "centralAuthModes")
 	said := map[guard.Cred]guard.Tri{}
@@ -51,8 +52,9 @@ func ReadCentralXcp(centralXcp map[string]any) map[guard.Cred]guard.Tri {
 	return said
 }
 
-// CentralPod says whether a pod is one of Deployment central, by what the Deployment controller writes: its ReplicaSet is named after
-// the Deployment and the pod's label pod-template-hash. The labels of the product's own are not documented.
+// CentralPod says whether a pod is one of Deployment central, by what the Deployment controller writes: its
+// ReplicaSet is named after the Deployment and the pod's label pod-template-hash. The labels of the product's own are
+// not documented.
 func CentralPod(pod map[string]any) bool { return podOf(pod, "central") }
 
 // MPCPod says the same of Deployment mpc, the hub's own client.
@@ -69,9 +71,9 @@ func podOf(pod map[string]any, deployment string) bool {
 	})
 }
 
-// EdgesInMetrics lists, sorted, the edges that a page of Central's metrics names: those that are onboarded, and those of which it ever
-// had or sent anything since it started. A page that is cut off, longer than MaxMetrics, or without any of the documented series is an
-// error, since it does not say that there is nobody.
+// EdgesInMetrics lists, sorted, the edges that a page of Central's metrics names: those that are onboarded, and those
+// of which it ever had or sent anything since it started. A page that is cut off, longer than MaxMetrics, or without
+// any of the documented series is an error, since it does not say that there is nobody.
 func EdgesInMetrics(page io.Reader) ([]string, error) {
 	counted := &counter{r: io.LimitReader(page, MaxMetrics+1)}
 	lines := bufio.NewScanner(counted)

@@ -7,7 +7,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// byLaterClock is rotation by whichever is behind of this machine's clock and the API server's, which is ahead of it by skew.
+// byLaterClock is rotation by whichever is behind of this machine's clock and the API server's, which is ahead of it
+// by skew.
 func byLaterClock(rotation func(time.Time) plan.Rotation, at time.Time, skew *time.Duration) plan.Rotation {
 	if skew == nil || *skew >= 0 {
 		return rotation(at)
@@ -19,11 +20,12 @@ func byLaterClock(rotation func(time.Time) plan.Rotation, at time.Time, skew *ti
 	return r
 }
 
-// rotation says whether a session of the edge has outlived the token with which it began. That is told from the clusters alone, so that
-// it survives interruptions: the token was written again after the newest pod's container started, and as much time has passed since
-// that start as a token lives (its expiry less the time of its writing, a sixtieth added for what two clocks may differ). What remains
-// to be shown then, that the session goes on, is the counters' (claimPushes). Whatever may be wrong makes the wait longer: a pod did not start
-// before it was made, whatever its node's clock says; for what was written see credential, and for this machine's clock see slower.
+// rotation says whether a session of the edge has outlived the token with which it began. That is told from the
+// clusters alone, so that it survives interruptions: the token was written again after the newest pod's container
+// started, and as much time has passed since that start as a token lives (its expiry less the time of its writing, a
+// sixtieth added for what two clocks may differ). What remains to be shown then, that the session goes on, is the
+// counters' (claimPushes). Whatever may be wrong makes the wait longer: a pod did not start before it was made,
+// whatever its node's clock says; for what was written see credential, and for this machine's clock see slower.
 func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Time) plan.Rotation {
 	return func(at time.Time) plan.Rotation {
 		switch {

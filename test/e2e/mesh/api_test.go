@@ -12,8 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
 )
 
-// Zones get their tokens from the global's own API, which says no to who may not, and then nothing is changed; with the signing key only
-// where that is asked for.
+// Zones get their tokens from the global's own API, which says no to who may not, and then nothing is changed; with
+// the signing key only where that is asked for.
 func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 	if leftOut(t, "the stand-in has users with tokens of their own, and an audit of what was issued") {
 		return
@@ -59,7 +59,8 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 		t.Errorf("tokens were issued for %v", of)
 	}
 
-	// One for whoever has no context: into a file, as a manifest, straight into the cluster; over TLS where the API is not served in clear.
+	// One for whoever has no context: into a file, as a manifest, straight into the cluster; over TLS where the API is
+	// not served in clear.
 	out := filepath.Join(dir, "south.jwt")
 	r = m.Xcpauth(0, "token", "issue", "--zone", "south", "--valid-for", "1h", "--out", out)
 	if !strings.Contains(r.Stderr, "the global does not know a zone south yet") {

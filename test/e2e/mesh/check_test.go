@@ -54,7 +54,8 @@ func (m *mesh) apply(cluster, yaml string) {
 	m.kubectl("--context", cluster, "apply", "-f", path)
 }
 
-// What would be refused, or break something, is found before anything is written; and a run is refused where a key is of no use.
+// What would be refused, or break something, is found before anything is written; and a run is refused where a key is
+// of no use.
 func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	m := start(t, nil)
 	const global, ours, id = "system.kuma.io/global-secret", "zone-token-revocations", "33333333-3333-4333-8333-333333333333"
@@ -134,8 +135,8 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	m.withTokens(true)
 }
 
-// clocksAreCompared shows that the clock of an API server that is ten minutes off is found; and when it is the global's, that it would not
-// take a token yet that was just issued, so that a run puts its canary back.
+// clocksAreCompared shows that the clock of an API server that is ten minutes off is found; and when it is the
+// global's, that it would not take a token yet that was just issued, so that a run puts its canary back.
 func (m *mesh) clocksAreCompared() {
 	m.Helper()
 	m.give("west", m.issue("west", "720h"))
@@ -199,7 +200,8 @@ func (m *mesh) issue(zone, valid string) string {
 // elsewhere is where the product's page puts a secret that belongs into namespace.
 const elsewhere = "kuma-system"
 
-// put puts a token into a namespace of a zone's cluster, and has the zone's control plane take it, as the product's page says.
+// put puts a token into a namespace of a zone's cluster, and has the zone's control plane take it, as the product's
+// page says.
 func (m *mesh) put(zone, ns, file string) {
 	m.Helper()
 	token, err := os.ReadFile(file)

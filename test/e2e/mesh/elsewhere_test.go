@@ -8,8 +8,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
 )
 
-// A global whose state is in a store of its own, while its cluster has the product's kinds and three zones are connected to it: nothing is
-// written by any verb, and nobody is refused.
+// A global whose state is in a store of its own, while its cluster has the product's kinds and three zones are
+// connected to it: nothing is written by any verb, and nobody is refused.
 func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
 	m := start(t, func(o *fleet.Options) { o.StoredElsewhere = true })
 	_, key := signingKeys(t) // one that nobody reads

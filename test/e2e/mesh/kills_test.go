@@ -40,9 +40,10 @@ func (m *mesh) through(relays map[string]fault.Relay) (stop func()) {
 	})
 }
 
-// killedAfterEachKindOfWrite runs a verb again and again. Each run is killed at the first write of a kind at which none was killed before,
-// when the API server has stored it and the run does not know yet; the last one, which writes nothing of a new kind, must end well. It
-// returns the kinds in the order in which they came. In the midst of it nobody may have been refused.
+// killedAfterEachKindOfWrite runs a verb again and again. Each run is killed at the first write of a kind at which
+// none was killed before, when the API server has stored it and the run does not know yet; the last one, which writes
+// nothing of a new kind, must end well. It returns the kinds in the order in which they came. In the midst of it
+// nobody may have been refused.
 func (m *mesh) killedAfterEachKindOfWrite(verb ...string) []string {
 	m.Helper()
 	k := &killer{}
@@ -123,8 +124,8 @@ func (k *killer) answered(cluster string, r *http.Response, sent []byte) {
 // serial is what the secrets of a zone's tokens differ by.
 var serial = regexp.MustCompile(`^(xcpauth-zone-token)-.*`)
 
-// kindOf names a write that was stored: what was done to which object of which cluster, and of the journal the wave in flight. It is ""
-// for everything else.
+// kindOf names a write that was stored: what was done to which object of which cluster, and of the journal the wave
+// in flight. It is "" for everything else.
 func kindOf(cluster string, r *http.Response, sent []byte) string {
 	req := r.Request
 	if req.Method == http.MethodGet || r.StatusCode/100 != 2 || req.URL.Query().Has("dryRun") || strings.Contains(req.URL.Path, "/selfsubject") {

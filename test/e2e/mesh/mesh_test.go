@@ -48,7 +48,8 @@ type mesh struct {
 	kubeconfig string // of the runs
 }
 
-// start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no secret printed or written.
+// start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no
+// secret printed or written.
 func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	t.Helper()
 	if real.Program == nil { // whose processes are not that light
@@ -163,7 +164,8 @@ func (m *mesh) gatherSecrets() {
 	}
 }
 
-// noSecrets looks for tokens and keys in what was printed and in what was written where a run may write text of its own.
+// noSecrets looks for tokens and keys in what was printed and in what was written where a run may write text of its
+// own.
 func (m *mesh) noSecrets(ctx context.Context) {
 	m.Helper()
 	m.gatherSecrets()

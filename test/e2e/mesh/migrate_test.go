@@ -80,7 +80,8 @@ func TestZonesMigrateToTokensAndTheirTokensAreRevoked(t *testing.T) {
 	m.withTokens(true)
 }
 
-// From no authentication, and no key to sign tokens with, to a token for each zone: killed after each kind of write, and resumed each time.
+// From no authentication, and no key to sign tokens with, to a token for each zone: killed after each kind of write,
+// and resumed each time.
 func TestZonesMigrateWhereverARunIsKilled(t *testing.T) {
 	m := start(t, nil)
 	m.keepKeyOut()

@@ -35,8 +35,8 @@ func (m *mesh) environments() map[string]string {
 	return all
 }
 
-// After each stage the way back leads to where it began: to the environments, and to the sessions, of before. One zone had a token already
-// that the global would refuse, and gets that back.
+// After each stage the way back leads to where it began: to the environments, and to the sessions, of before. One
+// zone had a token already that the global would refuse, and gets that back.
 func TestRollbackAfterEachStage(t *testing.T) {
 	m := start(t, nil)
 	m.give("west", m.issue("west", "1s")) // it has expired by the time that anybody asks

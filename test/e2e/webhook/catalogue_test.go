@@ -11,8 +11,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 )
 
-// catalogue is every fault that must not turn a denial into an admission, and who shows it. Where a fault, or a part of it, cannot be had on a
-// loopback, or does not exist, without says so.
+// catalogue is every fault that must not turn a denial into an admission, and who shows it. Where a fault, or a part
+// of it, cannot be had on a loopback, or does not exist, without says so.
 var catalogue = []struct {
 	row, fault string
 	shownBy    []string // directory/TestName

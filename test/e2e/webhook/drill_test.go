@@ -36,8 +36,9 @@ type drill struct {
 	service *webhooknode.Balancer
 }
 
-// No local fault of the catalogue (see catalogue_test.go) turns a denial into an admission, and none of them holds up an edit of something else, while
-// edits keep coming at whatever rate the machine gives. An edit that cuts nobody off is denied only while a fault explains it.
+// No local fault of the catalogue (see catalogue_test.go) turns a denial into an admission, and none of them holds up
+// an edit of something else, while edits keep coming at whatever rate the machine gives. An edit that cuts nobody off
+// is denied only while a fault explains it.
 func TestEditsKeepComingWhileTheWebhookIsDrilled(t *testing.T) {
 	h := startHub(t)
 	d := &drill{}
@@ -76,7 +77,8 @@ func TestEditsKeepComingWhileTheWebhookIsDrilled(t *testing.T) {
 	}
 }
 
-// drained is shorter than what is shipped, so that rolling takes seconds, and longer than Balance goes on sending connections.
+// drained is shorter than what is shipped, so that rolling takes seconds, and longer than Balance goes on sending
+// connections.
 const drained = "--shutdown-delay=3s"
 
 // replicas deploys two replicas behind the Service, started with flags.
@@ -100,7 +102,8 @@ func replicas(h *hub, flags ...string) (nodes []*webhooknode.Node, service *webh
 	return nodes, service
 }
 
-// start starts a replica and waits for its kubelet to call it ready, as whoever rolls a Deployment does before the next one is ended.
+// start starts a replica and waits for its kubelet to call it ready, as whoever rolls a Deployment does before the
+// next one is ended.
 func (d *drill) start(n *webhooknode.Node) {
 	d.h.Helper()
 	d.h.must(n.Start(d.h.Context(), drained))
@@ -118,7 +121,8 @@ func (d *drill) end(n *webhooknode.Node) {
 	}
 }
 
-// killed loses one replica after the other in the middle of calls; the one that is left answers. What went to the lost one is denied.
+// killed loses one replica after the other in the middle of calls; the one that is left answers. What went to the
+// lost one is denied.
 func killed(d *drill) {
 	for _, n := range d.nodes {
 		d.excused(func() {
@@ -141,7 +145,8 @@ func rolled(d *drill) {
 	}
 }
 
-// killedAtColdStart kills one replica again and again before it is ready, as one would be that has no room for its start: it is never called.
+// killedAtColdStart kills one replica again and again before it is ready, as one would be that has no room for its
+// start: it is never called.
 func killedAtColdStart(d *drill) {
 	n := d.nodes[0]
 	d.end(n)
@@ -157,7 +162,8 @@ func killedAtColdStart(d *drill) {
 	d.start(n)
 }
 
-// entriesDeleted takes the roster away and brings it back while decisions run. A cluster that the hub knows and the roster lacks is unknown.
+// entriesDeleted takes the roster away and brings it back while decisions run. A cluster that the hub knows and the
+// roster lacks is unknown.
 func entriesDeleted(d *drill) {
 	d.excused(func() {
 		for range 15 {
@@ -174,7 +180,8 @@ func entriesDeleted(d *drill) {
 	})
 }
 
-// sameAge changes the roster and asks both replicas at once, each time: there is no inventory that one of them read earlier.
+// sameAge changes the roster and asks both replicas at once, each time: there is no inventory that one of them read
+// earlier.
 func sameAge(d *drill) {
 	review := d.h.forged(drilled, m{"centralAuthModes": m{"mutualTls": true}})
 	client := d.h.caller()
@@ -211,7 +218,8 @@ func sameAge(d *drill) {
 	})
 }
 
-// etcdHangs has the API server's storage answer nothing for longer than a call may take. Whoever waits for it waits; nobody is refused for it.
+// etcdHangs has the API server's storage answer nothing for longer than a call may take. Whoever waits for it waits;
+// nobody is refused for it.
 func etcdHangs(d *drill) {
 	d.excused(func() {
 		for range 5 { // slow
@@ -258,7 +266,8 @@ func small(d *drill) {
 	set()
 }
 
-// paused lets one replica, then both, answer nothing for longer than a call may take: what went to them is denied, the rest goes on.
+// paused lets one replica, then both, answer nothing for longer than a call may take: what went to them is denied,
+// the rest goes on.
 func paused(d *drill) {
 	one, both := d.nodes[:1], d.nodes
 	for _, nodes := range [][]*webhooknode.Node{one, both} {
@@ -284,7 +293,8 @@ func paused(d *drill) {
 	}
 }
 
-// apiServerRestarted kills the API server in the middle of calls. The first edit that it takes again is judged like any other.
+// apiServerRestarted kills the API server in the middle of calls. The first edit that it takes again is judged like
+// any other.
 func apiServerRestarted(d *drill) {
 	d.without(func() {
 		d.h.cluster.KillAPIServer()

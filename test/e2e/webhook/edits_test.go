@@ -62,7 +62,8 @@ func replaceXCP(h *hub, o *unstructured.Unstructured) []byte {
 	return b
 }
 
-// everyEdit makes one object per row and way while nobody is known to be a member, then lets the fleet appear and edits.
+// everyEdit makes one object per row and way while nobody is known to be a member, then lets the fleet appear and
+// edits.
 func everyEdit(h *hub, n node) {
 	for _, edges := range []cases.Edges{cases.OnMTLS, cases.OnJWT, cases.Unknown} {
 		h.Run(string(edges), func(t *testing.T) {
@@ -114,8 +115,8 @@ func edit(h *hub, w way, old, new *unstructured.Unstructured, deny bool) {
 	}
 }
 
-// storedXCP is the xcp of an object as text, without what is null or an empty map: a merge patch cannot write the one, and
-// server-side apply takes a map away with its last entry.
+// storedXCP is the xcp of an object as text, without what is null or an empty map: a merge patch cannot write the
+// one, and server-side apply takes a map away with its last entry.
 func storedXCP(o *unstructured.Unstructured) string {
 	xcp, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "components", "xcp")
 	b, err := json.Marshal(withoutNothing(xcp))

@@ -18,8 +18,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 
-// The shipped fence in a real cluster lets pass what its table says, and nothing else: the same table that the API server's compiler is held to
-// beside pkg/tsb.
+// The shipped fence in a real cluster lets pass what its table says, and nothing else: the same table that the API
+// server's compiler is held to beside pkg/tsb.
 func TestTheFenceDecidesAsItsTableSays(t *testing.T) {
 	h := startHub(t)
 	plane := func(ns, name string, fields m) *unstructured.Unstructured {

@@ -144,7 +144,8 @@ func copied(fields m) *unstructured.Unstructured {
 	return u
 }
 
-// create creates an object as the server-side apply of an owner would, so that the same owner can take fields away later.
+// create creates an object as the server-side apply of an owner would, so that the same owner can take fields away
+// later.
 func (h *hub) create(r schema.GroupVersionResource, o *unstructured.Unstructured) *unstructured.Unstructured {
 	h.Helper()
 	made, err := h.objects.Resource(r).Namespace(o.GetNamespace()).Apply(h.Context(), o.GetName(), o, metav1.ApplyOptions{FieldManager: owner, Force: true})

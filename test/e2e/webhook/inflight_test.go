@@ -22,7 +22,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 
-// drainedInFlight begins a call as the API server does, lets the process end, and goes on with the call when nobody is accepted any more.
+// drainedInFlight begins a call as the API server does, lets the process end, and goes on with the call when nobody
+// is accepted any more.
 func drainedInFlight(h *hub, n node) {
 	h.guarded("inflight", cases.OnMTLS)
 	n.Stop()

@@ -32,7 +32,8 @@ const (
 	reader = "xcpauth-reader"
 )
 
-// edge is a real cluster with an edge in it: the objects are real, the pods are made by the real controllers and never run.
+// edge is a real cluster with an edge in it: the objects are real, the pods are made by the real controllers and
+// never run.
 type edge struct {
 	*hub
 	cluster *testbed.Cluster
@@ -178,8 +179,8 @@ func (e *edge) token() string {
 	return token
 }
 
-// A hub, a real edge, the plugin as somebody with the shipped roles, the deployed webhook: what the edge presents is decided from what its
-// own cluster says at that moment, and nothing that happens to the way there admits anything.
+// A hub, a real edge, the plugin as somebody with the shipped roles, the deployed webhook: what the edge presents is
+// decided from what its own cluster says at that moment, and nothing that happens to the way there admits anything.
 func TestARegisteredEdgeIsReadLive(t *testing.T) {
 	h := startHub(t, "edge-1")
 	h.create(managementPlanes, managementPlane(h.namespace("live"), "managementplane", bothModes))

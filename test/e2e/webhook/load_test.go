@@ -246,7 +246,8 @@ func (l *load) more(many int, what, came string) {
 	})
 }
 
-// watch looks at every version of the guarded object that a watch shows, all but those around a restart: none of them has lost mutual TLS.
+// watch looks at every version of the guarded object that a watch shows, all but those around a restart: none of them
+// has lost mutual TLS.
 func (l *load) watch(ctx context.Context) {
 	planes := l.h.objects.Resource(managementPlanes).Namespace(drilled)
 	version := ""
@@ -283,9 +284,9 @@ func (l *load) watch(ctx context.Context) {
 	}
 }
 
-// judge stops the load, tells what came of it, and fails the test for whatever must not happen. A process that ends in order hangs up
-// connections that are idle, and a call that begins on one of them at that very moment is lost (HTTP/1.1 has no word for it), so at most one
-// for each process is left out of that.
+// judge stops the load, tells what came of it, and fails the test for whatever must not happen. A process that ends
+// in order hangs up connections that are idle, and a call that begins on one of them at that very moment is lost
+// (HTTP/1.1 has no word for it), so at most one for each process is left out of that.
 func (l *load) judge() {
 	l.h.Helper()
 	l.stop()

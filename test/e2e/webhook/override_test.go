@@ -26,8 +26,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 )
 
-// shell runs a command as a user would type it, with a kubeconfig of that user ("" = the administrator) and further programs of a
-// directory. It returns what was printed on both streams and the exit code.
+// shell runs a command as a user would type it, with a kubeconfig of that user ("" = the administrator) and further
+// programs of a directory. It returns what was printed on both streams and the exit code.
 func (h *hub) shell(user, dir, command string) (string, int) {
 	h.Helper()
 	config := h.cluster.Config
@@ -179,7 +179,8 @@ func overrides(h *hub, _ node) {
 	run("", "kubectl delete rolebinding xcpauth-override -n tsb", 0)
 }
 
-// provenAsked looks as a user does, at the administrator's hub, whose one ManagementPlane with both modes on is denied to withdraw.
+// provenAsked looks as a user does, at the administrator's hub, whose one ManagementPlane with both modes on is
+// denied to withdraw.
 func provenAsked(h *hub, n node) {
 	h.deleteHubs("proven")
 	h.guarded("proven", cases.OnMTLS)

@@ -1,6 +1,6 @@
-// Command cert-manager runs cert-manager's own controllers against the cluster of one kubeconfig, its only argument, until it is
-// killed: CA and self-signed issuers, and all that makes a Certificate a secret. There is neither webhook nor CA injector, so an object
-// is stored as written, with the defaults of its CRD.
+// Command cert-manager runs cert-manager's own controllers against the cluster of one kubeconfig, its only argument,
+// until it is killed: CA and self-signed issuers, and all that makes a Certificate a secret. There is neither webhook
+// nor CA injector, so an object is stored as written, with the defaults of its CRD.
 package main
 
 import (

@@ -28,9 +28,9 @@ const (
 	adminToken  = "admin-user-token"
 )
 
-// serveAPI serves the API of a global's pod at the pod's address, in clear and over TLS, until ctx ends; it calls listening once it can be
-// asked. The chart does not let the pod's
-// own loopback be the administrator, so neither is who comes through port-forward (_helpers.tpl).
+// serveAPI serves the API of a global's pod at the pod's address, in clear and over TLS, until ctx ends; it calls
+// listening once it can be asked. The chart does not let the pod's own loopback be the administrator, so neither is
+// who comes through port-forward (_helpers.tpl).
 func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Global, env map[string]string, listening func()) error {
 	port := func(variable, otherwise string) string {
 		if set := env[variable]; set != "" {
@@ -85,8 +85,8 @@ func (f *Fleet) Issued() []kumasim.Issued {
 	return slices.Clone(f.issued)
 }
 
-// makeAdmin makes the administrator's token if there is none, as a global does at its start. It looks like the product's, and its
-// signature is of no key.
+// makeAdmin makes the administrator's token if there is none, as a global does at its start. It looks like the
+// product's, and its signature is of no key.
 func (s *secrets) makeAdmin(ctx context.Context) error {
 	part := base64.RawURLEncoding.EncodeToString
 	var signature [256]byte

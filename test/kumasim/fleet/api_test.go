@@ -16,7 +16,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
 )
 
-// forwarded is a local address of a port of the global's pod, through the API server and the node, as kubectl port-forward makes one.
+// forwarded is a local address of a port of the global's pod, through the API server and the node, as kubectl
+// port-forward makes one.
 func (p *played) forwarded(port int) string {
 	p.t.Helper()
 	pods, err := p.kube("global").CoreV1().Pods(namespace).List(p.t.Context(), metav1.ListOptions{})
@@ -50,8 +51,8 @@ func (p *played) forwarded(port int) string {
 	return fmt.Sprintf("localhost:%d", ports[0].Local)
 }
 
-// The administrator's token is made at the global's start; with it, and not without, the API issues what the global then accepts. Whoever
-// comes through port-forward is nobody in particular.
+// The administrator's token is made at the global's start; with it, and not without, the API issues what the global
+// then accepts. Whoever comes through port-forward is nobody in particular.
 func TestTheGlobalIssuesTokensToWhoHasTheRight(t *testing.T) {
 	p := start(t, func(o *fleet.Options) {
 		o.Users = map[string]kumasim.User{"bob": {Name: "bob", Groups: []string{"team"}}}

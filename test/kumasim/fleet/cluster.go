@@ -65,8 +65,8 @@ func (o Options) clusters() ([]*cluster, error) {
 	return all, nil
 }
 
-// follow looks at once, and again whenever something changed since, at least once a second, until ctx ends. An API server that is away is
-// asked again soon; look returns the resource version that it saw.
+// follow looks at once, and again whenever something changed since, at least once a second, until ctx ends. An API
+// server that is away is asked again soon; look returns the resource version that it saw.
 func follow(ctx context.Context, look func(context.Context) (string, error), watch func(context.Context, metav1.ListOptions) (watch.Interface, error)) {
 	for ctx.Err() == nil {
 		version, err := limited(ctx, look)

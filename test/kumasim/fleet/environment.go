@@ -25,8 +25,9 @@ func (p *pod) container() *corev1.Container {
 	return &all[0]
 }
 
-// environment is what a container that starts now gets, from the pod and from the Secrets and ConfigMaps that it refers to. The error is a
-// configError where one of them, or a key of it, is missing and not optional; an API server's where it did not answer.
+// environment is what a container that starts now gets, from the pod and from the Secrets and ConfigMaps that it
+// refers to. The error is a configError where one of them, or a key of it, is missing and not optional; an API
+// server's where it did not answer.
 func (p *pod) environment(ctx context.Context) (map[string]string, error) {
 	env := map[string]string{}
 	c := p.container()
@@ -58,7 +59,8 @@ func (p *pod) environment(ctx context.Context) (map[string]string, error) {
 	return env, nil
 }
 
-// variable is the value of one variable, and whether it is set at all: one that refers to what is optional and missing is not.
+// variable is the value of one variable, and whether it is set at all: one that refers to what is optional and
+// missing is not.
 func (p *pod) variable(ctx context.Context, v corev1.EnvVar) (string, bool, error) {
 	if v.ValueFrom == nil {
 		return v.Value, true, nil

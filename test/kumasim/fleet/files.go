@@ -22,8 +22,8 @@ func (e *mountError) Error() string {
 	return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %s", e.volume, e.text)
 }
 
-// files are what the volumes of Secrets and ConfigMaps hold now, by the path in the control plane's container. The error is a mountError
-// where one of them is missing and not optional.
+// files are what the volumes of Secrets and ConfigMaps hold now, by the path in the control plane's container. The
+// error is a mountError where one of them is missing and not optional.
 func (p *pod) files(ctx context.Context) (map[string]string, error) {
 	all := map[string]string{}
 	for _, v := range p.obj.Spec.Volumes {
@@ -68,8 +68,9 @@ func (p *pod) files(ctx context.Context) (map[string]string, error) {
 	return all, nil
 }
 
-// tokenFile puts the file at a path of the container where a process of ours can read it, and follows its changes until ctx ends, as a
-// kubelet does for a volume (but not where a single file is mounted, by subPath). The caller removes the directory.
+// tokenFile puts the file at a path of the container where a process of ours can read it, and follows its changes
+// until ctx ends, as a kubelet does for a volume (but not where a single file is mounted, by subPath). The caller
+// removes the directory.
 func (p *pod) tokenFile(ctx context.Context, at string, files map[string]string) (dir, name string, err error) {
 	if dir, err = os.MkdirTemp("", "kumasim-"); err != nil {
 		return "", "", fmt.Errorf("make a directory for the token file: %w", err)
@@ -103,8 +104,8 @@ func (p *pod) tokenFile(ctx context.Context, at string, files map[string]string)
 // configFile is where the chart mounts the configuration.
 const configFile = "/etc/kuma.io/kuma-control-plane/config.yaml"
 
-// configured adds to an environment what the configuration file says of the settings that are played; a variable that is set goes before
-// it. The keys of before 3.0 are not read from then on.
+// configured adds to an environment what the configuration file says of the settings that are played; a variable that
+// is set goes before it. The keys of before 3.0 are not read from then on.
 func (v version) configured(env map[string]string, config map[string]any) map[string]string {
 	keys := map[string]string{
 		"mode": modeName, "multizone.zone.name": zoneName, "environment": environment, "store.type": storeType,

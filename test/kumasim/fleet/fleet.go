@@ -78,7 +78,8 @@ type member struct {
 //  2. the secrets of the global's cluster, its Zones and ZoneInsights;
 //  3. the zones outside of clusters, without a token.
 //
-// It fails only where a client cannot be made, or a node's port cannot be opened; an API server that is away is waited for.
+// It fails only where a client cannot be made, or a node's port cannot be opened; an API server that is away is
+// waited for.
 func Start(ctx context.Context, o Options) (*Fleet, error) {
 	o = o.filled()
 	all, err := o.clusters()
@@ -318,8 +319,8 @@ func podOf(instance string) string {
 	return ""
 }
 
-// Verdict says what a global would answer now to a zone that presents a token, without a call: nil, or a gRPC status. It is an error too
-// where no global is ready.
+// Verdict says what a global would answer now to a zone that presents a token, without a call: nil, or a gRPC status.
+// It is an error too where no global is ready.
 func (f *Fleet) Verdict(zone, token string) error {
 	if f.opts.Program != nil {
 		return f.ask(zone, token)

@@ -24,8 +24,8 @@ var crdFiles embed.FS
 // containerName is the control plane's container.
 const containerName = "control-plane"
 
-// Install makes the objects of every control plane, as the chart does (Kuma deployments/charts/kuma/templates/cp-deployment.yaml and
-// _helpers.tpl at v2.13.5), on each cluster:
+// Install makes the objects of every control plane, as the chart does (Kuma
+// deployments/charts/kuma/templates/cp-deployment.yaml and _helpers.tpl at v2.13.5), on each cluster:
 //  1. the kinds Zone and ZoneInsight;
 //  2. the namespace, the ServiceAccount and the configuration;
 //  3. the Deployment.
@@ -116,7 +116,8 @@ func (o Options) labels() map[string]string {
 	}
 }
 
-// meta is of an object of the chart: Helm adds annotations to what it installs, Argo CD one of its own to what it renders.
+// meta is of an object of the chart: Helm adds annotations to what it installs, Argo CD one of its own to what it
+// renders.
 func (o Options) meta(kind, name string) metav1.ObjectMeta {
 	m := metav1.ObjectMeta{Name: name, Namespace: o.Namespace, Labels: o.labels(), Annotations: map[string]string{}}
 	if o.HelmOwned {

@@ -16,7 +16,8 @@ import (
 // syncEvery is how often a global looks for what is to be synced (multizone.global.kds.refreshInterval is 1 s).
 const syncEvery = time.Second
 
-// runProgram is the process of a control plane's container: it returns nil at the end of ctx, and an error where the process ends by itself.
+// runProgram is the process of a control plane's container: it returns nil at the end of ctx, and an error where the
+// process ends by itself.
 func (f *Fleet) runProgram(
 	ctx context.Context, p *pod, run *process, files, env map[string]string, ready func(),
 ) error {

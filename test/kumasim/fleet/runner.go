@@ -61,7 +61,8 @@ func (k *podRunner) run(ctx context.Context) {
 	all.Wait()
 }
 
-// sync compares the pods that there are with those that run. A pod whose program ended for good stays in the map until its object is gone.
+// sync compares the pods that there are with those that run. A pod whose program ended for good stays in the map
+// until its object is gone.
 func (k *podRunner) sync(ctx context.Context, there []corev1.Pod, all *sync.WaitGroup) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

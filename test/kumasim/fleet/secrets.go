@@ -21,7 +21,8 @@ const (
 	keyPrefix    = "zone-token-signing-key"
 )
 
-// secrets is a kumasim.Source: the secrets of the global's cluster as last seen, through an outage of its API server too.
+// secrets is a kumasim.Source: the secrets of the global's cluster as last seen, through an outage of its API server
+// too.
 type secrets struct {
 	c         *cluster
 	namespace string

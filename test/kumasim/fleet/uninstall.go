@@ -12,8 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Uninstall takes everything away again but the kinds and the namespaces, which are empty when it returns (a namespace is only deleted after
-// five seconds, and its controller is asked again and again). Call it when no Fleet plays any more.
+// Uninstall takes everything away again but the kinds and the namespaces, which are empty when it returns (a
+// namespace is only deleted after five seconds, and its controller is asked again and again). Call it when no Fleet
+// plays any more.
 func Uninstall(ctx context.Context, o Options) error {
 	o = o.filled()
 	all, err := o.clusters()
@@ -95,7 +96,8 @@ func (o Options) uninstall(ctx context.Context, c *cluster) error {
 	return nil
 }
 
-// empty deletes all of a kind in a namespace, "" for a kind that is in none; a kind that the cluster does not have has none.
+// empty deletes all of a kind in a namespace, "" for a kind that is in none; a kind that the cluster does not have
+// has none.
 func (c *cluster) empty(ctx context.Context, kind schema.GroupVersionResource, namespace string) error {
 	now, background := int64(0), metav1.DeletePropagationBackground
 	err := c.dyn.Resource(kind).Namespace(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now, PropagationPolicy: &background}, metav1.ListOptions{})

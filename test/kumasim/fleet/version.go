@@ -35,8 +35,8 @@ func (v version) atLeast(major, minor, patch int) bool {
 	return slices.Compare([]int{v.major, v.minor, v.patch}, []int{major, minor, patch}) >= 0
 }
 
-// names is which variables the version reads: the old ones up to 2.14.5, both in 2.14.6, the new ones from 3.0. Kuma authenticates zones
-// from 3.0 alone.
+// names is which variables the version reads: the old ones up to 2.14.5, both in 2.14.6, the new ones from 3.0. Kuma
+// authenticates zones from 3.0 alone.
 func (v version) names() kumasim.Names {
 	switch {
 	case v.atLeast(3, 0, 0):
@@ -147,7 +147,8 @@ func (v version) noIssuer(env map[string]string) bool {
 	return v.atLeast(2, 14, 0) && v.names() != kumasim.NewNames && env[oldIssuer] == "false" || v.names() != kumasim.OldNames && env[newIssuer] == "false"
 }
 
-// auth is whom a global authenticates, by its environment. A value that the product does not know is an error, on which the process ends.
+// auth is whom a global authenticates, by its environment. A value that the product does not know is an error, on
+// which the process ends.
 func (v version) auth(env map[string]string) (kumasim.Auth, error) {
 	if !v.hasAuth() {
 		return kumasim.AuthNone, nil
