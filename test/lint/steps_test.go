@@ -55,6 +55,11 @@ func isStep(e ast.Expr) bool {
 	return ok && x.Name == "plan" && s.Sel.Name == "Step"
 }
 
+func isKind(e ast.Expr) bool {
+	s, ok := e.(*ast.SelectorExpr)
+	return ok && s.Sel.Name == "Kind"
+}
+
 // literal is the text of a string literal, "" for anything else.
 func literal(e ast.Expr) string {
 	l, ok := e.(*ast.BasicLit)
@@ -81,7 +86,11 @@ func judgeSteps(t *testing.T, name string, src []byte, kinds []string) []string 
 		found = append(found, strconv.Itoa(files.Position(n.Pos()).Line)+": "+what)
 	}
 	const apart = "tells steps apart by their kind: let the step say what differs"
-	isKind := func(e ast.Expr) bool { s, ok := e.(*ast.SelectorExpr); return ok && s.Sel.Name == "Kind" }
+	named := func(e ast.Expr) bool { return slices.Contains(kinds, literal(e)) }
+	isID := func(e ast.Expr) bool {
+		kind, _, is := strings.Cut(literal(e), "/")
+		return is && slices.Contains(kinds, kind)
+	}
 	ast.Inspect(f, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CompositeLit:
@@ -89,18 +98,18 @@ func judgeSteps(t *testing.T, name string, src []byte, kinds []string) []string 
 				report(n, "makes a step: a file step_KIND.go does")
 			}
 		case *ast.BasicLit:
-			if kind, _, is := strings.Cut(literal(n), "/"); is && slices.Contains(kinds, kind) {
+			if isID(n) {
 				report(n, apart)
 			}
 		case *ast.BinaryExpr:
-			if isKind(n.X) && slices.Contains(kinds, literal(n.Y)) || isKind(n.Y) && slices.Contains(kinds, literal(n.X)) {
+			if isKind(n.X) && named(n.Y) {
 				report(n, apart)
 			}
 		case *ast.SwitchStmt:
-			for _, c := range n.Body.List {
-				if n.Tag != nil && isKind(n.Tag) && slices.ContainsFunc(c.(*ast.CaseClause).List, func(e ast.Expr) bool { return slices.Contains(kinds, literal(e)) }) {
-					report(c, apart)
-				}
+			if isKind(n.Tag) && slices.ContainsFunc(n.Body.List, func(c ast.Stmt) bool {
+				return slices.ContainsFunc(c.(*ast.CaseClause).List, named)
+			}) {
+				report(n, apart)
 			}
 		}
 		return true

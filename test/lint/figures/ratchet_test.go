@@ -15,12 +15,12 @@ import (
 // complexity over 15, by top folder. No number may rise. Lower it here when you make it smaller. A row of zeros goes,
 // together with its exclusions there.
 var owed = map[string]struct{ lines, functions int }{
-	"krew":      {49, 3},
-	"manifests": {36, 3},
-	"pkg":       {2652, 94},
-	"plugin":    {590, 23},
-	"test":      {1052, 26},
-	"webhook":   {411, 19},
+	"krew":      {42, 3},
+	"manifests": {29, 3},
+	"pkg":       {1996, 94},
+	"plugin":    {548, 23},
+	"test":      {819, 26},
+	"webhook":   {334, 19},
 }
 
 // The exclusions of .golangci.yml for folders that are not yet in order let nothing new in.
