@@ -23,8 +23,8 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/probe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/webhookprobe"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 
@@ -152,7 +152,7 @@ func TestTheWebhookIsAskedAboutTheEditThatShowsIt(t *testing.T) {
 			if xcp == nil {
 				stored = m{"spec": m{}}
 			}
-			patch, what := probe.Edit(stored)
+			patch, what := webhookprobe.Edit(stored)
 			old, patched := []byte(text(stored)), []byte(text(patch))
 			changed, err := jsonpatch.MergePatch(old, patched)
 			if err != nil {

@@ -172,7 +172,7 @@ func TestRules(t *testing.T) {
 		{"XA066", "eu", "Central last received something of it 13m ago", func(f *plan.State) { eu(f).LastEvent = noon.Add(-13 * time.Minute) }, func(f *plan.State) { eu(f).LastEvent = time.Time{} }},
 		{"XA067", "mpc", "Central counts 1 stream of cluster state for 1 edge", func(f *plan.State) { f.Hub.Connections.State = 1 }, func(f *plan.State) { f.Hub.Connections = nil }},
 		{"XA068", "eu", "it is version 1", func(f *plan.State) {
-			eu(f).Fence = plan.Fence{Policy: plan.Ref{Name: plan.FenceName, UID: "p"}, Outdated: "it is version 1"}
+			eu(f).Fence = plan.Fence{Policy: plan.Ref{Name: plan.FenceName, UID: "p"}, OutdatedReason: "it is version 1"}
 		}, func(f *plan.State) { eu(f).Fence = plan.Fence{Unavailable: "its API server has none"} }},
 		{"XA070", "hub", "it is not there", func(f *plan.State) { no := false; f.Hub.Inspection.Guarded = &no }, func(f *plan.State) { f.Hub.Inspection.Guarded = nil }},
 		{"XA071", "eu", "its statement, by ci, was believed until 2026-03-01T12:00:00Z", func(f *plan.State) { st := *eu(f).Statement; st.Until = noon; eu(f).Statement = &st },

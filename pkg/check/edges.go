@@ -184,11 +184,11 @@ func clientGone(l *run) {
 
 func fenceOutdated(l *run) {
 	for _, m := range l.edges() {
-		if m.Fence.Outdated == "" {
+		if m.Fence.OutdatedReason == "" {
 			continue
 		}
 		x := l.about(m)
-		x.Object, x.Found = "ValidatingAdmissionPolicy "+m.Fence.Policy.Name, m.Fence.Outdated
+		x.Object, x.Found = "ValidatingAdmissionPolicy "+m.Fence.Policy.Name, m.Fence.OutdatedReason
 		x.Remedy, x.Command = "run a migration, which replaces it and verifies that it denies", l.xcpauth("migrate")
 	}
 }

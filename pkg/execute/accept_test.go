@@ -90,8 +90,8 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 		{"of a cluster that is not listed, under a name of nobody's", openHub("far", "near"), handedOver("elsewhere", time.Minute, func(e *api.EdgeCluster) { e.Spec.ClusterName = "near" }), `it is named "elsewhere" and is about cluster "near"`, nil},
 		{"of one of two that claim a cluster", openHub("far"), handedOver("far-ctx", time.Minute, func(e *api.EdgeCluster) { e.Spec.ClusterName = "far" }), "", []string{"hub edgeclusters", "hub status"}},
 		{"that was taken back since", listed(func(e object) {
-			e["status"] = object{"observedTime": seen.Format(time.RFC3339)} // as it is left by what roster.Void takes away
-			for key := range roster.Void()["status"].(map[string]any) {
+			e["status"] = object{"observedTime": seen.Format(time.RFC3339)} // what a retraction leaves
+			for key := range roster.RetractedStatus()["status"].(map[string]any) {
 				delete(e["status"].(object), key)
 			}
 		}), handedOver("far", time.Minute, func(e *api.EdgeCluster) { e.Status.ObservedTime = &metav1.Time{Time: seen} }), "was taken back since", nil},

@@ -1,8 +1,8 @@
 package execute
 
 import (
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -11,14 +11,14 @@ import (
 // have it.
 func registering(hub string, m plan.Member, reads []plan.Read) map[string][]plan.Permission {
 	needs := map[string][]plan.Permission{hub: roster.Ref(m.Name).Permissions(listing(m), "get", "patch")}
-	needs[hub] = append(needs[hub], access.SecretRef(roster.ObjectName(m.Name)).Permissions("create", "update")...)
-	for _, o := range access.Objects(m.Object.Namespace, reads) {
+	needs[hub] = append(needs[hub], edgereader.SecretRef(roster.ObjectName(m.Name)).Permissions("create", "update")...)
+	for _, o := range edgereader.Objects(m.Object.Namespace, reads) {
 		needs[m.Context] = append(needs[m.Context], o.Ref.Permissions("create", "patch")...)
 	}
 	needs[m.Context] = append(
 		needs[m.Context],
 		plan.Permission{Verb: "create", Resource: "serviceaccounts", Subresource: "token",
-			Namespace: m.Object.Namespace, Name: access.ReaderName},
+			Namespace: m.Object.Namespace, Name: edgereader.ReaderName},
 	)
 	for _, r := range reads {
 		verb := "list"
@@ -47,9 +47,9 @@ func unregistering(hub string, m plan.Member, voids bool) map[string][]plan.Perm
 	if voids {
 		needs[hub] = append(needs[hub], stating(m.Name)[1:]...)
 	}
-	needs[hub] = append(needs[hub], access.SecretRef(roster.ObjectName(m.Name)).Permissions("delete")...)
+	needs[hub] = append(needs[hub], edgereader.SecretRef(roster.ObjectName(m.Name)).Permissions("delete")...)
 	if m.Err == "" {
-		for _, o := range access.Objects(m.Object.Namespace, nil) {
+		for _, o := range edgereader.Objects(m.Object.Namespace, nil) {
 			needs[m.Context] = append(needs[m.Context], o.Ref.Permissions("delete")...)
 		}
 	}
@@ -63,7 +63,7 @@ func forgetting(name string, alive, live bool) []plan.Permission {
 		plan.Permission{Verb: "create", Resource: "events", Namespace: api.Namespace},
 	)
 	if live {
-		all = append(all, access.SecretRef(roster.ObjectName(name)).Permissions("delete")...)
+		all = append(all, edgereader.SecretRef(roster.ObjectName(name)).Permissions("delete")...)
 	}
 	if !alive {
 		return all

@@ -9,7 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -27,7 +27,7 @@ func copyRef(p plan.Write, name string) plan.Ref {
 // backUp copies the data of the object into its copy. A copy of something else that lies there is an earlier run's,
 // and of no use any more: a run that was interrupted was taken back before another began. The copy is read back,
 // since the way back depends on it.
-func (w writer) backUp(ctx context.Context, c *fleet.Cluster, p plan.Write, live map[string]any) error {
+func (w writer) backUp(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, live map[string]any) error {
 	to := copyRef(p, p.BackupAs)
 	made := plan.Write{Context: p.Context, Object: to, Op: plan.OpCreate, After: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": live["type"], "data": live["data"],
@@ -62,7 +62,7 @@ func (w writer) backUp(ctx context.Context, c *fleet.Cluster, p plan.Write, live
 }
 
 // deleteWithBackup deletes an object that was copied as it is: one that changes meanwhile is copied again.
-func (w writer) deleteWithBackup(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
+func (w writer) deleteWithBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
 	var changed *ChangedError
 	for range conflictRetries {
 		live, err := get(ctx, c, p.Object)
@@ -91,7 +91,7 @@ func (w writer) deleteWithBackup(ctx context.Context, c *fleet.Cluster, p plan.W
 }
 
 // recreateFromBackup makes an object again from its copy; one that is there again is left as it is.
-func (w writer) recreateFromBackup(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
+func (w writer) recreateFromBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
 	from, err := get(ctx, c, copyRef(p, p.RestoreFrom))
 	if err != nil {
 		if !apierrors.IsNotFound(err) {
@@ -112,7 +112,7 @@ func (w writer) recreateFromBackup(ctx context.Context, c *fleet.Cluster, p plan
 }
 
 // fromBackup makes the patch that writes the object back from its copy: every key of it, and none beside them.
-func (w writer) fromBackup(ctx context.Context, c *fleet.Cluster, p plan.Write) (plan.Write, error) {
+func (w writer) fromBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write) (plan.Write, error) {
 	from, err := get(ctx, c, copyRef(p, p.RestoreFrom))
 	if err != nil {
 		return p, fmt.Errorf("reading the copy of %s in %s: %s", p.Object, p.Context, observe.Explain(err))

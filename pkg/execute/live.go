@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -23,7 +23,7 @@ import (
 
 // Live is the clusters of a kubeconfig.
 type Live struct {
-	Fleet        *fleet.Fleet
+	Fleet        *kubeconfig.Fleet
 	Observer     *observe.Observer
 	Provider     plan.Provider
 	Where        plan.Selection // which of the contexts hold the hub
@@ -174,7 +174,8 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 }
 
 // publish writes the status of a member's entry as it stands now.
-func publish(ctx context.Context, c *fleet.Cluster, name string, observed *metav1.Time, status map[string]any) error {
+func publish(ctx context.Context, c *kubeconfig.Cluster, name string, observed *metav1.Time,
+	status map[string]any) error {
 	body := map[string]any{"status": status}
 	live, err := get(ctx, c, roster.Ref(name))
 	switch {

@@ -16,7 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -60,7 +60,7 @@ const microTime = "2006-01-02T15:04:05.000000Z07:00"
 // leaseLock is a lock that renews itself.
 type leaseLock struct {
 	live   *Live
-	c      *fleet.Cluster
+	c      *kubeconfig.Cluster
 	holder string
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -186,7 +186,7 @@ func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
 	if l.Metadata.ResourceVersion == "" {
 		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: lockRef.Group, Version: lockRef.Version, Resource: lockRef.Resource, Namespace: lockRef.Namespace}))
 	}
-	b, err := fleet.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type", "application/json").Body(doc).Do(ctx))
+	b, err := kubeconfig.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type", "application/json").Body(doc).Do(ctx))
 	if err != nil {
 		return stored, err
 	}

@@ -93,7 +93,7 @@ func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 		}
 		return false
 	}
-	void := plan.Write{Context: "hub", Object: roster.Ref("far"), Op: plan.OpUpdateStatus, After: roster.Void()}
+	void := plan.Write{Context: "hub", Object: roster.Ref("far"), Op: plan.OpUpdateStatus, After: roster.RetractedStatus()}
 	if _, err := e.write(t.Context(), void, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -115,7 +115,8 @@ func (l Enroller) each(ctx context.Context, f plan.State, names []string, do fun
 //  4. Read it by the very kubeconfig, as the webhook will.
 //  5. Store the kubeconfig in the hub.
 //  6. Have the webhook decide from it.
-func (l Enroller) register(ctx context.Context, hub *fleet.Cluster, m plan.Member, how Registration) (string, error) {
+func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member,
+	how Registration) (string, error) {
 	edge, err := l.Fleet.Cluster(m.Context)
 	if err != nil {
 		return "", &NotBegunError{err}
@@ -132,7 +133,7 @@ func (l Enroller) register(ctx context.Context, hub *fleet.Cluster, m plan.Membe
 	if err := l.enlist(ctx, hub, m); err != nil {
 		return "", &NotBegunError{err}
 	}
-	for _, o := range access.Objects(kube.Namespace, how.Reads(cp)) {
+	for _, o := range edgereader.Objects(kube.Namespace, how.Reads(cp)) {
 		if err := apply(ctx, edge, o.Ref, o.Body); err != nil {
 			return "", err
 		}
@@ -150,8 +151,8 @@ func (l Enroller) register(ctx context.Context, hub *fleet.Cluster, m plan.Membe
 	if err != nil {
 		return "", fmt.Errorf("nothing was stored in the hub: reading %s in %s by its own kubeconfig: %w", m.Name, m.Context, err)
 	}
-	ref := access.SecretRef(roster.ObjectName(m.Name))
-	body := map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": map[string]any{access.KubeconfigKey: text},
+	ref := edgereader.SecretRef(roster.ObjectName(m.Name))
+	body := map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": map[string]any{edgereader.KubeconfigKey: text},
 		"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace, "annotations": token.Annotations(), "labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
 	if err := replace(ctx, hub, ref, body); err != nil {
 		return "", fmt.Errorf("%w; its namespace %s comes with the webhook: kubectl apply -k manifests/overlays/self-signed", err, api.EdgesNamespace)
@@ -163,8 +164,8 @@ func (l Enroller) register(ctx context.Context, hub *fleet.Cluster, m plan.Membe
 }
 
 // reachable is the kubeconfig, without a token, by which the webhook reaches what a context reaches.
-func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconfig, error) {
-	k := access.Kubeconfig{Server: cfg.Host, CA: cfg.CAData, ServerName: cfg.TLSClientConfig.ServerName}
+func reachable(name string, cfg *rest.Config, how Registration) (edgereader.Kubeconfig, error) {
+	k := edgereader.Kubeconfig{Server: cfg.Host, CA: cfg.CAData, ServerName: cfg.TLSClientConfig.ServerName}
 	cannot := func(why string) error {
 		return fmt.Errorf("context %s cannot be handed to the webhook: it %s", name, why)
 	}
@@ -203,7 +204,7 @@ func reachable(name string, cfg *rest.Config, how Registration) (access.Kubeconf
 
 // enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's
 // entry is not touched.
-func (l Enroller) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member) error {
+func (l Enroller) enlist(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) error {
 	entry := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
 	if m.Registered {
 		live, err := get(ctx, hub, roster.Ref(m.Name))
@@ -227,7 +228,7 @@ func (l Enroller) enlist(ctx context.Context, hub *fleet.Cluster, m plan.Member)
 }
 
 // apply makes an object what it should be, by server-side apply.
-func apply(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]any) error {
+func apply(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[string]any) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	doc, err := json.Marshal(body)
@@ -243,7 +244,7 @@ func apply(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]
 
 // replace makes an object what it should be, and reads nothing of what is there: the answer to a patch is the stored
 // object, so that anyone who may patch a secret may read it. It is updated, or else created.
-func replace(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[string]any) error {
+func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[string]any) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	doc, err := json.Marshal(body)
@@ -268,32 +269,33 @@ func replace(ctx context.Context, c *fleet.Cluster, ref plan.Ref, body map[strin
 }
 
 // issue has an API server issue a token of the reader.
-func issue(ctx context.Context, c *fleet.Cluster, namespace string) (access.Token, error) {
+func issue(ctx context.Context, c *kubeconfig.Cluster, namespace string) (edgereader.Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	who := namespace + "/" + access.ReaderName
-	b, err := fleet.Body(c.REST.Post().AbsPath(access.TokenPath(namespace)).SetHeader("Content-Type", "application/json").Body(access.TokenRequest()).Do(ctx))
+	who := namespace + "/" + edgereader.ReaderName
+	b, err := kubeconfig.Body(c.REST.Post().AbsPath(edgereader.TokenPath(namespace)).SetHeader("Content-Type", "application/json").Body(edgereader.TokenRequest()).Do(ctx))
 	if err != nil {
-		return access.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %s", who, c.Context, observe.Explain(err))
+		return edgereader.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %s", who, c.Context, observe.Explain(err))
 	}
-	token, err := access.ReadToken(b)
+	token, err := edgereader.ReadToken(b)
 	if err != nil {
-		return access.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %w", who, c.Context, err)
+		return edgereader.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %w", who, c.Context, err)
 	}
 	return token, nil
 }
 
 // proveAccess reads an edge by its kubeconfig, and says what was read. Where the address that was given is not
 // reached from here, the reader's rights are proved by the context's own way, and that is said.
-func proveAccess(ctx context.Context, edge *fleet.Cluster, kube access.Kubeconfig, cp api.ControlPlaneReference, how Registration) (string, error) {
-	client, err := access.NewClient(kube, how.Agent, nil)
+func proveAccess(ctx context.Context, edge *kubeconfig.Cluster, kube edgereader.Kubeconfig, cp api.ControlPlaneReference, how Registration) (string, error) {
+	client, err := edgereader.NewClient(kube, how.Agent, nil)
 	if err != nil {
 		return "", err
 	}
 	defer client.Close()
 	said, err := readBy(ctx, client, cp, how)
-	var fault *access.Fault
-	if how.Server == "" || !errors.As(err, &fault) || fault.Kind != access.Unreachable && fault.Kind != access.Timeout {
+	var fault *edgereader.Fault
+	if how.Server == "" || !errors.As(err, &fault) ||
+		fault.Kind != edgereader.Unreachable && fault.Kind != edgereader.Timeout {
 		return said, err
 	}
 	own := rest.AnonymousClientConfig(edge.Config)
@@ -302,7 +304,7 @@ func proveAccess(ctx context.Context, edge *fleet.Cluster, kube access.Kubeconfi
 	if err != nil {
 		return "", fmt.Errorf("making a client for context %s: %w", edge.Context, err)
 	}
-	through := access.Through(kube, edge.Config.Host, http, how.Agent)
+	through := edgereader.Through(kube, edge.Config.Host, http, how.Agent)
 	if said, err = readBy(ctx, through, cp, how); err != nil {
 		return "", err
 	}
@@ -310,7 +312,7 @@ func proveAccess(ctx context.Context, edge *fleet.Cluster, kube access.Kubeconfi
 }
 
 // readBy reads an edge until rights and token have taken effect.
-func readBy(ctx context.Context, client *access.Client, cp api.ControlPlaneReference, how Registration) (string, error) {
+func readBy(ctx context.Context, client *edgereader.Client, cp api.ControlPlaneReference, how Registration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeEffect)
 	defer cancel()
 	for {
@@ -322,7 +324,7 @@ func readBy(ctx context.Context, client *access.Client, cp api.ControlPlaneRefer
 				return "what it presents is not clear now: " + why, nil
 			}
 			return why, nil
-		case fault.Kind != access.Forbidden && fault.Kind != access.Unauthorized:
+		case fault.Kind != edgereader.Forbidden && fault.Kind != edgereader.Unauthorized:
 			return "", fault
 		}
 		select {
@@ -334,7 +336,7 @@ func readBy(ctx context.Context, client *access.Client, cp api.ControlPlaneRefer
 }
 
 // setEvidence says in the roster what the webhook is to decide from.
-func setEvidence(ctx context.Context, hub *fleet.Cluster, name string, evidence api.Evidence) error {
+func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evidence api.Evidence) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	doc, err := json.Marshal(map[string]any{"spec": map[string]any{"evidence": evidence}})
@@ -359,7 +361,7 @@ func (e explained) Unwrap() error { return e.error }
 //  1. Take back what the roster states of it, unless that is what is seen now: nobody looked at it while the webhook read the edge itself.
 //  2. Have the webhook decide from statements.
 //  3. Remove the kubeconfig, and the reader.
-func (l Enroller) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Member) Outcome {
+func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) Outcome {
 	stated := "decided from statements again"
 	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || m.Statement.Fence != "" && !m.Fence.Verified ||
 		!slices.Equal(m.Statement.Presents, m.Evidence.Presents))
@@ -367,7 +369,7 @@ func (l Enroller) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Mem
 		return Outcome{State: Refused, Why: err.Error()}
 	}
 	if voids {
-		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus, After: roster.TakenBack(roster.Void(), l.Now())}
+		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus, After: roster.TakenBack(roster.RetractedStatus(), l.Now())}
 		if _, err := l.Write(ctx, void, nil); err != nil {
 			return Outcome{State: Failed, Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}
 		}
@@ -376,15 +378,15 @@ func (l Enroller) unregister(ctx context.Context, hub *fleet.Cluster, m plan.Mem
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement); err != nil && !apierrors.IsNotFound(err) {
 		return Outcome{State: Failed, Why: err.Error()}
 	}
-	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(m.Name)), Op: plan.OpDelete}, nil)
+	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(m.Name)), Op: plan.OpDelete}, nil)
 	if err != nil {
 		return Outcome{State: Failed, Why: err.Error()}
 	}
 	namespace := m.Object.Namespace
 	if m.Err != "" {
-		return Outcome{State: Unreachable, Why: fmt.Sprintf("the hub does not read it any more (%s); ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s", stated, access.ReaderName, m.Err)}
+		return Outcome{State: Unreachable, Why: fmt.Sprintf("the hub does not read it any more (%s); ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s", stated, edgereader.ReaderName, m.Err)}
 	}
-	objects := access.Objects(namespace, nil)
+	objects := edgereader.Objects(namespace, nil)
 	for i := range objects { // the right to renew goes before the identity
 		removed, err := l.Write(ctx, plan.Write{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Op: plan.OpDelete}, nil)
 		if err != nil {

@@ -271,7 +271,7 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 // retractStatement takes back what the roster states of a member; of one that it does not list there is nothing.
 func (e *Executor) retractStatement(ctx context.Context, member string) error {
 	var gone *ChangedError
-	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(member), Op: plan.OpUpdateStatus, After: roster.Void()}, nil)
+	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(member), Op: plan.OpUpdateStatus, After: roster.RetractedStatus()}, nil)
 	if errors.As(err, &gone) {
 		return nil
 	}

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -56,7 +56,7 @@ func newBed(t *testing.T, clusters map[string][]object) (*bed, *Executor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: path})
+	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,16 +11,16 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
 // findHub looks for the hub and returns its client.
-func (l Enroller) findHub(ctx context.Context) (*fleet.Cluster, plan.State, error) {
+func (l Enroller) findHub(ctx context.Context) (*kubeconfig.Cluster, plan.State, error) {
 	f := l.Observe(ctx)
 	if !f.Hub.Found {
 		return nil, f, errors.New(f.Hub.Err)
@@ -40,8 +40,8 @@ func (l Enroller) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, err
 }
 
 // entries lists the roster of a hub.
-func (l Enroller) entries(ctx context.Context, hub *fleet.Cluster) ([]api.EdgeCluster, error) {
-	b, err := fleet.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+func (l Enroller) entries(ctx context.Context, hub *kubeconfig.Cluster) ([]api.EdgeCluster, error) {
+	b, err := kubeconfig.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
 		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
 	if apierrors.IsNotFound(err) {
 		return nil, nil // not installed: nobody is registered
@@ -124,7 +124,7 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
 	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) { // nobody would renew or remove it any more
-		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: access.SecretRef(roster.ObjectName(name)), Op: plan.OpDelete}, nil); err != nil {
+		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(name)), Op: plan.OpDelete}, nil); err != nil {
 			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -83,7 +83,7 @@ func (l *Live) supply(ctx context.Context, w writer, s plan.Supply, still func()
 }
 
 // ask asks of a secret that is about to be replaced who keeps it.
-func ask(ctx context.Context, c *fleet.Cluster, p plan.Write) error {
+func ask(ctx context.Context, c *kubeconfig.Cluster, p plan.Write) error {
 	live, err := get(ctx, c, p.Object)
 	if err != nil {
 		return fmt.Errorf("reading %s in %s before replacing it: %w", p.Object, p.Context, explained{err})
@@ -93,7 +93,7 @@ func ask(ctx context.Context, c *fleet.Cluster, p plan.Write) error {
 }
 
 // replace writes the data of a secret that is there.
-func (w writer) replace(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
+func (w writer) replace(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err

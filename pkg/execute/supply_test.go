@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -74,7 +74,7 @@ func writes(t *testing.T, forbidden string, objects ...object) (*Live, func() []
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: path})
+	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -31,7 +31,7 @@ const conflictRetries = 5
 const writeTimeout = 30 * time.Second
 
 type writer struct {
-	fleet  *fleet.Fleet
+	fleet  *kubeconfig.Fleet
 	fills  map[string]FillSecret
 	dryRun bool
 }
@@ -133,7 +133,7 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 	return false, fmt.Errorf("changing %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
 }
 
-func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
+func (w writer) create(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err
@@ -158,7 +158,7 @@ func (w writer) create(ctx context.Context, c *fleet.Cluster, p plan.Write, stil
 
 // remove deletes an object that still is the one that was seen. One that is gone already is no error. Of one that was
 // not seen, which is ours, nothing is read.
-func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Write, still func() error) (bool, error) {
+func (w writer) remove(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
 	switch {
 	case p.BackupAs != "":
 		return w.deleteWithBackup(ctx, c, p, still)
@@ -179,7 +179,7 @@ func (w writer) remove(ctx context.Context, c *fleet.Cluster, p plan.Write, stil
 }
 
 // removeAt deletes an object at one resourceVersion, at any when that is empty.
-func (w writer) removeAt(ctx context.Context, c *fleet.Cluster, p plan.Write, version string, still func() error) (bool, error) {
+func (w writer) removeAt(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, version string, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err
@@ -237,8 +237,8 @@ func (w writer) explain(p plan.Write, err error) error {
 	return fmt.Errorf("writing %s in %s: %s", p.Object, p.Context, observe.Explain(err))
 }
 
-func get(ctx context.Context, c *fleet.Cluster, r plan.Ref) (map[string]any, error) {
-	b, err := fleet.Body(c.REST.Get().AbsPath(objectPath(r)).Do(ctx))
+func get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any, error) {
+	b, err := kubeconfig.Body(c.REST.Get().AbsPath(objectPath(r)).Do(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -28,7 +28,7 @@ func (o *Observer) Lacking(ctx context.Context, name string, needs []plan.Permis
 }
 
 // access asks for each right, all side by side on the connection that is there.
-func (o *Observer) access(ctx context.Context, c *fleet.Cluster, needs []plan.Permission) map[plan.Permission]plan.AccessReview {
+func (o *Observer) access(ctx context.Context, c *kubeconfig.Cluster, needs []plan.Permission) map[plan.Permission]plan.AccessReview {
 	answers := make(map[plan.Permission]plan.AccessReview, len(needs))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -44,7 +44,7 @@ func (o *Observer) access(ctx context.Context, c *fleet.Cluster, needs []plan.Pe
 	return answers
 }
 
-func (o *Observer) ask(ctx context.Context, c *fleet.Cluster, n plan.Permission) plan.AccessReview {
+func (o *Observer) ask(ctx context.Context, c *kubeconfig.Cluster, n plan.Permission) plan.AccessReview {
 	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
 	attributes := map[string]string{"verb": n.Verb, "group": n.Group, "resource": n.Resource, "subresource": n.Subresource, "namespace": n.Namespace, "name": n.Name}
@@ -52,7 +52,7 @@ func (o *Observer) ask(ctx context.Context, c *fleet.Cluster, n plan.Permission)
 	if err != nil {
 		return plan.AccessReview{Err: fmt.Sprintf("encoding a SelfSubjectAccessReview: %v", err)}
 	}
-	body, err := fleet.Body(c.REST.Post().AbsPath(accessReviews).SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").MaxRetries(2).Body(question).Do(ctx))
+	body, err := kubeconfig.Body(c.REST.Post().AbsPath(accessReviews).SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").MaxRetries(2).Body(question).Do(ctx))
 	if err != nil {
 		return plan.AccessReview{Err: Explain(err)}
 	}

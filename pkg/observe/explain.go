@@ -15,7 +15,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 )
 
 const cut = "the connection to the API server was cut before the answer was complete"
@@ -57,7 +57,7 @@ func explainTransport(err error) string {
 	var unknownCA x509.UnknownAuthorityError
 	var wrongName x509.HostnameError
 	var timeout net.Error
-	var proxy *fleet.ProxyError
+	var proxy *kubeconfig.ProxyError
 	cause := err
 	var u *url.Error
 	if errors.As(err, &u) {

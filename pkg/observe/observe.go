@@ -10,13 +10,13 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // Observer looks at the contexts of a fleet.
 type Observer struct {
-	Fleet *fleet.Fleet
+	Fleet *kubeconfig.Fleet
 	// Reads is the provider's.
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
 	// Trim, when set, takes out of a body what the provider does not read: what is left is kept for every context.
@@ -63,7 +63,7 @@ func (o *Observer) one(ctx context.Context, name string) plan.Snapshot {
 	defer deadline.stop()
 	answer := make(chan plan.Snapshot, 1)
 	p := &progress{reads: map[plan.Read]plan.Result{}}
-	go func() { answer <- o.look(ctx, deadline, name, p) }()
+	go func() { answer <- o.readContext(ctx, deadline, name, p) }()
 	select {
 	case s := <-answer:
 		return s
@@ -82,7 +82,7 @@ const grace = 2 * time.Second
 
 // tooLong says what did not come in time: the credential, or else an answer of the API server.
 func (o *Observer) tooLong(ctx context.Context, err error) string {
-	var credential *fleet.CredentialError
+	var credential *kubeconfig.CredentialError
 	switch {
 	case !errors.Is(context.Cause(ctx), errDeadline):
 		return "interrupted"
@@ -104,9 +104,9 @@ func (p *progress) copy() map[plan.Read]plan.Result {
 	return maps.Clone(p.reads)
 }
 
-// look gets the credential of the context and performs burst after burst, all reads of a burst side by side, until
-// the provider asks for nothing more.
-func (o *Observer) look(ctx context.Context, deadline *deadline, name string, p *progress) plan.Snapshot {
+// readContext gets the credential of the context and performs burst after burst, all reads of a burst side by side,
+// until the provider asks for nothing more.
+func (o *Observer) readContext(ctx context.Context, deadline *deadline, name string, p *progress) plan.Snapshot {
 	s := plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name)}
 	cluster, err := o.Fleet.Connect(ctx, name, deadline.run)
 	switch {
@@ -164,7 +164,7 @@ func allFailed(reads map[plan.Read]plan.Result) (why string, denied bool) {
 	return why, denied
 }
 
-func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan.Result {
+func (o *Observer) read(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) plan.Result {
 	within, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
 	var body []byte
@@ -179,7 +179,7 @@ func (o *Observer) read(ctx context.Context, c *fleet.Cluster, r plan.Read) plan
 		if r.Labels != "" {
 			req.Param("labelSelector", r.Labels)
 		}
-		body, err = fleet.Body(req.Do(within))
+		body, err = kubeconfig.Body(req.Do(within))
 	}
 	if err != nil && ctx.Err() != nil {
 		return plan.Result{Err: o.tooLong(ctx, nil)}

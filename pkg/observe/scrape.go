@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/streaming/pkg/httpstream"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -25,7 +25,7 @@ import (
 const maxPage = 16 << 20
 
 // scrape gets /metrics of a pod's port.
-func scrape(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) {
+func scrape(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) ([]byte, error) {
 	f, err := forward(ctx, c, r)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func scrape(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) 
 
 // served makes a TLS handshake with a pod's port and returns the certificates that it presents, as PEM. They are
 // looked at and not trusted: nothing is said over the connection.
-func served(ctx context.Context, c *fleet.Cluster, r plan.Read) ([]byte, error) {
+func served(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) ([]byte, error) {
 	f, err := forward(ctx, c, r)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ type forwarded struct {
 
 // Forward is a connection to a port of a pod, as kubectl port-forward makes one, without opening a port on this
 // machine. It ends with ctx, and what the node said of a failure is in the error of its first read.
-func Forward(ctx context.Context, c *fleet.Cluster, namespace, pod string, port int) (net.Conn, error) {
+func Forward(ctx context.Context, c *kubeconfig.Cluster, namespace, pod string, port int) (net.Conn, error) {
 	f, err := forward(ctx, c, plan.Read{Version: "v1", Resource: "pods", Namespace: namespace, Name: pod, Port: port})
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (e explained) Read(p []byte) (int, error) {
 
 // forward connects to a pod's port without opening one on this machine: over WebSocket, or over SPDY where the API
 // server or a proxy before it does not speak that, as kubectl does.
-func forward(ctx context.Context, c *fleet.Cluster, r plan.Read) (*forwarded, error) {
+func forward(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) (*forwarded, error) {
 	wrap := func(err error) error {
 		return fmt.Errorf("forwarding port %d of pod %s/%s: %w", r.Port, r.Namespace, r.Name, err)
 	}
@@ -147,7 +147,7 @@ func (f *forwarded) SetWriteDeadline(time.Time) error { return nil }
 
 // dial opens the port-forward connection. Not all that dialling does takes a context, so a stuck one is left behind
 // at the deadline.
-func dial(ctx context.Context, c *fleet.Cluster, r plan.Read) (httpstream.Connection, error) {
+func dial(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) (httpstream.Connection, error) {
 	cfg := rest.CopyConfig(c.Config)
 	if deadline, ok := ctx.Deadline(); ok {
 		cfg.Timeout = time.Until(deadline)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -27,11 +27,11 @@ func TestPortForwardFallsBackToSPDY(t *testing.T) {
 				apifake.Status(w, tc.code, "Refused", "refused by the test")
 				return true
 			}
-			kubeconfig, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"eu": s}, nil)
+			path, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"eu": s}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, err := fleet.Load(fleet.Options{Kubeconfig: kubeconfig})
+			f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
 			if err != nil {
 				t.Fatal(err)
 			}

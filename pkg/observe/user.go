@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 )
 
 // selfReviews is where an API server says who asks (authentication.k8s.io/v1, since Kubernetes 1.28). Everybody may ask
@@ -22,7 +22,7 @@ func (o *Observer) User(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	question := []byte(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`)
-	body, err := fleet.Body(c.REST.Post().AbsPath(selfReviews).SetHeader("Content-Type", "application/json").
+	body, err := kubeconfig.Body(c.REST.Post().AbsPath(selfReviews).SetHeader("Content-Type", "application/json").
 		SetHeader("Accept", "application/json").Body(question).Do(ctx))
 	if err != nil {
 		return "", fmt.Errorf("asking the API server of %s who asks: %s", name, Explain(err))

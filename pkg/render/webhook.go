@@ -6,26 +6,26 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/probe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/webhookprobe"
 )
 
 // Webhook is what `kubectl xcpauth webhook status` reports.
 type Webhook struct {
-	APIVersion    string        `json:"apiVersion"`
-	Kind          string        `json:"kind"`
-	At            time.Time     `json:"at"`
-	Hub           string        `json:"hub"` // the ManagementPlane
-	Context       string        `json:"context"`
-	Answer        probe.Answer  `json:"answer"`             // asked, not asked, failed, unknown
-	Decision      string        `json:"decision,omitempty"` // allowed or denied, where it was asked
-	Version       string        `json:"version,omitempty"`  // the webhook's, where it said it
-	Edit          string        `json:"edit"`               // what was tried as a dry run
-	Says          string        `json:"says,omitempty"`     // the API server's words
-	Configuration WebhookConfig `json:"configuration"`
-	Pods          WebhookCount  `json:"pods"`
-	Endpoints     WebhookCount  `json:"endpoints"`
-	Problems      []string      `json:"problems"`
-	Next          string        `json:"next"`
+	APIVersion    string              `json:"apiVersion"`
+	Kind          string              `json:"kind"`
+	At            time.Time           `json:"at"`
+	Hub           string              `json:"hub"` // the ManagementPlane
+	Context       string              `json:"context"`
+	Answer        webhookprobe.Answer `json:"answer"`             // asked, not asked, failed, unknown
+	Decision      string              `json:"decision,omitempty"` // allowed or denied, where it was asked
+	Version       string              `json:"version,omitempty"`  // the webhook's, where it said it
+	Edit          string              `json:"edit"`               // what was tried as a dry run
+	Says          string              `json:"says,omitempty"`     // the API server's words
+	Configuration WebhookConfig       `json:"configuration"`
+	Pods          WebhookCount        `json:"pods"`
+	Endpoints     WebhookCount        `json:"endpoints"`
+	Problems      []string            `json:"problems"`
+	Next          string              `json:"next"`
 }
 
 // WebhookConfig is the ValidatingWebhookConfiguration.
@@ -55,13 +55,13 @@ type WebhookCount struct {
 }
 
 // NewWebhook makes the report of a look at a hub's webhook. again makes a verb the command line of the same selection.
-func NewWebhook(l probe.Look, hub, context string, again func(verb string) string) Webhook {
+func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string) string) Webhook {
 	r := Webhook{APIVersion: APIVersion, Kind: "Webhook", At: l.At.UTC().Truncate(time.Second), Hub: hub, Context: context,
 		Answer: l.Result.Answer, Version: l.Result.Version, Edit: l.Edit, Says: l.Result.Says,
-		Configuration: WebhookConfig{Name: probe.Name, Installed: l.Installed, Error: l.Configuration, Entries: []WebhookEntry{}},
+		Configuration: WebhookConfig{Name: webhookprobe.Name, Installed: l.Installed, Error: l.Configuration, Entries: []WebhookEntry{}},
 		Pods:          WebhookCount{Ready: l.Pods.Ready, Wanted: l.Pods.Wanted, Missing: l.Pods.Missing, Error: l.Pods.Err},
 		Endpoints:     WebhookCount{Ready: l.Endpoints.Ready, Error: l.Endpoints.Err}, Problems: []string{}}
-	if l.Result.Answer == probe.Asked {
+	if l.Result.Answer == webhookprobe.Asked {
 		r.Decision = "denied"
 		if l.Result.Allowed {
 			r.Decision = "allowed"
@@ -78,7 +78,7 @@ func NewWebhook(l probe.Look, hub, context string, again func(verb string) strin
 		}
 	}
 	if !l.Installed && l.Configuration == "" {
-		r.Problems = append(r.Problems, "ValidatingWebhookConfiguration "+probe.Name+" is not there: nothing denies dangerous edits")
+		r.Problems = append(r.Problems, "ValidatingWebhookConfiguration "+webhookprobe.Name+" is not there: nothing denies dangerous edits")
 	}
 	switch {
 	case l.Pods.Missing:
@@ -96,17 +96,17 @@ func NewWebhook(l probe.Look, hub, context string, again func(verb string) strin
 // next is what to do about the answer.
 func (r Webhook) next(again func(verb string) string) string {
 	switch {
-	case r.Answer == probe.Asked && len(r.Problems) > 0:
+	case r.Answer == webhookprobe.Asked && len(r.Problems) > 0:
 		return "it is asked; fix what is named above"
-	case r.Answer == probe.Asked:
+	case r.Answer == webhookprobe.Asked:
 		return "nothing to do: the API server asks it"
-	case r.Answer == probe.Failed:
+	case r.Answer == webhookprobe.Failed:
 		return "guarded edits are refused until it answers; see why its pods do not: " + fmt.Sprintf("kubectl get pods -n %s --context %s", "xcpauth-system", r.Context)
-	case r.Answer == probe.Unasked && !r.Configuration.Installed:
+	case r.Answer == webhookprobe.Unasked && !r.Configuration.Installed:
 		return "install it: kubectl apply -k manifests/overlays/self-signed"
-	case r.Answer == probe.Unasked && len(r.Problems) > 0:
+	case r.Answer == webhookprobe.Unasked && len(r.Problems) > 0:
 		return "dangerous edits go through; apply what is shipped over it: kubectl apply -k manifests/overlays/self-signed"
-	case r.Answer == probe.Unasked:
+	case r.Answer == webhookprobe.Unasked:
 		return "dangerous edits may go through; an API server takes a new configuration over within seconds, so look again: " + again("webhook status")
 	}
 	return "the probe shows nothing as long as something else refuses it; fix that, then: " + again("webhook status")
@@ -116,15 +116,15 @@ func (r Webhook) next(again func(verb string) string) string {
 func (r Webhook) Table(w io.Writer, wide bool) {
 	answer := string(r.Answer)
 	switch {
-	case r.Answer == probe.Asked && r.Version != "":
+	case r.Answer == webhookprobe.Asked && r.Version != "":
 		answer = fmt.Sprintf("asked, and it %s the edit; its version is %s", r.Decision, r.Version)
-	case r.Answer == probe.Asked:
+	case r.Answer == webhookprobe.Asked:
 		answer = fmt.Sprintf("asked, and it %s the edit", r.Decision)
-	case r.Answer == probe.Unasked:
+	case r.Answer == webhookprobe.Unasked:
 		answer = "NOT ASKED: the edit was admitted, and nobody says that the webhook saw it"
-	case r.Answer == probe.Failed:
+	case r.Answer == webhookprobe.Failed:
 		answer = "FAILED: the API server could not reach it, and refused the edit for that"
-	case r.Answer == probe.Unknown:
+	case r.Answer == webhookprobe.Unknown:
 		answer = "unknown: the edit was refused before anything was shown"
 	}
 	paragraph(w, "webhook:       ", answer)

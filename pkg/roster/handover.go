@@ -100,7 +100,7 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, want
 		return fmt.Sprintf("it is named %q and is about cluster %q; it must be as kubectl xcpauth edge publish --no-hub wrote it", e.Name, e.Spec.ClusterName)
 	}
 	if listed != nil {
-		if why := unlike(e, *listed, st.Observed); why != "" {
+		if why := entryMismatch(e, *listed, st.Observed); why != "" {
 			return why
 		}
 	}
@@ -118,8 +118,8 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, want
 	return ""
 }
 
-// unlike says in what a statement does not fit the roster's entry of the same name.
-func unlike(e, listed api.EdgeCluster, observed time.Time) string {
+// entryMismatch says in what a statement does not fit the roster's entry of the same name.
+func entryMismatch(e, listed api.EdgeCluster, observed time.Time) string {
 	rebuilt := fmt.Sprintf("; if the cluster was rebuilt, take the old entry out with: kubectl xcpauth edge forget %s --reason WHY", e.Name)
 	was := listed.Spec.ControlPlane
 	switch {

@@ -139,7 +139,7 @@ func TestWhatIsTakenBackKeepsNoFence(t *testing.T) {
 	if err := json.Unmarshal(text, &o); err != nil {
 		t.Fatal(err)
 	}
-	for key, value := range Void()["status"].(map[string]any) {
+	for key, value := range RetractedStatus()["status"].(map[string]any) {
 		if value != nil {
 			t.Errorf("%s is written and not taken away", key)
 		}

@@ -364,8 +364,8 @@ func Renewal(m plan.Member) map[string]any {
 	return map[string]any{"spec": EntryObject(m)["spec"]}
 }
 
-// Void is the status that states nothing of a member, as a merge patch; see TakenBack.
-func Void() map[string]any {
+// RetractedStatus is the status that states nothing of a member, as a merge patch; see TakenBack.
+func RetractedStatus() map[string]any {
 	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil, "fence": nil}}
 }
 

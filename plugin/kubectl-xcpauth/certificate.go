@@ -49,7 +49,7 @@ func newCertificateShowCommand(fo *fleetOptions) *cobra.Command {
 		Example: `  # Show Central's certificate beside the names that edges dial
   kubectl xcpauth certificate show`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := o.look(cmd.Context())
+			f, err := o.observeHub(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -80,8 +80,8 @@ read; one that is there is not overwritten. Nothing in a cluster is changed.`,
 	return cmd
 }
 
-// look looks at the fleet, and ends when there is no hub.
-func (o *certificateOptions) look(ctx context.Context) (plan.State, error) {
+// observeHub looks at the fleet, and ends when there is no hub.
+func (o *certificateOptions) observeHub(ctx context.Context) (plan.State, error) {
 	live, err := o.clusters(true)
 	if err != nil {
 		return plan.State{}, err
@@ -101,7 +101,7 @@ func (o *certificateOptions) request(ctx context.Context) error {
 	if o.keyOut == "" {
 		return errors.New("the new private key needs a file; name one with --key-out")
 	}
-	f, err := o.look(ctx)
+	f, err := o.observeHub(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,13 +14,13 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 )
 
 // issueOptions are the flags of token issue.
@@ -191,7 +191,7 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 }
 
 // ofGlobal has the global of the contexts issue a token, or signs it with its newest key.
-func (o *issueOptions) ofGlobal(ctx context.Context, tokens issuer.Tokens, f plan.State, goal plan.Goal) (issued, error) {
+func (o *issueOptions) ofGlobal(ctx context.Context, tokens tokenissuer.Tokens, f plan.State, goal plan.Goal) (issued, error) {
 	request, err := migration.Request(f, goal, o.zone)
 	if err != nil {
 		return issued{}, &codeError{code: exitRefused, text: err.Error()}
@@ -214,7 +214,7 @@ func (o *issueOptions) put(ctx context.Context, live *execute.Live, m plan.Membe
 	if o.secret == "" {
 		o.secret = "cp-token" // as in the product's page
 	}
-	secret := issuer.Secret(o.secret, o.within, state.TokenKey, t.token)
+	secret := tokenissuer.Secret(o.secret, o.within, state.TokenKey, t.token)
 	secret["immutable"] = true
 	live.Supplier = ready{secret}
 	supply := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: o.within, Wants: []string{o.secret}, Token: &plan.TokenRequest{}}
@@ -237,7 +237,7 @@ func (ready) Makes() bool  { return false }
 func (o *issueOptions) hand(t issued, now time.Time) error {
 	text := t.token.Reveal()
 	if o.secret != "" {
-		o := issuer.Secret(o.secret, o.within, state.TokenKey, t.token)
+		o := tokenissuer.Secret(o.secret, o.within, state.TokenKey, t.token)
 		if meta := o["metadata"].(map[string]any); meta["namespace"] == "" {
 			delete(meta, "namespace")
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 )
 
 func newKeyCommand(o *fleetOptions) *cobra.Command {
@@ -66,7 +66,7 @@ func (o *keyOptions) run(now time.Time) error {
 	case o.namespace == "":
 		return errors.New("--namespace is empty; the control plane sees only secrets in its own namespace")
 	}
-	text, err := issuer.NewPEM()
+	text, err := tokenissuer.NewPEM()
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,14 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
@@ -127,7 +127,7 @@ func (o *fleetOptions) print(r render.Report) error {
 // completeFlags completes contexts and formats from the kubeconfig alone, without touching a cluster.
 func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 	contexts := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig})
+		f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: o.kubeconfig})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -178,7 +178,8 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
 	}
-	f, err := fleet.Load(fleet.Options{Kubeconfig: o.kubeconfig, Kuberc: o.kuberc, Hubs: hubs, Contexts: o.contexts,
+	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: o.kubeconfig, Kuberc: o.kuberc, Hubs: hubs,
+		Contexts:  o.contexts,
 		UserAgent: "kubectl-xcpauth/" + version,
 		Terminal:  userTerminal(o.In), Stderr: o.ErrOut, Watched: isTerminal(o.In) || isTerminal(o.screen.w)})
 	if err != nil {
@@ -187,7 +188,7 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
 	live := &execute.Live{Fleet: f, Provider: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
 		Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
-		SecretFields: map[string]execute.FillSecret{migration.KeySecretField: issuer.NewKey},
+		SecretFields: map[string]execute.FillSecret{migration.KeySecretField: tokenissuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics,
 			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at

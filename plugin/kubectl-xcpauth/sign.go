@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/issuer"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 )
 
 // Who issues zone tokens, the values of --tokens-from.
@@ -59,8 +59,8 @@ func (s *signFlags) goal(g plan.Goal) plan.Goal {
 
 // tokens is who gets zones their tokens, with what the global's API is asked with. Of a saved plan the goal says
 // whether that is needed: it is given again.
-func (s *signFlags) tokens(live *execute.Live, goal plan.Goal) (issuer.Tokens, error) {
-	all := issuer.Tokens{Fleet: live.Fleet}
+func (s *signFlags) tokens(live *execute.Live, goal plan.Goal) (tokenissuer.Tokens, error) {
+	all := tokenissuer.Tokens{Fleet: live.Fleet}
 	switch {
 	case goal.OwnLogin && s.login == "":
 		return all, errors.New("the saved plan asks the global's API with a token of yours, which is not kept in it; pass --api-token again")

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/fleet"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
@@ -303,5 +303,5 @@ func (o *tokenOptions) get(ctx context.Context, name string, r plan.Read) plan.R
 	if err != nil {
 		return plan.Result{Err: err.Error()}
 	}
-	return observe.Result(fleet.Body(c.REST.Get().AbsPath(observe.Path(r)).SetHeader("Accept", "application/json").Do(ctx)))
+	return observe.Result(kubeconfig.Body(c.REST.Get().AbsPath(observe.Path(r)).SetHeader("Accept", "application/json").Do(ctx)))
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/probe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/webhookprobe"
 )
 
 func newWebhookCommand(o *fleetOptions) *cobra.Command {
@@ -62,7 +62,7 @@ func webhookStatus(ctx context.Context, o *fleetOptions) error {
 	}
 	within, cancel := context.WithTimeout(ctx, o.memberTimeout)
 	defer cancel()
-	look := probe.LookAt(within, hub, f.Hub.Object, time.Now)
+	look := webhookprobe.LookAt(within, hub, f.Hub.Object, time.Now)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -70,9 +70,9 @@ func webhookStatus(ctx context.Context, o *fleetOptions) error {
 		return err
 	}
 	switch look.Result.Answer {
-	case probe.Asked:
+	case webhookprobe.Asked:
 		return nil
-	case probe.Unknown:
+	case webhookprobe.Unknown:
 		return &codeError{code: exitError}
 	}
 	return &codeError{code: exitRefused}

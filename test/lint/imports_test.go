@@ -40,7 +40,7 @@ const (
 )
 
 // deciding are the packages that take values and return values.
-var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/chain", "./pkg/tsb/...", "./pkg/token",
+var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/pki", "./pkg/tsb/...", "./pkg/token",
 	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./webhook/verdict"}
 
 var rules = []rule{
@@ -169,7 +169,7 @@ func TestRulesRefuseWhatTheyName(t *testing.T) {
 		{pkg{ImportPath: "./pkg/guard", Imports: []string{"os"}}, []string{"os"}},
 		{pkg{ImportPath: "./pkg/guard", Imports: []string{"net/url", "fmt"}, Deps: []string{"os", "net/url"}}, nil},
 		{pkg{ImportPath: "./pkg/guard", TestImports: []string{"os"}}, nil},
-		{pkg{ImportPath: "./pkg/plan", Imports: []string{"./pkg/fleet"}, Deps: []string{"k8s.io/client-go/rest"}}, []string{"./pkg/fleet", "k8s.io/client-go/rest"}},
+		{pkg{ImportPath: "./pkg/plan", Imports: []string{"./pkg/kubeconfig"}, Deps: []string{"k8s.io/client-go/rest"}}, []string{"./pkg/kubeconfig", "k8s.io/client-go/rest"}},
 		{pkg{ImportPath: "./pkg/tsb", Imports: []string{"./pkg/plan", "./pkg/api"}}, nil},
 		{pkg{ImportPath: "./pkg/check", Imports: []string{"./pkg/kongmesh/inspect"}, Deps: []string{"./pkg/tsb/state"}},
 			[]string{"./pkg/kongmesh/inspect", "./pkg/tsb/state"}},

@@ -42,9 +42,9 @@ type Handler struct {
 	// MayOverride asks whether a user has the verb override on a ManagementPlane. It is asked only about an edit that
 	// brings the digest of its blockers.
 	MayOverride func(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error)
-	// Announce is told of each denial by the rule and of each override of a verified review, dry runs left out. It must
+	// Record is told of each denial by the rule and of each override of a verified review, dry runs left out. It must
 	// not wait.
-	Announce func(events.Event)
+	Record func(events.Event)
 	// Clock says when now is.
 	Clock clock.PassiveClock
 	// Log gets one line per decision.
@@ -93,9 +93,9 @@ func (h *Handler) Handle(ctx context.Context, review admission.Request) admissio
 		slog.String("rests", rests(v)),
 		slog.String("error", verdict.OneLine(v.Cause, 1000)),
 		slog.Duration("took", took))
-	if doubt == verdict.Verified && !dryRun(review) && h.Announce != nil {
+	if doubt == verdict.Verified && !dryRun(review) && h.Record != nil {
 		if e, tells := happened(review, v); tells {
-			h.Announce(e)
+			h.Record(e)
 		}
 	}
 

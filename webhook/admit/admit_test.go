@@ -95,7 +95,7 @@ func serve(t testing.TB, read func(context.Context, string) (verdict.Inventory, 
 	s := served{log: &lines{}, told: make(chan events.Event, 100)}
 	h := &admit.Handler{Read: read, Stored: asStored, Clock: testclock.NewFakePassiveClock(now),
 		Log: slog.New(slog.NewJSONHandler(s.log, nil)), Version: "v1.2.3",
-		Announce: func(e events.Event) { s.told <- e }}
+		Record: func(e events.Event) { s.told <- e }}
 	if change != nil {
 		change(h)
 	}

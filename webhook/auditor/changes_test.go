@@ -148,7 +148,8 @@ func TestNeitherTheStatementNorTheConditionWipesTheOther(t *testing.T) {
 	if d := cmp.Diff(merged(t, stated), after); d != "" {
 		t.Errorf("the condition changed the statement (-before +after):\n%s", d)
 	}
-	for name, patch := range map[string]any{"stated again": map[string]any{"status": again}, "taken back": roster.Void()} {
+	for name, patch := range map[string]any{"stated again": map[string]any{"status": again},
+		"taken back": roster.RetractedStatus()} {
 		if after := merged(t, stated, audited, patch); !slices.Contains(after.Conditions, *accepted) {
 			t.Errorf("%s: the condition is gone: %+v", name, after)
 		}

@@ -100,7 +100,7 @@ const (
 	lastWrite = 2 * time.Second // for all that is left at the end
 )
 
-// Queue writes Events, one after another. Announce may be called from anywhere.
+// Queue writes Events, one after another. Record may be called from anywhere.
 type Queue struct {
 	*Writer
 	log    *slog.Logger
@@ -120,8 +120,8 @@ func NewQueue(w *Writer, log *slog.Logger) *Queue {
 	return &Queue{Writer: w, log: log, queue: make(chan Event, waiting), series: map[Event]series{}}
 }
 
-// Announce queues an Event, or drops it where too many wait. It never waits.
-func (q *Queue) Announce(e Event) {
+// Record queues an Event, or drops it where too many wait. It never waits.
+func (q *Queue) Record(e Event) {
 	select {
 	case q.queue <- e:
 	default:

@@ -114,10 +114,10 @@ func TestAnEventIsAboutTheObjectAndARepeatIsItsSeries(t *testing.T) {
 	s, clock := start(t), testclock.NewFakePassiveClock(noon)
 	q, end := queue(t, s, clock)
 	written := outcomes(t, "written")
-	q.Announce(denial)
+	q.Record(denial)
 	<-s.came
 	for range 2 {
-		q.Announce(denial)
+		q.Record(denial)
 		<-s.came
 	}
 	end()
@@ -144,7 +144,7 @@ func TestAnotherEventIsWrittenWhereItIsAnotherOrLongAgoOrGone(t *testing.T) {
 	s, clock := start(t), testclock.NewFakePassiveClock(noon)
 	q, end := queue(t, s, clock)
 	say := func(e Event, requests int) {
-		q.Announce(e)
+		q.Record(e)
 		for range requests {
 			<-s.came
 		}
@@ -170,12 +170,12 @@ func TestADecisionNeverWaitsForAnEvent(t *testing.T) {
 	s.let = make(chan struct{})
 	q, end := queue(t, s, clock)
 	dropped := outcomes(t, "dropped")
-	q.Announce(denial)
+	q.Record(denial)
 	<-s.came // and hangs
 	for i := range waiting + 7 {
 		e := denial
 		e.Note = strings.Repeat("x", i)
-		q.Announce(e)
+		q.Record(e)
 	}
 	if n := outcomes(t, "dropped") - dropped; n != 7 {
 		t.Errorf("%v dropped, want 7", n)
@@ -194,12 +194,12 @@ func TestTheEndWaitsForNoMoreThanOneWrite(t *testing.T) {
 	s.let = make(chan struct{})
 	q, end := queue(t, s, clock)
 	dropped, failed := outcomes(t, "dropped"), outcomes(t, "failed")
-	q.Announce(denial)
+	q.Record(denial)
 	<-s.came // and hangs
 	for i := range 50 {
 		e := denial
 		e.Note = strings.Repeat("x", i)
-		q.Announce(e)
+		q.Record(e)
 	}
 	end()
 	if d, f, asked := outcomes(t, "dropped")-dropped, outcomes(t, "failed")-failed, len(s.came); d != 49 || f != 2 || asked != 1 {
@@ -213,7 +213,7 @@ func TestWhatIsNotTakenIsCountedAndForgotten(t *testing.T) {
 	s.answer = http.StatusForbidden
 	q, end := queue(t, s, clock)
 	failed := outcomes(t, "failed")
-	q.Announce(denial)
+	q.Record(denial)
 	<-s.came
 	end()
 	if n := outcomes(t, "failed") - failed; n != 1 || len(s.requests) != 1 {
@@ -228,8 +228,8 @@ func TestWhatAnEventDoesNotHoldIsCut(t *testing.T) {
 	long.Name, long.Note = strings.Repeat("m", 253), strings.Repeat("é", 2000)
 	nameless := denial
 	nameless.Name = ""
-	q.Announce(long)
-	q.Announce(nameless)
+	q.Record(long)
+	q.Record(nameless)
 	end()
 	for _, e := range s.all() {
 		if len(e.Name) > 253 || len(e.Note) > 1024 || strings.HasPrefix(e.Name, ".") {

@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -185,7 +185,7 @@ func (e *fakeEdge) handle(w http.ResponseWriter, r *http.Request) {
 		apifake.Status(w, http.StatusUnauthorized, "Unauthorized", "who is "+r.Header.Get("Authorization"))
 		return
 	}
-	if r.URL.Path == access.TokenPath("istio-system") && r.Method == http.MethodPost {
+	if r.URL.Path == edgereader.TokenPath("istio-system") && r.Method == http.MethodPost {
 		e.mu.Lock()
 		e.issued++
 		next := fmt.Sprintf("%s.%d", canary, e.issued)
@@ -202,7 +202,7 @@ func (e *fakeEdge) kubeconfig() []byte {
 	e.Helper()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	text, err := access.Kubeconfig{Server: "https://" + e.address, CA: e.own.ca, Namespace: "istio-system", Token: plan.NewSecret([]byte(e.token))}.Encode()
+	text, err := edgereader.Kubeconfig{Server: "https://" + e.address, CA: e.own.ca, Namespace: "istio-system", Token: plan.NewSecret([]byte(e.token))}.Encode()
 	if err != nil {
 		e.Fatal(err)
 	}

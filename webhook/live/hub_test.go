@@ -18,8 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
@@ -80,11 +80,11 @@ func (h *fakeHub) listRoster(context.Context) ([]api.EdgeCluster, error) {
 
 // store writes the edge's kubeconfig of now.
 func (h *fakeHub) store(e *fakeEdge) {
-	h.put(e.name, m{"kubeconfig": e.kubeconfig()}, access.Token{Issued: time.Now(), Expires: time.Now().Add(time.Hour)}.Annotations())
+	h.put(e.name, m{"kubeconfig": e.kubeconfig()}, edgereader.Token{Issued: time.Now(), Expires: time.Now().Add(time.Hour)}.Annotations())
 }
 
 // kubeconfig is the one that lies in the hub.
-func (h *fakeHub) kubeconfig(name string) access.Kubeconfig {
+func (h *fakeHub) kubeconfig(name string) edgereader.Kubeconfig {
 	h.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -97,7 +97,7 @@ func (h *fakeHub) kubeconfig(name string) access.Kubeconfig {
 	if err := json.Unmarshal(b, &decoded); err != nil {
 		h.Fatal(err)
 	}
-	k, err := access.Parse(decoded.Kubeconfig)
+	k, err := edgereader.Parse(decoded.Kubeconfig)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func (d *decider) decide() verdict.Verdict {
 	d.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d.within)
 	defer cancel()
-	read := d.reader.Join(func(context.Context, string) (verdict.Inventory, error) {
+	read := d.reader.WithLiveReads(func(context.Context, string) (verdict.Inventory, error) {
 		d.hub.mu.Lock()
 		defer d.hub.mu.Unlock()
 		now, until := metav1.Now(), metav1.NewTime(time.Now().Add(time.Minute))

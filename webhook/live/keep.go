@@ -8,8 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 )
 
 // DefaultKeep is how often connections and tokens are looked at: often enough that an API server does not let an idle
@@ -69,7 +69,7 @@ func (r *Reader) tend(ctx context.Context, name string, s secret) {
 		r.log.Warn("the kubeconfig of an edge is refused", "edge", name, "error", err.Error())
 		return
 	}
-	if r.clock.Now().Before(access.RenewAt(s.annotations)) {
+	if r.clock.Now().Before(edgereader.RenewAt(s.annotations)) {
 		if fault := client.Warm(ctx); fault != nil {
 			r.log.Info("an edge could not be reached", "edge", name, "why", fault.Why)
 		}
@@ -85,7 +85,8 @@ func (r *Reader) tend(ctx context.Context, name string, s secret) {
 }
 
 // renew gets a new token and stores it, unless another replica has done so meanwhile.
-func (r *Reader) renew(ctx context.Context, client *access.Client, name string, s secret) (outcome string, err error) {
+func (r *Reader) renew(ctx context.Context, client *edgereader.Client, name string,
+	s secret) (outcome string, err error) {
 	k, token, err := client.Renew(ctx)
 	if err != nil {
 		return renewalFailed, err

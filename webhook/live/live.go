@@ -12,8 +12,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
@@ -37,7 +37,7 @@ type Reader struct {
 	agent   string
 	log     *slog.Logger
 	clock   clock.PassiveClock
-	held    *access.Budget
+	held    *edgereader.Budget
 
 	mu    sync.Mutex
 	edges map[string]*edge // by the name of the roster's entry, which is its Secret's
@@ -46,7 +46,7 @@ type Reader struct {
 // edge is the connection to one edge, for as long as its kubeconfig stays what it is.
 type edge struct {
 	digest [sha256.Size]byte // of the kubeconfig
-	client *access.Client
+	client *edgereader.Client
 	err    error // why the kubeconfig is refused
 }
 
@@ -62,16 +62,16 @@ func NewReader(cfg *rest.Config, roster Roster, version string, log *slog.Logger
 		return nil, fmt.Errorf("making a client for the kubeconfigs of edges: %w", err)
 	}
 	return &Reader{objects: objects, roster: roster, agent: "xcpauth-webhook/" + version, log: log,
-		clock: clock.RealClock{}, held: access.NewBudget(heldBytes), edges: map[string]*edge{}}, nil
+		clock: clock.RealClock{}, held: edgereader.NewBudget(heldBytes), edges: map[string]*edge{}}, nil
 }
 
 // Inventory is how the inventory of a hub is read.
 type Inventory func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
 
-// Join adds to an inventory what is read of its members in their own clusters: of those that are to be read live, and
-// of those whose kubeconfig is in the hub all the same, so that what is stated of them is checked. The kubeconfigs are
-// read beside the inventory.
-func (r *Reader) Join(read Inventory) Inventory {
+// WithLiveReads adds to an inventory what is read of its members in their own clusters: of those that are to be read
+// live, and of those whose kubeconfig is in the hub all the same, so that what is stated of them is checked. The
+// kubeconfigs are read beside the inventory.
+func (r *Reader) WithLiveReads(read Inventory) Inventory {
 	return func(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 		listed := make(chan secrets, 1)
 		go func() { listed <- r.list(ctx) }()
@@ -131,8 +131,8 @@ func (r *Reader) read(ctx context.Context, members []api.EdgeCluster, found secr
 	}
 	for _, m := range members {
 		if _, answered := readings[m.Name]; !answered {
-			count(string(access.Timeout), r.clock.Since(began))
-			readings[m.Name] = verdict.Reading{Why: access.TimedOut(r.clock.Since(began)).Why}
+			count(string(edgereader.Timeout), r.clock.Since(began))
+			readings[m.Name] = verdict.Reading{Why: edgereader.TimedOut(r.clock.Since(began)).Why}
 		}
 	}
 	return readings
@@ -173,7 +173,7 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it again with: kubectl xcpauth edge register %s", api.EdgesNamespace, m.Name, err, m.Name))
 	}
 	results, fault := client.Burst(ctx, state.LiveReads(*cp), state.Trim)
-	if fault != nil && fault.Kind == access.Unauthorized {
+	if fault != nil && fault.Kind == edgereader.Unauthorized {
 		if newer, ok := r.newer(ctx, m.Name, secret); ok {
 			if client, err = r.connect(m.Name, newer.kubeconfig); err == nil {
 				results, fault = client.Burst(ctx, state.LiveReads(*cp), state.Trim)
@@ -182,7 +182,7 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 	}
 	if fault != nil {
 		why := fault.Why
-		if fault.Kind == access.Unauthorized || fault.Kind == access.Forbidden || fault.Kind == access.Untrusted {
+		if fault.Kind == edgereader.Unauthorized || fault.Kind == edgereader.Forbidden || fault.Kind == edgereader.Untrusted {
 			why += "; if that is as it should be, renew its access with: kubectl xcpauth edge register " + m.Name
 		}
 		return unknown(string(fault.Kind), why)
@@ -202,7 +202,7 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 
 // connect returns the client of an edge, made again when its kubeconfig has changed. The old one ends with what it
 // has in flight.
-func (r *Reader) connect(name string, kubeconfig []byte) (*access.Client, error) {
+func (r *Reader) connect(name string, kubeconfig []byte) (*edgereader.Client, error) {
 	digest := sha256.Sum256(kubeconfig)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,9 +210,9 @@ func (r *Reader) connect(name string, kubeconfig []byte) (*access.Client, error)
 		return e.client, e.err
 	}
 	made := &edge{digest: digest}
-	k, err := access.Parse(kubeconfig)
+	k, err := edgereader.Parse(kubeconfig)
 	if err == nil {
-		made.client, err = access.NewClient(k, r.agent, r.held)
+		made.client, err = edgereader.NewClient(k, r.agent, r.held)
 	}
 	made.err = err
 	r.drop(name)

@@ -15,8 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
@@ -71,7 +71,7 @@ func TestAHungEdgeIsNamedAndKeepsNobodyElse(t *testing.T) {
 	}
 	d := h.decider(decisionTime)
 	d.admits("all on JWT")
-	before := counted(t, "xcpauth_webhook_live_reads_total", string(access.Timeout))
+	before := counted(t, "xcpauth_webhook_live_reads_total", string(edgereader.Timeout))
 	for _, i := range []int{3, 17} {
 		edges[i].answering(func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true })
 	}
@@ -86,7 +86,7 @@ func TestAHungEdgeIsNamedAndKeepsNobodyElse(t *testing.T) {
 	if !slices.Equal(blocked, []string{"edge-03", "edge-17"}) {
 		t.Errorf("blocked by %v", blocked)
 	}
-	if n := counted(t, "xcpauth_webhook_live_reads_total", string(access.Timeout)) - before; n != 2 {
+	if n := counted(t, "xcpauth_webhook_live_reads_total", string(edgereader.Timeout)) - before; n != 2 {
 		t.Errorf("%v timeouts are counted, want 2", n)
 	}
 }
@@ -195,7 +195,8 @@ func TestAMemberThatNobodyReadIsUnknown(t *testing.T) {
 
 // due are the annotations of a token that is past two thirds of its life.
 func due() map[string]string {
-	return access.Token{Issued: time.Now().Add(-50 * time.Minute), Expires: time.Now().Add(10 * time.Minute)}.Annotations()
+	return edgereader.Token{Issued: time.Now().Add(-50 * time.Minute),
+		Expires: time.Now().Add(10 * time.Minute)}.Annotations()
 }
 
 func TestTokensAreRenewedAtTwoThirdsByOneReplicaOrTheOther(t *testing.T) {

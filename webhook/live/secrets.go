@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/access"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 )
 
 // secret is the part of a Secret that is used.
@@ -52,7 +52,7 @@ func (r *Reader) list(ctx context.Context) secrets {
 }
 
 func secretOf(o unstructured.Unstructured) secret {
-	encoded, _, _ := unstructured.NestedString(o.Object, "data", access.KubeconfigKey)
+	encoded, _, _ := unstructured.NestedString(o.Object, "data", edgereader.KubeconfigKey)
 	text, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		text = nil // refused like an empty one
@@ -72,7 +72,8 @@ func (r *Reader) newer(ctx context.Context, name string, before secret) (secret,
 
 // store puts a kubeconfig with a new token in the place of the one that it was renewed with. It says false when
 // somebody else was faster.
-func (r *Reader) store(ctx context.Context, name string, before secret, text []byte, token access.Token) (bool, error) {
+func (r *Reader) store(ctx context.Context, name string, before secret, text []byte,
+	token edgereader.Token) (bool, error) {
 	o, err := r.secrets().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return false, fmt.Errorf("reading Secret %s/%s before renewing it: %w", api.EdgesNamespace, name, err)
@@ -80,7 +81,7 @@ func (r *Reader) store(ctx context.Context, name string, before secret, text []b
 	if !bytes.Equal(secretOf(*o).kubeconfig, before.kubeconfig) {
 		return false, nil
 	}
-	if err := unstructured.SetNestedField(o.Object, base64.StdEncoding.EncodeToString(text), "data", access.KubeconfigKey); err != nil {
+	if err := unstructured.SetNestedField(o.Object, base64.StdEncoding.EncodeToString(text), "data", edgereader.KubeconfigKey); err != nil {
 		return false, fmt.Errorf("writing Secret %s/%s: it is not as its kind says", api.EdgesNamespace, name)
 	}
 	annotations := o.GetAnnotations()

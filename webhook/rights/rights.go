@@ -13,26 +13,27 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/verdict"
 )
 
-// Asker asks with one identity, which needs the right to create subjectaccessreviews.
-type Asker struct {
+// Authorizer asks with one identity, which needs the right to create subjectaccessreviews.
+type Authorizer struct {
 	reviews client.SubjectAccessReviewInterface
 }
 
-// NewAsker asks the API server of cfg. The client has no rate limit of its own: a decision must not wait behind
+// NewAuthorizer asks the API server of cfg. The client has no rate limit of its own: a decision must not wait behind
 // another one.
-func NewAsker(cfg *rest.Config) (*Asker, error) {
+func NewAuthorizer(cfg *rest.Config) (*Authorizer, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
 	c, err := client.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for access reviews: %w", err)
 	}
-	return &Asker{c.SubjectAccessReviews()}, nil
+	return &Authorizer{c.SubjectAccessReviews()}, nil
 }
 
 // MayOverride says whether the user has the verb override on a ManagementPlane. Name is "" for one whose name the API
 // server makes up: then the right must be there for any name.
-func (a *Asker) MayOverride(ctx context.Context, user authenticationv1.UserInfo, namespace, name string) (bool, error) {
+func (a *Authorizer) MayOverride(ctx context.Context, user authenticationv1.UserInfo,
+	namespace, name string) (bool, error) {
 	extra := map[string]authorizationv1.ExtraValue{}
 	for key, values := range user.Extra {
 		extra[key] = authorizationv1.ExtraValue(values)

@@ -57,7 +57,7 @@ func RunAuditor(ctx context.Context, cfg *rest.Config, o Options, interval time.
 		return err
 	}
 	defer edges.Close()
-	reads := auditor.Reads{Hubs: members.Hubs, Members: edges.Join(members.Read)}
+	reads := auditor.Reads{Hubs: members.Hubs, Members: edges.WithLiveReads(members.Read)}
 	audits, err := auditor.New(cfg, reads, o.Namespace, interval, log)
 	if err != nil {
 		return err

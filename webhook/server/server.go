@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	rights, err := rights.NewAsker(cfg)
+	rights, err := rights.NewAuthorizer(cfg)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	told := events.NewQueue(writer, log)
+	recorder := events.NewQueue(writer, log)
 	edges, err := live.NewReader(cfg, members.Roster, o.Version, log)
 	if err != nil {
 		return err
@@ -102,12 +102,12 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	mux := http.NewServeMux()
 	webhook.NewServer(webhook.Options{WebhookMux: mux}).Register(admit.Path,
 		admit.Serve(&admit.Handler{ // which counts calls
-			Read: edges.Join(members.Read), Stored: members.Stored, Trusted: o.ClientCA != "",
+			Read: edges.WithLiveReads(members.Read), Stored: members.Stored, Trusted: o.ClientCA != "",
 			NamespaceEnds: members.NamespaceEnds,
-			MayOverride:   rights.MayOverride, Announce: told.Announce, Clock: clock.RealClock{}, Log: log, Version: o.Version},
+			MayOverride:   rights.MayOverride, Record: recorder.Record, Clock: clock.RealClock{}, Log: log, Version: o.Version},
 			admit.Limits{InFlight: o.MaxInFlight, Within: o.CallTimeout, Draining: draining.Load}))
 	keep := manager.RunnableFunc(func(ctx context.Context) error { edges.Keep(ctx, o.LiveInterval); return nil })
-	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(certificate), mgr.Add(told),
+	if err := errors.Join(mgr.Add(calls{o, mux, certificate, log}), mgr.Add(certificate), mgr.Add(recorder),
 		mgr.Add(keep)); err != nil {
 		return fmt.Errorf("adding the webhook server: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 
 // quickly is the one member of an entry as the decision sees it before anybody is named.
 func quickly(e api.EdgeCluster) guard.Member {
-	return account(Inventory{Roster: []api.EdgeCluster{e}}, noon, false)[0]
+	return summarizeMembers(Inventory{Roster: []api.EdgeCluster{e}}, noon, false)[0]
 }
 
 // Whatever lies in the roster: a statement that a decision believes was seen of the very ControlPlane that is

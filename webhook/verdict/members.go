@@ -56,14 +56,14 @@ func (inv Inventory) Empty() bool {
 //  4. MPC, where a pod of it runs and no entry is MPC's, is unknown, unless nobody else is known either.
 //  5. While those metrics cannot be read, somebody may be connected of whom nothing is known.
 func Members(inv Inventory, now time.Time) []guard.Member {
-	all := account(inv, now, true)
+	all := summarizeMembers(inv, now, true)
 	slices.SortStableFunc(all, func(a, b guard.Member) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 
-// account makes the Members in no order. Without words, names and reasons may be missing: enough to see whether
-// anybody blocks, for a fraction of the cost.
-func account(inv Inventory, now time.Time, words bool) []guard.Member {
+// summarizeMembers makes the Members in no order. Without words, names and reasons may be missing: enough to see
+// whether anybody blocks, for a fraction of the cost.
+func summarizeMembers(inv Inventory, now time.Time, words bool) []guard.Member {
 	members := make([]guard.Member, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	mpc := false
 	here, registered := byUID(inv.ControlPlanes), map[string]bool{} // of ControlPlanes here: few, however many members there are
@@ -99,7 +99,7 @@ func account(inv Inventory, now time.Time, words bool) []guard.Member {
 		named = append(named, text(cp, "spec", "managementPlane", "clusterName"))
 	}
 	slices.Sort(named)
-	for _, name := range beside(inv.Clusters, named) {
+	for _, name := range missingFrom(inv.Clusters, named) {
 		members = append(members, guard.Member{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
 	}
 	if inv.MPC != "" && !mpc && !inv.Empty() {
@@ -115,9 +115,9 @@ func account(inv Inventory, now time.Time, words bool) []guard.Member {
 // mpcNames are what Central may call MPC, and the standby's, in its metrics.
 var mpcNames = []string{"mpc", "mpc-standby"}
 
-// beside are the names that named, which is sorted, lacks, each once. Names that are sorted too, as API servers list
-// them, cost one walk.
-func beside(names, named []string) []string {
+// missingFrom are the names that named, which is sorted, lacks, each once. Names that are sorted too, as API servers
+// list them, cost one walk.
+func missingFrom(names, named []string) []string {
 	var lacked []string
 	at := 0
 	for i, name := range names {

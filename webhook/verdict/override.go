@@ -145,8 +145,8 @@ func rosterDigest(members []guard.Member) string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// wayOver says in one or two lines what an override needs, given what became of the one that was tried.
-func (q Question) wayOver(v Verdict, p Permission) string {
+// overrideHint says in one or two lines what an override needs, given what became of the one that was tried.
+func (q Question) overrideHint(v Verdict, p Permission) string {
 	with := fmt.Sprintf("%s=%s", OverrideAnnotation, v.Digest)
 	switch v.Override {
 	case Forbidden:

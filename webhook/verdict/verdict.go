@@ -171,7 +171,7 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 		v.Warnings = warnings(q.anomalies()...)
 		return v
 	}
-	members := account(inv, now, false)
+	members := summarizeMembers(inv, now, false)
 	v.Roster = rosterDigest(members)
 	v.Warnings = warnings(q.disagreements(inv)...)
 	v.Rule = RuleWithdraw

@@ -65,7 +65,7 @@ const unseen = "any edge that Central's metrics would name"
 // name, sorted.
 func seenByCentral(inv Inventory, named []string) []guard.Member {
 	var members []guard.Member
-	for _, name := range beside(inv.Central, named) {
+	for _, name := range missingFrom(inv.Central, named) {
 		if !slices.Contains(inv.Clusters, name) {
 			members = append(members, guard.Member{Name: name, Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
 		}

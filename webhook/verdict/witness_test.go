@@ -171,7 +171,7 @@ func TestNamesInAnyOrderAreEachFoundOnce(t *testing.T) {
 	for _, tc := range []struct{ names, named, want string }{
 		{"", "", ""}, {"a b c", "a b c", ""}, {"a b c", "b", "a c"}, {"c a b", "b", "c a"}, {"b a b a", "", "b a"}, {"c b a", "a b c", ""}, {"a z", "a b c", "z"}, {"b", "a c", "b"}, {"d a c", "a a c c", "d"},
 	} {
-		if got := strings.Join(beside(strings.Fields(tc.names), strings.Fields(tc.named)), " "); got != tc.want {
+		if got := strings.Join(missingFrom(strings.Fields(tc.names), strings.Fields(tc.named)), " "); got != tc.want {
 			t.Errorf("%q beside %q: %q, want %q", tc.names, tc.named, got, tc.want)
 		}
 	}

@@ -40,7 +40,7 @@ func (q Question) denial(v Verdict, p Permission) string {
 		fmt.Fprintf(&b, "\nNot as documented: %s", clean(o, 400))
 	}
 	b.WriteString("\nRun `kubectl xcpauth status` to see every member" + q.remedy())
-	b.WriteString("\n" + q.wayOver(v, p))
+	b.WriteString("\n" + q.overrideHint(v, p))
 	return b.String()
 }
 

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -27,7 +27,7 @@ func inspectServed(in *plan.Inspection, where string, s state.Source, w plan.Wor
 			"it is to serve its zones with a certificate, and "+s.Missing+", so its pods do not start", "create it")
 		return
 	}
-	certs, err := chain.Certificates(s.Token)
+	certs, err := pki.Certificates(s.Token)
 	if err != nil {
 		add(in, globalCertificateMalformed, object,
 			"the global serves its zones with it, and it cannot be used: "+err.Error(), "put a certificate there")
@@ -84,7 +84,7 @@ func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v st
 			"create it with the CA of the certificate with which the global serves its zones")
 		return
 	}
-	cas, err := chain.Bundle(v.Ca.Token)
+	cas, err := pki.Bundle(v.Ca.Token)
 	if err != nil { // Kuma pkg/config/multizone/multicluster.go: failed to parse root certificate
 		add(in, zoneCaMalformed, object,
 			"it verifies the global with it, and it cannot be used: "+err.Error()+"; a pod ends at its start",
@@ -94,12 +94,12 @@ func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v st
 	longest := slices.MaxFunc(cas, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }) // a bundle has the old CA beside the new one
 	in.Materials = append(in.Materials, plan.Material{What: "the CA with which the zone verifies the global", Where: v.Ca.Where, Needed: true, From: longest.NotBefore.UTC(), Until: longest.NotAfter.UTC(),
 		Remedy: "put the new CA there beside this one, before the global serves with a certificate of it"})
-	leaf, err := chain.Leaf(s.Token)
+	leaf, err := pki.Leaf(s.Token)
 	if s.Unknown != "" || s.Missing != "" || err != nil {
 		return // said of the global
 	}
 	const unless = "; unless something between the two serves another one, it refuses the global at its next connection"
-	if why := chain.Signed(v.Ca.Token, s.Token, at); why != "" {
+	if why := pki.Signed(v.Ca.Token, s.Token, at); why != "" {
 		add(in, zoneRefusesGlobal, object,
 			fmt.Sprintf("it does not verify the certificate with which the global serves its zones (secret %s): %s%s",
 				s.Where, why, unless),

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
@@ -176,7 +176,7 @@ func inspectHub(s plan.Snapshot, f *plan.State) {
 // SPIFFE ID and both usages, with the CA in the secret; for JWTs the usage of a server.
 func serverNeeds(f plan.State) *plan.Server {
 	hub := f.Hub
-	leaf, err := chain.Leaf(hub.Server.Chain)
+	leaf, err := pki.Leaf(hub.Server.Chain)
 	if err != nil {
 		return nil
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
@@ -131,9 +131,9 @@ func material(r plan.Result, where, key, what string, needed bool, fix string) p
 	if r.Missing || c.Unread != "" {
 		return c
 	}
-	read := chain.Certificates
+	read := pki.Certificates
 	if key == "ca.crt" {
-		read = chain.Bundle
+		read = pki.Bundle
 	}
 	certs, err := read(state.SecretValue(r, key))
 	if err != nil {
@@ -154,7 +154,7 @@ func ownTrust(hub plan.Hub, at time.Time) []plan.Distrust {
 	if len(hub.Server.CA) == 0 || hub.Server.Err != "" {
 		return nil
 	}
-	if why := chain.Signed(hub.Server.CA, hub.Server.Chain, at); why != "" {
+	if why := pki.Signed(hub.Server.CA, hub.Server.Chain, at); why != "" {
 		return []plan.Distrust{{Where: hub.Server.Where + " key ca.crt", Whose: "Central's certificate in the same secret", Why: why, Now: true,
 			Remedy: "put the CA that signed tls.crt, with every intermediate in tls.crt, into the secret"}}
 	}
@@ -183,7 +183,7 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.State) []plan.Distrust {
 		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there, and there is no CA in the hub to make it from",
 			Remedy: "create it with the CA that signs Central's certificate under key ca.crt"})
 	case r.OK() && bundle != nil:
-		if why := chain.Signed(bundle, hub.Server.Chain, s.Clock(f.At)); why != "" {
+		if why := pki.Signed(bundle, hub.Server.Chain, s.Clock(f.At)); why != "" {
 			all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: why, Now: onJWT, Remedy: fix})
 		}
 	}
@@ -202,14 +202,14 @@ func mutualTrust(r plan.Result, where, whose string, hub plan.Hub, at time.Time)
 	var all []plan.Distrust
 	if ca := state.SecretValue(r, "ca.crt"); ca == nil {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Remedy: fix})
-	} else if why := chain.Signed(ca, hub.Server.Chain, at); why != "" {
+	} else if why := pki.Signed(ca, hub.Server.Chain, at); why != "" {
 		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Remedy: fix})
 	}
 	if leaf := state.SecretValue(r, "tls.crt"); leaf != nil && len(hub.Server.CA) > 0 {
-		if _, err := chain.Leaf(leaf); err != nil {
+		if _, err := pki.Leaf(leaf); err != nil {
 			return all // said of the certificate itself
 		}
-		if why := chain.Signed(hub.Server.CA, leaf, at); why != "" {
+		if why := pki.Signed(hub.Server.CA, leaf, at); why != "" {
 			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Remedy: fix})
 		}
 	}

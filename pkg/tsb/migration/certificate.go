@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
@@ -183,7 +183,7 @@ func cannotReplace(c plan.Certificate, h plan.Hub, f plan.State, v classified) s
 			if verified[string(ca)] {
 				continue
 			}
-			if why := chain.Trusts(ca, c.Chain, "", f.At); why != "" {
+			if why := pki.Trusts(ca, c.Chain, "", f.At); why != "" {
 				return fmt.Sprintf("%s would not trust %s: %s", who, c.Where, why)
 			}
 			verified[string(ca)] = true

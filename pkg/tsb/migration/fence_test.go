@@ -183,16 +183,16 @@ func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
 	first := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: result(firstPolicy, as),
 		state.FenceBindingRead: result(firstBinding, as)})
 	if first.Current ||
-		first.Outdated != "another release of xcpauth installed it: it is version 1, and this release has version 2" {
+		first.OutdatedReason != "another release of xcpauth installed it: it is version 1, and this release has version 2" {
 		t.Errorf("the first release's: %+v", first)
 	}
 	changed := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: result(policy,
 		func(spec map[string]any) { spec["failurePolicy"] = "Ignore" }), state.FenceBindingRead: result(binding, as)})
-	if changed.Current || changed.Outdated != "somebody changed it after it was installed" {
+	if changed.Current || changed.OutdatedReason != "somebody changed it after it was installed" {
 		t.Errorf("one that was changed: %+v", changed)
 	}
 	ours := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: result(policy, as), state.FenceBindingRead: result(binding, as)})
-	if !ours.Current || ours.Outdated != "" {
+	if !ours.Current || ours.OutdatedReason != "" {
 		t.Errorf("this release's: %+v", ours)
 	}
 	m := tsbfleet.Edge("eu", state.JWT)
@@ -234,7 +234,7 @@ func TestNextWithFences(t *testing.T) {
 	}
 	open := tsbfleet.Fenceable(tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)))
 	earlier := tsbfleet.With(open, func(m *plan.Member) {
-		m.Fence.Policy.UID, m.Fence.Binding.UID, m.Fence.Outdated = "p", "b", "another release of xcpauth installed it"
+		m.Fence.Policy.UID, m.Fence.Binding.UID, m.Fence.OutdatedReason = "p", "b", "another release of xcpauth installed it"
 	})
 	gone := tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), func(m *plan.Member) { m.Fence.Verified, m.Fence.Binding.UID = false, "" })
 	for _, tc := range []struct {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
@@ -23,7 +23,7 @@ func ReadPair(certs, ca []byte) (plan.Certificate, error) {
 	}
 	if len(ca) == 0 {
 		c.CA = nil
-	} else if _, err := chain.Bundle(ca); err != nil {
+	} else if _, err := pki.Bundle(ca); err != nil {
 		return c, fmt.Errorf("the given CA: %w", err)
 	}
 	return c, nil
@@ -50,7 +50,7 @@ func pairProblem(f plan.State, goal plan.Goal, v classified) []plan.Obstacle {
 		case h.Server.Keeper != "":
 			why = fmt.Sprintf("secret %s is kept by %s, which would put its own certificate back, without the names that moved edges verify; "+
 				"change it there", h.Server.Where, h.Server.Keeper)
-		case why == "" && unread != "" && chain.Trusts(h.Server.CA, goal.Pair.Chain, "", f.At) != "":
+		case why == "" && unread != "" && pki.Trusts(h.Server.CA, goal.Pair.Chain, "", f.At) != "":
 			why = fmt.Sprintf("%s could not be looked at, and may not trust %s, which does not chain to the CA that is next to the present one; reach it first", unread, goal.Pair.Where)
 		}
 		if why != "" {
@@ -84,11 +84,11 @@ func droppedCA(c plan.Certificate, h plan.Hub) string {
 	if c.CA == nil || h.Server.CA == nil || h.Accepts.Accepts[state.MTLS] == guard.No {
 		return ""
 	}
-	now, err := chain.Bundle(h.Server.CA)
+	now, err := pki.Bundle(h.Server.CA)
 	if err != nil {
 		return ""
 	}
-	given, err := chain.Bundle(c.CA)
+	given, err := pki.Bundle(c.CA)
 	if err != nil {
 		return "the given CA: " + err.Error()
 	}

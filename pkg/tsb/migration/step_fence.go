@@ -36,7 +36,7 @@ func oldFences(f plan.State, goal plan.Goal) []plan.Member {
 	var all []plan.Member
 	for _, m := range f.Members {
 		if m.Err == "" && m.Role == plan.RoleEdge && m.Registered && !m.EntryStale && len(m.Obstacles) == 0 &&
-			m.Fence.Unavailable == "" && m.Fence.Outdated != "" &&
+			m.Fence.Unavailable == "" && m.Fence.OutdatedReason != "" &&
 			m.Declared == state.JWT && slices.Equal(m.Evidence.Presents, []guard.Cred{state.JWT}) {
 			all = append(all, m)
 		}
@@ -55,7 +55,7 @@ func fenceWave(members []plan.Member, goal plan.Goal, obstacles []plan.Obstacle)
 func installFenceStep(m plan.Member, goal plan.Goal) plan.Step {
 	policy, binding := state.FenceObjects()
 	conditions := edgeConditions(m, state.JWT, 0)
-	if m.Fence.Outdated == "" {
+	if m.Fence.OutdatedReason == "" {
 		conditions = conditions[:2] // the rest was just seen; what stood behind another fence is seen again
 	}
 	s := plan.Step{ID: "fence/" + m.Name, Kind: "fence", Member: m.Name, Verb: "fence in",
@@ -67,7 +67,7 @@ func installFenceStep(m plan.Member, goal plan.Goal) plan.Step {
 		Probe:      &plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object, After: modePatch("MUTUAL_TLS")},
 		Conditions: append(conditions, fenceDenies(m.Name, goal.FenceFor)),
 		Effect: onMember(m.Name, func(m *plan.Member, f *plan.State) {
-			m.Fence.Current, m.Fence.Verified, m.Fence.Outdated = true, true, ""
+			m.Fence.Current, m.Fence.Verified, m.Fence.OutdatedReason = true, true, ""
 			m.Fence.Policy.UID, m.Fence.Binding.UID = "predicted", "predicted"
 			if m.Statement != nil {
 				st := *m.Statement

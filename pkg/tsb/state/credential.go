@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
@@ -123,7 +123,7 @@ func certificate(read map[plan.Read]plan.Result, ns, name string) plan.Certifica
 // CertificateOf reads the public part of PEM certificates, the first of which is the leaf.
 func CertificateOf(text []byte, where string) plan.Certificate {
 	c := plan.Certificate{Where: where, Chain: text}
-	leaf, err := chain.Leaf(text)
+	leaf, err := pki.Leaf(text)
 	if err != nil {
 		c.Err = fmt.Sprintf("%s: %v", where, err)
 		return c
@@ -150,7 +150,7 @@ func CertificateOf(text []byte, where string) plan.Certificate {
 
 // NamesMissingFrom lists the names that a certificate lacks of those wanted.
 func NamesMissingFrom(c plan.Certificate, wanted []string) []string {
-	leaf, err := chain.Leaf(c.Chain)
+	leaf, err := pki.Leaf(c.Chain)
 	var lacks []string
 	for _, name := range wanted {
 		if err != nil && !slices.Contains(c.Names, name) || err == nil && leaf.VerifyHostname(name) != nil {

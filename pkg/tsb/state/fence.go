@@ -70,10 +70,10 @@ func Fence(reads map[plan.Read]plan.Result) plan.Fence {
 	f.Current = both && Enforces(specs[0], p["spec"]) && Enforces(specs[1], b["spec"])
 	if both && !f.Current {
 		if is, want := fenceVersion(specs[0]), fenceVersion(AsMap(p["spec"])); is != want {
-			f.Outdated = fmt.Sprintf("another release of xcpauth installed it: it is version %s, and this release has version %s",
+			f.OutdatedReason = fmt.Sprintf("another release of xcpauth installed it: it is version %s, and this release has version %s",
 				is, want)
 		} else {
-			f.Outdated = "somebody changed it after it was installed"
+			f.OutdatedReason = "somebody changed it after it was installed"
 		}
 	}
 	return f

@@ -17,7 +17,7 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
@@ -231,11 +231,11 @@ func faults(name string, data map[string][]byte, s plan.Supply, at time.Time) st
 	case SecretServiceAccount:
 		return accountFault(data, s)
 	case SecretCA, SecretMPCA:
-		if _, err := chain.Bundle(data["ca.crt"]); err != nil {
+		if _, err := pki.Bundle(data["ca.crt"]); err != nil {
 			return fmt.Sprintf("key ca.crt: %v; give it the CA in PEM", err)
 		}
 		if name == SecretCA && len(s.Chain) > 0 {
-			if why := chain.Trusts(data["ca.crt"], s.Chain, "", at); why != "" {
+			if why := pki.Trusts(data["ca.crt"], s.Chain, "", at); why != "" {
 				return fmt.Sprintf("with it the edge would refuse Central's certificate: %s; give it the CA that signs that certificate", why)
 			}
 		}

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -160,7 +160,7 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	m.Credential.MissingSecrets, m.Credential.ExtraSecrets = lackingSecrets(s.Reads, m, mpRef["selfSigned"] == true, hub)
 	m.Obstacles = Blocked(m)
 	if m.Declared == MTLS && ca != nil {
-		if ours, known := chain.Descends(ca, hub.Server.Chain); known && !ours {
+		if ours, known := pki.Descends(ca, hub.Server.Chain); known && !ours {
 			m.ForeignReason = fmt.Sprintf("the CA in secret %s/%s did not sign this hub's certificate, so it is connected to another hub",
 				ns, SecretEdgeCert)
 		}
@@ -204,12 +204,12 @@ func trust(read map[plan.Read]plan.Result, ns string, hub plan.Hub, own []byte, 
 	case r.Missing:
 		bundle, t.CA = hub.Server.CA, hub.Server.CA
 	}
-	if why := chain.Trusts(bundle, hub.Server.Chain, "", at); why != "" {
+	if why := pki.Trusts(bundle, hub.Server.Chain, "", at); why != "" {
 		t.Suppliable = true
 		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s): %s; give it the CA that signs that certificate", t.Where, hub.Server.Where, why)
 		return t
 	}
-	if why := chain.Trusts(bundle, hub.Server.Chain, name, at); why != "" {
+	if why := pki.Trusts(bundle, hub.Server.Chain, name, at); why != "" {
 		t.Unnamed = true
 		t.Why = fmt.Sprintf("with secret %s the edge would refuse Central's certificate (%s) under the name %s: %s; re-issue it with that name first", t.Where, hub.Server.Where, name, why)
 		return t
@@ -229,7 +229,7 @@ func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 	case t.Absent:
 		bundle, t.CA = own, own
 	}
-	if _, err := chain.Bundle(bundle); err != nil {
+	if _, err := pki.Bundle(bundle); err != nil {
 		t.Suppliable = !t.Absent
 		t.Why = fmt.Sprintf("key ca.crt of secret %s: %v; give it the CA that signs Central's certificate", t.Where, err)
 		return t

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/chain"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -16,7 +16,7 @@ func publicCA(c plan.Certificate, roots func() *x509.CertPool, at time.Time) boo
 	if c.Err != "" || len(c.CA) > 0 || roots == nil {
 		return false
 	}
-	certs, err := chain.Certificates(c.Chain)
+	certs, err := pki.Certificates(c.Chain)
 	pool := roots()
 	if err != nil || pool == nil {
 		return false
