@@ -13,56 +13,89 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// rollbackWave decides the next wave on the way back to mutual TLS:
-//
-//  1. the hub accepts both modes again, explicitly, where an edge is to go back or presents a certificate that is
-//     refused, or where a migration ended that, no clean-up followed, and an edge is not reached from here; and Central
-//     is proved to run with them;
-//  2. every edge that a migration moved (or the one that is named) presents its certificate again: one canary, then waves;
-//
-// It ends there, at explicit values, and needs the old material, which the clean-up alone removes. The hub goes on
-// accepting JWTs: as long as it does, MPC may present one at any moment, so that taking that back could cut it off.
-// Where the end differs from what there was originally, a note says so. Names of Central's certificate and CA bundles
-// only add, and stay too.
+// rollback is the way back to mutual TLS. It ends at explicit values, and needs the old material, which the clean-up
+// alone removes. The hub goes on accepting JWTs: as long as it does, MPC may present one at any moment, so taking that
+// back could cut it off. Names of Central's certificate and CA bundles only add, and stay too.
+var rollback = []rollout.Phase[*wayBack]{
+	{Does: "stop where a hub cannot be changed", Wave: hubsCanGoBack},
+	{Does: "accept both modes again, explicitly, where an edge is to go back or is refused, or may be about to go back " +
+		"out of reach; verify that Central runs with them", Wave: acceptBothAgain},
+	{Does: "have one canary present its certificate again", Wave: revertCanary},
+	{Does: "then every edge that a migration moved, in waves", Wave: revertRest},
+	{Does: "end here, and note where that differs from what there was originally", Wave: endRollback},
+}
+
+// wayBack is what the way back decides on.
+type wayBack struct {
+	plan.State
+	goal      plan.Goal
+	returning []plan.Member // to go back
+	done      int           // are back
+	obstacles []plan.Obstacle
+}
+
 func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
-	if stop := hubObstacles(f); len(stop) > 0 && !goal.NoHub {
-		return plan.Wave{Obstacles: stop}
+	s := &wayBack{State: f, goal: goal}
+	s.returning, s.done, s.obstacles = classifyForRollback(f, goal)
+	return rollout.Next(rollback, goal, s)
+}
+
+func hubsCanGoBack(s *wayBack) (plan.Wave, bool) {
+	stop := hubObstacles(s.State)
+	return plan.Wave{Obstacles: stop}, len(stop) > 0 && !s.goal.NoHub
+}
+
+func acceptBothAgain(s *wayBack) (plan.Wave, bool) {
+	refused := refusedEdges(s.State, s.goal)
+	needed := len(s.returning)+len(refused) > 0 || s.goal.Only == "" && reopens(s.State)
+	if s.goal.NoHub || !needed {
+		return plan.Wave{}, false
 	}
-	returning, done, blocked := classifyForRollback(f, goal)
-	refused := refusedEdges(f, goal)
-	if (len(returning)+len(refused) > 0 || goal.Only == "" && reopens(f)) && !goal.NoHub {
-		var steps []plan.Step
-		for _, who := range hubNames {
-			h, there := hubs(f)[who]
-			switch {
-			case !there:
-			case h.Accepts.Accepts[state.MTLS] != guard.Yes || h.Accepts.Accepts[state.JWT] != guard.Yes:
-				steps = append(steps, withReconnects(withoutConditionsOf(acceptBothStep(f, who, h, goal), returning), who, refused))
-			case !runsAsDeclared(h):
-				steps = append(steps, withoutConditionsOf(verifyHubStep(f, who, goal), returning))
-			}
+	w := plan.Wave{Title: "both modes on", Obstacles: s.obstacles}
+	for _, who := range hubNames {
+		h, there := hubs(s.State)[who]
+		switch {
+		case !there:
+		case h.Accepts.Accepts[state.MTLS] != guard.Yes || h.Accepts.Accepts[state.JWT] != guard.Yes:
+			step := withoutConditionsOf(acceptBothStep(s.State, who, h, s.goal), s.returning)
+			w.Steps = append(w.Steps, withReconnects(step, who, refused))
+		case !runsAsDeclared(h):
+			w.Steps = append(w.Steps, withoutConditionsOf(verifyHubStep(s.State, who, s.goal), s.returning))
 		}
-		if len(steps) > 0 {
-			return plan.Wave{Title: "both modes on", Steps: steps, Obstacles: blocked}
-		}
 	}
-	var unasked []plan.Obstacle
-	if goal.NoHub && len(returning) > 0 {
-		unasked = []plan.Obstacle{{Member: "hub", Why: "it is not looked at here, and an edge is cut off once it presents a certificate that the hub refuses: " +
-			"let the hub's team say that kubectl xcpauth status shows both modes there, before the fence is removed"}}
+	return w, len(w.Steps) > 0
+}
+
+func revertCanary(s *wayBack) (plan.Wave, bool) {
+	if len(s.returning) == 0 || s.done > 0 {
+		return plan.Wave{}, false
 	}
-	revert := func(m plan.Member) plan.Step { return revertStep(f, m, goal) }
-	switch {
-	case len(returning) > 0 && done == 0:
-		w := rollout.Canary(f, "canary back", returning, blocked, goal, revert)
-		if len(w.Steps) > 0 {
-			w.Notes = unasked
-		}
-		return w
-	case len(returning) > 0:
-		return plan.Wave{Title: "edges back", Steps: rollout.StepsFor(rollout.Limit(returning, goal), revert), Obstacles: blocked, Notes: unasked}
+	w := rollout.Canary(s.State, "canary back", s.returning, s.obstacles, s.goal, s.revert)
+	if len(w.Steps) > 0 {
+		w.Notes = s.hubUnseen()
 	}
-	return plan.Wave{Obstacles: blocked, Notes: rollbackNotes(f, goal)}
+	return w, true
+}
+
+func revertRest(s *wayBack) (plan.Wave, bool) {
+	return plan.Wave{Title: "edges back", Steps: rollout.StepsFor(rollout.Limit(s.returning, s.goal), s.revert),
+		Obstacles: s.obstacles, Notes: s.hubUnseen()}, len(s.returning) > 0
+}
+
+func endRollback(s *wayBack) (plan.Wave, bool) {
+	return plan.Wave{Obstacles: s.obstacles, Notes: rollbackNotes(s.State, s.goal)}, true
+}
+
+func (s *wayBack) revert(m plan.Member) plan.Step { return revertStep(s.State, m, s.goal) }
+
+// hubUnseen notes what a run without a hub cannot know.
+func (s *wayBack) hubUnseen() []plan.Obstacle {
+	if !s.goal.NoHub {
+		return nil
+	}
+	return []plan.Obstacle{{Member: "hub", Why: "it is not looked at here, and an edge is cut off once it presents a " +
+		"certificate that the hub refuses: let the hub's team say that kubectl xcpauth status shows both modes there, " +
+		"before the fence is removed"}}
 }
 
 // reopens says whether a hub that accepts no certificates now did so before a migration first changed it, and has an
