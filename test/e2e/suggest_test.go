@@ -111,7 +111,7 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 		{"kubectl xcpauth edge list", "", 0, "edge-2"},
 		{"kubectl xcpauth edge publish", "", 0, "edge-2"},
 		{"kubectl xcpauth edge publish edge-1", "", 0, "edge-1"},
-		{"kubectl xcpauth edge publish --no-hub --contexts edge-1 --out edge-1.yaml", "", 0, "hand it over"},
+		{"kubectl xcpauth edge publish --no-hub --contexts edge-1 --out edge-1.yaml", "", 0, "give it to the hub's team"},
 		{"kubectl xcpauth edge publish -f edge-1.yaml", "", 0, "published"},
 		{"kubectl xcpauth token rotate edge-1", "", 0, "have a new token made"},
 		{"kubectl xcpauth token rotate --all --wave-size 5", "", 0, "the goal is reached"},

@@ -17,7 +17,7 @@ var retired = []struct {
 	{regexp.MustCompile(`(?i)\bmend(s|ed|ing)?\b`), "fix"},
 	{regexp.MustCompile(`(?i)\banew\b`), "again"},
 	{regexp.MustCompile(`(?i)\bdialects?\b`), "provider, or product"},
-	{regexp.MustCompile(`(?i)\bhand(s|ed|ing)? over\b`), "provide, pass or give"},
+	{regexp.MustCompile(`(?i)\bhand(s|ed|ing)? ((it|that|them|one) )?over\b`), "provide, pass or give"},
 	{regexp.MustCompile(`(?i)\bl(ies|ie|ying) beside\b`), "is next to"},
 	{regexp.MustCompile(`(?i)\bstands? in the way\b`), "blocks"},
 	{regexp.MustCompile(`(?i)\bnot to be had\b`), "is not available"},

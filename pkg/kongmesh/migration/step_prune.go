@@ -24,7 +24,7 @@ func pruneWave(f plan.State, goal plan.Goal) plan.Wave {
 	}
 	w := plan.Wave{}
 	if n := len(slices.DeleteFunc(others, func(id string) bool { return slices.Contains(list.Expired, id) })); n > 0 {
-		w.Notes = append(w.Notes, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("%s on the list: no token of such an ID is seen that a key of the global has signed and that has expired, and the product keeps no list of what it issued; hand one over with --revoked-token FILE", stay(n))})
+		w.Notes = append(w.Notes, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("%s on the list: no token of such an ID is seen that a key of the global has signed and that has expired, and the product keeps no list of what it issued; pass one with --revoked-token FILE", stay(n))})
 	}
 	if len(ids) == 0 {
 		return w

@@ -38,7 +38,7 @@ const maxManifest = 4 << 20
 var manifestKeys = map[string][]string{SecretToken: {"jwt"}, SecretServiceAccount: {"clusterFqn", "jwk"}, SecretCA: {"ca.crt"}, SecretMPCA: {"ca.crt"}}
 
 // ReadManifest takes the secrets that a member wants from a manifest of YAML documents, as tctl prints one or another
-// team hands it over, as it is at the given time:
+// team provides it, as it is at the given time:
 //
 //  1. decode each document strictly; a List counts as its items;
 //  2. leave alone everything that is not wanted, and say what that is;
