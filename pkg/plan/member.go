@@ -172,7 +172,7 @@ type Fence struct {
 	// PolicySpec and BindingSpec are what is stored, nil when nothing is.
 	PolicySpec, BindingSpec map[string]any `json:"-"`
 	Current                 bool           // both are stored exactly as this version writes them
-	OutdatedReason                string         // why they are not, though both are stored: one clause
+	OutdatedReason          string         // why they are not, though both are stored: one clause
 	Verified                bool           // the roster states that it was seen to deny, by these very objects
 	Unavailable             string         // why there is none, and none can be made: one clause
 }
