@@ -128,6 +128,7 @@ func (p policy) refuses(cmd *exec.Cmd, command string) string {
 		return ""
 	case clientcmdapi.PluginPolicyDenyAll:
 		return fmt.Sprintf("is not allowed: policy set to %q in %s", p.PolicyType, p.file)
+	case clientcmdapi.PluginPolicyAllowlist: // below
 	}
 	path, err := exec.LookPath(cmd.Path)
 	switch {
