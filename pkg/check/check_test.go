@@ -30,17 +30,30 @@ func healthy() plan.State {
 	edge := guard.Member{Presents: []guard.Cred{"jwt"}, Until: noon.Add(time.Minute), Why: "read from its pods"}
 	return plan.State{At: noon,
 		Contexts: []plan.Context{{Name: "eu", Skew: &skew}, {Name: "hub", Skew: &skew}},
-		Hub: plan.Hub{Found: true, Context: "hub", Object: plan.Ref{Group: "install.tetrate.io", Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "mp"},
-			Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{"mtls": guard.Yes, "jwt": guard.Yes}}, Server: plan.Certificate{Where: "tsb/xcp-central-cert", Names: []string{"tsb.example.test", "*.edges.test", "10.0.0.1"}},
-			Inventory: []string{"eu"}, Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: settled, Connections: &plan.Connections{Config: 1, State: 2},
+		Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", Object: plan.Ref{Group: "install.tetrate.io", Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "mp"}},
+			HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{"mtls": guard.Yes, "jwt": guard.Yes}}},
+			HubCertificate: plan.HubCertificate{Server: plan.Certificate{Where: "tsb/xcp-central-cert", Names: []string{"tsb.example.test", "*.edges.test", "10.0.0.1"}}},
+			HubMembers:     plan.HubMembers{Inventory: []string{"eu"}},
+			HubRecords:     plan.HubRecords{Roster: plan.RosterState{Namespace: true, Kind: true}},
+			HubRunning:     plan.HubRunning{Workload: settled, Connections: &plan.Connections{Config: 1, State: 2}},
 			Inspection: &plan.Inspection{Field: "spec.components.xcp.centralAuthModes", Wanted: "{jwt: true, mutualTls: true}", Version: version, Operator: operator("tsb/tsb-operator-management-plane"), Guarded: &yes,
 				Server:    &plan.Server{URIs: []string{"spiffe://xcp.tetrate.io/central"}, Usages: []string{"server auth", "client auth"}, CA: true, Identity: "spiffe://xcp.tetrate.io/central", Needs: []string{"server auth", "client auth"}, NeedsCA: true},
 				Materials: []plan.Material{{What: "Central's certificate", Where: "tsb/xcp-central-cert", Needed: true, From: noon.Add(-time.Hour), Until: noon.Add(90 * 24 * time.Hour), Remedy: "re-issue it"}}}},
 		Members: []plan.Member{
-			{Name: "eu", ClusterName: "eu", Role: plan.RoleEdge, Context: "eu", ClusterUID: "uid-eu", Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "cp"},
-				Declared: "jwt", Effective: "jwt", Evidence: edge, Workload: settled, Dials: "tsb.example.test:9443", ServerName: "tsb.example.test", LastEvent: noon.Add(-time.Minute), Registered: true, Statement: stated,
-				Inspection: &plan.Inspection{Field: "spec.components.xcp.centralAuthMode", Wanted: "JWT", Version: version, Operator: operator("istio-system/tsb-operator-control-plane"), Materials: []plan.Material{token("istio-system/token")}}},
-			{Name: "mpc", Role: plan.RoleMPC, Context: "hub", Object: plan.Ref{Group: "apps", Resource: "deployments", Kind: "Deployment", Namespace: "tsb", Name: "mpc"}, Evidence: edge, Workload: settled, Registered: true, Statement: stated, Inspection: &plan.Inspection{}}}}
+			{Identity: plan.Identity{Name: "eu", ClusterName: "eu", Role: plan.RoleEdge, Context: "eu", ClusterUID: "uid-eu", Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "cp"}},
+				Declaration: plan.Declaration{Declared: "jwt"},
+				Effective:   "jwt",
+				Evidence:    edge,
+				Workload:    settled,
+				Connecting: plan.Connecting{Dials: "tsb.example.test:9443", ServerName: "tsb.example.test",
+					LastEvent: noon.Add(-time.Minute)},
+				Registration: plan.Registration{Registered: true, Statement: stated},
+				Inspection: &plan.Inspection{Field: "spec.components.xcp.centralAuthMode", Wanted: "JWT", Version: version,
+					Operator:  operator("istio-system/tsb-operator-control-plane"),
+					Materials: []plan.Material{token("istio-system/token")}}},
+			{Identity: plan.Identity{Name: "mpc", Role: plan.RoleMPC, Context: "hub", Object: plan.Ref{Group: "apps",
+				Resource: "deployments", Kind: "Deployment", Namespace: "tsb", Name: "mpc"}}, Evidence: edge, Workload: settled,
+				Registration: plan.Registration{Registered: true, Statement: stated}, Inspection: &plan.Inspection{}}}}
 }
 
 func eu(f *plan.State) *plan.Member { return f.Member("eu") }
@@ -51,7 +64,9 @@ func oneOf(change func(*plan.Material)) func(*plan.State) {
 }
 
 func absent(f *plan.State, name string) {
-	f.Members = append(f.Members, plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Registered: true, Statement: eu(f).Statement, Err: "no selected context reaches it", Inspection: &plan.Inspection{}})
+	f.Members = append(f.Members, plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge,
+		Err: "no selected context reaches it"}, Registration: plan.Registration{Registered: true,
+		Statement: eu(f).Statement}, Inspection: &plan.Inspection{}})
 }
 
 func skewOf(f *plan.State, d ...time.Duration) {
@@ -215,7 +230,7 @@ func TestAHealthyFleetHasNoFindings(t *testing.T) {
 func TestNoHubIsNoPanic(t *testing.T) {
 	Run(Rules(), plan.State{At: noon}, Options{})
 	f := healthy()
-	f.Hub = plan.Hub{Err: "no ManagementPlane found"}
+	f.Hub = plan.Hub{HubIdentity: plan.HubIdentity{Err: "no ManagementPlane found"}}
 	Run(Rules(), f, Options{})
 }
 

@@ -16,8 +16,9 @@ import (
 
 // handedOver is what the team of an edge proved a while ago.
 func handedOver(name string, ago time.Duration, change func(*api.EdgeCluster)) api.EdgeCluster {
-	m := plan.Member{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name, Role: plan.RoleEdge,
-		Object: plan.Ref{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name + "-controlplane"}}
+	m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name,
+		Role: plan.RoleEdge, Object: plan.Ref{Namespace: "istio-system", Name: "controlplane",
+			UID: "uid-" + name + "-controlplane"}}}
 	e := roster.Entry(m)
 	e.Status = roster.Statement(m, state.JWT, true, nil, []string{"EdgeXcp says JWT"}, "ann@edge", time.Now().Add(-ago).UTC())
 	if change != nil {

@@ -42,7 +42,7 @@ func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 		}
 		w.strangers, w.flippers = false, false
 		w.killAt = 12 + w.IntN(20)
-		runOnce(w, plan.Goal{WaveSize: 1, Stage: plan.Edges}, nil)
+		runOnce(w, plan.Goal{Pace: plan.Pace{WaveSize: 1}, Stage: plan.Edges}, nil)
 		in := w.homes["hub"].InFlight
 		if in == nil || len(in.Steps) != 1 || !strings.HasPrefix(in.Steps[0].ID, "move/") ||
 			w.edges[in.Steps[0].Member].declared != state.JWT {
@@ -58,7 +58,7 @@ func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 		k := &keeping{T: t, step: step.ID}
 		r, _ := runOnce(
 			w,
-			plan.Goal{WaveSize: 1, Stage: plan.Edges},
+			plan.Goal{Pace: plan.Pace{WaveSize: 1}, Stage: plan.Edges},
 			func(e *Executor) { k.Clusters, e.Clusters = e.Clusters, k },
 		)
 		i := slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.Member == step.Member })
@@ -168,7 +168,8 @@ func TestAMemberThatMayNotBeRestoredIsLeftOutUnderEachOfItsNames(t *testing.T) {
 func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
 	for _, states := range []bool{false, true} {
 		e := &Executor{hub: "hub"}
-		f := plan.State{UsesRoster: states, Hub: plan.Hub{Roster: plan.RosterState{Namespace: true, Kind: true}}}
+		f := plan.State{UsesRoster: states,
+			Hub: plan.Hub{HubRecords: plan.HubRecords{Roster: plan.RosterState{Namespace: true, Kind: true}}}}
 		asked := slices.ContainsFunc(e.journalPermissions(f, plan.Plan{}), func(n plan.Permission) bool { return n.Verb == "state" })
 		if asked != states {
 			t.Errorf("states %v: asked %v", states, asked)

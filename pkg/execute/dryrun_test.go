@@ -24,7 +24,7 @@ func TestADryRunAsksTheRuleOfTheHubThatTheStepIsAbout(t *testing.T) {
 		{"standby", both, jwtOnly, false},
 		{"standby", jwtOnly, both, true},
 	} {
-		f := plan.State{Hub: plan.Hub{Accepts: tc.hub}, Standby: &plan.Hub{Accepts: tc.standby}, Members: []plan.Member{{Name: "edge-1",
+		f := plan.State{Hub: plan.Hub{HubDeclaration: plan.HubDeclaration{Accepts: tc.hub}}, Standby: &plan.Hub{HubDeclaration: plan.HubDeclaration{Accepts: tc.standby}}, Members: []plan.Member{{Identity: plan.Identity{Name: "edge-1"},
 			Evidence: guard.Member{Presents: []guard.Cred{"mtls"}, Until: now.Add(time.Hour)}}}}
 		step := plan.Step{ID: "close", Member: tc.about, Withdraws: &jwtOnly}
 		l := &Live{}

@@ -40,7 +40,10 @@ func TestNothingIsBegunOverWhatCouldNotBePutBack(t *testing.T) {
 		w.strangers, w.flippers, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.unnamed = false, false, false, false, false, false
 		w.cert.named = true
 		w.stuck = map[string]bool{"edge-2": true}
-		runOnce(w, plan.Goal{WaveSize: 1}, func(e *Executor) { e.Clusters, e.MaxFailures = farAway{e.Clusters, "edge-2"}, 9 })
+		runOnce(w, plan.Goal{Pace: plan.Pace{WaveSize: 1}}, func(e *Executor) {
+			e.Clusters,
+				e.MaxFailures = farAway{e.Clusters, "edge-2"}, 9
+		})
 		if w.edges["edge-2"].declared != "jwt" {
 			continue // an edge was out of reach, and the run ended before it
 		}

@@ -22,7 +22,7 @@ func TestARollbackThatDiedEndsWhenEveryZoneIsSeenBack(t *testing.T) {
 				t.Fatalf("seed %d: not migrated: %+v, %v\n%s", seed, r.Outcomes, r.Err, strings.Join(w.log, "\n"))
 			}
 			w.writes, w.killAt = 0, -at
-			_, dead := w.run(plan.Goal{Back: true}, nil)
+			_, dead := w.run(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, nil)
 			if !dead {
 				break // it has fewer writes
 			}
@@ -33,7 +33,7 @@ func TestARollbackThatDiedEndsWhenEveryZoneIsSeenBack(t *testing.T) {
 				for _, z := range w.zones {
 					z.reachable = true
 				}
-				if r, _ = w.run(plan.Goal{Back: true}, nil); r.Done {
+				if r, _ = w.run(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, nil); r.Done {
 					break
 				}
 			}

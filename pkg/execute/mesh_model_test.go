@@ -37,17 +37,19 @@ func (w *mesh) run(goal plan.Goal, mutate mutation) (r Result, died bool) {
 }
 
 func (w *mesh) someGoal() plan.Goal {
-	g := plan.Goal{WaveSize: w.IntN(3), Stage: plan.Stages[w.IntN(len(plan.Stages))], Rotate: w.chance(3)}
+	g := plan.Goal{Pace: plan.Pace{WaveSize: w.IntN(3)}, Stage: plan.Stages[w.IntN(len(plan.Stages))],
+		RotationTask: plan.RotationTask{Rotate: w.chance(3)}}
 	switch w.IntN(6) {
 	case 0:
-		g = plan.Goal{Back: true, WaveSize: w.IntN(2)}
+		g = plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Pace: plan.Pace{WaveSize: w.IntN(2)}}
 	case 1:
-		g = plan.Goal{Back: true, Only: w.names()[w.IntN(len(w.zones))]}
+		g = plan.Goal{RollbackTask: plan.RollbackTask{Back: true, Only: w.names()[w.IntN(len(w.zones))]}}
 	case 2:
-		g = plan.Goal{Back: true, Rotate: true, FromKey: w.chance(2), WaveSize: w.IntN(2)}
+		g = plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, RotationTask: plan.RotationTask{Rotate: true},
+			Sources: plan.Sources{FromKey: w.chance(2)}, Pace: plan.Pace{WaveSize: w.IntN(2)}}
 	}
 	if ids := w.presented(); w.chance(5) && len(ids) > 0 {
-		g = plan.Goal{Revoke: ids[:1+w.IntN(len(ids))], Reconnect: w.chance(2)}
+		g = plan.Goal{RevocationTask: plan.RevocationTask{Revoke: ids[:1+w.IntN(len(ids))], Reconnect: w.chance(2)}}
 	}
 	if w.chance(4) {
 		g.Soak = time.Duration(w.IntN(20)) * time.Second
@@ -169,7 +171,7 @@ func meshStory(seed uint64) (end ending) {
 		return ending{wrong: wrong(w.meshSwitches, w.log, format, args...)}
 	}
 	rotate := w.chance(3)
-	last := w.story(plan.Goal{Rotate: rotate}, nil)
+	last := w.story(plan.Goal{RotationTask: plan.RotationTask{Rotate: rotate}}, nil)
 	switch {
 	case len(w.refused) > 0:
 		return fail("the promise is broken: %s", w.refused[0])
@@ -188,7 +190,7 @@ func meshStory(seed uint64) (end ending) {
 	if rotate || w.hopeless() || len(w.keys) == 0 || w.list != nil && w.hadTokens || w.keys["zone-token-signing-key-1"] == nil && w.hadTokens {
 		return end // what zones presented before is accepted no more
 	}
-	last = w.arrive(plan.Goal{Back: true}, nil)
+	last = w.arrive(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, nil)
 	switch {
 	case len(w.refused) > 0:
 		return fail("the promise is broken on the way back: %s", w.refused[0])
@@ -260,7 +262,7 @@ func TestTheModelOfZonesCatchesEachBentRule(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			for seed := range uint64(200) {
 				w := newMesh(seed)
-				if w.story(plan.Goal{Rotate: w.chance(2)}, tc.mutate); len(w.refused) > 0 {
+				if w.story(plan.Goal{RotationTask: plan.RotationTask{Rotate: w.chance(2)}}, tc.mutate); len(w.refused) > 0 {
 					t.Logf("seed %d shows it: %s", seed, w.refused[0])
 					return
 				}

@@ -42,7 +42,7 @@ func TestAZoneWithATokenOfAnOlderKeyIsAccountedForByThat(t *testing.T) {
 			t.Errorf("%s: %+v", name, o)
 		}
 	}
-	r, of = account(plan.Goal{Rotate: true, Canary: last}) // which fails
+	r, of = account(plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, Pace: plan.Pace{Canary: last}}) // which fails
 	for _, name := range w.names()[:len(w.zones)-1] {
 		if o := of[name]; r.Done || o.State != NotAttempted || o.Why != "waits for what is blocked; it presents a token of key 1" {
 			t.Errorf("%s, of a rotation: %+v", name, o)

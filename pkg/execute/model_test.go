@@ -53,16 +53,18 @@ func runOnce(w *world, goal plan.Goal, mutate mutation) (r Result, died bool) {
 
 // someGoal is a goal that somebody might have on the way.
 func (w *world) someGoal() plan.Goal {
-	g := plan.Goal{WaveSize: w.IntN(3), HastyCanary: w.chance(3), Stage: plan.Stages[w.IntN(len(plan.Stages))]}
+	g := plan.Goal{Pace: plan.Pace{WaveSize: w.IntN(3), HastyCanary: w.chance(3)},
+		Stage: plan.Stages[w.IntN(len(plan.Stages))]}
 	switch w.IntN(6) {
 	case 0:
-		g = plan.Goal{Stage: plan.Edges, NoHub: true, HastyCanary: w.chance(2)}
+		g = plan.Goal{Stage: plan.Edges, NoHub: true, Pace: plan.Pace{HastyCanary: w.chance(2)}}
 	case 1:
-		g = plan.Goal{Back: true, WaveSize: w.IntN(2)}
+		g = plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Pace: plan.Pace{WaveSize: w.IntN(2)}}
 	case 2 + w.fenced():
-		g = plan.Goal{Stage: plan.Edges, NoHub: true, Back: true} // the hub's team has not agreed
+		g = plan.Goal{Stage: plan.Edges, NoHub: true,
+			RollbackTask: plan.RollbackTask{Back: true}} // the hub's team has not agreed
 	case 2:
-		g = plan.Goal{Back: true, Only: w.names()[w.IntN(len(w.edges))]}
+		g = plan.Goal{RollbackTask: plan.RollbackTask{Back: true, Only: w.names()[w.IntN(len(w.edges))]}}
 	}
 	if w.chance(4) {
 		g.Soak = time.Duration(w.IntN(20)) * time.Second
@@ -271,7 +273,7 @@ func fleetStory(seed uint64) (end ending) {
 		return end // the way back has ended
 	}
 	w.strangers = false // somebody who turns mTLS off again after the rollback has begun is the webhook's and not ours to refuse
-	last = w.arrive(plan.Goal{Back: true}, nil)
+	last = w.arrive(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, nil)
 	if len(w.refused) > 0 {
 		return fail("the promise is broken on the way back: %s", w.refused[0])
 	}

@@ -221,7 +221,7 @@ func caught(w *world, mutate mutation) string {
 		}
 	}
 	w.strangers = false
-	switch last = w.arrive(plan.Goal{Back: true}, mutate); {
+	switch last = w.arrive(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, mutate); {
 	case len(w.refused) > 0:
 		return "on the way back: " + w.refused[0]
 	case !last.Done:

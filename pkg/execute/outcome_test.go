@@ -40,9 +40,13 @@ func TestExitCode(t *testing.T) {
 }
 
 func TestAccountNamesEveryMemberOnce(t *testing.T) {
-	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"},
-		Members: []plan.Member{{Name: "edge-1", Context: "c1"}, {Name: "edge-2", Context: "c2", Err: "timed out"}, {Name: "edge-3", Err: "no selected context reaches it"}, {Name: "edge-4", Context: "c4"}},
-		Others:  []plan.OtherContext{{Context: "x", State: "unreachable"}, {Context: "y", State: "other-management-plane"}, {Context: "z", State: "duplicate"}}}
+	f := plan.State{Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub"}},
+		Members: []plan.Member{{Identity: plan.Identity{Name: "edge-1", Context: "c1"}},
+			{Identity: plan.Identity{Name: "edge-2", Context: "c2", Err: "timed out"}},
+			{Identity: plan.Identity{Name: "edge-3", Err: "no selected context reaches it"}},
+			{Identity: plan.Identity{Name: "edge-4", Context: "c4"}}},
+		Others: []plan.OtherContext{{Context: "x", State: "unreachable"}, {Context: "y", State: "other-management-plane"},
+			{Context: "z", State: "duplicate"}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed}, "edge-4": {State: Failed, Why: "not proved; put back"}}
 	last := plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-3", Why: "no selected context reaches it"}}, Steps: []plan.Step{{ID: "move/edge-4"}}}
 	want := map[string]State{"hub/hub": NotAttempted, "edge-1/c1": Changed, "edge-2/c2": Unreachable, "edge-3/": Refused, "edge-4/c4": Failed,
@@ -60,7 +64,7 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 
 // A member that moved and then stands in the others' way says why, and they say that they wait.
 func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
-	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"}, Members: []plan.Member{{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}, {Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}
+	f := plan.State{Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub"}}, Members: []plan.Member{{Identity: plan.Identity{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}}, {Identity: plan.Identity{Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed, Why: "moved"}}
 	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
 	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"}, {"edge-1", "c1", Changed, "moved; then it is blocked: nobody renews its token"},
@@ -73,9 +77,9 @@ func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
 
 // Where the provider tells what a member presents, that is said of one for which nothing is left to do, or not yet.
 func TestAccountSaysWhatAMemberPresents(t *testing.T) {
-	f := plan.State{Hub: plan.Hub{Found: true, Context: "hub"}}
+	f := plan.State{Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub"}}}
 	for _, name := range []string{"a", "b", "c", "d"} {
-		f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleEdge, Context: name})
+		f.Members = append(f.Members, plan.Member{Identity: plan.Identity{Name: name, Role: plan.RoleEdge, Context: name}})
 	}
 	d := plan.Provider{Converged: func(_ plan.State, m plan.Member, _ plan.Goal) (bool, string) {
 		return m.Name == "a" || m.Name == "d", map[string]string{"a": "an older one", "b": "nothing", "d": "the newest"}[m.Name]

@@ -39,7 +39,7 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 			for at := 1; at <= 3; at++ {
 				w := newWorld(1)
 				w.switches = switches{noWebhook: true, stuck: map[string]bool{}}
-				if r, _ := runOnce(w, plan.Goal{Stage: plan.Edges, HastyCanary: true}, nil); !r.Done {
+				if r, _ := runOnce(w, plan.Goal{Stage: plan.Edges, Pace: plan.Pace{HastyCanary: true}}, nil); !r.Done {
 					t.Fatalf("not migrated: %+v, %v", r.Outcomes, r.Err)
 				}
 				name := w.names()[0]
@@ -49,13 +49,13 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 						return
 					}
 					took, w.writes, w.killAt = true, 0, -at
-					if _, died := runOnce(w, plan.Goal{Back: true, Only: name}, nil); !died {
+					if _, died := runOnce(w, plan.Goal{RollbackTask: plan.RollbackTask{Back: true, Only: name}}, nil); !died {
 						t.Fatalf("the rollback has no write %d", at)
 					}
 					w.killAt = 0
 				}
 				p := &Executor{Clusters: slow{w, takeBack}, Provider: tsb.Provider(), Source: "other", Poll: time.Second, oneByOne: true,
-					Goal: plan.Goal{To: state.JWT, Within: time.Minute, NoFence: true}, Report: func(Event) {}}
+					Goal: plan.Goal{To: state.JWT, Pace: plan.Pace{Within: time.Minute, NoFence: true}}, Report: func(Event) {}}
 				if when == "before it is seen" {
 					takeBack()
 				}

@@ -64,7 +64,7 @@ func newBed(t *testing.T, clusters map[string][]object) (*bed, *Executor) {
 	b.Live = &Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}
 	return b, &Executor{Clusters: b, Provider: d, Source: "me", Poll: time.Millisecond, UndoWithin: 10 * time.Second,
-		Goal: plan.Goal{To: state.JWT, Within: time.Millisecond, Unrotated: []string{"a", "far"}}, Report: func(e Event) { t.Logf("%s: %s", e.Member, e.Text) }, hub: "hub"}
+		Goal: plan.Goal{To: state.JWT, Pace: plan.Pace{Within: time.Millisecond, Unrotated: []string{"a", "far"}}}, Report: func(e Event) { t.Logf("%s: %s", e.Member, e.Text) }, hub: "hub"}
 }
 
 func (b *bed) answer(cluster string, w http.ResponseWriter, r *http.Request) bool {
@@ -293,7 +293,7 @@ func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 		b, e := newBed(t, map[string][]object{"hub": openHub("a"), "a": went})
 		b.journal = inFlight(t, back)
 		e.Provider.CannotPresent = func(_ plan.State, m plan.Member, _ guard.Cred) string {
-			return tsb.Provider().CannotPresent(plan.State{}, plan.Member{Name: m.Name, Trust: plan.Trust{Unnamed: why != "", Why: why}}, state.JWT)
+			return tsb.Provider().CannotPresent(plan.State{}, plan.Member{Identity: plan.Identity{Name: m.Name}, Connecting: plan.Connecting{Trust: plan.Trust{Unnamed: why != "", Why: why}}}, state.JWT)
 		}
 		if restored, err := restoreIn(t, e); !restored || err != nil || len(b.wrote) != wrote || b.journal != "" {
 			t.Errorf("%q: restored %v, %v; wrote %q, left %q", why, restored, err, b.wrote, b.journal)

@@ -53,7 +53,8 @@ The hub accepts mTLS again before the first edge goes back to it. The fence of e
 			func(t *testing.T) *transcript {
 				tr, _ := tsbFleet("paris", "tokyo")
 				tr.before(t, toJWT(plan.Goal{}))
-				tr.told("kubectl xcpauth rollback", toJWT(plan.Goal{Back: true, Stage: plan.Edges}))
+				tr.told("kubectl xcpauth rollback", toJWT(plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
+					Stage: plan.Edges}))
 				return tr
 			}},
 		{"05-token-rotation", `A token rotation of every edge of TSB.
@@ -92,7 +93,7 @@ Only then does the run delete the older key.`,
 			func(t *testing.T) *transcript {
 				tr, _ := kongMesh(t, 2)
 				tr.before(t, plan.Goal{})
-				tr.told("kubectl xcpauth key rotate", plan.Goal{Rotate: true})
+				tr.told("kubectl xcpauth key rotate", plan.Goal{RotationTask: plan.RotationTask{Rotate: true}})
 				return tr
 			}},
 		{"09-mesh-revocation", `Kong Mesh: the revocation of a token that a zone presents.
@@ -101,7 +102,7 @@ The zone gets another token first. The global refuses the old one after that.`,
 				tr, w := kongMesh(t, 2)
 				tr.before(t, plan.Goal{})
 				ids := w.presented()[:1]
-				tr.told("kubectl xcpauth token revoke "+ids[0], plan.Goal{Revoke: ids})
+				tr.told("kubectl xcpauth token revoke "+ids[0], plan.Goal{RevocationTask: plan.RevocationTask{Revoke: ids}})
 				return tr
 			}},
 		{"10-mesh-rotation-undone", `Kong Mesh: a rotation is undone while the older key is still there.
@@ -109,8 +110,9 @@ Each zone presents its token of the older key again, and then the run deletes th
 			func(t *testing.T) *transcript {
 				tr, _ := kongMesh(t, 2)
 				tr.before(t, plan.Goal{})
-				tr.before(t, plan.Goal{Rotate: true, Stage: plan.Edges})
-				tr.told("kubectl xcpauth key rotate --back", plan.Goal{Rotate: true, Back: true})
+				tr.before(t, plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, Stage: plan.Edges})
+				tr.told("kubectl xcpauth key rotate --back", plan.Goal{RotationTask: plan.RotationTask{Rotate: true},
+					RollbackTask: plan.RollbackTask{Back: true}})
 				return tr
 			}},
 	} {

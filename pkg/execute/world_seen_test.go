@@ -48,10 +48,15 @@ func (w *world) Observe(context.Context, ...string) plan.State {
 }
 
 func (w *world) observeHub() plan.Hub {
-	h := plan.Hub{Found: true, Context: "hub", Object: plan.Ref{Group: "install.tetrate.io", Kind: "ManagementPlane", Resource: "managementplanes", Name: "mp", UID: "mp"},
-		Accepts: asHub(w.hub), Since: w.since, Declared: map[string]any{"jwt": w.hub.jwt, "mutualTls": w.hub.mtls}, OperatorGeneration: w.lower, Inventory: w.names(),
-		Roster: plan.RosterState{Namespace: w.roster.namespace, Kind: w.roster.kind}, Originals: w.homes["hub"].Originals, Server: w.seenAs(w.cert),
-		Issuer: plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "central", UID: "central"}, Names: names(w.asked)}}
+	h := plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", Object: plan.Ref{Group: "install.tetrate.io", Kind: "ManagementPlane", Resource: "managementplanes", Name: "mp", UID: "mp"}},
+		HubDeclaration: plan.HubDeclaration{Accepts: asHub(w.hub), Since: w.since, Declared: map[string]any{"jwt": w.hub.jwt, "mutualTls": w.hub.mtls}},
+		HubRunning:     plan.HubRunning{OperatorGeneration: w.lower},
+		HubMembers:     plan.HubMembers{Inventory: w.names()},
+		HubRecords: plan.HubRecords{Roster: plan.RosterState{Namespace: w.roster.namespace, Kind: w.roster.kind},
+			Originals: w.homes["hub"].Originals},
+		HubCertificate: plan.HubCertificate{Server: w.seenAs(w.cert),
+			Issuer: plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate",
+				Name: "central", UID: "central"}, Names: names(w.asked)}}}
 	if w.rehears.asked != nil {
 		h.TrialIssuer = plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "rehearsal"}, Names: names(w.rehears.asked), Ready: w.rehears.cert != nil}
 	}
@@ -84,7 +89,7 @@ func names(asked []string) map[string]any {
 }
 
 func (w *world) member(e *fleetMember) plan.Member {
-	m := plan.Member{Name: e.name, ClusterName: e.name, Role: plan.RoleEdge, Context: e.name, Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane", Name: e.name, UID: e.name}}
+	m := plan.Member{Identity: plan.Identity{Name: e.name, ClusterName: e.name, Role: plan.RoleEdge, Context: e.name, Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane", Name: e.name, UID: e.name}}}
 	if !w.noHub {
 		m.Statement, m.Registered = w.entries[e.name], false
 		_, m.Registered = w.entries[e.name]

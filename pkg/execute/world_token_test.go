@@ -16,7 +16,7 @@ const tokenSecretName = "xcp-edge-central-auth-token"
 
 // someRenewal is a goal of having tokens made again, of one edge or of all.
 func (w *world) someRenewal() plan.Goal {
-	g := plan.Goal{Stage: plan.Edges, WaveSize: w.IntN(3), Renew: map[string]string{"": ""}}
+	g := plan.Goal{Stage: plan.Edges, Pace: plan.Pace{WaveSize: w.IntN(3)}, Renew: map[string]string{"": ""}}
 	if w.chance(2) {
 		g.Renew = map[string]string{w.names()[w.IntN(len(w.edges))]: ""}
 	}

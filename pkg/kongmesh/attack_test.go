@@ -42,7 +42,7 @@ func namespaced(f fleet) fleet {
 func closes(t *testing.T, f plan.State) bool {
 	t.Helper()
 	d := kongmesh.Provider()
-	w := d.Next(f, d.Complete(f, plan.Goal{Within: time.Minute}))
+	w := d.Next(f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}}))
 	for _, s := range w.Steps {
 		if s.ID == "close" {
 			return len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.GuardMembers(), noon)) == 0
@@ -130,7 +130,7 @@ func TestCuttingOffRevokesNobodyElse(t *testing.T) {
 	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(zonetoken.RevocationsName, "x, 11111111-1111-4111-8111-111111111111")))
 	d := kongmesh.Provider()
 	f := fl.facts(t, d, nil)
-	w := d.Next(f, d.Complete(f, plan.Goal{Revoke: []string{"99999999-9999-4999-8999-999999999999"}, CutOff: true, Within: time.Minute}))
+	w := d.Next(f, d.Complete(f, plan.Goal{RevocationTask: plan.RevocationTask{Revoke: []string{"99999999-9999-4999-8999-999999999999"}, CutOff: true}, Pace: plan.Pace{Within: time.Minute}}))
 	if len(w.Steps) != 1 || w.Steps[0].Withdraws == nil || !strings.Contains(w.Steps[0].Why, "11111111-1111-4111-8111-111111111111") {
 		t.Fatalf("%+v", w)
 	}
@@ -246,7 +246,8 @@ func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 		}
 		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"originals": string(b)}})
 		f = fl.facts(t, d, nil)
-		w, said := d.Next(f, d.Complete(f, plan.Goal{Back: true, Within: time.Minute})), ""
+		w, said := d.Next(f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
+			Pace: plan.Pace{Within: time.Minute}})), ""
 		for _, b := range w.Obstacles {
 			said += b.Why
 		}
@@ -306,7 +307,8 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 		fl := namespaced(mesh(""))
 		fl["global"] = append(fl["global"][1:], more...) // without mesh's own key
 		f := fl.facts(t, d, nil)
-		w := d.Next(f, d.Complete(f, plan.Goal{Back: true, Rotate: true, To: tc.to, Within: time.Minute}))
+		w := d.Next(f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
+			RotationTask: plan.RotationTask{Rotate: true}, To: tc.to, Pace: plan.Pace{Within: time.Minute}}))
 		said, retires := "", ""
 		for _, b := range w.Obstacles {
 			said += b.Why
@@ -329,7 +331,8 @@ func untaken(t *testing.T, d plan.Provider, skew map[string]time.Duration, west 
 		fl["west"] = append(fl["west"], apifake.TokenSecret(fmt.Sprintf("xcpauth-zone-token-west-%d", i+1), token))
 	}
 	f := fl.facts(t, d, skew)
-	w := d.Next(f, d.Complete(f, plan.Goal{Back: true, Rotate: true, Within: time.Minute}))
+	w := d.Next(f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
+		RotationTask: plan.RotationTask{Rotate: true}, Pace: plan.Pace{Within: time.Minute}}))
 	for _, s := range w.Steps {
 		if does += s.ID; s.Withdraws != nil && len(guard.Withdraw(f.Hub.Accepts, *s.Withdraws, f.GuardMembers(), noon)) > 0 {
 			does = ""
@@ -409,7 +412,8 @@ func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
 		second := key("2")
 		meta(second)["creationTimestamp"] = session.Add(tc.made).Format(time.RFC3339)
 		f := namespaced(fleet{"global": append([]apifake.Object{key("1"), second}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}).facts(t, d, nil)
-		w := d.Next(f, d.Complete(f, plan.Goal{Back: true, Rotate: true, Others: true, Within: time.Minute}))
+		w := d.Next(f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
+			RotationTask: plan.RotationTask{Rotate: true, Others: true}, Pace: plan.Pace{Within: time.Minute}}))
 		if (len(w.Steps) > 0) != tc.ok || (len(w.Obstacles) == 0) != tc.ok {
 			t.Errorf("%s: %v, %v", tc.name, w.Steps, w.Obstacles)
 		}
@@ -456,7 +460,7 @@ func TestAHistoryCannotNameTheNextKey(t *testing.T) {
 		}
 		fl := namespaced(mesh(token(t, "west", nil)))
 		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"history": string(b)}})
-		if got := d.Complete(fl.facts(t, d, nil), plan.Goal{Rotate: true}).To; got != want {
+		if got := d.Complete(fl.facts(t, d, nil), plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}).To; got != want {
 			t.Errorf("a rotation to %s was begun: it goes on to %s, want %s", to, got, want)
 		}
 	}
@@ -468,7 +472,7 @@ func TestARollbackIsNotDoneUnseen(t *testing.T) {
 	f := namespaced(mesh(token(t, "west", nil))).facts(t, d, nil)
 	west := f.Member("west")
 	west.Original = west.DeclaredFields
-	goal := d.Complete(f, plan.Goal{Back: true, Within: time.Minute})
+	goal := d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Pace: plan.Pace{Within: time.Minute}})
 	if w := d.Next(f, goal); len(w.Steps)+len(w.Obstacles) > 0 {
 		t.Fatalf("it is back, and seen so: %+v", w)
 	}

@@ -24,9 +24,12 @@ func TestWhereAZoneStandsOnTheWay(t *testing.T) {
 	}{
 		{"a token of an older key is as good", good, plan.Goal{To: to}, true, "a token of key 1"},
 		{"unless it expires soon", soon, plan.Goal{To: to}, false, "a token of key 1"},
-		{"or the older key is to go", good, plan.Goal{To: to, Rotate: true}, false, "a token of key 1"},
-		{"its token is to be revoked", good, plan.Goal{To: to, Revoke: []string{its}}, false, "a token of key 1"},
-		{"another's is", good, plan.Goal{To: to, Revoke: []string{another}}, true, "a token of key 1"},
+		{"or the older key is to go", good, plan.Goal{To: to, RotationTask: plan.RotationTask{Rotate: true}}, false,
+			"a token of key 1"},
+		{"its token is to be revoked", good, plan.Goal{To: to,
+			RevocationTask: plan.RevocationTask{Revoke: []string{its}}}, false, "a token of key 1"},
+		{"another's is", good, plan.Goal{To: to, RevocationTask: plan.RevocationTask{Revoke: []string{another}}}, true,
+			"a token of key 1"},
 		{"the list is to be pruned", good, plan.Goal{To: to, Prune: true}, true, "a token of key 1"},
 		{"no token", "", plan.Goal{To: to}, false, "no token"},
 	} {

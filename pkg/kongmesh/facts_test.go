@@ -259,7 +259,7 @@ func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 		fl["global"] = append([]apifake.Object{key("1"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", nil)...)
 		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
-		p := plan.Build(d, f, plan.Goal{Within: time.Minute})
+		p := plan.Build(d, f, plan.Goal{Pace: plan.Pace{Within: time.Minute}})
 		if p.Changes() != 0 || len(p.Obstacles) != 1 || p.Obstacles[0].Member != "west" || !strings.Contains(p.Obstacles[0].Why, "does not list a zone") {
 			t.Errorf("%s: %d changes, blocked %+v", name, p.Changes(), p.Obstacles)
 		}
@@ -274,7 +274,7 @@ func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 // A rotation that was begun is gone on with, and one that has ended is followed by another key.
 func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 	hub := func(ended, past string, kids ...string) plan.State {
-		f := plan.State{Hub: plan.Hub{Found: true}}
+		f := plan.State{Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true}}}
 		for i, kid := range kids {
 			f.Hub.Keys = append(f.Hub.Keys, plan.Key{ID: kid, Serial: int(kid[0] - '0'), Signs: i == len(kids)-1})
 		}
@@ -290,15 +290,19 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 		to    guard.Cred
 	}{
 		{"no key", hub("", ""), plan.Goal{}, "kid:1"},
-		{"no key, and a rotation", hub("", ""), plan.Goal{Rotate: true}, "kid:1"},
+		{"no key, and a rotation", hub("", ""), plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:1"},
 		{"one key", hub("", "", "1"), plan.Goal{}, "kid:1"},
-		{"one key, and a rotation", hub("", "", "1"), plan.Goal{Rotate: true}, "kid:2"},
-		{"two keys: a rotation goes on", hub("", "", "1", "2"), plan.Goal{Rotate: true}, "kid:2"},
-		{"the older keys are gone, and the end is not", hub("", "rotation to kid:2", "2"), plan.Goal{Rotate: true}, "kid:2"},
-		{"it has ended", hub("proved", "rotation to kid:2", "2"), plan.Goal{Rotate: true}, "kid:3"},
-		{"it has ended, and another was begun by hand", hub("proved", "rotation to kid:2", "2", "3"), plan.Goal{Rotate: true}, "kid:3"},
-		{"a key that was named", hub("", "", "1", "2"), plan.Goal{Rotate: true, To: "kid:7"}, "kid:7"},
-		{"the way back has none", hub("", "", "1"), plan.Goal{Back: true}, ""},
+		{"one key, and a rotation", hub("", "", "1"), plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:2"},
+		{"two keys: a rotation goes on", hub("", "", "1", "2"), plan.Goal{RotationTask: plan.RotationTask{Rotate: true}},
+			"kid:2"},
+		{"the older keys are gone, and the end is not", hub("", "rotation to kid:2", "2"),
+			plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:2"},
+		{"it has ended", hub("proved", "rotation to kid:2", "2"),
+			plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:3"},
+		{"it has ended, and another was begun by hand", hub("proved", "rotation to kid:2", "2", "3"), plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:3"},
+		{"a key that was named", hub("", "", "1", "2"), plan.Goal{RotationTask: plan.RotationTask{Rotate: true},
+			To: "kid:7"}, "kid:7"},
+		{"the way back has none", hub("", "", "1"), plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, ""},
 	} {
 		if got := kongmesh.Provider().Complete(tc.facts, tc.goal).To; got != tc.to {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.to)
@@ -327,7 +331,7 @@ func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 	}
 	fl := fleet{"global": append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}
 	f := fl.facts(t, d, nil)
-	goal := d.Complete(f, plan.Goal{Rotate: true, Within: time.Minute})
+	goal := d.Complete(f, plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, Pace: plan.Pace{Within: time.Minute}})
 	if w := d.Next(f, goal); len(w.Steps) != 0 || len(w.Obstacles) != 1 || !strings.Contains(w.Obstacles[0].Why, "--proxies-renewed") {
 		t.Errorf("%+v", w)
 	}
@@ -345,10 +349,11 @@ func TestACanaryThatCannotGoSaysWhy(t *testing.T) {
 	for _, name := range []string{"mars", "east"} {
 		blocked := name == "east"
 		if blocked { // a zone that the global knows and no context leads to
-			f.Members = append(f.Members, plan.Member{Name: "east", ClusterName: "east", Role: plan.RoleEdge,
-				Err: "no context leads to it"})
+			f.Members = append(f.Members, plan.Member{Identity: plan.Identity{Name: "east", ClusterName: "east",
+				Role: plan.RoleEdge,
+				Err:  "no context leads to it"}})
 		}
-		w := d.Next(f, d.Complete(f, plan.Goal{Canary: name, Within: time.Minute}))
+		w := d.Next(f, d.Complete(f, plan.Goal{Pace: plan.Pace{Canary: name, Within: time.Minute}}))
 		want := `no zone is called "mars", which is named as the canary; kubectl xcpauth status lists them`
 		if blocked {
 			want = "it is named as the canary, but it cannot be moved now: "
@@ -409,7 +414,8 @@ func BenchmarkAThousandZones(b *testing.B) {
 	b.Run("plan of a rotation", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if p := plan.Build(d, f, plan.Goal{Rotate: true, Within: time.Minute}); p.Changes() < zones {
+			if p := plan.Build(d, f, plan.Goal{RotationTask: plan.RotationTask{Rotate: true},
+				Pace: plan.Pace{Within: time.Minute}}); p.Changes() < zones {
 				b.Fatalf("%d changes", p.Changes())
 			}
 		}

@@ -23,7 +23,7 @@ func TestAListOfRevokedTokensThatIsKeptElsewhereIsNotWritten(t *testing.T) {
 	d := kongmesh.Provider()
 	f.Hub.Revocations.Expired = []string{"22222222-2222-4222-8222-222222222222"}
 	f.Hub.Revocations.IDs = append(f.Hub.Revocations.IDs, "33333333-3333-4333-8333-333333333333")
-	for _, goal := range []plan.Goal{{Revoke: []string{"99999999-9999-4999-8999-999999999999"}}, {Prune: true}} {
+	for _, goal := range []plan.Goal{{RevocationTask: plan.RevocationTask{Revoke: []string{"99999999-9999-4999-8999-999999999999"}}}, {Prune: true}} {
 		goal.Within = time.Minute
 		w := d.Next(f, d.Complete(f, goal))
 		if len(w.Steps) != 0 || !strings.Contains(fmt.Sprint(w.Obstacles), "is kept by ExternalSecret revoked") {
@@ -49,7 +49,8 @@ func TestRevokingATokenWaitsForItsZoneAlone(t *testing.T) {
 		"it is known whose it is": {map[string]string{id: migration.Whose(f, id)}, false},
 		"it is not":               {nil, true},
 	} {
-		goal := plan.Goal{Revoke: []string{id}, RevokedOf: tc.whose, Within: time.Minute}
+		goal := plan.Goal{RevocationTask: plan.RevocationTask{Revoke: []string{id}, RevokedOf: tc.whose},
+			Pace: plan.Pace{Within: time.Minute}}
 		p := plan.Build(d, f, d.Complete(f, goal))
 		var ids []string
 		for _, w := range p.Waves {

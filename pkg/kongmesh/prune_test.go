@@ -49,7 +49,7 @@ func pruning(list string, beside ...string) fleet {
 // nothing is written.
 func pruned(t *testing.T, list string, f plan.State) (left string, ids []string, said string) {
 	t.Helper()
-	p := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Within: time.Minute})
+	p := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Pace: plan.Pace{Within: time.Minute}})
 	left = list
 	for _, n := range slices.Concat(p.Obstacles, p.Notes) {
 		said += n.Why + "\n"
@@ -166,10 +166,11 @@ func TestPruningNeverTakesBackWhatMayBeInUse(t *testing.T) {
 func TestThePruningIsProvedByWhatIsLeft(t *testing.T) {
 	a, b, c := revokedID(1), revokedID(2), revokedID(3)
 	hub := func(ids ...string) plan.State {
-		return plan.State{Hub: plan.Hub{Found: true, Revocations: &plan.Revocations{IDs: ids}}}
+		return plan.State{Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true},
+			HubTokens: plan.HubTokens{Revocations: &plan.Revocations{IDs: ids}}}}
 	}
 	f := pruning(a+","+b, ended(t, a, time.Hour)).facts(t, kongmesh.Provider(), nil)
-	claim := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Within: time.Minute}).Waves[0].Steps[0].Conditions[0]
+	claim := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Pace: plan.Pace{Within: time.Minute}}).Waves[0].Steps[0].Conditions[0]
 	for name, tc := range map[string]struct {
 		now          plan.State
 		holds, never bool

@@ -96,8 +96,9 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			if tc.says == "" {
 				return
 			}
-			goals := map[string]plan.Goal{"migrate": {}, "rollback": {Back: true}, "rotate": {Rotate: true}, "revoke": {Revoke: []string{"x"}},
-				"prune": {Prune: true}, "the keys back": {Back: true, Rotate: true}}
+			goals := map[string]plan.Goal{"migrate": {}, "rollback": {RollbackTask: plan.RollbackTask{Back: true}}, "rotate": {RotationTask: plan.RotationTask{Rotate: true}}, "revoke": {RevocationTask: plan.RevocationTask{Revoke: []string{"x"}}},
+				"prune": {Prune: true}, "the keys back": {RollbackTask: plan.RollbackTask{Back: true},
+					RotationTask: plan.RotationTask{Rotate: true}}}
 			for _, name := range slices.Sorted(maps.Keys(goals)) {
 				goal := goals[name]
 				goal.Within = time.Minute
@@ -120,7 +121,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			if !found {
 				t.Error("check does not find it")
 			}
-			if _, err := migration.Request(f, plan.Goal{FromKey: true}, "west"); err == nil {
+			if _, err := migration.Request(f, plan.Goal{Sources: plan.Sources{FromKey: true}}, "west"); err == nil {
 				t.Error("a token would be signed with a key of this cluster")
 			}
 		})

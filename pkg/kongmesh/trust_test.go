@@ -249,7 +249,7 @@ func TestAPlanSaysWhoDoesNotVerifyTheGlobal(t *testing.T) {
 		fl := fleet{"global": append(mesh("")["global"], apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}), "west": apifake.Zone("2.13.10", "west", tc.env...)}
 		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
-		p := plan.Build(d, f, d.Complete(f, plan.Goal{Within: time.Minute}))
+		p := plan.Build(d, f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}}))
 		var said []string
 		for _, n := range p.Notes {
 			said = append(said, n.Member+": "+n.Why)

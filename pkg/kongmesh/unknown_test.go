@@ -174,12 +174,12 @@ func TestAGlobalThatDoesNotTellOfTokensIsNotWaitedFor(t *testing.T) {
 			"west": append(apifake.Zone(version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", token(t, "west", nil)))})
 		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
-		p := plan.Build(d, f, d.Complete(f, plan.Goal{Within: time.Minute}))
+		p := plan.Build(d, f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}}))
 		said := fmt.Sprint(p.Obstacles)
 		if (want == "") != (len(p.Obstacles) == 0) || !strings.Contains(said, want) || want != "" && p.Changes() > 0 {
 			t.Errorf("%s: blocked %s, %d changes; want %q", version, said, p.Changes(), want)
 		}
-		if p := plan.Build(d, f, d.Complete(f, plan.Goal{Back: true, Within: time.Minute})); strings.Contains(fmt.Sprint(p.Obstacles), "does not tell") {
+		if p := plan.Build(d, f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Pace: plan.Pace{Within: time.Minute}})); strings.Contains(fmt.Sprint(p.Obstacles), "does not tell") {
 			t.Errorf("%s: a rollback waits for tokens: %v", version, p.Obstacles)
 		}
 	}
@@ -232,7 +232,7 @@ func TestAVariableThatIsThereTwiceIsLeftAlone(t *testing.T) {
 		"west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "a", "token"), apifake.SecretVariable(oldInline, "a", "token"))})
 	for who, fl := range map[string]fleet{"hub": global, "west": zone} {
 		f := fl.facts(t, d, nil)
-		p := plan.Build(d, f, d.Complete(f, plan.Goal{Within: time.Minute}))
+		p := plan.Build(d, f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}}))
 		if !slices.ContainsFunc(p.Obstacles, func(b plan.Obstacle) bool { return b.Member == who && strings.Contains(b.Why, "2 times") }) {
 			t.Errorf("%s: blocked %v", who, p.Obstacles)
 		}

@@ -22,7 +22,8 @@ func TestAPausedRolloutBlocksWhatNeedsItsPods(t *testing.T) {
 		{"a Deployment of the server's name elsewhere", "hub", named("Deployment", "zone", "server"), false},
 		{"a zone of the same name in another cluster", "zone", hub, false},
 	} {
-		f := State{Hub: Hub{Context: "hub", Object: hub, Workload: Workload{Found: true, Paused: true}}}
+		f := State{Hub: Hub{HubIdentity: HubIdentity{Context: "hub", Object: hub},
+			HubRunning: HubRunning{Workload: Workload{Found: true, Paused: true}}}}
 		w := Wave{Title: "the rest", Steps: []Step{{ID: "s", Writes: []Write{{Context: tc.context, Object: tc.object}}}}}
 		if got := f.HoldWhilePaused(w, "server"); (len(got.Steps) == 0) != tc.want || (len(got.Obstacles) > 0) != tc.want {
 			t.Errorf("%s: %+v, want it blocked: %v", tc.what, got, tc.want)

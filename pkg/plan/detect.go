@@ -51,7 +51,7 @@ func Detect(providers ...Provider) Provider {
 				return s.Err != "" || slices.ContainsFunc(providers, func(d Provider) bool { return d.Detects(s) })
 			}); {
 			case err != "":
-				f.Hub = Hub{Err: err}
+				f.Hub = Hub{HubIdentity: HubIdentity{Err: err}}
 			case none && where.Product == "" && !where.NoHub && !f.Hub.Found:
 				f.Hub.Err = noHubFound(providers, snaps, where, at)
 			}

@@ -16,8 +16,10 @@ func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
 				}
 				return []Read{{Resource: "namespaces"}, r}
 			},
-			ReadState: func([]Snapshot, Selection, time.Time) State { return State{Hub: Hub{Found: true, Context: name}} },
-			Next:      func(State, Goal) Wave { return Wave{Title: name} }}
+			ReadState: func([]Snapshot, Selection, time.Time) State {
+				return State{Hub: Hub{HubIdentity: HubIdentity{Found: true, Context: name}}}
+			},
+			Next: func(State, Goal) Wave { return Wave{Title: name} }}
 	}
 	d := Detect(product("a", "as"), product("b", "bs"))
 	if got := d.Reads(nil, false); len(got) != 3 {

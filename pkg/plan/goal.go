@@ -21,26 +21,35 @@ const (
 // Stages lists the stages in order.
 var Stages = []Stage{Dual, Edges, JWTOnly}
 
-// Goal says where a migration is to end, and how careful it is on the way.
+// Goal says what a run is to reach, where the credentials come from, and at what pace it goes. It is one Task; without
+// any it is a migration. Saved plans keep it as one flat object.
 type Goal struct {
-	To    guard.Cred `json:"to"` // the credential that every member is to present
+	To    guard.Cred `json:"to"` // the credential that every member is to present; "" leaves it to the product
 	Stage Stage      `json:"stage,omitempty"`
-	// Back asks for the way back: every edge that a migration moved presents again what it presented before. Only, when
-	// not empty, names the one edge that goes back.
-	Back bool   `json:"back,omitempty"`
-	Only string `json:"only,omitempty"`
 	// NoHub moves edges for a team that has no access to the hub: nothing of the hub is read or written.
 	NoHub bool `json:"noHub,omitempty"`
-	// HubAgrees says that the hub's team relies no more on what was provided of the edges that go back in a run without
-	// a hub.
-	HubAgrees bool `json:"hubAgrees,omitempty"`
 	// Cleanup asks for what ends the way back: the old credentials are deleted once nothing accepts them.
 	Cleanup bool `json:"cleanup,omitempty"`
+	Pace
+	Sources
 
-	Canary   string        `json:"canary,omitempty"`   // the member to move first; the first by name when empty
-	WaveSize int           `json:"waveSize,omitempty"` // how many members are moved side by side after the canary; 0 = all
-	Soak     time.Duration `json:"soak,omitempty"`     // how long the members of a wave must stay proved before the next one
-	// Within is how long a step may take until it is proved; then it is put back.
+	RollbackTask
+	RotationTask
+	RevocationTask
+	// Prune asks for the list of revoked credentials without those that are known to have expired, and for nothing else.
+	Prune bool `json:"prune,omitempty"`
+	// Renew names the members whose credential is to be made again, and nothing else to be done, each with the digest of
+	// the one that it has when the run begins, which the product fills in. "" among the names stands for every member
+	// that presents the wanted credential.
+	Renew map[string]string `json:"renew,omitempty"`
+}
+
+// Pace is how careful a run is on the way.
+type Pace struct {
+	Canary   string        `json:"canary,omitempty"`   // the member to change first; the first by name when empty
+	WaveSize int           `json:"waveSize,omitempty"` // how many members change side by side after the canary; 0 is all
+	Soak     time.Duration `json:"soak,omitempty"`     // how long a wave must stay verified before the next
+	// Within is how long a step may take until it is verified; then it is undone.
 	Within time.Duration `json:"within"`
 	// HastyCanary lets the others move before the canary's session has outlived the token that it began with.
 	HastyCanary bool `json:"hastyCanary,omitempty"`
@@ -51,26 +60,12 @@ type Goal struct {
 	// NoFence leaves out the fence of each member; FenceFor is how long one must be seen to deny without a break.
 	NoFence  bool          `json:"noFence,omitempty"`
 	FenceFor time.Duration `json:"fenceFor,omitempty"`
-	// Rotate asks for credentials that are signed with the hub's key To, which is made when it is not there, and for the
-	// end of the older keys. With Back it asks for such a rotation to be taken back: for credentials of the key before
-	// the newest, and for the end of that.
-	Rotate bool `json:"rotate,omitempty"`
-	// Revoke names credentials, by their IDs, that the hub is to refuse; a member that presents one gets another first,
-	// unless CutOff says that it may be refused. Reconnect has every member connect again after that.
-	Revoke []string `json:"revoke,omitempty"`
-	// RevokedOf is whose each of them is, where that is known: the hub takes it from that member alone.
-	RevokedOf map[string]string `json:"revokedOf,omitempty"`
-	CutOff    bool              `json:"cutOff,omitempty"`
-	Reconnect bool              `json:"reconnect,omitempty"`
-	// Prune asks for the list of revoked credentials without those that are known to have expired, and for nothing else.
-	Prune bool `json:"prune,omitempty"`
-	// Renew names the members whose credential is to be made again, and nothing else to be done, each with the digest of
-	// the one that it has when the run begins, which Aim fills in. "" among the names stands for every member that
-	// presents the wanted credential.
-	Renew map[string]string `json:"renew,omitempty"`
-	// Others says that whoever else presents a credential of the older keys, and is not seen, has got another: see the
-	// provider.
-	Others bool `json:"others,omitempty"`
+	// Skip names the members that failed in this run, each with its reason: they are not tried again.
+	Skip []Obstacle `json:"-"`
+}
+
+// Sources says where credentials and certificates come from that a run writes.
+type Sources struct {
 	// FromKey has tokens signed with the hub's key, where its own API would issue them otherwise. OwnLogin says that
 	// this API is asked with a token that is provided, and not with the administrator's.
 	FromKey  bool `json:"fromKey,omitempty"`
@@ -80,14 +75,75 @@ type Goal struct {
 	// Names are names that the hub's certificate must have besides those that the selected edges dial.
 	Names []string `json:"names,omitempty"`
 	// Pair is the public part of a certificate for the hub that somebody else made; its private key is with the
-	// executor, as PairFill.
+	// executor, as PairSecretField.
 	Pair *Certificate `json:"pair,omitempty"`
 	// Supplied says where members get the credentials that they lack: "tctl", "a manifest"; "" when nowhere.
 	Supplied string `json:"supplied,omitempty"`
 	// Manifests is the manifests that were provided, by member or cluster name; under "" the one that is for every member.
 	Manifests map[string]Secret `json:"-"`
-	// Skip names the members that failed in this run, each with its reason: they are not tried again.
-	Skip []Obstacle `json:"-"`
+}
+
+// RollbackTask asks for the way back: every edge that a migration moved presents again what it presented before. Only,
+// when not empty, names the one edge that goes back.
+type RollbackTask struct {
+	Back bool   `json:"back,omitempty"`
+	Only string `json:"only,omitempty"`
+	// HubAgrees says that the hub's team relies no more on what was provided of the edges that go back in a run without
+	// a hub.
+	HubAgrees bool `json:"hubAgrees,omitempty"`
+}
+
+// RotationTask asks for credentials that are signed with the hub's key To, which is made when it is not there, and for
+// the end of the older keys. With Back it asks for such a rotation to be undone: for credentials of the key before the
+// newest, and for the end of that.
+type RotationTask struct {
+	Rotate bool `json:"rotate,omitempty"`
+	// Others says that everybody else who presents a credential of the older keys, and is not seen, has got another: see
+	// the provider.
+	Others bool `json:"others,omitempty"`
+}
+
+// RevocationTask names credentials, by their IDs, that the hub is to refuse. A member that presents one gets another
+// first, unless CutOff says that it may be refused. Reconnect has every member connect again after that.
+type RevocationTask struct {
+	Revoke []string `json:"revoke,omitempty"`
+	// RevokedOf is whose each of them is, where that is known: the hub takes it from that member alone.
+	RevokedOf map[string]string `json:"revokedOf,omitempty"`
+	CutOff    bool              `json:"cutOff,omitempty"`
+	Reconnect bool              `json:"reconnect,omitempty"`
+}
+
+// Task is what a goal asks for.
+type Task int8
+
+// The tasks.
+const (
+	Migrate Task = iota
+	Rollback
+	RotateKeys
+	UndoRotation
+	Revoke
+	Prune
+	RenewTokens
+)
+
+// Task is the one thing that the goal asks for. Check refuses a goal that asks for two.
+func (g Goal) Task() Task {
+	switch {
+	case g.Back && g.Rotate:
+		return UndoRotation
+	case g.Back:
+		return Rollback
+	case g.Renew != nil:
+		return RenewTokens
+	case len(g.Revoke) > 0:
+		return Revoke
+	case g.Prune:
+		return Prune
+	case g.Rotate:
+		return RotateKeys
+	}
+	return Migrate
 }
 
 // PairSecretField is the Fill of a patch that writes the private key of Goal.Pair.
@@ -110,21 +166,23 @@ const (
 
 // Word is where the goal leads, in a word, for the history.
 func (g Goal) Word() string {
-	switch {
-	case g.Back && g.Rotate:
+	switch g.Task() {
+	case UndoRotation:
 		return RotationBack
-	case g.Back && g.Only != "":
-		return "rollback of " + g.Only
-	case g.Back:
+	case Rollback:
+		if g.Only != "" {
+			return "rollback of " + g.Only
+		}
 		return "rollback"
-	case g.Renew != nil:
+	case RenewTokens:
 		return "new tokens"
-	case len(g.Revoke) > 0:
+	case Revoke:
 		return "revocation"
-	case g.Prune:
+	case Prune:
 		return "pruning"
-	case g.Rotate:
+	case RotateKeys:
 		return RotationTo + string(g.To)
+	case Migrate:
 	}
 	return string(g.stage())
 }
@@ -163,8 +221,21 @@ func (g Goal) Check() error {
 		return fmt.Errorf("--cleanup deletes what the way back needs, so it goes with --to=jwt-only")
 	case g.Cleanup && g.NoHub:
 		return fmt.Errorf("--cleanup needs the hub: only there it is known that nobody presents a certificate any more")
+	case g.tasks() > 1:
+		return fmt.Errorf("the goal asks for two things at once; run one after the other")
 	case g.Only != "" && !g.Back:
 		return fmt.Errorf("--edge names the one edge to roll back; it goes with rollback")
 	}
 	return nil
+}
+
+// tasks counts what the goal asks for besides a migration.
+func (g Goal) tasks() int {
+	n := 0
+	for _, asked := range []bool{g.Back || g.Rotate, g.Renew != nil, len(g.Revoke) > 0, g.Prune} {
+		if asked {
+			n++
+		}
+	}
+	return n
 }

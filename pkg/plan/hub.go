@@ -8,39 +8,77 @@ import (
 
 // Hub is the side that accepts credentials.
 type Hub struct {
-	Found     bool
-	Err       string // one sentence when there is no hub to speak of: none found, two found, unreachable
-	Context   string
-	Object    Ref
+	HubIdentity
+	HubDeclaration
+	HubRunning
+	HubCertificate
+	HubMembers
+	HubRecords
+	HubTokens
+	// Inspection is what only check looks at; nil elsewhere.
+	Inspection *Inspection
+}
+
+// HubIdentity is which hub it is, and where.
+type HubIdentity struct {
+	Found        bool
+	Err          string // one sentence when there is no hub to speak of: none found, two found, unreachable
+	Context      string
+	ClusterUID   string
+	Object       Ref
+	Organization string // to which its members belong, "" when it does not say
+	Version      string // which release of the product it runs, "" when that could not be told
+}
+
+// HubDeclaration is what the hub's object says, and who writes it.
+type HubDeclaration struct {
 	Accepts   guard.Hub
 	Declared  map[string]any // our paths of the object as they are: what a change replaces
 	Anomalies []string       // what is not written as documented; nothing is changed while there is any
 	Owner     string         // who reverts a change made here: "Argo CD (tsb/mp)"; empty when nobody
 	HelmNote  string         // the Helm release whose values should be changed too
-	// Server is the certificate that the hub presents to members.
-	Server Certificate
-	// TrustAnchors are further CAs with which the hub's own clients verify Server: PEM, public.
-	TrustAnchors [][]byte `json:"-"`
-	// Workload is the hub's server itself.
+	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
+	Since time.Time
+	// StoredElsewhere says why the hub's keys, members and sessions are not known to be in the objects of its cluster;
+	// "" when they are. Then nothing is known of them, and nothing is written.
+	StoredElsewhere string
+}
+
+// HubRunning is what the hub's own processes show.
+type HubRunning struct {
 	Workload Workload
 	// Connections is what the hub's own metrics count; nil when they were not read.
 	Connections *Connections
 	// OperatorGeneration is the generation of the object that the product's operator derives from Object; it moves when
 	// the operator has taken a change over. 0 when it cannot be read.
 	OperatorGeneration int64
+	// VerifiedBasis is the Basis of Accepts with which the hub was verified to run, in this run.
+	VerifiedBasis string
+}
+
+// HubCertificate is the certificate that the hub presents to members, and who makes it.
+type HubCertificate struct {
+	Server Certificate
+	// TrustAnchors are further CAs with which the hub's own clients verify Server: PEM, public.
+	TrustAnchors [][]byte `json:"-"`
+	// Issuer is who makes Server.
+	Issuer Issuer
+	// TrialCertificate is the certificate that Issuer made beside the real one, to see what would come, and TrialIssuer
+	// the object that asks for it.
+	TrialCertificate Certificate
+	TrialIssuer      Issuer
+}
+
+// HubMembers is what the hub itself says of who its members are.
+type HubMembers struct {
 	// Inventory names the members that the hub itself lists; nil when the hub keeps no such list. InventoryErr says why it
 	// could not be read, and then it may hold anybody.
 	Inventory    []string
 	InventoryErr string
-	// StoredElsewhere says why the hub's keys, members and sessions are not known to be in the objects of its cluster;
-	// "" when they are. Then nothing is known of them, and nothing is written.
-	StoredElsewhere string
-	ClusterUID      string
-	Organization    string // to which its members belong, "" when it does not say
-	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
-	Since time.Time
-	// VerifiedBasis is the Basis of Accepts with which the hub was proved to run, in this run.
-	VerifiedBasis string
+}
+
+// HubRecords is what our own runs left in the hub.
+type HubRecords struct {
 	// Roster says whether our own roster is installed in the hub.
 	Roster RosterState
 	// InFlight says which wave an interrupted run left, when it did: the next run restores it first.
@@ -48,20 +86,17 @@ type Hub struct {
 	// JournalErr says why it is not known whether a run left a wave, "" when it is known. InFlight is a wave that is not
 	// known then.
 	JournalErr string
-	// Inspection is what only check looks at; nil elsewhere.
-	Inspection *Inspection
-	// Issuer is who makes the hub's certificate.
-	Issuer Issuer
-	// TrialCertificate is the certificate that Issuer made beside the real one, to see what would come.
-	TrialCertificate Certificate
-	// TrialIssuer is the object that asks for Rehearsal.
-	TrialIssuer Issuer
-	// Leftovers are the objects in the hub that only the old credential needed.
-	Leftovers []Leftover
 	// Originals is what each object said before a migration first changed it, by UID.
 	Originals map[string]map[string]any
 	// History is the waves that were carried out, oldest first.
 	History []WaveRecord
+	// Leftovers are the objects in the hub that only the old credential needed.
+	Leftovers []Leftover
+}
+
+// HubTokens is what a hub has that signs, lists and checks its members' tokens itself. All of it is empty where others
+// do that.
+type HubTokens struct {
 	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of
 	// its own.
 	Keys []Key
@@ -70,12 +105,10 @@ type Hub struct {
 	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does
 	// not.
 	Sessions map[string][]Session
-	// TokenChecks says when the hub looks at a credential after a session began, one clause; "" where that is not said.
-	TokenChecks string
 	// SessionsUnclear says why Sessions do not tell whether a credential was brought, one sentence; "" when they do.
 	SessionsUnclear string
-	// Version is which release of the product the hub runs, "" when that could not be told.
-	Version string
+	// TokenChecks says when the hub looks at a credential after a session began, one clause; "" where that is not said.
+	TokenChecks string
 	// API is where the hub itself issues credentials; nil where it does not, or was not looked at.
 	API *TokenAPI
 }

@@ -10,67 +10,90 @@ import (
 
 // Member is one side that presents a credential: an edge, or the hub's own client (MPC for TSB).
 type Member struct {
-	Name        string // ClusterName, with the context appended when two members claim the same
-	ClusterName string
-	Role        Role
-	Context     string
-	ClusterUID  string
-	Object      Ref
-	Err         string // why the member could not be read; most of the rest is then empty
+	Identity
+	Declaration
+	Effective guard.Cred   // what the layer below was told, "" when unknown
+	Evidence  guard.Member // what it may present, from its processes
+	Workload  Workload
+	Connecting
+	Credentials
+	Registration
+	Past
+	Fence     Fence    // what keeps the member from being edited to present another credential
+	Obstacles []string // why it cannot be moved to the wanted credential now, one remedy each
+	// Inspection is what only check looks at; nil elsewhere.
+	Inspection *Inspection
+}
 
+// Identity is which member it is, and where.
+type Identity struct {
+	Name          string // ClusterName, with the context appended when two members claim the same
+	ClusterName   string
+	Renamed       string // why Name is not ClusterName, "" when it is
+	Role          Role
+	Context       string
+	ClusterUID    string
+	Object        Ref
+	Err           string // why the member could not be read; most of the rest is then empty
+	ForeignReason string // why it is evidently another hub's, "" when nothing says so
+}
+
+// Declaration is what a member's object says, and who writes it.
+type Declaration struct {
 	Declared       guard.Cred     // what its object says, "" unless it says exactly one
 	DeclaredFields map[string]any // our paths of the object as they are
-	Effective      guard.Cred     // what the layer below was told, "" when unknown
-	Evidence       guard.Member   // what it may present, from its processes
 	Anomalies      []string       // what is not written as documented
-	Owner          string
-	HelmNote       string
-	Renamed        string // why its name is not its cluster's, "" when it is
+	Owner          string         // who reverts a change made here; empty when nobody
+	HelmNote       string         // the Helm release whose values should be changed too
+}
 
-	Workload      Workload
-	Credential    Credential
-	Trust         Trust
-	Dials         string   // the address it dials
-	ServerName    string   // the name that the hub's certificate must carry for it
-	ForeignReason string   // why it is evidently another hub's, "" when nothing says so
-	Obstacles     []string // why it cannot be moved to the wanted credential now, one remedy each
-
-	// LastEvent is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.
-	LastEvent time.Time
-
-	// Rotation says whether the member's session has outlived the credential that it began with.
-	Rotation Rotation
+// Connecting is how a member reaches the hub.
+type Connecting struct {
+	Dials      string // the address it dials
+	ServerName string // the name that the hub's certificate must carry for it
+	Trust      Trust
 	// TrustAnchors are the CAs with which the member verifies the hub now, or will: PEM, public.
 	TrustAnchors [][]byte `json:"-"`
+	// LastEvent is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.
+	LastEvent time.Time
+}
+
+// Credentials are those that lie in a member's cluster.
+type Credentials struct {
+	Credential Credential // the wanted one
+	// Rotation says whether the member's session has outlived the credential that it began with.
+	Rotation Rotation
 	// OldCredential is what the member presented before, as it still lies in its cluster: what the way back needs.
 	OldCredential Certificate
-	// Leftovers are the objects in the member's cluster that only the old credential needed.
-	Leftovers []Leftover
-	// Original is what its object said before a migration first changed it; nil when none did.
-	Original map[string]any
 	// Available is what it would present with each credential that is next to it, where those are told apart.
 	Available map[string]guard.Cred `json:"-"`
 	// AvailableUntil is when each of those expires, where it does.
 	AvailableUntil map[string]time.Time `json:"-"`
-	// OriginalCredential is what it would present if its object said that again; "" when that is not known.
+	// OriginalCredential is what it would present if its object said Original again; "" when that is not known.
 	OriginalCredential guard.Cred
-	// History is the waves that runs without a hub carried out in the member's cluster, oldest first.
-	History []WaveRecord
-	// InFlight is the wave of a run without a hub that holds the member, "" when none does: that run, or the next one
-	// there, may put the member back without asking the hub.
-	InFlight string
+}
 
-	// Fence is what keeps the member from being edited to present another credential.
-	Fence Fence
-
+// Registration is what the roster holds of a member.
+type Registration struct {
 	Registered bool
 	// ReadLive says that the webhook decides from what it reads in the member's own cluster, not from the statement.
 	ReadLive bool
 	// EntryStale says that the roster's entry is of an object that was re-created since.
 	EntryStale bool
 	Statement  *Statement // what the roster says, nil when nothing
-	// Inspection is what only check looks at; nil elsewhere.
-	Inspection *Inspection
+}
+
+// Past is what runs left of a member.
+type Past struct {
+	// Original is what its object said before a migration first changed it; nil when none did.
+	Original map[string]any
+	// History is the waves that runs without a hub carried out in the member's cluster, oldest first.
+	History []WaveRecord
+	// InFlight is the wave of a run without a hub that holds the member, "" when none does: that run, or the next one
+	// there, may put the member back without asking the hub.
+	InFlight string
+	// Leftovers are the objects in the member's cluster that only the old credential needed.
+	Leftovers []Leftover
 }
 
 // Role is what a member is to the hub.

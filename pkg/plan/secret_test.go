@@ -10,7 +10,7 @@ import (
 func TestASecretIsNeverPrinted(t *testing.T) {
 	const canary = "canary-7f3a"
 	s := NewSecret([]byte(canary))
-	goal := Goal{Manifests: map[string]Secret{"edge-1": s}}
+	goal := Goal{Sources: Sources{Manifests: map[string]Secret{"edge-1": s}}}
 	var said []string
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		said = append(said, fmt.Sprintf(verb, s), fmt.Sprintf(verb, &s), fmt.Sprintf(verb, goal))

@@ -30,13 +30,14 @@ func TestHistory(t *testing.T) {
 		went(20, 4*time.Minute, "the rest", "jwt-only", "proved", nil, hundred...),
 	}
 	own := []plan.WaveRecord{went(150, 3*time.Minute, "canary", "edges", "proved", nil, "move/far")}
-	f := plan.State{At: noon, Hub: plan.Hub{Found: true, Context: "hub", ClusterUID: "1", History: hub, InFlight: `the wave "mTLS off" of ann@change-host, begun 2026-03-27T11:59:00Z`},
+	f := plan.State{At: noon, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", ClusterUID: "1"}, HubRecords: plan.HubRecords{History: hub, InFlight: `the wave "mTLS off" of ann@change-host, begun 2026-03-27T11:59:00Z`}},
 		Members: []plan.Member{
-			{Name: "edge-1", Context: "edge-1", ClusterUID: "2"},
-			{Name: "far", Context: "far", ClusterUID: "3", History: own},
-			{Name: "far-2", Context: "far", ClusterUID: "3", History: own}, // in the same cluster: its journal counts once
-			{Name: "mpc", Context: "hub", ClusterUID: "1"},
-			{Name: "gone", Context: "gone", Err: "the API server refused the connection"},
+			{Identity: plan.Identity{Name: "edge-1", Context: "edge-1", ClusterUID: "2"}},
+			{Identity: plan.Identity{Name: "far", Context: "far", ClusterUID: "3"}, Past: plan.Past{History: own}},
+			{Identity: plan.Identity{Name: "far-2", Context: "far", ClusterUID: "3"}, Past: plan.Past{History: own}},
+			// in the same cluster: its journal counts once
+			{Identity: plan.Identity{Name: "mpc", Context: "hub", ClusterUID: "1"}},
+			{Identity: plan.Identity{Name: "gone", Context: "gone", Err: "the API server refused the connection"}},
 		},
 		Others: []plan.OtherContext{{Context: "asleep", State: "unreachable", Why: "did not answer in time"}, {Context: "empty", State: "no-member"}}}
 	h := NewHistory(f)
@@ -67,7 +68,7 @@ func TestHistory(t *testing.T) {
 }
 
 func TestAHistoryWithNothingInItSaysSo(t *testing.T) {
-	h := NewHistory(plan.State{At: noon, Hub: plan.Hub{Found: true, Context: "hub"}})
+	h := NewHistory(plan.State{At: noon, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub"}}})
 	if got := laid(h, false); got != "no wave was carried out yet\n" {
 		t.Errorf("got %q", got)
 	}

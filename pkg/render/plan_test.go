@@ -50,7 +50,8 @@ func whole() plan.Plan {
 }
 
 func TestAPlanWithDiffs(t *testing.T) {
-	f := plan.State{At: noon, Hub: plan.Hub{Found: true, Context: "hub", Object: managementPlane}}
+	f := plan.State{At: noon, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub",
+		Object: managementPlane}}}
 	again := func(verb string) string { return "kubectl xcpauth " + verb }
 	with, without := NewPlan(f, whole(), Details{Diff: true}, again), NewPlan(f, whole(), Details{}, again)
 	text := laid(with, false)
@@ -83,7 +84,8 @@ func TestAPlanWithDiffs(t *testing.T) {
 }
 
 func TestOnlyWhatIsToBeSeenIsPainted(t *testing.T) {
-	f := plan.State{At: noon, Hub: plan.Hub{Found: true, Context: "hub", Object: managementPlane}}
+	f := plan.State{At: noon, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub",
+		Object: managementPlane}}}
 	r := NewPlan(f, whole(), Details{Diff: true}, func(verb string) string { return verb })
 	var plain, painted bytes.Buffer
 	r.Table(Painted(&plain, false), false)

@@ -32,7 +32,7 @@ func TestTheRotationOfATokenIsTold(t *testing.T) {
 		{"a product that renews none", hour, plan.Rotation{}, "", "token 40m"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := plan.Member{Name: "edge-1", Role: plan.RoleEdge, Evidence: guard.Member{Presents: []guard.Cred{"jwt"}}, Credential: tc.credential, Rotation: tc.rotation}
+			m := plan.Member{Identity: plan.Identity{Name: "edge-1", Role: plan.RoleEdge}, Evidence: guard.Member{Presents: []guard.Cred{"jwt"}}, Credentials: plan.Credentials{Credential: tc.credential, Rotation: tc.rotation}}
 			r := memberRow(m, at, plan.Step{}, "")
 			if r.Rotation != tc.rotates || r.Credential != tc.short {
 				t.Errorf("%q and %q, want %q and %q", r.Rotation, r.Credential, tc.rotates, tc.short)

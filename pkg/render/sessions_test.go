@@ -11,16 +11,16 @@ import (
 
 // zoneFleet is a global of Kong Mesh with three zones, of which as many present a token as are moved.
 func zoneFleet(moved int, none guard.Tri) plan.State {
-	h := plan.Hub{Found: true, Context: "global", Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "kong-mesh-control-plane"},
-		Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, Processes: []plan.Process{{Name: "global-1", Ready: true}}},
-		Accepts:  guard.Hub{Accepts: map[guard.Cred]guard.Tri{"none": none, "kid:1": guard.Yes, "kid:2": guard.Yes}},
-		Keys: []plan.Key{
+	h := plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "global", Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "kong-mesh-control-plane"}},
+		HubRunning: plan.HubRunning{Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, Processes: []plan.Process{{Name: "global-1", Ready: true}}}},
+		HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{"none": none,
+			"kid:1": guard.Yes, "kid:2": guard.Yes}}},
+		HubTokens: plan.HubTokens{Keys: []plan.Key{
 			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-1"}},
-			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-2"}}},
-		Sessions: map[string][]plan.Session{}}
+			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-2"}}}, Sessions: map[string][]plan.Session{}}}
 	f := plan.State{At: noon, Product: "kong-mesh", Words: plan.Words{Hub: "global control plane", Member: "zone"}}
 	for i, name := range []string{"east", "north", "west"} {
-		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Declared: "none", Evidence: guard.Member{Presents: []guard.Cred{"none"}}, Credential: plan.Credential{State: plan.CredentialMissing}}
+		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name}, Declaration: plan.Declaration{Declared: "none"}, Evidence: guard.Member{Presents: []guard.Cred{"none"}}, Credentials: plan.Credentials{Credential: plan.Credential{State: plan.CredentialMissing}}}
 		if i < moved {
 			m.Declared, m.Evidence.Presents = "kid:2", []guard.Cred{"kid:2", "jti:0b9e"}
 			m.Credential = plan.Credential{State: plan.CredentialReady, Key: "2", Expires: noon.Add(720 * time.Hour)}

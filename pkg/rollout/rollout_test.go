@@ -12,7 +12,7 @@ import (
 func members(n int) []plan.Member {
 	all := make([]plan.Member, n)
 	for i := range all {
-		all[i] = plan.Member{Name: fmt.Sprintf("edge-%d", i+1), Role: plan.RoleEdge}
+		all[i] = plan.Member{Identity: plan.Identity{Name: fmt.Sprintf("edge-%d", i+1), Role: plan.RoleEdge}}
 	}
 	return all
 }
@@ -61,7 +61,8 @@ func TestACanaryIsTheOneThatIsNamedOrTheFirst(t *testing.T) {
 		{"edge-2", []string{"edge-2"}, 1},
 		{"edge-9", nil, 2},
 	} {
-		w := rollout.Canary(f, "canary", ready, []plan.Obstacle{{Member: "x"}}, plan.Goal{Canary: tc.canary}, step)
+		w := rollout.Canary(f, "canary", ready, []plan.Obstacle{{Member: "x"}},
+			plan.Goal{Pace: plan.Pace{Canary: tc.canary}}, step)
 		if got := names(w); !slices.Equal(got, tc.want) || len(w.Obstacles) != tc.blocks {
 			t.Errorf("canary %q: steps %v, obstacles %v", tc.canary, got, w.Obstacles)
 		}
@@ -75,7 +76,7 @@ func TestTheRestIsChangedInWavesOfTheSizeAskedFor(t *testing.T) {
 	}{
 		{3, 0, 3, "the rest"}, {3, 2, 2, "2 of the remaining 3"}, {3, 3, 3, "the rest"}, {3, 9, 3, "the rest"},
 	} {
-		w := rollout.Rest(members(tc.ready), plan.Goal{WaveSize: tc.size}, step)
+		w := rollout.Rest(members(tc.ready), plan.Goal{Pace: plan.Pace{WaveSize: tc.size}}, step)
 		if len(w.Steps) != tc.want || w.Title != tc.title {
 			t.Errorf("%d ready, waves of %d: %d steps, %q", tc.ready, tc.size, len(w.Steps), w.Title)
 		}

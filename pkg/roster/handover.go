@@ -144,7 +144,8 @@ func ForgetStep(member string) string { return "forget/" + ObjectName(member) }
 
 // MemberOf is the member that an entry lists.
 func MemberOf(e api.EdgeCluster) plan.Member {
-	m := plan.Member{Name: e.Name, ClusterName: e.Spec.ClusterName, ClusterUID: e.Spec.ClusterUID, Role: plan.RoleEdge}
+	m := plan.Member{Identity: plan.Identity{Name: e.Name, ClusterName: e.Spec.ClusterName,
+		ClusterUID: e.Spec.ClusterUID, Role: plan.RoleEdge}}
 	if cp := e.Spec.ControlPlane; cp != nil {
 		m.Object = plan.Ref{Kind: "ControlPlane", Namespace: cp.Namespace, Name: cp.Name, UID: cp.UID}
 	}

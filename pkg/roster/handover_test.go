@@ -90,7 +90,7 @@ func TestWhatIsTakenOverBehindAFence(t *testing.T) {
 		f.Members = []plan.Member{m}
 		return f
 	}
-	member := plan.Member{Name: "far", Context: "far", Role: plan.RoleEdge, Object: plan.Ref{UID: "uid-1"}, Evidence: guard.Member{Presents: []guard.Cred{"jwt"}}}
+	member := plan.Member{Identity: plan.Identity{Name: "far", Context: "far", Role: plan.RoleEdge, Object: plan.Ref{UID: "uid-1"}}, Evidence: guard.Member{Presents: []guard.Cred{"jwt"}}}
 	presentsBoth := member
 	presentsBoth.Evidence = guard.Member{Presents: []guard.Cred{"jwt", "mtls"}, Why: "an old pod"}
 	for _, tc := range []struct {

@@ -22,7 +22,7 @@ func at(d time.Duration) *metav1.Time { return &metav1.Time{Time: noon.Add(d)} }
 // stated is an entry whose statement was seen a minute before noon, after change; a fence makes it one behind a fence
 // that was proved then.
 func stated(fenced bool, change func(*api.EdgeCluster)) api.EdgeCluster {
-	m := plan.Member{Name: "far", ClusterName: "far", ClusterUID: "cluster-1", Role: plan.RoleEdge, Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}
+	m := plan.Member{Identity: plan.Identity{Name: "far", ClusterName: "far", ClusterUID: "cluster-1", Role: plan.RoleEdge, Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}}
 	e := Entry(m)
 	var fence *api.FenceStatus
 	if fenced {

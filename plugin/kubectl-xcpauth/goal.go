@@ -63,9 +63,13 @@ func (g *goalFlags) addWaves(flags *pflag.FlagSet) {
 }
 
 func (g *goalFlags) goal() plan.Goal {
-	return g.signFlags.goal(plan.Goal{Stage: plan.Stage(g.to), NoHub: g.noHub, Cleanup: g.cleanup, HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize,
-		Soak: g.soak, Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, Names: g.names,
-		NoFence: g.noFence, FenceFor: g.fence, HubAgrees: g.hubAgrees})
+	return g.signFlags.goal(plan.Goal{Stage: plan.Stage(g.to),
+		NoHub:   g.noHub,
+		Cleanup: g.cleanup,
+		Pace: plan.Pace{HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize, Soak: g.soak,
+			Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, NoFence: g.noFence, FenceFor: g.fence},
+		Sources:      plan.Sources{Names: g.names},
+		RollbackTask: plan.RollbackTask{HubAgrees: g.hubAgrees}})
 }
 
 func (g *goalFlags) check() error {

@@ -57,7 +57,8 @@ func (o *fleetOptions) having(d plan.Provider) plan.Provider {
 		}
 		text := fmt.Sprintf("%s is for TSB alone, and this fleet is of %s; leave it out, or name another fleet with --contexts or --product", o.alone, f.Product)
 		o.refused.Store(&text)
-		return plan.State{At: f.At, Product: f.Product, Words: f.Words, Hub: plan.Hub{Err: text}}
+		return plan.State{At: f.At, Product: f.Product, Words: f.Words,
+			Hub: plan.Hub{HubIdentity: plan.HubIdentity{Err: text}}}
 	}
 	return d
 }

@@ -89,7 +89,7 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	goal := plan.Goal{To: state.JWT, Within: o.within, FenceFor: max(o.fence, 0)}
+	goal := plan.Goal{To: state.JWT, Pace: plan.Pace{Within: o.within, FenceFor: max(o.fence, 0)}}
 	if o.noHub {
 		live.Where.NoHub, goal.NoHub, goal.Stage = true, true, plan.Edges
 		o.repeats = "--no-hub --out " + quote(o.out)

@@ -59,7 +59,8 @@ func (o *renewOptions) run(ctx context.Context, edges []string) error {
 	if o.all == (len(edges) > 0) {
 		return errors.New("name the edges that are to get a new token, or pass --all; kubectl xcpauth status lists them")
 	}
-	goal := plan.Goal{Renew: map[string]string{}, Stage: plan.Edges, WaveSize: o.waveSize, Within: o.within}
+	goal := plan.Goal{Renew: map[string]string{}, Stage: plan.Edges, Pace: plan.Pace{WaveSize: o.waveSize,
+		Within: o.within}}
 	for _, name := range edges {
 		if name == "" || looksLikeToken(name) {
 			return errors.New("an edge is named by its name; kubectl xcpauth status lists them")

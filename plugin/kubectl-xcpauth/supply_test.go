@@ -57,7 +57,7 @@ func TestWhatComesFromOutsideMustGoTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	certFile, keyFile := ownFile(t, cert), ownFile(t, key)
-	shown := plan.Goal{Pair: &plan.Certificate{Chain: cert}}
+	shown := plan.Goal{Sources: plan.Sources{Pair: &plan.Certificate{Chain: cert}}}
 	for _, tc := range []struct {
 		name   string
 		flags  supplyFlags
@@ -85,7 +85,7 @@ func TestWhatComesFromOutsideMustGoTogether(t *testing.T) {
 		{"a saved plan, without its key", supplyFlags{}, shown, true, true, "pass --central-key"},
 		{"a saved plan, another certificate", supplyFlags{cert: ownFile(t, otherCert), key: ownFile(t, otherKey)}, shown, true, true, "the saved plan is stale: the certificate of --central-cert"},
 		{"a saved plan without a certificate", supplyFlags{cert: certFile, key: keyFile}, plan.Goal{}, true, true, "the saved plan writes no certificate"},
-		{"a saved plan, its manifests not given again", supplyFlags{}, plan.Goal{Supplied: "the manifest a"}, true, true, "the saved plan takes credentials from the manifest a, which is not kept in it; pass --secrets or --tctl again"},
+		{"a saved plan, its manifests not given again", supplyFlags{}, plan.Goal{Sources: plan.Sources{Supplied: "the manifest a"}}, true, true, "the saved plan takes credentials from the manifest a, which is not kept in it; pass --secrets or --tctl again"},
 		{"a saved plan that needs none", supplyFlags{secrets: certFile}, plan.Goal{}, true, true, "the saved plan takes no credentials from outside"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

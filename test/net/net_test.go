@@ -105,7 +105,7 @@ func says(t *testing.T, f fleet) []byte {
 	again := func(verb string) string { return "kubectl xcpauth " + verb }
 	d := plan.Detect(tsb.Provider(), kongmesh.Provider())
 	facts := look(d, f)
-	goal := plan.Goal{To: state.JWT, Within: 15 * time.Minute}
+	goal := plan.Goal{To: state.JWT, Pace: plan.Pace{Within: 15 * time.Minute}}
 	if facts.Product != state.Name {
 		goal.To = ""
 	}

@@ -223,13 +223,17 @@ func (s *Stage) Read(p plan.Provider, context string, from map[string]apifake.Ob
 
 // Edge is a healthy member that presents cred and is set to it.
 func Edge(name string, c guard.Cred) plan.Member {
-	return plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name, Registered: true,
-		Object:   plan.Ref{Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-" + name},
-		Declared: c, Effective: c, DeclaredFields: map[string]any{"centralAuthMode": map[guard.Cred]any{state.MTLS: "MUTUAL_TLS", state.JWT: "JWT"}[c]},
-		Evidence:   guard.Member{Name: name, Presents: []guard.Cred{c}, Until: tsbobjects.Noon.Add(time.Minute)},
-		Workload:   plan.Workload{Found: true, Replicas: 1, Settled: true},
-		Credential: plan.Credential{State: plan.CredentialReady}, Trust: plan.Trust{OK: true}, Rotation: plan.Rotation{Seen: c == state.JWT, At: tsbobjects.Noon},
-		OldCredential: plan.Certificate{Expires: tsbobjects.Noon.Add(time.Hour)}, Fence: plan.Fence{Unavailable: "its API server is too old"}}
+	return plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name,
+		Object: plan.Ref{Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane",
+			UID: "uid-" + name}},
+		Registration: plan.Registration{Registered: true},
+		Declaration:  plan.Declaration{Declared: c, DeclaredFields: map[string]any{"centralAuthMode": map[guard.Cred]any{state.MTLS: "MUTUAL_TLS", state.JWT: "JWT"}[c]}},
+		Effective:    c,
+		Evidence:     guard.Member{Name: name, Presents: []guard.Cred{c}, Until: tsbobjects.Noon.Add(time.Minute)},
+		Workload:     plan.Workload{Found: true, Replicas: 1, Settled: true},
+		Credentials:  plan.Credentials{Credential: plan.Credential{State: plan.CredentialReady}, Rotation: plan.Rotation{Seen: c == state.JWT, At: tsbobjects.Noon}, OldCredential: plan.Certificate{Expires: tsbobjects.Noon.Add(time.Hour)}},
+		Connecting:   plan.Connecting{Trust: plan.Trust{OK: true}},
+		Fence:        plan.Fence{Unavailable: "its API server is too old"}}
 }
 
 // Fenceable is an edge whose cluster can have a fence.
@@ -257,10 +261,11 @@ func Mpc(c guard.Cred) plan.Member {
 }
 
 func Fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.State {
-	return plan.State{At: tsbobjects.Noon, Words: plan.Words{Hub: "management plane", Member: "edge"}, Members: members, Hub: plan.Hub{Found: true, Context: "hub",
-		Object:  plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"},
-		Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: mtls, state.JWT: jwt}, Basis: "now"}, VerifiedBasis: "now", Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes},
-		Roster: plan.RosterState{Namespace: true, Kind: true}, Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: "redial-e3b0c442" /* of an edge without pods */}}}
+	return plan.State{At: tsbobjects.Noon, Words: plan.Words{Hub: "management plane", Member: "edge"}, Members: members, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", Object: plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}},
+		HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: mtls,
+			state.JWT: jwt}, Basis: "now"}, Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes}},
+		HubRunning: plan.HubRunning{VerifiedBasis: "now", Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: "redial-e3b0c442" /* of an edge without pods */}},
+		HubRecords: plan.HubRecords{Roster: plan.RosterState{Namespace: true, Kind: true}}}}
 }
 
 func With(m plan.Member, change func(*plan.Member)) plan.Member { change(&m); return m }

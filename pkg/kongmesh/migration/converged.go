@@ -19,9 +19,9 @@ func converged(f plan.State, m plan.Member, goal plan.Goal) (there bool, present
 	want := wanted(m, goal)
 	switch {
 	case m.Err != "":
-	case goal.Prune:
+	case goal.Task() == plan.Prune:
 		there = true
-	case len(goal.Revoke) > 0:
+	case goal.Task() == plan.Revoke:
 		there = presents != "" && !holds(m, goal)
 	case m.Object.Name == "": // without a context, and read from what was provided
 		there = hasToken(f, m, want)

@@ -48,15 +48,16 @@ func nextWave(f plan.State, goal plan.Goal) plan.Wave {
 	if w := rollout.Next(always, goal, s); len(w.Steps)+len(w.Obstacles) > 0 {
 		return w
 	}
-	switch {
-	case goal.Back && goal.Rotate:
+	switch goal.Task() {
+	case plan.UndoRotation:
 		return undoRotationWave(f, goal)
-	case goal.Back:
+	case plan.Rollback:
 		return rollbackWave(f, goal)
-	case len(goal.Revoke) > 0:
+	case plan.Revoke:
 		return revokeWave(f, goal)
-	case goal.Prune:
+	case plan.Prune:
 		return pruneWave(f, goal)
+	case plan.Migrate, plan.RotateKeys, plan.RenewTokens:
 	}
 	s.classified = classify(f, goal)
 	return rollout.Next(migration, goal, s)

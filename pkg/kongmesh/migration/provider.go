@@ -67,7 +67,7 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 		if n, err := strconv.Atoi(to); err != nil || strconv.Itoa(n) != to || n < max(highest(h), 1) || n > highest(h)+1 {
 			return "", false // somebody has gone on since, or it is no serial that a rotation gives
 		}
-		return to, !reconnectedFor(h, plan.Goal{Rotate: true, To: state.Kid(to)})
+		return to, !reconnectedFor(h, plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, To: state.Kid(to)})
 	}
 	return "", false
 }

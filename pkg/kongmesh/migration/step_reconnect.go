@@ -74,7 +74,7 @@ func reconnectGoal(why string) string {
 	if !rotation {
 		return ""
 	}
-	return plan.Goal{Rotate: true, To: state.Kid(kid)}.Word()
+	return plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, To: state.Kid(kid)}.Word()
 }
 
 // reconnectedFor says whether every zone was verified to have connected again at the end of a rotation, or since a

@@ -81,8 +81,8 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 
 // readZone reads one zone control plane and what is next to it.
 func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f *plan.State) plan.Member {
-	m := plan.Member{Name: cp.Zone, ClusterName: cp.Zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
-		Object: cp.ref(), Dials: cp.Dials}
+	m := plan.Member{Identity: plan.Identity{Name: cp.Zone, ClusterName: cp.Zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: cp.ref()},
+		Connecting: plan.Connecting{Dials: cp.Dials}}
 	m.Owner, m.HelmNote = kube.Owners(cp.Object.Metadata, cp.written(cp.tokenNames())...)
 	secrets, unread := SecretsIn(s.Reads, cp.Object.Metadata.Namespace)
 	entries, plain := cp.variables(cp.tokenNames(), true)
@@ -289,7 +289,7 @@ func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, f *
 		if known[name] {
 			continue
 		}
-		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge}
+		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge}}
 		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --help) and pass that with --zone-token %s=FILE; if it is gone, delete the zone from the global", name)
 		if token, ok := handed[name]; ok {
 			src := plainSource(string(token.Reveal()), "the token that was provided")

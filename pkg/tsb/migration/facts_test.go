@@ -171,7 +171,7 @@ func FuzzFacts(f *testing.F) {
 		state.Reads(s.Reads, true)
 		state.Reads(h.Reads, true)
 		fs := state.ReadState([]plan.Snapshot{h, s}, plan.Selection{}, tsbobjects.Noon)
-		for _, step := range nextWave(fs, plan.Goal{To: state.JWT, Within: time.Minute}).Steps {
+		for _, step := range nextWave(fs, plan.Goal{To: state.JWT, Pace: plan.Pace{Within: time.Minute}}).Steps {
 			if _, err := json.Marshal(step.Writes); err != nil {
 				t.Error(err)
 			}

@@ -244,7 +244,7 @@ func TestNextWithFences(t *testing.T) {
 		want  string
 	}{
 		{"before mTLS off edges are fenced in", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "fence/edge-1"},
-		{"unless that is not wanted", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{NoFence: true}, "close"},
+		{"unless that is not wanted", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{NoFence: true}}, "close"},
 		{"or cannot be", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "close"},
 		{"once", tsbfleet.Fleet(on, on, bound(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "close"},
 		{"not before that", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Stage: plan.Edges}, ""},
@@ -252,14 +252,14 @@ func TestNextWithFences(t *testing.T) {
 			plan.Goal{}, "fence/edge-1"},
 		{"and where it stays on", tsbfleet.Fleet(on, on, tsbfleet.Proved(earlier), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Stage: plan.Edges},
 			"fence/edge-1"},
-		{"unless that is not wanted, once more", tsbfleet.Fleet(guard.No, on, earlier, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{NoFence: true},
+		{"unless that is not wanted, once more", tsbfleet.Fleet(guard.No, on, earlier, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{NoFence: true}},
 			""},
 		{"or the edge presents something else", tsbfleet.Fleet(guard.No, on, tsbfleet.With(earlier,
 			func(m *plan.Member) { m.Evidence.Presents = nil }), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "!edge-1"},
 		{"a team without the hub fences its own", tsbfleet.Fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true}, "fence/edge-1"},
 		{"a statement whose fence is gone is taken back", tsbfleet.Fleet(on, on, gone, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "void/edge-1"},
-		{"the way back of a team without the hub waits for the hub's word", tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true}, "!edge-1"},
-		{"and goes with it", tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)), plan.Goal{Back: true, Stage: plan.Edges, NoHub: true, HubAgrees: true}, "return/edge-1"},
+		{"the way back of a team without the hub waits for the hub's word", tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)), plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Stage: plan.Edges, NoHub: true}, "!edge-1"},
+		{"and goes with it", tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)), plan.Goal{RollbackTask: plan.RollbackTask{Back: true, HubAgrees: true}, Stage: plan.Edges, NoHub: true}, "return/edge-1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = state.JWT
@@ -273,7 +273,8 @@ func TestNextWithFences(t *testing.T) {
 	second := tsbfleet.With(bound(tsbfleet.Edge("edge-2", state.JWT)), func(m *plan.Member) { m.Context = "edge-1" }) // in the same cluster
 	f := tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved), second, tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
 	var writes []string
-	for _, w := range nextWave(f, plan.Goal{To: state.JWT, Back: true, Only: "edge-1"}).Steps[0].Writes {
+	for _, w := range nextWave(f, plan.Goal{To: state.JWT, RollbackTask: plan.RollbackTask{Back: true,
+		Only: "edge-1"}}).Steps[0].Writes {
 		writes = append(writes, fmt.Sprintf("%s %s %v", w.Object.Resource, w.Object.Name, w.Op == plan.OpDelete))
 	}
 	want := "edgeclusters edge-1 false, edgeclusters edge-2 false, validatingadmissionpolicybindings xcpauth-fence true, validatingadmissionpolicies xcpauth-fence true, controlplanes controlplane false"

@@ -60,7 +60,7 @@ func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
 					s.Reads[r] = plan.Result{Err: "forbidden (403)"}
 				}
 				f := state.ReadState([]plan.Snapshot{hub, eu}, plan.Selection{Hub: "hub"}, tsbobjects.Noon)
-				wave := tsbfleet.Said(nextWave(f, plan.Goal{Unrotated: []string{"eu"}, NoFence: true}))
+				wave := tsbfleet.Said(nextWave(f, plan.Goal{Pace: plan.Pace{Unrotated: []string{"eu"}, NoFence: true}}))
 				if tc.want == "" {
 					if b := offBlockers(f); len(b) > 0 || wave != "close" {
 						t.Fatalf("blockers %v, next %q; want none and close", b, wave)
@@ -162,7 +162,7 @@ func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Op == plan.OpCreate {
 		t.Errorf("writes %+v, want the entry that is there changed", writes)
 	}
-	if got := tsbfleet.Said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Unrotated: []string{"eu"}, NoFence: true})); got != "close" {
+	if got := tsbfleet.Said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Pace: plan.Pace{Unrotated: []string{"eu"}, NoFence: true}})); got != "close" {
 		t.Errorf("renewed and proved, next is %q again", got)
 	}
 }
@@ -207,7 +207,7 @@ func TestNoMemberHasTheHubsName(t *testing.T) {
 }
 
 func TestTheGoalIsNotReachedOnWhatIsOld(t *testing.T) {
-	old := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "no selected context reaches it", Evidence: guard.Member{Name: "edge-9", Presents: []guard.Cred{state.JWT}, Until: tsbobjects.Noon.Add(-240 * time.Hour)}}
+	old := plan.Member{Identity: plan.Identity{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "no selected context reaches it"}, Evidence: guard.Member{Name: "edge-9", Presents: []guard.Cred{state.JWT}, Until: tsbobjects.Noon.Add(-240 * time.Hour)}}
 	for name, f := range map[string]plan.State{
 		"a statement that ran out, mTLS off": tsbfleet.Fleet(guard.No, guard.Yes, old),
 		"a statement that ran out, both on":  tsbfleet.Fleet(guard.Yes, guard.Yes, old),

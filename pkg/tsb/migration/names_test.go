@@ -28,7 +28,8 @@ func TestNamesAreAskedForAsACertificateHasThem(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", host, m, want)
 			continue
 		}
-		for _, names := range [][]string{classify(f, plan.Goal{Names: []string{host}}).dialled, Dialled(f, []string{host})} {
+		for _, names := range [][]string{classify(f, plan.Goal{Sources: plan.Sources{Names: []string{host}}}).dialled,
+			Dialled(f, []string{host})} {
 			if !slices.Equal(names, []string{want.name}) {
 				t.Errorf("%s: asked for %q, want %q alone", host, names, want.name)
 			}

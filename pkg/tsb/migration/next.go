@@ -63,11 +63,12 @@ var withoutHub = []phase{
 
 // nextWave is the wave of the first phase of the goal's procedure that has something to do.
 func nextWave(f plan.State, goal plan.Goal) plan.Wave {
-	switch {
-	case goal.Renew != nil:
+	switch goal.Task() {
+	case plan.RenewTokens:
 		return rotateTokenWave(f, goal)
-	case goal.Back:
+	case plan.Rollback, plan.UndoRotation:
 		return rollbackWave(f, goal)
+	case plan.Migrate, plan.RotateKeys, plan.Revoke, plan.Prune:
 	}
 	s := &situation{State: f, goal: goal, classified: classify(f, goal)}
 	if goal.NoHub {

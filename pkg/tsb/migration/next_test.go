@@ -17,7 +17,7 @@ import (
 
 func TestNext(t *testing.T) {
 	const on, off, unknown = guard.Yes, guard.No, guard.Unknown
-	unreachable := plan.Member{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "the API server did not answer in time", Evidence: guard.Member{Name: "edge-9"}}
+	unreachable := plan.Member{Identity: plan.Identity{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "the API server did not answer in time"}, Evidence: guard.Member{Name: "edge-9"}}
 	stated := tsbfleet.With(unreachable, func(m *plan.Member) {
 		m.Evidence.Presents, m.Evidence.Until = []guard.Cred{state.JWT}, tsbobjects.Noon.Add(time.Minute)
 		m.Statement = &plan.Statement{Presents: []guard.Cred{state.JWT}, Until: tsbobjects.Noon.Add(time.Minute), Rotated: true}
@@ -129,7 +129,7 @@ func TestNext(t *testing.T) {
 		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" || len(w.Steps[0].Undo) != 1 {
 			t.Errorf("%+v", w)
 		}
-		if w := nextWave(f, plan.Goal{To: state.JWT, HastyCanary: true}); tsbfleet.Said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{To: state.JWT, Pace: plan.Pace{HastyCanary: true}}); tsbfleet.Said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
 		f.Hub.Workload.RestartedFor = reconnectKey(plan.Member{})
@@ -151,10 +151,10 @@ func TestNext(t *testing.T) {
 	})
 	t.Run("the named canary goes first", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS), tsbfleet.Edge("edge-2", state.MTLS))
-		if w := nextWave(f, plan.Goal{Canary: "edge-2"}); tsbfleet.Said(w) != "move/edge-2" {
+		if w := nextWave(f, plan.Goal{Pace: plan.Pace{Canary: "edge-2"}}); tsbfleet.Said(w) != "move/edge-2" {
 			t.Errorf("%+v", w)
 		}
-		if w := nextWave(f, plan.Goal{Canary: "edge-7"}); tsbfleet.Said(w) != "!edge-7" {
+		if w := nextWave(f, plan.Goal{Pace: plan.Pace{Canary: "edge-7"}}); tsbfleet.Said(w) != "!edge-7" {
 			t.Errorf("%+v", w)
 		}
 	})
@@ -166,7 +166,7 @@ func TestNext(t *testing.T) {
 			"edge-3":      "it is named as the canary, but it cannot be moved now: did not answer",
 			state.MPCName: "it is named as the canary, and it is no edge",
 		} {
-			w := nextWave(f, plan.Goal{Canary: canary})
+			w := nextWave(f, plan.Goal{Pace: plan.Pace{Canary: canary}})
 			last := w.Obstacles[len(w.Obstacles)-1]
 			if want := why + "; name one that can be moved with --canary: edge-1, edge-2"; last.Member != canary || last.Why != want {
 				t.Errorf("%+v, want %q", last, want)
@@ -207,17 +207,20 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 		{"dual opens a hub on which no edge is left to move", tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.MTLS)), plan.Goal{Stage: plan.Dual}, "open"},
 		{"edges moves edges", fresh, plan.Goal{Stage: plan.Edges}, "move/edge-1"},
 		{"edges ends before mTLS off", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Mpc(state.JWT)), plan.Goal{Stage: plan.Edges}, ""},
-		{"a wave has a size", moved, plan.Goal{WaveSize: 2}, "move/edge-2 move/edge-3"},
-		{"a wave may be smaller than its size", moved, plan.Goal{WaveSize: 7}, "move/edge-2 move/edge-3 move/edge-4"},
-		{"a hasty canary is not waited for", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"), tsbfleet.Edge("edge-2", state.MTLS)), plan.Goal{HastyCanary: true}, "move/edge-2"},
-		{"a rotation that would take too long is not waited for", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{RotationWithin: time.Minute}, "!edge-1"},
-		{"an expiry that is accepted is", tsbfleet.Fleet(on, on, static, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Unrotated: []string{"edge-1"}}, "close"},
-		{"who failed in this run is left", moved, plan.Goal{Skip: []plan.Obstacle{{Member: "edge-2", Why: "not proved"}}}, "move/edge-3 move/edge-4 !edge-2"},
+		{"a wave has a size", moved, plan.Goal{Pace: plan.Pace{WaveSize: 2}}, "move/edge-2 move/edge-3"},
+		{"a wave may be smaller than its size", moved, plan.Goal{Pace: plan.Pace{WaveSize: 7}},
+			"move/edge-2 move/edge-3 move/edge-4"},
+		{"a hasty canary is not waited for", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"), tsbfleet.Edge("edge-2", state.MTLS)), plan.Goal{Pace: plan.Pace{HastyCanary: true}}, "move/edge-2"},
+		{"a rotation that would take too long is not waited for", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{RotationWithin: time.Minute}}, "!edge-1"},
+		{"an expiry that is accepted is", tsbfleet.Fleet(on, on, static, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{Unrotated: []string{"edge-1"}}}, "close"},
+		{"who failed in this run is left", moved, plan.Goal{Pace: plan.Pace{Skip: []plan.Obstacle{{Member: "edge-2", Why: "not proved"}}}}, "move/edge-3 move/edge-4 !edge-2"},
 		{"without a credential an edge is blocked", tsbfleet.Fleet(on, on, lacks), plan.Goal{}, "!edge-1"},
-		{"unless one is supplied", tsbfleet.Fleet(on, on, lacks), plan.Goal{Supplied: "tctl"}, "provide/edge-1"},
+		{"unless one is supplied", tsbfleet.Fleet(on, on, lacks), plan.Goal{Sources: plan.Sources{Supplied: "tctl"}},
+			"provide/edge-1"},
 		{"an edge that was set to JWT without a token is blocked, and not waited for", tsbfleet.Fleet(on, on, byHand), plan.Goal{}, "!edge-1"},
 		{"it keeps no other from being moved", tsbfleet.Fleet(on, on, byHand, tsbfleet.Edge("edge-2", state.MTLS)), plan.Goal{}, "move/edge-2 !edge-1"},
-		{"it is supplied like any other", tsbfleet.Fleet(on, on, byHand), plan.Goal{Supplied: "tctl"}, "provide/edge-1"},
+		{"it is supplied like any other", tsbfleet.Fleet(on, on, byHand),
+			plan.Goal{Sources: plan.Sources{Supplied: "tctl"}}, "provide/edge-1"},
 		{"one whose pods run with a token that was deleted since is proved", tsbfleet.Fleet(on, on, deleted), plan.Goal{}, "prove/edge-1"},
 		{"an edge whose rollout is paused is blocked", tsbfleet.Fleet(on, on, paused, tsbfleet.Edge("edge-2", state.MTLS)), plan.Goal{}, "move/edge-2 !edge-1"},
 		{"a hub whose rollout is paused is not changed", halted(tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.MTLS))), plan.Goal{}, "!hub"},
@@ -264,7 +267,7 @@ func TestNextNeverClosesOnAMemberThatMayPresentACertificate(t *testing.T) {
 		tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("x", state.JWT)), func(m *plan.Member) { m.Evidence.Presents = nil }),
 		tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("x", state.JWT)), func(m *plan.Member) { m.Declared = state.MTLS }),
 		tsbfleet.With(tsbfleet.Edge("x", state.MTLS), func(m *plan.Member) { m.Obstacles = []string{"no"} }),
-		{Role: plan.RoleEdge, Err: "unreachable"},
+		{Identity: plan.Identity{Role: plan.RoleEdge, Err: "unreachable"}},
 	}
 	modes := []guard.Tri{guard.Unknown, guard.No, guard.Yes}
 	for i, a := range states {

@@ -25,7 +25,7 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 		return &c
 	}
 	with2 := ours.Leaf("central.xcp.tetrate.io", "tsb.example.test")
-	dark := plan.Member{Name: "edge-9", Role: plan.RoleEdge, Err: "timed out"}
+	dark := plan.Member{Identity: plan.Identity{Name: "edge-9", Role: plan.RoleEdge, Err: "timed out"}}
 	for _, tc := range []struct {
 		name   string
 		mtls   guard.Tri
@@ -65,7 +65,7 @@ func TestAGivenCertificateIsWrittenOnlyWhenEverybodyCanGoOnWithIt(t *testing.T) 
 			if tc.change != nil {
 				tc.change(&f)
 			}
-			w := nextWave(f, plan.Goal{To: state.JWT, Pair: tc.pair})
+			w := nextWave(f, plan.Goal{To: state.JWT, Sources: plan.Sources{Pair: tc.pair}})
 			if tsbfleet.Said(w) != tc.want && !strings.HasPrefix(tsbfleet.Said(w), tc.want+" ") {
 				t.Fatalf("next wave is %q, want %q", tsbfleet.Said(w), tc.want)
 			}

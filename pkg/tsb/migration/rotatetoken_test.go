@@ -48,7 +48,8 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := tsbfleet.Fleet(guard.Yes, guard.Yes, rotatable("edge-1"), tc.edge2)
-			goal := complete(f, plan.Goal{Within: time.Hour, Renew: map[string]string{"edge-1": "", "edge-2": ""}})
+			goal := complete(f, plan.Goal{Pace: plan.Pace{Within: time.Hour}, Renew: map[string]string{"edge-1": "",
+				"edge-2": ""}})
 			w := nextWave(f, goal)
 			if got := tsbfleet.Said(w); got != tc.want || tc.why != "" && !strings.Contains(w.Obstacles[0].Why, tc.why) {
 				t.Errorf("%s: %+v", got, w.Obstacles)
@@ -57,7 +58,7 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 	}
 
 	f := tsbfleet.Fleet(guard.No, guard.Yes, rotatable("edge-1"), rotatable("edge-2"), rotatable("edge-3"), tsbfleet.Edge("edge-4", state.MTLS))
-	every := complete(f, plan.Goal{Within: time.Hour, Renew: map[string]string{"": ""}})
+	every := complete(f, plan.Goal{Pace: plan.Pace{Within: time.Hour}, Renew: map[string]string{"": ""}})
 	if p := plan.Build(Provider(), f, every); len(p.Waves) != 2 || tsbfleet.Said(p.Waves[0]) != "renew/edge-1" || tsbfleet.Said(p.Waves[1]) != "renew/edge-2 renew/edge-3" || len(p.Obstacles) > 0 {
 		t.Errorf("the plan for all: %+v", p)
 	}
@@ -89,7 +90,7 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 // The way back is made of what the journal is let restore, and lasts no longer than the old token.
 func TestTheWayBackOfANewToken(t *testing.T) {
 	m := rotatable("edge-1")
-	s := rotateTokenStep(tsbfleet.Fleet(guard.Yes, guard.Yes, m), m, plan.Goal{Within: 2 * time.Hour})
+	s := rotateTokenStep(tsbfleet.Fleet(guard.Yes, guard.Yes, m), m, plan.Goal{Pace: plan.Pace{Within: 2 * time.Hour}})
 	if s.Timeout != 45*time.Minute || s.Withdraws != nil || s.RevertsTo != "" || s.Accepts != nil {
 		t.Errorf("%+v", s)
 	}
@@ -129,7 +130,7 @@ func TestWhenANewTokenIsProved(t *testing.T) {
 	}
 	old, gone := at("old", 0, plan.CredentialReady, 1), at("", 0, plan.CredentialMintable, 2)
 	fresh := func(pushes float64) plan.State { return at("new", later, plan.CredentialReady, pushes) }
-	steps := rotateTokenStep(old, old.Members[0], plan.Goal{Within: time.Hour}).Conditions
+	steps := rotateTokenStep(old, old.Members[0], plan.Goal{Pace: plan.Pace{Within: time.Hour}}).Conditions
 	for _, tc := range []struct {
 		name string
 		seen []plan.State

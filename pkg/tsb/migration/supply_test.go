@@ -29,9 +29,9 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 	old := plan.NewSecret([]byte(tsbobjects.Document(state.SecretToken, "istio-system", map[string]string{"jwt": tsbobjects.JwtUntil(t, tsbobjects.Noon.Add(-time.Hour))})))
 	ca := plan.NewSecret([]byte(tsbobjects.Document(state.SecretCA, "istio-system", map[string]string{"ca.crt": string(tsbobjects.NewCA(t, "ca").PEM)})))
 	handed := func(byName map[string]plan.Secret) plan.Goal {
-		return plan.Goal{To: state.JWT, Supplied: "the manifest", Manifests: byName}
+		return plan.Goal{To: state.JWT, Sources: plan.Sources{Supplied: "the manifest", Manifests: byName}}
 	}
-	tctl := plan.Goal{To: state.JWT, Supplied: "tctl"}
+	tctl := plan.Goal{To: state.JWT, Sources: plan.Sources{Supplied: "tctl"}}
 	organized := tsbfleet.Fleet(on, on, lacking("edge-1"))
 	organized.Hub.Organization = "example"
 	for _, tc := range []struct {
@@ -44,7 +44,7 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		{"before the hub opens", tsbfleet.Fleet(on, off, lacking("edge-1"), tsbfleet.Edge("edge-2", state.MTLS)), handed(map[string]plan.Secret{"": good}), "provide/edge-1", ""},
 		{"one manifest is not for several edges", tsbfleet.Fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"": good, "edge-2": good}), "provide/edge-2 !edge-1", "one manifest can be for one of them"},
 		{"a CA that is missing is said with why it is needed", tsbfleet.Fleet(on, on, noCA), handed(map[string]plan.Secret{"": good}), "!edge-3", "no CA; its manifest does not do: there is no secret xcp-central-ca-bundle"},
-		{"not when no edge is to be touched", tsbfleet.Fleet(on, off, lacking("edge-1")), plan.Goal{To: state.JWT, Stage: plan.Dual, Supplied: "the manifest", Manifests: map[string]plan.Secret{"": good}}, "open", ""},
+		{"not when no edge is to be touched", tsbfleet.Fleet(on, off, lacking("edge-1")), plan.Goal{To: state.JWT, Stage: plan.Dual, Sources: plan.Sources{Supplied: "the manifest", Manifests: map[string]plan.Secret{"": good}}}, "open", ""},
 		{"all edges side by side", tsbfleet.Fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": good}), "provide/edge-1 provide/edge-2", ""},
 		{"one whose manifest is bad is blocked, the others go on", tsbfleet.Fleet(on, on, lacking("edge-1"), lacking("edge-2")), handed(map[string]plan.Secret{"edge-1": good, "edge-2": old}), "provide/edge-1 !edge-2", "its manifest cannot be used: secret xcp-edge-central-auth-token: the token expired"},
 		{"so is one that has none", tsbfleet.Fleet(on, on, lacking("edge-1"), tsbfleet.Edge("edge-2", state.MTLS)), handed(map[string]plan.Secret{"edge-7": good}), "move/edge-2 !edge-1", "no manifest was provided for it"},
@@ -55,7 +55,7 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		{"tctl", organized, tctl, "provide/edge-1", ""},
 		{"tctl needs the cluster's full name", tsbfleet.Fleet(on, on, lacking("edge-1")), tctl, "!edge-1", "the ManagementPlane names no organization or was not looked at"},
 		{"tctl does not know a CA", tsbfleet.Fleet(on, on, noCA), tctl, "!edge-3", "tctl does not know that CA: hand a manifest over with --secrets"},
-		{"a team without access to the hub", plan.State{At: tsbobjects.Noon, Members: []plan.Member{lacking("edge-1")}}, plan.Goal{To: state.JWT, NoHub: true, Stage: plan.Edges, Supplied: "the manifest", Manifests: map[string]plan.Secret{"": good}}, "provide/edge-1", ""},
+		{"a team without access to the hub", plan.State{At: tsbobjects.Noon, Members: []plan.Member{lacking("edge-1")}}, plan.Goal{To: state.JWT, NoHub: true, Stage: plan.Edges, Sources: plan.Sources{Supplied: "the manifest", Manifests: map[string]plan.Secret{"": good}}}, "provide/edge-1", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := nextWave(tc.facts, tc.goal)
@@ -193,7 +193,7 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 	}{
 		{"alone, as the canary", tsbfleet.Fleet(on, on, bare("edge-1", state.MTLS), bare("edge-2", state.MTLS)), plan.Goal{}, "move/edge-1"},
 		{"after a canary that has a bundle still one at a time", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-0", state.JWT)), bare("edge-1", state.MTLS), bare("edge-2", state.MTLS), tsbfleet.Edge("edge-3", state.MTLS)), plan.Goal{}, "move/edge-1 move/edge-3"},
-		{"the named one", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-0", state.JWT)), bare("edge-1", state.MTLS), bare("edge-2", state.MTLS)), plan.Goal{Canary: "edge-2"}, "move/edge-2"},
+		{"the named one", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-0", state.JWT)), bare("edge-1", state.MTLS), bare("edge-2", state.MTLS)), plan.Goal{Pace: plan.Pace{Canary: "edge-2"}}, "move/edge-2"},
 		{"the rest once one is proved", tsbfleet.Fleet(on, on, tsbfleet.Proved(bare("edge-1", state.JWT)), bare("edge-2", state.MTLS), bare("edge-3", state.MTLS)), plan.Goal{}, "move/edge-2 move/edge-3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 	t.Run("the plan comes to its end", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, bare("edge-1", state.MTLS), bare("edge-2", state.MTLS), bare("edge-3", state.MTLS), tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
 		var waves []string
-		for _, w := range plan.Build(Provider(), f, plan.Goal{To: state.JWT, HastyCanary: true}).Waves {
+		for _, w := range plan.Build(Provider(), f, plan.Goal{To: state.JWT, Pace: plan.Pace{HastyCanary: true}}).Waves {
 			waves = append(waves, tsbfleet.Said(w))
 		}
 		if len(waves) < 3 || waves[0] != "move/edge-1" || waves[1] != "move/edge-2 move/edge-3" || waves[len(waves)-1] != "close" {

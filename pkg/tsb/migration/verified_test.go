@@ -74,7 +74,8 @@ func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
 		{"the hub accepts both", tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS)), "", ""},
 		{"no edge presents one", tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.JWT)), "", ""},
 	} {
-		w := nextWave(tc.facts, plan.Goal{Back: true, To: state.MTLS, Only: tc.only, Within: time.Minute})
+		w := nextWave(tc.facts, plan.Goal{RollbackTask: plan.RollbackTask{Back: true, Only: tc.only}, To: state.MTLS,
+			Pace: plan.Pace{Within: time.Minute}})
 		if got := tsbfleet.Said(w); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
@@ -88,7 +89,7 @@ func TestARollbackAcceptsTheCertificatesOfEdgesThatAreRefused(t *testing.T) {
 
 // A hub's team that reaches no edge can have the hub accept certificates again, where a migration ended that.
 func TestAHubAcceptsCertificatesAgainWithoutReachingAnEdge(t *testing.T) {
-	away := plan.Member{Name: "eu", ClusterName: "eu", Role: plan.RoleEdge, Registered: true, Err: "no selected context reaches it"}
+	away := plan.Member{Identity: plan.Identity{Name: "eu", ClusterName: "eu", Role: plan.RoleEdge, Err: "no selected context reaches it"}, Registration: plan.Registration{Registered: true}}
 	was := func(stanza map[string]any) map[string]any {
 		return nest(map[string]any{"centralAuthModes": stanza}, "spec", "components", "xcp")
 	}
@@ -117,7 +118,7 @@ func TestAHubAcceptsCertificatesAgainWithoutReachingAnEdge(t *testing.T) {
 		if tc.original != nil {
 			f.Hub.Originals = map[string]map[string]any{"u": tc.original}
 		}
-		if got := tsbfleet.Said(nextWave(f, plan.Goal{Back: true, To: state.MTLS, Only: tc.only, Within: time.Minute})); got != tc.want {
+		if got := tsbfleet.Said(nextWave(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true, Only: tc.only}, To: state.MTLS, Pace: plan.Pace{Within: time.Minute}})); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
 		}
 	}

@@ -107,7 +107,7 @@ func foreign(m plan.Member, hub plan.Hub, claims int) []string {
 // readMember reads one ControlPlane and what is next to it.
 func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) plan.Member {
 	ns := cp.Metadata.Namespace
-	m := plan.Member{Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: kube.Ref(cp, ControlPlanesRead, "ControlPlane")}
+	m := plan.Member{Identity: plan.Identity{Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: kube.Ref(cp, ControlPlanesRead, "ControlPlane")}}
 	mpRef, odd := Walk(cp.Raw, "", "spec", "managementPlane")
 	m.ClusterName, _ = mpRef["clusterName"].(string)
 	host, _ := mpRef["host"].(string)
@@ -293,9 +293,9 @@ func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.State) {
 		return
 	}
 	presents, why := presented(w)
-	f.Members = append(f.Members, plan.Member{Name: name, Role: plan.RoleMPC, Context: s.Context, ClusterUID: kube.ClusterUID(*s),
-		Object:   plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: ns, Name: "mpc"},
-		Workload: w, Evidence: guard.Member{Name: name, Presents: presents, Until: s.At.Add(LiveFor), Why: why}})
+	f.Members = append(f.Members, plan.Member{Identity: plan.Identity{Name: name, Role: plan.RoleMPC, Context: s.Context, ClusterUID: kube.ClusterUID(*s), Object: plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: ns, Name: "mpc"}},
+		Workload: w,
+		Evidence: guard.Member{Name: name, Presents: presents, Until: s.At.Add(LiveFor), Why: why}})
 }
 
 // goneRemedy says how a member that is gone for good stops counting.
@@ -332,7 +332,9 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 		if known[name] {
 			continue
 		}
-		m := plan.Member{Name: name, ClusterName: name, Role: plan.RoleEdge, Err: "no selected context reaches it; select its context, or let its team publish a statement; if it is gone, " + goneRemedy(f.Hub, entries, name)}
+		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge,
+			Err: "no selected context reaches it; select its context, or let its team publish a statement; if it is gone, " +
+				goneRemedy(f.Hub, entries, name)}}
 		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
 			if o.State != "unreachable" || o.Context != name {
 				return false

@@ -146,7 +146,7 @@ func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.State) (*p
 	if where.Standby == "" {
 		return nil, nil
 	}
-	f.Standby = &plan.Hub{Context: where.Standby}
+	f.Standby = &plan.Hub{HubIdentity: plan.HubIdentity{Context: where.Standby}}
 	var none plan.Hub
 	home, mp := findHub(snaps, plan.Selection{Hub: where.Standby}, &none)
 	if home == nil {
