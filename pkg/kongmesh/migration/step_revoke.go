@@ -12,56 +12,92 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 )
 
-// revokeWave decides the next wave on the way to tokens that are refused:
-//
-//  1. every zone that presents one of them gets another token, of the key that signs, and is proved, unless it may be cut off;
-//  2. the tokens are added to the list;
-//  3. every zone connects again at once, when that was asked for, see Version.LooksAgain.
+// revocation is the way to tokens that are refused.
+var revocation = []rollout.Phase[*revoking]{
+	{Does: "make a signing key, where a zone needs a token and there is none to sign it", Wave: addKeyToRevoke},
+	{Does: "give every zone that presents one of them another token, unless it may be cut off", Wave: replaceTokens},
+	{Does: "end here, while a zone that may be refused cannot be given another", Wave: endWhileHeld},
+	{Does: "add the tokens to the list", Wave: addToList},
+	{Does: "have every zone reconnect at once, when that was asked for; see Version.LooksAgain", Wave: reconnectAtOnce},
+}
+
+// revoking is what a revocation decides on.
+type revoking struct {
+	plan.State
+	goal      plan.Goal
+	replacing []plan.Step // a zone each that is given another token, or is verified to present one
+	obstacles []plan.Obstacle
+}
+
 func revokeWave(f plan.State, goal plan.Goal) plan.Wave {
-	w := plan.Wave{Title: "new tokens"}
-	for _, m := range f.Members {
-		held := holds(m, goal)
-		switch {
-		case goal.CutOff:
-		case rollout.HeldBack(m, goal) != "":
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: rollout.HeldBack(m, goal)})
-		case !mayBeRefused(m, goal):
-		case m.Err != "":
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: m.Err + "; what it presents is not known, so it may be refused"})
-		case m.Object.Name != "" && !m.Workload.Settled:
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: fmt.Sprintf("the rollout of %s is not over, so what it will present is not sure; run the command again", m.Object)})
-		case held && (len(m.Obstacles) > 0 || m.Object.Name == ""):
-			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: m.Name, Why: "it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Obstacles, "; ")})
-		case slices.Contains(goal.Revoke, m.Credential.ID):
-			w.Steps = append(w.Steps, switchStep(f, m, goal))
-		case held:
-			w.Steps = append(w.Steps, verifyStep(f, m, goal)) // it has another one, and its older pods are still there
+	s := &revoking{State: f, goal: goal}
+	if !goal.CutOff {
+		for _, m := range f.Members {
+			s.classify(m)
 		}
 	}
+	return rollout.Next(revocation, goal, s)
+}
+
+// classify says of a zone whether it is given another token, or why it cannot be.
+func (s *revoking) classify(m plan.Member) {
+	block := func(why string) { s.obstacles = append(s.obstacles, plan.Obstacle{Member: m.Name, Why: why}) }
+	held := holds(m, s.goal)
 	switch {
-	case len(w.Steps) > 0 && !hasKey(f.Hub, state.KidOf(goal.To)):
-		return plan.Wave{Title: "signing key", Steps: []plan.Step{addKeyStep(f, goal)}}
-	case len(w.Steps) > 0:
-		return w
+	case rollout.HeldBack(m, s.goal) != "":
+		block(rollout.HeldBack(m, s.goal))
+	case !mayBeRefused(m, s.goal):
+	case m.Err != "":
+		block(m.Err + "; what it presents is not known, so it may be refused")
+	case m.Object.Name != "" && !m.Workload.Settled:
+		block(fmt.Sprintf("the rollout of %s is not over, so what it will present is not sure; run the command again",
+			m.Object))
+	case held && (len(m.Obstacles) > 0 || m.Object.Name == ""):
+		block("it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Obstacles, "; "))
+	case slices.Contains(s.goal.Revoke, m.Credential.ID):
+		s.replacing = append(s.replacing, switchStep(s.State, m, s.goal))
+	case held: // it has another one, and its older pods are still there
+		s.replacing = append(s.replacing, verifyStep(s.State, m, s.goal))
 	}
-	if len(w.Obstacles) > 0 {
-		return plan.Wave{Obstacles: w.Obstacles}
+}
+
+func addKeyToRevoke(s *revoking) (plan.Wave, bool) {
+	if len(s.replacing) == 0 || hasKey(s.Hub, state.KidOf(s.goal.To)) {
+		return plan.Wave{}, false
 	}
-	if f.Hub.Revocations.Keeper != "" {
-		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: keptBy(f.Hub.Revocations)}}}
+	return plan.Wave{Title: "signing key", Steps: []plan.Step{addKeyStep(s.State, s.goal)}}, true
+}
+
+func replaceTokens(s *revoking) (plan.Wave, bool) {
+	return plan.Wave{Title: "new tokens", Steps: s.replacing, Obstacles: s.obstacles}, len(s.replacing) > 0
+}
+
+func endWhileHeld(s *revoking) (plan.Wave, bool) {
+	return plan.Wave{Obstacles: s.obstacles}, len(s.obstacles) > 0
+}
+
+func addToList(s *revoking) (plan.Wave, bool) {
+	if list := s.Hub.Revocations; list.Keeper != "" {
+		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: keptBy(list)}}}, true
 	}
-	missing := slices.DeleteFunc(slices.Clone(goal.Revoke), func(id string) bool { return slices.Contains(f.Hub.Revocations.IDs, id) })
-	if len(missing) > 0 {
-		s, err := revokeStep(f, goal, missing)
-		if err != nil {
-			return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: err.Error()}}}
-		}
-		return plan.Wave{Title: "revoke", Steps: []plan.Step{s}}
+	missing := slices.DeleteFunc(slices.Clone(s.goal.Revoke), func(id string) bool {
+		return slices.Contains(s.Hub.Revocations.IDs, id)
+	})
+	if len(missing) == 0 {
+		return plan.Wave{}, false
 	}
-	if goal.Reconnect && !reconnectedFor(f.Hub, goal) {
-		return plan.Wave{Title: "every zone connects again", Steps: []plan.Step{reconnectStep(f, goal)}}
+	step, err := revokeStep(s.State, s.goal, missing)
+	if err != nil {
+		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: err.Error()}}}, true
 	}
-	return plan.Wave{}
+	return plan.Wave{Title: "revoke", Steps: []plan.Step{step}}, true
+}
+
+func reconnectAtOnce(s *revoking) (plan.Wave, bool) {
+	if !s.goal.Reconnect || reconnectedFor(s.Hub, s.goal) {
+		return plan.Wave{}, false
+	}
+	return plan.Wave{Title: "every zone connects again", Steps: []plan.Step{reconnectStep(s.State, s.goal)}}, true
 }
 
 // keptBy says that somebody keeps the list of revoked tokens.
