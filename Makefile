@@ -67,7 +67,7 @@ fuzz: ## run each fuzz target for FUZZTIME (20s), the models of both products th
 		$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$(dirname "$$file")" </dev/null || exit 1; \
 	done
 	$(GO) test -count=1 -v -timeout 2h -run 'TestCELAndGoJudgeAnyOverlayAlike|TestNoEditThatWithdraws|TestWhateverTheFenceLetsPass' ./manifests -rapid.checks $(MODELRUNS)
-	$(GO) test -count=1 -v -timeout 2h -run 'TestThePromiseHoldsWhoeverInterrupts|TestNoZoneIsEverRefusedWhoeverInterrupts' ./pkg/execute -model.runs $(MODELRUNS)
+	$(GO) test -count=1 -v -timeout 2h -run 'TestThePromiseHoldsWhoeverInterrupts|TestNoZoneIsEverRefusedWhoeverInterrupts' ./pkg/engine -model.runs $(MODELRUNS)
 
 bench: k8s ## print benchmarks, status of 1000 clusters of either product beside kubectl in a shell and bare HTTP, the webhook's memory, the plugin's size and start
 	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 )
 
 // TimeOfDay is a time for those who watch since another: without its date on the same day alone.
@@ -20,7 +20,7 @@ func TimeOfDay(at, since time.Time) string {
 }
 
 // Line is an event as one line: what progress is where there is no terminal to draw on.
-func (p *Progress) Line(e execute.Event, colour bool) string {
+func (p *Progress) Line(e engine.Event, colour bool) string {
 	if p.began.IsZero() {
 		p.began = e.At
 	}
@@ -39,17 +39,17 @@ type Progress struct {
 }
 
 type progressRow struct {
-	last  execute.Event
+	last  engine.Event
 	since time.Time // when the phase began
 }
 
 // Add takes an event in, and returns the lines that scroll up above the table: the end of the last wave, the title of
 // the next, and what concerns no row.
-func (p *Progress) Add(e execute.Event, colour bool) []string {
+func (p *Progress) Add(e engine.Event, colour bool) []string {
 	switch e.Phase {
-	case execute.WaveStarted:
+	case engine.WaveStarted:
 		return append(p.End(colour), p.Line(e, colour))
-	case execute.Info:
+	case engine.Info:
 		return []string{p.Line(e, colour)}
 	}
 	for _, r := range p.rows {
@@ -144,18 +144,18 @@ func fold(rows []*progressRow) string {
 }
 
 // urgency orders the phases: what somebody should look at first.
-var urgency = []execute.Phase{execute.StepFailed, execute.Waiting, execute.Wrote, execute.Started, execute.StepVerified}
+var urgency = []engine.Phase{engine.StepFailed, engine.Waiting, engine.Wrote, engine.Started, engine.StepVerified}
 
-func phaseWord(p execute.Phase) string {
+func phaseWord(p engine.Phase) string {
 	switch p {
-	case execute.Started, execute.Wrote:
+	case engine.Started, engine.Wrote:
 		return "writing"
 	}
 	return string(p)
 }
 
 // styles are how a phase is coloured (ECMA-48 SGR).
-var styles = map[execute.Phase]string{execute.StepFailed: "31", execute.StepVerified: "32", execute.WaveStarted: "1"}
+var styles = map[engine.Phase]string{engine.StepFailed: "31", engine.StepVerified: "32", engine.WaveStarted: "1"}
 
 func paint(style, text string) string {
 	if style == "" {

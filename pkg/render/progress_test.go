@@ -7,15 +7,15 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 )
 
-func event(second int, phase execute.Phase, member, text string) execute.Event {
-	return execute.Event{At: noon.Add(time.Duration(second) * time.Second), Phase: phase, Member: member, Text: text}
+func event(second int, phase engine.Phase, member, text string) engine.Event {
+	return engine.Event{At: noon.Add(time.Duration(second) * time.Second), Phase: phase, Member: member, Text: text}
 }
 
 // feed adds events and returns everything that scrolled up.
-func feed(p *Progress, events ...execute.Event) []string {
+func feed(p *Progress, events ...engine.Event) []string {
 	var up []string
 	for _, e := range events {
 		up = append(up, p.Add(e, false)...)
@@ -26,16 +26,16 @@ func feed(p *Progress, events ...execute.Event) []string {
 func TestProgressOfAWave(t *testing.T) {
 	p := &Progress{}
 	up := feed(p,
-		event(0, execute.WaveStarted, "hub", "wave: the rest"),
-		event(1, execute.Started, "edge-2", "edge-2: present a JWT"),
-		event(1, execute.Started, "a-cluster-with-quite-a-long-name-eu-west-1", "present a JWT"),
-		event(1, execute.Started, "edge-4", "edge-4: present a JWT"),
-		event(2, execute.Wrote, "edge-2", "wrote ControlPlane istio-system/controlplane in edge-2"),
-		event(3, execute.Waiting, "edge-2", "waiting: EdgeXcp says MUTUAL_TLS"),
-		event(9, execute.Waiting, "edge-2", "waiting: pod edge-6f7c9d-x2x4z mounts xcp-edge-cert and is older than the change, so that it must end first"),
-		event(9, execute.StepVerified, "edge-4", "proved: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
-		event(10, execute.StepFailed, "a-cluster-with-quite-a-long-name-eu-west-1", "not proved within 15m0s: no pod connected; put back"),
-		event(11, execute.Info, "hub", "something about the hub"))
+		event(0, engine.WaveStarted, "hub", "wave: the rest"),
+		event(1, engine.Started, "edge-2", "edge-2: present a JWT"),
+		event(1, engine.Started, "a-cluster-with-quite-a-long-name-eu-west-1", "present a JWT"),
+		event(1, engine.Started, "edge-4", "edge-4: present a JWT"),
+		event(2, engine.Wrote, "edge-2", "wrote ControlPlane istio-system/controlplane in edge-2"),
+		event(3, engine.Waiting, "edge-2", "waiting: EdgeXcp says MUTUAL_TLS"),
+		event(9, engine.Waiting, "edge-2", "waiting: pod edge-6f7c9d-x2x4z mounts xcp-edge-cert and is older than the change, so that it must end first"),
+		event(9, engine.StepVerified, "edge-4", "proved: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
+		event(10, engine.StepFailed, "a-cluster-with-quite-a-long-name-eu-west-1", "not proved within 15m0s: no pod connected; put back"),
+		event(11, engine.Info, "hub", "something about the hub"))
 	if want := "12:00:00 hub: wave: the rest\n12:00:11 hub: something about the hub"; strings.Join(up, "\n") != want {
 		t.Errorf("scrolled up so far\n%s\nwant\n%s", strings.Join(up, "\n"), want)
 	}
@@ -45,7 +45,7 @@ func TestProgressOfAWave(t *testing.T) {
 		all = append(all, p.Lines(noon.Add(75*time.Second), columns, 24, false)...)
 	}
 	all = append(all, "then:")
-	all = append(all, feed(p, event(80, execute.WaveStarted, "hub", "wave: mTLS off"))...)
+	all = append(all, feed(p, event(80, engine.WaveStarted, "hub", "wave: mTLS off"))...)
 	golden(t, "progress", strings.Join(all, "\n")+"\n")
 	if lines := p.Lines(noon, 80, 24, false); len(lines) > 0 {
 		t.Errorf("the next wave begins with rows of the last: %q", lines)
@@ -55,7 +55,7 @@ func TestProgressOfAWave(t *testing.T) {
 func TestProgressOfAHundredMembersFolds(t *testing.T) {
 	p := &Progress{}
 	for i := range 100 {
-		feed(p, event(0, execute.Waiting, fmt.Sprintf("edge-%d", i), "waiting: EdgeXcp says MUTUAL_TLS"))
+		feed(p, event(0, engine.Waiting, fmt.Sprintf("edge-%d", i), "waiting: EdgeXcp says MUTUAL_TLS"))
 	}
 	for height, want := range map[int]string{24: "… and 88 more waiting", 60: "… and 88 more waiting", 10: "… and 94 more waiting", 1: "… and 99 more waiting"} {
 		lines := p.Lines(noon, 80, height, false)
@@ -66,9 +66,9 @@ func TestProgressOfAHundredMembersFolds(t *testing.T) {
 			t.Errorf("%d lines on a terminal of %d rows", len(lines), height)
 		}
 	}
-	feed(p, event(1, execute.StepFailed, "edge-99", "not proved"))
+	feed(p, event(1, engine.StepFailed, "edge-99", "not proved"))
 	for i := range 40 {
-		feed(p, event(2, execute.StepVerified, fmt.Sprintf("edge-%d", i), "proved: x"))
+		feed(p, event(2, engine.StepVerified, fmt.Sprintf("edge-%d", i), "proved: x"))
 	}
 	lines := p.Lines(noon, 80, 24, false)
 	if !strings.HasPrefix(lines[1], "edge-99   failed") || lines[len(lines)-1] != "… and 88 more: 48 waiting, 40 proved" {
@@ -81,7 +81,7 @@ func TestProgressOfAHundredMembersFolds(t *testing.T) {
 
 func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 	p := &Progress{}
-	feed(p, event(0, execute.Waiting, strings.Repeat("edge", 20), "waiting: "+strings.Repeat("x", 300)), event(0, execute.Started, "b", "a\nb\x1b[31mc"))
+	feed(p, event(0, engine.Waiting, strings.Repeat("edge", 20), "waiting: "+strings.Repeat("x", 300)), event(0, engine.Started, "b", "a\nb\x1b[31mc"))
 	for columns := range 130 {
 		for _, line := range p.Lines(noon, columns, 24, false) {
 			if n := utf8.RuneCountInString(line); n >= max(columns, 1) || strings.ContainsAny(line, "\n\x1b") {
@@ -93,7 +93,7 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 
 func TestColourIsOnlyAroundWhatIsShownWithout(t *testing.T) {
 	p := &Progress{}
-	feed(p, event(0, execute.StepFailed, "a", "not proved"), event(0, execute.StepVerified, "b", "proved: x"), event(0, execute.Waiting, "c", "waiting: y"))
+	feed(p, event(0, engine.StepFailed, "a", "not proved"), event(0, engine.StepVerified, "b", "proved: x"), event(0, engine.Waiting, "c", "waiting: y"))
 	plain, coloured := p.Lines(noon, 80, 24, false), p.Lines(noon, 80, 24, true)
 	bare := strings.NewReplacer("\x1b[1m", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[0m", "")
 	for i, line := range coloured {
@@ -115,7 +115,7 @@ func TestATimeHasItsDateWhereItIsAnotherDay(t *testing.T) {
 		want   string
 	}{{0, "12:00:00"}, {day/2 - 1, "23:59:59"}, {day / 2, "2026-03-28 00:00:00"}, {30 * day, "2026-04-26 12:00:00"}, {1,
 		"12:00:01"}} {
-		if got := p.Line(event(tc.second, execute.Waiting, "eu", "waiting: x"), false); got != tc.want+" eu: waiting: x" {
+		if got := p.Line(event(tc.second, engine.Waiting, "eu", "waiting: x"), false); got != tc.want+" eu: waiting: x" {
 			t.Errorf("after %d s: %q, want %s", tc.second, got, tc.want)
 		}
 	}

@@ -5,30 +5,30 @@ import (
 	"io"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 )
 
 // Result is what became of a run: one outcome for the hub, each member and each other selected context.
 type Result struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	At         time.Time         `json:"at"`
-	Done       bool              `json:"done"`
-	ExitCode   int               `json:"exitCode"`
-	Members    []execute.Outcome `json:"members"`
-	Error      string            `json:"error,omitempty"`
-	Next       string            `json:"next"`
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"`
+	At         time.Time        `json:"at"`
+	Done       bool             `json:"done"`
+	ExitCode   int              `json:"exitCode"`
+	Members    []engine.Outcome `json:"members"`
+	Error      string           `json:"error,omitempty"`
+	Next       string           `json:"next"`
 }
 
 // NewResult makes the report of a run. again is the command that continues it.
-func NewResult(r execute.Result, again string) Result {
-	out := Result{APIVersion: APIVersion, Kind: "Result", At: r.Facts.At.UTC().Truncate(time.Second), Done: r.Done, ExitCode: r.ExitCode(), Members: append([]execute.Outcome{}, r.Outcomes...)}
+func NewResult(r engine.Result, again string) Result {
+	out := Result{APIVersion: APIVersion, Kind: "Result", At: r.Facts.At.UTC().Truncate(time.Second), Done: r.Done, ExitCode: r.ExitCode(), Members: append([]engine.Outcome{}, r.Outcomes...)}
 	if r.Err != nil {
 		out.Error = r.Err.Error()
 	}
 	changed := false
 	for _, o := range r.Outcomes {
-		changed = changed || o.State == execute.Changed
+		changed = changed || o.State == engine.Changed
 	}
 	switch {
 	case r.Done && changed:

@@ -88,13 +88,13 @@ func ReadManifests(path string) (*Manifests, error) {
 	return m, errors.Join(errs...)
 }
 
-// From implements execute.Supplier.
+// From implements apply.Supplier.
 func (m *Manifests) From() string { return "the manifest " + m.path }
 
-// Makes implements execute.Supplier: files may be read as often as one likes.
+// Makes implements apply.Supplier: files may be read as often as one likes.
 func (m *Manifests) Makes() bool { return false }
 
-// Secrets implements execute.Supplier.
+// Secrets implements apply.Supplier.
 func (m *Manifests) Secrets(_ context.Context, s plan.Supply) ([]map[string]any, []string, error) {
 	taken, err := migration.ManifestFor(m.Handed, s, time.Now())
 	return taken.Secrets, leftAlone(taken.Ignored, m.From()), err

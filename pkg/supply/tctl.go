@@ -48,7 +48,7 @@ func NewTctl(program, profileName string) (*Tctl, error) {
 	return &Tctl{Program: path, Profile: profileName, Within: 2 * time.Minute, slots: make(chan struct{}, sideBySide), checked: map[string]profile{}}, nil
 }
 
-// From implements execute.Supplier.
+// From implements apply.Supplier.
 func (t *Tctl) From() string {
 	if t.Profile != "" {
 		return "tctl (profile " + t.Profile + ")"
@@ -56,10 +56,10 @@ func (t *Tctl) From() string {
 	return "tctl (its current profile)"
 }
 
-// Makes implements execute.Supplier: each service account key is a new one.
+// Makes implements apply.Supplier: each service account key is a new one.
 func (t *Tctl) Makes() bool { return true }
 
-// Secrets implements execute.Supplier:
+// Secrets implements apply.Supplier:
 //
 //  1. see that the profile leads to the hub of the member, or end;
 //  2. tctl install manifest control-plane-secrets: of what it prints the wanted secrets are taken, and the rest is named;

@@ -7,7 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/enrol"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
@@ -37,7 +38,7 @@ func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			entries, at, err := execute.Enroller{Live: live}.Roster(cmd.Context())
+			entries, at, err := enrol.Enroller{Live: live}.Roster(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -84,8 +85,8 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 				"First set spec.components.xcp.centralAuthModes of its %s to {jwt: true, mutualTls: true}\n", name, f.Hub.Object)
 		}
 	}
-	var notBegun *execute.NotBegunError
-	switch err := (execute.Enroller{Live: live}).Forget(ctx, name, userAt(""), o.reason, o.alive); {
+	var notBegun *engine.NotBegunError
+	switch err := (enrol.Enroller{Live: live}).Forget(ctx, name, userAt(""), o.reason, o.alive); {
 	case errors.As(err, &notBegun):
 		return &codeError{code: exitRefused, text: err.Error()}
 	case err != nil:

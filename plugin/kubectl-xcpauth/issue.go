@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
@@ -210,7 +210,7 @@ func (o *issueOptions) ofGlobal(ctx context.Context, tokens tokenissuer.Tokens, 
 }
 
 // put writes the token into a new Secret in the zone's cluster.
-func (o *issueOptions) put(ctx context.Context, live *execute.Live, m plan.Member, t issued, now time.Time) error {
+func (o *issueOptions) put(ctx context.Context, live *apply.Live, m plan.Member, t issued, now time.Time) error {
 	if o.secret == "" {
 		o.secret = "cp-token" // as in the product's page
 	}

@@ -12,7 +12,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/klog/v2"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 )
 
 // What a library logs to stderr, by itself and at any time, does not tear the table that is redrawn there.
@@ -24,7 +24,7 @@ func TestALibrarysLogLineDoesNotTearTheProgress(t *testing.T) {
 	xcpauth(t, "", "version") // every run does it
 	p := &progress{screen: newScreen(term.tty)}
 	say := func(text string) {
-		p.report(execute.Event{At: time.Now(), Phase: execute.Waiting, Member: "edge-1", Text: "waiting: " + text})
+		p.report(engine.Event{At: time.Now(), Phase: engine.Waiting, Member: "edge-1", Text: "waiting: " + text})
 	}
 	say("before")
 	term.awaitText("before")

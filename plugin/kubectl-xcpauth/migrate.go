@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
@@ -171,7 +171,7 @@ func (o *fleetOptions) agree(ctx context.Context, f plan.State, p plan.Plan) err
 }
 
 // show prints the plan; with --dry-run=server, with what the API servers said of each write.
-func (o *migrateOptions) show(ctx context.Context, live *execute.Live, f plan.State, p plan.Plan) error {
+func (o *migrateOptions) show(ctx context.Context, live *apply.Live, f plan.State, p plan.Plan) error {
 	var server map[string][]string
 	accepted := true
 	if o.dryRun == "server" {
@@ -210,7 +210,7 @@ func (o *fleetOptions) confirm(ctx context.Context) error {
 }
 
 // carryOut does what the goal asks for and prints what became of each member. verb is how to go on.
-func (o *fleetOptions) carryOut(ctx context.Context, live *execute.Live, goal plan.Goal, saved *plan.Saved, run runFlags, verb string) error {
+func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan.Goal, saved *plan.Saved, run runFlags, verb string) error {
 	e, end := o.executor(live, goal, run.poll)
 	e.MaxFailures, e.Saved = run.maxFailures, saved
 	r := e.Migrate(ctx)

@@ -18,7 +18,8 @@ import (
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
@@ -148,7 +149,7 @@ func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 }
 
 // clusters checks the flags and loads the kubeconfig, once.
-func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
+func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	if err := render.CheckFormat(o.output); err != nil {
 		return nil, err
 	}
@@ -186,9 +187,9 @@ func (o *fleetOptions) clusters(metrics bool) (*execute.Live, error) {
 		return nil, err
 	}
 	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
-	live := &execute.Live{Fleet: f, Provider: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
+	live := &apply.Live{Fleet: f, Provider: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
 		Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
-		SecretFields: map[string]execute.FillSecret{migration.KeySecretField: tokenissuer.NewKey},
+		SecretFields: map[string]apply.FillSecret{migration.KeySecretField: tokenissuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics,
 			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at
@@ -204,16 +205,16 @@ func userTerminal(in io.Reader) *os.File {
 }
 
 // executor carries out what the provider decides, and reports on stderr until end is called.
-func (o *fleetOptions) executor(live *execute.Live, goal plan.Goal, poll time.Duration) (e *execute.Executor, end func()) {
+func (o *fleetOptions) executor(live *apply.Live, goal plan.Goal, poll time.Duration) (e *engine.Executor, end func()) {
 	o.writing.Store(true)
 	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
-	return &execute.Executor{Clusters: live, Provider: live.Provider, Goal: goal, By: live.By, Poll: poll,
+	return &engine.Executor{Clusters: live, Provider: live.Provider, Goal: goal, By: live.By, Poll: poll,
 		UndoWithin: 30 * time.Second,
 		Report:     p.report}, p.end
 }
 
 // observe looks at the fleet, and says so when it takes longer than two seconds.
-func (o *fleetOptions) observe(ctx context.Context, live *execute.Live) plan.State {
+func (o *fleetOptions) observe(ctx context.Context, live *apply.Live) plan.State {
 	looked := make(chan struct{})
 	var saying sync.WaitGroup
 	saying.Go(func() {

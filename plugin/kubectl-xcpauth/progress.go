@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
@@ -27,7 +27,7 @@ type progress struct {
 }
 
 // report takes an event; it may be called from several goroutines.
-func (p *progress) report(e execute.Event) {
+func (p *progress) report(e engine.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.live() {
@@ -35,7 +35,7 @@ func (p *progress) report(e execute.Event) {
 		return
 	}
 	up := p.model.Add(e, p.colour)
-	if e.Phase == execute.WaveStarted {
+	if e.Phase == engine.WaveStarted {
 		p.draw(nil) // what scrolls up is never above a table that it ends
 	}
 	for _, line := range up {

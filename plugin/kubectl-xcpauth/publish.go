@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/enrol"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -184,7 +184,7 @@ func (o *publishOptions) accept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := execute.Enroller{Live: live}.Accept(ctx, entries, state.JWT, userAt(""))
+	r, err := enrol.Enroller{Live: live}.Accept(ctx, entries, state.JWT, userAt(""))
 	if err != nil {
 		return err
 	}

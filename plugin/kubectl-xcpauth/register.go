@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/enrol"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
@@ -49,7 +50,7 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 		return err
 	}
 	o.writing.Store(true)
-	r, err := execute.Enroller{Live: live}.Register(ctx, names, execute.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
+	r, err := enrol.Enroller{Live: live}.Register(ctx, names, enrol.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 				return err
 			}
 			o.writing.Store(true)
-			r, err := execute.Enroller{Live: live}.Unregister(cmd.Context(), names)
+			r, err := enrol.Enroller{Live: live}.Unregister(cmd.Context(), names)
 			if err != nil {
 				return err
 			}
@@ -85,7 +86,7 @@ func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 }
 
 // finish prints what became of the edges, and ends with its code.
-func (o *registerOptions) finish(r execute.Result, verb string, names []string, next string) error {
+func (o *registerOptions) finish(r engine.Result, verb string, names []string, next string) error {
 	quoted := make([]string, len(names))
 	for i, n := range names {
 		quoted[i] = quote(n)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
@@ -37,7 +37,7 @@ func (o *meshOptions) addFlags(cmd *cobra.Command) {
 }
 
 // mesh looks at the fleet, and refuses one that is not of Kong Mesh or Kuma.
-func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.State, error) {
+func (o *fleetOptions) mesh(ctx context.Context) (*apply.Live, plan.State, error) {
 	live, err := o.clusters(false)
 	if err != nil {
 		return nil, plan.State{}, err
@@ -57,7 +57,7 @@ func (o *fleetOptions) mesh(ctx context.Context) (*execute.Live, plan.State, err
 }
 
 // carry shows what a goal comes to, asks, and does it.
-func (o *meshOptions) carry(ctx context.Context, live *execute.Live, f plan.State, goal plan.Goal, verb string) error {
+func (o *meshOptions) carry(ctx context.Context, live *apply.Live, f plan.State, goal plan.Goal, verb string) error {
 	if err := errors.Join(goal.Check(), o.runFlags.check(), o.signFlags.check()); err != nil {
 		return err
 	}

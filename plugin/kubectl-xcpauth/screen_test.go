@@ -13,7 +13,7 @@ import (
 
 	"github.com/creack/pty"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 )
 
 // terminal is the other end of a real pseudo-terminal, and plays what a person would see: the lines of the window and
@@ -228,15 +228,15 @@ func TestProgressIsDrawnInPlaceOnATerminal(t *testing.T) {
 	}
 	p := &progress{screen: s}
 	at := time.Now()
-	say := func(phase execute.Phase, member, text string) {
-		p.report(execute.Event{At: at, Phase: phase, Member: member, Text: text})
+	say := func(phase engine.Phase, member, text string) {
+		p.report(engine.Event{At: at, Phase: phase, Member: member, Text: text})
 	}
 	stamp := at.Format(time.TimeOnly)
-	say(execute.WaveStarted, "hub", "wave: the rest")
+	say(engine.WaveStarted, "hub", "wave: the rest")
 	for i := range 20 {
-		say(execute.Started, fmt.Sprintf("edge-%d", i), "present a JWT")
+		say(engine.Started, fmt.Sprintf("edge-%d", i), "present a JWT")
 	}
-	say(execute.Waiting, "edge-7", "waiting: EdgeXcp says MUTUAL_TLS")
+	say(engine.Waiting, "edge-7", "waiting: EdgeXcp says MUTUAL_TLS")
 	term.await("below the title of the wave a table of 12 rows, and the rest counted", func(text string) bool {
 		lines := strings.Split(text, "\n")
 		return lines[0] == stamp+" hub: wave: the rest" && len(lines) == 1+1+12+1 && strings.HasPrefix(lines[2], "edge-7    waiting ") && lines[14] == "… and 8 more writing"
@@ -252,14 +252,14 @@ func TestProgressIsDrawnInPlaceOnATerminal(t *testing.T) {
 	})
 	term.resize(80, 24)
 	for i := range 20 {
-		say(execute.StepVerified, fmt.Sprintf("edge-%d", i), "proved: all is well")
+		say(engine.StepVerified, fmt.Sprintf("edge-%d", i), "proved: all is well")
 	}
-	say(execute.WaveStarted, "hub", "wave: mTLS off")
+	say(engine.WaveStarted, "hub", "wave: mTLS off")
 	term.await("the finished wave as plain lines", func(text string) bool {
 		return strings.HasSuffix(text, "wave: mTLS off") && strings.Count(text, "proved: all is well") == 20 && !strings.Contains(text, "MEMBER")
 	})
-	say(execute.Waiting, "hub", "waiting: an older pod of Central is left")
-	say(execute.StepFailed, "hub", "not proved; put back")
+	say(engine.Waiting, "hub", "waiting: an older pod of Central is left")
+	say(engine.StepFailed, "hub", "not proved; put back")
 	p.end()
 	term.await("everything as plain lines, and nothing else", func(text string) bool {
 		lines := strings.Split(text, "\n")
@@ -287,7 +287,7 @@ func TestProgressElsewhereIsPlainLines(t *testing.T) {
 			}
 			p := &progress{screen: newScreen(w)}
 			at := time.Date(2026, 3, 27, 12, 0, 0, 0, time.Local)
-			for i, e := range []execute.Event{{Phase: execute.WaveStarted, Member: "hub", Text: "wave: canary"}, {Phase: execute.Waiting, Member: "edge-1", Text: "waiting: x"}, {Phase: execute.StepVerified, Member: "edge-1", Text: "proved: x"}} {
+			for i, e := range []engine.Event{{Phase: engine.WaveStarted, Member: "hub", Text: "wave: canary"}, {Phase: engine.Waiting, Member: "edge-1", Text: "waiting: x"}, {Phase: engine.StepVerified, Member: "edge-1", Text: "proved: x"}} {
 				e.At = at.Add(time.Duration(i) * time.Second)
 				p.report(e)
 			}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
@@ -59,7 +59,7 @@ func (s *signFlags) goal(g plan.Goal) plan.Goal {
 
 // tokens is who gets zones their tokens, with what the global's API is asked with. Of a saved plan the goal says
 // whether that is needed: it is given again.
-func (s *signFlags) tokens(live *execute.Live, goal plan.Goal) (tokenissuer.Tokens, error) {
+func (s *signFlags) tokens(live *apply.Live, goal plan.Goal) (tokenissuer.Tokens, error) {
 	all := tokenissuer.Tokens{Fleet: live.Fleet}
 	switch {
 	case goal.OwnLogin && s.login == "":
@@ -75,7 +75,7 @@ func (s *signFlags) tokens(live *execute.Live, goal plan.Goal) (tokenissuer.Toke
 }
 
 // into has a run get tokens so, unless they come from outside.
-func (s *signFlags) into(live *execute.Live, goal plan.Goal) error {
+func (s *signFlags) into(live *apply.Live, goal plan.Goal) error {
 	tokens, err := s.tokens(live, goal)
 	if err == nil && goal.Supplied == "" {
 		live.Supplier = tokens

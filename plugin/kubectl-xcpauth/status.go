@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
@@ -84,7 +84,7 @@ func (o *statusOptions) run(ctx context.Context) error {
 }
 
 // report makes the report of a look, with the commands that go on from it.
-func (o *statusOptions) report(live *execute.Live, f plan.State) render.Status {
+func (o *statusOptions) report(live *apply.Live, f plan.State) render.Status {
 	goal := plan.Goal{}
 	o.repeats = ""
 	if o.standby != "" {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
@@ -36,11 +36,11 @@ func (s *supplyFlags) addFlags(flags *pflag.FlagSet) {
 
 // outside is what the flags brought into this run: it is with the executor alone.
 type outside struct {
-	supplier execute.Supplier
-	fills    map[string]execute.FillSecret
+	supplier apply.Supplier
+	fills    map[string]apply.FillSecret
 }
 
-func (o outside) into(live *execute.Live) {
+func (o outside) into(live *apply.Live) {
 	if o.supplier != nil {
 		live.Supplier = o.supplier
 	}
@@ -86,7 +86,7 @@ func (s *supplyFlags) read(goal *plan.Goal, saved, writes bool) (outside, error)
 	if _, err := tls.X509KeyPair(goal.Pair.Chain, key.Reveal()); err != nil {
 		return o, fmt.Errorf("the key of --central-key does not go with the certificate: %w", err)
 	}
-	o.fills = map[string]execute.FillSecret{plan.PairSecretField: func(after map[string]any) error {
+	o.fills = map[string]apply.FillSecret{plan.PairSecretField: func(after map[string]any) error {
 		data, _ := after["data"].(map[string]any)
 		data = maps.Clone(data) // what a plan shows never has the key
 		data["tls.key"] = base64.StdEncoding.EncodeToString(key.Reveal())

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
@@ -44,7 +44,7 @@ type tokenOptions struct {
 	audience []string
 	verify   bool
 	zone     zoneOptions
-	live     *execute.Live // made when a cluster is needed
+	live     *apply.Live // made when a cluster is needed
 	facts    plan.State
 }
 

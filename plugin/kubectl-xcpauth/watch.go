@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
@@ -22,7 +22,7 @@ const first = "looking for the first time ..."
 // watch looks again and again until it is interrupted, and ends with the exit code of the last look. On a terminal it
 // shows the last look in a window of its own, which it leaves behind as text; elsewhere it prints a line for each
 // change, and in JSON or YAML one report for each look. A look that fails is a report like any other.
-func (o *statusOptions) watch(ctx context.Context, live *execute.Live) error {
+func (o *statusOptions) watch(ctx context.Context, live *apply.Live) error {
 	looks := make(chan look)
 	go func() {
 		defer close(looks)

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"unicode"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/execute"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 )
 
 // longestUser bounds, in runes, what is written down of a user's name: an API server allows any.
@@ -16,7 +16,7 @@ const longestUser = 200
 // who says who runs this, for the journal, the lock, the roster and Events: the name by which a cluster knows the user,
 // on this machine. The name of this machine's own user says nothing to those who read them.
 type who struct {
-	live *execute.Live
+	live *apply.Live
 
 	mu   sync.Mutex
 	told map[string]string // by context: the same for a whole run, for the lock is told by it

@@ -41,7 +41,7 @@ const (
 
 // deciding are the packages that take values and return values.
 var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/pki", "./pkg/tsb/...", "./pkg/token",
-	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./webhook/verdict"}
+	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./pkg/patch", "./webhook/verdict"}
 
 var rules = []rule{
 	{why: "what decides has no file, process, network, environment or chance",
@@ -58,6 +58,13 @@ var rules = []rule{
 		of: []string{"./pkg/check", "./pkg/finding"}, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/..."}, reach: anywhere},
 	{why: "what is found lies below all that look",
 		of: []string{"./pkg/finding"}, bar: []string{"./..."}, reach: anywhere},
+	{why: "a run knows no product, holds no client and reaches no cluster by itself",
+		of: []string{"./pkg/engine"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/kubeconfig",
+			"./pkg/observe", "./pkg/apply", "./pkg/enrol", "./pkg/render", "./pkg/check", "k8s.io/client-go", "k8s.io/client-go/..."}},
+	{why: "what writes to clusters knows no product and does not decide what is written",
+		of: []string{"./pkg/apply"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/enrol"}},
+	{why: "enrolling a member is no run, and knows no product",
+		of: []string{"./pkg/enrol"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/render", "./pkg/check"}},
 	{why: "a zone token is judged without a cluster",
 		of: []string{"./pkg/kongmesh/zonetoken"}, bar: []string{"./pkg/kongmesh/state", "./pkg/kube"}, reach: direct},
 	{why: "one product does not know the other",

@@ -27,7 +27,7 @@ var retired = []struct {
 // spoken says whether a person reads a file as ours: what was recorded of others, or of versions before, stays as it
 // is.
 func spoken(name string) bool {
-	for _, kept := range []string{"test/lint/", "test/kumavectors/", "pkg/execute/testdata/", "pkg/plan/testdata/"} {
+	for _, kept := range []string{"test/lint/", "test/kumavectors/", "pkg/engine/testdata/", "pkg/plan/testdata/"} {
 		if strings.HasPrefix(name, kept) {
 			return false
 		}

@@ -73,7 +73,7 @@ var catalogue = []struct {
 
 	{"C1", "two flips at once", []string{"test/e2e/webhook/TestEditsKeepComingWhileTheWebhookIsDrilled"}, "three clients write one object, and every version that a watch shows is looked at"},
 	{"C2", "a flip and an edge's edit, in every order", []string{"webhook/verdict/TestTheRaceBetweenTheHubAndAnEdge"}, "without a fence some orders cut an edge off: the test names them"},
-	{"C3", "a crash at every step", []string{"test/e2e/TestAKillAfterEachKindOfWrite", "test/e2e/TestAKilledRunIsRestoredByTheNext", "pkg/execute/TestThePromiseHoldsWhoeverInterrupts"}, ""},
+	{"C3", "a crash at every step", []string{"test/e2e/TestAKillAfterEachKindOfWrite", "test/e2e/TestAKilledRunIsRestoredByTheNext", "pkg/engine/TestThePromiseHoldsWhoeverInterrupts"}, ""},
 	{"C4", "epochs are confused", []string{"webhook/verdict/TestAReCreatedControlPlaneIsOneMember"}, "there are no epochs: a statement names the UID of what it was seen of"},
 }
 

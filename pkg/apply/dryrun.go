@@ -1,0 +1,50 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// DryRun sends every write of a plan to its API server with dryRun=All, so that permissions and admission are tried
+// and nothing is stored, and returns what the servers said, by step ID. It says whether all were accepted. Two kinds
+// of write are not sent, and said not to be: one that needs an object which an earlier step makes, and one that
+// withdraws a credential which a member still presents today: it must be denied now, and is asked again when its turn
+// comes.
+func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[string][]string, bool) {
+	said, all := map[string][]string{}, true
+	w := writer{fleet: l.Fleet, fills: l.SecretFields, dryRun: true}
+	rosterReady := f.Hub.Roster.Namespace && f.Hub.Roster.Kind
+	for i, wave := range p.Waves {
+		for _, s := range wave.Steps {
+			if s.Withdraws != nil {
+				if blockers := f.Blockers(s, l.Now()); len(blockers) > 0 {
+					said[s.ID] = append(said[s.ID], fmt.Sprintf("not sent: today %s", blockers[0]))
+					continue
+				}
+				if i > 0 {
+					said[s.ID] = append(said[s.ID], "not sent: it must be denied until the waves before it are done")
+					continue
+				}
+			}
+			if s.Supply != nil {
+				lines, ok := l.dryRunSupply(ctx, *s.Supply)
+				said[s.ID], all = append(said[s.ID], lines...), all && ok
+			}
+			for _, write := range s.Writes {
+				if write.Object.Kind == "EdgeCluster" && !rosterReady {
+					said[s.ID] = append(said[s.ID], fmt.Sprintf("%s: not sent: its kind is made in the same step", write.Object))
+					continue
+				}
+				if _, err := w.write(ctx, write, nil); err != nil {
+					said[s.ID] = append(said[s.ID], err.Error())
+					all = false
+					continue
+				}
+				said[s.ID] = append(said[s.ID], fmt.Sprintf("%s: accepted (dry run)", write.Object))
+			}
+		}
+	}
+	return said, all
+}

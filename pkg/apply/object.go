@@ -1,0 +1,44 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Get reads an object as it is now. The error of the request is returned as it is.
+func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any, error) {
+	b, err := kubeconfig.Body(c.REST.Get().AbsPath(ObjectPath(r)).Do(ctx))
+	if err != nil {
+		return nil, err
+	}
+	var o map[string]any
+	if err := json.Unmarshal(b, &o); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", r, err)
+	}
+	return o, nil
+}
+
+// ObjectPath is where the API server has an object.
+func ObjectPath(r plan.Ref) string {
+	return observe.Path(plan.Read{Group: r.Group, Version: r.Version, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name})
+}
+
+// UID is that of an object, "" when it has none.
+func UID(o map[string]any) string {
+	meta, _ := o["metadata"].(map[string]any)
+	id, _ := meta["uid"].(string)
+	return id
+}
+
+// Explained words an error of a request for a person; errors.Is and errors.As find the error itself.
+func Explained(err error) error { return explained{err} }
+
+type explained struct{ error }
+
+func (e explained) Error() string { return observe.Explain(e.error) }
+func (e explained) Unwrap() error { return e.error }

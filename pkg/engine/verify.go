@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// observationsKept is how many observations a proof looks back on, besides the one before the writes: a claim needs
+// the last few dozen, and a wait of hours must not fill the memory.
+const observationsKept = 240
+
+// verify observes the members of the steps, and the hub, again and again until every step is proved, has run out of
+// its time, or the run is interrupted; what is not proved is added to failed. A proved member is published.
+func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string, recorded map[string]Outcome) {
+	contexts := e.contextsOf(steps, before)
+	seen := []plan.State{before}
+	for {
+		began := e.Now()
+		now := e.observe(ctx, contexts...)
+		e.probe(ctx, steps, &now)
+		took := e.Now().Sub(began)
+		if seen = append(seen, now); len(seen) > observationsKept {
+			seen = slices.Delete(seen, 1, 2)
+		}
+		steps = slices.DeleteFunc(steps, func(s *running) bool {
+			witnesses, lack := e.evaluate(s.Step, seen)
+			missing := lack.Evidence
+			if later := lack.ExpectedAt.Add(s.Timeout); !lack.ExpectedAt.IsZero() && later.After(s.deadline) {
+				s.deadline = later
+			}
+			switch {
+			case missing == "":
+				err := e.publish(ctx, s.Step, now, witnesses)
+				var back *RetractedError
+				if errors.As(err, &back) && ctx.Err() == nil && e.Now().Before(s.deadline) {
+					return false // it is seen again
+				}
+				if err != nil {
+					failed[s.ID] = err.Error()
+					return true
+				}
+				e.markVerified(s.Step, now)
+				if !s.RecordOnly {
+					recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
+				}
+				if len(witnesses) > 0 {
+					e.report(StepVerified, s.Member, "proved: %s", strings.Join(witnesses, "; "))
+				}
+				return true
+			case ctx.Err() != nil:
+				failed[s.ID] = "interrupted before it was proved (" + missing + ")"
+				return true
+			case lack.Hopeless:
+				failed[s.ID] = "not proved: " + missing
+				return true
+			case e.Now().After(s.deadline):
+				failed[s.ID] = fmt.Sprintf("not proved within %s: %s", s.Timeout.Round(time.Second), missing)
+				return true
+			case missing != s.missing:
+				s.missing = missing
+				e.report(Waiting, s.Member, "waiting: %s", missing)
+			}
+			return false
+		})
+		if len(steps) == 0 {
+			return
+		}
+		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll)) // hardly busier looking than resting, and one slow cluster does not slow the rest down
+	}
+}
+
+// probe sends the probes of the steps, side by side, and adds what came of them to the state.
+func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.State) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, s := range steps {
+		if s.Probe == nil {
+			continue
+		}
+		send := func() {
+			p := plan.Probe{At: e.Now()}
+			var err error
+			if p.Denied, err = e.Probe(ctx, *s.Probe); err != nil {
+				p.Err = err.Error()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if now.Probes == nil {
+				now.Probes = map[string]plan.Probe{}
+			}
+			now.Probes[s.Member] = p
+		}
+		if e.oneByOne {
+			send()
+		} else {
+			wg.Go(send)
+		}
+	}
+	wg.Wait()
+}
+
+// markVerified remembers what a hub was proved to run with.
+func (e *Executor) markVerified(s plan.Step, now plan.State) {
+	switch {
+	case len(s.Conditions) == 0:
+	case s.Member == "hub":
+		e.verified["hub"] = now.Hub.Accepts.Basis
+	case s.Member == "standby" && now.Standby != nil:
+		e.verified["standby"] = now.Standby.Accepts.Basis
+	}
+}
+
+// contextsOf lists the contexts that must be looked at to judge the steps: the hub's, and those of every member a
+// claim names.
+func (e *Executor) contextsOf(steps []*running, f plan.State) []string {
+	var names []string
+	if f.Hub.Found {
+		names = append(names, f.Hub.Context)
+	}
+	for _, s := range steps {
+		for _, c := range s.Conditions {
+			if m := f.Member(c.Member); m != nil && m.Context != "" {
+				names = append(names, m.Context)
+			}
+			if c.Member == "standby" && f.Standby != nil {
+				names = append(names, f.Standby.Context)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// evaluate returns a witness for each claim, or the evaluation of the first that does not hold: what it still lacks.
+func (e *Executor) evaluate(s plan.Step, seen []plan.State) (witnesses []string, lack plan.Evaluation) {
+	for _, c := range s.Conditions {
+		j := c.Evaluate(seen)
+		if c.Member != s.Member {
+			j.Evidence = c.Member + ": " + j.Evidence
+		}
+		if !j.Met {
+			return nil, j
+		}
+		witnesses = append(witnesses, j.Evidence)
+	}
+	return witnesses, plan.Evaluation{}
+}
+
+func outcomeOf(s plan.Step, earlier Outcome, witnesses []string) Outcome {
+	o := Outcome{Member: s.Member, State: OK, Why: strings.Join(witnesses, "; ")}
+	if len(s.Writes) > 0 || s.Supply != nil || earlier.State == Changed {
+		o.State = Changed
+	}
+	return o
+}

@@ -1,0 +1,63 @@
+package enrol
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
+	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/bed"
+)
+
+// The hub's team lets an edge go back and forgets it, and what its team provided before still lies around.
+func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
+	b, _ := bed.New(t, map[string][]bed.Object{"hub": append(bed.OpenHub("far"), bed.Stated("far"))})
+	before := bed.HandedOver("far", 0, nil)
+	if err := (Enroller{b.Live}).Forget(t.Context(), "far", "bob@hub", "its team goes back", true); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		handed api.EdgeCluster
+		says   string
+	}{
+		"before":    {before, "it was forgotten at"},
+		"afterward": {bed.HandedOver("far", -2*time.Second, nil), ""},
+	} {
+		if why := roster.Unacceptable(tc.handed, nil, b.Live.Observe(t.Context()), state.JWT); !strings.Contains(why, tc.says) || tc.says == "" && why != "" {
+			t.Errorf("seen %s it was forgotten: refused with %q, want %q", name, why, tc.says)
+		}
+	}
+}
+
+// busy is a Lease that another run holds.
+func busy() bed.Object {
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z07:00")
+	return bed.Object{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": bed.Object{"name": api.LockName, "namespace": api.Namespace, "resourceVersion": "1",
+		"managedFields": []any{bed.Object{"time": time.Now().UTC().Format(time.RFC3339), "fieldsV1": bed.Object{"f:spec": bed.Object{"f:renewTime": bed.Object{}}}}}},
+		"spec": bed.Object{"holderIdentity": "ann@far/1", "leaseDurationSeconds": 30, "acquireTime": now, "renewTime": now}}
+}
+
+// Forgetting writes the journal as it was read: beside a run that has gone on to its next wave that would lose the
+// way back.
+func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
+	b, _ := bed.New(t, map[string][]bed.Object{"hub": append(bed.OpenHub("far"), bed.Stated("far"), busy())})
+	b.Journal = bed.InFlight(t, bed.Moved("far", "far"))
+	err := Enroller{b.Live}.Forget(t.Context(), "far", "bob@hub", "gone", true)
+	if err == nil || !strings.Contains(err.Error(), "nothing was forgotten: another run is at work: ann@far/1") || b.Journal == "" || len(b.Wrote) > 0 {
+		t.Errorf("%v; wrote %v; the journal: %s", err, b.Wrote, b.Journal)
+	}
+}
+
+func TestForgettingAMemberTakesItOutOfTheWaveInFlight(t *testing.T) {
+	b, _ := bed.New(t, map[string][]bed.Object{"hub": bed.OpenHub("b"), "b": apifake.Edge("b")})
+	b.Journal = bed.InFlight(t, bed.Moved("a", "a"))
+	if err := (Enroller{b.Live}).Forget(t.Context(), "a", "me", "gone", false); err == nil {
+		t.Error("forgotten while in flight, without being told that this is meant")
+	}
+	if err := (Enroller{b.Live}).Forget(t.Context(), "a", "me", "gone", true); err != nil || b.Journal != "" {
+		t.Errorf("%v; the journal: %s", err, b.Journal)
+	}
+}

@@ -1,0 +1,155 @@
+package enrol
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+)
+
+// findHub looks for the hub and returns its client.
+func (l Enroller) findHub(ctx context.Context) (*kubeconfig.Cluster, plan.State, error) {
+	f := l.Observe(ctx)
+	if !f.Hub.Found {
+		return nil, f, errors.New(f.Hub.Err)
+	}
+	c, err := l.Fleet.Cluster(f.Hub.Context)
+	return c, f, err
+}
+
+// Roster returns the entries of the hub's roster, sorted by name, and when they were read.
+func (l Enroller) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error) {
+	hub, f, err := l.findHub(ctx)
+	if err != nil {
+		return nil, f.At, err
+	}
+	entries, err := l.entries(ctx, hub)
+	return entries, f.At, err
+}
+
+// entries lists the roster of a hub.
+func (l Enroller) entries(ctx context.Context, hub *kubeconfig.Cluster) ([]api.EdgeCluster, error) {
+	b, err := kubeconfig.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
+	if apierrors.IsNotFound(err) {
+		return nil, nil // not installed: nobody is registered
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the roster in %s: %s", hub.Context, observe.Explain(err))
+	}
+	var list api.EdgeClusterList
+	if err := json.Unmarshal(b, &list); err != nil {
+		return nil, fmt.Errorf("decoding the roster in %s: %w", hub.Context, err)
+	}
+	slices.SortFunc(list.Items, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
+	return list.Items, nil
+}
+
+// Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the
+// hub itself still lists it, for then it would go on counting. The Event with the reason is written first: without it
+// nothing is forgotten. One that is forgotten alive is so beside no other run, and what was seen of it before is not
+// taken over any more.
+func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive bool) error {
+	hub, f, err := l.findHub(ctx)
+	if err != nil {
+		return err
+	}
+	source = l.RunBy(ctx, hub.Context, source)
+	m := f.Member(name)
+	switch {
+	case m != nil && m.Err == "" && len(m.Workload.Processes) > 0 && !alive:
+		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if that is meant", name, m.Context, m.Evidence.Why)
+	case f.Hub.InFlight != "" && !alive:
+		return fmt.Errorf("%s is in flight, and may hold %s; kubectl xcpauth migrate restores it; pass --alive to forget it all the same", f.Hub.InFlight, name)
+	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
+		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
+	}
+	needs := map[string][]plan.Permission{hub.Context: forgetting(name, alive, m != nil && m.ReadLive)}
+	if err := engine.Allowed(ctx, l, needs); err != nil {
+		return err
+	}
+	if alive { // the journal is written, and that only by who holds the lock: else a wave's way back could be lost
+		lock, err := l.Lock(ctx, hub.Context, source)
+		if err != nil {
+			return &engine.NotBegunError{Err: fmt.Errorf("nothing was forgotten: %w", err)}
+		}
+		defer lock.Unlock()
+	}
+	now := l.Now().UTC()
+	told := plan.WaveRecord{Wave: "forget", Began: now, Ended: now, By: source, Steps: []string{roster.ForgetStep(name)}, Result: "forgotten: " + reason}
+	entry, err := apply.Get(ctx, hub, roster.Ref(name))
+	if apierrors.IsNotFound(err) && alive && f.Hub.InFlight != "" {
+		return l.drop(ctx, hub.Context, name, told)
+	}
+	if apierrors.IsNotFound(err) {
+		if m == nil {
+			return errors.New(f.UnknownMember(name))
+		}
+		return fmt.Errorf("%s is not in the roster of %s; kubectl xcpauth edge list shows who is", name, hub.Context)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
+	}
+	event, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "Forgotten",
+		"metadata":       map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
+		"involvedObject": map[string]any{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster", "namespace": api.Namespace, "name": name, "uid": apply.UID(entry)},
+		"message":        fmt.Sprintf("forgotten by %s: %s", source, reason),
+		"source":         map[string]any{"component": apply.FieldManager},
+		"firstTimestamp": now.Format(time.RFC3339), "lastTimestamp": now.Format(time.RFC3339), "count": 1,
+	})
+	if err != nil {
+		return fmt.Errorf("encoding the Event about %s: %w", name, err)
+	}
+	if err := hub.REST.Post().AbsPath("/api/v1/namespaces/"+api.Namespace+"/events").SetHeader("Content-Type", "application/json").Body(event).Do(ctx).Error(); err != nil {
+		return fmt.Errorf("nothing was forgotten: writing the Event about %s in %s: %s", name, hub.Context, observe.Explain(err))
+	}
+	precondition, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": map[string]any{"uid": apply.UID(entry)}})
+	if err != nil {
+		return fmt.Errorf("encoding the deletion of %s: %w", name, err)
+	}
+	if err := hub.REST.Delete().AbsPath(apply.ObjectPath(roster.Ref(name))).SetHeader("Content-Type", "application/json").Body(precondition).Do(ctx).Error(); err != nil {
+		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
+	}
+	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) { // nobody would renew or remove it any more
+		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(name)), Op: plan.OpDelete}, nil); err != nil {
+			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
+		}
+	}
+	if !alive {
+		return nil
+	}
+	return l.drop(ctx, hub.Context, name, told)
+}
+
+// drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and
+// tells of it in the history: what was seen of it before is not taken over any more.
+func (l Enroller) drop(ctx context.Context, hub, name string, told plan.WaveRecord) error {
+	j, err := l.ReadJournal(ctx, hub)
+	if err != nil {
+		return err
+	}
+	if j.InFlight != nil {
+		left := *j.InFlight
+		left.Steps = slices.DeleteFunc(slices.Clone(left.Steps), func(s engine.EntryStep) bool { return s.Member == name })
+		if j.InFlight = &left; len(left.Steps) == 0 {
+			j.InFlight = nil
+		}
+	}
+	j.Record(told)
+	return l.WriteJournal(ctx, hub, j)
+}

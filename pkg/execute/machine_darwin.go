@@ -1,6 +1,0 @@
-package execute
-
-import "syscall"
-
-// machine names the boot that this process belongs to.
-func machine() (string, error) { return syscall.Sysctl("kern.bootsessionuuid") }

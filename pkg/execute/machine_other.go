@@ -1,9 +1,0 @@
-//go:build !linux && !darwin
-
-package execute
-
-import "errors"
-
-// machine is not known here, so that a lock is never taken from a process that is thought to be dead before it runs
-// out.
-func machine() (string, error) { return "", errors.ErrUnsupported }
