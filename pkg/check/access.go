@@ -9,7 +9,7 @@ import (
 )
 
 // rights reports, for each context, every missing right at once, with the smallest roles that give them.
-func rights(l *run) {
+func rights(l *Pass) {
 	for _, c := range l.Contexts {
 		if len(c.Missing) == 0 || l.foreign(c.Name) {
 			continue
@@ -22,9 +22,9 @@ func rights(l *run) {
 		if c.Partial {
 			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: manifests/rbac has all of them"
 		}
-		x := l.say(l.holder(c.Name), c.Name, "")
-		x.Found, x.Remedy = fmt.Sprintf("%s missing: %s", count(len(c.Missing), "right"), strings.Join(words, "; ")), remedy
-		x.Command, x.Manifest = kubectl(c.Name, "", "auth", "whoami"), Roles(c.Missing)
+		x := l.Say(l.holder(c.Name), c.Name, "")
+		x.Found, x.Remedy = fmt.Sprintf("%s missing: %s", Count(len(c.Missing), "right"), strings.Join(words, "; ")), remedy
+		x.Command, x.Manifest = Kubectl(c.Name, "", "auth", "whoami"), Roles(c.Missing)
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Rule is a rule with the function that looks.
+// Rule is a rule with the function that looks: it reports what it finds in the pass.
 type Rule struct {
 	finding.Rule
-	find func(*run)
+	Find func(*Pass)
 }
 
 // docs is where README.md is read.
@@ -35,7 +35,7 @@ func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 	l := newRun(&f, o)
 	for _, r := range rules {
 		l.rule = r
-		r.find(l)
+		r.Find(l)
 	}
 	l.own()
 	slices.SortStableFunc(l.found, func(a, b *finding.Finding) int {
@@ -51,12 +51,12 @@ func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 }
 
 // own reports what the product found by rules of its own.
-func (l *run) own() {
-	for _, p := range l.subjects() {
-		for _, x := range p.in.Findings {
-			x.Member, x.Context, x.Docs = "hub", p.context, docs+strings.ToLower(x.Rule)
-			if p.member != nil {
-				x.Member = p.member.Name
+func (l *Pass) own() {
+	for _, p := range l.Subjects() {
+		for _, x := range p.In.Findings {
+			x.Member, x.Context, x.Docs = "hub", p.Context, docs+strings.ToLower(x.Rule)
+			if p.Member != nil {
+				x.Member = p.Member.Name
 			}
 			l.found = append(l.found, &x)
 		}
@@ -77,8 +77,8 @@ func byMember(a, b string) int {
 	return cmp.Or(cmp.Compare(order(a), order(b)), strings.Compare(a, b))
 }
 
-// command joins words so that a shell reads them again as they are.
-func command(words ...string) string {
+// Command joins words so that a shell reads them again as they are.
+func Command(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$`!*?[](){}<>|&;#~^") {
@@ -89,18 +89,18 @@ func command(words ...string) string {
 	return strings.Join(quoted, " ")
 }
 
-// kubectl is a command in a context, and in a namespace unless that is empty.
-func kubectl(context, ns string, words ...string) string {
+// Kubectl is a command in a context, and in a namespace unless that is empty.
+func Kubectl(context, ns string, words ...string) string {
 	all := []string{"kubectl", "--context", context}
 	if ns != "" {
 		all = append(all, "-n", ns)
 	}
-	return command(append(all, words...)...)
+	return Command(append(all, words...)...)
 }
 
-// xcpauth is a command of the plugin about this hub.
-func (l *run) xcpauth(words ...string) string {
-	return command(append(append([]string{"kubectl", "xcpauth"}, words...), "--context", l.Hub.Context)...)
+// Xcpauth is a command of the plugin about this hub.
+func (l *Pass) Xcpauth(words ...string) string {
+	return Command(append(append([]string{"kubectl", "xcpauth"}, words...), "--context", l.Hub.Context)...)
 }
 
 // withKubeconfig passes --kubeconfig to a command of kubectl, or of the plugin, whose flags come after its name.
@@ -110,37 +110,25 @@ func withKubeconfig(text, path string) string {
 	}
 	for _, program := range []string{"kubectl xcpauth ", "kubectl "} {
 		if rest, ok := strings.CutPrefix(text, program); ok {
-			return program + command("--kubeconfig", path) + " " + rest
+			return program + Command("--kubeconfig", path) + " " + rest
 		}
 	}
 	return text
 }
 
-// edit is the command that opens an object in an editor.
-func edit(context string, o plan.Ref) string {
+// Edit is the command that opens an object in an editor.
+func Edit(context string, o plan.Ref) string {
 	resource := o.Resource
 	if o.Group != "" {
 		resource += "." + o.Group
 	}
-	return kubectl(context, o.Namespace, "edit", resource, o.Name)
+	return Kubectl(context, o.Namespace, "edit", resource, o.Name)
 }
 
-func count(n int, noun string) string {
+// Count is a number of things: "1 edge", "2 edges".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// short is a length of time in its largest units.
-func short(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }

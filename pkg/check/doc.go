@@ -1,6 +1,6 @@
-// Package check finds what is wrong or will be, before a migration and at any other time: rules with stable IDs over
-// the same facts. A rule is a pure function from facts to findings, each with what was seen and what to do. What only
-// one product knows (which object, which field, which command fixes it) comes with the facts, so that the rules are
-// the same for every product. What a product finds by rules of its own comes with the facts too; those rules are the
-// product's, and not named here.
+// Package check finds what is wrong or will be, before a migration and at any other time: rules with stable IDs over a
+// state. A rule is a pure function from a state to findings, each with what was found and what to do.
+//
+// It has the rules that hold for every product, and what products write theirs with. It must not know a product: each
+// brings its own rules, or findings by rules of its own with the state.
 package check

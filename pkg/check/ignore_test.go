@@ -1,12 +1,14 @@
-package check
+package check_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	tsbinspect "github.com/xcpauth/kubectl-xcpauth/pkg/tsb/inspect"
 )
 
 // Rules as a product brings them; ruleOld has findings of two severities.
@@ -44,11 +46,15 @@ func TestWhatAProductFindsIsReportedByItsOwnRules(t *testing.T) {
 				finds(rule)(&f)
 				f.Hub.Inspection.Findings.Add(rule, "it is open", "close it")
 				base := finding.Finding{Rule: rule.ID, Name: rule.Name, Severity: rule.Severity, Title: rule.Title,
-					Docs: docs + strings.ToLower(rule.ID)}
+					Docs: "https://github.com/xcpauth/kubectl-xcpauth#" + strings.ToLower(rule.ID)}
 				hub, eu := base, base
 				hub.Member, hub.Context, hub.Found, hub.Remedy = "hub", "hub", "it is open", "close it"
 				eu.Member, eu.Context, eu.Object, eu.Found, eu.Remedy = "eu", "eu", "secret a/b", "it is refused", "issue another"
-				if found := Run(For(f), f, Options{}); !slices.Equal(found, []finding.Finding{hub, eu}) {
+				looked := rules()
+				if !roster {
+					looked = check.Rules()
+				}
+				if found := check.Run(looked, f, check.Options{}); !slices.Equal(found, []finding.Finding{hub, eu}) {
 					t.Errorf("found %+v", found)
 				}
 			}
@@ -61,7 +67,7 @@ func TestNothingIsReportedOfAMemberThatWasNotReached(t *testing.T) {
 	f := healthy()
 	finds(ruleExpired)(&f)
 	f.Member("eu").Err = "no selected context reaches it"
-	for _, x := range Run(Rules(), f, Options{}) {
+	for _, x := range check.Run(rules(), f, check.Options{}) {
 		if x.Name != "" {
 			t.Errorf("%+v", x)
 		}
@@ -72,14 +78,14 @@ func TestIgnores(t *testing.T) {
 	found := []finding.Finding{{Rule: "XA050", Member: "eu", Context: "c1"}, {Rule: "XA050", Member: "us", Context: "c2"},
 		{Rule: "XA060", Member: "eu"}, {Rule: "XA901", Name: "token-expired", Member: "eu"},
 		{Rule: "XA901", Name: "token-expired", Member: "us"}}
-	rules := All(ownRules)
+	known := check.All(ownRules, check.Documented(tsbinspect.Rules()))
 	for text, want := range map[string]int{"XA050": 3, "XA050=eu": 4, "XA050=c2": 4, "XA050=mars": 5, "XA060=eu": 4,
 		"XA901": 3, "XA901=us": 4, "token-expired": 3, "token-expired=eu": 4, "token-expired=mars": 5, "token-long": 5} {
-		i, err := ParseIgnore(rules, text)
+		i, err := check.ParseIgnore(known, text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if kept, ignored := Split(found, []Ignore{i}); len(kept) != want || len(ignored) != len(found)-want {
+		if kept, ignored := check.Split(found, []check.Ignore{i}); len(kept) != want || len(ignored) != len(found)-want {
 			t.Errorf("--ignore %s keeps %d and leaves %d out, want %d kept", text, len(kept), len(ignored), want)
 		}
 		if note := i.Outdated(found); note != "" {
@@ -88,7 +94,7 @@ func TestIgnores(t *testing.T) {
 	}
 	for _, text := range []string{"", "XA999", "xa050", "XA050=", "eu", "=eu", "token-expired=", "Token-Expired", "XA083",
 		"XA080="} {
-		if _, err := ParseIgnore(rules, text); err == nil {
+		if _, err := check.ParseIgnore(known, text); err == nil {
 			t.Errorf("--ignore %q is taken", text)
 		}
 	}
@@ -104,7 +110,7 @@ func TestARetiredRuleLeavesOutWhatItDid(t *testing.T) {
 	f.Hub.Inspection.Findings.Add(ruleExpired, "it has expired", "issue another")
 	// an error, a warning and a note by rules of this package
 	f.Hub.Inspection.Server.CA, f.Hub.InFlight, f.Hub.HelmNote = false, "a wave", "tsb/mp"
-	found := Run(Rules(), f, Options{})
+	found := check.Run(rules(), f, check.Options{})
 	several := func(rule, flag string) string {
 		return "rule " + rule + " has become several rules, and the next release refuses --ignore " + flag +
 			"; pass instead: "
@@ -119,15 +125,16 @@ func TestARetiredRuleLeavesOutWhatItDid(t *testing.T) {
 		"XA082":     {"XA903 eu", several("XA082", "XA082") + "--ignore XA903"},
 		"XA082=hub": {"", "--ignore XA082=hub leaves nothing out, and the next release refuses it: remove it"},
 	} {
-		i, err := ParseIgnore(All(ownRules), text)
+		i, err := check.ParseIgnore(check.All(ownRules, check.Documented(tsbinspect.Rules())), text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept, ignored := Split(found, []Ignore{i})
+		kept, ignored := check.Split(found, []check.Ignore{i})
 		var ids []string
 		for _, x := range ignored {
 			ids = append(ids, x.Rule+" "+x.Member)
-			if id, _, _ := strings.Cut(text, "="); x.Severity != retired[id] {
+			if id, _, _ := strings.Cut(text, "="); x.Severity != map[string]finding.Severity{"XA080": finding.Error, "XA081": finding.Warning,
+				"XA082": finding.Info}[id] {
 				t.Errorf("--ignore %s leaves out %+v", text, x)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/inspect"
+	tsbinspect "github.com/xcpauth/kubectl-xcpauth/pkg/tsb/inspect"
 )
 
 var update = flag.Bool("update", false, "write the table of rules into README.md")
@@ -22,8 +23,11 @@ const (
 	end    = "<!-- End of the table of rules. -->\n"
 )
 
+// rules are the rules for every product, and those of Tetrate Service Bridge.
+func rules() []check.Rule { return slices.Concat(check.Rules(), tsbinspect.Rules()) }
+
 // all are the rules that the programs report by.
-func all() []finding.Rule { return check.All(inspect.Rules()) }
+func all() []finding.Rule { return check.All(inspect.Rules(), check.Documented(tsbinspect.Rules())) }
 
 // ruleTable is the rules as README.md explains them, each with the anchor that its findings lead to.
 func ruleTable() string {

@@ -4,31 +4,21 @@ import (
 	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Rules are the rules of this package, by ID. What a product finds by rules of its own comes with the facts.
-func Rules() []Rule {
-	return slices.Concat(reachRules, modeRules, certificateRules, credentialRules, versionRules, ownerRules,
-		edgeRules, rosterRules)
+// Rules are the rules that hold for every product, by ID.
+func Rules() []Rule { return slices.Concat(reachRules, credentialRules, inFlightRules) }
+
+// All are the rules for every product and those of products, by ID.
+func All(products ...[]finding.Rule) []finding.Rule {
+	return finding.Sorted(append(slices.Clone(products), Documented(Rules()))...)
 }
 
-// All are the rules of this package and those that products bring, by ID.
-func All(own ...[]finding.Rule) []finding.Rule {
-	var ours []finding.Rule
-	for _, r := range Rules() {
-		ours = append(ours, r.Rule)
+// Documented are rules without what they look with.
+func Documented(rules []Rule) []finding.Rule {
+	all := make([]finding.Rule, len(rules))
+	for i, r := range rules {
+		all[i] = r.Rule
 	}
-	return finding.Sorted(append(slices.Clone(own), ours)...)
-}
-
-// For are the rules for a product: one whose members are not stated in the roster is looked at by its own rules, beside
-// what could be reached, by which clock, for how long its certificates hold, and what an interrupted run left.
-func For(f plan.State) []Rule {
-	if f.UsesRoster || f.Product == "" {
-		return Rules()
-	}
-	left := slices.IndexFunc(rosterRules, func(r Rule) bool { return r.ID == "XA072" })
-	from := slices.IndexFunc(credentialRules, func(r Rule) bool { return r.ID == "XA033" })
-	return slices.Concat(reachRules, credentialRules[from:from+3], rosterRules[left:left+1])
+	return all
 }

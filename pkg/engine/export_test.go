@@ -52,4 +52,6 @@ func (e *Executor) UndoAll(ctx context.Context, steps []plan.Step) map[string]Un
 	return came
 }
 
-func (e *Executor) WriteOne(ctx context.Context, p plan.Write) (bool, error) { return e.write(ctx, p, nil) }
+func (e *Executor) WriteOne(ctx context.Context, p plan.Write) (bool, error) {
+	return e.write(ctx, p, nil)
+}

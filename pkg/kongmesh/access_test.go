@@ -110,7 +110,7 @@ func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 	}
 	f := kongmesh.CheckProvider().ReadState([]plan.Snapshot{look("global", mesh("")["global"]), s}, plan.Selection{}, noon)
 	found := map[string]string{}
-	for _, x := range check.Run(check.For(f), f, check.Options{}) {
+	for _, x := range check.Run(check.Rules(), f, check.Options{}) {
 		if x.Rule == "XA002" {
 			found[x.Context] = x.Found
 		}

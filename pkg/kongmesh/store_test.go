@@ -115,7 +115,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 				t.Errorf("known all the same: zones %v, keys %v, sessions %v", f.Hub.Inventory, f.Hub.Keys, f.Hub.Sessions)
 			}
 			f = fl.facts(t, kongmesh.CheckProvider(), nil)
-			found := slices.ContainsFunc(check.Run(check.For(f), f, check.Options{}), func(x finding.Finding) bool {
+			found := slices.ContainsFunc(check.Run(check.Rules(), f, check.Options{}), func(x finding.Finding) bool {
 				return x.Severity == finding.Error && x.Name == "global-state-elsewhere"
 			})
 			if !found {

@@ -99,7 +99,7 @@ func findings(t *testing.T, fl fleet) []string {
 	t.Helper()
 	f := fl.facts(t, kongmesh.CheckProvider(), nil)
 	var ids []string
-	for _, x := range check.Run(check.For(f), f, check.Options{}) {
+	for _, x := range check.Run(check.Rules(), f, check.Options{}) {
 		id, of := x.Name, x.Object
 		switch {
 		case id != "" && (strings.HasPrefix(id, "zone-") || strings.HasPrefix(id, "global-certificate")):
@@ -192,7 +192,7 @@ func TestHowAServedCertificateIsRenewedIsSaidByVersion(t *testing.T) {
 		fl := fleet{"global": rewritten(withFile(global, serverCert, "kds-server", &leaf), "kds-server"), "west": apifake.Zone("2.13.10", "west")}
 		f := fl.facts(t, kongmesh.CheckProvider(), nil)
 		remedy, older := "", false
-		for _, x := range check.Run(check.For(f), f, check.Options{}) {
+		for _, x := range check.Run(check.Rules(), f, check.Options{}) {
 			if x.Name == "global-certificate-older" {
 				older = true
 			}

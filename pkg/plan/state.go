@@ -17,21 +17,17 @@ type State struct {
 	Words   Words
 	// UsesRoster says that what is proved of a member is stated in the roster, for the admission webhook of the product.
 	UsesRoster bool
-	Hub        Hub
-	Standby    *Hub           // the second hub, when one was named
-	Members    []Member       // sorted by name; each member once
-	Others     []OtherContext // the selected contexts that hold no member of this hub, sorted by context
-	Denied     []string       // the contexts that were reached and may not be looked at
+	// TellsSessions says that the hub signs tokens with keys of its own, and tells of the sessions of its members.
+	TellsSessions bool
+	Hub           Hub
+	Standby       *Hub           // the second hub, when one was named
+	Members       []Member       // sorted by name; each member once
+	Others        []OtherContext // the selected contexts that hold no member of this hub, sorted by context
+	Denied        []string       // the contexts that were reached and may not be looked at
 	// Probes is what came of the probes of the steps that are being proved, by member.
 	Probes map[string]Probe
 	// Contexts are all selected contexts, sorted by name; only for check.
 	Contexts []Context
-}
-
-// Words are what people of a product call things, in lower case unless it is a name.
-type Words struct {
-	Hub    string // "management plane"
-	Member string // "edge"
 }
 
 // OtherContext is a selected context that holds no member of this hub.

@@ -26,4 +26,5 @@ type TokenRequest struct {
 	ValidFor time.Duration
 	Secret   string // the name of the secret that is to hold it, and the key of its data
 	DataKey  string
+	Says     string // what is asked for and of whom, in the words of the product; one clause
 }

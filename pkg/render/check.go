@@ -169,7 +169,7 @@ func (r Check) Table(w io.Writer, wide bool) {
 		}
 		rows = append(rows, row)
 	}
-	table(w, headings, rows)
+	Columns(w, headings, rows)
 	same, said := map[[4]string][]string{}, map[[4]string]bool{} // of whom the same is found
 	for _, x := range r.Findings {
 		same[sameOf(x)] = append(same[sameOf(x)], whose(x))
@@ -188,13 +188,13 @@ func (r Check) Table(w io.Writer, wide bool) {
 			who = plan.Few(names, most)
 		}
 		fmt.Fprintln(w)
-		paragraph(w, "", fmt.Sprintf("%s %s %s: %s", x.Rule, x.Severity, who, x.Title))
+		Paragraph(w, "", fmt.Sprintf("%s %s %s: %s", x.Rule, x.Severity, who, x.Title))
 		saw := x.Found
 		if x.Object != "" {
 			saw = x.Object + ": " + saw
 		}
-		paragraph(w, "  saw: ", saw)
-		paragraph(w, "  do:  ", x.Remedy)
+		Paragraph(w, "  saw: ", saw)
+		Paragraph(w, "  do:  ", x.Remedy)
 		if x.Command != "" {
 			fmt.Fprintln(w, "       "+x.Command) // in one line, to be pasted
 		}
@@ -207,10 +207,10 @@ func (r Check) Table(w io.Writer, wide bool) {
 	}
 	n := r.Counts()
 	fmt.Fprintln(w)
-	found := fmt.Sprintf("%s, %s, %s", plural(n[finding.Error], "error"), plural(n[finding.Warning], "warning"), plural(n[finding.Info], "info"))
+	found := fmt.Sprintf("%s, %s, %s", Plural(n[finding.Error], "error"), Plural(n[finding.Warning], "warning"), Plural(n[finding.Info], "info"))
 	if len(r.Ignored) > 0 {
-		found += fmt.Sprintf("; %s left out by --ignore", plural(len(r.Ignored), "finding"))
+		found += fmt.Sprintf("; %s left out by --ignore", Plural(len(r.Ignored), "finding"))
 	}
-	paragraph(w, "Found: ", found)
-	paragraph(w, "Next: ", r.Next)
+	Paragraph(w, "Found: ", found)
+	Paragraph(w, "Next: ", r.Next)
 }

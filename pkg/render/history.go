@@ -73,13 +73,13 @@ func NewHistory(f plan.State) History {
 func (h History) Table(w io.Writer, wide bool) {
 	var rows [][]string
 	for _, p := range h.Waves {
-		rows = append(rows, []string{p.Began.UTC().Format(time.DateTime), short(max(p.Ended.Sub(p.Began), 0)), p.Wave, p.result()})
+		rows = append(rows, []string{p.Began.UTC().Format(time.DateTime), plan.Short(max(p.Ended.Sub(p.Began), 0)), p.Wave, p.result()})
 	}
 	var laid bytes.Buffer
-	table(&laid, []string{"BEGAN (UTC)", "TOOK", "WAVE", "RESULT"}, rows)
+	Columns(&laid, []string{"BEGAN (UTC)", "TOOK", "WAVE", "RESULT"}, rows)
 	lines := strings.Split(strings.TrimRight(laid.String(), "\n"), "\n")
 	if len(rows) == 0 {
-		paragraph(w, "", "no wave was carried out yet")
+		Paragraph(w, "", "no wave was carried out yet")
 		lines = nil
 	}
 	for i, line := range lines {
@@ -89,14 +89,14 @@ func (h History) Table(w io.Writer, wide bool) {
 		}
 	}
 	if h.InFlight != "" {
-		paragraph(w, "In flight: ", h.InFlight)
+		Paragraph(w, "In flight: ", h.InFlight)
 	}
 	if len(h.contexts) > onePerLine {
-		paragraph(w, "Not read: ", plan.GroupByReason(h.contexts, h.reasons))
+		Paragraph(w, "Not read: ", plan.GroupByReason(h.contexts, h.reasons))
 		return
 	}
 	for _, why := range h.Unread {
-		paragraph(w, "Not read: ", why)
+		Paragraph(w, "Not read: ", why)
 	}
 }
 
@@ -124,8 +124,8 @@ func (p HistoryWave) details(w io.Writer, wide bool) {
 	if p.Goal != "" { // unknown of a wave that another run had to restore
 		goal = "goal " + p.Goal + ", "
 	}
-	paragraph(w, "  ", fmt.Sprintf("%sby %s, in %s: %s%s", goal, p.By, p.Context, strings.Join(steps, ", "), more))
+	Paragraph(w, "  ", fmt.Sprintf("%sby %s, in %s: %s%s", goal, p.By, p.Context, strings.Join(steps, ", "), more))
 	if p.Result != plan.ResultVerified {
-		paragraph(w, "  ", p.Result)
+		Paragraph(w, "  ", p.Result)
 	}
 }

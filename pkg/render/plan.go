@@ -89,24 +89,13 @@ func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) st
 // supplied says which secrets come from where.
 func supplied(s plan.Supply, from string) string {
 	if t := s.Token; t != nil {
-		return fmt.Sprintf("secret %s/%s in %s: a token for zone %s of key %s, valid for %s, %s", s.Namespace, t.Secret, s.Context, t.Subject, t.KeyID, short(t.ValidFor), signedBy(*t))
+		return fmt.Sprintf("secret %s/%s in %s: %s", s.Namespace, t.Secret, s.Context, t.Says)
 	}
 	line := fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Wants, ", "), s.Namespace, s.Context, from)
 	if len(s.Adds) > 0 {
 		line += "; and " + strings.Join(s.Adds, ", ") + ", which is missing"
 	}
 	return line
-}
-
-// signedBy says who makes a token.
-func signedBy(t plan.TokenRequest) string {
-	switch {
-	case t.API == nil:
-		return "signed here with that key; the product's access control and audit do not see it"
-	case t.API.Login.Name == "":
-		return "issued by the global's API, asked with your token"
-	}
-	return fmt.Sprintf("issued by the global's API, asked with secret %s/%s", t.API.Login.Namespace, t.API.Login.Name)
 }
 
 func wayBack(s plan.Step) string {
@@ -124,11 +113,11 @@ func wayBack(s plan.Step) string {
 // Table lays the plan out.
 func (p Plan) Table(w io.Writer, _ bool) {
 	if p.Hub != "" {
-		paragraph(w, "", fmt.Sprintf("Plan for %s in context %s: %s, %s with writes.", p.Hub, p.Context, plural(len(p.Waves), "wave"), plural(p.Changes, "step")))
+		Paragraph(w, "", fmt.Sprintf("Plan for %s in context %s: %s, %s with writes.", p.Hub, p.Context, Plural(len(p.Waves), "wave"), Plural(p.Changes, "step")))
 	}
 	if p.InFlight != "" {
 		fmt.Fprintln(w)
-		paragraph(w, "First: ", p.InFlight)
+		Paragraph(w, "First: ", p.InFlight)
 	}
 	for i, wave := range p.Waves {
 		fmt.Fprintf(w, "\n%d. %s\n", i+1, wave.Title)
@@ -137,10 +126,10 @@ func (p Plan) Table(w io.Writer, _ bool) {
 			if s.OneWay {
 				mark = " ! "
 			}
-			paragraph(w, mark, s.Title)
-			paragraph(w, "     why:      ", s.Why)
+			Paragraph(w, mark, s.Title)
+			Paragraph(w, "     why:      ", s.Why)
 			for _, line := range s.Changes {
-				paragraph(w, "     change:   ", line)
+				Paragraph(w, "     change:   ", line)
 			}
 			for _, d := range s.Diff {
 				for line := range strings.Lines(d) {
@@ -148,38 +137,38 @@ func (p Plan) Table(w io.Writer, _ bool) {
 				}
 			}
 			for _, c := range s.Proof {
-				paragraph(w, "     proof:    ", c)
+				Paragraph(w, "     proof:    ", c)
 			}
 			if len(s.Proof) > 0 {
-				paragraph(w, "     within:   ", s.Within)
+				Paragraph(w, "     within:   ", s.Within)
 			}
-			paragraph(w, "     way back: ", s.WayBack)
+			Paragraph(w, "     way back: ", s.WayBack)
 			for _, line := range s.Server {
-				paragraph(w, "     server:   ", line)
+				Paragraph(w, "     server:   ", line)
 			}
 		}
 	}
 	if len(p.Blocked) > 0 {
 		fmt.Fprintf(w, "\nBlocked\n")
 		for _, b := range p.Blocked {
-			paragraph(w, "   "+b.Member+": ", b.Why)
+			Paragraph(w, "   "+b.Member+": ", b.Why)
 		}
 	}
 	if len(p.Notes) > 0 {
 		fmt.Fprintf(w, "\nTo know\n")
 		for _, n := range p.Notes {
-			paragraph(w, "   "+n.Member+": ", n.Why)
+			Paragraph(w, "   "+n.Member+": ", n.Why)
 		}
 	}
 	if n := p.ends(); n > 0 {
 		fmt.Fprintln(w)
-		paragraph(w, "THE WAY BACK ENDS with ", plural(n, "step")+" marked with ! above: what they delete, rollback would need.")
+		Paragraph(w, "THE WAY BACK ENDS with ", Plural(n, "step")+" marked with ! above: what they delete, rollback would need.")
 	}
 	if len(p.Waves)+len(p.Blocked)+len(p.Notes) > 0 {
 		fmt.Fprintln(w)
 	}
 	if p.Next != "" {
-		paragraph(w, "Next: ", p.Next)
+		Paragraph(w, "Next: ", p.Next)
 	}
 }
 
@@ -205,7 +194,7 @@ func changes(p plan.Write) []string {
 		return []string{fmt.Sprintf("delete %s in %s", p.Object, p.Context)}
 	}
 	if p.Object.Kind == "EdgeCluster" {
-		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the ControlPlane is renewed"}[p.Op == plan.OpUpdateStatus])}
+		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the member is renewed"}[p.Op == plan.OpUpdateStatus])}
 	}
 	var lines []string
 	p = named(p)

@@ -98,8 +98,8 @@ func (p painter) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// table prints rows under headings, aligned. A cell is one line, whatever a name holds.
-func table(w io.Writer, headings []string, rows [][]string) {
+// Columns prints rows under headings, aligned. A cell is one line, whatever a name holds.
+func Columns(w io.Writer, headings []string, rows [][]string) {
 	t := tabwriter.NewWriter(w, 6, 4, 3, ' ', 0) // as kubectl's
 	fmt.Fprintln(t, strings.Join(headings, "\t"))
 	for _, r := range rows {
@@ -124,8 +124,8 @@ func clean(s string) string {
 // width is how wide text that is read is laid out.
 const width = 80
 
-// paragraph prints text after a label, wrapped, with the following lines indented below the text.
-func paragraph(w io.Writer, label, text string) {
+// Paragraph prints text after a label, wrapped, with the following lines indented below the text.
+func Paragraph(w io.Writer, label, text string) {
 	label, text = clean(label), clean(text)
 	indent := strings.Repeat(" ", min(utf8.RuneCountInString(label), 24))
 	line := label
@@ -168,7 +168,8 @@ func Wrap(w io.Writer, text string, columns int) {
 	flush()
 }
 
-func plural(n int, noun string) string {
+// Plural is a number of things: "1 edge", "2 edges".
+func Plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

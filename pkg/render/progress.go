@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // TimeOfDay is a time for those who watch since another: without its date on the same day alone.
@@ -116,7 +117,7 @@ func (p *Progress) Lines(now time.Time, columns, height int, colour bool) []stri
 		for _, said := range []string{"waiting: ", "proved: ", r.last.Member + ": "} { // the row says that
 			what = strings.TrimPrefix(what, said)
 		}
-		lines = append(lines, line(r.last.Member, phaseWord(r.last.Phase), short(max(now.Sub(r.since), 0)), what, styles[r.last.Phase]))
+		lines = append(lines, line(r.last.Member, phaseWord(r.last.Phase), plan.Short(max(now.Sub(r.since), 0)), what, styles[r.last.Phase]))
 	}
 	if folded := rows[shown:]; len(folded) > 0 {
 		lines = append(lines, Clip("… and "+fold(folded), columns-1))

@@ -53,7 +53,7 @@ func (r Result) Table(w io.Writer, _ bool) {
 		}
 		rows = append(rows, []string{o.Member, context, string(o.State)})
 	}
-	table(w, []string{"MEMBER", "CONTEXT", "RESULT"}, rows)
+	Columns(w, []string{"MEMBER", "CONTEXT", "RESULT"}, rows)
 	fmt.Fprintln(w)
 	for _, o := range r.Members {
 		if o.Why == "" {
@@ -63,7 +63,7 @@ func (r Result) Table(w io.Writer, _ bool) {
 		if name == "-" {
 			name = o.Context
 		}
-		paragraph(w, name+": ", o.Why)
+		Paragraph(w, name+": ", o.Why)
 	}
-	paragraph(w, "Next: ", r.Next)
+	Paragraph(w, "Next: ", r.Next)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
@@ -29,17 +30,14 @@ type RosterRow struct {
 	Witnesses []string `json:"witnesses,omitempty"`
 }
 
-// NewRoster makes the report of the roster's entries.
-func NewRoster(entries []api.EdgeCluster, at time.Time) Roster {
+// NewRoster makes the report of the roster's entries, in the words of their product.
+func NewRoster(entries []api.EdgeCluster, words plan.Words, at time.Time) Roster {
 	r := Roster{APIVersion: APIVersion, Kind: "Roster", At: at.UTC().Truncate(time.Second), Members: []RosterRow{}}
 	for _, e := range entries {
 		row := RosterRow{Member: e.Name, Role: strings.ToLower(string(e.Spec.Role)), Evidence: "statement", Presents: "unknown", Believed: "never stated", Source: "-"}
 		if st := roster.StatementOf(e, at); st != nil {
-			var words []string
-			for _, c := range st.Presents {
-				words = append(words, word(c))
-			}
-			row.Presents, row.Believed, row.Until, row.Source, row.Witnesses = strings.Join(words, "+"), left(st.Until, at), stamp(st.Until), st.Source, st.Evidence
+			row.Presents, row.Believed, row.Until = words.CredentialsOf(st.Presents), left(st.Until, at), Stamp(st.Until)
+			row.Source, row.Witnesses = st.Source, st.Evidence
 			if st.Invalid != "" {
 				row.Believed = "void: " + st.Invalid
 			}
@@ -55,17 +53,17 @@ func NewRoster(entries []api.EdgeCluster, at time.Time) Roster {
 // Table lays the roster out.
 func (r Roster) Table(w io.Writer, _ bool) {
 	if len(r.Members) == 0 {
-		paragraph(w, "", "nobody is registered; kubectl xcpauth migrate registers every member it sees")
+		Paragraph(w, "", "nobody is registered; kubectl xcpauth migrate registers every member it sees")
 		return
 	}
 	var rows [][]string
 	for _, m := range r.Members {
 		rows = append(rows, []string{m.Member, m.Role, m.Evidence, m.Presents, m.Believed, m.Source})
 	}
-	table(w, []string{"MEMBER", "ROLE", "EVIDENCE", "PRESENTS", "BELIEVED", "SOURCE"}, rows)
+	Columns(w, []string{"MEMBER", "ROLE", "EVIDENCE", "PRESENTS", "BELIEVED", "SOURCE"}, rows)
 	for _, m := range r.Members {
 		if len(m.Witnesses) > 0 {
-			paragraph(w, m.Member+" witness: ", strings.Join(m.Witnesses, "; "))
+			Paragraph(w, m.Member+" witness: ", strings.Join(m.Witnesses, "; "))
 		}
 	}
 }

@@ -39,14 +39,15 @@ func (r renewal) String() string {
 // renewalOf says how the renewal of an edge's token goes. How early the product renews one is not documented; check
 // says the same as XA036. Whether the product would make the token again if it were gone is added where it would not:
 // token rotate refuses that edge.
-func renewalOf(m plan.Member, at time.Time) renewal {
+func renewalOf(words plan.Words, m plan.Member, at time.Time) renewal {
 	c, r := m.Credential, m.Rotation
-	if m.Role != plan.RoleEdge || m.Err != "" || r == (plan.Rotation{}) || !slices.Contains(m.Evidence.Presents, "jwt") {
+	if m.Role != plan.RoleEdge || m.Err != "" || r == (plan.Rotation{}) ||
+		words.Rotates == "" || !slices.Contains(m.Evidence.Presents, words.Rotates) {
 		return renewal{}
 	}
 	minted := ""
 	if !c.Written.IsZero() {
-		minted = "minted " + stamp(c.Written) + ", "
+		minted = "minted " + Stamp(c.Written) + ", "
 	}
 	left, life := c.Expires.Sub(at), c.Expires.Sub(c.Written)
 	var said renewal
@@ -54,15 +55,15 @@ func renewalOf(m plan.Member, at time.Time) renewal {
 	case r.Static:
 		return renewal{renewalNone, minted + r.Why}
 	case !c.Expires.IsZero() && left <= 0:
-		said = renewal{renewalLate, minted + "expired " + stamp(c.Expires)}
+		said = renewal{renewalLate, minted + "expired " + Stamp(c.Expires)}
 	case !c.Expires.IsZero() && !c.Written.IsZero() && left < life/20:
-		said = renewal{renewalLate, fmt.Sprintf("%sand of the %s that it lives %s are left", minted, short(life), short(left))}
+		said = renewal{renewalLate, fmt.Sprintf("%sand of the %s that it lives %s are left", minted, plan.Short(life), plan.Short(left))}
 	case r.Seen:
 		said = renewal{renewalSeen, minted + "its session has outlived the token that it began with"}
 	case r.At.IsZero():
 		said = renewal{renewalNotSeen, minted + r.Why}
 	default:
-		said = renewal{renewalNotSeen, fmt.Sprintf("%sdue by %s", minted, stamp(r.At))}
+		said = renewal{renewalNotSeen, fmt.Sprintf("%sdue by %s", minted, Stamp(r.At))}
 	}
 	if c.Irreplaceable != "" {
 		said.text += "; the operator would not make it again: " + c.Irreplaceable

@@ -33,7 +33,7 @@ func TestTheRotationOfATokenIsTold(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := plan.Member{Identity: plan.Identity{Name: "edge-1", Role: plan.RoleEdge}, Evidence: guard.Member{Presents: []guard.Cred{"jwt"}}, Credentials: plan.Credentials{Credential: tc.credential, Rotation: tc.rotation}}
-			r := memberRow(m, at, plan.Step{}, "")
+			r := memberRow(plan.Words{Rotates: "jwt"}, m, at, plan.Step{}, "")
 			if r.Rotation != tc.rotates || r.Credential != tc.short {
 				t.Errorf("%q and %q, want %q and %q", r.Rotation, r.Credential, tc.rotates, tc.short)
 			}
@@ -41,7 +41,7 @@ func TestTheRotationOfATokenIsTold(t *testing.T) {
 				t.Errorf("the table says %q", r.Witnesses)
 			}
 			m.Evidence.Presents = []guard.Cred{"mtls"}
-			if r := memberRow(m, at, plan.Step{}, ""); r.Rotation != "" {
+			if r := memberRow(plan.Words{Rotates: "jwt"}, m, at, plan.Step{}, ""); r.Rotation != "" {
 				t.Errorf("an edge that presents a certificate has a rotation: %q", r.Rotation)
 			}
 		})

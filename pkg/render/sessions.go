@@ -20,18 +20,19 @@ type KeyState struct {
 	Wrong  string `json:"wrong,omitempty"`
 }
 
-// ZoneState is what is known of a zone's token and of its session.
-type ZoneState struct {
-	Zone    string `json:"zone"`
+// Session is what is known of a member's token and of its session.
+type Session struct {
+	Member  string `json:"zone"`
 	KeyID   string `json:"kid,omitempty"`
 	Expires string `json:"expires,omitempty"` // RFC 3339
 	Since   string `json:"since,omitempty"`   // RFC 3339, of the session that lasts; "" when none does
 	Token   string `json:"token"`             // what the session brought: provided, not provided; unknown without one
 }
 
-// zones adds the keys and sessions of a hub that has them, and takes the roster away, which such a hub has none of.
-func (s *Status) zones(f plan.State) {
-	if f.Hub.Keys == nil && f.Hub.Sessions == nil {
+// sessions adds the keys and sessions of a hub that tells of them, and takes the roster away, which such a hub has
+// none of.
+func (s *Status) sessions(f plan.State) {
+	if !f.TellsSessions || !f.Hub.Found {
 		return
 	}
 	s.Roster = ""
@@ -39,59 +40,54 @@ func (s *Status) zones(f plan.State) {
 	for _, k := range f.Hub.Keys {
 		state := KeyState{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong}
 		if !k.Made.IsZero() {
-			state.Made = stamp(k.Made)
+			state.Made = Stamp(k.Made)
 		}
 		s.Keys = append(s.Keys, state)
 	}
 	for _, m := range f.Members {
-		z := ZoneState{Zone: m.Name, KeyID: m.Credential.Key, Token: "unknown"}
+		z := Session{Member: m.Name, KeyID: m.Credential.Key, Token: "unknown"}
 		if !m.Credential.Expires.IsZero() {
-			z.Expires = stamp(m.Credential.Expires)
+			z.Expires = Stamp(m.Credential.Expires)
 		}
 		for _, one := range f.Hub.Sessions[m.ClusterName] {
 			if !one.Ended.IsZero() {
 				continue
 			}
-			z.Since, z.Token = stamp(one.Began), "not provided"
+			z.Since, z.Token = Stamp(one.Began), "not provided"
 			if one.Provided {
 				z.Token = "provided"
 			}
 		}
-		s.Zones = append(s.Zones, z)
+		s.Sessions = append(s.Sessions, z)
 	}
 }
 
-// globalRow is the row of a hub with keys: what it takes from who presents nothing, and with how many keys it verifies.
-func globalRow(r StatusRow, f plan.State, h plan.Hub, todo plan.Step, blocked string) StatusRow {
-	switch h.Accepts.Accepts["none"] {
+// sessionsRow is the row of a hub with keys: whether it takes a member that presents nothing, and with how many keys it
+// verifies.
+func sessionsRow(r StatusRow, words plan.Words, h plan.Hub, todo plan.Step, blocked string) StatusRow {
+	switch h.Accepts.Accepts[words.Nothing] {
 	case guard.Yes:
 		r.Declared = "none"
 	case guard.No:
-		r.Declared = "zoneToken"
+		r.Declared = words.Required
 	default:
 		r.Declared = "unknown"
 	}
-	var kids []string
+	var accepted []string
 	for c, t := range h.Accepts.Accepts {
-		if kid, ok := strings.CutPrefix(string(c), "kid:"); ok && t == guard.Yes {
-			kids = append(kids, "kid "+kid)
+		if c != words.Nothing && t == guard.Yes {
+			accepted = append(accepted, words.Credential(c))
 		}
 	}
-	slices.Sort(kids)
+	slices.Sort(accepted)
 	if r.Declared == "none" {
-		kids = append([]string{"no token"}, kids...)
+		accepted = append([]string{words.Credential(words.Nothing)}, accepted...)
 	}
-	if len(kids) > 0 {
-		r.Witnesses = append(r.Witnesses, "it accepts "+strings.Join(kids, ", "))
+	if len(accepted) > 0 {
+		r.Witnesses = append(r.Witnesses, "it accepts "+strings.Join(accepted, ", "))
 	}
-	r.Credential = plural(len(h.Keys), "key")
-	ready := 0
-	for _, p := range h.Workload.Processes {
-		if p.Ready {
-			ready++
-		}
-	}
-	r.Effective = fmt.Sprintf("global %d/%d", ready, h.Workload.Replicas)
+	r.Credential = Plural(len(h.Keys), "key")
+	r.Effective = workloadText(words, h.Workload)
 	r.Why = append(r.Why, h.Anomalies...)
 	if blocked != "" && len(h.Anomalies) == 0 {
 		r.Why = append(r.Why, blocked)
@@ -103,8 +99,8 @@ func globalRow(r StatusRow, f plan.State, h plan.Hub, todo plan.Step, blocked st
 	return r
 }
 
-// tableOfZones prints the keys and the sessions.
-func (s Status) tableOfZones(w io.Writer) {
+// tableOfSessions prints the keys and the sessions.
+func (s Status) tableOfSessions(w io.Writer) {
 	if len(s.Keys) > 0 {
 		var rows [][]string
 		for _, k := range s.Keys {
@@ -114,21 +110,21 @@ func (s Status) tableOfZones(w io.Writer) {
 			}
 			rows = append(rows, []string{cmp.Or(k.KeyID, "-"), k.Secret, cmp.Or(k.Made, "-"), signs})
 		}
-		table(w, []string{"KEY", "SECRET", "MADE", "SIGNS"}, rows)
+		Columns(w, []string{"KEY", "SECRET", "MADE", "SIGNS"}, rows)
 		for _, k := range s.Keys {
 			if k.Wrong != "" {
-				paragraph(w, k.Secret+": ", k.Wrong)
+				Paragraph(w, k.Secret+": ", k.Wrong)
 			}
 		}
 		fmt.Fprintln(w)
 	}
-	if len(s.Zones) == 0 {
+	if len(s.Sessions) == 0 {
 		return
 	}
 	var rows [][]string
-	for _, z := range s.Zones {
-		rows = append(rows, []string{z.Zone, cmp.Or(z.KeyID, "-"), cmp.Or(z.Expires, "-"), cmp.Or(z.Since, "none"), z.Token})
+	for _, z := range s.Sessions {
+		rows = append(rows, []string{z.Member, cmp.Or(z.KeyID, "-"), cmp.Or(z.Expires, "-"), cmp.Or(z.Since, "none"), z.Token})
 	}
-	table(w, []string{"ZONE", "KID", "EXPIRES", "SESSION SINCE", "TOKEN"}, rows)
+	Columns(w, []string{strings.ToUpper(s.member), "KID", "EXPIRES", "SESSION SINCE", "TOKEN"}, rows)
 	fmt.Fprintln(w)
 }

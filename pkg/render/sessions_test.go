@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -18,7 +19,7 @@ func zoneFleet(moved int, none guard.Tri) plan.State {
 		HubTokens: plan.HubTokens{Keys: []plan.Key{
 			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-1"}},
 			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-2"}}}, Sessions: map[string][]plan.Session{}}}
-	f := plan.State{At: noon, Product: "kong-mesh", Words: plan.Words{Hub: "global control plane", Member: "zone"}}
+	f := plan.State{At: noon, Product: "kong-mesh", TellsSessions: true, Words: state.Words}
 	for i, name := range []string{"east", "north", "west"} {
 		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name}, Declaration: plan.Declaration{Declared: "none"}, Evidence: guard.Member{Presents: []guard.Cred{"none"}}, Credentials: plan.Credentials{Credential: plan.Credential{State: plan.CredentialMissing}}}
 		if i < moved {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -18,10 +19,12 @@ type Status struct {
 	At         time.Time   `json:"at"`
 	Members    []StatusRow `json:"members"`         // the hub first; each member and each other selected context once
 	Keys       []KeyState  `json:"keys,omitempty"`  // with which the hub signs tokens, of a product where it does
-	Zones      []ZoneState `json:"zones,omitempty"` // of a product whose hub tells of sessions
+	Sessions   []Session   `json:"zones,omitempty"` // of a product whose hub tells of them, one for each member
 	Roster     string      `json:"roster,omitempty"`
 	InFlight   string      `json:"inFlight,omitempty"` // what an interrupted run left, and the next one restores first
 	Next       string      `json:"next"`               // what to do now, one sentence
+
+	member string // what a member is called
 }
 
 // StatusRow is one member.
@@ -45,8 +48,8 @@ type StatusRow struct {
 // NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same
 // selection. What a team without a hub sees has no row of a hub.
 func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status {
-	s := Status{APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
-	s.zones(f)
+	s := Status{member: f.Words.Member, APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
+	s.sessions(f)
 	todo := nextSteps(p)
 	blocked := map[string]string{}
 	for _, b := range p.Obstacles {
@@ -64,11 +67,11 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 		s.Members = append(s.Members, hubRow("standby", f, *f.Standby, f.At, todo["standby"], blocked["standby"]))
 	}
 	for _, m := range f.Members {
-		r := memberRow(m, f.At, todo[m.Name], blocked[m.Name])
+		r := memberRow(f.Words, m, f.At, todo[m.Name], blocked[m.Name])
 		if !f.Hub.Found && !p.Goal.NoHub && r.State == "ok" { // without the hub nobody knows
 			r.State, r.Next = "blocked", "blocked"
 		}
-		if len(s.Zones) > 0 || s.Keys != nil {
+		if f.TellsSessions {
 			r.Role = f.Words.Member
 		}
 		s.Members = append(s.Members, r)
@@ -118,16 +121,16 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 		}
 		return r
 	}
-	if h.Keys != nil || h.Sessions != nil {
-		return globalRow(r, f, h, todo, blocked)
+	if f.TellsSessions {
+		return sessionsRow(r, f.Words, h, todo, blocked)
 	}
 	var accepted, unsure []string
-	for _, c := range []guard.Cred{"mtls", "jwt"} {
+	for _, c := range f.Words.Accepts {
 		switch h.Accepts.Accepts[c] {
 		case guard.Yes:
-			accepted = append(accepted, word(c))
+			accepted = append(accepted, f.Words.Credential(c))
 		case guard.Unknown:
-			unsure = append(unsure, word(c)+"?")
+			unsure = append(unsure, f.Words.Credential(c)+"?")
 		}
 	}
 	r.Declared = strings.Join(append(accepted, unsure...), "+")
@@ -145,13 +148,13 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 		r.Why = append(r.Why, h.Server.Err)
 	default:
 		r.Credential = "cert " + left(h.Server.Expires, at)
-		r.Expires = stamp(h.Server.Expires)
+		r.Expires = Stamp(h.Server.Expires)
 		r.Witnesses = append(r.Witnesses, fmt.Sprintf("certificate %s names %s", h.Server.Where, strings.Join(h.Server.Names, ", ")))
 	}
-	r.Effective = workloadText(h.Workload)
+	r.Effective = workloadText(f.Words, h.Workload)
 	r.Proof = "-"
 	if c := h.Connections; c != nil {
-		r.Proof = plural(c.Config, "edge") + " connected"
+		r.Proof = Plural(c.Config, f.Words.Member) + " connected"
 	}
 	r.Why = append(r.Why, h.Anomalies...)
 	if blocked != "" && len(h.Anomalies) == 0 {
@@ -164,19 +167,19 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 	return r
 }
 
-func memberRow(m plan.Member, at time.Time, todo plan.Step, blocked string) StatusRow {
-	r := StatusRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Declared: word(m.Declared), Effective: effective(m), Credential: credentialText(m, at)}
-	r.Proof, r.Witnesses = proofText(m, at)
+func memberRow(words plan.Words, m plan.Member, at time.Time, todo plan.Step, blocked string) StatusRow {
+	r := StatusRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Declared: words.Credential(m.Declared), Effective: effective(words, m), Credential: credentialText(m, at)}
+	r.Proof, r.Witnesses = proofText(words, m, at)
 	r.Witnesses = slices.DeleteFunc(r.Witnesses, func(w string) bool { return w == "" }) // a sound session needs no words
 	if !m.Credential.Expires.IsZero() {
-		r.Expires = stamp(m.Credential.Expires)
+		r.Expires = Stamp(m.Credential.Expires)
 	}
 	if m.Role == plan.RoleMPC {
 		r.Declared, r.Credential = "as hub", "-"
 	} else if r.Fence = fenceText(m); r.Fence != "" {
 		r.Witnesses = append(r.Witnesses, "fence: "+r.Fence)
 	}
-	if renewal := renewalOf(m, at); renewal.state != renewalUnsaid {
+	if renewal := renewalOf(words, m, at); renewal.state != renewalUnsaid {
 		r.Rotation = renewal.String()
 		r.Witnesses = append(r.Witnesses, "rotation: "+r.Rotation)
 		switch renewal.state {
@@ -218,22 +221,12 @@ func stateAndNext(todo plan.Step, blocked string) (state, next string) {
 	return "ok", "-"
 }
 
-// effective is what the member's own processes present, "mTLS+JWT" while old and new ones overlap.
-func effective(m plan.Member) string {
+// effective is what the member's own processes present, each credential of it while old and new ones overlap.
+func effective(words plan.Words, m plan.Member) string {
 	if m.Evidence.Presents == nil {
 		return "unknown"
 	}
-	var words []string
-	for _, c := range m.Evidence.Presents {
-		if strings.HasPrefix(string(c), "jti:") {
-			continue // the same token by its ID
-		}
-		words = append(words, word(c))
-	}
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, "+")
+	return cmp.Or(words.CredentialsOf(m.Evidence.Presents), "none")
 }
 
 func credentialText(m plan.Member, at time.Time) string {
@@ -260,10 +253,10 @@ func credentialText(m plan.Member, at time.Time) string {
 }
 
 // proofText says how far it is known that the member presents what it should, and who the witnesses are.
-func proofText(m plan.Member, at time.Time) (string, []string) {
+func proofText(words plan.Words, m plan.Member, at time.Time) (string, []string) {
 	var witnesses []string
 	if !m.LastEvent.IsZero() {
-		witnesses = append(witnesses, "Central last heard of it at "+m.LastEvent.Format(time.RFC3339))
+		witnesses = append(witnesses, words.Server+" last heard of it at "+m.LastEvent.Format(time.RFC3339))
 	}
 	if m.ReadLive {
 		witnesses = append(witnesses, "the webhook reads it live")
@@ -272,7 +265,7 @@ func proofText(m plan.Member, at time.Time) (string, []string) {
 	switch {
 	case st != nil && st.Invalid != "":
 		return "void", append(witnesses, st.Invalid)
-	case st != nil && m.Err == "" && m.Verified(m.Declared, at), st != nil && m.Role == plan.RoleMPC && m.Verified("jwt", at):
+	case st != nil && m.Err == "" && m.Verified(m.Declared, at), st != nil && m.Role == plan.RoleMPC && len(st.Presents) == 1 && m.Verified(st.Presents[0], at):
 		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Evidence...), append(witnesses, "published by "+st.Source)...)
 	case st != nil && m.Err != "" && at.Before(st.Until):
 		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Evidence...), append(witnesses, "published by "+st.Source)...)
@@ -290,11 +283,11 @@ func proofText(m plan.Member, at time.Time) (string, []string) {
 func fenceText(m plan.Member) string {
 	switch f := m.Fence; {
 	case m.Err != "" && m.Statement != nil && m.Statement.Fence != "":
-		return "stated " + stamp(m.Statement.FenceSeen)
+		return "stated " + Stamp(m.Statement.FenceSeen)
 	case m.Err != "":
 		return ""
 	case f.Verified:
-		return "proved " + stamp(m.Statement.FenceSeen)
+		return "proved " + Stamp(m.Statement.FenceSeen)
 	case f.Unavailable != "":
 		return "none: " + f.Unavailable
 	case f.Policy.Name == "": // its product has none
@@ -307,7 +300,7 @@ func fenceText(m plan.Member) string {
 	return "none"
 }
 
-func workloadText(w plan.Workload) string {
+func workloadText(words plan.Words, w plan.Workload) string {
 	ready := 0
 	for _, p := range w.Processes {
 		if p.Ready {
@@ -315,9 +308,9 @@ func workloadText(w plan.Workload) string {
 		}
 	}
 	if !w.Found {
-		return "no Central"
+		return "no " + words.Server
 	}
-	return fmt.Sprintf("Central %d/%d", ready, w.Replicas)
+	return fmt.Sprintf("%s %d/%d", words.Server, ready, w.Replicas)
 }
 
 func rosterText(f plan.State, goal plan.Goal) string {
@@ -337,7 +330,7 @@ func rosterText(f plan.State, goal plan.Goal) string {
 			n++
 		}
 	}
-	return fmt.Sprintf("%d of %s registered", n, plural(len(f.Members), "member"))
+	return fmt.Sprintf("%d of %s registered", n, Plural(len(f.Members), "member"))
 }
 
 // nextText says what to do now; show is how to see the waves first, where they are not shown already.
@@ -350,11 +343,11 @@ func nextText(f plan.State, p plan.Plan, show string, again func(verb string) st
 	case !f.Hub.Found && !p.Goal.NoHub:
 		return f.Hub.Err
 	case len(p.Waves) > 0 && len(p.Obstacles) > 0:
-		return fmt.Sprintf("%s%s can be done with: %s; then %s blocked", restore, plural(len(p.Waves), "wave"), again("migrate"), thingsAre(len(p.Obstacles)))
+		return fmt.Sprintf("%s%s can be done with: %s; then %s blocked", restore, Plural(len(p.Waves), "wave"), again("migrate"), thingsAre(len(p.Obstacles)))
 	case len(p.Waves) > 0:
-		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, plural(len(p.Waves), "wave"), show, again("migrate"))
+		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, Plural(len(p.Waves), "wave"), show, again("migrate"))
 	case len(p.Obstacles) > 0:
-		return fmt.Sprintf("%snothing can be done before what is blocked is fixed (%s)", restore, plural(len(p.Obstacles), "thing"))
+		return fmt.Sprintf("%snothing can be done before what is blocked is fixed (%s)", restore, Plural(len(p.Obstacles), "thing"))
 	case restore != "":
 		return "an interrupted run left a wave in flight; restore it with: " + again("migrate")
 	}
@@ -375,7 +368,7 @@ func inFlight(f plan.State) string {
 func (s Status) Table(w io.Writer, wide bool) {
 	s.rows(w, wide, func(StatusRow) bool { return true })
 	fmt.Fprintln(w)
-	s.tableOfZones(w)
+	s.tableOfSessions(w)
 	s.reasons(w, wide, true)
 	s.summary(w)
 }
@@ -403,7 +396,7 @@ func (s Status) rows(w io.Writer, wide bool, shown func(StatusRow) bool) {
 		}
 		rows = append(rows, row)
 	}
-	table(w, headings, rows)
+	Columns(w, headings, rows)
 }
 
 // onePerLine is of how many each is said on a line of its own when the same is to be said of them; else fewNames are
@@ -437,17 +430,17 @@ func (s Status) reasons(w io.Writer, wide, witnesses bool) {
 		switch names := same[r.text()]; {
 		case !r.unseen() || len(names) <= onePerLine:
 			for _, why := range r.Why {
-				paragraph(w, name+": ", why)
+				Paragraph(w, name+": ", why)
 			}
 		case names[0] == name: // said once
 			most := fewNames
 			if wide {
 				most = len(names)
 			}
-			paragraph(w, "", plan.Few(names, most)+": "+r.text())
+			Paragraph(w, "", plan.Few(names, most)+": "+r.text())
 		}
 		if len(r.Witnesses) > 0 && witnesses {
-			paragraph(w, name+" witness: ", strings.Join(r.Witnesses, "; "))
+			Paragraph(w, name+" witness: ", strings.Join(r.Witnesses, "; "))
 		}
 	}
 }
@@ -455,10 +448,10 @@ func (s Status) reasons(w io.Writer, wide, witnesses bool) {
 // summary prints the sentences about the fleet.
 func (s Status) summary(w io.Writer) {
 	if s.InFlight != "" {
-		paragraph(w, "In flight: ", s.InFlight)
+		Paragraph(w, "In flight: ", s.InFlight)
 	}
 	if s.Roster != "" {
-		paragraph(w, "Roster: ", s.Roster)
+		Paragraph(w, "Roster: ", s.Roster)
 	}
-	paragraph(w, "Next: ", s.Next)
+	Paragraph(w, "Next: ", s.Next)
 }

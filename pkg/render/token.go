@@ -3,9 +3,9 @@ package render
 import (
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
@@ -31,8 +31,6 @@ type Token struct {
 	Digest     string    `json:"digest"` // the first 8 hex digits of its SHA-256
 	Anomalies  []string  `json:"oddities"`
 	Warnings   []string  `json:"warnings,omitempty"` // about the keys that it was verified with
-	// Zone is there when it is a zone token of Kong Mesh or Kuma.
-	Zone *ZoneToken `json:"zoneToken,omitempty"`
 }
 
 // NewToken makes the report of a token that was read, and not verified.
@@ -44,13 +42,13 @@ func NewToken(source string, d token.Description, at time.Time) Token {
 		to *string
 	}{{d.Issued, &t.Issued}, {d.NotBefore, &t.NotBefore}, {d.Expires, &t.Expires}} {
 		if !s.at.IsZero() {
-			*s.to = stamp(s.at)
+			*s.to = Stamp(s.at)
 		}
 	}
 	if !d.Expires.IsZero() {
 		t.Left = left(d.Expires, at)
 		if d.Issued.Before(d.Expires) && !d.Issued.IsZero() {
-			t.Lifetime = short(d.Expires.Sub(d.Issued))
+			t.Lifetime = plan.Short(d.Expires.Sub(d.Issued))
 		}
 	}
 	return t
@@ -68,13 +66,19 @@ func (t Token) Judged(v token.Verdict, rests []string) Token {
 
 // Table lays the token out.
 func (t Token) Table(w io.Writer, _ bool) {
+	t.Claims(w)
+	Rests(w, t.RestsOn)
+}
+
+// Claims prints the verdict and what the token says of itself.
+func (t Token) Claims(w io.Writer) {
 	switch t.State {
 	case "unverified":
-		paragraph(w, "unverified: ", "this is what the token says of itself; nobody has checked its signature")
+		Paragraph(w, "unverified: ", "this is what the token says of itself; nobody has checked its signature")
 	case "valid":
-		paragraph(w, "valid: ", "its signature is of "+t.Key)
+		Paragraph(w, "valid: ", "its signature is of "+t.Key)
 	default:
-		paragraph(w, "rejected: ", t.Why)
+		Paragraph(w, "rejected: ", t.Why)
 	}
 	digest := ""
 	if t.Digest != "" {
@@ -87,19 +91,16 @@ func (t Token) Table(w io.Writer, _ bool) {
 		if l.text == "" {
 			l.text = "-"
 		}
-		paragraph(w, l.label, l.text)
+		Paragraph(w, l.label, l.text)
 	}
 	for _, odd := range t.Anomalies {
-		paragraph(w, "odd:        ", odd)
+		Paragraph(w, "odd:        ", odd)
 	}
-	rests := t.RestsOn
-	if t.Zone != nil {
-		t.Zone.table(w)
-		if p := t.Zone.Product; p != nil {
-			rests = append(slices.Clone(p.RestsOn), slices.DeleteFunc(slices.Clone(rests), func(r string) bool { return slices.Contains(p.RestsOn, r) })...)
-		}
-	}
-	for _, r := range rests {
-		paragraph(w, "rests on:   ", r)
+}
+
+// Rests prints what a verdict rests on.
+func Rests(w io.Writer, all []string) {
+	for _, r := range all {
+		Paragraph(w, "rests on:   ", r)
 	}
 }

@@ -68,9 +68,9 @@ func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string
 		}
 	}
 	for _, e := range l.Entries {
-		entry := WebhookEntry{Name: e.Name, Installed: e.Installed, FailurePolicy: e.Policy, CAs: e.CAs, Problems: list(e.Problems)}
+		entry := WebhookEntry{Name: e.Name, Installed: e.Installed, FailurePolicy: e.Policy, CAs: e.CAs, Problems: append([]string{}, e.Problems...)}
 		if !e.Expires.IsZero() {
-			entry.Expires = stamp(e.Expires)
+			entry.Expires = Stamp(e.Expires)
 		}
 		r.Configuration.Entries = append(r.Configuration.Entries, entry)
 		for _, p := range e.Problems {
@@ -127,23 +127,23 @@ func (r Webhook) Table(w io.Writer, wide bool) {
 	case r.Answer == webhookprobe.Unknown:
 		answer = "unknown: the edit was refused before anything was shown"
 	}
-	paragraph(w, "webhook:       ", answer)
+	Paragraph(w, "webhook:       ", answer)
 	if r.Edit != "" {
-		paragraph(w, "tried:         ", fmt.Sprintf("%s in %s of context %s, as a dry run of which nothing is stored", r.Edit, r.Hub, r.Context))
+		Paragraph(w, "tried:         ", fmt.Sprintf("%s in %s of context %s, as a dry run of which nothing is stored", r.Edit, r.Hub, r.Context))
 	}
 	if r.Says != "" {
 		says := r.Says
 		if first, _, more := strings.Cut(says, "\n"); more && !wide {
 			says = first + " ..."
 		}
-		paragraph(w, "answer:        ", says)
+		Paragraph(w, "answer:        ", says)
 	}
 	c := r.Configuration
 	switch {
 	case c.Error != "":
-		paragraph(w, "configuration: ", "cannot be read: "+c.Error)
+		Paragraph(w, "configuration: ", "cannot be read: "+c.Error)
 	case !c.Installed:
-		paragraph(w, "configuration: ", "not installed")
+		Paragraph(w, "configuration: ", "not installed")
 	}
 	for _, e := range c.Entries {
 		if !e.Installed {
@@ -151,17 +151,17 @@ func (r Webhook) Table(w io.Writer, wide bool) {
 		}
 		ca := "no CA bundle"
 		if e.CAs > 0 {
-			ca = fmt.Sprintf("%s until %s", plural(e.CAs, "CA"), e.Expires)
+			ca = fmt.Sprintf("%s until %s", Plural(e.CAs, "CA"), e.Expires)
 		}
-		paragraph(w, "configuration: ", fmt.Sprintf("%s: failurePolicy %s, %s", e.Name, e.FailurePolicy, ca))
+		Paragraph(w, "configuration: ", fmt.Sprintf("%s: failurePolicy %s, %s", e.Name, e.FailurePolicy, ca))
 	}
-	paragraph(w, "pods:          ", r.Pods.String())
-	paragraph(w, "endpoints:     ", r.Endpoints.String())
+	Paragraph(w, "pods:          ", r.Pods.String())
+	Paragraph(w, "endpoints:     ", r.Endpoints.String())
 	for _, p := range r.Problems {
-		paragraph(w, "problem:       ", p)
+		Paragraph(w, "problem:       ", p)
 	}
 	fmt.Fprintln(w)
-	paragraph(w, "Next: ", r.Next)
+	Paragraph(w, "Next: ", r.Next)
 }
 
 func (c WebhookCount) String() string {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render/certificates"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
 )
 
@@ -53,7 +54,7 @@ func newCertificateShowCommand(fo *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return render.Print(o.Out, o.output, render.NewCertificates(f, o.names))
+			return render.Print(o.Out, o.output, certificates.NewCertificates(f, o.names))
 		},
 	}
 	o.addStandby(cmd.Flags())
@@ -127,7 +128,7 @@ func (o *certificateOptions) request(ctx context.Context) error {
 	if err := writeKey(o.keyOut, key); err != nil {
 		return err
 	}
-	r := render.NewRequest(wanted, o.keyOut, string(csr), "have it signed, then: "+o.again("migrate")+" --central-cert CERTIFICATE --central-key "+quote(o.keyOut))
+	r := certificates.NewRequest(wanted, o.keyOut, string(csr), "have it signed, then: "+o.again("migrate")+" --central-cert CERTIFICATE --central-key "+quote(o.keyOut))
 	r.Notes(o.ErrOut)
 	return render.Print(o.Out, o.output, r)
 }

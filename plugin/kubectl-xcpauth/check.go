@@ -11,10 +11,11 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/inspect"
+	meshinspect "github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/inspect"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	tsbinspect "github.com/xcpauth/kubectl-xcpauth/pkg/tsb/inspect"
 )
 
 // checkOptions are the flags of check.
@@ -71,8 +72,19 @@ Exit code 5 says that there are findings at or above --severity, 4 that a contex
 	return cmd
 }
 
-// checkRules are all rules that check reports by: those of package check, and those that products bring.
-func checkRules() []finding.Rule { return check.All(inspect.Rules()) }
+// checkRules are all rules that check reports by: those for every product, and those that products bring.
+func checkRules() []finding.Rule {
+	return check.All(meshinspect.Rules(), check.Documented(tsbinspect.Rules()))
+}
+
+// rulesFor are the rules that look at a fleet: those for every product, and its own; TSB's too where no hub was found
+// that tells the product. What Kong Mesh finds by rules of its own comes with the state.
+func rulesFor(f plan.State) []check.Rule {
+	if f.Product == kongmesh.Name {
+		return check.Rules()
+	}
+	return slices.Concat(check.Rules(), tsbinspect.Rules())
+}
 
 // ruleCompletions are the IDs and names of the rules, each with its title.
 func ruleCompletions() []cobra.Completion {
@@ -124,7 +136,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	found := check.Run(check.For(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig})
+	found := check.Run(rulesFor(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig})
 	kept, ignored := check.Split(found, ignores)
 	for _, i := range ignores {
 		if note := i.Outdated(ignored); note != "" {

@@ -19,6 +19,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 )
@@ -74,7 +75,7 @@ the zone's cluster, which nobody can write again. What the zone presents is not 
 type issued struct {
 	token  plan.Secret
 	notes  []string
-	report func(digest, where string) render.Issued
+	report func(digest, where string) zones.Issued
 }
 
 // run has a token issued, in these steps:
@@ -185,8 +186,8 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 	if !j.Ours.Valid || j.Product.Outcome != zonetoken.Accepted {
 		return issued{}, errors.New("the token that was made is not valid, so it was not written: " + j.Ours.Why)
 	}
-	return issued{token: secret, report: func(digest, to string) render.Issued {
-		return render.NewIssued(j.Zone, o.life, digest, to, where, true, f, now)
+	return issued{token: secret, report: func(digest, to string) zones.Issued {
+		return zones.NewIssued(j.Zone, o.life, digest, to, where, true, f, now)
 	}}, nil
 }
 
@@ -204,8 +205,8 @@ func (o *issueOptions) ofGlobal(ctx context.Context, tokens tokenissuer.Tokens, 
 	if request.API == nil {
 		by = fmt.Sprintf("secret %s/%s in %s", request.Key.Namespace, request.Key.Name, f.Hub.Context)
 	}
-	return issued{token: secret, notes: said[1:], report: func(digest, to string) render.Issued {
-		return render.NewIssued(zone, o.life, digest, to, by, request.API == nil, nil, f.At)
+	return issued{token: secret, notes: said[1:], report: func(digest, to string) zones.Issued {
+		return zones.NewIssued(zone, o.life, digest, to, by, request.API == nil, nil, f.At)
 	}}, nil
 }
 

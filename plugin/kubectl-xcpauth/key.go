@@ -12,6 +12,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 )
 
@@ -88,7 +89,7 @@ func (o *keyOptions) run(now time.Time) error {
 			return err
 		}
 	}
-	return render.Print(o.Out, o.output, render.NewCreatedKey(o.out, o.manifest, secret, kid, now))
+	return render.Print(o.Out, o.output, zones.NewCreatedKey(o.out, o.manifest, secret, kid, now))
 }
 
 func (o *keyOptions) writeManifest(text []byte) error {

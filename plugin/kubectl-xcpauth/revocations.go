@@ -14,6 +14,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 )
 
 // revocationsOptions are the flags of token revocations.
@@ -73,7 +74,7 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 		return fmt.Errorf("%s holds a token or a key, and no list of IDs; nothing of it is printed", source)
 	}
 	r := zonetoken.ParseRevocations(list)
-	report := render.NewRevocations(source, r, now)
+	report := zones.NewRevocations(source, r, now)
 	if len(o.add) == 0 {
 		if err := render.Print(o.Out, o.output, report); err != nil {
 			return err

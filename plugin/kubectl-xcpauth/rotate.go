@@ -13,6 +13,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 )
 
 // meshOptions are the flags of the verbs that change what zones authenticate with.
@@ -95,7 +96,7 @@ func newKeyListCommand(fo *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := fo.print(render.NewKeys(f, state.Kid)); err != nil {
+			if err := fo.print(zones.NewKeys(f, state.Kid)); err != nil {
 				return err
 			}
 			for _, k := range f.Hub.Keys {
@@ -204,7 +205,7 @@ func newTokenListCommand(fo *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := fo.print(render.NewTokens(f)); err != nil {
+			if err := fo.print(zones.NewTokens(f)); err != nil {
 				return err
 			}
 			for _, m := range f.Members {

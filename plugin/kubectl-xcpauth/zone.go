@@ -12,6 +12,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
@@ -86,7 +87,7 @@ func versionOf(product, text string) (zonetoken.Version, error) {
 //  3. both verdicts.
 func (o *tokenOptions) ofZone(raw []byte, z zonetoken.Zone, report render.Token, now time.Time) error {
 	if !o.verify {
-		return render.Print(o.Out, o.output, report.OfZone(z, z.Findings(zonetoken.Verifier{}, now)))
+		return render.Print(o.Out, o.output, zones.NewToken(report, z, z.Findings(zonetoken.Verifier{}, now)))
 	}
 	if len(o.audience) > 0 {
 		return errors.New("--audience is not for zone tokens: the product does not look at it")
@@ -120,8 +121,8 @@ func (o *tokenOptions) ofZone(raw []byte, z zonetoken.Zone, report render.Token,
 	if ours.Valid {
 		f = besides(f)
 	}
-	report = report.OfZone(j.Zone, append(j.Findings, f...)).Answered(version, j.Product).Judged(ours, rests)
-	if err := render.Print(o.Out, o.output, report); err != nil {
+	judged := zones.NewToken(report, j.Zone, append(j.Findings, f...)).Answered(version, j.Product).Judged(ours, rests)
+	if err := render.Print(o.Out, o.output, judged); err != nil {
 		return err
 	}
 	if !ours.Valid {

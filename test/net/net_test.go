@@ -23,6 +23,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/inspect"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -111,7 +112,11 @@ func says(t *testing.T, f fleet) []byte {
 	}
 	p := plan.Build(d, facts, goal)
 	inspected := look(plan.Detect(tsb.CheckProvider(), kongmesh.CheckProvider()), f)
-	findings := check.Run(check.For(inspected), inspected, check.Options{WarnWithin: 30 * 24 * time.Hour})
+	rules := check.Rules()
+	if inspected.Product != kongmesh.Name {
+		rules = append(rules, inspect.Rules()...)
+	}
+	findings := check.Run(rules, inspected, check.Options{WarnWithin: 30 * 24 * time.Hour})
 	back := goal
 	back.Back, back.Stage = true, plan.Edges
 	var all bytes.Buffer

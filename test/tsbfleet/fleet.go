@@ -261,7 +261,7 @@ func Mpc(c guard.Cred) plan.Member {
 }
 
 func Fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.State {
-	return plan.State{At: tsbobjects.Noon, Words: plan.Words{Hub: "management plane", Member: "edge"}, Members: members, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", Object: plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}},
+	return plan.State{At: tsbobjects.Noon, Words: state.Words, Members: members, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", Object: plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}},
 		HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: mtls,
 			state.JWT: jwt}, Basis: "now"}, Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes}},
 		HubRunning: plan.HubRunning{VerifiedBasis: "now", Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: "redial-e3b0c442" /* of an edge without pods */}},

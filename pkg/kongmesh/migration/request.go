@@ -36,3 +36,16 @@ func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, erro
 	}
 	return t, nil
 }
+
+// requestText says which token is asked for, and who makes it.
+func requestText(t plan.TokenRequest) string {
+	by := "signed here with that key; the product's access control and audit do not see it"
+	switch {
+	case t.API == nil:
+	case t.API.Login.Name == "":
+		by = "issued by the global's API, asked with your token"
+	default:
+		by = fmt.Sprintf("issued by the global's API, asked with secret %s/%s", t.API.Login.Namespace, t.API.Login.Name)
+	}
+	return fmt.Sprintf("a token for zone %s of key %s, valid for %s, %s", t.Subject, t.KeyID, plan.Short(t.ValidFor), by)
+}

@@ -19,12 +19,14 @@ func switchStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	}
 	ns, name := m.Object.Namespace, m.Credential.MissingSecrets[0]
 	write := presentWrite(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": state.TokenKey}})
+	request := plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Key: key, KeyID: kid,
+		Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: state.TokenKey}
+	request.Says = requestText(request)
 	s := plan.Step{ID: "move/" + m.Name, Kind: "move", Member: m.Name, Verb: "new token",
 		Title: fmt.Sprintf("%s: present a token of key %s", m.Name, kid), Why: whySwitch(m, goal),
 		Timeout: goal.Within, RevertsTo: m.Declared, KeepsOriginal: true,
 		Supply: &plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: ns,
-			Wants: []string{name}, Token: &plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Key: key,
-				KeyID: kid, Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: state.TokenKey}},
+			Wants: []string{name}, Token: &request},
 		Writes:     []plan.Write{write},
 		Conditions: zoneConditions(m, goal.To, "it connected again, with a token"),
 		Effect: onZone(m.Name, func(m *plan.Member, f *plan.State) {

@@ -30,7 +30,7 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 	for i, s := range snaps {
 		snaps[i].Reads = cachedReads(s.Reads)
 	}
-	f := plan.State{At: at, Product: Name, Words: plan.Words{Hub: "global control plane", Member: "zone"}}
+	f := plan.State{At: at, Product: Name, TellsSessions: true, Words: Words}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, global := FindGlobal(snaps, where, &f.Hub)
 	var hub *zonetoken.GlobalVerifier

@@ -1,4 +1,3 @@
-// Package inspect extends the provider of Tetrate Service Bridge by what only check reads: certificates, tokens,
-// versions and odd fields. It reports what it found and judges nothing: the rules in pkg/check do. It must not know a
-// client, a clock, the environment or randomness.
+// Package inspect is what only check asks of Tetrate Service Bridge: it reads certificates, tokens, versions and odd
+// fields, and has the rules about them. It must not know a client, a clock, the environment or randomness.
 package inspect

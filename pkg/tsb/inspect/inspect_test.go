@@ -149,7 +149,7 @@ func TestWhatCheckFinds(t *testing.T) {
 			s := tsbfleet.NewStage(t)
 			tc.do(t, s)
 			f := s.State(Extend(tsbfleet.PlainProvider))
-			found := check.Run(check.Rules(), f, check.Options{})
+			found := check.Run(slices.Concat(check.Rules(), Rules()), f, check.Options{})
 			var got []string
 			said := ""
 			for _, x := range found {
@@ -184,7 +184,7 @@ func TestCheckNamesOverlaysByWhatTheyReach(t *testing.T) {
 			s.Xcp()["kubeSpec"] = c.KubeSpec
 			f := s.State(Extend(tsbfleet.PlainProvider))
 			named := false
-			for _, x := range check.Run(check.Rules(), f, check.Options{}) {
+			for _, x := range check.Run(slices.Concat(check.Rules(), Rules()), f, check.Options{}) {
 				named = named || x.Rule == "XA014" && x.Member == "eu"
 				if x.Rule == "XA013" {
 					t.Errorf("%+v", x)
@@ -233,7 +233,7 @@ func FuzzCheck(f *testing.F) {
 			}
 		}
 		hub := tsbfleet.Snapshot("hub", apifake.Hub("eu")...)
-		check.Run(check.Rules(), checkState([]plan.Snapshot{hub, s}, plan.Selection{}, tsbobjects.Noon), check.Options{})
+		check.Run(slices.Concat(check.Rules(), Rules()), checkState([]plan.Snapshot{hub, s}, plan.Selection{}, tsbobjects.Noon), check.Options{})
 		migration.Permissions(s.Reads, true)
 	})
 }

@@ -25,7 +25,7 @@ const LiveFor = 30 * time.Second
 //  5. add the members that only the inventory or the roster knows, as unknown or as last stated;
 //  6. account for every other context.
 func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
-	f := plan.State{At: at, Product: Name, UsesRoster: true, Words: plan.Words{Hub: "management plane", Member: "edge"}}
+	f := plan.State{At: at, Product: Name, UsesRoster: true, Words: Words}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
 	home, mp := findHub(snaps, where, &f.Hub)
 	var entries map[string]api.EdgeCluster

@@ -1,4 +1,4 @@
-package render
+package zones
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
 // Keys is what `kubectl xcpauth key list` reports.
@@ -43,11 +44,11 @@ type KeyUser struct {
 // NewKeys makes the report of a hub's signing keys, and of who presents a token of which. kid makes the credential of
 // a key.
 func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
-	r := Keys{APIVersion: APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
+	r := Keys{APIVersion: render.APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
 	for _, k := range f.Hub.Keys {
 		row := KeyRow{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong, UsedBy: []string{}}
 		if !k.Made.IsZero() {
-			row.Made = stamp(k.Made)
+			row.Made = render.Stamp(k.Made)
 		}
 		for _, m := range f.Members {
 			if slices.Contains(m.Evidence.Presents, kid(k.ID)) {
@@ -67,7 +68,7 @@ func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
 // Table lays the keys out.
 func (r Keys) Table(w io.Writer, wide bool) {
 	if len(r.Keys) == 0 {
-		paragraph(w, "", "there is no signing key for zone tokens; kubectl xcpauth migrate makes one")
+		render.Paragraph(w, "", "there is no signing key for zone tokens; kubectl xcpauth migrate makes one")
 		return
 	}
 	var rows [][]string
@@ -81,14 +82,14 @@ func (r Keys) Table(w io.Writer, wide bool) {
 		}
 		rows = append(rows, []string{cmp.Or(k.KeyID, "-"), k.Secret, cmp.Or(k.Made, "-"), signs, cmp.Or(used, "-")})
 	}
-	table(w, []string{"KID", "SECRET", "MADE", "SIGNS", "USED BY"}, rows)
+	render.Columns(w, []string{"KID", "SECRET", "MADE", "SIGNS", "USED BY"}, rows)
 	for _, k := range r.Keys {
 		if k.Wrong != "" {
-			paragraph(w, k.Secret+": ", k.Wrong)
+			render.Paragraph(w, k.Secret+": ", k.Wrong)
 		}
 	}
 	for _, u := range r.Unknown {
-		paragraph(w, u.Member+" is not known: ", u.Why)
+		render.Paragraph(w, u.Member+" is not known: ", u.Why)
 	}
 }
 
@@ -117,7 +118,7 @@ type TokenRow struct {
 
 // NewTokens makes the report of the tokens that members have.
 func NewTokens(f plan.State) Tokens {
-	r := Tokens{APIVersion: APIVersion, Kind: "Tokens", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Tokens: []TokenRow{}, Revoked: []string{}}
+	r := Tokens{APIVersion: render.APIVersion, Kind: "Tokens", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Tokens: []TokenRow{}, Revoked: []string{}}
 	if f.Hub.Revocations != nil {
 		r.Revoked = append(r.Revoked, f.Hub.Revocations.IDs...)
 	}
@@ -125,7 +126,7 @@ func NewTokens(f plan.State) Tokens {
 		c := m.Credential
 		row := TokenRow{Member: m.Name, Context: m.Context, Secret: c.Where, KeyID: c.Key, ID: c.ID, Why: c.Why}
 		if !c.Expires.IsZero() {
-			row.Expires = stamp(c.Expires)
+			row.Expires = render.Stamp(c.Expires)
 		}
 		row.Revoked = c.ID != "" && slices.Contains(r.Revoked, c.ID)
 		switch {
@@ -151,7 +152,7 @@ func NewTokens(f plan.State) Tokens {
 // Table lays the tokens out.
 func (r Tokens) Table(w io.Writer, wide bool) {
 	if len(r.Tokens) == 0 {
-		paragraph(w, "", "the global knows of no zone")
+		render.Paragraph(w, "", "the global knows of no zone")
 	} else {
 		var rows [][]string
 		for _, t := range r.Tokens {
@@ -164,11 +165,11 @@ func (r Tokens) Table(w io.Writer, wide bool) {
 			}
 			rows = append(rows, []string{t.Member, cmp.Or(t.Secret, "-"), cmp.Or(t.KeyID, "-"), cmp.Or(id, "-"), cmp.Or(t.Expires, "-"), state})
 		}
-		table(w, []string{"ZONE", "SECRET", "KID", "JTI", "EXPIRES", "STATE"}, rows)
+		render.Columns(w, []string{"ZONE", "SECRET", "KID", "JTI", "EXPIRES", "STATE"}, rows)
 	}
 	for _, t := range r.Tokens {
 		if t.Why != "" && t.State != "accepted" && t.State != "unused" {
-			paragraph(w, t.Member+": ", t.Why)
+			render.Paragraph(w, t.Member+": ", t.Why)
 		}
 	}
 	if n := len(r.Revoked); n > 0 {
@@ -176,6 +177,6 @@ func (r Tokens) Table(w io.Writer, wide bool) {
 		if wide {
 			text = strings.Join(r.Revoked, ", ")
 		}
-		paragraph(w, "Revoked: ", text)
+		render.Paragraph(w, "Revoked: ", text)
 	}
 }

@@ -1,13 +1,17 @@
-package render
+package zones
 
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
 // ZoneToken is what is reported of a zone token of Kong Mesh or Kuma besides.
@@ -46,17 +50,43 @@ type ProductAnswer struct {
 	RestsOn []string `json:"restsOn"`
 }
 
-// OfZone adds what a zone token says of itself, and what is to be said of it.
-func (t Token) OfZone(z zonetoken.Zone, f finding.Findings) Token {
-	t.Zone = &ZoneToken{Kind: string(z.Kind), Zone: z.Name, Scope: append([]string{}, z.Scope...), ID: z.ID, Findings: tokenFindings(f)}
+// Token is what `kubectl xcpauth token` reports of a zone token.
+type Token struct {
+	render.Token
+	Zone *ZoneToken `json:"zoneToken"`
+}
+
+// NewToken makes the report of a zone token: what it says of itself, and what is to be said of it.
+func NewToken(t render.Token, z zonetoken.Zone, f finding.Findings) Token {
 	t.Anomalies = []string{} // each is a finding
-	return t
+	return Token{t, &ZoneToken{Kind: string(z.Kind), Zone: z.Name, Scope: append([]string{}, z.Scope...), ID: z.ID,
+		Findings: tokenFindings(f)}}
 }
 
 // Answered adds the product's answer to a zone token, of a version.
 func (t Token) Answered(v zonetoken.Version, a zonetoken.Answer) Token {
-	t.Zone.Product = &ProductAnswer{Version: v.String(), Outcome: string(a.Outcome), Code: a.Code, Words: a.Text, RestsOn: append([]string{}, a.RestsOn...)}
+	t.Zone.Product = &ProductAnswer{Version: v.String(), Outcome: string(a.Outcome), Code: a.Code, Words: a.Text,
+		RestsOn: append([]string{}, a.RestsOn...)}
 	return t
+}
+
+// Judged adds our verdict. rests is what the keys rest on.
+func (t Token) Judged(v token.Verdict, rests []string) Token {
+	t.Token = t.Token.Judged(v, rests)
+	return t
+}
+
+// Table lays the token out.
+func (t Token) Table(w io.Writer, _ bool) {
+	t.Claims(w)
+	t.Zone.table(w)
+	rests := t.RestsOn
+	if p := t.Zone.Product; p != nil {
+		rests = append(slices.Clone(p.RestsOn), slices.DeleteFunc(slices.Clone(rests), func(r string) bool {
+			return slices.Contains(p.RestsOn, r)
+		})...)
+	}
+	render.Rests(w, rests)
 }
 
 // table lays it out below the token.
@@ -67,9 +97,9 @@ func (z *ZoneToken) table(w io.Writer) {
 		if p.Code != "" {
 			said += " (" + p.Code + ")"
 		}
-		paragraph(w, "product:    ", p.Version+" "+said)
+		render.Paragraph(w, "product:    ", p.Version+" "+said)
 		if p.Words != "" {
-			paragraph(w, "its words:  ", p.Words)
+			render.Paragraph(w, "its words:  ", p.Words)
 		}
 	}
 	findings(w, z.Findings)
@@ -81,7 +111,7 @@ func lines(w io.Writer, all [][2]string) {
 		if l[1] == "" {
 			l[1] = "-"
 		}
-		paragraph(w, l[0], l[1])
+		render.Paragraph(w, l[0], l[1])
 	}
 }
 
@@ -92,7 +122,7 @@ func findings(w io.Writer, all []TokenFinding) {
 		if f.Remedy != "" {
 			text += ". " + f.Remedy
 		}
-		paragraph(w, fmt.Sprintf("%-12s", string(f.Severity)+":"), text+" ["+f.ID+"]")
+		render.Paragraph(w, fmt.Sprintf("%-12s", string(f.Severity)+":"), text+" ["+f.ID+"]")
 	}
 }
 
@@ -121,8 +151,8 @@ func NewIssued(z zonetoken.Zone, lifetime time.Duration, digest, file, signedWit
 	if here {
 		note = "it was signed here, not by the product: it is not in the product's audit log, and nobody asked the product whether you may; " + note
 	}
-	return Issued{APIVersion: APIVersion, Kind: "IssuedToken", At: at.UTC().Truncate(time.Second), Zone: z.Name, Scope: append([]string{}, z.Scope...), KeyID: z.KeyID, ID: z.ID, Expires: stamp(z.Expires),
-		Lifetime: short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: tokenFindings(f), Note: note}
+	return Issued{APIVersion: render.APIVersion, Kind: "IssuedToken", At: at.UTC().Truncate(time.Second), Zone: z.Name, Scope: append([]string{}, z.Scope...), KeyID: z.KeyID, ID: z.ID, Expires: render.Stamp(z.Expires),
+		Lifetime: plan.Short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: tokenFindings(f), Note: note}
 }
 
 // Table lays the report out.
@@ -147,7 +177,7 @@ type CreatedKey struct {
 
 // NewCreatedKey makes the report of a key that was made here.
 func NewCreatedKey(file, manifest, secret, kid string, at time.Time) CreatedKey {
-	k := CreatedKey{APIVersion: APIVersion, Kind: "CreatedKey", At: at.UTC().Truncate(time.Second), Form: "RSA 2048, PKCS#1 PEM", File: file, Manifest: manifest, Secret: secret, KeyID: kid,
+	k := CreatedKey{APIVersion: render.APIVersion, Kind: "CreatedKey", At: at.UTC().Truncate(time.Second), Form: "RSA 2048, PKCS#1 PEM", File: file, Manifest: manifest, Secret: secret, KeyID: kid,
 		Note: "anyone who has it can be every zone; it is in no cluster yet"}
 	if manifest != "" {
 		k.Note += ". Create the secret in the global's cluster as it is (not with apply, which keeps a copy of the key in an annotation): from then on the product signs with it. Retire the key before it only once every zone has a new token"
@@ -177,7 +207,7 @@ type Revocations struct {
 
 // NewRevocations makes the report of a list as it is found.
 func NewRevocations(source string, r zonetoken.Revocations, at time.Time) Revocations {
-	return Revocations{APIVersion: APIVersion, Kind: "Revocations", At: at.UTC().Truncate(time.Second), Source: source, Revoked: append([]string{}, r.IDs()...), Ineffective: append([]string{}, r.Ineffective()...),
+	return Revocations{APIVersion: render.APIVersion, Kind: "Revocations", At: at.UTC().Truncate(time.Second), Source: source, Revoked: append([]string{}, r.IDs()...), Ineffective: append([]string{}, r.Ineffective()...),
 		Findings: tokenFindings(r.Findings())}
 }
 
@@ -189,24 +219,24 @@ func (r Revocations) Merged(m zonetoken.Merged, written string) Revocations {
 
 // Table lays the list out.
 func (r Revocations) Table(w io.Writer, _ bool) {
-	paragraph(w, "source:      ", r.Source)
+	render.Paragraph(w, "source:      ", r.Source)
 	each := func(label string, ids []string) {
 		for _, id := range ids {
-			paragraph(w, label, fmt.Sprintf("%q", id))
+			render.Paragraph(w, label, fmt.Sprintf("%q", id))
 		}
 	}
 	each("revoked:     ", r.Revoked)
 	each("not revoked: ", r.Ineffective)
 	if len(r.Revoked)+len(r.Ineffective) == 0 {
-		paragraph(w, "revoked:     ", "-")
+		render.Paragraph(w, "revoked:     ", "-")
 	}
 	findings(w, r.Findings)
 	each("added:       ", r.Added)
 	each("meant:       ", r.Meant)
 	if r.List != "" {
-		paragraph(w, "list:        ", r.List)
+		render.Paragraph(w, "list:        ", r.List)
 	}
 	if r.Written != "" {
-		paragraph(w, "written:     ", r.Written)
+		render.Paragraph(w, "written:     ", r.Written)
 	}
 }

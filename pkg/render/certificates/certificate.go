@@ -1,4 +1,4 @@
-package render
+package certificates
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
 )
 
@@ -24,7 +25,7 @@ type Request struct {
 
 // NewRequest makes the report of a request, PEM, whose key is in a file.
 func NewRequest(w migration.WantedCertificate, keyFile, request, next string) Request {
-	return Request{APIVersion: APIVersion, Kind: "CertificateRequest", Names: w.Names, URIs: w.URIs, Usages: w.Usages, KeyFile: keyFile, Request: request, Next: next}
+	return Request{APIVersion: render.APIVersion, Kind: "CertificateRequest", Names: w.Names, URIs: w.URIs, Usages: w.Usages, KeyFile: keyFile, Request: request, Next: next}
 }
 
 // Table prints the request alone, to be handed on; Notes says the rest.
@@ -32,12 +33,12 @@ func (r Request) Table(w io.Writer, _ bool) { io.WriteString(w, r.Request) }
 
 // Notes says what whoever signs the request must keep, and what comes next.
 func (r Request) Notes(w io.Writer) {
-	paragraph(w, "names:   ", strings.Join(r.Names, ", "))
-	paragraph(w, "URIs:    ", strings.Join(r.URIs, ", ")+"; members with certificates know Central by it, so it must be kept")
-	paragraph(w, "usages:  ", strings.Join(r.Usages, ", ")+": both extended key usages must be in the certificate")
-	paragraph(w, "signer:  ", "a CA that every member trusts already; migrate refuses a certificate that one of them would not")
-	paragraph(w, "key:     ", r.KeyFile+" holds the new private key; keep it to yourself")
-	paragraph(w, "next:    ", r.Next)
+	render.Paragraph(w, "names:   ", strings.Join(r.Names, ", "))
+	render.Paragraph(w, "URIs:    ", strings.Join(r.URIs, ", ")+"; members with certificates know Central by it, so it must be kept")
+	render.Paragraph(w, "usages:  ", strings.Join(r.Usages, ", ")+": both extended key usages must be in the certificate")
+	render.Paragraph(w, "signer:  ", "a CA that every member trusts already; migrate refuses a certificate that one of them would not")
+	render.Paragraph(w, "key:     ", r.KeyFile+" holds the new private key; keep it to yourself")
+	render.Paragraph(w, "next:    ", r.Next)
 }
 
 // Certificates is what `kubectl xcpauth certificate show` reports.
@@ -78,7 +79,7 @@ type ServedPod struct {
 // NewCertificates makes the report of Central's certificates, wanted under further names besides those that are
 // dialled.
 func NewCertificates(f plan.State, more []string) Certificates {
-	r := Certificates{APIVersion: APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second), Dialled: list(migration.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
+	r := Certificates{APIVersion: render.APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second), Dialled: list(migration.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
 	if f.Standby != nil {
 		r.Hubs = append(r.Hubs, newCertificate("standby", *f.Standby, f, more))
 	}
@@ -95,7 +96,7 @@ func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certif
 		c.Error = h.Err
 	}
 	if !s.Expires.IsZero() {
-		c.Expires = stamp(s.Expires)
+		c.Expires = render.Stamp(s.Expires)
 	}
 	if c.Error == "" {
 		c.Lacks = list(migration.Lacking(s, migration.Dialled(f, more)))
@@ -147,25 +148,25 @@ func (r Certificates) Table(w io.Writer, _ bool) {
 			fmt.Fprintln(w)
 		}
 		if c.Error != "" {
-			paragraph(w, c.Hub+": ", c.Error)
+			render.Paragraph(w, c.Hub+": ", c.Error)
 			continue
 		}
-		paragraph(w, "", fmt.Sprintf("%s: secret %s in context %s", c.Hub, c.Secret, c.Context))
-		paragraph(w, "   names:   ", orNone(c.Names))
-		paragraph(w, "   dialled: ", orNone(r.Dialled))
-		paragraph(w, "   lacks:   ", orNone(c.Lacks))
-		paragraph(w, "   URIs:    ", orNone(c.URIs))
-		paragraph(w, "   usages:  ", orNone(c.Usages))
-		paragraph(w, "   expires: ", c.Expires)
-		paragraph(w, "   CA:      ", c.CA)
-		paragraph(w, "   issuer:  ", c.Issuer)
-		paragraph(w, "   changes: ", c.Changes)
+		render.Paragraph(w, "", fmt.Sprintf("%s: secret %s in context %s", c.Hub, c.Secret, c.Context))
+		render.Paragraph(w, "   names:   ", orNone(c.Names))
+		render.Paragraph(w, "   dialled: ", orNone(r.Dialled))
+		render.Paragraph(w, "   lacks:   ", orNone(c.Lacks))
+		render.Paragraph(w, "   URIs:    ", orNone(c.URIs))
+		render.Paragraph(w, "   usages:  ", orNone(c.Usages))
+		render.Paragraph(w, "   expires: ", c.Expires)
+		render.Paragraph(w, "   CA:      ", c.CA)
+		render.Paragraph(w, "   issuer:  ", c.Issuer)
+		render.Paragraph(w, "   changes: ", c.Changes)
 		for _, p := range c.Pods {
 			line := p.Serves
 			if len(p.Lacks) > 0 {
 				line += ", which lacks " + strings.Join(p.Lacks, ", ")
 			}
-			paragraph(w, "   "+p.Pod+": ", line)
+			render.Paragraph(w, "   "+p.Pod+": ", line)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package check
+package inspect
 
 import (
 	"fmt"
@@ -6,57 +6,58 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // edgeRules tell apart why an edge does not run, and whether it is connected.
-var edgeRules = []Rule{
-	{find: scaledToZero, Rule: finding.Rule{ID: "XA060", Severity: finding.Error,
+var edgeRules = []check.Rule{
+	{Find: scaledToZero, Rule: finding.Rule{ID: "XA060", Severity: finding.Error,
 		Title:  "an edge is asleep",
 		Remedy: "Scale it up, so that it can be proved; or delete it from TSB and forget it, if it is gone for good."}},
-	{find: notOnboarded, Rule: finding.Rule{ID: "XA061", Severity: finding.Error,
+	{Find: notOnboarded, Rule: finding.Rule{ID: "XA061", Severity: finding.Error,
 		Title:  "an edge was never onboarded",
 		Remedy: "Onboard the cluster, or delete its ControlPlane, or leave its context out."}},
-	{find: decommissioned, Rule: finding.Rule{ID: "XA062", Severity: finding.Error,
+	{Find: decommissioned, Rule: finding.Rule{ID: "XA062", Severity: finding.Error,
 		Title:  "a decommissioned edge is still listed",
 		Remedy: "Delete the cluster from TSB, see that its `clusters.xcp.tetrate.io` object is gone, and run `kubectl xcpauth edge forget`."}},
-	{find: removing, Rule: finding.Rule{ID: "XA063", Severity: finding.Warning,
+	{Find: removing, Rule: finding.Rule{ID: "XA063", Severity: finding.Warning,
 		Title:  "an edge is being removed",
 		Remedy: "Wait until its ControlPlane is gone, then delete the cluster from TSB and forget it."}},
-	{find: duplicateName, Rule: finding.Rule{ID: "XA064", Severity: finding.Error,
+	{Find: duplicateName, Rule: finding.Rule{ID: "XA064", Severity: finding.Error,
 		Title:  "two ControlPlanes claim one cluster name",
 		Remedy: "Leave the wrong one out with `--contexts`."}},
-	{find: waiting, Rule: finding.Rule{ID: "XA065", Severity: finding.Error,
+	{Find: waiting, Rule: finding.Rule{ID: "XA065", Severity: finding.Error,
 		Title:  "a pod does not start",
 		Remedy: "Fix the reason that is named; a missing Secret is the usual one."}},
-	{find: staleHeartbeat, Rule: finding.Rule{ID: "XA066", Severity: finding.Warning,
+	{Find: staleHeartbeat, Rule: finding.Rule{ID: "XA066", Severity: finding.Warning,
 		Title:  "the hub has not heard of an edge lately",
 		Remedy: "Look at the edge's log for `stream error getting stream`."}},
-	{find: clientGone, Rule: finding.Rule{ID: "XA067", Severity: finding.Warning,
+	{Find: clientGone, Rule: finding.Rule{ID: "XA067", Severity: finding.Warning,
 		Title:  "the hub's own client is not connected",
 		Remedy: "Look at MPC: whether it runs, and whether the hub accepts what it presents."}},
-	{find: fenceOutdated, Rule: finding.Rule{ID: "XA068", Severity: finding.Warning,
+	{Find: fenceOutdated, Rule: finding.Rule{ID: "XA068", Severity: finding.Warning,
 		Title:  "an edge's fence is not as this release writes it",
 		Remedy: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."}},
 }
 
 func deployment(m *plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }
 
-func scaledToZero(l *run) {
-	for _, m := range l.edges() {
+func scaledToZero(l *check.Pass) {
+	for _, m := range l.Edges() {
 		if !m.Workload.Found || m.Workload.Err != "" || m.Workload.Replicas > 0 {
 			continue
 		}
-		x := l.about(m)
+		x := l.About(m)
 		x.Object, x.Found = deployment(m), "it is scaled to 0, so nothing can be proved of it"
 		x.Remedy = "scale it up; if it is gone for good, delete it from TSB and forget it"
-		x.Command = kubectl(m.Context, m.Object.Namespace, "scale", "deployment/edge", "--replicas=1")
+		x.Command = check.Kubectl(m.Context, m.Object.Namespace, "scale", "deployment/edge", "--replicas=1")
 	}
 }
 
-func notOnboarded(l *run) {
-	for _, m := range l.edges() {
+func notOnboarded(l *check.Pass) {
+	for _, m := range l.Edges() {
 		if m.Inspection != nil && m.Inspection.Deleting {
 			continue
 		}
@@ -65,7 +66,7 @@ func notOnboarded(l *run) {
 		if !unlisted && !absent {
 			continue
 		}
-		x := l.about(m)
+		x := l.About(m)
 		switch {
 		case unlisted && absent:
 			x.Found = fmt.Sprintf("there is no %s, and the hub does not list cluster %q", deployment(m), m.ClusterName)
@@ -76,63 +77,63 @@ func notOnboarded(l *run) {
 		default:
 			x.Found = fmt.Sprintf("the hub lists the cluster, and there is no %s", deployment(m))
 			x.Remedy = "see why its operator did not make it: a secret may be missing"
-			x.Command = kubectl(m.Context, m.Object.Namespace, "get", "deployments,events")
+			x.Command = check.Kubectl(m.Context, m.Object.Namespace, "get", "deployments,events")
 		}
 	}
 }
 
-func decommissioned(l *run) {
-	for _, m := range l.members() {
+func decommissioned(l *check.Pass) {
+	for _, m := range l.Everyone() {
 		if m.Err == "" || m.Inspection == nil || m.Inspection.Gone == "" {
 			continue
 		}
-		x := l.say(m.Name, m.Context, "cluster "+m.ClusterName)
+		x := l.Say(m.Name, m.Context, "cluster "+m.ClusterName)
 		x.Found = m.Inspection.Gone
 		if slices.Contains(l.Hub.Inventory, m.ClusterName) {
 			x.Found += ", and the hub lists it still"
 			x.Remedy = fmt.Sprintf("delete the cluster from TSB, see that clusters.xcp.tetrate.io/%s in namespace %s is gone, then forget it", m.ClusterName, l.Hub.Object.Namespace)
-			x.Command = command("tctl", "delete", "cluster", m.ClusterName)
+			x.Command = check.Command("tctl", "delete", "cluster", m.ClusterName)
 		} else {
 			x.Found += ", and the roster lists it still"
 			x.Remedy = "forget it"
-			x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
+			x.Command = l.Xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
 		}
 	}
 }
 
-func removing(l *run) {
-	for _, m := range l.edges() {
+func removing(l *check.Pass) {
+	for _, m := range l.Edges() {
 		if m.Inspection == nil || !m.Inspection.Deleting {
 			continue
 		}
-		x := l.about(m)
+		x := l.About(m)
 		x.Found, x.Remedy = "it is being deleted", "wait until it is gone, then delete the cluster from TSB and forget it"
-		x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
+		x.Command = l.Xcpauth("edge", "forget", m.Name, "--reason", "decommissioned")
 	}
 }
 
-func duplicateName(l *run) {
+func duplicateName(l *check.Pass) {
 	claims := map[string][]string{}
-	for _, m := range l.edges() {
+	for _, m := range l.Edges() {
 		claims[m.ClusterName] = append(claims[m.ClusterName], m.Context+" ("+m.Object.String()+")")
 	}
-	for _, m := range l.edges() {
+	for _, m := range l.Edges() {
 		if all := claims[m.ClusterName]; len(all) > 1 && m.ClusterName != "" {
-			x := l.about(m)
+			x := l.About(m)
 			x.Found, x.Remedy = fmt.Sprintf("cluster name %q is claimed in %s", m.ClusterName, strings.Join(all, ", ")), "leave the wrong one out with --contexts"
 		}
 	}
 }
 
-func waiting(l *run) {
-	for _, m := range l.members() {
+func waiting(l *check.Pass) {
+	for _, m := range l.Everyone() {
 		for _, p := range m.Workload.Processes {
 			if p.Waiting == "" || p.Ending || m.Err != "" {
 				continue
 			}
-			x := l.about(m)
+			x := l.About(m)
 			x.Object, x.Found = "Pod "+m.Object.Namespace+"/"+p.Name, "it waits: "+p.Waiting
-			x.Remedy, x.Command = "fix that; its events say more", kubectl(m.Context, m.Object.Namespace, "describe", "pod", p.Name)
+			x.Remedy, x.Command = "fix that; its events say more", check.Kubectl(m.Context, m.Object.Namespace, "describe", "pod", p.Name)
 		}
 	}
 }
@@ -142,53 +143,53 @@ func waiting(l *run) {
 const quiet = 12 * time.Minute
 
 // staleHeartbeat compares times of the hub's cluster alone: the clock of its API server with that of its Central.
-func staleHeartbeat(l *run) {
+func staleHeartbeat(l *check.Pass) {
 	now := l.At
 	for _, c := range l.Contexts {
 		if c.Name == l.Hub.Context && c.Skew != nil {
 			now = now.Add(*c.Skew)
 		}
 	}
-	for _, m := range l.members() {
+	for _, m := range l.Everyone() {
 		if m.LastEvent.IsZero() || now.Sub(m.LastEvent) <= quiet || m.Role != plan.RoleEdge {
 			continue
 		}
-		x := l.about(m)
+		x := l.About(m)
 		if m.Object.Name == "" {
 			x.Object = "cluster " + m.ClusterName
 		}
-		x.Found = fmt.Sprintf("Central last received something of it %s ago", short(now.Sub(m.LastEvent)))
+		x.Found = fmt.Sprintf("Central last received something of it %s ago", plan.Short(now.Sub(m.LastEvent)))
 		x.Remedy = "look whether it is connected"
 		if m.Context != "" && m.Err == "" {
-			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/edge", "--tail=200")
+			x.Command = check.Kubectl(m.Context, m.Object.Namespace, "logs", "deployment/edge", "--tail=200")
 		}
 	}
 }
 
 // clientGone counts the hub's streams as its metrics do: of cluster state one more than there are edges, which is
 // MPC's.
-func clientGone(l *run) {
+func clientGone(l *check.Pass) {
 	c := l.Hub.Connections
 	if c == nil || c.State > c.Config {
 		return
 	}
-	for _, m := range l.members() {
+	for _, m := range l.Everyone() {
 		if m.Role == plan.RoleMPC {
-			x := l.about(m)
-			x.Found = fmt.Sprintf("Central counts %s of cluster state for %s: one more would be MPC's", count(c.State, "stream"), count(c.Config, "edge"))
+			x := l.About(m)
+			x.Found = fmt.Sprintf("Central counts %s of cluster state for %s: one more would be MPC's", check.Count(c.State, "stream"), check.Count(c.Config, "edge"))
 			x.Remedy = "look whether it runs, and what its log says"
-			x.Command = kubectl(m.Context, m.Object.Namespace, "logs", "deployment/"+m.Object.Name, "--tail=200")
+			x.Command = check.Kubectl(m.Context, m.Object.Namespace, "logs", "deployment/"+m.Object.Name, "--tail=200")
 		}
 	}
 }
 
-func fenceOutdated(l *run) {
-	for _, m := range l.edges() {
+func fenceOutdated(l *check.Pass) {
+	for _, m := range l.Edges() {
 		if m.Fence.OutdatedReason == "" {
 			continue
 		}
-		x := l.about(m)
+		x := l.About(m)
 		x.Object, x.Found = "ValidatingAdmissionPolicy "+m.Fence.Policy.Name, m.Fence.OutdatedReason
-		x.Remedy, x.Command = "run a migration, which replaces it and verifies that it denies", l.xcpauth("migrate")
+		x.Remedy, x.Command = "run a migration, which replaces it and verifies that it denies", l.Xcpauth("migrate")
 	}
 }

@@ -1,52 +1,50 @@
-package check
+package inspect
 
 import (
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // rosterRules are about what is ours in the hub.
-var rosterRules = []Rule{
-	{find: unguarded, Rule: finding.Rule{ID: "XA070", Severity: finding.Info,
+var rosterRules = []check.Rule{
+	{Find: unguarded, Rule: finding.Rule{ID: "XA070", Severity: finding.Info,
 		Title:  "the admission webhook is not installed",
 		Remedy: "Apply `manifests/overlays/self-signed`, so that dangerous edits by anybody are denied."}},
-	{find: unstated, Rule: finding.Rule{ID: "XA071", Severity: finding.Info,
+	{Find: unstated, Rule: finding.Rule{ID: "XA071", Severity: finding.Info,
 		Title:  "no statement about a member is believed",
 		Remedy: "Run `kubectl xcpauth migrate`, which states each member once it is proved, or `kubectl xcpauth edge publish`."}},
-	{find: inFlight, Rule: finding.Rule{ID: "XA072", Severity: finding.Warning,
-		Title:  "an interrupted run left a wave in flight",
-		Remedy: "Run `kubectl xcpauth migrate`: it first restores that wave."}},
-	{find: unlisted, Rule: finding.Rule{ID: "XA073", Severity: finding.Error,
+	{Find: unlisted, Rule: finding.Rule{ID: "XA073", Severity: finding.Error,
 		Title:  "the roster or the hub's inventory cannot be read",
 		Remedy: "Fix the reason that is named; until then anybody may be a member, so mutual TLS stays on."}},
-	{find: impostor, Rule: finding.Rule{ID: "XA074", Severity: finding.Error,
+	{Find: impostor, Rule: finding.Rule{ID: "XA074", Severity: finding.Error,
 		Title:  "the roster's entry is another cluster's",
 		Remedy: "Forget the entry of the cluster that is gone, or leave out the context of the one that is wrong."}},
 }
 
-func unguarded(l *run) {
+func unguarded(l *check.Pass) {
 	if in := l.Hub.Inspection; !l.Hub.Found || in == nil || in.Guarded == nil || *in.Guarded {
 		return
 	}
-	x := l.hub()
+	x := l.AtHub()
 	x.Object, x.Found = "ValidatingWebhookConfiguration xcpauth-webhook", "it is not there, so nothing denies dangerous edits of others"
-	x.Remedy, x.Command = "install it", kubectl(l.Hub.Context, "", "apply", "-k", "manifests/overlays/self-signed")
+	x.Remedy, x.Command = "install it", check.Kubectl(l.Hub.Context, "", "apply", "-k", "manifests/overlays/self-signed")
 }
 
 // unstated says once that there is no roster, or of each member that nothing is believed of it.
-func unstated(l *run) {
+func unstated(l *check.Pass) {
 	r := l.Hub.Roster
 	if !l.Hub.Found || r.Err != "" {
 		return
 	}
 	if !r.Kind || !r.Namespace {
-		x := l.hub()
+		x := l.AtHub()
 		x.Object, x.Found = "the roster", "it is not installed, so nobody is registered"
-		x.Remedy, x.Command = "the first step of a migration installs it and registers every member", l.xcpauth("plan")
+		x.Remedy, x.Command = "the first step of a migration installs it and registers every member", l.Xcpauth("plan")
 		return
 	}
-	for _, m := range l.members() {
+	for _, m := range l.Everyone() {
 		saw := ""
 		switch st := m.Statement; {
 		case !m.Registered:
@@ -60,48 +58,33 @@ func unstated(l *run) {
 		default:
 			continue
 		}
-		x := l.say(m.Name, m.Context, "EdgeCluster "+m.Name)
+		x := l.Say(m.Name, m.Context, "EdgeCluster "+m.Name)
 		x.Found = saw
 		if !m.Registered {
-			x.Remedy, x.Command = "the first step of a migration registers it", l.xcpauth("plan")
+			x.Remedy, x.Command = "the first step of a migration registers it", l.Xcpauth("plan")
 			continue
 		}
-		x.Remedy, x.Command = "prove it again, when mutual TLS is to be turned off", l.xcpauth("edge", "publish", m.Name)
+		x.Remedy, x.Command = "prove it again, when mutual TLS is to be turned off", l.Xcpauth("edge", "publish", m.Name)
 	}
 }
 
-func inFlight(l *run) {
-	if l.Hub.InFlight == "" {
-		return
-	}
-	x := l.hub()
-	if l.Hub.JournalErr != "" {
-		x.Object = "the journal"
-		x.Found = l.Hub.JournalErr + ", so it is not known whether an interrupted run left a wave in flight"
-		x.Remedy = "get the right to read it, or look at it"
-		return
-	}
-	x.Object, x.Found = "the journal", l.Hub.InFlight+", was interrupted or is still running"
-	x.Remedy, x.Command = "let a run restore it, when no other one is running", l.xcpauth("migrate")
-}
-
-func unlisted(l *run) {
+func unlisted(l *check.Pass) {
 	for _, why := range []string{l.Hub.Roster.Err, l.Hub.InventoryErr} {
 		if why != "" && l.Hub.Found {
-			x := l.hub()
+			x := l.AtHub()
 			x.Found, x.Remedy = why, "fix that reason"
 		}
 	}
 }
 
-func impostor(l *run) {
-	for _, m := range l.members() {
+func impostor(l *check.Pass) {
+	for _, m := range l.Everyone() {
 		if m.Inspection == nil || m.Inspection.Impostor == "" {
 			continue
 		}
-		x := l.about(m)
+		x := l.About(m)
 		x.Found = m.Inspection.Impostor
 		x.Remedy = "forget the one that is gone"
-		x.Command = l.xcpauth("edge", "forget", m.Name, "--reason", "replaced by another cluster")
+		x.Command = l.Xcpauth("edge", "forget", m.Name, "--reason", "replaced by another cluster")
 	}
 }
