@@ -31,7 +31,8 @@ type fence struct {
 
 func shippedFence(t *testing.T) fence {
 	t.Helper()
-	policy := objects[admissionregistrationv1.ValidatingAdmissionPolicy](t, manifests.EdgeFence, "ValidatingAdmissionPolicy")[0]
+	policy := objects[admissionregistrationv1.ValidatingAdmissionPolicy](t, manifests.EdgeFence,
+		"ValidatingAdmissionPolicy")[0]
 	compiler, err := celplugin.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,8 @@ func shippedFence(t *testing.T) fence {
 	for _, v := range policy.Spec.Validations {
 		validations = append(validations, &validating.ValidationCondition{Expression: v.Expression})
 	}
-	f := fence{compiler.CompileCondition(validations, celplugin.OptionalVariableDeclarations{}, environment.StoredExpressions), compiler}
+	f := fence{compiler.CompileCondition(validations, celplugin.OptionalVariableDeclarations{},
+		environment.StoredExpressions), compiler}
 	if errs := f.CompilationErrors(); len(errs) > 0 {
 		t.Fatalf("the API server does not take the policy: %v", errs)
 	}
@@ -74,12 +76,15 @@ func (f fence) admits(t evaluating, old, new m) (bool, error) {
 	if old != nil {
 		operation, before = admission.Update, object(old)
 	}
-	attributes := admission.NewAttributesRecord(object(new), before, gvk, "istio-system", "controlplane", gvk.GroupVersion().WithResource("controlplanes"), "", operation, nil, false, nil)
-	versioned, err := admission.NewVersionedAttributes(attributes, gvk, admission.NewObjectInterfacesFromScheme(runtime.NewScheme()))
+	attributes := admission.NewAttributesRecord(object(new), before, gvk, "istio-system", "controlplane",
+		gvk.GroupVersion().WithResource("controlplanes"), "", operation, nil, false, nil)
+	versioned, err := admission.NewVersionedAttributes(attributes, gvk,
+		admission.NewObjectInterfacesFromScheme(runtime.NewScheme()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := celplugin.CreateAdmissionRequest(attributes, metav1.GroupVersionResource(attributes.GetResource()), metav1.GroupVersionKind(gvk))
+	request := celplugin.CreateAdmissionRequest(attributes, metav1.GroupVersionResource(attributes.GetResource()),
+		metav1.GroupVersionKind(gvk))
 	results, _, err := f.ForInput(f.variables.CreateContext(t.Context()), versioned, request,
 		celplugin.OptionalVariableBindings{}, nil, celconfig.RuntimeCELCostBudget)
 	if err != nil {
@@ -108,8 +113,10 @@ func TestTheFenceKeepsAnEdgeAtJWT(t *testing.T) {
 // so.
 func TestWhateverTheFenceLetsPassStillReadsAsJWT(t *testing.T) {
 	f := shippedFence(t)
-	leaf := rapid.SampledFrom([]any{nil, true, "JWT", "MUTUAL_TLS", "oauth", int64(1), 1.5, []any{}, m{}, m{"auth": "x"}, m{"a": "b"}})
-	path := rapid.SampledFrom([]any{"spec.centralAuthMode", "spec.centralAuthJwt.centralSni", "spec.x.centralCaSecret", "spec", "spec.AUTH", "spec.x", "", nil, int64(1)})
+	leaf := rapid.SampledFrom([]any{nil, true, "JWT", "MUTUAL_TLS", "oauth", int64(1), 1.5, []any{}, m{},
+		m{"auth": "x"}, m{"a": "b"}})
+	path := rapid.SampledFrom([]any{"spec.centralAuthMode", "spec.centralAuthJwt.centralSni", "spec.x.centralCaSecret",
+		"spec", "spec.AUTH", "spec.x", "", nil, int64(1)})
 	of := func(t *rapid.T, into m, key string, g *rapid.Generator[any]) {
 		if rapid.Bool().Draw(t, "has "+key) {
 			into[key] = g.Draw(t, key)
@@ -141,7 +148,8 @@ func TestWhateverTheFenceLetsPassStillReadsAsJWT(t *testing.T) {
 	})
 	plane := rapid.Custom(func(t *rapid.T) m {
 		if rapid.IntRange(0, 9).Draw(t, "odd") == 0 {
-			return rapid.SampledFrom([]m{{}, {"spec": nil}, {"spec": "x"}, {"spec": m{"components": []any{}}}, {"spec": m{"components": m{"xcp": "JWT"}}}}).Draw(t, "plane")
+			return rapid.SampledFrom([]m{{}, {"spec": nil}, {"spec": "x"}, {"spec": m{"components": []any{}}},
+				{"spec": m{"components": m{"xcp": "JWT"}}}}).Draw(t, "plane")
 		}
 		xcp := m{"centralAuthMode": "JWT"}
 		if rapid.IntRange(0, 3).Draw(t, "mode") == 0 {
@@ -182,12 +190,17 @@ func TestWhateverTheFenceLetsPassStillReadsAsJWT(t *testing.T) {
 }
 
 func TestTheFenceIsEnforcedAndNarrowedByNothing(t *testing.T) {
-	policy := objects[admissionregistrationv1.ValidatingAdmissionPolicy](t, manifests.EdgeFence, "ValidatingAdmissionPolicy")[0]
-	binding := objects[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, manifests.EdgeFence, "ValidatingAdmissionPolicyBinding")[0]
-	if *policy.Spec.FailurePolicy != admissionregistrationv1.Fail || binding.Spec.PolicyName != policy.Name || len(binding.Spec.ValidationActions) != 1 || binding.Spec.ValidationActions[0] != admissionregistrationv1.Deny {
-		t.Errorf("failurePolicy %s, policyName %s, validationActions %v", *policy.Spec.FailurePolicy, binding.Spec.PolicyName, binding.Spec.ValidationActions)
+	policy := objects[admissionregistrationv1.ValidatingAdmissionPolicy](t, manifests.EdgeFence,
+		"ValidatingAdmissionPolicy")[0]
+	binding := objects[admissionregistrationv1.ValidatingAdmissionPolicyBinding](t, manifests.EdgeFence,
+		"ValidatingAdmissionPolicyBinding")[0]
+	if *policy.Spec.FailurePolicy != admissionregistrationv1.Fail || binding.Spec.PolicyName != policy.Name ||
+		len(binding.Spec.ValidationActions) != 1 || binding.Spec.ValidationActions[0] != admissionregistrationv1.Deny {
+		t.Errorf("failurePolicy %s, policyName %s, validationActions %v", *policy.Spec.FailurePolicy, binding.Spec.PolicyName,
+			binding.Spec.ValidationActions)
 	}
-	if binding.Spec.MatchResources != nil || binding.Spec.ParamRef != nil || policy.Spec.MatchConstraints.ExcludeResourceRules != nil {
+	if binding.Spec.MatchResources != nil || binding.Spec.ParamRef != nil ||
+		policy.Spec.MatchConstraints.ExcludeResourceRules != nil {
 		t.Errorf("something narrows it")
 	}
 	for _, v := range policy.Spec.Variables { // a variable that holds an optional fails open

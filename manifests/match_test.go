@@ -35,9 +35,11 @@ type conditions struct{ matchconditions.Matcher }
 
 func shipped(t *testing.T) conditions {
 	t.Helper()
-	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, "self-signed"), "ValidatingWebhookConfiguration")[0]
+	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, "self-signed"),
+		"ValidatingWebhookConfiguration")[0]
 	compiler := celplugin.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
-	return conditions{webhook.NewValidatingWebhookAccessor("uid", conf.Name, &conf.Webhooks[0]).GetCompiledMatcher(compiler)}
+	return conditions{webhook.NewValidatingWebhookAccessor("uid", conf.Name,
+		&conf.Webhooks[0]).GetCompiledMatcher(compiler)}
 }
 
 // calls says whether the API server would call the webhook, and the error that it would refuse the request with
@@ -59,8 +61,10 @@ func (c conditions) calls(t interface {
 	if old != nil {
 		operation, before = admission.Update, object(old)
 	}
-	attributes := admission.NewAttributesRecord(object(new), before, kind, "tsb", "managementplane", kind.GroupVersion().WithResource("managementplanes"), "", operation, nil, false, nil)
-	versioned, err := admission.NewVersionedAttributes(attributes, kind, admission.NewObjectInterfacesFromScheme(runtime.NewScheme()))
+	attributes := admission.NewAttributesRecord(object(new), before, kind, "tsb", "managementplane",
+		kind.GroupVersion().WithResource("managementplanes"), "", operation, nil, false, nil)
+	versioned, err := admission.NewVersionedAttributes(attributes, kind,
+		admission.NewObjectInterfacesFromScheme(runtime.NewScheme()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,18 +91,21 @@ func TestTheWebhookIsAskedAboutEditsOfXCPOnly(t *testing.T) {
 		{"a label changes", spec(both), m{"spec": spec(both)["spec"], "metadata": m{"labels": m{"a": "b"}}}, false},
 		{"the status changes", spec(both), m{"spec": spec(both)["spec"], "status": m{"a": "b"}}, false},
 		{"the stanza changes", spec(both), spec(m{"centralAuthModes": m{"jwt": true}}), true},
-		{"an alias appears", spec(both), spec(m{"centralAuthModes": both["centralAuthModes"], "central_auth_modes": m{}}), true},
+		{"an alias appears", spec(both), spec(m{"centralAuthModes": both["centralAuthModes"], "central_auth_modes": m{}}),
+			true},
 		{"xcp becomes null", spec(both), spec(nil), true},
 		{"xcp goes", spec(both), m{"spec": m{"components": m{}}}, true},
 		{"components goes", spec(both), m{"spec": m{}}, true},
 		{"spec goes", spec(both), m{}, true},
 		{"components becomes a list", spec(both), m{"spec": m{"components": []any{"xcp"}}}, true},
-		{"components stays a list", m{"spec": m{"components": []any{"xcp"}}}, m{"spec": m{"components": []any{"xcp"}}, "metadata": m{"labels": m{"a": "b"}}}, false},
+		{"components stays a list", m{"spec": m{"components": []any{"xcp"}}},
+			m{"spec": m{"components": []any{"xcp"}}, "metadata": m{"labels": m{"a": "b"}}}, false},
 		{"spec stays a string", m{"spec": "x"}, m{"spec": "x"}, false},
 		{"spec becomes another string", m{"spec": "x"}, m{"spec": "y"}, true},
 		{"a spec with both modes on appears", m{}, spec(both), false},
 		{"a spec appears", m{}, spec(m{}), true},
-		{"its last finalizer goes", m{"spec": spec(both)["spec"], "metadata": m{"deletionTimestamp": "2026-01-02T12:00:00Z", "finalizers": []any{"a"}}},
+		{"its last finalizer goes", m{"spec": spec(both)["spec"], "metadata": m{"deletionTimestamp": "2026-01-02T12:00:00Z",
+			"finalizers": []any{"a"}}},
 			m{"spec": m{}, "metadata": m{"deletionTimestamp": "2026-01-02T12:00:00Z"}}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -167,7 +167,8 @@ func TestTheCertManagerLeafIsOfACAThatOutlivesItAndKeepsItsKey(t *testing.T) {
 		}
 	}
 	leaf, root := certs["xcpauth-webhook"], certs["xcpauth-webhook-root"]
-	if by := issuers[leaf.Spec.IssuerRef.Name].Spec.CA; by == nil || by.SecretName != root.Spec.SecretName || !root.Spec.IsCA {
+	if by := issuers[leaf.Spec.IssuerRef.Name].Spec.CA; by == nil || by.SecretName != root.Spec.SecretName ||
+		!root.Spec.IsCA {
 		t.Errorf("the leaf is not issued by the root: %+v", issuers)
 	}
 	if issuers[root.Spec.IssuerRef.Name].Spec.SelfSigned == nil {

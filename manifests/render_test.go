@@ -108,7 +108,8 @@ func TestTheWebhookGuardsOnlyManagementPlanesAndFailsClosedForThose(t *testing.T
 	type op = admissionregistrationv1.OperationType
 	for _, overlay := range overlays {
 		t.Run(overlay, func(t *testing.T) {
-			confs := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, overlay), "ValidatingWebhookConfiguration")
+			confs := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, overlay),
+				"ValidatingWebhookConfiguration")
 			if len(confs) != 1 || len(confs[0].Webhooks) != 2 {
 				t.Fatalf("want one configuration with two webhooks: %v", confs)
 			}
@@ -125,12 +126,15 @@ func TestTheWebhookGuardsOnlyManagementPlanesAndFailsClosedForThose(t *testing.T
 			} {
 				w := confs[0].Webhooks[i]
 				rule := admissionregistrationv1.RuleWithOperations{Operations: want.operations, Rule: admissionregistrationv1.Rule{
-					APIGroups: []string{"install.tetrate.io"}, APIVersions: []string{"*"}, Resources: []string{"managementplanes"}, Scope: w.Rules[0].Scope}}
+					APIGroups: []string{"install.tetrate.io"}, APIVersions: []string{"*"}, Resources: []string{"managementplanes"},
+					Scope: w.Rules[0].Scope}}
 				if d := cmp.Diff([]admissionregistrationv1.RuleWithOperations{rule}, w.Rules); d != "" {
 					t.Errorf("%s: rules (-want +got):\n%s", w.Name, d)
 				}
-				if *w.FailurePolicy != want.policy || *w.TimeoutSeconds != 5 || *w.SideEffects != want.effects || *w.MatchPolicy != "Equivalent" {
-					t.Errorf("%s: failurePolicy %s, timeoutSeconds %d, sideEffects %s, matchPolicy %s", w.Name, *w.FailurePolicy, *w.TimeoutSeconds, *w.SideEffects, *w.MatchPolicy)
+				if *w.FailurePolicy != want.policy || *w.TimeoutSeconds != 5 || *w.SideEffects != want.effects ||
+					*w.MatchPolicy != "Equivalent" {
+					t.Errorf("%s: failurePolicy %s, timeoutSeconds %d, sideEffects %s, matchPolicy %s", w.Name, *w.FailurePolicy,
+						*w.TimeoutSeconds, *w.SideEffects, *w.MatchPolicy)
 				}
 				if w.ObjectSelector != nil || w.NamespaceSelector != nil {
 					t.Errorf("%s: a selector is something that a user can step around", w.Name)
@@ -155,7 +159,8 @@ func TestTheRightToOverrideIsShippedAndBoundToNobody(t *testing.T) {
 			if i < 0 {
 				t.Fatal("there is no ClusterRole xcpauth-override")
 			}
-			want := []rbacv1.PolicyRule{{APIGroups: []string{"install.tetrate.io"}, Resources: []string{"managementplanes"}, Verbs: []string{"override"}}}
+			want := []rbacv1.PolicyRule{{APIGroups: []string{"install.tetrate.io"}, Resources: []string{"managementplanes"},
+				Verbs: []string{"override"}}}
 			if d := cmp.Diff(want, roles[i].Rules); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
@@ -235,7 +240,8 @@ func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 				edgeSecrets: {{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "update"}}},
 				"Role/xcpauth-webhook-certificate": {{APIGroups: []string{""}, Resources: []string{"secrets"},
 					ResourceNames: []string{"xcpauth-webhook-cert"}, Verbs: []string{"get", "update"}}},
-				"ClusterRole/xcpauth-webhook-certificate": {{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"validatingwebhookconfigurations"},
+				"ClusterRole/xcpauth-webhook-certificate": {{APIGroups: []string{"admissionregistration.k8s.io"},
+					Resources:     []string{"validatingwebhookconfigurations"},
 					ResourceNames: []string{"xcpauth-webhook"}, Verbs: []string{"get", "update"}}},
 			} {
 				if name != edgeSecrets && overlay == "cert-manager" {
@@ -278,7 +284,8 @@ func TestTheWebhookRunsTwiceRestrictedAndIsNeverRolledToZero(t *testing.T) {
 				t.Errorf("replicas %d, maxUnavailable %v", *d.Spec.Replicas, d.Spec.Strategy.RollingUpdate.MaxUnavailable)
 			}
 			c := d.Spec.Template.Spec.Containers[0]
-			if s := c.SecurityContext; !*d.Spec.Template.Spec.SecurityContext.RunAsNonRoot || !*s.ReadOnlyRootFilesystem || *s.AllowPrivilegeEscalation || !slices.Contains(s.Capabilities.Drop, "ALL") {
+			if s := c.SecurityContext; !*d.Spec.Template.Spec.SecurityContext.RunAsNonRoot || !*s.ReadOnlyRootFilesystem ||
+				*s.AllowPrivilegeEscalation || !slices.Contains(s.Capabilities.Drop, "ALL") {
 				t.Errorf("security context %+v", s)
 			}
 			if rotates := !slices.Contains(c.Args, "--rotate-certificates=false"); rotates != (overlay == "self-signed") {

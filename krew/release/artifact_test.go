@@ -22,9 +22,11 @@ func TestArchiveHoldsTheBinaryTheLicenceAndTheCompletion(t *testing.T) {
 		want []string
 	}{
 		{artifact{platform{"linux", "amd64"}, plugin}, "kubectl-xcpauth_v1.2.3_linux_amd64.tar.gz",
-			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth -rwxr-xr-x binary", "kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
+			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth -rwxr-xr-x binary",
+				"kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
 		{artifact{platform{"darwin", "arm64"}, plugin}, "kubectl-xcpauth_v1.2.3_darwin_arm64.tar.gz",
-			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth -rwxr-xr-x binary", "kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
+			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth -rwxr-xr-x binary",
+				"kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
 		{artifact{platform{"windows", "amd64"}, plugin}, "kubectl-xcpauth_v1.2.3_windows_amd64.zip",
 			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth.exe -rwxr-xr-x binary"}},
 		{artifact{platform{"linux", "arm64"}, webhook}, "xcpauth-webhook_v1.2.3_linux_arm64.tar.gz",

@@ -33,30 +33,35 @@ func image(a artifact, b build, binary, license []byte) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("packing the image's layer: %w", err)
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed)), nil }, tarball.WithMediaType(types.OCILayer))
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(packed)),
+			nil
+	}, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, fmt.Errorf("making the image's layer: %w", err)
 	}
 	date := v1.Time{Time: b.Date}
 	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	configured, err := mutate.ConfigFile(base, &v1.ConfigFile{OS: a.OS, Architecture: a.Arch, Created: date, RootFS: v1.RootFS{Type: "layers"}, Config: v1.Config{
-		User:       imageUser,
-		Entrypoint: []string{"/" + a.binary()},
-		WorkingDir: "/",
-		Labels: map[string]string{
-			"org.opencontainers.image.title":       a.name,
-			"org.opencontainers.image.description": "Admission webhook that denies the edits of a ManagementPlane that would cut a member off from its hub.",
-			"org.opencontainers.image.source":      "https://github.com/xcpauth/kubectl-xcpauth",
-			"org.opencontainers.image.licenses":    "Apache-2.0",
-			"org.opencontainers.image.version":     b.Version,
-			"org.opencontainers.image.revision":    b.Commit,
-			"org.opencontainers.image.created":     b.Date.Format(time.RFC3339),
-		},
-	}})
+	configured, err := mutate.ConfigFile(base, &v1.ConfigFile{OS: a.OS, Architecture: a.Arch, Created: date,
+		RootFS: v1.RootFS{Type: "layers"}, Config: v1.Config{
+			User:       imageUser,
+			Entrypoint: []string{"/" + a.binary()},
+			WorkingDir: "/",
+			Labels: map[string]string{
+				"org.opencontainers.image.title":       a.name,
+				"org.opencontainers.image.description": "Admission webhook that denies the edits of a ManagementPlane that would cut a member off from its hub.",
+				"org.opencontainers.image.source":      "https://github.com/xcpauth/kubectl-xcpauth",
+				"org.opencontainers.image.licenses":    "Apache-2.0",
+				"org.opencontainers.image.version":     b.Version,
+				"org.opencontainers.image.revision":    b.Commit,
+				"org.opencontainers.image.created":     b.Date.Format(time.RFC3339),
+			},
+		}})
 	if err != nil {
 		return nil, fmt.Errorf("configuring the image: %w", err)
 	}
-	return mutate.Append(configured, mutate.Addendum{Layer: layer, History: v1.History{Created: date, CreatedBy: "krew/release"}})
+	return mutate.Append(configured, mutate.Addendum{Layer: layer, History: v1.History{Created: date,
+		CreatedBy: "krew/release"}})
 }
 
 // imageIndex is the image for several platforms.
@@ -70,7 +75,8 @@ func index(images map[platform]v1.Image) (*imageIndex, error) {
 	joined := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, p := range all { // in this order, so that the digest does not depend on a map's
 		if img, ok := images[p]; ok {
-			joined = mutate.AppendManifests(joined, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: p.OS, Architecture: p.Arch}}})
+			joined = mutate.AppendManifests(joined, mutate.IndexAddendum{Add: img,
+				Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: p.OS, Architecture: p.Arch}}})
 		}
 	}
 	digest, err := joined.Digest()
@@ -92,7 +98,8 @@ func (i *imageIndex) archive(b build) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the image: %w", err)
 	}
-	if err := path.AppendIndex(i.index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": b.Version})); err != nil {
+	if err := path.AppendIndex(i.index,
+		layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": b.Version})); err != nil {
 		return nil, fmt.Errorf("writing the image: %w", err)
 	}
 	var packed bytes.Buffer
@@ -109,7 +116,8 @@ func (i *imageIndex) archive(b build) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(inside), Mode: 0o644, Size: int64(len(content)), ModTime: b.Date, Format: tar.FormatUSTAR}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(inside), Mode: 0o644, Size: int64(len(content)),
+			ModTime: b.Date, Format: tar.FormatUSTAR}
 		if err := t.WriteHeader(h); err != nil {
 			return err
 		}
@@ -131,7 +139,8 @@ func (i *imageIndex) push(ctx context.Context, reference string) error {
 	if err != nil {
 		return fmt.Errorf("-push is %q; pass a repository with a tag, such as registry.example.com/xcpauth-webhook:v0.1.0: %w", reference, err)
 	}
-	if err := remote.WriteIndex(tag, i.index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
+	if err := remote.WriteIndex(tag, i.index, remote.WithContext(ctx),
+		remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
 		return fmt.Errorf("pushing the image to %s: %w", tag, err)
 	}
 	return nil

@@ -70,10 +70,12 @@ func TestTheImageIsABinaryOnNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/xcpauth-webhook"}) || c.OS != d.Platform.OS || c.Architecture != d.Platform.Architecture || !c.Created.Equal(date) {
+		if c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/xcpauth-webhook"}) ||
+			c.OS != d.Platform.OS || c.Architecture != d.Platform.Architecture || !c.Created.Equal(date) {
 			t.Errorf("%s: config %+v of %s for %s/%s", d.Platform, c.Config, c.Created, c.OS, c.Architecture)
 		}
-		for label, want := range map[string]string{"version": "v1.2.3", "revision": "0123", "created": "2026-01-31T10:00:00Z", "licenses": "Apache-2.0", "title": "xcpauth-webhook"} {
+		for label, want := range map[string]string{"version": "v1.2.3", "revision": "0123", "created": "2026-01-31T10:00:00Z",
+			"licenses": "Apache-2.0", "title": "xcpauth-webhook"} {
 			if got := c.Config.Labels["org.opencontainers.image."+label]; got != want {
 				t.Errorf("%s: label %s is %q, want %q", d.Platform, label, got, want)
 			}
@@ -90,7 +92,8 @@ func TestTheImageIsABinaryOnNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := unpack(t, "layer.tar.gz", packed), []string{"LICENSE -rw-r--r-- licence", "xcpauth-webhook -rwxr-xr-x binary-" + c.Architecture}; !slices.Equal(got, want) {
+		if got, want := unpack(t, "layer.tar.gz", packed), []string{"LICENSE -rw-r--r-- licence",
+			"xcpauth-webhook -rwxr-xr-x binary-" + c.Architecture}; !slices.Equal(got, want) {
 			t.Errorf("%s: the layer holds %q, want %q", d.Platform, got, want)
 		}
 	}
@@ -121,7 +124,8 @@ func TestTheImagesArchiveIsAnOCILayout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !strings.Contains(string(files["oci-layout"]), "imageLayoutVersion") || !strings.Contains(string(files["index.json"]), i.digest.String()) {
+	if !strings.Contains(string(files["oci-layout"]), "imageLayoutVersion") ||
+		!strings.Contains(string(files["index.json"]), i.digest.String()) {
 		t.Errorf("oci-layout %q, index.json %q", files["oci-layout"], files["index.json"])
 	}
 	if _, ok := files["blobs/sha256/"+i.digest.Hex]; !ok {
@@ -168,7 +172,8 @@ func TestTheInstallationNamesTheImageByItsDigest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(got), "        image: registry.example.com/team/hook:v1.2.3@sha256:abc\n") || strings.Contains(string(got), ":devel") {
+		if !strings.Contains(string(got), "        image: registry.example.com/team/hook:v1.2.3@sha256:abc\n") ||
+			strings.Contains(string(got), ":devel") {
 			t.Errorf("%s does not name the image by its digest", i.name)
 		}
 		reviewed, err := os.ReadFile(filepath.Join(root, "manifests", "testdata", i.overlay+".yaml"))
@@ -187,16 +192,19 @@ func TestTheInstallationNamesTheImageByItsDigest(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "manifests", "testdata"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "manifests", "testdata", "self-signed.yaml"), []byte("image: other\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "manifests", "testdata", "self-signed.yaml"), []byte("image: other\n"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := install(dir, named, "self-signed", "", "a", "b"); err == nil || !strings.Contains(err.Error(), "0 times") {
+	if _, err := install(dir, named, "self-signed", "", "a", "b"); err == nil ||
+		!strings.Contains(err.Error(), "0 times") {
 		t.Errorf("a manifest without the image: %v", err)
 	}
 }
 
 func TestARepositoryIsAReferenceWithoutItsTag(t *testing.T) {
-	for reference, want := range map[string]string{"ghcr.io/a/b:v1": "ghcr.io/a/b", "localhost:5000/b": "localhost:5000/b", "localhost:5000/b:v1": "localhost:5000/b"} {
+	for reference, want := range map[string]string{"ghcr.io/a/b:v1": "ghcr.io/a/b", "localhost:5000/b": "localhost:5000/b",
+		"localhost:5000/b:v1": "localhost:5000/b"} {
 		if got := repositoryOf(reference); got != want {
 			t.Errorf("%s: %s, want %s", reference, got, want)
 		}
@@ -204,7 +212,8 @@ func TestARepositoryIsAReferenceWithoutItsTag(t *testing.T) {
 }
 
 func TestOnlyTheWebhooksImageCanBePushed(t *testing.T) {
-	if err := run([]string{"-push", "registry.example.com/a:v1"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "pass -webhook too") {
+	if err := run([]string{"-push", "registry.example.com/a:v1"}, io.Discard, io.Discard); err == nil ||
+		!strings.Contains(err.Error(), "pass -webhook too") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -212,7 +221,8 @@ func TestOnlyTheWebhooksImageCanBePushed(t *testing.T) {
 func TestAnEarlierInstallationIsSweptOut(t *testing.T) {
 	dist := t.TempDir()
 	kept := filepath.Join(dist, "notes.txt")
-	for _, file := range []string{kept, filepath.Join(dist, "install.yaml"), filepath.Join(dist, "install-cert-manager.yaml"), filepath.Join(dist, "xcpauth-webhook_v0.0.1_image.tar")} {
+	for _, file := range []string{kept, filepath.Join(dist, "install.yaml"),
+		filepath.Join(dist, "install-cert-manager.yaml"), filepath.Join(dist, "xcpauth-webhook_v0.0.1_image.tar")} {
 		if err := os.WriteFile(file, nil, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,8 @@ import (
 // manifests holds those files to what kustomize renders, so nothing has to be rendered here.
 var installs = []struct{ name, overlay, says string }{
 	{"install.yaml", "self-signed", "makes and rotates its certificate itself"},
-	{"install-cert-manager.yaml", "cert-manager", "has its certificate from the cluster's cert-manager, which must be installed"},
+	{"install-cert-manager.yaml", "cert-manager",
+		"has its certificate from the cluster's cert-manager, which must be installed"},
 }
 
 // webhookImage is the image that the manifests name in a checkout.

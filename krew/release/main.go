@@ -5,8 +5,8 @@
 //  2. Compile the plugin for each platform, and the webhook for linux, without cgo and without paths of this machine.
 //  3. Pack each binary with the LICENSE (and the plugin's completion script) into an archive whose bytes depend on
 //     nothing but its content and the date of the commit.
-//  4. With -webhook, put its binaries into an image on an empty base, and name that image by its digest in install.yaml and
-//     install-cert-manager.yaml. With -push, push it.
+//  4. With -webhook, put its binaries into an image on an empty base, and name that image by its digest in install.yaml
+//     and install-cert-manager.yaml. With -push, push it.
 //  5. Write the checksums.
 //  6. Render the manifest from krew/xcpauth.yaml.tmpl.
 //
@@ -57,17 +57,22 @@ func run(args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.StringVar(&o.root, "root", ".", "root of the checkout")
-	flags.StringVar(&o.dist, "dist", "dist", "directory to write archives, checksums and manifest to; what it held of them is replaced")
+	flags.StringVar(&o.dist, "dist", "dist",
+		"directory to write archives, checksums and manifest to; what it held of them is replaced")
 	flags.StringVar(&o.manifest, "manifest", "",
 		"write the manifest to this file too, as a release does to krew/xcpauth.yaml")
-	flags.StringVar(&o.baseURL, "base-url", "https://github.com/xcpauth/kubectl-xcpauth/releases/download", "where archives will be downloaded from; the version and the name follow")
+	flags.StringVar(&o.baseURL, "base-url", "https://github.com/xcpauth/kubectl-xcpauth/releases/download",
+		"where archives will be downloaded from; the version and the name follow")
 	list := flags.String("platforms", "all", `os/arch pairs, comma-separated, or "all"`)
 	flags.BoolVar(&o.webhook, "webhook", false, "build the webhook for the linux platforms too")
-	flags.StringVar(&o.image, "image", "", "repository of the webhook's image that install.yaml names; default that of -push, or ghcr.io/xcpauth/xcpauth-webhook")
-	flags.StringVar(&o.push, "push", "", "push the webhook's image to this reference with a tag; credentials are those that docker or podman have stored")
+	flags.StringVar(&o.image, "image", "",
+		"repository of the webhook's image that install.yaml names; default that of -push, or ghcr.io/xcpauth/xcpauth-webhook")
+	flags.StringVar(&o.push, "push", "",
+		"push the webhook's image to this reference with a tag; credentials are those that docker or podman have stored")
 	flags.StringVar(&o.build.Version, "version", "", "version; default from git")
 	flags.StringVar(&o.build.Commit, "commit", "", "commit; default from git")
-	date := flags.String("date", "", "date in RFC 3339, in the binaries and of the files in archives; default that of the commit")
+	date := flags.String("date", "",
+		"date in RFC 3339, in the binaries and of the files in archives; default that of the commit")
 	printed := flags.String("print", "", `print "version" or "ldflags" and build nothing`)
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -218,7 +223,8 @@ func sweep(dist string) error {
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", dist, err)
 	}
-	for _, pattern := range []string{plugin.name + "_*", webhook.name + "_*", "checksums.txt", "xcpauth.yaml", "install*.yaml"} {
+	for _, pattern := range []string{plugin.name + "_*", webhook.name + "_*", "checksums.txt", "xcpauth.yaml",
+		"install*.yaml"} {
 		old, err := filepath.Glob(filepath.Join(dist, pattern))
 		if err != nil {
 			return fmt.Errorf("looking into %s: %w", dist, err)

@@ -41,7 +41,8 @@ func TestManifestInTheTreeIsRendered(t *testing.T) {
 		at := p.Selector.MatchLabels
 		m.Platforms = append(m.Platforms, entry{OS: at.OS, Arch: at.Arch, URI: p.URI, SHA256: p.SHA256, Bin: p.Bin})
 		a := artifact{at, plugin}
-		want := "https://github.com/xcpauth/kubectl-xcpauth/releases/download/" + m.Version + "/" + a.archive(build{Version: m.Version})
+		want := "https://github.com/xcpauth/kubectl-xcpauth/releases/download/" + m.Version + "/" +
+			a.archive(build{Version: m.Version})
 		if p.URI != want || p.Bin != a.binary() {
 			t.Errorf("%s/%s: %s with %s, want %s with %s", at.OS, at.Arch, p.URI, p.Bin, want, a.binary())
 		}

@@ -27,7 +27,8 @@ var epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // ldflags are the linker's flags: no symbol table, no debug information, and the build's name in package main.
 func (b build) ldflags() string {
-	return fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", b.Version, b.Commit, b.Date.Format(time.RFC3339))
+	return fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", b.Version, b.Commit,
+		b.Date.Format(time.RFC3339))
 }
 
 // name fills in what was not given by flags from git. Outside a repository the build is an unnamed snapshot, said so.
@@ -53,10 +54,12 @@ func name(root string, given build, date string, log io.Writer) (build, error) {
 	}
 	given.Date = given.Date.UTC()
 	if !semver.MatchString(given.Version) {
-		return build{}, fmt.Errorf("version %q is not a semantic version with v in front; pass one such as v0.1.0", given.Version)
+		return build{}, fmt.Errorf("version %q is not a semantic version with v in front; pass one such as v0.1.0",
+			given.Version)
 	}
 	if given.Date.Before(epoch) {
-		return build{}, fmt.Errorf("date %s is before 1980, which a zip archive cannot hold; pass a later -date", given.Date.Format(time.RFC3339))
+		return build{}, fmt.Errorf("date %s is before 1980, which a zip archive cannot hold; pass a later -date",
+			given.Date.Format(time.RFC3339))
 	}
 	return given, nil
 }
@@ -104,7 +107,8 @@ const identifier = `(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)`
 
 var (
 	// semver is the grammar of https://semver.org with v, without build metadata, which is no good in a file's name.
-	semver = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-` + identifier + `(?:\.` + identifier + `)*)?$`)
+	semver = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-` + identifier + `(?:\.` +
+		identifier + `)*)?$`)
 	// long is what git describe --long prints where there is a tag: tag, commits since, abbreviated hash.
 	long = regexp.MustCompile(`^(.+)-(\d+)-g([0-9a-f]+)$`)
 )

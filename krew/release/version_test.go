@@ -92,7 +92,8 @@ func TestBuildIsNamedByGit(t *testing.T) {
 	git("commit", "-q", "-m", "one")
 	head := git("rev-parse", "HEAD")
 	snapshot := "v0.1.0-snapshot.g" + head[:12]
-	if got := named(build{}, ""); got.Version != snapshot || got.Commit != head || got.Date.Format("2006-01-02T15:04:05Z07:00") != "2026-01-31T10:00:00Z" {
+	if got := named(build{}, ""); got.Version != snapshot || got.Commit != head ||
+		got.Date.Format("2006-01-02T15:04:05Z07:00") != "2026-01-31T10:00:00Z" {
 		t.Errorf("a commit without a tag: got %+v, want %s of %s at 10:00 UTC", got, snapshot, head)
 	}
 	write("krew/xcpauth.yaml", "two\n")
@@ -109,7 +110,8 @@ func TestBuildIsNamedByGit(t *testing.T) {
 		t.Errorf("a tag on the commit: got %s, want v0.2.0", got.Version)
 	}
 	given := build{Version: "v9.9.9", Commit: "c"}
-	if got := named(given, "2020-02-02T02:02:02Z"); got.Version != "v9.9.9" || got.Commit != "c" || got.Date.Year() != 2020 {
+	if got := named(given, "2020-02-02T02:02:02Z"); got.Version != "v9.9.9" || got.Commit != "c" ||
+		got.Date.Year() != 2020 {
 		t.Errorf("flags win over git: got %+v", got)
 	}
 	for _, bad := range []struct {

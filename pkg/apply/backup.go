@@ -32,7 +32,8 @@ func (w writer) backUp(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 	to := copyRef(p, p.BackupAs)
 	made := plan.Write{Context: p.Context, Object: to, Op: plan.OpCreate, After: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": live["type"], "data": live["data"],
-		"metadata": map[string]any{"name": to.Name, "namespace": to.Namespace, "labels": map[string]any{"app.kubernetes.io/managed-by": FieldManager}},
+		"metadata": map[string]any{"name": to.Name, "namespace": to.Namespace,
+			"labels": map[string]any{"app.kubernetes.io/managed-by": FieldManager}},
 	}}
 	wrote, err := w.create(ctx, c, made, nil)
 	if err != nil {
@@ -43,7 +44,8 @@ func (w writer) backUp(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 	}
 	there, err := Get(ctx, c, to)
 	if err != nil {
-		return fmt.Errorf("nothing was written, since the copy of %s in %s could not be read back: %s", p.Object, p.Context, observe.Explain(err))
+		return fmt.Errorf("nothing was written, since the copy of %s in %s could not be read back: %s", p.Object, p.Context,
+			observe.Explain(err))
 	}
 	if reflect.DeepEqual(there["data"], live["data"]) {
 		return nil
@@ -63,7 +65,8 @@ func (w writer) backUp(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 }
 
 // deleteWithBackup deletes an object that was copied as it is: one that changes meanwhile is copied again.
-func (w writer) deleteWithBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
+func (w writer) deleteWithBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
+	still func() error) (bool, error) {
 	var changed *engine.ChangedError
 	for range conflictRetries {
 		live, err := Get(ctx, c, p.Object)
@@ -88,11 +91,13 @@ func (w writer) deleteWithBackup(ctx context.Context, c *kubeconfig.Cluster, p p
 			return wrote, err
 		}
 	}
-	return false, fmt.Errorf("deleting %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
+	return false, fmt.Errorf("deleting %s in %s: somebody else keeps changing it; run the command again",
+		p.Object, p.Context)
 }
 
 // recreateFromBackup makes an object again from its copy; one that is there again is left as it is.
-func (w writer) recreateFromBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
+func (w writer) recreateFromBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
+	still func() error) (bool, error) {
 	from, err := Get(ctx, c, copyRef(p, p.RestoreFrom))
 	if err != nil {
 		if !apierrors.IsNotFound(err) {

@@ -19,7 +19,8 @@ func TestASecretIsDeletedWithItsCopyAndMadeAgain(t *testing.T) {
 	copied := func(text string) apifake.Object {
 		return apifake.Secret("ns", "before", map[string]string{"jwt": text})
 	}
-	remove := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "token", UID: "uid-token"}, Op: plan.OpDelete, BackupAs: "before"}
+	remove := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret",
+		Namespace: "ns", Name: "token", UID: "uid-token"}, Op: plan.OpDelete, BackupAs: "before"}
 	again, any := remove.Undo()
 	if !any {
 		t.Fatal("what is kept has no way back")
@@ -37,8 +38,10 @@ func TestASecretIsDeletedWithItsCopyAndMadeAgain(t *testing.T) {
 		changed         bool
 	}{
 		{"it is kept already", "", remove, []apifake.Object{token, copied("old")}, []string{deleted}, "", false},
-		{"an older copy is replaced first", "", remove, []apifake.Object{token, copied("older")}, []string{`PATCH before {"data":{"jwt":"b2xk"}}`, deleted}, "", false},
-		{"a copy that cannot be read is none", "before", remove, []apifake.Object{token, copied("old")}, nil, "could not be read back", false},
+		{"an older copy is replaced first", "", remove, []apifake.Object{token, copied("older")},
+			[]string{`PATCH before {"data":{"jwt":"b2xk"}}`, deleted}, "", false},
+		{"a copy that cannot be read is none", "before", remove, []apifake.Object{token, copied("old")}, nil,
+			"could not be read back", false},
 		{"it is gone already", "", remove, nil, nil, "", false},
 		{"it is another one by now", "", another, []apifake.Object{token, copied("old")}, nil, "re-created", true},
 		{"it is made again", "", again, []apifake.Object{copied("old")},
@@ -46,12 +49,14 @@ func TestASecretIsDeletedWithItsCopyAndMadeAgain(t *testing.T) {
 		{"one that is there is left", "", again, []apifake.Object{token, copied("older")}, nil, "", false},
 		{"one that is there, and no copy", "", again, []apifake.Object{token}, nil, "", false},
 		{"neither is there", "", again, nil, nil, "being deleted", true},
-		{"the copy cannot be read", "before", again, []apifake.Object{token}, nil, "reading the copy of Secret ns/token in edge", false},
+		{"the copy cannot be read", "before", again, []apifake.Object{token}, nil,
+			"reading the copy of Secret ns/token in edge", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			live, wrote := writes(t, tc.forbidden, tc.objects...)
 			did, err := live.Write(t.Context(), tc.patch, nil)
-			if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) || errors.As(err, &changed) != tc.changed {
+			if (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) ||
+				errors.As(err, &changed) != tc.changed {
 				t.Errorf("error %v, want %q", err, tc.says)
 			}
 			var got []string

@@ -24,13 +24,17 @@ func TestADryRunAsksTheRuleOfTheHubThatTheStepIsAbout(t *testing.T) {
 		{"standby", both, jwtOnly, false},
 		{"standby", jwtOnly, both, true},
 	} {
-		f := plan.State{Hub: plan.Hub{HubDeclaration: plan.HubDeclaration{Accepts: tc.hub}}, Standby: &plan.Hub{HubDeclaration: plan.HubDeclaration{Accepts: tc.standby}}, Members: []plan.Member{{Identity: plan.Identity{Name: "edge-1"},
-			Evidence: guard.Member{Presents: []guard.Cred{"mtls"}, Until: now.Add(time.Hour)}}}}
+		f := plan.State{Hub: plan.Hub{HubDeclaration: plan.HubDeclaration{Accepts: tc.hub}},
+			Standby: &plan.Hub{HubDeclaration: plan.HubDeclaration{Accepts: tc.standby}},
+			Members: []plan.Member{{Identity: plan.Identity{Name: "edge-1"},
+				Evidence: guard.Member{Presents: []guard.Cred{"mtls"}, Until: now.Add(time.Hour)}}}}
 		step := plan.Step{ID: "close", Member: tc.about, Withdraws: &jwtOnly}
 		l := &Live{}
 		said, _ := l.DryRun(t.Context(), f, plan.Plan{Waves: []plan.Wave{{Steps: []plan.Step{step}}}})
-		if got := strings.Contains(strings.Join(said["close"], " "), "not sent: today edge-1 may still present mtls"); got != tc.refused {
-			t.Errorf("%s, of a hub that accepts %v and a standby that accepts %v: refused is %v (%v)", tc.about, tc.hub.Accepts, tc.standby.Accepts, got, said)
+		if got := strings.Contains(strings.Join(said["close"], " "),
+			"not sent: today edge-1 may still present mtls"); got != tc.refused {
+			t.Errorf("%s, of a hub that accepts %v and a standby that accepts %v: refused is %v (%v)", tc.about, tc.hub.Accepts,
+				tc.standby.Accepts, got, said)
 		}
 	}
 }

@@ -30,7 +30,8 @@ func (l *Live) ReadJournal(ctx context.Context, home string) (engine.Journal, er
 		return j, fmt.Errorf("reading the journal (%s in %s): %s", engine.JournalRef, home, observe.Explain(err))
 	}
 	data, _ := o["data"].(map[string]any)
-	for key, to := range map[string]any{api.JournalKey: &j.InFlight, api.OriginalsKey: &j.Originals, api.HistoryKey: &j.History} {
+	for key, to := range map[string]any{api.JournalKey: &j.InFlight, api.OriginalsKey: &j.Originals,
+		api.HistoryKey: &j.History} {
 		text, _ := data[key].(string)
 		if text == "" {
 			continue
@@ -76,7 +77,8 @@ func (l *Live) WriteJournal(ctx context.Context, home string, j engine.Journal) 
 	if err != nil {
 		return fmt.Errorf("encoding the journal: %w", err)
 	}
-	err = c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(engine.JournalRef)).Param("fieldManager", FieldManager).Param("force", "true").Body(doc).Do(ctx).Error()
+	err = c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(engine.JournalRef)).Param("fieldManager",
+		FieldManager).Param("force", "true").Body(doc).Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("writing the journal (%s in %s): %s", engine.JournalRef, home, observe.Explain(err))
 	}

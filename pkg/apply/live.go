@@ -97,7 +97,8 @@ func (l *Live) served(ctx context.Context, crd plan.Write) error {
 	if err != nil {
 		return err
 	}
-	list := observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})
+	list := observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})
 	for {
 		err := c.REST.Get().AbsPath(list).Do(ctx).Error()
 		if err == nil {
@@ -194,7 +195,8 @@ func publish(ctx context.Context, c *kubeconfig.Cluster, name string, observed *
 		if why := roster.TakenBackSince(stands.Status, observed.Time); why != "" {
 			return &engine.RetractedError{Why: why}
 		}
-		body["metadata"] = map[string]any{"uid": stands.Metadata["uid"], "resourceVersion": stands.Metadata["resourceVersion"]}
+		body["metadata"] = map[string]any{"uid": stands.Metadata["uid"],
+			"resourceVersion": stands.Metadata["resourceVersion"]}
 	}
 	doc, err := json.Marshal(body)
 	if err != nil {

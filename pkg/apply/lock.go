@@ -26,7 +26,8 @@ import (
 // lockRenew is how often a lock is renewed.
 const lockRenew = 10 * time.Second
 
-var lockRef = plan.Ref{Group: "coordination.k8s.io", Version: "v1", Resource: "leases", Kind: "Lease", Namespace: api.Namespace, Name: api.LockName}
+var lockRef = plan.Ref{Group: "coordination.k8s.io", Version: "v1", Resource: "leases", Kind: "Lease",
+	Namespace: api.Namespace, Name: api.LockName}
 
 // lease is the part of a coordination.k8s.io/v1 Lease that we use.
 type lease struct {
@@ -73,8 +74,8 @@ type leaseLock struct {
 //
 //  1. create the Lease where it is not there, and its namespace where that is missing too;
 //  2. a Lease that nobody holds, that this process holds, or whose holder is a dead process of this machine, is taken;
-//  3. so is one that was not renewed for LockFor, told by its API server's clock alone: by when it was last written, and the
-//     Date of the answer;
+//  3. so is one that was not renewed for LockFor, told by its API server's clock alone: by when it was last written,
+//     and the Date of the answer;
 //  4. any other is another run's.
 func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 	c, err := l.Fleet.Cluster(home)
@@ -93,12 +94,15 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the lock (%s in %s): %s", lockRef, home, observe.Explain(err))
 		}
-		if by := held.Spec.HolderIdentity; by != "" && (by != holder || !strings.Contains(by, "]/")) && !gone(by, holder) && serverNow.Sub(held.written()) < engine.LockFor {
+		if by := held.Spec.HolderIdentity; by != "" && (by != holder || !strings.Contains(by, "]/")) && !gone(by, holder) &&
+			serverNow.Sub(held.written()) < engine.LockFor {
 			return nil, &engine.LockedError{Home: home, Holder: by, Since: held.Spec.AcquireTime}
 		}
 		err = k.take(ctx, held)
-		if apierrors.IsNotFound(err) && held.Metadata.ResourceVersion == "" { // its namespace: to make one takes a right that few need
-			if _, err := l.Write(ctx, plan.Write{Context: home, Op: plan.OpCreate, Object: roster.NamespaceRef(), After: roster.NamespaceObject()}, nil); err != nil {
+		// its namespace: to make one takes a right that few need
+		if apierrors.IsNotFound(err) && held.Metadata.ResourceVersion == "" {
+			if _, err := l.Write(ctx, plan.Write{Context: home, Op: plan.OpCreate, Object: roster.NamespaceRef(),
+				After: roster.NamespaceObject()}, nil); err != nil {
 				return nil, fmt.Errorf("creating the namespace for the lock: %w", err)
 			}
 			err = k.take(ctx, held)
@@ -114,13 +118,15 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 		go k.renew(renewing)
 		return k, nil
 	}
-	return nil, fmt.Errorf("taking the lock (%s in %s): somebody else keeps changing it; run the command again", lockRef, home)
+	return nil, fmt.Errorf("taking the lock (%s in %s): somebody else keeps changing it; run the command again", lockRef,
+		home)
 }
 
 // read gets the Lease and the API server's time. It goes past the REST client, which does not show headers.
 func (k *leaseLock) read(ctx context.Context) (lease, time.Time, error) {
 	var l lease
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.c.REST.Get().AbsPath(ObjectPath(lockRef)).URL().String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.c.REST.Get().AbsPath(ObjectPath(lockRef)).URL().String(),
+		nil)
 	if err != nil {
 		return l, time.Time{}, err
 	}
@@ -160,8 +166,10 @@ func (k *leaseLock) take(ctx context.Context, from lease) error {
 	began := time.Now()
 	now := k.live.Now().UTC().Format(microTime)
 	next := lease{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}
-	next.Metadata.Name, next.Metadata.Namespace, next.Metadata.ResourceVersion = lockRef.Name, lockRef.Namespace, from.Metadata.ResourceVersion
-	next.Spec = leaseSpec{HolderIdentity: k.holder, LeaseDurationSeconds: int(engine.LockFor / time.Second), AcquireTime: from.Spec.AcquireTime, RenewTime: now}
+	next.Metadata.Name, next.Metadata.Namespace, next.Metadata.ResourceVersion = lockRef.Name, lockRef.Namespace,
+		from.Metadata.ResourceVersion
+	next.Spec = leaseSpec{HolderIdentity: k.holder, LeaseDurationSeconds: int(engine.LockFor / time.Second),
+		AcquireTime: from.Spec.AcquireTime, RenewTime: now}
 	if from.Spec.HolderIdentity != k.holder {
 		next.Spec.AcquireTime = now
 	}
@@ -183,9 +191,11 @@ func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
 	}
 	req := k.c.REST.Put().AbsPath(ObjectPath(lockRef))
 	if l.Metadata.ResourceVersion == "" {
-		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: lockRef.Group, Version: lockRef.Version, Resource: lockRef.Resource, Namespace: lockRef.Namespace}))
+		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: lockRef.Group, Version: lockRef.Version,
+			Resource: lockRef.Resource, Namespace: lockRef.Namespace}))
 	}
-	b, err := kubeconfig.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type", "application/json").Body(doc).Do(ctx))
+	b, err := kubeconfig.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type",
+		"application/json").Body(doc).Do(ctx))
 	if err != nil {
 		return stored, err
 	}
@@ -223,7 +233,8 @@ func (k *leaseLock) Held() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.lost == nil && time.Since(k.renewed) >= engine.LockFor {
-		return fmt.Errorf("the lock (%s in %s) could not be renewed for %s; nothing more is written; run the command again", lockRef, k.c.Context, engine.LockFor)
+		return fmt.Errorf("the lock (%s in %s) could not be renewed for %s; nothing more is written; run the command again",
+			lockRef, k.c.Context, engine.LockFor)
 	}
 	return k.lost
 }

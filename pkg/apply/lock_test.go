@@ -26,7 +26,8 @@ func TestAHolderIsGoneOnlyWhenItsVeryMachineSaysSo(t *testing.T) {
 		want                bool
 	}{
 		{"a dead process of this machine", fmt.Sprintf("%s/%d", here, dead), mine, true},
-		{"a dead process of this machine, of somebody else", fmt.Sprintf("%s/%d", strings.Replace(here, "ann", "bob", 1), dead), mine, true},
+		{"a dead process of this machine, of somebody else", fmt.Sprintf("%s/%d", strings.Replace(here, "ann", "bob", 1),
+			dead), mine, true},
 		{"a dead process of this machine, of a user with an @ and a /",
 			fmt.Sprintf("%s/%d", strings.Replace(here, "ann", "arn:aws:sts::1:assumed-role/x/ann@example.com", 1), dead), mine,
 			true},

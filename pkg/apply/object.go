@@ -25,7 +25,8 @@ func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any
 
 // ObjectPath is where the API server has an object.
 func ObjectPath(r plan.Ref) string {
-	return observe.Path(plan.Read{Group: r.Group, Version: r.Version, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name})
+	return observe.Path(plan.Read{Group: r.Group, Version: r.Version, Resource: r.Resource,
+		Namespace: r.Namespace, Name: r.Name})
 }
 
 // UID is that of an object, "" when it has none.

@@ -23,10 +23,12 @@ func TestPublishingLooksWhatStands(t *testing.T) {
 		stands bed.Object
 		says   string
 	}{
-		"an older statement":             {bed.Object{"presents": []any{"jwt"}, "observedTime": now.Add(-time.Minute).Format(time.RFC3339)}, ""},
-		"nothing":                        {bed.Object{}, ""},
-		"taken back before it was seen":  {bed.Object{"observedTime": now.Add(-time.Minute).Format(time.RFC3339)}, ""},
-		"taken back after it was seen":   {bed.Object{"observedTime": now.Add(time.Minute).Format(time.RFC3339)}, "was taken back at"},
+		"an older statement": {bed.Object{"presents": []any{"jwt"},
+			"observedTime": now.Add(-time.Minute).Format(time.RFC3339)}, ""},
+		"nothing":                       {bed.Object{}, ""},
+		"taken back before it was seen": {bed.Object{"observedTime": now.Add(-time.Minute).Format(time.RFC3339)}, ""},
+		"taken back after it was seen": {bed.Object{"observedTime": now.Add(time.Minute).Format(time.RFC3339)},
+			"was taken back at"},
 		"taken back in that very second": {bed.Object{"observedTime": now.Format(time.RFC3339)}, "was taken back at"},
 	} {
 		t.Run(name, func(t *testing.T) {

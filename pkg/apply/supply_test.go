@@ -27,7 +27,8 @@ func (h handed) From() string { return "a test" }
 func (h handed) Makes() bool  { return h.makes }
 func (h handed) Secrets(context.Context, plan.Supply) (all []map[string]any, said []string, err error) {
 	for _, name := range h.names {
-		all = append(all, map[string]any{"metadata": map[string]any{"name": name, "namespace": "ns"}, "data": map[string]any{"jwt": "bmV3"}})
+		all = append(all, map[string]any{"metadata": map[string]any{"name": name, "namespace": "ns"},
+			"data": map[string]any{"jwt": "bmV3"}})
 	}
 	return all, []string{"it rests on this"}, h.err
 }
@@ -54,7 +55,8 @@ func writes(t *testing.T, forbidden string, objects ...apifake.Object) (*Live, f
 		}
 		name := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
 		for _, o := range objects {
-			if n, _ := o["metadata"].(apifake.Object)["name"].(string); r.Method == http.MethodPost && strings.Contains(string(body), `"name":"`+n+`"`) {
+			if n, _ := o["metadata"].(apifake.Object)["name"].(string); r.Method == http.MethodPost &&
+				strings.Contains(string(body), `"name":"`+n+`"`) {
 				apifake.Status(w, http.StatusConflict, "AlreadyExists", n+" already exists")
 				return true
 			}
@@ -86,7 +88,8 @@ func writes(t *testing.T, forbidden string, objects ...apifake.Object) (*Live, f
 }
 
 func TestWhatIsWantedIsReplacedAndWhatIsAddedIsNot(t *testing.T) {
-	supply := plan.Supply{Member: "edge-1", Context: "edge", Namespace: "ns", Wants: []string{"token"}, Adds: []string{"ca"}}
+	supply := plan.Supply{Member: "edge-1", Context: "edge", Namespace: "ns", Wants: []string{"token"},
+		Adds: []string{"ca"}}
 	live, wrote := writes(t, "", apifake.Secret("ns", "token", nil), apifake.Secret("ns", "ca", nil))
 	live.Supplier = handed{names: []string{"token", "ca"}}
 	said, err := live.Supply(t.Context(), supply, nil)
@@ -96,11 +99,13 @@ func TestWhatIsWantedIsReplacedAndWhatIsAddedIsNot(t *testing.T) {
 	if d := cmp.Diff([]string{`PATCH token {"data":{"jwt":"bmV3"}}`}, wrote()); d != "" {
 		t.Errorf("writes (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff([]string{"it rests on this", "wrote Secret ns/token in edge from a test", "Secret ns/ca is in edge by now, and left as it is"}, said); d != "" {
+	if d := cmp.Diff([]string{"it rests on this", "wrote Secret ns/token in edge from a test",
+		"Secret ns/ca is in edge by now, and left as it is"}, said); d != "" {
 		t.Errorf("said (-want +got):\n%s", d)
 	}
 	lost := errors.New("the lock is lost")
-	if _, err := live.Supply(t.Context(), supply, func() error { return lost }); !errors.Is(err, lost) || len(wrote()) != 1 {
+	if _, err := live.Supply(t.Context(), supply, func() error { return lost }); !errors.Is(err, lost) ||
+		len(wrote()) != 1 {
 		t.Errorf("without the lock: %v, wrote %v", err, wrote())
 	}
 }
@@ -116,8 +121,10 @@ func TestADryRunStoresNothingAndAsksNobodyWhoMakesSomething(t *testing.T) {
 		says     string
 	}{
 		{"files are read", handed{names: []string{"token"}}, true, 1, "wrote Secret ns/token"},
-		{"who makes something is not asked", handed{names: []string{"token"}, makes: true}, true, 1, "not asked: a test makes something new"},
-		{"what cannot be had is said", handed{err: errors.New("expired")}, false, 1, "getting the credentials of edge-1 from a test: expired"},
+		{"who makes something is not asked", handed{names: []string{"token"}, makes: true}, true, 1,
+			"not asked: a test makes something new"},
+		{"what cannot be had is said", handed{err: errors.New("expired")}, false, 1,
+			"getting the credentials of edge-1 from a test: expired"},
 		{"no source", nil, false, 1, "pass --tctl or --secrets"},
 	} {
 		live.Supplier = tc.supplier
@@ -132,8 +139,10 @@ func TestADryRunStoresNothingAndAsksNobodyWhoMakesSomething(t *testing.T) {
 }
 
 func TestASecretIsReplacedOnlyOnceItsCopyCanBeReadBack(t *testing.T) {
-	patch := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "ns", Name: "cert"}, BackupAs: "cert-before", SecretField: "key",
-		Before: map[string]any{"data": map[string]any{"tls.crt": "b2xk"}}, After: map[string]any{"data": map[string]any{"tls.crt": "bmV3"}}}
+	patch := plan.Write{Context: "edge", Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret",
+		Namespace: "ns", Name: "cert"}, BackupAs: "cert-before", SecretField: "key",
+		Before: map[string]any{"data": map[string]any{"tls.crt": "b2xk"}},
+		After:  map[string]any{"data": map[string]any{"tls.crt": "bmV3"}}}
 	cert := apifake.Secret("ns", "cert", map[string]string{"tls.crt": "old"})
 	copyOf := func(text string) apifake.Object {
 		return apifake.Secret("ns", "cert-before", map[string]string{"tls.crt": text, text: "x"})
@@ -150,9 +159,12 @@ func TestASecretIsReplacedOnlyOnceItsCopyCanBeReadBack(t *testing.T) {
 		says            string
 	}{
 		{"an older run's copy is replaced first", "", []apifake.Object{cert, copyOf("older")}, fills, []string{
-			`PATCH cert-before {"data":{"older":null,"tls.crt":"b2xk"}}`, `PATCH cert {"data":{"tls.crt":"bmV3","tls.key":"a2V5"},"metadata":{"resourceVersion":null,"uid":"uid-cert"}}`}, ""},
-		{"a copy that cannot be read is none", "cert-before", []apifake.Object{cert, copyOf("older")}, fills, nil, "nothing was written, since the copy of Secret ns/cert in edge could not be read back"},
-		{"without the key nothing is written", "", []apifake.Object{cert, copyOf("older")}, nil, nil, "needs a value that this run was not given (key)"},
+			`PATCH cert-before {"data":{"older":null,"tls.crt":"b2xk"}}`,
+			`PATCH cert {"data":{"tls.crt":"bmV3","tls.key":"a2V5"},"metadata":{"resourceVersion":null,"uid":"uid-cert"}}`}, ""},
+		{"a copy that cannot be read is none", "cert-before", []apifake.Object{cert, copyOf("older")}, fills, nil,
+			"nothing was written, since the copy of Secret ns/cert in edge could not be read back"},
+		{"without the key nothing is written", "", []apifake.Object{cert, copyOf("older")}, nil, nil,
+			"needs a value that this run was not given (key)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			live, wrote := writes(t, tc.forbidden, tc.objects...)

@@ -87,7 +87,8 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 		switch {
 		case p.Object.UID != "" && UID(live) != p.Object.UID:
 			return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
-		case patch.Matches(live, p.After, p.ListsByName), p.SatisfiedBy != nil && patch.Matches(live, p.SatisfiedBy, p.ListsByName):
+		case patch.Matches(live, p.After, p.ListsByName), p.SatisfiedBy != nil &&
+			patch.Matches(live, p.SatisfiedBy, p.ListsByName):
 			return false, nil
 		case !w.dryRun && !patch.Matches(live, p.Before, p.ListsByName):
 			return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
@@ -130,7 +131,8 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 		}
 		return err == nil, w.explain(p, err)
 	}
-	return false, fmt.Errorf("changing %s in %s: somebody else keeps changing it; run the command again", p.Object, p.Context)
+	return false, fmt.Errorf("changing %s in %s: somebody else keeps changing it; run the command again",
+		p.Object, p.Context)
 }
 
 func (w writer) create(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
@@ -148,8 +150,10 @@ func (w writer) create(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 	if err != nil {
 		return false, fmt.Errorf("encoding %s: %w", p.Object, err)
 	}
-	collection := observe.Path(plan.Read{Group: p.Object.Group, Version: p.Object.Version, Resource: p.Object.Resource, Namespace: p.Object.Namespace})
-	err = w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type", "application/json").Body(doc)).Do(ctx).Error()
+	collection := observe.Path(plan.Read{Group: p.Object.Group, Version: p.Object.Version, Resource: p.Object.Resource,
+		Namespace: p.Object.Namespace})
+	err = w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type",
+		"application/json").Body(doc)).Do(ctx).Error()
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
 	}
@@ -179,7 +183,8 @@ func (w writer) remove(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 }
 
 // removeAt deletes an object at one resourceVersion, at any when that is empty.
-func (w writer) removeAt(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, version string, still func() error) (bool, error) {
+func (w writer) removeAt(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, version string,
+	still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
 			return false, err
@@ -203,7 +208,8 @@ func (w writer) removeAt(ctx context.Context, c *kubeconfig.Cluster, p plan.Writ
 	if err != nil {
 		return false, fmt.Errorf("encoding the deletion of %s: %w", p.Object, err)
 	}
-	err = c.REST.Delete().AbsPath(ObjectPath(p.Object)).SetHeader("Content-Type", "application/json").Body(doc).Do(ctx).Error()
+	err = c.REST.Delete().AbsPath(ObjectPath(p.Object)).SetHeader("Content-Type",
+		"application/json").Body(doc).Do(ctx).Error()
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil

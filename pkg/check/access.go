@@ -100,15 +100,22 @@ func grouped(needs []plan.Permission, ns string) []rule {
 		if n.Name != "" {
 			r.names = []string{n.Name}
 		}
-		byName = join(byName, r, func(a, b rule) bool { return slices.Equal(a.resources, b.resources) && slices.Equal(a.names, b.names) })
+		byName = join(byName, r, func(a, b rule) bool {
+			return slices.Equal(a.resources, b.resources) &&
+				slices.Equal(a.names, b.names)
+		})
 	}
 	for _, r := range byName {
 		byResource = join(byResource, r, func(a, b rule) bool {
-			return slices.Equal(a.resources, b.resources) && slices.Equal(a.verbs, b.verbs) && (a.names == nil) == (b.names == nil)
+			return slices.Equal(a.resources, b.resources) && slices.Equal(a.verbs, b.verbs) &&
+				(a.names == nil) == (b.names == nil)
 		})
 	}
 	for _, r := range byResource {
-		rules = join(rules, r, func(a, b rule) bool { return slices.Equal(a.verbs, b.verbs) && a.names == nil && b.names == nil })
+		rules = join(rules, r, func(a, b rule) bool {
+			return slices.Equal(a.verbs, b.verbs) && a.names == nil &&
+				b.names == nil
+		})
 	}
 	return rules
 }

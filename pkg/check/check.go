@@ -39,8 +39,10 @@ func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 	}
 	l.own()
 	slices.SortStableFunc(l.found, func(a, b *finding.Finding) int {
-		return cmp.Or(cmp.Compare(slices.Index(finding.Severities, a.Severity), slices.Index(finding.Severities, b.Severity)), byMember(a.Member, b.Member),
-			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object), strings.Compare(a.Found, b.Found))
+		return cmp.Or(cmp.Compare(slices.Index(finding.Severities, a.Severity), slices.Index(finding.Severities, b.Severity)),
+			byMember(a.Member, b.Member),
+			strings.Compare(a.Context, b.Context), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Object, b.Object),
+			strings.Compare(a.Found, b.Found))
 	})
 	found := make([]finding.Finding, len(l.found))
 	for i, x := range l.found {

@@ -133,7 +133,8 @@ func TestARetiredRuleLeavesOutWhatItDid(t *testing.T) {
 		var ids []string
 		for _, x := range ignored {
 			ids = append(ids, x.Rule+" "+x.Member)
-			if id, _, _ := strings.Cut(text, "="); x.Severity != map[string]finding.Severity{"XA080": finding.Error, "XA081": finding.Warning,
+			if id, _, _ := strings.Cut(text, "="); x.Severity != map[string]finding.Severity{"XA080": finding.Error,
+				"XA081": finding.Warning,
 				"XA082": finding.Info}[id] {
 				t.Errorf("--ignore %s leaves out %+v", text, x)
 			}

@@ -83,7 +83,8 @@ func unread(l *Pass) {
 		}
 		if c.AccessErr != "" {
 			x := l.Say(l.holder(c.Name), c.Name, "selfsubjectaccessreviews.authorization.k8s.io")
-			x.Found, x.Remedy = "rights could not be asked for: "+c.AccessErr, "bind the ClusterRole system:basic-user to yourself, as clusters do for everybody by default"
+			x.Found, x.Remedy = "rights could not be asked for: "+c.AccessErr,
+				"bind the ClusterRole system:basic-user to yourself, as clusters do for everybody by default"
 		}
 	}
 }
@@ -145,7 +146,8 @@ func skewed(bad bool) func(*Pass) {
 				way = "behind"
 			}
 			x := l.Say(member, context, who)
-			x.Found, x.Remedy = fmt.Sprintf("it is %s %s the others (%s compared)", plan.Short(off.Abs()), way, Count(len(all), "clock")), "let it keep its time with NTP"
+			x.Found, x.Remedy = fmt.Sprintf("it is %s %s the others (%s compared)", plan.Short(off.Abs()), way,
+				Count(len(all), "clock")), "let it keep its time with NTP"
 		}
 		judge("-", "", "the clock of this machine", -right)
 		for _, c := range l.Contexts {

@@ -81,7 +81,8 @@ func TestRulesAreWellFormed(t *testing.T) {
 		switch {
 		case !form.MatchString(r.ID), r.ID <= last:
 			t.Errorf("rule %q comes after %q: IDs are XA and three digits, each once, in order", r.ID, last)
-		case r.Title == "", r.Remedy == "", !strings.HasSuffix(r.Remedy, "."), strings.HasSuffix(r.Title, "."), strings.Contains(r.Title+r.Remedy, "|"):
+		case r.Title == "", r.Remedy == "", !strings.HasSuffix(r.Remedy, "."), strings.HasSuffix(r.Title, "."),
+			strings.Contains(r.Title+r.Remedy, "|"):
 			t.Errorf("%s: title %q, remedy %q", r.ID, r.Title, r.Remedy)
 		case slices.Contains([]string{"XA080", "XA081", "XA082"}, r.ID):
 			t.Errorf("%s is retired, and is never used again for anything else", r.ID)

@@ -82,7 +82,8 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Burst does all reads at once, within the deadline of ctx, and returns their results; or the fault of one of them
 // that could not be done: a part of a burst tells nothing. trim, when not nil, takes out of a body what is not
 // needed.
-func (c *Client) Burst(ctx context.Context, reads []plan.Read, trim func(plan.Read, []byte) []byte) (map[plan.Read]plan.Result, *Fault) {
+func (c *Client) Burst(ctx context.Context, reads []plan.Read, trim func(plan.Read,
+	[]byte) []byte) (map[plan.Read]plan.Result, *Fault) {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -92,7 +93,8 @@ func (c *Client) Burst(ctx context.Context, reads []plan.Read, trim func(plan.Re
 		fault  *Fault
 	}
 	answers := make(chan answer, len(reads))
-	connected := make(chan struct{}) // the first read makes a connection, or finds the one that is kept; the others share it
+	// the first read makes a connection, or finds the one that is kept; the others share it
+	connected := make(chan struct{})
 	connect := sync.OnceFunc(func() { close(connected) })
 	first := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connect() }})
 	for i, r := range reads {
@@ -271,7 +273,8 @@ func typeMismatch(r plan.Read, body []byte) string {
 		return "is no object as the API has them" // the decoder's words may hold a part of it
 	}
 	if r.Name != "" {
-		if !kindFits(o.Kind, r.Resource) || o.Metadata.Name != r.Name || o.Metadata.Namespace != r.Namespace || o.Metadata.UID == "" {
+		if !kindFits(o.Kind, r.Resource) || o.Metadata.Name != r.Name || o.Metadata.Namespace != r.Namespace ||
+			o.Metadata.UID == "" {
 			return "is not the object that was asked for"
 		}
 		return ""

@@ -15,7 +15,8 @@ func TestAClientTakesNoProxyAndNoOldTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr := c.http.Transport.(*http.Transport)
-	if tr.Proxy != nil || tr.TLSClientConfig.MinVersion < tls.VersionTLS12 || tr.TLSClientConfig.InsecureSkipVerify || tr.TLSClientConfig.RootCAs == nil || tr.TLSClientConfig.ServerName != good().ServerName {
+	if tr.Proxy != nil || tr.TLSClientConfig.MinVersion < tls.VersionTLS12 || tr.TLSClientConfig.InsecureSkipVerify ||
+		tr.TLSClientConfig.RootCAs == nil || tr.TLSClientConfig.ServerName != good().ServerName {
 		t.Errorf("transport %+v", tr)
 	}
 }
@@ -26,7 +27,8 @@ func TestRenewalIsDueAtTwoThirdsOfALife(t *testing.T) {
 		annotations map[string]string
 		want        time.Time
 	}{
-		"an hour's life":        {Token{Issued: noon, Expires: noon.Add(time.Hour)}.Annotations(), noon.Add(40 * time.Minute)},
+		"an hour's life": {Token{Issued: noon, Expires: noon.Add(time.Hour)}.Annotations(),
+			noon.Add(40 * time.Minute)},
 		"a week's life":         {Token{Issued: noon, Expires: noon.Add(TokenLife)}.Annotations(), noon.Add(112 * time.Hour)},
 		"nothing is said":       {nil, time.Time{}},
 		"nonsense is said":      {map[string]string{issuedAnnotation: "x", expiresAnnotation: "y"}, time.Time{}},

@@ -51,7 +51,8 @@ func (f *Fault) within(took time.Duration) *Fault {
 
 // TimedOut is the fault of an API server that was given so much time.
 func TimedOut(after time.Duration) *Fault {
-	return &Fault{Timeout, fmt.Sprintf("its API server did not answer within %s", max(after.Round(100*time.Millisecond), 100*time.Millisecond))}
+	return &Fault{Timeout, fmt.Sprintf("its API server did not answer within %s",
+		max(after.Round(100*time.Millisecond), 100*time.Millisecond))}
 }
 
 // unanswered is the fault of a request without an answer.
@@ -64,7 +65,8 @@ func unanswered(err error) *Fault {
 	var invalid x509.CertificateInvalidError
 	var plain tls.RecordHeaderError
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.As(err, &timeout) &&
+		timeout.Timeout():
 		return &Fault{Kind: Timeout, Why: "its API server did not answer in time"}
 	case errors.As(err, &name):
 		return &Fault{Untrusted, "its API server's certificate is for another name"}
@@ -74,7 +76,8 @@ func unanswered(err error) *Fault {
 		return &Fault{Untrusted, "its API server's certificate has expired, or is not valid yet"}
 	case errors.As(err, &wrong), errors.As(err, &invalid):
 		return &Fault{Untrusted, "its API server's certificate is not valid"}
-	case errors.As(err, &plain), strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+	case errors.As(err, &plain), strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(),
+		"HTTP response to HTTPS client"):
 		return &Fault{Untrusted, "what answers at its address does not speak TLS as an API server does"}
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "PROTOCOL_ERROR"):
 		return &Fault{Malformed, "what its API server answered is not HTTP"}
@@ -111,7 +114,8 @@ func answered(code int, resource string, body []byte) *Fault {
 // reason is the reason of a Status, one word; "" when the body is none.
 func reason(body []byte) string {
 	var s struct{ Kind, Reason string }
-	if json.Unmarshal(body, &s) != nil || s.Kind != "Status" || len(s.Reason) > 64 || strings.ContainsFunc(s.Reason, func(r rune) bool { return !unicode.IsLetter(r) }) {
+	if json.Unmarshal(body, &s) != nil || s.Kind != "Status" || len(s.Reason) > 64 ||
+		strings.ContainsFunc(s.Reason, func(r rune) bool { return !unicode.IsLetter(r) }) {
 		return ""
 	}
 	return s.Reason

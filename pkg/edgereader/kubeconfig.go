@@ -63,9 +63,12 @@ const (
 // refused are the fields that kubectl knows and that are refused by name; any other that is not taken is refused
 // without.
 var refused = map[string]string{
-	"certificate-authority": isPath, "insecure-skip-tls-verify": isInsecure, "proxy-url": isProxy, "disable-compression": isUnknown,
-	"client-certificate": isPath, "client-certificate-data": isClientCert, "client-key": isPath, "client-key-data": isClientCert, "tokenFile": isPath,
-	"as": isImpersonate, "as-uid": isImpersonate, "as-groups": isImpersonate, "as-user-extra": isImpersonate, "username": isBasic, "password": isBasic,
+	"certificate-authority": isPath, "insecure-skip-tls-verify": isInsecure, "proxy-url": isProxy,
+	"disable-compression": isUnknown,
+	"client-certificate":  isPath, "client-certificate-data": isClientCert, "client-key": isPath,
+	"client-key-data": isClientCert, "tokenFile": isPath,
+	"as": isImpersonate, "as-uid": isImpersonate, "as-groups": isImpersonate, "as-user-extra": isImpersonate,
+	"username": isBasic, "password": isBasic,
 	"auth-provider": isProgram, "exec": isProgram, "extensions": isUnknown,
 }
 
@@ -94,9 +97,11 @@ func Parse(text []byte) (Kubeconfig, error) {
 		err = json.Unmarshal(b, &top)
 	}
 	if err != nil {
-		return k, refuse(kubeconfigField, "is not YAML or JSON with each key once") // the parser's own words may hold a part of it
+		// the parser's own words may hold a part of it
+		return k, refuse(kubeconfigField, "is not YAML or JSON with each key once")
 	}
-	fields, err := taken(top, kubeconfigField, "apiVersion", "kind", "preferences", "clusters", "users", "contexts", "current-context")
+	fields, err := taken(top, kubeconfigField, "apiVersion", "kind", "preferences", "clusters", "users", "contexts",
+		"current-context")
 	if err != nil {
 		return k, err
 	}
@@ -110,7 +115,8 @@ func Parse(text []byte) (Kubeconfig, error) {
 			return k, err
 		}
 	}
-	clusterName, cluster, err := only(fields, "clusters", "cluster", "server", "certificate-authority-data", "tls-server-name")
+	clusterName, cluster, err := only(fields, "clusters", "cluster", "server", "certificate-authority-data",
+		"tls-server-name")
 	if err != nil {
 		return k, err
 	}
@@ -125,7 +131,8 @@ func Parse(text []byte) (Kubeconfig, error) {
 	for _, f := range []struct {
 		field     string
 		got, want any
-	}{{"contexts[0].context.cluster", context["cluster"], clusterName}, {"contexts[0].context.user", context["user"], userName}, {"current-context", fields["current-context"], contextName}} {
+	}{{"contexts[0].context.cluster", context["cluster"], clusterName}, {"contexts[0].context.user", context["user"],
+		userName}, {"current-context", fields["current-context"], contextName}} {
 		if f.got != f.want {
 			return k, refuse(f.field, "does not name the one that there is")
 		}
@@ -141,11 +148,19 @@ func rebuild(cluster, user, context map[string]any) (Kubeconfig, error) {
 		v     any
 		set   func(string) error
 	}{
-		{"clusters[0].cluster.server", cluster["server"], func(v string) (err error) { k.Server, err = address(v); return err }},
-		{"clusters[0].cluster.certificate-authority-data", cluster["certificate-authority-data"], func(v string) (err error) { k.CA, err = authorities(v); return err }},
-		{"clusters[0].cluster.tls-server-name", cluster["tls-server-name"], func(v string) error { k.ServerName = v; return serverName(v) }},
-		{"contexts[0].context.namespace", context["namespace"], func(v string) error { k.Namespace = v; return namespace(v) }},
-		{"users[0].user.token", user["token"], func(v string) error { k.Token = plan.NewSecret([]byte(v)); return bearer(v) }},
+		{"clusters[0].cluster.server", cluster["server"], func(v string) (err error) {
+			k.Server,
+				err = address(v)
+			return err
+		}},
+		{"clusters[0].cluster.certificate-authority-data", cluster["certificate-authority-data"],
+			func(v string) (err error) { k.CA, err = authorities(v); return err }},
+		{"clusters[0].cluster.tls-server-name", cluster["tls-server-name"],
+			func(v string) error { k.ServerName = v; return serverName(v) }},
+		{"contexts[0].context.namespace", context["namespace"],
+			func(v string) error { k.Namespace = v; return namespace(v) }},
+		{"users[0].user.token", user["token"],
+			func(v string) error { k.Token = plan.NewSecret([]byte(v)); return bearer(v) }},
 	} {
 		text, isText := f.v.(string)
 		if f.v == nil && strings.HasSuffix(f.field, "tls-server-name") {
@@ -206,7 +221,8 @@ func only(top map[string]any, list, what string, names ...string) (string, map[s
 // address returns the address of an API server without anything that could lead elsewhere.
 func address(server string) (string, error) {
 	u, err := url.Parse(server)
-	if err != nil || u.Scheme != "https" || u.Opaque != "" || strings.ContainsAny(server, "@?#\\% ") || (u.Path != "" && u.Path != "/") {
+	if err != nil || u.Scheme != "https" || u.Opaque != "" || strings.ContainsAny(server, "@?#\\% ") ||
+		(u.Path != "" && u.Path != "/") {
 		return "", fmt.Errorf("is not https://HOST or https://HOST:PORT, and nothing else")
 	}
 	host, port := u.Hostname(), u.Port()
@@ -286,7 +302,8 @@ func (k Kubeconfig) Encode() ([]byte, error) {
 	b, err := yaml.Marshal(named{"apiVersion": "v1", "kind": "Config", "current-context": ReaderName,
 		"clusters": []named{{"name": ReaderName, "cluster": cluster}},
 		"users":    []named{{"name": ReaderName, "user": named{"token": string(k.Token.Reveal())}}},
-		"contexts": []named{{"name": ReaderName, "context": named{"cluster": ReaderName, "user": ReaderName, "namespace": k.Namespace}}},
+		"contexts": []named{{"name": ReaderName, "context": named{"cluster": ReaderName, "user": ReaderName,
+			"namespace": k.Namespace}}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding the kubeconfig: %w", err)

@@ -32,7 +32,8 @@ var ca = func() []byte {
 }()
 
 func good() Kubeconfig {
-	return Kubeconfig{Server: "https://edge-1.example.test:6443", CA: ca, ServerName: "kubernetes.default.svc", Namespace: "istio-system", Token: plan.NewSecret([]byte("eyJh.eyJz.c2ln"))}
+	return Kubeconfig{Server: "https://edge-1.example.test:6443", CA: ca, ServerName: "kubernetes.default.svc",
+		Namespace: "istio-system", Token: plan.NewSecret([]byte("eyJh.eyJz.c2ln"))}
 }
 
 // written is the good kubeconfig as an object, changed at a path.
@@ -46,10 +47,12 @@ func written(t testing.TB, change func(top, cluster, user, context m)) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster := m{"server": k.Server, "certificate-authority-data": base64.StdEncoding.EncodeToString(k.CA), "tls-server-name": k.ServerName}
+	cluster := m{"server": k.Server, "certificate-authority-data": base64.StdEncoding.EncodeToString(k.CA),
+		"tls-server-name": k.ServerName}
 	user := m{"token": string(k.Token.Reveal())}
 	context := m{"cluster": "c", "user": "u", "namespace": k.Namespace}
-	top := m{"apiVersion": "v1", "kind": "Config", "current-context": "x", "clusters": []any{m{"name": "c", "cluster": cluster}}, "users": []any{m{"name": "u", "user": user}},
+	top := m{"apiVersion": "v1", "kind": "Config", "current-context": "x",
+		"clusters": []any{m{"name": "c", "cluster": cluster}}, "users": []any{m{"name": "u", "user": user}},
 		"contexts": []any{m{"name": "x", "context": context}}}
 	change(top, cluster, user, context)
 	b, err := json.Marshal(top)
@@ -60,7 +63,9 @@ func written(t testing.TB, change func(top, cluster, user, context m)) []byte {
 }
 
 func TestAKubeconfigIsReadAsItWasWritten(t *testing.T) {
-	for name, k := range map[string]Kubeconfig{"whole": good(), "without a server's name": {Server: "https://[2001:db8::1]:443", CA: ca, Namespace: "istio-system", Token: good().Token}} {
+	for name, k := range map[string]Kubeconfig{"whole": good(),
+		"without a server's name": {Server: "https://[2001:db8::1]:443", CA: ca, Namespace: "istio-system",
+			Token: good().Token}} {
 		text, err := k.Encode()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -78,10 +83,12 @@ func TestAKubeconfigIsReadAsItWasWritten(t *testing.T) {
 // Every field that a kubeconfig can have is refused but those of Kubeconfig. The fields are those of client-go's own
 // types, so a field that they gain is tried too.
 func TestEveryOtherFieldIsRefused(t *testing.T) {
-	takes := map[string][]string{"cluster": {"server", "certificate-authority-data", "tls-server-name"}, "user": {"token"}, "context": {"cluster", "user", "namespace"},
-		"top": {"kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context"}}
+	takes := map[string][]string{"cluster": {"server", "certificate-authority-data", "tls-server-name"}, "user": {"token"},
+		"context": {"cluster", "user", "namespace"},
+		"top":     {"kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context"}}
 	tried := 0
-	for where, of := range map[string]any{"cluster": clientcmdapi.Cluster{}, "user": clientcmdapi.AuthInfo{}, "context": clientcmdapi.Context{}, "top": clientcmdapi.Config{}} {
+	for where, of := range map[string]any{"cluster": clientcmdapi.Cluster{}, "user": clientcmdapi.AuthInfo{},
+		"context": clientcmdapi.Context{}, "top": clientcmdapi.Config{}} {
 		for i := range reflect.TypeOf(of).NumField() {
 			field, _, _ := strings.Cut(reflect.TypeOf(of).Field(i).Tag.Get("json"), ",")
 			if field == "" || slices.Contains(takes[where], field) {
@@ -111,14 +118,20 @@ func TestValuesThatLeadElsewhereAreRefused(t *testing.T) {
 		return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 	}
 	for field, values := range map[string][]any{
-		"server": {"", "http://c4n4ry:6443", "c4n4ry:6443", "https://", "https://c4n4ry@host", "https://u:c4n4ry@host", "https://host/c4n4ry", "https://host/../c4n4ry", "https://host?c4n4ry", "https://host#c4n4ry",
-			"https://host:", "https://host:0", "https://host:65536", "https://host:c4n4ry", "https://c4n4ry_/", "https://0.0.0.0", "https://[::]", "https://224.0.0.1", "https://[fe80::1%25c4n4ry]", "https://a b", "https:host", "https://h\\c4n4ry",
+		"server": {"", "http://c4n4ry:6443", "c4n4ry:6443", "https://", "https://c4n4ry@host", "https://u:c4n4ry@host",
+			"https://host/c4n4ry", "https://host/../c4n4ry", "https://host?c4n4ry", "https://host#c4n4ry",
+			"https://host:", "https://host:0", "https://host:65536", "https://host:c4n4ry", "https://c4n4ry_/",
+			"https://0.0.0.0", "https://[::]", "https://224.0.0.1", "https://[fe80::1%25c4n4ry]", "https://a b", "https:host",
+			"https://h\\c4n4ry",
 			"file:///c4n4ry", "unix:///c4n4ry", "HTTPS//c4n4ry", 443, nil, []any{"https://host"}},
-		"certificate-authority-data": {"", "c4n4ry!", base64.StdEncoding.EncodeToString([]byte("c4n4ry")), bundle("CERTIFICATE", []byte(canary)), bundle("PRIVATE KEY", []byte(canary)),
-			base64.StdEncoding.EncodeToString(append(bytes.Clone(ca), "c4n4ry"...)), base64.StdEncoding.EncodeToString(bytes.Repeat(ca, maxCAs+1)), nil, 1},
+		"certificate-authority-data": {"", "c4n4ry!", base64.StdEncoding.EncodeToString([]byte("c4n4ry")),
+			bundle("CERTIFICATE", []byte(canary)), bundle("PRIVATE KEY", []byte(canary)),
+			base64.StdEncoding.EncodeToString(append(bytes.Clone(ca), "c4n4ry"...)),
+			base64.StdEncoding.EncodeToString(bytes.Repeat(ca, maxCAs+1)), nil, 1},
 		"tls-server-name": {"", "c4n4ry_", "*.c4n4ry", "c4n4ry.", "a b", "c4n4ry\n", 1, true},
-		"token":           {"", "c4n4ry\n", " c4n4ry", "c4n4ry\r\nX-Y: z", "c4n4ry\x00", strings.Repeat("a", maxToken+1), nil, 1, []any{canary}},
-		"namespace":       {"", "c4n4ry/../kube-system", "c4n4ry_", "C4n4ry", nil, 1},
+		"token": {"", "c4n4ry\n", " c4n4ry", "c4n4ry\r\nX-Y: z", "c4n4ry\x00", strings.Repeat("a", maxToken+1), nil,
+			1, []any{canary}},
+		"namespace": {"", "c4n4ry/../kube-system", "c4n4ry_", "C4n4ry", nil, 1},
 	} {
 		for _, v := range values {
 			text := written(t, func(_, cluster, user, context m) {
@@ -146,7 +159,8 @@ func TestAnAmbiguousKubeconfigIsRefused(t *testing.T) {
 		return written(t, func(top, _, _, _ m) { top[list] = append(top[list].([]any), top[list].([]any)[0]) })
 	}
 	for name, doc := range map[string][]byte{
-		"empty": nil, "nothing": []byte("null"), "a list": []byte("[]"), "a text": []byte(`"c4n4ry"`), "no YAML": []byte("\tc4n4ry: ["), "two documents": []byte(text + "\n---\n" + text),
+		"empty": nil, "nothing": []byte("null"), "a list": []byte("[]"), "a text": []byte(`"c4n4ry"`),
+		"no YAML": []byte("\tc4n4ry: ["), "two documents": []byte(text + "\n---\n" + text),
 		"a key twice":   []byte(strings.Replace(text, `"kind":"Config"`, `"kind":"Config","kind":"Config"`, 1)),
 		"too large":     []byte(text + strings.Repeat(" ", maxKubeconfig)),
 		"two clusters":  twice("clusters"),
@@ -186,10 +200,13 @@ func TestAKubeconfigPrintsNoToken(t *testing.T) {
 // FuzzKubeconfig: whatever is taken means the same to client-go itself, which finds nothing in it that we do not take.
 func FuzzKubeconfig(f *testing.F) {
 	f.Add(written(f, func(_, _, _, _ m) {}))
-	for field, value := range map[string]any{"exec": m{"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh"}, "tokenFile": "/etc/passwd", "username": "u", "as": "system:masters", "auth-provider": m{"name": "gcp"}} {
+	for field, value := range map[string]any{"exec": m{"apiVersion": "client.authentication.k8s.io/v1",
+		"command": "/bin/sh"}, "tokenFile": "/etc/passwd", "username": "u", "as": "system:masters",
+		"auth-provider": m{"name": "gcp"}} {
 		f.Add(written(f, func(_, _, user, _ m) { user[field] = value }))
 	}
-	for field, value := range map[string]any{"insecure-skip-tls-verify": true, "proxy-url": "http://proxy:3128", "certificate-authority": "/etc/ca", "server": "https://u@h/x?y#z"} {
+	for field, value := range map[string]any{"insecure-skip-tls-verify": true, "proxy-url": "http://proxy:3128",
+		"certificate-authority": "/etc/ca", "server": "https://u@h/x?y#z"} {
 		f.Add(written(f, func(_, cluster, _, _ m) { cluster[field] = value }))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -206,7 +223,8 @@ func FuzzKubeconfig(f *testing.F) {
 		if err != nil {
 			t.Fatalf("client-go does not take it: %v", err)
 		}
-		if strings.TrimSuffix(cfg.Host, "/") != k.Server || cfg.BearerToken != string(k.Token.Reveal()) || cfg.TLSClientConfig.ServerName != k.ServerName || !bytes.Equal(sameCAs(t, cfg.CAData), k.CA) {
+		if strings.TrimSuffix(cfg.Host, "/") != k.Server || cfg.BearerToken != string(k.Token.Reveal()) ||
+			cfg.TLSClientConfig.ServerName != k.ServerName || !bytes.Equal(sameCAs(t, cfg.CAData), k.CA) {
 			t.Fatalf("client-go reads %s otherwise", k.Server)
 		}
 		cfg.Host, cfg.BearerToken, cfg.TLSClientConfig.ServerName, cfg.CAData = "", "", "", nil
@@ -229,17 +247,21 @@ func sameCAs(t *testing.T, bundle []byte) []byte {
 }
 
 func TestTheRoleIsTheReadsAndItsOwnToken(t *testing.T) {
-	objects := Objects("istio-system", []plan.Read{{Group: "apps", Version: "v1", Resource: "deployments", Namespace: "istio-system", Name: "edge"}, {Version: "v1", Resource: "pods", Namespace: "istio-system"}})
+	objects := Objects("istio-system", []plan.Read{{Group: "apps", Version: "v1", Resource: "deployments",
+		Namespace: "istio-system", Name: "edge"}, {Version: "v1", Resource: "pods", Namespace: "istio-system"}})
 	want := []any{
-		m{"apiGroups": []any{""}, "resources": []any{"serviceaccounts/token"}, "resourceNames": []any{"xcpauth-reader"}, "verbs": []any{"create"}},
-		m{"apiGroups": []any{"apps"}, "resources": []any{"deployments"}, "resourceNames": []any{"edge"}, "verbs": []any{"get"}},
+		m{"apiGroups": []any{""}, "resources": []any{"serviceaccounts/token"}, "resourceNames": []any{"xcpauth-reader"},
+			"verbs": []any{"create"}},
+		m{"apiGroups": []any{"apps"}, "resources": []any{"deployments"}, "resourceNames": []any{"edge"},
+			"verbs": []any{"get"}},
 		m{"apiGroups": []any{""}, "resources": []any{"pods"}, "verbs": []any{"list"}},
 	}
 	if got := objects[1].Body["rules"]; !reflect.DeepEqual(got, any(want)) {
 		t.Errorf("rules %v", got)
 	}
 	for _, o := range objects {
-		if !maps.Equal(o.Body["metadata"].(m)["labels"].(m), m{"app.kubernetes.io/part-of": "xcpauth"}) || o.Ref.Namespace != "istio-system" || o.Ref.Name != ReaderName {
+		if !maps.Equal(o.Body["metadata"].(m)["labels"].(m), m{"app.kubernetes.io/part-of": "xcpauth"}) ||
+			o.Ref.Namespace != "istio-system" || o.Ref.Name != ReaderName {
 			t.Errorf("%s: %v", o.Ref, o.Body["metadata"])
 		}
 	}

@@ -33,7 +33,8 @@ type Object struct {
 // Objects are the reader in an edge's cluster, all in one namespace: a service account, and the right to do the reads
 // and to renew its own token. The order is the one in which to make them.
 func Objects(namespace string, reads []plan.Read) []Object {
-	rules := []any{map[string]any{"apiGroups": []any{""}, "resources": []any{"serviceaccounts/token"}, "resourceNames": []any{ReaderName}, "verbs": []any{"create"}}}
+	rules := []any{map[string]any{"apiGroups": []any{""}, "resources": []any{"serviceaccounts/token"},
+		"resourceNames": []any{ReaderName}, "verbs": []any{"create"}}}
 	for _, r := range reads {
 		rule := map[string]any{"apiGroups": []any{r.Group}, "resources": []any{r.Resource}, "verbs": []any{"list"}}
 		if r.Name != "" {
@@ -48,11 +49,13 @@ func Objects(namespace string, reads []plan.Read) []Object {
 			version = group + "/v1"
 		}
 		body := map[string]any{"apiVersion": version, "kind": kind,
-			"metadata": map[string]any{"name": ReaderName, "namespace": namespace, "labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
+			"metadata": map[string]any{"name": ReaderName, "namespace": namespace,
+				"labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
 		for k, v := range more {
 			body[k] = v
 		}
-		return Object{plan.Ref{Group: group, Version: "v1", Resource: resource, Kind: kind, Namespace: namespace, Name: ReaderName}, body}
+		return Object{plan.Ref{Group: group, Version: "v1", Resource: resource, Kind: kind, Namespace: namespace,
+			Name: ReaderName}, body}
 	}
 	return []Object{
 		object("", "serviceaccounts", "ServiceAccount", map[string]any{"automountServiceAccountToken": false}),
@@ -76,7 +79,8 @@ type Token struct {
 
 // Annotations say when a token begins and ends.
 func (t Token) Annotations() map[string]string {
-	return map[string]string{issuedAnnotation: t.Issued.UTC().Format(time.RFC3339), expiresAnnotation: t.Expires.UTC().Format(time.RFC3339)}
+	return map[string]string{issuedAnnotation: t.Issued.UTC().Format(time.RFC3339),
+		expiresAnnotation: t.Expires.UTC().Format(time.RFC3339)}
 }
 
 // RenewAt is when a token with these annotations is to be renewed: at two thirds of its life. The zero time, which is

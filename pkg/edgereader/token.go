@@ -18,7 +18,8 @@ func TokenPath(namespace string) string {
 
 // TokenRequest asks for a token for the API server itself, for TokenLife.
 func TokenRequest() []byte {
-	b, err := json.Marshal(map[string]any{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": map[string]any{"expirationSeconds": int64(TokenLife / time.Second)}})
+	b, err := json.Marshal(map[string]any{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+		"spec": map[string]any{"expirationSeconds": int64(TokenLife / time.Second)}})
 	if err != nil {
 		panic("access: a request of our own does not encode: " + err.Error())
 	}
@@ -56,7 +57,8 @@ func (c *Client) Renew(ctx context.Context) (Kubeconfig, Token, error) {
 		fault = answered(code, "serviceaccounts/token", nil)
 	}
 	if fault != nil {
-		return Kubeconfig{}, Token{}, fmt.Errorf("renewing the token of %s/%s: %w", c.kube.Namespace, ReaderName, fault.within(time.Since(began)))
+		return Kubeconfig{}, Token{}, fmt.Errorf("renewing the token of %s/%s: %w", c.kube.Namespace, ReaderName,
+			fault.within(time.Since(began)))
 	}
 	token, err := ReadToken(body)
 	if err != nil {

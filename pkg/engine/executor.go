@@ -126,7 +126,8 @@ func (e *Executor) observe(ctx context.Context, contexts ...string) plan.State {
 		m := &f.Members[i]
 		if e.Goal.NoHub {
 			m.Statement = e.statements[m.Name]
-			m.Fence.Verified = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID() && m.Fence.Current
+			m.Fence.Verified = m.Statement != nil && m.Statement.Fence != "" &&
+				m.Statement.Fence == m.Fence.ID() && m.Fence.Current
 		}
 		if why := e.fenceWaived[m.Name]; why != "" && m.Fence.Unavailable == "" {
 			m.Fence.Unavailable = why

@@ -30,7 +30,8 @@ func (e *Executor) Begin(ctx context.Context, wave plan.Wave, f plan.State, past
 	return e.begin(ctx, wave, f, past)
 }
 
-func (e *Executor) End(ctx context.Context, wave plan.Wave, f plan.State, past plan.WaveRecord, failed map[string]string) error {
+func (e *Executor) End(ctx context.Context, wave plan.Wave, f plan.State, past plan.WaveRecord,
+	failed map[string]string) error {
 	return e.end(ctx, wave, f, past, failed, nil)
 }
 

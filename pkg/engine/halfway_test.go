@@ -37,7 +37,8 @@ func TestNothingIsBegunOverWhatCouldNotBePutBack(t *testing.T) {
 		if len(w.edges) < 3 {
 			continue
 		}
-		w.strangers, w.flippers, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.unnamed = false, false, false, false, false, false
+		w.strangers, w.flippers, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.unnamed = false, false, false,
+			false, false, false
 		w.cert.named = true
 		w.stuck = map[string]bool{"edge-2": true}
 		runOnce(w, plan.Goal{Pace: plan.Pace{WaveSize: 1}}, func(e *Executor) {

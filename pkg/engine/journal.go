@@ -140,7 +140,8 @@ func (j *Journal) remember(s plan.Step) {
 		return
 	}
 	for _, w := range s.Writes {
-		if w.Op == plan.OpCreate || w.Op == plan.OpDelete || w.Object.UID == "" || w.Before == nil || j.Originals[w.Object.UID] != nil {
+		if w.Op == plan.OpCreate || w.Op == plan.OpDelete || w.Object.UID == "" || w.Before == nil ||
+			j.Originals[w.Object.UID] != nil {
 			continue
 		}
 		if j.Originals == nil {
@@ -165,4 +166,5 @@ func (j *Journal) Record(p plan.WaveRecord) {
 }
 
 // JournalRef is the ConfigMap that holds the journal: in the hub, or in the edge's own cluster in a run without a hub.
-var JournalRef = plan.Ref{Version: "v1", Resource: "configmaps", Kind: "ConfigMap", Namespace: api.Namespace, Name: api.JournalName}
+var JournalRef = plan.Ref{Version: "v1", Resource: "configmaps", Kind: "ConfigMap", Namespace: api.Namespace,
+	Name: api.JournalName}

@@ -22,7 +22,10 @@ func TestTheJournalIsLeftToWhoHasTheLock(t *testing.T) {
 	step := bed.Moved("a", "a")
 	wave := plan.Wave{Title: "the rest", Steps: []plan.Step{step}}
 	for name, writes := range map[string]func(*engine.Executor, plan.State) error{
-		"a wave begins": func(e *engine.Executor, f plan.State) error { return e.Begin(t.Context(), wave, f, plan.WaveRecord{}) },
+		"a wave begins": func(e *engine.Executor, f plan.State) error {
+			return e.Begin(t.Context(), wave, f,
+				plan.WaveRecord{})
+		},
 		"a wave ends": func(e *engine.Executor, f plan.State) error {
 			return e.End(t.Context(), wave, f, plan.WaveRecord{}, map[string]string{step.ID: "not proved"})
 		},
@@ -57,7 +60,8 @@ func TestNothingIsStatedWithoutTheLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.WithLock("hub", lock)
-		err := e.PublishStep(t.Context(), plan.Step{ID: "prove/a", States: plan.StatesAgain, Member: "a"}, f, []string{"seen"})
+		err := e.PublishStep(t.Context(), plan.Step{ID: "prove/a", States: plan.StatesAgain, Member: "a"}, f,
+			[]string{"seen"})
 		if (err == nil) != (name == "held") || (len(b.Wrote) > 0) != (name == "held") {
 			t.Errorf("the lock is %s: %v; wrote %q", name, err, b.Wrote)
 		}

@@ -18,7 +18,8 @@ import (
 // Whoever can write the journal must not withdraw a credential, or move an edge unchecked, with the rights of whoever
 // runs next.
 func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
-	hub := plan.Ref{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}
+	hub := plan.Ref{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes",
+		Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}
 	modes := func(jwt, mtls any) map[string]any {
 		return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": map[string]any{"centralAuthModes": map[string]any{"jwt": jwt, "mutualTls": mtls}}}}}
 	}
@@ -27,17 +28,24 @@ func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
 		from guard.Cred
 		undo plan.Write
 	}{
-		"mTLS off":                       {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, false)}},
-		"mTLS unset":                     {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true), After: modes(true, nil)}},
-		"JWT off":                        {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true), After: modes(false, true)}},
-		"JWT unset":                      {"", plan.Write{Context: "hub", Object: hub, After: modes(nil, true)}},
-		"an edge, the hub not asked":     {"", plan.Write{Context: "a", Object: edge, Before: bed.Mode("JWT"), After: bed.Mode("MUTUAL_TLS")}},
-		"an edge, the hub asked else":    {state.JWT, plan.Write{Context: "a", Object: edge, Before: bed.Mode("JWT"), After: bed.Mode("MUTUAL_TLS")}},
-		"an edge to JWT for mTLS's sake": {state.MTLS, plan.Write{Context: "a", Object: edge, Before: bed.Mode("MUTUAL_TLS"), After: bed.Mode("JWT")}},
+		"mTLS off": {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true),
+			After: modes(true, false)}},
+		"mTLS unset": {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true),
+			After: modes(true, nil)}},
+		"JWT off": {"", plan.Write{Context: "hub", Object: hub, Before: modes(true, true),
+			After: modes(false, true)}},
+		"JWT unset": {"", plan.Write{Context: "hub", Object: hub, After: modes(nil, true)}},
+		"an edge, the hub not asked": {"", plan.Write{Context: "a", Object: edge, Before: bed.Mode("JWT"),
+			After: bed.Mode("MUTUAL_TLS")}},
+		"an edge, the hub asked else": {state.JWT, plan.Write{Context: "a", Object: edge, Before: bed.Mode("JWT"),
+			After: bed.Mode("MUTUAL_TLS")}},
+		"an edge to JWT for mTLS's sake": {state.MTLS, plan.Write{Context: "a", Object: edge, Before: bed.Mode("MUTUAL_TLS"),
+			After: bed.Mode("JWT")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBed(t, map[string][]bed.Object{"hub": bed.OpenHub("a"), "a": bed.OnJWT("a")})
-			text, err := json.Marshal(engine.Entry{Wave: "mTLS off", By: "mallory@host", Steps: []engine.EntryStep{{ID: "close", Member: "hub", From: tc.from, Undo: []plan.Write{tc.undo}}}})
+			text, err := json.Marshal(engine.Entry{Wave: "mTLS off", By: "mallory@host",
+				Steps: []engine.EntryStep{{ID: "close", Member: "hub", From: tc.from, Undo: []plan.Write{tc.undo}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,8 +63,9 @@ func TestAJournalThatWouldWithdrawACredentialIsRefused(t *testing.T) {
 
 // withJournal is a cluster in which a run without a hub left a wave in flight.
 func withJournal(text string, objects []bed.Object) []bed.Object {
-	return append(objects, bed.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": bed.Object{"name": api.JournalName, "namespace": api.Namespace, "uid": "uid-journal"},
-		"data": bed.Object{api.JournalKey: text}})
+	return append(objects, bed.Object{"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": bed.Object{"name": api.JournalName, "namespace": api.Namespace, "uid": "uid-journal"},
+		"data":     bed.Object{api.JournalKey: text}})
 }
 
 // An edge's own team may put the edge back without asking the hub, for as long as its journal holds it in flight.
@@ -72,7 +81,8 @@ func TestMTLSStaysOnWhileAnEdgesOwnRunMayPutItBack(t *testing.T) {
 		{"nothing in flight", "", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b, e := newBed(t, map[string][]bed.Object{"hub": append(bed.OpenHub("a"), bed.Stated("a")), "a": withJournal(tc.journal, bed.OnJWT("a"))})
+			b, e := newBed(t, map[string][]bed.Object{"hub": append(bed.OpenHub("a"), bed.Stated("a")),
+				"a": withJournal(tc.journal, bed.OnJWT("a"))})
 			r := e.Migrate(t.Context())
 			if got := slices.Contains(b.Wrote, "hub managementplane"); got != tc.want {
 				t.Errorf("mTLS was turned off: %v, want %v; %+v", got, tc.want, r.Outcomes)

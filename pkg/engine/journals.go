@@ -193,7 +193,8 @@ func deletions(s plan.Step) []plan.Deletion {
 }
 
 // end clears the wave from each home, but for the steps that could not be put back, and adds it to the history.
-func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.State, began plan.WaveRecord, failed map[string]string, stuck map[string]bool) error {
+func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.State, began plan.WaveRecord,
+	failed map[string]string, stuck map[string]bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
 	defer cancel()
 	parts, err := e.byJournal(wave.Steps, f)

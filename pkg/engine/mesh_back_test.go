@@ -43,7 +43,8 @@ func TestARollbackThatDiedEndsWhenEveryZoneIsSeenBack(t *testing.T) {
 			for _, z := range w.zones {
 				for _, p := range z.pods {
 					if p.token != nil {
-						t.Errorf("seed %d, died at %d: done, and pod %s presents a token\n%s", seed, at, p.name, strings.Join(w.log[max(0, len(w.log)-20):], "\n"))
+						t.Errorf("seed %d, died at %d: done, and pod %s presents a token\n%s", seed, at, p.name,
+							strings.Join(w.log[max(0, len(w.log)-20):], "\n"))
 					}
 				}
 			}

@@ -27,7 +27,8 @@ func (w *mesh) run(goal plan.Goal, mutate mutation) (r Result, died bool) {
 	defer cancel()
 	w.cancel, w.latest = cancel, nil
 	goal.Within = cmp.Or(goal.Within, time.Minute)
-	e := &Executor{Clusters: w, Provider: kongmesh.Provider(), Goal: goal, Source: "model", Poll: time.Second, UndoWithin: time.Minute, MaxFailures: w.IntN(2),
+	e := &Executor{Clusters: w, Provider: kongmesh.Provider(), Goal: goal, Source: "model", Poll: time.Second,
+		UndoWithin: time.Minute, MaxFailures: w.IntN(2),
 		Report: func(ev Event) { w.note("%s: %s", ev.Member, ev.Text) }, oneByOne: true}
 	if mutate != nil {
 		mutate(e)
@@ -187,7 +188,8 @@ func meshStory(seed uint64) (end ending) {
 			return fail("done, and %s", why)
 		}
 	}
-	if rotate || w.hopeless() || len(w.keys) == 0 || w.list != nil && w.hadTokens || w.keys["zone-token-signing-key-1"] == nil && w.hadTokens {
+	if rotate || w.hopeless() || len(w.keys) == 0 || w.list != nil && w.hadTokens ||
+		w.keys["zone-token-signing-key-1"] == nil && w.hadTokens {
 		return end // what zones presented before is accepted no more
 	}
 	last = w.arrive(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, nil)
@@ -243,7 +245,8 @@ func TestTheModelOfZonesCatchesEachBentRule(t *testing.T) {
 			w := real.Next(f, g)
 			if g.Rotate && len(f.Hub.Keys) > 1 && !g.Back {
 				old := f.Hub.Keys[0]
-				w.Steps = []plan.Step{{ID: "retire/" + old.ID, Member: "hub", Irreversible: true, Writes: []plan.Write{{Context: "hub", Object: old.Object, Op: plan.OpDelete}}}}
+				w.Steps = []plan.Step{{ID: "retire/" + old.ID, Member: "hub", Irreversible: true,
+					Writes: []plan.Write{{Context: "hub", Object: old.Object, Op: plan.OpDelete}}}}
 			}
 			return w
 		})},

@@ -12,14 +12,16 @@ import (
 // it, unless the older key is to go.
 func TestAZoneWithATokenOfAnOlderKeyIsAccountedForByThat(t *testing.T) {
 	var w *mesh
-	for seed := uint64(0); w == nil || !w.hadTokens || w.away != "" || w.strangers || w.hopeless() || len(w.zones) < 3; seed++ {
+	for seed := uint64(0); w == nil || !w.hadTokens || w.away != "" || w.strangers || w.hopeless() ||
+		len(w.zones) < 3; seed++ {
 		w = newMesh(seed)
 	}
 	w.steady = true // an outcome of what is out of reach says that
 	w.addKey("zone-token-signing-key-2")
 	last := w.names()[len(w.zones)-1]
 	z := w.zones[last]
-	z.env = slices.DeleteFunc(slices.Clone(z.env), func(e any) bool { return e.(map[string]any)["name"] == w.inlineName() })
+	z.env = slices.DeleteFunc(slices.Clone(z.env),
+		func(e any) bool { return e.(map[string]any)["name"] == w.inlineName() })
 	z.version, w.stuck[last] = z.version+1, true // its next pods never get ready
 	z.pods = nil
 	for range 10 {
@@ -44,7 +46,8 @@ func TestAZoneWithATokenOfAnOlderKeyIsAccountedForByThat(t *testing.T) {
 	}
 	r, of = account(plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, Pace: plan.Pace{Canary: last}}) // which fails
 	for _, name := range w.names()[:len(w.zones)-1] {
-		if o := of[name]; r.Done || o.State != NotAttempted || o.Why != "waits for what is blocked; it presents a token of key 1" {
+		if o := of[name]; r.Done || o.State != NotAttempted ||
+			o.Why != "waits for what is blocked; it presents a token of key 1" {
 			t.Errorf("%s, of a rotation: %+v", name, o)
 		}
 	}

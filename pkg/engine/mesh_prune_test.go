@@ -19,7 +19,8 @@ func expiredList(t *testing.T) (w *mesh, dead, other string) {
 	}
 	dead, other = zonetoken.TokenID([16]byte{1, 2, 3}), zonetoken.TokenID([16]byte{4, 5, 6})
 	z := w.zones[w.names()[0]]
-	token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: z.name, ValidFor: time.Hour, ID: dead, KeyID: "1"}, w.keys[zonetoken.KeyName("1")].PrivateKey, w.now.Add(-24*time.Hour))
+	token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: z.name, ValidFor: time.Hour, ID: dead, KeyID: "1"},
+		w.keys[zonetoken.KeyName("1")].PrivateKey, w.now.Add(-24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

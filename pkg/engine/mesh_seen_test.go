@@ -154,7 +154,8 @@ func (w *mesh) deployment(r *rollout) string {
 // podSpec is what pods with an environment run. No environment is ever changed in its place.
 func (w *mesh) podSpec(env []any) string {
 	if w.specs[&env[0]] == "" {
-		w.specs[&env[0]] = asJSON(obj{"containers": []any{obj{"name": "control-plane", "image": "docker.io/kong/kuma-cp:" + w.version, "env": env}}})
+		w.specs[&env[0]] = asJSON(obj{"containers": []any{obj{"name": "control-plane", "image": "docker.io/kong/kuma-cp:" +
+			w.version, "env": env}}})
 	}
 	return w.specs[&env[0]]
 }
@@ -195,7 +196,8 @@ func (w *mesh) secretObjects(z *zone) []string {
 		add(name, w.made[name], "", zonetoken.SecretType, false, "value", w.keys[name].encoded)
 	}
 	if w.list != nil {
-		add(zonetoken.RevocationsName, "revocations", "", zonetoken.SecretType, false, "value", base64.StdEncoding.EncodeToString(w.list))
+		add(zonetoken.RevocationsName, "revocations", "", zonetoken.SecretType, false, "value",
+			base64.StdEncoding.EncodeToString(w.list))
 	}
 	return all
 }
@@ -229,7 +231,8 @@ func (w *mesh) insights() []string {
 			}
 			subs = append(subs, fmt.Sprintf(`{"id":%q,"connectTime":%q%s}`, s.id, s.began.Format(time.RFC3339Nano), more))
 		}
-		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"subscriptions":[%s]}}`, name, strings.Join(subs, ",")))
+		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"subscriptions":[%s]}}`, name,
+			strings.Join(subs, ",")))
 	}
 	return all
 }
@@ -343,7 +346,8 @@ func (r *rollout) write(p plan.Write, w *mesh) (bool, error) {
 // Supply implements Clusters: it issues a token with the global's key, into a secret that is never written again.
 func (w *mesh) Supply(_ context.Context, s plan.Supply, still func() error) ([]string, error) {
 	w.count()
-	w.wrote("supply", s.Context, plan.Ref{Namespace: s.Namespace, Name: s.Token.Secret}, []string{s.Token.KeyID, s.Token.Subject, s.Token.ValidFor.String()})
+	w.wrote("supply", s.Context, plan.Ref{Namespace: s.Namespace, Name: s.Token.Secret},
+		[]string{s.Token.KeyID, s.Token.Subject, s.Token.ValidFor.String()})
 	defer w.afterWrite()
 	z, t := w.zones[s.Context], s.Token
 	if s.Context == w.mayNot {
@@ -380,7 +384,8 @@ func (w *mesh) WriteJournal(_ context.Context, _ string, j Journal) error {
 	defer w.afterWrite()
 	kept := map[string]string{}
 	w.home = Journal{}
-	for key, part := range map[string]struct{ from, to any }{api.JournalKey: {j.InFlight, &w.home.InFlight}, api.OriginalsKey: {j.Originals, &w.home.Originals}, api.HistoryKey: {j.History, &w.home.History}} {
+	for key, part := range map[string]struct{ from, to any }{api.JournalKey: {j.InFlight, &w.home.InFlight},
+		api.OriginalsKey: {j.Originals, &w.home.Originals}, api.HistoryKey: {j.History, &w.home.History}} {
 		text := asJSON(part.from)
 		if strings.Contains(text, "eyJ") {
 			panic("a token is in the journal: " + text)

@@ -55,10 +55,12 @@ type mesh struct {
 
 // meshSwitches are what differs between versions and people.
 type meshSwitches struct {
-	version        string
-	universal      bool            // the global keeps its state elsewhere, and its cluster's lists are empty
-	crashes        bool            // a pod of the global dies now and then, and one that ends does not say that its sessions did
-	checksHealth   bool            // a zone whose session lasts is authenticated again now and then, which ends the session when it is refused
+	version   string
+	universal bool // the global keeps its state elsewhere, and its cluster's lists are empty
+	// a pod of the global dies now and then, and one that ends does not say that its sessions did
+	crashes bool
+	// a zone whose session lasts is authenticated again now and then, which ends the session when it is refused
+	checksHealth   bool
 	backsOff       bool            // a zone whose session ended waits before it connects again
 	strangers      bool            // somebody else takes tokens away from zones, and restarts things
 	hadTokens      bool            // zones had tokens before, in secrets of their own
@@ -163,8 +165,10 @@ type (
 var signed, known sync.Map
 
 const (
-	oldType, oldOn, oldInline = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken", "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
-	newType, newOn, newInline = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "zoneToken", "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE"
+	oldType, oldOn, oldInline = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken",
+		"KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE"
+	newType, newOn, newInline = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "zoneToken",
+		"KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE"
 )
 
 // newMesh is a mesh whose global keeps its state in Kubernetes; anyMesh is one that may keep it elsewhere.
@@ -172,9 +176,12 @@ func newMesh(seed uint64) *mesh { return makeMesh(seed, false) }
 func anyMesh(seed uint64) *mesh { return makeMesh(seed, true) }
 
 func makeMesh(seed uint64, elsewhere bool) *mesh {
-	w := &mesh{Rand: mathrand.New(mathrand.NewPCG(seed, 2)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), keys: map[string]*signingKey{}, made: map[string]string{}, zones: map[string]*zone{}, told: map[string][]session{}, verified: map[string]string{}, answered: map[place]plan.Result{}, specs: map[*any]string{}, issued: map[string]int{}}
+	w := &mesh{Rand: mathrand.New(mathrand.NewPCG(seed, 2)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC),
+		keys: map[string]*signingKey{}, made: map[string]string{}, zones: map[string]*zone{}, told: map[string][]session{},
+		verified: map[string]string{}, answered: map[place]plan.Result{}, specs: map[*any]string{}, issued: map[string]int{}}
 	w.version = []string{"2.11.0", "2.14.5", "2.14.6", "3.0.0"}[w.IntN(4)]
-	w.crashes, w.strangers, w.hadTokens, w.lateSessions, w.manyProcesses = w.chance(3), w.chance(3), w.chance(3), w.chance(2), w.chance(3)
+	w.crashes, w.strangers, w.hadTokens, w.lateSessions, w.manyProcesses = w.chance(3), w.chance(3), w.chance(3),
+		w.chance(2), w.chance(3)
 	w.keyless = !w.hadTokens && w.chance(6)
 	w.authenticating = w.hadTokens && w.chance(2)
 	w.checksHealth = w.chance(2)
@@ -201,13 +208,16 @@ func makeMesh(seed uint64, elsewhere bool) *mesh {
 	}
 	for i := range 1 + w.IntN(4) {
 		z := &zone{name: fmt.Sprintf("zone-%d", i+1), reachable: true, secrets: map[string]tokenSecret{}}
-		z.rollout = rollout{uid: z.name, version: 1, replicas: 1, env: []any{env("KUMA_MODE", "zone"), env("KUMA_MULTIZONE_ZONE_NAME", z.name), env("KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS", "grpcs://global:5685")}}
+		z.rollout = rollout{uid: z.name, version: 1, replicas: 1, env: []any{env("KUMA_MODE", "zone"),
+			env("KUMA_MULTIZONE_ZONE_NAME", z.name), env("KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS", "grpcs://global:5685")}}
 		if w.manyProcesses {
 			z.replicas = 2
 		}
 		if w.hadTokens {
-			z.secrets["cp-token"] = newSecret(z.name+"-cp-token", w.issue(z.name, "1", 1000*time.Hour), w.now.Add(-time.Hour), false)
-			z.env = append(z.env, map[string]any{"name": w.inlineName(), "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "cp-token", "key": "token"}}})
+			z.secrets["cp-token"] = newSecret(z.name+"-cp-token", w.issue(z.name, "1", 1000*time.Hour),
+				w.now.Add(-time.Hour), false)
+			z.env = append(z.env, map[string]any{"name": w.inlineName(),
+				"valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "cp-token", "key": "token"}}})
 		}
 		for range z.replicas {
 			z.pods = append(z.pods, w.pod(&z.rollout, z))
@@ -264,7 +274,8 @@ func (w *mesh) addKey(name string) {
 func (w *mesh) issue(zone, kid string, life time.Duration) []byte {
 	w.issued[zone]++
 	id := zonetoken.TokenID([16]byte{byte(w.issued[zone]), byte(w.issued[zone] >> 8), zone[len(zone)-1]})
-	g := grant{zonetoken.Grant{Zone: zone, ValidFor: life, ID: id, KeyID: kid}, w.keys[zonetoken.KeyName(kid)], w.now.Truncate(time.Hour)}
+	g := grant{zonetoken.Grant{Zone: zone, ValidFor: life, ID: id, KeyID: kid}, w.keys[zonetoken.KeyName(kid)],
+		w.now.Truncate(time.Hour)}
 	if text, there := signed.Load(g); there {
 		return text.([]byte)
 	}
@@ -394,9 +405,11 @@ func (w *mesh) connect() {
 		var leader *meshPod
 		for _, p := range z.pods {
 			alive := p.started && !p.ending
-			if p.session != nil && (!alive || !slices.Contains(w.global.pods, p.session.at) || p.session.at.ending || p.session.life != p.session.at.crashes) {
+			if p.session != nil && (!alive || !slices.Contains(w.global.pods, p.session.at) || p.session.at.ending ||
+				p.session.life != p.session.at.crashes) {
 				p.session.gone = true
-				if crashed := !slices.Contains(w.global.pods, p.session.at) || p.session.life != p.session.at.crashes; !crashed || !w.crashes {
+				if crashed := !slices.Contains(w.global.pods, p.session.at) || p.session.life != p.session.at.crashes; !crashed ||
+					!w.crashes {
 					p.session.ended = w.now
 				}
 				p.session = nil
@@ -419,7 +432,8 @@ func (w *mesh) connect() {
 				s.gone, s.ended = true, w.now
 			}
 		}
-		if leader == nil || leader.session != nil || len(up) == 0 || w.now.Before(z.retry) || w.stuck[name] && leader.of > 1 && leader.token != nil {
+		if leader == nil || leader.session != nil || len(up) == 0 || w.now.Before(z.retry) || w.stuck[name] &&
+			leader.of > 1 && leader.token != nil {
 			continue
 		}
 		to := up[w.IntN(len(up))]
@@ -461,7 +475,8 @@ func (w *mesh) judge(zone string, token []byte) string {
 	for name, key := range w.keys {
 		set, there := known.Load(named{name, key})
 		if !there {
-			set = zonetoken.ReadKeys(zonetoken.KongNamespace, []zonetoken.Secret{{Namespace: zonetoken.KongNamespace, Name: name, Type: zonetoken.SecretType, Value: plan.NewSecret(key.value)}})
+			set = zonetoken.ReadKeys(zonetoken.KongNamespace, []zonetoken.Secret{{Namespace: zonetoken.KongNamespace, Name: name,
+				Type: zonetoken.SecretType, Value: plan.NewSecret(key.value)}})
 			known.Store(named{name, key}, set)
 		}
 		v.Keys.Keys = append(v.Keys.Keys, set.(zonetoken.KeySet).Keys...)
@@ -513,5 +528,6 @@ func (w *mesh) stranger() {
 
 // open says whether no pod of the global authenticates, nor its template, nor a run is at it.
 func (w *mesh) open() bool {
-	return !authenticates(&meshPod{env: w.global.env}) && !slices.ContainsFunc(w.global.pods, authenticates) && w.home.InFlight == nil
+	return !authenticates(&meshPod{env: w.global.env}) && !slices.ContainsFunc(w.global.pods, authenticates) &&
+		w.home.InFlight == nil
 }

@@ -27,7 +27,8 @@ func TestARotationIsTakenBack(t *testing.T) {
 				t.Fatalf("%v, %+v", r.Err, r.Outcomes)
 			}
 			before := w.presented()
-			if r := do(plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, Stage: plan.Edges}); !r.Done || len(w.keys) != 2 || slices.Equal(w.presented(), before) {
+			if r := do(plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, Stage: plan.Edges}); !r.Done ||
+				len(w.keys) != 2 || slices.Equal(w.presented(), before) {
 				t.Fatalf("%v, %+v", r.Err, r.Outcomes)
 			}
 			first := w.names()[0]
@@ -35,7 +36,8 @@ func TestARotationIsTakenBack(t *testing.T) {
 				delete(w.zones[first].secrets, "xcpauth-zone-token-"+first+"-1")
 				r := do(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, RotationTask: plan.RotationTask{Rotate: true}})
 				if r.Done || len(w.keys) != 2 || !slices.ContainsFunc(r.Outcomes, func(o Outcome) bool {
-					return o.Member == first && o.State == Refused && strings.Contains(o.Why, "no token of key 1 that the global accepts, for a day at least, is next to it; pass --tokens-from=key")
+					return o.Member == first && o.State == Refused && strings.Contains(o.Why,
+						"no token of key 1 that the global accepts, for a day at least, is next to it; pass --tokens-from=key")
 				}) {
 					t.Fatalf("%v, %+v", r.Err, r.Outcomes)
 				}
@@ -82,7 +84,9 @@ func TestOneRotationIsTakenBackAtATime(t *testing.T) {
 		t.Fatalf("%v, %+v", r.Err, r.Outcomes)
 	}
 	r := do(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, RotationTask: plan.RotationTask{Rotate: true}})
-	if !r.Done || len(w.keys) != 2 || w.keys[zonetoken.KeyName("3")] != nil || !slices.Equal(w.presented(), second) || len(w.refused) > 0 {
-		t.Errorf("done: %v, %v, %+v, %d keys, refused %v\n%s", r.Done, r.Err, r.Outcomes, len(w.keys), w.refused, strings.Join(w.log[max(0, len(w.log)-30):], "\n"))
+	if !r.Done || len(w.keys) != 2 || w.keys[zonetoken.KeyName("3")] != nil || !slices.Equal(w.presented(), second) ||
+		len(w.refused) > 0 {
+		t.Errorf("done: %v, %v, %+v, %d keys, refused %v\n%s", r.Done, r.Err, r.Outcomes, len(w.keys), w.refused,
+			strings.Join(w.log[max(0, len(w.log)-30):], "\n"))
 	}
 }

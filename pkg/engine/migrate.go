@@ -19,11 +19,11 @@ import (
 //     members are left out;
 //  2. observe everything, ask the provider for the next wave;
 //  3. write the way back of the wave into the journal;
-//  4. for each step, side by side: if it withdraws something, observe again and ask the provider and the one rule again, and where
-//     something else comes first by now, go on with 2, a few times;
-//     write, prove, publish, remove what only the way back needed, else put back;
-//  5. clear the wave from the journal and add it to the history; stop if more members failed than may, if one could not be put back, or
-//     if the wave would come again, else go on with 2 without those that failed.
+//  4. for each step, side by side: if it withdraws something, observe again and ask the provider and the one rule
+//     again, and where something else comes first by now, go on with 2, a few times; write, prove, publish, remove what
+//     only the way back needed, else put back;
+//  5. clear the wave from the journal and add it to the history; stop if more members failed than may, if one could not
+//     be put back, or if the wave would come again, else go on with 2 without those that failed.
 //
 // What concerns the run as a whole is in the result's Err; what concerns a member is in its outcome.
 func (e *Executor) Migrate(ctx context.Context) Result {
@@ -32,7 +32,8 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	f := e.observe(ctx)
 	e.Goal = e.Provider.Complete(f, e.Goal)
 	finish := func(last plan.Wave, done bool, err error) Result {
-		return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, last, done), Facts: f, Done: done, Interrupted: ctx.Err() != nil, Err: err}
+		return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, last, done), Facts: f, Done: done,
+			Interrupted: ctx.Err() != nil, Err: err}
 	}
 	if !f.Hub.Found && !e.Goal.NoHub {
 		return finish(e.Provider.Next(f, e.Goal), false, nil)
@@ -85,7 +86,8 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		if overtaken {
 			err = nil
 		}
-		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") || e.hasUnfinishedUndo() {
+		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") ||
+			e.hasUnfinishedUndo() {
 			return finish(e.Provider.Next(f, e.Goal), false, err)
 		}
 		before = ids(wave)
@@ -121,7 +123,8 @@ type running struct {
 }
 
 // run carries out one wave and returns the members whose step is not proved.
-func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State, recorded map[string]Outcome) ([]string, error) {
+func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State,
+	recorded map[string]Outcome) ([]string, error) {
 	began := plan.WaveRecord{Wave: wave.Title, Began: e.Now().UTC(), Goal: e.Goal.Word()}
 	if err := e.begin(ctx, wave, before, began); err != nil {
 		return nil, err
@@ -143,7 +146,8 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State, r
 				return nil, errSuperseded
 			}
 			recorded[s.Member] = Outcome{Member: s.Member, State: Refused, Why: "not written: " + err.Error()}
-			return []string{s.Member}, e.end(ctx, wave, before, began, map[string]string{s.ID: "not written: " + err.Error()}, nil)
+			return []string{s.Member}, e.end(ctx, wave, before, began, map[string]string{s.ID: "not written: " + err.Error()},
+				nil)
 		}
 	}
 	e.report(WaveStarted, "hub", "wave: %s", wave.Title)

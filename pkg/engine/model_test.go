@@ -43,7 +43,8 @@ func runOnce(w *world, goal plan.Goal, mutate mutation) (r Result, died bool) {
 	w.cancel, w.noHub = cancel, goal.NoHub
 	goal.To, goal.Within, goal.FenceFor = state.JWT, 2*time.Minute, time.Duration(w.IntN(10))*time.Second
 	goal.NoFence = w.chance(6)
-	e := &Executor{Clusters: w, Provider: tsb.Provider(), Goal: goal, Source: "model", Poll: time.Second, UndoWithin: time.Minute, MaxFailures: w.IntN(2),
+	e := &Executor{Clusters: w, Provider: tsb.Provider(), Goal: goal, Source: "model", Poll: time.Second,
+		UndoWithin: time.Minute, MaxFailures: w.IntN(2),
 		Report: func(ev Event) { w.note("%s: %s", ev.Member, ev.Text) }, oneByOne: true}
 	if mutate != nil {
 		mutate(e)
@@ -69,7 +70,8 @@ func (w *world) someGoal() plan.Goal {
 	if w.chance(4) {
 		g.Soak = time.Duration(w.IntN(20)) * time.Second
 	}
-	if w.chance(4) && slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return e.declared == state.JWT }) {
+	if w.chance(4) && slices.ContainsFunc(slices.Collect(maps.Values(w.edges)),
+		func(e *fleetMember) bool { return e.declared == state.JWT }) {
 		return w.someRenewal()
 	}
 	return g
@@ -243,7 +245,8 @@ func stories(t *testing.T, ledger string, tell func(seed uint64) ending) (reache
 
 // wrong says what is wrong in a story, of whom, and how it went before that.
 func wrong(switches any, log []string, format string, args ...any) string {
-	return fmt.Sprintf("(%+v): %s\n%s", switches, fmt.Sprintf(format, args...), strings.Join(log[max(0, len(log)-*modelLog):], "\n"))
+	return fmt.Sprintf("(%+v): %s\n%s", switches, fmt.Sprintf(format, args...),
+		strings.Join(log[max(0, len(log)-*modelLog):], "\n"))
 }
 
 // fleetStory tells the story of a fleet of TSB.
@@ -272,7 +275,8 @@ func fleetStory(seed uint64) (end ending) {
 	if slices.ContainsFunc(slices.Collect(maps.Values(w.edges)), func(e *fleetMember) bool { return !e.cert }) {
 		return end // the way back has ended
 	}
-	w.strangers = false // somebody who turns mTLS off again after the rollback has begun is the webhook's and not ours to refuse
+	// somebody who turns mTLS off again after the rollback has begun is the webhook's and not ours to refuse
+	w.strangers = false
 	last = w.arrive(plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, nil)
 	if len(w.refused) > 0 {
 		return fail("the promise is broken on the way back: %s", w.refused[0])

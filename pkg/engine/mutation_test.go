@@ -165,7 +165,10 @@ func TestTheModelCatchesEachBentRule(t *testing.T) {
 			e.Provider.Next = func(f plan.State, g plan.Goal) plan.Wave {
 				w := tsb.Provider().Next(f, g)
 				for i := range w.Steps {
-					w.Steps[i].Writes = slices.DeleteFunc(w.Steps[i].Writes, func(p plan.Write) bool { return p.Op == plan.OpDelete && p.Object.Name == plan.FenceName })
+					w.Steps[i].Writes = slices.DeleteFunc(w.Steps[i].Writes, func(p plan.Write) bool {
+						return p.Op == plan.OpDelete &&
+							p.Object.Name == plan.FenceName
+					})
 				}
 				return w
 			}
@@ -250,7 +253,8 @@ func TestBehindFencesNobodyMeets(t *testing.T) {
 	tried, bad := 0, 0
 	met := func(seed uint64, toothless bool) string {
 		w := newWorld(seed)
-		w.strangers, w.flippers, w.noFences, w.toothless, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.stuck = false, false, false, toothless, false, false, false, map[string]bool{}
+		w.strangers, w.flippers, w.noFences, w.toothless, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.stuck = false, false,
+			false, toothless, false, false, false, map[string]bool{}
 		_, died := runOnce(w, plan.Goal{}, func(e *Executor) {
 			e.Clusters, e.Goal.NoFence = dying{e.Clusters}, false
 			bendConditions(e, func(c plan.Condition) bool { return c.Kind == "fenced" && toothless })

@@ -59,7 +59,8 @@ func TestWhatAUserMayNotRestoreKeepsItsMemberAloneOut(t *testing.T) {
 			func(e *Executor) { k.Clusters, e.Clusters = e.Clusters, k },
 		)
 		i := slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.Member == step.Member })
-		for _, part := range []string{"rights are missing in " + step.Member + ": ", "kubectl xcpauth migrate", "of model, begun"} {
+		for _, part := range []string{"rights are missing in " + step.Member + ": ", "kubectl xcpauth migrate",
+			"of model, begun"} {
 			if o := r.Outcomes[i]; o.State != Refused || !strings.Contains(o.Why, part) {
 				t.Errorf("seed %d: %s: %s: %s; want %q in it", seed+1, step.Member, o.State, o.Why, part)
 			}
@@ -98,7 +99,8 @@ func TestNobodyIsAskedForTheRightsToAnotherProductsRoster(t *testing.T) {
 		e := &Executor{hub: "hub"}
 		f := plan.State{UsesRoster: states,
 			Hub: plan.Hub{HubRecords: plan.HubRecords{Roster: plan.RosterState{Namespace: true, Kind: true}}}}
-		asked := slices.ContainsFunc(e.journalPermissions(f, plan.Plan{}), func(n plan.Permission) bool { return n.Verb == "state" })
+		asked := slices.ContainsFunc(e.journalPermissions(f, plan.Plan{}),
+			func(n plan.Permission) bool { return n.Verb == "state" })
 		if asked != states {
 			t.Errorf("states %v: asked %v", states, asked)
 		}

@@ -74,7 +74,8 @@ func refusedRun(err error) bool {
 // summarize makes one outcome for the hub, each member and each other context: what the run recorded, else what the
 // last facts and the last wave say. Of a member for which nothing is done, or not yet, it is what it presents, where
 // the provider tells.
-func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[string]Outcome, last plan.Wave, done bool) []Outcome {
+func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[string]Outcome, last plan.Wave,
+	done bool) []Outcome {
 	blocked, notes := map[string]string{}, map[string]string{}
 	for _, b := range last.Obstacles {
 		blocked[b.Member] = b.Why

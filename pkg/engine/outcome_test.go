@@ -47,9 +47,11 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 		Others: []plan.OtherContext{{Context: "x", State: "unreachable"}, {Context: "y", State: "other-management-plane"},
 			{Context: "z", State: "duplicate"}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed}, "edge-4": {State: Failed, Why: "not proved; put back"}}
-	last := plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-3", Why: "no selected context reaches it"}}, Steps: []plan.Step{{ID: "move/edge-4"}}}
-	want := map[string]State{"hub/hub": NotAttempted, "edge-1/c1": Changed, "edge-2/c2": Unreachable, "edge-3/": Refused, "edge-4/c4": Failed,
-		"-/x": Unreachable, "-/y": OtherManagement, "-/z": Skipped}
+	last := plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-3", Why: "no selected context reaches it"}},
+		Steps: []plan.Step{{ID: "move/edge-4"}}}
+	want := map[string]State{"hub/hub": NotAttempted, "edge-1/c1": Changed, "edge-2/c2": Unreachable, "edge-3/": Refused,
+		"edge-4/c4": Failed,
+		"-/x":       Unreachable, "-/y": OtherManagement, "-/z": Skipped}
 	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded, last, false)
 	if len(got) != len(want) {
 		t.Errorf("%d outcomes, want %d: %+v", len(got), len(want), got)
@@ -63,10 +65,14 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 
 // A member that moved and then stands in the others' way says why, and they say that they wait.
 func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
-	f := plan.State{Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub"}}, Members: []plan.Member{{Identity: plan.Identity{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}}, {Identity: plan.Identity{Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}}
+	f := plan.State{Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub"}},
+		Members: []plan.Member{{Identity: plan.Identity{Name: "edge-1", Role: plan.RoleEdge, Context: "c1"}},
+			{Identity: plan.Identity{Name: "edge-2", Role: plan.RoleEdge, Context: "c2"}}}}
 	recorded := map[string]Outcome{"edge-1": {State: Changed, Why: "moved"}}
-	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded, plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
-	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"}, {"edge-1", "c1", Changed, "moved; then it is blocked: nobody renews its token"},
+	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded,
+		plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
+	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"},
+		{"edge-1", "c1", Changed, "moved; then it is blocked: nobody renews its token"},
 		{"edge-2", "c2", NotAttempted, "waits for what is blocked"}} {
 		if got[i] != want {
 			t.Errorf("%+v, want %+v", got[i], want)
@@ -81,7 +87,8 @@ func TestAccountSaysWhatAMemberPresents(t *testing.T) {
 		f.Members = append(f.Members, plan.Member{Identity: plan.Identity{Name: name, Role: plan.RoleEdge, Context: name}})
 	}
 	d := plan.Provider{Converged: func(_ plan.State, m plan.Member, _ plan.Goal) (bool, string) {
-		return m.Name == "a" || m.Name == "d", map[string]string{"a": "an older one", "b": "nothing", "d": "the newest"}[m.Name]
+		return m.Name == "a" || m.Name == "d", map[string]string{"a": "an older one", "b": "nothing",
+			"d": "the newest"}[m.Name]
 	}}
 	recorded := map[string]Outcome{"d": {State: Changed, Why: "moved"}}
 	for name, tc := range map[string]struct {
@@ -89,13 +96,17 @@ func TestAccountSaysWhatAMemberPresents(t *testing.T) {
 		done bool
 		want map[string]Outcome
 	}{
-		"its turn did not come": {plan.Wave{Steps: []plan.Step{{ID: "move/b"}}, Notes: []plan.Obstacle{{Member: "a", Why: "a note"}}}, false, map[string]Outcome{
-			"a": {State: OK, Why: "it presents an older one; a note"}, "b": {State: NotAttempted, Why: "the run ended before its turn; it presents nothing"},
+		"its turn did not come": {plan.Wave{Steps: []plan.Step{{ID: "move/b"}},
+			Notes: []plan.Obstacle{{Member: "a", Why: "a note"}}}, false, map[string]Outcome{
+			"a": {State: OK, Why: "it presents an older one; a note"}, "b": {State: NotAttempted,
+				Why: "the run ended before its turn; it presents nothing"},
 			"c": {State: NotAttempted, Why: "the run ended before its turn"}, "d": {State: Changed, Why: "moved"}}},
 		"something blocks": {plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "it is"}}}, false, map[string]Outcome{
-			"a": {State: OK, Why: "it presents an older one"}, "b": {State: NotAttempted, Why: "waits for what is blocked; it presents nothing"},
+			"a": {State: OK, Why: "it presents an older one"}, "b": {State: NotAttempted,
+				Why: "waits for what is blocked; it presents nothing"},
 			"c": {State: NotAttempted, Why: "waits for what is blocked"}, "d": {State: Changed, Why: "moved"}}},
-		"all is done": {plan.Wave{}, true, map[string]Outcome{"a": {State: OK}, "b": {State: OK}, "c": {State: OK}, "d": {State: Changed, Why: "moved"}}},
+		"all is done": {plan.Wave{}, true, map[string]Outcome{"a": {State: OK}, "b": {State: OK}, "c": {State: OK},
+			"d": {State: Changed, Why: "moved"}}},
 	} {
 		for _, o := range summarize(d, f, plan.Goal{}, recorded, tc.last, tc.done) {
 			if want, ok := tc.want[o.Member]; ok && (o.State != want.State || o.Why != want.Why) {
@@ -114,7 +125,8 @@ func TestTheWayBackIsWrittenLastFirstAndNeverForWhatOnlyAdds(t *testing.T) {
 		{Object: plan.Ref{Name: "b"}, Before: m{"v": "x"}, After: m{"v": "y"}},
 	}}
 	undo := undoOf(s)
-	if len(undo) != 2 || undo[0].Object.Name != "b" || undo[0].Before["v"] != "y" || undo[0].After["v"] != "x" || undo[1].After["v"] != "0" {
+	if len(undo) != 2 || undo[0].Object.Name != "b" || undo[0].Before["v"] != "y" || undo[0].After["v"] != "x" ||
+		undo[1].After["v"] != "0" {
 		t.Errorf("way back %+v", undo)
 	}
 	s.NoUndo = true

@@ -50,7 +50,8 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 			continue
 		}
 		if m.InFlight != "" {
-			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: "it is in flight, so what is proved of it may be taken back: " + m.InFlight}
+			recorded[m.Name] = Outcome{Member: m.Name, State: Refused,
+				Why: "it is in flight, so what is proved of it may be taken back: " + m.InFlight}
 			failed[m.Name] = recorded[m.Name].Why
 			continue
 		}
@@ -144,9 +145,11 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	if !f.UsesRoster {
 		return nil
 	}
-	if s.States == plan.StatesRetraction && e.hub != "" { // once more: whoever looked before the edge went back may have published since
+	// once more: whoever looked before the edge went back may have published since
+	if s.States == plan.StatesRetraction && e.hub != "" {
 		if err := e.retractStatement(ctx, s.Member); err != nil {
-			e.report(Info, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v", err)
+			e.report(Info, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v",
+				err)
 		}
 		return nil
 	}
@@ -160,16 +163,19 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	if err := e.notInFlight(ctx, *m); err != nil {
 		return err
 	}
-	rotated := s.States == plan.StatesRotation || s.States != plan.StatesAnew && m.Statement != nil && m.Statement.Invalid == "" && m.Statement.Rotated
+	rotated := s.States == plan.StatesRotation || s.States != plan.StatesAnew && m.Statement != nil &&
+		m.Statement.Invalid == "" && m.Statement.Rotated
 	var fence *api.FenceStatus
 	switch {
 	case s.States == plan.StatesFence:
 		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(f.At)}
 	case m.Fence.Verified && s.States != plan.StatesAnew:
-		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(), ProvenTime: metav1.NewTime(m.Statement.FenceSeen)}
+		fence = &api.FenceStatus{Binding: m.Fence.Binding.Name, UID: m.Fence.ID(),
+			ProvenTime: metav1.NewTime(m.Statement.FenceSeen)}
 	}
 	if s.States == plan.StatesFence && m.Statement != nil {
-		witnesses = slices.Concat(m.Statement.Evidence, witnesses[len(witnesses)-1:]) // what was seen of its pods before still stands
+		// what was seen of its pods before still stands
+		witnesses = slices.Concat(m.Statement.Evidence, witnesses[len(witnesses)-1:])
 	}
 	st := roster.Statement(*m, e.Goal.To, rotated, fence, witnesses, e.by(ctx, cmp.Or(e.hub, m.Context)), f.At)
 	if e.hub != "" {

@@ -49,7 +49,8 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 					}
 					w.killAt = 0
 				}
-				p := &Executor{Clusters: slow{w, takeBack}, Provider: tsb.Provider(), Source: "other", Poll: time.Second, oneByOne: true,
+				p := &Executor{Clusters: slow{w, takeBack}, Provider: tsb.Provider(), Source: "other",
+					Poll: time.Second, oneByOne: true,
 					Goal: plan.Goal{To: state.JWT, Pace: plan.Pace{Within: time.Minute, NoFence: true}}, Report: func(Event) {}}
 				if when == "before it is seen" {
 					takeBack()
@@ -59,7 +60,8 @@ func TestNobodyStatesAMemberThatAnotherRunTakesBack(t *testing.T) {
 				}
 				_, began := w.voided[name]
 				if began && w.entries[name] != nil {
-					t.Errorf("the rollback had taken the statement back and was at its write %d, and %v was stated: %+v", at, w.entries[name].Presents, w.homes["hub"].InFlight)
+					t.Errorf("the rollback had taken the statement back and was at its write %d, and %v was stated: %+v", at,
+						w.entries[name].Presents, w.homes["hub"].InFlight)
 				}
 				if began {
 					refused++

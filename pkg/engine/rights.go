@@ -80,7 +80,8 @@ func Stating(name string) []plan.Permission {
 	if name == "" {
 		ref.Name = ""
 	}
-	state := plan.Permission{Verb: "state", Group: ref.Group, Resource: ref.Resource, Namespace: ref.Namespace, Name: ref.Name}
+	state := plan.Permission{Verb: "state", Group: ref.Group, Resource: ref.Resource,
+		Namespace: ref.Namespace, Name: ref.Name}
 	write := state
 	write.Verb, write.Subresource = "patch", "status"
 	return []plan.Permission{state, write}
@@ -116,7 +117,8 @@ func MayPublish(ctx context.Context, c Clusters, hub string, members []plan.Memb
 
 // missingFor asks for the rights of several things, which are by context, and says of each what is missing: once for
 // all, and of each alone where something is missing.
-func missingFor(ctx context.Context, c Clusters, needs map[string]map[string][]plan.Permission) map[string]map[string]Denial {
+func missingFor(ctx context.Context, c Clusters,
+	needs map[string]map[string][]plan.Permission) map[string]map[string]Denial {
 	sets := map[string]map[plan.Permission]bool{}
 	for _, of := range needs {
 		for context, list := range of {

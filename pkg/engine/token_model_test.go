@@ -25,7 +25,8 @@ func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
 	tried := 0
 	tell := func(seed uint64, mutate mutation) string {
 		w := newWorld(seed)
-		w.strangers, w.flippers, w.noFences, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.mintAfter, w.stuck = false, false, true, false, false, false, false, map[string]bool{}
+		w.strangers, w.flippers, w.noFences, w.mpcPrefersMTLS, w.noHotReload, w.newCA, w.mintAfter, w.stuck = false, false,
+			true, false, false, false, false, map[string]bool{}
 		for i, name := range w.names() {
 			w.edges[name].token, w.forgets[name] = true, i > 0 && w.chance(2)
 		}

@@ -34,7 +34,8 @@ func (e *Executor) undoInterrupted(ctx context.Context, f plan.State, recorded m
 
 func (e *Executor) undoEntry(ctx context.Context, f plan.State, h *journalCluster, recorded map[string]Outcome) error {
 	left := *h.journal.InFlight
-	e.report(WaveStarted, "hub", "an earlier run (%s, begun %s) was interrupted in the wave %q; restoring it first", left.By, left.Began.Format(time.RFC3339), left.Wave)
+	e.report(WaveStarted, "hub", "an earlier run (%s, begun %s) was interrupted in the wave %q; restoring it first",
+		left.By, left.Began.Format(time.RFC3339), left.Wave)
 	remaining := Entry{Wave: left.Wave, Began: left.Began, By: left.By}
 	kept := remaining
 	barred := e.notPermitted(ctx, f, left)
@@ -185,7 +186,8 @@ func (e *Executor) locate(s EntryStep, f plan.State) (EntryStep, error) {
 
 // notOurs says that a journal asks for what no provider writes.
 func notOurs(p plan.Write) error {
-	return fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s", p.Object, JournalRef.Namespace, JournalRef.Name)
+	return fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s",
+		p.Object, JournalRef.Namespace, JournalRef.Name)
 }
 
 // refusedError says that a member cannot be put back, since the hub would refuse it there, or it would not connect.
@@ -271,7 +273,8 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 // retractStatement takes back what the roster states of a member; of one that it does not list there is nothing.
 func (e *Executor) retractStatement(ctx context.Context, member string) error {
 	var gone *ChangedError
-	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(member), Op: plan.OpUpdateStatus, After: roster.RetractedStatus()}, nil)
+	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(member), Op: plan.OpUpdateStatus,
+		After: roster.RetractedStatus()}, nil)
 	if errors.As(err, &gone) {
 		return nil
 	}
@@ -336,14 +339,18 @@ func (e *Executor) undoAll(ctx context.Context, steps []plan.Step) map[string]un
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
 	defer cancel()
 	came := map[string]undoResult{}
-	left := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return s.KeepOnInterrupt && interrupted || len(undoOf(s)) == 0 })
+	left := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool {
+		return s.KeepOnInterrupt && interrupted ||
+			len(undoOf(s)) == 0
+	})
 	deadline := e.Now().Add(e.UndoWithin)
 	for len(left) > 0 {
 		now := make([]undoResult, len(left))
 		var wg sync.WaitGroup
 		for i, s := range left {
 			put := func() {
-				now[i].wrote, now[i].err = e.undoStep(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.RevertsTo, Undo: undoOf(s)})
+				now[i].wrote, now[i].err = e.undoStep(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.RevertsTo,
+					Undo: undoOf(s)})
 			}
 			if e.oneByOne {
 				put()

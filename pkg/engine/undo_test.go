@@ -41,7 +41,8 @@ func restoreIn(t *testing.T, e *engine.Executor) (bool, error) {
 }
 
 func TestRestoring(t *testing.T) {
-	neverWritten := func(cluster string) []bed.Object { // no centralAuthMode: the write of it was denied, or the run died before it
+	// no centralAuthMode: the write of it was denied, or the run died before it
+	neverWritten := func(cluster string) []bed.Object {
 		objects := apifake.Edge(cluster)
 		for _, o := range objects {
 			if o["kind"] == "ControlPlane" {
@@ -133,7 +134,8 @@ func TestNothingIsRestoredToWhatWouldNotConnect(t *testing.T) {
 		b, e := newBed(t, map[string][]bed.Object{"hub": bed.OpenHub("a"), "a": went})
 		b.Journal = bed.InFlight(t, back)
 		e.Provider.CannotPresent = func(_ plan.State, m plan.Member, _ guard.Cred) string {
-			return tsb.Provider().CannotPresent(plan.State{}, plan.Member{Identity: plan.Identity{Name: m.Name}, Connecting: plan.Connecting{Trust: plan.Trust{Unnamed: why != "", Why: why}}}, state.JWT)
+			return tsb.Provider().CannotPresent(plan.State{}, plan.Member{Identity: plan.Identity{Name: m.Name},
+				Connecting: plan.Connecting{Trust: plan.Trust{Unnamed: why != "", Why: why}}}, state.JWT)
 		}
 		if restored, err := restoreIn(t, e); !restored || err != nil || len(b.Wrote) != wrote || b.Journal != "" {
 			t.Errorf("%q: restored %v, %v; wrote %q, left %q", why, restored, err, b.Wrote, b.Journal)
@@ -163,13 +165,15 @@ func TestAJournalThatAsksForAnythingButAModeIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, e := newBed(t, map[string][]bed.Object{"hub": bed.OpenHub("a"), "a": bed.OnJWT("a")})
-			text, err := json.Marshal(engine.Entry{Wave: "canary", By: "mallory@host", Steps: []engine.EntryStep{{ID: "move/a", Member: "a", From: state.MTLS, Undo: []plan.Write{p}}}})
+			text, err := json.Marshal(engine.Entry{Wave: "canary", By: "mallory@host",
+				Steps: []engine.EntryStep{{ID: "move/a", Member: "a", From: state.MTLS, Undo: []plan.Write{p}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			b.Journal = string(text)
 			r := e.Migrate(t.Context())
-			if r.Err == nil || !strings.Contains(r.Err.Error(), "a change of") || !strings.Contains(r.Err.Error(), api.JournalName) {
+			if r.Err == nil || !strings.Contains(r.Err.Error(), "a change of") ||
+				!strings.Contains(r.Err.Error(), api.JournalName) {
 				t.Errorf("the run ends with %v, want what the journal asks for and where it is", r.Err)
 			}
 			if len(b.Wrote) > 0 || b.Journal == "" {
@@ -194,7 +198,8 @@ func TestMTLSIsTurnedOffOnWhatWasJustReadAlone(t *testing.T) {
 		{name: "the inventory is not read", fails: "/clusters"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			b, e := newBed(t, map[string][]bed.Object{"hub": append(bed.OpenHub("a", "far"), bed.Stated("a"), bed.Stated("far")), "a": bed.OnJWT("a")})
+			b, e := newBed(t, map[string][]bed.Object{"hub": append(bed.OpenHub("a", "far"), bed.Stated("a"), bed.Stated("far")),
+				"a": bed.OnJWT("a")})
 			var mu sync.Mutex
 			lists := 0
 			b.OnGet = func(cluster, path string) bool {
@@ -290,13 +295,16 @@ func TestAnEdgeThatDoesNotAnswerKeepsNoOtherFromBeingPutBack(t *testing.T) {
 	}
 	steps := []plan.Step{bed.Moved("a", "a"), bed.Moved("b", "b")}
 	back := e.UndoAll(t.Context(), steps)
-	if a, b := back[steps[0].ID], back[steps[1].ID]; a.Err == nil || b.Err != nil || !b.Wrote || after < 1 || after > 2 || tries < 3 {
-		t.Errorf("a: %v; b: %v, %v; it was put back before try %d of %d of a, and must be before the second", a.Err, b.Wrote, b.Err, after, tries)
+	if a, b := back[steps[0].ID], back[steps[1].ID]; a.Err == nil || b.Err != nil || !b.Wrote || after < 1 ||
+		after > 2 || tries < 3 {
+		t.Errorf("a: %v; b: %v, %v; it was put back before try %d of %d of a, and must be before the second", a.Err, b.Wrote,
+			b.Err, after, tries)
 	}
 }
 
 func TestAMemberThatIsGoneDoesNotStopEveryLaterRun(t *testing.T) {
-	b, e := newBed(t, map[string][]bed.Object{"hub": bed.OpenHub("b"), "a": {apifake.KubeSystem("a")}, "b": apifake.Edge("b")})
+	b, e := newBed(t, map[string][]bed.Object{"hub": bed.OpenHub("b"), "a": {apifake.KubeSystem("a")},
+		"b": apifake.Edge("b")})
 	b.Journal = bed.InFlight(t, bed.Moved("a", "a"))
 	if _, err := restoreIn(t, e); err != nil || b.Journal != "" {
 		t.Errorf("every later run ends here: %v; the journal: %s", err, b.Journal)
@@ -326,7 +334,8 @@ func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 	listed := bed.HandedOver("far", time.Hour, nil)
 	listed.Status = body.Status
 	handed := bed.HandedOver("far", time.Minute, nil)
-	if why := roster.Unacceptable(handed, &listed, e.Observe(t.Context()), state.JWT); !strings.Contains(why, "was taken back since") {
+	if why := roster.Unacceptable(handed, &listed, e.Observe(t.Context()), state.JWT); !strings.Contains(why,
+		"was taken back since") {
 		t.Errorf("it is taken over (%q) although what was stated was taken back at %v", why, body.Status.ObservedTime)
 	}
 }

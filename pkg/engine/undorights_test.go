@@ -135,7 +135,8 @@ func TestAStepWithoutAJournalIsNotBegun(t *testing.T) {
 	e.WithoutJournals()
 	wave := plan.Wave{Title: "canary", Steps: []plan.Step{bed.Moved("a", "a")}}
 	err := e.Begin(t.Context(), wave, e.ObserveNow(t.Context()), plan.WaveRecord{})
-	if err == nil || !strings.Contains(err.Error(), "nothing was written: a has no journal in this run") || len(b.Kept) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "nothing was written: a has no journal in this run") ||
+		len(b.Kept) > 0 {
 		t.Errorf("error %v; the journals: %q", err, b.Kept)
 	}
 }

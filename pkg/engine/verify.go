@@ -18,7 +18,8 @@ const observationsKept = 240
 
 // verify observes the members of the steps, and the hub, again and again until every step is proved, has run out of
 // its time, or the run is interrupted; what is not proved is added to failed. A proved member is published.
-func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string, recorded map[string]Outcome) {
+func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string,
+	recorded map[string]Outcome) {
 	contexts := e.contextsOf(steps, before)
 	seen := []plan.State{before}
 	for {
@@ -72,7 +73,8 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 		if len(steps) == 0 {
 			return
 		}
-		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll)) // hardly busier looking than resting, and one slow cluster does not slow the rest down
+		// hardly busier looking than resting, and one slow cluster does not slow the rest down
+		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll))
 	}
 }
 

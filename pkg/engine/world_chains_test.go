@@ -16,7 +16,8 @@ import (
 var chains = func() (c struct{ ca, good, unnamed, foreign []byte }) {
 	var ca, other []byte
 	sign := func(tmpl, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) []byte {
-		tmpl.SerialNumber, tmpl.NotBefore, tmpl.NotAfter = big.NewInt(1), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
+		tmpl.SerialNumber, tmpl.NotBefore, tmpl.NotAfter = big.NewInt(1), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+			time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
 		der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, key.Public(), parentKey)
 		if err != nil {
 			panic(err)
@@ -28,11 +29,13 @@ var chains = func() (c struct{ ca, good, unnamed, foreign []byte }) {
 		if err != nil {
 			panic(err)
 		}
-		tmpl := &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+		tmpl := &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+			KeyUsage: x509.KeyUsageCertSign}
 		return tmpl, key, sign(tmpl, tmpl, key, key)
 	}
 	leaf := func(names ...string) *x509.Certificate {
-		return &x509.Certificate{Subject: pkix.Name{CommonName: "central"}, DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		return &x509.Certificate{Subject: pkix.Name{CommonName: "central"}, DNSNames: names,
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	}
 	root, key, text := authority("ca")
 	stranger, strangerKey, otherText := authority("another ca")

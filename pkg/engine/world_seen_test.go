@@ -22,7 +22,8 @@ func (w *world) seenAs(c certificate) plan.Certificate {
 	if !c.trusted {
 		chain = chains.foreign
 	}
-	seen := plan.Certificate{Where: "tsb/xcp-central-cert", Chain: chain, Digest: fmt.Sprint(c.serial), Began: w.now.Add(-time.Hour), Expires: w.now.Add(time.Hour)}
+	seen := plan.Certificate{Where: "tsb/xcp-central-cert", Chain: chain, Digest: fmt.Sprint(c.serial),
+		Began: w.now.Add(-time.Hour), Expires: w.now.Add(time.Hour)}
 	if !c.named {
 		seen.Chain = chains.unnamed
 	}
@@ -48,22 +49,27 @@ func (w *world) Observe(context.Context, ...string) plan.State {
 }
 
 func (w *world) observeHub() plan.Hub {
-	h := plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", Object: plan.Ref{Group: "install.tetrate.io", Kind: "ManagementPlane", Resource: "managementplanes", Name: "mp", UID: "mp"}},
-		HubDeclaration: plan.HubDeclaration{Accepts: asHub(w.hub), Since: w.since, Declared: map[string]any{"jwt": w.hub.jwt, "mutualTls": w.hub.mtls}},
-		HubRunning:     plan.HubRunning{OperatorGeneration: w.lower},
-		HubMembers:     plan.HubMembers{Inventory: w.names()},
+	h := plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub",
+		Object: plan.Ref{Group: "install.tetrate.io", Kind: "ManagementPlane", Resource: "managementplanes",
+			Name: "mp", UID: "mp"}},
+		HubDeclaration: plan.HubDeclaration{Accepts: asHub(w.hub), Since: w.since,
+			Declared: map[string]any{"jwt": w.hub.jwt, "mutualTls": w.hub.mtls}},
+		HubRunning: plan.HubRunning{OperatorGeneration: w.lower},
+		HubMembers: plan.HubMembers{Inventory: w.names()},
 		HubRecords: plan.HubRecords{Roster: plan.RosterState{Namespace: w.roster.namespace, Kind: w.roster.kind},
 			Originals: w.homes["hub"].Originals},
 		HubCertificate: plan.HubCertificate{Server: w.seenAs(w.cert),
 			Issuer: plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate",
 				Name: "central", UID: "central"}, Names: names(w.asked)}}}
 	if w.rehears.asked != nil {
-		h.TrialIssuer = plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate", Name: "rehearsal"}, Names: names(w.rehears.asked), Ready: w.rehears.cert != nil}
+		h.TrialIssuer = plan.Issuer{Object: plan.Ref{Group: "cert-manager.io", Resource: "certificates", Kind: "Certificate",
+			Name: "rehearsal"}, Names: names(w.rehears.asked), Ready: w.rehears.cert != nil}
 	}
 	if w.rehears.cert != nil {
 		h.TrialCertificate = w.seenAs(*w.rehears.cert)
 	}
-	h.Workload = workloadOf(w.central, w.taken == w.hub && (w.noRollout || !slices.ContainsFunc(w.central, func(p *process) bool { return p.accepts != w.taken || p.restart })), nil)
+	h.Workload = workloadOf(w.central, w.taken == w.hub && (w.noRollout ||
+		!slices.ContainsFunc(w.central, func(p *process) bool { return p.accepts != w.taken || p.restart })), nil)
 	h.Workload.RestartedFor = w.restartedFor
 	for i, p := range w.central {
 		served := w.seenAs(p.serves)
@@ -71,7 +77,8 @@ func (w *world) observeHub() plan.Hub {
 	}
 	h.Connections = &plan.Connections{Config: len(w.edges), State: len(w.edges) + 1}
 	if w.mpc.cert {
-		h.Leftovers = []plan.Leftover{{Context: "hub", Member: "mpc", Object: plan.Ref{Resource: "secrets", Kind: "Secret", Name: "mpc-certs", UID: "mpc-certs"}}}
+		h.Leftovers = []plan.Leftover{{Context: "hub", Member: "mpc", Object: plan.Ref{Resource: "secrets", Kind: "Secret",
+			Name: "mpc-certs", UID: "mpc-certs"}}}
 	}
 	return h
 }
@@ -89,7 +96,9 @@ func names(asked []string) map[string]any {
 }
 
 func (w *world) member(e *fleetMember) plan.Member {
-	m := plan.Member{Identity: plan.Identity{Name: e.name, ClusterName: e.name, Role: plan.RoleEdge, Context: e.name, Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane", Name: e.name, UID: e.name}}}
+	m := plan.Member{Identity: plan.Identity{Name: e.name, ClusterName: e.name, Role: plan.RoleEdge, Context: e.name,
+		Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane",
+			Name: e.name, UID: e.name}}}
 	if !w.noHub {
 		m.Statement, m.Registered = w.entries[e.name], false
 		_, m.Registered = w.entries[e.name]
@@ -101,16 +110,20 @@ func (w *world) member(e *fleetMember) plan.Member {
 	}
 	m.Declared, m.Effective = e.declared, e.effective
 	m.DeclaredFields = map[string]any{"centralAuthMode": modeWord(e.declared)}
-	m.Evidence = guard.Member{Name: e.name, Presents: presentedBy(e.pods, e.declared, e.effective), Until: w.now.Add(30 * time.Second)}
-	m.Workload = workloadOf(e.pods, e.declared == e.effective && !slices.ContainsFunc(e.pods, func(p *process) bool { return p.cred != e.effective }), w)
+	m.Evidence = guard.Member{Name: e.name, Presents: presentedBy(e.pods, e.declared, e.effective),
+		Until: w.now.Add(30 * time.Second)}
+	m.Workload = workloadOf(e.pods, e.declared == e.effective && !slices.ContainsFunc(e.pods,
+		func(p *process) bool { return p.cred != e.effective }), w)
 	m.Credential = w.tokenOf(e)
 	m.Trust = plan.Trust{OK: w.cert.named || w.noHub, Unnamed: !w.cert.named && !w.noHub, Absent: !e.ca, Why: "unnamed"}
 	m.ServerName, m.TrustAnchors = dialled, [][]byte{chains.ca}
 	m.Rotation = w.rotation(e)
-	m.OldCredential = plan.Certificate{Where: "istio-system/xcp-edge-cert", Err: "secret istio-system/xcp-edge-cert is not there"}
+	m.OldCredential = plan.Certificate{Where: "istio-system/xcp-edge-cert",
+		Err: "secret istio-system/xcp-edge-cert is not there"}
 	if e.cert {
 		m.OldCredential = plan.Certificate{Where: "istio-system/xcp-edge-cert", Expires: w.now.Add(time.Hour)}
-		m.Leftovers = []plan.Leftover{{Context: e.name, Member: e.name, Object: plan.Ref{Resource: "secrets", Kind: "Secret", Name: "xcp-edge-cert", UID: "cert-of-" + e.name}}}
+		m.Leftovers = []plan.Leftover{{Context: e.name, Member: e.name, Object: plan.Ref{Resource: "secrets", Kind: "Secret",
+			Name: "xcp-edge-cert", UID: "cert-of-" + e.name}}}
 	}
 	m.Fence = w.fence(e)
 	m.Fence.Verified = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID()
@@ -124,7 +137,8 @@ func (w *world) member(e *fleetMember) plan.Member {
 
 // fence is what the provider makes of the fence that is stored.
 func (w *world) fence(e *fleetMember) plan.Fence {
-	ref := plan.Ref{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings", Kind: "Fence", Name: plan.FenceName}
+	ref := plan.Ref{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings",
+		Kind: "Fence", Name: plan.FenceName}
 	f := plan.Fence{Policy: ref, Binding: ref}
 	f.Policy.Resource, f.Policy.Kind = "validatingadmissionpolicies", "FencePolicy"
 	if e.fence != 0 {
@@ -174,9 +188,11 @@ func modeWord(c guard.Cred) string {
 func workloadOf(pods []*process, newest bool, counters *world) plan.Workload {
 	wl := plan.Workload{Found: true, Replicas: int64(max(1, len(pods))), Settled: newest && len(pods) > 0}
 	for _, p := range pods {
-		proc := plan.Process{Name: p.uid, UID: p.uid, Created: p.created, Ready: p.ready, Started: true, Since: p.since, Ending: p.ending, Presents: p.cred}
+		proc := plan.Process{Name: p.uid, UID: p.uid, Created: p.created, Ready: p.ready, Started: true, Since: p.since,
+			Ending: p.ending, Presents: p.cred}
 		if counters != nil {
-			proc.Counters = map[string]float64{"xcp_edge_last_push_to_central_timestamp_ms": p.pushes, `xcp_edge_stream_connect_count{statusLabel="ok"}`: p.connects}
+			proc.Counters = map[string]float64{"xcp_edge_last_push_to_central_timestamp_ms": p.pushes,
+				`xcp_edge_stream_connect_count{statusLabel="ok"}`: p.connects}
 		}
 		wl.Processes = append(wl.Processes, proc)
 		wl.Settled = wl.Settled && p.ready && !p.ending
@@ -296,7 +312,8 @@ func (w *world) Probe(_ context.Context, p plan.Write) (string, error) {
 	case !e.reachable:
 		return "", fmt.Errorf("the API server did not answer in time")
 	case e.denies(state.MTLS):
-		return fmt.Sprintf("ValidatingAdmissionPolicy '%s' with binding '%s' denied request", plan.FenceName, plan.FenceName), nil
+		return fmt.Sprintf("ValidatingAdmissionPolicy '%s' with binding '%s' denied request", plan.FenceName, plan.FenceName),
+			nil
 	}
 	return "", nil
 }
@@ -418,7 +435,8 @@ func (w *world) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeC
 	if at, voided := w.voided[m.Name]; voided && w.entries[m.Name] == nil && !st.ObservedTime.After(at) {
 		return &RetractedError{"it was taken back"}
 	}
-	s := &plan.Statement{Observed: st.ObservedTime.UTC(), Until: st.ValidUntil.UTC(), Source: st.Source, Rotated: st.RotationTime != nil}
+	s := &plan.Statement{Observed: st.ObservedTime.UTC(), Until: st.ValidUntil.UTC(), Source: st.Source,
+		Rotated: st.RotationTime != nil}
 	if st.Fence != nil {
 		s.Fence, s.FenceSeen = st.Fence.UID, st.Fence.ProvenTime.UTC()
 	}

@@ -57,15 +57,21 @@ type world struct {
 // switches are what the vendor leaves open, and who is in trouble.
 type switches struct {
 	noRollout, recreate, mintAfter, mpcPrefersMTLS, readyWithoutSession bool
-	strangers                                                           bool // somebody else tries to turn mTLS off, through the webhook
-	flippers                                                            bool // somebody else puts edges back by hand
-	stuck                                                               map[string]bool
-	noHotReload, cutAtExpiry                                            bool // an edge keeps the token with which its pod started; a stream ends with it
-	unnamed, keepsCert, newCA                                           bool // Central's certificate lacks the name; its pods keep what they began with; its issuer has a CA that nobody trusts
-	noWebhook                                                           bool
-	mintsLate                                                           bool            // operators take their time to make a token that was deleted
-	forgets                                                             map[string]bool // this one's renews the token that is there, and never makes one that is not
-	noFences, toothless                                                 bool            // clusters have no such policies; they store them, and enforce nothing
+	// somebody else tries to turn mTLS off, through the webhook
+	strangers bool
+	flippers  bool // somebody else puts edges back by hand
+	stuck     map[string]bool
+	// an edge keeps the token with which its pod started; a stream ends with it
+	noHotReload, cutAtExpiry bool
+	// Central's certificate lacks the name; its pods keep what they began with; its issuer has a CA that nobody trusts
+	unnamed, keepsCert, newCA bool
+	noWebhook                 bool
+	// operators take their time to make a token that was deleted
+	mintsLate bool
+	// this one's renews the token that is there, and never makes one that is not
+	forgets map[string]bool
+	// clusters have no such policies; they store them, and enforce nothing
+	noFences, toothless bool
 }
 
 // certificate is one of Central: has it the name that edges dial, and do they trust it?
@@ -123,9 +129,12 @@ type fleetMember struct {
 type killed struct{}
 
 func newWorld(seed uint64) *world {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC), hub: accepts{mtls: true}, lower: 1,
-		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}, voided: map[string]time.Time{}, homes: map[string]Journal{}}
-	w.switches = switches{noRollout: w.chance(4), recreate: w.chance(3), mintAfter: w.chance(3), mpcPrefersMTLS: w.chance(8), readyWithoutSession: w.chance(3),
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), now: time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC),
+		hub: accepts{mtls: true}, lower: 1,
+		edges: map[string]*fleetMember{}, entries: map[string]*plan.Statement{}, voided: map[string]time.Time{},
+		homes: map[string]Journal{}}
+	w.switches = switches{noRollout: w.chance(4), recreate: w.chance(3), mintAfter: w.chance(3),
+		mpcPrefersMTLS: w.chance(8), readyWithoutSession: w.chance(3),
 		strangers: w.chance(2), stuck: map[string]bool{}}
 	w.flippers = w.chance(3)
 	w.noFences, w.toothless = w.chance(4), w.chance(6)
@@ -137,9 +146,11 @@ func newWorld(seed uint64) *world {
 	w.taken = w.hub
 	w.cert = certificate{named: !w.unnamed, trusted: true}
 	w.central = []*process{w.pod(&process{accepts: w.hub, ready: true, serves: w.cert})}
-	w.mpc = &fleetMember{name: "mpc", reachable: true, declared: state.MTLS, effective: state.MTLS, cert: true, pods: []*process{w.pod(&process{cred: state.MTLS, ready: true, connected: true, connects: 1, since: w.now})}}
+	w.mpc = &fleetMember{name: "mpc", reachable: true, declared: state.MTLS, effective: state.MTLS, cert: true,
+		pods: []*process{w.pod(&process{cred: state.MTLS, ready: true, connected: true, connects: 1, since: w.now})}}
 	for i := range 1 + w.IntN(4) {
-		e := &fleetMember{name: fmt.Sprintf("edge-%d", i+1), declared: state.MTLS, effective: state.MTLS, reachable: true, token: !w.mintAfter, ca: w.chance(2), minted: w.now, cert: true}
+		e := &fleetMember{name: fmt.Sprintf("edge-%d", i+1), declared: state.MTLS, effective: state.MTLS, reachable: true,
+			token: !w.mintAfter, ca: w.chance(2), minted: w.now, cert: true}
 		for range 1 + w.IntN(2) {
 			e.pods = append(e.pods, w.pod(&process{cred: state.MTLS, ready: true, connected: true, connects: 1, since: w.now}))
 		}
@@ -188,7 +199,8 @@ func (w *world) tickHub() {
 	newest := func(p *process) bool { return p.accepts == w.taken && !p.ending && !p.restart }
 	switch {
 	case w.noRollout:
-		for _, p := range w.central { // within fewer looks than a proof waits: that it does so at all is what the proof assumes
+		// within fewer looks than a proof waits: that it does so at all is what the proof assumes
+		for _, p := range w.central {
 			if p.late++; p.accepts == w.taken || p.late > 6 || w.chance(2) {
 				p.accepts, p.late = w.taken, 0
 			}
@@ -313,7 +325,8 @@ func (w *world) tickOthers() {
 		} else if !e.reachable && w.chance(6) {
 			e.reachable = true
 		}
-		if w.flippers && w.hub.mtls && !slices.ContainsFunc(w.central, func(p *process) bool { return !p.accepts.mtls }) && w.chance(60) && !e.denies(state.MTLS) {
+		if w.flippers && w.hub.mtls && !slices.ContainsFunc(w.central, func(p *process) bool { return !p.accepts.mtls }) &&
+			w.chance(60) && !e.denies(state.MTLS) {
 			e.declared = state.MTLS
 			w.note("%s is put back by hand", name)
 		}
@@ -333,7 +346,10 @@ func (e *fleetMember) denies(mode guard.Cred) bool {
 // somebody who edits an edge and somebody who edits the hub can meet within the minutes for which a statement is
 // believed, and nothing here prevents it.
 func (w *world) behindFences() bool {
-	return !slices.ContainsFunc(w.names(), func(name string) bool { return w.entries[name] != nil && w.entries[name].Fence == "" })
+	return !slices.ContainsFunc(w.names(), func(name string) bool {
+		return w.entries[name] != nil &&
+			w.entries[name].Fence == ""
+	})
 }
 
 // webhook is what the webhook knows: the roster, and the hub's inventory, which lists every edge.
@@ -353,7 +369,8 @@ func (w *world) webhook() []guard.Blocker {
 
 func asHub(a accepts) guard.Hub {
 	tri := map[bool]guard.Tri{true: guard.Yes, false: guard.No}
-	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: tri[a.mtls], state.JWT: tri[a.jwt]}, Basis: fmt.Sprint(a)}
+	return guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: tri[a.mtls], state.JWT: tri[a.jwt]},
+		Basis: fmt.Sprint(a)}
 }
 
 // alone says whether an edge is in flight in a run without a hub, which cannot look whether the hub will accept it,
@@ -385,18 +402,21 @@ func (w *world) dial(m *fleetMember) {
 			p.connected = false // its team cannot see the hub; it is in flight, and its way back is written down
 			continue
 		case !p.connected && (p.cred == state.JWT && m.name != "mpc" && !to.serves.named || !to.serves.trusted):
-			w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s refuses Central's certificate %+v", w.now.Format("15:04:05"), p.uid, m.name, to.serves))
+			w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s refuses Central's certificate %+v",
+				w.now.Format("15:04:05"), p.uid, m.name, to.serves))
 			continue
 		case expired:
 			p.connected = false
 			if !w.hub.mtls && !w.byStranger { // before that it has a way back, and is for its own credential alone
-				w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s presents an expired token, and mTLS is off", w.now.Format("15:04:05"), p.uid, m.name))
+				w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s presents an expired token, and mTLS is off",
+					w.now.Format("15:04:05"), p.uid, m.name))
 			}
 			continue
 		}
 		if !to.accepts.cred(p.cred) {
 			p.connected = false
-			w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s presents %s to %s, which accepts %+v", w.now.Format("15:04:05"), p.uid, m.name, p.cred, to.uid, to.accepts))
+			w.refused = append(w.refused, fmt.Sprintf("%s pod %s of %s presents %s to %s, which accepts %+v",
+				w.now.Format("15:04:05"), p.uid, m.name, p.cred, to.uid, to.accepts))
 			continue
 		}
 		if !p.connected {

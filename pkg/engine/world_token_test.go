@@ -42,7 +42,8 @@ func (w *world) renew(mutate mutation) {
 
 // tokenOf is the token of an edge as facts have it.
 func (w *world) tokenOf(e *fleetMember) plan.Credential {
-	c := plan.Credential{State: plan.CredentialReady, Written: e.minted, Expires: e.minted.Add(tokenLives), Digest: fmt.Sprint(e.minted.UnixNano())}
+	c := plan.Credential{State: plan.CredentialReady, Written: e.minted, Expires: e.minted.Add(tokenLives),
+		Digest: fmt.Sprint(e.minted.UnixNano())}
 	switch {
 	case !e.token:
 		return plan.Credential{State: plan.CredentialMintable, Why: "not there yet"}

@@ -23,7 +23,8 @@ import (
 //  3. list the member of every other one, if it is not listed, and publish the statement as that team's.
 //
 // What is refused keeps no other from being taken over; each has its outcome with the reason.
-func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted guard.Cred, source string) (engine.Result, error) {
+func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted guard.Cred,
+	source string) (engine.Result, error) {
 	hub, f, err := l.findHub(ctx)
 	if err != nil {
 		return engine.Result{Facts: f}, err
@@ -65,7 +66,8 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 		case lacking[roster.MemberOf(e).Name] != "":
 			o.State, o.Why = engine.Refused, lacking[roster.MemberOf(e).Name]
 		case journal.Holds(e.Name, e.Spec.ClusterUID) != "":
-			o.State, o.Why = engine.Refused, "it is in flight, so what it presents may change: "+journal.Holds(e.Name, e.Spec.ClusterUID)
+			o.State, o.Why = engine.Refused, "it is in flight, so what it presents may change: "+journal.Holds(e.Name,
+				e.Spec.ClusterUID)
 		case ctx.Err() != nil:
 			o.State, o.Why = engine.NotAttempted, "interrupted before its turn"
 		default:
@@ -78,7 +80,8 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 	}
 	for _, m := range f.Members {
 		if _, handed := times[roster.ObjectName(m.Name)]; !handed {
-			r.Outcomes = append(r.Outcomes, engine.Outcome{Member: m.Name, Context: m.Context, State: engine.Skipped, Why: "nothing was provided about it"})
+			r.Outcomes = append(r.Outcomes, engine.Outcome{Member: m.Name, Context: m.Context, State: engine.Skipped,
+				Why: "nothing was provided about it"})
 		}
 	}
 	slices.SortFunc(r.Outcomes, func(a, b engine.Outcome) int { return strings.Compare(a.Member, b.Member) })
@@ -87,10 +90,12 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 }
 
 // accept lists a member, publishes its statement, and says what was stated.
-func (l Enroller) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string, f plan.State) (string, error) {
+func (l Enroller) accept(ctx context.Context, hub string, e api.EdgeCluster, listed bool, source string,
+	f plan.State) (string, error) {
 	m := roster.MemberOf(e)
 	if !listed {
-		if _, err := l.Write(ctx, plan.Write{Context: hub, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}, nil); err != nil {
+		if _, err := l.Write(ctx, plan.Write{Context: hub, Object: roster.Ref(m.Name), Op: plan.OpCreate,
+			After: roster.EntryObject(m)}, nil); err != nil {
 			return "", fmt.Errorf("%w; kubectl xcpauth migrate --to=dual installs the roster where it is not", err)
 		}
 	}

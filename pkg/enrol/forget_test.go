@@ -26,7 +26,8 @@ func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
 		"before":    {before, "it was forgotten at"},
 		"afterward": {bed.HandedOver("far", -2*time.Second, nil), ""},
 	} {
-		if why := roster.Unacceptable(tc.handed, nil, b.Live.Observe(t.Context()), state.JWT); !strings.Contains(why, tc.says) || tc.says == "" && why != "" {
+		if why := roster.Unacceptable(tc.handed, nil, b.Live.Observe(t.Context()), state.JWT); !strings.Contains(why,
+			tc.says) || tc.says == "" && why != "" {
 			t.Errorf("seen %s it was forgotten: refused with %q, want %q", name, why, tc.says)
 		}
 	}
@@ -35,8 +36,10 @@ func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
 // busy is a Lease that another run holds.
 func busy() bed.Object {
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z07:00")
-	return bed.Object{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": bed.Object{"name": api.LockName, "namespace": api.Namespace, "resourceVersion": "1",
-		"managedFields": []any{bed.Object{"time": time.Now().UTC().Format(time.RFC3339), "fieldsV1": bed.Object{"f:spec": bed.Object{"f:renewTime": bed.Object{}}}}}},
+	return bed.Object{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+		"metadata": bed.Object{"name": api.LockName, "namespace": api.Namespace, "resourceVersion": "1",
+			"managedFields": []any{bed.Object{"time": time.Now().UTC().Format(time.RFC3339),
+				"fieldsV1": bed.Object{"f:spec": bed.Object{"f:renewTime": bed.Object{}}}}}},
 		"spec": bed.Object{"holderIdentity": "ann@far/1", "leaseDurationSeconds": 30, "acquireTime": now, "renewTime": now}}
 }
 
@@ -46,7 +49,8 @@ func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
 	b, _ := bed.New(t, map[string][]bed.Object{"hub": append(bed.OpenHub("far"), bed.Stated("far"), busy())})
 	b.Journal = bed.InFlight(t, bed.Moved("far", "far"))
 	err := Enroller{b.Live}.Forget(t.Context(), "far", "bob@hub", "gone", true)
-	if err == nil || !strings.Contains(err.Error(), "nothing was forgotten: another run is at work: ann@far/1") || b.Journal == "" || len(b.Wrote) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "nothing was forgotten: another run is at work: ann@far/1") ||
+		b.Journal == "" || len(b.Wrote) > 0 {
 		t.Errorf("%v; wrote %v; the journal: %s", err, b.Wrote, b.Journal)
 	}
 }

@@ -77,13 +77,15 @@ func (l Enroller) Unregister(ctx context.Context, names []string) (engine.Result
 }
 
 // each does something for the named edges, side by side, and accounts for everybody.
-func (l Enroller) each(ctx context.Context, f plan.State, names []string, do func(plan.Member) engine.Outcome) (engine.Result, error) {
+func (l Enroller) each(ctx context.Context, f plan.State, names []string,
+	do func(plan.Member) engine.Outcome) (engine.Result, error) {
 	for _, n := range names {
 		switch m := f.Member(n); {
 		case m == nil:
 			return engine.Result{Facts: f}, errors.New(f.UnknownMember(n))
 		case m.Role != plan.RoleEdge:
-			return engine.Result{Facts: f}, fmt.Errorf("%s is no edge: it runs in the hub, and its pods are no ControlPlane's", n)
+			return engine.Result{Facts: f}, fmt.Errorf("%s is no edge: it runs in the hub, and its pods are no ControlPlane's",
+				n)
 		}
 	}
 	r := engine.Result{Facts: f, Done: true, Outcomes: make([]engine.Outcome, len(f.Members))}
@@ -153,18 +155,23 @@ func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.
 	}
 	said, err := proveAccess(ctx, edge, kube, cp, how)
 	if err != nil {
-		return "", fmt.Errorf("nothing was stored in the hub: reading %s in %s by its own kubeconfig: %w", m.Name, m.Context, err)
+		return "", fmt.Errorf("nothing was stored in the hub: reading %s in %s by its own kubeconfig: %w",
+			m.Name, m.Context, err)
 	}
 	ref := edgereader.SecretRef(roster.ObjectName(m.Name))
-	body := map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": map[string]any{edgereader.KubeconfigKey: text},
-		"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace, "annotations": token.Annotations(), "labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
+	body := map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+		"data": map[string]any{edgereader.KubeconfigKey: text},
+		"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace, "annotations": token.Annotations(),
+			"labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
 	if err := replace(ctx, hub, ref, body); err != nil {
-		return "", fmt.Errorf("%w; its namespace %s comes with the webhook: kubectl apply -k manifests/overlays/self-signed", err, api.EdgesNamespace)
+		return "", fmt.Errorf("%w; its namespace %s comes with the webhook: kubectl apply -k manifests/overlays/self-signed",
+			err, api.EdgesNamespace)
 	}
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceLive); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("read live from now on; %s; its token ends %s, and the webhook renews it", said, token.Expires.Format(time.RFC3339)), nil
+	return fmt.Sprintf("read live from now on; %s; its token ends %s, and the webhook renews it", said,
+		token.Expires.Format(time.RFC3339)), nil
 }
 
 // reachable is the kubeconfig, without a token, by which the webhook reaches what a context reaches.
@@ -239,7 +246,8 @@ func serverSideApply(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, b
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", ref, err)
 	}
-	err = c.REST.Patch(types.ApplyPatchType).AbsPath(apply.ObjectPath(ref)).Param("fieldManager", apply.FieldManager).Param("force", "true").Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	err = c.REST.Patch(types.ApplyPatchType).AbsPath(apply.ObjectPath(ref)).Param("fieldManager",
+		apply.FieldManager).Param("force", "true").Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}
@@ -277,9 +285,11 @@ func issue(ctx context.Context, c *kubeconfig.Cluster, namespace string) (edgere
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
 	who := namespace + "/" + edgereader.ReaderName
-	b, err := kubeconfig.Body(c.REST.Post().AbsPath(edgereader.TokenPath(namespace)).SetHeader("Content-Type", "application/json").Body(edgereader.TokenRequest()).Do(ctx))
+	b, err := kubeconfig.Body(c.REST.Post().AbsPath(edgereader.TokenPath(namespace)).SetHeader("Content-Type",
+		"application/json").Body(edgereader.TokenRequest()).Do(ctx))
 	if err != nil {
-		return edgereader.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %s", who, c.Context, observe.Explain(err))
+		return edgereader.Token{}, fmt.Errorf("having a token issued of ServiceAccount %s in %s: %s", who, c.Context,
+			observe.Explain(err))
 	}
 	token, err := edgereader.ReadToken(b)
 	if err != nil {
@@ -290,7 +300,8 @@ func issue(ctx context.Context, c *kubeconfig.Cluster, namespace string) (edgere
 
 // proveAccess reads an edge by its kubeconfig, and says what was read. Where the address that was given is not
 // reached from here, the reader's rights are proved by the context's own way, and that is said.
-func proveAccess(ctx context.Context, edge *kubeconfig.Cluster, kube edgereader.Kubeconfig, cp api.ControlPlaneReference, how Registration) (string, error) {
+func proveAccess(ctx context.Context, edge *kubeconfig.Cluster, kube edgereader.Kubeconfig,
+	cp api.ControlPlaneReference, how Registration) (string, error) {
 	client, err := edgereader.NewClient(kube, how.Agent, nil)
 	if err != nil {
 		return "", err
@@ -316,7 +327,8 @@ func proveAccess(ctx context.Context, edge *kubeconfig.Cluster, kube edgereader.
 }
 
 // readBy reads an edge until rights and token have taken effect.
-func readBy(ctx context.Context, client *edgereader.Client, cp api.ControlPlaneReference, how Registration) (string, error) {
+func readBy(ctx context.Context, client *edgereader.Client, cp api.ControlPlaneReference,
+	how Registration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeEffect)
 	defer cancel()
 	for {
@@ -347,7 +359,8 @@ func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evid
 	if err != nil {
 		return fmt.Errorf("encoding the evidence of %s: %w", name, err)
 	}
-	err = hub.REST.Patch(types.MergePatchType).AbsPath(apply.ObjectPath(roster.Ref(name))).Param("fieldManager", apply.FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	err = hub.REST.Patch(types.MergePatchType).AbsPath(apply.ObjectPath(roster.Ref(name))).Param("fieldManager",
+		apply.FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %w", roster.Ref(name), hub.Context, apply.Explained(err))
 	}
@@ -356,7 +369,8 @@ func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evid
 
 // unregister is register the other way round. What an unreachable cluster still holds is said.
 //
-//  1. Take back what the roster states of it, unless that is what is seen now: nobody looked at it while the webhook read the edge itself.
+//  1. Take back what the roster states of it, unless that is what is seen now: nobody looked at it while the webhook
+//     read the edge itself.
 //  2. Have the webhook decide from statements.
 //  3. Remove the kubeconfig, and the reader.
 func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) engine.Outcome {
@@ -367,28 +381,34 @@ func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m pla
 		return engine.Outcome{State: engine.Refused, Why: err.Error()}
 	}
 	if voids {
-		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus, After: roster.TakenBack(roster.RetractedStatus(), l.Now())}
+		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus,
+			After: roster.TakenBack(roster.RetractedStatus(), l.Now())}
 		if _, err := l.Write(ctx, void, nil); err != nil {
-			return engine.Outcome{State: engine.Failed, Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}
+			return engine.Outcome{State: engine.Failed,
+				Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}
 		}
 		stated += ", and what was stated was taken back, since it is not what is seen now; state it with: kubectl xcpauth edge publish"
 	}
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement); err != nil && !apierrors.IsNotFound(err) {
 		return engine.Outcome{State: engine.Failed, Why: err.Error()}
 	}
-	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(m.Name)), Op: plan.OpDelete}, nil)
+	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(m.Name)),
+		Op: plan.OpDelete}, nil)
 	if err != nil {
 		return engine.Outcome{State: engine.Failed, Why: err.Error()}
 	}
 	namespace := m.Object.Namespace
 	if m.Err != "" {
-		return engine.Outcome{State: engine.Unreachable, Why: fmt.Sprintf("the hub does not read it any more (%s); ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s", stated, edgereader.ReaderName, m.Err)}
+		return engine.Outcome{State: engine.Unreachable,
+			Why: fmt.Sprintf("the hub does not read it any more (%s); ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s", stated, edgereader.ReaderName, m.Err)}
 	}
 	objects := edgereader.Objects(namespace, nil)
 	for i := range objects { // the right to renew goes before the identity
-		removed, err := l.Write(ctx, plan.Write{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Op: plan.OpDelete}, nil)
+		removed, err := l.Write(ctx, plan.Write{Context: m.Context, Object: objects[len(objects)-1-i].Ref, Op: plan.OpDelete},
+			nil)
 		if err != nil {
-			return engine.Outcome{State: engine.Failed, Why: "the hub does not read it any more, and in its cluster: " + err.Error()}
+			return engine.Outcome{State: engine.Failed, Why: "the hub does not read it any more, and in its cluster: " +
+				err.Error()}
 		}
 		wrote = wrote || removed
 	}

@@ -43,7 +43,8 @@ func (l Enroller) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, err
 
 // entries lists the roster of a hub.
 func (l Enroller) entries(ctx context.Context, hub *kubeconfig.Cluster) ([]api.EdgeCluster, error) {
-	b, err := kubeconfig.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+	b, err := kubeconfig.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group,
+		Version:  api.GroupVersion.Version,
 		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
 	if apierrors.IsNotFound(err) {
 		return nil, nil // not installed: nobody is registered
@@ -90,7 +91,8 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 		defer lock.Unlock()
 	}
 	now := l.Now().UTC()
-	told := plan.WaveRecord{Wave: "forget", Began: now, Ended: now, By: source, Steps: []string{roster.ForgetStep(name)}, Result: "forgotten: " + reason}
+	told := plan.WaveRecord{Wave: "forget", Began: now, Ended: now, By: source, Steps: []string{roster.ForgetStep(name)},
+		Result: "forgotten: " + reason}
 	entry, err := apply.Get(ctx, hub, roster.Ref(name))
 	if apierrors.IsNotFound(err) && alive && f.Hub.InFlight != "" {
 		return l.drop(ctx, hub.Context, name, told)
@@ -106,8 +108,9 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	}
 	event, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "Forgotten",
-		"metadata":       map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
-		"involvedObject": map[string]any{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster", "namespace": api.Namespace, "name": name, "uid": apply.UID(entry)},
+		"metadata": map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
+		"involvedObject": map[string]any{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
+			"namespace": api.Namespace, "name": name, "uid": apply.UID(entry)},
 		"message":        fmt.Sprintf("forgotten by %s: %s", source, reason),
 		"source":         map[string]any{"component": apply.FieldManager},
 		"firstTimestamp": now.Format(time.RFC3339), "lastTimestamp": now.Format(time.RFC3339), "count": 1,
@@ -115,18 +118,24 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	if err != nil {
 		return fmt.Errorf("encoding the Event about %s: %w", name, err)
 	}
-	if err := hub.REST.Post().AbsPath("/api/v1/namespaces/"+api.Namespace+"/events").SetHeader("Content-Type", "application/json").Body(event).Do(ctx).Error(); err != nil {
-		return fmt.Errorf("nothing was forgotten: writing the Event about %s in %s: %s", name, hub.Context, observe.Explain(err))
+	if err := hub.REST.Post().AbsPath("/api/v1/namespaces/"+api.Namespace+"/events").SetHeader("Content-Type",
+		"application/json").Body(event).Do(ctx).Error(); err != nil {
+		return fmt.Errorf("nothing was forgotten: writing the Event about %s in %s: %s", name, hub.Context,
+			observe.Explain(err))
 	}
-	precondition, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": map[string]any{"uid": apply.UID(entry)}})
+	precondition, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "DeleteOptions",
+		"preconditions": map[string]any{"uid": apply.UID(entry)}})
 	if err != nil {
 		return fmt.Errorf("encoding the deletion of %s: %w", name, err)
 	}
-	if err := hub.REST.Delete().AbsPath(apply.ObjectPath(roster.Ref(name))).SetHeader("Content-Type", "application/json").Body(precondition).Do(ctx).Error(); err != nil {
+	if err := hub.REST.Delete().AbsPath(apply.ObjectPath(roster.Ref(name))).SetHeader("Content-Type",
+		"application/json").Body(precondition).Do(ctx).Error(); err != nil {
 		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
-	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) { // nobody would renew or remove it any more
-		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(name)), Op: plan.OpDelete}, nil); err != nil {
+	// nobody would renew or remove it any more
+	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) {
+		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(name)),
+			Op: plan.OpDelete}, nil); err != nil {
 			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
 		}
 	}

@@ -26,7 +26,8 @@ func TestAFindingIsMadeFromItsRule(t *testing.T) {
 	f.Add(rule, "seen", "fix this")
 	f.AddMild(rule, "seen", "fix that")
 	placed := f.About("secret a/b")
-	want := Finding{Rule: "XA999", Name: "a-rule", Title: "it is wrong", Severity: Error, Found: "seen", Remedy: "fix this"}
+	want := Finding{Rule: "XA999", Name: "a-rule", Title: "it is wrong", Severity: Error, Found: "seen",
+		Remedy: "fix this"}
 	if f[0] != want {
 		t.Errorf("%+v, want %+v", f[0], want)
 	}

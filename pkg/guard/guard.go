@@ -44,7 +44,8 @@ type Member struct {
 	Name     string
 	Presents []Cred    // all that it may present now, old and new processes alike; nil means unknown
 	Until    time.Time // how long Presents may be believed; the zero time means not at all
-	Why      string    // where Presents comes from or why it is unknown: "unreachable since 14:02", "published by ci@eu 3m ago"
+	// where Presents comes from or why it is unknown: "unreachable since 14:02", "published by ci@eu 3m ago"
+	Why string
 }
 
 // Blocker is one reason why a credential must not be withdrawn: this member may present it.

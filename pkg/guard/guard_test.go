@@ -28,23 +28,37 @@ func TestWithdraw(t *testing.T) {
 		edges    []Member
 		want     []Blocker
 	}{
-		{"mtls off with an edge on mtls", hub(Yes, Yes), hub(No, Yes), []Member{onJWT, onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
+		{"mtls off with an edge on mtls", hub(Yes, Yes), hub(No, Yes), []Member{onJWT, onMTLS},
+			[]Blocker{{"edge-1", "mtls", "read from its pods"}}},
 		{"mtls off with every edge on jwt", hub(Yes, Yes), hub(No, Yes), []Member{onJWT}, nil},
-		{"mtls off while an old pod still presents it", hub(Yes, Yes), hub(No, Yes), []Member{onBoth}, []Blocker{{"edge-3", "mtls", "old pod beside the new one"}}},
-		{"mtls off with an unknown edge", hub(Yes, Yes), hub(No, Yes), []Member{unknown}, []Blocker{{"edge-4", "mtls", "unreachable since 11:58"}}},
-		{"a statement at the end of its time is not believed", hub(Yes, Yes), hub(No, Yes), []Member{stale}, []Blocker{{"edge-5", "mtls", "the last statement about it is too old to be believed: published by ci@eu 15m ago"}}},
+		{"mtls off while an old pod still presents it", hub(Yes, Yes), hub(No, Yes), []Member{onBoth},
+			[]Blocker{{"edge-3", "mtls", "old pod beside the new one"}}},
+		{"mtls off with an unknown edge", hub(Yes, Yes), hub(No, Yes), []Member{unknown},
+			[]Blocker{{"edge-4", "mtls", "unreachable since 11:58"}}},
+		{"a statement at the end of its time is not believed", hub(Yes, Yes), hub(No, Yes), []Member{stale},
+			[]Blocker{{"edge-5", "mtls", "the last statement about it is too old to be believed: published by ci@eu 15m ago"}}},
 		{"a member known to present nothing blocks nothing", hub(Yes, Yes), hub(No, No), []Member{asleep}, nil},
-		{"mtls to unknown is a withdrawal", hub(Yes, Yes), hub(Unknown, Yes), []Member{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
-		{"unknown to off is a withdrawal", hub(Unknown, Yes), hub(No, Yes), []Member{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
-		{"unknown to unknown is a withdrawal unless the basis is the same", hub(Unknown, Unknown), hub(Unknown, Unknown), []Member{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
-		{"the same basis withdraws nothing", Hub{Accepts: hub(Unknown, Unknown).Accepts, Basis: "null"}, Hub{Accepts: hub(Unknown, Unknown).Accepts, Basis: "null"}, []Member{onMTLS, unknown}, nil},
-		{"another basis is no reason to pass", Hub{Accepts: hub(Unknown, Yes).Accepts, Basis: "null"}, Hub{Accepts: hub(Unknown, Yes).Accepts, Basis: "{}"}, []Member{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
+		{"mtls to unknown is a withdrawal", hub(Yes, Yes), hub(Unknown, Yes), []Member{onMTLS},
+			[]Blocker{{"edge-1", "mtls", "read from its pods"}}},
+		{"unknown to off is a withdrawal", hub(Unknown, Yes), hub(No, Yes), []Member{onMTLS},
+			[]Blocker{{"edge-1", "mtls", "read from its pods"}}},
+		{"unknown to unknown is a withdrawal unless the basis is the same", hub(Unknown, Unknown), hub(Unknown, Unknown),
+			[]Member{onMTLS}, []Blocker{{"edge-1", "mtls", "read from its pods"}}},
+		{"the same basis withdraws nothing", Hub{Accepts: hub(Unknown, Unknown).Accepts, Basis: "null"},
+			Hub{Accepts: hub(Unknown, Unknown).Accepts, Basis: "null"}, []Member{onMTLS, unknown}, nil},
+		{"another basis is no reason to pass", Hub{Accepts: hub(Unknown, Yes).Accepts, Basis: "null"},
+			Hub{Accepts: hub(Unknown, Yes).Accepts, Basis: "{}"}, []Member{onMTLS},
+			[]Blocker{{"edge-1", "mtls", "read from its pods"}}},
 		{"off stays off", hub(No, Yes), hub(No, Yes), []Member{onMTLS, unknown}, nil},
 		{"turning a mode on withdraws nothing", hub(Yes, No), hub(Yes, Yes), []Member{onMTLS, unknown}, nil},
-		{"jwt off with an edge on jwt", hub(Yes, Yes), hub(Yes, No), []Member{onMTLS, onJWT}, []Blocker{{"edge-2", "jwt", "read from its pods"}}},
+		{"jwt off with an edge on jwt", hub(Yes, Yes), hub(Yes, No), []Member{onMTLS, onJWT},
+			[]Blocker{{"edge-2", "jwt", "read from its pods"}}},
 		{"a removed stanza withdraws both", hub(Yes, Yes), hub(Unknown, Unknown), []Member{unknown, onJWT}, []Blocker{
-			{"edge-2", "jwt", "read from its pods"}, {"edge-4", "jwt", "unreachable since 11:58"}, {"edge-4", "mtls", "unreachable since 11:58"}}},
-		{"a credential that only the old hub names", Hub{Accepts: map[Cred]Tri{"kid:1": Yes}}, Hub{Accepts: map[Cred]Tri{"kid:2": Yes}}, []Member{{Name: "zone", Presents: []Cred{"kid:1"}, Until: soon}}, []Blocker{{"zone", "kid:1", "known to"}}},
+			{"edge-2", "jwt", "read from its pods"}, {"edge-4", "jwt", "unreachable since 11:58"},
+			{"edge-4", "mtls", "unreachable since 11:58"}}},
+		{"a credential that only the old hub names", Hub{Accepts: map[Cred]Tri{"kid:1": Yes}},
+			Hub{Accepts: map[Cred]Tri{"kid:2": Yes}}, []Member{{Name: "zone", Presents: []Cred{"kid:1"}, Until: soon}},
+			[]Blocker{{"zone", "kid:1", "known to"}}},
 		{"nobody there, nobody blocked", hub(Yes, Yes), hub(No, No), nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -58,7 +72,8 @@ func TestWithdraw(t *testing.T) {
 func TestWithdrawnIsSortedAndNamesEachCredentialOnce(t *testing.T) {
 	all := Hub{Accepts: map[Cred]Tri{"mtls": Yes, "jwt": Yes, "kid:2": Unknown, "kid:1": Yes, "none": No}}
 	for range 20 { // maps have no order
-		if d := cmp.Diff([]Cred{"jwt", "kid:1", "kid:2", "mtls", "other"}, Withdrawn(all, Hub{Accepts: map[Cred]Tri{"mtls": No, "jwt": Unknown, "other": No}})); d != "" {
+		if d := cmp.Diff([]Cred{"jwt", "kid:1", "kid:2", "mtls", "other"}, Withdrawn(all,
+			Hub{Accepts: map[Cred]Tri{"mtls": No, "jwt": Unknown, "other": No}})); d != "" {
 			t.Fatalf("withdrawn (-want +got):\n%s", d)
 		}
 	}
@@ -90,7 +105,8 @@ func TestWithdrawNeverPassesABreakingEdit(t *testing.T) {
 		return h
 	})
 	edges := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Member {
-		e := Member{Name: rapid.StringMatching(`e[0-9]`).Draw(t, "name"), Until: noon.Add(time.Duration(rapid.IntRange(-2, 2).Draw(t, "until")) * time.Minute)}
+		e := Member{Name: rapid.StringMatching(`e[0-9]`).Draw(t, "name"), Until: noon.Add(time.Duration(rapid.IntRange(-2,
+			2).Draw(t, "until")) * time.Minute)}
 		if rapid.Bool().Draw(t, "known") {
 			e.Presents = append([]Cred{}, rapid.SliceOfDistinct(rapid.SampledFrom(creds), rapid.ID).Draw(t, "presents")...)
 		}

@@ -84,7 +84,8 @@ const chooser = "XCPAUTH_MUTANT"
 
 // run runs the tests of this package, but for this one, against a mutant.
 func run(t *testing.T, binary string, number int) ([]byte, error) {
-	cmd := exec.CommandContext(t.Context(), binary, "-test.failfast", "-test.timeout=30s", "-test.skip=^TestEveryMutantOfTheRuleIsCaught$", "-rapid.nofailfile", "-rapid.shrinktime=0s")
+	cmd := exec.CommandContext(t.Context(), binary, "-test.failfast", "-test.timeout=30s",
+		"-test.skip=^TestEveryMutantOfTheRuleIsCaught$", "-rapid.nofailfile", "-rapid.shrinktime=0s")
 	cmd.Env = append(os.Environ(), chooser+"="+strconv.Itoa(number))
 	return cmd.CombinedOutput()
 }
@@ -133,7 +134,8 @@ func compile(t *testing.T, mutants []mutant) (binary string) {
 		}
 	}
 	binary = filepath.Join(dir, "guard.test")
-	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary, "-overlay", filepath.Join(dir, "overlay.json"), ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", binary, "-overlay",
+		filepath.Join(dir, "overlay.json"), ".").CombinedOutput(); err != nil {
 		t.Fatalf("compiling the mutants: %v\n%s", err, out)
 	}
 	return binary

@@ -41,9 +41,11 @@ func look(context string, objects []apifake.Object) plan.Snapshot {
 // cluster with neither.
 func every(t *testing.T, migrate bool) []plan.Permission {
 	t.Helper()
-	journal := apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}
+	journal := apifake.Object{"apiVersion": "v1", "kind": "Namespace",
+		"metadata": apifake.Object{"name": "xcpauth-system"}}
 	var all []plan.Permission
-	for _, objects := range [][]apifake.Object{mesh("")["global"], append(mesh("")["global"], journal), mesh("")["west"], {apifake.KubeSystem("none")}} {
+	for _, objects := range [][]apifake.Object{mesh("")["global"], append(mesh("")["global"], journal), mesh("")["west"],
+		{apifake.KubeSystem("none")}} {
 		all = append(all, migration.Permissions(look("x", objects).Reads, migrate)...)
 	}
 	return all
@@ -104,7 +106,8 @@ func TestTheShippedRolesOfAMeshGrantNothingElse(t *testing.T) {
 // provider asked for counts.
 func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 	s := look("west", mesh("")["west"])
-	s.AccessReviews = map[plan.Permission]plan.AccessReview{{Verb: "list", Group: "install.tetrate.io", Resource: "controlplanes"}: {}}
+	s.AccessReviews = map[plan.Permission]plan.AccessReview{{Verb: "list", Group: "install.tetrate.io",
+		Resource: "controlplanes"}: {}}
 	for _, n := range migration.Permissions(s.Reads, true) {
 		s.AccessReviews[n] = plan.AccessReview{Allowed: n.Verb != "patch"}
 	}
@@ -115,7 +118,8 @@ func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 			found[x.Context] = x.Found
 		}
 	}
-	if want := "1 right missing: patch deployments.apps/kong-mesh-control-plane in kong-mesh-system"; len(found) != 1 || found["west"] != want {
+	if want := "1 right missing: patch deployments.apps/kong-mesh-control-plane in kong-mesh-system"; len(found) != 1 ||
+		found["west"] != want {
 		t.Errorf("found %v, want %q", found, want)
 	}
 }
@@ -123,8 +127,10 @@ func TestTheRightsThatAMeshLacksAreFound(t *testing.T) {
 // Nothing tells of what could not be looked at by a provider of another product.
 func TestWhatAnotherDialectCouldNotReadIsNoMatterOfAMesh(t *testing.T) {
 	s := look("west", mesh("")["west"])
-	s.Reads[plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}] = plan.Result{Err: "forbidden (403)"}
-	s.Reads[plan.Read{Version: "v1", Resource: "pods", Namespace: "kong-mesh-system", Labels: "!xcpauth.io/none"}] = plan.Result{Err: "forbidden (403)"}
+	s.Reads[plan.Read{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "controlplanes"}] = plan.Result{Err: "forbidden (403)"}
+	s.Reads[plan.Read{Version: "v1", Resource: "pods", Namespace: "kong-mesh-system",
+		Labels: "!xcpauth.io/none"}] = plan.Result{Err: "forbidden (403)"}
 	f := kongmesh.CheckProvider().ReadState([]plan.Snapshot{s}, plan.Selection{}, noon)
 	if got := f.Contexts[0].Unread; len(got) != 1 || got[0].What != "pods kong-mesh-system" {
 		t.Errorf("unread: %+v", got)

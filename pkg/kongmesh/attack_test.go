@@ -34,7 +34,8 @@ func meta(o apifake.Object) apifake.Object { return o["metadata"].(apifake.Objec
 
 // namespaced has the journal's namespace there, so that what is next is about the zones.
 func namespaced(f fleet) fleet {
-	f["global"] = append(f["global"], apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}})
+	f["global"] = append(f["global"], apifake.Object{"apiVersion": "v1", "kind": "Namespace",
+		"metadata": apifake.Object{"name": "xcpauth-system"}})
 	return f
 }
 
@@ -89,8 +90,10 @@ func TestNothingIsTurnedOnOverWhatMayStillBePresented(t *testing.T) {
 		return f
 	}
 	for name, f := range map[string]fleet{
-		"a secret that was written after its pod was made":                made(mesh(good), -time.Hour, -10*time.Minute, false),
-		"an immutable one that was made again":                            made(mesh(good), -time.Hour, -10*time.Minute, true),
+		"a secret that was written after its pod was made": made(mesh(good), -time.Hour,
+			-10*time.Minute, false),
+		"an immutable one that was made again": made(mesh(good), -time.Hour,
+			-10*time.Minute, true),
 		"one that was written in the same second":                         made(mesh(good), -time.Hour, -time.Hour, false),
 		"a pod without a token that its ReplicaSet does not own any more": released(),
 		"a control plane that does not say in plain what it is a zone of": unnamed(),
@@ -117,7 +120,8 @@ func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 			where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
 			return facts(snaps, where, at.Add(time.Hour))
 		}
-		f := fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}.facts(t, d, nil)
+		f := fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10",
+			map[string]bool{"vm": true})...)}.facts(t, d, nil)
 		if m := f.Member("vm"); (m.Err == "") != tc.counts {
 			t.Errorf("%s: %+v", name, m)
 		}
@@ -127,14 +131,17 @@ func TestAHandedTokenDoesNotCountForAnOlderSession(t *testing.T) {
 // Cutting a zone off is for the tokens that were named: what the list was evidently meant to revoke is asked about
 // all the same.
 func TestCuttingOffRevokesNobodyElse(t *testing.T) {
-	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(zonetoken.RevocationsName, "x, 11111111-1111-4111-8111-111111111111")))
+	fl := namespaced(mesh(token(t, "west", nil), apifake.GlobalSecret(zonetoken.RevocationsName,
+		"x, 11111111-1111-4111-8111-111111111111")))
 	d := kongmesh.Provider()
 	f := fl.facts(t, d, nil)
 	w := d.Next(f, d.Complete(f, plan.Goal{RevocationTask: plan.RevocationTask{Revoke: []string{"99999999-9999-4999-8999-999999999999"}, CutOff: true}, Pace: plan.Pace{Within: time.Minute}}))
-	if len(w.Steps) != 1 || w.Steps[0].Withdraws == nil || !strings.Contains(w.Steps[0].Why, "11111111-1111-4111-8111-111111111111") {
+	if len(w.Steps) != 1 || w.Steps[0].Withdraws == nil || !strings.Contains(w.Steps[0].Why,
+		"11111111-1111-4111-8111-111111111111") {
 		t.Fatalf("%+v", w)
 	}
-	if stands := guard.Withdraw(f.Hub.Accepts, *w.Steps[0].Withdraws, f.GuardMembers(), noon); len(stands) != 1 || stands[0].Member != "west" {
+	if stands := guard.Withdraw(f.Hub.Accepts, *w.Steps[0].Withdraws, f.GuardMembers(), noon); len(stands) != 1 ||
+		stands[0].Member != "west" {
 		t.Errorf("who stands against it: %v", stands)
 	}
 }
@@ -157,7 +164,8 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 		return map[string]any{"secretKeyRef": map[string]any{"name": name, "key": "token"}}
 	}
 	patch := func(o plan.Ref, after map[string]any) plan.Write {
-		return plan.Write{Context: "west", Object: o, ListsByName: true, Before: env("control-plane", oldInline, nil, nil), After: after}
+		return plan.Write{Context: "west", Object: o, ListsByName: true, Before: env("control-plane", oldInline, nil, nil),
+			After: after}
 	}
 	other := west.Object
 	other.Name, other.Namespace, other.UID = "shop", "prod", "anything"
@@ -171,15 +179,20 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 		{"its token", patch(west.Object, env("control-plane", oldInline, nil, secret("cp-token"))), "kid:1", true, "kid:1"},
 		{"none", patch(west.Object, env("control-plane", oldInline, nil, nil)), "none", true, "none"},
 		{"none, in place of a token", patch(west.Object, env("control-plane", oldInline, nil, nil)), "kid:1", true, "none"},
-		{"a secret that is no token", patch(west.Object, env("control-plane", oldInline, nil, secret("db-admin"))), "kid:1", true, ""},
+		{"a secret that is no token", patch(west.Object, env("control-plane", oldInline, nil, secret("db-admin"))),
+			"kid:1", true, ""},
 		{"another Deployment", patch(other, env("control-plane", oldInline, nil, secret("cp-token"))), "kid:1", false, ""},
 		{"another container", patch(west.Object, env("sidecar", oldInline, nil, secret("cp-token"))), "kid:1", false, ""},
 		{"another variable", patch(west.Object, env("control-plane", "KUMA_MODE", "global", nil)), "kid:1", false, ""},
 		{"a token in plain", patch(west.Object, env("control-plane", oldInline, "eyJ", nil)), "kid:1", false, ""},
-		{"a list that is not by name", plan.Write{Object: west.Object, After: env("control-plane", oldInline, nil, nil)}, "none", false, ""},
-		{"authentication turned on", plan.Write{Object: f.Hub.Object, ListsByName: true, Before: env("control-plane", oldType, nil, nil), After: env("control-plane", oldType, "cpToken", nil)}, "", false, ""},
+		{"a list that is not by name", plan.Write{Object: west.Object, After: env("control-plane", oldInline, nil, nil)},
+			"none", false, ""},
+		{"authentication turned on", plan.Write{Object: f.Hub.Object, ListsByName: true,
+			Before: env("control-plane", oldType, nil, nil), After: env("control-plane", oldType, "cpToken", nil)}, "", false,
+			""},
 		{"a deletion", plan.Write{Object: west.Object, Op: plan.OpDelete}, "kid:1", false, ""},
-		{"a directive of the patch", patch(west.Object, with(env("control-plane", oldInline, nil, secret("cp-token")), "$patch", "replace")), "kid:1", false, ""},
+		{"a directive of the patch", patch(west.Object, with(env("control-plane", oldInline, nil, secret("cp-token")),
+			"$patch", "replace")), "kid:1", false, ""},
 	} {
 		if got := d.AllowsUndo(f, tc.patch, tc.from); got != tc.ok {
 			t.Errorf("%s: restores %v, want %v", tc.name, got, tc.ok)
@@ -195,14 +208,17 @@ func TestAJournalCannotAskForAnythingElse(t *testing.T) {
 // Two zones in one namespace have secrets of their own: neither is given the other's name, nor is the other's token
 // left over.
 func TestZonesOfOneNamespaceDoNotShareSecrets(t *testing.T) {
-	f := fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true, "east": true})...)}
+	f := fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10",
+		map[string]bool{"west": true, "east": true})...)}
 	both := apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "xcpauth-zone-token-west-1", "token"))
-	for _, o := range apifake.Zone("2.13.10", "east", apifake.SecretVariable(oldInline, "xcpauth-zone-token-east-4", "token"))[1:] {
+	for _, o := range apifake.Zone("2.13.10", "east", apifake.SecretVariable(oldInline,
+		"xcpauth-zone-token-east-4", "token"))[1:] {
 		name := meta(o)["name"].(string)
 		meta(o)["name"] = "east-" + name
 		both = append(both, o)
 	}
-	f["both"] = append(both, apifake.TokenSecret("xcpauth-zone-token-west-1", token(t, "west", nil)), apifake.TokenSecret("xcpauth-zone-token-east-4", token(t, "east", nil)),
+	f["both"] = append(both, apifake.TokenSecret("xcpauth-zone-token-west-1", token(t, "west", nil)),
+		apifake.TokenSecret("xcpauth-zone-token-east-4", token(t, "east", nil)),
 		apifake.TokenSecret("xcpauth-zone-token-east-3", token(t, "east", nil)))
 	facts := f.facts(t, kongmesh.Provider(), nil)
 	for zone, want := range map[string]string{"west": "xcpauth-zone-token-west-2", "east": "xcpauth-zone-token-east-5"} {
@@ -233,7 +249,8 @@ func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 	}
 	wrote := func(global bool, original map[string]any) (any, string) {
 		on := apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))
-		fl := namespaced(fleet{"global": append([]apifake.Object{key("1")}, on...), "west": mesh(token(t, "west", nil))["west"]})
+		fl := namespaced(fleet{"global": append([]apifake.Object{key("1")}, on...),
+			"west": mesh(token(t, "west", nil))["west"]})
 		fl["west"] = append(fl["west"], apifake.TokenSecret("before", token(t, "west", nil)))
 		f := fl.facts(t, d, nil)
 		object := f.Member("west").Object
@@ -244,7 +261,9 @@ func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"originals": string(b)}})
+		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap",
+			"metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"},
+			"data":     apifake.Object{"originals": string(b)}})
 		f = fl.facts(t, d, nil)
 		w, said := d.Next(f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
 			Pace: plan.Pace{Within: time.Minute}})), ""
@@ -265,7 +284,8 @@ func TestWhatIsKeptOfAnObjectCannotAskForAnythingElse(t *testing.T) {
 		ok       bool
 	}{
 		{"its variables", false, container("env", []any{of(oldInline, nil, ref)}), true},
-		{"another variable", false, container("env", []any{of(oldInline, nil, ref), of("LD_PRELOAD", "/tmp/x.so", nil)}), false},
+		{"another variable", false, container("env", []any{of(oldInline, nil, ref), of("LD_PRELOAD", "/tmp/x.so", nil)}),
+			false},
 		{"another variable from the secret", false, container("env", []any{of("KUMA_X", nil, ref)}), false},
 		{"another container", false, map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "sidecar", "env": []any{of(oldInline, nil, ref)}}}}}}}, false},
 		{"a token in plain", false, container("env", []any{of(oldInline, "abc", nil)}), false},
@@ -298,7 +318,8 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 		{"taken back by another run", []string{"1"}, state.Kid("1"), "", ""},
 		{"taken back by another run, and an older key there", []string{"1", "2"}, state.Kid("2"), "", ""},
 		{"ended by another run", []string{"2"}, state.Kid("1"), "", "key 1 is not the one before the newest any more"},
-		{"gone on with by another run", []string{"1", "2", "3"}, state.Kid("1"), "", "key 1 is not the one before the newest any more"},
+		{"gone on with by another run", []string{"1", "2", "3"}, state.Kid("1"), "",
+			"key 1 is not the one before the newest any more"},
 	} {
 		var more []apifake.Object
 		for _, kid := range tc.keys {
@@ -324,7 +345,8 @@ func TestARotationIsTakenBackOnlyWhileItIsTheLast(t *testing.T) {
 
 // untaken is what the way back of a rotation from key 1 to key 2 does with west, which has a token, and says; beside
 // it lie others.
-func untaken(t *testing.T, d plan.Provider, skew map[string]time.Duration, west string, beside ...string) (does, said string) {
+func untaken(t *testing.T, d plan.Provider, skew map[string]time.Duration, west string,
+	beside ...string) (does, said string) {
 	t.Helper()
 	fl := namespaced(mesh(west, key("2")))
 	for i, token := range beside {
@@ -347,7 +369,10 @@ func untaken(t *testing.T, d plan.Provider, skew map[string]time.Duration, west 
 // ofKey is a token of west, of a key, which was issued a while before noon, for a time.
 func ofKey(t *testing.T, kid string, before, life time.Duration) string {
 	t.Helper()
-	return token(t, "west", func(g *zonetoken.Grant, at *time.Time) { g.KeyID, g.ValidFor, *at = kid, life, noon.Add(-before) })
+	return token(t, "west", func(g *zonetoken.Grant, at *time.Time) {
+		g.KeyID, g.ValidFor, *at = kid, life,
+			noon.Add(-before)
+	})
 }
 
 // A key is not retired while a token of it is good by the global's clock, whatever ours says.
@@ -361,7 +386,8 @@ func TestAKeyIsNotRetiredByAClockThatIsOff(t *testing.T) {
 		{"expired by our clock, which is ahead", 2 * time.Hour, time.Hour, -90 * time.Minute},
 		{"not valid yet by our clock, which is behind", -time.Hour, 720 * time.Hour, 90 * time.Minute},
 	} {
-		does, said := untaken(t, kongmesh.Provider(), map[string]time.Duration{"global": tc.ahead}, ofKey(t, "2", tc.issued, tc.life))
+		does, said := untaken(t, kongmesh.Provider(), map[string]time.Duration{"global": tc.ahead},
+			ofKey(t, "2", tc.issued, tc.life))
 		if strings.Contains(does, "retire") || said == "" {
 			t.Errorf("%s: it does %q, and says %q", tc.name, does, said)
 		}
@@ -382,7 +408,8 @@ func TestARotationIsNotTakenBackToWhatExpiresSoon(t *testing.T) {
 		{"to the one that does not", ofKey(t, "2", time.Hour, 720*time.Hour), []string{long, soon}, "return/west", ""},
 		{"back already", long, nil, "retire/2", ""},
 	} {
-		if does, said := untaken(t, d, nil, tc.west, tc.beside...); does != tc.does || !strings.Contains(said, tc.says) || (said == "") != (tc.says == "") {
+		if does, said := untaken(t, d, nil, tc.west, tc.beside...); does != tc.does || !strings.Contains(said, tc.says) ||
+			(said == "") != (tc.says == "") {
 			t.Errorf("%s: it does %q, and says %q", tc.name, does, said)
 		}
 	}
@@ -411,7 +438,8 @@ func TestAnOldTokenThatIsHandedOverDoesNotRetireTheNewestKey(t *testing.T) {
 		}
 		second := key("2")
 		meta(second)["creationTimestamp"] = session.Add(tc.made).Format(time.RFC3339)
-		f := namespaced(fleet{"global": append([]apifake.Object{key("1"), second}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}).facts(t, d, nil)
+		f := namespaced(fleet{"global": append([]apifake.Object{key("1"), second},
+			apifake.Global("2.13.10", map[string]bool{"vm": true})...)}).facts(t, d, nil)
 		w := d.Next(f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
 			RotationTask: plan.RotationTask{Rotate: true, Others: true}, Pace: plan.Pace{Within: time.Minute}}))
 		if (len(w.Steps) > 0) != tc.ok || (len(w.Obstacles) == 0) != tc.ok {
@@ -428,7 +456,8 @@ func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 		{"HS256, where the kid does not matter", "2.13.10", "HS256", "1", "kid:0"},
 		{"as it is made", "2.13.10", "RS256", "1", "kid:1"},
 	} {
-		j := jwt.NewWithClaims(jwt.GetSigningMethod(tc.alg), jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"}, "jti": "11111111-1111-4111-8111-111111111111", "exp": noon.Add(time.Hour).Unix()})
+		j := jwt.NewWithClaims(jwt.GetSigningMethod(tc.alg), jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"},
+			"jti": "11111111-1111-4111-8111-111111111111", "exp": noon.Add(time.Hour).Unix()})
 		j.Header["kid"] = tc.kid
 		var with any = meshKeys()[1]
 		if tc.alg == "HS256" {
@@ -438,8 +467,10 @@ func TestATokenIsOfTheKeyThatVerifiesIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fl := fleet{"global": append([]apifake.Object{key("1"), apifake.GlobalSecret(zonetoken.KeyPrefix, string(secret))}, apifake.Global(tc.version, map[string]bool{"west": true})...),
-			"west": append(apifake.Zone(tc.version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", text))}
+		fl := fleet{"global": append([]apifake.Object{key("1"), apifake.GlobalSecret(zonetoken.KeyPrefix, string(secret))},
+			apifake.Global(tc.version, map[string]bool{"west": true})...),
+			"west": append(apifake.Zone(tc.version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")),
+				apifake.TokenSecret("cp-token", text))}
 		if got := fl.facts(t, kongmesh.Provider(), nil).Member("west").Declared; string(got) != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
@@ -452,14 +483,17 @@ func TestAHistoryCannotNameTheNextKey(t *testing.T) {
 	d := kongmesh.Provider()
 	for to, want := range map[string]guard.Cred{
 		"kid:2": "kid:2", "kid:1": "kid:1", // made already
-		"kid:007": "kid:2", "kid:+2": "kid:2", "kid:02": "kid:2", "kid:-3": "kid:2", "kid:": "kid:2", "kid:9223372036854775807": "kid:2", "kid:5": "kid:2", "kid:x": "kid:2",
+		"kid:007": "kid:2", "kid:+2": "kid:2", "kid:02": "kid:2", "kid:-3": "kid:2", "kid:": "kid:2",
+		"kid:9223372036854775807": "kid:2", "kid:5": "kid:2", "kid:x": "kid:2",
 	} {
 		b, err := json.Marshal([]plan.WaveRecord{{Wave: "signing key", Goal: plan.RotationTo + to, Result: "begun"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		fl := namespaced(mesh(token(t, "west", nil)))
-		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"}, "data": apifake.Object{"history": string(b)}})
+		fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "v1", "kind": "ConfigMap",
+			"metadata": apifake.Object{"name": "xcpauth-journal", "namespace": "xcpauth-system"},
+			"data":     apifake.Object{"history": string(b)}})
 		if got := d.Complete(fl.facts(t, d, nil), plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}).To; got != want {
 			t.Errorf("a rotation to %s was begun: it goes on to %s, want %s", to, got, want)
 		}
@@ -476,8 +510,10 @@ func TestARollbackIsNotDoneUnseen(t *testing.T) {
 	if w := d.Next(f, goal); len(w.Steps)+len(w.Obstacles) > 0 {
 		t.Fatalf("it is back, and seen so: %+v", w)
 	}
-	west.Workload.Err, west.Evidence.Presents, west.Evidence.Why = "its pods could not be listed", nil, "its pods could not be listed"
-	if w := d.Next(f, goal); len(w.Obstacles) != 1 || w.Obstacles[0].Member != "west" || w.Obstacles[0].Why != "its pods could not be listed" {
+	west.Workload.Err, west.Evidence.Presents, west.Evidence.Why = "its pods could not be listed", nil,
+		"its pods could not be listed"
+	if w := d.Next(f, goal); len(w.Obstacles) != 1 || w.Obstacles[0].Member != "west" ||
+		w.Obstacles[0].Why != "its pods could not be listed" {
 		t.Errorf("its pods are not seen: %+v", w)
 	}
 	west.Workload.Err, west.Evidence.Why = "", "pod a: secret b was written after the pod was made"

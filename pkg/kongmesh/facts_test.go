@@ -73,7 +73,8 @@ func (f fleet) snapshots(t *testing.T, d plan.Provider, skew map[string]time.Dur
 			for _, r := range next {
 				path := r.Path()
 				if r.Labels != "" {
-					path += "?labelSelector=" + strings.NewReplacer(" ", "%20", "(", "%28", ")", "%29", ",", "%2C", "=", "%3D").Replace(r.Labels)
+					path += "?labelSelector=" + strings.NewReplacer(" ", "%20", "(", "%28", ")", "%29", ",", "%2C", "=",
+						"%3D").Replace(r.Labels)
 				}
 				rec := httptest.NewRecorder()
 				h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
@@ -98,7 +99,8 @@ func key(kid string) apifake.Object {
 // token is a token of key 1 for a zone, and what is changed of it.
 func token(t *testing.T, zone string, change func(*zonetoken.Grant, *time.Time)) string {
 	t.Helper()
-	g, at := zonetoken.Grant{Zone: zone, ValidFor: 720 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, noon
+	g, at := zonetoken.Grant{Zone: zone, ValidFor: 720 * time.Hour, ID: "11111111-1111-4111-8111-111111111111",
+		KeyID: "1"}, noon
 	if change != nil {
 		change(&g, &at)
 	}
@@ -111,9 +113,11 @@ func token(t *testing.T, zone string, change func(*zonetoken.Grant, *time.Time))
 
 // mesh is a global with key 1 and one zone, west, whose token is given.
 func mesh(token string, global ...apifake.Object) fleet {
-	f := fleet{"global": append(append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": token != ""})...), global...), "west": apifake.Zone("2.13.10", "west")}
+	f := fleet{"global": append(append([]apifake.Object{key("1")}, apifake.Global("2.13.10",
+		map[string]bool{"west": token != ""})...), global...), "west": apifake.Zone("2.13.10", "west")}
 	if token != "" {
-		f["west"] = append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", token))
+		f["west"] = append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token")),
+			apifake.TokenSecret("cp-token", token))
 	}
 	return f
 }
@@ -130,13 +134,26 @@ func TestFactsOfAMesh(t *testing.T) {
 		{"no token, and nobody is authenticated", mesh(""), guard.Yes, "none", plan.CredentialMissing},
 		{"a token", mesh(good), guard.Yes, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
 		{"a token of another zone is none", mesh(token(t, "east", nil)), guard.Yes, "none", plan.CredentialBad},
-		{"an expired one is none", mesh(token(t, "west", func(_ *zonetoken.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), guard.Yes, "none", plan.CredentialBad},
-		{"a revoked one is none", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, "x,11111111-1111-4111-8111-111111111111\n")), guard.Yes, "none", plan.CredentialBad},
-		{"authentication on", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": mesh(good)["west"]}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
-		{"by the new names", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.14.6", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...),
-			"west": append(apifake.Zone("2.14.6", "west", apifake.SecretVariable(newInline, "cp-token", "token")), apifake.TokenSecret("cp-token", good))}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
-		{"a name that the version does not read sets nothing", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...), "west": mesh(good)["west"]}, guard.Yes, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
-		{"a secret that is not there is unknown", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"))}, guard.Yes, "", plan.CredentialMissing},
+		{"an expired one is none", mesh(token(t, "west", func(_ *zonetoken.Grant,
+			at *time.Time) {
+			*at = at.Add(-721 * time.Hour)
+		})), guard.Yes, "none", plan.CredentialBad},
+		{"a revoked one is none", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName,
+			"x,11111111-1111-4111-8111-111111111111\n")), guard.Yes, "none", plan.CredentialBad},
+		{"authentication on", fleet{"global": append([]apifake.Object{key("1")},
+			apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...),
+			"west": mesh(good)["west"]}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
+		{"by the new names", fleet{"global": append([]apifake.Object{key("1")},
+			apifake.Global("2.14.6", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...),
+			"west": append(apifake.Zone("2.14.6", "west", apifake.SecretVariable(newInline, "cp-token", "token")),
+				apifake.TokenSecret("cp-token", good))}, guard.No, "jti:11111111-1111-4111-8111-111111111111 kid:1",
+			plan.CredentialReady},
+		{"a name that the version does not read sets nothing", fleet{"global": append([]apifake.Object{key("1")},
+			apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(newType, "zoneToken"))...),
+			"west": mesh(good)["west"]}, guard.Yes, "jti:11111111-1111-4111-8111-111111111111 kid:1", plan.CredentialReady},
+		{"a secret that is not there is unknown", fleet{"global": mesh(good)["global"],
+			"west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"))}, guard.Yes, "",
+			plan.CredentialMissing},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := tc.fleet.facts(t, kongmesh.Provider(), nil)
@@ -148,8 +165,10 @@ func TestFactsOfAMesh(t *testing.T) {
 			for _, c := range m.Evidence.Presents {
 				presents = append(presents, string(c))
 			}
-			if f.Hub.Accepts.Accepts[state.None] != tc.none || strings.Join(presents, " ") != tc.presents || m.Credential.State != tc.state {
-				t.Errorf("it accepts none: %s; west presents %q (%s), its token is %s (%s)", f.Hub.Accepts.Accepts[state.None], presents, m.Evidence.Why, m.Credential.State, m.Credential.Why)
+			if f.Hub.Accepts.Accepts[state.None] != tc.none || strings.Join(presents, " ") != tc.presents ||
+				m.Credential.State != tc.state {
+				t.Errorf("it accepts none: %s; west presents %q (%s), its token is %s (%s)", f.Hub.Accepts.Accepts[state.None],
+					presents, m.Evidence.Why, m.Credential.State, m.Credential.Why)
 			}
 		})
 	}
@@ -184,21 +203,33 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 		on    string // the hub or a zone
 	}{
 		{"a token of another zone", mesh(token(t, "east", nil)), nil, "token-zone", "west"},
-		{"an expired token", mesh(token(t, "west", func(_ *zonetoken.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), nil, "token-expired", "west"},
-		{"the global's clock is ten minutes behind", mesh(token(t, "west", nil)), map[string]time.Duration{"global": -10 * time.Minute}, "token-not-yet", "west"},
+		{"an expired token", mesh(token(t, "west",
+			func(_ *zonetoken.Grant, at *time.Time) { *at = at.Add(-721 * time.Hour) })), nil, "token-expired", "west"},
+		{"the global's clock is ten minutes behind", mesh(token(t, "west", nil)),
+			map[string]time.Duration{"global": -10 * time.Minute}, "token-not-yet", "west"},
 		{"a padded serial", mesh(good, key("0002")), nil, "key-padded", "hub"},
 		{"a key in PKCS#8", mesh(good, apifake.GlobalSecret(zonetoken.KeyName("2"), pkcs8(t))), nil, "key-pkcs8", "hub"},
-		{"spaces in the list", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, "a, "+id)), nil, "revocations-spaces", "hub"},
-		{"CRLF in the list", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, id+"\r\n")), nil, "revocations-crlf", "hub"},
-		{"the list in the wrong namespace", mesh(good, inNamespace(apifake.GlobalSecret(zonetoken.RevocationsName, id), zonetoken.KumaNamespace)), nil, "secret-misplaced", "hub"},
-		{"the list of the wrong type", mesh(good, ofType(apifake.GlobalSecret(zonetoken.RevocationsName, id), "Opaque")), nil, "revocations-type", "hub"},
+		{"spaces in the list", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, "a, "+id)), nil,
+			"revocations-spaces", "hub"},
+		{"CRLF in the list", mesh(good, apifake.GlobalSecret(zonetoken.RevocationsName, id+"\r\n")), nil,
+			"revocations-crlf", "hub"},
+		{"the list in the wrong namespace", mesh(good, inNamespace(apifake.GlobalSecret(zonetoken.RevocationsName, id),
+			zonetoken.KumaNamespace)), nil, "secret-misplaced", "hub"},
+		{"the list of the wrong type", mesh(good, ofType(apifake.GlobalSecret(zonetoken.RevocationsName, id), "Opaque")), nil,
+			"revocations-type", "hub"},
 		{"a key of the wrong type", mesh(good, ofType(key("2"), "Opaque")), nil, "key-type", "hub"},
 		{"values for production that leave the global open", fleet{"global": mesh(good)["global"],
-			"west": append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"), apifake.Variable(oldType, "cpToken")), apifake.TokenSecret("cp-token", good))}, nil, "zone-sets-global", "west"},
+			"west": append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"),
+				apifake.Variable(oldType, "cpToken")), apifake.TokenSecret("cp-token", good))}, nil, "zone-sets-global", "west"},
 		{"a global that authenticates nobody", mesh(good), nil, "global-open", "hub"},
-		{"a token that is not there", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"))}, nil, "token-missing", "west"},
-		{"a zone that does not verify the global", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west", apifake.Variable("KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY", "true"))}, nil, "zone-does-not-verify", "west"},
-		{"variables on which 3.0 ends", fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("3.0.0", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": apifake.Zone("3.0.0", "west")}, nil, "environment-exits", "hub"},
+		{"a token that is not there", fleet{"global": mesh(good)["global"], "west": apifake.Zone("2.13.10", "west",
+			apifake.SecretVariable(oldInline, "cp-token", "token"))}, nil, "token-missing", "west"},
+		{"a zone that does not verify the global", fleet{"global": mesh(good)["global"],
+			"west": apifake.Zone("2.13.10", "west", apifake.Variable("KUMA_MULTIZONE_ZONE_KDS_TLS_SKIP_VERIFY", "true"))}, nil,
+			"zone-does-not-verify", "west"},
+		{"variables on which 3.0 ends", fleet{"global": append([]apifake.Object{key("1")},
+			apifake.Global("3.0.0", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...),
+			"west": apifake.Zone("3.0.0", "west")}, nil, "environment-exits", "hub"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ids := func(fl fleet) []string {
@@ -218,7 +249,9 @@ func TestWhatIsWrongInAMeshIsFound(t *testing.T) {
 			if got := ids(tc.fleet); !slices.Contains(got, tc.id) {
 				t.Errorf("found %v, want %s", got, tc.id)
 			}
-			if healthy := (fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...), "west": mesh(good)["west"]}); tc.skew == nil {
+			if healthy := (fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10",
+				map[string]bool{"west": true}, apifake.Variable(oldType, "cpToken"))...),
+				"west": mesh(good)["west"]}); tc.skew == nil {
 				if got := ids(healthy); slices.Contains(got, tc.id) {
 					t.Errorf("%s is found in a mesh that is as it should be", tc.id)
 				}
@@ -234,7 +267,8 @@ func TestWhatIsUnreadOfAnotherProductIsNotSaid(t *testing.T) {
 		said bool
 	}{
 		{plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}, false},
-		{plan.Read{Version: "v1", Resource: "secrets", Namespace: zonetoken.KumaNamespace, Name: zonetoken.RevocationsName}, false},
+		{plan.Read{Version: "v1", Resource: "secrets", Namespace: zonetoken.KumaNamespace, Name: zonetoken.RevocationsName},
+			false},
 		{plan.Read{Version: "v1", Resource: "secrets", Namespace: zonetoken.KongNamespace}, true},
 		{plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}, true},
 	} {
@@ -256,15 +290,18 @@ func TestWhatIsUnreadOfAnotherProductIsNotSaid(t *testing.T) {
 // A zone may have connected this very moment, before the global has written down that it did.
 func TestAZoneThatTheGlobalDoesNotListStandsInTheWay(t *testing.T) {
 	for name, fl := range map[string]fleet{"without a token": mesh(""), "with one": mesh(token(t, "west", nil))} {
-		fl["global"] = append([]apifake.Object{key("1"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", nil)...)
+		fl["global"] = append([]apifake.Object{key("1"), {"apiVersion": "v1", "kind": "Namespace",
+			"metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", nil)...)
 		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
 		p := plan.Build(d, f, plan.Goal{Pace: plan.Pace{Within: time.Minute}})
-		if p.Changes() != 0 || len(p.Obstacles) != 1 || p.Obstacles[0].Member != "west" || !strings.Contains(p.Obstacles[0].Why, "does not list a zone") {
+		if p.Changes() != 0 || len(p.Obstacles) != 1 || p.Obstacles[0].Member != "west" ||
+			!strings.Contains(p.Obstacles[0].Why, "does not list a zone") {
 			t.Errorf("%s: %d changes, blocked %+v", name, p.Changes(), p.Obstacles)
 		}
 		if name == "without a token" {
-			if stands := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.None: guard.No}}, f.GuardMembers(), noon); len(stands) == 0 {
+			if stands := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.None: guard.No}},
+				f.GuardMembers(), noon); len(stands) == 0 {
 				t.Error("nobody stands against turning authentication on")
 			}
 		}
@@ -279,7 +316,9 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 			f.Hub.Keys = append(f.Hub.Keys, plan.Key{ID: kid, Serial: int(kid[0] - '0'), Signs: i == len(kids)-1})
 		}
 		if past != "" {
-			f.Hub.History = []plan.WaveRecord{{Goal: "jwt-only", Result: "proved", Steps: []string{"reconnect"}}, {Goal: past, Result: "proved"}, {Goal: past, Result: cmp.Or(ended, "begun"), Steps: []string{"reconnect"}}, {Goal: "revocation"}}
+			f.Hub.History = []plan.WaveRecord{{Goal: "jwt-only", Result: "proved", Steps: []string{"reconnect"}},
+				{Goal: past, Result: "proved"}, {Goal: past, Result: cmp.Or(ended, "begun"), Steps: []string{"reconnect"}},
+				{Goal: "revocation"}}
 		}
 		return f
 	}
@@ -299,7 +338,8 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 			plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:2"},
 		{"it has ended", hub("proved", "rotation to kid:2", "2"),
 			plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:3"},
-		{"it has ended, and another was begun by hand", hub("proved", "rotation to kid:2", "2", "3"), plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:3"},
+		{"it has ended, and another was begun by hand", hub("proved", "rotation to kid:2", "2", "3"),
+			plan.Goal{RotationTask: plan.RotationTask{Rotate: true}}, "kid:3"},
 		{"a key that was named", hub("", "", "1", "2"), plan.Goal{RotationTask: plan.RotationTask{Rotate: true},
 			To: "kid:7"}, "kid:7"},
 		{"the way back has none", hub("", "", "1"), plan.Goal{RollbackTask: plan.RollbackTask{Back: true}}, ""},
@@ -312,9 +352,11 @@ func TestARotationAimsAtOneKeyUntilItHasEnded(t *testing.T) {
 
 // The global judges a token by its own clock: what it would not take yet, or any more, counts as none.
 func TestATokenMustHoldByTheGlobalsClockToo(t *testing.T) {
-	for off, want := range map[time.Duration]guard.Cred{0: state.Kid("1"), 10 * time.Second: state.Kid("1"), -10 * time.Minute: state.None, 721 * time.Hour: state.None} {
+	for off, want := range map[time.Duration]guard.Cred{0: state.Kid("1"), 10 * time.Second: state.Kid("1"),
+		-10 * time.Minute: state.None, 721 * time.Hour: state.None} {
 		f := mesh(token(t, "west", nil)).facts(t, kongmesh.Provider(), map[string]time.Duration{"global": off})
-		if m := f.Member("west"); m.Declared != want || m.Evidence.Presents[0] != want && !slices.Contains(m.Evidence.Presents, want) {
+		if m := f.Member("west"); m.Declared != want || m.Evidence.Presents[0] != want &&
+			!slices.Contains(m.Evidence.Presents, want) {
 			t.Errorf("%s ahead: west presents %v (%s), want %s", off, m.Evidence.Presents, m.Credential.Why, want)
 		}
 	}
@@ -329,10 +371,12 @@ func TestKeysAreNotRetiredUnderZoneProxiesThatAreNotSeen(t *testing.T) {
 		where.Tokens = map[string]plan.Secret{"vm": plan.NewSecret([]byte(handed))}
 		return facts(snaps, where, at)
 	}
-	fl := fleet{"global": append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}
+	fl := fleet{"global": append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace",
+		"metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", map[string]bool{"vm": true})...)}
 	f := fl.facts(t, d, nil)
 	goal := d.Complete(f, plan.Goal{RotationTask: plan.RotationTask{Rotate: true}, Pace: plan.Pace{Within: time.Minute}})
-	if w := d.Next(f, goal); len(w.Steps) != 0 || len(w.Obstacles) != 1 || !strings.Contains(w.Obstacles[0].Why, "--proxies-renewed") {
+	if w := d.Next(f, goal); len(w.Steps) != 0 || len(w.Obstacles) != 1 ||
+		!strings.Contains(w.Obstacles[0].Why, "--proxies-renewed") {
 		t.Errorf("%+v", w)
 	}
 	goal.Others = true
@@ -392,21 +436,26 @@ func BenchmarkAThousandZones(b *testing.B) {
 		}
 		return s
 	}
-	global := append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", provided, apifake.Variable(oldType, "cpToken"))...)
+	global := append([]apifake.Object{key("1"), key("22"), {"apiVersion": "v1", "kind": "Namespace",
+		"metadata": apifake.Object{"name": "xcpauth-system"}}}, apifake.Global("2.13.10", provided,
+		apifake.Variable(oldType, "cpToken"))...)
 	snaps := []plan.Snapshot{look("global", global)}
 	for i, name := range names {
-		g := zonetoken.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: fmt.Sprintf("11111111-1111-4111-8111-%012d", i), KeyID: "1"}
+		g := zonetoken.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: fmt.Sprintf("11111111-1111-4111-8111-%012d", i),
+			KeyID: "1"}
 		token, _, err := zonetoken.Issue(g, meshKeys()[1], noon)
 		if err != nil {
 			b.Fatal(err)
 		}
-		snaps = append(snaps, look(name, append(apifake.Zone("2.13.10", name, apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", string(token.Reveal())))))
+		snaps = append(snaps, look(name, append(apifake.Zone("2.13.10", name,
+			apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", string(token.Reveal())))))
 	}
 	var f plan.State
 	b.Run("facts", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if f = d.ReadState(snaps, plan.Selection{}, noon); len(f.Members) != zones || f.Members[0].Credential.State != plan.CredentialReady {
+			if f = d.ReadState(snaps, plan.Selection{}, noon); len(f.Members) != zones ||
+				f.Members[0].Credential.State != plan.CredentialReady {
 				b.Fatalf("%d members, %+v", len(f.Members), f.Members[0].Credential)
 			}
 		}

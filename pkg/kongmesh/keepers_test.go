@@ -37,7 +37,8 @@ func TestRevokingATokenWaitsForItsZoneAlone(t *testing.T) {
 	const id = "11111111-1111-4111-8111-111111111111"
 	d := kongmesh.Provider()
 	fl := namespaced(mesh(token(t, "west", nil)))
-	fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "kuma.io/v1alpha1", "kind": "Zone", "metadata": apifake.Object{"name": "north"}})
+	fl["global"] = append(fl["global"], apifake.Object{"apiVersion": "kuma.io/v1alpha1", "kind": "Zone",
+		"metadata": apifake.Object{"name": "north"}})
 	f := fl.facts(t, d, nil)
 	if m := f.Member("north"); m == nil || m.Err == "" {
 		t.Fatalf("north is to be a zone of which nothing is known: %+v", m)

@@ -29,7 +29,8 @@ func ended(t *testing.T, id string, ago time.Duration, with ...*rsa.PrivateKey) 
 	if len(with) > 0 {
 		signer = with[0]
 	}
-	s, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: time.Hour, ID: id, KeyID: "1"}, signer, noon.Add(-ago-time.Hour))
+	s, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: time.Hour, ID: id, KeyID: "1"}, signer,
+		noon.Add(-ago-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,8 @@ func ended(t *testing.T, id string, ago time.Duration, with ...*rsa.PrivateKey) 
 
 // pruning is a mesh with this list and these tokens beside west, which are used by nobody.
 func pruning(list string, beside ...string) fleet {
-	fl := mesh("", apifake.GlobalSecret(zonetoken.RevocationsName, list), apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}})
+	fl := mesh("", apifake.GlobalSecret(zonetoken.RevocationsName, list),
+		apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}})
 	for i, token := range beside {
 		fl["west"] = append(fl["west"], apifake.TokenSecret(fmt.Sprintf("old-%d", i), token))
 	}
@@ -79,7 +81,8 @@ func TestWhatIsKnownToHaveExpiredIsTakenOffTheList(t *testing.T) {
 	a, b := revokedID(1), revokedID(2)
 	both := a + "," + b
 	old, fresh := ended(t, a, time.Hour), ended(t, a, -time.Hour)
-	j := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"}, "exp": noon.Add(-time.Hour).Unix()})
+	j := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"},
+		"exp": noon.Add(-time.Hour).Unix()})
 	j.Header["kid"] = "1"
 	unnamed, err := j.SignedString(meshKeys()[1])
 	if err != nil {
@@ -102,15 +105,18 @@ func TestWhatIsKnownToHaveExpiredIsTakenOffTheList(t *testing.T) {
 		{"it has by our clock, and not by the global's", both, []string{old}, nil, -2 * time.Hour, both, "2 IDs stay"},
 		{"it has by the global's clock, and not by ours", both, []string{fresh}, nil, 3 * time.Hour, both, "2 IDs stay"},
 		{"it has just now, and clocks differ", both, []string{ended(t, a, time.Minute)}, nil, 0, both, "2 IDs stay"},
-		{"anyone who made it has no key of the global", both, []string{ended(t, a, time.Hour, stranger)}, nil, 0, both, "2 IDs stay"},
+		{"anyone who made it has no key of the global", both, []string{ended(t, a, time.Hour, stranger)}, nil, 0,
+			both, "2 IDs stay"},
 		{"its last part was changed", both, []string{old[:len(old)-12] + "AAAAAAAAAAAA"}, nil, 0, both, "2 IDs stay"},
 		{"a newline at the end is what the product takes", both + "\n", []string{old}, nil, 0, b, "1 ID stays"},
 		{"the empty ID stays", a + ",", []string{old}, nil, 0, ",", "1 ID stays"},
 		{"one that is there twice", a + "," + b + "," + a, []string{old}, nil, 0, b, "1 ID stays"},
 		{"the list is never empty", both, []string{old, ended(t, b, time.Hour)}, nil, 0, b, ""},
 		{"the last one stays", a, []string{old}, nil, 0, a, ""},
-		{"what was meant is not revoked by the way", a + ", " + b, []string{old}, nil, 0, a + ", " + b, "is not revoked (" + b + ")"},
-		{"the empty ID stays, of whatever token without one", both + ",", []string{unnamed}, nil, 0, both + ",", "3 IDs stay"},
+		{"what was meant is not revoked by the way", a + ", " + b, []string{old}, nil, 0, a + ", " + b,
+			"is not revoked (" + b + ")"},
+		{"the empty ID stays, of whatever token without one", both + ",", []string{unnamed}, nil, 0, both +
+			",", "3 IDs stay"},
 		{"no list", "", []string{old}, nil, 0, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -170,7 +176,8 @@ func TestThePruningIsProvedByWhatIsLeft(t *testing.T) {
 			HubTokens: plan.HubTokens{Revocations: &plan.Revocations{IDs: ids}}}}
 	}
 	f := pruning(a+","+b, ended(t, a, time.Hour)).facts(t, kongmesh.Provider(), nil)
-	claim := plan.Build(kongmesh.Provider(), f, plan.Goal{Prune: true, Pace: plan.Pace{Within: time.Minute}}).Waves[0].Steps[0].Conditions[0]
+	claim := plan.Build(kongmesh.Provider(), f,
+		plan.Goal{Prune: true, Pace: plan.Pace{Within: time.Minute}}).Waves[0].Steps[0].Conditions[0]
 	for name, tc := range map[string]struct {
 		now          plan.State
 		holds, never bool
@@ -180,7 +187,8 @@ func TestThePruningIsProvedByWhatIsLeft(t *testing.T) {
 		"it is on the list again":                {hub(a, b), false, true},
 		"another is lost":                        {hub(c), false, true},
 	} {
-		if j := claim.Evaluate([]plan.State{hub(a, b), tc.now}); j.Met != tc.holds || j.Hopeless != tc.never || j.Evidence == "" {
+		if j := claim.Evaluate([]plan.State{hub(a, b), tc.now}); j.Met != tc.holds || j.Hopeless != tc.never ||
+			j.Evidence == "" {
 			t.Errorf("%s: %+v", name, j)
 		}
 	}

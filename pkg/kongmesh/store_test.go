@@ -33,7 +33,10 @@ func without(objects []apifake.Object, names ...string) []apifake.Object {
 			continue
 		}
 		c := o["spec"].(apifake.Object)["template"].(apifake.Object)["spec"].(apifake.Object)["containers"].([]any)[0].(apifake.Object)
-		c["env"] = slices.DeleteFunc(c["env"].([]any), func(e any) bool { return slices.Contains(names, e.(apifake.Object)["name"].(string)) })
+		c["env"] = slices.DeleteFunc(c["env"].([]any), func(e any) bool {
+			return slices.Contains(names,
+				e.(apifake.Object)["name"].(string))
+		})
 	}
 	return objects
 }
@@ -59,7 +62,8 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 	}
 	mine := func(objects []apifake.Object, text string) []apifake.Object {
 		return append(objects, apifake.Object{"apiVersion": "v1", "kind": "ConfigMap",
-			"metadata": apifake.Object{"name": "mine", "namespace": "kong-mesh-system"}, "data": apifake.Object{"cp.yaml": text}})
+			"metadata": apifake.Object{"name": "mine", "namespace": "kong-mesh-system"},
+			"data":     apifake.Object{"cp.yaml": text}})
 	}
 	const both = "environment: kubernetes\nstore: {type: kubernetes}"
 	for _, tc := range []struct {
@@ -68,23 +72,32 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 		says   string // "" where the state is in Kubernetes
 	}{
 		{"as the chart has it", global("2.13.10"), ""},
-		{"the chart's other variant", global("2.13.10", apifake.Variable(environmentName, "universal"), apifake.Variable(storeName, "postgres")),
+		{"the chart's other variant", global("2.13.10", apifake.Variable(environmentName, "universal"),
+			apifake.Variable(storeName, "postgres")),
 			"KUMA_ENVIRONMENT is universal"},
 		{"another store alone", global("2.13.10", apifake.Variable(storeName, "memory")), "KUMA_STORE_TYPE is memory"},
 		{"nothing says it, which is universal and memory", bare(), "nothing sets KUMA_ENVIRONMENT, which is universal then"},
-		{"a word that is none", global("2.13.10", apifake.Variable(storeName, "Kubernetes")), "KUMA_STORE_TYPE is Kubernetes"},
-		{"from a secret", global("2.13.10", apifake.SecretVariable(storeName, "settings", "store")), "where it keeps its state is not known"},
-		{"from elsewhere", global("2.13.10", apifake.Object{"name": storeName, "valueFrom": apifake.Object{"configMapKeyRef": apifake.Object{}}}),
+		{"a word that is none", global("2.13.10", apifake.Variable(storeName, "Kubernetes")),
+			"KUMA_STORE_TYPE is Kubernetes"},
+		{"from a secret", global("2.13.10", apifake.SecretVariable(storeName, "settings", "store")),
+			"where it keeps its state is not known"},
+		{"from elsewhere", global("2.13.10", apifake.Object{"name": storeName,
+			"valueFrom": apifake.Object{"configMapKeyRef": apifake.Object{}}}),
 			"where it keeps its state is not known"},
 		{"the configuration file says it", withConfig(bare(), both), ""},
-		{"the configuration file says another store", withConfig(bare(), "environment: kubernetes\nstore: {type: postgres}"), "KUMA_STORE_TYPE is postgres"},
-		{"a variable goes before the file", withConfig(global("2.13.10"), "environment: universal\nstore: {type: postgres}"), ""},
+		{"the configuration file says another store", withConfig(bare(), "environment: kubernetes\nstore: {type: postgres}"),
+			"KUMA_STORE_TYPE is postgres"},
+		{"a variable goes before the file", withConfig(global("2.13.10"), "environment: universal\nstore: {type: postgres}"),
+			""},
 		{"the file that a flag names", mine(args(bare(), "run", "--config-file=/etc/mine/cp.yaml"), both), ""},
-		{"the file that a flag names, not the chart's", mine(args(withConfig(bare(), both), "run", "-c", "/etc/mine/cp.yaml"), "store: {type: postgres}"),
+		{"the file that a flag names, not the chart's", mine(args(withConfig(bare(), both), "run", "-c", "/etc/mine/cp.yaml"),
+			"store: {type: postgres}"),
 			"nothing sets KUMA_ENVIRONMENT"},
-		{"a file in no ConfigMap", args(withConfig(bare(), both), "run", "--config-file", "/opt/cp.yaml"), "where it keeps its state is not known"},
+		{"a file in no ConfigMap", args(withConfig(bare(), both), "run", "--config-file", "/opt/cp.yaml"),
+			"where it keeps its state is not known"},
 		{"a file that is no YAML", withConfig(bare(), "environment: ["), "where it keeps its state is not known"},
-		{"a release that does not start so", global("3.0.0"), "does not start as a global that keeps its state in Kubernetes"},
+		{"a release that does not start so", global("3.0.0"),
+			"does not start as a global that keeps its state in Kubernetes"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fl := fleet{"global": tc.global, "west": apifake.Zone("2.13.10", "west")}
@@ -96,8 +109,10 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			if tc.says == "" {
 				return
 			}
-			goals := map[string]plan.Goal{"migrate": {}, "rollback": {RollbackTask: plan.RollbackTask{Back: true}}, "rotate": {RotationTask: plan.RotationTask{Rotate: true}}, "revoke": {RevocationTask: plan.RevocationTask{Revoke: []string{"x"}}},
-				"prune": {Prune: true}, "the keys back": {RollbackTask: plan.RollbackTask{Back: true},
+			goals := map[string]plan.Goal{"migrate": {}, "rollback": {RollbackTask: plan.RollbackTask{Back: true}},
+				"rotate": {RotationTask: plan.RotationTask{Rotate: true}},
+				"revoke": {RevocationTask: plan.RevocationTask{Revoke: []string{"x"}}},
+				"prune":  {Prune: true}, "the keys back": {RollbackTask: plan.RollbackTask{Back: true},
 					RotationTask: plan.RotationTask{Rotate: true}}}
 			for _, name := range slices.Sorted(maps.Keys(goals)) {
 				goal := goals[name]
@@ -130,7 +145,8 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 
 // What a configuration file says is unknown while the file cannot be read: never "not set".
 func TestAnUnreadConfigurationFileIsUnknown(t *testing.T) {
-	fl := fleet{"global": apifake.Global("2.13.10", map[string]bool{"west": false}), "west": apifake.Zone("2.13.10", "west")}
+	fl := fleet{"global": apifake.Global("2.13.10", map[string]bool{"west": false}),
+		"west": apifake.Zone("2.13.10", "west")}
 	snaps := fl.snapshots(t, kongmesh.Provider(), nil)
 	for _, s := range snaps {
 		for r := range s.Reads {

@@ -14,8 +14,11 @@ func TestWhatIsTrimmedIsNotRead(t *testing.T) {
 	good := token(t, "west", nil)
 	ca, caPEM := certificate(t, nil, 0)
 	_, leaf := certificate(t, ca, 0, dialled)
-	trusting := fleet{"global": withFile(mesh(good)["global"], serverCert, "kds-server", &leaf), "west": withFile(append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"), apifake.Variable(rootCA, zoneCA)), apifake.TokenSecret("cp-token", good)), zoneCA, "kds-client", &caPEM)}
-	for name, fl := range map[string]fleet{"no token": mesh(""), "a token": mesh(good), "files": trusting, "a list": pruning(revokedID(1), good)} {
+	trusting := fleet{"global": withFile(mesh(good)["global"], serverCert, "kds-server", &leaf),
+		"west": withFile(append(apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "cp-token", "token"),
+			apifake.Variable(rootCA, zoneCA)), apifake.TokenSecret("cp-token", good)), zoneCA, "kds-client", &caPEM)}
+	for name, fl := range map[string]fleet{"no token": mesh(""), "a token": mesh(good), "files": trusting,
+		"a list": pruning(revokedID(1), good)} {
 		for _, objects := range fl { // what is large in life
 			for _, o := range objects {
 				switch o["kind"] {

@@ -52,7 +52,8 @@ func renewed(t *testing.T, ca *authority) string {
 // headed is a certificate with PEM headers.
 func headed(text string) string {
 	block, _ := pem.Decode([]byte(text))
-	return string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Headers: map[string]string{"Name": "CA"}, Bytes: block.Bytes}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Headers: map[string]string{"Name": "CA"},
+		Bytes: block.Bytes}))
 }
 
 func certificate(t *testing.T, by *authority, until time.Duration, names ...string) (*authority, string) {
@@ -61,8 +62,10 @@ func certificate(t *testing.T, by *authority, until time.Duration, names ...stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a CA"}, NotBefore: noon.Add(-100 * time.Hour), NotAfter: noon.Add(until), DNSNames: names,
-		IsCA: len(names) == 0, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	want := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a CA"},
+		NotBefore: noon.Add(-100 * time.Hour), NotAfter: noon.Add(until), DNSNames: names,
+		IsCA: len(names) == 0, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	if by == nil {
 		by = &authority{want, key}
 	}
@@ -127,8 +130,10 @@ func TestTheTrustBetweenAZoneAndTheGlobalIsFound(t *testing.T) {
 	again, withHeaders := renewed(t, ca), headed(caPEM)
 	both, none := otherPEM+caPEM, "-----BEGIN NOTHING-----\n-----END NOTHING-----\n"
 	global := func(cert *string, env ...any) []apifake.Object {
-		env = append(env, apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_CERT_FILE", serverCert), apifake.Variable("KUMA_GENERAL_TLS_CERT_FILE", general))
-		return withFile(append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, env...)...), serverCert, "kds-server", cert)
+		env = append(env, apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_CERT_FILE", serverCert),
+			apifake.Variable("KUMA_GENERAL_TLS_CERT_FILE", general))
+		return withFile(append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true},
+			env...)...), serverCert, "kds-server", cert)
 	}
 	zone := func(version string, ca *string, env ...any) []apifake.Object {
 		return withFile(apifake.Zone(version, "west", env...), zoneCA, "kds-client", ca)
@@ -143,28 +148,40 @@ func TestTheTrustBetweenAZoneAndTheGlobalIsFound(t *testing.T) {
 		{"a bundle, while the CA changes", global(&leaf), zone("2.13.10", &both, file), ""},
 		{"another CA", global(&leaf), zone("2.13.10", &otherPEM, file), "zone-refuses-global west"},
 		{"another name", global(&misnamed), zone("2.13.10", &caPEM, file), "zone-dials-other-name west"},
-		{"the certificate has expired, which is no matter of who signed it", global(&expired), zone("2.13.10", &caPEM, file), "XA033 hub"},
+		{"the certificate has expired, which is no matter of who signed it", global(&expired),
+			zone("2.13.10", &caPEM, file), "XA033 hub"},
 		{"a CA renewed under its own key, younger than the leaf", global(&leaf), zone("2.13.10", &again, file), ""},
-		{"a CA with PEM headers, which the zone skips", global(&leaf), zone("2.13.10", &withHeaders, file), "zone-ca-malformed west"},
+		{"a CA with PEM headers, which the zone skips", global(&leaf), zone("2.13.10", &withHeaders, file),
+			"zone-ca-malformed west"},
 		{"the CA expires soon", global(&leaf), zone("2.13.10", &soonPEM, file), "XA035 west, zone-refuses-global west"},
-		{"it is told not to verify, whatever its CA", global(&leaf), zone("2.13.10", &caPEM, file, apifake.Variable(skip, "true")), "zone-does-not-verify west"},
-		{"in the loader's other words", global(&leaf), zone("2.13.10", &caPEM, file, apifake.Variable(skip, "1")), "zone-does-not-verify west"},
+		{"it is told not to verify, whatever its CA", global(&leaf), zone("2.13.10", &caPEM, file,
+			apifake.Variable(skip, "true")), "zone-does-not-verify west"},
+		{"in the loader's other words", global(&leaf), zone("2.13.10", &caPEM, file, apifake.Variable(skip, "1")),
+			"zone-does-not-verify west"},
 		{"it is told to verify", global(&leaf), zone("2.13.10", &caPEM, file, apifake.Variable(skip, "false")), ""},
-		{"before 2.3 nothing tells it not to", global(&leaf), zone("2.2.0", &caPEM, file, apifake.Variable(skip, "true")), ""},
+		{"before 2.3 nothing tells it not to", global(&leaf), zone("2.2.0", &caPEM, file, apifake.Variable(skip, "true")),
+			""},
 		{"before 2.3 no CA is no verification", global(&leaf), zone("2.2.0", nil), "zone-does-not-verify west"},
 		{"from 2.3 on no CA is that of its image", global(&leaf), zone("2.3.0", nil), "zone-ca-unknown west"},
 		{"no CA and no version", global(&leaf), zone("latest", nil), "zone-ca-unknown west"},
-		{"what says whether it verifies is not seen", global(&leaf), zone("2.13.10", &caPEM, file, apifake.SecretVariable(skip, "settings", "skip")), "zone-ca-unknown west"},
-		{"a file that no secret gives", global(&leaf), zone("2.13.10", &caPEM, apifake.Variable(rootCA, "/etc/ssl/ca.crt")), "zone-ca-unknown west"},
+		{"what says whether it verifies is not seen", global(&leaf), zone("2.13.10", &caPEM, file,
+			apifake.SecretVariable(skip, "settings", "skip")), "zone-ca-unknown west"},
+		{"a file that no secret gives", global(&leaf), zone("2.13.10", &caPEM, apifake.Variable(rootCA, "/etc/ssl/ca.crt")),
+			"zone-ca-unknown west"},
 		{"a secret that is not there", global(&leaf), zone("2.13.10", nil, file), "zone-ca-missing west"},
 		{"a CA that is none", global(&leaf), zone("2.13.10", &none, file), "zone-ca-malformed west"},
 		{"the global's secret is not there", global(nil), zone("2.13.10", &caPEM, file), "global-certificate-missing hub"},
-		{"the global's certificate is none", global(&none), zone("2.13.10", &caPEM, file), "global-certificate-malformed hub"},
-		{"something before the global has it", global(&leaf, apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_ENABLED", "false")), zone("2.13.10", &otherPEM, file), "global-certificate-unknown hub"},
+		{"the global's certificate is none", global(&none), zone("2.13.10", &caPEM, file),
+			"global-certificate-malformed hub"},
+		{"something before the global has it", global(&leaf, apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_ENABLED",
+			"false")), zone("2.13.10", &otherPEM, file), "global-certificate-unknown hub"},
 		{"nothing names the global's", mesh("")["global"], zone("2.13.10", &caPEM, file), "global-certificate-unknown hub"},
-		{"the general one", withFile(append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": true}, apifake.Variable("KUMA_GENERAL_TLS_CERT_FILE", general))...), general, "kong-mesh-tls-cert", &leaf),
+		{"the general one", withFile(append([]apifake.Object{key("1")}, apifake.Global("2.13.10",
+			map[string]bool{"west": true}, apifake.Variable("KUMA_GENERAL_TLS_CERT_FILE", general))...), general,
+			"kong-mesh-tls-cert", &leaf),
 			zone("2.13.10", &otherPEM, file), "zone-refuses-global west"},
-		{"the global runs with an older one", rewritten(global(&leaf), "kds-server"), zone("2.13.10", &caPEM, file), "global-certificate-older hub"},
+		{"the global runs with an older one", rewritten(global(&leaf), "kds-server"), zone("2.13.10", &caPEM, file),
+			"global-certificate-older hub"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := strings.Join(findings(t, fleet{"global": tc.global, "west": tc.west}), ", "); got != tc.want {
@@ -189,7 +206,8 @@ func TestHowAServedCertificateIsRenewedIsSaidByVersion(t *testing.T) {
 	} {
 		env := []any{apifake.Variable("KUMA_MULTIZONE_GLOBAL_KDS_TLS_CERT_FILE", serverCert)}
 		global := append([]apifake.Object{key("1")}, apifake.Global(version, map[string]bool{"west": true}, env...)...)
-		fl := fleet{"global": rewritten(withFile(global, serverCert, "kds-server", &leaf), "kds-server"), "west": apifake.Zone("2.13.10", "west")}
+		fl := fleet{"global": rewritten(withFile(global, serverCert, "kds-server", &leaf), "kds-server"),
+			"west": apifake.Zone("2.13.10", "west")}
 		f := fl.facts(t, kongmesh.CheckProvider(), nil)
 		remedy, older := "", false
 		for _, x := range check.Run(check.Rules(), f, check.Options{}) {
@@ -201,7 +219,8 @@ func TestHowAServedCertificateIsRenewedIsSaidByVersion(t *testing.T) {
 			}
 		}
 		if older != tc.older || !strings.Contains(remedy, tc.says) {
-			t.Errorf("%s: an older certificate is served: %v, want %v; remedy %q, want %q in it", version, older, tc.older, remedy, tc.says)
+			t.Errorf("%s: an older certificate is served: %v, want %v; remedy %q, want %q in it", version, older, tc.older,
+				remedy, tc.says)
 		}
 	}
 }
@@ -229,8 +248,10 @@ func TestTheConfigurationFileSaysHowAZoneVerifies(t *testing.T) {
 		"multizone: {zone: {kds: {tlsSkipVerify: [], rootCaFile: " + zoneCA + "}}}":                   "zone-ca-unknown west",
 		"multizone: {zone: {kds: {tlsSkipVerify: true}}}\nmode: zone # and what is not of interest\n": "zone-does-not-verify west",
 	} {
-		west := append(withFile(apifake.Zone("2.13.10", "west"), zoneCA, "kds-client", nil), apifake.Object{"apiVersion": "v1", "kind": "ConfigMap",
-			"metadata": apifake.Object{"name": "kong-mesh-control-plane-config", "namespace": "kong-mesh-system"}, "data": apifake.Object{"config.yaml": config}})
+		west := append(withFile(apifake.Zone("2.13.10", "west"), zoneCA, "kds-client", nil),
+			apifake.Object{"apiVersion": "v1", "kind": "ConfigMap",
+				"metadata": apifake.Object{"name": "kong-mesh-control-plane-config", "namespace": "kong-mesh-system"},
+				"data":     apifake.Object{"config.yaml": config}})
 		if got := findings(t, fleet{"global": mesh("")["global"], "west": west}); !slices.Contains(got, want) {
 			t.Errorf("%s: found %v, want %s", config, got, want)
 		}
@@ -246,7 +267,8 @@ func TestAPlanSaysWhoDoesNotVerifyTheGlobal(t *testing.T) {
 		"it is told not to": {[]any{apifake.Variable(skip, "true")}, skip + " is true"},
 		"not known":         {nil, ""},
 	} {
-		fl := fleet{"global": append(mesh("")["global"], apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}}), "west": apifake.Zone("2.13.10", "west", tc.env...)}
+		fl := fleet{"global": append(mesh("")["global"], apifake.Object{"apiVersion": "v1", "kind": "Namespace",
+			"metadata": apifake.Object{"name": "xcpauth-system"}}), "west": apifake.Zone("2.13.10", "west", tc.env...)}
 		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
 		p := plan.Build(d, f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}}))
@@ -254,7 +276,8 @@ func TestAPlanSaysWhoDoesNotVerifyTheGlobal(t *testing.T) {
 		for _, n := range p.Notes {
 			said = append(said, n.Member+": "+n.Why)
 		}
-		if text := strings.Join(said, "\n"); len(p.Obstacles) != 0 || p.Changes() == 0 || (tc.says == "") != (text == "") || !strings.Contains(text, tc.says) {
+		if text := strings.Join(said, "\n"); len(p.Obstacles) != 0 || p.Changes() == 0 || (tc.says == "") != (text == "") ||
+			!strings.Contains(text, tc.says) {
 			t.Errorf("%s: noted %q, blocked %v, %d changes", name, text, p.Obstacles, p.Changes())
 		}
 	}

@@ -120,14 +120,19 @@ func TestASessionOfAProcessThatDiedIsNone(t *testing.T) {
 	}{
 		{"of the process that runs", []any{session("a", pod+"-ab12", noon.Add(-time.Minute), true)}, 1, false, false},
 		{"of that pod's process before", []any{session("a", pod+"-ab12", noon.Add(-time.Hour), true)}, 0, false, false},
-		{"of a pod that is gone", []any{session("a", "kong-mesh-control-plane-0-z-ab12", noon.Add(-time.Minute), true)}, 0, false, false},
+		{"of a pod that is gone", []any{session("a", "kong-mesh-control-plane-0-z-ab12", noon.Add(-time.Minute), true)},
+			0, false, false},
 		{"older than each process, of nobody", []any{session("a", "", noon.Add(-time.Hour), true)}, 0, false, false},
 		{"younger than each process, of nobody", []any{session("a", "", noon.Add(-time.Minute), true)}, 1, false, false},
-		{"of another name, where processes are not called after pods", []any{session("a", "node-7-ab12", noon.Add(-time.Minute), true)}, 1, true, false},
-		{"older than each process, where processes are not called after pods", []any{session("a", "node-7-ab12", noon.Add(-time.Hour), true)}, 0, true, false},
+		{"of another name, where processes are not called after pods", []any{session("a", "node-7-ab12",
+			noon.Add(-time.Minute), true)}, 1, true, false},
+		{"older than each process, where processes are not called after pods",
+			[]any{session("a", "node-7-ab12", noon.Add(-time.Hour), true)}, 0, true, false},
 		{"where the start is not known", []any{session("a", pod+"-ab12", noon.Add(-time.Hour), true)}, 1, false, true},
-		{"which ended at a time that cannot be read", []any{over("a", pod+"-ab12", noon.Add(-time.Minute), "soon")}, 0, false, false},
-		{"one dead, one alive", []any{session("a", "gone-ab12", noon.Add(-time.Minute), true), session("b", pod+"-ab12", noon.Add(-time.Minute), true)}, 1, false, false},
+		{"which ended at a time that cannot be read", []any{over("a", pod+"-ab12", noon.Add(-time.Minute), "soon")},
+			0, false, false},
+		{"one dead, one alive", []any{session("a", "gone-ab12", noon.Add(-time.Minute), true),
+			session("b", pod+"-ab12", noon.Add(-time.Minute), true)}, 1, false, false},
 	} {
 		global := started(sessions(mesh("")["global"], tc.all...), since, since)
 		for _, o := range global {
@@ -139,7 +144,8 @@ func TestASessionOfAProcessThatDiedIsNone(t *testing.T) {
 			}
 		}
 		f := fleet{"global": global, "west": mesh("")["west"]}.facts(t, kongmesh.Provider(), nil)
-		open := slices.DeleteFunc(slices.Clone(f.Hub.Sessions["west"]), func(s plan.Session) bool { return !s.Ended.IsZero() })
+		open := slices.DeleteFunc(slices.Clone(f.Hub.Sessions["west"]),
+			func(s plan.Session) bool { return !s.Ended.IsZero() })
 		if len(open) != tc.open {
 			t.Errorf("%s: %d open sessions, want %d: %+v", tc.name, len(open), tc.open, f.Hub.Sessions["west"])
 		}
@@ -169,9 +175,12 @@ func TestSessionsOfTwoReplicasAreNotOrderedByTheirClocks(t *testing.T) {
 
 // A global before 2.4 does not tell of tokens: that is said at once, and no proof is waited for that never comes.
 func TestAGlobalThatDoesNotTellOfTokensIsNotWaitedFor(t *testing.T) {
-	for version, want := range map[string]string{"2.2.9": "does not tell whether a zone brought a token", "2.3.4": "2.4.0 and later do", "2.4.0": "", "2.13.10": ""} {
-		fl := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global(version, map[string]bool{"west": false})...),
-			"west": append(apifake.Zone(version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")), apifake.TokenSecret("cp-token", token(t, "west", nil)))})
+	for version, want := range map[string]string{"2.2.9": "does not tell whether a zone brought a token",
+		"2.3.4": "2.4.0 and later do", "2.4.0": "", "2.13.10": ""} {
+		fl := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global(version,
+			map[string]bool{"west": false})...),
+			"west": append(apifake.Zone(version, "west", apifake.SecretVariable(oldInline, "cp-token", "token")),
+				apifake.TokenSecret("cp-token", token(t, "west", nil)))})
 		d := kongmesh.Provider()
 		f := fl.facts(t, d, nil)
 		p := plan.Build(d, f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}}))
@@ -179,7 +188,8 @@ func TestAGlobalThatDoesNotTellOfTokensIsNotWaitedFor(t *testing.T) {
 		if (want == "") != (len(p.Obstacles) == 0) || !strings.Contains(said, want) || want != "" && p.Changes() > 0 {
 			t.Errorf("%s: blocked %s, %d changes; want %q", version, said, p.Changes(), want)
 		}
-		if p := plan.Build(d, f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Pace: plan.Pace{Within: time.Minute}})); strings.Contains(fmt.Sprint(p.Obstacles), "does not tell") {
+		if p := plan.Build(d, f, d.Complete(f, plan.Goal{RollbackTask: plan.RollbackTask{Back: true},
+			Pace: plan.Pace{Within: time.Minute}})); strings.Contains(fmt.Sprint(p.Obstacles), "does not tell") {
 			t.Errorf("%s: a rollback waits for tokens: %v", version, p.Obstacles)
 		}
 	}
@@ -196,22 +206,28 @@ func TestAPodIsJudgedByTheStartOfItsContainer(t *testing.T) {
 		immutable, known        bool
 	}{
 		{name: "started after the secret was made", podMade: at(-30), started: at(-30), secretMade: at(-40), known: true},
-		{name: "made before the secret, and waited for it", podMade: at(-30), started: at(-10), secretMade: at(-20), known: true},
+		{name: "made before the secret, and waited for it", podMade: at(-30), started: at(-10),
+			secretMade: at(-20), known: true},
 		{name: "made before the secret, and waits still", podMade: at(-30), secretMade: at(-20), known: true},
 		{name: "started before the secret was made again", podMade: at(-30), started: at(-30), secretMade: at(-20)},
 		{name: "started in the second in which the secret was made", podMade: at(-30), started: at(-20), secretMade: at(-20)},
-		{name: "the same, of a secret that cannot have had another", podMade: at(-30), started: at(-20), secretMade: at(-20), immutable: true, known: true},
-		{name: "started after the secret was written again", podMade: at(-30), started: at(-10), secretMade: at(-40), secretAgain: at(-20), known: true},
-		{name: "started right after it was written again, from what the kubelet kept", podMade: at(-30), started: at(-19), secretMade: at(-40), secretAgain: at(-20)},
-		{name: "started before it was written again", podMade: at(-30), started: at(-30), secretMade: at(-40), secretAgain: at(-20)},
+		{name: "the same, of a secret that cannot have had another", podMade: at(-30), started: at(-20), secretMade: at(-20),
+			immutable: true, known: true},
+		{name: "started after the secret was written again", podMade: at(-30), started: at(-10), secretMade: at(-40),
+			secretAgain: at(-20), known: true},
+		{name: "started right after it was written again, from what the kubelet kept", podMade: at(-30), started: at(-19),
+			secretMade: at(-40), secretAgain: at(-20)},
+		{name: "started before it was written again", podMade: at(-30), started: at(-30), secretMade: at(-40),
+			secretAgain: at(-20)},
 	} {
 		fl := mesh(token(t, "west", nil))
 		started(fl["west"], tc.podMade, tc.started)
 		secret := object(fl["west"], "Secret", "cp-token")
 		meta(secret)["creationTimestamp"] = tc.secretMade.Format(time.RFC3339)
 		if !tc.secretAgain.IsZero() {
-			meta(secret)["managedFields"] = []any{apifake.Object{"manager": "x", "time": tc.secretAgain.Format(time.RFC3339), "fieldsType": "FieldsV1",
-				"fieldsV1": apifake.Object{"f:data": apifake.Object{"f:token": apifake.Object{}}}}}
+			meta(secret)["managedFields"] = []any{apifake.Object{"manager": "x", "time": tc.secretAgain.Format(time.RFC3339),
+				"fieldsType": "FieldsV1",
+				"fieldsV1":   apifake.Object{"f:data": apifake.Object{"f:token": apifake.Object{}}}}}
 		}
 		secret["immutable"] = tc.immutable
 		m := fl.facts(t, kongmesh.Provider(), nil).Member("west")
@@ -226,14 +242,20 @@ func TestAPodIsJudgedByTheStartOfItsContainer(t *testing.T) {
 func TestAVariableThatIsThereTwiceIsLeftAlone(t *testing.T) {
 	d := kongmesh.Provider()
 	twice := func(name string) []any { return []any{apifake.Variable(name, "none"), apifake.Variable(name, "none")} }
-	global := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": false}, twice(oldType)...)...),
+	global := namespaced(fleet{"global": append([]apifake.Object{key("1")},
+		apifake.Global("2.13.10", map[string]bool{"west": false}, twice(oldType)...)...),
 		"west": apifake.Zone("2.13.10", "west")})
-	zone := namespaced(fleet{"global": append([]apifake.Object{key("1")}, apifake.Global("2.13.10", map[string]bool{"west": false})...),
-		"west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "a", "token"), apifake.SecretVariable(oldInline, "a", "token"))})
+	zone := namespaced(fleet{"global": append([]apifake.Object{key("1")},
+		apifake.Global("2.13.10", map[string]bool{"west": false})...),
+		"west": apifake.Zone("2.13.10", "west", apifake.SecretVariable(oldInline, "a", "token"),
+			apifake.SecretVariable(oldInline, "a", "token"))})
 	for who, fl := range map[string]fleet{"hub": global, "west": zone} {
 		f := fl.facts(t, d, nil)
 		p := plan.Build(d, f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}}))
-		if !slices.ContainsFunc(p.Obstacles, func(b plan.Obstacle) bool { return b.Member == who && strings.Contains(b.Why, "2 times") }) {
+		if !slices.ContainsFunc(p.Obstacles, func(b plan.Obstacle) bool {
+			return b.Member == who &&
+				strings.Contains(b.Why, "2 times")
+		}) {
 			t.Errorf("%s: blocked %v", who, p.Obstacles)
 		}
 	}

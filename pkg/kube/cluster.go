@@ -37,12 +37,14 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.State) []plan.Snapshot 
 	}
 	for _, s := range snaps {
 		if other := reached[s.Endpoint]; s.Err != "" && other != "" && s.Context != hub {
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "duplicate", Why: fmt.Sprintf("the same API server as context %s; by this one it could not be looked at: %s", other, s.Err)})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "duplicate",
+				Why: fmt.Sprintf("the same API server as context %s; by this one it could not be looked at: %s", other, s.Err)})
 			continue
 		}
 		id := ClusterUID(s)
 		if known, again := first[id]; again && id != "" {
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "duplicate", Why: "the same cluster as context " + known})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "duplicate",
+				Why: "the same cluster as context " + known})
 			continue
 		}
 		first[id] = s.Context

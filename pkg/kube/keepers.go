@@ -50,7 +50,8 @@ func Owners(m Metadata, paths ...[]string) (reverts, helm string) {
 		}
 	}
 	for _, f := range m.ManagedFields {
-		if who := keepers[f.Manager]; who != "" && slices.ContainsFunc(paths, func(p []string) bool { return has(f.FieldsV1, p) }) {
+		if who := keepers[f.Manager]; who != "" && slices.ContainsFunc(paths,
+			func(p []string) bool { return has(f.FieldsV1, p) }) {
 			return fmt.Sprintf("%s (field manager %s)", who, f.Manager), helm
 		}
 	}

@@ -199,7 +199,11 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		if c.Deployment.Missing {
 			return w
 		}
-		one := plan.Cached(c.Deployment, func(r plan.Result) (d Decoded) { d.Err = json.Unmarshal(r.Body, &d.Deployment); return d })
+		one := plan.Cached(c.Deployment, func(r plan.Result) (d Decoded) {
+			d.Err = json.Unmarshal(r.Body,
+				&d.Deployment)
+			return d
+		})
 		d = &one
 	}
 	if d.Err != nil {
@@ -231,7 +235,10 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 	}
 	ready, ending := int64(0), false
 	for _, p := range running.Items {
-		owned := slices.ContainsFunc(p.Metadata.OwnerReferences, func(o Owner) bool { return o.Kind == "ReplicaSet" && sets[o.UID] })
+		owned := slices.ContainsFunc(p.Metadata.OwnerReferences, func(o Owner) bool {
+			return o.Kind == "ReplicaSet" &&
+				sets[o.UID]
+		})
 		if (!owned && (holds == nil || !holds(p))) || p.Status.Phase == "Succeeded" || p.Status.Phase == "Failed" {
 			continue
 		}
@@ -246,7 +253,8 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		w.Processes = append(w.Processes, proc)
 	}
 	slices.SortFunc(w.Processes, func(a, b plan.Process) int { return strings.Compare(a.Name, b.Name) })
-	w.Settled = w.Err == "" && d.Status.ObservedGeneration >= d.Metadata.Generation && d.Status.UpdatedReplicas == w.Replicas &&
+	w.Settled = w.Err == "" && d.Status.ObservedGeneration >= d.Metadata.Generation &&
+		d.Status.UpdatedReplicas == w.Replicas &&
 		d.Status.Replicas == w.Replicas && d.Status.AvailableReplicas == w.Replicas &&
 		int64(len(w.Processes)) == w.Replicas && ready == w.Replicas && !ending
 	return w
@@ -254,7 +262,8 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 
 // process is what a pod says of itself.
 func (p Pod) process() plan.Process {
-	proc := plan.Process{Name: p.Metadata.Name, UID: p.Metadata.UID, Created: Stamp(p.Metadata.CreationTimestamp), Ending: p.Metadata.DeletionTimestamp != "", Started: p.Status.Phase == "Running"}
+	proc := plan.Process{Name: p.Metadata.Name, UID: p.Metadata.UID, Created: Stamp(p.Metadata.CreationTimestamp),
+		Ending: p.Metadata.DeletionTimestamp != "", Started: p.Status.Phase == "Running"}
 	for _, c := range p.Status.Conditions {
 		if c.Type == "Ready" {
 			proc.Ready = c.Status == "True"

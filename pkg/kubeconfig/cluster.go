@@ -105,7 +105,8 @@ func (f *Fleet) connection(name string) (*connection, error) {
 	cfg.WarningHandler = &warner{to: f.opts.Stderr, context: name}
 	c := &connection{config: cfg}
 	if cfg.ExecProvider != nil {
-		own := cfg.BearerToken != "" || cfg.BearerTokenFile != "" || cfg.Username != "" || ((len(cfg.CertData) > 0 || cfg.CertFile != "") && (len(cfg.KeyData) > 0 || cfg.KeyFile != ""))
+		own := cfg.BearerToken != "" || cfg.BearerTokenFile != "" || cfg.Username != "" ||
+			((len(cfg.CertData) > 0 || cfg.CertFile != "") && (len(cfg.KeyData) > 0 || cfg.KeyFile != ""))
 		if !own { // a credential in the kubeconfig itself goes before a plugin's, as in client-go
 			c.plugin = cfg.ExecProvider.DeepCopy()
 		}
@@ -154,7 +155,8 @@ func (f *Fleet) Endpoint(name string) string {
 	if c == nil || c.Server == "" {
 		return ""
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %t", c.Server, c.CertificateAuthority, c.CertificateAuthorityData, c.TLSServerName, c.ProxyURL, c.InsecureSkipTLSVerify))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %t", c.Server, c.CertificateAuthority,
+		c.CertificateAuthorityData, c.TLSServerName, c.ProxyURL, c.InsecureSkipTLSVerify))
 	return fmt.Sprintf("%s %x", c.Server, sum[:8])
 }
 

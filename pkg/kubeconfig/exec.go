@@ -61,8 +61,11 @@ type info struct {
 // execInfo makes what a plugin is told, in the version that its exec block asks for.
 func execInfo(plugin *clientcmdapi.ExecConfig, cfg *rest.Config) (info, error) {
 	version, err := schema.ParseGroupVersion(plugin.APIVersion)
-	if err != nil || version.Group != clientauthentication.GroupName || (version.Version != "v1" && version.Version != "v1beta1") {
-		return info{}, &CredentialError{Command: plugin.Command, Why: fmt.Sprintf("is of apiVersion %q, which is none of client.authentication.k8s.io/v1 and v1beta1", plugin.APIVersion)}
+	if err != nil || version.Group != clientauthentication.GroupName || (version.Version != "v1" &&
+		version.Version != "v1beta1") {
+		return info{}, &CredentialError{Command: plugin.Command,
+			Why: fmt.Sprintf("is of apiVersion %q, which is none of client.authentication.k8s.io/v1 and v1beta1",
+				plugin.APIVersion)}
 	}
 	i := info{version: version}
 	if plugin.ProvideClusterInfo {
@@ -81,7 +84,9 @@ func execInfo(plugin *clientcmdapi.ExecConfig, cfg *rest.Config) (info, error) {
 }
 
 func (i info) encode(interactive bool) ([]byte, error) {
-	b, err := runtime.Encode(credentialCodecs.LegacyCodec(i.version), &clientauthentication.ExecCredential{Spec: clientauthentication.ExecCredentialSpec{Interactive: interactive, Cluster: i.cluster}})
+	b, err := runtime.Encode(credentialCodecs.LegacyCodec(i.version),
+		&clientauthentication.ExecCredential{Spec: clientauthentication.ExecCredentialSpec{Interactive: interactive,
+			Cluster: i.cluster}})
 	if err != nil {
 		return nil, fmt.Errorf("encoding what a credential plugin is told: %w", err)
 	}
@@ -148,7 +153,8 @@ func (p policy) run(ctx context.Context, plugin *clientcmdapi.ExecConfig, info i
 }
 
 // decodeCredential reads what a plugin printed. No error repeats any of it.
-func decodeCredential(printed []byte, version schema.GroupVersion, fail func(string, ...any) error) (*credential, error) {
+func decodeCredential(printed []byte, version schema.GroupVersion, fail func(string,
+	...any) error) (*credential, error) {
 	got := &clientauthentication.ExecCredential{}
 	_, kind, err := credentialCodecs.UniversalDecoder(version).Decode(printed, nil, got)
 	switch {
@@ -163,7 +169,8 @@ func decodeCredential(printed []byte, version schema.GroupVersion, fail func(str
 	case (got.Status.ClientCertificateData == "") != (got.Status.ClientKeyData == ""):
 		return nil, fail("printed a certificate without its key, or a key without its certificate")
 	}
-	c := &credential{token: got.Status.Token, cert: []byte(got.Status.ClientCertificateData), key: []byte(got.Status.ClientKeyData)}
+	c := &credential{token: got.Status.Token, cert: []byte(got.Status.ClientCertificateData),
+		key: []byte(got.Status.ClientKeyData)}
 	if t := got.Status.ExpirationTimestamp; t != nil {
 		c.expires = t.Time
 	}

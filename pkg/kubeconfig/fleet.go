@@ -15,11 +15,12 @@ import (
 
 // Options says where the kubeconfig is and which of its contexts to use.
 type Options struct {
-	Kubeconfig string   // --kubeconfig; empty means $KUBECONFIG or the default place, merged as kubectl does
-	Kuberc     string   // --kuberc; empty means $KUBERC or the default place
-	Hubs       []string // --context and --standby: the management planes' contexts; always selected when named, "" when not
-	Contexts   []string // --contexts: patterns, see Select
-	UserAgent  string
+	Kubeconfig string // --kubeconfig; empty means $KUBECONFIG or the default place, merged as kubectl does
+	Kuberc     string // --kuberc; empty means $KUBERC or the default place
+	// --context and --standby: the management planes' contexts; always selected when named, "" when not
+	Hubs      []string
+	Contexts  []string // --contexts: patterns, see Select
+	UserAgent string
 	// Terminal is where a credential plugin may ask its user; nil when there is none, or nobody to ask.
 	Terminal *os.File
 	// Stderr is where it is said who asks there, and where such a plugin prints; nil = discard.
@@ -55,7 +56,8 @@ func Load(o Options) (*Fleet, error) {
 	}
 	for i, hub := range o.Hubs {
 		if hub != "" && raw.Contexts[hub] == nil {
-			return nil, fmt.Errorf("context %q of --%s is not in the kubeconfig; kubectl config get-contexts -o name lists them", hub, [...]string{"context", "standby"}[i])
+			return nil, fmt.Errorf("context %q of --%s is not in the kubeconfig; kubectl config get-contexts -o name lists them",
+				hub, [...]string{"context", "standby"}[i])
 		}
 	}
 	chosen, err := choose(names, o.Contexts)

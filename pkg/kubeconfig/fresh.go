@@ -14,7 +14,8 @@ import (
 func (c *Cluster) Fresh() (client rest.Interface, end func(), err error) {
 	cfg := rest.CopyConfig(c.Config)
 	if cfg.Proxy == nil {
-		cfg.Proxy = http.ProxyFromEnvironment // what it would be; with a proxy function of its own, client-go shares no transport
+		// what it would be; with a proxy function of its own, client-go shares no transport
+		cfg.Proxy = http.ProxyFromEnvironment
 	}
 	cfg.GroupVersion, cfg.NegotiatedSerializer = &schema.GroupVersion{}, statusOnly
 	alone, err := rest.HTTPClientFor(cfg)

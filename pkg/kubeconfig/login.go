@@ -33,7 +33,8 @@ const (
 // and read one stdin.
 //
 //  1. Contexts with an identical plugin share one process.
-//  2. At most pluginLimit run side by side, without a terminal, each in a session of its own, so that none can take the terminal.
+//  2. At most pluginLimit run side by side, without a terminal, each in a session of its own, so that none can take the
+//     terminal.
 //  3. One that must have the terminal, and one that may have it and failed without, gets it alone: one after the other.
 //  4. What one prints and then waits for, as a code to type into a browser, is shown if somebody may see it: one after
 //     the other too.
@@ -80,7 +81,8 @@ type flight struct {
 
 // get returns the credential of a plugin: the one that is known, unless it has run out or is the refused one, else
 // that of a run.
-func (l *logins) get(ctx context.Context, plugin *clientcmdapi.ExecConfig, cfg *rest.Config, refused *credential, name string, clock func(bool)) (*credential, error) {
+func (l *logins) get(ctx context.Context, plugin *clientcmdapi.ExecConfig, cfg *rest.Config, refused *credential,
+	name string, clock func(bool)) (*credential, error) {
 	if clock == nil {
 		clock = func(bool) {}
 	}
@@ -133,7 +135,8 @@ func (l *logins) start(k *login, plugin *clientcmdapi.ExecConfig, info info, nam
 }
 
 // wait waits for a run and says when time passes that is not the plugin's. The last to leave stops it.
-func (l *logins) wait(ctx context.Context, k *login, fl *flight, plugin *clientcmdapi.ExecConfig, clock func(bool)) (*credential, error) {
+func (l *logins) wait(ctx context.Context, k *login, fl *flight, plugin *clientcmdapi.ExecConfig,
+	clock func(bool)) (*credential, error) {
 	defer clock(true)
 	for {
 		l.mu.Lock()
@@ -177,15 +180,18 @@ func (l *logins) mark(fl *flight, running bool) {
 }
 
 // run runs a plugin without the terminal, then with it, as far as its interactiveMode and the terminal allow.
-func (l *logins) run(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecConfig, info info, name string) (*credential, error) {
+func (l *logins) run(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecConfig, info info,
+	name string) (*credential, error) {
 	mode := plugin.InteractiveMode
 	if mode == clientcmdapi.AlwaysExecInteractiveMode && l.terminal == nil {
-		return nil, &CredentialError{Command: plugin.Command, Why: "must ask its user (interactiveMode: Always), and there is no terminal; run this on one, or log in before"}
+		return nil, &CredentialError{Command: plugin.Command,
+			Why: "must ask its user (interactiveMode: Always), and there is no terminal; run this on one, or log in before"}
 	}
 	if mode != clientcmdapi.AlwaysExecInteractiveMode {
 		cred, err := l.quietly(ctx, fl, plugin, info, name)
 		var failed *CredentialError
-		if err == nil || mode != clientcmdapi.IfAvailableExecInteractiveMode || l.terminal == nil || !errors.As(err, &failed) || !failed.ended {
+		if err == nil || mode != clientcmdapi.IfAvailableExecInteractiveMode || l.terminal == nil ||
+			!errors.As(err, &failed) || !failed.ended {
 			return cred, err
 		}
 	}
@@ -196,7 +202,8 @@ func (l *logins) run(ctx context.Context, fl *flight, plugin *clientcmdapi.ExecC
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	fmt.Fprintf(l.stderr, "context %s: its credential plugin %s may ask on this terminal\n", clean(name), clean(plugin.Command))
+	fmt.Fprintf(l.stderr, "context %s: its credential plugin %s may ask on this terminal\n", clean(name),
+		clean(plugin.Command))
 	return l.policy.run(ctx, plugin, info, l.terminal, l.stderr, newLimit(answerTimeout))
 }
 

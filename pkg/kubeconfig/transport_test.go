@@ -84,7 +84,8 @@ func TestABurstSharesOneConnection(t *testing.T) {
 // A wish to be asked later is passed on when there is time for that, and else taken out of the answer.
 func TestRetryAfterIsPassedOnOnlyIfThereIsTime(t *testing.T) {
 	for _, tc := range []struct{ asks, within, want string }{
-		{"1", "1m", "1"}, {"3600", "1m", ""}, {"3600", "", "3600"}, {"", "1m", ""}, {"Wed, 21 Oct 2026 07:28:00 GMT", "1m", "Wed, 21 Oct 2026 07:28:00 GMT"},
+		{"1", "1m", "1"}, {"3600", "1m", ""}, {"3600", "", "3600"}, {"", "1m", ""},
+		{"Wed, 21 Oct 2026 07:28:00 GMT", "1m", "Wed, 21 Oct 2026 07:28:00 GMT"},
 	} {
 		ctx := t.Context()
 		if tc.within != "" {

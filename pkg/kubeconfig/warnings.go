@@ -20,7 +20,8 @@ type warner struct {
 
 // HandleWarningHeader implements rest.WarningHandler.
 func (w *warner) HandleWarningHeader(code int, _, text string) {
-	if code != 299 || text == "" || w.to == nil || strings.HasPrefix(text, "xcpauth-webhook ") && strings.HasSuffix(text, " was asked") {
+	if code != 299 || text == "" || w.to == nil || strings.HasPrefix(text, "xcpauth-webhook ") &&
+		strings.HasSuffix(text, " was asked") {
 		return
 	}
 	w.mu.Lock()

@@ -8,7 +8,8 @@ import (
 func TestAWarningIsPrintedOnceAndThatOurWebhookWasAskedIsNot(t *testing.T) {
 	var out strings.Builder
 	w := &warner{to: &out, context: "hub"}
-	for _, text := range []string{"xcpauth-webhook v0.3.0 was asked", "deprecated", "deprecated", "of\x1b[31m two\nlines", ""} {
+	for _, text := range []string{"xcpauth-webhook v0.3.0 was asked", "deprecated", "deprecated",
+		"of\x1b[31m two\nlines", ""} {
 		w.HandleWarningHeader(299, "-", text)
 	}
 	w.HandleWarningHeader(199, "-", "not for users")

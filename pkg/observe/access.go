@@ -17,7 +17,8 @@ const accessReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 // Lacking asks the API server of a context for rights, and returns those that are missing, and why it gave no answer,
 // if so.
-func (o *Observer) Lacking(ctx context.Context, name string, needs []plan.Permission) (missing []plan.Permission, err string) {
+func (o *Observer) Lacking(ctx context.Context, name string,
+	needs []plan.Permission) (missing []plan.Permission, err string) {
 	ctx, cancel := context.WithTimeout(ctx, o.MemberTimeout)
 	defer cancel()
 	c, failed := o.Fleet.Cluster(name)
@@ -28,7 +29,8 @@ func (o *Observer) Lacking(ctx context.Context, name string, needs []plan.Permis
 }
 
 // access asks for each right, all side by side on the connection that is there.
-func (o *Observer) access(ctx context.Context, c *kubeconfig.Cluster, needs []plan.Permission) map[plan.Permission]plan.AccessReview {
+func (o *Observer) access(ctx context.Context, c *kubeconfig.Cluster,
+	needs []plan.Permission) map[plan.Permission]plan.AccessReview {
 	answers := make(map[plan.Permission]plan.AccessReview, len(needs))
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -47,12 +49,15 @@ func (o *Observer) access(ctx context.Context, c *kubeconfig.Cluster, needs []pl
 func (o *Observer) ask(ctx context.Context, c *kubeconfig.Cluster, n plan.Permission) plan.AccessReview {
 	ctx, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
-	attributes := map[string]string{"verb": n.Verb, "group": n.Group, "resource": n.Resource, "subresource": n.Subresource, "namespace": n.Namespace, "name": n.Name}
-	question, err := json.Marshal(map[string]any{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": map[string]any{"resourceAttributes": attributes}})
+	attributes := map[string]string{"verb": n.Verb, "group": n.Group, "resource": n.Resource, "subresource": n.Subresource,
+		"namespace": n.Namespace, "name": n.Name}
+	question, err := json.Marshal(map[string]any{"apiVersion": "authorization.k8s.io/v1",
+		"kind": "SelfSubjectAccessReview", "spec": map[string]any{"resourceAttributes": attributes}})
 	if err != nil {
 		return plan.AccessReview{Err: fmt.Sprintf("encoding a SelfSubjectAccessReview: %v", err)}
 	}
-	body, err := kubeconfig.Body(c.REST.Post().AbsPath(accessReviews).SetHeader("Content-Type", "application/json").SetHeader("Accept", "application/json").MaxRetries(2).Body(question).Do(ctx))
+	body, err := kubeconfig.Body(c.REST.Post().AbsPath(accessReviews).SetHeader("Content-Type",
+		"application/json").SetHeader("Accept", "application/json").MaxRetries(2).Body(question).Do(ctx))
 	if err != nil {
 		return plan.AccessReview{Err: Explain(err)}
 	}

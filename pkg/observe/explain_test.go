@@ -19,10 +19,12 @@ func TestWhatServersSayOfAFailureIsPlainText(t *testing.T) {
 		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Message: said}}
 	}
 	for name, err := range map[string]error{
-		"forbidden": status(http.StatusForbidden), "too many": status(http.StatusTooManyRequests), "failed": status(http.StatusInternalServerError),
+		"forbidden": status(http.StatusForbidden), "too many": status(http.StatusTooManyRequests),
+		"failed":  status(http.StatusInternalServerError),
 		"refused": status(http.StatusConflict), "a node's words": fmt.Errorf("forwarding: %w", errors.New(said)),
 	} {
-		if got := Explain(err); strings.ContainsFunc(got, unicode.IsControl) || !strings.Contains(got, "gone") || !strings.Contains(got, "all is well") {
+		if got := Explain(err); strings.ContainsFunc(got, unicode.IsControl) || !strings.Contains(got, "gone") ||
+			!strings.Contains(got, "all is well") {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

@@ -72,7 +72,8 @@ func (o *Observer) one(ctx context.Context, name string) plan.Snapshot {
 		case s := <-answer: // what was cancelled returns at once
 			return s
 		case <-time.After(grace):
-			return plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name), At: o.Now(), Reads: p.copy(), Err: o.tooLong(ctx, nil)}
+			return plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name), At: o.Now(), Reads: p.copy(),
+				Err: o.tooLong(ctx, nil)}
 		}
 	}
 }
@@ -205,7 +206,8 @@ func Result(body []byte, err error) plan.Result {
 // that alone.
 func noKind(err error) bool {
 	var status apierrors.APIStatus
-	return errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Name == "" && status.Status().Details.Kind == "")
+	return errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Name == "" &&
+		status.Status().Details.Kind == "")
 }
 
 // Path is the API server's path of a read.

@@ -120,7 +120,8 @@ func forward(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) (*forwarde
 		conn.Close()
 		return nil, wrap(err)
 	}
-	return &forwarded{Stream: data, failure: failure, conn: conn, stop: context.AfterFunc(ctx, func() { conn.Close() })}, nil
+	return &forwarded{Stream: data, failure: failure, conn: conn, stop: context.AfterFunc(ctx, func() { conn.Close() })},
+		nil
 }
 
 // because is what the node said of a failure, else the failure itself.

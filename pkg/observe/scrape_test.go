@@ -36,12 +36,13 @@ func TestPortForwardFallsBackToSPDY(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := plan.Read{Version: "v1", Resource: "pods", Namespace: "istio-system", Name: "edge-1-a", Port: 8080}
-			o := Observer{Fleet: f, Now: time.Now, Limit: 1, RequestTimeout: time.Minute, MemberTimeout: time.Minute, Reads: func(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
-				if len(soFar) > 0 {
-					return nil
-				}
-				return []plan.Read{r}
-			}}
+			o := Observer{Fleet: f, Now: time.Now, Limit: 1, RequestTimeout: time.Minute, MemberTimeout: time.Minute,
+				Reads: func(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
+					if len(soFar) > 0 {
+						return nil
+					}
+					return []plan.Read{r}
+				}}
 			res := o.All(t.Context(), f.Contexts())[0].Reads[r]
 			var got []string
 			for _, request := range s.Requests() {

@@ -52,7 +52,8 @@ func TestATunnelIsAStreamOfBytes(t *testing.T) {
 		q          *queue
 		want, fail string
 	}{
-		"messages joined, empty ones passed over": {&queue{kinds: []int{2, 2, 2}, texts: []string{"ab", "", "cde"}}, "abcde", "closed"},
+		"messages joined, empty ones passed over": {&queue{kinds: []int{2, 2, 2}, texts: []string{"ab", "", "cde"}},
+			"abcde", "closed"},
 		"a text message": {&queue{kinds: []int{2, 1}, texts: []string{"ab", "cd"}}, "ab", "not binary"},
 	} {
 		var got bytes.Buffer

@@ -40,12 +40,14 @@ func TestMatchesComparesListsByName(t *testing.T) {
 	}{
 		{"the same value", env(m{"name": "MODE", "value": "zone"}), true},
 		{"another value", env(m{"name": "MODE", "value": "global"}), false},
-		{"a reference and no value", env(m{"name": "TOKEN", "value": nil, "valueFrom": m{"secretKeyRef": m{"name": "cp-token"}}}), true},
+		{"a reference and no value", env(m{"name": "TOKEN", "value": nil,
+			"valueFrom": m{"secretKeyRef": m{"name": "cp-token"}}}), true},
 		{"a reference to something else", env(m{"name": "TOKEN", "valueFrom": m{"secretKeyRef": m{"name": "other"}}}), false},
 		{"wanted absent, and it is", env(m{"name": "AUTH", "value": nil, "valueFrom": nil}), true},
 		{"wanted absent, and it is not", env(m{"name": "MODE", "value": nil}), false},
 		{"wanted, and it is absent", env(m{"name": "AUTH", "value": "cpToken"}), false},
-		{"wanted in another container", m{"containers": l{m{"name": "sidecar", "env": l{m{"name": "MODE", "value": "zone"}}}}}, false},
+		{"wanted in another container", m{"containers": l{m{"name": "sidecar",
+			"env": l{m{"name": "MODE", "value": "zone"}}}}}, false},
 		{"several", env(m{"name": "MODE", "value": "zone"}, m{"name": "AUTH", "value": nil}), true},
 	} {
 		if got := Matches(live, tc.want, true); got != tc.ok {
@@ -53,7 +55,8 @@ func TestMatchesComparesListsByName(t *testing.T) {
 		}
 	}
 	got := Strategic(env(m{"name": "AUTH", "value": nil}, m{"name": "MODE", "value": "zone", "valueFrom": nil}))
-	if want := env(m{"name": "AUTH", "$patch": "delete"}, m{"name": "MODE", "value": "zone", "valueFrom": nil}); !reflect.DeepEqual(got, want) {
+	if want := env(m{"name": "AUTH", "$patch": "delete"}, m{"name": "MODE", "value": "zone",
+		"valueFrom": nil}); !reflect.DeepEqual(got, want) {
 		t.Errorf("the patch %v, want %v", got, want)
 	}
 }

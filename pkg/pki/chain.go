@@ -141,7 +141,8 @@ func Descends(bundle, text []byte) (yes, known bool) {
 }
 
 func signedBy(c, ca *x509.Certificate) bool {
-	return bytes.Equal(c.RawIssuer, ca.RawSubject) && ca.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+	return bytes.Equal(c.RawIssuer, ca.RawSubject) && ca.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate,
+		c.Signature) == nil
 }
 
 // verify verifies the first certificate with the rest as its intermediates.

@@ -33,7 +33,8 @@ func issue(t *testing.T, cn string, by *pair, names ...string) pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: cn}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour), DNSNames: names,
+	want := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: cn},
+		NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour), DNSNames: names,
 		IsCA: len(names) == 0, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	if len(names) > 0 {
 		want.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
@@ -69,27 +70,36 @@ func TestWhatACAVerifies(t *testing.T) {
 	}{
 		{"by its root", root.pem, server, "global.example.test", noon, "", "", true},
 		{"whatever its name", root.pem, server, "", noon, "", "", true},
-		{"by one of two", append(append([]byte{}, other.pem...), root.pem...), server, "global.example.test", noon, "", "", true},
+		{"by one of two", append(append([]byte{}, other.pem...), root.pem...), server, "global.example.test",
+			noon, "", "", true},
 		{"by another", other.pem, server, "global.example.test", noon, "unknown authority", "unknown authority", false},
-		{"without its intermediate", root.pem, leaf.pem, "global.example.test", noon, "unknown authority", "unknown authority", false},
+		{"without its intermediate", root.pem, leaf.pem, "global.example.test", noon, "unknown authority",
+			"unknown authority", false},
 		{"under another name", root.pem, server, "elsewhere.example.test", noon, "not elsewhere.example.test", "", true},
 		{"once it has expired", root.pem, server, "global.example.test", noon.Add(2 * time.Hour), "expired", "", true},
-		{"a bundle without a certificate", []byte("nothing"), server, "", noon, "no PEM certificate", "the CA: it holds no PEM certificate", false},
-		{"a server without one", root.pem, nil, "", noon, "cannot be read: it holds no PEM certificate", "the certificate: it holds no PEM certificate", false},
-		{"one that does not parse", root.pem, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), "", noon, "does not parse", "does not parse", false},
-		{"a CA renewed under its own key after the leaf was issued", renewed(t, root, noon).pem, server, "global.example.test",
+		{"a bundle without a certificate", []byte("nothing"), server, "", noon, "no PEM certificate",
+			"the CA: it holds no PEM certificate", false},
+		{"a server without one", root.pem, nil, "", noon, "cannot be read: it holds no PEM certificate",
+			"the certificate: it holds no PEM certificate", false},
+		{"one that does not parse", root.pem, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), "",
+			noon, "does not parse", "does not parse", false},
+		{"a CA renewed under its own key after the leaf was issued", renewed(t, root, noon).pem, server,
+			"global.example.test",
 			noon.Add(time.Minute), "", "", true},
 		{"a CA renewed under its own key after the leaf expired", renewed(t, root, noon.Add(90*time.Minute)).pem, server, "",
 			noon.Add(2 * time.Hour), "expired", "expired or is not yet valid", true},
 		{"a CA with PEM headers, which AppendCertsFromPEM skips", headed(root.pem), server, "global.example.test", noon,
 			"PEM headers", "the CA: each certificate in it has PEM headers", false},
-		{"a CA with headers beside one without", append(headed(other.pem), root.pem...), server, "global.example.test", noon, "", "", true},
+		{"a CA with headers beside one without", append(headed(other.pem), root.pem...), server, "global.example.test",
+			noon, "", "", true},
 		{"a CA that does not parse beside one that does",
-			append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), root.pem...), server, "", noon, "", "", true},
+			append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), root.pem...), server, "",
+			noon, "", "", true},
 		{"a leaf with PEM headers, which X509KeyPair takes", root.pem, append(headed(leaf.pem), middle.pem...),
 			"global.example.test", noon, "", "", true},
 	} {
-		for what, got := range map[string][2]string{"trusts": {pki.Trusts(tc.bundle, tc.server, tc.dialled, tc.at), tc.trusts}, "signed": {pki.Signed(tc.bundle, tc.server, tc.at), tc.signed}} {
+		for what, got := range map[string][2]string{"trusts": {pki.Trusts(tc.bundle, tc.server, tc.dialled, tc.at),
+			tc.trusts}, "signed": {pki.Signed(tc.bundle, tc.server, tc.at), tc.signed}} {
 			if (got[0] == "") != (got[1] == "") || !strings.Contains(got[0], got[1]) {
 				t.Errorf("%s: %s: %q, want %q", tc.name, what, got[0], got[1])
 			}
@@ -141,5 +151,6 @@ func renewed(t *testing.T, ca pair, from time.Time) pair {
 // headed is the first certificate of a text with a PEM header.
 func headed(text []byte) []byte {
 	block, _ := pem.Decode(text)
-	return pem.EncodeToMemory(&pem.Block{Type: block.Type, Headers: map[string]string{"Friendly-Name": "a CA"}, Bytes: block.Bytes})
+	return pem.EncodeToMemory(&pem.Block{Type: block.Type, Headers: map[string]string{"Friendly-Name": "a CA"},
+		Bytes: block.Bytes})
 }

@@ -43,7 +43,8 @@ func Build(d Provider, f State, goal Goal) Plan {
 		p.Waves = append(p.Waves, wave)
 		f = Predict(f, wave.Steps)
 	}
-	p.Obstacles = append(p.Obstacles, Obstacle{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
+	p.Obstacles = append(p.Obstacles,
+		Obstacle{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})
 	return p
 }
 
@@ -84,7 +85,8 @@ func withoutUnsafe(w Wave, f State) Wave {
 			kept.Steps = append(kept.Steps, s)
 			continue
 		}
-		kept.Obstacles = append(slices.Clone(kept.Obstacles), Obstacle{Member: s.Member, Why: "it would withdraw what may still be presented: " + blockers[0].String()})
+		kept.Obstacles = append(slices.Clone(kept.Obstacles), Obstacle{Member: s.Member,
+			Why: "it would withdraw what may still be presented: " + blockers[0].String()})
 	}
 	return kept
 }

@@ -9,7 +9,8 @@ import (
 func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
 	product := func(name, resource string) Provider {
 		r := Read{Resource: resource}
-		return Provider{Name: name, Detects: func(s Snapshot) bool { return s.Reads[r].OK() }, Trim: func(_ Read, b []byte) []byte { return b },
+		return Provider{Name: name, Detects: func(s Snapshot) bool { return s.Reads[r].OK() },
+			Trim: func(_ Read, b []byte) []byte { return b },
 			Reads: func(soFar map[Read]Result, _ bool) []Read {
 				if _, done := soFar[r]; done {
 					return nil
@@ -42,10 +43,12 @@ func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
 		{"nothing is found", []Snapshot{holds("x")}, Selection{}, "a", ""},
 		{"the first is", []Snapshot{holds("x", "as"), holds("y")}, Selection{}, "a", ""},
 		{"the second is", []Snapshot{holds("x"), holds("y", "bs")}, Selection{}, "b", ""},
-		{"both are", []Snapshot{holds("x", "as"), holds("y", "bs")}, Selection{}, "a", "two products are found: a in x; b in y; pass --product"},
+		{"both are", []Snapshot{holds("x", "as"), holds("y", "bs")}, Selection{}, "a",
+			"two products are found: a in x; b in y; pass --product"},
 		{"both are, and one was named", []Snapshot{holds("x", "as"), holds("y", "bs")}, Selection{Product: "b"}, "b", ""},
 		{"both are, and the hub of one", []Snapshot{holds("x", "as"), holds("y", "bs")}, Selection{Hub: "y"}, "b", ""},
-		{"both are in one cluster, which is the hub", []Snapshot{holds("x", "as", "bs")}, Selection{Hub: "x"}, "a", "two products"},
+		{"both are in one cluster, which is the hub", []Snapshot{holds("x", "as", "bs")}, Selection{Hub: "x"}, "a",
+			"two products"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := d.ReadState(tc.snaps, tc.where, time.Time{})

@@ -218,6 +218,7 @@ type Certificate struct {
 	Digest  string
 	Chain   []byte `json:"chain,omitempty"` // with its intermediates: PEM, public
 	CA      []byte `json:"ca,omitempty"`    // what is next to it as its CA: PEM, public
-	Keeper  string `json:"-"`               // who would put another one back: "ExternalSecret central"; "" when nobody does
-	Public  bool   `json:"-"`               // no CA is next to it, and one that every system trusts has signed it
+	// who would put another one back: "ExternalSecret central"; "" when nobody does
+	Keeper string `json:"-"`
+	Public bool   `json:"-"` // no CA is next to it, and one that every system trusts has signed it
 }

@@ -164,18 +164,21 @@ type Process struct {
 
 // Credential is the wanted credential of a member, as it lies in its cluster.
 type Credential struct {
-	State          CredentialState
-	Where          string    // "istio-system/xcp-edge-central-auth-token"
-	Expires        time.Time // zero when it does not say
-	Why            string    // one sentence: what is wrong, or what makes us believe that it will be minted
-	MissingSecrets []string  // the secrets that it is made of and that are missing or cannot be used, when State is missing or bad
-	ExtraSecrets   []string  // secrets that help to make it: made where they are missing, never replaced
-	Key            string    // what identifies it: the key ID it was signed with; never the credential
-	ID             string    // by which it can be revoked: the jti of a JWT
-	Digest         string    // changes when the credential does; never the credential
-	Irreplaceable  string    // why nothing would make it again if it were gone, one sentence that ends in what to do; "" when the product would
-	Written        time.Time // when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
-	Denied         bool      `json:"-"` // it is not known since the right to read it is missing
+	State   CredentialState
+	Where   string    // "istio-system/xcp-edge-central-auth-token"
+	Expires time.Time // zero when it does not say
+	Why     string    // one sentence: what is wrong, or what makes us believe that it will be minted
+	// the secrets that it is made of and that are missing or cannot be used, when State is missing or bad
+	MissingSecrets []string
+	ExtraSecrets   []string // secrets that help to make it: made where they are missing, never replaced
+	Key            string   // what identifies it: the key ID it was signed with; never the credential
+	ID             string   // by which it can be revoked: the jti of a JWT
+	Digest         string   // changes when the credential does; never the credential
+	// why nothing would make it again if it were gone, one sentence that ends in what to do; "" when the product would
+	Irreplaceable string
+	// when it was last written, in its API server's clock, or issued if that was before; zero when that is not known
+	Written time.Time
+	Denied  bool `json:"-"` // it is not known since the right to read it is missing
 }
 
 // Rotation is what is known of the renewal of a member's credential: a session that lives on although the credential

@@ -63,7 +63,8 @@ func (p Write) Permissions() []contextPermission {
 		add(p.Object, "delete")
 	case p.Op == OpUpdateStatus:
 		add(p.Object, "get")
-		all = append(all, contextPermission{p.Context, Permission{Verb: "patch", Group: p.Object.Group, Resource: p.Object.Resource, Subresource: "status",
+		all = append(all, contextPermission{p.Context, Permission{Verb: "patch", Group: p.Object.Group,
+			Resource: p.Object.Resource, Subresource: "status",
 			Namespace: p.Object.Namespace, Name: p.Object.Name}})
 	default:
 		add(p.Object, "get", "patch")
@@ -95,7 +96,8 @@ func (s Step) Permissions() []contextPermission {
 		for _, name := range u.Wants { // one that cannot be used is replaced
 			if u.Token == nil {
 				for _, verb := range []string{"get", "patch"} {
-					all = append(all, contextPermission{u.Context, Permission{Verb: verb, Resource: "secrets", Namespace: u.Namespace, Name: name}})
+					all = append(all, contextPermission{u.Context, Permission{Verb: verb, Resource: "secrets",
+						Namespace: u.Namespace, Name: name}})
 				}
 			}
 		}

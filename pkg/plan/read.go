@@ -9,7 +9,8 @@ type Read struct {
 	Namespace, Name          string
 	Labels                   string // of a list: the label selector that its items match
 	Port                     int    // of a pod: GET /metrics there, through the API server's port-forward
-	Served                   bool   // of a pod's Port: the certificates that it presents in a TLS handshake, as PEM, instead
+	// of a pod's Port: the certificates that it presents in a TLS handshake, as PEM, instead
+	Served bool
 }
 
 // Path is the API server's path of the read.

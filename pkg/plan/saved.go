@@ -30,7 +30,8 @@ type savedStep struct {
 
 // Save makes a file's worth of a plan. Secrets are never in a patch, so there are none in it.
 func Save(f State, p Plan, by string) Saved {
-	s := Saved{APIVersion: "xcpauth.io/v1alpha1", Kind: SavedKind, At: f.At.UTC().Truncate(time.Second), By: by, Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []savedStep{}}
+	s := Saved{APIVersion: "xcpauth.io/v1alpha1", Kind: SavedKind, At: f.At.UTC().Truncate(time.Second), By: by,
+		Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []savedStep{}}
 	for _, w := range p.Waves {
 		for _, step := range w.Steps {
 			if len(step.Writes) > 0 || step.Supply != nil {
@@ -92,7 +93,8 @@ func differs(was, now []Write) string {
 		b := now[i]
 		switch {
 		case a.Object.String() != b.Object.String() || a.Cluster != b.Cluster || (a.Object.UID != b.Object.UID):
-			return fmt.Sprintf("write %s of cluster %s (UID %s) instead of %s of cluster %s (UID %s)", b.Object, b.Cluster, b.Object.UID, a.Object, a.Cluster, a.Object.UID)
+			return fmt.Sprintf("write %s of cluster %s (UID %s) instead of %s of cluster %s (UID %s)", b.Object, b.Cluster,
+				b.Object.UID, a.Object, a.Cluster, a.Object.UID)
 		case a.Op == OpRestart && b.Op == OpRestart:
 		case a.Op != b.Op || !reflect.DeepEqual(a.After, b.After):
 			return fmt.Sprintf("write something else to %s", b.Object)

@@ -7,7 +7,8 @@ import (
 
 func TestWhatASavedPlanAllows(t *testing.T) {
 	step := func(change func(*Step)) Wave {
-		s := Step{ID: "move/a", Title: "a: move", Writes: []Write{{Context: "a", Cluster: "1", Object: Ref{Kind: "ControlPlane", Name: "a", UID: "u"},
+		s := Step{ID: "move/a", Title: "a: move", Writes: []Write{{Context: "a", Cluster: "1",
+			Object: Ref{Kind: "ControlPlane", Name: "a", UID: "u"},
 			Before: map[string]any{"mode": "MUTUAL_TLS"}, After: map[string]any{"mode": "JWT"}}}}
 		if change != nil {
 			change(&s)
@@ -16,7 +17,8 @@ func TestWhatASavedPlanAllows(t *testing.T) {
 	}
 	restart := func(why string) func(*Step) {
 		return func(s *Step) {
-			s.Writes = []Write{{Cluster: "1", Object: Ref{Kind: "Deployment", Name: "central"}, Op: OpRestart, After: map[string]any{"why": why}}}
+			s.Writes = []Write{{Cluster: "1", Object: Ref{Kind: "Deployment", Name: "central"}, Op: OpRestart,
+				After: map[string]any{"why": why}}}
 		}
 	}
 	for _, tc := range []struct {
@@ -26,8 +28,10 @@ func TestWhatASavedPlanAllows(t *testing.T) {
 	}{
 		{"the same", nil, nil, ""},
 		{"another name of the context", nil, func(s *Step) { s.Writes[0].Context = "b" }, ""},
-		{"another value before", nil, func(s *Step) { s.Writes[0].Before = map[string]any{"mode": "OTHER"} }, "replace other values"},
-		{"another value after", nil, func(s *Step) { s.Writes[0].After = map[string]any{"mode": "OTHER"} }, "write something else"},
+		{"another value before", nil, func(s *Step) { s.Writes[0].Before = map[string]any{"mode": "OTHER"} },
+			"replace other values"},
+		{"another value after", nil, func(s *Step) { s.Writes[0].After = map[string]any{"mode": "OTHER"} },
+			"write something else"},
 		{"an object that was re-created", nil, func(s *Step) { s.Writes[0].Object.UID = "v" }, "(UID v) instead of"},
 		{"another cluster", nil, func(s *Step) { s.Writes[0].Cluster = "2" }, "of cluster 2"},
 		{"one write more", nil, func(s *Step) { s.Writes = append(s.Writes, s.Writes[0]) }, "make 2 writes instead of 1"},

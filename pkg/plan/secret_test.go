@@ -23,7 +23,8 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 		said = append(said, string(b))
 	}
 	for _, text := range said {
-		if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) || strings.Contains(text, fmt.Sprint([]byte(canary))) {
+		if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) ||
+			strings.Contains(text, fmt.Sprint([]byte(canary))) {
 			t.Errorf("it is in %s", text)
 		}
 	}

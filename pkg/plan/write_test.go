@@ -73,7 +73,8 @@ func TestAWriteNamesOneOperation(t *testing.T) {
 		}
 	}
 	var w Write
-	if err := json.Unmarshal([]byte(`{"object": {"name": "a"}, "create": true, "delete": true, "after": null}`), &w); err == nil {
+	if err := json.Unmarshal([]byte(`{"object": {"name": "a"}, "create": true, "delete": true, "after": null}`),
+		&w); err == nil {
 		t.Errorf("a write that creates and deletes is read as %+v", w)
 	}
 }

@@ -40,8 +40,10 @@ type CheckRow struct {
 }
 
 // NewCheck makes the report of findings. again makes a verb the command line of the same selection.
-func NewCheck(f plan.State, kept, ignored []finding.Finding, threshold finding.Severity, again func(verb string) string) Check {
-	r := Check{APIVersion: APIVersion, Kind: "Check", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context, Threshold: threshold, Findings: kept, Ignored: ignored}
+func NewCheck(f plan.State, kept, ignored []finding.Finding, threshold finding.Severity,
+	again func(verb string) string) Check {
+	r := Check{APIVersion: APIVersion, Kind: "Check", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context,
+		Threshold: threshold, Findings: kept, Ignored: ignored}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
 	}
@@ -80,7 +82,8 @@ func NewCheck(f plan.State, kept, ignored []finding.Finding, threshold finding.S
 // count counts the findings of a row: those of its member, and those of its context that belong to no one member.
 func (r *CheckRow) count(found []finding.Finding) {
 	for _, x := range found {
-		if ofContext := x.Member == "-" && x.Context == r.Context && x.Context != ""; !ofContext && (x.Member == "-" || x.Member != r.Member) {
+		if ofContext := x.Member == "-" && x.Context == r.Context && x.Context != ""; !ofContext &&
+			(x.Member == "-" || x.Member != r.Member) {
 			continue
 		}
 		switch x.Severity {
@@ -207,7 +210,8 @@ func (r Check) Table(w io.Writer, wide bool) {
 	}
 	n := r.Counts()
 	fmt.Fprintln(w)
-	found := fmt.Sprintf("%s, %s, %s", Plural(n[finding.Error], "error"), Plural(n[finding.Warning], "warning"), Plural(n[finding.Info], "info"))
+	found := fmt.Sprintf("%s, %s, %s", Plural(n[finding.Error], "error"), Plural(n[finding.Warning], "warning"),
+		Plural(n[finding.Info], "info"))
 	if len(r.Ignored) > 0 {
 		found += fmt.Sprintf("; %s left out by --ignore", Plural(len(r.Ignored), "finding"))
 	}

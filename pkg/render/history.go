@@ -18,7 +18,8 @@ type History struct {
 	At         time.Time     `json:"at"`
 	Waves      []HistoryWave `json:"waves"`              // oldest first
 	InFlight   string        `json:"inFlight,omitempty"` // what an interrupted run left, and the next one restores first
-	Unread     []string      `json:"unread,omitempty"`   // the contexts whose journal could not be looked at, each with the reason
+	// the contexts whose journal could not be looked at, each with the reason
+	Unread []string `json:"unread,omitempty"`
 
 	contexts, reasons []string // of Unread, for the table
 }
@@ -31,7 +32,8 @@ type HistoryWave struct {
 
 // NewHistory merges the journals of the hub and of every member's own cluster, each once.
 func NewHistory(f plan.State) History {
-	h := History{APIVersion: APIVersion, Kind: "History", At: f.At.UTC().Truncate(time.Second), Waves: []HistoryWave{}, InFlight: inFlight(f)}
+	h := History{APIVersion: APIVersion, Kind: "History", At: f.At.UTC().Truncate(time.Second), Waves: []HistoryWave{},
+		InFlight: inFlight(f)}
 	seen := map[string]bool{}
 	add := func(context, uid string, past []plan.WaveRecord) {
 		if context == "" || seen[context] || (uid != "" && seen[uid]) {
@@ -73,7 +75,8 @@ func NewHistory(f plan.State) History {
 func (h History) Table(w io.Writer, wide bool) {
 	var rows [][]string
 	for _, p := range h.Waves {
-		rows = append(rows, []string{p.Began.UTC().Format(time.DateTime), plan.Short(max(p.Ended.Sub(p.Began), 0)), p.Wave, p.result()})
+		rows = append(rows, []string{p.Began.UTC().Format(time.DateTime), plan.Short(max(p.Ended.Sub(p.Began), 0)),
+			p.Wave, p.result()})
 	}
 	var laid bytes.Buffer
 	Columns(&laid, []string{"BEGAN (UTC)", "TOOK", "WAVE", "RESULT"}, rows)

@@ -13,7 +13,8 @@ import (
 // went is a wave that was carried out some minutes before noon.
 func went(before int, took time.Duration, title, goal, said string, lost []string, steps ...string) plan.WaveRecord {
 	began := noon.Add(-time.Duration(before) * time.Minute)
-	return plan.WaveRecord{Wave: title, Began: began, Ended: began.Add(took), By: "ann@change-host", Goal: goal, Result: said, Failed: lost, Steps: steps}
+	return plan.WaveRecord{Wave: title, Began: began, Ended: began.Add(took), By: "ann@change-host", Goal: goal,
+		Result: said, Failed: lost, Steps: steps}
 }
 
 func TestHistory(t *testing.T) {
@@ -24,13 +25,16 @@ func TestHistory(t *testing.T) {
 	hub := []plan.WaveRecord{
 		went(300, 2*time.Second, "register", "jwt-only", "proved", nil, "register"),
 		went(299, 75*time.Second, "both modes on", "jwt-only", "proved", nil, "open"),
-		went(290, 15*time.Minute, "canary", "jwt-only", "edge-1: not proved within 15m0s: its pods have not connected since; put back", []string{"edge-1"}, "move/edge-1"),
+		went(290, 15*time.Minute, "canary", "jwt-only",
+			"edge-1: not proved within 15m0s: its pods have not connected since; put back", []string{"edge-1"}, "move/edge-1"),
 		went(200, time.Minute, "canary", "", "interrupted; restored by bob@other-host", nil, "move/edge-1"),
 		went(100, 70*time.Minute, "the canary's token rotation", "jwt-only", "proved", nil, "witness/edge-1"),
 		went(20, 4*time.Minute, "the rest", "jwt-only", "proved", nil, hundred...),
 	}
 	own := []plan.WaveRecord{went(150, 3*time.Minute, "canary", "edges", "proved", nil, "move/far")}
-	f := plan.State{At: noon, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", ClusterUID: "1"}, HubRecords: plan.HubRecords{History: hub, InFlight: `the wave "mTLS off" of ann@change-host, begun 2026-03-27T11:59:00Z`}},
+	f := plan.State{At: noon, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", ClusterUID: "1"},
+		HubRecords: plan.HubRecords{History: hub,
+			InFlight: `the wave "mTLS off" of ann@change-host, begun 2026-03-27T11:59:00Z`}},
 		Members: []plan.Member{
 			{Identity: plan.Identity{Name: "edge-1", Context: "edge-1", ClusterUID: "2"}},
 			{Identity: plan.Identity{Name: "far", Context: "far", ClusterUID: "3"}, Past: plan.Past{History: own}},
@@ -39,7 +43,8 @@ func TestHistory(t *testing.T) {
 			{Identity: plan.Identity{Name: "mpc", Context: "hub", ClusterUID: "1"}},
 			{Identity: plan.Identity{Name: "gone", Context: "gone", Err: "the API server refused the connection"}},
 		},
-		Others: []plan.OtherContext{{Context: "asleep", State: "unreachable", Why: "did not answer in time"}, {Context: "empty", State: "no-member"}}}
+		Others: []plan.OtherContext{{Context: "asleep", State: "unreachable", Why: "did not answer in time"},
+			{Context: "empty", State: "no-member"}}}
 	h := NewHistory(f)
 	text := laid(h, false)
 	narrow(t, text)
@@ -53,7 +58,9 @@ func TestHistory(t *testing.T) {
 		t.Fatalf("%d waves, want 7: %v", len(waves), waves)
 	}
 	last := waves[6].(map[string]any)
-	if steps, _ := last["steps"].([]any); len(steps) != 100 || last["said"] != "proved" || last["by"] != "ann@change-host" || last["goal"] != "jwt-only" || last["context"] != "hub" || last["wave"] != "the rest" {
+	if steps, _ := last["steps"].([]any); len(steps) != 100 || last["said"] != "proved" ||
+		last["by"] != "ann@change-host" || last["goal"] != "jwt-only" || last["context"] != "hub" ||
+		last["wave"] != "the rest" {
 		t.Errorf("the last wave is %v", last)
 	}
 	if got := waves[4].(map[string]any)["context"]; got != "far" {
@@ -62,7 +69,8 @@ func TestHistory(t *testing.T) {
 	if !slices.IsSortedFunc(h.Waves, func(a, b HistoryWave) int { return a.Ended.Compare(b.Ended) }) {
 		t.Error("the newest is not last")
 	}
-	if want := []string{"gone: the API server refused the connection", "asleep: did not answer in time"}; !slices.Equal(h.Unread, want) {
+	if want := []string{"gone: the API server refused the connection",
+		"asleep: did not answer in time"}; !slices.Equal(h.Unread, want) {
 		t.Errorf("unread are %q, want %q", h.Unread, want)
 	}
 }

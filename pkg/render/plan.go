@@ -59,14 +59,16 @@ type Details struct {
 // NewPlan makes the report of a plan.
 func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) string) Plan {
 	r := Plan{APIVersion: APIVersion, Kind: "Plan", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context,
-		Waves: []PlanWave{}, Blocked: append([]plan.Obstacle{}, p.Obstacles...), Notes: append([]plan.Obstacle{}, p.Notes...), Changes: p.Changes(), InFlight: inFlight(f), Next: nextText(f, p, "", again)}
+		Waves: []PlanWave{}, Blocked: append([]plan.Obstacle{}, p.Obstacles...), Notes: append([]plan.Obstacle{}, p.Notes...),
+		Changes: p.Changes(), InFlight: inFlight(f), Next: nextText(f, p, "", again)}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
 	}
 	for _, w := range p.Waves {
 		wave := PlanWave{Title: w.Title}
 		for _, s := range w.Steps {
-			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{}, Within: s.Timeout.String(), WayBack: wayBack(s), OneWay: s.Irreversible, Server: with.Server[s.ID]}
+			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{},
+				Within: s.Timeout.String(), WayBack: wayBack(s), OneWay: s.Irreversible, Server: with.Server[s.ID]}
 			if s.Supply != nil {
 				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))
 			}
@@ -91,7 +93,8 @@ func supplied(s plan.Supply, from string) string {
 	if t := s.Token; t != nil {
 		return fmt.Sprintf("secret %s/%s in %s: %s", s.Namespace, t.Secret, s.Context, t.Says)
 	}
-	line := fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Wants, ", "), s.Namespace, s.Context, from)
+	line := fmt.Sprintf("secrets %s in namespace %s of %s, from %s", strings.Join(s.Wants, ", "), s.Namespace,
+		s.Context, from)
 	if len(s.Adds) > 0 {
 		line += "; and " + strings.Join(s.Adds, ", ") + ", which is missing"
 	}
@@ -113,7 +116,8 @@ func wayBack(s plan.Step) string {
 // Table lays the plan out.
 func (p Plan) Table(w io.Writer, _ bool) {
 	if p.Hub != "" {
-		Paragraph(w, "", fmt.Sprintf("Plan for %s in context %s: %s, %s with writes.", p.Hub, p.Context, Plural(len(p.Waves), "wave"), Plural(p.Changes, "step")))
+		Paragraph(w, "", fmt.Sprintf("Plan for %s in context %s: %s, %s with writes.", p.Hub, p.Context,
+			Plural(len(p.Waves), "wave"), Plural(p.Changes, "step")))
 	}
 	if p.InFlight != "" {
 		fmt.Fprintln(w)
@@ -162,7 +166,8 @@ func (p Plan) Table(w io.Writer, _ bool) {
 	}
 	if n := p.ends(); n > 0 {
 		fmt.Fprintln(w)
-		Paragraph(w, "THE WAY BACK ENDS with ", Plural(n, "step")+" marked with ! above: what they delete, rollback would need.")
+		Paragraph(w, "THE WAY BACK ENDS with ",
+			Plural(n, "step")+" marked with ! above: what they delete, rollback would need.")
 	}
 	if len(p.Waves)+len(p.Blocked)+len(p.Notes) > 0 {
 		fmt.Fprintln(w)
@@ -194,7 +199,9 @@ func changes(p plan.Write) []string {
 		return []string{fmt.Sprintf("delete %s in %s", p.Object, p.Context)}
 	}
 	if p.Object.Kind == "EdgeCluster" {
-		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context, map[bool]string{true: "statement is taken back", false: "reference to the member is renewed"}[p.Op == plan.OpUpdateStatus])}
+		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context,
+			map[bool]string{true: "statement is taken back",
+				false: "reference to the member is renewed"}[p.Op == plan.OpUpdateStatus])}
 	}
 	var lines []string
 	p = named(p)

@@ -28,22 +28,37 @@ const canary = "c2VjcmV0LWNhbmFyeQ=="
 func whole() plan.Plan {
 	return plan.Plan{
 		Waves: []plan.Wave{
-			{Title: "Central's certificate", Steps: []plan.Step{{ID: "certify", WayBack: "the old pair is kept as a secret beside it, and written back when the proof fails", Member: "hub", Title: "hub: write the given certificate", Why: "an edge dials a name that it lacks", Timeout: time.Minute,
+			{Title: "Central's certificate", Steps: []plan.Step{{ID: "certify",
+				WayBack: "the old pair is kept as a secret beside it, and written back when the proof fails", Member: "hub",
+				Title: "hub: write the given certificate", Why: "an edge dials a name that it lacks", Timeout: time.Minute,
 				Writes: []plan.Write{{Context: "hub", Object: centralCert, SecretField: plan.PairSecretField, BackupAs: "old",
-					Before: object{"data": object{"tls.crt": canary, "ca.crt": canary}}, After: object{"data": object{"tls.crt": canary + "x", "ca.crt": canary}}}}}}},
-			{Title: "both modes on", Steps: []plan.Step{{ID: "open", WayBack: "none needed: it only accepts more", Member: "hub", Title: "hub: accept mutual TLS and JWT", Why: "first", NoUndo: true, Timeout: time.Minute,
-				Writes: []plan.Write{{Context: "hub", Object: managementPlane, Before: xcp(object{"centralAuthModes": object{"jwt": nil, "mutualTls": true}}), After: xcp(object{"centralAuthModes": object{"jwt": true, "mutualTls": true}})}}}}},
-			{Title: "canary", Steps: []plan.Step{{ID: "move/edge-1", Member: "edge-1", Title: "edge-1: present a JWT", Why: "second", Timeout: time.Minute,
+					Before: object{"data": object{"tls.crt": canary, "ca.crt": canary}},
+					After:  object{"data": object{"tls.crt": canary + "x", "ca.crt": canary}}}}}}},
+			{Title: "both modes on", Steps: []plan.Step{{ID: "open", WayBack: "none needed: it only accepts more", Member: "hub",
+				Title: "hub: accept mutual TLS and JWT", Why: "first", NoUndo: true, Timeout: time.Minute,
+				Writes: []plan.Write{{Context: "hub", Object: managementPlane,
+					Before: xcp(object{"centralAuthModes": object{"jwt": nil, "mutualTls": true}}),
+					After:  xcp(object{"centralAuthModes": object{"jwt": true, "mutualTls": true}})}}}}},
+			{Title: "canary", Steps: []plan.Step{{ID: "move/edge-1", Member: "edge-1", Title: "edge-1: present a JWT",
+				Why: "second", Timeout: time.Minute,
 				Writes: []plan.Write{
-					{Context: "edge-1", Op: plan.OpCreate, Object: plan.Ref{Kind: "Secret", Namespace: "istio-system", Name: "xcp-central-ca-bundle"},
-						After: object{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": object{"name": "xcp-central-ca-bundle"}, "data": object{"ca.crt": canary}}},
+					{Context: "edge-1", Op: plan.OpCreate, Object: plan.Ref{Kind: "Secret", Namespace: "istio-system",
+						Name: "xcp-central-ca-bundle"},
+						After: object{"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+							"metadata": object{"name": "xcp-central-ca-bundle"}, "data": object{"ca.crt": canary}}},
 					{Context: "edge-1", Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane"},
-						Before: xcp(object{"central_auth_mode": "MUTUAL_TLS", "centralAuthMode": nil}), After: xcp(object{"central_auth_mode": nil, "centralAuthMode": "JWT"})},
+						Before: xcp(object{"central_auth_mode": "MUTUAL_TLS", "centralAuthMode": nil}),
+						After:  xcp(object{"central_auth_mode": nil, "centralAuthMode": "JWT"})},
 				}}}},
-			{Title: "take back", Steps: []plan.Step{{ID: "void/edge-2", WayBack: "none needed: proving it states it again", Member: "edge-2", Title: "edge-2: take its statement back", Why: "third", NoUndo: true,
-				Writes: []plan.Write{{Context: "hub", Op: plan.OpUpdateStatus, Object: plan.Ref{Kind: "EdgeCluster", Namespace: "xcpauth-system", Name: "edge-2"}, After: object{"status": object{"presents": nil}}}}}}},
-			{Title: "clean-up", Steps: []plan.Step{{ID: "clean/edge-1", Member: "edge-1", Title: "edge-1: delete what only its certificate needed", Why: "nothing accepts it", Irreversible: true, Timeout: time.Minute,
-				Writes: []plan.Write{{Context: "edge-1", Op: plan.OpDelete, Object: plan.Ref{Kind: "Secret", Namespace: "istio-system", Name: "xcp-edge-cert"}}}}}},
+			{Title: "take back", Steps: []plan.Step{{ID: "void/edge-2", WayBack: "none needed: proving it states it again",
+				Member: "edge-2", Title: "edge-2: take its statement back", Why: "third", NoUndo: true,
+				Writes: []plan.Write{{Context: "hub", Op: plan.OpUpdateStatus, Object: plan.Ref{Kind: "EdgeCluster",
+					Namespace: "xcpauth-system", Name: "edge-2"}, After: object{"status": object{"presents": nil}}}}}}},
+			{Title: "clean-up", Steps: []plan.Step{{ID: "clean/edge-1", Member: "edge-1",
+				Title: "edge-1: delete what only its certificate needed", Why: "nothing accepts it", Irreversible: true,
+				Timeout: time.Minute,
+				Writes: []plan.Write{{Context: "edge-1", Op: plan.OpDelete, Object: plan.Ref{Kind: "Secret",
+					Namespace: "istio-system", Name: "xcp-edge-cert"}}}}}},
 		},
 		Notes: []plan.Obstacle{{Member: "edge-9", Why: "not reached, so nothing of it was cleaned up"}},
 	}
@@ -60,7 +75,8 @@ func TestAPlanWithDiffs(t *testing.T) {
 	report := alike(t, with)
 	step := report["waves"].([]any)[1].(map[string]any)["steps"].([]any)[0].(map[string]any)
 	diff, _ := step["diff"].([]any)
-	if len(diff) != 1 || !strings.Contains(text, "     "+strings.Split(diff[0].(string), "\n")[0]) || !strings.Contains(diff[0].(string), "\n+        jwt: true\n") {
+	if len(diff) != 1 || !strings.Contains(text, "     "+strings.Split(diff[0].(string), "\n")[0]) ||
+		!strings.Contains(diff[0].(string), "\n+        jwt: true\n") {
 		t.Errorf("the diff in JSON is %v", diff)
 	}
 	if _, there := alike(t, without)["waves"].([]any)[1].(map[string]any)["steps"].([]any)[0].(map[string]any)["diff"]; there || strings.Contains(laid(without, false), "+++") {
@@ -94,7 +110,8 @@ func TestOnlyWhatIsToBeSeenIsPainted(t *testing.T) {
 	if bare.Replace(painted.String()) != plain.String() {
 		t.Error("more than colours differs")
 	}
-	for _, line := range []string{"\x1b[32m     +        jwt: true\x1b[0m\n", "\x1b[1;31m     way back: NONE: this ends the way back\x1b[0m\n", "\x1b[1;31m ! edge-1: delete"} {
+	for _, line := range []string{"\x1b[32m     +        jwt: true\x1b[0m\n",
+		"\x1b[1;31m     way back: NONE: this ends the way back\x1b[0m\n", "\x1b[1;31m ! edge-1: delete"} {
 		if !strings.Contains(painted.String(), line) {
 			t.Errorf("not painted: %q in\n%s", line, painted.String())
 		}

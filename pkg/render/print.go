@@ -86,7 +86,8 @@ func (p painter) Write(text []byte) (int, error) {
 		style = "32"
 	case strings.HasPrefix(line, "     -"):
 		style = "31"
-	case strings.Contains(line, "way back: NONE"), strings.HasPrefix(line, "THE WAY BACK ENDS"), strings.HasPrefix(line, " ! "):
+	case strings.Contains(line, "way back: NONE"), strings.HasPrefix(line, "THE WAY BACK ENDS"),
+		strings.HasPrefix(line, " ! "):
 		style = "1;31"
 	}
 	if style == "" || !ends || strings.Contains(line, "\n") {

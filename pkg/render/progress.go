@@ -117,7 +117,8 @@ func (p *Progress) Lines(now time.Time, columns, height int, colour bool) []stri
 		for _, said := range []string{"waiting: ", "proved: ", r.last.Member + ": "} { // the row says that
 			what = strings.TrimPrefix(what, said)
 		}
-		lines = append(lines, line(r.last.Member, phaseWord(r.last.Phase), plan.Short(max(now.Sub(r.since), 0)), what, styles[r.last.Phase]))
+		lines = append(lines, line(r.last.Member, phaseWord(r.last.Phase), plan.Short(max(now.Sub(r.since), 0)), what,
+			styles[r.last.Phase]))
 	}
 	if folded := rows[shown:]; len(folded) > 0 {
 		lines = append(lines, Clip("… and "+fold(folded), columns-1))

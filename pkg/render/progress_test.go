@@ -32,9 +32,11 @@ func TestProgressOfAWave(t *testing.T) {
 		event(1, engine.Started, "edge-4", "edge-4: present a JWT"),
 		event(2, engine.Wrote, "edge-2", "wrote ControlPlane istio-system/controlplane in edge-2"),
 		event(3, engine.Waiting, "edge-2", "waiting: EdgeXcp says MUTUAL_TLS"),
-		event(9, engine.Waiting, "edge-2", "waiting: pod edge-6f7c9d-x2x4z mounts xcp-edge-cert and is older than the change, so that it must end first"),
+		event(9, engine.Waiting, "edge-2",
+			"waiting: pod edge-6f7c9d-x2x4z mounts xcp-edge-cert and is older than the change, so that it must end first"),
 		event(9, engine.StepVerified, "edge-4", "proved: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
-		event(10, engine.StepFailed, "a-cluster-with-quite-a-long-name-eu-west-1", "not proved within 15m0s: no pod connected; put back"),
+		event(10, engine.StepFailed, "a-cluster-with-quite-a-long-name-eu-west-1",
+			"not proved within 15m0s: no pod connected; put back"),
 		event(11, engine.Info, "hub", "something about the hub"))
 	if want := "12:00:00 hub: wave: the rest\n12:00:11 hub: something about the hub"; strings.Join(up, "\n") != want {
 		t.Errorf("scrolled up so far\n%s\nwant\n%s", strings.Join(up, "\n"), want)
@@ -57,7 +59,8 @@ func TestProgressOfAHundredMembersFolds(t *testing.T) {
 	for i := range 100 {
 		feed(p, event(0, engine.Waiting, fmt.Sprintf("edge-%d", i), "waiting: EdgeXcp says MUTUAL_TLS"))
 	}
-	for height, want := range map[int]string{24: "… and 88 more waiting", 60: "… and 88 more waiting", 10: "… and 94 more waiting", 1: "… and 99 more waiting"} {
+	for height, want := range map[int]string{24: "… and 88 more waiting", 60: "… and 88 more waiting",
+		10: "… and 94 more waiting", 1: "… and 99 more waiting"} {
 		lines := p.Lines(noon, 80, height, false)
 		if got := lines[len(lines)-1]; got != want {
 			t.Errorf("%d rows: the last line is %q, want %q", height, got, want)
@@ -81,7 +84,8 @@ func TestProgressOfAHundredMembersFolds(t *testing.T) {
 
 func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 	p := &Progress{}
-	feed(p, event(0, engine.Waiting, strings.Repeat("edge", 20), "waiting: "+strings.Repeat("x", 300)), event(0, engine.Started, "b", "a\nb\x1b[31mc"))
+	feed(p, event(0, engine.Waiting, strings.Repeat("edge", 20), "waiting: "+strings.Repeat("x", 300)),
+		event(0, engine.Started, "b", "a\nb\x1b[31mc"))
 	for columns := range 130 {
 		for _, line := range p.Lines(noon, columns, 24, false) {
 			if n := utf8.RuneCountInString(line); n >= max(columns, 1) || strings.ContainsAny(line, "\n\x1b") {
@@ -93,7 +97,8 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 
 func TestColourIsOnlyAroundWhatIsShownWithout(t *testing.T) {
 	p := &Progress{}
-	feed(p, event(0, engine.StepFailed, "a", "not proved"), event(0, engine.StepVerified, "b", "proved: x"), event(0, engine.Waiting, "c", "waiting: y"))
+	feed(p, event(0, engine.StepFailed, "a", "not proved"), event(0, engine.StepVerified, "b", "proved: x"),
+		event(0, engine.Waiting, "c", "waiting: y"))
 	plain, coloured := p.Lines(noon, 80, 24, false), p.Lines(noon, 80, 24, true)
 	bare := strings.NewReplacer("\x1b[1m", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[0m", "")
 	for i, line := range coloured {

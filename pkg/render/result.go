@@ -22,7 +22,8 @@ type Result struct {
 
 // NewResult makes the report of a run. again is the command that continues it.
 func NewResult(r engine.Result, again string) Result {
-	out := Result{APIVersion: APIVersion, Kind: "Result", At: r.Facts.At.UTC().Truncate(time.Second), Done: r.Done, ExitCode: r.ExitCode(), Members: append([]engine.Outcome{}, r.Outcomes...)}
+	out := Result{APIVersion: APIVersion, Kind: "Result", At: r.Facts.At.UTC().Truncate(time.Second), Done: r.Done,
+		ExitCode: r.ExitCode(), Members: append([]engine.Outcome{}, r.Outcomes...)}
 	if r.Err != nil {
 		out.Error = r.Err.Error()
 	}

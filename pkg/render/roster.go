@@ -34,7 +34,8 @@ type RosterRow struct {
 func NewRoster(entries []api.EdgeCluster, words plan.Words, at time.Time) Roster {
 	r := Roster{APIVersion: APIVersion, Kind: "Roster", At: at.UTC().Truncate(time.Second), Members: []RosterRow{}}
 	for _, e := range entries {
-		row := RosterRow{Member: e.Name, Role: strings.ToLower(string(e.Spec.Role)), Evidence: "statement", Presents: "unknown", Believed: "never stated", Source: "-"}
+		row := RosterRow{Member: e.Name, Role: strings.ToLower(string(e.Spec.Role)), Evidence: "statement",
+			Presents: "unknown", Believed: "never stated", Source: "-"}
 		if st := roster.StatementOf(e, at); st != nil {
 			row.Presents, row.Believed, row.Until = words.CredentialsOf(st.Presents), left(st.Until, at), Stamp(st.Until)
 			row.Source, row.Witnesses = st.Source, st.Evidence

@@ -57,7 +57,8 @@ func renewalOf(words plan.Words, m plan.Member, at time.Time) renewal {
 	case !c.Expires.IsZero() && left <= 0:
 		said = renewal{renewalLate, minted + "expired " + Stamp(c.Expires)}
 	case !c.Expires.IsZero() && !c.Written.IsZero() && left < life/20:
-		said = renewal{renewalLate, fmt.Sprintf("%sand of the %s that it lives %s are left", minted, plan.Short(life), plan.Short(left))}
+		said = renewal{renewalLate, fmt.Sprintf("%sand of the %s that it lives %s are left", minted, plan.Short(life),
+			plan.Short(left))}
 	case r.Seen:
 		said = renewal{renewalSeen, minted + "its session has outlived the token that it began with"}
 	case r.At.IsZero():

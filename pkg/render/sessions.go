@@ -123,7 +123,8 @@ func (s Status) tableOfSessions(w io.Writer) {
 	}
 	var rows [][]string
 	for _, z := range s.Sessions {
-		rows = append(rows, []string{z.Member, cmp.Or(z.KeyID, "-"), cmp.Or(z.Expires, "-"), cmp.Or(z.Since, "none"), z.Token})
+		rows = append(rows, []string{z.Member, cmp.Or(z.KeyID, "-"), cmp.Or(z.Expires, "-"),
+			cmp.Or(z.Since, "none"), z.Token})
 	}
 	Columns(w, []string{strings.ToUpper(s.member), "KID", "EXPIRES", "SESSION SINCE", "TOKEN"}, rows)
 	fmt.Fprintln(w)

@@ -12,22 +12,29 @@ import (
 
 // zoneFleet is a global of Kong Mesh with three zones, of which as many present a token as are moved.
 func zoneFleet(moved int, none guard.Tri) plan.State {
-	h := plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "global", Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "kong-mesh-control-plane"}},
-		HubRunning: plan.HubRunning{Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, Processes: []plan.Process{{Name: "global-1", Ready: true}}}},
+	h := plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "global",
+		Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "kong-mesh-control-plane"}},
+		HubRunning: plan.HubRunning{Workload: plan.Workload{Found: true, Replicas: 1, Settled: true,
+			Processes: []plan.Process{{Name: "global-1", Ready: true}}}},
 		HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{"none": none,
 			"kid:1": guard.Yes, "kid:2": guard.Yes}}},
 		HubTokens: plan.HubTokens{Keys: []plan.Key{
-			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-1"}},
-			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system", Name: "zone-token-signing-key-2"}}}, Sessions: map[string][]plan.Session{}}}
+			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system",
+				Name: "zone-token-signing-key-1"}},
+			{ID: "2", Serial: 2, Signs: true, Made: noon.Add(-time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system",
+				Name: "zone-token-signing-key-2"}}}, Sessions: map[string][]plan.Session{}}}
 	f := plan.State{At: noon, Product: "kong-mesh", TellsSessions: true, Words: state.Words}
 	for i, name := range []string{"east", "north", "west"} {
-		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name}, Declaration: plan.Declaration{Declared: "none"}, Evidence: guard.Member{Presents: []guard.Cred{"none"}}, Credentials: plan.Credentials{Credential: plan.Credential{State: plan.CredentialMissing}}}
+		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge, Context: name},
+			Declaration: plan.Declaration{Declared: "none"}, Evidence: guard.Member{Presents: []guard.Cred{"none"}},
+			Credentials: plan.Credentials{Credential: plan.Credential{State: plan.CredentialMissing}}}
 		if i < moved {
 			m.Declared, m.Evidence.Presents = "kid:2", []guard.Cred{"kid:2", "jti:0b9e"}
 			m.Credential = plan.Credential{State: plan.CredentialReady, Key: "2", Expires: noon.Add(720 * time.Hour)}
 		}
 		f.Members = append(f.Members, m)
-		h.Sessions[name] = []plan.Session{{ID: "a", Began: noon.Add(-5 * time.Hour), Ended: noon.Add(-time.Hour)}, {ID: "b", Began: noon.Add(-time.Hour), Provided: i < moved}}
+		h.Sessions[name] = []plan.Session{{ID: "a", Began: noon.Add(-5 * time.Hour), Ended: noon.Add(-time.Hour)},
+			{ID: "b", Began: noon.Add(-time.Hour), Provided: i < moved}}
 	}
 	h.Sessions["west"] = h.Sessions["west"][:1] // it is not connected
 	f.Hub = h
@@ -86,19 +93,25 @@ func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
 // A list by name is told by the names in it, and a variable that is literally a token is masked.
 func TestAPatchByNameIsReadable(t *testing.T) {
 	env := func(entries ...any) object {
-		return object{"spec": object{"template": object{"spec": object{"containers": []any{object{"name": "control-plane", "env": entries}}}}}}
+		return object{"spec": object{"template": object{"spec": object{"containers": []any{object{"name": "control-plane",
+			"env": entries}}}}}}
 	}
-	p := plan.Write{Context: "east", ListsByName: true, Object: plan.Ref{Kind: "Deployment", Namespace: "kong-mesh-system", Name: "cp"},
-		Before: env(object{"name": "TOKEN", "value": "eyJ" + canary, "valueFrom": nil}, object{"name": "MODE", "value": nil}, object{"name": "GONE", "value": "x"}),
-		After: env(object{"name": "TOKEN", "value": nil, "valueFrom": object{"secretKeyRef": object{"name": "zone-token", "key": "token"}}}, object{"name": "MODE", "value": "zoneToken"},
+	p := plan.Write{Context: "east", ListsByName: true, Object: plan.Ref{Kind: "Deployment",
+		Namespace: "kong-mesh-system", Name: "cp"},
+		Before: env(object{"name": "TOKEN", "value": "eyJ" + canary, "valueFrom": nil}, object{"name": "MODE", "value": nil},
+			object{"name": "GONE", "value": "x"}),
+		After: env(object{"name": "TOKEN", "value": nil, "valueFrom": object{"secretKeyRef": object{"name": "zone-token",
+			"key": "token"}}}, object{"name": "MODE", "value": "zoneToken"},
 			object{"name": "GONE", "value": nil})}
 	diff, lines := Diff(p), strings.Join(changes(p), "\n")
-	for _, want := range []string{"env[TOKEN]: '*** (before)'", "env[TOKEN]: key token of secret zone-token", "env[MODE]: zoneToken", "containers[control-plane]"} {
+	for _, want := range []string{"env[TOKEN]: '*** (before)'", "env[TOKEN]: key token of secret zone-token",
+		"env[MODE]: zoneToken", "containers[control-plane]"} {
 		if !strings.Contains(diff, want) {
 			t.Errorf("the diff lacks %q:\n%s", want, diff)
 		}
 	}
-	for _, want := range []string{`containers[control-plane].env[MODE]: (unset) -> "zoneToken"`, `env[TOKEN]: "*** (before)" -> "key token of secret zone-token"`, `env[GONE]: "x" -> (unset)`} {
+	for _, want := range []string{`containers[control-plane].env[MODE]: (unset) -> "zoneToken"`,
+		`env[TOKEN]: "*** (before)" -> "key token of secret zone-token"`, `env[GONE]: "x" -> (unset)`} {
 		if !strings.Contains(lines, want) {
 			t.Errorf("the changes lack %q:\n%s", want, lines)
 		}

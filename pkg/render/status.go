@@ -29,26 +29,30 @@ type Status struct {
 
 // StatusRow is one member.
 type StatusRow struct {
-	Member     string   `json:"member"`
-	Role       string   `json:"role"` // hub (the standby too), edge, mpc, or context for one that holds no member
-	Context    string   `json:"context,omitempty"`
-	State      string   `json:"state"` // ok, pending, blocked, unreachable, forbidden, skipped, other-management-plane
-	Declared   string   `json:"declared"`
-	Effective  string   `json:"effective"`
-	Credential string   `json:"credential"`
-	Expires    string   `json:"expires,omitempty"` // RFC 3339
-	Proof      string   `json:"proof"`
-	Fence      string   `json:"fence,omitempty"`    // of an edge: "proved 2026-01-02T12:00:00Z", "stored, not proved", "none", or why there can be none
-	Rotation   string   `json:"rotation,omitempty"` // of an edge's token: when it was minted and whether renewing it was seen; "late: ...", "none: ..."
-	Witnesses  []string `json:"witnesses,omitempty"`
-	Next       string   `json:"next"`
-	Why        []string `json:"why,omitempty"`
+	Member     string `json:"member"`
+	Role       string `json:"role"` // hub (the standby too), edge, mpc, or context for one that holds no member
+	Context    string `json:"context,omitempty"`
+	State      string `json:"state"` // ok, pending, blocked, unreachable, forbidden, skipped, other-management-plane
+	Declared   string `json:"declared"`
+	Effective  string `json:"effective"`
+	Credential string `json:"credential"`
+	Expires    string `json:"expires,omitempty"` // RFC 3339
+	Proof      string `json:"proof"`
+	// of an edge: "proved 2026-01-02T12:00:00Z", "stored, not proved", "none", or why there can be none
+	Fence string `json:"fence,omitempty"`
+	// of an edge's token: when it was minted and whether renewing it was seen; "late: ...", "none: ..."
+	Rotation  string   `json:"rotation,omitempty"`
+	Witnesses []string `json:"witnesses,omitempty"`
+	Next      string   `json:"next"`
+	Why       []string `json:"why,omitempty"`
 }
 
 // NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same
 // selection. What a team without a hub sees has no row of a hub.
 func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status {
-	s := Status{member: f.Words.Member, APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second), Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f), Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
+	s := Status{member: f.Words.Member, APIVersion: APIVersion, Kind: "Status", At: f.At.UTC().Truncate(time.Second),
+		Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f),
+		Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
 	s.sessions(f)
 	todo := nextSteps(p)
 	blocked := map[string]string{}
@@ -80,7 +84,8 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 		if !f.Hub.Found && o.Context == f.Hub.Context {
 			continue // the hub's own row
 		}
-		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: o.State, Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-", Why: []string{o.Why}}
+		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: o.State, Declared: "-", Effective: "-",
+			Credential: "-", Proof: "-", Next: "-", Why: []string{o.Why}}
 		if o.State == "no-member" || o.State == "duplicate" {
 			r.State = "skipped"
 		}
@@ -113,7 +118,8 @@ func nextSteps(p plan.Plan) map[string]plan.Step {
 }
 
 func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
-	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-", Credential: "-", Proof: "-", Next: "-"}
+	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-",
+		Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
 		r.State, r.Why, r.Next = "not found", []string{h.Err}, "blocked"
 		if h.Context != "" {
@@ -149,7 +155,8 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 	default:
 		r.Credential = "cert " + left(h.Server.Expires, at)
 		r.Expires = Stamp(h.Server.Expires)
-		r.Witnesses = append(r.Witnesses, fmt.Sprintf("certificate %s names %s", h.Server.Where, strings.Join(h.Server.Names, ", ")))
+		r.Witnesses = append(r.Witnesses, fmt.Sprintf("certificate %s names %s", h.Server.Where,
+			strings.Join(h.Server.Names, ", ")))
 	}
 	r.Effective = workloadText(f.Words, h.Workload)
 	r.Proof = "-"
@@ -168,7 +175,8 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 }
 
 func memberRow(words plan.Words, m plan.Member, at time.Time, todo plan.Step, blocked string) StatusRow {
-	r := StatusRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Declared: words.Credential(m.Declared), Effective: effective(words, m), Credential: credentialText(m, at)}
+	r := StatusRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Declared: words.Credential(m.Declared),
+		Effective: effective(words, m), Credential: credentialText(m, at)}
 	r.Proof, r.Witnesses = proofText(words, m, at)
 	r.Witnesses = slices.DeleteFunc(r.Witnesses, func(w string) bool { return w == "" }) // a sound session needs no words
 	if !m.Credential.Expires.IsZero() {
@@ -265,10 +273,13 @@ func proofText(words plan.Words, m plan.Member, at time.Time) (string, []string)
 	switch {
 	case st != nil && st.Invalid != "":
 		return "void", append(witnesses, st.Invalid)
-	case st != nil && m.Err == "" && m.Verified(m.Declared, at), st != nil && m.Role == plan.RoleMPC && len(st.Presents) == 1 && m.Verified(st.Presents[0], at):
-		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Evidence...), append(witnesses, "published by "+st.Source)...)
+	case st != nil && m.Err == "" && m.Verified(m.Declared, at), st != nil && m.Role == plan.RoleMPC &&
+		len(st.Presents) == 1 && m.Verified(st.Presents[0], at):
+		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Evidence...),
+			append(witnesses, "published by "+st.Source)...)
 	case st != nil && m.Err != "" && at.Before(st.Until):
-		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Evidence...), append(witnesses, "published by "+st.Source)...)
+		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Evidence...),
+			append(witnesses, "published by "+st.Source)...)
 	case m.Evidence.Presents != nil && m.Err == "" && m.Context == "": // nobody looked at its processes
 		return "seen connected", append(witnesses, m.Evidence.Why)
 	case m.Evidence.Presents != nil && m.Err == "":
@@ -343,11 +354,13 @@ func nextText(f plan.State, p plan.Plan, show string, again func(verb string) st
 	case !f.Hub.Found && !p.Goal.NoHub:
 		return f.Hub.Err
 	case len(p.Waves) > 0 && len(p.Obstacles) > 0:
-		return fmt.Sprintf("%s%s can be done with: %s; then %s blocked", restore, Plural(len(p.Waves), "wave"), again("migrate"), thingsAre(len(p.Obstacles)))
+		return fmt.Sprintf("%s%s can be done with: %s; then %s blocked", restore, Plural(len(p.Waves), "wave"),
+			again("migrate"), thingsAre(len(p.Obstacles)))
 	case len(p.Waves) > 0:
 		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, Plural(len(p.Waves), "wave"), show, again("migrate"))
 	case len(p.Obstacles) > 0:
-		return fmt.Sprintf("%snothing can be done before what is blocked is fixed (%s)", restore, Plural(len(p.Obstacles), "thing"))
+		return fmt.Sprintf("%snothing can be done before what is blocked is fixed (%s)", restore,
+			Plural(len(p.Obstacles), "thing"))
 	case restore != "":
 		return "an interrupted run left a wave in flight; restore it with: " + again("migrate")
 	}

@@ -35,7 +35,8 @@ type Token struct {
 
 // NewToken makes the report of a token that was read, and not verified.
 func NewToken(source string, d token.Description, at time.Time) Token {
-	t := Token{APIVersion: APIVersion, Kind: "Token", At: at.UTC().Truncate(time.Second), Source: source, State: "unverified", Alg: d.Alg, KeyID: d.KeyID, Type: d.Type, Size: d.Size, Digest: d.Digest,
+	t := Token{APIVersion: APIVersion, Kind: "Token", At: at.UTC().Truncate(time.Second), Source: source,
+		State: "unverified", Alg: d.Alg, KeyID: d.KeyID, Type: d.Type, Size: d.Size, Digest: d.Digest,
 		Anomalies: append([]string{}, d.Anomalies...)}
 	for _, s := range []struct {
 		at time.Time
@@ -85,8 +86,10 @@ func (t Token) Claims(w io.Writer) {
 		digest = "sha256:" + t.Digest + "..."
 	}
 	for _, l := range []struct{ label, text string }{
-		{"source:     ", t.Source}, {"alg:        ", t.Alg}, {"kid:        ", t.KeyID}, {"typ:        ", t.Type}, {"issued:     ", t.Issued}, {"not before: ", t.NotBefore}, {"expires:    ", t.Expires},
-		{"lifetime:   ", t.Lifetime}, {"left:       ", t.Left}, {"size:       ", fmt.Sprintf("%d bytes", t.Size)}, {"digest:     ", digest},
+		{"source:     ", t.Source}, {"alg:        ", t.Alg}, {"kid:        ", t.KeyID}, {"typ:        ", t.Type},
+		{"issued:     ", t.Issued}, {"not before: ", t.NotBefore}, {"expires:    ", t.Expires},
+		{"lifetime:   ", t.Lifetime}, {"left:       ", t.Left}, {"size:       ", fmt.Sprintf("%d bytes", t.Size)},
+		{"digest:     ", digest},
 	} {
 		if l.text == "" {
 			l.text = "-"

@@ -27,11 +27,13 @@ func Changes(earlier *Status, now Status) []string {
 		before, known := was[r.name()]
 		delete(was, r.name())
 		if !known {
-			lines = append(lines, fmt.Sprintf("%s: new; %s; effective %s, next %s%s", r.name(), r.State, r.Effective, r.Next, because(r.Why)))
+			lines = append(lines, fmt.Sprintf("%s: new; %s; effective %s, next %s%s", r.name(), r.State, r.Effective, r.Next,
+				because(r.Why)))
 			continue
 		}
 		var words []string
-		for _, v := range []struct{ name, a, b string }{{"state", before.State, r.State}, {"declared", before.Declared, r.Declared}, {"effective", before.Effective, r.Effective},
+		for _, v := range []struct{ name, a, b string }{{"state", before.State, r.State},
+			{"declared", before.Declared, r.Declared}, {"effective", before.Effective, r.Effective},
 			{"credential", before.Credential, r.Credential}, {"proof", before.Proof, r.Proof}, {"next", before.Next, r.Next}} {
 			if a, b := ageless(v.a), ageless(v.b); a != b {
 				words = append(words, fmt.Sprintf("%s %s -> %s", v.name, a, b))
@@ -52,9 +54,11 @@ func Changes(earlier *Status, now Status) []string {
 			lines = append(lines, r.name()+": not seen any more")
 		}
 	}
-	for _, v := range []struct{ name, a, b string }{{"in flight", earlier.InFlight, now.InFlight}, {"roster", earlier.Roster, now.Roster}, {"next", earlier.Next, now.Next}} {
+	for _, v := range []struct{ name, a, b string }{{"in flight", earlier.InFlight, now.InFlight},
+		{"roster", earlier.Roster, now.Roster}, {"next", earlier.Next, now.Next}} {
 		if v.a != v.b {
-			lines = append(lines, fmt.Sprintf("fleet: %s: %s", v.name, strings.TrimSpace(v.b+map[bool]string{true: "nothing any more"}[v.b == ""])))
+			lines = append(lines, fmt.Sprintf("fleet: %s: %s", v.name,
+				strings.TrimSpace(v.b+map[bool]string{true: "nothing any more"}[v.b == ""])))
 		}
 	}
 	return lines

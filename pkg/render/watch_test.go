@@ -10,7 +10,8 @@ import (
 )
 
 func row(name, state string, change func(*StatusRow)) StatusRow {
-	r := StatusRow{Member: name, Role: "edge", Context: name, State: state, Declared: "mTLS", Effective: "mTLS", Credential: "token 54s", Proof: "seen in pods", Next: "move to JWT"}
+	r := StatusRow{Member: name, Role: "edge", Context: name, State: state, Declared: "mTLS", Effective: "mTLS",
+		Credential: "token 54s", Proof: "seen in pods", Next: "move to JWT"}
 	if change != nil {
 		change(&r)
 	}
@@ -20,8 +21,10 @@ func row(name, state string, change func(*StatusRow)) StatusRow {
 func TestChangesBetweenTwoLooks(t *testing.T) {
 	before := Status{Next: "3 waves left", Roster: "2 of 2 members registered", Members: []StatusRow{
 		row("hub", "ok", func(r *StatusRow) { r.Credential, r.Proof, r.Next = "cert 3652d", "2 edges connected", "-" }),
-		row("edge-1", "pending", nil), row("edge-2", "pending", nil), row("edge-3", "blocked", func(r *StatusRow) { r.Why = []string{"no token; make one"} }),
-		row("-", "skipped", func(r *StatusRow) { r.Context = "other" }), row("edge-4", "ok", func(r *StatusRow) { r.Proof = "proved 3m ago" }),
+		row("edge-1", "pending", nil), row("edge-2", "pending", nil), row("edge-3", "blocked",
+			func(r *StatusRow) { r.Why = []string{"no token; make one"} }),
+		row("-", "skipped", func(r *StatusRow) { r.Context = "other" }), row("edge-4", "ok",
+			func(r *StatusRow) { r.Proof = "proved 3m ago" }),
 	}}
 	after := Status{Next: "nothing to do", Roster: before.Roster, InFlight: `the wave "canary"`, Members: []StatusRow{
 		row("hub", "ok", func(r *StatusRow) { r.Credential, r.Proof, r.Next = "cert 3651d", "1 edges connected", "-" }),
@@ -29,7 +32,8 @@ func TestChangesBetweenTwoLooks(t *testing.T) {
 		row("edge-2", "unreachable", func(r *StatusRow) {
 			r.Declared, r.Effective, r.Why = "unknown", "unknown", []string{"the API server refused the connection"}
 		}),
-		row("edge-3", "pending", nil), row("edge-4", "ok", func(r *StatusRow) { r.Proof = "proved just now" }), row("edge-5", "pending", nil),
+		row("edge-3", "pending", nil), row("edge-4", "ok", func(r *StatusRow) { r.Proof = "proved just now" }),
+		row("edge-5", "pending", nil),
 	}}
 	want := []string{
 		"hub: proof 2 edges connected -> 1 edges connected",
@@ -47,17 +51,20 @@ func TestChangesBetweenTwoLooks(t *testing.T) {
 		t.Errorf("nothing changed, and it says %q", got)
 	}
 	back := Changes(&after, before)
-	if !slices.Contains(back, "fleet: in flight: nothing any more") || !slices.Contains(back, "edge-3: state pending -> blocked: no token; make one") {
+	if !slices.Contains(back, "fleet: in flight: nothing any more") || !slices.Contains(back,
+		"edge-3: state pending -> blocked: no token; make one") {
 		t.Errorf("the way back is\n%s", strings.Join(back, "\n"))
 	}
 	first := Changes(nil, before)
-	if len(first) != len(before.Members)+1 || first[1] != "edge-1: pending; declared mTLS, effective mTLS, credential token 54s, proof seen in pods, next move to JWT" {
+	if len(first) != len(before.Members)+1 ||
+		first[1] != "edge-1: pending; declared mTLS, effective mTLS, credential token 54s, proof seen in pods, next move to JWT" {
 		t.Errorf("the first look is\n%s", strings.Join(first, "\n"))
 	}
 }
 
 func TestAPageFitsItsWindow(t *testing.T) {
-	s := Status{Next: "fix what is blocked", Roster: "101 of 101 members registered", Members: []StatusRow{row("hub", "ok", nil)}}
+	s := Status{Next: "fix what is blocked", Roster: "101 of 101 members registered",
+		Members: []StatusRow{row("hub", "ok", nil)}}
 	for i := range 100 {
 		state := "ok"
 		if i%50 == 7 {
@@ -100,7 +107,8 @@ func TestAStreamOfReports(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if lines := strings.Split(b.String(), "\n"); len(lines) != 3 || lines[0] != lines[1] || !strings.Contains(lines[0], `"next":"a < b"`) {
+	if lines := strings.Split(b.String(), "\n"); len(lines) != 3 || lines[0] != lines[1] ||
+		!strings.Contains(lines[0], `"next":"a < b"`) {
 		t.Errorf("JSON is\n%s", b.String())
 	}
 	b.Reset()

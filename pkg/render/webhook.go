@@ -58,9 +58,10 @@ type WebhookCount struct {
 func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string) string) Webhook {
 	r := Webhook{APIVersion: APIVersion, Kind: "Webhook", At: l.At.UTC().Truncate(time.Second), Hub: hub, Context: context,
 		Answer: l.Result.Answer, Version: l.Result.Version, Edit: l.Edit, Says: l.Result.Says,
-		Configuration: WebhookConfig{Name: webhookprobe.Name, Installed: l.Installed, Error: l.Configuration, Entries: []WebhookEntry{}},
-		Pods:          WebhookCount{Ready: l.Pods.Ready, Wanted: l.Pods.Wanted, Missing: l.Pods.Missing, Error: l.Pods.Err},
-		Endpoints:     WebhookCount{Ready: l.Endpoints.Ready, Error: l.Endpoints.Err}, Problems: []string{}}
+		Configuration: WebhookConfig{Name: webhookprobe.Name, Installed: l.Installed, Error: l.Configuration,
+			Entries: []WebhookEntry{}},
+		Pods:      WebhookCount{Ready: l.Pods.Ready, Wanted: l.Pods.Wanted, Missing: l.Pods.Missing, Error: l.Pods.Err},
+		Endpoints: WebhookCount{Ready: l.Endpoints.Ready, Error: l.Endpoints.Err}, Problems: []string{}}
 	if l.Result.Answer == webhookprobe.Asked {
 		r.Decision = "denied"
 		if l.Result.Allowed {
@@ -68,7 +69,8 @@ func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string
 		}
 	}
 	for _, e := range l.Entries {
-		entry := WebhookEntry{Name: e.Name, Installed: e.Installed, FailurePolicy: e.Policy, CAs: e.CAs, Problems: append([]string{}, e.Problems...)}
+		entry := WebhookEntry{Name: e.Name, Installed: e.Installed, FailurePolicy: e.Policy, CAs: e.CAs,
+			Problems: append([]string{}, e.Problems...)}
 		if !e.Expires.IsZero() {
 			entry.Expires = Stamp(e.Expires)
 		}
@@ -78,7 +80,8 @@ func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string
 		}
 	}
 	if !l.Installed && l.Configuration == "" {
-		r.Problems = append(r.Problems, "ValidatingWebhookConfiguration "+webhookprobe.Name+" is not there: nothing denies dangerous edits")
+		r.Problems = append(r.Problems,
+			"ValidatingWebhookConfiguration "+webhookprobe.Name+" is not there: nothing denies dangerous edits")
 	}
 	switch {
 	case l.Pods.Missing:
@@ -101,7 +104,8 @@ func (r Webhook) next(again func(verb string) string) string {
 	case r.Answer == webhookprobe.Asked:
 		return "nothing to do: the API server asks it"
 	case r.Answer == webhookprobe.Failed:
-		return "guarded edits are refused until it answers; see why its pods do not: " + fmt.Sprintf("kubectl get pods -n %s --context %s", "xcpauth-system", r.Context)
+		return "guarded edits are refused until it answers; see why its pods do not: " +
+			fmt.Sprintf("kubectl get pods -n %s --context %s", "xcpauth-system", r.Context)
 	case r.Answer == webhookprobe.Unasked && !r.Configuration.Installed:
 		return "install it: kubectl apply -k manifests/overlays/self-signed"
 	case r.Answer == webhookprobe.Unasked && len(r.Problems) > 0:
@@ -129,7 +133,8 @@ func (r Webhook) Table(w io.Writer, wide bool) {
 	}
 	Paragraph(w, "webhook:       ", answer)
 	if r.Edit != "" {
-		Paragraph(w, "tried:         ", fmt.Sprintf("%s in %s of context %s, as a dry run of which nothing is stored", r.Edit, r.Hub, r.Context))
+		Paragraph(w, "tried:         ", fmt.Sprintf("%s in %s of context %s, as a dry run of which nothing is stored", r.Edit,
+			r.Hub, r.Context))
 	}
 	if r.Says != "" {
 		says := r.Says

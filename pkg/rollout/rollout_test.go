@@ -38,7 +38,8 @@ func TestTheFirstPhaseThatHasSomethingToDoIsNext(t *testing.T) {
 		want   string
 	}{
 		{"the first", []rollout.Phase[int]{{Wave: says("a", true)}, {Wave: says("b", true)}}, "", "a"},
-		{"one with nothing to do is passed", []rollout.Phase[int]{{Wave: says("a", false)}, {Wave: says("b", true)}}, "", "b"},
+		{"one with nothing to do is passed", []rollout.Phase[int]{{Wave: says("a", false)}, {Wave: says("b", true)}}, "",
+			"b"},
 		{"one of a later stage is passed", []rollout.Phase[int]{{Stage: plan.JWTOnly, Wave: says("a", true)},
 			{Stage: plan.Edges, Wave: says("b", true)}}, plan.Edges, "b"},
 		{"none has", []rollout.Phase[int]{{Wave: says("a", false)}}, "", ""},
@@ -85,9 +86,11 @@ func TestTheRestIsChangedInWavesOfTheSizeAskedFor(t *testing.T) {
 
 // What was not seen may hold a member: it blocks, and never counts as none.
 func TestWhatWasNotSeenIsAnObstacle(t *testing.T) {
-	f := plan.State{Others: []plan.OtherContext{{Context: "a", State: "unreachable", Why: "no answer"}, {Context: "b", State: "nothing"}}}
+	f := plan.State{Others: []plan.OtherContext{{Context: "a", State: "unreachable", Why: "no answer"},
+		{Context: "b", State: "nothing"}}}
 	f.Hub.InventoryErr = "forbidden"
-	want := []plan.Obstacle{{Member: "context a", Why: "no answer; it may hold an edge: reach it, or leave it out with --contexts"},
+	want := []plan.Obstacle{{Member: "context a",
+		Why: "no answer; it may hold an edge: reach it, or leave it out with --contexts"},
 		{Member: "hub", Why: "forbidden"}}
 	if got := rollout.Unseen(f, "an edge"); !slices.Equal(got, want) {
 		t.Errorf("%+v", got)

@@ -49,7 +49,8 @@ func Decode(text []byte) ([]api.EdgeCluster, error) {
 			return nil, fmt.Errorf("document %d is no EdgeCluster of %s: %w", i, api.GroupVersion, err)
 		}
 		if e.Kind != "EdgeCluster" || e.APIVersion != api.GroupVersion.String() {
-			return nil, fmt.Errorf("document %d is a %s of %q; it must be an EdgeCluster of %s", i, e.Kind, e.APIVersion, api.GroupVersion)
+			return nil, fmt.Errorf("document %d is a %s of %q; it must be an EdgeCluster of %s", i, e.Kind, e.APIVersion,
+				api.GroupVersion)
 		}
 		entries = append(entries, e)
 	}
@@ -76,24 +77,30 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, want
 	case st == nil || !slices.Equal(st.Presents, []guard.Cred{wanted}):
 		return fmt.Sprintf("it does not say that the edge presents %s and nothing else%s", wanted, proveAgain)
 	case e.Status.ControlPlaneUID != cp.UID:
-		return fmt.Sprintf("it was seen of a ControlPlane with the UID %s, and is about one with the UID %s%s", e.Status.ControlPlaneUID, cp.UID, proveAgain)
+		return fmt.Sprintf("it was seen of a ControlPlane with the UID %s, and is about one with the UID %s%s",
+			e.Status.ControlPlaneUID, cp.UID, proveAgain)
 	case st.Invalid != "":
 		return st.Invalid + proveAgain
 	case e.Status.RotationTime != nil && e.Status.RotationTime.After(f.At.Add(ahead)):
 		return "its token's rotation was seen later than now; a clock is wrong" + proveAgain
 	case !f.At.Before(st.Until):
-		return fmt.Sprintf("it was seen at %s and is believed until %s, which is over%s", st.Observed.Format(time.RFC3339), st.Until.Format(time.RFC3339), proveAgain)
+		return fmt.Sprintf("it was seen at %s and is believed until %s, which is over%s", st.Observed.Format(time.RFC3339),
+			st.Until.Format(time.RFC3339), proveAgain)
 	case f.Hub.InventoryErr != "":
 		return f.Hub.InventoryErr
 	case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, e.Spec.ClusterName):
 		return fmt.Sprintf("the hub does not list a cluster %q (clusters.xcp.tetrate.io); it belongs to another hub, or is not onboarded", e.Spec.ClusterName)
 	}
-	if slices.ContainsFunc(f.Hub.Inventory, func(cluster string) bool { return cluster != e.Spec.ClusterName && ObjectName(cluster) == e.Name }) {
+	if slices.ContainsFunc(f.Hub.Inventory, func(cluster string) bool {
+		return cluster != e.Spec.ClusterName &&
+			ObjectName(cluster) == e.Name
+	}) {
 		return fmt.Sprintf("it is of cluster %q, and %q is another one at the hub", e.Spec.ClusterName, e.Name)
 	}
 	for _, p := range f.Hub.History {
 		if slices.Contains(p.Steps, ForgetStep(e.Name)) && !st.Observed.After(p.Ended) {
-			return fmt.Sprintf("it was forgotten at %s by %s, after that was seen%s", p.Ended.Format(time.RFC3339), p.By, proveAgain)
+			return fmt.Sprintf("it was forgotten at %s by %s, after that was seen%s", p.Ended.Format(time.RFC3339),
+				p.By, proveAgain)
 		}
 	}
 	if !namedAfter(e.Name, e.Spec.ClusterName) {
@@ -110,7 +117,8 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, want
 		case m.Role != plan.RoleEdge:
 			return m.Name + " is the hub's own client, which its team proves itself"
 		case m.Err == "" && m.Object.UID != cp.UID:
-			return fmt.Sprintf("in context %s its ControlPlane has the UID %s, and the statement is about one with the UID %s%s", m.Context, m.Object.UID, cp.UID, proveAgain)
+			return fmt.Sprintf("in context %s its ControlPlane has the UID %s, and the statement is about one with the UID %s%s",
+				m.Context, m.Object.UID, cp.UID, proveAgain)
 		case m.Err == "" && !slices.Equal(m.Evidence.Presents, st.Presents):
 			return fmt.Sprintf("what is seen in context %s contradicts it (%s)%s", m.Context, m.Evidence.Why, proveAgain)
 		}
@@ -126,15 +134,18 @@ func entryMismatch(e, listed api.EdgeCluster, observed time.Time) string {
 	case listed.Spec.Role != e.Spec.Role:
 		return fmt.Sprintf("the roster's entry of that name has the role %s", listed.Spec.Role)
 	case listed.Spec.ClusterName != e.Spec.ClusterName:
-		return fmt.Sprintf("the roster's entry of that name is of cluster %q, and the statement of %q%s", listed.Spec.ClusterName, e.Spec.ClusterName, rebuilt)
+		return fmt.Sprintf("the roster's entry of that name is of cluster %q, and the statement of %q%s",
+			listed.Spec.ClusterName, e.Spec.ClusterName, rebuilt)
 	case was != nil && was.UID != e.Spec.ControlPlane.UID:
 		return fmt.Sprintf("the roster lists its ControlPlane with the UID %s, and the statement is about one with the UID %s%s", was.UID, e.Spec.ControlPlane.UID, rebuilt)
 	case listed.Spec.ClusterUID != "" && listed.Spec.ClusterUID != e.Spec.ClusterUID:
-		return fmt.Sprintf("the roster lists it in the cluster with the UID %s, and the statement is of %s%s", listed.Spec.ClusterUID, e.Spec.ClusterUID, rebuilt)
+		return fmt.Sprintf("the roster lists it in the cluster with the UID %s, and the statement is of %s%s",
+			listed.Spec.ClusterUID, e.Spec.ClusterUID, rebuilt)
 	case TakenBackSince(listed.Status, observed) != "":
 		return "what it says was taken back since" + proveAgain
 	case listed.Status.ObservedTime != nil && listed.Status.ObservedTime.After(observed):
-		return fmt.Sprintf("the roster has a newer statement already, of %s", listed.Status.ObservedTime.UTC().Format(time.RFC3339))
+		return fmt.Sprintf("the roster has a newer statement already, of %s",
+			listed.Status.ObservedTime.UTC().Format(time.RFC3339))
 	}
 	return ""
 }

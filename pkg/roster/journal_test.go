@@ -17,9 +17,14 @@ func TestAJournalThatCannotBeReadIsNotAnEmptyOne(t *testing.T) {
 		{"not there", plan.Result{Missing: true}, "", "", false},
 		{"never read", plan.Result{}, "", "", false},
 		{"empty", plan.Result{Body: []byte(`{"data":{}}`)}, "", "", false},
-		{"forbidden", plan.Result{Err: "forbidden (403)"}, "a wave that is not known (the journal could not be read: forbidden (403))", "a wave that is not known (the journal could not be read: forbidden (403))", true},
-		{"another kind's", plan.Result{Body: []byte(`{"data":[1]}`)}, "a wave that is not known (the journal is not as a ConfigMap is)", "a wave that is not known (the journal is not as a ConfigMap is)", true},
-		{"a wave that is none", plan.Result{Body: []byte(`{"data":{"wave-in-flight":"x"}}`)}, "a wave that cannot be read", "a wave that cannot be read", false},
+		{"forbidden", plan.Result{Err: "forbidden (403)"},
+			"a wave that is not known (the journal could not be read: forbidden (403))",
+			"a wave that is not known (the journal could not be read: forbidden (403))", true},
+		{"another kind's", plan.Result{Body: []byte(`{"data":[1]}`)},
+			"a wave that is not known (the journal is not as a ConfigMap is)",
+			"a wave that is not known (the journal is not as a ConfigMap is)", true},
+		{"a wave that is none", plan.Result{Body: []byte(`{"data":{"wave-in-flight":"x"}}`)}, "a wave that cannot be read",
+			"a wave that cannot be read", false},
 		{"a wave of another object", plan.Result{Body: []byte(`{"data":{"wave-in-flight":"{\"wave\":\"w\",\"by\":\"ann\",\"began\":\"b\"}"}}`)}, `the wave "w" of ann, begun b`, "", false},
 	} {
 		read := map[plan.Read]plan.Result{JournalRead(): tc.result}

@@ -32,9 +32,11 @@ const crdName = "edgeclusters.xcpauth.io"
 
 var (
 	readNamespace = plan.Read{Version: "v1", Resource: "namespaces", Name: api.Namespace}
-	readCRD       = plan.Read{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions", Name: crdName}
-	readJournal   = plan.Read{Version: "v1", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
-	readEntries   = plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
+	readCRD       = plan.Read{Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions", Name: crdName}
+	readJournal = plan.Read{Version: "v1", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
+	readEntries = plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
 )
 
 // Reads is what to read of the hub to know the roster and the journal.
@@ -51,7 +53,8 @@ func JournalRead() plan.Read { return readJournal }
 func Permissions(read map[plan.Read]plan.Result) []plan.Permission {
 	const leases = "coordination.k8s.io"
 	all := []plan.Permission{
-		{Verb: "create", Resource: "configmaps", Namespace: api.Namespace}, // the journal is applied, which makes it when it is not there
+		// the journal is applied, which makes it when it is not there
+		{Verb: "create", Resource: "configmaps", Namespace: api.Namespace},
 		{Verb: "patch", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName},
 		{Verb: "create", Group: leases, Resource: "leases", Namespace: api.Namespace},
 		{Verb: "get", Group: leases, Resource: "leases", Namespace: api.Namespace, Name: api.LockName},
@@ -93,7 +96,9 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 // Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said
 // before a migration first changed them, by UID, and the waves that were carried out. A journal that cannot be read
 // may hold a wave, and says so. Nobody changes what it returns.
-func Journal(read map[plan.Read]plan.Result) (inFlight string, originals map[string]map[string]any, past []plan.WaveRecord) {
+func Journal(read map[plan.Read]plan.Result) (
+	inFlight string, originals map[string]map[string]any, past []plan.WaveRecord,
+) {
 	j := plan.Cached(read[readJournal], decodeJournal)
 	return j.inFlight, j.originals, j.past
 }
@@ -189,7 +194,8 @@ func Says(e *api.EdgeCluster, now time.Time) (st plan.Statement, says bool) {
 	if len(s.Presents) == 0 || s.ValidUntil == nil {
 		return st, false
 	}
-	st = plan.Statement{Presents: credentials(s.Presents), Until: s.ValidUntil.UTC(), Source: s.Source, Evidence: s.Witnesses, Rotated: s.RotationTime != nil}
+	st = plan.Statement{Presents: credentials(s.Presents), Until: s.ValidUntil.UTC(), Source: s.Source,
+		Evidence: s.Witnesses, Rotated: s.RotationTime != nil}
 	if cp := e.Spec.ControlPlane; cp != nil && cp.UID != s.ControlPlaneUID {
 		st.Invalid = "the ControlPlane was re-created since"
 	}
@@ -250,7 +256,8 @@ func written(e *api.EdgeCluster) time.Time {
 }
 
 func writesStatement(f metav1.ManagedFieldsEntry) bool {
-	return f.Subresource == "status" && f.Time != nil && f.FieldsV1 != nil && strings.Contains(f.FieldsV1.GetRawString(), `"f:observedTime"`)
+	return f.Subresource == "status" && f.Time != nil && f.FieldsV1 != nil &&
+		strings.Contains(f.FieldsV1.GetRawString(), `"f:observedTime"`)
 }
 
 // Writer is all of an entry's managedFields that StatementOf looks at: when the statement was last written.
@@ -293,7 +300,8 @@ func plain(member string) string {
 // that, begins with it. A cluster that an entry is about is no stranger to the webhook any more.
 func namedAfter(entry, cluster string) bool {
 	begins := strings.ReplaceAll(strings.Trim(plain(cluster), "-."), ".", "-") + "-"
-	return entry == ObjectName(cluster) || strings.HasPrefix(strings.ReplaceAll(entry, ".", "-"), begins[:min(len(begins), 200)])
+	return entry == ObjectName(cluster) || strings.HasPrefix(strings.ReplaceAll(entry, ".", "-"),
+		begins[:min(len(begins), 200)])
 }
 
 // Entry is the EdgeCluster that registers a member.
@@ -320,7 +328,8 @@ func Ref(name string) plan.Ref {
 // Statement is the status that says what was proved of a member, seen at observed and believed for Believed, or
 // BelievedFenced behind a fence; rotated says that a session of it was seen to outlive the credential with which it
 // began.
-func Statement(m plan.Member, presents guard.Cred, rotated bool, fence *api.FenceStatus, witnesses []string, source string, observed time.Time) api.EdgeClusterStatus {
+func Statement(m plan.Member, presents guard.Cred, rotated bool, fence *api.FenceStatus, witnesses []string,
+	source string, observed time.Time) api.EdgeClusterStatus {
 	believed := Believed
 	if fence != nil {
 		believed = BelievedFenced
@@ -346,7 +355,8 @@ func NamespaceObject() map[string]any {
 
 // CRDRef names the CustomResourceDefinition of EdgeCluster.
 func CRDRef() plan.Ref {
-	return plan.Ref{Group: readCRD.Group, Version: readCRD.Version, Resource: readCRD.Resource, Kind: "CustomResourceDefinition", Name: crdName}
+	return plan.Ref{Group: readCRD.Group, Version: readCRD.Version, Resource: readCRD.Resource,
+		Kind: "CustomResourceDefinition", Name: crdName}
 }
 
 // CRDObject is the CustomResourceDefinition as manifests/ ships it.
@@ -366,7 +376,8 @@ func Renewal(m plan.Member) map[string]any {
 
 // RetractedStatus is the status that states nothing of a member, as a merge patch; see TakenBack.
 func RetractedStatus() map[string]any {
-	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil, "controlPlaneUID": nil, "rotationTime": nil, "fence": nil}}
+	return map[string]any{"status": map[string]any{"presents": nil, "validUntil": nil, "witnesses": nil,
+		"controlPlaneUID": nil, "rotationTime": nil, "fence": nil}}
 }
 
 // TakenBack is a Void that says when, as the time of what was seen last: what was seen before that is not published
@@ -374,7 +385,8 @@ func RetractedStatus() map[string]any {
 func TakenBack(void map[string]any, at time.Time) map[string]any {
 	status := map[string]any{}
 	maps.Copy(status, void["status"].(map[string]any))
-	status["observedTime"] = at.UTC().Add(time.Second - 1).Truncate(time.Second).Format(time.RFC3339) // times are kept in whole seconds: never too early
+	// times are kept in whole seconds: never too early
+	status["observedTime"] = at.UTC().Add(time.Second - 1).Truncate(time.Second).Format(time.RFC3339)
 	return map[string]any{"status": status}
 }
 
@@ -382,7 +394,8 @@ func TakenBack(void map[string]any, at time.Time) map[string]any {
 // when it may.
 func TakenBackSince(stands api.EdgeClusterStatus, observed time.Time) string {
 	if t := stands.ObservedTime; t != nil && len(stands.Presents) == 0 && !observed.After(t.Time) {
-		return fmt.Sprintf("what was stated of it was taken back at %s, and this was seen before", t.UTC().Format(time.RFC3339))
+		return fmt.Sprintf("what was stated of it was taken back at %s, and this was seen before",
+			t.UTC().Format(time.RFC3339))
 	}
 	return ""
 }

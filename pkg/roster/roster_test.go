@@ -22,7 +22,8 @@ func at(d time.Duration) *metav1.Time { return &metav1.Time{Time: noon.Add(d)} }
 // stated is an entry whose statement was seen a minute before noon, after change; a fence makes it one behind a fence
 // that was proved then.
 func stated(fenced bool, change func(*api.EdgeCluster)) api.EdgeCluster {
-	m := plan.Member{Identity: plan.Identity{Name: "far", ClusterName: "far", ClusterUID: "cluster-1", Role: plan.RoleEdge, Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}}
+	m := plan.Member{Identity: plan.Identity{Name: "far", ClusterName: "far", ClusterUID: "cluster-1", Role: plan.RoleEdge,
+		Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}}
 	e := Entry(m)
 	var fence *api.FenceStatus
 	if fenced {
@@ -66,18 +67,24 @@ func TestHowLongAStatementIsBelieved(t *testing.T) {
 		{"as it is made behind a fence", true, nil, 7*day - time.Minute, ""},
 
 		{"the one who states is an hour ahead", false, of(seen(time.Hour), until(75*time.Minute)), 0, "a clock is wrong"},
-		{"the one who states is an hour ahead, behind a fence", true, of(seen(time.Hour), until(7*day), proven(time.Hour)), 0, "a clock is wrong"},
+		{"the one who states is an hour ahead, behind a fence", true, of(seen(time.Hour), until(7*day), proven(time.Hour)), 0,
+			"a clock is wrong"},
 		{"the one who states is an hour behind", false, of(seen(-time.Hour), until(-45*time.Minute)), 0, ""},
-		{"the one who states is an hour behind, behind a fence", true, of(seen(-time.Hour), until(7*day-time.Hour), proven(-time.Hour)), 7*day - time.Hour, ""},
+		{"the one who states is an hour behind, behind a fence", true, of(seen(-time.Hour), until(7*day-time.Hour),
+			proven(-time.Hour)), 7*day - time.Hour, ""},
 		{"within a minute ahead", false, of(seen(time.Minute), until(16*time.Minute)), 16 * time.Minute, ""},
 		{"a second more", false, of(seen(61*time.Second), until(16*time.Minute)), 0, "a clock is wrong"},
 
 		{"the fence alone is of an hour ahead", true, proven(time.Hour), 0, "its fence was seen later"},
 		{"the fence is of a minute after what stands behind it", true, proven(0), 7*day - time.Minute, ""},
 		{"a fence that was proved a year before, and was the same since", true, proven(-365 * day), 7*day - time.Minute, ""},
-		{"a fence without a time", true, func(e *api.EdgeCluster) { e.Status.Fence.ProvenTime = metav1.Time{} }, 14 * time.Minute, ""},
+		{"a fence without a time", true, func(e *api.EdgeCluster) { e.Status.Fence.ProvenTime = metav1.Time{} },
+			14 * time.Minute, ""},
 		{"a fence without a UID", true, func(e *api.EdgeCluster) { e.Status.Fence.UID = "" }, 14 * time.Minute, ""},
-		{"an empty fence", false, func(e *api.EdgeCluster) { e.Status.Fence, e.Status.ValidUntil = &api.FenceStatus{}, at(years) }, 14 * time.Minute, ""},
+		{"an empty fence", false, func(e *api.EdgeCluster) {
+			e.Status.Fence, e.Status.ValidUntil = &api.FenceStatus{},
+				at(years)
+		}, 14 * time.Minute, ""},
 
 		{"to be believed for years", false, until(years), 14 * time.Minute, ""},
 		{"to be believed for years, behind a fence", true, until(years), 7*day - time.Minute, ""},
@@ -89,10 +96,12 @@ func TestHowLongAStatementIsBelieved(t *testing.T) {
 		{"over before it was seen", false, until(-time.Hour), 0, ""},
 		{"15 minutes ago", false, of(seen(-Believed), until(years)), 0, ""},
 		{"7 days ago, behind a fence", true, of(seen(-BelievedFenced), until(years), proven(-BelievedFenced)), 0, ""},
-		{"a second less than 7 days ago, behind a fence", true, of(seen(-BelievedFenced+time.Second), until(years), proven(-BelievedFenced)), time.Second, ""},
+		{"a second less than 7 days ago, behind a fence", true, of(seen(-BelievedFenced+time.Second), until(years),
+			proven(-BelievedFenced)), time.Second, ""},
 
 		{"seen at the zero time", false, func(e *api.EdgeCluster) { e.Status.ObservedTime = &metav1.Time{} }, 0, ""},
-		{"seen at the zero time, behind a fence", true, func(e *api.EdgeCluster) { e.Status.ObservedTime = &metav1.Time{} }, 0, "its fence was seen later"},
+		{"seen at the zero time, behind a fence", true, func(e *api.EdgeCluster) { e.Status.ObservedTime = &metav1.Time{} },
+			0, "its fence was seen later"},
 		{"until the zero time", false, func(e *api.EdgeCluster) { e.Status.ValidUntil = &metav1.Time{} }, 0, ""},
 		{"seen before there were years", false, func(e *api.EdgeCluster) {
 			e.Status.ObservedTime = &metav1.Time{Time: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -101,7 +110,8 @@ func TestHowLongAStatementIsBelieved(t *testing.T) {
 			e.Status.ObservedTime, e.Status.Fence.ProvenTime = &metav1.Time{Time: time.Unix(-1, 0)}, metav1.Unix(-1, 0)
 		}, 0, ""},
 		{"seen when nobody can say", false, func(e *api.EdgeCluster) { e.Status.ObservedTime = nil }, 0, "does not say when"},
-		{"seen when nobody can say, behind a fence", true, func(e *api.EdgeCluster) { e.Status.ObservedTime = nil }, 0, "does not say when"},
+		{"seen when nobody can say, behind a fence", true, func(e *api.EdgeCluster) { e.Status.ObservedTime = nil }, 0,
+			"does not say when"},
 		{"in the last year there is", true, func(e *api.EdgeCluster) {
 			last := metav1.Time{Time: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}
 			e.Status.ObservedTime, e.Status.ValidUntil, e.Status.Fence.ProvenTime = &last, &last, last
@@ -111,7 +121,8 @@ func TestHowLongAStatementIsBelieved(t *testing.T) {
 			e.Status.ObservedTime = &far
 		}, 14 * time.Minute, ""},
 
-		{"of a ControlPlane that was re-created", true, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "uid-0" }, 0, "re-created"},
+		{"of a ControlPlane that was re-created", true, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "uid-0" },
+			0, "re-created"},
 		{"of no ControlPlane", true, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "" }, 0, "re-created"},
 		{"of a ControlPlane that was re-created, with a fence that is ahead", true, func(e *api.EdgeCluster) {
 			e.Status.ControlPlaneUID, e.Status.Fence.ProvenTime = "uid-0", *at(years)
@@ -150,7 +161,8 @@ func TestAnEntryThatSaysNothingHasNoStatement(t *testing.T) {
 // that was seen by a clock that is ahead. Where its managedFields do not say, nothing is concluded.
 func TestAStatementThatWasSeenAfterItWasWrittenIsVoid(t *testing.T) {
 	wrote := func(d time.Duration, subresource, fields string) []metav1.ManagedFieldsEntry {
-		return []metav1.ManagedFieldsEntry{{Manager: "x", Subresource: "status", Time: at(-day), FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:conditions":{}}}`)},
+		return []metav1.ManagedFieldsEntry{{Manager: "x", Subresource: "status", Time: at(-day),
+			FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:conditions":{}}}`)},
 			{Manager: "y", Subresource: subresource, Time: at(d), FieldsV1: metav1.NewFieldsV1(fields)}}
 	}
 	const statement = `{"f:status":{"f:observedTime":{},"f:presents":{}}}`
@@ -165,15 +177,17 @@ func TestAStatementThatWasSeenAfterItWasWrittenIsVoid(t *testing.T) {
 		"an hour later, as is provided": {wrote(time.Hour, "status", statement), false},
 		"of something else":             {wrote(-61*time.Minute, "status", `{"f:status":{"f:conditions":{}}}`), false},
 		"of the spec":                   {wrote(-61*time.Minute, "", statement), false},
-		"of no time":                    {[]metav1.ManagedFieldsEntry{{Subresource: "status", FieldsV1: metav1.NewFieldsV1(statement)}}, false},
-		"of no fields":                  {[]metav1.ManagedFieldsEntry{{Subresource: "status", Time: at(-time.Hour)}}, false},
-		"nobody says":                   {nil, false},
+		"of no time": {[]metav1.ManagedFieldsEntry{{Subresource: "status",
+			FieldsV1: metav1.NewFieldsV1(statement)}}, false},
+		"of no fields": {[]metav1.ManagedFieldsEntry{{Subresource: "status", Time: at(-time.Hour)}}, false},
+		"nobody says":  {nil, false},
 	} {
 		e := stated(false, func(e *api.EdgeCluster) { e.ManagedFields = tc.fields })
 		if st := StatementOf(e, noon); (st.Invalid != "") != tc.void {
 			t.Errorf("%s: void %q", name, st.Invalid)
 		}
-		if e.ManagedFields = Writer(e.ManagedFields); (StatementOf(e, noon).Invalid != "") != tc.void || len(e.ManagedFields) > 1 {
+		if e.ManagedFields = Writer(e.ManagedFields); (StatementOf(e, noon).Invalid != "") != tc.void ||
+			len(e.ManagedFields) > 1 {
 			t.Errorf("%s, trimmed: %v", name, e.ManagedFields)
 		}
 	}
@@ -183,11 +197,13 @@ func TestAStatementThatWasSeenAfterItWasWrittenIsVoid(t *testing.T) {
 func TestAStatementIsReadAsItWasMade(t *testing.T) {
 	for _, fenced := range []bool{false, true} {
 		st := StatementOf(stated(fenced, nil), noon)
-		want := plan.Statement{Presents: []guard.Cred{"jwt"}, Observed: noon.Add(-time.Minute), Until: noon.Add(14 * time.Minute), Source: "ci@far", Rotated: true}
+		want := plan.Statement{Presents: []guard.Cred{"jwt"}, Observed: noon.Add(-time.Minute),
+			Until: noon.Add(14 * time.Minute), Source: "ci@far", Rotated: true}
 		if fenced {
 			want.Fence, want.FenceSeen, want.Until = "binding-1", noon.Add(-time.Minute), noon.Add(7*day-time.Minute)
 		}
-		if st.Fence != want.Fence || !st.FenceSeen.Equal(want.FenceSeen) || !st.Until.Equal(want.Until) || !st.Observed.Equal(want.Observed) ||
+		if st.Fence != want.Fence || !st.FenceSeen.Equal(want.FenceSeen) || !st.Until.Equal(want.Until) ||
+			!st.Observed.Equal(want.Observed) ||
 			len(st.Presents) != 1 || st.Presents[0] != "jwt" || st.Source != want.Source || !st.Rotated || st.Invalid != "" {
 			t.Errorf("fenced %v: %+v, want %+v", fenced, st, want)
 		}

@@ -36,7 +36,8 @@ func ReadFile(flag, path string) (plan.Secret, error) {
 	case err != nil:
 		return plan.Secret{}, fmt.Errorf("reading the file of --%s: %w", flag, err)
 	case len(b) > maxFile:
-		return plan.Secret{}, fmt.Errorf("the file of --%s, %s, is longer than %d bytes; is it the right one?", flag, path, maxFile)
+		return plan.Secret{}, fmt.Errorf("the file of --%s, %s, is longer than %d bytes; is it the right one?",
+			flag, path, maxFile)
 	}
 	return plan.NewSecret(b), nil
 }
@@ -73,7 +74,8 @@ func ReadManifests(path string) (*Manifests, error) {
 			continue
 		}
 		if _, twice := m.Handed[name]; twice {
-			errs = append(errs, fmt.Errorf("--%s: there are both %s.yaml and %s.yml in %s; leave the right one", flag, name, name, path))
+			errs = append(errs, fmt.Errorf("--%s: there are both %s.yaml and %s.yml in %s; leave the right one", flag,
+				name, name, path))
 			continue
 		}
 		secret, err := ReadFile(flag, filepath.Join(path, e.Name()))

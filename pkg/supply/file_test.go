@@ -35,13 +35,16 @@ func TestManifestsAreReadFromAFileOrADirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		secrets, said, err := m.Secrets(t.Context(), wanting(account, token))
-		if err != nil || !slices.Equal(secretNames(secrets), []string{token}) || strings.Join(said, "") != "left alone of the manifest "+path+": Secret es-certs" {
+		if err != nil || !slices.Equal(secretNames(secrets), []string{token}) ||
+			strings.Join(said, "") != "left alone of the manifest "+path+": Secret es-certs" {
 			t.Errorf("%s: took %v, said %q, %v", path, secretNames(secrets), said, err)
 		}
 		s := wanting(account, token)
 		s.Member, s.ClusterName = "edge-2", "edge-2"
 		_, _, err = m.Secrets(t.Context(), s)
-		if forAll := path == file; forAll != (err == nil) || !forAll && !strings.Contains(err.Error(), "no manifest was provided for it") || !forAll && !strings.Contains(err.Error(), "put one called edge-2.yaml into the directory of --secrets") {
+		if forAll := path == file; forAll != (err == nil) || !forAll && !strings.Contains(err.Error(),
+			"no manifest was provided for it") || !forAll && !strings.Contains(err.Error(),
+			"put one called edge-2.yaml into the directory of --secrets") {
 			t.Errorf("%s, for another edge: %v", path, err)
 		}
 	}

@@ -25,7 +25,8 @@ func (t *Tctl) check(ctx context.Context, hosts []string) (profile, error) {
 	case ctx.Err() != nil:
 		return profile{}, err
 	case errors.Is(err, errNoProfile):
-		return profile{}, fmt.Errorf("--tctl-profile %s: %w; tctl config profiles list shows those that there are", t.Profile, err)
+		return profile{}, fmt.Errorf("--tctl-profile %s: %w; tctl config profiles list shows those that there are", t.Profile,
+			err)
 	case err != nil && t.Profile == "":
 		return profile{}, fmt.Errorf("where tctl's current profile leads cannot be told (%w); name the profile of this hub with --tctl-profile", err)
 	case err != nil:
@@ -33,7 +34,8 @@ func (t *Tctl) check(ctx context.Context, hosts []string) (profile, error) {
 	case !slices.ContainsFunc(hosts, func(host string) bool { return sameHost(hostOf(address), host) }):
 		return profile{}, fmt.Errorf("tctl's profile %s leads to %s, and the edges dial %s: that is another hub, or another name of it; name the profile of this hub with --tctl-profile, or hand a manifest over with --secrets", name, address, strings.Join(hosts, ", "))
 	}
-	return profile{name, fmt.Sprintf("tctl's profile %s leads to %s, the host that edges dial too (by tctl config view)", name, address)}, nil
+	return profile{name, fmt.Sprintf("tctl's profile %s leads to %s, the host that edges dial too (by tctl config view)",
+		name, address)}, nil
 }
 
 // address returns the profile in use and the address to which it leads.

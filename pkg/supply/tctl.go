@@ -45,7 +45,8 @@ func NewTctl(program, profileName string) (*Tctl, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tctl is not found as %q (%w); put it on PATH, or name it with --tctl=PATH", program, err)
 	}
-	return &Tctl{Program: path, Profile: profileName, Within: 2 * time.Minute, slots: make(chan struct{}, sideBySide), checked: map[string]profile{}}, nil
+	return &Tctl{Program: path, Profile: profileName, Within: 2 * time.Minute, slots: make(chan struct{}, sideBySide),
+		checked: map[string]profile{}}, nil
 }
 
 // From implements apply.Supplier.
@@ -62,9 +63,11 @@ func (t *Tctl) Makes() bool { return true }
 // Secrets implements apply.Supplier:
 //
 //  1. see that the profile leads to the hub of the member, or end;
-//  2. tctl install manifest control-plane-secrets: of what it prints the wanted secrets are taken, and the rest is named;
-//  3. tctl install cluster-service-account, where no valid account lies in the cluster: its secret is made of the key, which is read
-//     from tctl's output and never put on a command line (older than 1.5 there are none, and the manifest has the token).
+//  2. tctl install manifest control-plane-secrets: of what it prints the wanted secrets are taken, and the rest is
+//     named;
+//  3. tctl install cluster-service-account, where no valid account lies in the cluster: its secret is made of the key,
+//     which is read from tctl's output and never put on a command line (older than 1.5 there are none, and the manifest
+//     has the token).
 func (t *Tctl) Secrets(ctx context.Context, s plan.Supply) (secrets []map[string]any, said []string, err error) {
 	select {
 	case t.slots <- struct{}{}:
@@ -78,7 +81,8 @@ func (t *Tctl) Secrets(ctx context.Context, s plan.Supply) (secrets []map[string
 	}
 	said = append(said, p.said)
 	var taken state.Manifest
-	printed, failed := t.run(ctx, p.name, "install", "manifest", "control-plane-secrets", "--cluster", s.ClusterName, "--controlplane", s.Namespace, "--create-cluster=false")
+	printed, failed := t.run(ctx, p.name, "install", "manifest", "control-plane-secrets", "--cluster", s.ClusterName,
+		"--controlplane", s.Namespace, "--create-cluster=false")
 	if failed == nil {
 		if taken, err = state.ReadManifest(printed, s, time.Now()); err != nil {
 			return nil, said, fmt.Errorf("the manifest that it prints: %w", err)
@@ -92,7 +96,8 @@ func (t *Tctl) Secrets(ctx context.Context, s plan.Supply) (secrets []map[string
 		said = append(said, "tctl prints no manifest, and a service account is enough: "+failed.Error())
 		fallthrough
 	case wantsAccount && accounts:
-		key, err := t.run(ctx, p.name, "install", "cluster-service-account", "--cluster", s.ClusterName, "--create-cluster=false")
+		key, err := t.run(ctx, p.name, "install", "cluster-service-account", "--cluster", s.ClusterName,
+			"--create-cluster=false")
 		if err != nil {
 			return nil, said, err
 		}

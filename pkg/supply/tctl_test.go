@@ -75,7 +75,8 @@ const (
 
 func healthy() map[string]answer {
 	return map[string]answer{
-		"config profiles list": {Out: profiles}, "config view": {Out: view}, "version": {Out: "TCTL version: v1.6.2\nTSB version: v1.6.2\n"},
+		"config profiles list": {Out: profiles}, "config view": {Out: view},
+		"version":                                {Out: "TCTL version: v1.6.2\nTSB version: v1.6.2\n"},
 		"install manifest control-plane-secrets": {Out: printed}, "install cluster-service-account": {Out: jwk + "\n"},
 	}
 }
@@ -116,7 +117,8 @@ func tctl(t *testing.T, profile string, answers map[string]answer) (*Tctl, func(
 }
 
 func wanting(secrets ...string) plan.Supply {
-	return plan.Supply{Member: "edge-1", ClusterName: "edge-1", Context: "edge-1", Namespace: "istio-system", Wants: secrets,
+	return plan.Supply{Member: "edge-1", ClusterName: "edge-1", Context: "edge-1",
+		Namespace: "istio-system", Wants: secrets,
 		FullName: "organizations/example/clusters/edge-1", Hosts: []string{"edge.example.test", "tsb.example.test"}}
 }
 
@@ -156,20 +158,36 @@ func TestTctlIsRunForOneClusterAndOneProfileAndMakesNothingElse(t *testing.T) {
 		says   string // of what is said, or of the error
 		fails  bool
 	}{
-		{name: "a service account", supply: wanting(account, token), runs: []string{manifest, key}, took: []string{account}, says: "left alone of tctl's manifest: Secret elastic-credentials, Secret mp-certs"},
-		{name: "no new key where a valid account lies; but then a token must come", supply: wanting(token), runs: []string{manifest}, fails: true, says: `look at the log of tsb-operator-control-plane`},
-		{name: "1.4 prints the token itself", supply: wanting(account, token), runs: []string{manifest}, took: []string{token},
-			change: map[string]answer{"version": {Out: "TCTL version: v1.4.6\n"}, "install manifest control-plane-secrets": {Out: printed + old}, "install cluster-service-account": {Code: 1}}},
-		{name: "a version that says itself and then cannot log in", supply: wanting(account, token), runs: []string{manifest, key}, took: []string{account}, change: map[string]answer{"version": {Out: "TCTL version: v1.9.0\n", Code: 1}}},
-		{name: "a version that cannot be read is not an old one", supply: wanting(account, token), runs: []string{manifest, key}, took: []string{account}, change: map[string]answer{"version": {Code: 1}}},
-		{name: "an account is enough where no manifest is printed", supply: wanting(account, token), runs: []string{manifest, key}, took: []string{account}, says: "tctl prints no manifest, and a service account is enough",
-			change: map[string]answer{"install manifest control-plane-secrets": {Code: 1, Err: "Error: elastic-password is required"}}},
-		{name: "a key that is none", supply: wanting(account, token), runs: []string{manifest, key}, fails: true, says: "jwk is not a JSON web key", change: map[string]answer{"install cluster-service-account": {Out: canary}}},
-		{name: "what tctl says is shown without secrets", supply: wanting(account, token), runs: []string{manifest, key}, fails: true, says: "exit status 1: Error: denied for admin, token=***",
-			change: map[string]answer{"install cluster-service-account": {Code: 1, Err: "Error: denied for admin, token=" + canary + "\n"}}},
-		{name: "a manifest of another namespace", supply: wanting(account, token), runs: []string{manifest}, fails: true, says: "is for namespace tsb",
-			change: map[string]answer{"install manifest control-plane-secrets": {Out: strings.ReplaceAll(old, "istio-system", "tsb")}}},
-		{name: "no organization", supply: func() plan.Supply { s := wanting(account, token); s.FullName = ""; return s }(), runs: []string{manifest, key}, fails: true, says: "names no organization"},
+		{name: "a service account", supply: wanting(account, token), runs: []string{manifest, key}, took: []string{account},
+			says: "left alone of tctl's manifest: Secret elastic-credentials, Secret mp-certs"},
+		{name: "no new key where a valid account lies; but then a token must come", supply: wanting(token),
+			runs: []string{manifest}, fails: true, says: `look at the log of tsb-operator-control-plane`},
+		{name: "1.4 prints the token itself", supply: wanting(account, token), runs: []string{manifest},
+			took: []string{token},
+			change: map[string]answer{"version": {Out: "TCTL version: v1.4.6\n"},
+				"install manifest control-plane-secrets": {Out: printed + old}, "install cluster-service-account": {Code: 1}}},
+		{name: "a version that says itself and then cannot log in", supply: wanting(account, token),
+			runs: []string{manifest, key}, took: []string{account},
+			change: map[string]answer{"version": {Out: "TCTL version: v1.9.0\n", Code: 1}}},
+		{name: "a version that cannot be read is not an old one", supply: wanting(account, token),
+			runs: []string{manifest, key}, took: []string{account}, change: map[string]answer{"version": {Code: 1}}},
+		{name: "an account is enough where no manifest is printed", supply: wanting(account, token),
+			runs: []string{manifest, key}, took: []string{account},
+			says: "tctl prints no manifest, and a service account is enough",
+			change: map[string]answer{"install manifest control-plane-secrets": {Code: 1,
+				Err: "Error: elastic-password is required"}}},
+		{name: "a key that is none", supply: wanting(account, token), runs: []string{manifest, key}, fails: true,
+			says: "jwk is not a JSON web key", change: map[string]answer{"install cluster-service-account": {Out: canary}}},
+		{name: "what tctl says is shown without secrets", supply: wanting(account, token), runs: []string{manifest, key},
+			fails: true, says: "exit status 1: Error: denied for admin, token=***",
+			change: map[string]answer{"install cluster-service-account": {Code: 1, Err: "Error: denied for admin, token=" +
+				canary + "\n"}}},
+		{name: "a manifest of another namespace", supply: wanting(account, token), runs: []string{manifest}, fails: true,
+			says: "is for namespace tsb",
+			change: map[string]answer{"install manifest control-plane-secrets": {Out: strings.ReplaceAll(old,
+				"istio-system", "tsb")}}},
+		{name: "no organization", supply: func() plan.Supply { s := wanting(account, token); s.FullName = ""; return s }(),
+			runs: []string{manifest, key}, fails: true, says: "names no organization"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			answers := healthy()
@@ -201,14 +219,21 @@ func TestTheProfileMustLeadToThisHub(t *testing.T) {
 		fails         bool
 	}{
 		{name: "the current one", says: "tctl's profile default leads to TSB.example.test:8443, the host that edges dial too (by tctl config view)"},
-		{name: "another hub's", profile: "other", fails: true, says: "tctl's profile other leads to stage.example.test:8443, and the edges dial edge.example.test, tsb.example.test: that is another hub"},
+		{name: "another hub's", profile: "other", fails: true,
+			says: "tctl's profile other leads to stage.example.test:8443, and the edges dial edge.example.test, tsb.example.test: that is another hub"},
 		{name: "one that is not there", profile: "mars", fails: true, says: "--tctl-profile mars: tctl has no such profile"},
-		{name: "no current one", change: map[string]answer{"config profiles list": {Out: strings.ReplaceAll(profiles, "*", " ")}}, fails: true, says: "(tctl has no current profile); name the profile of this hub with --tctl-profile"},
-		{name: "a table of another shape", change: map[string]answer{"config profiles list": {Out: "default\n"}}, fails: true, says: "where tctl's current profile leads cannot be told"},
-		{name: "a table of another shape, and a named profile", profile: "default", change: map[string]answer{"config profiles list": {Out: "default\n"}}, says: "because --tctl-profile names it: where it leads cannot be told"},
+		{name: "no current one", change: map[string]answer{"config profiles list": {Out: strings.ReplaceAll(profiles, "*",
+			" ")}}, fails: true, says: "(tctl has no current profile); name the profile of this hub with --tctl-profile"},
+		{name: "a table of another shape", change: map[string]answer{"config profiles list": {Out: "default\n"}}, fails: true,
+			says: "where tctl's current profile leads cannot be told"},
+		{name: "a table of another shape, and a named profile", profile: "default",
+			change: map[string]answer{"config profiles list": {Out: "default\n"}},
+			says:   "because --tctl-profile names it: where it leads cannot be told"},
 		{name: "a cluster without an address", profile: "bare", says: `names no bridge-address of its cluster "nowhere"`},
-		{name: "a configuration that is not YAML", change: map[string]answer{"config view": {Out: "a: [" + canary}}, fails: true, says: "does not print clusters"},
-		{name: "a tctl that fails", change: map[string]answer{"config view": {Code: 3, Err: "Error: password: " + canary}}, fails: true, says: "running tctl config view: exit status 3: Error: password: ***"},
+		{name: "a configuration that is not YAML", change: map[string]answer{"config view": {Out: "a: [" + canary}},
+			fails: true, says: "does not print clusters"},
+		{name: "a tctl that fails", change: map[string]answer{"config view": {Code: 3, Err: "Error: password: " + canary}},
+			fails: true, says: "running tctl config view: exit status 3: Error: password: ***"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			answers := healthy()
@@ -221,7 +246,10 @@ func TestTheProfileMustLeadToThisHub(t *testing.T) {
 			if (err != nil) != tc.fails || !strings.Contains(text, tc.says) {
 				t.Errorf("error %v, said %q; want %q", err, said, tc.says)
 			}
-			if made := slices.ContainsFunc(runs(), func(r string) bool { return strings.HasPrefix(r, "install") }); made == tc.fails {
+			if made := slices.ContainsFunc(runs(), func(r string) bool {
+				return strings.HasPrefix(r,
+					"install")
+			}); made == tc.fails {
 				t.Errorf("asked for secrets: %v", made)
 			}
 			leaks(t, text)
@@ -242,7 +270,10 @@ func TestAHungTctlEndsWithTheRun(t *testing.T) {
 	}()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
-	for !slices.ContainsFunc(runs(), func(r string) bool { return strings.HasPrefix(r, "install cluster-service-account") }) {
+	for !slices.ContainsFunc(runs(), func(r string) bool {
+		return strings.HasPrefix(r,
+			"install cluster-service-account")
+	}) {
 		select {
 		case err := <-ended:
 			t.Fatalf("it ended by itself: %v", err)
@@ -255,14 +286,16 @@ func TestAHungTctlEndsWithTheRun(t *testing.T) {
 	}
 
 	tctl.Within = time.Nanosecond
-	if _, _, err := tctl.Secrets(t.Context(), wanting(account, token)); err == nil || !strings.Contains(err.Error(), "it did not end within 1ns; try it by hand") {
+	if _, _, err := tctl.Secrets(t.Context(), wanting(account, token)); err == nil ||
+		!strings.Contains(err.Error(), "it did not end within 1ns; try it by hand") {
 		t.Errorf("one that takes too long: %v", err)
 	}
 }
 
 func TestWhatAProgramSaysIsShownWithoutSecrets(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
-		{"plain words stay", "Error: cluster edge-1 not found at tsb.example.test:8443", "Error: cluster edge-1 not found at tsb.example.test:8443"},
+		{"plain words stay", "Error: cluster edge-1 not found at tsb.example.test:8443",
+			"Error: cluster edge-1 not found at tsb.example.test:8443"},
 		{"a JWT", "bad token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl here", "bad token *** here"},
 		{"a private key", "a\n-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nb", "a; ***; b"},
 		{"a private key cut off", "-----BEGIN PRIVATE KEY-----\nabc", "***"},
@@ -279,7 +312,8 @@ func TestWhatAProgramSaysIsShownWithoutSecrets(t *testing.T) {
 			}
 		})
 	}
-	if got := redact(strings.Repeat("word ", 1000) + "the end"); len(got) > maxSaid+8 || !strings.HasSuffix(got, "the end") {
+	if got := redact(strings.Repeat("word ", 1000) + "the end"); len(got) > maxSaid+8 ||
+		!strings.HasSuffix(got, "the end") {
 		t.Errorf("%d bytes, ending %q", len(got), got[len(got)-10:])
 	}
 }

@@ -32,7 +32,8 @@ func Describe(raw []byte, now time.Time) (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	d := Description{Alg: printable(p.text("alg")), KeyID: printable(p.text("kid")), Type: printable(p.text("typ")), Size: len(raw), Anomalies: p.odd}
+	d := Description{Alg: printable(p.text("alg")), KeyID: printable(p.text("kid")), Type: printable(p.text("typ")),
+		Size: len(raw), Anomalies: p.odd}
 	sum := sha256.Sum256(raw)
 	d.Digest = hex.EncodeToString(sum[:4])
 	odd := func(format string, args ...any) { d.Anomalies = append(d.Anomalies, fmt.Sprintf(format, args...)) }

@@ -21,7 +21,8 @@ func otherForm(raw []byte) string {
 	text := strings.TrimSpace(string(raw))
 	lower := strings.ToLower(text)
 	switch {
-	case strings.HasPrefix(lower, "authorization:"), strings.HasPrefix(lower, "bearer "), strings.HasPrefix(lower, "bearer\t"):
+	case strings.HasPrefix(lower, "authorization:"), strings.HasPrefix(lower, "bearer "),
+		strings.HasPrefix(lower, "bearer\t"):
 		return "it is an HTTP header; keep only what follows Bearer"
 	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
 		return jsonForm(text)

@@ -45,7 +45,8 @@ func TestATokenInAnotherFormIsNamed(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, tc.says)
 		}
 		v := Verify([]byte(tc.text), nil, time.Unix(0, 0))
-		if v.Valid || err == nil || v.Why != err.Error() || strings.Contains(v.Why, "Y2Fu") || strings.Contains(v.Why, "eyJ") {
+		if v.Valid || err == nil || v.Why != err.Error() || strings.Contains(v.Why, "Y2Fu") ||
+			strings.Contains(v.Why, "eyJ") {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}

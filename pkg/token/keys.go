@@ -165,7 +165,8 @@ func (k jwk) public() (crypto.PublicKey, error) {
 		}
 		return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 	case "EC":
-		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[k.Crv]
+		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(),
+			"P-521": elliptic.P521()}[k.Crv]
 		x, y := number(k.X), number(k.Y)
 		if curve == nil || x == nil || y == nil || max(x.BitLen(), y.BitLen()) > curve.Params().BitSize {
 			return nil, bad

@@ -56,7 +56,8 @@ func TestAKeyOfAnUnknownKindIsIgnoredBesideOneThatIsUsed(t *testing.T) {
 		}
 	}
 	public := publicPEM(t, &rsaKey.PublicKey)
-	for name, other := range map[string]string{"parameters": block("EC PARAMETERS", "a"), "a request": block("CERTIFICATE REQUEST", "a"), "one that does not parse": block("PUBLIC KEY", "a")} {
+	for name, other := range map[string]string{"parameters": block("EC PARAMETERS", "a"),
+		"a request": block("CERTIFICATE REQUEST", "a"), "one that does not parse": block("PUBLIC KEY", "a")} {
 		verified("PEM, "+name+" before", other+public, "here: key 1 is ignored: ")
 		verified("PEM, "+name+" after", public+other, "here: key 2 is ignored: ")
 	}

@@ -52,7 +52,8 @@ func Verify(raw []byte, keys []Key, now time.Time) Verdict {
 		known = append(known, k.Where)
 	}
 	if len(candidates) == 0 {
-		return Verdict{Why: fmt.Sprintf("it was signed with key %s, which is none of the known ones (%s)", printable(kid), strings.Join(known, ", "))}
+		return Verdict{Why: fmt.Sprintf("it was signed with key %s, which is none of the known ones (%s)", printable(kid),
+			strings.Join(known, ", "))}
 	}
 	why := ""
 	for _, k := range candidates {
@@ -78,13 +79,17 @@ func verify(text string, k Key, now time.Time) error {
 	if len(allowed) == 0 {
 		return fmt.Errorf("the key (%s) is said to be for %s, which its kind cannot sign", k.Where, printable(k.Alg))
 	}
-	options := []jwt.ParserOption{jwt.WithValidMethods(allowed), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(Leeway), jwt.WithStrictDecoding(),
+	options := []jwt.ParserOption{jwt.WithValidMethods(allowed), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithLeeway(Leeway), jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(func() time.Time { return now })}
 	if len(k.Audiences) > 0 {
 		options = append(options, jwt.WithAudience(k.Audiences...))
 	}
 	var claims jwt.RegisteredClaims
-	_, err := jwt.NewParser(options...).ParseWithClaims(text, &claims, func(*jwt.Token) (any, error) { return k.Public, nil })
+	_, err := jwt.NewParser(options...).ParseWithClaims(text, &claims, func(*jwt.Token) (any,
+		error) {
+		return k.Public, nil
+	})
 	switch { // in our words: the library's may quote the token
 	case err == nil:
 		return nil
@@ -113,5 +118,6 @@ func rests(k Key, kid string) []string {
 	if len(k.Audiences) == 0 {
 		all = append(all, "no audience is configured, so aud was not checked")
 	}
-	return append(all, "iss and sub were not checked: which ones the hub wants is not documented", "whether it was revoked cannot be told: it can expire, or its key can be retired")
+	return append(all, "iss and sub were not checked: which ones the hub wants is not documented",
+		"whether it was revoked cannot be told: it can expire, or its key can be retired")
 }

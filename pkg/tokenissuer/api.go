@@ -50,7 +50,8 @@ func (k Tokens) ask(ctx context.Context, t plan.TokenRequest) (plan.Secret, []st
 	for _, pod := range pods {
 		status, body, err := post(ctx, c, pod, *t.API, login, zonetoken.Ask(t.Subject, t.ValidFor))
 		if err != nil {
-			failed = fmt.Errorf("asking the global's API in pod %s/%s in %s: %s; pass --tokens-from=key if it cannot be reached", t.API.Object.Namespace, pod, t.Hub, observe.Explain(err))
+			failed = fmt.Errorf("asking the global's API in pod %s/%s in %s: %s; pass --tokens-from=key if it cannot be reached",
+				t.API.Object.Namespace, pod, t.Hub, observe.Explain(err))
 			if ctx.Err() != nil {
 				break
 			}
@@ -96,7 +97,8 @@ type object struct {
 // read reads a secret. The error has nothing of it.
 func read(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (object, error) {
 	var o object
-	body, err := kubeconfig.Body(c.REST.Get().AbsPath(plan.Read{Version: r.Version, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}.Path()).Do(ctx))
+	body, err := kubeconfig.Body(c.REST.Get().AbsPath(plan.Read{Version: r.Version, Resource: r.Resource,
+		Namespace: r.Namespace, Name: r.Name}.Path()).Do(ctx))
 	if err == nil && json.Unmarshal(body, &o) != nil {
 		err = errors.New("it is not as its kind says")
 	}
@@ -132,11 +134,13 @@ func ready(ctx context.Context, c *kubeconfig.Cluster, deployment plan.Ref) ([]s
 			return fmt.Errorf("looking for the pods of %s in %s: %s", deployment, c.Context, observe.Explain(err))
 		}
 		if json.Unmarshal(body, into) != nil {
-			return fmt.Errorf("looking for the pods of %s in %s: the API server's answer is not as its kind says", deployment, c.Context)
+			return fmt.Errorf("looking for the pods of %s in %s: the API server's answer is not as its kind says",
+				deployment, c.Context)
 		}
 		return nil
 	}
-	if err := get(plan.Read{Group: deployment.Group, Version: deployment.Version, Resource: deployment.Resource, Namespace: deployment.Namespace, Name: deployment.Name}, "", &d); err != nil {
+	if err := get(plan.Read{Group: deployment.Group, Version: deployment.Version, Resource: deployment.Resource,
+		Namespace: deployment.Namespace, Name: deployment.Name}, "", &d); err != nil {
 		return nil, err
 	}
 	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
@@ -146,28 +150,33 @@ func ready(ctx context.Context, c *kubeconfig.Cluster, deployment plan.Ref) ([]s
 	case selector.String() == "": // nothing, or everything
 		return nil, fmt.Errorf("%s in %s selects every pod of its namespace or none, so which are the global's cannot be told; pass --tokens-from=key", deployment, c.Context)
 	}
-	if err := get(plan.Read{Version: "v1", Resource: "pods", Namespace: deployment.Namespace}, selector.String(), &pods); err != nil {
+	if err := get(plan.Read{Version: "v1", Resource: "pods", Namespace: deployment.Namespace}, selector.String(),
+		&pods); err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, p := range pods.Items {
-		up := p.Metadata.DeletionTimestamp == "" && slices.ContainsFunc(p.Status.Conditions, func(s struct{ Type, Status string }) bool { return s.Type == "Ready" && s.Status == "True" })
+		up := p.Metadata.DeletionTimestamp == "" && slices.ContainsFunc(p.Status.Conditions,
+			func(s struct{ Type, Status string }) bool { return s.Type == "Ready" && s.Status == "True" })
 		if up && len(names) < 3 {
 			names = append(names, p.Metadata.Name)
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("no pod of %s in %s is ready to be asked for a token; run the command again when one is", deployment, c.Context)
+		return nil, fmt.Errorf("no pod of %s in %s is ready to be asked for a token; run the command again when one is",
+			deployment, c.Context)
 	}
 	return names, nil
 }
 
 // post asks a pod. Who answers is the pod that the API server leads to, so its certificate, which is made for the
 // Service's name, tells nothing more.
-func post(ctx context.Context, c *kubeconfig.Cluster, pod string, api plan.TokenAPI, login string, body []byte) (int, []byte, error) {
+func post(ctx context.Context, c *kubeconfig.Cluster, pod string, api plan.TokenAPI, login string,
+	body []byte) (int, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return observe.Forward(ctx, c, api.Object.Namespace, pod, api.Port)
 		}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -175,7 +184,8 @@ func post(ctx context.Context, c *kubeconfig.Cluster, pod string, api plan.Token
 	if api.TLS {
 		scheme = "https"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s://localhost:%d%s", scheme, api.Port, api.Path), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s://localhost:%d%s", scheme, api.Port,
+		api.Path), bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

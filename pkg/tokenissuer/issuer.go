@@ -61,15 +61,18 @@ func (k Tokens) Issue(ctx context.Context, t plan.TokenRequest) (plan.Secret, zo
 	}
 	zone, err := zonetoken.ReadZone(token.Reveal())
 	if err != nil {
-		return plan.Secret{}, zonetoken.Zone{}, nil, fmt.Errorf("reading the token that was issued for zone %s: %w", t.Subject, err)
+		return plan.Secret{}, zonetoken.Zone{}, nil, fmt.Errorf("reading the token that was issued for zone %s: %w",
+			t.Subject, err)
 	}
-	line := fmt.Sprintf("issued token %s for zone %s with key %s, valid until %s, %s", zone.ID, t.Subject, zone.KeyID, zone.Expires.UTC().Format(time.RFC3339), by)
+	line := fmt.Sprintf("issued token %s for zone %s with key %s, valid until %s, %s", zone.ID, t.Subject, zone.KeyID,
+		zone.Expires.UTC().Format(time.RFC3339), by)
 	return token, zone, append([]string{line}, said...), nil
 }
 
 // Secret is the object that holds a token.
 func Secret(name, namespace, key string, token plan.Secret) map[string]any {
 	return map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-		"metadata": map[string]any{"name": name, "namespace": namespace, "labels": map[string]any{"app.kubernetes.io/managed-by": "kubectl-xcpauth"}},
-		"data":     map[string]any{key: base64.StdEncoding.EncodeToString(token.Reveal())}}
+		"metadata": map[string]any{"name": name, "namespace": namespace,
+			"labels": map[string]any{"app.kubernetes.io/managed-by": "kubectl-xcpauth"}},
+		"data": map[string]any{key: base64.StdEncoding.EncodeToString(token.Reveal())}}
 }

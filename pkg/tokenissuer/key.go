@@ -27,7 +27,8 @@ func (k Tokens) sign(ctx context.Context, t plan.TokenRequest) (plan.Secret, []s
 	}
 	var random [16]byte
 	rand.Read(random[:]) // never fails
-	token, findings, err := zonetoken.Issue(zonetoken.Grant{Zone: t.Subject, ValidFor: t.ValidFor, ID: zonetoken.TokenID(random), KeyID: t.KeyID}, key, time.Now())
+	token, findings, err := zonetoken.Issue(zonetoken.Grant{Zone: t.Subject, ValidFor: t.ValidFor,
+		ID: zonetoken.TokenID(random), KeyID: t.KeyID}, key, time.Now())
 	if err != nil {
 		return plan.Secret{}, nil, fmt.Errorf("issuing a token for zone %s: %w", t.Subject, err)
 	}
@@ -52,7 +53,8 @@ func (k Tokens) key(ctx context.Context, t plan.TokenRequest) (*rsa.PrivateKey, 
 	if t.Key.UID != "" && o.Metadata.UID != t.Key.UID {
 		return nil, fmt.Errorf("%s was made again since it was looked at; run the command again", where)
 	}
-	set := zonetoken.ReadKeys(t.Key.Namespace, []zonetoken.Secret{{Namespace: t.Key.Namespace, Name: t.Key.Name, Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}})
+	set := zonetoken.ReadKeys(t.Key.Namespace, []zonetoken.Secret{{Namespace: t.Key.Namespace, Name: t.Key.Name,
+		Type: o.Type, Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}})
 	signer, err := set.Signer()
 	if err != nil {
 		return nil, fmt.Errorf("%s: the global cannot sign with it: %w", where, err)

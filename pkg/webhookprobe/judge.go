@@ -84,7 +84,8 @@ func Edit(mp map[string]any) (patch map[string]any, what string) {
 			modes, what = map[string]any{off: nil}, off+" left out instead of off, which withdraws nothing"
 		}
 	}
-	return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": map[string]any{"centralAuthModes": modes}}}}, what
+	xcp := map[string]any{"centralAuthModes": modes}
+	return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": xcp}}}, what
 }
 
 // Configuration is a ValidatingWebhookConfiguration as far as it matters here.

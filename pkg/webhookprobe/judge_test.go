@@ -39,9 +39,14 @@ func TestWhatTheAnswerOfTheAPIServerShows(t *testing.T) {
 		{"denied by an older one that does not warn", denied, nil, Result{Answer: Asked}},
 		{"denied by another, and it was asked", other, ours, Result{Answer: Asked, Allowed: true, Version: "v0.3.0"}},
 		{"denied by another, and nobody says that it was asked", other, nil, Result{Answer: Unknown}},
-		{"it could not be called", said(500, `Internal error occurred: failed calling webhook "managementplanes.webhook.xcpauth.io": connection refused`), nil, Result{Answer: Failed}},
-		{"another could not be called", said(500, `Internal error occurred: failed calling webhook "another.example.com": connection refused`), nil, Result{Answer: Unknown}},
-		{"not allowed to patch", said(403, `managementplanes "mp" is forbidden: User "bob" cannot patch`), nil, Result{Answer: Unknown}},
+		{"it could not be called", said(500,
+			`Internal error occurred: failed calling webhook "managementplanes.webhook.xcpauth.io": connection refused`), nil,
+			Result{Answer: Failed}},
+		{"another could not be called",
+			said(500, `Internal error occurred: failed calling webhook "another.example.com": connection refused`), nil,
+			Result{Answer: Unknown}},
+		{"not allowed to patch", said(403, `managementplanes "mp" is forbidden: User "bob" cannot patch`), nil,
+			Result{Answer: Unknown}},
 		{"the API server did not answer", errors.New("connection refused"), nil, Result{Answer: Unknown}},
 	} {
 		if tc.err != nil {
@@ -104,15 +109,20 @@ func TestHowAConfigurationDiffersFromWhatIsShipped(t *testing.T) {
 		change func(*Configuration)
 		want   []string // a piece of each problem
 	}{
-		"nothing but the CA":     {func(*Configuration) {}, []string{"no CA bundle", "no CA bundle"}},
-		"the first is not there": {func(c *Configuration) { c.Webhooks = c.Webhooks[1:] }, []string{"it is not there", "no CA bundle"}},
-		"it fails open":          {func(c *Configuration) { c.Webhooks[0].FailurePolicy = "Ignore" }, []string{"dangerous edits go through", "no CA bundle", "no CA bundle"}},
-		"deletions fail open":    {func(c *Configuration) { c.Webhooks[1].FailurePolicy = "Ignore" }, []string{"no CA bundle", "dangerous edits go through", "no CA bundle"}},
-		"a condition is gone":    {func(c *Configuration) { c.Webhooks[0].MatchConditions = c.Webhooks[0].MatchConditions[1:] }, []string{"matchConditions", "no CA bundle", "no CA bundle"}},
+		"nothing but the CA": {func(*Configuration) {}, []string{"no CA bundle", "no CA bundle"}},
+		"the first is not there": {func(c *Configuration) { c.Webhooks = c.Webhooks[1:] },
+			[]string{"it is not there", "no CA bundle"}},
+		"it fails open": {func(c *Configuration) { c.Webhooks[0].FailurePolicy = "Ignore" },
+			[]string{"dangerous edits go through", "no CA bundle", "no CA bundle"}},
+		"deletions fail open": {func(c *Configuration) { c.Webhooks[1].FailurePolicy = "Ignore" },
+			[]string{"no CA bundle", "dangerous edits go through", "no CA bundle"}},
+		"a condition is gone": {func(c *Configuration) { c.Webhooks[0].MatchConditions = c.Webhooks[0].MatchConditions[1:] },
+			[]string{"matchConditions", "no CA bundle", "no CA bundle"}},
 		"a condition says another": {func(c *Configuration) {
 			c.Webhooks[0].MatchConditions[1] = json.RawMessage(`{"name":"changes-xcp","expression":"false"}`)
 		}, []string{"matchConditions", "no CA bundle", "no CA bundle"}},
-		"an operation is gone": {func(c *Configuration) { c.Webhooks[0].Rules[0].Operations = []string{"CREATE"} }, []string{"rules", "no CA bundle", "no CA bundle"}},
+		"an operation is gone": {func(c *Configuration) { c.Webhooks[0].Rules[0].Operations = []string{"CREATE"} },
+			[]string{"rules", "no CA bundle", "no CA bundle"}},
 		"a selector": {func(c *Configuration) {
 			c.Webhooks[0].ObjectSelector = map[string]any{"matchLabels": map[string]any{"a": "b"}}
 		}, []string{"selector", "no CA bundle", "no CA bundle"}},
@@ -125,8 +135,10 @@ func TestHowAConfigurationDiffersFromWhatIsShipped(t *testing.T) {
 			`kubernetes.azure.com/managedby are not asked about. ` +
 			`It comes back when it is removed, unless the configuration has the annotation ` +
 			`admissions.enforcer/disabled: "true"`, "no CA bundle", "no CA bundle"}},
-		"an empty selector":   {func(c *Configuration) { c.Webhooks[0].ObjectSelector = map[string]any{} }, []string{"no CA bundle", "no CA bundle"}},
-		"a bundle of garbage": {func(c *Configuration) { c.Webhooks[0].ClientConfig.CABundle = []byte("x") }, []string{"no CA bundle", "no CA bundle"}},
+		"an empty selector": {func(c *Configuration) { c.Webhooks[0].ObjectSelector = map[string]any{} },
+			[]string{"no CA bundle", "no CA bundle"}},
+		"a bundle of garbage": {func(c *Configuration) { c.Webhooks[0].ClientConfig.CABundle = []byte("x") },
+			[]string{"no CA bundle", "no CA bundle"}},
 	} {
 		found := shipped(t)
 		tc.change(&found)

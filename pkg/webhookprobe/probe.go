@@ -67,7 +67,8 @@ func (l *Look) configuration(ctx context.Context, hub *kubeconfig.Cluster) {
 		l.Configuration = "reading what is shipped: " + err.Error()
 		return
 	}
-	body, err := read(ctx, hub, plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations", Name: Name})
+	body, err := read(ctx, hub, plan.Read{Group: "admissionregistration.k8s.io", Version: "v1",
+		Resource: "validatingwebhookconfigurations", Name: Name})
 	if apierrors.IsNotFound(err) {
 		return
 	}
@@ -82,7 +83,8 @@ func (l *Look) configuration(ctx context.Context, hub *kubeconfig.Cluster) {
 }
 
 func (l *Look) pods(ctx context.Context, hub *kubeconfig.Cluster) {
-	body, err := read(ctx, hub, plan.Read{Group: "apps", Version: "v1", Resource: "deployments", Namespace: api.Namespace, Name: Name})
+	body, err := read(ctx, hub, plan.Read{Group: "apps", Version: "v1", Resource: "deployments",
+		Namespace: api.Namespace, Name: Name})
 	var d struct {
 		Spec   struct{ Replicas *int }
 		Status struct{ ReadyReplicas int }
@@ -104,7 +106,8 @@ func (l *Look) pods(ctx context.Context, hub *kubeconfig.Cluster) {
 }
 
 func (l *Look) endpoints(ctx context.Context, hub *kubeconfig.Cluster) {
-	body, err := read(ctx, hub, plan.Read{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices", Namespace: api.Namespace}, "labelSelector", "kubernetes.io/service-name="+Name)
+	body, err := read(ctx, hub, plan.Read{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices",
+		Namespace: api.Namespace}, "labelSelector", "kubernetes.io/service-name="+Name)
 	if err == nil {
 		l.Endpoints.Ready, err = Ready(body)
 	}
@@ -117,7 +120,8 @@ func (l *Look) endpoints(ctx context.Context, hub *kubeconfig.Cluster) {
 // stored.
 func (l *Look) ask(ctx context.Context, hub *kubeconfig.Cluster, mp plan.Ref) {
 	l.Result.Answer = Unknown
-	path := observe.Path(plan.Read{Group: mp.Group, Version: mp.Version, Resource: mp.Resource, Namespace: mp.Namespace, Name: mp.Name})
+	path := observe.Path(plan.Read{Group: mp.Group, Version: mp.Version, Resource: mp.Resource,
+		Namespace: mp.Namespace, Name: mp.Name})
 	body, err := kubeconfig.Body(hub.REST.Get().AbsPath(path).SetHeader("Accept", "application/json").Do(ctx))
 	var live map[string]any
 	if err == nil {
@@ -135,7 +139,8 @@ func (l *Look) ask(ctx context.Context, hub *kubeconfig.Cluster, mp plan.Ref) {
 		return
 	}
 	var said warnings
-	err = hub.REST.Patch(types.MergePatchType).AbsPath(path).Param("dryRun", "All").Param("fieldManager", "kubectl-xcpauth").
+	err = hub.REST.Patch(types.MergePatchType).AbsPath(path).Param("dryRun", "All").Param("fieldManager",
+		"kubectl-xcpauth").
 		WarningHandler(&said).MaxRetries(0).Body(doc).Do(ctx).Error()
 	l.Result = Judge(err, said.texts)
 	if err != nil && l.Result.Answer == Unknown {

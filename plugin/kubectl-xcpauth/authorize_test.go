@@ -72,7 +72,8 @@ func onJWT(t *testing.T) []apifake.Object {
 	}
 	return append(objects, apifake.Secret("istio-system", "xcp-edge-central-auth-token", map[string]string{"jwt": token}),
 		apifake.Secret("istio-system", "oap-token", map[string]string{"token": token}),
-		apifake.Secret("istio-system", "cluster-service-account", map[string]string{"clusterFqn": "organizations/o/clusters/eu", "jwk": `{"kty":"EC","d":"x"}`}))
+		apifake.Secret("istio-system", "cluster-service-account",
+			map[string]string{"clusterFqn": "organizations/o/clusters/eu", "jwk": `{"kty":"EC","d":"x"}`}))
 }
 
 // Every verb asks for every right that it will need, its way back included, before it writes anything. One that is
@@ -91,12 +92,15 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: 90 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Now())
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: 90 * 24 * time.Hour,
+			ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		global := append([]apifake.Object{apifake.GlobalSecret(zonetoken.KeyName("1"), string(text))}, apifake.Global("2.13.10", map[string]bool{"west": true})...)
-		west := append(apifake.Zone("2.13.10", "west", apifake.SecretVariable("KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE", "cp-token", "token")),
+		global := append([]apifake.Object{apifake.GlobalSecret(zonetoken.KeyName("1"), string(text))},
+			apifake.Global("2.13.10", map[string]bool{"west": true})...)
+		west := append(apifake.Zone("2.13.10", "west", apifake.SecretVariable("KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE",
+			"cp-token", "token")),
 			apifake.TokenSecret("cp-token", string(token.Reveal())))
 		return map[string]*apifake.Server{"hub": apifake.Start(global...), "west": apifake.Start(west...)}
 	}
@@ -107,18 +111,32 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 		args  []string
 		asks  []string // some of what is asked for
 	}{
-		{"migrate", tsb(mtls), []string{"migrate", "-y", fast}, []string{"hub patch managementplanes.install.tetrate.io", "hub patch configmaps/xcpauth-journal", "hub update leases.coordination.k8s.io/xcpauth",
+		{"migrate", tsb(mtls), []string{"migrate", "-y", fast}, []string{"hub patch managementplanes.install.tetrate.io",
+			"hub patch configmaps/xcpauth-journal", "hub update leases.coordination.k8s.io/xcpauth",
 			"hub create edgeclusters.xcpauth.io", "hub patch edgeclusters.xcpauth.io/status"}},
-		{"token rotate", tsb(onJWT), []string{"token", "rotate", "eu", "-y", fast}, []string{"hub patch configmaps/xcpauth-journal", "eu delete secrets/xcp-edge-central-auth-token",
-			"eu create secrets", "eu get secrets/xcp-edge-central-auth-token-xcpauth-before", "eu patch secrets/xcp-edge-central-auth-token-xcpauth-before", "eu delete secrets/xcp-edge-central-auth-token-xcpauth-before"}},
-		{"rollback", tsb(onJWT), []string{"rollback", "-y", fast}, []string{"hub patch configmaps/xcpauth-journal", "hub create leases.coordination.k8s.io"}},
-		{"key rotate", mesh, []string{"key", "rotate", "-y", fast}, []string{"hub create secrets", "hub delete secrets", "west create secrets", "west patch deployments.apps"}},
-		{"token revoke", mesh, []string{"token", "revoke", "--zone", "west", "-y", fast}, []string{"hub create secrets", "west create secrets", "west patch deployments.apps"}},
-		{"edge register", tsb(mtls), []string{"edge", "register", "eu"}, []string{"hub create edgeclusters.xcpauth.io", "hub update secrets/eu", "hub create secrets",
-			"eu create serviceaccounts/token/xcpauth-reader", "eu patch roles.rbac.authorization.k8s.io/xcpauth-reader", "eu create rolebindings.rbac.authorization.k8s.io", "eu list pods"}},
-		{"edge unregister", tsb(mtls), []string{"edge", "unregister", "eu"}, []string{"hub patch edgeclusters.xcpauth.io/eu", "hub delete secrets/eu", "eu delete serviceaccounts/xcpauth-reader"}},
-		{"edge publish", tsb(mtls), []string{"edge", "publish", "eu", fast}, []string{"hub create edgeclusters.xcpauth.io", "hub state edgeclusters.xcpauth.io/eu", "hub patch edgeclusters.xcpauth.io/status/eu"}},
-		{"edge forget", tsb(mtls), []string{"edge", "forget", "eu", "--alive", "--reason", "gone"}, []string{"hub create events", "hub delete edgeclusters.xcpauth.io/eu", "hub patch configmaps/xcpauth-journal"}},
+		{"token rotate", tsb(onJWT), []string{"token", "rotate", "eu", "-y", fast},
+			[]string{"hub patch configmaps/xcpauth-journal", "eu delete secrets/xcp-edge-central-auth-token",
+				"eu create secrets", "eu get secrets/xcp-edge-central-auth-token-xcpauth-before",
+				"eu patch secrets/xcp-edge-central-auth-token-xcpauth-before",
+				"eu delete secrets/xcp-edge-central-auth-token-xcpauth-before"}},
+		{"rollback", tsb(onJWT), []string{"rollback", "-y", fast}, []string{"hub patch configmaps/xcpauth-journal",
+			"hub create leases.coordination.k8s.io"}},
+		{"key rotate", mesh, []string{"key", "rotate", "-y", fast}, []string{"hub create secrets", "hub delete secrets",
+			"west create secrets", "west patch deployments.apps"}},
+		{"token revoke", mesh, []string{"token", "revoke", "--zone", "west", "-y", fast},
+			[]string{"hub create secrets", "west create secrets", "west patch deployments.apps"}},
+		{"edge register", tsb(mtls), []string{"edge", "register", "eu"}, []string{"hub create edgeclusters.xcpauth.io",
+			"hub update secrets/eu", "hub create secrets",
+			"eu create serviceaccounts/token/xcpauth-reader", "eu patch roles.rbac.authorization.k8s.io/xcpauth-reader",
+			"eu create rolebindings.rbac.authorization.k8s.io", "eu list pods"}},
+		{"edge unregister", tsb(mtls), []string{"edge", "unregister", "eu"},
+			[]string{"hub patch edgeclusters.xcpauth.io/eu", "hub delete secrets/eu",
+				"eu delete serviceaccounts/xcpauth-reader"}},
+		{"edge publish", tsb(mtls), []string{"edge", "publish", "eu", fast},
+			[]string{"hub create edgeclusters.xcpauth.io", "hub state edgeclusters.xcpauth.io/eu",
+				"hub patch edgeclusters.xcpauth.io/status/eu"}},
+		{"edge forget", tsb(mtls), []string{"edge", "forget", "eu", "--alive", "--reason", "gone"},
+			[]string{"hub create events", "hub delete edgeclusters.xcpauth.io/eu", "hub patch configmaps/xcpauth-journal"}},
 		{"migrate of a mesh", mesh, []string{"migrate", "-y", fast}, []string{"hub patch deployments.apps"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -134,10 +152,14 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 				}
 			}
 			said := strings.Join(strings.Fields(r.out+r.err), " ")
-			if r.code != exitRefused || !strings.Contains(said, "nothing was written, since rights are missing in ") || !strings.Contains(said, "rights are missing in hub: ") {
+			if r.code != exitRefused || !strings.Contains(said, "nothing was written, since rights are missing in ") ||
+				!strings.Contains(said, "rights are missing in hub: ") {
 				t.Errorf("without any right: exit code %d\n%s%s", r.code, r.out, r.err)
 			}
-			all := slices.SortedFunc(maps.Keys(g.all), func(a, b asked) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+			all := slices.SortedFunc(maps.Keys(g.all), func(a, b asked) int {
+				return strings.Compare(fmt.Sprint(a),
+					fmt.Sprint(b))
+			})
 			for _, want := range tc.asks {
 				if !slices.ContainsFunc(all, func(a asked) bool { return strings.HasPrefix(a.context+" "+a.words(), want) }) {
 					t.Errorf("it does not ask for: %s\nbut for %v", want, all)
@@ -171,7 +193,8 @@ func TestEveryVerbAsksForEveryRightBeforeItWrites(t *testing.T) {
 
 // Who lets an edge go back is told while the hub refuses the certificate that it would present.
 func TestForgettingALiveEdgeWarnsWhileTheHubRefusesCertificates(t *testing.T) {
-	for modes, warns := range map[string]bool{`{"jwt":true,"mutualTls":false}`: true, `{"jwt":true}`: true, `{"jwt":true,"mutualTls":true}`: false} {
+	for modes, warns := range map[string]bool{`{"jwt":true,"mutualTls":false}`: true, `{"jwt":true}`: true,
+		`{"jwt":true,"mutualTls":true}`: false} {
 		var stanza map[string]any
 		if err := json.Unmarshal([]byte(modes), &stanza); err != nil {
 			t.Fatal(err)

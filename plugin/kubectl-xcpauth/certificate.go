@@ -58,7 +58,8 @@ func newCertificateShowCommand(fo *fleetOptions) *cobra.Command {
 		},
 	}
 	o.addStandby(cmd.Flags())
-	cmd.Flags().StringSliceVar(&o.names, "central-name", nil, "further names that it must have, beside those that the selected edges dial")
+	cmd.Flags().StringSliceVar(&o.names, "central-name", nil,
+		"further names that it must have, beside those that the selected edges dial")
 	return cmd
 }
 
@@ -76,7 +77,8 @@ read; one that is there is not overwritten. Nothing in a cluster is changed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.request(cmd.Context()) },
 	}
 	o.addStandby(cmd.Flags())
-	cmd.Flags().StringSliceVar(&o.names, "central-name", nil, "further names that it must have, beside those that the selected edges dial")
+	cmd.Flags().StringSliceVar(&o.names, "central-name", nil,
+		"further names that it must have, beside those that the selected edges dial")
 	cmd.Flags().StringVar(&o.keyOut, "key-out", "", "the file for the new private key; required")
 	return cmd
 }
@@ -108,7 +110,8 @@ func (o *certificateOptions) request(ctx context.Context) error {
 	}
 	for _, m := range f.Members {
 		if m.Err != "" {
-			fmt.Fprintf(o.ErrOut, "what %s dials is not known (%s); add it with --central-name, or reach it first\n", m.Name, m.Err)
+			fmt.Fprintf(o.ErrOut, "what %s dials is not known (%s); add it with --central-name, or reach it first\n", m.Name,
+				m.Err)
 		}
 	}
 	for _, other := range f.Others {
@@ -128,14 +131,16 @@ func (o *certificateOptions) request(ctx context.Context) error {
 	if err := writeKey(o.keyOut, key); err != nil {
 		return err
 	}
-	r := certificates.NewRequest(wanted, o.keyOut, string(csr), "have it signed, then: "+o.again("migrate")+" --central-cert CERTIFICATE --central-key "+quote(o.keyOut))
+	r := certificates.NewRequest(wanted, o.keyOut, string(csr),
+		"have it signed, then: "+o.again("migrate")+" --central-cert CERTIFICATE --central-key "+quote(o.keyOut))
 	r.Notes(o.ErrOut)
 	return render.Print(o.Out, o.output, r)
 }
 
 var (
 	oidExtKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
-	oidsOfUsages   = map[string]asn1.ObjectIdentifier{"server auth": {1, 3, 6, 1, 5, 5, 7, 3, 1}, "client auth": {1, 3, 6, 1, 5, 5, 7, 3, 2}}
+	oidsOfUsages   = map[string]asn1.ObjectIdentifier{"server auth": {1, 3, 6, 1, 5, 5, 7, 3, 1},
+		"client auth": {1, 3, 6, 1, 5, 5, 7, 3, 2}}
 )
 
 // requestFor makes a signing request, PEM, that asks for the names, the URIs and the usages.

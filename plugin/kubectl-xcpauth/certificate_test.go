@@ -22,10 +22,12 @@ import (
 func centralFleet(t *testing.T) (kubeconfig string) {
 	t.Helper()
 	cert, _ := pair(t, "central.xcp.tetrate.io")
-	hub := append(apifake.Hub("eu", "us"), apifake.Secret("tsb", "xcp-central-cert", map[string]string{"tls.crt": string(cert), "ca.crt": string(cert)}))
+	hub := append(apifake.Hub("eu", "us"), apifake.Secret("tsb", "xcp-central-cert",
+		map[string]string{"tls.crt": string(cert), "ca.crt": string(cert)}))
 	us := apifake.Edge("us")
 	us[1]["spec"].(apifake.Object)["managementPlane"].(apifake.Object)["host"] = "192.0.2.7"
-	return serve(t, map[string]*apifake.Server{"hub": apifake.Start(hub...), "eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(us...)}, nil)
+	return serve(t, map[string]*apifake.Server{"hub": apifake.Start(hub...), "eu": apifake.Start(apifake.Edge("eu")...),
+		"us": apifake.Start(us...)}, nil)
 }
 
 func TestARequestHasEveryNameAndItsKeyIsKeptOnce(t *testing.T) {
@@ -45,16 +47,19 @@ func TestARequestHasEveryNameAndItsKeyIsKeptOnce(t *testing.T) {
 	if err := csr.CheckSignature(); err != nil {
 		t.Error(err)
 	}
-	if want := []string{"central.xcp.tetrate.io", "standby.example.test", "tsb.example.test"}; !slices.Equal(csr.DNSNames, want) {
+	if want := []string{"central.xcp.tetrate.io", "standby.example.test",
+		"tsb.example.test"}; !slices.Equal(csr.DNSNames, want) {
 		t.Errorf("DNS names %v, want %v", csr.DNSNames, want)
 	}
-	if len(csr.IPAddresses) != 1 || csr.IPAddresses[0].String() != "192.0.2.7" || len(csr.URIs) != 1 || csr.URIs[0].String() != "spiffe://xcp.tetrate.io/central" {
+	if len(csr.IPAddresses) != 1 || csr.IPAddresses[0].String() != "192.0.2.7" || len(csr.URIs) != 1 ||
+		csr.URIs[0].String() != "spiffe://xcp.tetrate.io/central" {
 		t.Errorf("addresses %v, URIs %v", csr.IPAddresses, csr.URIs)
 	}
 	if !slices.ContainsFunc(csr.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidExtKeyUsage) }) {
 		t.Error("no extended key usages are asked for")
 	}
-	for _, says := range []string{"server auth, client auth: both extended key usages must be in the certificate", "--central-cert CERTIFICATE --central-key " + keyFile} {
+	for _, says := range []string{"server auth, client auth: both extended key usages must be in the certificate",
+		"--central-cert CERTIFICATE --central-key " + keyFile} {
 		if !strings.Contains(strings.Join(strings.Fields(r.err), " "), says) {
 			t.Errorf("stderr does not say %q:\n%s", says, r.err)
 		}
@@ -74,25 +79,30 @@ func TestARequestHasEveryNameAndItsKeyIsKeptOnce(t *testing.T) {
 	}
 
 	again := xcpauth(t, kubeconfig, "certificate", "request", "--key-out", keyFile)
-	if now, err := os.ReadFile(keyFile); again.code != 1 || again.out != "" || !strings.Contains(again.err, "is there already, and is not overwritten") || err != nil || string(now) != string(key) {
+	if now, err := os.ReadFile(keyFile); again.code != 1 || again.out != "" ||
+		!strings.Contains(again.err, "is there already, and is not overwritten") || err != nil || string(now) != string(key) {
 		t.Errorf("a second request: exit code %d, %s, %v", again.code, again.err, err)
 	}
-	if none := xcpauth(t, kubeconfig, "certificate", "request"); none.code != 1 || !strings.Contains(none.err, "name one with --key-out") {
+	if none := xcpauth(t, kubeconfig, "certificate", "request"); none.code != 1 ||
+		!strings.Contains(none.err, "name one with --key-out") {
 		t.Errorf("without a file: %d, %s", none.code, none.err)
 	}
 }
 
 func TestTheCertificateReportsHaveTheSameFactsInEveryFormat(t *testing.T) {
 	kubeconfig := centralFleet(t)
-	for format, decode := range map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }} {
+	for format, decode := range map[string]func([]byte, any) error{"json": json.Unmarshal,
+		"yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }} {
 		var request struct {
 			Kind, KeyFile, Request string
 			Names, URIs, Usages    []string
 		}
 		file := filepath.Join(t.TempDir(), "key")
 		r := xcpauth(t, kubeconfig, "certificate", "request", "--key-out", file, "-o", format)
-		if err := decode([]byte(r.out), &request); err != nil || r.code != 0 || request.Kind != "CertificateRequest" || request.KeyFile != file || len(request.Usages) != 2 ||
-			!strings.HasPrefix(request.Request, "-----BEGIN CERTIFICATE REQUEST-----") || fmt.Sprint(request.Names) != "[192.0.2.7 central.xcp.tetrate.io tsb.example.test]" {
+		if err := decode([]byte(r.out), &request); err != nil || r.code != 0 || request.Kind != "CertificateRequest" ||
+			request.KeyFile != file || len(request.Usages) != 2 ||
+			!strings.HasPrefix(request.Request, "-----BEGIN CERTIFICATE REQUEST-----") ||
+			fmt.Sprint(request.Names) != "[192.0.2.7 central.xcp.tetrate.io tsb.example.test]" {
 			t.Errorf("%s: %v, %+v", format, err, request)
 		}
 		var show struct {
@@ -107,12 +117,14 @@ func TestTheCertificateReportsHaveTheSameFactsInEveryFormat(t *testing.T) {
 			t.Fatalf("%s: %v, %+v", format, err, show)
 		}
 		h := show.Hubs[0]
-		if fmt.Sprint(h.Lacks) != "[192.0.2.7 tsb.example.test]" || h.Issuer != "by hand" || !strings.HasPrefix(h.CA, "private") || !strings.Contains(h.Changes, "kubectl xcpauth certificate request") {
+		if fmt.Sprint(h.Lacks) != "[192.0.2.7 tsb.example.test]" || h.Issuer != "by hand" ||
+			!strings.HasPrefix(h.CA, "private") || !strings.Contains(h.Changes, "kubectl xcpauth certificate request") {
 			t.Errorf("%s: %+v", format, h)
 		}
 	}
 	table := xcpauth(t, kubeconfig, "certificate", "show", "--central-name", "central.xcp.tetrate.io")
-	for _, says := range []string{"hub: secret tsb/xcp-central-cert in context hub", "lacks: 192.0.2.7, tsb.example.test", "names: central.xcp.tetrate.io", "issuer: by hand"} {
+	for _, says := range []string{"hub: secret tsb/xcp-central-cert in context hub", "lacks: 192.0.2.7, tsb.example.test",
+		"names: central.xcp.tetrate.io", "issuer: by hand"} {
 		if !strings.Contains(strings.Join(strings.Fields(table.out), " "), says) {
 			t.Errorf("the table does not say %q:\n%s", says, table.out)
 		}

@@ -55,12 +55,16 @@ Exit code 5 says that there are findings at or above --severity, 4 that a contex
   kubectl xcpauth check --ignore token-long=west`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
-	cmd.Flags().DurationVar(&o.warnWithin, "warn-within", 0, "report credentials and certificates that expire within this time; default: a tenth of each one's lifetime")
-	cmd.Flags().StringVar(&o.severity, "severity", o.severity, "exit with code 5 when there are findings at least this bad: error, warning, info")
+	cmd.Flags().DurationVar(&o.warnWithin, "warn-within", 0,
+		"report credentials and certificates that expire within this time; default: a tenth of each one's lifetime")
+	cmd.Flags().StringVar(&o.severity, "severity", o.severity,
+		"exit with code 5 when there are findings at least this bad: error, warning, info")
 	cmd.Flags().StringArrayVar(&o.ignore, "ignore", nil, "leave out the findings of a rule, by its ID (XA012) or name "+
 		"(token-long), or of a rule about a member or context (XA012=edge-1); may be repeated")
-	cmd.Flags().BoolVar(&o.readOnly, "read-only", false, "ask the API servers only for the rights to look, not for those to migrate")
-	if err := cmd.RegisterFlagCompletionFunc("severity", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	cmd.Flags().BoolVar(&o.readOnly, "read-only", false,
+		"ask the API servers only for the rights to look, not for those to migrate")
+	if err := cmd.RegisterFlagCompletionFunc("severity", func(*cobra.Command, []string, string) ([]string,
+		cobra.ShellCompDirective) {
 		return []string{"error", "warning", "info"}, cobra.ShellCompDirectiveNoFileComp
 	}); err != nil {
 		panic(err) // a flag of our own that does not exist

@@ -59,7 +59,8 @@ func troubled(t *testing.T) string {
 		}
 	}
 	us = slices.DeleteFunc(us, func(o apifake.Object) bool { return o["kind"] == "Pod" })
-	return serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu", "far", "old", "us")...), "eu": metricless(apifake.Start(apifake.Edge("eu")...)), "us": apifake.Start(us...),
+	return serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu", "far", "old", "us")...),
+		"eu": metricless(apifake.Start(apifake.Edge("eu")...)), "us": apifake.Start(us...),
 		"old": apifake.Start(apifake.KubeSystem("old")), "down": down}, nil)
 }
 
@@ -70,7 +71,8 @@ func TestCheckReadsWell(t *testing.T) {
 			r := xcpauth(t, "", args...)
 			golden(t, name, fmt.Sprintf("exit code %d\n%s", r.code, r.out))
 			for line := range strings.Lines(r.out) { // commands and manifests are to be pasted, and stay whole
-				if wide := utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80; name == "check" && wide && !strings.HasPrefix(line, "       ") {
+				if wide := utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80; name == "check" && wide &&
+					!strings.HasPrefix(line, "       ") {
 					t.Errorf("wider than 80 columns: %s", line)
 				}
 			}
@@ -81,7 +83,8 @@ func TestCheckReadsWell(t *testing.T) {
 func TestCheckAccountsForEveryMemberInEveryFormat(t *testing.T) {
 	kubeconfig := troubled(t)
 	var reports []checkReport
-	for format, decode := range map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }} {
+	for format, decode := range map[string]func([]byte, any) error{"json": json.Unmarshal,
+		"yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }} {
 		r := xcpauth(t, kubeconfig, "check", "-o", format)
 		var report checkReport
 		if err := decode([]byte(r.out), &report); err != nil || r.code != 4 {
@@ -91,7 +94,8 @@ func TestCheckAccountsForEveryMemberInEveryFormat(t *testing.T) {
 		for _, m := range report.Members {
 			rows = append(rows, m.Member+"@"+m.Context+" "+m.State)
 		}
-		want := []string{"hub@hub error", "eu@eu error", "far@ not selected", "old@ not selected", "us@us error", "-@down unreachable", "-@old skipped"}
+		want := []string{"hub@hub error", "eu@eu error", "far@ not selected", "old@ not selected", "us@us error",
+			"-@down unreachable", "-@old skipped"}
 		if !slices.Equal(rows, want) {
 			t.Errorf("%s: rows %q, want %q", format, rows, want)
 		}
@@ -112,7 +116,8 @@ func TestCheckAccountsForEveryMemberInEveryFormat(t *testing.T) {
 
 func TestCheckExitCodes(t *testing.T) {
 	hub := apifake.Start(apifake.Hub("eu")...)
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": hub, "eu": metricless(apifake.Start(apifake.Edge("eu")...))}, nil)
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": hub, "eu": metricless(apifake.Start(apifake.Edge("eu")...))},
+		nil)
 	all := func(severities ...string) []string {
 		var report checkReport
 		if err := json.Unmarshal([]byte(xcpauth(t, kubeconfig, "check", "-o", "json").out), &report); err != nil {
@@ -149,7 +154,8 @@ func TestCheckExitCodes(t *testing.T) {
 
 func TestCheckRefusesInOneSentence(t *testing.T) {
 	hub := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...)}, nil)
-	edges := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...)}, nil)
+	edges := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...),
+		"us": apifake.Start(apifake.Edge("us")...)}, nil)
 	for _, tc := range []struct{ kubeconfig, args, says string }{
 		{edges, "check", "error: no ManagementPlane found in contexts eu, us; name the management plane's context with --context\n"},
 		{hub, "check --severity bad", "error: --severity is \"bad\"; pass error, warning or info\n"},
@@ -190,7 +196,10 @@ func TestRequestsOfACheck(t *testing.T) {
 		t.Fatalf("exit code %d\n%s\n%s", r.code, r.out, r.err)
 	}
 	for name, want := range map[*apifake.Server]int{hub: 21, eu: 19} {
-		reads := slices.DeleteFunc(name.Requests(), func(r string) bool { return !strings.HasPrefix(r, "GET ") || strings.HasSuffix(r, "/portforward") })
+		reads := slices.DeleteFunc(name.Requests(), func(r string) bool {
+			return !strings.HasPrefix(r, "GET ") ||
+				strings.HasSuffix(r, "/portforward")
+		})
 		if len(reads) != want {
 			t.Errorf("%d reads, want %d: %v", len(reads), want, reads)
 		}

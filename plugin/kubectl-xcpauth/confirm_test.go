@@ -9,7 +9,8 @@ import (
 
 // Only yes is yes, as the question says.
 func TestOnlyYesIsYes(t *testing.T) {
-	for answer, want := range map[string]bool{"yes": true, " yes ": true, "y": false, "Y": false, "YES": false, "": false, "yes please": false} {
+	for answer, want := range map[string]bool{"yes": true, " yes ": true, "y": false, "Y": false, "YES": false, "": false,
+		"yes please": false} {
 		master, tty, err := pty.Open()
 		if err != nil {
 			t.Fatal(err)

@@ -24,7 +24,8 @@ import (
 
 // script is a user whose credential plugin is a shell script.
 func script(mode clientcmdapi.ExecInteractiveMode, text string) apifake.Object {
-	return apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": mode, "command": "sh", "args": []any{"-c", text}}}
+	return apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": mode,
+		"command": "sh", "args": []any{"-c", text}}}
 }
 
 // credentials is the end of a script: it prints a credential with the token, which the shell expands.
@@ -63,9 +64,11 @@ func TestContextsWithOneExecBlockRunItOnce(t *testing.T) {
 		code int
 		why  string
 	}{
-		"one that gives a token":     {"echo >>" + started + credentials("shared"), 1, 0, ""},
-		"one that fails":             {"echo >>" + started + "; echo no session >&2; exit 3", 1, 4, "the context's credential plugin sh ended with exit code 3: no session"},
-		"one whose token is refused": {"echo >>" + started + credentials("stale"), 1, 4, "the API server refused the context's credential (401); log in again"},
+		"one that gives a token": {"echo >>" + started + credentials("shared"), 1, 0, ""},
+		"one that fails": {"echo >>" + started + "; echo no session >&2; exit 3", 1, 4,
+			"the context's credential plugin sh ended with exit code 3: no session"},
+		"one whose token is refused": {"echo >>" + started + credentials("stale"), 1, 4,
+			"the API server refused the context's credential (401); log in again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			os.Remove(started)
@@ -145,7 +148,8 @@ func TestAPluginThatNeverReturnsHoldsUpNobodyAndIsGoneAtTheEnd(t *testing.T) {
 	kubeconfig := serve(t, servers, func(context string) apifake.Object {
 		switch {
 		case strings.HasPrefix(context, "a-hangs"):
-			return script(clientcmdapi.NeverExecInteractiveMode, "sleep 600 & echo $! >>"+pids+"; echo $$ >>"+pids+"; : "+context+"; wait")
+			return script(clientcmdapi.NeverExecInteractiveMode,
+				"sleep 600 & echo $! >>"+pids+"; echo $$ >>"+pids+"; : "+context+"; wait")
 		case strings.HasPrefix(context, "edge"):
 			return script(clientcmdapi.NeverExecInteractiveMode, ": "+context+credentials("good"))
 		}
@@ -155,7 +159,8 @@ func TestAPluginThatNeverReturnsHoldsUpNobodyAndIsGoneAtTheEnd(t *testing.T) {
 	for context := range servers {
 		r := rows[context]
 		hangs := strings.HasPrefix(context, "a-hangs")
-		if want := "timed out after 1.5s: the context's credential plugin sh has not ended"; hangs && (r.State != "unreachable" || r.Why[0] != want) {
+		if want := "timed out after 1.5s: the context's credential plugin sh has not ended"; hangs &&
+			(r.State != "unreachable" || r.Why[0] != want) {
 			t.Errorf("%s: %+v, want %q", context, r, want)
 		}
 		if strings.HasPrefix(context, "edge") && r.Member != context {
@@ -180,12 +185,13 @@ func TestAPluginThatNeverReturnsHoldsUpNobodyAndIsGoneAtTheEnd(t *testing.T) {
 // Ctrl-C does not reach a plugin, which has a session of its own: it is ended all the same.
 func TestAnInterruptEndsAPluginToo(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "eu": apifake.Start()}, func(context string) apifake.Object {
-		if context == "hub" {
-			return nil
-		}
-		return script(clientcmdapi.NeverExecInteractiveMode, "trap '' INT TERM; echo $$ >>"+pids+"; sleep 600 & wait; wait")
-	})
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "eu": apifake.Start()},
+		func(context string) apifake.Object {
+			if context == "hub" {
+				return nil
+			}
+			return script(clientcmdapi.NeverExecInteractiveMode, "trap '' INT TERM; echo $$ >>"+pids+"; sleep 600 & wait; wait")
+		})
 	code := make(chan int)
 	go func() { code <- xcpauth(t, kubeconfig, "status").code }()
 	for len(lines(t, pids)) == 0 {
@@ -223,24 +229,37 @@ func ended(pid int) bool {
 }
 
 func TestWhatAFailingPluginSaysIsInItsRowWithoutSecrets(t *testing.T) {
-	secrets := []string{"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "hunter2-hunter2", "AKIAIOSFODNN7EXAMPLE7", "s3cr3t-in-a-url"}
+	secrets := []string{"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "hunter2-hunter2", "AKIAIOSFODNN7EXAMPLE7",
+		"s3cr3t-in-a-url"}
 	servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...)}
 	plugins := map[string]struct {
 		exec apifake.Object
 		why  string
 	}{
-		"prints secrets": {script(clientcmdapi.NeverExecInteractiveMode, fmt.Sprintf(`printf 'token %s is expired\npassword=%s key %s\n\033[31mat https://u:%s@sso.example.test/login\033[0m\n' >&2; exit 255`, secrets[0], secrets[1], secrets[2], secrets[3])),
+		"prints secrets": {script(clientcmdapi.NeverExecInteractiveMode,
+			fmt.Sprintf(`printf 'token %s is expired\npassword=%s key %s\n\033[31mat https://u:%s@sso.example.test/login\033[0m\n' >&2; exit 255`, secrets[0], secrets[1], secrets[2], secrets[3])),
 			"the context's credential plugin sh ended with exit code 255: token [redacted] is expired password=[redacted] key [redacted] at https://[redacted]@sso.example.test/login"},
-		"says nothing":         {script(clientcmdapi.NeverExecInteractiveMode, "exit 7"), "the context's credential plugin sh ended with exit code 7"},
-		"prints no credential": {script(clientcmdapi.NeverExecInteractiveMode, "echo "+secrets[0]), "the context's credential plugin sh did not print an ExecCredential"},
-		"prints another version": {script(clientcmdapi.NeverExecInteractiveMode, `echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential","status":{"token":"hunter2-hunter2"}}'`),
+		"says nothing": {script(clientcmdapi.NeverExecInteractiveMode, "exit 7"),
+			"the context's credential plugin sh ended with exit code 7"},
+		"prints no credential": {script(clientcmdapi.NeverExecInteractiveMode, "echo "+secrets[0]),
+			"the context's credential plugin sh did not print an ExecCredential"},
+		"prints another version": {script(clientcmdapi.NeverExecInteractiveMode,
+			`echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential","status":{"token":"hunter2-hunter2"}}'`),
 			"the context's credential plugin sh printed an ExecCredential of client.authentication.k8s.io/v1beta1, where its exec block says client.authentication.k8s.io/v1"},
-		"prints an empty status":       {script(clientcmdapi.NeverExecInteractiveMode, `echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{}}'`), "the context's credential plugin sh printed neither a token nor a certificate"},
-		"must ask, without a terminal": {script(clientcmdapi.AlwaysExecInteractiveMode, "read answer"), "the context's credential plugin sh must ask its user (interactiveMode: Always), and there is no terminal; run this on one, or log in before"},
-		"reads what is not there":      {script(clientcmdapi.IfAvailableExecInteractiveMode, "read answer || { echo no input >&2; exit 1; }"), "the context's credential plugin sh ended with exit code 1: no input"},
-		"is not installed": {apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "no-such-plugin", "installHint": "install it with:\n  brew install no-such-plugin"}},
+		"prints an empty status": {script(clientcmdapi.NeverExecInteractiveMode,
+			`echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{}}'`),
+			"the context's credential plugin sh printed neither a token nor a certificate"},
+		"must ask, without a terminal": {script(clientcmdapi.AlwaysExecInteractiveMode, "read answer"),
+			"the context's credential plugin sh must ask its user (interactiveMode: Always), and there is no terminal; run this on one, or log in before"},
+		"reads what is not there": {script(clientcmdapi.IfAvailableExecInteractiveMode,
+			"read answer || { echo no input >&2; exit 1; }"),
+			"the context's credential plugin sh ended with exit code 1: no input"},
+		"is not installed": {apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1",
+			"interactiveMode": "Never", "command": "no-such-plugin",
+			"installHint": "install it with:\n  brew install no-such-plugin"}},
 			"the context's credential plugin no-such-plugin is not installed: install it with: brew install no-such-plugin"},
-		"is of an unknown version": {apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v9", "interactiveMode": "Never", "command": "true"}},
+		"is of an unknown version": {apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v9",
+			"interactiveMode": "Never", "command": "true"}},
 			`the context's credential plugin true is of apiVersion "client.authentication.k8s.io/v9", which is none of client.authentication.k8s.io/v1 and v1beta1`},
 	}
 	for name := range plugins {
@@ -266,10 +285,12 @@ func TestWhatAFailingPluginSaysIsInItsRowWithoutSecrets(t *testing.T) {
 // Plugins that ask have the terminal one after the other, and each gets the answer to its own question; the others do
 // not wait.
 func TestPluginsThatAskHaveTheTerminalOneAfterTheOther(t *testing.T) {
-	for _, mode := range []clientcmdapi.ExecInteractiveMode{clientcmdapi.AlwaysExecInteractiveMode, clientcmdapi.IfAvailableExecInteractiveMode} {
+	for _, mode := range []clientcmdapi.ExecInteractiveMode{clientcmdapi.AlwaysExecInteractiveMode,
+		clientcmdapi.IfAvailableExecInteractiveMode} {
 		t.Run(string(mode), func(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "log")
-			servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "quiet": wants("quiet", "no question"), "available": wants("available", "had it already")}
+			servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...), "quiet": wants("quiet", "no question"),
+				"available": wants("available", "had it already")}
 			asking := []string{"ask-1", "ask-2", "ask-3"}
 			for _, name := range asking {
 				servers[name] = wants(name, "answer to "+name)
@@ -277,7 +298,8 @@ func TestPluginsThatAskHaveTheTerminalOneAfterTheOther(t *testing.T) {
 			kubeconfig := serve(t, servers, func(context string) apifake.Object {
 				switch {
 				case context == "quiet": // would take an answer that is another's
-					return script(clientcmdapi.NeverExecInteractiveMode, "read stolen && exit 1; read stolen </dev/tty && exit 1; : "+credentials("no question"))
+					return script(clientcmdapi.NeverExecInteractiveMode,
+						"read stolen && exit 1; read stolen </dev/tty && exit 1; : "+credentials("no question"))
 				case context == "available":
 					return script(clientcmdapi.IfAvailableExecInteractiveMode, ": "+credentials("had it already"))
 				case strings.HasPrefix(context, "ask"):
@@ -307,7 +329,8 @@ func TestPluginsThatAskHaveTheTerminalOneAfterTheOther(t *testing.T) {
 				}
 			})
 			var out strings.Builder
-			code := run([]string{"--kubeconfig", kubeconfig, "status", "-o", "wide", "--member-timeout", "5s"}, genericiooptions.IOStreams{In: slave, Out: &out, ErrOut: slave})
+			code := run([]string{"--kubeconfig", kubeconfig, "status", "-o", "wide", "--member-timeout", "5s"},
+				genericiooptions.IOStreams{In: slave, Out: &out, ErrOut: slave})
 			slave.Close()
 			wg.Wait()
 			if code != 0 {
@@ -318,7 +341,8 @@ func TestPluginsThatAskHaveTheTerminalOneAfterTheOther(t *testing.T) {
 				t.Errorf("the plugins that asked ran as %q, want one after the other", order)
 			}
 			for _, name := range asking {
-				if said := "context " + name + ": its credential plugin sh may ask on this terminal"; strings.Count(shown.String(), said) != 1 {
+				if said := "context " + name + ": its credential plugin sh may ask on this terminal"; strings.Count(shown.String(),
+					said) != 1 {
 					t.Errorf("the terminal does not say once %q\n%s", said, shown.String())
 				}
 			}
@@ -335,20 +359,23 @@ func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
 func TestACredentialThatHasRunOutIsFetchedAgain(t *testing.T) {
 	started := filepath.Join(t.TempDir(), "started")
 	eu := wants("eu", "1")
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": eu}, func(context string) apifake.Object {
-		if context == "hub" {
-			return nil
-		}
-		return script(clientcmdapi.NeverExecInteractiveMode, "echo >>"+started+`; n=$(wc -l <`+started+`); printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s","expirationTimestamp":"%s"}}' $n `+
-			"$([ $n = 1 ] && echo 2020-01-01T00:00:00Z || echo 2999-01-01T00:00:00Z)")
-	})
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": eu},
+		func(context string) apifake.Object {
+			if context == "hub" {
+				return nil
+			}
+			return script(clientcmdapi.NeverExecInteractiveMode,
+				"echo >>"+started+`; n=$(wc -l <`+started+`); printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s","expirationTimestamp":"%s"}}' $n `+
+					"$([ $n = 1 ] && echo 2020-01-01T00:00:00Z || echo 2999-01-01T00:00:00Z)")
+		})
 	o := newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard})
 	o.kubeconfig = kubeconfig
 	live, err := o.clusters(true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for look, want := range []string{"", "the API server refused the context's credential (401); log in again", "the API server refused the context's credential (401); log in again"} {
+	for look, want := range []string{"", "the API server refused the context's credential (401); log in again",
+		"the API server refused the context's credential (401); log in again"} {
 		if m := live.Observe(t.Context()).Member("eu"); m == nil || m.Err != want {
 			t.Errorf("look %d: %+v, want %q", look, m, want)
 		}

@@ -23,7 +23,8 @@ decides from it: from the last statement about a member, or from what it reads i
 without a fresh statement, or that cannot be read, is unknown, and unknown is unsafe.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newEdgeListCommand(o), newEdgePublishCommand(o), newEdgeRegisterCommand(o), newEdgeUnregisterCommand(o), newEdgeForgetCommand(o))
+	cmd.AddCommand(newEdgeListCommand(o), newEdgePublishCommand(o), newEdgeRegisterCommand(o), newEdgeUnregisterCommand(o),
+		newEdgeForgetCommand(o))
 	return cmd
 }
 

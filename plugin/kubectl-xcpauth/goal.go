@@ -26,7 +26,8 @@ type goalFlags struct {
 }
 
 func newGoalFlags() goalFlags {
-	return goalFlags{signFlags: newSignFlags(), to: string(plan.JWTOnly), within: 15 * time.Minute, rotation: 3 * time.Hour, fence: fenceFor}
+	return goalFlags{signFlags: newSignFlags(), to: string(plan.JWTOnly), within: 15 * time.Minute,
+		rotation: 3 * time.Hour, fence: fenceFor}
 }
 
 // fenceFor is longer than an edit can take that an API server admitted before it enforced the fence: a write lives 34
@@ -40,16 +41,22 @@ func (g *goalFlags) addFlags(flags *pflag.FlagSet) {
 }
 
 func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
-	flags.StringVar(&g.to, "to", g.to, "how far to go: dual (the hub accepts both; of Kong Mesh: it has a signing key), edges (every edge or zone presents a token), jwt-only (nothing else is accepted)")
+	flags.StringVar(&g.to, "to", g.to,
+		"how far to go: dual (the hub accepts both; of Kong Mesh: it has a signing key), edges (every edge or zone presents a token), jwt-only (nothing else is accepted)")
 	g.signFlags.addFlags(flags)
 	flags.BoolVar(&g.noHub, "no-hub", g.noHub, "move edges without access to the hub; goes with --to=edges")
-	flags.BoolVar(&g.cleanup, "cleanup", g.cleanup, "in the end delete what only certificates needed; after that there is no way back")
+	flags.BoolVar(&g.cleanup, "cleanup", g.cleanup,
+		"in the end delete what only certificates needed; after that there is no way back")
 	flags.BoolVar(&g.hasty, "hasty-canary", g.hasty, "do not wait for the canary's token rotation before others move")
-	flags.DurationVar(&g.rotation, "rotation-within", g.rotation, "how long at most to wait until an edge has outlived its first token")
-	flags.StringSliceVar(&g.unrotated, "accept-unrotated", g.unrotated, "edges of which it is known that nothing renews their token, and when it expires")
-	flags.BoolVar(&g.noFence, "no-fence", g.noFence, "do not fence edges in: what is proved of one is then believed for 15 minutes, not for 7 days")
+	flags.DurationVar(&g.rotation, "rotation-within", g.rotation,
+		"how long at most to wait until an edge has outlived its first token")
+	flags.StringSliceVar(&g.unrotated, "accept-unrotated", g.unrotated,
+		"edges of which it is known that nothing renews their token, and when it expires")
+	flags.BoolVar(&g.noFence, "no-fence", g.noFence,
+		"do not fence edges in: what is proved of one is then believed for 15 minutes, not for 7 days")
 	flags.DurationVar(&g.fence, "fence-for", g.fence, "how long a fence must be seen to deny, without a break, to count")
-	flags.StringSliceVar(&g.names, "central-name", g.names, "further names that Central's certificate must have, beside those that the selected edges dial")
+	flags.StringSliceVar(&g.names, "central-name", g.names,
+		"further names that Central's certificate must have, beside those that the selected edges dial")
 }
 
 // addWaveFlags adds the flags of both ways, to JWTs and back.
@@ -116,7 +123,9 @@ func given(flags *pflag.FlagSet, names ...string) string {
 }
 
 // goalNames are the flags that say what a run is to do: a command that continues it repeats them.
-var goalNames = []string{"to", "valid-for", "tokens-from", "api-token", "no-hub", "standby", "cleanup", "hasty-canary", "rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
+var goalNames = []string{"to", "valid-for", "tokens-from", "api-token", "no-hub", "standby", "cleanup", "hasty-canary",
+	"rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert",
+	"central-key", "central-ca", "secrets", "tctl",
 	"tctl-profile", "edge", "zone-token", "canary", "wave-size", "soak", "prove-within", "max-failures"}
 
 // positive refuses a duration that cannot be meant.
@@ -133,7 +142,8 @@ func completeStages(cmd *cobra.Command) {
 	for _, s := range plan.Stages {
 		all = append(all, string(s))
 	}
-	if err := cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(all,
+		cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // a flag of our own that does not exist
 	}
 }

@@ -19,7 +19,9 @@ const groupKey = "xcpauth/group"
 
 // The groups of flags, in the order in which help lists them; a flag without one is in the first.
 var flagGroups = []struct{ name, title string }{
-	{"", "Flags:"}, {"goal", "Where it ends:"}, {"waves", "In what waves:"}, {"supply", "With what certificate and credentials:"}, {"zone", "Of a zone token of Kong Mesh or Kuma:"}, {"run", "How it is run:"},
+	{"", "Flags:"}, {"goal", "Where it ends:"}, {"waves", "In what waves:"},
+	{"supply", "With what certificate and credentials:"}, {"zone", "Of a zone token of Kong Mesh or Kuma:"},
+	{"run", "How it is run:"},
 }
 
 // grouped adds flags to a set, in a group of help.
@@ -71,7 +73,8 @@ func usage(w io.Writer, cmd *cobra.Command) {
 			if sub.GroupID == group && (sub.IsAvailableCommand() || sub.Name() == "help") {
 				var short strings.Builder
 				render.Wrap(&short, sub.Short, helpWidth-14)
-				lines = append(lines, fmt.Sprintf("  %-11s %s", sub.Name(), strings.ReplaceAll(strings.TrimSpace(short.String()), "\n", "\n"+strings.Repeat(" ", 14))))
+				lines = append(lines, fmt.Sprintf("  %-11s %s", sub.Name(), strings.ReplaceAll(strings.TrimSpace(short.String()),
+					"\n", "\n"+strings.Repeat(" ", 14))))
 			}
 		}
 		if len(lines) > 0 {

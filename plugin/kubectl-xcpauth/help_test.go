@@ -15,7 +15,8 @@ import (
 // A flag in a group that help does not know would be lost; and what is laid out for 80 columns is not wider.
 func TestHelpShowsEveryFlagOnceIn80Columns(t *testing.T) {
 	var out bytes.Buffer
-	root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: io.Discard}))
+	root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out,
+		ErrOut: io.Discard}))
 	var look func(*cobra.Command)
 	look = func(cmd *cobra.Command) {
 		out.Reset()
@@ -34,7 +35,8 @@ func TestHelpShowsEveryFlagOnceIn80Columns(t *testing.T) {
 		cmd.LocalFlags().VisitAll(flags)
 		cmd.InheritedFlags().VisitAll(flags)
 		for line := range strings.Lines(text) {
-			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > helpWidth && strings.Contains(strings.TrimSpace(line), " ") {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > helpWidth &&
+				strings.Contains(strings.TrimSpace(line), " ") {
 				t.Errorf("%s: a line of %d columns: %s", cmd.CommandPath(), n, line)
 			}
 		}

@@ -63,10 +63,12 @@ the zone's cluster, which nobody can write again. What the zone presents is not 
 	cmd.Flags().DurationVar(&o.life, "valid-for", 0, "for how long from now it is valid, such as 720h; required")
 	o.addSource(cmd.Flags())
 	cmd.Flags().StringVar(&o.keyFile, "key-file", "", "sign with the key in this file: PEM, RSA PRIVATE KEY (PKCS#1)")
-	cmd.Flags().StringVar(&o.kid, "kid", "", "with --key-file: the kid under which the control plane has the key: the serial in the name of its secret")
+	cmd.Flags().StringVar(&o.kid, "kid", "",
+		"with --key-file: the kid under which the control plane has the key: the serial in the name of its secret")
 	cmd.Flags().StringVar(&o.out, "out", "", "the file for the token, or - for stdout")
 	cmd.Flags().BoolVar(&o.inCluster, "in-cluster", false, "write it into a new Secret in the zone's cluster")
-	cmd.Flags().StringVar(&o.secret, "secret", "", "the name of the Secret: with --out its manifest is written instead of the bare token; with --in-cluster the default is cp-token")
+	cmd.Flags().StringVar(&o.secret, "secret", "",
+		"the name of the Secret: with --out its manifest is written instead of the bare token; with --in-cluster the default is cp-token")
 	cmd.Flags().StringVar(&o.within, "namespace", "", "the namespace of the Secret; default: the control plane's")
 	return cmd
 }
@@ -106,7 +108,8 @@ func (o *issueOptions) run(ctx context.Context, now time.Time) error {
 	m := f.Member(o.zone)
 	switch {
 	case o.inCluster && (m == nil || m.Context == "" || m.Object.Name == ""):
-		return &codeError{code: exitRefused, text: fmt.Sprintf("no selected context holds the control plane of zone %s; select it with --contexts, or write the token into a file with --out", o.zone)}
+		return &codeError{code: exitRefused,
+			text: fmt.Sprintf("no selected context holds the control plane of zone %s; select it with --contexts, or write the token into a file with --out", o.zone)}
 	case m == nil && f.Hub.InventoryErr == "" && !slices.Contains(f.Hub.Inventory, o.zone):
 		fmt.Fprintf(o.ErrOut, "note: the global does not know a zone %s yet; it will once that connects\n", o.zone)
 	}
@@ -153,9 +156,11 @@ func (o *issueOptions) check() error {
 	case o.out != "" && o.inCluster:
 		return errors.New("--out and --in-cluster both say where the token goes; pass one of them")
 	case o.out == "-" && isTerminal(o.Out):
-		return &codeError{code: exitRefused, text: "stdout is a terminal, and what is shown there is kept in its history; name a file with --out, or a pipe"}
+		return &codeError{code: exitRefused,
+			text: "stdout is a terminal, and what is shown there is kept in its history; name a file with --out, or a pipe"}
 	}
-	if _, err := os.Lstat(o.out); o.out != "-" && o.out != "" && err == nil { // before a token is made that nobody would have
+	// before a token is made that nobody would have
+	if _, err := os.Lstat(o.out); o.out != "-" && o.out != "" && err == nil {
 		return thereAlready("out", o.out)
 	}
 	return nil
@@ -177,12 +182,14 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 	}
 	var random [16]byte
 	rand.Read(random[:]) // ends the program rather than fail
-	secret, f, err := zonetoken.Issue(zonetoken.Grant{Zone: o.zone, ValidFor: o.life, ID: zonetoken.TokenID(random), KeyID: o.kid}, key, now)
+	secret, f, err := zonetoken.Issue(zonetoken.Grant{Zone: o.zone, ValidFor: o.life, ID: zonetoken.TokenID(random),
+		KeyID: o.kid}, key, now)
 	if err != nil {
 		return issued{}, fmt.Errorf("issuing a token for zone %s: %w", o.zone, err)
 	}
 	where := "file " + o.keyFile
-	j := zonetoken.Verifier{Zone: o.zone, Static: []zonetoken.PublicKey{{KeyID: o.kid, Where: where, Public: &key.PublicKey}}}.Assess(secret.Reveal(), now)
+	j := zonetoken.Verifier{Zone: o.zone, Static: []zonetoken.PublicKey{{KeyID: o.kid, Where: where,
+		Public: &key.PublicKey}}}.Assess(secret.Reveal(), now)
 	if !j.Ours.Valid || j.Product.Outcome != zonetoken.Accepted {
 		return issued{}, errors.New("the token that was made is not valid, so it was not written: " + j.Ours.Why)
 	}
@@ -192,7 +199,8 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 }
 
 // ofGlobal has the global of the contexts issue a token, or signs it with its newest key.
-func (o *issueOptions) ofGlobal(ctx context.Context, tokens tokenissuer.Tokens, f plan.State, goal plan.Goal) (issued, error) {
+func (o *issueOptions) ofGlobal(ctx context.Context, tokens tokenissuer.Tokens, f plan.State,
+	goal plan.Goal) (issued, error) {
 	request, err := migration.Request(f, goal, o.zone)
 	if err != nil {
 		return issued{}, &codeError{code: exitRefused, text: err.Error()}
@@ -218,7 +226,8 @@ func (o *issueOptions) put(ctx context.Context, live *apply.Live, m plan.Member,
 	secret := tokenissuer.Secret(o.secret, o.within, state.TokenKey, t.token)
 	secret["immutable"] = true
 	live.Supplier = ready{secret}
-	supply := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: o.within, Wants: []string{o.secret}, Token: &plan.TokenRequest{}}
+	supply := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: o.within,
+		Wants: []string{o.secret}, Token: &plan.TokenRequest{}}
 	if _, err := live.Supply(ctx, supply, nil); err != nil {
 		return fmt.Errorf("%w, or name another Secret with --secret", err)
 	}

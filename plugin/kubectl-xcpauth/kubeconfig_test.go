@@ -124,17 +124,22 @@ func TestTheKubeconfigIsUsedAsKubectlDoes(t *testing.T) {
 			u.Impersonate, u.ImpersonateUID, u.ImpersonateGroups = "deputy", "7", []string{"oncall", "mesh"}
 			u.ImpersonateUserExtra = map[string][]string{"reason": {"CHG-1"}}
 		}, func(r *http.Request) string {
-			return fmt.Sprint(r.Header["Impersonate-User"], r.Header["Impersonate-Uid"], r.Header["Impersonate-Group"], r.Header["Impersonate-Extra-Reason"])
+			return fmt.Sprint(r.Header["Impersonate-User"], r.Header["Impersonate-Uid"], r.Header["Impersonate-Group"],
+				r.Header["Impersonate-Extra-Reason"])
 		}, "[deputy] [7] [oncall mesh] [CHG-1]"},
 		{"tls-server-name", func(c *clientcmdapi.Cluster, _ *clientcmdapi.AuthInfo) { c.TLSServerName = "example.com" },
 			func(r *http.Request) string { return r.TLS.ServerName }, "example.com"},
 		{"proxy-url", func(c *clientcmdapi.Cluster, _ *clientcmdapi.AuthInfo) {
 			c.Server, c.ProxyURL = "https://example.com:6443", proxy // nothing listens there
 		}, func(r *http.Request) string { return r.Host }, "example.com:6443"},
-		{"a token in a file", func(_ *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo) { u.Token, u.TokenFile = "", tokenFile },
+		{"a token in a file", func(_ *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo) {
+			u.Token,
+				u.TokenFile = "", tokenFile
+		},
 			func(r *http.Request) string { return r.Header.Get("Authorization") }, "Bearer from-a-file"},
 		{"a token goes before a plugin", func(_ *clientcmdapi.Cluster, u *clientcmdapi.AuthInfo) {
-			u.Exec = &clientcmdapi.ExecConfig{APIVersion: "client.authentication.k8s.io/v1", Command: "false", InteractiveMode: clientcmdapi.NeverExecInteractiveMode}
+			u.Exec = &clientcmdapi.ExecConfig{APIVersion: "client.authentication.k8s.io/v1", Command: "false",
+				InteractiveMode: clientcmdapi.NeverExecInteractiveMode}
 		}, func(r *http.Request) string { return r.Header.Get("Authorization") }, "Bearer t"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -171,7 +176,8 @@ func TestTheKubeconfigIsUsedAsKubectlDoes(t *testing.T) {
 // Every name that a kubeconfig may hold selects its context, has its row, and comes back whole in the commands that
 // are suggested.
 func TestContextsMayHaveAnyName(t *testing.T) {
-	names := []string{"my cluster", "team/a", "arn:aws:eks:eu-west-1:123456789012:cluster/prod", "größe-東京", "-dash", "--help", "^caret", "/slash/", "a,b", `quo"te`, "it's", "$HOME", "tab\tname", "new\nline"}
+	names := []string{"my cluster", "team/a", "arn:aws:eks:eu-west-1:123456789012:cluster/prod", "größe-東京", "-dash",
+		"--help", "^caret", "/slash/", "a,b", `quo"te`, "it's", "$HOME", "tab\tname", "new\nline"}
 	servers := map[string]*apifake.Server{}
 	var edges []string
 	for i := range names {
@@ -189,7 +195,8 @@ func TestContextsMayHaveAnyName(t *testing.T) {
 			if rows[name].Member != edges[i] {
 				t.Errorf("the row of context %q is %+v, want %s", name, rows[name], edges[i])
 			}
-			if only := status(t, kubeconfig, 0, "--context="+hubName, "--contexts="+name); len(only) < 2 || only[name].Member != edges[i] {
+			if only := status(t, kubeconfig, 0, "--context="+hubName, "--contexts="+name); len(only) < 2 ||
+				only[name].Member != edges[i] {
 				t.Errorf("context %q alone selects %v", name, only)
 			}
 		}
@@ -214,11 +221,13 @@ func TestContextsMayHaveAnyName(t *testing.T) {
 		if !found || !ends {
 			t.Fatalf("no command is suggested: %q", report.Next)
 		}
-		words, err := exec.Command("sh", "-c", `kubectl() { shift; for w; do printf '%s\0' "$w"; done; }; `+suggested).Output()
+		words, err := exec.Command("sh", "-c",
+			`kubectl() { shift; for w; do printf '%s\0' "$w"; done; }; `+suggested).Output()
 		if err != nil {
 			t.Fatalf("a shell does not take %s: %v", suggested, err)
 		}
-		if r := xcpauth(t, "", append(strings.Split(strings.TrimSuffix(string(words), "\x00"), "\x00"), "--dry-run")...); r.code != 4 || !strings.Contains(r.out, "Plan for") {
+		if r := xcpauth(t, "", append(strings.Split(strings.TrimSuffix(string(words), "\x00"), "\x00"),
+			"--dry-run")...); r.code != 4 || !strings.Contains(r.out, "Plan for") {
 			t.Errorf("%s\nends with %d: %s%s", suggested, r.code, r.out, r.err)
 		}
 		delete(servers, hubName)
@@ -242,15 +251,17 @@ func TestSeveralContextsToOneClusterAreOneMember(t *testing.T) {
 		k.Contexts["hub-again"] = &clientcmdapi.Context{Cluster: "hub", AuthInfo: "hub"}
 		other := *k.Clusters["eu"]
 		other.Server = strings.Replace(other.Server, "127.0.0.1", "localhost", 1) // which its certificate does not name
-		k.Clusters["eu-by-name"], k.Contexts["eu-by-name"] = &other, &clientcmdapi.Context{Cluster: "eu-by-name", AuthInfo: "eu"}
+		k.Clusters["eu-by-name"], k.Contexts["eu-by-name"] = &other, &clientcmdapi.Context{Cluster: "eu-by-name",
+			AuthInfo: "eu"}
 	})
 	rows := status(t, kubeconfig, 4)
 	for context, want := range map[string]row{
-		"eu":           {Member: "eu", State: "blocked"},
-		"eu-again":     {Member: "-", State: "skipped", Why: []string{"the same cluster as context eu"}},
-		"eu-as-nobody": {Member: "-", State: "skipped", Why: []string{"the same API server as context eu; by this one it could not be looked at: the API server refused the context's credential (401); log in again"}},
-		"hub-again":    {Member: "-", State: "skipped", Why: []string{"the same cluster as context hub"}},
-		"eu-by-name":   {Member: "-", State: "unreachable"}, // it says that it is another server, and cannot be asked
+		"eu":       {Member: "eu", State: "blocked"},
+		"eu-again": {Member: "-", State: "skipped", Why: []string{"the same cluster as context eu"}},
+		"eu-as-nobody": {Member: "-", State: "skipped",
+			Why: []string{"the same API server as context eu; by this one it could not be looked at: the API server refused the context's credential (401); log in again"}},
+		"hub-again":  {Member: "-", State: "skipped", Why: []string{"the same cluster as context hub"}},
+		"eu-by-name": {Member: "-", State: "unreachable"}, // it says that it is another server, and cannot be asked
 	} {
 		got := rows[context]
 		if got.Member != want.Member || got.State != want.State || (want.Why != nil && !slices.Equal(got.Why, want.Why)) {
@@ -258,10 +269,12 @@ func TestSeveralContextsToOneClusterAreOneMember(t *testing.T) {
 		}
 	}
 	status(t, kubeconfig, 0, "--contexts", "^eu-by-name")
-	if got := status(t, kubeconfig, 0, "--contexts", "^eu-by-name,^hub", "--context", "hub-again"); got["hub-again"].Member != "hub" {
+	if got := status(t, kubeconfig, 0, "--contexts", "^eu-by-name,^hub", "--context",
+		"hub-again"); got["hub-again"].Member != "hub" {
 		t.Errorf("the named hub is %+v", got["hub-again"])
 	}
-	if r := xcpauth(t, kubeconfig, "status", "--context", "eu-as-nobody"); r.code != 1 || !strings.Contains(r.err, "eu-as-nobody (the API server refused") {
+	if r := xcpauth(t, kubeconfig, "status", "--context", "eu-as-nobody"); r.code != 1 ||
+		!strings.Contains(r.err, "eu-as-nobody (the API server refused") {
 		t.Errorf("a named hub that refuses its credential is replaced by another context: exit code %d, %s", r.code, r.err)
 	}
 }
@@ -269,16 +282,19 @@ func TestSeveralContextsToOneClusterAreOneMember(t *testing.T) {
 func TestOnlySelectedContextsAreTouched(t *testing.T) {
 	other := apifake.Start(apifake.Edge("other")...)
 	started := filepath.Join(t.TempDir(), "started")
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...), "other": other}, func(context string) apifake.Object {
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+		"eu": apifake.Start(apifake.Edge("eu")...), "other": other}, func(context string) apifake.Object {
 		if context == "other" {
 			return script(clientcmdapi.NeverExecInteractiveMode, "echo >>"+started+credentials("t"))
 		}
 		return nil
 	})
-	for _, args := range [][]string{{"status"}, {"plan"}, {"migrate", "--dry-run=server"}, {"migrate", "-y"}, {"edge", "list"}} {
+	for _, args := range [][]string{{"status"}, {"plan"}, {"migrate", "--dry-run=server"}, {"migrate", "-y"},
+		{"edge", "list"}} {
 		xcpauth(t, kubeconfig, append(args, "--contexts", "hub,eu")...)
 		if _, err := os.Stat(started); err == nil || other.Connections() != 0 {
-			t.Errorf("%v touched a context that is not selected: %d connections, credential plugin %v", args, other.Connections(), err)
+			t.Errorf("%v touched a context that is not selected: %d connections, credential plugin %v", args,
+				other.Connections(), err)
 		}
 	}
 	status(t, kubeconfig, 0)
@@ -295,7 +311,8 @@ func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
 		apifake.Status(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
 		return true
 	}
-	edges := map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...)}
+	edges := map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...),
+		"us": apifake.Start(apifake.Edge("us")...)}
 	for _, tc := range []struct {
 		name    string
 		servers map[string]*apifake.Server
@@ -303,11 +320,13 @@ func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
 		says    string
 	}{
 		{"none found", edges, nil, "no ManagementPlane found in contexts eu, us; name the management plane's context with --context"},
-		{"two found", map[string]*apifake.Server{"hub-1": apifake.Start(apifake.Hub()...), "hub-2": apifake.Start(append(apifake.Hub(), apifake.KubeSystem("hub-2"))...)}, nil,
+		{"two found", map[string]*apifake.Server{"hub-1": apifake.Start(apifake.Hub()...),
+			"hub-2": apifake.Start(append(apifake.Hub(), apifake.KubeSystem("hub-2"))...)}, nil,
 			"2 ManagementPlanes found: tsb/managementplane in hub-1, tsb/managementplane in hub-2; name one hub with --context, and one that takes over from it with --standby"},
 		{"none reachable", map[string]*apifake.Server{"gone": gone, "refuses": refuses}, nil,
 			"no ManagementPlane found: gone (the API server refused the connection), refuses (the API server refused the context's credential (401); log in again) could not be looked at; name the management plane's context with --context"},
-		{"the named one not reachable", map[string]*apifake.Server{"gone": gone, "eu": edges["eu"]}, []string{"--context", "gone"},
+		{"the named one not reachable", map[string]*apifake.Server{"gone": gone, "eu": edges["eu"]},
+			[]string{"--context", "gone"},
 			"no ManagementPlane found: gone (the API server refused the connection) could not be looked at; name the management plane's context with --context"},
 	} {
 		kubeconfig := serve(t, tc.servers, nil)
@@ -329,7 +348,8 @@ func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
 					t.Errorf("%s: %v: next is %q: %v", tc.name, args, report.Next, err)
 				}
 				for context := range tc.servers {
-					if n := len(slices.DeleteFunc(slices.Clone(report.Members), func(m row) bool { return m.Context != context })); n != 1 {
+					if n := len(slices.DeleteFunc(slices.Clone(report.Members),
+						func(m row) bool { return m.Context != context })); n != 1 {
 						t.Errorf("%s: %v: context %s has %d rows: %+v", tc.name, args, context, n, report.Members)
 					}
 				}

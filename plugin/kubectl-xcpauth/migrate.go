@@ -41,7 +41,8 @@ func (r *runFlags) addFlags(flags *pflag.FlagSet) { grouped(flags, "run", r.add)
 func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVarP(&r.yes, "yes", "y", r.yes, "do not ask")
 	flags.DurationVar(&r.poll, "poll", r.poll, "how often to look while a step is being proved")
-	flags.IntVar(&r.maxFailures, "max-failures", r.maxFailures, "how many edges may fail, and be put back, before the run ends")
+	flags.IntVar(&r.maxFailures, "max-failures", r.maxFailures,
+		"how many edges may fail, and be put back, before the run ends")
 }
 
 func (r *runFlags) check() error {
@@ -89,8 +90,10 @@ restores the wave in flight first, and goes on from what it sees.`,
 	grouped(cmd.Flags(), "goal", o.addStandby)
 	grouped(cmd.Flags(), "zone", o.addZoneTokens)
 	o.addDiff(cmd.Flags())
-	cmd.Flags().StringVar(&o.saved, "plan", "", "a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
-	cmd.Flags().StringVar(&o.dryRun, "dry-run", o.dryRun, "none, client (show the plan) or server (send every write with dryRun=All)")
+	cmd.Flags().StringVar(&o.saved, "plan", "",
+		"a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
+	cmd.Flags().StringVar(&o.dryRun, "dry-run", o.dryRun,
+		"none, client (show the plan) or server (send every write with dryRun=All)")
 	cmd.Flags().Lookup("dry-run").NoOptDefVal = "client"
 	return cmd
 }
@@ -138,7 +141,8 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 }
 
 // givenAgain are the flags that go with a saved plan: what it does not keep.
-var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key", "central-ca", "zone-token", "api-token"}
+var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key",
+	"central-ca", "zone-token", "api-token"}
 
 // wanted is the goal: of the saved plan when one is given, else of the flags.
 func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, error) {
@@ -189,7 +193,8 @@ func (o *migrateOptions) show(ctx context.Context, live *apply.Live, f plan.Stat
 // confirm asks on a terminal, and refuses to go on without one.
 func (o *fleetOptions) confirm(ctx context.Context) error {
 	if !isTerminal(o.In) || !isTerminal(o.screen.w) {
-		return &codeError{code: exitRefused, text: "there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"}
+		return &codeError{code: exitRefused,
+			text: "there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"}
 	}
 	fmt.Fprint(o.ErrOut, "Do this? Only yes is yes: ")
 	answer := make(chan string, 1)
@@ -210,7 +215,8 @@ func (o *fleetOptions) confirm(ctx context.Context) error {
 }
 
 // carryOut does what the goal asks for and prints what became of each member. verb is how to go on.
-func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan.Goal, saved *plan.Saved, run runFlags, verb string) error {
+func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan.Goal, saved *plan.Saved, run runFlags,
+	verb string) error {
 	e, end := o.executor(live, goal, run.poll)
 	e.MaxFailures, e.Saved = run.maxFailures, saved
 	r := e.Migrate(ctx)

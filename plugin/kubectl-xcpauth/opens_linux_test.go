@@ -54,8 +54,10 @@ func opens(t *testing.T, path string) func() int {
 }
 
 func TestTheKubeconfigIsLoadedOnce(t *testing.T) {
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
-	for _, args := range [][]string{{"status"}, {"plan"}, {"migrate", "--dry-run=server"}, {"migrate", "-y"}, {"edge", "list"}, {"edge", "publish", "--prove-within", "100ms", "--poll", "50ms"}} {
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+		"eu": apifake.Start(apifake.Edge("eu")...)}, nil)
+	for _, args := range [][]string{{"status"}, {"plan"}, {"migrate", "--dry-run=server"}, {"migrate", "-y"},
+		{"edge", "list"}, {"edge", "publish", "--prove-within", "100ms", "--poll", "50ms"}} {
 		counted := opens(t, kubeconfig)
 		r := xcpauth(t, kubeconfig, args...)
 		if n := counted(); n != 1 || strings.Contains(r.err, "kubeconfig") {

@@ -58,34 +58,43 @@ type fleetOptions struct {
 }
 
 func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
-	o := &fleetOptions{IOStreams: streams, product: products[0], output: "table", requestTimeout: 10 * time.Second, memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0],
+	o := &fleetOptions{IOStreams: streams, product: products[0], output: "table", requestTimeout: 10 * time.Second,
+		memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0],
 		screen: newScreen(streams.ErrOut), window: newScreen(streams.Out)}
 	o.ErrOut = o.screen // what is printed there comes above what is drawn there
 	return o
 }
 
 func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig, "path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig,
+		"path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
 	flags.StringVar(&o.kuberc, "kuberc", o.kuberc,
 		"path of kubectl's preferences, which say what credential plugins may run; default $KUBERC or ~/.kube/kuberc")
-	flags.StringVar(&o.hub, "context", o.hub, "context of the hub; default: the one selected context that has a ManagementPlane, or a global control plane")
-	flags.StringVar(&o.product, "product", o.product, "what the fleet is of: "+strings.Join(products, ", ")+"; auto finds out")
-	flags.StringArrayVar(&o.contexts, "contexts", o.contexts, "a context to look at: a name, or a /regular expression/; ^ before it takes it away; several: repeat the flag, or a,b; default all")
+	flags.StringVar(&o.hub, "context", o.hub,
+		"context of the hub; default: the one selected context that has a ManagementPlane, or a global control plane")
+	flags.StringVar(&o.product, "product", o.product, "what the fleet is of: "+strings.Join(products,
+		", ")+"; auto finds out")
+	flags.StringArrayVar(&o.contexts, "contexts", o.contexts,
+		"a context to look at: a name, or a /regular expression/; ^ before it takes it away; several: repeat the flag, or a,b; default all")
 	flags.StringVarP(&o.output, "output", "o", o.output, "output format: "+strings.Join(render.Formats, ", "))
 	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
-	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout, "how long looking at one cluster may take, its credential plugin included")
-	flags.StringVar(&o.colour, "color", o.colour, "colours: "+strings.Join(colours, ", ")+"; auto is on a terminal, unless NO_COLOR is set")
+	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout,
+		"how long looking at one cluster may take, its credential plugin included")
+	flags.StringVar(&o.colour, "color", o.colour, "colours: "+strings.Join(colours,
+		", ")+"; auto is on a terminal, unless NO_COLOR is set")
 	flags.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many clusters are looked at side by side")
 }
 
 // addStandby adds the flag of the verbs that change hubs.
 func (o *fleetOptions) addStandby(flags *pflag.FlagSet) {
-	flags.StringVar(&o.standby, "standby", o.standby, "context of a second management plane that takes over from the first: it gets the same modes and names")
+	flags.StringVar(&o.standby, "standby", o.standby,
+		"context of a second management plane that takes over from the first: it gets the same modes and names")
 }
 
 // addZoneTokens adds the flag of the verbs that look at zones.
 func (o *fleetOptions) addZoneTokens(flags *pflag.FlagSet) {
-	flags.StringToStringVar(&o.zoneTokens, "zone-token", nil, "of a zone of Kong Mesh that has no context (Universal), ZONE=FILE with the token that it was given; only you may be able to read it")
+	flags.StringToStringVar(&o.zoneTokens, "zone-token", nil,
+		"of a zone of Kong Mesh that has no context (Universal), ZONE=FILE with the token that it was given; only you may be able to read it")
 }
 
 // handedTokens reads the files of --zone-token.

@@ -140,10 +140,12 @@ func readSaved(path string) (*plan.Saved, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil {
-		return nil, fmt.Errorf("reading the saved plan %s: %w; make it again with: kubectl xcpauth plan --out %s", path, err, quote(path))
+		return nil, fmt.Errorf("reading the saved plan %s: %w; make it again with: kubectl xcpauth plan --out %s", path,
+			err, quote(path))
 	}
 	if s.Kind != plan.SavedKind || s.APIVersion != render.APIVersion {
-		return nil, fmt.Errorf("%s is no saved plan (kind %q of %q); make one with: kubectl xcpauth plan --out %s", path, s.Kind, s.APIVersion, quote(path))
+		return nil, fmt.Errorf("%s is no saved plan (kind %q of %q); make one with: kubectl xcpauth plan --out %s", path,
+			s.Kind, s.APIVersion, quote(path))
 	}
 	return &s, s.Goal.Check()
 }

@@ -74,38 +74,57 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("apiVersion: v1\nkind: Config\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	edges := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...)}, nil)
-	twoHubs := serve(t, map[string]*apifake.Server{"hub-1": apifake.Start(apifake.Hub()...), "hub-2": apifake.Start(append(apifake.Hub(), apifake.KubeSystem("hub-2"))...)}, nil)
-	hub := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
+	edges := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...),
+		"us": apifake.Start(apifake.Edge("us")...)}, nil)
+	twoHubs := serve(t, map[string]*apifake.Server{"hub-1": apifake.Start(apifake.Hub()...),
+		"hub-2": apifake.Start(append(apifake.Hub(), apifake.KubeSystem("hub-2"))...)}, nil)
+	hub := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+		"eu": apifake.Start(apifake.Edge("eu")...)}, nil)
 	for _, tc := range []struct {
 		name, kubeconfig, args string
 		code                   int
 		says                   string
 	}{
 		{"no kubeconfig", filepath.Join(t.TempDir(), "absent"), "status", 1, "error: loading the kubeconfig: "},
-		{"no contexts", empty, "status", 1, "error: the kubeconfig has no contexts; pass --kubeconfig or set KUBECONFIG to one that has"},
-		{"an unknown hub", hub, "status --context nowhere", 1, `error: context "nowhere" of --context is not in the kubeconfig; kubectl config get-contexts -o name lists them`},
-		{"an unknown member", hub, "status --contexts nowhere", 1, `error: no context of the kubeconfig matches "nowhere" of --contexts; kubectl config get-contexts -o name lists them`},
-		{"an unknown format", hub, "status -o xml", 1, `error: output format "xml" is not known; pass -o with one of: table, wide, json, yaml`},
+		{"no contexts", empty, "status", 1,
+			"error: the kubeconfig has no contexts; pass --kubeconfig or set KUBECONFIG to one that has"},
+		{"an unknown hub", hub, "status --context nowhere", 1,
+			`error: context "nowhere" of --context is not in the kubeconfig; kubectl config get-contexts -o name lists them`},
+		{"an unknown member", hub, "status --contexts nowhere", 1,
+			`error: no context of the kubeconfig matches "nowhere" of --contexts; kubectl config get-contexts -o name lists them`},
+		{"an unknown format", hub, "status -o xml", 1,
+			`error: output format "xml" is not known; pass -o with one of: table, wide, json, yaml`},
 		{"an unknown flag", hub, "status --frobnicate", 1, "error: unknown flag: --frobnicate"},
 		{"an unknown verb", hub, "frobnicate", 1, `error: unknown command "frobnicate" for "kubectl xcpauth"`},
-		{"no ManagementPlane", edges, "status", 1, "error: no ManagementPlane found in contexts eu, us; name the management plane's context with --context"},
-		{"no ManagementPlane in the named context", edges, "migrate -y --context eu", 1, "error: no ManagementPlane found in context eu; name the management plane's context with --context"},
-		{"two ManagementPlanes", twoHubs, "plan", 1, "error: 2 ManagementPlanes found: tsb/managementplane in hub-1, tsb/managementplane in hub-2; name one hub with --context"},
-		{"no terminal to ask on", hub, "migrate", 5, "error: there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"},
-		{"a time that cannot be meant", hub, "migrate -y --prove-within -1s", 1, "error: --prove-within is -1s; it must be more than 0"},
+		{"no ManagementPlane", edges, "status", 1,
+			"error: no ManagementPlane found in contexts eu, us; name the management plane's context with --context"},
+		{"no ManagementPlane in the named context", edges, "migrate -y --context eu", 1,
+			"error: no ManagementPlane found in context eu; name the management plane's context with --context"},
+		{"two ManagementPlanes", twoHubs, "plan", 1,
+			"error: 2 ManagementPlanes found: tsb/managementplane in hub-1, tsb/managementplane in hub-2; name one hub with --context"},
+		{"no terminal to ask on", hub, "migrate", 5,
+			"error: there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"},
+		{"a time that cannot be meant", hub, "migrate -y --prove-within -1s", 1,
+			"error: --prove-within is -1s; it must be more than 0"},
 		{"no time at all", hub, "status --request-timeout 0", 1, "error: --request-timeout is 0s; it must be more than 0"},
 		{"an unknown dry run", hub, "migrate --dry-run=maybe", 1, `error: --dry-run is "maybe"; pass none, client or server`},
-		{"forgetting without a reason", hub, "edge forget eu", 1, "error: forgetting eu needs --reason: from then on nothing keeps the hub from refusing it"},
-		{"forgetting a stranger", hub, "edge forget mars --reason gone", 1, `error: no edge is called "mars"; the edges are: eu`},
-		{"publishing others' statements and one's own", hub, "edge publish eu -f eu.yaml", 1, "error: -f publishes in the hub what others proved; it goes with no names"},
-		{"publishing nowhere", hub, "edge publish --no-hub", 1, "error: --no-hub publishes nothing itself; name with --out the file to write, or pass -o yaml"},
-		{"providing what can be published", hub, "edge publish --out eu.yaml", 1, "error: --out is for a team without the hub; pass --no-hub with it"},
-		{"taking over a file that is not there", hub, "edge publish -f /nowhere/eu.yaml", 1, "error: reading what was provided: open /nowhere/eu.yaml"},
+		{"forgetting without a reason", hub, "edge forget eu", 1,
+			"error: forgetting eu needs --reason: from then on nothing keeps the hub from refusing it"},
+		{"forgetting a stranger", hub, "edge forget mars --reason gone", 1,
+			`error: no edge is called "mars"; the edges are: eu`},
+		{"publishing others' statements and one's own", hub, "edge publish eu -f eu.yaml", 1,
+			"error: -f publishes in the hub what others proved; it goes with no names"},
+		{"publishing nowhere", hub, "edge publish --no-hub", 1,
+			"error: --no-hub publishes nothing itself; name with --out the file to write, or pass -o yaml"},
+		{"providing what can be published", hub, "edge publish --out eu.yaml", 1,
+			"error: --out is for a team without the hub; pass --no-hub with it"},
+		{"taking over a file that is not there", hub, "edge publish -f /nowhere/eu.yaml", 1,
+			"error: reading what was provided: open /nowhere/eu.yaml"},
 		{"watching the past", hub, "status --history --watch", 1, "error: --history is what was, and --watch what is"},
 		{"registering nobody", hub, "edge register", 1, "error: requires at least 1 arg(s), only received 0"},
 		{"registering a stranger", hub, "edge register mars", 1, `error: no edge is called "mars"; the edges are: eu`},
-		{"registering two at one address", hub, "edge register eu us --server https://10.1.2.3:6443", 1, "error: --server and --tls-server-name are those of one edge; name only one with them"},
+		{"registering two at one address", hub, "edge register eu us --server https://10.1.2.3:6443", 1,
+			"error: --server and --tls-server-name are those of one edge; name only one with them"},
 		{"unregistering a stranger", hub, "edge unregister mars", 1, `error: no edge is called "mars"; the edges are: eu`},
 		{"publishing a stranger", hub, "edge publish mars", 1, `error: no edge is called "mars"; the edges are: eu`},
 	} {
@@ -114,7 +133,8 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 			last := strings.TrimSpace(r.err)
 			last = last[strings.LastIndex(last, "\n")+1:]
 			if r.code != tc.code || !strings.HasPrefix(last, tc.says) {
-				t.Errorf("exit code %d, want %d; stderr ends with\n  %s\nwant\n  %s\nstdout\n%s", r.code, tc.code, last, tc.says, r.out)
+				t.Errorf("exit code %d, want %d; stderr ends with\n  %s\nwant\n  %s\nstdout\n%s", r.code, tc.code,
+					last, tc.says, r.out)
 			}
 		})
 	}
@@ -144,9 +164,11 @@ func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 	gone := apifake.Start()
 	gone.Close()
 	servers := map[string]*apifake.Server{
-		"hub": apifake.Start(apifake.Hub("eu", "us", "hangs")...), "eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...),
+		"hub": apifake.Start(apifake.Hub("eu", "us", "hangs")...), "eu": apifake.Start(apifake.Edge("eu")...),
+		"us":    apifake.Start(apifake.Edge("us")...),
 		"again": nil, "hangs": hangs, "gone": gone, "stranger": apifake.Start(apifake.KubeSystem("stranger")),
-		"unauthorized": answer(401, "Unauthorized", "Unauthorized"), "forbidden": answer(403, "Forbidden", `namespaces "kube-system" is forbidden: User "u" cannot get`),
+		"unauthorized": answer(401, "Unauthorized", "Unauthorized"), "forbidden": answer(403, "Forbidden",
+			`namespaces "kube-system" is forbidden: User "u" cannot get`),
 		"plugin": apifake.Start(apifake.Edge("plugin")...), "broken-plugin": apifake.Start(apifake.Edge("broken-plugin")...),
 	}
 	servers["again"] = servers["us"]
@@ -156,7 +178,8 @@ func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 	}
 	kubeconfig := serve(t, servers, func(context string) apifake.Object {
 		exec := func(command string, args ...any) apifake.Object {
-			return apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": command, "args": args}}
+			return apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1",
+				"interactiveMode": "Never", "command": command, "args": args}}
 		}
 		switch context {
 		case "plugin":
@@ -167,15 +190,18 @@ func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 		return nil
 	})
 	want := map[string]struct{ state, why string }{
-		"hub": {"pending", ""}, "eu": {"blocked", ""}, "us": {"skipped", "the same cluster as context again"}, // again comes first by name
-		"hangs": {"unreachable", "did not answer in time"}, "gone": {"unreachable", "refused the connection"}, "stranger": {"skipped", "no ControlPlane there"},
+		// again comes first by name
+		"hub": {"pending", ""}, "eu": {"blocked", ""}, "us": {"skipped", "the same cluster as context again"},
+		"hangs": {"unreachable", "did not answer in time"}, "gone": {"unreachable", "refused the connection"},
+		"stranger":     {"skipped", "no ControlPlane there"},
 		"unauthorized": {"unreachable", "401"},
 		"forbidden":    {"forbidden", "forbidden (403): namespaces \"kube-system\" is forbidden"},
 		"plugin":       {"unreachable", "credential plugin"}, "broken-plugin": {"unreachable", "credential plugin"},
 	}
 	flags := []string{"--member-timeout", "3s", "--request-timeout", "1s"}
 	began := time.Now()
-	for format, decode := range map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }} {
+	for format, decode := range map[string]func([]byte, any) error{"json": json.Unmarshal,
+		"yaml": func(b []byte, v any) error { return yaml.Unmarshal(b, v) }} {
 		r := xcpauth(t, kubeconfig, append([]string{"status", "-o", format}, flags...)...)
 		if r.code != 4 {
 			t.Errorf("%s: exit code %d, want 4: %s", format, r.code, r.err)
@@ -215,7 +241,8 @@ func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 }
 
 func TestRequestsPerMember(t *testing.T) {
-	hub, eu, us := apifake.Start(apifake.Hub("eu", "us")...), apifake.Start(apifake.Edge("eu")...), apifake.Start(apifake.Edge("us")...)
+	hub, eu, us := apifake.Start(apifake.Hub("eu", "us")...), apifake.Start(apifake.Edge("eu")...),
+		apifake.Start(apifake.Edge("us")...)
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": hub, "eu": eu, "us": us}, nil)
 	if r := xcpauth(t, kubeconfig, "status"); r.code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", r.code, r.out, r.err)
@@ -244,8 +271,10 @@ func TestRequestsPerMember(t *testing.T) {
 }
 
 func TestHelpAndPlanReadWell(t *testing.T) {
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
-	for name, args := range map[string][]string{"help": {"--help"}, "migrate-help": {"migrate", "--help"}, "status": {"status"}, "plan": {"plan"}, "plan-diff": {"plan", "--diff"}} {
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+		"eu": apifake.Start(apifake.Edge("eu")...)}, nil)
+	for name, args := range map[string][]string{"help": {"--help"}, "migrate-help": {"migrate", "--help"},
+		"status": {"status"}, "plan": {"plan"}, "plan-diff": {"plan", "--diff"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", kubeconfig) // not a flag: messages repeat those
 			r := xcpauth(t, "", args...)
@@ -275,12 +304,15 @@ func TestCompletionTouchesNoCluster(t *testing.T) {
 	s := apifake.Start()
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": s, "eu": s}, nil)
 	var out bytes.Buffer
-	code := run([]string{"__complete", "--kubeconfig", kubeconfig, "status", "--context", ""}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &bytes.Buffer{}})
-	if lines := strings.Split(out.String(), "\n"); code != 0 || !slices.Contains(lines, "hub") || !slices.Contains(lines, "eu") {
+	code := run([]string{"__complete", "--kubeconfig", kubeconfig, "status", "--context", ""},
+		genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &bytes.Buffer{}})
+	if lines := strings.Split(out.String(), "\n"); code != 0 || !slices.Contains(lines, "hub") ||
+		!slices.Contains(lines, "eu") {
 		t.Errorf("exit code %d, completions %q", code, out.String())
 	}
 	out.Reset()
-	if code := run([]string{"__complete", "migrate", "--to", ""}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &bytes.Buffer{}}); code != 0 || !strings.HasPrefix(out.String(), "dual\nedges\njwt-only\n") {
+	if code := run([]string{"__complete", "migrate", "--to", ""}, genericiooptions.IOStreams{In: strings.NewReader(""),
+		Out: &out, ErrOut: &bytes.Buffer{}}); code != 0 || !strings.HasPrefix(out.String(), "dual\nedges\njwt-only\n") {
 		t.Errorf("exit code %d, completions of --to %q", code, out.String())
 	}
 	if len(s.Requests()) != 0 {

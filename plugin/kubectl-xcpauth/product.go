@@ -19,7 +19,8 @@ var products = []string{"auto", tsb.Name, kongmesh.Name}
 // standby, its global's certificate stays, and its tokens come from the global.
 var (
 	aloneVerbs = []string{"edge", "certificate", "webhook"}
-	aloneFlags = []string{"no-hub", "hub-agrees", "standby", "hasty-canary", "rotation-within", "accept-unrotated", "fence-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl", "tctl-profile"}
+	aloneFlags = []string{"no-hub", "hub-agrees", "standby", "hasty-canary", "rotation-within", "accept-unrotated",
+		"fence-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl", "tctl-profile"}
 )
 
 // named is the product that was named, "" when it is to be found out.

@@ -13,10 +13,12 @@ func global() []apifake.Object {
 	labels := apifake.Object{"app": "kong-mesh-control-plane"}
 	return []apifake.Object{
 		apifake.KubeSystem("global"),
-		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": apifake.Object{"name": "kong-mesh-control-plane", "namespace": "kong-mesh-system", "uid": "uid-global", "labels": labels},
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": apifake.Object{"name": "kong-mesh-control-plane",
+			"namespace": "kong-mesh-system", "uid": "uid-global", "labels": labels},
 			"spec": apifake.Object{"replicas": 1, "template": apifake.Object{"spec": apifake.Object{"containers": []any{
-				apifake.Object{"name": "control-plane", "image": "kong/kuma-cp:2.13.5", "env": []any{apifake.Variable("KUMA_MODE", "global"),
-					apifake.Variable("KUMA_ENVIRONMENT", "kubernetes"), apifake.Variable("KUMA_STORE_TYPE", "kubernetes")}}}}}}},
+				apifake.Object{"name": "control-plane", "image": "kong/kuma-cp:2.13.5",
+					"env": []any{apifake.Variable("KUMA_MODE", "global"),
+						apifake.Variable("KUMA_ENVIRONMENT", "kubernetes"), apifake.Variable("KUMA_STORE_TYPE", "kubernetes")}}}}}}},
 	}
 }
 

@@ -59,10 +59,13 @@ knows. A statement is believed for 15 minutes after it was seen, and for 7 days 
 	}
 	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long proving may take")
 	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while proving")
-	cmd.Flags().DurationVar(&o.fence, "fence-for", o.fence, "how long the fence of an edge must be seen to deny, without a break, to count")
-	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "without access to the hub: write what was proved to --out, or with -o yaml to stdout")
+	cmd.Flags().DurationVar(&o.fence, "fence-for", o.fence,
+		"how long the fence of an edge must be seen to deny, without a break, to count")
+	cmd.Flags().BoolVar(&o.noHub, "no-hub", false,
+		"without access to the hub: write what was proved to --out, or with -o yaml to stdout")
 	cmd.Flags().StringVar(&o.out, "out", "", "of --no-hub: the file to give to the hub's team")
-	cmd.Flags().StringVarP(&o.file, "filename", "f", "", "publish what the teams of edges proved and provided in this file; - is stdin")
+	cmd.Flags().StringVarP(&o.file, "filename", "f", "",
+		"publish what the teams of edges proved and provided in this file; - is stdin")
 	return cmd
 }
 
@@ -114,7 +117,8 @@ func (o *publishOptions) prove(ctx context.Context, names []string) error {
 		return o.finish(report)
 	}
 	if len(r.Facts.Members) == 0 {
-		return &codeError{code: exitError, text: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"}
+		return &codeError{code: exitError,
+			text: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"}
 	}
 	if err := o.handOver(e.Statements, &report); err != nil {
 		return err

@@ -19,16 +19,21 @@ func TestREADMECommandsOfCheckAndToken(t *testing.T) {
 	m := newMint(t)
 	jwt := m.token(t, time.Hour)
 	t.Setenv("KUBECONFIG", serve(t, map[string]*apifake.Server{
-		"hub":    apifake.Start(append(apifake.Hub("edge-1"), apifake.Secret("tsb", "iam-signing-key", map[string]string{"private.key": m.private}))...),
-		"edge-1": apifake.Start(append(apifake.Edge("edge-1"), apifake.Secret("istio-system", "xcp-edge-central-auth-token", map[string]string{"jwt": jwt}))...)}, nil))
+		"hub": apifake.Start(append(apifake.Hub("edge-1"), apifake.Secret("tsb", "iam-signing-key",
+			map[string]string{"private.key": m.private}))...),
+		"edge-1": apifake.Start(append(apifake.Edge("edge-1"), apifake.Secret("istio-system", "xcp-edge-central-auth-token",
+			map[string]string{"jwt": jwt}))...)}, nil))
 	t.Chdir(t.TempDir())
-	for name, content := range map[string]string{"edge-1.jwt": jwt, "iam.pub": m.public, "revoked.txt": "af18923a-34ab-4a3a-8e0b-7a5d0b0f3d01\n"} {
+	for name, content := range map[string]string{"edge-1.jwt": jwt, "iam.pub": m.public,
+		"revoked.txt": "af18923a-34ab-4a3a-8e0b-7a5d0b0f3d01\n"} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	zones, _ := meshFleet(t)
-	ofZones := map[string]int{"token list": 0, "token revoke": exitRefused, "key list": 0, "key rotate": exitRefused, "key retire": exitRefused} // what changes something asks first
+	// what changes something asks first
+	ofZones := map[string]int{"token list": 0, "token revoke": exitRefused, "key list": 0, "key rotate": exitRefused,
+		"key retire": exitRefused}
 	n := 0
 	for line := range strings.Lines(string(text)) {
 		rest, ours := strings.CutPrefix(line, "kubectl xcpauth ")
@@ -43,7 +48,8 @@ func TestREADMECommandsOfCheckAndToken(t *testing.T) {
 			want = exitRefused // the fleet presents certificates
 		}
 		if strings.HasPrefix(rest, "token issue") && !strings.Contains(rest, "--key-file") {
-			want, args = 1, append([]string{"--kubeconfig", zones}, args...) // what is here of a global issues nothing: test/e2e/mesh has one that does
+			// what is here of a global issues nothing: test/e2e/mesh has one that does
+			want, args = 1, append([]string{"--kubeconfig", zones}, args...)
 		}
 		if code, mesh := ofZones[strings.Join(args[:min(2, len(args))], " ")]; mesh {
 			want, args = code, append([]string{"--kubeconfig", zones}, args...)

@@ -36,8 +36,10 @@ is unknown, and then mutual TLS stays on. Run it again to renew that access.`,
   kubectl xcpauth edge register edge-1 --server https://10.1.2.3:6443`,
 		RunE: func(cmd *cobra.Command, names []string) error { return o.run(cmd.Context(), names) },
 	}
-	cmd.Flags().StringVar(&o.server, "server", "", "address by which the hub reaches the edge's API server: https://HOST:PORT; default: that of the context")
-	cmd.Flags().StringVar(&o.serverName, "tls-server-name", "", "name in that API server's certificate, when it is not the address")
+	cmd.Flags().StringVar(&o.server, "server", "",
+		"address by which the hub reaches the edge's API server: https://HOST:PORT; default: that of the context")
+	cmd.Flags().StringVar(&o.serverName, "tls-server-name", "",
+		"name in that API server's certificate, when it is not the address")
 	return cmd
 }
 
@@ -50,7 +52,8 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 		return err
 	}
 	o.writing.Store(true)
-	r, err := enrol.Enroller{Live: live}.Register(ctx, names, enrol.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
+	r, err := enrol.Enroller{Live: live}.Register(ctx, names, enrol.Registration{Server: o.server,
+		ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
 	if err != nil {
 		return err
 	}
@@ -80,7 +83,8 @@ func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return (&registerOptions{fleetOptions: o}).finish(r, "edge unregister", names, "state what is proved of them with: "+o.again("edge publish"))
+			return (&registerOptions{fleetOptions: o}).finish(r, "edge unregister", names,
+				"state what is proved of them with: "+o.again("edge publish"))
 		},
 	}
 }

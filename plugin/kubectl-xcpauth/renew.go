@@ -47,7 +47,8 @@ twice since; when no new one comes, the old one is put back. No token is printed
 	}
 	cmd.Flags().BoolVar(&o.all, "all", false, "every edge that presents a JWT")
 	cmd.Flags().IntVar(&o.waveSize, "wave-size", o.waveSize, "how many edges side by side after the first; 0 is all")
-	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long a new token may take to be proved before the old one is put back; three quarters of what is left of that one's life at most")
+	cmd.Flags().DurationVar(&o.within, "prove-within", o.within,
+		"how long a new token may take to be proved before the old one is put back; three quarters of what is left of that one's life at most")
 	o.runFlags.addFlags(cmd.Flags())
 	o.addDiff(cmd.Flags())
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")

@@ -11,7 +11,8 @@ import (
 // What token rotate refuses before it changes anything, each with its exit code.
 func TestWhatTokenRotateRefuses(t *testing.T) {
 	jwt := newMint(t).token(t, time.Hour)
-	eu := apifake.Start(append(apifake.Edge("eu"), apifake.Secret("istio-system", "xcp-edge-central-auth-token", map[string]string{"jwt": jwt}))...)
+	eu := apifake.Start(append(apifake.Edge("eu"), apifake.Secret("istio-system", "xcp-edge-central-auth-token",
+		map[string]string{"jwt": jwt}))...)
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": eu}, nil)
 	for name, tc := range map[string]struct {
 		args []string
@@ -30,7 +31,8 @@ func TestWhatTokenRotateRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := xcpauth(t, kubeconfig, append([]string{"token", "rotate"}, tc.args...)...)
-			if said := strings.Join(strings.Fields(r.out+r.err), " "); r.code != tc.code || !strings.Contains(said, tc.says) || strings.Contains(said, jwt) {
+			if said := strings.Join(strings.Fields(r.out+r.err), " "); r.code != tc.code || !strings.Contains(said, tc.says) ||
+				strings.Contains(said, jwt) {
 				t.Errorf("exit code %d, want %d, and %q in\n%s%s", r.code, tc.code, tc.says, r.out, r.err)
 			}
 		})

@@ -94,7 +94,8 @@ rules:
 			if x := found["eu"]; len(found) != 1 || x.Member != "eu" || x.Manifest != tc.manifest {
 				t.Errorf("found %+v\n%s", found, x.Manifest)
 			}
-			if r := xcpauth(t, kubeconfig, append([]string{"check"}, tc.args...)...); r.code != 5 || !strings.Contains(r.out, "\n"+tc.manifest) {
+			if r := xcpauth(t, kubeconfig, append([]string{"check"}, tc.args...)...); r.code != 5 ||
+				!strings.Contains(r.out, "\n"+tc.manifest) {
 				t.Errorf("exit code %d, and the role is not in the table to be pasted:\n%s", r.code, r.out)
 			}
 		})
@@ -112,7 +113,8 @@ func TestCheckOfSomebodyWithoutAnyRight(t *testing.T) {
 	}
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": none}, nil)
 	x, ok := rightsFindings(t, kubeconfig)["eu"]
-	if !ok || !strings.Contains(x.Saw, "4 rights missing: get namespaces/kube-system; list controlplanes.install.tetrate.io; list managementplanes.install.tetrate.io; list edgexcps.install.xcp.tetrate.io") || !strings.Contains(x.Remedy, "manifests/rbac has all of them") {
+	if !ok || !strings.Contains(x.Saw,
+		"4 rights missing: get namespaces/kube-system; list controlplanes.install.tetrate.io; list managementplanes.install.tetrate.io; list edgexcps.install.xcp.tetrate.io") || !strings.Contains(x.Remedy, "manifests/rbac has all of them") {
 		t.Errorf("%+v", x)
 	}
 	if r := xcpauth(t, kubeconfig, "check"); r.code != 4 {
@@ -129,7 +131,8 @@ func TestRightsThatCannotBeAskedForAreAFinding(t *testing.T) {
 		return r.Method == http.MethodPost
 	}
 	r := xcpauth(t, serve(t, map[string]*apifake.Server{"hub": hub}, nil), "check")
-	if !strings.Contains(r.out, "XA003 warning hub") || !strings.Contains(strings.Join(strings.Fields(r.out), " "), "rights could not be asked for: forbidden (403): selfsubjectaccessreviews is forbidden") {
+	if !strings.Contains(r.out, "XA003 warning hub") || !strings.Contains(strings.Join(strings.Fields(r.out), " "),
+		"rights could not be asked for: forbidden (403): selfsubjectaccessreviews is forbidden") {
 		t.Errorf("%s", r.out)
 	}
 }
@@ -163,7 +166,8 @@ func TestLookingAsksForNoRights(t *testing.T) {
 // Of a mesh the rights that its own product needs are asked for, and the smallest roles are printed for what is
 // missing.
 func TestCheckNamesTheMissingRightsOfAMesh(t *testing.T) {
-	global, west := apifake.Start(apifake.Global("2.13.10", map[string]bool{"west": false})...), apifake.Start(apifake.Zone("2.13.10", "west")...)
+	global, west := apifake.Start(apifake.Global("2.13.10", map[string]bool{"west": false})...),
+		apifake.Start(apifake.Zone("2.13.10", "west")...)
 	global.Allows = func(verb, _, _, _ string) bool { return slices.Contains([]string{"get", "list"}, verb) }
 	west.Allows = global.Allows
 	kubeconfig := serve(t, map[string]*apifake.Server{"global": global, "west": west}, nil)
@@ -178,7 +182,8 @@ func TestCheckNamesTheMissingRightsOfAMesh(t *testing.T) {
 	}
 	found := rightsFindings(t, kubeconfig)
 	for context, manifest := range want {
-		if x := found[context]; len(found) != len(want) || x.Member != map[string]string{"global": "hub", "west": "west"}[context] || x.Manifest != manifest {
+		if x := found[context]; len(found) != len(want) || x.Member != map[string]string{"global": "hub",
+			"west": "west"}[context] || x.Manifest != manifest {
 			t.Errorf("%s: found %+v with\n%s\nwant\n%s", context, x, x.Manifest, manifest)
 		}
 	}

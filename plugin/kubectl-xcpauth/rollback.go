@@ -42,7 +42,8 @@ Kong Mesh and Kuma: the global authenticates nobody again, if it did not before,
 	}
 	cmd.Flags().StringVar(&o.edge, "edge", "", "the one edge to take back; default: every edge that a migration moved")
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "without access to the hub; it must accept both modes already")
-	cmd.Flags().BoolVar(&o.hubAgrees, "hub-agrees", false, "with --no-hub: the hub's team relies no more on what was provided of these edges")
+	cmd.Flags().BoolVar(&o.hubAgrees, "hub-agrees", false,
+		"with --no-hub: the hub's team relies no more on what was provided of these edges")
 	o.goalFlags.addWaveFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
 	grouped(cmd.Flags(), "goal", o.addStandby)

@@ -51,8 +51,9 @@ func (o *fleetOptions) mesh(ctx context.Context) (*apply.Live, plan.State, error
 	case !f.Hub.Found:
 		return nil, f, &codeError{code: exitError, text: f.Hub.Err}
 	case f.Hub.StoredElsewhere != "":
-		return nil, f, &codeError{code: exitRefused, text: fmt.Sprintf("global control plane %s in context %s: %s; use kumactl and "+
-			"the global's own API instead", f.Hub.Object, f.Hub.Context, f.Hub.StoredElsewhere)}
+		return nil, f, &codeError{code: exitRefused,
+			text: fmt.Sprintf("global control plane %s in context %s: %s; use kumactl and "+
+				"the global's own API instead", f.Hub.Object, f.Hub.Context, f.Hub.StoredElsewhere)}
 	}
 	return live, f, nil
 }
@@ -119,7 +120,8 @@ type rotateOptions struct {
 
 // addProxies adds the flag of the verbs that retire keys.
 func (o *rotateOptions) addProxies(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&o.proxies, "proxies-renewed", false, "zone proxies outside of Kubernetes, which are not seen, have got tokens of the new key")
+	cmd.Flags().BoolVar(&o.proxies, "proxies-renewed", false,
+		"zone proxies outside of Kubernetes, which are not seen, have got tokens of the new key")
 }
 
 func newKeyRotateCommand(fo *fleetOptions) *cobra.Command {
@@ -251,16 +253,21 @@ issued, so every other ID stays.`,
   kubectl xcpauth token revoke --prune-expired
   kubectl xcpauth token revoke --prune-expired --revoked-token west.jwt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.repeats = given(cmd.Flags(), append([]string{"cut-off", "reconnect", "prune-expired", "revoked-token"}, goalNames...)...)
+			o.repeats = given(cmd.Flags(), append([]string{"cut-off", "reconnect", "prune-expired", "revoked-token"},
+				goalNames...)...)
 			return o.run(cmd.Context(), args)
 		},
 	}
 	o.addFlags(cmd)
 	cmd.Flags().StringArrayVar(&o.zones, "zone", nil, "revoke the token that this zone has now")
-	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false, "revoke it even while a zone presents it: that zone is refused at its next health check or connection")
-	cmd.Flags().BoolVar(&o.reconnect, "reconnect", false, "roll the global out after that, so that no session goes on that began with it")
-	cmd.Flags().BoolVar(&o.prune, "prune-expired", false, "take off the list the IDs whose token is known to have expired, and revoke nothing")
-	cmd.Flags().StringArrayVar(&o.revokedTokens, "revoked-token", nil, "with --prune-expired: a file with a token that was revoked, to know when it expires; only you may be able to read it")
+	cmd.Flags().BoolVar(&o.cutOff, "cut-off", false,
+		"revoke it even while a zone presents it: that zone is refused at its next health check or connection")
+	cmd.Flags().BoolVar(&o.reconnect, "reconnect", false,
+		"roll the global out after that, so that no session goes on that began with it")
+	cmd.Flags().BoolVar(&o.prune, "prune-expired", false,
+		"take off the list the IDs whose token is known to have expired, and revoke nothing")
+	cmd.Flags().StringArrayVar(&o.revokedTokens, "revoked-token", nil,
+		"with --prune-expired: a file with a token that was revoked, to know when it expires; only you may be able to read it")
 	return cmd
 }
 
@@ -293,7 +300,8 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 		case m.Err != "":
 			return &codeError{code: exitRefused, text: fmt.Sprintf("zone %s: %s; name its token by its ID", zone, m.Err)}
 		case m.Credential.ID == "":
-			return &codeError{code: exitRefused, text: fmt.Sprintf("zone %s has no token with an ID (%s), so there is none to revoke", zone, m.Credential.Why)}
+			return &codeError{code: exitRefused,
+				text: fmt.Sprintf("zone %s has no token with an ID (%s), so there is none to revoke", zone, m.Credential.Why)}
 		default:
 			ids = append(ids, m.Credential.ID)
 		}

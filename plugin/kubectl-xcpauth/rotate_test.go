@@ -26,7 +26,8 @@ func meshFleet(t *testing.T) (kubeconfig string, secrets []string) {
 			t.Fatal(err)
 		}
 		id := map[string]string{"1": "11111111-1111-4111-8111-111111111111", "2": "22222222-2222-4222-8222-222222222222"}[kid]
-		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: zone, ValidFor: 90 * 24 * time.Hour, ID: id, KeyID: kid}, key, time.Now())
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: zone, ValidFor: 90 * 24 * time.Hour, ID: id, KeyID: kid},
+			key, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +39,8 @@ func meshFleet(t *testing.T) (kubeconfig string, secrets []string) {
 	global = append(global, apifake.Global("2.13.10", map[string]bool{"west": true, "east": true, "north": false})...)
 	servers := map[string]*apifake.Server{"global": apifake.Start(global...)}
 	for _, zone := range []string{"west", "east"} {
-		servers[zone] = apifake.Start(append(apifake.Zone("2.13.10", zone, apifake.SecretVariable(inline, "cp-token", "token")), apifake.TokenSecret("cp-token", tokens[zone]))...)
+		servers[zone] = apifake.Start(append(apifake.Zone("2.13.10", zone, apifake.SecretVariable(inline, "cp-token",
+			"token")), apifake.TokenSecret("cp-token", tokens[zone]))...)
 	}
 	servers["north"] = apifake.Start(apifake.Zone("2.13.10", "north")...)
 	return serve(t, servers, nil), secrets
@@ -77,7 +79,8 @@ func TestKeysAndTokensOfAMeshAreListed(t *testing.T) {
 		Revoked []string `json:"revoked"`
 	}
 	r = show("token", "list", "-o", "json")
-	if err := json.Unmarshal([]byte(r.out), &tokens); err != nil || r.code != 0 || len(tokens.Tokens) != 3 || len(tokens.Revoked) != 1 {
+	if err := json.Unmarshal([]byte(r.out), &tokens); err != nil || r.code != 0 || len(tokens.Tokens) != 3 ||
+		len(tokens.Revoked) != 1 {
 		t.Fatalf("%d, %v: %s%s", r.code, err, r.out, r.err)
 	}
 	for i, want := range []string{"east 2 accepted", "north  none", "west 1 accepted"} {
@@ -91,7 +94,8 @@ func TestKeysAndTokensOfAMeshAreListed(t *testing.T) {
 	if r := show("token", "list"); r.code != 0 || !strings.Contains(r.out, "11111111...") {
 		t.Errorf("%d: %s%s", r.code, r.out, r.err)
 	}
-	if r := show("token", "list", "-o", "wide"); r.code != 0 || !strings.Contains(r.out, "11111111-1111-4111-8111-111111111111") {
+	if r := show("token", "list", "-o", "wide"); r.code != 0 || !strings.Contains(r.out,
+		"11111111-1111-4111-8111-111111111111") {
 		t.Errorf("%d: %s%s", r.code, r.out, r.err)
 	}
 	for _, text := range printed {
@@ -112,18 +116,33 @@ func TestWhatARotationAndARevocationWouldDoIsShown(t *testing.T) {
 		says []string
 		not  []string
 	}{
-		{"a rotation goes on with the newer key", []string{"key", "rotate", "--dry-run"}, 0, []string{"west: present a token of key 2", "north: present a token of key 2", "hub: retire signing key 1", "hub: have every zone connect again"}, []string{"east: present", "add signing key"}},
-		{"and can stop before the end", []string{"key", "rotate", "--keep-old", "--dry-run"}, 0, []string{"west: present a token of key 2"}, []string{"retire"}},
-		{"older keys are retired once nobody needs them", []string{"key", "retire", "--dry-run"}, 0, []string{"west: present a token of key 2", "hub: retire signing key 1"}, nil},
-		{"a zone gets another token before its own is revoked", []string{"token", "revoke", "--zone", "west", "--dry-run"}, 0, []string{"west: present a token of key 2", "hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"north: present", "connect again"}},
-		{"or is cut off when that is said", []string{"token", "revoke", "--zone", "west", "--cut-off", "--dry-run"}, 0, []string{"hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"west: present"}},
-		{"a token that nobody presents", []string{"token", "revoke", "0e120ec9-6b42-495d-9758-07b59fe86fb9", "--reconnect", "--dry-run"}, 0, []string{"hub: revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9", "hub: have every zone connect again"}, []string{"present a token"}},
-		{"one that is revoked already", []string{"token", "revoke", "33333333-3333-4333-8333-333333333333", "--dry-run"}, 0, nil, []string{"hub: revoke"}},
-		{"a zone without a token", []string{"token", "revoke", "--zone", "north", "--dry-run"}, 5, []string{"zone north has no token with an ID"}, nil},
-		{"a zone that is not there", []string{"token", "revoke", "--zone", "south", "--dry-run"}, 1, []string{`no zone is called "south"`}, nil},
-		{"nothing of what is revoked is known to have expired", []string{"token", "revoke", "--prune-expired", "--dry-run"}, 0, []string{"1 ID stays on the list"}, []string{"hub: take"}},
-		{"to prune and to revoke", []string{"token", "revoke", "--zone", "west", "--prune-expired"}, 1, []string{"--prune-expired revokes nothing"}, nil},
-		{"a file with nothing to prune", []string{"token", "revoke", "--zone", "west", "--revoked-token", "x"}, 1, []string{"--revoked-token goes with --prune-expired"}, nil},
+		{"a rotation goes on with the newer key", []string{"key", "rotate", "--dry-run"}, 0,
+			[]string{"west: present a token of key 2", "north: present a token of key 2", "hub: retire signing key 1",
+				"hub: have every zone connect again"}, []string{"east: present", "add signing key"}},
+		{"and can stop before the end", []string{"key", "rotate", "--keep-old", "--dry-run"}, 0,
+			[]string{"west: present a token of key 2"}, []string{"retire"}},
+		{"older keys are retired once nobody needs them", []string{"key", "retire", "--dry-run"}, 0,
+			[]string{"west: present a token of key 2", "hub: retire signing key 1"}, nil},
+		{"a zone gets another token before its own is revoked", []string{"token", "revoke", "--zone", "west", "--dry-run"}, 0,
+			[]string{"west: present a token of key 2", "hub: revoke 11111111-1111-4111-8111-111111111111"},
+			[]string{"north: present", "connect again"}},
+		{"or is cut off when that is said", []string{"token", "revoke", "--zone", "west", "--cut-off", "--dry-run"}, 0,
+			[]string{"hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"west: present"}},
+		{"a token that nobody presents", []string{"token", "revoke", "0e120ec9-6b42-495d-9758-07b59fe86fb9", "--reconnect",
+			"--dry-run"}, 0, []string{"hub: revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9", "hub: have every zone connect again"},
+			[]string{"present a token"}},
+		{"one that is revoked already", []string{"token", "revoke", "33333333-3333-4333-8333-333333333333", "--dry-run"}, 0,
+			nil, []string{"hub: revoke"}},
+		{"a zone without a token", []string{"token", "revoke", "--zone", "north", "--dry-run"}, 5,
+			[]string{"zone north has no token with an ID"}, nil},
+		{"a zone that is not there", []string{"token", "revoke", "--zone", "south", "--dry-run"}, 1,
+			[]string{`no zone is called "south"`}, nil},
+		{"nothing of what is revoked is known to have expired", []string{"token", "revoke", "--prune-expired", "--dry-run"},
+			0, []string{"1 ID stays on the list"}, []string{"hub: take"}},
+		{"to prune and to revoke", []string{"token", "revoke", "--zone", "west", "--prune-expired"}, 1,
+			[]string{"--prune-expired revokes nothing"}, nil},
+		{"a file with nothing to prune", []string{"token", "revoke", "--zone", "west", "--revoked-token", "x"}, 1,
+			[]string{"--revoked-token goes with --prune-expired"}, nil},
 		{"nothing", []string{"token", "revoke"}, 1, []string{"name what to revoke"}, nil},
 		{"an ID that would not be read back", []string{"token", "revoke", "a,b"}, 1, []string{"an ID with a comma"}, nil},
 		{"a token in place of its ID", []string{"token", "revoke", secrets[0]}, 1, []string{"that is a token itself"}, nil},
@@ -161,26 +180,32 @@ func TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	const gone, other = "11111111-1111-4111-8111-111111111111", "33333333-3333-4333-8333-333333333333"
-	token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: time.Hour, ID: gone, KeyID: "1"}, key, time.Now().Add(-24*time.Hour))
+	token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: "west", ValidFor: time.Hour, ID: gone, KeyID: "1"}, key,
+		time.Now().Add(-24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 	mine, others := file(t, 0o600, string(token.Reveal())+"\n"), file(t, 0o644, string(token.Reveal()))
-	global := apifake.Start(append([]apifake.Object{apifake.GlobalSecret(zonetoken.KeyName("1"), string(pem)), apifake.GlobalSecret(zonetoken.RevocationsName, gone+","+other)}, apifake.Global("2.13.10", map[string]bool{"west": false})...)...)
-	kubeconfig := serve(t, map[string]*apifake.Server{"global": global, "west": apifake.Start(apifake.Zone("2.13.10", "west")...)}, nil)
+	global := apifake.Start(append([]apifake.Object{apifake.GlobalSecret(zonetoken.KeyName("1"), string(pem)),
+		apifake.GlobalSecret(zonetoken.RevocationsName, gone+","+other)}, apifake.Global("2.13.10",
+		map[string]bool{"west": false})...)...)
+	kubeconfig := serve(t, map[string]*apifake.Server{"global": global, "west": apifake.Start(apifake.Zone("2.13.10",
+		"west")...)}, nil)
 	for _, tc := range []struct {
 		name string
 		args []string
 		code int
 		says string
 	}{
-		{"from a file", []string{"--revoked-token", mine, "--dry-run"}, 0, "hub: take 1 ID off the list of revoked tokens: " + gone},
+		{"from a file", []string{"--revoked-token", mine, "--dry-run"}, 0, "hub: take 1 ID off the list of revoked tokens: " +
+			gone},
 		{"nothing that is known of", []string{"--dry-run"}, 0, "2 IDs stay on the list"},
 		{"a file that others can read", []string{"--revoked-token", others, "--dry-run"}, 1, "--revoked-token"},
 		{"nobody says yes", []string{"--revoked-token", mine}, 5, "there is no terminal to ask on"},
 	} {
 		r := xcpauth(t, kubeconfig, append([]string{"token", "revoke", "--prune-expired"}, tc.args...)...)
-		if said := strings.Join(strings.Fields(r.out+r.err), " "); r.code != tc.code || !strings.Contains(said, tc.says) || strings.Contains(said, "take 1 ID") && strings.Contains(said, "tokens: "+other) {
+		if said := strings.Join(strings.Fields(r.out+r.err), " "); r.code != tc.code || !strings.Contains(said, tc.says) ||
+			strings.Contains(said, "take 1 ID") && strings.Contains(said, "tokens: "+other) {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", tc.name, r.code, tc.code, tc.says, r.out, r.err)
 		}
 		if strings.Contains(r.out+r.err, string(token.Reveal())) {
@@ -192,7 +217,8 @@ func TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens(t *testing.T) {
 // Without a terminal nothing is changed that was not said yes to.
 func TestTheVerbsOfAMeshAskFirst(t *testing.T) {
 	kubeconfig, _ := meshFleet(t)
-	for _, args := range [][]string{{"key", "rotate"}, {"key", "rotate", "--keep-old"}, {"key", "retire"}, {"token", "revoke", "--zone", "west"}} {
+	for _, args := range [][]string{{"key", "rotate"}, {"key", "rotate", "--keep-old"}, {"key", "retire"},
+		{"token", "revoke", "--zone", "west"}} {
 		if r := xcpauth(t, kubeconfig, args...); r.code != 5 || !strings.Contains(r.err, "there is no terminal to ask on") {
 			t.Errorf("%v: %d, %s", args, r.code, r.err)
 		}
@@ -207,7 +233,9 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := func(zone string, mode os.FileMode) string {
-		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: zone, ValidFor: 20 * 365 * 24 * time.Hour, ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) // before the session of apifake.Global
+		// before the session of apifake.Global
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: zone, ValidFor: 20 * 365 * 24 * time.Hour,
+			ID: "11111111-1111-4111-8111-111111111111", KeyID: "1"}, key, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +258,8 @@ func TestAZoneWithoutAContextCountsByItsToken(t *testing.T) {
 		{"a file that others can read", []string{"--zone-token", "vm=" + file("vm", 0o644)}, 1, "--zone-token"},
 		{"no file", []string{"--zone-token", "vm"}, 1, "zone-token"},
 	} {
-		if r := xcpauth(t, kubeconfig, append([]string{"plan"}, tc.args...)...); r.code != tc.code || !strings.Contains(strings.Join(strings.Fields(r.out+r.err), " "), tc.says) {
+		if r := xcpauth(t, kubeconfig, append([]string{"plan"}, tc.args...)...); r.code != tc.code ||
+			!strings.Contains(strings.Join(strings.Fields(r.out+r.err), " "), tc.says) {
 			t.Errorf("%s: exit code %d, want %d and %q\n%s%s", tc.name, r.code, tc.code, tc.says, r.out, r.err)
 		}
 	}
@@ -251,11 +280,13 @@ func TestVerbsOfAMeshRefuseAGlobalThatKeepsItsStateElsewhere(t *testing.T) {
 	for _, args := range [][]string{
 		{"migrate", "-y"}, {"migrate", "--dry-run=server"}, {"rollback", "-y"}, {"plan"}, {"check"},
 		{"key", "list"}, {"key", "rotate", "-y"}, {"key", "rotate", "--back", "-y"}, {"key", "retire", "-y"},
-		{"token", "list"}, {"token", "revoke", "33333333-3333-4333-8333-333333333333", "-y"}, {"token", "revoke", "--prune-expired", "-y"},
+		{"token", "list"}, {"token", "revoke", "33333333-3333-4333-8333-333333333333", "-y"},
+		{"token", "revoke", "--prune-expired", "-y"},
 		{"token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out", out},
 	} {
 		r := xcpauth(t, kubeconfig, args...)
-		if text := strings.Join(strings.Fields(r.out+r.err), " "); r.code != exitRefused || !strings.Contains(text, "KUMA_ENVIRONMENT is universal") ||
+		if text := strings.Join(strings.Fields(r.out+r.err), " "); r.code != exitRefused ||
+			!strings.Contains(text, "KUMA_ENVIRONMENT is universal") ||
 			strings.Contains(text, "leave it out with --contexts") {
 			t.Errorf("%v: exit code %d:\n%s%s", args, r.code, r.out, r.err)
 		}

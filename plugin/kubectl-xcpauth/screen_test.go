@@ -239,7 +239,8 @@ func TestProgressIsDrawnInPlaceOnATerminal(t *testing.T) {
 	say(engine.Waiting, "edge-7", "waiting: EdgeXcp says MUTUAL_TLS")
 	term.await("below the title of the wave a table of 12 rows, and the rest counted", func(text string) bool {
 		lines := strings.Split(text, "\n")
-		return lines[0] == stamp+" hub: wave: the rest" && len(lines) == 1+1+12+1 && strings.HasPrefix(lines[2], "edge-7    waiting ") && lines[14] == "… and 8 more writing"
+		return lines[0] == stamp+" hub: wave: the rest" && len(lines) == 1+1+12+1 &&
+			strings.HasPrefix(lines[2], "edge-7    waiting ") && lines[14] == "… and 8 more writing"
 	})
 	fmt.Fprintln(s, "a warning of somebody else")
 	term.await("what is written meanwhile above the table", func(text string) bool {
@@ -256,14 +257,16 @@ func TestProgressIsDrawnInPlaceOnATerminal(t *testing.T) {
 	}
 	say(engine.WaveStarted, "hub", "wave: mTLS off")
 	term.await("the finished wave as plain lines", func(text string) bool {
-		return strings.HasSuffix(text, "wave: mTLS off") && strings.Count(text, "proved: all is well") == 20 && !strings.Contains(text, "MEMBER")
+		return strings.HasSuffix(text, "wave: mTLS off") && strings.Count(text, "proved: all is well") == 20 &&
+			!strings.Contains(text, "MEMBER")
 	})
 	say(engine.Waiting, "hub", "waiting: an older pod of Central is left")
 	say(engine.StepFailed, "hub", "not proved; put back")
 	p.end()
 	term.await("everything as plain lines, and nothing else", func(text string) bool {
 		lines := strings.Split(text, "\n")
-		return len(lines) == 1+1+20+1+1 && lines[0] == stamp+" hub: wave: the rest" && lines[23] == stamp+" hub: not proved; put back" && !strings.Contains(text, "MEMBER")
+		return len(lines) == 1+1+20+1+1 && lines[0] == stamp+" hub: wave: the rest" &&
+			lines[23] == stamp+" hub: not proved; put back" && !strings.Contains(text, "MEMBER")
 	})
 	term.asFound()
 }
@@ -287,12 +290,15 @@ func TestProgressElsewhereIsPlainLines(t *testing.T) {
 			}
 			p := &progress{screen: newScreen(w)}
 			at := time.Date(2026, 3, 27, 12, 0, 0, 0, time.Local)
-			for i, e := range []engine.Event{{Phase: engine.WaveStarted, Member: "hub", Text: "wave: canary"}, {Phase: engine.Waiting, Member: "edge-1", Text: "waiting: x"}, {Phase: engine.StepVerified, Member: "edge-1", Text: "proved: x"}} {
+			for i, e := range []engine.Event{{Phase: engine.WaveStarted, Member: "hub", Text: "wave: canary"},
+				{Phase: engine.Waiting, Member: "edge-1", Text: "waiting: x"}, {Phase: engine.StepVerified, Member: "edge-1",
+					Text: "proved: x"}} {
 				e.At = at.Add(time.Duration(i) * time.Second)
 				p.report(e)
 			}
 			p.end()
-			if b, ok := w.(*strings.Builder); ok && b.String() != "12:00:00 hub: wave: canary\n12:00:01 edge-1: waiting: x\n12:00:02 edge-1: proved: x\n" {
+			if b, ok := w.(*strings.Builder); ok &&
+				b.String() != "12:00:00 hub: wave: canary\n12:00:01 edge-1: waiting: x\n12:00:02 edge-1: proved: x\n" {
 				t.Errorf("got\n%s", b.String())
 			}
 		})
@@ -322,7 +328,8 @@ func TestColours(t *testing.T) {
 			t.Errorf("%+v: coloured %v", tc, got)
 		}
 	}
-	if r := xcpauth(t, "", "status", "--color=sometimes"); r.code != 1 || !strings.Contains(r.err, "--color is \"sometimes\"; pass one of "+strings.Join(colours, ", ")) {
+	if r := xcpauth(t, "", "status", "--color=sometimes"); r.code != 1 ||
+		!strings.Contains(r.err, "--color is \"sometimes\"; pass one of "+strings.Join(colours, ", ")) {
 		t.Errorf("exit code %d: %s", r.code, r.err)
 	}
 }

@@ -10,5 +10,6 @@ import (
 func drawable(f *os.File) bool {
 	var mode uint32
 	h := windows.Handle(f.Fd())
-	return windows.GetConsoleMode(h, &mode) == nil && windows.SetConsoleMode(h, mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
+	return windows.GetConsoleMode(h, &mode) == nil && windows.SetConsoleMode(h,
+		mode|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil
 }

@@ -29,14 +29,17 @@ func newSignFlags() signFlags { return signFlags{from: fromAPI} }
 
 func (s *signFlags) addFlags(flags *pflag.FlagSet) {
 	grouped(flags, "goal", func(flags *pflag.FlagSet) {
-		flags.DurationVar(&s.life, "valid-for", s.life, "how long zone tokens are valid that are made on the way (Kong Mesh, Kuma); 0 is 30 days")
+		flags.DurationVar(&s.life, "valid-for", s.life,
+			"how long zone tokens are valid that are made on the way (Kong Mesh, Kuma); 0 is 30 days")
 		s.addSource(flags)
 	})
 }
 
 func (s *signFlags) addSource(flags *pflag.FlagSet) {
-	flags.StringVar(&s.from, "tokens-from", s.from, "who makes zone tokens (Kong Mesh, Kuma): api (the global's own, with its access control and audit) or key (they are signed here, with the global's signing key)")
-	flags.StringVar(&s.login, "api-token", "", "a file with the token of a user who may have zone tokens of the global's API; default: the administrator's, from its secret")
+	flags.StringVar(&s.from, "tokens-from", s.from,
+		"who makes zone tokens (Kong Mesh, Kuma): api (the global's own, with its access control and audit) or key (they are signed here, with the global's signing key)")
+	flags.StringVar(&s.login, "api-token", "",
+		"a file with the token of a user who may have zone tokens of the global's API; default: the administrator's, from its secret")
 }
 
 func (s *signFlags) check() error {

@@ -43,7 +43,8 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	cmd.Flags().BoolVar(&o.history, "history", false, "show the waves that were carried out instead, newest last")
-	cmd.Flags().BoolVarP(&o.watching, "watch", "w", false, "look again and again until Ctrl-C, and end with the exit code of the last look")
+	cmd.Flags().BoolVarP(&o.watching, "watch", "w", false,
+		"look again and again until Ctrl-C, and end with the exit code of the last look")
 	cmd.Flags().DurationVar(&o.interval, "interval", o.interval, "of --watch: how long to wait between two looks")
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "look at edges alone, without access to the hub")
 	o.addStandby(cmd.Flags())

@@ -20,7 +20,8 @@ func journal(t *testing.T, past ...plan.WaveRecord) apifake.Object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": api.JournalName, "namespace": api.Namespace, "uid": "uid-journal"},
+	return apifake.Object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": apifake.Object{"name": api.JournalName,
+		"namespace": api.Namespace, "uid": "uid-journal"},
 		"data": apifake.Object{api.HistoryKey: string(b)}}
 }
 
@@ -28,12 +29,14 @@ func TestTheHistoryIsOfTheHubAndOfEachEdgesOwnJournal(t *testing.T) {
 	at := time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
 	past := func(minute int, wave, by string) plan.WaveRecord {
 		began := at.Add(time.Duration(minute) * time.Minute)
-		return plan.WaveRecord{Wave: wave, Began: began, Ended: began.Add(time.Minute), By: by, Goal: "dual", Result: "proved", Steps: []string{"s"}}
+		return plan.WaveRecord{Wave: wave, Began: began, Ended: began.Add(time.Minute), By: by, Goal: "dual",
+			Result: "proved", Steps: []string{"s"}}
 	}
 	kubeconfig := serve(t, map[string]*apifake.Server{
-		"hub": apifake.Start(append(apifake.Hub("eu", "us"), journal(t, past(0, "both modes on", "hub-team"), past(9, "mTLS off", "hub-team")))...),
-		"eu":  apifake.Start(append(apifake.Edge("eu"), journal(t, past(5, "canary", "eu-team")))...),
-		"us":  apifake.Start(apifake.Edge("us")...),
+		"hub": apifake.Start(append(apifake.Hub("eu", "us"), journal(t, past(0, "both modes on", "hub-team"),
+			past(9, "mTLS off", "hub-team")))...),
+		"eu": apifake.Start(append(apifake.Edge("eu"), journal(t, past(5, "canary", "eu-team")))...),
+		"us": apifake.Start(apifake.Edge("us")...),
 	}, nil)
 	for args, want := range map[string]string{
 		"status --history -o json":                        "both modes on@hub canary@eu mTLS off@hub",
@@ -56,14 +59,16 @@ func TestTheHistoryIsOfTheHubAndOfEachEdgesOwnJournal(t *testing.T) {
 			t.Errorf("%s: %q, want %q", args, got, want)
 		}
 	}
-	if r := xcpauth(t, kubeconfig, "status", "--history"); r.code != 0 || !strings.Contains(r.out, "by eu-team, in eu: s") {
+	if r := xcpauth(t, kubeconfig, "status", "--history"); r.code != 0 ||
+		!strings.Contains(r.out, "by eu-team, in eu: s") {
 		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }
 
 // A team that has access to its own clusters alone sees these, and what it can do there.
 func TestAnEdgeTeamSeesItsOwnClusters(t *testing.T) {
-	kubeconfig := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...)}, nil)
+	kubeconfig := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...),
+		"us": apifake.Start(apifake.Edge("us")...)}, nil)
 	r := xcpauth(t, kubeconfig, "status", "--no-hub", "-o", "json")
 	var s struct {
 		Members []struct{ Member, State, Effective string }
@@ -72,7 +77,8 @@ func TestAnEdgeTeamSeesItsOwnClusters(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &s); err != nil || r.code != 0 {
 		t.Fatalf("exit code %d, %v\n%s%s", r.code, err, r.out, r.err)
 	}
-	if len(s.Members) != 2 || s.Members[0].Member != "eu" || s.Members[0].Effective != "mTLS" || s.Members[1].Member != "us" {
+	if len(s.Members) != 2 || s.Members[0].Member != "eu" || s.Members[0].Effective != "mTLS" ||
+		s.Members[1].Member != "us" {
 		t.Errorf("members are %+v, want eu and us alone", s.Members)
 	}
 	golden(t, "status-no-hub", strings.ReplaceAll(xcpauth(t, kubeconfig, "status", "--no-hub").out, kubeconfig, "FILE"))
@@ -81,9 +87,11 @@ func TestAnEdgeTeamSeesItsOwnClusters(t *testing.T) {
 // A second management plane has a row of its own, and is repeated in the commands that go on.
 func TestTheStandbyHasARow(t *testing.T) {
 	second := append(apifake.Hub(), apifake.KubeSystem("second"))
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "second": apifake.Start(second...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
+		"second": apifake.Start(second...), "eu": apifake.Start(apifake.Edge("eu")...)}, nil)
 	r := xcpauth(t, kubeconfig, "status", "--context", "hub", "--standby", "second")
-	if r.code != 0 || !strings.Contains(r.out, "\nstandby ") || !strings.Contains(strings.Join(strings.Fields(r.out), " "), "--standby second") {
+	if r.code != 0 || !strings.Contains(r.out, "\nstandby ") || !strings.Contains(strings.Join(strings.Fields(r.out), " "),
+		"--standby second") {
 		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }

@@ -47,7 +47,8 @@ func targets(t *testing.T) []string {
 	return all
 }
 
-// suggestions collects what the texts of the programs and the README suggest to run: everything from the command to the end of its line.
+// suggestions collects what the texts of the programs and the README suggest to run: everything from the command to the
+// end of its line.
 func suggestions(t *testing.T) map[string]string {
 	t.Helper()
 	const root = "../.."
@@ -62,7 +63,8 @@ func suggestions(t *testing.T) map[string]string {
 					break
 				}
 				program, next := line[from+at[2]:from+at[3]], line[from+at[4]:from+at[5]]
-				if program == "make" && slices.Contains(ofMake, next) || program == "tctl" && slices.Contains(vendors, next) || program == "kubectl" && !slices.Contains(prose, next) {
+				if program == "make" && slices.Contains(ofMake, next) || program == "tctl" && slices.Contains(vendors, next) ||
+					program == "kubectl" && !slices.Contains(prose, next) {
 					found[strings.TrimSpace(line[from+at[0]:])] = where
 				}
 				from += at[3]
@@ -177,7 +179,8 @@ func textOf(e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// suggested are the commands that are suggested, each with the test that runs it. Names of clusters and files are as in the suggestion.
+// suggested are the commands that are suggested, each with the test that runs it. Names of clusters and files are as in
+// the suggestion.
 var suggested = map[string]string{
 	"kubectl auth whoami": "TestEverySuggestedCommandRuns",
 	"kubectl patch managementplane … -n … --type=merge -p '…'":      "TestTheShippedWebhook",
@@ -310,8 +313,8 @@ var suggested = map[string]string{
 	"kubectl xcpauth token verify west.jwt --key-file key-2.pem --kid 2 --zone west --revocations revoked.txt --version 2.13.5": "TestTheCommandsOfZoneTokensRunAsShown",
 }
 
-// matching is the longest known command with which a suggestion begins, "" when there is none: what follows must be the rest of a
-// sentence, and neither a flag nor, after the plugin's name alone, a word.
+// matching is the longest known command with which a suggestion begins, "" when there is none: what follows must be the
+// rest of a sentence, and neither a flag nor, after the plugin's name alone, a word.
 func matching(suggestion string, known map[string]string) string {
 	best := ""
 	for command := range known {
@@ -394,7 +397,8 @@ var documented = map[string][]string{
 	"install cluster-certs":                     {"cluster"},
 	"install cluster-service-account":           {"cluster", "create-cluster"},
 	"install manifest management-plane-secrets": {"xcp-certs"},
-	"install manifest control-plane-secrets":    {"cluster", "cluster-service-account", "controlplane", "create-cluster", "xcp-central-ca-bundle", "xcp-certs"},
+	"install manifest control-plane-secrets": {"cluster", "cluster-service-account", "controlplane", "create-cluster",
+		"xcp-central-ca-bundle", "xcp-certs"},
 }
 
 func TestVendorCommandsAreAsDocumented(t *testing.T) {
@@ -430,11 +434,13 @@ func TestEverySuggestedCommandIsUnderstood(t *testing.T) {
 		if words == " edge forget" {            // only named, where a finding is about it
 			words += " x"
 		}
-		if err := understood(fields(strings.NewReplacer("--… …", "--to dual", "…", "x", "FILE", "file").Replace(words))); err != nil {
+		if err := understood(fields(strings.NewReplacer("--… …", "--to dual", "…", "x", "FILE",
+			"file").Replace(words))); err != nil {
 			t.Errorf("%s: %v", command, err)
 		}
 	}
-	for _, bad := range []string{"statsu", "status --histroy", "edge publish --out", "migrate edge-1", "migrate --wave-size x"} {
+	for _, bad := range []string{"statsu", "status --histroy", "edge publish --out", "migrate edge-1",
+		"migrate --wave-size x"} {
 		if understood(fields(bad)) == nil {
 			t.Errorf("%q is taken to be understood", bad)
 		}
@@ -443,14 +449,16 @@ func TestEverySuggestedCommandIsUnderstood(t *testing.T) {
 
 // A command that continues a run repeats its flags, and is itself understood.
 func TestTheCommandThatContinuesIsUnderstood(t *testing.T) {
-	root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}))
+	root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard,
+		ErrOut: io.Discard}))
 	for _, verb := range []string{"migrate", "rollback", "plan"} {
 		cmd, _, err := root.Find([]string{verb})
 		if err != nil {
 			t.Fatal(err)
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			value := map[string]string{"bool": "true", "int": "3", "duration": "1m", "string": "x y", "stringSlice": "a,b", "stringToString": "west=FILE,east=FILE"}[f.Value.Type()]
+			value := map[string]string{"bool": "true", "int": "3", "duration": "1m", "string": "x y", "stringSlice": "a,b",
+				"stringToString": "west=FILE,east=FILE"}[f.Value.Type()]
 			if f.Name == "to" {
 				value = "edges"
 			}
@@ -483,7 +491,8 @@ func fields(line string) []string {
 
 // understood parses arguments with the real command tree, and runs nothing.
 func understood(args []string) error {
-	root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}))
+	root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard,
+		ErrOut: io.Discard}))
 	var still func(*cobra.Command)
 	still = func(cmd *cobra.Command) {
 		if cmd.Runnable() {

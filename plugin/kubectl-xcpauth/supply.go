@@ -25,11 +25,15 @@ type supplyFlags struct {
 }
 
 func (s *supplyFlags) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&s.secrets, "secrets", "", "a manifest with the credentials that an edge lacks, or a directory with one EDGE.yaml for each")
-	flags.StringVar(&s.tctl, "tctl", "", "have tctl make the credentials that edges lack; --tctl=PATH when it is not on PATH")
+	flags.StringVar(&s.secrets, "secrets", "",
+		"a manifest with the credentials that an edge lacks, or a directory with one EDGE.yaml for each")
+	flags.StringVar(&s.tctl, "tctl", "",
+		"have tctl make the credentials that edges lack; --tctl=PATH when it is not on PATH")
 	flags.Lookup("tctl").NoOptDefVal = "tctl"
-	flags.StringVar(&s.profile, "tctl-profile", "", "tctl's profile for this hub; default: its current one, if that leads to this hub")
-	flags.StringVar(&s.cert, "central-cert", "", "a certificate for Central with its intermediates, PEM, that another team made (see certificate request)")
+	flags.StringVar(&s.profile, "tctl-profile", "",
+		"tctl's profile for this hub; default: its current one, if that leads to this hub")
+	flags.StringVar(&s.cert, "central-cert", "",
+		"a certificate for Central with its intermediates, PEM, that another team made (see certificate request)")
 	flags.StringVar(&s.key, "central-key", "", "its private key, PEM; nobody else may read the file")
 	flags.StringVar(&s.ca, "central-ca", "", "its CA, PEM, which replaces ca.crt of the secret; default: that stays")
 }
@@ -109,7 +113,8 @@ func (s *supplyFlags) check(goal plan.Goal, saved bool) error {
 	case !saved && pair && s.cert == "":
 		return errors.New("--central-key and --central-ca go with --central-cert")
 	case saved && goal.Supplied != "" && !credentials:
-		return fmt.Errorf("the saved plan takes credentials from %s, which is not kept in it; pass --secrets or --tctl again", goal.Supplied)
+		return fmt.Errorf("the saved plan takes credentials from %s, which is not kept in it; pass --secrets or --tctl again",
+			goal.Supplied)
 	case saved && goal.Supplied == "" && credentials:
 		return errors.New("the saved plan takes no credentials from outside; make it again with --secrets or --tctl: kubectl xcpauth plan --out FILE")
 	case saved && goal.Pair == nil && pair:

@@ -32,7 +32,8 @@ can be issued too, and revoked, without a cluster. A token is never printed on a
 where others could read it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenRotateCommand(o), newTokenIssueCommand(o), newTokenListCommand(o), newTokenRevokeCommand(o), newTokenRevocationsCommand(o))
+	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenRotateCommand(o), newTokenIssueCommand(o),
+		newTokenListCommand(o), newTokenRevokeCommand(o), newTokenRevocationsCommand(o))
 	return cmd
 }
 
@@ -94,7 +95,8 @@ in its own words: it takes some tokens that should not be taken. The exit code i
 	}
 	cmd.Flags().StringVar(&o.edge, "edge", "", "read the token of this edge from its cluster")
 	cmd.Flags().StringVar(&o.keyFile, "key-file", "", "verify with the public key in this file: PEM, JWK or JWK set")
-	cmd.Flags().StringSliceVar(&o.audience, "audience", nil, "with --key-file: the audiences of which the token must name one")
+	cmd.Flags().StringSliceVar(&o.audience, "audience", nil,
+		"with --key-file: the audiences of which the token must name one")
 	o.zone.addFlags(cmd)
 	return cmd
 }
@@ -215,7 +217,8 @@ func readFile(name string) (text []byte, open bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	open = st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" // which keeps rights elsewhere
+	// which keeps rights elsewhere
+	open = st.Mode().IsRegular() && st.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows"
 	if text, err = io.ReadAll(io.LimitReader(f, maxToken)); err != nil {
 		return nil, false, fmt.Errorf("reading %s: %w", name, err)
 	}
@@ -303,5 +306,6 @@ func (o *tokenOptions) get(ctx context.Context, name string, r plan.Read) plan.R
 	if err != nil {
 		return plan.Result{Err: err.Error()}
 	}
-	return observe.Result(kubeconfig.Body(c.REST.Get().AbsPath(observe.Path(r)).SetHeader("Accept", "application/json").Do(ctx)))
+	return observe.Result(kubeconfig.Body(c.REST.Get().AbsPath(observe.Path(r)).SetHeader("Accept",
+		"application/json").Do(ctx)))
 }

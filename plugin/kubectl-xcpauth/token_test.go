@@ -52,7 +52,8 @@ func newMint(t *testing.T) mint {
 func (m mint) token(t *testing.T, left time.Duration) string {
 	t.Helper()
 	exp := time.Now().Add(left)
-	tok := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iat": exp.Add(-time.Hour).Unix(), "exp": exp.Unix(), "sub": "canary-subject"})
+	tok := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{"iat": exp.Add(-time.Hour).Unix(), "exp": exp.Unix(),
+		"sub": "canary-subject"})
 	tok.Header["kid"] = "k1"
 	text, err := tok.SignedString(m.key)
 	if err != nil {
@@ -83,12 +84,15 @@ func TestToken(t *testing.T) {
 		}
 	}
 	kubeconfig := serve(t, map[string]*apifake.Server{
-		"hub": apifake.Start(append(plane, apifake.Secret("tsb", "iam-signing-key", map[string]string{"private.key": m.private}))...),
-		"eu":  apifake.Start(append(apifake.Edge("eu"), apifake.Secret("istio-system", "xcp-edge-central-auth-token", map[string]string{"jwt": good}))...),
-		"us":  apifake.Start(apifake.Edge("us")...)}, nil)
+		"hub": apifake.Start(append(plane, apifake.Secret("tsb", "iam-signing-key",
+			map[string]string{"private.key": m.private}))...),
+		"eu": apifake.Start(append(apifake.Edge("eu"), apifake.Secret("istio-system", "xcp-edge-central-auth-token",
+			map[string]string{"jwt": good}))...),
+		"us": apifake.Start(apifake.Edge("us")...)}, nil)
 	keyless := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...)}, nil)
 	none := filepath.Join(t.TempDir(), "none") // a kubeconfig that is not there: no cluster is needed
-	mine, others, public, private := file(t, 0o600, good), file(t, 0o640, good), file(t, 0o644, m.public), file(t, 0o644, m.private)
+	mine, others, public, private := file(t, 0o600, good), file(t, 0o640, good), file(t, 0o644, m.public),
+		file(t, 0o644, m.private)
 	for _, tc := range []struct {
 		name, kubeconfig string
 		args             []string
@@ -96,38 +100,55 @@ func TestToken(t *testing.T) {
 		code             int
 		out, err         string // parts
 	}{
-		{"a file, unverified", none, []string{"inspect", mine}, "", 0, "unverified: this is what the token says of itself; nobody has checked its\n", ""},
+		{"a file, unverified", none, []string{"inspect", mine}, "", 0,
+			"unverified: this is what the token says of itself; nobody has checked its\n", ""},
 		{"what it says", none, []string{"inspect", mine}, "", 0, "alg:        ES256\nkid:        k1\ntyp:        JWT\n", ""},
 		{"its lifetime", none, []string{"inspect", mine}, "", 0, "lifetime:   60m\nleft:       50m\n", ""},
 		{"stdin", none, []string{"inspect", "-"}, good + "\n", 0, "odd:        it ends with a newline", ""},
-		{"an edge", kubeconfig, []string{"inspect", "--edge", "eu"}, "", 0, "source:     secret istio-system/xcp-edge-central-auth-token in eu\n", ""},
-		{"valid by the hub's keys", kubeconfig, []string{"verify", "--edge", "eu"}, "", 0, "valid: its signature is of secret tsb/iam-signing-key key private.key\n", ""},
-		{"what that rests on", kubeconfig, []string{"verify", mine}, "", 0, "rests on:   no audience is configured, so aud was not checked\n", ""},
-		{"valid by a file", none, []string{"verify", mine, "--key-file", public}, "", 0, "valid: its signature is of file " + public, ""},
-		{"an audience that it lacks", none, []string{"verify", mine, "--key-file", public, "--audience", "edges"}, "", 5, "rejected: it is not for edges\n", ""},
-		{"another key", none, []string{"verify", mine, "--key-file", file(t, 0o644, newMint(t).public)}, "", 5, "rejected: its signature is not of a known key", ""},
+		{"an edge", kubeconfig, []string{"inspect", "--edge", "eu"}, "", 0,
+			"source:     secret istio-system/xcp-edge-central-auth-token in eu\n", ""},
+		{"valid by the hub's keys", kubeconfig, []string{"verify", "--edge", "eu"}, "", 0,
+			"valid: its signature is of secret tsb/iam-signing-key key private.key\n", ""},
+		{"what that rests on", kubeconfig, []string{"verify", mine}, "", 0,
+			"rests on:   no audience is configured, so aud was not checked\n", ""},
+		{"valid by a file", none, []string{"verify", mine, "--key-file", public}, "", 0,
+			"valid: its signature is of file " + public, ""},
+		{"an audience that it lacks", none, []string{"verify", mine, "--key-file", public, "--audience", "edges"}, "", 5,
+			"rejected: it is not for edges\n", ""},
+		{"another key", none, []string{"verify", mine, "--key-file", file(t, 0o644, newMint(t).public)}, "", 5,
+			"rejected: its signature is not of a known key", ""},
 		{"expired", none, []string{"verify", "-", "--key-file", public}, old, 5, "rejected: it expired at ", ""},
 		{"no token at all", none, []string{"verify", "-", "--key-file", public}, "hello", 5, "rejected: it is not a JWT", ""},
 
 		{"no token to inspect", none, []string{"inspect", "-"}, "hello", 5, "rejected: it is not a JWT", ""},
-		{"a file that others can read", none, []string{"inspect", others}, "", 1, "", "error: others can read " + others + ", and with it be the edge; run: chmod 600 " + others + "\n"},
-		{"a private key that others can read", none, []string{"verify", mine, "--key-file", private}, "", 1, "", "run: chmod 600 " + private},
-		{"a token on the command line", none, []string{"inspect", good}, "", 1, "", "error: that is a token itself, and others can read the command line"},
-		{"two sources", none, []string{"inspect", mine, "--edge", "eu"}, "", 1, "", "error: name one token: a FILE, - for stdin, or --edge NAME"},
+		{"a file that others can read", none, []string{"inspect", others}, "", 1, "", "error: others can read " + others +
+			", and with it be the edge; run: chmod 600 " + others + "\n"},
+		{"a private key that others can read", none, []string{"verify", mine, "--key-file", private}, "", 1, "",
+			"run: chmod 600 " + private},
+		{"a token on the command line", none, []string{"inspect", good}, "", 1, "",
+			"error: that is a token itself, and others can read the command line"},
+		{"two sources", none, []string{"inspect", mine, "--edge", "eu"}, "", 1, "",
+			"error: name one token: a FILE, - for stdin, or --edge NAME"},
 		{"no source", none, []string{"verify"}, "", 1, "", "error: name one token: a FILE, - for stdin, or --edge NAME"},
 		{"a file that is not there", none, []string{"inspect", none}, "", 1, "", "no such file or directory"},
-		{"an edge that is not there", kubeconfig, []string{"inspect", "--edge", "mars"}, "", 1, "", `error: no edge is called "mars"; the edges are: eu, us`},
-		{"an edge without a token", kubeconfig, []string{"verify", "--edge", "us"}, "", 1, "", "error: secret istio-system/xcp-edge-central-auth-token in us is not there"},
-		{"a hub without keys", keyless, []string{"verify", mine}, "", 1, "", "error: no key to verify with: secret tsb/iam-signing-key is not there; secret tsb/tsb-iam-jwks is not there; pass the public key with --key-file"},
-		{"an audience without a key", none, []string{"verify", mine, "--audience", "x"}, "", 1, "", "error: --audience goes with --key-file"},
-		{"an unknown format", none, []string{"inspect", mine, "-o", "xml"}, "", 1, "", `error: output format "xml" is not known`},
+		{"an edge that is not there", kubeconfig, []string{"inspect", "--edge", "mars"}, "", 1, "",
+			`error: no edge is called "mars"; the edges are: eu, us`},
+		{"an edge without a token", kubeconfig, []string{"verify", "--edge", "us"}, "", 1, "",
+			"error: secret istio-system/xcp-edge-central-auth-token in us is not there"},
+		{"a hub without keys", keyless, []string{"verify", mine}, "", 1, "",
+			"error: no key to verify with: secret tsb/iam-signing-key is not there; secret tsb/tsb-iam-jwks is not there; pass the public key with --key-file"},
+		{"an audience without a key", none, []string{"verify", mine, "--audience", "x"}, "", 1, "",
+			"error: --audience goes with --key-file"},
+		{"an unknown format", none, []string{"inspect", mine, "-o", "xml"}, "", 1, "",
+			`error: output format "xml" is not known`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out, errOut bytes.Buffer
 			args := append([]string{"--kubeconfig", tc.kubeconfig, "token"}, tc.args...)
 			code := run(args, genericiooptions.IOStreams{In: strings.NewReader(tc.stdin), Out: &out, ErrOut: &errOut})
 			if code != tc.code || !strings.Contains(out.String(), tc.out) || !strings.Contains(errOut.String(), tc.err) {
-				t.Errorf("exit code %d, want %d; stdout\n%s\nwant %q; stderr\n%s\nwant %q", code, tc.code, out.String(), tc.out, errOut.String(), tc.err)
+				t.Errorf("exit code %d, want %d; stdout\n%s\nwant %q; stderr\n%s\nwant %q", code, tc.code, out.String(), tc.out,
+					errOut.String(), tc.err)
 			}
 			for _, secret := range append(strings.Split(good, ".")[1:], "canary-subject", "PRIVATE KEY") {
 				if strings.Contains(out.String()+errOut.String(), secret) {
@@ -181,7 +202,8 @@ func TestATextThatIsNoJWTIsRejectedBeforeItsFamilyIsAsked(t *testing.T) {
 			"west"}, {"verify", "--kid", "2", "--key-file", public}} {
 			r := with(t, tc.text, append([]string{"token", flags[0], "-"}, flags[1:]...)...)
 			squeezed := strings.Join(strings.Fields(r.out), " ")
-			if r.code != exitRefused || !strings.HasPrefix(squeezed, "rejected: it is not a JWT: ") || !strings.Contains(squeezed, tc.says) || r.err != "" {
+			if r.code != exitRefused || !strings.HasPrefix(squeezed, "rejected: it is not a JWT: ") ||
+				!strings.Contains(squeezed, tc.says) || r.err != "" {
 				t.Errorf("%s %v: exit code %d\n%s%s", name, flags, r.code, r.out, r.err)
 			}
 			if strings.Contains(r.out, strings.Split(text, ".")[1]) {

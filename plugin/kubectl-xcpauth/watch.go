@@ -84,7 +84,8 @@ func (o *statusOptions) watch(ctx context.Context, live *apply.Live) error {
 // watchTitle says what is shown, and how old it is: a cluster that hangs makes a look long.
 func (o *statusOptions) watchTitle(l look, columns int) []string {
 	age := time.Since(l.facts.At).Truncate(time.Second)
-	return []string{render.Clip(fmt.Sprintf("Seen %s ago, looked at every %s; Ctrl-C ends this", age, o.interval), columns-1), ""}
+	return []string{render.Clip(fmt.Sprintf("Seen %s ago, looked at every %s; Ctrl-C ends this", age, o.interval),
+		columns-1), ""}
 }
 
 // printLook prints a look where there is no terminal to draw on.

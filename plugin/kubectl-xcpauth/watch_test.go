@@ -90,7 +90,9 @@ func TestWatchingPrintsALineForEachChange(t *testing.T) {
 	if code != 0 || errOut.Len() > 0 {
 		t.Errorf("exit code %d, want that of the last look: 0; stderr %q", code, errOut.String())
 	}
-	if len(lines) < 4 || !strings.Contains(lines[0], " hub: ") || !strings.Contains(lines[1], " eu: blocked; declared mTLS") || !strings.Contains(lines[2], " fleet: next: ") || !strings.Contains(lines[3], " eu: ") || !strings.Contains(lines[3], "declared mTLS -> JWT") {
+	if len(lines) < 4 || !strings.Contains(lines[0], " hub: ") || !strings.Contains(lines[1],
+		" eu: blocked; declared mTLS") || !strings.Contains(lines[2], " fleet: next: ") ||
+		!strings.Contains(lines[3], " eu: ") || !strings.Contains(lines[3], "declared mTLS -> JWT") {
 		t.Errorf("printed\n%s\nwant the first look, and then what changed alone", out.String())
 	}
 	for _, line := range lines[3:] {
@@ -136,7 +138,8 @@ func TestWatchingOnATerminal(t *testing.T) {
 		code <- w.watch(term.tty, term.tty, "--member-timeout", "1h", "--request-timeout", "1h")
 	}()
 	term.await("the table in a window of its own, without a cursor", func(text string) bool {
-		return term.window && term.hidden && strings.HasPrefix(text, "Seen 0s ago") && strings.Contains(text, "\neu       mTLS ")
+		return term.window && term.hidden && strings.HasPrefix(text, "Seen 0s ago") &&
+			strings.Contains(text, "\neu       mTLS ")
 	})
 	w.moved.Store(true)
 	term.await("the change, in place", func(text string) bool {
@@ -156,7 +159,8 @@ func TestWatchingOnATerminal(t *testing.T) {
 	}
 	term.asFound()
 	term.await("the last look, left in the ordinary window", func(text string) bool {
-		return strings.HasPrefix(text, "MEMBER") && strings.Contains(text, "\neu       JWT ") && strings.Contains(text, "Next: ")
+		return strings.HasPrefix(text, "MEMBER") && strings.Contains(text, "\neu       JWT ") &&
+			strings.Contains(text, "Next: ")
 	})
 }
 
@@ -178,8 +182,10 @@ func TestALookThatFailsIsNotTheEndOfTheWatch(t *testing.T) {
 		t.Errorf("exit code %d, want 4, since the last look did not reach eu\n%s%s", code, out.String(), errOut.String())
 	}
 	// as a member, or as a context, as far as the look got before the cluster hung
-	went := strings.Count(out.String(), "eu: state blocked -> unreachable") + strings.Count(out.String(), "context eu: new; unreachable")
-	if came := strings.Count(out.String(), "-> blocked") + strings.Count(out.String(), "context eu: not seen any more"); went != 2 || came < 1 {
+	went := strings.Count(out.String(), "eu: state blocked -> unreachable") +
+		strings.Count(out.String(), "context eu: new; unreachable")
+	if came := strings.Count(out.String(), "-> blocked") + strings.Count(out.String(),
+		"context eu: not seen any more"); went != 2 || came < 1 {
 		t.Errorf("eu went %d times and came back %d times, want 2 and 1:\n%s", went, came, out.String())
 	}
 }

@@ -30,9 +30,11 @@ var zoneFlags = []string{"kid", "zone", "revocations", "product", "version"}
 func (z *zoneOptions) addFlags(cmd *cobra.Command) {
 	z.cmd = cmd
 	grouped(cmd.Flags(), "zone", func(flags *pflag.FlagSet) {
-		flags.StringVar(&z.kid, "kid", "", "the kid under which the control plane has the key of --key-file; default: the token's own")
+		flags.StringVar(&z.kid, "kid", "",
+			"the kid under which the control plane has the key of --key-file; default: the token's own")
 		flags.StringVar(&z.name, "zone", "", "the zone that presents the token")
-		flags.StringVar(&z.revocations, "revocations", "", "a file with the list of revoked tokens: data.value of secret zone-token-revocations, decoded")
+		flags.StringVar(&z.revocations, "revocations", "",
+			"a file with the list of revoked tokens: data.value of secret zone-token-revocations, decoded")
 		addVersion(flags, &z.product, &z.version)
 	})
 	completeVersion(cmd)
@@ -49,7 +51,8 @@ func completeVersion(cmd *cobra.Command) {
 	for _, p := range zonetoken.Products {
 		all = append(all, string(p))
 	}
-	if err := cmd.RegisterFlagCompletionFunc("product", cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc("product", cobra.FixedCompletions(all,
+		cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // a flag of our own that does not exist
 	}
 	if err := cmd.RegisterFlagCompletionFunc("version", cobra.NoFileCompletions); err != nil {
@@ -216,5 +219,6 @@ func (o *tokenOptions) zoneKeys(z zonetoken.Zone, f *finding.Findings) (all []zo
 
 // othersCanSign refuses a file with a private key that others can read.
 func othersCanSign(path string) error {
-	return fmt.Errorf("others can read %s, which holds a private key, and with it make tokens; run: chmod 600 %s", path, quote(path))
+	return fmt.Errorf("others can read %s, which holds a private key, and with it make tokens; run: chmod 600 %s",
+		path, quote(path))
 }

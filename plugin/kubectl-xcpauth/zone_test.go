@@ -31,7 +31,8 @@ import (
 func with(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	var out, errOut printed
-	code := run(append([]string{"--kubeconfig", filepath.Join(t.TempDir(), "none")}, args...), genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &out, ErrOut: &errOut})
+	code := run(append([]string{"--kubeconfig", filepath.Join(t.TempDir(), "none")}, args...),
+		genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &out, ErrOut: &errOut})
 	return result{out.String(), errOut.String(), code}
 }
 
@@ -60,7 +61,8 @@ const zoneJTI = "0e120ec9-6b42-495d-9758-07b59fe86fb9"
 func zoneToken(t *testing.T, key *rsa.PrivateKey, claims jwt.MapClaims) string {
 	t.Helper()
 	now := time.Now()
-	all := jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"}, "exp": now.Add(time.Hour).Unix(), "iat": now.Add(-time.Minute).Unix(), "nbf": now.Add(-time.Minute).Unix(), "jti": zoneJTI}
+	all := jwt.MapClaims{"Zone": "west", "Scope": []string{"cp"}, "exp": now.Add(time.Hour).Unix(),
+		"iat": now.Add(-time.Minute).Unix(), "nbf": now.Add(-time.Minute).Unix(), "jti": zoneJTI}
 	for name, v := range claims {
 		if all[name] = v; v == nil {
 			delete(all, name)
@@ -90,7 +92,8 @@ func TestZoneTokens(t *testing.T) {
 	good := zoneToken(t, key, nil)
 	mine := file(t, 0o600, good)
 	forever := file(t, 0o600, zoneToken(t, key, jwt.MapClaims{"exp": nil}))
-	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"Zone":"west","TokenSerialNumber":1}`))
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
+		base64.RawURLEncoding.EncodeToString([]byte(`{"Zone":"west","TokenSerialNumber":1}`))
 	mac := hmac.New(sha256.New, []byte("secret"))
 	mac.Write([]byte(text))
 	legacy := file(t, 0o600, text+"."+base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
@@ -106,31 +109,58 @@ func TestZoneTokens(t *testing.T) {
 		out  []string // parts, with single spaces
 		err  string
 	}{
-		{"inspected", []string{"token", "inspect", mine}, 0, []string{"unverified: ", "kind: zone token", "zone: west", "scope: cp", "jti: " + zoneJTI}, ""},
-		{"a legacy one, inspected", []string{"token", "inspect", legacy}, 0, []string{"kind: control plane token", "error: it is a Control Plane Token (TokenSerialNumber 1)", "kumactl generate zone-token --zone=west --scope=cp --valid-for=720h",
-			"kumactl generate control-plane-token --zone=west --valid-for=720h", "[token-no-exp]"}, ""},
-		{"valid", verify(mine), 0, []string{"valid: its signature is of file " + keyPath, "product: Kong Mesh of an unknown version accepts it", "rests on: no zone was named", "rests on: that the control plane has the key", "no list of revoked tokens was given"}, ""},
-		{"valid by a public key", []string{"token", "verify", mine, "--key-file", public, "--kid", "2", "--zone", "west", "--version", "2.14.3"}, 0, []string{"product: Kong Mesh 2.14.3 accepts it", "rests on: the authenticator of Kong Mesh up to 2.14 is closed"}, ""},
-		{"valid by a key that the product would not read", []string{"token", "verify", mine, "--key-file", file(t, 0o600, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))}, 0,
+		{"inspected", []string{"token", "inspect", mine}, 0, []string{"unverified: ", "kind: zone token", "zone: west",
+			"scope: cp", "jti: " + zoneJTI}, ""},
+		{"a legacy one, inspected", []string{"token", "inspect", legacy}, 0,
+			[]string{"kind: control plane token", "error: it is a Control Plane Token (TokenSerialNumber 1)",
+				"kumactl generate zone-token --zone=west --scope=cp --valid-for=720h",
+				"kumactl generate control-plane-token --zone=west --valid-for=720h", "[token-no-exp]"}, ""},
+		{"valid", verify(mine), 0, []string{"valid: its signature is of file " + keyPath,
+			"product: Kong Mesh of an unknown version accepts it", "rests on: no zone was named",
+			"rests on: that the control plane has the key", "no list of revoked tokens was given"}, ""},
+		{"valid by a public key", []string{"token", "verify", mine, "--key-file", public, "--kid", "2", "--zone", "west",
+			"--version", "2.14.3"}, 0, []string{"product: Kong Mesh 2.14.3 accepts it",
+			"rests on: the authenticator of Kong Mesh up to 2.14 is closed"}, ""},
+		{"valid by a key that the product would not read", []string{"token", "verify", mine, "--key-file",
+			file(t, 0o600, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))}, 0,
 			[]string{"valid: ", "would not do as a signing key of the product: it is PKCS#8", "[key-file]"}, ""},
-		{"under another kid", verify(mine, "--kid", "1"), 5, []string{"rejected: it was signed with key 2, which is none of the known ones", `its words: invalid zone token: there is no signing key with KID 2.`}, ""},
-		{"another zone's", verify(mine, "--zone", "east"), 5, []string{`rejected: it is for zone "west" and not "east"`, "product: Kong Mesh of an unknown version rejects it (PermissionDenied)", `its words: token is signed for "west" zone, but connected CP advertised as "east"`, "[token-zone]"}, ""},
-		{"one that the product takes for ever", verify(forever), 5, []string{"rejected: it has no exp", "product: Kong Mesh of an unknown version accepts it", "[token-no-exp]"}, ""},
-		{"revoked", verify(mine, "--revocations", file(t, 0o644, zoneJTI+"\n")), 5, []string{"rejected: it is revoked", "its words: invalid zone token: token is revoked"}, ""},
-		{"meant to be revoked", verify(mine, "--revocations", file(t, 0o644, "x, "+zoneJTI)), 5, []string{"rejected: it was evidently meant to be revoked", "unknown version accepts it", "[token-revoked-in-vain]", "[revocations-spaces]"}, ""},
-		{"a version with bugs", verify(mine, "--version", "2.13.5"), 0, []string{"[version-kid-panic]", "[version-scope-check]"}, ""},
-		{"a product that authenticates no zone", verify(mine, "--product", "kuma", "--version", "2.13.5"), 0, []string{"[version-no-zone-authentication]", "rests on: Kuma 2.13.5 asks no zone for a token"}, ""},
-		{"a legacy one, on a version that takes it", verify(legacy, "--version", "1.4.1"), 5, []string{"product: Kong Mesh 1.4.1 was not asked", "kumactl generate control-plane-token --zone=west."}, ""},
+		{"under another kid", verify(mine, "--kid", "1"), 5,
+			[]string{"rejected: it was signed with key 2, which is none of the known ones",
+				`its words: invalid zone token: there is no signing key with KID 2.`}, ""},
+		{"another zone's", verify(mine, "--zone", "east"), 5, []string{`rejected: it is for zone "west" and not "east"`,
+			"product: Kong Mesh of an unknown version rejects it (PermissionDenied)",
+			`its words: token is signed for "west" zone, but connected CP advertised as "east"`, "[token-zone]"}, ""},
+		{"one that the product takes for ever", verify(forever), 5, []string{"rejected: it has no exp",
+			"product: Kong Mesh of an unknown version accepts it", "[token-no-exp]"}, ""},
+		{"revoked", verify(mine, "--revocations", file(t, 0o644, zoneJTI+"\n")), 5,
+			[]string{"rejected: it is revoked", "its words: invalid zone token: token is revoked"}, ""},
+		{"meant to be revoked", verify(mine, "--revocations", file(t, 0o644, "x, "+zoneJTI)), 5,
+			[]string{"rejected: it was evidently meant to be revoked", "unknown version accepts it", "[token-revoked-in-vain]",
+				"[revocations-spaces]"}, ""},
+		{"a version with bugs", verify(mine, "--version", "2.13.5"), 0, []string{"[version-kid-panic]",
+			"[version-scope-check]"}, ""},
+		{"a product that authenticates no zone", verify(mine, "--product", "kuma", "--version", "2.13.5"), 0,
+			[]string{"[version-no-zone-authentication]", "rests on: Kuma 2.13.5 asks no zone for a token"}, ""},
+		{"a legacy one, on a version that takes it", verify(legacy, "--version", "1.4.1"), 5,
+			[]string{"product: Kong Mesh 1.4.1 was not asked", "kumactl generate control-plane-token --zone=west."}, ""},
 
-		{"without a key", []string{"token", "verify", mine}, 1, nil, "error: this is a zone token of Kong Mesh or Kuma; pass the control plane's signing key, or its public half, with --key-file"},
+		{"without a key", []string{"token", "verify", mine}, 1, nil,
+			"error: this is a zone token of Kong Mesh or Kuma; pass the control plane's signing key, or its public half, with --key-file"},
 		{"with an audience", verify(mine, "--audience", "x"), 1, nil, "error: --audience is not for zone tokens"},
-		{"an edge's token, by a zone's flags", []string{"token", "verify", edge, "--key-file", file(t, 0o644, m.public), "--zone", "west"}, 1, nil, "holds a key that is not RSA, and zone tokens are RS256"},
-		{"no token at all", []string{"token", "verify", file(t, 0o600, "hello"), "--key-file", public, "--zone", "west"}, 5, []string{"rejected: it is not a JWT"}, ""},
-		{"a private key that others can read", []string{"token", "verify", mine, "--key-file", file(t, 0o644, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))}, 1, nil, "which holds a private key, and with it make tokens; run: chmod 600"},
-		{"a key that is base64 of it", []string{"token", "verify", mine, "--key-file", file(t, 0o600, base64.StdEncoding.EncodeToString([]byte("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n")))}, 1, nil, "it is base64 of the key and not the key"},
+		{"an edge's token, by a zone's flags", []string{"token", "verify", edge, "--key-file", file(t, 0o644, m.public),
+			"--zone", "west"}, 1, nil, "holds a key that is not RSA, and zone tokens are RS256"},
+		{"no token at all", []string{"token", "verify", file(t, 0o600, "hello"), "--key-file", public, "--zone", "west"}, 5,
+			[]string{"rejected: it is not a JWT"}, ""},
+		{"a private key that others can read", []string{"token", "verify", mine, "--key-file",
+			file(t, 0o644, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))}, 1, nil,
+			"which holds a private key, and with it make tokens; run: chmod 600"},
+		{"a key that is base64 of it", []string{"token", "verify", mine, "--key-file",
+			file(t, 0o600, base64.StdEncoding.EncodeToString([]byte("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n")))}, 1, nil, "it is base64 of the key and not the key"},
 		{"an unknown product", verify(mine, "--product", "istio"), 1, nil, `error: the product "istio" is not known`},
-		{"an unknown version", verify(mine, "--version", "latest"), 1, nil, `error: the version "latest" is not one of a control plane`},
-		{"a list that is not there", verify(mine, "--revocations", "nowhere"), 1, nil, "error: reading the list of --revocations: open nowhere"},
+		{"an unknown version", verify(mine, "--version", "latest"), 1, nil,
+			`error: the version "latest" is not one of a control plane`},
+		{"a list that is not there", verify(mine, "--revocations", "nowhere"), 1, nil,
+			"error: reading the list of --revocations: open nowhere"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := with(t, "", tc.args...)
@@ -155,7 +185,8 @@ func TestZoneTokens(t *testing.T) {
 // Whatever is in one format is in the others.
 func TestAZoneTokenInEveryFormat(t *testing.T) {
 	keyPath, key := signingKey(t)
-	args := []string{"token", "verify", file(t, 0o600, zoneToken(t, key, nil)), "--key-file", keyPath, "--zone", "east", "--version", "2.13.5"}
+	args := []string{"token", "verify", file(t, 0o600, zoneToken(t, key, nil)), "--key-file", keyPath, "--zone", "east",
+		"--version", "2.13.5"}
 	table := with(t, "", args...)
 	squeezed := strings.Join(strings.Fields(table.out), " ")
 	for _, format := range []string{"json", "yaml"} {
@@ -178,7 +209,9 @@ func TestAZoneTokenInEveryFormat(t *testing.T) {
 				}
 			default:
 				n++
-				if !regexp.MustCompile(`^\.(apiVersion|kind|at|left|lifetime)$`).MatchString(path) && path != ".zoneToken.product.outcome" && !strings.Contains(squeezed, strings.Join(strings.Fields(fmt.Sprint(v)), " ")) {
+				if !regexp.MustCompile(`^\.(apiVersion|kind|at|left|lifetime)$`).MatchString(path) &&
+					path != ".zoneToken.product.outcome" && !strings.Contains(squeezed,
+					strings.Join(strings.Fields(fmt.Sprint(v)), " ")) {
 					t.Errorf("%s: %s %v is not in the table:\n%s", format, path, v, table.out)
 				}
 			}
@@ -197,7 +230,8 @@ func TestTheCommandsOfZoneTokensRunAsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("revoked.txt", []byte("af18923a-34ab-4a3a-8e0b-7a5d0b0f3d01, 5b9f2c77-0c4e-4d0e-9b1c-2f6f4d2a9c10\n"), 0o600); err != nil {
+	if err := os.WriteFile("revoked.txt",
+		[]byte("af18923a-34ab-4a3a-8e0b-7a5d0b0f3d01, 5b9f2c77-0c4e-4d0e-9b1c-2f6f4d2a9c10\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var all strings.Builder
@@ -230,7 +264,8 @@ func TestTheCommandsOfZoneTokensRunAsShown(t *testing.T) {
 
 // steady takes out of reports what is different each time.
 func steady(out string) string {
-	for _, r := range [][2]string{{`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "TIME"}, {`sha256:[0-9a-f]{8}`, "sha256:DIGEST"}, {`(?m)^jti:( +)[0-9a-f-]{36}`, "jti:${1}JTI"}, {`(?m)^left:( +)[0-9a-z]+`, "left:${1}LEFT"}} {
+	for _, r := range [][2]string{{`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "TIME"}, {`sha256:[0-9a-f]{8}`, "sha256:DIGEST"},
+		{`(?m)^jti:( +)[0-9a-f-]{36}`, "jti:${1}JTI"}, {`(?m)^left:( +)[0-9a-z]+`, "left:${1}LEFT"}} {
 		out = regexp.MustCompile(r[0]).ReplaceAllString(out, r[1])
 	}
 	return out
@@ -249,7 +284,8 @@ func TestATokenIsIssuedIntoAFile(t *testing.T) {
 	if st, err := os.Stat(out); err != nil || runtime.GOOS != "windows" && st.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", st.Mode(), err)
 	}
-	for _, said := range []string{"zone: west", "kid: 2", "lifetime: 30d", "it was signed here, not by the product: it is not in the product's audit log"} {
+	for _, said := range []string{"zone: west", "kid: 2", "lifetime: 30d",
+		"it was signed here, not by the product: it is not in the product's audit log"} {
 		if !strings.Contains(strings.Join(strings.Fields(r.out), " "), said) {
 			t.Errorf("%q is not said:\n%s", said, r.out)
 		}
@@ -257,19 +293,23 @@ func TestATokenIsIssuedIntoAFile(t *testing.T) {
 	if strings.Contains(r.out+r.err, strings.Split(string(raw), ".")[2]) {
 		t.Error("the token is printed")
 	}
-	if v := with(t, "", "token", "verify", out, "--key-file", keyPath, "--kid", "2", "--zone", "west", "--version", "2.14.3"); v.code != 0 || strings.Contains(v.out, "warning:") {
+	if v := with(t, "", "token", "verify", out, "--key-file", keyPath, "--kid", "2", "--zone", "west", "--version",
+		"2.14.3"); v.code != 0 || strings.Contains(v.out, "warning:") {
 		t.Errorf("what was issued is not valid:\n%s%s", v.out, v.err)
 	}
 	var report struct{ JTI, File, Expires string }
-	if r := with(t, "", append(issue, "--out", out+"2", "-o", "json")...); json.Unmarshal([]byte(r.out), &report) != nil || report.File != out+"2" || len(report.JTI) != 36 {
+	if r := with(t, "", append(issue, "--out", out+"2", "-o", "json")...); json.Unmarshal([]byte(r.out), &report) != nil ||
+		report.File != out+"2" || len(report.JTI) != 36 {
 		t.Errorf("%s", r.out)
 	}
 	again := with(t, "", append(issue, "--out", out)...)
-	if kept, err := os.ReadFile(out); err != nil || again.code != 1 || !bytes.Equal(kept, raw) || !strings.Contains(again.err, "is there already, and is not overwritten; name another file with --out") {
+	if kept, err := os.ReadFile(out); err != nil || again.code != 1 || !bytes.Equal(kept, raw) ||
+		!strings.Contains(again.err, "is there already, and is not overwritten; name another file with --out") {
 		t.Errorf("exit code %d, %q, %v", again.code, again.err, err)
 	}
 	piped := with(t, "", append(issue, "--out", "-")...)
-	if piped.code != 0 || strings.Count(piped.out, ".") != 2 || strings.ContainsAny(piped.out, " \n") || !strings.Contains(piped.err, "it was signed here") {
+	if piped.code != 0 || strings.Count(piped.out, ".") != 2 || strings.ContainsAny(piped.out, " \n") ||
+		!strings.Contains(piped.err, "it was signed here") {
 		t.Errorf("exit code %d, %q, %s", piped.code, piped.out, piped.err)
 	}
 }
@@ -283,7 +323,8 @@ func TestNoTokenIsShownOnATerminal(t *testing.T) {
 	}
 	defer master.Close()
 	var errOut printed
-	code := run([]string{"token", "issue", "--zone", "west", "--valid-for", "1h", "--key-file", keyPath, "--kid", "1", "--out", "-"}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: terminal, ErrOut: &errOut})
+	code := run([]string{"token", "issue", "--zone", "west", "--valid-for", "1h", "--key-file", keyPath, "--kid", "1",
+		"--out", "-"}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: terminal, ErrOut: &errOut})
 	if code != exitRefused || !strings.HasPrefix(errOut.String(), "error: stdout is a terminal") {
 		t.Errorf("exit code %d, %s", code, errOut.String())
 	}
@@ -307,30 +348,44 @@ func TestWhatIsNotIssuedOrCreated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open, modern := file(t, 0o640, string(text)), file(t, 0o600, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))
+	open, modern := file(t, 0o640, string(text)), file(t, 0o600, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY",
+		Bytes: pkcs8})))
 	for _, tc := range []struct {
 		name, args, says string
 	}{
 		{"no zone", "token issue --valid-for 1h --kid 1 --out OUT --key-file " + keyPath, "error: a token needs --zone"},
 		{"no kid", "token issue --zone west --valid-for 1h --out OUT --key-file " + keyPath, "error: a token needs --kid"},
-		{"nowhere to put it", "token issue --zone west --valid-for 1h --kid 1 --key-file " + keyPath, "error: a token needs --out or --in-cluster"},
-		{"two places to put it", "token issue --zone west --valid-for 1h --out OUT --in-cluster", "error: --out and --in-cluster both say where the token goes"},
-		{"a key from a file, in a cluster", "token issue --zone west --valid-for 1h --kid 1 --in-cluster --key-file " + keyPath, "error: --key-file touches no cluster"},
-		{"a kid without its key", "token issue --zone west --valid-for 1h --kid 1 --out OUT", "error: --kid goes with --key-file"},
-		{"two ways to make it", "token issue --zone west --valid-for 1h --kid 1 --out OUT --api-token " + keyPath + " --key-file " + keyPath, "error: --key-file and --api-token both say how"},
-		{"a source that is none", "token issue --zone west --valid-for 1h --out OUT --tokens-from file", `error: --tokens-from is "file"; pass api or key`},
-		{"no time", "token issue --zone west --kid 1 --out OUT --key-file " + keyPath, "error: --valid-for is 0s; it must be more than 0"},
-		{"less than no time", "token issue --zone west --kid 1 --valid-for -1h --out OUT --key-file " + keyPath, "error: --valid-for is -1h0m0s; it must be more than 0"},
-		{"a padded kid", "token issue --zone west --kid 0002 --valid-for 1h --out OUT --key-file " + keyPath, "error: issuing a token for zone west: kid 0002 is padded"},
-		{"a key that others can read", "token issue --zone west --kid 1 --valid-for 1h --out OUT --key-file " + open, "error: others can read " + open},
-		{"a key in PKCS#8", "token issue --zone west --kid 1 --valid-for 1h --out OUT --key-file " + modern, "error: the key in file " + modern + ": it is PKCS#8"},
-		{"an unknown format", "token issue --zone west --kid 1 --valid-for 1h --out OUT -o xml --key-file " + keyPath, `error: output format "xml" is not known`},
+		{"nowhere to put it", "token issue --zone west --valid-for 1h --kid 1 --key-file " + keyPath,
+			"error: a token needs --out or --in-cluster"},
+		{"two places to put it", "token issue --zone west --valid-for 1h --out OUT --in-cluster",
+			"error: --out and --in-cluster both say where the token goes"},
+		{"a key from a file, in a cluster", "token issue --zone west --valid-for 1h --kid 1 --in-cluster --key-file " +
+			keyPath, "error: --key-file touches no cluster"},
+		{"a kid without its key", "token issue --zone west --valid-for 1h --kid 1 --out OUT",
+			"error: --kid goes with --key-file"},
+		{"two ways to make it", "token issue --zone west --valid-for 1h --kid 1 --out OUT --api-token " + keyPath +
+			" --key-file " + keyPath, "error: --key-file and --api-token both say how"},
+		{"a source that is none", "token issue --zone west --valid-for 1h --out OUT --tokens-from file",
+			`error: --tokens-from is "file"; pass api or key`},
+		{"no time", "token issue --zone west --kid 1 --out OUT --key-file " + keyPath,
+			"error: --valid-for is 0s; it must be more than 0"},
+		{"less than no time", "token issue --zone west --kid 1 --valid-for -1h --out OUT --key-file " + keyPath,
+			"error: --valid-for is -1h0m0s; it must be more than 0"},
+		{"a padded kid", "token issue --zone west --kid 0002 --valid-for 1h --out OUT --key-file " + keyPath,
+			"error: issuing a token for zone west: kid 0002 is padded"},
+		{"a key that others can read", "token issue --zone west --kid 1 --valid-for 1h --out OUT --key-file " + open,
+			"error: others can read " + open},
+		{"a key in PKCS#8", "token issue --zone west --kid 1 --valid-for 1h --out OUT --key-file " + modern,
+			"error: the key in file " + modern + ": it is PKCS#8"},
+		{"an unknown format", "token issue --zone west --kid 1 --valid-for 1h --out OUT -o xml --key-file " + keyPath,
+			`error: output format "xml" is not known`},
 		{"a key for nobody", "key create", "error: a key needs a file"},
 		{"a secret without a serial", "key create --manifest OUT", "error: the Secret of a key needs --serial"},
 		{"a secret of serial 0", "key create --manifest OUT --serial 0", "error: the Secret of a key needs --serial"},
 		{"a secret in no namespace", "key create --manifest OUT --serial 1 --namespace=", "error: --namespace is empty"},
 		{"a key over another", "key create --out " + keyPath, "is there already, and is not overwritten"},
-		{"a secret over another file", "key create --out OUT --serial 1 --manifest " + keyPath, "is there already, and is not overwritten; name another file with --manifest"},
+		{"a secret over another file", "key create --out OUT --serial 1 --manifest " + keyPath,
+			"is there already, and is not overwritten; name another file with --manifest"},
 		{"a list written and nothing added", "token revocations " + keyPath + " --out OUT", "error: --out goes with --add"},
 		{"a list that is not there", "token revocations nowhere", "error: reading the list of revoked tokens: open nowhere"},
 		{"an ID that is none", "token revocations - --add= --out OUT", ""},
@@ -368,8 +423,10 @@ func TestAKeyIsCreated(t *testing.T) {
 		t.Fatal(err)
 	}
 	value, err := os.ReadFile(path)
-	if err != nil || key.N.BitLen() != 2048 || secret.Kind != "Secret" || secret.Type != "system.kuma.io/global-secret" || secret.Metadata.Name != "zone-token-signing-key-2" ||
-		secret.Metadata.Namespace != "kong-mesh-system" || len(secret.Data) != 1 || !bytes.Equal(secret.Data["value"], value) || !bytes.HasPrefix(value, []byte("-----BEGIN RSA PRIVATE KEY-----\n")) {
+	if err != nil || key.N.BitLen() != 2048 || secret.Kind != "Secret" || secret.Type != "system.kuma.io/global-secret" ||
+		secret.Metadata.Name != "zone-token-signing-key-2" ||
+		secret.Metadata.Namespace != "kong-mesh-system" || len(secret.Data) != 1 ||
+		!bytes.Equal(secret.Data["value"], value) || !bytes.HasPrefix(value, []byte("-----BEGIN RSA PRIVATE KEY-----\n")) {
 		t.Errorf("%v: %s", err, regexp.MustCompile(`value: .*`).ReplaceAllString(string(text), "value: ..."))
 	}
 	for _, f := range []string{path, manifest} {
@@ -378,7 +435,8 @@ func TestAKeyIsCreated(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	r := with(t, "", "key", "create", "--out", filepath.Join(dir, "k"), "--manifest", filepath.Join(dir, "m"), "--serial", "3", "--namespace", "kuma-system")
+	r := with(t, "", "key", "create", "--out", filepath.Join(dir, "k"), "--manifest", filepath.Join(dir, "m"), "--serial",
+		"3", "--namespace", "kuma-system")
 	if r.code != 0 || strings.Contains(r.out+r.err, "PRIVATE") {
 		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
@@ -410,25 +468,30 @@ func TestTheListOfRevokedTokens(t *testing.T) {
 		Revoked, Ineffective []string
 	}
 	r = with(t, "a\nb", "token", "revocations", "-", "--add", "c", "-o", "json")
-	if json.Unmarshal([]byte(r.out), &report) != nil || r.code != 0 || report.List != "a,b,c" || report.Written != "" || !slices.Equal(report.Added, []string{"c"}) || !slices.Equal(report.Meant, []string{"a", "b"}) || !slices.Equal(report.Ineffective, []string{"a", "b"}) {
+	if json.Unmarshal([]byte(r.out), &report) != nil || r.code != 0 || report.List != "a,b,c" || report.Written != "" ||
+		!slices.Equal(report.Added, []string{"c"}) || !slices.Equal(report.Meant, []string{"a", "b"}) ||
+		!slices.Equal(report.Ineffective, []string{"a", "b"}) {
 		t.Errorf("%s%s", r.out, r.err)
 	}
 	path, key := signingKey(t)
 	token := zoneToken(t, key, nil)
 	for _, args := range [][]string{{path}, {file(t, 0o600, token)}, {"-"}, {token}, {list, "--add", token}} {
 		r := with(t, token+"\n", append([]string{"token", "revocations"}, args...)...)
-		if r.code != 1 || !strings.HasPrefix(r.err, "error: ") || strings.Contains(r.out+r.err, "BEGIN") || strings.Contains(r.out+r.err, strings.Split(token, ".")[2]) {
+		if r.code != 1 || !strings.HasPrefix(r.err, "error: ") || strings.Contains(r.out+r.err, "BEGIN") ||
+			strings.Contains(r.out+r.err, strings.Split(token, ".")[2]) {
 			t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 		}
 	}
-	if r := with(t, "a", "token", "revocations", "-", "--add", "b c"); r.code != 1 || !strings.Contains(r.err, `revoking "b c"`) {
+	if r := with(t, "a", "token", "revocations", "-", "--add", "b c"); r.code != 1 ||
+		!strings.Contains(r.err, `revoking "b c"`) {
 		t.Errorf("exit code %d, %s", r.code, r.err)
 	}
 }
 
 // The products complete, and nothing else is offered where it does not belong.
 func TestZoneFlagsComplete(t *testing.T) {
-	if r := with(t, "", "__complete", "token", "verify", "--product", ""); !strings.HasPrefix(r.out, "kong-mesh\nkuma\n:4") {
+	if r := with(t, "", "__complete", "token", "verify", "--product", ""); !strings.HasPrefix(r.out,
+		"kong-mesh\nkuma\n:4") {
 		t.Errorf("%q", r.out)
 	}
 }
@@ -449,7 +512,8 @@ func TestADashForAFileIsStdoutOrRefused(t *testing.T) {
 			t.Errorf("%v: exit code %d\n%s%s", args, r.code, r.out, r.err)
 		}
 	}
-	if err := writeSaved("-", plan.Saved{}); err == nil || !strings.Contains(err.Error(), "--out - would be a file called -") {
+	if err := writeSaved("-", plan.Saved{}); err == nil || !strings.Contains(err.Error(),
+		"--out - would be a file called -") {
 		t.Error(err)
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
@@ -466,9 +530,10 @@ func TestNoErrorStandsBelowAValidToken(t *testing.T) {
 		code  int
 		says  string
 	}{
-		"a version with bugs":                 {[]string{"--version", "2.13.5"}, 0, "warning: "},
-		"a list with another ID in vain":      {[]string{"--revocations", file(t, 0o644, "a, b")}, 0, "warning: "},
-		"a list that cannot be read":          {[]string{"--revocations", file(t, 0o644, "\xff\xfea\x00")}, 5, "rejected: whether it was revoked cannot be told"},
+		"a version with bugs":            {[]string{"--version", "2.13.5"}, 0, "warning: "},
+		"a list with another ID in vain": {[]string{"--revocations", file(t, 0o644, "a, b")}, 0, "warning: "},
+		"a list that cannot be read": {[]string{"--revocations", file(t, 0o644, "\xff\xfea\x00")}, 5,
+			"rejected: whether it was revoked cannot be told"},
 		"an old algorithm of the product":     {[]string{"--version", "3.0.0"}, 0, "valid: "},
 		"a list in which it stands in vain":   {[]string{"--revocations", file(t, 0o644, "a, "+zoneJTI)}, 5, "rejected: "},
 		"a list with an ID for no jti at all": {[]string{"--revocations", file(t, 0o644, "a,,b")}, 0, "valid: "},

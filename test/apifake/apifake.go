@@ -94,12 +94,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if items, isList := s.list(r.URL.Path, r.URL.Query().Get("labelSelector")); isList {
-		write(w, http.StatusOK, Object{"apiVersion": versionOf(r.URL.Path), "kind": kindOf(r.URL.Path) + "List", "metadata": Object{"resourceVersion": "1"}, "items": items})
+		write(w, http.StatusOK, Object{"apiVersion": versionOf(r.URL.Path), "kind": kindOf(r.URL.Path) + "List",
+			"metadata": Object{"resourceVersion": "1"}, "items": items})
 		return
 	}
 	at := strings.Split(r.URL.Path, "/")
 	name := at[len(at)-1]
-	write(w, http.StatusNotFound, Object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": http.StatusNotFound, "reason": "NotFound",
+	write(w, http.StatusNotFound, Object{"apiVersion": "v1", "kind": "Status", "status": "Failure",
+		"code": http.StatusNotFound, "reason": "NotFound",
 		"message": name + " not found", "details": Object{"name": name, "kind": at[len(at)-2]}})
 }
 
@@ -123,7 +125,8 @@ func (s *Server) review(w http.ResponseWriter, r *http.Request) {
 	if a.Subresource != "" {
 		resource += "/" + a.Subresource
 	}
-	write(w, http.StatusCreated, Object{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": Object{"allowed": s.Allows == nil || s.Allows(a.Verb, resource, a.Namespace, a.Name)}})
+	write(w, http.StatusCreated, Object{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+		"status": Object{"allowed": s.Allows == nil || s.Allows(a.Verb, resource, a.Namespace, a.Name)}})
 }
 
 // list returns the objects of a collection, of one namespace or of all. A path that ends in a collection's name is one.
@@ -166,9 +169,12 @@ func selected(o Object, selector string) bool {
 
 // plurals are the resources that are served; kinds maps a kind to its resource.
 var (
-	kinds = map[string]string{"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods", "Deployment": "deployments", "ReplicaSet": "replicasets",
-		"ManagementPlane": "managementplanes", "ControlPlane": "controlplanes", "EdgeXcp": "edgexcps", "CentralXcp": "centralxcps", "Cluster": "clusters", "EdgeCluster": "edgeclusters",
-		"ValidatingWebhookConfiguration": "validatingwebhookconfigurations", "Lease": "leases", "Zone": "zones", "ZoneInsight": "zoneinsights"}
+	kinds = map[string]string{"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods",
+		"Deployment": "deployments", "ReplicaSet": "replicasets",
+		"ManagementPlane": "managementplanes", "ControlPlane": "controlplanes", "EdgeXcp": "edgexcps",
+		"CentralXcp": "centralxcps", "Cluster": "clusters", "EdgeCluster": "edgeclusters",
+		"ValidatingWebhookConfiguration": "validatingwebhookconfigurations", "Lease": "leases", "Zone": "zones",
+		"ZoneInsight": "zoneinsights"}
 	plurals = func() map[string]bool {
 		all := map[string]bool{}
 		for _, p := range kinds {
@@ -211,7 +217,8 @@ func kindOf(at string) string {
 
 // Status answers with a Kubernetes status.
 func Status(w http.ResponseWriter, code int, reason, message string) {
-	write(w, code, Object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message})
+	write(w, code, Object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason,
+		"message": message})
 }
 
 func write(w http.ResponseWriter, code int, v any) {
@@ -226,7 +233,8 @@ func Kubeconfig(dir string, servers map[string]*Server, user func(context string
 	var clusters, contexts, users []any
 	for name, s := range servers {
 		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-		clusters = append(clusters, Object{"name": name, "cluster": Object{"server": s.URL, "certificate-authority-data": ca}})
+		clusters = append(clusters, Object{"name": name, "cluster": Object{"server": s.URL,
+			"certificate-authority-data": ca}})
 		contexts = append(contexts, Object{"name": name, "context": Object{"cluster": name, "user": name}})
 		u := Object{"token": "t"}
 		if user != nil {
@@ -236,7 +244,8 @@ func Kubeconfig(dir string, servers map[string]*Server, user func(context string
 		}
 		users = append(users, Object{"name": name, "user": u})
 	}
-	b, err := yaml.Marshal(Object{"apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts, "users": users})
+	b, err := yaml.Marshal(Object{"apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts,
+		"users": users})
 	if err != nil {
 		return "", err
 	}

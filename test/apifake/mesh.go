@@ -5,7 +5,8 @@ const meshNamespace, meshName = "kong-mesh-system", "kong-mesh-control-plane"
 // controlPlane is the objects of a control plane of Kong Mesh, one Deployment and one pod, with these variables.
 func controlPlane(cluster, version string, env []any) []Object {
 	meta := func(name string, more Object) Object {
-		m := Object{"name": name, "namespace": meshNamespace, "uid": "uid-" + cluster + "-" + name, "labels": Object{"app": meshName}}
+		m := Object{"name": name, "namespace": meshNamespace, "uid": "uid-" + cluster + "-" + name,
+			"labels": Object{"app": meshName}}
 		for k, v := range more {
 			m[k] = v
 		}
@@ -14,13 +15,16 @@ func controlPlane(cluster, version string, env []any) []Object {
 	owner := func(kind, name string) Object {
 		return Object{"ownerReferences": []any{Object{"kind": kind, "name": name, "uid": "uid-" + cluster + "-" + name}}}
 	}
-	spec := Object{"containers": []any{Object{"name": "control-plane", "image": "docker.io/kong/kuma-cp:" + version, "env": env}}}
+	spec := Object{"containers": []any{Object{"name": "control-plane", "image": "docker.io/kong/kuma-cp:" +
+		version, "env": env}}}
 	return []Object{
 		KubeSystem(cluster),
-		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(meshName, Object{"generation": 1}), "spec": Object{"replicas": 1, "template": Object{"spec": spec}},
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(meshName, Object{"generation": 1}),
+			"spec":   Object{"replicas": 1, "template": Object{"spec": spec}},
 			"status": Object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
 		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(meshName+"-1", owner("Deployment", meshName))},
-		{"apiVersion": "v1", "kind": "Pod", "metadata": meta(meshName+"-1-a", owner("ReplicaSet", meshName+"-1")), "spec": spec,
+		{"apiVersion": "v1", "kind": "Pod", "metadata": meta(meshName+"-1-a", owner("ReplicaSet", meshName+"-1")),
+			"spec":   spec,
 			"status": Object{"phase": "Running", "conditions": []any{Object{"type": "Ready", "status": "True"}}}},
 	}
 }
@@ -44,14 +48,17 @@ func Global(version string, provided map[string]bool, env ...any) []Object {
 			session["authTokenProvided"] = true
 		}
 		objects = append(objects, Object{"apiVersion": "kuma.io/v1alpha1", "kind": "Zone", "metadata": Object{"name": zone}},
-			Object{"apiVersion": "kuma.io/v1alpha1", "kind": "ZoneInsight", "metadata": Object{"name": zone}, "spec": Object{"subscriptions": []any{session}}})
+			Object{"apiVersion": "kuma.io/v1alpha1", "kind": "ZoneInsight", "metadata": Object{"name": zone},
+				"spec": Object{"subscriptions": []any{session}}})
 	}
 	return objects
 }
 
 // Zone is the objects of a zone control plane of Kong Mesh.
 func Zone(version, zone string, env ...any) []Object {
-	return controlPlane(zone, version, append([]any{Variable("KUMA_MODE", "zone"), Variable("KUMA_MULTIZONE_ZONE_NAME", zone), Variable("KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS", "grpcs://global.example.test:5685")}, env...))
+	return controlPlane(zone, version, append([]any{Variable("KUMA_MODE", "zone"),
+		Variable("KUMA_MULTIZONE_ZONE_NAME", zone), Variable("KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS",
+			"grpcs://global.example.test:5685")}, env...))
 }
 
 // GlobalSecret is a secret that a control plane sees.

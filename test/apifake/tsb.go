@@ -17,11 +17,14 @@ func Edge(cluster string) []Object {
 	}
 	return []Object{
 		KubeSystem(cluster),
-		{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "metadata": meta("controlplane", nil), "spec": Object{
-			"managementPlane": Object{"host": "tsb.example.test", "port": 9443, "clusterName": cluster},
-			"components":      Object{"xcp": Object{"centralAuthMode": "MUTUAL_TLS"}}}},
-		{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "metadata": meta("edge-xcp", nil), "spec": Object{"centralAuthMode": "MUTUAL_TLS"}},
-		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta("edge", Object{"generation": 1}), "spec": Object{"replicas": 1},
+		{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
+			"metadata": meta("controlplane", nil), "spec": Object{
+				"managementPlane": Object{"host": "tsb.example.test", "port": 9443, "clusterName": cluster},
+				"components":      Object{"xcp": Object{"centralAuthMode": "MUTUAL_TLS"}}}},
+		{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "metadata": meta("edge-xcp", nil),
+			"spec": Object{"centralAuthMode": "MUTUAL_TLS"}},
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta("edge", Object{"generation": 1}),
+			"spec":   Object{"replicas": 1},
 			"status": Object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
 		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta("edge-1", owner("Deployment", "edge"))},
 		{"apiVersion": "v1", "kind": "Pod", "metadata": meta("edge-1-a", owner("ReplicaSet", "edge-1")),
@@ -34,18 +37,21 @@ func Edge(cluster string) []Object {
 func Hub(clusters ...string) []Object {
 	objects := []Object{
 		KubeSystem("hub"),
-		{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ManagementPlane", "metadata": Object{"name": "managementplane", "namespace": "tsb", "uid": "uid-mp"},
-			"spec": Object{"components": Object{"xcp": Object{"centralAuthModes": Object{"mutualTls": true}}}}},
+		{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ManagementPlane",
+			"metadata": Object{"name": "managementplane", "namespace": "tsb", "uid": "uid-mp"},
+			"spec":     Object{"components": Object{"xcp": Object{"centralAuthModes": Object{"mutualTls": true}}}}},
 	}
 	for _, c := range clusters {
-		objects = append(objects, Object{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": Object{"name": c, "namespace": "tsb"}})
+		objects = append(objects, Object{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster",
+			"metadata": Object{"name": c, "namespace": "tsb"}})
 	}
 	return objects
 }
 
 // KubeSystem is the namespace whose UID identifies a cluster.
 func KubeSystem(cluster string) Object {
-	return Object{"apiVersion": "v1", "kind": "Namespace", "metadata": Object{"name": "kube-system", "uid": "uid-of-" + cluster}}
+	return Object{"apiVersion": "v1", "kind": "Namespace", "metadata": Object{"name": "kube-system",
+		"uid": "uid-of-" + cluster}}
 }
 
 // Secret is a secret with text values.
@@ -54,5 +60,6 @@ func Secret(ns, name string, data map[string]string) Object {
 	for k, v := range data {
 		encoded[k] = base64.StdEncoding.EncodeToString([]byte(v))
 	}
-	return Object{"apiVersion": "v1", "kind": "Secret", "metadata": Object{"name": name, "namespace": ns, "uid": "uid-" + name}, "data": encoded}
+	return Object{"apiVersion": "v1", "kind": "Secret", "metadata": Object{"name": name, "namespace": ns, "uid": "uid-" +
+		name}, "data": encoded}
 }

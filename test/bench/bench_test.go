@@ -103,12 +103,14 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 		if edge != hung {
 			return nil
 		}
-		return apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "sleep", "args": []any{"600"}}}
+		return apifake.Object{"exec": apifake.Object{"apiVersion": "client.authentication.k8s.io/v1",
+			"interactiveMode": "Never", "command": "sleep", "args": []any{"600"}}}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), plugin(t), "status", "--kubeconfig", kubeconfig, "-o", "json", "--member-timeout", "10s")
+	cmd := exec.CommandContext(t.Context(), plugin(t), "status", "--kubeconfig", kubeconfig, "-o", "json",
+		"--member-timeout", "10s")
 	c, out := measure(t, cmd, 4)
 
 	var report struct {
@@ -125,7 +127,8 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 		rows[m.Member]++
 		switch {
 		case m.Member == name(hung):
-			if want := "timed out after 10s: the context's credential plugin sleep has not ended"; m.State != "unreachable" || len(m.Why) != 1 || m.Why[0] != want {
+			if want := "timed out after 10s: the context's credential plugin sleep has not ended"; m.State != "unreachable" ||
+				len(m.Why) != 1 || m.Why[0] != want {
 				t.Errorf("%s: %+v, want %q", m.Member, m, want)
 			}
 		case m.State == "unreachable":
@@ -156,7 +159,8 @@ func TestStatusOfAThousandMembers(t *testing.T) {
 		t.Errorf("%d rows, want the hub and %d edges", len(rows), edges)
 	}
 	t.Logf("status of %d members, one with a hung credential plugin: %s", edges, c)
-	t.Logf("requests per member: %.1f reads, %.1f tries to forward a port, over %.1f connections", float64(reads)/(edges-1), float64(forwards)/(edges-1), float64(connections)/(edges-1))
+	t.Logf("requests per member: %.1f reads, %.1f tries to forward a port, over %.1f connections",
+		float64(reads)/(edges-1), float64(forwards)/(edges-1), float64(connections)/(edges-1))
 	if limit := int64(400 << 20); c.peak > limit {
 		t.Errorf("it took %d MiB of memory, more than %d", c.peak>>20, limit>>20)
 	}
@@ -190,9 +194,12 @@ func BenchmarkFleet(b *testing.B) {
 		n    int
 		cmd  func(kubeconfig string, n int) *exec.Cmd // nil: the bare HTTP client
 	}{
-		{"one read, kubectl in a loop", 50, script(`for c; do "$KUBECTL" --context "$c" get --raw "$READ" || exit; done >/dev/null`)},
-		{"one read, kubectl under xargs -P 8", 50, script(`printf '%s\n' "$@" | xargs -P 8 -I{} "$KUBECTL" --context {} get --raw "$READ" >/dev/null`)},
-		{"one read, kubectl under xargs -P 32", 50, script(`printf '%s\n' "$@" | xargs -P 32 -I{} "$KUBECTL" --context {} get --raw "$READ" >/dev/null`)},
+		{"one read, kubectl in a loop", 50,
+			script(`for c; do "$KUBECTL" --context "$c" get --raw "$READ" || exit; done >/dev/null`)},
+		{"one read, kubectl under xargs -P 8", 50,
+			script(`printf '%s\n' "$@" | xargs -P 8 -I{} "$KUBECTL" --context {} get --raw "$READ" >/dev/null`)},
+		{"one read, kubectl under xargs -P 32", 50,
+			script(`printf '%s\n' "$@" | xargs -P 32 -I{} "$KUBECTL" --context {} get --raw "$READ" >/dev/null`)},
 		{"all reads, kubectl xcpauth status", 50, nil},
 		{"all reads, bare HTTP", 50, nil},
 		{"all reads, kubectl xcpauth status", 1000, nil},
@@ -268,10 +275,15 @@ func (f *fleet) bare(t testing.TB, n int) time.Duration {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			for _, burst := range [][]string{
-				{"/api/v1/namespaces/kube-system", "/apis/install.tetrate.io/v1alpha1/managementplanes", "/apis/install.tetrate.io/v1alpha1/controlplanes", "/apis/install.xcp.tetrate.io/v1alpha1/edgexcps"},
-				{"/apis/apps/v1/namespaces/istio-system/deployments/edge", "/apis/apps/v1/namespaces/istio-system/replicasets", "/api/v1/namespaces/istio-system/pods",
-					"/api/v1/namespaces/istio-system/secrets/xcp-edge-central-auth-token", "/api/v1/namespaces/istio-system/secrets/xcp-central-ca-bundle", "/api/v1/namespaces/istio-system/secrets/xcp-edge-cert",
-					"/api/v1/namespaces/istio-system/secrets/cluster-service-account", "/api/v1/namespaces/istio-system/secrets/oap-token", "/api/v1/namespaces/istio-system/secrets/otel-token"},
+				{"/api/v1/namespaces/kube-system", "/apis/install.tetrate.io/v1alpha1/managementplanes",
+					"/apis/install.tetrate.io/v1alpha1/controlplanes", "/apis/install.xcp.tetrate.io/v1alpha1/edgexcps"},
+				{"/apis/apps/v1/namespaces/istio-system/deployments/edge", "/apis/apps/v1/namespaces/istio-system/replicasets",
+					"/api/v1/namespaces/istio-system/pods",
+					"/api/v1/namespaces/istio-system/secrets/xcp-edge-central-auth-token",
+					"/api/v1/namespaces/istio-system/secrets/xcp-central-ca-bundle",
+					"/api/v1/namespaces/istio-system/secrets/xcp-edge-cert",
+					"/api/v1/namespaces/istio-system/secrets/cluster-service-account",
+					"/api/v1/namespaces/istio-system/secrets/oap-token", "/api/v1/namespaces/istio-system/secrets/otel-token"},
 			} {
 				var reads sync.WaitGroup
 				for _, path := range burst {

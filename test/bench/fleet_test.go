@@ -46,7 +46,8 @@ func startFleet(ctx context.Context, product string, edges int) (*fleet, error) 
 		return nil, err
 	}
 	f := &fleet{cmd: exec.CommandContext(ctx, self)}
-	f.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s", serveEnv, product), fmt.Sprintf("%s=%d", edgesEnv, edges), "GOGC=400")
+	f.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s", serveEnv, product),
+		fmt.Sprintf("%s=%d", edgesEnv, edges), "GOGC=400")
 	f.cmd.Stderr = os.Stderr
 	if f.stdin, err = f.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -87,7 +88,8 @@ func (f *fleet) counts() ([]counted, error) {
 func (f *fleet) kubeconfig(dir string, n int, user func(edge int) apifake.Object) (string, error) {
 	var clusters, contexts, users []any
 	add := func(name, url string, u apifake.Object) {
-		clusters = append(clusters, apifake.Object{"name": name, "cluster": apifake.Object{"server": url, "certificate-authority-data": f.CA}})
+		clusters = append(clusters, apifake.Object{"name": name, "cluster": apifake.Object{"server": url,
+			"certificate-authority-data": f.CA}})
 		contexts = append(contexts, apifake.Object{"name": name, "context": apifake.Object{"cluster": name, "user": name}})
 		if u == nil {
 			u = apifake.Object{"token": "t"}
@@ -102,7 +104,8 @@ func (f *fleet) kubeconfig(dir string, n int, user func(edge int) apifake.Object
 		}
 		add(name(i), url, u)
 	}
-	b, err := yaml.Marshal(apifake.Object{"apiVersion": "v1", "kind": "Config", "current-context": "hub", "clusters": clusters, "contexts": contexts, "users": users})
+	b, err := yaml.Marshal(apifake.Object{"apiVersion": "v1", "kind": "Config", "current-context": "hub",
+		"clusters": clusters, "contexts": contexts, "users": users})
 	if err != nil {
 		return "", err
 	}
@@ -119,9 +122,13 @@ const (
 )
 
 // products are what can be served: the objects of a hub with these edges, and of one of them.
-var products = map[string]func(names []string) (hub []apifake.Object, edge func(name string) ([]apifake.Object, error), err error){
+var products = map[string]func(names []string) (hub []apifake.Object, edge func(name string) ([]apifake.Object, error),
+	err error){
 	"tsb": func(names []string) ([]apifake.Object, func(string) ([]apifake.Object, error), error) {
-		return sized(apifake.Hub(names...), "tsb"), func(name string) ([]apifake.Object, error) { return sized(apifake.Edge(name), "istio-system"), nil }, nil
+		return sized(apifake.Hub(names...), "tsb"), func(name string) ([]apifake.Object,
+			error) {
+			return sized(apifake.Edge(name), "istio-system"), nil
+		}, nil
 	},
 	"kong-mesh": mesh,
 }

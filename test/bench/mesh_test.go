@@ -33,17 +33,20 @@ func mesh(names []string) (hub []apifake.Object, zone func(name string) ([]apifa
 	for _, n := range names {
 		connected[n] = true
 	}
-	hub = append(apifake.Global(version, connected, apifake.Variable("KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken")), apifake.GlobalSecret(zonetoken.KeyName(kid), string(zonetoken.EncodeKey(key))))
+	hub = append(apifake.Global(version, connected, apifake.Variable("KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken")),
+		apifake.GlobalSecret(zonetoken.KeyName(kid), string(zonetoken.EncodeKey(key))))
 	return released(sized(hub, ns), ns), func(name string) ([]apifake.Object, error) {
 		var id [16]byte
 		if _, err := rand.Read(id[:]); err != nil {
 			return nil, err
 		}
-		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: zonetoken.TokenID(id), KeyID: kid}, key, time.Now())
+		token, _, err := zonetoken.Issue(zonetoken.Grant{Zone: name, ValidFor: 720 * time.Hour, ID: zonetoken.TokenID(id),
+			KeyID: kid}, key, time.Now())
 		if err != nil {
 			return nil, fmt.Errorf("making a token for %s: %w", name, err)
 		}
-		objects := append(apifake.Zone(version, name, apifake.SecretVariable("KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE", "cp-token", "token")), apifake.TokenSecret("cp-token", string(token.Reveal())))
+		objects := append(apifake.Zone(version, name, apifake.SecretVariable("KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE",
+			"cp-token", "token")), apifake.TokenSecret("cp-token", string(token.Reveal())))
 		return released(sized(objects, ns), ns), nil
 	}, nil
 }
@@ -54,8 +57,9 @@ var release = base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", relea
 // released adds the Helm releases.
 func released(objects []apifake.Object, ns string) []apifake.Object {
 	for i := range releases {
-		objects = append(objects, apifake.Object{"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1", "metadata": apifake.Object{"name": fmt.Sprintf("sh.helm.release.v1.kong-mesh.v%d", i+1), "namespace": ns},
-			"data": apifake.Object{"release": release}})
+		objects = append(objects, apifake.Object{"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+			"metadata": apifake.Object{"name": fmt.Sprintf("sh.helm.release.v1.kong-mesh.v%d", i+1), "namespace": ns},
+			"data":     apifake.Object{"release": release}})
 	}
 	return objects
 }
@@ -84,7 +88,8 @@ func TestStatusAndTokensOfAThousandZones(t *testing.T) {
 			if _, err := f.counts(); err != nil {
 				t.Fatal(err)
 			}
-			c, out := measure(t, exec.CommandContext(t.Context(), xcpauth, append(tc.args, "--kubeconfig", kubeconfig, "-o", "json")...), 0)
+			c, out := measure(t, exec.CommandContext(t.Context(), xcpauth, append(tc.args, "--kubeconfig", kubeconfig,
+				"-o", "json")...), 0)
 			var report map[string]json.RawMessage
 			var rows []struct{ Member, State string }
 			if err := json.Unmarshal([]byte(out), &report); err != nil {
@@ -116,7 +121,8 @@ func TestStatusAndTokensOfAThousandZones(t *testing.T) {
 				reads, connections = reads+got.Reads, connections+got.Connections
 			}
 			t.Logf("%s of %d zones: %s", strings.Join(tc.args, " "), zones, c)
-			t.Logf("requests per zone: %.1f reads over %.1f connections; of the global: %d reads", float64(reads)/zones, float64(connections)/zones, counts[0].Reads)
+			t.Logf("requests per zone: %.1f reads over %.1f connections; of the global: %d reads", float64(reads)/zones,
+				float64(connections)/zones, counts[0].Reads)
 		})
 	}
 }

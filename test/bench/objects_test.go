@@ -32,13 +32,16 @@ func sized(objects []apifake.Object, ns string) []apifake.Object {
 		}
 	}
 	for i := range neighbours {
-		o := apifake.Object{"apiVersion": "v1", "kind": "Pod", "metadata": apifake.Object{"name": fmt.Sprintf("neighbour-%02d", i), "namespace": ns},
-			"spec":   apifake.Object{"volumes": []any{apifake.Object{"name": "a", "secret": apifake.Object{"secretName": "something-else"}}}},
+		o := apifake.Object{"apiVersion": "v1", "kind": "Pod",
+			"metadata": apifake.Object{"name": fmt.Sprintf("neighbour-%02d", i), "namespace": ns},
+			"spec": apifake.Object{"volumes": []any{apifake.Object{"name": "a",
+				"secret": apifake.Object{"secretName": "something-else"}}}},
 			"status": apifake.Object{"phase": "Running"}}
 		objects = append(objects, pad(o, podSize))
 	}
 	for i := range oldSets {
-		o := apifake.Object{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": apifake.Object{"name": fmt.Sprintf("old-%02d", i), "namespace": ns}}
+		o := apifake.Object{"apiVersion": "apps/v1", "kind": "ReplicaSet",
+			"metadata": apifake.Object{"name": fmt.Sprintf("old-%02d", i), "namespace": ns}}
 		objects = append(objects, pad(o, setSize))
 	}
 	return objects

@@ -23,7 +23,8 @@ type Set struct {
 }
 
 // public are the keys of secrets that hold nothing secret: certificates, and names.
-var public = []string{"ca.crt", "tls.crt", "cert.pem", "root-cert.pem", "cert-chain.pem", "clusterFqn", "namespace", "ca-published"}
+var public = []string{"ca.crt", "tls.crt", "cert.pem", "root-cert.pem", "cert-chain.pem", "clusterFqn",
+	"namespace", "ca-published"}
 
 // Add adds the value of a key of a Secret: private keys, passwords, the payload and signature of JWTs, the private
 // members of JWKs; each as it is, in base64, and what is in its PEM blocks. A public key's value is taken out of the

@@ -22,12 +22,16 @@ func TestEveryPieceOfASecretIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("a certificate that anybody may see, and is seen everywhere")}))
-	const header, payload, signature = "eyJhbGciOiJSUzI1NiJ9", "eyJpc3MiOiJvcGVyYXRvciIsInN1YiI6ImVkZ2UifQ", "c2lnbmF0dXJlLW9mLXRoZS10b2tlbi10aGF0LW5vYm9keS1rbm93cw"
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+		Bytes: []byte("a certificate that anybody may see, and is seen everywhere")}))
+	const header, payload, signature = "eyJhbGciOiJSUzI1NiJ9", "eyJpc3MiOiJvcGVyYXRvciIsInN1YiI6ImVkZ2UifQ",
+		"c2lnbmF0dXJlLW9mLXRoZS10b2tlbi10aGF0LW5vYm9keS1rbm93cw"
 	const jwk = `{"kty":"RSA","kid":"key-of-edge-1-2026","n":"public-modulus-of-the-key","d":"private-exponent-of-the-key"}`
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	var s Set
-	for _, v := range []struct{ key, value string }{{"tls.key", private}, {"jwt", header + "." + payload + "." + signature}, {"jwk", jwk}, {"password", "correct horse battery staple"}, {"pin", "hunter2hunter2"},
+	for _, v := range []struct{ key, value string }{{"tls.key", private},
+		{"jwt", header + "." + payload + "." + signature}, {"jwk", jwk}, {"password", "correct horse battery staple"},
+		{"pin", "hunter2hunter2"},
 		{"ca.crt", ca}, {"tls.crt", ca}, {"bundle", ca + private}, {"clusterFqn", "organizations/tetrate/clusters/edge-1"}} {
 		s.Add("secret "+v.key, v.key, []byte(v.value))
 	}
@@ -87,13 +91,14 @@ func TestAPublicKeyIsNotTakenForAPrivateOne(t *testing.T) {
 			return key, key.Public()
 		}
 	}
-	for name, generate := range map[string]func() (private, public any){"P-256": curve(elliptic.P256()), "P-384": curve(elliptic.P384()), "RSA": func() (any, any) {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return key, key.Public()
-	}} {
+	for name, generate := range map[string]func() (private, public any){"P-256": curve(elliptic.P256()),
+		"P-384": curve(elliptic.P384()), "RSA": func() (any, any) {
+			key, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return key, key.Public()
+		}} {
 		private, _ := generate()
 		der, err := x509.MarshalPKCS8PrivateKey(private)
 		if err != nil {
@@ -108,7 +113,8 @@ func TestAPublicKeyIsNotTakenForAPrivateOne(t *testing.T) {
 		}
 		for before := range 6 {
 			certificate := append(make([]byte, before), spki...)
-			for _, text := range []string{base64.StdEncoding.EncodeToString(certificate), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))} {
+			for _, text := range []string{base64.StdEncoding.EncodeToString(certificate),
+				string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))} {
 				if found := s.Find(text); len(found) > 0 {
 					t.Errorf("%s behind %d bytes: %q", name, before, found)
 				}

@@ -42,8 +42,10 @@ func main() {
 }
 
 func run(ctx context.Context, shell bool) error {
-	klog.SetLogger(logr.Discard()) // the played kubelet reports each port-forward that its client closes, into what the plugin draws
-	s, err := sandbox.Start(ctx, sandbox.Options{Webhook: true, Log: os.Stderr, Cadence: xcpsim.Cadence{Push: 500 * time.Millisecond, TokenTTL: 12 * time.Second, TokenRenew: 5 * time.Second}})
+	// the played kubelet reports each port-forward that its client closes, into what the plugin draws
+	klog.SetLogger(logr.Discard())
+	s, err := sandbox.Start(ctx, sandbox.Options{Webhook: true, Log: os.Stderr,
+		Cadence: xcpsim.Cadence{Push: 500 * time.Millisecond, TokenTTL: 12 * time.Second, TokenRenew: 5 * time.Second}})
 	if err != nil {
 		return err
 	}
@@ -69,8 +71,10 @@ func story(ctx context.Context, s *sandbox.Sandbox) error {
 	}{
 		{"A hub and two edges, all on mutual TLS:", []string{"xcpauth", "status"}, 0},
 		{"Turning mutual TLS off now would cut both edges off. The webhook denies it, by name:", edit, 1},
-		{"The plugin makes the same change in an order that cuts nobody off, and proves each step:", []string{"xcpauth", "migrate", "-y", "--poll=500ms", "--fence-for=2s"}, 0},
-		{"The very edit that was denied has been made:", []string{"get", "managementplane", "managementplane", "-n", "tsb", "-o", "jsonpath={.spec.components.xcp.centralAuthModes}{\"\\n\"}"}, 0},
+		{"The plugin makes the same change in an order that cuts nobody off, and proves each step:",
+			[]string{"xcpauth", "migrate", "-y", "--poll=500ms", "--fence-for=2s"}, 0},
+		{"The very edit that was denied has been made:", []string{"get", "managementplane", "managementplane", "-n", "tsb",
+			"-o", "jsonpath={.spec.components.xcp.centralAuthModes}{\"\\n\"}"}, 0},
 		{"And the fleet is:", []string{"xcpauth", "status"}, 0},
 	} {
 		fmt.Printf("\n# %s\n$ kubectl %s\n", step.say, quoted(step.args))

@@ -131,7 +131,8 @@ func TestFaultsBeforeOneClusterAreItsOwnRow(t *testing.T) {
 	f := start(t, sandbox.Options{})
 	lookThatLeaksAreFound(t, f)
 	impatient := []string{"--request-timeout=4s", "--member-timeout=9s"}
-	late, cut := "the API server did not answer in time", "the connection to the API server was cut before the answer was complete"
+	late, cut := "the API server did not answer in time",
+		"the connection to the API server was cut before the answer was complete"
 	t.Run("a cluster that", func(t *testing.T) { // returns when all that is in it has ended
 		for _, tc := range []struct {
 			name   string
@@ -147,11 +148,16 @@ func TestFaultsBeforeOneClusterAreItsOwnRow(t *testing.T) {
 			{"resets", &fault.TCP{Reset: true}, nil, "the API server, or something before it, reset the connection"},
 			{"cuts the handshake", &fault.TCP{CutAfter: 100}, nil, cut},
 			{"cuts an answer", nil, &fault.Answer{Midst: true}, cut},
-			{"401", nil, &fault.Answer{Code: 401, Reason: "Unauthorized", Message: "Unauthorized"}, "the API server refused the context's credential (401); log in again"},
-			{"403", nil, &fault.Answer{Code: 403, Reason: "Forbidden", Message: "no access from this network"}, "forbidden (403): no access from this network"},
-			{"429", nil, &fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back later", RetryAfter: 3600}, "the API server takes no more requests for now (429): come back later"},
-			{"429 for a while", nil, &fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back later", RetryAfter: 1, Times: 3}, ""},
-			{"500", nil, &fault.Answer{Code: 500, Reason: "InternalError", Message: "etcdserver: no leader"}, "the API server failed (500): etcdserver: no leader"},
+			{"401", nil, &fault.Answer{Code: 401, Reason: "Unauthorized", Message: "Unauthorized"},
+				"the API server refused the context's credential (401); log in again"},
+			{"403", nil, &fault.Answer{Code: 403, Reason: "Forbidden", Message: "no access from this network"},
+				"forbidden (403): no access from this network"},
+			{"429", nil, &fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back later", RetryAfter: 3600},
+				"the API server takes no more requests for now (429): come back later"},
+			{"429 for a while", nil, &fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back later",
+				RetryAfter: 1, Times: 3}, ""},
+			{"500", nil, &fault.Answer{Code: 500, Reason: "InternalError", Message: "etcdserver: no leader"},
+				"the API server failed (500): etcdserver: no leader"},
 		} {
 			for _, at := range []string{"edge-1", "hub"} {
 				t.Run(tc.name+"/"+at, func(t *testing.T) {
@@ -181,7 +187,8 @@ func (f fleet) oneRowEach(at, why string, args func(verb string) []string) {
 	switch {
 	case why == "":
 	case at == "hub":
-		states, code = map[string]string{"hub": "not found", "(hub)": "unreachable", "edge-1": "blocked", "edge-2": "blocked"}, 1
+		states, code = map[string]string{"hub": "not found", "(hub)": "unreachable", "edge-1": "blocked",
+			"edge-2": "blocked"}, 1
 	default:
 		states[at], states["mpc"], code = "unreachable", "ok", 4 // MPC's turn comes after every edge's
 	}
@@ -208,7 +215,8 @@ func (f fleet) oneRowEach(at, why string, args func(verb string) []string) {
 		if !strings.Contains(got.text, why) {
 			f.Errorf("-o %s does not say %q:\n%s", format, why, r.Stdout)
 		}
-		if at == "hub" && why != "" && !strings.Contains(r.Stderr, fmt.Sprintf("error: no ManagementPlane found: hub (%s) could not be looked at; name the management plane's context with --context\n", why)) {
+		if at == "hub" && why != "" && !strings.Contains(r.Stderr,
+			fmt.Sprintf("error: no ManagementPlane found: hub (%s) could not be looked at; name the management plane's context with --context\n", why)) {
 			f.Errorf("-o %s: stderr does not name the context and the reason:\n%s", format, r.Stderr)
 		}
 	}
@@ -227,7 +235,8 @@ func TestConflictsAndTooManyRequestsAreWaitedOut(t *testing.T) {
 		a.Method, a.Path = "PATCH", "/controlplanes/"
 		return a
 	}
-	never, refuses := f.front("edge-1", controlPlane(fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back tomorrow", RetryAfter: 86400}))
+	never, refuses := f.front("edge-1", controlPlane(fault.Answer{Code: 429, Reason: "TooManyRequests",
+		Message: "come back tomorrow", RetryAfter: 86400}))
 	rows := f.Rows(f.migrate(4, f.reroute(map[string]runs.Server{"edge-1": never}), "-o", "json").Stdout)
 	f.Is(rows, "edge-1", "state", "failed")
 	if why := fmt.Sprint(rows["edge-1"]["why"]); !strings.Contains(why, "(429): come back tomorrow") {
@@ -237,10 +246,15 @@ func TestConflictsAndTooManyRequestsAreWaitedOut(t *testing.T) {
 		f.Errorf("an API server that asks for a day's patience was asked %d times, want once", n)
 	}
 
-	conflict, conflicts := f.front("edge-1", controlPlane(fault.Answer{Code: 409, Reason: "Conflict", Message: "the object has been modified; please apply your changes to the latest version and try again", Times: 1}))
-	busy, throttles := f.front("edge-2", controlPlane(fault.Answer{Code: 429, Reason: "TooManyRequests", Message: "come back later", RetryAfter: 1, Times: 2}))
-	reads, throttled := f.front("hub", fault.Answer{Method: "GET", Code: 429, Reason: "TooManyRequests", Message: "come back later", RetryAfter: 1, Times: 3})
-	rows = f.Rows(f.migrate(0, f.reroute(map[string]runs.Server{"edge-1": conflict, "edge-2": busy, "hub": reads}), "--no-fence", "-o", "json").Stdout) // whose proof is patches too
+	conflict, conflicts := f.front("edge-1", controlPlane(fault.Answer{Code: 409, Reason: "Conflict",
+		Message: "the object has been modified; please apply your changes to the latest version and try again", Times: 1}))
+	busy, throttles := f.front("edge-2", controlPlane(fault.Answer{Code: 429, Reason: "TooManyRequests",
+		Message: "come back later", RetryAfter: 1, Times: 2}))
+	reads, throttled := f.front("hub", fault.Answer{Method: "GET", Code: 429, Reason: "TooManyRequests",
+		Message: "come back later", RetryAfter: 1, Times: 3})
+	// whose proof is patches too
+	rows = f.Rows(f.migrate(0, f.reroute(map[string]runs.Server{"edge-1": conflict, "edge-2": busy, "hub": reads}),
+		"--no-fence", "-o", "json").Stdout)
 	for _, edge := range []string{"edge-1", "edge-2"} {
 		f.Is(rows, edge, "state", "changed")
 	}

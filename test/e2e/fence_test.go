@@ -17,23 +17,27 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	f := start(t, sandbox.Options{Edges: []string{"edge-1", "edge-2", "edge-3"}, Webhook: true})
 	for cluster, flags := range map[string][]string{
 		"edge-2": {"--disable-admission-plugins=ValidatingAdmissionPolicy"},
-		"edge-3": {"--disable-admission-plugins=ValidatingAdmissionPolicy", "--runtime-config=admissionregistration.k8s.io/v1/validatingadmissionpolicies=false,admissionregistration.k8s.io/v1/validatingadmissionpolicybindings=false"},
+		"edge-3": {"--disable-admission-plugins=ValidatingAdmissionPolicy",
+			"--runtime-config=admissionregistration.k8s.io/v1/validatingadmissionpolicies=false,admissionregistration.k8s.io/v1/validatingadmissionpolicybindings=false"},
 	} {
 		if err := f.Bed.Cluster(cluster).RestartAPIServer(t.Context(), flags...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	said := f.migrate(0, "--prove-within", "25s")
-	if !strings.Contains(said.Stderr, "edge-2: goes on without: not proved within 25s: the dry run of an edit was let through") {
+	if !strings.Contains(said.Stderr,
+		"edge-2: goes on without: not proved within 25s: the dry run of an edit was let through") {
 		t.Errorf("of a fence that does not deny is told\n%s", said.Stderr)
 	}
 	rows := f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout)
-	for edge, want := range map[string]string{"edge-1": "proved ", "edge-2": "stored, not proved", "edge-3": "none: its API server has no ValidatingAdmissionPolicy"} {
+	for edge, want := range map[string]string{"edge-1": "proved ", "edge-2": "stored, not proved",
+		"edge-3": "none: its API server has no ValidatingAdmissionPolicy"} {
 		if got, _ := rows[edge]["fence"].(string); !strings.HasPrefix(got, want) {
 			t.Errorf("the fence of %s is %q, want %s", edge, got, want)
 		}
 	}
-	for edge, want := range map[string]time.Duration{"edge-1": 7 * 24 * time.Hour, "edge-2": 15 * time.Minute, "edge-3": 15 * time.Minute} {
+	for edge, want := range map[string]time.Duration{"edge-1": 7 * 24 * time.Hour, "edge-2": 15 * time.Minute,
+		"edge-3": 15 * time.Minute} {
 		var st struct{ ObservedTime, ValidUntil time.Time }
 		if err := json.Unmarshal([]byte(f.get("hub", "xcpauth-system", "edgecluster/"+edge, "{.status}")), &st); err != nil {
 			t.Fatal(err)
@@ -44,9 +48,12 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	}
 
 	back := func(cluster, patch string) sandbox.Run {
-		return f.Kubectl(t.Context(), "--context", cluster, "-n", "istio-system", "patch", "controlplane/controlplane", "--type=merge", "--dry-run=server", "-p", patch)
+		return f.Kubectl(t.Context(), "--context", cluster, "-n", "istio-system", "patch", "controlplane/controlplane",
+			"--type=merge", "--dry-run=server", "-p", patch)
 	}
-	if r := back("edge-1", `{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS"}}}}`); r.Code == 0 || !strings.Contains(r.Stderr, "'xcpauth-fence'") || !strings.Contains(r.Stderr, "to go back run: kubectl xcpauth rollback") {
+	if r := back("edge-1", `{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS"}}}}`); r.Code == 0 ||
+		!strings.Contains(r.Stderr, "'xcpauth-fence'") || !strings.Contains(r.Stderr,
+		"to go back run: kubectl xcpauth rollback") {
 		t.Errorf("an edit of a fenced edge ends with %d:\n%s", r.Code, r.Stderr)
 	}
 	if r := back("edge-1", `{"spec":{"components":{"xcp":{"logLevels":{"default":"info"}}}}}`); r.Code != 0 {
@@ -56,7 +63,8 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	f.rollback(0)
 	f.backOnMTLS("edge-1", "edge-2", "edge-3")
 	for _, edge := range []string{"edge-1", "edge-2"} {
-		r := f.Kubectl(t.Context(), "--context", edge, "get", "validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
+		r := f.Kubectl(t.Context(), "--context", edge, "get", "validatingadmissionpolicies,validatingadmissionpolicybindings",
+			"-o", "name")
 		if r.Code != 0 || strings.Contains(r.Stdout, "xcpauth") {
 			t.Errorf("after the rollback %s has\n%s%s", edge, r.Stdout, r.Stderr)
 		}

@@ -13,7 +13,8 @@ import (
 // what they began with.
 func TestAKillAfterEachKindOfWrite(t *testing.T) {
 	t.Parallel()
-	f := start(t, sandbox.Options{CertManager: true, Installation: xcpsim.Installation{CertWithoutHost: true}, Switches: xcpsim.Switches{CentralKeepsCert: true}})
+	f := start(t, sandbox.Options{CertManager: true, Installation: xcpsim.Installation{CertWithoutHost: true},
+		Switches: xcpsim.Switches{CentralKeepsCert: true}})
 	before := ""
 	for _, said := range []string{
 		"wrote CustomResourceDefinition",
@@ -57,7 +58,8 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 		}
 	}
 	history := f.get("hub", "xcpauth-system", "configmap/xcpauth-journal", "{.data.history}")
-	for _, said := range []string{`"wave":"canary"`, "interrupted; restored by", `"wave":"mTLS off"`, `"wave":"clean-up"`} {
+	for _, said := range []string{`"wave":"canary"`, "interrupted; restored by", `"wave":"mTLS off"`,
+		`"wave":"clean-up"`} {
 		if !strings.Contains(history, said) {
 			t.Errorf("the history does not say %s:\n%s", said, history)
 		}
@@ -73,7 +75,8 @@ func (f fleet) wasFaster(said string) bool {
 	case "wrote Secret tsb/xcp-central-cert-xcpauth-rehearsal":
 		return !there("hub", "tsb", "xcp-central-cert-xcpauth-rehearsal")
 	case "wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1":
-		return f.Kubectl(f.Context(), "--context", "edge-1", "get", "validatingadmissionpolicybinding", "xcpauth-fence").Code == 0
+		return f.Kubectl(f.Context(), "--context", "edge-1", "get", "validatingadmissionpolicybinding",
+			"xcpauth-fence").Code == 0
 	case "wrote Secret istio-system/xcp-central-ca-bundle":
 		return there("edge-1", "istio-system", "xcp-central-ca-bundle")
 	}

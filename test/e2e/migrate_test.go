@@ -12,7 +12,8 @@ import (
 )
 
 // tooEarly is the edit of the vendor's last step.
-var tooEarly = []string{"patch", "managementplane", "managementplane", "-n", "tsb", "--type=merge", "-p", `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":false}}}}}`}
+var tooEarly = []string{"patch", "managementplane", "managementplane", "-n", "tsb", "--type=merge", "-p",
+	`{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":false}}}}}`}
 
 func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 	t.Parallel()
@@ -27,13 +28,15 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 	denied := f.Kubectl(t.Context(), tooEarly...)
 	for _, said := range []string{"denied the request", "- edge-1: mtls", "- edge-2: mtls", "kubectl xcpauth status"} {
 		if denied.Code == 0 || !strings.Contains(denied.Stderr, said) {
-			t.Errorf("the edit that cuts both edges off ended with %d and does not say %q:\n%s", denied.Code, said, denied.Stderr)
+			t.Errorf("the edit that cuts both edges off ended with %d and does not say %q:\n%s", denied.Code,
+				said, denied.Stderr)
 		}
 	}
 
 	f.Xcpauth(2, "plan", "--detailed-exitcode")
 	dry := f.Xcpauth(0, "migrate", "--dry-run=server")
-	for _, said := range []string{"ControlPlane istio-system/controlplane: accepted (dry run)", "ManagementPlane tsb/managementplane: accepted (dry run)", "not sent: today edge-1 may still present mtls"} {
+	for _, said := range []string{"ControlPlane istio-system/controlplane: accepted (dry run)",
+		"ManagementPlane tsb/managementplane: accepted (dry run)", "not sent: today edge-1 may still present mtls"} {
 		if !strings.Contains(strings.Join(strings.Fields(dry.Stdout), " "), said) {
 			t.Errorf("the dry run does not say %q:\n%s", said, dry.Stdout)
 		}
@@ -56,7 +59,8 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 	}
 
 	version := func() string {
-		return f.get("hub", "tsb", "managementplane/managementplane", "{.metadata.resourceVersion}") + f.get("edge-1", "istio-system", "controlplane/controlplane", "{.metadata.resourceVersion}") +
+		return f.get("hub", "tsb", "managementplane/managementplane", "{.metadata.resourceVersion}") +
+			f.get("edge-1", "istio-system", "controlplane/controlplane", "{.metadata.resourceVersion}") +
 			f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.metadata.resourceVersion}")
 	}
 	was := version()
@@ -84,7 +88,8 @@ func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
 	f.Is(rows, "edge-1", "state", "failed")
 	f.Is(rows, "edge-2", "state", "not attempted")
 	f.Is(rows, "hub", "state", "changed")
-	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not proved within 15s") || !strings.Contains(why, "put back") {
+	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not proved within 15s") ||
+		!strings.Contains(why, "put back") {
 		t.Errorf("edge-1's reason is %q", why)
 	}
 	if got := f.edgeMode("edge-1"); got != "MUTUAL_TLS" {
@@ -117,7 +122,8 @@ func TestAStatementIsTakenBackWhenItsEdgeGoesBack(t *testing.T) {
 	}
 
 	back := `{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS"}}}}`
-	if r := f.Kubectl(t.Context(), "--context", "edge-1", "-n", "istio-system", "patch", "controlplane", "controlplane", "--type=merge", "-p", back); r.Code != 0 {
+	if r := f.Kubectl(t.Context(), "--context", "edge-1", "-n", "istio-system", "patch", "controlplane", "controlplane",
+		"--type=merge", "-p", back); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	f.eventually("edge-1 presents its certificate again", func() bool {
@@ -130,7 +136,8 @@ func TestAStatementIsTakenBackWhenItsEdgeGoesBack(t *testing.T) {
 	if got := stated(); got != "" {
 		t.Errorf("the roster still states %s of edge-1", got)
 	}
-	if denied := f.Kubectl(t.Context(), tooEarly...); denied.Code == 0 || !strings.Contains(denied.Stderr, "- edge-1: mtls") {
+	if denied := f.Kubectl(t.Context(), tooEarly...); denied.Code == 0 ||
+		!strings.Contains(denied.Stderr, "- edge-1: mtls") {
 		t.Errorf("the edit that would cut edge-1 off ended with %d: %s", denied.Code, denied.Stderr)
 	}
 }
@@ -178,7 +185,8 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	impatient := []string{"--member-timeout", "3s", "--request-timeout", "2s"}
 	cmd := f.Command(t.Context(), append(append([]string{"xcpauth", "migrate", "-o", "json"}, impatient...), quick...)...)
 	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, runs.NewWatcher(t, "edge-1: wrote ControlPlane", func() { f.Bed.Cluster("edge-2").KillAPIServer() })
+	cmd.Stdout, cmd.Stderr = &out, runs.NewWatcher(t, "edge-1: wrote ControlPlane",
+		func() { f.Bed.Cluster("edge-2").KillAPIServer() })
 	if err := cmd.Run(); err == nil || cmd.ProcessState.ExitCode() != 4 {
 		t.Fatalf("ended with %v, want exit code 4\n%s", err, out.String())
 	}
@@ -192,13 +200,16 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 	if why, _ := rows["edge-2"]["why"].(string); !strings.Contains(why, "kubectl xcpauth edge forget edge-2 --reason") {
 		t.Errorf("the way out is not named: %q", why)
 	}
-	if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "tsb", "delete", "clusters.xcp.tetrate.io", "edge-2"); r.Code != 0 {
+	if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "tsb", "delete", "clusters.xcp.tetrate.io",
+		"edge-2"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	f.promiseKept() // up to here, without exception
 	f.forgotten["edge-2"] = true
 	f.Xcpauth(0, append([]string{"edge", "forget", "edge-2", "--reason", "cluster deleted, CHG-1234"}, without...)...)
-	if event := f.Kubectl(t.Context(), "--context", "hub", "-n", "xcpauth-system", "get", "events", "-o", "jsonpath={.items[?(@.reason==\"Forgotten\")].message}"); !strings.Contains(event.Stdout, "cluster deleted, CHG-1234") {
+	if event := f.Kubectl(t.Context(), "--context", "hub", "-n", "xcpauth-system", "get", "events", "-o",
+		"jsonpath={.items[?(@.reason==\"Forgotten\")].message}"); !strings.Contains(event.Stdout,
+		"cluster deleted, CHG-1234") {
 		t.Errorf("no Event keeps the reason: %q %s", event.Stdout, event.Stderr)
 	}
 
@@ -210,10 +221,12 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 		f.Xcpauth(0, append([]string{"edge", "publish", "edge-1", "--poll", "100ms"}, without...)...)
 		return seen() != was
 	})
-	if listed := f.Xcpauth(0, append([]string{"edge", "list"}, without...)...).Stdout; strings.Contains(listed, "edge-2") || !strings.Contains(listed, "edge-1") {
+	if listed := f.Xcpauth(0, append([]string{"edge", "list"}, without...)...).Stdout; strings.Contains(listed,
+		"edge-2") || !strings.Contains(listed, "edge-1") {
 		t.Errorf("the roster is\n%s", listed)
 	}
-	if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "xcpauth-system", "delete", "edgecluster", "edge-1"); r.Code != 0 {
+	if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "xcpauth-system", "delete", "edgecluster",
+		"edge-1"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	f.Xcpauth(0, append([]string{"edge", "publish", "edge-1", "--poll", "100ms"}, without...)...) // lists it again
@@ -221,7 +234,8 @@ func TestAnEdgeThatGoesAwayMidRunIsARowUntilItIsForgotten(t *testing.T) {
 		t.Errorf("the roster states %s of edge-1", got)
 	}
 	// Nobody tells Central's pods, and in truth that edge runs on without its API server.
-	if r := f.migrate(4, without...); !strings.Contains(r.Stdout+r.Stderr, "edge-2: mtls (Central's metrics name this edge and the roster lacks it") {
+	if r := f.migrate(4, without...); !strings.Contains(r.Stdout+r.Stderr,
+		"edge-2: mtls (Central's metrics name this edge and the roster lacks it") {
 		t.Errorf("the witness is not named:\n%s%s", r.Stdout, r.Stderr)
 	}
 	f.Webhook().Stop()
@@ -267,7 +281,8 @@ func TestAKilledRunIsRestoredByTheNext(t *testing.T) {
 		t.Fatalf("edge-1 is at %s: the run was killed too early for this test", got)
 	}
 	next := f.migrate(4, "--prove-within", "12s") // edge-1 still cannot connect
-	for _, said := range []string{"was interrupted in the wave \"canary\"; restoring it first", "edge-1: restored as it was before the interrupted wave"} {
+	for _, said := range []string{"was interrupted in the wave \"canary\"; restoring it first",
+		"edge-1: restored as it was before the interrupted wave"} {
 		if !strings.Contains(next.Stderr, said) {
 			t.Errorf("the next run does not say %q:\n%s", said, next.Stderr)
 		}

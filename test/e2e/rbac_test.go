@@ -45,7 +45,8 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	refused := f.Rows(run.Stdout)
 	f.Is(refused, "edge-1", "state", "blocked") // with the rights that are missing in its own cluster
 	f.Is(refused, "hub", "state", "not attempted")
-	if !strings.Contains(run.Stderr, "rights are missing in hub: ") || !strings.Contains(run.Stderr, "update leases.coordination.k8s.io/xcpauth in xcpauth-system") {
+	if !strings.Contains(run.Stderr, "rights are missing in hub: ") || !strings.Contains(run.Stderr,
+		"update leases.coordination.k8s.io/xcpauth in xcpauth-system") {
 		t.Errorf("the missing right is not named: %q", run.Stderr)
 	}
 
@@ -59,7 +60,8 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 		{"reader", nil, []string{"edge-1", "edge-2", "hub"}},
 		{"mover", nil, nil},
 	} {
-		if got := f.lacking(append(append([]string{"check", "-o", "json"}, tc.flags...), as(tc.user)...)...); !slices.Equal(got, tc.lacks) {
+		if got := f.lacking(append(append([]string{"check", "-o", "json"}, tc.flags...),
+			as(tc.user)...)...); !slices.Equal(got, tc.lacks) {
 			t.Errorf("check %v says that the %s lacks rights in %q, want %q", tc.flags, tc.user, got, tc.lacks)
 		}
 	}
@@ -78,7 +80,8 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	}
 	f.Xcpauth(0, append([]string{"token", "rotate", "--all", "-y", "--poll", "100ms"}, as("mover")...)...)
 	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{NoTokens: true})
-	f.Xcpauth(4, append([]string{"token", "rotate", "edge-1", "-y", "--poll", "100ms", "--prove-within", "1s", "-o", "json"}, as("mover")...)...)
+	f.Xcpauth(4, append([]string{"token", "rotate", "edge-1", "-y", "--poll", "100ms", "--prove-within", "1s", "-o",
+		"json"}, as("mover")...)...)
 	if !f.has("edge-1", "xcp-edge-central-auth-token") || f.has("edge-1", "xcp-edge-central-auth-token-xcpauth-before") {
 		t.Error("the token of edge-1 is not back from its copy")
 	}
@@ -118,10 +121,12 @@ func TestTheShippedRolesReachNothingElse(t *testing.T) {
 		f.bind(cluster, "mallory", roles...)
 	}
 	kubectl := func(args ...string) sandbox.Run { return f.Kubectl(t.Context(), args...) }
-	if r := kubectl("--context", "hub", "-n", "xcpauth-edges", "create", "rolebinding", "mallory", "--role=xcpauth-register", "--user=mallory"); r.Code != 0 {
+	if r := kubectl("--context", "hub", "-n", "xcpauth-edges", "create", "rolebinding", "mallory",
+		"--role=xcpauth-register", "--user=mallory"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
-	if r := kubectl("--context", "hub", "-n", "xcpauth-edges", "create", "secret", "generic", "edge-1", "--from-literal=kubeconfig=canary-kubeconfig"); r.Code != 0 {
+	if r := kubectl("--context", "hub", "-n", "xcpauth-edges", "create", "secret", "generic", "edge-1",
+		"--from-literal=kubeconfig=canary-kubeconfig"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	tokenSecret := func(ns, name string) string {
@@ -136,38 +141,64 @@ func TestTheShippedRolesReachNothingElse(t *testing.T) {
 		args          []string
 		says          string
 	}{
-		{"a service account's token in kube-system", "hub", tokenSecret("kube-system", "xcp-central-cert"), []string{"create", "-f", "-"}, forbidden},
-		{"a service account's token beside Central", "hub", tokenSecret("tsb", "xcp-central-cert-xcpauth-before"), []string{"create", "-f", "-"}, limited},
-		{"a service account's token beside an edge", "edge-1", tokenSecret("istio-system", "oap-token"), []string{"create", "-f", "-"}, limited},
-		{"a service account's token beside the kubeconfigs", "hub", tokenSecret("xcpauth-edges", "x"), []string{"create", "-f", "-"}, limited},
-		{"a secret of one of our names elsewhere", "hub", "", []string{"-n", "kube-system", "patch", "secret", "xcp-central-cert", "-p", "{}"}, forbidden},
-		{"a secret of one of our names elsewhere, read", "edge-1", "", []string{"-n", "kube-system", "get", "secret", "oap-token"}, forbidden},
+		{"a service account's token in kube-system", "hub", tokenSecret("kube-system", "xcp-central-cert"),
+			[]string{"create", "-f", "-"}, forbidden},
+		{"a service account's token beside Central", "hub", tokenSecret("tsb", "xcp-central-cert-xcpauth-before"),
+			[]string{"create", "-f", "-"}, limited},
+		{"a service account's token beside an edge", "edge-1", tokenSecret("istio-system", "oap-token"),
+			[]string{"create", "-f", "-"}, limited},
+		{"a service account's token beside the kubeconfigs", "hub", tokenSecret("xcpauth-edges", "x"),
+			[]string{"create", "-f", "-"}, limited},
+		{"a secret of one of our names elsewhere", "hub", "", []string{"-n", "kube-system", "patch", "secret",
+			"xcp-central-cert", "-p", "{}"}, forbidden},
+		{"a secret of one of our names elsewhere, read", "edge-1", "", []string{"-n", "kube-system", "get", "secret",
+			"oap-token"}, forbidden},
 		{"a stored kubeconfig, read", "hub", "", []string{"-n", "xcpauth-edges", "get", "secret", "edge-1"}, forbidden},
-		{"a stored kubeconfig, by an empty patch", "hub", "", []string{"-n", "xcpauth-edges", "patch", "secret", "edge-1", "-p", "{}", "--dry-run=server", "-o", "yaml"}, forbidden},
-		{"a stored kubeconfig, by an empty apply", "hub", `{"apiVersion":"v1","kind":"Secret","metadata":{"namespace":"xcpauth-edges","name":"edge-1"}}`,
+		{"a stored kubeconfig, by an empty patch", "hub", "", []string{"-n", "xcpauth-edges", "patch", "secret", "edge-1",
+			"-p", "{}", "--dry-run=server", "-o", "yaml"}, forbidden},
+		{"a stored kubeconfig, by an empty apply", "hub",
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"namespace":"xcpauth-edges","name":"edge-1"}}`,
 			[]string{"apply", "--server-side", "-f", "-", "--dry-run=server", "-o", "yaml"}, forbidden},
 		{"a token, asked for", "hub", "", []string{"-n", "tsb", "create", "token", "default"}, forbidden},
-		{"a token of kube-system, asked for", "edge-1", "", []string{"-n", "kube-system", "create", "token", "xcpauth-reader"}, forbidden},
-		{"a binding to cluster-admin", "hub", "", []string{"create", "clusterrolebinding", "up", "--clusterrole=cluster-admin", "--user=mallory"}, forbidden},
-		{"a binding to cluster-admin in a namespace", "edge-1", "", []string{"-n", "istio-system", "create", "rolebinding", "xcpauth-reader", "--clusterrole=cluster-admin", "--user=mallory"}, forbidden},
-		{"a role with all rights in a namespace", "edge-1", "", []string{"-n", "istio-system", "create", "role", "xcpauth-reader", "--verb=*", "--resource=secrets"}, forbidden},
+		{"a token of kube-system, asked for", "edge-1", "", []string{"-n", "kube-system", "create", "token",
+			"xcpauth-reader"}, forbidden},
+		{"a binding to cluster-admin", "hub", "", []string{"create", "clusterrolebinding", "up",
+			"--clusterrole=cluster-admin", "--user=mallory"}, forbidden},
+		{"a binding to cluster-admin in a namespace", "edge-1", "", []string{"-n", "istio-system", "create", "rolebinding",
+			"xcpauth-reader", "--clusterrole=cluster-admin", "--user=mallory"}, forbidden},
+		{"a role with all rights in a namespace", "edge-1", "", []string{"-n", "istio-system", "create", "role",
+			"xcpauth-reader", "--verb=*", "--resource=secrets"}, forbidden},
 		{"a pod", "hub", "", []string{"-n", "tsb", "run", "up", "--image=x"}, forbidden},
 		{"a pod beside an edge", "edge-1", "", []string{"-n", "istio-system", "run", "up", "--image=x"}, forbidden},
-		{"a command in a pod of kube-system", "hub", `{}`, []string{"create", "--raw", "/api/v1/namespaces/kube-system/pods/x/exec?command=id", "-f", "-"}, forbidden},
-		{"a port of a pod of kube-system", "hub", `{}`, []string{"create", "--raw", "/api/v1/namespaces/kube-system/pods/x/portforward", "-f", "-"}, forbidden},
-		{"Central as another service account", "hub", "", []string{"-n", "tsb", "patch", "deployment", "central", "-p", `{"spec":{"template":{"spec":{"serviceAccountName":"up"}}}}`}, limited},
-		{"Central with another image", "hub", "", []string{"-n", "tsb", "patch", "deployment", "central", "--type=json", "-p", `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"up"}]`}, limited},
-		{"another container beside Central", "hub", "", []string{"-n", "tsb", "patch", "deployment", "central", "--type=json", "-p", `[{"op":"add","path":"/spec/template/spec/containers/-","value":{"name":"up","image":"up"}}]`}, limited},
+		{"a command in a pod of kube-system", "hub", `{}`, []string{"create", "--raw",
+			"/api/v1/namespaces/kube-system/pods/x/exec?command=id", "-f", "-"}, forbidden},
+		{"a port of a pod of kube-system", "hub", `{}`, []string{"create", "--raw",
+			"/api/v1/namespaces/kube-system/pods/x/portforward", "-f", "-"}, forbidden},
+		{"Central as another service account", "hub", "", []string{"-n", "tsb", "patch", "deployment", "central", "-p",
+			`{"spec":{"template":{"spec":{"serviceAccountName":"up"}}}}`}, limited},
+		{"Central with another image", "hub", "", []string{"-n", "tsb", "patch", "deployment", "central", "--type=json", "-p",
+			`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"up"}]`}, limited},
+		{"another container beside Central", "hub", "", []string{"-n", "tsb", "patch", "deployment", "central", "--type=json",
+			"-p", `[{"op":"add","path":"/spec/template/spec/containers/-","value":{"name":"up","image":"up"}}]`}, limited},
 		{"another Deployment", "hub", "", []string{"-n", "tsb", "patch", "deployment", "mpc", "-p", "{}"}, forbidden},
-		{"whatever an operator runs, by the hub's plane", "hub", "", []string{"-n", "tsb", "patch", "managementplane", "managementplane", "--type=merge", "-p", overlay}, limited},
-		{"whatever an operator runs, by an edge's plane", "edge-1", "", []string{"-n", "istio-system", "patch", "controlplane", "controlplane", "--type=merge", "-p", overlay}, limited},
-		{"another part of a plane", "edge-1", "", []string{"-n", "istio-system", "patch", "controlplane", "controlplane", "--type=merge", "-p", `{"spec":{"managementPlane":{"host":"up.example.test"}}}`}, limited},
-		{"an admission webhook", "hub", `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration","metadata":{"name":"up"}}`, []string{"create", "-f", "-"}, forbidden},
-		{"our own webhook's configuration", "hub", "", []string{"delete", "validatingwebhookconfiguration", "xcpauth-webhook"}, forbidden},
-		{"the policies that limit", "hub", "", []string{"delete", "validatingadmissionpolicy", "xcpauth-limits-secrets"}, forbidden},
-		{"a certificate signing request", "hub", `{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"up"},"spec":{"request":"eA==","signerName":"kubernetes.io/kube-apiserver-client","usages":["client auth"]}}`,
+		{"whatever an operator runs, by the hub's plane", "hub", "", []string{"-n", "tsb", "patch", "managementplane",
+			"managementplane", "--type=merge", "-p", overlay}, limited},
+		{"whatever an operator runs, by an edge's plane", "edge-1", "", []string{"-n", "istio-system", "patch",
+			"controlplane", "controlplane", "--type=merge", "-p", overlay}, limited},
+		{"another part of a plane", "edge-1", "", []string{"-n", "istio-system", "patch", "controlplane", "controlplane",
+			"--type=merge", "-p", `{"spec":{"managementPlane":{"host":"up.example.test"}}}`}, limited},
+		{"an admission webhook", "hub",
+			`{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration","metadata":{"name":"up"}}`,
 			[]string{"create", "-f", "-"}, forbidden},
-		{"somebody else's name", "hub", "", []string{"--as-group=system:masters", "get", "secrets", "-A"}, "cannot impersonate"},
+		{"our own webhook's configuration", "hub", "", []string{"delete", "validatingwebhookconfiguration",
+			"xcpauth-webhook"}, forbidden},
+		{"the policies that limit", "hub", "", []string{"delete", "validatingadmissionpolicy", "xcpauth-limits-secrets"},
+			forbidden},
+		{"a certificate signing request", "hub",
+			`{"apiVersion":"certificates.k8s.io/v1","kind":"CertificateSigningRequest","metadata":{"name":"up"},"spec":{"request":"eA==","signerName":"kubernetes.io/kube-apiserver-client","usages":["client auth"]}}`,
+			[]string{"create", "-f", "-"}, forbidden},
+		{"somebody else's name", "hub", "", []string{"--as-group=system:masters", "get", "secrets", "-A"},
+			"cannot impersonate"},
 	} {
 		args := append([]string{"--context", tc.cluster}, tc.args...)
 		if strings.Contains(tc.name, "somebody else") {

@@ -21,11 +21,14 @@ import (
 // moves.
 func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	t.Parallel()
-	f := start(t, sandbox.Options{Switches: xcpsim.Switches{MPCPrefersMTLS: true}}) // MPC would follow the modes, and not Central's pods
-	available := func(after string) {                                               // a pod counts once it was ready for so many seconds
+	// MPC would follow the modes, and not Central's pods
+	f := start(t, sandbox.Options{Switches: xcpsim.Switches{MPCPrefersMTLS: true}})
+	// a pod counts once it was ready for so many seconds
+	available := func(after string) {
 		t.Helper()
 		patch := `{"spec":{"minReadySeconds":` + after + `}}`
-		if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "tsb", "patch", "deployment", "central", "--type=merge", "-p", patch); r.Code != 0 {
+		if r := f.Kubectl(t.Context(), "--context", "hub", "-n", "tsb", "patch", "deployment", "central", "--type=merge",
+			"-p", patch); r.Code != 0 {
 			t.Fatal(r.Stderr)
 		}
 	}
@@ -72,12 +75,15 @@ func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 	killAt("edge-1: waiting")
 	f.free("edge-1")
 	refused := f.Xcpauth(4, "edge", "publish", "edge-1", "--poll", "100ms", "--prove-within", "20s")
-	if text := strings.Join(strings.Fields(refused.Stdout), " "); !strings.Contains(text, `it is in flight, so what is proved of it may be taken back: the wave "canary"`) || stated() != "" {
+	if text := strings.Join(strings.Fields(refused.Stdout), " "); !strings.Contains(text,
+		`it is in flight, so what is proved of it may be taken back: the wave "canary"`) || stated() != "" {
 		t.Errorf("the roster states %q of edge-1, and the colleague is told\n%s", stated(), refused.Stdout)
 	}
 	now := time.Now().UTC()
-	f.patch("hub", "xcpauth-system", "edgecluster/edge-1", fmt.Sprintf(`{"status":{"presents":["jwt"],"observedTime":%q,"validUntil":%q,"controlPlaneUID":%q}}`,
-		now.Format(time.RFC3339), now.Add(10*time.Minute).Format(time.RFC3339), f.get("edge-1", "istio-system", "controlplane/controlplane", "{.metadata.uid}")), "--subresource=status")
+	f.patch("hub", "xcpauth-system", "edgecluster/edge-1",
+		fmt.Sprintf(`{"status":{"presents":["jwt"],"observedTime":%q,"validUntil":%q,"controlPlaneUID":%q}}`,
+			now.Format(time.RFC3339), now.Add(10*time.Minute).Format(time.RFC3339), f.get("edge-1", "istio-system",
+				"controlplane/controlplane", "{.metadata.uid}")), "--subresource=status")
 
 	killAt("edge-1: restored as it was")
 	f.eventually("edge-1 presents its certificate again", func() bool {
@@ -99,7 +105,8 @@ func TestARecreatedControlPlaneIsProvedOnceAndTheGoalReached(t *testing.T) {
 	f.migrate(4, "--prove-within", "1ms") // registers, and gets no further
 
 	var plane map[string]any
-	r := f.Kubectl(t.Context(), "--context", "edge-1", "-n", "istio-system", "get", "controlplane", "controlplane", "-o", "yaml")
+	r := f.Kubectl(t.Context(), "--context", "edge-1", "-n", "istio-system", "get", "controlplane",
+		"controlplane", "-o", "yaml")
 	if err := yaml.Unmarshal([]byte(r.Stdout), &plane); err != nil || r.Code != 0 {
 		t.Fatal(err, r.Stderr)
 	}
@@ -128,7 +135,8 @@ func TestARecreatedControlPlaneIsProvedOnceAndTheGoalReached(t *testing.T) {
 	if n := strings.Count(done.Stderr, "wave: prove what is set to JWT already"); n > 1 {
 		t.Errorf("edge-1 was proved %d times over\n%s", n, done.Stderr)
 	}
-	if got := f.get("hub", "xcpauth-system", "edgecluster/edge-1", "{.spec.controlPlane.uid} {.status.controlPlaneUID}"); got != now+" "+now {
+	if got := f.get("hub", "xcpauth-system", "edgecluster/edge-1",
+		"{.spec.controlPlane.uid} {.status.controlPlaneUID}"); got != now+" "+now {
 		t.Errorf("the roster's entry is about %s, want %s", got, now)
 	}
 }

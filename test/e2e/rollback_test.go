@@ -41,7 +41,8 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	f.migrate(0, "--to=dual")
 	f.backOnMTLS("edge-1", "edge-2")
 	r := f.rollback(0)
-	if !strings.Contains(r.Stdout, `centralAuthModes was {"mutualTls":true} originally`) && !strings.Contains(r.Stdout, "originally") {
+	if !strings.Contains(r.Stdout, `centralAuthModes was {"mutualTls":true} originally`) &&
+		!strings.Contains(r.Stdout, "originally") {
 		t.Errorf("the rollback does not say in what the hub differs from before:\n%s", r.Stdout)
 	}
 
@@ -66,7 +67,8 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Fatalf("the hub's modes are %s", got)
 	}
-	f.killedAt("wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1", "rollback") // its fence is removed, and nothing else yet
+	// its fence is removed, and nothing else yet
+	f.killedAt("wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1", "rollback")
 	f.rollback(0, "--wave-size", "1")
 	f.backOnMTLS("edge-1", "edge-2")
 
@@ -101,7 +103,8 @@ func TestTheCleanUpEndsTheWayBack(t *testing.T) {
 		}
 	}
 	refused := f.rollback(5)
-	if text := strings.Join(strings.Fields(refused.Stdout), " "); !strings.Contains(text, "the way back needs its certificate") || !strings.Contains(text, "tctl install cluster-certs --cluster edge-1") {
+	if text := strings.Join(strings.Fields(refused.Stdout), " "); !strings.Contains(text,
+		"the way back needs its certificate") || !strings.Contains(text, "tctl install cluster-certs --cluster edge-1") {
 		t.Errorf("the rollback says\n%s", refused.Stdout)
 	}
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {

@@ -15,7 +15,8 @@ import (
 // run is killed before one does, the old one is put back. Nobody is refused.
 func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	t.Parallel()
-	f := start(t, sandbox.Options{Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 10 * time.Minute, TokenRenew: 8 * time.Minute}})
+	f := start(t, sandbox.Options{Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 10 * time.Minute,
+		TokenRenew: 8 * time.Minute}})
 	const secret, copied = "xcp-edge-central-auth-token", "xcp-edge-central-auth-token-xcpauth-before"
 	token := func(edge string) string {
 		t.Helper()
@@ -23,7 +24,8 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	}
 	rotate := func(code int, args ...string) sandbox.Run {
 		t.Helper()
-		return f.Xcpauth(code, append([]string{"token", "rotate", "-y", "--poll", "100ms", "--prove-within", "40s"}, args...)...)
+		return f.Xcpauth(code, append([]string{"token", "rotate", "-y", "--poll", "100ms", "--prove-within", "40s"},
+			args...)...)
 	}
 	is := func(edge, was string, same bool) {
 		t.Helper()
@@ -43,14 +45,16 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	one, two := token("edge-1"), token("edge-2")
 
 	plan := f.Xcpauth(0, "token", "rotate", "--all", "--wave-size", "5", "--dry-run")
-	if said := strings.Join(strings.Fields(plan.Stdout), " "); !strings.Contains(said, "edge-1: have a new token made") || !strings.Contains(said, "kubectl xcpauth token rotate --all --wave-size 5") {
+	if said := strings.Join(strings.Fields(plan.Stdout), " "); !strings.Contains(said, "edge-1: have a new token made") ||
+		!strings.Contains(said, "kubectl xcpauth token rotate --all --wave-size 5") {
 		t.Errorf("the plan is\n%s", plan.Stdout)
 	}
 	is("edge-1", one, true)
 	r := rotate(0, "--all", "--wave-size", "5")
 	is("edge-1", one, false)
 	is("edge-2", two, false)
-	if first, second := strings.Index(r.Stderr, "edge-1: proved: a new token is there"), strings.Index(r.Stderr, "edge-2: have a new token made"); first < 0 || second < first {
+	if first, second := strings.Index(r.Stderr, "edge-1: proved: a new token is there"),
+		strings.Index(r.Stderr, "edge-2: have a new token made"); first < 0 || second < first {
 		t.Errorf("one edge is to be proved before the next begins:\n%s", r.Stderr)
 	}
 
@@ -66,10 +70,12 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 		t.Errorf("with another cluster's service account it is told\n%s", refused.Stdout)
 	}
 	is("edge-2", two, true)
-	for format, rows := range map[string]map[string]map[string]any{"json": f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout), "yaml": f.YAMLRows(f.Xcpauth(0, "status", "-o", "yaml").Stdout)} {
+	for format, rows := range map[string]map[string]map[string]any{"json": f.Rows(f.Xcpauth(0, "status", "-o",
+		"json").Stdout), "yaml": f.YAMLRows(f.Xcpauth(0, "status", "-o", "yaml").Stdout)} {
 		for edge, lost := range map[string]bool{"edge-1": false, "edge-2": true} {
 			said := fmt.Sprint(rows[edge]["rotation"])
-			if !strings.Contains(said, "minted 20") || strings.Contains(said, "the operator would not make it again: cluster-service-account belongs to") != lost {
+			if !strings.Contains(said, "minted 20") ||
+				strings.Contains(said, "the operator would not make it again: cluster-service-account belongs to") != lost {
 				t.Errorf("status -o %s says of the token of %s: %q", format, edge, said)
 			}
 		}
@@ -84,7 +90,8 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	one = token("edge-1")
 	failed := rotate(4, "edge-1", "--prove-within", "3s", "-o", "json")
 	f.Is(f.Rows(failed.Stdout), "edge-1", "state", "failed")
-	if !strings.Contains(failed.Stdout, "not proved within 3s: the operator has not made a new token yet") || !strings.Contains(failed.Stdout, "; put back") {
+	if !strings.Contains(failed.Stdout, "not proved within 3s: the operator has not made a new token yet") ||
+		!strings.Contains(failed.Stdout, "; put back") {
 		t.Errorf("a token that does not come is told\n%s", failed.Stdout)
 	}
 	is("edge-1", one, true)

@@ -33,7 +33,8 @@ func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 	first.Process.Signal(syscall.SIGKILL)
 	first.Wait()
 
-	limited := f.migrate(4, "--prove-within", "12s", "--max-failures", "1", "--to=edges", "--hasty-canary", "-o", "json") // takes the dead run's lock over
+	// takes the dead run's lock over
+	limited := f.migrate(4, "--prove-within", "12s", "--max-failures", "1", "--to=edges", "--hasty-canary", "-o", "json")
 	rows := f.Rows(limited.Stdout)
 	f.Is(rows, "edge-1", "state", "failed")
 	f.Is(rows, "edge-2", "state", "changed")
@@ -47,20 +48,24 @@ func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 	if info, err := os.Stat(kept); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the saved plan: %v, %v", info, err)
 	}
-	f.patch("edge-1", "istio-system", "controlplane/controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":null}}}}`)
+	f.patch("edge-1", "istio-system", "controlplane/controlplane",
+		`{"spec":{"components":{"xcp":{"centralAuthMode":null}}}}`)
 	stale := f.Xcpauth(5, "migrate", "-y", "--poll", "100ms", "--plan", kept)
 	if !strings.Contains(stale.Stderr, "the saved plan is stale: move/edge-1 would now replace other values") {
 		t.Errorf("a stale plan is told\n%s", stale.Stderr)
 	}
-	f.patch("edge-1", "istio-system", "controlplane/controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS"}}}}`)
+	f.patch("edge-1", "istio-system", "controlplane/controlplane",
+		`{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS"}}}}`)
 	f.Xcpauth(0, "migrate", "-y", "--poll", "100ms", "--plan", kept)
 	if got := f.edgeMode("edge-1"); got != "JWT" {
 		t.Errorf("edge-1 is at %s", got)
 	}
 
 	// somebody else's process on another machine, which renews its lock no more
-	f.patch("hub", "xcpauth-system", "lease/xcpauth", `{"spec":{"holderIdentity":"ann@elsewhere/1","acquireTime":"2026-01-02T12:00:00.000000Z"}}`)
-	if held := f.migrate(5); !strings.Contains(held.Stderr, "ann@elsewhere/1 holds the lock in hub since 2026-01-02T12:00:00.000000Z") {
+	f.patch("hub", "xcpauth-system", "lease/xcpauth",
+		`{"spec":{"holderIdentity":"ann@elsewhere/1","acquireTime":"2026-01-02T12:00:00.000000Z"}}`)
+	if held := f.migrate(5); !strings.Contains(held.Stderr,
+		"ann@elsewhere/1 holds the lock in hub since 2026-01-02T12:00:00.000000Z") {
 		t.Errorf("the lock's holder is not named:\n%s", held.Stderr)
 	}
 	f.every(time.Second, "a lock that nobody renews is taken over", func() bool {

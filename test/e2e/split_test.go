@@ -21,7 +21,8 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 	f := start(t, sandbox.Options{Webhook: true})
 	team := func(cluster string) []string {
 		path := filepath.Join(t.TempDir(), cluster)
-		if err := testbed.WriteKubeconfig(path, cluster, map[string]*rest.Config{cluster: f.Bed.Cluster(cluster).Config}); err != nil {
+		if err := testbed.WriteKubeconfig(path, cluster,
+			map[string]*rest.Config{cluster: f.Bed.Cluster(cluster).Config}); err != nil {
 			t.Fatal(err)
 		}
 		return []string{"--kubeconfig", path}
@@ -49,17 +50,21 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 		if len(rows) != 1 {
 			t.Errorf("the team of %s sees %v", edge, rows)
 		}
-		f.Kubectl(t.Context(), "--context", edge, "-n", "istio-system", "create", "secret", "generic", "xcp-central-ca-bundle", "--from-file=ca.crt="+ca)
+		f.Kubectl(t.Context(), "--context", edge, "-n", "istio-system", "create", "secret", "generic",
+			"xcp-central-ca-bundle", "--from-file=ca.crt="+ca)
 		done := f.Rows(f.migrate(0, own("--to=edges", "--no-hub", "-o", "json")...).Stdout)
 		f.Is(done, edge, "state", "changed")
-		if out := f.Xcpauth(0, own("status", "--history", "--no-hub")...).Stdout; !strings.Contains(out, "goal edges, by ") || !strings.Contains(out, "move/"+edge) {
+		if out := f.Xcpauth(0, own("status", "--history", "--no-hub")...).Stdout; !strings.Contains(out, "goal edges, by ") ||
+			!strings.Contains(out, "move/"+edge) {
 			t.Errorf("the history of %s is\n%s", edge, out)
 		}
-		handed := f.Xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--fence-for", "1s", "--out", filepath.Join(dir, edge+".yaml"))...)
+		handed := f.Xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--fence-for", "1s", "--out",
+			filepath.Join(dir, edge+".yaml"))...)
 		if !strings.Contains(handed.Stdout, "within 7 days") {
 			t.Errorf("what stands behind a fence is believed for 7 days:\n%s", handed.Stdout)
 		}
-		if !strings.Contains(strings.Join(strings.Fields(handed.Stdout), " "), "publish it with: kubectl xcpauth edge publish -f "+filepath.Join(dir, edge+".yaml")) {
+		if !strings.Contains(strings.Join(strings.Fields(handed.Stdout), " "),
+			"publish it with: kubectl xcpauth edge publish -f "+filepath.Join(dir, edge+".yaml")) {
 			t.Errorf("what to do with the file is not said:\n%s", handed.Stdout)
 		}
 	}
@@ -71,7 +76,8 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 		if edge == "edge-2" {
 			break // from now on the edit is safe, whoever makes it
 		}
-		if denied := f.Kubectl(t.Context(), tooEarly...); denied.Code == 0 || !strings.Contains(denied.Stderr, "- edge-2") || strings.Contains(denied.Stderr, "- edge-1") {
+		if denied := f.Kubectl(t.Context(), tooEarly...); denied.Code == 0 || !strings.Contains(denied.Stderr, "- edge-2") ||
+			strings.Contains(denied.Stderr, "- edge-1") {
 			t.Errorf("with the statement of edge-1 alone, mTLS off ended with %d: %s", denied.Code, denied.Stderr)
 		}
 	}
@@ -80,7 +86,8 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 		t.Errorf("the hub's modes are %s", got)
 	}
 	back := f.rollback(5, append([]string{"--no-hub"}, team("edge-1")...)...)
-	if text := strings.Join(strings.Fields(back.Stdout), " "); !strings.Contains(text, "the hub's team may rely on its fence") || !strings.Contains(text, "pass --hub-agrees") {
+	if text := strings.Join(strings.Fields(back.Stdout), " "); !strings.Contains(text,
+		"the hub's team may rely on its fence") || !strings.Contains(text, "pass --hub-agrees") {
 		t.Errorf("the way back of a team that cannot see that the hub has closed says\n%s", back.Stdout)
 	}
 	for _, member := range []string{"edge-1", "edge-2", xcpsim.MPCMember} {

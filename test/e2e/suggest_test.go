@@ -118,7 +118,8 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 		{"kubectl xcpauth rollback --edge edge-1", "", 0, "present its certificate again"},
 		{"kubectl xcpauth rollback", "", 0, "present its certificate again"},
 		{"kubectl xcpauth rollback --no-hub --contexts edge-1", "", 0, "edge-1"},
-		{"kubectl xcpauth migrate --context hub --contexts '/^edge-/' --wave-size 10 --soak 5s --max-failures 2 -y -o json", "", 0, `"done": true`},
+		{"kubectl xcpauth migrate --context hub --contexts '/^edge-/' --wave-size 10 --soak 5s --max-failures 2 -y -o json",
+			"", 0, `"done": true`},
 	} {
 		out, code := f.typed(dir, step.command, step.interrupt)
 		if code != step.code || !strings.Contains(out, step.says) {
@@ -133,7 +134,8 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 		t.Error(err)
 	}
 	f.forgotten["edge-2"] = true
-	if out, code := f.typed(dir, "kubectl xcpauth edge forget edge-2 --alive --reason 'only to see it done'", ""); code != 0 || !strings.Contains(out, "edge-2 forgotten") {
+	if out, code := f.typed(dir, "kubectl xcpauth edge forget edge-2 --alive --reason 'only to see it done'",
+		""); code != 0 || !strings.Contains(out, "edge-2 forgotten") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 }

@@ -58,7 +58,8 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	manifest := f.tctl("install", "manifest", "control-plane-secrets", "--cluster=edge-1", "--cluster-service-account="+jwk)
+	manifest := f.tctl("install", "manifest", "control-plane-secrets", "--cluster=edge-1",
+		"--cluster-service-account="+jwk)
 	write(handed, manifest, 0o644)
 	theirs, err := f.TctlRuns()
 	if err != nil {
@@ -112,7 +113,8 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 	rows := f.Rows(first.Stdout)
 	f.Is(rows, "edge-1", "state", "changed")
 	f.Is(rows, "edge-2", "state", "blocked")
-	if !strings.Contains(first.Stderr, "left alone of the manifest "+dir+": Secret elastic-credentials, Secret es-certs, Secret mp-certs") {
+	if !strings.Contains(first.Stderr,
+		"left alone of the manifest "+dir+": Secret elastic-credentials, Secret es-certs, Secret mp-certs") {
 		t.Errorf("what was left alone is not said:\n%s", first.Stderr)
 	}
 
@@ -129,7 +131,8 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 		t.Errorf("a plan, or a dry run, ran tctl: %v", all)
 	}
 	wrong := f.Rows(migrate(4, "--tctl", "-o", "json").Stdout)
-	if why, _ := wrong["edge-2"]["why"].(string); !strings.Contains(why, "profile stage leads to stage.example.test:8443, and the edges dial tsb.example.test: that is another hub") {
+	if why, _ := wrong["edge-2"]["why"].(string); !strings.Contains(why,
+		"profile stage leads to stage.example.test:8443, and the edges dial tsb.example.test: that is another hub") {
 		t.Errorf("another hub's profile: %q", why)
 	}
 	if all := installs(); len(all) > 0 {
@@ -139,7 +142,8 @@ func TestEdgesWithoutCredentialsGetThemFromAManifestAndFromTctl(t *testing.T) {
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
 	}
-	if !strings.Contains(done.Stderr, "tctl's profile default leads to tsb.example.test:8443, the host that edges dial too") {
+	if !strings.Contains(done.Stderr,
+		"tctl's profile default leads to tsb.example.test:8443, the host that edges dial too") {
 		t.Errorf("what the profile's check rests on is not said:\n%s", done.Stderr)
 	}
 	want := []string{
@@ -193,7 +197,8 @@ func (f fleet) has(edge, name string) bool {
 // privateKey is the private part of an edge's service account.
 func (f fleet) privateKey(edge string) string {
 	f.Helper()
-	text, err := base64.StdEncoding.DecodeString(f.get(edge, "istio-system", "secret/cluster-service-account", "{.data.jwk}"))
+	text, err := base64.StdEncoding.DecodeString(f.get(edge, "istio-system",
+		"secret/cluster-service-account", "{.data.jwk}"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -243,7 +248,8 @@ func TestCentralsCertificateComesFromFilesAndGoesBack(t *testing.T) {
 		return path
 	}
 
-	made, err := stranger.Issue(xcpsim.Leaf{URI: "spiffe://xcp.tetrate.io/central", Names: []string{"central.xcp.tetrate.io", "tsb.example.test"}})
+	made, err := stranger.Issue(xcpsim.Leaf{URI: "spiffe://xcp.tetrate.io/central",
+		Names: []string{"central.xcp.tetrate.io", "tsb.example.test"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,21 +258,25 @@ func TestCentralsCertificateComesFromFilesAndGoesBack(t *testing.T) {
 	if why, _ := refused["hub"]["why"].(string); !strings.Contains(why, "would not trust the given certificate") {
 		t.Errorf("a certificate that nobody trusts: %v", refused)
 	}
-	if f.Kubectl(t.Context(), "--context", "hub", "get", "crd", "edgeclusters.xcpauth.io").Code == 0 || f.hubModes() != `{"mutualTls":true}` || secret("tls.crt")+secret("tls.key") != was {
+	if f.Kubectl(t.Context(), "--context", "hub", "get", "crd", "edgeclusters.xcpauth.io").Code == 0 ||
+		f.hubModes() != `{"mutualTls":true}` || secret("tls.crt")+secret("tls.key") != was {
 		t.Error("something was written all the same")
 	}
 
 	key = filepath.Join(dir, "central.key")
 	cert = file("central.crt", f.signed(f.Xcpauth(0, "certificate", "request", "--key-out", key).Stdout, signer))
-	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate", "--central-cert", cert, "--central-key", key}, quick...)...)
-	cmd.Stderr = runs.NewWatcher(t, "hub: wrote Secret tsb/xcp-central-cert", func() { cmd.Process.Signal(syscall.SIGKILL) })
+	cmd := f.Command(t.Context(), append([]string{"xcpauth", "migrate", "--central-cert", cert, "--central-key", key},
+		quick...)...)
+	cmd.Stderr = runs.NewWatcher(t, "hub: wrote Secret tsb/xcp-central-cert",
+		func() { cmd.Process.Signal(syscall.SIGKILL) })
 	if err := cmd.Run(); err == nil {
 		t.Fatal("the killed run ended well")
 	}
 	if secret("tls.crt")+secret("tls.key") == was {
 		t.Fatal("the killed run had written nothing")
 	}
-	if r := f.migrate(4, "--to=edges"); !strings.Contains(r.Stderr, "hub: restored as it was before the interrupted wave") {
+	if r := f.migrate(4, "--to=edges"); !strings.Contains(r.Stderr,
+		"hub: restored as it was before the interrupted wave") {
 		t.Errorf("the next run does not say that it restored the pair:\n%s", r.Stderr)
 	}
 	if secret("tls.crt")+secret("tls.key") != was {
@@ -317,8 +327,10 @@ func (f fleet) signed(request string, by tls.Certificate) []byte {
 	if err != nil {
 		f.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: csr.Subject, DNSNames: csr.DNSNames, IPAddresses: csr.IPAddresses, URIs: csr.URIs,
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: csr.Subject, DNSNames: csr.DNSNames,
+		IPAddresses: csr.IPAddresses, URIs: csr.URIs,
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca, csr.PublicKey, by.PrivateKey)
 	if err != nil {
 		f.Fatal(err)

@@ -27,7 +27,8 @@ var (
 func TestEachSwitchAloneAndAllAtOnce(t *testing.T) {
 	t.Parallel()
 	others := map[string]ending{"no hot reload": putBack, "mpc prefers mtls": staysOpen}
-	all := append(xcpsim.Alone(), xcpsim.NamedSwitches{Name: "all kind"}, xcpsim.NamedSwitches{Name: "all hostile", Switches: xcpsim.AllHostile()})
+	all := append(xcpsim.Alone(), xcpsim.NamedSwitches{Name: "all kind"},
+		xcpsim.NamedSwitches{Name: "all hostile", Switches: xcpsim.AllHostile()})
 	others["all hostile"] = putBack
 	for _, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
@@ -59,14 +60,16 @@ func (f fleet) unset(s xcpsim.Switches) {
 		f.patch("hub", "tsb", "managementplane/managementplane", `{"spec":{"components":{"xcp":{"centralAuthModes":null}}}}`)
 	}
 	if s.EdgeUnset == xcpsim.UnsetMTLS {
-		f.patch("edge-1", "istio-system", "controlplane/controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":null}}}}`)
+		f.patch("edge-1", "istio-system", "controlplane/controlplane",
+			`{"spec":{"components":{"xcp":{"centralAuthMode":null}}}}`)
 	}
 }
 
 // patch is a merge patch by somebody else.
 func (f fleet) patch(context, ns, object, doc string, more ...string) {
 	f.Helper()
-	if r := f.Kubectl(f.Context(), append([]string{"--context", context, "-n", ns, "patch", object, "--type=merge", "-p", doc}, more...)...); r.Code != 0 {
+	if r := f.Kubectl(f.Context(), append([]string{"--context", context, "-n", ns, "patch", object, "--type=merge", "-p",
+		doc}, more...)...); r.Code != 0 {
 		f.Fatalf("patching %s of %s: %s", object, context, r.Stderr)
 	}
 }

@@ -14,8 +14,10 @@ import (
 // can fail over.
 func TestAFleetOfEveryShape(t *testing.T) {
 	t.Parallel()
-	f := start(t, sandbox.Options{Edges: []string{"edge-1"}, HubIsEdge: true, Neighbours: map[string]string{"edge-1b": "edge-1"}, Standby: true,
-		Installation: xcpsim.Installation{ManagementPlaneNamespace: "tse", ManagementPlaneName: "mp", ControlPlaneName: "control-plane"}})
+	f := start(t, sandbox.Options{Edges: []string{"edge-1"}, HubIsEdge: true,
+		Neighbours: map[string]string{"edge-1b": "edge-1"}, Standby: true,
+		Installation: xcpsim.Installation{ManagementPlaneNamespace: "tse", ManagementPlaneName: "mp",
+			ControlPlaneName: "control-plane"}})
 	two := f.Xcpauth(1, "status")
 	for _, said := range []string{"2 ManagementPlanes found: tse/mp in hub, tse/mp in standby", "--context", "--standby"} {
 		if !strings.Contains(two.Stderr, said) {
@@ -30,13 +32,15 @@ func TestAFleetOfEveryShape(t *testing.T) {
 		f.Is(rows, member, "state", "ok")
 	}
 	for _, hub := range []string{"hub", "standby"} {
-		if got := f.get(hub, "tse", "managementplane/mp", "{.spec.components.xcp.centralAuthModes}"); got != `{"jwt":true,"mutualTls":false}` {
+		if got := f.get(hub, "tse", "managementplane/mp",
+			"{.spec.components.xcp.centralAuthModes}"); got != `{"jwt":true,"mutualTls":false}` {
 			t.Errorf("%s accepts %s", hub, got)
 		}
 	}
 
 	f.Sim.FailOver("standby")
-	if r := f.Kubectl(t.Context(), "--context", "edge-1", "-n", "istio-system", "rollout", "restart", "deployment/edge"); r.Code != 0 {
+	if r := f.Kubectl(t.Context(), "--context", "edge-1", "-n", "istio-system", "rollout", "restart",
+		"deployment/edge"); r.Code != 0 {
 		t.Fatal(r.Stderr)
 	}
 	f.eventually("edge-1 is connected to the standby", func() bool {
@@ -67,7 +71,9 @@ func TestCentralsCertificateIsReissuedUnderBothTrusts(t *testing.T) {
 	if secret(`{.data.tls\.crt}`) == leaf {
 		t.Error("the certificate was not issued again")
 	}
-	if got := f.get("hub", "tsb", "certificate/xcp-central-cert", "{.spec.dnsNames}{.spec.ipAddresses}"); !strings.Contains(got, "extra.example.test") || !strings.Contains(got, "198.51.100.7") {
+	if got := f.get("hub", "tsb", "certificate/xcp-central-cert",
+		"{.spec.dnsNames}{.spec.ipAddresses}"); !strings.Contains(got, "extra.example.test") ||
+		!strings.Contains(got, "198.51.100.7") {
 		t.Errorf("the Certificate asks for %s", got)
 	}
 	f.migrate(0)

@@ -122,18 +122,19 @@ func configCommand(o *options) *cobra.Command {
 	return group("config",
 		group("clusters", clustersSet(o)), group("users", usersSet(o)),
 		group("profiles", profilesSet(o), profilesSetCurrent(o), profilesGetCurrent(o), profilesList(o), profilesExport(o)),
-		&cobra.Command{Use: "view", Short: "Show all configuration data in yaml format", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := o.read()
-			if err != nil {
+		&cobra.Command{Use: "view", Short: "Show all configuration data in yaml format", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				c, err := o.read()
+				if err != nil {
+					return err
+				}
+				b, err := yaml.Marshal(c)
+				if err != nil {
+					return fmt.Errorf("encoding the configuration: %w", err)
+				}
+				_, err = cmd.OutOrStdout().Write(b)
 				return err
-			}
-			b, err := yaml.Marshal(c)
-			if err != nil {
-				return fmt.Errorf("encoding the configuration: %w", err)
-			}
-			_, err = cmd.OutOrStdout().Write(b)
-			return err
-		}})
+			}})
 }
 
 func clustersSet(o *options) *cobra.Command {
@@ -148,7 +149,8 @@ func clustersSet(o *options) *cobra.Command {
 	cmd.Flags().StringVar(&to.BridgeAddress, "bridge-address", "", "Bridge address (for example, tsb.tetrate.io:8443)")
 	cmd.Flags().StringVar(&to.Context, "context", "", "The name of the kubeconfig context")
 	cmd.Flags().StringVar(&to.Kubeconfig, "kubeconfig", "", "Kubernetes configuration directory")
-	cmd.Flags().BoolVar(&to.TLSInsecure, "tls-insecure", false, "Don't validate TLS server certificates when connecting to TSB")
+	cmd.Flags().BoolVar(&to.TLSInsecure, "tls-insecure", false,
+		"Don't validate TLS server certificates when connecting to TSB")
 	return cmd
 }
 
@@ -183,70 +185,74 @@ func profilesSet(o *options) *cobra.Command {
 }
 
 func profilesSetCurrent(o *options) *cobra.Command {
-	return &cobra.Command{Use: "set-current <name>", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-		return o.change(func(c *config) error {
-			c.Current = args[0]
-			_, _, err := c.find(args[0])
-			return err
-		})
-	}}
+	return &cobra.Command{Use: "set-current <name>", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return o.change(func(c *config) error {
+				c.Current = args[0]
+				_, _, err := c.find(args[0])
+				return err
+			})
+		}}
 }
 
 func profilesGetCurrent(o *options) *cobra.Command {
-	return &cobra.Command{Use: "get-current", Short: "Get the active profile", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		c, err := o.read()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(cmd.OutOrStdout(), o.current(c))
-		return nil
-	}}
+	return &cobra.Command{Use: "get-current", Short: "Get the active profile", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.read()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), o.current(c))
+			return nil
+		}}
 }
 
 // profilesList prints the table of the vendor's guide.
 func profilesList(o *options) *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List all configuration profiles", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		c, err := o.read()
-		if err != nil {
-			return err
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "  CURRENT\tNAME\tCLUSTER\tACCOUNT")
-		for _, p := range c.Profiles {
-			mark := ""
-			if p.Name == o.current(c) {
-				mark = "*"
+	return &cobra.Command{Use: "list", Short: "List all configuration profiles", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.read()
+			if err != nil {
+				return err
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", mark, p.Name, p.Cluster, p.Username)
-		}
-		return w.Flush()
-	}}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "  CURRENT\tNAME\tCLUSTER\tACCOUNT")
+			for _, p := range c.Profiles {
+				mark := ""
+				if p.Name == o.current(c) {
+					mark = "*"
+				}
+				fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", mark, p.Name, p.Cluster, p.Username)
+			}
+			return w.Flush()
+		}}
 }
 
 // profilesExport writes profiles with their clusters to a file of their own, their users only if asked to.
 func profilesExport(o *options) *cobra.Command {
 	var file string
 	var credentials bool
-	cmd := &cobra.Command{Use: "export <profiles...>", Args: cobra.MinimumNArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		c, err := o.read()
-		if err != nil {
-			return err
-		}
-		out := &config{}
-		for _, name := range args {
-			p, cl, err := c.find(name)
+	cmd := &cobra.Command{Use: "export <profiles...>", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := o.read()
 			if err != nil {
 				return err
 			}
-			out.Profiles, out.Clusters = append(out.Profiles, p), append(out.Clusters, cl)
-			for _, u := range c.Users {
-				if credentials && u.Name == p.Username {
-					out.Users = append(out.Users, u)
+			out := &config{}
+			for _, name := range args {
+				p, cl, err := c.find(name)
+				if err != nil {
+					return err
+				}
+				out.Profiles, out.Clusters = append(out.Profiles, p), append(out.Clusters, cl)
+				for _, u := range c.Users {
+					if credentials && u.Name == p.Username {
+						out.Users = append(out.Users, u)
+					}
 				}
 			}
-		}
-		return out.write(file)
-	}}
+			return out.write(file)
+		}}
 	cmd.Flags().StringVar(&file, "file", "tctl-config-export.yaml", "output file")
 	cmd.Flags().BoolVar(&credentials, "include-credentials", false, "include credentials in the output file")
 	return cmd

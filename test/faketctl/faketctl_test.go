@@ -44,7 +44,8 @@ func TestProfilesSayWhereTheyLead(t *testing.T) {
 	for _, c := range []struct{ name, command, want string }{
 		{"the current one", "config profiles get-current", "second\n"},
 		{"the one that the flag names", "config profiles get-current -p default", "default\n"},
-		{"all of them", "config profiles list", "  CURRENT  NAME     CLUSTER  ACCOUNT\n           default  one      admin\n  *        second   two      admin\n"},
+		{"all of them", "config profiles list",
+			"  CURRENT  NAME     CLUSTER  ACCOUNT\n           default  one      admin\n  *        second   two      admin\n"},
 		{"an export", "config profiles export second --file " + exported, ""},
 	} {
 		got, err := tctl(t, append(profiles, c.command)...)
@@ -61,7 +62,8 @@ func TestProfilesSayWhereTheyLead(t *testing.T) {
 			BridgeAddress string `json:"bridge-address"`
 		}
 	}
-	if err := yaml.Unmarshal(b, &out); err != nil || len(out.Clusters) != 1 || out.Clusters[0].BridgeAddress != "two.example.test:8443" {
+	if err := yaml.Unmarshal(b, &out); err != nil || len(out.Clusters) != 1 ||
+		out.Clusters[0].BridgeAddress != "two.example.test:8443" {
 		t.Errorf("exported %+v, %v", out, err)
 	}
 	if strings.Contains(string(b), "canary") {
@@ -75,8 +77,10 @@ func TestProfilesSayWhereTheyLead(t *testing.T) {
 func TestAProfileThatLeadsNowhereIsAnError(t *testing.T) {
 	t.Setenv(configEnv, filepath.Join(t.TempDir(), "config.yaml"))
 	t.Setenv(kubeconfigEnv, filepath.Join(t.TempDir(), "kubeconfig"))
-	for _, command := range []string{"install cluster-service-account --cluster x", "install manifest control-plane-secrets", "version"} {
-		if out, err := tctl(t, append(profiles, command)...); err == nil || !strings.Contains(err.Error(), "two.example.test:8443") {
+	for _, command := range []string{"install cluster-service-account --cluster x",
+		"install manifest control-plane-secrets", "version"} {
+		if out, err := tctl(t, append(profiles, command)...); err == nil || !strings.Contains(err.Error(),
+			"two.example.test:8443") {
 			t.Errorf("%s: printed %q, error %v", command, out, err)
 		}
 	}
@@ -106,7 +110,8 @@ func TestEveryRunIsLoggedWithItsArguments(t *testing.T) {
 		t.Error("an unknown command is carried out")
 	}
 	b, err := os.ReadFile(log)
-	if want := `["tctl","config","profiles","get-current"]` + "\n" + `["tctl","no such command"]` + "\n"; err != nil || string(b) != want {
+	if want := `["tctl","config","profiles","get-current"]` + "\n" + `["tctl","no such command"]` + "\n"; err != nil ||
+		string(b) != want {
 		t.Errorf("the log is %q, %v; want %q", b, err, want)
 	}
 }

@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
-	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "managementplanes"}
+	xcpClusters = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
 )
 
 // hub is the management plane behind a profile. tctl reaches it by its bridge address; the fake, by the context of
@@ -73,9 +74,11 @@ func (o *options) login(ctx context.Context) (*hub, error) {
 
 // createCluster makes the cluster known to the management plane, if it is not.
 func (h *hub) createCluster(ctx context.Context, name string) error {
-	_, err := h.dyn.Resource(xcpClusters).Namespace(h.namespace).Create(ctx, &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": map[string]any{"namespace": h.namespace, "name": name},
-	}}, metav1.CreateOptions{})
+	_, err := h.dyn.Resource(xcpClusters).Namespace(h.namespace).Create(ctx,
+		&unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": map[string]any{"namespace": h.namespace,
+				"name": name},
+		}}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("creating cluster %q: %w", name, err)
 	}

@@ -34,26 +34,27 @@ func hasServiceAccounts() bool {
 func clusterServiceAccount(o *options) *cobra.Command {
 	var cluster string
 	var create bool
-	cmd := &cobra.Command{Use: "cluster-service-account", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		if cluster == "" {
-			return errors.New(`required flag(s) "cluster" not set`)
-		}
-		h, err := o.login(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if create {
-			if err := h.createCluster(cmd.Context(), cluster); err != nil {
+	cmd := &cobra.Command{Use: "cluster-service-account", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cluster == "" {
+				return errors.New(`required flag(s) "cluster" not set`)
+			}
+			h, err := o.login(cmd.Context())
+			if err != nil {
 				return err
 			}
-		}
-		jwk, err := xcpsim.NewServiceAccountKey(strings.ToLower(rand.Text()))
-		if err != nil {
+			if create {
+				if err := h.createCluster(cmd.Context(), cluster); err != nil {
+					return err
+				}
+			}
+			jwk, err := xcpsim.NewServiceAccountKey(strings.ToLower(rand.Text()))
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", jwk)
 			return err
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", jwk)
-		return err
-	}}
+		}}
 	cmd.Flags().StringVar(&cluster, "cluster", "", "The name of the cluster to generate certs for.")
 	cmd.Flags().BoolVar(&create, "create-cluster", true, "Create a cluster object in Service Bridge if it doesn't exist")
 	return cmd
@@ -70,39 +71,43 @@ type secretsFlags struct {
 
 func controlPlaneSecrets(o *options) *cobra.Command {
 	f := secretsFlags{}
-	cmd := &cobra.Command{Use: "control-plane-secrets", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		h, err := o.login(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if f.create {
-			if err := h.createCluster(cmd.Context(), f.cluster); err != nil {
-				return err
-			}
-		}
-		m := manifest{w: cmd.OutOrStdout(), namespace: f.controlPlane}
-		f.print(&m, h.organization)
-		if !hasServiceAccounts() {
-			key, err := h.signingKey(cmd.Context())
+	cmd := &cobra.Command{Use: "control-plane-secrets", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := o.login(cmd.Context())
 			if err != nil {
 				return err
 			}
-			m.tokens(key, f.cluster)
-		}
-		return m.err
-	}}
+			if f.create {
+				if err := h.createCluster(cmd.Context(), f.cluster); err != nil {
+					return err
+				}
+			}
+			m := manifest{w: cmd.OutOrStdout(), namespace: f.controlPlane}
+			f.print(&m, h.organization)
+			if !hasServiceAccounts() {
+				key, err := h.signingKey(cmd.Context())
+				if err != nil {
+					return err
+				}
+				m.tokens(key, f.cluster)
+			}
+			return m.err
+		}}
 	s := cmd.Flags().StringVar
-	cmd.Flags().BoolP("allow-defaults", "y", false, "Use default values for required fields that aren't provided. DO NOT USE IN PRODUCTION")
+	cmd.Flags().BoolP("allow-defaults", "y", false,
+		"Use default values for required fields that aren't provided. DO NOT USE IN PRODUCTION")
 	cmd.Flags().StringP("file", "f", "", "The custom resource file describing the control plane.")
 	cmd.Flags().BoolVar(&f.create, "create-cluster", true, "Create a cluster object in Service Bridge if it doesn't exist")
-	s(&f.cluster, "cluster", "default", "The name of the cluster on which this control plane will be installed [required].")
+	s(&f.cluster, "cluster", "default",
+		"The name of the cluster on which this control plane will be installed [required].")
 	s(&f.controlPlane, "controlplane", "istio-system", "The namespace of the control plane")
 	s(&f.serviceAccount, "cluster-service-account", "", "The cluster service account key JWK")
 	s(&f.centralCA, "xcp-central-ca-bundle", "", "The CA bundle to validate the certificates presented by XCP Central.")
 	s(&f.centralCerts, "xcp-certs", "", "The kubernetes secret yaml string for the cluster cert")
 	s(&f.planCA, "management-plane-ca-certificate", "", "The CA certificate to validate TSB management plane APIs")
 	s(&f.elasticUser, "elastic-username", "tsb", "The username Service Bridge will use to communicate with Elasticsearch.")
-	s(&f.elasticPassword, "elastic-password", "tsb-elastic-password", "The password Service Bridge will use to communicate with Elasticsearch.")
+	s(&f.elasticPassword, "elastic-password", "tsb-elastic-password",
+		"The password Service Bridge will use to communicate with Elasticsearch.")
 	s(&f.elasticCA, "elastic-ca-certificate", "", "The CA certificate to validate Elasticsearch connections")
 	s(&f.redisPassword, "redis-password", "", "Password for Redis")
 	return cmd
@@ -112,7 +117,8 @@ func controlPlaneSecrets(o *options) *cobra.Command {
 // given no CA for them is not public; here they come with a CA that nobody uses, since that is what must not be
 // applied.
 func (f secretsFlags) print(m *manifest, organization string) {
-	m.secret("elastic-credentials", map[string][]byte{"username": []byte(f.elasticUser), "password": []byte(f.elasticPassword)})
+	m.secret("elastic-credentials", map[string][]byte{"username": []byte(f.elasticUser),
+		"password": []byte(f.elasticPassword)})
 	m.ca("es-certs", f.elasticCA)
 	if f.centralCA != "" {
 		m.ca("xcp-central-ca-bundle", f.centralCA)

@@ -11,10 +11,12 @@ import (
 
 // The environment that a test sets; TCTL_CONFIG is tctl's own.
 const (
-	logEnv        = "FAKETCTL_LOG"        // a file to which each run appends its arguments, as one JSON array a line
-	kubeconfigEnv = "FAKETCTL_KUBECONFIG" // how management planes are reached, by the context of a profile's cluster; else as kubectl would
-	versionEnv    = "FAKETCTL_VERSION"    // such as v1.6.2, the default; before v1.5 there are no service accounts and tctl makes the tokens
-	configEnv     = "TCTL_CONFIG"
+	logEnv = "FAKETCTL_LOG" // a file to which each run appends its arguments, as one JSON array a line
+	// how management planes are reached, by the context of a profile's cluster; else as kubectl would
+	kubeconfigEnv = "FAKETCTL_KUBECONFIG"
+	// such as v1.6.2, the default; before v1.5 there are no service accounts and tctl makes the tokens
+	versionEnv = "FAKETCTL_VERSION"
+	configEnv  = "TCTL_CONFIG"
 )
 
 const defaultVersion = "v1.6.2"
@@ -100,7 +102,10 @@ func versionCommand(o *options) *cobra.Command {
 
 // group is a command that only holds others; one that it does not hold is an error.
 func group(use string, subcommands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: use, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command,
+		_ []string) error {
+		return cmd.Help()
+	}}
 	cmd.AddCommand(subcommands...)
 	return cmd
 }

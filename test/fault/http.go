@@ -108,7 +108,8 @@ func (f *Front) Passed(method string) int {
 func (f *Front) own(w http.ResponseWriter, r *http.Request) bool {
 	a := f.answer
 	f.mu.Lock()
-	own := a != nil && (a.Method == "" || a.Method == r.Method) && strings.Contains(r.URL.Path, a.Path) && (a.Times == 0 || f.answered < a.Times)
+	own := a != nil && (a.Method == "" || a.Method == r.Method) && strings.Contains(r.URL.Path, a.Path) &&
+		(a.Times == 0 || f.answered < a.Times)
 	if own {
 		f.answered++
 	} else {
@@ -134,6 +135,7 @@ func (f *Front) own(w http.ResponseWriter, r *http.Request) bool {
 		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(a.Code)
-	fmt.Fprintf(w, `{"apiVersion":"v1","kind":"Status","status":"Failure","code":%d,"reason":%q,"message":%q}`, a.Code, a.Reason, a.Message)
+	fmt.Fprintf(w, `{"apiVersion":"v1","kind":"Status","status":"Failure","code":%d,"reason":%q,"message":%q}`, a.Code,
+		a.Reason, a.Message)
 	return true
 }

@@ -79,7 +79,8 @@ func ensure() (string, error) {
 		if present(filepath.Join(dir, b.name)) {
 			continue
 		}
-		if given := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), b.name); os.Getenv("KUBEBUILDER_ASSETS") != "" && present(given) {
+		if given := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), b.name); os.Getenv("KUBEBUILDER_ASSETS") != "" &&
+			present(given) {
 			if err := link(given, filepath.Join(dir, b.name)); err != nil {
 				return "", err
 			}
@@ -88,7 +89,8 @@ func ensure() (string, error) {
 		missing = append(missing, b)
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(os.Stderr, "Building Kubernetes %s from its modules, once, into %s (about 6 minutes on two cores).\n", version, dir)
+		fmt.Fprintf(os.Stderr, "Building Kubernetes %s from its modules, once, into %s (about 6 minutes on two cores).\n",
+			version, dir)
 	}
 	for i, b := range missing {
 		fmt.Fprintf(os.Stderr, "  [%d/%d] %s: %s ...\n", i+1, len(missing), b.name, b.cost)
@@ -132,13 +134,15 @@ func copyCRDs(to string) error {
 // toolchain and the platform. It also refuses a go.mod that no longer requires version.
 func contentDigest() (string, error) {
 	h := sha256.New()
-	for _, f := range []string{"go.mod", "go.sum", filepath.Join("etcd", "main.go"), filepath.Join("cert-manager", "main.go")} {
+	for _, f := range []string{"go.mod", "go.sum", filepath.Join("etcd", "main.go"),
+		filepath.Join("cert-manager", "main.go")} {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			return "", fmt.Errorf("reading %s (run this in test/k8s): %w", f, err)
 		}
 		if f == "go.mod" && !strings.Contains(string(b), "k8s.io/kubernetes "+version) {
-			return "", fmt.Errorf("go.mod does not require k8s.io/kubernetes %s: change the constant in main.go with it", version)
+			return "", fmt.Errorf("go.mod does not require k8s.io/kubernetes %s: change the constant in main.go with it",
+				version)
 		}
 		h.Write(b)
 	}
@@ -158,7 +162,8 @@ func build(b binary, to string) error {
 		}
 	}
 	part := to + ".part"
-	cmd := exec.Command("go", "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w "+strings.Join(x, " "), "-o", part, b.pkg)
+	cmd := exec.Command("go", "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w "+strings.Join(x, " "),
+		"-o", part, b.pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {

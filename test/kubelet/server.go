@@ -48,7 +48,8 @@ func (n *Node) serve(ctx context.Context) error {
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		TLSConfig:   &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}},
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+			NextProtos: []string{"http/1.1"}},
 	}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
@@ -65,8 +66,10 @@ func (n *Node) certificate() (tls.Certificate, error) {
 		return tls.Certificate{}, fmt.Errorf("make the node's key: %w", err)
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: n.Name}, DNSNames: []string{n.Name}, IPAddresses: []net.IP{net.ParseIP(n.IP)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: n.Name}, DNSNames: []string{n.Name},
+		IPAddresses: []net.IP{net.ParseIP(n.IP)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, key.Public(), key)
 	if err != nil {
@@ -107,7 +110,8 @@ func (n *Node) forward(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	portforward.ServePortForward(w, req, forwarder{c}, pod, string(uid), opts, streamIdle, streamCreation, portforward.SupportedProtocols)
+	portforward.ServePortForward(w, req, forwarder{c}, pod, string(uid), opts, streamIdle, streamCreation,
+		portforward.SupportedProtocols)
 }
 
 // forwarder copies between a forwarded stream and a port of a container.
@@ -133,7 +137,8 @@ func (f forwarder) PortForward(ctx context.Context, _, _ string, port int32, str
 	_ = conn.Close()
 	_ = stream.Close()
 	<-in
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, io.EOF) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
 		return nil
 	}
 	return err

@@ -103,8 +103,11 @@ func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if !slices.Contains(a.MayIssue, who.Name) && !slices.ContainsFunc(who.Groups, func(group string) bool { return slices.Contains(a.MayIssueBy, group) }) {
-		answer(w, http.StatusForbidden, "Access Denied", fmt.Sprintf("user %q cannot access generate zone token for zone '%s'", who.Name+"/"+strings.Join(who.Groups, ","), req.Zone))
+	if !slices.Contains(a.MayIssue, who.Name) && !slices.ContainsFunc(who.Groups,
+		func(group string) bool { return slices.Contains(a.MayIssueBy, group) }) {
+		answer(w, http.StatusForbidden, "Access Denied",
+			fmt.Sprintf("user %q cannot access generate zone token for zone '%s'",
+				who.Name+"/"+strings.Join(who.Groups, ","), req.Zone))
 		return
 	}
 	var wrong []apiParameter

@@ -66,11 +66,13 @@ func (g *Global) authenticate(md metadata.MD, now time.Time) (Reason, error) {
 	values := md.Get(authorizationKey)
 	switch len(values) {
 	case 0:
-		return refuse(TokenMissing, codes.Unauthenticated, "Zone CP did not provide a zone token. 1) Generate the token using `kumactl generate zone-token --zone=%s --scope=cp` on Global CP. "+
-			"2) Set the token in KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE or as a file in KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_PATH on Zone CP.", zone)
+		return refuse(TokenMissing, codes.Unauthenticated,
+			"Zone CP did not provide a zone token. 1) Generate the token using `kumactl generate zone-token --zone=%s --scope=cp` on Global CP. "+
+				"2) Set the token in KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE or as a file in KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_PATH on Zone CP.", zone)
 	case 1:
 	default:
-		return refuse(TokenRepeated, codes.Unauthenticated, "%s header has %d values. Expected 1 value", authorizationKey, len(values))
+		return refuse(TokenRepeated, codes.Unauthenticated, "%s header has %d values. Expected 1 value",
+			authorizationKey, len(values))
 	}
 	claims, err := g.validate(strings.TrimPrefix(strings.TrimPrefix(values[0], "Bearer "), "bearer "), now)
 	var unknown *keyNotFound
@@ -90,9 +92,11 @@ func (g *Global) authenticate(md metadata.MD, now time.Time) (Reason, error) {
 		}
 		return refuse(reason, codes.Unauthenticated, "invalid zone token: %s", err)
 	case claims.Zone != zone:
-		return refuse(WrongZone, codes.PermissionDenied, "token is signed for %q zone, but connected CP advertised as %q", claims.Zone, zone)
+		return refuse(WrongZone, codes.PermissionDenied, "token is signed for %q zone, but connected CP advertised as %q",
+			claims.Zone, zone)
 	case !slices.Contains(claims.Scope, "cp"):
-		return refuse(OutOfScope, codes.PermissionDenied, "token cannot be used to authenticate zone CP (cp is out of token's scope: %+v)", claims.Scope)
+		return refuse(OutOfScope, codes.PermissionDenied,
+			"token cannot be used to authenticate zone CP (cp is out of token's scope: %+v)", claims.Scope)
 	}
 	return "", nil
 }

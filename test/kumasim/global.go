@@ -127,11 +127,14 @@ func (g *Global) run(addr string) error {
 	if g.opts.Auth == AuthNone {
 		g.opts.Log("authentication of Zone CPs is disabled")
 	}
-	srv := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{g.cert}})), grpc.WaitForHandlers(true))
+	srv := grpc.NewServer(grpc.Creds(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{g.cert}})), grpc.WaitForHandlers(true))
 	srv.RegisterService(&grpc.ServiceDesc{
 		ServiceName: serviceName, HandlerType: (*any)(nil),
-		Streams: []grpc.StreamDesc{{StreamName: streamName, ClientStreams: true, ServerStreams: true, Handler: func(_ any, s grpc.ServerStream) error { return g.stream(s) }}},
-		Methods: []grpc.MethodDesc{{MethodName: healthName, Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		Streams: []grpc.StreamDesc{{StreamName: streamName, ClientStreams: true, ServerStreams: true,
+			Handler: func(_ any, s grpc.ServerStream) error { return g.stream(s) }}},
+		Methods: []grpc.MethodDesc{{MethodName: healthName, Handler: func(_ any, ctx context.Context, decode func(any) error,
+			_ grpc.UnaryServerInterceptor) (any, error) {
 			if err := decode(&emptypb.Empty{}); err != nil {
 				return nil, err
 			}

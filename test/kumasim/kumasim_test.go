@@ -144,7 +144,8 @@ func TestWhoIsAuthenticated(t *testing.T) {
 	hour := fmt.Sprintf(`,"exp":%d`, now.Add(time.Hour).Unix())
 	good := signed(header, body(hour))
 	mac := func(secret string) string {
-		text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":"x"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(body(hour)))
+		text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","kid":"x"}`)) + "." +
+			base64.RawURLEncoding.EncodeToString([]byte(body(hour)))
 		h := hmac.New(sha256.New, []byte(secret))
 		h.Write([]byte(text))
 		return text + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
@@ -163,45 +164,85 @@ func TestWhoIsAuthenticated(t *testing.T) {
 		{"a token of the zone", metadata.Pairs("client-id", "west", "authorization", good), nil, "", codes.OK, ""},
 		{"with Bearer", metadata.Pairs("client-id", "west", "authorization", "Bearer "+good), nil, "", codes.OK, ""},
 		{"with bearer", metadata.Pairs("client-id", "west", "authorization", "bearer "+good), nil, "", codes.OK, ""},
-		{"lower-case claims, no exp", metadata.Pairs("client-id", "west", "authorization", signed(header, `{"zone":"west","scope":["x","cp"]}`)), nil, "", codes.OK, ""},
-		{"iat in the future", metadata.Pairs("client-id", "west", "authorization", signed(header, body(hour+fmt.Sprintf(`,"iat":%d`, now.Add(time.Hour).Unix())))), nil, "", codes.OK, ""},
-		{"no authentication", metadata.Pairs("client-id", "west"), func(o *Options, _ *Memory) { o.Auth = AuthNone }, "", codes.OK, ""},
-		{"no name", metadata.Pairs("authorization", good), nil, NoClientID, codes.InvalidArgument, `"client-id" is not present in metadata`},
-		{"no token", metadata.Pairs("client-id", "west"), nil, TokenMissing, codes.Unauthenticated, "Zone CP did not provide a zone token. 1) Generate the token using `kumactl generate zone-token --zone=west --scope=cp` on Global CP."},
-		{"two tokens", metadata.Pairs("client-id", "west", "authorization", good, "authorization", good), nil, TokenRepeated, codes.Unauthenticated, "authorization header has 2 values. Expected 1 value"},
-		{"no kid", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256"}`, body(hour))), nil, TokenInvalid, codes.Unauthenticated, "invalid zone token: could not parse token: token is unverifiable: error while executing keyfunc: JWT token must have kid header"},
-		{"a numeric kid", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256","kid":1}`, body(hour))), nil, TokenInvalid, codes.Unauthenticated, "JWT token kid header must be a string"},
-		{"an unknown kid", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256","kid":"7"}`, body(hour))), nil, KeyUnknown, codes.Unauthenticated, `invalid zone token: there is no signing key with KID 7. GlobalSecret of name "zone-token-signing-key-7" is not found. If signing key was rotated, regenerate the token`},
-		{"a padded key by the kid that it signs with", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256","kid":"2"}`, body(hour))), func(_ *Options, m *Memory) { put(t, m, GlobalSecret("zone-token-signing-key-0002", key)) }, KeyUnknown, codes.Unauthenticated, `"zone-token-signing-key-2" is not found`},
-		{"a key that is not global", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256","kid":"2"}`, body(hour))), func(_ *Options, m *Memory) {
-			put(t, m, Secret{Namespace: namespace, Name: "zone-token-signing-key-2", Type: "Opaque", Data: map[string][]byte{"value": key}})
+		{"lower-case claims, no exp", metadata.Pairs("client-id", "west", "authorization",
+			signed(header, `{"zone":"west","scope":["x","cp"]}`)), nil, "", codes.OK, ""},
+		{"iat in the future", metadata.Pairs("client-id", "west", "authorization",
+			signed(header, body(hour+fmt.Sprintf(`,"iat":%d`, now.Add(time.Hour).Unix())))), nil, "", codes.OK, ""},
+		{"no authentication", metadata.Pairs("client-id", "west"), func(o *Options, _ *Memory) { o.Auth = AuthNone },
+			"", codes.OK, ""},
+		{"no name", metadata.Pairs("authorization", good), nil, NoClientID, codes.InvalidArgument,
+			`"client-id" is not present in metadata`},
+		{"no token", metadata.Pairs("client-id", "west"), nil, TokenMissing, codes.Unauthenticated,
+			"Zone CP did not provide a zone token. 1) Generate the token using `kumactl generate zone-token --zone=west --scope=cp` on Global CP."},
+		{"two tokens", metadata.Pairs("client-id", "west", "authorization", good, "authorization", good), nil, TokenRepeated,
+			codes.Unauthenticated, "authorization header has 2 values. Expected 1 value"},
+		{"no kid", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256"}`, body(hour))), nil,
+			TokenInvalid, codes.Unauthenticated,
+			"invalid zone token: could not parse token: token is unverifiable: error while executing keyfunc: JWT token must have kid header"},
+		{"a numeric kid", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256","kid":1}`, body(hour))),
+			nil, TokenInvalid, codes.Unauthenticated, "JWT token kid header must be a string"},
+		{"an unknown kid", metadata.Pairs("client-id", "west", "authorization",
+			signed(`{"alg":"RS256","kid":"7"}`, body(hour))), nil, KeyUnknown, codes.Unauthenticated,
+			`invalid zone token: there is no signing key with KID 7. GlobalSecret of name "zone-token-signing-key-7" is not found. If signing key was rotated, regenerate the token`},
+		{"a padded key by the kid that it signs with", metadata.Pairs("client-id", "west", "authorization",
+			signed(`{"alg":"RS256","kid":"2"}`, body(hour))), func(_ *Options, m *Memory) {
+			put(t, m,
+				GlobalSecret("zone-token-signing-key-0002", key))
+		}, KeyUnknown, codes.Unauthenticated, `"zone-token-signing-key-2" is not found`},
+		{"a key that is not global", metadata.Pairs("client-id", "west", "authorization",
+			signed(`{"alg":"RS256","kid":"2"}`, body(hour))), func(_ *Options, m *Memory) {
+			put(t, m, Secret{Namespace: namespace, Name: "zone-token-signing-key-2", Type: "Opaque",
+				Data: map[string][]byte{"value": key}})
 		}, KeyUnknown, codes.Unauthenticated, "is not found"},
-		{"a key in another namespace", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS256","kid":"2"}`, body(hour))), func(_ *Options, m *Memory) {
-			put(t, m, Secret{Namespace: "kuma-system", Name: "zone-token-signing-key-2", Type: globalSecret, Data: map[string][]byte{"value": key}})
+		{"a key in another namespace", metadata.Pairs("client-id", "west", "authorization",
+			signed(`{"alg":"RS256","kid":"2"}`, body(hour))), func(_ *Options, m *Memory) {
+			put(t, m, Secret{Namespace: "kuma-system", Name: "zone-token-signing-key-2", Type: globalSecret,
+				Data: map[string][]byte{"value": key}})
 		}, KeyUnknown, codes.Unauthenticated, "is not found"},
-		{"a wrong signature", metadata.Pairs("client-id", "west", "authorization", good[:len(good)-8]+"AAAAAAAA"), nil, TokenInvalid, codes.Unauthenticated, "invalid zone token: could not parse token: token signature is invalid: crypto/rsa: verification error"},
-		{"expired, no leeway", metadata.Pairs("client-id", "west", "authorization", signed(header, body(fmt.Sprintf(`,"exp":%d`, now.Unix())))), nil, TokenExpired, codes.Unauthenticated, "could not parse token: token has invalid claims: token is expired"},
-		{"not yet valid", metadata.Pairs("client-id", "west", "authorization", signed(header, body(fmt.Sprintf(`,"nbf":%d`, now.Unix()+1)))), nil, TokenNotYet, codes.Unauthenticated, "token is not yet valid: 'valid_from' date is in the future."},
-		{"not yet valid, before 2.14", metadata.Pairs("client-id", "west", "authorization", signed(header, body(fmt.Sprintf(`,"nbf":%d`, now.Unix()+1)))), func(o *Options, _ *Memory) { o.Switches.TerseNotYet = true }, TokenNotYet, codes.Unauthenticated,
+		{"a wrong signature", metadata.Pairs("client-id", "west", "authorization", good[:len(good)-8]+"AAAAAAAA"), nil,
+			TokenInvalid, codes.Unauthenticated,
+			"invalid zone token: could not parse token: token signature is invalid: crypto/rsa: verification error"},
+		{"expired, no leeway", metadata.Pairs("client-id", "west", "authorization",
+			signed(header, body(fmt.Sprintf(`,"exp":%d`, now.Unix())))), nil, TokenExpired, codes.Unauthenticated,
+			"could not parse token: token has invalid claims: token is expired"},
+		{"not yet valid", metadata.Pairs("client-id", "west", "authorization",
+			signed(header, body(fmt.Sprintf(`,"nbf":%d`, now.Unix()+1)))), nil, TokenNotYet, codes.Unauthenticated,
+			"token is not yet valid: 'valid_from' date is in the future."},
+		{"not yet valid, before 2.14", metadata.Pairs("client-id", "west", "authorization",
+			signed(header, body(fmt.Sprintf(`,"nbf":%d`, now.Unix()+1)))), func(o *Options, _ *Memory) { o.Switches.TerseNotYet = true }, TokenNotYet, codes.Unauthenticated,
 			"invalid zone token: could not parse token: token has invalid claims: token is not valid yet"},
-		{"RS512", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS512","kid":"1"}`, body(hour))), nil, TokenInvalid, codes.Unauthenticated, "unsupported token alg RS512. Allowed algorithms are RS256 and &{HS256 SHA-256}"},
-		{"HS256 without its secret", metadata.Pairs("client-id", "west", "authorization", mac("s")), nil, KeyUnknown, codes.Unauthenticated, "there is no signing key with KID 0"},
-		{"HS256", metadata.Pairs("client-id", "west", "authorization", mac("s")), func(_ *Options, m *Memory) { put(t, m, GlobalSecret("zone-token-signing-key", []byte("s"))) }, "", codes.OK, ""},
+		{"RS512", metadata.Pairs("client-id", "west", "authorization", signed(`{"alg":"RS512","kid":"1"}`, body(hour))), nil,
+			TokenInvalid, codes.Unauthenticated,
+			"unsupported token alg RS512. Allowed algorithms are RS256 and &{HS256 SHA-256}"},
+		{"HS256 without its secret", metadata.Pairs("client-id", "west", "authorization", mac("s")), nil, KeyUnknown,
+			codes.Unauthenticated, "there is no signing key with KID 0"},
+		{"HS256", metadata.Pairs("client-id", "west", "authorization", mac("s")),
+			func(_ *Options, m *Memory) { put(t, m, GlobalSecret("zone-token-signing-key", []byte("s"))) }, "", codes.OK, ""},
 		{"HS256 on 3.0", metadata.Pairs("client-id", "west", "authorization", mac("s")), func(o *Options, m *Memory) {
 			o.Switches.NoHMAC = true
 			put(t, m, GlobalSecret("zone-token-signing-key", []byte("s")))
 		}, TokenInvalid, codes.Unauthenticated, "unsupported token alg HS256. Allowed algorithm is RS256"},
-		{"revoked", metadata.Pairs("client-id", "west", "authorization", good), list("x," + id + "\n"), TokenRevoked, codes.Unauthenticated, "invalid zone token: token is revoked"},
-		{"a space in the list", metadata.Pairs("client-id", "west", "authorization", good), list("x, " + id), "", codes.OK, ""},
+		{"revoked", metadata.Pairs("client-id", "west", "authorization", good), list("x," + id + "\n"), TokenRevoked,
+			codes.Unauthenticated, "invalid zone token: token is revoked"},
+		{"a space in the list", metadata.Pairs("client-id", "west", "authorization", good), list("x, " + id),
+			"", codes.OK, ""},
 		{"two newlines", metadata.Pairs("client-id", "west", "authorization", good), list(id + "\n\n"), "", codes.OK, ""},
 		{"CR LF", metadata.Pairs("client-id", "west", "authorization", good), list(id + "\r\n"), "", codes.OK, ""},
 		{"lines", metadata.Pairs("client-id", "west", "authorization", good), list("x\n" + id), "", codes.OK, ""},
-		{"upper case", metadata.Pairs("client-id", "west", "authorization", good), list(strings.ToUpper(id)), "", codes.OK, ""},
-		{"no jti and a trailing comma", metadata.Pairs("client-id", "west", "authorization", signed(header, `{"Zone":"west","Scope":["cp"]}`)), list("x,"), TokenRevoked, codes.Unauthenticated, "token is revoked"},
-		{"another zone", metadata.Pairs("client-id", "east", "authorization", good), nil, WrongZone, codes.PermissionDenied, `token is signed for "west" zone, but connected CP advertised as "east"`},
-		{"another zone and another scope: the zone comes first", metadata.Pairs("client-id", "east", "authorization", signed(header, `{"Zone":"west","Scope":[]}`)), nil, WrongZone, codes.PermissionDenied, "token is signed for"},
-		{"another scope", metadata.Pairs("client-id", "west", "authorization", signed(header, `{"Zone":"west","Scope":["ingress","egress"]}`)), nil, OutOfScope, codes.PermissionDenied, "token cannot be used to authenticate zone CP (cp is out of token's scope: [ingress egress])"},
-		{"revoked and of another zone: the list comes first", metadata.Pairs("client-id", "east", "authorization", good), list(id), TokenRevoked, codes.Unauthenticated, "token is revoked"},
+		{"upper case", metadata.Pairs("client-id", "west", "authorization", good), list(strings.ToUpper(id)),
+			"", codes.OK, ""},
+		{"no jti and a trailing comma", metadata.Pairs("client-id", "west", "authorization",
+			signed(header, `{"Zone":"west","Scope":["cp"]}`)), list("x,"), TokenRevoked, codes.Unauthenticated,
+			"token is revoked"},
+		{"another zone", metadata.Pairs("client-id", "east", "authorization", good), nil, WrongZone, codes.PermissionDenied,
+			`token is signed for "west" zone, but connected CP advertised as "east"`},
+		{"another zone and another scope: the zone comes first", metadata.Pairs("client-id", "east", "authorization",
+			signed(header, `{"Zone":"west","Scope":[]}`)), nil, WrongZone, codes.PermissionDenied, "token is signed for"},
+		{"another scope", metadata.Pairs("client-id", "west", "authorization",
+			signed(header, `{"Zone":"west","Scope":["ingress","egress"]}`)), nil, OutOfScope, codes.PermissionDenied,
+			"token cannot be used to authenticate zone CP (cp is out of token's scope: [ingress egress])"},
+		{"revoked and of another zone: the list comes first", metadata.Pairs("client-id", "east", "authorization", good),
+			list(id), TokenRevoked, codes.Unauthenticated, "token is revoked"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			secrets := &Memory{}
@@ -346,7 +387,8 @@ func TestKeysRotate(t *testing.T) {
 	put(t, secrets, GlobalSecret("zone-token-signing-key-9", second))
 	put(t, secrets, GlobalSecret("zone-token-signing-key-old", second))
 	fresh := issue(t, g, "east", "cp")
-	if header, _ := base64.RawURLEncoding.DecodeString(strings.Split(fresh, ".")[0]); string(header) != `{"alg":"RS256","kid":"10","typ":"JWT"}` {
+	if header, _ := base64.RawURLEncoding.DecodeString(strings.Split(fresh,
+		".")[0]); string(header) != `{"alg":"RS256","kid":"10","typ":"JWT"}` {
 		t.Errorf("%s", header)
 	}
 	west := zone(t, g, ZoneOptions{Name: "west", Env: map[string]string{oldInline: old}})
@@ -359,11 +401,13 @@ func TestKeysRotate(t *testing.T) {
 	for _, name := range []string{"zone-token-signing-key-10", "zone-token-signing-key-9", "zone-token-signing-key-old"} {
 		secrets.Delete(name)
 	}
-	if _, err := g.Issue("west", []string{"cp"}, time.Hour); err == nil || !strings.HasPrefix(err.Error(), "there is no signing key with KID 1.") {
+	if _, err := g.Issue("west", []string{"cp"}, time.Hour); err == nil ||
+		!strings.HasPrefix(err.Error(), "there is no signing key with KID 1.") {
 		t.Errorf("issued without a key: %v", err)
 	}
 	put(t, secrets, GlobalSecret("zone-token-signing-key-0002", second))
-	if _, err := g.validate(issue(t, g, "west", "cp"), time.Now()); err == nil || !strings.Contains(err.Error(), `"zone-token-signing-key-2" is not found`) {
+	if _, err := g.validate(issue(t, g, "west", "cp"), time.Now()); err == nil ||
+		!strings.Contains(err.Error(), `"zone-token-signing-key-2" is not found`) {
 		t.Errorf("a padded key verifies its own token: %v", err)
 	}
 }
@@ -373,15 +417,19 @@ func TestSecretsAreSynced(t *testing.T) {
 	g, secrets := global(t, nil)
 	kept := GlobalSecret("xcpauth-kept", []byte("secret"))
 	kept.Labels = map[string]string{syncLabel: "disabled"}
-	for _, s := range []Secret{GlobalSecret("xcpauth-inventory", []byte("in clear")), kept, GlobalSecret("user-token-signing-key-1", key), GlobalSecret("admin-user-token", []byte("x")),
-		GlobalSecret("control-plane-signing-key-0002", key), {Namespace: namespace, Name: "opaque", Type: "Opaque", Data: map[string][]byte{"value": []byte("x")}}} {
+	for _, s := range []Secret{GlobalSecret("xcpauth-inventory", []byte("in clear")), kept,
+		GlobalSecret("user-token-signing-key-1", key), GlobalSecret("admin-user-token", []byte("x")),
+		GlobalSecret("control-plane-signing-key-0002", key), {Namespace: namespace, Name: "opaque", Type: "Opaque",
+			Data: map[string][]byte{"value": []byte("x")}}} {
 		put(t, secrets, s)
 	}
 	z := zone(t, g, ZoneOptions{Name: "west", Env: map[string]string{oldInline: issue(t, g, "west", "cp")}})
 	await(t, "secrets arrive", func() bool { return len(z.Synced().Secrets) > 0 })
 	s := z.Synced().Secrets
-	if got := slices.Sorted(maps.Keys(s)); !slices.Equal(got, []string{"control-plane-signing-key-0002", "xcpauth-inventory", "zone-token-signing-public-key-1"}) || string(s["xcpauth-inventory"]) != "in clear" ||
-		!bytes.HasPrefix(s["zone-token-signing-public-key-1"], []byte("-----BEGIN RSA PUBLIC KEY-----")) || !bytes.Equal(s["control-plane-signing-key-0002"], key) {
+	if got := slices.Sorted(maps.Keys(s)); !slices.Equal(got, []string{"control-plane-signing-key-0002",
+		"xcpauth-inventory", "zone-token-signing-public-key-1"}) || string(s["xcpauth-inventory"]) != "in clear" ||
+		!bytes.HasPrefix(s["zone-token-signing-public-key-1"], []byte("-----BEGIN RSA PUBLIC KEY-----")) ||
+		!bytes.Equal(s["control-plane-signing-key-0002"], key) {
 		t.Errorf("%v", got)
 	}
 	private, err := parseKey(key)
@@ -421,7 +469,8 @@ func TestARevocationBitesOnceTheCacheIsOver(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	secrets := &Memory{}
 	put(t, secrets, GlobalSecret("zone-token-signing-key-1", key))
-	g, err := New(Options{Source: secrets, Auth: AuthZoneToken, CacheFor: time.Second, Now: func() time.Time { return at }})
+	g, err := New(Options{Source: secrets, Auth: AuthZoneToken, CacheFor: time.Second,
+		Now: func() time.Time { return at }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +489,8 @@ func TestARevocationBitesOnceTheCacheIsOver(t *testing.T) {
 
 func TestANumericKidEndsAnOldGlobal(t *testing.T) {
 	g, _ := global(t, func(o *Options) { o.Switches.KidPanics = true })
-	zone(t, g, ZoneOptions{Name: "west", Env: map[string]string{oldInline: signed(`{"alg":"RS256","kid":1}`, `{"Zone":"west","Scope":["cp"]}`)}})
+	zone(t, g, ZoneOptions{Name: "west", Env: map[string]string{oldInline: signed(`{"alg":"RS256","kid":1}`,
+		`{"Zone":"west","Scope":["cp"]}`)}})
 	await(t, "the process ends", g.Down)
 	if c := g.Refused(); len(c) == 0 || c[0].Reason != Panicked {
 		t.Errorf("%v", c)
@@ -500,7 +550,8 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 	g, secrets := global(t, nil)
 	users, issued := map[string]User{"admin-token": Admin, "bob-token": {"bob", []string{"team"}}}, []Issued{}
 	user := func(token string) (User, bool) { u, known := users[token]; return u, known }
-	access := Access{User: user, Issued: func(i Issued) { issued = append(issued, i) }, MayIssue: []string{"mesh-system:admin"}, MayIssueBy: []string{"mesh-system:admin"}}
+	access := Access{User: user, Issued: func(i Issued) { issued = append(issued, i) },
+		MayIssue: []string{"mesh-system:admin"}, MayIssueBy: []string{"mesh-system:admin"}}
 	api := g.ServeAPI(access)
 	t.Cleanup(api.Close)
 	ask := func(who, body string) (int, string, string) {
@@ -527,21 +578,26 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 		status          int
 		says            string
 	}{
-		{"anybody", "", `{"zone":"west","scope":["cp"]}`, 403, `user \"mesh-system:anonymous/mesh-system:unauthenticated\" cannot access generate zone token for zone 'west'`},
+		{"anybody", "", `{"zone":"west","scope":["cp"]}`, 403,
+			`user \"mesh-system:anonymous/mesh-system:unauthenticated\" cannot access generate zone token for zone 'west'`},
 		{"a token that nobody has", "mallory", `{"zone":"west","scope":["cp"]}`, 401, "Invalid authentication data"},
 		{"somebody else", "bob-token", `{"zone":"west"}`, 403, "Access Denied"},
 		{"no scope", "admin-token", `{"zone":"west","validFor":"1h"}`, 400, `"field":"scope","reason":"cannot be empty"`},
-		{"an odd duration", "admin-token", `{"zone":"west","scope":["cp"],"validFor":"soon"}`, 400, "is invalid: time: invalid duration"},
+		{"an odd duration", "admin-token", `{"zone":"west","scope":["cp"],"validFor":"soon"}`, 400,
+			"is invalid: time: invalid duration"},
 		{"no JSON", "admin-token", `west`, 400, ""},
 	} {
 		if code, _, text := ask(tc.who, tc.body); code != tc.status || !strings.Contains(text, tc.says) {
 			t.Errorf("%s: %d %s", tc.name, code, text)
 		}
 	}
-	for body, want := range map[string]time.Duration{`{"zone":"west","scope":["cp"],"validFor":"720h"}`: 720 * time.Hour, `{"zone":"west","scope":["cp"]}`: 87600 * time.Hour, `{"zone":"west","scope":["anything","cp"],"validFor":"1h"}`: time.Hour} {
+	for body, want := range map[string]time.Duration{`{"zone":"west","scope":["cp"],"validFor":"720h"}`: 720 * time.Hour,
+		`{"zone":"west","scope":["cp"]}`:                            87600 * time.Hour,
+		`{"zone":"west","scope":["anything","cp"],"validFor":"1h"}`: time.Hour} {
 		code, kind, token := ask("admin-token", body)
 		claims, err := g.validate(token, time.Now())
-		if code != 200 || kind != "text/plain" || err != nil || claims.Zone != "west" || claims.ExpiresAt.Sub(claims.NotBefore.Time) != want+5*time.Second || strings.HasSuffix(token, "\n") {
+		if code != 200 || kind != "text/plain" || err != nil || claims.Zone != "west" ||
+			claims.ExpiresAt.Sub(claims.NotBefore.Time) != want+5*time.Second || strings.HasSuffix(token, "\n") {
 			t.Errorf("%s: %d %s %v %+v", body, code, kind, err, claims)
 		}
 	}
@@ -549,13 +605,15 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 		t.Errorf("the audit log says %+v", issued)
 	}
 	secrets.Delete("zone-token-signing-key-1")
-	if code, _, text := ask("admin-token", `{"zone":"west","scope":["cp"]}`); code != 404 || !strings.Contains(text, "Signing Key not found") {
+	if code, _, text := ask("admin-token", `{"zone":"west","scope":["cp"]}`); code != 404 ||
+		!strings.Contains(text, "Signing Key not found") {
 		t.Errorf("%d %s", code, text)
 	}
 	off := g.ServeAPI(Access{User: user, MayIssueBy: []string{"team"}, NoIssuer: true})
 	t.Cleanup(off.Close)
 	api = off
-	if code, _, text := ask("bob-token", `{"zone":"west","scope":["cp"]}`); code != 400 || !strings.Contains(text, "issuing tokens using the control plane is disabled.") {
+	if code, _, text := ask("bob-token", `{"zone":"west","scope":["cp"]}`); code != 400 ||
+		!strings.Contains(text, "issuing tokens using the control plane is disabled.") {
 		t.Errorf("%d %s", code, text)
 	}
 }
@@ -564,7 +622,8 @@ func TestWhatTheStandInItselfRefuses(t *testing.T) {
 	var m Memory
 	meshed := GlobalSecret("x", []byte("x"))
 	meshed.Labels = map[string]string{meshLabel: "default"}
-	for name, s := range map[string]Secret{"an empty value": GlobalSecret("zone-token-revocations", nil), "a mesh": meshed} {
+	for name, s := range map[string]Secret{"an empty value": GlobalSecret("zone-token-revocations", nil),
+		"a mesh": meshed} {
 		if m.Put(s) == nil {
 			t.Errorf("%s is stored", name)
 		}

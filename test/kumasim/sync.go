@@ -47,7 +47,8 @@ func (g *Global) snapshot() (_ []byte, err error) {
 	s := Snapshot{Secrets: map[string][]byte{}}
 	for _, secret := range all {
 		switch {
-		case slices.Contains([]string{"envoy-admin-ca", "admin-user-token", "inter-cp-ca", "user-token-revocations"}, secret.Name), strings.HasPrefix(secret.Name, "user-token-signing-key"):
+		case slices.Contains([]string{"envoy-admin-ca", "admin-user-token", "inter-cp-ca", "user-token-revocations"},
+			secret.Name), strings.HasPrefix(secret.Name, "user-token-signing-key"):
 		case secret.Labels[syncLabel] == "disabled" && !g.opts.Switches.SyncsLabels:
 		case strings.HasPrefix(secret.Name, keyPrefix):
 			public, err := publicHalf(secret.Data[valueKey])

@@ -25,43 +25,44 @@ var errPanic = errors.New("panic: interface conversion: interface {} is float64,
 func (g *Global) validate(raw string, now time.Time) (*ZoneClaims, error) {
 	claims := &ZoneClaims{}
 	panicked := false
-	_, err := jwt.NewParser(jwt.WithTimeFunc(func() time.Time { return now })).ParseWithClaims(raw, claims, func(t *jwt.Token) (any, error) {
-		header, there := t.Header["kid"]
-		if !there {
-			return nil, errors.New("JWT token must have kid header")
-		}
-		kid, ok := header.(string)
-		if !ok {
-			panicked = g.opts.Switches.KidPanics
-			return nil, errors.New("JWT token kid header must be a string")
-		}
-		switch alg := t.Method.Alg(); {
-		case alg == "RS256":
-			if key := g.opts.PublicKeys[kid]; key != nil {
-				return key, nil
+	_, err := jwt.NewParser(jwt.WithTimeFunc(func() time.Time { return now })).ParseWithClaims(raw, claims,
+		func(t *jwt.Token) (any, error) {
+			header, there := t.Header["kid"]
+			if !there {
+				return nil, errors.New("JWT token must have kid header")
 			}
-			if g.opts.SecretsOff {
-				return nil, &keyNotFound{kid, "-" + kid} // the product's static accessor has no prefix
+			kid, ok := header.(string)
+			if !ok {
+				panicked = g.opts.Switches.KidPanics
+				return nil, errors.New("JWT token kid header must be a string")
 			}
-			value, err := keyValue(g.opts.Source, kid)
-			if err != nil {
-				return nil, err
+			switch alg := t.Method.Alg(); {
+			case alg == "RS256":
+				if key := g.opts.PublicKeys[kid]; key != nil {
+					return key, nil
+				}
+				if g.opts.SecretsOff {
+					return nil, &keyNotFound{kid, "-" + kid} // the product's static accessor has no prefix
+				}
+				value, err := keyValue(g.opts.Source, kid)
+				if err != nil {
+					return nil, err
+				}
+				key, err := parseKey(value)
+				if err != nil {
+					return nil, err
+				}
+				return &key.PublicKey, nil
+			case alg == "HS256" && g.opts.SecretsOff:
+				return nil, &keyNotFound{"0", ""}
+			case alg == "HS256" && !g.opts.Switches.NoHMAC:
+				return keyValue(g.opts.Source, "0")
+			case g.opts.Switches.NoHMAC:
+				return nil, fmt.Errorf("unsupported token alg %s. Allowed algorithm is RS256", alg)
+			default:
+				return nil, fmt.Errorf("unsupported token alg %s. Allowed algorithms are RS256 and %v", alg, jwt.SigningMethodHS256)
 			}
-			key, err := parseKey(value)
-			if err != nil {
-				return nil, err
-			}
-			return &key.PublicKey, nil
-		case alg == "HS256" && g.opts.SecretsOff:
-			return nil, &keyNotFound{"0", ""}
-		case alg == "HS256" && !g.opts.Switches.NoHMAC:
-			return keyValue(g.opts.Source, "0")
-		case g.opts.Switches.NoHMAC:
-			return nil, fmt.Errorf("unsupported token alg %s. Allowed algorithm is RS256", alg)
-		default:
-			return nil, fmt.Errorf("unsupported token alg %s. Allowed algorithms are RS256 and %v", alg, jwt.SigningMethodHS256)
-		}
-	})
+		})
 	var unknown *keyNotFound
 	switch {
 	case panicked:
@@ -104,7 +105,8 @@ func (g *Global) Issue(zone string, scope []string, validFor time.Duration) (str
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	now := g.opts.Now().Add(-5 * time.Second)
 	t := jwt.NewWithClaims(jwt.SigningMethodRS256, ZoneClaims{zone, scope, jwt.RegisteredClaims{
-		ID: fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now),
+		ID: fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:]), IssuedAt: jwt.NewNumericDate(now),
+		NotBefore: jwt.NewNumericDate(now),
 		ExpiresAt: jwt.NewNumericDate(now.Add(validFor).Add(5 * time.Second))}})
 	t.Header["kid"] = kid
 	return t.SignedString(key)

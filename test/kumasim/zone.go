@@ -47,13 +47,14 @@ type ZoneOptions struct {
 	CA          []byte // PEM; nil verifies nobody, as the product does without it
 	Names       Names
 	Env         map[string]string
-	PathReread  bool           // a file is read for every call; always so with NewNames, undocumented before
-	Retry       time.Duration  // the first wait before it dials again: 20 ms, 5 s in the product
-	RetryMost   time.Duration  // the longest one, up to which it doubles: Retry when 0, 1 min in the product
-	HealthEvery time.Duration  // 5 min when 0, as in the product; never when negative, as before 2.5.0
-	Instance    string         // names the process in calls and subscriptions
-	Config      string         // its configuration as it shows it, for subscriptions
-	Find        func() *Global // which global the next session is with, none when nil; nil is always the one it was started with
+	PathReread  bool          // a file is read for every call; always so with NewNames, undocumented before
+	Retry       time.Duration // the first wait before it dials again: 20 ms, 5 s in the product
+	RetryMost   time.Duration // the longest one, up to which it doubles: Retry when 0, 1 min in the product
+	HealthEvery time.Duration // 5 min when 0, as in the product; never when negative, as before 2.5.0
+	Instance    string        // names the process in calls and subscriptions
+	Config      string        // its configuration as it shows it, for subscriptions
+	// which global the next session is with, none when nil; nil is always the one it was started with
+	Find func() *Global
 }
 
 // Zone is a zone control plane: it connects with the token that its environment had when its process started.
@@ -219,7 +220,8 @@ func (z *Zone) token() (func() (string, error), error) {
 
 // session dials once, and holds the stream until it ends.
 func (z *Zone) session(ctx context.Context, g *Global, token func() (string, error)) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: z.opts.CA == nil} // as the product does without a CA
+	// as the product does without a CA
+	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: z.opts.CA == nil}
 	if z.opts.CA != nil {
 		config.RootCAs = x509.NewCertPool()
 		config.RootCAs.AppendCertsFromPEM(z.opts.CA)
@@ -240,7 +242,8 @@ func (z *Zone) session(ctx context.Context, g *Global, token func() (string, err
 		z.failed(ctx, g, TokenUnreadable, err)
 		return
 	}
-	stream, err := conn.NewStream(call, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, "/"+serviceName+"/"+streamName)
+	stream, err := conn.NewStream(call, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true},
+		"/"+serviceName+"/"+streamName)
 	if err != nil {
 		z.failed(ctx, g, z.reason(err), err)
 		return
@@ -327,6 +330,7 @@ func (z *Zone) reason(err error) Reason {
 // failed records a dial that did not reach the global's evaluation.
 func (z *Zone) failed(ctx context.Context, g *Global, r Reason, err error) {
 	if ctx.Err() == nil {
-		g.note(Call{Time: time.Now(), Zone: z.opts.Name, Instance: z.opts.Instance, Code: status.Code(err), Reason: r, Text: err.Error()})
+		g.note(Call{Time: time.Now(), Zone: z.opts.Name, Instance: z.opts.Instance, Code: status.Code(err), Reason: r,
+			Text: err.Error()})
 	}
 }

@@ -40,14 +40,17 @@ const (
 )
 
 // deciding are the packages that take values and return values.
-var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/pki", "./pkg/tsb/...", "./pkg/token",
+var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/pki",
+	"./pkg/tsb/...", "./pkg/token",
 	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./pkg/patch", "./webhook/verdict"}
 
 var rules = []rule{
 	{why: "what decides has no file, process, network, environment or chance",
-		of: deciding, bar: []string{"net", "net/...", "os", "os/...", "syscall", "math/rand", "math/rand/...", "crypto/rand"}, open: []string{"net/url", "net/netip"}, reach: direct},
+		of: deciding, bar: []string{"net", "net/...", "os", "os/...", "syscall", "math/rand", "math/rand/...", "crypto/rand"},
+		open: []string{"net/url", "net/netip"}, reach: direct},
 	{why: "what decides leads to nothing of ours that is not deciding too, and to no client",
-		of: deciding, bar: []string{"./...", "k8s.io/client-go", "k8s.io/client-go/..."}, open: append([]string{"./pkg/api", "./manifests"}, deciding...), reach: anywhere},
+		of: deciding, bar: []string{"./...", "k8s.io/client-go", "k8s.io/client-go/..."},
+		open: append([]string{"./pkg/api", "./manifests"}, deciding...), reach: anywhere},
 	{why: "what reads a product decides nothing",
 		of: []string{"./pkg/tsb/state", "./pkg/kongmesh/state", "./pkg/kongmesh/zonetoken"}, reach: anywhere,
 		bar: []string{"./pkg/tsb/migration", "./pkg/tsb/inspect", "./pkg/kongmesh/migration", "./pkg/kongmesh/inspect"}},
@@ -62,12 +65,15 @@ var rules = []rule{
 	{why: "what is found lies below all that look",
 		of: []string{"./pkg/finding"}, bar: []string{"./..."}, reach: anywhere},
 	{why: "a run knows no product, holds no client and reaches no cluster by itself",
-		of: []string{"./pkg/engine"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/kubeconfig",
-			"./pkg/observe", "./pkg/apply", "./pkg/enrol", "./pkg/render", "./pkg/check", "k8s.io/client-go", "k8s.io/client-go/..."}},
+		of: []string{"./pkg/engine"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...",
+			"./pkg/kubeconfig",
+			"./pkg/observe", "./pkg/apply", "./pkg/enrol", "./pkg/render", "./pkg/check", "k8s.io/client-go",
+			"k8s.io/client-go/..."}},
 	{why: "what writes to clusters knows no product and does not decide what is written",
 		of: []string{"./pkg/apply"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/enrol"}},
 	{why: "enrolling a member is no run, and knows no product",
-		of: []string{"./pkg/enrol"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/render", "./pkg/check"}},
+		of: []string{"./pkg/enrol"}, reach: anywhere, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/render",
+			"./pkg/check"}},
 	{why: "a zone token is judged without a cluster",
 		of: []string{"./pkg/kongmesh/zonetoken"}, bar: []string{"./pkg/kongmesh/state", "./pkg/kube"}, reach: direct},
 	{why: "one product does not know the other",
@@ -75,21 +81,27 @@ var rules = []rule{
 	{why: "one product does not know the other",
 		of: []string{"./pkg/kongmesh/..."}, bar: []string{"./pkg/tsb/..."}, reach: anywhere},
 	{why: "only the webhook is built on controller-runtime",
-		of: []string{"./pkg/...", "./plugin/...", "./manifests/...", "./krew/..."}, bar: []string{"sigs.k8s.io/controller-runtime", "sigs.k8s.io/controller-runtime/..."}, reach: withTests},
+		of:  []string{"./pkg/...", "./plugin/...", "./manifests/...", "./krew/..."},
+		bar: []string{"sigs.k8s.io/controller-runtime", "sigs.k8s.io/controller-runtime/..."}, reach: withTests},
 	{why: "the plugin stays small and starts fast: these cost more than all the rest of it",
-		of: []string{"./pkg/...", "./plugin/..."}, bar: []string{"k8s.io/cli-runtime/pkg/genericclioptions", "k8s.io/client-go/kubernetes", "k8s.io/client-go/kubernetes/...", "sigs.k8s.io/kustomize/..."}, reach: anywhere},
+		of: []string{"./pkg/...", "./plugin/..."}, bar: []string{"k8s.io/cli-runtime/pkg/genericclioptions",
+			"k8s.io/client-go/kubernetes", "k8s.io/client-go/kubernetes/...", "sigs.k8s.io/kustomize/..."}, reach: anywhere},
 	{why: "the product does not know its tests",
-		of: []string{"./pkg/...", "./plugin/...", "./webhook/...", "./manifests/...", "./krew/..."}, bar: []string{"./test/..."}, reach: anywhere},
+		of:  []string{"./pkg/...", "./plugin/...", "./webhook/...", "./manifests/...", "./krew/..."},
+		bar: []string{"./test/..."}, reach: anywhere},
 	{why: "the library does not know the programs",
-		of: []string{"./pkg/...", "./manifests/..."}, bar: []string{"./plugin/...", "./webhook/...", "./krew/..."}, reach: withTests},
+		of: []string{"./pkg/...", "./manifests/..."}, bar: []string{"./plugin/...", "./webhook/...", "./krew/..."},
+		reach: withTests},
 	{why: "the programs do not know each other",
 		of: []string{"./plugin/...", "./krew/..."}, bar: []string{"./webhook/..."}, reach: withTests},
 	{why: "the programs do not know each other",
 		of: []string{"./webhook/...", "./krew/..."}, bar: []string{"./plugin/..."}, reach: withTests},
 	{why: "the stand-in for the product would prove nothing if it shared code with what it tests",
-		of: []string{"./test/xcpsim/...", "./test/kumasim/...", "./test/testbed/..."}, bar: []string{"./pkg/...", "./plugin/...", "./webhook/...", "./manifests/..."}, reach: withTests},
+		of:  []string{"./test/xcpsim/...", "./test/kumasim/...", "./test/testbed/..."},
+		bar: []string{"./pkg/...", "./plugin/...", "./webhook/...", "./manifests/..."}, reach: withTests},
 	{why: "the end-to-end tests use the programs as a user does",
-		of: []string{"./test/e2e", "./test/demo", "./test/release"}, bar: []string{"./pkg/...", "./plugin/...", "./webhook/..."}, reach: direct},
+		of: []string{"./test/e2e", "./test/demo", "./test/release"}, bar: []string{"./pkg/...", "./plugin/...",
+			"./webhook/..."}, reach: direct},
 }
 
 // in tells whether a pattern of the list matches: a path, or a path with /... for it and all below.
@@ -122,7 +134,8 @@ func (r rule) judge(p pkg) []string {
 func packages(t *testing.T) []pkg {
 	t.Helper()
 	var errs bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", module+"/...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps",
+		module+"/...")
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
@@ -179,23 +192,31 @@ func TestRulesRefuseWhatTheyName(t *testing.T) {
 		{pkg{ImportPath: "./pkg/guard", Imports: []string{"os"}}, []string{"os"}},
 		{pkg{ImportPath: "./pkg/guard", Imports: []string{"net/url", "fmt"}, Deps: []string{"os", "net/url"}}, nil},
 		{pkg{ImportPath: "./pkg/guard", TestImports: []string{"os"}}, nil},
-		{pkg{ImportPath: "./pkg/plan", Imports: []string{"./pkg/kubeconfig"}, Deps: []string{"k8s.io/client-go/rest"}}, []string{"./pkg/kubeconfig", "k8s.io/client-go/rest"}},
+		{pkg{ImportPath: "./pkg/plan", Imports: []string{"./pkg/kubeconfig"}, Deps: []string{"k8s.io/client-go/rest"}},
+			[]string{"./pkg/kubeconfig", "k8s.io/client-go/rest"}},
 		{pkg{ImportPath: "./pkg/tsb", Imports: []string{"./pkg/plan", "./pkg/api"}}, nil},
 		{pkg{ImportPath: "./pkg/check", Imports: []string{"./pkg/kongmesh/inspect"}, Deps: []string{"./pkg/tsb/state"}},
 			[]string{"./pkg/kongmesh/inspect", "./pkg/tsb/state"}},
-		{pkg{ImportPath: "./pkg/check", Imports: []string{"./pkg/finding", "./pkg/plan"}, XTestImports: []string{"./pkg/kongmesh/inspect"}}, nil},
+		{pkg{ImportPath: "./pkg/check", Imports: []string{"./pkg/finding", "./pkg/plan"},
+			XTestImports: []string{"./pkg/kongmesh/inspect"}}, nil},
 		{pkg{ImportPath: "./pkg/finding", Imports: []string{"./pkg/plan"}}, []string{"./pkg/plan"}},
 		{pkg{ImportPath: "./pkg/tsb", Imports: []string{"math/rand/v2"}}, []string{"math/rand/v2"}},
 		{pkg{ImportPath: "./pkg/tsb", XTestImports: []string{"./test/cases"}}, nil},
 		{pkg{ImportPath: "./pkg/render", Imports: []string{"./test/cases"}}, []string{"./test/cases"}},
-		{pkg{ImportPath: "./pkg/observe", Deps: []string{"k8s.io/client-go/kubernetes/scheme", "k8s.io/client-go/rest"}}, []string{"k8s.io/client-go/kubernetes/scheme"}},
-		{pkg{ImportPath: "./plugin/kubectl-xcpauth", Deps: []string{"k8s.io/cli-runtime/pkg/genericclioptions", "k8s.io/cli-runtime/pkg/genericiooptions"}}, []string{"k8s.io/cli-runtime/pkg/genericclioptions"}},
-		{pkg{ImportPath: "./plugin/kubectl-xcpauth", Deps: []string{"sigs.k8s.io/kustomize/api/types"}}, []string{"sigs.k8s.io/kustomize/api/types"}},
-		{pkg{ImportPath: "./plugin/kubectl-xcpauth", TestImports: []string{"sigs.k8s.io/controller-runtime"}}, []string{"sigs.k8s.io/controller-runtime"}},
+		{pkg{ImportPath: "./pkg/observe", Deps: []string{"k8s.io/client-go/kubernetes/scheme", "k8s.io/client-go/rest"}},
+			[]string{"k8s.io/client-go/kubernetes/scheme"}},
+		{pkg{ImportPath: "./plugin/kubectl-xcpauth", Deps: []string{"k8s.io/cli-runtime/pkg/genericclioptions",
+			"k8s.io/cli-runtime/pkg/genericiooptions"}}, []string{"k8s.io/cli-runtime/pkg/genericclioptions"}},
+		{pkg{ImportPath: "./plugin/kubectl-xcpauth", Deps: []string{"sigs.k8s.io/kustomize/api/types"}},
+			[]string{"sigs.k8s.io/kustomize/api/types"}},
+		{pkg{ImportPath: "./plugin/kubectl-xcpauth", TestImports: []string{"sigs.k8s.io/controller-runtime"}},
+			[]string{"sigs.k8s.io/controller-runtime"}},
 		{pkg{ImportPath: "./webhook/server", Imports: []string{"sigs.k8s.io/controller-runtime"}}, nil},
-		{pkg{ImportPath: "./webhook/server", Imports: []string{"./plugin/kubectl-xcpauth"}}, []string{"./plugin/kubectl-xcpauth"}},
+		{pkg{ImportPath: "./webhook/server", Imports: []string{"./plugin/kubectl-xcpauth"}},
+			[]string{"./plugin/kubectl-xcpauth"}},
 		{pkg{ImportPath: "./test/xcpsim", TestImports: []string{"./pkg/tsb"}}, []string{"./pkg/tsb"}},
-		{pkg{ImportPath: "./test/e2e", Imports: []string{"./test/sandbox", "./pkg/api"}, Deps: []string{"./pkg/plan"}}, []string{"./pkg/api"}},
+		{pkg{ImportPath: "./test/e2e", Imports: []string{"./test/sandbox", "./pkg/api"}, Deps: []string{"./pkg/plan"}},
+			[]string{"./pkg/api"}},
 		{pkg{ImportPath: "./test/e2e/webhook", Imports: []string{"./pkg/api"}}, nil},
 	} {
 		var got []string

@@ -16,7 +16,8 @@ import (
 // ofStep says whether a source is the one place of a kind of step: pkg/PRODUCT/migration/step_KIND.go.
 func ofStep(name string) bool {
 	dir, file := filepath.Split(name)
-	return strings.HasSuffix(dir, "/migration/") && strings.HasPrefix(file, "step_") && !strings.HasSuffix(file, "_test.go")
+	return strings.HasSuffix(dir, "/migration/") && strings.HasPrefix(file, "step_") &&
+		!strings.HasSuffix(file, "_test.go")
 }
 
 // stepKinds are the kinds of steps that a source makes.
@@ -148,10 +149,12 @@ func TestAKindOfStepIsNamedInItsOwnFileAlone(t *testing.T) {
 			t.Errorf("%s:%s", name, x)
 		}
 	}
-	for _, bad := range []string{`func f() { _ = plan.Step{Kind: "new"} }`, `func f(s plan.Step) bool { return s.Kind == "move" }`,
+	for _, bad := range []string{`func f() { _ = plan.Step{Kind: "new"} }`,
+		`func f(s plan.Step) bool { return s.Kind == "move" }`,
 		`func f(id string) bool { return strings.HasPrefix(id, "move/") }`,
 		`func f(s plan.Step) { switch s.Kind { case "close": } }`} {
-		if src := bytes.Join([][]byte{[]byte("package x"), []byte(bad)}, []byte("\n")); len(judgeSteps(t, "x.go", src, kinds)) != 1 {
+		if src := bytes.Join([][]byte{[]byte("package x"), []byte(bad)}, []byte("\n")); len(judgeSteps(t, "x.go",
+			src, kinds)) != 1 {
 			t.Errorf("this is not refused: %s", bad)
 		}
 	}

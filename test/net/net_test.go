@@ -121,7 +121,8 @@ func says(t *testing.T, f fleet) []byte {
 	back.Back, back.Stage = true, plan.Edges
 	var all bytes.Buffer
 	for _, v := range []any{render.NewStatus(facts, p, again), render.NewPlan(facts, p, render.Details{Diff: true}, again),
-		render.NewPlan(facts, plan.Build(d, facts, back), render.Details{}, again), render.NewCheck(inspected, findings, nil, finding.Error, again)} {
+		render.NewPlan(facts, plan.Build(d, facts, back), render.Details{}, again),
+		render.NewCheck(inspected, findings, nil, finding.Error, again)} {
 		b, err := json.MarshalIndent(v, "", " ")
 		if err != nil {
 			t.Fatal(err)

@@ -62,10 +62,12 @@ func Grants(all []Role, n plan.Permission) bool {
 		resource += "/" + n.Subresource
 	}
 	return slices.ContainsFunc(all, func(r Role) bool {
-		return (r.Namespace == "" || r.Namespace == n.Namespace) && slices.ContainsFunc(r.Rules, func(p rbacv1.PolicyRule) bool {
-			return slices.Contains(p.APIGroups, n.Group) && slices.Contains(p.Resources, resource) && slices.Contains(p.Verbs, n.Verb) &&
-				(len(p.ResourceNames) == 0 || slices.Contains(p.ResourceNames, n.Name))
-		})
+		return (r.Namespace == "" || r.Namespace == n.Namespace) && slices.ContainsFunc(r.Rules,
+			func(p rbacv1.PolicyRule) bool {
+				return slices.Contains(p.APIGroups, n.Group) && slices.Contains(p.Resources, resource) &&
+					slices.Contains(p.Verbs, n.Verb) &&
+					(len(p.ResourceNames) == 0 || slices.Contains(p.ResourceNames, n.Name))
+			})
 	})
 }
 
@@ -76,7 +78,8 @@ var Usual = map[string]string{"hub": "tsb", "edge": "istio-system"}
 // Bind installs the roles of a directory of manifests/rbac (hub or edge), with the product's namespace in place of
 // the usual one, and binds all Roles and ClusterRoles of the given names to a user, as README.md says. kubectl runs
 // it as an administrator, of one cluster; what it prints is returned.
-func Bind(kubectl func(stdin string, args ...string) (string, error), root, dir, namespace, user string, names ...string) error {
+func Bind(kubectl func(stdin string,
+	args ...string) (string, error), root, dir, namespace, user string, names ...string) error {
 	text, err := kubectl("", "kustomize", filepath.Join(root, "manifests", "rbac", dir))
 	if err != nil {
 		return err
@@ -94,7 +97,8 @@ func Bind(kubectl func(stdin string, args ...string) (string, error), root, dir,
 		}
 		args := []string{"create", "clusterrolebinding", user + "-" + r.Name, "--clusterrole=" + r.Name, "--user=" + user}
 		if r.Kind == "Role" {
-			args = []string{"-n", r.Namespace, "create", "rolebinding", user + "-" + r.Name, "--role=" + r.Name, "--user=" + user}
+			args = []string{"-n", r.Namespace, "create", "rolebinding", user + "-" + r.Name, "--role=" + r.Name,
+				"--user=" + user}
 		}
 		if !slices.Contains(names, r.Name) || r.Kind != "Role" && r.Kind != "ClusterRole" {
 			continue

@@ -37,7 +37,8 @@ func TestBinarySizeIsWithinItsBudget(t *testing.T) {
 	}
 	t.Logf("kubectl-xcpauth for linux/amd64, stripped: %.1f MB", float64(st.Size())/1e6)
 	if st.Size() > maxSize {
-		t.Errorf("the plugin has %d bytes, %d more than its budget; go list -deps says what it links", st.Size(), st.Size()-maxSize)
+		t.Errorf("the plugin has %d bytes, %d more than its budget; go list -deps says what it links", st.Size(),
+			st.Size()-maxSize)
 	}
 }
 
@@ -58,12 +59,14 @@ func TestStartUpIsPrinted(t *testing.T) {
 }
 
 func TestHeavyPackagesAreNotLinked(t *testing.T) {
-	deps, err := output(t.Context(), "", "go", "list", "-deps", "github.com/xcpauth/kubectl-xcpauth/plugin/kubectl-xcpauth")
+	deps, err := output(t.Context(), "", "go", "list", "-deps",
+		"github.com/xcpauth/kubectl-xcpauth/plugin/kubectl-xcpauth")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, pkg := range strings.Fields(deps) {
-		for _, heavy := range []string{"k8s.io/client-go/kubernetes", "k8s.io/api", "sigs.k8s.io/controller-runtime", "sigs.k8s.io/kustomize"} {
+		for _, heavy := range []string{"k8s.io/client-go/kubernetes", "k8s.io/api", "sigs.k8s.io/controller-runtime",
+			"sigs.k8s.io/kustomize"} {
 			if pkg == heavy || strings.HasPrefix(pkg, heavy+"/") {
 				t.Errorf("the plugin links %s", pkg)
 			}
@@ -87,7 +90,8 @@ func TestSameSourceGivesSameBytes(t *testing.T) {
 	sums := func(root string) string {
 		t.Helper()
 		dist := t.TempDir()
-		if err := Build(t.Context(), "-root", root, "-dist", dist, "-platforms", "linux/amd64", "-version", "v1.2.3", "-commit", "0123", "-date", "2026-01-31T10:00:00Z"); err != nil {
+		if err := Build(t.Context(), "-root", root, "-dist", dist, "-platforms", "linux/amd64", "-version", "v1.2.3",
+			"-commit", "0123", "-date", "2026-01-31T10:00:00Z"); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(filepath.Join(dist, "checksums.txt"))

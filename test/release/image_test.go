@@ -27,7 +27,8 @@ import (
 // TestTheImageRunsAndTheInstallationNamesIt builds the webhook's part of a release for this machine.
 func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
 	dist := t.TempDir()
-	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-image", "registry.example.com/team/hook",
+	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-image",
+		"registry.example.com/team/hook",
 		"-version", "v1.2.3", "-commit", "0123", "-date", "2026-01-31T10:00:00Z"); err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,8 @@ func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := config.Config; c.User != "65532:65532" || config.Architecture != runtime.GOARCH || c.Labels["org.opencontainers.image.version"] != "v1.2.3" {
+	if c := config.Config; c.User != "65532:65532" || config.Architecture != runtime.GOARCH ||
+		c.Labels["org.opencontainers.image.version"] != "v1.2.3" {
 		t.Errorf("the image's config: %+v", config)
 	}
 	layers, err := img.Layers()
@@ -53,7 +55,8 @@ func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
 	}
 	root := t.TempDir()
 	untar(t, unzipped, root)
-	out, err := exec.CommandContext(t.Context(), filepath.Join(root, config.Config.Entrypoint[0]), "--version").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(root, config.Config.Entrypoint[0]),
+		"--version").CombinedOutput()
 	if err != nil || string(out) != "v1.2.3\n" {
 		t.Errorf("the entrypoint %q said %q, %v", config.Config.Entrypoint, out, err)
 	}
@@ -73,7 +76,8 @@ func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
 		if !strings.Contains(string(sums), "  "+name+"\n") {
 			t.Errorf("checksums.txt lacks %s", name)
 		}
-		if kinds := decoded(t, name, text); !slices.Contains(kinds, "Deployment") || !slices.Contains(kinds, "ValidatingWebhookConfiguration") || !slices.Contains(kinds, "CustomResourceDefinition") {
+		if kinds := decoded(t, name, text); !slices.Contains(kinds, "Deployment") ||
+			!slices.Contains(kinds, "ValidatingWebhookConfiguration") || !slices.Contains(kinds, "CustomResourceDefinition") {
 			t.Errorf("%s holds %q", name, kinds)
 		}
 	}

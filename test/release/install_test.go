@@ -25,7 +25,8 @@ import (
 // the real cert-manager make the certificate of the one.
 func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 	dist := t.TempDir()
-	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-version", "v1.2.3"); err != nil {
+	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-version",
+		"v1.2.3"); err != nil {
 		t.Fatal(err)
 	}
 	bed := testbed.ForTest(t, "self-signed", "cert-manager")
@@ -34,9 +35,11 @@ func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(certManager.StopCertManager)
-	for _, c := range []struct{ cluster, file string }{{"self-signed", "install.yaml"}, {"cert-manager", "install-cert-manager.yaml"}} {
+	for _, c := range []struct{ cluster, file string }{{"self-signed", "install.yaml"},
+		{"cert-manager", "install-cert-manager.yaml"}} {
 		for range 2 {
-			cmd := exec.CommandContext(t.Context(), filepath.Join(bed.Bin, "kubectl"), "--kubeconfig", bed.Kubeconfig, "--context", c.cluster, "apply", "-f", filepath.Join(dist, c.file))
+			cmd := exec.CommandContext(t.Context(), filepath.Join(bed.Bin, "kubectl"), "--kubeconfig", bed.Kubeconfig,
+				"--context", c.cluster, "apply", "-f", filepath.Join(dist, c.file))
 			out, err := cmd.CombinedOutput()
 			if err != nil || strings.Contains(string(out), "Warning") {
 				t.Fatalf("kubectl apply -f %s: %v\n%s", c.file, err, out)
@@ -69,10 +72,11 @@ func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 		return chained(secret)
 	}
 	last := errors.New("never looked")
-	if err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 2*time.Minute, true, func(context.Context) (bool, error) {
-		last = leaf()
-		return last == nil, nil
-	}); err != nil {
+	if err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, 2*time.Minute, true,
+		func(context.Context) (bool, error) {
+			last = leaf()
+			return last == nil, nil
+		}); err != nil {
 		t.Errorf("cert-manager made no certificate that its ca.crt vouches for: %v", last)
 	}
 }

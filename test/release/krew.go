@@ -18,7 +18,8 @@ import (
 // and with kubectl, `kubectl xcpauth` is what krew installed.
 //
 // Steps:
-//  1. Find kubectl and krew, building them first when this machine has none yet (minutes for kubectl, seconds for krew).
+//  1. Find kubectl and krew, building them first when this machine has none yet (minutes for kubectl, seconds for
+//     krew).
 //  2. Build the archive and the manifest.
 //  3. Install into an empty krew root.
 func KrewInstall(ctx context.Context, dir string) (binDir string, err error) {
@@ -35,7 +36,8 @@ func KrewInstall(ctx context.Context, dir string) (binDir string, err error) {
 		return "", err
 	}
 	root := filepath.Join(dir, "krew")
-	cmd := exec.CommandContext(ctx, t.kubectl, "krew", "install", "--manifest", filepath.Join(dist, "xcpauth.yaml"), "--archive", archive)
+	cmd := exec.CommandContext(ctx, t.kubectl, "krew", "install", "--manifest", filepath.Join(dist, "xcpauth.yaml"),
+		"--archive", archive)
 	cmd.Env = t.env(root)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("installing with krew: %w\n%s", err, out)
@@ -74,7 +76,8 @@ func (t tools) env(krewRoot string) []string {
 			env = append(env, kv)
 		}
 	}
-	path := strings.Join([]string{filepath.Join(krewRoot, "bin"), t.krewDir, filepath.Dir(t.kubectl), os.Getenv("PATH")}, string(os.PathListSeparator))
+	path := strings.Join([]string{filepath.Join(krewRoot, "bin"), t.krewDir, filepath.Dir(t.kubectl), os.Getenv("PATH")},
+		string(os.PathListSeparator))
 	return append(env, "PATH="+path, "KREW_ROOT="+krewRoot, "KREW_NO_UPGRADE_CHECK=1", "KUBECONFIG="+os.DevNull)
 }
 
@@ -104,7 +107,8 @@ func findTools(ctx context.Context) (tools, error) {
 		return tools{}, fmt.Errorf("finding the cache directory: %w; set XDG_CACHE_HOME", err)
 	}
 	dir := filepath.Join(cache, "kubectl-xcpauth", "krew-"+hex.EncodeToString(h.Sum(nil))[:12])
-	found := tools{kubectl: filepath.Join(kubernetes, "kubectl"), krewDir: dir, validate: filepath.Join(dir, "validate-krew-manifest")}
+	found := tools{kubectl: filepath.Join(kubernetes, "kubectl"), krewDir: dir,
+		validate: filepath.Join(dir, "validate-krew-manifest")}
 	if _, err := os.Stat(dir); err == nil {
 		return found, nil
 	}
@@ -113,8 +117,10 @@ func findTools(ctx context.Context) (tools, error) {
 		return tools{}, fmt.Errorf("making the cache directory: %w", err)
 	}
 	defer os.RemoveAll(part)
-	for name, pkg := range map[string]string{"kubectl-krew": "sigs.k8s.io/krew/cmd/krew", "validate-krew-manifest": "sigs.k8s.io/krew/cmd/validate-krew-manifest"} {
-		if _, err := output(ctx, module, "go", "build", "-mod=readonly", "-trimpath", "-o", filepath.Join(part, name), pkg); err != nil {
+	for name, pkg := range map[string]string{"kubectl-krew": "sigs.k8s.io/krew/cmd/krew",
+		"validate-krew-manifest": "sigs.k8s.io/krew/cmd/validate-krew-manifest"} {
+		if _, err := output(ctx, module, "go", "build", "-mod=readonly", "-trimpath", "-o", filepath.Join(part, name),
+			pkg); err != nil {
 			return tools{}, fmt.Errorf("building krew: %w", err)
 		}
 	}

@@ -17,7 +17,8 @@ import (
 
 // platforms: cross-compiling one costs most of a minute of CPU on a cold cache, so that only one more than this
 // machine's is built by default, the one that differs most: another archive format, another name of the binary.
-var platforms = flag.String("platforms", strings.Join(slices.Compact([]string{runtime.GOOS + "/" + runtime.GOARCH, "windows/amd64"}), ","), "what to build and install with krew")
+var platforms = flag.String("platforms", strings.Join(slices.Compact([]string{runtime.GOOS + "/" + runtime.GOARCH,
+	"windows/amd64"}), ","), "what to build and install with krew")
 
 // plugin is what is read of a krew manifest.
 type plugin struct {
@@ -62,14 +63,16 @@ func TestKrewInstallsWhatARealKubectlRuns(t *testing.T) {
 		return string(out)
 	}
 	m := readManifest(t, filepath.Join(dir, "dist", "xcpauth.yaml"))
-	if got := run(tools.kubectl, "xcpauth", "version"); !strings.HasPrefix(got, "kubectl-xcpauth "+m.Spec.Version+" (commit ") {
+	if got := run(tools.kubectl, "xcpauth", "version"); !strings.HasPrefix(got,
+		"kubectl-xcpauth "+m.Spec.Version+" (commit ") {
 		t.Errorf("kubectl xcpauth version: got %q, want version %s", got, m.Spec.Version)
 	}
 	installed, err := filepath.EvalSymlinks(filepath.Join(bin, "kubectl-xcpauth"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if store := filepath.Join("store", "xcpauth", m.Spec.Version, "kubectl-xcpauth"); !strings.HasSuffix(installed, store) {
+	if store := filepath.Join("store", "xcpauth", m.Spec.Version, "kubectl-xcpauth"); !strings.HasSuffix(installed,
+		store) {
 		t.Errorf("what kubectl ran is %s, want it in krew's %s", installed, store)
 	}
 
@@ -87,7 +90,8 @@ func TestKrewInstallsWhatARealKubectlRuns(t *testing.T) {
 	run("sh", "-c", proposed[0])
 	after := run(tools.kubectl, "__complete", "xcpauth", "stat")
 	if strings.Contains(before, "status\t") || !strings.Contains(after, "status\t") {
-		t.Errorf("completion of stat: got %q before the caveats' command and %q after it, want status after it only", before, after)
+		t.Errorf("completion of stat: got %q before the caveats' command and %q after it, want status after it only", before,
+			after)
 	}
 }
 
@@ -107,7 +111,8 @@ func TestKrewsOwnValidatorAcceptsTheManifest(t *testing.T) {
 	server := &http.Server{Handler: http.StripPrefix("/releases/"+version, http.FileServer(http.Dir(dist)))}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
-	if err := Build(t.Context(), "-dist", dist, "-platforms", *platforms, "-version", version, "-base-url", "http://"+l.Addr().String()+"/releases"); err != nil {
+	if err := Build(t.Context(), "-dist", dist, "-platforms", *platforms, "-version", version, "-base-url",
+		"http://"+l.Addr().String()+"/releases"); err != nil {
 		t.Fatal(err)
 	}
 	validate := func() (string, error) {
@@ -145,7 +150,8 @@ func TestManifestInTheTreeIsFitForTheIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join("..", "..", "krew", "xcpauth.yaml")
-	if out, err := exec.CommandContext(t.Context(), tools.validate, "-skip-install", "-manifest", file).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), tools.validate, "-skip-install", "-manifest",
+		file).CombinedOutput(); err != nil {
 		t.Errorf("validate-krew-manifest: %v\n%s", err, out)
 	}
 	m := readManifest(t, file)

@@ -27,20 +27,23 @@ import (
 
 // Options says what to start. The zero value is a hub and two edges, all kind.
 type Options struct {
-	Edges        []string          // names of the edge clusters; edge-1 and edge-2 when empty
-	HubIsEdge    bool              // the hub has a ControlPlane too: it is the edge "hub"
-	Neighbours   map[string]string // further edges by name, each a second ControlPlane in the cluster of another, in the namespace of its own name
-	Standby      bool              // a second management plane in a cluster of its own, "standby", which no edge dials before Sim.FailOver
+	Edges     []string // names of the edge clusters; edge-1 and edge-2 when empty
+	HubIsEdge bool     // the hub has a ControlPlane too: it is the edge "hub"
+	// further edges by name, each a second ControlPlane in the cluster of another, in the namespace of its own name
+	Neighbours map[string]string
+	// a second management plane in a cluster of its own, "standby", which no edge dials before Sim.FailOver
+	Standby      bool
 	Switches     xcpsim.Switches
 	Cadence      xcpsim.Cadence
 	Installation xcpsim.Installation
-	CertManager  bool          // the hub's certificates come from real cert-manager controllers, as Installation.CertManager says
-	Tctl         string        // put the fake tctl of this version on PATH, such as v1.6.2; its profile leads to the hub
-	Pool         *testbed.Pool // lends the clusters; nil: they are started, and stopped in the end
-	Webhook      bool          // deploy the admission webhook in the hub, once everybody is connected
-	Dir          string        // for everything that is written; a temporary directory when empty
-	Log          io.Writer     // progress, one line each; nil = discard
-	SimLog       io.Writer     // what the stand-in logs; nil = discard
+	// the hub's certificates come from real cert-manager controllers, as Installation.CertManager says
+	CertManager bool
+	Tctl        string        // put the fake tctl of this version on PATH, such as v1.6.2; its profile leads to the hub
+	Pool        *testbed.Pool // lends the clusters; nil: they are started, and stopped in the end
+	Webhook     bool          // deploy the admission webhook in the hub, once everybody is connected
+	Dir         string        // for everything that is written; a temporary directory when empty
+	Log         io.Writer     // progress, one line each; nil = discard
+	SimLog      io.Writer     // what the stand-in logs; nil = discard
 }
 
 // Sandbox is a running fleet.
@@ -108,7 +111,8 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 }
 
 func (s *Sandbox) startClusters(ctx context.Context) (err error) {
-	o := testbed.Options{Clusters: append([]string{hub}, s.options.Edges...), Dir: filepath.Join(s.Dir, "bed"), Log: s.options.Log}
+	o := testbed.Options{Clusters: append([]string{hub}, s.options.Edges...), Dir: filepath.Join(s.Dir, "bed"),
+		Log: s.options.Log}
 	if s.options.Standby {
 		o.Clusters = append(o.Clusters, standby)
 	}
@@ -119,7 +123,8 @@ func (s *Sandbox) startClusters(ctx context.Context) (err error) {
 		s.Bed, err = s.options.Pool.Start(ctx, o)
 		return err
 	}
-	fmt.Fprintf(o.Log, "Starting %d Kubernetes API servers on this machine (about %d seconds) ...\n", len(o.Clusters), 3*len(o.Clusters))
+	fmt.Fprintf(o.Log, "Starting %d Kubernetes API servers on this machine (about %d seconds) ...\n", len(o.Clusters),
+		3*len(o.Clusters))
 	s.Bed, err = testbed.Start(ctx, o)
 	return err
 }
@@ -131,7 +136,8 @@ func (s *Sandbox) play(ctx context.Context) (err error) {
 		return xcpsim.Site{Name: name, Config: c.Config, KubeletIP: c.KubeletIP, Cluster: cluster}
 	}
 	o := s.options
-	sim := xcpsim.Options{Hub: site(hub, hub), Switches: o.Switches, Cadence: o.Cadence, Installation: o.Installation, Log: o.SimLog}
+	sim := xcpsim.Options{Hub: site(hub, hub), Switches: o.Switches, Cadence: o.Cadence,
+		Installation: o.Installation, Log: o.SimLog}
 	for _, name := range o.Edges {
 		sim.Edges = append(sim.Edges, site(name, name))
 	}
@@ -148,7 +154,8 @@ func (s *Sandbox) play(ctx context.Context) (err error) {
 		sim.Standby = site(standby, standby)
 		members++
 	}
-	fmt.Fprintf(o.Log, "Installing the stand-in for Tetrate Service Bridge: Central, MPC and %d edges on mutual TLS ...\n", len(sim.Edges))
+	fmt.Fprintf(o.Log, "Installing the stand-in for Tetrate Service Bridge: Central, MPC and %d edges on mutual TLS ...\n",
+		len(sim.Edges))
 	if err := xcpsim.Install(ctx, sim); err != nil {
 		return err
 	}
@@ -205,7 +212,8 @@ func Await(ctx context.Context, what string, within time.Duration, holds func() 
 
 // connected waits for the given number of sessions.
 func (s *Sandbox) connected(ctx context.Context, want int) error {
-	err := Await(ctx, fmt.Sprintf("%d sessions with Central", want), time.Minute, func() bool { return len(s.Sim.Sessions()) >= want })
+	err := Await(ctx, fmt.Sprintf("%d sessions with Central", want), time.Minute,
+		func() bool { return len(s.Sim.Sessions()) >= want })
 	if err != nil {
 		return fmt.Errorf("%w; refused so far: %v", err, s.Sim.Refusals())
 	}
@@ -238,7 +246,8 @@ func Root() (string, error) {
 		return "", fmt.Errorf("finding the checkout: %w", err)
 	}
 	for {
-		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil && bytes.HasPrefix(b, []byte("module github.com/xcpauth/kubectl-xcpauth\n")) {
+		if b, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil &&
+			bytes.HasPrefix(b, []byte("module github.com/xcpauth/kubectl-xcpauth\n")) {
 			return dir, nil
 		}
 		up := filepath.Dir(dir)
@@ -301,7 +310,8 @@ func (s *Sandbox) Env() []string {
 			env = append(env, kv)
 		}
 	}
-	return append(append(env, s.tctlEnv()...), "KUBECONFIG="+s.Bed.Kubeconfig, "PATH="+s.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+filepath.Join(s.Dir, "kubecache"))
+	return append(append(env, s.tctlEnv()...), "KUBECONFIG="+s.Bed.Kubeconfig,
+		"PATH="+s.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+filepath.Join(s.Dir, "kubecache"))
 }
 
 // Run is what a command printed and how it ended.

@@ -18,8 +18,10 @@ import (
 func TestAFleetOfEveryShapeConnects(t *testing.T) {
 	s, err := sandbox.Start(t.Context(), sandbox.Options{
 		Edges: []string{"edge-1"}, HubIsEdge: true, Neighbours: map[string]string{"edge-1b": "edge-1"}, Standby: true,
-		CertManager: true, Tctl: "v1.6.2", Dir: t.ArtifactDir(), Log: t.Output(), Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond},
-		Installation: xcpsim.Installation{ManagementPlaneNamespace: "tse", ControlPlaneName: "control-plane", CertWithoutHost: true},
+		CertManager: true, Tctl: "v1.6.2", Dir: t.ArtifactDir(), Log: t.Output(),
+		Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond},
+		Installation: xcpsim.Installation{ManagementPlaneNamespace: "tse", ControlPlaneName: "control-plane",
+			CertWithoutHost: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -30,21 +32,27 @@ func TestAFleetOfEveryShapeConnects(t *testing.T) {
 		sessions = append(sessions, session.Member+"@"+session.Hub+"="+string(session.Credential))
 	}
 	slices.Sort(sessions)
-	if want := []string{"edge-1@hub=mtls", "edge-1b@hub=mtls", "hub@hub=mtls", "mpc@hub=mtls", "mpc@standby=mtls"}; !slices.Equal(sessions, want) {
+	if want := []string{"edge-1@hub=mtls", "edge-1b@hub=mtls", "hub@hub=mtls", "mpc@hub=mtls",
+		"mpc@standby=mtls"}; !slices.Equal(sessions, want) {
 		t.Errorf("sessions %v, want %v", sessions, want)
 	}
 	for _, c := range []struct{ name, args, want string }{
-		{"ControlPlanes of one cluster", "--context=edge-1 get controlplanes -A -o name", "controlplane.install.tetrate.io/control-plane controlplane.install.tetrate.io/control-plane"},
-		{"ManagementPlanes of the standby", "--context=standby -n tse get managementplanes -o name", "managementplane.install.tetrate.io/managementplane"},
-		{"names of Central's Certificate", "--context=hub -n tse get certificate xcp-central-cert -o jsonpath={.spec.dnsNames}", `["central.xcp.tetrate.io"]`},
+		{"ControlPlanes of one cluster", "--context=edge-1 get controlplanes -A -o name",
+			"controlplane.install.tetrate.io/control-plane controlplane.install.tetrate.io/control-plane"},
+		{"ManagementPlanes of the standby", "--context=standby -n tse get managementplanes -o name",
+			"managementplane.install.tetrate.io/managementplane"},
+		{"names of Central's Certificate",
+			"--context=hub -n tse get certificate xcp-central-cert -o jsonpath={.spec.dnsNames}", `["central.xcp.tetrate.io"]`},
 	} {
 		run := s.Kubectl(t.Context(), strings.Fields(c.args)...)
 		if got := strings.Join(strings.Fields(run.Stdout), " "); run.Code != 0 || got != c.want {
 			t.Errorf("%s: got %q, want %q; %s", c.name, got, c.want, run.Stderr)
 		}
 	}
-	same := s.Kubectl(t.Context(), "--context=hub", "-n", "tse", "get", "secret", "xcp-central-cert", "-o=jsonpath={.data.ca\\.crt}").Stdout
-	if other := s.Kubectl(t.Context(), "--context=standby", "-n", "tse", "get", "secret", "xcp-central-cert", "-o=jsonpath={.data.ca\\.crt}").Stdout; same == "" || other != same {
+	same := s.Kubectl(t.Context(), "--context=hub", "-n", "tse", "get", "secret", "xcp-central-cert",
+		"-o=jsonpath={.data.ca\\.crt}").Stdout
+	if other := s.Kubectl(t.Context(), "--context=standby", "-n", "tse", "get", "secret", "xcp-central-cert",
+		"-o=jsonpath={.data.ca\\.crt}").Stdout; same == "" || other != same {
 		t.Error("the standby's Central has another CA")
 	}
 	if n := len(s.Sim.Refusals()); n != 0 {
@@ -75,12 +83,14 @@ func tctlLeadsToTheHub(t *testing.T, s *sandbox.Sandbox) {
 	}
 	tctl("install", "cluster-service-account", "--cluster=new")
 	for context, want := range map[string]int{"hub": 1, "standby": 0} {
-		if run := s.Kubectl(t.Context(), "--context="+context, "-n", "tse", "get", "clusters.xcp.tetrate.io", "new"); run.Code != want {
+		if run := s.Kubectl(t.Context(), "--context="+context, "-n", "tse", "get", "clusters.xcp.tetrate.io",
+			"new"); run.Code != want {
 			t.Errorf("the new cluster in %s: exit %d, want %d: %s", context, run.Code, want, run.Stderr)
 		}
 	}
 	runs, err := s.TctlRuns()
-	if want := []string{"tctl", "install", "cluster-service-account", "--cluster=new"}; err != nil || !reflect.DeepEqual(runs[len(runs)-1], want) {
+	if want := []string{"tctl", "install", "cluster-service-account", "--cluster=new"}; err != nil ||
+		!reflect.DeepEqual(runs[len(runs)-1], want) {
 		t.Errorf("the last run is %v, %v; want %v", runs, err, want)
 	}
 }

@@ -35,7 +35,8 @@ func (s *Sandbox) CollectSecrets(ctx context.Context, set *canary.Set) error {
 }
 
 // written is where a run may write text of its own.
-var written = []string{"/api/v1/configmaps", "/api/v1/events", "/apis/coordination.k8s.io/v1/leases", "/apis/xcpauth.io/v1alpha1/edgeclusters",
+var written = []string{"/api/v1/configmaps", "/api/v1/events", "/apis/coordination.k8s.io/v1/leases",
+	"/apis/xcpauth.io/v1alpha1/edgeclusters",
 	"/apis/install.tetrate.io/v1alpha1/controlplanes", "/apis/install.tetrate.io/v1alpha1/managementplanes"}
 
 // Written returns what lies in all clusters where a run may write text of its own, by a name for it: ConfigMaps,

@@ -33,7 +33,8 @@ func (s *Sandbox) startWebhook(ctx context.Context, log io.Writer) error {
 		return err
 	}
 	at := s.Bed.Cluster(hub)
-	if err := webhooknode.Install(ctx, s.Bed, at, filepath.Join(root, "manifests", "overlays", "self-signed"), at.ServiceIP(webhookAddress)); err != nil {
+	if err := webhooknode.Install(ctx, s.Bed, at, filepath.Join(root, "manifests", "overlays", "self-signed"),
+		at.ServiceIP(webhookAddress)); err != nil {
 		return err
 	}
 	if s.webhook, err = webhooknode.New(ctx, at, binary, filepath.Join(s.Dir, "webhook", "node")); err != nil {

@@ -29,7 +29,8 @@ type block struct {
 // the holders ended.
 func claimBlock() (*block, error) {
 	for x := firstBlock; x <= lastBlock; x++ {
-		l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: fmt.Sprintf("@kubectl-xcpauth/testbed/127.%d.0.0", x)})
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: fmt.Sprintf("@kubectl-xcpauth/testbed/127.%d.0.0",
+			x)})
 		if errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}
@@ -43,7 +44,8 @@ func claimBlock() (*block, error) {
 		}
 		return &block{x: x, hold: hold}, nil
 	}
-	return nil, fmt.Errorf("all of 127.%d.0.0/16 to 127.%d.0.0/16 are in use by other testbeds: stop some", firstBlock, lastBlock)
+	return nil, fmt.Errorf("all of 127.%d.0.0/16 to 127.%d.0.0/16 are in use by other testbeds: stop some",
+		firstBlock, lastBlock)
 }
 
 func (b *block) release() { b.hold.Close() }

@@ -57,7 +57,8 @@ func certManagerIssues(t *testing.T, c *testbed.Cluster) {
 	if second.UID != first.UID {
 		t.Error("the secret was replaced, not updated")
 	}
-	eventually(t, func() error { // it writes the secret before it has written down that it did, and would write the same again
+	// it writes the secret before it has written down that it did, and would write the same again
+	eventually(t, func() error {
 		u, err := dyn.Resource(certificates).Namespace("default").Get(t.Context(), "leaf", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -94,7 +95,8 @@ func certManagerIssues(t *testing.T, c *testbed.Cluster) {
 func awaitLeaf(t *testing.T, c *testbed.Cluster, before *corev1.Secret, names ...string) (s *corev1.Secret) {
 	t.Helper()
 	eventually(t, func() (err error) {
-		if s, err = client(t, c.Config).CoreV1().Secrets("default").Get(t.Context(), "leaf", metav1.GetOptions{}); err != nil {
+		if s, err = client(t, c.Config).CoreV1().Secrets("default").Get(t.Context(), "leaf",
+			metav1.GetOptions{}); err != nil {
 			return err
 		}
 		leaf, err := parseLeaf(s)

@@ -44,7 +44,8 @@ var apiserverPorts = []int{6443, 16443, 26443, 36443}
 
 // newCluster makes the cluster's directory with its certificates and keys.
 func newCluster(b *Bed, name string, x *block) (*Cluster, error) {
-	c := &Cluster{Name: name, id: name, KubeletIP: x.reservedIP(10), bed: b, block: x, dir: filepath.Join(b.clusterDirs(), name)}
+	c := &Cluster{Name: name, id: name, KubeletIP: x.reservedIP(10), bed: b, block: x,
+		dir: filepath.Join(b.clusterDirs(), name)}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of cluster %s: %w", name, err)
 	}
@@ -155,7 +156,8 @@ func (c *Cluster) ServeByAnotherCA(ctx context.Context) error {
 	}
 	c.Config = rest.CopyConfig(c.Config)
 	c.Config.CAData = other.pem
-	return c.RestartAPIServer(ctx, "--tls-cert-file="+filepath.Join(c.dir, "other.crt"), "--tls-private-key-file="+filepath.Join(c.dir, "other.key"))
+	return c.RestartAPIServer(ctx, "--tls-cert-file="+filepath.Join(c.dir, "other.crt"),
+		"--tls-private-key-file="+filepath.Join(c.dir, "other.key"))
 }
 
 func (c *Cluster) running() *program {
@@ -269,7 +271,8 @@ func (c *Cluster) podsCanStart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.CoreV1().ServiceAccounts(corev1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{}); err != nil {
+	if _, err := client.CoreV1().ServiceAccounts(corev1.NamespaceDefault).Get(ctx, "default",
+		metav1.GetOptions{}); err != nil {
 		return err
 	}
 	_, err = client.CoreV1().ConfigMaps(corev1.NamespaceDefault).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})

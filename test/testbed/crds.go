@@ -43,7 +43,8 @@ func InstallKinds(ctx context.Context, cfg *rest.Config, crds []*unstructured.Un
 	if err != nil {
 		return fmt.Errorf("making a client for %s: %w", cfg.Host, err)
 	}
-	kinds := dyn.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	kinds := dyn.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions"})
 	for _, crd := range crds {
 		_, err := kinds.Apply(ctx, crd.GetName(), crd, metav1.ApplyOptions{FieldManager: "testbed", Force: true})
 		if err != nil {
@@ -63,7 +64,8 @@ func InstallKinds(ctx context.Context, cfg *rest.Config, crds []*unstructured.Un
 }
 
 // served returns nil once the CRD is established, its resource is in discovery and a list of it is answered.
-func served(ctx context.Context, kinds dynamic.ResourceInterface, dyn dynamic.Interface, disco discovery.DiscoveryInterface, name string, gvr schema.GroupVersionResource) error {
+func served(ctx context.Context, kinds dynamic.ResourceInterface, dyn dynamic.Interface,
+	disco discovery.DiscoveryInterface, name string, gvr schema.GroupVersionResource) error {
 	crd, err := kinds.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return err

@@ -39,7 +39,8 @@ func init() {
 	if os.Getenv(keeperEnv) == "" {
 		return
 	}
-	runtime.LockOSThread()         // the main thread starts every program and lives as long as the keeper: see dieWithParent
+	// the main thread starts every program and lives as long as the keeper: see dieWithParent
+	runtime.LockOSThread()
 	signal.Ignore(syscall.SIGPIPE) // a bed that is gone must not end the keeper halfway through its work
 	keep(json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout))
 	for _, dir := range os.Args[1:] {
@@ -141,7 +142,8 @@ func startKeeper(hold []*os.File, scratch []string) (*servers, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the keeper of the servers: %w", err)
 	}
-	s := &servers{cmd: cmd, stdin: in, out: json.NewEncoder(in), answers: make(chan notice), running: map[string]*program{}}
+	s := &servers{cmd: cmd, stdin: in, out: json.NewEncoder(in), answers: make(chan notice),
+		running: map[string]*program{}}
 	go s.read(json.NewDecoder(out))
 	return s, nil
 }

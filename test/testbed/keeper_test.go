@@ -41,7 +41,8 @@ func TestAServerThatEndsEarlyIsReportedWithItsLog(t *testing.T) {
 func TestAProgramThatCannotStartIsAnError(t *testing.T) {
 	s := keeperForTest(t)
 	for range 2 { // the name is free again after the failure
-		if _, err := s.start("absent", filepath.Join(t.TempDir(), "log"), nil, "/no/such/program"); err == nil || !strings.Contains(err.Error(), "no such file") {
+		if _, err := s.start("absent", filepath.Join(t.TempDir(), "log"), nil, "/no/such/program"); err == nil ||
+			!strings.Contains(err.Error(), "no such file") {
 			t.Errorf("got %v, want that there is no such file", err)
 		}
 	}

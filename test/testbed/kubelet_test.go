@@ -27,7 +27,8 @@ func apiServerAsksKubelet(t *testing.T, c *testbed.Cluster) {
 	defer kubelet.Close()
 
 	k := client(t, c.Config)
-	node, err := k.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "played"}}, metav1.CreateOptions{})
+	node, err := k.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "played"}},
+		metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

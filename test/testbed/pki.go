@@ -110,7 +110,8 @@ func template(subject pkix.Name) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("making a serial number: %w", err)
 	}
 	now := time.Now()
-	return &x509.Certificate{SerialNumber: serial, Subject: subject, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour)}, nil
+	return &x509.Certificate{SerialNumber: serial, Subject: subject, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.Add(24 * time.Hour)}, nil
 }
 
 func privatePEM(key *ecdsa.PrivateKey) ([]byte, error) {

@@ -19,8 +19,9 @@ import (
 
 // Options says what to start.
 type Options struct {
-	Clusters     []string  // context names, each once: lower case letters, digits, "-" and "."
-	Dir          string    // where certificates, kubeconfig and logs go, for one bed at a time; "" = a temporary directory removed by Stop
+	Clusters []string // context names, each once: lower case letters, digits, "-" and "."
+	// where certificates, kubeconfig and logs go, for one bed at a time; "" = a temporary directory removed by Stop
+	Dir          string
 	Log          io.Writer // progress lines; nil = discard
 	NoVendorCRDs bool      // leave the vendor's kinds out
 	CertManager  []string  // the clusters with cert-manager, as StartCertManager starts it
@@ -92,7 +93,8 @@ func Start(ctx context.Context, o Options) (_ *Bed, err error) {
 	if err := b.finish(ctx, o); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(o.Log, "%d clusters ready in %s; kubeconfig %s\n", len(o.Clusters), time.Since(began).Round(100*time.Millisecond), b.Kubeconfig)
+	fmt.Fprintf(o.Log, "%d clusters ready in %s; kubeconfig %s\n", len(o.Clusters),
+		time.Since(began).Round(100*time.Millisecond), b.Kubeconfig)
 	return b, nil
 }
 
@@ -167,7 +169,8 @@ func WriteKubeconfig(path, current string, configs map[string]*rest.Config) erro
 	k := clientcmdapi.NewConfig()
 	for name, c := range configs {
 		k.Clusters[name] = &clientcmdapi.Cluster{Server: c.Host, CertificateAuthorityData: c.CAData}
-		k.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: c.CertData, ClientKeyData: c.KeyData, Token: c.BearerToken}
+		k.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: c.CertData, ClientKeyData: c.KeyData,
+			Token: c.BearerToken}
 		k.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
 	}
 	k.CurrentContext = current

@@ -31,7 +31,10 @@ func TestClusters(t *testing.T) {
 	t.Run("clusters share nothing", func(t *testing.T) { clustersShareNothing(t, b) })
 	t.Run("a deployment gets its pods", func(t *testing.T) { deploymentGetsPods(t, b.Cluster("hub"), "web") })
 	t.Run("a service takes a fixed address", func(t *testing.T) { serviceTakesAddress(t, b.Cluster("hub")) })
-	t.Run("the API server asks the kubelet of a played pod", func(t *testing.T) { apiServerAsksKubelet(t, b.Cluster("hub")) })
+	t.Run("the API server asks the kubelet of a played pod", func(t *testing.T) {
+		apiServerAsksKubelet(t,
+			b.Cluster("hub"))
+	})
 	t.Run("a deleted deployment takes its pods along", func(t *testing.T) { deletionTakesPods(t, b.Cluster("hub")) })
 	t.Run("cert-manager issues and re-issues", func(t *testing.T) { certManagerIssues(t, b.Cluster("hub")) })
 	t.Run("a user has the rights that RBAC gives", func(t *testing.T) { usersHaveTheirRights(t, b.Cluster("hub")) })
@@ -59,12 +62,14 @@ func kubeconfigReachesEach(t *testing.T, b *testbed.Bed) {
 			{"xcp.tetrate.io/v2", "Cluster", "clusters.xcp.tetrate.io"},
 		} {
 			file := filepath.Join(t.TempDir(), "object.yaml")
-			text := fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: x}\nspec: {misspelt: [1, {really: %s}]}\n", kind.apiVersion, kind.kind, c.Name)
+			text := fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: x}\nspec: {misspelt: [1, {really: %s}]}\n",
+				kind.apiVersion, kind.kind, c.Name)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			kubectl(t, b, c.Name, "create", "--namespace=default", "-f", file)
-			if got := kubectl(t, b, c.Name, "get", kind.resource, "x", "--namespace=default", "-o=jsonpath={.spec.misspelt[1].really}"); got != c.Name {
+			if got := kubectl(t, b, c.Name, "get", kind.resource, "x", "--namespace=default",
+				"-o=jsonpath={.spec.misspelt[1].really}"); got != c.Name {
 				t.Errorf("%s in %s came back with %q", kind.kind, c.Name, got)
 			}
 		}
@@ -76,18 +81,22 @@ func kubeconfigReachesEach(t *testing.T, b *testbed.Bed) {
 
 func clustersShareNothing(t *testing.T, b *testbed.Bed) {
 	hub, edge := b.Cluster("hub"), b.Cluster("edge-1")
-	if _, err := client(t, hub.Config).CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "only-hub"}}, metav1.CreateOptions{}); err != nil {
+	if _, err := client(t, hub.Config).CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "only-hub"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client(t, edge.Config).CoreV1().Namespaces().Get(t.Context(), "only-hub", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+	if _, err := client(t, edge.Config).CoreV1().Namespaces().Get(t.Context(), "only-hub",
+		metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the other cluster answered %v, want not found", err)
 	}
 	foreign := rest.CopyConfig(hub.Config)
 	foreign.CAData = edge.Config.CAData
-	if _, err := client(t, foreign).Discovery().ServerVersion(); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+	if _, err := client(t, foreign).Discovery().ServerVersion(); err == nil ||
+		!strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("with the other cluster's CA: %v, want unknown authority", err)
 	}
-	if err := client(t, hub.Config).CoreV1().Namespaces().Delete(t.Context(), "only-hub", metav1.DeleteOptions{}); err != nil {
+	if err := client(t, hub.Config).CoreV1().Namespaces().Delete(t.Context(), "only-hub",
+		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if hub.KubeletIP == edge.KubeletIP || hub.ServiceIP(10) == edge.ServiceIP(10) {
@@ -98,7 +107,8 @@ func clustersShareNothing(t *testing.T, b *testbed.Bed) {
 // deploymentGetsPods creates a Deployment and waits for its two pods.
 func deploymentGetsPods(t *testing.T, c *testbed.Cluster, name string) {
 	k := client(t, c.Config)
-	if _, err := k.AppsV1().Deployments("default").Create(t.Context(), deployment(name), metav1.CreateOptions{}); err != nil {
+	if _, err := k.AppsV1().Deployments("default").Create(t.Context(), deployment(name),
+		metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() error { return podCount(t, k, name, 2) })
@@ -209,12 +219,14 @@ func TestStartRefusesNames(t *testing.T) {
 		`"../x"`:           {"../x"},
 		`"a" is asked for`: {"a", "b", "a"},
 	} {
-		if _, err := testbed.Start(t.Context(), testbed.Options{Clusters: names}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := testbed.Start(t.Context(), testbed.Options{Clusters: names}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", names, err, want)
 		}
 	}
 	o := testbed.Options{Clusters: []string{"a"}, CertManager: []string{"b"}}
-	if _, err := testbed.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), `cert-manager is asked for in "b"`) {
+	if _, err := testbed.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(),
+		`cert-manager is asked for in "b"`) {
 		t.Errorf("cert-manager in a cluster that is not there: %v", err)
 	}
 }
@@ -301,7 +313,8 @@ func processes(t *testing.T) (out []process) {
 		}
 		rest := strings.Fields(string(b[shut+1:])) // from field 3 of proc_pid_stat(5) on: the state
 		if rest[0] != "Z" {
-			out = append(out, process{pid: strings.TrimSpace(string(b[:open])), ppid: rest[1], name: string(b[open+1 : shut]), began: rest[19]})
+			out = append(out, process{pid: strings.TrimSpace(string(b[:open])), ppid: rest[1], name: string(b[open+1 : shut]),
+				began: rest[19]})
 		}
 	}
 	return out
@@ -337,7 +350,8 @@ func awaitGone(t *testing.T, gone []process) {
 
 func kubectl(t *testing.T, b *testbed.Bed, context string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(b.Bin, "kubectl"), append([]string{"--context=" + context}, args...)...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(b.Bin, "kubectl"),
+		append([]string{"--context=" + context}, args...)...)
 	cmd.Env = []string{"KUBECONFIG=" + b.Kubeconfig, "HOME=" + t.TempDir()}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

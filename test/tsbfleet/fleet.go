@@ -52,7 +52,8 @@ func NewAuthority(t *testing.T) authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := authority{key: key, cert: &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	a := authority{key: key, cert: &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 		NotBefore: tsbobjects.Noon.Add(-time.Hour), NotAfter: tsbobjects.Noon.Add(1000 * time.Hour)}}
 	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, &key.PublicKey, key)
 	if err != nil {
@@ -77,7 +78,8 @@ func (a authority) Leaf(t *testing.T, change func(*x509.Certificate)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{"tsb.example.test"}, URIs: []*url.URL{spiffe}, NotBefore: tsbobjects.Noon.Add(-time.Hour), NotAfter: tsbobjects.Noon.Add(500 * time.Hour),
+	c := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{"tsb.example.test"}, URIs: []*url.URL{spiffe},
+		NotBefore: tsbobjects.Noon.Add(-time.Hour), NotAfter: tsbobjects.Noon.Add(500 * time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
 	if change != nil {
 		change(c)
@@ -117,18 +119,24 @@ func DeploymentOf(ns, name, image string) []apifake.Object {
 		return m
 	}
 	return []apifake.Object{
-		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(name, nil), "spec": apifake.Object{"replicas": 1, "template": apifake.Object{"spec": apifake.Object{"containers": []any{apifake.Object{"image": image}}}}},
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(name, nil),
+			"spec": apifake.Object{"replicas": 1,
+				"template": apifake.Object{"spec": apifake.Object{"containers": []any{apifake.Object{"image": image}}}}},
 			"status": apifake.Object{"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}},
-		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(name+"-1", apifake.Object{"kind": "Deployment", "name": name, "uid": "uid-" + ns + name})},
-		{"apiVersion": "v1", "kind": "Pod", "metadata": meta(name+"-1-a", apifake.Object{"kind": "ReplicaSet", "name": name + "-1", "uid": "uid-" + ns + name + "-1"}), "spec": apifake.Object{},
-			"status": apifake.Object{"phase": "Running", "conditions": []any{apifake.Object{"type": "Ready", "status": "True"}}}},
+		{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta(name+"-1",
+			apifake.Object{"kind": "Deployment", "name": name, "uid": "uid-" + ns + name})},
+		{"apiVersion": "v1", "kind": "Pod", "metadata": meta(name+"-1-a", apifake.Object{"kind": "ReplicaSet", "name": name +
+			"-1", "uid": "uid-" + ns + name + "-1"}), "spec": apifake.Object{},
+			"status": apifake.Object{"phase": "Running", "conditions": []any{apifake.Object{"type": "Ready",
+				"status": "True"}}}},
 	}
 }
 
 func NewStage(t *testing.T) *Stage {
 	t.Helper()
 	const image = "registry.example.test:5000/tsboperator-server:1.6.0"
-	s := &Stage{Ca: NewAuthority(t), Hub: Keyed(tsbobjects.OpenHub("eu")), Edge: Keyed(tsbobjects.OnJWT("eu")), Unread: map[plan.Read]string{}}
+	s := &Stage{Ca: NewAuthority(t), Hub: Keyed(tsbobjects.OpenHub("eu")), Edge: Keyed(tsbobjects.OnJWT("eu")),
+		Unread: map[plan.Read]string{}}
 	for _, m := range []map[string]apifake.Object{s.Hub, s.Edge} {
 		for _, o := range m {
 			if o["kind"] == "ManagementPlane" || o["kind"] == "ControlPlane" {
@@ -136,18 +144,22 @@ func NewStage(t *testing.T) *Stage {
 			}
 		}
 	}
-	for _, o := range append(DeploymentOf("tsb", "tsb-operator-management-plane", image), apifake.Object{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": apifake.Object{"name": "xcpauth-webhook"}}) {
+	for _, o := range append(DeploymentOf("tsb", "tsb-operator-management-plane", image),
+		apifake.Object{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+			"metadata": apifake.Object{"name": "xcpauth-webhook"}}) {
 		Put(s.Hub, o)
 	}
 	for _, o := range DeploymentOf("istio-system", "tsb-operator-control-plane", image) {
 		Put(s.Edge, o)
 	}
-	Put(s.Hub, apifake.Secret("tsb", state.SecretCentralCert, map[string]string{"tls.crt": s.Ca.Leaf(t, nil), "ca.crt": s.Ca.PEM()}))
+	Put(s.Hub, apifake.Secret("tsb", state.SecretCentralCert, map[string]string{"tls.crt": s.Ca.Leaf(t, nil),
+		"ca.crt": s.Ca.PEM()}))
 	s.SecretRead(state.SecretToken, map[string]string{"jwt": tsbobjects.Hourly(t, tsbobjects.Noon)})
 	s.SecretRead("oap-token", map[string]string{"token": tsbobjects.Hourly(t, tsbobjects.Noon)})
 	s.SecretRead("otel-token", map[string]string{"token": tsbobjects.Hourly(t, tsbobjects.Noon)})
 	s.SecretRead(state.SecretCA, map[string]string{"ca.crt": s.Ca.PEM()})
-	s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu", "jwk": `{"kty":"RSA","d":"canary-private"}`})
+	s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu",
+		"jwk": `{"kty":"RSA","d":"canary-private"}`})
 	return s
 }
 
@@ -176,7 +188,8 @@ func (s *Stage) OnMTLS(t *testing.T, edge, trusts authority) {
 		Put(s.Edge, o)
 	}
 	s.Labelled("1.6.0")
-	s.SecretRead(state.SecretEdgeCert, map[string]string{"tls.crt": edge.Leaf(t, func(c *x509.Certificate) { c.URIs = nil }), "ca.crt": trusts.PEM()})
+	s.SecretRead(state.SecretEdgeCert, map[string]string{"tls.crt": edge.Leaf(t,
+		func(c *x509.Certificate) { c.URIs = nil }), "ca.crt": trusts.PEM()})
 }
 
 func (s *Stage) Labelled(version string) {
@@ -192,7 +205,8 @@ var PlainProvider = plan.Provider{Reads: state.Reads, ReadState: state.ReadState
 
 // State is the state that a provider makes of the stage.
 func (s *Stage) State(p plan.Provider) plan.State {
-	return p.ReadState([]plan.Snapshot{s.Read(p, "hub", s.Hub), s.Read(p, "eu", s.Edge)}, plan.Selection{}, tsbobjects.Noon)
+	return p.ReadState([]plan.Snapshot{s.Read(p, "hub", s.Hub), s.Read(p, "eu", s.Edge)}, plan.Selection{},
+		tsbobjects.Noon)
 }
 
 // Read reads one cluster as a provider does.
@@ -227,13 +241,17 @@ func Edge(name string, c guard.Cred) plan.Member {
 		Object: plan.Ref{Resource: "controlplanes", Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane",
 			UID: "uid-" + name}},
 		Registration: plan.Registration{Registered: true},
-		Declaration:  plan.Declaration{Declared: c, DeclaredFields: map[string]any{"centralAuthMode": map[guard.Cred]any{state.MTLS: "MUTUAL_TLS", state.JWT: "JWT"}[c]}},
-		Effective:    c,
-		Evidence:     guard.Member{Name: name, Presents: []guard.Cred{c}, Until: tsbobjects.Noon.Add(time.Minute)},
-		Workload:     plan.Workload{Found: true, Replicas: 1, Settled: true},
-		Credentials:  plan.Credentials{Credential: plan.Credential{State: plan.CredentialReady}, Rotation: plan.Rotation{Seen: c == state.JWT, At: tsbobjects.Noon}, OldCredential: plan.Certificate{Expires: tsbobjects.Noon.Add(time.Hour)}},
-		Connecting:   plan.Connecting{Trust: plan.Trust{OK: true}},
-		Fence:        plan.Fence{Unavailable: "its API server is too old"}}
+		Declaration: plan.Declaration{Declared: c,
+			DeclaredFields: map[string]any{"centralAuthMode": map[guard.Cred]any{state.MTLS: "MUTUAL_TLS",
+				state.JWT: "JWT"}[c]}},
+		Effective: c,
+		Evidence:  guard.Member{Name: name, Presents: []guard.Cred{c}, Until: tsbobjects.Noon.Add(time.Minute)},
+		Workload:  plan.Workload{Found: true, Replicas: 1, Settled: true},
+		Credentials: plan.Credentials{Credential: plan.Credential{State: plan.CredentialReady},
+			Rotation:      plan.Rotation{Seen: c == state.JWT, At: tsbobjects.Noon},
+			OldCredential: plan.Certificate{Expires: tsbobjects.Noon.Add(time.Hour)}},
+		Connecting: plan.Connecting{Trust: plan.Trust{OK: true}},
+		Fence:      plan.Fence{Unavailable: "its API server is too old"}}
 }
 
 // Fenceable is an edge whose cluster can have a fence.
@@ -250,7 +268,8 @@ func Young(name string) plan.Member {
 }
 
 func Proved(m plan.Member) plan.Member {
-	m.Statement = &plan.Statement{Presents: []guard.Cred{state.JWT}, Observed: tsbobjects.Noon, Until: tsbobjects.Noon.Add(15 * time.Minute), Rotated: true}
+	m.Statement = &plan.Statement{Presents: []guard.Cred{state.JWT}, Observed: tsbobjects.Noon,
+		Until: tsbobjects.Noon.Add(15 * time.Minute), Rotated: true}
 	return m
 }
 
@@ -261,11 +280,14 @@ func Mpc(c guard.Cred) plan.Member {
 }
 
 func Fleet(mtls, jwt guard.Tri, members ...plan.Member) plan.State {
-	return plan.State{At: tsbobjects.Noon, Words: state.Words, Members: members, Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub", Object: plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}},
-		HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: mtls,
-			state.JWT: jwt}, Basis: "now"}, Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes}},
-		HubRunning: plan.HubRunning{VerifiedBasis: "now", Workload: plan.Workload{Found: true, Replicas: 1, Settled: true, RestartedFor: "redial-e3b0c442" /* of an edge without pods */}},
-		HubRecords: plan.HubRecords{Roster: plan.RosterState{Namespace: true, Kind: true}}}}
+	return plan.State{At: tsbobjects.Noon, Words: state.Words, Members: members,
+		Hub: plan.Hub{HubIdentity: plan.HubIdentity{Found: true, Context: "hub",
+			Object: plan.Ref{Resource: "managementplanes", Kind: "ManagementPlane", Namespace: "tsb", Name: "managementplane"}},
+			HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: mtls,
+				state.JWT: jwt}, Basis: "now"}, Declared: map[string]any{"jwt": jwt == guard.Yes, "mutualTls": mtls == guard.Yes}},
+			HubRunning: plan.HubRunning{VerifiedBasis: "now", Workload: plan.Workload{Found: true, Replicas: 1, Settled: true,
+				RestartedFor: "redial-e3b0c442" /* of an edge without pods */}},
+			HubRecords: plan.HubRecords{Roster: plan.RosterState{Namespace: true, Kind: true}}}}
 }
 
 func With(m plan.Member, change func(*plan.Member)) plan.Member { change(&m); return m }

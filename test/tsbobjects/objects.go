@@ -43,7 +43,8 @@ func OpenHub(clusters ...string) []apifake.Object {
 			o["spec"] = apifake.Object{"components": apifake.Object{"xcp": apifake.Object{"centralAuthModes": apifake.Object{"jwt": true, "mutualTls": true}}}}
 		}
 	}
-	return append(objects, apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": api.Namespace, "uid": "u"}})
+	return append(objects, apifake.Object{"apiVersion": "v1", "kind": "Namespace",
+		"metadata": apifake.Object{"name": api.Namespace, "uid": "u"}})
 }
 
 // OnJWT is a cluster whose edge presents a JWT and nothing else.
@@ -56,7 +57,8 @@ func OnJWT(cluster string) []apifake.Object {
 		case "EdgeXcp":
 			o["spec"] = apifake.Object{"centralAuthMode": "JWT"}
 		case "Pod":
-			o["spec"] = apifake.Object{"volumes": []any{apifake.Object{"name": "t", "secret": apifake.Object{"secretName": "xcp-edge-central-auth-token"}}}}
+			o["spec"] = apifake.Object{"volumes": []any{apifake.Object{"name": "t",
+				"secret": apifake.Object{"secretName": "xcp-edge-central-auth-token"}}}}
 		}
 	}
 	return objects
@@ -64,9 +66,12 @@ func OnJWT(cluster string) []apifake.Object {
 
 // Entry is the roster's entry of a cluster that was proved at noon, about the ControlPlane with the given UID.
 func Entry(name, uid string) apifake.Object {
-	return apifake.Object{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster", "metadata": apifake.Object{"name": name, "namespace": api.Namespace},
-		"spec": apifake.Object{"clusterName": name, "role": "Edge", "clusterUID": "uid-of-" + name, "controlPlane": apifake.Object{"namespace": "istio-system", "name": "controlplane", "uid": uid}},
-		"status": apifake.Object{"presents": []any{"jwt"}, "observedTime": Noon.Format(time.RFC3339), "validUntil": Noon.Add(15 * time.Minute).Format(time.RFC3339),
+	return apifake.Object{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
+		"metadata": apifake.Object{"name": name, "namespace": api.Namespace},
+		"spec": apifake.Object{"clusterName": name, "role": "Edge", "clusterUID": "uid-of-" + name,
+			"controlPlane": apifake.Object{"namespace": "istio-system", "name": "controlplane", "uid": uid}},
+		"status": apifake.Object{"presents": []any{"jwt"}, "observedTime": Noon.Format(time.RFC3339),
+			"validUntil":      Noon.Add(15 * time.Minute).Format(time.RFC3339),
 			"controlPlaneUID": uid, "source": "ci"}}
 }
 
@@ -81,7 +86,8 @@ type testCA struct {
 func NewCA(t *testing.T, name string) *testCA {
 	t.Helper()
 	a := &testCA{t: t, key: newKey(t)}
-	a.Cert, a.PEM = a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil, a.key)
+	a.Cert, a.PEM = a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign}, nil, a.key)
 	return a
 }
 
@@ -96,7 +102,8 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 
 func (a *testCA) sign(tmpl, parent *x509.Certificate, key *ecdsa.PrivateKey) (*x509.Certificate, []byte) {
 	a.t.Helper()
-	tmpl.SerialNumber, tmpl.NotBefore, tmpl.NotAfter = big.NewInt(time.Now().UnixNano()), Noon.Add(-time.Hour), Noon.Add(time.Hour)
+	tmpl.SerialNumber, tmpl.NotBefore, tmpl.NotAfter = big.NewInt(time.Now().UnixNano()), Noon.Add(-time.Hour),
+		Noon.Add(time.Hour)
 	if parent == nil {
 		parent = tmpl
 	}
@@ -118,13 +125,15 @@ func (a *testCA) Leaf(names ...string) []byte {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	_, pem := a.sign(&x509.Certificate{DNSNames: names, URIs: []*url.URL{id}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, a.Cert, newKey(a.t))
+	_, pem := a.sign(&x509.Certificate{DNSNames: names, URIs: []*url.URL{id},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, a.Cert, newKey(a.t))
 	return pem
 }
 
 func Hourly(t *testing.T, issued time.Time) string {
 	t.Helper()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iat": issued.Unix(), "exp": issued.Add(time.Hour).Unix()}).SignedString([]byte("canary-key"))
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iat": issued.Unix(),
+		"exp": issued.Add(time.Hour).Unix()}).SignedString([]byte("canary-key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +144,8 @@ const Canary = "c4n4ry" // is in every secret of these tests, and may be in no m
 
 func JwtUntil(t testing.TB, exp time.Time) string {
 	t.Helper()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"exp": exp.Unix(), "sub": Canary}).SignedString([]byte(Canary))
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"exp": exp.Unix(),
+		"sub": Canary}).SignedString([]byte(Canary))
 	if err != nil {
 		t.Fatal(err)
 	}

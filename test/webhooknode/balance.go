@@ -14,7 +14,8 @@ import (
 func (n *Node) Admission() string { return net.JoinHostPort(n.ip, n.port) }
 
 const (
-	toldAfter = 500 * time.Millisecond // a pod is deleted: how long it goes on getting connections, until every kube-proxy has heard
+	// a pod is deleted: how long it goes on getting connections, until every kube-proxy has heard
+	toldAfter = 500 * time.Millisecond
 	goneAfter = time.Second            // a process is gone: a kubelet looks once a second
 	beginning = 100 * time.Millisecond // between two probes of a process that is not ready yet
 )
@@ -32,10 +33,11 @@ type Balancer struct {
 // Balance leads each connection to a Service's address to the next of the nodes, as Kubernetes does, and returns when
 // all of them are ready.
 //
-//   - A process is ready once it answers its readiness probe, and no longer after as many failures in a row, each within the time and as far
-//     apart, as the Deployment says. One that has been started is not the one that ran before. (A kubelet's prober.)
-//   - One that was sent SIGTERM, a pod that is being deleted, gets connections only while no other is ready. (KEP-1669: kube-proxy falls back
-//     to endpoints that are terminating and still serving.)
+//   - A process is ready once it answers its readiness probe, and no longer after as many failures in a row, each
+//     within the time and as far apart, as the Deployment says. One that has been started is not the one that ran
+//     before. (A kubelet's prober.)
+//   - One that was sent SIGTERM, a pod that is being deleted, gets connections only while no other is ready. (KEP-1669:
+//     kube-proxy falls back to endpoints that are terminating and still serving.)
 //   - One that is gone gets none. For the first moments of either, nobody has heard of it yet.
 func Balance(ctx context.Context, clusterIP string, nodes ...*Node) (*Balancer, error) {
 	l, err := net.Listen("tcp4", net.JoinHostPort(clusterIP, nodes[0].port))

@@ -47,7 +47,8 @@ func TestWhenAKubeletCallsAProcessReady(t *testing.T) {
 	b := &Balancer{nodes: []*Node{{readiness: corev1.Probe{FailureThreshold: 3}}}, ready: make([]*process, 1)}
 	p, failures := &process{}, 0
 	for i, step := range []struct{ passed, ready bool }{
-		{false, false}, {false, false}, {false, false}, {true, true}, {false, true}, {false, true}, {true, true}, {false, true}, {false, true}, {false, false}, {false, false}, {true, true},
+		{false, false}, {false, false}, {false, false}, {true, true}, {false, true}, {false, true}, {true, true},
+		{false, true}, {false, true}, {false, false}, {false, false}, {true, true},
 	} {
 		if got := b.judge(0, p, step.passed, &failures); got != step.ready {
 			t.Errorf("probe %d passes: %t; then ready: %t", i+1, step.passed, got)

@@ -49,8 +49,10 @@ func Install(ctx context.Context, bed *testbed.Bed, hub *testbed.Cluster, overla
 		{"apply", "-k", dir},
 		{"wait", "--for=condition=Established", "--timeout=60s", "crd/edgeclusters.xcpauth.io"},
 	} {
-		cmd := exec.CommandContext(ctx, filepath.Join(bed.Bin, "kubectl"), append([]string{"--kubeconfig", bed.Kubeconfig, "--context", hub.Name}, args...)...)
-		cmd.Env = append(os.Environ(), "KUBECACHEDIR="+dir) // what an earlier bed served at the same address is not served now
+		cmd := exec.CommandContext(ctx, filepath.Join(bed.Bin, "kubectl"), append([]string{"--kubeconfig", bed.Kubeconfig,
+			"--context", hub.Name}, args...)...)
+		// what an earlier bed served at the same address is not served now
+		cmd.Env = append(os.Environ(), "KUBECACHEDIR="+dir)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("installing the webhook in %s: kubectl %s: %w\n%s", hub.Name, args[0], err, out)
 		}

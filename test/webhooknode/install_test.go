@@ -23,10 +23,12 @@ func TestTheOverlayMovesTheServiceAndWhoeverRefersToIt(t *testing.T) {
 	for _, port := range admissionPorts {
 		t.Run(fmt.Sprint(port), func(t *testing.T) {
 			dir := t.TempDir()
-			if err := writeOverlay(dir, filepath.Join("..", "..", "manifests", "overlays", "self-signed"), "127.9.0.20", port); err != nil {
+			if err := writeOverlay(dir, filepath.Join("..", "..", "manifests", "overlays", "self-signed"), "127.9.0.20",
+				port); err != nil {
 				t.Fatal(err)
 			}
-			rendered, err := exec.Command(filepath.Join(strings.TrimSpace(string(bin)), "kubectl"), "kustomize", dir).CombinedOutput()
+			rendered, err := exec.Command(filepath.Join(strings.TrimSpace(string(bin)), "kubectl"), "kustomize",
+				dir).CombinedOutput()
 			if err != nil {
 				t.Fatalf("rendering: %v\n%s", err, rendered)
 			}
@@ -41,7 +43,8 @@ func TestTheOverlayMovesTheServiceAndWhoeverRefersToIt(t *testing.T) {
 					}
 				}
 			}
-			if service.Spec.ClusterIP != "127.9.0.20" || len(service.Spec.Ports) != 1 || service.Spec.Ports[0].Port != int32(port) {
+			if service.Spec.ClusterIP != "127.9.0.20" || len(service.Spec.Ports) != 1 ||
+				service.Spec.Ports[0].Port != int32(port) {
 				t.Errorf("the Service is at %s %v", service.Spec.ClusterIP, service.Spec.Ports)
 			}
 			if len(conf.Webhooks) == 0 {

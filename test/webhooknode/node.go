@@ -136,11 +136,13 @@ func (n *Node) Close() {
 func writeIdentity(ctx context.Context, kube kubernetes.Interface, hub *testbed.Cluster, account, path string) error {
 	life := int64(tokenLife.Seconds())
 	token, err := kube.CoreV1().ServiceAccounts(api.Namespace).CreateToken(ctx, account,
-		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &life}}, metav1.CreateOptions{})
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &life}},
+		metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("getting a token of service account %s/%s: %w", api.Namespace, account, err)
 	}
-	return testbed.WriteKubeconfig(path, hub.Name, map[string]*rest.Config{hub.Name: {Host: hub.Server, BearerToken: token.Status.Token,
+	return testbed.WriteKubeconfig(path, hub.Name, map[string]*rest.Config{hub.Name: {Host: hub.Server,
+		BearerToken:     token.Status.Token,
 		TLSClientConfig: rest.TLSClientConfig{CAData: hub.Config.CAData}}})
 }
 
@@ -151,7 +153,8 @@ func arguments(deployment *appsv1.Deployment) []string {
 	var args []string
 	for _, arg := range container.Args {
 		for _, env := range container.Env {
-			if env.ValueFrom != nil && env.ValueFrom.FieldRef != nil && env.ValueFrom.FieldRef.FieldPath == "metadata.namespace" {
+			if env.ValueFrom != nil && env.ValueFrom.FieldRef != nil &&
+				env.ValueFrom.FieldRef.FieldPath == "metadata.namespace" {
 				arg = strings.ReplaceAll(arg, "$("+env.Name+")", deployment.Namespace)
 			}
 		}
@@ -172,7 +175,8 @@ func mount(kube kubernetes.Interface, certDir string) (unmount func()) {
 			if err != nil || secret.ResourceVersion == mounted || len(secret.Data["tls.crt"]) == 0 {
 				return
 			}
-			for _, key := range []string{"ca.crt", "tls.key", "tls.crt"} { // the certificate last: it is what the process looks for
+			// the certificate last: it is what the process looks for
+			for _, key := range []string{"ca.crt", "tls.key", "tls.crt"} {
 				part := filepath.Join(certDir, "."+key)
 				if os.WriteFile(part, secret.Data[key], 0o600) != nil || os.Rename(part, filepath.Join(certDir, key)) != nil {
 					return

@@ -138,7 +138,8 @@ func (n *Node) Calls(ctx context.Context) (int, error) {
 	sum := 0
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
-		if name, value, _ := strings.Cut(lines.Text(), "} "); strings.HasPrefix(name, "controller_runtime_webhook_requests_total{") {
+		if name, value, _ := strings.Cut(lines.Text(), "} "); strings.HasPrefix(name,
+			"controller_runtime_webhook_requests_total{") {
 			count, err := strconv.Atoi(value)
 			if err != nil {
 				return 0, fmt.Errorf("counting the calls of the webhook: %q: %w", lines.Text(), err)

@@ -46,7 +46,8 @@ type central struct {
 //  3. at the end leave name resolution, then cut every stream.
 func (s *Sim) centralProgram(hub *cluster) program {
 	return func(ctx context.Context, c *container) {
-		ct := &central{sim: s, c: c, pod: c.pod.Name, hub: hub.site.cluster(), accepts: parseModes(c.env[acceptsEnv]), stop: make(chan struct{})}
+		ct := &central{sim: s, c: c, pod: c.pod.Name, hub: hub.site.cluster(), accepts: parseModes(c.env[acceptsEnv]),
+			stop: make(chan struct{})}
 		ct.state = newCentralState(func() []string { return inventory(hub, c.pod.Namespace) }, s.opts.Switches.SlowSync)
 		c.metrics.MustRegister(ct.state)
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -111,7 +112,8 @@ func (ct *central) clientCA() *x509.CertPool {
 func (ct *central) connect(stream grpc.ServerStream) error {
 	dial, who, p := readPresented(stream.Context())
 	j := judge{
-		accepts: ct.accepts, clientCA: ct.clientCA(), issuer: ct.sim.issuerOf(ct.hub), bound: !ct.sim.opts.Switches.TokenUnbound,
+		accepts: ct.accepts, clientCA: ct.clientCA(), issuer: ct.sim.issuerOf(ct.hub),
+		bound:   !ct.sim.opts.Switches.TokenUnbound,
 		rejects: func(member string) bool { return ct.sim.edge(member).TokenRejected },
 	}
 	now := time.Now()

@@ -12,9 +12,11 @@ import (
 const clusterStateEvery = 10
 
 var (
-	descConnections = prometheus.NewDesc("xcp_central_current_edge_connections", "Streams open at this Central.", []string{"connection_type"}, nil)
+	descConnections = prometheus.NewDesc("xcp_central_current_edge_connections", "Streams open at this Central.",
+		[]string{"connection_type"}, nil)
 	descOnboarded   = prometheus.NewDesc("xcp_central_current_onboarded_edge", "Onboarded edges.", []string{"edge"}, nil)
-	descPropagation = prometheus.NewDesc("xcp_central_last_config_propagation_event_timestamp_ms", "Last event per edge.", []string{"edge", "status", "type"}, nil)
+	descPropagation = prometheus.NewDesc("xcp_central_last_config_propagation_event_timestamp_ms", "Last event per edge.",
+		[]string{"edge", "status", "type"}, nil)
 )
 
 type propagation struct{ edge, status, kind string }
@@ -35,7 +37,8 @@ func newCentralState(onboarded func() []string, slow bool) *centralState {
 	if slow {
 		every = 1
 	}
-	return &centralState{onboarded: onboarded, every: every, streams: map[string]int{}, pushes: map[string]int{}, last: map[propagation]time.Time{}}
+	return &centralState{onboarded: onboarded, every: every, streams: map[string]int{}, pushes: map[string]int{},
+		last: map[propagation]time.Time{}}
 }
 
 func (s *centralState) open(member string) (done func()) {

@@ -32,7 +32,8 @@ func TestCertManagerReissuesCentralUnderBothTrusts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.patch("hub", certificates, "tsb", "xcp-central-cert", `{"spec":{"dnsNames":["central.xcp.tetrate.io","tsb.example.test"]}}`)
+	f.patch("hub", certificates, "tsb", "xcp-central-cert",
+		`{"spec":{"dnsNames":["central.xcp.tetrate.io","tsb.example.test"]}}`)
 	f.await("a certificate with the host", func() error {
 		s, err := secrets.Get(t.Context(), "xcp-central-cert", metav1.GetOptions{})
 		if err != nil {
@@ -77,7 +78,8 @@ func TestCertManagerReissuesCentralUnderBothTrusts(t *testing.T) {
 // sni sets the name by which edge-1 judges Central's certificate, through an overlay.
 func (f *fleet) sni(name string) {
 	f.t.Helper()
-	f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"spec":{"components":{"xcp":{"kubeSpec":{"overlays":[
+	f.patch("edge-1", controlPlanes, "istio-system", "controlplane",
+		`{"spec":{"components":{"xcp":{"kubeSpec":{"overlays":[
 		{"apiVersion":"install.xcp.tetrate.io/v1alpha1","kind":"EdgeXcp","name":"edge-xcp","patches":[{"path":"spec.centralAuthJwt.centralSni","value":"`+name+`"}]}]}}}}}`)
 }
 

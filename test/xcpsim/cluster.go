@@ -41,7 +41,8 @@ func newCluster(site Site) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client for %s: %w", site.Name, err)
 	}
-	c := &cluster{site: site, kube: kube, dyn: dyn, planes: map[schema.GroupVersionResource]*mirror[*unstructured.Unstructured]{}}
+	c := &cluster{site: site, kube: kube, dyn: dyn,
+		planes: map[schema.GroupVersionResource]*mirror[*unstructured.Unstructured]{}}
 	c.pods = &mirror[*corev1.Pod]{
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return kube.CoreV1().Pods("").List(ctx, o)
@@ -81,7 +82,8 @@ func (c *cluster) plane(gvr schema.GroupVersionResource) *mirror[*unstructured.U
 // only returns the one custom resource of a kind that an operator acts upon: the first by name in its namespace, none
 // while it is being deleted.
 func (c *cluster) only(gvr schema.GroupVersionResource, namespace string) *unstructured.Unstructured {
-	all := slices.DeleteFunc(c.planes[gvr].all(), func(u *unstructured.Unstructured) bool { return u.GetNamespace() != namespace })
+	all := slices.DeleteFunc(c.planes[gvr].all(),
+		func(u *unstructured.Unstructured) bool { return u.GetNamespace() != namespace })
 	slices.SortFunc(all, func(a, b *unstructured.Unstructured) int {
 		return strings.Compare(a.GetName(), b.GetName())
 	})
@@ -119,11 +121,13 @@ func (c *cluster) secret(namespace, name string) (map[string][]byte, bool) {
 const writeDeadline = 10 * time.Second
 
 // apply writes an object by server-side apply as one of the operators: what others added to it stays.
-func (c *cluster) apply(ctx context.Context, gvr schema.GroupVersionResource, manager string, obj map[string]any) error {
+func (c *cluster) apply(ctx context.Context, gvr schema.GroupVersionResource, manager string,
+	obj map[string]any) error {
 	u := &unstructured.Unstructured{Object: obj}
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
-	_, err := c.dyn.Resource(gvr).Namespace(u.GetNamespace()).Apply(ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: manager, Force: true})
+	_, err := c.dyn.Resource(gvr).Namespace(u.GetNamespace()).Apply(ctx, u.GetName(), u,
+		metav1.ApplyOptions{FieldManager: manager, Force: true})
 	if err != nil {
 		return fmt.Errorf("apply %s %s/%s: %w", gvr.Resource, u.GetNamespace(), u.GetName(), err)
 	}
@@ -144,10 +148,12 @@ func (c *cluster) rolledOut(ctx context.Context, namespace, name string) (bool, 
 		want = *d.Spec.Replicas
 	}
 	s := d.Status
-	if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != want || s.Replicas != want || s.AvailableReplicas != want {
+	if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != want || s.Replicas != want ||
+		s.AvailableReplicas != want {
 		return false, nil
 	}
-	pods, err := c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
+	pods, err := c.kube.CoreV1().Pods(namespace).List(ctx,
+		metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(d.Spec.Selector)})
 	if err != nil {
 		return false, fmt.Errorf("list pods of deployment %s/%s: %w", namespace, name, err)
 	}

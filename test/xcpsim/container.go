@@ -172,7 +172,8 @@ func newLogBuffer() *logBuffer { return &logBuffer{more: make(chan struct{})} }
 
 // printf adds a line in the product's layout: time, level, scope, message.
 func (b *logBuffer) printf(level, scope, format string, args ...any) {
-	line := fmt.Sprintf("%s\t%s\t%s\t%s\n", time.Now().UTC().Format(time.RFC3339Nano), level, scope, strings.TrimSpace(fmt.Sprintf(format, args...)))
+	line := fmt.Sprintf("%s\t%s\t%s\t%s\n", time.Now().UTC().Format(time.RFC3339Nano), level, scope,
+		strings.TrimSpace(fmt.Sprintf(format, args...)))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.lines = append(b.lines, line); len(b.lines) > logKeeps {

@@ -76,7 +76,8 @@ func edgeJWTConfig(s *Sim, c *container) (*tls.Config, error) {
 // mpcProgram is MPC of one pod. In JWT mode its token comes straight from the management plane, of which it is a part.
 func (s *Sim) mpcProgram(hub *cluster) program {
 	return func(ctx context.Context, c *container) {
-		m := &member{sim: s, c: c, name: MPCMember, hub: hub.site.cluster(), mode: MTLS, host: c.env[centralEnv], state: &edgeState{}, blocked: func() bool { return false }}
+		m := &member{sim: s, c: c, name: MPCMember, hub: hub.site.cluster(), mode: MTLS, host: c.env[centralEnv],
+			state: &edgeState{}, blocked: func() bool { return false }}
 		identities := []string{centralSPIFFE, centralDNS}
 		m.tls = func() (*tls.Config, error) {
 			cert, roots, err := keyPair(c.volumes[mpcCertSecret])
@@ -106,7 +107,8 @@ func (s *Sim) mpcProgram(hub *cluster) program {
 }
 
 var (
-	descStreams = prometheus.NewDesc("xcp_edge_stream_connect_count", "Streams opened and closed.", []string{"statusLabel"}, nil)
+	descStreams = prometheus.NewDesc("xcp_edge_stream_connect_count", "Streams opened and closed.",
+		[]string{"statusLabel"}, nil)
 	descPush    = prometheus.NewDesc("xcp_edge_last_push_to_central_timestamp_ms", "Last push to Central.", nil, nil)
 	descUpdates = prometheus.NewDesc("xcp_edge_updates_sent_to_central_count", "Updates sent to Central.", nil, nil)
 )

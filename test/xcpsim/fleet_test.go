@@ -171,14 +171,19 @@ func (f *fleet) kube(cluster string) kubernetes.Interface {
 }
 
 var (
-	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
-	controlPlanes    = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
-	edgeXcps         = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
-	centralXcps      = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps"}
-	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
-	certificates     = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
-	issuers          = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "issuers"}
-	requests         = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificaterequests"}
+	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "managementplanes"}
+	controlPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "controlplanes"}
+	edgeXcps = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1",
+		Resource: "edgexcps"}
+	centralXcps = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1",
+		Resource: "centralxcps"}
+	xcpClusters  = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	certificates = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "certificates"}
+	issuers      = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1", Resource: "issuers"}
+	requests     = schema.GroupVersionResource{Group: "cert-manager.io", Version: "v1",
+		Resource: "certificaterequests"}
 )
 
 func (f *fleet) dynamic(cluster string) dynamic.Interface {
@@ -192,7 +197,8 @@ func (f *fleet) dynamic(cluster string) dynamic.Interface {
 
 func (f *fleet) patch(cluster string, gvr schema.GroupVersionResource, namespace, name, patch string) {
 	f.t.Helper()
-	_, err := f.dynamic(cluster).Resource(gvr).Namespace(namespace).Patch(f.t.Context(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	_, err := f.dynamic(cluster).Resource(gvr).Namespace(namespace).Patch(f.t.Context(), name, types.MergePatchType,
+		[]byte(patch), metav1.PatchOptions{})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -200,12 +206,14 @@ func (f *fleet) patch(cluster string, gvr schema.GroupVersionResource, namespace
 
 func (f *fleet) hubModes(modes string) {
 	f.t.Helper()
-	f.patch("hub", managementPlanes, "tsb", "managementplane", `{"spec":{"components":{"xcp":{"centralAuthModes":`+modes+`}}}}`)
+	f.patch("hub", managementPlanes, "tsb", "managementplane",
+		`{"spec":{"components":{"xcp":{"centralAuthModes":`+modes+`}}}}`)
 }
 
 func (f *fleet) edgeMode(mode string) {
 	f.t.Helper()
-	f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":"`+mode+`"}}}}`)
+	f.patch("edge-1", controlPlanes, "istio-system", "controlplane",
+		`{"spec":{"components":{"xcp":{"centralAuthMode":"`+mode+`"}}}}`)
 }
 
 // bundle gives the edge the CA of Central's certificate.
@@ -274,7 +282,8 @@ func (f *fleet) empty() {
 	} {
 		cluster, ns := at[0], at[1]
 		k, d := f.kube(cluster), f.dynamic(cluster)
-		for _, gvr := range []schema.GroupVersionResource{managementPlanes, controlPlanes, edgeXcps, centralXcps, xcpClusters, certificates, issuers, requests} {
+		for _, gvr := range []schema.GroupVersionResource{managementPlanes, controlPlanes, edgeXcps, centralXcps, xcpClusters,
+			certificates, issuers, requests} {
 			_ = d.Resource(gvr).Namespace(ns).DeleteCollection(ctx, now, all)
 		}
 		if err := poll(func() error {

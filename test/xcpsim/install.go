@@ -51,12 +51,12 @@ func (i Installation) Filled() Installation {
 }
 
 // Install creates the objects of a TSB installation; what is there already stays as it is, so it can be called again:
-//  1. hub: namespace, the CA (xcp-identity-issuer), certificates of Central and MPC, the signing key, the ManagementPlane with mutual TLS alone;
-//     under CertManager, the issuers and Certificates that make those, and one per edge, until all are issued;
-//     one clusters.xcp.tetrate.io object per edge;
+//  1. hub: namespace, the CA (xcp-identity-issuer), certificates of Central and MPC, the signing key, the
+//     ManagementPlane with mutual TLS alone; under CertManager, the issuers and Certificates that make those, and one
+//     per edge, until all are issued; one clusters.xcp.tetrate.io object per edge;
 //  2. standby: the same, with the hub's CA and signing key; its certificates are not cert-manager's;
-//  3. per edge: namespace, edge certificate, service account or what else is asked for, the CA bundle if asked for, the ControlPlane with
-//     mode MUTUAL_TLS.
+//  3. per edge: namespace, edge certificate, service account or what else is asked for, the CA bundle if asked for, the
+//     ControlPlane with mode MUTUAL_TLS.
 //
 // The operators, started by Start, make the rest. The CRDs must be there.
 func Install(ctx context.Context, opts Options) error {
@@ -101,7 +101,8 @@ func installHub(ctx context.Context, site Site, inst Installation, edges []Site,
 	h.custom(managementPlanes, managementPlane(inst))
 	for _, e := range edges {
 		h.custom(xcpClusters, map[string]any{
-			"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": map[string]any{"namespace": h.namespace, "name": e.Name},
+			"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": map[string]any{"namespace": h.namespace,
+				"name": e.Name},
 		})
 	}
 	return made, h.err
@@ -128,7 +129,8 @@ func installEdge(ctx context.Context, site Site, inst Installation, trust trust)
 	default:
 		e.secret(serviceAccountSecret, corev1.SecretTypeOpaque, func() (map[string][]byte, error) {
 			jwk, err := NewServiceAccountKey(site.Name)
-			return map[string][]byte{"clusterFqn": []byte("organizations/" + inst.Organization + "/clusters/" + site.Name), "jwk": jwk}, err
+			return map[string][]byte{"clusterFqn": []byte("organizations/" + inst.Organization + "/clusters/" + site.Name),
+				"jwk": jwk}, err
 		})
 	}
 	if inst.CABundle {
@@ -143,7 +145,8 @@ func installEdge(ctx context.Context, site Site, inst Installation, trust trust)
 func managementPlane(inst Installation) map[string]any {
 	return map[string]any{
 		"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ManagementPlane",
-		"metadata": map[string]any{"namespace": inst.ManagementPlaneNamespace, "name": inst.ManagementPlaneName, "labels": productLabels("managementplane")},
+		"metadata": map[string]any{"namespace": inst.ManagementPlaneNamespace, "name": inst.ManagementPlaneName,
+			"labels": productLabels("managementplane")},
 		"spec": map[string]any{
 			"hub": "registry.example.test/tsb", "organization": inst.Organization,
 			"components": map[string]any{"xcp": map[string]any{"centralAuthModes": map[string]any{"mutualTls": true}}},
@@ -154,7 +157,8 @@ func managementPlane(inst Installation) map[string]any {
 func controlPlane(inst Installation, site Site) map[string]any {
 	return map[string]any{
 		"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
-		"metadata": map[string]any{"namespace": site.namespace(inst), "name": inst.ControlPlaneName, "labels": productLabels("controlplane")},
+		"metadata": map[string]any{"namespace": site.namespace(inst), "name": inst.ControlPlaneName,
+			"labels": productLabels("controlplane")},
 		"spec": map[string]any{
 			"hub":             "registry.example.test/tsb",
 			"managementPlane": map[string]any{"host": inst.Host, "port": inst.Port, "clusterName": site.Name},
@@ -188,7 +192,8 @@ func (i *installer) do(f func() error) {
 
 func (i *installer) makeNamespace() {
 	i.do(func() error {
-		_, err := i.c.kube.CoreV1().Namespaces().Create(i.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}}, metav1.CreateOptions{})
+		_, err := i.c.kube.CoreV1().Namespaces().Create(i.ctx,
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}}, metav1.CreateOptions{})
 		return err
 	})
 }
@@ -218,7 +223,8 @@ func (i *installer) signingKey() (data map[string][]byte) {
 		if err != nil {
 			return nil, fmt.Errorf("make signing key: %w", err)
 		}
-		return map[string][]byte{"private.key": encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)), "kid": []byte("1")}, nil
+		return map[string][]byte{"private.key": encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)),
+			"kid": []byte("1")}, nil
 	})
 	i.do(func() error {
 		s, err := i.c.kube.CoreV1().Secrets(i.namespace).Get(i.ctx, signingKeySecret, metav1.GetOptions{})

@@ -43,7 +43,8 @@ func leaves(inst Installation) map[string]Leaf {
 	}
 	return map[string]Leaf{
 		centralCertSecret: central,
-		mpcCertSecret:     {URI: "spiffe://xcp.tetrate.io/mpc", Names: []string{"mpc." + inst.ManagementPlaneNamespace + ".svc.cluster.local"}},
+		mpcCertSecret: {URI: "spiffe://xcp.tetrate.io/mpc", Names: []string{"mpc." + inst.ManagementPlaneNamespace +
+			".svc.cluster.local"}},
 	}
 }
 
@@ -79,8 +80,10 @@ func (i *installer) ownCertificates(leaves map[string]Leaf, _ []Site) (t trust) 
 func (i *installer) certManagerCertificates(leaves map[string]Leaf, edges []Site) trust {
 	i.certManager(issuers, "Issuer", trustAnchor, map[string]any{"selfSigned": map[string]any{}})
 	i.certManager(certificates, "Certificate", identityIssuer, map[string]any{
-		"secretName": identityIssuer, "issuerRef": map[string]any{"name": trustAnchor, "kind": "Issuer"}, "duration": "30000h0m0s",
-		"isCA": true, "commonName": rootCommonName, "uris": []any{"spiffe://xcp.tetrate.io/ca"}, "usages": []any{"cert sign"},
+		"secretName": identityIssuer, "issuerRef": map[string]any{"name": trustAnchor, "kind": "Issuer"},
+		"duration": "30000h0m0s",
+		"isCA":     true, "commonName": rootCommonName, "uris": []any{"spiffe://xcp.tetrate.io/ca"},
+		"usages": []any{"cert sign"},
 	})
 	i.certManager(issuers, "Issuer", identityIssuer, map[string]any{"ca": map[string]any{"secretName": identityIssuer}})
 	wanted := []string{identityIssuer}
@@ -136,7 +139,8 @@ func certificateSpec(secret string, leaf Leaf) map[string]any {
 
 func (i *installer) certManager(gvr schema.GroupVersionResource, kind, name string, spec map[string]any) {
 	i.custom(gvr, map[string]any{
-		"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": map[string]any{"namespace": i.namespace, "name": name}, "spec": spec,
+		"apiVersion": "cert-manager.io/v1", "kind": kind, "metadata": map[string]any{"namespace": i.namespace, "name": name},
+		"spec": spec,
 	})
 }
 
@@ -153,7 +157,8 @@ func (i *installer) issued(name string) (map[string][]byte, error) {
 			return nil, err
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("waiting for cert-manager to issue %s/%s: not within %s; is it running?", i.namespace, name, issueDeadline)
+			return nil, fmt.Errorf("waiting for cert-manager to issue %s/%s: not within %s; is it running?", i.namespace,
+				name, issueDeadline)
 		}
 		pause(ctx, 50*time.Millisecond)
 	}

@@ -66,26 +66,37 @@ func TestCentralRefusesWithItsReason(t *testing.T) {
 		want    Reason
 		kind    Credential
 	}{
-		"certificate of the root":        {both, presented{chain: chain}, false, false, 0, "", MTLS},
-		"certificate of another root":    {both, presented{chain: clientChain(t, other)}, false, false, 0, ClientCertUntrusted, MTLS},
-		"expired certificate":            {both, presented{chain: chain}, false, false, 20 * 365 * 24 * time.Hour, ClientCertUntrusted, MTLS},
-		"certificate, jwt only":          {map[Credential]bool{JWT: true}, presented{chain: chain}, false, false, 0, ModeNotAccepted, MTLS},
-		"certificate, nothing accepted":  {nil, presented{chain: chain}, false, false, 0, ModeNotAccepted, MTLS},
-		"token":                          {both, presented{authorization: good}, false, false, 0, "", JWT},
-		"token, mtls only":               {map[Credential]bool{MTLS: true}, presented{authorization: good}, false, false, 0, ModeNotAccepted, JWT},
-		"token after its expiry":         {both, presented{authorization: good}, false, false, 2 * time.Minute, TokenExpired, JWT},
-		"token of another key":           {both, presented{authorization: bearer(theirs, edgeSubject("edge-1"), time.Minute)}, false, false, 0, TokenInvalid, JWT},
-		"token that is none":             {both, presented{authorization: []string{"Bearer x"}}, false, false, 0, TokenInvalid, JWT},
-		"empty token":                    {both, presented{authorization: []string{"Bearer "}}, false, false, 0, TokenMissing, JWT},
-		"no credential":                  {both, presented{}, false, false, 0, TokenMissing, None},
-		"token of another cluster":       {both, presented{authorization: bearer(ours, edgeSubject("edge-2"), time.Minute)}, false, false, 0, WrongCluster, JWT},
-		"token of another, not bound":    {both, presented{authorization: bearer(ours, edgeSubject("edge-2"), time.Minute)}, true, false, 0, "", JWT},
+		"certificate of the root": {both, presented{chain: chain}, false, false, 0, "", MTLS},
+		"certificate of another root": {both, presented{chain: clientChain(t, other)}, false, false, 0,
+			ClientCertUntrusted, MTLS},
+		"expired certificate": {both, presented{chain: chain}, false, false, 20 * 365 * 24 * time.Hour,
+			ClientCertUntrusted, MTLS},
+		"certificate, jwt only": {map[Credential]bool{JWT: true}, presented{chain: chain}, false, false, 0,
+			ModeNotAccepted, MTLS},
+		"certificate, nothing accepted": {nil, presented{chain: chain}, false, false, 0, ModeNotAccepted, MTLS},
+		"token":                         {both, presented{authorization: good}, false, false, 0, "", JWT},
+		"token, mtls only": {map[Credential]bool{MTLS: true}, presented{authorization: good}, false, false, 0,
+			ModeNotAccepted, JWT},
+		"token after its expiry": {both, presented{authorization: good}, false, false, 2 * time.Minute,
+			TokenExpired, JWT},
+		"token of another key": {both, presented{authorization: bearer(theirs, edgeSubject("edge-1"), time.Minute)},
+			false, false, 0, TokenInvalid, JWT},
+		"token that is none": {both, presented{authorization: []string{"Bearer x"}}, false, false, 0,
+			TokenInvalid, JWT},
+		"empty token": {both, presented{authorization: []string{"Bearer "}}, false, false, 0,
+			TokenMissing, JWT},
+		"no credential": {both, presented{}, false, false, 0, TokenMissing, None},
+		"token of another cluster": {both, presented{authorization: bearer(ours, edgeSubject("edge-2"), time.Minute)},
+			false, false, 0, WrongCluster, JWT},
+		"token of another, not bound": {both, presented{authorization: bearer(ours, edgeSubject("edge-2"), time.Minute)},
+			true, false, 0, "", JWT},
 		"token rejected for this edge":   {both, presented{authorization: good}, false, true, 0, TokenInvalid, JWT},
 		"certificate, its token rejects": {both, presented{chain: chain}, false, true, 0, "", MTLS},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.p.member = "edge-1"
-			j := judge{accepts: c.accepts, clientCA: pool, issuer: ours, bound: !c.unbound, rejects: func(string) bool { return c.rejects }}
+			j := judge{accepts: c.accepts, clientCA: pool, issuer: ours, bound: !c.unbound,
+				rejects: func(string) bool { return c.rejects }}
 			if got := j.admit(c.p, now.Add(c.later)); got.reason != c.want {
 				t.Errorf("reason %q (%s), want %q", got.reason, got.text, c.want)
 			}
@@ -127,7 +138,8 @@ func TestServiceAccountMustBelongToTheCluster(t *testing.T) {
 		"no organization":     {"clusters/edge-1", string(jwk), false},
 		"empty":               {"", string(jwk), false},
 		"key is no JSON":      {"organizations/example/clusters/edge-1", "x", false},
-		"key is not private":  {"organizations/example/clusters/edge-1", `{"kty":"RSA","alg":"RS256","kid":"k1","n":"AQAB","e":"AQAB"}`, false},
+		"key is not private": {"organizations/example/clusters/edge-1",
+			`{"kty":"RSA","alg":"RS256","kid":"k1","n":"AQAB","e":"AQAB"}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := checkServiceAccount(map[string][]byte{"clusterFqn": []byte(c.fqn), "jwk": []byte(c.jwk)}, "edge-1")

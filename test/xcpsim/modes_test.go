@@ -56,7 +56,8 @@ func TestHubModesAreReadStrictly(t *testing.T) {
 
 func TestEdgeXcpFollowsTheControlPlaneAndItsOverlays(t *testing.T) {
 	overlay := func(kind, path, value string) string {
-		return `{"centralAuthMode":"JWT","kubeSpec":{"overlays":[{"kind":"` + kind + `","name":"edge-xcp","patches":[{"path":"` + path + `","value":"` + value + `"}]}]}}`
+		return `{"centralAuthMode":"JWT","kubeSpec":{"overlays":[{"kind":"` + kind +
+			`","name":"edge-xcp","patches":[{"path":"` + path + `","value":"` + value + `"}]}]}}`
 	}
 	jwt := func(more string) string {
 		return `{"centralAuthMode":"JWT","xcpEdgeClusterName":"edge-1","xcpCentralHost":"tsb.example.test:9443",
@@ -68,16 +69,17 @@ func TestEdgeXcpFollowsTheControlPlaneAndItsOverlays(t *testing.T) {
 		unset Unset
 		want  string // "" = refused
 	}{
-		"mutual tls":            {`{"centralAuthMode":"MUTUAL_TLS"}`, UnsetKind, mtls},
-		"jwt":                   {`{"centralAuthMode":"JWT"}`, UnsetKind, jwt("")},
-		"unset, kind":           {`{}`, UnsetKind, mtls},
-		"unset means jwt":       {`null`, UnsetJWT, jwt("")},
-		"UNKNOWN is unset":      {`{"centralAuthMode":"UNKNOWN"}`, UnsetJWT, jwt("")},
-		"lower case":            {`{"centralAuthMode":"jwt"}`, UnsetKind, ""},
-		"number":                {`{"centralAuthMode":2}`, UnsetKind, ""},
-		"alias":                 {`{"central_auth_mode":"JWT"}`, UnsetKind, ""},
-		"overlay sets the name": {overlay("EdgeXcp", "spec.centralAuthJwt.centralSni", "central.xcp.tetrate.io"), UnsetKind, jwt(`,"centralSni":"central.xcp.tetrate.io"`)},
-		"overlay of another":    {overlay("Deployment", "spec.centralAuthMode", "MUTUAL_TLS"), UnsetKind, jwt("")},
+		"mutual tls":       {`{"centralAuthMode":"MUTUAL_TLS"}`, UnsetKind, mtls},
+		"jwt":              {`{"centralAuthMode":"JWT"}`, UnsetKind, jwt("")},
+		"unset, kind":      {`{}`, UnsetKind, mtls},
+		"unset means jwt":  {`null`, UnsetJWT, jwt("")},
+		"UNKNOWN is unset": {`{"centralAuthMode":"UNKNOWN"}`, UnsetJWT, jwt("")},
+		"lower case":       {`{"centralAuthMode":"jwt"}`, UnsetKind, ""},
+		"number":           {`{"centralAuthMode":2}`, UnsetKind, ""},
+		"alias":            {`{"central_auth_mode":"JWT"}`, UnsetKind, ""},
+		"overlay sets the name": {overlay("EdgeXcp", "spec.centralAuthJwt.centralSni", "central.xcp.tetrate.io"), UnsetKind,
+			jwt(`,"centralSni":"central.xcp.tetrate.io"`)},
+		"overlay of another": {overlay("Deployment", "spec.centralAuthMode", "MUTUAL_TLS"), UnsetKind, jwt("")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec, err := edgeSpec(crWithXCP(t, c.xcp), reading{unset: c.unset})

@@ -46,10 +46,14 @@ const (
 )
 
 var (
-	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
-	controlPlanes    = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
-	centralXcps      = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps"}
-	edgeXcps         = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
-	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
-	deployments      = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "managementplanes"}
+	controlPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "controlplanes"}
+	centralXcps = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1",
+		Resource: "centralxcps"}
+	edgeXcps = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1",
+		Resource: "edgexcps"}
+	xcpClusters = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 )

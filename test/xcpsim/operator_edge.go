@@ -88,9 +88,11 @@ func (o *edgeOperator) edge(ns string, spec map[string]any) (deployment, error) 
 		return v
 	}
 	d := deployment{
-		namespace: ns, name: edgeDeployment, replicas: 1, recreate: o.sim.opts.Switches.Recreate, serviceAccount: edgeServiceAccount,
-		ports: []int64{grpcPort, metricsPort},
-		env:   [][2]string{{modeEnv, mode}, {clusterEnv, text("xcpEdgeClusterName")}, {centralEnv, text("xcpCentralHost")}},
+		namespace: ns, name: edgeDeployment, replicas: 1, recreate: o.sim.opts.Switches.Recreate,
+		serviceAccount: edgeServiceAccount,
+		ports:          []int64{grpcPort, metricsPort},
+		env: [][2]string{{modeEnv, mode}, {clusterEnv, text("xcpEdgeClusterName")},
+			{centralEnv, text("xcpCentralHost")}},
 	}
 	if o.sim.edge(o.name).Asleep {
 		d.replicas = 0
@@ -108,7 +110,8 @@ func (o *edgeOperator) edge(ns string, spec map[string]any) (deployment, error) 
 	d.env = append(d.env, [2]string{sniEnv, text("centralAuthJwt", "centralSni")})
 	d.volumes = []volume{
 		{name: tokenVolume, secret: or(text("centralAuthJwt", "secret"), edgeTokenSecret)},
-		{name: caVolume, secret: or(text("centralAuthJwt", "centralCaSecret"), caBundleSecret), optional: o.sim.opts.Switches.CAVolumeOptional},
+		{name: caVolume, secret: or(text("centralAuthJwt", "centralCaSecret"), caBundleSecret),
+			optional: o.sim.opts.Switches.CAVolumeOptional},
 	}
 	return d, nil
 }

@@ -27,7 +27,8 @@ type hubOperator struct {
 }
 
 func newHubOperator(s *Sim, c *cluster) *hubOperator {
-	o := &hubOperator{sim: s, c: c, planes: c.plane(managementPlanes), log: &changes{log: s.log, who: hubManager + "/" + c.site.cluster()}}
+	o := &hubOperator{sim: s, c: c, planes: c.plane(managementPlanes), log: &changes{log: s.log, who: hubManager + "/" +
+		c.site.cluster()}}
 	o.rewrite = rewriter{c: c, gvr: managementPlanes, defaults: hubDefaults}
 	c.plane(xcpClusters)
 	o.wakeups = []<-chan struct{}{o.planes.notify(), c.secrets.notify()}
@@ -40,7 +41,8 @@ func (o *hubOperator) run(ctx context.Context) { operate(ctx, o.wakeups, o.log, 
 //  1. read the accepted modes strictly; what cannot be read changes nothing;
 //  2. learn the signing key;
 //  3. render CentralXcp;
-//  4. roll Central and MPC one after the other, in the order in which MPC is never without a mode that Central accepts, if there is one.
+//  4. roll Central and MPC one after the other, in the order in which MPC is never without a mode that Central accepts,
+//     if there is one.
 //
 // again says that a rollout is under way and reconcile wants to be called soon.
 func (o *hubOperator) reconcile(ctx context.Context) (again bool, err error) {
@@ -96,7 +98,8 @@ func (o *hubOperator) central(ns string, accepts map[Credential]bool) deployment
 }
 
 func (o *hubOperator) mpc(ns string, mode Credential) deployment {
-	d := deployment{namespace: ns, name: mpcDeployment, replicas: 1, ports: []int64{grpcPort}, env: [][2]string{{centralEnv, "central:9443"}, {modeEnv, modeJWT}}}
+	d := deployment{namespace: ns, name: mpcDeployment, replicas: 1, ports: []int64{grpcPort},
+		env: [][2]string{{centralEnv, "central:9443"}, {modeEnv, modeJWT}}}
 	if mode == MTLS {
 		d.env[1][1] = modeMTLS
 		d.volumes = []volume{{name: mpcCertSecret, secret: mpcCertSecret}}
@@ -138,7 +141,8 @@ func (o *hubOperator) serving(ns string) map[Credential]bool {
 }
 
 // operate calls reconcile whenever something wakes it, soon again when it asks for that or fails, and now and then.
-func operate(ctx context.Context, wakeups []<-chan struct{}, log *changes, reconcile func(context.Context) (bool, error)) {
+func operate(ctx context.Context, wakeups []<-chan struct{}, log *changes,
+	reconcile func(context.Context) (bool, error)) {
 	for ctx.Err() == nil {
 		again, err := reconcile(ctx)
 		if ctx.Err() != nil {

@@ -113,7 +113,8 @@ func putSecret(ctx context.Context, c *cluster, ns, name string, kind corev1.Sec
 	secrets := c.kube.CoreV1().Secrets(ns)
 	s, err := secrets.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = secrets.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Type: kind, Data: data}, metav1.CreateOptions{})
+		_, err = secrets.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Type: kind,
+			Data: data}, metav1.CreateOptions{})
 	} else if err == nil {
 		s.Data = data
 		_, err = secrets.Update(ctx, s, metav1.UpdateOptions{})

@@ -37,7 +37,8 @@ func NewAuthority(commonName string) (*Authority, error) {
 		return nil, err
 	}
 	tmpl := &x509.Certificate{
-		Subject: pkix.Name{CommonName: commonName}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		Subject: pkix.Name{CommonName: commonName}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, err := sign(tmpl, tmpl, key.Public(), key)
 	if err != nil {
@@ -73,7 +74,8 @@ func (a *Authority) Issue(l Leaf) (map[string][]byte, error) {
 		return nil, err
 	}
 	tmpl := &x509.Certificate{
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth},
 	}
 	if l.URI != "" {
 		u, err := url.Parse(l.URI)

@@ -124,7 +124,8 @@ func (r *podRun) mount(life context.Context) (map[string]map[string][]byte, bool
 			complete = false
 			if time.Since(said[v.Name]) > eventEvery {
 				said[v.Name] = time.Now()
-				r.event(life, fmt.Sprintf("MountVolume.SetUp failed for volume %q : secret %q not found", v.Name, v.Secret.SecretName))
+				r.event(life, fmt.Sprintf("MountVolume.SetUp failed for volume %q : secret %q not found", v.Name,
+					v.Secret.SecretName))
 			}
 		}
 		if complete {
@@ -225,7 +226,8 @@ func (r *podRun) status(phase corev1.PodPhase, ready bool) corev1.PodStatus {
 	condition(corev1.ContainersReady, ready)
 	condition(corev1.PodReady, ready)
 	for _, c := range r.pod.Spec.Containers {
-		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image, ImageID: c.Image})
+		s.ContainerStatuses = append(s.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, Image: c.Image,
+			ImageID: c.Image})
 	}
 	return s
 }
@@ -235,9 +237,10 @@ func (r *podRun) event(life context.Context, message string) {
 	now := metav1.Now()
 	_ = r.attempt(life, func(ctx context.Context) error {
 		_, err := r.k.c.kube.CoreV1().Events(r.pod.Namespace).Create(ctx, &corev1.Event{
-			ObjectMeta:     metav1.ObjectMeta{GenerateName: r.pod.Name + ".", Namespace: r.pod.Namespace},
-			InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: r.pod.Namespace, Name: r.pod.Name, UID: types.UID(r.pod.UID)},
-			Reason:         "FailedMount", Type: corev1.EventTypeWarning, Message: message, Count: 1,
+			ObjectMeta: metav1.ObjectMeta{GenerateName: r.pod.Name + ".", Namespace: r.pod.Namespace},
+			InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: r.pod.Namespace, Name: r.pod.Name,
+				UID: types.UID(r.pod.UID)},
+			Reason: "FailedMount", Type: corev1.EventTypeWarning, Message: message, Count: 1,
 			Source: corev1.EventSource{Component: "kubelet", Host: nodeName}, FirstTimestamp: now, LastTimestamp: now,
 		}, metav1.CreateOptions{})
 		return err

@@ -65,7 +65,8 @@ func TestMetricsAndLogsAreReadThroughTheAPIServer(t *testing.T) {
 		})
 	}
 	f.SetEdge("edge-1", xcpsim.EdgeSwitches{NewPodsNeverConnect: true})
-	if err := f.kube("edge-1").CoreV1().Pods("istio-system").Delete(t.Context(), edge, metav1.DeleteOptions{}); err != nil {
+	if err := f.kube("edge-1").CoreV1().Pods("istio-system").Delete(t.Context(), edge,
+		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	f.await("the new pod's log", func() error {
@@ -134,7 +135,8 @@ func (f *fleet) forward(dial forwardDialer, cluster, ns, pod string, port int, u
 	if err != nil {
 		return err
 	}
-	fw, err := portforward.NewForStreaming(dialer, []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, io.Discard)
+	fw, err := portforward.NewForStreaming(dialer, []string{fmt.Sprintf("0:%d", port)}, stop, ready,
+		io.Discard, io.Discard)
 	if err != nil {
 		return err
 	}
@@ -169,7 +171,8 @@ func TestTheFleetSurvivesAnAPIServerThatIsAway(t *testing.T) {
 		t.Errorf("session %+v, want %+v", s, before)
 	}
 	f.edgeMode("JWT")
-	f.await("the flip is followed while the hub's API server is away", func() error { return f.presents("edge-1=jwt mpc=jwt") })
+	f.await("the flip is followed while the hub's API server is away",
+		func() error { return f.presents("edge-1=jwt mpc=jwt") })
 	if err := bed.Cluster("hub").RestartAPIServer(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +196,8 @@ func TestStopLeavesNothingRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kubelet := net.JoinHostPort(node.Status.Addresses[0].Address, strconv.Itoa(int(node.Status.DaemonEndpoints.KubeletEndpoint.Port)))
+	kubelet := net.JoinHostPort(node.Status.Addresses[0].Address,
+		strconv.Itoa(int(node.Status.DaemonEndpoints.KubeletEndpoint.Port)))
 	if conn, err := net.Dial("tcp", kubelet); err != nil {
 		t.Errorf("the node does not answer: %v", err)
 	} else {

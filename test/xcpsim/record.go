@@ -20,15 +20,18 @@ const (
 type Reason string
 
 const (
-	ModeNotAccepted     Reason = "ModeNotAccepted"     // Central does not accept this kind of credential
-	ClientCertUntrusted Reason = "ClientCertUntrusted" // the client's certificate is not from Central's ca.crt, expired, or not for client use
-	TokenMissing        Reason = "TokenMissing"        // no credential at all, or an empty token
-	TokenExpired        Reason = "TokenExpired"        // the token's exp has passed
-	TokenInvalid        Reason = "TokenInvalid"        // not a JWT, another issuer's key, or rejected by EdgeSwitches
-	WrongCluster        Reason = "WrongCluster"        // the token was made for another cluster
-	ServerNotTrusted    Reason = "ServerNotTrusted"    // the client refused Central's certificate, by its name or by its CA
-	ClientUnconfigured  Reason = "ClientUnconfigured"  // the client could not read its own certificate or CA
-	Unreachable         Reason = "Unreachable"         // no authentication took place: no such host, no ready Central, cut off
+	ModeNotAccepted Reason = "ModeNotAccepted" // Central does not accept this kind of credential
+	// the client's certificate is not from Central's ca.crt, expired, or not for client use
+	ClientCertUntrusted Reason = "ClientCertUntrusted"
+	TokenMissing        Reason = "TokenMissing" // no credential at all, or an empty token
+	TokenExpired        Reason = "TokenExpired" // the token's exp has passed
+	TokenInvalid        Reason = "TokenInvalid" // not a JWT, another issuer's key, or rejected by EdgeSwitches
+	WrongCluster        Reason = "WrongCluster" // the token was made for another cluster
+	// the client refused Central's certificate, by its name or by its CA
+	ServerNotTrusted   Reason = "ServerNotTrusted"
+	ClientUnconfigured Reason = "ClientUnconfigured" // the client could not read its own certificate or CA
+	// no authentication took place: no such host, no ready Central, cut off
+	Unreachable Reason = "Unreachable"
 )
 
 // Dial is one attempt to reach Central and what became of it.
@@ -54,7 +57,8 @@ func (d Dial) String() string {
 	if !d.Accepted {
 		what = fmt.Sprintf("%s: %s", d.Reason, d.Text)
 	}
-	return fmt.Sprintf("%s %s/%s presents %s to %s: %s", d.Time.UTC().Format("15:04:05.000"), d.Member, d.Pod, d.Credential, d.Central, what)
+	return fmt.Sprintf("%s %s/%s presents %s to %s: %s", d.Time.UTC().Format("15:04:05.000"), d.Member, d.Pod,
+		d.Credential, d.Central, what)
 }
 
 // Session is one live stream between a pod and a Central pod.

@@ -22,7 +22,8 @@ type volume struct {
 
 func (d deployment) object() map[string]any {
 	labels := map[string]any{"app": d.name}
-	strategy := map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxSurge": int64(1), "maxUnavailable": int64(0)}}
+	strategy := map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxSurge": int64(1),
+		"maxUnavailable": int64(0)}}
 	if d.recreate {
 		strategy = map[string]any{"type": "Recreate"}
 	}

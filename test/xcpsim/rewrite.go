@@ -27,8 +27,9 @@ type fieldDefault struct {
 // Defaults below spec.components that dumps show; of the ManagementPlane's only the front Envoy's is documented
 // beside those that both have.
 var (
-	edgeDefaults = append(componentDefaults, replicas("hpaAdapter"), replicas("istio"), replicas("ngac"), replicas("satellite"))
-	hubDefaults  = append(componentDefaults, fieldDefault{[]string{"frontEnvoy", "port"}, int64(8443)})
+	edgeDefaults = append(componentDefaults, replicas("hpaAdapter"), replicas("istio"), replicas("ngac"),
+		replicas("satellite"))
+	hubDefaults = append(componentDefaults, fieldDefault{[]string{"frontEnvoy", "port"}, int64(8443)})
 
 	componentDefaults = []fieldDefault{
 		replicas("collector"), replicas("xcp"), replicas("oap"), {[]string{"xcp", "configProtection"}, map[string]any{}},
@@ -57,7 +58,8 @@ func (r *rewriter) follow(ctx context.Context, cr *unstructured.Unstructured) er
 		}
 		ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 		defer cancel()
-		stored, err := r.c.dyn.Resource(r.gvr).Namespace(cr.GetNamespace()).Update(ctx, changed, metav1.UpdateOptions{FieldManager: "tsb-operator"})
+		stored, err := r.c.dyn.Resource(r.gvr).Namespace(cr.GetNamespace()).Update(ctx, changed,
+			metav1.UpdateOptions{FieldManager: "tsb-operator"})
 		if apierrors.IsConflict(err) {
 			return nil // somebody was faster: what he wrote wakes the operator
 		}

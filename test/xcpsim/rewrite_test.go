@@ -23,8 +23,10 @@ func TestTheOperatorLeavesACRAloneOrAddsDefaultsAfterEachEdit(t *testing.T) {
 				edit                     func()
 				auth                     map[string]any
 			}{
-				{"hub", "tsb", "managementplane", managementPlanes, f.bothModes, map[string]any{"centralAuthModes": map[string]any{"jwt": true, "mutualTls": true}}},
-				{"edge-1", "istio-system", "controlplane", controlPlanes, func() { f.edgeMode("JWT") }, map[string]any{"centralAuthMode": "JWT"}},
+				{"hub", "tsb", "managementplane", managementPlanes, f.bothModes,
+					map[string]any{"centralAuthModes": map[string]any{"jwt": true, "mutualTls": true}}},
+				{"edge-1", "istio-system", "controlplane", controlPlanes, func() { f.edgeMode("JWT") },
+					map[string]any{"centralAuthMode": "JWT"}},
 			} {
 				before := f.custom(c.cluster, c.gvr, c.namespace, c.name)
 				c.edit()
@@ -40,11 +42,13 @@ func TestTheOperatorLeavesACRAloneOrAddsDefaultsAfterEachEdit(t *testing.T) {
 				})
 				after := f.custom(c.cluster, c.gvr, c.namespace, c.name)
 				for field, want := range c.auth {
-					if got, _, _ := unstructured.NestedFieldNoCopy(after.Object, "spec", "components", "xcp", field); fmt.Sprint(got) != fmt.Sprint(want) {
+					if got, _, _ := unstructured.NestedFieldNoCopy(after.Object, "spec", "components", "xcp",
+						field); fmt.Sprint(got) != fmt.Sprint(want) {
 						t.Errorf("%s of %s is %v, want %v", field, c.name, got, want)
 					}
 				}
-				if _, found, _ := unstructured.NestedFieldNoCopy(after.Object, "spec", "components", "collector"); found != rewrites {
+				if _, found, _ := unstructured.NestedFieldNoCopy(after.Object, "spec", "components",
+					"collector"); found != rewrites {
 					t.Errorf("%s has a component that nobody set: %v, want %v", c.name, found, rewrites)
 				}
 			}
@@ -54,7 +58,8 @@ func TestTheOperatorLeavesACRAloneOrAddsDefaultsAfterEachEdit(t *testing.T) {
 	}
 }
 
-func (f *fleet) custom(cluster string, gvr schema.GroupVersionResource, namespace, name string) *unstructured.Unstructured {
+func (f *fleet) custom(cluster string, gvr schema.GroupVersionResource, namespace,
+	name string) *unstructured.Unstructured {
 	f.t.Helper()
 	u, err := f.dynamic(cluster).Resource(gvr).Namespace(namespace).Get(f.t.Context(), name, metav1.GetOptions{})
 	if err != nil {
@@ -68,18 +73,21 @@ func TestAnAliasIsTakenForUnknownOrUnderstood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, func(o *xcpsim.Options) { o.Installation.CABundle, o.Switches.AliasesUnderstood = true, understood })
 			f.bothModes()
-			f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":null,"central_auth_mode":"JWT"}}}}`)
+			f.patch("edge-1", controlPlanes, "istio-system", "controlplane",
+				`{"spec":{"components":{"xcp":{"centralAuthMode":null,"central_auth_mode":"JWT"}}}}`)
 			if understood {
 				f.await("the edge on JWT", func() error { return f.presents("edge-1=jwt mpc=jwt") })
 				return
 			}
 			f.edgeMode("JWT") // beside the alias: still not taken, while what stands alone is
-			f.patch("hub", managementPlanes, "tsb", "managementplane", `{"spec":{"components":{"xcp":{"central_auth_modes":{"jwt":true}}}}}`)
+			f.patch("hub", managementPlanes, "tsb", "managementplane",
+				`{"spec":{"components":{"xcp":{"central_auth_modes":{"jwt":true}}}}}`)
 			f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"metadata":{"labels":{"seen":"yes"}}}`)
 			if err := f.presents("edge-1=mtls mpc=jwt"); err != nil {
 				t.Error(err)
 			}
-			f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"spec":{"components":{"xcp":{"central_auth_mode":null}}}}`)
+			f.patch("edge-1", controlPlanes, "istio-system", "controlplane",
+				`{"spec":{"components":{"xcp":{"central_auth_mode":null}}}}`)
 			f.await("the edge on JWT once the alias is gone", func() error { return f.presents("edge-1=jwt mpc=jwt") })
 			for _, s := range f.Sessions() {
 				if s.Member == "edge-1" && s.Credential != xcpsim.JWT {

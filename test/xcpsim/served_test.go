@@ -33,7 +33,10 @@ func TestWhatACentralPodServesIsSeenThroughAPortForward(t *testing.T) {
 				f.await("the new leaf", func() error { return f.serves(old, "central.xcp.tetrate.io", "tsb.example.test") })
 			}
 			restarted := f.restartCentral(old)
-			f.await("the new leaf from the new pod", func() error { return f.serves(restarted, "central.xcp.tetrate.io", "tsb.example.test") })
+			f.await("the new leaf from the new pod", func() error {
+				return f.serves(restarted, "central.xcp.tetrate.io",
+					"tsb.example.test")
+			})
 			f.bothModes() // the operator renders Central again
 			d, err := f.kube("hub").AppsV1().Deployments("tsb").Get(t.Context(), "central", metav1.GetOptions{})
 			if err != nil || d.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] == "" {
@@ -47,7 +50,8 @@ func TestWhatACentralPodServesIsSeenThroughAPortForward(t *testing.T) {
 // restartCentral restarts Central as people do and returns the pod that everybody is connected to afterwards.
 func (f *fleet) restartCentral(old string) (pod string) {
 	f.t.Helper()
-	cmd := exec.CommandContext(f.t.Context(), filepath.Join(bed.Bin, "kubectl"), "--context=hub", "-n", "tsb", "rollout", "restart", "deployment/central")
+	cmd := exec.CommandContext(f.t.Context(), filepath.Join(bed.Bin, "kubectl"), "--context=hub", "-n", "tsb", "rollout",
+		"restart", "deployment/central")
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+bed.Kubeconfig)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		f.t.Fatalf("restarting Central: %v\n%s", err, out)

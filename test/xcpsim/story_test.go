@@ -50,7 +50,8 @@ func TestOneEdgeFlipsToJWTWithoutARefusal(t *testing.T) {
 		}
 		return err
 	})
-	xcp, err := f.dynamic("edge-1").Resource(edgeXcps).Namespace("istio-system").Get(t.Context(), "edge-xcp", metav1.GetOptions{})
+	xcp, err := f.dynamic("edge-1").Resource(edgeXcps).Namespace("istio-system").Get(t.Context(), "edge-xcp",
+		metav1.GetOptions{})
 	if err != nil || !strings.Contains(fmt.Sprint(xcp.Object["spec"]), "centralAuthMode:JWT") {
 		t.Errorf("EdgeXcp %v, %v", xcp, err)
 	}
@@ -124,7 +125,8 @@ func TestAMissingSecretKeepsThePodInContainerCreating(t *testing.T) {
 			if p.Name == old.Pod || len(p.Status.ContainerStatuses) == 0 {
 				continue
 			}
-			if w := p.Status.ContainerStatuses[0].State.Waiting; p.Status.Phase == corev1.PodPending && w != nil && w.Reason == "ContainerCreating" {
+			if w := p.Status.ContainerStatuses[0].State.Waiting; p.Status.Phase == corev1.PodPending && w != nil &&
+				w.Reason == "ContainerCreating" {
 				return nil
 			}
 		}
@@ -178,13 +180,15 @@ func TestAnEdgeRefusesACertificateThatDoesNotCoverItsHost(t *testing.T) {
 	f.edgeMode("JWT")
 	f.await("a refusal", func() error { return f.refusedWith("edge-1", xcpsim.ServerNotTrusted) })
 	last := f.Refusals()[len(f.Refusals())-1]
-	if want := "certificate is valid for central.xcp.tetrate.io, not tsb.example.test"; !strings.Contains(last.Text, want) {
+	if want := "certificate is valid for central.xcp.tetrate.io, not tsb.example.test"; !strings.Contains(last.Text,
+		want) {
 		t.Errorf("refused with %q, want %q in it", last.Text, want)
 	}
 	if s := f.session("edge-1"); s.Pod != old.Pod {
 		t.Errorf("session %+v, want that of the old pod", s)
 	}
-	f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"spec":{"components":{"xcp":{"kubeSpec":{"overlays":[
+	f.patch("edge-1", controlPlanes, "istio-system", "controlplane",
+		`{"spec":{"components":{"xcp":{"kubeSpec":{"overlays":[
 		{"apiVersion":"install.xcp.tetrate.io/v1alpha1","kind":"EdgeXcp","name":"edge-xcp","patches":[{"path":"spec.centralAuthJwt.centralSni","value":"central.xcp.tetrate.io"}]}]}}}}}`)
 	f.await("connected by the overlay's name", func() error { return f.presents("edge-1=jwt mpc=jwt") })
 }

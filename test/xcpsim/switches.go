@@ -25,9 +25,11 @@ type Switches struct {
 	ReadyWithoutSession bool  // an edge pod is Ready as soon as it runs
 	TokenUnbound        bool  // Central does not compare the token's subject with the cluster that dials
 	CentralKeepsCert    bool  // a Central pod serves the certificate that it read at its start
-	OperatorRewritesCR  bool  // each edit of a ManagementPlane or ControlPlane is followed by an operator's, which adds defaults
-	AliasesUnderstood   bool  // the operators read snake_case names and enum numbers; otherwise they take them for unknown and do nothing
-	SlowSync            bool  // an edge pushes at the cadence of a full cluster state, ten times slower
+	// each edit of a ManagementPlane or ControlPlane is followed by an operator's, which adds defaults
+	OperatorRewritesCR bool
+	// the operators read snake_case names and enum numbers; otherwise they take them for unknown and do nothing
+	AliasesUnderstood bool
+	SlowSync          bool // an edge pushes at the cadence of a full cluster state, ten times slower
 }
 
 // hub and edge are how the operators read their CRs.
@@ -44,7 +46,8 @@ type NamedSwitches struct {
 // the edge: the pair under which two CRs that say nothing do not fit together.
 func AllHostile() Switches {
 	return Switches{
-		Recreate: true, NoHotReload: true, MintOnlyAfterFlip: true, HubUnset: UnsetJWT, EdgeUnset: UnsetMTLS, CutAtExpiry: true,
+		Recreate: true, NoHotReload: true, MintOnlyAfterFlip: true, HubUnset: UnsetJWT, EdgeUnset: UnsetMTLS,
+		CutAtExpiry:    true,
 		MPCPrefersMTLS: true, CAVolumeOptional: true, ReadyWithoutSession: true, TokenUnbound: true, CentralKeepsCert: true,
 		OperatorRewritesCR: true, AliasesUnderstood: true, SlowSync: true,
 	}
@@ -74,7 +77,8 @@ func Alone() []NamedSwitches {
 
 // EdgeSwitches change one edge at run time (Sim.SetEdge); the zero value is a healthy edge.
 type EdgeSwitches struct {
-	NewPodsNeverConnect bool // pods started while it is on cannot reach Central, for as long as it is on; older pods are not affected
+	// pods started while it is on cannot reach Central, for as long as it is on; older pods are not affected
+	NewPodsNeverConnect bool
 	Asleep              bool // the operator keeps no edge pod
 	TokenRejected       bool // Central takes this edge's token for invalid
 	NoTokens            bool // the operator cannot reach the management plane's API: nothing is minted or rotated

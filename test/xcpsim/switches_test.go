@@ -144,10 +144,12 @@ func TestARejectedTokenIsRefusedAndTheOldSessionStays(t *testing.T) {
 
 func TestAnUnknownHostLeadsNowhere(t *testing.T) {
 	f := start(t, nil)
-	f.patch("edge-1", controlPlanes, "istio-system", "controlplane", `{"spec":{"managementPlane":{"host":"other.example.test"}}}`)
+	f.patch("edge-1", controlPlanes, "istio-system", "controlplane",
+		`{"spec":{"managementPlane":{"host":"other.example.test"}}}`)
 	f.await("no such host", func() error {
 		for _, d := range f.Dials() {
-			if d.Member == "edge-1" && d.Reason == xcpsim.Unreachable && d.Mode == xcpsim.MTLS && d.Pod != f.session("edge-1").Pod {
+			if d.Member == "edge-1" && d.Reason == xcpsim.Unreachable && d.Mode == xcpsim.MTLS &&
+				d.Pod != f.session("edge-1").Pod {
 				return nil
 			}
 		}

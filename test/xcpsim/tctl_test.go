@@ -27,7 +27,8 @@ func TestAnEdgeConnectsWithWhatTctlPrints(t *testing.T) {
 		longLived     bool
 	}{
 		{"a service account", "v1.6.2", five, false},
-		{"a token", "v1.4.6", append(slices.Clone(five[:4]), "oap-token", "otel-token", "zipkin-token", "xcp-edge-central-auth-token"), true},
+		{"a token", "v1.4.6", append(slices.Clone(five[:4]), "oap-token", "otel-token", "zipkin-token",
+			"xcp-edge-central-auth-token"), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := start(t, func(o *xcpsim.Options) { o.Installation.NoCredentials = true })
@@ -36,7 +37,8 @@ func TestAnEdgeConnectsWithWhatTctlPrints(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			args := []string{"install", "manifest", "control-plane-secrets", "--cluster=edge-1", "--xcp-central-ca-bundle=" + string(central.Data["ca.crt"])}
+			args := []string{"install", "manifest", "control-plane-secrets", "--cluster=edge-1", "--xcp-central-ca-bundle=" +
+				string(central.Data["ca.crt"])}
 			if !c.longLived {
 				jwk := tctl("install", "cluster-service-account", "--cluster=edge-1")
 				if again := tctl("install", "cluster-service-account", "--cluster=edge-1"); again == jwk {
@@ -90,14 +92,16 @@ func (f *fleet) tctl(version string) func(args ...string) string {
 	f.t.Helper()
 	dir := f.t.TempDir()
 	program := filepath.Join(dir, "tctl")
-	build := exec.CommandContext(f.t.Context(), "go", "build", "-o", program, "github.com/xcpauth/kubectl-xcpauth/test/faketctl")
+	build := exec.CommandContext(f.t.Context(), "go", "build", "-o", program,
+		"github.com/xcpauth/kubectl-xcpauth/test/faketctl")
 	if out, err := build.CombinedOutput(); err != nil {
 		f.t.Fatalf("building the fake tctl: %v\n%s", err, out)
 	}
 	run := func(args ...string) string {
 		f.t.Helper()
 		cmd := exec.CommandContext(f.t.Context(), program, args...)
-		cmd.Env = append(os.Environ(), "FAKETCTL_KUBECONFIG="+bed.Kubeconfig, "FAKETCTL_VERSION="+version, "TCTL_CONFIG="+filepath.Join(dir, "config.yaml"))
+		cmd.Env = append(os.Environ(), "FAKETCTL_KUBECONFIG="+bed.Kubeconfig, "FAKETCTL_VERSION="+version,
+			"TCTL_CONFIG="+filepath.Join(dir, "config.yaml"))
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Run(); err != nil {

@@ -65,7 +65,8 @@ func (i *issuer) verify(token string, now time.Time) (subject string, expires ti
 			return nil, fmt.Errorf("unknown kid %v", t.Header["kid"])
 		}
 		return &i.key.PublicKey, nil
-	}, jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer(issuerName), jwt.WithExpirationRequired(), jwt.WithTimeFunc(func() time.Time { return now }))
+	}, jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer(issuerName), jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(func() time.Time { return now }))
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return "", time.Time{}, TokenExpired, err.Error()
@@ -81,7 +82,8 @@ func edgeSubject(cluster string) string { return "xcp-edge-" + cluster }
 // tokenAge returns when token was issued and when it expires, without verifying it; ok is false if it cannot be read.
 func tokenAge(token string) (issued, expires time.Time, ok bool) {
 	var claims jwt.RegisteredClaims
-	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil || claims.ExpiresAt == nil || claims.IssuedAt == nil {
+	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil || claims.ExpiresAt == nil ||
+		claims.IssuedAt == nil {
 		return time.Time{}, time.Time{}, false
 	}
 	return claims.IssuedAt.Time, claims.ExpiresAt.Time, true
@@ -119,7 +121,8 @@ func LongLivedTokens(signingKey map[string][]byte, cluster string, now time.Time
 		return nil, fmt.Errorf("generating tokens: %w", err)
 	}
 	var out []TokenSecret
-	for _, m := range append(siblingTokens(cluster), managed{"zipkin-token", "token", "zipkin-agent-" + cluster}, edgeToken(cluster)) {
+	for _, m := range append(siblingTokens(cluster), managed{"zipkin-token", "token", "zipkin-agent-" + cluster},
+		edgeToken(cluster)) {
 		token, err := i.mint(m.subject, now, longLife)
 		if err != nil {
 			return nil, fmt.Errorf("generating tokens: %w", err)
@@ -160,7 +163,8 @@ func checkServiceAccount(data map[string][]byte, clusterName string) error {
 	fqn := strings.TrimSpace(string(data["clusterFqn"]))
 	parts := strings.Split(fqn, "/")
 	if len(parts) != 4 || parts[0] != "organizations" || parts[2] != "clusters" || parts[3] != clusterName {
-		return fmt.Errorf("cluster has been configured with incorrect service account secret: %q is not cluster %q", fqn, clusterName)
+		return fmt.Errorf("cluster has been configured with incorrect service account secret: %q is not cluster %q",
+			fqn, clusterName)
 	}
 	return checkJWK(data["jwk"])
 }

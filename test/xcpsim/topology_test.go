@@ -25,9 +25,11 @@ func TestPlanesMayHaveOtherNamesAndNamespaces(t *testing.T) {
 		o.Installation.ControlPlaneName, o.Installation.ControlPlaneNamespace = "control-plane", "tis-plus-system"
 		o.Installation.CABundle = true
 	})
-	f.patch("hub", managementPlanes, "tse", "tsbmgmtplane", `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":true}}}}}`)
+	f.patch("hub", managementPlanes, "tse", "tsbmgmtplane",
+		`{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":true}}}}}`)
 	f.await("MPC on JWT", func() error { return f.presents("edge-1=mtls mpc=jwt") })
-	f.patch("edge-1", controlPlanes, "tis-plus-system", "control-plane", `{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}}}`)
+	f.patch("edge-1", controlPlanes, "tis-plus-system", "control-plane",
+		`{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}}}`)
 	f.await("the edge on JWT", func() error { return f.presents("edge-1=jwt mpc=jwt") })
 	f.noRefusals()
 }
@@ -41,7 +43,8 @@ func TestTwoControlPlanesInOneClusterAreTwoEdges(t *testing.T) {
 	})
 	f.hubModes(`{"jwt":true,"mutualTls":true}`)
 	f.await("MPC on JWT", func() error { return f.presents("edge-1=mtls edge-2=mtls mpc=jwt") })
-	f.patch("edge-1", controlPlanes, "istio-system-2", "controlplane", `{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}}}`)
+	f.patch("edge-1", controlPlanes, "istio-system-2", "controlplane",
+		`{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}}}`)
 	f.await("one of them on JWT", func() error { return f.presents("edge-1=mtls edge-2=jwt mpc=jwt") })
 	f.SetEdge("edge-2", xcpsim.EdgeSwitches{Asleep: true})
 	f.await("that one asleep", func() error { return f.presents("edge-1=mtls mpc=jwt") })
@@ -61,7 +64,8 @@ func TestAnActiveAndAStandbyManagementPlaneShareTheirEdges(t *testing.T) {
 				t.Fatalf("sessions are with %q, want %q", got, want)
 			}
 			for _, hub := range []string{"hub", "edge-1"} {
-				f.patch(hub, managementPlanes, "tsb", "managementplane", `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":true}}}}}`)
+				f.patch(hub, managementPlanes, "tsb", "managementplane",
+					`{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":true}}}}}`)
 			}
 			f.await("both hubs with both modes", func() error { return f.presents("edge-1=mtls mpc=jwt mpc=jwt") })
 			f.edgeMode(mode)

@@ -35,7 +35,8 @@ func serviceDesc(handler func(grpc.ServerStream) error) *grpc.ServiceDesc {
 	}
 }
 
-func openStream(ctx context.Context, conn *grpc.ClientConn, dial int, member, pod, bearer string) (grpc.ClientStream, error) {
+func openStream(ctx context.Context, conn *grpc.ClientConn, dial int, member, pod,
+	bearer string) (grpc.ClientStream, error) {
 	ctx = metadata.AppendToOutgoingContext(ctx, dialKey, strconv.Itoa(dial), memberKey, member, podKey, pod)
 	if bearer != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, authorizationKey, "Bearer "+bearer)
@@ -51,7 +52,8 @@ type watchedTLS struct {
 
 type handshakeFailure struct{ err error }
 
-func (w watchedTLS) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (w watchedTLS) ClientHandshake(ctx context.Context, authority string,
+	raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	w.failed.err = err
 	return conn, info, err

@@ -244,12 +244,14 @@ func happened(review admission.Request, v verdict.Verdict) (events.Event, bool) 
 		e.Note = fmt.Sprintf("%s by %s was admitted: Central would %s; ", what, who, v.Summary)
 		e.Note += verdict.Rests(v.Evidence, events.NoteMax-len(e.Note))
 	case v.Override == verdict.Admitted:
-		e.Reason, e.Note = "OverrideAdmitted", fmt.Sprintf("%s overrode the guard: Central may %s (digest %s)", who, v.Summary, v.Digest)
+		e.Reason, e.Note = "OverrideAdmitted", fmt.Sprintf("%s overrode the guard: Central may %s (digest %s)", who,
+			v.Summary, v.Digest)
 	case v.Override == verdict.NotAsked:
 		e.Reason, e.Note = "WithdrawalDenied", fmt.Sprintf("%s by %s was denied: Central would %s (digest %s)", what, who,
 			v.Summary, v.Digest)
 	default:
-		e.Reason, e.Note = "OverrideDenied", fmt.Sprintf("an override by %s was denied (%s): Central would %s (digest %s)", who, v.Override, v.Summary, v.Digest)
+		e.Reason, e.Note = "OverrideDenied", fmt.Sprintf("an override by %s was denied (%s): Central would %s (digest %s)",
+			who, v.Override, v.Summary, v.Digest)
 	}
 	return e, true
 }
@@ -287,7 +289,8 @@ func short(s string) string { return verdict.OneLine(s, 256) }
 // ask decodes the objects of a review into req and reads it.
 func ask(review admission.Request, req *verdict.Request) (q verdict.Question, err error) {
 	if k := review.Kind; k.Group != "install.tetrate.io" || k.Kind != "ManagementPlane" {
-		return q, fmt.Errorf("a review of kind %q of group %q: this webhook decides ManagementPlanes only", short(k.Kind), short(k.Group))
+		return q, fmt.Errorf("a review of kind %q of group %q: this webhook decides ManagementPlanes only",
+			short(k.Kind), short(k.Group))
 	}
 	if req.Old, err = decode(review.OldObject); err != nil {
 		return q, fmt.Errorf("decoding the old object: %w", err)

@@ -54,7 +54,8 @@ const (
 // edge is a roster with one member on mTLS whose statement ends in a minute.
 func edge(context.Context, string) (verdict.Inventory, error) {
 	until, seen := metav1.NewTime(noon.Add(time.Minute)), metav1.NewTime(noon)
-	return verdict.Inventory{Roster: []api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "edge-1"}, Spec: api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: "edge-1"},
+	return verdict.Inventory{Roster: []api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "edge-1"},
+		Spec:   api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: "edge-1"},
 		Status: api.EdgeClusterStatus{Presents: []string{"mtls"}, ValidUntil: &until, ObservedTime: &seen}}}}, nil
 }
 
@@ -68,7 +69,8 @@ type served struct {
 	*httptest.Server
 	log  *lines
 	told chan events.Event
-	end  func() // of the context from which those of the calls are, as controller-runtime's server ends it when it shuts down
+	// of the context from which those of the calls are, as controller-runtime's server ends it when it shuts down
+	end func()
 }
 
 // lines is a log that may be read while it is written.
@@ -90,7 +92,8 @@ func (l *lines) String() string {
 }
 
 // serve answers over TLS and HTTP/1.1; change, when not nil, changes the handler before.
-func serve(t testing.TB, read func(context.Context, string) (verdict.Inventory, error), now time.Time, limits admit.Limits, change func(*admit.Handler)) served {
+func serve(t testing.TB, read func(context.Context,
+	string) (verdict.Inventory, error), now time.Time, limits admit.Limits, change func(*admit.Handler)) served {
 	t.Helper()
 	s := served{log: &lines{}, told: make(chan events.Event, 100)}
 	h := &admit.Handler{Read: read, Stored: asStored, Clock: testclock.NewFakePassiveClock(now),
@@ -156,7 +159,8 @@ func (s served) post(t testing.TB, query string, header http.Header, body string
 		t.Fatalf("HTTP %d (%v): %s", res.StatusCode, err, text)
 	}
 	var answer admissionv1.AdmissionReview
-	if err := json.Unmarshal(text, &answer); err != nil || answer.Response == nil || answer.Kind != "AdmissionReview" || answer.APIVersion != "admission.k8s.io/v1" {
+	if err := json.Unmarshal(text, &answer); err != nil || answer.Response == nil || answer.Kind != "AdmissionReview" ||
+		answer.APIVersion != "admission.k8s.io/v1" {
 		t.Fatalf("no review (%v): %s", err, text)
 	}
 	got := answer.Response
@@ -190,7 +194,8 @@ func (s served) review(t testing.TB, operation, old, new string) *admissionv1.Ad
 func TestADenialSaysWhoAndIsAudited(t *testing.T) {
 	s := serve(t, edge, noon, admit.Limits{}, nil)
 	got := s.review(t, "UPDATE", both, jwtOnly)
-	if got.Allowed || got.UID != "uid-1" || got.Result.Code != http.StatusForbidden || !strings.Contains(got.Result.Message, "edge-1: mtls") {
+	if got.Allowed || got.UID != "uid-1" || got.Result.Code != http.StatusForbidden ||
+		!strings.Contains(got.Result.Message, "edge-1: mtls") {
 		t.Errorf("%+v %+v", got, got.Result)
 	}
 	for _, key := range []string{"digest", "roster"} {
@@ -199,7 +204,8 @@ func TestADenialSaysWhoAndIsAudited(t *testing.T) {
 		}
 		delete(got.AuditAnnotations, key)
 	}
-	want := map[string]string{"decision": "denied", "withdrawn": "mtls", "blockers": "1", "version": "v1.2.3", "rule": "withdraw"}
+	want := map[string]string{"decision": "denied", "withdrawn": "mtls", "blockers": "1", "version": "v1.2.3",
+		"rule": "withdraw"}
 	if fmt.Sprint(got.AuditAnnotations) != fmt.Sprint(want) {
 		t.Errorf("audit annotations %v, want %v", got.AuditAnnotations, want)
 	}
@@ -207,7 +213,9 @@ func TestADenialSaysWhoAndIsAudited(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.log.String()), &line); err != nil {
 		t.Fatalf("not one line of JSON (%v): %s", err, s.log)
 	}
-	for key, want := range map[string]any{"msg": "decision", "uid": "uid-1", "operation": "UPDATE", "namespace": "tsb", "name": "mp", "user": "alice", "dryRun": true, "decision": "denied", "rule": "withdraw", "withdrawn": "mtls", "blockers": "1"} {
+	for key, want := range map[string]any{"msg": "decision", "uid": "uid-1", "operation": "UPDATE", "namespace": "tsb",
+		"name": "mp", "user": "alice", "dryRun": true, "decision": "denied", "rule": "withdraw", "withdrawn": "mtls",
+		"blockers": "1"} {
 		if line[key] != want {
 			t.Errorf("log: %s is %v, want %v", key, line[key], want)
 		}
@@ -223,7 +231,8 @@ func TestAStatementIsBelievedByTheClockUntilItEnds(t *testing.T) {
 		inv.Roster[0].Status.Presents = []string{"jwt"}
 		return inv, err
 	}
-	for now, allowed := range map[time.Time]bool{noon: true, noon.Add(59 * time.Second): true, noon.Add(time.Minute): false} {
+	for now, allowed := range map[time.Time]bool{noon: true, noon.Add(59 * time.Second): true,
+		noon.Add(time.Minute): false} {
 		if got := serve(t, onJWT, now, admit.Limits{}, nil).review(t, "UPDATE", both, jwtOnly); got.Allowed != allowed {
 			t.Errorf("at %s: allowed %v", now, got.Allowed)
 		}
@@ -234,7 +243,8 @@ func TestAnUnreadableRosterIsADenialWhereItMattersAndNowhereElse(t *testing.T) {
 	s := serve(t, func(context.Context, string) (verdict.Inventory, error) {
 		return verdict.Inventory{}, errors.New("reading the roster: no route to host")
 	}, noon, admit.Limits{}, nil)
-	if got := s.review(t, "UPDATE", both, jwtOnly); got.Allowed || !strings.Contains(got.Result.Message, "no route to host") || got.AuditAnnotations["decision"] != "error" {
+	if got := s.review(t, "UPDATE", both, jwtOnly); got.Allowed || !strings.Contains(got.Result.Message,
+		"no route to host") || got.AuditAnnotations["decision"] != "error" {
 		t.Errorf("withdrawing: %+v %+v", got, got.Result)
 	}
 	if !strings.Contains(s.log.String(), "no route to host") {
@@ -261,7 +271,8 @@ func TestAHangingReadIsAnsweredBeforeTheAPIServerGivesUp(t *testing.T) {
 
 func TestAPanicIsADenialThatShowsNothing(t *testing.T) {
 	s := serve(t, func(context.Context, string) (verdict.Inventory, error) { panic(canary) }, noon, admit.Limits{}, nil)
-	if got := s.review(t, "UPDATE", both, jwtOnly); got.Allowed || got.UID != "uid-1" || strings.Contains(got.Result.Message, canary) {
+	if got := s.review(t, "UPDATE", both, jwtOnly); got.Allowed || got.UID != "uid-1" ||
+		strings.Contains(got.Result.Message, canary) {
 		t.Errorf("%+v", got)
 	}
 	if !strings.Contains(s.log.String(), `"msg":"panic"`) {
@@ -274,7 +285,8 @@ func TestEveryAnswerIsCountedAndTimedInLabelsOfOurOwn(t *testing.T) {
 	for _, tc := range []struct{ operation, decision, new string }{{"UPDATE", "allowed", both}, {"UPDATE", "denied",
 		jwtOnly}, {"DELETE", "denied", ""}} {
 		labels := tc.decision + " " + tc.operation // by the names of the labels
-		decisions, durations := metric(t, "xcpauth_webhook_decisions_total", labels), metric(t, "xcpauth_webhook_decision_duration_seconds", tc.decision)
+		decisions, durations := metric(t, "xcpauth_webhook_decisions_total", labels),
+			metric(t, "xcpauth_webhook_decision_duration_seconds", tc.decision)
 		s.review(t, tc.operation, both, tc.new)
 		if n := metric(t, "xcpauth_webhook_decisions_total", labels) - decisions; n != 1 {
 			t.Errorf("%s: counted %v times", labels, n)

@@ -71,7 +71,8 @@ func mayBeAdmitted(r *admissionv1.AdmissionRequest) bool {
 	}
 	if owners := at(new, "metadata", "ownerReferences"); r.Operation == "UPDATE" && owners != nil &&
 		fmt.Sprint(owners) != fmt.Sprint(at(old, "metadata", "ownerReferences")) {
-		if list, _ := owners.([]any); len(list) > 0 { // one more, or another; what is only in another order is harmless, and may be admitted too
+		// one more, or another; what is only in another order is harmless, and may be admitted too
+		if list, _ := owners.([]any); len(list) > 0 {
 			kept, _ := at(old, "metadata", "ownerReferences").([]any)
 			return surely(old, "mutualTls", "jwt", false) || overridden(new) || len(kept) > 0
 		}
@@ -136,7 +137,8 @@ func FuzzAdmissionReview(f *testing.F) {
 		}
 	}
 	f.Add([]byte(annotated(review("UPDATE", both, jwtOnly), "0123456789abcdef")))
-	f.Add([]byte(strings.Replace(review("UPDATE", both, jwtOnly), `"annotations":`, `"deletionTimestamp":"2026-01-02T11:00:00Z","annotations":`, 2)))
+	f.Add([]byte(strings.Replace(review("UPDATE", both, jwtOnly), `"annotations":`,
+		`"deletionTimestamp":"2026-01-02T11:00:00Z","annotations":`, 2)))
 	f.Add([]byte(review("UPDATE", both, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000))))
 	f.Add([]byte(review("UPDATE", both, `{"jwt":true,"mutualTls":false,"mutualTls":true}`)))
 	f.Add([]byte("\ufeff" + review("UPDATE", both, "{\"mutualTls\u00a0\":true}")))
@@ -147,7 +149,8 @@ func FuzzAdmissionReview(f *testing.F) {
 		}}, admit.Limits{InFlight: 64})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		panics := metric(t, "xcpauth_webhook_errors_total", "panic")
-		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, admit.Path, strings.NewReader(string(body)))
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, admit.Path,
+			strings.NewReader(string(body)))
 		r.Header.Set("Content-Type", "application/json")
 		server.ServeHTTP(w, r)
 		if metric(t, "xcpauth_webhook_errors_total", "panic") != panics {

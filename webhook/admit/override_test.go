@@ -64,7 +64,8 @@ func TestAnOverrideIsAskedForOnlyWhereItWouldCountAndIsTold(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			reply, questions = tc.reply, nil
-			overrides, failures := metric(t, "xcpauth_webhook_overrides_total", ""), metric(t, "xcpauth_webhook_errors_total", "access-review")
+			overrides, failures := metric(t, "xcpauth_webhook_overrides_total", ""),
+				metric(t, "xcpauth_webhook_errors_total", "access-review")
 			got := s.post(t, "", nil, tc.body)
 			if got.Allowed != tc.allowed || got.AuditAnnotations["override"] != tc.audit {
 				t.Errorf("allowed %v, override %q: %+v", got.Allowed, got.AuditAnnotations["override"], got.Result)
@@ -77,7 +78,10 @@ func TestAnOverrideIsAskedForOnlyWhereItWouldCountAndIsTold(t *testing.T) {
 			case told = <-s.told:
 			default:
 			}
-			if told.Reason != tc.reason || tc.reason != "" && (told.Namespace != "tsb" || told.Name != "mp" || told.UID != "uid-of-mp" || told.APIVersion != "install.tetrate.io/v1alpha1" || told.Action != "Update" || !strings.Contains(told.Note, "alice") || !strings.Contains(told.Note, "edge-1") || !strings.Contains(told.Note, digest)) {
+			if told.Reason != tc.reason || tc.reason != "" && (told.Namespace != "tsb" || told.Name != "mp" ||
+				told.UID != "uid-of-mp" || told.APIVersion != "install.tetrate.io/v1alpha1" || told.Action != "Update" ||
+				!strings.Contains(told.Note, "alice") || !strings.Contains(told.Note, "edge-1") ||
+				!strings.Contains(told.Note, digest)) {
 				t.Errorf("announced %+v", told)
 			}
 			if n := metric(t, "xcpauth_webhook_overrides_total", "") - overrides; n == 1 != (tc.reason == "OverrideAdmitted") {
@@ -96,7 +100,8 @@ func TestAnOverrideIsAskedForOnlyWhereItWouldCountAndIsTold(t *testing.T) {
 func TestAWebhookThatCannotAskOverridesNothing(t *testing.T) {
 	s := serve(t, edge, noon, admit.Limits{}, nil)
 	digest := s.review(t, "UPDATE", both, jwtOnly).AuditAnnotations["digest"]
-	if got := s.post(t, "", nil, annotated(review("UPDATE", both, jwtOnly), digest)); got.Allowed || got.Result.Code != http.StatusForbidden {
+	if got := s.post(t, "", nil, annotated(review("UPDATE", both, jwtOnly), digest)); got.Allowed ||
+		got.Result.Code != http.StatusForbidden {
 		t.Errorf("%+v", got)
 	}
 }

@@ -142,7 +142,8 @@ func read(body []byte) (review admission.Request, err error) {
 	case len(twice) > 0:
 		return review, fmt.Errorf("decoding the review: %w", twice[0])
 	case sent.APIVersion != admissionv1.SchemeGroupVersion.String() || sent.Kind != "AdmissionReview":
-		return review, fmt.Errorf("%.100s %.100s: this webhook answers AdmissionReviews of %s", sent.APIVersion, sent.Kind, admissionv1.SchemeGroupVersion)
+		return review, fmt.Errorf("%.100s %.100s: this webhook answers AdmissionReviews of %s", sent.APIVersion, sent.Kind,
+			admissionv1.SchemeGroupVersion)
 	case sent.Request == nil:
 		return review, errors.New("the review has no request")
 	case sent.Request.UID == "":
@@ -156,8 +157,10 @@ func (h *Handler) safely(ctx context.Context, review admission.Request) (respons
 	defer func() {
 		if p := recover(); p != nil {
 			Errors.WithLabelValues(causePanic).Inc()
-			h.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("uid", short(string(review.UID))), slog.String("what", verdict.OneLine(fmt.Sprint(p), 300)), slog.String("stack", string(debug.Stack())))
-			response = h.denied(review.UID, http.StatusInternalServerError, "undecided, so denied: the webhook failed; its log says where; run `kubectl xcpauth status` and try again")
+			h.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("uid", short(string(review.UID))),
+				slog.String("what", verdict.OneLine(fmt.Sprint(p), 300)), slog.String("stack", string(debug.Stack())))
+			response = h.denied(review.UID, http.StatusInternalServerError,
+				"undecided, so denied: the webhook failed; its log says where; run `kubectl xcpauth status` and try again")
 		}
 	}()
 	response = h.Handle(ctx, review)
@@ -172,7 +175,8 @@ func (h *Handler) unread(ctx context.Context, w http.ResponseWriter, review admi
 		code, cause = http.StatusRequestEntityTooLarge, causeTooLarge
 	}
 	Errors.WithLabelValues(cause).Inc()
-	h.Log.LogAttrs(ctx, slog.LevelWarn, "not a review", slog.String("uid", short(string(review.UID))), slog.String("error", verdict.OneLine(err.Error(), 1000)))
+	h.Log.LogAttrs(ctx, slog.LevelWarn, "not a review", slog.String("uid", short(string(review.UID))),
+		slog.String("error", verdict.OneLine(err.Error(), 1000)))
 	answer(w, h.denied(review.UID, code, "undecided, so denied: "+verdict.OneLine(err.Error(), 1000)))
 }
 
@@ -189,7 +193,8 @@ func (h *Handler) refuse(w http.ResponseWriter, body []byte) {
 		http.Error(w, errCrowded.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	response := h.denied(types.UID(uid[1]), http.StatusTooManyRequests, "undecided, so denied: too many reviews are being answered; try again")
+	response := h.denied(types.UID(uid[1]), http.StatusTooManyRequests,
+		"undecided, so denied: too many reviews are being answered; try again")
 	response.Result.Details = &metav1.StatusDetails{RetryAfterSeconds: 1}
 	answer(w, response)
 }

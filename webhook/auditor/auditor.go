@@ -31,7 +31,8 @@ var (
 	Refused = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "xcpauth_webhook_refused_members",
 		Help: "Members known to present a credential that their hub does not surely accept, at the last audit."}, nil)
 	NotKnown = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "xcpauth_webhook_unknown_members",
-		Help: "Members of which it is not known whether their hub accepts all that they may present, at the last audit."}, nil)
+		Help: "Members of which it is not known whether their hub accepts all that they may present, at the last audit."},
+		nil)
 	LastSuccess = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "xcpauth_webhook_audit_last_success_timestamp_seconds",
 		Help: "When the last audit that saw and told everything ended, as Unix time."}, nil)
 )

@@ -36,7 +36,8 @@ type event struct {
 //
 // What was told before stands in the conditions, so nothing is told twice, by another replica or after a restart
 // either.
-func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) (conditions []condition, events []event) {
+func changes(entries []api.EdgeCluster, found []verdict.Finding,
+	now time.Time) (conditions []condition, events []event) {
 	byEntry := map[string]verdict.Finding{}
 	for _, f := range found {
 		if f.Entry != "" {
@@ -69,13 +70,15 @@ func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) 
 		}
 		next := make([]metav1.Condition, len(e.Status.Conditions), len(e.Status.Conditions)+1)
 		copy(next, e.Status.Conditions)
-		if meta.SetStatusCondition(&next, metav1.Condition{Type: api.ConditionAccepted, Status: f.Status, Reason: f.Reason, Message: f.Message,
+		if meta.SetStatusCondition(&next, metav1.Condition{Type: api.ConditionAccepted, Status: f.Status, Reason: f.Reason,
+			Message:            f.Message,
 			ObservedGeneration: e.Generation, LastTransitionTime: metav1.NewTime(now)}) {
 			conditions = append(conditions, condition{e, next})
 		}
 	}
 	for _, hub := range order {
-		ev := event{hub: hub, warning: len(refused[hub]) > 0 || len(lost[hub]) > 0, changed: len(moved[hub]), remaining: len(refused[hub])}
+		ev := event{hub: hub, warning: len(refused[hub]) > 0 || len(lost[hub]) > 0, changed: len(moved[hub]),
+			remaining: len(refused[hub])}
 		switch {
 		case len(refused[hub]) > 0:
 			var why []string
@@ -88,9 +91,11 @@ func changes(entries []api.EdgeCluster, found []verdict.Finding, now time.Time) 
 			ev.note = fmt.Sprintf("%s may present what this ManagementPlane does not surely accept. %s",
 				verdict.Count(len(why)), strings.Join(why, ". "))
 		case len(lost[hub]) > 0:
-			ev.reason, ev.note = "MembersNotKnown", fmt.Sprintf("what %s may present is not known any more, and this ManagementPlane does not surely accept everything; last it was known to be refused", strings.Join(lost[hub], ", "))
+			ev.reason, ev.note = "MembersNotKnown",
+				fmt.Sprintf("what %s may present is not known any more, and this ManagementPlane does not surely accept everything; last it was known to be refused", strings.Join(lost[hub], ", "))
 		default:
-			ev.reason, ev.note = "MembersAccepted", fmt.Sprintf("this ManagementPlane accepts again all that %s may present", strings.Join(moved[hub], ", "))
+			ev.reason, ev.note = "MembersAccepted", fmt.Sprintf("this ManagementPlane accepts again all that %s may present",
+				strings.Join(moved[hub], ", "))
 		}
 		events = append(events, ev)
 	}

@@ -24,7 +24,8 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 func entry(name string, status metav1.ConditionStatus) api.EdgeCluster {
 	e := api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Name: name, UID: "uid", ResourceVersion: "7"}}
 	if status != "" {
-		e.Status.Conditions = []metav1.Condition{{Type: api.ConditionAccepted, Status: status, Reason: "R", Message: "m", LastTransitionTime: metav1.NewTime(noon.Add(-time.Hour))}}
+		e.Status.Conditions = []metav1.Condition{{Type: api.ConditionAccepted, Status: status, Reason: "R", Message: "m",
+			LastTransitionTime: metav1.NewTime(noon.Add(-time.Hour))}}
 	}
 	return e
 }
@@ -42,17 +43,33 @@ func TestWhatIsToldOfAnAudit(t *testing.T) {
 		patched string
 		events  []string // hub reason pieces
 	}{
-		{"the first audit, all well", []api.EdgeCluster{entry("a", "")}, []verdict.Finding{finding("a", "True", mp)}, "a", nil},
-		{"nothing changed", []api.EdgeCluster{entry("a", "True"), entry("b", "False")}, []verdict.Finding{finding("a", "True", mp), finding("b", "False", mp)}, "", nil},
-		{"one came to be refused", []api.EdgeCluster{entry("a", "True"), entry("b", "True")}, []verdict.Finding{finding("a", "False", mp), finding("b", "True", mp)}, "a", []string{"tsb/mp MembersRefused 1 member may present"}},
-		{"two at once are one Event", []api.EdgeCluster{entry("a", "True"), entry("b", "Unknown")}, []verdict.Finding{finding("a", "False", mp), finding("b", "False", mp)}, "a b", []string{"tsb/mp MembersRefused 2 members"}},
-		{"one more names both", []api.EdgeCluster{entry("a", "False"), entry("b", "True")}, []verdict.Finding{finding("a", "False", mp), finding("b", "False", mp)}, "b", []string{"a: m. b: m"}},
-		{"one of two is fixed", []api.EdgeCluster{entry("a", "False"), entry("b", "False")}, []verdict.Finding{finding("a", "True", mp), finding("b", "False", mp)}, "a", []string{"MembersRefused 1 member may present"}},
-		{"fixed", []api.EdgeCluster{entry("a", "False")}, []verdict.Finding{finding("a", "True", mp)}, "a", []string{"tsb/mp MembersAccepted this ManagementPlane accepts again all that a may present"}},
-		{"refused, and then nothing more is known of it", []api.EdgeCluster{entry("a", "False")}, []verdict.Finding{finding("a", "Unknown", mp)}, "a", []string{"tsb/mp MembersNotKnown what a may present is not known any more"}},
-		{"known to be accepted, and then not known", []api.EdgeCluster{entry("a", "True")}, []verdict.Finding{finding("a", "Unknown", mp)}, "a", nil},
-		{"each hub has its own Event", []api.EdgeCluster{entry("a", ""), entry("b", "")}, []verdict.Finding{finding("a", "False", "tsb/1"), finding("b", "False", "tsb/2")}, "a b", []string{"tsb/1 MembersRefused", "tsb/2 MembersRefused"}},
-		{"the last hub is gone", []api.EdgeCluster{entry("a", "False")}, []verdict.Finding{finding("a", "Unknown", "")}, "a", nil},
+		{"the first audit, all well", []api.EdgeCluster{entry("a", "")}, []verdict.Finding{finding("a", "True", mp)}, "a",
+			nil},
+		{"nothing changed", []api.EdgeCluster{entry("a", "True"), entry("b", "False")},
+			[]verdict.Finding{finding("a", "True", mp), finding("b", "False", mp)}, "", nil},
+		{"one came to be refused", []api.EdgeCluster{entry("a", "True"), entry("b", "True")},
+			[]verdict.Finding{finding("a", "False", mp), finding("b", "True", mp)}, "a",
+			[]string{"tsb/mp MembersRefused 1 member may present"}},
+		{"two at once are one Event", []api.EdgeCluster{entry("a", "True"), entry("b", "Unknown")},
+			[]verdict.Finding{finding("a", "False", mp), finding("b", "False", mp)}, "a b",
+			[]string{"tsb/mp MembersRefused 2 members"}},
+		{"one more names both", []api.EdgeCluster{entry("a", "False"), entry("b", "True")},
+			[]verdict.Finding{finding("a", "False", mp), finding("b", "False", mp)}, "b", []string{"a: m. b: m"}},
+		{"one of two is fixed", []api.EdgeCluster{entry("a", "False"), entry("b", "False")},
+			[]verdict.Finding{finding("a", "True", mp), finding("b", "False", mp)}, "a",
+			[]string{"MembersRefused 1 member may present"}},
+		{"fixed", []api.EdgeCluster{entry("a", "False")}, []verdict.Finding{finding("a", "True", mp)}, "a",
+			[]string{"tsb/mp MembersAccepted this ManagementPlane accepts again all that a may present"}},
+		{"refused, and then nothing more is known of it", []api.EdgeCluster{entry("a", "False")},
+			[]verdict.Finding{finding("a", "Unknown", mp)}, "a",
+			[]string{"tsb/mp MembersNotKnown what a may present is not known any more"}},
+		{"known to be accepted, and then not known", []api.EdgeCluster{entry("a", "True")},
+			[]verdict.Finding{finding("a", "Unknown", mp)}, "a", nil},
+		{"each hub has its own Event", []api.EdgeCluster{entry("a", ""), entry("b", "")},
+			[]verdict.Finding{finding("a", "False", "tsb/1"), finding("b", "False", "tsb/2")}, "a b",
+			[]string{"tsb/1 MembersRefused", "tsb/2 MembersRefused"}},
+		{"the last hub is gone", []api.EdgeCluster{entry("a", "False")}, []verdict.Finding{finding("a", "Unknown", "")}, "a",
+			nil},
 		{"a member that the roster lacks", nil, []verdict.Finding{{Member: "us-1", Hub: mp, Status: "Unknown"}}, "", nil},
 		{"an entry of which nothing was found", []api.EdgeCluster{entry("a", "False")}, nil, "", nil},
 	} {
@@ -133,10 +150,12 @@ func merged(t *testing.T, status api.EdgeClusterStatus, patches ...any) api.Edge
 // The plugin states, takes back and renews; the auditor writes its condition: each beside the other.
 func TestNeitherTheStatementNorTheConditionWipesTheOther(t *testing.T) {
 	seen, until := metav1.NewTime(noon), metav1.NewTime(noon.Add(roster.Believed))
-	stated := api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &seen, ValidUntil: &until, ControlPlaneUID: "uid-1", RotationTime: &seen, Source: "ci@eu", Witnesses: []string{"seen"}}
+	stated := api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &seen, ValidUntil: &until,
+		ControlPlaneUID: "uid-1", RotationTime: &seen, Source: "ci@eu", Witnesses: []string{"seen"}}
 	again := stated
 	again.Presents, again.Source, again.Witnesses = []string{"mtls"}, "b@eu", nil
-	conditions, _ := changes([]api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: stated}}, []verdict.Finding{finding("a", "False", "tsb/mp")}, noon)
+	conditions, _ := changes([]api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: stated}},
+		[]verdict.Finding{finding("a", "False", "tsb/mp")}, noon)
 	audited := map[string]any{"status": map[string]any{"conditions": conditions[0].conditions}}
 
 	after := merged(t, stated, audited)
@@ -154,8 +173,11 @@ func TestNeitherTheStatementNorTheConditionWipesTheOther(t *testing.T) {
 			t.Errorf("%s: the condition is gone: %+v", name, after)
 		}
 	}
-	other := metav1.Condition{Type: "Other", Status: metav1.ConditionTrue, Reason: "R", LastTransitionTime: metav1.NewTime(noon)}
-	beside, _ := changes([]api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: api.EdgeClusterStatus{Conditions: []metav1.Condition{other}}}}, []verdict.Finding{finding("a", "True", "tsb/mp")}, noon)
+	other := metav1.Condition{Type: "Other", Status: metav1.ConditionTrue, Reason: "R",
+		LastTransitionTime: metav1.NewTime(noon)}
+	beside, _ := changes([]api.EdgeCluster{{ObjectMeta: metav1.ObjectMeta{Name: "a"},
+		Status: api.EdgeClusterStatus{Conditions: []metav1.Condition{other}}}},
+		[]verdict.Finding{finding("a", "True", "tsb/mp")}, noon)
 	if !slices.Contains(beside[0].conditions, other) || len(beside[0].conditions) != 2 {
 		t.Errorf("somebody else's condition is gone: %+v", beside[0].conditions)
 	}

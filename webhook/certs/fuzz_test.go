@@ -15,7 +15,8 @@ func FuzzNext(f *testing.F) {
 	s, bundle := w.secret.Data, w.conf.Webhooks[0].ClientConfig.CABundle
 	f.Add(s[keyLeaf], s[keyLeafKey], s[keyCAs], s[keyCA], s[keyNext], s[keySince], bundle)
 	f.Add(s[keyLeaf], s[keyLeafKey], s[keyCAs], s[keyLeafKey], s[keyCA], []byte("9999-12-31T23:59:59-23:59"), []byte(nil))
-	f.Add([]byte("junk"), []byte(nil), []byte(nil), s[keyCA], s[keyCA], []byte("0000-01-01T00:00:00+23:59"), append(bundle, bundle...))
+	f.Add([]byte("junk"), []byte(nil), []byte(nil), s[keyCA], s[keyCA], []byte("0000-01-01T00:00:00+23:59"),
+		append(bundle, bundle...))
 	f.Add(s[keyCAs], s[keyCA], s[keyLeaf], s[keyCA], s[keyLeafKey], []byte("2026-01-01T00:00:00Z"), []byte("junk"))
 	now := w.now
 	f.Fuzz(func(t *testing.T, leaf, leafKey, cas, signer, next, since, published []byte) {

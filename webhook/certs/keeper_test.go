@@ -50,7 +50,8 @@ func start(t *testing.T, a *api) (k *Keeper, stop func() string) {
 	a.called = make(chan string)
 	var log bytes.Buffer
 	quick := Policy{DNSName: serviceName, CALifetime: CALifetime, LeafLifetime: LeafLifetime, Wait: 50 * time.Millisecond}
-	k, err := New(a, quick, types.NamespacedName{Namespace: "system", Name: "cert"}, "conf", clock.RealClock{}, slog.New(slog.NewTextHandler(&log, nil)))
+	k, err := New(a, quick, types.NamespacedName{Namespace: "system", Name: "cert"}, "conf", clock.RealClock{},
+		slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,8 @@ func TestWhatFailsIsLoggedOnceAndTriedAgain(t *testing.T) {
 		<-a.called
 	}
 	const says = `reading Secret system/cert, which the manifests bring: secrets "cert" not found`
-	if _, err := k.GetCertificate(nil); err == nil || !strings.Contains(err.Error(), "no certificate to serve yet: "+says) {
+	if _, err := k.GetCertificate(nil); err == nil || !strings.Contains(err.Error(),
+		"no certificate to serve yet: "+says) {
 		t.Errorf("GetCertificate says %v", err)
 	}
 	select {

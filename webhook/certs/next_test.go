@@ -74,7 +74,8 @@ func (w *world) published() []*x509.Certificate {
 // TestWhatSomebodyDestroysIsHealedWithinTwoLooks destroys one thing each; a replica that is there and one that starts
 // again must both serve what the bundle believes, within two looks.
 func TestWhatSomebodyDestroysIsHealedWithinTwoLooks(t *testing.T) {
-	junk := [][]byte{nil, []byte("junk"), []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+	junk := [][]byte{nil, []byte("junk"), []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+		[]byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
 		[]byte("null"), []byte("9999-12-31T23:59:59-23:59"), []byte("0000-01-01T00:00:00+23:59"),
 		bytes.Repeat([]byte{0}, 100)}
 	type destruction struct {

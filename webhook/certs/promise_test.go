@@ -11,7 +11,8 @@ import (
 // TestEveryServedLeafIsBelievedByEveryBundleInUse lets replicas with lags of any length between any two calls run,
 // crash and start again, and somebody destroy what the Secret holds, at random times.
 func TestEveryServedLeafIsBelievedByEveryBundleInUse(t *testing.T) {
-	jumps := []time.Duration{0, time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, time.Hour, 24 * time.Hour, 5 * 24 * time.Hour, 11 * 24 * time.Hour, 100 * 24 * time.Hour}
+	jumps := []time.Duration{0, time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, time.Hour,
+		24 * time.Hour, 5 * 24 * time.Hour, 11 * 24 * time.Hour, 100 * 24 * time.Hour}
 	junk := []string{"", "junk", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}
 	keys := []string{keyLeaf, keyLeafKey, keyCAs, keyCA, keySince, keyNext, keySchedule}
 	cas, overlaps := map[string]bool{}, 0
@@ -92,7 +93,8 @@ func TestTwoReplicasRenewInTimeForThreeYears(t *testing.T) {
 	}
 	for print, ca := range cas {
 		if signed := due(ca); signed.AddDate(0, 0, 31).Before(w.now) {
-			if stayed := last[print].Sub(signed); stayed < policy.LeafLifetime-25*time.Hour || stayed > policy.LeafLifetime+50*time.Hour {
+			if stayed := last[print].Sub(signed); stayed < policy.LeafLifetime-25*time.Hour ||
+				stayed > policy.LeafLifetime+50*time.Hour {
 				t.Errorf("a CA of %s stayed published for %s after the next one signed, want one leaf's life", ca.NotBefore, stayed)
 			}
 		}

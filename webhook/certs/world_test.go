@@ -110,7 +110,8 @@ type replica struct {
 func newReplica(w *world) *replica {
 	r := &replica{w: w}
 	var err error
-	if r.keeper, err = New(r, policy, types.NamespacedName{Name: "cert"}, "conf", w, slog.New(slog.DiscardHandler)); err != nil {
+	if r.keeper, err = New(r, policy, types.NamespacedName{Name: "cert"}, "conf", w,
+		slog.New(slog.DiscardHandler)); err != nil {
 		panic(err)
 	}
 	r.resume, r.crash = iter.Pull(func(yield func(struct{}) bool) {

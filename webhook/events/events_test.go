@@ -20,7 +20,8 @@ import (
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-var denial = Event{APIVersion: "install.tetrate.io/v1alpha1", Namespace: "tsb", Name: "mp", UID: "uid-1", Action: "Update", Reason: "WithdrawalDenied", Note: "an edit by alice was denied"}
+var denial = Event{APIVersion: "install.tetrate.io/v1alpha1", Namespace: "tsb", Name: "mp", UID: "uid-1",
+	Action: "Update", Reason: "WithdrawalDenied", Note: "an edit by alice was denied"}
 
 // server is an API server of Events.
 type server struct {
@@ -54,7 +55,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	e := s.stored[name]
 	status := func(code int) {
 		w.WriteHeader(code)
-		json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": map[int]string{404: "NotFound"}[code]})
+		json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+			"reason": map[int]string{404: "NotFound"}[code]})
 	}
 	switch {
 	case s.answer != 0:
@@ -126,10 +128,12 @@ func TestAnEventIsAboutTheObjectAndARepeatIsItsSeries(t *testing.T) {
 		t.Fatalf("%d Events: %v", len(all), s.requests)
 	}
 	e := all[0]
-	if r := e.Regarding; r.Kind != "ManagementPlane" || r.APIVersion != denial.APIVersion || r.Namespace != "tsb" || r.Name != "mp" || r.UID != "uid-1" || e.Namespace != "tsb" {
+	if r := e.Regarding; r.Kind != "ManagementPlane" || r.APIVersion != denial.APIVersion || r.Namespace != "tsb" ||
+		r.Name != "mp" || r.UID != "uid-1" || e.Namespace != "tsb" {
 		t.Errorf("it regards %+v", r)
 	}
-	if e.Type != "Warning" || e.Reason != denial.Reason || e.Action != "Update" || e.Note != denial.Note || e.ReportingController != "xcpauth.io/webhook" || e.ReportingInstance != "pod-1" || !e.EventTime.Time.Equal(noon) {
+	if e.Type != "Warning" || e.Reason != denial.Reason || e.Action != "Update" || e.Note != denial.Note ||
+		e.ReportingController != "xcpauth.io/webhook" || e.ReportingInstance != "pod-1" || !e.EventTime.Time.Equal(noon) {
 		t.Errorf("%+v", e)
 	}
 	if e.Series == nil || e.Series.Count != 3 || !e.Series.LastObservedTime.Time.Equal(noon) {
@@ -160,7 +164,8 @@ func TestAnotherEventIsWrittenWhereItIsAnotherOrLongAgoOrGone(t *testing.T) {
 	s.mu.Unlock()
 	say(denial, 2)
 	end()
-	if got, want := strings.Join(s.requests, "\n"), 3; strings.Count(got, "POST ") != want+1 || strings.Count(got, "PATCH ") != 1 || len(s.all()) != 1 {
+	if got, want := strings.Join(s.requests, "\n"), 3; strings.Count(got, "POST ") != want+1 ||
+		strings.Count(got, "PATCH ") != 1 || len(s.all()) != 1 {
 		t.Errorf("%s", got)
 	}
 }
@@ -202,7 +207,8 @@ func TestTheEndWaitsForNoMoreThanOneWrite(t *testing.T) {
 		q.Record(e)
 	}
 	end()
-	if d, f, asked := outcomes(t, "dropped")-dropped, outcomes(t, "failed")-failed, len(s.came); d != 49 || f != 2 || asked != 1 {
+	if d, f, asked := outcomes(t, "dropped")-dropped, outcomes(t, "failed")-failed, len(s.came); d != 49 ||
+		f != 2 || asked != 1 {
 		t.Errorf("%v dropped, %v failed, %d requests after the end; want 49, 2 and 1", d, f, asked)
 	}
 	close(s.let)

@@ -36,7 +36,8 @@ func (r *Reader) plain(ctx context.Context, gvr schema.GroupVersionResource, nam
 // edges that the metrics of Central's pods name. All pages are read at once. A page that cannot be read is told: an
 // edge that nobody knows may be connected then. Without a running pod of Central no edge is connected.
 func (r *Reader) central(ctx context.Context, namespace string, inv *verdict.Inventory) error {
-	list, err := r.objects.Resource(pods).Namespace(namespace).List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
+	list, err := r.objects.Resource(pods).Namespace(namespace).List(ctx,
+		metav1.ListOptions{FieldSelector: "status.phase=Running"})
 	if err != nil {
 		return fmt.Errorf("listing the pods of the hub in namespace %s: %w", namespace, err)
 	}
@@ -96,7 +97,8 @@ func (m *metrics) edges(ctx context.Context, ip string) ([]string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, scrapeWithin)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(ip, strconv.Itoa(m.port))+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(ip,
+		strconv.Itoa(m.port))+"/metrics", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -53,8 +53,10 @@ func TestOneCentralPodsMetrics(t *testing.T) {
 				fmt.Fprint(w, page)
 			}
 		}, "eu-1 us-1", ""},
-		"an error":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, page, http.StatusInternalServerError) }, "", "500"},
-		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "", "redirect"},
+		"an error": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, page, http.StatusInternalServerError) },
+			"", "500"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+			"", "redirect"},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", strconv.Itoa(len(page)+1))
 			fmt.Fprint(w, page)
@@ -66,7 +68,8 @@ func TestOneCentralPodsMetrics(t *testing.T) {
 				}
 			}
 		}, "", "longer than"},
-		"something else": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }, "", "none of the documented series"},
+		"something else": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }, "",
+			"none of the documented series"},
 		"stalled": {func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, page)
 			w.(http.Flusher).Flush()
@@ -80,7 +83,8 @@ func TestOneCentralPodsMetrics(t *testing.T) {
 			scraper := newMetrics()
 			scraper.port = serving(t, tc.answer)
 			got, err := scraper.edges(t.Context(), "127.0.0.1")
-			if strings.Join(got, " ") != tc.want || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+			if strings.Join(got, " ") != tc.want || (err == nil) != (tc.err == "") || err != nil &&
+				!strings.Contains(err.Error(), tc.err) {
 				t.Errorf("%v, %v; want %q, error %q", got, err, tc.want, tc.err)
 			}
 		})
@@ -108,24 +112,33 @@ func apiServer(t *testing.T, pods ...m) *rest.Config {
 }
 
 func pod(deployment, hash, ip string) m {
-	return m{"apiVersion": "v1", "kind": "Pod", "status": m{"phase": "Running", "podIP": ip}, "metadata": m{"namespace": "tsb", "name": deployment + "-" + hash + "-x",
-		"labels": m{"pod-template-hash": hash}, "ownerReferences": []m{{"kind": "ReplicaSet", "name": deployment + "-" + hash}}}}
+	return m{"apiVersion": "v1", "kind": "Pod", "status": m{"phase": "Running", "podIP": ip},
+		"metadata": m{"namespace": "tsb", "name": deployment + "-" + hash + "-x",
+			"labels": m{"pod-template-hash": hash}, "ownerReferences": []m{{"kind": "ReplicaSet",
+				"name": deployment + "-" + hash}}}}
 }
 
 func TestWhoCentralsPodsShow(t *testing.T) {
 	answered := serving(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
-	refused := serving(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusServiceUnavailable) })
+	refused := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "",
+			http.StatusServiceUnavailable)
+	})
 	for name, tc := range map[string]struct {
 		pods   []m
 		port   int
 		want   string
 		unread string
 	}{
-		"MPC runs, and no Central":            {[]m{pod("mpc", "1", "127.0.0.1")}, refused, "", ""},
-		"two old and new pods name the same":  {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "127.0.0.1"), pod("web", "2", "")}, answered, "eu-1 us-1", ""},
-		"one of two has no address":           {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "")}, answered, "", "pod tsb/central-2-x could not be read: it has no address yet"},
-		"MPC runs, and Central is not read":   {[]m{pod("mpc", "1", ""), pod("central", "1", "127.0.0.1")}, refused, "", "it answers with 503"},
-		"none answers":                        {[]m{pod("central", "1", "127.0.0.1")}, refused, "", "pod tsb/central-1-x could not be read: it answers with 503"},
+		"MPC runs, and no Central": {[]m{pod("mpc", "1", "127.0.0.1")}, refused, "", ""},
+		"two old and new pods name the same": {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "127.0.0.1"),
+			pod("web", "2", "")}, answered, "eu-1 us-1", ""},
+		"one of two has no address": {[]m{pod("central", "1", "127.0.0.1"), pod("central", "2", "")}, answered, "",
+			"pod tsb/central-2-x could not be read: it has no address yet"},
+		"MPC runs, and Central is not read": {[]m{pod("mpc", "1", ""), pod("central", "1", "127.0.0.1")}, refused, "",
+			"it answers with 503"},
+		"none answers": {[]m{pod("central", "1", "127.0.0.1")}, refused, "",
+			"pod tsb/central-1-x could not be read: it answers with 503"},
 		"only another Deployment's pod fails": {[]m{pod("central-proxy", "1", "127.0.0.1")}, refused, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +153,8 @@ func TestWhoCentralsPodsShow(t *testing.T) {
 			if want := strings.Contains(name, "MPC"); (inv.MPC != "") != want {
 				t.Errorf("MPC %q, want one: %v", inv.MPC, want)
 			}
-			if err != nil || strings.Join(edges, " ") != tc.want || (unread != "") != (tc.unread != "") || !strings.Contains(unread, tc.unread) {
+			if err != nil || strings.Join(edges, " ") != tc.want || (unread != "") != (tc.unread != "") ||
+				!strings.Contains(unread, tc.unread) {
 				t.Errorf("%v, %q, %v; want %q, %q", edges, unread, err, tc.want, tc.unread)
 			}
 		})

@@ -17,7 +17,8 @@ import (
 // what its entry says.
 func TestTheClockOfTheAPIServerIsRead(t *testing.T) {
 	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	dates := map[string]string{"/edgeclusters": at.Format(http.TimeFormat), "/clusters": at.Add(time.Hour).Format(http.TimeFormat), "/controlplanes": "yesterday", "/edgexcps": ""}
+	dates := map[string]string{"/edgeclusters": at.Format(http.TimeFormat),
+		"/clusters": at.Add(time.Hour).Format(http.TimeFormat), "/controlplanes": "yesterday", "/edgexcps": ""}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Date"] = nil // else it is of this machine
 		for path, date := range dates {
@@ -29,10 +30,14 @@ func TestTheClockOfTheAPIServerIsRead(t *testing.T) {
 		list := m{"apiVersion": "v1", "kind": "List", "items": []m{}}
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/edgeclusters"):
-			list = m{"apiVersion": "xcpauth.io/v1alpha1", "kind": "EdgeClusterList", "items": []m{{"metadata": m{"name": "eu", "managedFields": []m{
-				{"manager": "other", "subresource": "status", "time": "2026-01-02T11:58:00Z", "fieldsType": "FieldsV1", "fieldsV1": m{"f:status": m{"f:conditions": m{}}}},
-				{"manager": "kubectl-xcpauth", "subresource": "status", "time": "2026-01-02T11:59:00Z", "fieldsType": "FieldsV1", "fieldsV1": m{"f:status": m{"f:observedTime": m{}, "f:presents": m{}}}}}},
-				"status": m{"presents": []string{"jwt"}, "observedTime": "2026-01-02T12:00:01Z", "validUntil": "2026-01-02T12:15:00Z"}}}}
+			list = m{"apiVersion": "xcpauth.io/v1alpha1", "kind": "EdgeClusterList",
+				"items": []m{{"metadata": m{"name": "eu", "managedFields": []m{
+					{"manager": "other", "subresource": "status", "time": "2026-01-02T11:58:00Z", "fieldsType": "FieldsV1",
+						"fieldsV1": m{"f:status": m{"f:conditions": m{}}}},
+					{"manager": "kubectl-xcpauth", "subresource": "status", "time": "2026-01-02T11:59:00Z", "fieldsType": "FieldsV1",
+						"fieldsV1": m{"f:status": m{"f:observedTime": m{}, "f:presents": m{}}}}}},
+					"status": m{"presents": []string{"jwt"}, "observedTime": "2026-01-02T12:00:01Z",
+						"validUntil": "2026-01-02T12:15:00Z"}}}}
 		case strings.HasSuffix(r.URL.Path, "/clusters"):
 			list = m{"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "items": []m{}}
 		}
@@ -50,7 +55,8 @@ func TestTheClockOfTheAPIServerIsRead(t *testing.T) {
 	if !inv.Now.Equal(at.Add(time.Hour)) {
 		t.Errorf("it is %s, want an hour after %s", inv.Now, at)
 	}
-	if st := roster.StatementOf(inv.Roster[0], at.Add(time.Minute)); st == nil || !strings.Contains(st.Invalid, "later than it was written") {
+	if st := roster.StatementOf(inv.Roster[0], at.Add(time.Minute)); st == nil ||
+		!strings.Contains(st.Invalid, "later than it was written") {
 		t.Errorf("seen a minute and a second after it was written: %+v", st)
 	}
 }

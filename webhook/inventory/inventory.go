@@ -24,11 +24,15 @@ import (
 
 // The vendor's resources that show members, in the versions that are documented.
 var (
-	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
-	controlPlanes    = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
-	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
-	edgeXcps         = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
-	centralXcps      = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps"}
+	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "managementplanes"}
+	controlPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "controlplanes"}
+	xcpClusters = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	edgeXcps    = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1",
+		Resource: "edgexcps"}
+	centralXcps = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1",
+		Resource: "centralxcps"}
 )
 
 // Reader reads inventories with one identity.
@@ -174,7 +178,8 @@ func (r *Reader) Readable(ctx context.Context) error {
 }
 
 // vendor lists a resource of the vendor's in a namespace ("" = all).
-func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, namespace string) (items []unstructured.Unstructured, err error) {
+func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource,
+	namespace string) (items []unstructured.Unstructured, err error) {
 	err = r.inServedVersion(ctx, gvr, func(gvr schema.GroupVersionResource) error {
 		list, err := r.objects.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
 		if err == nil {
@@ -187,7 +192,8 @@ func (r *Reader) vendor(ctx context.Context, gvr schema.GroupVersionResource, na
 
 // names lists the names of a resource of the vendor's in a namespace; the objects, which may be large, stay where
 // they are.
-func (r *Reader) names(ctx context.Context, gvr schema.GroupVersionResource, namespace string) (names []string, err error) {
+func (r *Reader) names(ctx context.Context, gvr schema.GroupVersionResource,
+	namespace string) (names []string, err error) {
 	err = r.inServedVersion(ctx, gvr, func(gvr schema.GroupVersionResource) error {
 		list, err := r.metadata.Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
 		if err == nil {
@@ -203,7 +209,8 @@ func (r *Reader) names(ctx context.Context, gvr schema.GroupVersionResource, nam
 // inServedVersion lists a resource of the vendor's. Where the documented version is not served, every version that is
 // served is tried: a newer product must not look like one without members. A kind that is not served at all has no
 // objects.
-func (r *Reader) inServedVersion(ctx context.Context, gvr schema.GroupVersionResource, list func(schema.GroupVersionResource) error) error {
+func (r *Reader) inServedVersion(ctx context.Context, gvr schema.GroupVersionResource,
+	list func(schema.GroupVersionResource) error) error {
 	err := list(gvr)
 	if apierrors.IsNotFound(err) {
 		version, found := "", false

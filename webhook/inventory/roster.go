@@ -40,7 +40,8 @@ func (r *Reader) page(ctx context.Context, limit int, from string) (entries []ap
 			err = fmt.Errorf("reading the roster (%s in namespace %s): %w", api.EdgeClusters.GroupResource(), r.namespace, err)
 		}
 	}()
-	req := r.entries.Get().Namespace(r.namespace).Resource(api.EdgeClusters.Resource).SetHeader("Accept", "application/json").Param("limit", strconv.Itoa(limit))
+	req := r.entries.Get().Namespace(r.namespace).Resource(api.EdgeClusters.Resource).SetHeader("Accept",
+		"application/json").Param("limit", strconv.Itoa(limit))
 	if from != "" {
 		req = req.Param("continue", from)
 	}
@@ -74,7 +75,8 @@ func (r *Reader) page(ctx context.Context, limit int, from string) (entries []ap
 	entries = make([]api.EdgeCluster, len(list.Items))
 	for i, item := range list.Items {
 		at := item.Metadata
-		entries[i] = api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: at.Name, UID: at.UID, ResourceVersion: at.ResourceVersion, Generation: at.Generation,
+		entries[i] = api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: at.Name, UID: at.UID,
+			ResourceVersion: at.ResourceVersion, Generation: at.Generation,
 			ManagedFields: roster.Writer(at.ManagedFields)},
 			Spec: item.Spec, Status: item.Status}
 	}

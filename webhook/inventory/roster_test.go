@@ -29,7 +29,8 @@ func hubWith(t *testing.T, n int, fail func(w http.ResponseWriter, from int) boo
 		list := m{"apiVersion": "xcpauth.io/v1alpha1", "kind": "EdgeClusterList", "metadata": m{"resourceVersion": "9"}}
 		var items []m
 		for i := from; i < min(n, from+limit); i++ {
-			items = append(items, m{"metadata": m{"name": fmt.Sprintf("edge-%04d", i), "uid": "u", "resourceVersion": "7", "generation": 2, "managedFields": []m{{"manager": "x"}}},
+			items = append(items, m{"metadata": m{"name": fmt.Sprintf("edge-%04d", i), "uid": "u", "resourceVersion": "7",
+				"generation": 2, "managedFields": []m{{"manager": "x"}}},
 				"spec": m{"role": "Edge", "clusterName": "c"}, "status": m{"presents": []string{"jwt"}}})
 		}
 		if list["items"] = items; from+limit < n {
@@ -52,7 +53,9 @@ func TestTheRosterIsReadToItsEnd(t *testing.T) {
 			t.Fatalf("%d entries: %d read, %v", n, len(all), err)
 		}
 		for i, e := range all {
-			if e.Name != fmt.Sprintf("edge-%04d", i) || e.Namespace != "xcpauth-system" || e.UID != "u" || e.ResourceVersion != "7" || e.Generation != 2 || e.Spec.ClusterName != "c" || e.Status.Presents[0] != "jwt" || e.ManagedFields != nil {
+			if e.Name != fmt.Sprintf("edge-%04d", i) || e.Namespace != "xcpauth-system" || e.UID != "u" ||
+				e.ResourceVersion != "7" || e.Generation != 2 || e.Spec.ClusterName != "c" || e.Status.Presents[0] != "jwt" ||
+				e.ManagedFields != nil {
 				t.Fatalf("entry %d: %+v", i, e)
 			}
 		}
@@ -66,9 +69,12 @@ func TestARosterThatCannotBeReadToItsEndIsAnError(t *testing.T) {
 		body string
 		err  string
 	}{
-		"the list expired":             {410, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"the provided continue parameter is too old"}`, "too old"},
-		"forbidden":                    {403, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"edgeclusters.xcpauth.io is forbidden"}`, "forbidden"},
-		"an entry of another type":     {200, `{"kind":"EdgeClusterList","items":[{"metadata":{"name":"a"},"spec":{"role":7}}]}`, "not as its kind says"},
+		"the list expired": {410,
+			`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"the provided continue parameter is too old"}`, "too old"},
+		"forbidden": {403,
+			`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"edgeclusters.xcpauth.io is forbidden"}`, "forbidden"},
+		"an entry of another type": {200,
+			`{"kind":"EdgeClusterList","items":[{"metadata":{"name":"a"},"spec":{"role":7}}]}`, "not as its kind says"},
 		"no list":                      {200, `{"kind":"Status","apiVersion":"v1"}`, `a "Status", and no list`},
 		"an empty answer":              {200, ``, "not as its kind says"},
 		"a page of a proxy in its way": {200, `<html>`, "not as its kind says"},
@@ -85,7 +91,8 @@ func TestARosterThatCannotBeReadToItsEndIsAnError(t *testing.T) {
 					return true
 				})
 				all, err := r.Roster(t.Context())
-				if all != nil || err == nil || !strings.Contains(err.Error(), tc.err) || !strings.Contains(err.Error(), "reading the roster (edgeclusters.xcpauth.io in namespace xcpauth-system)") {
+				if all != nil || err == nil || !strings.Contains(err.Error(), tc.err) ||
+					!strings.Contains(err.Error(), "reading the roster (edgeclusters.xcpauth.io in namespace xcpauth-system)") {
 					t.Errorf("%d entries, %v; want an error with %q", len(all), err, tc.err)
 				}
 			})

@@ -27,7 +27,8 @@ func BenchmarkLiveDecision(b *testing.B) {
 	bare.delay = away
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(bare.own.ca)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots},
+		ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
 	get := func() time.Duration {
 		began := time.Now()

@@ -42,13 +42,16 @@ func newIdentity(t testing.TB, until time.Time) identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	self := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "edge"}, NotBefore: until.Add(-48 * time.Hour), NotAfter: until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	self := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "edge"},
+		NotBefore: until.Add(-48 * time.Hour), NotAfter: until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, self, self, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	return identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
 // fakeEdge is the API server of an edge, at one address for as long as the test runs.
@@ -72,7 +75,8 @@ type fakeEdge struct {
 // startEdge starts an edge on mutual TLS. It ends with the test.
 func startEdge(t testing.TB, name string) *fakeEdge {
 	t.Helper()
-	e := &fakeEdge{TB: t, name: name, own: newIdentity(t, time.Now().Add(24*time.Hour)), objects: apifake.Edge(name), token: canary + ".first"}
+	e := &fakeEdge{TB: t, name: name, own: newIdentity(t, time.Now().Add(24*time.Hour)), objects: apifake.Edge(name),
+		token: canary + ".first"}
 	e.serve(e.own)
 	t.Cleanup(e.stop)
 	return e
@@ -81,7 +85,8 @@ func startEdge(t testing.TB, name string) *fakeEdge {
 // serve listens at its address, with a certificate.
 func (e *fakeEdge) serve(as identity) {
 	e.Helper()
-	e.serveOn(tls.NewListener(e.listen(), &tls.Config{Certificates: []tls.Certificate{as.cert}, NextProtos: e.protocols()}))
+	e.serveOn(tls.NewListener(e.listen(), &tls.Config{Certificates: []tls.Certificate{as.cert},
+		NextProtos: e.protocols()}))
 }
 
 func (e *fakeEdge) protocols() []string {
@@ -107,7 +112,8 @@ func (e *fakeEdge) listen() net.Listener {
 }
 
 func (e *fakeEdge) serveOn(l net.Listener) {
-	s := &http.Server{Handler: http.HandlerFunc(e.handle), ErrorLog: log.New(io.Discard, "", 0), Protocols: new(http.Protocols),
+	s := &http.Server{Handler: http.HandlerFunc(e.handle), ErrorLog: log.New(io.Discard, "", 0),
+		Protocols: new(http.Protocols),
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				e.connections.Add(1)
@@ -142,7 +148,8 @@ func (e *fakeEdge) mode(jwt bool) {
 			case "EdgeXcp":
 				o["spec"] = apifake.Object{"centralAuthMode": word}
 			case "Pod":
-				o["spec"] = apifake.Object{"volumes": []any{apifake.Object{"name": "v", "secret": apifake.Object{"secretName": secret}}}}
+				o["spec"] = apifake.Object{"volumes": []any{apifake.Object{"name": "v",
+					"secret": apifake.Object{"secretName": secret}}}}
 			}
 		}
 	})
@@ -191,7 +198,8 @@ func (e *fakeEdge) handle(w http.ResponseWriter, r *http.Request) {
 		next := fmt.Sprintf("%s.%d", canary, e.issued)
 		e.mu.Unlock()
 		w.WriteHeader(http.StatusCreated)
-		json.NewEncoder(w).Encode(map[string]any{"spec": map[string]any{"expirationSeconds": 3600}, "status": map[string]any{"token": next, "expirationTimestamp": time.Now().Add(time.Hour).UTC()}})
+		json.NewEncoder(w).Encode(map[string]any{"spec": map[string]any{"expirationSeconds": 3600},
+			"status": map[string]any{"token": next, "expirationTimestamp": time.Now().Add(time.Hour).UTC()}})
 		return
 	}
 	apifake.Handler(objects...).ServeHTTP(w, r)
@@ -202,7 +210,8 @@ func (e *fakeEdge) kubeconfig() []byte {
 	e.Helper()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	text, err := edgereader.Kubeconfig{Server: "https://" + e.address, CA: e.own.ca, Namespace: "istio-system", Token: plan.NewSecret([]byte(e.token))}.Encode()
+	text, err := edgereader.Kubeconfig{Server: "https://" + e.address, CA: e.own.ca, Namespace: "istio-system",
+		Token: plan.NewSecret([]byte(e.token))}.Encode()
 	if err != nil {
 		e.Fatal(err)
 	}

@@ -79,12 +79,15 @@ func faults() []fault {
 			e.stop()
 			return func() { e.serve(e.own) }
 		}},
-		{name: "R2 accepts and never speaks", why: "did not answer within", begin: func(_ *testing.T, _ *fakeHub, e *fakeEdge) func() {
+		{name: "R2 accepts and never speaks", why: "did not answer within", begin: func(_ *testing.T, _ *fakeHub,
+			e *fakeEdge) func() {
 			unmute := e.mute()
 			return func() { unmute(); e.serve(e.own) }
 		}},
-		answering("R2 takes the request and never answers", "did not answer within", "", func(_ *fakeEdge, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
-		answering("R2 answers all but one read", "did not answer within", "/pods", func(_ *fakeEdge, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
+		answering("R2 takes the request and never answers", "did not answer within", "",
+			func(_ *fakeEdge, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
+		answering("R2 answers all but one read", "did not answer within", "/pods",
+			func(_ *fakeEdge, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
 		answering("R3 drips", "did not answer within", "/pods", func(e *fakeEdge, w http.ResponseWriter, r *http.Request) {
 			for _, b := range e.recorded(r).Body.Bytes() {
 				w.Write([]byte{b})
@@ -96,17 +99,19 @@ func faults() []fault {
 				}
 			}
 		}),
-		{name: "R4 another certificate", why: "signed by another CA", begin: func(t *testing.T, _ *fakeHub, e *fakeEdge) func() {
+		{name: "R4 another certificate", why: "signed by another CA", begin: func(t *testing.T, _ *fakeHub,
+			e *fakeEdge) func() {
 			e.stop()
 			e.serve(newIdentity(t, time.Now().Add(time.Hour)))
 			return func() { e.stop(); e.serve(e.own) }
 		}},
-		{name: "R4 another CA, which the next kubeconfig has", why: "edge register eu", begin: func(t *testing.T, h *fakeHub, e *fakeEdge) func() {
-			e.stop()
-			next := newIdentity(t, time.Now().Add(time.Hour))
-			e.serve(next)
-			return func() { e.own = next; h.store(e) }
-		}},
+		{name: "R4 another CA, which the next kubeconfig has", why: "edge register eu",
+			begin: func(t *testing.T, h *fakeHub, e *fakeEdge) func() {
+				e.stop()
+				next := newIdentity(t, time.Now().Add(time.Hour))
+				e.serve(next)
+				return func() { e.own = next; h.store(e) }
+			}},
 		{name: "R4 an expired certificate", why: "has expired", begin: func(t *testing.T, h *fakeHub, e *fakeEdge) func() {
 			was := e.own
 			e.stop()
@@ -115,16 +120,17 @@ func faults() []fault {
 			h.store(e)
 			return func() { e.stop(); e.own = was; e.serve(was); h.store(e) }
 		}},
-		{name: "R4 a certificate for another name", why: "for another name", begin: func(_ *testing.T, h *fakeHub, e *fakeEdge) func() {
-			k := h.kubeconfig(e.name)
-			k.ServerName = "elsewhere.example.test"
-			text, err := k.Encode()
-			if err != nil {
-				e.Fatal(err)
-			}
-			h.put(e.name, m{"kubeconfig": text}, nil)
-			return func() { h.store(e) }
-		}},
+		{name: "R4 a certificate for another name", why: "for another name",
+			begin: func(_ *testing.T, h *fakeHub, e *fakeEdge) func() {
+				k := h.kubeconfig(e.name)
+				k.ServerName = "elsewhere.example.test"
+				text, err := k.Encode()
+				if err != nil {
+					e.Fatal(err)
+				}
+				h.put(e.name, m{"kubeconfig": text}, nil)
+				return func() { h.store(e) }
+			}},
 		{name: "R4 no TLS", why: "does not speak TLS", begin: func(_ *testing.T, _ *fakeHub, e *fakeEdge) func() {
 			e.stop()
 			e.serveOn(e.listen())
@@ -132,51 +138,67 @@ func faults() []fault {
 		}},
 		{name: "R4 only an old TLS", why: "does not speak TLS", begin: func(_ *testing.T, _ *fakeHub, e *fakeEdge) func() {
 			e.stop()
-			e.serveOn(tls.NewListener(e.listen(), &tls.Config{Certificates: []tls.Certificate{e.own.cert}, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}))
+			e.serveOn(tls.NewListener(e.listen(), &tls.Config{Certificates: []tls.Certificate{e.own.cert},
+				MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}))
 			return func() { e.stop(); e.serve(e.own) }
 		}},
-		{name: "R5 the token is revoked, and the Secret has a new one", why: "refused the token (401)", begin: func(_ *testing.T, h *fakeHub, e *fakeEdge) func() {
-			e.change(func() { e.token += ".next" })
-			return func() { h.store(e) }
-		}},
+		{name: "R5 the token is revoked, and the Secret has a new one", why: "refused the token (401)",
+			begin: func(_ *testing.T, h *fakeHub, e *fakeEdge) func() {
+				e.change(func() { e.token += ".next" })
+				return func() { h.store(e) }
+			}},
 		status("R6 may read nothing", "may not read", "", http.StatusForbidden, "Forbidden"),
 		status("R6 may not list pods", "may not read pods there (403)", "/pods", http.StatusForbidden, "Forbidden"),
-		status("R7 no more requests", "takes no more requests for now (429)", "", http.StatusTooManyRequests, "TooManyRequests"),
-		status("R7 to be asked in a minute", "takes no more requests for now (429)", "", http.StatusTooManyRequests, "TooManyRequests", "Retry-After", "60"),
-		status("R7 to be asked again and again", "429", "", http.StatusTooManyRequests, "TooManyRequests", "Retry-After", "0"),
-		status("R9 no ControlPlanes are served", "ControlPlane istio-system/controlplane is not there", "/controlplanes/controlplane", http.StatusNotFound, "NotFound"),
+		status("R7 no more requests", "takes no more requests for now (429)", "", http.StatusTooManyRequests,
+			"TooManyRequests"),
+		status("R7 to be asked in a minute", "takes no more requests for now (429)", "", http.StatusTooManyRequests,
+			"TooManyRequests", "Retry-After", "60"),
+		status("R7 to be asked again and again", "429", "", http.StatusTooManyRequests, "TooManyRequests",
+			"Retry-After", "0"),
+		status("R9 no ControlPlanes are served", "ControlPlane istio-system/controlplane is not there",
+			"/controlplanes/controlplane", http.StatusNotFound, "NotFound"),
 		status("R9 no EdgeXcps are served", "do not say one documented mode", "/edgexcps", http.StatusNotFound, "NotFound"),
 		status("R9 no Deployment", "its Deployment is not there", "/deployments/edge", http.StatusNotFound, "NotFound"),
 		status("R9 no pods are served", "knows no pods", "/pods", http.StatusNotFound, "NotFound"),
 		body("R9 somebody else's 404", "", "", "404 page not found"),
-		answering("R9 a page that is not there", "failed (404)", "/pods", func(_ *fakeEdge, w http.ResponseWriter, _ *http.Request) {
+		answering("R9 a page that is not there", "failed (404)", "/pods", func(_ *fakeEdge, w http.ResponseWriter,
+			_ *http.Request) {
 			http.Error(w, "<html>", http.StatusNotFound)
 		}),
-		changed("R11 re-created", "was re-created", "/controlplanes/controlplane", func(o m) { o["metadata"].(m)["uid"] = "uid-2" }),
-		changed("R10 in another namespace", "not the object that was asked for", "/controlplanes/controlplane", func(o m) { o["metadata"].(m)["namespace"] = "elsewhere" }),
-		changed("a ControlPlane of no documented mode", "declares no documented mode", "/controlplanes/controlplane", func(o m) {
-			o["spec"].(m)["components"].(m)["xcp"] = m{"centralAuthMode": "jwt"}
-		}),
+		changed("R11 re-created", "was re-created", "/controlplanes/controlplane",
+			func(o m) { o["metadata"].(m)["uid"] = "uid-2" }),
+		changed("R10 in another namespace", "not the object that was asked for", "/controlplanes/controlplane",
+			func(o m) { o["metadata"].(m)["namespace"] = "elsewhere" }),
+		changed("a ControlPlane of no documented mode", "declares no documented mode",
+			"/controlplanes/controlplane", func(o m) {
+				o["spec"].(m)["components"].(m)["xcp"] = m{"centralAuthMode": "jwt"}
+			}),
 		changed("an old pod left over", "old presents mtls", "/pods", func(l m) {
-			l["items"] = append(l["items"].([]any), m{"metadata": m{"name": "old", "namespace": "istio-system", "uid": "uid-old"}, "spec": m{"volumes": []any{m{"name": "c", "secret": m{"secretName": "xcp-edge-cert"}}}}})
+			l["items"] = append(l["items"].([]any), m{"metadata": m{"name": "old", "namespace": "istio-system",
+				"uid": "uid-old"}, "spec": m{"volumes": []any{m{"name": "c", "secret": m{"secretName": "xcp-edge-cert"}}}}})
 		}),
-		changed("a part of a list", "is a part of a list", "/pods", func(l m) { l["metadata"] = m{"continue": "x"}; l["items"] = []any{} }),
-		changed("a list of another namespace", "a list of something else", "/pods", func(l m) { l["items"] = []any{m{"metadata": m{"name": "p", "namespace": "elsewhere", "uid": "u"}}} }),
-		changed("a list of another kind", "not the list that was asked for", "/pods", func(l m) { l["kind"] = "ConfigMapList" }),
+		changed("a part of a list", "is a part of a list", "/pods",
+			func(l m) { l["metadata"] = m{"continue": "x"}; l["items"] = []any{} }),
+		changed("a list of another namespace", "a list of something else", "/pods",
+			func(l m) { l["items"] = []any{m{"metadata": m{"name": "p", "namespace": "elsewhere", "uid": "u"}}} }),
+		changed("a list of another kind", "not the list that was asked for", "/pods",
+			func(l m) { l["kind"] = "ConfigMapList" }),
 		changed("a list without items", "not the list that was asked for", "/pods", func(l m) { delete(l, "items") }),
 		changed("a list of nothings", "a list of something else", "/pods", func(l m) { l["items"] = []any{nil} }),
 		body("garbage", "no object as the API has them", "/pods", "\x00\x01 "+canary),
 		body("an empty body", "no object as the API has them", "/pods", ""),
 		body("an empty object", "not the list that was asked for", "/pods", "{}"),
 		body("a body of nested lists", "no object as the API has them", "/pods", strings.Repeat("[", 100_000)),
-		answering("a body without end", "larger than 8 MiB", "/pods", func(_ *fakeEdge, w http.ResponseWriter, r *http.Request) {
+		answering("a body without end", "larger than 8 MiB", "/pods", func(_ *fakeEdge, w http.ResponseWriter,
+			r *http.Request) {
 			for chunk := []byte(strings.Repeat(" ", 1<<16)); r.Context().Err() == nil; {
 				if _, err := w.Write(chunk); err != nil {
 					return
 				}
 			}
 		}),
-		answering("cut in the middle of a body", "was cut", "/pods", func(e *fakeEdge, w http.ResponseWriter, r *http.Request) {
+		answering("cut in the middle of a body", "was cut", "/pods", func(e *fakeEdge, w http.ResponseWriter,
+			r *http.Request) {
 			whole := e.recorded(r).Body.Bytes()
 			w.Header().Set("Content-Length", fmt.Sprint(len(whole)))
 			w.Write(whole[:len(whole)/2])
@@ -190,18 +212,24 @@ func faults() []fault {
 		secretFault("the Secret is empty", "the kubeconfig is empty", func(*fakeEdge) m { return m{} }),
 		secretFault("the Secret is no text", "the kubeconfig is empty", func(*fakeEdge) m { return m{"kubeconfig": "%"} }),
 		secretFault("the kubeconfig runs a program", "users[0].user.exec would run a program", func(e *fakeEdge) m {
-			return m{"kubeconfig": []byte(strings.Replace(string(e.kubeconfig()), "token:", "exec: {command: "+canary+"}\n    token:", 1))}
+			return m{"kubeconfig": []byte(strings.Replace(string(e.kubeconfig()), "token:",
+				"exec: {command: "+canary+"}\n    token:", 1))}
 		}),
-		{name: "the kubeconfig of another edge", why: "was re-created", begin: func(t *testing.T, h *fakeHub, e *fakeEdge) func() {
+		{name: "the kubeconfig of another edge", why: "was re-created", begin: func(t *testing.T, h *fakeHub,
+			e *fakeEdge) func() {
 			other := startEdge(t, "us")
 			other.mode(true)
 			h.put(e.name, m{"kubeconfig": other.kubeconfig()}, nil)
 			return func() { h.store(e) }
 		}},
-		hubFault("the hub's Secrets may not be read", "could not be read: secrets is forbidden", func(w http.ResponseWriter, r *http.Request) {
-			apifake.Status(w, http.StatusForbidden, "Forbidden", "secrets is forbidden")
+		hubFault("the hub's Secrets may not be read", "could not be read: secrets is forbidden",
+			func(w http.ResponseWriter, r *http.Request) {
+				apifake.Status(w, http.StatusForbidden, "Forbidden", "secrets is forbidden")
+			}),
+		hubFault("the hub's Secrets do not come", "could not be read", func(_ http.ResponseWriter,
+			r *http.Request) {
+			<-r.Context().Done()
 		}),
-		hubFault("the hub's Secrets do not come", "could not be read", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
 	}
 }
 

@@ -58,7 +58,8 @@ func (h *fakeHub) put(name string, data m, annotations map[string]string) {
 	}
 	h.version++
 	h.secrets[name] = m{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
-		"metadata": m{"namespace": "xcpauth-edges", "name": name, "annotations": annotations, "resourceVersion": fmt.Sprint(h.version)}}
+		"metadata": m{"namespace": "xcpauth-edges", "name": name, "annotations": annotations,
+			"resourceVersion": fmt.Sprint(h.version)}}
 }
 
 // register puts an edge into the roster, to be read live, with its kubeconfig.
@@ -67,9 +68,11 @@ func (h *fakeHub) register(e *fakeEdge) {
 	h.store(e)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.roster = append(h.roster, api.EdgeCluster{TypeMeta: metav1.TypeMeta{APIVersion: "xcpauth.io/v1alpha1", Kind: "EdgeCluster"}, ObjectMeta: metav1.ObjectMeta{Namespace: api.Namespace, Name: e.name},
+	h.roster = append(h.roster, api.EdgeCluster{TypeMeta: metav1.TypeMeta{APIVersion: "xcpauth.io/v1alpha1",
+		Kind: "EdgeCluster"}, ObjectMeta: metav1.ObjectMeta{Namespace: api.Namespace, Name: e.name},
 		Spec: api.EdgeClusterSpec{ClusterName: e.name, Role: api.RoleEdge, Evidence: api.EvidenceLive,
-			ControlPlane: &api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + e.name + "-controlplane"}}})
+			ControlPlane: &api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: "uid-" + e.name +
+				"-controlplane"}}})
 }
 
 func (h *fakeHub) listRoster(context.Context) ([]api.EdgeCluster, error) {
@@ -80,7 +83,8 @@ func (h *fakeHub) listRoster(context.Context) ([]api.EdgeCluster, error) {
 
 // store writes the edge's kubeconfig of now.
 func (h *fakeHub) store(e *fakeEdge) {
-	h.put(e.name, m{"kubeconfig": e.kubeconfig()}, edgereader.Token{Issued: time.Now(), Expires: time.Now().Add(time.Hour)}.Annotations())
+	h.put(e.name, m{"kubeconfig": e.kubeconfig()}, edgereader.Token{Issued: time.Now(),
+		Expires: time.Now().Add(time.Hour)}.Annotations())
 }
 
 // kubeconfig is the one that lies in the hub.
@@ -189,12 +193,14 @@ func (d *decider) decide() verdict.Verdict {
 		now, until := metav1.Now(), metav1.NewTime(time.Now().Add(time.Minute))
 		var inv verdict.Inventory
 		for _, e := range d.hub.roster {
-			e.Status = api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &now, ValidUntil: &until, ControlPlaneUID: e.Spec.ControlPlane.UID, Source: "a statement"}
+			e.Status = api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &now, ValidUntil: &until,
+				ControlPlaneUID: e.Spec.ControlPlane.UID, Source: "a statement"}
 			inv.Roster = append(inv.Roster, e)
 		}
 		return inv, nil
 	})
-	q, err := verdict.Ask(verdict.Request{Operation: verdict.Update, Namespace: "tsb", Name: "managementplane", Old: managementPlane(true), New: managementPlane(false)})
+	q, err := verdict.Ask(verdict.Request{Operation: verdict.Update, Namespace: "tsb", Name: "managementplane",
+		Old: managementPlane(true), New: managementPlane(false)})
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -210,7 +216,8 @@ func (d *decider) decide() verdict.Verdict {
 }
 
 func managementPlane(mutualTLS bool) m {
-	return m{"metadata": m{"namespace": "tsb", "name": "managementplane"}, "spec": m{"components": m{"xcp": m{"centralAuthModes": m{"jwt": true, "mutualTls": mutualTLS}}}}}
+	return m{"metadata": m{"namespace": "tsb", "name": "managementplane"},
+		"spec": m{"components": m{"xcp": m{"centralAuthModes": m{"jwt": true, "mutualTls": mutualTLS}}}}}
 }
 
 // admits and denies decide, and fail unless the answer is that.

@@ -164,13 +164,15 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 	case cp == nil || cp.UID == "":
 		return unknown(notRegistered, "its entry names no ControlPlane")
 	case found.err != nil:
-		return unknown(noKubeconfig, fmt.Sprintf("the kubeconfigs in namespace %s could not be read: %v", api.EdgesNamespace, found.err))
+		return unknown(noKubeconfig, fmt.Sprintf("the kubeconfigs in namespace %s could not be read: %v",
+			api.EdgesNamespace, found.err))
 	case !there:
 		return unknown(noKubeconfig, fmt.Sprintf("Secret %s/%s with its kubeconfig is not there; make it with: kubectl xcpauth edge register %s", api.EdgesNamespace, m.Name, m.Name))
 	}
 	client, err := r.connect(m.Name, secret.kubeconfig)
 	if err != nil {
-		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it again with: kubectl xcpauth edge register %s", api.EdgesNamespace, m.Name, err, m.Name))
+		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it again with: kubectl xcpauth edge register %s",
+			api.EdgesNamespace, m.Name, err, m.Name))
 	}
 	results, fault := client.Burst(ctx, state.LiveReads(*cp), state.Trim)
 	if fault != nil && fault.Kind == edgereader.Unauthorized {

@@ -172,16 +172,21 @@ func TestAMemberThatNobodyReadIsUnknown(t *testing.T) {
 	h, e := startHub(t), startEdge(t, "eu")
 	h.register(e)
 	now, until := metav1.Now(), metav1.NewTime(time.Now().Add(time.Minute)) // its statement is as good as one can be
-	h.roster[0].Status = api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &now, ValidUntil: &until, ControlPlaneUID: h.roster[0].Spec.ControlPlane.UID}
-	q, err := verdict.Ask(verdict.Request{Operation: verdict.Update, Old: managementPlane(true), New: managementPlane(false)})
+	h.roster[0].Status = api.EdgeClusterStatus{Presents: []string{"jwt"}, ObservedTime: &now, ValidUntil: &until,
+		ControlPlaneUID: h.roster[0].Spec.ControlPlane.UID}
+	q, err := verdict.Ask(verdict.Request{Operation: verdict.Update, Old: managementPlane(true),
+		New: managementPlane(false)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, inv := range map[string]verdict.Inventory{
-		"not read":   {Roster: h.roster},
-		"not clear":  {Roster: h.roster, Live: map[string]verdict.Reading{"eu": {At: time.Now(), Until: time.Now().Add(time.Hour), Why: "torn"}}},
-		"long ago":   {Roster: h.roster, Live: map[string]verdict.Reading{"eu": {Presents: []guard.Cred{"jwt"}, At: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Hour)}}},
-		"of another": {Roster: h.roster, Live: map[string]verdict.Reading{"us": {Presents: []guard.Cred{"jwt"}, At: time.Now(), Until: time.Now().Add(time.Hour)}}},
+		"not read": {Roster: h.roster},
+		"not clear": {Roster: h.roster, Live: map[string]verdict.Reading{"eu": {At: time.Now(),
+			Until: time.Now().Add(time.Hour), Why: "torn"}}},
+		"long ago": {Roster: h.roster, Live: map[string]verdict.Reading{"eu": {Presents: []guard.Cred{"jwt"},
+			At: time.Now().Add(-time.Hour), Until: time.Now().Add(-time.Hour)}}},
+		"of another": {Roster: h.roster, Live: map[string]verdict.Reading{"us": {Presents: []guard.Cred{"jwt"},
+			At: time.Now(), Until: time.Now().Add(time.Hour)}}},
 	} {
 		if v := q.Answer(inv, time.Now()); v.Allowed {
 			t.Errorf("%s: admitted", name)
@@ -273,7 +278,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	d.denies("warm", "eu: mtls")
 	before := runtime.NumGoroutine()
 	for _, f := range faults() {
-		if strings.HasPrefix(f.name, "R2") || strings.HasPrefix(f.name, "R3") || strings.HasPrefix(f.name, "R4 another certificate") {
+		if strings.HasPrefix(f.name, "R2") || strings.HasPrefix(f.name, "R3") ||
+			strings.HasPrefix(f.name, "R4 another certificate") {
 			heal := f.begin(t, h, e)
 			for range 3 {
 				d.denies(f.name)

@@ -31,7 +31,8 @@ type secrets struct {
 const page = 200
 
 func (r *Reader) secrets() dynamic.ResourceInterface {
-	return r.objects.Resource(schema.GroupVersionResource{Version: "v1", Resource: "secrets"}).Namespace(api.EdgesNamespace)
+	return r.objects.Resource(schema.GroupVersionResource{Version: "v1",
+		Resource: "secrets"}).Namespace(api.EdgesNamespace)
 }
 
 // list reads every kubeconfig.
@@ -81,7 +82,8 @@ func (r *Reader) store(ctx context.Context, name string, before secret, text []b
 	if !bytes.Equal(secretOf(*o).kubeconfig, before.kubeconfig) {
 		return false, nil
 	}
-	if err := unstructured.SetNestedField(o.Object, base64.StdEncoding.EncodeToString(text), "data", edgereader.KubeconfigKey); err != nil {
+	if err := unstructured.SetNestedField(o.Object, base64.StdEncoding.EncodeToString(text), "data",
+		edgereader.KubeconfigKey); err != nil {
 		return false, fmt.Errorf("writing Secret %s/%s: it is not as its kind says", api.EdgesNamespace, name)
 	}
 	annotations := o.GetAnnotations()
@@ -92,7 +94,8 @@ func (r *Reader) store(ctx context.Context, name string, before secret, text []b
 		annotations[k] = v
 	}
 	o.SetAnnotations(annotations)
-	if _, err := r.secrets().Update(ctx, o, metav1.UpdateOptions{FieldManager: "xcpauth-webhook"}); err != nil { // it carries the resourceVersion
+	// it carries the resourceVersion
+	if _, err := r.secrets().Update(ctx, o, metav1.UpdateOptions{FieldManager: "xcpauth-webhook"}); err != nil {
 		return false, fmt.Errorf("writing the renewed token to Secret %s/%s: %w", api.EdgesNamespace, name, err)
 	}
 	return true, nil

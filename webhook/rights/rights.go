@@ -38,11 +38,13 @@ func (a *Authorizer) MayOverride(ctx context.Context, user authenticationv1.User
 	for key, values := range user.Extra {
 		extra[key] = authorizationv1.ExtraValue(values)
 	}
-	review, err := a.reviews.Create(ctx, &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User: user.Username, Groups: user.Groups, UID: user.UID, Extra: extra,
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verdict.OverrideVerb, Group: "install.tetrate.io", Version: "*",
-			Resource: "managementplanes", Namespace: namespace, Name: name},
-	}}, metav1.CreateOptions{})
+	review, err := a.reviews.Create(ctx,
+		&authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user.Username, Groups: user.Groups, UID: user.UID, Extra: extra,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verdict.OverrideVerb,
+				Group: "install.tetrate.io", Version: "*",
+				Resource: "managementplanes", Namespace: namespace, Name: name},
+		}}, metav1.CreateOptions{})
 	if err != nil {
 		return false, fmt.Errorf("reviewing the access of the user: %w", err)
 	}

@@ -38,7 +38,8 @@ func newCertificate(cfg *rest.Config, o Options, log *slog.Logger) (certificate,
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the certificate: %w", err)
 	}
-	policy := certs.Policy{DNSName: o.dnsName(), CALifetime: o.CALifetime, LeafLifetime: o.LeafLifetime, Wait: o.PublishWait}
+	policy := certs.Policy{DNSName: o.dnsName(), CALifetime: o.CALifetime, LeafLifetime: o.LeafLifetime,
+		Wait: o.PublishWait}
 	secret := types.NamespacedName{Namespace: o.Namespace, Name: o.Secret}
 	return certs.New(live, policy, secret, o.Configuration, clock.RealClock{}, log)
 }

@@ -168,7 +168,8 @@ func (r *readiness) probe(ctx context.Context, bundle []byte) error {
 	leaf := conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
 	expiry.WithLabelValues().Set(float64(leaf.NotAfter.Unix()))
 	if left := time.Until(leaf.NotAfter); left < lastMoments(leaf) {
-		return fmt.Errorf("our certificate was not renewed and ends in %s, at %s", left.Round(time.Second), leaf.NotAfter.Format(time.RFC3339))
+		return fmt.Errorf("our certificate was not renewed and ends in %s, at %s", left.Round(time.Second),
+			leaf.NotAfter.Format(time.RFC3339))
 	}
 	return nil
 }

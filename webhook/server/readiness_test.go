@@ -47,7 +47,8 @@ func serve(t *testing.T, name string, begin, end time.Time) (port int, bundle []
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{DNSNames: []string{name}, NotBefore: begin, NotAfter: end, IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{DNSNames: []string{name}, NotBefore: begin, NotAfter: end, IsCA: true,
+		BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -79,15 +80,23 @@ func TestReadinessSaysWhatWouldKeepTheAPIServerFromADecision(t *testing.T) {
 		{name: "all is well", port: port, bundles: [][]byte{bundle, bundle}},
 		{name: "two CAs are published", port: port, bundles: [][]byte{append(append([]byte(nil), itsBundle...), bundle...)}},
 		{name: "it drains", port: port, bundles: [][]byte{bundle}, draining: true, says: "draining"},
-		{name: "there is no certificate", port: port, bundles: [][]byte{bundle}, missing: errors.New("no certificate to serve yet: forbidden"), says: "no certificate to serve yet: forbidden"},
-		{name: "the configuration cannot be read", port: port, conf: errors.New("forbidden"), says: "reading ValidatingWebhookConfiguration conf: forbidden"},
+		{name: "there is no certificate", port: port, bundles: [][]byte{bundle},
+			missing: errors.New("no certificate to serve yet: forbidden"), says: "no certificate to serve yet: forbidden"},
+		{name: "the configuration cannot be read", port: port, conf: errors.New("forbidden"),
+			says: "reading ValidatingWebhookConfiguration conf: forbidden"},
 		{name: "the configuration is empty", port: port, says: "ValidatingWebhookConfiguration conf has no webhooks"},
-		{name: "no bundle is published", port: port, bundles: [][]byte{bundle, nil}, says: "webhook w.example: no CA bundle is published yet"},
-		{name: "one bundle does not match", port: port, bundles: [][]byte{bundle, itsBundle}, says: "webhook w.example: our own port, with the published CA bundle: tls: failed to verify certificate"},
-		{name: "the certificate is for another name", port: misnamed, bundles: [][]byte{itsBundle}, says: "certificate is valid for other.system.svc, not hook.system.svc"},
-		{name: "the certificate is about to end", port: ending, bundles: [][]byte{endingBundle}, says: "our certificate was not renewed and ends in"},
-		{name: "the certificate has ended", port: ended, bundles: [][]byte{endedBundle}, says: "has expired or is not yet valid"},
-		{name: "the roster cannot be read", port: port, bundles: [][]byte{bundle}, roster: errors.New("reading the roster: forbidden"), says: "reading the roster: forbidden"},
+		{name: "no bundle is published", port: port, bundles: [][]byte{bundle, nil},
+			says: "webhook w.example: no CA bundle is published yet"},
+		{name: "one bundle does not match", port: port, bundles: [][]byte{bundle, itsBundle},
+			says: "webhook w.example: our own port, with the published CA bundle: tls: failed to verify certificate"},
+		{name: "the certificate is for another name", port: misnamed, bundles: [][]byte{itsBundle},
+			says: "certificate is valid for other.system.svc, not hook.system.svc"},
+		{name: "the certificate is about to end", port: ending, bundles: [][]byte{endingBundle},
+			says: "our certificate was not renewed and ends in"},
+		{name: "the certificate has ended", port: ended, bundles: [][]byte{endedBundle},
+			says: "has expired or is not yet valid"},
+		{name: "the roster cannot be read", port: port, bundles: [][]byte{bundle},
+			roster: errors.New("reading the roster: forbidden"), says: "reading the roster: forbidden"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var draining atomic.Bool
@@ -180,7 +189,8 @@ func TestReadinessIsJudgedAgainByItself(t *testing.T) {
 
 func TestACertificateIsNotReadyInItsLastMoments(t *testing.T) {
 	now := time.Now()
-	for _, c := range []struct{ life, want time.Duration }{{90 * 24 * time.Hour, time.Minute}, {10 * time.Minute, time.Minute}, {time.Minute, 6 * time.Second}} {
+	for _, c := range []struct{ life, want time.Duration }{{90 * 24 * time.Hour, time.Minute},
+		{10 * time.Minute, time.Minute}, {time.Minute, 6 * time.Second}} {
 		if got := lastMoments(&x509.Certificate{NotBefore: now, NotAfter: now.Add(c.life)}); got != c.want {
 			t.Errorf("of a life of %s: %s, want %s", c.life, got, c.want)
 		}

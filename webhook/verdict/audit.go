@@ -54,7 +54,8 @@ func Audit(mp map[string]any, inv Inventory, now time.Time) []Finding {
 	}
 	var found []Finding
 	for _, m := range members {
-		f := Finding{Member: m.Name, Entry: entries[m.Name], Hub: name, Status: metav1.ConditionTrue, Reason: ReasonAccepted, Message: "ManagementPlane " + name + " accepts all that it may present"}
+		f := Finding{Member: m.Name, Entry: entries[m.Name], Hub: name, Status: metav1.ConditionTrue, Reason: ReasonAccepted,
+			Message: "ManagementPlane " + name + " accepts all that it may present"}
 		creds := against[m.Name]
 		known := m.Presents != nil && now.Before(m.Until)
 		switch {
@@ -67,10 +68,12 @@ func Audit(mp map[string]any, inv Inventory, now time.Time) []Finding {
 			}
 		case slices.ContainsFunc(creds, func(c guard.Cred) bool { return hub.Accepts[c] == guard.No }):
 			f.Status, f.Reason = metav1.ConditionFalse, ReasonRefused
-			f.Message = fmt.Sprintf("ManagementPlane %s does not accept %s, which it may present (%s)%s", name, credList(creds), m.Why, refusedRemedy)
+			f.Message = fmt.Sprintf("ManagementPlane %s does not accept %s, which it may present (%s)%s", name, credList(creds),
+				m.Why, refusedRemedy)
 		default:
 			f.Status, f.Reason = metav1.ConditionFalse, ReasonNotSure
-			f.Message = fmt.Sprintf("ManagementPlane %s does not say whether it accepts %s, which it may present (%s)%s", name, credList(creds), m.Why, refusedRemedy)
+			f.Message = fmt.Sprintf("ManagementPlane %s does not say whether it accepts %s, which it may present (%s)%s", name,
+				credList(creds), m.Why, refusedRemedy)
 		}
 		f.Message = clean(f.Message, maxFindingLength)
 		found = append(found, f)
@@ -82,7 +85,8 @@ func Audit(mp map[string]any, inv Inventory, now time.Time) []Finding {
 func WithoutHub(inv Inventory) []Finding {
 	var found []Finding
 	for i := range inv.Roster {
-		found = append(found, Finding{Member: displayed(&inv.Roster[i]), Entry: inv.Roster[i].Name, Status: metav1.ConditionUnknown, Reason: ReasonNoHub,
+		found = append(found, Finding{Member: displayed(&inv.Roster[i]), Entry: inv.Roster[i].Name,
+			Status: metav1.ConditionUnknown, Reason: ReasonNoHub,
 			Message: "there is no ManagementPlane in this cluster that could accept what it presents"})
 	}
 	return found
@@ -92,7 +96,8 @@ func WithoutHub(inv Inventory) []Finding {
 // several hubs is as safe as with the worst of them.
 func Worst(found []Finding) []Finding {
 	rank := func(f Finding) int {
-		return slices.Index([]metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown, metav1.ConditionTrue}, f.Status)
+		return slices.Index([]metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown, metav1.ConditionTrue},
+			f.Status)
 	}
 	worst := slices.Clone(found)
 	slices.SortStableFunc(worst, func(a, b Finding) int {

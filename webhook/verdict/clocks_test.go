@@ -29,7 +29,8 @@ func (c clocks) after(age time.Duration, fenced, says bool) (Inventory, time.Tim
 	inv := Inventory{Roster: []api.EdgeCluster{e}}
 	if says {
 		inv.Now = noon.Add(age + c.hubNow)
-		inv.Roster[0].ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl-xcpauth", Subresource: "status", Time: &wrote, FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:observedTime":{},"f:presents":{}}}`)}}
+		inv.Roster[0].ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl-xcpauth", Subresource: "status",
+			Time: &wrote, FieldsV1: metav1.NewFieldsV1(`{"f:status":{"f:observedTime":{},"f:presents":{}}}`)}}
 	}
 	return inv, noon.Add(age + c.webhook)
 }
@@ -102,12 +103,17 @@ func TestADenialForAClockNamesIt(t *testing.T) {
 	}{
 		{"all are right", clocks{}, time.Minute, ""},
 		{"all are wrong alike", clocks{time.Hour, time.Hour, time.Hour, time.Hour}, time.Minute, ""},
-		{"the webhook's is behind, within the time", clocks{prover: -time.Hour, hubThen: -time.Hour, hubNow: -time.Hour, webhook: -time.Hour}, time.Minute, ""},
-		{"the webhook's is behind", clocks{webhook: -10 * time.Minute}, 20 * time.Minute, "too old to be believed by the API server's clock (2026-01-02T12:20:00Z), though not by the webhook's (2026-01-02T12:10:00Z): stated by ci@eu"},
-		{"the API server's is ahead", clocks{hubNow: time.Hour}, time.Minute, "too old to be believed by the API server's clock"},
+		{"the webhook's is behind, within the time", clocks{prover: -time.Hour, hubThen: -time.Hour, hubNow: -time.Hour,
+			webhook: -time.Hour}, time.Minute, ""},
+		{"the webhook's is behind", clocks{webhook: -10 * time.Minute}, 20 * time.Minute,
+			"too old to be believed by the API server's clock (2026-01-02T12:20:00Z), though not by the webhook's (2026-01-02T12:10:00Z): stated by ci@eu"},
+		{"the API server's is ahead", clocks{hubNow: time.Hour}, time.Minute,
+			"too old to be believed by the API server's clock"},
 		{"the prover's is ahead", clocks{prover: time.Hour}, time.Minute, "seen later than now; a clock is wrong"},
-		{"the prover's is ahead, an hour later", clocks{prover: time.Hour}, 61 * time.Minute, "seen later than it was written into the roster; a clock"},
-		{"the hub's were behind when it was written, and still are", clocks{hubThen: -time.Hour, hubNow: -time.Hour, webhook: -time.Hour}, 61 * time.Minute, "seen later than it was written"},
+		{"the prover's is ahead, an hour later", clocks{prover: time.Hour}, 61 * time.Minute,
+			"seen later than it was written into the roster; a clock"},
+		{"the hub's were behind when it was written, and still are", clocks{hubThen: -time.Hour, hubNow: -time.Hour,
+			webhook: -time.Hour}, 61 * time.Minute, "seen later than it was written"},
 		{"the prover's is behind", clocks{prover: -time.Hour}, time.Minute, "too old to be believed: stated"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -134,7 +140,9 @@ func TestWithoutAnotherClockTheStatementsOwnTimesCount(t *testing.T) {
 // A statement that only says to be old, new, eternal or of no time is believed by what it can be at most.
 func TestTimesThatNobodyCanMeanAdmitNothing(t *testing.T) {
 	far := time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
-	for i, times := range [][3]time.Time{{{}, far, {}}, {{}, {}, {}}, {far, far, far}, {time.Unix(-1, 0), far, time.Unix(-1, 0)}, {time.Unix(0, 0), far, far}, {noon.AddDate(-1, 0, 0), far, far}, {noon.AddDate(1, 0, 0), far, noon}} {
+	for i, times := range [][3]time.Time{{{}, far, {}}, {{}, {}, {}}, {far, far, far},
+		{time.Unix(-1, 0), far, time.Unix(-1, 0)}, {time.Unix(0, 0), far, far}, {noon.AddDate(-1, 0, 0), far, far},
+		{noon.AddDate(1, 0, 0), far, noon}} {
 		for _, fenced := range []bool{false, true} {
 			e := entry("eu-1", "uid-1", "jwt")
 			seen, until := metav1.NewTime(times[0]), metav1.NewTime(times[1])

@@ -42,15 +42,17 @@ type Inventory struct {
 
 // Empty says that nothing at all is known to be a member: a fresh installation, or a hub that is being restored.
 func (inv Inventory) Empty() bool {
-	return len(inv.Roster) == 0 && len(inv.ControlPlanes) == 0 && len(inv.Clusters) == 0 && len(inv.Central) == 0 && inv.CentralErr == ""
+	return len(inv.Roster) == 0 && len(inv.ControlPlanes) == 0 && len(inv.Clusters) == 0 && len(inv.Central) == 0 &&
+		inv.CentralErr == ""
 }
 
 // Members accounts for everybody in the inventory exactly once at the given time, sorted by name:
 //
 //  1. Each roster entry is a member that presents what its statement says or what was read in its cluster, or unknown.
-//  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it and the EdgeXcp beside it say comes on
-//     top of the statement, and naming no mode makes it unknown. One that was re-created under its name voids the statement.
-//     Without an entry it is unknown, whatever it declares: the declared mode does not prove what its pods present.
+//  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it and the EdgeXcp beside it say
+//     comes on top of the statement, and naming no mode makes it unknown. One that was re-created under its name voids
+//     the statement. Without an entry it is unknown, whatever it declares: the declared mode does not prove what its
+//     pods present.
 //  3. A cluster that the hub knows and neither of them names is unknown, and so is one that Central's metrics name.
 //     Only an entry of the role Edge answers for a cluster or a ControlPlane.
 //  4. MPC, where a pod of it runs and no entry is MPC's, is unknown, unless nobody else is known either.
@@ -66,7 +68,8 @@ func Members(inv Inventory, now time.Time) []guard.Member {
 func summarizeMembers(inv Inventory, now time.Time, words bool) []guard.Member {
 	members := make([]guard.Member, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	mpc := false
-	here, registered := byUID(inv.ControlPlanes), map[string]bool{} // of ControlPlanes here: few, however many members there are
+	// of ControlPlanes here: few, however many members there are
+	here, registered := byUID(inv.ControlPlanes), map[string]bool{}
 	named := make([]string, 0, len(inv.Roster)+len(inv.ControlPlanes))
 	for i := range inv.Roster {
 		entry := &inv.Roster[i]
@@ -100,10 +103,12 @@ func summarizeMembers(inv Inventory, now time.Time, words bool) []guard.Member {
 	}
 	slices.Sort(named)
 	for _, name := range missingFrom(inv.Clusters, named) {
-		members = append(members, guard.Member{Name: name, Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
+		members = append(members, guard.Member{Name: name,
+			Why: "the hub knows this cluster (clusters.xcp.tetrate.io) and the roster lacks it"})
 	}
 	if inv.MPC != "" && !mpc && !inv.Empty() {
-		members = append(members, guard.Member{Name: "mpc", Why: fmt.Sprintf("the hub's own client runs (pod %s), and the roster lacks it; state it with: kubectl xcpauth edge publish", inv.MPC)})
+		members = append(members, guard.Member{Name: "mpc",
+			Why: fmt.Sprintf("the hub's own client runs (pod %s), and the roster lacks it; state it with: kubectl xcpauth edge publish", inv.MPC)})
 	}
 	if mpc {
 		named = append(named, mpcNames...) // Central's metrics may name its own client
@@ -154,7 +159,8 @@ func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Me
 		return edge
 	case now.Before(st.Until) && !hubs.Before(st.Until):
 		if words {
-			edge.Why = fmt.Sprintf("too old to be believed by the API server's clock (%s), though not by the webhook's (%s): %s", stamp(hubs), stamp(now), said(&st))
+			edge.Why = fmt.Sprintf("too old to be believed by the API server's clock (%s), though not by the webhook's (%s): %s",
+				stamp(hubs), stamp(now), said(&st))
 		}
 		return edge
 	}

@@ -28,10 +28,11 @@ type Override string
 
 // The states of an override. Only the last admits anything.
 const (
-	NotAsked  Override = ""          // the edit brings no annotation
-	Stale     Override = "stale"     // the annotation was there before the edit: it admitted another one, or none
-	Mismatch  Override = "mismatch"  // the annotation is not the digest of these blockers
-	Claimed   Override = "claimed"   // the edit brings the digest of these very blockers; nobody has looked yet whether its user may
+	NotAsked Override = ""         // the edit brings no annotation
+	Stale    Override = "stale"    // the annotation was there before the edit: it admitted another one, or none
+	Mismatch Override = "mismatch" // the annotation is not the digest of these blockers
+	// the edit brings the digest of these very blockers; nobody has looked yet whether its user may
+	Claimed   Override = "claimed"
 	Forbidden Override = "forbidden" // its user may not
 	Unknown   Override = "unknown"   // whether its user may could not be asked
 	Admitted  Override = "admitted"
@@ -153,7 +154,8 @@ func (q Question) overrideHint(v Verdict, p Permission) string {
 		return fmt.Sprintf("%s may not override this: the RBAC verb %s on managementplanes.install.tetrate.io %s is needed (ClusterRole xcpauth-override).",
 			user(p.User), OverrideVerb, q.req.subject())
 	case Unknown:
-		return fmt.Sprintf("Whether %s may override this could not be asked, so it is denied: %s; try again.", user(p.User), clean(p.Err.Error(), 300))
+		return fmt.Sprintf("Whether %s may override this could not be asked, so it is denied: %s; try again.", user(p.User),
+			clean(p.Err.Error(), 300))
 	case Stale:
 		return fmt.Sprintf("The annotation %s was there before this edit, and an override is for one edit. Take it off, then make the edit with it: %s", with, q.takeOff())
 	}
@@ -222,7 +224,8 @@ func (q Question) again(digest string) string {
 		"metadata": map[string]any{"annotations": map[string]any{OverrideAnnotation: digest}},
 		"spec":     map[string]any{"components": map[string]any{"xcp": map[string]any{"centralAuthModes": patch}}},
 	})
-	if err != nil || len(doc) > patchMax || strings.ContainsFunc(string(doc), func(r rune) bool { return r < ' ' || r > '~' || r == '\'' }) {
+	if err != nil || len(doc) > patchMax || strings.ContainsFunc(string(doc),
+		func(r rune) bool { return r < ' ' || r > '~' || r == '\'' }) {
 		return ""
 	}
 	return fmt.Sprintf("kubectl patch managementplane %s -n %s --type=merge -p '%s'", q.req.Name, q.req.Namespace, doc)

@@ -60,14 +60,18 @@ func TestAnOverrideIsForOneEditOverItsOwnBlockersByWhoMay(t *testing.T) {
 		{"there before, so consumed", digest, digest, inv, granted, Stale, "was there before this edit"},
 		{"there before and taken off", digest, "", inv, granted, NotAsked, ""},
 		{"another's, there before", "0123456789abcdef", "0123456789abcdef", inv, granted, NotAsked, ""},
-		{"of other blockers", "", "0123456789abcdef", inv, granted, Mismatch, "0123456789abcdef does not name these blockers"},
+		{"of other blockers", "", "0123456789abcdef", inv, granted, Mismatch,
+			"0123456789abcdef does not name these blockers"},
 		{"a beginning of it", "", digest[:15], inv, granted, Mismatch, "does not name"},
 		{"in capitals", "", strings.ToUpper(digest) + "A", inv, granted, Mismatch, "does not name"},
 		{"with a space behind", "", digest + " ", inv, granted, Mismatch, "does not name"},
 		{"a new blocker since", "", digest, another, granted, Mismatch, "does not name"},
-		{"by who may not", "", digest, inv, Permission{User: "bob"}, Forbidden, "bob may not override this: the RBAC verb override on managementplanes.install.tetrate.io tsb/managementplane is needed"},
-		{"it could not be asked", "", digest, inv, Permission{User: "bob", Err: errors.New("no route to host")}, Unknown, "could not be asked, so it is denied: no route to host"},
-		{"it could not be asked and is said to be granted", "", digest, inv, Permission{User: "bob", Granted: true, Err: errors.New("no route")}, Unknown, "could not be asked"},
+		{"by who may not", "", digest, inv, Permission{User: "bob"}, Forbidden,
+			"bob may not override this: the RBAC verb override on managementplanes.install.tetrate.io tsb/managementplane is needed"},
+		{"it could not be asked", "", digest, inv, Permission{User: "bob", Err: errors.New("no route to host")}, Unknown,
+			"could not be asked, so it is denied: no route to host"},
+		{"it could not be asked and is said to be granted", "", digest, inv,
+			Permission{User: "bob", Granted: true, Err: errors.New("no route")}, Unknown, "could not be asked"},
 		{"nobody asked anything", "", "", inv, granted, NotAsked, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -78,10 +82,12 @@ func TestAnOverrideIsForOneEditOverItsOwnBlockersByWhoMay(t *testing.T) {
 			switch {
 			case !v.Allowed && (v.Code != 403 || !strings.Contains(v.Message, "eu-1: mtls") || v.Decision != Denied):
 				t.Errorf("still to be a denial that names the member: %+v", v)
-			case v.Allowed && (v.Decision != Overridden || v.Message != "" || !strings.Contains(strings.Join(v.Warnings, "\n"), "- eu-1: mtls (stated by ci@eu")):
+			case v.Allowed && (v.Decision != Overridden || v.Message != "" || !strings.Contains(strings.Join(v.Warnings, "\n"),
+				"- eu-1: mtls (stated by ci@eu")):
 				t.Errorf("to be admitted with a warning that names the member: %+v", v)
 			}
-			if tc.want == Stale && !strings.Contains(v.Message, "kubectl annotate managementplane managementplane -n tsb xcpauth.io/override-") {
+			if tc.want == Stale && !strings.Contains(v.Message,
+				"kubectl annotate managementplane managementplane -n tsb xcpauth.io/override-") {
 				t.Errorf("does not say how to take it off:\n%s", v.Message)
 			}
 		})
@@ -111,7 +117,8 @@ func TestTheDigestNamesTheBlockersAndNothingElse(t *testing.T) {
 	later.Roster[0].Status.Source = "another@eu"
 	same := map[string]string{
 		"another reason for the same blocker": of(update(both, jwtOnly), later),
-		"another way to withdraw the same":    of(update(both, stanza(m{"jwt": true, "mutualTls": "no"})), fleet(cases.OnMTLS)),
+		"another way to withdraw the same": of(update(both, stanza(m{"jwt": true, "mutualTls": "no"})),
+			fleet(cases.OnMTLS)),
 	}
 	for name, got := range same {
 		if got != base {
@@ -119,14 +126,18 @@ func TestTheDigestNamesTheBlockersAndNothingElse(t *testing.T) {
 		}
 	}
 	differs := map[string]string{
-		"another member":          of(update(both, jwtOnly), Inventory{Roster: []api.EdgeCluster{entry("eu-2", "uid-1", "mtls")}}),
-		"another credential":      of(update(both, mtlsOnly), fleet(cases.OnJWT)),
-		"more is withdrawn":       of(update(both, stanza(m{})), fleet(cases.OnMTLS)),
-		"an object re-created":    of(uid(update(both, jwtOnly), "uid-of-now"), fleet(cases.OnMTLS)),
-		"nobody stands against":   of(update(both, jwtOnly), fleet(cases.OnJWT)),
-		"a second of that name":   of(update(both, jwtOnly), Inventory{Roster: append(fleet(cases.OnMTLS).Roster, entry("eu-1", "uid-2", "mtls"))}),
-		"two that read like one":  of(update(both, jwtOnly), Inventory{Roster: []api.EdgeCluster{entry(`eu-1" "mtls" "eu-1`, "uid-1", "mtls")}}),
-		"it may present both now": of(update(both, stanza(m{})), Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "jwt", "mtls")}}),
+		"another member": of(update(both, jwtOnly), Inventory{Roster: []api.EdgeCluster{entry("eu-2",
+			"uid-1", "mtls")}}),
+		"another credential":    of(update(both, mtlsOnly), fleet(cases.OnJWT)),
+		"more is withdrawn":     of(update(both, stanza(m{})), fleet(cases.OnMTLS)),
+		"an object re-created":  of(uid(update(both, jwtOnly), "uid-of-now"), fleet(cases.OnMTLS)),
+		"nobody stands against": of(update(both, jwtOnly), fleet(cases.OnJWT)),
+		"a second of that name": of(update(both, jwtOnly), Inventory{Roster: append(fleet(cases.OnMTLS).Roster,
+			entry("eu-1", "uid-2", "mtls"))}),
+		"two that read like one": of(update(both, jwtOnly), Inventory{Roster: []api.EdgeCluster{entry(`eu-1" "mtls" "eu-1`,
+			"uid-1", "mtls")}}),
+		"it may present both now": of(update(both, stanza(m{})), Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1",
+			"jwt", "mtls")}}),
 	}
 	seen := map[string]string{base: "the first"}
 	for name, got := range differs {
@@ -176,7 +187,8 @@ func TestThePatchThatADenialPrintsIsTheEditWithItsOverride(t *testing.T) {
 			if err := json.Unmarshal(doc, &edited); err != nil {
 				t.Fatal(err)
 			}
-			if v := asked(t, Request{Operation: Update, Old: req.Old, New: edited}, fleet(edges), granted); v.Override != Admitted {
+			if v := asked(t, Request{Operation: Update, Old: req.Old, New: edited}, fleet(edges),
+				granted); v.Override != Admitted {
 				t.Errorf("%s: %s by\n%s\n%s", c.Name, v.Override, match[0], v.Message)
 			}
 		}
@@ -191,14 +203,18 @@ func TestNoPatchIsPrintedThatDoesNotBelongOnACommandLine(t *testing.T) {
 		"a quote in a key":       update(both, stanza(m{"jwt": true, "x'; rm": true})),
 		"an invisible character": update(both, stanza(m{"jwt": true, "mutualTls\u00a0": true})),
 		"a stanza without end":   update(both, stanza(m{"jwt": strings.Repeat("x", 1000)})),
-		"an overlay":             update(both, m{"centralAuthModes": both["centralAuthModes"], "kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patches": []any{m{"path": "spec.centralAuthModes.mutualTls", "value": "secret"}}}}}}),
-		"a creation":             {Operation: Create, New: managementPlane(jwtOnly)},
+		"an overlay": update(both, m{"centralAuthModes": both["centralAuthModes"],
+			"kubeSpec": m{"overlays": []any{m{"kind": "CentralXcp", "patches": []any{m{"path": "spec.centralAuthModes.mutualTls",
+				"value": "secret"}}}}}}),
+		"a creation": {Operation: Create, New: managementPlane(jwtOnly)},
 	} {
-		if v := decide(t, req, fleet(cases.Unknown)); v.Allowed || strings.Contains(v.Message, "kubectl patch") || !strings.Contains(v.Message, v.Digest) {
+		if v := decide(t, req, fleet(cases.Unknown)); v.Allowed || strings.Contains(v.Message, "kubectl patch") ||
+			!strings.Contains(v.Message, v.Digest) {
 			t.Errorf("%s: allowed %v\n%s", name, v.Allowed, v.Message)
 		}
 	}
-	q, err := Ask(Request{Operation: Update, Namespace: "tsb", Name: "x; rm -rf", Old: managementPlane(both), New: managementPlane(jwtOnly)})
+	q, err := Ask(Request{Operation: Update, Namespace: "tsb", Name: "x; rm -rf", Old: managementPlane(both),
+		New: managementPlane(jwtOnly)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,14 +225,18 @@ func TestNoPatchIsPrintedThatDoesNotBelongOnACommandLine(t *testing.T) {
 
 func TestADenialOfAnEditThatMakesTheStanzaPrintsThePatch(t *testing.T) {
 	v := decide(t, update(nil, jwtOnly), fleet(cases.OnMTLS))
-	if !strings.Contains(v.Message, `-p '{"metadata":{"annotations":{"xcpauth.io/override":"`+v.Digest+`"}},"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":false}}}}}'`) {
+	if !strings.Contains(v.Message,
+		`-p '{"metadata":{"annotations":{"xcpauth.io/override":"`+v.Digest+`"}},"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"mutualTls":false}}}}}'`) {
 		t.Errorf("%s", v.Message)
 	}
 }
 
 func TestNothingUndecidedIsOverridden(t *testing.T) {
-	v := Undecided(Request{Operation: Update, Namespace: "tsb", Name: "mp"}, 500, errors.New(strings.Repeat("roster unreadable ", 200)))
-	if v.Digest != "" || v.Override != NotAsked || !strings.Contains(v.Message, "cannot be overridden") || !strings.Contains(v.Message, "kubectl delete validatingwebhookconfiguration xcpauth-webhook") || len(v.Message) > 1200 {
+	v := Undecided(Request{Operation: Update, Namespace: "tsb", Name: "mp"}, 500,
+		errors.New(strings.Repeat("roster unreadable ", 200)))
+	if v.Digest != "" || v.Override != NotAsked || !strings.Contains(v.Message, "cannot be overridden") ||
+		!strings.Contains(v.Message, "kubectl delete validatingwebhookconfiguration xcpauth-webhook") ||
+		len(v.Message) > 1200 {
 		t.Errorf("%d bytes: %s", len(v.Message), v.Message)
 	}
 	q, err := Ask(update(both, both))

@@ -63,10 +63,12 @@ func always(name string, do func(*world)) step {
 // The steps of a prover: the plugin, by whoever runs it.
 var (
 	observes = step{"the member is observed", func(w *world) bool {
-		st := api.EdgeClusterStatus{ObservedTime: &metav1.Time{Time: w.now}, ValidUntil: &metav1.Time{Time: w.now.Add(roster.Believed)}, ControlPlaneUID: w.uid, Source: "ci"}
+		st := api.EdgeClusterStatus{ObservedTime: &metav1.Time{Time: w.now},
+			ValidUntil: &metav1.Time{Time: w.now.Add(roster.Believed)}, ControlPlaneUID: w.uid, Source: "ci"}
 		if w.fence { // proved by then, so believed longer
 			st.ValidUntil = &metav1.Time{Time: w.now.Add(7 * 24 * time.Hour)}
-			if json.Unmarshal(fmt.Appendf(nil, `{"binding":"xcpauth","uid":"uid-of-it","provenTime":%q}`, w.now.Format(time.RFC3339)), &st.Fence) != nil {
+			if json.Unmarshal(fmt.Appendf(nil, `{"binding":"xcpauth","uid":"uid-of-it","provenTime":%q}`,
+				w.now.Format(time.RFC3339)), &st.Fence) != nil {
 				return false
 			}
 		}
@@ -84,7 +86,8 @@ var (
 var (
 	readsRoster = always("the webhook reads its evidence", func(w *world) {
 		e := api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Name: "eu-1"}, Status: w.in,
-			Spec: api.EdgeClusterSpec{ClusterName: "eu-1", Role: api.RoleEdge, ControlPlane: &api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}}
+			Spec: api.EdgeClusterSpec{ClusterName: "eu-1", Role: api.RoleEdge,
+				ControlPlane: &api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}}
 		w.read = evidence{inventory: Inventory{Roster: []api.EdgeCluster{e}}}
 	})
 	readsLive = always("the webhook reads its evidence", func(w *world) {
@@ -119,10 +122,13 @@ var (
 	newPod    = always("a new pod presents mtls", func(w *world) { w.pods[onMTLS] = true })
 	oldPod    = always("the old pod ends", func(w *world) { w.pods[onJWT] = false })
 	deletes   = always("the ControlPlane is deleted", func(w *world) { w.exists, w.pods = false, [2]bool{} })
-	recreates = always("the edge's edit is stored", func(w *world) { w.exists, w.uid, w.mode = true, "uid-2", "MUTUAL_TLS" })
-	unfences  = always("an administrator of the edge removes the fence", func(w *world) { w.fence = false })
-	quarter   = always("15 minutes pass", func(w *world) { w.now = w.now.Add(roster.Believed) })
-	week      = always("7 days pass", func(w *world) { w.now = w.now.Add(7 * 24 * time.Hour) })
+	recreates = always("the edge's edit is stored", func(w *world) {
+		w.exists, w.uid, w.mode = true,
+			"uid-2", "MUTUAL_TLS"
+	})
+	unfences = always("an administrator of the edge removes the fence", func(w *world) { w.fence = false })
+	quarter  = always("15 minutes pass", func(w *world) { w.now = w.now.Add(roster.Believed) })
+	week     = always("7 days pass", func(w *world) { w.now = w.now.Add(7 * 24 * time.Hour) })
 )
 
 var (
@@ -170,13 +176,15 @@ func TestTheRaceBetweenTheHubAndAnEdge(t *testing.T) {
 		actors [][]step
 		cut    func(did []string) bool
 		words  string
-		orders [2]int // that cut off, of all; where none does, all is not counted: it moves with how long a fenced statement is believed
+		// that cut off, of all; where none does, all is not counted: it moves with how long a fenced statement is believed
+		orders [2]int
 	}{
 		{"a statement, no fence", start(true, false), [][]step{hubByStatement, edgeEdits, {quarter}},
 			func(d []string) bool {
 				return !before(d, quarter, decides) && !slices.Contains(d, "denied: "+decides.name)
 			},
-			"the edge may change at any moment after it was observed, and the hub follows the statement for 15 minutes", [2]int{140, 210}},
+			"the edge may change at any moment after it was observed, and the hub follows the statement for 15 minutes",
+			[2]int{140, 210}},
 		{"a statement that is published late, no fence", start(false, false), [][]step{hubByStatement, edgeEdits, proves},
 			func(d []string) bool { return before(d, observes, stores) && before(d, publishes, readsRoster) },
 			"the edge changes after it was observed, before or after that is published", [2]int{105, 365}},
@@ -190,11 +198,15 @@ func TestTheRaceBetweenTheHubAndAnEdge(t *testing.T) {
 			func(d []string) bool { return before(d, readsLive, deletes) },
 			"as for an edit, after the webhook read that edge", [2]int{15, 25}},
 
-		{"a statement behind a fence", start(true, true), [][]step{hubByStatement, edgeEdits, {quarter, week}}, never, "none", [2]int{0, 0}},
-		{"a statement behind a fence, published late", start(false, true), [][]step{hubByStatement, edgeEdits, proves}, never, "none", [2]int{0, 0}},
+		{"a statement behind a fence", start(true, true), [][]step{hubByStatement, edgeEdits, {quarter, week}}, never,
+			"none", [2]int{0, 0}},
+		{"a statement behind a fence, published late", start(false, true), [][]step{hubByStatement, edgeEdits, proves}, never,
+			"none", [2]int{0, 0}},
 		{"a live read behind a fence", start(false, true), [][]step{hubByLiveRead, edgeEdits}, never, "none", [2]int{0, 0}},
-		{"re-created behind a fence, a statement", start(true, true), [][]step{hubByStatement, edgeRecreates, {quarter, week}}, never, "none", [2]int{0, 0}},
-		{"re-created behind a fence, a live read", start(false, true), [][]step{hubByLiveRead, edgeRecreates}, never, "none", [2]int{0, 0}},
+		{"re-created behind a fence, a statement", start(true, true), [][]step{hubByStatement, edgeRecreates,
+			{quarter, week}}, never, "none", [2]int{0, 0}},
+		{"re-created behind a fence, a live read", start(false, true), [][]step{hubByLiveRead, edgeRecreates}, never,
+			"none", [2]int{0, 0}},
 
 		{"the fence is removed, a statement", start(true, true), [][]step{hubByStatement, {unfences}, edgeEdits},
 			func(d []string) bool { return before(d, unfences, admits) && slices.Contains(d, stores.name) },
@@ -202,11 +214,13 @@ func TestTheRaceBetweenTheHubAndAnEdge(t *testing.T) {
 		{"the fence is removed, a live read", start(false, true), [][]step{hubByLiveRead, {unfences}, edgeEdits},
 			func(d []string) bool { return slices.Contains(d, stores.name) && before(d, readsLive, stores) },
 			"an administrator of the edge removes the fence and edits, after the webhook read that edge", [2]int{46, 62}},
-		{"the fence comes while an edit is on its way", start(false, false), [][]step{hubByStatement, {fences, observes, publishes}, edgeEdits},
+		{"the fence comes while an edit is on its way", start(false, false),
+			[][]step{hubByStatement, {fences, observes, publishes}, edgeEdits},
 			func(d []string) bool {
 				return before(d, admits, fences) && before(d, observes, stores) && before(d, publishes, readsRoster)
 			},
-			"the edge's API server admitted the edit before the fence, and stores it after the member was observed behind it", [2]int{35, 457}},
+			"the edge's API server admitted the edit before the fence, and stores it after the member was observed behind it",
+			[2]int{35, 457}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			var got [2]int

@@ -48,12 +48,13 @@ type Verdict struct {
 	Warnings  []string // each at most 256 runes, one line
 	Withdrawn []guard.Cred
 	Blockers  []guard.Blocker
-	Digest    string     // of the blockers; "" without any
-	Roster    string     // digest of the members that were looked at; "" where nobody was
-	Override  Override   // how far the override got that the edit brings
-	Summary   string     // of a denial, an override or an admitted withdrawal in one line: what is withdrawn, and from whom
-	Cause     string     // why nothing could be decided, for the log
-	Evidence  []Evidence // what an admitted withdrawal rested on, the oldest first
+	Digest    string   // of the blockers; "" without any
+	Roster    string   // digest of the members that were looked at; "" where nobody was
+	Override  Override // how far the override got that the edit brings
+	// of a denial, an override or an admitted withdrawal in one line: what is withdrawn, and from whom
+	Summary  string
+	Cause    string     // why nothing could be decided, for the log
+	Evidence []Evidence // what an admitted withdrawal rested on, the oldest first
 }
 
 // The words of Verdict.Decision.
@@ -89,7 +90,8 @@ type Question struct {
 // Ask reads a request.
 //
 //   - DELETE goes from what the object accepts to nothing: it takes the hub away from everybody.
-//   - UPDATE that adds an owner is judged like DELETE: where that owner is gone, or goes, the garbage collector deletes the object.
+//   - UPDATE that adds an owner is judged like DELETE: where that owner is gone, or goes, the garbage collector deletes
+//     the object.
 //   - DELETE and UPDATE of an object that is being deleted withdraw nothing: finalizers must never be held up.
 //   - UPDATE goes from what the old object accepts to what the new one does.
 //   - CREATE starts from unknown for both modes, so that delete and create is no way around the rule.
@@ -177,7 +179,8 @@ func (q Question) Answer(inv Inventory, now time.Time) Verdict {
 	v.Rule = RuleWithdraw
 	if inv.Empty() {
 		v.Rule = RuleNobody
-		v.Warnings = append(v.Warnings, warnings(fmt.Sprintf("admitted unguarded: no member of this hub is known yet (%s may be refused after this); register them with `kubectl xcpauth edge publish`", credList(q.withdrawn)))...)
+		v.Warnings = append(v.Warnings,
+			warnings(fmt.Sprintf("admitted unguarded: no member of this hub is known yet (%s may be refused after this); register them with `kubectl xcpauth edge publish`", credList(q.withdrawn)))...)
 	}
 	if len(guard.Withdraw(q.old, q.new, members, now)) > 0 {
 		v.Blockers = guard.Withdraw(q.old, q.new, Members(inv, now), now) // again, with the words for it
@@ -205,7 +208,8 @@ func Undecided(req Request, code int32, err error) Verdict {
 	if code == badRequest {
 		next = "write the object with kubectl and try again"
 	}
-	return Verdict{Code: code, Decision: Error, Rule: rule, Cause: err.Error(), Message: fmt.Sprintf("undecided, so denied: %s; %s", clean(err.Error(), 800), next)}
+	return Verdict{Code: code, Decision: Error, Rule: rule, Cause: err.Error(),
+		Message: fmt.Sprintf("undecided, so denied: %s; %s", clean(err.Error(), 800), next)}
 }
 
 // Unread is Undecided for a caller that is not verified: the log tells why, and the caller is not told.
@@ -230,7 +234,8 @@ func (v Verdict) Audit(version string) map[string]string {
 		"blockers":  strconv.Itoa(blockingMembers(v.Blockers)),
 		"version":   clean(version, 100),
 	}
-	for key, value := range map[string]string{"rule": v.Rule, "digest": v.Digest, "override": string(v.Override), "roster": v.Roster} {
+	for key, value := range map[string]string{"rule": v.Rule, "digest": v.Digest, "override": string(v.Override),
+		"roster": v.Roster} {
 		if value != "" {
 			audit[key] = value
 		}

@@ -35,9 +35,11 @@ func controlPlane(uid string, xcp m) m {
 // entry is a member whose last statement says presents and is valid for another minute.
 func entry(name, uid string, presents ...string) api.EdgeCluster {
 	until, seen := metav1.NewTime(noon.Add(time.Minute)), metav1.NewTime(noon.Add(-time.Minute))
-	return api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: api.EdgeClusterSpec{ClusterName: name, Role: api.RoleEdge,
+	return api.EdgeCluster{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: api.EdgeClusterSpec{ClusterName: name,
+		Role:         api.RoleEdge,
 		ControlPlane: &api.ControlPlaneReference{Namespace: "istio-system", Name: "controlplane", UID: uid}},
-		Status: api.EdgeClusterStatus{Presents: presents, ObservedTime: &seen, ValidUntil: &until, ControlPlaneUID: uid, Source: "ci@eu"}}
+		Status: api.EdgeClusterStatus{Presents: presents, ObservedTime: &seen, ValidUntil: &until, ControlPlaneUID: uid,
+			Source: "ci@eu"}}
 }
 
 func fleet(of cases.Edges) Inventory {
@@ -67,7 +69,8 @@ func update(old, new m) Request {
 
 func stanza(v any) m { return m{"centralAuthModes": v} }
 
-var both, jwtOnly, mtlsOnly = stanza(m{"jwt": true, "mutualTls": true}), stanza(m{"jwt": true, "mutualTls": false}), stanza(m{"jwt": false, "mutualTls": true})
+var both, jwtOnly, mtlsOnly = stanza(m{"jwt": true, "mutualTls": true}), stanza(m{"jwt": true, "mutualTls": false}),
+	stanza(m{"jwt": false, "mutualTls": true})
 
 func TestEveryEditOfTheTableForEveryFleet(t *testing.T) {
 	for _, c := range cases.All() {
@@ -96,29 +99,48 @@ func TestWhoIsAMember(t *testing.T) {
 	}{
 		{"nobody is known", Inventory{}, ""},
 		{"an edge on jwt", Inventory{Roster: []api.EdgeCluster{onJWT}}, ""},
-		{"an edge that may present both", Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "jwt", "mtls")}}, "stated by ci@eu"},
-		{"one of many is not on jwt", Inventory{Roster: []api.EdgeCluster{onJWT, entry("eu-2", "uid-2", "mtls")}}, "eu-2: mtls"},
-		{"no statement", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} })}}, "nothing is proved"},
-		{"an empty statement", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.Presents = []string{} })}}, "nothing is proved"},
-		{"a statement that ends now", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ValidUntil = &metav1.Time{Time: noon} })}}, "too old"},
-		{"a statement without an end", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ValidUntil = nil })}}, "nothing is proved"},
-		{"a statement about a ControlPlane that is gone", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "uid-0" })}}, "re-created"},
-		{"a statement that does not say about which ControlPlane", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "" })}}, "re-created"},
-		{"a credential that TSB does not have", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) { e.Status.Presents = []string{"JWT"} })}}, `"JWT"`},
+		{"an edge that may present both", Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "jwt", "mtls")}},
+			"stated by ci@eu"},
+		{"one of many is not on jwt", Inventory{Roster: []api.EdgeCluster{onJWT, entry("eu-2", "uid-2", "mtls")}},
+			"eu-2: mtls"},
+		{"no statement", Inventory{Roster: []api.EdgeCluster{with(onJWT,
+			func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} })}}, "nothing is proved"},
+		{"an empty statement", Inventory{Roster: []api.EdgeCluster{with(onJWT,
+			func(e *api.EdgeCluster) { e.Status.Presents = []string{} })}}, "nothing is proved"},
+		{"a statement that ends now", Inventory{Roster: []api.EdgeCluster{with(onJWT,
+			func(e *api.EdgeCluster) { e.Status.ValidUntil = &metav1.Time{Time: noon} })}}, "too old"},
+		{"a statement without an end", Inventory{Roster: []api.EdgeCluster{with(onJWT,
+			func(e *api.EdgeCluster) { e.Status.ValidUntil = nil })}}, "nothing is proved"},
+		{"a statement about a ControlPlane that is gone", Inventory{Roster: []api.EdgeCluster{with(onJWT,
+			func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "uid-0" })}}, "re-created"},
+		{"a statement that does not say about which ControlPlane", Inventory{Roster: []api.EdgeCluster{with(onJWT,
+			func(e *api.EdgeCluster) { e.Status.ControlPlaneUID = "" })}}, "re-created"},
+		{"a credential that TSB does not have", Inventory{Roster: []api.EdgeCluster{with(onJWT,
+			func(e *api.EdgeCluster) { e.Status.Presents = []string{"JWT"} })}}, `"JWT"`},
 		{"MPC on jwt", Inventory{Roster: []api.EdgeCluster{with(onJWT, func(e *api.EdgeCluster) {
 			e.Spec, e.Status.ControlPlaneUID = api.EdgeClusterSpec{Role: api.RoleMPC}, "uid-of-its-managementplane"
 		})}}, ""},
 
-		{"the hub's own ControlPlane agrees with its entry", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, ""},
-		{"the hub's own ControlPlane is on MUTUAL_TLS", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("MUTUAL_TLS"))}}, "declares MUTUAL_TLS"},
-		{"the hub's own ControlPlane declares nothing", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-1", m{})}}, "no documented mode"},
-		{"the hub's own ControlPlane is written in lower case", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("jwt"))}}, "no documented mode"},
-		{"the entry is worse than the hub's own ControlPlane", Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "mtls")}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, "eu-1: mtls"},
-		{"the hub's own ControlPlane without an entry", Inventory{ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, "the roster lacks"},
-		{"the hub's own ControlPlane was re-created", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: []map[string]any{controlPlane("uid-9", declares("JWT"))}}, "eu-1: mtls (its ControlPlane istio-system/controlplane was re-created (UID uid-9, the roster says uid-1)"},
+		{"the hub's own ControlPlane agrees with its entry", Inventory{Roster: []api.EdgeCluster{onJWT},
+			ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, ""},
+		{"the hub's own ControlPlane is on MUTUAL_TLS", Inventory{Roster: []api.EdgeCluster{onJWT},
+			ControlPlanes: []map[string]any{controlPlane("uid-1", declares("MUTUAL_TLS"))}}, "declares MUTUAL_TLS"},
+		{"the hub's own ControlPlane declares nothing", Inventory{Roster: []api.EdgeCluster{onJWT},
+			ControlPlanes: []map[string]any{controlPlane("uid-1", m{})}}, "no documented mode"},
+		{"the hub's own ControlPlane is written in lower case", Inventory{Roster: []api.EdgeCluster{onJWT},
+			ControlPlanes: []map[string]any{controlPlane("uid-1", declares("jwt"))}}, "no documented mode"},
+		{"the entry is worse than the hub's own ControlPlane", Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1",
+			"mtls")}, ControlPlanes: []map[string]any{controlPlane("uid-1", declares("JWT"))}}, "eu-1: mtls"},
+		{"the hub's own ControlPlane without an entry", Inventory{ControlPlanes: []map[string]any{controlPlane("uid-1",
+			declares("JWT"))}}, "the roster lacks"},
+		{"the hub's own ControlPlane was re-created", Inventory{Roster: []api.EdgeCluster{onJWT},
+			ControlPlanes: []map[string]any{controlPlane("uid-9", declares("JWT"))}},
+			"eu-1: mtls (its ControlPlane istio-system/controlplane was re-created (UID uid-9, the roster says uid-1)"},
 
-		{"the hub knows a cluster that the roster has", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"eu-1"}}, ""},
-		{"the hub knows a cluster that the roster lacks", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"eu-1", "us-1"}}, "us-1: mtls (the hub knows this cluster"},
+		{"the hub knows a cluster that the roster has", Inventory{Roster: []api.EdgeCluster{onJWT},
+			Clusters: []string{"eu-1"}}, ""},
+		{"the hub knows a cluster that the roster lacks", Inventory{Roster: []api.EdgeCluster{onJWT},
+			Clusters: []string{"eu-1", "us-1"}}, "us-1: mtls (the hub knows this cluster"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := decide(t, update(both, jwtOnly), tc.inv)
@@ -170,11 +192,13 @@ func TestCreating(t *testing.T) {
 		{"jwt-only with every edge on jwt", jwtOnly, fleet(cases.OnJWT), true, ""},
 		{"unset with every edge on jwt", nil, fleet(cases.OnJWT), false, ""},
 		{"jwt-only with a cluster that only the hub knows", jwtOnly, Inventory{Clusters: []string{"eu-1"}}, false, ""},
-		{"jwt-only with a ControlPlane beside it", jwtOnly, Inventory{ControlPlanes: []map[string]any{controlPlane("uid-1", m{})}}, false, ""},
+		{"jwt-only with a ControlPlane beside it", jwtOnly, Inventory{ControlPlanes: []map[string]any{controlPlane("uid-1",
+			m{})}}, false, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := decide(t, create(tc.xcp), tc.inv)
-			if v.Allowed != tc.allowed || (tc.warns != "") != (len(v.Warnings) > 0) || !strings.Contains(strings.Join(v.Warnings, "\n"), tc.warns) {
+			if v.Allowed != tc.allowed || (tc.warns != "") != (len(v.Warnings) > 0) ||
+				!strings.Contains(strings.Join(v.Warnings, "\n"), tc.warns) {
 				t.Errorf("%+v\nwant allowed %v, warning %q", v, tc.allowed, tc.warns)
 			}
 		})
@@ -246,7 +270,8 @@ func TestADenialNamesTenMembersCountsTheRestAndSaysWhatIsOdd(t *testing.T) {
 			t.Errorf("line %d\n got %s\nwant %s", i, lines[i], want)
 		}
 	}
-	if got, want := v.Audit("v1"), (map[string]string{"decision": "denied", "withdrawn": "jwt,mtls", "blockers": "13", "version": "v1", "rule": "withdraw", "digest": v.Digest, "roster": v.Roster}); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := v.Audit("v1"), (map[string]string{"decision": "denied", "withdrawn": "jwt,mtls", "blockers": "13",
+		"version": "v1", "rule": "withdraw", "digest": v.Digest, "roster": v.Roster}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("audit %v, want %v", got, want)
 	}
 }

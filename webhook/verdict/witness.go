@@ -51,7 +51,8 @@ func recreated(entry *api.EdgeCluster, controlPlanes []map[string]any) map[strin
 	ref := entry.Spec.ControlPlane
 	for _, cp := range controlPlanes {
 		if text(cp, "metadata", "namespace") == ref.Namespace && text(cp, "metadata", "name") == ref.Name &&
-			text(cp, "metadata", "uid") != ref.UID && text(cp, "spec", "managementPlane", "clusterName") == entry.Spec.ClusterName {
+			text(cp, "metadata", "uid") != ref.UID && text(cp, "spec", "managementPlane",
+			"clusterName") == entry.Spec.ClusterName {
 			return cp
 		}
 	}
@@ -67,7 +68,8 @@ func seenByCentral(inv Inventory, named []string) []guard.Member {
 	var members []guard.Member
 	for _, name := range missingFrom(inv.Central, named) {
 		if !slices.Contains(inv.Clusters, name) {
-			members = append(members, guard.Member{Name: name, Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
+			members = append(members, guard.Member{Name: name,
+				Why: "Central's metrics name this edge and the roster lacks it; one that is gone for good is named until Central's pods are replaced"})
 		}
 	}
 	if inv.CentralErr != "" {

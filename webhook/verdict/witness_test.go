@@ -27,24 +27,40 @@ func TestWitnessesBesideTheRoster(t *testing.T) {
 		inv  Inventory
 		deny []string // pieces of the denial, none = mTLS may go
 	}{
-		{"the EdgeXcp agrees", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here, EdgeXcps: []map[string]any{edgeXcp("istio-system", "JWT")}}, nil},
-		{"the EdgeXcp lags behind", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here, EdgeXcps: []map[string]any{edgeXcp("istio-system", "MUTUAL_TLS")}}, []string{"eu-1: mtls", "EdgeXcp istio-system/edge-xcp says MUTUAL_TLS"}},
-		{"the EdgeXcp says nothing", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here, EdgeXcps: []map[string]any{edgeXcp("istio-system", nil)}}, []string{"eu-1: mtls", "says no documented mode"}},
-		{"one of two says otherwise", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here, EdgeXcps: []map[string]any{edgeXcp("istio-system", "JWT"), edgeXcp("istio-system", "MUTUAL_TLS")}}, []string{"says MUTUAL_TLS"}},
-		{"the EdgeXcp is in another namespace", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here, EdgeXcps: []map[string]any{edgeXcp("other", "MUTUAL_TLS")}}, nil},
-		{"a JWT in EdgeXcp does not make up for the statement", Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "mtls")}, ControlPlanes: here, EdgeXcps: []map[string]any{edgeXcp("istio-system", "JWT")}}, []string{"eu-1: mtls (stated by"}},
+		{"the EdgeXcp agrees", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here,
+			EdgeXcps: []map[string]any{edgeXcp("istio-system", "JWT")}}, nil},
+		{"the EdgeXcp lags behind", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here,
+			EdgeXcps: []map[string]any{edgeXcp("istio-system", "MUTUAL_TLS")}},
+			[]string{"eu-1: mtls", "EdgeXcp istio-system/edge-xcp says MUTUAL_TLS"}},
+		{"the EdgeXcp says nothing", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here,
+			EdgeXcps: []map[string]any{edgeXcp("istio-system", nil)}}, []string{"eu-1: mtls", "says no documented mode"}},
+		{"one of two says otherwise", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here,
+			EdgeXcps: []map[string]any{edgeXcp("istio-system", "JWT"), edgeXcp("istio-system", "MUTUAL_TLS")}},
+			[]string{"says MUTUAL_TLS"}},
+		{"the EdgeXcp is in another namespace", Inventory{Roster: []api.EdgeCluster{onJWT}, ControlPlanes: here,
+			EdgeXcps: []map[string]any{edgeXcp("other", "MUTUAL_TLS")}}, nil},
+		{"a JWT in EdgeXcp does not make up for the statement", Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1",
+			"mtls")}, ControlPlanes: here, EdgeXcps: []map[string]any{edgeXcp("istio-system", "JWT")}},
+			[]string{"eu-1: mtls (stated by"}},
 
-		{"another cluster's ControlPlane at the same place is none re-created", Inventory{Roster: []api.EdgeCluster{onJWT, entry("hub", "uid-9", "jwt")}, ControlPlanes: []map[string]any{elsewhere}}, nil},
+		{"another cluster's ControlPlane at the same place is none re-created",
+			Inventory{Roster: []api.EdgeCluster{onJWT, entry("hub", "uid-9", "jwt")},
+				ControlPlanes: []map[string]any{elsewhere}}, nil},
 
 		{"Central's metrics name who is listed", Inventory{Roster: []api.EdgeCluster{onJWT}, Central: []string{"eu-1"}}, nil},
-		{"Central's metrics name MPC", Inventory{Roster: []api.EdgeCluster{onJWT, mpc}, Central: []string{"eu-1", "mpc"}}, nil},
+		{"Central's metrics name MPC", Inventory{Roster: []api.EdgeCluster{onJWT, mpc}, Central: []string{"eu-1", "mpc"}},
+			nil},
 		{"MPC runs, and is listed", Inventory{Roster: []api.EdgeCluster{onJWT, mpc}, MPC: "tsb/mpc-1"}, nil},
-		{"MPC runs, and nobody listed it", Inventory{Roster: []api.EdgeCluster{onJWT}, MPC: "tsb/mpc-1"}, []string{"mpc: mtls", "(pod tsb/mpc-1), and the roster lacks it"}},
+		{"MPC runs, and nobody listed it", Inventory{Roster: []api.EdgeCluster{onJWT}, MPC: "tsb/mpc-1"},
+			[]string{"mpc: mtls", "(pod tsb/mpc-1), and the roster lacks it"}},
 		{"MPC runs, and nobody else is known", Inventory{MPC: "tsb/mpc-1"}, nil},
-		{"Central's metrics name one more", Inventory{Roster: []api.EdgeCluster{onJWT}, Central: []string{"eu-1", "us-1"}}, []string{"us-1: mtls (Central's metrics name this edge and the roster lacks it"}},
-		{"the inventory and the metrics name the same one", Inventory{Roster: []api.EdgeCluster{onJWT}, Clusters: []string{"us-1"}, Central: []string{"us-1"}}, []string{"1 member may", "us-1: mtls (the hub knows"}},
+		{"Central's metrics name one more", Inventory{Roster: []api.EdgeCluster{onJWT}, Central: []string{"eu-1", "us-1"}},
+			[]string{"us-1: mtls (Central's metrics name this edge and the roster lacks it"}},
+		{"the inventory and the metrics name the same one", Inventory{Roster: []api.EdgeCluster{onJWT},
+			Clusters: []string{"us-1"}, Central: []string{"us-1"}}, []string{"1 member may", "us-1: mtls (the hub knows"}},
 		{"nobody but Central's metrics knows anybody", Inventory{Central: []string{"us-1"}}, []string{"us-1: mtls"}},
-		{"Central's metrics cannot be read", Inventory{Roster: []api.EdgeCluster{onJWT}, CentralErr: "the metrics of pod tsb/central-1 could not be read: connection refused"},
+		{"Central's metrics cannot be read", Inventory{Roster: []api.EdgeCluster{onJWT},
+			CentralErr: "the metrics of pod tsb/central-1 could not be read: connection refused"},
 			[]string{"any edge that Central's metrics would name: mtls", "connection refused",
 				"let the webhook reach the metrics of Central's pods"}},
 		{"Central runs, unread, and nobody is known", Inventory{CentralErr: "no route"},
@@ -130,7 +146,9 @@ func TestOnlyAnEntryOfAnEdgeAnswersForItsCluster(t *testing.T) {
 }
 
 func TestAReCreatedControlPlaneIsOneMember(t *testing.T) {
-	inv := Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "jwt")}, ControlPlanes: []map[string]any{controlPlane("uid-9", m{"centralAuthMode": "JWT"})}, Clusters: []string{"eu-1"}, Central: []string{"eu-1"}}
+	inv := Inventory{Roster: []api.EdgeCluster{entry("eu-1", "uid-1", "jwt")},
+		ControlPlanes: []map[string]any{controlPlane("uid-9", m{"centralAuthMode": "JWT"})}, Clusters: []string{"eu-1"},
+		Central: []string{"eu-1"}}
 	if got := Members(inv, noon); len(got) != 1 || got[0].Presents != nil {
 		t.Errorf("%+v", got)
 	}
@@ -138,7 +156,8 @@ func TestAReCreatedControlPlaneIsOneMember(t *testing.T) {
 
 func TestADisagreementOfTheLowerLayerIsAWarning(t *testing.T) {
 	central := func(modes any) []map[string]any {
-		return []map[string]any{{"metadata": m{"namespace": "tsb", "name": "central-xcp"}, "spec": m{"centralAuthModes": modes}}}
+		return []map[string]any{{"metadata": m{"namespace": "tsb", "name": "central-xcp"},
+			"spec": m{"centralAuthModes": modes}}}
 	}
 	for name, tc := range map[string]struct {
 		below any
@@ -147,14 +166,16 @@ func TestADisagreementOfTheLowerLayerIsAWarning(t *testing.T) {
 		"it agrees":                 {m{"jwt": true, "mutualTls": true}, ""},
 		"it says nothing":           {nil, ""},
 		"it says it in its own way": {m{"mtls": false}, ""},
-		"it already refuses":        {m{"jwt": true, "mutualTls": false}, "CentralXcp tsb/central-xcp says no for mtls where the ManagementPlane says yes"},
+		"it already refuses": {m{"jwt": true, "mutualTls": false},
+			"CentralXcp tsb/central-xcp says no for mtls where the ManagementPlane says yes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, edges := range []cases.Edges{cases.OnJWT, cases.OnMTLS} {
 				inv := fleet(edges)
 				inv.CentralXcps = central(tc.below)
 				v := decide(t, update(both, jwtOnly), inv)
-				if v.Allowed != (edges == cases.OnJWT) || strings.Join(v.Warnings, "") != "" != (tc.warns != "") || !strings.Contains(strings.Join(v.Warnings, ""), tc.warns) {
+				if v.Allowed != (edges == cases.OnJWT) || strings.Join(v.Warnings, "") != "" != (tc.warns != "") ||
+					!strings.Contains(strings.Join(v.Warnings, ""), tc.warns) {
 					t.Errorf("edges on %s: %+v", edges, v)
 				}
 			}
@@ -162,14 +183,16 @@ func TestADisagreementOfTheLowerLayerIsAWarning(t *testing.T) {
 	}
 	inv := fleet(cases.OnJWT)
 	inv.CentralXcps = central(m{"mutualTls": true})
-	if v := decide(t, update(jwtOnly, stanza(m{})), inv); !strings.Contains(strings.Join(v.Warnings, ""), "says yes for mtls where the ManagementPlane says no") {
+	if v := decide(t, update(jwtOnly, stanza(m{})), inv); !strings.Contains(strings.Join(v.Warnings, ""),
+		"says yes for mtls where the ManagementPlane says no") {
 		t.Errorf("still accepting: %+v", v)
 	}
 }
 
 func TestNamesInAnyOrderAreEachFoundOnce(t *testing.T) {
 	for _, tc := range []struct{ names, named, want string }{
-		{"", "", ""}, {"a b c", "a b c", ""}, {"a b c", "b", "a c"}, {"c a b", "b", "c a"}, {"b a b a", "", "b a"}, {"c b a", "a b c", ""}, {"a z", "a b c", "z"}, {"b", "a c", "b"}, {"d a c", "a a c c", "d"},
+		{"", "", ""}, {"a b c", "a b c", ""}, {"a b c", "b", "a c"}, {"c a b", "b", "c a"}, {"b a b a", "", "b a"},
+		{"c b a", "a b c", ""}, {"a z", "a b c", "z"}, {"b", "a c", "b"}, {"d a c", "a a c c", "d"},
 	} {
 		if got := strings.Join(missingFrom(strings.Fields(tc.names), strings.Fields(tc.named)), " "); got != tc.want {
 			t.Errorf("%q beside %q: %q, want %q", tc.names, tc.named, got, tc.want)

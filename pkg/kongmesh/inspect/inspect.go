@@ -100,7 +100,8 @@ func add(in *plan.Inspection, rule finding.Rule, object, found, remedy string) {
 }
 
 // inspectGlobal looks at the global: its version, variables, keys and list, and at what was put elsewhere by mistake.
-func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.GlobalVerifier, f plan.State) *plan.Inspection {
+func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.GlobalVerifier,
+	f plan.State) *plan.Inspection {
 	where := f.Hub.Object.String()
 	in := &plan.Inspection{}
 	in.Findings = append(in.Findings, about(where, cp.Version.Findings())...)
@@ -140,7 +141,8 @@ func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.Global
 
 // inspectZone looks at a zone: its version and variables, how it verifies the global, by its own clock, and its token
 // by the global's.
-func inspectZone(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, serves state.Source, at, globals time.Time) *plan.Inspection {
+func inspectZone(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, serves state.Source, at,
+	globals time.Time) *plan.Inspection {
 	in := &plan.Inspection{}
 	planes, _ := kube.Deployments(s.Reads[state.ControlPlanesRead])
 	for i, o := range planes {

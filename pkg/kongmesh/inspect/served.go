@@ -60,7 +60,10 @@ func renewServed(v zonetoken.Version) string {
 
 // olderThan is a process that was made before a secret was last written, "" when there is none.
 func olderThan(w plan.Workload, s state.Source) string {
-	i := slices.IndexFunc(w.Processes, func(p plan.Process) bool { return !p.Created.IsZero() && s.Written.After(p.Created) })
+	i := slices.IndexFunc(w.Processes, func(p plan.Process) bool {
+		return !p.Created.IsZero() &&
+			s.Written.After(p.Created)
+	})
 	if i < 0 {
 		return ""
 	}
@@ -68,7 +71,8 @@ func olderThan(w plan.Workload, s state.Source) string {
 }
 
 // inspectTrust looks at how a zone verifies the global, and whether what it verifies with takes what the global serves.
-func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v state.Verification, s state.Source, at time.Time) {
+func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v state.Verification,
+	s state.Source, at time.Time) {
 	object := state.Held(v.Ca, where)
 	switch {
 	case v.Nobody != "":
@@ -91,8 +95,10 @@ func inspectTrust(in *plan.Inspection, where string, cp state.ControlPlane, v st
 			"put the CA of the certificate with which the global serves its zones there")
 		return
 	}
-	longest := slices.MaxFunc(cas, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }) // a bundle has the old CA beside the new one
-	in.Materials = append(in.Materials, plan.Material{What: "the CA with which the zone verifies the global", Where: v.Ca.Where, Needed: true, From: longest.NotBefore.UTC(), Until: longest.NotAfter.UTC(),
+	// a bundle has the old CA beside the new one
+	longest := slices.MaxFunc(cas, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	in.Materials = append(in.Materials, plan.Material{What: "the CA with which the zone verifies the global",
+		Where: v.Ca.Where, Needed: true, From: longest.NotBefore.UTC(), Until: longest.NotAfter.UTC(),
 		Remedy: "put the new CA there beside this one, before the global serves with a certificate of it"})
 	leaf, err := pki.Leaf(s.Token)
 	if s.Unknown != "" || s.Missing != "" || err != nil {

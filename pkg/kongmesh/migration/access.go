@@ -36,7 +36,8 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 		ns, name, mode := d.Metadata.Namespace, d.Metadata.Name, state.ControlPlaneOf(d, soFar).Mode
 		switch mode {
 		case state.ModeGlobal:
-			add("", "secrets", ns, "", "get", "create", "delete") // a key is read to sign with, made, and retired; their names go on
+			// a key is read to sign with, made, and retired; their names go on
+			add("", "secrets", ns, "", "get", "create", "delete")
 			add("", "secrets", ns, zonetoken.RevocationsName, "patch")
 			for _, verb := range []string{"create", "get"} { // its API issues tokens: over SPDY, over WebSockets
 				all[plan.Permission{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
@@ -57,7 +58,8 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 // ownReads are the reads of this provider in a context of which that much was read, and what came of them; another
 // provider may have read there too.
 func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
-	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem], state.ControlPlanesRead: soFar[state.ControlPlanesRead]}
+	own := map[plan.Read]plan.Result{kube.KubeSystem: soFar[kube.KubeSystem],
+		state.ControlPlanesRead: soFar[state.ControlPlanesRead]}
 	planes, _ := kube.Deployments(soFar[state.ControlPlanesRead])
 	for _, d := range planes { // which says what else is read
 		if at := state.ConfigFileOf(d.Metadata, d.Spec.Template.Spec); at.Unknown == "" {

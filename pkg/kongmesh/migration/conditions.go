@@ -24,7 +24,8 @@ func ofHub(evaluate func(seen []plan.State) plan.Evaluation) func(seen []plan.St
 }
 
 // ofZone evaluates what is seen of a zone, and wants it and the global to be seen at all.
-func ofZone(name string, evaluate func(m plan.Member, seen []plan.State) plan.Evaluation) func([]plan.State) plan.Evaluation {
+func ofZone(name string, evaluate func(m plan.Member,
+	seen []plan.State) plan.Evaluation) func([]plan.State) plan.Evaluation {
 	return ofHub(plan.OfMember(name, evaluate))
 }
 

@@ -34,7 +34,8 @@ var migration = []phase{
 	{Does: "stop where the global's sessions cannot be told", Stage: plan.Edges, Wave: sessionsClear},
 	{Does: "make a signing key, where there is none that the goal is about", Wave: addKey},
 	{Does: "end here with the stage dual", Wave: endBeforeZones},
-	{Does: "verify the zones that have a token; switch one canary, then the rest in waves", Stage: plan.Edges, Wave: switchZones},
+	{Does: "verify the zones that have a token; switch one canary, then the rest in waves", Stage: plan.Edges,
+		Wave: switchZones},
 	{Does: "end here with the stage edges, or where a zone cannot be switched", Wave: endWithZones},
 	{Does: "require tokens at the global: that withdraws none", Stage: plan.JWTOnly, Wave: requireTokens},
 	{Does: "of a rotation, retire the older keys", Stage: plan.JWTOnly, Wave: retireOlderKeys},
@@ -74,7 +75,8 @@ func hubChangeable(s *situation) (plan.Wave, bool) {
 }
 
 func refuseRotateToken(s *situation) (plan.Wave, bool) {
-	return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: "the global control plane never makes a new token by itself, so deleting one would be an outage; issue another one for the zone instead"}}}, s.goal.Renew != nil
+	return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub",
+		Why: "the global control plane never makes a new token by itself, so deleting one would be an outage; issue another one for the zone instead"}}}, s.goal.Renew != nil
 }
 
 func registerNamespace(s *situation) (plan.Wave, bool) {
@@ -146,7 +148,8 @@ func hubObstacles(f plan.State, goal plan.Goal) []plan.Obstacle {
 			}
 		}
 		if kid := state.KidOf(goal.To); !goal.Back && hasKey(f.Hub, kid) && serial(f.Hub, kid) < highest(f.Hub) {
-			why = append(why, fmt.Sprintf("key %s is not the newest: the global signs with key %d, so name that or none", kid, highest(f.Hub)))
+			why = append(why, fmt.Sprintf("key %s is not the newest: the global signs with key %d, so name that or none", kid,
+				highest(f.Hub)))
 		}
 		if len(state.VariablesOf(f.Hub.Declared)) == 0 {
 			why = append(why, f.Hub.Version+" does not authenticate its zones, or its version is not known: there is no variable to set")
@@ -260,7 +263,8 @@ func isVerified(f plan.State, m plan.Member, want guard.Cred) bool {
 
 // presentsAlone says whether all that a zone may present is tokens of the wanted key, or nothing where that is wanted.
 func presentsAlone(m plan.Member, want guard.Cred) bool {
-	return m.Evidence.Presents != nil && !slices.ContainsFunc(m.Evidence.Presents, func(c guard.Cred) bool { return c != want && !strings.HasPrefix(string(c), "jti:") })
+	return m.Evidence.Presents != nil && !slices.ContainsFunc(m.Evidence.Presents,
+		func(c guard.Cred) bool { return c != want && !strings.HasPrefix(string(c), "jti:") })
 }
 
 // switchWave is the part of the way that zones go: those that have a token already, one canary, the rest in waves.

@@ -15,7 +15,8 @@ import (
 
 // Provider is Kong Mesh 2.0 and newer, and Kuma 3.0 and newer.
 func Provider() plan.Provider {
-	return plan.Provider{Name: state.Name, Detects: state.Detects, Reads: state.Reads, Trim: state.Trim, ReadState: state.ReadState, Complete: complete,
+	return plan.Provider{Name: state.Name, Detects: state.Detects, Reads: state.Reads, Trim: state.Trim,
+		ReadState: state.ReadState, Complete: complete,
 		Next:   func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), f.Hub.Object.Name) },
 		Verify: verifyStep, InstallFence: noFenceStep, AllowsUndo: allowsUndo, CredentialAfter: credentialAfter,
 		Converged: converged, RemoveFence: func(plan.State, plan.Member) []plan.Write { return nil }}
@@ -77,17 +78,21 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 // authenticates nobody, when it was turned on before. A journal is an object that others can write, and what it says
 // is done with the rights of whoever runs the plugin.
 func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
-	if p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus || p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName || p.Object.Resource != state.ControlPlanesRead.Resource {
+	if p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus ||
+		p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName ||
+		p.Object.Resource != state.ControlPlanesRead.Resource {
 		return false
 	}
 	m := memberOf(f, p)
-	global := p.Object.UID != "" && p.Object.UID == f.Hub.Object.UID && p.Object.Name == f.Hub.Object.Name && p.Object.Namespace == f.Hub.Object.Namespace
+	global := p.Object.UID != "" && p.Object.UID == f.Hub.Object.UID && p.Object.Name == f.Hub.Object.Name &&
+		p.Object.Namespace == f.Hub.Object.Namespace
 	want, _ := state.ContainerAndNames(f.Hub.Declared)
 	switch {
 	case m != nil:
 		want, _ = state.ContainerAndNames(m.DeclaredFields)
 	case !global: // a zone's that was made again or is gone, which the write will find
-		if want = state.ContainerName; !slices.Contains([]string{"kong-mesh-control-plane", "kuma-control-plane"}, p.Object.Name) {
+		if want = state.ContainerName; !slices.Contains([]string{"kong-mesh-control-plane", "kuma-control-plane"},
+			p.Object.Name) {
 			return false
 		}
 	}
@@ -123,7 +128,8 @@ func ours(values map[string]any, container string, global bool) bool {
 // memberOf is the zone whose Deployment a patch is of, nil when there is none.
 func memberOf(f plan.State, p plan.Write) *plan.Member {
 	for i, m := range f.Members {
-		if o := m.Object; o.UID != "" && o.UID == p.Object.UID && o.Name == p.Object.Name && o.Namespace == p.Object.Namespace {
+		if o := m.Object; o.UID != "" && o.UID == p.Object.UID && o.Name == p.Object.Name &&
+			o.Namespace == p.Object.Namespace {
 			return &f.Members[i]
 		}
 	}

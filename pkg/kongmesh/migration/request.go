@@ -22,7 +22,8 @@ func issuedBy(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
 // Request is what is asked of a global so that a zone gets a token of the newest key; the error says why there is
 // none to be had.
 func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, error) {
-	t := plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Subject: zone, ValidFor: goal.ValidFor, DataKey: state.TokenKey}
+	t := plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Subject: zone, ValidFor: goal.ValidFor,
+		DataKey: state.TokenKey}
 	for _, k := range f.Hub.Keys {
 		if k.Signs && k.Wrong == "" {
 			t.Key, t.KeyID = k.Object, k.ID

@@ -105,7 +105,8 @@ func verifyReverted(s *wayBack) (plan.Wave, bool) {
 // journalProblem says that what is kept of an object is not what a migration keeps of it: the journal is an object
 // that others can write.
 func journalProblem(o plan.Ref) string {
-	return fmt.Sprintf("what the journal keeps of %s is not what this tool changes; look at the ConfigMap %s/%s", o, api.Namespace, api.JournalName)
+	return fmt.Sprintf("what the journal keeps of %s is not what this tool changes; look at the ConfigMap %s/%s", o,
+		api.Namespace, api.JournalName)
 }
 
 // rolling says whether a zone's pods are not yet, or not all, as its Deployment says, as far as that can be told.

@@ -27,7 +27,8 @@ func cleanUpStep(m plan.Member, goal plan.Goal) plan.Step {
 		Conditions: []plan.Condition{olderTokensGone(m.Name)},
 		Effect:     onZone(m.Name, func(m *plan.Member, _ *plan.State) { m.Leftovers = nil })}
 	for _, l := range m.Leftovers {
-		s.Writes = append(s.Writes, plan.Write{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Op: plan.OpDelete})
+		s.Writes = append(s.Writes, plan.Write{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object,
+			Op: plan.OpDelete})
 	}
 	return s
 }

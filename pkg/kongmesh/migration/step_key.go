@@ -31,7 +31,8 @@ func addKeyStep(f plan.State, goal plan.Goal) plan.Step {
 	return plan.Step{ID: "key/" + kid, Kind: "open", Member: "hub", Verb: "add a key",
 		Title: fmt.Sprintf("hub: add signing key %s", kid), Why: why, WayBack: "none needed: it only accepts more",
 		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: object, Op: plan.OpCreate,
-			SecretField: KeySecretField, After: map[string]any{"apiVersion": "v1", "kind": "Secret", "type": zonetoken.SecretType,
+			SecretField: KeySecretField, After: map[string]any{"apiVersion": "v1", "kind": "Secret",
+				"type":     zonetoken.SecretType,
 				"metadata": map[string]any{"name": object.Name, "namespace": ns}}}},
 		Conditions: []plan.Condition{keyUsable(kid)}, Timeout: goal.Within, NoUndo: true,
 		Effect: hubAccepts(nil, func(h *plan.Hub) {

@@ -24,7 +24,8 @@ func pruneWave(f plan.State, goal plan.Goal) plan.Wave {
 	}
 	w := plan.Wave{}
 	if n := len(slices.DeleteFunc(others, func(id string) bool { return slices.Contains(list.Expired, id) })); n > 0 {
-		w.Notes = append(w.Notes, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("%s on the list: no token of such an ID is seen that a key of the global has signed and that has expired, and the product keeps no list of what it issued; pass one with --revoked-token FILE", stay(n))})
+		w.Notes = append(w.Notes, plan.Obstacle{Member: "hub",
+			Why: fmt.Sprintf("%s on the list: no token of such an ID is seen that a key of the global has signed and that has expired, and the product keeps no list of what it issued; pass one with --revoked-token FILE", stay(n))})
 	}
 	if len(ids) == 0 {
 		return w
@@ -65,7 +66,8 @@ func pruneStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 		return plan.Step{}, fmt.Errorf("secret %s/%s holds what was evidently meant and is not revoked (%s), and writing it again would revoke that; revoke that first, by its ID, or take it out", list.Object.Namespace, list.Object.Name, strings.Join(merged.Meant, ", "))
 	}
 	return plan.Step{ID: "prune/" + strings.Join(ids, ","), Kind: "prune", Member: "hub", Verb: "prune",
-		Title:   fmt.Sprintf("hub: take %s off the list of revoked tokens: %s", count(len(ids), "ID"), strings.Join(ids, ", ")),
+		Title: fmt.Sprintf("hub: take %s off the list of revoked tokens: %s", count(len(ids), "ID"),
+			strings.Join(ids, ", ")),
 		Why:     "their tokens have expired by the global's clock, so they are refused anyway",
 		WayBack: "none needed: what has expired is refused anyway", NoUndo: true, Timeout: goal.Within,
 		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object,

@@ -102,7 +102,8 @@ func reconnectAtOnce(s *revoking) (plan.Wave, bool) {
 
 // keptBy says that somebody keeps the list of revoked tokens.
 func keptBy(list *plan.Revocations) string {
-	return fmt.Sprintf("secret %s/%s is kept by %s, which would put a change back; change it there", list.Object.Namespace, list.Object.Name, list.Keeper)
+	return fmt.Sprintf("secret %s/%s is kept by %s, which would put a change back; change it there", list.Object.Namespace,
+		list.Object.Name, list.Keeper)
 }
 
 // holds says whether a zone has or presents a token that is to be revoked.
@@ -152,7 +153,8 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 		NoUndo:  true, KeepsOriginal: true, Timeout: goal.Within, Writes: []plan.Write{write},
 		Conditions: []plan.Condition{onTheList(ids)}}
 	if len(merged.Meant) > 0 {
-		s.Why += fmt.Sprintf("; with it, what was evidently meant and was not revoked so far: %s", strings.Join(merged.Meant, ", "))
+		s.Why += fmt.Sprintf("; with it, what was evidently meant and was not revoked so far: %s",
+			strings.Join(merged.Meant, ", "))
 	}
 	if goal.CutOff {
 		s.Why += "; it was said that a zone which presents one of those that were named may be refused"

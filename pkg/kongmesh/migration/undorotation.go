@@ -32,7 +32,8 @@ func endWhenUndone(s *wayBack) (plan.Wave, bool) {
 		return plan.Wave{}, true
 	case at < 0, at != last-1:
 		return plan.Wave{Obstacles: []plan.Obstacle{{Member: "hub", Why: fmt.Sprintf("key %s is not the one before the "+
-			"newest any more: its keys have changed; kubectl xcpauth key list shows them, and run the command again", kid)}}}, true
+				"newest any more: its keys have changed; kubectl xcpauth key list shows them, and run the command again", kid)}}},
+			true
 	}
 	s.newest = s.Hub.Keys[last]
 	return plan.Wave{}, false
@@ -110,7 +111,8 @@ func lastTokenOf(m plan.Member, want guard.Cred, at time.Time) string {
 		before, _, _ := strings.Cut(last, "/")
 		n, _ := state.OurSerial(m.ClusterName, name)
 		b, _ := state.OurSerial(m.ClusterName, before)
-		if c == want && !expiring(plan.Credential{Expires: m.AvailableUntil[where]}, at) && (last == "" || cmp.Or(cmp.Compare(n, b), strings.Compare(where, last)) > 0) {
+		if c == want && !expiring(plan.Credential{Expires: m.AvailableUntil[where]}, at) &&
+			(last == "" || cmp.Or(cmp.Compare(n, b), strings.Compare(where, last)) > 0) {
 			last = where
 		}
 	}

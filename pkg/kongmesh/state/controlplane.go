@@ -39,7 +39,8 @@ func ControlPlaneOf(o *kube.Decoded, read map[plan.Read]plan.Result) ControlPlan
 		result := read[at.Read]
 		decoded := plan.Cached(result, at.decode)
 		if cp.config, cp.unread = decoded.file, decoded.why; kube.Unreadable(result) != "" {
-			cp.unread = fmt.Sprintf("ConfigMap %s/%s could not be read: %s", at.Read.Namespace, at.Read.Name, kube.Unreadable(result))
+			cp.unread = fmt.Sprintf("ConfigMap %s/%s could not be read: %s", at.Read.Namespace, at.Read.Name,
+				kube.Unreadable(result))
 		}
 	}
 	cp.Version = versionOf(cp.container().Image, o.Metadata.Labels["app.kubernetes.io/version"], o.Metadata.Labels["app"])
@@ -63,7 +64,8 @@ type configFile struct {
 // Without the flag it is where the chart has it.
 func ConfigFileOf(d kube.Metadata, spec kube.PodSpec) configFile {
 	of := func(name, key string) configFile {
-		return configFile{Read: plan.Read{Version: "v1", Resource: "configmaps", Namespace: d.Namespace, Name: name}, key: key}
+		return configFile{Read: plan.Read{Version: "v1", Resource: "configmaps", Namespace: d.Namespace, Name: name},
+			key: key}
 	}
 	c := containerOf(spec)
 	at, given := flagOf(append(slices.Clone(c.Command), c.Args...), "--config-file", "-c")
@@ -135,7 +137,8 @@ func (c configFile) decode(r plan.Result) (d decodedFile) {
 	data, _ := o.Raw["data"].(map[string]any)
 	text, _ := data[c.key].(string)
 	if err := yaml.Unmarshal([]byte(text), &d.file); err != nil {
-		d.why = fmt.Sprintf("key %s of ConfigMap %s/%s is not YAML, so its pods do not start", c.key, c.Read.Namespace, c.Read.Name)
+		d.why = fmt.Sprintf("key %s of ConfigMap %s/%s is not YAML, so its pods do not start", c.key,
+			c.Read.Namespace, c.Read.Name)
 	}
 	return d
 }
@@ -192,7 +195,8 @@ func (cp ControlPlane) set(spec kube.PodSpec, variable, file string) setting {
 		case v.ValueFrom == nil:
 			return setting{text: v.Value, known: true, where: variable}
 		case v.ValueFrom.SecretKeyRef != nil:
-			return setting{secret: &secretRef{v.ValueFrom.SecretKeyRef.Name, v.ValueFrom.SecretKeyRef.Key}, known: true, where: variable}
+			return setting{secret: &secretRef{v.ValueFrom.SecretKeyRef.Name, v.ValueFrom.SecretKeyRef.Key}, known: true,
+				where: variable}
 		}
 		return setting{where: variable}
 	}
@@ -239,7 +243,8 @@ func (cp ControlPlane) Authenticates(spec kube.PodSpec) (on, known bool, why str
 		s := cp.set(spec, e.GlobalType, inFile(e, "global.kds.auth.type", "global.kds.auth.type"))
 		switch {
 		case !s.known:
-			return false, false, fmt.Sprintf("who is authenticated comes from %s, which is not looked into; set %s explicitly", s.where, e.GlobalType)
+			return false, false, fmt.Sprintf("who is authenticated comes from %s, which is not looked into; set %s explicitly",
+				s.where, e.GlobalType)
 		case s.where == "" || s.text == "":
 			continue
 		case s.text != zonetoken.Off && s.text != e.GlobalOn:
@@ -292,7 +297,8 @@ func (cp ControlPlane) doubled(names []string) (odd []string) {
 func (cp ControlPlane) written(names []string) [][]string {
 	var paths [][]string
 	for _, name := range names {
-		paths = append(paths, []string{"spec", "template", "spec", "containers", fmt.Sprintf("k:{%q:%q}", "name", cp.container().Name),
+		paths = append(paths, []string{"spec", "template", "spec", "containers",
+			fmt.Sprintf("k:{%q:%q}", "name", cp.container().Name),
 			"env", fmt.Sprintf("k:{%q:%q}", "name", name)})
 	}
 	return paths
@@ -307,7 +313,8 @@ func (cp ControlPlane) variables(names []string, secret bool) (entries []any, pl
 		if v := c.Variable(name); v != nil {
 			switch {
 			case v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil:
-				entry["valueFrom"] = map[string]any{"secretKeyRef": map[string]any{"name": v.ValueFrom.SecretKeyRef.Name, "key": v.ValueFrom.SecretKeyRef.Key}}
+				entry["valueFrom"] = map[string]any{"secretKeyRef": map[string]any{"name": v.ValueFrom.SecretKeyRef.Name,
+					"key": v.ValueFrom.SecretKeyRef.Key}}
 			case v.ValueFrom != nil:
 				plain = append(plain, name)
 			case secret && !strings.HasSuffix(name, "_PATH"):
@@ -333,7 +340,8 @@ func (cp ControlPlane) Values() map[string]string {
 	all := map[string]string{}
 	for _, v := range cp.container().Env {
 		value := v.Value
-		if strings.Contains(v.Name, "TOKEN") && !strings.HasSuffix(v.Name, "_PATH") && !strings.Contains(v.Name, "_AUTH_TYPE") {
+		if strings.Contains(v.Name, "TOKEN") && !strings.HasSuffix(v.Name, "_PATH") &&
+			!strings.Contains(v.Name, "_AUTH_TYPE") {
 			value = ""
 		}
 		all[v.Name] = value

@@ -28,7 +28,8 @@ func expired(snaps []plan.Snapshot, where plan.Selection, hub *zonetoken.GlobalV
 	look := func(raw []byte) {
 		z, err := zonetoken.ReadZone(raw)
 		switch {
-		case err != nil || z.Kind == zonetoken.Other || z.ID == "" || !slices.Contains(list, z.ID): // an empty ID is of every token without one
+		case err != nil || z.Kind == zonetoken.Other || z.ID == "" || !slices.Contains(list,
+			z.ID): // an empty ID is of every token without one
 		case z.Expires.IsZero() || !z.Expires.Before(by):
 			stays[z.ID] = true
 		case tookBeforeExpiry(hub, raw, z):

@@ -32,8 +32,9 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 				continue
 			case cp.Mode == "", strings.Contains(cp.Mode+cp.Zone, "$("), cp.Mode == ModeZone && cp.Zone == "":
 				held = true
-				f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "unreachable",
-					Why: fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", o.Metadata.Namespace, o.Metadata.Name)})
+				f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s),
+					State: "unreachable",
+					Why:   fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", o.Metadata.Namespace, o.Metadata.Name)})
 				continue
 			case cp.Mode != ModeZone:
 				continue
@@ -42,7 +43,8 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 			m := readZone(s, cp, hub, f)
 			claims[m.ClusterName]++
 			if f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) {
-				m.Obstacles = append(m.Obstacles, fmt.Sprintf("the global does not list a zone %q: it has never connected to it, or has this very moment, or dials another (%s); leave it out with --contexts if it is another's", m.ClusterName, m.Dials))
+				m.Obstacles = append(m.Obstacles,
+					fmt.Sprintf("the global does not list a zone %q: it has never connected to it, or has this very moment, or dials another (%s); leave it out with --contexts if it is another's", m.ClusterName, m.Dials))
 			}
 			f.Members = append(f.Members, m)
 		}
@@ -53,9 +55,11 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 		case s.Err != "":
 			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: s.Err})
 		case why != "":
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: "Deployments could not be listed: " + why})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable",
+				Why: "Deployments could not be listed: " + why})
 		case !held:
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no control plane of a zone there"})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member",
+				Why: "no control plane of a zone there"})
 		}
 	}
 	for i := range f.Members {
@@ -73,7 +77,9 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
 			m.Evidence.Name = m.Name
 			if n > 1 {
-				m.Obstacles = append(m.Obstacles, fmt.Sprintf("%d control planes call themselves zone %q; leave the wrong one out with --contexts", n, m.ClusterName))
+				m.Obstacles = append(m.Obstacles,
+					fmt.Sprintf("%d control planes call themselves zone %q; leave the wrong one out with --contexts",
+						n, m.ClusterName))
 			}
 		}
 	}
@@ -81,7 +87,8 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 
 // readZone reads one zone control plane and what is next to it.
 func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f *plan.State) plan.Member {
-	m := plan.Member{Identity: plan.Identity{Name: cp.Zone, ClusterName: cp.Zone, Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: cp.ref()},
+	m := plan.Member{Identity: plan.Identity{Name: cp.Zone, ClusterName: cp.Zone, Role: plan.RoleEdge, Context: s.Context,
+		ClusterUID: kube.ClusterUID(s), Object: cp.ref()},
 		Connecting: plan.Connecting{Dials: cp.Dials}}
 	m.Owner, m.HelmNote = kube.Owners(cp.Object.Metadata, cp.written(cp.tokenNames())...)
 	secrets, unread := SecretsIn(s.Reads, cp.Object.Metadata.Namespace)
@@ -100,7 +107,9 @@ func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f
 	}
 	m.Anomalies = append(m.Anomalies, cp.doubled(cp.tokenNames())...)
 	for _, name := range plain {
-		m.Anomalies = append(m.Anomalies, fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef", name, m.Object))
+		m.Anomalies = append(m.Anomalies,
+			fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef",
+				name, m.Object))
 	}
 	all, unknown := configured, ""
 	if configured == nil {
@@ -158,7 +167,8 @@ func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f
 
 // available is what the zone would present with each token that is next to it, by the name and key of its secret, and
 // until when where that ends.
-func available(ns, zone string, secrets []secretObject, hub *zonetoken.GlobalVerifier, f *plan.State) (all map[string]guard.Cred, ends map[string]time.Time) {
+func available(ns, zone string, secrets []secretObject, hub *zonetoken.GlobalVerifier,
+	f *plan.State) (all map[string]guard.Cred, ends map[string]time.Time) {
 	all, ends = map[string]guard.Cred{}, map[string]time.Time{}
 	for _, o := range secrets {
 		for key, z := range o.tokens {
@@ -206,8 +216,10 @@ func leftovers(cp ControlPlane, m plan.Member, secrets []secretObject, used map[
 	var all []plan.Leftover
 	for _, o := range secrets {
 		if _, ours := OurSerial(cp.Zone, o.Metadata.Name); ours && !used[o.Metadata.Namespace+"/"+o.Metadata.Name] {
-			all = append(all, plan.Leftover{Context: m.Context, ClusterUID: m.ClusterUID, Member: m.Name, Why: "a token that the zone presented before, or never did",
-				Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}})
+			all = append(all, plan.Leftover{Context: m.Context, ClusterUID: m.ClusterUID, Member: m.Name,
+				Why: "a token that the zone presented before, or never did",
+				Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: o.Metadata.Namespace,
+					Name: o.Metadata.Name, UID: o.Metadata.UID, ResourceVersion: o.Metadata.ResourceVersion}})
 		}
 	}
 	return all
@@ -264,7 +276,8 @@ func blocked(m plan.Member, cp ControlPlane) []string {
 		why = append(why, stuck)
 	}
 	if m.Owner != "" {
-		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set its environment there", m.Object, m.Owner))
+		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set its environment there",
+			m.Object, m.Owner))
 	}
 	if strings.HasPrefix(m.Dials, "grpc://") {
 		why = append(why, fmt.Sprintf("it dials the global in plain (%s), over which a token would be seen, and with which the product does not start; give it a grpcs:// address", m.Dials))
@@ -310,7 +323,8 @@ func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, f *
 				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was provided"
 			default:
 				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
-				m.Evidence = guard.Member{Presents: creds, Until: f.At.Add(LiveFor), Why: "the token that was provided, and a session that brought one"}
+				m.Evidence = guard.Member{Presents: creds, Until: f.At.Add(LiveFor),
+					Why: "the token that was provided, and a session that brought one"}
 			}
 		}
 		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {

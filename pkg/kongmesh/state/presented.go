@@ -55,7 +55,8 @@ func TokenOf(cp ControlPlane, spec kube.PodSpec, secrets []secretObject) Source 
 		file := cp.set(spec, e.ZonePath, inFile(e, "zone.kds.auth.cpTokenPath", "zone.kds.auth.tokenPath"))
 		switch {
 		case !inline.known, !file.known:
-			return Source{Unknown: fmt.Sprintf("its token comes from %s, which is not looked into", cmp.Or(inline.where, file.where))}
+			return Source{Unknown: fmt.Sprintf("its token comes from %s, which is not looked into",
+				cmp.Or(inline.where, file.where))}
 		case file.secret != nil || file.text != "":
 			found = append(found, fromFile(ns, spec, file, secrets))
 		case inline.secret != nil:
@@ -177,7 +178,8 @@ func (s Source) presents(hub *zonetoken.GlobalVerifier, zone string, at time.Tim
 	case s.said == nil, !taken && !takenBy:
 		return []guard.Cred{None}, answer.Text
 	case !taken:
-		answer, creds, why = by, []guard.Cred{None}, fmt.Sprintf("by our clock, from which that of its API server is %s off: %s", off, answer.Text)
+		answer, creds, why = by, []guard.Cred{None},
+			fmt.Sprintf("by our clock, from which that of its API server is %s off: %s", off, answer.Text)
 	case !takenBy:
 		creds, why = []guard.Cred{None}, fmt.Sprintf("by the clock of its API server, which is %s off: %s", off, by.Text)
 	}

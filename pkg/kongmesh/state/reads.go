@@ -14,9 +14,10 @@ import (
 // cp-configmap.yaml and the label app of _helpers.tpl; Kong Mesh's chart carries it under its own name), and the CRDs
 // of Zone and ZoneInsight beside it.
 var (
-	ControlPlanesRead = plan.Read{Group: "apps", Version: "v1", Resource: "deployments", Labels: "app in (kong-mesh-control-plane,kuma-control-plane)"}
-	readZones         = plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}
-	readInsights      = plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zoneinsights"}
+	ControlPlanesRead = plan.Read{Group: "apps", Version: "v1", Resource: "deployments",
+		Labels: "app in (kong-mesh-control-plane,kuma-control-plane)"}
+	readZones    = plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zones"}
+	readInsights = plan.Read{Group: "kuma.io", Version: "v1alpha1", Resource: "zoneinsights"}
 )
 
 // ContainerName is the container of a control plane's pods, after the chart.

@@ -132,7 +132,8 @@ func ReadGlobal(s *plan.Snapshot, cp ControlPlane, hub *plan.Hub) *zonetoken.Glo
 	hub.JournalErr = roster.Unread(s.Reads)
 	if why := cp.storedElsewhere(podSpecs(s.Reads, cp)); why != "" {
 		hub.StoredElsewhere = why
-		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s; this version of the tool changes nothing there", hub.Object, why))
+		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s; this version of the tool changes nothing there",
+			hub.Object, why))
 		hub.InventoryErr = "the global's zones are not known: " + why
 		v.Unread = "the global's keys are not known: " + why
 		return v
@@ -143,7 +144,8 @@ func ReadGlobal(s *plan.Snapshot, cp ControlPlane, hub *plan.Hub) *zonetoken.Glo
 	}
 	v.Keys, v.Revocations, v.Cache = secrets.keys, secrets.revocations, secrets.cache
 	made := secrets.made
-	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: zonetoken.RevocationsName, UID: made[zonetoken.RevocationsName].UID,
+	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns,
+		Name: zonetoken.RevocationsName, UID: made[zonetoken.RevocationsName].UID,
 		ResourceVersion: made[zonetoken.RevocationsName].ResourceVersion}, Value: secrets.list, IDs: v.Revocations.IDs()}
 	hub.Revocations.Keeper, _ = kube.Owners(made[zonetoken.RevocationsName], []string{"data"})
 	hub.Keys = keysOf(v.Keys, ns, made)
@@ -169,8 +171,10 @@ func keysOf(set zonetoken.KeySet, ns string, made map[string]kube.Metadata) []pl
 	keys := []plan.Key{}
 	for _, k := range set.Keys {
 		m := made[k.Name]
-		key := plan.Key{ID: k.Verifies, Serial: k.Serial, Signs: k.Name == signer.Name && k.Seen, Made: kube.Stamp(m.CreationTimestamp),
-			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: k.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}}
+		key := plan.Key{ID: k.Verifies, Serial: k.Serial, Signs: k.Name == signer.Name && k.Seen,
+			Made: kube.Stamp(m.CreationTimestamp),
+			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: k.Name, UID: m.UID,
+				ResourceVersion: m.ResourceVersion}}
 		for _, f := range k.Findings {
 			if f.Severity == finding.Error && key.Wrong == "" {
 				key.Wrong = f.Found
@@ -256,12 +260,14 @@ func podSpecs(read map[plan.Read]plan.Result, cp ControlPlane) []kube.PodSpec {
 // workloadOf reads a control plane with its pods.
 func workloadOf(read map[plan.Read]plan.Result, cp ControlPlane, each func(kube.Pod, *plan.Process)) plan.Workload {
 	ns := cp.Object.Metadata.Namespace
-	c := kube.Controlled{Namespace: ns, Name: cp.Object.Metadata.Name, Of: cp.Object, ReplicaSets: read[readReplicaSets(ns)], Pods: read[readPods(ns)]}
+	c := kube.Controlled{Namespace: ns, Name: cp.Object.Metadata.Name, Of: cp.Object,
+		ReplicaSets: read[readReplicaSets(ns)], Pods: read[readPods(ns)]}
 	return c.Workload(each, func(p kube.Pod) bool { // one that nobody owns any more
 		if p.Spec.Container(ContainerName) == nil || cp.Mode == "" {
 			return false
 		}
-		return cp.set(p.Spec, "KUMA_MODE", "mode").text == cp.Mode && cp.set(p.Spec, "KUMA_MULTIZONE_ZONE_NAME", "multizone.zone.name").text == cp.Zone &&
+		return cp.set(p.Spec, "KUMA_MODE", "mode").text == cp.Mode && cp.set(p.Spec, "KUMA_MULTIZONE_ZONE_NAME",
+			"multizone.zone.name").text == cp.Zone &&
 			!slices.ContainsFunc(p.Metadata.OwnerReferences, func(o kube.Owner) bool { return o.Kind == "ReplicaSet" })
 	})
 }

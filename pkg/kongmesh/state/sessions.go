@@ -41,7 +41,8 @@ func insights(r plan.Result) map[string][]told {
 	for _, z := range list.Items {
 		all := []told{}
 		for _, s := range z.Spec.Subscriptions {
-			session := plan.Session{ID: s.ID, Began: kube.Stamp(s.ConnectTime), Ended: kube.Stamp(s.DisconnectTime), Provided: s.Provided}
+			session := plan.Session{ID: s.ID, Began: kube.Stamp(s.ConnectTime), Ended: kube.Stamp(s.DisconnectTime),
+				Provided: s.Provided}
 			if s.DisconnectTime != "" && session.Ended.IsZero() {
 				session.Ended = kube.Later(session.Began, time.Unix(1, 0)) // it is over, and when cannot be read
 			}

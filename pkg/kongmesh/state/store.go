@@ -29,7 +29,8 @@ func (cp ControlPlane) storedElsewhere(pods []kube.PodSpec) string {
 			set := cp.set(spec, s.variable, s.file)
 			switch text := cmp.Or(set.text, s.otherwise); {
 			case !set.known || set.secret != nil:
-				return fmt.Sprintf("where it keeps its state is not known, since %s comes from %s; set it as a plain value", s.variable, set.where)
+				return fmt.Sprintf("where it keeps its state is not known, since %s comes from %s; set it as a plain value",
+					s.variable, set.where)
 			case set.text == "" && text != inKubernetes:
 				return fmt.Sprintf("nothing sets %s, which is %s then, %s", s.variable, text, so)
 			case text != inKubernetes:

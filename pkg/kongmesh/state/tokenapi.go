@@ -22,7 +22,8 @@ func apiOf(cp ControlPlane, object plan.Ref) *plan.TokenAPI {
 		}
 		return otherwise
 	}
-	api := &plan.TokenAPI{Object: object, Path: path.Join("/", text("KUMA_API_SERVER_BASE_PATH", "apiServer.basePath", "/"), "tokens/zone"),
+	api := &plan.TokenAPI{Object: object, Path: path.Join("/", text("KUMA_API_SERVER_BASE_PATH", "apiServer.basePath",
+		"/"), "tokens/zone"),
 		Login: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: object.Namespace, Name: adminLogin}}
 	port := text("KUMA_API_SERVER_HTTP_PORT", "apiServer.http.port", "5681")
 	if text("KUMA_API_SERVER_HTTP_ENABLED", "apiServer.http.enabled", "true") == "false" {
@@ -33,7 +34,8 @@ func apiOf(cp ControlPlane, object plan.Ref) *plan.TokenAPI {
 		api.Off = fmt.Sprintf("the port of the global's API is %q, which is none", zonetoken.Safe(port))
 	}
 	for _, e := range cp.environments() {
-		if e.IssuerOn != "" && cp.set(cp.Spec, e.IssuerOn, inFile(e, "global.kds.auth.cpToken.enableIssuer", "global.kds.auth.zoneToken.enableIssuer")).text == "false" {
+		if e.IssuerOn != "" && cp.set(cp.Spec, e.IssuerOn, inFile(e, "global.kds.auth.cpToken.enableIssuer",
+			"global.kds.auth.zoneToken.enableIssuer")).text == "false" {
 			api.Off = "the global issues no tokens (" + e.IssuerOn + " is false)"
 		}
 	}

@@ -24,7 +24,8 @@ const (
 )
 
 // GiveCA is how a zone is given the global's CA.
-const GiveCA = "give it the global's CA (" + rootCAFile + "; of the chart controlPlane.tls.kdsZoneClient.secretName, key ca.crt)"
+const GiveCA = "give it the global's CA (" + rootCAFile +
+	"; of the chart controlPlane.tls.kdsZoneClient.secretName, key ca.crt)"
 
 // Verification is how the zones to come of a template verify the global that they dial.
 type Verification struct {
@@ -38,7 +39,8 @@ type Verification struct {
 // there) it takes the CAs of its image then, which are not seen here, unless it is told not to verify.
 func (cp ControlPlane) Verification(secrets []secretObject, unread string) Verification {
 	if strings.HasPrefix(cp.Dials, "grpc://") {
-		return Verification{Nobody: "it dials the global in plain (" + cp.Dials + ")", Remedy: "give it a grpcs:// address, and the global's CA"}
+		return Verification{Nobody: "it dials the global in plain (" + cp.Dials + ")",
+			Remedy: "give it a grpcs:// address, and the global's CA"}
 	}
 	old := cp.Version.Known() && !cp.Version.AtLeast(2, 3, 0)
 	skip, known := cp.flag(skipVerify, "multizone.zone.kds.tlsSkipVerify", false)
@@ -48,7 +50,8 @@ func (cp ControlPlane) Verification(secrets []secretObject, unread string) Verif
 	}
 	switch {
 	case !known && !old:
-		return unknown("whether it verifies at all comes from something that is not looked into; set %s as a plain value", skipVerify)
+		return unknown("whether it verifies at all comes from something that is not looked into; set %s as a plain value",
+			skipVerify)
 	case skip && !old:
 		return Verification{Nobody: skipVerify + " is true", Remedy: GiveCA + ", and remove " + skipVerify}
 	case !file.known || file.secret != nil:
@@ -124,7 +127,8 @@ func (cp ControlPlane) Served(secrets []secretObject, unread string) Source {
 	on, known := cp.flag(kdsTLS, "multizone.global.kds.tlsEnabled", true)
 	switch {
 	case !known:
-		return Source{Unknown: "whether it serves with TLS comes from something that is not looked into; set " + kdsTLS + " as a plain value"}
+		return Source{Unknown: "whether it serves with TLS comes from something that is not looked into; set " + kdsTLS +
+			" as a plain value"}
 	case !on:
 		return Source{Unknown: kdsTLS + " is false, so whatever stands before it has the certificate"}
 	}

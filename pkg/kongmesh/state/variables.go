@@ -81,7 +81,8 @@ func PlainReference(e map[string]any, global bool) bool {
 	for key, v := range e {
 		_, text := v.(string)
 		_, nested := v.(map[string]any)
-		if key != "name" && key != "value" && key != "valueFrom" || v != nil && text == (key == "valueFrom") || v != nil && nested != (key == "valueFrom") {
+		if key != "name" && key != "value" && key != "valueFrom" || v != nil && text == (key == "valueFrom") || v != nil &&
+			nested != (key == "valueFrom") {
 			return false // a directive of the patch, say
 		}
 	}

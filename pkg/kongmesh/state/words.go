@@ -6,6 +6,7 @@ import (
 )
 
 // Words are what people of Kong Mesh and Kuma call things.
-var Words = plan.Words{Hub: "global control plane", Member: "zone", Server: "global", Removal: "delete the zone from the global",
+var Words = plan.Words{Hub: "global control plane", Member: "zone", Server: "global",
+	Removal:  "delete the zone from the global",
 	Nothing:  None,
 	Required: "zoneToken", Credentials: map[guard.Cred]string{None: "no token"}, Alias: "jti:"}

@@ -13,7 +13,8 @@ import (
 // of a token.
 func BenchmarkVerify(b *testing.B) {
 	raw := []byte(signed(key1, header1, body("")))
-	v := Verifier{Version: Version{KongMesh, 2, 14, 3, ""}, Keys: keySet("zone-token-signing-key-1"), Revocations: ParseRevocations([]byte(strings.Repeat(idB+",", 100) + idC)), Zone: "west"}
+	v := Verifier{Version: Version{KongMesh, 2, 14, 3, ""}, Keys: keySet("zone-token-signing-key-1"),
+		Revocations: ParseRevocations([]byte(strings.Repeat(idB+",", 100) + idC)), Zone: "west"}
 	parts := strings.Split(string(raw), ".")
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	sig, err := base64.RawURLEncoding.DecodeString(parts[2])

@@ -28,7 +28,8 @@ const OldVariables = "KMESH_MULTIZONE_"
 var (
 	NewNames = Environment{GlobalType: "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", GlobalOn: "zoneToken",
 		ZoneInline: "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE", ZonePath: "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_PATH",
-		IssuerOn: "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_ZONE_TOKEN_ENABLE_ISSUER", UsesSecrets: "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_ZONE_TOKEN_VALIDATOR_USE_SECRETS"}
+		IssuerOn:    "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_ZONE_TOKEN_ENABLE_ISSUER",
+		UsesSecrets: "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_ZONE_TOKEN_VALIDATOR_USE_SECRETS"}
 	OldNames = Environment{GlobalType: "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", GlobalOn: "cpToken",
 		ZoneInline: "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_INLINE", ZonePath: "KMESH_MULTIZONE_ZONE_KDS_AUTH_CP_TOKEN_PATH"}
 )
@@ -38,10 +39,12 @@ var (
 func (v Version) Environments() []Environment {
 	old := OldNames
 	if v.AtLeast(2, 14, 0) {
-		old.IssuerOn, old.UsesSecrets = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER", "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_VALIDATOR_USE_SECRETS"
+		old.IssuerOn, old.UsesSecrets = "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER",
+			"KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_VALIDATOR_USE_SECRETS"
 	}
 	if v.Known() && !v.AtLeast(1, 3, 0) { // a zone was called remote
-		old.ZoneInline, old.ZonePath = "KMESH_MULTIZONE_REMOTE_KDS_AUTH_CP_TOKEN_INLINE", "KMESH_MULTIZONE_REMOTE_KDS_AUTH_CP_TOKEN_PATH"
+		old.ZoneInline, old.ZonePath = "KMESH_MULTIZONE_REMOTE_KDS_AUTH_CP_TOKEN_INLINE",
+			"KMESH_MULTIZONE_REMOTE_KDS_AUTH_CP_TOKEN_PATH"
 	}
 	switch {
 	case !v.Known() || !v.AuthenticatesZones() || !v.AtLeast(1, 2, 0):
@@ -74,16 +77,21 @@ func (v Version) CheckEnvironment(variables map[string]string) finding.Findings 
 	slices.Sort(fresh)
 	switch {
 	case len(old) > 0 && v.AtLeast(3, 0, 0):
-		f.Add(environmentExits, fmt.Sprintf("%s ends at its start while it is given %s", v, strings.Join(old, ", ")), "Remove it, and set "+strings.Join([]string{NewNames.GlobalType, NewNames.ZoneInline, NewNames.ZonePath}, " or ")+" instead.")
+		f.Add(environmentExits, fmt.Sprintf("%s ends at its start while it is given %s", v, strings.Join(old, ", ")),
+			"Remove it, and set "+strings.Join([]string{NewNames.GlobalType, NewNames.ZoneInline, NewNames.ZonePath},
+				" or ")+" instead.")
 	case len(fresh) > 0 && !v.AtLeast(2, 14, 6):
-		f.Add(environmentNotRead, fmt.Sprintf("%s does not read %s, so it is as if it were not set", v, strings.Join(fresh, ", ")), "Use the names that begin with "+OldVariables+" until 2.14.6.")
+		f.Add(environmentNotRead, fmt.Sprintf("%s does not read %s, so it is as if it were not set", v,
+			strings.Join(fresh, ", ")), "Use the names that begin with "+OldVariables+" until 2.14.6.")
 	case len(old) > 0 && v.AtLeast(2, 14, 6):
-		f.Add(environmentDeprecated, fmt.Sprintf("%s still takes %s, on which 3.0 ends at its start", v, strings.Join(old, ", ")), "Rename it before upgrading to 3.0.")
+		f.Add(environmentDeprecated, fmt.Sprintf("%s still takes %s, on which 3.0 ends at its start", v,
+			strings.Join(old, ", ")), "Rename it before upgrading to 3.0.")
 	}
 	for _, e := range v.Environments() {
 		value, set := variables[e.GlobalType]
 		if set && value != "" && value != Off && value != e.GlobalOn && value != "konnect" {
-			f.Add(environmentValue, fmt.Sprintf("%s is %q, which is none of %s, %s", e.GlobalType, value, Off, e.GlobalOn), "Set it to one of them.")
+			f.Add(environmentValue, fmt.Sprintf("%s is %q, which is none of %s, %s", e.GlobalType, value, Off, e.GlobalOn),
+				"Set it to one of them.")
 		}
 	}
 	return f

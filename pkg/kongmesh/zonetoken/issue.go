@@ -37,7 +37,8 @@ func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, finding.Fi
 	}
 	from := now.Add(-margin)
 	claims := zoneClaims{Zone: g.Zone, Scope: []string{scope}, RegisteredClaims: jwt.RegisteredClaims{
-		ID: g.ID, IssuedAt: jwt.NewNumericDate(from), NotBefore: jwt.NewNumericDate(from), ExpiresAt: jwt.NewNumericDate(from.Add(g.ValidFor).Add(margin))}}
+		ID: g.ID, IssuedAt: jwt.NewNumericDate(from), NotBefore: jwt.NewNumericDate(from),
+		ExpiresAt: jwt.NewNumericDate(from.Add(g.ValidFor).Add(margin))}}
 	t := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 	t.Header["kid"] = g.KeyID
 	text, err := t.SignedString(key)
@@ -46,7 +47,8 @@ func Issue(g Grant, key *rsa.PrivateKey, now time.Time) (plan.Secret, finding.Fi
 	}
 	var f finding.Findings
 	if g.ValidFor > maxLife {
-		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; anyone who has it can be the zone for as long", int(g.ValidFor.Hours()/24)), "Issue one for 30 days or so, and have it renewed.")
+		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; anyone who has it can be the zone for as long",
+			int(g.ValidFor.Hours()/24)), "Issue one for 30 days or so, and have it renewed.")
 	}
 	if !isNumber(g.KeyID) {
 		f.Add(tokenKidName, fmt.Sprintf("its kid %s is no serial, so only a control plane with a public key of that kid in its configuration takes it (2.14 or later)", g.KeyID), "")

@@ -86,10 +86,12 @@ func readKey(namespace string, s Secret) SigningKey {
 	}
 	if namespace != "" && s.Namespace != namespace {
 		k.Seen = false
-		f.Add(keyNamespace, fmt.Sprintf("secret %s is in namespace %s, and the control plane in %s sees only its own", s.Name, s.Namespace, namespace), "Create it there.")
+		f.Add(keyNamespace, fmt.Sprintf("secret %s is in namespace %s, and the control plane in %s sees only its own", s.Name,
+			s.Namespace, namespace), "Create it there.")
 	}
 	if s.Labels[meshLabel] != "" {
-		f.Add(keyMeshLabel, fmt.Sprintf("secret %s has the label %s, which a global secret must not have", s.Name, meshLabel), "Take the label off.")
+		f.Add(keyMeshLabel, fmt.Sprintf("secret %s has the label %s, which a global secret must not have", s.Name, meshLabel),
+			"Take the label off.")
 	}
 	k.material()
 	if !k.Seen {
@@ -97,14 +99,16 @@ func readKey(namespace string, s Secret) SigningKey {
 	}
 	switch {
 	case k.Serial < 0:
-		f.Add(keyNegative, fmt.Sprintf("secret %s has a negative serial, and is never signed with", s.Name), "Create the key again under the next serial.")
+		f.Add(keyNegative, fmt.Sprintf("secret %s has a negative serial, and is never signed with", s.Name),
+			"Create the key again under the next serial.")
 	case plain && k.Serial == 0:
 		f.Add(keyKid0, fmt.Sprintf("secret %s has no serial: it signs with kid 0, is the secret of HS256 too (up to 2.x), and any key with a serial comes before it", s.Name),
 			"Rotate to a key with a serial.")
 	case plain:
 	case isNumber(strings.TrimPrefix(s.Name, KeyPrefix+"-")):
 		f.Add(keyPadded, fmt.Sprintf("the serial of secret %s is not written as the product writes it: it signs with kid %s, which leads to %s, so the product refuses the tokens that it signs with it",
-			s.Name, k.Signs, KeyName(k.Signs)), "Create the key again under the next serial, without zeros before it, and issue again what was signed with this one.")
+			s.Name, k.Signs, KeyName(k.Signs)),
+			"Create the key again under the next serial, without zeros before it, and issue again what was signed with this one.")
 	default:
 		f.Add(keySuffix, fmt.Sprintf("what follows in the name of secret %s is no serial, and counts as %d: it signs with kid %s when no key has a higher one, and such a token is refused", s.Name, k.Serial, k.Signs),
 			"Keep what is no key under another name, in a secret of another type: a global secret goes to every zone.")
@@ -156,7 +160,8 @@ func (s KeySet) NextSerial() (int, error) {
 	next := 1
 	for _, k := range s.Keys {
 		if k.Serial == math.MaxInt {
-			return 0, fmt.Errorf("secret %s has the highest serial that there can be, so no key can come after it; delete it", k.Name)
+			return 0, fmt.Errorf("secret %s has the highest serial that there can be, so no key can come after it; delete it",
+				k.Name)
 		}
 		next = max(next, k.Serial+1)
 	}
@@ -175,7 +180,8 @@ func (s KeySet) Findings() finding.Findings {
 	}
 	for _, k := range s.Keys {
 		if names := by[k.Serial]; k.Seen && len(names) > 1 && names[0] == k.Name {
-			f.Add(keySerialTwice, fmt.Sprintf("secrets %s have the same serial, and sign with the same kid", strings.Join(names, " and ")), "Create one key again under the next serial, and delete these once nothing is signed with them any more.")
+			f.Add(keySerialTwice, fmt.Sprintf("secrets %s have the same serial, and sign with the same kid",
+				strings.Join(names, " and ")), "Create one key again under the next serial, and delete these once nothing is signed with them any more.")
 		}
 	}
 	signer, err := s.Signer()

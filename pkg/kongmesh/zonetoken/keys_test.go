@@ -48,10 +48,14 @@ var forms = func() map[string][]byte {
 	}
 	good, der := EncodeKey(key1), x509.MarshalPKCS1PrivateKey(key1)
 	return map[string][]byte{
-		"pkcs1": good, "pkcs8": block("PRIVATE KEY", pkcs8), "ec": block("EC PRIVATE KEY", sec1), "der": der, "der twice": []byte(base64.StdEncoding.EncodeToString(der)),
-		"twice": []byte(base64.StdEncoding.EncodeToString(good)), "public": block("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&key1.PublicKey)),
-		"certificate": block("CERTIFICATE", []byte("x")), "cut": good[:200], "not a key": block(privateBlock, []byte("x")), "two": append(slices.Clone(good), EncodeKey(key2)...),
-		"prose before": append([]byte("my key:\n"), good...), "encrypted": pem.EncodeToMemory(&pem.Block{Type: privateBlock, Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: []byte("x")}),
+		"pkcs1": good, "pkcs8": block("PRIVATE KEY", pkcs8), "ec": block("EC PRIVATE KEY", sec1), "der": der,
+		"der twice": []byte(base64.StdEncoding.EncodeToString(der)),
+		"twice":     []byte(base64.StdEncoding.EncodeToString(good)), "public": block("RSA PUBLIC KEY",
+			x509.MarshalPKCS1PublicKey(&key1.PublicKey)),
+		"certificate": block("CERTIFICATE", []byte("x")), "cut": good[:200], "not a key": block(privateBlock, []byte("x")),
+		"two":          append(slices.Clone(good), EncodeKey(key2)...),
+		"prose before": append([]byte("my key:\n"), good...), "encrypted": pem.EncodeToMemory(&pem.Block{Type: privateBlock,
+			Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: []byte("x")}),
 		"short": EncodeKey(key1024), "empty": nil, "prose": []byte("hello"),
 	}
 }()
@@ -85,25 +89,37 @@ func TestWhichKeySigns(t *testing.T) {
 		{[]string{"zone-token-signing-key-9", "zone-token-signing-key-10"}, "10", "zone-token-signing-key-10", true, nil, 11},
 		{[]string{"zone-token-signing-key-3", "zone-token-signing-key-7"}, "7", "zone-token-signing-key-7", true, nil, 8},
 		{[]string{"zone-token-signing-key"}, "0", "zone-token-signing-key", true, []string{"key-kid-0"}, 1},
-		{[]string{"zone-token-signing-key", "zone-token-signing-key-1"}, "1", "zone-token-signing-key-1", true, []string{"key-kid-0"}, 2},
-		{[]string{"zone-token-signing-key-0001"}, "1", "zone-token-signing-key-0001", false, []string{"key-padded", "key-signer-not-verifier"}, 2},
-		{[]string{"zone-token-signing-key-1", "zone-token-signing-key-0002"}, "2", "zone-token-signing-key-0002", false, []string{"key-padded", "key-signer-not-verifier"}, 3},
-		{[]string{"zone-token-signing-key-0001", "zone-token-signing-key-1"}, "1", "zone-token-signing-key-0001", false, []string{"key-padded", "key-serial-twice", "key-signer-not-verifier"}, 2},
-		{[]string{"zone-token-signing-key-0"}, "0", "zone-token-signing-key-0", false, []string{"key-padded", "key-signer-not-verifier"}, 1},
-		{[]string{"zone-token-signing-key-1", "zone-token-signing-key-old"}, "1", "zone-token-signing-key-1", true, []string{"key-suffix"}, 2},
-		{[]string{"zone-token-signing-key-1.old"}, "0", "zone-token-signing-key-1.old", false, []string{"key-suffix", "key-signer-not-verifier"}, 1},
-		{[]string{"zone-token-signing-key-99999999999999999999"}, "0", "zone-token-signing-key-99999999999999999999", false, []string{"key-padded", "key-signer-not-verifier"}, 1},
-		{[]string{"zone-token-signing-keyring"}, "0", "zone-token-signing-keyring", false, []string{"key-suffix", "key-signer-not-verifier"}, 1},
+		{[]string{"zone-token-signing-key", "zone-token-signing-key-1"}, "1", "zone-token-signing-key-1", true,
+			[]string{"key-kid-0"}, 2},
+		{[]string{"zone-token-signing-key-0001"}, "1", "zone-token-signing-key-0001", false,
+			[]string{"key-padded", "key-signer-not-verifier"}, 2},
+		{[]string{"zone-token-signing-key-1", "zone-token-signing-key-0002"}, "2", "zone-token-signing-key-0002", false,
+			[]string{"key-padded", "key-signer-not-verifier"}, 3},
+		{[]string{"zone-token-signing-key-0001", "zone-token-signing-key-1"}, "1", "zone-token-signing-key-0001", false,
+			[]string{"key-padded", "key-serial-twice", "key-signer-not-verifier"}, 2},
+		{[]string{"zone-token-signing-key-0"}, "0", "zone-token-signing-key-0", false,
+			[]string{"key-padded", "key-signer-not-verifier"}, 1},
+		{[]string{"zone-token-signing-key-1", "zone-token-signing-key-old"}, "1", "zone-token-signing-key-1", true,
+			[]string{"key-suffix"}, 2},
+		{[]string{"zone-token-signing-key-1.old"}, "0", "zone-token-signing-key-1.old", false,
+			[]string{"key-suffix", "key-signer-not-verifier"}, 1},
+		{[]string{"zone-token-signing-key-99999999999999999999"}, "0", "zone-token-signing-key-99999999999999999999", false,
+			[]string{"key-padded", "key-signer-not-verifier"}, 1},
+		{[]string{"zone-token-signing-keyring"}, "0", "zone-token-signing-keyring", false,
+			[]string{"key-suffix", "key-signer-not-verifier"}, 1},
 		{[]string{"zone-token-signing-key--5"}, "", "", false, []string{"key-negative", "key-none"}, 1},
-		{[]string{"zone-token-signing-key-zone-token-signing-key-3"}, "3", "zone-token-signing-key-zone-token-signing-key-3", false, []string{"key-suffix", "key-signer-not-verifier"}, 4},
-		{[]string{"zone-token-signing-public-key-1", "user-token-signing-key-1", "control-plane-signing-key-0001", "dataplane-token-signing-key-default-1"}, "", "", false, []string{"key-none"}, 1},
+		{[]string{"zone-token-signing-key-zone-token-signing-key-3"}, "3", "zone-token-signing-key-zone-token-signing-key-3",
+			false, []string{"key-suffix", "key-signer-not-verifier"}, 4},
+		{[]string{"zone-token-signing-public-key-1", "user-token-signing-key-1", "control-plane-signing-key-0001",
+			"dataplane-token-signing-key-default-1"}, "", "", false, []string{"key-none"}, 1},
 		{nil, "", "", false, []string{"key-none"}, 1},
 	} {
 		t.Run(fmt.Sprint(tc.names), func(t *testing.T) {
 			set := keySet(tc.names...)
 			signer, err := set.Signer()
 			if tc.signs == "" {
-				if err == nil && signer.Name != "" || err != nil && !strings.HasPrefix(err.Error(), `there is no signing key with KID 1. GlobalSecret of name "zone-token-signing-key-1" is not found.`) {
+				if err == nil && signer.Name != "" || err != nil && !strings.HasPrefix(err.Error(),
+					`there is no signing key with KID 1. GlobalSecret of name "zone-token-signing-key-1" is not found.`) {
 					t.Errorf("%v, %v signs", signer.Name, err)
 				}
 			} else if err != nil || signer.Signs != tc.signs || signer.Name != tc.with {
@@ -165,17 +181,21 @@ func TestFormsOfASigningKey(t *testing.T) {
 			if why := syncBreak(value, err); (why == "") != (tc.sync == "") || !strings.Contains(why, tc.sync) {
 				t.Errorf("the sync: %q, want %q", why, tc.sync)
 			}
-			if tc.finding == "" && len(k.Findings) > 0 || tc.finding != "" && (len(k.Findings) != 1 || k.Findings[0].Name != tc.finding) {
+			if tc.finding == "" && len(k.Findings) > 0 || tc.finding != "" && (len(k.Findings) != 1 ||
+				k.Findings[0].Name != tc.finding) {
 				t.Errorf("findings %+v, want %q", k.Findings, tc.finding)
 			}
-			if stops := len(k.Findings) > 0 && strings.Contains(k.Findings[0].Found, "nothing at all is synced"); stops != (tc.sync != "") {
+			if stops := len(k.Findings) > 0 && strings.Contains(k.Findings[0].Found,
+				"nothing at all is synced"); stops != (tc.sync != "") {
 				t.Errorf("that the sync stops is said: %v", stops)
 			}
-			if _, err := CheckPEM(value); (err == nil) != (tc.created == "") || err != nil && !strings.Contains(err.Error(), tc.created) {
+			if _, err := CheckPEM(value); (err == nil) != (tc.created == "") || err != nil &&
+				!strings.Contains(err.Error(), tc.created) {
 				t.Errorf("creating it: %v, want %q", err, tc.created)
 			}
 			said := fmt.Sprintf("%+v %v", set, set.Findings())
-			if len(value) >= 80 && (strings.Contains(said, string(value[40:80])) || strings.Contains(said, base64.StdEncoding.EncodeToString(value)[40:80])) {
+			if len(value) >= 80 && (strings.Contains(said, string(value[40:80])) ||
+				strings.Contains(said, base64.StdEncoding.EncodeToString(value)[40:80])) {
 				t.Errorf("a part of the key is said:\n%s", said)
 			}
 		})
@@ -213,7 +233,8 @@ func TestKeysThatAreNotSeen(t *testing.T) {
 	if f := ReadKeys(KongNamespace, []Secret{opaque}).Findings(); !has(f, "key-none") {
 		t.Errorf("%+v", f)
 	}
-	if f := ReadKeys(KongNamespace, []Secret{found(KeyName("1"), EncodeKey(key1)), found(KeyName("2"), forms["pkcs8"])}).Findings(); !has(f, "key-signer-unreadable") {
+	if f := ReadKeys(KongNamespace, []Secret{found(KeyName("1"), EncodeKey(key1)),
+		found(KeyName("2"), forms["pkcs8"])}).Findings(); !has(f, "key-signer-unreadable") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -225,7 +246,8 @@ func TestTheManifestOfAKey(t *testing.T) {
 	}
 	meta := m["metadata"].(map[string]any)
 	value, err := base64.StdEncoding.DecodeString(m["data"].(map[string]any)["value"].(string))
-	if err != nil || !bytes.Equal(value, EncodeKey(key1)) || m["type"] != "system.kuma.io/global-secret" || meta["name"] != "zone-token-signing-key-2" || meta["namespace"] != "kong-mesh-system" {
+	if err != nil || !bytes.Equal(value, EncodeKey(key1)) || m["type"] != "system.kuma.io/global-secret" ||
+		meta["name"] != "zone-token-signing-key-2" || meta["namespace"] != "kong-mesh-system" {
 		t.Errorf("%v, %v", m, err)
 	}
 	for name, bad := range map[string]func() (map[string]any, error){
@@ -250,7 +272,8 @@ func FuzzKeys(f *testing.F) {
 		set := ReadKeys("", []Secret{{Name: name, Type: SecretType, Value: plan.NewSecret(value)}})
 		findings := set.Findings()
 		next, err := set.NextSerial()
-		if strings.HasPrefix(name, KeyPrefix) != (len(set.Keys) == 1) || err == nil && (next < 1 || len(set.Keys) > 0 && next <= set.Keys[0].Serial) {
+		if strings.HasPrefix(name, KeyPrefix) != (len(set.Keys) == 1) || err == nil &&
+			(next < 1 || len(set.Keys) > 0 && next <= set.Keys[0].Serial) {
 			t.Errorf("%d keys, next %d", len(set.Keys), next)
 		}
 		if _, err := CheckPEM(value); err == nil {
@@ -260,7 +283,8 @@ func FuzzKeys(f *testing.F) {
 		} else if len(value) > 40 && strings.Contains(err.Error(), string(value[len(value)/2:])) {
 			t.Errorf("a part of the value is said: %v", err)
 		}
-		if k, err := set.Signer(); err == nil && k.Verifies == k.Signs && !has(findings, "key-surplus") && !has(findings, "key-short") && !has(findings, "key-kid-0") && !has(findings, "key-der") && len(findings) > 0 {
+		if k, err := set.Signer(); err == nil && k.Verifies == k.Signs && !has(findings, "key-surplus") &&
+			!has(findings, "key-short") && !has(findings, "key-kid-0") && !has(findings, "key-der") && len(findings) > 0 {
 			t.Errorf("a good key has findings: %+v", findings)
 		}
 	})

@@ -60,13 +60,16 @@ func (k *SigningKey) material() {
 		case block != nil && block.Type == "EC PRIVATE KEY":
 			f.Add(keyEc, fmt.Sprintf("secret %s holds an elliptic curve key, and tokens are RS256%s", k.Name, stops), remedy)
 		case block != nil && block.Type == "PRIVATE KEY":
-			f.Add(keyPkcs8, fmt.Sprintf("secret %s holds PKCS#8 PEM (openssl's default), which the product does not read%s", k.Name, stops), remedy)
+			f.Add(keyPkcs8, fmt.Sprintf("secret %s holds PKCS#8 PEM (openssl's default), which the product does not read%s",
+				k.Name, stops), remedy)
 		case block != nil && block.Type != privateBlock:
-			f.Add(keyPem, fmt.Sprintf("secret %s holds PEM of another kind (%s), which the product does not read%s", k.Name, strconv.Quote(shorten(block.Type)), stops), remedy)
+			f.Add(keyPem, fmt.Sprintf("secret %s holds PEM of another kind (%s), which the product does not read%s", k.Name,
+				strconv.Quote(shorten(block.Type)), stops), remedy)
 		case block != nil:
 			f.Add(keyUnreadable, fmt.Sprintf("the PEM in secret %s cannot be read%s", k.Name, stops), remedy)
 		case k.Public != nil:
-			f.Add(keyDer, fmt.Sprintf("secret %s holds DER without PEM: tokens are signed and verified with it, and%s", k.Name, stops[1:]), remedy)
+			f.Add(keyDer, fmt.Sprintf("secret %s holds DER without PEM: tokens are signed and verified with it, and%s", k.Name,
+				stops[1:]), remedy)
 		case twiceEncoded(value):
 			f.Add(keyTwiceEncoded, fmt.Sprintf("the value of secret %s is base64 in base64 (kumactl generate signing-key prints base64 already)%s", k.Name, stops), remedy)
 		default:
@@ -75,10 +78,12 @@ func (k *SigningKey) material() {
 		return
 	}
 	if k.Public.N.BitLen() < minBits {
-		f.Add(keyShort, fmt.Sprintf("secret %s holds a key of %d bits, less than %d", k.Name, k.Public.N.BitLen(), minBits), "Rotate to a longer key.")
+		f.Add(keyShort, fmt.Sprintf("secret %s holds a key of %d bits, less than %d", k.Name, k.Public.N.BitLen(), minBits),
+			"Rotate to a longer key.")
 	}
 	if block, rest := pem.Decode(value); len(bytes.TrimSpace(rest)) > 0 || !bytes.HasPrefix(value, []byte("-----BEGIN")) {
-		f.Add(keySurplus, fmt.Sprintf("secret %s holds more than the one PEM block (%s) that is read", k.Name, block.Type), "")
+		f.Add(keySurplus, fmt.Sprintf("secret %s holds more than the one PEM block (%s) that is read", k.Name, block.Type),
+			"")
 	}
 }
 
@@ -113,7 +118,8 @@ func CheckPEM(text []byte) (*rsa.PrivateKey, error) {
 	case block.Type == "PRIVATE KEY":
 		return nil, errors.New("it is PKCS#8 (PRIVATE KEY), which stops all sync from the global to its zones; convert it with: openssl rsa -traditional")
 	case block.Type != privateBlock:
-		return nil, fmt.Errorf("it is PEM of another kind (%s); a signing key must be RSA PRIVATE KEY (PKCS#1)", strconv.Quote(shorten(block.Type)))
+		return nil, fmt.Errorf("it is PEM of another kind (%s); a signing key must be RSA PRIVATE KEY (PKCS#1)",
+			strconv.Quote(shorten(block.Type)))
 	case len(block.Headers) > 0:
 		return nil, errors.New("it is encrypted, or has headers; the product reads neither")
 	case len(bytes.TrimSpace(rest)) > 0 || !bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN")):

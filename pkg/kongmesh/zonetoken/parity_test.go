@@ -33,11 +33,13 @@ func TestWhatTheProductAnswersIsWhatTheStandInAnswers(t *testing.T) {
 		for _, k := range []struct {
 			name  string
 			value []byte
-		}{{KeyName("1"), pem1}, {KeyName("2"), forms[odd("pkcs1", "pkcs8", "der", "twice", "prose")]}, {KeyName("0002"), pem1}, {KeyPrefix, hmacKey}} {
+		}{{KeyName("1"), pem1}, {KeyName("2"), forms[odd("pkcs1", "pkcs8", "der", "twice", "prose")]},
+			{KeyName("0002"), pem1}, {KeyPrefix, hmacKey}} {
 			s := found(k.name, k.value)
 			s.Type, s.Namespace = odd(SecretType, "Opaque"), odd(KongNamespace, KumaNamespace)
 			secrets = append(secrets, s)
-			if err := stored.Put(kumasim.Secret{Namespace: s.Namespace, Name: k.name, Type: s.Type, Data: map[string][]byte{"value": k.value}}); err != nil {
+			if err := stored.Put(kumasim.Secret{Namespace: s.Namespace, Name: k.name, Type: s.Type,
+				Data: map[string][]byte{"value": k.value}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -47,10 +49,15 @@ func TestWhatTheProductAnswersIsWhatTheStandInAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		header := "{" + odd(`"kid":"`+odd("1", "2", "0002", "7", "0", "offline", "")+`",`, "", `"kid":1,`, `"kid":["1"],`, `"kid":null,`) + `"alg":"` + odd("RS256", "HS256", "RS512", "none", "rs256") + `"}`
-		claims := "{" + odd(`"Zone":"west"`, `"zone":"west"`, `"Zone":"east"`, `"Zone":1`, `"x":1`, `"Zone":"west","zone":"east"`) + odd(`,"Scope":["cp"]`, "", `,"Scope":["ingress","cp"]`, `,"Scope":["ingress","egress"]`, `,"Scope":"cp"`, `,"Scope":[]`, `,"Scope":null`) +
-			odd(fmt.Sprintf(`,"exp":%d`, at(time.Hour)), "", fmt.Sprintf(`,"exp":%d`, at(0)), fmt.Sprintf(`,"exp":%d`, at(-time.Second)), `,"exp":0`, `,"exp":1e300`, `,"exp":"x"`) +
-			odd("", fmt.Sprintf(`,"nbf":%d`, at(-time.Minute)), fmt.Sprintf(`,"nbf":%d`, at(3*time.Second))) + odd("", fmt.Sprintf(`,"iat":%d`, at(time.Hour))) + odd(`,"jti":"`+idA+`"`, "", `,"jti":"`+idB+`"`) + odd("}", "}{}")
+		header := "{" + odd(`"kid":"`+odd("1", "2", "0002", "7", "0", "offline", "")+`",`, "", `"kid":1,`, `"kid":["1"],`,
+			`"kid":null,`) + `"alg":"` + odd("RS256", "HS256", "RS512", "none", "rs256") + `"}`
+		claims := "{" + odd(`"Zone":"west"`, `"zone":"west"`, `"Zone":"east"`, `"Zone":1`, `"x":1`,
+			`"Zone":"west","zone":"east"`) + odd(`,"Scope":["cp"]`, "", `,"Scope":["ingress","cp"]`,
+			`,"Scope":["ingress","egress"]`, `,"Scope":"cp"`, `,"Scope":[]`, `,"Scope":null`) +
+			odd(fmt.Sprintf(`,"exp":%d`, at(time.Hour)), "", fmt.Sprintf(`,"exp":%d`, at(0)),
+				fmt.Sprintf(`,"exp":%d`, at(-time.Second)), `,"exp":0`, `,"exp":1e300`, `,"exp":"x"`) +
+			odd("", fmt.Sprintf(`,"nbf":%d`, at(-time.Minute)), fmt.Sprintf(`,"nbf":%d`, at(3*time.Second))) +
+			odd("", fmt.Sprintf(`,"iat":%d`, at(time.Hour))) + odd(`,"jti":"`+idA+`"`, "", `,"jti":"`+idB+`"`) + odd("}", "}{}")
 		var raw string
 		switch {
 		case strings.Contains(header, "HS256"):
@@ -62,10 +69,13 @@ func TestWhatTheProductAnswersIsWhatTheStandInAnswers(t *testing.T) {
 		}
 		raw = odd("", "Bearer ", "bearer ", " ") + raw + odd("", "\n", "=", ".")
 		text := []string{"2.13.5", "2.14.3", "3.0.0"}[i%3]
-		v := Verifier{Version: version(t, text), Keys: ReadKeys(KongNamespace, secrets), Revocations: ParseRevocations([]byte(list)), Zone: "west",
+		v := Verifier{Version: version(t, text), Keys: ReadKeys(KongNamespace, secrets),
+			Revocations: ParseRevocations([]byte(list)), Zone: "west",
 			Static: []PublicKey{{"offline", "its configuration", &key1.PublicKey}}}
-		g, err := kumasim.New(kumasim.Options{Source: &stored, Auth: kumasim.AuthZoneToken, Now: func() time.Time { return now }, PublicKeys: map[string]*rsa.PublicKey{"offline": &key1.PublicKey},
-			Switches: map[string]kumasim.Switches{"2.13.5": {KidPanics: true, TerseNotYet: true}, "3.0.0": {NoHMAC: true}}[text]})
+		g, err := kumasim.New(kumasim.Options{Source: &stored, Auth: kumasim.AuthZoneToken,
+			Now: func() time.Time { return now }, PublicKeys: map[string]*rsa.PublicKey{"offline": &key1.PublicKey},
+			Switches: map[string]kumasim.Switches{"2.13.5": {KidPanics: true, TerseNotYet: true},
+				"3.0.0": {NoHMAC: true}}[text]})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +88,8 @@ func TestWhatTheProductAnswersIsWhatTheStandInAnswers(t *testing.T) {
 		case Rejected:
 			same = says != nil && status.Code(says).String() == a.Code && Safe(status.Convert(says).Message()) == a.Text
 		case Crashes:
-			same = says != nil && status.Code(says) == codes.Unknown && strings.HasPrefix(says.Error(), "panic: interface conversion")
+			same = says != nil && status.Code(says) == codes.Unknown && strings.HasPrefix(says.Error(),
+				"panic: interface conversion")
 		}
 		if !same {
 			t.Fatalf("%d, %s: %s %s, list %q:\nthe stand-in: %v\nours: %+v", i, text, header, claims, list, says, a)

@@ -41,8 +41,8 @@ func untangle(text string) (ids []string, form string) {
 
 const quotes = "\"'`"
 
-// tangled says whether what stands between commas is evidently not one ID: in quotation marks or brackets, or IDs of the product's form
-// with semicolons.
+// tangled says whether what stands between commas is evidently not one ID: in quotation marks or brackets, or IDs of
+// the product's form with semicolons.
 func tangled(id string) bool {
 	parts := strings.FieldsFunc(id, func(c rune) bool { return c == ';' })
 	return strings.ContainsAny(id, quotes+"[]") || strings.Contains(id, ";") && len(parts) > 0 &&

@@ -48,7 +48,8 @@ func (r Revocations) IDs() []string { return slices.Clone(r.ids) }
 // space and line ends, out of the form that it was written in.
 func (r Revocations) meant() []string {
 	ids, _ := untangle(string(r.data))
-	return withLower(slices.DeleteFunc(ids, func(id string) bool { return id == "-" && !r.Revoked(id) })) // of a list in YAML
+	// of a list in YAML
+	return withLower(slices.DeleteFunc(ids, func(id string) bool { return id == "-" && !r.Revoked(id) }))
 }
 
 // withLower adds after a UUID in upper case the same in lower case: so the product's own are, and they are compared
@@ -82,7 +83,8 @@ func (r Revocations) Findings() finding.Findings {
 	const rewrite = "Write it as id1,id2 and nothing else; adding an ID with token revocations does."
 	ineffective := func(r finding.Rule, saw string) { f.Add(r, saw, rewrite) }
 	if !r.readable() {
-		f.Add(RevocationsNotText, "it is not UTF-8 text (PowerShell's > writes UTF-16), so nothing that was meant is revoked", "Write it again as ASCII.")
+		f.Add(RevocationsNotText, "it is not UTF-8 text (PowerShell's > writes UTF-16), so nothing that was meant is revoked",
+			"Write it again as ASCII.")
 		return f
 	}
 	if strings.ContainsRune(text, bom) {
@@ -95,7 +97,8 @@ func (r Revocations) Findings() finding.Findings {
 	case strings.ContainsAny(lines, "\n"):
 		ineffective(revocationsLines, "its IDs are on lines of their own, and the product splits at commas alone")
 	case lines != body && !strings.Contains(text, "\r"):
-		ineffective(revocationsNewlines, "it ends with several newlines, of which the product takes one away, so its last ID is not revoked")
+		ineffective(revocationsNewlines,
+			"it ends with several newlines, of which the product takes one away, so its last ID is not revoked")
 	}
 	if strings.ContainsFunc(body, func(c rune) bool { return c != '\n' && c != '\r' && unicode.IsSpace(c) }) {
 		ineffective(revocationsSpaces, "it has white space, which becomes a part of the ID beside it, so that is not revoked")
@@ -137,7 +140,8 @@ type Change struct {
 
 // Merged is a list after a change.
 type Merged struct {
-	Data   []byte   // what to write; nil when the list is empty, and its secret is to be deleted: an empty value is refused
+	// what to write; nil when the list is empty, and its secret is to be deleted: an empty value is refused
+	Data   []byte
 	Added  []string // of those asked for, the ones that were not revoked before
 	Meant  []string // found in the list, not revoked so far for how they were written, and revoked now
 	Pruned []string
@@ -209,7 +213,10 @@ func CheckTokenID(id string) error {
 		return errors.New("it is empty, and would revoke every token that has no jti")
 	case strings.Contains(id, ","):
 		return errors.New("an ID with a comma cannot be revoked: the list is split at commas; retire the key that signed the token")
-	case !utf8.ValidString(id) || strings.ContainsFunc(id, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }):
+	case !utf8.ValidString(id) || strings.ContainsFunc(id, func(c rune) bool {
+		return unicode.IsSpace(c) ||
+			!unicode.IsPrint(c)
+	}):
 		return errors.New("an ID has no white space, and nothing that does not print")
 	case tangled(id):
 		return errors.New("an ID has no quotation marks, no square brackets, and no other ID behind a semicolon; pass the ID alone")
@@ -225,7 +232,8 @@ func looksLikeUUID(id string) bool {
 		return false
 	}
 	for i, c := range []byte(id) {
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (c == '-') || !dash && !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (c == '-') || !dash &&
+			!(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
 			return false
 		}
 	}

@@ -38,14 +38,20 @@ func TestRevocationListsAsTheyAreFound(t *testing.T) {
 		{"one", idA, []string{idA}, "", idA + "," + idC, nil},
 		{"two", idA + "," + idB, []string{idA, idB}, "", idA + "," + idB + "," + idC, nil},
 		{"as `echo | base64` leaves it", idA + "," + idB + "\n", []string{idA, idB}, "", idA + "," + idB + "," + idC, nil},
-		{"two newlines", idA + "," + idB + "\n\n", []string{idA}, "revocations-newlines", idA + "," + idB + "," + idC, []string{idB}},
-		{"a file of Windows", idA + "," + idB + "\r\n", []string{idA}, "revocations-crlf", idA + "," + idB + "," + idC, []string{idB}},
-		{"a space after the comma", idA + ", " + idB, []string{idA}, "revocations-spaces", idA + "," + idB + "," + idC, []string{idB}},
+		{"two newlines", idA + "," + idB + "\n\n", []string{idA}, "revocations-newlines", idA + "," + idB + "," +
+			idC, []string{idB}},
+		{"a file of Windows", idA + "," + idB + "\r\n", []string{idA}, "revocations-crlf", idA + "," + idB + "," +
+			idC, []string{idB}},
+		{"a space after the comma", idA + ", " + idB, []string{idA}, "revocations-spaces", idA + "," + idB + "," +
+			idC, []string{idB}},
 		{"a space before", " " + idA, nil, "revocations-spaces", idA + "," + idC, []string{idA}},
 		{"lines", idA + "\n" + idB + "\n", nil, "revocations-lines", idA + "," + idB + "," + idC, []string{idA, idB}},
-		{"lines with commas", idA + ",\n" + idB, []string{idA}, "revocations-lines", idA + "," + idB + "," + idC, []string{idB}},
-		{"a no-break space", idA + ",\u00a0" + idB, []string{idA}, "revocations-spaces", idA + "," + idB + "," + idC, []string{idB}},
-		{"upper case", strings.ToUpper(idA), nil, "revocations-upper-case", strings.ToUpper(idA) + "," + idA + "," + idC, []string{idA}},
+		{"lines with commas", idA + ",\n" + idB, []string{idA}, "revocations-lines", idA + "," + idB + "," +
+			idC, []string{idB}},
+		{"a no-break space", idA + ",\u00a0" + idB, []string{idA}, "revocations-spaces", idA + "," + idB + "," +
+			idC, []string{idB}},
+		{"upper case", strings.ToUpper(idA), nil, "revocations-upper-case", strings.ToUpper(idA) + "," + idA + "," +
+			idC, []string{idA}},
 		{"a trailing comma", idA + ",", []string{idA, ""}, "revocations-empty-id", idA + "," + idC + ",", nil},
 		{"a newline alone", "\n", []string{""}, "revocations-empty-id", idC + ",", nil},
 		{"a comma alone", ",", []string{""}, "revocations-empty-id", idC + ",", nil},
@@ -72,7 +78,8 @@ func TestRevocationListsAsTheyAreFound(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || string(m.Data) != tc.merged || !slices.Equal(m.Added, []string{idC}) || !slices.Equal(m.Meant, tc.meant) || !m.Changed || m.EmptyID != r.Revoked("") {
+			if err != nil || string(m.Data) != tc.merged || !slices.Equal(m.Added, []string{idC}) ||
+				!slices.Equal(m.Meant, tc.meant) || !m.Changed || m.EmptyID != r.Revoked("") {
 				t.Errorf("%+v, %q, %v; want %q, meant %v", m, m.Data, err, tc.merged, tc.meant)
 			}
 			left := ParseRevocations(m.Data).Findings()
@@ -99,12 +106,14 @@ func TestRevokingTwiceRevokesBoth(t *testing.T) {
 }
 
 func TestIDsThatCannotBeRevokedAreRefused(t *testing.T) {
-	for _, id := range []string{"", "a,b", "a b", " a", "a\n", "a\r", "a\tb", "a\u00a0", "\x00", string(bom) + "a", "\xff", "a\x1b[0m", strings.Repeat("a", 2000)} {
+	for _, id := range []string{"", "a,b", "a b", " a", "a\n", "a\r", "a\tb", "a\u00a0", "\x00", string(bom) + "a", "\xff",
+		"a\x1b[0m", strings.Repeat("a", 2000)} {
 		if m, err := ParseRevocations([]byte(idA)).Merge(Change{Add: []string{idB, id}}); err == nil || m.Data != nil {
 			t.Errorf("%q is added: %q", id, m.Data)
 		}
 	}
-	if _, err := ParseRevocations([]byte(strings.Repeat("a", maxRevocations-10))).Merge(Change{Add: []string{idB}}); err == nil {
+	if _, err := ParseRevocations([]byte(strings.Repeat("a",
+		maxRevocations-10))).Merge(Change{Add: []string{idB}}); err == nil {
 		t.Error("a list that no Secret can hold is written")
 	}
 }
@@ -121,13 +130,15 @@ func TestPruning(t *testing.T) {
 		pruned     []string
 	}{
 		{"not asked", idA, Change{Now: at}, idA, nil},
-		{"expired, still valid, and unknown", idA + "," + idB + "," + idC, Change{Expired: expired, Now: at}, idB + "," + idC, []string{idA}},
+		{"expired, still valid, and unknown", idA + "," + idB + "," + idC, Change{Expired: expired, Now: at}, idB + "," +
+			idC, []string{idA}},
 		{"without an expiry", "of-no-token", Change{Expired: expired, Now: at}, "of-no-token", nil},
 		{"asked for at the same time", idA, Change{Add: []string{idA}, Expired: expired, Now: at}, idA, nil},
 		{"the last one", idA + "\n", Change{Expired: expired, Now: at}, "", []string{idA}},
 	} {
 		m, err := ParseRevocations([]byte(tc.data)).Merge(tc.c)
-		if err != nil || string(m.Data) != tc.want || !slices.Equal(m.Pruned, tc.pruned) || tc.want == "" && m.Data != nil || m.Changed != (tc.want != tc.data) {
+		if err != nil || string(m.Data) != tc.want || !slices.Equal(m.Pruned, tc.pruned) || tc.want == "" && m.Data != nil ||
+			m.Changed != (tc.want != tc.data) {
 			t.Errorf("%s: %+v, %q, %v", tc.name, m, m.Data, err)
 		}
 	}
@@ -248,7 +259,8 @@ func TestConcurrentRevocationsAllSurvive(t *testing.T) {
 }
 
 func FuzzRevocations(f *testing.F) {
-	for _, seed := range []string{idA, idA + "," + idB + "\n", idA + ", " + idB, idA + "\r\n", ",", "\n", string(bom) + idA, "\xff\xfea\x00", strings.ToUpper(idA) + ","} {
+	for _, seed := range []string{idA, idA + "," + idB + "\n", idA + ", " + idB, idA + "\r\n", ",", "\n", string(bom) +
+		idA, "\xff\xfea\x00", strings.ToUpper(idA) + ","} {
 		f.Add([]byte(seed), idB)
 	}
 	f.Add([]byte(strings.ToUpper(idA)+","+idB+"\n"), strings.ToUpper(idA))
@@ -308,7 +320,8 @@ func TestAListInAnotherFormRevokesNothingAndIsWrittenAsMeant(t *testing.T) {
 		if want := tc.ids + "," + idC; err != nil || string(m.Data) != want {
 			t.Errorf("%s: written %q, %v, want %q", name, m.Data, err, want)
 		}
-		if f := ParseRevocations(m.Data).Findings(); slices.ContainsFunc(f, func(f finding.Finding) bool { return f.Severity == finding.Error }) {
+		if f := ParseRevocations(m.Data).Findings(); slices.ContainsFunc(f,
+			func(f finding.Finding) bool { return f.Severity == finding.Error }) {
 			t.Errorf("%s: what is written has %+v", name, f)
 		}
 	}
@@ -317,7 +330,8 @@ func TestAListInAnotherFormRevokesNothingAndIsWrittenAsMeant(t *testing.T) {
 			t.Errorf("%s is taken for an ID", id)
 		}
 	}
-	for _, odd := range []string{"{" + idA + "}", "a;b", "a|b"} { // another issuer may make it: it stays revoked, and is said
+	// another issuer may make it: it stays revoked, and is said
+	for _, odd := range []string{"{" + idA + "}", "a;b", "a|b"} {
 		r := ParseRevocations([]byte(idB + "," + odd))
 		m, err := r.Merge(Change{Add: []string{idC}})
 		if err != nil || string(m.Data) != idB+","+odd+","+idC {

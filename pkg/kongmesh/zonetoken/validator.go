@@ -116,7 +116,8 @@ func (v Verifier) ask(raw []byte, now time.Time) (Answer, *CachedVerdict) {
 	case v.Revocations.Revoked(claims.ID):
 		a = a.reject(unauthenticated, "invalid zone token: token is revoked")
 	case v.Zone != "" && claims.Zone != v.Zone:
-		a = a.reject(permissionDenied, fmt.Sprintf("token is signed for %q zone, but connected CP advertised as %q", claims.Zone, v.Zone))
+		a = a.reject(permissionDenied, fmt.Sprintf("token is signed for %q zone, but connected CP advertised as %q",
+			claims.Zone, v.Zone))
 	case !slices.Contains(claims.Scope, scope):
 		a = a.reject(permissionDenied, fmt.Sprintf("token cannot be used to authenticate zone CP (%s is out of token's scope: %+v)", scope, claims.Scope))
 	default:
@@ -214,7 +215,8 @@ func (v Verifier) key(t *jwt.Token, panics *bool) (usedKey, error) {
 	case !v.Version.AtLeast(2, 1, 0):
 		return usedKey{}, errors.New("unknown token alg. Allowed algs are HS256 and RS256")
 	default:
-		return usedKey{}, fmt.Errorf("unsupported token alg %s. Allowed algorithms are RS256 and %v", alg, jwt.SigningMethodHS256)
+		return usedKey{}, fmt.Errorf("unsupported token alg %s. Allowed algorithms are RS256 and %v", alg,
+			jwt.SigningMethodHS256)
 	}
 }
 
@@ -241,14 +243,17 @@ func oldWords(err error, claims *zoneClaims, now time.Time) string {
 	switch {
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
 		return "token is not valid yet"
-	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued), errors.Is(err, jwt.ErrTokenExpired) && claims.IssuedAt != nil && now.Before(claims.IssuedAt.Time):
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued), errors.Is(err, jwt.ErrTokenExpired) && claims.IssuedAt != nil &&
+		now.Before(claims.IssuedAt.Time):
 		return "token used before issued"
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return fmt.Sprintf("token is expired by %s", now.Sub(claims.ExpiresAt.Time))
 	}
 	text := err.Error()
-	for _, outer := range []string{"token is malformed: ", "token is unverifiable: ", "token signature is invalid: ", "token has invalid claims: ", "error while executing keyfunc: ",
-		"could not base64 decode header: ", "could not JSON decode header: ", "could not base64 decode claim: ", "could not JSON decode claim: ", "could not base64 decode signature: "} {
+	for _, outer := range []string{"token is malformed: ", "token is unverifiable: ", "token signature is invalid: ",
+		"token has invalid claims: ", "error while executing keyfunc: ",
+		"could not base64 decode header: ", "could not JSON decode header: ", "could not base64 decode claim: ",
+		"could not JSON decode claim: ", "could not base64 decode signature: "} {
 		text = strings.TrimPrefix(text, outer)
 	}
 	return text

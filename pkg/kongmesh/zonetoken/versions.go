@@ -79,16 +79,20 @@ func (v Version) fixedIn(releases ...[3]int) bool {
 	if v.AtLeast(newest[0], newest[1], newest[2]) {
 		return true
 	}
-	return slices.ContainsFunc(releases, func(r [3]int) bool { return v.Major == r[0] && v.Minor == r[1] && v.Patch >= r[2] })
+	return slices.ContainsFunc(releases, func(r [3]int) bool {
+		return v.Major == r[0] && v.Minor == r[1] &&
+			v.Patch >= r[2]
+	})
 }
 
 // What differs between versions in how a token is judged. Sources: Kuma's tags, pkg/core/tokens/validator.go in each;
 // its changelog, and Kong Mesh's.
-func (v Version) kidIsNumber() bool   { return !v.AtLeast(2, 2, 0) }  // b26da2a0e0: kid may be any string
-func (v Version) checksIssued() bool  { return !v.AtLeast(2, 11, 0) } // golang-jwt v4 refuses an iat in the future, v5 does not
-func (v Version) saysNotYet() bool    { return v.AtLeast(2, 14, 0) }  // 48a29af2aa22
-func (v Version) verifiesHMAC() bool  { return !v.AtLeast(3, 0, 0) }  // 59c26a58e63e
-func (v Version) hasZoneTokens() bool { return v.AtLeast(2, 0, 0) }   // zone tokens with scope cp: Kong Mesh 2.0
+func (v Version) kidIsNumber() bool { return !v.AtLeast(2, 2, 0) } // b26da2a0e0: kid may be any string
+// golang-jwt v4 refuses an iat in the future, v5 does not
+func (v Version) checksIssued() bool  { return !v.AtLeast(2, 11, 0) }
+func (v Version) saysNotYet() bool    { return v.AtLeast(2, 14, 0) } // 48a29af2aa22
+func (v Version) verifiesHMAC() bool  { return !v.AtLeast(3, 0, 0) } // 59c26a58e63e
+func (v Version) hasZoneTokens() bool { return v.AtLeast(2, 0, 0) }  // zone tokens with scope cp: Kong Mesh 2.0
 
 // ReloadsCertificate says whether a control plane serves a certificate that was renewed without a restart (UPGRADE.md
 // of 3.0.0: every server that reads its certificate from disk).
@@ -101,13 +105,15 @@ func (v Version) RunsOnKubernetesStore() bool { return !v.AtLeast(3, 0, 0) }
 // panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 fixes it; 2.0 and before refuse such
 // a token).
 func (v Version) panicsOnKid() bool {
-	return v.AtLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14}, [3]int{2, 13, 10}, [3]int{2, 14, 2})
+	return v.AtLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14},
+		[3]int{2, 13, 10}, [3]int{2, 14, 2})
 }
 
 // checksScopeWell says whether Kong Mesh has the fix "correctly verify scope of the token" (#9746). What was wrong is
 // not public.
 func (v Version) checksScopeWell() bool {
-	return v.fixedIn([3]int{2, 7, 26}, [3]int{2, 9, 16}, [3]int{2, 11, 14}, [3]int{2, 12, 11}, [3]int{2, 13, 7}, [3]int{2, 14, 0})
+	return v.fixedIn([3]int{2, 7, 26}, [3]int{2, 9, 16}, [3]int{2, 11, 14}, [3]int{2, 12, 11}, [3]int{2, 13, 7},
+		[3]int{2, 14, 0})
 }
 
 // HasLegacyTokens says whether the control plane still takes Control Plane Tokens, which 2.10 removed and only Kong
@@ -129,17 +135,21 @@ func (v Version) Findings() finding.Findings {
 		return f
 	}
 	if !v.AuthenticatesZones() {
-		f.Add(versionNoZoneAuthentication, v.String()+" does not authenticate its zones: anyone who reaches the global can be any zone", "Upgrade to Kuma 3.0, or use Kong Mesh.")
+		f.Add(versionNoZoneAuthentication,
+			v.String()+" does not authenticate its zones: anyone who reaches the global can be any zone",
+			"Upgrade to Kuma 3.0, or use Kong Mesh.")
 	}
 	if v.panicsOnKid() {
-		f.Add(versionKidPanic, v.String()+" ends with a panic when somebody presents a token whose kid is no text", "Upgrade to 2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19 or 2.7.29, or later.")
+		f.Add(versionKidPanic, v.String()+" ends with a panic when somebody presents a token whose kid is no text",
+			"Upgrade to 2.14.2, 2.13.10, 2.12.14, 2.11.18, 2.9.19 or 2.7.29, or later.")
 	}
 	if v.Product == KongMesh && v.hasZoneTokens() && !v.checksScopeWell() {
 		f.Add(versionScopeCheck, v.String()+" does not verify a token's scope correctly (#9746): one for a zone proxy may pass for one of a control plane",
 			"Upgrade to 2.14.0, 2.13.7, 2.12.11, 2.11.14, 2.9.16 or 2.7.26, or later.")
 	}
 	if v.HasLegacyTokens() {
-		f.Add(versionLegacyTokens, v.String()+" takes Control Plane Tokens besides, which 2.10 removed", "Issue zone tokens before upgrading to 2.10.")
+		f.Add(versionLegacyTokens, v.String()+" takes Control Plane Tokens besides, which 2.10 removed",
+			"Issue zone tokens before upgrading to 2.10.")
 	}
 	return f
 }
@@ -170,9 +180,11 @@ func ZoneName(zone string, versions ...Version) (f finding.Findings) {
 	}
 	const rule = "a zone's name must begin with a lower case letter, have lower case letters, digits and - alone, end with none of -, and be no longer than 63"
 	if slices.ContainsFunc(versions, func(v Version) bool { return v.Known() && v.AtLeast(3, 0, 0) }) {
-		f.Add(zoneName, fmt.Sprintf("3.0 refuses the name %q: %s", zone, rule), "Make a zone of another name, and move what runs in this one.")
+		f.Add(zoneName, fmt.Sprintf("3.0 refuses the name %q: %s", zone, rule),
+			"Make a zone of another name, and move what runs in this one.")
 		return f
 	}
-	f.AddMild(zoneName, fmt.Sprintf("3.0 will refuse the name %q: %s", zone, rule), "Before upgrading to 3.0 make a zone of another name, and move what runs in this one.")
+	f.AddMild(zoneName, fmt.Sprintf("3.0 will refuse the name %q: %s", zone, rule),
+		"Before upgrading to 3.0 make a zone of another name, and move what runs in this one.")
 	return f
 }

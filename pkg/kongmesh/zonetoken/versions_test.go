@@ -18,13 +18,16 @@ func TestWhatEachVersionTakesAndLacks(t *testing.T) {
 		findings string
 		legacy   bool
 	}{
-		{KongMesh, "1.2.0", []string{oldType + " KMESH_MULTIZONE_REMOTE_KDS_AUTH_CP_TOKEN_PATH"}, "version-legacy-tokens", true},
+		{KongMesh, "1.2.0", []string{oldType + " KMESH_MULTIZONE_REMOTE_KDS_AUTH_CP_TOKEN_PATH"},
+			"version-legacy-tokens", true},
 		{KongMesh, "1.3.0", []string{oldType + " " + oldPath}, "version-legacy-tokens", true},
 		{KongMesh, "2.0.8", []string{oldType + " " + oldPath}, "version-scope-check version-legacy-tokens", true},
-		{KongMesh, "2.7.25", []string{oldType + " " + oldPath}, "version-kid-panic version-scope-check version-legacy-tokens", true},
+		{KongMesh, "2.7.25", []string{oldType + " " + oldPath}, "version-kid-panic version-scope-check version-legacy-tokens",
+			true},
 		{KongMesh, "2.7.26", []string{oldType + " " + oldPath}, "version-kid-panic version-legacy-tokens", true},
 		{KongMesh, "2.7.29", []string{oldType + " " + oldPath}, "version-legacy-tokens", true},
-		{KongMesh, "2.8.99", []string{oldType + " " + oldPath}, "version-kid-panic version-scope-check version-legacy-tokens", true},
+		{KongMesh, "2.8.99", []string{oldType + " " + oldPath}, "version-kid-panic version-scope-check version-legacy-tokens",
+			true},
 		{KongMesh, "2.10.0", []string{oldType + " " + oldPath}, "version-kid-panic version-scope-check", false},
 		{KongMesh, "2.13.5", []string{oldType + " " + oldPath}, "version-kid-panic version-scope-check", false},
 		{KongMesh, "2.13.7", []string{oldType + " " + oldPath}, "version-kid-panic", false},
@@ -48,7 +51,8 @@ func TestWhatEachVersionTakesAndLacks(t *testing.T) {
 			ids = append(ids, f.Name)
 		}
 		if !slices.Equal(names, tc.names) || strings.Join(ids, " ") != tc.findings || v.HasLegacyTokens() != tc.legacy {
-			t.Errorf("%s: %v, findings %v, legacy %v\nwant %v, %s, %v", v, names, ids, v.HasLegacyTokens(), tc.names, tc.findings, tc.legacy)
+			t.Errorf("%s: %v, findings %v, legacy %v\nwant %v, %s, %v", v, names, ids, v.HasLegacyTokens(), tc.names,
+				tc.findings, tc.legacy)
 		}
 	}
 	if v := (Version{}); len(v.Environments()) > 0 || !has(v.Findings(), "version-unknown") || v.HasLegacyTokens() {
@@ -75,12 +79,14 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 		{"authentication off, said so", "2.13.5", map[string]string{old: "none"}, ""},
 		{"a hosted global", "2.13.5", map[string]string{old: "konnect"}, ""},
 		{"the new value under the old name", "2.13.5", map[string]string{old: "zoneToken"}, "environment-value"},
-		{"the new name too early: the global is open", "2.14.5", map[string]string{fresh: "zoneToken"}, "environment-not-read"},
+		{"the new name too early: the global is open", "2.14.5", map[string]string{fresh: "zoneToken"},
+			"environment-not-read"},
 		{"a zone's new name too early", "2.14.5", map[string]string{NewNames.ZoneInline: ""}, "environment-not-read"},
 		{"the old name where both are taken", "2.14.6", map[string]string{old: "cpToken"}, "environment-deprecated"},
 		{"the new name where both are taken", "2.14.6", map[string]string{fresh: "zoneToken"}, ""},
 		{"the old name on 3.0", "3.0.0", map[string]string{old: "none"}, "environment-exits"},
-		{"any old name on 3.0", "3.0.0", map[string]string{fresh: "zoneToken", "KMESH_MULTIZONE_ANYTHING": ""}, "environment-exits"},
+		{"any old name on 3.0", "3.0.0", map[string]string{fresh: "zoneToken", "KMESH_MULTIZONE_ANYTHING": ""},
+			"environment-exits"},
 		{"a misspelt value", "3.0.0", map[string]string{fresh: "zonetoken"}, "environment-value"},
 		{"of another product's", "3.0.0", map[string]string{"KUMA_STORE_TYPE": "kubernetes"}, ""},
 	} {
@@ -98,7 +104,8 @@ func TestWhatIsWrongWithAnEnvironment(t *testing.T) {
 // Whether a revoked token, or one whose key is gone, ends a session that lasts is said by version.
 func TestWhenATokenIsLookedAtAgainIsSaidByVersion(t *testing.T) {
 	for text, want := range map[string]string{"1.6.0": "not again while it lasts", "2.4.9": "not again while it lasts",
-		"2.5.0": "at each health check of the zone", "2.13.5": "at each health check of the zone", "3.0.0": "at each health check of the zone"} {
+		"2.5.0": "at each health check of the zone", "2.13.5": "at each health check of the zone",
+		"3.0.0": "at each health check of the zone"} {
 		if got := version(t, text).LooksAgain(); !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q in it", text, got, want)
 		}

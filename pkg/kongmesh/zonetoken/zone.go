@@ -110,7 +110,8 @@ func (z Zone) Findings(v Verifier, now time.Time) finding.Findings {
 		switch {
 		case strings.Contains(odd, "its alg is") || strings.Contains(odd, "its kid is"): // said by key
 		case strings.HasPrefix(odd, "it ends with a") || strings.HasPrefix(odd, "it has white space"):
-			f.Add(tokenSpace, odd+"; the product's decoder overlooks a newline at the end, and gRPC does not carry one", "Write it without; token issue does.")
+			f.Add(tokenSpace, odd+"; the product's decoder overlooks a newline at the end, and gRPC does not carry one",
+				"Write it without; token issue does.")
 		default:
 			f.Add(tokenForm, odd, "Issue a new one.")
 		}
@@ -144,7 +145,8 @@ func (z Zone) legacy(f *finding.Findings, v Version) {
 	case v.HasLegacyTokens():
 		f.AddMild(tokenLegacy, saw+"; 2.10 does not take it any more", remedy)
 	case !v.Known():
-		f.Add(tokenLegacy, saw+"; 2.10 removed them", strings.TrimSuffix(remedy, ".")+"; of a control plane before 2.0: "+reissue(Version{KongMesh, 1, 9, 0, ""}, z.Name)+".")
+		f.Add(tokenLegacy, saw+"; 2.10 removed them", strings.TrimSuffix(remedy,
+			".")+"; of a control plane before 2.0: "+reissue(Version{KongMesh, 1, 9, 0, ""}, z.Name)+".")
 	default:
 		f.Add(tokenLegacy, saw+"; 2.10 removed them", remedy)
 	}
@@ -158,19 +160,23 @@ func (z Zone) times(f *finding.Findings, now time.Time) {
 	}
 	switch {
 	case z.claims["exp"] == nil || string(z.claims["exp"]) == "null":
-		f.Add(tokenNoExp, "it has no exp, so the product takes it for ever", "Issue a new one with an expiry, and revoke this one.")
+		f.Add(tokenNoExp, "it has no exp, so the product takes it for ever",
+			"Issue a new one with an expiry, and revoke this one.")
 	case z.Expires.IsZero(): // not a time that can be meant
 		f.Add(tokenExp, "its exp is no time that can be meant", "Issue a new one.")
 	case !now.Before(z.Expires):
 		f.Add(tokenExpired, "it expired at "+z.Expires.Format(time.RFC3339), "Issue a new one.")
 	case z.Expires.Sub(from) > maxLife+time.Minute:
-		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; anyone who has it can be the zone for as long", int(z.Expires.Sub(from).Hours()/24)), "Issue one for 30 days or so, and have it renewed; without validFor the product's API gives 10 years.")
+		f.Add(tokenLong, fmt.Sprintf("it is valid for %d days; anyone who has it can be the zone for as long",
+			int(z.Expires.Sub(from).Hours()/24)),
+			"Issue one for 30 days or so, and have it renewed; without validFor the product's API gives 10 years.")
 	}
 	if z.NotBefore.After(now) {
 		f.Add(tokenNotYet, "it is valid only from "+z.NotBefore.Format(time.RFC3339)+", and the product allows for no difference between clocks", "Compare the clocks.")
 	}
 	if z.Issued.After(now) {
-		f.Add(tokenIssuedLater, "it says that it was issued later than now, which the product does not look at from 2.11 on", "Compare the clocks.")
+		f.Add(tokenIssuedLater, "it says that it was issued later than now, which the product does not look at from 2.11 on",
+			"Compare the clocks.")
 	}
 }
 
@@ -181,9 +187,11 @@ func (z Zone) identity(f *finding.Findings, v Verifier) {
 	}
 	switch {
 	case z.Name == "":
-		f.Add(tokenNoZone, "it names no zone; an empty one passes for any zone where zone proxies connect", "Issue a new one for a zone.")
+		f.Add(tokenNoZone, "it names no zone; an empty one passes for any zone where zone proxies connect",
+			"Issue a new one for a zone.")
 	case v.Zone != "" && z.Name != v.Zone:
-		f.Add(tokenZone, Safe(fmt.Sprintf("it is for zone %q and not %q", z.Name, v.Zone)), "Issue one for the zone: "+reissue(v.Version, v.Zone)+".")
+		f.Add(tokenZone, Safe(fmt.Sprintf("it is for zone %q and not %q", z.Name, v.Zone)),
+			"Issue one for the zone: "+reissue(v.Version, v.Zone)+".")
 	}
 	switch {
 	case z.Kind == Legacy:
@@ -192,7 +200,8 @@ func (z Zone) identity(f *finding.Findings, v Verifier) {
 	case !slices.Contains(z.Scope, scope):
 		f.Add(tokenScope, "its scope has no cp, so it is not for a control plane (a Control Plane Token of Kong Mesh 1.5 to 2.9 has no scope either)", "Issue a new one: "+reissue(v.Version, z.Name)+".")
 	case len(z.Scope) > 1:
-		f.Add(tokenScopeMore, "it is for more than a control plane: anyone who has it can be a zone proxy too", "Issue one with the scope cp alone.")
+		f.Add(tokenScopeMore, "it is for more than a control plane: anyone who has it can be a zone proxy too",
+			"Issue one with the scope cp alone.")
 	}
 	if z.claims["aud"] != nil {
 		f.Add(tokenAudience, "it names an audience, which the product does not look at: it may have been made for something else", "")
@@ -200,7 +209,8 @@ func (z Zone) identity(f *finding.Findings, v Verifier) {
 	switch list := v.Revocations; {
 	case z.Kind == Legacy:
 	case z.ID == "" && list.Revoked(""):
-		f.Add(tokenRevoked, "it has no jti, and the list of revoked tokens has an empty ID, which revokes it", "Issue a new one.")
+		f.Add(tokenRevoked, "it has no jti, and the list of revoked tokens has an empty ID, which revokes it",
+			"Issue a new one.")
 	case z.ID == "":
 		f.Add(tokenNoJti, "it has no jti, so it alone can never be revoked; only its key can be retired", "Issue a new one.")
 	case list.Revoked(z.ID):
@@ -208,7 +218,8 @@ func (z Zone) identity(f *finding.Findings, v Verifier) {
 	case slices.Contains(list.Ineffective(), z.ID):
 		f.Add(tokenRevokedInVain, "it was evidently meant to be revoked, and is not: the list is not written as the product reads it", "Write the list again; token revocations does.")
 	case CheckTokenID(z.ID) != nil:
-		f.Add(tokenJti, "its jti cannot be written into the list of revoked tokens, so it alone can never be revoked", "Issue a new one.")
+		f.Add(tokenJti, "its jti cannot be written into the list of revoked tokens, so it alone can never be revoked",
+			"Issue a new one.")
 	}
 }
 

@@ -25,7 +25,8 @@ type Request struct {
 
 // NewRequest makes the report of a request, PEM, whose key is in a file.
 func NewRequest(w migration.WantedCertificate, keyFile, request, next string) Request {
-	return Request{APIVersion: render.APIVersion, Kind: "CertificateRequest", Names: w.Names, URIs: w.URIs, Usages: w.Usages, KeyFile: keyFile, Request: request, Next: next}
+	return Request{APIVersion: render.APIVersion, Kind: "CertificateRequest", Names: w.Names, URIs: w.URIs,
+		Usages: w.Usages, KeyFile: keyFile, Request: request, Next: next}
 }
 
 // Table prints the request alone, to be handed on; Notes says the rest.
@@ -34,9 +35,11 @@ func (r Request) Table(w io.Writer, _ bool) { io.WriteString(w, r.Request) }
 // Notes says what whoever signs the request must keep, and what comes next.
 func (r Request) Notes(w io.Writer) {
 	render.Paragraph(w, "names:   ", strings.Join(r.Names, ", "))
-	render.Paragraph(w, "URIs:    ", strings.Join(r.URIs, ", ")+"; members with certificates know Central by it, so it must be kept")
+	render.Paragraph(w, "URIs:    ",
+		strings.Join(r.URIs, ", ")+"; members with certificates know Central by it, so it must be kept")
 	render.Paragraph(w, "usages:  ", strings.Join(r.Usages, ", ")+": both extended key usages must be in the certificate")
-	render.Paragraph(w, "signer:  ", "a CA that every member trusts already; migrate refuses a certificate that one of them would not")
+	render.Paragraph(w, "signer:  ",
+		"a CA that every member trusts already; migrate refuses a certificate that one of them would not")
 	render.Paragraph(w, "key:     ", r.KeyFile+" holds the new private key; keep it to yourself")
 	render.Paragraph(w, "next:    ", r.Next)
 }
@@ -79,7 +82,8 @@ type ServedPod struct {
 // NewCertificates makes the report of Central's certificates, wanted under further names besides those that are
 // dialled.
 func NewCertificates(f plan.State, more []string) Certificates {
-	r := Certificates{APIVersion: render.APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second), Dialled: list(migration.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
+	r := Certificates{APIVersion: render.APIVersion, Kind: "Certificates", At: f.At.UTC().Truncate(time.Second),
+		Dialled: list(migration.Dialled(f, more)), Hubs: []Certificate{newCertificate("hub", f.Hub, f, more)}}
 	if f.Standby != nil {
 		r.Hubs = append(r.Hubs, newCertificate("standby", *f.Standby, f, more))
 	}
@@ -91,7 +95,8 @@ func list(l []string) []string { return append([]string{}, l...) }
 
 func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certificate {
 	s := h.Server
-	c := Certificate{Hub: name, Context: h.Context, Secret: s.Where, Error: s.Err, Names: list(s.Names), Lacks: []string{}, URIs: list(s.URIs), Usages: list(s.Usages), Digest: s.Digest, Pods: []ServedPod{}}
+	c := Certificate{Hub: name, Context: h.Context, Secret: s.Where, Error: s.Err, Names: list(s.Names), Lacks: []string{},
+		URIs: list(s.URIs), Usages: list(s.Usages), Digest: s.Digest, Pods: []ServedPod{}}
 	if !h.Found {
 		c.Error = h.Err
 	}
@@ -125,7 +130,8 @@ func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certif
 	for _, p := range h.Workload.Processes {
 		pod := ServedPod{Pod: p.Name, Serves: "not seen: its port could not be dialled through the API server"}
 		if p.Serves != nil {
-			pod.Serves, pod.Digest, pod.Lacks = "another certificate", p.Serves.Digest, migration.Lacking(*p.Serves, migration.Dialled(f, more))
+			pod.Serves, pod.Digest, pod.Lacks = "another certificate", p.Serves.Digest,
+				migration.Lacking(*p.Serves, migration.Dialled(f, more))
 			if p.Serves.Digest == s.Digest {
 				pod.Serves = "this certificate"
 			}

@@ -44,9 +44,11 @@ type KeyUser struct {
 // NewKeys makes the report of a hub's signing keys, and of who presents a token of which. kid makes the credential of
 // a key.
 func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
-	r := Keys{APIVersion: render.APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
+	r := Keys{APIVersion: render.APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context,
+		Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
 	for _, k := range f.Hub.Keys {
-		row := KeyRow{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong, UsedBy: []string{}}
+		row := KeyRow{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong,
+			UsedBy: []string{}}
 		if !k.Made.IsZero() {
 			row.Made = render.Stamp(k.Made)
 		}
@@ -118,7 +120,8 @@ type TokenRow struct {
 
 // NewTokens makes the report of the tokens that members have.
 func NewTokens(f plan.State) Tokens {
-	r := Tokens{APIVersion: render.APIVersion, Kind: "Tokens", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context, Tokens: []TokenRow{}, Revoked: []string{}}
+	r := Tokens{APIVersion: render.APIVersion, Kind: "Tokens", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context,
+		Tokens: []TokenRow{}, Revoked: []string{}}
 	if f.Hub.Revocations != nil {
 		r.Revoked = append(r.Revoked, f.Hub.Revocations.IDs...)
 	}
@@ -143,7 +146,8 @@ func NewTokens(f plan.State) Tokens {
 		}
 		r.Tokens = append(r.Tokens, row)
 		for _, l := range m.Leftovers {
-			r.Tokens = append(r.Tokens, TokenRow{Member: m.Name, Context: m.Context, Secret: l.Object.Namespace + "/" + l.Object.Name, State: "unused", Why: l.Why})
+			r.Tokens = append(r.Tokens, TokenRow{Member: m.Name, Context: m.Context, Secret: l.Object.Namespace + "/" +
+				l.Object.Name, State: "unused", Why: l.Why})
 		}
 	}
 	return r
@@ -163,7 +167,8 @@ func (r Tokens) Table(w io.Writer, wide bool) {
 			if !wide && len(id) > 8 {
 				id = id[:8] + "..."
 			}
-			rows = append(rows, []string{t.Member, cmp.Or(t.Secret, "-"), cmp.Or(t.KeyID, "-"), cmp.Or(id, "-"), cmp.Or(t.Expires, "-"), state})
+			rows = append(rows, []string{t.Member, cmp.Or(t.Secret, "-"), cmp.Or(t.KeyID, "-"), cmp.Or(id, "-"),
+				cmp.Or(t.Expires, "-"), state})
 		}
 		render.Columns(w, []string{"ZONE", "SECRET", "KID", "JTI", "EXPIRES", "STATE"}, rows)
 	}

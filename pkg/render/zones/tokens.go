@@ -91,9 +91,11 @@ func (t Token) Table(w io.Writer, _ bool) {
 
 // table lays it out below the token.
 func (z *ZoneToken) table(w io.Writer) {
-	lines(w, [][2]string{{"kind:       ", z.Kind}, {"zone:       ", z.Zone}, {"scope:      ", strings.Join(z.Scope, ", ")}, {"jti:        ", z.ID}})
+	lines(w, [][2]string{{"kind:       ", z.Kind}, {"zone:       ", z.Zone}, {"scope:      ", strings.Join(z.Scope, ", ")},
+		{"jti:        ", z.ID}})
 	if p := z.Product; p != nil {
-		said := map[string]string{"accepted": "accepts it", "rejected": "rejects it", "crashes": "crashes on it", "not asked": "was not asked"}[p.Outcome]
+		said := map[string]string{"accepted": "accepts it", "rejected": "rejects it", "crashes": "crashes on it",
+			"not asked": "was not asked"}[p.Outcome]
 		if p.Code != "" {
 			said += " (" + p.Code + ")"
 		}
@@ -146,19 +148,25 @@ type Issued struct {
 
 // NewIssued makes the report of a token that was issued, as it reads now: signed here says that it was not by the
 // product.
-func NewIssued(z zonetoken.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f finding.Findings, at time.Time) Issued {
+func NewIssued(z zonetoken.Zone, lifetime time.Duration, digest, file, signedWith string, here bool, f finding.Findings,
+	at time.Time) Issued {
 	note := "keep its jti, by which it can be revoked"
 	if here {
 		note = "it was signed here, not by the product: it is not in the product's audit log, and nobody asked the product whether you may; " + note
 	}
-	return Issued{APIVersion: render.APIVersion, Kind: "IssuedToken", At: at.UTC().Truncate(time.Second), Zone: z.Name, Scope: append([]string{}, z.Scope...), KeyID: z.KeyID, ID: z.ID, Expires: render.Stamp(z.Expires),
-		Lifetime: plan.Short(lifetime), File: file, Digest: digest, SignedWith: signedWith, Findings: tokenFindings(f), Note: note}
+	return Issued{APIVersion: render.APIVersion, Kind: "IssuedToken", At: at.UTC().Truncate(time.Second), Zone: z.Name,
+		Scope: append([]string{}, z.Scope...), KeyID: z.KeyID, ID: z.ID, Expires: render.Stamp(z.Expires),
+		Lifetime: plan.Short(lifetime), File: file, Digest: digest, SignedWith: signedWith,
+		Findings: tokenFindings(f), Note: note}
 }
 
 // Table lays the report out.
 func (i Issued) Table(w io.Writer, _ bool) {
-	lines(w, [][2]string{{"issued:     ", "a zone token, in " + i.File}, {"zone:       ", i.Zone}, {"scope:      ", strings.Join(i.Scope, ", ")}, {"kid:        ", i.KeyID}, {"jti:        ", i.ID}, {"expires:    ", i.Expires},
-		{"lifetime:   ", i.Lifetime}, {"digest:     ", "sha256:" + i.Digest + "..."}, {"signed by:  ", i.SignedWith}, {"note:       ", i.Note}})
+	lines(w, [][2]string{{"issued:     ", "a zone token, in " + i.File}, {"zone:       ", i.Zone},
+		{"scope:      ", strings.Join(i.Scope, ", ")}, {"kid:        ", i.KeyID}, {"jti:        ", i.ID},
+		{"expires:    ", i.Expires},
+		{"lifetime:   ", i.Lifetime}, {"digest:     ", "sha256:" + i.Digest + "..."}, {"signed by:  ", i.SignedWith},
+		{"note:       ", i.Note}})
 	findings(w, i.Findings)
 }
 
@@ -177,7 +185,8 @@ type CreatedKey struct {
 
 // NewCreatedKey makes the report of a key that was made here.
 func NewCreatedKey(file, manifest, secret, kid string, at time.Time) CreatedKey {
-	k := CreatedKey{APIVersion: render.APIVersion, Kind: "CreatedKey", At: at.UTC().Truncate(time.Second), Form: "RSA 2048, PKCS#1 PEM", File: file, Manifest: manifest, Secret: secret, KeyID: kid,
+	k := CreatedKey{APIVersion: render.APIVersion, Kind: "CreatedKey", At: at.UTC().Truncate(time.Second),
+		Form: "RSA 2048, PKCS#1 PEM", File: file, Manifest: manifest, Secret: secret, KeyID: kid,
 		Note: "anyone who has it can be every zone; it is in no cluster yet"}
 	if manifest != "" {
 		k.Note += ". Create the secret in the global's cluster as it is (not with apply, which keeps a copy of the key in an annotation): from then on the product signs with it. Retire the key before it only once every zone has a new token"
@@ -187,7 +196,8 @@ func NewCreatedKey(file, manifest, secret, kid string, at time.Time) CreatedKey 
 
 // Table lays the report out.
 func (k CreatedKey) Table(w io.Writer, _ bool) {
-	lines(w, [][2]string{{"created:  ", k.Form}, {"file:     ", k.File}, {"manifest: ", k.Manifest}, {"secret:   ", k.Secret}, {"kid:      ", k.KeyID}, {"note:     ", k.Note}})
+	lines(w, [][2]string{{"created:  ", k.Form}, {"file:     ", k.File}, {"manifest: ", k.Manifest},
+		{"secret:   ", k.Secret}, {"kid:      ", k.KeyID}, {"note:     ", k.Note}})
 }
 
 // Revocations is what `kubectl xcpauth token revocations` reports.
@@ -200,14 +210,16 @@ type Revocations struct {
 	Ineffective []string       `json:"ineffective"` // what was meant, and is not
 	Findings    []TokenFinding `json:"findings"`
 	Added       []string       `json:"added,omitempty"`
-	Meant       []string       `json:"meant,omitempty"`   // what takes effect now, since it is written as the product reads it
-	List        string         `json:"list,omitempty"`    // as it is to be
-	Written     string         `json:"written,omitempty"` // the file with it
+	// what takes effect now, since it is written as the product reads it
+	Meant   []string `json:"meant,omitempty"`
+	List    string   `json:"list,omitempty"`    // as it is to be
+	Written string   `json:"written,omitempty"` // the file with it
 }
 
 // NewRevocations makes the report of a list as it is found.
 func NewRevocations(source string, r zonetoken.Revocations, at time.Time) Revocations {
-	return Revocations{APIVersion: render.APIVersion, Kind: "Revocations", At: at.UTC().Truncate(time.Second), Source: source, Revoked: append([]string{}, r.IDs()...), Ineffective: append([]string{}, r.Ineffective()...),
+	return Revocations{APIVersion: render.APIVersion, Kind: "Revocations", At: at.UTC().Truncate(time.Second),
+		Source: source, Revoked: append([]string{}, r.IDs()...), Ineffective: append([]string{}, r.Ineffective()...),
 		Findings: tokenFindings(r.Findings())}
 }
 

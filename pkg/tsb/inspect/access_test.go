@@ -20,8 +20,10 @@ import (
 func every(t *testing.T, migrate bool) []plan.Permission {
 	t.Helper()
 	var all []plan.Permission
-	for _, objects := range [][]apifake.Object{tsbobjects.OpenHub("eu"), append(tsbobjects.OpenHub("eu"), apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": api.Namespace}}),
-		append(tsbobjects.OpenHub("eu"), apifake.Secret("tsb", state.SecretCentralCert, map[string]string{"tls.crt": "x"})), apifake.Edge("eu")} {
+	for _, objects := range [][]apifake.Object{tsbobjects.OpenHub("eu"), append(tsbobjects.OpenHub("eu"),
+		apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": api.Namespace}}),
+		append(tsbobjects.OpenHub("eu"), apifake.Secret("tsb", state.SecretCentralCert, map[string]string{"tls.crt": "x"})),
+		apifake.Edge("eu")} {
 		s := &tsbfleet.Stage{Hub: tsbfleet.Keyed(objects)}
 		read := s.Read(Extend(tsbfleet.PlainProvider), "x", s.Hub)
 		all = append(all, migration.Permissions(read.Reads, migrate)...)
@@ -55,7 +57,8 @@ func TestTheShippedRolesReachTheWholeClusterOnlyWhereTheyMust(t *testing.T) {
 		"edgexcps":                          "the namespace of a plane is found by them",
 	}
 	writable := []string{"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
-	for _, r := range rbac.Shipped(t, append([]string{"rbac/edge/rotate.yaml", "rbac/edge/register.yaml"}, allRoles...)...) {
+	for _, r := range rbac.Shipped(t, append([]string{"rbac/edge/rotate.yaml", "rbac/edge/register.yaml"},
+		allRoles...)...) {
 		if r.Namespace != "" {
 			continue
 		}
@@ -111,7 +114,10 @@ func TestTheShippedRolesGrantNothingElse(t *testing.T) {
 				}
 			}
 			for _, name := range p.ResourceNames {
-				if !slices.ContainsFunc(needs, func(n plan.Permission) bool { return n.Name == name && slices.Contains(p.Resources, n.Resource) }) {
+				if !slices.ContainsFunc(needs, func(n plan.Permission) bool {
+					return n.Name == name &&
+						slices.Contains(p.Resources, n.Resource)
+				}) {
 					t.Errorf("nothing needs %v %s", p.Resources, name)
 				}
 			}

@@ -43,9 +43,11 @@ func dialled(cp map[string]any) []plan.Anomaly {
 	var all []plan.Anomaly
 	for _, key := range []string{"host", "clusterName"} {
 		if v, _ := mp[key].(string); v == "" {
-			all = append(all, plan.Anomaly{Path: "spec.managementPlane." + key, Value: state.NewAnomaly("", mp[key], "").Value, Consequence: "it must be a text, and is required; the edge's hub cannot be told for sure"})
+			all = append(all, plan.Anomaly{Path: "spec.managementPlane." + key, Value: state.NewAnomaly("", mp[key], "").Value,
+				Consequence: "it must be a text, and is required; the edge's hub cannot be told for sure"})
 		} else if strings.TrimSpace(v) != v {
-			all = append(all, plan.Anomaly{Path: "spec.managementPlane." + key, Value: state.NewAnomaly("", v, "").Value, Consequence: "it has white space at its start or end; write it without"})
+			all = append(all, plan.Anomaly{Path: "spec.managementPlane." + key, Value: state.NewAnomaly("", v, "").Value,
+				Consequence: "it has white space at its start or end; write it without"})
 		}
 	}
 	return all
@@ -57,10 +59,12 @@ func documentedOverlays(cp map[string]any) []plan.Anomaly {
 	xcp, _ := state.Walk(cp, "", "spec", "components", "xcp")
 	var all []plan.Anomaly
 	for _, set := range overlay.Documented(xcp["kubeSpec"]) {
-		o := plan.Anomaly{Path: state.XCPPath + "." + set.Path, Value: "a patch of " + set.Field, Overlay: true, Documented: true}
+		o := plan.Anomaly{Path: state.XCPPath + "." + set.Path, Value: "a patch of " + set.Field, Overlay: true,
+			Documented: true}
 		if o.Consequence = fmt.Sprintf("Central's certificate must carry %q for this edge, not the address that it dials",
 			state.OverlaySNI(xcp)); set.Field == overlay.CentralCASecret {
-			o.Consequence = "the edge verifies Central with the secret named there; what is said here of secret " + state.SecretCA +
+			o.Consequence = "the edge verifies Central with the secret named there; what is said here of secret " +
+				state.SecretCA +
 				" holds only if that is the one"
 		}
 		all = append(all, o)

@@ -22,13 +22,15 @@ import (
 
 // What only check reads.
 const (
-	secretManagementCA = "mp-certs"                      // of a control plane, key ca.crt: the CA of the API that mints tokens
+	// of a control plane, key ca.crt: the CA of the API that mints tokens
+	secretManagementCA = "mp-certs"
 	operatorHub        = "tsb-operator-management-plane" // Deployments of the operators
 	operatorEdge       = "tsb-operator-control-plane"
 )
 
 // readWebhook is our own webhook's registration; manifests/base names it.
-var readWebhook = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations", Name: "xcpauth-webhook"}
+var readWebhook = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1",
+	Resource: "validatingwebhookconfigurations", Name: "xcpauth-webhook"}
 
 // Extend has a provider look also at what only check needs.
 func Extend(p plan.Provider) plan.Provider {
@@ -88,7 +90,8 @@ func checkState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 		case reached && m.Err == "":
 			m.Inspection = inspectEdge(s, *m, f)
 			if e, ok := entries[roster.ObjectName(m.Name)]; ok && e.Spec.ClusterUID != "" && e.Spec.ClusterUID != m.ClusterUID {
-				m.Inspection.Impostor = fmt.Sprintf("the roster has it in cluster %s, and context %s reaches cluster %s", e.Spec.ClusterUID, m.Context, m.ClusterUID)
+				m.Inspection.Impostor = fmt.Sprintf("the roster has it in cluster %s, and context %s reaches cluster %s",
+					e.Spec.ClusterUID, m.Context, m.ClusterUID)
 			}
 		default:
 			m.Inspection = &plan.Inspection{Gone: gone(*m, entries[roster.ObjectName(m.Name)], f)}
@@ -100,8 +103,10 @@ func checkState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.
 // inspectContext says what could be looked at in a context.
 func inspectContext(s plan.Snapshot) plan.Context {
 	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew}
-	c.Missing, c.AccessErr = s.MissingPermissions(migration.Permissions(s.Reads, true)) // what another provider asked for is none of ours
-	c.Partial = kube.Unreadable(s.Reads[state.ManagementPlanesRead]) != "" || kube.Unreadable(s.Reads[state.ControlPlanesRead]) != ""
+	// what another provider asked for is none of ours
+	c.Missing, c.AccessErr = s.MissingPermissions(migration.Permissions(s.Reads, true))
+	c.Partial = kube.Unreadable(s.Reads[state.ManagementPlanesRead]) != "" ||
+		kube.Unreadable(s.Reads[state.ControlPlanesRead]) != ""
 	if s.Err != "" {
 		return c
 	}
@@ -157,7 +162,8 @@ func inspectHub(s plan.Snapshot, f *plan.State) {
 	hub := &f.Hub
 	ns := hub.Object.Namespace
 	mp := planeOf(s, state.ManagementPlanesRead, hub.Object)
-	in := &plan.Inspection{Field: state.XCPPath + ".centralAuthModes", Wanted: wantedModes(*hub), Deleting: mp.Metadata.DeletionTimestamp != ""}
+	in := &plan.Inspection{Field: state.XCPPath + ".centralAuthModes", Wanted: wantedModes(*hub),
+		Deleting: mp.Metadata.DeletionTimestamp != ""}
 	_, odd := state.ReadHub(mp.Raw)
 	in.Anomalies = append(planAnomalies(odd), misplaced(mp.Raw, "centralAuthModes")...)
 	in.Version = planeVersion(mp)
@@ -186,7 +192,8 @@ func serverNeeds(f plan.State) *plan.Server {
 	}
 	server.Usages = usages(leaf)
 	if mutualInUse(f) {
-		server.Identity, server.Needs, server.NeedsCA = "spiffe://xcp.tetrate.io/central", []string{"server auth", "client auth"}, true
+		server.Identity, server.Needs, server.NeedsCA = "spiffe://xcp.tetrate.io/central",
+			[]string{"server auth", "client auth"}, true
 	}
 	return server
 }
@@ -199,7 +206,10 @@ func mutualInUse(f plan.State) bool {
 	case guard.No:
 		return false
 	}
-	return slices.ContainsFunc(f.GuardMembers(), func(e guard.Member) bool { return e.Presents == nil || slices.Contains(e.Presents, state.MTLS) })
+	return slices.ContainsFunc(f.GuardMembers(), func(e guard.Member) bool {
+		return e.Presents == nil ||
+			slices.Contains(e.Presents, state.MTLS)
+	})
 }
 
 // usages names the extended key usages of a certificate; nil when it may be used for anything.
@@ -224,7 +234,8 @@ func usages(c *x509.Certificate) []string {
 func inspectEdge(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection {
 	ns := m.Object.Namespace
 	cp := planeOf(s, state.ControlPlanesRead, m.Object)
-	in := &plan.Inspection{Field: state.XCPPath + ".centralAuthMode", Wanted: wantedMode(f.Hub), Deleting: cp.Metadata.DeletionTimestamp != ""}
+	in := &plan.Inspection{Field: state.XCPPath + ".centralAuthMode", Wanted: wantedMode(f.Hub),
+		Deleting: cp.Metadata.DeletionTimestamp != ""}
 	_, odd := state.ReadEdge(cp.Raw)
 	_, levels := state.Walk(cp.Raw, "", "spec", "managementPlane")
 	in.Anomalies = append(planAnomalies(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode")...)
@@ -245,7 +256,8 @@ func inspectMPC(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection {
 	ns := m.Object.Namespace
 	where := ns + "/" + state.SecretMPCCerts
 	r := s.Reads[state.SecretRead(ns, state.SecretMPCCerts)]
-	in.Materials = []plan.Material{material(r, where, "tls.crt", "MPC's client certificate", true, "have its Certificate re-issued, or issue it again with: tctl install manifest management-plane-secrets --xcp-certs")}
+	in.Materials = []plan.Material{material(r, where, "tls.crt", "MPC's client certificate", true,
+		"have its Certificate re-issued, or issue it again with: tctl install manifest management-plane-secrets --xcp-certs")}
 	in.Distrust = mutualTrust(r, where, "MPC's certificate", f.Hub, s.Clock(f.At))
 	return in
 }
@@ -257,7 +269,8 @@ func gone(m plan.Member, e api.EdgeCluster, f plan.State) string {
 		switch {
 		case o.State != "no-member":
 		case e.Spec.ClusterUID != "" && e.Spec.ClusterUID == o.ClusterUID:
-			return fmt.Sprintf("context %s reaches the cluster that the roster has it in, and there is no ControlPlane", o.Context)
+			return fmt.Sprintf("context %s reaches the cluster that the roster has it in, and there is no ControlPlane",
+				o.Context)
 		case o.Context == m.ClusterName:
 			return fmt.Sprintf("context %s reaches a cluster without a ControlPlane", o.Context)
 		}

@@ -23,7 +23,8 @@ import (
 // from here.
 func TestWhatCheckFinds(t *testing.T) {
 	overlay := func(path, value string) apifake.Object {
-		return apifake.Object{"overlays": []any{apifake.Object{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "name": "edge-xcp", "patches": []any{apifake.Object{"path": path, "value": value}}}}}
+		return apifake.Object{"overlays": []any{apifake.Object{"apiVersion": "install.xcp.tetrate.io/v1alpha1",
+			"kind": "EdgeXcp", "name": "edge-xcp", "patches": []any{apifake.Object{"path": path, "value": value}}}}}
 	}
 	for _, tc := range []struct {
 		name string
@@ -49,28 +50,42 @@ func TestWhatCheckFinds(t *testing.T) {
 			s.OnMTLS(t, s.Ca, s.Ca)
 			s.SecretRead(state.SecretCA, map[string]string{"ca.crt": tsbfleet.NewAuthority(t).PEM()})
 		}, []string{"XA021 eu"}, "once it presents a token"},
-		{"no bundle, and a private CA", func(_ *testing.T, s *tsbfleet.Stage) { delete(s.Edge, "Secret "+state.SecretCA) }, []string{"XA021 eu"}, "the secret is not there"},
-		{"an edge's certificate that Central's CA did not sign", func(t *testing.T, s *tsbfleet.Stage) { s.OnMTLS(t, tsbfleet.NewAuthority(t), s.Ca) }, []string{"XA021 eu"}, "the edge's certificate in secret istio-system/xcp-edge-cert"},
-		{"an edge that trusts another CA on mutual TLS", func(t *testing.T, s *tsbfleet.Stage) { s.OnMTLS(t, s.Ca, tsbfleet.NewAuthority(t)) }, []string{"XA025 eu", "XA004 eu"}, "did not sign this hub's certificate"},
+		{"no bundle, and a private CA", func(_ *testing.T, s *tsbfleet.Stage) { delete(s.Edge, "Secret "+state.SecretCA) },
+			[]string{"XA021 eu"}, "the secret is not there"},
+		{"an edge's certificate that Central's CA did not sign", func(t *testing.T,
+			s *tsbfleet.Stage) {
+			s.OnMTLS(t, tsbfleet.NewAuthority(t), s.Ca)
+		}, []string{"XA021 eu"}, "the edge's certificate in secret istio-system/xcp-edge-cert"},
+		{"an edge that trusts another CA on mutual TLS", func(t *testing.T, s *tsbfleet.Stage) {
+			s.OnMTLS(t, s.Ca,
+				tsbfleet.NewAuthority(t))
+		}, []string{"XA025 eu", "XA004 eu"}, "did not sign this hub's certificate"},
 		{"a CA beside Central's certificate that did not sign it", func(t *testing.T, s *tsbfleet.Stage) {
 			s.Central(t, nil, map[string]string{"ca.crt": tsbfleet.NewAuthority(t).PEM()})
 		}, []string{"XA021 hub"}, "it does not verify Central's certificate in the same secret"},
-		{"no SPIFFE ID", func(t *testing.T, s *tsbfleet.Stage) { s.Central(t, func(c *x509.Certificate) { c.URIs = nil }, nil) }, []string{"XA022 hub"}, "add spiffe://xcp.tetrate.io/central to spec.uris"},
+		{"no SPIFFE ID", func(t *testing.T, s *tsbfleet.Stage) {
+			s.Central(t, func(c *x509.Certificate) { c.URIs = nil },
+				nil)
+		}, []string{"XA022 hub"}, "add spiffe://xcp.tetrate.io/central to spec.uris"},
 		{"no client auth", func(t *testing.T, s *tsbfleet.Stage) {
 			s.Central(t, func(c *x509.Certificate) { c.ExtKeyUsage = c.ExtKeyUsage[:1] }, nil)
 		}, []string{"XA023 hub"}, "not for client auth"},
 		{"no usages at all, which is any", func(t *testing.T, s *tsbfleet.Stage) {
 			s.Central(t, func(c *x509.Certificate) { c.ExtKeyUsage = nil }, nil)
 		}, nil, ""},
-		{"no ca.crt", func(t *testing.T, s *tsbfleet.Stage) { s.Central(t, nil, map[string]string{"ca.crt": ""}) }, []string{"XA024 hub"}, "put the CA"},
+		{"no ca.crt", func(t *testing.T, s *tsbfleet.Stage) { s.Central(t, nil, map[string]string{"ca.crt": ""}) },
+			[]string{"XA024 hub"}, "put the CA"},
 		{"no SPIFFE ID, usage or CA when mutual TLS is off", func(t *testing.T, s *tsbfleet.Stage) {
-			s.Central(t, func(c *x509.Certificate) { c.URIs, c.ExtKeyUsage = nil, c.ExtKeyUsage[:1] }, map[string]string{"ca.crt": ""})
+			s.Central(t, func(c *x509.Certificate) { c.URIs, c.ExtKeyUsage = nil, c.ExtKeyUsage[:1] },
+				map[string]string{"ca.crt": ""})
 			s.Hub["ManagementPlane managementplane"]["spec"] = apifake.Object{"components": apifake.Object{"xcp": apifake.Object{"centralAuthModes": apifake.Object{"jwt": true, "mutualTls": false}}}}
 		}, nil, ""},
-		{"no SPIFFE ID, usage or CA when nothing is written and nobody presents a certificate", func(t *testing.T, s *tsbfleet.Stage) {
-			s.Central(t, func(c *x509.Certificate) { c.URIs, c.ExtKeyUsage = nil, c.ExtKeyUsage[:1] }, map[string]string{"ca.crt": ""})
-			s.Hub["ManagementPlane managementplane"]["spec"] = apifake.Object{}
-		}, []string{"XA011 hub"}, "write both modes explicitly"},
+		{"no SPIFFE ID, usage or CA when nothing is written and nobody presents a certificate",
+			func(t *testing.T, s *tsbfleet.Stage) {
+				s.Central(t, func(c *x509.Certificate) { c.URIs, c.ExtKeyUsage = nil, c.ExtKeyUsage[:1] },
+					map[string]string{"ca.crt": ""})
+				s.Hub["ManagementPlane managementplane"]["spec"] = apifake.Object{}
+			}, []string{"XA011 hub"}, "write both modes explicitly"},
 		{"no SPIFFE ID when nothing is written and an edge presents a certificate", func(t *testing.T, s *tsbfleet.Stage) {
 			s.Central(t, func(c *x509.Certificate) { c.URIs = nil }, nil)
 			s.OnMTLS(t, s.Ca, s.Ca)
@@ -86,35 +101,49 @@ func TestWhatCheckFinds(t *testing.T) {
 			s.SecretRead("oap-token", map[string]string{"token": tsbobjects.Hourly(t, tsbobjects.Noon.Add(-2*time.Hour))})
 		}, []string{"XA037 eu"}, "fresh are istio-system/otel-token"},
 		{"the service account of another cluster", func(_ *testing.T, s *tsbfleet.Stage) {
-			s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/us", "jwk": `{"kty":"RSA","d":"canary-private"}`})
+			s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/us",
+				"jwk": `{"kty":"RSA","d":"canary-private"}`})
 		}, []string{"XA032 eu"}, `clusterFqn is "organizations/o/clusters/us"`},
 		{"a service account with a newline", func(_ *testing.T, s *tsbfleet.Stage) {
-			s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu\n", "jwk": `{"kty":"RSA","d":"canary-private"}`})
+			s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu\n",
+				"jwk": `{"kty":"RSA","d":"canary-private"}`})
 		}, []string{"XA031 eu"}, "clusterFqn has white space"},
 		{"a service account with a public key", func(_ *testing.T, s *tsbfleet.Stage) {
-			s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu", "jwk": `{"kty":"RSA"}`})
+			s.SecretRead(state.SecretServiceAccount, map[string]string{"clusterFqn": "organizations/o/clusters/eu",
+				"jwk": `{"kty":"RSA"}`})
 		}, []string{"XA031 eu"}, "the operator needs the private one"},
-		{"no service account, and hourly tokens", func(_ *testing.T, s *tsbfleet.Stage) { delete(s.Edge, "Secret "+state.SecretServiceAccount) }, []string{"XA030 eu"}, "the cluster's service account is not there"},
+		{"no service account, and hourly tokens", func(_ *testing.T, s *tsbfleet.Stage) {
+			delete(s.Edge,
+				"Secret "+state.SecretServiceAccount)
+		}, []string{"XA030 eu"}, "the cluster's service account is not there"},
 		{"no token and nothing to mint it from", func(_ *testing.T, s *tsbfleet.Stage) {
 			delete(s.Edge, "Secret "+state.SecretServiceAccount)
 			delete(s.Edge, "Secret "+state.SecretToken)
 		}, []string{"XA030 eu", "XA030 eu"}, "is not there"},
-		{"no token yet, and the operator can mint", func(_ *testing.T, s *tsbfleet.Stage) { delete(s.Edge, "Secret "+state.SecretToken) }, nil, ""},
+		{"no token yet, and the operator can mint", func(_ *testing.T, s *tsbfleet.Stage) {
+			delete(s.Edge,
+				"Secret "+state.SecretToken)
+		}, nil, ""},
 		{"a self-signed API without its CA", func(_ *testing.T, s *tsbfleet.Stage) {
 			s.Edge["ControlPlane controlplane"]["spec"].(apifake.Object)["managementPlane"].(apifake.Object)["selfSigned"] = true
 		}, []string{"XA030 eu"}, "the CA of the API that mints tokens"},
-		{"an alias beside the field", func(_ *testing.T, s *tsbfleet.Stage) { s.Xcp()["central_auth_mode"] = "JWT" }, []string{"XA013 eu"}, "which of the two the operator reads"},
-		{"the field of the other plane", func(_ *testing.T, s *tsbfleet.Stage) { s.Xcp()["centralAuthModes"] = apifake.Object{"jwt": true} }, []string{"XA013 eu"}, "the key is centralAuthMode"},
+		{"an alias beside the field", func(_ *testing.T, s *tsbfleet.Stage) { s.Xcp()["central_auth_mode"] = "JWT" },
+			[]string{"XA013 eu"}, "which of the two the operator reads"},
+		{"the field of the other plane",
+			func(_ *testing.T, s *tsbfleet.Stage) { s.Xcp()["centralAuthModes"] = apifake.Object{"jwt": true} },
+			[]string{"XA013 eu"}, "the key is centralAuthMode"},
 		{"another case", func(_ *testing.T, s *tsbfleet.Stage) { s.Xcp()["centralAuthmode"] = "JWT" }, []string{"XA013 eu"},
 			"which of the two the operator reads"},
-		{"a number for a mode", func(_ *testing.T, s *tsbfleet.Stage) { s.Xcp()["centralAuthMode"] = 2 }, []string{"XA013 eu"}, "it is 2: not a documented mode"},
+		{"a number for a mode", func(_ *testing.T, s *tsbfleet.Stage) { s.Xcp()["centralAuthMode"] = 2 },
+			[]string{"XA013 eu"}, "it is 2: not a documented mode"},
 		{"a host that is no text", func(_ *testing.T, s *tsbfleet.Stage) {
 			s.Edge["ControlPlane controlplane"]["spec"].(apifake.Object)["managementPlane"].(apifake.Object)["host"] = 7
 		}, []string{"XA013 eu"}, "it must be a text"},
 		{"an overlay on the mode", func(_ *testing.T, s *tsbfleet.Stage) {
 			s.Xcp()["kubeSpec"] = overlay("spec.centralAuthMode", "MUTUAL_TLS")
 		}, []string{"XA014 eu"}, "behind the typed field"},
-		{"too old", func(_ *testing.T, s *tsbfleet.Stage) { s.Labelled("1.3.1") }, []string{"XA040 eu", "XA044 eu"}, "JWTs need 1.4"},
+		{"too old", func(_ *testing.T, s *tsbfleet.Stage) { s.Labelled("1.3.1") }, []string{"XA040 eu", "XA044 eu"},
+			"JWTs need 1.4"},
 		{"an operator of another version", func(_ *testing.T, s *tsbfleet.Stage) {
 			for _, o := range tsbfleet.DeploymentOf("istio-system", operatorEdge, "tsboperator-server:1.7.0@sha256:00") {
 				tsbfleet.Put(s.Edge, o)
@@ -123,7 +152,8 @@ func TestWhatCheckFinds(t *testing.T) {
 		{"an operator that is rolled out", func(_ *testing.T, s *tsbfleet.Stage) {
 			s.Hub["Deployment "+operatorHub]["status"].(apifake.Object)["updatedReplicas"] = 0
 		}, []string{"XA042 hub"}, "its rollout is not over"},
-		{"no operator", func(_ *testing.T, s *tsbfleet.Stage) { delete(s.Edge, "Deployment "+operatorEdge) }, []string{"XA046 eu"}, "it is not there"},
+		{"no operator", func(_ *testing.T, s *tsbfleet.Stage) { delete(s.Edge, "Deployment "+operatorEdge) },
+			[]string{"XA046 eu"}, "it is not there"},
 		{"an edge that is asleep", func(_ *testing.T, s *tsbfleet.Stage) {
 			s.Edge["Deployment edge"]["spec"] = apifake.Object{"replicas": 0}
 			delete(s.Edge, "Pod edge-1-a")
@@ -134,7 +164,10 @@ func TestWhatCheckFinds(t *testing.T) {
 				delete(s.Edge, k)
 			}
 		}, []string{"XA061 eu"}, `the hub does not list cluster "eu"`},
-		{"an edge that is decommissioned", func(_ *testing.T, s *tsbfleet.Stage) { delete(s.Edge, "ControlPlane controlplane") }, []string{"XA062 eu"}, "the hub lists it still"},
+		{"an edge that is decommissioned", func(_ *testing.T, s *tsbfleet.Stage) {
+			delete(s.Edge,
+				"ControlPlane controlplane")
+		}, []string{"XA062 eu"}, "the hub lists it still"},
 		{"an edge that is being removed", func(_ *testing.T, s *tsbfleet.Stage) {
 			s.Edge["ControlPlane controlplane"]["metadata"].(apifake.Object)["deletionTimestamp"] = tsbobjects.Noon.Format(time.RFC3339)
 		}, []string{"XA063 eu"}, "it is being deleted"},
@@ -200,7 +233,8 @@ func TestCheckNamesOverlaysByWhatTheyReach(t *testing.T) {
 
 func TestVersionsAreReadAsTSBWritesThem(t *testing.T) {
 	for text, want := range map[string]struct{ text, tooOld string }{
-		"1.6.0-internal-rc8": {"1.6.0-internal-rc8", ""}, "1.10.0-dev+26e7773a9": {"1.10.0-dev+26e7773a9", ""}, "v1.4": {"v1.4", ""}, "1.3.9": {"1.3.9", "1.4"}, "0.9.0": {"0.9.0", "1.4"},
+		"1.6.0-internal-rc8": {"1.6.0-internal-rc8", ""}, "1.10.0-dev+26e7773a9": {"1.10.0-dev+26e7773a9", ""},
+		"v1.4": {"v1.4", ""}, "1.3.9": {"1.3.9", "1.4"}, "0.9.0": {"0.9.0", "1.4"},
 		"": {}, "latest": {}, "26e7773a9": {}, "1": {}, "99999999999999999999.1": {},
 	} {
 		if v := versionOf(text, "here"); v.Text != want.text || v.TooOld != want.tooOld {
@@ -233,7 +267,8 @@ func FuzzCheck(f *testing.F) {
 			}
 		}
 		hub := tsbfleet.Snapshot("hub", apifake.Hub("eu")...)
-		check.Run(slices.Concat(check.Rules(), Rules()), checkState([]plan.Snapshot{hub, s}, plan.Selection{}, tsbobjects.Noon), check.Options{})
+		check.Run(slices.Concat(check.Rules(), Rules()), checkState([]plan.Snapshot{hub, s}, plan.Selection{},
+			tsbobjects.Noon), check.Options{})
 		migration.Permissions(s.Reads, true)
 	})
 }
@@ -246,7 +281,8 @@ func TestAdviceToWhoKeepsAnObjectFollowsWhatWasReached(t *testing.T) {
 		hub, edge string
 	}{
 		"before the migration": {on, off, "{jwt: true, mutualTls: true}", "not before the hub accepts JWTs"},
-		"the hub does not say": {guard.Unknown, guard.Unknown, "{jwt: true, mutualTls: true}", "not before the hub accepts JWTs"},
+		"the hub does not say": {guard.Unknown, guard.Unknown, "{jwt: true, mutualTls: true}",
+			"not before the hub accepts JWTs"},
 		"the hub accepts both": {on, on, "{jwt: true, mutualTls: true}", "JWT"},
 		"the end of the road":  {off, on, "{jwt: true, mutualTls: false}", "JWT"},
 	} {

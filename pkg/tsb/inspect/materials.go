@@ -23,9 +23,11 @@ const rotatedLifetime = 24 * time.Hour
 func hubMaterials(s plan.Snapshot, hub plan.Hub) []plan.Material {
 	where := hub.Server.Where
 	r := s.Reads[state.SecretRead(hub.Object.Namespace, state.SecretCentralCert)]
-	all := []plan.Material{material(r, where, "tls.crt", "Central's certificate", true, "have its Certificate re-issued without deleting the secret, or put a new pair into the secret")}
+	all := []plan.Material{material(r, where, "tls.crt", "Central's certificate", true,
+		"have its Certificate re-issued without deleting the secret, or put a new pair into the secret")}
 	if r.OK() && len(hub.Server.CA) > 0 {
-		all = append(all, material(r, where, "ca.crt", "the CA beside Central's certificate", true, "give every edge the new CA beside the old one before anything is issued from it"))
+		all = append(all, material(r, where, "ca.crt", "the CA beside Central's certificate", true,
+			"give every edge the new CA beside the old one before anything is issued from it"))
 	}
 	return all
 }
@@ -60,14 +62,17 @@ func edgeMaterials(s plan.Snapshot, cp kube.Object, m plan.Member, f plan.State)
 
 	if m.Declared == state.MTLS || slices.Contains(m.Evidence.Presents, state.MTLS) {
 		r, where := at(state.SecretEdgeCert)
-		all = append(all, material(r, where, "tls.crt", "the edge's client certificate", true, "issue it again with: tctl install cluster-certs --cluster "+m.ClusterName+", or have its Certificate (in the hub's cluster) re-issued"))
+		all = append(all, material(r, where, "tls.crt", "the edge's client certificate", true,
+			"issue it again with: tctl install cluster-certs --cluster "+m.ClusterName+", or have its Certificate (in the hub's cluster) re-issued"))
 	}
 	if r, where := at(state.SecretCA); !r.Missing {
-		all = append(all, material(r, where, "ca.crt", "the CA that verifies Central", true, "put the CA that signs Central's certificate there"))
+		all = append(all, material(r, where, "ca.crt", "the CA that verifies Central", true,
+			"put the CA that signs Central's certificate there"))
 	}
 	if mp, _ := state.Walk(cp.Raw, "", "spec", "managementPlane"); mp["selfSigned"] == true {
 		r, where := at(secretManagementCA)
-		all = append(all, material(r, where, "ca.crt", "the CA of the API that mints tokens", true, "put the CA of the management plane's front-envoy there: spec.managementPlane.selfSigned is true"))
+		all = append(all, material(r, where, "ca.crt", "the CA of the API that mints tokens", true,
+			"put the CA of the management plane's front-envoy there: spec.managementPlane.selfSigned is true"))
 	}
 	return all
 }
@@ -76,9 +81,11 @@ func edgeMaterials(s plan.Snapshot, cp kube.Object, m plan.Member, f plan.State)
 func tokenMaterial(r plan.Result, where, key, what string, mints bool, m plan.Member) plan.Material {
 	ns := m.Object.Namespace
 	t := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
-		Remedy: "create it with: tctl install manifest control-plane-secrets --cluster " + m.ClusterName + ", and apply of what that prints only this secret"}
+		Remedy: "create it with: tctl install manifest control-plane-secrets --cluster " + m.ClusterName +
+			", and apply of what that prints only this secret"}
 	if mints {
-		t.Remedy = "tsb-operator-control-plane renews it from " + state.SecretServiceAccount + "; look in its log for \"token rotation failed\""
+		t.Remedy = "tsb-operator-control-plane renews it from " + state.SecretServiceAccount +
+			"; look in its log for \"token rotation failed\""
 		t.Command = []string{"kubectl", "--context", m.Context, "-n", ns, "logs", "deployment/" + operatorEdge, "--tail=200"}
 	}
 	if r.Missing || t.Unread != "" {
@@ -98,7 +105,8 @@ func tokenMaterial(r plan.Result, where, key, what string, mints bool, m plan.Me
 // not end with the ControlPlane's clusterName (the vendor's troubleshooting page). Nothing of the key is kept.
 func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 	a := plan.Material{What: "the cluster's service account", Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
-		Remedy: "make a key with: tctl install cluster-service-account --cluster " + cluster + ", and pass it to: tctl install manifest control-plane-secrets --cluster " + cluster + " --cluster-service-account"}
+		Remedy: "make a key with: tctl install cluster-service-account --cluster " + cluster +
+			", and pass it to: tctl install manifest control-plane-secrets --cluster " + cluster + " --cluster-service-account"}
 	if r.Missing || a.Unread != "" {
 		return a
 	}
@@ -109,7 +117,8 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 	}
 	switch err := json.Unmarshal(jwk, &key); {
 	case strings.TrimSpace(fqn) != fqn:
-		a.Wrong, a.Remedy = "key clusterFqn has white space at its start or end, such as a trailing newline", "store it again without"
+		a.Wrong, a.Remedy = "key clusterFqn has white space at its start or end, such as a trailing newline",
+			"store it again without"
 	case fqn == "":
 		a.Wrong = "it has no key clusterFqn"
 	case !strings.HasSuffix(fqn, "/clusters/"+cluster):
@@ -127,7 +136,8 @@ func serviceAccount(r plan.Result, where, cluster string) plan.Material {
 // material reads the first certificate of a secret's key, or of a CA bundle the one that is valid longest: a bundle
 // keeps the old CA beside the new one while they change.
 func material(r plan.Result, where, key, what string, needed bool, fix string) plan.Material {
-	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing, Needed: needed, Remedy: fix}
+	c := plan.Material{What: what, Where: where, Unread: kube.Unreadable(r), Absent: r.Missing,
+		Needed: needed, Remedy: fix}
 	if r.Missing || c.Unread != "" {
 		return c
 	}
@@ -155,7 +165,8 @@ func ownTrust(hub plan.Hub, at time.Time) []plan.Distrust {
 		return nil
 	}
 	if why := pki.Signed(hub.Server.CA, hub.Server.Chain, at); why != "" {
-		return []plan.Distrust{{Where: hub.Server.Where + " key ca.crt", Whose: "Central's certificate in the same secret", Why: why, Now: true,
+		return []plan.Distrust{{Where: hub.Server.Where + " key ca.crt", Whose: "Central's certificate in the same secret",
+			Why: why, Now: true,
 			Remedy: "put the CA that signed tls.crt, with every intermediate in tls.crt, into the secret"}}
 	}
 	return nil
@@ -177,10 +188,12 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.State) []plan.Distrust {
 	switch {
 	case kube.Unreadable(r) != "":
 	case r.Missing && onJWT && len(hub.Server.CA) > 0:
-		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there", Now: true,
+		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate",
+			Why: "the secret is not there", Now: true,
 			Remedy: fmt.Sprintf("create it with key ca.crt of secret %s in the hub", hub.Server.Where)})
 	case r.Missing && !onJWT && len(hub.Server.CA) == 0:
-		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate", Why: "the secret is not there, and there is no CA in the hub to make it from",
+		all = append(all, plan.Distrust{Where: where, Whose: "Central's certificate",
+			Why:    "the secret is not there, and there is no CA in the hub to make it from",
 			Remedy: "create it with the CA that signs Central's certificate under key ca.crt"})
 	case r.OK() && bundle != nil:
 		if why := pki.Signed(bundle, hub.Server.Chain, s.Clock(f.At)); why != "" {
@@ -188,7 +201,8 @@ func edgeTrust(s plan.Snapshot, m plan.Member, f plan.State) []plan.Distrust {
 		}
 	}
 	if m.Declared == state.MTLS || slices.Contains(m.Evidence.Presents, state.MTLS) {
-		all = append(all, mutualTrust(s.Reads[state.SecretRead(ns, state.SecretEdgeCert)], ns+"/"+state.SecretEdgeCert, "the edge's certificate", hub, s.Clock(f.At))...)
+		all = append(all, mutualTrust(s.Reads[state.SecretRead(ns, state.SecretEdgeCert)], ns+"/"+state.SecretEdgeCert,
+			"the edge's certificate", hub, s.Clock(f.At))...)
 	}
 	return all
 }
@@ -201,16 +215,19 @@ func mutualTrust(r plan.Result, where, whose string, hub plan.Hub, at time.Time)
 	const fix = "issue both from one CA again: all peers of mutual TLS need one chain of trust"
 	var all []plan.Distrust
 	if ca := state.SecretValue(r, "ca.crt"); ca == nil {
-		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: "the secret has no such key", Now: true, Remedy: fix})
+		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate",
+			Why: "the secret has no such key", Now: true, Remedy: fix})
 	} else if why := pki.Signed(ca, hub.Server.Chain, at); why != "" {
-		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why, Now: true, Remedy: fix})
+		all = append(all, plan.Distrust{Where: where + " key ca.crt", Whose: "Central's certificate", Why: why,
+			Now: true, Remedy: fix})
 	}
 	if leaf := state.SecretValue(r, "tls.crt"); leaf != nil && len(hub.Server.CA) > 0 {
 		if _, err := pki.Leaf(leaf); err != nil {
 			return all // said of the certificate itself
 		}
 		if why := pki.Signed(hub.Server.CA, leaf, at); why != "" {
-			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where, Why: why, Now: true, Remedy: fix})
+			all = append(all, plan.Distrust{Where: hub.Server.Where + " key ca.crt", Whose: whose + " in secret " + where,
+				Why: why, Now: true, Remedy: fix})
 		}
 	}
 	return all

@@ -89,7 +89,8 @@ func distrust(l *check.Pass) {
 			if d.Now {
 				when = "at its next connection"
 			}
-			x.Object, x.Found, x.Remedy = "secret "+d.Where, fmt.Sprintf("it does not verify %s: %s; that counts %s", d.Whose, d.Why, when), d.Remedy
+			x.Object, x.Found, x.Remedy = "secret "+d.Where, fmt.Sprintf("it does not verify %s: %s; that counts %s", d.Whose,
+				d.Why, when), d.Remedy
 		}
 	}
 }
@@ -114,7 +115,8 @@ func identity(l *check.Pass) {
 	}
 	x := certificate(l, "")
 	x.Found = fmt.Sprintf("its URIs are %s, and mutual TLS may be in use", list(s.URIs))
-	x.Remedy = fmt.Sprintf("add %s to spec.uris of the Certificate, and have it re-issued without deleting the secret", s.Identity)
+	x.Remedy = fmt.Sprintf("add %s to spec.uris of the Certificate, and have it re-issued without deleting the secret",
+		s.Identity)
 }
 
 func keyUsages(l *check.Pass) {
@@ -133,7 +135,8 @@ func keyUsages(l *check.Pass) {
 	}
 	x := certificate(l, "")
 	x.Found = fmt.Sprintf("it may be used for %s, and not for %s", list(s.Usages), strings.Join(missing, " and "))
-	x.Remedy = fmt.Sprintf("add %s to spec.usages of the Certificate, and have it re-issued without deleting the secret", strings.Join(missing, " and "))
+	x.Remedy = fmt.Sprintf("add %s to spec.usages of the Certificate, and have it re-issued without deleting the secret",
+		strings.Join(missing, " and "))
 }
 
 func lacksCA(l *check.Pass) {
@@ -142,7 +145,8 @@ func lacksCA(l *check.Pass) {
 		return
 	}
 	x := certificate(l, " key ca.crt")
-	x.Found, x.Remedy = "it is not there, and mutual TLS may be in use", "put the CA that signs the members' certificates there"
+	x.Found, x.Remedy = "it is not there, and mutual TLS may be in use",
+		"put the CA that signs the members' certificates there"
 }
 
 // foreignCA finds edges that were taken for another hub's although this hub lists their name.

@@ -61,7 +61,8 @@ func notOnboarded(l *check.Pass) {
 		if m.Inspection != nil && m.Inspection.Deleting {
 			continue
 		}
-		unlisted := l.Hub.Found && l.Hub.Inventory != nil && l.Hub.InventoryErr == "" && !slices.Contains(l.Hub.Inventory, m.ClusterName)
+		unlisted := l.Hub.Found && l.Hub.Inventory != nil && l.Hub.InventoryErr == "" &&
+			!slices.Contains(l.Hub.Inventory, m.ClusterName)
 		absent := !m.Workload.Found && m.Workload.Err == ""
 		if !unlisted && !absent {
 			continue
@@ -120,7 +121,8 @@ func duplicateName(l *check.Pass) {
 	for _, m := range l.Edges() {
 		if all := claims[m.ClusterName]; len(all) > 1 && m.ClusterName != "" {
 			x := l.About(m)
-			x.Found, x.Remedy = fmt.Sprintf("cluster name %q is claimed in %s", m.ClusterName, strings.Join(all, ", ")), "leave the wrong one out with --contexts"
+			x.Found, x.Remedy = fmt.Sprintf("cluster name %q is claimed in %s", m.ClusterName, strings.Join(all, ", ")),
+				"leave the wrong one out with --contexts"
 		}
 	}
 }
@@ -133,7 +135,8 @@ func waiting(l *check.Pass) {
 			}
 			x := l.About(m)
 			x.Object, x.Found = "Pod "+m.Object.Namespace+"/"+p.Name, "it waits: "+p.Waiting
-			x.Remedy, x.Command = "fix that; its events say more", check.Kubectl(m.Context, m.Object.Namespace, "describe", "pod", p.Name)
+			x.Remedy, x.Command = "fix that; its events say more", check.Kubectl(m.Context, m.Object.Namespace,
+				"describe", "pod", p.Name)
 		}
 	}
 }
@@ -176,7 +179,8 @@ func clientGone(l *check.Pass) {
 	for _, m := range l.Everyone() {
 		if m.Role == plan.RoleMPC {
 			x := l.About(m)
-			x.Found = fmt.Sprintf("Central counts %s of cluster state for %s: one more would be MPC's", check.Count(c.State, "stream"), check.Count(c.Config, "edge"))
+			x.Found = fmt.Sprintf("Central counts %s of cluster state for %s: one more would be MPC's",
+				check.Count(c.State, "stream"), check.Count(c.Config, "edge"))
 			x.Remedy = "look whether it runs, and what its log says"
 			x.Command = check.Kubectl(m.Context, m.Object.Namespace, "logs", "deployment/"+m.Object.Name, "--tail=200")
 		}

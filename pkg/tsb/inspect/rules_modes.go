@@ -78,7 +78,8 @@ func memberImplicit(l *check.Pass) {
 			continue
 		}
 		x := l.About(m)
-		x.Found, x.Remedy = "it sets no mode, and EdgeXcp does not tell the effective one", "write MUTUAL_TLS or JWT, whichever it presents now"
+		x.Found, x.Remedy = "it sets no mode, and EdgeXcp does not tell the effective one",
+			"write MUTUAL_TLS or JWT, whichever it presents now"
 		if m.Effective != "" {
 			x.Found = fmt.Sprintf("it sets no mode; the effective one is %s", m.Effective)
 		}

@@ -28,7 +28,8 @@ func unguarded(l *check.Pass) {
 		return
 	}
 	x := l.AtHub()
-	x.Object, x.Found = "ValidatingWebhookConfiguration xcpauth-webhook", "it is not there, so nothing denies dangerous edits of others"
+	x.Object, x.Found = "ValidatingWebhookConfiguration xcpauth-webhook",
+		"it is not there, so nothing denies dangerous edits of others"
 	x.Remedy, x.Command = "install it", check.Kubectl(l.Hub.Context, "", "apply", "-k", "manifests/overlays/self-signed")
 }
 

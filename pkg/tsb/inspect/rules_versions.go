@@ -64,7 +64,8 @@ func noVersion(l *check.Pass) {
 			continue
 		}
 		x := l.Of(p)
-		x.Found, x.Remedy = "neither its labels nor the image of its operator tell", "see what is installed; 1.4 is the first release with JWTs"
+		x.Found, x.Remedy = "neither its labels nor the image of its operator tell",
+			"see what is installed; 1.4 is the first release with JWTs"
 		x.Command = check.Command("tctl", "version")
 	}
 }
@@ -123,7 +124,8 @@ func halfUpgraded(l *check.Pass) {
 			continue
 		}
 		x := l.Of(p)
-		x.Found = fmt.Sprintf("%s says %s, and %s says %s", p.In.Version.Source, p.In.Version.Text, op.Version.Source, op.Version.Text)
+		x.Found = fmt.Sprintf("%s says %s, and %s says %s", p.In.Version.Source, p.In.Version.Text, op.Version.Source,
+			op.Version.Text)
 		x.Remedy, x.Command = "finish the upgrade first", rollout(p, op)
 	}
 }
@@ -141,7 +143,8 @@ func releasesDiffer(l *check.Pass) {
 			hub = r
 		case hub != "" && r != "" && r != hub:
 			x := l.Of(p)
-			x.Found, x.Remedy = fmt.Sprintf("the edge is of release %s, and the hub of %s", r, hub), "finish upgrading before migrating"
+			x.Found, x.Remedy = fmt.Sprintf("the edge is of release %s, and the hub of %s", r, hub),
+				"finish upgrading before migrating"
 		}
 	}
 }

@@ -40,12 +40,14 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 			ns := mp.Metadata.Namespace
 			add("patch", state.ManagementPlanesRead.Group, state.ManagementPlanesRead.Resource, ns, mp.Metadata.Name)
 			add("patch", "apps", "deployments", ns, "central")
-			if state.IssuerOf(soFar, mp, state.SecretCentralCert).Object.Name != "" { // its certificate is rehearsed, then re-issued
+			// its certificate is rehearsed, then re-issued
+			if state.IssuerOf(soFar, mp, state.SecretCentralCert).Object.Name != "" {
 				for _, verb := range []string{"create", "patch", "delete"} {
 					add(verb, "cert-manager.io", "certificates", ns, "")
 				}
 				add("delete", "", "secrets", ns, state.TrialSecret)
-			} else if soFar[state.SecretRead(ns, state.SecretCentralCert)].OK() { // it comes from files: it is patched, and kept beside
+			} else if soFar[state.SecretRead(ns,
+				state.SecretCentralCert)].OK() { // it comes from files: it is patched, and kept beside
 				add("create", "", "secrets", ns, "")
 				add("patch", "", "secrets", ns, state.SecretCentralCert)
 				add("get", "", "secrets", ns, state.PairBackup)

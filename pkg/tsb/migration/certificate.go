@@ -20,9 +20,10 @@ const spiffeCentral = "spiffe://xcp.tetrate.io/central"
 // the name that it dials, which an mTLS edge does not. Trust before names:
 //
 //  1. nothing, when the certificate has every name that an edge dials, and every pod of Central serves one that has;
-//  2. rehearse: have the new certificate issued once into a secret of its own, and look whether everybody would trust it;
-//  3. certify: add the names to the Certificate, so that cert-manager re-issues it without a gap (the secret is not deleted); or write
-//     the pair that somebody else made, the old one kept;
+//  2. rehearse: have the new certificate issued once into a secret of its own, and look whether everybody would trust
+//     it;
+//  3. certify: add the names to the Certificate, so that cert-manager re-issues it without a gap (the secret is not
+//     deleted); or write the pair that somebody else made, the old one kept;
 //  4. restart Central, once, where its pods go on serving the old one.
 //
 // Whose certificate we cannot change is said, with who can; then only the edges that need a name are blocked.
@@ -42,12 +43,14 @@ func certificateWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, boo
 			}
 		case len(lacks) > 0 && cannotReissue(h, goal) != "":
 		case len(lacks) > 0 && trialStale(h, f):
-			writes = append(writes, removeTrialStep(who, h, "it was of another request, or long ago, and says nothing about what would be issued now", goal))
+			writes = append(writes, removeTrialStep(who, h,
+				"it was of another request, or long ago, and says nothing about what would be issued now", goal))
 		case len(lacks) > 0 && !trialPassed(h, f, v):
 			rehearsals = append(rehearsals, trialIssueStep(who, h, v, lacks, goal))
 		case len(lacks) > 0:
 			writes = append(writes, reissueStep(f, who, h, v, lacks, goal))
-		case h.TrialIssuer.Object.Name != "" || h.Issuer.Object.Name != "" && h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "": // its secret outlives its Certificate
+		case h.TrialIssuer.Object.Name != "" || h.Issuer.Object.Name != "" && h.TrialCertificate.Where != "" &&
+			h.TrialCertificate.Err == "": // its secret outlives its Certificate
 			writes = append(writes, removeTrialStep(who, h, "an earlier run left it", goal))
 		case len(v.switchable)+len(v.unverified) > 0 && servesOldCertificate(h, v.dialled):
 			restarts = append(restarts, restartStep(f, who, h, v, goal))

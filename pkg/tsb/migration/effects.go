@@ -35,7 +35,8 @@ func hubAccepts(who, step string, accepts guard.Hub) func(*plan.State) {
 		h.Accepts = guard.Hub{Accepts: accepts.Accepts, Basis: "predicted by " + step}
 		h.VerifiedBasis = h.Accepts.Basis
 		h.Workload.Found, h.Workload.Err, h.Workload.Replicas = true, "", max(h.Workload.Replicas, 1)
-		h.Declared = map[string]any{"jwt": accepts.Accepts[state.JWT] == guard.Yes, "mutualTls": accepts.Accepts[state.MTLS] == guard.Yes}
+		h.Declared = map[string]any{"jwt": accepts.Accepts[state.JWT] == guard.Yes,
+			"mutualTls": accepts.Accepts[state.MTLS] == guard.Yes}
 	}
 }
 
@@ -50,7 +51,8 @@ func presentsJWT(m *plan.Member, f *plan.State, rotated bool) {
 	m.Declared, m.Effective = state.JWT, state.JWT
 	m.DeclaredFields = map[string]any{"centralAuthMode": "JWT"}
 	m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = []guard.Cred{state.JWT}, f.At.Add(state.LiveFor), "predicted"
-	st := plan.Statement{Presents: []guard.Cred{state.JWT}, Observed: f.At, Until: f.At.Add(roster.Believed), Source: "predicted",
+	st := plan.Statement{Presents: []guard.Cred{state.JWT}, Observed: f.At, Until: f.At.Add(roster.Believed),
+		Source:  "predicted",
 		Rotated: rotated}
 	if m.Fence.Verified {
 		st.Fence, st.Until = m.Fence.ID(), f.At.Add(roster.BelievedFenced)

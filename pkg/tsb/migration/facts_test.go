@@ -31,13 +31,15 @@ func TestFactsAccountForEveryContext(t *testing.T) {
 	for _, o := range f.Others {
 		rows = append(rows, o.State+"@"+o.Context)
 	}
-	if want := []string{"eu@eu", "far@", "us@us", "unreachable@down", "other-management-plane@stranger"}; !slices.Equal(rows, want) {
+	if want := []string{"eu@eu", "far@", "us@us", "unreachable@down",
+		"other-management-plane@stranger"}; !slices.Equal(rows, want) {
 		t.Errorf("rows %v, want %v", rows, want)
 	}
 	if m := f.Member("far"); m == nil || m.Evidence.Presents != nil || m.Err == "" {
 		t.Errorf("a cluster that only the hub lists is not unknown: %+v", m)
 	}
-	blockers := guard.Withdraw(guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: guard.Yes}}, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: guard.No}}, f.GuardMembers(), tsbobjects.Noon)
+	blockers := guard.Withdraw(guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: guard.Yes}},
+		guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.MTLS: guard.No}}, f.GuardMembers(), tsbobjects.Noon)
 	if len(blockers) != 4 { // eu, us on mTLS; far and the context that is down, unknown
 		t.Errorf("blockers %v, want 4", blockers)
 	}
@@ -46,9 +48,12 @@ func TestFactsAccountForEveryContext(t *testing.T) {
 func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
 	whole := tsbfleet.Snapshot("eu", apifake.Edge("eu")...)
 	hub := tsbfleet.Snapshot("hub", apifake.Hub("eu")...)
-	for name, r := range map[string]plan.Read{"pods": kube.PodsRead("istio-system"), "replica sets": kube.ReplicaSetsRead("istio-system"), "deployment": kube.DeploymentRead("istio-system", "edge"),
+	for name, r := range map[string]plan.Read{"pods": kube.PodsRead("istio-system"),
+		"replica sets": kube.ReplicaSetsRead("istio-system"), "deployment": kube.DeploymentRead("istio-system", "edge"),
 		"control planes": state.ControlPlanesRead, "edge xcps": state.EdgeXcpsRead} {
-		for how, result := range map[string]plan.Result{"forbidden": {Err: "forbidden (403)"}, "cut off": {Body: []byte(`{"items":[{"metadata":`)}, "not an object": {Body: []byte(`[]`)}, "wrong types": {Body: []byte(`{"items":7,"spec":7}`)}} {
+		for how, result := range map[string]plan.Result{"forbidden": {Err: "forbidden (403)"},
+			"cut off": {Body: []byte(`{"items":[{"metadata":`)}, "not an object": {Body: []byte(`[]`)},
+			"wrong types": {Body: []byte(`{"items":7,"spec":7}`)}} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				s := plan.Snapshot{Context: "eu", At: tsbobjects.Noon, Reads: map[plan.Read]plan.Result{}}
 				for k, v := range whole.Reads {
@@ -79,7 +84,8 @@ func TestPresentedIsTheUnionOfOldAndNew(t *testing.T) {
 			spec["components"] = map[string]any{"xcp": map[string]any{"centralAuthMode": "JWT"}}
 		}
 	}
-	f := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", apifake.Hub("eu")...), tsbfleet.Snapshot("eu", objects...)}, plan.Selection{}, tsbobjects.Noon)
+	f := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", apifake.Hub("eu")...),
+		tsbfleet.Snapshot("eu", objects...)}, plan.Selection{}, tsbobjects.Noon)
 	if got := f.Member("eu").Evidence.Presents; !slices.Equal(got, []guard.Cred{state.JWT, state.MTLS}) {
 		t.Errorf("set to JWT with a pod that still mounts xcp-edge-cert presents %v, want both", got)
 	}
@@ -89,7 +95,8 @@ func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
 	at := func(pod string, push float64, settled bool) plan.State {
 		m := tsbfleet.Edge("edge-1", state.JWT)
 		m.Workload.Settled = settled
-		m.Workload.Processes = []plan.Process{{Name: pod, UID: pod, Ready: true, Presents: state.JWT, Counters: map[string]float64{state.MetricPush: push, state.MetricConnect + `{statusLabel="ok"}`: 1}}}
+		m.Workload.Processes = []plan.Process{{Name: pod, UID: pod, Ready: true, Presents: state.JWT,
+			Counters: map[string]float64{state.MetricPush: push, state.MetricConnect + `{statusLabel="ok"}`: 1}}}
 		return tsbfleet.Fleet(guard.Yes, guard.Yes, m)
 	}
 	for _, tc := range []struct {
@@ -101,7 +108,8 @@ func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
 		{"twice", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("a", 3, true)}, true},
 		{"before the write does not count", []plan.State{at("a", 1, true), at("a", 2, true), at("a", 3, true)}, false},
 		{"two pods once each", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("b", 3, true)}, false},
-		{"during a rollout does not count", []plan.State{at("a", 1, true), at("a", 1, false), at("a", 2, false), at("a", 3, true)}, false},
+		{"during a rollout does not count", []plan.State{at("a", 1, true), at("a", 1, false), at("a", 2, false),
+			at("a", 3, true)}, false},
 		{"standing still", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 1, true), at("a", 1, true)}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -154,8 +162,10 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 func FuzzFacts(f *testing.F) {
 	seed := tsbfleet.Snapshot("eu", apifake.Edge("eu")...)
 	hub := tsbfleet.Snapshot("hub", apifake.Hub("eu")...)
-	f.Add(string(seed.Reads[state.ControlPlanesRead].Body), string(seed.Reads[kube.PodsRead("istio-system")].Body), string(hub.Reads[state.ManagementPlanesRead].Body))
-	f.Add(`{"items":[{"spec":[]}]}`, `{"items":[{}]}`, `{"items":[{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":"x","mutual_tls":1}}}}}]}`)
+	f.Add(string(seed.Reads[state.ControlPlanesRead].Body), string(seed.Reads[kube.PodsRead("istio-system")].Body),
+		string(hub.Reads[state.ManagementPlanesRead].Body))
+	f.Add(`{"items":[{"spec":[]}]}`, `{"items":[{}]}`,
+		`{"items":[{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":"x","mutual_tls":1}}}}}]}`)
 	f.Fuzz(func(t *testing.T, planes, running, mps string) {
 		s := plan.Snapshot{Context: "eu", At: tsbobjects.Noon, Reads: map[plan.Read]plan.Result{}}
 		for k, v := range seed.Reads {
@@ -175,7 +185,8 @@ func FuzzFacts(f *testing.F) {
 			if _, err := json.Marshal(step.Writes); err != nil {
 				t.Error(err)
 			}
-			if step.Withdraws != nil && len(guard.Withdraw(fs.Hub.Accepts, *step.Withdraws, fs.GuardMembers(), tsbobjects.Noon)) > 0 {
+			if step.Withdraws != nil && len(guard.Withdraw(fs.Hub.Accepts, *step.Withdraws, fs.GuardMembers(),
+				tsbobjects.Noon)) > 0 {
 				t.Error("the plan withdraws what may be presented")
 			}
 		}

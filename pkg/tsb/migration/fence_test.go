@@ -23,7 +23,8 @@ import (
 const deniedByOurs = "controlplanes.install.tetrate.io \"controlplane\" is forbidden: ValidatingAdmissionPolicy 'xcpauth-fence' with binding 'xcpauth-fence' denied request: this edge was proved"
 
 func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
-	const denied, other, through, failed = deniedByOurs, "ValidatingAdmissionPolicy 'theirs' with binding 'xcpauth-fence' denied request", "", "!timeout"
+	const denied, other, through, failed = deniedByOurs,
+		"ValidatingAdmissionPolicy 'theirs' with binding 'xcpauth-fence' denied request", "", "!timeout"
 	seen := func(words ...string) []plan.State {
 		all := []plan.State{tsbfleet.Fleet(guard.Yes, guard.Yes, tsbfleet.Edge("eu", state.JWT))}
 		for i, word := range words {
@@ -51,18 +52,23 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 	}{
 		{"not looked at", seen(), false, "not looked at yet"},
 		{"once", seen(denied), false, "must be seen to for 10s"},
-		{"for long enough, and looked at after that", seen(denied, denied, denied, denied), true, "denied 4 dry runs of an edit in 15s"},
+		{"for long enough, and looked at after that", seen(denied, denied, denied, denied), true,
+			"denied 4 dry runs of an edit in 15s"},
 		{"for long enough, and not looked at since", seen(denied, denied, denied), false, "must be seen to for 10s"},
 		{"not for long enough", seen(denied, denied), false, "must be seen to for 10s"},
 		{"let through at first", seen(through, through, denied, denied, denied, denied), true, "denied 4 dry runs"},
-		{"let through in between: another API server", seen(denied, denied, through, denied, denied, denied), false, "must be seen to for 10s"},
+		{"let through in between: another API server", seen(denied, denied, through, denied, denied, denied), false,
+			"must be seen to for 10s"},
 		{"let through at last", seen(denied, denied, denied, through), false, "was let through"},
 		{"denied by something else", seen(denied, denied, other), false, "denied by something else"},
 		{"no answer in between", seen(denied, denied, failed, denied, denied, denied), false, "must be seen to for 10s"},
 		{"no answer", seen(denied, denied, denied, failed), false, "did not come to an answer: timeout"},
-		{"a fence that was made again", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
-		{"a policy that was made again", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Policy.UID = "p0" }), false, "must be seen to for 10s"},
-		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1, func(m *plan.Member) { m.Fence.Current = false }), false, "must be seen to for 10s"},
+		{"a fence that was made again", of(seen(denied, denied, denied, denied), 1,
+			func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
+		{"a policy that was made again", of(seen(denied, denied, denied, denied), 1,
+			func(m *plan.Member) { m.Fence.Policy.UID = "p0" }), false, "must be seen to for 10s"},
+		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1,
+			func(m *plan.Member) { m.Fence.Current = false }), false, "must be seen to for 10s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			j := fenceDenies("eu", 10*time.Second).Evaluate(tc.seen)
@@ -102,7 +108,10 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 		ours            bool
 	}{
 		{"as shipped", as, as, true},
-		{"with what an API server may add", func(s map[string]any) { s["auditAnnotations"], s["somethingNew"] = []any{}, "x" }, func(s map[string]any) { s["matchResources"] = map[string]any{} }, true},
+		{"with what an API server may add", func(s map[string]any) {
+			s["auditAnnotations"], s["somethingNew"] = []any{},
+				"x"
+		}, func(s map[string]any) { s["matchResources"] = map[string]any{} }, true},
 		{"it only warns", as, func(s map[string]any) { s["validationActions"] = []any{"Warn"} }, false},
 		{"of some namespaces", as, func(s map[string]any) {
 			s["matchResources"] = map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]any{"a": "b"}}}
@@ -122,7 +131,8 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 		}, as, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: stored(policy, tc.policy), state.FenceBindingRead: stored(binding, tc.binding)})
+			f := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: stored(policy, tc.policy),
+				state.FenceBindingRead: stored(binding, tc.binding)})
 			if f.Current != tc.ours || f.Policy.UID == "" || f.Binding.UID == "" || f.Unavailable != "" {
 				t.Errorf("%+v, want ours %v", f, tc.ours)
 			}
@@ -147,11 +157,13 @@ func TestAFenceIsOursWhenNothingNarrowsIt(t *testing.T) {
 			}
 		})
 	}
-	none := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: {Missing: true, NoKind: true}, state.FenceBindingRead: {Missing: true, NoKind: true}})
+	none := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: {Missing: true, NoKind: true},
+		state.FenceBindingRead: {Missing: true, NoKind: true}})
 	if !strings.Contains(none.Unavailable, "Kubernetes 1.30") {
 		t.Errorf("without the kind: %+v", none)
 	}
-	unread := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: {Err: "forbidden (403)"}, state.FenceBindingRead: {Missing: true}})
+	unread := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: {Err: "forbidden (403)"},
+		state.FenceBindingRead: {Missing: true}})
 	if unread.Current || !strings.Contains(unread.Unavailable, "forbidden (403)") {
 		t.Errorf("unread: %+v", unread)
 	}
@@ -191,18 +203,21 @@ func TestAFenceOfAnotherReleaseIsToldAndReplaced(t *testing.T) {
 	if changed.Current || changed.OutdatedReason != "somebody changed it after it was installed" {
 		t.Errorf("one that was changed: %+v", changed)
 	}
-	ours := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: result(policy, as), state.FenceBindingRead: result(binding, as)})
+	ours := state.Fence(map[plan.Read]plan.Result{state.FencePolicyRead: result(policy, as),
+		state.FenceBindingRead: result(binding, as)})
 	if !ours.Current || ours.OutdatedReason != "" {
 		t.Errorf("this release's: %+v", ours)
 	}
 	m := tsbfleet.Edge("eu", state.JWT)
 	m.Fence = first
 	step := installFenceStep(m, plan.Goal{})
-	if len(step.Writes) != 1 || step.Writes[0].Object.Kind != state.FencePolicyRef.Kind || step.Writes[0].Op == plan.OpCreate {
+	if len(step.Writes) != 1 || step.Writes[0].Object.Kind != state.FencePolicyRef.Kind ||
+		step.Writes[0].Op == plan.OpCreate {
 		t.Fatalf("writes %+v", step.Writes)
 	}
 	want, _ := state.FenceObjects()
-	if after := merge(first.PolicySpec, step.Writes[0].After["spec"].(map[string]any)); !state.Enforces(after, want["spec"]) {
+	if after := merge(first.PolicySpec, step.Writes[0].After["spec"].(map[string]any)); !state.Enforces(after,
+		want["spec"]) {
 		t.Errorf("after the write it is %v", after)
 	}
 }
@@ -236,30 +251,48 @@ func TestNextWithFences(t *testing.T) {
 	earlier := tsbfleet.With(open, func(m *plan.Member) {
 		m.Fence.Policy.UID, m.Fence.Binding.UID, m.Fence.OutdatedReason = "p", "b", "another release of xcpauth installed it"
 	})
-	gone := tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), func(m *plan.Member) { m.Fence.Verified, m.Fence.Binding.UID = false, "" })
+	gone := tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), func(m *plan.Member) {
+		m.Fence.Verified,
+			m.Fence.Binding.UID = false, ""
+	})
 	for _, tc := range []struct {
 		name  string
 		facts plan.State
 		goal  plan.Goal
 		want  string
 	}{
-		{"before mTLS off edges are fenced in", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "fence/edge-1"},
-		{"unless that is not wanted", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{NoFence: true}}, "close"},
-		{"or cannot be", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "close"},
-		{"once", tsbfleet.Fleet(on, on, bound(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "close"},
-		{"not before that", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Stage: plan.Edges}, ""},
-		{"one of another release is replaced after mTLS went off", tsbfleet.Fleet(guard.No, on, earlier, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+		{"before mTLS off edges are fenced in", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{}, "fence/edge-1"},
-		{"and where it stays on", tsbfleet.Fleet(on, on, tsbfleet.Proved(earlier), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Stage: plan.Edges},
+		{"unless that is not wanted", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			plan.Goal{Pace: plan.Pace{NoFence: true}}, "close"},
+		{"or cannot be", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "close"},
+		{"once", tsbfleet.Fleet(on, on, bound(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			plan.Goal{}, "close"},
+		{"not before that", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			plan.Goal{Stage: plan.Edges}, ""},
+		{"one of another release is replaced after mTLS went off", tsbfleet.Fleet(guard.No, on, earlier,
+			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			plan.Goal{}, "fence/edge-1"},
+		{"and where it stays on", tsbfleet.Fleet(on, on, tsbfleet.Proved(earlier), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			plan.Goal{Stage: plan.Edges},
 			"fence/edge-1"},
-		{"unless that is not wanted, once more", tsbfleet.Fleet(guard.No, on, earlier, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{NoFence: true}},
+		{"unless that is not wanted, once more", tsbfleet.Fleet(guard.No, on, earlier,
+			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{NoFence: true}},
 			""},
 		{"or the edge presents something else", tsbfleet.Fleet(guard.No, on, tsbfleet.With(earlier,
-			func(m *plan.Member) { m.Evidence.Presents = nil }), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "!edge-1"},
-		{"a team without the hub fences its own", tsbfleet.Fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true}, "fence/edge-1"},
-		{"a statement whose fence is gone is taken back", tsbfleet.Fleet(on, on, gone, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "void/edge-1"},
-		{"the way back of a team without the hub waits for the hub's word", tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)), plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Stage: plan.Edges, NoHub: true}, "!edge-1"},
-		{"and goes with it", tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)), plan.Goal{RollbackTask: plan.RollbackTask{Back: true, HubAgrees: true}, Stage: plan.Edges, NoHub: true}, "return/edge-1"},
+			func(m *plan.Member) { m.Evidence.Presents = nil }), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			plan.Goal{}, "!edge-1"},
+		{"a team without the hub fences its own", tsbfleet.Fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true},
+			"fence/edge-1"},
+		{"a statement whose fence is gone is taken back", tsbfleet.Fleet(on, on, gone,
+			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "void/edge-1"},
+		{"the way back of a team without the hub waits for the hub's word", tsbfleet.Fleet(on, on,
+			tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)),
+			plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Stage: plan.Edges, NoHub: true}, "!edge-1"},
+		{"and goes with it", tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)),
+			plan.Goal{RollbackTask: plan.RollbackTask{Back: true, HubAgrees: true}, Stage: plan.Edges, NoHub: true},
+			"return/edge-1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = state.JWT
@@ -270,8 +303,10 @@ func TestNextWithFences(t *testing.T) {
 	}
 
 	// the way back takes back what relies on the fence, then removes the fence, then changes the edge
-	second := tsbfleet.With(bound(tsbfleet.Edge("edge-2", state.JWT)), func(m *plan.Member) { m.Context = "edge-1" }) // in the same cluster
-	f := tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved), second, tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
+	// in the same cluster
+	second := tsbfleet.With(bound(tsbfleet.Edge("edge-2", state.JWT)), func(m *plan.Member) { m.Context = "edge-1" })
+	f := tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved), second,
+		tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
 	var writes []string
 	for _, w := range nextWave(f, plan.Goal{To: state.JWT, RollbackTask: plan.RollbackTask{Back: true,
 		Only: "edge-1"}}).Steps[0].Writes {

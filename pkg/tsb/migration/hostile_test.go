@@ -18,7 +18,8 @@ import (
 
 // offBlockers is what stands against turning mTLS off.
 func offBlockers(f plan.State) []guard.Blocker {
-	return guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.JWT: guard.Yes, state.MTLS: guard.No}}, f.GuardMembers(), tsbobjects.Noon)
+	return guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.JWT: guard.Yes,
+		state.MTLS: guard.No}}, f.GuardMembers(), tsbobjects.Noon)
 }
 
 func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
@@ -30,19 +31,35 @@ func TestWhatIsHalfSeenStandsAgainstTurningMTLSOff(t *testing.T) {
 		want       string                           // what blocks; "" = nothing
 	}{
 		{name: "all seen"},
-		{name: "a pod that is ending, whose ReplicaSet is gone", want: "eu", more: []apifake.Object{{"apiVersion": "v1", "kind": "Pod",
-			"metadata": apifake.Object{"name": "edge-0-old", "namespace": ns, "uid": "old", "deletionTimestamp": tsbobjects.Noon.Format(time.RFC3339),
-				"ownerReferences": []any{apifake.Object{"kind": "ReplicaSet", "name": "edge-0", "uid": "gone"}}},
-			"spec":   apifake.Object{"volumes": []any{apifake.Object{"name": "cert", "secret": apifake.Object{"secretName": state.SecretEdgeCert}}}},
-			"status": apifake.Object{"phase": "Running", "conditions": []any{apifake.Object{"type": "Ready", "status": "True"}}}}}},
-		{name: "two EdgeXcps that disagree", want: "eu", more: []apifake.Object{{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp",
-			"metadata": apifake.Object{"name": "edge-xcp-v2", "namespace": ns, "uid": "v2"}, "spec": apifake.Object{"centralAuthMode": "MUTUAL_TLS"}}}},
-		{name: "an inventory that is forbidden", want: "hub", unreadable: func() (bool, plan.Read) { return true, state.XcpClusters("tsb") }},
-		{name: "ManagementPlanes that are forbidden", want: "hub", unreadable: func() (bool, plan.Read) { return true, state.ManagementPlanesRead }},
-		{name: "a roster that is forbidden", want: "hub", unreadable: func() (bool, plan.Read) {
-			return true, plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
+		{name: "a pod that is ending, whose ReplicaSet is gone", want: "eu",
+			more: []apifake.Object{{"apiVersion": "v1", "kind": "Pod",
+				"metadata": apifake.Object{"name": "edge-0-old", "namespace": ns, "uid": "old",
+					"deletionTimestamp": tsbobjects.Noon.Format(time.RFC3339),
+					"ownerReferences":   []any{apifake.Object{"kind": "ReplicaSet", "name": "edge-0", "uid": "gone"}}},
+				"spec": apifake.Object{"volumes": []any{apifake.Object{"name": "cert",
+					"secret": apifake.Object{"secretName": state.SecretEdgeCert}}}},
+				"status": apifake.Object{"phase": "Running", "conditions": []any{apifake.Object{"type": "Ready",
+					"status": "True"}}}}}},
+		{name: "two EdgeXcps that disagree", want: "eu",
+			more: []apifake.Object{{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp",
+				"metadata": apifake.Object{"name": "edge-xcp-v2", "namespace": ns, "uid": "v2"},
+				"spec":     apifake.Object{"centralAuthMode": "MUTUAL_TLS"}}}},
+		{name: "an inventory that is forbidden", want: "hub", unreadable: func() (bool, plan.Read) {
+			return true,
+				state.XcpClusters("tsb")
 		}},
-		{name: "pods that are forbidden", want: "eu", unreadable: func() (bool, plan.Read) { return false, kube.PodsRead(ns) }},
+		{name: "ManagementPlanes that are forbidden", want: "hub", unreadable: func() (bool, plan.Read) {
+			return true,
+				state.ManagementPlanesRead
+		}},
+		{name: "a roster that is forbidden", want: "hub", unreadable: func() (bool, plan.Read) {
+			return true, plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
+				Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
+		}},
+		{name: "pods that are forbidden", want: "eu", unreadable: func() (bool, plan.Read) {
+			return false,
+				kube.PodsRead(ns)
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for range 10 { // objects are listed in any order
@@ -82,7 +99,8 @@ func TestAnOverlayUnderAnyNameOfKubeSpecIsSeen(t *testing.T) {
 	plane := func(key, kind string) map[string]any {
 		xcp := map[string]any{"centralAuthModes": map[string]any{"jwt": true, "mutualTls": true}}
 		if key != "" {
-			xcp[key] = map[string]any{"overlays": []any{map[string]any{"kind": kind, "name": "central-xcp", "patches": []any{map[string]any{"path": "spec.centralAuthModes.mutualTls", "value": false}}}}}
+			xcp[key] = map[string]any{"overlays": []any{map[string]any{"kind": kind, "name": "central-xcp",
+				"patches": []any{map[string]any{"path": "spec.centralAuthModes.mutualTls", "value": false}}}}}
 		}
 		return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": xcp}}}
 	}
@@ -115,8 +133,10 @@ func TestAStatementIsBelievedFifteenMinutesWhateverItSays(t *testing.T) {
 			e["status"].(apifake.Object)["observedTime"] = tsbobjects.Noon.Add(tc.observed).Format(time.RFC3339)
 			e["status"].(apifake.Object)["validUntil"] = tsbobjects.Noon.Add(tc.until).Format(time.RFC3339)
 			now := tsbobjects.Noon.Add(tc.at)
-			f := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", append(tsbobjects.OpenHub("far"), e)...)}, plan.Selection{Hub: "hub"}, now)
-			b := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.JWT: guard.Yes, state.MTLS: guard.No}}, f.GuardMembers(), now)
+			f := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", append(tsbobjects.OpenHub("far"), e)...)},
+				plan.Selection{Hub: "hub"}, now)
+			b := guard.Withdraw(f.Hub.Accepts, guard.Hub{Accepts: map[guard.Cred]guard.Tri{state.JWT: guard.Yes,
+				state.MTLS: guard.No}}, f.GuardMembers(), now)
 			if believed := len(b) == 0; believed != tc.want {
 				t.Errorf("believed: %v, want %v (%v)", believed, tc.want, b)
 			}
@@ -125,8 +145,10 @@ func TestAStatementIsBelievedFifteenMinutesWhateverItSays(t *testing.T) {
 }
 
 func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
-	page := map[string]float64{state.MetricConnections + `{connection_type="edge_config_distribution"}`: 1, state.MetricConnections + `{connection_type="cluster_state"}`: 2}
-	none := map[string]float64{state.MetricConnections + `{connection_type="edge_config_distribution"}`: 1, state.MetricConnections + `{connection_type="cluster_state"}`: 1}
+	page := map[string]float64{state.MetricConnections + `{connection_type="edge_config_distribution"}`: 1,
+		state.MetricConnections + `{connection_type="cluster_state"}`: 2}
+	none := map[string]float64{state.MetricConnections + `{connection_type="edge_config_distribution"}`: 1,
+		state.MetricConnections + `{connection_type="cluster_state"}`: 1}
 	for _, tc := range []struct {
 		name string
 		b    plan.Process // the other pod
@@ -138,7 +160,8 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := tsbfleet.Fleet(guard.Yes, guard.Yes)
-			f.Hub.Connections = state.Connections(plan.Workload{Found: true, Settled: true, Processes: []plan.Process{{Name: "a", UID: "a", Started: true, Counters: page}, tc.b}})
+			f.Hub.Connections = state.Connections(plan.Workload{Found: true, Settled: true,
+				Processes: []plan.Process{{Name: "a", UID: "a", Started: true, Counters: page}, tc.b}})
 			if j := mpcStream(f.Hub.Connections, tsbfleet.Mpc(state.JWT)); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
@@ -149,7 +172,9 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 // A ControlPlane that was re-created renews its entry once, and is proved once.
 func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	seen := func(uid string) plan.State {
-		return state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", append(tsbobjects.OpenHub("eu"), tsbobjects.Entry("eu", uid))...), tsbfleet.Snapshot("eu", tsbobjects.OnJWT("eu")...)}, plan.Selection{Hub: "hub"}, tsbobjects.Noon)
+		return state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", append(tsbobjects.OpenHub("eu"),
+			tsbobjects.Entry("eu", uid))...), tsbfleet.Snapshot("eu", tsbobjects.OnJWT("eu")...)}, plan.Selection{Hub: "hub"},
+			tsbobjects.Noon)
 	}
 	f := seen("uid-of-the-one-before")
 	if m := f.Member("eu"); m.Verified(state.JWT, tsbobjects.Noon) {
@@ -162,7 +187,8 @@ func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	if writes := wave.Steps[0].Writes; len(writes) != 1 || writes[0].Op == plan.OpCreate {
 		t.Errorf("writes %+v, want the entry that is there changed", writes)
 	}
-	if got := tsbfleet.Said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Pace: plan.Pace{Unrotated: []string{"eu"}, NoFence: true}})); got != "close" {
+	if got := tsbfleet.Said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Pace: plan.Pace{Unrotated: []string{"eu"},
+		NoFence: true}})); got != "close" {
 		t.Errorf("renewed and proved, next is %q again", got)
 	}
 }
@@ -171,12 +197,14 @@ func TestAProofEndsWhenTheControlPlaneSaysMTLSAgain(t *testing.T) {
 	at := func(declared guard.Cred, push float64) plan.State {
 		m := tsbfleet.Edge("edge-1", state.JWT)
 		m.Declared = declared // the operator has not looked yet: EdgeXcp and the pods are still on JWT
-		m.Workload.Processes = []plan.Process{{Name: "a", UID: "a", Ready: true, Presents: state.JWT, Counters: map[string]float64{state.MetricPush: push, state.MetricConnect + `{statusLabel="ok"}`: 1}}}
+		m.Workload.Processes = []plan.Process{{Name: "a", UID: "a", Ready: true, Presents: state.JWT,
+			Counters: map[string]float64{state.MetricPush: push, state.MetricConnect + `{statusLabel="ok"}`: 1}}}
 		return tsbfleet.Fleet(guard.Yes, guard.Yes, m)
 	}
 	for declared, want := range map[guard.Cred]bool{state.JWT: true, state.MTLS: false, "": false} {
 		seen := []plan.State{at(state.JWT, 1), at(state.JWT, 1), at(state.JWT, 2), at(declared, 3)}
-		missing := slices.ContainsFunc(edgeConditions(tsbfleet.Edge("edge-1", state.JWT), state.JWT, 0), func(c plan.Condition) bool { return !c.Evaluate(seen).Met })
+		missing := slices.ContainsFunc(edgeConditions(tsbfleet.Edge("edge-1", state.JWT), state.JWT, 0),
+			func(c plan.Condition) bool { return !c.Evaluate(seen).Met })
 		if missing == want {
 			t.Errorf("the ControlPlane says %q in the end: proved %v, want %v", declared, !missing, want)
 		}
@@ -197,7 +225,9 @@ func TestTheNamedHubWinsAmongTheContextsOfOneCluster(t *testing.T) {
 }
 
 func TestNoMemberHasTheHubsName(t *testing.T) {
-	f := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("h", tsbobjects.OpenHub("hub")...), tsbfleet.Snapshot("e", append(apifake.Edge("hub"), apifake.KubeSystem("e"))...)}, plan.Selection{Hub: "h"}, tsbobjects.Noon)
+	f := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("h", tsbobjects.OpenHub("hub")...),
+		tsbfleet.Snapshot("e", append(apifake.Edge("hub"), apifake.KubeSystem("e"))...)}, plan.Selection{Hub: "h"},
+		tsbobjects.Noon)
 	if f.Member("hub") != nil {
 		t.Error("an edge is called hub: steps and outcomes are told apart by that name")
 	}
@@ -207,11 +237,14 @@ func TestNoMemberHasTheHubsName(t *testing.T) {
 }
 
 func TestTheGoalIsNotReachedOnWhatIsOld(t *testing.T) {
-	old := plan.Member{Identity: plan.Identity{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge, Err: "no selected context reaches it"}, Evidence: guard.Member{Name: "edge-9", Presents: []guard.Cred{state.JWT}, Until: tsbobjects.Noon.Add(-240 * time.Hour)}}
+	old := plan.Member{Identity: plan.Identity{Name: "edge-9", ClusterName: "edge-9", Role: plan.RoleEdge,
+		Err: "no selected context reaches it"}, Evidence: guard.Member{Name: "edge-9", Presents: []guard.Cred{state.JWT},
+		Until: tsbobjects.Noon.Add(-240 * time.Hour)}}
 	for name, f := range map[string]plan.State{
 		"a statement that ran out, mTLS off": tsbfleet.Fleet(guard.No, guard.Yes, old),
 		"a statement that ran out, both on":  tsbfleet.Fleet(guard.Yes, guard.Yes, old),
-		"MPC on mTLS under a closed hub":     tsbfleet.Fleet(guard.No, guard.Yes, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Mpc(state.MTLS)),
+		"MPC on mTLS under a closed hub": tsbfleet.Fleet(guard.No, guard.Yes,
+			tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Mpc(state.MTLS)),
 	} {
 		if w := nextWave(f, plan.Goal{}); len(w.Obstacles) == 0 {
 			t.Errorf("%s: next is %q, want it blocked", name, tsbfleet.Said(w))

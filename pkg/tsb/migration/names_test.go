@@ -37,7 +37,8 @@ func TestNamesAreAskedForAsACertificateHasThem(t *testing.T) {
 		if hosts := state.SupplyOf(f, *m).Hosts; !slices.Equal(hosts, []string{want.host}) {
 			t.Errorf("%s: the hosts are %q", host, hosts)
 		}
-		if w := Wanted(f, []string{host}); !slices.Contains(w.Names, want.name) || host != want.name && slices.Contains(w.Names, host) {
+		if w := Wanted(f, []string{host}); !slices.Contains(w.Names, want.name) || host != want.name &&
+			slices.Contains(w.Names, host) {
 			t.Errorf("%s: wanted %q", host, w.Names)
 		}
 		s.Xcp()["kubeSpec"] = apifake.Object{"overlays": []any{apifake.Object{"apiVersion": "install.xcp.tetrate.io/v1alpha1",

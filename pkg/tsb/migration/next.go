@@ -52,7 +52,10 @@ var migration = []phase{
 // token rotation was seen, and fenced. So the statement that is provided says all that the hub's team needs, and is
 // believed for long.
 var withoutHub = []phase{
-	{Does: "supply what edges lack", Wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
+	{Does: "supply what edges lack", Wave: func(s *situation) (plan.Wave,
+		bool) {
+		return supplyWave(s.State, s.goal, s.classified)
+	}},
 	{Does: "verify the edges that are set to JWT already", Wave: verifyEdges},
 	{Does: "switch the edges: one canary, its token rotation, then the rest in waves",
 		Wave: func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
@@ -103,7 +106,8 @@ func endWhenDone(s *situation) (plan.Wave, bool) {
 func retractStatements(s *situation) (plan.Wave, bool) {
 	stale := staleStatements(s.State)
 	return plan.Wave{Title: "take back what no longer holds",
-		Steps: rollout.StepsFor(stale, func(m plan.Member) plan.Step { return retractStatementStep(s.State, m) })}, len(stale) > 0
+			Steps: rollout.StepsFor(stale, func(m plan.Member) plan.Step { return retractStatementStep(s.State, m) })},
+		len(stale) > 0
 }
 
 func cleanUpWhenDone(s *situation) (plan.Wave, bool) {

@@ -61,8 +61,10 @@ func unverifiedEdge(m plan.Member, f plan.State) string {
 		return fmt.Sprintf("it declares JWT, and %s has no pods, so it is not connected", edge)
 	case !slices.Equal(m.Evidence.Presents, []guard.Cred{state.JWT}):
 		return fmt.Sprintf("it declares JWT, and its pods are not known to present one: %s", m.Evidence.Why)
-	case m.Credential.State == plan.CredentialMissing, m.Credential.State == plan.CredentialBad, m.Credential.State == plan.CredentialUnknown:
-		return fmt.Sprintf("it declares JWT, and its token cannot be used, so its next connection may be refused: %s", m.Credential.Why)
+	case m.Credential.State == plan.CredentialMissing, m.Credential.State == plan.CredentialBad,
+		m.Credential.State == plan.CredentialUnknown:
+		return fmt.Sprintf("it declares JWT, and its token cannot be used, so its next connection may be refused: %s",
+			m.Credential.Why)
 	}
 	return ""
 }

@@ -44,7 +44,8 @@ func pairProblem(f plan.State, goal plan.Goal, v classified) []plan.Obstacle {
 		why := cannotReplace(*goal.Pair, h, f, v)
 		switch unread := unread(f); {
 		case h.Issuer.Kind == state.CertManager && h.Issuer.Why != "":
-			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; %s", h.Issuer.Object, h.Server.Where, h.Issuer.Why)
+			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; %s", h.Issuer.Object,
+				h.Server.Where, h.Issuer.Why)
 		case h.Issuer.Kind == state.CertManager:
 			why = fmt.Sprintf("%s makes secret %s and would put its own certificate back; leave --central-cert out, and migrate adds the names there", h.Issuer.Object, h.Server.Where)
 		case h.Server.Keeper != "":

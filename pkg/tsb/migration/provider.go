@@ -8,7 +8,8 @@ import (
 
 // Provider is Tetrate Service Bridge 1.4 and newer.
 func Provider() plan.Provider {
-	return plan.Provider{Name: state.Name, Detects: state.Detects, Reads: state.Reads, Trim: state.Trim, ReadState: state.ReadState, Complete: complete,
+	return plan.Provider{Name: state.Name, Detects: state.Detects, Reads: state.Reads, Trim: state.Trim,
+		ReadState: state.ReadState, Complete: complete,
 		Next:          func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), "central") },
 		Verify:        verifyStep,
 		InstallFence:  func(_ plan.State, m plan.Member, g plan.Goal) plan.Step { return installFenceStep(m, g) },

@@ -171,7 +171,8 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		case m.Workload.Paused:
 			block(m, m.Workload.PausedReason(m.Object.Namespace, "edge", m.Context))
 		case m.Owner != "":
-			block(m, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
+			block(m, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there",
+				m.Object, m.Owner))
 		case goal.NoHub && m.Fence.Binding.UID != "" && !goal.HubAgrees:
 			block(m, fmt.Sprintf("the hub's team may rely on its fence for %d days after it was provided, and turn mTLS off meanwhile; let them run kubectl xcpauth edge forget %s --alive --reason WHY, then pass --hub-agrees", int(roster.BelievedFenced.Hours()/24), m.Name))
 		case m.OldCredential.Err != "":
@@ -189,14 +190,18 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 func rollbackNotes(f plan.State, goal plan.Goal) []plan.Obstacle {
 	var all []plan.Obstacle
 	for _, m := range f.Members {
-		if was := m.Original; was != nil && m.Role == plan.RoleEdge && (goal.Only == "" || goal.Only == m.Name) && state.Field(was, "spec", "components", "xcp", "centralAuthMode") == nil {
-			all = append(all, plan.Obstacle{Member: m.Name, Why: "centralAuthMode was not set originally; it is MUTUAL_TLS now, which is what it meant"})
+		if was := m.Original; was != nil && m.Role == plan.RoleEdge && (goal.Only == "" || goal.Only == m.Name) &&
+			state.Field(was, "spec", "components", "xcp", "centralAuthMode") == nil {
+			all = append(all, plan.Obstacle{Member: m.Name,
+				Why: "centralAuthMode was not set originally; it is MUTUAL_TLS now, which is what it meant"})
 		}
 	}
 	original := f.Hub.Originals[f.Hub.Object.UID]
 	stanza, _ := state.Field(original, "spec", "components", "xcp", "centralAuthModes").(map[string]any)
-	if original != nil && goal.Only == "" && (stanza["jwt"] != f.Hub.Declared["jwt"] || stanza["mutualTls"] != f.Hub.Declared["mutualTls"]) {
-		all = append(all, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("centralAuthModes was %s originally; it is %s now", state.Canonical(stanza), state.Canonical(f.Hub.Declared))})
+	if original != nil && goal.Only == "" && (stanza["jwt"] != f.Hub.Declared["jwt"] ||
+		stanza["mutualTls"] != f.Hub.Declared["mutualTls"]) {
+		all = append(all, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("centralAuthModes was %s originally; it is %s now",
+			state.Canonical(stanza), state.Canonical(f.Hub.Declared))})
 	}
 	return all
 }

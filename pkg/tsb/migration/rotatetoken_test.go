@@ -17,7 +17,8 @@ import (
 func rotatable(name string) plan.Member {
 	return tsbfleet.With(tsbfleet.Edge(name, state.JWT), func(m *plan.Member) {
 		m.Workload.Processes = []plan.Process{{UID: name, Ready: true, Presents: state.JWT}}
-		m.Credential = plan.Credential{State: plan.CredentialReady, Digest: "old-" + name, Expires: tsbobjects.Noon.Add(time.Hour)}
+		m.Credential = plan.Credential{State: plan.CredentialReady, Digest: "old-" + name,
+			Expires: tsbobjects.Noon.Add(time.Hour)}
 	})
 }
 
@@ -33,18 +34,30 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 		why   string
 	}{
 		{"one goes first", rotatable("edge-2"), "renew/edge-1", ""},
-		{"an expired token, which the operator would make again", change(func(m *plan.Member) { m.Credential.State = plan.CredentialBad }), "renew/edge-1", ""},
-		{"nothing would make it again", change(func(m *plan.Member) { m.Credential.Irreplaceable = "no cluster-service-account" }), "renew/edge-1 !edge-2", "nothing would make it again: no cluster-service-account"},
+		{"an expired token, which the operator would make again",
+			change(func(m *plan.Member) { m.Credential.State = plan.CredentialBad }), "renew/edge-1", ""},
+		{"nothing would make it again",
+			change(func(m *plan.Member) { m.Credential.Irreplaceable = "no cluster-service-account" }), "renew/edge-1 !edge-2",
+			"nothing would make it again: no cluster-service-account"},
 		{"there is none", change(func(m *plan.Member) {
 			m.Credential = plan.Credential{State: plan.CredentialMissing, Why: "it is not there"}
 		}), "renew/edge-1 !edge-2", "there is no token to be renewed: it is not there"},
-		{"it could not be read", change(func(m *plan.Member) { m.Credential = plan.Credential{Why: "it could not be read"} }), "renew/edge-1 !edge-2", "could not be read"},
-		{"a run without a hub holds it", change(func(m *plan.Member) { m.InFlight = "the wave" }), "renew/edge-1 !edge-2", "holds it in flight"},
-		{"it is not reached", change(func(m *plan.Member) { m.Err = "it did not answer" }), "renew/edge-1 !edge-2", "it did not answer"},
-		{"it presents a certificate", tsbfleet.Edge("edge-2", state.MTLS), "renew/edge-1 !edge-2", "not known to present a JWT"},
-		{"a pod of it still presents one", change(func(m *plan.Member) { m.Evidence.Presents = []guard.Cred{state.JWT, state.MTLS} }), "renew/edge-1 !edge-2", "not known to present a JWT"},
-		{"its pods are being replaced", change(func(m *plan.Member) { m.Workload.Settled = false }), "renew/edge-1 !edge-2", "the rollout of Deployment istio-system/edge is not over"},
-		{"it is no edge", tsbfleet.With(rotatable("edge-2"), func(m *plan.Member) { m.Role = plan.RoleMPC }), "renew/edge-1 !hub", `no edge is called "edge-2"`},
+		{"it could not be read", change(func(m *plan.Member) { m.Credential = plan.Credential{Why: "it could not be read"} }),
+			"renew/edge-1 !edge-2", "could not be read"},
+		{"a run without a hub holds it", change(func(m *plan.Member) { m.InFlight = "the wave" }), "renew/edge-1 !edge-2",
+			"holds it in flight"},
+		{"it is not reached", change(func(m *plan.Member) { m.Err = "it did not answer" }), "renew/edge-1 !edge-2",
+			"it did not answer"},
+		{"it presents a certificate", tsbfleet.Edge("edge-2", state.MTLS), "renew/edge-1 !edge-2",
+			"not known to present a JWT"},
+		{"a pod of it still presents one", change(func(m *plan.Member) {
+			m.Evidence.Presents = []guard.Cred{state.JWT,
+				state.MTLS}
+		}), "renew/edge-1 !edge-2", "not known to present a JWT"},
+		{"its pods are being replaced", change(func(m *plan.Member) { m.Workload.Settled = false }), "renew/edge-1 !edge-2",
+			"the rollout of Deployment istio-system/edge is not over"},
+		{"it is no edge", tsbfleet.With(rotatable("edge-2"), func(m *plan.Member) { m.Role = plan.RoleMPC }),
+			"renew/edge-1 !hub", `no edge is called "edge-2"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := tsbfleet.Fleet(guard.Yes, guard.Yes, rotatable("edge-1"), tc.edge2)
@@ -57,9 +70,11 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 		})
 	}
 
-	f := tsbfleet.Fleet(guard.No, guard.Yes, rotatable("edge-1"), rotatable("edge-2"), rotatable("edge-3"), tsbfleet.Edge("edge-4", state.MTLS))
+	f := tsbfleet.Fleet(guard.No, guard.Yes, rotatable("edge-1"), rotatable("edge-2"), rotatable("edge-3"),
+		tsbfleet.Edge("edge-4", state.MTLS))
 	every := complete(f, plan.Goal{Pace: plan.Pace{Within: time.Hour}, Renew: map[string]string{"": ""}})
-	if p := plan.Build(Provider(), f, every); len(p.Waves) != 2 || tsbfleet.Said(p.Waves[0]) != "renew/edge-1" || tsbfleet.Said(p.Waves[1]) != "renew/edge-2 renew/edge-3" || len(p.Obstacles) > 0 {
+	if p := plan.Build(Provider(), f, every); len(p.Waves) != 2 || tsbfleet.Said(p.Waves[0]) != "renew/edge-1" ||
+		tsbfleet.Said(p.Waves[1]) != "renew/edge-2 renew/edge-3" || len(p.Obstacles) > 0 {
 		t.Errorf("the plan for all: %+v", p)
 	}
 	f.Members[0] = renewed("edge-1")
@@ -71,7 +86,8 @@ func TestWhichTokensAreMadeAnew(t *testing.T) {
 	f.Members[1].Credential.Expires = tsbobjects.Noon.Add(20 * time.Minute)
 	for _, s := range nextWave(f, every).Steps {
 		if s.Timeout != 15*time.Minute {
-			t.Errorf("%s may take %s, while another token of its wave, which is put back with it, ends after 20 minutes", s.ID, s.Timeout)
+			t.Errorf("%s may take %s, while another token of its wave, which is put back with it, ends after 20 minutes",
+				s.ID, s.Timeout)
 		}
 	}
 	f.Members[1], f.Members[2] = renewed("edge-2"), renewed("edge-3")
@@ -95,7 +111,8 @@ func TestTheWayBackOfANewToken(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	w := s.Writes[0]
-	if len(s.Writes) != 1 || w.Op != plan.OpDelete || w.Object.Name != "xcp-edge-central-auth-token" || w.BackupAs != state.TokenBackup {
+	if len(s.Writes) != 1 || w.Op != plan.OpDelete || w.Object.Name != "xcp-edge-central-auth-token" ||
+		w.BackupAs != state.TokenBackup {
 		t.Errorf("what is written: %+v", s.Writes)
 	}
 	for i, p := range s.Undo {
@@ -103,15 +120,22 @@ func TestTheWayBackOfANewToken(t *testing.T) {
 			t.Errorf("step %d of the way back, %+v, is not let through as what it is", i+1, p)
 		}
 	}
-	if len(s.Undo) != 2 || len(s.OnSuccess) != 1 || s.OnSuccess[0].Object.Name != state.TokenBackup || s.OnSuccess[0].Op != plan.OpDelete {
+	if len(s.Undo) != 2 || len(s.OnSuccess) != 1 || s.OnSuccess[0].Object.Name != state.TokenBackup ||
+		s.OnSuccess[0].Op != plan.OpDelete {
 		t.Errorf("back %+v, then %+v", s.Undo, s.OnSuccess)
 	}
 	for name, bend := range map[string]func(*plan.Write){
 		"deletes the token":          func(p *plan.Write) { p.RestoreFrom, p.Op = "", plan.OpDelete },
 		"makes it from another copy": func(p *plan.Write) { p.RestoreFrom = "somebody-elses" },
-		"writes a token":             func(p *plan.Write) { p.RestoreFrom, p.After = "", map[string]any{"data": map[string]any{"jwt": "x"}} },
-		"makes the copy":             func(p *plan.Write) { p.Object.Name, p.RestoreFrom = state.TokenBackup, state.SecretToken },
-		"makes another secret":       func(p *plan.Write) { p.Object.Name = state.SecretToken + "s" },
+		"writes a token": func(p *plan.Write) {
+			p.RestoreFrom, p.After = "",
+				map[string]any{"data": map[string]any{"jwt": "x"}}
+		},
+		"makes the copy": func(p *plan.Write) {
+			p.Object.Name, p.RestoreFrom = state.TokenBackup,
+				state.SecretToken
+		},
+		"makes another secret": func(p *plan.Write) { p.Object.Name = state.SecretToken + "s" },
 	} {
 		p := s.Undo[0]
 		if bend(&p); allowsUndo(p, "") {
@@ -125,7 +149,8 @@ func TestWhenANewTokenIsProved(t *testing.T) {
 	at := func(digest string, expires time.Duration, is plan.CredentialState, pushes float64) plan.State {
 		m := rotatable("edge-1")
 		m.Credential = plan.Credential{State: is, Digest: digest, Expires: tsbobjects.Noon.Add(expires)}
-		m.Workload.Processes[0].Counters = map[string]float64{state.MetricPush: pushes, state.MetricConnect + `{statusLabel="ok"}`: 1}
+		m.Workload.Processes[0].Counters = map[string]float64{state.MetricPush: pushes, state.MetricConnect +
+			`{statusLabel="ok"}`: 1}
 		return tsbfleet.Fleet(guard.Yes, guard.Yes, m)
 	}
 	old, gone := at("old", 0, plan.CredentialReady, 1), at("", 0, plan.CredentialMintable, 2)
@@ -137,11 +162,14 @@ func TestWhenANewTokenIsProved(t *testing.T) {
 		want string
 	}{
 		{"not made yet", []plan.State{old, gone, gone}, "the operator has not made a new token yet"},
-		{"put back by somebody", []plan.State{old, gone, at("old", 0, plan.CredentialReady, 3)}, "the token is still the one before"},
-		{"no later than the one before", []plan.State{old, at("new", 0, plan.CredentialReady, 3)}, "no later than the one before"},
+		{"put back by somebody", []plan.State{old, gone, at("old", 0, plan.CredentialReady, 3)},
+			"the token is still the one before"},
+		{"no later than the one before", []plan.State{old, at("new", 0, plan.CredentialReady, 3)},
+			"no later than the one before"},
 		{"expired", []plan.State{old, at("new", later, plan.CredentialBad, 3)}, "the operator has not made a new token yet"},
 		{"made, and no push since", []plan.State{old, gone, fresh(2), fresh(2)}, "pod  pushed 0 of 2 times since"},
-		{"pushes before it do not count", []plan.State{old, at("", 0, plan.CredentialMintable, 3), at("", 0, plan.CredentialMintable, 4), fresh(5)}, "of 2 times since"},
+		{"pushes before it do not count", []plan.State{old, at("", 0, plan.CredentialMintable, 3),
+			at("", 0, plan.CredentialMintable, 4), fresh(5)}, "of 2 times since"},
 		{"made, and two pushes since", []plan.State{old, gone, fresh(2), fresh(3), fresh(4)}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -172,16 +200,22 @@ func TestWhatWouldMakeATokenAgain(t *testing.T) {
 		want   string // a part of what is said; "" when it would
 	}{
 		"its account, and another token of it": {[]apifake.Object{own, sibling(tsbobjects.Noon.Add(time.Hour))}, ""},
-		"no service account":                   {[]apifake.Object{sibling(tsbobjects.Noon.Add(time.Hour))}, "no cluster-service-account to mint it from; fix that with: tctl install manifest control-plane-secrets --cluster eu"},
-		"another cluster's":                    {[]apifake.Object{account("organizations/acme/clusters/us", "{}"), sibling(tsbobjects.Noon.Add(time.Hour))}, `belongs to "organizations/acme/clusters/us", which the operator refuses`},
-		"a key that is none":                   {[]apifake.Object{account("organizations/acme/clusters/eu", "x"), sibling(tsbobjects.Noon.Add(time.Hour))}, "is not JSON"},
-		"no other token":                       {[]apifake.Object{own}, "minting does not work"},
-		"another token that has expired":       {[]apifake.Object{own, sibling(tsbobjects.Noon)}, "minting does not work"},
+		"no service account": {[]apifake.Object{sibling(tsbobjects.Noon.Add(time.Hour))},
+			"no cluster-service-account to mint it from; fix that with: tctl install manifest control-plane-secrets --cluster eu"},
+		"another cluster's": {[]apifake.Object{account("organizations/acme/clusters/us", "{}"),
+			sibling(tsbobjects.Noon.Add(time.Hour))}, `belongs to "organizations/acme/clusters/us", which the operator refuses`},
+		"a key that is none": {[]apifake.Object{account("organizations/acme/clusters/eu", "x"),
+			sibling(tsbobjects.Noon.Add(time.Hour))}, "is not JSON"},
+		"no other token":                 {[]apifake.Object{own}, "minting does not work"},
+		"another token that has expired": {[]apifake.Object{own, sibling(tsbobjects.Noon)}, "minting does not work"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects := append(apifake.Edge("eu"), apifake.Secret("istio-system", state.SecretToken, map[string]string{"jwt": tsbobjects.JwtUntil(t, tsbobjects.Noon.Add(time.Minute))}))
-			c := state.Credential(tsbfleet.Snapshot("eu", append(objects, tc.beside...)...).Reads, "istio-system", "eu", tsbobjects.Noon)
-			if c.State != plan.CredentialReady || (c.Irreplaceable == "") != (tc.want == "") || !strings.Contains(c.Irreplaceable, tc.want) {
+			objects := append(apifake.Edge("eu"), apifake.Secret("istio-system", state.SecretToken,
+				map[string]string{"jwt": tsbobjects.JwtUntil(t, tsbobjects.Noon.Add(time.Minute))}))
+			c := state.Credential(tsbfleet.Snapshot("eu", append(objects, tc.beside...)...).Reads, "istio-system", "eu",
+				tsbobjects.Noon)
+			if c.State != plan.CredentialReady || (c.Irreplaceable == "") != (tc.want == "") ||
+				!strings.Contains(c.Irreplaceable, tc.want) {
 				t.Errorf("%s: %q, want %q", c.State, c.Irreplaceable, tc.want)
 			}
 		})

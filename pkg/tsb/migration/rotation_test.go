@@ -39,12 +39,15 @@ func TestATokenIsOutlivedNoSoonerThanItExpires(t *testing.T) {
 					o["status"].(apifake.Object)["containerStatuses"] = []any{apifake.Object{"state": apifake.Object{"running": apifake.Object{"startedAt": at(tc.since).Format(time.RFC3339)}}}}
 				}
 			}
-			token := apifake.Secret("istio-system", state.SecretToken, map[string]string{"jwt": tsbobjects.Hourly(t, at(tc.issued))})
+			token := apifake.Secret("istio-system", state.SecretToken, map[string]string{"jwt": tsbobjects.Hourly(t,
+				at(tc.issued))})
 			token["metadata"].(apifake.Object)["managedFields"] = []any{apifake.Object{"time": at(tc.written).Format(time.RFC3339), "fieldsV1": apifake.Object{"f:data": apifake.Object{"f:jwt": apifake.Object{}}}}}
-			s := tsbfleet.Snapshot("eu", append(objects, token, apifake.Secret("istio-system", state.SecretServiceAccount, map[string]string{"jwk": "{}"}))...)
+			s := tsbfleet.Snapshot("eu", append(objects, token, apifake.Secret("istio-system", state.SecretServiceAccount,
+				map[string]string{"jwk": "{}"}))...)
 			skew := time.Duration(tc.skew) * time.Minute
 			s.Skew = &skew
-			m := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", apifake.Hub("eu")...), s}, plan.Selection{}, at(tc.ours)).Member("eu")
+			m := state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", apifake.Hub("eu")...), s}, plan.Selection{},
+				at(tc.ours)).Member("eu")
 			if m == nil || m.Rotation.Static || m.Rotation.Seen != tc.want {
 				t.Errorf("outlived: %+v, want %v", m.Rotation, tc.want)
 			}

@@ -56,7 +56,8 @@ func cleanUpStep(m plan.Member, left []plan.Leftover, goal plan.Goal) plan.Step 
 			}
 		}}
 	for _, l := range left {
-		s.Writes = append(s.Writes, plan.Write{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object, Op: plan.OpDelete})
+		s.Writes = append(s.Writes, plan.Write{Context: l.Context, Cluster: l.ClusterUID, Object: l.Object,
+			Op: plan.OpDelete})
 	}
 	if m.Role == plan.RoleEdge && pushed(m) > 0 {
 		s.Conditions = append(s.Conditions, pushes(m.Name, m.Name+" goes on pushing to Central"))
@@ -72,7 +73,8 @@ func leftoversOf(f plan.State, m plan.Member) []plan.Leftover {
 	var all []plan.Leftover
 	add := func(left []plan.Leftover, member string) {
 		for _, l := range left {
-			if l.Member == member && !slices.ContainsFunc(all, func(a plan.Leftover) bool { return a.Object.UID == l.Object.UID }) {
+			if l.Member == member && !slices.ContainsFunc(all,
+				func(a plan.Leftover) bool { return a.Object.UID == l.Object.UID }) {
 				all = append(all, l)
 			}
 		}

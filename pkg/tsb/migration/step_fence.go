@@ -116,7 +116,8 @@ func replacing(stored map[string]any, ours any) map[string]any {
 func removeFence(f plan.State, m plan.Member) []plan.Write {
 	var writes []plan.Write
 	for _, other := range f.Members {
-		own := other.Name == m.Name && (other.Registered || other.Statement != nil) // one may be stated of it at this very moment
+		// one may be stated of it at this very moment
+		own := other.Name == m.Name && (other.Registered || other.Statement != nil)
 		relies := own || other.Context == m.Context && other.Statement != nil && other.Statement.Fence != ""
 		if relies && f.Hub.Found {
 			writes = append(writes, retraction(f, other))
@@ -166,12 +167,16 @@ func deniedFor(name string, wanted time.Duration, seen []plan.State) plan.Evalua
 	case denied == 0:
 		return plan.Evaluation{Evidence: "the dry run of an edit was let through: its API server does not enforce the fence yet"}
 	case denied < 2 || until.Sub(since) < wanted:
-		return plan.Evaluation{Evidence: fmt.Sprintf("the fence denies since %s, and must be seen to for %s", since.UTC().Format(time.RFC3339), wanted)}
+		return plan.Evaluation{Evidence: fmt.Sprintf("the fence denies since %s, and must be seen to for %s",
+			since.UTC().Format(time.RFC3339), wanted)}
 	}
-	return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("its API server denied %s of an edit in %s, on new connections", count(denied, "dry run"), probe.At.Sub(since).Round(time.Second))}
+	return plan.Evaluation{Met: true,
+		Evidence: fmt.Sprintf("its API server denied %s of an edit in %s, on new connections", count(denied, "dry run"),
+			probe.At.Sub(since).Round(time.Second))}
 }
 
 // byFence says whether admission's words name our policy and our binding.
 func byFence(denied string) bool {
-	return strings.Contains(denied, fmt.Sprintf("ValidatingAdmissionPolicy '%s' with binding '%s'", plan.FenceName, plan.FenceName))
+	return strings.Contains(denied, fmt.Sprintf("ValidatingAdmissionPolicy '%s' with binding '%s'", plan.FenceName,
+		plan.FenceName))
 }

@@ -17,7 +17,8 @@ func revertStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 			m.Declared, m.Effective, m.Statement = state.MTLS, state.MTLS, nil
 			m.Fence = noFence(m)
 			m.DeclaredFields = map[string]any{"centralAuthMode": "MUTUAL_TLS"}
-			m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = []guard.Cred{state.MTLS}, f.At.Add(state.LiveFor), "predicted"
+			m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = []guard.Cred{state.MTLS},
+				f.At.Add(state.LiveFor), "predicted"
 			m.Workload.Settled = true
 		})}
 	w := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: m.Object,

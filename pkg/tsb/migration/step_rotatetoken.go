@@ -58,12 +58,14 @@ func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 	}
 	switch {
 	case len(goal.Renew) == 0:
-		w.Obstacles = []plan.Obstacle{{Member: "hub", Why: "no edge presents a JWT, so there is no token in use; kubectl xcpauth status lists the edges"}}
+		w.Obstacles = []plan.Obstacle{{Member: "hub",
+			Why: "no edge presents a JWT, so there is no token in use; kubectl xcpauth status lists the edges"}}
 	case len(due) == 0:
 	case done == 0:
 		w.Title, w.Steps = "one new token", []plan.Step{rotateTokenStep(f, due[0], goal)}
 	default:
-		w.Title, w.Steps = "new tokens", rollout.StepsFor(rollout.Limit(due, goal), func(m plan.Member) plan.Step { return rotateTokenStep(f, m, goal) })
+		w.Title, w.Steps = "new tokens", rollout.StepsFor(rollout.Limit(due, goal),
+			func(m plan.Member) plan.Step { return rotateTokenStep(f, m, goal) })
 		first := slices.MinFunc(w.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Timeout, b.Timeout) })
 		for i := range w.Steps {
 			w.Steps[i].Timeout = first.Timeout // what is not proved is put back when the whole wave has ended
@@ -99,10 +101,12 @@ func cannotRotate(m plan.Member, goal plan.Goal) string {
 func rotateTokenStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	s := plan.Step{ID: "renew/" + m.Name, Kind: "renew", Member: m.Name, Verb: "new token",
 		Title: m.Name + ": have a new token made",
-		Why: "the operator makes a token that is not there from " + state.SecretServiceAccount + "; the running pods go on with " +
+		Why: "the operator makes a token that is not there from " + state.SecretServiceAccount +
+			"; the running pods go on with " +
 			"the one that they have, and nothing is asked of the hub",
 		WayBack: "the old token is kept as a secret beside it until the new one is proved, and put back when none comes",
-		Writes: []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, state.SecretToken), Op: plan.OpDelete,
+		Writes: []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, state.SecretToken),
+			Op:       plan.OpDelete,
 			BackupAs: state.TokenBackup}},
 		Conditions: []plan.Condition{tokenRenewed(m.Name), mountsOnly(m.Name, state.JWT), pushesSinceRenewed(m.Name)},
 		Timeout:    goal.Within,
@@ -112,7 +116,8 @@ func rotateTokenStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	if c := m.Credential; c.State == plan.CredentialReady && !c.Expires.IsZero() {
 		s.Timeout = min(s.Timeout, max(c.Expires.Sub(f.At)*3/4, time.Second))
 	}
-	copied := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, state.TokenBackup), Op: plan.OpDelete}
+	copied := plan.Write{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, state.TokenBackup),
+		Op: plan.OpDelete}
 	undo, _ := s.Writes[0].Undo()
 	s.Undo, s.OnSuccess = []plan.Write{undo, copied}, []plan.Write{copied}
 	return s
@@ -125,8 +130,10 @@ func tokenRef(m plan.Member, name string) plan.Ref {
 // allowsTokenUndo says whether a patch is one of the way back of renew: the token from its copy, where it is gone,
 // and the end of the copy.
 func allowsTokenUndo(p plan.Write) bool {
-	bare := p.Op != plan.OpRestart && p.Op != plan.OpUpdateStatus && p.BackupAs == "" && p.SecretField == "" && !p.ListsByName && p.Object.UID == "" && len(p.Before)+len(p.After)+len(p.UndoTo)+len(p.SatisfiedBy) == 0
-	remakes := p.Object.Name == state.SecretToken && p.Op == plan.OpCreate && p.Op != plan.OpDelete && p.RestoreFrom == state.TokenBackup
+	bare := p.Op != plan.OpRestart && p.Op != plan.OpUpdateStatus && p.BackupAs == "" && p.SecretField == "" &&
+		!p.ListsByName && p.Object.UID == "" && len(p.Before)+len(p.After)+len(p.UndoTo)+len(p.SatisfiedBy) == 0
+	remakes := p.Object.Name == state.SecretToken && p.Op == plan.OpCreate && p.Op != plan.OpDelete &&
+		p.RestoreFrom == state.TokenBackup
 	removes := p.Object.Name == state.TokenBackup && p.Op == plan.OpDelete && p.Op != plan.OpCreate && p.RestoreFrom == ""
 	return bare && (remakes || removes)
 }
@@ -134,7 +141,10 @@ func allowsTokenUndo(p plan.Write) bool {
 // tokenRenewed wants another token than the one before the write, which lives longer.
 func tokenRenewed(name string) plan.Condition {
 	return plan.Condition{Kind: "renewed", Member: name, Text: "another token is there, and expires later",
-		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation { return evaluateRenewed(name, seen) })}
+		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
+			return evaluateRenewed(name,
+				seen)
+		})}
 }
 
 // pushesSinceRenewed wants two pushes since the token was first seen to be another one.
@@ -162,7 +172,8 @@ func evaluateRenewed(name string, seen []plan.State) plan.Evaluation {
 	case is.Digest == was.Digest:
 		return plan.Evaluation{Evidence: "the token is still the one before"}
 	case !is.Expires.IsZero() && !is.Expires.After(was.Expires):
-		return plan.Evaluation{Evidence: fmt.Sprintf("the new token expires at %s, no later than the one before", is.Expires.Format(time.RFC3339))}
+		return plan.Evaluation{Evidence: fmt.Sprintf("the new token expires at %s, no later than the one before",
+			is.Expires.Format(time.RFC3339))}
 	case is.Expires.IsZero():
 		return plan.Evaluation{Met: true, Evidence: "a new token is there, without an expiry"}
 	}

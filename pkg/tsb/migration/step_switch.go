@@ -118,4 +118,5 @@ func onePublicTrust(v classified, goal plan.Goal) []plan.Member {
 }
 
 // publicWhy is the assumption on which an edge moves without a CA bundle.
-const publicWhy = "; Central's certificate is signed by a CA that the system trusts on which this runs, so no secret " + state.SecretCA + " is made: that the edge trusts that CA too, and starts without the secret, is an assumption, which one edge tries first"
+const publicWhy = "; Central's certificate is signed by a CA that the system trusts on which this runs, so no secret " +
+	state.SecretCA + " is made: that the edge trusts that CA too, and starts without the secret, is an assumption, which one edge tries first"

@@ -37,9 +37,10 @@ func trialIssueStep(who string, h plan.Hub, v classified, lacks []string, goal p
 	maps.Copy(spec, withNames(h.Issuer, lacks))
 	spec["secretName"] = state.TrialSecret
 	ref := trialRef(h)
-	s.Writes = []plan.Write{{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Op: plan.OpCreate, After: map[string]any{
-		"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
-		"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace}, "spec": spec}}}
+	s.Writes = []plan.Write{{Context: h.Context, Cluster: h.ClusterUID, Object: ref, Op: plan.OpCreate,
+		After: map[string]any{
+			"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
+			"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace}, "spec": spec}}}
 	return s
 }
 
@@ -69,7 +70,8 @@ func trialRef(h plan.Hub) plan.Ref {
 
 // trialPassed says whether the rehearsed certificate is there and could replace the real one.
 func trialPassed(h plan.Hub, f plan.State, v classified) bool {
-	return h.TrialIssuer.Ready && h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "" && cannotReplace(h.TrialCertificate, h, f, v) == ""
+	return h.TrialIssuer.Ready && h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "" &&
+		cannotReplace(h.TrialCertificate, h, f, v) == ""
 }
 
 // trialHolds is how long a rehearsal is believed: whoever signs may change. It is longer than a CA dates certificates
@@ -83,7 +85,8 @@ func trialStale(h plan.Hub, f plan.State) bool {
 		return false
 	}
 	asked, tried := h.Issuer.Spec, h.TrialIssuer.Spec
-	return issuerName(asked) != issuerName(tried) || !reflect.DeepEqual(asked["usages"], tried["usages"]) || !reflect.DeepEqual(asked["uris"], tried["uris"]) ||
+	return issuerName(asked) != issuerName(tried) || !reflect.DeepEqual(asked["usages"], tried["usages"]) ||
+		!reflect.DeepEqual(asked["uris"], tried["uris"]) ||
 		(h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "" && f.At.Sub(h.TrialCertificate.Began) > trialHolds)
 }
 
@@ -110,7 +113,8 @@ func trialSpec(i plan.Issuer, names map[string]any) map[string]any {
 
 // trialCleanUp deletes what a trial made.
 func trialCleanUp(h plan.Hub) []plan.Write {
-	made := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: h.Object.Namespace, Name: state.TrialSecret}
+	made := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: h.Object.Namespace,
+		Name: state.TrialSecret}
 	return []plan.Write{
 		{Context: h.Context, Cluster: h.ClusterUID, Object: trialRef(h), Op: plan.OpDelete},
 		{Context: h.Context, Cluster: h.ClusterUID, Object: made, Op: plan.OpDelete},

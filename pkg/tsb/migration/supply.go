@@ -24,7 +24,11 @@ func supplyProblem(f plan.State, m plan.Member, goal plan.Goal) string {
 		return ""
 	}
 	_, err := ManifestFor(goal.Manifests, s, f.At)
-	if _, own := manifestTextFor(goal.Manifests, s); err == nil && !own && len(m.Credential.MissingSecrets) > 0 && slices.ContainsFunc(f.Members, func(o plan.Member) bool { return o.Name != m.Name && len(o.Credential.MissingSecrets) > 0 }) {
+	if _, own := manifestTextFor(goal.Manifests, s); err == nil && !own && len(m.Credential.MissingSecrets) > 0 &&
+		slices.ContainsFunc(f.Members, func(o plan.Member) bool {
+			return o.Name != m.Name &&
+				len(o.Credential.MissingSecrets) > 0
+		}) {
 		return "several edges lack credentials, and one manifest can be for one of them; put one EDGE.yaml for each into the directory of --secrets, or select one edge with --contexts"
 	}
 	switch {

@@ -18,7 +18,8 @@ import (
 // Whatever is trimmed, the state is the same; and what is odd is left in it.
 func TestTrimmingLosesNoFact(t *testing.T) {
 	hub, eu := tsbfleet.Snapshot("hub", apifake.Hub("eu")...), tsbfleet.Snapshot("eu", apifake.Edge("eu")...)
-	page := plan.Result{Body: []byte("# HELP other x\nother 1\nxcp_edge_stream_connect_count{status=\"ok\"} 3\n" + state.MetricPush + " 1700000000000\n")}
+	page := plan.Result{Body: []byte("# HELP other x\nother 1\nxcp_edge_stream_connect_count{status=\"ok\"} 3\n" +
+		state.MetricPush + " 1700000000000\n")}
 	eu.Reads[state.PodMetricsRead("istio-system", "edge-1-a")] = page
 	trimmed := []plan.Snapshot{hub, eu}
 	for i, s := range trimmed {
@@ -49,7 +50,8 @@ func TestTrimmingLosesNoFact(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(state.Trim(kube.PodsRead("istio-system"), with)) != string(state.Trim(kube.PodsRead("istio-system"), whole)) {
+	if string(state.Trim(kube.PodsRead("istio-system"), with)) != string(state.Trim(kube.PodsRead("istio-system"),
+		whole)) {
 		t.Error("an annotation of a pod is kept")
 	}
 	for _, odd := range []string{`{"items":[1]}`, `not JSON`, ``} {

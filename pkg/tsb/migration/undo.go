@@ -18,12 +18,15 @@ func allowsUndo(p plan.Write, from guard.Cred) bool {
 	switch {
 	case p.Object.Group == "" && p.Object.Resource == "secrets" && strings.HasPrefix(p.Object.Name, state.SecretToken):
 		return from == "" && allowsTokenUndo(p)
-	case p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus || p.BackupAs != "" || p.SecretField != "":
+	case p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus ||
+		p.BackupAs != "" || p.SecretField != "":
 		return false
 	case p.RestoreFrom != "":
-		return from == "" && p.Object.Group == "" && p.Object.Resource == "secrets" && p.Object.Name == state.SecretCentralCert && p.RestoreFrom == state.PairBackup &&
+		return from == "" && p.Object.Group == "" && p.Object.Resource == "secrets" &&
+			p.Object.Name == state.SecretCentralCert && p.RestoreFrom == state.PairBackup &&
 			len(p.Before)+len(p.After)+len(p.SatisfiedBy) == 0
-	case slices.ContainsFunc([]map[string]any{p.After, p.Before, p.SatisfiedBy}, func(values map[string]any) bool { return !restorable(p.Object, values) }):
+	case slices.ContainsFunc([]map[string]any{p.After, p.Before, p.SatisfiedBy},
+		func(values map[string]any) bool { return !restorable(p.Object, values) }):
 		return false
 	case p.Object.Resource == state.ManagementPlanesRead.Resource:
 		return from == "" && onlyAdds(p)

@@ -16,7 +16,8 @@ type WantedCertificate struct {
 // given, what the present one has, the SPIFFE ID by which members with certificates know Central, and both usages
 // (the vendor's certificate pages).
 func Wanted(f plan.State, more []string) WantedCertificate {
-	w := WantedCertificate{Names: union(classify(f, plan.Goal{}).dialled, state.HostNames(more)), URIs: []string{spiffeCentral}, Usages: []string{"server auth", "client auth"}}
+	w := WantedCertificate{Names: union(classify(f, plan.Goal{}).dialled, state.HostNames(more)),
+		URIs: []string{spiffeCentral}, Usages: []string{"server auth", "client auth"}}
 	for _, h := range hubs(f) {
 		w.Names, w.URIs = union(w.Names, h.Server.Names), union(w.URIs, h.Server.URIs)
 	}

@@ -35,9 +35,9 @@ func SecretValue(r plan.Result, key string) []byte {
 // Credential says whether the edge of a namespace can present a JWT at the given time:
 //
 //   - the token secret is there, parses and is unexpired: ready; expired or malformed: bad;
-//   - it is not there, but the cluster's service account is, belongs to this cluster, and a sibling token of the same account
-//     is unexpired, so that the operator's minting path works: mintable (whether the operator mints before or only after the
-//     mode is set is not documented);
+//   - it is not there, but the cluster's service account is, belongs to this cluster, and a sibling token of the same
+//     account is unexpired, so that the operator's minting path works: mintable (whether the operator mints before or
+//     only after the mode is set is not documented);
 //   - else missing.
 func Credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) plan.Credential {
 	r := read[SecretRead(ns, SecretToken)]
@@ -52,7 +52,8 @@ func Credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 		case err != nil:
 			c.State, c.Why = plan.CredentialBad, fmt.Sprintf("key jwt of secret %s cannot be used: %v", c.Where, err)
 		case !info.Expires.IsZero() && !at.Before(info.Expires):
-			c.State, c.Why = plan.CredentialBad, fmt.Sprintf("the token in secret %s expired at %s and nothing renewed it; look at the log of tsb-operator-control-plane for \"token rotation failed\"", c.Where, info.Expires.Format(time.RFC3339))
+			c.State, c.Why = plan.CredentialBad,
+				fmt.Sprintf("the token in secret %s expired at %s and nothing renewed it; look at the log of tsb-operator-control-plane for \"token rotation failed\"", c.Where, info.Expires.Format(time.RFC3339))
 		default:
 			c.State = plan.CredentialReady
 		}
@@ -64,7 +65,8 @@ func Credential(read map[plan.Read]plan.Result, ns, cluster string, at time.Time
 			c.Written = info.Issued // managedFields have one time for all that a manager wrote, a label of the same secret too
 		}
 		if state, why := mints(read, ns, cluster, at); state != plan.CredentialMintable {
-			c.Irreplaceable = fmt.Sprintf("%s; fix that with: tctl install manifest control-plane-secrets --cluster %s", why, cluster)
+			c.Irreplaceable = fmt.Sprintf("%s; fix that with: tctl install manifest control-plane-secrets --cluster %s", why,
+				cluster)
 		}
 		return c
 	}
@@ -95,7 +97,8 @@ func mints(read map[plan.Read]plan.Result, ns, cluster string, at time.Time) (pl
 		return plan.CredentialMissing, "key jwk of " + SecretServiceAccount + " is not JSON"
 	}
 	for _, name := range SiblingTokens {
-		if info, err := token.Inspect(SecretValue(read[SecretRead(ns, name)], "token")); err == nil && at.Before(info.Expires) {
+		if info, err := token.Inspect(SecretValue(read[SecretRead(ns, name)], "token")); err == nil &&
+			at.Before(info.Expires) {
 			return plan.CredentialMintable, fmt.Sprintf("the operator keeps %s/%s fresh from the same service account", ns, name)
 		}
 	}

@@ -16,13 +16,17 @@ import (
 // The fence of an edge: a ValidatingAdmissionPolicy of its cluster, which the API server itself enforces (Kubernetes
 // 1.30 and newer).
 var (
-	FencePolicyRead  = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies", Name: plan.FenceName}
-	FenceBindingRead = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings", Name: plan.FenceName}
+	FencePolicyRead = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1",
+		Resource: "validatingadmissionpolicies", Name: plan.FenceName}
+	FenceBindingRead = plan.Read{Group: "admissionregistration.k8s.io", Version: "v1",
+		Resource: "validatingadmissionpolicybindings", Name: plan.FenceName}
 )
 
 var (
-	FencePolicyRef  = plan.Ref{Group: FencePolicyRead.Group, Version: FencePolicyRead.Version, Resource: FencePolicyRead.Resource, Kind: "ValidatingAdmissionPolicy", Name: plan.FenceName}
-	FenceBindingRef = plan.Ref{Group: FenceBindingRead.Group, Version: FenceBindingRead.Version, Resource: FenceBindingRead.Resource, Kind: "ValidatingAdmissionPolicyBinding", Name: plan.FenceName}
+	FencePolicyRef = plan.Ref{Group: FencePolicyRead.Group, Version: FencePolicyRead.Version,
+		Resource: FencePolicyRead.Resource, Kind: "ValidatingAdmissionPolicy", Name: plan.FenceName}
+	FenceBindingRef = plan.Ref{Group: FenceBindingRead.Group, Version: FenceBindingRead.Version,
+		Resource: FenceBindingRead.Resource, Kind: "ValidatingAdmissionPolicyBinding", Name: plan.FenceName}
 )
 
 // FenceObjects are the policy and its binding as manifests/ ships them, decoded once: every member's facts are held

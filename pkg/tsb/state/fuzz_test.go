@@ -32,9 +32,13 @@ func FuzzStanza(f *testing.F) {
 		f.Add(seed(c.Old), seed(c.New))
 	}
 	for _, s := range []string{
-		`{}`, `{"spec":null}`, `{"spec":[]}`, `{"spec":{"components":"x"}}`, `{"spec":{"components":{"xcp":[{"centralAuthModes":{"jwt":true}}]}}}`,
-		`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutual\u0054ls":true,"jwt":true}}}}}`, `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"jwt":false}}}}}`,
-		`{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}}}`, `{"spec":{"components":{"xcp":{"centralAuthMode":"jwt"}}}}`, `{"spec":{"components":{"xcp":{"centralAuthMode":2,"central_auth_mode":"JWT"}}}}`,
+		`{}`, `{"spec":null}`, `{"spec":[]}`, `{"spec":{"components":"x"}}`,
+		`{"spec":{"components":{"xcp":[{"centralAuthModes":{"jwt":true}}]}}}`,
+		`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutual\u0054ls":true,"jwt":true}}}}}`,
+		`{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":true,"jwt":false}}}}}`,
+		`{"spec":{"components":{"xcp":{"centralAuthMode":"JWT"}}}}`,
+		`{"spec":{"components":{"xcp":{"centralAuthMode":"jwt"}}}}`,
+		`{"spec":{"components":{"xcp":{"centralAuthMode":2,"central_auth_mode":"JWT"}}}}`,
 		`{"spec":{"components":{"xcp":{"centralAuthMode":"MUTUAL_TLS","kubeSpec":{"overlays":[{"kind":"EdgeXcp","patches":[{"path":"spec.centralAuthMode"}]}]}}}}}`,
 		`{"spec":{"components":{"xcp":{"kubeSpec":{"overlays":[1,{"kind":"CENTRALXCP","patches":[null,{"path":7,"value":"auth"}]}]},"centralAuthModes":{"jwt":true,"mutualTls":true}}}}}`,
 		`{"spec":{"components":{"xcp":{"kube_spec":{"auth":1},"centralAuthModes":{"jwt":true}}}}}`,
@@ -61,7 +65,8 @@ func FuzzStanza(f *testing.F) {
 				}
 			}
 		}
-		if mode, _ := ReadEdge(one); mode == JWT && stanzaOf(one)["centralAuthMode"] != "JWT" || mode == MTLS && stanzaOf(one)["centralAuthMode"] != "MUTUAL_TLS" {
+		if mode, _ := ReadEdge(one); mode == JWT && stanzaOf(one)["centralAuthMode"] != "JWT" || mode == MTLS &&
+			stanzaOf(one)["centralAuthMode"] != "MUTUAL_TLS" {
 			t.Errorf("%s is read from %s", mode, a)
 		}
 		if second, _ := ReadHub(other); hub.Basis == second.Basis && !maps.Equal(hub.Accepts, second.Accepts) {

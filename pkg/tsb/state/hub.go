@@ -14,7 +14,8 @@ import (
 // readHub fills the hub and returns the roster's entries.
 func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.EdgeCluster {
 	ns := mp.Metadata.Namespace
-	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), kube.Ref(mp, ManagementPlanesRead, "ManagementPlane")
+	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s),
+		kube.Ref(mp, ManagementPlanesRead, "ManagementPlane")
 	hub.Organization, _ = Field(mp.Raw, "spec", "organization").(string)
 	hub.Since = mp.Metadata.Written("spec", "components", "xcp", "centralAuthModes")
 	var odd []Anomaly
@@ -78,14 +79,17 @@ func IssuerOf(read map[plan.Read]plan.Result, mp kube.Object, secretName string)
 		if spec["secretName"] != secretName {
 			continue
 		}
-		i := plan.Issuer{Kind: CertManager, Object: kube.Ref(c, Certificates(ns), "Certificate"), Spec: spec, Ready: certificateReady(c),
+		i := plan.Issuer{Kind: CertManager, Object: kube.Ref(c, Certificates(ns), "Certificate"), Spec: spec,
+			Ready: certificateReady(c),
 			Names: map[string]any{"dnsNames": spec["dnsNames"], "ipAddresses": spec["ipAddresses"]}}
 		switch reverts, _ := kube.Owners(c.Metadata, []string{"spec", "dnsNames"}, []string{"spec", "ipAddresses"}); {
 		case len(makers) > 1:
-			i.Why = fmt.Sprintf("%d Certificates make secret %s/%s (%s) and re-issue it in turns; delete all but one", len(makers), ns, secretName,
+			i.Why = fmt.Sprintf("%d Certificates make secret %s/%s (%s) and re-issue it in turns; delete all but one",
+				len(makers), ns, secretName,
 				strings.Join(makers, ", "))
 		case reverts != "":
-			i.Why = fmt.Sprintf("%s is kept by %s, which would put a change back; add the names to spec.dnsNames there", i.Object, reverts)
+			i.Why = fmt.Sprintf("%s is kept by %s, which would put a change back; add the names to spec.dnsNames there",
+				i.Object, reverts)
 		}
 		return i
 	}
@@ -97,12 +101,16 @@ func IssuerOf(read map[plan.Read]plan.Result, mp kube.Object, secretName string)
 	issuer, _ := Walk(mp.Raw, "", "spec", "certIssuer", "tsbCerts")
 	switch {
 	case issuer != nil:
-		return plan.Issuer{Kind: "TSB", Why: "it is issued by TSB itself (spec.certIssuer.tsbCerts of the ManagementPlane); add the names there" + byHand}
+		return plan.Issuer{Kind: "TSB",
+			Why: "it is issued by TSB itself (spec.certIssuer.tsbCerts of the ManagementPlane); add the names there" + byHand}
 	case s.Metadata.Annotations["meta.helm.sh/release-name"] != "":
-		return plan.Issuer{Kind: "Helm", Why: fmt.Sprintf("it belongs to Helm release %s/%s; where the chart generates it (autoGenerateCerts), add the names to its value secrets.xcp.central.additionalDNSNames",
-			s.Metadata.Annotations["meta.helm.sh/release-namespace"], s.Metadata.Annotations["meta.helm.sh/release-name"]) + byHand}
+		return plan.Issuer{Kind: "Helm",
+			Why: fmt.Sprintf("it belongs to Helm release %s/%s; where the chart generates it (autoGenerateCerts), add the names to its value secrets.xcp.central.additionalDNSNames",
+				s.Metadata.Annotations["meta.helm.sh/release-namespace"], s.Metadata.Annotations["meta.helm.sh/release-name"]) +
+				byHand}
 	}
-	return plan.Issuer{Kind: "by hand", Why: "no cert-manager Certificate makes it, so it was put there by hand or by tctl" + byHand}
+	return plan.Issuer{Kind: "by hand",
+		Why: "no cert-manager Certificate makes it, so it was put there by hand or by tctl" + byHand}
 }
 
 // modePaths are the paths of the fields in which a plane has its modes.
@@ -122,7 +130,8 @@ func keeper(r plan.Result) string {
 		return ""
 	}
 	meta := o.Metadata
-	meta.OwnerReferences = slices.DeleteFunc(slices.Clone(meta.OwnerReferences), func(o kube.Owner) bool { return o.Kind == "Certificate" })
+	meta.OwnerReferences = slices.DeleteFunc(slices.Clone(meta.OwnerReferences),
+		func(o kube.Owner) bool { return o.Kind == "Certificate" })
 	reverts, _ := kube.Owners(meta, []string{"data"})
 	return reverts
 }
@@ -147,7 +156,8 @@ func certificateReady(c kube.Object) bool {
 func hubLeftovers(s *plan.Snapshot, ns, uid string) []plan.Leftover {
 	var all []plan.Leftover
 	add := func(o kube.Object, r plan.Read, kind, member, why string) {
-		all = append(all, plan.Leftover{Context: s.Context, ClusterUID: uid, Object: kube.Ref(o, r, kind), Member: member, Why: why})
+		all = append(all, plan.Leftover{Context: s.Context, ClusterUID: uid, Object: kube.Ref(o, r, kind),
+			Member: member, Why: why})
 	}
 	for _, c := range kube.Items(s.Reads[Certificates(ns)]) {
 		spec, _ := Walk(c.Raw, "", "spec")
@@ -156,8 +166,10 @@ func hubLeftovers(s *plan.Snapshot, ns, uid string) []plan.Leftover {
 		}
 	}
 	for _, d := range unfinished(s.Reads, ns) {
-		if o := kube.One(s.Reads[SecretRead(ns, d.Object.Name)]); o != nil && o.Metadata.UID == d.Object.UID && d.Cluster == uid {
-			add(*o, SecretRead(ns, d.Object.Name), "Secret", d.Member, "the hub's copy of the certificate of "+d.Member+", which a clean-up left")
+		if o := kube.One(s.Reads[SecretRead(ns, d.Object.Name)]); o != nil && o.Metadata.UID == d.Object.UID &&
+			d.Cluster == uid {
+			add(*o, SecretRead(ns, d.Object.Name), "Secret", d.Member,
+				"the hub's copy of the certificate of "+d.Member+", which a clean-up left")
 		}
 	}
 	if o := kube.One(s.Reads[SecretRead(ns, SecretMPCCerts)]); o != nil {
@@ -196,7 +208,8 @@ func edgeCertificates(read map[plan.Read]plan.Result, ns string) []string {
 // edgeLeftovers lists what only the edge's certificate needed: in the hub the Certificate that makes it and the
 // secret that this fills, known by a secret name with xcp-edge-cert in it and by the very names of the edge's own
 // certificate; in the edge the secret.
-func edgeLeftovers(s plan.Snapshot, ns, member string, cert plan.Certificate, home *plan.Snapshot, hubNS string) []plan.Leftover {
+func edgeLeftovers(s plan.Snapshot, ns, member string, cert plan.Certificate, home *plan.Snapshot,
+	hubNS string) []plan.Leftover {
 	var all []plan.Leftover
 	r := s.Reads[SecretRead(ns, SecretEdgeCert)]
 	own := kube.One(r)
@@ -215,11 +228,17 @@ func edgeLeftovers(s plan.Snapshot, ns, member string, cert plan.Certificate, ho
 				continue
 			}
 			all = append(all,
-				plan.Leftover{Context: home.Context, ClusterUID: kube.ClusterUID(*home), Object: kube.Ref(c, Certificates(hubNS), "Certificate"), Member: member, Why: "it makes the certificate of " + member},
-				plan.Leftover{Context: home.Context, ClusterUID: kube.ClusterUID(*home), Object: kube.Ref(*kube.One(made), SecretRead(hubNS, name), "Secret"), Member: member, Why: "the hub's copy of the certificate of " + member})
+				plan.Leftover{Context: home.Context, ClusterUID: kube.ClusterUID(*home),
+					Object: kube.Ref(c, Certificates(hubNS), "Certificate"), Member: member,
+					Why: "it makes the certificate of " + member},
+				plan.Leftover{Context: home.Context, ClusterUID: kube.ClusterUID(*home),
+					Object: kube.Ref(*kube.One(made), SecretRead(hubNS, name), "Secret"), Member: member,
+					Why: "the hub's copy of the certificate of " + member})
 		}
 	}
-	return append(all, plan.Leftover{Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: kube.Ref(*own, SecretRead(ns, SecretEdgeCert), "Secret"), Member: member, Why: "its certificate for mutual TLS"})
+	return append(all, plan.Leftover{Context: s.Context, ClusterUID: kube.ClusterUID(s),
+		Object: kube.Ref(*own, SecretRead(ns, SecretEdgeCert), "Secret"), Member: member,
+		Why: "its certificate for mutual TLS"})
 }
 
 func sameNames(a, b plan.Certificate) bool {

@@ -70,8 +70,10 @@ func issuersOf(r plan.Result) (string, []issuer) {
 
 // Keys are the public keys of edge tokens that a hub has, in these steps:
 //
-//  1. of each issuer of the ManagementPlane, the key that it names in the secret of signing keys; without issuers, all keys in it;
-//  2. from tsb-iam-jwks the IDs of those keys; the keys themselves only where there are no others, since no audience is known of them.
+//  1. of each issuer of the ManagementPlane, the key that it names in the secret of signing keys; without issuers, all
+//     keys in it;
+//  2. from tsb-iam-jwks the IDs of those keys; the keys themselves only where there are no others, since no audience is
+//     known of them.
 //
 // rests says what that rests on. Of a private key the public half alone is kept.
 func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests []string, err error) {
@@ -100,7 +102,8 @@ func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests
 				k.Alg = alg
 			}
 			k.Audiences = audiences
-			if id := string(SecretValue(r, "kid")); k.ID == "" && len(found) == 1 && len(dataKeys(r)) == 2 { // newer ones say the ID of their one key
+			// newer ones say the ID of their one key
+			if id := string(SecretValue(r, "kid")); k.ID == "" && len(found) == 1 && len(dataKeys(r)) == 2 {
 				k.ID = strings.TrimSpace(id)
 			}
 			if secretName == secretJWKS {
@@ -138,13 +141,15 @@ func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests
 	}
 	for i := range keys {
 		for _, j := range jwks {
-			if same, ok := j.Public.(interface{ Equal(crypto.PublicKey) bool }); ok && keys[i].ID == "" && same.Equal(keys[i].Public) {
+			if same, ok := j.Public.(interface{ Equal(crypto.PublicKey) bool }); ok && keys[i].ID == "" &&
+				same.Equal(keys[i].Public) {
 				keys[i].ID, rests = j.ID, []string{inferred}
 			}
 		}
 	}
 	if len(keys) == 0 {
-		return nil, nil, errors.New("no key to verify with: " + strings.Join(whys, "; ") + "; pass the public key with --key-file")
+		return nil, nil, errors.New("no key to verify with: " + strings.Join(whys, "; ") +
+			"; pass the public key with --key-file")
 	}
 	return keys, append(rests, fmt.Sprintf("edge tokens are signed with secret %s/%s, as the vendor's page on standby management planes says; one of its charts says otherwise", hub.Namespace, name)), nil
 }

@@ -10,7 +10,8 @@ import (
 // used: the token, and the service account unless a valid one is there, for each new key stays valid beside it. The
 // CA of the management plane's API is added where the ControlPlane says that it is needed
 // (spec.managementPlane.selfSigned): nothing is minted without it.
-func lackingSecrets(read map[plan.Read]plan.Result, m plan.Member, selfSigned bool, hub plan.Hub) (lacks, adds []string) {
+func lackingSecrets(read map[plan.Read]plan.Result, m plan.Member, selfSigned bool,
+	hub plan.Hub) (lacks, adds []string) {
 	ns := m.Object.Namespace
 	if selfSigned && read[SecretRead(ns, SecretMPCA)].Missing {
 		adds = append(adds, SecretMPCA)
@@ -39,7 +40,8 @@ func WantedSecrets(m plan.Member) []string {
 
 // SupplyOf asks for what an edge lacks.
 func SupplyOf(f plan.State, m plan.Member) plan.Supply {
-	s := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace, Wants: WantedSecrets(m), Adds: m.Credential.ExtraSecrets,
+	s := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace,
+		Wants: WantedSecrets(m), Adds: m.Credential.ExtraSecrets,
 		Chain: f.Hub.Server.Chain}
 	for _, edge := range f.Members {
 		if host := dialledHost(edge); host != "" && !slices.Contains(s.Hosts, host) {

@@ -14,7 +14,8 @@ import (
 func LiveReads(cp api.ControlPlaneReference) []plan.Read {
 	object, xcps := ControlPlanesRead, EdgeXcpsRead
 	object.Namespace, object.Name, xcps.Namespace = cp.Namespace, cp.Name, cp.Namespace
-	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.ReplicaSetsRead(cp.Namespace), kube.PodsRead(cp.Namespace)}
+	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.ReplicaSetsRead(cp.Namespace),
+		kube.PodsRead(cp.Namespace)}
 }
 
 // Live returns what an edge may present by what LiveReads found, and from what that is concluded; nil is unknown. It
@@ -51,7 +52,8 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 	if told == "" {
 		return nil, fmt.Sprintf("the EdgeXcps in %s do not say one documented mode", cp.Namespace)
 	}
-	if d := read[reads[2]]; d.OK() && (kube.One(d) == nil || kube.One(d).Metadata.UID == "") { // its pods are told by its UID
+	// its pods are told by its UID
+	if d := read[reads[2]]; d.OK() && (kube.One(d) == nil || kube.One(d).Metadata.UID == "") {
 		return nil, fmt.Sprintf("Deployment %s/edge is not as its kind says", cp.Namespace)
 	}
 	for _, r := range reads[3:] {
@@ -59,7 +61,8 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 			return nil, fmt.Sprintf("its API server knows no %s", r.Resource)
 		}
 	}
-	presents, why := presented(Workload(read, cp.Namespace, "edge", edgePresents, SecretToken, SecretEdgeCert), declared, told)
+	presents, why := presented(Workload(read, cp.Namespace, "edge", edgePresents, SecretToken, SecretEdgeCert), declared,
+		told)
 	switch {
 	case presents == nil:
 	case declared != told:

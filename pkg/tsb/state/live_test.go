@@ -54,8 +54,10 @@ func TestLiveIsWhateverMayBePresented(t *testing.T) {
 			return o
 		}, []guard.Cred{JWT, MTLS}, "EdgeXcp says MUTUAL_TLS"},
 		{"an old pod left over", func(o []apifake.Object) []apifake.Object {
-			return append(o, apifake.Object{"apiVersion": "v1", "kind": "Pod", "metadata": apifake.Object{"name": "old", "namespace": "istio-system", "uid": "uid-old", "deletionTimestamp": "2026-01-02T12:00:00Z"},
-				"spec": apifake.Object{"volumes": []any{apifake.Object{"name": "c", "secret": apifake.Object{"secretName": "xcp-edge-cert"}}}}, "status": apifake.Object{"phase": "Running"}})
+			return append(o, apifake.Object{"apiVersion": "v1", "kind": "Pod", "metadata": apifake.Object{"name": "old",
+				"namespace": "istio-system", "uid": "uid-old", "deletionTimestamp": "2026-01-02T12:00:00Z"},
+				"spec": apifake.Object{"volumes": []any{apifake.Object{"name": "c",
+					"secret": apifake.Object{"secretName": "xcp-edge-cert"}}}}, "status": apifake.Object{"phase": "Running"}})
 		}, []guard.Cred{JWT, MTLS}, "old presents mtls"},
 		{"declared in no documented way", func(o []apifake.Object) []apifake.Object {
 			mode(find(o, "ControlPlane", "controlplane"), map[string]any{"JWT": true})
@@ -90,7 +92,8 @@ func TestLiveIsWhateverMayBePresented(t *testing.T) {
 
 func TestLiveIsUnknownWhateverCouldNotBeRead(t *testing.T) {
 	for _, r := range LiveReads(registered) {
-		for name, broken := range map[string]plan.Result{"an error": observe.Result(nil, errors.New("cut")), "not read": {}, "garbage": {Body: []byte("<html>")}, "a list of nonsense": {Body: []byte(`{"items":"x"}`)}} {
+		for name, broken := range map[string]plan.Result{"an error": observe.Result(nil, errors.New("cut")), "not read": {},
+			"garbage": {Body: []byte("<html>")}, "a list of nonsense": {Body: []byte(`{"items":"x"}`)}} {
 			reads := burst(tsbobjects.OnJWT("eu"))
 			reads[r] = broken
 			if presents, why := Live(reads, registered); presents != nil || why == "" {

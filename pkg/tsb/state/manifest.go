@@ -35,14 +35,16 @@ const ServiceAccountSecret = SecretServiceAccount
 const maxManifest = 4 << 20
 
 // manifestKeys are the secrets that are ever taken of a manifest, with their keys (the vendor's charts).
-var manifestKeys = map[string][]string{SecretToken: {"jwt"}, SecretServiceAccount: {"clusterFqn", "jwk"}, SecretCA: {"ca.crt"}, SecretMPCA: {"ca.crt"}}
+var manifestKeys = map[string][]string{SecretToken: {"jwt"}, SecretServiceAccount: {"clusterFqn", "jwk"},
+	SecretCA: {"ca.crt"}, SecretMPCA: {"ca.crt"}}
 
 // ReadManifest takes the secrets that a member wants from a manifest of YAML documents, as tctl prints one or another
 // team provides it, as it is at the given time:
 //
 //  1. decode each document strictly; a List counts as its items;
 //  2. leave alone everything that is not wanted, and say what that is;
-//  3. refuse what is for another namespace, there twice, or could not be used (see faults), everything that is wrong at once.
+//  3. refuse what is for another namespace, there twice, or could not be used (see faults), everything that is wrong at
+//     once.
 //
 // The error says what to do, and never contains a value of a secret.
 func ReadManifest(text []byte, s plan.Supply, at time.Time) (Manifest, error) {
@@ -58,7 +60,8 @@ func ReadManifest(text []byte, s plan.Supply, at time.Time) (Manifest, error) {
 		meta, _ := o["metadata"].(map[string]any)
 		name, _ := meta["name"].(string)
 		ns, _ := meta["namespace"].(string)
-		wanted := kind == "Secret" && o["apiVersion"] == "v1" && (slices.Contains(s.Wants, name) || slices.Contains(s.Adds, name)) && manifestKeys[name] != nil
+		wanted := kind == "Secret" && o["apiVersion"] == "v1" && (slices.Contains(s.Wants, name) ||
+			slices.Contains(s.Adds, name)) && manifestKeys[name] != nil
 		switch {
 		case !wanted:
 			m.Ignored = append(m.Ignored, printable(kind)+" "+printable(name))
@@ -100,7 +103,8 @@ func (m Manifest) Lacks(s plan.Supply) string {
 	wants := func(name string) bool { return slices.Contains(s.Wants, name) }
 	switch {
 	case wants(SecretCA) && !has(SecretCA):
-		return "there is no secret " + SecretCA + " with the CA that signs Central's certificate; make it with --xcp-central-ca-bundle"
+		return "there is no secret " + SecretCA +
+			" with the CA that signs Central's certificate; make it with --xcp-central-ca-bundle"
 	case has(SecretServiceAccount) || has(SecretToken):
 		return ""
 	case wants(SecretServiceAccount):
@@ -129,7 +133,8 @@ func secretObject(ns, name string, data map[string][]byte) map[string]any {
 	for key, v := range data {
 		encoded[key] = base64.StdEncoding.EncodeToString(v)
 	}
-	return map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": map[string]any{"name": name, "namespace": ns}, "data": encoded}
+	return map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+		"metadata": map[string]any{"name": name, "namespace": ns}, "data": encoded}
 }
 
 var errorLine = regexp.MustCompile(`line (\d+)`)
@@ -256,9 +261,11 @@ func accountFault(data map[string][]byte, s plan.Supply) string {
 	case strings.TrimSpace(fqn) != fqn:
 		return "clusterFqn has white space at its start or end, such as a trailing newline; store it without"
 	case s.FullName != "" && fqn != s.FullName:
-		return fmt.Sprintf("clusterFqn is %q, and this cluster is %q; take the manifest of this cluster", clip(fqn), s.FullName)
+		return fmt.Sprintf("clusterFqn is %q, and this cluster is %q; take the manifest of this cluster",
+			clip(fqn), s.FullName)
 	case !strings.HasSuffix(fqn, "/clusters/"+s.ClusterName):
-		return fmt.Sprintf("clusterFqn is %q, and this cluster is %q; take the manifest of this cluster", clip(fqn), s.ClusterName)
+		return fmt.Sprintf("clusterFqn is %q, and this cluster is %q; take the manifest of this cluster",
+			clip(fqn), s.ClusterName)
 	case json.Unmarshal(data["jwk"], &key) != nil:
 		return "jwk is not a JSON web key" + again
 	case !slices.Contains([]string{"RSA", "EC", "OKP"}, key.Type):

@@ -52,9 +52,12 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 		case s.Err != "":
 			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: s.Err})
 		case why != "":
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: "ControlPlanes could not be listed: " + why})
-		case len(planes) == 0 && (home == nil || s.Context != home.Context) && (f.Standby == nil || s.Context != f.Standby.Context):
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member", Why: "no ControlPlane there"})
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable",
+				Why: "ControlPlanes could not be listed: " + why})
+		case len(planes) == 0 && (home == nil || s.Context != home.Context) &&
+			(f.Standby == nil || s.Context != f.Standby.Context):
+			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member",
+				Why: "no ControlPlane there"})
 		}
 	}
 	names := map[string]int{}
@@ -65,12 +68,17 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 	}
 	for _, m := range all {
 		if m.ForeignReason != "" {
-			f.Others = append(f.Others, plan.OtherContext{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane", Why: fmt.Sprintf("%s is cluster %q at %s: %s", m.Object, m.ClusterName, m.Dials, m.ForeignReason)})
+			f.Others = append(f.Others, plan.OtherContext{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName,
+				State: "other-management-plane", Why: fmt.Sprintf("%s is cluster %q at %s: %s", m.Object, m.ClusterName, m.Dials,
+					m.ForeignReason)})
 			continue
 		}
-		if home != nil && f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) && !hosts[m.Dials] && len(hosts) > 0 {
-			f.Others = append(f.Others, plan.OtherContext{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName, State: "other-management-plane",
-				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName, m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
+		if home != nil && f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) && !hosts[m.Dials] &&
+			len(hosts) > 0 {
+			f.Others = append(f.Others, plan.OtherContext{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName,
+				State: "other-management-plane",
+				Why: fmt.Sprintf("%s is cluster %q at %s, which ManagementPlane %s/%s does not list", m.Object, m.ClusterName,
+					m.Dials, mp.Metadata.Namespace, mp.Metadata.Name)})
 			continue
 		}
 		if m.Renamed = Renamed(m.ClusterName, names[m.ClusterName]); m.Renamed != "" {
@@ -99,7 +107,8 @@ func foreign(m plan.Member, hub plan.Hub, claims int) []string {
 		why = append(why, fmt.Sprintf("the hub does not list a cluster %q (clusters.xcp.tetrate.io); it belongs to another hub, or is not onboarded", m.ClusterName))
 	}
 	if claims > 1 {
-		why = append(why, fmt.Sprintf("%d ControlPlanes claim the cluster name %q; leave the wrong one out with --contexts", claims, m.ClusterName))
+		why = append(why, fmt.Sprintf("%d ControlPlanes claim the cluster name %q; leave the wrong one out with --contexts",
+			claims, m.ClusterName))
 	}
 	return why
 }
@@ -107,7 +116,8 @@ func foreign(m plan.Member, hub plan.Hub, claims int) []string {
 // readMember reads one ControlPlane and what is next to it.
 func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) plan.Member {
 	ns := cp.Metadata.Namespace
-	m := plan.Member{Identity: plan.Identity{Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s), Object: kube.Ref(cp, ControlPlanesRead, "ControlPlane")}}
+	m := plan.Member{Identity: plan.Identity{Role: plan.RoleEdge, Context: s.Context, ClusterUID: kube.ClusterUID(s),
+		Object: kube.Ref(cp, ControlPlanesRead, "ControlPlane")}}
 	mpRef, odd := Walk(cp.Raw, "", "spec", "managementPlane")
 	m.ClusterName, _ = mpRef["clusterName"].(string)
 	host, _ := mpRef["host"].(string)
@@ -146,7 +156,8 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	m.Credential = Credential(s.Reads, ns, m.ClusterName, at)
 	m.OldCredential = certificate(s.Reads, ns, SecretEdgeCert)
 	m.Trust = trust(s.Reads, ns, hub, m.OldCredential.CA, m.ServerName, s.Clock(at))
-	m.Rotation = byLaterClock(rotation(m.Workload, m.Credential, s.Reads[SecretRead(ns, SecretServiceAccount)].OK()), at, s.Skew)
+	m.Rotation = byLaterClock(rotation(m.Workload, m.Credential, s.Reads[SecretRead(ns, SecretServiceAccount)].OK()), at,
+		s.Skew)
 	ca := m.OldCredential.CA
 	bundle := SecretValue(s.Reads[SecretRead(ns, SecretCA)], "ca.crt")
 	if bundle == nil {
@@ -248,14 +259,16 @@ func Blocked(m plan.Member) []string {
 	if m.Workload.Err != "" {
 		why = append(why, m.Workload.Err)
 	} else if !m.Workload.Found {
-		why = append(why, fmt.Sprintf("Deployment %s/edge is not there; the edge was never onboarded or is being removed", m.Object.Namespace))
+		why = append(why, fmt.Sprintf("Deployment %s/edge is not there; the edge was never onboarded or is being removed",
+			m.Object.Namespace))
 	} else if m.Workload.Replicas == 0 {
 		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be proved; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
 	}
 	if stuck := m.Workload.PausedReason(m.Object.Namespace, "edge", m.Context); stuck != "" {
 		why = append(why, stuck)
 	}
-	if !m.Trust.OK && !m.Trust.Unnamed && !m.Trust.Suppliable { // a name can be added to the hub's certificate, see certify; for a CA see lacks
+	// a name can be added to the hub's certificate, see certify; for a CA see lacks
+	if !m.Trust.OK && !m.Trust.Unnamed && !m.Trust.Suppliable {
 		why = append(why, m.Trust.Why)
 	}
 	if m.Declared == "" && m.Effective == "" && len(m.Anomalies) == 0 {
@@ -293,7 +306,9 @@ func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.State) {
 		return
 	}
 	presents, why := presented(w)
-	f.Members = append(f.Members, plan.Member{Identity: plan.Identity{Name: name, Role: plan.RoleMPC, Context: s.Context, ClusterUID: kube.ClusterUID(*s), Object: plan.Ref{Group: "apps", Version: "v1", Resource: "deployments", Kind: "Deployment", Namespace: ns, Name: "mpc"}},
+	f.Members = append(f.Members, plan.Member{Identity: plan.Identity{Name: name, Role: plan.RoleMPC, Context: s.Context,
+		ClusterUID: kube.ClusterUID(*s), Object: plan.Ref{Group: "apps", Version: "v1", Resource: "deployments",
+			Kind: "Deployment", Namespace: ns, Name: "mpc"}},
 		Workload: w,
 		Evidence: guard.Member{Name: name, Presents: presents, Until: s.At.Add(LiveFor), Why: why}})
 }
@@ -302,7 +317,8 @@ func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.State) {
 func goneRemedy(hub plan.Hub, entries map[string]api.EdgeCluster, name string) string {
 	var steps []string
 	if slices.Contains(hub.Inventory, name) {
-		steps = append(steps, fmt.Sprintf("delete it from TSB (clusters.xcp.tetrate.io/%s in namespace %s)", name, hub.Object.Namespace))
+		steps = append(steps, fmt.Sprintf("delete it from TSB (clusters.xcp.tetrate.io/%s in namespace %s)", name,
+			hub.Object.Namespace))
 	}
 	if _, registered := entries[name]; registered {
 		steps = append(steps, "forget it with: kubectl xcpauth edge forget "+name+" --reason ...")
@@ -322,7 +338,8 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 		absent[name] = true
 	}
 	for name, e := range entries {
-		if m := f.Member(name); m != nil && m.ClusterUID != e.Spec.ClusterUID && e.Spec.ClusterUID != "" && m.Role == plan.RoleEdge {
+		if m := f.Member(name); m != nil && m.ClusterUID != e.Spec.ClusterUID && e.Spec.ClusterUID != "" &&
+			m.Role == plan.RoleEdge {
 			name += " in cluster " + e.Spec.ClusterUID // another cluster's entry is a member of its own
 			entries[name] = e
 		}
@@ -343,7 +360,8 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 			return true
 		})
 		m.Evidence = guard.Member{Name: name, Why: m.Err}
-		if e, ok := entries[name]; ok && m.Context == "" { // a cluster that was to be looked at and could not be is unknown, whatever was stated
+		// a cluster that was to be looked at and could not be is unknown, whatever was stated
+		if e, ok := entries[name]; ok && m.Context == "" {
 			if st := roster.StatementOf(e, f.At); st != nil && st.Invalid == "" {
 				m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = st.Presents, st.Until, "published by "+st.Source
 			}

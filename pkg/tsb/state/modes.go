@@ -53,7 +53,8 @@ func ReadHub(mp map[string]any) (guard.Hub, []Anomaly) {
 	odd = append(append(odd, spelled...), behind(reaches)...)
 	switch {
 	case written && !isMap && xcp["centralAuthModes"] != nil:
-		odd = append(odd, NewAnomaly(XCPPath+".centralAuthModes", xcp["centralAuthModes"], "not an object; both modes are unknown"))
+		odd = append(odd, NewAnomaly(XCPPath+".centralAuthModes", xcp["centralAuthModes"],
+			"not an object; both modes are unknown"))
 	case len(stanza) == 0:
 		return h, odd
 	}
@@ -175,7 +176,8 @@ func Walk(obj map[string]any, prefix string, path ...string) (map[string]any, []
 		}
 		next, isMap := v.(map[string]any)
 		if !isMap {
-			return nil, []Anomaly{NewAnomaly(prefix+strings.Join(path[:i+1], "."), v, "not an object; everything below it is unknown")}
+			return nil, []Anomaly{NewAnomaly(prefix+strings.Join(path[:i+1], "."), v,
+				"not an object; everything below it is unknown")}
 		}
 		obj = next
 	}

@@ -83,10 +83,14 @@ func TestReadHubNamesWhatIsOdd(t *testing.T) {
 		{"explicit", `{"centralAuthModes":{"jwt":true,"mutualTls":false}}`, guard.No, guard.Yes, nil},
 		{"entry left out", `{"centralAuthModes":{"mutualTls":true}}`, guard.Yes, guard.No, nil},
 		{"only a false entry", `{"centralAuthModes":{"mutualTls":false}}`, guard.No, guard.Unknown, nil},
-		{"string", `{"centralAuthModes":{"jwt":"true","mutualTls":true}}`, guard.Yes, guard.Unknown, []string{`spec.components.xcp.centralAuthModes.jwt is "true": not a boolean`}},
-		{"alias inside", `{"centralAuthModes":{"jwt":true,"mutual_tls":true}}`, guard.Unknown, guard.Unknown, []string{`spec.components.xcp.centralAuthModes.mutual_tls is true: not a documented key`}},
-		{"alias outside", `{"central_auth_modes":{}}`, guard.Unknown, guard.Unknown, []string{`spec.components.xcp.central_auth_modes is {}: an alias`}},
-		{"list", `{"centralAuthModes":[1]}`, guard.Unknown, guard.Unknown, []string{`spec.components.xcp.centralAuthModes is [1]: not an object`}},
+		{"string", `{"centralAuthModes":{"jwt":"true","mutualTls":true}}`, guard.Yes, guard.Unknown,
+			[]string{`spec.components.xcp.centralAuthModes.jwt is "true": not a boolean`}},
+		{"alias inside", `{"centralAuthModes":{"jwt":true,"mutual_tls":true}}`, guard.Unknown, guard.Unknown,
+			[]string{`spec.components.xcp.centralAuthModes.mutual_tls is true: not a documented key`}},
+		{"alias outside", `{"central_auth_modes":{}}`, guard.Unknown, guard.Unknown,
+			[]string{`spec.components.xcp.central_auth_modes is {}: an alias`}},
+		{"list", `{"centralAuthModes":[1]}`, guard.Unknown, guard.Unknown,
+			[]string{`spec.components.xcp.centralAuthModes is [1]: not an object`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h, odd := ReadHub(plane(decode(t, tc.xcp)))

@@ -12,8 +12,10 @@ import (
 
 // Workload reads a Deployment of the product with its pods, and every other pod of the namespace that mounts one of
 // the role's credentials. presents tells from the mounted secrets which credential a pod was started with.
-func Workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred, credentials ...string) plan.Workload {
-	c := kube.Controlled{Namespace: ns, Name: name, Deployment: read[kube.DeploymentRead(ns, name)], ReplicaSets: read[kube.ReplicaSetsRead(ns)], Pods: read[kube.PodsRead(ns)]}
+func Workload(read map[plan.Read]plan.Result, ns, name string, presents func(mounts []string) guard.Cred,
+	credentials ...string) plan.Workload {
+	c := kube.Controlled{Namespace: ns, Name: name, Deployment: read[kube.DeploymentRead(ns, name)],
+		ReplicaSets: read[kube.ReplicaSetsRead(ns)], Pods: read[kube.PodsRead(ns)]}
 	return c.Workload(func(p kube.Pod, proc *plan.Process) {
 		if presents != nil {
 			proc.Presents = presents(p.Mounts())

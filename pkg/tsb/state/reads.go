@@ -23,7 +23,8 @@ const (
 	SecretServiceAccount = "cluster-service-account"     // keys clusterFqn, jwk
 	SecretCentralCert    = "xcp-central-cert"            // in the hub: tls.crt, ca.crt
 	SecretMPCCerts       = "mpc-certs"                   // in the hub, mTLS only
-	SecretMPCA           = "mp-certs"                    // in the edge: ca.crt of the management plane's API, when that is not signed by a public CA
+	// in the edge: ca.crt of the management plane's API, when that is not signed by a public CA
+	SecretMPCA = "mp-certs"
 )
 
 // TrialSecret is what we have Central's certificate issued into once, beside the real one.
@@ -86,7 +87,8 @@ func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	hubs, edges := kube.Items(soFar[ManagementPlanesRead]), kube.Items(soFar[ControlPlanesRead])
 	for _, mp := range hubs {
 		ns := mp.Metadata.Namespace
-		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts), SecretRead(ns, TrialSecret),
+		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns),
+			SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts), SecretRead(ns, TrialSecret),
 			Certificates(ns), centralXcps(ns), XcpClusters(ns))
 		add(roster.Reads()...)
 		for _, name := range edgeCertificates(soFar, ns) {
@@ -98,7 +100,9 @@ func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	}
 	for _, cp := range edges {
 		ns := cp.Metadata.Namespace
-		add(kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretToken), SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert), SecretRead(ns, SecretServiceAccount), SecretRead(ns, SecretMPCA))
+		add(kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretToken),
+			SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert), SecretRead(ns, SecretServiceAccount),
+			SecretRead(ns, SecretMPCA))
 		add(roster.JournalRead(), FencePolicyRead, FenceBindingRead)
 		for _, s := range SiblingTokens {
 			add(SecretRead(ns, s))

@@ -79,7 +79,8 @@ func applyEntry(m *plan.Member, e api.EdgeCluster, at time.Time) {
 	}
 	if e.Spec.ClusterUID != "" && e.Spec.ClusterUID != m.ClusterUID {
 		m.EntryStale = false
-		m.Obstacles = append(m.Obstacles, fmt.Sprintf("the roster's entry of that name belongs to another cluster (%s); take it out with: kubectl xcpauth edge forget %s --reason ...", e.Spec.ClusterUID, m.Name))
+		m.Obstacles = append(m.Obstacles,
+			fmt.Sprintf("the roster's entry of that name belongs to another cluster (%s); take it out with: kubectl xcpauth edge forget %s --reason ...", e.Spec.ClusterUID, m.Name))
 	}
 }
 

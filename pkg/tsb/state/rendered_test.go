@@ -16,10 +16,14 @@ func TestWhatTheLowerLayerSays(t *testing.T) {
 		edge guard.Cred
 		hub  map[guard.Cred]guard.Tri
 	}{
-		"the documented words":     {m{"centralAuthMode": "JWT", "centralAuthModes": m{"jwt": true, "mutualTls": false}}, JWT, map[guard.Cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}},
-		"the other word":           {m{"centralAuthMode": "MUTUAL_TLS", "centralAuthModes": m{"mutualTls": true}}, MTLS, map[guard.Cred]guard.Tri{MTLS: guard.Yes}},
-		"lower case, and strings":  {m{"centralAuthMode": "jwt", "centralAuthModes": m{"jwt": "true", "mutualTls": nil}}, "", map[guard.Cred]guard.Tri{}},
-		"a number, and a list":     {m{"centralAuthMode": 2, "centralAuthModes": []any{"jwt"}}, "", map[guard.Cred]guard.Tri{}},
+		"the documented words": {m{"centralAuthMode": "JWT", "centralAuthModes": m{"jwt": true, "mutualTls": false}}, JWT,
+			map[guard.Cred]guard.Tri{JWT: guard.Yes, MTLS: guard.No}},
+		"the other word": {m{"centralAuthMode": "MUTUAL_TLS", "centralAuthModes": m{"mutualTls": true}}, MTLS,
+			map[guard.Cred]guard.Tri{MTLS: guard.Yes}},
+		"lower case, and strings": {m{"centralAuthMode": "jwt", "centralAuthModes": m{"jwt": "true", "mutualTls": nil}}, "",
+			map[guard.Cred]guard.Tri{}},
+		"a number, and a list": {m{"centralAuthMode": 2, "centralAuthModes": []any{"jwt"}}, "",
+			map[guard.Cred]guard.Tri{}},
 		"nothing":                  {m{}, "", map[guard.Cred]guard.Tri{}},
 		"a spec that is no object": {"x", "", map[guard.Cred]guard.Tri{}},
 	} {
@@ -43,9 +47,10 @@ func TestCentralsPodsAreToldByTheirReplicaSet(t *testing.T) {
 		pod  m
 		want bool
 	}{
-		"of Deployment central":               {pod("7d4", m{"kind": "ReplicaSet", "name": "central-7d4"}), true},
-		"of Deployment central-helper":        {pod("7d4", m{"kind": "ReplicaSet", "name": "central-helper-7d4"}), false},
-		"of Deployment xcp-operator-central":  {pod("7d4", m{"kind": "ReplicaSet", "name": "xcp-operator-central-7d4"}), false},
+		"of Deployment central":        {pod("7d4", m{"kind": "ReplicaSet", "name": "central-7d4"}), true},
+		"of Deployment central-helper": {pod("7d4", m{"kind": "ReplicaSet", "name": "central-helper-7d4"}), false},
+		"of Deployment xcp-operator-central": {pod("7d4", m{"kind": "ReplicaSet", "name": "xcp-operator-central-7d4"}),
+			false},
 		"of a StatefulSet":                    {pod("7d4", m{"kind": "StatefulSet", "name": "central-7d4"}), false},
 		"of nobody":                           {pod("7d4"), false},
 		"without a hash":                      {pod(nil, m{"kind": "ReplicaSet", "name": "central-"}), false},
@@ -67,14 +72,20 @@ func TestTheEdgesThatCentralsMetricsName(t *testing.T) {
 		want []string
 		err  string
 	}{
-		"nobody is connected":                    {head, []string{}, ""},
-		"onboarded, and heard of":                {head + "xcp_central_current_onboarded_edge{edge=\"b\"} 1\nxcp_central_last_config_propagation_event_timestamp_ms{edge=\"a\",status=\"received\",type=\"cluster_state\"} 1.7e12\n", []string{"a", "b"}, ""},
-		"no longer onboarded, and never heard":   {head + "xcp_central_current_onboarded_edge{edge=\"b\"} 0\n", []string{}, ""},
-		"a name in quotes":                       {head + "xcp_central_current_onboarded_edge{edge=\"a \\\"b\\\" c\"} 1\n", []string{`a "b" c`}, ""},
-		"another metric with a label edge":       {head + "xcp_central_config_update_push_count{edge=\"c\"} 1\n", []string{}, ""},
-		"an empty page":                          {"", nil, "none of the documented series"},
-		"somebody else's page":                   {"go_goroutines 5\nxcp_edge_version 1\n", nil, "none of the documented series"},
-		"a value that is no number":              {head + "xcp_central_current_onboarded_edge{edge=\"b\"} x\n", nil, "no number"},
+		"nobody is connected": {head, []string{}, ""},
+		"onboarded, and heard of": {head +
+			"xcp_central_current_onboarded_edge{edge=\"b\"} 1\nxcp_central_last_config_propagation_event_timestamp_ms{edge=\"a\",status=\"received\",type=\"cluster_state\"} 1.7e12\n", []string{"a", "b"}, ""},
+		"no longer onboarded, and never heard": {head + "xcp_central_current_onboarded_edge{edge=\"b\"} 0\n",
+			[]string{}, ""},
+		"a name in quotes": {head + "xcp_central_current_onboarded_edge{edge=\"a \\\"b\\\" c\"} 1\n",
+			[]string{`a "b" c`}, ""},
+		"another metric with a label edge": {head + "xcp_central_config_update_push_count{edge=\"c\"} 1\n",
+			[]string{}, ""},
+		"an empty page": {"", nil, "none of the documented series"},
+		"somebody else's page": {"go_goroutines 5\nxcp_edge_version 1\n", nil,
+			"none of the documented series"},
+		"a value that is no number": {head + "xcp_central_current_onboarded_edge{edge=\"b\"} x\n",
+			nil, "no number"},
 		"a line without end":                     {head + strings.Repeat("x", 2<<20), nil, "too long"},
 		"a page without end":                     {strings.Repeat(head, MaxMetrics/len(head)+2), nil, "longer than 16 MiB"},
 		"an HTML page that greets with a status": {"<html>xcp_central_version</html>", nil, "none of the documented series"},

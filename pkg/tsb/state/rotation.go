@@ -34,7 +34,8 @@ func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Tim
 		case c.Expires.IsZero():
 			return plan.Rotation{Static: true, Why: "its token has no expiry, so nothing renews it"}
 		case !account:
-			return plan.Rotation{Static: true, Why: fmt.Sprintf("there is no %s to renew its token from, which expires %s", SecretServiceAccount, c.Expires.Format(time.RFC3339))}
+			return plan.Rotation{Static: true, Why: fmt.Sprintf("there is no %s to renew its token from, which expires %s",
+				SecretServiceAccount, c.Expires.Format(time.RFC3339))}
 		case c.Written.IsZero():
 			return plan.Rotation{Why: "when its token was written is not recorded"}
 		case len(w.Processes) == 0:
@@ -55,10 +56,13 @@ func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Tim
 		due := newest.Add(life + life/60 + time.Second)
 		switch {
 		case at.Before(due):
-			return plan.Rotation{At: due, Why: fmt.Sprintf("a token lives %s, and its newest pod runs since %s", life.Round(time.Second), newest.Format(time.RFC3339))}
+			return plan.Rotation{At: due, Why: fmt.Sprintf("a token lives %s, and its newest pod runs since %s",
+				life.Round(time.Second), newest.Format(time.RFC3339))}
 		case !c.Written.After(newest):
 			return plan.Rotation{At: c.Expires, Why: "its token was not renewed since its newest pod started"}
 		}
-		return plan.Rotation{Seen: true, At: due, Why: fmt.Sprintf("its newest pod runs since %s, longer than a token lives, and the token was renewed since", newest.Format(time.RFC3339))}
+		return plan.Rotation{Seen: true, At: due,
+			Why: fmt.Sprintf("its newest pod runs since %s, longer than a token lives, and the token was renewed since",
+				newest.Format(time.RFC3339))}
 	}
 }

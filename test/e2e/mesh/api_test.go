@@ -84,7 +84,8 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 	if made := m.secretNames("west", "cp-token"); len(made) != 1 {
 		t.Errorf("secrets are %v", made)
 	}
-	again := m.Xcpauth(1, "token", "issue", "--zone", "west", "--valid-for", "720h", "--in-cluster", "--secret", "cp-token")
+	again := m.Xcpauth(1, "token", "issue", "--zone", "west", "--valid-for", "720h", "--in-cluster",
+		"--secret", "cp-token")
 	if !strings.Contains(again.Stderr, "is in west already, and is left as it is") {
 		t.Errorf("%s", again.Stderr)
 	}
@@ -100,12 +101,15 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 	}
 
 	// Where the global issues none, a plan says so and what to do, and who signs with the key asks nobody.
-	m.kubectl("--context", "global", "-n", namespace, "set", "env", deployment, "KUMA_API_SERVER_HTTP_ENABLED-", "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER=false")
+	m.kubectl("--context", "global", "-n", namespace, "set", "env", deployment, "KUMA_API_SERVER_HTTP_ENABLED-",
+		"KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER=false")
 	m.kubectl("--context", "global", "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
-	if r := m.Xcpauth(5, "token", "issue", "--zone", "west", "--valid-for", "1h", "--out", out+"2"); !strings.Contains(r.Stderr, "the global issues no tokens (KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER is false); pass --tokens-from=key") {
+	if r := m.Xcpauth(5, "token", "issue", "--zone", "west", "--valid-for", "1h", "--out",
+		out+"2"); !strings.Contains(r.Stderr, "the global issues no tokens (KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER is false); pass --tokens-from=key") {
 		t.Errorf("%s", r.Stderr)
 	}
-	if r := m.Xcpauth(4, "key", "rotate", "--dry-run"); !strings.Contains(strings.Join(strings.Fields(r.Stdout), " "), "ENABLE_ISSUER is false); have the key itself sign its token: --tokens-from=key") {
+	if r := m.Xcpauth(4, "key", "rotate", "--dry-run"); !strings.Contains(strings.Join(strings.Fields(r.Stdout), " "),
+		"ENABLE_ISSUER is false); have the key itself sign its token: --tokens-from=key") {
 		t.Errorf("%s", r.Stdout)
 	}
 	m.Xcpauth(0, "token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out", out+"2")

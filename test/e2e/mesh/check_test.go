@@ -42,7 +42,8 @@ func (m *mesh) found() []string {
 }
 
 func secretYAML(name, ns, kind, key string, value []byte) string {
-	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\ntype: %s\ndata: {%s: %s}\n", name, ns, kind, key, base64.StdEncoding.EncodeToString(value))
+	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\ntype: %s\ndata: {%s: %s}\n",
+		name, ns, kind, key, base64.StdEncoding.EncodeToString(value))
 }
 
 func (m *mesh) apply(cluster, yaml string) {
@@ -58,10 +59,12 @@ func (m *mesh) apply(cluster, yaml string) {
 // of no use.
 func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	m := start(t, nil)
-	const global, ours, id = "system.kuma.io/global-secret", "zone-token-revocations", "33333333-3333-4333-8333-333333333333"
+	const global, ours, id = "system.kuma.io/global-secret", "zone-token-revocations",
+		"33333333-3333-4333-8333-333333333333"
 	pem8, pem1 := signingKeys(t)
 	for _, c := range []string{"global", "west"} {
-		m.apply(c, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+elsewhere+"}\n") // where another product's control plane was, say
+		// where another product's control plane was, say
+		m.apply(c, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+elsewhere+"}\n")
 	}
 	clean := m.found()
 	if slices.ContainsFunc(clean, func(id string) bool { return strings.HasPrefix(id, "XA00") }) {
@@ -74,7 +77,8 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	refused := func() {
 		t.Helper()
 		before := written()
-		if r := m.Xcpauth(5, append([]string{"migrate"}, quick...)...); !strings.Contains(r.Stdout, "zone-token-signing-key") {
+		if r := m.Xcpauth(5, append([]string{"migrate"}, quick...)...); !strings.Contains(r.Stdout,
+			"zone-token-signing-key") {
 			t.Errorf("it is refused with\n%s%s", r.Stdout, r.Stderr)
 		}
 		if after := written(); after != before {
@@ -114,7 +118,8 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	m.kubectl("--context", "west", "-n", elsewhere, "delete", "secret", "cp-token")
 	m.clocksAreCompared()
 
-	for _, tc := range []struct{ id, zone, valid string }{{"token-zone", "east", "720h"}, {"token-expired", "west", "1s"}} {
+	for _, tc := range []struct{ id, zone, valid string }{{"token-zone", "east", "720h"},
+		{"token-expired", "west", "1s"}} {
 		m.give("west", m.issue(tc.zone, tc.valid))
 		m.await(tc.id+" to be found", func() error {
 			if got := m.found(); !slices.Contains(got, tc.id) {
@@ -126,7 +131,8 @@ func TestWhatIsWrongIsFoundBeforeAnythingIsWritten(t *testing.T) {
 	if got := m.found(); !slices.Contains(got, "global-open") {
 		t.Errorf("a global that authenticates nobody is not found: %v", got)
 	}
-	m.kubectl("--context", "west", "-n", namespace, "set", "env", deployment, authType+"=cpToken") // as values for production that are published
+	// as values for production that are published
+	m.kubectl("--context", "west", "-n", namespace, "set", "env", deployment, authType+"=cpToken")
 	m.kubectl("--context", "west", "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
 	if got := m.found(); !slices.Contains(got, "zone-sets-global") {
 		t.Errorf("found %v", got)
@@ -181,14 +187,16 @@ func signingKeys(t *testing.T) (pkcs8, pkcs1 []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 }
 
 // issue has the plugin issue a token with the global's key, and returns the file.
 func (m *mesh) issue(zone, valid string) string {
 	m.Helper()
 	dir := m.TempDir()
-	text := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-signing-key-1", "-o", "go-template={{index .data \"value\" | base64decode}}").Stdout
+	text := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-signing-key-1", "-o",
+		"go-template={{index .data \"value\" | base64decode}}").Stdout
 	key, token := filepath.Join(dir, "key.pem"), filepath.Join(dir, "token")
 	if err := os.WriteFile(key, []byte(text), 0o600); err != nil {
 		m.Fatal(err)

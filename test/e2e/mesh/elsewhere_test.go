@@ -42,9 +42,11 @@ func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
 		t.Fatalf("something bears our name before anything was run:\n%s", before)
 	}
 	for _, verb := range [][]string{
-		{"migrate", "-y"}, {"migrate", "--to=edges", "-y"}, {"rollback", "-y"}, {"key", "rotate", "-y"}, {"key", "retire", "-y"},
+		{"migrate", "-y"}, {"migrate", "--to=edges", "-y"}, {"rollback", "-y"}, {"key", "rotate", "-y"},
+		{"key", "retire", "-y"},
 		{"token", "revoke", "11111111-1111-4111-8111-111111111111", "-y"},
-		{"token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out", filepath.Join(t.TempDir(), "west.jwt")},
+		{"token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out",
+			filepath.Join(t.TempDir(), "west.jwt")},
 		{"plan"}, {"check"},
 	} {
 		r := m.Xcpauth(5, verb...)

@@ -128,7 +128,8 @@ var serial = regexp.MustCompile(`^(xcpauth-zone-token)-.*`)
 // in flight. It is "" for everything else.
 func kindOf(cluster string, r *http.Response, sent []byte) string {
 	req := r.Request
-	if req.Method == http.MethodGet || r.StatusCode/100 != 2 || req.URL.Query().Has("dryRun") || strings.Contains(req.URL.Path, "/selfsubject") {
+	if req.Method == http.MethodGet || r.StatusCode/100 != 2 || req.URL.Query().Has("dryRun") ||
+		strings.Contains(req.URL.Path, "/selfsubject") {
 		return ""
 	}
 	var o struct {

@@ -116,7 +116,8 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	}
 	m.await("the global to tell of every zone", func() error { // it writes that down somewhat later
 		for _, z := range zones {
-			if m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", z, "--ignore-not-found", "-o", "jsonpath={.spec.subscriptions[0].id}").Stdout == "" {
+			if m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", z, "--ignore-not-found", "-o",
+				"jsonpath={.spec.subscriptions[0].id}").Stdout == "" {
 				return errors.New(z + " is not there")
 			}
 		}
@@ -175,8 +176,10 @@ func (m *mesh) noSecrets(ctx context.Context) {
 		if err != nil {
 			m.Fatal(err)
 		}
-		for _, kind := range []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"}, {Version: "v1", Resource: "events"},
-			{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}, {Group: "apps", Version: "v1", Resource: "deployments"}} {
+		for _, kind := range []schema.GroupVersionResource{{Version: "v1", Resource: "configmaps"},
+			{Version: "v1", Resource: "events"},
+			{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}, {Group: "apps", Version: "v1",
+				Resource: "deployments"}} {
 			list, err := kube.Resource(kind).List(ctx, metav1.ListOptions{})
 			if err != nil {
 				m.Fatal(err)
@@ -194,7 +197,8 @@ func (m *mesh) noSecrets(ctx context.Context) {
 // command is kubectl as a user who has the shipped roles and no other.
 func (m *mesh) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(m.bed.Bin, "kubectl"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+m.kubeconfig, "PATH="+program+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+m.kubeconfig,
+		"PATH="+program+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+m.TempDir())
 	return cmd
 }
 
@@ -293,7 +297,9 @@ func (m *mesh) withTokens(provided bool) {
 // newSessions has every zone connect again: the global's pods are replaced.
 func (m *mesh) newSessions() {
 	m.Helper()
-	m.kubectl("--context", "global", "-n", namespace, "patch", deployment, "--patch", fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"restarted-at":%q}}}}}`, time.Now().Format(time.RFC3339Nano)))
+	m.kubectl("--context", "global", "-n", namespace, "patch", deployment, "--patch",
+		fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"restarted-at":%q}}}}}`,
+			time.Now().Format(time.RFC3339Nano)))
 	m.kubectl("--context", "global", "-n", namespace, "rollout", "status", deployment, "--timeout="+limit.String())
 }
 

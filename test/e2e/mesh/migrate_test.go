@@ -63,7 +63,8 @@ func TestZonesMigrateToTokensAndTheirTokensAreRevoked(t *testing.T) {
 
 	m.refusable["east"] = true
 	m.run(0, "token", "revoke", east, "--cut-off") // its next authentication fails, and the others live
-	if list := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-revocations", "-o", "go-template={{index .data \"value\" | base64decode}}").Stdout; list != west+","+east {
+	if list := m.kubectl("--context", "global", "-n", namespace, "get", "secret", "zone-token-revocations", "-o",
+		"go-template={{index .data \"value\" | base64decode}}").Stdout; list != west+","+east {
 		t.Errorf("the list is %q, want the first and the second", list)
 	}
 	m.newSessions()
@@ -93,15 +94,18 @@ func TestZonesMigrateWhereverARunIsKilled(t *testing.T) {
 		"PATCH configmaps/xcpauth-journal in global, in flight: the rest",
 		"POST secrets/xcpauth-zone-token in north", "PATCH deployments/kong-mesh-control-plane in north",
 		"POST secrets/xcpauth-zone-token in west", "PATCH deployments/kong-mesh-control-plane in west",
-		"PATCH configmaps/xcpauth-journal in global, in flight: authentication on", "PATCH deployments/kong-mesh-control-plane in global")
+		"PATCH configmaps/xcpauth-journal in global, in flight: authentication on",
+		"PATCH deployments/kong-mesh-control-plane in global")
 	m.withTokens(true)
 	if got := m.env("global", authType); got != "cpToken" {
 		t.Errorf("the global is set to %q", got)
 	}
-	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-1"}) {
+	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys,
+		[]string{"zone-token-signing-key-1"}) {
 		t.Errorf("the keys are %v", keys)
 	}
-	if out := m.Xcpauth(0, "token", "list").Stdout; strings.Contains(out, "refused") || strings.Count(out, "accepted") != len(zones) {
+	if out := m.Xcpauth(0, "token", "list").Stdout; strings.Contains(out, "refused") ||
+		strings.Count(out, "accepted") != len(zones) {
 		t.Errorf("%s", out)
 	}
 	m.Xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
@@ -127,7 +131,8 @@ func TestKeysRotateWhereverARunIsKilled(t *testing.T) {
 	}
 	m.run(0, "key", "rotate")
 	m.withTokens(true)
-	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-2"}) {
+	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys,
+		[]string{"zone-token-signing-key-2"}) {
 		t.Errorf("the keys are %v", keys)
 	}
 	out := m.Xcpauth(0, "token", "list").Stdout
@@ -139,14 +144,16 @@ func TestKeysRotateWhereverARunIsKilled(t *testing.T) {
 		t.Errorf("the keys are %v", keys)
 	}
 	m.run(0, "key", "rotate", "--back") // and not, after all
-	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-2"}) {
+	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys,
+		[]string{"zone-token-signing-key-2"}) {
 		t.Errorf("the keys are %v", keys)
 	}
 	m.withTokens(true)
 	m.promiseKept()
 	m.run(0, "key", "rotate", "--keep-old")
 	m.run(0, "key", "retire")
-	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-3"}) {
+	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys,
+		[]string{"zone-token-signing-key-3"}) {
 		t.Errorf("the keys are %v", keys)
 	}
 	m.withTokens(true)
@@ -162,7 +169,8 @@ func TestAZoneThatCannotConnectIsPutBack(t *testing.T) {
 	}
 	r := m.Xcpauth(4, "migrate", "-y", "--poll", "100ms", "--prove-within", within, "--max-failures", "1", "-o", "json")
 	rows := m.Rows(r.Stdout)
-	if rows["north"]["state"] != "failed" || !strings.Contains(rows["north"]["why"].(string), "put back") || rows["west"]["state"] != "changed" {
+	if rows["north"]["state"] != "failed" || !strings.Contains(rows["north"]["why"].(string), "put back") ||
+		rows["west"]["state"] != "changed" {
 		t.Errorf("%s", r.Stdout)
 	}
 	if got := m.env("north", inline); got != "" {

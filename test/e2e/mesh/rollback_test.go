@@ -66,7 +66,8 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	everywhere := slices.Sorted(maps.Keys(before))
 
 	m.run(0, "migrate", "--to=dual")
-	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys, []string{"zone-token-signing-key-1"}) {
+	if keys := m.secretNames("global", "zone-token-signing-key-"); !slices.Equal(keys,
+		[]string{"zone-token-signing-key-1"}) {
 		t.Errorf("the keys are %v", keys)
 	}
 	m.run(0, "rollback")
@@ -91,7 +92,8 @@ func TestRollbackAfterEachStage(t *testing.T) {
 		t.Error("the global authenticates nobody")
 	}
 	moved = m.environments()
-	if r := m.run(5, "rollback", "--edge", "north"); !strings.Contains(strings.Join(strings.Fields(r.Stdout), " "), "the global would refuse what it presented before") {
+	if r := m.run(5, "rollback", "--edge", "north"); !strings.Contains(strings.Join(strings.Fields(r.Stdout), " "),
+		"the global would refuse what it presented before") {
 		t.Errorf("it is refused with\n%s", r.Stdout)
 	}
 	if now := m.environments(); !maps.Equal(now, moved) {

@@ -96,14 +96,17 @@ func audited(h *hub, n node) {
 	h.audits(first)
 	h.must(second.Start(h.Context(), "--audit-interval=1s"))
 
-	if c := h.accepted("edge-1", metav1.ConditionFalse); c.Reason != "Refused" || !strings.Contains(c.Message, "ManagementPlane audit/managementplane does not accept mtls") {
+	if c := h.accepted("edge-1", metav1.ConditionFalse); c.Reason != "Refused" ||
+		!strings.Contains(c.Message, "ManagementPlane audit/managementplane does not accept mtls") {
 		h.Errorf("condition %+v", c)
 	}
 	h.audits(first)
 	h.register("edge-1", "uid-1", time.Hour, "mtls") // its team states it again: nothing new
 	h.audits(first)
 	events := h.told(ns, "MembersRefused")
-	if len(events) != 1 || events[0].Regarding.Kind != "ManagementPlane" || events[0].Regarding.Name != "managementplane" || events[0].Type != "Warning" || !strings.Contains(events[0].Note, "edge-1") {
+	if len(events) != 1 || events[0].Regarding.Kind != "ManagementPlane" ||
+		events[0].Regarding.Name != "managementplane" || events[0].Type != "Warning" ||
+		!strings.Contains(events[0].Note, "edge-1") {
 		h.Errorf("events %+v", events)
 	}
 	if refused, err := first.Metric(h.Context(), "xcpauth_webhook_refused_members"); err != nil || refused != 1 {
@@ -172,9 +175,13 @@ func centralsMetrics(h *hub, _ node) {
 	edit := func() error { return h.mergePatch(managementPlanes, ns, "managementplane", withoutMTLS) }
 	ip := h.cluster.ServiceIP(30)
 	labels := map[string]string{"app": "nobody"} // so that the ReplicaSet leaves the pod alone
-	set, err := h.kube.AppsV1().ReplicaSets(ns).Create(h.Context(), &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "central-5b7"},
-		Spec: appsv1.ReplicaSetSpec{Replicas: new(int32), Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "central", Image: "central"}}}}}}, metav1.CreateOptions{})
+	set, err := h.kube.AppsV1().ReplicaSets(ns).Create(h.Context(),
+		&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "central-5b7"},
+			Spec: appsv1.ReplicaSetSpec{Replicas: new(int32), Selector: &metav1.LabelSelector{MatchLabels: labels},
+				Template: corev1.PodTemplateSpec{
+					ObjectMeta: metav1.ObjectMeta{Labels: labels},
+					Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "central",
+						Image: "central"}}}}}}, metav1.CreateOptions{})
 	h.must(err)
 	pod, err := h.kube.CoreV1().Pods(ns).Create(h.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "central-5b7-x", Labels: map[string]string{"pod-template-hash": "5b7"},
@@ -198,7 +205,10 @@ func centralsMetrics(h *hub, _ node) {
 		return text
 	}
 	edges := make(chan string, 1)
-	server := &http.Server{ReadHeaderTimeout: limit, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, <-edges) })}
+	server := &http.Server{ReadHeaderTimeout: limit, Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		fmt.Fprint(w, <-edges)
+	})}
 	go server.Serve(listener)
 	defer server.Close()
 	edges <- page("edge-1", "edge-7")

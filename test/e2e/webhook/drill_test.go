@@ -44,9 +44,13 @@ func TestEditsKeepComingWhileTheWebhookIsDrilled(t *testing.T) {
 	d := &drill{}
 	d.nodes, d.service = replicas(h, drained)
 	h.guarded(drilled, cases.OnMTLS)
-	h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": m{"namespace": drilled, "name": "edge-1"}}))
+	h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster",
+		"metadata": m{"namespace": drilled, "name": "edge-1"}}))
 	h.guarded(beside, cases.OnMTLS)
-	h.eventually("the API server asks the webhook", func(context.Context) error { return byRule(h.dryRun(drilled, false, true)) })
+	h.eventually("the API server asks the webhook", func(context.Context) error {
+		return byRule(h.dryRun(drilled,
+			false, true))
+	})
 	d.load = startLoad(h)
 	for _, fault := range []struct {
 		name string
@@ -88,7 +92,8 @@ func replicas(h *hub, flags ...string) (nodes []*webhooknode.Node, service *webh
 	var starting sync.WaitGroup
 	errs := make([]error, 2)
 	for i := range errs {
-		n, err := webhooknode.NewAt(h.Context(), h.cluster, binary, filepath.Join(dir, fmt.Sprint("node-", i)), h.cluster.ServiceIP(21+i))
+		n, err := webhooknode.NewAt(h.Context(), h.cluster, binary, filepath.Join(dir, fmt.Sprint("node-", i)),
+			h.cluster.ServiceIP(21+i))
 		h.must(err)
 		h.Cleanup(n.Close)
 		nodes = append(nodes, n)
@@ -175,7 +180,8 @@ func entriesDeleted(d *drill) {
 			d.more(3, harmless, admitted)
 		}
 		for _, name := range []string{"edge-0", "edge-2"} {
-			d.h.must(d.h.objects.Resource(api.EdgeClusters).Namespace(system).Delete(d.h.Context(), name, metav1.DeleteOptions{}))
+			d.h.must(d.h.objects.Resource(api.EdgeClusters).Namespace(system).Delete(d.h.Context(), name,
+				metav1.DeleteOptions{}))
 		}
 	})
 }
@@ -187,7 +193,8 @@ func sameAge(d *drill) {
 	client := d.h.caller()
 	defer client.CloseIdleConnections()
 	ask := func(n *webhooknode.Node) (*admissionv1.AdmissionResponse, error) {
-		res, err := client.Post("https://"+n.Admission()+"/validate-managementplane?timeout=5s", "application/json", bytes.NewReader(review))
+		res, err := client.Post("https://"+n.Admission()+"/validate-managementplane?timeout=5s", "application/json",
+			bytes.NewReader(review))
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +216,8 @@ func sameAge(d *drill) {
 			for j, n := range d.nodes {
 				asking.Go(func() {
 					if r, err := ask(n); err != nil || r.Allowed != want {
-						d.h.Errorf("edge-2 presents %s from now on, and whether jwt may go off replica %d answers %v, %v", presents, j, r, err)
+						d.h.Errorf("edge-2 presents %s from now on, and whether jwt may go off replica %d answers %v, %v",
+							presents, j, r, err)
 					}
 				})
 			}
@@ -309,6 +317,7 @@ func apiServerRestarted(d *drill) {
 
 // besideDecisions is the last lines of a log that tell of no decision.
 func besideDecisions(log string, lines int) string {
-	all := slices.DeleteFunc(strings.Split(strings.TrimRight(log, "\n"), "\n"), func(line string) bool { return strings.Contains(line, `"msg":"decision"`) })
+	all := slices.DeleteFunc(strings.Split(strings.TrimRight(log, "\n"), "\n"),
+		func(line string) bool { return strings.Contains(line, `"msg":"decision"`) })
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }

@@ -19,28 +19,35 @@ import (
 // way is one way to write new over an object that holds old.
 type way struct {
 	name  string
-	write func(h *hub, client dynamic.ResourceInterface, old, new *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	write func(h *hub, client dynamic.ResourceInterface, old, new *unstructured.Unstructured) (*unstructured.Unstructured,
+		error)
 }
 
 var ways = []way{
-	{"merge patch", func(h *hub, client dynamic.ResourceInterface, old, new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	{"merge patch", func(h *hub, client dynamic.ResourceInterface, old,
+		new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		before, after := plain(h, old), plain(h, new)
 		patch, err := jsonpatch.CreateMergePatch(before, after)
 		h.must(err)
 		return client.Patch(h.Context(), new.GetName(), types.MergePatchType, patch, metav1.PatchOptions{})
 	}},
-	{"JSON patch", func(h *hub, client dynamic.ResourceInterface, _, new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	{"JSON patch", func(h *hub, client dynamic.ResourceInterface, _,
+		new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		return client.Patch(h.Context(), new.GetName(), types.JSONPatchType, replaceXCP(h, new), metav1.PatchOptions{})
 	}},
-	{"server-side apply", func(h *hub, client dynamic.ResourceInterface, _, new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	{"server-side apply", func(h *hub, client dynamic.ResourceInterface, _,
+		new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		return client.Apply(h.Context(), new.GetName(), new, metav1.ApplyOptions{FieldManager: owner, Force: true})
 	}},
-	{"PUT", func(h *hub, client dynamic.ResourceInterface, old, new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	{"PUT", func(h *hub, client dynamic.ResourceInterface, old,
+		new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 		new.SetResourceVersion(old.GetResourceVersion())
 		return client.Update(h.Context(), new, metav1.UpdateOptions{})
 	}},
-	{"dry run", func(h *hub, client dynamic.ResourceInterface, old, new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-		return client.Patch(h.Context(), new.GetName(), types.JSONPatchType, replaceXCP(h, new), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+	{"dry run", func(h *hub, client dynamic.ResourceInterface, old,
+		new *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+		return client.Patch(h.Context(), new.GetName(), types.JSONPatchType, replaceXCP(h, new),
+			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 	}},
 }
 

@@ -23,7 +23,8 @@ import (
 func TestTheFenceDecidesAsItsTableSays(t *testing.T) {
 	h := startHub(t)
 	plane := func(ns, name string, fields m) *unstructured.Unstructured {
-		o := m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "metadata": m{"namespace": ns, "name": name}}
+		o := m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
+			"metadata": m{"namespace": ns, "name": name}}
 		maps.Copy(o, fields)
 		return copied(o)
 	}
@@ -33,7 +34,8 @@ func TestTheFenceDecidesAsItsTableSays(t *testing.T) {
 		if c.Old == nil {
 			continue
 		}
-		made, err := h.objects.Resource(controlPlanes).Namespace(ns).Create(t.Context(), plane(ns, fmt.Sprintf("row-%d", i), c.Old), metav1.CreateOptions{})
+		made, err := h.objects.Resource(controlPlanes).Namespace(ns).Create(t.Context(),
+			plane(ns, fmt.Sprintf("row-%d", i), c.Old), metav1.CreateOptions{})
 		h.must(err)
 		old[c.Name] = made
 	}
@@ -45,7 +47,8 @@ func TestTheFenceDecidesAsItsTableSays(t *testing.T) {
 		o := plane(ns, fmt.Sprintf("row-%d", i), c.New)
 		if c.Old == nil {
 			o.SetName(fmt.Sprintf("new-%d", i))
-			_, err := h.objects.Resource(controlPlanes).Namespace(ns).Create(t.Context(), o, metav1.CreateOptions{DryRun: dryRun})
+			_, err := h.objects.Resource(controlPlanes).Namespace(ns).Create(t.Context(), o,
+				metav1.CreateOptions{DryRun: dryRun})
 			return err
 		}
 		o.SetResourceVersion(old[c.Name].GetResourceVersion())
@@ -61,7 +64,8 @@ func TestTheFenceDecidesAsItsTableSays(t *testing.T) {
 	denied := 0
 	for i, c := range cases.Fence() {
 		err := edit(i, c)
-		byFence := apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ValidatingAdmissionPolicy 'xcpauth-fence' with binding 'xcpauth-fence' denied request")
+		byFence := apierrors.IsForbidden(err) && strings.Contains(err.Error(),
+			"ValidatingAdmissionPolicy 'xcpauth-fence' with binding 'xcpauth-fence' denied request")
 		if (err == nil) != c.Admitted || (err != nil && !byFence) {
 			t.Errorf("%s: %v, want admitted: %v", c.Name, err, c.Admitted)
 		}

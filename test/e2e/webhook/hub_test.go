@@ -32,11 +32,15 @@ import (
 type m = map[string]any
 
 var (
-	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
-	controlPlanes    = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
-	edgeXcps         = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
-	xcpClusters      = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
-	crds             = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	managementPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "managementplanes"}
+	controlPlanes = schema.GroupVersionResource{Group: "install.tetrate.io", Version: "v1alpha1",
+		Resource: "controlplanes"}
+	edgeXcps = schema.GroupVersionResource{Group: "install.xcp.tetrate.io", Version: "v1alpha1",
+		Resource: "edgexcps"}
+	xcpClusters = schema.GroupVersionResource{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters"}
+	crds        = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions"}
 )
 
 const (
@@ -92,10 +96,11 @@ func (h *hub) must(err error) {
 func (h *hub) eventually(what string, check func(context.Context) error) {
 	h.Helper()
 	var last error
-	if err := wait.PollUntilContextTimeout(h.Context(), 50*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
-		last = check(ctx)
-		return last == nil, nil
-	}); err != nil {
+	if err := wait.PollUntilContextTimeout(h.Context(), 50*time.Millisecond, limit, true,
+		func(ctx context.Context) (bool, error) {
+			last = check(ctx)
+			return last == nil, nil
+		}); err != nil {
 		h.Fatalf("%s: not within %s: %v", what, limit, last)
 	}
 }
@@ -105,7 +110,8 @@ func (h *hub) kubectl(args ...string) (string, error) { return h.kubectlInput(""
 
 // kubectlInput is kubectl with text on its standard input.
 func (h *hub) kubectlInput(stdin string, args ...string) (string, error) {
-	cmd := exec.CommandContext(h.Context(), filepath.Join(h.bed.Bin, "kubectl"), append([]string{"--kubeconfig", h.bed.Kubeconfig, "--context", "hub"}, args...)...)
+	cmd := exec.CommandContext(h.Context(), filepath.Join(h.bed.Bin, "kubectl"),
+		append([]string{"--kubeconfig", h.bed.Kubeconfig, "--context", "hub"}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -114,7 +120,8 @@ func (h *hub) kubectlInput(stdin string, args ...string) (string, error) {
 func (h *hub) namespace(name string) string {
 	h.Helper()
 	_, err := h.objects.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).
-		Create(h.Context(), &unstructured.Unstructured{Object: m{"apiVersion": "v1", "kind": "Namespace", "metadata": m{"name": name}}}, metav1.CreateOptions{})
+		Create(h.Context(), &unstructured.Unstructured{Object: m{"apiVersion": "v1", "kind": "Namespace",
+			"metadata": m{"name": name}}}, metav1.CreateOptions{})
 	if !apierrors.IsAlreadyExists(err) {
 		h.must(err)
 	}
@@ -127,8 +134,9 @@ func managementPlane(ns, name string, xcp m) *unstructured.Unstructured {
 	if xcp != nil {
 		components["xcp"] = xcp
 	}
-	return copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ManagementPlane", "metadata": m{"namespace": ns, "name": name},
-		"spec": m{"hub": "registry.example", "components": components}})
+	return copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ManagementPlane",
+		"metadata": m{"namespace": ns, "name": name},
+		"spec":     m{"hub": "registry.example", "components": components}})
 }
 
 // copied makes an object of its own of fields that are shared between cases.
@@ -148,7 +156,8 @@ func copied(fields m) *unstructured.Unstructured {
 // later.
 func (h *hub) create(r schema.GroupVersionResource, o *unstructured.Unstructured) *unstructured.Unstructured {
 	h.Helper()
-	made, err := h.objects.Resource(r).Namespace(o.GetNamespace()).Apply(h.Context(), o.GetName(), o, metav1.ApplyOptions{FieldManager: owner, Force: true})
+	made, err := h.objects.Resource(r).Namespace(o.GetNamespace()).Apply(h.Context(), o.GetName(), o,
+		metav1.ApplyOptions{FieldManager: owner, Force: true})
 	if err != nil {
 		h.Fatalf("creating %s %s/%s: %v", o.GetKind(), o.GetNamespace(), o.GetName(), err)
 	}
@@ -160,15 +169,18 @@ const owner = "e2e"
 // emptyRoster removes every entry.
 func (h *hub) emptyRoster() {
 	h.Helper()
-	h.must(h.objects.Resource(api.EdgeClusters).Namespace(system).DeleteCollection(h.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
+	h.must(h.objects.Resource(api.EdgeClusters).Namespace(system).DeleteCollection(h.Context(), metav1.DeleteOptions{},
+		metav1.ListOptions{}))
 }
 
 // register puts one member into the roster, with a statement that is valid for valid; no presents is no statement.
 func (h *hub) register(name, uid string, valid time.Duration, presents ...string) {
 	h.Helper()
 	now := time.Now().UTC()
-	entry := m{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster", "metadata": m{"namespace": system, "name": name},
-		"spec": m{"clusterName": name, "role": "Edge", "controlPlane": m{"namespace": "istio-system", "name": "controlplane", "uid": uid}}}
+	entry := m{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
+		"metadata": m{"namespace": system, "name": name},
+		"spec": m{"clusterName": name, "role": "Edge", "controlPlane": m{"namespace": "istio-system",
+			"name": "controlplane", "uid": uid}}}
 	entries := h.objects.Resource(api.EdgeClusters).Namespace(system)
 	_, err := entries.Apply(h.Context(), name, copied(entry), metav1.ApplyOptions{FieldManager: owner, Force: true})
 	h.must(err)
@@ -197,7 +209,8 @@ func (h *hub) fleet(edges cases.Edges) {
 func (h *hub) mergePatch(r schema.GroupVersionResource, ns, name string, patch m) error {
 	b, err := json.Marshal(patch)
 	h.must(err)
-	_, err = h.objects.Resource(r).Namespace(ns).Patch(h.Context(), name, "application/merge-patch+json", b, metav1.PatchOptions{})
+	_, err = h.objects.Resource(r).Namespace(ns).Patch(h.Context(), name, "application/merge-patch+json", b,
+		metav1.PatchOptions{})
 	return err
 }
 
@@ -265,6 +278,7 @@ func (w *warnings) asked() (said []string, asked int) {
 func (h *hub) mergePatchStatus(name string, patch m) error {
 	b, err := json.Marshal(patch)
 	h.must(err)
-	_, err = h.objects.Resource(api.EdgeClusters).Namespace(system).Patch(h.Context(), name, "application/merge-patch+json", b, metav1.PatchOptions{}, "status")
+	_, err = h.objects.Resource(api.EdgeClusters).Namespace(system).Patch(h.Context(), name,
+		"application/merge-patch+json", b, metav1.PatchOptions{}, "status")
 	return err
 }

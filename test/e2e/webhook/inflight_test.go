@@ -30,7 +30,8 @@ func drainedInFlight(h *hub, n node) {
 	h.must(n.Start(h.Context(), "--shutdown-delay=200ms"))
 	service, err := h.kube.CoreV1().Services(system).Get(h.Context(), component, metav1.GetOptions{})
 	h.must(err)
-	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component, metav1.GetOptions{})
+	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component,
+		metav1.GetOptions{})
 	h.must(err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(conf.Webhooks[0].ClientConfig.CABundle)

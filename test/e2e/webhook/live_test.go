@@ -50,10 +50,12 @@ func startEdge(h *hub) *edge {
 	var errObjects, errKube error
 	e.objects, errObjects = dynamic.NewForConfig(e.cluster.Config)
 	e.kube, errKube = kubernetes.NewForConfig(e.cluster.Config)
-	h.must(errors.Join(errObjects, errKube, sandbox.Build(h.Context(), "./plugin/kubectl-xcpauth", filepath.Join(e.bin, "kubectl-xcpauth"))))
+	h.must(errors.Join(errObjects, errKube, sandbox.Build(h.Context(), "./plugin/kubectl-xcpauth",
+		filepath.Join(e.bin, "kubectl-xcpauth"))))
 	e.apply("namespaces", m{"apiVersion": "v1", "kind": "Namespace", "metadata": m{"name": mesh}})
 	e.present("MUTUAL_TLS")
-	h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": m{"namespace": "live", "name": "edge-1"}}))
+	h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster",
+		"metadata": m{"namespace": "live", "name": "edge-1"}}))
 	return e
 }
 
@@ -61,7 +63,8 @@ func (e *edge) apply(resource string, o m) {
 	e.Helper()
 	u := copied(o)
 	gv := u.GroupVersionKind().GroupVersion()
-	_, err := e.objects.Resource(gv.WithResource(resource)).Namespace(u.GetNamespace()).Apply(e.Context(), u.GetName(), u, metav1.ApplyOptions{FieldManager: owner, Force: true})
+	_, err := e.objects.Resource(gv.WithResource(resource)).Namespace(u.GetNamespace()).Apply(e.Context(), u.GetName(), u,
+		metav1.ApplyOptions{FieldManager: owner, Force: true})
 	e.must(err)
 }
 
@@ -70,10 +73,14 @@ func (e *edge) present(mode string) {
 	e.Helper()
 	secret := map[string]string{"MUTUAL_TLS": "xcp-edge-cert", "JWT": "xcp-edge-central-auth-token"}[mode]
 	e.declare(mode)
-	e.apply("edgexcps", m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "metadata": m{"namespace": mesh, "name": "edge-xcp"}, "spec": m{"centralAuthMode": mode}})
+	e.apply("edgexcps", m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp",
+		"metadata": m{"namespace": mesh, "name": "edge-xcp"}, "spec": m{"centralAuthMode": mode}})
 	labels := m{"app": "edge"}
-	e.apply("deployments", m{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": m{"namespace": mesh, "name": "edge"}, "spec": m{"replicas": 2, "strategy": m{"type": "Recreate"}, "selector": m{"matchLabels": labels},
-		"template": m{"metadata": m{"labels": labels}, "spec": m{"containers": []any{m{"name": "edge", "image": "edge"}}, "volumes": []any{m{"name": "credential", "secret": m{"secretName": secret}}}}}}})
+	e.apply("deployments", m{"apiVersion": "apps/v1", "kind": "Deployment",
+		"metadata": m{"namespace": mesh, "name": "edge"}, "spec": m{"replicas": 2, "strategy": m{"type": "Recreate"},
+			"selector": m{"matchLabels": labels},
+			"template": m{"metadata": m{"labels": labels}, "spec": m{"containers": []any{m{"name": "edge", "image": "edge"}},
+				"volumes": []any{m{"name": "credential", "secret": m{"secretName": secret}}}}}}})
 	e.eventually("the edge's pods are of "+mode, func(ctx context.Context) error {
 		pods, err := e.kube.CoreV1().Pods(mesh).List(ctx, metav1.ListOptions{LabelSelector: "app=edge"})
 		if err != nil {
@@ -94,8 +101,10 @@ func (e *edge) present(mode string) {
 // declare writes the mode into the ControlPlane, which is made when it is not there.
 func (e *edge) declare(mode string) {
 	e.Helper()
-	e.apply("controlplanes", m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "metadata": m{"namespace": mesh, "name": "controlplane"},
-		"spec": m{"managementPlane": m{"host": "tsb.example.test", "port": 9443, "clusterName": "edge-1"}, "components": m{"xcp": m{"centralAuthMode": mode}}}})
+	e.apply("controlplanes", m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
+		"metadata": m{"namespace": mesh, "name": "controlplane"},
+		"spec": m{"managementPlane": m{"host": "tsb.example.test", "port": 9443, "clusterName": "edge-1"},
+			"components": m{"xcp": m{"centralAuthMode": mode}}}})
 }
 
 // registrar gives somebody the shipped roles, and nothing else. Who may only look is told what is missing.
@@ -119,12 +128,14 @@ func (e *edge) registrar() {
 		e.must(rbac.Bind(kubectl, root, of.dir, of.namespace, "onlooker", "xcpauth-read"))
 		e.must(rbac.Bind(kubectl, root, of.dir, of.namespace, "registrar", "xcpauth-read", "xcpauth-register"))
 	}
-	if out, err := e.kubectl("-n", api.EdgesNamespace, "create", "rolebinding", "xcpauth-register", "--role=xcpauth-register", "--user=registrar"); err != nil {
+	if out, err := e.kubectl("-n", api.EdgesNamespace, "create", "rolebinding", "xcpauth-register",
+		"--role=xcpauth-register", "--user=registrar"); err != nil {
 		e.Fatal(out)
 	}
 	e.as = filepath.Join(e.bin, "onlooker")
 	e.must(testbed.WriteKubeconfig(e.as, "hub", onlookers))
-	e.printedHas(e.xcpauth(5, "edge", "register", "edge-1"), "edge-1 edge-1 blocked", "rights are missing in hub: create edgeclusters.xcpauth.io")
+	e.printedHas(e.xcpauth(5, "edge", "register", "edge-1"), "edge-1 edge-1 blocked",
+		"rights are missing in hub: create edgeclusters.xcpauth.io")
 	e.as = filepath.Join(e.bin, "registrar")
 	e.must(testbed.WriteKubeconfig(e.as, "hub", users))
 }
@@ -150,8 +161,10 @@ func (e *edge) xcpauth(code int, args ...string) string {
 
 // edit tries to take mTLS away, and leaves the object as it is.
 func (e *edge) edit() error {
-	_, err := e.hub.objects.Resource(managementPlanes).Namespace("live").Patch(e.Context(), "managementplane", "application/merge-patch+json",
-		[]byte(`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":false}}}}}`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := e.hub.objects.Resource(managementPlanes).Namespace("live").Patch(e.Context(), "managementplane",
+		"application/merge-patch+json",
+		[]byte(`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":false}}}}}`),
+		metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 	return err
 }
 
@@ -159,7 +172,8 @@ func (e *edge) edit() error {
 func (e *edge) becomes(when, text string) {
 	e.Helper()
 	e.eventually(when, func(context.Context) error {
-		if err := e.edit(); err == nil || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "edge-1: mtls") {
+		if err := e.edit(); err == nil || !strings.Contains(err.Error(), text) ||
+			!strings.Contains(err.Error(), "edge-1: mtls") {
 			return fmt.Errorf("%v, want a denial with %q", err, text)
 		}
 		return nil
@@ -211,8 +225,9 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 		begin, heal func()
 		why         string
 	}{
-		"hung":    {e.cluster.Freeze, e.cluster.Thaw, "its API server did not answer within"},
-		"stopped": {e.cluster.KillAPIServer, func() { h.must(e.cluster.RestartAPIServer(h.Context())) }, "its API server refused the connection"},
+		"hung": {e.cluster.Freeze, e.cluster.Thaw, "its API server did not answer within"},
+		"stopped": {e.cluster.KillAPIServer, func() { h.must(e.cluster.RestartAPIServer(h.Context())) },
+			"its API server refused the connection"},
 	} {
 		trouble.begin()
 		h.denied(e.edit(), "edge-1: mtls", trouble.why)
@@ -248,27 +263,32 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 	h.denied(e.edit(), "was re-created")
 	again()
 
-	slow, err := fault.Listen(strings.TrimPrefix(e.cluster.Server, "https://"), fault.TCP{Rate: 400}) // its certificate alone takes longer than a call
+	// its certificate alone takes longer than a call
+	slow, err := fault.Listen(strings.TrimPrefix(e.cluster.Server, "https://"), fault.TCP{Rate: 400})
 	h.must(err)
 	defer slow.Close()
-	e.printedHas(e.xcpauth(0, "edge", "register", "edge-1", "--server", "https://"+slow.Address), "is not reached from here")
+	e.printedHas(e.xcpauth(0, "edge", "register", "edge-1", "--server", "https://"+slow.Address),
+		"is not reached from here")
 	tokens = append(tokens, e.token())
 	h.denied(e.edit(), "edge-1: mtls", "its API server did not answer within")
 	again()
 
 	renewed(e, n, &tokens)
 
-	e.printedHas(e.xcpauth(0, "edge", "register", "edge-1", "--server", "https://"+h.cluster.ServiceIP(77)+":6443"), "is not reached from here", "refused the connection")
+	e.printedHas(e.xcpauth(0, "edge", "register", "edge-1", "--server", "https://"+h.cluster.ServiceIP(77)+":6443"),
+		"is not reached from here", "refused the connection")
 	tokens = append(tokens, e.token())
 	h.denied(e.edit(), "edge-1: mtls", "refused the connection")
 	again()
 
 	e.printedHas(e.xcpauth(0, "edge", "unregister", "edge-1"), "decided from statements again")
 	h.denied(e.edit(), "edge-1: mtls", "nothing is proved about it")
-	if _, err := e.kube.CoreV1().ServiceAccounts(mesh).Get(t.Context(), reader, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+	if _, err := e.kube.CoreV1().ServiceAccounts(mesh).Get(t.Context(), reader,
+		metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the reader's identity is left in the edge: %v", err)
 	}
-	if _, err := h.kube.CoreV1().Secrets(api.EdgesNamespace).Get(t.Context(), "edge-1", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+	if _, err := h.kube.CoreV1().Secrets(api.EdgesNamespace).Get(t.Context(), "edge-1",
+		metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the kubeconfig is left in the hub: %v", err)
 	}
 	e.printedHas(e.xcpauth(0, "edge", "unregister", "edge-1"), "was not registered to be read live")

@@ -82,7 +82,8 @@ type load struct {
 }
 
 func startLoad(h *hub) *load {
-	l := &load{h: h, phase: "none", wrong: map[string]int{}, first: map[string]string{}, count: map[string]map[string]int{}, asked: map[string]*warnings{}}
+	l := &load{h: h, phase: "none", wrong: map[string]int{}, first: map[string]string{},
+		count: map[string]map[string]int{}, asked: map[string]*warnings{}}
 	ctx, cancel := context.WithCancel(h.Context())
 	l.stop = func() { cancel(); l.all.Wait() }
 	h.Cleanup(l.stop)
@@ -94,7 +95,10 @@ func startLoad(h *hub) *load {
 		return cutter.mergePatch(managementPlanes, drilled, "managementplane", modes(m{"mutualTls": false, "jwt": true}))
 	})
 	l.keep(ctx, cuts, func() error { return cutter.dryRun(drilled, false, true) })
-	l.keep(ctx, cuts, func() error { return cutter.mergePatch(managementPlanes, drilled, "managementplane", m{"spec": nil}) })
+	l.keep(ctx, cuts, func() error {
+		return cutter.mergePatch(managementPlanes, drilled, "managementplane",
+			m{"spec": nil})
+	})
 
 	flipper := l.client(harmless) // two clients flip one object
 	l.keep(ctx, harmless, func() error { return flipper.dryRun(drilled, true, false) })
@@ -106,7 +110,8 @@ func startLoad(h *hub) *load {
 
 	var others []func() error
 	for _, a := range unguarded(l.client(unrelated), beside) {
-		if a.name != "a roster entry" && !strings.Contains(a.name, controlPlanes.Resource) { // the drill takes it away; that would be a member
+		// the drill takes it away; that would be a member
+		if a.name != "a roster entry" && !strings.Contains(a.name, controlPlanes.Resource) {
 			others = append(others, a.do)
 		}
 	}
@@ -274,7 +279,8 @@ func (l *load) watch(ctx context.Context) {
 			} else {
 				version = o.GetResourceVersion()
 				l.stored++
-				if on, _, _ := unstructured.NestedBool(o.Object, "spec", "components", "xcp", "centralAuthModes", "mutualTls"); !on {
+				if on, _, _ := unstructured.NestedBool(o.Object, "spec", "components", "xcp", "centralAuthModes",
+					"mutualTls"); !on {
 					l.isWrong(l.phase+": stored without mutual TLS", o.Object["spec"])
 				}
 			}
@@ -297,7 +303,8 @@ func (l *load) judge() {
 			total[what] += n
 		}
 	}
-	l.h.Logf("%-28s %s; %d versions stored; %d edits were hung up on by %d processes that ended in order", "in all", line(total), l.stored, l.hungUp, l.ended)
+	l.h.Logf("%-28s %s; %d versions stored; %d edits were hung up on by %d processes that ended in order", "in all",
+		line(total), l.stored, l.hungUp, l.ended)
 	for _, text := range slices.Sorted(maps.Keys(l.wrong)) {
 		l.h.Errorf("%s, %d times, first: %s", text, l.wrong[text], l.first[text])
 	}

@@ -58,7 +58,8 @@ func saysThatItWasAsked(h *hub, _ node) {
 		{"of something else", 0, m{"spec": m{"hub": "other.example"}}},
 	} {
 		h.warned.take()
-		_ = h.mergePatch(managementPlanes, "asked", "managementplane", e.patch) // what was asked is looked at, not what was decided
+		// what was asked is looked at, not what was decided
+		_ = h.mergePatch(managementPlanes, "asked", "managementplane", e.patch)
 		if _, asked := h.warned.asked(); asked != e.asked {
 			h.Errorf("an edit %s: said %d times that it was asked, want %d", e.name, asked, e.asked)
 		}
@@ -145,8 +146,10 @@ func overrides(h *hub, _ node) {
 	run("alice", patch, 1, "alice may not override this", "xcpauth-override")
 	h.event(ns, "OverrideDenied", "alice", "forbidden")
 	run("", "kubectl create rolebinding xcpauth-override -n tsb --clusterrole=xcpauth-override --user=alice", 0)
-	h.eventually("alice may override", func(context.Context) error { // an authorizer takes a new binding over within moments
-		if out, code := h.shell("alice", "", patch+" --dry-run=server"); code != 0 || !strings.Contains(out, "Warning: - edge-1: mtls (stated by ci@e2e") {
+	// an authorizer takes a new binding over within moments
+	h.eventually("alice may override", func(context.Context) error {
+		if out, code := h.shell("alice", "", patch+" --dry-run=server"); code != 0 ||
+			!strings.Contains(out, "Warning: - edge-1: mtls (stated by ci@e2e") {
 			return fmt.Errorf("exit code %d: %s", code, out)
 		}
 		return nil
@@ -199,11 +202,13 @@ func provenAsked(h *hub, n node) {
 			}
 		}
 	}
-	look(0, "asked, and it denied the edit; its version is devel", "which 1 member may still present", "failurePolicy Fail, 1 CA until", "of 2 ready")
+	look(0, "asked, and it denied the edit; its version is devel", "which 1 member may still present",
+		"failurePolicy Fail, 1 CA until", "of 2 ready")
 	h.fleet(cases.OnJWT)
 	look(0, "asked, and it allowed the edit")
 	n.Stop()
-	look(5, "FAILED: the API server could not reach it", "connection refused", "kubectl get pods -n xcpauth-system --context hub")
+	look(5, "FAILED: the API server could not reach it", "connection refused",
+		"kubectl get pods -n xcpauth-system --context hub")
 	h.must(n.Start(h.Context()))
 	if out, code := h.shell("", "", "kubectl delete validatingwebhookconfiguration xcpauth-webhook"); code != 0 {
 		h.Fatal(out)
@@ -219,7 +224,8 @@ func provenAsked(h *hub, n node) {
 		h.Error("the probe changed the object")
 	}
 	n.Stop()
-	h.must(webhooknode.Install(h.Context(), h.bed, h.cluster, filepath.Join(root, "manifests", "overlays", "self-signed"), h.cluster.ServiceIP(20)))
+	h.must(webhooknode.Install(h.Context(), h.bed, h.cluster, filepath.Join(root, "manifests", "overlays", "self-signed"),
+		h.cluster.ServiceIP(20)))
 	h.must(n.Start(h.Context()))
 	h.eventually("it is asked again", func(context.Context) error {
 		if out, code := h.shell("", dir, "kubectl xcpauth webhook status"); code != 0 {

@@ -21,7 +21,8 @@ func installed(h *hub) (dir, binary string) {
 	binary = filepath.Join(dir, component)
 	h.binary = binary
 	h.must(sandbox.Build(h.Context(), "./webhook/xcpauth-webhook", binary))
-	h.must(webhooknode.Install(h.Context(), h.bed, h.cluster, filepath.Join(root, "manifests", "overlays", "self-signed"), h.cluster.ServiceIP(20)))
+	h.must(webhooknode.Install(h.Context(), h.bed, h.cluster, filepath.Join(root, "manifests", "overlays", "self-signed"),
+		h.cluster.ServiceIP(20)))
 	return dir, binary
 }
 

@@ -33,7 +33,10 @@ func TestEditsKeepComingWhileCertificatesRotate(t *testing.T) {
 	h := startHub(t)
 	nodes, _ := replicas(h, lives...)
 	h.guarded("rotating", cases.OnMTLS)
-	h.eventually("the API server asks the webhook", func(context.Context) error { return byRule(h.dryRun("rotating", false, true)) })
+	h.eventually("the API server asks the webhook", func(context.Context) error {
+		return byRule(h.dryRun("rotating",
+			false, true))
+	})
 
 	seen := newRotation()
 	calls := 0
@@ -154,8 +157,10 @@ func (h *hub) play(commands string) {
 
 // dryRun sets both modes of the object in a namespace, without storing it.
 func (h *hub) dryRun(ns string, mutualTLS, jwt bool) error {
-	_, err := h.objects.Resource(managementPlanes).Namespace(ns).Patch(h.Context(), "managementplane", "application/merge-patch+json",
-		fmt.Appendf(nil, `{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":%t,"jwt":%t}}}}}`, mutualTLS, jwt), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := h.objects.Resource(managementPlanes).Namespace(ns).Patch(h.Context(), "managementplane",
+		"application/merge-patch+json",
+		fmt.Appendf(nil, `{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":%t,"jwt":%t}}}}}`, mutualTLS, jwt),
+		metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 	return err
 }
 
@@ -186,7 +191,8 @@ func (r rotation) String() string {
 // look reads the published bundle, and connects to each replica with each bundle of the last second, as an API server
 // that lags would.
 func (r *rotation) look(h *hub, nodes []*webhooknode.Node) {
-	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component, metav1.GetOptions{})
+	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component,
+		metav1.GetOptions{})
 	h.must(err)
 	now := conf.Webhooks[0].ClientConfig.CABundle
 	if n := len(r.bundles); n == 0 || string(r.bundles[n-1].pem) != string(now) {
@@ -204,7 +210,8 @@ func (r *rotation) look(h *hub, nodes []*webhooknode.Node) {
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM(s.pem)
 		for i, n := range nodes {
-			conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", n.Admission(), &tls.Config{RootCAs: roots, ServerName: component + "." + system + ".svc"})
+			conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 10 * time.Second}, "tcp", n.Admission(),
+				&tls.Config{RootCAs: roots, ServerName: component + "." + system + ".svc"})
 			if err != nil {
 				h.Errorf("%s: replica %d is not believed by a bundle published %s ago: %v", r, i, time.Since(s.at), err)
 				continue

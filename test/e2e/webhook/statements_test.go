@@ -60,13 +60,15 @@ func registering(h *hub, _ node) {
 	}
 	stated := m{"presents": []string{"jwt"}, "controlPlaneUID": "uid-1"}
 	h.must(mia.mergePatchStatus("edge-1", m{"status": stated}))
-	for _, spec := range []m{{"clusterName": "edge-9"}, {"role": "MPC"}, {"controlPlane": m{"name": "another"}}} { // of another member
+	// of another member
+	for _, spec := range []m{{"clusterName": "edge-9"}, {"role": "MPC"}, {"controlPlane": m{"name": "another"}}} {
 		err := rita.mergePatch(api.EdgeClusters, system, "edge-1", m{"spec": spec})
 		if !apierrors.IsForbidden(err) || !strings.Contains(fmt.Sprint(err), "rita may not state") {
 			h.Errorf("the statement is given to %v: %v", spec, err)
 		}
 	}
-	for _, spec := range []m{{"evidence": "Live"}, {"evidence": nil}, {"controlPlane": m{"uid": "uid-3"}}} { // what registering edits
+	// what registering edits
+	for _, spec := range []m{{"evidence": "Live"}, {"evidence": nil}, {"controlPlane": m{"uid": "uid-3"}}} {
 		h.must(rita.mergePatch(api.EdgeClusters, system, "edge-1", m{"spec": spec}))
 	}
 	condition := m{"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "lastTransitionTime": later}

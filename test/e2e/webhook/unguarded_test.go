@@ -25,7 +25,8 @@ func unguarded(h *hub, ns string) []action {
 		{"spec.hub", mp(m{"spec": m{"hub": "other.example"}})},
 		{"a label", mp(m{"metadata": m{"labels": m{"a": "b"}}})},
 		{"an annotation", mp(m{"metadata": m{"annotations": m{"a": "b"}}})},
-		{"kubeSpec of another component", mp(m{"spec": m{"components": m{"oap": m{"kubeSpec": m{"deployment": m{"replicaCount": 2}}}}}})},
+		{"kubeSpec of another component",
+			mp(m{"spec": m{"components": m{"oap": m{"kubeSpec": m{"deployment": m{"replicaCount": 2}}}}}})},
 		{"a new component", mp(m{"spec": m{"components": m{"web": m{"kubeSpec": m{}}}}})},
 		{"the same xcp again", mp(m{"spec": m{"components": m{"xcp": bothModes}}})},
 		{"a status", mp(m{"status": m{"phase": "Ready"}})},
@@ -39,11 +40,16 @@ func unguarded(h *hub, ns string) []action {
 		gvr    schema.GroupVersionResource
 		fields m
 	}{
-		{schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, m{"apiVersion": "v1", "kind": "Secret", "stringData": m{"jwt": "x"}}},
-		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}, m{"apiVersion": "v1", "kind": "ConfigMap", "data": m{"a": "b"}}},
-		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}, m{"apiVersion": "apps/v1", "kind": "Deployment", "spec": m{"replicas": 0,
-			"selector": m{"matchLabels": m{"app": "central"}}, "template": m{"metadata": m{"labels": m{"app": "central"}}, "spec": m{"containers": []m{{"name": "c", "image": "i"}}}}}}},
-		{controlPlanes, m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "spec": m{"components": m{"xcp": m{"centralAuthMode": "JWT"}}}}},
+		{schema.GroupVersionResource{Version: "v1", Resource: "secrets"}, m{"apiVersion": "v1", "kind": "Secret",
+			"stringData": m{"jwt": "x"}}},
+		{schema.GroupVersionResource{Version: "v1", Resource: "configmaps"},
+			m{"apiVersion": "v1", "kind": "ConfigMap", "data": m{"a": "b"}}},
+		{schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"},
+			m{"apiVersion": "apps/v1", "kind": "Deployment", "spec": m{"replicas": 0,
+				"selector": m{"matchLabels": m{"app": "central"}}, "template": m{"metadata": m{"labels": m{"app": "central"}},
+					"spec": m{"containers": []m{{"name": "c", "image": "i"}}}}}}},
+		{controlPlanes, m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
+			"spec": m{"components": m{"xcp": m{"centralAuthMode": "JWT"}}}}},
 		{xcpClusters, m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster"}},
 	} {
 		client := h.objects.Resource(o.gvr).Namespace(ns)

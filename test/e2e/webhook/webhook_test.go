@@ -95,7 +95,8 @@ func podsAdmitted(h *hub, _ node) {
 func certificateBootstrapped(h *hub, n node) {
 	secret, err := h.kube.CoreV1().Secrets(system).Get(h.Context(), "xcpauth-webhook-cert", metav1.GetOptions{})
 	h.must(err)
-	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component, metav1.GetOptions{})
+	conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(h.Context(), component,
+		metav1.GetOptions{})
 	h.must(err)
 	for _, w := range conf.Webhooks {
 		if len(secret.Data["ca.crt"]) == 0 || !bytes.Equal(w.ClientConfig.CABundle, secret.Data["ca.crt"]) {
@@ -147,7 +148,8 @@ func everyOverlay(h *hub, _ node) {
 func creating(h *hub, _ node) {
 	ns := h.namespace("creating")
 	create := func(name string, xcp m) error {
-		_, err := h.objects.Resource(managementPlanes).Namespace(ns).Create(h.Context(), managementPlane(ns, name, xcp), metav1.CreateOptions{})
+		_, err := h.objects.Resource(managementPlanes).Namespace(ns).Create(h.Context(), managementPlane(ns, name, xcp),
+			metav1.CreateOptions{})
 		return err
 	}
 	jwtOnly := m{"centralAuthModes": m{"jwt": true}}
@@ -177,7 +179,8 @@ func statements(h *hub, _ node) {
 	edit := func() error { return h.mergePatch(managementPlanes, "statements", "managementplane", withoutMTLS) }
 	h.register("edge-1", "uid-1", -time.Second, "jwt")
 	h.denied(edit(), "edge-1: mtls", "too old", "ci@e2e")
-	h.must(h.mergePatchStatus("edge-1", m{"status": m{"validUntil": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "controlPlaneUID": "uid-0"}}))
+	h.must(h.mergePatchStatus("edge-1", m{"status": m{"validUntil": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		"controlPlaneUID": "uid-0"}}))
 	h.denied(edit(), "edge-1: mtls", "re-created")
 	h.register("edge-1", "uid-1", time.Hour, "jwt")
 	h.must(edit())
@@ -188,25 +191,32 @@ func ownControlPlane(h *hub, _ node) {
 	h.guarded("own", cases.OnJWT)
 	edit := func() error { return h.mergePatch(managementPlanes, "own", "managementplane", withoutMTLS) }
 	ns := h.namespace("istio-system")
-	cp := h.create(controlPlanes, copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "metadata": m{"namespace": ns, "name": "controlplane"},
-		"spec": m{"managementPlane": m{"clusterName": "local"}, "components": m{"xcp": m{"centralAuthMode": "MUTUAL_TLS"}}}}))
+	cp := h.create(controlPlanes, copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
+		"metadata": m{"namespace": ns, "name": "controlplane"},
+		"spec": m{"managementPlane": m{"clusterName": "local"},
+			"components": m{"xcp": m{"centralAuthMode": "MUTUAL_TLS"}}}}))
 	h.Cleanup(func() {
-		h.must(h.objects.Resource(controlPlanes).Namespace(ns).Delete(context.WithoutCancel(h.Context()), "controlplane", metav1.DeleteOptions{}))
+		h.must(h.objects.Resource(controlPlanes).Namespace(ns).Delete(context.WithoutCancel(h.Context()), "controlplane",
+			metav1.DeleteOptions{}))
 	})
 	h.denied(edit(), "ControlPlane istio-system/controlplane", "the roster lacks", "MUTUAL_TLS")
 	h.register("local", string(cp.GetUID()), time.Hour, "jwt")
 	h.denied(edit(), "local: mtls", "declares MUTUAL_TLS")
-	h.must(h.mergePatch(controlPlanes, ns, "controlplane", m{"spec": m{"components": m{"xcp": m{"centralAuthMode": nil}}}}))
+	h.must(h.mergePatch(controlPlanes, ns, "controlplane",
+		m{"spec": m{"components": m{"xcp": m{"centralAuthMode": nil}}}}))
 	h.denied(edit(), "local: mtls", "no documented mode")
-	h.must(h.mergePatch(controlPlanes, ns, "controlplane", m{"spec": m{"components": m{"xcp": m{"centralAuthMode": "JWT"}}}}))
+	h.must(h.mergePatch(controlPlanes, ns, "controlplane",
+		m{"spec": m{"components": m{"xcp": m{"centralAuthMode": "JWT"}}}}))
 
-	h.create(edgeXcps, copied(m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp", "metadata": m{"namespace": ns, "name": "edge-xcp"}, "spec": m{"centralAuthMode": "MUTUAL_TLS"}}))
+	h.create(edgeXcps, copied(m{"apiVersion": "install.xcp.tetrate.io/v1alpha1", "kind": "EdgeXcp",
+		"metadata": m{"namespace": ns, "name": "edge-xcp"}, "spec": m{"centralAuthMode": "MUTUAL_TLS"}}))
 	h.denied(edit(), "local: mtls", "EdgeXcp istio-system/edge-xcp says MUTUAL_TLS")
 	h.must(h.objects.Resource(edgeXcps).Namespace(ns).Delete(h.Context(), "edge-xcp", metav1.DeleteOptions{}))
 
 	h.must(h.objects.Resource(controlPlanes).Namespace(ns).Delete(h.Context(), "controlplane", metav1.DeleteOptions{}))
-	again := h.create(controlPlanes, copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane", "metadata": m{"namespace": ns, "name": "controlplane"},
-		"spec": m{"managementPlane": m{"clusterName": "local"}, "components": m{"xcp": m{"centralAuthMode": "JWT"}}}}))
+	again := h.create(controlPlanes, copied(m{"apiVersion": "install.tetrate.io/v1alpha1", "kind": "ControlPlane",
+		"metadata": m{"namespace": ns, "name": "controlplane"},
+		"spec":     m{"managementPlane": m{"clusterName": "local"}, "components": m{"xcp": m{"centralAuthMode": "JWT"}}}}))
 	h.denied(edit(), "1 member may", "local: mtls", "ControlPlane istio-system/controlplane was re-created")
 	h.register("local", string(again.GetUID()), time.Hour, "jwt")
 	h.must(edit())
@@ -216,7 +226,8 @@ func unknownCluster(h *hub, _ node) {
 	h.guarded("inventory", cases.OnJWT)
 	edit := func() error { return h.mergePatch(managementPlanes, "inventory", "managementplane", withoutMTLS) }
 	cluster := func(ns, name string) {
-		h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster", "metadata": m{"namespace": ns, "name": name}}))
+		h.create(xcpClusters, copied(m{"apiVersion": "xcp.tetrate.io/v2", "kind": "Cluster",
+			"metadata": m{"namespace": ns, "name": name}}))
 	}
 	cluster(h.namespace("elsewhere"), "of-another-hub")
 	cluster("inventory", "edge-1")
@@ -231,11 +242,13 @@ func throughKubectl(h *hub, _ node) {
 	for i := range 12 {
 		h.register(fmt.Sprintf("edge-%02d", i), fmt.Sprintf("uid-%02d", i), time.Hour, "mtls")
 	}
-	out, err := h.kubectl("patch", "managementplane", "managementplane", "-n", "kubectl", "--type=merge", "-p", `{"spec":{"components":{"xcp":{"centralAuthModes":{"mutual_tls":true,"mutualTls":null}}}}}`)
+	out, err := h.kubectl("patch", "managementplane", "managementplane", "-n", "kubectl", "--type=merge", "-p",
+		`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutual_tls":true,"mutualTls":null}}}}}`)
 	if err == nil {
 		h.Fatalf("admitted: %s", out)
 	}
-	for _, line := range []string{"13 members may still present", "- edge-00: mtls (stated by ci@e2e", "- and 3 more", "Not as documented: spec.components.xcp.centralAuthModes.mutual_tls is true", "Run `kubectl xcpauth status`"} {
+	for _, line := range []string{"13 members may still present", "- edge-00: mtls (stated by ci@e2e", "- and 3 more",
+		"Not as documented: spec.components.xcp.centralAuthModes.mutual_tls is true", "Run `kubectl xcpauth status`"} {
 		if !strings.Contains(out, line) {
 			h.Errorf("the denial lacks %q:\n%s", line, out)
 		}
@@ -336,22 +349,25 @@ func certificateReplaced(h *hub, n node) {
 	secrets := h.kube.CoreV1().Secrets(system)
 	before, err := secrets.Get(h.Context(), "xcpauth-webhook-cert", metav1.GetOptions{})
 	h.must(err)
-	_, err = secrets.Patch(h.Context(), before.Name, "application/merge-patch+json", []byte(`{"data":null}`), metav1.PatchOptions{})
+	_, err = secrets.Patch(h.Context(), before.Name, "application/merge-patch+json", []byte(`{"data":null}`),
+		metav1.PatchOptions{})
 	h.must(err)
-	h.eventually("another CA is published beside the old one, whose certificate is still served", func(ctx context.Context) error {
-		conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(ctx, component, metav1.GetOptions{})
-		if err != nil {
+	h.eventually("another CA is published beside the old one, whose certificate is still served",
+		func(ctx context.Context) error {
+			conf, err := h.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(ctx, component,
+				metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			bundle := conf.Webhooks[0].ClientConfig.CABundle
+			if !bytes.Contains(bundle, before.Data["ca.crt"]) {
+				h.Error("the old CA is not published any more")
+			}
+			if bytes.Equal(bundle, before.Data["ca.crt"]) {
+				err = errors.New("still the old one alone")
+			}
 			return err
-		}
-		bundle := conf.Webhooks[0].ClientConfig.CABundle
-		if !bytes.Contains(bundle, before.Data["ca.crt"]) {
-			h.Error("the old CA is not published any more")
-		}
-		if bytes.Equal(bundle, before.Data["ca.crt"]) {
-			err = errors.New("still the old one alone")
-		}
-		return err
-	})
+		})
 	h.eventually("it is ready with the new certificate", n.Ready)
 	h.eventually("the API server reaches it", func(context.Context) error {
 		return byRule(h.mergePatch(managementPlanes, "certificate", "managementplane", withoutMTLS))
@@ -380,8 +396,10 @@ func unreadableRoster(h *hub, n node) {
 		}
 		return nil
 	})
-	h.denied(h.mergePatch(managementPlanes, "unreadable", "managementplane", withoutMTLS), "reading the roster", "forbidden", "cannot be overridden")
-	h.must(h.mergePatch(managementPlanes, "unreadable", "managementplane", m{"metadata": m{"labels": m{"still": "possible"}}}))
+	h.denied(h.mergePatch(managementPlanes, "unreadable", "managementplane", withoutMTLS), "reading the roster",
+		"forbidden", "cannot be overridden")
+	h.must(h.mergePatch(managementPlanes, "unreadable", "managementplane",
+		m{"metadata": m{"labels": m{"still": "possible"}}}))
 	binding.ResourceVersion, binding.UID = "", ""
 	_, err = bindings.Create(h.Context(), binding, metav1.CreateOptions{})
 	h.must(err)
@@ -392,8 +410,10 @@ func unreadableRoster(h *hub, n node) {
 func vendorKinds(h *hub, _ node) {
 	h.guarded("kinds", cases.OnJWT)
 	dryRun := func() error {
-		_, err := h.objects.Resource(managementPlanes).Namespace("kinds").Patch(h.Context(), "managementplane", "application/merge-patch+json",
-			[]byte(`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":false}}}}}`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := h.objects.Resource(managementPlanes).Namespace("kinds").Patch(h.Context(), "managementplane",
+			"application/merge-patch+json",
+			[]byte(`{"spec":{"components":{"xcp":{"centralAuthModes":{"mutualTls":false}}}}}`),
+			metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 		return err
 	}
 	h.must(dryRun())
@@ -413,7 +433,8 @@ func vendorKinds(h *hub, _ node) {
 	next.Version = "v3"
 	spec := crd.Object["spec"].(m)
 	spec["versions"].([]any)[0].(m)["name"] = next.Version
-	h.create(crds, copied(m{"apiVersion": crd.GetAPIVersion(), "kind": crd.GetKind(), "metadata": m{"name": name}, "spec": spec}))
+	h.create(crds, copied(m{"apiVersion": crd.GetAPIVersion(), "kind": crd.GetKind(),
+		"metadata": m{"name": name}, "spec": spec}))
 	h.eventually("the newer version is served and found", func(ctx context.Context) error {
 		if _, err := h.objects.Resource(next).List(ctx, metav1.ListOptions{}); err != nil {
 			return err
@@ -421,6 +442,7 @@ func vendorKinds(h *hub, _ node) {
 		_, err := h.kube.Discovery().ServerResourcesForGroupVersion(next.GroupVersion().String())
 		return err
 	})
-	h.create(next, copied(m{"apiVersion": next.GroupVersion().String(), "kind": "Cluster", "metadata": m{"namespace": "kinds", "name": "edge-9"}}))
+	h.create(next, copied(m{"apiVersion": next.GroupVersion().String(), "kind": "Cluster",
+		"metadata": m{"namespace": "kinds", "name": "edge-9"}}))
 	h.denied(dryRun(), "edge-9: mtls")
 }

@@ -31,7 +31,8 @@ const (
 // serveAPI serves the API of a global's pod at the pod's address, in clear and over TLS, until ctx ends; it calls
 // listening once it can be asked. The chart does not let the pod's own loopback be the administrator, so neither is
 // who comes through port-forward (_helpers.tpl).
-func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Global, env map[string]string, listening func()) error {
+func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Global, env map[string]string,
+	listening func()) error {
 	port := func(variable, otherwise string) string {
 		if set := env[variable]; set != "" {
 			return set
@@ -39,7 +40,8 @@ func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Glob
 		return otherwise
 	}
 	srv := &http.Server{
-		Handler:           g.API(kumasim.Access{User: f.user, MayIssue: []string{kumasim.Admin.Name}, MayIssueBy: kumasim.Admin.Groups, Issued: f.audited, NoIssuer: v.noIssuer(env)}),
+		Handler: g.API(kumasim.Access{User: f.user, MayIssue: []string{kumasim.Admin.Name},
+			MayIssueBy: kumasim.Admin.Groups, Issued: f.audited, NoIssuer: v.noIssuer(env)}),
 		ReadHeaderTimeout: 10 * time.Second, TLSConfig: g.TLS(), ErrorLog: log.New(io.Discard, "", 0),
 	}
 	var all sync.WaitGroup
@@ -91,8 +93,11 @@ func (s *secrets) makeAdmin(ctx context.Context) error {
 	part := base64.RawURLEncoding.EncodeToString
 	var signature [256]byte
 	rand.Read(signature[:])
-	token := part([]byte(`{"alg":"RS256","kid":"1","typ":"JWT"}`)) + "." + part([]byte(`{"Name":"mesh-system:admin","Groups":["mesh-system:admin"]}`)) + "." + part(signature[:])
-	_, err := s.c.kube.CoreV1().Secrets(s.namespace).Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: adminToken}, Type: globalSecret, Data: map[string][]byte{"value": []byte(token)}}, metav1.CreateOptions{})
+	token := part([]byte(`{"alg":"RS256","kid":"1","typ":"JWT"}`)) + "." +
+		part([]byte(`{"Name":"mesh-system:admin","Groups":["mesh-system:admin"]}`)) + "." + part(signature[:])
+	_, err := s.c.kube.CoreV1().Secrets(s.namespace).Create(ctx,
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: adminToken}, Type: globalSecret,
+			Data: map[string][]byte{"value": []byte(token)}}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create the administrator's token: %w", err)
 	}

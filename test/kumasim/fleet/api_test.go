@@ -31,7 +31,8 @@ func (p *played) forwarded(port int) string {
 		p.t.Fatal(err)
 	}
 	stop, ready, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	fw, err := portforward.NewForStreaming(dialer, []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, io.Discard)
+	fw, err := portforward.NewForStreaming(dialer, []string{fmt.Sprintf("0:%d", port)}, stop, ready,
+		io.Discard, io.Discard)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -65,7 +66,8 @@ func TestTheGlobalIssuesTokensToWhoHasTheRight(t *testing.T) {
 	}
 	at := "http://" + p.forwarded(6681)
 	ask := func(token string) (int, string) {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, at+"/tokens/zone", strings.NewReader(`{"zone":"west","scope":["cp"],"validFor":"1h"}`))
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, at+"/tokens/zone",
+			strings.NewReader(`{"zone":"west","scope":["cp"],"validFor":"1h"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

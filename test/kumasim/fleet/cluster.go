@@ -67,7 +67,8 @@ func (o Options) clusters() ([]*cluster, error) {
 
 // follow looks at once, and again whenever something changed since, at least once a second, until ctx ends. An API
 // server that is away is asked again soon; look returns the resource version that it saw.
-func follow(ctx context.Context, look func(context.Context) (string, error), watch func(context.Context, metav1.ListOptions) (watch.Interface, error)) {
+func follow(ctx context.Context, look func(context.Context) (string, error),
+	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)) {
 	for ctx.Err() == nil {
 		version, err := limited(ctx, look)
 		if err == nil {
@@ -80,7 +81,8 @@ func follow(ctx context.Context, look func(context.Context) (string, error), wat
 }
 
 // awaitChange returns at the first event behind a version, or after a second.
-func awaitChange(ctx context.Context, version string, watch func(context.Context, metav1.ListOptions) (watch.Interface, error)) error {
+func awaitChange(ctx context.Context, version string, watch func(context.Context,
+	metav1.ListOptions) (watch.Interface, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, resync)
 	defer cancel()
 	w, err := watch(ctx, metav1.ListOptions{ResourceVersion: version})

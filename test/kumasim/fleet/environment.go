@@ -71,7 +71,8 @@ func (p *pod) variable(ctx context.Context, v corev1.EnvVar) (string, bool, erro
 	case from.SecretKeyRef != nil:
 		kind, name, key, optional = "Secret", from.SecretKeyRef.Name, from.SecretKeyRef.Key, from.SecretKeyRef.Optional
 	case from.ConfigMapKeyRef != nil:
-		kind, name, key, optional = "ConfigMap", from.ConfigMapKeyRef.Name, from.ConfigMapKeyRef.Key, from.ConfigMapKeyRef.Optional
+		kind, name, key, optional = "ConfigMap", from.ConfigMapKeyRef.Name, from.ConfigMapKeyRef.Key,
+			from.ConfigMapKeyRef.Optional
 	case from.FieldRef != nil && from.FieldRef.FieldPath == "status.podIP":
 		return p.ip, true, nil
 	default:

@@ -16,7 +16,8 @@ func TestAGlobalAuthenticatesAsItsConfigurationFileSaysAtItsStart(t *testing.T) 
 	p := start(t, nil)
 	p.connected("west", nil)
 	patch := `{"data":{"config.yaml":"kmesh:\n  multizone:\n    global:\n      kds:\n        auth:\n          type: cpToken\n"}}`
-	_, err := p.kube("global").CoreV1().ConfigMaps(namespace).Patch(t.Context(), deployment+"-config", types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	_, err := p.kube("global").CoreV1().ConfigMaps(namespace).Patch(t.Context(), deployment+"-config",
+		types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,8 @@ func TestATokenInAFileIsReadAsTheVersionReadsIt(t *testing.T) {
 			patch := fmt.Sprintf(`{"spec":{"template":{"spec":{"volumes":[{"name":"token","secret":{"secretName":"cp-token"}}],"containers":[{"name":"control-plane",
 				"env":[{"name":%q,"value":"/var/run/token/token"}],"volumeMounts":[{"name":"token","mountPath":"/var/run/token"}]}]}}}}`, c.variable)
 			k := p.kube("west")
-			if _, err := k.AppsV1().Deployments(namespace).Patch(t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+			if _, err := k.AppsV1().Deployments(namespace).Patch(t.Context(), deployment, types.StrategicMergePatchType,
+				[]byte(patch), metav1.PatchOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			const want = `MountVolume.SetUp failed for volume "token" : secret "cp-token" not found`
@@ -71,7 +73,8 @@ func TestATokenInAFileIsReadAsTheVersionReadsIt(t *testing.T) {
 			p.rolledOut("west")
 			s := p.connected("west", func(s fleet.Stream) bool { return s.AuthTokenProvided })
 			change := fmt.Sprintf(`{"stringData":{"token":%q}}`, p.issued("east"))
-			if _, err := k.CoreV1().Secrets(namespace).Patch(t.Context(), "cp-token", types.MergePatchType, []byte(change), metav1.PatchOptions{}); err != nil {
+			if _, err := k.CoreV1().Secrets(namespace).Patch(t.Context(), "cp-token", types.MergePatchType, []byte(change),
+				metav1.PatchOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			if c.again {

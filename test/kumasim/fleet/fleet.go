@@ -86,7 +86,8 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{opts: o, globals: map[string]*kumasim.Global{}, zones: map[string]*zone{}, universal: map[string]*kumasim.Zone{}, live: map[int]Stream{}}
+	f := &Fleet{opts: o, globals: map[string]*kumasim.Global{}, zones: map[string]*zone{},
+		universal: map[string]*kumasim.Zone{}, live: map[int]Stream{}}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	f.secrets, f.insights = newSecrets(all[0], o.Namespace), newInsights(all[0], o.Pace, f.logf)
 	for _, z := range o.Zones {

@@ -61,7 +61,8 @@ func start(t *testing.T, change func(*fleet.Options)) *played {
 	bedOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 		defer cancel()
-		bed, bedErr = testbed.Start(ctx, testbed.Options{Clusters: []string{"global", "west"}, Log: os.Stderr, NoVendorCRDs: true})
+		bed, bedErr = testbed.Start(ctx, testbed.Options{Clusters: []string{"global", "west"}, Log: os.Stderr,
+			NoVendorCRDs: true})
 	})
 	if bedErr != nil {
 		t.Fatalf("starting the clusters: %v", bedErr)
@@ -120,8 +121,10 @@ func (p *played) kube(cluster string) kubernetes.Interface {
 // setEnv sets a variable of a cluster's control plane; value is the variable's JSON behind its name.
 func (p *played) setEnv(cluster, name, value string) {
 	p.t.Helper()
-	patch := fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":"control-plane","env":[{"name":%q,%s}]}]}}}}`, name, value)
-	_, err := p.kube(cluster).AppsV1().Deployments(namespace).Patch(p.t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	patch := fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":"control-plane","env":[{"name":%q,%s}]}]}}}}`,
+		name, value)
+	_, err := p.kube(cluster).AppsV1().Deployments(namespace).Patch(p.t.Context(), deployment,
+		types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -137,8 +140,10 @@ func (p *played) requireAuth() {
 // restart starts a cluster's pods again, as kubectl rollout restart does.
 func (p *played) restart(cluster string) {
 	p.t.Helper()
-	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`, time.Now().Format(time.RFC3339Nano))
-	_, err := p.kube(cluster).AppsV1().Deployments(namespace).Patch(p.t.Context(), deployment, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":%q}}}}}`,
+		time.Now().Format(time.RFC3339Nano))
+	_, err := p.kube(cluster).AppsV1().Deployments(namespace).Patch(p.t.Context(), deployment,
+		types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -153,7 +158,8 @@ func (p *played) rolledOut(cluster string) {
 		if err != nil {
 			return err
 		}
-		if s, n := d.Status, *d.Spec.Replicas; s.ObservedGeneration < d.Generation || s.UpdatedReplicas != n || s.Replicas != n || s.AvailableReplicas != n {
+		if s, n := d.Status, *d.Spec.Replicas; s.ObservedGeneration < d.Generation || s.UpdatedReplicas != n ||
+			s.Replicas != n || s.AvailableReplicas != n {
 			return fmt.Errorf("status is %+v", s)
 		}
 		pods, err := k.CoreV1().Pods(namespace).List(p.t.Context(), metav1.ListOptions{})

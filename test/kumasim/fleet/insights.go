@@ -128,7 +128,8 @@ func (i *insights) run(ctx context.Context) {
 		i.mu.Unlock()
 		again := resync
 		for _, zone := range due {
-			if _, err := limited(ctx, func(ctx context.Context) (any, error) { return nil, i.write(ctx, zone) }); err != nil && ctx.Err() == nil {
+			if _, err := limited(ctx, func(ctx context.Context) (any, error) { return nil, i.write(ctx, zone) }); err != nil &&
+				ctx.Err() == nil {
 				i.logf("insights", "%v", err)
 				again = retryAfter
 			}
@@ -148,7 +149,8 @@ func (i *insights) write(ctx context.Context, zone string) error {
 	i.mu.Lock()
 	news := slices.Clone(i.pending[zone])
 	i.mu.Unlock()
-	_, err := i.c.dyn.Resource(zones).Create(ctx, object("Zone", zone, map[string]any{"enabled": true}), metav1.CreateOptions{})
+	_, err := i.c.dyn.Resource(zones).Create(ctx, object("Zone", zone, map[string]any{"enabled": true}),
+		metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create Zone %s: %w", zone, err)
 	}
@@ -174,7 +176,8 @@ func (i *insights) write(ctx context.Context, zone string) error {
 }
 
 func object(kind, name string, spec map[string]any) *unstructured.Unstructured {
-	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "kuma.io/v1alpha1", "kind": kind, "metadata": map[string]any{"name": name}, "spec": spec}}
+	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "kuma.io/v1alpha1", "kind": kind,
+		"metadata": map[string]any{"name": name}, "spec": spec}}
 }
 
 // merge replaces a subscription by its id; a new one ends those that are open, and the last ones are kept.

@@ -87,7 +87,8 @@ func (o Options) install(ctx context.Context, c *cluster) error {
 			return err
 		},
 		func() error {
-			_, err := core.ServiceAccounts(o.Namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: o.meta("ServiceAccount", o.deployment())}, by)
+			_, err := core.ServiceAccounts(o.Namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: o.meta("ServiceAccount",
+				o.deployment())}, by)
 			return err
 		},
 		func() error {
@@ -111,8 +112,9 @@ func (o Options) install(ctx context.Context, c *cluster) error {
 // labels are kuma.cpLabels of the chart.
 func (o Options) labels() map[string]string {
 	return map[string]string{
-		"app": o.deployment(), "helm.sh/chart": "kuma-" + o.Version, "app.kubernetes.io/name": o.Name, "app.kubernetes.io/instance": o.Name,
-		"app.kubernetes.io/version": o.Version, "app.kubernetes.io/managed-by": "Helm",
+		"app": o.deployment(), "helm.sh/chart": "kuma-" + o.Version, "app.kubernetes.io/name": o.Name,
+		"app.kubernetes.io/instance": o.Name,
+		"app.kubernetes.io/version":  o.Version, "app.kubernetes.io/managed-by": "Helm",
 	}
 }
 
@@ -129,7 +131,8 @@ func (o Options) meta(kind, name string) metav1.ObjectMeta {
 		if kind == "Deployment" {
 			group = "apps"
 		}
-		m.Annotations["argocd.argoproj.io/tracking-id"] = fmt.Sprintf("%s:%s/%s:%s/%s", o.Name, group, kind, o.Namespace, name)
+		m.Annotations["argocd.argoproj.io/tracking-id"] = fmt.Sprintf("%s:%s/%s:%s/%s", o.Name, group, kind,
+			o.Namespace, name)
 	}
 	return m
 }
@@ -152,27 +155,34 @@ func (o Options) controlPlane(zone string) *appsv1.Deployment {
 	}
 	c := corev1.Container{
 		Name: containerName, Image: o.image(o.Version), ImagePullPolicy: corev1.PullIfNotPresent,
-		Args:         []string{"run", "--log-level=info", "--log-output-path=", "--config-file=/etc/kuma.io/kuma-control-plane/config.yaml"},
-		Ports:        []corev1.ContainerPort{{Name: "diagnostics", ContainerPort: 5680, Protocol: corev1.ProtocolTCP}, {ContainerPort: 5681}, {ContainerPort: 5682}},
-		VolumeMounts: []corev1.VolumeMount{{Name: o.deployment() + "-config", MountPath: "/etc/kuma.io/kuma-control-plane", ReadOnly: true}, {Name: "tmp", MountPath: "/tmp"}},
+		Args: []string{"run", "--log-level=info", "--log-output-path=",
+			"--config-file=/etc/kuma.io/kuma-control-plane/config.yaml"},
+		Ports: []corev1.ContainerPort{{Name: "diagnostics", ContainerPort: 5680, Protocol: corev1.ProtocolTCP},
+			{ContainerPort: 5681}, {ContainerPort: 5682}},
+		VolumeMounts: []corev1.VolumeMount{{Name: o.deployment() + "-config", MountPath: "/etc/kuma.io/kuma-control-plane",
+			ReadOnly: true}, {Name: "tmp", MountPath: "/tmp"}},
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		c.Env = append(c.Env, corev1.EnvVar{Name: name, Value: env[name]})
 	}
-	c.Env = append(append(c.Env, more...), corev1.EnvVar{Name: "KUMA_INTER_CP_CATALOG_INSTANCE_ADDRESS", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}})
+	c.Env = append(append(c.Env, more...), corev1.EnvVar{Name: "KUMA_INTER_CP_CATALOG_INSTANCE_ADDRESS",
+		ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}})
 	n, no, one, none := int32(replicas), false, intstr.FromInt32(1), intstr.FromInt32(0)
 	return &appsv1.Deployment{
 		ObjectMeta: o.meta("Deployment", o.deployment()),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &n,
-			Strategy: appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: &one, MaxUnavailable: &none}},
-			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": o.deployment(), "app.kubernetes.io/name": o.Name, "app.kubernetes.io/instance": o.Name}},
+			Strategy: appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType,
+				RollingUpdate: &appsv1.RollingUpdateDeployment{MaxSurge: &one, MaxUnavailable: &none}},
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": o.deployment(),
+				"app.kubernetes.io/name": o.Name, "app.kubernetes.io/instance": o.Name}},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: o.labels()},
 				Spec: corev1.PodSpec{
 					ServiceAccountName: o.deployment(), AutomountServiceAccountToken: &no, Containers: []corev1.Container{c},
 					Volumes: []corev1.Volume{
-						{Name: o.deployment() + "-config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: o.deployment() + "-config"}}}},
+						{Name: o.deployment() + "-config",
+							VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: o.deployment() + "-config"}}}},
 						{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 					},
 				},

@@ -31,11 +31,13 @@ type Options struct {
 	Zones     []Site
 	Universal []string // zones whose process is in no cluster; see SetUniversalToken
 
-	Product         Product // KongMesh
-	Version         string  // 2.13.5; a running pod goes by the tag of its own image
-	Name, Namespace string  // of the chart's objects (nameOverride) and of their namespace: kong-mesh and kong-mesh-system, or kuma and kuma-system
-	GlobalReplicas  int     // 1
-	ZoneReplicas    int     // 1
+	Product Product // KongMesh
+	Version string  // 2.13.5; a running pod goes by the tag of its own image
+	// of the chart's objects (nameOverride) and of their namespace: kong-mesh and kong-mesh-system, or kuma and
+	// kuma-system
+	Name, Namespace string
+	GlobalReplicas  int // 1
+	ZoneReplicas    int // 1
 	GlobalEnv       []corev1.EnvVar
 	// StoredElsewhere has the global keep its state in a store that is not its cluster's: environment universal, store
 	// postgres. Its zones connect, and the objects of its cluster tell of none. A global of 3.0 knows no other way.

@@ -129,7 +129,8 @@ func (p *pod) prepare() (files, env map[string]string, ok bool) {
 		case errors.As(err, &mount):
 			explain("ContainerCreating", "FailedMount", err.Error())
 		case errors.As(err, &config):
-			explain("CreateContainerConfigError", "Failed", "Error: "+err.Error()) // Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
+			// Kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
+			explain("CreateContainerConfigError", "Failed", "Error: "+err.Error())
 		}
 		pause(p.life, retryAfter)
 	}
@@ -170,8 +171,10 @@ func (p *pod) crashed(err error) {
 	if err != nil {
 		p.last.Message = err.Error()
 	}
-	p.report(p.waiting("CrashLoopBackOff", fmt.Sprintf("back-off restarting failed container=%s pod=%s_%s(%s)", containerName, p.obj.Name, p.obj.Namespace, p.obj.UID)))
-	p.event("BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)", containerName, p.obj.Name, p.obj.Namespace, p.obj.UID))
+	p.report(p.waiting("CrashLoopBackOff", fmt.Sprintf("back-off restarting failed container=%s pod=%s_%s(%s)",
+		containerName, p.obj.Name, p.obj.Namespace, p.obj.UID)))
+	p.event("BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)", containerName, p.obj.Name,
+		p.obj.Namespace, p.obj.UID))
 }
 
 // remove deletes the object at once.
@@ -179,7 +182,8 @@ func (p *pod) remove(ctx context.Context) {
 	now := int64(0)
 	for ctx.Err() == nil {
 		_, err := limited(ctx, func(ctx context.Context) (any, error) {
-			return nil, p.k.c.kube.CoreV1().Pods(p.obj.Namespace).Delete(ctx, p.obj.Name, metav1.DeleteOptions{GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &p.obj.UID}})
+			return nil, p.k.c.kube.CoreV1().Pods(p.obj.Namespace).Delete(ctx, p.obj.Name,
+				metav1.DeleteOptions{GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &p.obj.UID}})
 		})
 		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			return
@@ -220,17 +224,21 @@ func (p *pod) waiting(reason, message string) corev1.PodStatus {
 	if p.restarts > 0 {
 		phase = corev1.PodRunning
 	}
-	return p.status(phase, false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}})
+	return p.status(phase, false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason,
+		Message: message}})
 }
 
 func (p *pod) running(started metav1.Time, ready bool) corev1.PodStatus {
-	return p.status(corev1.PodRunning, ready, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}})
+	return p.status(corev1.PodRunning, ready,
+		corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}})
 }
 
 func (p *pod) status(phase corev1.PodPhase, ready bool, state corev1.ContainerState) corev1.PodStatus {
 	now := metav1.Now()
-	s := corev1.PodStatus{Phase: phase, HostIP: p.k.c.site.KubeletIP, HostIPs: []corev1.HostIP{{IP: p.k.c.site.KubeletIP}}, PodIP: p.ip, PodIPs: []corev1.PodIP{{IP: p.ip}}}
-	for _, kind := range []corev1.PodConditionType{corev1.PodScheduled, corev1.PodInitialized, corev1.ContainersReady, corev1.PodReady} {
+	s := corev1.PodStatus{Phase: phase, HostIP: p.k.c.site.KubeletIP, HostIPs: []corev1.HostIP{{IP: p.k.c.site.KubeletIP}},
+		PodIP: p.ip, PodIPs: []corev1.PodIP{{IP: p.ip}}}
+	for _, kind := range []corev1.PodConditionType{corev1.PodScheduled, corev1.PodInitialized, corev1.ContainersReady,
+		corev1.PodReady} {
 		c := corev1.PodCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: now}
 		if !ready && kind != corev1.PodScheduled && kind != corev1.PodInitialized {
 			c.Status, c.Reason = corev1.ConditionFalse, "ContainersNotReady"
@@ -239,7 +247,8 @@ func (p *pod) status(phase corev1.PodPhase, ready bool, state corev1.ContainerSt
 	}
 	started := state.Running != nil
 	for _, c := range p.obj.Spec.Containers {
-		cs := corev1.ContainerStatus{Name: c.Name, Image: c.Image, ImageID: c.Image, State: state, Ready: ready, Started: &started, RestartCount: p.restarts}
+		cs := corev1.ContainerStatus{Name: c.Name, Image: c.Image, ImageID: c.Image, State: state, Ready: ready,
+			Started: &started, RestartCount: p.restarts}
 		if p.last != nil {
 			cs.LastTerminationState.Terminated = p.last
 		}
@@ -256,9 +265,10 @@ func (p *pod) event(reason, message string) {
 	now := metav1.Now()
 	_, _ = limited(p.life, func(ctx context.Context) (any, error) {
 		return p.k.c.kube.CoreV1().Events(p.obj.Namespace).Create(ctx, &corev1.Event{
-			ObjectMeta:     metav1.ObjectMeta{GenerateName: p.obj.Name + ".", Namespace: p.obj.Namespace},
-			InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: p.obj.Namespace, Name: p.obj.Name, UID: p.obj.UID, FieldPath: "spec.containers{" + containerName + "}"},
-			Reason:         reason, Type: corev1.EventTypeWarning, Message: message, Count: 1,
+			ObjectMeta: metav1.ObjectMeta{GenerateName: p.obj.Name + ".", Namespace: p.obj.Namespace},
+			InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: p.obj.Namespace, Name: p.obj.Name,
+				UID: p.obj.UID, FieldPath: "spec.containers{" + containerName + "}"},
+			Reason: reason, Type: corev1.EventTypeWarning, Message: message, Count: 1,
 			Source: corev1.EventSource{Component: "kubelet", Host: nodeName}, FirstTimestamp: now, LastTimestamp: now,
 		}, metav1.CreateOptions{})
 	})

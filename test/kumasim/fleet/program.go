@@ -50,8 +50,8 @@ func (f *Fleet) runProgram(
 }
 
 // runGlobal is a global's process:
-//  1. read the secrets, and make the first signing key and the administrator's token if there is none; one that keeps its state elsewhere
-//     reads and writes none;
+//  1. read the secrets, and make the first signing key and the administrator's token if there is none; one that keeps
+//     its state elsewhere reads and writes none;
 //  2. serve zones, with the authentication that the environment says, and the API;
 //  3. stop serving: every stream is cut, and its ZoneInsight says so; but not when the process was killed.
 func (f *Fleet) runGlobal(

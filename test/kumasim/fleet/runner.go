@@ -78,7 +78,8 @@ func (k *podRunner) sync(ctx context.Context, there []corev1.Pod, all *sync.Wait
 			}
 		case run != nil && p.DeletionTimestamp != nil:
 			run.terminate(grace(p))
-		case run == nil && p.Spec.NodeName == nodeName && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed:
+		case run == nil && p.Spec.NodeName == nodeName && p.Status.Phase != corev1.PodSucceeded &&
+			p.Status.Phase != corev1.PodFailed:
 			k.addrs++
 			run = newPod(k, p, k.node.PodIP(k.addrs))
 			if k.pods[p.UID] = run; p.DeletionTimestamp != nil {

@@ -54,7 +54,8 @@ func (s *secrets) run(ctx context.Context) {
 			case namespace == ownNamespace:
 				namespace += " of another"
 			}
-			all = append(all, kumasim.Secret{Namespace: namespace, Name: o.Name, Type: string(o.Type), Labels: o.Labels, Data: o.Data})
+			all = append(all, kumasim.Secret{Namespace: namespace, Name: o.Name, Type: string(o.Type),
+				Labels: o.Labels, Data: o.Data})
 		}
 		s.mu.Lock()
 		s.all = all
@@ -92,7 +93,8 @@ func (s *secrets) makeKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: keyPrefix + "-1"}, Type: globalSecret, Data: map[string][]byte{"value": key}}, metav1.CreateOptions{})
+	_, err = client.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: keyPrefix + "-1"}, Type: globalSecret,
+		Data: map[string][]byte{"value": key}}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create the signing key: %w", err)
 	}

@@ -91,7 +91,8 @@ func TestARevokedTokenAndADeletedKeyCountAtTheNextAuthentication(t *testing.T) {
 			p.put("global", "zone-token-revocations", "system.kuma.io/global-secret", "value", jti)
 		}, kumasim.TokenRevoked},
 		{"its key deleted", func(p *played, _ string) {
-			if err := p.kube("global").CoreV1().Secrets(namespace).Delete(p.t.Context(), key1, metav1.DeleteOptions{}); err != nil {
+			if err := p.kube("global").CoreV1().Secrets(namespace).Delete(p.t.Context(), key1,
+				metav1.DeleteOptions{}); err != nil {
 				p.t.Fatal(err)
 			}
 		}, kumasim.KeyUnknown},
@@ -145,7 +146,8 @@ func TestInsightsSayWhoBroughtATokenAndKeepTheLastTen(t *testing.T) {
 		})
 	}
 	last(func(s map[string]any) bool {
-		return s["authTokenProvided"] == nil && s["disconnectTime"] == nil && s["connectTime"] != nil && s["globalInstanceId"] != nil && s["zoneInstanceId"] != nil
+		return s["authTokenProvided"] == nil && s["disconnectTime"] == nil && s["connectTime"] != nil &&
+			s["globalInstanceId"] != nil && s["zoneInstanceId"] != nil
 	})
 	p.giveToken("west", p.token("west"))
 	last(func(s map[string]any) bool { return s["authTokenProvided"] == true && s["disconnectTime"] == nil })

@@ -98,7 +98,8 @@ func TestVersionThreeCrashesWhileAnOldVariableIsSet(t *testing.T) {
 		for _, pod := range pods.Items {
 			for _, c := range pod.Status.ContainerStatuses {
 				w, last := c.State.Waiting, c.LastTerminationState.Terminated
-				if w != nil && w.Reason == "CrashLoopBackOff" && c.RestartCount > 1 && last != nil && strings.Contains(last.Message, inline) {
+				if w != nil && w.Reason == "CrashLoopBackOff" && c.RestartCount > 1 && last != nil &&
+					strings.Contains(last.Message, inline) {
 					return nil
 				}
 			}
@@ -112,7 +113,8 @@ func TestVersionThreeCrashesWhileAnOldVariableIsSet(t *testing.T) {
 	p.rolledOut("west")
 	p.refused(0, kumasim.TokenMissing)
 	p.put("west", "cp-token", corev1.SecretTypeOpaque, "token", p.issued("west"))
-	p.setEnv("west", "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE", `"valueFrom":{"secretKeyRef":{"name":"cp-token","key":"token"}}`)
+	p.setEnv("west", "KUMA_MULTIZONE_ZONE_KDS_AUTH_TOKEN_INLINE",
+		`"valueFrom":{"secretKeyRef":{"name":"cp-token","key":"token"}}`)
 	p.connected("west", func(s fleet.Stream) bool { return s.AuthTokenProvided })
 }
 

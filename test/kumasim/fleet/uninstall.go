@@ -53,11 +53,13 @@ func (o Options) uninstall(ctx context.Context, c *cluster) error {
 			return err
 		}
 	}
-	if err := c.kube.CoreV1().Nodes().Delete(ctx, nodeName, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+	if err := c.kube.CoreV1().Nodes().Delete(ctx, nodeName, metav1.DeleteOptions{}); err != nil &&
+		!apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete the node: %w", err)
 	}
 	makers := []schema.GroupVersionResource{
-		{Group: "apps", Version: "v1", Resource: "deployments"}, {Group: "apps", Version: "v1", Resource: "replicasets"}, {Version: "v1", Resource: "pods"},
+		{Group: "apps", Version: "v1", Resource: "deployments"}, {Group: "apps", Version: "v1", Resource: "replicasets"},
+		{Version: "v1", Resource: "pods"},
 	}
 	for left := 1; left > 0; {
 		left = 0
@@ -100,7 +102,8 @@ func (o Options) uninstall(ctx context.Context, c *cluster) error {
 // has none.
 func (c *cluster) empty(ctx context.Context, kind schema.GroupVersionResource, namespace string) error {
 	now, background := int64(0), metav1.DeletePropagationBackground
-	err := c.dyn.Resource(kind).Namespace(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now, PropagationPolicy: &background}, metav1.ListOptions{})
+	err := c.dyn.Resource(kind).Namespace(namespace).DeleteCollection(ctx,
+		metav1.DeleteOptions{GracePeriodSeconds: &now, PropagationPolicy: &background}, metav1.ListOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete all %s: %w", kind.Resource, err)
 	}

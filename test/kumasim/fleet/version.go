@@ -52,7 +52,8 @@ func (v version) hasAuth() bool { return v.product == KongMesh || v.atLeast(3, 0
 
 // switches are what the version does differently.
 func (v version) switches() kumasim.Switches {
-	return kumasim.Switches{KidPanics: !v.atLeast(2, 14, 2), NoHMAC: v.atLeast(3, 0, 0), TerseNotYet: !v.atLeast(2, 14, 0), SyncsLabels: !v.atLeast(2, 10, 0)}
+	return kumasim.Switches{KidPanics: !v.atLeast(2, 14, 2), NoHMAC: v.atLeast(3, 0, 0), TerseNotYet: !v.atLeast(2, 14, 0),
+		SyncsLabels: !v.atLeast(2, 10, 0)}
 }
 
 const (
@@ -144,7 +145,8 @@ func (v version) shown(zone string, env map[string]string) string {
 
 // noIssuer says whether the global is told to issue no tokens, which it can be from 2.14 on.
 func (v version) noIssuer(env map[string]string) bool {
-	return v.atLeast(2, 14, 0) && v.names() != kumasim.NewNames && env[oldIssuer] == "false" || v.names() != kumasim.OldNames && env[newIssuer] == "false"
+	return v.atLeast(2, 14, 0) && v.names() != kumasim.NewNames && env[oldIssuer] == "false" ||
+		v.names() != kumasim.OldNames && env[newIssuer] == "false"
 }
 
 // auth is whom a global authenticates, by its environment. A value that the product does not know is an error, on

@@ -11,16 +11,16 @@ import (
 	"testing"
 )
 
-// owed is what .golangci.yml lets pass for now, tests included: lines over 120 columns, and functions with a
-// complexity over 15, by top folder. No number may rise. Lower it here when you make it smaller. A row of zeros goes,
-// together with its exclusions there.
+// owed is what .golangci.yml lets pass for now, tests included: lines over 120 columns, most of them one sentence that
+// a search should find whole, and functions with a complexity over 15, by top folder. No number may rise. Lower it here
+// when you make it smaller. A row of zeros goes, together with its exclusions there.
 var owed = map[string]struct{ lines, functions int }{
-	"krew":      {42, 3},
-	"manifests": {29, 3},
-	"pkg":       {1996, 94},
-	"plugin":    {548, 23},
-	"test":      {819, 26},
-	"webhook":   {334, 19},
+	"krew":      {5, 3},
+	"manifests": {1, 3},
+	"pkg":       {273, 91},
+	"plugin":    {186, 23},
+	"test":      {45, 26},
+	"webhook":   {48, 19},
 }
 
 // The exclusions of .golangci.yml for folders that are not yet in order let nothing new in.
