@@ -41,7 +41,7 @@ const (
 )
 
 // EdgeCluster is one member that must be safe before the hub withdraws a credential. Its spec says who the member is
-// (registered once), its status what was last proved about it. A member without a believable status is unknown, and
+// (registered once), its status what was last verified about it. A member without a believable status is unknown, and
 // unknown is unsafe.
 //
 // +kubebuilder:object:root=true
@@ -115,7 +115,7 @@ type EdgeClusterStatus struct {
 	// tokens works. Absent when that was not seen.
 	// +optional
 	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
-	// Fence says that the member's own cluster was proved to deny every edit that would make it present another credential. Behind it
+	// Fence says that the member's own cluster was verified to deny every edit that would make it present another credential. Behind it
 	// a statement is believed longer.
 	// +optional
 	Fence *FenceStatus `json:"fence,omitempty"`
@@ -139,7 +139,7 @@ const ConditionAccepted = "Accepted"
 // FenceStatus is the proof of a fence.
 type FenceStatus struct {
 	// Binding is the ValidatingAdmissionPolicyBinding in the member's cluster by which edits were denied, and UID is its UID and that of its
-	// policy, with a slash between: a fence that was made again proves nothing of the time between.
+	// policy, with a slash between: a fence that was made again says nothing of the time between.
 	Binding string `json:"binding"`
 	UID     string `json:"uid"`
 	// ProvenTime is when that was seen.

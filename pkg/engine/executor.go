@@ -66,7 +66,7 @@ const (
 	Started      Phase = "begun" // its step has begun
 	Wrote        Phase = "wrote"
 	Waiting      Phase = "waiting"
-	StepVerified Phase = "proved"
+	StepVerified Phase = "verified"
 	StepFailed   Phase = "failed" // and whether it was put back
 	WaveStarted  Phase = "wave"
 )
@@ -87,10 +87,10 @@ type Executor struct {
 	Source   string // who runs this: user@host
 	// By says who runs this as a home's cluster knows it; nil = Source.
 	By   func(ctx context.Context, home string) string
-	Poll time.Duration // between two observations while a step is being proved
+	Poll time.Duration // between two observations while a step is being verified
 	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
 	MaxFailures int
-	// UndoWithin bounds putting unproved steps back after an interruption.
+	// UndoWithin bounds putting unverified steps back after an interruption.
 	UndoWithin time.Duration
 	// Saved, when not nil, is the plan that was shown and accepted: a step with writes that it does not have ends the run.
 	Saved  *plan.Saved
@@ -98,12 +98,12 @@ type Executor struct {
 
 	hub          string // the hub's context, once it is found; "" when the run is without one
 	journals     map[string]*journalCluster
-	verified     map[string]string // the Basis of what each hub accepts, once it was proved to run with that in this run
+	verified     map[string]string // the Basis of what each hub accepts, once it was verified to run with that in this run
 	statements   map[string]*plan.Statement
 	statementsMu sync.Mutex        // of stated, while steps are put back side by side
 	fenceWaived  map[string]string // why this run goes on without a member's fence
 	superseded   int               // how often something else came before a withdrawing step
-	Statements   []api.EdgeCluster // what was proved without a hub to publish it in
+	Statements   []api.EdgeCluster // what was verified without a hub to publish it in
 	oneByOne     bool              // the steps of a wave are written in turn: the model is not for several goroutines
 }
 
@@ -115,7 +115,7 @@ func (e *Executor) by(ctx context.Context, home string) string {
 	return e.By(ctx, home)
 }
 
-// observe observes, and adds what this run has proved.
+// observe observes, and adds what this run has verified.
 func (e *Executor) observe(ctx context.Context, contexts ...string) plan.State {
 	f := e.Observe(ctx, contexts...)
 	f.Hub.VerifiedBasis = e.verified["hub"]

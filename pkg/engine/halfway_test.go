@@ -28,7 +28,7 @@ func modeOf(after map[string]any) any {
 	return after["centralAuthMode"]
 }
 
-// What could be neither proved nor put back stays written down until the next run restores it: no other wave is begun
+// What could be neither verified nor put back stays written down until the next run restores it: no other wave is begun
 // over it, however many members may fail.
 func TestNothingIsBegunOverWhatCouldNotBePutBack(t *testing.T) {
 	seen := 0

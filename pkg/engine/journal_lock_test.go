@@ -27,7 +27,7 @@ func TestTheJournalIsLeftToWhoHasTheLock(t *testing.T) {
 				plan.WaveRecord{})
 		},
 		"a wave ends": func(e *engine.Executor, f plan.State) error {
-			return e.End(t.Context(), wave, f, plan.WaveRecord{}, map[string]string{step.ID: "not proved"})
+			return e.End(t.Context(), wave, f, plan.WaveRecord{}, map[string]string{step.ID: "not verified"})
 		},
 		"a wave is restored": func(e *engine.Executor, f plan.State) error {
 			_, err := e.UndoInterrupted(t.Context(), f)

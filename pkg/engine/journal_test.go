@@ -117,7 +117,7 @@ func TestASavedPlanOfAnotherHubWritesNothing(t *testing.T) {
 }
 
 // What a clean-up was to delete and did not is found by the history: of a wave that failed, or was interrupted, as of
-// one that was killed. Of one that is proved nothing is left.
+// one that was killed. Of one that is verified nothing is left.
 func TestTheHistoryKeepsWhatACleanUpMayHaveLeft(t *testing.T) {
 	secret := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: "tsb", Name: "xcp-edge-cert"}
 	clean := func(member string) plan.Step {

@@ -10,7 +10,7 @@ import (
 // A rollback that died at any of its writes is done only when every zone is seen back: its pods, and not what its
 // Deployment says alone.
 func TestARollbackThatDiedEndsWhenEveryZoneIsSeenBack(t *testing.T) {
-	died, proved := 0, 0
+	died, verified := 0, 0
 	for seed := range uint64(8) {
 		for at := 1; at < 12; at++ {
 			w := newMesh(seed)
@@ -48,12 +48,12 @@ func TestARollbackThatDiedEndsWhenEveryZoneIsSeenBack(t *testing.T) {
 					}
 				}
 			}
-			if strings.Contains(strings.Join(w.log, "\n"), "wave: prove what went back already") {
-				proved++
+			if strings.Contains(strings.Join(w.log, "\n"), "wave: verify what went back already") {
+				verified++
 			}
 		}
 	}
-	if died == 0 || proved == 0 {
-		t.Errorf("%d rollbacks died, %d were proved afterwards: this shows nothing", died, proved)
+	if died == 0 || verified == 0 {
+		t.Errorf("%d rollbacks died, %d were verified afterwards: this shows nothing", died, verified)
 	}
 }

@@ -20,8 +20,8 @@ import (
 //  2. observe everything, ask the provider for the next wave;
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, observe again and ask the provider and the one rule
-//     again, and where something else comes first by now, go on with 2, a few times; write, prove, publish, remove what
-//     only the way back needed, else put back;
+//     again, and where something else comes first by now, go on with 2, a few times; write, verify, publish, remove
+//     what only the way back needed, else put back;
 //  5. clear the wave from the journal and add it to the history; stop if more members failed than may, if one could not
 //     be put back, or if the wave would come again, else go on with 2 without those that failed.
 //
@@ -69,7 +69,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 			return finish(wave, len(wave.Obstacles) == 0, nil)
 		}
 		if ids(wave) == before {
-			return finish(wave, false, fmt.Errorf("the wave %q was done and proved, and would come again: something undoes it; look at kubectl xcpauth status", wave.Title))
+			return finish(wave, false, fmt.Errorf("the wave %q was done and verified, and would come again: something undoes it; look at kubectl xcpauth status", wave.Title))
 		}
 		if err := e.Saved.Allows(wave); err != nil {
 			return finish(wave, false, err)
@@ -98,7 +98,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	return finish(e.Provider.Next(f, e.Goal), false, nil)
 }
 
-// hasUnfinishedUndo says whether a step of the last wave could be put back as little as proved: its way back is in a
+// hasUnfinishedUndo says whether a step of the last wave could be put back as little as verified: its way back is in a
 // journal, which holds that of one wave, so that nothing else is begun before the next run has restored it.
 func (e *Executor) hasUnfinishedUndo() bool {
 	return slices.ContainsFunc(e.sortedJournals(), (*journalCluster).busy)
@@ -115,14 +115,14 @@ func idsOf(steps []plan.Step) []string {
 	return all
 }
 
-// running is a step that has been written and is being proved.
+// running is a step that has been written and is being verified.
 type running struct {
 	plan.Step
 	deadline time.Time
 	missing  string // what the last observation still lacked
 }
 
-// run carries out one wave and returns the members whose step is not proved.
+// run carries out one wave and returns the members whose step is not verified.
 func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State,
 	recorded map[string]Outcome) ([]string, error) {
 	began := plan.WaveRecord{Wave: wave.Title, Began: e.Now().UTC(), Goal: e.Goal.Word()}
@@ -192,7 +192,7 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State,
 	return lost, e.end(ctx, wave, before, began, failed, stuck)
 }
 
-// finish removes what only the way back of a step needed that is proved. What cannot be removed is said, and fails
+// finish removes what only the way back of a step needed that is verified. What cannot be removed is said, and fails
 // nothing.
 func (e *Executor) finish(ctx context.Context, wave plan.Wave, failed map[string]string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
@@ -203,7 +203,8 @@ func (e *Executor) finish(ctx context.Context, wave plan.Wave, failed map[string
 		}
 		for _, p := range s.OnSuccess {
 			if _, err := e.write(ctx, p, nil); err != nil {
-				e.report(Info, s.Member, "proved, and %s in %s is left, which nothing needs any more: %v", p.Object, p.Context, err)
+				e.report(Info, s.Member, "verified, and %s in %s is left, which nothing needs any more: %v",
+					p.Object, p.Context, err)
 			}
 		}
 	}

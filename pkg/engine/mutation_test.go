@@ -246,7 +246,7 @@ func (b dying) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	return err
 }
 
-// Every edge is stated behind a fence, and the run that proved it has died: people who edit edges and people who edit
+// Every edge is stated behind a fence, and the run that verified it has died: people who edit edges and people who edit
 // the hub have all the time for which a statement is believed. Behind fences they never meet; behind fences that are
 // only stored, and were believed unseen, they do.
 func TestBehindFencesNobodyMeets(t *testing.T) {

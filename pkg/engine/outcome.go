@@ -14,10 +14,10 @@ type State string
 // The states.
 const (
 	OK              State = "ok"            // nothing was to be done
-	Changed         State = "changed"       // changed and proved
+	Changed         State = "changed"       // changed and verified
 	Skipped         State = "skipped"       // no member of this hub, or another name of one
 	Refused         State = "blocked"       // could not be begun; the reason says what to do
-	Failed          State = "failed"        // begun and not proved; the reason says whether it was put back
+	Failed          State = "failed"        // begun and not verified; the reason says whether it was put back
 	Unreachable     State = "unreachable"   // could not be looked at
 	NotAttempted    State = "not attempted" // its turn did not come
 	OtherManagement State = "other-management-plane"
@@ -101,7 +101,7 @@ func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[strin
 		case !done && len(last.Steps) > 0:
 			o.State, o.Why = NotAttempted, "the run ended before its turn"
 		case !done && name == "hub" && goal.Renew == nil:
-			o.State, o.Why = NotAttempted, "waits until every member is proved"
+			o.State, o.Why = NotAttempted, "waits until every member is verified"
 		}
 		if note := notes[name]; note != "" {
 			o.Why = strings.TrimPrefix(o.Why+"; "+note, "; ")

@@ -46,7 +46,7 @@ func TestAccountNamesEveryMemberOnce(t *testing.T) {
 			{Identity: plan.Identity{Name: "edge-4", Context: "c4"}}},
 		Others: []plan.OtherContext{{Context: "x", State: "unreachable"}, {Context: "y", State: "other-management-plane"},
 			{Context: "z", State: "duplicate"}}}
-	recorded := map[string]Outcome{"edge-1": {State: Changed}, "edge-4": {State: Failed, Why: "not proved; put back"}}
+	recorded := map[string]Outcome{"edge-1": {State: Changed}, "edge-4": {State: Failed, Why: "not verified; put back"}}
 	last := plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-3", Why: "no selected context reaches it"}},
 		Steps: []plan.Step{{ID: "move/edge-4"}}}
 	want := map[string]State{"hub/hub": NotAttempted, "edge-1/c1": Changed, "edge-2/c2": Unreachable, "edge-3/": Refused,
@@ -71,7 +71,7 @@ func TestAccountSaysWhoStandsInTheWayAndWhoWaits(t *testing.T) {
 	recorded := map[string]Outcome{"edge-1": {State: Changed, Why: "moved"}}
 	got := summarize(plan.Provider{}, f, plan.Goal{To: "jwt"}, recorded,
 		plan.Wave{Obstacles: []plan.Obstacle{{Member: "edge-1", Why: "nobody renews its token"}}}, false)
-	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is proved"},
+	for i, want := range []Outcome{{"hub", "hub", NotAttempted, "waits until every member is verified"},
 		{"edge-1", "c1", Changed, "moved; then it is blocked: nobody renews its token"},
 		{"edge-2", "c2", NotAttempted, "waits for what is blocked"}} {
 		if got[i] != want {

@@ -15,8 +15,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// VerifyMembers lists, proves and publishes members without changing them, with their fences where they have one: all
-// that present the wanted credential when none are named. Without a hub, what was proved is left in Stated, to be
+// VerifyMembers lists, verifies and publishes members without changing them, with their fences where they have one: all
+// that present the wanted credential when none are named. Without a hub, what was verified is left in Stated, to be
 // provided.
 func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, error) {
 	e.verified, e.statements, e.fenceWaived = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
@@ -51,7 +51,7 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 		}
 		if m.InFlight != "" {
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused,
-				Why: "it is in flight, so what is proved of it may be taken back: " + m.InFlight}
+				Why: "it is in flight, so what is verified of it may be taken back: " + m.InFlight}
 			failed[m.Name] = recorded[m.Name].Why
 			continue
 		}
@@ -98,15 +98,15 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 	return r, nil
 }
 
-// verifyFences proves the fences of the members that are proved themselves, and are fenced in; one that does not deny
-// is gone without.
-func (e *Executor) verifyFences(ctx context.Context, proved []*running, failed map[string]string) {
+// verifyFences verifies the fences of the members that are verified themselves, and are fenced in; one that does not
+// deny is gone without.
+func (e *Executor) verifyFences(ctx context.Context, verified []*running, failed map[string]string) {
 	if e.Goal.NoFence || ctx.Err() != nil {
 		return
 	}
 	f := e.observe(ctx)
 	var steps []*running
-	for _, s := range proved {
+	for _, s := range verified {
 		m := f.Member(s.Member)
 		if failed[s.ID] != "" || m == nil || m.Err != "" || !m.Fence.Current {
 			continue
@@ -139,7 +139,7 @@ func (e *Executor) enlist(ctx context.Context, m plan.Member) error {
 	return nil
 }
 
-// publish states what was proved of a member: in the roster, or without a hub in the result; nowhere where the
+// publish states what was verified of a member: in the roster, or without a hub in the result; nowhere where the
 // product has no roster.
 func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witnesses []string) error {
 	if !f.UsesRoster {
@@ -158,7 +158,7 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	}
 	m := f.Member(s.Member)
 	if m == nil || !slices.Equal(m.Evidence.Presents, []guard.Cred{e.Goal.To}) {
-		return fmt.Errorf("proved, but by now it may present something else; nothing was stated about it")
+		return fmt.Errorf("verified, but by now it may present something else; nothing was stated about it")
 	}
 	if err := e.notInFlight(ctx, *m); err != nil {
 		return err
@@ -210,7 +210,8 @@ func (e *Executor) notInFlight(ctx context.Context, m plan.Member) error {
 		held = j.Holds(m.Name, m.ClusterUID)
 	}
 	if held != "" {
-		return fmt.Errorf("it is in flight, so what is proved of it may be taken back: %s; nothing was stated about it", held)
+		return fmt.Errorf("it is in flight, so what is verified of it may be taken back: %s; nothing was stated about it",
+			held)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (e *Executor) authorize(ctx context.Context, f plan.State, recorded map[str
 const rolesPrinted = "kubectl xcpauth check prints the roles that give them"
 
 // journalPermissions are the rights to a home: the lock, the journal, and the roster where the run states what it
-// proves.
+// verifies.
 func (e *Executor) journalPermissions(f plan.State, p plan.Plan) []plan.Permission {
 	all := WritingJournal()
 	states := f.UsesRoster && f.Hub.Roster.Kind // a hub of another product in the same cluster may have one

@@ -331,7 +331,7 @@ type undoResult struct {
 	err   error
 }
 
-// undoAll undoes the steps that are not proved, side by side: one whose cluster does not answer keeps no other where
+// undoAll undoes the steps that are not verified, side by side: one whose cluster does not answer keeps no other where
 // it is. It tries again those that it could not until its time is over, and goes on when the run was interrupted, but
 // with those that are settled: leaving a member half moved is worse. It returns what came of each, by ID.
 func (e *Executor) undoAll(ctx context.Context, steps []plan.Step) map[string]undoResult {

@@ -16,8 +16,8 @@ import (
 // the last few dozen, and a wait of hours must not fill the memory.
 const observationsKept = 240
 
-// verify observes the members of the steps, and the hub, again and again until every step is proved, has run out of
-// its time, or the run is interrupted; what is not proved is added to failed. A proved member is published.
+// verify observes the members of the steps, and the hub, again and again until every step is verified, has run out of
+// its time, or the run is interrupted; what is not verified is added to failed. A verified member is published.
 func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string,
 	recorded map[string]Outcome) {
 	contexts := e.contextsOf(steps, before)
@@ -52,17 +52,17 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 					recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
 				}
 				if len(witnesses) > 0 {
-					e.report(StepVerified, s.Member, "proved: %s", strings.Join(witnesses, "; "))
+					e.report(StepVerified, s.Member, "verified: %s", strings.Join(witnesses, "; "))
 				}
 				return true
 			case ctx.Err() != nil:
-				failed[s.ID] = "interrupted before it was proved (" + missing + ")"
+				failed[s.ID] = "interrupted before it was verified (" + missing + ")"
 				return true
 			case lack.Hopeless:
-				failed[s.ID] = "not proved: " + missing
+				failed[s.ID] = "not verified: " + missing
 				return true
 			case e.Now().After(s.deadline):
-				failed[s.ID] = fmt.Sprintf("not proved within %s: %s", s.Timeout.Round(time.Second), missing)
+				failed[s.ID] = fmt.Sprintf("not verified within %s: %s", s.Timeout.Round(time.Second), missing)
 				return true
 			case missing != s.missing:
 				s.missing = missing
@@ -108,7 +108,7 @@ func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.State)
 	wg.Wait()
 }
 
-// markVerified remembers what a hub was proved to run with.
+// markVerified remembers what a hub was verified to run with.
 func (e *Executor) markVerified(s plan.Step, now plan.State) {
 	switch {
 	case len(s.Conditions) == 0:

@@ -16,7 +16,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// Accept takes over what the teams of edges proved without access to the hub, and provided:
+// Accept takes over what the teams of edges verified without access to the hub, and provided:
 //
 //  1. find the hub, and read its roster;
 //  2. refuse each statement that does not fit what is listed and seen, is stale, or says something else than wanted;

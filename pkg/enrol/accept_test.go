@@ -51,7 +51,7 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 			[]string{list, status}},
 		{"of one that is listed", listed(old), bed.HandedOver("far", time.Minute, nil), "", []string{status}},
 		{"that is stale", bed.OpenHub("far"), bed.HandedOver("far", 16*time.Minute, nil),
-			"which is over; let its team prove it again: kubectl xcpauth edge publish --no-hub --out FILE", nil},
+			"which is over; let its team verify it again: kubectl xcpauth edge publish --no-hub --out FILE", nil},
 		{"of the future", bed.OpenHub("far"), bed.HandedOver("far", -5*time.Minute, nil), "a clock is wrong", nil},
 		{"that says to be believed for a year", bed.OpenHub("far"), bed.HandedOver("far", time.Minute,
 			func(e *api.EdgeCluster) {
@@ -69,7 +69,7 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 		{"older than what is stated", listed(nil), bed.HandedOver("far", 2*time.Minute, nil),
 			"the roster has a newer statement already", nil},
 		{"of the hub's own client", bed.OpenHub("far"), bed.HandedOver("mpc", time.Minute,
-			func(e *api.EdgeCluster) { e.Spec.Role = api.RoleMPC }), "the hub's team proves MPC itself", nil},
+			func(e *api.EdgeCluster) { e.Spec.Role = api.RoleMPC }), "the hub's team verifies MPC itself", nil},
 		{"of an edge that presents both", bed.OpenHub("far"), bed.HandedOver("far", time.Minute,
 			func(e *api.EdgeCluster) { e.Status.Presents = []string{"jwt", "mtls"} }), "presents jwt and nothing else", nil},
 		{"of an edge that presents a certificate", bed.OpenHub("far"), bed.HandedOver("far", time.Minute,

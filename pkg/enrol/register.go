@@ -34,7 +34,7 @@ type Registration struct {
 	// Server and ServerName, when not empty, are the address by which the hub reaches the one edge, and the name in its
 	// certificate.
 	Server, ServerName string
-	// Agent is the User-Agent of the reads that prove it.
+	// Agent is the User-Agent of the reads that verify it.
 	Agent string
 	// Reads and Presents are the product's: what to read of an edge, and what it may present by that (nil = unknown).
 	Reads    func(api.ControlPlaneReference) []plan.Read
@@ -299,7 +299,7 @@ func issue(ctx context.Context, c *kubeconfig.Cluster, namespace string) (edgere
 }
 
 // proveAccess reads an edge by its kubeconfig, and says what was read. Where the address that was given is not
-// reached from here, the reader's rights are proved by the context's own way, and that is said.
+// reached from here, the reader's rights are verified by the context's own way, and that is said.
 func proveAccess(ctx context.Context, edge *kubeconfig.Cluster, kube edgereader.Kubeconfig,
 	cp api.ControlPlaneReference, how Registration) (string, error) {
 	client, err := edgereader.NewClient(kube, how.Agent, nil)

@@ -20,7 +20,7 @@ var keepers = map[string]string{
 // Owners says who keeps an object as it is: reverts names what puts a change of the given paths back, helm the
 // release that re-applies its own values at its next upgrade. What reverts is told by the marks that each tool
 // leaves, by a controller among the owners (ExternalSecret, SealedSecret and the like), and by who wrote the paths
-// last. app.kubernetes.io/managed-by proves nothing here: tctl's manifests carry it too.
+// last. app.kubernetes.io/managed-by shows nothing here: tctl's manifests carry it too.
 func Owners(m Metadata, paths ...[]string) (reverts, helm string) {
 	if r := m.Annotations["meta.helm.sh/release-name"]; r != "" {
 		helm = m.Annotations["meta.helm.sh/release-namespace"] + "/" + r

@@ -67,7 +67,7 @@ type Material struct {
 	Rotated bool
 	Wrong   string // why it cannot be used, one clause
 	Foreign string // whose it is, when that is somebody else
-	// Renewed says that it proves by being fresh that its operator mints; stale, that it does not.
+	// Renewed says that it shows, by being fresh, that its operator mints; stale, that it does not.
 	Renewed bool
 	Remedy  string   // what to do, one sentence
 	Command []string // the command for it, its words; nil when there is none

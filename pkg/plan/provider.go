@@ -43,9 +43,9 @@ type Provider struct {
 	Complete func(State, Goal) Goal
 	// Next says what to do next.
 	Next func(State, Goal) Wave
-	// Verify is the step that changes nothing and proves a member.
+	// Verify is the step that changes nothing and verifies a member.
 	Verify func(State, Member, Goal) Step
-	// InstallFence is the step that proves a member's fence, having installed it where it is not.
+	// InstallFence is the step that verifies a member's fence, having installed it where it is not.
 	InstallFence func(State, Member, Goal) Step
 	// AllowsUndo says whether a patch that was read from a journal is one that this provider writes to take a step back,
 	// after which its member presents from again (see Step.From).

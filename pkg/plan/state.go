@@ -15,7 +15,7 @@ type State struct {
 	At      time.Time
 	Product string // the name of the provider that made them
 	Words   Words
-	// UsesRoster says that what is proved of a member is stated in the roster, for the admission webhook of the product.
+	// UsesRoster says that what is verified of a member is stated in the roster, for the admission webhook of the product.
 	UsesRoster bool
 	// TellsSessions says that the hub signs tokens with keys of its own, and tells of the sessions of its members.
 	TellsSessions bool
@@ -24,7 +24,7 @@ type State struct {
 	Members       []Member       // sorted by name; each member once
 	Others        []OtherContext // the selected contexts that hold no member of this hub, sorted by context
 	Denied        []string       // the contexts that were reached and may not be looked at
-	// Probes is what came of the probes of the steps that are being proved, by member.
+	// Probes is what came of the probes of the steps that are being verified, by member.
 	Probes map[string]Probe
 	// Contexts are all selected contexts, sorted by name; only for check.
 	Contexts []Context
@@ -115,7 +115,7 @@ func (f State) UnknownMember(name string) string {
 	return said + "; none was found: kubectl xcpauth status says where it looked"
 }
 
-// Switched says whether a member is where a goal wants it: proved, as the roster states; where there is no roster, as
+// Switched says whether a member is where a goal wants it: verified, as the roster states; where there is no roster, as
 // its object says and its processes do.
 func (f State) Switched(m Member, to guard.Cred) bool {
 	if f.UsesRoster {

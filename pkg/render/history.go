@@ -110,6 +110,8 @@ func (p HistoryWave) result() string {
 		return fmt.Sprintf("%d of %d failed", len(p.Failed), len(p.Steps))
 	case strings.HasPrefix(p.Result, "interrupted"):
 		return "interrupted"
+	case p.Result == plan.ResultVerified:
+		return "verified"
 	}
 	return p.Result
 }

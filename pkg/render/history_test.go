@@ -26,7 +26,7 @@ func TestHistory(t *testing.T) {
 		went(300, 2*time.Second, "register", "jwt-only", "proved", nil, "register"),
 		went(299, 75*time.Second, "both modes on", "jwt-only", "proved", nil, "open"),
 		went(290, 15*time.Minute, "canary", "jwt-only",
-			"edge-1: not proved within 15m0s: its pods have not connected since; put back", []string{"edge-1"}, "move/edge-1"),
+			"edge-1: not verified within 15m0s: its pods have not connected since; put back", []string{"edge-1"}, "move/edge-1"),
 		went(200, time.Minute, "canary", "", "interrupted; restored by bob@other-host", nil, "move/edge-1"),
 		went(100, 70*time.Minute, "the canary's token rotation", "jwt-only", "proved", nil, "witness/edge-1"),
 		went(20, 4*time.Minute, "the rest", "jwt-only", "proved", nil, hundred...),

@@ -50,7 +50,7 @@ func whole() plan.Plan {
 						Before: xcp(object{"central_auth_mode": "MUTUAL_TLS", "centralAuthMode": nil}),
 						After:  xcp(object{"central_auth_mode": nil, "centralAuthMode": "JWT"})},
 				}}}},
-			{Title: "take back", Steps: []plan.Step{{ID: "void/edge-2", WayBack: "none needed: proving it states it again",
+			{Title: "take back", Steps: []plan.Step{{ID: "void/edge-2", WayBack: "none needed: verifying it states it again",
 				Member: "edge-2", Title: "edge-2: take its statement back", Why: "third", NoUndo: true,
 				Writes: []plan.Write{{Context: "hub", Op: plan.OpUpdateStatus, Object: plan.Ref{Kind: "EdgeCluster",
 					Namespace: "xcpauth-system", Name: "edge-2"}, After: object{"status": object{"presents": nil}}}}}}},

@@ -114,7 +114,7 @@ func (p *Progress) Lines(now time.Time, columns, height int, colour bool) []stri
 	lines := []string{line("MEMBER", "PHASE", "FOR", "WAITS FOR", "1")}
 	for _, r := range rows[:shown] {
 		what := r.last.Text
-		for _, said := range []string{"waiting: ", "proved: ", r.last.Member + ": "} { // the row says that
+		for _, said := range []string{"waiting: ", "verified: ", r.last.Member + ": "} { // the row says that
 			what = strings.TrimPrefix(what, said)
 		}
 		lines = append(lines, line(r.last.Member, phaseWord(r.last.Phase), plan.Short(max(now.Sub(r.since), 0)), what,
@@ -126,7 +126,7 @@ func (p *Progress) Lines(now time.Time, columns, height int, colour bool) []stri
 	return lines
 }
 
-// fold counts the rows that are not shown by their phase: "88 more waiting", "90 more: 2 waiting, 88 proved".
+// fold counts the rows that are not shown by their phase: "88 more waiting", "90 more: 2 waiting, 88 verified".
 func fold(rows []*progressRow) string {
 	counts := map[string]int{}
 	var words []string

@@ -34,9 +34,9 @@ func TestProgressOfAWave(t *testing.T) {
 		event(3, engine.Waiting, "edge-2", "waiting: EdgeXcp says MUTUAL_TLS"),
 		event(9, engine.Waiting, "edge-2",
 			"waiting: pod edge-6f7c9d-x2x4z mounts xcp-edge-cert and is older than the change, so that it must end first"),
-		event(9, engine.StepVerified, "edge-4", "proved: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
+		event(9, engine.StepVerified, "edge-4", "verified: EdgeXcp says JWT; 1 of 1 pods mounts the token"),
 		event(10, engine.StepFailed, "a-cluster-with-quite-a-long-name-eu-west-1",
-			"not proved within 15m0s: no pod connected; put back"),
+			"not verified within 15m0s: no pod connected; put back"),
 		event(11, engine.Info, "hub", "something about the hub"))
 	if want := "12:00:00 hub: wave: the rest\n12:00:11 hub: something about the hub"; strings.Join(up, "\n") != want {
 		t.Errorf("scrolled up so far\n%s\nwant\n%s", strings.Join(up, "\n"), want)
@@ -69,12 +69,13 @@ func TestProgressOfAHundredMembersFolds(t *testing.T) {
 			t.Errorf("%d lines on a terminal of %d rows", len(lines), height)
 		}
 	}
-	feed(p, event(1, engine.StepFailed, "edge-99", "not proved"))
+	feed(p, event(1, engine.StepFailed, "edge-99", "not verified"))
 	for i := range 40 {
-		feed(p, event(2, engine.StepVerified, fmt.Sprintf("edge-%d", i), "proved: x"))
+		feed(p, event(2, engine.StepVerified, fmt.Sprintf("edge-%d", i), "verified: x"))
 	}
 	lines := p.Lines(noon, 80, 24, false)
-	if !strings.HasPrefix(lines[1], "edge-99   failed") || lines[len(lines)-1] != "… and 88 more: 48 waiting, 40 proved" {
+	if !strings.HasPrefix(lines[1], "edge-99   failed") ||
+		lines[len(lines)-1] != "… and 88 more: 48 waiting, 40 verified" {
 		t.Errorf("what failed is not first, or what is folded not counted:\n%s", strings.Join(lines, "\n"))
 	}
 	if up := p.End(false); len(up) != 100 {
@@ -97,7 +98,7 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 
 func TestColourIsOnlyAroundWhatIsShownWithout(t *testing.T) {
 	p := &Progress{}
-	feed(p, event(0, engine.StepFailed, "a", "not proved"), event(0, engine.StepVerified, "b", "proved: x"),
+	feed(p, event(0, engine.StepFailed, "a", "not verified"), event(0, engine.StepVerified, "b", "verified: x"),
 		event(0, engine.Waiting, "c", "waiting: y"))
 	plain, coloured := p.Lines(noon, 80, 24, false), p.Lines(noon, 80, 24, true)
 	bare := strings.NewReplacer("\x1b[1m", "", "\x1b[31m", "", "\x1b[32m", "", "\x1b[0m", "")

@@ -38,7 +38,7 @@ type StatusRow struct {
 	Credential string `json:"credential"`
 	Expires    string `json:"expires,omitempty"` // RFC 3339
 	Proof      string `json:"proof"`
-	// of an edge: "proved 2026-01-02T12:00:00Z", "stored, not proved", "none", or why there can be none
+	// of an edge: "verified 2026-01-02T12:00:00Z", "stored, not verified", "none", or why there can be none
 	Fence string `json:"fence,omitempty"`
 	// of an edge's token: when it was minted and whether renewing it was seen; "late: ...", "none: ..."
 	Rotation  string   `json:"rotation,omitempty"`
@@ -275,7 +275,7 @@ func proofText(words plan.Words, m plan.Member, at time.Time) (string, []string)
 		return "void", append(witnesses, st.Invalid)
 	case st != nil && m.Err == "" && m.Verified(m.Declared, at), st != nil && m.Role == plan.RoleMPC &&
 		len(st.Presents) == 1 && m.Verified(st.Presents[0], at):
-		return "proved " + ago(st.Observed, at), append(append([]string{}, st.Evidence...),
+		return "verified " + ago(st.Observed, at), append(append([]string{}, st.Evidence...),
 			append(witnesses, "published by "+st.Source)...)
 	case st != nil && m.Err != "" && at.Before(st.Until):
 		return "stated " + ago(st.Observed, at), append(append([]string{}, st.Evidence...),
@@ -298,13 +298,13 @@ func fenceText(m plan.Member) string {
 	case m.Err != "":
 		return ""
 	case f.Verified:
-		return "proved " + Stamp(m.Statement.FenceSeen)
+		return "verified " + Stamp(m.Statement.FenceSeen)
 	case f.Unavailable != "":
 		return "none: " + f.Unavailable
 	case f.Policy.Name == "": // its product has none
 		return ""
 	case f.Current:
-		return "stored, not proved"
+		return "stored, not verified"
 	case f.Binding.UID != "" || f.Policy.UID != "":
 		return "stored, and not as it should be"
 	}

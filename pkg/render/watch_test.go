@@ -24,7 +24,7 @@ func TestChangesBetweenTwoLooks(t *testing.T) {
 		row("edge-1", "pending", nil), row("edge-2", "pending", nil), row("edge-3", "blocked",
 			func(r *StatusRow) { r.Why = []string{"no token; make one"} }),
 		row("-", "skipped", func(r *StatusRow) { r.Context = "other" }), row("edge-4", "ok",
-			func(r *StatusRow) { r.Proof = "proved 3m ago" }),
+			func(r *StatusRow) { r.Proof = "verified 3m ago" }),
 	}}
 	after := Status{Next: "nothing to do", Roster: before.Roster, InFlight: `the wave "canary"`, Members: []StatusRow{
 		row("hub", "ok", func(r *StatusRow) { r.Credential, r.Proof, r.Next = "cert 3651d", "1 edges connected", "-" }),
@@ -32,7 +32,7 @@ func TestChangesBetweenTwoLooks(t *testing.T) {
 		row("edge-2", "unreachable", func(r *StatusRow) {
 			r.Declared, r.Effective, r.Why = "unknown", "unknown", []string{"the API server refused the connection"}
 		}),
-		row("edge-3", "pending", nil), row("edge-4", "ok", func(r *StatusRow) { r.Proof = "proved just now" }),
+		row("edge-3", "pending", nil), row("edge-4", "ok", func(r *StatusRow) { r.Proof = "verified just now" }),
 		row("edge-5", "pending", nil),
 	}}
 	want := []string{

@@ -61,7 +61,7 @@ func Decode(text []byte) ([]api.EdgeCluster, error) {
 }
 
 // proveAgain is what an edge's team does for a newer statement.
-const proveAgain = "; let its team prove it again: kubectl xcpauth edge publish --no-hub --out FILE"
+const proveAgain = "; let its team verify it again: kubectl xcpauth edge publish --no-hub --out FILE"
 
 // Unacceptable says why a statement that was provided cannot be taken over into the roster, "" when it can. listed is
 // the roster's entry of that name, nil when there is none; f is what the hub's team itself sees.
@@ -71,7 +71,7 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, want
 	case e.Name == "" || e.Name != ObjectName(e.Name) || (e.Namespace != "" && e.Namespace != api.Namespace):
 		return fmt.Sprintf("%q in namespace %q is no name of an entry; it must be as kubectl xcpauth edge publish --no-hub wrote it", e.Name, e.Namespace)
 	case e.Spec.Role != api.RoleEdge:
-		return fmt.Sprintf("its role is %q, and only edges are published: the hub's team proves MPC itself", e.Spec.Role)
+		return fmt.Sprintf("its role is %q, and only edges are published: the hub's team verifies MPC itself", e.Spec.Role)
 	case e.Spec.ClusterName == "" || cp == nil || cp.UID == "" || e.Spec.ClusterUID == "":
 		return "it does not say which cluster and which ControlPlane it is about" + proveAgain
 	case st == nil || !slices.Equal(st.Presents, []guard.Cred{wanted}):
@@ -115,7 +115,7 @@ func Unacceptable(e api.EdgeCluster, listed *api.EdgeCluster, f plan.State, want
 		switch {
 		case ObjectName(m.Name) != e.Name:
 		case m.Role != plan.RoleEdge:
-			return m.Name + " is the hub's own client, which its team proves itself"
+			return m.Name + " is the hub's own client, which its team verifies itself"
 		case m.Err == "" && m.Object.UID != cp.UID:
 			return fmt.Sprintf("in context %s its ControlPlane has the UID %s, and the statement is about one with the UID %s%s",
 				m.Context, m.Object.UID, cp.UID, proveAgain)

@@ -73,7 +73,7 @@ func TestWhatIsNoHandOverIsRefused(t *testing.T) {
 		"a good one and a bad": {good + "---\nkind: X\n", "is a X"},
 		"a fence that is a text": {change(t, good,
 			"  fence:\n    binding: xcpauth-fence\n    provenTime: \"2026-01-02T11:59:00Z\"\n    uid: binding-1\n",
-			"  fence: proved\n"), "is no EdgeCluster"},
+			"  fence: verified\n"), "is no EdgeCluster"},
 	} {
 		if got, err := Decode([]byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v, %v; want an error with %q", name, got, err, tc.says)

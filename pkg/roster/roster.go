@@ -325,7 +325,7 @@ func Ref(name string) plan.Ref {
 		Kind: "EdgeCluster", Namespace: api.Namespace, Name: ObjectName(name)}
 }
 
-// Statement is the status that says what was proved of a member, seen at observed and believed for Believed, or
+// Statement is the status that says what was verified of a member, seen at observed and believed for Believed, or
 // BelievedFenced behind a fence; rotated says that a session of it was seen to outlive the credential with which it
 // began.
 func Statement(m plan.Member, presents guard.Cred, rotated bool, fence *api.FenceStatus, witnesses []string,

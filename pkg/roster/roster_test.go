@@ -20,7 +20,7 @@ const day = 24 * time.Hour
 func at(d time.Duration) *metav1.Time { return &metav1.Time{Time: noon.Add(d)} }
 
 // stated is an entry whose statement was seen a minute before noon, after change; a fence makes it one behind a fence
-// that was proved then.
+// that was verified then.
 func stated(fenced bool, change func(*api.EdgeCluster)) api.EdgeCluster {
 	m := plan.Member{Identity: plan.Identity{Name: "far", ClusterName: "far", ClusterUID: "cluster-1", Role: plan.RoleEdge,
 		Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}}
@@ -77,7 +77,8 @@ func TestHowLongAStatementIsBelieved(t *testing.T) {
 
 		{"the fence alone is of an hour ahead", true, proven(time.Hour), 0, "its fence was seen later"},
 		{"the fence is of a minute after what stands behind it", true, proven(0), 7*day - time.Minute, ""},
-		{"a fence that was proved a year before, and was the same since", true, proven(-365 * day), 7*day - time.Minute, ""},
+		{"a fence that was verified a year before, and was the same since", true, proven(-365 * day),
+			7*day - time.Minute, ""},
 		{"a fence without a time", true, func(e *api.EdgeCluster) { e.Status.Fence.ProvenTime = metav1.Time{} },
 			14 * time.Minute, ""},
 		{"a fence without a UID", true, func(e *api.EdgeCluster) { e.Status.Fence.UID = "" }, 14 * time.Minute, ""},
@@ -146,7 +147,7 @@ func TestHowLongAStatementIsBelieved(t *testing.T) {
 
 func TestAnEntryThatSaysNothingHasNoStatement(t *testing.T) {
 	for name, change := range map[string]func(*api.EdgeCluster){
-		"it was never proved":          func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} },
+		"it was never verified":        func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{} },
 		"it presents nothing":          func(e *api.EdgeCluster) { e.Status.Presents = []string{} },
 		"it has no end":                func(e *api.EdgeCluster) { e.Status.ValidUntil = nil },
 		"a fence is all that it knows": func(e *api.EdgeCluster) { e.Status = api.EdgeClusterStatus{Fence: e.Status.Fence} },

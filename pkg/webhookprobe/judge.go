@@ -40,7 +40,7 @@ type Result struct {
 var asked = regexp.MustCompile(`^xcpauth-webhook (.+) was asked$`)
 
 // Judge tells from the error of the dry run and the warnings that came with it whether the webhook was asked. The
-// warning proves it, whoever else refused the edit; a denial by its name does too; an edit that was admitted without
+// warning shows it, whoever else refused the edit; a denial by its name does too; an edit that was admitted without
 // the warning was not asked about.
 func Judge(err error, warnings []string) Result {
 	r := Result{Answer: Unknown}

@@ -26,7 +26,7 @@ import (
 func newCertificateCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "certificate", GroupID: "migrate", Args: cobra.NoArgs,
-		Short: "show Central's certificate, or make a request for another one",
+		Short: "Show Central's certificate, or request another one",
 		Long: `Central's certificate must carry every name under which an edge with a JWT dials it. Where cert-manager makes it, migrate adds
 the names; else another team makes one from a request, and migrate writes it: --central-cert, --central-key.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -46,7 +46,7 @@ func newCertificateShowCommand(fo *fleetOptions) *cobra.Command {
 	o := &certificateOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
 		Use: "show", Args: cobra.NoArgs,
-		Short: "show its names, those that it lacks, who can change it, and what each Central pod serves",
+		Short: "Show the names that it has and lacks, who can change it, and what each pod of Central serves",
 		Example: `  # Show Central's certificate beside the names that edges dial
   kubectl xcpauth certificate show`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,7 +67,7 @@ func newCertificateRequestCommand(fo *fleetOptions) *cobra.Command {
 	o := &certificateOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
 		Use: "request", Args: cobra.NoArgs,
-		Short: "print a certificate signing request for Central, and keep its new private key in a file",
+		Short: "Print a certificate signing request for Central, and keep its new private key in a file",
 		Long: `Print a certificate signing request (PEM) for Central with every name that the selected edges dial, the names that it has now,
 and the SPIFFE ID by which members with certificates know it. The private key is new, and is kept in a file that only you may
 read; one that is there is not overwritten. Nothing in a cluster is changed.`,

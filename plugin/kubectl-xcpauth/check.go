@@ -31,7 +31,7 @@ func newCheckCommand(fo *fleetOptions) *cobra.Command {
 	o := &checkOptions{fleetOptions: fo, severity: string(finding.Error)}
 	cmd := &cobra.Command{
 		Use: "check", GroupID: "observe", Args: cobra.NoArgs,
-		Short: "look for what is wrong or will be, with the remedy for each finding",
+		Short: "Find problems and show how to fix each one",
 		Long: `Look for what is wrong or will be, at the hub and at every edge, and say for each finding what to do. Nothing is changed.
 
 Each rule has an ID that never changes its meaning; README.md lists them. XA001 to XA099 are about TSB, and some of them

@@ -17,7 +17,7 @@ import (
 func newEdgeCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "edge", GroupID: "roster", Args: cobra.NoArgs,
-		Short: "list, publish, register and forget the members in the hub's roster",
+		Short: "List, publish, register and forget the members in the hub's roster",
 		Long: `The roster in the hub lists the members that must be safe before the hub withdraws a credential. The admission webhook
 decides from it: from the last statement about a member, or from what it reads in a registered member's own cluster. A member
 without a fresh statement, or that cannot be read, is unknown, and unknown is unsafe.`,
@@ -31,7 +31,7 @@ without a fresh statement, or that cannot be read, is unknown, and unknown is un
 func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Args: cobra.NoArgs,
-		Short: "list the roster: who is registered, and what was last stated of each",
+		Short: "List the roster: who is registered, and what was last stated of each",
 		Example: `  # List the roster of the hub
   kubectl xcpauth edge list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,7 +59,7 @@ func newEdgeForgetCommand(fo *fleetOptions) *cobra.Command {
 	o := &forgetOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
 		Use: "forget EDGE", Args: cobra.ExactArgs(1),
-		Short: "take a decommissioned member out of the roster, leaving an Event with the reason",
+		Short: "Remove a decommissioned member from the roster, and write an Event with the reason",
 		Long: `Take a decommissioned member out of the roster, leaving an Event with the reason. While the hub's own inventory lists the
 cluster (clusters.xcp.tetrate.io in the management plane's namespace), it still counts: delete that object first, as TSB's
 documentation on removing a cluster says.`,

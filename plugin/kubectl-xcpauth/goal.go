@@ -46,14 +46,14 @@ func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
 	g.signFlags.addFlags(flags)
 	flags.BoolVar(&g.noHub, "no-hub", g.noHub, "move edges without access to the hub; goes with --to=edges")
 	flags.BoolVar(&g.cleanup, "cleanup", g.cleanup,
-		"in the end delete what only certificates needed; after that there is no way back")
+		"delete the old certificates at the end; rollback is not possible after that")
 	flags.BoolVar(&g.hasty, "hasty-canary", g.hasty, "do not wait for the canary's token rotation before others move")
 	flags.DurationVar(&g.rotation, "rotation-within", g.rotation,
 		"how long at most to wait until an edge has outlived its first token")
 	flags.StringSliceVar(&g.unrotated, "accept-unrotated", g.unrotated,
 		"edges of which it is known that nothing renews their token, and when it expires")
 	flags.BoolVar(&g.noFence, "no-fence", g.noFence,
-		"do not fence edges in: what is proved of one is then believed for 15 minutes, not for 7 days")
+		"do not fence edges in: what is verified of one is then believed for 15 minutes, not for 7 days")
 	flags.DurationVar(&g.fence, "fence-for", g.fence, "how long a fence must be seen to deny, without a break, to count")
 	flags.StringSliceVar(&g.names, "central-name", g.names,
 		"further names that Central's certificate must have, beside those that the selected edges dial")
@@ -65,8 +65,8 @@ func (g *goalFlags) addWaveFlags(flags *pflag.FlagSet) { grouped(flags, "waves",
 func (g *goalFlags) addWaves(flags *pflag.FlagSet) {
 	flags.StringVar(&g.canary, "canary", g.canary, "the edge to move first; default: the first by name")
 	flags.IntVar(&g.waveSize, "wave-size", g.waveSize, "how many edges to move side by side after the canary; 0 is all")
-	flags.DurationVar(&g.soak, "soak", g.soak, "how long the edges of a wave must stay proved before the next wave")
-	flags.DurationVar(&g.within, "prove-within", g.within, "how long a step may take to be proved before it is put back")
+	flags.DurationVar(&g.soak, "soak", g.soak, "how long the edges of a wave must stay verified before the next wave")
+	flags.DurationVar(&g.within, "prove-within", g.within, "how long a step may take to be verified before it is put back")
 }
 
 func (g *goalFlags) goal() plan.Goal {

@@ -37,14 +37,14 @@ func newTokenIssueCommand(fo *fleetOptions) *cobra.Command {
 	o := &issueOptions{fleetOptions: fo, signFlags: newSignFlags()}
 	cmd := &cobra.Command{
 		Use: "issue", Args: cobra.NoArgs,
-		Short: "have a zone token of Kong Mesh or Kuma issued: by the global's API, or with a signing key",
+		Short: "Issue a zone token of Kong Mesh or Kuma, by the global's API or with a signing key",
 		Long: `Have a zone token for a control plane (scope cp) issued. The global's own API does it by default: it asks who may, and writes it down
 where its audit is on. It is reached through the API server and the kubelet, and asked with the administrator's token, from secret
 admin-user-token in the global's cluster, or with that of a user of yours (--api-token).
 
 With --tokens-from=key the token is signed here with the global's newest signing key, read from its secret; with --key-file with a key
 from a file, and no cluster is touched: RS256, claims Zone, Scope, exp, nbf, iat and jti, as the product issues it. Such a token is not
-in the product's audit log, and nobody asks the product whether you may: whoever has the signing key may anything.
+in the product's audit log, and nobody asks the product whether you may: anyone who has the signing key may do anything.
 
 The token goes into a new file that only you may read; one that is there is not overwritten. With --out - it goes to stdout, without a
 newline, unless that is a terminal; with --secret it is a manifest of a Secret. With --in-cluster it goes straight into a new Secret in

@@ -18,7 +18,7 @@ func main() {
 	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}))
 }
 
-// run is the whole program. The first Ctrl-C (or SIGTERM) stops new work and puts unproved members back; the second
+// run is the whole program. The first Ctrl-C (or SIGTERM) stops new work and puts unverified members back; the second
 // leaves.
 func run(args []string, streams genericiooptions.IOStreams) int {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -40,7 +40,7 @@ func (r *runFlags) addFlags(flags *pflag.FlagSet) { grouped(flags, "run", r.add)
 
 func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVarP(&r.yes, "yes", "y", r.yes, "do not ask")
-	flags.DurationVar(&r.poll, "poll", r.poll, "how often to look while a step is being proved")
+	flags.DurationVar(&r.poll, "poll", r.poll, "how often to look while a step is being verified")
 	flags.IntVar(&r.maxFailures, "max-failures", r.maxFailures,
 		"how many edges may fail, and be put back, before the run ends")
 }
@@ -56,10 +56,10 @@ func newMigrateCommand(fo *fleetOptions) *cobra.Command {
 	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(), dryRun: "none", runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "migrate", GroupID: "migrate", Args: cobra.NoArgs,
-		Short: "do what the plan says, step by step, each proved or put back",
+		Short: "Run the plan. Each step is verified before the next; a step that fails is reverted",
 		Long: `Do what the plan says: Central's certificate, both modes on at the hub, one canary edge, the other edges in waves, one token
 rotation of each, mTLS off at the hub. Of Kong Mesh and Kuma: a signing key, a token for each zone, authentication on at the
-global. Each step is proved before the next begins, and put back when the proof fails. Run it again after any interruption: it
+global. Each step is verified before the next begins, and put back when the proof fails. Run it again after any interruption: it
 restores the wave in flight first, and goes on from what it sees.`,
 		Example: `  # Show the plan, ask, and do it
   kubectl xcpauth migrate

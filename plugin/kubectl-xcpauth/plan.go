@@ -28,7 +28,7 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 	o := &planOptions{fleetOptions: fo, goalFlags: newGoalFlags()}
 	cmd := &cobra.Command{
 		Use: "plan", GroupID: "migrate", Args: cobra.NoArgs,
-		Short: "show every step that is left, with its change, proof and way back",
+		Short: "Show each remaining step: its change, what verifies it, and how it is undone",
 		Example: `  # Show what migrate would do
   kubectl xcpauth plan
 

@@ -113,7 +113,7 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 		{"forgetting a stranger", hub, "edge forget mars --reason gone", 1,
 			`error: no edge is called "mars"; the edges are: eu`},
 		{"publishing others' statements and one's own", hub, "edge publish eu -f eu.yaml", 1,
-			"error: -f publishes in the hub what others proved; it goes with no names"},
+			"error: -f publishes in the hub what others verified; it goes with no names"},
 		{"publishing nowhere", hub, "edge publish --no-hub", 1,
 			"error: --no-hub publishes nothing itself; name with --out the file to write, or pass -o yaml"},
 		{"providing what can be published", hub, "edge publish --out eu.yaml", 1,

@@ -32,8 +32,8 @@ func newEdgePublishCommand(fo *fleetOptions) *cobra.Command {
 	o := &publishOptions{fleetOptions: fo, within: 15 * time.Minute, poll: 2 * time.Second, fence: fenceFor}
 	cmd := &cobra.Command{
 		Use:   "publish [EDGE...]",
-		Short: "prove that edges present a JWT and nothing else, and state it in the roster",
-		Long: `Prove that edges present a JWT and nothing else, and state it in the hub's roster. A team without access to the hub proves its own
+		Short: "Verify that edges present a JWT and nothing else, and state it in the roster",
+		Long: `Verify that edges present a JWT and nothing else, and state it in the hub's roster. A team without access to the hub verifies its own
 edges and hands the statements over as a file; the hub's team publishes these, each held against what the roster lists and the hub
 knows. A statement is believed for 15 minutes after it was seen, and for 7 days of an edge that is fenced in.`,
 		Example: `  # Renew the statements of every edge that the kubeconfig reaches
@@ -42,7 +42,7 @@ knows. A statement is believed for 15 minutes after it was seen, and for 7 days 
   # One edge
   kubectl xcpauth edge publish edge-1
 
-  # An edge's own team: prove it, and hand the file over to the hub's team
+  # An edge's own team: verify it, and hand the file over to the hub's team
   kubectl xcpauth edge publish --no-hub --contexts edge-1 --out edge-1.yaml
 
   # The hub's team: take it over
@@ -54,18 +54,18 @@ knows. A statement is believed for 15 minutes after it was seen, and for 7 days 
 			if o.file != "" {
 				return o.accept(cmd.Context())
 			}
-			return o.prove(cmd.Context(), names)
+			return o.verify(cmd.Context(), names)
 		},
 	}
-	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long proving may take")
-	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while proving")
+	cmd.Flags().DurationVar(&o.within, "prove-within", o.within, "how long verifying may take")
+	cmd.Flags().DurationVar(&o.poll, "poll", o.poll, "how often to look while verifying")
 	cmd.Flags().DurationVar(&o.fence, "fence-for", o.fence,
 		"how long the fence of an edge must be seen to deny, without a break, to count")
 	cmd.Flags().BoolVar(&o.noHub, "no-hub", false,
-		"without access to the hub: write what was proved to --out, or with -o yaml to stdout")
+		"without access to the hub: write what was verified to --out, or with -o yaml to stdout")
 	cmd.Flags().StringVar(&o.out, "out", "", "of --no-hub: the file to give to the hub's team")
 	cmd.Flags().StringVarP(&o.file, "filename", "f", "",
-		"publish what the teams of edges proved and provided in this file; - is stdin")
+		"publish what the teams of edges verified and provided in this file; - is stdin")
 	return cmd
 }
 
@@ -77,7 +77,7 @@ func (o *publishOptions) check(names []string) error {
 	}
 	switch {
 	case o.file != "" && (o.noHub || o.out != "" || len(names) > 0):
-		return errors.New("-f publishes in the hub what others proved; it goes with no names of edges, --no-hub or --out")
+		return errors.New("-f publishes in the hub what others verified; it goes with no names of edges, --no-hub or --out")
 	case o.out != "" && !o.noHub:
 		return errors.New("--out is for a team without the hub; pass --no-hub with it, or leave it out to publish in the hub")
 	case o.noHub && o.out == "" && o.output != "yaml":
@@ -86,8 +86,8 @@ func (o *publishOptions) check(names []string) error {
 	return nil
 }
 
-// prove proves edges and states it: in the roster, or without a hub in a file.
-func (o *publishOptions) prove(ctx context.Context, names []string) error {
+// verify verifies edges and states what it found: in the roster, or without a hub in a file.
+func (o *publishOptions) verify(ctx context.Context, names []string) error {
 	live, err := o.clusters(true)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func (o *publishOptions) handOver(stated []api.EdgeCluster, report *render.Resul
 		err = os.WriteFile(o.out, text, 0o644) // for others to read; there is no secret in it
 	}
 	if err != nil {
-		return fmt.Errorf("writing what was proved: %w", err)
+		return fmt.Errorf("writing what was verified: %w", err)
 	}
 	file := o.out
 	if file == "" {
@@ -168,7 +168,7 @@ func believed(stated []api.EdgeCluster) string {
 	return fmt.Sprintf("%.0f days", roster.BelievedFenced.Hours()/24)
 }
 
-// accept publishes what others proved.
+// accept publishes what others verified.
 func (o *publishOptions) accept(ctx context.Context) error {
 	var text []byte
 	var err error

@@ -24,7 +24,7 @@ func newEdgeRegisterCommand(fo *fleetOptions) *cobra.Command {
 	o := &registerOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
 		Use: "register EDGE...", Args: cobra.MinimumNArgs(1),
-		Short: "let the webhook read edges in their own clusters at the moment of a decision",
+		Short: "Let the webhook read edges in their own clusters at the moment of a decision",
 		Long: `Let the admission webhook read edges in their own clusters at the moment of a decision, instead of believing the last statement.
 In the edge's cluster this makes a ServiceAccount "xcpauth-reader" beside the ControlPlane that may read what tells which credential
 the edge presents, and nothing else; in the hub it stores a kubeconfig of it, which the webhook keeps renewed. What cannot be read
@@ -70,7 +70,7 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "unregister EDGE...", Args: cobra.MinimumNArgs(1),
-		Short: "take the webhook's access to edges' clusters away, and decide from statements again",
+		Short: "Remove the webhook's access to edges' clusters, and decide from statements again",
 		Example: `  # Back to statements
   kubectl xcpauth edge unregister edge-1`,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -84,7 +84,7 @@ func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 				return err
 			}
 			return (&registerOptions{fleetOptions: o}).finish(r, "edge unregister", names,
-				"state what is proved of them with: "+o.again("edge publish"))
+				"state what is verified of them with: "+o.again("edge publish"))
 		},
 	}
 }

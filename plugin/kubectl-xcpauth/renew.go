@@ -22,7 +22,7 @@ func newTokenRotateCommand(fo *fleetOptions) *cobra.Command {
 	o := &renewOptions{fleetOptions: fo, goalFlags: newGoalFlags(), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "rotate [EDGE...]", Args: cobra.ArbitraryArgs,
-		Short: "have the operator make new tokens for edges, one edge first, each proved or put back",
+		Short: "Have the operator make new tokens for edges, one edge first; a token that fails is reverted",
 		Long: `Have the tokens of edges made again, for Tetrate Service Bridge, in the vendor's way: the token's secret
 (xcp-edge-central-auth-token) is deleted, and the operator makes it again from the cluster's service account. One edge goes first.
 
@@ -48,7 +48,7 @@ twice since; when no new one comes, the old one is put back. No token is printed
 	cmd.Flags().BoolVar(&o.all, "all", false, "every edge that presents a JWT")
 	cmd.Flags().IntVar(&o.waveSize, "wave-size", o.waveSize, "how many edges side by side after the first; 0 is all")
 	cmd.Flags().DurationVar(&o.within, "prove-within", o.within,
-		"how long a new token may take to be proved before the old one is put back; three quarters of what is left of that one's life at most")
+		"how long a new token may take to be verified before the old one is put back; three quarters of what is left of that one's life at most")
 	o.runFlags.addFlags(cmd.Flags())
 	o.addDiff(cmd.Flags())
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")

@@ -28,7 +28,7 @@ func newTokenRevocationsCommand(fo *fleetOptions) *cobra.Command {
 	o := &revocationsOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
 		Use: "revocations FILE|-", Args: cobra.ExactArgs(1),
-		Short: "read a list of revoked zone tokens as the product does, and add to it",
+		Short: "Read a list of revoked zone tokens as the product does, and add to it",
 		Long: `Read a list of revoked zone tokens (data.value of secret zone-token-revocations, decoded) as Kong Mesh and Kuma do: split at commas,
 nothing trimmed but one newline at the end. What was evidently meant and is not revoked is named; exit code 5 says that there is such.
 

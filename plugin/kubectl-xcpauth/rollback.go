@@ -21,9 +21,9 @@ func newRollbackCommand(fo *fleetOptions) *cobra.Command {
 	o := &rollbackOptions{fleetOptions: fo, goalFlags: newGoalFlags(), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "rollback", GroupID: "migrate", Args: cobra.NoArgs,
-		Short: "take a migration back: the hub accepts both, edges present their certificate again",
+		Short: "Undo a migration: the hub accepts both, and edges present their certificate again",
 		Long: `Take a migration back. The hub accepts both modes again, then every edge that a migration moved presents its certificate
-again, each proved. A hub that a migration left with JWTs alone accepts both again even where edges are not reached. It ends at
+again, each verified. A hub that a migration left with JWTs alone accepts both again even where edges are not reached. It ends at
 explicit values, and says where these differ from what there was originally. It needs the certificates of the edges, which
 only migrate --cleanup deletes. The hub goes on accepting JWTs, since its own MPC may present one for as long as it does. Of
 Kong Mesh and Kuma: the global authenticates nobody again, if it did not before, then every zone presents what it did.`,

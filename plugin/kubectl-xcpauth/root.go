@@ -6,7 +6,7 @@ const long = `Move a service mesh to one token per cluster, without cutting a cl
 Kuma from zones that present nothing to zone tokens.
 
 A hub (TSB's management plane, or a global control plane) and its member clusters are found in the contexts of the kubeconfig. Every change is
-planned, shown, applied in order, proved, and put back when the proof fails. The hub never stops accepting a credential
+planned, shown, applied in order, verified, and put back when the proof fails. The hub never stops accepting a credential
 that any member may still present.
 
 Flags come after the plugin's name: kubectl xcpauth --context hub status.`
@@ -15,7 +15,7 @@ Flags come after the plugin's name: kubectl xcpauth --context hub status.`
 func newRootCommand(o *fleetOptions) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "xcpauth",
-		Short:             "move XCP edges from mutual TLS to JWTs, guarded",
+		Short:             "Move the clusters of a mesh from mutual TLS to JWTs, each step verified",
 		Long:              long,
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl xcpauth"},
 		PersistentPreRun:  func(cmd *cobra.Command, _ []string) { o.notice(cmd) },

@@ -90,7 +90,7 @@ func (o *fleetOptions) showPlan(f plan.State, p plan.Plan, verb string) error {
 func newKeyListCommand(fo *fleetOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Args: cobra.NoArgs,
-		Short:   "show the global's signing keys, and which zones present a token of which",
+		Short:   "Show the global's signing keys, and which zones present a token of each",
 		Example: `  kubectl xcpauth key list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, f, err := fo.mesh(cmd.Context())
@@ -128,8 +128,8 @@ func newKeyRotateCommand(fo *fleetOptions) *cobra.Command {
 	o := &rotateOptions{meshOptions: newMeshOptions(fo)}
 	cmd := &cobra.Command{
 		Use: "rotate", Args: cobra.NoArgs,
-		Short: "give every zone a token of a new signing key, then retire the older ones",
-		Long: `Add a signing key with the next serial, give every zone a token of it, one canary first, each proved, then retire the older keys and
+		Short: "Give every zone a token of a new signing key, then retire the older keys",
+		Long: `Add a signing key with the next serial, give every zone a token of it, one canary first, each verified, then retire the older keys and
 have every zone connect again. Tokens of both keys are accepted until no zone presents one of an older key. Run it again after any
 interruption: it goes on with the same key. Until the older keys are retired there is a way back, with --back: every zone presents its
 token of the key before again, and the newest key is retired.`,
@@ -170,7 +170,7 @@ func newKeyRetireCommand(fo *fleetOptions) *cobra.Command {
 	o := &rotateOptions{meshOptions: newMeshOptions(fo)}
 	cmd := &cobra.Command{
 		Use: "retire", Args: cobra.NoArgs,
-		Short: "delete every signing key but the newest, once no zone presents a token of them",
+		Short: "Delete every signing key but the newest, once no zone presents a token of them",
 		Long: `Delete every signing key but the newest, and have every zone connect again. It is refused while a zone may present a token of an older
 key, or cannot be looked at; a zone that does gets a new token first. There is no way back from it.`,
 		Example: `  kubectl xcpauth key retire`,
@@ -197,7 +197,7 @@ key, or cannot be looked at; a zone that does gets a new token first. There is n
 func newTokenListCommand(fo *fleetOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Args: cobra.NoArgs,
-		Short: "show which zone has which token: key, ID, expiry, whether it is accepted; never the token",
+		Short: "Show which zone has which token: key, ID, expiry, whether it is accepted; never the token",
 		Example: `  kubectl xcpauth token list
 
   # With whole IDs, and the list of what is revoked
@@ -232,9 +232,9 @@ func newTokenRevokeCommand(fo *fleetOptions) *cobra.Command {
 	o := &revokeOptions{meshOptions: newMeshOptions(fo)}
 	cmd := &cobra.Command{
 		Use:   "revoke [JTI...]",
-		Short: "have the global refuse tokens, by their IDs or of a zone; a zone that presents one gets another first",
+		Short: "Have the global refuse tokens, by their IDs or of a zone; a zone that presents one gets another first",
 		Long: `Add tokens to the global's list of revoked tokens, in exactly the form that the product reads; what is revoked stays so, and a change
-that somebody else makes meanwhile is not lost. A zone that presents one of them is given another first, and proved with it. With
+that somebody else makes meanwhile is not lost. A zone that presents one of them is given another first, and verified with it. With
 --cut-off it is not, and is refused at its next health check or connection.
 
 A token is looked at when a session begins, and from 2.5 on at each health check of the zone, every five minutes by default: a zone

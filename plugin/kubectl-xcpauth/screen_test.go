@@ -253,20 +253,20 @@ func TestProgressIsDrawnInPlaceOnATerminal(t *testing.T) {
 	})
 	term.resize(80, 24)
 	for i := range 20 {
-		say(engine.StepVerified, fmt.Sprintf("edge-%d", i), "proved: all is well")
+		say(engine.StepVerified, fmt.Sprintf("edge-%d", i), "verified: all is well")
 	}
 	say(engine.WaveStarted, "hub", "wave: mTLS off")
 	term.await("the finished wave as plain lines", func(text string) bool {
-		return strings.HasSuffix(text, "wave: mTLS off") && strings.Count(text, "proved: all is well") == 20 &&
+		return strings.HasSuffix(text, "wave: mTLS off") && strings.Count(text, "verified: all is well") == 20 &&
 			!strings.Contains(text, "MEMBER")
 	})
 	say(engine.Waiting, "hub", "waiting: an older pod of Central is left")
-	say(engine.StepFailed, "hub", "not proved; put back")
+	say(engine.StepFailed, "hub", "not verified; put back")
 	p.end()
 	term.await("everything as plain lines, and nothing else", func(text string) bool {
 		lines := strings.Split(text, "\n")
 		return len(lines) == 1+1+20+1+1 && lines[0] == stamp+" hub: wave: the rest" &&
-			lines[23] == stamp+" hub: not proved; put back" && !strings.Contains(text, "MEMBER")
+			lines[23] == stamp+" hub: not verified; put back" && !strings.Contains(text, "MEMBER")
 	})
 	term.asFound()
 }
@@ -280,7 +280,7 @@ func TestProgressElsewhereIsPlainLines(t *testing.T) {
 				t.Setenv("TERM", "dumb")
 				w = term.tty
 				defer func() {
-					term.awaitText("12:00:02 edge-1: proved: x")
+					term.awaitText("12:00:02 edge-1: verified: x")
 					term.mu.Lock()
 					defer term.mu.Unlock()
 					if text := strings.Join(term.seen, ""); strings.Contains(text, "MEMBER") || term.hidden {
@@ -292,13 +292,13 @@ func TestProgressElsewhereIsPlainLines(t *testing.T) {
 			at := time.Date(2026, 3, 27, 12, 0, 0, 0, time.Local)
 			for i, e := range []engine.Event{{Phase: engine.WaveStarted, Member: "hub", Text: "wave: canary"},
 				{Phase: engine.Waiting, Member: "edge-1", Text: "waiting: x"}, {Phase: engine.StepVerified, Member: "edge-1",
-					Text: "proved: x"}} {
+					Text: "verified: x"}} {
 				e.At = at.Add(time.Duration(i) * time.Second)
 				p.report(e)
 			}
 			p.end()
 			if b, ok := w.(*strings.Builder); ok &&
-				b.String() != "12:00:00 hub: wave: canary\n12:00:01 edge-1: waiting: x\n12:00:02 edge-1: proved: x\n" {
+				b.String() != "12:00:00 hub: wave: canary\n12:00:01 edge-1: waiting: x\n12:00:02 edge-1: verified: x\n" {
 				t.Errorf("got\n%s", b.String())
 			}
 		})

@@ -25,7 +25,7 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 	o := &statusOptions{fleetOptions: fo, interval: 5 * time.Second}
 	cmd := &cobra.Command{
 		Use: "status", GroupID: "observe", Args: cobra.NoArgs,
-		Short: "show what each member presents, how far that is proved, and what is next",
+		Short: "Show each cluster's current authentication, whether it is verified, and the next step",
 		Example: `  # Show the hub and every edge that the kubeconfig reaches
   kubectl xcpauth status
 

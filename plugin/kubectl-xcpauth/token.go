@@ -26,7 +26,7 @@ import (
 func newTokenCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "token", GroupID: "observe", Args: cobra.NoArgs,
-		Short: "look at tokens, verify them, have new ones made, and issue those of zones",
+		Short: "Inspect, verify, renew, issue and revoke tokens",
 		Long: `Look at a token, from a file, stdin or the edge's cluster, and verify it; have those of edges made again. Zone tokens of Kong Mesh and Kuma are recognised; they
 can be issued too, and revoked, without a cluster. A token is never printed on a terminal, and never taken from the command line,
 where others could read it.`,
@@ -53,7 +53,7 @@ func newTokenInspectCommand(fo *fleetOptions) *cobra.Command {
 	o := &tokenOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
 		Use: "inspect [FILE|-]", Args: cobra.MaximumNArgs(1),
-		Short: "print what a token says of itself, unverified, and what is odd about it",
+		Short: "Print what a token says of itself, unverified, and what is odd about it",
 		Long: `Print what a token says of itself, and what is odd about it. Nothing is verified. What is no JWT
 is rejected, with exit code 5.`,
 		Example: `  # The token that lies in an edge's cluster
@@ -74,7 +74,7 @@ func newTokenVerifyCommand(fo *fleetOptions) *cobra.Command {
 	o := &tokenOptions{fleetOptions: fo, verify: true}
 	cmd := &cobra.Command{
 		Use: "verify [FILE|-]", Args: cobra.MaximumNArgs(1),
-		Short: "verify a token's signature and times with the hub's keys, or with a key from a file",
+		Short: "Verify a token's signature and times with the hub's keys, or with a key from a file",
 		Long: `Verify a token's signature and times, strictly: whatever verifiers are known to take differently is rejected. Exit code 0 says that
 it is valid, 5 that it is rejected. What is printed with a valid one says which assumptions that rests on.
 

@@ -17,7 +17,7 @@ var (
 func newVersionCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Args: cobra.NoArgs,
-		Short: "print the version of the plugin",
+		Short: "Print the version of the plugin",
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(o.Out, "kubectl-xcpauth %s (commit %s, built %s, %s %s/%s)\n", version, commit, date,
 				runtime.Version(), runtime.GOOS, runtime.GOARCH)

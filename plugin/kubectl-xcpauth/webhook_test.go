@@ -142,7 +142,7 @@ func TestWebhookStatusReadsWell(t *testing.T) {
 		warn(w)
 		apifake.Status(w, 403, "Forbidden",
 			`admission webhook "managementplanes.webhook.xcpauth.io" denied the request: ManagementPlane tsb/managementplane would stop accepting mtls, which 1 member may still present:
-- eu: mtls (nothing is proved about it)`)
+- eu: mtls (nothing is verified about it)`)
 	})
 	t.Setenv("KUBECONFIG", kubeconfig)
 	r := xcpauth(t, "", "webhook", "status")

@@ -179,7 +179,7 @@ func OnJWT(cluster string) []Object {
 	return objects
 }
 
-// Stated is the roster's entry of an edge that was just proved to present a JWT.
+// Stated is the roster's entry of an edge that was just verified to present a JWT.
 func Stated(name string) Object {
 	at := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
 	return Object{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
@@ -214,7 +214,7 @@ func InFlight(t *testing.T, steps ...plan.Step) string {
 	return string(text)
 }
 
-// HandedOver is what the team of an edge proved a while ago.
+// HandedOver is what the team of an edge verified a while ago.
 func HandedOver(name string, ago time.Duration, change func(*api.EdgeCluster)) api.EdgeCluster {
 	m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name,
 		Role: plan.RoleEdge, Object: plan.Ref{Namespace: "istio-system", Name: "controlplane",

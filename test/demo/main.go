@@ -71,7 +71,7 @@ func story(ctx context.Context, s *sandbox.Sandbox) error {
 	}{
 		{"A hub and two edges, all on mutual TLS:", []string{"xcpauth", "status"}, 0},
 		{"Turning mutual TLS off now would cut both edges off. The webhook denies it, by name:", edit, 1},
-		{"The plugin makes the same change in an order that cuts nobody off, and proves each step:",
+		{"The plugin makes the same change in an order that cuts nobody off, and verifies each step:",
 			[]string{"xcpauth", "migrate", "-y", "--poll=500ms", "--fence-for=2s"}, 0},
 		{"The very edit that was denied has been made:", []string{"get", "managementplane", "managementplane", "-n", "tsb",
 			"-o", "jsonpath={.spec.components.xcp.centralAuthModes}{\"\\n\"}"}, 0},

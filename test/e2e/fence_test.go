@@ -26,11 +26,11 @@ func TestEdgesAreFencedInWhereTheirClustersCan(t *testing.T) {
 	}
 	said := f.migrate(0, "--prove-within", "25s")
 	if !strings.Contains(said.Stderr,
-		"edge-2: goes on without: not proved within 25s: the dry run of an edit was let through") {
+		"edge-2: goes on without: not verified within 25s: the dry run of an edit was let through") {
 		t.Errorf("of a fence that does not deny is told\n%s", said.Stderr)
 	}
 	rows := f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout)
-	for edge, want := range map[string]string{"edge-1": "proved ", "edge-2": "stored, not proved",
+	for edge, want := range map[string]string{"edge-1": "verified ", "edge-2": "stored, not verified",
 		"edge-3": "none: its API server has no ValidatingAdmissionPolicy"} {
 		if got, _ := rows[edge]["fence"].(string); !strings.HasPrefix(got, want) {
 			t.Errorf("the fence of %s is %q, want %s", edge, got, want)
@@ -123,7 +123,7 @@ func TestAFenceOfAnotherReleaseIsReplacedByTheNextRun(t *testing.T) {
 		t.Errorf("an edit of the mode ends with %d:\n%s", r.Code, r.Stderr)
 	}
 	if got, _ := f.Rows(f.Xcpauth(0, "status", "-o", "json").Stdout)["edge-1"]["fence"].(string); !strings.HasPrefix(got,
-		"proved ") {
+		"verified ") {
 		t.Errorf("the fence is %q", got)
 	}
 }

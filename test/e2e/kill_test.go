@@ -27,7 +27,7 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 		"wave: canary",                                        // the journal, and nothing else yet
 		"wrote Secret istio-system/xcp-central-ca-bundle",
 		"wrote ControlPlane istio-system/controlplane in edge-1",
-		"edge-1: proved: EdgeXcp says JWT", // the statement, and not the end of the wave in the journal
+		"edge-1: verified: EdgeXcp says JWT", // the statement, and not the end of the wave in the journal
 		"edge-1: waiting: a token lives",
 		"wrote Deployment tsb/central", // so that the canary connects again
 		"wrote ControlPlane istio-system/controlplane in edge-2",

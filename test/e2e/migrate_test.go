@@ -88,7 +88,7 @@ func TestAnEdgeThatNeverConnectsIsPutBackAndTheRestNotAttempted(t *testing.T) {
 	f.Is(rows, "edge-1", "state", "failed")
 	f.Is(rows, "edge-2", "state", "not attempted")
 	f.Is(rows, "hub", "state", "changed")
-	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not proved within 15s") ||
+	if why, _ := rows["edge-1"]["why"].(string); !strings.Contains(why, "not verified within 15s") ||
 		!strings.Contains(why, "put back") {
 		t.Errorf("edge-1's reason is %q", why)
 	}
@@ -132,7 +132,7 @@ func TestAStatementIsTakenBackWhenItsEdgeGoesBack(t *testing.T) {
 	})
 	f.stuck("edge-1")
 
-	f.migrate(4, "--prove-within", "12s") // moves edge-1 again, cannot prove it, puts it back
+	f.migrate(4, "--prove-within", "12s") // moves edge-1 again, cannot verify it, puts it back
 	if got := stated(); got != "" {
 		t.Errorf("the roster still states %s of edge-1", got)
 	}

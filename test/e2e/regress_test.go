@@ -17,7 +17,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// A run that ends before Central has taken both modes over leaves them declared: the next proves that before any edge
+// A run that ends before Central has taken both modes over leaves them declared: the next verifies that before any edge
 // moves.
 func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestBothModesLeftUnprovedAreProvedBeforeTheCanaryMoves(t *testing.T) {
 	f.Is(rows, "edge-1", "state", "not attempted")
 	for _, edge := range []string{"edge-1", "edge-2"} {
 		if got := f.edgeMode(edge); got != "MUTUAL_TLS" {
-			t.Errorf("%s was moved to %s before Central was proved to accept that", edge, got)
+			t.Errorf("%s was moved to %s before Central was verified to accept that", edge, got)
 		}
 	}
 
@@ -76,7 +76,7 @@ func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 	f.free("edge-1")
 	refused := f.Xcpauth(4, "edge", "publish", "edge-1", "--poll", "100ms", "--prove-within", "20s")
 	if text := strings.Join(strings.Fields(refused.Stdout), " "); !strings.Contains(text,
-		`it is in flight, so what is proved of it may be taken back: the wave "canary"`) || stated() != "" {
+		`it is in flight, so what is verified of it may be taken back: the wave "canary"`) || stated() != "" {
 		t.Errorf("the roster states %q of edge-1, and the colleague is told\n%s", stated(), refused.Stdout)
 	}
 	now := time.Now().UTC()
@@ -98,7 +98,7 @@ func TestARestoredEdgeHasNoStatementLeft(t *testing.T) {
 }
 
 // A ControlPlane that is deleted and made again has another UID than the roster's entry says: that is renewed once,
-// and the edge proved once.
+// and the edge verified once.
 func TestARecreatedControlPlaneIsProvedOnceAndTheGoalReached(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Edges: []string{"edge-1"}})
@@ -132,8 +132,8 @@ func TestARecreatedControlPlaneIsProvedOnceAndTheGoalReached(t *testing.T) {
 	if n := strings.Count(done.Stderr, "wave: register"); n != 1 {
 		t.Errorf("registered %d times\n%s", n, done.Stderr)
 	}
-	if n := strings.Count(done.Stderr, "wave: prove what is set to JWT already"); n > 1 {
-		t.Errorf("edge-1 was proved %d times over\n%s", n, done.Stderr)
+	if n := strings.Count(done.Stderr, "wave: verify what is set to JWT already"); n > 1 {
+		t.Errorf("edge-1 was verified %d times over\n%s", n, done.Stderr)
 	}
 	if got := f.get("hub", "xcpauth-system", "edgecluster/edge-1",
 		"{.spec.controlPlane.uid} {.status.controlPlaneUID}"); got != now+" "+now {

@@ -53,9 +53,9 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	r := rotate(0, "--all", "--wave-size", "5")
 	is("edge-1", one, false)
 	is("edge-2", two, false)
-	if first, second := strings.Index(r.Stderr, "edge-1: proved: a new token is there"),
+	if first, second := strings.Index(r.Stderr, "edge-1: verified: a new token is there"),
 		strings.Index(r.Stderr, "edge-2: have a new token made"); first < 0 || second < first {
-		t.Errorf("one edge is to be proved before the next begins:\n%s", r.Stderr)
+		t.Errorf("one edge is to be verified before the next begins:\n%s", r.Stderr)
 	}
 
 	name := f.get("edge-2", "istio-system", "secret/cluster-service-account", "{.data.clusterFqn}")
@@ -90,7 +90,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	one = token("edge-1")
 	failed := rotate(4, "edge-1", "--prove-within", "3s", "-o", "json")
 	f.Is(f.Rows(failed.Stdout), "edge-1", "state", "failed")
-	if !strings.Contains(failed.Stdout, "not proved within 3s: the operator has not made a new token yet") ||
+	if !strings.Contains(failed.Stdout, "not verified within 3s: the operator has not made a new token yet") ||
 		!strings.Contains(failed.Stdout, "; put back") {
 		t.Errorf("a token that does not come is told\n%s", failed.Stdout)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Three teams, each with a kubeconfig of its own clusters alone: the hub's accepts both, each edge's moves its own
-// and provides what it proved, the hub's turns mTLS off without ever having seen an edge. Nobody is refused.
+// and provides what it verified, the hub's turns mTLS off without ever having seen an edge. Nobody is refused.
 func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true})

@@ -22,12 +22,17 @@ var retired = []struct {
 	{regexp.MustCompile(`(?i)\bstands? in the way\b`), "blocks"},
 	{regexp.MustCompile(`(?i)\bnot to be had\b`), "is not available"},
 	{regexp.MustCompile(`(?i)\b(judgements?|oddity|remarks?)\b`), "evaluation, anomaly, finding"},
+	{regexp.MustCompile(`(?i)\b(un)?prov(e|es|ed|ing)\b`), "verify, or show"},
 }
+
+// stored are the places of a retired word that journals, roles and scripts know: they stay as they are.
+var stored = regexp.MustCompile(`prove-within|"prove/|\bprove/|"prove-[a-z]+"|"prove"|"proved"|prove/\$`)
 
 // spoken says whether a person reads a file as ours: what was recorded of others, or of versions before, stays as it
 // is.
 func spoken(name string) bool {
-	for _, kept := range []string{"test/lint/", "test/kumavectors/", "pkg/engine/testdata/", "pkg/plan/testdata/"} {
+	for _, kept := range []string{"test/lint/", "test/kumavectors/", "pkg/engine/testdata/", "pkg/plan/testdata/",
+		"manifests/fence/", "pkg/tsb/migration/testdata/"} {
 		if strings.HasPrefix(name, kept) {
 			return false
 		}
@@ -48,7 +53,7 @@ func TestRetiredWordsStayAway(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, line := range strings.Split(string(text), "\n") {
+		for i, line := range strings.Split(stored.ReplaceAllString(string(text), ""), "\n") {
 			for _, r := range retired {
 				if word := r.word.FindString(line); word != "" {
 					t.Errorf("%s:%d: %q is retired; write: %s", name, i+1, word, r.instead)

@@ -260,14 +260,14 @@ func Fenceable(m plan.Member) plan.Member {
 	return m
 }
 
-// Young is a proved edge whose session has not outlived its first token.
+// Young is a verified edge whose session has not outlived its first token.
 func Young(name string) plan.Member {
-	return With(Proved(Edge(name, state.JWT)), func(m *plan.Member) {
+	return With(Verified(Edge(name, state.JWT)), func(m *plan.Member) {
 		m.Rotation, m.Statement.Rotated = plan.Rotation{At: tsbobjects.Noon.Add(time.Hour), Why: "its pods are young"}, false
 	})
 }
 
-func Proved(m plan.Member) plan.Member {
+func Verified(m plan.Member) plan.Member {
 	m.Statement = &plan.Statement{Presents: []guard.Cred{state.JWT}, Observed: tsbobjects.Noon,
 		Until: tsbobjects.Noon.Add(15 * time.Minute), Rotated: true}
 	return m

@@ -64,7 +64,7 @@ func OnJWT(cluster string) []apifake.Object {
 	return objects
 }
 
-// Entry is the roster's entry of a cluster that was proved at noon, about the ControlPlane with the given UID.
+// Entry is the roster's entry of a cluster that was verified at noon, about the ControlPlane with the given UID.
 func Entry(name, uid string) apifake.Object {
 	return apifake.Object{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
 		"metadata": apifake.Object{"name": name, "namespace": api.Namespace},

@@ -31,7 +31,7 @@ type Handler struct {
 	// Read returns the inventory of the hub in a namespace, as it is now.
 	Read func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
 	// Stored returns what tells the ManagementPlane that is stored from all others, the zero Identity where there is none.
-	// Nil verifies nothing.
+	// Nil shows nothing.
 	Stored func(ctx context.Context, namespace, name string) (verdict.Identity, error)
 	// Trusted says that only the API server gets here, since callers show a certificate: what it says need not be
 	// compared.

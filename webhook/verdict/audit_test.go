@@ -41,7 +41,7 @@ func TestWhatTheAuditorFindsOfAMember(t *testing.T) {
 		{"nothing known, both accepted", managementPlane(both), fleet(cases.Unknown).Roster[0], "True",
 			ReasonAccepted, "accepts all"},
 		{"nothing known, jwt only", managementPlane(jwtOnly), fleet(cases.Unknown).Roster[0], "Unknown", ReasonNotKnown,
-			"whether it presents that is not known: in the roster, but nothing is proved"},
+			"whether it presents that is not known: in the roster, but nothing is verified"},
 		{"a statement that is over, jwt only", managementPlane(jwtOnly), stale, "Unknown", ReasonNotKnown,
 			"valid until 2026-01-02T12:00:00Z, which is over"},
 		{"a void statement is no reason to cry refused", managementPlane(jwtOnly), void, "Unknown",

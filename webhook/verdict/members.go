@@ -51,7 +51,7 @@ func (inv Inventory) Empty() bool {
 //  1. Each roster entry is a member that presents what its statement says or what was read in its cluster, or unknown.
 //  2. A ControlPlane of this cluster is the member whose entry carries its UID; what it and the EdgeXcp beside it say
 //     comes on top of the statement, and naming no mode makes it unknown. One that was re-created under its name voids
-//     the statement. Without an entry it is unknown, whatever it declares: the declared mode does not prove what its
+//     the statement. Without an entry it is unknown, whatever it declares: the declared mode does not tell what its
 //     pods present.
 //  3. A cluster that the hub knows and neither of them names is unknown, and so is one that Central's metrics name.
 //     Only an entry of the role Edge answers for a cluster or a ControlPlane.
@@ -98,7 +98,7 @@ func summarizeMembers(inv Inventory, now time.Time, words bool) []guard.Member {
 		}
 		mode, _ := state.ReadEdge(cp)
 		members = append(members, guard.Member{Name: controlPlaneName(cp),
-			Why: fmt.Sprintf("a ControlPlane in the hub's own cluster that the roster lacks; it declares %s, and nothing is proved about its pods", modeWord(mode))})
+			Why: fmt.Sprintf("a ControlPlane in the hub's own cluster that the roster lacks; it declares %s, and nothing is verified about its pods", modeWord(mode))})
 		named = append(named, text(cp, "spec", "managementPlane", "clusterName"))
 	}
 	slices.Sort(named)
@@ -150,7 +150,7 @@ func statement(entry *api.EdgeCluster, now, hubs time.Time, words bool) guard.Me
 	st, says := roster.Says(entry, now)
 	switch {
 	case !says:
-		edge.Why = "in the roster, but nothing is proved about it"
+		edge.Why = "in the roster, but nothing is verified about it"
 		return edge
 	case st.Invalid != "":
 		if words {

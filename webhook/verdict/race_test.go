@@ -39,7 +39,7 @@ type evidence struct {
 const onJWT, onMTLS = 0, 1 // pods that present it
 
 // start is the world of every race. stated says that a statement lies in the roster, fenced that the edge's fence was
-// proved before that.
+// verified before that.
 func start(stated, fenced bool) world {
 	w := world{now: noon, mtlsOn: true, exists: true, uid: "uid-1", mode: "JWT", pods: [2]bool{onJWT: true}, fence: fenced}
 	if stated {
@@ -65,7 +65,7 @@ var (
 	observes = step{"the member is observed", func(w *world) bool {
 		st := api.EdgeClusterStatus{ObservedTime: &metav1.Time{Time: w.now},
 			ValidUntil: &metav1.Time{Time: w.now.Add(roster.Believed)}, ControlPlaneUID: w.uid, Source: "ci"}
-		if w.fence { // proved by then, so believed longer
+		if w.fence { // verified by then, so believed longer
 			st.ValidUntil = &metav1.Time{Time: w.now.Add(7 * 24 * time.Hour)}
 			if json.Unmarshal(fmt.Appendf(nil, `{"binding":"xcpauth","uid":"uid-of-it","provenTime":%q}`,
 				w.now.Format(time.RFC3339)), &st.Fence) != nil {
@@ -73,13 +73,13 @@ var (
 			}
 		}
 		if st.Presents = []string{"jwt"}; w.pods[onMTLS] || w.mode != "JWT" {
-			return false // not proved
+			return false // not verified
 		}
 		w.seen = st
 		return w.exists
 	}}
 	publishes = always("what was observed is stated in the roster", func(w *world) { w.in = w.seen })
-	fences    = always("the fence comes and is proved", func(w *world) { w.fence = true })
+	fences    = always("the fence comes and is verified", func(w *world) { w.fence = true })
 )
 
 // The steps of the hub's edit: mutual TLS goes off.
@@ -136,7 +136,7 @@ var (
 	hubByLiveRead  = []step{readsLive, decides, hubStores}
 	edgeEdits      = []step{admits, stores, newPod, oldPod}
 	edgeRecreates  = []step{deletes, admits, recreates, newPod}
-	proves         = []step{observes, publishes}
+	verifies       = []step{observes, publishes}
 )
 
 // explore runs every interleaving of the actors and calls end with what was done, in order, and what came of it.
@@ -185,7 +185,7 @@ func TestTheRaceBetweenTheHubAndAnEdge(t *testing.T) {
 			},
 			"the edge may change at any moment after it was observed, and the hub follows the statement for 15 minutes",
 			[2]int{140, 210}},
-		{"a statement that is published late, no fence", start(false, false), [][]step{hubByStatement, edgeEdits, proves},
+		{"a statement that is published late, no fence", start(false, false), [][]step{hubByStatement, edgeEdits, verifies},
 			func(d []string) bool { return before(d, observes, stores) && before(d, publishes, readsRoster) },
 			"the edge changes after it was observed, before or after that is published", [2]int{105, 365}},
 		{"a live read, no fence", start(false, false), [][]step{hubByLiveRead, edgeEdits},
@@ -200,7 +200,8 @@ func TestTheRaceBetweenTheHubAndAnEdge(t *testing.T) {
 
 		{"a statement behind a fence", start(true, true), [][]step{hubByStatement, edgeEdits, {quarter, week}}, never,
 			"none", [2]int{0, 0}},
-		{"a statement behind a fence, published late", start(false, true), [][]step{hubByStatement, edgeEdits, proves}, never,
+		{"a statement behind a fence, published late", start(false, true), [][]step{hubByStatement, edgeEdits, verifies},
+			never,
 			"none", [2]int{0, 0}},
 		{"a live read behind a fence", start(false, true), [][]step{hubByLiveRead, edgeEdits}, never, "none", [2]int{0, 0}},
 		{"re-created behind a fence, a statement", start(true, true), [][]step{hubByStatement, edgeRecreates,

@@ -10,7 +10,7 @@ func hasToken(f plan.State, m plan.Member, want guard.Cred) bool {
 	return m.Declared == want && m.Credential.State == plan.CredentialReady && !expiring(m.Credential, f.At)
 }
 
-// converged says whether nothing is left to do for a zone: it is proved with what it is to present, which may be a
+// converged says whether nothing is left to do for a zone: it is verified with what it is to present, which may be a
 // token of an older key; or it presents nothing that is to be revoked. It says what the zone presents.
 func converged(f plan.State, m plan.Member, goal plan.Goal) (there bool, presents string) {
 	if m.Evidence.Presents != nil && m.Declared != "" && presentsAlone(m, m.Declared) {

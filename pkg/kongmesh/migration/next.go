@@ -273,7 +273,7 @@ func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	step := func(m plan.Member) plan.Step { return switchStep(f, m, goal) }
 	switch {
 	case len(v.unverified) > 0:
-		w.Title = "prove what has a token already"
+		w.Title = "verify what has a token already"
 		w.Steps = rollout.StepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyStep(f, m, goal) })
 	case len(v.switchable) == 0:
 		return w, false

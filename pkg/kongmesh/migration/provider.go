@@ -55,7 +55,7 @@ func complete(f plan.State, g plan.Goal) plan.Goal {
 	return g
 }
 
-// unfinished is the kid of the last rotation in the history, until its end was proved.
+// unfinished is the kid of the last rotation in the history, until its end was verified.
 func unfinished(h plan.Hub) (kid string, begun bool) {
 	for i := len(h.History) - 1; i >= 0; i-- {
 		if h.History[i].Goal == plan.RotationBack {

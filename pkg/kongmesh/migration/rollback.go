@@ -98,7 +98,7 @@ func revertZones(s *wayBack) (plan.Wave, bool) {
 }
 
 func verifyReverted(s *wayBack) (plan.Wave, bool) {
-	return plan.Wave{Title: "prove what went back already", Steps: s.reverted, Obstacles: s.obstacles},
+	return plan.Wave{Title: "verify what went back already", Steps: s.reverted, Obstacles: s.obstacles},
 		len(s.reverted) > 0
 }
 

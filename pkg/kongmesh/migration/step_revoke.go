@@ -165,7 +165,7 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	}
 	for _, id := range slices.Concat(ids, merged.Meant) {
 		if goal.RevokedOf[id] != "" {
-			continue // it was accepted from that zone alone, which is asked about above, and is proved to have another
+			continue // it was accepted from that zone alone, which is asked about above, and is verified to have another
 		}
 		if !goal.CutOff || !slices.Contains(goal.Revoke, id) {
 			after.Accepts[state.Jti(id)] = guard.No

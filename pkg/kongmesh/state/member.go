@@ -270,7 +270,7 @@ func blocked(m plan.Member, cp ControlPlane) []string {
 	case m.Workload.Err != "":
 		why = append(why, m.Workload.Err)
 	case m.Workload.Replicas == 0:
-		why = append(why, fmt.Sprintf("%s is scaled to 0, so nothing can be proved; scale it up, or delete the zone from the global", m.Object))
+		why = append(why, fmt.Sprintf("%s is scaled to 0, so nothing can be verified; scale it up, or delete the zone from the global", m.Object))
 	}
 	if stuck := m.Workload.PausedReason(m.Object.Namespace, m.Object.Name, m.Context); stuck != "" {
 		why = append(why, stuck)

@@ -133,10 +133,10 @@ func BroughtTokens(sessions []plan.Session) bool {
 }
 
 // sessionsUnclear says why what a global tells of sessions does not say whether a token was brought; "" when it does.
-// authTokenProvided came with 2.4.0 (Kuma 0e1ce72cb0, #7563): before, its absence proves nothing.
+// authTokenProvided came with 2.4.0 (Kuma 0e1ce72cb0, #7563): before, its absence tells nothing.
 func sessionsUnclear(v zonetoken.Version) string {
 	if !v.Known() || v.AtLeast(2, 4, 0) {
 		return ""
 	}
-	return v.String() + " does not tell whether a zone brought a token, which 2.4.0 and later do, so no zone can be proved; upgrade the global first"
+	return v.String() + " does not tell whether a zone brought a token, which 2.4.0 and later do, so no zone can be verified; upgrade the global first"
 }

@@ -21,7 +21,7 @@ const inKubernetes = "kubernetes"
 
 // storedElsewhere says why the state of a global is not known to be in the Kubernetes objects of its cluster; "" when
 // it is there. It is there only where its template and each of its pods say so: the chart installs the kinds whatever
-// is set, so an empty list of zones or keys proves nothing.
+// is set, so an empty list of zones or keys shows nothing.
 func (cp ControlPlane) storedElsewhere(pods []kube.PodSpec) string {
 	const so = "so the objects in this cluster do not tell which keys, zones and sessions it has"
 	for _, spec := range append([]kube.PodSpec{cp.Spec}, pods...) {

@@ -15,7 +15,7 @@ import (
 var edgeRules = []check.Rule{
 	{Find: scaledToZero, Rule: finding.Rule{ID: "XA060", Severity: finding.Error,
 		Title:  "an edge is asleep",
-		Remedy: "Scale it up, so that it can be proved; or delete it from TSB and forget it, if it is gone for good."}},
+		Remedy: "Scale it up, so that it can be verified; or delete it from TSB and forget it, if it is gone for good."}},
 	{Find: notOnboarded, Rule: finding.Rule{ID: "XA061", Severity: finding.Error,
 		Title:  "an edge was never onboarded",
 		Remedy: "Onboard the cluster, or delete its ControlPlane, or leave its context out."}},
@@ -50,7 +50,7 @@ func scaledToZero(l *check.Pass) {
 			continue
 		}
 		x := l.About(m)
-		x.Object, x.Found = deployment(m), "it is scaled to 0, so nothing can be proved of it"
+		x.Object, x.Found = deployment(m), "it is scaled to 0, so nothing can be verified of it"
 		x.Remedy = "scale it up; if it is gone for good, delete it from TSB and forget it"
 		x.Command = check.Kubectl(m.Context, m.Object.Namespace, "scale", "deployment/edge", "--replicas=1")
 	}

@@ -14,7 +14,7 @@ var rosterRules = []check.Rule{
 		Remedy: "Apply `manifests/overlays/self-signed`, so that dangerous edits by anybody are denied."}},
 	{Find: unstated, Rule: finding.Rule{ID: "XA071", Severity: finding.Info,
 		Title:  "no statement about a member is believed",
-		Remedy: "Run `kubectl xcpauth migrate`, which states each member once it is proved, or `kubectl xcpauth edge publish`."}},
+		Remedy: "Run `kubectl xcpauth migrate`, which states each member once it is verified, or `kubectl xcpauth edge publish`."}},
 	{Find: unlisted, Rule: finding.Rule{ID: "XA073", Severity: finding.Error,
 		Title:  "the roster or the hub's inventory cannot be read",
 		Remedy: "Fix the reason that is named; until then anybody may be a member, so mutual TLS stays on."}},
@@ -65,7 +65,7 @@ func unstated(l *check.Pass) {
 			x.Remedy, x.Command = "the first step of a migration registers it", l.Xcpauth("plan")
 			continue
 		}
-		x.Remedy, x.Command = "prove it again, when mutual TLS is to be turned off", l.Xcpauth("edge", "publish", m.Name)
+		x.Remedy, x.Command = "verify it again, when mutual TLS is to be turned off", l.Xcpauth("edge", "publish", m.Name)
 	}
 }
 

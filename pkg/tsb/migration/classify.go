@@ -15,7 +15,7 @@ import (
 type classified struct {
 	switchable      []plan.Member   // can be set to JWT now
 	needCredentials []plan.Member   // can be once they are supplied what they lack
-	unverified      []plan.Member   // are set to JWT, and not proved to present one
+	unverified      []plan.Member   // are set to JWT, and not verified to present one
 	onMTLS          []plan.Member   // are known to present a certificate
 	obstacles       []plan.Obstacle // cannot be moved, or are not known to have been
 	verified        []plan.Member

@@ -20,7 +20,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
 
-const deniedByOurs = "controlplanes.install.tetrate.io \"controlplane\" is forbidden: ValidatingAdmissionPolicy 'xcpauth-fence' with binding 'xcpauth-fence' denied request: this edge was proved"
+const deniedByOurs = "controlplanes.install.tetrate.io \"controlplane\" is forbidden: ValidatingAdmissionPolicy 'xcpauth-fence' with binding 'xcpauth-fence' denied request: this edge was verified"
 
 func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 	const denied, other, through, failed = deniedByOurs,
@@ -242,12 +242,12 @@ func merge(to, patch map[string]any) map[string]any {
 func TestNextWithFences(t *testing.T) {
 	const on = guard.Yes
 	bound := func(m plan.Member) plan.Member {
-		m = tsbfleet.Fenceable(tsbfleet.Proved(m))
+		m = tsbfleet.Fenceable(tsbfleet.Verified(m))
 		m.Fence.Current, m.Fence.Verified, m.Fence.Policy.UID, m.Fence.Binding.UID = true, true, "p", "b"
 		m.Statement.Fence, m.Statement.Until = "b/p", tsbobjects.Noon.Add(24*time.Hour)
 		return m
 	}
-	open := tsbfleet.Fenceable(tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)))
+	open := tsbfleet.Fenceable(tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)))
 	earlier := tsbfleet.With(open, func(m *plan.Member) {
 		m.Fence.Policy.UID, m.Fence.Binding.UID, m.Fence.OutdatedReason = "p", "b", "another release of xcpauth installed it"
 	})
@@ -261,32 +261,34 @@ func TestNextWithFences(t *testing.T) {
 		goal  plan.Goal
 		want  string
 	}{
-		{"before mTLS off edges are fenced in", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+		{"before mTLS off edges are fenced in", tsbfleet.Fleet(on, on, open, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{}, "fence/edge-1"},
-		{"unless that is not wanted", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+		{"unless that is not wanted", tsbfleet.Fleet(on, on, open, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{Pace: plan.Pace{NoFence: true}}, "close"},
-		{"or cannot be", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "close"},
-		{"once", tsbfleet.Fleet(on, on, bound(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+		{"or cannot be", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "close"},
+		{"once", tsbfleet.Fleet(on, on, bound(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{}, "close"},
-		{"not before that", tsbfleet.Fleet(on, on, open, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+		{"not before that", tsbfleet.Fleet(on, on, open, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{Stage: plan.Edges}, ""},
 		{"one of another release is replaced after mTLS went off", tsbfleet.Fleet(guard.No, on, earlier,
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{}, "fence/edge-1"},
-		{"and where it stays on", tsbfleet.Fleet(on, on, tsbfleet.Proved(earlier), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+		{"and where it stays on", tsbfleet.Fleet(on, on, tsbfleet.Verified(earlier),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{Stage: plan.Edges},
 			"fence/edge-1"},
 		{"unless that is not wanted, once more", tsbfleet.Fleet(guard.No, on, earlier,
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{NoFence: true}},
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{NoFence: true}},
 			""},
 		{"or the edge presents something else", tsbfleet.Fleet(guard.No, on, tsbfleet.With(earlier,
-			func(m *plan.Member) { m.Evidence.Presents = nil }), tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			func(m *plan.Member) { m.Evidence.Presents = nil }), tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{}, "!edge-1"},
 		{"a team without the hub fences its own", tsbfleet.Fleet(on, on, open), plan.Goal{Stage: plan.Edges, NoHub: true},
 			"fence/edge-1"},
 		{"a statement whose fence is gone is taken back", tsbfleet.Fleet(on, on, gone,
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "void/edge-1"},
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), plan.Goal{}, "void/edge-1"},
 		{"the way back of a team without the hub waits for the hub's word", tsbfleet.Fleet(on, on,
 			tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved)),
 			plan.Goal{RollbackTask: plan.RollbackTask{Back: true}, Stage: plan.Edges, NoHub: true}, "!edge-1"},
@@ -306,7 +308,7 @@ func TestNextWithFences(t *testing.T) {
 	// in the same cluster
 	second := tsbfleet.With(bound(tsbfleet.Edge("edge-2", state.JWT)), func(m *plan.Member) { m.Context = "edge-1" })
 	f := tsbfleet.Fleet(on, on, tsbfleet.With(bound(tsbfleet.Edge("edge-1", state.JWT)), moved), second,
-		tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
+		tsbfleet.Verified(tsbfleet.Mpc(state.JWT)))
 	var writes []string
 	for _, w := range nextWave(f, plan.Goal{To: state.JWT, RollbackTask: plan.RollbackTask{Back: true,
 		Only: "edge-1"}}).Steps[0].Writes {

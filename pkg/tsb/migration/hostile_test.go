@@ -169,7 +169,7 @@ func TestMPCsStreamIsNotCountedOnAPartOfCentralsPods(t *testing.T) {
 	}
 }
 
-// A ControlPlane that was re-created renews its entry once, and is proved once.
+// A ControlPlane that was re-created renews its entry once, and is verified once.
 func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	seen := func(uid string) plan.State {
 		return state.ReadState([]plan.Snapshot{tsbfleet.Snapshot("hub", append(tsbobjects.OpenHub("eu"),
@@ -178,7 +178,7 @@ func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	}
 	f := seen("uid-of-the-one-before")
 	if m := f.Member("eu"); m.Verified(state.JWT, tsbobjects.Noon) {
-		t.Error("eu counts as proved by a statement about a ControlPlane that is not there any more")
+		t.Error("eu counts as verified by a statement about a ControlPlane that is not there any more")
 	}
 	wave := nextWave(f, plan.Goal{})
 	if got := tsbfleet.Said(wave); got != "register" {
@@ -189,7 +189,7 @@ func TestARecreatedControlPlaneRenewsItsEntry(t *testing.T) {
 	}
 	if got := tsbfleet.Said(nextWave(seen("uid-eu-controlplane"), plan.Goal{Pace: plan.Pace{Unrotated: []string{"eu"},
 		NoFence: true}})); got != "close" {
-		t.Errorf("renewed and proved, next is %q again", got)
+		t.Errorf("renewed and verified, next is %q again", got)
 	}
 }
 
@@ -206,7 +206,7 @@ func TestAProofEndsWhenTheControlPlaneSaysMTLSAgain(t *testing.T) {
 		missing := slices.ContainsFunc(edgeConditions(tsbfleet.Edge("edge-1", state.JWT), state.JWT, 0),
 			func(c plan.Condition) bool { return !c.Evaluate(seen).Met })
 		if missing == want {
-			t.Errorf("the ControlPlane says %q in the end: proved %v, want %v", declared, !missing, want)
+			t.Errorf("the ControlPlane says %q in the end: verified %v, want %v", declared, !missing, want)
 		}
 	}
 }
@@ -244,7 +244,7 @@ func TestTheGoalIsNotReachedOnWhatIsOld(t *testing.T) {
 		"a statement that ran out, mTLS off": tsbfleet.Fleet(guard.No, guard.Yes, old),
 		"a statement that ran out, both on":  tsbfleet.Fleet(guard.Yes, guard.Yes, old),
 		"MPC on mTLS under a closed hub": tsbfleet.Fleet(guard.No, guard.Yes,
-			tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Mpc(state.MTLS)),
+			tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Mpc(state.MTLS)),
 	} {
 		if w := nextWave(f, plan.Goal{}); len(w.Obstacles) == 0 {
 			t.Errorf("%s: next is %q, want it blocked", name, tsbfleet.Said(w))

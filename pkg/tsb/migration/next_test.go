@@ -48,56 +48,57 @@ func TestNext(t *testing.T) {
 			"open"},
 		{"both on: the first edge by name is the canary", tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS),
 			tsbfleet.Edge("edge-2", state.MTLS), tsbfleet.Mpc(state.JWT)), "move/edge-1"},
-		{"an edge set to JWT by hand is proved before any other moves", tsbfleet.Fleet(on, on,
+		{"an edge set to JWT by hand is verified before any other moves", tsbfleet.Fleet(on, on,
 			tsbfleet.Edge("edge-1", state.MTLS), tsbfleet.Edge("edge-2", state.JWT)), "prove/edge-2"},
-		{"a proved edge is canary enough", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+		{"a verified edge is canary enough", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
 			tsbfleet.Edge("edge-2", state.MTLS), tsbfleet.Edge("edge-3", state.MTLS)), "move/edge-2 move/edge-3"},
-		{"a proof that ran out is renewed", tsbfleet.Fleet(on, on, tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("edge-1",
+		{"a proof that ran out is renewed", tsbfleet.Fleet(on, on, tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("edge-1",
 			state.JWT)), func(m *plan.Member) { m.Statement.Until = tsbobjects.Noon })), "prove/edge-1"},
 		{"a proof that is about to run out is renewed", tsbfleet.Fleet(on, on,
-			tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
 				func(m *plan.Member) { m.Statement.Until = tsbobjects.Noon.Add(proofMargin) })), "prove/edge-1"},
 		{"a statement is taken back once an old pod is back", tsbfleet.Fleet(on, on,
-			tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
 				func(m *plan.Member) { m.Evidence.Presents = []guard.Cred{state.JWT, state.MTLS} })), "void/edge-1"},
 		{"a statement is taken back before its edge is moved again", tsbfleet.Fleet(on, on,
-			tsbfleet.Proved(tsbfleet.Edge("edge-1", state.MTLS)), tsbfleet.Edge("edge-2", state.MTLS)), "void/edge-1"},
+			tsbfleet.Verified(tsbfleet.Edge("edge-1", state.MTLS)), tsbfleet.Edge("edge-2", state.MTLS)), "void/edge-1"},
 		{"the canary must outlive its first token before others move", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"),
 			tsbfleet.Edge("edge-2", state.MTLS)), "witness/edge-1"},
 		{"one canary is enough", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"),
-			tsbfleet.Proved(tsbfleet.Edge("edge-2", state.JWT)), tsbfleet.Edge("edge-3", state.MTLS)), "move/edge-3"},
+			tsbfleet.Verified(tsbfleet.Edge("edge-2", state.JWT)), tsbfleet.Edge("edge-3", state.MTLS)), "move/edge-3"},
 		{"every edge must, before mTLS goes off", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"),
-			tsbfleet.Proved(tsbfleet.Edge("edge-2", state.JWT)), tsbfleet.Young("edge-3"),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), "witness/edge-1 witness/edge-3"},
+			tsbfleet.Verified(tsbfleet.Edge("edge-2", state.JWT)), tsbfleet.Young("edge-3"),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), "witness/edge-1 witness/edge-3"},
 		{"a token that nobody renews keeps the others away", tsbfleet.Fleet(on, on, static,
 			tsbfleet.Edge("edge-2", state.MTLS)), "!edge-1"},
 		{"a token that nobody renews keeps the last step away", tsbfleet.Fleet(on, on, static,
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), "!edge-1"},
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), "!edge-1"},
 		{"so does a statement of an edge whose rotation nobody saw", tsbfleet.Fleet(on, on,
-			tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), unrotated, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), unrotated, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			"!edge-9"},
-		{"all edges proved: MPC before the end", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+		{"all edges verified: MPC before the end", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1",
+			state.JWT)),
 			tsbfleet.Mpc(state.JWT)), "prove/mpc"},
-		{"all proved: mTLS off", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), "close"},
+		{"all verified: mTLS off", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), "close"},
 		{"an edge that cannot move keeps the last step away, not the others",
-			tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Edge("edge-2", state.MTLS),
+			tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Edge("edge-2", state.MTLS),
 				blockedEdge), "move/edge-2 !edge-3"},
-		{"nothing but a blocked edge is left", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
-			blockedEdge, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), "!edge-3"},
+		{"nothing but a blocked edge is left", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
+			blockedEdge, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), "!edge-3"},
 		{"an unreachable edge keeps the last step away", tsbfleet.Fleet(on, on,
-			tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), unreachable, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), unreachable, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			"!edge-9"},
 		{"an edge that its team has stated does not", tsbfleet.Fleet(on, on,
-			tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), stated, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), "close"},
+			tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), stated, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), "close"},
 		{"an edge that lives on its session alone, since its token expired, keeps the last step away",
-			tsbfleet.Fleet(on, on, tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), expired),
-				tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), "!edge-1"},
+			tsbfleet.Fleet(on, on, tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), expired),
+				tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), "!edge-1"},
 		{"and Central from being rolled out", tsbfleet.Changed(tsbfleet.Fleet(on, on,
-			tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), expired), tsbfleet.Edge("edge-2", state.MTLS)),
+			tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), expired), tsbfleet.Edge("edge-2", state.MTLS)),
 			func(f *plan.State) { f.Hub.Workload.RestartedFor = "" }), "!edge-1"},
 		{"done", tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.JWT), tsbfleet.Mpc(state.JWT)), ""},
-		{"done, and proofs may have run out", tsbfleet.Fleet(off, on, tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("edge-1",
+		{"done, and proofs may have run out", tsbfleet.Fleet(off, on, tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("edge-1",
 			state.JWT)), func(m *plan.Member) { m.Statement.Until = tsbobjects.Noon })), ""},
 		{"done, but an edge does not do as it is set: it is cut off, so accept it again",
 			tsbfleet.Fleet(off, on, tsbfleet.With(tsbfleet.Edge("edge-1", state.JWT),
@@ -106,9 +107,10 @@ func TestNext(t *testing.T) {
 			tsbfleet.Mpc(state.MTLS)), "!mpc"},
 		{"a finished hub is not reopened for an edge of which nothing is known",
 			tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.JWT), unreachable), "!edge-9"},
-		{"a statement that ran out says nothing", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+		{"a statement that ran out says nothing", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1",
+			state.JWT)),
 			tsbfleet.With(stated, func(m *plan.Member) { m.Evidence.Until = tsbobjects.Noon }),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), "!edge-9"},
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), "!edge-9"},
 		{"an entry of a re-created ControlPlane is renewed first", tsbfleet.Fleet(on, on,
 			tsbfleet.With(tsbfleet.Edge("edge-1", state.JWT), func(m *plan.Member) { m.EntryStale = true })), "register"},
 		{"no members at all: nobody keeps mTLS", tsbfleet.Fleet(on, on), "close"},
@@ -138,8 +140,8 @@ func TestNext(t *testing.T) {
 		}
 	})
 	t.Run("an unreachable context may hold an edge", func(t *testing.T) {
-		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
+		f := tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT)))
 		f.Others = []plan.OtherContext{{Context: "edge-2", State: "unreachable", Why: "timed out"}}
 		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!context edge-2" {
 			t.Errorf("%+v", w)
@@ -153,8 +155,8 @@ func TestNext(t *testing.T) {
 		}
 	})
 	t.Run("an inventory that cannot be read may hold an edge", func(t *testing.T) {
-		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
+		f := tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT)))
 		f.Hub.InventoryErr = "forbidden"
 		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" {
 			t.Errorf("%+v", w)
@@ -174,7 +176,8 @@ func TestNext(t *testing.T) {
 		}
 	})
 	t.Run("the canary must connect again before others move", func(t *testing.T) {
-		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Edge("edge-2", state.MTLS))
+		f := tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Edge("edge-2", state.MTLS))
 		f.Hub.Workload.RestartedFor = ""
 		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" || len(w.Steps[0].Undo) != 1 {
 			t.Errorf("%+v", w)
@@ -185,7 +188,7 @@ func TestNext(t *testing.T) {
 		f.Hub.Workload.RestartedFor = reconnectKey(plan.Member{})
 		f.Hub.Workload.Processes = []plan.Process{{UID: "a", Created: tsbobjects.Noon}}
 		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" {
-			t.Errorf("not proved since Central's pods were started: %+v", w)
+			t.Errorf("not verified since Central's pods were started: %+v", w)
 		}
 		f.Hub.Workload.Processes[0].Created = tsbobjects.Noon.Add(-time.Second)
 		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "move/edge-2" {
@@ -193,8 +196,8 @@ func TestNext(t *testing.T) {
 		}
 	})
 	t.Run("an edge connects again before mTLS goes off", func(t *testing.T) {
-		f := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
+		f := tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT)))
 		f.Hub.Workload.RestartedFor = ""
 		if w := nextWave(f, plan.Goal{To: state.JWT}); tsbfleet.Said(w) != "redial/edge-1" {
 			t.Errorf("%+v", w)
@@ -253,7 +256,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 		return tsbfleet.Changed(f, func(f *plan.State) { f.Hub.Workload.Paused = true })
 	}
 	fresh := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS), tsbfleet.Edge("edge-2", state.MTLS))
-	moved := tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+	moved := tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
 		tsbfleet.Edge("edge-2", state.MTLS), tsbfleet.Edge("edge-3", state.MTLS), tsbfleet.Edge("edge-4", state.MTLS))
 	for _, tc := range []struct {
 		name  string
@@ -265,7 +268,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 		{"dual opens a hub on which no edge is left to move", tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.MTLS)),
 			plan.Goal{Stage: plan.Dual}, "open"},
 		{"edges moves edges", fresh, plan.Goal{Stage: plan.Edges}, "move/edge-1"},
-		{"edges ends before mTLS off", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)),
+		{"edges ends before mTLS off", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)),
 			tsbfleet.Mpc(state.JWT)), plan.Goal{Stage: plan.Edges}, ""},
 		{"a wave has a size", moved, plan.Goal{Pace: plan.Pace{WaveSize: 2}}, "move/edge-2 move/edge-3"},
 		{"a wave may be smaller than its size", moved, plan.Goal{Pace: plan.Pace{WaveSize: 7}},
@@ -273,11 +276,11 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 		{"a hasty canary is not waited for", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"),
 			tsbfleet.Edge("edge-2", state.MTLS)), plan.Goal{Pace: plan.Pace{HastyCanary: true}}, "move/edge-2"},
 		{"a rotation that would take too long is not waited for", tsbfleet.Fleet(on, on, tsbfleet.Young("edge-1"),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{RotationWithin: time.Minute}}, "!edge-1"},
-		{"an expiry that is accepted is", tsbfleet.Fleet(on, on, static, tsbfleet.Proved(tsbfleet.Mpc(state.JWT))),
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT))), plan.Goal{Pace: plan.Pace{RotationWithin: time.Minute}}, "!edge-1"},
+		{"an expiry that is accepted is", tsbfleet.Fleet(on, on, static, tsbfleet.Verified(tsbfleet.Mpc(state.JWT))),
 			plan.Goal{Pace: plan.Pace{Unrotated: []string{"edge-1"}}}, "close"},
 		{"who failed in this run is left", moved, plan.Goal{Pace: plan.Pace{Skip: []plan.Obstacle{{Member: "edge-2",
-			Why: "not proved"}}}}, "move/edge-3 move/edge-4 !edge-2"},
+			Why: "not verified"}}}}, "move/edge-3 move/edge-4 !edge-2"},
 		{"without a credential an edge is blocked", tsbfleet.Fleet(on, on, lacks), plan.Goal{}, "!edge-1"},
 		{"unless one is supplied", tsbfleet.Fleet(on, on, lacks), plan.Goal{Sources: plan.Sources{Supplied: "tctl"}},
 			"provide/edge-1"},
@@ -287,7 +290,7 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 			plan.Goal{}, "move/edge-2 !edge-1"},
 		{"it is supplied like any other", tsbfleet.Fleet(on, on, byHand),
 			plan.Goal{Sources: plan.Sources{Supplied: "tctl"}}, "provide/edge-1"},
-		{"one whose pods run with a token that was deleted since is proved", tsbfleet.Fleet(on, on, deleted), plan.Goal{},
+		{"one whose pods run with a token that was deleted since is verified", tsbfleet.Fleet(on, on, deleted), plan.Goal{},
 			"prove/edge-1"},
 		{"an edge whose rollout is paused is blocked", tsbfleet.Fleet(on, on, paused, tsbfleet.Edge("edge-2", state.MTLS)),
 			plan.Goal{}, "move/edge-2 !edge-1"},
@@ -295,7 +298,8 @@ func TestTheGoalSaysHowFarAndHowCarefully(t *testing.T) {
 			plan.Goal{}, "!hub"},
 		{"it keeps no edge from being moved", halted(fresh), plan.Goal{}, "move/edge-1"},
 		{"nothing is to be done where all is done", halted(tsbfleet.Fleet(off, on,
-			tsbfleet.Proved(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))), plan.Goal{}, ""},
+			tsbfleet.Verified(tsbfleet.Edge("edge-1", state.JWT)), tsbfleet.Verified(tsbfleet.Mpc(state.JWT)))),
+			plan.Goal{}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.goal.To = state.JWT
@@ -333,11 +337,11 @@ func TestAClusterThatIsCalledOtherwiseSaysSo(t *testing.T) {
 // The last step of a plan is never reached while any member may present a certificate, whatever the fleet looks like.
 func TestNextNeverClosesOnAMemberThatMayPresentACertificate(t *testing.T) {
 	states := []plan.Member{tsbfleet.Edge("x", state.MTLS), tsbfleet.Edge("x", state.JWT),
-		tsbfleet.Proved(tsbfleet.Edge("x", state.JWT)),
-		tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("x", state.JWT)),
+		tsbfleet.Verified(tsbfleet.Edge("x", state.JWT)),
+		tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("x", state.JWT)),
 			func(m *plan.Member) { m.Evidence.Presents = []guard.Cred{state.JWT, state.MTLS} }),
-		tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("x", state.JWT)), func(m *plan.Member) { m.Evidence.Presents = nil }),
-		tsbfleet.With(tsbfleet.Proved(tsbfleet.Edge("x", state.JWT)), func(m *plan.Member) { m.Declared = state.MTLS }),
+		tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("x", state.JWT)), func(m *plan.Member) { m.Evidence.Presents = nil }),
+		tsbfleet.With(tsbfleet.Verified(tsbfleet.Edge("x", state.JWT)), func(m *plan.Member) { m.Declared = state.MTLS }),
 		tsbfleet.With(tsbfleet.Edge("x", state.MTLS), func(m *plan.Member) { m.Obstacles = []string{"no"} }),
 		{Identity: plan.Identity{Role: plan.RoleEdge, Err: "unreachable"}},
 	}
@@ -345,7 +349,7 @@ func TestNextNeverClosesOnAMemberThatMayPresentACertificate(t *testing.T) {
 	for i, a := range states {
 		for j, b := range states {
 			for _, m := range []plan.Member{tsbfleet.Mpc(state.MTLS), tsbfleet.Mpc(state.JWT),
-				tsbfleet.Proved(tsbfleet.Mpc(state.JWT)), tsbfleet.With(tsbfleet.Proved(tsbfleet.Mpc(state.JWT)),
+				tsbfleet.Verified(tsbfleet.Mpc(state.JWT)), tsbfleet.With(tsbfleet.Verified(tsbfleet.Mpc(state.JWT)),
 					func(m *plan.Member) { m.Evidence.Presents = []guard.Cred{state.MTLS} })} {
 				for _, mtls := range modes {
 					for _, jwt := range modes {

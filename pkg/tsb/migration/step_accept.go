@@ -30,7 +30,7 @@ func acceptWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	case len(v.unverified) > 0 && goal.Reaches(plan.Edges):
 		return verifyEdgesWave(v, goal), true
 	case len(verify) > 0:
-		return plan.Wave{Title: "prove both modes", Steps: verify, Obstacles: v.obstacles}, true
+		return plan.Wave{Title: "verify both modes", Steps: verify, Obstacles: v.obstacles}, true
 	}
 	return plan.Wave{}, false
 }
@@ -51,8 +51,8 @@ func acceptBothStep(f plan.State, who string, h plan.Hub, goal plan.Goal) plan.S
 // verifyHubStep verifies that Central runs with the modes that are declared already: a run may have ended before it
 // did.
 func verifyHubStep(f plan.State, who string, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "prove/" + who, Kind: "prove", Member: who, Verb: "prove",
-		Title:      who + ": prove that it runs with both modes",
+	return plan.Step{ID: "prove/" + who, Kind: "prove", Member: who, Verb: "verify",
+		Title:      who + ": verify that it runs with both modes",
 		Why:        "both are declared, and Central's pods are older than that: it may not have taken them over yet",
 		Conditions: hubConditions(f, who), Timeout: goal.Within, NoUndo: true, Effect: hubVerified(who)}
 }

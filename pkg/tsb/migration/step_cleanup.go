@@ -14,7 +14,7 @@ func cleanUpWave(f plan.State, goal plan.Goal) plan.Wave {
 	w := plan.Wave{Title: "clean-up"}
 	if !runsAsDeclared(f.Hub) && len(f.Hub.Workload.Processes) > 0 {
 		if slices.ContainsFunc(f.Members, func(m plan.Member) bool { return len(leftoversOf(f, m)) > 0 }) {
-			return plan.Wave{Title: "prove JWT alone", Steps: []plan.Step{verifyHubStep(f, "hub", goal)}}
+			return plan.Wave{Title: "verify JWT alone", Steps: []plan.Step{verifyHubStep(f, "hub", goal)}}
 		}
 	}
 	block := func(m plan.Member, why string) {

@@ -13,7 +13,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// unfenced lists the edges that are proved, and could be fenced in, and are not proved to be.
+// unfenced lists the edges that are verified, and could be fenced in, and are not verified to be.
 func unfenced(v classified, goal plan.Goal) []plan.Member {
 	if goal.NoFence {
 		return nil
@@ -60,7 +60,7 @@ func installFenceStep(m plan.Member, goal plan.Goal) plan.Step {
 	}
 	s := plan.Step{ID: "fence/" + m.Name, Kind: "fence", Member: m.Name, Verb: "fence in",
 		Title: m.Name + ": deny every edit that would make it present a certificate again",
-		Why: "the hub is about to rely on what was proved of it; behind a fence that is believed for 7 days, without one " +
+		Why: "the hub is about to rely on what was verified of it; behind a fence that is believed for 7 days, without one " +
 			"for 15 minutes",
 		WayBack: "none needed: it keeps what is, and rollback removes it first",
 		Timeout: goal.Within, NoUndo: true, Optional: true, RecordOnly: true, States: plan.StatesFence,

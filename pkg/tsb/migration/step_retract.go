@@ -31,8 +31,8 @@ func retractStatementStep(f plan.State, m plan.Member) plan.Step {
 	}
 	return plan.Step{ID: "void/" + m.Name, Kind: "void", Member: m.Name, Verb: "unstate",
 		Title:   m.Name + ": take its statement in the roster back",
-		Why:     "it was proved, and what is seen now contradicts that (" + why + "); the webhook would go on believing it",
-		WayBack: "none needed: proving it states it again",
+		Why:     "it was verified, and what is seen now contradicts that (" + why + "); the webhook would go on believing it",
+		WayBack: "none needed: verifying it states it again",
 		Writes:  []plan.Write{retraction(f, m)}, NoUndo: true, RecordOnly: true,
 		Effect: onMember(m.Name, func(m *plan.Member, _ *plan.State) { m.Statement = nil })}
 }

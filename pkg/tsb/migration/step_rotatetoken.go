@@ -68,7 +68,7 @@ func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 			func(m plan.Member) plan.Step { return rotateTokenStep(f, m, goal) })
 		first := slices.MinFunc(w.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Timeout, b.Timeout) })
 		for i := range w.Steps {
-			w.Steps[i].Timeout = first.Timeout // what is not proved is put back when the whole wave has ended
+			w.Steps[i].Timeout = first.Timeout // what is not verified is put back when the whole wave has ended
 		}
 	}
 	return w
@@ -104,7 +104,7 @@ func rotateTokenStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 		Why: "the operator makes a token that is not there from " + state.SecretServiceAccount +
 			"; the running pods go on with " +
 			"the one that they have, and nothing is asked of the hub",
-		WayBack: "the old token is kept as a secret beside it until the new one is proved, and put back when none comes",
+		WayBack: "the old token is kept as a secret beside it until the new one is verified, and put back when none comes",
 		Writes: []plan.Write{{Context: m.Context, Cluster: m.ClusterUID, Object: tokenRef(m, state.SecretToken),
 			Op:       plan.OpDelete,
 			BackupAs: state.TokenBackup}},

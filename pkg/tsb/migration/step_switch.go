@@ -95,7 +95,7 @@ func nest(m map[string]any, path ...string) map[string]any {
 }
 
 // onePublicTrust keeps of the edges that would move without a CA bundle only one, the named canary if it is one,
-// until one such edge is proved: whether an edge starts without that secret is not documented.
+// until one such edge is verified: whether an edge starts without that secret is not documented.
 func onePublicTrust(v classified, goal plan.Goal) []plan.Member {
 	for _, m := range v.verified {
 		if m.Trust.Public {

@@ -8,7 +8,7 @@ import (
 
 // verifyEdgesWave verifies the edges that are set to JWT, and are not known to present one.
 func verifyEdgesWave(v classified, goal plan.Goal) plan.Wave {
-	return plan.Wave{Title: "prove what is set to JWT already", Obstacles: v.obstacles,
+	return plan.Wave{Title: "verify what is set to JWT already", Obstacles: v.obstacles,
 		Steps: rollout.StepsFor(v.unverified, func(m plan.Member) plan.Step { return verifyEdgeStep(m, goal) })}
 }
 
@@ -21,16 +21,16 @@ func verifyStep(_ plan.State, m plan.Member, goal plan.Goal) plan.Step {
 }
 
 func verifyEdgeStep(m plan.Member, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "prove/" + m.Name, Kind: "prove", Member: m.Name, Verb: "prove",
-		Title:      m.Name + ": prove that it presents a JWT",
-		Why:        "it is set to JWT already; the last step needs it proved within the last 15 minutes",
+	return plan.Step{ID: "prove/" + m.Name, Kind: "prove", Member: m.Name, Verb: "verify",
+		Title:      m.Name + ": verify that it presents a JWT",
+		Why:        "it is set to JWT already; the last step needs it verified within the last 15 minutes",
 		Conditions: edgeConditions(m, state.JWT, 0), Timeout: goal.Within, NoUndo: true,
 		Effect: onMember(m.Name, verifiedAgain), States: plan.StatesAgain}
 }
 
 func verifyMPCStep(m plan.Member, goal plan.Goal) plan.Step {
-	return plan.Step{ID: "prove/" + m.Name, Kind: "prove", Member: m.Name, Verb: "prove",
-		Title:      m.Name + ": prove that it no longer presents a certificate",
+	return plan.Step{ID: "prove/" + m.Name, Kind: "prove", Member: m.Name, Verb: "verify",
+		Title:      m.Name + ": verify that it no longer presents a certificate",
 		Why:        "MPC uses the hub's modes; while a pod of it mounts " + state.SecretMPCCerts + " it may present it",
 		Conditions: []plan.Condition{mpcMountsNoCertificate(m.Name), mpcConnected(m.Name)},
 		Timeout:    goal.Within, NoUndo: true, Effect: onMember(m.Name, verifiedAgain), States: plan.StatesAgain}

@@ -34,7 +34,7 @@ func withdrawWave(f plan.State, goal plan.Goal, v classified) plan.Wave {
 	case len(open) > 0:
 		return fenceWave(open, goal, nil)
 	case len(mpc) > 0:
-		return plan.Wave{Title: "prove MPC",
+		return plan.Wave{Title: "verify MPC",
 			Steps: rollout.StepsFor(mpc, func(m plan.Member) plan.Step { return verifyMPCStep(m, goal) })}
 	}
 	if f.Standby != nil {
@@ -75,7 +75,7 @@ func withdrawMTLSStep(f plan.State, who string, h plan.Hub, goal plan.Goal) plan
 	id, accepts := hubStepID("close", who), accepting(guard.Yes, guard.No)
 	return plan.Step{ID: id, Kind: "close", Member: who, Verb: "mTLS off",
 		Title:  who + ": accept JWT alone",
-		Why:    "every edge and MPC are proved to present a JWT and nothing else" + unfencedRisk(f),
+		Why:    "every edge and MPC are verified to present a JWT and nothing else" + unfencedRisk(f),
 		Writes: []plan.Write{modesWrite(h, true, false)}, Conditions: hubConditions(f, who), Timeout: goal.Within,
 		KeepsOriginal: true, Withdraws: accepts, Accepts: accepts, Effect: hubAccepts(who, id, *accepts)}
 }

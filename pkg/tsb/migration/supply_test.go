@@ -242,12 +242,12 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 		{"alone, as the canary", tsbfleet.Fleet(on, on, bare("edge-1", state.MTLS), bare("edge-2", state.MTLS)),
 			plan.Goal{}, "move/edge-1"},
 		{"after a canary that has a bundle still one at a time", tsbfleet.Fleet(on, on,
-			tsbfleet.Proved(tsbfleet.Edge("edge-0", state.JWT)), bare("edge-1", state.MTLS), bare("edge-2", state.MTLS),
+			tsbfleet.Verified(tsbfleet.Edge("edge-0", state.JWT)), bare("edge-1", state.MTLS), bare("edge-2", state.MTLS),
 			tsbfleet.Edge("edge-3", state.MTLS)), plan.Goal{}, "move/edge-1 move/edge-3"},
-		{"the named one", tsbfleet.Fleet(on, on, tsbfleet.Proved(tsbfleet.Edge("edge-0", state.JWT)),
+		{"the named one", tsbfleet.Fleet(on, on, tsbfleet.Verified(tsbfleet.Edge("edge-0", state.JWT)),
 			bare("edge-1", state.MTLS), bare("edge-2", state.MTLS)), plan.Goal{Pace: plan.Pace{Canary: "edge-2"}},
 			"move/edge-2"},
-		{"the rest once one is proved", tsbfleet.Fleet(on, on, tsbfleet.Proved(bare("edge-1", state.JWT)),
+		{"the rest once one is verified", tsbfleet.Fleet(on, on, tsbfleet.Verified(bare("edge-1", state.JWT)),
 			bare("edge-2", state.MTLS), bare("edge-3", state.MTLS)), plan.Goal{}, "move/edge-2 move/edge-3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestAPublicCANeedsNoBundleAndOneEdgeTriesThatFirst(t *testing.T) {
 	}
 	t.Run("the plan comes to its end", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, bare("edge-1", state.MTLS), bare("edge-2", state.MTLS), bare("edge-3", state.MTLS),
-			tsbfleet.Proved(tsbfleet.Mpc(state.JWT)))
+			tsbfleet.Verified(tsbfleet.Mpc(state.JWT)))
 		var waves []string
 		for _, w := range plan.Build(Provider(), f, plan.Goal{To: state.JWT, Pace: plan.Pace{HastyCanary: true}}).Waves {
 			waves = append(waves, tsbfleet.Said(w))

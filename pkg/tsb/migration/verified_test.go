@@ -17,7 +17,7 @@ import (
 func TestWhatIsDeclaredAndNotSeenIsNamed(t *testing.T) {
 	const on, off = guard.Yes, guard.No
 	done := func() plan.State {
-		return tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.JWT), tsbfleet.Proved(tsbfleet.Edge("edge-2",
+		return tsbfleet.Fleet(off, on, tsbfleet.Edge("edge-1", state.JWT), tsbfleet.Verified(tsbfleet.Edge("edge-2",
 			state.JWT)), tsbfleet.Mpc(state.JWT))
 	}
 	member := func(change func(*plan.Member)) func(*plan.State) {

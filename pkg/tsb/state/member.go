@@ -262,7 +262,7 @@ func Blocked(m plan.Member) []string {
 		why = append(why, fmt.Sprintf("Deployment %s/edge is not there; the edge was never onboarded or is being removed",
 			m.Object.Namespace))
 	} else if m.Workload.Replicas == 0 {
-		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be proved; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
+		why = append(why, fmt.Sprintf("Deployment %s/edge is scaled to 0, so nothing can be verified; scale it up, or forget the edge with: kubectl xcpauth edge forget %s --reason ...", m.Object.Namespace, m.Name))
 	}
 	if stuck := m.Workload.PausedReason(m.Object.Namespace, "edge", m.Context); stuck != "" {
 		why = append(why, stuck)

@@ -282,7 +282,7 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 	again()
 
 	e.printedHas(e.xcpauth(0, "edge", "unregister", "edge-1"), "decided from statements again")
-	h.denied(e.edit(), "edge-1: mtls", "nothing is proved about it")
+	h.denied(e.edit(), "edge-1: mtls", "nothing is verified about it")
 	if _, err := e.kube.CoreV1().ServiceAccounts(mesh).Get(t.Context(), reader,
 		metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the reader's identity is left in the edge: %v", err)

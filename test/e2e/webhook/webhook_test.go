@@ -42,7 +42,7 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"a denial reads well through kubectl", throughKubectl},
 		{"every answer says that it was asked, and nothing else does", saysThatItWasAsked},
 		{"an override is for one edit, over its own blockers, by who may", overrides},
-		{"webhook status proves that it is asked, that it fails closed, and that it is not asked", provenAsked},
+		{"webhook status verifies that it is asked, that it fails closed, and that it is not asked", provenAsked},
 		{"nothing unguarded calls it", nothingElseCalls},
 		{"stopped, it holds up the guarded edit and nothing else", stopped},
 		{"stopped, it does not block the way back", rescued},
@@ -164,7 +164,7 @@ func creating(h *hub, _ node) {
 	h.denied(create("jwt-only", jwtOnly), "stop accepting mtls", safely)
 	h.denied(create("unset", nil), "mtls", safely)
 	if err := create("jwt-only", jwtOnly); strings.Contains(fmt.Sprint(err), "edge-1") {
-		h.Errorf("a creation, which nothing proves to come from the API server, is told the members: %v", err)
+		h.Errorf("a creation, which nothing shows to come from the API server, is told the members: %v", err)
 	}
 	h.must(create("both", bothModes))
 	h.fleet(cases.OnJWT)

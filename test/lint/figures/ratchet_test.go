@@ -18,7 +18,7 @@ var owed = map[string]struct{ lines, functions int }{
 	"krew":      {5, 3},
 	"manifests": {1, 3},
 	"pkg":       {273, 91},
-	"plugin":    {186, 23},
+	"plugin":    {187, 23},
 	"test":      {45, 26},
 	"webhook":   {48, 19},
 }
