@@ -15,14 +15,35 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// A secret that is about to be replaced is kept as a second secret beside it, so that the way back needs nothing
-// secret written down anywhere else.
-
-// copyRef names the copy of a patch's object.
-func copyRef(p plan.Write, name string) plan.Ref {
-	r := p.Object
-	r.Name, r.UID, r.ResourceVersion = name, "", ""
-	return r
+// deleteWithBackup deletes an object that was copied as it is: one that changes meanwhile is copied again.
+func (w writer) deleteWithBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
+	still func() error) (bool, error) {
+	var changed *engine.ChangedError
+	for range conflictRetries {
+		live, err := Get(ctx, c, p.Object)
+		switch {
+		case apierrors.IsNotFound(err):
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("reading %s in %s before deleting it: %s", p.Object, p.Context, observe.Explain(err))
+		case p.Object.UID != "" && UID(live) != p.Object.UID:
+			return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
+		}
+		if err := checkOwner(p, live); err != nil {
+			return false, err
+		}
+		if err := w.backUp(ctx, c, p, live); err != nil {
+			return false, err
+		}
+		meta, _ := live["metadata"].(map[string]any)
+		version, _ := meta["resourceVersion"].(string)
+		wrote, err := w.removeAt(ctx, c, p, version, still)
+		if !errors.As(err, &changed) {
+			return wrote, err
+		}
+	}
+	return false, fmt.Errorf("deleting %s in %s: somebody else keeps changing it; run the command again",
+		p.Object, p.Context)
 }
 
 // backUp copies the data of the object into its copy. A copy of something else that lies there is an earlier run's,
@@ -62,37 +83,6 @@ func (w writer) backUp(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 		return fmt.Errorf("keeping a copy of %s before it is replaced: %w", p.Object, err)
 	}
 	return nil
-}
-
-// deleteWithBackup deletes an object that was copied as it is: one that changes meanwhile is copied again.
-func (w writer) deleteWithBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
-	still func() error) (bool, error) {
-	var changed *engine.ChangedError
-	for range conflictRetries {
-		live, err := Get(ctx, c, p.Object)
-		switch {
-		case apierrors.IsNotFound(err):
-			return false, nil
-		case err != nil:
-			return false, fmt.Errorf("reading %s in %s before deleting it: %s", p.Object, p.Context, observe.Explain(err))
-		case p.Object.UID != "" && UID(live) != p.Object.UID:
-			return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
-		}
-		if err := checkOwner(p, live); err != nil {
-			return false, err
-		}
-		if err := w.backUp(ctx, c, p, live); err != nil {
-			return false, err
-		}
-		meta, _ := live["metadata"].(map[string]any)
-		version, _ := meta["resourceVersion"].(string)
-		wrote, err := w.removeAt(ctx, c, p, version, still)
-		if !errors.As(err, &changed) {
-			return wrote, err
-		}
-	}
-	return false, fmt.Errorf("deleting %s in %s: somebody else keeps changing it; run the command again",
-		p.Object, p.Context)
 }
 
 // recreateFromBackup makes an object again from its copy; one that is there again is left as it is.
@@ -136,4 +126,14 @@ func (w writer) fromBackup(ctx context.Context, c *kubeconfig.Cluster, p plan.Wr
 	maps.Copy(data, was)
 	p.After = map[string]any{"data": data}
 	return p, nil
+}
+
+// A secret that is about to be replaced is kept as a second secret beside it, so that the way back needs nothing
+// secret written down anywhere else.
+
+// copyRef names the copy of a patch's object.
+func copyRef(p plan.Write, name string) plan.Ref {
+	r := p.Object
+	r.Name, r.UID, r.ResourceVersion = name, "", ""
+	return r
 }

@@ -70,16 +70,6 @@ func (l *Live) RunBy(ctx context.Context, context, source string) string {
 // Now implements Clusters.
 func (l *Live) Now() time.Time { return time.Now() }
 
-// Pause implements Clusters.
-func (l *Live) Pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
 // Write implements Clusters. A kind that it makes is served when it returns.
 func (l *Live) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
 	wrote, err := writer{fleet: l.Fleet, fills: l.SecretFields}.write(ctx, p, still)
@@ -108,6 +98,16 @@ func (l *Live) served(ctx context.Context, crd plan.Write) error {
 			return fmt.Errorf("waiting for %s in %s to be served: %s", crd.Object, crd.Context, observe.Explain(err))
 		}
 		l.Pause(ctx, 200*time.Millisecond)
+	}
+}
+
+// Pause implements Clusters.
+func (l *Live) Pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 

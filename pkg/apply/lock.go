@@ -161,47 +161,6 @@ func (l lease) written() time.Time {
 	return last
 }
 
-// take writes the Lease as this run's, on top of what was read.
-func (k *leaseLock) take(ctx context.Context, from lease) error {
-	began := time.Now()
-	now := k.live.Now().UTC().Format(microTime)
-	next := lease{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}
-	next.Metadata.Name, next.Metadata.Namespace, next.Metadata.ResourceVersion = lockRef.Name, lockRef.Namespace,
-		from.Metadata.ResourceVersion
-	next.Spec = leaseSpec{HolderIdentity: k.holder, LeaseDurationSeconds: int(engine.LockFor / time.Second),
-		AcquireTime: from.Spec.AcquireTime, RenewTime: now}
-	if from.Spec.HolderIdentity != k.holder {
-		next.Spec.AcquireTime = now
-	}
-	stored, err := k.put(ctx, next)
-	if err != nil {
-		return err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.held, k.renewed, k.lost = stored, began, nil
-	return nil
-}
-
-func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
-	var stored lease
-	doc, err := json.Marshal(l)
-	if err != nil {
-		return stored, fmt.Errorf("encoding the lock: %w", err)
-	}
-	req := k.c.REST.Put().AbsPath(ObjectPath(lockRef))
-	if l.Metadata.ResourceVersion == "" {
-		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: lockRef.Group, Version: lockRef.Version,
-			Resource: lockRef.Resource, Namespace: lockRef.Namespace}))
-	}
-	b, err := kubeconfig.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type",
-		"application/json").Body(doc).Do(ctx))
-	if err != nil {
-		return stored, err
-	}
-	return stored, json.Unmarshal(b, &stored)
-}
-
 // renew keeps the lock until it is let go or somebody else has taken it.
 func (k *leaseLock) renew(ctx context.Context) {
 	defer close(k.done)
@@ -228,15 +187,26 @@ func (k *leaseLock) renew(ctx context.Context) {
 	}
 }
 
-// Held implements Lock. A lock that could not be renewed in time is not held: somebody else may have taken it.
-func (k *leaseLock) Held() error {
+// take writes the Lease as this run's, on top of what was read.
+func (k *leaseLock) take(ctx context.Context, from lease) error {
+	began := time.Now()
+	now := k.live.Now().UTC().Format(microTime)
+	next := lease{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}
+	next.Metadata.Name, next.Metadata.Namespace, next.Metadata.ResourceVersion = lockRef.Name, lockRef.Namespace,
+		from.Metadata.ResourceVersion
+	next.Spec = leaseSpec{HolderIdentity: k.holder, LeaseDurationSeconds: int(engine.LockFor / time.Second),
+		AcquireTime: from.Spec.AcquireTime, RenewTime: now}
+	if from.Spec.HolderIdentity != k.holder {
+		next.Spec.AcquireTime = now
+	}
+	stored, err := k.put(ctx, next)
+	if err != nil {
+		return err
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.lost == nil && time.Since(k.renewed) >= engine.LockFor {
-		return fmt.Errorf("the lock (%s in %s) could not be renewed for %s; nothing more is written; run the command again",
-			lockRef, k.c.Context, engine.LockFor)
-	}
-	return k.lost
+	k.held, k.renewed, k.lost = stored, began, nil
+	return nil
 }
 
 // Unlock implements Lock. What cannot be let go runs out by itself.
@@ -252,6 +222,36 @@ func (k *leaseLock) Unlock() {
 	k.held.Metadata.ManagedFields = nil
 	k.held.APIVersion, k.held.Kind = "coordination.k8s.io/v1", "Lease"
 	_, _ = k.put(ctx, k.held)
+}
+
+func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
+	var stored lease
+	doc, err := json.Marshal(l)
+	if err != nil {
+		return stored, fmt.Errorf("encoding the lock: %w", err)
+	}
+	req := k.c.REST.Put().AbsPath(ObjectPath(lockRef))
+	if l.Metadata.ResourceVersion == "" {
+		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: lockRef.Group, Version: lockRef.Version,
+			Resource: lockRef.Resource, Namespace: lockRef.Namespace}))
+	}
+	b, err := kubeconfig.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type",
+		"application/json").Body(doc).Do(ctx))
+	if err != nil {
+		return stored, err
+	}
+	return stored, json.Unmarshal(b, &stored)
+}
+
+// Held implements Lock. A lock that could not be renewed in time is not held: somebody else may have taken it.
+func (k *leaseLock) Held() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.lost == nil && time.Since(k.renewed) >= engine.LockFor {
+		return fmt.Errorf("the lock (%s in %s) could not be renewed for %s; nothing more is written; run the command again",
+			lockRef, k.c.Context, engine.LockFor)
+	}
+	return k.lost
 }
 
 // processOf names this process as the holder of a lock: user@host[machine]/pid, where the machine, when it is known,

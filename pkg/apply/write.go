@@ -20,37 +20,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// FieldManager is the name under which every write is recorded in managedFields.
-const FieldManager = "kubectl-xcpauth"
-
-// conflictRetries is how often a write is tried again after somebody else changed another part of the object meanwhile.
-const conflictRetries = 5
-
-// WriteTimeout bounds one write with its reads. It is longer than a read's: an API server takes its first write of a
-// new kind only after some seconds, and a write that was given up on may still have been stored.
-const WriteTimeout = 30 * time.Second
-
-type writer struct {
-	fleet  *kubeconfig.Fleet
-	fills  map[string]FillSecret
-	dryRun bool
-}
-
-// FillSecret adds values that only the executor holds, such as a private key from a file, to what a patch writes.
-type FillSecret func(after map[string]any) error
-
-// fill adds to what a patch writes what only the executor holds.
-func (w writer) fill(p plan.Write, body map[string]any) error {
-	fill := w.fills[p.SecretField]
-	if fill == nil {
-		return nil
-	}
-	if err := fill(body); err != nil {
-		return fmt.Errorf("nothing was written to %s in %s: %w", p.Object, p.Context, err)
-	}
-	return nil
-}
-
 // write performs one patch. A create leaves an object of ours that is there already as it is. A change is a merge
 // patch of our paths (a strategic one where lists are by name) that carries the UID and resourceVersion of an object
 // whose values at those paths are still Before; when they are After already, or Unless, there is nothing to do. It
@@ -160,6 +129,37 @@ func (w writer) create(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 	return err == nil, w.explain(p, err)
 }
 
+// FieldManager is the name under which every write is recorded in managedFields.
+const FieldManager = "kubectl-xcpauth"
+
+// conflictRetries is how often a write is tried again after somebody else changed another part of the object meanwhile.
+const conflictRetries = 5
+
+// WriteTimeout bounds one write with its reads. It is longer than a read's: an API server takes its first write of a
+// new kind only after some seconds, and a write that was given up on may still have been stored.
+const WriteTimeout = 30 * time.Second
+
+type writer struct {
+	fleet  *kubeconfig.Fleet
+	fills  map[string]FillSecret
+	dryRun bool
+}
+
+// FillSecret adds values that only the executor holds, such as a private key from a file, to what a patch writes.
+type FillSecret func(after map[string]any) error
+
+// fill adds to what a patch writes what only the executor holds.
+func (w writer) fill(p plan.Write, body map[string]any) error {
+	fill := w.fills[p.SecretField]
+	if fill == nil {
+		return nil
+	}
+	if err := fill(body); err != nil {
+		return fmt.Errorf("nothing was written to %s in %s: %w", p.Object, p.Context, err)
+	}
+	return nil
+}
+
 // remove deletes an object that still is the one that was seen. One that is gone already is no error. Of one that was
 // not seen, which is ours, nothing is read.
 func (w writer) remove(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
@@ -227,11 +227,6 @@ func (w writer) options(r *rest.Request) *rest.Request {
 	return r
 }
 
-// isAdmission tells a refusal by admission from one by RBAC, which share their code.
-func isAdmission(message string) bool {
-	return strings.Contains(message, "admission webhook") || strings.Contains(message, "ValidatingAdmissionPolicy")
-}
-
 func (w writer) explain(p plan.Write, err error) error {
 	var status apierrors.APIStatus
 	switch {
@@ -241,6 +236,11 @@ func (w writer) explain(p plan.Write, err error) error {
 		return &engine.DeniedError{Object: p.Object, Context: p.Context, Message: status.Status().Message}
 	}
 	return fmt.Errorf("writing %s in %s: %s", p.Object, p.Context, observe.Explain(err))
+}
+
+// isAdmission tells a refusal by admission from one by RBAC, which share their code.
+func isAdmission(message string) bool {
+	return strings.Contains(message, "admission webhook") || strings.Contains(message, "ValidatingAdmissionPolicy")
 }
 
 // lastManager names who wrote the object last, from managedFields.

@@ -31,13 +31,6 @@ func rights(l *Pass) {
 // Words says a right as RBAC's own messages do: "get secrets/xcp-central-cert in tsb".
 func Words(n plan.Permission) string { return n.String() }
 
-func resource(n plan.Permission) string {
-	if n.Subresource != "" {
-		return n.Resource + "/" + n.Subresource
-	}
-	return n.Resource
-}
-
 // Roles are the smallest roles that give the rights, as YAML: one Role for each namespace and one ClusterRole for
 // what has none, in the order of the rights.
 func Roles(needs []plan.Permission) string {
@@ -118,6 +111,13 @@ func grouped(needs []plan.Permission, ns string) []rule {
 		})
 	}
 	return rules
+}
+
+func resource(n plan.Permission) string {
+	if n.Subresource != "" {
+		return n.Resource + "/" + n.Subresource
+	}
+	return n.Resource
 }
 
 // join adds a rule to the first of its group that is like it, or to the end.

@@ -79,27 +79,6 @@ func byMember(a, b string) int {
 	return cmp.Or(cmp.Compare(order(a), order(b)), strings.Compare(a, b))
 }
 
-// Command joins words so that a shell reads them again as they are.
-func Command(words ...string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$`!*?[](){}<>|&;#~^") {
-			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-		quoted[i] = w
-	}
-	return strings.Join(quoted, " ")
-}
-
-// Kubectl is a command in a context, and in a namespace unless that is empty.
-func Kubectl(context, ns string, words ...string) string {
-	all := []string{"kubectl", "--context", context}
-	if ns != "" {
-		all = append(all, "-n", ns)
-	}
-	return Command(append(all, words...)...)
-}
-
 // Xcpauth is a command of the plugin about this hub.
 func (l *Pass) Xcpauth(words ...string) string {
 	return Command(append(append([]string{"kubectl", "xcpauth"}, words...), "--context", l.Hub.Context)...)
@@ -125,6 +104,27 @@ func Edit(context string, o plan.Ref) string {
 		resource += "." + o.Group
 	}
 	return Kubectl(context, o.Namespace, "edit", resource, o.Name)
+}
+
+// Kubectl is a command in a context, and in a namespace unless that is empty.
+func Kubectl(context, ns string, words ...string) string {
+	all := []string{"kubectl", "--context", context}
+	if ns != "" {
+		all = append(all, "-n", ns)
+	}
+	return Command(append(all, words...)...)
+}
+
+// Command joins words so that a shell reads them again as they are.
+func Command(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$`!*?[](){}<>|&;#~^") {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		quoted[i] = w
+	}
+	return strings.Join(quoted, " ")
 }
 
 // Count is a number of things: "1 edge", "2 edges".

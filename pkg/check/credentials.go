@@ -41,9 +41,6 @@ func Materials(wrong Fault) func(*Pass) {
 	}
 }
 
-// Dead says whether a credential has expired.
-func Dead(m *plan.Material, at time.Time) bool { return !m.Until.IsZero() && !at.Before(m.Until) }
-
 func expired(m *plan.Material, at time.Time, _ Options) string {
 	if !Dead(m, at) || m.Renewed { // a sibling's expiry is about the minting path
 		return ""
@@ -79,3 +76,6 @@ func expiring(m *plan.Material, at time.Time, o Options) string {
 	}
 	return fmt.Sprintf("expires in %s, at %s", plan.Short(left), m.Until.Format(time.RFC3339))
 }
+
+// Dead says whether a credential has expired.
+func Dead(m *plan.Material, at time.Time) bool { return !m.Until.IsZero() && !at.Before(m.Until) }

@@ -34,15 +34,6 @@ func ParseIgnore(rules []finding.Rule, text string) (Ignore, error) {
 	return Ignore{Rule: id, Of: of, severity: severity}, nil
 }
 
-// leavesOut says whether a finding is left out.
-func (i Ignore) leavesOut(x finding.Finding) bool {
-	rule := i.Rule == x.Rule
-	if i.severity != "" {
-		rule = x.Name != "" && x.Severity == i.severity
-	}
-	return rule && (i.Of == "" || i.Of == x.Member || i.Of == x.Context)
-}
-
 // Split parts the findings into those that count and those that one of the ignores leaves out.
 func Split(found []finding.Finding, ignores []Ignore) (kept, ignored []finding.Finding) {
 	kept, ignored = []finding.Finding{}, []finding.Finding{}
@@ -80,4 +71,13 @@ func (i Ignore) Outdated(ignored []finding.Finding) string {
 	}
 	return fmt.Sprintf("rule %s has become several rules, and the next release refuses --ignore %s%s; pass instead: %s",
 		was, was, suffix, strings.Join(ids, " "))
+}
+
+// leavesOut says whether a finding is left out.
+func (i Ignore) leavesOut(x finding.Finding) bool {
+	rule := i.Rule == x.Rule
+	if i.severity != "" {
+		rule = x.Name != "" && x.Severity == i.severity
+	}
+	return rule && (i.Of == "" || i.Of == x.Member || i.Of == x.Context)
 }

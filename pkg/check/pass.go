@@ -25,12 +25,12 @@ type Subject struct {
 
 func newRun(f *plan.State, o Options) *Pass { return &Pass{State: f, Options: o} }
 
-// Say begins a finding of the rule that is looking; what it lacks is filled in by the rule.
-func (l *Pass) Say(member, context, object string) *finding.Finding {
-	x := l.rule.Finding("", "")
-	x.Docs, x.Member, x.Context, x.Object = docs+l.rule.Anchor(), member, context, object
-	l.found = append(l.found, &x)
-	return &x
+// Of begins a finding about the hub or a member.
+func (l *Pass) Of(p *Subject) *finding.Finding {
+	if p.Member == nil {
+		return l.AtHub()
+	}
+	return l.About(p.Member)
 }
 
 // About begins a finding about a member.
@@ -41,21 +41,12 @@ func (l *Pass) About(m *plan.Member) *finding.Finding {
 // AtHub begins a finding about the hub.
 func (l *Pass) AtHub() *finding.Finding { return l.Say("hub", l.Hub.Context, l.Hub.Object.String()) }
 
-// Of begins a finding about the hub or a member.
-func (l *Pass) Of(p *Subject) *finding.Finding {
-	if p.Member == nil {
-		return l.AtHub()
-	}
-	return l.About(p.Member)
-}
-
-// Everyone is all members, those that were not reached too.
-func (l *Pass) Everyone() []*plan.Member {
-	all := make([]*plan.Member, len(l.Members))
-	for i := range l.Members {
-		all[i] = &l.Members[i]
-	}
-	return all
+// Say begins a finding of the rule that is looking; what it lacks is filled in by the rule.
+func (l *Pass) Say(member, context, object string) *finding.Finding {
+	x := l.rule.Finding("", "")
+	x.Docs, x.Member, x.Context, x.Object = docs+l.rule.Anchor(), member, context, object
+	l.found = append(l.found, &x)
+	return &x
 }
 
 // Edges are the edges that were reached.
@@ -100,16 +91,6 @@ func (l *Pass) holder(context string) string {
 	return name
 }
 
-// other is the row of a context that holds no member, or nil.
-func (l *Pass) other(context string) *plan.OtherContext {
-	for i := range l.Others {
-		if l.Others[i].Context == context {
-			return &l.Others[i]
-		}
-	}
-	return nil
-}
-
 // foreign says whether a context is known to hold nothing of this hub: what one may do there does not matter.
 func (l *Pass) foreign(context string) bool {
 	if l.Hub.Found && l.Hub.Context == context {
@@ -122,4 +103,23 @@ func (l *Pass) foreign(context string) bool {
 	}
 	o := l.other(context)
 	return o != nil && o.State != "unreachable"
+}
+
+// Everyone is all members, those that were not reached too.
+func (l *Pass) Everyone() []*plan.Member {
+	all := make([]*plan.Member, len(l.Members))
+	for i := range l.Members {
+		all[i] = &l.Members[i]
+	}
+	return all
+}
+
+// other is the row of a context that holds no member, or nil.
+func (l *Pass) other(context string) *plan.OtherContext {
+	for i := range l.Others {
+		if l.Others[i].Context == context {
+			return &l.Others[i]
+		}
+	}
+	return nil
 }

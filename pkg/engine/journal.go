@@ -55,11 +55,6 @@ func (s EntryStep) members(f plan.State) []string {
 	return names
 }
 
-// origin says in which wave of whom the entry was begun.
-func (e Entry) origin() string {
-	return fmt.Sprintf("the wave %q of %s, begun %s", e.Wave, e.By, e.Began.Format(time.RFC3339))
-}
-
 // with adds to an entry, which may be nil, the steps of an earlier one that its run may not restore.
 func (e *Entry) with(kept *Entry) *Entry {
 	switch {
@@ -97,6 +92,11 @@ func (j Journal) Holds(member, clusterUID string) string {
 		}
 	}
 	return ""
+}
+
+// origin says in which wave of whom the entry was begun.
+func (e Entry) origin() string {
+	return fmt.Sprintf("the wave %q of %s, begun %s", e.Wave, e.By, e.Began.Format(time.RFC3339))
 }
 
 // historyKept is how many waves the history keeps.

@@ -11,23 +11,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// journalCluster is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run
-// without a hub.
-type journalCluster struct {
-	context string
-	lock    Lock
-	journal Journal
-	// notUndone is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside
-	// each wave of this run, and its members are left out.
-	notUndone *Entry
-}
-
-// busy says whether the journal holds a wave of this run, or steps of it that could not be put back.
-func (h *journalCluster) busy() bool {
-	in := h.journal.InFlight
-	return in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return !h.notUndone.holds(s.ID) })
-}
-
 // LockedError says that another run is the writer.
 type LockedError struct {
 	Home, Holder, Since string
@@ -64,6 +47,7 @@ func (e *Executor) lockAll(ctx context.Context, f plan.State) error {
 type NotBegunError struct{ Err error }
 
 func (e *NotBegunError) Error() string { return e.Err.Error() }
+
 func (e *NotBegunError) Unwrap() error { return e.Err }
 
 func (e *Executor) lockJournal(ctx context.Context, context string) error {
@@ -96,52 +80,6 @@ func (e *Executor) skip(member, why string) {
 		}
 	}
 	e.Goal.Skip = append(e.Goal.Skip, plan.Obstacle{Member: member, Why: why})
-}
-
-// journalOf is the home of a step: the hub, or the cluster of its member.
-func (e *Executor) journalOf(s plan.Step, f plan.State) *journalCluster {
-	if h := e.journals[e.hub]; h != nil {
-		return h
-	}
-	if m := f.Member(s.Member); m != nil {
-		return e.journals[m.Context]
-	}
-	return nil
-}
-
-// part is what a home has of a wave.
-type part struct {
-	*journalCluster
-	steps []plan.Step
-}
-
-// byJournal parts the steps of a wave by their homes, in the order of their contexts. A step without a home is an
-// error: nothing would keep its way back.
-func (e *Executor) byJournal(steps []plan.Step, f plan.State) ([]part, error) {
-	of := map[*journalCluster][]plan.Step{}
-	for _, s := range steps {
-		h := e.journalOf(s, f)
-		if h == nil {
-			return nil, fmt.Errorf("%s has no journal in this run; run the command again", s.Member)
-		}
-		of[h] = append(of[h], s)
-	}
-	var parts []part
-	for _, h := range e.sortedJournals() {
-		if len(of[h]) > 0 {
-			parts = append(parts, part{h, of[h]})
-		}
-	}
-	return parts, nil
-}
-
-// sortedJournals lists the homes by context.
-func (e *Executor) sortedJournals() []*journalCluster {
-	var all []*journalCluster
-	for _, context := range slices.Sorted(maps.Keys(e.journals)) {
-		all = append(all, e.journals[context])
-	}
-	return all
 }
 
 // begin writes down the way back of a wave in each home, and what the objects of it said before anything of them was
@@ -179,17 +117,6 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.State, past
 		}
 	}
 	return nil
-}
-
-// deletions are the objects that a step deletes for good.
-func deletions(s plan.Step) []plan.Deletion {
-	var all []plan.Deletion
-	for _, w := range s.Writes {
-		if s.Irreversible && w.Op == plan.OpDelete {
-			all = append(all, plan.Deletion{Member: s.Member, Cluster: w.Cluster, Object: w.Object})
-		}
-	}
-	return all
 }
 
 // end clears the wave from each home, but for the steps that could not be put back, and adds it to the history.
@@ -235,6 +162,71 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.State, began 
 	return errors.Join(errs...)
 }
 
+// journalCluster is a cluster in which a run keeps its lock and its journal: the hub, or each edge's own in a run
+// without a hub.
+type journalCluster struct {
+	context string
+	lock    Lock
+	journal Journal
+	// notUndone is what an interrupted run left in flight and this one may not restore: it stays in the journal, beside
+	// each wave of this run, and its members are left out.
+	notUndone *Entry
+}
+
+// busy says whether the journal holds a wave of this run, or steps of it that could not be put back.
+func (h *journalCluster) busy() bool {
+	in := h.journal.InFlight
+	return in != nil && slices.ContainsFunc(in.Steps, func(s EntryStep) bool { return !h.notUndone.holds(s.ID) })
+}
+
+// part is what a home has of a wave.
+type part struct {
+	*journalCluster
+	steps []plan.Step
+}
+
+// byJournal parts the steps of a wave by their homes, in the order of their contexts. A step without a home is an
+// error: nothing would keep its way back.
+func (e *Executor) byJournal(steps []plan.Step, f plan.State) ([]part, error) {
+	of := map[*journalCluster][]plan.Step{}
+	for _, s := range steps {
+		h := e.journalOf(s, f)
+		if h == nil {
+			return nil, fmt.Errorf("%s has no journal in this run; run the command again", s.Member)
+		}
+		of[h] = append(of[h], s)
+	}
+	var parts []part
+	for _, h := range e.sortedJournals() {
+		if len(of[h]) > 0 {
+			parts = append(parts, part{h, of[h]})
+		}
+	}
+	return parts, nil
+}
+
+// journalOf is the home of a step: the hub, or the cluster of its member.
+func (e *Executor) journalOf(s plan.Step, f plan.State) *journalCluster {
+	if h := e.journals[e.hub]; h != nil {
+		return h
+	}
+	if m := f.Member(s.Member); m != nil {
+		return e.journals[m.Context]
+	}
+	return nil
+}
+
+// deletions are the objects that a step deletes for good.
+func deletions(s plan.Step) []plan.Deletion {
+	var all []plan.Deletion
+	for _, w := range s.Writes {
+		if s.Irreversible && w.Op == plan.OpDelete {
+			all = append(all, plan.Deletion{Member: s.Member, Cluster: w.Cluster, Object: w.Object})
+		}
+	}
+	return all
+}
+
 // keepJournal writes the journal of a home while its lock is held: another run, which took the lock from one that was
 // suspended, may have restored the wave, and have written the way back of its own there.
 func (e *Executor) keepJournal(ctx context.Context, h *journalCluster, next Journal) error {
@@ -269,4 +261,13 @@ func (e *Executor) whileLocked(still func() error) func() error {
 		}
 		return nil
 	}
+}
+
+// sortedJournals lists the homes by context.
+func (e *Executor) sortedJournals() []*journalCluster {
+	var all []*journalCluster
+	for _, context := range slices.Sorted(maps.Keys(e.journals)) {
+		all = append(all, e.journals[context])
+	}
+	return all
 }

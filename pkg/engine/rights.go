@@ -74,28 +74,6 @@ func WritingJournal() []plan.Permission {
 	return append(all, readJournal)
 }
 
-// Stating are the rights to state what a member presents, any member when name is empty.
-func Stating(name string) []plan.Permission {
-	ref := roster.Ref(name)
-	if name == "" {
-		ref.Name = ""
-	}
-	state := plan.Permission{Verb: "state", Group: ref.Group, Resource: ref.Resource,
-		Namespace: ref.Namespace, Name: ref.Name}
-	write := state
-	write.Verb, write.Subresource = "patch", "status"
-	return []plan.Permission{state, write}
-}
-
-// publishing are the rights that ProveNamed takes in the hub for one member.
-func publishing(m plan.Member) []plan.Permission {
-	all := append(roster.Ref(m.Name).Permissions("get"), Stating(m.Name)...)
-	if !m.Registered || m.EntryStale {
-		all = append(all, roster.Ref(m.Name).Permissions(Listing(m))...)
-	}
-	return append(all, readJournal)
-}
-
 // readJournal is the right to see what an interrupted run left in flight.
 var readJournal = plan.Permission{Verb: "get", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
 
@@ -113,6 +91,28 @@ func MayPublish(ctx context.Context, c Clusters, hub string, members []plan.Memb
 		why[name] = fmt.Sprintf("nothing was written, since %s; %s", words(lacking), rolesPrinted)
 	}
 	return why
+}
+
+// publishing are the rights that ProveNamed takes in the hub for one member.
+func publishing(m plan.Member) []plan.Permission {
+	all := append(roster.Ref(m.Name).Permissions("get"), Stating(m.Name)...)
+	if !m.Registered || m.EntryStale {
+		all = append(all, roster.Ref(m.Name).Permissions(Listing(m))...)
+	}
+	return append(all, readJournal)
+}
+
+// Stating are the rights to state what a member presents, any member when name is empty.
+func Stating(name string) []plan.Permission {
+	ref := roster.Ref(name)
+	if name == "" {
+		ref.Name = ""
+	}
+	state := plan.Permission{Verb: "state", Group: ref.Group, Resource: ref.Resource,
+		Namespace: ref.Namespace, Name: ref.Name}
+	write := state
+	write.Verb, write.Subresource = "patch", "status"
+	return []plan.Permission{state, write}
 }
 
 // missingFor asks for the rights of several things, which are by context, and says of each what is missing: once for

@@ -203,6 +203,57 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("the hub does not surely accept %s any more, so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred)
 }
 
+// retryEvery is how long putting back waits before it tries again.
+const retryEvery = time.Second
+
+// undoResult is what came of putting a step back: whether anything was written, or why it could not be.
+type undoResult struct {
+	wrote bool
+	err   error
+}
+
+// undoAll undoes the steps that are not verified, side by side: one whose cluster does not answer keeps no other where
+// it is. It tries again those that it could not until its time is over, and goes on when the run was interrupted, but
+// with those that are settled: leaving a member half moved is worse. It returns what came of each, by ID.
+func (e *Executor) undoAll(ctx context.Context, steps []plan.Step) map[string]undoResult {
+	interrupted := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
+	defer cancel()
+	came := map[string]undoResult{}
+	left := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool {
+		return s.KeepOnInterrupt && interrupted ||
+			len(undoOf(s)) == 0
+	})
+	deadline := e.Now().Add(e.UndoWithin)
+	for len(left) > 0 {
+		now := make([]undoResult, len(left))
+		var wg sync.WaitGroup
+		for i, s := range left {
+			put := func() {
+				now[i].wrote, now[i].err = e.undoStep(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.RevertsTo,
+					Undo: undoOf(s)})
+			}
+			if e.oneByOne {
+				put()
+			} else {
+				wg.Go(put)
+			}
+		}
+		wg.Wait()
+		var again []plan.Step
+		for i, s := range left {
+			if came[s.ID] = now[i]; now[i].err != nil && !isFinal(now[i].err) {
+				again = append(again, s)
+			}
+		}
+		if left = again; len(left) == 0 || e.Now().Add(retryEvery).After(deadline) || ctx.Err() != nil {
+			break
+		}
+		e.Pause(ctx, retryEvery)
+	}
+	return came
+}
+
 // undoStep writes the way back of one step, unless the hub would refuse the member there, or it would not connect.
 // What the roster states of the member is taken back first: the webhook believes it. It returns whether it put
 // anything back.
@@ -299,12 +350,6 @@ func (e *Executor) removeFence(ctx context.Context, p plan.Write) error {
 	return nil
 }
 
-// deniedByFence says whether a write was denied by the fence of its cluster.
-func deniedByFence(err error) bool {
-	var denied *DeniedError
-	return errors.As(err, &denied) && strings.Contains(denied.Message, plan.FenceName)
-}
-
 // liftedWithin is how long an API server may go on enforcing a policy whose binding was deleted: 44 seconds was seen
 // on a busy one.
 const liftedWithin = 2 * time.Minute
@@ -322,55 +367,10 @@ func (e *Executor) writeLifted(ctx context.Context, p plan.Write, still func() e
 	}
 }
 
-// retryEvery is how long putting back waits before it tries again.
-const retryEvery = time.Second
-
-// undoResult is what came of putting a step back: whether anything was written, or why it could not be.
-type undoResult struct {
-	wrote bool
-	err   error
-}
-
-// undoAll undoes the steps that are not verified, side by side: one whose cluster does not answer keeps no other where
-// it is. It tries again those that it could not until its time is over, and goes on when the run was interrupted, but
-// with those that are settled: leaving a member half moved is worse. It returns what came of each, by ID.
-func (e *Executor) undoAll(ctx context.Context, steps []plan.Step) map[string]undoResult {
-	interrupted := ctx.Err() != nil
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.UndoWithin)
-	defer cancel()
-	came := map[string]undoResult{}
-	left := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool {
-		return s.KeepOnInterrupt && interrupted ||
-			len(undoOf(s)) == 0
-	})
-	deadline := e.Now().Add(e.UndoWithin)
-	for len(left) > 0 {
-		now := make([]undoResult, len(left))
-		var wg sync.WaitGroup
-		for i, s := range left {
-			put := func() {
-				now[i].wrote, now[i].err = e.undoStep(ctx, EntryStep{ID: s.ID, Member: s.Member, From: s.RevertsTo,
-					Undo: undoOf(s)})
-			}
-			if e.oneByOne {
-				put()
-			} else {
-				wg.Go(put)
-			}
-		}
-		wg.Wait()
-		var again []plan.Step
-		for i, s := range left {
-			if came[s.ID] = now[i]; now[i].err != nil && !isFinal(now[i].err) {
-				again = append(again, s)
-			}
-		}
-		if left = again; len(left) == 0 || e.Now().Add(retryEvery).After(deadline) || ctx.Err() != nil {
-			break
-		}
-		e.Pause(ctx, retryEvery)
-	}
-	return came
+// deniedByFence says whether a write was denied by the fence of its cluster.
+func deniedByFence(err error) bool {
+	var denied *DeniedError
+	return errors.As(err, &denied) && strings.Contains(denied.Message, plan.FenceName)
 }
 
 // isFinal says whether an error of putting back is one that trying again does not change.

@@ -351,22 +351,6 @@ func readBy(ctx context.Context, client *edgereader.Client, cp api.ControlPlaneR
 	}
 }
 
-// setEvidence says in the roster what the webhook is to decide from.
-func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evidence api.Evidence) error {
-	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
-	defer cancel()
-	doc, err := json.Marshal(map[string]any{"spec": map[string]any{"evidence": evidence}})
-	if err != nil {
-		return fmt.Errorf("encoding the evidence of %s: %w", name, err)
-	}
-	err = hub.REST.Patch(types.MergePatchType).AbsPath(apply.ObjectPath(roster.Ref(name))).Param("fieldManager",
-		apply.FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
-	if err != nil {
-		return fmt.Errorf("writing %s in %s: %w", roster.Ref(name), hub.Context, apply.Explained(err))
-	}
-	return nil
-}
-
 // unregister is register the other way round. What an unreachable cluster still holds is said.
 //
 //  1. Take back what the roster states of it, unless that is what is seen now: nobody looked at it while the webhook
@@ -416,4 +400,20 @@ func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m pla
 		return engine.Outcome{State: engine.OK, Why: "it was not registered to be read live"}
 	}
 	return engine.Outcome{State: engine.Changed, Why: "not read live any more: " + stated}
+}
+
+// setEvidence says in the roster what the webhook is to decide from.
+func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evidence api.Evidence) error {
+	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
+	defer cancel()
+	doc, err := json.Marshal(map[string]any{"spec": map[string]any{"evidence": evidence}})
+	if err != nil {
+		return fmt.Errorf("encoding the evidence of %s: %w", name, err)
+	}
+	err = hub.REST.Patch(types.MergePatchType).AbsPath(apply.ObjectPath(roster.Ref(name))).Param("fieldManager",
+		apply.FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	if err != nil {
+		return fmt.Errorf("writing %s in %s: %w", roster.Ref(name), hub.Context, apply.Explained(err))
+	}
+	return nil
 }

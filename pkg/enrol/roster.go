@@ -21,16 +21,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// findHub looks for the hub and returns its client.
-func (l Enroller) findHub(ctx context.Context) (*kubeconfig.Cluster, plan.State, error) {
-	f := l.Observe(ctx)
-	if !f.Hub.Found {
-		return nil, f, errors.New(f.Hub.Err)
-	}
-	c, err := l.Fleet.Cluster(f.Hub.Context)
-	return c, f, err
-}
-
 // Roster returns the entries of the hub's roster, sorted by name, and when they were read.
 func (l Enroller) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, error) {
 	hub, f, err := l.findHub(ctx)
@@ -143,6 +133,16 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 		return nil
 	}
 	return l.drop(ctx, hub.Context, name, told)
+}
+
+// findHub looks for the hub and returns its client.
+func (l Enroller) findHub(ctx context.Context) (*kubeconfig.Cluster, plan.State, error) {
+	f := l.Observe(ctx)
+	if !f.Hub.Found {
+		return nil, f, errors.New(f.Hub.Err)
+	}
+	c, err := l.Fleet.Cluster(f.Hub.Context)
+	return c, f, err
 }
 
 // drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and

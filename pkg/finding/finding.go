@@ -37,11 +37,6 @@ type Rule struct {
 // Anchor is where README.md explains the rule.
 func (r Rule) Anchor() string { return strings.ToLower(r.ID) }
 
-// Finding begins a finding of the rule.
-func (r Rule) Finding(found, remedy string) Finding {
-	return Finding{Rule: r.ID, Name: r.Name, Severity: r.Severity, Title: r.Title, Found: found, Remedy: remedy}
-}
-
 // Finding is one thing that a rule found.
 type Finding struct {
 	Rule     string   `json:"rule"`           // the ID
@@ -69,6 +64,11 @@ func (f *Findings) AddMild(r Rule, found, remedy string) {
 	x := r.Finding(found, remedy)
 	x.Severity = r.Mild
 	*f = append(*f, x)
+}
+
+// Finding begins a finding of the rule.
+func (r Rule) Finding(found, remedy string) Finding {
+	return Finding{Rule: r.ID, Name: r.Name, Severity: r.Severity, Title: r.Title, Found: found, Remedy: remedy}
 }
 
 // About gives each finding the object that it is about.

@@ -6,55 +6,6 @@ import (
 	"slices"
 )
 
-// Matches says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null.
-// With byName, a list in want is of named entries, each of which live has, or lacks where everything but its name is
-// nil.
-func Matches(live any, want map[string]any, byName bool) bool {
-	m, _ := live.(map[string]any)
-	for k, v := range want {
-		switch v := v.(type) {
-		case map[string]any:
-			if !Matches(m[k], v, byName) {
-				return false
-			}
-		case []any:
-			if !byName && !reflect.DeepEqual(m[k], v) || byName && !matchesNamed(m[k], v) {
-				return false
-			}
-		default:
-			if !reflect.DeepEqual(m[k], v) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// matchesNamed says whether a list has each of the named entries as it is wanted.
-func matchesNamed(live any, want []any) bool {
-	list, _ := live.([]any)
-	for _, w := range want {
-		entry, _ := w.(map[string]any)
-		i := slices.IndexFunc(list, func(l any) bool { m, _ := l.(map[string]any); return m["name"] == entry["name"] })
-		switch {
-		case i < 0 && absent(entry):
-		case i < 0, absent(entry), !Matches(list[i], entry, true):
-			return false
-		}
-	}
-	return true
-}
-
-// absent says whether a named entry is one that is not to be there.
-func absent(entry map[string]any) bool {
-	for k, v := range entry {
-		if k != "name" && v != nil {
-			return false
-		}
-	}
-	return true
-}
-
 // Strategic makes a strategic merge patch of values in which lists are of named entries.
 func Strategic(values map[string]any) map[string]any {
 	patch := map[string]any{}
@@ -125,4 +76,53 @@ func entries(list []any) [][]string {
 		}
 	}
 	return all
+}
+
+// Matches says whether live has, at every leaf of want, the same value. A nil leaf wants the path absent or null.
+// With byName, a list in want is of named entries, each of which live has, or lacks where everything but its name is
+// nil.
+func Matches(live any, want map[string]any, byName bool) bool {
+	m, _ := live.(map[string]any)
+	for k, v := range want {
+		switch v := v.(type) {
+		case map[string]any:
+			if !Matches(m[k], v, byName) {
+				return false
+			}
+		case []any:
+			if !byName && !reflect.DeepEqual(m[k], v) || byName && !matchesNamed(m[k], v) {
+				return false
+			}
+		default:
+			if !reflect.DeepEqual(m[k], v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// matchesNamed says whether a list has each of the named entries as it is wanted.
+func matchesNamed(live any, want []any) bool {
+	list, _ := live.([]any)
+	for _, w := range want {
+		entry, _ := w.(map[string]any)
+		i := slices.IndexFunc(list, func(l any) bool { m, _ := l.(map[string]any); return m["name"] == entry["name"] })
+		switch {
+		case i < 0 && absent(entry):
+		case i < 0, absent(entry), !Matches(list[i], entry, true):
+			return false
+		}
+	}
+	return true
+}
+
+// absent says whether a named entry is one that is not to be there.
+func absent(entry map[string]any) bool {
+	for k, v := range entry {
+		if k != "name" && v != nil {
+			return false
+		}
+	}
+	return true
 }

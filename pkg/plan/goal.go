@@ -8,6 +8,36 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
+// RotationTo begins the word of a rotation; the credential that it leads to follows. RotationBack is the word of one
+// that is taken back.
+const (
+	RotationTo   = "rotation to "
+	RotationBack = "rotation taken back"
+)
+
+// Word is where the goal leads, in a word, for the history.
+func (g Goal) Word() string {
+	switch g.Task() {
+	case UndoRotation:
+		return RotationBack
+	case Rollback:
+		if g.Only != "" {
+			return "rollback of " + g.Only
+		}
+		return "rollback"
+	case RenewTokens:
+		return "new tokens"
+	case Revoke:
+		return "revocation"
+	case Prune:
+		return "pruning"
+	case RotateKeys:
+		return RotationTo + string(g.To)
+	case Migrate:
+	}
+	return string(g.stage())
+}
+
 // Stage says how far a migration goes; each stage includes those before it.
 type Stage string
 
@@ -146,47 +176,6 @@ func (g Goal) Task() Task {
 	return Migrate
 }
 
-// PairSecretField is the Fill of a patch that writes the private key of Goal.Pair.
-const PairSecretField = "central-key"
-
-// stage is the stage with its default.
-func (g Goal) stage() Stage {
-	if g.Stage == "" {
-		return JWTOnly
-	}
-	return g.Stage
-}
-
-// RotationTo begins the word of a rotation; the credential that it leads to follows. RotationBack is the word of one
-// that is taken back.
-const (
-	RotationTo   = "rotation to "
-	RotationBack = "rotation taken back"
-)
-
-// Word is where the goal leads, in a word, for the history.
-func (g Goal) Word() string {
-	switch g.Task() {
-	case UndoRotation:
-		return RotationBack
-	case Rollback:
-		if g.Only != "" {
-			return "rollback of " + g.Only
-		}
-		return "rollback"
-	case RenewTokens:
-		return "new tokens"
-	case Revoke:
-		return "revocation"
-	case Prune:
-		return "pruning"
-	case RotateKeys:
-		return RotationTo + string(g.To)
-	case Migrate:
-	}
-	return string(g.stage())
-}
-
 // Reaches says whether the goal includes a stage.
 func (g Goal) Reaches(s Stage) bool {
 	return slices.Index(Stages, g.stage()) >= slices.Index(Stages, s)
@@ -227,6 +216,17 @@ func (g Goal) Check() error {
 		return fmt.Errorf("--edge names the one edge to roll back; it goes with rollback")
 	}
 	return nil
+}
+
+// PairSecretField is the Fill of a patch that writes the private key of Goal.Pair.
+const PairSecretField = "central-key"
+
+// stage is the stage with its default.
+func (g Goal) stage() Stage {
+	if g.Stage == "" {
+		return JWTOnly
+	}
+	return g.Stage
 }
 
 // tasks counts what the goal asks for besides a migration.

@@ -6,14 +6,6 @@ import (
 	"strings"
 )
 
-// Few names at most so many things, and says how many more there are: a sentence stays one that can be read.
-func Few(names []string, most int) string {
-	if len(names) <= most+1 { // "and 1 more" is no shorter
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-}
-
 const (
 	fewNames   = 5
 	fewReasons = 3
@@ -49,4 +41,12 @@ func GroupByReason(names, reasons []string) string {
 		said = append(said, fmt.Sprintf("and %d more for %d other reasons", rest, len(order)-fewReasons))
 	}
 	return strings.Join(said, ", ")
+}
+
+// Few names at most so many things, and says how many more there are: a sentence stays one that can be read.
+func Few(names []string, most int) string {
+	if len(names) <= most+1 { // "and 1 more" is no shorter
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }

@@ -22,21 +22,53 @@ func (n Permission) String() string {
 	return text
 }
 
-// contextPermission is a right in the cluster of a context.
-type contextPermission struct {
-	Context string
-	Permission
+// Permissions are the rights that the steps of a plan take, by context, each once and sorted. Steps without which the
+// run goes on are not counted.
+func (p Plan) Permissions() map[string][]Permission {
+	sets := map[string]map[Permission]bool{}
+	for _, w := range p.Waves {
+		for _, s := range w.Steps {
+			if s.Optional {
+				continue
+			}
+			for _, r := range s.Permissions() {
+				if sets[r.Context] == nil {
+					sets[r.Context] = map[Permission]bool{}
+				}
+				sets[r.Context][r.Permission] = true
+			}
+		}
+	}
+	all := map[string][]Permission{}
+	for context, set := range sets {
+		all[context] = SortedPermissions(set)
+	}
+	return all
 }
 
-// Permissions are rights to an object, one for each verb.
-func (r Ref) Permissions(verbs ...string) []Permission {
-	var all []Permission
-	for _, verb := range verbs {
-		n := Permission{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}
-		if verb == "create" {
-			n.Name = "" // no authorizer knows the name of what is yet to be
+// Permissions are the rights that a step takes, its way back and what follows its proof included.
+func (s Step) Permissions() []contextPermission {
+	var all []contextPermission
+	for _, p := range s.Writes {
+		all = append(all, p.Permissions()...)
+		if back, ok := p.Undo(); ok && len(s.Undo) == 0 && !s.NoUndo && !s.Irreversible {
+			all = append(all, back.Permissions()...)
 		}
-		all = append(all, n)
+	}
+	for _, p := range slices.Concat(s.Undo, s.OnSuccess) {
+		all = append(all, p.Permissions()...)
+	}
+	if u := s.Supply; u != nil {
+		create := Permission{Verb: "create", Resource: "secrets", Namespace: u.Namespace}
+		all = append(all, contextPermission{u.Context, create})
+		for _, name := range u.Wants { // one that cannot be used is replaced
+			if u.Token == nil {
+				for _, verb := range []string{"get", "patch"} {
+					all = append(all, contextPermission{u.Context, Permission{Verb: verb, Resource: "secrets",
+						Namespace: u.Namespace, Name: name}})
+				}
+			}
+		}
 	}
 	return all
 }
@@ -78,53 +110,21 @@ func (p Write) Permissions() []contextPermission {
 	return all
 }
 
-// Permissions are the rights that a step takes, its way back and what follows its proof included.
-func (s Step) Permissions() []contextPermission {
-	var all []contextPermission
-	for _, p := range s.Writes {
-		all = append(all, p.Permissions()...)
-		if back, ok := p.Undo(); ok && len(s.Undo) == 0 && !s.NoUndo && !s.Irreversible {
-			all = append(all, back.Permissions()...)
-		}
-	}
-	for _, p := range slices.Concat(s.Undo, s.OnSuccess) {
-		all = append(all, p.Permissions()...)
-	}
-	if u := s.Supply; u != nil {
-		create := Permission{Verb: "create", Resource: "secrets", Namespace: u.Namespace}
-		all = append(all, contextPermission{u.Context, create})
-		for _, name := range u.Wants { // one that cannot be used is replaced
-			if u.Token == nil {
-				for _, verb := range []string{"get", "patch"} {
-					all = append(all, contextPermission{u.Context, Permission{Verb: verb, Resource: "secrets",
-						Namespace: u.Namespace, Name: name}})
-				}
-			}
-		}
-	}
-	return all
+// contextPermission is a right in the cluster of a context.
+type contextPermission struct {
+	Context string
+	Permission
 }
 
-// Permissions are the rights that the steps of a plan take, by context, each once and sorted. Steps without which the
-// run goes on are not counted.
-func (p Plan) Permissions() map[string][]Permission {
-	sets := map[string]map[Permission]bool{}
-	for _, w := range p.Waves {
-		for _, s := range w.Steps {
-			if s.Optional {
-				continue
-			}
-			for _, r := range s.Permissions() {
-				if sets[r.Context] == nil {
-					sets[r.Context] = map[Permission]bool{}
-				}
-				sets[r.Context][r.Permission] = true
-			}
+// Permissions are rights to an object, one for each verb.
+func (r Ref) Permissions(verbs ...string) []Permission {
+	var all []Permission
+	for _, verb := range verbs {
+		n := Permission{Verb: verb, Group: r.Group, Resource: r.Resource, Namespace: r.Namespace, Name: r.Name}
+		if verb == "create" {
+			n.Name = "" // no authorizer knows the name of what is yet to be
 		}
-	}
-	all := map[string][]Permission{}
-	for context, set := range sets {
-		all[context] = SortedPermissions(set)
+		all = append(all, n)
 	}
 	return all
 }

@@ -86,16 +86,6 @@ func (f State) Member(name string) *Member {
 	return nil
 }
 
-// AliasOf says how the member is called whose cluster has that name, "" when none is called otherwise.
-func (f State) AliasOf(cluster string) string {
-	for _, m := range f.Members {
-		if m.ClusterName == cluster && m.Renamed != "" {
-			return fmt.Sprintf("cluster %s is called %s here, since %s", cluster, m.Name, m.Renamed)
-		}
-	}
-	return ""
-}
-
 // UnknownMember says that no member has the name that a user gave, and what the one is called that was meant, as far as
 // that is known.
 func (f State) UnknownMember(name string) string {
@@ -113,6 +103,16 @@ func (f State) UnknownMember(name string) string {
 		return fmt.Sprintf("%s; the %ss are: %s", said, f.Words.Member, Few(others, 8))
 	}
 	return said + "; none was found: kubectl xcpauth status says where it looked"
+}
+
+// AliasOf says how the member is called whose cluster has that name, "" when none is called otherwise.
+func (f State) AliasOf(cluster string) string {
+	for _, m := range f.Members {
+		if m.ClusterName == cluster && m.Renamed != "" {
+			return fmt.Sprintf("cluster %s is called %s here, since %s", cluster, m.Name, m.Renamed)
+		}
+	}
+	return ""
 }
 
 // Switched says whether a member is where a goal wants it: verified, as the roster states; where there is no roster, as

@@ -8,6 +8,17 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 )
 
+// CredentialsOf are what people call credentials, joined: "mTLS+JWT".
+func (w Words) CredentialsOf(all []guard.Cred) string {
+	var names []string
+	for _, c := range all {
+		if w.Alias == "" || !strings.HasPrefix(string(c), w.Alias) {
+			names = append(names, w.Credential(c))
+		}
+	}
+	return strings.Join(names, "+")
+}
+
 // Words are what people of a product call things, in lower case unless it is a name.
 type Words struct {
 	Hub     string // "management plane"
@@ -36,17 +47,6 @@ func (w Words) Credential(c guard.Cred) string {
 		return "unknown"
 	}
 	return strings.Replace(string(c), ":", " ", 1)
-}
-
-// CredentialsOf are what people call credentials, joined: "mTLS+JWT".
-func (w Words) CredentialsOf(all []guard.Cred) string {
-	var names []string
-	for _, c := range all {
-		if w.Alias == "" || !strings.HasPrefix(string(c), w.Alias) {
-			names = append(names, w.Credential(c))
-		}
-	}
-	return strings.Join(names, "+")
 }
 
 // Short is a length of time in its largest unit: "90s", "45m", "12h", "30d".

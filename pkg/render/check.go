@@ -108,25 +108,6 @@ func (r *CheckRow) count(found []finding.Finding) {
 	}
 }
 
-// Counts counts the findings of each severity.
-func (r Check) Counts() map[finding.Severity]int {
-	n := map[finding.Severity]int{}
-	for _, x := range r.Findings {
-		n[x.Severity]++
-	}
-	return n
-}
-
-// Unreachable says whether a context could not be looked at, other than those that were to be ignored.
-func (r Check) Unreachable() bool {
-	return slices.ContainsFunc(r.Findings, func(x finding.Finding) bool { return x.Rule == check.Unreachable })
-}
-
-// Fails says whether a finding is at least as bad as the threshold.
-func (r Check) Fails() bool {
-	return slices.ContainsFunc(r.Findings, func(x finding.Finding) bool { return x.Severity.AtLeast(r.Threshold) })
-}
-
 func (r Check) next(f plan.State, again func(verb string) string) string {
 	switch {
 	case !f.Hub.Found:
@@ -139,19 +120,15 @@ func (r Check) next(f plan.State, again func(verb string) string) string {
 	return "nothing found that blocks a migration; show what a migration would do with: " + again("plan")
 }
 
-// whose is whom or what a finding is about.
-func whose(x finding.Finding) string {
-	switch {
-	case x.Member != "-":
-		return x.Member
-	case x.Context != "":
-		return x.Context
-	}
-	return "here"
+// Unreachable says whether a context could not be looked at, other than those that were to be ignored.
+func (r Check) Unreachable() bool {
+	return slices.ContainsFunc(r.Findings, func(x finding.Finding) bool { return x.Rule == check.Unreachable })
 }
 
-// sameOf is what findings have in common that are said once. The command of the first stands for those of the others.
-func sameOf(x finding.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Found, x.Remedy} }
+// Fails says whether a finding is at least as bad as the threshold.
+func (r Check) Fails() bool {
+	return slices.ContainsFunc(r.Findings, func(x finding.Finding) bool { return x.Severity.AtLeast(r.Threshold) })
+}
 
 // Table lays the findings out, once where the same is found of many; wide adds the rows' reasons and where each rule is
 // explained.
@@ -218,3 +195,26 @@ func (r Check) Table(w io.Writer, wide bool) {
 	Paragraph(w, "Found: ", found)
 	Paragraph(w, "Next: ", r.Next)
 }
+
+// Counts counts the findings of each severity.
+func (r Check) Counts() map[finding.Severity]int {
+	n := map[finding.Severity]int{}
+	for _, x := range r.Findings {
+		n[x.Severity]++
+	}
+	return n
+}
+
+// whose is whom or what a finding is about.
+func whose(x finding.Finding) string {
+	switch {
+	case x.Member != "-":
+		return x.Member
+	case x.Context != "":
+		return x.Context
+	}
+	return "here"
+}
+
+// sameOf is what findings have in common that are said once. The command of the first stands for those of the others.
+func sameOf(x finding.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Found, x.Remedy} }

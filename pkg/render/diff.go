@@ -58,23 +58,6 @@ func merge(v any, key, value string) map[string]any {
 	return merged
 }
 
-// present is m without what is null: a null removes, or says that there is nothing.
-func present(m map[string]any) map[string]any {
-	out := map[string]any{}
-	for k, v := range m {
-		switch v := v.(type) {
-		case nil:
-		case map[string]any:
-			if sub := present(v); len(sub) > 0 || len(v) == 0 {
-				out[k] = sub
-			}
-		default:
-			out[k] = v
-		}
-	}
-	return out
-}
-
 // known is what before says at the paths of after; where it says nothing about a value that is removed, that this is
 // not known.
 func known(before, after map[string]any) map[string]any {
@@ -90,6 +73,23 @@ func known(before, after map[string]any) map[string]any {
 			}
 		case v == nil && !said:
 			out[k] = "(whatever it says by then)"
+		}
+	}
+	return out
+}
+
+// present is m without what is null: a null removes, or says that there is nothing.
+func present(m map[string]any) map[string]any {
+	out := map[string]any{}
+	for k, v := range m {
+		switch v := v.(type) {
+		case nil:
+		case map[string]any:
+			if sub := present(v); len(sub) > 0 || len(v) == 0 {
+				out[k] = sub
+			}
+		default:
+			out[k] = v
 		}
 	}
 	return out

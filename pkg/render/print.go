@@ -33,6 +33,21 @@ func CheckFormat(format string) error {
 	return nil
 }
 
+// PrintOne writes the report as one of many in a stream: JSON in one line, YAML as a document of its own.
+func PrintOne(w io.Writer, format string, r Report) error {
+	switch format {
+	case "json":
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	case "yaml":
+		if _, err := io.WriteString(w, "---\n"); err != nil {
+			return err
+		}
+	}
+	return Print(w, format, r)
+}
+
 // Print writes the report in the given format.
 func Print(w io.Writer, format string, r Report) error {
 	switch format {
@@ -50,21 +65,6 @@ func Print(w io.Writer, format string, r Report) error {
 	}
 	r.Table(w, format == "wide")
 	return nil
-}
-
-// PrintOne writes the report as one of many in a stream: JSON in one line, YAML as a document of its own.
-func PrintOne(w io.Writer, format string, r Report) error {
-	switch format {
-	case "json":
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
-	case "yaml":
-		if _, err := io.WriteString(w, "---\n"); err != nil {
-			return err
-		}
-	}
-	return Print(w, format, r)
 }
 
 // Painted is a writer that colours the lines of a table which somebody is to see: what a diff takes away and adds,
@@ -112,16 +112,6 @@ func Columns(w io.Writer, headings []string, rows [][]string) {
 	t.Flush()
 }
 
-// clean takes out what a terminal would obey, or a table take for the end of a cell.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
 // width is how wide text that is read is laid out.
 const width = 80
 
@@ -142,6 +132,16 @@ func Paragraph(w io.Writer, label, text string) {
 		line, fresh = line+word, false
 	}
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+// clean takes out what a terminal would obey, or a table take for the end of a cell.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // Wrap prints text in lines of at most a number of columns, each line that begins with a space as it is.

@@ -12,26 +12,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// TimeOfDay is a time for those who watch since another: without its date on the same day alone.
-func TimeOfDay(at, since time.Time) string {
-	if since.In(at.Location()).Format(time.DateOnly) == at.Format(time.DateOnly) {
-		return at.Format(time.TimeOnly)
-	}
-	return at.Format(time.DateTime)
-}
-
-// Line is an event as one line: what progress is where there is no terminal to draw on.
-func (p *Progress) Line(e engine.Event, colour bool) string {
-	if p.began.IsZero() {
-		p.began = e.At
-	}
-	text := oneLine(e.Member + ": " + e.Text)
-	if colour {
-		text = paint(styles[e.Phase], text)
-	}
-	return TimeOfDay(e.At, p.began) + " " + text
-}
-
 // Progress is the wave in flight as a table that is redrawn in place: one row for each member, in the phase that its
 // last event says.
 type Progress struct {
@@ -76,6 +56,26 @@ func (p *Progress) End(colour bool) []string {
 	}
 	p.rows = nil
 	return lines
+}
+
+// Line is an event as one line: what progress is where there is no terminal to draw on.
+func (p *Progress) Line(e engine.Event, colour bool) string {
+	if p.began.IsZero() {
+		p.began = e.At
+	}
+	text := oneLine(e.Member + ": " + e.Text)
+	if colour {
+		text = paint(styles[e.Phase], text)
+	}
+	return TimeOfDay(e.At, p.began) + " " + text
+}
+
+// TimeOfDay is a time for those who watch since another: without its date on the same day alone.
+func TimeOfDay(at, since time.Time) string {
+	if since.In(at.Location()).Format(time.DateOnly) == at.Format(time.DateOnly) {
+		return at.Format(time.TimeOnly)
+	}
+	return at.Format(time.DateTime)
 }
 
 // progressShown is how many members a table shows at most, on however tall a terminal.
@@ -166,6 +166,18 @@ func paint(style, text string) string {
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
+// Clip makes text one line of at most a number of columns, and says with … that it is shorter than it was.
+func Clip(text string, columns int) string {
+	text = oneLine(text)
+	if utf8.RuneCountInString(text) <= columns {
+		return text
+	}
+	if columns < 1 {
+		return ""
+	}
+	return string([]rune(text)[:columns-1]) + "…"
+}
+
 // oneLine makes line breaks spaces and leaves other control characters out: what a server says is not to move the
 // cursor.
 func oneLine(text string) string {
@@ -178,16 +190,4 @@ func oneLine(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// Clip makes text one line of at most a number of columns, and says with … that it is shorter than it was.
-func Clip(text string, columns int) string {
-	text = oneLine(text)
-	if utf8.RuneCountInString(text) <= columns {
-		return text
-	}
-	if columns < 1 {
-		return ""
-	}
-	return string([]rune(text)[:columns-1]) + "…"
 }

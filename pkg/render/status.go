@@ -99,9 +99,6 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 	return s
 }
 
-// unseen says whether a row could not be looked at.
-func (r StatusRow) unseen() bool { return r.State == "unreachable" || r.State == "forbidden" }
-
 // Unreachable says whether a row could not be looked at.
 func (s Status) Unreachable() bool { return slices.ContainsFunc(s.Members, StatusRow.unseen) }
 
@@ -412,24 +409,6 @@ func (s Status) rows(w io.Writer, wide bool, shown func(StatusRow) bool) {
 	Columns(w, headings, rows)
 }
 
-// onePerLine is of how many each is said on a line of its own when the same is to be said of them; else fewNames are
-// named.
-const (
-	onePerLine = 3
-	fewNames   = 5
-)
-
-// who is what a row is called by in a sentence.
-func (r StatusRow) who() string {
-	if r.Member == "-" {
-		return r.Context
-	}
-	return r.Member
-}
-
-// text is all reasons of a row.
-func (r StatusRow) text() string { return strings.Join(r.Why, "; ") }
-
 // reasons prints the sentences about members: one for all that cannot be reached for the same reason.
 func (s Status) reasons(w io.Writer, wide, witnesses bool) {
 	same := map[string][]string{} // who cannot be reached, by the reason
@@ -457,6 +436,27 @@ func (s Status) reasons(w io.Writer, wide, witnesses bool) {
 		}
 	}
 }
+
+// unseen says whether a row could not be looked at.
+func (r StatusRow) unseen() bool { return r.State == "unreachable" || r.State == "forbidden" }
+
+// onePerLine is of how many each is said on a line of its own when the same is to be said of them; else fewNames are
+// named.
+const (
+	onePerLine = 3
+	fewNames   = 5
+)
+
+// who is what a row is called by in a sentence.
+func (r StatusRow) who() string {
+	if r.Member == "-" {
+		return r.Context
+	}
+	return r.Member
+}
+
+// text is all reasons of a row.
+func (r StatusRow) text() string { return strings.Join(r.Why, "; ") }
 
 // summary prints the sentences about the fleet.
 func (s Status) summary(w io.Writer) {

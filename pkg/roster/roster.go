@@ -93,6 +93,39 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 	return state, entries
 }
 
+// Unread says why it is not known what the journal holds, "" when it was read or is not there.
+func Unread(read map[plan.Read]plan.Result) string {
+	return plan.Cached(read[readJournal], decodeJournal).unread
+}
+
+// Held says which wave in flight of the journal there holds the object with the given UID, "" when none does. One
+// that cannot be read holds every object.
+func Held(read map[plan.Read]plan.Result, uid string) string {
+	var journal struct {
+		Data map[string]string `json:"data"`
+	}
+	text, _, _ := Journal(read)
+	if text == "" || json.Unmarshal(read[readJournal].Body, &journal) != nil {
+		return text
+	}
+	var wave struct {
+		Steps []struct {
+			Undo []struct{ Object plan.Ref }
+		}
+	}
+	if json.Unmarshal([]byte(journal.Data[api.JournalKey]), &wave) != nil {
+		return text
+	}
+	for _, s := range wave.Steps {
+		for _, p := range s.Undo {
+			if p.Object.UID == uid {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
 // Journal returns what the journal holds: in one clause the wave in flight ("" when none), what the objects said
 // before a migration first changed them, by UID, and the waves that were carried out. A journal that cannot be read
 // may hold a wave, and says so. Nobody changes what it returns.
@@ -101,11 +134,6 @@ func Journal(read map[plan.Read]plan.Result) (
 ) {
 	j := plan.Cached(read[readJournal], decodeJournal)
 	return j.inFlight, j.originals, j.past
-}
-
-// Unread says why it is not known what the journal holds, "" when it was read or is not there.
-func Unread(read map[plan.Read]plan.Result) string {
-	return plan.Cached(read[readJournal], decodeJournal).unread
 }
 
 // kept is what a journal holds, or why that is not known.
@@ -143,34 +171,6 @@ func decodeJournal(r plan.Result) (j kept) {
 	_ = json.Unmarshal([]byte(journal.Data[api.OriginalsKey]), &j.originals)
 	_ = json.Unmarshal([]byte(journal.Data[api.HistoryKey]), &j.past)
 	return j
-}
-
-// Held says which wave in flight of the journal there holds the object with the given UID, "" when none does. One
-// that cannot be read holds every object.
-func Held(read map[plan.Read]plan.Result, uid string) string {
-	var journal struct {
-		Data map[string]string `json:"data"`
-	}
-	text, _, _ := Journal(read)
-	if text == "" || json.Unmarshal(read[readJournal].Body, &journal) != nil {
-		return text
-	}
-	var wave struct {
-		Steps []struct {
-			Undo []struct{ Object plan.Ref }
-		}
-	}
-	if json.Unmarshal([]byte(journal.Data[api.JournalKey]), &wave) != nil {
-		return text
-	}
-	for _, s := range wave.Steps {
-		for _, p := range s.Undo {
-			if p.Object.UID == uid {
-				return text
-			}
-		}
-	}
-	return ""
 }
 
 // ahead is how far a statement's time may lie ahead of the reader's clock.
@@ -255,11 +255,6 @@ func written(e *api.EdgeCluster) time.Time {
 	return time.Time{}
 }
 
-func writesStatement(f metav1.ManagedFieldsEntry) bool {
-	return f.Subresource == "status" && f.Time != nil && f.FieldsV1 != nil &&
-		strings.Contains(f.FieldsV1.GetRawString(), `"f:observedTime"`)
-}
-
 // Writer is all of an entry's managedFields that StatementOf looks at: when the statement was last written.
 func Writer(fields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	for _, f := range fields {
@@ -270,30 +265,9 @@ func Writer(fields []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	return nil
 }
 
-var observedTime = metav1.NewFieldsV1(`{"f:status":{"f:observedTime":{}}}`)
-
-// ObjectName is the name of a member's entry: its own name where that can be an object's, else one made of it.
-func ObjectName(member string) string {
-	made := plain(member)
-	if made == member && made == strings.Trim(made, "-.") && !strings.Contains(made, "..") && len(made) <= 200 {
-		return made
-	}
-	sum := sha256.Sum256([]byte(member))
-	made = strings.ReplaceAll(made[:min(len(made), 200)], ".", "-")
-	return strings.Trim(made+"-"+hex.EncodeToString(sum[:4]), "-")
-}
-
-// plain is a member's name with what no object's name has replaced.
-func plain(member string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return '-'
-	}, member)
+func writesStatement(f metav1.ManagedFieldsEntry) bool {
+	return f.Subresource == "status" && f.Time != nil && f.FieldsV1 != nil &&
+		strings.Contains(f.FieldsV1.GetRawString(), `"f:observedTime"`)
 }
 
 // namedAfter says whether an entry can be one of an edge of that cluster: it has its name, or, where several claim
@@ -302,21 +276,6 @@ func namedAfter(entry, cluster string) bool {
 	begins := strings.ReplaceAll(strings.Trim(plain(cluster), "-."), ".", "-") + "-"
 	return entry == ObjectName(cluster) || strings.HasPrefix(strings.ReplaceAll(entry, ".", "-"),
 		begins[:min(len(begins), 200)])
-}
-
-// Entry is the EdgeCluster that registers a member.
-func Entry(m plan.Member) api.EdgeCluster {
-	e := api.EdgeCluster{
-		TypeMeta:   metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "EdgeCluster"},
-		ObjectMeta: metav1.ObjectMeta{Name: ObjectName(m.Name), Namespace: api.Namespace},
-		Spec:       api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: m.ClusterName, ClusterUID: m.ClusterUID},
-	}
-	if m.Role == plan.RoleMPC {
-		e.Spec.Role, e.Spec.ClusterName = api.RoleMPC, ""
-		return e
-	}
-	e.Spec.ControlPlane = &api.ControlPlaneReference{Namespace: m.Object.Namespace, Name: m.Object.Name, UID: m.Object.UID}
-	return e
 }
 
 // Ref names the entry of a member in the hub.
@@ -362,6 +321,11 @@ func CRDRef() plan.Ref {
 // CRDObject is the CustomResourceDefinition as manifests/ ships it.
 func CRDObject() map[string]any { return mustObject(yaml.YAMLToJSON(manifests.EdgeClusterCRD)) }
 
+// Renewal is the entry's spec as it is to be after the member's object was re-created, as a merge patch.
+func Renewal(m plan.Member) map[string]any {
+	return map[string]any{"spec": EntryObject(m)["spec"]}
+}
+
 // EntryObject is Entry without a status.
 func EntryObject(m plan.Member) map[string]any {
 	o := mustObject(json.Marshal(Entry(m)))
@@ -369,9 +333,45 @@ func EntryObject(m plan.Member) map[string]any {
 	return o
 }
 
-// Renewal is the entry's spec as it is to be after the member's object was re-created, as a merge patch.
-func Renewal(m plan.Member) map[string]any {
-	return map[string]any{"spec": EntryObject(m)["spec"]}
+// Entry is the EdgeCluster that registers a member.
+func Entry(m plan.Member) api.EdgeCluster {
+	e := api.EdgeCluster{
+		TypeMeta:   metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "EdgeCluster"},
+		ObjectMeta: metav1.ObjectMeta{Name: ObjectName(m.Name), Namespace: api.Namespace},
+		Spec:       api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: m.ClusterName, ClusterUID: m.ClusterUID},
+	}
+	if m.Role == plan.RoleMPC {
+		e.Spec.Role, e.Spec.ClusterName = api.RoleMPC, ""
+		return e
+	}
+	e.Spec.ControlPlane = &api.ControlPlaneReference{Namespace: m.Object.Namespace, Name: m.Object.Name, UID: m.Object.UID}
+	return e
+}
+
+var observedTime = metav1.NewFieldsV1(`{"f:status":{"f:observedTime":{}}}`)
+
+// ObjectName is the name of a member's entry: its own name where that can be an object's, else one made of it.
+func ObjectName(member string) string {
+	made := plain(member)
+	if made == member && made == strings.Trim(made, "-.") && !strings.Contains(made, "..") && len(made) <= 200 {
+		return made
+	}
+	sum := sha256.Sum256([]byte(member))
+	made = strings.ReplaceAll(made[:min(len(made), 200)], ".", "-")
+	return strings.Trim(made+"-"+hex.EncodeToString(sum[:4]), "-")
+}
+
+// plain is a member's name with what no object's name has replaced.
+func plain(member string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, member)
 }
 
 // RetractedStatus is the status that states nothing of a member, as a merge patch; see TakenBack.

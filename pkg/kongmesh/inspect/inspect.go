@@ -44,18 +44,6 @@ func inspectReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	return next
 }
 
-func misplacedReads(ns string) []plan.Read {
-	var all []plan.Read
-	for _, other := range elsewhere {
-		for _, name := range misplaced {
-			if other != ns {
-				all = append(all, plan.Read{Version: "v1", Resource: "secrets", Namespace: other, Name: name})
-			}
-		}
-	}
-	return all
-}
-
 // inspectState is facts, with every context, and an inspection of the global and of each zone that was reached.
 func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
 	f := state.ReadState(snaps, where, at)
@@ -81,22 +69,6 @@ func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 		}
 	}
 	return f
-}
-
-// about are findings of package zonetoken as those of an object, in the form of check's.
-func about(object string, all finding.Findings) finding.Findings {
-	all = all.About(object)
-	for i := range all {
-		all[i].Remedy = strings.TrimSuffix(all[i].Remedy, ".")
-	}
-	return all
-}
-
-// add adds a finding about an object.
-func add(in *plan.Inspection, rule finding.Rule, object, found, remedy string) {
-	x := rule.Finding(found, remedy)
-	x.Object = object
-	in.Findings = append(in.Findings, x)
 }
 
 // inspectGlobal looks at the global: its version, variables, keys and list, and at what was put elsewhere by mistake.
@@ -137,6 +109,18 @@ func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.Global
 			"migrate: kubectl xcpauth migrate")
 	}
 	return in
+}
+
+func misplacedReads(ns string) []plan.Read {
+	var all []plan.Read
+	for _, other := range elsewhere {
+		for _, name := range misplaced {
+			if other != ns {
+				all = append(all, plan.Read{Version: "v1", Resource: "secrets", Namespace: other, Name: name})
+			}
+		}
+	}
+	return all
 }
 
 // inspectZone looks at a zone: its version and variables, how it verifies the global, by its own clock, and its token
@@ -181,4 +165,20 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, 
 		}
 	}
 	return in
+}
+
+// about are findings of package zonetoken as those of an object, in the form of check's.
+func about(object string, all finding.Findings) finding.Findings {
+	all = all.About(object)
+	for i := range all {
+		all[i].Remedy = strings.TrimSuffix(all[i].Remedy, ".")
+	}
+	return all
+}
+
+// add adds a finding about an object.
+func add(in *plan.Inspection, rule finding.Rule, object, found, remedy string) {
+	x := rule.Finding(found, remedy)
+	x.Object = object
+	in.Findings = append(in.Findings, x)
 }

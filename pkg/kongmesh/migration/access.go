@@ -11,6 +11,24 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
+// InspectContext says what could be looked at in a context.
+func InspectContext(s plan.Snapshot) plan.Context {
+	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew,
+		Partial: kube.Unreadable(s.Reads[state.ControlPlanesRead]) != ""}
+	c.Missing, c.AccessErr = s.MissingPermissions(Permissions(s.Reads, true))
+	if s.Err != "" {
+		return c
+	}
+	unread := map[string]plan.Result{}
+	for r, res := range ownReads(s.Reads) {
+		if res.Err != "" {
+			unread[strings.TrimSpace(r.Resource+" "+strings.Trim(r.Namespace+"/"+r.Name, "/"))] = res
+		}
+	}
+	c.Unread = plan.UnreadOf(unread)
+	return c
+}
+
 // Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look,
 // and when migrate is true to migrate, to rotate keys and to revoke tokens too. manifests/rbac/mesh.yaml gives them.
 func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permission {
@@ -70,22 +88,4 @@ func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 		own[r] = soFar[r]
 	}
 	return own
-}
-
-// InspectContext says what could be looked at in a context.
-func InspectContext(s plan.Snapshot) plan.Context {
-	c := plan.Context{Name: s.Context, ClusterUID: kube.ClusterUID(s), Err: s.Err, Skew: s.Skew,
-		Partial: kube.Unreadable(s.Reads[state.ControlPlanesRead]) != ""}
-	c.Missing, c.AccessErr = s.MissingPermissions(Permissions(s.Reads, true))
-	if s.Err != "" {
-		return c
-	}
-	unread := map[string]plan.Result{}
-	for r, res := range ownReads(s.Reads) {
-		if res.Err != "" {
-			unread[strings.TrimSpace(r.Resource+" "+strings.Trim(r.Namespace+"/"+r.Name, "/"))] = res
-		}
-	}
-	c.Unread = plan.UnreadOf(unread)
-	return c
 }

@@ -11,24 +11,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// These are the conditions that several steps share.
-
-// ofHub evaluates what is seen of the global, and wants it to be found.
-func ofHub(evaluate func(seen []plan.State) plan.Evaluation) func(seen []plan.State) plan.Evaluation {
-	return func(seen []plan.State) plan.Evaluation {
-		if h := seen[len(seen)-1].Hub; !h.Found {
-			return plan.Evaluation{Evidence: h.Err}
-		}
-		return evaluate(seen)
-	}
-}
-
-// ofZone evaluates what is seen of a zone, and wants it and the global to be seen at all.
-func ofZone(name string, evaluate func(m plan.Member,
-	seen []plan.State) plan.Evaluation) func([]plan.State) plan.Evaluation {
-	return ofHub(plan.OfMember(name, evaluate))
-}
-
 // zoneConditions verify a zone that presents a credential from now on. text says how it connected.
 func zoneConditions(m plan.Member, want guard.Cred, text string) []plan.Condition {
 	return []plan.Condition{
@@ -72,6 +54,33 @@ func evaluatePresents(m plan.Member, want guard.Cred) plan.Evaluation {
 		Evidence: fmt.Sprintf("%s, presenting %s alone", count(len(m.Workload.Processes), "pod"), describe(want))}
 }
 
+// soaked wants every pod of a zone to have run for as long.
+func soaked(name string, wanted time.Duration) plan.Condition {
+	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("its pods have run for %s", wanted),
+		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
+			var newest time.Time
+			for _, p := range m.Workload.Processes {
+				newest = kube.Later(newest, kube.Later(p.Since, p.Created))
+			}
+			if due := newest.Add(wanted); seen[len(seen)-1].At.Before(due) {
+				return plan.Evaluation{ExpectedAt: due,
+					Evidence: fmt.Sprintf("its newest pod runs since %s, and must for %s", newest.Format(time.RFC3339), wanted)}
+			}
+			return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("its pods have run for %s", wanted)}
+		})}
+}
+
+// reconnects want every zone that is connected to connect again, with a token where one is wanted.
+func reconnects(f plan.State, want guard.Cred) []plan.Condition {
+	var all []plan.Condition
+	for _, m := range f.Members {
+		if len(state.OpenSessions(f.Hub, m.ClusterName)) > 0 {
+			all = append(all, newSession(m.Name, want, m.Name+" connected again"))
+		}
+	}
+	return all
+}
+
 // newSession wants a session of a zone to last that is none of those before the step, and each such session to have
 // brought a token where one is wanted. Sessions are told by their IDs, never by two machines' clocks.
 func newSession(name string, want guard.Cred, text string) plan.Condition {
@@ -102,6 +111,17 @@ func evaluateSession(m plan.Member, before, now plan.Hub, want guard.Cred) plan.
 	return plan.Evaluation{Met: true, Evidence: "the global tells of a new session"}
 }
 
+// stayConnected want every zone that is connected to be so. text says how, after its name.
+func stayConnected(f plan.State, want guard.Cred, text string) []plan.Condition {
+	var all []plan.Condition
+	for _, m := range f.Members {
+		if len(state.OpenSessions(f.Hub, m.ClusterName)) > 0 {
+			all = append(all, connected(m.Name, want, m.Name+text))
+		}
+	}
+	return all
+}
+
 // connected wants a session of a zone to last, which brought a token where one is wanted.
 func connected(name string, want guard.Cred, text string) plan.Condition {
 	return plan.Condition{Kind: "connected", Member: name, Text: text,
@@ -119,40 +139,20 @@ func connected(name string, want guard.Cred, text string) plan.Condition {
 		})}
 }
 
-// soaked wants every pod of a zone to have run for as long.
-func soaked(name string, wanted time.Duration) plan.Condition {
-	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("its pods have run for %s", wanted),
-		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
-			var newest time.Time
-			for _, p := range m.Workload.Processes {
-				newest = kube.Later(newest, kube.Later(p.Since, p.Created))
-			}
-			if due := newest.Add(wanted); seen[len(seen)-1].At.Before(due) {
-				return plan.Evaluation{ExpectedAt: due,
-					Evidence: fmt.Sprintf("its newest pod runs since %s, and must for %s", newest.Format(time.RFC3339), wanted)}
-			}
-			return plan.Evaluation{Met: true, Evidence: fmt.Sprintf("its pods have run for %s", wanted)}
-		})}
+// ofZone evaluates what is seen of a zone, and wants it and the global to be seen at all.
+func ofZone(name string, evaluate func(m plan.Member,
+	seen []plan.State) plan.Evaluation) func([]plan.State) plan.Evaluation {
+	return ofHub(plan.OfMember(name, evaluate))
 }
 
-// reconnects want every zone that is connected to connect again, with a token where one is wanted.
-func reconnects(f plan.State, want guard.Cred) []plan.Condition {
-	var all []plan.Condition
-	for _, m := range f.Members {
-		if len(state.OpenSessions(f.Hub, m.ClusterName)) > 0 {
-			all = append(all, newSession(m.Name, want, m.Name+" connected again"))
-		}
-	}
-	return all
-}
+// These are the conditions that several steps share.
 
-// stayConnected want every zone that is connected to be so. text says how, after its name.
-func stayConnected(f plan.State, want guard.Cred, text string) []plan.Condition {
-	var all []plan.Condition
-	for _, m := range f.Members {
-		if len(state.OpenSessions(f.Hub, m.ClusterName)) > 0 {
-			all = append(all, connected(m.Name, want, m.Name+text))
+// ofHub evaluates what is seen of the global, and wants it to be found.
+func ofHub(evaluate func(seen []plan.State) plan.Evaluation) func(seen []plan.State) plan.Evaluation {
+	return func(seen []plan.State) plan.Evaluation {
+		if h := seen[len(seen)-1].Hub; !h.Found {
+			return plan.Evaluation{Evidence: h.Err}
 		}
+		return evaluate(seen)
 	}
-	return all
 }

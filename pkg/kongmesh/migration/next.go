@@ -64,11 +64,6 @@ func nextWave(f plan.State, goal plan.Goal) plan.Wave {
 	return rollout.Next(migration, goal, s)
 }
 
-// on is a wave of steps at the global, beside what the reader should know of the zones.
-func (s *situation) on(title string, steps ...plan.Step) (plan.Wave, bool) {
-	return plan.Wave{Title: title, Steps: steps, Notes: s.notes}, true
-}
-
 func hubChangeable(s *situation) (plan.Wave, bool) {
 	stop := hubObstacles(s.State, s.goal)
 	return plan.Wave{Obstacles: stop}, len(stop) > 0
@@ -126,6 +121,11 @@ func reconnectZones(s *situation) (plan.Wave, bool) {
 		return plan.Wave{}, false
 	}
 	return s.on("every zone connects again", reconnectStep(s.State, s.goal))
+}
+
+// on is a wave of steps at the global, beside what the reader should know of the zones.
+func (s *situation) on(title string, steps ...plan.Step) (plan.Wave, bool) {
+	return plan.Wave{Title: title, Steps: steps, Notes: s.notes}, true
 }
 
 // cleanUp ends the procedure, whether there is something to clean up or not.
@@ -287,6 +287,11 @@ func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	return w, true
 }
 
+// unseenProxies says who else may present a token of any key.
+func unseenProxies(f plan.State) string {
+	return fmt.Sprintf("zone %s runs outside of Kubernetes, where zone proxies (ingress, egress) have tokens of the same keys, which are not seen; give them new ones, then pass --proxies-renewed", strings.Join(unseen(f), ", "))
+}
+
 // unseen are the zones without a context, whose zone proxies may present tokens of any key: on Kubernetes they have
 // service accounts (the product's page on zone proxy authentication).
 func unseen(f plan.State) []string {
@@ -297,9 +302,4 @@ func unseen(f plan.State) []string {
 		}
 	}
 	return names
-}
-
-// unseenProxies says who else may present a token of any key.
-func unseenProxies(f plan.State) string {
-	return fmt.Sprintf("zone %s runs outside of Kubernetes, where zone proxies (ingress, egress) have tokens of the same keys, which are not seen; give them new ones, then pass --proxies-renewed", strings.Join(unseen(f), ", "))
 }

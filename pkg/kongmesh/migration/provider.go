@@ -125,17 +125,6 @@ func ours(values map[string]any, container string, global bool) bool {
 	})
 }
 
-// memberOf is the zone whose Deployment a patch is of, nil when there is none.
-func memberOf(f plan.State, p plan.Write) *plan.Member {
-	for i, m := range f.Members {
-		if o := m.Object; o.UID != "" && o.UID == p.Object.UID && o.Name == p.Object.Name &&
-			o.Namespace == p.Object.Namespace {
-			return &f.Members[i]
-		}
-	}
-	return nil
-}
-
 // credentialAfter is what a zone would present after a patch: of the token that it would refer to, as the global
 // would judge it now.
 func credentialAfter(f plan.State, p plan.Write) (cred guard.Cred, known bool) {
@@ -156,6 +145,17 @@ func credentialAfter(f plan.State, p plan.Write) (cred guard.Cred, known bool) {
 		}
 	}
 	return cred, true
+}
+
+// memberOf is the zone whose Deployment a patch is of, nil when there is none.
+func memberOf(f plan.State, p plan.Write) *plan.Member {
+	for i, m := range f.Members {
+		if o := m.Object; o.UID != "" && o.UID == p.Object.UID && o.Name == p.Object.Name &&
+			o.Namespace == p.Object.Namespace {
+			return &f.Members[i]
+		}
+	}
+	return nil
 }
 
 // count is a number of things, in words.

@@ -7,18 +7,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// issuedBy is the API to ask for tokens on the way to a goal; nil where the key is to sign.
-func issuedBy(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
-	if goal.FromKey || h.API == nil {
-		return nil
-	}
-	api := *h.API
-	if goal.OwnLogin {
-		api.Login = plan.Ref{}
-	}
-	return &api
-}
-
 // Request is what is asked of a global so that a zone gets a token of the newest key; the error says why there is
 // none to be had.
 func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, error) {
@@ -36,6 +24,18 @@ func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, erro
 		return t, fmt.Errorf("the global in %s has no key that signs; kubectl xcpauth key list shows why", f.Hub.Context)
 	}
 	return t, nil
+}
+
+// issuedBy is the API to ask for tokens on the way to a goal; nil where the key is to sign.
+func issuedBy(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
+	if goal.FromKey || h.API == nil {
+		return nil
+	}
+	api := *h.API
+	if goal.OwnLogin {
+		api.Login = plan.Ref{}
+	}
+	return &api
 }
 
 // requestText says which token is asked for, and who makes it.

@@ -10,30 +10,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 )
 
-// rollback is the way back to what there was before a migration.
-var rollback = []rollout.Phase[*wayBack]{
-	{Does: "have the global authenticate nobody again, if it was so before", Wave: authenticateNobody},
-	{Does: "have every zone that a migration changed present again what it did, if the global accepts that",
-		Wave: revertZones},
-	{Does: "verify the zones that an earlier run set back and did not see back", Wave: verifyReverted},
-	{Does: "end here", Wave: func(s *wayBack) (plan.Wave, bool) { return plan.Wave{Obstacles: s.obstacles}, true }},
-}
-
-// wayBack is what a way back decides on.
-type wayBack struct {
-	plan.State
-	goal      plan.Goal
-	original  map[string]any // what the global's object said before, nil when that is not known or does not count
-	newest    plan.Key       // of a rotation: the key that is retired
-	returning []plan.Step    // zones that go back
-	reverted  []plan.Step    // zones that went back already, and are to be verified
-	obstacles []plan.Obstacle
-}
-
-func (s *wayBack) block(name, why string) {
-	s.obstacles = append(s.obstacles, plan.Obstacle{Member: name, Why: why})
-}
-
 func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 	s := &wayBack{State: f, goal: goal, original: f.Hub.Originals[f.Hub.Object.UID]}
 	if container, _ := state.ContainerAndNames(f.Hub.Declared); s.original != nil && !ours(s.original, container, true) {
@@ -81,6 +57,30 @@ func (s *wayBack) classify(m plan.Member) {
 	default:
 		s.returning = append(s.returning, revertStep(m, s.goal, m.OriginalCredential))
 	}
+}
+
+// rollback is the way back to what there was before a migration.
+var rollback = []rollout.Phase[*wayBack]{
+	{Does: "have the global authenticate nobody again, if it was so before", Wave: authenticateNobody},
+	{Does: "have every zone that a migration changed present again what it did, if the global accepts that",
+		Wave: revertZones},
+	{Does: "verify the zones that an earlier run set back and did not see back", Wave: verifyReverted},
+	{Does: "end here", Wave: func(s *wayBack) (plan.Wave, bool) { return plan.Wave{Obstacles: s.obstacles}, true }},
+}
+
+// wayBack is what a way back decides on.
+type wayBack struct {
+	plan.State
+	goal      plan.Goal
+	original  map[string]any // what the global's object said before, nil when that is not known or does not count
+	newest    plan.Key       // of a rotation: the key that is retired
+	returning []plan.Step    // zones that go back
+	reverted  []plan.Step    // zones that went back already, and are to be verified
+	obstacles []plan.Obstacle
+}
+
+func (s *wayBack) block(name, why string) {
+	s.obstacles = append(s.obstacles, plan.Obstacle{Member: name, Why: why})
 }
 
 func authenticateNobody(s *wayBack) (plan.Wave, bool) {

@@ -65,10 +65,6 @@ func keyUsable(kid string) plan.Condition {
 		})}
 }
 
-func hasKey(h plan.Hub, kid string) bool {
-	return slices.ContainsFunc(h.Keys, func(k plan.Key) bool { return k.ID == kid && k.Wrong == "" })
-}
-
 // retireStep deletes signing keys: it withdraws them, and there is no way back.
 func retireStep(f plan.State, old []plan.Key, goal plan.Goal) plan.Step {
 	after := guard.Hub{Accepts: maps.Clone(f.Hub.Accepts.Accepts)}
@@ -104,4 +100,8 @@ func keysGone(kids []string) plan.Condition {
 			}
 			return plan.Evaluation{Met: true, Evidence: "key " + strings.Join(kids, ", ") + " is gone"}
 		})}
+}
+
+func hasKey(h plan.Hub, kid string) bool {
+	return slices.ContainsFunc(h.Keys, func(k plan.Key) bool { return k.ID == kid && k.Wrong == "" })
 }

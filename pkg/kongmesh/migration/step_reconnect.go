@@ -53,21 +53,6 @@ func globalRestarted() plan.Condition {
 		})}
 }
 
-// rotationPrefix begins what a global is restarted for at the end of a rotation.
-const rotationPrefix = "rotation-to-key-"
-
-// restartedFor names what the global is rolled out for: the end of a rotation, or of a revocation.
-func restartedFor(goal plan.Goal) string {
-	if len(goal.Revoke) == 0 {
-		return rotationPrefix + state.KidOf(goal.To)
-	}
-	ids := slices.Clone(goal.Revoke)
-	slices.Sort(ids)
-	h := fnv.New32a()
-	h.Write([]byte(strings.Join(ids, ",")))
-	return fmt.Sprintf("revocation-%08x", h.Sum32())
-}
-
 // reconnectGoal is the word of the rotation that a restart ends, "" when it ends none.
 func reconnectGoal(why string) string {
 	kid, rotation := strings.CutPrefix(why, rotationPrefix)
@@ -86,4 +71,19 @@ func reconnectedFor(h plan.Hub, goal plan.Goal) bool {
 	return slices.ContainsFunc(h.History, func(p plan.WaveRecord) bool {
 		return p.Goal == goal.Word() && p.Result == plan.ResultVerified && slices.Contains(p.Steps, stepReconnect)
 	})
+}
+
+// rotationPrefix begins what a global is restarted for at the end of a rotation.
+const rotationPrefix = "rotation-to-key-"
+
+// restartedFor names what the global is rolled out for: the end of a rotation, or of a revocation.
+func restartedFor(goal plan.Goal) string {
+	if len(goal.Revoke) == 0 {
+		return rotationPrefix + state.KidOf(goal.To)
+	}
+	ids := slices.Clone(goal.Revoke)
+	slices.Sort(ids)
+	h := fnv.New32a()
+	h.Write([]byte(strings.Join(ids, ",")))
+	return fmt.Sprintf("revocation-%08x", h.Sum32())
 }

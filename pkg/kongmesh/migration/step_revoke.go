@@ -106,13 +106,6 @@ func keptBy(list *plan.Revocations) string {
 		list.Object.Name, list.Keeper)
 }
 
-// holds says whether a zone has or presents a token that is to be revoked.
-func holds(m plan.Member, goal plan.Goal) bool {
-	return slices.ContainsFunc(goal.Revoke, func(id string) bool {
-		return m.Credential.ID == id || slices.Contains(m.Evidence.Presents, state.Jti(id))
-	})
-}
-
 // Whose is the zone that presents a token of an ID, which the global accepts; "" where none is seen to.
 func Whose(f plan.State, id string) string {
 	for _, m := range f.Members {
@@ -129,6 +122,13 @@ func mayBeRefused(m plan.Member, goal plan.Goal) bool {
 	return holds(m, goal) || slices.ContainsFunc(goal.Revoke, func(id string) bool {
 		whose := goal.RevokedOf[id]
 		return whose == "" || whose == m.Name
+	})
+}
+
+// holds says whether a zone has or presents a token that is to be revoked.
+func holds(m plan.Member, goal plan.Goal) bool {
+	return slices.ContainsFunc(goal.Revoke, func(id string) bool {
+		return m.Credential.ID == id || slices.Contains(m.Evidence.Presents, state.Jti(id))
 	})
 }
 

@@ -107,16 +107,6 @@ func flagOf(args []string, long, short string) (value string, given bool) {
 	return value, given
 }
 
-// at is what the file has at a path with dots, nil when nothing.
-func (f file) at(path string) any {
-	var at any = map[string]any(f)
-	for _, key := range strings.Split(path, ".") {
-		m, _ := at.(map[string]any)
-		at = m[key]
-	}
-	return at
-}
-
 // decodedFile is a configuration file, or why it is none.
 type decodedFile struct {
 	file file
@@ -143,24 +133,6 @@ func (c configFile) decode(r plan.Result) (d decodedFile) {
 	return d
 }
 
-// ref refers to the Deployment.
-func (cp ControlPlane) ref() plan.Ref {
-	return kube.Ref(kube.Object{Metadata: cp.Object.Metadata}, ControlPlanesRead, "Deployment")
-}
-
-func (cp ControlPlane) container() kube.Container { return containerOf(cp.Spec) }
-
-// containerOf is the control plane's container of a pod, the first where none is called so.
-func containerOf(s kube.PodSpec) kube.Container {
-	if c := s.Container(ContainerName); c != nil {
-		return *c
-	}
-	if len(s.Containers) > 0 {
-		return s.Containers[0]
-	}
-	return kube.Container{Name: ContainerName}
-}
-
 // versionOf tells the version by the image's tag, else by the chart's label.
 func versionOf(image, label, app string) zonetoken.Version {
 	product := zonetoken.KongMesh
@@ -174,6 +146,28 @@ func versionOf(image, label, app string) zonetoken.Version {
 		}
 	}
 	return zonetoken.Version{Product: product}
+}
+
+// Authenticates says whether a pod of a global, or its template, authenticates zones; known is false when that cannot
+// be told.
+func (cp ControlPlane) Authenticates(spec kube.PodSpec) (on, known bool, why string) {
+	var seen []setting
+	for _, e := range cp.environments() {
+		s := cp.set(spec, e.GlobalType, inFile(e, "global.kds.auth.type", "global.kds.auth.type"))
+		switch {
+		case !s.known:
+			return false, false, fmt.Sprintf("who is authenticated comes from %s, which is not looked into; set %s explicitly",
+				s.where, e.GlobalType)
+		case s.where == "" || s.text == "":
+			continue
+		case s.text != zonetoken.Off && s.text != e.GlobalOn:
+			return false, false, fmt.Sprintf("%s is %q, which is neither %s nor %s", s.where, s.text, zonetoken.Off, e.GlobalOn)
+		case len(seen) > 0 && (seen[0].text == zonetoken.Off) != (s.text == zonetoken.Off):
+			return false, false, fmt.Sprintf("%s and %s say different things; set one of them", seen[0].where, s.where)
+		}
+		seen = append(seen, s)
+	}
+	return len(seen) > 0 && seen[0].text != zonetoken.Off, true, ""
 }
 
 // setting is one setting of a control plane.
@@ -219,12 +213,14 @@ func (cp ControlPlane) set(spec kube.PodSpec, variable, file string) setting {
 	return setting{where: "config.yaml"}
 }
 
-// environments are the names that the control plane's version takes; all there are where that is not known.
-func (cp ControlPlane) environments() []zonetoken.Environment {
-	if cp.Version.Known() {
-		return cp.Version.Environments()
+// at is what the file has at a path with dots, nil when nothing.
+func (f file) at(path string) any {
+	var at any = map[string]any(f)
+	for _, key := range strings.Split(path, ".") {
+		m, _ := at.(map[string]any)
+		at = m[key]
 	}
-	return []zonetoken.Environment{zonetoken.NewNames, zonetoken.OldNames}
+	return at
 }
 
 // inFile is where the configuration file has a setting, under the old names and the new.
@@ -233,28 +229,6 @@ func inFile(e zonetoken.Environment, old, fresh string) string {
 		return "kmesh.multizone." + old
 	}
 	return "multizone." + fresh
-}
-
-// Authenticates says whether a pod of a global, or its template, authenticates zones; known is false when that cannot
-// be told.
-func (cp ControlPlane) Authenticates(spec kube.PodSpec) (on, known bool, why string) {
-	var seen []setting
-	for _, e := range cp.environments() {
-		s := cp.set(spec, e.GlobalType, inFile(e, "global.kds.auth.type", "global.kds.auth.type"))
-		switch {
-		case !s.known:
-			return false, false, fmt.Sprintf("who is authenticated comes from %s, which is not looked into; set %s explicitly",
-				s.where, e.GlobalType)
-		case s.where == "" || s.text == "":
-			continue
-		case s.text != zonetoken.Off && s.text != e.GlobalOn:
-			return false, false, fmt.Sprintf("%s is %q, which is neither %s nor %s", s.where, s.text, zonetoken.Off, e.GlobalOn)
-		case len(seen) > 0 && (seen[0].text == zonetoken.Off) != (s.text == zonetoken.Off):
-			return false, false, fmt.Sprintf("%s and %s say different things; set one of them", seen[0].where, s.where)
-		}
-		seen = append(seen, s)
-	}
-	return len(seen) > 0 && seen[0].text != zonetoken.Off, true, ""
 }
 
 // authType are the names of the variables that say whom a global authenticates.
@@ -275,6 +249,14 @@ func (cp ControlPlane) tokenNames() []string {
 	return names
 }
 
+// environments are the names that the control plane's version takes; all there are where that is not known.
+func (cp ControlPlane) environments() []zonetoken.Environment {
+	if cp.Version.Known() {
+		return cp.Version.Environments()
+	}
+	return []zonetoken.Environment{zonetoken.NewNames, zonetoken.OldNames}
+}
+
 // doubled says which of these variables are there more than once. The kubelet takes the last, and a patch by name
 // changes the first: what would come of a change is not what was planned.
 func (cp ControlPlane) doubled(names []string) (odd []string) {
@@ -291,6 +273,11 @@ func (cp ControlPlane) doubled(names []string) (odd []string) {
 		}
 	}
 	return odd
+}
+
+// ref refers to the Deployment.
+func (cp ControlPlane) ref() plan.Ref {
+	return kube.Ref(kube.Object{Metadata: cp.Object.Metadata}, ControlPlanesRead, "Deployment")
 }
 
 // written are the paths of variables of these names in the template.
@@ -347,4 +334,17 @@ func (cp ControlPlane) Values() map[string]string {
 		all[v.Name] = value
 	}
 	return all
+}
+
+func (cp ControlPlane) container() kube.Container { return containerOf(cp.Spec) }
+
+// containerOf is the control plane's container of a pod, the first where none is called so.
+func containerOf(s kube.PodSpec) kube.Container {
+	if c := s.Container(ContainerName); c != nil {
+		return *c
+	}
+	if len(s.Containers) > 0 {
+		return s.Containers[0]
+	}
+	return kube.Container{Name: ContainerName}
 }

@@ -195,22 +195,6 @@ func nextSecret(zone string, secrets []secretObject) string {
 	return tokenSecretOf(zone) + strconv.Itoa(last+1)
 }
 
-// tokenSecretOf is how the secrets of a zone's tokens begin.
-func tokenSecretOf(zone string) string {
-	if len(zone) > 200 { // a name has at most 253 characters
-		sum := sha256.Sum256([]byte(zone))
-		zone = hex.EncodeToString(sum[:8])
-	}
-	return tokenSecret + zone + "-"
-}
-
-// OurSerial is the serial of a secret that we made for a token of a zone.
-func OurSerial(zone, name string) (int, bool) {
-	text, ours := strings.CutPrefix(name, tokenSecretOf(zone))
-	n, err := strconv.Atoi(text)
-	return n, ours && err == nil && n > 0
-}
-
 // leftovers are the secrets that we made for tokens and that neither the zone's template nor a pod of it refers to.
 func leftovers(cp ControlPlane, m plan.Member, secrets []secretObject, used map[string]bool) []plan.Leftover {
 	var all []plan.Leftover
@@ -223,6 +207,22 @@ func leftovers(cp ControlPlane, m plan.Member, secrets []secretObject, used map[
 		}
 	}
 	return all
+}
+
+// OurSerial is the serial of a secret that we made for a token of a zone.
+func OurSerial(zone, name string) (int, bool) {
+	text, ours := strings.CutPrefix(name, tokenSecretOf(zone))
+	n, err := strconv.Atoi(text)
+	return n, ours && err == nil && n > 0
+}
+
+// tokenSecretOf is how the secrets of a zone's tokens begin.
+func tokenSecretOf(zone string) string {
+	if len(zone) > 200 { // a name has at most 253 characters
+		sum := sha256.Sum256([]byte(zone))
+		zone = hex.EncodeToString(sum[:8])
+	}
+	return tokenSecret + zone + "-"
 }
 
 // originalToken is where a zone had its token from before a migration first changed it.

@@ -15,23 +15,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// None is what a zone presents that presents nothing, or something that only a global takes that authenticates nobody.
-const None guard.Cred = "none"
-
-// Kid is the credential of every token that is signed with a key, jti that of one token: both can be withdrawn.
-func Kid(kid string) guard.Cred { return guard.Cred("kid:" + kid) }
-
-func Jti(id string) guard.Cred { return guard.Cred("jti:" + id) }
-
-// KidOf is the kid of a credential, "" when it is none of a key.
-func KidOf(c guard.Cred) string {
-	kid, ok := strings.CutPrefix(string(c), "kid:")
-	if !ok {
-		return ""
-	}
-	return kid
-}
-
 // Source is where a process, or the template of processes to come, has its token from.
 type Source struct {
 	Token   []byte          // nil when it has none
@@ -77,6 +60,23 @@ func TokenOf(cp ControlPlane, spec kube.PodSpec, secrets []secretObject) Source 
 	return Source{Unknown: "two variables give it a token: " + found[0].Where + " and " + found[1].Where}
 }
 
+// plainSource is a token that stands somewhere in plain.
+func plainSource(token, where string) Source {
+	s := Source{Token: []byte(token), Where: where, plain: true}
+	if z, err := zonetoken.ReadZone(s.Token); err == nil {
+		s.said = &z
+	}
+	return s
+}
+
+// fromFile follows a path to the secret volume that is mounted there.
+func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject) Source {
+	if ref, ok := mounted(spec, file.text); ok {
+		return fromSecret(ns, ref, secrets)
+	}
+	return Source{Unknown: fmt.Sprintf("its token is read from a file (%s), which is in no secret volume", file.where)}
+}
+
 func fromSecret(ns string, ref secretRef, secrets []secretObject) Source {
 	s := Source{Where: ns + "/" + ref.name}
 	i := slices.IndexFunc(secrets, func(o secretObject) bool { return o.Metadata.Name == ref.name })
@@ -98,23 +98,6 @@ func fromSecret(ns string, ref secretRef, secrets []secretObject) Source {
 		s.said = &z
 	}
 	return s
-}
-
-// plainSource is a token that stands somewhere in plain.
-func plainSource(token, where string) Source {
-	s := Source{Token: []byte(token), Where: where, plain: true}
-	if z, err := zonetoken.ReadZone(s.Token); err == nil {
-		s.said = &z
-	}
-	return s
-}
-
-// fromFile follows a path to the secret volume that is mounted there.
-func fromFile(ns string, spec kube.PodSpec, file setting, secrets []secretObject) Source {
-	if ref, ok := mounted(spec, file.text); ok {
-		return fromSecret(ns, ref, secrets)
-	}
-	return Source{Unknown: fmt.Sprintf("its token is read from a file (%s), which is in no secret volume", file.where)}
 }
 
 // secretsAge is how old the secret may be that a kubelet gives a container at its start: it keeps them for about a
@@ -147,6 +130,43 @@ func (s Source) issued() time.Time {
 		return time.Time{}
 	}
 	return kube.Later(s.said.Issued, s.said.NotBefore)
+}
+
+// credential describes the token of a zone for who reads, and for what is next.
+func (s Source) credential(hub *zonetoken.GlobalVerifier, zone string, at time.Time) plan.Credential {
+	c := plan.Credential{Where: s.Where, Written: s.Written}
+	creds, why := s.presents(hub, zone, at)
+	switch {
+	case s.Where == "" && s.Unknown == "":
+		c.State, c.Why = plan.CredentialMissing, "it has no token"
+		return c
+	case s.Missing != "":
+		c.State, c.Why = plan.CredentialMissing, s.Missing
+		return c
+	case creds == nil:
+		c.Why = why
+		return c
+	}
+	if z := s.said; z != nil {
+		c.Key, c.ID, c.Expires = z.KeyID, z.ID, z.Expires
+	}
+	sum := sha256.Sum256(s.Token)
+	c.Digest = hex.EncodeToString(sum[:6])
+	if c.State = plan.CredentialReady; creds[0] != None {
+		c.Key = KidOf(creds[0])
+	} else {
+		c.State, c.Why = plan.CredentialBad, "the global would refuse its token: "+why
+	}
+	return c
+}
+
+// KidOf is the kid of a credential, "" when it is none of a key.
+func KidOf(c guard.Cred) string {
+	kid, ok := strings.CutPrefix(string(c), "kid:")
+	if !ok {
+		return ""
+	}
+	return kid
 }
 
 // presents is what the hub takes a token for: its kid and its jti when it accepts it; else None, with what it says to
@@ -190,30 +210,10 @@ func (s Source) presents(hub *zonetoken.GlobalVerifier, zone string, at time.Tim
 	return creds, why
 }
 
-// credential describes the token of a zone for who reads, and for what is next.
-func (s Source) credential(hub *zonetoken.GlobalVerifier, zone string, at time.Time) plan.Credential {
-	c := plan.Credential{Where: s.Where, Written: s.Written}
-	creds, why := s.presents(hub, zone, at)
-	switch {
-	case s.Where == "" && s.Unknown == "":
-		c.State, c.Why = plan.CredentialMissing, "it has no token"
-		return c
-	case s.Missing != "":
-		c.State, c.Why = plan.CredentialMissing, s.Missing
-		return c
-	case creds == nil:
-		c.Why = why
-		return c
-	}
-	if z := s.said; z != nil {
-		c.Key, c.ID, c.Expires = z.KeyID, z.ID, z.Expires
-	}
-	sum := sha256.Sum256(s.Token)
-	c.Digest = hex.EncodeToString(sum[:6])
-	if c.State = plan.CredentialReady; creds[0] != None {
-		c.Key = KidOf(creds[0])
-	} else {
-		c.State, c.Why = plan.CredentialBad, "the global would refuse its token: "+why
-	}
-	return c
-}
+// None is what a zone presents that presents nothing, or something that only a global takes that authenticates nobody.
+const None guard.Cred = "none"
+
+// Kid is the credential of every token that is signed with a key, jti that of one token: both can be withdrawn.
+func Kid(kid string) guard.Cred { return guard.Cred("kid:" + kid) }
+
+func Jti(id string) guard.Cred { return guard.Cred("jti:" + id) }

@@ -10,6 +10,34 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
+// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what is
+// beside each, and with a global its zones, what it says of their sessions, and the journal.
+func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
+	if _, begun := soFar[ControlPlanesRead]; !begun {
+		return []plan.Read{kube.KubeSystem, ControlPlanesRead}
+	}
+	var next []plan.Read
+	add := func(reads ...plan.Read) {
+		for _, r := range reads {
+			if _, done := soFar[r]; !done {
+				next = append(next, r)
+			}
+		}
+	}
+	planes, _ := kube.Deployments(soFar[ControlPlanesRead])
+	for i, d := range planes {
+		ns := d.Metadata.Namespace
+		add(readReplicaSets(ns), readPods(ns), readSecrets(ns))
+		if at := ConfigFileOf(d.Metadata, d.Spec.Template.Spec); at.Unknown == "" {
+			add(at.Read)
+		}
+		if cp := ControlPlaneOf(&planes[i], soFar); cp.Mode == ModeGlobal {
+			add(readZones, readInsights, roster.NamespaceRead(), roster.JournalRead())
+		}
+	}
+	return next
+}
+
 // Where the product's objects are. Sources: the Helm chart (Kuma deployments/charts/kuma: cp-deployment.yaml,
 // cp-configmap.yaml and the label app of _helpers.tpl; Kong Mesh's chart carries it under its own name), and the CRDs
 // of Zone and ZoneInsight beside it.
@@ -41,34 +69,6 @@ func readPods(ns string) plan.Read {
 
 func readSecrets(ns string) plan.Read {
 	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns}
-}
-
-// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what is
-// beside each, and with a global its zones, what it says of their sessions, and the journal.
-func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
-	if _, begun := soFar[ControlPlanesRead]; !begun {
-		return []plan.Read{kube.KubeSystem, ControlPlanesRead}
-	}
-	var next []plan.Read
-	add := func(reads ...plan.Read) {
-		for _, r := range reads {
-			if _, done := soFar[r]; !done {
-				next = append(next, r)
-			}
-		}
-	}
-	planes, _ := kube.Deployments(soFar[ControlPlanesRead])
-	for i, d := range planes {
-		ns := d.Metadata.Namespace
-		add(readReplicaSets(ns), readPods(ns), readSecrets(ns))
-		if at := ConfigFileOf(d.Metadata, d.Spec.Template.Spec); at.Unknown == "" {
-			add(at.Read)
-		}
-		if cp := ControlPlaneOf(&planes[i], soFar); cp.Mode == ModeGlobal {
-			add(readZones, readInsights, roster.NamespaceRead(), roster.JournalRead())
-		}
-	}
-	return next
 }
 
 // Detects says whether a cluster holds a control plane of the product.

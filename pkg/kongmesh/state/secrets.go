@@ -9,6 +9,39 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// globalSecrets is what a global's secrets make of it: its keys, its list of revoked tokens, and what it answered to
+// tokens since.
+type globalSecrets struct {
+	why         string // they could not be read
+	keys        zonetoken.KeySet
+	list        []byte
+	revocations zonetoken.Revocations
+	made        map[string]kube.Metadata
+	cache       *zonetoken.VerdictCache
+}
+
+// globalSecretsIn reads the secrets of a global. Nobody changes what it returns.
+func globalSecretsIn(read map[plan.Read]plan.Result, ns string) globalSecrets {
+	return plan.Cached(read[readSecrets(ns)], func(plan.Result) globalSecrets {
+		g := globalSecrets{made: map[string]kube.Metadata{},
+			cache: &zonetoken.VerdictCache{Answers: map[zonetoken.VerdictKey]zonetoken.CachedVerdict{}}}
+		all, why := SecretsIn(read, ns)
+		g.why = why
+		var candidates []zonetoken.Secret
+		for _, o := range all {
+			sec := zonetoken.Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type,
+				Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}
+			candidates, g.made[o.Metadata.Name] = append(candidates, sec), o.Metadata
+			if o.Type == zonetoken.SecretType && o.Metadata.Name == zonetoken.RevocationsName {
+				g.list = o.Data[zonetoken.SecretKey]
+				g.revocations = zonetoken.ParseRevocations(g.list)
+			}
+		}
+		g.keys = zonetoken.ReadKeys(ns, candidates)
+		return g
+	})
+}
+
 // secretObject is a Secret as it was read. Its data never leaves this package but as plan.Secret.
 type secretObject struct {
 	Metadata kube.Metadata `json:"metadata"`
@@ -51,39 +84,6 @@ func SecretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, strin
 		return nil, fmt.Sprintf("the secrets in %s are not as their kind says", ns)
 	}
 	return l.Items, ""
-}
-
-// globalSecrets is what a global's secrets make of it: its keys, its list of revoked tokens, and what it answered to
-// tokens since.
-type globalSecrets struct {
-	why         string // they could not be read
-	keys        zonetoken.KeySet
-	list        []byte
-	revocations zonetoken.Revocations
-	made        map[string]kube.Metadata
-	cache       *zonetoken.VerdictCache
-}
-
-// globalSecretsIn reads the secrets of a global. Nobody changes what it returns.
-func globalSecretsIn(read map[plan.Read]plan.Result, ns string) globalSecrets {
-	return plan.Cached(read[readSecrets(ns)], func(plan.Result) globalSecrets {
-		g := globalSecrets{made: map[string]kube.Metadata{},
-			cache: &zonetoken.VerdictCache{Answers: map[zonetoken.VerdictKey]zonetoken.CachedVerdict{}}}
-		all, why := SecretsIn(read, ns)
-		g.why = why
-		var candidates []zonetoken.Secret
-		for _, o := range all {
-			sec := zonetoken.Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type,
-				Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}
-			candidates, g.made[o.Metadata.Name] = append(candidates, sec), o.Metadata
-			if o.Type == zonetoken.SecretType && o.Metadata.Name == zonetoken.RevocationsName {
-				g.list = o.Data[zonetoken.SecretKey]
-				g.revocations = zonetoken.ParseRevocations(g.list)
-			}
-		}
-		g.keys = zonetoken.ReadKeys(ns, candidates)
-		return g
-	})
 }
 
 // tokenSecret begins the names of the secrets that we put tokens into. A serial follows: none of them is ever written

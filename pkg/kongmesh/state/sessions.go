@@ -11,6 +11,28 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// sessionsOf are the sessions of each zone, oldest first. A session that its process did not end, since it died,
+// stays open in the insights: it is over when that process does not run any more, or when it began before each
+// process that may have it was started.
+func sessionsOf(read map[plan.Read]plan.Result, cp ControlPlane) map[string][]plan.Session {
+	all := plan.Cached(read[readInsights], insights)
+	if all == nil {
+		return nil
+	}
+	running, named := processesOf(read, cp)
+	sessions := map[string][]plan.Session{}
+	for zone, list := range all {
+		sessions[zone] = []plan.Session{}
+		for _, s := range list {
+			if s.Ended.IsZero() {
+				s.Ended = s.diedAt(running, named)
+			}
+			sessions[zone] = append(sessions[zone], s.Session)
+		}
+	}
+	return sessions
+}
+
 // told is one session as the global tells of it, and which of its processes has it, or had.
 type told struct {
 	plan.Session
@@ -69,28 +91,6 @@ func processesOf(read map[plan.Read]plan.Result, cp ControlPlane) (all []process
 		all = append(all, process{p.Metadata.Name, p.StartedAt(ContainerName)})
 	})
 	return all, named
-}
-
-// sessionsOf are the sessions of each zone, oldest first. A session that its process did not end, since it died,
-// stays open in the insights: it is over when that process does not run any more, or when it began before each
-// process that may have it was started.
-func sessionsOf(read map[plan.Read]plan.Result, cp ControlPlane) map[string][]plan.Session {
-	all := plan.Cached(read[readInsights], insights)
-	if all == nil {
-		return nil
-	}
-	running, named := processesOf(read, cp)
-	sessions := map[string][]plan.Session{}
-	for zone, list := range all {
-		sessions[zone] = []plan.Session{}
-		for _, s := range list {
-			if s.Ended.IsZero() {
-				s.Ended = s.diedAt(running, named)
-			}
-			sessions[zone] = append(sessions[zone], s.Session)
-		}
-	}
-	return sessions
 }
 
 // diedAt is when an open session was over at the latest, since its process was not there any more; zero when it may

@@ -72,55 +72,6 @@ func (cp ControlPlane) Verification(secrets []secretObject, unread string) Verif
 	return Verification{Ca: ca}
 }
 
-// flag reads a setting that is true or false, as the product's loader does; known is false where that cannot be told.
-func (cp ControlPlane) flag(variable, file string, otherwise bool) (on, known bool) {
-	s := cp.set(cp.Spec, variable, file)
-	if s.text == "" && s.known && s.secret == nil {
-		return otherwise, true
-	}
-	on, err := strconv.ParseBool(s.text)
-	return on, err == nil
-}
-
-// mounted is the key of a secret that is mounted at a path in the control plane's container.
-func mounted(spec kube.PodSpec, file string) (ref secretRef, ok bool) {
-	if file == "" {
-		return ref, false
-	}
-	for _, m := range containerOf(spec).Mounts {
-		name, inside := strings.CutPrefix(file, strings.TrimSuffix(m.MountPath, "/")+"/")
-		if file == m.MountPath {
-			name, inside = path.Base(m.SubPath), m.SubPath != ""
-		}
-		if !inside {
-			continue
-		}
-		for _, v := range spec.Volumes {
-			if v.Name != m.Name || v.Secret == nil {
-				continue
-			}
-			for _, i := range v.Secret.Items {
-				if i.Path == name {
-					name = i.Key
-				}
-			}
-			return secretRef{v.Secret.SecretName, name}, true
-		}
-	}
-	return ref, false
-}
-
-// fileOf is what lies at a path, from the secret that is mounted there; its where names the key too.
-func (cp ControlPlane) fileOf(file string, secrets []secretObject) (s Source, ok bool) {
-	ref, ok := mounted(cp.Spec, file)
-	if !ok {
-		return Source{}, false
-	}
-	s = fromSecret(cp.Object.Metadata.Namespace, ref, secrets)
-	s.Where += " key " + ref.key
-	return s, true
-}
-
 // Served finds the certificate that a global serves its zones with: the one for zones, else the general one. Where
 // nothing says a certificate, the process makes one for itself.
 func (cp ControlPlane) Served(secrets []secretObject, unread string) Source {
@@ -149,6 +100,55 @@ func (cp ControlPlane) Served(secrets []secretObject, unread string) Source {
 		return s
 	}
 	return Source{Unknown: "nothing names one, so each process makes one for itself at its start"}
+}
+
+// flag reads a setting that is true or false, as the product's loader does; known is false where that cannot be told.
+func (cp ControlPlane) flag(variable, file string, otherwise bool) (on, known bool) {
+	s := cp.set(cp.Spec, variable, file)
+	if s.text == "" && s.known && s.secret == nil {
+		return otherwise, true
+	}
+	on, err := strconv.ParseBool(s.text)
+	return on, err == nil
+}
+
+// fileOf is what lies at a path, from the secret that is mounted there; its where names the key too.
+func (cp ControlPlane) fileOf(file string, secrets []secretObject) (s Source, ok bool) {
+	ref, ok := mounted(cp.Spec, file)
+	if !ok {
+		return Source{}, false
+	}
+	s = fromSecret(cp.Object.Metadata.Namespace, ref, secrets)
+	s.Where += " key " + ref.key
+	return s, true
+}
+
+// mounted is the key of a secret that is mounted at a path in the control plane's container.
+func mounted(spec kube.PodSpec, file string) (ref secretRef, ok bool) {
+	if file == "" {
+		return ref, false
+	}
+	for _, m := range containerOf(spec).Mounts {
+		name, inside := strings.CutPrefix(file, strings.TrimSuffix(m.MountPath, "/")+"/")
+		if file == m.MountPath {
+			name, inside = path.Base(m.SubPath), m.SubPath != ""
+		}
+		if !inside {
+			continue
+		}
+		for _, v := range spec.Volumes {
+			if v.Name != m.Name || v.Secret == nil {
+				continue
+			}
+			for _, i := range v.Secret.Items {
+				if i.Path == name {
+					name = i.Key
+				}
+			}
+			return secretRef{v.Secret.SecretName, name}, true
+		}
+	}
+	return ref, false
 }
 
 // Held is the secret of a source, else the object that should have one.

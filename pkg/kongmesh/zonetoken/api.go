@@ -67,12 +67,6 @@ func notAsked(z Zone, zone string, validFor time.Duration) string {
 	return ""
 }
 
-// likeToken is what a JWT looks like, or what is left of one.
-var likeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)*`)
-
-// tokenless is a text without the tokens in it: whoever answers may repeat with what it was asked.
-func tokenless(text string) string { return likeToken.ReplaceAllString(text, "(a token)") }
-
 // refusal is what an answer that is no token means (Kuma pkg/core/rest/errors/error_handler.go).
 func refusal(status int, body []byte, zone string) error {
 	var said struct {
@@ -104,3 +98,9 @@ func refusal(status int, body []byte, zone string) error {
 	}
 	return fmt.Errorf("the global's API did not issue a token (%s)%s", strings.Join(words, ": "), next)
 }
+
+// likeToken is what a JWT looks like, or what is left of one.
+var likeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)*`)
+
+// tokenless is a text without the tokens in it: whoever answers may repeat with what it was asked.
+func tokenless(text string) string { return likeToken.ReplaceAllString(text, "(a token)") }

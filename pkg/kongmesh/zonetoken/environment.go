@@ -8,6 +8,46 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
+// CheckEnvironment says what is wrong with the variables that a control plane of this version is given, by their
+// names and the values of those that are no secret.
+func (v Version) CheckEnvironment(variables map[string]string) finding.Findings {
+	var f finding.Findings
+	if !v.Known() {
+		return nil
+	}
+	var old, fresh []string
+	for name := range variables {
+		if strings.HasPrefix(name, OldVariables) {
+			old = append(old, name)
+		}
+		if strings.HasPrefix(name, "KUMA_MULTIZONE_") && strings.Contains(name, "_KDS_AUTH_") {
+			fresh = append(fresh, name)
+		}
+	}
+	slices.Sort(old)
+	slices.Sort(fresh)
+	switch {
+	case len(old) > 0 && v.AtLeast(3, 0, 0):
+		f.Add(environmentExits, fmt.Sprintf("%s ends at its start while it is given %s", v, strings.Join(old, ", ")),
+			"Remove it, and set "+strings.Join([]string{NewNames.GlobalType, NewNames.ZoneInline, NewNames.ZonePath},
+				" or ")+" instead.")
+	case len(fresh) > 0 && !v.AtLeast(2, 14, 6):
+		f.Add(environmentNotRead, fmt.Sprintf("%s does not read %s, so it is as if it were not set", v,
+			strings.Join(fresh, ", ")), "Use the names that begin with "+OldVariables+" until 2.14.6.")
+	case len(old) > 0 && v.AtLeast(2, 14, 6):
+		f.Add(environmentDeprecated, fmt.Sprintf("%s still takes %s, on which 3.0 ends at its start", v,
+			strings.Join(old, ", ")), "Rename it before upgrading to 3.0.")
+	}
+	for _, e := range v.Environments() {
+		value, set := variables[e.GlobalType]
+		if set && value != "" && value != Off && value != e.GlobalOn && value != "konnect" {
+			f.Add(environmentValue, fmt.Sprintf("%s is %q, which is none of %s, %s", e.GlobalType, value, Off, e.GlobalOn),
+				"Set it to one of them.")
+		}
+	}
+	return f
+}
+
 // Environment is how a version names the settings of authentication. Sources: Kong Mesh's page in each version, and
 // its deprecations of 2.14.6 and 3.0 (Kong/kong-mesh#10960).
 type Environment struct {
@@ -55,44 +95,4 @@ func (v Version) Environments() []Environment {
 		return []Environment{NewNames, old}
 	}
 	return []Environment{old}
-}
-
-// CheckEnvironment says what is wrong with the variables that a control plane of this version is given, by their
-// names and the values of those that are no secret.
-func (v Version) CheckEnvironment(variables map[string]string) finding.Findings {
-	var f finding.Findings
-	if !v.Known() {
-		return nil
-	}
-	var old, fresh []string
-	for name := range variables {
-		if strings.HasPrefix(name, OldVariables) {
-			old = append(old, name)
-		}
-		if strings.HasPrefix(name, "KUMA_MULTIZONE_") && strings.Contains(name, "_KDS_AUTH_") {
-			fresh = append(fresh, name)
-		}
-	}
-	slices.Sort(old)
-	slices.Sort(fresh)
-	switch {
-	case len(old) > 0 && v.AtLeast(3, 0, 0):
-		f.Add(environmentExits, fmt.Sprintf("%s ends at its start while it is given %s", v, strings.Join(old, ", ")),
-			"Remove it, and set "+strings.Join([]string{NewNames.GlobalType, NewNames.ZoneInline, NewNames.ZonePath},
-				" or ")+" instead.")
-	case len(fresh) > 0 && !v.AtLeast(2, 14, 6):
-		f.Add(environmentNotRead, fmt.Sprintf("%s does not read %s, so it is as if it were not set", v,
-			strings.Join(fresh, ", ")), "Use the names that begin with "+OldVariables+" until 2.14.6.")
-	case len(old) > 0 && v.AtLeast(2, 14, 6):
-		f.Add(environmentDeprecated, fmt.Sprintf("%s still takes %s, on which 3.0 ends at its start", v,
-			strings.Join(old, ", ")), "Rename it before upgrading to 3.0.")
-	}
-	for _, e := range v.Environments() {
-		value, set := variables[e.GlobalType]
-		if set && value != "" && value != Off && value != e.GlobalOn && value != "konnect" {
-			f.Add(environmentValue, fmt.Sprintf("%s is %q, which is none of %s, %s", e.GlobalType, value, Off, e.GlobalOn),
-				"Set it to one of them.")
-		}
-	}
-	return f
 }

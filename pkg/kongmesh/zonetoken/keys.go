@@ -51,24 +51,6 @@ func ReadKeys(namespace string, secrets []Secret) KeySet {
 	return set
 }
 
-// SerialOf is the serial in a secret's name, as the product finds it; plain says whether the name is the one that the
-// product itself gives to a key of that serial, so that a token's kid leads back to it.
-func SerialOf(name string) (serial int, plain bool) {
-	serial, err := strconv.Atoi(strings.ReplaceAll(name, KeyPrefix+"-", ""))
-	if err != nil {
-		serial = 0
-	}
-	return serial, name == KeyName(strconv.Itoa(serial))
-}
-
-// KeyName is the name of the secret to which a kid leads; kid 0 is that of 1.3, without a serial.
-func KeyName(kid string) string {
-	if kid == "0" {
-		return KeyPrefix
-	}
-	return KeyPrefix + "-" + kid
-}
-
 // readKey reads one key, and says what is wrong with it.
 func readKey(namespace string, s Secret) SigningKey {
 	serial, plain := SerialOf(s.Name)
@@ -116,29 +98,18 @@ func readKey(namespace string, s Secret) SigningKey {
 	return k
 }
 
+// SerialOf is the serial in a secret's name, as the product finds it; plain says whether the name is the one that the
+// product itself gives to a key of that serial, so that a token's kid leads back to it.
+func SerialOf(name string) (serial int, plain bool) {
+	serial, err := strconv.Atoi(strings.ReplaceAll(name, KeyPrefix+"-", ""))
+	if err != nil {
+		serial = 0
+	}
+	return serial, name == KeyName(strconv.Itoa(serial))
+}
+
 func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
-}
-
-// notFound is what the product says of a kid that leads to no key.
-func notFound(kid string) error {
-	return fmt.Errorf("there is no signing key with KID %s. GlobalSecret of name %q is not found. If signing key was rotated, regenerate the token", kid, KeyName(kid))
-}
-
-// Signer is the key with which the product signs: of those that it sees the one with the highest serial, the first of
-// two. The error is the product's.
-func (s KeySet) Signer() (SigningKey, error) {
-	var best SigningKey
-	highest := -1
-	for _, k := range s.Keys {
-		if k.Seen && k.Serial > highest {
-			best, highest = k, k.Serial
-		}
-	}
-	if highest < 0 {
-		return SigningKey{}, notFound("1")
-	}
-	return best, best.err
 }
 
 // Verifier is the key with which the product verifies a token of this kid. The error is the product's.
@@ -195,4 +166,33 @@ func (s KeySet) Findings() finding.Findings {
 			"Create a key under the next serial, without zeros before it.")
 	}
 	return f
+}
+
+// Signer is the key with which the product signs: of those that it sees the one with the highest serial, the first of
+// two. The error is the product's.
+func (s KeySet) Signer() (SigningKey, error) {
+	var best SigningKey
+	highest := -1
+	for _, k := range s.Keys {
+		if k.Seen && k.Serial > highest {
+			best, highest = k, k.Serial
+		}
+	}
+	if highest < 0 {
+		return SigningKey{}, notFound("1")
+	}
+	return best, best.err
+}
+
+// notFound is what the product says of a kid that leads to no key.
+func notFound(kid string) error {
+	return fmt.Errorf("there is no signing key with KID %s. GlobalSecret of name %q is not found. If signing key was rotated, regenerate the token", kid, KeyName(kid))
+}
+
+// KeyName is the name of the secret to which a kid leads; kid 0 is that of 1.3, without a serial.
+func KeyName(kid string) string {
+	if kid == "0" {
+		return KeyPrefix
+	}
+	return KeyPrefix + "-" + kid
 }

@@ -11,37 +11,6 @@ import (
 	"strconv"
 )
 
-const (
-	privateBlock = "RSA PRIVATE KEY" // PKCS#1: the one kind of PEM that the product reads
-	minBits      = 2048              // what the product makes
-)
-
-// readPrivate reads a signing key as the product does (Kuma pkg/core/tokens/signing_key.go, pkg/util/rsa/pem.go):
-// PKCS#1, as PEM or, for old keys, as DER. The error is the product's.
-func readPrivate(value []byte) (*rsa.PrivateKey, error) {
-	if block, _ := pem.Decode(value); block != nil && block.Type == privateBlock {
-		return x509.ParsePKCS1PrivateKey(block.Bytes)
-	}
-	return x509.ParsePKCS1PrivateKey(value)
-}
-
-// syncBreak says what becomes of the global's sync when it makes the public half of this value for its zones, "" when
-// it goes on; read is what readPrivate said of it. Nothing of any kind is synced to any zone while one signing key
-// breaks it (Kuma pkg/kds/context/context.go).
-func syncBreak(value []byte, read error) string {
-	block, _ := pem.Decode(value)
-	if block == nil {
-		return "nil pointer dereference"
-	}
-	if block.Type != privateBlock {
-		return fmt.Sprintf("invalid key encoding %q", block.Type)
-	}
-	if read != nil {
-		return read.Error()
-	}
-	return ""
-}
-
 // material reads the key itself, and says what is wrong with it.
 func (k *SigningKey) material() {
 	value := k.value.Reveal()
@@ -87,22 +56,41 @@ func (k *SigningKey) material() {
 	}
 }
 
-// twiceEncoded says whether a value is base64 of PEM, or of a key.
-func twiceEncoded(value []byte) bool {
-	once, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(value)))
-	if err != nil {
-		return false
+// syncBreak says what becomes of the global's sync when it makes the public half of this value for its zones, "" when
+// it goes on; read is what readPrivate said of it. Nothing of any kind is synced to any zone while one signing key
+// breaks it (Kuma pkg/kds/context/context.go).
+func syncBreak(value []byte, read error) string {
+	block, _ := pem.Decode(value)
+	if block == nil {
+		return "nil pointer dereference"
 	}
-	_, err = readPrivate(once)
-	block, _ := pem.Decode(once)
-	return err == nil || block != nil
+	if block.Type != privateBlock {
+		return fmt.Sprintf("invalid key encoding %q", block.Type)
+	}
+	if read != nil {
+		return read.Error()
+	}
+	return ""
 }
 
-func shorten(s string) string {
-	if len(s) > 32 {
-		return s[:32] + "..."
+// EncodeKey writes a key as the product does: PKCS#1 PEM.
+func EncodeKey(key *rsa.PrivateKey) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: x509.MarshalPKCS1PrivateKey(key)})
+}
+
+// KeyManifest is the Secret of a signing key: its value is the PEM, encoded once. Serials begin at 1.
+func KeyManifest(namespace string, serial int, text []byte) (map[string]any, error) {
+	if serial < 1 {
+		return nil, fmt.Errorf("the serial of a signing key is %d; serials begin at 1", serial)
 	}
-	return s
+	if _, err := CheckPEM(text); err != nil {
+		return nil, fmt.Errorf("making the secret of signing key %d: %w", serial, err)
+	}
+	return map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": SecretType,
+		"metadata": map[string]any{"namespace": namespace, "name": KeyName(strconv.Itoa(serial))},
+		"data":     map[string]any{SecretKey: base64.StdEncoding.EncodeToString(text)},
+	}, nil
 }
 
 // CheckPEM refuses what must not become a signing key, and returns the key. A half-valid one under the prefix stops
@@ -138,22 +126,34 @@ func CheckPEM(text []byte) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// EncodeKey writes a key as the product does: PKCS#1 PEM.
-func EncodeKey(key *rsa.PrivateKey) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: privateBlock, Bytes: x509.MarshalPKCS1PrivateKey(key)})
+// twiceEncoded says whether a value is base64 of PEM, or of a key.
+func twiceEncoded(value []byte) bool {
+	once, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(value)))
+	if err != nil {
+		return false
+	}
+	_, err = readPrivate(once)
+	block, _ := pem.Decode(once)
+	return err == nil || block != nil
 }
 
-// KeyManifest is the Secret of a signing key: its value is the PEM, encoded once. Serials begin at 1.
-func KeyManifest(namespace string, serial int, text []byte) (map[string]any, error) {
-	if serial < 1 {
-		return nil, fmt.Errorf("the serial of a signing key is %d; serials begin at 1", serial)
+const (
+	privateBlock = "RSA PRIVATE KEY" // PKCS#1: the one kind of PEM that the product reads
+	minBits      = 2048              // what the product makes
+)
+
+// readPrivate reads a signing key as the product does (Kuma pkg/core/tokens/signing_key.go, pkg/util/rsa/pem.go):
+// PKCS#1, as PEM or, for old keys, as DER. The error is the product's.
+func readPrivate(value []byte) (*rsa.PrivateKey, error) {
+	if block, _ := pem.Decode(value); block != nil && block.Type == privateBlock {
+		return x509.ParsePKCS1PrivateKey(block.Bytes)
 	}
-	if _, err := CheckPEM(text); err != nil {
-		return nil, fmt.Errorf("making the secret of signing key %d: %w", serial, err)
+	return x509.ParsePKCS1PrivateKey(value)
+}
+
+func shorten(s string) string {
+	if len(s) > 32 {
+		return s[:32] + "..."
 	}
-	return map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "type": SecretType,
-		"metadata": map[string]any{"namespace": namespace, "name": KeyName(strconv.Itoa(serial))},
-		"data":     map[string]any{SecretKey: base64.StdEncoding.EncodeToString(text)},
-	}, nil
+	return s
 }

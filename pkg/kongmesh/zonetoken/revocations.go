@@ -37,34 +37,6 @@ func ParseRevocations(data []byte) Revocations {
 	return r
 }
 
-// Revoked says whether the product takes a token with this jti for revoked; a token without one has "".
-func (r Revocations) Revoked(jti string) bool { return r.set[jti] }
-
-// IDs are the entries as the product takes them, in their order. An entry that is no ID can be among them: "", " b",
-// "a\nb".
-func (r Revocations) IDs() []string { return slices.Clone(r.ids) }
-
-// meant are the IDs that the author of the list evidently meant, in its order: what stands between commas, white
-// space and line ends, out of the form that it was written in.
-func (r Revocations) meant() []string {
-	ids, _ := untangle(string(r.data))
-	// of a list in YAML
-	return withLower(slices.DeleteFunc(ids, func(id string) bool { return id == "-" && !r.Revoked(id) }))
-}
-
-// withLower adds after a UUID in upper case the same in lower case: so the product's own are, and they are compared
-// exactly. One of another issuer may be in upper case.
-func withLower(ids []string) []string {
-	var all []string
-	for _, id := range ids {
-		all = append(all, id)
-		if lower := strings.ToLower(id); looksLikeUUID(lower) {
-			all = append(all, lower)
-		}
-	}
-	return Distinct(all)
-}
-
 const bom = '\ufeff' // the byte order mark
 
 // Ineffective are the IDs that were evidently meant, and that the product does not take for revoked.
@@ -128,6 +100,10 @@ func (r Revocations) Findings() finding.Findings {
 	}
 	return f
 }
+
+// IDs are the entries as the product takes them, in their order. An entry that is no ID can be among them: "", " b",
+// "a\nb".
+func (r Revocations) IDs() []string { return slices.Clone(r.ids) }
 
 // Change is what to do to a list.
 type Change struct {
@@ -199,6 +175,30 @@ func (r Revocations) Merge(c Change) (Merged, error) {
 	}
 	m.Changed = !bytes.Equal(m.Data, bytes.TrimSuffix(r.data, []byte("\n"))) && !(len(m.Data) == 0 && len(r.data) == 0)
 	return m, nil
+}
+
+// meant are the IDs that the author of the list evidently meant, in its order: what stands between commas, white
+// space and line ends, out of the form that it was written in.
+func (r Revocations) meant() []string {
+	ids, _ := untangle(string(r.data))
+	// of a list in YAML
+	return withLower(slices.DeleteFunc(ids, func(id string) bool { return id == "-" && !r.Revoked(id) }))
+}
+
+// Revoked says whether the product takes a token with this jti for revoked; a token without one has "".
+func (r Revocations) Revoked(jti string) bool { return r.set[jti] }
+
+// withLower adds after a UUID in upper case the same in lower case: so the product's own are, and they are compared
+// exactly. One of another issuer may be in upper case.
+func withLower(ids []string) []string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, id)
+		if lower := strings.ToLower(id); looksLikeUUID(lower) {
+			all = append(all, lower)
+		}
+	}
+	return Distinct(all)
 }
 
 // readable says whether the list is text at all.

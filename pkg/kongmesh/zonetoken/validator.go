@@ -16,6 +16,39 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
+// unknownKey is a kid that leads to no key; the product returns its words as they are.
+type unknownKey struct{ error }
+
+// verbatim is an error in the product's own words, whose style is not ours.
+type verbatim string
+
+func (v verbatim) Error() string { return string(v) }
+
+// Assessment is what the product answers to a token, what we say to it, and where the two differ or might.
+type Assessment struct {
+	Product  Answer
+	Ours     token.Verdict
+	Zone     Zone
+	Findings finding.Findings
+}
+
+// Assess asks the product, judges strictly, and says what is wrong with a token or laxer than it should be, at the
+// given time.
+func (v Verifier) Assess(raw []byte, now time.Time) Assessment {
+	z, err := ReadZone(raw)
+	j := Assessment{Product: v.Ask(raw, now), Zone: z}
+	if err != nil {
+		j.Ours = token.Verdict{Why: err.Error()}
+		return j
+	}
+	j.Ours = v.strict(raw, z, now)
+	if j.Ours.Valid && j.Product.Outcome != Accepted { // pkg/token allows for clocks that differ, the product does not
+		j.Ours = token.Verdict{Why: "the product does not take it: " + j.Product.Text}
+	}
+	j.Findings = z.Findings(v, now)
+	return j
+}
+
 // Verifier is a global control plane, as far as it judges tokens.
 type Verifier struct {
 	Version     Version
@@ -148,14 +181,6 @@ func (a Answer) reject(code, text string) Answer {
 	return a
 }
 
-// unknownKey is a kid that leads to no key; the product returns its words as they are.
-type unknownKey struct{ error }
-
-// verbatim is an error in the product's own words, whose style is not ours.
-type verbatim string
-
-func (v verbatim) Error() string { return string(v) }
-
 // usedKey is a key to verify a token with: where it is, and its kid when it is in a secret.
 type usedKey struct {
 	key        any
@@ -259,20 +284,6 @@ func oldWords(err error, claims *zoneClaims, now time.Time) string {
 	return text
 }
 
-// Safe makes words that may quote a claim fit to be printed.
-func Safe(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) {
-			return ' '
-		}
-		return c
-	}, text)
-	if runes := []rune(text); len(runes) > 600 {
-		text = string(runes[:600]) + "..."
-	}
-	return text
-}
-
 const noZone = "no zone was named, so it was not compared"
 
 // rests is what an answer rests on.
@@ -338,29 +349,18 @@ func (v Verifier) strict(raw []byte, z Zone, now time.Time) token.Verdict {
 	return verdict
 }
 
-// Assessment is what the product answers to a token, what we say to it, and where the two differ or might.
-type Assessment struct {
-	Product  Answer
-	Ours     token.Verdict
-	Zone     Zone
-	Findings finding.Findings
-}
-
-// Assess asks the product, judges strictly, and says what is wrong with a token or laxer than it should be, at the
-// given time.
-func (v Verifier) Assess(raw []byte, now time.Time) Assessment {
-	z, err := ReadZone(raw)
-	j := Assessment{Product: v.Ask(raw, now), Zone: z}
-	if err != nil {
-		j.Ours = token.Verdict{Why: err.Error()}
-		return j
+// Safe makes words that may quote a claim fit to be printed.
+func Safe(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, text)
+	if runes := []rune(text); len(runes) > 600 {
+		text = string(runes[:600]) + "..."
 	}
-	j.Ours = v.strict(raw, z, now)
-	if j.Ours.Valid && j.Product.Outcome != Accepted { // pkg/token allows for clocks that differ, the product does not
-		j.Ours = token.Verdict{Why: "the product does not take it: " + j.Product.Text}
-	}
-	j.Findings = z.Findings(v, now)
-	return j
+	return text
 }
 
 // CachedVerdict is an answer, and from when until when it is the same; zero: from or for ever.

@@ -49,50 +49,16 @@ func ParseVersion(product Product, text string) (Version, error) {
 	return v, nil
 }
 
-// Known says whether the version is known.
-func (v Version) Known() bool { return v.Major > 0 }
-
-func (v Version) String() string {
-	name := map[Product]string{KongMesh: "Kong Mesh", Kuma: "Kuma"}[v.Product]
-	if !v.Known() {
-		return strings.TrimSpace(cmp.Or(name, "a control plane") + " of an unknown version")
-	}
-	text := fmt.Sprintf("%s %d.%d.%d", name, v.Major, v.Minor, v.Patch)
-	if v.Pre != "" {
-		text += "-" + v.Pre
-	}
-	return text
-}
-
-// AtLeast says whether the version is that one or a later one; an unknown one is 2.14's latest.
-func (v Version) AtLeast(major, minor, patch int) bool {
-	if !v.Known() {
-		v.Major, v.Minor, v.Patch = 2, 14, 99
-	}
-	return cmp.Or(cmp.Compare(v.Major, major), cmp.Compare(v.Minor, minor), cmp.Compare(v.Patch, patch)) >= 0
-}
-
-// fixedIn says whether the version has a fix that came out in the given releases, one for each minor that was still
-// maintained, and in everything after the newest of them.
-func (v Version) fixedIn(releases ...[3]int) bool {
-	newest := slices.MaxFunc(releases, func(a, b [3]int) int { return slices.Compare(a[:], b[:]) })
-	if v.AtLeast(newest[0], newest[1], newest[2]) {
-		return true
-	}
-	return slices.ContainsFunc(releases, func(r [3]int) bool {
-		return v.Major == r[0] && v.Minor == r[1] &&
-			v.Patch >= r[2]
-	})
-}
-
 // What differs between versions in how a token is judged. Sources: Kuma's tags, pkg/core/tokens/validator.go in each;
 // its changelog, and Kong Mesh's.
 func (v Version) kidIsNumber() bool { return !v.AtLeast(2, 2, 0) } // b26da2a0e0: kid may be any string
+
 // golang-jwt v4 refuses an iat in the future, v5 does not
-func (v Version) checksIssued() bool  { return !v.AtLeast(2, 11, 0) }
-func (v Version) saysNotYet() bool    { return v.AtLeast(2, 14, 0) } // 48a29af2aa22
-func (v Version) verifiesHMAC() bool  { return !v.AtLeast(3, 0, 0) } // 59c26a58e63e
-func (v Version) hasZoneTokens() bool { return v.AtLeast(2, 0, 0) }  // zone tokens with scope cp: Kong Mesh 2.0
+func (v Version) checksIssued() bool { return !v.AtLeast(2, 11, 0) }
+
+func (v Version) saysNotYet() bool { return v.AtLeast(2, 14, 0) } // 48a29af2aa22
+
+func (v Version) verifiesHMAC() bool { return !v.AtLeast(3, 0, 0) } // 59c26a58e63e
 
 // ReloadsCertificate says whether a control plane serves a certificate that was renewed without a restart (UPGRADE.md
 // of 3.0.0: every server that reads its certificate from disk).
@@ -101,31 +67,6 @@ func (v Version) ReloadsCertificate() bool { return v.AtLeast(3, 0, 0) }
 // RunsOnKubernetesStore says whether a global may keep its state in Kubernetes: from 3.0 on the process ends when
 // mode=global meets environment or store kubernetes (Kuma pkg/config/app/kuma-cp/config.go).
 func (v Version) RunsOnKubernetesStore() bool { return !v.AtLeast(3, 0, 0) }
-
-// panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 fixes it; 2.0 and before refuse such
-// a token).
-func (v Version) panicsOnKid() bool {
-	return v.AtLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14},
-		[3]int{2, 13, 10}, [3]int{2, 14, 2})
-}
-
-// checksScopeWell says whether Kong Mesh has the fix "correctly verify scope of the token" (#9746). What was wrong is
-// not public.
-func (v Version) checksScopeWell() bool {
-	return v.fixedIn([3]int{2, 7, 26}, [3]int{2, 9, 16}, [3]int{2, 11, 14}, [3]int{2, 12, 11}, [3]int{2, 13, 7},
-		[3]int{2, 14, 0})
-}
-
-// HasLegacyTokens says whether the control plane still takes Control Plane Tokens, which 2.10 removed and only Kong
-// Mesh has had.
-func (v Version) HasLegacyTokens() bool {
-	return v.Product != Kuma && v.Known() && v.AtLeast(1, 2, 0) && !v.AtLeast(2, 10, 0)
-}
-
-// AuthenticatesZones says whether a global of this product and version can authenticate its zones at all.
-func (v Version) AuthenticatesZones() bool {
-	return v.Product != Kuma || v.AtLeast(3, 0, 0)
-}
 
 // Findings says what is known to be wrong with tokens in this version.
 func (v Version) Findings() finding.Findings {
@@ -152,6 +93,58 @@ func (v Version) Findings() finding.Findings {
 			"Issue zone tokens before upgrading to 2.10.")
 	}
 	return f
+}
+
+func (v Version) String() string {
+	name := map[Product]string{KongMesh: "Kong Mesh", Kuma: "Kuma"}[v.Product]
+	if !v.Known() {
+		return strings.TrimSpace(cmp.Or(name, "a control plane") + " of an unknown version")
+	}
+	text := fmt.Sprintf("%s %d.%d.%d", name, v.Major, v.Minor, v.Patch)
+	if v.Pre != "" {
+		text += "-" + v.Pre
+	}
+	return text
+}
+
+func (v Version) hasZoneTokens() bool { return v.AtLeast(2, 0, 0) } // zone tokens with scope cp: Kong Mesh 2.0
+
+// panicsOnKid says whether a kid that is no text ends the process (aea2ed16d396 fixes it; 2.0 and before refuse such
+// a token).
+func (v Version) panicsOnKid() bool {
+	return v.AtLeast(2, 1, 0) && !v.fixedIn([3]int{2, 7, 29}, [3]int{2, 9, 19}, [3]int{2, 11, 18}, [3]int{2, 12, 14},
+		[3]int{2, 13, 10}, [3]int{2, 14, 2})
+}
+
+// checksScopeWell says whether Kong Mesh has the fix "correctly verify scope of the token" (#9746). What was wrong is
+// not public.
+func (v Version) checksScopeWell() bool {
+	return v.fixedIn([3]int{2, 7, 26}, [3]int{2, 9, 16}, [3]int{2, 11, 14}, [3]int{2, 12, 11}, [3]int{2, 13, 7},
+		[3]int{2, 14, 0})
+}
+
+// fixedIn says whether the version has a fix that came out in the given releases, one for each minor that was still
+// maintained, and in everything after the newest of them.
+func (v Version) fixedIn(releases ...[3]int) bool {
+	newest := slices.MaxFunc(releases, func(a, b [3]int) int { return slices.Compare(a[:], b[:]) })
+	if v.AtLeast(newest[0], newest[1], newest[2]) {
+		return true
+	}
+	return slices.ContainsFunc(releases, func(r [3]int) bool {
+		return v.Major == r[0] && v.Minor == r[1] &&
+			v.Patch >= r[2]
+	})
+}
+
+// HasLegacyTokens says whether the control plane still takes Control Plane Tokens, which 2.10 removed and only Kong
+// Mesh has had.
+func (v Version) HasLegacyTokens() bool {
+	return v.Product != Kuma && v.Known() && v.AtLeast(1, 2, 0) && !v.AtLeast(2, 10, 0)
+}
+
+// AuthenticatesZones says whether a global of this product and version can authenticate its zones at all.
+func (v Version) AuthenticatesZones() bool {
+	return v.Product != Kuma || v.AtLeast(3, 0, 0)
 }
 
 // LooksAgain says when a token is looked at after its session began: at no time before 2.5.0; from then on at each
@@ -188,3 +181,14 @@ func ZoneName(zone string, versions ...Version) (f finding.Findings) {
 		"Before upgrading to 3.0 make a zone of another name, and move what runs in this one.")
 	return f
 }
+
+// AtLeast says whether the version is that one or a later one; an unknown one is 2.14's latest.
+func (v Version) AtLeast(major, minor, patch int) bool {
+	if !v.Known() {
+		v.Major, v.Minor, v.Patch = 2, 14, 99
+	}
+	return cmp.Or(cmp.Compare(v.Major, major), cmp.Compare(v.Minor, minor), cmp.Compare(v.Patch, patch)) >= 0
+}
+
+// Known says whether the version is known.
+func (v Version) Known() bool { return v.Major > 0 }

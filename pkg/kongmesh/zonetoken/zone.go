@@ -119,22 +119,6 @@ func (z Zone) Findings(v Verifier, now time.Time) finding.Findings {
 	return f
 }
 
-// reissue is kumactl's command for a new token of a zone. Of a control plane before 2.0 it makes a Control Plane Token.
-func reissue(v Version, zone string) string {
-	if zone == "" || strings.ContainsFunc(zone, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.", c)
-	}) {
-		zone = "ZONE"
-	}
-	switch {
-	case v.hasZoneTokens():
-		return "kumactl generate zone-token --zone=" + zone + " --scope=cp --valid-for=720h"
-	case v.AtLeast(1, 5, 0):
-		return "kumactl generate control-plane-token --zone=" + zone + " --valid-for=720h"
-	}
-	return "kumactl generate control-plane-token --zone=" + zone
-}
-
 // legacy says what becomes of a Control Plane Token.
 func (z Zone) legacy(f *finding.Findings, v Version) {
 	saw := fmt.Sprintf("it is a Control Plane Token (TokenSerialNumber %d), as Kong Mesh 1.2 to 1.4 made them: it cannot expire and cannot be revoked", z.Serial)
@@ -221,6 +205,22 @@ func (z Zone) identity(f *finding.Findings, v Verifier) {
 		f.Add(tokenJti, "its jti cannot be written into the list of revoked tokens, so it alone can never be revoked",
 			"Issue a new one.")
 	}
+}
+
+// reissue is kumactl's command for a new token of a zone. Of a control plane before 2.0 it makes a Control Plane Token.
+func reissue(v Version, zone string) string {
+	if zone == "" || strings.ContainsFunc(zone, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.", c)
+	}) {
+		zone = "ZONE"
+	}
+	switch {
+	case v.hasZoneTokens():
+		return "kumactl generate zone-token --zone=" + zone + " --scope=cp --valid-for=720h"
+	case v.AtLeast(1, 5, 0):
+		return "kumactl generate control-plane-token --zone=" + zone + " --valid-for=720h"
+	}
+	return "kumactl generate control-plane-token --zone=" + zone
 }
 
 // key says what is wrong with how it is signed.

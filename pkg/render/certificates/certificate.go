@@ -90,9 +90,6 @@ func NewCertificates(f plan.State, more []string) Certificates {
 	return r
 }
 
-// list is never null in JSON.
-func list(l []string) []string { return append([]string{}, l...) }
-
 func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certificate {
 	s := h.Server
 	c := Certificate{Hub: name, Context: h.Context, Secret: s.Where, Error: s.Err, Names: list(s.Names), Lacks: []string{},
@@ -140,6 +137,9 @@ func newCertificate(name string, h plan.Hub, f plan.State, more []string) Certif
 	}
 	return c
 }
+
+// list is never null in JSON.
+func list(l []string) []string { return append([]string{}, l...) }
 
 // Table lays the certificates out.
 func (r Certificates) Table(w io.Writer, _ bool) {

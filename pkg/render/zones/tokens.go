@@ -14,33 +14,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
-// ZoneToken is what is reported of a zone token of Kong Mesh or Kuma besides.
-type ZoneToken struct {
-	Kind     string         `json:"kind"` // zone token, or control plane token: the older kind
-	Zone     string         `json:"zone"`
-	Scope    []string       `json:"scope"`
-	ID       string         `json:"jti"`
-	Product  *ProductAnswer `json:"product,omitempty"`
-	Findings []TokenFinding `json:"findings"`
-}
-
-// TokenFinding is a finding about a token, a key or a list: by the name of its rule, which token commands print too.
-type TokenFinding struct {
-	ID       string           `json:"id"` // the rule's name
-	Severity finding.Severity `json:"severity"`
-	Found    string           `json:"saw"`              // one clause
-	Remedy   string           `json:"remedy,omitempty"` // one sentence
-}
-
-// tokenFindings are findings in that form.
-func tokenFindings(all finding.Findings) []TokenFinding {
-	shown := make([]TokenFinding, len(all))
-	for i, f := range all {
-		shown[i] = TokenFinding{f.Name, f.Severity, f.Found, f.Remedy}
-	}
-	return shown
-}
-
 // ProductAnswer is what the product itself answers to the token.
 type ProductAnswer struct {
 	Version string   `json:"version"`
@@ -105,27 +78,6 @@ func (z *ZoneToken) table(w io.Writer) {
 		}
 	}
 	findings(w, z.Findings)
-}
-
-// lines prints labelled texts, a dash for none.
-func lines(w io.Writer, all [][2]string) {
-	for _, l := range all {
-		if l[1] == "" {
-			l[1] = "-"
-		}
-		render.Paragraph(w, l[0], l[1])
-	}
-}
-
-// findings prints what is wrong, each with what to do.
-func findings(w io.Writer, all []TokenFinding) {
-	for _, f := range all {
-		text := f.Found
-		if f.Remedy != "" {
-			text += ". " + f.Remedy
-		}
-		render.Paragraph(w, fmt.Sprintf("%-12s", string(f.Severity)+":"), text+" ["+f.ID+"]")
-	}
 }
 
 // Issued is what `kubectl xcpauth token issue` reports. It does not hold the token.
@@ -200,6 +152,16 @@ func (k CreatedKey) Table(w io.Writer, _ bool) {
 		{"secret:   ", k.Secret}, {"kid:      ", k.KeyID}, {"note:     ", k.Note}})
 }
 
+// lines prints labelled texts, a dash for none.
+func lines(w io.Writer, all [][2]string) {
+	for _, l := range all {
+		if l[1] == "" {
+			l[1] = "-"
+		}
+		render.Paragraph(w, l[0], l[1])
+	}
+}
+
 // Revocations is what `kubectl xcpauth token revocations` reports.
 type Revocations struct {
 	APIVersion  string         `json:"apiVersion"`
@@ -221,6 +183,33 @@ func NewRevocations(source string, r zonetoken.Revocations, at time.Time) Revoca
 	return Revocations{APIVersion: render.APIVersion, Kind: "Revocations", At: at.UTC().Truncate(time.Second),
 		Source: source, Revoked: append([]string{}, r.IDs()...), Ineffective: append([]string{}, r.Ineffective()...),
 		Findings: tokenFindings(r.Findings())}
+}
+
+// ZoneToken is what is reported of a zone token of Kong Mesh or Kuma besides.
+type ZoneToken struct {
+	Kind     string         `json:"kind"` // zone token, or control plane token: the older kind
+	Zone     string         `json:"zone"`
+	Scope    []string       `json:"scope"`
+	ID       string         `json:"jti"`
+	Product  *ProductAnswer `json:"product,omitempty"`
+	Findings []TokenFinding `json:"findings"`
+}
+
+// TokenFinding is a finding about a token, a key or a list: by the name of its rule, which token commands print too.
+type TokenFinding struct {
+	ID       string           `json:"id"` // the rule's name
+	Severity finding.Severity `json:"severity"`
+	Found    string           `json:"saw"`              // one clause
+	Remedy   string           `json:"remedy,omitempty"` // one sentence
+}
+
+// tokenFindings are findings in that form.
+func tokenFindings(all finding.Findings) []TokenFinding {
+	shown := make([]TokenFinding, len(all))
+	for i, f := range all {
+		shown[i] = TokenFinding{f.Name, f.Severity, f.Found, f.Remedy}
+	}
+	return shown
 }
 
 // Merged adds what the list becomes, and the file that it was written to, if any.
@@ -250,5 +239,16 @@ func (r Revocations) Table(w io.Writer, _ bool) {
 	}
 	if r.Written != "" {
 		render.Paragraph(w, "written:     ", r.Written)
+	}
+}
+
+// findings prints what is wrong, each with what to do.
+func findings(w io.Writer, all []TokenFinding) {
+	for _, f := range all {
+		text := f.Found
+		if f.Remedy != "" {
+			text += ". " + f.Remedy
+		}
+		render.Paragraph(w, fmt.Sprintf("%-12s", string(f.Severity)+":"), text+" ["+f.ID+"]")
 	}
 }

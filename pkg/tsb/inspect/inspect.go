@@ -131,33 +131,6 @@ func inspectContext(s plan.Snapshot) plan.Context {
 	return c
 }
 
-// planeOf finds an object again in the list that it was read from.
-func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) kube.Object {
-	for _, o := range kube.Items(s.Reads[list]) {
-		if o.Metadata.UID == ref.UID && o.Metadata.Name == ref.Name && o.Metadata.Namespace == ref.Namespace {
-			return o
-		}
-	}
-	return kube.Object{}
-}
-
-// wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone;
-// then those, since anything else would undo what was reached.
-func wantedModes(h plan.Hub) string {
-	if migration.AcceptsJWTOnly(h) {
-		return "{jwt: true, mutualTls: false}"
-	}
-	return "{jwt: true, mutualTls: true}"
-}
-
-// wantedMode is the mode that the keeper of an edge's object should set: JWT, and not before the hub accepts one.
-func wantedMode(h plan.Hub) string {
-	if h.Found && h.Accepts.Accepts[state.JWT] != guard.Yes {
-		return "JWT, but not before the hub accepts JWTs (kubectl xcpauth migrate --to=dual),"
-	}
-	return "JWT"
-}
-
 func inspectHub(s plan.Snapshot, f *plan.State) {
 	hub := &f.Hub
 	ns := hub.Object.Namespace
@@ -176,6 +149,15 @@ func inspectHub(s plan.Snapshot, f *plan.State) {
 	in.Materials = hubMaterials(s, *hub)
 	in.Distrust = ownTrust(*hub, s.Clock(f.At))
 	hub.Inspection = in
+}
+
+// wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone;
+// then those, since anything else would undo what was reached.
+func wantedModes(h plan.Hub) string {
+	if migration.AcceptsJWTOnly(h) {
+		return "{jwt: true, mutualTls: false}"
+	}
+	return "{jwt: true, mutualTls: true}"
 }
 
 // serverNeeds is what Central's certificate carries and must (the vendor's certificate pages): for mutual TLS its
@@ -248,6 +230,24 @@ func inspectEdge(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection 
 	return in
 }
 
+// planeOf finds an object again in the list that it was read from.
+func planeOf(s plan.Snapshot, list plan.Read, ref plan.Ref) kube.Object {
+	for _, o := range kube.Items(s.Reads[list]) {
+		if o.Metadata.UID == ref.UID && o.Metadata.Name == ref.Name && o.Metadata.Namespace == ref.Namespace {
+			return o
+		}
+	}
+	return kube.Object{}
+}
+
+// wantedMode is the mode that the keeper of an edge's object should set: JWT, and not before the hub accepts one.
+func wantedMode(h plan.Hub) string {
+	if h.Found && h.Accepts.Accepts[state.JWT] != guard.Yes {
+		return "JWT, but not before the hub accepts JWTs (kubectl xcpauth migrate --to=dual),"
+	}
+	return "JWT"
+}
+
 func inspectMPC(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection {
 	in := &plan.Inspection{}
 	if !slices.Contains(m.Evidence.Presents, state.MTLS) {
@@ -291,24 +291,6 @@ func planeVersion(o kube.Object) plan.Version {
 	return plan.Version{}
 }
 
-// versionOf reads a version as TSB writes it ("1.6.0-internal-rc8"). JWTs need 1.4 (the vendor's page).
-func versionOf(text, source string) plan.Version {
-	v := plan.Version{Text: text, Source: source}
-	parts := strings.FieldsFunc(strings.TrimPrefix(text, "v"), func(r rune) bool { return r < '0' || r > '9' })
-	if len(parts) < 2 || !strings.HasPrefix(strings.TrimPrefix(text, "v"), parts[0]+"."+parts[1]) {
-		return plan.Version{}
-	}
-	major, err := strconv.Atoi(parts[0])
-	minor, err2 := strconv.Atoi(parts[1])
-	if err != nil || err2 != nil {
-		return plan.Version{}
-	}
-	if major < 1 || (major == 1 && minor < 4) {
-		v.TooOld = "1.4"
-	}
-	return v
-}
-
 // operator reads an operator's Deployment, its pods and the tag of its image.
 func operator(s plan.Snapshot, ns, name string) *plan.Operator {
 	op := &plan.Operator{Where: ns + "/" + name, Workload: state.Workload(s.Reads, ns, name, nil)}
@@ -332,4 +314,22 @@ func operator(s plan.Snapshot, ns, name string) *plan.Operator {
 		}
 	}
 	return op
+}
+
+// versionOf reads a version as TSB writes it ("1.6.0-internal-rc8"). JWTs need 1.4 (the vendor's page).
+func versionOf(text, source string) plan.Version {
+	v := plan.Version{Text: text, Source: source}
+	parts := strings.FieldsFunc(strings.TrimPrefix(text, "v"), func(r rune) bool { return r < '0' || r > '9' })
+	if len(parts) < 2 || !strings.HasPrefix(strings.TrimPrefix(text, "v"), parts[0]+"."+parts[1]) {
+		return plan.Version{}
+	}
+	major, err := strconv.Atoi(parts[0])
+	minor, err2 := strconv.Atoi(parts[1])
+	if err != nil || err2 != nil {
+		return plan.Version{}
+	}
+	if major < 1 || (major == 1 && minor < 4) {
+		v.TooOld = "1.4"
+	}
+	return v
 }

@@ -74,13 +74,6 @@ func covers(names []string, host string) bool {
 	})
 }
 
-func list(names []string) string {
-	if len(names) == 0 {
-		return "nothing"
-	}
-	return strings.Join(names, ", ")
-}
-
 func distrust(l *check.Pass) {
 	for _, p := range l.Subjects() {
 		for _, d := range p.In.Distrust {
@@ -93,19 +86,6 @@ func distrust(l *check.Pass) {
 				d.Why, when), d.Remedy
 		}
 	}
-}
-
-// server is what the hub's certificate carries and must; nil when that is not known.
-func server(l *check.Pass) *plan.Server {
-	if !l.Hub.Found || l.Hub.Inspection == nil {
-		return nil
-	}
-	return l.Hub.Inspection.Server
-}
-
-// certificate begins a finding about the secret of the hub's certificate.
-func certificate(l *check.Pass, key string) *finding.Finding {
-	return l.Say("hub", l.Hub.Context, "secret "+l.Hub.Server.Where+key)
 }
 
 func identity(l *check.Pass) {
@@ -139,6 +119,13 @@ func keyUsages(l *check.Pass) {
 		strings.Join(missing, " and "))
 }
 
+func list(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
 func lacksCA(l *check.Pass) {
 	s := server(l)
 	if s == nil || !s.NeedsCA || s.CA {
@@ -147,6 +134,19 @@ func lacksCA(l *check.Pass) {
 	x := certificate(l, " key ca.crt")
 	x.Found, x.Remedy = "it is not there, and mutual TLS may be in use",
 		"put the CA that signs the members' certificates there"
+}
+
+// server is what the hub's certificate carries and must; nil when that is not known.
+func server(l *check.Pass) *plan.Server {
+	if !l.Hub.Found || l.Hub.Inspection == nil {
+		return nil
+	}
+	return l.Hub.Inspection.Server
+}
+
+// certificate begins a finding about the secret of the hub's certificate.
+func certificate(l *check.Pass, key string) *finding.Finding {
+	return l.Say("hub", l.Hub.Context, "secret "+l.Hub.Server.Where+key)
 }
 
 // foreignCA finds edges that were taken for another hub's although this hub lists their name.

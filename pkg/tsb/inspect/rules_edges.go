@@ -11,39 +11,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// edgeRules tell apart why an edge does not run, and whether it is connected.
-var edgeRules = []check.Rule{
-	{Find: scaledToZero, Rule: finding.Rule{ID: "XA060", Severity: finding.Error,
-		Title:  "an edge is asleep",
-		Remedy: "Scale it up, so that it can be verified; or delete it from TSB and forget it, if it is gone for good."}},
-	{Find: notOnboarded, Rule: finding.Rule{ID: "XA061", Severity: finding.Error,
-		Title:  "an edge was never onboarded",
-		Remedy: "Onboard the cluster, or delete its ControlPlane, or leave its context out."}},
-	{Find: decommissioned, Rule: finding.Rule{ID: "XA062", Severity: finding.Error,
-		Title:  "a decommissioned edge is still listed",
-		Remedy: "Delete the cluster from TSB, see that its `clusters.xcp.tetrate.io` object is gone, and run `kubectl xcpauth edge forget`."}},
-	{Find: removing, Rule: finding.Rule{ID: "XA063", Severity: finding.Warning,
-		Title:  "an edge is being removed",
-		Remedy: "Wait until its ControlPlane is gone, then delete the cluster from TSB and forget it."}},
-	{Find: duplicateName, Rule: finding.Rule{ID: "XA064", Severity: finding.Error,
-		Title:  "two ControlPlanes claim one cluster name",
-		Remedy: "Leave the wrong one out with `--contexts`."}},
-	{Find: waiting, Rule: finding.Rule{ID: "XA065", Severity: finding.Error,
-		Title:  "a pod does not start",
-		Remedy: "Fix the reason that is named; a missing Secret is the usual one."}},
-	{Find: staleHeartbeat, Rule: finding.Rule{ID: "XA066", Severity: finding.Warning,
-		Title:  "the hub has not heard of an edge lately",
-		Remedy: "Look at the edge's log for `stream error getting stream`."}},
-	{Find: clientGone, Rule: finding.Rule{ID: "XA067", Severity: finding.Warning,
-		Title:  "the hub's own client is not connected",
-		Remedy: "Look at MPC: whether it runs, and whether the hub accepts what it presents."}},
-	{Find: fenceOutdated, Rule: finding.Rule{ID: "XA068", Severity: finding.Warning,
-		Title:  "an edge's fence is not as this release writes it",
-		Remedy: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."}},
-}
-
-func deployment(m *plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }
-
 func scaledToZero(l *check.Pass) {
 	for _, m := range l.Edges() {
 		if !m.Workload.Found || m.Workload.Err != "" || m.Workload.Replicas > 0 {
@@ -82,6 +49,39 @@ func notOnboarded(l *check.Pass) {
 		}
 	}
 }
+
+// edgeRules tell apart why an edge does not run, and whether it is connected.
+var edgeRules = []check.Rule{
+	{Find: scaledToZero, Rule: finding.Rule{ID: "XA060", Severity: finding.Error,
+		Title:  "an edge is asleep",
+		Remedy: "Scale it up, so that it can be verified; or delete it from TSB and forget it, if it is gone for good."}},
+	{Find: notOnboarded, Rule: finding.Rule{ID: "XA061", Severity: finding.Error,
+		Title:  "an edge was never onboarded",
+		Remedy: "Onboard the cluster, or delete its ControlPlane, or leave its context out."}},
+	{Find: decommissioned, Rule: finding.Rule{ID: "XA062", Severity: finding.Error,
+		Title:  "a decommissioned edge is still listed",
+		Remedy: "Delete the cluster from TSB, see that its `clusters.xcp.tetrate.io` object is gone, and run `kubectl xcpauth edge forget`."}},
+	{Find: removing, Rule: finding.Rule{ID: "XA063", Severity: finding.Warning,
+		Title:  "an edge is being removed",
+		Remedy: "Wait until its ControlPlane is gone, then delete the cluster from TSB and forget it."}},
+	{Find: duplicateName, Rule: finding.Rule{ID: "XA064", Severity: finding.Error,
+		Title:  "two ControlPlanes claim one cluster name",
+		Remedy: "Leave the wrong one out with `--contexts`."}},
+	{Find: waiting, Rule: finding.Rule{ID: "XA065", Severity: finding.Error,
+		Title:  "a pod does not start",
+		Remedy: "Fix the reason that is named; a missing Secret is the usual one."}},
+	{Find: staleHeartbeat, Rule: finding.Rule{ID: "XA066", Severity: finding.Warning,
+		Title:  "the hub has not heard of an edge lately",
+		Remedy: "Look at the edge's log for `stream error getting stream`."}},
+	{Find: clientGone, Rule: finding.Rule{ID: "XA067", Severity: finding.Warning,
+		Title:  "the hub's own client is not connected",
+		Remedy: "Look at MPC: whether it runs, and whether the hub accepts what it presents."}},
+	{Find: fenceOutdated, Rule: finding.Rule{ID: "XA068", Severity: finding.Warning,
+		Title:  "an edge's fence is not as this release writes it",
+		Remedy: "Run `kubectl xcpauth migrate`, which replaces it and verifies that it denies."}},
+}
+
+func deployment(m *plan.Member) string { return "Deployment " + m.Object.Namespace + "/edge" }
 
 func decommissioned(l *check.Pass) {
 	for _, m := range l.Everyone() {

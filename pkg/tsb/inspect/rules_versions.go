@@ -49,14 +49,6 @@ func tooOld(l *check.Pass) {
 	}
 }
 
-func versions(p *check.Subject) []plan.Version {
-	all := []plan.Version{p.In.Version}
-	if p.In.Operator != nil {
-		all = append(all, p.In.Operator.Version)
-	}
-	return all
-}
-
 // noVersion leaves MPC out, which is of the hub's version.
 func noVersion(l *check.Pass) {
 	for _, p := range l.Subjects() {
@@ -85,11 +77,6 @@ func unsettled(l *check.Pass) {
 		}
 		x.Remedy, x.Command = "wait until it is over", rollout(p, op)
 	}
-}
-
-func rollout(p *check.Subject, op *plan.Operator) string {
-	ns, name, _ := strings.Cut(op.Where, "/")
-	return check.Kubectl(p.Context, ns, "rollout", "status", "deployment/"+name)
 }
 
 func operatorAsleep(l *check.Pass) {
@@ -130,6 +117,11 @@ func halfUpgraded(l *check.Pass) {
 	}
 }
 
+func rollout(p *check.Subject, op *plan.Operator) string {
+	ns, name, _ := strings.Cut(op.Where, "/")
+	return check.Kubectl(p.Context, ns, "rollout", "status", "deployment/"+name)
+}
+
 // releasesDiffer compares major and minor; patches of one release work together.
 func releasesDiffer(l *check.Pass) {
 	var hub string
@@ -160,4 +152,12 @@ func release(p *check.Subject) string {
 		}
 	}
 	return ""
+}
+
+func versions(p *check.Subject) []plan.Version {
+	all := []plan.Version{p.In.Version}
+	if p.In.Operator != nil {
+		all = append(all, p.In.Operator.Version)
+	}
+	return all
 }

@@ -107,6 +107,20 @@ func soaked(name string, wanted time.Duration) plan.Condition {
 		})}
 }
 
+// connectedConditions want MPC, and every edge that pushes now, to go on doing so.
+func connectedConditions(f plan.State) []plan.Condition {
+	var all []plan.Condition
+	for _, m := range f.Members {
+		switch {
+		case m.Name == state.MPCName:
+			all = append(all, mpcConnected(m.Name))
+		case m.Role == plan.RoleEdge && m.Err == "" && m.Workload.Found && m.Workload.Replicas > 0 && pushed(m) > 0:
+			all = append(all, pushes(m.Name, m.Name+" goes on pushing to Central"))
+		}
+	}
+	return all
+}
+
 // pushes wants each pod of an edge to push to Central twice.
 func pushes(name, text string) plan.Condition {
 	return plan.Condition{Kind: "pushes", Member: name, Text: text,
@@ -183,17 +197,6 @@ func podSet(w plan.Workload) string {
 	return strings.Join(ids, " ")
 }
 
-// pushCounters is the push counter of each pod, by UID.
-func pushCounters(m plan.Member) map[string]float64 {
-	c := map[string]float64{}
-	for _, p := range m.Workload.Processes {
-		if v, ok := p.Counters[state.MetricPush]; ok {
-			c[p.UID] = v
-		}
-	}
-	return c
-}
-
 // pushed is the newest push of any pod of the edge; 0 when none is known.
 func pushed(m plan.Member) float64 {
 	var newest float64
@@ -203,18 +206,15 @@ func pushed(m plan.Member) float64 {
 	return newest
 }
 
-// connectedConditions want MPC, and every edge that pushes now, to go on doing so.
-func connectedConditions(f plan.State) []plan.Condition {
-	var all []plan.Condition
-	for _, m := range f.Members {
-		switch {
-		case m.Name == state.MPCName:
-			all = append(all, mpcConnected(m.Name))
-		case m.Role == plan.RoleEdge && m.Err == "" && m.Workload.Found && m.Workload.Replicas > 0 && pushed(m) > 0:
-			all = append(all, pushes(m.Name, m.Name+" goes on pushing to Central"))
+// pushCounters is the push counter of each pod, by UID.
+func pushCounters(m plan.Member) map[string]float64 {
+	c := map[string]float64{}
+	for _, p := range m.Workload.Processes {
+		if v, ok := p.Counters[state.MetricPush]; ok {
+			c[p.UID] = v
 		}
 	}
-	return all
+	return c
 }
 
 // mpcConnected wants MPC's rollout to be over, and Central to count its stream.

@@ -9,16 +9,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// These are the effects on the predicted state that several steps share.
-
-// hubOf is the hub that steps know by a name.
-func hubOf(f *plan.State, who string) *plan.Hub {
-	if who == "standby" && f.Standby != nil {
-		return f.Standby
-	}
-	return &f.Hub
-}
-
 // onMember is an effect on a member that is there.
 func onMember(name string, change func(m *plan.Member, f *plan.State)) func(*plan.State) {
 	return func(f *plan.State) {
@@ -43,6 +33,16 @@ func hubAccepts(who, step string, accepts guard.Hub) func(*plan.State) {
 // hubVerified predicts a hub that was seen to run with what it declares.
 func hubVerified(who string) func(*plan.State) {
 	return func(f *plan.State) { hubOf(f, who).VerifiedBasis = hubOf(f, who).Accepts.Basis }
+}
+
+// These are the effects on the predicted state that several steps share.
+
+// hubOf is the hub that steps know by a name.
+func hubOf(f *plan.State, who string) *plan.Hub {
+	if who == "standby" && f.Standby != nil {
+		return f.Standby
+	}
+	return &f.Hub
 }
 
 // presentsJWT predicts a member that is verified to present a JWT. rotated says whether its session is known to have

@@ -156,15 +156,6 @@ func AcceptsJWTOnly(h plan.Hub) bool {
 	return h.Accepts.Accepts[state.JWT] == guard.Yes && h.Accepts.Accepts[state.MTLS] == guard.No
 }
 
-// hubs lists the hub, and the standby if there is one, by the names under which steps know them.
-func hubs(f plan.State) map[string]plan.Hub {
-	all := map[string]plan.Hub{"hub": f.Hub}
-	if f.Standby != nil {
-		all["standby"] = *f.Standby
-	}
-	return all
-}
-
 // hubNames are the names of hubs in the order in which they are changed when more is accepted: first who is not
 // dialled.
 var hubNames = []string{"standby", "hub"}
@@ -184,6 +175,15 @@ func hubObstacles(f plan.State) []plan.Obstacle {
 		}
 	}
 	return stop
+}
+
+// hubs lists the hub, and the standby if there is one, by the names under which steps know them.
+func hubs(f plan.State) map[string]plan.Hub {
+	all := map[string]plan.Hub{"hub": f.Hub}
+	if f.Standby != nil {
+		all["standby"] = *f.Standby
+	}
+	return all
 }
 
 // podsNewerThanModes says whether all of Central's pods were made after what it accepts was declared.

@@ -64,20 +64,6 @@ func reconnected(h plan.Hub, m plan.Member) bool {
 	})
 }
 
-// startedAfterExpiry says whether all of Central's pods were started after the edge's first token had expired.
-func startedAfterExpiry(h plan.Hub, m plan.Member) bool {
-	before := slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool {
-		return !p.Created.After(m.Rotation.At)
-	})
-	return m.Rotation.Seen && len(h.Workload.Processes) > 0 && !before
-}
-
-// reconnectKey names the pods of an edge: as long as they are the same, one restart of Central shows it.
-func reconnectKey(m plan.Member) string {
-	sum := sha256.Sum256([]byte(podSet(m.Workload)))
-	return "redial-" + hex.EncodeToString(sum[:4])
-}
-
 // reconnectStep rolls Central out, unless that has happened since the edge's first token expired, and verifies the edge
 // after that.
 func reconnectStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
@@ -107,6 +93,20 @@ func reconnectStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 		s.WayBack = certificateAgain
 	}
 	return s
+}
+
+// startedAfterExpiry says whether all of Central's pods were started after the edge's first token had expired.
+func startedAfterExpiry(h plan.Hub, m plan.Member) bool {
+	before := slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool {
+		return !p.Created.After(m.Rotation.At)
+	})
+	return m.Rotation.Seen && len(h.Workload.Processes) > 0 && !before
+}
+
+// reconnectKey names the pods of an edge: as long as they are the same, one restart of Central shows it.
+func reconnectKey(m plan.Member) string {
+	sum := sha256.Sum256([]byte(podSet(m.Workload)))
+	return "redial-" + hex.EncodeToString(sum[:4])
 }
 
 // centralRestart rolls Central out once, as kubectl rollout restart does, and says what for: the same reason does it

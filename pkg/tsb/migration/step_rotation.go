@@ -11,6 +11,25 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
+// awaitingRotation lists the edges of which a token rotation is still to be seen, and those of which none will be.
+func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []plan.Member, stuck []plan.Obstacle) {
+	for _, m := range f.Members {
+		verified := slices.ContainsFunc(v.verified, func(p plan.Member) bool { return p.Name == m.Name })
+		switch {
+		case m.Role != plan.RoleEdge || rotationSeen(m, goal):
+			continue
+		case m.Err == "" && !verified, m.Err != "" && !statedJWTOnly(m, f.At):
+			continue
+		}
+		if why := rotationProblem(m, f.At, goal); why != "" {
+			stuck = append(stuck, plan.Obstacle{Member: m.Name, Why: why})
+		} else {
+			waiting = append(waiting, m)
+		}
+	}
+	return waiting, stuck
+}
+
 // rotationSeen says whether a token rotation of the edge was seen, or is known and accepted not to come. That its time
 // has come (Rotation.Seen) is not enough: the session must have been seen to go on.
 func rotationSeen(m plan.Member, goal plan.Goal) bool {
@@ -32,25 +51,6 @@ func rotationProblem(m plan.Member, at time.Time, goal plan.Goal) string {
 			r.At.UTC().Format(time.RFC3339), r.Why, goal.RotationWithin) + accept + m.Name
 	}
 	return ""
-}
-
-// awaitingRotation lists the edges of which a token rotation is still to be seen, and those of which none will be.
-func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []plan.Member, stuck []plan.Obstacle) {
-	for _, m := range f.Members {
-		verified := slices.ContainsFunc(v.verified, func(p plan.Member) bool { return p.Name == m.Name })
-		switch {
-		case m.Role != plan.RoleEdge || rotationSeen(m, goal):
-			continue
-		case m.Err == "" && !verified, m.Err != "" && !statedJWTOnly(m, f.At):
-			continue
-		}
-		if why := rotationProblem(m, f.At, goal); why != "" {
-			stuck = append(stuck, plan.Obstacle{Member: m.Name, Why: why})
-		} else {
-			waiting = append(waiting, m)
-		}
-	}
-	return waiting, stuck
 }
 
 // rotationWave waits until the sessions of edges have outlived their first token.

@@ -62,12 +62,6 @@ func trialIssued(who string, v classified) plan.Condition {
 		}}
 }
 
-func trialRef(h plan.Hub) plan.Ref {
-	r := h.Issuer.Object
-	r.Name, r.UID, r.ResourceVersion = state.TrialSecret, "", ""
-	return r
-}
-
 // trialPassed says whether the rehearsed certificate is there and could replace the real one.
 func trialPassed(h plan.Hub, f plan.State, v classified) bool {
 	return h.TrialIssuer.Ready && h.TrialCertificate.Where != "" && h.TrialCertificate.Err == "" &&
@@ -111,6 +105,13 @@ func trialSpec(i plan.Issuer, names map[string]any) map[string]any {
 	return nest(spec, "spec")
 }
 
+// removeTrialStep deletes a trial of which nothing follows.
+func removeTrialStep(who string, h plan.Hub, why string, goal plan.Goal) plan.Step {
+	return plan.Step{ID: hubStepID("tidy", who), Kind: "certify", Member: who, Verb: "certificate",
+		Title: who + ": delete the rehearsed certificate", Why: why, WayBack: "none needed: it only adds names",
+		Writes: trialCleanUp(h), NoUndo: true, Timeout: goal.Within, Effect: trialRemoved(who)}
+}
+
 // trialCleanUp deletes what a trial made.
 func trialCleanUp(h plan.Hub) []plan.Write {
 	made := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: h.Object.Namespace,
@@ -121,11 +122,10 @@ func trialCleanUp(h plan.Hub) []plan.Write {
 	}
 }
 
-// removeTrialStep deletes a trial of which nothing follows.
-func removeTrialStep(who string, h plan.Hub, why string, goal plan.Goal) plan.Step {
-	return plan.Step{ID: hubStepID("tidy", who), Kind: "certify", Member: who, Verb: "certificate",
-		Title: who + ": delete the rehearsed certificate", Why: why, WayBack: "none needed: it only adds names",
-		Writes: trialCleanUp(h), NoUndo: true, Timeout: goal.Within, Effect: trialRemoved(who)}
+func trialRef(h plan.Hub) plan.Ref {
+	r := h.Issuer.Object
+	r.Name, r.UID, r.ResourceVersion = state.TrialSecret, "", ""
+	return r
 }
 
 // trialRemoved predicts a hub without a trial.

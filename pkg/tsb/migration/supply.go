@@ -40,16 +40,6 @@ func supplyProblem(f plan.State, m plan.Member, goal plan.Goal) string {
 	return err.Error()
 }
 
-// manifestTextFor returns the manifest that was provided for a member; own says that it is for it alone.
-func manifestTextFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.Secret, own bool) {
-	for _, name := range []string{s.Member, s.ClusterName, ""} {
-		if text, ok := handed[name]; ok {
-			return &text, name != ""
-		}
-	}
-	return nil, false
-}
-
 // ManifestFor takes what a member lacks from the manifest that was provided for it.
 func ManifestFor(handed map[string]plan.Secret, s plan.Supply, at time.Time) (state.Manifest, error) {
 	text, _ := manifestTextFor(handed, s)
@@ -64,4 +54,14 @@ func ManifestFor(handed map[string]plan.Secret, s plan.Supply, at time.Time) (st
 		return m, fmt.Errorf("its manifest does not do: %s", why)
 	}
 	return m, nil
+}
+
+// manifestTextFor returns the manifest that was provided for a member; own says that it is for it alone.
+func manifestTextFor(handed map[string]plan.Secret, s plan.Supply) (text *plan.Secret, own bool) {
+	for _, name := range []string{s.Member, s.ClusterName, ""} {
+		if text, ok := handed[name]; ok {
+			return &text, name != ""
+		}
+	}
+	return nil, false
 }

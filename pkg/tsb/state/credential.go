@@ -17,21 +17,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 )
 
-// SecretValue returns one key of a Secret, decoded; nil when the secret or the key is not there or not base64.
-func SecretValue(r plan.Result, key string) []byte {
-	var s struct {
-		Data map[string]string `json:"data"`
-	}
-	if !r.OK() || json.Unmarshal(r.Body, &s) != nil {
-		return nil
-	}
-	b, err := base64.StdEncoding.DecodeString(s.Data[key])
-	if err != nil || len(b) == 0 {
-		return nil
-	}
-	return b
-}
-
 // Credential says whether the edge of a namespace can present a JWT at the given time:
 //
 //   - the token secret is there, parses and is unexpired: ready; expired or malformed: bad;
@@ -121,6 +106,21 @@ func certificate(read map[plan.Read]plan.Result, ns, name string) plan.Certifica
 	}
 	c.CA = SecretValue(r, "ca.crt")
 	return c
+}
+
+// SecretValue returns one key of a Secret, decoded; nil when the secret or the key is not there or not base64.
+func SecretValue(r plan.Result, key string) []byte {
+	var s struct {
+		Data map[string]string `json:"data"`
+	}
+	if !r.OK() || json.Unmarshal(r.Body, &s) != nil {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(s.Data[key])
+	if err != nil || len(b) == 0 {
+		return nil
+	}
+	return b
 }
 
 // CertificateOf reads the public part of PEM certificates, the first of which is the leaf.

@@ -51,23 +51,6 @@ func KeyReads(hub plan.Ref, soFar map[plan.Read]plan.Result) []plan.Read {
 	return next
 }
 
-func issuersOf(r plan.Result) (string, []issuer) {
-	var mp struct {
-		Spec struct {
-			TokenIssuer struct {
-				JWT struct {
-					SigningKeysSecret string   `json:"signingKeysSecret"`
-					Issuers           []issuer `json:"issuers"`
-				} `json:"jwt"`
-			} `json:"tokenIssuer"`
-		} `json:"spec"`
-	}
-	if !r.OK() || json.Unmarshal(r.Body, &mp) != nil || mp.Spec.TokenIssuer.JWT.SigningKeysSecret == "" {
-		return secretSigningKey, mp.Spec.TokenIssuer.JWT.Issuers
-	}
-	return mp.Spec.TokenIssuer.JWT.SigningKeysSecret, mp.Spec.TokenIssuer.JWT.Issuers
-}
-
 // Keys are the public keys of edge tokens that a hub has, in these steps:
 //
 //  1. of each issuer of the ManagementPlane, the key that it names in the secret of signing keys; without issuers, all
@@ -152,6 +135,23 @@ func Keys(hub plan.Ref, read map[plan.Read]plan.Result) (keys []token.Key, rests
 			"; pass the public key with --key-file")
 	}
 	return keys, append(rests, fmt.Sprintf("edge tokens are signed with secret %s/%s, as the vendor's page on standby management planes says; one of its charts says otherwise", hub.Namespace, name)), nil
+}
+
+func issuersOf(r plan.Result) (string, []issuer) {
+	var mp struct {
+		Spec struct {
+			TokenIssuer struct {
+				JWT struct {
+					SigningKeysSecret string   `json:"signingKeysSecret"`
+					Issuers           []issuer `json:"issuers"`
+				} `json:"jwt"`
+			} `json:"tokenIssuer"`
+		} `json:"spec"`
+	}
+	if !r.OK() || json.Unmarshal(r.Body, &mp) != nil || mp.Spec.TokenIssuer.JWT.SigningKeysSecret == "" {
+		return secretSigningKey, mp.Spec.TokenIssuer.JWT.Issuers
+	}
+	return mp.Spec.TokenIssuer.JWT.SigningKeysSecret, mp.Spec.TokenIssuer.JWT.Issuers
 }
 
 // dataKeys are the keys of a secret, sorted.

@@ -29,15 +29,6 @@ func lackingSecrets(read map[plan.Read]plan.Result, m plan.Member, selfSigned bo
 	return append(lacks, SecretToken), adds
 }
 
-// WantedSecrets lists the secrets that an edge lacks to present a JWT and that can come from outside.
-func WantedSecrets(m plan.Member) []string {
-	all := slices.Clone(m.Credential.MissingSecrets)
-	if m.Trust.Suppliable {
-		all = append(all, SecretCA)
-	}
-	return all
-}
-
 // SupplyOf asks for what an edge lacks.
 func SupplyOf(f plan.State, m plan.Member) plan.Supply {
 	s := plan.Supply{Member: m.Name, ClusterName: m.ClusterName, Context: m.Context, Namespace: m.Object.Namespace,
@@ -53,4 +44,13 @@ func SupplyOf(f plan.State, m plan.Member) plan.Supply {
 		s.FullName = "organizations/" + f.Hub.Organization + "/clusters/" + m.ClusterName
 	}
 	return s
+}
+
+// WantedSecrets lists the secrets that an edge lacks to present a JWT and that can come from outside.
+func WantedSecrets(m plan.Member) []string {
+	all := slices.Clone(m.Credential.MissingSecrets)
+	if m.Trust.Suppliable {
+		all = append(all, SecretCA)
+	}
+	return all
 }

@@ -9,15 +9,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// LiveReads lists, in one burst, what tells what the edge of a ControlPlane may present. All of it lies in the
-// ControlPlane's namespace.
-func LiveReads(cp api.ControlPlaneReference) []plan.Read {
-	object, xcps := ControlPlanesRead, EdgeXcpsRead
-	object.Namespace, object.Name, xcps.Namespace = cp.Namespace, cp.Name, cp.Namespace
-	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.ReplicaSetsRead(cp.Namespace),
-		kube.PodsRead(cp.Namespace)}
-}
-
 // Live returns what an edge may present by what LiveReads found, and from what that is concluded; nil is unknown. It
 // is everything that the ControlPlane declares, that EdgeXcp was told, and that any of its pods was started with, old
 // and ending ones too.
@@ -71,6 +62,15 @@ func Live(read map[plan.Read]plan.Result, cp api.ControlPlaneReference) ([]guard
 		why = fmt.Sprintf("%s declares %s; %s", name, ModeWord(declared), why)
 	}
 	return presents, why
+}
+
+// LiveReads lists, in one burst, what tells what the edge of a ControlPlane may present. All of it lies in the
+// ControlPlane's namespace.
+func LiveReads(cp api.ControlPlaneReference) []plan.Read {
+	object, xcps := ControlPlanesRead, EdgeXcpsRead
+	object.Namespace, object.Name, xcps.Namespace = cp.Namespace, cp.Name, cp.Namespace
+	return []plan.Read{object, xcps, kube.DeploymentRead(cp.Namespace, "edge"), kube.ReplicaSetsRead(cp.Namespace),
+		kube.PodsRead(cp.Namespace)}
 }
 
 // effective is the mode that every EdgeXcp of a namespace was told; "" when they say none, or not the same.

@@ -276,14 +276,6 @@ func accountFault(data map[string][]byte, s plan.Supply) string {
 	return ""
 }
 
-// clip shortens what a message quotes.
-func clip(text string) string {
-	if len(text) > 80 {
-		return strings.ToValidUTF8(text[:77], "") + "..."
-	}
-	return text
-}
-
 var plainName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 // printable makes a word of a manifest safe to print.
@@ -292,4 +284,12 @@ func printable(word string) string {
 		return clip(word)
 	}
 	return fmt.Sprintf("%q", clip(word))
+}
+
+// clip shortens what a message quotes.
+func clip(text string) string {
+	if len(text) > 80 {
+		return strings.ToValidUTF8(text[:77], "") + "..."
+	}
+	return text
 }

@@ -313,19 +313,6 @@ func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.State) {
 		Evidence: guard.Member{Name: name, Presents: presents, Until: s.At.Add(LiveFor), Why: why}})
 }
 
-// goneRemedy says how a member that is gone for good stops counting.
-func goneRemedy(hub plan.Hub, entries map[string]api.EdgeCluster, name string) string {
-	var steps []string
-	if slices.Contains(hub.Inventory, name) {
-		steps = append(steps, fmt.Sprintf("delete it from TSB (clusters.xcp.tetrate.io/%s in namespace %s)", name,
-			hub.Object.Namespace))
-	}
-	if _, registered := entries[name]; registered {
-		steps = append(steps, "forget it with: kubectl xcpauth edge forget "+name+" --reason ...")
-	}
-	return strings.Join(steps, ", then ")
-}
-
 // addAbsent adds the members that no selected context showed: those that the hub's inventory lists, and those of the
 // roster. An unreachable context of the same name is that member's reason and no row of its own.
 func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
@@ -368,4 +355,17 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 		}
 		f.Members = append(f.Members, m)
 	}
+}
+
+// goneRemedy says how a member that is gone for good stops counting.
+func goneRemedy(hub plan.Hub, entries map[string]api.EdgeCluster, name string) string {
+	var steps []string
+	if slices.Contains(hub.Inventory, name) {
+		steps = append(steps, fmt.Sprintf("delete it from TSB (clusters.xcp.tetrate.io/%s in namespace %s)", name,
+			hub.Object.Namespace))
+	}
+	if _, registered := entries[name]; registered {
+		steps = append(steps, "forget it with: kubectl xcpauth edge forget "+name+" --reason ...")
+	}
+	return strings.Join(steps, ", then ")
 }

@@ -73,14 +73,6 @@ func ReadHub(mp map[string]any) (guard.Hub, []Anomaly) {
 	return h, odd
 }
 
-// aliasOf says what an alias of a key means, alone or beside it.
-func aliasOf(key string, both bool) string {
-	if both {
-		return "an alias beside " + key + " itself; which of the two the operator reads is not documented; remove this one"
-	}
-	return "an alias that the operator may or may not read; write " + key + ", and only that"
-}
-
 // mode reads one entry of the stanza beside the other.
 func mode(stanza map[string]any, key, other string) guard.Tri {
 	v, written := stanza[key]
@@ -141,6 +133,14 @@ func otherSpellings(obj map[string]any, field string) (odd []Anomaly, values map
 		obj, _ = obj[level[0]].(map[string]any)
 	}
 	return odd, values
+}
+
+// aliasOf says what an alias of a key means, alone or beside it.
+func aliasOf(key string, both bool) string {
+	if both {
+		return "an alias beside " + key + " itself; which of the two the operator reads is not documented; remove this one"
+	}
+	return "an alias that the operator may or may not read; write " + key + ", and only that"
 }
 
 // behind is what reaches authentication behind the typed field, as anomalies.

@@ -9,6 +9,17 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// HostNames are hosts as a certificate names them, each once.
+func HostNames(hosts []string) []string {
+	var all []string
+	for _, host := range hosts {
+		if name := hostName(host); !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 // hostName is a host as a certificate names it: no dot at its end, which no CA takes, and an IP address without
 // brackets, in its one form.
 func hostName(host string) string {
@@ -23,17 +34,6 @@ func hostName(host string) string {
 		return strings.TrimSuffix(host, ".")
 	}
 	return host
-}
-
-// HostNames are hosts as a certificate names them, each once.
-func HostNames(hosts []string) []string {
-	var all []string
-	for _, host := range hosts {
-		if name := hostName(host); !slices.Contains(all, name) {
-			all = append(all, name)
-		}
-	}
-	return all
 }
 
 // address is a host with its port: an IPv6 address stands in brackets there.

@@ -6,66 +6,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// The resources of the product that we read. Their short names clash with others (clusters.tsb.tetrate.io), so reading
-// always goes by the full name.
-var (
-	ManagementPlanesRead = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
-	ControlPlanesRead    = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
-	EdgeXcpsRead         = plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
-)
-
-// The secrets of a control plane that tell whether its edge can present a JWT (reference: the vendor's charts and its
-// onboarding troubleshooting page).
-const (
-	SecretToken          = "xcp-edge-central-auth-token" // key jwt
-	SecretCA             = "xcp-central-ca-bundle"       // key ca.crt
-	SecretEdgeCert       = "xcp-edge-cert"               // mTLS only
-	SecretServiceAccount = "cluster-service-account"     // keys clusterFqn, jwk
-	SecretCentralCert    = "xcp-central-cert"            // in the hub: tls.crt, ca.crt
-	SecretMPCCerts       = "mpc-certs"                   // in the hub, mTLS only
-	// in the edge: ca.crt of the management plane's API, when that is not signed by a public CA
-	SecretMPCA = "mp-certs"
-)
-
-// TrialSecret is what we have Central's certificate issued into once, beside the real one.
-const TrialSecret = "xcp-central-cert-xcpauth-rehearsal"
-
-// TokenBackup is the copy of an edge's token that is kept while a new one is made.
-const TokenBackup = SecretToken + "-xcpauth-before"
-
-// SiblingTokens are minted by the same operator from the same service account (1.5 and newer).
-var SiblingTokens = []string{"oap-token", "otel-token"}
-
-// servingPort is where Central speaks TLS with its edges (the vendor's firewall page: 9080 gRPC).
-const servingPort = 9080
-
-// metricsPort is where Central and the edge serve their metrics (the vendor's firewall page).
-const metricsPort = 8080
-
-func SecretRead(ns, name string) plan.Read {
-	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns, Name: name}
-}
-
-func PodMetricsRead(ns, name string) plan.Read {
-	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: metricsPort}
-}
-
-func podServes(ns, name string) plan.Read {
-	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: servingPort, Served: true}
-}
-
-func Certificates(ns string) plan.Read {
-	return plan.Read{Group: "cert-manager.io", Version: "v1", Resource: "certificates", Namespace: ns}
-}
-
-func centralXcps(ns string) plan.Read {
-	return plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps", Namespace: ns}
-}
-
-func XcpClusters(ns string) plan.Read {
-	return plan.Read{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters", Namespace: ns}
-}
-
 // Reads lists what to read next of a context, in at most four bursts:
 //
 //  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
@@ -120,6 +60,58 @@ func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	return next
 }
 
+// The resources of the product that we read. Their short names clash with others (clusters.tsb.tetrate.io), so reading
+// always goes by the full name.
+var (
+	ManagementPlanesRead = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "managementplanes"}
+	ControlPlanesRead    = plan.Read{Group: "install.tetrate.io", Version: "v1alpha1", Resource: "controlplanes"}
+	EdgeXcpsRead         = plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "edgexcps"}
+)
+
+// The secrets of a control plane that tell whether its edge can present a JWT (reference: the vendor's charts and its
+// onboarding troubleshooting page).
+const (
+	SecretToken          = "xcp-edge-central-auth-token" // key jwt
+	SecretCA             = "xcp-central-ca-bundle"       // key ca.crt
+	SecretEdgeCert       = "xcp-edge-cert"               // mTLS only
+	SecretServiceAccount = "cluster-service-account"     // keys clusterFqn, jwk
+	SecretCentralCert    = "xcp-central-cert"            // in the hub: tls.crt, ca.crt
+	SecretMPCCerts       = "mpc-certs"                   // in the hub, mTLS only
+	// in the edge: ca.crt of the management plane's API, when that is not signed by a public CA
+	SecretMPCA = "mp-certs"
+)
+
+// TrialSecret is what we have Central's certificate issued into once, beside the real one.
+const TrialSecret = "xcp-central-cert-xcpauth-rehearsal"
+
+// TokenBackup is the copy of an edge's token that is kept while a new one is made.
+const TokenBackup = SecretToken + "-xcpauth-before"
+
+// SiblingTokens are minted by the same operator from the same service account (1.5 and newer).
+var SiblingTokens = []string{"oap-token", "otel-token"}
+
+// servingPort is where Central speaks TLS with its edges (the vendor's firewall page: 9080 gRPC).
+const servingPort = 9080
+
+// metricsPort is where Central and the edge serve their metrics (the vendor's firewall page).
+const metricsPort = 8080
+
+func SecretRead(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "secrets", Namespace: ns, Name: name}
+}
+
+func Certificates(ns string) plan.Read {
+	return plan.Read{Group: "cert-manager.io", Version: "v1", Resource: "certificates", Namespace: ns}
+}
+
+func centralXcps(ns string) plan.Read {
+	return plan.Read{Group: "install.xcp.tetrate.io", Version: "v1alpha1", Resource: "centralxcps", Namespace: ns}
+}
+
+func XcpClusters(ns string) plan.Read {
+	return plan.Read{Group: "xcp.tetrate.io", Version: "v2", Resource: "clusters", Namespace: ns}
+}
+
 func addMetrics(add func(...plan.Read), soFar map[plan.Read]plan.Result, ns, name string) {
 	for _, p := range Workload(soFar, ns, name, nil).Processes {
 		if p.Started {
@@ -129,6 +121,14 @@ func addMetrics(add func(...plan.Read), soFar map[plan.Read]plan.Result, ns, nam
 			}
 		}
 	}
+}
+
+func PodMetricsRead(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: metricsPort}
+}
+
+func podServes(ns, name string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "pods", Namespace: ns, Name: name, Port: servingPort, Served: true}
 }
 
 // PairBackup is the secret in which the pair lies that was replaced last. It has one name, so that a role can name it.

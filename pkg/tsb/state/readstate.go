@@ -89,6 +89,25 @@ func fenceMatches(fence plan.Fence, st *plan.Statement) bool {
 	return st != nil && st.Invalid == "" && st.Fence != "" && st.Fence == fence.ID() && fence.Current
 }
 
+// findStandby reads the second hub, which takes over from the first; nil when none was named.
+func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.State) (*plan.Snapshot, *kube.Object) {
+	if where.Standby == "" {
+		return nil, nil
+	}
+	f.Standby = &plan.Hub{HubIdentity: plan.HubIdentity{Context: where.Standby}}
+	var none plan.Hub
+	home, mp := findHub(snaps, plan.Selection{Hub: where.Standby}, &none)
+	if home == nil {
+		f.Standby.Err = "the standby: " + none.Err
+		return nil, nil
+	}
+	readHub(home, *mp, f.Standby)
+	if w := f.Standby.Workload; w.Found || w.Err != "" {
+		f.Standby.Connections = Connections(w)
+	}
+	return home, mp
+}
+
 // findHub finds the ManagementPlane that this run is about, or says in hub.Err why there is none.
 func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *kube.Object) {
 	if where.NoHub {
@@ -140,25 +159,6 @@ func findHub(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.
 		hub.Err = fmt.Sprintf("no ManagementPlane found in %s; name the management plane's context with --context", in)
 	}
 	return nil, nil
-}
-
-// findStandby reads the second hub, which takes over from the first; nil when none was named.
-func findStandby(snaps []plan.Snapshot, where plan.Selection, f *plan.State) (*plan.Snapshot, *kube.Object) {
-	if where.Standby == "" {
-		return nil, nil
-	}
-	f.Standby = &plan.Hub{HubIdentity: plan.HubIdentity{Context: where.Standby}}
-	var none plan.Hub
-	home, mp := findHub(snaps, plan.Selection{Hub: where.Standby}, &none)
-	if home == nil {
-		f.Standby.Err = "the standby: " + none.Err
-		return nil, nil
-	}
-	readHub(home, *mp, f.Standby)
-	if w := f.Standby.Workload; w.Found || w.Err != "" {
-		f.Standby.Connections = Connections(w)
-	}
-	return home, mp
 }
 
 // Connections sums what Central's pods count; nil unless the page of every one that runs was read.

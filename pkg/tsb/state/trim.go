@@ -46,13 +46,13 @@ func Trim(r plan.Read, body []byte) []byte {
 // trim drops what is read of the planes alone.
 func trim(m *kube.Metadata) { m.Labels, m.Annotations, m.ManagedFields = nil, nil, nil }
 
-// trimTo keeps what a type holds, and of that what trim leaves.
-func trimTo[T any](body []byte, trim func(*T)) []byte {
+// trimTo keeps what a type holds, and of that what drop leaves.
+func trimTo[T any](body []byte, drop func(*T)) []byte {
 	var kept T
 	if json.Unmarshal(body, &kept) != nil {
 		return body
 	}
-	trim(&kept)
+	drop(&kept)
 	b, err := json.Marshal(kept)
 	if err != nil {
 		return body
