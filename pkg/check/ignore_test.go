@@ -26,7 +26,7 @@ func finds(rules ...finding.Rule) func(*plan.State) {
 	return func(f *plan.State) {
 		in := *f.Member("eu").Inspection
 		for _, r := range rules {
-			in.Findings.Add(r, "it is refused", "issue another")
+			in.Findings.Add(&r, "it is refused", "issue another")
 		}
 		in.Findings = in.Findings.About("secret a/b")
 		f.Member("eu").Inspection = &in
@@ -44,7 +44,7 @@ func TestWhatAProductFindsIsReportedByItsOwnRules(t *testing.T) {
 					f.Hub.Roster = plan.RosterState{}
 				}
 				finds(rule)(&f)
-				f.Hub.Inspection.Findings.Add(rule, "it is open", "close it")
+				f.Hub.Inspection.Findings.Add(&rule, "it is open", "close it")
 				base := finding.Finding{Rule: rule.ID, Name: rule.Name, Severity: rule.Severity, Title: rule.Title,
 					Docs: "https://github.com/xcpauth/kubectl-xcpauth#" + strings.ToLower(rule.ID)}
 				hub, eu := base, base
@@ -106,8 +106,8 @@ func TestARetiredRuleLeavesOutWhatItDid(t *testing.T) {
 	f := healthy()
 	finds(ownRules...)(&f)
 	in := f.Member("eu").Inspection
-	in.Findings.AddMild(ruleOld, "2.10 will refuse it", "issue another")
-	f.Hub.Inspection.Findings.Add(ruleExpired, "it has expired", "issue another")
+	in.Findings.AddMild(&ruleOld, "2.10 will refuse it", "issue another")
+	f.Hub.Inspection.Findings.Add(&ruleExpired, "it has expired", "issue another")
 	// an error, a warning and a note by rules of this package
 	f.Hub.Inspection.Server.CA, f.Hub.InFlight, f.Hub.HelmNote = false, "a wave", "tsb/mp"
 	found := check.Run(rules(), f, check.Options{})

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // State is what became of a member in a run. Each member, and each selected context that holds none, has exactly one.
@@ -146,7 +147,7 @@ func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[strin
 		}
 		all = append(all, o)
 	}
-	slices.SortStableFunc(all, func(a, b Outcome) int { return strings.Compare(order(a), order(b)) })
+	sorting.Stable(all, func(a, b Outcome) int { return strings.Compare(order(a), order(b)) })
 	return all
 }
 

@@ -3,7 +3,6 @@ package enrol
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // Accept takes over what the teams of edges verified without access to the hub, and provided:
@@ -84,7 +84,7 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 				Why: "nothing was provided about it"})
 		}
 	}
-	slices.SortFunc(r.Outcomes, func(a, b engine.Outcome) int { return strings.Compare(a.Member, b.Member) })
+	sorting.Stable(r.Outcomes, func(a, b engine.Outcome) int { return strings.Compare(a.Member, b.Member) })
 	r.Interrupted = ctx.Err() != nil
 	return r, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // Roster returns the entries of the hub's roster, sorted by name, and when they were read.
@@ -46,7 +47,7 @@ func (l Enroller) entries(ctx context.Context, hub *kubeconfig.Cluster) ([]api.E
 	if err := json.Unmarshal(b, &list); err != nil {
 		return nil, fmt.Errorf("decoding the roster in %s: %w", hub.Context, err)
 	}
-	slices.SortFunc(list.Items, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(list.Items, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
 	return list.Items, nil
 }
 

@@ -57,17 +57,17 @@ type Finding struct {
 type Findings []Finding
 
 // Add adds a finding of a rule.
-func (f *Findings) Add(r Rule, found, remedy string) { *f = append(*f, r.Finding(found, remedy)) }
+func (f *Findings) Add(r *Rule, found, remedy string) { *f = append(*f, r.Finding(found, remedy)) }
 
 // AddMild adds a finding of a rule where less is at stake.
-func (f *Findings) AddMild(r Rule, found, remedy string) {
+func (f *Findings) AddMild(r *Rule, found, remedy string) {
 	x := r.Finding(found, remedy)
 	x.Severity = r.Mild
 	*f = append(*f, x)
 }
 
 // Finding begins a finding of the rule.
-func (r Rule) Finding(found, remedy string) Finding {
+func (r *Rule) Finding(found, remedy string) Finding {
 	return Finding{Rule: r.ID, Name: r.Name, Severity: r.Severity, Title: r.Title, Found: found, Remedy: remedy}
 }
 
@@ -85,8 +85,8 @@ func (f Findings) About(object string) Findings {
 type Registry struct{ rules []Rule }
 
 // Register adds a rule, and returns it for the variable.
-func (r *Registry) Register(rule Rule) Rule {
-	r.rules = append(r.rules, rule)
+func (r *Registry) Register(rule *Rule) *Rule {
+	r.rules = append(r.rules, *rule)
 	return rule
 }
 

@@ -23,8 +23,8 @@ func TestSeveritiesAreOrdered(t *testing.T) {
 func TestAFindingIsMadeFromItsRule(t *testing.T) {
 	rule := Rule{ID: "XA999", Name: "a-rule", Title: "it is wrong", Severity: Error, Mild: Warning, Remedy: "Fix it."}
 	var f Findings
-	f.Add(rule, "seen", "fix this")
-	f.AddMild(rule, "seen", "fix that")
+	f.Add(&rule, "seen", "fix this")
+	f.AddMild(&rule, "seen", "fix that")
 	placed := f.About("secret a/b")
 	want := Finding{Rule: "XA999", Name: "a-rule", Title: "it is wrong", Severity: Error, Found: "seen",
 		Remedy: "fix this"}
@@ -39,10 +39,10 @@ func TestAFindingIsMadeFromItsRule(t *testing.T) {
 
 func TestRulesAreSortedByID(t *testing.T) {
 	var r Registry
-	if b := r.Register(Rule{ID: "B"}); b.ID != "B" {
+	if b := r.Register(&Rule{ID: "B"}); b.ID != "B" {
 		t.Errorf("%+v", b)
 	}
-	r.Register(Rule{ID: "A"})
+	r.Register(&Rule{ID: "A"})
 	var ids []string
 	for _, rule := range Sorted(r.Rules(), []Rule{{ID: "AA"}}) {
 		ids = append(ids, rule.ID)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // KubeSystem is the namespace by whose UID a cluster is told.
@@ -18,7 +19,7 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.State) []plan.Snapshot 
 	first := map[string]string{}
 	var kept []plan.Snapshot
 	snaps = slices.Clone(snaps)
-	slices.SortStableFunc(snaps, func(a, b plan.Snapshot) int {
+	sorting.Stable(snaps, func(a, b plan.Snapshot) int {
 		switch {
 		case a.Context == b.Context:
 			return 0

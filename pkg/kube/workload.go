@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // RestartedFor is the annotation of a Deployment's pods that says why we had them started again.
@@ -252,7 +253,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		ending = ending || proc.Ending
 		w.Processes = append(w.Processes, proc)
 	}
-	slices.SortFunc(w.Processes, func(a, b plan.Process) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(w.Processes, func(a, b plan.Process) int { return strings.Compare(a.Name, b.Name) })
 	w.Settled = w.Err == "" && d.Status.ObservedGeneration >= d.Metadata.Generation &&
 		d.Status.UpdatedReplicas == w.Replicas &&
 		d.Status.Replicas == w.Replicas && d.Status.AvailableReplicas == w.Replicas &&

@@ -76,36 +76,42 @@ func (s Step) Permissions() []contextPermission {
 // Permissions are the rights that a patch takes, as the executor performs it. What it is read with again before it is
 // written is among them.
 func (p Write) Permissions() []contextPermission {
+	type use struct {
+		name  string
+		verbs []string
+	}
+	var uses []use
+	switch own := p.Object.Name; {
+	case p.Op == OpCreate && p.RestoreFrom != "":
+		uses = []use{{p.RestoreFrom, []string{"get"}}, {own, []string{"get", "create"}}}
+	case p.Op == OpCreate:
+		uses = []use{{own, []string{"create"}}}
+	case p.Op == OpDelete && (p.BackupAs != "" || p.Object.UID != ""):
+		uses = []use{{own, []string{"get", "delete"}}}
+	case p.Op == OpDelete:
+		uses = []use{{own, []string{"delete"}}}
+	case p.Op == OpUpdateStatus:
+		uses = []use{{own, []string{"get"}}}
+	case p.RestoreFrom != "":
+		uses = []use{{own, []string{"get", "patch"}}, {p.RestoreFrom, []string{"get"}}}
+	default:
+		uses = []use{{own, []string{"get", "patch"}}}
+	}
+	if p.BackupAs != "" {
+		uses = append(uses, use{p.BackupAs, []string{"create", "get", "patch"}})
+	}
 	var all []contextPermission
-	add := func(o Ref, verbs ...string) {
-		for _, n := range o.Permissions(verbs...) {
+	for _, u := range uses {
+		o := p.Object
+		o.Name = u.name
+		for _, n := range o.Permissions(u.verbs...) {
 			all = append(all, contextPermission{p.Context, n})
 		}
 	}
-	at := func(name string) Ref { o := p.Object; o.Name = name; return o }
-	switch {
-	case p.Op == OpCreate && p.RestoreFrom != "":
-		add(at(p.RestoreFrom), "get")
-		add(p.Object, "get", "create")
-	case p.Op == OpCreate:
-		add(p.Object, "create")
-	case p.Op == OpDelete && (p.BackupAs != "" || p.Object.UID != ""):
-		add(p.Object, "get", "delete")
-	case p.Op == OpDelete:
-		add(p.Object, "delete")
-	case p.Op == OpUpdateStatus:
-		add(p.Object, "get")
+	if p.Op == OpUpdateStatus {
 		all = append(all, contextPermission{p.Context, Permission{Verb: "patch", Group: p.Object.Group,
 			Resource: p.Object.Resource, Subresource: "status",
 			Namespace: p.Object.Namespace, Name: p.Object.Name}})
-	default:
-		add(p.Object, "get", "patch")
-		if p.RestoreFrom != "" {
-			add(at(p.RestoreFrom), "get")
-		}
-	}
-	if p.BackupAs != "" {
-		add(at(p.BackupAs), "create", "get", "patch")
 	}
 	return all
 }

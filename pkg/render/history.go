@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // History is what `kubectl xcpauth status --history` reports: the waves that were carried out, as the journals say.
@@ -67,7 +67,7 @@ func NewHistory(f plan.State) History {
 			unread(o.Context, o.Why)
 		}
 	}
-	slices.SortStableFunc(h.Waves, func(a, b HistoryWave) int { return a.Ended.Compare(b.Ended) })
+	sorting.Stable(h.Waves, func(a, b HistoryWave) int { return a.Ended.Compare(b.Ended) })
 	return h
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -135,7 +135,7 @@ func (o *publishOptions) handOver(stated []api.EdgeCluster, report *render.Resul
 	if len(stated) == 0 {
 		return nil
 	}
-	slices.SortFunc(stated, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(stated, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
 	text, err := roster.Encode(stated)
 	if err != nil {
 		return err

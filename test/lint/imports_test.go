@@ -42,7 +42,8 @@ const (
 // deciding are the packages that take values and return values.
 var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/pki",
 	"./pkg/tsb/...", "./pkg/token",
-	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./pkg/patch", "./webhook/verdict"}
+	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./pkg/patch", "./pkg/sorting",
+	"./webhook/verdict"}
 
 var rules = []rule{
 	{why: "what decides has no file, process, network, environment or chance",

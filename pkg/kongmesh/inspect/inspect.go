@@ -12,6 +12,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // Extend has a provider look also at what only check needs: what lies in other namespaces by mistake, and what is wrong
@@ -50,7 +51,7 @@ func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 	for _, s := range snaps {
 		f.Contexts = append(f.Contexts, migration.InspectContext(s))
 	}
-	slices.SortFunc(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
 	var again plan.Hub
 	home, global := state.FindGlobal(snaps, where, &again)
 	if home == nil {
@@ -177,7 +178,7 @@ func about(object string, all finding.Findings) finding.Findings {
 }
 
 // add adds a finding about an object.
-func add(in *plan.Inspection, rule finding.Rule, object, found, remedy string) {
+func add(in *plan.Inspection, rule *finding.Rule, object, found, remedy string) {
 	x := rule.Finding(found, remedy)
 	x.Object = object
 	in.Findings = append(in.Findings, x)

@@ -51,7 +51,7 @@ func readSources(t *testing.T, dirs ...string) made {
 	return m
 }
 
-// read reads one file: rules are registered as `x = rules.Register(finding.Rule{...})`; nothing else may be a rule or
+// read reads one file: rules are registered as `x = rules.Register(&finding.Rule{...})`; nothing else may be a rule or
 // a finding by its fields.
 func (m *made) read(t *testing.T, name string, src []byte) {
 	t.Helper()
@@ -93,7 +93,11 @@ func registered(v *ast.ValueSpec) *ast.CompositeLit {
 	if !ok || len(call.Args) != 1 || !isOf(call.Fun, "rules", "Register") {
 		return nil
 	}
-	rule, ok := call.Args[0].(*ast.CompositeLit)
+	at, ok := call.Args[0].(*ast.UnaryExpr)
+	if !ok {
+		return nil
+	}
+	rule, ok := at.X.(*ast.CompositeLit)
 	if !ok || !isOf(rule.Type, "finding", "Rule") {
 		return nil
 	}
@@ -159,7 +163,7 @@ func TestEveryFindingHasARuleAndEveryRuleFindings(t *testing.T) {
 
 func TestARuleThatIsNotRegisteredIsNoticed(t *testing.T) {
 	for src, loose := range map[string]int{
-		`var x = rules.Register(finding.Rule{ID: "XA199", Name: "a"})`:              0,
+		`var x = rules.Register(&finding.Rule{ID: "XA199", Name: "a"})`:             0,
 		`var x = finding.Rule{ID: "XA199", Name: "a"}`:                              1,
 		`func f() { g(finding.Finding{Name: "a"}) }`:                                1,
 		`var x = finding.Findings{{Name: "a"}}`:                                     1,

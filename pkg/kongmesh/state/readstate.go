@@ -13,6 +13,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // LiveFor is how long what was just read of a zone may be believed before a decision.
@@ -45,8 +46,8 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 		}
 		f.Hub.Accepts = accepts(*global, home, hub, &f)
 	}
-	slices.SortFunc(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
+	sorting.Stable(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f
 }
 
@@ -185,7 +186,7 @@ func keysOf(set zonetoken.KeySet, ns string, made map[string]kube.Metadata) []pl
 		}
 		keys = append(keys, key)
 	}
-	slices.SortFunc(keys, func(a, b plan.Key) int {
+	sorting.Stable(keys, func(a, b plan.Key) int {
 		return cmp.Or(cmp.Compare(a.Serial, b.Serial), strings.Compare(a.Object.Name, b.Object.Name))
 	})
 	return keys

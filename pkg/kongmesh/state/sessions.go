@@ -9,6 +9,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // sessionsOf are the sessions of each zone, oldest first. A session that its process did not end, since it died,
@@ -70,7 +71,7 @@ func insights(r plan.Result) map[string][]told {
 			}
 			all = append(all, told{session, s.Instance})
 		}
-		slices.SortStableFunc(all, func(a, b told) int { return a.Began.Compare(b.Began) })
+		sorting.Stable(all, func(a, b told) int { return a.Began.Compare(b.Began) })
 		sessions[z.Metadata.Name] = all
 	}
 	return sessions

@@ -5,12 +5,12 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // Secret is a Secret as it is found in a control plane's cluster.
@@ -47,7 +47,7 @@ func ReadKeys(namespace string, secrets []Secret) KeySet {
 			set.Keys = append(set.Keys, readKey(namespace, s))
 		}
 	}
-	slices.SortStableFunc(set.Keys, func(a, b SigningKey) int { return cmp.Compare(a.Name, b.Name) })
+	sorting.Stable(set.Keys, func(a, b SigningKey) int { return cmp.Compare(a.Name, b.Name) })
 	return set
 }
 

@@ -53,7 +53,7 @@ func (r Revocations) Findings() finding.Findings {
 	text := string(r.data)
 	body := strings.TrimSuffix(text, "\n")
 	const rewrite = "Write it as id1,id2 and nothing else; adding an ID with token revocations does."
-	ineffective := func(r finding.Rule, saw string) { f.Add(r, saw, rewrite) }
+	ineffective := func(r *finding.Rule, saw string) { f.Add(r, saw, rewrite) }
 	if !r.readable() {
 		f.Add(RevocationsNotText, "it is not UTF-8 text (PowerShell's > writes UTF-16), so nothing that was meant is revoked",
 			"Write it again as ASCII.")

@@ -3,7 +3,6 @@ package state
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
 )
 
 // LiveFor is how long what was just read of a member may be believed before a decision: a re-read must be that recent.
@@ -57,10 +57,10 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 			m.LastEvent = lastEvent(f.Hub.Workload, m.ClusterName)
 		}
 	}
-	slices.SortFunc(f.Members, func(a, b plan.Member) int {
+	sorting.Stable(f.Members, func(a, b plan.Member) int {
 		return cmp.Or(strings.Compare(string(a.Role), string(b.Role)), strings.Compare(a.Name, b.Name))
 	})
-	slices.SortFunc(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
+	sorting.Stable(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f
 }
 
