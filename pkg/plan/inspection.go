@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -31,14 +32,18 @@ type Inspection struct {
 	Guarded *bool
 }
 
-// Anomaly is something that is not written the way the product documents it.
+// Anomaly is something in an object that is not written the way the product documents it. Whatever it touches is
+// unknown.
 type Anomaly struct {
-	Path        string
-	Value       string // never a secret
-	Consequence string // what it means here, and what to write instead
-	// Overlay says that it is a patch behind the typed field; Documented that it is one which the product documents.
-	Overlay, Documented bool
+	Path        string `json:"path"`        // "spec.components.xcp.centralAuthModes.mutual_tls"
+	Value       string `json:"value"`       // as JSON, cut to 80 characters; never a secret
+	Consequence string `json:"consequence"` // what it means here, and what to write instead
+	Overlay     bool   `json:"-"`           // it is a patch behind the typed field
+	Documented  bool   `json:"-"`           // it is such a patch as the product documents itself
 }
+
+// String is the anomaly in a sentence.
+func (o Anomaly) String() string { return fmt.Sprintf("%s is %s: %s", o.Path, o.Value, o.Consequence) }
 
 // Version is which release of the product an object or an operator is of.
 type Version struct {

@@ -33,7 +33,7 @@ func Describe(raw []byte, now time.Time) (Description, error) {
 		return Description{}, err
 	}
 	d := Description{Alg: printable(p.text("alg")), KeyID: printable(p.text("kid")), Type: printable(p.text("typ")),
-		Size: len(raw), Anomalies: p.odd}
+		Size: len(raw), Anomalies: texts(p.odd)}
 	sum := sha256.Sum256(raw)
 	d.Digest = hex.EncodeToString(sum[:4])
 	odd := func(format string, args ...any) { d.Anomalies = append(d.Anomalies, fmt.Sprintf(format, args...)) }
@@ -68,14 +68,14 @@ func Describe(raw []byte, now time.Time) (Description, error) {
 // parts is a token taken apart, and what is odd about its form. Both objects have their keys as they are written.
 type parts struct {
 	header, claims map[string]json.RawMessage
-	odd            []string
+	odd            []Anomaly
 }
 
 // Parts is a token taken apart, unverified: header and claims by their names as they are written, and what is odd
 // about its form.
 type Parts struct {
 	Header, Claims map[string]json.RawMessage
-	Odd            []string
+	Odd            []Anomaly
 }
 
 // Apart takes a token apart. The error is as Describe's.
@@ -105,7 +105,9 @@ func parse(raw []byte) (parts, error) { return parseUpTo(raw, maxBytes) }
 
 func parseUpTo(raw []byte, most int) (parts, error) {
 	var p parts
-	odd := func(format string, args ...any) { p.odd = append(p.odd, fmt.Sprintf(format, args...)) }
+	say := func(kind AnomalyKind, format string, args ...any) {
+		p.odd = append(p.odd, Anomaly{kind, fmt.Sprintf(format, args...)})
+	}
 	if len(raw) == 0 {
 		return p, errors.New("it is empty")
 	}
@@ -117,7 +119,7 @@ func parseUpTo(raw []byte, most int) (parts, error) {
 	}
 	text := strings.TrimSpace(string(raw))
 	if text != string(raw) {
-		odd("%s", space(string(raw)))
+		say(OddSpace, "%s", space(string(raw)))
 	}
 	three := strings.Split(text, ".")
 	if len(three) != 3 {
@@ -129,11 +131,11 @@ func parseUpTo(raw []byte, most int) (parts, error) {
 			return p, fmt.Errorf("it is not a JWT: its %s is not base64url", name)
 		}
 		if !canonical {
-			odd("its %s is not written as base64url is; other texts would mean the same", name)
+			say(OddForm, "its %s is not written as base64url is; other texts would mean the same", name)
 		}
 		if name == "signature" {
 			if len(b) == 0 {
-				odd("it has no signature")
+				say(OddForm, "it has no signature")
 			}
 			break
 		}
@@ -142,11 +144,11 @@ func parseUpTo(raw []byte, most int) (parts, error) {
 			return p, fmt.Errorf("it is not a JWT: its %s is not a JSON object", name)
 		}
 		if twice != "" {
-			odd("its %s has the key %s twice, and readers take one or the other", name, printable(twice))
+			say(OddForm, "its %s has the key %s twice, and readers take one or the other", name, printable(twice))
 		}
 		for key := range object {
 			if i := slices.IndexFunc(registered, func(r string) bool { return r != key && strings.EqualFold(r, key) }); i >= 0 {
-				odd("its %s has %s in another case, which some readers take for it", name, registered[i])
+				say(OddForm, "its %s has %s in another case, which some readers take for it", name, registered[i])
 			}
 		}
 		if name == "header" {
@@ -155,25 +157,25 @@ func parseUpTo(raw []byte, most int) (parts, error) {
 			p.claims = object
 		}
 	}
-	slices.Sort(p.odd)
+	slices.SortFunc(p.odd, func(a, b Anomaly) int { return strings.Compare(a.Text, b.Text) })
 	if alg := p.text("alg"); alg == "" || strings.EqualFold(alg, "none") {
-		odd("its alg is none, so anybody can have made it")
+		say(OddKey, "its alg is none, so anybody can have made it")
 	} else if strings.HasPrefix(strings.ToUpper(alg), "HS") {
-		odd("its alg is symmetric: anyone who can verify it can make it")
+		say(OddKey, "its alg is symmetric: anyone who can verify it can make it")
 	}
 	if p.header["crit"] != nil {
-		odd("its header has crit: extensions that must be understood, and are not")
+		say(OddForm, "its header has crit: extensions that must be understood, and are not")
 	}
 	for _, key := range []string{"jku", "x5u", "jwk", "x5c"} {
 		if p.header[key] != nil {
-			odd("its header has %s, a key of its own choice, which is ignored", key)
+			say(OddIgnored, "its header has %s, a key of its own choice, which is ignored", key)
 		}
 	}
 	if kid := p.header["kid"]; kid != nil && !plainKeyID(p.text("kid")) {
-		odd("its kid is not a plain name of at most 64 letters, digits, _, - and .")
+		say(OddKey, "its kid is not a plain name of at most 64 letters, digits, _, - and .")
 	}
 	if typ := p.header["typ"]; typ != nil && !strings.EqualFold(p.text("typ"), "JWT") {
-		odd("its typ is not JWT, so it was made for something else")
+		say(OddForm, "its typ is not JWT, so it was made for something else")
 	}
 	return p, nil
 }

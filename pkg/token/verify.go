@@ -33,8 +33,8 @@ func Verify(raw []byte, keys []Key, now time.Time) Verdict {
 		return Verdict{Why: err.Error()}
 	}
 	for _, odd := range p.odd {
-		if !strings.HasSuffix(odd, "which is ignored") {
-			return Verdict{Why: odd}
+		if odd.Kind != OddIgnored {
+			return Verdict{Why: odd.Text}
 		}
 	}
 	for _, claim := range []string{"exp", "iat", "nbf"} {

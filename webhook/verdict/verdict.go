@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
@@ -82,9 +83,9 @@ type Question struct {
 	req       Request
 	old, new  guard.Hub
 	withdrawn []guard.Cred
-	odd       []state.Anomaly // of the new object
-	owners    []string        // that the edit adds: the garbage collector deletes the object when they are gone
-	rule      string          // that decides where nothing is withdrawn
+	odd       []plan.Anomaly // of the new object
+	owners    []string       // that the edit adds: the garbage collector deletes the object when they are gone
+	rule      string         // that decides where nothing is withdrawn
 }
 
 // Ask reads a request.

@@ -35,10 +35,10 @@ type Zone struct {
 	alg         string
 	kidThere    bool // whatever it is
 	claims      map[string]json.RawMessage
-	odd         string   // what readers take differently
-	oddScope    bool     // Scope is there and no list of texts
-	form        []string // what is odd about its form
-	caseOfZone  string   // how the claim is written, "" when it is not there
+	odd         string          // what readers take differently
+	oddScope    bool            // Scope is there and no list of texts
+	form        []token.Anomaly // what is odd about its form
+	caseOfZone  string          // how the claim is written, "" when it is not there
 	caseOfScope string
 }
 
@@ -85,7 +85,7 @@ func (z *Zone) claim(name string) (written string, value json.RawMessage) {
 		}
 		if written != "" {
 			z.odd = fmt.Sprintf("its claim %s is there twice, in two cases, and readers take one or the other", name)
-			z.form = append(z.form, z.odd)
+			z.form = append(z.form, token.Anomaly{Text: z.odd})
 		}
 		if written == "" || key == name {
 			written, value = key, z.claims[key]
@@ -107,13 +107,13 @@ func (z Zone) Findings(v Verifier, now time.Time) finding.Findings {
 	z.identity(&f, v)
 	z.key(&f, v)
 	for _, odd := range z.form {
-		switch {
-		case strings.Contains(odd, "its alg is") || strings.Contains(odd, "its kid is"): // said by key
-		case strings.HasPrefix(odd, "it ends with a") || strings.HasPrefix(odd, "it has white space"):
-			f.Add(tokenSpace, odd+"; the product's decoder overlooks a newline at the end, and gRPC does not carry one",
+		switch odd.Kind {
+		case token.OddKey: // said by key
+		case token.OddSpace:
+			f.Add(tokenSpace, odd.Text+"; the product's decoder overlooks a newline at the end, and gRPC does not carry one",
 				"Write it without; token issue does.")
 		default:
-			f.Add(tokenForm, odd, "Issue a new one.")
+			f.Add(tokenForm, odd.Text, "Issue a new one.")
 		}
 	}
 	return f
@@ -166,7 +166,7 @@ func (z Zone) times(f *finding.Findings, now time.Time) {
 
 // identity says what is wrong with whom it is for.
 func (z Zone) identity(f *finding.Findings, v Verifier) {
-	if z.odd != "" && !slices.Contains(z.form, z.odd) {
+	if z.odd != "" && !slices.Contains(z.form, token.Anomaly{Text: z.odd}) {
 		f.Add(tokenClaimsCase, z.odd, "Issue a new one, with the claims Zone and Scope.")
 	}
 	switch {

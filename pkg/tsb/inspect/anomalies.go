@@ -11,14 +11,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-func planAnomalies(list []state.Anomaly) []plan.Anomaly {
-	var all []plan.Anomaly
-	for _, o := range list {
-		all = append(all, plan.Anomaly{Path: o.Path, Value: o.Value, Consequence: o.Consequence, Overlay: o.Overlay})
-	}
-	return all
-}
-
 // misplaced finds the keys beside the typed field that are the other plane's: its plural, or its singular. Another
 // spelling of the field itself is found where the field is read.
 func misplaced(obj map[string]any, want string) []plan.Anomaly {

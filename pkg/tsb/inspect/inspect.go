@@ -138,7 +138,7 @@ func inspectHub(s plan.Snapshot, f *plan.State) {
 	in := &plan.Inspection{Field: state.XCPPath + ".centralAuthModes", Wanted: wantedModes(*hub),
 		Deleting: mp.Metadata.DeletionTimestamp != ""}
 	_, odd := state.ReadHub(mp.Raw)
-	in.Anomalies = append(planAnomalies(odd), misplaced(mp.Raw, "centralAuthModes")...)
+	in.Anomalies = slices.Concat(odd, misplaced(mp.Raw, "centralAuthModes"))
 	in.Version = planeVersion(mp)
 	in.Operator = operator(s, ns, operatorHub)
 	if r := s.Reads[readWebhook]; kube.Unreadable(r) == "" {
@@ -220,7 +220,7 @@ func inspectEdge(s plan.Snapshot, m plan.Member, f plan.State) *plan.Inspection 
 		Deleting: cp.Metadata.DeletionTimestamp != ""}
 	_, odd := state.ReadEdge(cp.Raw)
 	_, levels := state.Walk(cp.Raw, "", "spec", "managementPlane")
-	in.Anomalies = append(planAnomalies(append(levels, odd...)), misplaced(cp.Raw, "centralAuthMode")...)
+	in.Anomalies = slices.Concat(levels, odd, misplaced(cp.Raw, "centralAuthMode"))
 	in.Anomalies = append(in.Anomalies, dialled(cp.Raw)...)
 	in.Anomalies = append(in.Anomalies, documentedOverlays(cp.Raw)...)
 	in.Version = planeVersion(cp)

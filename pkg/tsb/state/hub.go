@@ -18,7 +18,7 @@ func readHub(s *plan.Snapshot, mp kube.Object, hub *plan.Hub) map[string]api.Edg
 		kube.Ref(mp, ManagementPlanesRead, "ManagementPlane")
 	hub.Organization, _ = Field(mp.Raw, "spec", "organization").(string)
 	hub.Since = mp.Metadata.Written("spec", "components", "xcp", "centralAuthModes")
-	var odd []Anomaly
+	var odd []plan.Anomaly
 	hub.Accepts, odd = ReadHub(mp.Raw)
 	for _, o := range odd {
 		hub.Anomalies = append(hub.Anomalies, o.String())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/overlay"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // The two credentials of XCP.
@@ -17,17 +18,7 @@ const (
 	JWT  guard.Cred = "jwt"
 )
 
-// Anomaly is something in an object that is not written the way the product documents it. Whatever it touches is
-// unknown.
-type Anomaly struct {
-	Path        string `json:"path"`        // "spec.components.xcp.centralAuthModes.mutual_tls"
-	Value       string `json:"value"`       // as JSON, cut to 80 characters
-	Consequence string `json:"consequence"` // what it means here and what to write instead
-	Overlay     bool   `json:"-"`           // it is below kubeSpec, behind the typed field
-}
-
-func (o Anomaly) String() string { return fmt.Sprintf("%s is %s: %s", o.Path, o.Value, o.Consequence) }
-
+// XCPPath is where the modes are, in both kinds of object.
 const XCPPath = "spec.components.xcp"
 
 // ReadHub reads which credentials Central accepts from a ManagementPlane. The CRD has no schema, so anything can be
@@ -40,7 +31,7 @@ const XCPPath = "spec.components.xcp"
 //     JWT), a value that is not a boolean, and both modes as soon as the stanza has a key that we do not know, a key on
 //     the way to it is there in another spelling too (protobuf JSON also takes snake_case names), or an overlay reaches
 //     authentication behind the typed field.
-func ReadHub(mp map[string]any) (guard.Hub, []Anomaly) {
+func ReadHub(mp map[string]any) (guard.Hub, []plan.Anomaly) {
 	xcp, odd := Walk(mp, "", "spec", "components", "xcp")
 	h := guard.Hub{Accepts: map[guard.Cred]guard.Tri{MTLS: guard.Unknown, JWT: guard.Unknown}}
 	stanza, isMap := xcp["centralAuthModes"].(map[string]any)
@@ -89,7 +80,7 @@ func mode(stanza map[string]any, key, other string) guard.Tri {
 
 // ReadEdge reads the declared mode of a ControlPlane: MTLS or JWT when it is exactly the documented word, else "" (the
 // field is unset, UNKNOWN, or not as documented; the API page says unset is mutual TLS, the charts say JWT).
-func ReadEdge(cp map[string]any) (guard.Cred, []Anomaly) {
+func ReadEdge(cp map[string]any) (guard.Cred, []plan.Anomaly) {
 	xcp, odd := Walk(cp, "", "spec", "components", "xcp")
 	var declared guard.Cred
 	switch v := xcp["centralAuthMode"]; v {
@@ -112,7 +103,7 @@ func ReadEdge(cp map[string]any) (guard.Cred, []Anomaly) {
 // otherSpellings finds the keys on the way to a field of spec.components.xcp, and to kubeSpec beside it, that are there
 // in another spelling: in another case, or as protobuf's snake case. Which of them the operator reads is not
 // documented. The values are what the answer rests on.
-func otherSpellings(obj map[string]any, field string) (odd []Anomaly, values map[string]any) {
+func otherSpellings(obj map[string]any, field string) (odd []plan.Anomaly, values map[string]any) {
 	values = map[string]any{}
 	path := ""
 	for _, level := range [][]string{{"spec"}, {"components"}, {"xcp"}, {field, "kubeSpec"}} {
@@ -122,7 +113,7 @@ func otherSpellings(obj map[string]any, field string) (odd []Anomaly, values map
 				continue
 			}
 			_, both := obj[level[i]]
-			o := Anomaly{Path: path + key, Value: "another spelling of " + level[i], Consequence: aliasOf(level[i], both),
+			o := plan.Anomaly{Path: path + key, Value: "another spelling of " + level[i], Consequence: aliasOf(level[i], both),
 				Overlay: level[i] == "kubeSpec"}
 			if level[i] == field {
 				o = NewAnomaly(o.Path, obj[key], o.Consequence)
@@ -144,15 +135,15 @@ func aliasOf(key string, both bool) string {
 }
 
 // behind is what reaches authentication behind the typed field, as anomalies.
-func behind(reaches []overlay.Reach) []Anomaly {
-	var odd []Anomaly
+func behind(reaches []overlay.Reach) []plan.Anomaly {
+	var odd []plan.Anomaly
 	for _, r := range reaches {
 		consequence := "it may reach authentication behind the typed field, so the mode is unknown; " +
 			"remove it, or write it as documented"
 		if r.Known {
 			consequence = "it reaches authentication behind the typed field, so the mode is unknown; remove it first"
 		}
-		odd = append(odd, Anomaly{Path: XCPPath + "." + r.Path, Value: r.What, Consequence: consequence, Overlay: true})
+		odd = append(odd, plan.Anomaly{Path: XCPPath + "." + r.Path, Value: r.What, Consequence: consequence, Overlay: true})
 	}
 	return odd
 }
@@ -168,7 +159,7 @@ func ids(reaches []overlay.Reach) []string {
 }
 
 // Walk descends by keys; a level that is there but is no object is an anomaly, a level that is absent is not.
-func Walk(obj map[string]any, prefix string, path ...string) (map[string]any, []Anomaly) {
+func Walk(obj map[string]any, prefix string, path ...string) (map[string]any, []plan.Anomaly) {
 	for i, key := range path {
 		v, ok := obj[key]
 		if !ok || v == nil {
@@ -176,7 +167,7 @@ func Walk(obj map[string]any, prefix string, path ...string) (map[string]any, []
 		}
 		next, isMap := v.(map[string]any)
 		if !isMap {
-			return nil, []Anomaly{NewAnomaly(prefix+strings.Join(path[:i+1], "."), v,
+			return nil, []plan.Anomaly{NewAnomaly(prefix+strings.Join(path[:i+1], "."), v,
 				"not an object; everything below it is unknown")}
 		}
 		obj = next
@@ -184,12 +175,12 @@ func Walk(obj map[string]any, prefix string, path ...string) (map[string]any, []
 	return obj, nil
 }
 
-func NewAnomaly(path string, v any, consequence string) Anomaly {
+func NewAnomaly(path string, v any, consequence string) plan.Anomaly {
 	text := Canonical(v)
 	if len(text) > 80 {
 		text = strings.ToValidUTF8(text[:77], "") + "..."
 	}
-	return Anomaly{Path: path, Value: text, Consequence: consequence}
+	return plan.Anomaly{Path: path, Value: text, Consequence: consequence}
 }
 
 func Canonical(v any) string {

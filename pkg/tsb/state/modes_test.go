@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 	"github.com/xcpauth/kubectl-xcpauth/test/tsbobjects"
 )
@@ -132,7 +133,7 @@ func TestReadEdgeIsExact(t *testing.T) {
 			t.Errorf("%s: %q, want %q", xcp, got, want)
 		}
 	}
-	if d := cmp.Diff([]Anomaly(nil), second(ReadEdge(map[string]any{}))); d != "" {
+	if d := cmp.Diff([]plan.Anomaly(nil), second(ReadEdge(map[string]any{}))); d != "" {
 		t.Errorf("an empty object has anomalies: %s", d)
 	}
 }
