@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -318,8 +319,11 @@ func CRDRef() plan.Ref {
 		Kind: "CustomResourceDefinition", Name: crdName}
 }
 
-// CRDObject is the CustomResourceDefinition as manifests/ ships it.
-func CRDObject() map[string]any { return mustObject(yaml.YAMLToJSON(manifests.EdgeClusterCRD)) }
+// CRDObject is the CustomResourceDefinition as manifests/ ships it. What it holds is shared, and is not to be changed.
+func CRDObject() map[string]any { return maps.Clone(crdObject()) }
+
+// crdObject is read once: each plan of a hub without the roster has it.
+var crdObject = sync.OnceValue(func() map[string]any { return mustObject(yaml.YAMLToJSON(manifests.EdgeClusterCRD)) })
 
 // Renewal is the entry's spec as it is to be after the member's object was re-created, as a merge patch.
 func Renewal(m plan.Member) map[string]any {
