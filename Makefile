@@ -8,10 +8,11 @@ MODELRUNS ?= 100000
 export CGO_ENABLED = 0
 export GOWORK = off
 
-# What starts clusters, or needs kubectl and krew; and of that the packages that have the machine to themselves: a cluster is three processes,
-# and their tests have up to a dozen clusters, or measure what a busy machine would hide. The others wait more than they work, two at a time.
-CLUSTERS = /test/(testbed|xcpsim|kumasim/fleet|sandbox|e2e|release)(/|$$)
-ALONE = /test/e2e(/webhook|/mesh)?$$
+# What starts clusters, needs krew, or measures; and of that the packages that have the machine to themselves: a cluster
+# is three processes, and their tests have up to a dozen clusters, or measure what a busy machine would hide. The others
+# wait more than they work, two at a time.
+CLUSTERS = /test/(testbed|xcpsim|kumasim/fleet|sandbox|e2e|release|bench)(/|$$)
+ALONE = /test/(e2e(/webhook|/mesh)?|bench)$$
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
@@ -35,9 +36,9 @@ test: ## everything that must pass
 		$(GO) test -count=1 -p 2 -parallel 3 -timeout 10m $$(echo "$$clusters" | grep -Ev '$(ALONE)')
 	@$(GO) test -count=1 -v -timeout 10m ./test/release
 
-test-fast: k8s ## tests that start no cluster (under two minutes once Kubernetes is built: one renders with the real kubectl)
+test-fast: k8s ## tests that start no cluster and measure nothing (two minutes once Kubernetes is built: one renders with the real kubectl)
 	@echo 'Testing what needs no cluster ...'
-	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -timeout 5m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
+	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 3 -timeout 5m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
 
 test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl (20 minutes)
 	@if [ -z "$$KUMA_CP" ] || [ -z "$$KUMACTL" ]; then \
