@@ -29,7 +29,7 @@ func TestRenewalIsDueAtTwoThirdsOfALife(t *testing.T) {
 	}{
 		"an hour's life": {Token{Issued: noon, Expires: noon.Add(time.Hour)}.Annotations(),
 			noon.Add(40 * time.Minute)},
-		"a week's life":         {Token{Issued: noon, Expires: noon.Add(TokenLife)}.Annotations(), noon.Add(112 * time.Hour)},
+		"a week's life":         {Token{Issued: noon, Expires: noon.Add(tokenLife)}.Annotations(), noon.Add(112 * time.Hour)},
 		"nothing is said":       {nil, time.Time{}},
 		"nonsense is said":      {map[string]string{issuedAnnotation: "x", expiresAnnotation: "y"}, time.Time{}},
 		"it ends before it was": {Token{Issued: noon, Expires: noon.Add(-time.Hour)}.Annotations(), time.Time{}},

@@ -20,9 +20,9 @@ const (
 	expiresAnnotation = "xcpauth.io/token-expires"
 )
 
-// TokenLife is how long a token is asked for; an API server may give less. It is renewed at two thirds, so that a
+// tokenLife is how long a token is asked for; an API server may give less. It is renewed at two thirds, so that a
 // webhook that is away for two days still finds one that is good.
-const TokenLife = 7 * 24 * time.Hour
+const tokenLife = 7 * 24 * time.Hour
 
 // Object is one object in a cluster, and where it is.
 type Object struct {

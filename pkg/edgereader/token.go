@@ -16,10 +16,10 @@ func TokenPath(namespace string) string {
 	return "/api/v1/namespaces/" + namespace + "/serviceaccounts/" + ReaderName + "/token"
 }
 
-// TokenRequest asks for a token for the API server itself, for TokenLife.
+// TokenRequest asks for a token for the API server itself, for tokenLife.
 func TokenRequest() []byte {
 	b, err := json.Marshal(map[string]any{"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-		"spec": map[string]any{"expirationSeconds": int64(TokenLife / time.Second)}})
+		"spec": map[string]any{"expirationSeconds": int64(tokenLife / time.Second)}})
 	if err != nil {
 		panic("access: a request of our own does not encode: " + err.Error())
 	}

@@ -187,10 +187,10 @@ func (r Check) Table(w io.Writer, wide bool) {
 	}
 	n := r.Counts()
 	fmt.Fprintln(w)
-	found := fmt.Sprintf("%s, %s, %s", Plural(n[finding.Error], "error"), Plural(n[finding.Warning], "warning"),
-		Plural(n[finding.Info], "info"))
+	found := fmt.Sprintf("%s, %s, %s", plural(n[finding.Error], "error"), plural(n[finding.Warning], "warning"),
+		plural(n[finding.Info], "info"))
 	if len(r.Ignored) > 0 {
-		found += fmt.Sprintf("; %s left out by --ignore", Plural(len(r.Ignored), "finding"))
+		found += fmt.Sprintf("; %s left out by --ignore", plural(len(r.Ignored), "finding"))
 	}
 	Paragraph(w, "Found: ", found)
 	Paragraph(w, "Next: ", r.Next)

@@ -9,9 +9,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Diff is what a patch does to its object as a unified diff of the YAML of our paths, before and after. What a secret
+// diffOf is what a patch does to its object as a unified diff of the YAML of our paths, before and after. What a secret
 // holds is masked, as kubectl diff does; what is not in the plan is said not to be.
-func Diff(p plan.Write) string {
+func diffOf(p plan.Write) string {
 	name := fmt.Sprintf("%s in %s", p.Object, p.Context)
 	if p.Op == plan.OpDelete {
 		return fmt.Sprintf("--- %s\n+++ (deleted)\n", name)

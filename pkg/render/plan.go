@@ -75,7 +75,7 @@ func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) st
 			for _, write := range s.Writes {
 				step.Changes = append(step.Changes, changes(write)...)
 				if with.Diff {
-					step.Diff = append(step.Diff, Diff(write))
+					step.Diff = append(step.Diff, diffOf(write))
 				}
 			}
 			for _, c := range s.Conditions {
@@ -117,7 +117,7 @@ func wayBack(s plan.Step) string {
 func (p Plan) Table(w io.Writer, _ bool) {
 	if p.Hub != "" {
 		Paragraph(w, "", fmt.Sprintf("Plan for %s in context %s: %s, %s with writes.", p.Hub, p.Context,
-			Plural(len(p.Waves), "wave"), Plural(p.Changes, "step")))
+			plural(len(p.Waves), "wave"), plural(p.Changes, "step")))
 	}
 	if p.InFlight != "" {
 		fmt.Fprintln(w)
@@ -167,7 +167,7 @@ func (p Plan) Table(w io.Writer, _ bool) {
 	if n := p.ends(); n > 0 {
 		fmt.Fprintln(w)
 		Paragraph(w, "THE WAY BACK ENDS with ",
-			Plural(n, "step")+" marked with ! above: what they delete, rollback would need.")
+			plural(n, "step")+" marked with ! above: what they delete, rollback would need.")
 	}
 	if len(p.Waves)+len(p.Blocked)+len(p.Notes) > 0 {
 		fmt.Fprintln(w)

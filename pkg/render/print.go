@@ -169,8 +169,8 @@ func Wrap(w io.Writer, text string, columns int) {
 	flush()
 }
 
-// Plural is a number of things: "1 edge", "2 edges".
-func Plural(n int, noun string) string {
+// plural is a number of things: "1 edge", "2 edges".
+func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

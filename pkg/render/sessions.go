@@ -86,7 +86,7 @@ func sessionsRow(r StatusRow, words plan.Words, h plan.Hub, todo plan.Step, bloc
 	if len(accepted) > 0 {
 		r.Witnesses = append(r.Witnesses, "it accepts "+strings.Join(accepted, ", "))
 	}
-	r.Credential = Plural(len(h.Keys), "key")
+	r.Credential = plural(len(h.Keys), "key")
 	r.Effective = workloadText(words, h.Workload)
 	r.Why = append(r.Why, h.Anomalies...)
 	if blocked != "" && len(h.Anomalies) == 0 {

@@ -103,7 +103,7 @@ func TestAPatchByNameIsReadable(t *testing.T) {
 		After: env(object{"name": "TOKEN", "value": nil, "valueFrom": object{"secretKeyRef": object{"name": "zone-token",
 			"key": "token"}}}, object{"name": "MODE", "value": "zoneToken"},
 			object{"name": "GONE", "value": nil})}
-	diff, lines := Diff(p), strings.Join(changes(p), "\n")
+	diff, lines := diffOf(p), strings.Join(changes(p), "\n")
 	for _, want := range []string{"env[TOKEN]: '*** (before)'", "env[TOKEN]: key token of secret zone-token",
 		"env[MODE]: zoneToken", "containers[control-plane]"} {
 		if !strings.Contains(diff, want) {

@@ -158,7 +158,7 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 	r.Effective = workloadText(f.Words, h.Workload)
 	r.Proof = "-"
 	if c := h.Connections; c != nil {
-		r.Proof = Plural(c.Config, f.Words.Member) + " connected"
+		r.Proof = plural(c.Config, f.Words.Member) + " connected"
 	}
 	r.Why = append(r.Why, h.Anomalies...)
 	if blocked != "" && len(h.Anomalies) == 0 {
@@ -338,7 +338,7 @@ func rosterText(f plan.State, goal plan.Goal) string {
 			n++
 		}
 	}
-	return fmt.Sprintf("%d of %s registered", n, Plural(len(f.Members), "member"))
+	return fmt.Sprintf("%d of %s registered", n, plural(len(f.Members), "member"))
 }
 
 // nextText says what to do now; show is how to see the waves first, where they are not shown already.
@@ -351,13 +351,13 @@ func nextText(f plan.State, p plan.Plan, show string, again func(verb string) st
 	case !f.Hub.Found && !p.Goal.NoHub:
 		return f.Hub.Err
 	case len(p.Waves) > 0 && len(p.Obstacles) > 0:
-		return fmt.Sprintf("%s%s can be done with: %s; then %s blocked", restore, Plural(len(p.Waves), "wave"),
+		return fmt.Sprintf("%s%s can be done with: %s; then %s blocked", restore, plural(len(p.Waves), "wave"),
 			again("migrate"), thingsAre(len(p.Obstacles)))
 	case len(p.Waves) > 0:
-		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, Plural(len(p.Waves), "wave"), show, again("migrate"))
+		return fmt.Sprintf("%s%s left; %sdo them with: %s", restore, plural(len(p.Waves), "wave"), show, again("migrate"))
 	case len(p.Obstacles) > 0:
 		return fmt.Sprintf("%snothing can be done before what is blocked is fixed (%s)", restore,
-			Plural(len(p.Obstacles), "thing"))
+			plural(len(p.Obstacles), "thing"))
 	case restore != "":
 		return "an interrupted run left a wave in flight; restore it with: " + again("migrate")
 	}

@@ -156,7 +156,7 @@ func (r Webhook) Table(w io.Writer, wide bool) {
 		}
 		ca := "no CA bundle"
 		if e.CAs > 0 {
-			ca = fmt.Sprintf("%s until %s", Plural(e.CAs, "CA"), e.Expires)
+			ca = fmt.Sprintf("%s until %s", plural(e.CAs, "CA"), e.Expires)
 		}
 		Paragraph(w, "configuration: ", fmt.Sprintf("%s: failurePolicy %s, %s", e.Name, e.FailurePolicy, ca))
 	}

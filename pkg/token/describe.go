@@ -56,10 +56,10 @@ func Describe(raw []byte, now time.Time) (Description, error) {
 	case d.Expires.Sub(now) > 2*365*24*time.Hour:
 		odd("it lives for years")
 	}
-	if d.Issued.After(now.Add(Leeway)) {
+	if d.Issued.After(now.Add(leeway)) {
 		odd("it says that it was issued later than now; a clock is wrong")
 	}
-	if d.NotBefore.After(now.Add(Leeway)) {
+	if d.NotBefore.After(now.Add(leeway)) {
 		odd("it is not valid yet")
 	}
 	return d, nil

@@ -10,8 +10,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Leeway is how far two machines' clocks may be apart before a time in a token counts.
-const Leeway = 30 * time.Second
+// leeway is how far two machines' clocks may be apart before a time in a token counts.
+const leeway = 30 * time.Second
 
 // Verdict says whether a token is valid, by which key, and what that rests on.
 type Verdict struct {
@@ -80,7 +80,7 @@ func verify(text string, k Key, now time.Time) error {
 		return fmt.Errorf("the key (%s) is said to be for %s, which its kind cannot sign", k.Where, printable(k.Alg))
 	}
 	options := []jwt.ParserOption{jwt.WithValidMethods(allowed), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
-		jwt.WithLeeway(Leeway), jwt.WithStrictDecoding(),
+		jwt.WithLeeway(leeway), jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(func() time.Time { return now })}
 	if len(k.Audiences) > 0 {
 		options = append(options, jwt.WithAudience(k.Audiences...))

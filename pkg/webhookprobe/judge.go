@@ -15,8 +15,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/pki"
 )
 
-// Guarded is the name of the webhook that is asked about edits.
-const Guarded = "managementplanes.webhook.xcpauth.io"
+// guarded is the name of the webhook that is asked about edits.
+const guarded = "managementplanes.webhook.xcpauth.io"
 
 // Answer is what a probe showed.
 type Answer string
@@ -39,10 +39,10 @@ type Result struct {
 
 var asked = regexp.MustCompile(`^xcpauth-webhook (.+) was asked$`)
 
-// Judge tells from the error of the dry run and the warnings that came with it whether the webhook was asked. The
+// judge tells from the error of the dry run and the warnings that came with it whether the webhook was asked. The
 // warning shows it, whoever else refused the edit; a denial by its name does too; an edit that was admitted without
 // the warning was not asked about.
-func Judge(err error, warnings []string) Result {
+func judge(err error, warnings []string) Result {
 	r := Result{Answer: Unknown}
 	if err != nil {
 		r.Says = err.Error()
@@ -52,14 +52,14 @@ func Judge(err error, warnings []string) Result {
 			r.Answer, r.Version = Asked, m[1]
 		}
 	}
-	denied := strings.Contains(r.Says, fmt.Sprintf("admission webhook %q denied the request", Guarded))
+	denied := strings.Contains(r.Says, fmt.Sprintf("admission webhook %q denied the request", guarded))
 	var status apierrors.APIStatus
 	switch {
 	case r.Answer == Asked || denied:
 		r.Answer, r.Allowed = Asked, !denied
 	case err == nil:
 		r.Answer = Unasked
-	case errors.As(err, &status) && strings.Contains(r.Says, fmt.Sprintf("failed calling webhook %q", Guarded)):
+	case errors.As(err, &status) && strings.Contains(r.Says, fmt.Sprintf("failed calling webhook %q", guarded)):
 		r.Answer = Failed
 	}
 	return r
@@ -121,8 +121,8 @@ type Entry struct {
 	Problems  []string  // how it differs from what is shipped, and what that does
 }
 
-// Compare says of each entry that is shipped what was found of it, at a time.
-func Compare(shipped, found Configuration, now time.Time) []Entry {
+// compare says of each entry that is shipped what was found of it, at a time.
+func compare(shipped, found Configuration, now time.Time) []Entry {
 	var entries []Entry
 	for _, want := range shipped.Webhooks {
 		e := Entry{Name: want.Name}
@@ -209,8 +209,8 @@ func bundle(text []byte) (n int, expires time.Time) {
 	return len(cas), expires
 }
 
-// Ready counts, in a list of EndpointSlices, the endpoints that are ready.
-func Ready(list []byte) (int, error) {
+// ready counts, in a list of EndpointSlices, the endpoints that are ready.
+func ready(list []byte) (int, error) {
 	var slices struct {
 		Items []struct {
 			Endpoints []struct {

@@ -52,7 +52,7 @@ func TestWhatTheAnswerOfTheAPIServerShows(t *testing.T) {
 		if tc.err != nil {
 			tc.want.Says = tc.err.Error()
 		}
-		if got := Judge(tc.err, tc.warnings); got != tc.want {
+		if got := judge(tc.err, tc.warnings); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
 		}
 	}
@@ -142,8 +142,8 @@ func TestHowAConfigurationDiffersFromWhatIsShipped(t *testing.T) {
 	} {
 		found := shipped(t)
 		tc.change(&found)
-		entries := Compare(shipped(t), found, now)
-		if len(entries) != 2 || entries[0].Name != Guarded {
+		entries := compare(shipped(t), found, now)
+		if len(entries) != 2 || entries[0].Name != guarded {
 			t.Fatalf("%s: %+v", name, entries)
 		}
 		problems := append(append([]string{}, entries[0].Problems...), entries[1].Problems...)
@@ -174,11 +174,11 @@ func TestTheShippedConfigurationOptsOutOfAKSsEnforcer(t *testing.T) {
 }
 
 func TestReadyEndpointsAreCounted(t *testing.T) {
-	n, err := Ready([]byte(`{"items":[{"endpoints":[{"conditions":{"ready":true}},{"conditions":{"ready":false}}]},{"endpoints":[{"conditions":{}}]},{"endpoints":null}]}`))
+	n, err := ready([]byte(`{"items":[{"endpoints":[{"conditions":{"ready":true}},{"conditions":{"ready":false}}]},{"endpoints":[{"conditions":{}}]},{"endpoints":null}]}`))
 	if n != 2 || err != nil {
 		t.Errorf("%d, %v; want 2", n, err)
 	}
-	if _, err := Ready([]byte("x")); err == nil {
+	if _, err := ready([]byte("x")); err == nil {
 		t.Error("no error for what is no list")
 	}
 }

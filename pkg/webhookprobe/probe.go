@@ -79,7 +79,7 @@ func (l *Look) configuration(ctx context.Context, hub *kubeconfig.Cluster) {
 		l.Configuration = observe.Explain(err)
 		return
 	}
-	l.Installed, l.Entries = true, Compare(shipped, found, l.At)
+	l.Installed, l.Entries = true, compare(shipped, found, l.At)
 }
 
 func (l *Look) pods(ctx context.Context, hub *kubeconfig.Cluster) {
@@ -109,7 +109,7 @@ func (l *Look) endpoints(ctx context.Context, hub *kubeconfig.Cluster) {
 	body, err := read(ctx, hub, plan.Read{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices",
 		Namespace: api.Namespace}, "labelSelector", "kubernetes.io/service-name="+Name)
 	if err == nil {
-		l.Endpoints.Ready, err = Ready(body)
+		l.Endpoints.Ready, err = ready(body)
 	}
 	if err != nil {
 		l.Endpoints.Err = observe.Explain(err)
@@ -142,7 +142,7 @@ func (l *Look) ask(ctx context.Context, hub *kubeconfig.Cluster, mp plan.Ref) {
 	err = hub.REST.Patch(types.MergePatchType).AbsPath(path).Param("dryRun", "All").Param("fieldManager",
 		"kubectl-xcpauth").
 		WarningHandler(&said).MaxRetries(0).Body(doc).Do(ctx).Error()
-	l.Result = Judge(err, said.texts)
+	l.Result = judge(err, said.texts)
 	if err != nil && l.Result.Answer == Unknown {
 		l.Result.Says = observe.Explain(err)
 	}
