@@ -30,6 +30,8 @@ type record struct {
 	mu      sync.Mutex
 	printed map[string]string
 	started []*exec.Cmd
+	kills   int  // runs that were killed
+	faster  bool // one of them had done already what the next was to be killed at
 }
 
 // New returns a recorder of a test, which makes commands of kubectl, with the plugin on its PATH, by a function.
@@ -81,7 +83,8 @@ func (r *Recorder) Xcpauth(code int, args ...string) sandbox.Run {
 const starved = "and nothing renewed it"
 
 // KilledAt runs `kubectl xcpauth` and kills it as soon as it has said something. It returns what it said after that: on
-// a busy machine it goes on for a moment. A run that ended because the machine rested is followed by the next, twice at
+// a busy machine it goes on for a moment. So a run may find that the one before did what it was to be killed at, and end
+// well: once in a test, which is shown. A run that ended because the machine rested is followed by the next, twice at
 // most.
 func (r *Recorder) KilledAt(said string, args ...string) (after string) {
 	r.Helper()
@@ -92,6 +95,10 @@ func (r *Recorder) KilledAt(said string, args ...string) (after string) {
 		cmd.Stdout, cmd.Stderr = &out, w
 		err := cmd.Run()
 		switch rested := strings.Contains(strings.Join(strings.Fields(out.String()), " "), starved); {
+		case err == nil && r.kills > 0 && !r.faster:
+			r.faster = true
+			r.Logf("the run before had done %q already when its kill arrived", said)
+			return ""
 		case err == nil:
 			r.Fatalf("%v ended well, and was to be killed at %q:\n%s%s", args, said, out.String(), w)
 		case !w.Done() && rested && tries < 3:
@@ -99,6 +106,7 @@ func (r *Recorder) KilledAt(said string, args ...string) (after string) {
 		case !w.Done():
 			r.Fatalf("%v never said %q:\n%s%s", args, said, out.String(), w)
 		}
+		r.kills++
 		_, after, _ = strings.Cut(w.String(), said)
 		return after
 	}
