@@ -83,9 +83,9 @@ func (r *Recorder) Xcpauth(code int, args ...string) sandbox.Run {
 const starved = "and nothing renewed it"
 
 // KilledAt runs `kubectl xcpauth` and kills it as soon as it has said something. It returns what it said after that: on
-// a busy machine it goes on for a moment. So a run may find that the one before did what it was to be killed at, and end
-// well: once in a test, which is shown. A run that ended because the machine rested is followed by the next, twice at
-// most.
+// a busy machine it goes on for a moment. So a run may find that the one before did what it was to be killed at, and
+// end well: once in a test, which is shown. A run that ended because the machine rested is followed by the next, twice
+// at most.
 func (r *Recorder) KilledAt(said string, args ...string) (after string) {
 	r.Helper()
 	for tries := 1; ; tries++ {

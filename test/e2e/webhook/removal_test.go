@@ -112,7 +112,9 @@ func deleting(h *hub, _ node) {
 	h.gone(ns, "managementplane")
 
 	h.emptyRoster()
-	h.must(planes.Delete(h.Context(), "owned", metav1.DeleteOptions{}))
+	if err := planes.Delete(h.Context(), "owned", metav1.DeleteOptions{}); !apierrors.IsNotFound(err) {
+		h.must(err) // the collector, which nothing holds back any more, may have been faster
+	}
 	h.gone(ns, "owned")
 }
 
