@@ -70,8 +70,10 @@ func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := "image: registry.example.com/team/hook:v1.2.3@" + digest + "\n"; strings.Count(string(text), want) != 1 {
-			t.Errorf("%s does not name %s", name, want)
+		// the webhook's Deployment and the auditor's, and no other image
+		want := "image: registry.example.com/team/hook:v1.2.3@" + digest + "\n"
+		if n := strings.Count(string(text), want); n != 2 || strings.Count(string(text), " image: ") != n {
+			t.Errorf("%s names %s %d times, of %d images", name, want, n, strings.Count(string(text), " image: "))
 		}
 		if !strings.Contains(string(sums), "  "+name+"\n") {
 			t.Errorf("checksums.txt lacks %s", name)
