@@ -176,7 +176,6 @@ func TestTheKubeconfigIsUsedAsKubectlDoes(t *testing.T) {
 // Every name that a kubeconfig may hold selects its context, has its row, and comes back whole in the commands that
 // are suggested.
 func TestContextsMayHaveAnyName(t *testing.T) {
-	t.Parallel()
 	names := []string{"my cluster", "team/a", "arn:aws:eks:eu-west-1:123456789012:cluster/prod", "größe-東京", "-dash",
 		"--help", "^caret", "/slash/", "a,b", `quo"te`, "it's", "$HOME", "tab\tname", "new\nline"}
 	servers := map[string]*apifake.Server{}
@@ -362,7 +361,6 @@ func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
 // A proxy that gives no connection is told as the proxy's fault, with its address and without the credentials in it;
 // what is wrong behind a proxy that does is not.
 func TestAProxyThatGivesNoConnectionIsNamed(t *testing.T) {
-	t.Parallel()
 	proxy := func(answer http.HandlerFunc) *httptest.Server {
 		s := httptest.NewServer(answer)
 		t.Cleanup(func() { s.CloseClientConnections(); s.Close() })

@@ -178,7 +178,6 @@ func TestAContextThatMayNotBeLookedAtWasReached(t *testing.T) {
 
 // However many contexts cannot be reached, what is said of them for people is bounded; JSON has each with its reason.
 func TestManyUnreachableContextsAreSaidOnce(t *testing.T) {
-	t.Parallel()
 	gone := apifake.Start()
 	gone.Close()
 	servers := map[string]*apifake.Server{}
