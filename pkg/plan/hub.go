@@ -98,7 +98,7 @@ type HubRecords struct {
 // do that.
 type HubTokens struct {
 	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of
-	// its own.
+	// its own, and where it is not known which it has.
 	Keys []Key
 	// Revocations is the list of credentials that the hub takes back one by one; nil where it has none of its own.
 	Revocations *Revocations

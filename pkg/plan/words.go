@@ -9,14 +9,17 @@ import (
 )
 
 // CredentialsOf are what people call credentials, joined: "mTLS+JWT".
-func (w Words) CredentialsOf(all []guard.Cred) string {
+func (w Words) CredentialsOf(all []guard.Cred) string { return strings.Join(w.Names(all), "+") }
+
+// Names are what people call credentials, each once by one name: an alias is left out.
+func (w Words) Names(all []guard.Cred) []string {
 	var names []string
 	for _, c := range all {
 		if w.Alias == "" || !strings.HasPrefix(string(c), w.Alias) {
 			names = append(names, w.Credential(c))
 		}
 	}
-	return strings.Join(names, "+")
+	return names
 }
 
 // Words are what people of a product call things, in lower case unless it is a name.

@@ -73,20 +73,23 @@ func sessionsRow(r StatusRow, words plan.Words, h plan.Hub, todo plan.Step, bloc
 	default:
 		r.Declared = "unknown"
 	}
-	var accepted []string
+	var creds []guard.Cred
 	for c, t := range h.Accepts.Accepts {
 		if c != words.Nothing && t == guard.Yes {
-			accepted = append(accepted, words.Credential(c))
+			creds = append(creds, c)
 		}
 	}
-	slices.Sort(accepted)
+	slices.Sort(creds)
 	if r.Declared == "none" {
-		accepted = append([]string{words.Credential(words.Nothing)}, accepted...)
+		creds = append([]guard.Cred{words.Nothing}, creds...)
 	}
+	accepted := words.Names(creds)
 	if len(accepted) > 0 {
 		r.Witnesses = append(r.Witnesses, "it accepts "+strings.Join(accepted, ", "))
 	}
-	r.Credential = plural(len(h.Keys), "key")
+	if r.Credential = "unknown"; h.Keys != nil {
+		r.Credential = plural(len(h.Keys), "key")
+	}
 	r.Effective = workloadText(words, h.Workload)
 	r.Why = append(r.Why, h.Anomalies...)
 	if blocked != "" && len(h.Anomalies) == 0 {

@@ -17,7 +17,7 @@ func zoneFleet(moved int, none guard.Tri) plan.State {
 		HubRunning: plan.HubRunning{Workload: plan.Workload{Found: true, Replicas: 1, Settled: true,
 			Processes: []plan.Process{{Name: "global-1", Ready: true}}}},
 		HubDeclaration: plan.HubDeclaration{Accepts: guard.Hub{Accepts: map[guard.Cred]guard.Tri{"none": none,
-			"kid:1": guard.Yes, "kid:2": guard.Yes}}},
+			"kid:1": guard.Yes, "kid:2": guard.Yes, "jti:0b9e": guard.Yes}}},
 		HubTokens: plan.HubTokens{Keys: []plan.Key{
 			{ID: "1", Serial: 1, Made: noon.Add(-48 * time.Hour), Object: plan.Ref{Namespace: "kong-mesh-system",
 				Name: "zone-token-signing-key-1"}},
@@ -61,10 +61,22 @@ func TestTheStatusOfZonesReadsWell(t *testing.T) {
 		if _, roster := said["roster"]; roster || len(said["keys"].([]any)) != 2 {
 			t.Errorf("%s: a roster, or not both keys: %v", tc.name, said)
 		}
-		for _, wrong := range []string{"Central", "mTLS", "edge", "Roster", "fence", "jti:", "certificate"} {
+		for _, wrong := range []string{"Central", "mTLS", "edge", "Roster", "fence", "jti", "certificate"} {
 			if strings.Contains(text, wrong) {
 				t.Errorf("%s: it says %q:\n%s", tc.name, wrong, text)
 			}
+		}
+	}
+}
+
+// A global of which the keys were not read is not said to have none.
+func TestKeysThatWereNotReadAreUnknown(t *testing.T) {
+	for want, keys := range map[string][]plan.Key{"unknown": nil, "0 keys": {}} {
+		f := zoneFleet(0, guard.Yes)
+		f.Hub.Keys = keys
+		s := NewStatus(f, plan.Plan{}, func(verb string) string { return verb })
+		if got := s.Members[0].Credential; got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -149,7 +149,9 @@ func ReadGlobal(s *plan.Snapshot, cp ControlPlane, hub *plan.Hub) *zonetoken.Glo
 		Name: zonetoken.RevocationsName, UID: made[zonetoken.RevocationsName].UID,
 		ResourceVersion: made[zonetoken.RevocationsName].ResourceVersion}, Value: secrets.list, IDs: v.Revocations.IDs()}
 	hub.Revocations.Keeper, _ = kube.Owners(made[zonetoken.RevocationsName], []string{"data"})
-	hub.Keys = keysOf(v.Keys, ns, made)
+	if hub.Keys = keysOf(v.Keys, ns, made); v.Unread != "" && len(hub.Keys) == 0 {
+		hub.Keys = nil // it is not known whether there are some
+	}
 	zones, why := kube.Metadatas(s.Reads[readZones])
 	switch {
 	case why != "":

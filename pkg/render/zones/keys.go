@@ -21,6 +21,7 @@ type Keys struct {
 	Hub        string    `json:"hub"` // its context
 	Version    string    `json:"version"`
 	Keys       []KeyRow  `json:"keys"`
+	Unread     string    `json:"unread,omitempty"` // why it is not known which keys there are
 	// Unknown are the members of whom it is not known with which key they authenticate, each with the reason.
 	Unknown []KeyUser `json:"unknown"`
 }
@@ -46,6 +47,9 @@ type KeyUser struct {
 func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
 	r := Keys{APIVersion: render.APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context,
 		Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
+	if f.Hub.Keys == nil {
+		r.Unread = cmp.Or(strings.Join(f.Hub.Anomalies, "; "), "they were not read")
+	}
 	for _, k := range f.Hub.Keys {
 		row := KeyRow{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong,
 			UsedBy: []string{}}
@@ -69,6 +73,10 @@ func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
 
 // Table lays the keys out.
 func (r Keys) Table(w io.Writer, wide bool) {
+	if r.Unread != "" {
+		render.Paragraph(w, "the signing keys are not known: ", r.Unread)
+		return
+	}
 	if len(r.Keys) == 0 {
 		render.Paragraph(w, "", "there is no signing key for zone tokens; kubectl xcpauth migrate makes one")
 		return

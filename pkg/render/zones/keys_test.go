@@ -1,0 +1,29 @@
+package zones
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Keys that could not be read are not said to be missing: a migration would be told to make one.
+func TestKeysThatWereNotReadAreNotCalledMissing(t *testing.T) {
+	for _, tc := range []struct {
+		name, says string
+		keys       []plan.Key
+	}{
+		{"not read", "the signing keys are not known: secrets could not be listed", nil},
+		{"none", "there is no signing key for zone tokens", []plan.Key{}},
+	} {
+		f := plan.State{Hub: plan.Hub{HubTokens: plan.HubTokens{Keys: tc.keys},
+			HubDeclaration: plan.HubDeclaration{Anomalies: []string{"secrets could not be listed"}}}}
+		var out bytes.Buffer
+		NewKeys(f, state.Kid).Table(&out, false)
+		if got := strings.Join(strings.Fields(out.String()), " "); !strings.HasPrefix(got, tc.says) {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.says)
+		}
+	}
+}
