@@ -145,7 +145,7 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	if !f.UsesRoster {
 		return nil
 	}
-	// once more: whoever looked before the edge went back may have published since
+	// once more: somebody who looked before the edge went back may have published since
 	if s.States == plan.StatesRetraction && e.hub != "" {
 		if err := e.retractStatement(ctx, s.Member); err != nil {
 			e.report(Info, s.Member, "it is back, and what may be stated of it in the roster could not be taken back again: %v",

@@ -40,8 +40,8 @@ type Result struct {
 var asked = regexp.MustCompile(`^xcpauth-webhook (.+) was asked$`)
 
 // judge tells from the error of the dry run and the warnings that came with it whether the webhook was asked. The
-// warning shows it, whoever else refused the edit; a denial by its name does too; an edit that was admitted without
-// the warning was not asked about.
+// warning shows it, even where something else refused the edit; a denial by its name does too; an edit that was
+// admitted without the warning was not asked about.
 func judge(err error, warnings []string) Result {
 	r := Result{Answer: Unknown}
 	if err != nil {

@@ -1,13 +1,10 @@
 package lint
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
-	"path"
-	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -18,7 +15,8 @@ var downward = []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/engine", "
 // judgeOrder returns the calls of a Go file that lead upward in it, to a function without a receiver. Functions that
 // call each other, or in a circle, may stand in any order.
 func judgeOrder(name string, src []byte) ([]string, error) {
-	f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.SkipObjectResolution)
+	files := token.NewFileSet()
+	f, err := parser.ParseFile(files, name, src, parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +52,8 @@ func judgeOrder(name string, src []byte) ([]string, error) {
 		for to := range called[i] {
 			at, there := declared[to]
 			if there && at < fn.Pos() && !leads(calls, to, fn.Name.Name, map[string]bool{}) {
-				found = append(found, fn.Name.Name+" calls "+to+", which stands above it")
+				found = append(found, fmt.Sprintf("%d: %s calls %s, which stands above it; move it below",
+					files.Position(fn.Pos()).Line, fn.Name.Name, to))
 			}
 		}
 	}
@@ -76,24 +75,7 @@ func leads(calls map[string]map[string]bool, from, to string, seen map[string]bo
 }
 
 func TestFilesReadDownward(t *testing.T) {
-	seen := 0
-	for _, name := range sources(t) {
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || !in(downward, "./"+path.Dir(name)) {
-			continue
-		}
-		seen++
-		src, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		found, err := judgeOrder(name, src)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range found {
-			t.Errorf("%s: %s; move it below", name, f)
-		}
-	}
+	seen := judgeFiles(t, func(dir string) bool { return in(downward, "./"+dir) }, judgeOrder)
 	if seen < 100 {
 		t.Errorf("%d files were looked at", seen)
 	}

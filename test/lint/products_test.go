@@ -1,16 +1,12 @@
 package lint
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
-	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 )
 
@@ -38,7 +34,8 @@ func judgeProducts(name string, src []byte) ([]string, error) {
 			n.Tag = nil
 		case *ast.BasicLit:
 			if word := productWords.FindString(n.Value); n.Kind == token.STRING && word != "" {
-				found = append(found, strconv.Itoa(files.Position(n.Pos()).Line)+": "+strconv.Quote(word))
+				found = append(found, fmt.Sprintf("%d: %q is a word of one product: let the product say it",
+					files.Position(n.Pos()).Line, word))
 			}
 		}
 		return true
@@ -47,25 +44,7 @@ func judgeProducts(name string, src []byte) ([]string, error) {
 }
 
 func TestWhatServesEveryProductNamesNone(t *testing.T) {
-	seen := 0
-	for _, name := range sources(t) {
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") ||
-			!slices.Contains(general, path.Dir(name)) {
-			continue
-		}
-		seen++
-		src, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		found, err := judgeProducts(name, src)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range found {
-			t.Errorf("%s:%s is a word of one product: let the product say it", name, f)
-		}
-	}
+	seen := judgeFiles(t, func(dir string) bool { return slices.Contains(general, dir) }, judgeProducts)
 	if seen < 20 {
 		t.Errorf("%d files were looked at", seen)
 	}

@@ -177,3 +177,27 @@ func TestSourceRulesRefuseWhatTheyName(t *testing.T) {
 		t.Errorf("marks of unfinished work: got %q, want two", got)
 	}
 }
+
+// judgeFiles judges each Go file of the product that is wanted, and returns how many there are.
+func judgeFiles(t *testing.T, wanted func(dir string) bool, judge func(string, []byte) ([]string, error)) int {
+	t.Helper()
+	seen := 0
+	for _, name := range sources(t) {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || !wanted(path.Dir(name)) {
+			continue
+		}
+		seen++
+		src, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := judge(name, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			t.Errorf("%s:%s", name, f)
+		}
+	}
+	return seen
+}

@@ -102,5 +102,5 @@ func refusal(status int, body []byte, zone string) error {
 // likeToken is what a JWT looks like, or what is left of one.
 var likeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)*`)
 
-// tokenless is a text without the tokens in it: whoever answers may repeat with what it was asked.
+// tokenless is a text without the tokens in it: the one that answers may repeat what it was asked with.
 func tokenless(text string) string { return likeToken.ReplaceAllString(text, "(a token)") }
