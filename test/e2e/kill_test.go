@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
@@ -15,37 +17,16 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{CertManager: true, Installation: xcpsim.Installation{CertWithoutHost: true},
 		Switches: xcpsim.Switches{CentralKeepsCert: true}})
-	before := ""
-	for _, said := range []string{
-		"wrote CustomResourceDefinition",
-		"wrote EdgeCluster xcpauth-system/edge-1",
-		"wrote Certificate tsb/xcp-central-cert-xcpauth-rehearsal", // asked for
-		"wrote Certificate tsb/xcp-central-cert in",
-		"wrote Secret tsb/xcp-central-cert-xcpauth-rehearsal", // deleted
-		"wrote Deployment tsb/central",                        // for the certificate
-		"wrote ManagementPlane",                               // both modes on
-		"wave: canary",                                        // the journal, and nothing else yet
-		"wrote Secret istio-system/xcp-central-ca-bundle",
-		"wrote ControlPlane istio-system/controlplane in edge-1",
-		"edge-1: verified: EdgeXcp says JWT", // the statement, and not the end of the wave in the journal
-		"edge-1: waiting: a token lives",
-		"wrote Deployment tsb/central", // so that the canary connects again
-		"wrote ControlPlane istio-system/controlplane in edge-2",
-		"wrote ValidatingAdmissionPolicy xcpauth-fence in edge-1",
-		"wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1",
-		"wrote ManagementPlane", // mTLS off
-		"wrote Certificate tsb/",
-		"wrote Secret istio-system/xcp-edge-cert",
-	} {
-		if strings.Contains(before, said) || f.wasFaster(said) {
-			continue // the run before was killed after that write too
-		}
-		before = f.killedAt(said, "migrate", "--cleanup")
-		if strings.Contains(said, "ControlPlane") {
-			f.promiseKept()
-		}
-	}
-	f.migrate(0, "--cleanup")
+	f.WereKilled(f.killer().AtEachKind(f.promiseKept, slices.Concat([]string{"migrate", "--cleanup"}, quick)...),
+		"POST customresourcedefinitions/edgeclusters.xcpauth.io in hub", "POST edgeclusters/edge-1 in hub",
+		"POST certificates/xcp-central-cert-xcpauth-rehearsal in hub", "PATCH certificates/xcp-central-cert in hub",
+		"DELETE secrets/xcp-central-cert-xcpauth-rehearsal in hub", "PATCH deployments/central in hub",
+		"PATCH managementplanes/managementplane in hub", "PATCH configmaps/xcpauth-journal in hub, in flight: canary",
+		"POST secrets/xcp-central-ca-bundle in edge-1", "PATCH controlplanes/controlplane in edge-1",
+		"PATCH edgeclusters/edge-1/status in hub",
+		"PATCH configmaps/xcpauth-journal in hub, in flight: one edge connects again",
+		"PATCH configmaps/xcpauth-journal in hub, in flight: the rest", "PATCH controlplanes/controlplane in edge-2",
+		"PATCH configmaps/xcpauth-journal in hub, in flight: mTLS off")
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Errorf("the hub's modes are %s", got)
 	}
@@ -66,19 +47,8 @@ func TestAKillAfterEachKindOfWrite(t *testing.T) {
 	}
 }
 
-// wasFaster says whether the run before has done already, before its kill arrived, what the next was to be killed at.
-func (f fleet) wasFaster(said string) bool {
-	there := func(context, ns, name string) bool {
-		return f.Kubectl(f.Context(), "--context", context, "-n", ns, "get", "secret", name).Code == 0
-	}
-	switch said {
-	case "wrote Secret tsb/xcp-central-cert-xcpauth-rehearsal":
-		return !there("hub", "tsb", "xcp-central-cert-xcpauth-rehearsal")
-	case "wrote ValidatingAdmissionPolicyBinding xcpauth-fence in edge-1":
-		return f.Kubectl(f.Context(), "--context", "edge-1", "get", "validatingadmissionpolicybinding",
-			"xcpauth-fence").Code == 0
-	case "wrote Secret istio-system/xcp-central-ca-bundle":
-		return there("edge-1", "istio-system", "xcp-central-ca-bundle")
-	}
-	return false
+// killer kills runs that reach all clusters as the tests do.
+func (f fleet) killer() *runs.Killer {
+	f.Helper()
+	return f.NewKiller(f.Bed.Kubeconfig, f.Bed.Clusters())
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +97,8 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	}
 	is("edge-1", one, true)
 
-	f.killedAt("wrote Secret istio-system/"+secret+" in edge-1", "token rotate", "edge-1")
+	killer := f.killer()
+	killer.At("DELETE secrets/"+secret+" in edge-1", slices.Concat([]string{"token", "rotate", "edge-1"}, quickBack)...)
 	if f.has("edge-1", secret) || !f.has("edge-1", copied) {
 		t.Error("a run that was killed after the deletion leaves a copy and no token")
 	}
@@ -106,7 +108,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	rotate(4, "edge-1", "--prove-within", "3s") // restores first, and fails again
 	is("edge-1", one, true)
 
-	f.killedAt("wrote Secret istio-system/"+secret+" in edge-1", "token rotate", "edge-1")
+	killer.At("DELETE secrets/"+secret+" in edge-1", slices.Concat([]string{"token", "rotate", "edge-1"}, quickBack)...)
 	f.Sim.SetEdge("edge-1", xcpsim.EdgeSwitches{})
 	rotate(0, "edge-1")
 	is("edge-1", one, false)

@@ -10,13 +10,15 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
+	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
 // A second run is refused with the name of the first; a dead one's lock is taken over; a saved plan is held to; what
 // fails within --max-failures is put back and the others go on.
 func TestRunsAreOneAtATimeAndHeldToWhatWasAsked(t *testing.T) {
 	t.Parallel()
-	f := start(t, sandbox.Options{})
+	f := start(t, sandbox.Options{Cadence: xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 15 * time.Second,
+		TokenRenew: 2 * time.Second}}) // a token outlives the wave that is to fail
 	f.stuck("edge-1")
 
 	first := f.Command(t.Context(), append([]string{"xcpauth", "migrate"}, quick...)...)

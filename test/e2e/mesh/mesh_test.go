@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,10 +68,7 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		c := bed.Cluster(name)
 		return fleet.Site{Name: name, Config: c.Config, KubeletIP: c.KubeletIP}
 	}
-	o := fleet.Options{Global: site("global"), Log: t.Output()}
-	if real.Program != nil {
-		o.Log = nil // they say so much that it is told only where a test fails
-	}
+	o := fleet.Options{Global: site("global")} // it says so much that its end is told, and only where a test fails
 	for _, z := range zones {
 		o.Zones = append(o.Zones, site(z))
 	}
@@ -92,13 +88,8 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		if t.Failed() {
-			printed := m.Printed()
-			for _, name := range slices.Sorted(maps.Keys(printed)) {
-				t.Logf("%s\n%s", name, printed[name])
-			}
-			if real.Program != nil {
-				t.Log(f.Log())
-			}
+			t.Log(lines(m.Last(2), 60))
+			t.Log(lines(f.Log(), 60))
 		}
 		m.promiseKept()
 		m.noSecrets(ctx)
@@ -124,6 +115,12 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		return nil
 	})
 	return m
+}
+
+// lines are the last lines of a text.
+func lines(text string, last int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(all[max(0, len(all)-last):], "\n")
 }
 
 func (m *mesh) await(what string, check func() error) {

@@ -99,7 +99,7 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	if now := m.environments(); !maps.Equal(now, moved) {
 		t.Errorf("a rollback that was refused wrote something:\n%v", now)
 	}
-	killed(t, m.killedAfterEachKindOfWrite("rollback", "--wave-size", "1"), "PUT leases/xcpauth in global",
+	m.WereKilled(m.killedAtEachKindOfWrite("rollback", "--wave-size", "1"), "PUT leases/xcpauth in global",
 		"PATCH deployments/kong-mesh-control-plane in global", "PATCH deployments/kong-mesh-control-plane in east",
 		"PATCH deployments/kong-mesh-control-plane in north", "PATCH deployments/kong-mesh-control-plane in west")
 	for _, z := range zones { // the run that ended well has seen it

@@ -5,11 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,15 +26,18 @@ type Recorder struct {
 type record struct {
 	Secrets canary.Set
 	mu      sync.Mutex
-	printed map[string]string
-	started []*exec.Cmd
-	kills   int  // runs that were killed
-	faster  bool // one of them had done already what the next was to be killed at
+	kept    []kept
+}
+
+// kept is what one run printed, by now.
+type kept struct {
+	name string
+	text func() string
 }
 
 // New returns a recorder of a test, which makes commands of kubectl, with the plugin on its PATH, by a function.
 func New(t *testing.T, kubectl func(context.Context, ...string) *exec.Cmd) *Recorder {
-	return &Recorder{t, kubectl, &record{printed: map[string]string{}}}
+	return &Recorder{t, kubectl, &record{}}
 }
 
 // In is the same recorder in a test inside this one.
@@ -45,9 +46,14 @@ func (r *Recorder) In(t *testing.T) *Recorder { return &Recorder{t, r.command, r
 // Command is kubectl, not started yet; what it prints is kept if it goes where it can be read from again.
 func (r *Recorder) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := r.command(ctx, args...)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.started = append(r.started, cmd)
+	r.keep(strings.Join(cmd.Args[1:], " "), func() (all string) {
+		for _, w := range []io.Writer{cmd.Stdout, cmd.Stderr} {
+			if text, ok := w.(fmt.Stringer); ok {
+				all += text.String()
+			}
+		}
+		return all
+	})
 	return cmd
 }
 
@@ -78,65 +84,41 @@ func (r *Recorder) Xcpauth(code int, args ...string) sandbox.Run {
 	return run
 }
 
-// starved is what a run says when the machine rested for longer than a token of the stand-in lives, which is seconds:
-// the run ends, and the next one goes on.
-const starved = "and nothing renewed it"
-
-// KilledAt runs `kubectl xcpauth` and kills it as soon as it has said something. It returns what it said after that: on
-// a busy machine it goes on for a moment. So a run may find that the one before did what it was to be killed at, and
-// end well: once in a test, which is shown. A run that ended because the machine rested is followed by the next, twice
-// at most.
-func (r *Recorder) KilledAt(said string, args ...string) (after string) {
-	r.Helper()
-	for tries := 1; ; tries++ {
-		cmd := r.Command(r.Context(), append([]string{"xcpauth"}, args...)...)
-		var out strings.Builder
-		w := newWatcher(r.T, said, func() { cmd.Process.Signal(syscall.SIGKILL) })
-		cmd.Stdout, cmd.Stderr = &out, w
-		err := cmd.Run()
-		switch rested := strings.Contains(strings.Join(strings.Fields(out.String()), " "), starved); {
-		case err == nil && r.kills > 0 && !r.faster:
-			r.faster = true
-			r.Logf("the run before had done %q already when its kill arrived", said)
-			return ""
-		case err == nil:
-			r.Fatalf("%v ended well, and was to be killed at %q:\n%s%s", args, said, out.String(), w)
-		case !w.Done() && rested && tries < 3:
-			continue
-		case !w.Done():
-			r.Fatalf("%v never said %q:\n%s%s", args, said, out.String(), w)
-		}
-		r.kills++
-		_, after, _ = strings.Cut(w.String(), said)
-		return after
-	}
-}
-
 // Keep keeps a text under a name, to be looked through for secrets.
-func (r *Recorder) Keep(name, text string) {
+func (r *Recorder) Keep(name, text string) { r.keep(name, func() string { return text }) }
+
+func (r *Recorder) keep(name string, text func() string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.printed[fmt.Sprintf("run %02d: %s", len(r.printed), name)] = text
+	r.kept = append(r.kept, kept{fmt.Sprintf("run %02d: %s", len(r.kept), name), text})
 }
 
-// Printed is everything that was kept so far, by name.
-func (r *Recorder) Printed() map[string]string {
+// Last is what the last few runs printed.
+func (r *Recorder) Last(runs int) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i, cmd := range r.started {
-		for _, w := range []io.Writer{cmd.Stdout, cmd.Stderr} {
-			if text, ok := w.(fmt.Stringer); ok {
-				r.printed[fmt.Sprintf("command %02d: %s (%T)", i, strings.Join(cmd.Args, " "), w)] = text.String()
-			}
-		}
+	var all strings.Builder
+	for _, k := range r.kept[max(0, len(r.kept)-runs):] {
+		fmt.Fprintf(&all, "%s\n%s\n", k.name, k.text())
 	}
-	return maps.Clone(r.printed)
+	return all.String()
+}
+
+// printed is everything that was kept so far, by name.
+func (r *Recorder) printed() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]string{}
+	for _, k := range r.kept {
+		all[k.name] = k.text()
+	}
+	return all
 }
 
 // NoSecrets fails the test when a secret is in what the plugin printed or in one of the given texts.
 func (r *Recorder) NoSecrets(texts ...map[string]string) {
 	r.Helper()
-	for _, group := range append(texts, r.Printed()) {
+	for _, group := range append(texts, r.printed()) {
 		for name, text := range group {
 			for _, leak := range r.Secrets.Find(text) {
 				r.Errorf("a secret is in %s: %s", name, leak)

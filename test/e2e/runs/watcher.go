@@ -18,19 +18,11 @@ type Watcher struct {
 
 // NewWatcher returns one that waits for a text.
 func NewWatcher(t *testing.T, text string, then func()) *Watcher {
-	w := newWatcher(t, text, then)
+	w := &Watcher{text: text, then: then}
 	t.Cleanup(func() {
 		if !w.Done() {
 			t.Errorf("%q was never printed", text)
 		}
-	})
-	return w
-}
-
-// newWatcher returns one that a test may do without.
-func newWatcher(t *testing.T, text string, then func()) *Watcher {
-	w := &Watcher{text: text, then: then}
-	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("stderr:\n%s", w)
 		}

@@ -19,7 +19,7 @@ var owed = map[string]struct{ lines, functions int }{
 	"manifests": {1, 3},
 	"pkg":       {273, 91},
 	"plugin":    {187, 23},
-	"test":      {45, 26},
+	"test":      {45, 25},
 	"webhook":   {48, 19},
 }
 

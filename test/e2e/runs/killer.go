@@ -1,0 +1,186 @@
+package runs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/fault"
+	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
+)
+
+// Killer kills runs of `kubectl xcpauth` at what they write: when an API server has stored it and the run does not
+// know yet. The run gets no answer before it is killed, so it never does a thing more, however slow the machine is.
+type Killer struct {
+	r          *Recorder
+	kubeconfig string
+
+	mu    sync.Mutex
+	want  func(kind string) bool // whether to kill at a write of a kind
+	at    string                 // the kind at which the run was killed
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// NewKiller returns a killer of runs that use a kubeconfig in which each cluster's context has the cluster's name.
+func (r *Recorder) NewKiller(kubeconfig string, clusters []*testbed.Cluster) *Killer {
+	r.Helper()
+	k := &Killer{r: r}
+	to := map[string]Server{}
+	for _, c := range clusters {
+		relay := fault.Relay{Answered: func(resp *http.Response, sent []byte) { k.answered(c.Name, resp, sent) }}
+		front, err := relay.Start(c.Config)
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.Cleanup(front.Close)
+		to[c.Name] = Server{URL: front.URL, CA: front.CA}
+	}
+	k.kubeconfig = r.Reroute(kubeconfig, to)
+	return k
+}
+
+// AtEachKind runs a verb again and again. Each run is killed at the first write of a kind at which none was killed
+// before; the last one, which writes nothing of a new kind, must end well. It returns the kinds in the order in which
+// they came. After each kill it calls a function, which may be nil.
+func (k *Killer) AtEachKind(after func(), args ...string) (kinds []string) {
+	k.r.Helper()
+	for {
+		at := k.run(func(kind string) bool { return !slices.Contains(kinds, kind) }, args)
+		if at == "" {
+			return kinds
+		}
+		if kinds = append(kinds, at); after != nil {
+			after()
+		}
+	}
+}
+
+// At runs a verb and kills it at the first write of a kind. The test fails when there is none.
+func (k *Killer) At(kind string, args ...string) {
+	k.r.Helper()
+	var kinds []string
+	at := k.run(func(other string) bool {
+		kinds = append(kinds, other)
+		return other == kind
+	}, args)
+	if at == "" {
+		k.r.Fatalf("%v ended well, and was to be killed at %q; it wrote\n%s", args, kind, strings.Join(kinds, "\n"))
+	}
+}
+
+// run runs a verb, and returns the kind of write at which it was killed; "" when it ended well. The test fails when it
+// ended otherwise. A run that ended because the machine rested is followed by the next, twice at most.
+func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
+	k.r.Helper()
+	for tries := 1; ; tries++ {
+		cmd := k.r.Command(k.r.Context(),
+			slices.Concat([]string{"xcpauth"}, args, []string{"--kubeconfig=" + k.kubeconfig})...)
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		k.mu.Lock()
+		k.want, k.at, k.cmd, k.ended = want, "", cmd, make(chan struct{})
+		err := cmd.Start()
+		k.mu.Unlock()
+		if err == nil {
+			err = cmd.Wait()
+		}
+		close(k.ended)
+		k.mu.Lock()
+		at, k.want = k.at, nil
+		k.mu.Unlock()
+		switch status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); {
+		case err == nil:
+			return "" // what it still had under way when it ended cannot matter to it
+		case at != "" && status.Signaled():
+			return at
+		case strings.Contains(strings.Join(strings.Fields(out.String()), " "), starved) && tries < 3:
+		default:
+			k.r.Fatalf("%v, to be killed at a write (%q): %v\n%s%s", args, at, err, out.String(), errs.String())
+		}
+	}
+}
+
+// starved is what a run says when the machine rested for longer than a token of the stand-in lives, which is seconds:
+// the run ends, and the next one goes on.
+const starved = "and nothing renewed it"
+
+// answered is told of every answer of a cluster, and returns when the run may get it: never when it was killed.
+func (k *Killer) answered(cluster string, r *http.Response, sent []byte) {
+	kind := kindOf(cluster, r, sent)
+	k.mu.Lock()
+	if kind == "" || k.want == nil || k.at == "" && !k.want(kind) {
+		k.mu.Unlock()
+		return
+	}
+	if k.at == "" { // what is answered beside it goes no further either
+		k.at = kind
+		k.cmd.Process.Signal(syscall.SIGKILL)
+	}
+	ended := k.ended
+	k.mu.Unlock()
+	<-ended
+}
+
+// serial is what the secrets of a zone's tokens differ by.
+var serial = regexp.MustCompile(`^(xcpauth-zone-token)-.*`)
+
+// kindOf names a write that was stored: what was done to which object of which cluster, and of the journal the wave
+// in flight. It is "" for everything else.
+func kindOf(cluster string, r *http.Response, sent []byte) string {
+	req := r.Request
+	if req.Method == http.MethodGet || r.StatusCode/100 != 2 || req.URL.Query().Has("dryRun") ||
+		strings.Contains(req.URL.Path, "/selfsubject") {
+		return ""
+	}
+	var o struct {
+		Metadata struct{ Name string }
+		Data     map[string]string
+	}
+	_ = json.Unmarshal(sent, &o) // a DELETE sends another kind
+	kind := fmt.Sprintf("%s %s in %s", req.Method, objectOf(req.URL.Path, o.Metadata.Name), cluster)
+	if text := o.Data["wave-in-flight"]; text != "" {
+		var e struct{ Wave string }
+		_ = json.Unmarshal([]byte(text), &e)
+		kind += ", in flight: " + e.Wave
+	}
+	return kind
+}
+
+// objectOf is the resource, name and subresource in the path of a request; a POST has its object's name in what it
+// sends.
+func objectOf(path, sent string) string {
+	at := strings.Split(strings.Trim(path, "/"), "/")
+	switch at[0] {
+	case "api": // api/v1
+		at = at[2:]
+	case "apis": // apis/apps/v1
+		at = at[3:]
+	}
+	if len(at) > 2 && at[0] == "namespaces" {
+		at = at[2:]
+	}
+	if len(at) == 1 {
+		at = append(at, sent)
+	}
+	at[1] = serial.ReplaceAllString(at[1], "$1")
+	return strings.Join(at, "/")
+}
+
+// WereKilled fails the test unless a run was killed at each of these kinds of write.
+func (r *Recorder) WereKilled(at []string, want ...string) {
+	r.Helper()
+	for _, kind := range want {
+		if !slices.Contains(at, kind) {
+			r.Errorf("no run was killed at %q", kind)
+		}
+	}
+	r.Logf("runs were killed at\n%s", strings.Join(at, "\n"))
+}
