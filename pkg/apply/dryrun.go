@@ -14,7 +14,7 @@ import (
 // comes.
 func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[string][]string, bool) {
 	said, all := map[string][]string{}, true
-	w := writer{fleet: l.Fleet, fills: l.SecretFields, dryRun: true}
+	w := writer{fleet: l.Fleet, fills: l.SecretFields, api: l.API, dryRun: true}
 	rosterReady := f.Hub.Roster.Namespace && f.Hub.Roster.Kind
 	for i, wave := range p.Waves {
 		for _, s := range wave.Steps {
@@ -42,7 +42,11 @@ func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[strin
 					all = false
 					continue
 				}
-				said[s.ID] = append(said[s.ID], fmt.Sprintf("%s: accepted (dry run)", write.Object))
+				result := "accepted (dry run)"
+				if write.Via != nil {
+					result = "not sent: the hub's own API has no dry run; it is as it was seen"
+				}
+				said[s.ID] = append(said[s.ID], fmt.Sprintf("%s: %s", write.Object, result))
 			}
 		}
 	}

@@ -30,11 +30,20 @@ type Live struct {
 	Where        plan.Selection // which of the contexts hold the hub
 	Supplier     Supplier       // where credentials come from; nil when nowhere
 	SecretFields map[string]FillSecret
+	// API writes objects of a hub's own API; nil where there is none.
+	API HubAPI
 	// By says who runs this as a cluster knows it; nil = as the caller says.
 	By func(ctx context.Context, context string) string
 
 	mu     sync.Mutex
 	latest map[string]plan.Snapshot
+}
+
+// HubAPI writes objects of a hub's own API.
+type HubAPI interface {
+	// Write carries out a write with Via, with the comparisons of a write to a cluster. With dryRun nothing is written.
+	Write(ctx context.Context, c *kubeconfig.Cluster, w plan.Write, fill func(map[string]any) error, still func() error,
+		dryRun bool) (wrote bool, err error)
 }
 
 // Observe implements Clusters.
@@ -72,7 +81,7 @@ func (l *Live) Now() time.Time { return time.Now() }
 
 // Write implements Clusters. A kind that it makes is served when it returns.
 func (l *Live) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {
-	wrote, err := writer{fleet: l.Fleet, fills: l.SecretFields}.write(ctx, p, still)
+	wrote, err := writer{fleet: l.Fleet, fills: l.SecretFields, api: l.API}.write(ctx, p, still)
 	if err == nil && p.Op == plan.OpCreate && p.Object.Kind == "CustomResourceDefinition" {
 		err = l.served(ctx, p)
 	}

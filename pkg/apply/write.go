@@ -31,20 +31,39 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 	if err != nil {
 		return false, err
 	}
-	switch {
-	case p.SecretField != "" && w.fills[p.SecretField] == nil:
-		return false, fmt.Errorf("writing %s in %s needs a value that this run was not given (%s); give it again as for the plan", p.Object, p.Context, p.SecretField)
-	case p.Op == plan.OpCreate && p.RestoreFrom != "":
-		return w.recreateFromBackup(ctx, c, p, still)
-	case p.Op == plan.OpCreate:
-		return w.create(ctx, c, p, still)
-	case p.Op == plan.OpDelete:
-		return w.remove(ctx, c, p, still)
-	case p.RestoreFrom != "":
+	if wrote, done, err := w.special(ctx, c, p, still); done || err != nil {
+		return wrote, err
+	}
+	if p.RestoreFrom != "" {
 		if p, err = w.fromBackup(ctx, c, p); err != nil {
 			return false, err
 		}
 	}
+	return w.update(ctx, c, p, still)
+}
+
+// special carries out a write that is no change of an object that is there; done says whether it was one.
+func (w writer) special(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
+	still func() error) (wrote, done bool, err error) {
+	switch {
+	case p.SecretField != "" && w.fills[p.SecretField] == nil:
+		return false, true, fmt.Errorf("writing %s in %s needs a value that this run was not given (%s); give it again as for the plan", p.Object, p.Context, p.SecretField)
+	case p.Via != nil:
+		wrote, err = w.ask(ctx, c, p, still)
+	case p.Op == plan.OpCreate && p.RestoreFrom != "":
+		wrote, err = w.recreateFromBackup(ctx, c, p, still)
+	case p.Op == plan.OpCreate:
+		wrote, err = w.create(ctx, c, p, still)
+	case p.Op == plan.OpDelete:
+		wrote, err = w.remove(ctx, c, p, still)
+	default:
+		return false, false, nil
+	}
+	return wrote, true, err
+}
+
+// update changes an object that is there.
+func (w writer) update(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
 	for range conflictRetries {
 		live, err := Get(ctx, c, p.Object)
 		if apierrors.IsNotFound(err) {
@@ -53,16 +72,7 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 		if err != nil {
 			return false, fmt.Errorf("reading %s in %s before changing it: %s", p.Object, p.Context, observe.Explain(err))
 		}
-		switch {
-		case p.Object.UID != "" && UID(live) != p.Object.UID:
-			return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
-		case patch.Matches(live, p.After, p.ListsByName), p.SatisfiedBy != nil &&
-			patch.Matches(live, p.SatisfiedBy, p.ListsByName):
-			return false, nil
-		case !w.dryRun && !patch.Matches(live, p.Before, p.ListsByName):
-			return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
-		}
-		if err := checkOwner(p, live); err != nil {
+		if done, err := w.compare(p, live); done || err != nil {
 			return false, err
 		}
 		if p.BackupAs != "" {
@@ -104,6 +114,20 @@ func (w writer) write(ctx context.Context, p plan.Write, still func() error) (bo
 		p.Object, p.Context)
 }
 
+// compare says whether there is nothing to do to an object, or that it is not as it was seen, or kept by somebody.
+func (w writer) compare(p plan.Write, live map[string]any) (done bool, err error) {
+	switch {
+	case p.Object.UID != "" && UID(live) != p.Object.UID:
+		return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: "being re-created"}
+	case patch.Matches(live, p.After, p.ListsByName), p.SatisfiedBy != nil &&
+		patch.Matches(live, p.SatisfiedBy, p.ListsByName):
+		return true, nil
+	case !w.dryRun && !patch.Matches(live, p.Before, p.ListsByName):
+		return false, &engine.ChangedError{Object: p.Object, Context: p.Context, By: lastManager(live)}
+	}
+	return false, checkOwner(p, live)
+}
+
 func (w writer) create(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
 	if still != nil {
 		if err := still(); err != nil {
@@ -142,6 +166,7 @@ const WriteTimeout = 30 * time.Second
 type writer struct {
 	fleet  *kubeconfig.Fleet
 	fills  map[string]FillSecret
+	api    HubAPI
 	dryRun bool
 }
 
@@ -236,6 +261,19 @@ func (w writer) explain(p plan.Write, err error) error {
 		return &engine.DeniedError{Object: p.Object, Context: p.Context, Message: status.Status().Message}
 	}
 	return fmt.Errorf("writing %s in %s: %s", p.Object, p.Context, observe.Explain(err))
+}
+
+// ask has a hub's own API carry out a write.
+func (w writer) ask(ctx context.Context, c *kubeconfig.Cluster, p plan.Write, still func() error) (bool, error) {
+	if w.api == nil {
+		return false, fmt.Errorf("writing %s in %s: nothing here writes by a hub's own API", p.Object, p.Context)
+	}
+	wrote, err := w.api.Write(ctx, c, p, w.fills[p.SecretField], still, w.dryRun)
+	var changed *engine.ChangedError
+	if err == nil || errors.As(err, &changed) {
+		return wrote, err
+	}
+	return wrote, fmt.Errorf("writing %s by the API of %s in %s: %w", p.Object, p.Via.Object, p.Context, Explained(err))
 }
 
 // isAdmission tells a refusal by admission from one by RBAC, which share their code.

@@ -101,13 +101,14 @@ func (w *mesh) story(last plan.Goal, mutate mutation) Result {
 func (w *mesh) arrive(goal plan.Goal, mutate mutation) (r Result) {
 	w.killAt, w.cancelAt, w.strangers, w.away = 0, 0, false, ""
 	attempts := 12
-	if w.universal || w.hopeless() && !goal.Back {
+	if w.memory || w.hopeless() && !goal.Back {
 		attempts = 2
 	}
 	for range attempts {
 		for _, z := range w.zones {
 			z.reachable = true
 		}
+		w.apiOff = false
 		if r, _ = w.run(goal, mutate); r.Done {
 			break
 		}
@@ -176,9 +177,9 @@ func meshStory(seed uint64) (end ending) {
 	switch {
 	case len(w.refused) > 0:
 		return fail("the promise is broken: %s", w.refused[0])
-	case w.universal && (last.Done || w.changes > 0):
-		return fail("the global keeps its state elsewhere, and %d things were written; done: %v", w.changes, last.Done)
-	case w.universal:
+	case w.memory && (last.Done || w.changes > 0):
+		return fail("the global keeps its state in memory, and %d things were written; done: %v", w.changes, last.Done)
+	case w.memory:
 		return end
 	case !last.Done && !w.hopeless():
 		return fail("not reached: %+v, %v", last.Outcomes, last.Err)

@@ -55,6 +55,44 @@ func (w *mesh) look(d plan.Provider, context string) plan.Snapshot {
 	return s
 }
 
+// answer is what a pod of the global answers by its own API, nil when it does not.
+func (w *mesh) answer(r plan.Read) []byte {
+	up := slices.ContainsFunc(w.global.pods, func(p *meshPod) bool { return p.name == r.Name && p.started })
+	if w.apiOff || !up {
+		return nil
+	}
+	store := "postgres"
+	if w.memory {
+		store = "memory"
+	}
+	list := func(items []string) []byte {
+		return fmt.Appendf(nil, `{"total":%d,"items":[%s]}`, len(items), strings.Join(items, ","))
+	}
+	switch r.Asked {
+	case "/config":
+		return fmt.Appendf(nil, `{"mode":"global","environment":"universal","store":{"type":%q}}`, store)
+	case "/global-secrets":
+		var items []string
+		for _, name := range slices.Sorted(maps.Keys(w.keys)) {
+			items = append(items, fmt.Sprintf(`{"type":"GlobalSecret","name":%q,"creationTime":%q,"data":%q}`, name,
+				w.made[name], w.keys[name].encoded))
+		}
+		if w.list != nil {
+			items = append(items, fmt.Sprintf(`{"type":"GlobalSecret","name":%q,"creationTime":"revocations","data":%q}`,
+				zonetoken.RevocationsName, base64.StdEncoding.EncodeToString(w.list)))
+		}
+		return list(items)
+	case "/zones+insights":
+		var items []string
+		for _, name := range w.names() {
+			items = append(items, fmt.Sprintf(`{"type":"ZoneOverview","name":%q,"zone":{},"zoneInsight":{"subscriptions":[%s]}}`,
+				name, w.subscriptions(name)))
+		}
+		return list(items)
+	}
+	return nil
+}
+
 // place is a read of a cluster.
 type place struct {
 	context string
@@ -65,6 +103,11 @@ type place struct {
 // nothing is decoded again.
 func (w *mesh) read(context string, r plan.Read) plan.Result {
 	body := w.body(context, r)
+	if r.Asked != "" {
+		if body = w.answer(r); body == nil {
+			return plan.Result{Err: "the global's API did not answer"}
+		}
+	}
 	if body == nil {
 		return plan.Result{Missing: true}
 	}
@@ -204,7 +247,13 @@ func (w *mesh) secretObjects(z *zone) []string {
 
 // revoke writes the list of revoked tokens.
 func (w *mesh) revoke(p plan.Write) (bool, error) {
-	value := func(values obj) string { v, _ := values["data"].(obj)["value"].(string); return v }
+	value := func(values obj) string {
+		if text, is := values["data"].(string); is {
+			return text
+		}
+		v, _ := values["data"].(obj)["value"].(string)
+		return v
+	}
 	switch {
 	case p.Op == plan.OpCreate && w.list != nil:
 		return false, nil
@@ -220,21 +269,25 @@ func (w *mesh) revoke(p plan.Write) (bool, error) {
 func (w *mesh) insights() []string {
 	var all []string
 	for _, name := range w.names() {
-		var subs []string
-		for _, s := range w.told[name] {
-			more := ""
-			if !s.ended.IsZero() {
-				more += fmt.Sprintf(`,"disconnectTime":%q`, s.ended.Format(time.RFC3339Nano))
-			}
-			if s.provided {
-				more += `,"authTokenProvided":true`
-			}
-			subs = append(subs, fmt.Sprintf(`{"id":%q,"connectTime":%q%s}`, s.id, s.began.Format(time.RFC3339Nano), more))
-		}
-		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"subscriptions":[%s]}}`, name,
-			strings.Join(subs, ",")))
+		all = append(all, fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"subscriptions":[%s]}}`, name, w.subscriptions(name)))
 	}
 	return all
+}
+
+// subscriptions are what the global tells of a zone's sessions.
+func (w *mesh) subscriptions(zone string) string {
+	var subs []string
+	for _, s := range w.told[zone] {
+		more := ""
+		if !s.ended.IsZero() {
+			more += fmt.Sprintf(`,"disconnectTime":%q`, s.ended.Format(time.RFC3339Nano))
+		}
+		if s.provided {
+			more += `,"authTokenProvided":true`
+		}
+		subs = append(subs, fmt.Sprintf(`{"id":%q,"connectTime":%q%s}`, s.id, s.began.Format(time.RFC3339Nano), more))
+	}
+	return strings.Join(subs, ",")
 }
 
 // count dies before the write, afterWrite after it.
@@ -273,22 +326,8 @@ func (w *mesh) Write(_ context.Context, p plan.Write, still func() error) (bool,
 	case p.Object.Kind == "Namespace":
 		w.namespace = true
 		return true, nil
-	case p.Object.Name == zonetoken.RevocationsName:
-		return w.revoke(p)
-	case p.Object.Kind == "Secret" && p.Op == plan.OpCreate:
-		if p.SecretField != migration.KeySecretField || z != nil || w.keys[p.Object.Name] != nil {
-			return false, nil
-		}
-		w.note("key %s is added", p.Object.Name)
-		w.addKey(p.Object.Name)
-		return true, nil
-	case p.Object.Kind == "Secret" && p.Op == plan.OpDelete && z != nil:
-		delete(z.secrets, p.Object.Name)
-		return true, nil
-	case p.Object.Kind == "Secret" && p.Op == plan.OpDelete:
-		w.note("key %s is deleted", p.Object.Name)
-		delete(w.keys, p.Object.Name)
-		return true, nil
+	case p.Object.Kind == "Secret", p.Object.Kind == "GlobalSecret":
+		return w.writeSecret(p, z)
 	}
 	r := &w.global
 	if z != nil {
@@ -303,6 +342,29 @@ func (w *mesh) Write(_ context.Context, p plan.Write, still func() error) (bool,
 		return true, nil
 	}
 	return r.write(p, w)
+}
+
+// writeSecret makes, changes or deletes a secret of a zone, or of the global where that keeps it.
+func (w *mesh) writeSecret(p plan.Write, z *zone) (bool, error) {
+	switch {
+	case z == nil && (p.Via != nil) != w.universal:
+		panic(fmt.Sprintf("%s is written where the global does not keep it", p.Object))
+	case p.Via != nil && w.apiOff:
+		return false, fmt.Errorf("writing %s: the global's API did not answer", p.Object)
+	case p.Object.Name == zonetoken.RevocationsName:
+		return w.revoke(p)
+	case p.Op == plan.OpCreate && (p.SecretField != migration.KeySecretField || z != nil || w.keys[p.Object.Name] != nil):
+		return false, nil
+	case p.Op == plan.OpCreate:
+		w.note("key %s is added", p.Object.Name)
+		w.addKey(p.Object.Name)
+	case z != nil:
+		delete(z.secrets, p.Object.Name)
+	default:
+		w.note("key %s is deleted", p.Object.Name)
+		delete(w.keys, p.Object.Name)
+	}
+	return true, nil
 }
 
 // write changes the environment of a Deployment.

@@ -45,6 +45,7 @@ type mesh struct {
 	verified map[string]string // what was found out about tokens
 	away     string            // a zone that cannot be reached for as long as goals change
 	steady   bool              // every other zone is always reached
+	apiOff   bool              // the global's own API does not answer
 	mayNot   string            // the zone that the user of this run may only look at, "" when there is none
 
 	writes, killAt, pauses, cancelAt int
@@ -55,8 +56,10 @@ type mesh struct {
 
 // meshSwitches are what differs between versions and people.
 type meshSwitches struct {
-	version   string
-	universal bool // the global keeps its state elsewhere, and its cluster's lists are empty
+	version string
+	// the global keeps its state in a store of its own, and its cluster's lists are empty
+	universal bool
+	memory    bool // that store does not last
 	// a pod of the global dies now and then, and one that ends does not say that its sessions did
 	crashes bool
 	// a zone whose session lasts is authenticated again now and then, which ends the session when it is refused
@@ -196,7 +199,8 @@ func makeMesh(seed uint64, elsewhere bool) *mesh {
 	w.global = rollout{uid: "global", version: 1, replicas: 1 + w.IntN(2), env: []any{env("KUMA_MODE", "global")}}
 	environment, store := "kubernetes", "kubernetes"
 	if w.universal {
-		environment, store = "universal", []string{"postgres", "memory"}[w.IntN(2)]
+		w.memory = w.chance(4)
+		environment, store = "universal", map[bool]string{false: "postgres", true: "memory"}[w.memory]
 	}
 	w.global.env = append(w.global.env, env("KUMA_ENVIRONMENT", environment), env("KUMA_STORE_TYPE", store))
 	if w.authenticating {
@@ -351,10 +355,18 @@ func (w *mesh) tick() {
 			p.crashes, p.since = p.crashes+1, w.now
 		}
 	}
+	w.storeAway()
 	w.connect()
 	w.tell(!w.lateSessions || w.chance(2))
 	if w.strangers && w.chance(40) {
 		w.stranger()
+	}
+}
+
+// storeAway has the store of a global's own be away for a while, and its API with it.
+func (w *mesh) storeAway() {
+	if w.universal {
+		w.apiOff = !w.steady && (w.apiOff && !w.chance(3) || w.chance(20))
 	}
 }
 

@@ -64,13 +64,19 @@ func (f fleet) snapshots(t *testing.T, d plan.Provider, skew map[string]time.Dur
 	t.Helper()
 	var snaps []plan.Snapshot
 	for context, objects := range f {
-		h := apifake.Handler(objects...)
+		h := apifake.Handler(slices.DeleteFunc(slices.Clone(objects), func(o apifake.Object) bool {
+			return o["answers"] != nil
+		})...)
 		s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
 		if off, told := skew[context]; told {
 			s.Skew = &off
 		}
 		for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
 			for _, r := range next {
+				if r.Asked != "" {
+					s.Reads[r] = answered(objects, d, r)
+					continue
+				}
 				path := r.Path()
 				if r.Labels != "" {
 					path += "?labelSelector=" + strings.NewReplacer(" ", "%20", "(", "%28", ")", "%29", ",", "%2C", "=",
@@ -89,6 +95,18 @@ func (f fleet) snapshots(t *testing.T, d plan.Provider, skew map[string]time.Dur
 	}
 	slices.SortFunc(snaps, func(a, b plan.Snapshot) int { return strings.Compare(a.Context, b.Context) })
 	return snaps
+}
+
+// answer is what a global's own API answers to a path; Err is why it does not.
+func answer(path, body string) apifake.Object { return apifake.Object{"answers": path, "body": body} }
+
+func answered(objects []apifake.Object, d plan.Provider, r plan.Read) plan.Result {
+	for _, o := range objects {
+		if body, _ := o["body"].(string); o["answers"] == r.Asked {
+			return plan.Result{Body: d.Trim(r, []byte(body))}.WithCache()
+		}
+	}
+	return plan.Result{Err: "it was cut off"}
 }
 
 // key is the secret of a signing key.
@@ -423,7 +441,9 @@ func BenchmarkAThousandZones(b *testing.B) {
 		provided[names[i]] = true
 	}
 	look := func(context string, objects []apifake.Object) plan.Snapshot {
-		h := apifake.Handler(objects...)
+		h := apifake.Handler(slices.DeleteFunc(slices.Clone(objects), func(o apifake.Object) bool {
+			return o["answers"] != nil
+		})...)
 		s := plan.Snapshot{Context: context, At: noon, Reads: map[plan.Read]plan.Result{}}
 		for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
 			for _, r := range next {

@@ -41,9 +41,9 @@ func without(objects []apifake.Object, names ...string) []apifake.Object {
 	return objects
 }
 
-// Where a global is not known to keep its state in Kubernetes, nothing is known of its keys, zones and sessions, and
-// nothing is written: an empty list is never "nobody".
-func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
+// Where it is not known where a global keeps its state, or its own API that would tell of it does not answer, nothing
+// is known of its keys, zones and sessions, and nothing is written: an empty list is never "nobody".
+func TestNothingIsWrittenWhereAGlobalsStateIsNotKnown(t *testing.T) {
 	global := func(version string, env ...any) []apifake.Object {
 		return append(apifake.Global(version, nil, env...),
 			apifake.Object{"apiVersion": "v1", "kind": "Namespace", "metadata": apifake.Object{"name": "xcpauth-system"}})
@@ -65,6 +65,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			"metadata": apifake.Object{"name": "mine", "namespace": "kong-mesh-system"},
 			"data":     apifake.Object{"cp.yaml": text}})
 	}
+	const unasked = "its API did not answer"
 	const both = "environment: kubernetes\nstore: {type: kubernetes}"
 	for _, tc := range []struct {
 		name   string
@@ -74,9 +75,10 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 		{"as the chart has it", global("2.13.10"), ""},
 		{"the chart's other variant", global("2.13.10", apifake.Variable(environmentName, "universal"),
 			apifake.Variable(storeName, "postgres")),
-			"KUMA_ENVIRONMENT is universal"},
-		{"another store alone", global("2.13.10", apifake.Variable(storeName, "memory")), "KUMA_STORE_TYPE is memory"},
-		{"nothing says it, which is universal and memory", bare(), "nothing sets KUMA_ENVIRONMENT, which is universal then"},
+			unasked},
+		{"another store alone", global("2.13.10", apifake.Variable(storeName, "memory")),
+			"KUMA_ENVIRONMENT is kubernetes and KUMA_STORE_TYPE is memory"},
+		{"nothing says it, which is universal and memory", bare(), unasked},
 		{"a word that is none", global("2.13.10", apifake.Variable(storeName, "Kubernetes")),
 			"KUMA_STORE_TYPE is Kubernetes"},
 		{"from a secret", global("2.13.10", apifake.SecretVariable(storeName, "settings", "store")),
@@ -92,7 +94,7 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 		{"the file that a flag names", mine(args(bare(), "run", "--config-file=/etc/mine/cp.yaml"), both), ""},
 		{"the file that a flag names, not the chart's", mine(args(withConfig(bare(), both), "run", "-c", "/etc/mine/cp.yaml"),
 			"store: {type: postgres}"),
-			"nothing sets KUMA_ENVIRONMENT"},
+			unasked},
 		{"a file in no ConfigMap", args(withConfig(bare(), both), "run", "--config-file", "/opt/cp.yaml"),
 			"where it keeps its state is not known"},
 		{"a file that is no YAML", withConfig(bare(), "environment: ["), "where it keeps its state is not known"},
@@ -103,7 +105,8 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			fl := fleet{"global": tc.global, "west": apifake.Zone("2.13.10", "west")}
 			d := kongmesh.Provider()
 			f := fl.facts(t, d, nil)
-			if got := f.Hub.StoredElsewhere; (tc.says == "") != (got == "") || !strings.Contains(got, tc.says) {
+			if got, known := f.Hub.StoredElsewhere, tc.says == "" || tc.says == unasked; known != (got == "") ||
+				!known && !strings.Contains(got, tc.says) {
 				t.Fatalf("stored elsewhere: %q, want %q in it", got, tc.says)
 			}
 			if tc.says == "" {
@@ -131,7 +134,8 @@ func TestNothingIsWrittenWhereAGlobalKeepsItsStateElsewhere(t *testing.T) {
 			}
 			f = fl.facts(t, kongmesh.CheckProvider(), nil)
 			found := slices.ContainsFunc(check.Run(check.Rules(), f, check.Options{}), func(x finding.Finding) bool {
-				return x.Severity == finding.Error && x.Name == "global-state-elsewhere"
+				return x.Severity == finding.Error && (x.Name == "global-state-unknown") == (tc.says != unasked) &&
+					strings.Contains(x.Found, tc.says)
 			})
 			if !found {
 				t.Error("check does not find it")

@@ -24,8 +24,11 @@ const cut = "the connection to the API server was cut before the answer was comp
 func Explain(err error) string {
 	text := explainTransport
 	var status apierrors.APIStatus
+	var own interface{ Clause() string } // of somebody else than the API server
 	if errors.As(err, &status) {
 		text = func(error) string { return explainStatus(status) }
+	} else if errors.As(err, &own) {
+		text = func(error) string { return own.Clause() }
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -21,6 +21,8 @@ type Observer struct {
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
 	// Trim, when set, takes out of a body what the provider does not read: what is left is kept for every context.
 	Trim func(r plan.Read, body []byte) []byte
+	// Ask, when set, reads what a hub's own API in a pod answers.
+	Ask func(ctx context.Context, c *kubeconfig.Cluster, r plan.Read) ([]byte, error)
 	// Metrics asks for the metrics pages too.
 	Metrics bool
 	// Needs, when set, lists the rights to ask the API server for, given what was read.
@@ -171,6 +173,10 @@ func (o *Observer) read(ctx context.Context, c *kubeconfig.Cluster, r plan.Read)
 	var body []byte
 	var err error
 	switch {
+	case r.Asked != "" && o.Ask != nil:
+		body, err = o.Ask(within, c, r)
+	case r.Asked != "":
+		err = errors.New("nothing here asks a hub's own API")
 	case r.Served:
 		body, err = served(within, c, r)
 	case r.Port != 0:

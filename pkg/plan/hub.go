@@ -39,9 +39,12 @@ type HubDeclaration struct {
 	HelmNote  string         // the Helm release whose values should be changed too
 	// Since is when what the hub accepts was last written, in its API server's clock; zero when that is not known.
 	Since time.Time
-	// StoredElsewhere says why the hub's keys, members and sessions are not known to be in the objects of its cluster;
-	// "" when they are. Then nothing is known of them, and nothing is written.
+	// StoredElsewhere says why it is not known where the hub keeps its keys, members and sessions, "" when it is. Then
+	// nothing is known of them, and nothing is written.
 	StoredElsewhere string
+	// StateAPI is where the hub's keys, members and sessions are read and written; nil when they are objects of its
+	// cluster.
+	StateAPI *HubAPI `json:",omitempty"`
 }
 
 // HubRunning is what the hub's own processes show.
@@ -100,6 +103,8 @@ type HubTokens struct {
 	// Keys are those with which the hub signs and verifies credentials, lowest serial first; nil where it has none of
 	// its own, and where it is not known which it has.
 	Keys []Key
+	// KeysErr says why it is not known which keys the hub has, one clause; "" when it is.
+	KeysErr string
 	// Revocations is the list of credentials that the hub takes back one by one; nil where it has none of its own.
 	Revocations *Revocations
 	// Sessions are the connections of each member by its name, oldest first, as the hub tells of them; nil where it does
@@ -110,17 +115,7 @@ type HubTokens struct {
 	// TokenChecks says when the hub looks at a credential after a session began, one clause; "" where that is not said.
 	TokenChecks string
 	// API is where the hub itself issues credentials; nil where it does not, or was not looked at.
-	API *TokenAPI
-}
-
-// TokenAPI is where a hub issues credentials to who has the right to them.
-type TokenAPI struct {
-	Object Ref // the workload whose pods answer
-	Port   int
-	TLS    bool
-	Path   string
-	Login  Ref    // the secret with the bearer token of who asks; empty when whoever runs the plugin has one of their own
-	Off    string // why it issues none, one clause; "" when it does, as far as that can be seen
+	API *HubAPI
 }
 
 // Key is one of the hub's signing keys.

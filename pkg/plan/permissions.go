@@ -76,32 +76,16 @@ func (s Step) Permissions() []contextPermission {
 // Permissions are the rights that a patch takes, as the executor performs it. What it is read with again before it is
 // written is among them.
 func (p Write) Permissions() []contextPermission {
-	type use struct {
-		name  string
-		verbs []string
-	}
-	var uses []use
-	switch own := p.Object.Name; {
-	case p.Op == OpCreate && p.RestoreFrom != "":
-		uses = []use{{p.RestoreFrom, []string{"get"}}, {own, []string{"get", "create"}}}
-	case p.Op == OpCreate:
-		uses = []use{{own, []string{"create"}}}
-	case p.Op == OpDelete && (p.BackupAs != "" || p.Object.UID != ""):
-		uses = []use{{own, []string{"get", "delete"}}}
-	case p.Op == OpDelete:
-		uses = []use{{own, []string{"delete"}}}
-	case p.Op == OpUpdateStatus:
-		uses = []use{{own, []string{"get"}}}
-	case p.RestoreFrom != "":
-		uses = []use{{own, []string{"get", "patch"}}, {p.RestoreFrom, []string{"get"}}}
-	default:
-		uses = []use{{own, []string{"get", "patch"}}}
-	}
-	if p.BackupAs != "" {
-		uses = append(uses, use{p.BackupAs, []string{"create", "get", "patch"}})
+	if p.Via != nil { // its own users and rights decide over what is asked of it
+		var all []contextPermission
+		for _, verb := range []string{"create", "get"} { // over SPDY, over WebSockets
+			all = append(all, contextPermission{p.Context, Permission{Verb: verb, Resource: "pods", Subresource: "portforward",
+				Namespace: p.Via.Object.Namespace}})
+		}
+		return all
 	}
 	var all []contextPermission
-	for _, u := range uses {
+	for _, u := range p.uses() {
 		o := p.Object
 		o.Name = u.name
 		for _, n := range o.Permissions(u.verbs...) {
@@ -112,6 +96,37 @@ func (p Write) Permissions() []contextPermission {
 		all = append(all, contextPermission{p.Context, Permission{Verb: "patch", Group: p.Object.Group,
 			Resource: p.Object.Resource, Subresource: "status",
 			Namespace: p.Object.Namespace, Name: p.Object.Name}})
+	}
+	return all
+}
+
+// use is what is done with an object of the kind that a write is of.
+type use struct {
+	name  string
+	verbs []string
+}
+
+// uses are what a write does, besides to a status.
+func (p Write) uses() []use {
+	var all []use
+	switch own := p.Object.Name; {
+	case p.Op == OpCreate && p.RestoreFrom != "":
+		all = []use{{p.RestoreFrom, []string{"get"}}, {own, []string{"get", "create"}}}
+	case p.Op == OpCreate:
+		all = []use{{own, []string{"create"}}}
+	case p.Op == OpDelete && (p.BackupAs != "" || p.Object.UID != ""):
+		all = []use{{own, []string{"get", "delete"}}}
+	case p.Op == OpDelete:
+		all = []use{{own, []string{"delete"}}}
+	case p.Op == OpUpdateStatus:
+		all = []use{{own, []string{"get"}}}
+	case p.RestoreFrom != "":
+		all = []use{{own, []string{"get", "patch"}}, {p.RestoreFrom, []string{"get"}}}
+	default:
+		all = []use{{own, []string{"get", "patch"}}}
+	}
+	if p.BackupAs != "" {
+		all = append(all, use{p.BackupAs, []string{"create", "get", "patch"}})
 	}
 	return all
 }

@@ -59,6 +59,14 @@ func (r Ref) String() string {
 	return r.Kind + " " + r.Namespace + "/" + r.Name
 }
 
+// Path is namespace/name, or the name alone of what has no namespace.
+func (r Ref) Path() string {
+	if r.Namespace == "" {
+		return r.Name
+	}
+	return r.Namespace + "/" + r.Name
+}
+
 // clone is a copy that shares nothing with f which an effect may change.
 func (f State) clone() State {
 	f.Members = slices.Clone(f.Members)

@@ -18,9 +18,10 @@ type Supply struct {
 
 // TokenRequest asks for a token that one of the hub's keys signs.
 type TokenRequest struct {
-	API      *TokenAPI // which is asked to sign; nil has it signed with the key itself
-	Hub      string    // the context of the hub
-	Key      Ref       // the secret of the key, there
+	API      *HubAPI // which is asked to sign; nil has it signed with the key itself
+	Hub      string  // the context of the hub
+	Key      Ref     // the secret of the key, there
+	KeyAPI   *HubAPI // where the key is read; nil when it is an object of the hub's cluster
 	KeyID    string
 	Subject  string // who is to present it, as the hub knows it
 	ValidFor time.Duration

@@ -41,6 +41,8 @@ type Write struct {
 	Cluster string `json:"cluster,omitempty"` // the UID of the cluster, which outlives the name of a context
 	Object  Ref    `json:"object"`
 	Op      Op     `json:"-"` // see wireWrite
+	// Via is the hub's own API, of which the object is one; nil for an object of the cluster.
+	Via *HubAPI `json:"via,omitempty"`
 	// BackupAs names a secret of the same namespace into which the object is copied before it is written.
 	BackupAs string `json:"keepAs,omitempty"`
 	// RestoreFrom names such a copy. An update writes the object back from it, a creation makes the object again.
@@ -66,7 +68,7 @@ type Write struct {
 // Undo is the write that takes w back, and whether there is one. A created object is left: it only adds trust or a
 // record. A deleted object comes back only from a copy.
 func (w Write) Undo() (undo Write, ok bool) {
-	undo = Write{Context: w.Context, Cluster: w.Cluster, Object: w.Object}
+	undo = Write{Context: w.Context, Cluster: w.Cluster, Object: w.Object, Via: w.Via}
 	switch {
 	case w.Op == OpCreate, w.Op == OpDelete && w.BackupAs == "":
 		return Write{}, false

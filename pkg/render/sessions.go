@@ -38,7 +38,7 @@ func (s *Status) sessions(f plan.State) {
 	s.Roster = ""
 	s.Keys = []KeyState{}
 	for _, k := range f.Hub.Keys {
-		state := KeyState{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong}
+		state := KeyState{KeyID: k.ID, Secret: k.Object.Path(), Signs: k.Signs, Wrong: k.Wrong}
 		if !k.Made.IsZero() {
 			state.Made = Stamp(k.Made)
 		}

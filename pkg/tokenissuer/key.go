@@ -46,7 +46,13 @@ func (k Tokens) key(ctx context.Context, t plan.TokenRequest) (*rsa.PrivateKey, 
 		return nil, err
 	}
 	where := fmt.Sprintf("secret %s/%s in %s", t.Key.Namespace, t.Key.Name, t.Hub)
-	o, err := read(ctx, c, t.Key)
+	var o object
+	if t.KeyAPI != nil {
+		where = fmt.Sprintf("global secret %s in %s", t.Key.Name, t.Hub)
+		o, err = k.readAsked(ctx, c, *t.KeyAPI, t.Key)
+	} else {
+		o, err = read(ctx, c, t.Key)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the signing key (%s): %s", where, observe.Explain(err))
 	}
@@ -88,6 +94,11 @@ func NewKey(after map[string]any) error {
 	if err != nil {
 		return err
 	}
-	after["data"] = map[string]any{zonetoken.SecretKey: base64.StdEncoding.EncodeToString(text)}
+	value := base64.StdEncoding.EncodeToString(text)
+	if after["kind"] == nil { // one of the global's own API
+		after["data"] = value
+		return nil
+	}
+	after["data"] = map[string]any{zonetoken.SecretKey: value}
 	return nil
 }

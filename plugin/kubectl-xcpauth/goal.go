@@ -25,8 +25,8 @@ type goalFlags struct {
 	unrotated, names       []string
 }
 
-func newGoalFlags() goalFlags {
-	return goalFlags{signFlags: newSignFlags(), to: string(plan.JWTOnly), within: 15 * time.Minute,
+func newGoalFlags(fo *fleetOptions) goalFlags {
+	return goalFlags{signFlags: newSignFlags(fo), to: string(plan.JWTOnly), within: 15 * time.Minute,
 		rotation: 3 * time.Hour, fence: fenceFor}
 }
 

@@ -34,7 +34,7 @@ type issueOptions struct {
 }
 
 func newTokenIssueCommand(fo *fleetOptions) *cobra.Command {
-	o := &issueOptions{fleetOptions: fo, signFlags: newSignFlags()}
+	o := &issueOptions{fleetOptions: fo, signFlags: newSignFlags(fo)}
 	cmd := &cobra.Command{
 		Use: "issue", Args: cobra.NoArgs,
 		Short: "Issue a zone token of Kong Mesh or Kuma, by the global's API or with a signing key",
@@ -149,7 +149,7 @@ func (o *issueOptions) check() error {
 		return errors.New("--kid goes with --key-file: the global's newest key signs otherwise")
 	case o.keyFile != "" && o.inCluster:
 		return errors.New("--key-file touches no cluster; write the token into a file with --out, or leave the key to the global")
-	case o.keyFile != "" && o.login != "":
+	case o.keyFile != "" && o.apiToken != "":
 		return errors.New("--key-file and --api-token both say how the token is made; pass one of them")
 	case o.out == "" && !o.inCluster:
 		return errors.New("a token needs --out or --in-cluster; kubectl xcpauth token issue --help shows all that it needs")

@@ -53,7 +53,7 @@ func (r *runFlags) check() error {
 }
 
 func newMigrateCommand(fo *fleetOptions) *cobra.Command {
-	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(), dryRun: "none", runFlags: newRunFlags()}
+	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), dryRun: "none", runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "migrate", GroupID: "migrate", Args: cobra.NoArgs,
 		Short: "Run the plan. Each step is verified before the next; a step that fails is reverted",

@@ -20,6 +20,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/globalapi"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
@@ -46,6 +47,7 @@ type fleetOptions struct {
 	memberTimeout  time.Duration
 	concurrency    int
 	standby        string
+	apiToken       string            // the file with the token with which a global's own API is asked
 	zoneTokens     map[string]string // of zones without a context, the files with their tokens
 	revokedTokens  []string          // files with tokens that were revoked
 	repeats        string            // the flags of the verb that a command which goes on repeats
@@ -82,6 +84,8 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 		"how long looking at one cluster may take, its credential plugin included")
 	flags.StringVar(&o.colour, "color", o.colour, "colours: "+strings.Join(colours,
 		", ")+"; auto is on a terminal, unless NO_COLOR is set")
+	flags.StringVar(&o.apiToken, "api-token", o.apiToken,
+		"a file with your token for the API of the global (Kong Mesh, Kuma); default: its administrator's, where it can be had")
 	flags.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many clusters are looked at side by side")
 }
 
@@ -108,6 +112,14 @@ func (o *fleetOptions) handedTokens() (map[string]plan.Secret, error) {
 		tokens[zone] = plan.NewSecret(bytes.TrimSpace(s.Reveal()))
 	}
 	return tokens, nil
+}
+
+// login reads the file of --api-token; it is empty where none was given.
+func (o *fleetOptions) login() (plan.Secret, error) {
+	if o.apiToken == "" {
+		return plan.Secret{}, nil
+	}
+	return supply.ReadFile("api-token", o.apiToken)
 }
 
 // revoked reads the files of --revoked-token.
@@ -184,6 +196,10 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	login, err := o.login()
+	if err != nil {
+		return nil, err
+	}
 	hubs := []string{o.hub}
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
@@ -196,10 +212,11 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 		return nil, err
 	}
 	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
-	live := &apply.Live{Fleet: f, Provider: d, Where: plan.Selection{Product: o.named(), Tokens: tokens,
+	api := globalapi.Client{Login: login, Trim: d.Trim}
+	live := &apply.Live{Fleet: f, Provider: d, API: api, Where: plan.Selection{Product: o.named(), Tokens: tokens,
 		Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
 		SecretFields: map[string]apply.FillSecret{migration.KeySecretField: tokenissuer.NewKey},
-		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Metrics: metrics,
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Ask: api.Read, Metrics: metrics,
 			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at
 	return live, nil

@@ -25,7 +25,7 @@ type planOptions struct {
 }
 
 func newPlanCommand(fo *fleetOptions) *cobra.Command {
-	o := &planOptions{fleetOptions: fo, goalFlags: newGoalFlags()}
+	o := &planOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo)}
 	cmd := &cobra.Command{
 		Use: "plan", GroupID: "migrate", Args: cobra.NoArgs,
 		Short: "Show each remaining step: its change, what verifies it, and how it is undone",

@@ -19,7 +19,7 @@ type renewOptions struct {
 }
 
 func newTokenRotateCommand(fo *fleetOptions) *cobra.Command {
-	o := &renewOptions{fleetOptions: fo, goalFlags: newGoalFlags(), runFlags: newRunFlags()}
+	o := &renewOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "rotate [EDGE...]", Args: cobra.ArbitraryArgs,
 		Short: "Have the operator make new tokens for edges, one edge first; a token that fails is reverted",

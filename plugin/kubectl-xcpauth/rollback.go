@@ -18,7 +18,7 @@ type rollbackOptions struct {
 }
 
 func newRollbackCommand(fo *fleetOptions) *cobra.Command {
-	o := &rollbackOptions{fleetOptions: fo, goalFlags: newGoalFlags(), runFlags: newRunFlags()}
+	o := &rollbackOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "rollback", GroupID: "migrate", Args: cobra.NoArgs,
 		Short: "Undo a migration: the hub accepts both, and edges present their certificate again",

@@ -25,7 +25,7 @@ type meshOptions struct {
 }
 
 func newMeshOptions(fo *fleetOptions) meshOptions {
-	return meshOptions{fleetOptions: fo, goalFlags: newGoalFlags(), runFlags: newRunFlags()}
+	return meshOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), runFlags: newRunFlags()}
 }
 
 func (o *meshOptions) addFlags(cmd *cobra.Command) {
@@ -52,8 +52,8 @@ func (o *fleetOptions) mesh(ctx context.Context) (*apply.Live, plan.State, error
 		return nil, f, &codeError{code: exitError, text: f.Hub.Err}
 	case f.Hub.StoredElsewhere != "":
 		return nil, f, &codeError{code: exitRefused,
-			text: fmt.Sprintf("global control plane %s in context %s: %s; use kumactl and "+
-				"the global's own API instead", f.Hub.Object, f.Hub.Context, f.Hub.StoredElsewhere)}
+			text: fmt.Sprintf("global control plane %s in context %s: %s", f.Hub.Object, f.Hub.Context,
+				f.Hub.StoredElsewhere)}
 	}
 	return live, f, nil
 }
@@ -182,7 +182,11 @@ key, or cannot be looked at; a zone that does gets a new token first. There is n
 			}
 			goal := o.goal()
 			goal.Rotate, goal.Others = true, o.proxies
-			if goal.To = ""; len(f.Hub.Keys) == 0 {
+			goal.To = ""
+			switch {
+			case f.Hub.KeysErr != "":
+				return &codeError{code: exitRefused, text: f.Hub.KeysErr}
+			case len(f.Hub.Keys) == 0:
 				return &codeError{code: exitRefused, text: "there is no signing key to keep; kubectl xcpauth migrate makes one"}
 			}
 			goal.To = state.Kid(f.Hub.Keys[len(f.Hub.Keys)-1].ID)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/supply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 )
 
@@ -21,11 +20,12 @@ const (
 
 // signFlags say how zones of Kong Mesh and Kuma get the tokens that are made on the way.
 type signFlags struct {
-	life        time.Duration
-	from, login string
+	life  time.Duration
+	from  string
+	fleet *fleetOptions // which have the token with which the API is asked
 }
 
-func newSignFlags() signFlags { return signFlags{from: fromAPI} }
+func newSignFlags(fo *fleetOptions) signFlags { return signFlags{from: fromAPI, fleet: fo} }
 
 func (s *signFlags) addFlags(flags *pflag.FlagSet) {
 	grouped(flags, "goal", func(flags *pflag.FlagSet) {
@@ -38,8 +38,6 @@ func (s *signFlags) addFlags(flags *pflag.FlagSet) {
 func (s *signFlags) addSource(flags *pflag.FlagSet) {
 	flags.StringVar(&s.from, "tokens-from", s.from,
 		"who makes zone tokens (Kong Mesh, Kuma): api (the global's own, with its access control and audit) or key (they are signed here, with the global's signing key)")
-	flags.StringVar(&s.login, "api-token", "",
-		"a file with the token of a user who may have zone tokens of the global's API; default: the administrator's, from its secret")
 }
 
 func (s *signFlags) check() error {
@@ -48,7 +46,7 @@ func (s *signFlags) check() error {
 		return fmt.Errorf("--valid-for is %s; it must be 0 or more", s.life)
 	case s.from != fromAPI && s.from != fromKey:
 		return fmt.Errorf("--tokens-from is %q; pass api or key", s.from)
-	case s.from == fromKey && s.login != "":
+	case s.from == fromKey && s.fleet.apiToken != "":
 		return errors.New("--api-token goes with --tokens-from=api")
 	}
 	return nil
@@ -56,7 +54,7 @@ func (s *signFlags) check() error {
 
 // goal is a goal with what the flags say.
 func (s *signFlags) goal(g plan.Goal) plan.Goal {
-	g.ValidFor, g.FromKey, g.OwnLogin = s.life, s.from == fromKey, s.login != ""
+	g.ValidFor, g.FromKey, g.OwnLogin = s.life, s.from == fromKey, s.fleet.apiToken != ""
 	return g
 }
 
@@ -65,15 +63,15 @@ func (s *signFlags) goal(g plan.Goal) plan.Goal {
 func (s *signFlags) tokens(live *apply.Live, goal plan.Goal) (tokenissuer.Tokens, error) {
 	all := tokenissuer.Tokens{Fleet: live.Fleet}
 	switch {
-	case goal.OwnLogin && s.login == "":
+	case goal.OwnLogin && s.fleet.apiToken == "":
 		return all, errors.New("the saved plan asks the global's API with a token of yours, which is not kept in it; pass --api-token again")
-	case !goal.OwnLogin && s.login != "":
+	case !goal.OwnLogin && s.fleet.apiToken != "":
 		return all, errors.New("the saved plan asks the global's API for nothing with a token of yours; make it again with --api-token: kubectl xcpauth plan --out FILE")
-	case s.login == "":
+	case s.fleet.apiToken == "":
 		return all, nil
 	}
 	var err error
-	all.Login, err = supply.ReadFile("api-token", s.login)
+	all.Login, err = s.fleet.login()
 	return all, err
 }
 

@@ -26,6 +26,7 @@ type Access struct {
 	MayIssue   []string                        // users
 	MayIssueBy []string                        // groups
 	NoIssuer   bool                            // enableIssuer is false
+	Rest       *Rest                           // the rest of the API; nil for none
 	Issued     func(Issued)                    // hears of every token, as an audit log does; nil for none
 }
 
@@ -42,10 +43,13 @@ var (
 	anonymous = User{"mesh-system:anonymous", []string{"mesh-system:unauthenticated"}}
 )
 
-// API answers POST /tokens/zone.
+// API answers POST /tokens/zone, and what Access.Rest says.
 func (g *Global) API(a Access) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /tokens/zone", func(w http.ResponseWriter, r *http.Request) { g.issueFor(w, r, a) })
+	if a.Rest != nil {
+		a.Rest.serve(mux, a)
+	}
 	return mux
 }
 
@@ -86,13 +90,10 @@ func answer(w http.ResponseWriter, status int, title, detail string, p ...apiPar
 // issueFor answers one request, in the product's order: who asks, then what is asked, then the key. Neither the
 // zone's name nor the scope's values are looked at.
 func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
-	who := anonymous
-	if bearer, any := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); any {
-		known := false
-		if who, known = a.User(bearer); !known { // Kuma pkg/plugins/authn/api-server/tokens/authenticator.go
-			answer(w, http.StatusUnauthorized, "Invalid authentication data", "Unauthenticated")
-			return
-		}
+	who, known := a.Rest.user(r, a)
+	if !known { // Kuma pkg/plugins/authn/api-server/tokens/authenticator.go
+		answer(w, http.StatusUnauthorized, "Invalid authentication data", "Unauthenticated")
+		return
 	}
 	var req struct {
 		Zone     string   `json:"zone"`

@@ -80,10 +80,12 @@ func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.Global
 	in.Findings = append(in.Findings, about(where, cp.Version.Findings())...)
 	in.Findings = append(in.Findings, about(where, cp.Version.CheckEnvironment(cp.Values()))...)
 	if f.Hub.StoredElsewhere != "" {
-		add(in, globalStateElsewhere, where,
+		add(in, globalStateUnknown, where,
 			f.Hub.StoredElsewhere+"; nothing is written there, and no token, key or zone is judged",
-			"manage its tokens with kumactl and the global's own API; do not leave the global out with --contexts: "+
-				"its zones would still be refused")
+			"do not leave the global out with --contexts: its zones would still be refused")
+	}
+	for _, why := range state.Unusable(cp, s.Reads) {
+		add(in, globalAPIUnusable, where, why, "")
 	}
 	if hub.Unread == "" {
 		in.Findings = append(in.Findings, about("the signing keys", hub.Keys.Findings())...)

@@ -63,13 +63,16 @@ var (
 	globalOpen = rules.Register(&finding.Rule{ID: "XA194", Name: "global-open",
 		Severity: finding.Warning, Title: "the global authenticates no zone",
 		Remedy: "Run `kubectl xcpauth migrate`."})
-	globalStateElsewhere = rules.Register(&finding.Rule{ID: "XA195", Name: "global-state-elsewhere",
-		Severity: finding.Error, Title: "the global keeps its state outside Kubernetes, so nothing of it can be judged",
-		Remedy: "Manage its tokens with `kumactl` and the global's own API."})
+	globalStateUnknown = rules.Register(&finding.Rule{ID: "XA195", Name: "global-state-unknown",
+		Severity: finding.Error, Title: "it is not known where the global keeps its state, so nothing of it can be judged",
+		Remedy: "Set `KUMA_ENVIRONMENT` and `KUMA_STORE_TYPE` as plain values that go together."})
 	zoneSetsGlobal = rules.Register(&finding.Rule{ID: "XA196", Name: "zone-sets-global",
 		Severity: finding.Error, Title: "a zone has a setting that only works on the global",
 		Remedy: "Remove it from the zone; `kubectl xcpauth migrate` sets it on the global."})
 	secretMisplaced = rules.Register(&finding.Rule{ID: "XA197", Name: "secret-misplaced",
 		Severity: finding.Error, Title: "a secret of the global is in a namespace that the global does not read",
 		Remedy: "Create the secret in the global's namespace, and delete this one."})
+	globalAPIUnusable = rules.Register(&finding.Rule{ID: "XA198", Name: "global-api-unusable",
+		Severity: finding.Error, Title: "the own API of a global that keeps its state to itself cannot be used",
+		Remedy: "Do what is named; a token for the API is given with `--api-token`."})
 )

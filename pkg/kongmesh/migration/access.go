@@ -38,8 +38,15 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 			all[plan.Permission{Verb: verb, Group: group, Resource: resource, Namespace: ns, Name: name}] = true
 		}
 	}
+	forward := func(ns string) {
+		for _, verb := range []string{"create", "get"} { // over SPDY, over WebSockets
+			all[plan.Permission{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
+		}
+	}
 	for r := range ownReads(soFar) { // whatever is read must be readable
-		if r.Name != "" {
+		if r.Port != 0 {
+			forward(r.Namespace)
+		} else if r.Name != "" {
 			add(r.Group, r.Resource, r.Namespace, r.Name, "get")
 		} else {
 			add(r.Group, r.Resource, r.Namespace, "", "list")
@@ -54,12 +61,11 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 		ns, name, mode := d.Metadata.Namespace, d.Metadata.Name, state.ControlPlaneOf(d, soFar).Mode
 		switch mode {
 		case state.ModeGlobal:
-			// a key is read to sign with, made, and retired; their names go on
-			add("", "secrets", ns, "", "get", "create", "delete")
-			add("", "secrets", ns, zonetoken.RevocationsName, "patch")
-			for _, verb := range []string{"create", "get"} { // its API issues tokens: over SPDY, over WebSockets
-				all[plan.Permission{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
+			if state.InItsCluster(d, soFar) { // a key is read to sign with, made, and retired; their names go on
+				add("", "secrets", ns, "", "get", "create", "delete")
+				add("", "secrets", ns, zonetoken.RevocationsName, "patch")
 			}
+			forward(ns) // its API issues tokens
 			for _, n := range roster.Permissions(soFar) {
 				all[n] = true
 			}
@@ -84,8 +90,10 @@ func ownReads(soFar map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 			own[at.Read] = soFar[at.Read]
 		}
 	}
-	for _, r := range state.Reads(maps.Clone(own), false) {
-		own[r] = soFar[r]
+	for next := state.Reads(maps.Clone(own), false); len(next) > 0; next = state.Reads(maps.Clone(own), false) {
+		for _, r := range next {
+			own[r] = soFar[r]
+		}
 	}
 	return own
 }

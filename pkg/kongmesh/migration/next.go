@@ -144,7 +144,7 @@ func hubObstacles(f plan.State, goal plan.Goal) []plan.Obstacle {
 	if f.Hub.Found {
 		for _, k := range f.Hub.Keys {
 			if k.Wrong != "" {
-				why = append(why, fmt.Sprintf("secret %s/%s: %s; fix or delete it first: a key that cannot be used may stop the sync to every zone, or sign tokens that nobody can verify", k.Object.Namespace, k.Object.Name, k.Wrong))
+				why = append(why, fmt.Sprintf("%s: %s; fix or delete it first: a key that cannot be used may stop the sync to every zone, or sign tokens that nobody can verify", named(k.Object), k.Wrong))
 			}
 		}
 		if kid := state.KidOf(goal.To); !goal.Back && hasKey(f.Hub, kid) && serial(f.Hub, kid) < highest(f.Hub) {

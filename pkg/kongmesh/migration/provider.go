@@ -79,7 +79,7 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 // is done with the rights of whoever runs the plugin.
 func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
 	if p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus ||
-		p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName ||
+		p.Via != nil || p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName ||
 		p.Object.Resource != state.ControlPlanesRead.Resource {
 		return false
 	}

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
@@ -10,8 +11,8 @@ import (
 // Request is what is asked of a global so that a zone gets a token of the newest key; the error says why there is
 // none to be had.
 func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, error) {
-	t := plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Subject: zone, ValidFor: goal.ValidFor,
-		DataKey: state.TokenKey}
+	t := plan.TokenRequest{API: issuedBy(f.Hub, goal), KeyAPI: f.Hub.StateAPI, Hub: f.Hub.Context, Subject: zone,
+		ValidFor: goal.ValidFor, DataKey: state.TokenKey}
 	for _, k := range f.Hub.Keys {
 		if k.Signs && k.Wrong == "" {
 			t.Key, t.KeyID = k.Object, k.ID
@@ -20,6 +21,8 @@ func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, erro
 	switch {
 	case t.API != nil && t.API.Off != "":
 		return t, fmt.Errorf("%s; pass --tokens-from=key", t.API.Off)
+	case t.KeyID == "" && f.Hub.KeysErr != "":
+		return t, errors.New(f.Hub.KeysErr)
 	case t.KeyID == "":
 		return t, fmt.Errorf("the global in %s has no key that signs; kubectl xcpauth key list shows why", f.Hub.Context)
 	}
@@ -27,7 +30,7 @@ func Request(f plan.State, goal plan.Goal, zone string) (plan.TokenRequest, erro
 }
 
 // issuedBy is the API to ask for tokens on the way to a goal; nil where the key is to sign.
-func issuedBy(h plan.Hub, goal plan.Goal) *plan.TokenAPI {
+func issuedBy(h plan.Hub, goal plan.Goal) *plan.HubAPI {
 	if goal.FromKey || h.API == nil {
 		return nil
 	}
@@ -43,6 +46,8 @@ func requestText(t plan.TokenRequest) string {
 	by := "signed here with that key; the product's access control and audit do not see it"
 	switch {
 	case t.API == nil:
+	case t.API.Login.Name == "" && t.API.NoLogin:
+		by = "issued by the global's API, asked from its own host, as its administrator or with your token"
 	case t.API.Login.Name == "":
 		by = "issued by the global's API, asked with your token"
 	default:

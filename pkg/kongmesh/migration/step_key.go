@@ -22,22 +22,20 @@ const keySettles = 3 * time.Second
 
 // addKeyStep makes a signing key. The global signs with it from then on, and goes on verifying with the others.
 func addKeyStep(f plan.State, goal plan.Goal) plan.Step {
-	ns, kid := f.Hub.Object.Namespace, state.KidOf(goal.To)
-	object := plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: zonetoken.KeyName(kid)}
+	kid := state.KidOf(goal.To)
+	write := createSecret(f.Hub, zonetoken.KeyName(kid), nil)
+	write.SecretField = KeySecretField
 	why := "the global has no key to sign tokens with"
 	if len(f.Hub.Keys) > 0 {
 		why = "tokens of it are accepted beside those of the older keys, so that zones can be given new ones one by one"
 	}
 	return plan.Step{ID: "key/" + kid, Kind: "open", Member: "hub", Verb: "add a key",
 		Title: fmt.Sprintf("hub: add signing key %s", kid), Why: why, WayBack: "none needed: it only accepts more",
-		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: object, Op: plan.OpCreate,
-			SecretField: KeySecretField, After: map[string]any{"apiVersion": "v1", "kind": "Secret",
-				"type":     zonetoken.SecretType,
-				"metadata": map[string]any{"name": object.Name, "namespace": ns}}}},
+		Writes:     []plan.Write{write},
 		Conditions: []plan.Condition{keyUsable(kid)}, Timeout: goal.Within, NoUndo: true,
 		Effect: hubAccepts(nil, func(h *plan.Hub) {
-			n, _ := zonetoken.SerialOf(object.Name)
-			h.Keys = append(slices.Clone(h.Keys), plan.Key{ID: kid, Serial: n, Signs: true, Object: object})
+			n, _ := zonetoken.SerialOf(write.Object.Name)
+			h.Keys = append(slices.Clone(h.Keys), plan.Key{ID: kid, Serial: n, Signs: true, Object: write.Object})
 			if h.Accepts.Accepts == nil {
 				h.Accepts.Accepts = map[guard.Cred]guard.Tri{}
 			}
@@ -74,8 +72,7 @@ func retireStep(f plan.State, old []plan.Key, goal plan.Goal) plan.Step {
 	for _, k := range old {
 		kids = append(kids, k.ID)
 		after.Accepts[state.Kid(k.ID)] = guard.No
-		s.Writes = append(s.Writes, plan.Write{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: k.Object,
-			Op: plan.OpDelete})
+		s.Writes = append(s.Writes, secretWrite(f.Hub, k.Object, plan.OpDelete))
 	}
 	s.ID = "retire/" + strings.Join(kids, ",")
 	s.Title = fmt.Sprintf("hub: retire signing key %s", strings.Join(kids, ", "))

@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,28 +60,22 @@ func pruneStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	merged, err := read.Merge(zonetoken.Change{Expired: gone, Now: f.At})
 	switch {
 	case err != nil:
-		return plan.Step{}, fmt.Errorf("secret %s/%s: %w", list.Object.Namespace, list.Object.Name, err)
+		return plan.Step{}, fmt.Errorf("%s: %w", named(list.Object), err)
 	case len(merged.Meant) > 0:
-		return plan.Step{}, fmt.Errorf("secret %s/%s holds what was evidently meant and is not revoked (%s), and writing it again would revoke that; revoke that first, by its ID, or take it out", list.Object.Namespace, list.Object.Name, strings.Join(merged.Meant, ", "))
+		return plan.Step{}, fmt.Errorf("%s holds what was evidently meant and is not revoked (%s), and writing it again would revoke that; revoke that first, by its ID, or take it out", named(list.Object), strings.Join(merged.Meant, ", "))
 	}
 	return plan.Step{ID: "prune/" + strings.Join(ids, ","), Kind: "prune", Member: "hub", Verb: "prune",
 		Title: fmt.Sprintf("hub: take %s off the list of revoked tokens: %s", count(len(ids), "ID"),
 			strings.Join(ids, ", ")),
 		Why:     "their tokens have expired by the global's clock, so they are refused anyway",
 		WayBack: "none needed: what has expired is refused anyway", NoUndo: true, Timeout: goal.Within,
-		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object,
-			Before: revocationsValue(list.Value), After: revocationsValue(merged.Data)}},
+		Writes:     []plan.Write{changeSecret(f.Hub, list.Object, list.Value, merged.Data)},
 		Conditions: []plan.Condition{offTheList(ids)},
 		Effect: hubAccepts(nil, func(h *plan.Hub) {
 			left := *h.Revocations
 			left.IDs = slices.DeleteFunc(slices.Clone(left.IDs), func(id string) bool { return slices.Contains(ids, id) })
 			h.Revocations = &left
 		})}, nil
-}
-
-// revocationsValue is the data of the list of revoked tokens.
-func revocationsValue(list []byte) map[string]any {
-	return map[string]any{"data": map[string]any{zonetoken.SecretKey: base64.StdEncoding.EncodeToString(list)}}
 }
 
 // offTheList wants IDs off the list, and everything else that was on it before still there.

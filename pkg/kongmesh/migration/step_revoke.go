@@ -102,8 +102,7 @@ func reconnectAtOnce(s *revoking) (plan.Wave, bool) {
 
 // keptBy says that somebody keeps the list of revoked tokens.
 func keptBy(list *plan.Revocations) string {
-	return fmt.Sprintf("secret %s/%s is kept by %s, which would put a change back; change it there", list.Object.Namespace,
-		list.Object.Name, list.Keeper)
+	return fmt.Sprintf("%s is kept by %s, which would put a change back; change it there", named(list.Object), list.Keeper)
 }
 
 // Whose is the zone that presents a token of an ID, which the global accepts; "" where none is seen to.
@@ -137,14 +136,11 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 	list := f.Hub.Revocations
 	merged, err := zonetoken.ParseRevocations(list.Value).Merge(zonetoken.Change{Add: ids})
 	if err != nil {
-		return plan.Step{}, fmt.Errorf("secret %s/%s: %w", list.Object.Namespace, list.Object.Name, err)
+		return plan.Step{}, fmt.Errorf("%s: %w", named(list.Object), err)
 	}
-	write := plan.Write{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: list.Object,
-		Before: revocationsValue(list.Value), After: revocationsValue(merged.Data)}
+	write := changeSecret(f.Hub, list.Object, list.Value, merged.Data)
 	if list.Object.UID == "" {
-		write.Before, write.Op = nil, plan.OpCreate
-		write.After["apiVersion"], write.After["kind"], write.After["type"] = "v1", "Secret", zonetoken.SecretType
-		write.After["metadata"] = map[string]any{"name": list.Object.Name, "namespace": list.Object.Namespace}
+		write = createSecret(f.Hub, list.Object.Name, merged.Data)
 	}
 	s := plan.Step{ID: "revoke/" + strings.Join(ids, ","), Kind: "close", Member: "hub", Verb: "revoke",
 		Title:   "hub: revoke " + strings.Join(ids, ", "),

@@ -19,7 +19,8 @@ func switchStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 	}
 	ns, name := m.Object.Namespace, m.Credential.MissingSecrets[0]
 	write := presentWrite(m, map[string]any{"secretKeyRef": map[string]any{"name": name, "key": state.TokenKey}})
-	request := plan.TokenRequest{API: issuedBy(f.Hub, goal), Hub: f.Hub.Context, Key: key, KeyID: kid,
+	request := plan.TokenRequest{API: issuedBy(f.Hub, goal), KeyAPI: f.Hub.StateAPI, Hub: f.Hub.Context,
+		Key: key, KeyID: kid,
 		Subject: m.ClusterName, ValidFor: goal.ValidFor, Secret: name, DataKey: state.TokenKey}
 	request.Says = requestText(request)
 	s := plan.Step{ID: "move/" + m.Name, Kind: "move", Member: m.Name, Verb: "new token",

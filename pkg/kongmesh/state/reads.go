@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
@@ -10,8 +11,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// Reads lists what to read next of a context, in two bursts: who the cluster is, and its control planes; then what is
-// beside each, and with a global its zones, what it says of their sessions, and the journal.
+// Reads lists what to read next of a context, in bursts: who the cluster is, and its control planes; then what is
+// beside each, and with a global its zones, what it says of their sessions, and the journal; and where a global keeps
+// its state to itself, what its API answers.
 func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 	if _, begun := soFar[ControlPlanesRead]; !begun {
 		return []plan.Read{kube.KubeSystem, ControlPlanesRead}
@@ -32,7 +34,8 @@ func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 			add(at.Read)
 		}
 		if cp := ControlPlaneOf(&planes[i], soFar); cp.Mode == ModeGlobal {
-			add(readZones, readInsights, roster.NamespaceRead(), roster.JournalRead())
+			add(globalReads(cp, soFar)...)
+			add(roster.NamespaceRead(), roster.JournalRead())
 		}
 	}
 	return next
@@ -85,6 +88,8 @@ func Detects(s plan.Snapshot) bool {
 // stays as it is.
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
+	case r.Asked != "":
+		return trimAnswer(r, body)
 	case r.Resource == "secrets" && r.Name == "":
 		return trimList(body, func(o json.RawMessage) (any, bool) {
 			var kind struct {
@@ -117,12 +122,39 @@ func Trim(r plan.Read, body []byte) []byte {
 	return body
 }
 
-// trimList keeps of a list what each of its objects leaves.
+// trimAnswer leaves of what a global's own API answers what is read of it.
+func trimAnswer(r plan.Read, body []byte) []byte {
+	switch {
+	case strings.HasSuffix(r.Asked, askedZones):
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var z zoneAsked
+			if json.Unmarshal(o, &z) != nil {
+				return o, true
+			}
+			return z, true
+		})
+	case strings.HasSuffix(r.Asked, GlobalSecrets):
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var s secretAsked
+			if json.Unmarshal(o, &s) != nil {
+				return o, true
+			}
+			if !strings.HasPrefix(s.Name, zonetoken.KeyPrefix) && s.Name != zonetoken.RevocationsName {
+				s.Data = nil // the private keys of CAs are among them
+			}
+			return s, true
+		})
+	}
+	return body
+}
+
+// trimList keeps of a list what each of its objects leaves. What is no list stays as it is, and does not become an
+// empty one.
 func trimList(body []byte, trim func(json.RawMessage) (left any, keep bool)) []byte {
 	var l struct {
 		Items []json.RawMessage `json:"items"`
 	}
-	if json.Unmarshal(body, &l) != nil {
+	if json.Unmarshal(body, &l) != nil || l.Items == nil {
 		return body
 	}
 	kept := []any{}

@@ -102,7 +102,6 @@ func FindGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 
 // ReadGlobal fills the hub but for what it accepts, and returns it as the one that judges tokens.
 func ReadGlobal(s *plan.Snapshot, cp ControlPlane, hub *plan.Hub) *zonetoken.GlobalVerifier {
-	ns := cp.Object.Metadata.Namespace
 	hub.Found, hub.Context, hub.ClusterUID, hub.Object = true, s.Context, kube.ClusterUID(*s), cp.ref()
 	hub.Version = cp.Version.String()
 	hub.API = apiOf(cp, hub.Object)
@@ -131,53 +130,54 @@ func ReadGlobal(s *plan.Snapshot, cp ControlPlane, hub *plan.Hub) *zonetoken.Glo
 	hub.Roster, _ = roster.Parse(s.Reads)
 	hub.InFlight, hub.Originals, hub.History = roster.Journal(s.Reads)
 	hub.JournalErr = roster.Unread(s.Reads)
-	if why := cp.storedElsewhere(podSpecs(s.Reads, cp)); why != "" {
-		hub.StoredElsewhere = why
-		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s; this version of the tool changes nothing there",
-			hub.Object, why))
-		hub.InventoryErr = "the global's zones are not known: " + why
-		v.Unread = "the global's keys are not known: " + why
-		return v
+	readKept(s, cp, v, hub)
+	return v
+}
+
+// readKept reads what a global keeps: its keys and revocations, its zones and their sessions.
+func readKept(s *plan.Snapshot, cp ControlPlane, v *zonetoken.GlobalVerifier, hub *plan.Hub) {
+	from := sourceOf(cp, s.Reads)
+	if u, is := from.(unknown); is {
+		hub.StoredElsewhere = u.why
+		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s", hub.Object, u.why))
 	}
-	secrets := globalSecretsIn(s.Reads, ns)
-	if v.Unread = secrets.why; v.Unread != "" {
+	for _, odd := range from.odd(s.Reads) {
+		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s", hub.Object, odd))
+	}
+	if api := from.api(); api != nil {
+		hub.StateAPI, hub.API = api, api
+	}
+	secrets := from.secrets(s.Reads)
+	if v.Unread = secrets.why; v.Unread != "" && hub.StoredElsewhere == "" {
 		hub.Anomalies = append(hub.Anomalies, v.Unread)
 	}
 	v.Keys, v.Revocations, v.Cache = secrets.keys, secrets.revocations, secrets.cache
 	made := secrets.made
-	hub.Revocations = &plan.Revocations{Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns,
-		Name: zonetoken.RevocationsName, UID: made[zonetoken.RevocationsName].UID,
-		ResourceVersion: made[zonetoken.RevocationsName].ResourceVersion}, Value: secrets.list, IDs: v.Revocations.IDs()}
-	hub.Revocations.Keeper, _ = kube.Owners(made[zonetoken.RevocationsName], []string{"data"})
-	if hub.Keys = keysOf(v.Keys, ns, made); v.Unread != "" && len(hub.Keys) == 0 {
+	if hub.StoredElsewhere == "" {
+		hub.Revocations = &plan.Revocations{Object: from.object(zonetoken.RevocationsName, made[zonetoken.RevocationsName]),
+			Value: secrets.list, IDs: v.Revocations.IDs()}
+		hub.Revocations.Keeper, _ = kube.Owners(made[zonetoken.RevocationsName], []string{"data"})
+	}
+	if hub.Keys = keysOf(v.Keys, made, from); v.Unread != "" && len(hub.Keys) == 0 {
 		hub.Keys = nil // it is not known whether there are some
 	}
-	zones, why := kube.Metadatas(s.Reads[readZones])
-	switch {
-	case why != "":
+	hub.KeysErr = v.Unread
+	var why string
+	if hub.Inventory, why = from.zones(s.Reads); why != "" {
 		hub.InventoryErr = "the global's zones could not be listed: " + why
-	default:
-		hub.Inventory = []string{}
-		for _, z := range zones {
-			hub.Inventory = append(hub.Inventory, z.Metadata.Name)
-		}
-		slices.Sort(hub.Inventory)
 	}
-	hub.Sessions, hub.SessionsUnclear = sessionsOf(s.Reads, cp), sessionsUnclear(cp.Version)
+	hub.Sessions, hub.SessionsUnclear = sessionsOf(from, s.Reads, cp), sessionsUnclear(cp.Version)
 	hub.TokenChecks = cp.Version.LooksAgain()
-	return v
 }
 
 // keysOf describes the signing keys, lowest serial first.
-func keysOf(set zonetoken.KeySet, ns string, made map[string]kube.Metadata) []plan.Key {
+func keysOf(set zonetoken.KeySet, made map[string]kube.Metadata, from source) []plan.Key {
 	signer, _ := set.Signer()
 	keys := []plan.Key{}
 	for _, k := range set.Keys {
 		m := made[k.Name]
 		key := plan.Key{ID: k.Verifies, Serial: k.Serial, Signs: k.Name == signer.Name && k.Seen,
-			Made: kube.Stamp(m.CreationTimestamp),
-			Object: plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: ns, Name: k.Name, UID: m.UID,
-				ResourceVersion: m.ResourceVersion}}
+			Made: kube.Stamp(m.CreationTimestamp), Object: from.object(k.Name, m)}
 		for _, f := range k.Findings {
 			if f.Severity == finding.Error && key.Wrong == "" {
 				key.Wrong = f.Found

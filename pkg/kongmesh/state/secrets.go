@@ -23,23 +23,29 @@ type globalSecrets struct {
 // globalSecretsIn reads the secrets of a global. Nobody changes what it returns.
 func globalSecretsIn(read map[plan.Read]plan.Result, ns string) globalSecrets {
 	return plan.Cached(read[readSecrets(ns)], func(plan.Result) globalSecrets {
-		g := globalSecrets{made: map[string]kube.Metadata{},
-			cache: &zonetoken.VerdictCache{Answers: map[zonetoken.VerdictKey]zonetoken.CachedVerdict{}}}
 		all, why := SecretsIn(read, ns)
+		g := globalSecretsOf(ns, all)
 		g.why = why
-		var candidates []zonetoken.Secret
-		for _, o := range all {
-			sec := zonetoken.Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type,
-				Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}
-			candidates, g.made[o.Metadata.Name] = append(candidates, sec), o.Metadata
-			if o.Type == zonetoken.SecretType && o.Metadata.Name == zonetoken.RevocationsName {
-				g.list = o.Data[zonetoken.SecretKey]
-				g.revocations = zonetoken.ParseRevocations(g.list)
-			}
-		}
-		g.keys = zonetoken.ReadKeys(ns, candidates)
 		return g
 	})
+}
+
+// globalSecretsOf reads the secrets of a global.
+func globalSecretsOf(ns string, all []secretObject) globalSecrets {
+	g := globalSecrets{made: map[string]kube.Metadata{},
+		cache: &zonetoken.VerdictCache{Answers: map[zonetoken.VerdictKey]zonetoken.CachedVerdict{}}}
+	var candidates []zonetoken.Secret
+	for _, o := range all {
+		sec := zonetoken.Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type,
+			Labels: o.Metadata.Labels, Value: plan.NewSecret(o.Data[zonetoken.SecretKey])}
+		candidates, g.made[o.Metadata.Name] = append(candidates, sec), o.Metadata
+		if o.Type == zonetoken.SecretType && o.Metadata.Name == zonetoken.RevocationsName {
+			g.list = o.Data[zonetoken.SecretKey]
+			g.revocations = zonetoken.ParseRevocations(g.list)
+		}
+	}
+	g.keys = zonetoken.ReadKeys(ns, candidates)
+	return g
 }
 
 // secretObject is a Secret as it was read. Its data never leaves this package but as plan.Secret.

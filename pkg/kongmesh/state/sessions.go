@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +14,8 @@ import (
 // sessionsOf are the sessions of each zone, oldest first. A session that its process did not end, since it died,
 // stays open in the insights: it is over when that process does not run any more, or when it began before each
 // process that may have it was started.
-func sessionsOf(read map[plan.Read]plan.Result, cp ControlPlane) map[string][]plan.Session {
-	all := plan.Cached(read[readInsights], insights)
+func sessionsOf(from source, read map[plan.Read]plan.Result, cp ControlPlane) map[string][]plan.Session {
+	all := from.insights(read)
 	if all == nil {
 		return nil
 	}
@@ -40,41 +39,30 @@ type told struct {
 	instance string
 }
 
-// insights decodes what the global tells of its zones (Kuma api/system/v1alpha1/zone_insight.proto, written as its
-// JSON).
-func insights(r plan.Result) map[string][]told {
-	var list struct {
-		Items []struct {
-			Metadata kube.Metadata `json:"metadata"`
-			Spec     struct {
-				Subscriptions []struct {
-					ID             string `json:"id"`
-					Instance       string `json:"globalInstanceId"`
-					ConnectTime    string `json:"connectTime"`
-					DisconnectTime string `json:"disconnectTime"`
-					Provided       bool   `json:"authTokenProvided"`
-				} `json:"subscriptions"`
-			} `json:"spec"`
-		} `json:"items"`
-	}
-	if !r.OK() || json.Unmarshal(r.Body, &list) != nil {
-		return nil
-	}
-	sessions := map[string][]told{}
-	for _, z := range list.Items {
-		all := []told{}
-		for _, s := range z.Spec.Subscriptions {
-			session := plan.Session{ID: s.ID, Began: kube.Stamp(s.ConnectTime), Ended: kube.Stamp(s.DisconnectTime),
-				Provided: s.Provided}
-			if s.DisconnectTime != "" && session.Ended.IsZero() {
-				session.Ended = kube.Later(session.Began, time.Unix(1, 0)) // it is over, and when cannot be read
-			}
-			all = append(all, told{session, s.Instance})
+// insight is what the global tells of one zone (Kuma api/system/v1alpha1/zone_insight.proto, written as its JSON).
+type insight struct {
+	Subscriptions []struct {
+		ID             string `json:"id"`
+		Instance       string `json:"globalInstanceId"`
+		ConnectTime    string `json:"connectTime"`
+		DisconnectTime string `json:"disconnectTime"`
+		Provided       bool   `json:"authTokenProvided"`
+	} `json:"subscriptions"`
+}
+
+// sessions are those of the zone, oldest first.
+func (i insight) sessions() []told {
+	all := []told{}
+	for _, s := range i.Subscriptions {
+		session := plan.Session{ID: s.ID, Began: kube.Stamp(s.ConnectTime), Ended: kube.Stamp(s.DisconnectTime),
+			Provided: s.Provided}
+		if s.DisconnectTime != "" && session.Ended.IsZero() {
+			session.Ended = kube.Later(session.Began, time.Unix(1, 0)) // it is over, and when cannot be read
 		}
-		sorting.Stable(all, func(a, b told) int { return a.Began.Compare(b.Began) })
-		sessions[z.Metadata.Name] = all
+		all = append(all, told{session, s.Instance})
 	}
-	return sessions
+	sorting.Stable(all, func(a, b told) int { return a.Began.Compare(b.Began) })
+	return all
 }
 
 // process is one process of the global that runs: its pod, and since when.

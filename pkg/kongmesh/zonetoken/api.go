@@ -67,26 +67,9 @@ func notAsked(z Zone, zone string, validFor time.Duration) string {
 	return ""
 }
 
-// refusal is what an answer that is no token means (Kuma pkg/core/rest/errors/error_handler.go).
+// refusal is what an answer that is no token means.
 func refusal(status int, body []byte, zone string) error {
-	var said struct {
-		Title      string `json:"title"`
-		Detail     string `json:"detail"`
-		Parameters []struct {
-			Field  string `json:"field"`
-			Reason string `json:"reason"`
-		} `json:"invalid_parameters"`
-	}
-	json.Unmarshal(body, &said) // what is no JSON says nothing
-	words := []string{fmt.Sprint(status)}
-	for _, text := range []string{said.Title, said.Detail} {
-		if text != "" {
-			words = append(words, Safe(tokenless(text)))
-		}
-	}
-	for _, p := range said.Parameters {
-		words = append(words, Safe(tokenless(p.Field+" "+p.Reason)))
-	}
+	said := read(body)
 	next := ""
 	switch {
 	case status == 401:
@@ -96,7 +79,39 @@ func refusal(status int, body []byte, zone string) error {
 	case status == 404 && said.Title == "":
 		next = "; does this version issue zone tokens? pass --tokens-from=key if not"
 	}
-	return fmt.Errorf("the global's API did not issue a token (%s)%s", strings.Join(words, ": "), next)
+	return fmt.Errorf("the global's API did not issue a token (%s)%s", Said(status, body), next)
+}
+
+// Said is what the API said with a status, without a part of a token.
+func Said(status int, body []byte) string {
+	said := read(body)
+	words := []string{fmt.Sprint(status)}
+	for _, text := range []string{said.Title, said.Detail} {
+		if text != "" {
+			words = append(words, Safe(tokenless(text)))
+		}
+	}
+	for _, p := range said.Parameters {
+		words = append(words, Safe(tokenless(p.Field+" "+p.Reason)))
+	}
+	return strings.Join(words, ": ")
+}
+
+// apiError is an error as the API has it (Kuma pkg/core/rest/errors/error_handler.go).
+type apiError struct {
+	Title      string `json:"title"`
+	Detail     string `json:"detail"`
+	Parameters []struct {
+		Field  string `json:"field"`
+		Reason string `json:"reason"`
+	} `json:"invalid_parameters"`
+}
+
+// read reads an error; what is no JSON says nothing.
+func read(body []byte) apiError {
+	var said apiError
+	_ = json.Unmarshal(body, &said)
+	return said
 }
 
 // likeToken is what a JWT looks like, or what is left of one.

@@ -48,10 +48,10 @@ func NewKeys(f plan.State, kid func(string) guard.Cred) Keys {
 	r := Keys{APIVersion: render.APIVersion, Kind: "Keys", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context,
 		Version: f.Hub.Version, Keys: []KeyRow{}, Unknown: []KeyUser{}}
 	if f.Hub.Keys == nil {
-		r.Unread = cmp.Or(strings.Join(f.Hub.Anomalies, "; "), "they were not read")
+		r.Unread = cmp.Or(f.Hub.KeysErr, strings.Join(f.Hub.Anomalies, "; "), "they were not read")
 	}
 	for _, k := range f.Hub.Keys {
-		row := KeyRow{KeyID: k.ID, Secret: k.Object.Namespace + "/" + k.Object.Name, Signs: k.Signs, Wrong: k.Wrong,
+		row := KeyRow{KeyID: k.ID, Secret: k.Object.Path(), Signs: k.Signs, Wrong: k.Wrong,
 			UsedBy: []string{}}
 		if !k.Made.IsZero() {
 			row.Made = render.Stamp(k.Made)
@@ -109,7 +109,8 @@ type Tokens struct {
 	Kind       string     `json:"kind"`
 	At         time.Time  `json:"at"`
 	Hub        string     `json:"hub"`
-	Tokens     []TokenRow `json:"tokens"` // each member once, and what lies in its cluster beside
+	Unread     string     `json:"unread,omitempty"` // why it is not known which zones there are
+	Tokens     []TokenRow `json:"tokens"`           // each member once, and what lies in its cluster beside
 	Revoked    []string   `json:"revoked"`
 }
 
@@ -129,7 +130,7 @@ type TokenRow struct {
 // NewTokens makes the report of the tokens that members have.
 func NewTokens(f plan.State) Tokens {
 	r := Tokens{APIVersion: render.APIVersion, Kind: "Tokens", At: f.At.UTC().Truncate(time.Second), Hub: f.Hub.Context,
-		Tokens: []TokenRow{}, Revoked: []string{}}
+		Unread: f.Hub.InventoryErr, Tokens: []TokenRow{}, Revoked: []string{}}
 	if f.Hub.Revocations != nil {
 		r.Revoked = append(r.Revoked, f.Hub.Revocations.IDs...)
 	}
@@ -163,9 +164,13 @@ func NewTokens(f plan.State) Tokens {
 
 // Table lays the tokens out.
 func (r Tokens) Table(w io.Writer, wide bool) {
-	if len(r.Tokens) == 0 {
+	switch {
+	case r.Unread != "":
+		render.Paragraph(w, "it is not known which zones there are: ", r.Unread)
+	case len(r.Tokens) == 0:
 		render.Paragraph(w, "", "the global knows of no zone")
-	} else {
+	}
+	if len(r.Tokens) > 0 {
 		var rows [][]string
 		for _, t := range r.Tokens {
 			state, id := t.State, t.ID

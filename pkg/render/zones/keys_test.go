@@ -27,3 +27,17 @@ func TestKeysThatWereNotReadAreNotCalledMissing(t *testing.T) {
 		}
 	}
 }
+
+// Nor are zones that could not be listed.
+func TestZonesThatWereNotReadAreNotCalledMissing(t *testing.T) {
+	for why, says := range map[string]string{
+		"the list was cut": "it is not known which zones there are: the list was cut",
+		"":                 "the global knows of no zone",
+	} {
+		var out bytes.Buffer
+		NewTokens(plan.State{Hub: plan.Hub{HubMembers: plan.HubMembers{InventoryErr: why}}}).Table(&out, false)
+		if got := strings.Join(strings.Fields(out.String()), " "); got != says {
+			t.Errorf("%q, want %q", got, says)
+		}
+	}
+}

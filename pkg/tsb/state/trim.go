@@ -13,7 +13,7 @@ import (
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
 	case r.Labels != "": // not a read of ours
-	case r.Port != 0 && !r.Served:
+	case r.Port != 0 && !r.Served && r.Asked == "":
 		return trimMetrics(body)
 	case r.Resource == "pods" && r.Name == "":
 		return trimTo(body, func(l *struct {

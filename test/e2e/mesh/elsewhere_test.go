@@ -1,66 +1,73 @@
 package mesh
 
 import (
-	"path/filepath"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
 )
 
-// A global whose state is in a store of its own, while its cluster has the product's kinds and three zones are
-// connected to it: nothing is written by any verb, and nobody is refused.
-func TestAGlobalThatKeepsItsStateElsewhereIsLeftAlone(t *testing.T) {
-	m := start(t, func(o *fleet.Options) { o.StoredElsewhere = true })
-	_, key := signingKeys(t) // one that nobody reads
-	m.apply("global", secretYAML("zone-token-signing-key-1", namespace, "system.kuma.io/global-secret", "value", key))
-	objects := func() string {
-		var all []string
-		for _, cluster := range append([]string{"global"}, zones...) {
-			r := m.kubectl(
-				"--context",
-				cluster,
-				"get",
-				"secrets,configmaps,leases,namespaces,deployments.apps",
-				"-A",
-				"--show-managed-fields",
-				"-o",
-				`jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}/{.metadata.uid}/{.metadata.generation}`+
-					` {.metadata.managedFields[*].manager}{"\n"}{end}`,
-			)
-			for line := range strings.Lines(r.Stdout) {
-				// The product itself goes on writing what it syncs, so of that only what bears our name counts.
-				if real.Program == nil || strings.Contains(line, "kubectl-xcpauth") {
-					all = append(all, cluster+" "+line)
+// A global that keeps its state in a store of its own, as every global of 3.0 does, is read and written by its own API:
+// from nothing to tokens, one revoked, keys rotated, and back. Each is killed at each kind of write, and resumed;
+// nothing of it is ever put into the cluster.
+func TestAGlobalWithAStoreOfItsOwn(t *testing.T) {
+	if leftOut(t, "the stand-in's store is not the program's") {
+		return
+	}
+	for _, version := range []string{"2.13.5", "3.0.0"} {
+		t.Run(version, func(t *testing.T) {
+			m := start(t, func(o *fleet.Options) { o.StoredElsewhere, o.Version = true, version })
+			m.keepKeyOut()
+			keys := func(want ...string) {
+				t.Helper()
+				stored, err := m.Store().Secrets()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var names []string
+				for _, s := range stored {
+					if strings.HasPrefix(s.Name, "zone-token-signing-key") {
+						names = append(names, s.Name)
+					}
+				}
+				if !slices.Equal(names, want) {
+					t.Errorf("the keys are %v, want %v", names, want)
 				}
 			}
-		}
-		return strings.Join(all, "")
-	}
-	before := objects()
-	if real.Program != nil && before != "" {
-		t.Fatalf("something bears our name before anything was run:\n%s", before)
-	}
-	for _, verb := range [][]string{
-		{"migrate", "-y"}, {"migrate", "--to=edges", "-y"}, {"rollback", "-y"}, {"key", "rotate", "-y"},
-		{"key", "retire", "-y"},
-		{"token", "revoke", "11111111-1111-4111-8111-111111111111", "-y"},
-		{"token", "issue", "--zone", "west", "--valid-for", "1h", "--tokens-from=key", "--out",
-			filepath.Join(t.TempDir(), "west.jwt")},
-		{"plan"}, {"check"},
-	} {
-		r := m.Xcpauth(5, verb...)
-		if said := strings.Join(strings.Fields(r.Stdout+r.Stderr), " "); !strings.Contains(
-			said,
-			"KUMA_ENVIRONMENT is universal",
-		) {
-			t.Errorf("%v does not say why:\n%s%s", verb, r.Stdout, r.Stderr)
-		}
-	}
-	if after := objects(); after != before {
-		t.Errorf("something was written:\nbefore\n%s\nafter\n%s", before, after)
-	}
-	if n := len(m.Live()); n != len(zones) {
-		t.Errorf("%d zones are connected, want %d", n, len(zones))
+			if said := m.Xcpauth(0, "status").Stdout; strings.Count(said, "no token") < len(zones) {
+				t.Errorf("no zone has a token, and status says\n%s", said)
+			}
+
+			m.WereKilled(m.killedAtEachKindOfWrite("migrate"), "PUT global-secrets/zone-token-signing-key-1 by the API",
+				"POST secrets/xcpauth-zone-token in east", "PATCH deployments/kong-mesh-control-plane in east",
+				"PATCH deployments/kong-mesh-control-plane in global")
+			m.withTokens(true)
+			keys("zone-token-signing-key-1")
+			if out := m.Xcpauth(0, "token", "list").Stdout; strings.Count(out, "accepted") != len(zones) {
+				t.Errorf("%s", out)
+			}
+			m.Xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
+
+			east := fmt.Sprint(m.tokens()["east"]["id"])
+			m.WereKilled(m.killedAtEachKindOfWrite("token", "revoke", east),
+				"PUT global-secrets/zone-token-revocations by the API")
+			m.withTokens(true)
+			m.WereKilled(m.killedAtEachKindOfWrite("key", "rotate"), "PUT global-secrets/zone-token-signing-key-2 by the API",
+				"DELETE global-secrets/zone-token-signing-key-1 by the API")
+			m.withTokens(true)
+			keys("zone-token-signing-key-2")
+			m.run(0, "key", "rotate", "--keep-old", "--tokens-from=key")
+			keys("zone-token-signing-key-2", "zone-token-signing-key-3")
+			m.run(0, "key", "rotate", "--back")
+			keys("zone-token-signing-key-2")
+			m.run(0, "rollback")
+			m.withTokens(false)
+			m.promiseKept()
+			if names := m.secretNames("global", "zone-token"); len(names) > 0 {
+				t.Errorf("the global's cluster has %v", names)
+			}
+		})
 	}
 }

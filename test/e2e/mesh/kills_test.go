@@ -34,7 +34,10 @@ func (m *mesh) through(relays map[string]fault.Relay) (stop func()) {
 // nobody may have been refused. It returns the kinds.
 func (m *mesh) killedAtEachKindOfWrite(verb ...string) []string {
 	m.Helper()
-	return m.NewKiller(m.kubeconfig, m.bed.Clusters()).AtEachKind(func() {
+	k := m.NewKiller(m.kubeconfig, m.bed.Clusters())
+	m.killer.Store(k)
+	defer m.killer.Store(nil)
+	return k.AtEachKind(func() {
 		m.gatherSecrets()
 		m.promiseKept()
 	}, slices.Concat(verb, quick)...)
@@ -44,5 +47,9 @@ func (m *mesh) killedAtEachKindOfWrite(verb ...string) []string {
 func (m *mesh) keepKeyOut() {
 	m.Helper()
 	m.gatherSecrets()
+	if m.elsewhere {
+		m.Store().Delete("zone-token-signing-key-1")
+		return
+	}
 	m.kubectl("--context", "global", "-n", namespace, "delete", "secret", "zone-token-signing-key-1")
 }

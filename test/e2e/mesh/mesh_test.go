@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ type mesh struct {
 	refusable  map[string]bool // the zones that a test lets be refused
 	bed        *testbed.Bed
 	kubeconfig string // of the runs
+	elsewhere  bool   // the global keeps its state in a store of its own
+	killer     *atomic.Pointer[runs.Killer]
 }
 
 // start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no
@@ -72,6 +75,12 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	for _, z := range zones {
 		o.Zones = append(o.Zones, site(z))
 	}
+	killer := &atomic.Pointer[runs.Killer]{}
+	o.APIAnswered = func(method, path string) {
+		if k := killer.Load(); k != nil {
+			k.Stored(method + " " + path + " by the API")
+		}
+	}
 	if runReal(&o); change != nil {
 		change(&o)
 	}
@@ -82,7 +91,8 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mesh{Fleet: f, refusable: map[string]bool{}, bed: bed, kubeconfig: ann}
+	m := &mesh{Fleet: f, refusable: map[string]bool{}, bed: bed, kubeconfig: ann,
+		elsewhere: o.StoredElsewhere, killer: killer}
 	m.Recorder = runs.New(t, m.command)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -102,19 +112,25 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		}
 		return nil
 	})
-	if o.StoredElsewhere {
-		return m // it tells of none
-	}
-	m.await("the global to tell of every zone", func() error { // it writes that down somewhat later
-		for _, z := range zones {
-			if m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", z, "--ignore-not-found", "-o",
-				"jsonpath={.spec.subscriptions[0].id}").Stdout == "" {
-				return errors.New(z + " is not there")
-			}
+	m.await("the global to tell of every zone", m.toldOfAll) // it writes that down somewhat later
+	return m
+}
+
+// toldOfAll wants the global to tell of every zone.
+func (m *mesh) toldOfAll() error {
+	if m.elsewhere {
+		if told := m.Store().Zones(); real.Program == nil && len(told) < len(zones) {
+			return fmt.Errorf("it tells of %d", len(told))
 		}
 		return nil
-	})
-	return m
+	}
+	for _, z := range zones {
+		if m.kubectl("--context", "global", "get", "zoneinsights.kuma.io", z, "--ignore-not-found", "-o",
+			"jsonpath={.spec.subscriptions[0].id}").Stdout == "" {
+			return errors.New(z + " is not there")
+		}
+	}
+	return nil
 }
 
 // lines are the last lines of a text.
@@ -143,6 +159,15 @@ func (m *mesh) gatherSecrets() {
 	m.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	stored, err := m.Store().Secrets()
+	if err != nil {
+		m.Fatal(err)
+	}
+	for _, s := range stored {
+		if s.Name != "zone-token-revocations" {
+			m.Secrets.Add("the global's store/"+s.Name, "value", s.Data["value"])
+		}
+	}
 	for _, c := range m.bed.Clusters() {
 		kube, err := kubernetes.NewForConfig(c.Config)
 		if err != nil {

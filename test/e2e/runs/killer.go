@@ -35,7 +35,7 @@ func (r *Recorder) NewKiller(kubeconfig string, clusters []*testbed.Cluster) *Ki
 	k := &Killer{r: r}
 	to := map[string]Server{}
 	for _, c := range clusters {
-		relay := fault.Relay{Answered: func(resp *http.Response, sent []byte) { k.answered(c.Name, resp, sent) }}
+		relay := fault.Relay{Answered: func(resp *http.Response, sent []byte) { k.Stored(kindOf(c.Name, resp, sent)) }}
 		front, err := relay.Start(c.Config)
 		if err != nil {
 			r.Fatal(err)
@@ -112,9 +112,9 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 // the run ends, and the next one goes on.
 const starved = "and nothing renewed it"
 
-// answered is told of every answer of a cluster, and returns when the run may get it: never when it was killed.
-func (k *Killer) answered(cluster string, r *http.Response, sent []byte) {
-	kind := kindOf(cluster, r, sent)
+// Stored is told of every write that was stored, by its kind, before it is answered, and returns when the run may get
+// the answer: never when it was killed. Of what is "" nothing is done.
+func (k *Killer) Stored(kind string) {
 	k.mu.Lock()
 	if kind == "" || k.want == nil || k.at == "" && !k.want(kind) {
 		k.mu.Unlock()

@@ -26,13 +26,16 @@ const (
 	httpPort    = "KUMA_API_SERVER_HTTP_PORT"
 	httpsPort   = "KUMA_API_SERVER_HTTPS_PORT"
 	adminToken  = "admin-user-token"
+
+	localhostIsAdmin = "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN"
+	readOnly         = "KUMA_API_SERVER_READ_ONLY"
 )
 
 // serveAPI serves the API of a global's pod at the pod's address, in clear and over TLS, until ctx ends; it calls
-// listening once it can be asked. The chart does not let the pod's own loopback be the administrator, so neither is
-// who comes through port-forward (_helpers.tpl).
-func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Global, env map[string]string,
-	listening func()) error {
+// listening once it can be asked. On Kubernetes the chart does not let the pod's own loopback be the administrator, so
+// neither is who comes through port-forward; its variant with a store of its own does (_helpers.tpl).
+func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Global, rest *kumasim.Rest,
+	env map[string]string, listening func()) error {
 	port := func(variable, otherwise string) string {
 		if set := env[variable]; set != "" {
 			return set
@@ -41,7 +44,7 @@ func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Glob
 	}
 	srv := &http.Server{
 		Handler: g.API(kumasim.Access{User: f.user, MayIssue: []string{kumasim.Admin.Name},
-			MayIssueBy: kumasim.Admin.Groups, Issued: f.audited, NoIssuer: v.noIssuer(env)}),
+			MayIssueBy: kumasim.Admin.Groups, Issued: f.audited, NoIssuer: v.noIssuer(env), Rest: rest}),
 		ReadHeaderTimeout: 10 * time.Second, TLSConfig: g.TLS(), ErrorLog: log.New(io.Discard, "", 0),
 	}
 	var all sync.WaitGroup
@@ -70,6 +73,14 @@ func (f *Fleet) user(token string) (kumasim.User, bool) {
 		return u, true
 	}
 	admin := f.secrets.value(adminToken)
+	if all, err := f.elsewhere.Secrets(); f.opts.StoredElsewhere && err == nil {
+		admin = ""
+		for _, s := range all {
+			if s.Name == adminToken {
+				admin = string(s.Data["value"])
+			}
+		}
+	}
 	return kumasim.Admin, admin != "" && admin == token
 }
 
@@ -90,11 +101,7 @@ func (f *Fleet) Issued() []kumasim.Issued {
 // makeAdmin makes the administrator's token if there is none, as a global does at its start. It looks like the
 // product's, and its signature is of no key.
 func (s *secrets) makeAdmin(ctx context.Context) error {
-	part := base64.RawURLEncoding.EncodeToString
-	var signature [256]byte
-	rand.Read(signature[:])
-	token := part([]byte(`{"alg":"RS256","kid":"1","typ":"JWT"}`)) + "." +
-		part([]byte(`{"Name":"mesh-system:admin","Groups":["mesh-system:admin"]}`)) + "." + part(signature[:])
+	token := newAdminToken()
 	_, err := s.c.kube.CoreV1().Secrets(s.namespace).Create(ctx,
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: adminToken}, Type: globalSecret,
 			Data: map[string][]byte{"value": []byte(token)}}, metav1.CreateOptions{})
@@ -102,6 +109,14 @@ func (s *secrets) makeAdmin(ctx context.Context) error {
 		return fmt.Errorf("create the administrator's token: %w", err)
 	}
 	return nil
+}
+
+func newAdminToken() string {
+	part := base64.RawURLEncoding.EncodeToString
+	var signature [256]byte
+	rand.Read(signature[:])
+	return part([]byte(`{"alg":"RS256","kid":"1","typ":"JWT"}`)) + "." +
+		part([]byte(`{"Name":"mesh-system:admin","Groups":["mesh-system:admin"]}`)) + "." + part(signature[:])
 }
 
 // value is what a secret of the control plane's namespace holds, as last seen.

@@ -23,7 +23,7 @@ type Fleet struct {
 	runners   []*podRunner
 	secrets   *secrets
 	insights  *insights
-	elsewhere store // of a global that keeps nothing in its cluster
+	elsewhere kumasim.Store // of a global that keeps nothing in its cluster
 
 	mu        sync.Mutex
 	globals   map[string]*kumasim.Global // that are ready, by pod
@@ -90,6 +90,9 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 		universal: map[string]*kumasim.Zone{}, live: map[int]Stream{}}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	f.secrets, f.insights = newSecrets(all[0], o.Namespace), newInsights(all[0], o.Pace, f.logf)
+	if o.StoredElsewhere {
+		f.insights.store = &f.elsewhere
+	}
 	for _, z := range o.Zones {
 		f.zones[z.Name] = &zone{name: z.Name}
 	}
@@ -270,17 +273,14 @@ func (f *Fleet) noted(global string, c kumasim.Call) {
 // opened records a stream to the global of a pod, until the returned function is called. Of one whose process was
 // killed nobody writes the end.
 func (f *Fleet) opened(
-	global *pod, run *process, s kumasim.Subscription, env map[string]string, told bool,
+	global *pod, run *process, s kumasim.Subscription, env map[string]string,
 ) (ended func()) {
 	f.mu.Lock()
 	f.next++
 	n := f.next
 	f.live[n] = Stream{Subscription: s, Pod: podOf(s.Instance), Global: global.obj.Name}
 	f.mu.Unlock()
-	written := func(bool) {}
-	if told {
-		written = f.insights.opened(f.ctx, s, global.instance(), env[compactFinished] == "true")
-	}
+	written := f.insights.opened(f.ctx, s, global.instance(), env[compactFinished] == "true")
 	return func() {
 		f.mu.Lock()
 		delete(f.live, n)
@@ -288,6 +288,9 @@ func (f *Fleet) opened(
 		written(run.killed.Load())
 	}
 }
+
+// Store is what a global keeps that keeps nothing in its cluster.
+func (f *Fleet) Store() *kumasim.Store { return &f.elsewhere }
 
 // Kill ends the process of a pod as SIGKILL does; the pod stays, and its next process follows as after any crash. It
 // fails where no such pod runs.

@@ -142,11 +142,13 @@ func (o Options) controlPlane(zone string) *appsv1.Deployment {
 	replicas, more := o.GlobalReplicas, o.GlobalEnv
 	env := map[string]string{
 		environment: "kubernetes", storeType: "kubernetes", "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE": o.Namespace,
-		"KUMA_API_SERVER_READ_ONLY": "true", "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN": "false", modeName: "global",
+		readOnly: "true", localhostIsAdmin: "false", modeName: "global",
 	}
 	if zone == "" && o.StoredElsewhere {
 		env[environment], env[storeType] = universal, "postgres"
-		delete(env, "KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE")
+		for _, name := range []string{"KUMA_STORE_KUBERNETES_SYSTEM_NAMESPACE", readOnly, localhostIsAdmin} {
+			delete(env, name)
+		}
 	}
 	if zone != "" {
 		replicas, more = o.ZoneReplicas, o.ZoneEnv[zone]

@@ -40,12 +40,15 @@ type Options struct {
 	ZoneReplicas    int // 1
 	GlobalEnv       []corev1.EnvVar
 	// StoredElsewhere has the global keep its state in a store that is not its cluster's: environment universal, store
-	// postgres. Its zones connect, and the objects of its cluster tell of none. A global of 3.0 knows no other way.
+	// postgres. Its zones connect, and its own API tells of them and of its secrets, and no object of its cluster. A
+	// global of 3.0 knows no other way.
 	StoredElsewhere bool
-	ZoneEnv         map[string][]corev1.EnvVar // by zone
-	HelmOwned       bool                       // the objects carry Helm's annotations, as of a release
-	Argo            bool                       // the objects carry Argo CD's tracking annotation
-	Users           map[string]kumasim.User    // whom the API knows besides the administrator, by their bearer tokens
+	// APIAnswered is told of each change by that API once it is stored, before it is answered; nil for nobody.
+	APIAnswered func(method, path string)
+	ZoneEnv     map[string][]corev1.EnvVar // by zone
+	HelmOwned   bool                       // the objects carry Helm's annotations, as of a release
+	Argo        bool                       // the objects carry Argo CD's tracking annotation
+	Users       map[string]kumasim.User    // whom the API knows besides the administrator, by their bearer tokens
 
 	// Program has every pod run the product itself, and the chart be its own; nil plays the stand-in. Product, Version,
 	// Name and Namespace are then the program's. Universal, Users, HelmOwned, Argo, Pace, DrainFor and

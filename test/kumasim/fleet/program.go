@@ -69,10 +69,10 @@ func (f *Fleet) runGlobal(
 	var source kumasim.Source = f.secrets
 	elsewhere := env[environment] == universal
 	if elsewhere { // nothing of it is in this cluster, and nothing that is put there counts
-		if err := f.elsewhere.makeKey(); err != nil {
+		if err := makeElsewhere(&f.elsewhere); err != nil {
 			return err
 		}
-		source = &f.elsewhere.Memory
+		source = &f.elsewhere
 	}
 	for !elsewhere {
 		if _, err = limited(ctx, func(ctx context.Context) (any, error) {
@@ -89,15 +89,20 @@ func (f *Fleet) runGlobal(
 		Source: source, Auth: auth, Switches: v.switches(), SyncEvery: syncEvery,
 		Log:    func(format string, args ...any) { f.logf(p.obj.Name, format, args...) },
 		Noted:  func(c kumasim.Call) { f.noted(p.obj.Name, c) },
-		Opened: func(s kumasim.Subscription) func() { return f.opened(p, run, s, env, !elsewhere) },
+		Opened: func(s kumasim.Subscription) func() { return f.opened(p, run, s, env) },
 	})
 	if err != nil {
 		return err
 	}
+	var rest *kumasim.Rest
+	if elsewhere {
+		rest = &kumasim.Rest{Store: &f.elsewhere, Config: v.settings(env), Version: v.String(), Instance: p.instance(),
+			LocalhostIsAdmin: env[localhostIsAdmin] != "false", Answered: f.opts.APIAnswered}
+	}
 	api, stop := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() {
-		served <- f.serveAPI(api, p, v, g, env, func() {
+		served <- f.serveAPI(api, p, v, g, rest, env, func() {
 			f.mu.Lock()
 			f.globals[p.obj.Name] = g
 			f.mu.Unlock()

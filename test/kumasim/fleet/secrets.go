@@ -101,22 +101,12 @@ func (s *secrets) makeKey(ctx context.Context) error {
 	return nil
 }
 
-// store is what a global keeps that keeps nothing in its cluster.
-type store struct {
-	kumasim.Memory
-	made sync.Mutex
-}
-
-// makeKey makes the first signing key if there is none.
-func (s *store) makeKey() error {
-	s.made.Lock()
-	defer s.made.Unlock()
-	if all, err := s.Secrets(); err != nil || len(all) > 0 {
-		return err
-	}
-	key, err := kumasim.NewKey()
-	if err != nil {
-		return err
-	}
-	return s.Put(kumasim.GlobalSecret(keyPrefix+"-1", key))
+// makeElsewhere makes the first signing key and the administrator's token in a store that is not the cluster's.
+func makeElsewhere(s *kumasim.Store) error {
+	return errors.Join(s.MakeFirst(keyPrefix, func() (kumasim.Secret, error) {
+		key, err := kumasim.NewKey()
+		return kumasim.GlobalSecret(keyPrefix+"-1", key), err
+	}), s.MakeFirst(adminToken, func() (kumasim.Secret, error) {
+		return kumasim.GlobalSecret(adminToken, []byte(newAdminToken())), nil
+	}))
 }

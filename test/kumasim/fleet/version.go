@@ -35,6 +35,20 @@ func (v version) atLeast(major, minor, patch int) bool {
 	return slices.Compare([]int{v.major, v.minor, v.patch}, []int{major, minor, patch}) >= 0
 }
 
+// String is the version as the API says it.
+func (v version) String() string { return fmt.Sprintf("%d.%d.%d", v.major, v.minor, v.patch) }
+
+// settings are what GET /config shows of a global, as far as it matters.
+func (v version) settings(env map[string]string) map[string]any {
+	kds := func(auth string) map[string]any {
+		return map[string]any{"global": map[string]any{"kds": map[string]any{"auth": map[string]any{"type": auth}}}}
+	}
+	return map[string]any{"mode": env[modeName], "environment": env[environment],
+		"store": map[string]any{"type": env[storeType]}, "multizone": kds(env[newType]),
+		"kmesh":     map[string]any{"multizone": kds(env[oldType])},
+		"apiServer": map[string]any{"readOnly": env[readOnly] == "true"}}
+}
+
 // names is which variables the version reads: the old ones up to 2.14.5, both in 2.14.6, the new ones from 3.0. Kuma
 // authenticates zones from 3.0 alone.
 func (v version) names() kumasim.Names {

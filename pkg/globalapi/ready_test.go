@@ -1,4 +1,4 @@
-package tokenissuer
+package globalapi
 
 import (
 	"fmt"

@@ -1,0 +1,140 @@
+package globalapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+const (
+	// maxAnswer bounds one answer: a page of zones with the configuration that each tells of is some ten megabytes.
+	maxAnswer = 64 << 20
+	// tries is how often something is read that the API is too busy for, and again how long it waits between.
+	tries = 3
+	again = 300 * time.Millisecond
+)
+
+// connection is one to a pod's API. It is asked for one thing after the other.
+type connection struct {
+	pod    string
+	client *http.Client
+	base   string // "http://localhost:5681/"
+	login  string
+}
+
+// connect prepares a connection to a pod, which is opened by the first request and ends with ctx. Who answers is the
+// pod that the API server leads to, so its certificate, which is made for the Service's name, tells nothing more.
+func connect(ctx context.Context, c *kubeconfig.Cluster, pod string, at plan.HubAPI, login string) *connection {
+	scheme := "http"
+	if at.TLS {
+		scheme = "https"
+	}
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		return observe.Forward(ctx, c, at.Object.Namespace, pod, at.Port)
+	}
+	return &connection{pod: pod, login: login, base: fmt.Sprintf("%s://localhost:%d/%s", scheme, at.Port,
+		strings.Trim(at.Base, "/")),
+		client: &http.Client{
+			Transport: &http.Transport{DialContext: dial, MaxConnsPerHost: 1,
+				TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+func (k *connection) close() { k.client.CloseIdleConnections() }
+
+// answer is what was answered.
+type answer struct {
+	status int
+	kind   string // of its body: "application/json"
+	body   []byte
+}
+
+// send sends one request, once. path is below the API's base, with its query.
+func (k *connection) send(ctx context.Context, method, path string, body []byte) (answer, error) {
+	var sent atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaderField: func(string, []string) { sent.Store(true) }})
+	req, err := http.NewRequestWithContext(traced, method, strings.TrimSuffix(k.base, "/")+"/"+strings.TrimPrefix(path,
+		"/"), bytes.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	req.GetBody = nil // the transport sends it once
+	req.Header.Set("Accept", "application/json, text/plain")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if k.login != "" {
+		req.Header.Set("Authorization", "Bearer "+k.login)
+	}
+	resp, err := k.client.Do(req)
+	if err != nil {
+		return answer{}, k.failed(method, sent.Load(), err)
+	}
+	defer resp.Body.Close()
+	a := answer{status: resp.StatusCode}
+	a.kind, _, _ = mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return answer{}, k.failed(method, true, err)
+	case len(a.body) > maxAnswer:
+		return answer{}, &Error{Text: fmt.Sprintf("its answer is longer than %d MiB, and was not read", maxAnswer>>20)}
+	case a.status/100 == 3:
+		return answer{}, &Error{Status: a.status, Text: fmt.Sprintf("it leads elsewhere (%d), which is not followed",
+			a.status)}
+	}
+	return a, nil
+}
+
+// failed is the error of a request to which no whole answer came.
+func (k *connection) failed(method string, sent bool, err error) error {
+	if sent && method != http.MethodGet {
+		return &Lost{err}
+	}
+	return &unreached{k.pod, err}
+}
+
+// get reads something as JSON. What the API is too busy for is asked again.
+func (k *connection) get(ctx context.Context, path string) ([]byte, error) {
+	for try := 1; ; try++ {
+		a, err := k.send(ctx, http.MethodGet, path, nil)
+		switch busy := a.status == http.StatusTooManyRequests || a.status >= 500; {
+		case err != nil:
+			return nil, err
+		case busy && try < tries && pause(ctx, again*time.Duration(try)) == nil:
+		case a.status != http.StatusOK:
+			return nil, refused(a)
+		case a.kind != "application/json":
+			return nil, &Error{Text: fmt.Sprintf("it answered with %q and not with JSON; is that a control plane's API?",
+				a.kind)}
+		default:
+			return a.body, nil
+		}
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

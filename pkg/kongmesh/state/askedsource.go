@@ -1,0 +1,228 @@
+package state
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// asked is a source: what the global's own API answers, in one of its pods that are ready. All of it is of one pod.
+type asked struct {
+	hub  plan.HubAPI
+	pods []string // by name
+}
+
+// mostAsked is how many pods are asked, one after the other, until one answers.
+const mostAsked = 3
+
+func newAsked(cp ControlPlane, read map[plan.Read]plan.Result) asked {
+	a := asked{hub: *apiOf(cp, cp.ref())}
+	a.hub.Login = plan.Ref{} // it is among what is asked for
+	workloadOf(read, cp, func(_ kube.Pod, p *plan.Process) {
+		if p.Ready && !p.Ending {
+			a.pods = append(a.pods, p.Name)
+		}
+	})
+	slices.Sort(a.pods)
+	a.pods = a.pods[:min(len(a.pods), mostAsked)]
+	return a
+}
+
+// What is asked for (Kuma pkg/api-server/resource_endpoints.go and config_ws.go, the same from 2.7 to 3.0).
+const (
+	askedConfig  = "config"
+	askedSecrets = GlobalSecrets
+	askedZones   = "zones+insights"
+)
+
+// question is what is asked of a pod.
+func (a asked) question(pod, what string) plan.Read {
+	return plan.Read{Version: "v1", Resource: "pods", Namespace: a.hub.Object.Namespace, Name: pod, Port: a.hub.Port,
+		Asked: path.Join("/", a.hub.Base, what), TLS: a.hub.TLS, Open: a.hub.NoLogin}
+}
+
+func (a asked) questions(pod string) []plan.Read {
+	return []plan.Read{a.question(pod, askedConfig), a.question(pod, askedSecrets), a.question(pod, askedZones)}
+}
+
+func (a asked) reads(soFar map[plan.Read]plan.Result) []plan.Read {
+	for _, pod := range a.pods {
+		next := slices.DeleteFunc(a.questions(pod), func(r plan.Read) bool {
+			_, done := soFar[r]
+			return done
+		})
+		if len(next) > 0 || a.answered(pod, soFar) {
+			return next
+		}
+	}
+	return nil
+}
+
+// answered says whether a pod has answered everything, be it that the right is missing.
+func (a asked) answered(pod string, read map[plan.Read]plan.Result) bool {
+	return !slices.ContainsFunc(a.questions(pod), func(r plan.Read) bool {
+		result, done := read[r]
+		return !done || result.Err != "" && !result.Denied
+	})
+}
+
+// answer is what was answered to a question by the pod that has answered everything, else by the last one that was
+// asked.
+func (a asked) answer(what string, read map[plan.Read]plan.Result) plan.Result {
+	last := plan.Result{Err: "none of its pods is ready to be asked"}
+	for _, pod := range a.pods {
+		if result, done := read[a.question(pod, what)]; done {
+			last = result
+		}
+		if a.answered(pod, read) {
+			break
+		}
+	}
+	return last
+}
+
+// unanswered says why there is no answer to a question, "" when there is one.
+func (a asked) unanswered(what string, r plan.Result) string {
+	switch why := kube.Unreadable(r); {
+	case r.Missing:
+		return fmt.Sprintf("its API does not know %s", path.Join("/", a.hub.Base, what))
+	case why != "":
+		return fmt.Sprintf("its API did not answer %s: %s", path.Join("/", a.hub.Base, what), why)
+	}
+	return ""
+}
+
+func (a asked) secrets(read map[plan.Read]plan.Result) globalSecrets {
+	r := a.answer(askedSecrets, read)
+	if why := a.unanswered(askedSecrets, r); why != "" {
+		return globalSecrets{why: "the global's secrets could not be read: " + why}
+	}
+	return plan.Cached(r, func(r plan.Result) globalSecrets {
+		var list struct {
+			Items []secretAsked `json:"items"`
+		}
+		if json.Unmarshal(r.Body, &list) != nil { // the cause may quote one
+			return globalSecrets{why: "the global's secrets could not be read: its API's answer is not as it documents"}
+		}
+		ns := a.hub.Object.Namespace
+		var all []secretObject
+		for _, o := range list.Items {
+			sum := sha256.Sum256(o.Data)
+			all = append(all, secretObject{Type: zonetoken.SecretType, Data: map[string][]byte{zonetoken.SecretKey: o.Data},
+				Metadata: kube.Metadata{Name: o.Name, Namespace: ns, Labels: o.Labels, CreationTimestamp: o.Created,
+					UID: cmp.Or(o.Created, "untold"), ResourceVersion: hex.EncodeToString(sum[:])}})
+		}
+		return globalSecretsOf(ns, all)
+	})
+}
+
+// secretAsked is a secret of the global as its API has it (Kuma pkg/core/resources/model/rest/v1alpha1/meta.go).
+type secretAsked struct {
+	Name    string            `json:"name"`
+	Created string            `json:"creationTime"`
+	Labels  map[string]string `json:"labels"`
+	Data    []byte            `json:"data"`
+}
+
+func (a asked) zones(read map[plan.Read]plan.Result) ([]string, string) {
+	r := a.answer(askedZones, read)
+	if why := a.unanswered(askedZones, r); why != "" {
+		return nil, why
+	}
+	list := plan.Cached(r, zonesAsked)
+	if list == nil {
+		return nil, "its API's answer is not as it documents"
+	}
+	names := []string{}
+	for _, z := range list {
+		names = append(names, z.Name)
+	}
+	slices.Sort(names)
+	return names, ""
+}
+
+// zoneAsked is a zone with what the global tells of its sessions (Kuma api/system/v1alpha1/zone_overview.proto).
+type zoneAsked struct {
+	Name    string  `json:"name"`
+	Insight insight `json:"zoneInsight"`
+}
+
+// zonesAsked decodes the zones; nil when they are none.
+func zonesAsked(r plan.Result) []zoneAsked {
+	var list struct {
+		Items []zoneAsked `json:"items"`
+	}
+	if !r.OK() || json.Unmarshal(r.Body, &list) != nil || list.Items == nil {
+		return nil
+	}
+	return list.Items
+}
+
+func (a asked) insights(read map[plan.Read]plan.Result) map[string][]told {
+	list := plan.Cached(a.answer(askedZones, read), zonesAsked)
+	if list == nil {
+		return nil
+	}
+	sessions := map[string][]told{}
+	for _, z := range list {
+		sessions[z.Name] = z.Insight.sessions()
+	}
+	return sessions
+}
+
+// The kind of a secret in the global's own API, and of no object of a cluster; and where the API has them.
+const (
+	GlobalSecretKind = "GlobalSecret"
+	GlobalSecrets    = "global-secrets"
+)
+
+func (a asked) object(name string, made kube.Metadata) plan.Ref {
+	return plan.Ref{Resource: askedSecrets, Kind: GlobalSecretKind, Name: name, UID: made.UID,
+		ResourceVersion: made.ResourceVersion}
+}
+
+func (a asked) api() *plan.HubAPI { return &a.hub }
+
+func (a asked) odd(read map[plan.Read]plan.Result) []string {
+	r := a.answer(askedConfig, read)
+	if why := a.unanswered(askedConfig, r); why != "" {
+		return []string{"the global's settings are not known: " + why}
+	}
+	var config file
+	if json.Unmarshal(r.Body, &config) != nil {
+		return []string{"the global's settings are not known: its API's answer is not as it documents"}
+	}
+	text := func(path string) string {
+		s, _ := config.at(path).(string)
+		return zonetoken.Safe(s)
+	}
+	if text("mode") == "" || text("store.type") == "" {
+		return []string{"the global's settings are not known: its API's answer is not as it documents"}
+	}
+	var odd []string
+	if mode := text("mode"); mode != ModeGlobal {
+		odd = append(odd, fmt.Sprintf("its API is one of a control plane with mode %s, not %s", mode, ModeGlobal))
+	}
+	switch store := text("store.type"); store {
+	case inPostgres:
+	case inMemory:
+		odd = append(odd, "it keeps its state in memory (store.type), so each start makes another signing key, "+
+			"and every token of the one before is refused; give it a store that lasts (postgres) first")
+	default:
+		odd = append(odd, fmt.Sprintf("its API says that it keeps its state in %s, and its environment says otherwise; "+
+			"wait until its rollout is over", store))
+	}
+	if config.at("apiServer.readOnly") == true {
+		odd = append(odd, "its API takes no changes (apiServer.readOnly), so no key can be made or retired and no "+
+			"token revoked; set KUMA_API_SERVER_READ_ONLY to false first")
+	}
+	return odd
+}

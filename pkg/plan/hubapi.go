@@ -1,0 +1,16 @@
+package plan
+
+// HubAPI is where a hub's own API answers, and as whom it is asked.
+type HubAPI struct {
+	Object Ref    `json:"object"` // the workload whose pods answer
+	Port   int    `json:"port"`
+	TLS    bool   `json:"tls,omitempty"`
+	Base   string `json:"base"` // the path below which it answers: "/"
+	// Login is the secret with the bearer token of who asks; empty when whoever runs the plugin has one of their own, or
+	// needs none.
+	Login Ref `json:"-"`
+	// NoLogin says that who asks from the hub's own host is its administrator, as one does through a port-forward.
+	NoLogin bool `json:"noLogin,omitempty"`
+	// Off says why it issues no tokens, one clause; "" when it does, as far as that can be seen.
+	Off string `json:"-"`
+}
