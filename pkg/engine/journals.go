@@ -100,7 +100,9 @@ func (e *Executor) begin(ctx context.Context, wave plan.Wave, f plan.State, past
 		}
 		own := EntryOf(wave.Title, steps, e.by(ctx, h.context), past.Began)
 		next.InFlight = own.with(h.notUndone)
-		oneWay := slices.ContainsFunc(steps, func(s plan.Step) bool { return s.Irreversible })
+		oneWay := slices.ContainsFunc(steps, func(s plan.Step) bool {
+			return s.Irreversible || s.NoUndo && s.KeepsOriginal // the next run is to know that it was begun
+		})
 		if own == nil && len(next.Originals) == len(h.journal.Originals) && !oneWay {
 			continue
 		}
@@ -152,8 +154,11 @@ func (e *Executor) end(ctx context.Context, wave plan.Wave, f plan.State, began 
 			}
 			next.InFlight = next.InFlight.with(h.notUndone)
 		}
-		if !h.busy() && !writes && len(past.Failed) == 0 {
-			continue // a proof that went well changes nothing
+		owed := slices.ContainsFunc(steps, func(s plan.Step) bool {
+			return plan.Unverified(h.journal.History, s.Member)
+		})
+		if !h.busy() && !writes && !owed && len(past.Failed) == 0 {
+			continue // a proof that went well changes nothing, unless an earlier run owes it
 		}
 		next.History = slices.Clone(next.History)
 		next.Record(past)

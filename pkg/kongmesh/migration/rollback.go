@@ -42,7 +42,7 @@ func (s *wayBack) classify(m plan.Member) {
 	case m.Err != "":
 	case done && m.Original != nil && m.Workload.Err != "":
 		s.block(m.Name, m.Workload.Err)
-	case done && m.Original != nil && rolling(m):
+	case done && m.Original != nil && (rolling(m) || notSeenBack(s.Hub, m)):
 		s.reverted = append(s.reverted, verifyRevertedStep(m, s.goal))
 	case done:
 	case !kept:
@@ -112,6 +112,11 @@ func journalProblem(o plan.Ref) string {
 // rolling says whether a zone's pods are not yet, or not all, as its Deployment says, as far as that can be told.
 func rolling(m plan.Member) bool {
 	return m.Declared != "" && (!m.Workload.Settled || !presentsAlone(m, m.Declared))
+}
+
+// notSeenBack says whether a zone was set back last by a run that has not seen it connected.
+func notSeenBack(h plan.Hub, m plan.Member) bool {
+	return m.Declared != "" && plan.Unverified(h.History, m.Name)
 }
 
 // before is what a zone presented before, in words.

@@ -164,7 +164,8 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		case m.Err != "" && (m.Context != "" || m.Registered):
 			block(m, m.Err)
 		case m.Err != "", goal.Only == "" && !ours:
-		case m.Declared == state.MTLS && presentsOnly(m, state.MTLS) && m.Workload.Settled:
+		case m.Declared == state.MTLS && presentsOnly(m, state.MTLS) && m.Workload.Settled &&
+			!plan.Unverified(f.Hub.History, m.Name):
 			done++
 		case len(m.Anomalies) > 0:
 			block(m, m.Anomalies[0])
