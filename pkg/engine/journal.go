@@ -139,7 +139,7 @@ func (j *Journal) remember(s plan.Step) {
 	if !s.KeepsOriginal {
 		return
 	}
-	for _, w := range s.Writes {
+	for _, w := range slices.Concat(s.Writes, s.ByHand) {
 		if w.Op == plan.OpCreate || w.Op == plan.OpDelete || w.Object.UID == "" || w.Before == nil ||
 			j.Originals[w.Object.UID] != nil {
 			continue

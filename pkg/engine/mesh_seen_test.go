@@ -57,7 +57,7 @@ func (w *mesh) look(d plan.Provider, context string) plan.Snapshot {
 
 // answer is what a pod of the global answers by its own API, nil when it does not.
 func (w *mesh) answer(r plan.Read) []byte {
-	up := slices.ContainsFunc(w.global.pods, func(p *meshPod) bool { return p.name == r.Name && p.started })
+	up := slices.ContainsFunc(w.global.pods, func(p *meshPod) bool { return p.ready && !p.ending })
 	if w.apiOff || !up {
 		return nil
 	}

@@ -2,6 +2,7 @@ package globalapi
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 type Client struct {
 	// Login is the bearer token of who asks; empty for none.
 	Login plan.Secret
+	// TLS is how an address outside of clusters is verified, and who asks there; nil is the system's.
+	TLS *tls.Config
 	// Trim takes out of a page what its reader does not need; nil leaves all.
 	Trim func(r plan.Read, page []byte) []byte
 }
@@ -26,10 +29,16 @@ func (c Client) login() string { return strings.TrimSpace(string(c.Login.Reveal(
 // Read answers a plan.Read with Asked: an object as it is; of a list all its pages as one, {"total": n, "items": []}. A
 // list of which a page is missing, or that changes while it is read, is an error after some tries.
 func (c Client) Read(ctx context.Context, cluster *kubeconfig.Cluster, r plan.Read) ([]byte, error) {
-	k := connect(ctx, cluster, r.Name, plan.HubAPI{Object: plan.Ref{Namespace: r.Namespace}, Port: r.Port, TLS: r.TLS},
-		c.login())
-	defer k.close()
-	return c.whole(ctx, k, r)
+	at := plan.HubAPI{Object: plan.Ref{Group: r.Group, Version: r.Version, Resource: r.Resource, Kind: "Deployment",
+		Namespace: r.Namespace, Name: r.Name}, Port: r.Port, TLS: r.TLS}
+	if r.Port == 0 {
+		at = plan.HubAPI{URL: r.Name}
+	}
+	a, err := c.ofPods(ctx, cluster, at, func(k *connection) (answer, error) {
+		body, err := c.whole(ctx, k, r)
+		return answer{body: body}, err
+	})
+	return a.body, err
 }
 
 // whole reads an object or a list, again where the list changed while it was read.
@@ -125,21 +134,31 @@ func (c Client) Post(ctx context.Context, cluster *kubeconfig.Cluster, at plan.H
 	return a.status, a.body, err
 }
 
-// ofPods asks one pod after the other of those that are ready, until one can be reached.
+// ofPods asks one pod after the other of those that are ready, until one can be reached; and looks for them again where
+// none could, since those that it found may be being replaced. Nothing was sent where one cannot be reached.
 func (c Client) ofPods(ctx context.Context, cluster *kubeconfig.Cluster, at plan.HubAPI,
 	ask func(*connection) (answer, error)) (answer, error) {
-	pods, err := ready(ctx, cluster, at.Object)
-	if err != nil {
-		return answer{}, err
+	var other *unreached
+	if at.URL != "" {
+		k := open(at.URL, c.login(), c.TLS)
+		defer k.close()
+		return ask(k)
 	}
-	for _, pod := range pods {
-		k := connect(ctx, cluster, pod, at, c.login())
-		a, failed := ask(k)
-		k.close()
-		var other *unreached
-		if err = failed; !errors.As(failed, &other) || ctx.Err() != nil {
-			return a, failed
+	for try := 1; ; try++ {
+		pods, err := ready(ctx, cluster, at.Object)
+		if err != nil {
+			return answer{}, err
+		}
+		for _, pod := range pods {
+			k := connect(ctx, cluster, pod, at, c.login())
+			a, failed := ask(k)
+			k.close()
+			if err = failed; !errors.As(failed, &other) || ctx.Err() != nil {
+				return a, failed
+			}
+		}
+		if try == tries || pause(ctx, again) != nil {
+			return answer{}, err
 		}
 	}
-	return answer{}, err
 }

@@ -29,10 +29,17 @@ const (
 
 // connection is one to a pod's API. It is asked for one thing after the other.
 type connection struct {
-	pod    string
+	pod    string // or its address
 	client *http.Client
 	base   string // "http://localhost:5681/"
 	login  string
+}
+
+// open prepares a connection to an address outside of clusters.
+func open(url, login string, conf *tls.Config) *connection {
+	return &connection{pod: url, login: login, base: url, client: &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: 1, TLSClientConfig: conf.Clone()},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 // connect prepares a connection to a pod, which is opened by the first request and ends with ctx. Who answers is the

@@ -71,7 +71,7 @@ func ready(ctx context.Context, c *kubeconfig.Cluster, deployment plan.Ref) ([]s
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("no pod of %s in %s is ready to be asked for a token; run the command again when one is",
+		return nil, fmt.Errorf("no pod of %s in %s is ready to be asked; run the command again when one is",
 			deployment, c.Context)
 	}
 	return names, nil

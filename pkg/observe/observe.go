@@ -19,6 +19,8 @@ type Observer struct {
 	Fleet *kubeconfig.Fleet
 	// Reads is the provider's.
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
+	// Beside, when set, lists what else is read of a context, once something of it could be.
+	Beside func(context string) []plan.Read
 	// Trim, when set, takes out of a body what the provider does not read: what is left is kept for every context.
 	Trim func(r plan.Read, body []byte) []byte
 	// Ask, when set, reads what a hub's own API in a pod answers.
@@ -126,21 +128,14 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 		if len(next) == 0 {
 			break
 		}
-		var wg sync.WaitGroup
-		for _, r := range next {
-			wg.Go(func() {
-				res := o.read(ctx, cluster, r)
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				p.reads[r] = res
-			})
-		}
-		wg.Wait()
+		o.readAll(ctx, cluster, next, p)
 		if first {
 			if s.Err, s.Denied = allFailed(p.copy()); s.Err != "" {
 				break
 			}
-			first = false
+			if first = false; o.Beside != nil {
+				o.readAll(ctx, cluster, o.Beside(name), p)
+			}
 		}
 	}
 	if o.Needs != nil && (s.Err == "" || s.Denied) && ctx.Err() == nil {
@@ -151,6 +146,20 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 	}
 	s.At, s.Reads, s.Skew = o.Now(), p.copy(), cluster.Skew()
 	return s
+}
+
+// readAll performs reads side by side.
+func (o *Observer) readAll(ctx context.Context, cluster *kubeconfig.Cluster, reads []plan.Read, p *progress) {
+	var wg sync.WaitGroup
+	for _, r := range reads {
+		wg.Go(func() {
+			res := o.read(ctx, cluster, r)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.reads[r] = res
+		})
+	}
+	wg.Wait()
 }
 
 // allFailed returns the common reason when nothing of the first burst could be read, and whether it is the right to. An

@@ -2,6 +2,8 @@ package plan
 
 // HubAPI is where a hub's own API answers, and as whom it is asked.
 type HubAPI struct {
+	// URL is where it answers when it is outside of clusters; "" when pods of Object do.
+	URL    string `json:"url,omitempty"`
 	Object Ref    `json:"object"` // the workload whose pods answer
 	Port   int    `json:"port"`
 	TLS    bool   `json:"tls,omitempty"`

@@ -13,6 +13,9 @@ type Selection struct {
 	Hub     string // the context of the hub; "" means to find it among them
 	Standby string // the context of a second hub that takes over from the first
 	NoHub   bool   // there is none to look at: the run is about edges alone
+	// Addresses are those of the hub's own API, one for each of its processes, when the hub is outside of clusters. Hub
+	// is then the context whose cluster keeps what runs write down.
+	Addresses []string
 	// Tokens are those that zones without a context were given, by zone.
 	Tokens map[string]Secret
 	// Revoked are credentials that were provided as revoked, for what they say of themselves.

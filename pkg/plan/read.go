@@ -11,10 +11,10 @@ type Read struct {
 	Port                     int    // of a pod: GET /metrics there, through the API server's port-forward
 	// of a pod's Port: the certificates that it presents in a TLS handshake, as PEM, instead
 	Served bool
-	// of a pod's Port: the path of the hub's own API there that is read instead; of a list all its pages, as one
+	// the path of the hub's own API that is read instead: at Port of a pod of the workload that Name is, or at the
+	// address that Name is where the hub is outside of clusters; of a list all its pages, as one
 	Asked string
 	TLS   bool // of Asked: the port speaks TLS
-	Open  bool // of Asked: who asks from the hub's own host needs no credential
 }
 
 // Path is the API server's path of the read.

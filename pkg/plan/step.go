@@ -39,6 +39,8 @@ type Step struct {
 	// Supply asks for credentials from outside before the first write.
 	Supply *Supply
 	Writes []Write // credentials first, the mode last
+	// ByHand is what somebody else is to change, where this run cannot: it waits until the conditions are met.
+	ByHand []Write
 	// Probe is a write that must be denied for a condition to be met. It is sent as a server-side dry run, on a
 	// connection of its own, at each look (see State.Probes), and never stored.
 	Probe *Write

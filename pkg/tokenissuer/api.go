@@ -36,7 +36,7 @@ func (k Tokens) ask(ctx context.Context, t plan.TokenRequest) (plan.Secret, []st
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	status, body, err := globalapi.Client{Login: login}.Post(ctx, c, *t.API, "tokens/zone",
+	status, body, err := globalapi.Client{Login: login, TLS: k.TLS}.Post(ctx, c, *t.API, "tokens/zone",
 		zonetoken.Ask(t.Subject, t.ValidFor))
 	var lost *globalapi.Lost
 	switch {
@@ -97,7 +97,7 @@ func read(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (object, error
 // readAsked reads a secret of the global by its own API. The error has nothing of it.
 func (k Tokens) readAsked(ctx context.Context, c *kubeconfig.Cluster, at plan.HubAPI, r plan.Ref) (object, error) {
 	o := object{Type: zonetoken.SecretType, Data: map[string][]byte{}}
-	body, err := globalapi.Client{Login: k.Login}.Get(ctx, c, at, path.Join(r.Resource, r.Name))
+	body, err := globalapi.Client{Login: k.Login, TLS: k.TLS}.Get(ctx, c, at, path.Join(r.Resource, r.Name))
 	if err != nil {
 		return o, err
 	}

@@ -2,6 +2,7 @@ package tokenissuer
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 type Tokens struct {
 	Fleet *kubeconfig.Fleet
 	Login plan.Secret // the user's own bearer token for the API; empty when the administrator's is read from its secret
+	TLS   *tls.Config // how an API outside of clusters is verified; nil is the system's
 }
 
 // From says where tokens come from.

@@ -123,7 +123,7 @@ func given(flags *pflag.FlagSet, names ...string) string {
 }
 
 // goalNames are the flags that say what a run is to do: a command that continues it repeats them.
-var goalNames = []string{"to", "valid-for", "tokens-from", "api-token", "no-hub", "standby", "cleanup", "hasty-canary",
+var goalNames = []string{"to", "valid-for", "tokens-from", "no-hub", "standby", "cleanup", "hasty-canary",
 	"rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert",
 	"central-key", "central-ca", "secrets", "tctl",
 	"tctl-profile", "edge", "zone-token", "canary", "wave-size", "soak", "prove-within", "max-failures"}

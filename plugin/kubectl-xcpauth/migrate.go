@@ -142,7 +142,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 
 // givenAgain are the flags that go with a saved plan: what it does not keep.
 var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key",
-	"central-ca", "zone-token", "api-token"}
+	"central-ca", "zone-token"}
 
 // wanted is the goal: of the saved plan when one is given, else of the flags.
 func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/globalapi"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/migration"
+	kongstate "github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -35,6 +37,7 @@ import (
 // fleetOptions are the flags of every verb that talks to clusters.
 type fleetOptions struct {
 	genericiooptions.IOStreams
+	globalOptions
 
 	kubeconfig     string
 	kuberc         string
@@ -47,7 +50,6 @@ type fleetOptions struct {
 	memberTimeout  time.Duration
 	concurrency    int
 	standby        string
-	apiToken       string            // the file with the token with which a global's own API is asked
 	zoneTokens     map[string]string // of zones without a context, the files with their tokens
 	revokedTokens  []string          // files with tokens that were revoked
 	repeats        string            // the flags of the verb that a command which goes on repeats
@@ -84,8 +86,7 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 		"how long looking at one cluster may take, its credential plugin included")
 	flags.StringVar(&o.colour, "color", o.colour, "colours: "+strings.Join(colours,
 		", ")+"; auto is on a terminal, unless NO_COLOR is set")
-	flags.StringVar(&o.apiToken, "api-token", o.apiToken,
-		"a file with your token for the API of the global (Kong Mesh, Kuma); default: its administrator's, where it can be had")
+	o.globalOptions.addFlags(flags)
 	flags.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many clusters are looked at side by side")
 }
 
@@ -196,11 +197,15 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	login, err := o.login()
+	endpoint, err := o.endpoint()
 	if err != nil {
 		return nil, err
 	}
-	hubs := []string{o.hub}
+	hub := o.hub
+	if o.outside() {
+		hub = cmp.Or(o.stateContext, o.hub)
+	}
+	hubs := []string{hub}
 	if o.standby != "" {
 		hubs = append(hubs, o.standby)
 	}
@@ -211,12 +216,18 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	product := o.named()
+	if o.outside() {
+		product = cmp.Or(product, kongstate.Name)
+	}
 	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
-	api := globalapi.Client{Login: login, Trim: d.Trim}
-	live := &apply.Live{Fleet: f, Provider: d, API: api, Where: plan.Selection{Product: o.named(), Tokens: tokens,
-		Revoked: revoked, Hub: o.hub, Standby: o.standby, Roots: systemRoots},
+	api := globalapi.Client{Login: endpoint.Login, TLS: endpoint.TLS, Trim: d.Trim}
+	live := &apply.Live{Fleet: f, Provider: d, API: api, Where: plan.Selection{Product: product, Tokens: tokens,
+		Addresses: endpoint.Addresses,
+		Revoked:   revoked, Hub: hub, Standby: o.standby, Roots: systemRoots},
 		SecretFields: map[string]apply.FillSecret{migration.KeySecretField: tokenissuer.NewKey},
-		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Ask: api.Read, Metrics: metrics,
+		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Ask: api.Read, Beside: beside(hub, endpoint),
+			Metrics:        metrics,
 			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at
 	return live, nil
@@ -267,6 +278,14 @@ func (o *fleetOptions) again(verb string) string {
 	repeat("kuberc", o.kuberc)
 	repeat("product", o.named())
 	repeat("context", o.hub)
+	for _, address := range o.addresses {
+		repeat("global-api", address)
+	}
+	repeat("global-ca", o.ca)
+	repeat("kumactl-config", o.kumactl)
+	repeat("kumactl-context", o.kumactlContext)
+	repeat("state-context", o.stateContext)
+	repeat("api-token", o.apiToken)
 	for _, pattern := range o.contexts {
 		repeat("contexts", pattern)
 	}

@@ -62,17 +62,19 @@ func (s *signFlags) goal(g plan.Goal) plan.Goal {
 // whether that is needed: it is given again.
 func (s *signFlags) tokens(live *apply.Live, goal plan.Goal) (tokenissuer.Tokens, error) {
 	all := tokenissuer.Tokens{Fleet: live.Fleet}
+	endpoint, err := s.fleet.endpoint()
+	if err != nil {
+		return all, err
+	}
+	all.TLS = endpoint.TLS
 	switch {
 	case goal.OwnLogin && s.fleet.apiToken == "":
 		return all, errors.New("the saved plan asks the global's API with a token of yours, which is not kept in it; pass --api-token again")
 	case !goal.OwnLogin && s.fleet.apiToken != "":
 		return all, errors.New("the saved plan asks the global's API for nothing with a token of yours; make it again with --api-token: kubectl xcpauth plan --out FILE")
-	case s.fleet.apiToken == "":
-		return all, nil
 	}
-	var err error
-	all.Login, err = s.fleet.login()
-	return all, err
+	all.Login = endpoint.Login
+	return all, nil
 }
 
 // into has a run get tokens so, unless they come from outside.

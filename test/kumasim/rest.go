@@ -30,7 +30,8 @@ type Rest struct {
 // serve adds the routes.
 func (r *Rest) serve(mux *http.ServeMux, a Access) {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, map[string]any{"hostname": r.Instance, "instanceId": r.Instance, "product": "Kong Mesh",
+		reply(w, http.StatusOK, map[string]any{"hostname": r.Instance, "instanceId": r.Instance, "clusterId": "the-mesh",
+			"product": "Kong Mesh",
 			"version": r.Version})
 	})
 	mux.HandleFunc("GET /who-am-i", r.known(a, func(w http.ResponseWriter, _ *http.Request, u User) {

@@ -32,28 +32,38 @@ func InspectContext(s plan.Snapshot) plan.Context {
 // Permissions lists, sorted, the rights that a run makes use of in a context of which that much was read: to look,
 // and when migrate is true to migrate, to rotate keys and to revoke tokens too. manifests/rbac/mesh.yaml gives them.
 func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permission {
-	all := map[plan.Permission]bool{}
-	add := func(group, resource, ns, name string, verbs ...string) {
-		for _, verb := range verbs {
-			all[plan.Permission{Verb: verb, Group: group, Resource: resource, Namespace: ns, Name: name}] = true
+	all := rights{}
+	all.look(soFar)
+	if migrate {
+		all.migrate(soFar)
+	}
+	return plan.SortedPermissions(all)
+}
+
+// rights are a set of permissions.
+type rights map[plan.Permission]bool
+
+// look adds what it takes to read.
+func (r rights) look(soFar map[plan.Read]plan.Result) {
+	for read := range ownReads(soFar) {
+		switch {
+		case read.Asked != "" && read.Port == 0: // who asks there has another name
+		case read.Port != 0:
+			r.forward(read.Namespace)
+			r.add(read.Group, read.Resource, read.Namespace, read.Name, "get")
+		case read.Name != "":
+			r.add(read.Group, read.Resource, read.Namespace, read.Name, "get")
+		default:
+			r.add(read.Group, read.Resource, read.Namespace, "", "list")
 		}
 	}
-	forward := func(ns string) {
-		for _, verb := range []string{"create", "get"} { // over SPDY, over WebSockets
-			all[plan.Permission{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
-		}
-	}
-	for r := range ownReads(soFar) { // whatever is read must be readable
-		if r.Port != 0 {
-			forward(r.Namespace)
-		} else if r.Name != "" {
-			add(r.Group, r.Resource, r.Namespace, r.Name, "get")
-		} else {
-			add(r.Group, r.Resource, r.Namespace, "", "list")
-		}
-	}
-	if !migrate {
-		return plan.SortedPermissions(all)
+}
+
+// migrate adds what it takes to change things.
+func (r rights) migrate(soFar map[plan.Read]plan.Result) {
+	keepsJournal := false
+	for read := range soFar { // a global outside of clusters has its journal here
+		keepsJournal = keepsJournal || read.Asked != "" && read.Port == 0
 	}
 	planes, _ := kube.Deployments(soFar[state.ControlPlanesRead])
 	for i := range planes {
@@ -62,21 +72,37 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 		switch mode {
 		case state.ModeGlobal:
 			if state.InItsCluster(d, soFar) { // a key is read to sign with, made, and retired; their names go on
-				add("", "secrets", ns, "", "get", "create", "delete")
-				add("", "secrets", ns, zonetoken.RevocationsName, "patch")
+				r.add("", "secrets", ns, "", "get", "create", "delete")
+				r.add("", "secrets", ns, zonetoken.RevocationsName, "patch")
 			}
-			forward(ns) // its API issues tokens
-			for _, n := range roster.Permissions(soFar) {
-				all[n] = true
-			}
+			r.forward(ns) // its API issues tokens
+			keepsJournal = true
 		case state.ModeZone:
-			add("", "secrets", ns, "", "create", "delete") // a token is put into a secret of its own, which clean-up deletes
+			// a token is put into a secret of its own, which clean-up deletes
+			r.add("", "secrets", ns, "", "create", "delete")
 		default:
 			continue
 		}
-		add("apps", "deployments", ns, name, "get", "patch")
+		r.add("apps", "deployments", ns, name, "get", "patch")
 	}
-	return plan.SortedPermissions(all)
+	if keepsJournal {
+		for _, n := range roster.Permissions(soFar) {
+			r[n] = true
+		}
+	}
+}
+
+func (r rights) add(group, resource, ns, name string, verbs ...string) {
+	for _, verb := range verbs {
+		r[plan.Permission{Verb: verb, Group: group, Resource: resource, Namespace: ns, Name: name}] = true
+	}
+}
+
+// forward adds what it takes to reach a port of a pod.
+func (r rights) forward(ns string) {
+	for _, verb := range []string{"create", "get"} { // over SPDY, over WebSockets
+		r[plan.Permission{Verb: verb, Resource: "pods", Subresource: "portforward", Namespace: ns}] = true
+	}
 }
 
 // ownReads are the reads of this provider in a context of which that much was read, and what came of them; another

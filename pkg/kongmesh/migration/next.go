@@ -101,6 +101,9 @@ func requireTokens(s *situation) (plan.Wave, bool) {
 	if s.goal.Rotate || s.Hub.Accepts.Accepts[state.None] == guard.No {
 		return plan.Wave{}, false
 	}
+	if w, wait := settleWave(s.Hub, s.goal); wait {
+		return w, true
+	}
 	return s.on("authentication on", requireTokensStep(s.State, s.goal))
 }
 

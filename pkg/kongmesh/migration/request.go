@@ -46,6 +46,8 @@ func requestText(t plan.TokenRequest) string {
 	by := "signed here with that key; the product's access control and audit do not see it"
 	switch {
 	case t.API == nil:
+	case t.API.URL != "":
+		by = "issued by the global's API at " + t.API.URL
 	case t.API.Login.Name == "" && t.API.NoLogin:
 		by = "issued by the global's API, asked from its own host, as its administrator or with your token"
 	case t.API.Login.Name == "":

@@ -88,6 +88,9 @@ func authenticateNobody(s *wayBack) (plan.Wave, bool) {
 		s.Hub.Accepts.Accepts[state.None] == guard.Yes {
 		return plan.Wave{}, false
 	}
+	if w, wait := settleWave(s.Hub, s.goal); wait {
+		return w, true
+	}
 	return plan.Wave{Title: "authentication off",
 		Steps: []plan.Step{authenticateNobodyStep(s.State, s.original, s.goal)}}, true
 }

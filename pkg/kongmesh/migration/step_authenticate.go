@@ -21,11 +21,12 @@ func requireTokensStep(f plan.State, goal plan.Goal) plan.Step {
 		}
 	}
 	write := authenticateWrite(f)
-	return plan.Step{ID: "close", Kind: "close", Member: "hub", Verb: "authenticate", Title: "hub: authenticate zones",
-		Why: "every zone presents a token that the global accepts", Writes: []plan.Write{write}, Timeout: goal.Within,
+	return byHand(f.Hub, plan.Step{ID: "close", Kind: "close", Member: "hub", Verb: "authenticate",
+		Title: "hub: authenticate zones",
+		Why:   "every zone presents a token that the global accepts", Writes: []plan.Write{write}, Timeout: goal.Within,
 		KeepsOriginal: true, Withdraws: &after, Accepts: &after,
 		Conditions: append([]plan.Condition{globalAuthenticates(true)}, reconnects(f, goal.To)...),
-		Effect:     hubAccepts(&after, func(h *plan.Hub) { h.Declared = write.After })}
+		Effect:     hubAccepts(&after, func(h *plan.Hub) { h.Declared = write.After })})
 }
 
 // authenticateNobodyStep has the global take every zone again, as it did before a migration.
@@ -38,7 +39,7 @@ func authenticateNobodyStep(f plan.State, original map[string]any, goal plan.Goa
 	if covered(f.Hub.Declared, original) { // by an earlier run, and zones may have connected again since
 		conditions = stayConnected(f, state.None, " is connected")
 	}
-	return plan.Step{ID: "open", Kind: "open", Member: "hub", Verb: "authenticate nobody",
+	return byHand(f.Hub, plan.Step{ID: "open", Kind: "open", Member: "hub", Verb: "authenticate nobody",
 		Title:   "hub: authenticate nobody again",
 		Why:     "it did not before the migration, and zones that go back present nothing",
 		WayBack: "none needed: it only accepts more",
@@ -46,7 +47,7 @@ func authenticateNobodyStep(f plan.State, original map[string]any, goal plan.Goa
 		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, ListsByName: true,
 			Before: f.Hub.Declared, After: original}},
 		Conditions: append([]plan.Condition{globalAuthenticates(false)}, conditions...),
-		Effect:     hubAccepts(&accepts, func(h *plan.Hub) { h.Declared = original })}
+		Effect:     hubAccepts(&accepts, func(h *plan.Hub) { h.Declared = original })})
 }
 
 // authenticateWrite has the global authenticate its zones, by the newest variable that its version takes.
@@ -87,7 +88,11 @@ func globalAuthenticates(on bool) plan.Condition {
 			if on {
 				want = guard.No
 			}
-			pods := count(len(h.Workload.Processes), "pod")
+			noun := "pod"
+			if outside(h) {
+				noun = "address"
+			}
+			pods := count(len(h.Workload.Processes), noun)
 			switch {
 			case h.Workload.Err != "":
 				return plan.Evaluation{Evidence: h.Workload.Err}

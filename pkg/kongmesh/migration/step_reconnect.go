@@ -22,7 +22,11 @@ func reconnectStep(f plan.State, goal plan.Goal) plan.Step {
 		Title: "hub: have every zone connect again", Why: f.Hub.TokenChecks, Irreversible: true, Timeout: goal.Within,
 		Effect: func(f *plan.State) {
 			f.Hub.Workload.RestartedFor = why
-			if goal := reconnectGoal(why); goal != "" {
+			word := reconnectGoal(why)
+			if outside(f.Hub) {
+				word = goal.Word()
+			}
+			if goal := word; goal != "" {
 				f.Hub.History = append(slices.Clone(f.Hub.History),
 					plan.WaveRecord{Goal: goal, Steps: []string{stepReconnect}, Result: plan.ResultVerified})
 			}
@@ -35,8 +39,11 @@ func reconnectStep(f plan.State, goal plan.Goal) plan.Step {
 	s.Writes = []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Object: f.Hub.Object, Op: plan.OpRestart,
 		After: map[string]any{"spec": map[string]any{"template": map[string]any{
 			"metadata": map[string]any{"annotations": annotations}}}}}}
-	s.Conditions = append([]plan.Condition{globalRestarted()}, reconnects(withoutCutOff(f, goal), goal.To)...)
-	return s
+	s.Conditions = reconnects(withoutCutOff(f, goal), goal.To)
+	if !outside(f.Hub) { // of which it is not told since when its processes run
+		s.Conditions = append([]plan.Condition{globalRestarted()}, s.Conditions...)
+	}
+	return byHand(f.Hub, s)
 }
 
 // withoutCutOff is the state without the zones that a revocation cuts off.
@@ -65,7 +72,7 @@ func reconnectGoal(why string) string {
 // reconnectedFor says whether every zone was verified to have connected again at the end of a rotation, or since a
 // revocation.
 func reconnectedFor(h plan.Hub, goal plan.Goal) bool {
-	if len(goal.Revoke) > 0 {
+	if len(goal.Revoke) > 0 && !outside(h) {
 		return h.Workload.RestartedFor == restartedFor(goal)
 	}
 	return slices.ContainsFunc(h.History, func(p plan.WaveRecord) bool {

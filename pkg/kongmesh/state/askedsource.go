@@ -14,26 +14,16 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// asked is a source: what the global's own API answers, in one of its pods that are ready. All of it is of one pod.
-type asked struct {
-	hub  plan.HubAPI
-	pods []string // by name
-}
+// asked is a source: what the global's own API answers, in one of its pods that are ready, or at its address.
+type asked struct{ hub plan.HubAPI }
 
-// mostAsked is how many pods are asked, one after the other, until one answers.
-const mostAsked = 3
-
-func newAsked(cp ControlPlane, read map[plan.Read]plan.Result) asked {
-	a := asked{hub: *apiOf(cp, cp.ref())}
-	a.hub.Login = plan.Ref{} // it is among what is asked for
-	workloadOf(read, cp, func(_ kube.Pod, p *plan.Process) {
-		if p.Ready && !p.Ending {
-			a.pods = append(a.pods, p.Name)
-		}
-	})
-	slices.Sort(a.pods)
-	a.pods = a.pods[:min(len(a.pods), mostAsked)]
-	return a
+func newAsked(cp ControlPlane) asked {
+	api := *apiOf(cp, cp.ref())
+	if cp.outside != nil {
+		return asked{plan.HubAPI{URL: cp.api.URL, Object: api.Object, NoLogin: true, Off: api.Off}}
+	}
+	api.Login = plan.Ref{} // it is among what is asked for
+	return asked{api}
 }
 
 // What is asked for (Kuma pkg/api-server/resource_endpoints.go and config_ws.go, the same from 2.7 to 3.0).
@@ -43,50 +33,30 @@ const (
 	askedZones   = "zones+insights"
 )
 
-// question is what is asked of a pod.
-func (a asked) question(pod, what string) plan.Read {
-	return plan.Read{Version: "v1", Resource: "pods", Namespace: a.hub.Object.Namespace, Name: pod, Port: a.hub.Port,
-		Asked: path.Join("/", a.hub.Base, what), TLS: a.hub.TLS, Open: a.hub.NoLogin}
-}
-
-func (a asked) questions(pod string) []plan.Read {
-	return []plan.Read{a.question(pod, askedConfig), a.question(pod, askedSecrets), a.question(pod, askedZones)}
+// question is what is asked.
+func (a asked) question(what string) plan.Read {
+	if a.hub.URL != "" {
+		return plan.Read{Name: a.hub.URL, Asked: path.Join("/", what)}
+	}
+	r := ControlPlanesRead
+	r.Labels, r.Namespace, r.Name = "", a.hub.Object.Namespace, a.hub.Object.Name
+	r.Port, r.TLS, r.Asked = a.hub.Port, a.hub.TLS, path.Join("/", a.hub.Base, what)
+	return r
 }
 
 func (a asked) reads(soFar map[plan.Read]plan.Result) []plan.Read {
-	for _, pod := range a.pods {
-		next := slices.DeleteFunc(a.questions(pod), func(r plan.Read) bool {
-			_, done := soFar[r]
-			return done
-		})
-		if len(next) > 0 || a.answered(pod, soFar) {
-			return next
+	var next []plan.Read
+	for _, what := range []string{askedConfig, askedSecrets, askedZones} {
+		if _, done := soFar[a.question(what)]; !done {
+			next = append(next, a.question(what))
 		}
 	}
-	return nil
+	return next
 }
 
-// answered says whether a pod has answered everything, be it that the right is missing.
-func (a asked) answered(pod string, read map[plan.Read]plan.Result) bool {
-	return !slices.ContainsFunc(a.questions(pod), func(r plan.Read) bool {
-		result, done := read[r]
-		return !done || result.Err != "" && !result.Denied
-	})
-}
-
-// answer is what was answered to a question by the pod that has answered everything, else by the last one that was
-// asked.
+// answer is what was answered to a question.
 func (a asked) answer(what string, read map[plan.Read]plan.Result) plan.Result {
-	last := plan.Result{Err: "none of its pods is ready to be asked"}
-	for _, pod := range a.pods {
-		if result, done := read[a.question(pod, what)]; done {
-			last = result
-		}
-		if a.answered(pod, read) {
-			break
-		}
-	}
-	return last
+	return read[a.question(what)]
 }
 
 // unanswered says why there is no answer to a question, "" when there is one.

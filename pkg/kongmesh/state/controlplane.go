@@ -28,7 +28,9 @@ type ControlPlane struct {
 	Zone    string // how a zone calls itself
 	Dials   string // the global's address, of a zone
 	config  file
-	unread  string // why its configuration file could not be read, which may set what the environment does not
+	outside *outside     // nil when it is a Deployment of a cluster
+	api     *plan.HubAPI // of one that is outside of clusters
+	unread  string       // why its configuration file could not be read, which may set what the environment does not
 }
 
 // ControlPlaneOf reads a Deployment. What its environment does not say, its configuration file may, once that was read.
@@ -277,6 +279,9 @@ func (cp ControlPlane) doubled(names []string) (odd []string) {
 
 // ref refers to the Deployment.
 func (cp ControlPlane) ref() plan.Ref {
+	if cp.outside != nil {
+		return plan.Ref{Kind: "global control plane", Name: cp.Object.Metadata.Name, UID: cp.Object.Metadata.UID}
+	}
 	return kube.Ref(kube.Object{Metadata: cp.Object.Metadata}, ControlPlanesRead, "Deployment")
 }
 

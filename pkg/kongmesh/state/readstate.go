@@ -62,6 +62,9 @@ func cachedReads(reads map[plan.Read]plan.Result) map[plan.Read]plan.Result {
 
 // FindGlobal finds the global control plane that this run is about, or says in hub.Err why there is none.
 func FindGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *ControlPlane) {
+	if len(where.Addresses) > 0 {
+		return findOutside(snaps, where, hub)
+	}
 	var found, tried, unreached, reasons []string
 	var home *plan.Snapshot
 	var global *ControlPlane
@@ -122,7 +125,9 @@ func ReadGlobal(s *plan.Snapshot, cp ControlPlane, hub *plan.Hub) *zonetoken.Glo
 			}
 		}
 	}
-	hub.Workload = workloadOf(s.Reads, cp, nil)
+	if hub.Workload = workloadOf(s.Reads, cp, nil); cp.outside != nil {
+		hub.Workload = cp.outside.workload()
+	}
 	v := &zonetoken.GlobalVerifier{Verifier: zonetoken.Verifier{Version: cp.Version}}
 	if s.Skew != nil {
 		v.Ahead = *s.Skew
@@ -140,6 +145,12 @@ func readKept(s *plan.Snapshot, cp ControlPlane, v *zonetoken.GlobalVerifier, hu
 	if u, is := from.(unknown); is {
 		hub.StoredElsewhere = u.why
 		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s", hub.Object, u.why))
+	}
+	if cp.outside != nil {
+		if other := cp.outside.unasked(from.insights(s.Reads)); other != "" {
+			hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: zones are connected to its process %s too, which is at none "+
+				"of the addresses; name each process with --global-api", hub.Object, zonetoken.Safe(other)))
+		}
 	}
 	for _, odd := range from.odd(s.Reads) {
 		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s", hub.Object, odd))
@@ -200,9 +211,18 @@ func accepts(cp ControlPlane, home *plan.Snapshot, hub *zonetoken.GlobalVerifier
 	on, known, _ := cp.Authenticates(cp.Spec)
 	someOn, someOff := known && on, known && !on
 	unknown := !known || f.Hub.Workload.Err != ""
-	for _, spec := range podSpecs(home.Reads, cp) {
-		on, known, _ := cp.Authenticates(spec)
+	count := func(on, known bool, _ string) {
 		someOn, someOff, unknown = someOn || known && on, someOff || known && !on, unknown || !known
+	}
+	for _, spec := range podSpecs(home.Reads, cp) {
+		count(cp.Authenticates(spec))
+	}
+	if cp.outside != nil {
+		for _, config := range cp.outside.configs {
+			of := cp
+			of.config = config
+			count(of.Authenticates(cp.Spec))
+		}
 	}
 	h := guard.Hub{Accepts: map[guard.Cred]guard.Tri{}}
 	switch {
@@ -256,6 +276,9 @@ func Basis(h guard.Hub) string {
 // podSpecs are what the pods of a control plane run, as their API server has it.
 func podSpecs(read map[plan.Read]plan.Result, cp ControlPlane) []kube.PodSpec {
 	var specs []kube.PodSpec
+	if cp.outside != nil {
+		return nil
+	}
 	workloadOf(read, cp, func(p kube.Pod, _ *plan.Process) { specs = append(specs, p.Spec) })
 	return specs
 }

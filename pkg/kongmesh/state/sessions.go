@@ -74,6 +74,9 @@ type process struct {
 // processesOf are the processes of the global that run, and whether a process calls itself after its pod (Kuma
 // pkg/core/runtime/builder.go: the name of its host, and four more characters).
 func processesOf(read map[plan.Read]plan.Result, cp ControlPlane) (all []process, named bool) {
+	if cp.outside != nil { // since when they run is not told
+		return cp.outside.processes, false
+	}
 	named = true
 	workloadOf(read, cp, func(p kube.Pod, proc *plan.Process) {
 		named = named && !p.Spec.HostNetwork && p.Spec.Hostname == ""

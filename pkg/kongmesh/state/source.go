@@ -143,5 +143,5 @@ func sourceOf(cp ControlPlane, read map[plan.Read]plan.Result) source {
 	case at == inKubernetes:
 		return objects{cp.Object.Metadata.Namespace}
 	}
-	return newAsked(cp, read)
+	return newAsked(cp)
 }

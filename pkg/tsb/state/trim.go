@@ -12,8 +12,8 @@ import (
 // page the series that begin with xcp_. A body of another kind, or one that is not as its kind says, stays as it is.
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
-	case r.Labels != "": // not a read of ours
-	case r.Port != 0 && !r.Served && r.Asked == "":
+	case r.Labels != "", r.Asked != "": // not a read of ours
+	case r.Port != 0 && !r.Served:
 		return trimMetrics(body)
 	case r.Resource == "pods" && r.Name == "":
 		return trimTo(body, func(l *struct {

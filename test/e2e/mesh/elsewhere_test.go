@@ -50,7 +50,7 @@ func TestAGlobalWithAStoreOfItsOwn(t *testing.T) {
 			}
 			m.Xcpauth(0, "plan", "--detailed-exitcode") // nothing is left
 
-			east := fmt.Sprint(m.tokens()["east"]["id"])
+			east := fmt.Sprint(m.tokens()["east"]["jti"])
 			m.WereKilled(m.killedAtEachKindOfWrite("token", "revoke", east),
 				"PUT global-secrets/zone-token-revocations by the API")
 			m.withTokens(true)

@@ -92,7 +92,7 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		t.Fatal(err)
 	}
 	m := &mesh{Fleet: f, refusable: map[string]bool{}, bed: bed, kubeconfig: ann,
-		elsewhere: o.StoredElsewhere, killer: killer}
+		elsewhere: o.StoredElsewhere || o.Outside, killer: killer}
 	m.Recorder = runs.New(t, m.command)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -273,9 +273,12 @@ func (m *mesh) env(cluster, name string) string {
 }
 
 // tokens are what `token list` says of each zone; of several tokens the one that it presents comes first.
-func (m *mesh) tokens() map[string]map[string]any {
+func (m *mesh) tokens() map[string]map[string]any { return m.tokensBy(nil) }
+
+// tokensBy is tokens with further flags.
+func (m *mesh) tokensBy(flags []string) map[string]map[string]any {
 	m.Helper()
-	r := m.Xcpauth(0, "token", "list", "-o", "json")
+	r := m.Xcpauth(0, append([]string{"token", "list", "-o", "json"}, flags...)...)
 	var report struct{ Tokens []map[string]any }
 	if err := json.Unmarshal([]byte(r.Stdout), &report); err != nil {
 		m.Fatalf("%v\n%s", err, r.Stdout)

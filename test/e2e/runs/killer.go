@@ -102,6 +102,7 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 		case at != "" && status.Signaled():
 			return at
 		case strings.Contains(strings.Join(strings.Fields(out.String()), " "), starved) && tries < 3:
+		case strings.Contains(strings.Join(strings.Fields(out.String()), " "), unsettled) && tries < 50:
 		default:
 			k.r.Fatalf("%v, to be killed at a write (%q): %v\n%s%s", args, at, err, out.String(), errs.String())
 		}
@@ -111,6 +112,9 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 // starved is what a run says when the machine rested for longer than a token of the stand-in lives, which is seconds:
 // the run ends, and the next one goes on.
 const starved = "and nothing renewed it"
+
+// unsettled is what a run says that finds the pods of the one before still being replaced.
+const unsettled = "is not over, so what it will present is not sure; run the command again"
 
 // Stored is told of every write that was stored, by its kind, before it is answered, and returns when the run may get
 // the answer: never when it was killed. Of what is "" nothing is done.

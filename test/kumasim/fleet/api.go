@@ -73,7 +73,7 @@ func (f *Fleet) user(token string) (kumasim.User, bool) {
 		return u, true
 	}
 	admin := f.secrets.value(adminToken)
-	if all, err := f.elsewhere.Secrets(); f.opts.StoredElsewhere && err == nil {
+	if all, err := f.elsewhere.Secrets(); (f.opts.StoredElsewhere || f.opts.Outside) && err == nil {
 		admin = ""
 		for _, s := range all {
 			if s.Name == adminToken {

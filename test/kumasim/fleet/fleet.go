@@ -23,7 +23,8 @@ type Fleet struct {
 	runners   []*podRunner
 	secrets   *secrets
 	insights  *insights
-	elsewhere kumasim.Store // of a global that keeps nothing in its cluster
+	outside   *outsideGlobal // nil where the global is in its cluster
+	elsewhere kumasim.Store  // of a global that keeps nothing in its cluster
 
 	mu        sync.Mutex
 	globals   map[string]*kumasim.Global // that are ready, by pod
@@ -90,7 +91,7 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 		universal: map[string]*kumasim.Zone{}, live: map[int]Stream{}}
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	f.secrets, f.insights = newSecrets(all[0], o.Namespace), newInsights(all[0], o.Pace, f.logf)
-	if o.StoredElsewhere {
+	if o.StoredElsewhere || o.Outside {
 		f.insights.store = &f.elsewhere
 	}
 	for _, z := range o.Zones {
@@ -108,6 +109,12 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 			return nil, err
 		}
 		f.runners = append(f.runners, k)
+	}
+	if o.Outside {
+		if err := f.startOutside(); err != nil {
+			f.cancel()
+			return nil, err
+		}
 	}
 	f.all.Go(func() { f.secrets.run(f.ctx) })
 	if o.Program == nil {
@@ -130,6 +137,9 @@ func (f *Fleet) Close() {
 	f.mu.Unlock()
 	for _, z := range universal {
 		z.Stop()
+	}
+	if f.outside != nil {
+		f.outside.close()
 	}
 	f.cancel()
 	f.all.Wait()
@@ -273,19 +283,19 @@ func (f *Fleet) noted(global string, c kumasim.Call) {
 // opened records a stream to the global of a pod, until the returned function is called. Of one whose process was
 // killed nobody writes the end.
 func (f *Fleet) opened(
-	global *pod, run *process, s kumasim.Subscription, env map[string]string,
+	global, instance string, killed func() bool, s kumasim.Subscription, env map[string]string,
 ) (ended func()) {
 	f.mu.Lock()
 	f.next++
 	n := f.next
-	f.live[n] = Stream{Subscription: s, Pod: podOf(s.Instance), Global: global.obj.Name}
+	f.live[n] = Stream{Subscription: s, Pod: podOf(s.Instance), Global: global}
 	f.mu.Unlock()
-	written := f.insights.opened(f.ctx, s, global.instance(), env[compactFinished] == "true")
+	written := f.insights.opened(f.ctx, s, instance, env[compactFinished] == "true")
 	return func() {
 		f.mu.Lock()
 		delete(f.live, n)
 		f.mu.Unlock()
-		written(run.killed.Load())
+		written(killed())
 	}
 }
 

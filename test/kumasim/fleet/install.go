@@ -48,6 +48,9 @@ func Install(ctx context.Context, o Options) error {
 		if err := testbed.InstallKinds(ctx, c.site.Config, kinds); err != nil {
 			return err
 		}
+		if o.Outside && c.zone == "" {
+			continue
+		}
 		if err := o.install(ctx, c); err != nil {
 			return fmt.Errorf("install %s in %s: %w", o.deployment(), c.site.Name, err)
 		}

@@ -43,6 +43,9 @@ type Options struct {
 	// postgres. Its zones connect, and its own API tells of them and of its secrets, and no object of its cluster. A
 	// global of 3.0 knows no other way.
 	StoredElsewhere bool
+	// Outside has the global be a process of no cluster, with a store of its own; see GlobalURL and SetGlobalEnv. The
+	// cluster of Global has none then.
+	Outside bool
 	// APIAnswered is told of each change by that API once it is stored, before it is answered; nil for nobody.
 	APIAnswered func(method, path string)
 	ZoneEnv     map[string][]corev1.EnvVar // by zone

@@ -87,9 +87,11 @@ func (f *Fleet) runGlobal(
 	}
 	g, err := kumasim.Start(kumasim.Options{
 		Source: source, Auth: auth, Switches: v.switches(), SyncEvery: syncEvery,
-		Log:    func(format string, args ...any) { f.logf(p.obj.Name, format, args...) },
-		Noted:  func(c kumasim.Call) { f.noted(p.obj.Name, c) },
-		Opened: func(s kumasim.Subscription) func() { return f.opened(p, run, s, env) },
+		Log:   func(format string, args ...any) { f.logf(p.obj.Name, format, args...) },
+		Noted: func(c kumasim.Call) { f.noted(p.obj.Name, c) },
+		Opened: func(s kumasim.Subscription) func() {
+			return f.opened(p.obj.Name, p.instance(), run.killed.Load, s, env)
+		},
 	})
 	if err != nil {
 		return err
