@@ -16,6 +16,8 @@ type Selection struct {
 	// Addresses are those of the hub's own API, one for each of its processes, when the hub is outside of clusters. Hub
 	// is then the context whose cluster keeps what runs write down.
 	Addresses []string
+	// For is the release of the product that check is to judge an upgrade to; "" for none.
+	For string
 	// Tokens are those that zones without a context were given, by zone.
 	Tokens map[string]Secret
 	// Revoked are credentials that were provided as revoked, for what they say of themselves.

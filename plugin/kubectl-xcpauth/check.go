@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
 	meshinspect "github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/inspect"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
@@ -24,6 +26,7 @@ type checkOptions struct {
 	warnWithin time.Duration
 	severity   string
 	ignore     []string
+	upgrade    string
 	readOnly   bool
 }
 
@@ -43,6 +46,7 @@ about any fleet. Kong Mesh and Kuma have rules of their own, with a name that se
   XA170 to XA181  versions and settings
   XA182 to XA193  certificates and trust
   XA194 to XA199  the global
+  XA200 to XA209  an upgrade that --for asks about
 
 Exit code 5 says that there are findings at or above --severity, 4 that a context could not be looked at, 0 neither.`,
 		Example: `  # Before a migration, and from time to time
@@ -50,6 +54,9 @@ Exit code 5 says that there are findings at or above --severity, 4 that a contex
 
   # For a pipeline: fail on warnings too, report what expires within 30 days, leave one known finding out
   kubectl xcpauth check --severity warning --warn-within 720h --ignore XA050=edge-1 -o json
+
+  # What would break when Kong Mesh is upgraded to 3.0
+  kubectl xcpauth check --for 3.0
 
   # Leave out a rule by its name
   kubectl xcpauth check --ignore token-long=west`,
@@ -61,6 +68,8 @@ Exit code 5 says that there are findings at or above --severity, 4 that a contex
 		"exit with code 5 when there are findings at least this bad: error, warning, info")
 	cmd.Flags().StringArrayVar(&o.ignore, "ignore", nil, "leave out the findings of a rule, by its ID (XA012) or name "+
 		"(token-long), or of a rule about a member or context (XA012=edge-1); may be repeated")
+	cmd.Flags().StringVar(&o.upgrade, "for", "",
+		"of Kong Mesh and Kuma: find also what an upgrade to this release would break, such as 3.0")
 	cmd.Flags().BoolVar(&o.readOnly, "read-only", false,
 		"ask the API servers only for the rights to look, not for those to migrate")
 	if err := cmd.RegisterFlagCompletionFunc("severity", func(*cobra.Command, []string, string) ([]string,
@@ -74,6 +83,20 @@ Exit code 5 says that there are findings at or above --severity, 4 that a contex
 		panic(err)
 	}
 	return cmd
+}
+
+// release is a release with all its numbers.
+func release(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	for strings.Count(text, ".") < 2 {
+		text += ".0"
+	}
+	if _, err := zonetoken.ParseVersion(zonetoken.KongMesh, text); err != nil {
+		return "", fmt.Errorf("--for is %q; pass a release such as 3.0", text)
+	}
+	return text, nil
 }
 
 // checkRules are all rules that check reports by: those for every product, and those that products bring.
@@ -129,6 +152,9 @@ func (o *checkOptions) run(ctx context.Context) error {
 	}
 	live, err := o.clusters(true)
 	if err != nil {
+		return err
+	}
+	if live.Where.For, err = release(o.upgrade); err != nil {
 		return err
 	}
 	live.Provider = plan.Detect(tsb.CheckProvider(), kongmesh.CheckProvider())

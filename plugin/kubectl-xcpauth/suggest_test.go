@@ -294,6 +294,7 @@ var suggested = map[string]string{
 	"kubectl xcpauth token list":                                                    "TestKeysAndTokensOfAMeshAreListed",
 	"kubectl xcpauth token list -o wide":                                            "TestKeysAndTokensOfAMeshAreListed",
 	"kubectl xcpauth key rotate":                                                    "TestTheVerbsOfAMeshAskFirst",
+	"kubectl xcpauth check --for 3.0":                                               "TestWhatAnUpgradeWouldBreakIsFound",
 	"kubectl xcpauth key rotate --keep-old":                                         "TestTheVerbsOfAMeshAskFirst",
 	"kubectl xcpauth key retire":                                                    "TestTheVerbsOfAMeshAskFirst",
 	"kubectl xcpauth token revoke --zone west":                                      "TestTheVerbsOfAMeshAskFirst",

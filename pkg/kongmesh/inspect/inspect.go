@@ -59,6 +59,11 @@ func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 	}
 	hub := state.ReadGlobal(home, *global, &again)
 	f.Hub.Inspection = inspectGlobal(*home, *global, hub, f)
+	to, asked := target(*global, where)
+	if asked {
+		upgradeOfGlobal(f.Hub.Inspection, f.Hub.Object.String(), *global, f.Hub.StateAPI == nil &&
+			f.Hub.StoredElsewhere == "", to)
+	}
 	serves := global.Served(state.SecretsIn(home.Reads, global.Object.Metadata.Namespace))
 	inspectServed(f.Hub.Inspection, f.Hub.Object.String(), serves, f.Hub.Workload, global.Version)
 	for i := range f.Members {
@@ -66,6 +71,9 @@ func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 		for _, s := range snaps {
 			if s.Context == m.Context && m.Err == "" {
 				m.Inspection = inspectZone(s, *m, hub, serves, at, home.Clock(at))
+				if asked {
+					upgradeOf(s, *m, hub, to, home.Clock(at))
+				}
 			}
 		}
 	}
@@ -168,6 +176,18 @@ func inspectZone(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, 
 		}
 	}
 	return in
+}
+
+// upgradeOf finds what an upgrade would break of a member.
+func upgradeOf(s plan.Snapshot, m plan.Member, hub *zonetoken.GlobalVerifier, to zonetoken.Version, at time.Time) {
+	planes, _ := kube.Deployments(s.Reads[state.ControlPlanesRead])
+	for i, o := range planes {
+		cp := state.ControlPlaneOf(&planes[i], s.Reads)
+		if cp.Mode == state.ModeZone && o.Metadata.UID == m.Object.UID {
+			secrets, _ := state.SecretsIn(s.Reads, o.Metadata.Namespace)
+			upgradeOfZone(m.Inspection, m.Object.String(), cp, state.TokenOf(cp, cp.Spec, secrets), hub, to, at)
+		}
+	}
 }
 
 // about are findings of package zonetoken as those of an object, in the form of check's.

@@ -180,12 +180,12 @@ func TestARuleThatIsNotRegisteredIsNoticed(t *testing.T) {
 }
 
 func TestRulesHaveTheirOwnIDsAndNames(t *testing.T) {
-	id, name := regexp.MustCompile(`^XA1[0-9]{2}$`), regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
+	id, name := regexp.MustCompile(`^XA(1[0-9]{2}|20[0-9])$`), regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)+$`)
 	names := map[string]bool{}
 	last := ""
 	for _, r := range Rules() {
 		if !id.MatchString(r.ID) || r.ID <= last {
-			t.Errorf("rule %s comes after %s: IDs are XA1 and two digits, each once", r.ID, last)
+			t.Errorf("rule %s comes after %s: IDs are XA100 to XA209, each once", r.ID, last)
 		}
 		if !name.MatchString(r.Name) || names[r.Name] {
 			t.Errorf("%s is named %q: names are words with dashes, each once", r.ID, r.Name)
@@ -209,6 +209,8 @@ func TestIDsAreGroupedByWhatTheyAreAbout(t *testing.T) {
 			first, last = "XA130", "XA154"
 		case kind == "revocations":
 			first, last = "XA155", "XA169"
+		case kind == "upgrade":
+			first, last = "XA200", "XA209"
 		case kind == "version", kind == "environment", r.Name == "zone-name":
 			first, last = "XA170", "XA181"
 		case strings.HasPrefix(r.Name, "global-certificate-"), kind == "zone" && r.Name != "zone-sets-global":

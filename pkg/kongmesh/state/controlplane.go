@@ -327,6 +327,19 @@ func NameOf(entry any) string {
 	return s
 }
 
+// OldSettings are the settings of authentication that the configuration file has under the names that 3.0 does not
+// read (Kong/kong-mesh#10960).
+func (cp ControlPlane) OldSettings() []string {
+	var all []string
+	for _, path := range []string{"kmesh.multizone.global.kds.auth.type", "kmesh.multizone.zone.kds.auth.cpTokenInline",
+		"kmesh.multizone.zone.kds.auth.cpTokenPath"} {
+		if text, is := cp.config.at(path).(string); is && text != "" && text != zonetoken.Off {
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
 // Values are the variables of a control plane by name; those with secrets have no value.
 func (cp ControlPlane) Values() map[string]string {
 	all := map[string]string{}

@@ -2,11 +2,18 @@ package mesh
 
 import (
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
+	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 )
 
 // A global that keeps its state in a store of its own, as every global of 3.0 does, is read and written by its own API:
@@ -70,4 +77,53 @@ func TestAGlobalWithAStoreOfItsOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A user of the global's API who may not read its secrets is told which right is missing, and nothing is changed; one
+// who may needs no other. Who brings no token is nobody where the global's own host is not its administrator.
+func TestWhoMayNotReadAGlobalsSecretsIsTold(t *testing.T) {
+	if leftOut(t, "the stand-in has users with tokens of their own") {
+		return
+	}
+	m := start(t, func(o *fleet.Options) {
+		o.StoredElsewhere = true
+		o.GlobalEnv = []corev1.EnvVar{{Name: "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN", Value: "false"}}
+		o.Users = map[string]kumasim.User{"bobs-own-user-token": {Name: "bob", Groups: []string{"team"}},
+			"carols-own-user-token-x": {Name: "carol", Groups: kumasim.Admin.Groups}}
+	})
+	file := func(text string) string {
+		path := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m.Secrets.Add(path, "token", []byte(text))
+		return path
+	}
+	before := m.environments()
+	for _, tc := range []struct {
+		name, says string
+		flags      []string
+	}{
+		{"nobody", `403: Access Denied: user "mesh-system:anonymous/mesh-system:unauthenticated" cannot access`, nil},
+		{"bob", `403: Access Denied: user "bob/team" cannot access the resource of type "GlobalSecret"`,
+			[]string{"--api-token", file("bobs-own-user-token")}},
+		{"mallory", "it does not know the token that it was asked with (401: Invalid authentication data: Unauthenticated)",
+			[]string{"--api-token", file("nobodys-user-token")}},
+	} {
+		checked := m.Xcpauth(5, append([]string{"check"}, tc.flags...)...)
+		migrated := m.run(5, append([]string{"migrate"}, tc.flags...)...)
+		for verb, r := range map[string]sandbox.Run{"check": checked, "migrate": migrated} {
+			if said := strings.Join(strings.Fields(r.Stdout+r.Stderr), " "); !strings.Contains(said, tc.says) {
+				t.Errorf("%s by %s says\n%s", verb, tc.name, said)
+			}
+		}
+		if !strings.Contains(checked.Stdout, "XA198") {
+			t.Errorf("check by %s does not name the rule:\n%s", tc.name, checked.Stdout)
+		}
+	}
+	if now := m.environments(); !maps.Equal(now, before) {
+		t.Errorf("something was changed: %v", now)
+	}
+	m.run(0, "migrate", "--api-token", file("carols-own-user-token-x"))
+	m.withTokens(true)
 }
