@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
@@ -62,6 +63,9 @@ const (
 	mostPages = 1000
 )
 
+// plain is a name that can be printed and written: what an API says is shown on terminals, and is a part of paths.
+var plain = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
+
 // page is one page of a list (Kuma pkg/core/resources/model/rest/list.go).
 type page struct {
 	Total *int              `json:"total"`
@@ -98,8 +102,8 @@ func (c Client) read(ctx context.Context, k *connection, r plan.Read) ([]byte, e
 		}
 		for _, item := range p.Items {
 			var o struct{ Name string }
-			if json.Unmarshal(item, &o) != nil || o.Name == "" {
-				return nil, &Error{Text: "its answer to " + r.Asked + " lists something without a name"}
+			if json.Unmarshal(item, &o) != nil || !plain.MatchString(o.Name) {
+				return nil, &Error{Text: "its answer to " + r.Asked + " lists something without a name, or with one that is none"}
 			}
 			if names[o.Name] {
 				return nil, errMoved

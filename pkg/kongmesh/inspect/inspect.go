@@ -93,7 +93,7 @@ func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.Global
 			"do not leave the global out with --contexts: its zones would still be refused")
 	}
 	for _, why := range state.Unusable(cp, s.Reads) {
-		add(in, globalAPIUnusable, where, why, "")
+		add(in, globalAPIUnusable, where, why, "put right what it says, and run check again; until then nothing is changed")
 	}
 	if hub.Unread == "" {
 		in.Findings = append(in.Findings, about("the signing keys", hub.Keys.Findings())...)

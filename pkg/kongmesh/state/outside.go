@@ -94,7 +94,7 @@ func outsideAt(addresses []string, read map[plan.Read]plan.Result) (cp *ControlP
 		}
 		cp.Version = v
 		cp.Object.Metadata.UID = cmp.Or(who.Cluster, addresses[0])
-		cp.outside.processes = append(cp.outside.processes, process{pod: who.Instance})
+		cp.outside.processes = append(cp.outside.processes, process{pod: zonetoken.Safe(who.Instance)})
 		cp.outside.configs = append(cp.outside.configs, config)
 	}
 	cp.config = cp.outside.configs[0]

@@ -77,6 +77,8 @@ func (cp ControlPlane) Verification(secrets []secretObject, unread string) Verif
 func (cp ControlPlane) Served(secrets []secretObject, unread string) Source {
 	on, known := cp.flag(kdsTLS, "multizone.global.kds.tlsEnabled", true)
 	switch {
+	case cp.outside != nil:
+		return Source{Unknown: "it is in no cluster, so its files are not seen"}
 	case !known:
 		return Source{Unknown: "whether it serves with TLS comes from something that is not looked into; set " + kdsTLS +
 			" as a plain value"}

@@ -72,7 +72,9 @@ func (v Version) RunsOnKubernetesStore() bool { return !v.AtLeast(3, 0, 0) }
 func (v Version) Findings() finding.Findings {
 	var f finding.Findings
 	if !v.Known() {
-		f.Add(versionUnknown, "the version of the control plane is not known, so what is known to be wrong in some is not told", "")
+		f.Add(versionUnknown,
+			"the version of the control plane is not known, so what is known to be wrong in some is not told",
+			"Give its image a tag with its version.")
 		return f
 	}
 	if !v.AuthenticatesZones() {
