@@ -28,7 +28,7 @@ func to(t *testing.T, h http.Handler) *connection {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	k := connect(t.Context(), nil, "pod", plan.HubAPI{Base: "/"}, "the-users-own-token")
-	k.base = s.URL + "/"
+	k.base, k.again = s.URL+"/", time.Millisecond
 	dial := net.Dialer{}
 	k.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return dial.DialContext(ctx, network, strings.TrimPrefix(s.URL, "http://"))

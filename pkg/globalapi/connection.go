@@ -22,7 +22,7 @@ import (
 const (
 	// maxAnswer bounds one answer: a page of zones with the configuration that each tells of is some ten megabytes.
 	maxAnswer = 64 << 20
-	// tries is how often something is read that the API is too busy for, and again how long it waits between.
+	// tries is how often something is read that the API is too busy for, and again how long it is waited for in between.
 	tries = 3
 	again = 300 * time.Millisecond
 )
@@ -33,11 +33,12 @@ type connection struct {
 	client *http.Client
 	base   string // "http://localhost:5681/"
 	login  string
+	again  time.Duration // how long is waited before something is read again
 }
 
 // open prepares a connection to an address outside of clusters.
 func open(url, login string, conf *tls.Config) *connection {
-	return &connection{pod: url, login: login, base: url, client: &http.Client{
+	return &connection{pod: url, login: login, base: url, again: again, client: &http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: 1, TLSClientConfig: conf.Clone()},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
@@ -52,7 +53,7 @@ func connect(ctx context.Context, c *kubeconfig.Cluster, pod string, at plan.Hub
 	dial := func(context.Context, string, string) (net.Conn, error) {
 		return observe.Forward(ctx, c, at.Object.Namespace, pod, at.Port)
 	}
-	return &connection{pod: pod, login: login, base: fmt.Sprintf("%s://localhost:%d/%s", scheme, at.Port,
+	return &connection{pod: pod, login: login, again: again, base: fmt.Sprintf("%s://localhost:%d/%s", scheme, at.Port,
 		strings.Trim(at.Base, "/")),
 		client: &http.Client{
 			Transport: &http.Transport{DialContext: dial, MaxConnsPerHost: 1,
@@ -122,7 +123,7 @@ func (k *connection) get(ctx context.Context, path string) ([]byte, error) {
 		switch busy := a.status == http.StatusTooManyRequests || a.status >= 500; {
 		case err != nil:
 			return nil, err
-		case busy && try < tries && pause(ctx, again*time.Duration(try)) == nil:
+		case busy && try < tries && pause(ctx, k.again*time.Duration(try)) == nil:
 		case a.status != http.StatusOK:
 			return nil, refused(a)
 		case a.kind != "application/json":

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"path"
 	"reflect"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -178,11 +177,8 @@ func (w writing) object(live map[string]any) (map[string]any, error) {
 	return o, nil
 }
 
-// How long a read may lag behind a write: the API may read from a replica of its store.
-const (
-	seenTries = 5
-	seenEvery = 200 * time.Millisecond
-)
+// seenTries is how often a write is looked for: the API may read from a replica of its store, which lags behind.
+const seenTries = 5
 
 // seen waits until the object is as it was written; want is nil for one that was deleted.
 func (w writing) seen(ctx context.Context, want map[string]any) error {
@@ -195,7 +191,7 @@ func (w writing) seen(ctx context.Context, want map[string]any) error {
 		case want == nil && live == nil, want != nil && live != nil && reflect.DeepEqual(live["data"], want["data"]):
 			return nil
 		}
-		if err := pause(ctx, seenEvery); err != nil {
+		if err := pause(ctx, w.k.again); err != nil {
 			return err
 		}
 	}
