@@ -61,14 +61,17 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		f = e.observe(ctx)
 		e.Goal = e.Provider.Complete(f, e.Goal) // what the run begins with has changed
 	}
-	before, failures := "", 0
+	before, failures, repeated := "", 0, 0
 	e.superseded = 0
 	for ctx.Err() == nil {
 		wave := e.Provider.Next(f, e.Goal)
 		if len(wave.Steps) == 0 {
 			return finish(wave, len(wave.Obstacles) == 0, nil)
 		}
-		if ids(wave) == before {
+		if repeated++; ids(wave) != before {
+			repeated = 0
+		}
+		if repeated > 0 && (writesSomething(wave) || repeated > againVerified) {
 			return finish(wave, false, fmt.Errorf("the wave %q was done and verified, and would come again: something undoes it; look at kubectl xcpauth status", wave.Title))
 		}
 		if err := e.Saved.Allows(wave); err != nil {
@@ -102,6 +105,17 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 // journal, which holds that of one wave, so that nothing else is begun before the next run has restored it.
 func (e *Executor) hasUnfinishedUndo() bool {
 	return slices.ContainsFunc(e.sortedJournals(), (*journalCluster).busy)
+}
+
+// againVerified is how often a wave that only verifies may come again: what was seen may end once more while a hub that
+// was just restored is still being rolled out.
+const againVerified = 5
+
+// writesSomething says whether a wave changes anything.
+func writesSomething(w plan.Wave) bool {
+	return slices.ContainsFunc(w.Steps, func(s plan.Step) bool {
+		return len(s.Writes) > 0 || s.Supply != nil || s.Irreversible
+	})
 }
 
 // ids names a wave by its steps.
