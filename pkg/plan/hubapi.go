@@ -8,10 +8,11 @@ type HubAPI struct {
 	Port   int    `json:"port"`
 	TLS    bool   `json:"tls,omitempty"`
 	Base   string `json:"base"` // the path below which it answers: "/"
-	// Login is the secret with the bearer token of who asks; empty when whoever runs the plugin has one of their own, or
+	// Login is the secret with the bearer token of the caller; empty when the user of the plugin has their own, or
 	// needs none.
 	Login Ref `json:"-"`
-	// NoLogin says that who asks from the hub's own host is its administrator, as one does through a port-forward.
+	// NoLogin says that a caller without a token is sent as it is: the product takes one on the hub's own host as its
+	// administrator, and answers 403 where it does not.
 	NoLogin bool `json:"noLogin,omitempty"`
 	// Off says why it issues no tokens, one clause; "" when it does, as far as that can be seen.
 	Off string `json:"-"`

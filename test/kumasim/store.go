@@ -27,7 +27,7 @@ type Told struct {
 	Subscriptions     []any
 }
 
-// Put creates or replaces a secret, as the API does: whoever comes last wins. It says whether it is a new one.
+// Put creates or replaces a secret, as the API does: the last write wins. It says whether it is a new one.
 func (s *Store) Put(o Secret) (created bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

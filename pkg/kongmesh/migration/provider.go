@@ -76,7 +76,7 @@ func unfinished(h plan.Hub) (kid string, begun bool) {
 // allowsUndo says whether a patch is a way back that this provider writes down: the variables of one control plane
 // that give a zone its token by reference to a secret, after which it presents from; or of a global that
 // authenticates nobody, when it was turned on before. A journal is an object that others can write, and what it says
-// is done with the rights of whoever runs the plugin.
+// is done with the rights of the user of the plugin.
 func allowsUndo(f plan.State, p plan.Write, from guard.Cred) bool {
 	if p.Op == plan.OpCreate || p.Op == plan.OpDelete || p.Op == plan.OpRestart || p.Op == plan.OpUpdateStatus ||
 		p.Via != nil || p.BackupAs != "" || p.RestoreFrom != "" || p.SecretField != "" || !p.ListsByName ||
