@@ -59,6 +59,10 @@ func TestAGlobalInNoClusterIsAllItsProcesses(t *testing.T) {
 			"the global control plane at https://two:5682 is not known", guard.Unknown},
 		{"a second one that is not named", map[string]map[string]string{one: change(a, "/zones+insights", zones("b-0002"))},
 			"name each process with --global-api", guard.Yes},
+		{"two globals", map[string]map[string]string{one: a, two: change(b, "/", strings.Replace(b["/"], `"mesh"}`,
+			`"other"}`, 1))}, "are not of one global", guard.Unknown},
+		{"a second one that is a zone", map[string]map[string]string{one: a, two: change(b, "/config", `{"mode":"zone"}`)},
+			"the control plane at https://two:5682 is no global", guard.Unknown},
 		{"a zone", map[string]map[string]string{one: change(a, "/config", `{"mode":"zone"}`)}, "is no global", guard.Unknown},
 		{"nobody", map[string]map[string]string{one: {}}, "is not known", guard.Unknown},
 	} {

@@ -88,20 +88,23 @@ func outsideAt(addresses []string, read map[plan.Read]plan.Result) (cp *ControlP
 		if err != nil {
 			v = zonetoken.Version{Product: product}
 		}
-		if len(cp.outside.configs) > 0 && v != cp.Version {
+		uid := cmp.Or(who.Cluster, addresses[0])
+		switch first := len(cp.outside.configs) == 0; {
+		case !first && v != cp.Version:
 			return nil, fmt.Sprintf("the processes at %s and %s are of different releases; wait until all are of one",
 				addresses[0], url)
+		case !first && uid != cp.Object.Metadata.UID:
+			return nil, fmt.Sprintf("the processes at %s and %s are not of one global: each says another clusterId; "+
+				"name the processes of one with --global-api", addresses[0], url)
 		}
-		cp.Version = v
-		cp.Object.Metadata.UID = cmp.Or(who.Cluster, addresses[0])
+		cp.Version, cp.Object.Metadata.UID, cp.config = v, uid, config
+		if cp.Mode = cp.set(cp.Spec, "KUMA_MODE", "mode").text; cp.Mode != ModeGlobal {
+			return nil, fmt.Sprintf("the control plane at %s is no global: its mode is %q", url, zonetoken.Safe(cp.Mode))
+		}
 		cp.outside.processes = append(cp.outside.processes, process{pod: zonetoken.Safe(who.Instance)})
 		cp.outside.configs = append(cp.outside.configs, config)
 	}
 	cp.config = cp.outside.configs[0]
-	cp.Mode = cp.set(cp.Spec, "KUMA_MODE", "mode").text
-	if cp.Mode != ModeGlobal {
-		return nil, fmt.Sprintf("the control plane at %s is no global: its mode is %q", addresses[0], zonetoken.Safe(cp.Mode))
-	}
 	return cp, ""
 }
 
