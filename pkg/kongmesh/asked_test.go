@@ -42,7 +42,10 @@ func asked(t *testing.T, version string) (func(answers) fleet, answers) {
 	}
 	pem := string(zonetoken.EncodeKey(meshKeys()[len("1")%2]))
 	a := answers{
-		"/config": `{"mode":"global","environment":"universal","store":{"type":"postgres"},"apiServer":{"readOnly":false}}`,
+		"/config": `{"mode":"global","environment":"universal","store":{"type":"postgres"},"apiServer":{"readOnly":false},` +
+			`"access":{"type":"static","static":{"adminResources":{"users":["mesh-system:admin"],"groups":["ops"]},` +
+			`"generateZoneToken":{"users":["mesh-system:admin","eve"],"groups":[]}}}}`,
+		"/who-am-i": `{"name":"mesh-system:admin","groups":["mesh-system:admin"]}`,
 		"/global-secrets": fmt.Sprintf(`{"total":4,"items":[%s,%s,%s,%s]}`, secret("admin-user-token",
 			"eyJhbGciOiJSUzI1NiJ9.e30.AA"),
 			secret("inter-cp-ca", "-----BEGIN RSA PRIVATE KEY-----"), secret("zone-token-signing-key-1", pem),
@@ -121,7 +124,7 @@ func TestHalfAnAnswerOfAGlobalsAPIIsUnknown(t *testing.T) {
 		{"a zone's API", "/config", `{"mode":"zone","store":{"type":"postgres"}}`, "of a control plane with mode zone"},
 		{"a store that does not last", "/config", `{"mode":"global","store":{"type":"memory"}}`, "in memory"},
 		{"a store of Kubernetes after all", "/config", `{"mode":"global","store":{"type":"kubernetes"}}`,
-			"its environment says otherwise"},
+			"such a store is read by its cluster's API server"},
 		{"an API that takes no changes", "/config",
 			`{"mode":"global","store":{"type":"postgres"},"apiServer":{"readOnly":true}}`, "takes no changes"},
 		{"no secrets", "/global-secrets", "", "the global's secrets could not be read"},
@@ -150,6 +153,65 @@ func TestHalfAnAnswerOfAGlobalsAPIIsUnknown(t *testing.T) {
 		}
 		if tc.path == "/zones+insights" && (f.Hub.Inventory != nil || f.Hub.Sessions != nil) {
 			t.Errorf("%s: the zones are %v, the sessions %v", tc.name, f.Hub.Inventory, f.Hub.Sessions)
+		}
+	}
+}
+
+// A right to the global's API that the user who asks lacks is named before it is needed, with how to get it; a right
+// that is only not known to be there is not called missing. Tokens that the user may not issue are not planned, unless
+// the key itself signs them.
+func TestARightToTheAPIThatIsMissingIsNamed(t *testing.T) {
+	const issue, read = "access.static.generateZoneToken", "access.static.adminResources"
+	with, whole := asked(t, "3.0.0")
+	rbac := strings.Replace(whole["/config"], `"type":"static"`, `"type":"rbac"`, 1)
+	untold := strings.Replace(whole["/config"], `"generateZoneToken":{"users":["mesh-system:admin","eve"],"groups":[]}`,
+		`"generateZoneToken":{}`, 1)
+	if rbac == whole["/config"] || untold == whole["/config"] {
+		t.Fatal("the settings are not those that this test changes")
+	}
+	for _, tc := range []struct {
+		name, who, config string
+		want              []string // settings that a finding names
+		issues            bool     // whether tokens are planned
+	}{
+		{"the administrator", whole["/who-am-i"], whole["/config"], nil, true},
+		{"a user by a group", `{"name":"bob","groups":["team","ops"]}`, whole["/config"], []string{issue}, false},
+		{"a user by its name", `{"name":"eve","groups":[]}`, whole["/config"], []string{read}, true},
+		{"somebody else", `{"name":"bob\u001b[2J","groups":["team"]}`, whole["/config"], []string{read, issue}, false},
+		{"roles of Kong Mesh", `{"name":"bob","groups":["team"]}`, rbac, nil, true},
+		{"a list that is not told", `{"name":"bob","groups":["ops"]}`, untold, nil, true},
+		{"a user that is not told", `{}`, whole["/config"], nil, true},
+		{"an answer that is none", `[]`, whole["/config"], nil, true},
+		{"no answer", "", whole["/config"], nil, true},
+	} {
+		a := maps.Clone(whole)
+		a["/config"] = tc.config
+		if a["/who-am-i"] = tc.who; tc.who == "" {
+			delete(a, "/who-am-i")
+		}
+		d := kongmesh.CheckProvider()
+		f := with(a).facts(t, d, nil)
+		var found []string
+		for _, x := range f.Hub.Inspection.Findings {
+			if x.Name != "global-api-right" {
+				continue
+			}
+			_, setting, _ := strings.Cut(x.Found, " (")
+			found = append(found, strings.TrimSuffix(setting, ")"))
+			if !strings.Contains(x.Remedy, "_USERS, or one of its groups to KUMA_ACCESS_STATIC_") ||
+				strings.Contains(x.Found, "\x1b") {
+				t.Errorf("%s: %q, %q", tc.name, x.Found, x.Remedy)
+			}
+		}
+		if !slices.Equal(found, tc.want) {
+			t.Errorf("%s: found %v, want %v", tc.name, found, tc.want)
+		}
+		for _, key := range []bool{false, true} {
+			p := plan.Build(d, f, d.Complete(f, plan.Goal{Pace: plan.Pace{Within: 1},
+				Sources: plan.Sources{FromKey: key}}))
+			if blocked := strings.Contains(fmt.Sprint(p.Obstacles), "issue zone tokens"); blocked == (tc.issues || key) {
+				t.Errorf("%s, signed by the key %v: %d changes, obstacles %v", tc.name, key, p.Changes(), p.Obstacles)
+			}
 		}
 	}
 }

@@ -65,6 +65,11 @@ func TestAGlobalInNoClusterIsAllItsProcesses(t *testing.T) {
 			"the control plane at https://two:5682 is no global", guard.Unknown},
 		{"a zone", map[string]map[string]string{one: change(a, "/config", `{"mode":"zone"}`)}, "is no global", guard.Unknown},
 		{"nobody", map[string]map[string]string{one: {}}, "is not known", guard.Unknown},
+		{"a second one with its state in memory", map[string]map[string]string{one: a, two: change(b, "/config",
+			strings.Replace(b["/config"], "postgres", "memory", 1))}, "process b-0002: it keeps its state in memory", guard.Yes},
+		{"a second one that takes no changes", map[string]map[string]string{one: a, two: change(b, "/config",
+			strings.Replace(b["/config"], `{"mode"`, `{"apiServer":{"readOnly":true},"mode"`, 1))},
+			"process b-0002: its API takes no changes", guard.Yes},
 	} {
 		fl := with(nil)
 		delete(fl, "global")

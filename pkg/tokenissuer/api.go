@@ -101,11 +101,7 @@ func (k Tokens) readAsked(ctx context.Context, c *kubeconfig.Cluster, at plan.Hu
 	if err != nil {
 		return o, err
 	}
-	var asked struct {
-		Created string            `json:"creationTime"`
-		Labels  map[string]string `json:"labels"`
-		Data    []byte            `json:"data"`
-	}
+	var asked zonetoken.APISecret
 	if json.Unmarshal(body, &asked) != nil {
 		return o, errors.New("it is not as the global's API documents")
 	}

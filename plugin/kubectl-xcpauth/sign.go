@@ -46,8 +46,6 @@ func (s *signFlags) check() error {
 		return fmt.Errorf("--valid-for is %s; it must be 0 or more", s.life)
 	case s.from != fromAPI && s.from != fromKey:
 		return fmt.Errorf("--tokens-from is %q; pass api or key", s.from)
-	case s.from == fromKey && s.fleet.apiToken != "":
-		return errors.New("--api-token goes with --tokens-from=api")
 	}
 	return nil
 }

@@ -19,15 +19,26 @@ type User struct {
 	Groups []string
 }
 
-// Access says who is known to the API, and who may have zone tokens. In the product the latter are mesh-system:admin
-// alone by default.
+// Access says who is known to the API, and what each may do. In the product mesh-system:admin alone may do either by
+// default (Kuma pkg/config/access/config.go).
 type Access struct {
-	User       func(token string) (User, bool) // of a bearer token
-	MayIssue   []string                        // users
-	MayIssueBy []string                        // groups
-	NoIssuer   bool                            // enableIssuer is false
-	Rest       *Rest                           // the rest of the API; nil for none
-	Issued     func(Issued)                    // hears of every token, as an audit log does; nil for none
+	User      func(token string) (User, bool) // of a bearer token
+	Issuers   Allowed                         // who may have zone tokens: access.static.generateZoneToken
+	Resources Allowed                         // who may read and change secrets: access.static.adminResources
+	NoIssuer  bool                            // enableIssuer is false
+	Rest      *Rest                           // the rest of the API; nil for none
+	Issued    func(Issued)                    // hears of every token, as an audit log does; nil for none
+}
+
+// Allowed are the users and the groups that may do something.
+type Allowed struct {
+	Users  []string `json:"users"`
+	Groups []string `json:"groups"`
+}
+
+func (a Allowed) has(u User) bool {
+	return slices.Contains(a.Users, u.Name) ||
+		slices.ContainsFunc(u.Groups, func(group string) bool { return slices.Contains(a.Groups, group) })
 }
 
 // Issued is a token that the API issued.
@@ -104,8 +115,7 @@ func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if !slices.Contains(a.MayIssue, who.Name) && !slices.ContainsFunc(who.Groups,
-		func(group string) bool { return slices.Contains(a.MayIssueBy, group) }) {
+	if !a.Issuers.has(who) {
 		answer(w, http.StatusForbidden, "Access Denied",
 			fmt.Sprintf("user %q cannot access generate zone token for zone '%s'",
 				who.Name+"/"+strings.Join(who.Groups, ","), req.Zone))

@@ -551,7 +551,7 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 	users, issued := map[string]User{"admin-token": Admin, "bob-token": {"bob", []string{"team"}}}, []Issued{}
 	user := func(token string) (User, bool) { u, known := users[token]; return u, known }
 	access := Access{User: user, Issued: func(i Issued) { issued = append(issued, i) },
-		MayIssue: []string{"mesh-system:admin"}, MayIssueBy: []string{"mesh-system:admin"}}
+		Issuers: Allowed{Users: []string{"mesh-system:admin"}, Groups: []string{"mesh-system:admin"}}}
 	api := g.ServeAPI(access)
 	t.Cleanup(api.Close)
 	ask := func(who, body string) (int, string, string) {
@@ -609,7 +609,7 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 		!strings.Contains(text, "Signing Key not found") {
 		t.Errorf("%d %s", code, text)
 	}
-	off := g.ServeAPI(Access{User: user, MayIssueBy: []string{"team"}, NoIssuer: true})
+	off := g.ServeAPI(Access{User: user, Issuers: Allowed{Groups: []string{"team"}}, NoIssuer: true})
 	t.Cleanup(off.Close)
 	api = off
 	if code, _, text := ask("bob-token", `{"zone":"west","scope":["cp"]}`); code != 400 ||

@@ -76,10 +76,10 @@ func (r *Rest) known(a Access, then func(http.ResponseWriter, *http.Request, Use
 	}
 }
 
-// admin wants who asks to be in the administrators' group (access.static.adminResources).
+// admin wants who asks to be one of access.static.adminResources.
 func (r *Rest) admin(a Access, then http.HandlerFunc) http.HandlerFunc {
 	return r.known(a, func(w http.ResponseWriter, req *http.Request, u User) {
-		if u.Name != Admin.Name && !slices.Contains(u.Groups, Admin.Groups[0]) {
+		if !a.Resources.has(u) {
 			answer(w, http.StatusForbidden, "Access Denied", fmt.Sprintf("user %q cannot access the resource of type %q",
 				u.Name+"/"+strings.Join(u.Groups, ","), "GlobalSecret"))
 			return

@@ -95,6 +95,9 @@ func inspectGlobal(s plan.Snapshot, cp state.ControlPlane, hub *zonetoken.Global
 	for _, why := range state.Unusable(cp, s.Reads) {
 		add(in, globalAPIUnusable, where, why, "put right what it says, and run check again; until then nothing is changed")
 	}
+	for _, r := range state.MissingAPIRights(cp, s.Reads) {
+		add(in, globalAPIRight, where, r.String(), r.Remedy())
+	}
 	if hub.Unread == "" {
 		in.Findings = append(in.Findings, about("the signing keys", hub.Keys.Findings())...)
 		list := "secret " + cp.Object.Metadata.Namespace + "/" + zonetoken.RevocationsName

@@ -75,4 +75,7 @@ var (
 	globalAPIUnusable = rules.Register(&finding.Rule{ID: "XA198", Name: "global-api-unusable",
 		Severity: finding.Error, Title: "the own API of a global that keeps its state to itself cannot be used",
 		Remedy: "Do what is named; a token for the API is given with `--api-token`."})
+	globalAPIRight = rules.Register(&finding.Rule{ID: "XA199", Name: "global-api-right",
+		Severity: finding.Error, Title: "the user who asks the global's API lacks a right that migrate needs",
+		Remedy: "Give the user the right, or pass the token of another user with `--api-token`."})
 )

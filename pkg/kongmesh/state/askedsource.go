@@ -15,15 +15,18 @@ import (
 )
 
 // asked is a source: what the global's own API answers, in one of its pods that are ready, or at its address.
-type asked struct{ hub plan.HubAPI }
+type asked struct {
+	hub     plan.HubAPI
+	outside *outside // the processes of a global that is in no cluster; nil for one that is in one
+}
 
 func newAsked(cp ControlPlane) asked {
 	api := *apiOf(cp, cp.ref())
 	if cp.outside != nil {
-		return asked{plan.HubAPI{URL: cp.api.URL, Object: api.Object, NoLogin: true, Off: api.Off}}
+		return asked{plan.HubAPI{URL: cp.api.URL, Object: api.Object, NoLogin: true, Off: api.Off}, cp.outside}
 	}
 	api.Login = plan.Ref{} // it is among what is asked for
-	return asked{api}
+	return asked{hub: api}
 }
 
 // What is asked for (Kuma pkg/api-server/resource_endpoints.go and config_ws.go, the same from 2.7 to 3.0).
@@ -46,7 +49,7 @@ func (a asked) question(what string) plan.Read {
 
 func (a asked) reads(soFar map[plan.Read]plan.Result) []plan.Read {
 	var next []plan.Read
-	for _, what := range []string{askedConfig, askedSecrets, askedZones} {
+	for _, what := range []string{askedConfig, askedWho, askedSecrets, askedZones} {
 		if _, done := soFar[a.question(what)]; !done {
 			next = append(next, a.question(what))
 		}
@@ -77,7 +80,7 @@ func (a asked) secrets(read map[plan.Read]plan.Result) globalSecrets {
 	}
 	return plan.Cached(r, func(r plan.Result) globalSecrets {
 		var list struct {
-			Items []secretAsked `json:"items"`
+			Items []zonetoken.APISecret `json:"items"`
 		}
 		if json.Unmarshal(r.Body, &list) != nil { // the cause may quote one
 			return globalSecrets{why: "the global's secrets could not be read: its API's answer is not as it documents"}
@@ -92,14 +95,6 @@ func (a asked) secrets(read map[plan.Read]plan.Result) globalSecrets {
 		}
 		return globalSecretsOf(ns, all)
 	})
-}
-
-// secretAsked is a secret of the global as its API has it (Kuma pkg/core/resources/model/rest/v1alpha1/meta.go).
-type secretAsked struct {
-	Name    string            `json:"name"`
-	Created string            `json:"creationTime"`
-	Labels  map[string]string `json:"labels"`
-	Data    []byte            `json:"data"`
 }
 
 func (a asked) zones(read map[plan.Read]plan.Result) ([]string, string) {
@@ -159,9 +154,26 @@ func (a asked) object(name string, made kube.Metadata) plan.Ref {
 		ResourceVersion: made.ResourceVersion}
 }
 
-func (a asked) api() *plan.HubAPI { return &a.hub }
+func (a asked) api(read map[plan.Read]plan.Result) *plan.HubAPI {
+	api := a.hub
+	if user, lacks := a.lacks(rightToIssue, read); lacks && api.Off == "" {
+		r := rightToIssue
+		r.User = user
+		api.Off = r.String()
+	}
+	return &api
+}
 
 func (a asked) odd(read map[plan.Read]plan.Result) []string {
+	if a.outside != nil { // its settings were answered, or there is no global
+		var odd []string
+		for i, config := range a.outside.configs {
+			for _, why := range oddSettings(config) {
+				odd = append(odd, fmt.Sprintf("process %s: %s", a.outside.processes[i].pod, why))
+			}
+		}
+		return odd
+	}
 	r := a.answer(askedConfig, read)
 	if why := a.unanswered(askedConfig, r); why != "" {
 		return []string{"the global's settings are not known: " + why}
@@ -170,6 +182,11 @@ func (a asked) odd(read map[plan.Read]plan.Result) []string {
 	if json.Unmarshal(r.Body, &config) != nil {
 		return []string{"the global's settings are not known: its API's answer is not as it documents"}
 	}
+	return oddSettings(config)
+}
+
+// oddSettings are the reasons of a process's settings why nothing may be changed by its API, each a clause.
+func oddSettings(config file) []string {
 	text := func(path string) string {
 		s, _ := config.at(path).(string)
 		return zonetoken.Safe(s)
@@ -186,9 +203,11 @@ func (a asked) odd(read map[plan.Read]plan.Result) []string {
 	case inMemory:
 		odd = append(odd, "it keeps its state in memory (store.type), so each start makes another signing key, "+
 			"and every token of the one before is refused; give it a store that lasts (postgres) first")
+	case inKubernetes:
+		odd = append(odd, "its API says that it keeps its state in kubernetes; a global with such a store is read by its "+
+			"cluster's API server: wait until its rollout is over, or name its context instead of its address")
 	default:
-		odd = append(odd, fmt.Sprintf("its API says that it keeps its state in %s, and its environment says otherwise; "+
-			"wait until its rollout is over", store))
+		odd = append(odd, fmt.Sprintf("its API says that it keeps its state in %s, which this tool does not know", store))
 	}
 	if config.at("apiServer.readOnly") == true {
 		odd = append(odd, "its API takes no changes (apiServer.readOnly), so no key can be made or retired and no "+

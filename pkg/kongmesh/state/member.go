@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -288,57 +287,6 @@ func blocked(m plan.Member, cp ControlPlane) []string {
 		why = append(why, cp.Version.String()+" has no tokens for zone control planes")
 	}
 	return why
-}
-
-// addAbsent adds the zones that the global lists and no selected context showed: as unknown, or where the token that
-// they were given was provided (Universal zones, which have no context), by that token and by a session that brought
-// one.
-func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, f *plan.State) {
-	known := map[string]bool{}
-	for _, m := range f.Members {
-		known[m.ClusterName] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(setOf(f.Hub.Inventory))) {
-		if known[name] {
-			continue
-		}
-		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge}}
-		m.Err = fmt.Sprintf("no selected context holds it; select its context. If it has none (Universal), give it a token (kubectl xcpauth token issue --help) and pass that with --zone-token %s=FILE; if it is gone, delete the zone from the global", name)
-		if token, ok := handed[name]; ok {
-			src := plainSource(string(token.Reveal()), "the token that was provided")
-			m.Credential = src.credential(hub, name, f.At)
-			m.Credential.Written = src.issued()
-			creds, why := src.presents(hub, name, f.At)
-			open := OpenSessions(f.Hub, name)
-			switch {
-			case creds == nil || creds[0] == None:
-				m.Err = "the token that was provided would be refused: " + why
-			case len(open) == 0:
-				m.Err = "it has a token, and the global does not see it connected; start it with the token"
-			case f.Hub.SessionsUnclear != "":
-				m.Err = f.Hub.SessionsUnclear
-			case !BroughtTokens(open):
-				m.Err = "it is connected without a token; start it with the one that was provided"
-			case slices.ContainsFunc(open, func(s plan.Session) bool { return !src.issued().Before(s.Began) }):
-				m.Err = "it is connected since before that token was issued, so with another one; start it with the one that was provided"
-			default:
-				m.Err, m.Declared, m.Effective = "", creds[0], creds[0]
-				m.Evidence = guard.Member{Presents: creds, Until: f.At.Add(LiveFor),
-					Why: "the token that was provided, and a session that brought one"}
-			}
-		}
-		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
-			if o.State != "unreachable" || o.Context != name {
-				return false
-			}
-			m.Context, m.Err, m.Evidence.Presents = o.Context, o.Why, nil
-			return true
-		})
-		if m.Evidence.Name = m.Name; m.Err != "" {
-			m.Evidence.Why = m.Err
-		}
-		f.Members = append(f.Members, m)
-	}
 }
 
 func setOf(names []string) map[string]bool {

@@ -98,6 +98,16 @@ func Trim(r plan.Read, body []byte) []byte {
 			err := json.Unmarshal(o, &kind)
 			return o, err != nil || slices.Contains([]string{zonetoken.SecretType, "", "Opaque", "kubernetes.io/tls"}, kind.Type)
 		})
+	case r == readInsights:
+		return trimList(body, func(o json.RawMessage) (any, bool) {
+			var z insightObject
+			if json.Unmarshal(o, &z) != nil {
+				return o, true
+			}
+			z.Metadata.Labels, z.Metadata.Annotations, z.Metadata.ManagedFields = nil, nil, nil
+			z.Spec = z.Spec.trimmed()
+			return z, true
+		})
 	case r.Resource == "pods" && r.Labels != "":
 		return trimList(body, func(o json.RawMessage) (any, bool) {
 			var p kube.Pod
@@ -131,11 +141,12 @@ func trimAnswer(r plan.Read, body []byte) []byte {
 			if json.Unmarshal(o, &z) != nil {
 				return o, true
 			}
+			z.Insight = z.Insight.trimmed()
 			return z, true
 		})
 	case strings.HasSuffix(r.Asked, GlobalSecrets):
 		return trimList(body, func(o json.RawMessage) (any, bool) {
-			var s secretAsked
+			var s zonetoken.APISecret
 			if json.Unmarshal(o, &s) != nil {
 				return o, true
 			}

@@ -40,7 +40,7 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 	}
 	addZones(snaps, home, hub, &f)
 	if home != nil {
-		addAbsent(where.Tokens, hub, &f)
+		addAbsent(where.Tokens, hub, sourceOf(*global, home.Reads).insights(home.Reads), &f)
 		if f.Hub.Revocations != nil {
 			f.Hub.Revocations.Expired = expired(snaps, where, hub, &f)
 		}
@@ -155,7 +155,7 @@ func readKept(s *plan.Snapshot, cp ControlPlane, v *zonetoken.GlobalVerifier, hu
 	for _, odd := range from.odd(s.Reads) {
 		hub.Anomalies = append(hub.Anomalies, fmt.Sprintf("%s: %s", hub.Object, odd))
 	}
-	if api := from.api(); api != nil {
+	if api := from.api(s.Reads); api != nil {
 		hub.StateAPI, hub.API = api, api
 	}
 	secrets := from.secrets(s.Reads)

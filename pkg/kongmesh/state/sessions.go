@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -37,17 +38,41 @@ func sessionsOf(from source, read map[plan.Read]plan.Result, cp ControlPlane) ma
 type told struct {
 	plan.Session
 	instance string
+	config   json.RawMessage // that of the zone; nil but for the newest
 }
 
 // insight is what the global tells of one zone (Kuma api/system/v1alpha1/zone_insight.proto, written as its JSON).
 type insight struct {
-	Subscriptions []struct {
-		ID             string `json:"id"`
-		Instance       string `json:"globalInstanceId"`
-		ConnectTime    string `json:"connectTime"`
-		DisconnectTime string `json:"disconnectTime"`
-		Provided       bool   `json:"authTokenProvided"`
-	} `json:"subscriptions"`
+	Subscriptions []subscription `json:"subscriptions"`
+}
+
+// subscription is one session of a zone.
+type subscription struct {
+	ID             string          `json:"id"`
+	Instance       string          `json:"globalInstanceId,omitempty"`
+	ConnectTime    string          `json:"connectTime"`
+	DisconnectTime string          `json:"disconnectTime,omitempty"`
+	Provided       bool            `json:"authTokenProvided,omitempty"`
+	Config         json.RawMessage `json:"config,omitempty"`
+}
+
+// trimmed is the insight with what is read of the newest session's configuration, and without all others.
+func (i insight) trimmed() insight {
+	newest := -1
+	var began time.Time
+	for n, s := range i.Subscriptions {
+		if at := kube.Stamp(s.ConnectTime); newest < 0 || at.After(began) {
+			newest, began = n, at
+		}
+	}
+	for n := range i.Subscriptions {
+		if s := &i.Subscriptions[n]; n == newest {
+			s.Config = trimZoneConfig(s.Config)
+		} else {
+			s.Config = nil
+		}
+	}
+	return i
 }
 
 // sessions are those of the zone, oldest first.
@@ -59,7 +84,7 @@ func (i insight) sessions() []told {
 		if s.DisconnectTime != "" && session.Ended.IsZero() {
 			session.Ended = kube.Later(session.Began, time.Unix(1, 0)) // it is over, and when cannot be read
 		}
-		all = append(all, told{session, s.Instance})
+		all = append(all, told{session, s.Instance, s.Config})
 	}
 	sorting.Stable(all, func(a, b told) int { return a.Began.Compare(b.Began) })
 	return all

@@ -22,7 +22,7 @@ type source interface {
 	// object refers to a secret by its name, as it was made.
 	object(name string, made kube.Metadata) plan.Ref
 	// api is where all of it is written; nil when it is objects of the global's cluster.
-	api() *plan.HubAPI
+	api(read map[plan.Read]plan.Result) *plan.HubAPI
 	// odd is why nothing may be changed there, each a clause.
 	odd(read map[plan.Read]plan.Result) []string
 }
@@ -57,10 +57,7 @@ func (o objects) zones(read map[plan.Read]plan.Result) ([]string, string) {
 func (o objects) insights(read map[plan.Read]plan.Result) map[string][]told {
 	return plan.Cached(read[readInsights], func(r plan.Result) map[string][]told {
 		var list struct {
-			Items []struct {
-				Metadata kube.Metadata `json:"metadata"`
-				Spec     insight       `json:"spec"`
-			} `json:"items"`
+			Items []insightObject `json:"items"`
 		}
 		if !r.OK() || json.Unmarshal(r.Body, &list) != nil {
 			return nil
@@ -73,12 +70,18 @@ func (o objects) insights(read map[plan.Read]plan.Result) map[string][]told {
 	})
 }
 
+// insightObject is what a global tells of one zone, as an object of its cluster.
+type insightObject struct {
+	Metadata kube.Metadata `json:"metadata"`
+	Spec     insight       `json:"spec"`
+}
+
 func (o objects) object(name string, made kube.Metadata) plan.Ref {
 	return plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: o.namespace, Name: name,
 		UID: made.UID, ResourceVersion: made.ResourceVersion}
 }
 
-func (o objects) api() *plan.HubAPI { return nil }
+func (o objects) api(map[plan.Read]plan.Result) *plan.HubAPI { return nil }
 
 func (o objects) odd(map[plan.Read]plan.Result) []string { return nil }
 
@@ -97,7 +100,7 @@ func (u unknown) insights(map[plan.Read]plan.Result) map[string][]told { return 
 
 func (u unknown) object(string, kube.Metadata) plan.Ref { return plan.Ref{} }
 
-func (u unknown) api() *plan.HubAPI { return nil }
+func (u unknown) api(map[plan.Read]plan.Result) *plan.HubAPI { return nil }
 
 func (u unknown) odd(map[plan.Read]plan.Result) []string { return nil }
 

@@ -12,6 +12,14 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// APISecret is a secret of a global as its own API has it (Kuma pkg/core/resources/model/rest/v1alpha1/meta.go).
+type APISecret struct {
+	Name    string            `json:"name"`
+	Created string            `json:"creationTime"`
+	Labels  map[string]string `json:"labels"`
+	Data    []byte            `json:"data"`
+}
+
 // Ask is the body with which a zone token for a control plane is asked for (Kuma pkg/tokens/builtin/server/types).
 func Ask(zone string, validFor time.Duration) []byte {
 	b, _ := json.Marshal(struct { // texts and a list of them: never fails

@@ -79,17 +79,20 @@ func TestAGlobalWithAStoreOfItsOwn(t *testing.T) {
 	}
 }
 
-// A user of the global's API who may not read its secrets is told which right is missing, and nothing is changed; one
-// who may needs no other. Who brings no token is nobody where the global's own host is not its administrator.
+// A user of the global's API who may not read its secrets, or not issue tokens, is told which right is missing, and
+// nothing is changed; one who may read them can have the key sign tokens. Who brings no token is nobody where the
+// global's own host is not its administrator.
 func TestWhoMayNotReadAGlobalsSecretsIsTold(t *testing.T) {
 	if leftOut(t, "the stand-in has users with tokens of their own") {
 		return
 	}
 	m := start(t, func(o *fleet.Options) {
 		o.StoredElsewhere = true
-		o.GlobalEnv = []corev1.EnvVar{{Name: "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN", Value: "false"}}
+		o.GlobalEnv = []corev1.EnvVar{{Name: "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN", Value: "false"},
+			{Name: "KUMA_ACCESS_STATIC_ADMIN_RESOURCES_GROUPS", Value: "mesh-system:admin,keepers"}}
 		o.Users = map[string]kumasim.User{"bobs-own-user-token": {Name: "bob", Groups: []string{"team"}},
-			"carols-own-user-token-x": {Name: "carol", Groups: kumasim.Admin.Groups}}
+			"carols-own-user-token-x": {Name: "carol", Groups: kumasim.Admin.Groups},
+			"daves-own-user-token-xy": {Name: "dave", Groups: []string{"keepers"}}}
 	})
 	file := func(text string) string {
 		path := filepath.Join(t.TempDir(), "token")
@@ -104,6 +107,8 @@ func TestWhoMayNotReadAGlobalsSecretsIsTold(t *testing.T) {
 		name, says string
 		flags      []string
 	}{
+		{"dave", "does not let dave/keepers issue zone tokens (access.static.generateZoneToken)",
+			[]string{"--api-token", file("daves-own-user-token-xy")}},
 		{"nobody", `403: Access Denied: user "mesh-system:anonymous/mesh-system:unauthenticated" cannot access`, nil},
 		{"bob", `403: Access Denied: user "bob/team" cannot access the resource of type "GlobalSecret"`,
 			[]string{"--api-token", file("bobs-own-user-token")}},
@@ -117,8 +122,10 @@ func TestWhoMayNotReadAGlobalsSecretsIsTold(t *testing.T) {
 				t.Errorf("%s by %s says\n%s", verb, tc.name, said)
 			}
 		}
-		if !strings.Contains(checked.Stdout, "XA198") {
-			t.Errorf("check by %s does not name the rule:\n%s", tc.name, checked.Stdout)
+		for rule, names := range map[string][]string{"XA198": {"nobody", "bob", "mallory"}, "XA199": {"dave"}} {
+			if slices.Contains(names, tc.name) && !strings.Contains(checked.Stdout, rule) {
+				t.Errorf("check by %s does not name %s:\n%s", tc.name, rule, checked.Stdout)
+			}
 		}
 	}
 	if now := m.environments(); !maps.Equal(now, before) {
@@ -126,4 +133,7 @@ func TestWhoMayNotReadAGlobalsSecretsIsTold(t *testing.T) {
 	}
 	m.run(0, "migrate", "--api-token", file("carols-own-user-token-x"))
 	m.withTokens(true)
+	m.run(0, "key", "rotate", "--tokens-from=key", "--api-token", file("daves-own-user-token-xy"))
+	m.withTokens(true)
+	m.promiseKept()
 }

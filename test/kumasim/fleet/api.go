@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,10 @@ const (
 
 	localhostIsAdmin = "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN"
 	readOnly         = "KUMA_API_SERVER_READ_ONLY"
+
+	// without _USERS and _GROUPS (Kuma pkg/config/access/config.go)
+	mayIssue      = "KUMA_ACCESS_STATIC_GENERATE_ZONE_TOKEN"
+	mayAdminister = "KUMA_ACCESS_STATIC_ADMIN_RESOURCES"
 )
 
 // serveAPI serves the API of a global's pod at the pod's address, in clear and over TLS, until ctx ends; it calls
@@ -43,8 +48,7 @@ func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Glob
 		return otherwise
 	}
 	srv := &http.Server{
-		Handler: g.API(kumasim.Access{User: f.user, MayIssue: []string{kumasim.Admin.Name},
-			MayIssueBy: kumasim.Admin.Groups, Issued: f.audited, NoIssuer: v.noIssuer(env), Rest: rest}),
+		Handler:           g.API(f.access(v, env, rest)),
 		ReadHeaderTimeout: 10 * time.Second, TLSConfig: g.TLS(), ErrorLog: log.New(io.Discard, "", 0),
 	}
 	var all sync.WaitGroup
@@ -65,6 +69,24 @@ func (f *Fleet) serveAPI(ctx context.Context, p *pod, v version, g *kumasim.Glob
 	listening()
 	<-ctx.Done()
 	return nil
+}
+
+// access is who may do what at the API of a global with this environment.
+func (f *Fleet) access(v version, env map[string]string, rest *kumasim.Rest) kumasim.Access {
+	return kumasim.Access{User: f.user, Issuers: allowed(env, mayIssue), Resources: allowed(env, mayAdminister),
+		Issued: f.audited, NoIssuer: v.noIssuer(env), Rest: rest}
+}
+
+// allowed is who may do something, by the two variables that say so: the administrator where one is not set.
+func allowed(env map[string]string, variable string) kumasim.Allowed {
+	list := func(name, otherwise string) []string {
+		if value, set := env[name]; set {
+			return strings.Split(value, ",")
+		}
+		return []string{otherwise}
+	}
+	return kumasim.Allowed{Users: list(variable+"_USERS", kumasim.Admin.Name),
+		Groups: list(variable+"_GROUPS", kumasim.Admin.Groups[0])}
 }
 
 // user is who has a token: the administrator, or one of the options.

@@ -109,8 +109,7 @@ func (o *outsideGlobal) restart() error {
 	}
 	rest := &kumasim.Rest{Store: &f.elsewhere, Config: v.settings(env), Version: v.String(), Instance: instance,
 		LocalhostIsAdmin: env[localhostIsAdmin] != "false", Answered: f.opts.APIAnswered}
-	api := g.API(kumasim.Access{User: f.user, MayIssue: []string{kumasim.Admin.Name}, MayIssueBy: kumasim.Admin.Groups,
-		Issued: f.audited, NoIssuer: v.noIssuer(env), Rest: rest})
+	api := g.API(f.access(v, env, rest))
 	o.api.Store(&api)
 	f.mu.Lock()
 	f.globals[instance] = g

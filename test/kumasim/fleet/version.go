@@ -46,7 +46,9 @@ func (v version) settings(env map[string]string) map[string]any {
 	return map[string]any{"mode": env[modeName], "environment": env[environment],
 		"store": map[string]any{"type": env[storeType]}, "multizone": kds(env[newType]),
 		"kmesh":     map[string]any{"multizone": kds(env[oldType])},
-		"apiServer": map[string]any{"readOnly": env[readOnly] == "true"}}
+		"apiServer": map[string]any{"readOnly": env[readOnly] == "true"},
+		"access": map[string]any{"type": "static", "static": map[string]any{
+			"generateZoneToken": allowed(env, mayIssue), "adminResources": allowed(env, mayAdminister)}}}
 }
 
 // names is which variables the version reads: the old ones up to 2.14.5, both in 2.14.6, the new ones from 3.0. Kuma
