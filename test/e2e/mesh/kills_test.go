@@ -35,6 +35,7 @@ func (m *mesh) through(relays map[string]fault.Relay) (stop func()) {
 func (m *mesh) killedAtEachKindOfWrite(verb ...string) []string {
 	m.Helper()
 	k := m.NewKiller(m.kubeconfig, m.bed.Clusters())
+	k.Listen = m.owner
 	m.killer.Store(k)
 	defer m.killer.Store(nil)
 	return k.AtEachKind(func() {

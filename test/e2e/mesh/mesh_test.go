@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +49,7 @@ type mesh struct {
 	kubeconfig string // of the runs
 	elsewhere  bool   // the global keeps its state in a store of its own
 	killer     *atomic.Pointer[runs.Killer]
+	owner      func() io.Writer // does what a run that is killed asks for; nil where it asks for nothing
 }
 
 // start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no

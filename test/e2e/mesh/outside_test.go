@@ -2,10 +2,13 @@ package mesh
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
@@ -13,7 +16,8 @@ import (
 )
 
 // A global that is in no cluster is asked at its address. What is its owner's to set is said, waited for and verified;
-// the lock and the journal are in a cluster that is named for them.
+// the lock and the journal are in a cluster that is named for them. A run that is killed at any kind of write is resumed,
+// also while it waits.
 func TestAGlobalOutsideOfClusters(t *testing.T) {
 	if leftOut(t, "the stand-in's global is a process that the test restarts") {
 		return
@@ -23,24 +27,44 @@ func TestAGlobalOutsideOfClusters(t *testing.T) {
 			m := start(t, func(o *fleet.Options) { o.Outside, o.Version = true, version })
 			m.keepKeyOut()
 			at := []string{"--global-api", m.GlobalURL(), "--state-context", "global"}
-			run := func(code int, verb ...string) string {
+			// does runs a verb. With one of the releases it is killed at each kind of write, and resumed.
+			var kinds []string
+			does := func(verb ...string) {
 				t.Helper()
-				r := m.run(code, slices.Concat(verb, at)...)
-				return strings.Join(strings.Fields(r.Stdout+r.Stderr), " ")
-			}
-			// waits runs a verb, and does what its owner is asked for once that is said.
-			waits := func(says string, set map[string]string, verb ...string) {
-				t.Helper()
-				cmd := m.Command(t.Context(), slices.Concat([]string{"xcpauth"}, verb, at, quick)...)
-				failed := make(chan error, 1)
-				w := runs.NewWatcher(t, says, func() { go func() { failed <- m.SetGlobalEnv(set) }() })
-				var out strings.Builder
-				cmd.Stdout, cmd.Stderr = &out, w
-				if err := cmd.Run(); err != nil {
-					t.Fatalf("%v: %v\n%s%s", verb, err, out.String(), w)
+				if verb = slices.Concat(verb, at); version == "3.0.0" {
+					kinds = append(kinds, m.killedAtEachKindOfWrite(verb...)...)
+					return
 				}
-				if err := <-failed; err != nil {
-					t.Fatal(err)
+				var heard io.Writer = io.Discard
+				if m.owner != nil {
+					heard = m.owner()
+				}
+				cmd := m.Command(t.Context(), slices.Concat([]string{"xcpauth"}, verb, quick)...)
+				var out, errs strings.Builder
+				cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&errs, heard)
+				if err := cmd.Run(); err != nil {
+					t.Fatalf("%v: %v\n%s%s", verb, err, out.String(), errs.String())
+				}
+			}
+			// asks runs a verb, and does what its owner is asked for once each run says that.
+			asks := func(says string, set map[string]string, verb ...string) {
+				t.Helper()
+				var done sync.WaitGroup
+				var asked atomic.Int32
+				m.owner = func() io.Writer {
+					return runs.OnText(says, func() {
+						asked.Add(1)
+						done.Go(func() {
+							if err := m.SetGlobalEnv(set); err != nil {
+								t.Error(err)
+							}
+						})
+					})
+				}
+				does(verb...)
+				done.Wait()
+				if m.owner = nil; asked.Load() == 0 {
+					t.Fatalf("%v never said %q", verb, says)
 				}
 			}
 			name, on := "KMESH_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "cpToken"
@@ -67,22 +91,29 @@ controlPlanes: [{name: cp, coordinates: {apiServer: {url: %q}}}]}`, m.GlobalURL(
 				name, on, m.GlobalURL())) {
 				t.Errorf("the plan says\n%s", said)
 			}
-			run(0, "migrate", "--to=edges")
+			does("migrate", "--to=edges")
 			m.withTokens(true)
-			waits("set "+name+"="+on, map[string]string{name: on}, "migrate")
+			asks("set "+name+"="+on, map[string]string{name: on}, "migrate")
 			m.withTokens(true)
 			if err := m.Verdict("east", ""); err == nil {
 				t.Error("the global authenticates nobody")
 			}
 			look("plan", "--detailed-exitcode")
 			east := fmt.Sprint(m.tokensBy(at)["east"]["jti"])
-			run(0, "token", "revoke", east)
+			does("token", "revoke", east)
 			m.withTokens(true)
-			waits("restart every process of", nil, "key", "rotate")
+			asks("restart every process of", nil, "key", "rotate")
 			m.withTokens(true)
-			waits("unset "+name, map[string]string{name: ""}, "rollback")
+			asks("unset "+name, map[string]string{name: ""}, "rollback")
 			m.withTokens(false)
 			m.promiseKept()
+			if version == "3.0.0" {
+				m.WereKilled(kinds, "PUT global-secrets/zone-token-signing-key-1 by the API",
+					"POST secrets/xcpauth-zone-token in east", "PATCH deployments/kong-mesh-control-plane in east",
+					"PUT global-secrets/zone-token-revocations by the API",
+					"PUT global-secrets/zone-token-signing-key-2 by the API",
+					"DELETE global-secrets/zone-token-signing-key-1 by the API")
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -19,6 +20,9 @@ import (
 // Killer kills runs of `kubectl xcpauth` at what they write: when an API server has stored it and the run does not
 // know yet. The run gets no answer before it is killed, so it never does a thing more, however slow the machine is.
 type Killer struct {
+	// Listen, when set, returns what hears a run's stderr as it is printed; it is called for each run.
+	Listen func() io.Writer
+
 	r          *Recorder
 	kubeconfig string
 
@@ -84,7 +88,9 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 		cmd := k.r.Command(k.r.Context(),
 			slices.Concat([]string{"xcpauth"}, args, []string{"--kubeconfig=" + k.kubeconfig})...)
 		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
+		if cmd.Stdout, cmd.Stderr = &out, &errs; k.Listen != nil {
+			cmd.Stderr = io.MultiWriter(&errs, k.Listen())
+		}
 		k.mu.Lock()
 		k.want, k.at, k.cmd, k.ended = want, "", cmd, make(chan struct{})
 		err := cmd.Start()
