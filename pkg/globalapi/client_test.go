@@ -159,7 +159,7 @@ func TestAThousandZonesAreReadByPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked atomic.Int32
-	api := g.API(kumasim.Access{Rest: &kumasim.Rest{Store: store, LocalhostIsAdmin: true},
+	api := g.API(kumasim.Access{Resources: kumasim.Admins, Rest: &kumasim.Rest{Store: store, LocalhostIsAdmin: true},
 		User: func(string) (kumasim.User, bool) {
 			return kumasim.Admin, true
 		}})
@@ -191,10 +191,8 @@ func secrets(t *testing.T, all map[string]string, before func(r *http.Request,
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := g.API(kumasim.Access{Rest: &kumasim.Rest{Store: store}, User: func(string) (kumasim.User,
-		bool) {
-		return kumasim.Admin, true
-	}})
+	api := g.API(kumasim.Access{Resources: kumasim.Admins, Rest: &kumasim.Rest{Store: store},
+		User: func(string) (kumasim.User, bool) { return kumasim.Admin, true }})
 	var asked []string
 	return to(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.Method)
@@ -278,7 +276,7 @@ func TestAWriteComparesBeforeAndAfter(t *testing.T) {
 		k, store, asked := secrets(t, tc.there, tc.before)
 		w := tc.write
 		w.Object = ref
-		if live, err := (writing{Write: w, k: k}).live(t.Context()); err == nil && live != nil {
+		if live, err := (writing{Write: w, k: k}).live(t.Context(), k.get); err == nil && live != nil {
 			w.Object.UID, _ = live["creationTime"].(string)
 		} else {
 			w.Object.UID = tc.uid
@@ -291,6 +289,38 @@ func TestAWriteComparesBeforeAndAfter(t *testing.T) {
 		if wrote != tc.wrote || value(store, name) != tc.left || (err == nil) != (tc.says == "") ||
 			!strings.Contains(fmt.Sprint(err), tc.says) || strings.Join(*asked, " ") != tc.asked {
 			t.Errorf("%s: wrote %v, left %q, asked %v: %v", tc.name, wrote, value(store, name), *asked, err)
+		}
+	}
+}
+
+// What was written is looked for at another pod where the one that took it is gone, and for a while where the store is;
+// in the end that is said, and nothing is written again.
+func TestWhatWasWrittenIsLookedForElsewhere(t *testing.T) {
+	gone := func() error { return &unreached{"pod", errors.New("it is not there")} }
+	for _, tc := range []struct {
+		name  string
+		fails int // how many readings fail
+		says  string
+	}{
+		{"at once", 0, ""},
+		{"after a while", seenTries - 1, ""},
+		{"never", seenTries, "was written, and could not be read again"},
+	} {
+		k, store, asked := secrets(t, map[string]string{"zone-token-signing-key-1": "the key"}, nil)
+		w := writing{Write: plan.Write{Op: plan.OpDelete, Object: plan.Ref{Resource: "global-secrets", Kind: "GlobalSecret",
+			Name: "zone-token-signing-key-1"}}, k: k}
+		read := 0
+		w.again = func(ctx context.Context, name string) ([]byte, error) {
+			if read++; read <= tc.fails {
+				return nil, gone()
+			}
+			return k.get(ctx, name)
+		}
+		wrote, err := w.run(t.Context())
+		var other *unreached
+		if !wrote || value(store, w.Object.Name) != "" || (err == nil) != (tc.says == "") || errors.As(err, &other) ||
+			!strings.Contains(fmt.Sprint(err), tc.says) || strings.Count(strings.Join(*asked, " "), "DELETE") != 1 {
+			t.Errorf("%s: wrote %v, asked %v: %v", tc.name, wrote, *asked, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 )
 
 // Error is what the API answered instead of what was asked for; Status is 0 where that is no HTTP status.
@@ -48,6 +49,21 @@ func (e *unreached) Error() string {
 func (e *unreached) Clause() string { return e.Error() }
 
 func (e *unreached) Unwrap() error { return e.cause }
+
+// unseen is the error of what was written and could not be read again. It does not wrap its cause: for that another pod
+// would be written.
+type unseen struct {
+	object, context string
+	cause           error
+}
+
+func (e *unseen) Error() string {
+	return fmt.Sprintf("%s in %s was written, and could not be read again: %s; run the command again, which looks first",
+		e.object, e.context, observe.Explain(e.cause))
+}
+
+// Clause says the cause in one clause.
+func (e *unseen) Clause() string { return e.Error() }
 
 // refused is the error of an answer that is not what was asked for. What the API says is missing, and who it says has
 // no right to ask, can be told by apierrors; a path that it does not know is neither.

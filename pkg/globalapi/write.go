@@ -11,12 +11,12 @@ import (
 	"net/http"
 	"path"
 	"reflect"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/patch"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -35,8 +35,8 @@ func (c Client) Get(ctx context.Context, cluster *kubeconfig.Cluster, at plan.Hu
 //
 //  1. read the object; one to be made that is there stays as it is; one that is not as it was seen is an error;
 //  2. ask still, then write, once; a conflict, which the API tells where two writes meet in it, begins again with 1;
-//  3. read it again, until it is as written: another writer between 1 and 2 is not seen by the API, and one after 2 is
-//     seen here.
+//  3. read it again, at any pod, until it is as written: another writer between 1 and 2 is not seen by the API, and one
+//     after 2 is seen here.
 //
 // What is left is a writer between 1 and 2 whose value is written over; the lock keeps our own runs from it. With
 // dryRun it ends after 1, since the API has no dry run. fill adds what only the executor has; it may be nil. It returns
@@ -44,6 +44,7 @@ func (c Client) Get(ctx context.Context, cluster *kubeconfig.Cluster, at plan.Hu
 func (c Client) Write(ctx context.Context, cluster *kubeconfig.Cluster, w plan.Write, fill func(map[string]any) error,
 	still func() error, dryRun bool) (wrote bool, err error) {
 	one := writing{Write: w, fill: fill, still: still, dryRun: dryRun}
+	one.again = func(ctx context.Context, name string) ([]byte, error) { return c.Get(ctx, cluster, *w.Via, name) }
 	_, err = c.ofPods(ctx, cluster, *w.Via, func(k *connection) (answer, error) {
 		one.k = k
 		var err error
@@ -57,6 +58,7 @@ func (c Client) Write(ctx context.Context, cluster *kubeconfig.Cluster, w plan.W
 type writing struct {
 	plan.Write
 	k      *connection
+	again  func(ctx context.Context, name string) ([]byte, error) // reads what was written; nil reads it at k
 	fill   func(map[string]any) error
 	still  func() error
 	dryRun bool
@@ -69,7 +71,7 @@ func (w writing) path() string { return path.Join(w.Object.Resource, w.Object.Na
 
 func (w writing) run(ctx context.Context) (bool, error) {
 	for range conflictRetries {
-		live, err := w.live(ctx)
+		live, err := w.live(ctx, w.k.get)
 		if err != nil {
 			return false, err
 		}
@@ -109,8 +111,8 @@ func (w writing) run(ctx context.Context) (bool, error) {
 }
 
 // live is the object as it is now, nil when it is not there.
-func (w writing) live(ctx context.Context) (map[string]any, error) {
-	body, err := w.k.get(ctx, w.path())
+func (w writing) live(ctx context.Context, get func(context.Context, string) ([]byte, error)) (map[string]any, error) {
+	body, err := get(ctx, w.path())
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -177,23 +179,30 @@ func (w writing) object(live map[string]any) (map[string]any, error) {
 	return o, nil
 }
 
-// seenTries is how often a write is looked for: the API may read from a replica of its store, which lags behind.
+// seenTries is how often a write is looked for: the API may read from a replica of its store, which lags behind, and
+// the pod that took it may be gone.
 const seenTries = 5
 
 // seen waits until the object is as it was written; want is nil for one that was deleted.
 func (w writing) seen(ctx context.Context, want map[string]any) error {
-	for range seenTries {
-		live, err := w.live(ctx)
-		switch {
+	get := w.again
+	if get == nil {
+		get = w.k.get
+	}
+	var unread error
+	for try := range seenTries {
+		live, err := w.live(ctx, get)
+		switch unread = err; {
 		case err != nil:
-			// not for another pod: it is written
-			return fmt.Errorf("reading %s in %s after it was written: %s", w.Object, w.Context, observe.Explain(err))
 		case want == nil && live == nil, want != nil && live != nil && reflect.DeepEqual(live["data"], want["data"]):
 			return nil
 		}
-		if err := pause(ctx, w.k.again); err != nil {
+		if err := pause(ctx, w.k.again*time.Duration(try+1)); err != nil {
 			return err
 		}
+	}
+	if unread != nil {
+		return &unseen{w.Object.String(), w.Context, unread}
 	}
 	return &engine.ChangedError{Object: w.Object, Context: w.Context, By: "somebody else right after it was written"}
 }

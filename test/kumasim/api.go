@@ -36,6 +36,9 @@ type Allowed struct {
 	Groups []string `json:"groups"`
 }
 
+// Admins may do everything, as in the product by default.
+var Admins = Allowed{Users: []string{Admin.Name}, Groups: Admin.Groups}
+
 func (a Allowed) has(u User) bool {
 	return slices.Contains(a.Users, u.Name) ||
 		slices.ContainsFunc(u.Groups, func(group string) bool { return slices.Contains(a.Groups, group) })
@@ -139,6 +142,10 @@ func (g *Global) issueFor(w http.ResponseWriter, r *http.Request, a Access) {
 	}
 	if a.NoIssuer {
 		answer(w, http.StatusBadRequest, "Could not issue a token", "issuing tokens using the control plane is disabled.")
+		return
+	}
+	if a.Rest != nil && !a.Rest.Store.there() {
+		answer(w, http.StatusInternalServerError, "Could not issue a token", "Internal Server Error")
 		return
 	}
 	token, err := g.Issue(req.Zone, req.Scope, validFor)

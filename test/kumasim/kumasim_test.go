@@ -551,7 +551,7 @@ func TestTheAPIThatIssuesTokens(t *testing.T) {
 	users, issued := map[string]User{"admin-token": Admin, "bob-token": {"bob", []string{"team"}}}, []Issued{}
 	user := func(token string) (User, bool) { u, known := users[token]; return u, known }
 	access := Access{User: user, Issued: func(i Issued) { issued = append(issued, i) },
-		Issuers: Allowed{Users: []string{"mesh-system:admin"}, Groups: []string{"mesh-system:admin"}}}
+		Issuers: Admins}
 	api := g.ServeAPI(access)
 	t.Cleanup(api.Close)
 	ask := func(who, body string) (int, string, string) {

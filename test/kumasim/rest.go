@@ -41,6 +41,10 @@ func (r *Rest) serve(mux *http.ServeMux, a Access) {
 		reply(w, http.StatusOK, r.Config)
 	}))
 	mux.HandleFunc("GET /zones+insights", r.known(a, func(w http.ResponseWriter, req *http.Request, _ User) {
+		if !r.Store.there() {
+			answer(w, http.StatusInternalServerError, "Could not retrieve resources", "Internal Server Error")
+			return
+		}
 		var items []map[string]any
 		for _, z := range r.Store.Zones() {
 			items = append(items, map[string]any{"type": "ZoneOverview", "name": z.Name, "creationTime": z.Created,
@@ -82,6 +86,10 @@ func (r *Rest) admin(a Access, then http.HandlerFunc) http.HandlerFunc {
 		if !a.Resources.has(u) {
 			answer(w, http.StatusForbidden, "Access Denied", fmt.Sprintf("user %q cannot access the resource of type %q",
 				u.Name+"/"+strings.Join(u.Groups, ","), "GlobalSecret"))
+			return
+		}
+		if !r.Store.there() {
+			answer(w, http.StatusInternalServerError, "Could not process a resource", "Internal Server Error")
 			return
 		}
 		then(w, req)

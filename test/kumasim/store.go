@@ -13,9 +13,36 @@ import (
 type Store struct {
 	Memory
 
-	mu    sync.Mutex
-	times map[string]times
-	zones map[string]Told
+	mu     sync.Mutex
+	times  map[string]times
+	zones  map[string]Told
+	away   bool
+	missed int
+}
+
+// Away has the store not be there for who asks the API, as a PostgreSQL that is stopped, or be there again: settings
+// are answered, and secrets, zones and tokens with 500. What a global does without the API goes on.
+func (s *Store) Away(is bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = is
+}
+
+// Missed is how many questions the API could not answer so far, since the store was away.
+func (s *Store) Missed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missed
+}
+
+// there says whether the store can be asked, and counts where not.
+func (s *Store) there() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		s.missed++
+	}
+	return !s.away
 }
 
 type times struct{ created, modified time.Time }

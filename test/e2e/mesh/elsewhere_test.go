@@ -1,13 +1,16 @@
 package mesh
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -76,6 +79,64 @@ func TestAGlobalWithAStoreOfItsOwn(t *testing.T) {
 				t.Errorf("the global's cluster has %v", names)
 			}
 		})
+	}
+}
+
+// A store is away for a while, and a process of the global ends, in the midst of a rotation. A run that cannot read
+// what the global keeps takes nothing of it for granted. It goes on when it can, or the next one does, and no zone is
+// refused.
+func TestARotationOutlastsItsStoreAndItsLeader(t *testing.T) {
+	if leftOut(t, "the stand-in's store is not the program's") {
+		return
+	}
+	m := start(t, func(o *fleet.Options) { o.StoredElsewhere, o.Version, o.GlobalReplicas = true, "3.0.0", 2 })
+	m.run(0, "migrate")
+	m.withTokens(true)
+	var once sync.Once
+	gone := make(chan struct{})
+	leaves := func(change string) {
+		if change == "PUT global-secrets/zone-token-signing-key-2" {
+			once.Do(func() { m.Store().Away(true); close(gone) })
+		}
+	}
+	m.told.Store(&leaves)
+	cmd := m.Command(t.Context(), slices.Concat([]string{"xcpauth", "key", "rotate"}, quick)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+	case <-time.After(limit):
+		t.Fatalf("no key was made\n%s", out.String())
+	}
+	m.gatherSecrets()
+	pod := strings.TrimPrefix(strings.Fields(m.kubectl("--context", "global", "-n", namespace, "get", "pods", "-o",
+		"name").Stdout)[0], "pod/") // it may lead
+	m.kubectl("--context", "global", "-n", namespace, "delete", "pod", pod, "--force", "--grace-period=0")
+	m.await("the store to be asked in vain", func() error {
+		if n := m.Store().Missed(); n < 8 {
+			return fmt.Errorf("it was asked %d times", n)
+		}
+		return nil
+	})
+	m.promiseKept()
+	m.Store().Away(false)
+	if err := cmd.Wait(); err != nil {
+		t.Logf("the run ended, and the next goes on: %v\n%s", err, out.String())
+		m.run(0, "key", "rotate")
+	}
+	m.withTokens(true)
+	m.promiseKept()
+	stored, err := m.Store().Secrets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range stored {
+		if s.Name == "zone-token-signing-key-1" {
+			t.Error("the old key is still there")
+		}
 	}
 }
 

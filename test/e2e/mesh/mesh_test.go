@@ -49,7 +49,8 @@ type mesh struct {
 	kubeconfig string // of the runs
 	elsewhere  bool   // the global keeps its state in a store of its own
 	killer     *atomic.Pointer[runs.Killer]
-	owner      func() io.Writer // does what a run that is killed asks for; nil where it asks for nothing
+	told       *atomic.Pointer[func(change string)] // hears of each change by the API before it is answered
+	owner      func() io.Writer                     // does what a run asks for that is killed; nil for nothing
 }
 
 // start installs and plays a mesh. At the end nobody must have been refused whom the test did not let be, and no
@@ -78,7 +79,11 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		o.Zones = append(o.Zones, site(z))
 	}
 	killer := &atomic.Pointer[runs.Killer]{}
+	told := &atomic.Pointer[func(change string)]{}
 	o.APIAnswered = func(method, path string) {
+		if tell := told.Load(); tell != nil {
+			(*tell)(method + " " + path)
+		}
 		if k := killer.Load(); k != nil {
 			k.Stored(method + " " + path + " by the API")
 		}
@@ -94,7 +99,8 @@ func start(t *testing.T, change func(*fleet.Options)) *mesh {
 		t.Fatal(err)
 	}
 	m := &mesh{Fleet: f, refusable: map[string]bool{}, bed: bed, kubeconfig: ann,
-		elsewhere: o.StoredElsewhere || o.Outside, killer: killer}
+		elsewhere: o.StoredElsewhere || o.Outside, killer: killer,
+		told: told}
 	m.Recorder = runs.New(t, m.command)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)

@@ -16,8 +16,8 @@ import (
 )
 
 // A global that is in no cluster is asked at its address. What is its owner's to set is said, waited for and verified;
-// the lock and the journal are in a cluster that is named for them. A run that is killed at any kind of write is resumed,
-// also while it waits.
+// the lock and the journal are in a cluster that is named for them. A run that is killed at any kind of write is
+// resumed, also while it waits.
 func TestAGlobalOutsideOfClusters(t *testing.T) {
 	if leftOut(t, "the stand-in's global is a process that the test restarts") {
 		return
