@@ -26,7 +26,7 @@ build: ## build bin/kubectl-xcpauth and bin/xcpauth-webhook
 
 test: ## everything that must pass
 	@echo 'Running everything that must pass: Kubernetes built from its modules (the first time about 6 minutes on two cores), the'
-	@echo 'linters (2 to 3 minutes, the first time 6), tests without clusters (2 minutes), tests on real clusters (about 22 minutes).'
+	@echo 'linters (2 to 3 minutes, the first time 6), tests without clusters (2 minutes), tests on real clusters (about 19 minutes).'
 	@$(MAKE) --no-print-directory k8s
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-fast
@@ -40,11 +40,11 @@ test-fast: k8s ## tests that start no cluster and measure nothing (two minutes o
 	@echo 'Testing what needs no cluster ...'
 	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 3 -timeout 5m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
 
-test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl (20 minutes)
+test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl, and POSTGRES=/path/to/its/bin (20 minutes)
 	@if [ -z "$$KUMA_CP" ] || [ -z "$$KUMACTL" ]; then \
 		echo 'Skipped: set KUMA_CP and KUMACTL to the paths of kuma-cp and kumactl; see test/e2e/mesh/doc.go.'; \
 	else \
-		$(MAKE) --no-print-directory k8s && $(GO) test -count=1 -v -timeout 2h ./test/e2e/mesh; \
+		$(MAKE) --no-print-directory k8s && $(GO) test -count=1 -p 1 -v -timeout 2h ./test/e2e/universal ./test/e2e/mesh; \
 	fi
 
 lint: ## gofmt, import and source rules, go vet, golangci-lint (see .golangci.yml), go.mod in order

@@ -96,9 +96,11 @@ func (c Client) read(ctx context.Context, k *connection, r plan.Read) ([]byte, e
 			return nil, &Error{Text: "its answer to " + r.Asked + " is no list as it documents"}
 		}
 		if c.Trim != nil {
-			if err := json.Unmarshal(c.Trim(r, body), &p); err != nil {
+			var left page // whose items do not lie in the memory of the whole ones
+			if err := json.Unmarshal(c.Trim(r, body), &left); err != nil {
 				return nil, &Error{Text: "its answer to " + r.Asked + " is no list as it documents"}
 			}
+			p.Items = left.Items
 		}
 		for _, item := range p.Items {
 			var o struct{ Name string }

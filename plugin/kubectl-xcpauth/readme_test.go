@@ -10,11 +10,37 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// Every command of check and token that README.md shows is run as it stands there.
+// page is a page of the documentation.
+type page struct{ name, text string }
+
+// pages are README.md and those of docs.
+func pages(t *testing.T) []page {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no page of docs was found: %v", err)
+	}
+	var all []page
+	for _, name := range append([]string{filepath.Join(root, "README.md")}, names...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, page{filepath.ToSlash(rel), string(text)})
+	}
+	return all
+}
+
+// Every command of check and token that README.md and the pages of docs show is run as it stands there.
 func TestREADMECommandsOfCheckAndToken(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
+	text := ""
+	for _, page := range pages(t) {
+		text += page.text
 	}
 	m := newMint(t)
 	jwt := m.token(t, time.Hour)
@@ -35,7 +61,7 @@ func TestREADMECommandsOfCheckAndToken(t *testing.T) {
 	ofZones := map[string]int{"token list": 0, "token revoke": exitRefused, "key list": 0, "key rotate": exitRefused,
 		"key retire": exitRefused}
 	n := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		rest, ours := strings.CutPrefix(line, "kubectl xcpauth ")
 		rest, _, _ = strings.Cut(rest, " # ")
 		args := strings.Fields(rest)

@@ -71,24 +71,22 @@ func suggestions(t *testing.T) map[string]string {
 			}
 		}
 	}
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fenced := false
-	for line := range strings.Lines(strings.ReplaceAll(string(readme), "\\\n", " ")) {
-		if strings.HasPrefix(line, "```") {
-			fenced = !fenced
-			continue
-		}
-		if fenced {
-			code, _, _ := strings.Cut(strings.TrimPrefix(line, "$ "), "  # ")
-			add("README.md", code)
-			continue
-		}
-		for i, code := range strings.Split(line, "`") {
-			if i%2 == 1 {
-				add("README.md", code)
+	for _, page := range pages(t) {
+		fenced := false
+		for line := range strings.Lines(strings.ReplaceAll(page.text, "\\\n", " ")) {
+			if strings.HasPrefix(line, "```") {
+				fenced = !fenced
+				continue
+			}
+			if fenced {
+				code, _, _ := strings.Cut(strings.TrimPrefix(line, "$ "), "  # ")
+				add(page.name, code)
+				continue
+			}
+			for i, code := range strings.Split(line, "`") {
+				if i%2 == 1 {
+					add(page.name, code)
+				}
 			}
 		}
 	}
@@ -302,8 +300,10 @@ var suggested = map[string]string{
 	"kubectl xcpauth token revoke --prune-expired --revoked-token west.jwt":         "TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens",
 	"kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect": "TestWhatARotationAndARevocationWouldDoIsShown",
 
-	"kubectl xcpauth migrate --global-api https://global:5682 --state-context ops":  "TestAGlobalOutsideOfClusters",
-	"kubectl xcpauth status --kumactl-config ~/.kumactl/config --state-context ops": "TestAGlobalOutsideOfClusters",
+	"kubectl xcpauth migrate --global-api https://global:5682 --state-context ops":                                         "TestAGlobalOutsideOfClusters",
+	"kubectl xcpauth status --kumactl-config ~/.kumactl/config --kumactl-context prod --state-context ops":                 "TestAGlobalOutsideOfClusters",
+	"kubectl xcpauth status --global-api https://global:5682 --global-ca ca.pem --api-token token.txt --state-context ops": "TestAGlobalOutsideOfClusters",
+	"kubectl xcpauth plan --zone-token west=west.jwt":                                                                      "TestAZoneWithoutAContextCountsByItsToken",
 
 	"kubectl xcpauth key create --out key-2.pem --serial 2 --manifest key-2.yaml":                                               "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token inspect west.jwt":                                                                                    "TestTheCommandsOfZoneTokensRunAsShown",

@@ -11,7 +11,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
+	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim/fleet"
 )
 
@@ -24,9 +27,23 @@ func TestAGlobalOutsideOfClusters(t *testing.T) {
 	}
 	for _, version := range []string{"2.13.5", "3.0.0"} {
 		t.Run(version, func(t *testing.T) {
-			m := start(t, func(o *fleet.Options) { o.Outside, o.Version = true, version })
+			const olga = "olgas-own-user-token"
+			m := start(t, func(o *fleet.Options) {
+				o.Outside, o.Version = true, version
+				o.Users = map[string]kumasim.User{olga: {Name: "olga", Groups: kumasim.Admin.Groups}}
+				o.GlobalEnv = []corev1.EnvVar{{Name: "KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN", Value: "false"}}
+			})
 			m.keepKeyOut()
-			at := []string{"--global-api", m.GlobalURL(), "--state-context", "global"}
+			file := func(name, text string) string {
+				path := filepath.Join(t.TempDir(), name)
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			}
+			ca, token := file("ca.pem", string(m.GlobalCA())), file("token", olga)
+			m.Secrets.Add(token, "token", []byte(olga))
+			at := []string{"--global-api", m.GlobalURL(), "--global-ca", ca, "--api-token", token, "--state-context", "global"}
 			// does runs a verb. With one of the releases it is killed at each kind of write, and resumed.
 			var kinds []string
 			does := func(verb ...string) {
@@ -71,18 +88,18 @@ func TestAGlobalOutsideOfClusters(t *testing.T) {
 			if version == "3.0.0" {
 				name, on = "KUMA_MULTIZONE_GLOBAL_KDS_AUTH_TYPE", "zoneToken"
 			}
-			if r := m.Xcpauth(1, "status", "--global-api", m.GlobalURL()); !strings.Contains(r.Stderr, "--state-context") {
+			if r := m.Xcpauth(1, "status", "--global-api", m.GlobalURL(), "--global-ca",
+				ca); !strings.Contains(r.Stderr, "--state-context") {
 				t.Errorf("without a place for the journal: %s", r.Stderr)
 			}
 			look := func(verb ...string) string {
 				t.Helper()
 				return strings.Join(strings.Fields(m.Xcpauth(0, slices.Concat(verb, at)...).Stdout), " ")
 			}
-			kumactl := filepath.Join(t.TempDir(), "config")
-			if err := os.WriteFile(kumactl, fmt.Appendf(nil, `{currentContext: dev, contexts: [{name: prod, controlPlane: cp}],
-controlPlanes: [{name: cp, coordinates: {apiServer: {url: %q}}}]}`, m.GlobalURL()), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			kumactl := file("config", fmt.Sprintf(`{currentContext: dev, contexts: [{name: prod, controlPlane: cp}],
+controlPlanes: [{name: cp, coordinates: {apiServer: {url: %q, caCertFile: %q, authType: tokens,
+authConf: {token: %s}}}}]}`,
+				m.GlobalURL(), ca, olga))
 			if said := m.Xcpauth(0, "status", "--kumactl-config", kumactl, "--kumactl-context", "prod", "--state-context",
 				"global").Stdout; strings.Count(said, "no token") < len(zones) {
 				t.Errorf("by kumactl's configuration status says\n%s", said)

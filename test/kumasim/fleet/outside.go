@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -26,10 +28,15 @@ type outsideGlobal struct {
 	env    map[string]string
 	starts int
 	stop   func()
+	tls    *tls.Config // with which it is served, the same for all its processes
+	ca     []byte
 }
 
-// GlobalURL is where the API of a global answers that is in no cluster.
-func (f *Fleet) GlobalURL() string { return "http://" + f.outside.address }
+// GlobalURL is where the API of a global answers that is in no cluster: over TLS.
+func (f *Fleet) GlobalURL() string { return "https://" + f.outside.address }
+
+// GlobalCA is the CA of its certificate, as PEM.
+func (f *Fleet) GlobalCA() []byte { return f.outside.ca }
 
 // SetGlobalEnv sets variables of a global that is in no cluster, "" unsets one, and restarts it, as its owner does.
 func (f *Fleet) SetGlobalEnv(env map[string]string) error {
@@ -58,13 +65,18 @@ func (f *Fleet) startOutside() error {
 	o := f.outside
 	o.served = make(chan struct{})
 	o.srv = &http.Server{ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), Handler: o}
-	go func() {
-		defer close(o.served)
-		_ = o.srv.Serve(ln)
-	}()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.restart()
+	err = o.restart()
+	if err != nil {
+		close(o.served)
+		return errors.Join(err, ln.Close())
+	}
+	go func() {
+		defer close(o.served)
+		_ = o.srv.Serve(tls.NewListener(ln, o.tls))
+	}()
+	return nil
 }
 
 // ServeHTTP answers as the process that runs does; without one the connection is cut.
@@ -106,6 +118,9 @@ func (o *outsideGlobal) restart() error {
 	})
 	if err != nil {
 		return err
+	}
+	if o.tls == nil {
+		o.tls, o.ca = g.TLS(), g.CA
 	}
 	rest := &kumasim.Rest{Store: &f.elsewhere, Config: v.settings(env), Version: v.String(), Instance: instance,
 		LocalhostIsAdmin: env[localhostIsAdmin] != "false", Answered: f.opts.APIAnswered}
