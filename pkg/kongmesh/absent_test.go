@@ -27,7 +27,8 @@ func TestAZoneWithoutAContextIsToldByItsConfiguration(t *testing.T) {
 	}{
 		{"nothing is told", "", false, "If it has none (Universal), give it a token", "runs in"},
 		{"what is none", "[]", false, "If it has none (Universal), give it a token", "runs in"},
-		{"in a cluster", config("kubernetes", ""), false, "it runs in a cluster, and no selected context holds it", "Universal"},
+		{"in a cluster", config("kubernetes", ""), false, "it runs in a cluster, and no selected context holds it",
+			"Universal"},
 		{"a release without tokens", config("universal", ""), false, "it runs in no cluster; give it a token", "configured"},
 		{"no token", config("universal", `"auth":{"tokenInline":"","tokenPath":""}`), false,
 			"it runs in no cluster, and no token is configured for it; give it a token", "select its context"},
@@ -48,8 +49,9 @@ func TestAZoneWithoutAContextIsToldByItsConfiguration(t *testing.T) {
 			}
 			told = `,"config":` + string(text)
 		}
-		sessions := fmt.Sprintf(`{"subscriptions":[{"id":"new","connectTime":"2026-01-02T11:00:00Z","authTokenProvided":true%s},`+
-			`{"id":"old","connectTime":"2026-01-01T12:00:00Z","disconnectTime":"2026-01-01T13:00:00Z","config":"{\"environment\":\"other\"}"}]}`, told)
+		sessions := fmt.Sprintf(`{"subscriptions":[{"id":"new","connectTime":"2026-01-02T11:00:00Z",`+
+			`"authTokenProvided":true%s},{"id":"old","connectTime":"2026-01-01T12:00:00Z",`+
+			`"disconnectTime":"2026-01-01T13:00:00Z","config":"{\"environment\":\"other\"}"}]}`, told)
 		var spec map[string]any
 		if err := json.Unmarshal([]byte(sessions), &spec); err != nil {
 			t.Fatal(err)

@@ -300,10 +300,12 @@ var suggested = map[string]string{
 	"kubectl xcpauth token revoke --prune-expired --revoked-token west.jwt":         "TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens",
 	"kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect": "TestWhatARotationAndARevocationWouldDoIsShown",
 
-	"kubectl xcpauth migrate --global-api https://global:5682 --state-context ops":                                         "TestAGlobalOutsideOfClusters",
-	"kubectl xcpauth status --kumactl-config ~/.kumactl/config --kumactl-context prod --state-context ops":                 "TestAGlobalOutsideOfClusters",
-	"kubectl xcpauth status --global-api https://global:5682 --global-ca ca.pem --api-token token.txt --state-context ops": "TestAGlobalOutsideOfClusters",
-	"kubectl xcpauth plan --zone-token west=west.jwt":                                                                      "TestAZoneWithoutAContextCountsByItsToken",
+	"kubectl xcpauth plan --zone-token west=west.jwt":                              "TestAZoneWithoutAContextCountsByItsToken",
+	"kubectl xcpauth migrate --global-api https://global:5682 --state-context ops": "TestAGlobalOutsideOfClusters",
+	"kubectl xcpauth status --kumactl-config ~/.kumactl/config --kumactl-context prod " +
+		"--state-context ops": "TestAGlobalOutsideOfClusters",
+	"kubectl xcpauth status --global-api https://global:5682 --global-ca ca.pem --api-token token.txt " +
+		"--state-context ops": "TestAGlobalOutsideOfClusters",
 
 	"kubectl xcpauth key create --out key-2.pem --serial 2 --manifest key-2.yaml":                                               "TestTheCommandsOfZoneTokensRunAsShown",
 	"kubectl xcpauth token inspect west.jwt":                                                                                    "TestTheCommandsOfZoneTokensRunAsShown",

@@ -1,5 +1,5 @@
 // Package universal is tests with the product itself, as a global that keeps its state in PostgreSQL or in memory and
-// is in no cluster: a process of kuma-cp, with a zone that is one too. They show that its API is as the plugin reads it.
+// is in no cluster: a process of kuma-cp, and so is its zone. They show that its API is as the plugin reads it.
 // One real API server keeps the lock and the journal. They run where the environment names the programs:
 //
 //	KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl POSTGRES=/usr/lib/postgresql/15/bin make test-kuma
