@@ -96,7 +96,8 @@ func (f *Fleet) connection(name string) (*connection, error) {
 	if c, ok := f.clusters[name]; ok {
 		return c, nil
 	}
-	cfg, err := clientcmd.NewNonInteractiveClientConfig(f.raw, name, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	cfg, err := clientcmd.NewNonInteractiveClientConfig(f.raw, name, &clientcmd.ConfigOverrides{AuthInfo: f.opts.As},
+		nil).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading context %s of the kubeconfig: %w", name, err)
 	}

@@ -18,8 +18,10 @@ type Options struct {
 	Kubeconfig string // --kubeconfig; empty means $KUBECONFIG or the default place, merged as kubectl does
 	Kuberc     string // --kuberc; empty means $KUBERC or the default place
 	// --context and --standby: the management planes' contexts; always selected when named, "" when not
-	Hubs      []string
-	Contexts  []string // --contexts: patterns, see Select
+	Hubs     []string
+	Contexts []string // --contexts: patterns, see Select
+	// As is whom each request is made as, as kubectl's --as, --as-group and --as-uid say.
+	As        clientcmdapi.AuthInfo
 	UserAgent string
 	// Terminal is where a credential plugin may ask its user; nil when there is none, or nobody to ask.
 	Terminal *os.File

@@ -1,23 +1,18 @@
 package render
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode"
-	"unicode/utf8"
 
-	"sigs.k8s.io/yaml"
+	"github.com/mattn/go-runewidth"
 )
 
 // APIVersion is the apiVersion of every report.
 const APIVersion = "xcpauth.io/v1alpha1"
-
-// Formats lists the output formats of -o.
-var Formats = []string{"table", "wide", "json", "yaml"}
 
 // Report is something to print.
 type Report interface {
@@ -25,17 +20,18 @@ type Report interface {
 	Table(w io.Writer, wide bool)
 }
 
-// CheckFormat refuses an unknown output format, before any work is done.
-func CheckFormat(format string) error {
-	if !slices.Contains(Formats, format) {
-		return fmt.Errorf("output format %q is not known; pass -o with one of: %s", format, strings.Join(Formats, ", "))
-	}
-	return nil
+// Page is what tables and text are laid out on.
+type Page struct {
+	io.Writer
+	Width     int  // in columns; 0 is 80
+	Fit       bool // a row of a table is no wider than that, as on a terminal
+	NoHeaders bool // tables have no headings
+	Colour    bool
 }
 
 // PrintOne writes the report as one of many in a stream: JSON in one line, YAML as a document of its own.
-func PrintOne(w io.Writer, format string, r Report) error {
-	switch format {
+func PrintOne(w io.Writer, f Format, r Report) error {
+	switch f.Name {
 	case "json":
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
@@ -45,25 +41,17 @@ func PrintOne(w io.Writer, format string, r Report) error {
 			return err
 		}
 	}
-	return Print(w, format, r)
+	return Print(w, f, r)
 }
 
-// Print writes the report in the given format.
-func Print(w io.Writer, format string, r Report) error {
-	switch format {
-	case "json":
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
-	case "yaml":
-		b, err := yaml.Marshal(r)
-		if err == nil {
-			_, err = w.Write(b)
-		}
-		return err
+// Print writes the report in the given format; w may be a *Page.
+func Print(w io.Writer, f Format, r Report) error {
+	if !f.IsTable() {
+		return f.print(w, r, false)
 	}
-	r.Table(w, format == "wide")
+	page := *pageOf(w)
+	page.NoHeaders = f.NoHeaders
+	r.Table(&page, f.Name == "wide")
 	return nil
 }
 
@@ -99,30 +87,15 @@ func (p painter) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// Columns prints rows under headings, aligned. A cell is one line, whatever a name holds.
-func Columns(w io.Writer, headings []string, rows [][]string) {
-	t := tabwriter.NewWriter(w, 6, 4, 3, ' ', 0) // as kubectl's
-	fmt.Fprintln(t, strings.Join(headings, "\t"))
-	for _, r := range rows {
-		for i := range r {
-			r[i] = clean(r[i])
-		}
-		fmt.Fprintln(t, strings.Join(r, "\t"))
-	}
-	t.Flush()
-}
-
-// width is how wide text that is read is laid out.
-const width = 80
-
 // Paragraph prints text after a label, wrapped, with the following lines indented below the text.
 func Paragraph(w io.Writer, label, text string) {
 	label, text = clean(label), clean(text)
-	indent := strings.Repeat(" ", min(utf8.RuneCountInString(label), 24))
+	width := pageOf(w).width()
+	indent := strings.Repeat(" ", min(runewidth.StringWidth(label), 24))
 	line := label
 	fresh := true
 	for _, word := range strings.Fields(text) {
-		if !fresh && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+		if !fresh && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {
 			fmt.Fprintln(w, line)
 			line, fresh = indent, true
 		}
@@ -133,6 +106,17 @@ func Paragraph(w io.Writer, label, text string) {
 	}
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
 }
+
+// pageOf is the page that a writer is, or a plain one.
+func pageOf(w io.Writer) *Page {
+	if p, is := w.(*Page); is {
+		return p
+	}
+	return &Page{Writer: w}
+}
+
+// width is how wide text is laid out.
+func (p *Page) width() int { return cmp.Or(p.Width, 80) }
 
 // clean takes out what a terminal would obey, or a table take for the end of a cell.
 func clean(s string) string {
@@ -160,7 +144,7 @@ func Wrap(w io.Writer, text string, columns int) {
 			continue
 		}
 		for _, word := range strings.Fields(l) {
-			if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns {
+			if line != "" && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > columns {
 				flush()
 			}
 			line = strings.TrimLeft(line+" "+word, " ")

@@ -41,7 +41,7 @@ func golden(t *testing.T, name, got string) {
 func narrow(t *testing.T, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
-		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
 			t.Errorf("a line of %d columns: %s", n, line)
 		}
 	}
@@ -58,10 +58,10 @@ func laid(r Report, wide bool) string {
 func alike(t *testing.T, r Report) map[string]any {
 	t.Helper()
 	var inJSON, inYAML bytes.Buffer
-	if err := Print(&inJSON, "json", r); err != nil {
+	if err := Print(&inJSON, Format{Name: "json"}, r); err != nil {
 		t.Fatal(err)
 	}
-	if err := Print(&inYAML, "yaml", r); err != nil {
+	if err := Print(&inYAML, Format{Name: "yaml"}, r); err != nil {
 		t.Fatal(err)
 	}
 	var a, b map[string]any

@@ -103,7 +103,7 @@ func TestAPageFitsItsWindow(t *testing.T) {
 func TestAStreamOfReports(t *testing.T) {
 	var b bytes.Buffer
 	for range 2 {
-		if err := PrintOne(&b, "json", Status{Kind: "Status", Next: "a < b"}); err != nil {
+		if err := PrintOne(&b, Format{Name: "json"}, Status{Kind: "Status", Next: "a < b"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -112,7 +112,7 @@ func TestAStreamOfReports(t *testing.T) {
 		t.Errorf("JSON is\n%s", b.String())
 	}
 	b.Reset()
-	if err := PrintOne(&b, "yaml", Status{Kind: "Status"}); err != nil || !strings.HasPrefix(b.String(), "---\n") {
+	if err := PrintOne(&b, Format{Name: "yaml"}, Status{Kind: "Status"}); err != nil || !strings.HasPrefix(b.String(), "---\n") {
 		t.Errorf("YAML is %v\n%s", err, b.String())
 	}
 }

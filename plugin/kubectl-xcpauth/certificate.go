@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render/certificates"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/migration"
 )
@@ -54,7 +53,7 @@ func newCertificateShowCommand(fo *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return render.Print(o.Out, o.output, certificates.NewCertificates(f, o.names))
+			return o.print(certificates.NewCertificates(f, o.names))
 		},
 	}
 	o.addStandby(cmd.Flags())
@@ -134,7 +133,7 @@ func (o *certificateOptions) request(ctx context.Context) error {
 	r := certificates.NewRequest(wanted, o.keyOut, string(csr),
 		"have it signed, then: "+o.again("migrate")+" --central-cert CERTIFICATE --central-key "+quote(o.keyOut))
 	r.Notes(o.ErrOut)
-	return render.Print(o.Out, o.output, r)
+	return o.print(r)
 }
 
 var (

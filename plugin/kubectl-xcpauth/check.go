@@ -174,7 +174,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 		}
 	}
 	report := render.NewCheck(f, kept, ignored, finding.Severity(o.severity), o.again)
-	if err := render.Print(o.Out, o.output, report); err != nil {
+	if err := o.print(report); err != nil {
 		return err
 	}
 	switch {

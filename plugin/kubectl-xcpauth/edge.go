@@ -43,7 +43,7 @@ func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return render.Print(o.Out, o.output, render.NewRoster(entries, state.Words, at))
+			return o.print(render.NewRoster(entries, state.Words, at))
 		},
 	}
 }

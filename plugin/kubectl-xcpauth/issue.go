@@ -18,7 +18,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/token"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
@@ -133,9 +132,6 @@ func (o *issueOptions) run(ctx context.Context, now time.Time) error {
 
 // check refuses what cannot be meant.
 func (o *issueOptions) check() error {
-	if err := render.CheckFormat(o.output); err != nil {
-		return err
-	}
 	if o.zone == "" {
 		return errors.New("a token needs --zone; kubectl xcpauth token issue --help shows all that it needs")
 	}
@@ -277,5 +273,5 @@ func (o *issueOptions) tell(t issued, where string, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("reading the token that was made: %w", err)
 	}
-	return render.Print(o.Out, o.output, t.report(d.Digest, strings.TrimSpace(where)))
+	return o.print(t.report(d.Digest, strings.TrimSpace(where)))
 }

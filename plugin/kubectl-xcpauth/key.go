@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tokenissuer"
 )
@@ -56,9 +55,6 @@ as it is.`,
 
 // run makes a key and writes it down; a file is taken back when the other cannot be written.
 func (o *keyOptions) run(now time.Time) error {
-	if err := render.CheckFormat(o.output); err != nil {
-		return err
-	}
 	switch {
 	case o.out == "" && o.manifest == "":
 		return errors.New("a key needs a file; name one with --out for PEM, or with --manifest for the Secret")
@@ -89,7 +85,7 @@ func (o *keyOptions) run(now time.Time) error {
 			return err
 		}
 	}
-	return render.Print(o.Out, o.output, zones.NewCreatedKey(o.out, o.manifest, secret, kid, now))
+	return o.print(zones.NewCreatedKey(o.out, o.manifest, secret, kid, now))
 }
 
 func (o *keyOptions) writeManifest(text []byte) error {

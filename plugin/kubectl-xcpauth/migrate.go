@@ -168,7 +168,7 @@ func (o *fleetOptions) agree(ctx context.Context, f plan.State, p plan.Plan) err
 	}
 	shown := render.NewPlan(f, p, render.Details{Diff: o.diff}, o.again)
 	shown.Next = ""
-	if err := render.Print(render.Painted(o.ErrOut, o.coloured(o.screen)), "table", shown); err != nil {
+	if err := render.Print(o.page(o.ErrOut, o.screen), render.Format{Name: "table"}, shown); err != nil {
 		return err
 	}
 	return o.confirm(ctx)
@@ -227,7 +227,7 @@ func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan
 	if !r.Facts.Hub.Found && !goal.NoHub {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
 	}
-	if err := render.Print(o.Out, o.output, render.NewResult(r, o.again(verb))); err != nil {
+	if err := o.print(render.NewResult(r, o.again(verb))); err != nil {
 		return err
 	}
 	if code := r.ExitCode(); code != 0 {

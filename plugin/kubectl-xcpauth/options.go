@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
@@ -45,7 +46,10 @@ type fleetOptions struct {
 	alone          string // a verb or flag of this run that one product alone has
 	hub            string
 	contexts       []string
-	output         string
+	output         string // as it was passed; format is what it means
+	template       string
+	noHeaders      bool
+	format         render.Format
 	requestTimeout time.Duration
 	memberTimeout  time.Duration
 	concurrency    int
@@ -55,6 +59,9 @@ type fleetOptions struct {
 	repeats        string            // the flags of the verb that a command which goes on repeats
 	colour         string
 	diff           bool
+	as             clientcmd.ConfigOverrides // of which whom requests are made as is used
+	verbosity      int
+	namespace      string // which is refused
 
 	screen, window *screen     // stderr and stdout
 	writing        atomic.Bool // what is interrupted may have changed something
@@ -72,6 +79,7 @@ func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
 func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig,
 		"path of the kubeconfig; default $KUBECONFIG or ~/.kube/config")
+	o.addKubectlFlags(flags)
 	flags.StringVar(&o.kuberc, "kuberc", o.kuberc,
 		"path of kubectl's preferences, which say what credential plugins may run; default $KUBERC or ~/.kube/kuberc")
 	flags.StringVar(&o.hub, "context", o.hub,
@@ -80,7 +88,11 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 		", ")+"; auto finds out")
 	flags.StringArrayVar(&o.contexts, "contexts", o.contexts,
 		"a context to look at: a name, or a /regular expression/; ^ before it takes it away; several: repeat the flag, or a,b; default all")
-	flags.StringVarP(&o.output, "output", "o", o.output, "output format: "+strings.Join(render.Formats, ", "))
+	flags.StringVarP(&o.output, "output", "o", o.output, "output format: "+strings.Join(render.Formats, ", ")+", "+
+		strings.Join(render.TemplateFormats, "=..., ")+"=...")
+	flags.StringVar(&o.template, "template", o.template,
+		"the template of -o go-template, jsonpath or custom-columns, or the file with it")
+	flags.BoolVar(&o.noHeaders, "no-headers", o.noHeaders, "leave out the headings of tables and custom columns")
 	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
 	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout,
 		"how long looking at one cluster may take, its credential plugin included")
@@ -141,10 +153,29 @@ func (o *fleetOptions) addDiff(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.diff, "diff", o.diff, "show with the plan what each write does to its object, secrets masked")
 }
 
-// print prints a report on stdout, coloured where it is a table.
+// parseFormat reads the flags that say how the result is printed.
+func (o *fleetOptions) parseFormat() (err error) {
+	o.format, err = render.ParseFormat(o.output, o.template, o.noHeaders)
+	return err
+}
+
+// print prints a report on stdout: coloured, and as wide as the terminal, where it is a table.
 func (o *fleetOptions) print(r render.Report) error {
-	table := o.output == "table" || o.output == "wide"
-	return render.Print(render.Painted(o.Out, table && o.coloured(o.window)), o.output, r)
+	if !o.format.IsTable() {
+		return render.Print(o.Out, o.format, r)
+	}
+	return render.Print(o.page(o.Out, o.window), o.format, r)
+}
+
+// page is a page for text on a stream, which is a screen where it is a terminal.
+func (o *fleetOptions) page(w io.Writer, s *screen) *render.Page {
+	colour := o.coloured(s)
+	p := &render.Page{Writer: render.Painted(w, colour), Colour: colour}
+	if s.live() {
+		p.Width, _ = s.size()
+		p.Fit = true
+	}
+	return p
 }
 
 // completeFlags completes contexts and formats from the kubeconfig alone, without touching a cluster.
@@ -172,9 +203,6 @@ func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 
 // clusters checks the flags and loads the kubeconfig, once.
 func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
-	if err := render.CheckFormat(o.output); err != nil {
-		return nil, err
-	}
 	if !slices.Contains(colours, o.colour) {
 		return nil, fmt.Errorf("--color is %q; pass one of %s", o.colour, strings.Join(colours, ", "))
 	}
@@ -211,8 +239,8 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	}
 	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: o.kubeconfig, Kuberc: o.kuberc, Hubs: hubs,
 		Contexts:  o.contexts,
-		UserAgent: "kubectl-xcpauth/" + version,
-		Terminal:  userTerminal(o.In), Stderr: o.ErrOut, Watched: isTerminal(o.In) || isTerminal(o.screen.w)})
+		UserAgent: "kubectl-xcpauth/" + version, As: o.as.AuthInfo,
+		Terminal: userTerminal(o.In), Stderr: o.ErrOut, Watched: isTerminal(o.In) || isTerminal(o.screen.w)})
 	if err != nil {
 		return nil, err
 	}
@@ -276,6 +304,11 @@ func (o *fleetOptions) again(verb string) string {
 	}
 	repeat("kubeconfig", o.kubeconfig)
 	repeat("kuberc", o.kuberc)
+	repeat("as", o.as.AuthInfo.Impersonate)
+	for _, group := range o.as.AuthInfo.ImpersonateGroups {
+		repeat("as-group", group)
+	}
+	repeat("as-uid", o.as.AuthInfo.ImpersonateUID)
 	repeat("product", o.named())
 	repeat("context", o.hub)
 	for _, address := range o.addresses {

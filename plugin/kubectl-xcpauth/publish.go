@@ -80,7 +80,7 @@ func (o *publishOptions) check(names []string) error {
 		return errors.New("-f publishes in the hub what others verified; it goes with no names of edges, --no-hub or --out")
 	case o.out != "" && !o.noHub:
 		return errors.New("--out is for a team without the hub; pass --no-hub with it, or leave it out to publish in the hub")
-	case o.noHub && o.out == "" && o.output != "yaml":
+	case o.noHub && o.out == "" && o.format.Name != "yaml":
 		return errors.New("--no-hub publishes nothing itself; name with --out the file to write, or pass -o yaml to have it on stdout")
 	}
 	return nil

@@ -13,7 +13,6 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 )
 
@@ -47,9 +46,6 @@ cluster is changed. A revoked token is refused the next time that its zone conne
 }
 
 func (o *revocationsOptions) run(name string, now time.Time) error {
-	if err := render.CheckFormat(o.output); err != nil {
-		return err
-	}
 	if o.out != "" && len(o.add) == 0 {
 		return errors.New("--out goes with --add")
 	}
@@ -76,7 +72,7 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 	r := zonetoken.ParseRevocations(list)
 	report := zones.NewRevocations(source, r, now)
 	if len(o.add) == 0 {
-		if err := render.Print(o.Out, o.output, report); err != nil {
+		if err := o.print(report); err != nil {
 			return err
 		}
 		for _, f := range report.Findings {
@@ -100,7 +96,7 @@ func (o *revocationsOptions) run(name string, now time.Time) error {
 			return fmt.Errorf("writing the list of revoked tokens: %w", err)
 		}
 	}
-	return render.Print(o.Out, o.output, report.Merged(m, o.out))
+	return o.print(report.Merged(m, o.out))
 }
 
 // maxList is more than a Secret can hold.

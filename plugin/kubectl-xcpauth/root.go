@@ -11,6 +11,15 @@ that any member may still present.
 
 Flags come after the plugin's name: kubectl xcpauth --context hub status.`
 
+// begin checks what every verb takes, before any of its work.
+func (o *fleetOptions) begin(cmd *cobra.Command) error {
+	o.notice(cmd)
+	if err := o.log(); err != nil {
+		return err
+	}
+	return o.parseFormat()
+}
+
 // newRootCommand builds the command tree. Nothing in it is global: each call makes its own flags.
 func newRootCommand(o *fleetOptions) *cobra.Command {
 	root := &cobra.Command{
@@ -18,11 +27,13 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 		Short:             "Move the clusters of a mesh from mutual TLS to JWTs, each step verified",
 		Long:              long,
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl xcpauth"},
-		PersistentPreRun:  func(cmd *cobra.Command, _ []string) { o.notice(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return o.begin(cmd) },
+		Version:           buildOf().Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetVersionTemplate(buildOf().String() + "\n")
 	root.SetIn(o.In)
 	root.SetOut(o.Out)
 	root.SetErr(o.ErrOut)

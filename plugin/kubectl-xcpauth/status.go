@@ -78,7 +78,7 @@ func (o *statusOptions) run(ctx context.Context) error {
 	if o.history {
 		shown = render.NewHistory(f)
 	}
-	if err := render.Print(o.Out, o.output, shown); err != nil {
+	if err := o.print(shown); err != nil {
 		return err
 	}
 	return o.exit(f, report)

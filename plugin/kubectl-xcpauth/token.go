@@ -108,9 +108,6 @@ in its own words: it takes some tokens that should not be taken. The exit code i
 //  3. the keys, from a file or the hub;
 //  4. the verdict.
 func (o *tokenOptions) run(ctx context.Context, args []string) error {
-	if err := render.CheckFormat(o.output); err != nil {
-		return err
-	}
 	if len(o.audience) > 0 && o.keyFile == "" {
 		return errors.New("--audience goes with --key-file: of the hub's keys the ManagementPlane says the audiences")
 	}
@@ -134,7 +131,7 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 		return errors.New("--kid, --zone, --revocations, --product and --version are for zone tokens of Kong Mesh and Kuma, and this is no token of a zone")
 	}
 	if !o.verify {
-		return render.Print(o.Out, o.output, report)
+		return o.print(report)
 	}
 	keys, rests, err := o.keys(ctx)
 	if err != nil {
@@ -143,7 +140,7 @@ func (o *tokenOptions) run(ctx context.Context, args []string) error {
 	verdict := token.Verify(raw, keys, now)
 	report.Size = len(raw)
 	report.Warnings = o.warned(keys)
-	if err := render.Print(o.Out, o.output, report.Judged(verdict, rests)); err != nil {
+	if err := o.print(report.Judged(verdict, rests)); err != nil {
 		return err
 	}
 	if !verdict.Valid {
@@ -169,7 +166,7 @@ func (o *tokenOptions) warned(keys []token.Key) []string {
 // rejected reports on a text that is no JWT.
 func (o *tokenOptions) rejected(report render.Token, raw []byte, why error) error {
 	report.Size = len(raw)
-	if err := render.Print(o.Out, o.output, report.Judged(token.Verdict{Why: why.Error()}, nil)); err != nil {
+	if err := o.print(report.Judged(token.Verdict{Why: why.Error()}, nil)); err != nil {
 		return err
 	}
 	return &codeError{code: exitRefused}

@@ -1,27 +1,71 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
+
+// unreleased is the version of what no release built.
+const unreleased = "v0.0.0-dev"
 
 // version, commit and date are set by the linker when a release is built.
 var (
-	version = "v0.0.0-dev"
+	version = unreleased
 	commit  = "unknown"
 	date    = "unknown"
 )
+
+// build is what `kubectl xcpauth version` reports.
+type build struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Version    string `json:"version"`
+	Commit     string `json:"commit"`
+	Date       string `json:"date"`
+	GoVersion  string `json:"goVersion"`
+	Platform   string `json:"platform"`
+}
+
+// buildOf is how this program was built: as the release says, else as go install has noted.
+func buildOf() build {
+	b := build{APIVersion: render.APIVersion, Kind: "Version", Version: version, Commit: commit, Date: date,
+		GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if version != unreleased {
+		return b
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		b.Version = info.Main.Version
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				b.Commit = cmp.Or(s.Value, b.Commit)
+			case "vcs.time":
+				b.Date = cmp.Or(s.Value, b.Date)
+			}
+		}
+	}
+	return b
+}
+
+func (b build) String() string {
+	return fmt.Sprintf("kubectl-xcpauth %s (commit %s, built %s, %s %s)", b.Version, b.Commit, b.Date, b.GoVersion,
+		b.Platform)
+}
+
+// Table implements render.Report.
+func (b build) Table(w io.Writer, _ bool) { fmt.Fprintln(w, b) }
 
 func newVersionCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Args: cobra.NoArgs,
 		Short: "Print the version of the plugin",
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(o.Out, "kubectl-xcpauth %s (commit %s, built %s, %s %s/%s)\n", version, commit, date,
-				runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
-		},
+		RunE:  func(*cobra.Command, []string) error { return o.print(buildOf()) },
 	}
 }

@@ -36,7 +36,7 @@ func (o *statusOptions) watch(ctx context.Context, live *apply.Live) error {
 			live.Pause(ctx, o.interval)
 		}
 	}()
-	drawn := o.window.live() && (o.output == "table" || o.output == "wide")
+	drawn := o.window.live() && (o.format.IsTable())
 	redraw := make(<-chan time.Time)
 	beside := &aside{}
 	if drawn {
@@ -75,7 +75,7 @@ func (o *statusOptions) watch(ctx context.Context, live *apply.Live) error {
 		said := beside.shown(time.Now(), columns)
 		lines := []string{first}
 		if last != nil {
-			lines = append(o.watchTitle(*last, columns), last.report.Page(o.output == "wide", columns, rows-2-len(said))...)
+			lines = append(o.watchTitle(*last, columns), last.report.Page(o.format.Name == "wide", columns, rows-2-len(said))...)
 		}
 		o.window.page(append(lines, said...))
 	}
@@ -90,8 +90,8 @@ func (o *statusOptions) watchTitle(l look, columns int) []string {
 
 // printLook prints a look where there is no terminal to draw on.
 func (o *statusOptions) printLook(earlier *look, l look) error {
-	if o.output == "json" || o.output == "yaml" {
-		return render.PrintOne(o.Out, o.output, l.report)
+	if !o.format.IsTable() {
+		return render.PrintOne(o.Out, o.format, l.report)
 	}
 	var before *render.Status
 	if earlier != nil {
@@ -114,7 +114,7 @@ func (o *statusOptions) ended(last *look, drawn bool) error {
 		return &codeError{code: exitInterrupted}
 	}
 	if drawn {
-		if err := render.Print(o.Out, o.output, last.report); err != nil {
+		if err := o.print(last.report); err != nil {
 			return err
 		}
 	}

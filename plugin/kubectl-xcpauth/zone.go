@@ -90,7 +90,7 @@ func versionOf(product, text string) (zonetoken.Version, error) {
 //  3. both verdicts.
 func (o *tokenOptions) ofZone(raw []byte, z zonetoken.Zone, report render.Token, now time.Time) error {
 	if !o.verify {
-		return render.Print(o.Out, o.output, zones.NewToken(report, z, z.Findings(zonetoken.Verifier{}, now)))
+		return o.print(zones.NewToken(report, z, z.Findings(zonetoken.Verifier{}, now)))
 	}
 	if len(o.audience) > 0 {
 		return errors.New("--audience is not for zone tokens: the product does not look at it")
@@ -125,7 +125,7 @@ func (o *tokenOptions) ofZone(raw []byte, z zonetoken.Zone, report render.Token,
 		f = besides(f)
 	}
 	judged := zones.NewToken(report, j.Zone, append(j.Findings, f...)).Answered(version, j.Product).Judged(ours, rests)
-	if err := render.Print(o.Out, o.output, judged); err != nil {
+	if err := o.print(judged); err != nil {
 		return err
 	}
 	if !ours.Valid {

@@ -1,0 +1,108 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// gap is what stands between two columns, as wide as kubectl's.
+const gap = "   "
+
+// shortest is how far a cell is shortened so that its row fits the page.
+const shortest = 14
+
+// cellStyles are the colours of cells that say how something is, by the heading above them.
+var cellStyles = map[string]map[string]string{
+	"STATE": {"connected": green, "not connected": red, "blocked": red, "moving": yellow, "unknown": yellow,
+		"unreachable": red, "forbidden": red, "not found": red},
+	"SEVERITY": {"error": red, "warning": yellow},
+	"RESULT": {"verified": green, "done": green, "failed": red, "reverted": yellow, "blocked": red,
+		"not attempted": yellow},
+}
+
+// The colours of text.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "1;31"
+)
+
+// Columns prints rows under headings, aligned as kubectl does. A cell is one line, whatever a name holds. Where a page
+// has a width, cells that are too long for it are shortened in their middle, the longest first.
+func Columns(w io.Writer, headings []string, rows [][]string) {
+	page := pageOf(w)
+	all := [][]string{headings}
+	for _, r := range rows {
+		cells := make([]string, len(headings))
+		for i := range min(len(r), len(cells)) {
+			cells[i] = clean(r[i])
+		}
+		all = append(all, cells)
+	}
+	widths := widthsOf(all)
+	if page.Fit {
+		fit(widths, page.width())
+	}
+	for n, r := range all {
+		if n == 0 && page.NoHeaders {
+			continue
+		}
+		var line strings.Builder
+		for i, cell := range r {
+			cell = middle(cell, widths[i])
+			pad := strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell))
+			if style := cellStyles[headings[i]][cell]; style != "" && n > 0 && page.Colour {
+				cell = paint(style, cell)
+			}
+			line.WriteString(cell)
+			if i < len(r)-1 {
+				line.WriteString(pad + gap)
+			}
+		}
+		fmt.Fprintln(page, strings.TrimRight(line.String(), " "))
+	}
+}
+
+// widthsOf are the widths of the columns, in cells of a terminal.
+func widthsOf(rows [][]string) []int {
+	widths := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, cell := range r {
+			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+		}
+	}
+	return widths
+}
+
+// fit makes the widest columns narrower until a row is no wider than the page, if that can be.
+func fit(widths []int, width int) {
+	total := len(gap) * (len(widths) - 1)
+	for _, n := range widths {
+		total += n
+	}
+	for ; total > width; total-- {
+		widest := slices.Index(widths, slices.Max(widths))
+		if widths[widest] <= shortest {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// middle is a text of at most that width: a part of its middle is left out where it is wider. The ends of a long name
+// tell it from others: arn:aws:eks:eu-…-1:cluster/payments-prod.
+func middle(s string, width int) string {
+	if runewidth.StringWidth(s) <= width {
+		return s
+	}
+	head := runewidth.Truncate(s, (width-1)/2, "")
+	tail := []rune(s)
+	for runewidth.StringWidth(head)+1+runewidth.StringWidth(string(tail)) > width {
+		tail = tail[1:]
+	}
+	return head + "…" + string(tail)
+}
