@@ -10,6 +10,7 @@ require (
 	github.com/golang-jwt/jwt/v5 v5.3.1 // reads tokens (the mission names it)
 	github.com/google/go-cmp v0.7.0 // tests: readable differences
 	github.com/google/go-containerregistry v0.22.1 // krew/release: the webhook's image, without docker
+	github.com/mattn/go-runewidth v0.0.16 // plugin: how wide text is on a terminal
 	github.com/prometheus/client_golang v1.24.0 // webhook: its metrics
 	github.com/spf13/cobra v1.10.2 // plugin: verbs, help and completion
 	github.com/spf13/pflag v1.0.10 // plugin: flags
@@ -21,7 +22,7 @@ require (
 	k8s.io/api v0.37.1 // typed objects in webhook and tests; the plugin does not link it
 	k8s.io/apimachinery v0.37.1 // errors, patch types, metadata
 	k8s.io/apiserver v0.37.1 // manifests: the API server's own CEL compiler tests our matchConditions
-	k8s.io/cli-runtime v0.37.1 // plugin: the streams that a command is given
+	k8s.io/cli-runtime v0.37.1 // plugin: the streams that a command is given, and the printers of -o
 	k8s.io/client-go v0.37.1 // kubeconfig, transport, port-forward; goes with test/k8s/go.mod
 	k8s.io/cri-streaming v0.37.1 // test/kubelet: a kubelet's port-forward
 	k8s.io/klog/v2 v2.140.0 // the log of client-go and of the webhook
@@ -72,7 +73,6 @@ require (
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.19.2 // indirect
 	github.com/liggitt/tabwriter v0.0.0-20181228230101-89fcab3d43de // indirect
-	github.com/mattn/go-runewidth v0.0.16 // indirect
 	github.com/moby/spdystream v0.5.1 // indirect
 	github.com/moby/term v0.5.2 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect

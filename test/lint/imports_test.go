@@ -84,7 +84,7 @@ var rules = []rule{
 	{why: "only the webhook is built on controller-runtime",
 		of:  []string{"./pkg/...", "./plugin/...", "./manifests/...", "./krew/..."},
 		bar: []string{"sigs.k8s.io/controller-runtime", "sigs.k8s.io/controller-runtime/..."}, reach: withTests},
-	{why: "the plugin stays small and starts fast: these cost more than all the rest of it",
+	{why: "the plugin stays under 24 MB and starts fast: genericclioptions alone (kustomize, discovery) makes it 33 MB",
 		of: []string{"./pkg/...", "./plugin/..."}, bar: []string{"k8s.io/cli-runtime/pkg/genericclioptions",
 			"k8s.io/client-go/kubernetes", "k8s.io/client-go/kubernetes/...", "sigs.k8s.io/kustomize/..."}, reach: anywhere},
 	{why: "the product does not know its tests",
