@@ -17,11 +17,15 @@ func TestAWaveThatOnlyVerifiesMayComeAgain(t *testing.T) {
 		name  string
 		times int
 		step  plan.Step
+		turns bool // two waves take turns
 		says  string
 	}{
-		{"some times", againVerified, plan.Step{}, ""},
-		{"for ever", 100, plan.Step{}, "would come again"},
-		{"with a write", 2, plan.Step{Irreversible: true}, "would come again"},
+		{"some times", againVerified, plan.Step{}, false, ""},
+		{"for ever", 100, plan.Step{}, false, "would come again"},
+		{"with a write", 2, plan.Step{Irreversible: true}, false, "would come again"},
+		{"two in turn, some times", 2 * againVerified, plan.Step{}, true, ""},
+		{"two in turn, for ever", 1000, plan.Step{}, true, "would come again"},
+		{"two in turn with a write, for ever", 1000, plan.Step{Irreversible: true}, true, "would come again"},
 	} {
 		w := newMesh(1)
 		w.steady, w.namespace, w.mayNot = true, true, ""
@@ -33,6 +37,9 @@ func TestAWaveThatOnlyVerifiesMayComeAgain(t *testing.T) {
 			}
 			s := tc.step
 			s.ID, s.Member, s.NoUndo, s.Timeout = "prove/hub", "hub", true, time.Minute
+			if tc.turns && seen%2 == 1 {
+				s.ID = "prove/again/hub"
+			}
 			s.Conditions = []plan.Condition{{Kind: "seen", Member: "hub", Met: func([]plan.State) plan.Evaluation {
 				seen++
 				return plan.Evaluation{Met: true, Evidence: "seen"}

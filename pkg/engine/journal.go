@@ -151,10 +151,15 @@ func (j *Journal) remember(s plan.Step) {
 	}
 }
 
-// Record adds a wave to the history, or what became of it to the wave that was added when it began.
+// Record adds a wave to the history, or what became of it to the wave that was added when it began. Two waves of one
+// moment are told apart by their steps.
 func (j *Journal) Record(p plan.WaveRecord) {
+	same := func(h plan.WaveRecord) bool {
+		shared := slices.ContainsFunc(h.Steps, func(id string) bool { return slices.Contains(p.Steps, id) })
+		return h.Began.Equal(p.Began) && h.Wave == p.Wave && (shared || len(h.Steps) == 0 || len(p.Steps) == 0)
+	}
 	for i := len(j.History) - 1; i >= 0; i-- {
-		if j.History[i].Began.Equal(p.Began) && j.History[i].Wave == p.Wave {
+		if same(j.History[i]) {
 			j.History[i] = p
 			return
 		}

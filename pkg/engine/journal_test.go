@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
@@ -113,6 +114,21 @@ func TestASavedPlanOfAnotherHubWritesNothing(t *testing.T) {
 				t.Errorf("wrote %q, %v; want it carried out: %v", b.Wrote, r.Err, tc.want)
 			}
 		})
+	}
+}
+
+// Two waves of one moment are two: the end of one does not take the other's place.
+func TestWavesOfOneMomentAreTwoRecords(t *testing.T) {
+	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	var j engine.Journal
+	for _, step := range []string{"prove/a", "prove/b"} {
+		w := plan.WaveRecord{Wave: "verify", Began: at, Steps: []string{step}}
+		j.Record(w)
+		w.Ended, w.Result = at, plan.ResultVerified
+		j.Record(w)
+	}
+	if len(j.History) != 2 || plan.Unverified(j.History, "a") || plan.Unverified(j.History, "b") {
+		t.Errorf("the history is %+v", j.History)
 	}
 }
 

@@ -62,6 +62,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		e.Goal = e.Provider.Complete(f, e.Goal) // what the run begins with has changed
 	}
 	before, failures, repeated := "", 0, 0
+	came := map[string]int{} // how often each wave came, by its steps
 	e.superseded = 0
 	for ctx.Err() == nil {
 		wave := e.Provider.Next(f, e.Goal)
@@ -71,7 +72,8 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		if repeated++; ids(wave) != before {
 			repeated = 0
 		}
-		if repeated > 0 && (writesSomething(wave) || repeated > againVerified) {
+		came[ids(wave)]++
+		if repeated > 0 && (writesSomething(wave) || repeated > againVerified) || came[ids(wave)] > cameAtMost {
 			return finish(wave, false, fmt.Errorf("the wave %q was done and verified, and would come again: something undoes it; look at kubectl xcpauth status", wave.Title))
 		}
 		if err := e.Saved.Allows(wave); err != nil {
@@ -110,6 +112,9 @@ func (e *Executor) hasUnfinishedUndo() bool {
 // againVerified is how often a wave that only verifies may come again: what was seen may end once more while a hub that
 // was just restored is still being rolled out.
 const againVerified = 5
+
+// cameAtMost is how often a wave may come in one run, others between: two that undo each other would go on for ever.
+const cameAtMost = 20
 
 // writesSomething says whether a wave changes anything.
 func writesSomething(w plan.Wave) bool {
