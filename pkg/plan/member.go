@@ -56,6 +56,8 @@ type Connecting struct {
 	TrustAnchors [][]byte `json:"-"`
 	// LastEvent is what the hub's own metrics say of the member: the time of the last event from it, in the hub's clock.
 	LastEvent time.Time
+	// Link says whether the member is connected now.
+	Link Link
 }
 
 // Credentials are those that lie in a member's cluster.

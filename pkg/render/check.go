@@ -156,7 +156,7 @@ func (r Check) Table(w io.Writer, wide bool) {
 	}
 	for _, x := range r.Findings {
 		who := whose(x)
-		if names := same[sameOf(x)]; len(names) > onePerLine && x.Manifest == "" {
+		if names := same[sameOf(x)]; len(names) > ownLines && x.Manifest == "" {
 			if said[sameOf(x)] {
 				continue
 			}

@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -13,7 +12,7 @@ import (
 const gap = "   "
 
 // shortest is how far a cell is shortened so that its row fits the page.
-const shortest = 14
+const shortest = 10
 
 // cellStyles are the colours of cells that say how something is, by the heading above them.
 var cellStyles = map[string]map[string]string{
@@ -45,7 +44,7 @@ func Columns(w io.Writer, headings []string, rows [][]string) {
 	}
 	widths := widthsOf(all)
 	if page.Fit {
-		fit(widths, page.width())
+		fit(headings, widths, page.width())
 	}
 	for n, r := range all {
 		if n == 0 && page.NoHeaders {
@@ -78,15 +77,21 @@ func widthsOf(rows [][]string) []int {
 	return widths
 }
 
-// fit makes the widest columns narrower until a row is no wider than the page, if that can be.
-func fit(widths []int, width int) {
+// fit makes the widest columns narrower until a row is no wider than the page, if that can be. Columns of one word, which
+// tells how something is, stay whole.
+func fit(headings []string, widths []int, width int) {
 	total := len(gap) * (len(widths) - 1)
 	for _, n := range widths {
 		total += n
 	}
 	for ; total > width; total-- {
-		widest := slices.Index(widths, slices.Max(widths))
-		if widths[widest] <= shortest {
+		widest := -1
+		for i, n := range widths {
+			if whole := cellStyles[headings[i]] != nil || headings[i] == "NEXT"; !whole && (widest < 0 || n > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 || widths[widest] <= shortest {
 			return
 		}
 		widths[widest]--

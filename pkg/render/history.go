@@ -94,7 +94,7 @@ func (h History) Table(w io.Writer, wide bool) {
 	if h.InFlight != "" {
 		Paragraph(w, "In flight: ", h.InFlight)
 	}
-	if len(h.contexts) > onePerLine {
+	if len(h.contexts) > ownLines {
 		Paragraph(w, "Not read: ", plan.GroupByReason(h.contexts, h.reasons))
 		return
 	}

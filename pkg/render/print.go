@@ -75,7 +75,7 @@ func (p painter) Write(text []byte) (int, error) {
 	case strings.HasPrefix(line, "     -"):
 		style = "31"
 	case strings.Contains(line, "way back: NONE"), strings.HasPrefix(line, "THE WAY BACK ENDS"),
-		strings.HasPrefix(line, " ! "):
+		strings.HasPrefix(line, " ! "), strings.HasPrefix(line, "NOT CONNECTED: "):
 		style = "1;31"
 	}
 	if style == "" || !ends || strings.Contains(line, "\n") {
@@ -85,26 +85,6 @@ func (p painter) Write(text []byte) (int, error) {
 		return 0, err
 	}
 	return len(text), nil
-}
-
-// Paragraph prints text after a label, wrapped, with the following lines indented below the text.
-func Paragraph(w io.Writer, label, text string) {
-	label, text = clean(label), clean(text)
-	width := pageOf(w).width()
-	indent := strings.Repeat(" ", min(runewidth.StringWidth(label), 24))
-	line := label
-	fresh := true
-	for _, word := range strings.Fields(text) {
-		if !fresh && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {
-			fmt.Fprintln(w, line)
-			line, fresh = indent, true
-		}
-		if !fresh {
-			line += " "
-		}
-		line, fresh = line+word, false
-	}
-	fmt.Fprintln(w, strings.TrimRight(line, " "))
 }
 
 // pageOf is the page that a writer is, or a plain one.

@@ -102,8 +102,8 @@ func sessionsRow(r StatusRow, words plan.Words, h plan.Hub, todo plan.Step, bloc
 	return r
 }
 
-// tableOfSessions prints the keys and the sessions.
-func (s Status) tableOfSessions(w io.Writer) {
+// tableOfKeys prints the keys.
+func (s Status) tableOfKeys(w io.Writer) {
 	if len(s.Keys) > 0 {
 		var rows [][]string
 		for _, k := range s.Keys {
@@ -121,6 +121,10 @@ func (s Status) tableOfSessions(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
+}
+
+// tableOfSessions prints the sessions.
+func (s Status) tableOfSessions(w io.Writer) {
 	if len(s.Sessions) == 0 {
 		return
 	}

@@ -32,6 +32,10 @@ func zoneFleet(moved int, none guard.Tri) plan.State {
 			m.Declared, m.Evidence.Presents = "kid:2", []guard.Cred{"kid:2", "jti:0b9e"}
 			m.Credential = plan.Credential{State: plan.CredentialReady, Key: "2", Expires: noon.Add(720 * time.Hour)}
 		}
+		m.Link = plan.Link{Connected: guard.Yes, Why: "the global tells of a session"}
+		if name == "west" {
+			m.Link = plan.Link{Connected: guard.No, Why: "the global tells of no session that lasts"}
+		}
 		f.Members = append(f.Members, m)
 		h.Sessions[name] = []plan.Session{{ID: "a", Began: noon.Add(-5 * time.Hour), Ended: noon.Add(-time.Hour)},
 			{ID: "b", Began: noon.Add(-time.Hour), Provided: i < moved}}
@@ -96,8 +100,8 @@ func TestAZoneWithoutAContextIsNotSeenInPods(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if text := laid(s, false); !strings.Contains(text,
-		"north witness: the token that was provided, and a session that brought one") {
+	if text := laid(s, true); !strings.Contains(text,
+		"north evidence: the token that was provided, and a session that brought one") {
 		t.Errorf("the table does not say what was seen:\n%s", text)
 	}
 }

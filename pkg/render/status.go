@@ -3,7 +3,6 @@ package render
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ type Status struct {
 	APIVersion string      `json:"apiVersion"`
 	Kind       string      `json:"kind"`
 	At         time.Time   `json:"at"`
+	Summary    *Summary    `json:"summary,omitempty"`
 	Members    []StatusRow `json:"members"`         // the hub first; each member and each other selected context once
 	Keys       []KeyState  `json:"keys,omitempty"`  // with which the hub signs tokens, of a product where it does
 	Sessions   []Session   `json:"zones,omitempty"` // of a product whose hub tells of them, one for each member
@@ -25,14 +25,19 @@ type Status struct {
 	Next       string      `json:"next"`               // what to do now, one sentence
 
 	member string // what a member is called
+	named  bool   // the members are those that were asked for
 }
 
 // StatusRow is one member.
 type StatusRow struct {
-	Member     string `json:"member"`
-	Role       string `json:"role"` // hub (the standby too), edge, mpc, or context for one that holds no member
-	Context    string `json:"context,omitempty"`
-	State      string `json:"state"` // ok, pending, blocked, unreachable, forbidden, skipped, other-management-plane
+	Member  string `json:"member"`
+	Role    string `json:"role"` // hub (the standby too), edge, mpc, or context for one that holds no member
+	Context string `json:"context,omitempty"`
+	// Health is how it is now; "" for a context that holds no member. HealthWhy says what tells it.
+	Health    Health `json:"health,omitempty"`
+	HealthWhy string `json:"healthWhy,omitempty"`
+	// State is where it is in the plan: ok, pending, blocked, unreachable, forbidden, skipped, other-management-plane.
+	State      string `json:"state"`
 	Declared   string `json:"declared"`
 	Effective  string `json:"effective"`
 	Credential string `json:"credential"`
@@ -43,8 +48,10 @@ type StatusRow struct {
 	// of an edge's token: when it was minted and whether renewing it was seen; "late: ...", "none: ..."
 	Rotation  string   `json:"rotation,omitempty"`
 	Witnesses []string `json:"witnesses,omitempty"`
-	Next      string   `json:"next"`
+	Next      string   `json:"next"` // what may be done now; "waits" when its turn comes later
 	Why       []string `json:"why,omitempty"`
+
+	linked bool // it is known to be connected
 }
 
 // NewStatus makes the report of facts and of what is left to do. again makes a verb the command line of the same
@@ -54,7 +61,7 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 		Members: []StatusRow{}, Roster: rosterText(f, p.Goal), InFlight: inFlight(f),
 		Next: nextText(f, p, "show them with: "+again("plan")+"; ", again)}
 	s.sessions(f)
-	todo := nextSteps(p)
+	todo, waiting := nextSteps(p)
 	blocked := map[string]string{}
 	for _, b := range p.Obstacles {
 		blocked[b.Member] = b.Why
@@ -72,14 +79,17 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 	}
 	for _, m := range f.Members {
 		r := memberRow(f.Words, m, f.At, todo[m.Name], blocked[m.Name])
+		r.linked = m.Link.Connected == guard.Yes
 		if !f.Hub.Found && !p.Goal.NoHub && r.State == "ok" { // without the hub nobody knows
 			r.State, r.Next = "blocked", "blocked"
 		}
 		if f.TellsSessions {
 			r.Role = f.Words.Member
 		}
+		r.Health, r.HealthWhy = healthOf(m, r)
 		s.Members = append(s.Members, r)
 	}
+	s.Summary = summarize(s.Members, s.member)
 	for _, o := range f.Others {
 		if !f.Hub.Found && o.Context == f.Hub.Context {
 			continue // the hub's own row
@@ -92,8 +102,12 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 		s.Members = append(s.Members, r)
 	}
 	for i := range s.Members {
-		if r := &s.Members[i]; r.State == "unreachable" && slices.Contains(f.Denied, r.Context) {
+		r := &s.Members[i]
+		if r.State == "unreachable" && slices.Contains(f.Denied, r.Context) {
 			r.State = "forbidden"
+		}
+		if w := waiting[r.Member]; w && r.Next != "blocked" {
+			r.Next = "waits"
 		}
 	}
 	return s
@@ -102,19 +116,61 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 // Unreachable says whether a row could not be looked at.
 func (s Status) Unreachable() bool { return slices.ContainsFunc(s.Members, StatusRow.unseen) }
 
-func nextSteps(p plan.Plan) map[string]plan.Step {
-	first := map[string]plan.Step{}
-	for _, w := range p.Waves {
+// Down says whether a member is known not to be connected.
+func (s Status) Down() bool {
+	return slices.ContainsFunc(s.Members, func(r StatusRow) bool { return r.Health == NotConnected })
+}
+
+// Only leaves the members of these names, which may say what each is (edge/edge-1), and says what shows each of them. A
+// name that no member has is an error.
+func (s Status) Only(names []string) (Status, error) {
+	var rows []StatusRow
+	for _, name := range names {
+		at := slices.IndexFunc(s.Members, func(r StatusRow) bool {
+			return r.Member != "-" && (r.Member == name || memberName(r.Role, r.Member) == name)
+		})
+		if at < 0 {
+			var all []string
+			for _, r := range s.Members {
+				if r.Member != "-" {
+					all = append(all, r.Member)
+				}
+			}
+			return s, fmt.Errorf("no member is called %q; there are: %s", name, plan.Few(all, 10))
+		}
+		if !slices.ContainsFunc(rows, func(r StatusRow) bool { return r.Member == s.Members[at].Member }) {
+			rows = append(rows, s.Members[at])
+		}
+	}
+	s.Members, s.named = rows, true
+	s.Sessions = slices.DeleteFunc(slices.Clone(s.Sessions), func(z Session) bool {
+		return !slices.ContainsFunc(rows, func(r StatusRow) bool { return r.Member == z.Member })
+	})
+	return s, nil
+}
+
+// nextSteps are the first step of each member, and the members whose first step is not of the first wave: it may not be
+// taken yet.
+func nextSteps(p plan.Plan) (first map[string]plan.Step, waiting map[string]bool) {
+	first, waiting = map[string]plan.Step{}, map[string]bool{}
+	for n, w := range p.Waves {
 		for _, s := range w.Steps {
 			if _, ok := first[s.Member]; !ok {
-				first[s.Member] = s
+				first[s.Member], waiting[s.Member] = s, n > 0
 			}
 		}
 	}
-	return first
+	return first, waiting
 }
 
+// hubRow is the row of a hub.
 func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
+	r := hubAuthentication(who, f, h, at, todo, blocked)
+	r.Health = hubHealth(h, r)
+	return r
+}
+
+func hubAuthentication(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
 	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-",
 		Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
@@ -158,7 +214,7 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 	r.Effective = workloadText(f.Words, h.Workload)
 	r.Proof = "-"
 	if c := h.Connections; c != nil {
-		r.Proof = plural(c.Config, f.Words.Member) + " connected"
+		r.Proof = fmt.Sprintf("%d connected", c.Config)
 	}
 	r.Why = append(r.Why, h.Anomalies...)
 	if blocked != "" && len(h.Anomalies) == 0 {
@@ -372,99 +428,4 @@ func inFlight(f plan.State) string {
 		return ""
 	}
 	return f.Hub.InFlight + ", was interrupted or is still running; a new run restores it before anything else"
-}
-
-// Table lays the status out.
-func (s Status) Table(w io.Writer, wide bool) {
-	s.rows(w, wide, func(StatusRow) bool { return true })
-	fmt.Fprintln(w)
-	s.tableOfSessions(w)
-	s.reasons(w, wide, true)
-	s.summary(w)
-}
-
-// rows prints the table of the members that are shown.
-func (s Status) rows(w io.Writer, wide bool, shown func(StatusRow) bool) {
-	headings := []string{"MEMBER", "DECLARED", "EFFECTIVE", "CREDENTIAL", "PROOF", "NEXT"}
-	if wide {
-		headings = append([]string{"MEMBER", "CONTEXT", "STATE"}, append(headings[1:], "EXPIRES")...)
-	}
-	var rows [][]string
-	for _, r := range s.Members {
-		if !shown(r) {
-			continue
-		}
-		name := r.Member
-		if name == "-" && !wide {
-			name = "(" + r.Context + ")"
-		}
-		row := []string{name, r.Declared, r.Effective, r.Credential, r.Proof, r.Next}
-		if wide {
-			row = append([]string{r.Member, r.Context, r.State}, append(row[1:], r.Expires)...)
-		} else if r.State != "ok" && r.State != "pending" && r.State != "blocked" {
-			row[5] = r.State
-		}
-		rows = append(rows, row)
-	}
-	Columns(w, headings, rows)
-}
-
-// reasons prints the sentences about members: one for all that cannot be reached for the same reason.
-func (s Status) reasons(w io.Writer, wide, witnesses bool) {
-	same := map[string][]string{} // who cannot be reached, by the reason
-	for _, r := range s.Members {
-		if r.unseen() {
-			same[r.text()] = append(same[r.text()], r.who())
-		}
-	}
-	for _, r := range s.Members {
-		name := r.who()
-		switch names := same[r.text()]; {
-		case !r.unseen() || len(names) <= onePerLine:
-			for _, why := range r.Why {
-				Paragraph(w, name+": ", why)
-			}
-		case names[0] == name: // said once
-			most := fewNames
-			if wide {
-				most = len(names)
-			}
-			Paragraph(w, "", plan.Few(names, most)+": "+r.text())
-		}
-		if len(r.Witnesses) > 0 && witnesses {
-			Paragraph(w, name+" witness: ", strings.Join(r.Witnesses, "; "))
-		}
-	}
-}
-
-// unseen says whether a row could not be looked at.
-func (r StatusRow) unseen() bool { return r.State == "unreachable" || r.State == "forbidden" }
-
-// onePerLine is of how many each is said on a line of its own when the same is to be said of them; else fewNames are
-// named.
-const (
-	onePerLine = 3
-	fewNames   = 5
-)
-
-// who is what a row is called by in a sentence.
-func (r StatusRow) who() string {
-	if r.Member == "-" {
-		return r.Context
-	}
-	return r.Member
-}
-
-// text is all reasons of a row.
-func (r StatusRow) text() string { return strings.Join(r.Why, "; ") }
-
-// summary prints the sentences about the fleet.
-func (s Status) summary(w io.Writer) {
-	if s.InFlight != "" {
-		Paragraph(w, "In flight: ", s.InFlight)
-	}
-	if s.Roster != "" {
-		Paragraph(w, "Roster: ", s.Roster)
-	}
-	Paragraph(w, "Next: ", s.Next)
 }

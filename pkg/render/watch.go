@@ -84,13 +84,16 @@ var age = regexp.MustCompile(`\s*\b(\d+[smhd]( ago)?|just now)\b`)
 // ageless is text without ages, which change by themselves.
 func ageless(text string) string { return strings.TrimSpace(age.ReplaceAllString(text, "")) }
 
-// Page lays the status out for a window of a size that shows it again and again: without witnesses, and when there
-// are more members than fit, without those with whom all is well, who are counted.
+// Page lays the status out for a window of a size that shows it again and again, without evidence. When there are more
+// members than fit, those that are alike share a row; then those with whom all is well are only counted.
 func (s Status) Page(wide bool, columns, height int) []string {
 	all := func(StatusRow) bool { return true }
-	lines := s.page(wide, all)
+	lines := s.page(columns, wide, false, all)
 	if len(lines) > height {
-		lines = s.page(wide, func(r StatusRow) bool { return r.State != "ok" && r.State != "skipped" })
+		lines = s.page(columns, wide, true, all)
+	}
+	if len(lines) > height {
+		lines = s.page(columns, wide, true, func(r StatusRow) bool { return r.State != "ok" && r.State != "skipped" })
 	}
 	if n := len(lines) - height; n > 0 && height > 0 {
 		lines = append(slices.Clone(lines[:height-1]), fmt.Sprintf("… and %d more lines; a taller window shows them", n+1))
@@ -101,9 +104,11 @@ func (s Status) Page(wide bool, columns, height int) []string {
 	return lines
 }
 
-func (s Status) page(wide bool, shown func(StatusRow) bool) []string {
-	var b bytes.Buffer
-	s.rows(&b, wide, shown)
+func (s Status) page(columns int, wide, grouped bool, shown func(StatusRow) bool) []string {
+	var text bytes.Buffer
+	b := Page{Writer: &text, Width: columns - 1, Fit: true}
+	s.headline(&b)
+	s.rows(&b, wide, grouped, shown)
 	well := 0
 	for _, r := range s.Members {
 		if !shown(r) {
@@ -116,5 +121,5 @@ func (s Status) page(wide bool, shown func(StatusRow) bool) []string {
 	fmt.Fprintln(&b)
 	s.summary(&b) // above the reasons: what does not fit is cut off at the end
 	s.reasons(&b, false, false)
-	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+	return strings.Split(strings.TrimRight(text.String(), "\n"), "\n")
 }

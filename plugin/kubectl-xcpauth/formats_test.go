@@ -66,7 +66,7 @@ func TestOutputFormatsAreKubectls(t *testing.T) {
 		}
 	}
 	if r := xcpauth(t, kubeconfig, "status", "--no-headers"); strings.Contains(r.out, "MEMBER") ||
-		!strings.HasPrefix(r.out, "hub") {
+		!strings.HasPrefix(tableOf(r.out), "hub") {
 		t.Errorf("without headings:\n%s", r.out)
 	}
 }
@@ -122,7 +122,7 @@ func TestGlobalFlagsAreKubectls(t *testing.T) {
 			t.Fatalf("-v=%s: %v\n%s", level, err, errs.String())
 		}
 		if log := errs.String(); !strings.Contains(log, want.has) || strings.Contains(log, want.not) ||
-			strings.Contains(log, bearer) || !strings.HasPrefix(out.String(), "MEMBER") {
+			strings.Contains(log, bearer) || !strings.HasPrefix(tableOf(out.String()), "MEMBER") {
 			t.Errorf("-v=%s logs\n%.3000s\nand prints\n%s", level, log, out.String())
 		}
 	}

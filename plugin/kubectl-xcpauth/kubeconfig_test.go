@@ -201,7 +201,7 @@ func TestContextsMayHaveAnyName(t *testing.T) {
 			}
 		}
 		for _, format := range []string{"table", "wide"} {
-			table, _, _ := strings.Cut(xcpauth(t, kubeconfig, "status", "-o", format).out, "\n\n")
+			table := tableOf(xcpauth(t, kubeconfig, "status", "-o", format).out)
 			if n := strings.Count(table, "\n"); n != len(rows) {
 				t.Errorf("%s: %d rows, want %d\n%s", format, n, len(rows), table)
 			}

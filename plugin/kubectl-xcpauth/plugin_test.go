@@ -38,6 +38,13 @@ func xcpauth(t *testing.T, kubeconfig string, args ...string) result {
 	return result{out.String(), errOut.String(), code}
 }
 
+// tableOf is the table of a status, which stands below its first lines.
+func tableOf(status string) string {
+	_, below, _ := strings.Cut(status, "\n\n")
+	table, _, _ := strings.Cut(below, "\n\n")
+	return table
+}
+
 // printed is a buffer for several goroutines: an interrupt is answered by one of its own.
 type printed struct {
 	mu sync.Mutex
@@ -233,7 +240,7 @@ func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 		}
 	}
 	table := xcpauth(t, kubeconfig, append([]string{"status", "-o", "wide"}, flags...)...)
-	rows, _, _ := strings.Cut(table.out, "\n\n")
+	rows := tableOf(table.out)
 	if n := strings.Count(rows, "\n"); table.code != 4 || n != len(servers) {
 		t.Errorf("the table has %d rows and exit code %d, want %d and 4\n%s", n, table.code, len(servers), table.out)
 	}

@@ -87,7 +87,7 @@ func (t *terminal) resize(columns, rows uint16) {
 }
 
 // sequences are the ones that a screen may send; any other is an error.
-var sequences = regexp.MustCompile(`^\x1b\[(\?25[lh]|\?1049[lh]|H|K|J|\d+A|\d*m)`)
+var sequences = regexp.MustCompile(`^\x1b\[(\?25[lh]|\?1049[lh]|H|K|J|\d+A|[\d;]*m)`)
 
 func (t *terminal) play(from io.Reader) {
 	buf := make([]byte, 1<<16)

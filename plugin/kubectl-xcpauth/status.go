@@ -16,6 +16,7 @@ import (
 // statusOptions are the flags of status.
 type statusOptions struct {
 	*fleetOptions
+	names                    []string // the members to show; all when there are none
 	noHub, history, watching bool
 	interval                 time.Duration
 	began                    time.Time // of the first look that was printed
@@ -24,10 +25,13 @@ type statusOptions struct {
 func newStatusCommand(fo *fleetOptions) *cobra.Command {
 	o := &statusOptions{fleetOptions: fo, interval: 5 * time.Second}
 	cmd := &cobra.Command{
-		Use: "status", GroupID: "observe", Args: cobra.NoArgs,
+		Use: "status [NAME...]", GroupID: "observe",
 		Short: "Show each cluster's current authentication, whether it is verified, and the next step",
 		Example: `  # Show the hub and every edge that the kubeconfig reaches
   kubectl xcpauth status
+
+  # One edge, with what shows how it is
+  kubectl xcpauth status edge-1
 
   # Only some clusters, as JSON
   kubectl xcpauth status --context hub --contexts '/^edge-/' -o json
@@ -40,7 +44,10 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 
   # What an edge's own team sees, without access to the hub
   kubectl xcpauth status --no-hub --contexts edge-1`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, names []string) error {
+			o.names = names
+			return o.run(cmd.Context())
+		},
 	}
 	cmd.Flags().BoolVar(&o.history, "history", false, "show the waves that were carried out instead, newest last")
 	cmd.Flags().BoolVarP(&o.watching, "watch", "w", false,
@@ -58,6 +65,9 @@ func (o *statusOptions) run(ctx context.Context) error {
 	if o.history && o.watching {
 		return errors.New("--history is what was, and --watch what is; pass one of them")
 	}
+	if len(o.names) > 0 && (o.history || o.watching) {
+		return errors.New("names of members go with neither --history nor --watch")
+	}
 	if err := positive("interval", o.interval); err != nil {
 		return err
 	}
@@ -74,6 +84,11 @@ func (o *statusOptions) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	report := o.report(live, f)
+	if len(o.names) > 0 {
+		if report, err = report.Only(o.names); err != nil {
+			return err
+		}
+	}
 	var shown render.Report = report
 	if o.history {
 		shown = render.NewHistory(f)
@@ -98,14 +113,15 @@ func (o *statusOptions) report(live *apply.Live, f plan.State) render.Status {
 	return render.NewStatus(f, plan.Build(live.Provider, f, goal), o.again)
 }
 
-// exit is the code that a look ends with: 1 without a hub, 4 when something could not be looked at.
+// exit is the code that a look ends with: 1 without a hub, 4 when something could not be looked at, or when a member is
+// known not to be connected.
 func (o *statusOptions) exit(f plan.State, report render.Status) error {
 	switch {
 	case o.refusal() != nil:
 		return o.refusal()
 	case !f.Hub.Found && !o.noHub:
 		return &codeError{code: exitError, text: f.Hub.Err}
-	case report.Unreachable():
+	case report.Unreachable(), report.Down():
 		return &codeError{code: exitPartial}
 	}
 	return nil

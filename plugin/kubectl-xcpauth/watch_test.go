@@ -139,11 +139,11 @@ func TestWatchingOnATerminal(t *testing.T) {
 	}()
 	term.await("the table in a window of its own, without a cursor", func(text string) bool {
 		return term.window && term.hidden && strings.HasPrefix(text, "Seen 0s ago") &&
-			strings.Contains(text, "\neu       mTLS ")
+			strings.Contains(text, "\neu       ")
 	})
 	w.moved.Store(true)
 	term.await("the change, in place", func(text string) bool {
-		return strings.Contains(text, "\neu       JWT ") && strings.Count(text, "\neu       ") == 1
+		return strings.Contains(text, "JWT+mTLS ") && strings.Count(text, "\neu       ") == 1
 	})
 	term.resize(40, 10)
 	term.await("the window's new size", func(text string) bool {
@@ -159,7 +159,7 @@ func TestWatchingOnATerminal(t *testing.T) {
 	}
 	term.asFound()
 	term.await("the last look, left in the ordinary window", func(text string) bool {
-		return strings.HasPrefix(text, "MEMBER") && strings.Contains(text, "\neu       JWT ") &&
+		return strings.HasPrefix(text, "1 edge: ") && strings.Contains(text, "JWT+mTLS ") &&
 			strings.Contains(text, "Next: ")
 	})
 }
@@ -211,7 +211,7 @@ func TestACodeToLogInWithIsShownInTheWindow(t *testing.T) {
 	go func() { code <- w.watch(term.tty, term.tty) }()
 	seconds := func(text string) string { return strings.TrimPrefix(strings.Fields(text + " . .")[1], "Seen") }
 	first := term.await("the code, below the last look", func(text string) bool {
-		return term.window && strings.HasPrefix(text, "Seen ") && strings.Contains(text, "\neu       mTLS ") &&
+		return term.window && strings.HasPrefix(text, "Seen ") && strings.Contains(text, "\neu       ") &&
 			strings.HasSuffix(text, "\ncontext eu: its credential plugin sh waits, and says:\nenter CODE-123\nat "+
 				"https://login.example.test")
 	})

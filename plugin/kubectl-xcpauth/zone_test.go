@@ -142,7 +142,7 @@ func TestZoneTokens(t *testing.T) {
 		{"a product that authenticates no zone", verify(mine, "--product", "kuma", "--version", "2.13.5"), 0,
 			[]string{"[version-no-zone-authentication]", "rests on: Kuma 2.13.5 asks no zone for a token"}, ""},
 		{"a legacy one, on a version that takes it", verify(legacy, "--version", "1.4.1"), 5,
-			[]string{"product: Kong Mesh 1.4.1 was not asked", "kumactl generate control-plane-token --zone=west."}, ""},
+			[]string{"product: Kong Mesh 1.4.1 was not asked", "kumactl generate control-plane-token --zone=west"}, ""},
 
 		{"without a key", []string{"token", "verify", mine}, 1, nil,
 			"error: this is a zone token of Kong Mesh or Kuma; pass the control plane's signing key, or its public half, with --key-file"},

@@ -46,6 +46,9 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 		}
 		f.Hub.Accepts = accepts(*global, home, hub, &f)
 	}
+	if home != nil {
+		addLinks(&f)
+	}
 	sorting.Stable(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
 	sorting.Stable(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
 func scaledToZero(l *check.Pass) {
@@ -141,10 +141,6 @@ func waiting(l *check.Pass) {
 	}
 }
 
-// quiet is how long the hub may hear nothing of an edge: what is reported slowest comes every ten minutes (the
-// vendor's key metrics page calls more than 700 s abnormal).
-const quiet = 12 * time.Minute
-
 // staleHeartbeat compares times of the hub's cluster alone: the clock of its API server with that of its Central.
 func staleHeartbeat(l *check.Pass) {
 	now := l.At
@@ -154,7 +150,7 @@ func staleHeartbeat(l *check.Pass) {
 		}
 	}
 	for _, m := range l.Everyone() {
-		if m.LastEvent.IsZero() || now.Sub(m.LastEvent) <= quiet || m.Role != plan.RoleEdge {
+		if m.LastEvent.IsZero() || now.Sub(m.LastEvent) <= state.Quiet || m.Role != plan.RoleEdge {
 			continue
 		}
 		x := l.About(m)

@@ -57,6 +57,9 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 			m.LastEvent = lastEvent(f.Hub.Workload, m.ClusterName)
 		}
 	}
+	if home != nil {
+		addLinks(&f, home.Clock(at))
+	}
 	sorting.Stable(f.Members, func(a, b plan.Member) int {
 		return cmp.Or(strings.Compare(string(a.Role), string(b.Role)), strings.Compare(a.Name, b.Name))
 	})

@@ -1,0 +1,53 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+)
+
+// Quiet is how long the hub may hear nothing of an edge: what is reported slowest comes every ten minutes (the vendor's
+// key metrics page calls more than 700 s abnormal).
+const Quiet = 12 * time.Minute
+
+// addLinks says of each member whether it is connected. now is the time by the hub's clock.
+func addLinks(f *plan.State, now time.Time) {
+	told := slices.ContainsFunc(f.Members, func(m plan.Member) bool { return !m.LastEvent.IsZero() })
+	for i := range f.Members {
+		f.Members[i].Link = linkOf(f.Members[i], f.Hub, told, now)
+	}
+}
+
+// linkOf says whether a member is connected, in this order: one without a ready pod is not; an edge is when the hub has
+// heard of it lately; the hub's own client is when the hub counts one stream more than edges. told says that the hub's
+// metrics tell when it heard of edges at all.
+func linkOf(m plan.Member, hub plan.Hub, told bool, now time.Time) plan.Link {
+	ready := slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Ready })
+	switch {
+	case m.Err == "" && m.Workload.Found && m.Workload.Err == "" && !ready:
+		return plan.Link{Connected: guard.No, Why: fmt.Sprintf("%s has no ready pod", m.Object)}
+	case m.Role == plan.RoleMPC && hub.Connections == nil, m.Role == plan.RoleEdge && !told:
+		return plan.Link{Why: "Central's metrics do not tell whether it is connected"}
+	case m.Role == plan.RoleMPC && hub.Connections.State > hub.Connections.Config:
+		return plan.Link{Connected: guard.Yes, Why: "Central counts its stream"}
+	case m.Role == plan.RoleMPC:
+		return plan.Link{Connected: guard.No, Why: "Central counts no stream of it"}
+	case m.LastEvent.IsZero() && startedSince(hub.Workload, now.Add(-Quiet)):
+		return plan.Link{Why: "Central was started lately, and has not heard of it yet"}
+	case m.LastEvent.IsZero():
+		return plan.Link{Connected: guard.No, Why: "Central has heard nothing of it"}
+	case now.Sub(m.LastEvent) > Quiet:
+		return plan.Link{Connected: guard.No, Why: fmt.Sprintf("Central last heard of it %s ago",
+			plan.Short(now.Sub(m.LastEvent)))}
+	}
+	return plan.Link{Connected: guard.Yes, Why: fmt.Sprintf("Central last heard of it at %s",
+		m.LastEvent.Format(time.RFC3339))}
+}
+
+// startedSince says whether a process was started after that, or may have been.
+func startedSince(w plan.Workload, then time.Time) bool {
+	return slices.ContainsFunc(w.Processes, func(p plan.Process) bool { return p.Since.IsZero() || p.Since.After(then) })
+}
