@@ -76,7 +76,7 @@ func (h History) Table(w io.Writer, wide bool) {
 	var rows [][]string
 	for _, p := range h.Waves {
 		rows = append(rows, []string{p.Began.UTC().Format(time.DateTime), plan.Short(max(p.Ended.Sub(p.Began), 0)),
-			p.Wave, p.result()})
+			p.Wave, p.Outcome()})
 	}
 	var laid bytes.Buffer
 	Columns(&laid, []string{"BEGAN (UTC)", "TOOK", "WAVE", "RESULT"}, rows)
@@ -103,8 +103,8 @@ func (h History) Table(w io.Writer, wide bool) {
 	}
 }
 
-// result is what became of a wave, in a word.
-func (p HistoryWave) result() string {
+// Outcome is what became of a wave, in a word.
+func (p HistoryWave) Outcome() string {
 	switch {
 	case len(p.Failed) > 0:
 		return fmt.Sprintf("%d of %d failed", len(p.Failed), len(p.Steps))

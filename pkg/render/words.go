@@ -31,3 +31,6 @@ func ago(t, at time.Time) string {
 
 // Stamp is a time in reports: RFC 3339, in UTC.
 func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Clean is text without what a terminal, or the reader of a page, must not be given.
+func Clean(s string) string { return clean(s) }

@@ -42,8 +42,8 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 	layHelp(root)
 	root.AddGroup(&cobra.Group{ID: "observe", Title: "Observe:"}, &cobra.Group{ID: "migrate", Title: "Migrate:"},
 		&cobra.Group{ID: "roster", Title: "Roster:"})
-	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newTokenCommand(o), newKeyCommand(o), newPlanCommand(o),
-		newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o), newWebhookCommand(o),
-		newVersionCommand(o))
+	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newReportCommand(o), newTokenCommand(o), newKeyCommand(o),
+		newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o),
+		newWebhookCommand(o), newVersionCommand(o))
 	return root
 }

@@ -10,7 +10,7 @@ import (
 
 // downward are the packages whose files read from the top: a function stands above those that it calls.
 var downward = []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/engine", "./pkg/apply", "./pkg/enrol",
-	"./pkg/render/...", "./pkg/check", "./pkg/rollout", "./pkg/plan", "./pkg/roster", "./pkg/patch"}
+	"./pkg/render/...", "./pkg/report", "./pkg/check", "./pkg/rollout", "./pkg/plan", "./pkg/roster", "./pkg/patch"}
 
 // judgeOrder returns the calls of a Go file that lead upward in it, to a function without a receiver. Functions that
 // call each other, or in a circle, may stand in any order.

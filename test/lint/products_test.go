@@ -13,6 +13,7 @@ import (
 // general are the packages that serve every product, and name none: their words come with plan.Words, with steps, and
 // with the rules that a product brings.
 var general = []string{"pkg/guard", "pkg/finding", "pkg/rollout", "pkg/engine", "pkg/check", "pkg/render",
+	"pkg/report",
 	"pkg/observe"}
 
 // productWords are words of one product.

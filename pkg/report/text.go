@@ -1,0 +1,30 @@
+package report
+
+import "time"
+
+// expiry is when a credential expires, given in RFC 3339.
+func expiry(at string) string {
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return at
+	}
+	return "expires " + stamp(t)
+}
+
+// stamp is a time as reports have it.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "not known"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// both is a cell's value with what is said about it.
+func both(value string, more ...string) string {
+	for _, s := range more {
+		if s != "" {
+			value += "; " + s
+		}
+	}
+	return value
+}

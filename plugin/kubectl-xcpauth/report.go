@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh"
+	meshinspect "github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/inspect"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/report"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// reportFormats are the formats of report; the first is the default.
+var reportFormats = []string{"html", "markdown", "junit"}
+
+// reportOptions are the flags of report.
+type reportOptions struct {
+	*fleetOptions
+	format, out string
+	readOnly    bool
+}
+
+func newReportCommand(fo *fleetOptions) *cobra.Command {
+	o := &reportOptions{fleetOptions: fo}
+	cmd := &cobra.Command{
+		Use: "report", GroupID: "observe", Args: cobra.NoArgs,
+		Short: "Write one document about the fleet, for a change ticket or a pipeline",
+		Long: `Write one document about the fleet: its members and how each is verified, the waves that were carried out,
+the plan of what is left with its diffs, and the findings of check. Nothing in a cluster is changed, and no secret is in
+the document.
+
+The page of -o html is one file that needs no network and no script; print it to keep it as PDF.
+
+Exit code 4 says that a context could not be looked at, 1 that there is no hub, as status.`,
+		Example: `  # A page for the change ticket
+  kubectl xcpauth report --out fleet.html
+
+  # The same as Markdown, into a ticket
+  kubectl xcpauth report -o markdown
+
+  # For a pipeline: a test for each member and for each rule of check
+  kubectl xcpauth report -o junit --out xcpauth.xml`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	cmd.Flags().StringVarP(&o.format, "output", "o", reportFormats[0],
+		"output format: "+strings.Join(reportFormats, ", "))
+	cmd.Flags().StringVar(&o.out, "out", "",
+		"write the report to this file, - for stdout; default stdout, which must be no terminal for html")
+	cmd.Flags().BoolVar(&o.readOnly, "read-only", false,
+		"ask the API servers only for the rights to look, not for those to migrate")
+	o.addStandby(cmd.Flags())
+	o.addZoneTokens(cmd.Flags())
+	if err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(reportFormats,
+		cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // a flag of our own that does not exist
+	}
+	return cmd
+}
+
+// check refuses flags before any work is done.
+func (o *reportOptions) check() error {
+	if !slices.Contains(reportFormats, o.format) {
+		return fmt.Errorf("output format %q is not known; pass -o with one of: %s", o.format,
+			strings.Join(reportFormats, ", "))
+	}
+	if o.format == reportFormats[0] && o.out == "" && isTerminal(o.Out) {
+		return errors.New("a page is not for a terminal; name its file with --out fleet.html, or pass -o markdown")
+	}
+	return nil
+}
+
+// run looks at everything once, changes nothing, and writes the report.
+func (o *reportOptions) run(ctx context.Context) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	live, err := o.clusters(true)
+	if err != nil {
+		return err
+	}
+	live.Provider = o.having(plan.Detect(tsb.CheckProvider(), kongmesh.CheckProvider()))
+	live.Observer.Reads, live.Observer.Trim = live.Provider.Reads, nil // check reads more of each body
+	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Permission {
+		return live.Provider.Permissions(soFar, !o.readOnly)
+	}
+	f := o.observe(ctx, live)
+	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
+		return err
+	}
+	if o.standby != "" {
+		o.repeats = "--standby " + quote(o.standby)
+	}
+	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, plan.Goal{}), Rules: lookedAt(f),
+		Findings: check.Run(rulesFor(f), f, check.Options{Kubeconfig: o.kubeconfig}),
+		By:       live.By(ctx, f.Hub.Context), Tool: version, Again: o.again})
+	var b bytes.Buffer
+	if err := map[string]func(io.Writer) error{"html": m.HTML, "markdown": m.Markdown,
+		"junit": m.JUnit}[o.format](&b); err != nil {
+		return fmt.Errorf("making the report: %w", err)
+	}
+	if err := o.keep(b.Bytes()); err != nil {
+		return err
+	}
+	return reportExit(f, m.Status)
+}
+
+// lookedAt are the rules that look at a fleet, without those about an upgrade that nobody asks about.
+func lookedAt(f plan.State) []finding.Rule {
+	all := check.Documented(rulesFor(f))
+	if f.Product == kongmesh.Name {
+		all = append(all, meshinspect.Rules()...)
+	}
+	return slices.DeleteFunc(all, func(r finding.Rule) bool { return strings.HasPrefix(r.ID, "XA2") })
+}
+
+// keep writes the report to its file, which it replaces whole, or to stdout.
+func (o *reportOptions) keep(text []byte) error {
+	if o.out == "" || o.out == "-" {
+		_, err := o.Out.Write(text)
+		return err
+	}
+	if err := replaceFile(o.out, text); err != nil {
+		return fmt.Errorf("keeping the report: %w", err)
+	}
+	fmt.Fprintln(o.ErrOut, "wrote", o.out)
+	return nil
+}
+
+// reportExit is the code that a report ends with, as that of status.
+func reportExit(f plan.State, s render.Status) error {
+	switch {
+	case !f.Hub.Found:
+		return &codeError{code: exitError, text: f.Hub.Err}
+	case s.Unreachable():
+		return &codeError{code: exitPartial}
+	}
+	return nil
+}
