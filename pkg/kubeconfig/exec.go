@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/pkg/apis/clientauthentication/install"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/redact"
 )
 
 // CredentialError says why a credential plugin gave no credential. What the plugin printed is in it, without what
@@ -143,7 +145,7 @@ func (p policy) run(ctx context.Context, plugin *clientcmdapi.ExecConfig, info i
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
 		hint := ""
 		if plugin.InstallHint != "" {
-			hint = ": " + redact(clean(strings.Join(strings.Fields(plugin.InstallHint), " ")))
+			hint = ": " + redact.Text(clean(strings.Join(strings.Fields(plugin.InstallHint), " ")))
 		}
 		return nil, fail("is not installed%s", hint)
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):

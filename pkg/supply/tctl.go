@@ -177,7 +177,7 @@ func (t *Tctl) run(ctx context.Context, profileName string, args ...string) ([]b
 	case within.Err() != nil:
 		return out.Bytes(), fmt.Errorf("running %s: it did not end within %s; try it by hand", name, t.Within)
 	case err != nil:
-		return out.Bytes(), fmt.Errorf("running %s: %w: %s", name, err, redact(errOut.String()))
+		return out.Bytes(), fmt.Errorf("running %s: %w: %s", name, err, said(errOut.String()))
 	}
 	return out.Bytes(), nil
 }

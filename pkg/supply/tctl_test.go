@@ -179,7 +179,7 @@ func TestTctlIsRunForOneClusterAndOneProfileAndMakesNothingElse(t *testing.T) {
 		{name: "a key that is none", supply: wanting(account, token), runs: []string{manifest, key}, fails: true,
 			says: "jwk is not a JSON web key", change: map[string]answer{"install cluster-service-account": {Out: canary}}},
 		{name: "what tctl says is shown without secrets", supply: wanting(account, token), runs: []string{manifest, key},
-			fails: true, says: "exit status 1: Error: denied for admin, token=***",
+			fails: true, says: "exit status 1: Error: denied for admin, token=[redacted]",
 			change: map[string]answer{"install cluster-service-account": {Code: 1, Err: "Error: denied for admin, token=" +
 				canary + "\n"}}},
 		{name: "a manifest of another namespace", supply: wanting(account, token), runs: []string{manifest}, fails: true,
@@ -233,7 +233,7 @@ func TestTheProfileMustLeadToThisHub(t *testing.T) {
 		{name: "a configuration that is not YAML", change: map[string]answer{"config view": {Out: "a: [" + canary}},
 			fails: true, says: "does not print clusters"},
 		{name: "a tctl that fails", change: map[string]answer{"config view": {Code: 3, Err: "Error: password: " + canary}},
-			fails: true, says: "running tctl config view: exit status 3: Error: password: ***"},
+			fails: true, says: "running tctl config view: exit status 3: Error: password: [redacted]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			answers := healthy()
@@ -296,23 +296,23 @@ func TestWhatAProgramSaysIsShownWithoutSecrets(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"plain words stay", "Error: cluster edge-1 not found at tsb.example.test:8443",
 			"Error: cluster edge-1 not found at tsb.example.test:8443"},
-		{"a JWT", "bad token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl here", "bad token *** here"},
-		{"a private key", "a\n-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nb", "a; ***; b"},
-		{"a private key cut off", "-----BEGIN PRIVATE KEY-----\nabc", "***"},
-		{"a JWK", `{"kty":"RSA","d": "abc"}`, `{"kty":"RSA","d": "***"}`},
-		{"a password", "password=hunter2 is wrong", "password=*** is wrong"},
-		{"a password in YAML", "admin-password: hunter2", "admin-password: ***"},
-		{"a header", "Authorization: Bearer hunter2", "Authorization: *** ***"},
-		{"base64", "got " + strings.Repeat("QUJD", 10) + "==", "got ***"},
+		{"a JWT", "bad token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl here", "bad token [redacted] here"},
+		{"a private key", "a\n-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nb", "a; [redacted]; b"},
+		{"a private key cut off", "-----BEGIN PRIVATE KEY-----\nabc", "[redacted]"},
+		{"a JWK", `{"kty":"RSA","d": "abc"}`, `{"kty":"RSA","d": "[redacted]"}`},
+		{"a password", "password=hunter2 is wrong", "password=[redacted] is wrong"},
+		{"a password in YAML", "admin-password: hunter2", "admin-password: [redacted]"},
+		{"a header", "Authorization: Bearer hunter2", "Authorization: Bearer [redacted]"},
+		{"base64", "got " + strings.Repeat("QUJD", 10) + "==", "got [redacted]"},
 		{"escape sequences", "\x1b[31mred", "[31mred"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := redact(tc.text); got != tc.want {
+			if got := said(tc.text); got != tc.want {
 				t.Errorf("%q, want %q", got, tc.want)
 			}
 		})
 	}
-	if got := redact(strings.Repeat("word ", 1000) + "the end"); len(got) > maxSaid+8 ||
+	if got := said(strings.Repeat("word ", 1000) + "the end"); len(got) > maxSaid+8 ||
 		!strings.HasSuffix(got, "the end") {
 		t.Errorf("%d bytes, ending %q", len(got), got[len(got)-10:])
 	}

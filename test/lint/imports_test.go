@@ -61,6 +61,8 @@ var rules = []rule{
 	{why: "what lays reports out knows no product: reports of one product are in packages below it",
 		of: []string{"./pkg/render"}, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/...", "./pkg/render/..."},
 		open: []string{"./pkg/render"}, reach: anywhere},
+	{why: "what masks secrets lies below all that shows text",
+		of: []string{"./pkg/redact"}, bar: []string{"./..."}, reach: anywhere},
 	{why: "a report is made of values, of any product",
 		of: []string{"./pkg/report"}, bar: []string{"./pkg/tsb/...", "./pkg/kongmesh/..."}, reach: anywhere},
 	{why: "a report is made of values: it has no file, process, network, environment or chance",
