@@ -5,24 +5,22 @@ import (
 	"html"
 	"io"
 	"strings"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
 // node is a part of a page: an element, or text.
 type node interface{ write(b *strings.Builder) }
 
-// text is text: it is cleaned and escaped, whatever it holds. html/template would do that too, but it has the linker
+// text is text: it is redacted, cleaned and escaped, whatever it holds. html/template would do that too, but it has the linker
 // keep every method of every type, which costs the plugin 3 MB.
 type text string
 
-func (t text) write(b *strings.Builder) { b.WriteString(html.EscapeString(render.Clean(string(t)))) }
+func (t text) write(b *strings.Builder) { b.WriteString(html.EscapeString(shown(string(t)))) }
 
 // lines is text whose lines stay apart.
 type lines string
 
 func (l lines) write(b *strings.Builder) {
-	for i, line := range strings.Split(strings.TrimRight(string(l), "\n"), "\n") {
+	for i, line := range shownLines(string(l)) {
 		if i > 0 {
 			b.WriteString("\n")
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
 // The elements of JUnit's XML that pipelines read.
@@ -56,16 +55,16 @@ type (
 func (m Model) JUnit(w io.Writer) error {
 	membersSuite, checkSuite := m.suite("members"), m.suite("check")
 	for _, f := range append(m.facts(), m.notes()...) {
-		membersSuite.Properties = append(membersSuite.Properties, junitProperty{f[0], render.Clean(f[1])})
+		membersSuite.Properties = append(membersSuite.Properties, junitProperty{f[0], shown(f[1])})
 	}
-	membersSuite.Properties = append(membersSuite.Properties, junitProperty{"Verdict", render.Clean(m.Verdict.Text)})
+	membersSuite.Properties = append(membersSuite.Properties, junitProperty{"Verdict", shown(m.Verdict.Text)})
 	for _, r := range m.Members {
 		membersSuite.add(r.test())
 	}
 	for _, r := range m.Rules {
 		checkSuite.add(r.test())
 	}
-	all := junitSuites{Name: render.Clean(m.title()), Tests: membersSuite.Tests + checkSuite.Tests,
+	all := junitSuites{Name: shown(m.title()), Tests: membersSuite.Tests + checkSuite.Tests,
 		Failures: membersSuite.Failures + checkSuite.Failures, Skipped: membersSuite.Skipped + checkSuite.Skipped,
 		Suites: []junitSuite{membersSuite, checkSuite}}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
@@ -97,7 +96,7 @@ func (s *junitSuite) add(c junitCase) {
 
 // test is the test of a row.
 func (r Member) test() junitCase {
-	c := junitCase{Name: render.Clean(r.Name), Class: "members." + r.Role}
+	c := junitCase{Name: shown(r.Name), Class: "members." + r.Role}
 	said := []string{"state: " + both(r.badge(), r.besides()), "declared: " + r.Declared, "effective: " + r.Effective,
 		"credential: " + both(r.Credential, expiry(r.Expires)), "verified by: " + both(r.Proof, r.Evidence...),
 		"next: " + both(r.Next, r.Why...)}
@@ -105,23 +104,23 @@ func (r Member) test() junitCase {
 		said = append(said, "context: "+r.Context)
 	}
 	for i, s := range said {
-		said[i] = render.Clean(s)
+		said[i] = shown(s)
 	}
 	text := strings.Join(said, "\n")
 	switch {
 	case !r.Counts():
-		c.Skipped = &junitSkipped{render.Clean(both(r.State, r.Why...))}
+		c.Skipped = &junitSkipped{shown(both(r.State, r.Why...))}
 	case r.Passes():
 		c.Out = text
 	default:
-		c.Failure = &junitFailure{Type: r.badge(), Message: render.Clean(both(r.label(), r.Why...)), Text: text}
+		c.Failure = &junitFailure{Type: r.badge(), Message: shown(both(r.label(), r.Why...)), Text: text}
 	}
 	return c
 }
 
 // test is the test of a rule.
 func (r Rule) test() junitCase {
-	c := junitCase{Name: render.Clean(strings.TrimSpace(r.ID + " " + r.Title)), Class: "check." + r.ID}
+	c := junitCase{Name: shown(strings.TrimSpace(r.ID + " " + r.Title)), Class: "check." + r.ID}
 	var said []string
 	for _, x := range r.Found {
 		line := fmt.Sprintf("%s: %s: %s", x.Severity, strings.Join(x.Who, ", "), both(strings.TrimPrefix(x.Object+": "+x.Saw,
@@ -129,7 +128,7 @@ func (r Rule) test() junitCase {
 		if x.Command != "" {
 			line += ": " + x.Command
 		}
-		said = append(said, render.Clean(line))
+		said = append(said, shown(line))
 	}
 	text := strings.Join(said, "\n")
 	if r.Severity == finding.Error {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
 // Markdown writes the report as a page for a ticket, without HTML.
@@ -144,8 +143,8 @@ func (b *page) fenced(indent, language, s string) {
 		fence += "`"
 	}
 	b.WriteString("\n" + indent + fence + language + "\n")
-	for l := range strings.Lines(strings.TrimRight(s, "\n")) {
-		b.WriteString(indent + render.Clean(strings.TrimRight(l, "\n")) + "\n")
+	for _, l := range shownLines(s) {
+		b.WriteString(indent + l + "\n")
 	}
 	b.WriteString(indent + fence + "\n")
 }
@@ -184,5 +183,5 @@ func (b *page) findings(m Model) {
 // plain is text of which Markdown takes nothing for its own: no link, no emphasis, no HTML, no cell's end.
 func plain(s string) string {
 	return strings.TrimSpace(strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`,
-		"<", `\<`, ">", `\>`, "|", `\|`, "&", `\&`, "~", `\~`, "#", `\#`).Replace(render.Clean(s)))
+		"<", `\<`, ">", `\>`, "|", `\|`, "&", `\&`, "~", `\~`, "#", `\#`).Replace(shown(s)))
 }

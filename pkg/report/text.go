@@ -1,6 +1,12 @@
 package report
 
-import "time"
+import (
+	"strings"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/redact"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+)
 
 // expiry is when a credential expires, given in RFC 3339.
 func expiry(at string) string {
@@ -27,4 +33,16 @@ func both(value string, more ...string) string {
 		}
 	}
 	return value
+}
+
+// shown is text as every format shows it: without secrets, and without what a terminal or a page would obey.
+func shown(s string) string { return render.Clean(redact.Secrets(s)) }
+
+// shownLines are the lines of a text, each as it is shown.
+func shownLines(s string) []string {
+	all := strings.Split(strings.TrimRight(redact.Secrets(s), "\n"), "\n")
+	for i := range all {
+		all[i] = render.Clean(all[i])
+	}
+	return all
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
@@ -27,8 +29,9 @@ var reportFormats = []string{"html", "markdown", "junit"}
 // reportOptions are the flags of report.
 type reportOptions struct {
 	*fleetOptions
-	format, out string
-	readOnly    bool
+	format, out, bundle string
+	readOnly            bool
+	given               map[string]string // the flags of the command line
 }
 
 func newReportCommand(fo *fleetOptions) *cobra.Command {
@@ -50,13 +53,22 @@ Exit code 4 says that a context could not be looked at, 1 that there is no hub, 
   kubectl xcpauth report -o markdown
 
   # For a pipeline: a test for each member and for each rule of check
-  kubectl xcpauth report -o junit --out xcpauth.xml`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+  kubectl xcpauth report -o junit --out xcpauth.xml
+
+  # For support: status, plan, check and history as JSON, secrets masked
+  kubectl xcpauth report --bundle xcpauth.tar.gz`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.given = map[string]string{}
+			cmd.Flags().Visit(func(f *pflag.Flag) { o.given[f.Name] = f.Value.String() })
+			return o.run(cmd.Context())
+		},
 	}
 	cmd.Flags().StringVarP(&o.format, "output", "o", reportFormats[0],
 		"output format: "+strings.Join(reportFormats, ", "))
 	cmd.Flags().StringVar(&o.out, "out", "",
 		"write the report to this file, - for stdout; default stdout, which must be no terminal for html")
+	cmd.Flags().StringVar(&o.bundle, "bundle", "",
+		"write an archive for support to this file: status, plan, check and history as JSON; without --out nothing else")
 	cmd.Flags().BoolVar(&o.readOnly, "read-only", false,
 		"ask the API servers only for the rights to look, not for those to migrate")
 	o.addStandby(cmd.Flags())
@@ -74,7 +86,10 @@ func (o *reportOptions) check() error {
 		return fmt.Errorf("output format %q is not known; pass -o with one of: %s", o.format,
 			strings.Join(reportFormats, ", "))
 	}
-	if o.format == reportFormats[0] && o.out == "" && isTerminal(o.Out) {
+	if o.bundle == "-" {
+		return noStdout("bundle", "the archive")
+	}
+	if o.format == reportFormats[0] && o.out == "" && o.bundle == "" && isTerminal(o.Out) {
 		return errors.New("a page is not for a terminal; name its file with --out fleet.html, or pass -o markdown")
 	}
 	return nil
@@ -104,13 +119,15 @@ func (o *reportOptions) run(ctx context.Context) error {
 	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, plan.Goal{}), Rules: lookedAt(f),
 		Findings: check.Run(rulesFor(f), f, check.Options{Kubeconfig: o.kubeconfig}),
 		By:       live.By(ctx, f.Hub.Context), Tool: version, Again: o.again})
-	var b bytes.Buffer
-	if err := map[string]func(io.Writer) error{"html": m.HTML, "markdown": m.Markdown,
-		"junit": m.JUnit}[o.format](&b); err != nil {
-		return fmt.Errorf("making the report: %w", err)
+	if o.bundle != "" {
+		if err := o.writeBundle(m); err != nil {
+			return fmt.Errorf("writing the archive: %w", err)
+		}
 	}
-	if err := o.keep(b.Bytes()); err != nil {
-		return err
+	if o.bundle == "" || o.out != "" {
+		if err := o.writeReport(m); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
 	}
 	return reportExit(f, m.Status)
 }
@@ -124,16 +141,44 @@ func lookedAt(f plan.State) []finding.Rule {
 	return slices.DeleteFunc(all, func(r finding.Rule) bool { return strings.HasPrefix(r.ID, "XA2") })
 }
 
-// keep writes the report to its file, which it replaces whole, or to stdout.
-func (o *reportOptions) keep(text []byte) error {
-	if o.out == "" || o.out == "-" {
-		_, err := o.Out.Write(text)
+// writeReport writes the report to its file, which it replaces whole, or to stdout.
+func (o *reportOptions) writeReport(m report.Model) error {
+	var b bytes.Buffer
+	if err := map[string]func(io.Writer) error{"html": m.HTML, "markdown": m.Markdown,
+		"junit": m.JUnit}[o.format](&b); err != nil {
 		return err
 	}
-	if err := replaceFile(o.out, text); err != nil {
-		return fmt.Errorf("keeping the report: %w", err)
+	if o.out == "" || o.out == "-" {
+		_, err := o.Out.Write(b.Bytes())
+		return err
 	}
-	fmt.Fprintln(o.ErrOut, "wrote", o.out)
+	return o.replace(o.out, b.Bytes())
+}
+
+// writeBundle writes the archive, having said what will be in it.
+func (o *reportOptions) writeBundle(m report.Model) error {
+	files, err := m.Bundle(report.About{Version: version, Commit: commit, Built: date, Go: runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH, Flags: o.given})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.ErrOut, "%s will hold, with secrets masked:\n", o.bundle)
+	for _, f := range files {
+		fmt.Fprintf(o.ErrOut, "  %-13s %7d bytes: %s\n", f.Name, len(f.Text), f.What)
+	}
+	var b bytes.Buffer
+	if err := report.Archive(&b, m.At, files); err != nil {
+		return err
+	}
+	return o.replace(o.bundle, b.Bytes())
+}
+
+// replace writes a file that its owner alone may read, and says so.
+func (o *reportOptions) replace(path string, text []byte) error {
+	if err := replaceFile(path, text); err != nil {
+		return err
+	}
+	fmt.Fprintln(o.ErrOut, "wrote", path)
 	return nil
 }
 

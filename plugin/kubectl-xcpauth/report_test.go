@@ -102,8 +102,8 @@ func TestAPageIsNotForATerminal(t *testing.T) {
 	for args, want := range map[string]string{
 		"report":            "a page is not for a terminal; name its file with --out fleet.html, or pass -o markdown",
 		"report -o pdf":     `output format "pdf" is not known; pass -o with one of: html, markdown, junit`,
-		"report --out /x/y": "keeping the report: ",
-		"report --no-hub":   "unknown flag: --no-hub",
+		"report --out /x/y": "writing the report: ",
+		"report --bundle -": "--bundle - would be a file called -, since the archive does not go to stdout; name a file",
 	} {
 		var errOut printed
 		code := run(append([]string{"--kubeconfig", kubeconfig}, strings.Fields(args)...),

@@ -290,6 +290,7 @@ var suggested = map[string]string{
 
 	"kubectl xcpauth report --out fleet.html":           "TestTheCommandsOfTheReportPageRunAsShown",
 	"kubectl xcpauth report -o markdown":                "TestTheCommandsOfTheReportPageRunAsShown",
+	"kubectl xcpauth report --bundle xcpauth.tar.gz":    "TestTheCommandsOfTheReportPageRunAsShown",
 	"kubectl xcpauth report -o markdown --read-only":    "TestTheCommandsOfTheReportPageRunAsShown",
 	"kubectl xcpauth report -o junit --out xcpauth.xml": "TestTheCommandsOfTheReportPageRunAsShown",
 
