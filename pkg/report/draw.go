@@ -23,7 +23,7 @@ const (
 // The measures of a drawing, in its units: a pixel at full size.
 const (
 	hubWidth, hubHeight   = 300, 64
-	cardWidth, cardHeight = 226, 64
+	cardWidth, cardHeight = 222, 64
 	tileWidth, tileHeight = 150, 28
 	dot                   = 16
 	gap                   = 14

@@ -145,7 +145,7 @@ func mesh(t *testing.T) (Model, []string) {
 		snaps = append(snaps, s)
 	}
 	f := d.ReadState(snaps, plan.Selection{}, tsbobjects.Noon)
-	return New(Input{State: f, Plan: plan.Build(d, f, plan.Goal{}),
+	return New(Input{State: f, Plan: plan.Build(d, f, plan.Goal{Pace: plan.Pace{Within: 15 * time.Minute}}),
 		Rules:    finding.Sorted(check.Documented(check.Rules()), meshinspect.Rules()),
 		Findings: check.Run(check.Rules(), f, check.Options{}), By: "ann@change-host", Tool: "v1.2.3", Again: again}), secrets
 }

@@ -83,13 +83,14 @@ type Found struct {
 // New makes the report.
 func New(in Input) Model {
 	f := in.State
+	kept, ignored := check.Split(in.Findings, nil)
 	m := Model{Product: f.Product, Version: f.Hub.Version, Context: f.Hub.Context, Noun: cmp.Or(f.Words.Member, "member"),
 		At: f.At.UTC().Truncate(time.Second), By: in.By, Tool: in.Tool,
 		Status:  render.NewStatus(f, in.Plan, in.Again),
 		Plan:    render.NewPlan(f, in.Plan, render.Details{Diff: true}, in.Again),
-		Check:   render.NewCheck(f, in.Findings, nil, finding.Error, in.Again),
+		Check:   render.NewCheck(f, kept, ignored, finding.Error, in.Again),
 		History: render.NewHistory(f),
-		Rules:   rules(in.Rules, in.Findings)}
+		Rules:   rules(in.Rules, kept)}
 	if f.Hub.Found {
 		m.Hub = f.Hub.Object.String()
 	}
@@ -175,6 +176,7 @@ func (m Model) verdict(f plan.State) Verdict {
 	add(n[Blocked], Bad, "%d blocked")
 	add(n[Apart], Bad, "%d not connected")
 	add(n[Unknown], Open, "%d unknown")
+	add(m.unseen(), Open, "%d more not looked at")
 	v.Text += ". "
 	switch waves, obstacles := len(m.Plan.Waves), len(m.Plan.Blocked); {
 	case waves > 0:
@@ -195,6 +197,17 @@ func (m Model) verdict(f plan.State) Verdict {
 	v.Text += fmt.Sprintf("Check found %s and %s.", check.Count(m.Counts[finding.Error], "error"),
 		check.Count(m.Counts[finding.Warning], "warning"))
 	return v
+}
+
+// unseen counts the contexts that may hold a member and could not be looked at.
+func (m Model) unseen() int {
+	n := 0
+	for _, r := range m.Members {
+		if r.Role == roleContext && r.Counts() {
+			n++
+		}
+	}
+	return n
 }
 
 // worst is the worse of two levels.

@@ -116,7 +116,8 @@ func (o *reportOptions) run(ctx context.Context) error {
 	if o.standby != "" {
 		o.repeats = "--standby " + quote(o.standby)
 	}
-	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, plan.Goal{}), Rules: lookedAt(f),
+	goal := newGoalFlags(o.fleetOptions)
+	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, goal.goal()), Rules: lookedAt(f),
 		Findings: check.Run(rulesFor(f), f, check.Options{Kubeconfig: o.kubeconfig}),
 		By:       live.By(ctx, f.Hub.Context), Tool: version, Again: o.again})
 	if o.bundle != "" {

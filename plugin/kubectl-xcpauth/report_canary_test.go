@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/test/canary"
 )
@@ -141,6 +143,36 @@ func TestAnArchiveForSupportSaysWhatItHolds(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(listed, name) {
 			t.Errorf("%s is not listed before it is written:\n%s", name, r.err)
+		}
+	}
+}
+
+// What a report says is what the verbs say that it stands for.
+func TestAReportSaysWhatTheVerbsSay(t *testing.T) {
+	fleet := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu", "us")...),
+		"eu": apifake.Start(apifake.Edge("eu")...), "us": apifake.Start(apifake.Edge("us")...)}, nil)
+	zones, _ := meshFleet(t)
+	for name, kubeconfig := range map[string]string{"TSB": fleet, "zones": zones} {
+		path := filepath.Join(t.TempDir(), "xcpauth.tar.gz")
+		xcpauth(t, kubeconfig, "report", "--bundle", path)
+		for _, file := range unpacked(t, path) {
+			at, text, _ := strings.Cut(file, "\n")
+			verb := strings.TrimSuffix(strings.TrimPrefix(at, "xcpauth-report/"), ".json")
+			args, ok := map[string][]string{"status": {"status"}, "plan": {"plan", "--diff"}, "check": {"check"},
+				"history": {"status", "--history"}}[verb]
+			if !ok {
+				continue
+			}
+			var inReport, ofVerb map[string]any
+			r := xcpauth(t, kubeconfig, append(args, "-o", "json")...)
+			if err := errors.Join(json.Unmarshal([]byte(text), &inReport), json.Unmarshal([]byte(r.out), &ofVerb)); err != nil {
+				t.Fatal(err)
+			}
+			delete(inReport, "at")
+			delete(ofVerb, "at")
+			if d := cmp.Diff(ofVerb, inReport); d != "" {
+				t.Errorf("%s, %s (-verb +report):\n%s", name, verb, d)
+			}
 		}
 	}
 }
