@@ -91,14 +91,17 @@ func New(in Input) Model {
 		Check:   render.NewCheck(f, kept, ignored, finding.Error, in.Again),
 		History: render.NewHistory(f),
 		Rules:   rules(in.Rules, kept)}
-	if f.Hub.Found {
+	switch {
+	case f.Hub.Found:
 		m.Hub = f.Hub.Object.String()
+	case in.Plan.Goal.NoHub:
+		m.Hub = "not looked at, and no rule of check was applied to it"
 	}
 	m.Members = members(f, m.Status)
 	m.Past = past(f, m.History)
 	m.InFlight, m.Roster, m.Next = m.Status.InFlight, m.Status.Roster, m.Status.Next
 	m.Counts = m.Check.Counts()
-	m.Verdict = m.verdict(f)
+	m.Verdict = m.verdict(f, in.Plan.Goal.NoHub)
 	return m
 }
 
@@ -153,7 +156,7 @@ func (r *Rule) add(x finding.Finding) {
 }
 
 // verdict says in one line how the fleet is.
-func (m Model) verdict(f plan.State) Verdict {
+func (m Model) verdict(f plan.State, noHub bool) Verdict {
 	n := m.marks()
 	all := 0
 	for _, r := range m.Members {
@@ -161,7 +164,7 @@ func (m Model) verdict(f plan.State) Verdict {
 			all++
 		}
 	}
-	if !f.Hub.Found && f.Hub.Err != "" {
+	if !f.Hub.Found && !noHub {
 		return Verdict{Bad, "The hub was not read: " + f.Hub.Err + "."}
 	}
 	v := Verdict{Good, fmt.Sprintf("%d of %s done", all-n[Unknown]-n[Blocked]-n[Apart]-n[Moving],

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ var reportFormats = []string{"html", "markdown", "junit"}
 type reportOptions struct {
 	*fleetOptions
 	format, out, bundle string
-	readOnly            bool
+	readOnly, noHub     bool
 	given               map[string]string // the flags of the command line
 }
 
@@ -55,6 +56,9 @@ Exit code 4 says that a context could not be looked at, 1 that there is no hub, 
   # For a pipeline: a test for each member and for each rule of check
   kubectl xcpauth report -o junit --out xcpauth.xml
 
+  # What an edge's own team can say, without access to the hub
+  kubectl xcpauth report --no-hub --contexts edge-1 --out edge-1.html
+
   # For support: status, plan, check and history as JSON, secrets masked
   kubectl xcpauth report --bundle xcpauth.tar.gz`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -71,6 +75,7 @@ Exit code 4 says that a context could not be looked at, 1 that there is no hub, 
 		"write an archive for support to this file: status, plan, check and history as JSON; without --out nothing else")
 	cmd.Flags().BoolVar(&o.readOnly, "read-only", false,
 		"ask the API servers only for the rights to look, not for those to migrate")
+	cmd.Flags().BoolVar(&o.noHub, "no-hub", false, "look at edges alone, without access to the hub")
 	o.addStandby(cmd.Flags())
 	o.addZoneTokens(cmd.Flags())
 	if err := cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(reportFormats,
@@ -109,6 +114,7 @@ func (o *reportOptions) run(ctx context.Context) error {
 	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Permission {
 		return live.Provider.Permissions(soFar, !o.readOnly)
 	}
+	live.Where.NoHub = o.noHub
 	f := o.observe(ctx, live)
 	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
 		return err
@@ -117,9 +123,13 @@ func (o *reportOptions) run(ctx context.Context) error {
 		o.repeats = "--standby " + quote(o.standby)
 	}
 	goal := newGoalFlags(o.fleetOptions)
+	if o.noHub {
+		goal.noHub, goal.to = true, string(plan.Edges)
+		o.repeats = "--to=" + goal.to + " --no-hub"
+	}
 	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, goal.goal()), Rules: lookedAt(f),
 		Findings: check.Run(rulesFor(f), f, check.Options{Kubeconfig: o.kubeconfig}),
-		By:       live.By(ctx, f.Hub.Context), Tool: version, Again: o.again})
+		By:       live.By(ctx, cmp.Or(f.Hub.Context, live.Fleet.Contexts()[0])), Tool: version, Again: o.again})
 	if o.bundle != "" {
 		if err := o.writeBundle(m); err != nil {
 			return fmt.Errorf("writing the archive: %w", err)
@@ -130,7 +140,7 @@ func (o *reportOptions) run(ctx context.Context) error {
 			return fmt.Errorf("writing the report: %w", err)
 		}
 	}
-	return reportExit(f, m.Status)
+	return reportExit(f, m.Status, o.noHub)
 }
 
 // lookedAt are the rules that look at a fleet, without those about an upgrade that nobody asks about.
@@ -184,9 +194,9 @@ func (o *reportOptions) replace(path string, text []byte) error {
 }
 
 // reportExit is the code that a report ends with, as that of status.
-func reportExit(f plan.State, s render.Status) error {
+func reportExit(f plan.State, s render.Status, noHub bool) error {
 	switch {
-	case !f.Hub.Found:
+	case !f.Hub.Found && !noHub:
 		return &codeError{code: exitError, text: f.Hub.Err}
 	case s.Unreachable():
 		return &codeError{code: exitPartial}

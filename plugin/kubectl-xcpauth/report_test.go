@@ -15,8 +15,8 @@ import (
 
 // Every command of docs/report.md and of the help of report runs as it stands there, and changes nothing.
 func TestTheCommandsOfTheReportPageRunAsShown(t *testing.T) {
-	hub, eu := apifake.Start(apifake.Hub("eu")...), apifake.Start(apifake.Edge("eu")...)
-	t.Setenv("KUBECONFIG", serve(t, map[string]*apifake.Server{"hub": hub, "eu": eu}, nil))
+	hub, edge := apifake.Start(apifake.Hub("edge-1")...), apifake.Start(apifake.Edge("edge-1")...)
+	t.Setenv("KUBECONFIG", serve(t, map[string]*apifake.Server{"hub": hub, "edge-1": edge}, nil))
 	text := xcpauth(t, "", "report", "--help").out
 	for _, page := range pages(t) {
 		text += page.text
@@ -34,7 +34,7 @@ func TestTheCommandsOfTheReportPageRunAsShown(t *testing.T) {
 			t.Errorf("%s: exit code %d\n%s", line, r.code, r.err)
 		}
 	}
-	for _, file := range []string{"fleet.html", "xcpauth.xml"} {
+	for _, file := range []string{"fleet.html", "xcpauth.xml", "edge-1.html"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -42,14 +42,14 @@ func TestTheCommandsOfTheReportPageRunAsShown(t *testing.T) {
 		if st, err := os.Stat(file); err != nil || st.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v, %v", file, st.Mode(), err)
 		}
-		if !strings.Contains(string(text), "eu") {
+		if !strings.Contains(string(text), "edge-1") {
 			t.Errorf("%s does not name the edge", file)
 		}
 	}
 	if len(ran) < 4 {
 		t.Errorf("only %d commands were found", len(ran))
 	}
-	if writes := slices.DeleteFunc(slices.Concat(hub.Requests(), eu.Requests()), isRead); len(writes) > 0 {
+	if writes := slices.DeleteFunc(slices.Concat(hub.Requests(), edge.Requests()), isRead); len(writes) > 0 {
 		t.Errorf("the report changes something: %q", writes)
 	}
 }
@@ -69,22 +69,26 @@ func TestAReportEndsAsStatusDoes(t *testing.T) {
 		"eu": apifake.Start(apifake.Edge("eu")...)}
 	partly := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": gone}
 	zones, _ := meshFleet(t)
+	edges := serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...)}, nil)
 	for name, tc := range map[string]struct {
-		kubeconfig string
-		code       int
+		kubeconfig, flags string
+		code              int
 	}{
-		"all is read":           {serve(t, well, nil), 0},
-		"an edge does not open": {serve(t, partly, nil), exitPartial},
-		"no hub":                {serve(t, map[string]*apifake.Server{"eu": apifake.Start(apifake.Edge("eu")...)}, nil), 1},
-		"zones":                 {zones, 0},
+		"all is read":           {serve(t, well, nil), "", 0},
+		"an edge does not open": {serve(t, partly, nil), "", exitPartial},
+		"no hub":                {edges, "", 1},
+		"none is wanted":        {edges, "--no-hub", 0},
+		"zones":                 {zones, "", 0},
+		"what TSB alone has":    {zones, "--no-hub", 1},
 	} {
 		for _, format := range reportFormats {
-			r, status := xcpauth(t, tc.kubeconfig, "report", "-o", format), xcpauth(t, tc.kubeconfig, "status")
-			if r.code != tc.code || status.code != tc.code || r.out == "" {
+			r := xcpauth(t, tc.kubeconfig, append([]string{"report", "-o", format}, strings.Fields(tc.flags)...)...)
+			status := xcpauth(t, tc.kubeconfig, append([]string{"status"}, strings.Fields(tc.flags)...)...)
+			if nothing := name == "what TSB alone has"; r.code != tc.code || status.code != tc.code || (r.out == "") != nothing {
 				t.Errorf("%s, %s: exit code %d, that of status %d, want %d\n%s", name, format, r.code, status.code, tc.code,
 					r.err)
 			}
-			if format == "junit" && xml.Unmarshal([]byte(r.out), new(struct{})) != nil {
+			if format == "junit" && r.out != "" && xml.Unmarshal([]byte(r.out), new(struct{})) != nil {
 				t.Errorf("%s: no XML: %s", name, r.out)
 			}
 		}

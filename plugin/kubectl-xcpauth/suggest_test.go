@@ -288,11 +288,12 @@ var suggested = map[string]string{
 	"kubectl xcpauth edge publish -f edge-1.yaml":                               "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth edge publish -f …":                                         "TestTeamsThatShareNothingMigrateTogether",
 
-	"kubectl xcpauth report --out fleet.html":           "TestTheCommandsOfTheReportPageRunAsShown",
-	"kubectl xcpauth report -o markdown":                "TestTheCommandsOfTheReportPageRunAsShown",
-	"kubectl xcpauth report --bundle xcpauth.tar.gz":    "TestTheCommandsOfTheReportPageRunAsShown",
-	"kubectl xcpauth report -o markdown --read-only":    "TestTheCommandsOfTheReportPageRunAsShown",
-	"kubectl xcpauth report -o junit --out xcpauth.xml": "TestTheCommandsOfTheReportPageRunAsShown",
+	"kubectl xcpauth report --out fleet.html":                             "TestTheCommandsOfTheReportPageRunAsShown",
+	"kubectl xcpauth report -o markdown":                                  "TestTheCommandsOfTheReportPageRunAsShown",
+	"kubectl xcpauth report --no-hub --contexts edge-1 --out edge-1.html": "TestTheCommandsOfTheReportPageRunAsShown",
+	"kubectl xcpauth report --bundle xcpauth.tar.gz":                      "TestTheCommandsOfTheReportPageRunAsShown",
+	"kubectl xcpauth report -o markdown --read-only":                      "TestTheCommandsOfTheReportPageRunAsShown",
+	"kubectl xcpauth report -o junit --out xcpauth.xml":                   "TestTheCommandsOfTheReportPageRunAsShown",
 
 	"kubectl xcpauth key list":                                                      "TestKeysAndTokensOfAMeshAreListed",
 	"kubectl xcpauth token list":                                                    "TestKeysAndTokensOfAMeshAreListed",
