@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -11,17 +12,16 @@ import (
 
 // Member is one row of the table: the hub, a member, or a selected context that holds none.
 type Member struct {
-	Name, Role, Context  string
-	State                string // as status has it: ok, pending, blocked, unreachable, ...
-	Mark                 Mark
-	Connected            guard.Tri
-	Declared, Effective  string
-	Credential, Expires  string
-	Proof                string
-	Evidence             []string
-	Next                 string
-	Why                  []string
-	Fence, Rotation, Key string
+	Name, Role, Context string
+	State               string // as status has it: ok, pending, blocked, unreachable, ...
+	Mark                Mark
+	Connected           guard.Tri
+	Declared, Effective string
+	Credential, Expires string
+	Proof               string
+	Evidence            []string
+	Next                string
+	Why                 []string
 }
 
 // IsMember says whether the row is that of a member.
@@ -54,12 +54,12 @@ func members(f plan.State, s render.Status) []Member {
 	for _, r := range s.Members {
 		m := Member{Name: r.Member, Role: r.Role, Context: r.Context, State: r.State, Declared: r.Declared,
 			Effective: r.Effective, Credential: r.Credential, Expires: r.Expires, Proof: r.Proof, Evidence: r.Witnesses,
-			Next: r.Next, Why: r.Why, Fence: r.Fence, Rotation: r.Rotation}
+			Next: r.Next, Why: r.Why}
 		if m.Role == roleContext {
 			m.Name = cmp.Or(m.Context, m.Name)
 		}
 		if one := f.Member(r.Member); one != nil && m.IsMember() {
-			m.Connected, m.Key = connected(f, *one), one.Credential.Key
+			m.Connected = connected(f, *one)
 		}
 		m.Mark = m.mark(f)
 		all = append(all, m)
@@ -71,7 +71,8 @@ func members(f plan.State, s render.Status) []Member {
 //
 //  1. the hub's word about its sessions;
 //  2. what was verified of it, which needs a connection;
-//  3. its own processes, when none of them is ready.
+//  3. its own processes, when none of them is ready;
+//  4. the hub's metrics, which heard of it a short time ago.
 func connected(f plan.State, m plan.Member) guard.Tri {
 	if f.TellsSessions && f.Hub.Sessions != nil {
 		sessions, told := f.Hub.Sessions[m.ClusterName]
@@ -90,9 +91,15 @@ func connected(f plan.State, m plan.Member) guard.Tri {
 		return guard.Yes
 	case m.Workload.Found && !slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Ready }):
 		return guard.No
+	case !m.LastEvent.IsZero() && f.At.Sub(m.LastEvent) < heard:
+		return guard.Yes
 	}
 	return guard.Unknown
 }
+
+// heard is how long a member counts as connected after its hub heard of it: clocks differ, and a hub syncs every ten
+// minutes at the latest.
+const heard = 15 * time.Minute
 
 // mark is how a row is drawn.
 func (r Member) mark(f plan.State) Mark {

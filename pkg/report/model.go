@@ -30,7 +30,7 @@ type Input struct {
 type Model struct {
 	Product, Version string // of the hub; Version is "" when it is not known
 	Hub, Context     string // the hub's object and its context
-	Noun             string // what a member is called
+	Noun             string // what its members are called
 	At               time.Time
 	By, Tool         string
 	Verdict          Verdict
@@ -98,6 +98,9 @@ func New(in Input) Model {
 		m.Hub = "not looked at, and no rule of check was applied to it"
 	}
 	m.Members = members(f, m.Status)
+	if slices.ContainsFunc(f.Members, func(x plan.Member) bool { return x.Role != plan.RoleEdge }) {
+		m.Noun = "member" // of several roles
+	}
 	m.Past = past(f, m.History)
 	m.InFlight, m.Roster, m.Next = m.Status.InFlight, m.Status.Roster, m.Status.Next
 	m.Counts = m.Check.Counts()
