@@ -20,14 +20,17 @@ type (
 		Suites   []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
-		Name       string          `xml:"name,attr"`
-		Tests      int             `xml:"tests,attr"`
-		Failures   int             `xml:"failures,attr"`
-		Errors     int             `xml:"errors,attr"`
-		Skipped    int             `xml:"skipped,attr"`
-		Timestamp  string          `xml:"timestamp,attr"`
-		Properties []junitProperty `xml:"properties>property,omitempty"`
-		Cases      []junitCase     `xml:"testcase"`
+		Name       string           `xml:"name,attr"`
+		Tests      int              `xml:"tests,attr"`
+		Failures   int              `xml:"failures,attr"`
+		Errors     int              `xml:"errors,attr"`
+		Skipped    int              `xml:"skipped,attr"`
+		Timestamp  string           `xml:"timestamp,attr"`
+		Properties *junitProperties `xml:"properties"`
+		Cases      []junitCase      `xml:"testcase"`
+	}
+	junitProperties struct {
+		All []junitProperty `xml:"property"`
 	}
 	junitProperty struct {
 		Name  string `xml:"name,attr"`
@@ -54,10 +57,10 @@ type (
 // one for each rule of check that was looked at, which fails when it found an error.
 func (m Model) JUnit(w io.Writer) error {
 	membersSuite, checkSuite := m.suite("members"), m.suite("check")
+	membersSuite.Properties = &junitProperties{[]junitProperty{{"Verdict", shown(m.Verdict.Text)}}}
 	for _, f := range append(m.facts(), m.notes()...) {
-		membersSuite.Properties = append(membersSuite.Properties, junitProperty{f[0], shown(f[1])})
+		membersSuite.Properties.All = append(membersSuite.Properties.All, junitProperty{f[0], shown(f[1])})
 	}
-	membersSuite.Properties = append(membersSuite.Properties, junitProperty{"Verdict", shown(m.Verdict.Text)})
 	for _, r := range m.Members {
 		membersSuite.add(r.test())
 	}

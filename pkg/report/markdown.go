@@ -130,7 +130,7 @@ func (b *page) plan(m Model) {
 				b.line("  - %s: %s", f[0], f[1])
 			}
 			for _, d := range s.Diff {
-				b.fenced("  ", "diff", d)
+				b.fenced("  ", "diff", strings.Join(diffLines(d), "\n"))
 			}
 		}
 	}

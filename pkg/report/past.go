@@ -40,12 +40,17 @@ func past(f plan.State, h render.History) []Past {
 				p.Members = append(p.Members, who)
 			}
 		}
-		for _, name := range p.Members {
-			if why := evidence(f.Member(name), w.WaveRecord); why != "" {
-				p.Evidence = append(p.Evidence, name+": "+why)
+		all = append(all, p)
+	}
+	// A member has one statement: it goes with the last wave that it can be of.
+	said := map[string]bool{}
+	for i, w := range slices.Backward(h.Waves) {
+		for _, name := range all[i].Members {
+			if why := evidence(f.Member(name), w.WaveRecord); why != "" && !said[name] {
+				said[name] = true
+				all[i].Evidence = append(all[i].Evidence, name+": "+why)
 			}
 		}
-		all = append(all, p)
 	}
 	return all
 }

@@ -236,3 +236,16 @@ func TestAPipelineFailsOnMembersAndErrors(t *testing.T) {
 		})
 	}
 }
+
+// A fence is a policy of some hundred lines, the same in each cluster.
+func TestALongDiffIsCutAndSaysSo(t *testing.T) {
+	m := of(done())
+	m.Plan.Waves = []render.PlanWave{{Title: "fences", Steps: []render.PlanStep{{Title: "edge-eu: fence it",
+		Diff: []string{"--- a\n+++ b\n" + strings.Repeat("+line\n", 300)}}}}}
+	for format, text := range map[string]string{"html": printed(t, m.HTML), "markdown": printed(t, m.Markdown)} {
+		if n := strings.Count(text, "+line"); n != diffShown-2 ||
+			!strings.Contains(text, "… and 242 more lines, which kubectl xcpauth plan --diff shows") {
+			t.Errorf("%s: %d lines are shown", format, n)
+		}
+	}
+}

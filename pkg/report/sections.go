@@ -120,7 +120,7 @@ func stepFacts(s render.PlanStep) [][2]string {
 // diff is a unified diff, coloured.
 func diff(d string) node {
 	pre := el("pre.diff")
-	for _, line := range shownLines(d) {
+	for _, line := range diffLines(d) {
 		tag := "span"
 		switch {
 		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"), strings.HasPrefix(line, "@@"):

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -37,6 +38,18 @@ func both(value string, more ...string) string {
 
 // shown is text as every format shows it: without secrets, and without what a terminal or a page would obey.
 func shown(s string) string { return render.Clean(redact.Secrets(s)) }
+
+// diffShown is how many lines of a diff are shown: a policy that is created has hundreds, the same for each member.
+const diffShown = 60
+
+// diffLines are the lines of a diff, as far as it is shown.
+func diffLines(d string) []string {
+	all := shownLines(d)
+	if n := len(all) - diffShown; n > 0 {
+		return append(all[:diffShown], fmt.Sprintf("… and %d more lines, which kubectl xcpauth plan --diff shows", n))
+	}
+	return all
+}
 
 // shownLines are the lines of a text, each as it is shown.
 func shownLines(s string) []string {
