@@ -21,8 +21,8 @@ type About struct {
 	By         string            `json:"by"`
 	Version    string            `json:"version"`
 	Commit     string            `json:"commit"`
-	Built      string            `json:"built"`
-	Go         string            `json:"go"`
+	Date       string            `json:"date"`
+	GoVersion  string            `json:"goVersion"`
 	Platform   string            `json:"platform"`
 	Product    string            `json:"product"`        // what the fleet is of, with its version
 	Flags      map[string]string `json:"flags"`          // those that were given

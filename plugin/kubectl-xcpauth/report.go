@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -129,7 +128,7 @@ func (o *reportOptions) run(ctx context.Context) error {
 	}
 	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, goal.goal()), Rules: lookedAt(f),
 		Findings: check.Run(rulesFor(f), f, check.Options{Kubeconfig: o.kubeconfig}),
-		By:       live.By(ctx, cmp.Or(f.Hub.Context, live.Fleet.Contexts()[0])), Tool: version, Again: o.again})
+		By:       live.By(ctx, cmp.Or(f.Hub.Context, live.Fleet.Contexts()[0])), Tool: buildOf().Version, Again: o.again})
 	if o.bundle != "" {
 		if err := o.writeBundle(m); err != nil {
 			return fmt.Errorf("writing the archive: %w", err)
@@ -168,8 +167,9 @@ func (o *reportOptions) writeReport(m report.Model) error {
 
 // writeBundle writes the archive, having said what will be in it.
 func (o *reportOptions) writeBundle(m report.Model) error {
-	files, err := m.Bundle(report.About{Version: version, Commit: commit, Built: date, Go: runtime.Version(),
-		Platform: runtime.GOOS + "/" + runtime.GOARCH, Flags: o.given})
+	b := buildOf()
+	files, err := m.Bundle(report.About{Version: b.Version, Commit: b.Commit, Date: b.Date, GoVersion: b.GoVersion,
+		Platform: b.Platform, Flags: o.given})
 	if err != nil {
 		return err
 	}
@@ -177,11 +177,11 @@ func (o *reportOptions) writeBundle(m report.Model) error {
 	for _, f := range files {
 		fmt.Fprintf(o.ErrOut, "  %-13s %7d bytes: %s\n", f.Name, len(f.Text), f.What)
 	}
-	var b bytes.Buffer
-	if err := report.Archive(&b, m.At, files); err != nil {
+	var archive bytes.Buffer
+	if err := report.Archive(&archive, m.At, files); err != nil {
 		return err
 	}
-	return o.replace(o.bundle, b.Bytes())
+	return o.replace(o.bundle, archive.Bytes())
 }
 
 // replace writes a file that its owner alone may read, and says so.
