@@ -24,8 +24,10 @@ const (
 	Ready         Health = "ready" // of a hub
 )
 
-// healths are all of them, worst first.
-var healths = []Health{NotConnected, NotReady, HealthUnknown, Blocked, Moving, Connected, Ready}
+// Healths are all of them, worst first.
+func Healths() []Health {
+	return []Health{NotConnected, NotReady, HealthUnknown, Blocked, Moving, Connected, Ready}
+}
 
 // healthOf is the word for a member, and why; a link that is known to be down counts more than anything else.
 func healthOf(m plan.Member, row StatusRow) (Health, string) {

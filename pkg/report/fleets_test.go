@@ -68,6 +68,22 @@ func done() plan.State {
 		went(5, 5*time.Minute, "the rest", plan.ResultVerified, nil, "move/edge-us", "move/edge-ap"),
 		went(1, time.Minute, "mTLS off", plan.ResultVerified, nil, "close"),
 	}
+	return linked(f)
+}
+
+// linked has the hub run, and each edge connected that has a ready pod.
+func linked(f plan.State) plan.State {
+	f.Hub.Workload.Processes = []plan.Process{{Name: "central-1", Ready: true}}
+	for i := range f.Members {
+		m := &f.Members[i]
+		switch ready := slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Ready }); {
+		case m.Err != "":
+		case ready:
+			m.Link = plan.Link{Connected: guard.Yes, Why: "Central last heard of it at noon"}
+		default:
+			m.Link = plan.Link{Connected: guard.No, Why: "it has no ready pod"}
+		}
+	}
 	return f
 }
 
@@ -102,7 +118,7 @@ func mixed(n int) plan.State {
 		{Context: "sandbox", State: "no-member", Why: "no ControlPlane there"}}
 	f.Hub.History = []plan.WaveRecord{went(90, 4*time.Minute, "canary", plan.ResultVerified, nil, "move/edge-002")}
 	f.Hub.InFlight = `the wave "ten more" of bob@other-host, begun 2026-01-02T11:58:00Z`
-	return f
+	return linked(f)
 }
 
 // mesh is a global of Kong Mesh with three zones: one with a good token, one with an expired one, and one without. What

@@ -2,8 +2,6 @@ package report
 
 import (
 	"cmp"
-	"slices"
-	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -41,12 +39,13 @@ const (
 	Unknown   Mark = "unknown"       // it could not be looked at, or whether it is connected is not known
 	Blocked   Mark = "blocked"       // something must be fixed before it can be changed
 	Apart     Mark = "not connected" // the hub, or its own processes, show that it is not connected
-	Moving    Mark = "moving"        // steps of it are in flight or left
-	Connected Mark = "connected"     // it is, or was verified to be; and nothing is left to do for it
+	Moving    Mark = "moving"        // a run has it in flight, or its pods are being replaced
+	Pending   Mark = "pending"       // it is connected, and steps of it are left
+	Connected Mark = "connected"     // it is, and nothing is left to do for it
 )
 
 // Marks lists the marks in the order in which they are drawn.
-var Marks = []Mark{Unknown, Blocked, Apart, Moving, Connected}
+var Marks = []Mark{Unknown, Blocked, Apart, Moving, Pending, Connected}
 
 // members are the rows of status, with what the drawing needs.
 func members(f plan.State, s render.Status) []Member {
@@ -59,62 +58,27 @@ func members(f plan.State, s render.Status) []Member {
 			m.Name = cmp.Or(m.Context, m.Name)
 		}
 		if one := f.Member(r.Member); one != nil && m.IsMember() {
-			m.Connected = connected(f, *one)
+			m.Connected = one.Link.Connected
 		}
-		m.Mark = m.mark(f)
+		m.Mark = m.mark(r.Health)
 		all = append(all, m)
 	}
 	return all
 }
 
-// connected says whether a member is connected, by the first of these that tells:
-//
-//  1. the hub's word about its sessions;
-//  2. what was verified of it, which needs a connection;
-//  3. its own processes, when none of them is ready;
-//  4. the hub's metrics, which heard of it a short time ago.
-func connected(f plan.State, m plan.Member) guard.Tri {
-	if f.TellsSessions && f.Hub.Sessions != nil {
-		sessions, told := f.Hub.Sessions[m.ClusterName]
-		switch {
-		case slices.ContainsFunc(sessions, func(s plan.Session) bool { return s.Ended.IsZero() }):
-			return guard.Yes
-		case told || f.Hub.SessionsUnclear == "":
-			return guard.No
-		}
-		return guard.Unknown
-	}
-	switch {
-	case m.Err != "":
-		return guard.Unknown
-	case m.Statement != nil && len(m.Statement.Presents) == 1 && m.Verified(m.Statement.Presents[0], f.At):
-		return guard.Yes
-	case m.Workload.Found && !slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Ready }):
-		return guard.No
-	case !m.LastEvent.IsZero() && f.At.Sub(m.LastEvent) < heard:
-		return guard.Yes
-	}
-	return guard.Unknown
-}
-
-// heard is how long a member counts as connected after its hub heard of it: clocks differ, and a hub syncs every ten
-// minutes at the latest.
-const heard = 15 * time.Minute
-
-// mark is how a row is drawn.
-func (r Member) mark(f plan.State) Mark {
-	switch {
-	case slices.Contains([]string{"unreachable", "forbidden", "not found"}, r.State):
-		return Unknown
-	case r.State == "blocked":
-		return Blocked
-	case r.Connected == guard.No:
+// mark is how a row is drawn: by the word that status has for it, and by whether something is left to do.
+func (r Member) mark(health render.Health) Mark {
+	switch health {
+	case render.NotConnected, render.NotReady:
 		return Apart
-	case r.State == "pending":
+	case render.Blocked:
+		return Blocked
+	case render.Moving:
 		return Moving
-	case r.IsMember() && f.Member(r.Name) != nil && f.Member(r.Name).InFlight != "":
-		return Moving
-	case r.Connected == guard.Yes, r.Role == roleHub:
+	case render.Connected, render.Ready:
+		if r.State == "pending" {
+			return Pending
+		}
 		return Connected
 	}
 	return Unknown

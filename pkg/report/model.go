@@ -170,7 +170,7 @@ func (m Model) verdict(f plan.State, noHub bool) Verdict {
 	if !f.Hub.Found && !noHub {
 		return Verdict{Bad, "The hub was not read: " + f.Hub.Err + "."}
 	}
-	v := Verdict{Good, fmt.Sprintf("%d of %s done", all-n[Unknown]-n[Blocked]-n[Apart]-n[Moving],
+	v := Verdict{Good, fmt.Sprintf("%d of %s done", all-n[Unknown]-n[Blocked]-n[Apart]-n[Moving]-n[Pending],
 		check.Count(all, m.Noun))}
 	add := func(count int, level Level, text string) {
 		if count > 0 {
@@ -178,7 +178,8 @@ func (m Model) verdict(f plan.State, noHub bool) Verdict {
 			v.Level = worst(v.Level, level)
 		}
 	}
-	add(n[Moving], Open, "%d with steps left")
+	add(n[Moving], Open, "%d moving")
+	add(n[Pending], Open, "%d with steps left")
 	add(n[Blocked], Bad, "%d blocked")
 	add(n[Apart], Bad, "%d not connected")
 	add(n[Unknown], Open, "%d unknown")

@@ -211,7 +211,7 @@ func TestAZoneTokenInEveryFormat(t *testing.T) {
 				n++
 				if !regexp.MustCompile(`^\.(apiVersion|kind|at|left|lifetime)$`).MatchString(path) &&
 					path != ".zoneToken.product.outcome" && !strings.Contains(squeezed,
-					strings.Join(strings.Fields(fmt.Sprint(v)), " ")) {
+					strings.TrimSuffix(strings.Join(strings.Fields(fmt.Sprint(v)), " "), ".")) { // which ends a command
 					t.Errorf("%s: %s %v is not in the table:\n%s", format, path, v, table.out)
 				}
 			}

@@ -68,16 +68,16 @@ func (f fleet) reported(format, output string) reported {
 		r.states[member] = state
 	}
 	if format == "table" || format == "wide" {
-		rows, _, _ := strings.Cut(output, "\n\n")
+		rows, _, _ := strings.Cut(output[strings.Index(output, "MEMBER"):], "\n\n")
 		lines := strings.Split(strings.TrimSpace(rows), "\n")
 		cell := func(line, heading, next string) string { // aligned: no name here is other than ASCII
 			return strings.TrimSpace(line[strings.Index(lines[0], heading):strings.Index(lines[0], next)])
 		}
 		for _, line := range lines[1:] {
 			if format == "wide" {
-				add(cell(line, "MEMBER", "CONTEXT"), cell(line, "CONTEXT", "STATE"), cell(line, "STATE", "DECLARED"))
+				add(cell(line, "MEMBER", "CONTEXT"), cell(line, "CONTEXT", "STATE"), "")
 			} else {
-				add(cell(line, "MEMBER", "DECLARED"), "", "")
+				add(cell(line, "MEMBER", "STATE"), "", "")
 			}
 		}
 		return r
@@ -208,7 +208,7 @@ func (f fleet) oneRowEach(at, why string, args func(verb string) []string) {
 		}
 		for member, want := range states {
 			state, there := got.states[member]
-			if !there || (format != "table" && state != want) {
+			if table := format == "table" || format == "wide"; !there || !table && state != want {
 				f.Errorf("-o %s: %s is %q (row: %v), want %q\n%s", format, member, state, there, want, r.Stdout)
 			}
 		}

@@ -22,13 +22,15 @@ func addLinks(f *plan.State, now time.Time) {
 }
 
 // linkOf says whether a member is connected, in this order: one without a ready pod is not; an edge is when the hub has
-// heard of it lately; the hub's own client is when the hub counts one stream more than edges. told says that the hub's
-// metrics tell when it heard of edges at all.
+// heard of it lately; the hub's own client is when the hub counts one stream more than edges. Where the hub's metrics do
+// not tell, one that was verified lately is. told says that they tell when the hub heard of edges at all.
 func linkOf(m plan.Member, hub plan.Hub, told bool, now time.Time) plan.Link {
 	ready := slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Ready })
 	switch {
 	case m.Err == "" && m.Workload.Found && m.Workload.Err == "" && !ready:
 		return plan.Link{Connected: guard.No, Why: fmt.Sprintf("%s has no ready pod", m.Object)}
+	case m.Role == plan.RoleEdge && !told && verifiedLately(m, now):
+		return plan.Link{Connected: guard.Yes, Why: "it was verified lately"}
 	case m.Role == plan.RoleMPC && hub.Connections == nil, m.Role == plan.RoleEdge && !told:
 		return plan.Link{Why: "Central's metrics do not tell whether it is connected"}
 	case m.Role == plan.RoleMPC && hub.Connections.State > hub.Connections.Config:
@@ -45,6 +47,12 @@ func linkOf(m plan.Member, hub plan.Hub, told bool, now time.Time) plan.Link {
 	}
 	return plan.Link{Connected: guard.Yes, Why: fmt.Sprintf("Central last heard of it at %s",
 		m.LastEvent.Format(time.RFC3339))}
+}
+
+// verifiedLately says whether what the member presents was verified, which takes a connection.
+func verifiedLately(m plan.Member, now time.Time) bool {
+	return m.Err == "" && m.Statement != nil && len(m.Statement.Presents) == 1 && now.Sub(m.Statement.Observed) < Quiet &&
+		m.Verified(m.Statement.Presents[0], now)
 }
 
 // startedSince says whether a process was started after that, or may have been.

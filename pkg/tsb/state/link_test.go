@@ -18,6 +18,13 @@ func TestWhetherAMemberIsConnected(t *testing.T) {
 	heard := func(ago time.Duration) func(*plan.Member) {
 		return func(m *plan.Member) { m.LastEvent = now.Add(-ago) }
 	}
+	verified := func(at time.Time) func(*plan.Member) {
+		return func(m *plan.Member) {
+			m.Declared, m.Effective = "jwt", "jwt"
+			m.Evidence = guard.Member{Name: m.Name, Presents: []guard.Cred{"jwt"}}
+			m.Statement = &plan.Statement{Presents: []guard.Cred{"jwt"}, Observed: at, Until: now.Add(time.Hour)}
+		}
+	}
 	streams := func(config, state int) *plan.Connections { return &plan.Connections{Config: config, State: state} }
 	for _, tc := range []struct {
 		name    string
@@ -36,6 +43,12 @@ func TestWhetherAMemberIsConnected(t *testing.T) {
 		{"a hub whose start is not known", plan.RoleEdge, nil, plan.Workload{Processes: []plan.Process{{Ready: true}}}, nil,
 			true, guard.Unknown, "started lately"},
 		{"nothing is told of anybody", plan.RoleEdge, nil, old, nil, false, guard.Unknown, "do not tell"},
+		{"verified lately, where nothing is told", plan.RoleEdge, verified(now.Add(-time.Minute)), old, nil, false, guard.Yes,
+			"verified lately"},
+		{"verified long ago", plan.RoleEdge, verified(now.Add(-13 * time.Minute)), old, nil, false, guard.Unknown,
+			"do not tell"},
+		{"verified lately, and not heard of", plan.RoleEdge, verified(now.Add(-time.Minute)), old, nil, true, guard.No,
+			"heard nothing"},
 		{"no ready pod, whatever was heard", plan.RoleEdge, func(m *plan.Member) {
 			heard(time.Minute)(m)
 			m.Workload.Processes[0].Ready = false
