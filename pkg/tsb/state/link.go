@@ -21,32 +21,48 @@ func addLinks(f *plan.State, now time.Time) {
 	}
 }
 
-// linkOf says whether a member is connected, in this order: one without a ready pod is not; an edge is when the hub has
-// heard of it lately; the hub's own client is when the hub counts one stream more than edges. Where the hub's metrics do
-// not tell, one that was verified lately is. told says that they tell when the hub heard of edges at all.
+// linkOf says whether a member is connected: one without a ready pod is not. told says that the hub's metrics tell when
+// it heard of edges at all.
 func linkOf(m plan.Member, hub plan.Hub, told bool, now time.Time) plan.Link {
 	ready := slices.ContainsFunc(m.Workload.Processes, func(p plan.Process) bool { return p.Ready })
 	switch {
 	case m.Err == "" && m.Workload.Found && m.Workload.Err == "" && !ready:
 		return plan.Link{Connected: guard.No, Why: fmt.Sprintf("%s has no ready pod", m.Object)}
-	case m.Role == plan.RoleEdge && !told && verifiedLately(m, now):
-		return plan.Link{Connected: guard.Yes, Why: "it was verified lately"}
-	case m.Role == plan.RoleMPC && hub.Connections == nil, m.Role == plan.RoleEdge && !told:
-		return plan.Link{Why: "Central's metrics do not tell whether it is connected"}
-	case m.Role == plan.RoleMPC && hub.Connections.State > hub.Connections.Config:
-		return plan.Link{Connected: guard.Yes, Why: "Central counts its stream"}
 	case m.Role == plan.RoleMPC:
-		return plan.Link{Connected: guard.No, Why: "Central counts no stream of it"}
-	case m.LastEvent.IsZero() && startedSince(hub.Workload, now.Add(-Quiet)):
-		return plan.Link{Why: "Central was started lately, and has not heard of it yet"}
-	case m.LastEvent.IsZero():
-		return plan.Link{Connected: guard.No, Why: "Central has heard nothing of it"}
-	case now.Sub(m.LastEvent) > Quiet:
-		return plan.Link{Connected: guard.No, Why: fmt.Sprintf("Central last heard of it %s ago",
-			plan.Short(now.Sub(m.LastEvent)))}
+		return clientLink(hub.Connections)
+	case told:
+		return heardLink(m.LastEvent, hub.Workload, now)
+	case verifiedLately(m, now):
+		return plan.Link{Connected: guard.Yes, Why: "it was verified lately"}
 	}
-	return plan.Link{Connected: guard.Yes, Why: fmt.Sprintf("Central last heard of it at %s",
-		m.LastEvent.Format(time.RFC3339))}
+	return untold
+}
+
+// untold is a link of which nothing is told.
+var untold = plan.Link{Why: "Central's metrics do not tell whether it is connected"}
+
+// clientLink is that of the hub's own client: the hub counts one stream more than edges.
+func clientLink(c *plan.Connections) plan.Link {
+	switch {
+	case c == nil:
+		return untold
+	case c.State > c.Config:
+		return plan.Link{Connected: guard.Yes, Why: "Central counts its stream"}
+	}
+	return plan.Link{Connected: guard.No, Why: "Central counts no stream of it"}
+}
+
+// heardLink is that of an edge of which the hub last heard at a time; never, where that is zero.
+func heardLink(last time.Time, central plan.Workload, now time.Time) plan.Link {
+	switch {
+	case last.IsZero() && startedSince(central, now.Add(-Quiet)):
+		return plan.Link{Why: "Central was started lately, and has not heard of it yet"}
+	case last.IsZero():
+		return plan.Link{Connected: guard.No, Why: "Central has heard nothing of it"}
+	case now.Sub(last) > Quiet:
+		return plan.Link{Connected: guard.No, Why: fmt.Sprintf("Central last heard of it %s ago", plan.Short(now.Sub(last)))}
+	}
+	return plan.Link{Connected: guard.Yes, Why: "Central last heard of it at " + last.Format(time.RFC3339)}
 }
 
 // verifiedLately says whether what the member presents was verified, which takes a connection.
