@@ -1,8 +1,6 @@
 package render
 
 import (
-	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -130,72 +128,6 @@ func (r Check) Fails() bool {
 	return slices.ContainsFunc(r.Findings, func(x finding.Finding) bool { return x.Severity.AtLeast(r.Threshold) })
 }
 
-// Table lays the findings out, once where the same is found of many; wide adds the rows' reasons and where each rule is
-// explained.
-func (r Check) Table(w io.Writer, wide bool) {
-	headings := []string{"MEMBER", "CONTEXT", "STATE", "ERRORS", "WARNINGS", "INFOS"}
-	if wide {
-		headings = append(headings, "WHY")
-	}
-	var rows [][]string
-	for _, m := range r.Members {
-		context := m.Context
-		if context == "" {
-			context = "-"
-		}
-		row := []string{m.Member, context, m.State, fmt.Sprint(m.Errors), fmt.Sprint(m.Warnings), fmt.Sprint(m.Infos)}
-		if wide {
-			row = append(row, m.Why)
-		}
-		rows = append(rows, row)
-	}
-	Columns(w, headings, rows)
-	same, said := map[[4]string][]string{}, map[[4]string]bool{} // of whom the same is found
-	for _, x := range r.Findings {
-		same[sameOf(x)] = append(same[sameOf(x)], whose(x))
-	}
-	for _, x := range r.Findings {
-		who := whose(x)
-		if names := same[sameOf(x)]; len(names) > ownLines && x.Manifest == "" {
-			if said[sameOf(x)] {
-				continue
-			}
-			said[sameOf(x)] = true
-			most := fewNames
-			if wide {
-				most = len(names)
-			}
-			who = plan.Few(names, most)
-		}
-		fmt.Fprintln(w)
-		Paragraph(w, "", fmt.Sprintf("%s %s %s: %s", x.Rule, x.Severity, who, x.Title))
-		saw := x.Found
-		if x.Object != "" {
-			saw = x.Object + ": " + saw
-		}
-		Paragraph(w, "  saw: ", saw)
-		Paragraph(w, "  do:  ", x.Remedy)
-		if x.Command != "" {
-			fmt.Fprintln(w, "       "+x.Command) // in one line, to be pasted
-		}
-		if x.Manifest != "" {
-			fmt.Fprint(w, x.Manifest) // from the first column, to be pasted
-		}
-		if wide {
-			fmt.Fprintln(w, "  see: "+x.Docs)
-		}
-	}
-	n := r.Counts()
-	fmt.Fprintln(w)
-	found := fmt.Sprintf("%s, %s, %s", plural(n[finding.Error], "error"), plural(n[finding.Warning], "warning"),
-		plural(n[finding.Info], "info"))
-	if len(r.Ignored) > 0 {
-		found += fmt.Sprintf("; %s left out by --ignore", plural(len(r.Ignored), "finding"))
-	}
-	Paragraph(w, "Found: ", found)
-	Paragraph(w, "Next: ", r.Next)
-}
-
 // Counts counts the findings of each severity.
 func (r Check) Counts() map[finding.Severity]int {
 	n := map[finding.Severity]int{}
@@ -204,17 +136,3 @@ func (r Check) Counts() map[finding.Severity]int {
 	}
 	return n
 }
-
-// whose is whom or what a finding is about.
-func whose(x finding.Finding) string {
-	switch {
-	case x.Member != "-":
-		return x.Member
-	case x.Context != "":
-		return x.Context
-	}
-	return "here"
-}
-
-// sameOf is what findings have in common that are said once. The command of the first stands for those of the others.
-func sameOf(x finding.Finding) [4]string { return [4]string{x.Rule, x.Object, x.Found, x.Remedy} }

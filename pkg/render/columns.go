@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // gap is what stands between two columns, as wide as kubectl's.
@@ -77,8 +79,8 @@ func widthsOf(rows [][]string) []int {
 	return widths
 }
 
-// fit makes the widest columns narrower until a row is no wider than the page, if that can be. Columns of one word, which
-// tells how something is, stay whole.
+// fit makes the widest columns narrower until a row is no wider than the page, if that can be. Columns of one word,
+// which tells how something is, stay whole.
 func fit(headings []string, widths []int, width int) {
 	total := len(gap) * (len(widths) - 1)
 	for _, n := range widths {
@@ -96,6 +98,18 @@ func fit(headings []string, widths []int, width int) {
 		}
 		widths[widest]--
 	}
+}
+
+// inSentence is how wide a name is at most where it stands among words.
+const inSentence = 40
+
+// few are names in a sentence: at most so many, and how many more there are; long ones are shortened in their middle.
+func few(names []string, most int) string {
+	short := make([]string, 0, len(names))
+	for _, name := range names {
+		short = append(short, middle(name, inSentence))
+	}
+	return plan.Few(short, most)
 }
 
 // middle is a text of at most that width: a part of its middle is left out where it is wider. The ends of a long name

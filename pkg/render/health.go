@@ -112,7 +112,7 @@ func (s Status) headline(w io.Writer) {
 	}
 	sum := s.Summary
 	if n := len(sum.NotConnected); n > 0 {
-		Paragraph(w, "NOT CONNECTED: ", fmt.Sprintf("%s (%d of %s)", plan.Few(sum.NotConnected, fewNames), n,
+		Paragraph(w, "NOT CONNECTED: ", fmt.Sprintf("%s (%d of %s)", few(sum.NotConnected, fewNames), n,
 			plural(sum.Members, s.member)))
 	}
 	var parts []string

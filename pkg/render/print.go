@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 
 // APIVersion is the apiVersion of every report.
@@ -66,17 +69,24 @@ func Painted(w io.Writer, colour bool) io.Writer {
 
 type painter struct{ io.Writer }
 
+// ruleLine is the line with which the findings of a rule begin.
+var ruleLine = regexp.MustCompile(`^XA\d{3} `)
+
 func (p painter) Write(text []byte) (int, error) {
 	line, ends := strings.CutSuffix(string(text), "\n")
 	style := ""
 	switch {
 	case strings.HasPrefix(line, "     +"):
-		style = "32"
+		style = green
 	case strings.HasPrefix(line, "     -"):
 		style = "31"
+	case ruleLine.MatchString(line) && strings.Contains(line, " "+string(finding.Error)):
+		style = red
+	case ruleLine.MatchString(line) && strings.Contains(line, " "+string(finding.Warning)):
+		style = yellow
 	case strings.Contains(line, "way back: NONE"), strings.HasPrefix(line, "THE WAY BACK ENDS"),
 		strings.HasPrefix(line, " ! "), strings.HasPrefix(line, "NOT CONNECTED: "):
-		style = "1;31"
+		style = red
 	}
 	if style == "" || !ends || strings.Contains(line, "\n") {
 		return p.Writer.Write(text)

@@ -3,12 +3,14 @@ package render
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/mattn/go-runewidth"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
@@ -102,5 +104,54 @@ func TestAStatusOfOneMemberSaysWhatShowsIt(t *testing.T) {
 	}
 	if _, err := s.Only([]string{"edge-7"}); err == nil || !strings.Contains(err.Error(), "there are: hub, edge-0001") {
 		t.Errorf("a name that is none: %v", err)
+	}
+}
+
+// Whatever the size of the fleet, what check finds is a page: each rule once, and under it once what is the same of
+// many, with the command of one of them.
+func TestACheckIsAPageAtEverySize(t *testing.T) {
+	for _, n := range []int{3, 30, 300, 1000} {
+		f, _ := edges(n)
+		var found []finding.Finding
+		add := func(rule string, severity finding.Severity, m plan.Member, text, fix, command string) {
+			found = append(found, finding.Finding{Rule: rule, Severity: severity, Title: "the title of " + rule,
+				Member: m.Name, Context: m.Context, Object: "Secret istio-system/token", Found: text, Remedy: fix,
+				Command: command, Docs: "README.md#" + strings.ToLower(rule)})
+		}
+		for i, m := range f.Members {
+			if i%3 == 0 {
+				add("XA030", finding.Error, m, "the token of "+m.Name+" is not there", "make it with: tctl make --cluster "+m.Name,
+					"")
+			}
+		}
+		for i, m := range f.Members {
+			if i%7 == 1 {
+				add("XA003", finding.Warning, m, fmt.Sprintf("pod %d could not be read", i%2), "fix that",
+					"kubectl --context "+m.Context+" get pods")
+			}
+			add("XA041", finding.Info, m, "its version is not known", "give it one", "")
+		}
+		slices.SortStableFunc(found, func(a, b finding.Finding) int {
+			return strings.Compare(string(a.Severity), string(b.Severity))
+		})
+		r := NewCheck(f, found, nil, finding.Error, func(verb string) string { return "kubectl xcpauth " + verb })
+		for _, width := range []int{80, 120, 200} {
+			var b bytes.Buffer
+			if err := Print(&Page{Writer: &b, Width: width, Fit: true}, Format{Name: "table"}, r); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, fmt.Sprintf("check-%d-%d", n, width), b.String())
+			if lines := strings.Count(b.String(), "\n"); lines > 50 {
+				t.Errorf("%d edges make %d lines", n, lines)
+			}
+			for line := range strings.Lines(b.String()) {
+				if got := runewidth.StringWidth(strings.TrimRight(line, "\n")); got > width && !strings.Contains(line, "ctl ") {
+					t.Errorf("a line of %d columns in %d: %s", got, width, line)
+				}
+			}
+		}
+		if wide := laid(r, true); strings.Count(wide, "tctl make --cluster") != (n+2)/3 {
+			t.Errorf("of %d edges wide has %d commands", n, strings.Count(wide, "tctl make --cluster"))
+		}
 	}
 }

@@ -6,12 +6,10 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Table lays the status out: what is down first, then the members, of many those that are alike in one row, then what is
-// wrong. What shows that of each of them is wide.
+// Table lays the status out: what is down first, then the members, of many those that are alike in one row, then what
+// is wrong. What shows that of each of them is wide.
 func (s Status) Table(w io.Writer, wide bool) {
 	if !s.named {
 		s.headline(w)
@@ -162,7 +160,7 @@ func (s Status) reasons(w io.Writer, wide, evidence bool) {
 			if wide {
 				most = len(names)
 			}
-			Paragraph(w, plan.Few(names, most)+": ", why)
+			Paragraph(w, few(names, most)+": ", why)
 		}
 		if len(r.Witnesses) > 0 && evidence {
 			Paragraph(w, r.who()+" evidence: ", strings.Join(r.Witnesses, "; "))

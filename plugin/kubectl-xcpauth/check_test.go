@@ -107,7 +107,8 @@ func TestCheckAccountsForEveryMemberInEveryFormat(t *testing.T) {
 	for _, format := range []string{"table", "wide"} {
 		r := xcpauth(t, kubeconfig, "check", "-o", format)
 		for _, x := range reports[0].Findings {
-			if !strings.Contains(r.out, x.Rule+" "+x.Severity) || !strings.Contains(r.out, x.Command) || r.code != 4 {
+			said := strings.Contains(r.out, x.Rule+" "+x.Severity) && (format == "table" || strings.Contains(r.out, x.Command))
+			if !said || r.code != 4 {
 				t.Errorf("%s: exit code %d, %s or its command is not there\n%s", format, r.code, x.Rule, r.out)
 			}
 		}
