@@ -14,6 +14,7 @@ require (
 	github.com/prometheus/client_golang v1.24.0 // webhook: its metrics
 	github.com/spf13/cobra v1.10.2 // plugin: verbs, help and completion
 	github.com/spf13/pflag v1.0.10 // plugin: flags
+	go.yaml.in/yaml/v3 v3.0.4 // plugin: the fleet file, of which an error names the line
 	golang.org/x/net v0.60.0 // tests: reads the page of a report as a browser does
 	golang.org/x/sync v0.23.0 // webhook and tests: bounded groups of goroutines
 	golang.org/x/sys v0.49.0 // plugin: control sequences on a Windows console
@@ -98,7 +99,6 @@ require (
 	go.opentelemetry.io/otel/trace v1.45.0 // indirect
 	go.opentelemetry.io/proto/otlp v1.10.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.4 // indirect
-	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	golang.org/x/exp v0.0.0-20260410095643-746e56fc9e2f // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/text v0.42.0 // indirect

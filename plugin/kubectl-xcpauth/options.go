@@ -39,6 +39,7 @@ import (
 type fleetOptions struct {
 	genericiooptions.IOStreams
 	globalOptions
+	fleetFile
 
 	kubeconfig     string
 	kuberc         string
@@ -99,6 +100,7 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.colour, "color", o.colour, "colours: "+strings.Join(colours,
 		", ")+"; auto is on a terminal, unless NO_COLOR is set")
 	o.globalOptions.addFlags(flags)
+	o.fleetFile.addFlags(flags)
 	flags.IntVar(&o.concurrency, "concurrency", o.concurrency, "how many clusters are looked at side by side")
 }
 
@@ -180,7 +182,8 @@ func (o *fleetOptions) page(w io.Writer, s *screen) *render.Page {
 
 // completeFlags completes contexts and formats from the kubeconfig alone, without touching a cluster.
 func completeFlags(cmd *cobra.Command, o *fleetOptions) {
-	contexts := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	contexts := func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		_ = o.readFleetFile(cmd) // one that cannot be read is an error of the command, not of its completion
 		f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: o.kubeconfig})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
@@ -298,10 +301,11 @@ func (o *fleetOptions) observe(ctx context.Context, live *apply.Live) plan.State
 func (o *fleetOptions) again(verb string) string {
 	words := []string{"kubectl xcpauth", verb}
 	repeat := func(flag, value string) {
-		if value != "" {
+		if value != "" && !o.fromFile[flag] {
 			words = append(words, "--"+flag+sep(value)+quote(value))
 		}
 	}
+	repeat("fleet", o.fleetFile.path)
 	repeat("kubeconfig", o.kubeconfig)
 	repeat("kuberc", o.kuberc)
 	repeat("as", o.as.AuthInfo.Impersonate)

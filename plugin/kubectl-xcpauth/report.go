@@ -118,7 +118,7 @@ func (o *reportOptions) run(ctx context.Context) error {
 	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
 		return err
 	}
-	if o.standby != "" {
+	if o.standby != "" && !o.fromFile["standby"] {
 		o.repeats = "--standby " + quote(o.standby)
 	}
 	goal := newGoalFlags(o.fleetOptions)

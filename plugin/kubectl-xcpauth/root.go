@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
 
 const long = `Move a service mesh to one token per cluster, without cutting a cluster off: TSB from mutual TLS to JWTs, Kong Mesh and
 Kuma from zones that present nothing to zone tokens.
@@ -17,7 +21,7 @@ func (o *fleetOptions) begin(cmd *cobra.Command) error {
 	if err := o.log(); err != nil {
 		return err
 	}
-	return o.parseFormat()
+	return errors.Join(o.parseFormat(), o.takeFleetFile(cmd))
 }
 
 // newRootCommand builds the command tree. Nothing in it is global: each call makes its own flags.

@@ -103,7 +103,7 @@ func (o *statusOptions) run(ctx context.Context) error {
 func (o *statusOptions) report(live *apply.Live, f plan.State) render.Status {
 	goal := plan.Goal{}
 	o.repeats = ""
-	if o.standby != "" {
+	if o.standby != "" && !o.fromFile["standby"] {
 		o.repeats = "--standby " + quote(o.standby)
 	}
 	if o.noHub {

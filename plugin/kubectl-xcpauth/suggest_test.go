@@ -307,6 +307,9 @@ var suggested = map[string]string{
 	"kubectl xcpauth token revoke --prune-expired --revoked-token west.jwt":         "TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens",
 	"kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect": "TestWhatARotationAndARevocationWouldDoIsShown",
 
+	"kubectl xcpauth status --fleet prod.yaml":             "TestAFleetFileSaysWhichClustersThereAre",
+	"kubectl xcpauth plan --fleet prod.yaml --wave-size 5": "TestACommandThatGoesOnRepeatsTheFleetFileAlone",
+
 	"kubectl xcpauth plan --zone-token west=west.jwt":                              "TestAZoneWithoutAContextCountsByItsToken",
 	"kubectl xcpauth migrate --global-api https://global:5682 --state-context ops": "TestAGlobalOutsideOfClusters",
 	"kubectl xcpauth status --kumactl-config ~/.kumactl/config --kumactl-context prod " +
@@ -516,6 +519,7 @@ func understood(args []string) error {
 		}
 	}
 	still(root)
+	root.PersistentPreRunE = nil              // which reads a fleet file
 	root.SetArgs(append([]string{}, args...)) // never those of the test
 	return root.Execute()
 }
