@@ -71,6 +71,19 @@ func FromKumactl(path, context string) (Endpoint, error) {
 	return Endpoint{}, fmt.Errorf("kumactl's configuration in %s: %w", path, err)
 }
 
+// KumactlContexts lists the contexts of kumactl's configuration file, for completion: none where it cannot be read.
+func KumactlContexts(path string) []string {
+	var c kumactlConfig
+	if text, err := os.ReadFile(path); err != nil || yaml.Unmarshal(text, &c) != nil {
+		return nil
+	}
+	var names []string
+	for _, context := range c.Contexts {
+		names = append(names, context.Name)
+	}
+	return names
+}
+
 // server is the control plane of a context.
 func (c kumactlConfig) server(context string) (kumactlServer, error) {
 	if context == "" {

@@ -78,8 +78,7 @@ Exit code 5 says that there are findings at or above --severity, 4 that a contex
 	}); err != nil {
 		panic(err) // a flag of our own that does not exist
 	}
-	complete := cobra.FixedCompletions(ruleCompletions(), cobra.ShellCompDirectiveNoFileComp)
-	if err := cmd.RegisterFlagCompletionFunc("ignore", complete); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc("ignore", o.completeIgnore); err != nil {
 		panic(err)
 	}
 	return cmd
@@ -166,6 +165,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	o.remember(f)
 	found := check.Run(rulesFor(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig})
 	kept, ignored := check.Split(found, ignores)
 	for _, i := range ignores {

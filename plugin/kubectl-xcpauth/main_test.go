@@ -5,8 +5,14 @@ import (
 	"testing"
 )
 
+// asPlugin has the test binary be the plugin, for scripts that run it.
+const asPlugin = "XCPAUTH_TEST_AS_PLUGIN"
+
 // TestMain runs the tests without what the environment of their user says, and without leaving anything there.
 func TestMain(m *testing.M) {
+	if os.Getenv(asPlugin) != "" {
+		main()
+	}
 	cache, err := os.MkdirTemp("", "xcpauth-test-cache-")
 	if err != nil {
 		panic(err)

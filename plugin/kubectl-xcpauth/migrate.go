@@ -17,6 +17,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
+// dryRuns are the values of --dry-run.
+var dryRuns = []string{"none", "client", "server"}
+
 // migrateOptions are the flags of migrate.
 type migrateOptions struct {
 	*fleetOptions
@@ -100,7 +103,7 @@ restores the wave in flight first, and goes on from what it sees.`,
 
 // run shows the plan, asks, and carries it out.
 func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
-	if o.dryRun != "none" && o.dryRun != "client" && o.dryRun != "server" {
+	if !slices.Contains(dryRuns, o.dryRun) {
 		return fmt.Errorf("--dry-run is %q; pass none, client or server", o.dryRun)
 	}
 	if err := errors.Join(o.goalFlags.check(), o.runFlags.check()); err != nil {

@@ -182,21 +182,14 @@ func (o *fleetOptions) page(w io.Writer, s *screen) *render.Page {
 
 // completeFlags completes contexts and formats from the kubeconfig alone, without touching a cluster.
 func completeFlags(cmd *cobra.Command, o *fleetOptions) {
-	contexts := func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		_ = o.readFleetFile(cmd) // one that cannot be read is an error of the command, not of its completion
-		f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: o.kubeconfig})
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		return f.AllContexts(), cobra.ShellCompDirectiveNoFileComp
-	}
-	for flag, complete := range map[string]cobra.CompletionFunc{"context": contexts, "contexts": contexts,
+	for flag, complete := range map[string]cobra.CompletionFunc{"context": o.completeContexts,
+		"contexts": o.completeContexts,
 		"color": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return colours, cobra.ShellCompDirectiveNoFileComp
 		},
 		"product": cobra.FixedCompletions(products, cobra.ShellCompDirectiveNoFileComp),
 		"output": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return render.Formats, cobra.ShellCompDirectiveNoFileComp
+			return slices.Concat(render.Formats, render.TemplateFormats), cobra.ShellCompDirectiveNoFileComp
 		}} {
 		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 			panic(err) // a flag of our own that does not exist

@@ -78,6 +78,7 @@ func (o *planOptions) run(ctx context.Context) error {
 	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
 		return err
 	}
+	o.remember(f)
 	p := plan.Build(live.Provider, f, goal)
 	if o.out != "" && (f.Hub.Found || o.noHub) {
 		if err := writeSaved(o.out, plan.Save(f, p, live.By(ctx, f.Hub.Context))); err != nil {

@@ -35,7 +35,6 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 		Version:           buildOf().Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetVersionTemplate(buildOf().String() + "\n")
 	root.SetIn(o.In)
@@ -48,6 +47,7 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 		&cobra.Group{ID: "roster", Title: "Roster:"})
 	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newReportCommand(o), newTokenCommand(o), newKeyCommand(o),
 		newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o),
-		newWebhookCommand(o), newVersionCommand(o))
+		newWebhookCommand(o), newCompletionCommand(o), newVersionCommand(o))
+	completeTree(root, o)
 	return root
 }

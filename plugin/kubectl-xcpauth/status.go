@@ -83,6 +83,7 @@ func (o *statusOptions) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	o.remember(f)
 	report := o.report(live, f)
 	if len(o.names) > 0 {
 		if report, err = report.Only(o.names); err != nil {

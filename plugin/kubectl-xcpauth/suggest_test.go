@@ -28,7 +28,7 @@ const hole = "…"
 var commands = regexp.MustCompile(`\b(kubectl|tctl|make) ([^ ]+)`)
 
 // prose are words that follow a program's name where a sentence speaks of it.
-var prose = []string{"and", "or", "does", "reaches", hole, "(" + hole + "):", "..."}
+var prose = []string{"and", "or", "does", "reaches", ">", hole, "(" + hole + "):", "..."}
 
 // vendors are the commands of tctl: its name too is a word of many sentences.
 var vendors = []string{"install", "config", "version", "version`.", "x"}
@@ -306,6 +306,11 @@ var suggested = map[string]string{
 	"kubectl xcpauth token revoke --prune-expired":                                  "TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens",
 	"kubectl xcpauth token revoke --prune-expired --revoked-token west.jwt":         "TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens",
 	"kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect": "TestWhatARotationAndARevocationWouldDoIsShown",
+
+	`kubectl xcpauth __complete "$@"`: "TestKubectlCompletesThePlugin",
+	"kubectl completion --help":       "TestEverySuggestedCommandRuns",
+	"kubectl xcpauth completion kubectl > ~/.local/bin/kubectl_complete-xcpauth": "TestKubectlCompletesThePlugin",
+	"kubectl xcpauth completion bash":                                            "TestEachScriptCompletesTheProgram",
 
 	"kubectl xcpauth status --fleet prod.yaml":             "TestAFleetFileSaysWhichClustersThereAre",
 	"kubectl xcpauth plan --fleet prod.yaml --wave-size 5": "TestACommandThatGoesOnRepeatsTheFleetFileAlone",

@@ -78,6 +78,7 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true, Cadence: patient})
 	dir := t.TempDir()
+	script := filepath.Join(f.BinDir(), "kubectl_complete-xcpauth")
 	for _, step := range []struct {
 		command, interrupt string
 		code               int
@@ -99,6 +100,10 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 		{"kubectl xcpauth status --watch --interval 30s", "Ctrl-C ends this", 0, "edge-2"},
 		{"kubectl xcpauth status --context hub --contexts '/^edge-/' -o json", "", 0, `"edge-2"`},
 		{"kubectl xcpauth status --no-hub --contexts edge-1", "", 0, "edge-1"},
+		{"kubectl completion --help", "", 0, "bash"},
+		{"sh -c 'kubectl xcpauth completion kubectl > " + script + " && chmod +x " + script + "'", "", 0, ""},
+		{"kubectl __complete xcpauth migrate --canary ''", "", 0, "edge-1"}, // from the last look
+		{"kubectl __complete xcpauth migrate --to ''", "", 0, "jwt-only"},
 		{"kubectl xcpauth plan", "", 0, "mTLS off"},
 		{"kubectl xcpauth plan --diff", "", 0, "centralAuthMode: JWT"},
 		{"kubectl xcpauth plan --detailed-exitcode -o json", "", 2, `"waves"`},

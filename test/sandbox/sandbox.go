@@ -311,7 +311,8 @@ func (s *Sandbox) Env() []string {
 		}
 	}
 	return append(append(env, s.tctlEnv()...), "KUBECONFIG="+s.Bed.Kubeconfig,
-		"PATH="+s.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+filepath.Join(s.Dir, "kubecache"))
+		"PATH="+s.BinDir()+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECACHEDIR="+filepath.Join(s.Dir, "kubecache"),
+		"XDG_CACHE_HOME="+filepath.Join(s.Dir, "cache"))
 }
 
 // Run is what a command printed and how it ended.
