@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/estimate"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -77,6 +78,9 @@ type Event struct {
 	Phase  Phase
 	Member string
 	Text   string
+	// Until is when it is over at the latest: the wave that begins, or what is waited for; zero when that is not known.
+	Until time.Time
+	Takes estimate.Time // how long the wave takes that begins
 }
 
 // Executor carries a migration out.
@@ -95,6 +99,8 @@ type Executor struct {
 	// Saved, when not nil, is the plan that was shown and accepted: a step with writes that it does not have ends the run.
 	Saved  *plan.Saved
 	Report func(Event)
+	// Limits have the events say how many waves there are, and until when; nil leaves that out.
+	Limits *estimate.Limits
 
 	hub          string // the hub's context, once it is found; "" when the run is without one
 	journals     map[string]*journalCluster
@@ -102,6 +108,7 @@ type Executor struct {
 	statements   map[string]*plan.Statement
 	statementsMu sync.Mutex        // of stated, while steps are put back side by side
 	fenceWaived  map[string]string // why this run goes on without a member's fence
+	foreseen     foreseen
 	superseded   int               // how often something else came before a withdrawing step
 	Statements   []api.EdgeCluster // what was verified without a hub to publish it in
 	oneByOne     bool              // the steps of a wave are written in turn: the model is not for several goroutines
@@ -137,7 +144,5 @@ func (e *Executor) observe(ctx context.Context, contexts ...string) plan.State {
 }
 
 func (e *Executor) report(phase Phase, member, format string, args ...any) {
-	if e.Report != nil {
-		e.Report(Event{At: e.Now(), Phase: phase, Member: member, Text: fmt.Sprintf(format, args...)})
-	}
+	e.send(Event{Phase: phase, Member: member, Text: fmt.Sprintf(format, args...)})
 }

@@ -63,7 +63,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	}
 	before, failures, repeated := "", 0, 0
 	came := map[string]int{} // how often each wave came, by its steps
-	e.superseded = 0
+	e.superseded, e.foreseen = 0, foreseen{}
 	for ctx.Err() == nil {
 		wave := e.Provider.Next(f, e.Goal)
 		if len(wave.Steps) == 0 {
@@ -169,7 +169,7 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State,
 				nil)
 		}
 	}
-	e.report(WaveStarted, "hub", "wave: %s", wave.Title)
+	e.announce(wave, before)
 	failed := e.writeAll(ctx, wave, still)
 	var pending []*running
 	for _, s := range wave.Steps {

@@ -66,7 +66,7 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 				return true
 			case missing != s.missing:
 				s.missing = missing
-				e.report(Waiting, s.Member, "waiting: %s", missing)
+				e.waits(s)
 			}
 			return false
 		})

@@ -147,6 +147,23 @@ func (w Workload) RolledOut(before Workload, who, deployment string) Evaluation 
 	return Evaluation{Met: true, Evidence: who + " was rolled out"}
 }
 
+// RolloutWait is how long it takes until all processes present another credential, as far as their own starts tell: the
+// slowest took so long from its creation until it ran. It is nil when they present that already, or none says how long.
+func (w Workload) RolloutWait(want guard.Cred) *Wait {
+	var slowest time.Duration
+	other := false
+	for _, p := range w.Processes {
+		other = other || p.Presents != want
+		if !p.Since.IsZero() && !p.Created.IsZero() {
+			slowest = max(slowest, p.Since.Sub(p.Created))
+		}
+	}
+	if !other || slowest <= 0 {
+		return nil
+	}
+	return &Wait{For: slowest, Within: true}
+}
+
 // Process is one pod.
 type Process struct {
 	Name, UID string

@@ -102,7 +102,21 @@ type Condition struct {
 	// Met says whether the condition is met. seen[0] is the state right before the step's writes, the rest was
 	// observed since: at least one.
 	Met func(seen []State) Evaluation
+	// Wait is what is known of how long it takes; nil where nothing is.
+	Wait *Wait
 }
+
+// Wait is how long it takes that a condition is met, as far as that is known before: mostly one that time alone meets.
+type Wait struct {
+	For    time.Duration // once the step's other conditions are met; 0 where Until says it, or nothing does
+	Until  time.Time     // the moment, where it is known already
+	AtMost time.Duration // 0 when nothing limits it
+	First  bool          // it begins with the step, or has begun before it
+	Within bool          // the step's timeout runs meanwhile, and limits it
+}
+
+// Known says whether it is known how long the wait takes.
+func (w Wait) Known() bool { return w.For > 0 || !w.Until.IsZero() }
 
 // Evaluate says whether the condition is met, as far as was looked at since the writes.
 func (c Condition) Evaluate(seen []State) Evaluation {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/estimate"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -24,12 +25,14 @@ type Plan struct {
 	Notes      []plan.Obstacle `json:"notes"` // what to know, and stands in nobody's way
 	Changes    int             `json:"changes"`
 	InFlight   string          `json:"inFlight,omitempty"`
+	Takes                      // all waves together; nothing without waves
 	Next       string          `json:"next"`
 }
 
 // PlanWave is one wave of a plan.
 type PlanWave struct {
-	Title string     `json:"title"`
+	Title string `json:"title"`
+	Takes
 	Steps []PlanStep `json:"steps"`
 }
 
@@ -54,6 +57,7 @@ type PlanStep struct {
 type Details struct {
 	Diff   bool                // what each write does to its object
 	Server map[string][]string // what the API servers said of each step, by ID
+	Limits estimate.Limits     // how a run looks while it verifies
 }
 
 // NewPlan makes the report of a plan.
@@ -64,8 +68,12 @@ func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) st
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
 	}
-	for _, w := range p.Waves {
-		wave := PlanWave{Title: w.Title}
+	each, all := estimate.Plan(f, p, with.Limits)
+	if len(p.Waves) > 0 {
+		r.Takes = takes(all, f.At)
+	}
+	for i, w := range p.Waves {
+		wave := PlanWave{Title: w.Title, Takes: takes(each[i], f.At)}
 		for _, s := range w.Steps {
 			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{},
 				Within: s.Timeout.String(), WayBack: wayBack(s), OneWay: s.Irreversible, Server: with.Server[s.ID]}
@@ -125,6 +133,7 @@ func (p Plan) Table(w io.Writer, _ bool) {
 	}
 	for i, wave := range p.Waves {
 		fmt.Fprintf(w, "\n%d. %s\n", i+1, wave.Title)
+		Paragraph(w, "   ", wave.words())
 		for _, s := range wave.Steps {
 			mark := "   "
 			if s.OneWay {
@@ -151,6 +160,10 @@ func (p Plan) Table(w io.Writer, _ bool) {
 				Paragraph(w, "     server:   ", line)
 			}
 		}
+	}
+	if len(p.Waves) > 0 {
+		fmt.Fprintln(w)
+		Paragraph(w, "All waves: ", p.words()+p.over())
 	}
 	if len(p.Blocked) > 0 {
 		fmt.Fprintf(w, "\nBlocked\n")

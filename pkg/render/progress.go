@@ -64,18 +64,13 @@ func (p *Progress) Line(e engine.Event, colour bool) string {
 		p.began = e.At
 	}
 	text := oneLine(e.Member + ": " + e.Text)
+	if !e.Until.IsZero() {
+		text += " (" + about(e.Takes) + "until " + TimeOfDay(e.Until, p.began) + " at most)"
+	}
 	if colour {
 		text = paint(styles[e.Phase], text)
 	}
 	return TimeOfDay(e.At, p.began) + " " + text
-}
-
-// TimeOfDay is a time for those who watch since another: without its date on the same day alone.
-func TimeOfDay(at, since time.Time) string {
-	if since.In(at.Location()).Format(time.DateOnly) == at.Format(time.DateOnly) {
-		return at.Format(time.TimeOnly)
-	}
-	return at.Format(time.DateTime)
 }
 
 // progressShown is how many members a table shows at most, on however tall a terminal.
@@ -117,6 +112,9 @@ func (p *Progress) Lines(now time.Time, columns, height int, colour bool) []stri
 		for _, said := range []string{"waiting: ", "verified: ", r.last.Member + ": "} { // the row says that
 			what = strings.TrimPrefix(what, said)
 		}
+		if !r.last.Until.IsZero() { // first, for a long text is clipped
+			what = "until " + TimeOfDay(r.last.Until, p.began) + ": " + what
+		}
 		lines = append(lines, line(r.last.Member, phaseWord(r.last.Phase), plan.Short(max(now.Sub(r.since), 0)), what,
 			styles[r.last.Phase]))
 	}
@@ -124,6 +122,14 @@ func (p *Progress) Lines(now time.Time, columns, height int, colour bool) []stri
 		lines = append(lines, Clip("… and "+fold(folded), columns-1))
 	}
 	return lines
+}
+
+// TimeOfDay is a time for those who watch since another: without its date on the same day alone.
+func TimeOfDay(at, since time.Time) string {
+	if since.In(at.Location()).Format(time.DateOnly) == at.Format(time.DateOnly) {
+		return at.Format(time.TimeOnly)
+	}
+	return at.Format(time.DateTime)
 }
 
 // fold counts the rows that are not shown by their phase: "88 more waiting", "90 more: 2 waiting, 88 verified".

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/check"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/estimate"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
@@ -23,7 +24,8 @@ type Input struct {
 	By       string            // who makes it, as the hub's cluster knows them
 	Tool     string            // the version of the plugin
 	// Again makes a verb the command line of the same selection.
-	Again func(verb string) string
+	Again  func(verb string) string
+	Limits estimate.Limits // how a run looks while it verifies, for how long the plan takes
 }
 
 // Model is a report, whatever its format.
@@ -87,7 +89,7 @@ func New(in Input) Model {
 	m := Model{Product: f.Product, Version: f.Hub.Version, Context: f.Hub.Context, Noun: cmp.Or(f.Words.Member, "member"),
 		At: f.At.UTC().Truncate(time.Second), By: in.By, Tool: in.Tool,
 		Status:  render.NewStatus(f, in.Plan, in.Again),
-		Plan:    render.NewPlan(f, in.Plan, render.Details{Diff: true}, in.Again),
+		Plan:    render.NewPlan(f, in.Plan, render.Details{Diff: true, Limits: in.Limits}, in.Again),
 		Check:   render.NewCheck(f, kept, ignored, finding.Error, in.Again),
 		History: render.NewHistory(f),
 		Rules:   rules(in.Rules, kept)}

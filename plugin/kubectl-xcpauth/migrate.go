@@ -137,7 +137,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if o.dryRun != "none" {
 		return o.show(ctx, live, f, p)
 	}
-	if err := o.agree(ctx, f, p); err != nil {
+	if err := o.agree(ctx, f, p, o.poll); err != nil {
 		return err
 	}
 	return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
@@ -165,11 +165,11 @@ func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, e
 }
 
 // agree shows the plan and asks, when there is anything to do.
-func (o *fleetOptions) agree(ctx context.Context, f plan.State, p plan.Plan) error {
+func (o *fleetOptions) agree(ctx context.Context, f plan.State, p plan.Plan, poll time.Duration) error {
 	if len(p.Waves) == 0 && f.Hub.InFlight == "" {
 		return nil
 	}
-	shown := render.NewPlan(f, p, render.Details{Diff: o.diff}, o.again)
+	shown := render.NewPlan(f, p, o.details(poll), o.again)
 	shown.Next = ""
 	if err := render.Print(o.page(o.ErrOut, o.screen), render.Format{Name: "table"}, shown); err != nil {
 		return err
@@ -184,7 +184,9 @@ func (o *migrateOptions) show(ctx context.Context, live *apply.Live, f plan.Stat
 	if o.dryRun == "server" {
 		server, accepted = live.DryRun(ctx, f, p)
 	}
-	if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff, Server: server}, o.again)); err != nil {
+	with := o.details(o.poll)
+	with.Server = server
+	if err := o.print(render.NewPlan(f, p, with, o.again)); err != nil {
 		return err
 	}
 	if !accepted {

@@ -270,8 +270,8 @@ func (o *fleetOptions) executor(live *apply.Live, goal plan.Goal, poll time.Dura
 	o.writing.Store(true)
 	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
 	return &engine.Executor{Clusters: live, Provider: live.Provider, Goal: goal, By: live.By, Poll: poll,
-		UndoWithin: 30 * time.Second,
-		Report:     p.report}, p.end
+		UndoWithin: 30 * time.Second, Limits: o.limits(poll),
+		Report: p.report}, p.end
 }
 
 // observe looks at the fleet, and says so when it takes longer than two seconds.

@@ -85,7 +85,7 @@ func (o *planOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, o.again)); err != nil {
+	if err := o.print(render.NewPlan(f, p, o.details(newRunFlags().poll), o.again)); err != nil {
 		return err
 	}
 	return planExit(f, p, o.detailed)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/estimate"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
@@ -85,6 +86,16 @@ func (p *progress) keepDrawing(stop, done chan struct{}) {
 			p.mu.Unlock()
 		}
 	}
+}
+
+// details are what a plan is shown with, of a run that polls so.
+func (o *fleetOptions) details(poll time.Duration) render.Details {
+	return render.Details{Diff: o.diff, Limits: *o.limits(poll)}
+}
+
+// limits are how a run looks while it verifies: with them it is told how long that takes.
+func (o *fleetOptions) limits(poll time.Duration) *estimate.Limits {
+	return &estimate.Limits{Look: o.memberTimeout, Poll: poll}
 }
 
 // The values of --color.

@@ -85,9 +85,9 @@ func (o *renewOptions) run(ctx context.Context, edges []string) error {
 		}
 		p := plan.Build(live.Provider, f, goal)
 		if o.dryRun {
-			return o.showPlan(f, p, "token rotate")
+			return o.showPlan(f, p, o.poll, "token rotate")
 		}
-		if err := o.agree(ctx, f, p); err != nil {
+		if err := o.agree(ctx, f, p, o.poll); err != nil {
 			return err
 		}
 	}

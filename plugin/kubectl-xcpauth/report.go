@@ -128,7 +128,8 @@ func (o *reportOptions) run(ctx context.Context) error {
 	}
 	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, goal.goal()), Rules: lookedAt(f),
 		Findings: check.Run(rulesFor(f), f, check.Options{Kubeconfig: o.kubeconfig}),
-		By:       live.By(ctx, cmp.Or(f.Hub.Context, live.Fleet.Contexts()[0])), Tool: buildOf().Version, Again: o.again})
+		By:       live.By(ctx, cmp.Or(f.Hub.Context, live.Fleet.Contexts()[0])), Tool: buildOf().Version, Again: o.again,
+		Limits: *o.limits(newRunFlags().poll)})
 	if o.bundle != "" {
 		if err := o.writeBundle(m); err != nil {
 			return fmt.Errorf("writing the archive: %w", err)

@@ -69,7 +69,7 @@ func (o *rollbackOptions) run(ctx context.Context) error {
 		if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
 			return err
 		}
-		if err := o.agree(ctx, f, plan.Build(live.Provider, f, goal)); err != nil {
+		if err := o.agree(ctx, f, plan.Build(live.Provider, f, goal), o.poll); err != nil {
 			return err
 		}
 	}

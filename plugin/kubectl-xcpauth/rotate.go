@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,10 +69,10 @@ func (o *meshOptions) carry(ctx context.Context, live *apply.Live, f plan.State,
 	}
 	p := plan.Build(live.Provider, f, goal)
 	if o.dryRun {
-		return o.showPlan(f, p, verb)
+		return o.showPlan(f, p, o.poll, verb)
 	}
 	if !o.yes {
-		if err := o.agree(ctx, f, p); err != nil {
+		if err := o.agree(ctx, f, p, o.poll); err != nil {
 			return err
 		}
 	}
@@ -79,9 +80,9 @@ func (o *meshOptions) carry(ctx context.Context, live *apply.Live, f plan.State,
 }
 
 // showPlan prints what a verb would do, and how to have it done.
-func (o *fleetOptions) showPlan(f plan.State, p plan.Plan, verb string) error {
+func (o *fleetOptions) showPlan(f plan.State, p plan.Plan, poll time.Duration, verb string) error {
 	again := func(string) string { return o.again(verb) }
-	if err := o.print(render.NewPlan(f, p, render.Details{Diff: o.diff}, again)); err != nil {
+	if err := o.print(render.NewPlan(f, p, o.details(poll), again)); err != nil {
 		return err
 	}
 	return planExit(f, p, false)

@@ -13,9 +13,11 @@ import (
 
 // zoneConditions verify a zone that presents a credential from now on. text says how it connected.
 func zoneConditions(m plan.Member, want guard.Cred, text string) []plan.Condition {
-	return []plan.Condition{
+	all := []plan.Condition{
 		presentsOnly(m.Name, want, "its pods present the token alone, and the global would accept it"),
 		newSession(m.Name, want, text)}
+	all[0].Wait = m.Workload.RolloutWait(want)
+	return all
 }
 
 // presentsOnly wants all the zone's pods to present one credential alone, and the rollout to be over.
@@ -57,6 +59,7 @@ func evaluatePresents(m plan.Member, want guard.Cred) plan.Evaluation {
 // soaked wants every pod of a zone to have run for as long.
 func soaked(name string, wanted time.Duration) plan.Condition {
 	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("its pods have run for %s", wanted),
+		Wait: &plan.Wait{For: wanted, AtMost: wanted},
 		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
 			var newest time.Time
 			for _, p := range m.Workload.Processes {

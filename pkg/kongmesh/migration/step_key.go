@@ -46,6 +46,7 @@ func addKeyStep(f plan.State, goal plan.Goal) plan.Step {
 // keyUsable wants a key to be there, and to be usable, for as long as the global may take to read it.
 func keyUsable(kid string) plan.Condition {
 	return plan.Condition{Kind: "key", Member: "hub", Text: "the global can use it, and has had time to read it",
+		Wait: &plan.Wait{For: keySettles, AtMost: keySettles},
 		Met: ofHub(func(seen []plan.State) plan.Evaluation {
 			last := seen[len(seen)-1]
 			if !hasKey(last.Hub, kid) {

@@ -29,6 +29,7 @@ const deadPolls = 6 * quietPolls
 func edgeConditions(m plan.Member, c guard.Cred, soak time.Duration) []plan.Condition {
 	all := []plan.Condition{modeTold(m.Name, c), mountsOnly(m.Name, c),
 		pushes(m.Name, "those pods connected and pushed to Central twice after that")}
+	all[1].Wait = m.Workload.RolloutWait(c)
 	if soak > 0 {
 		all = append(all, soaked(m.Name, soak))
 	}
@@ -89,6 +90,7 @@ func mountsOnly(name string, want guard.Cred) plan.Condition {
 // soaked wants every pod to have run for as long.
 func soaked(name string, wanted time.Duration) plan.Condition {
 	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("those pods stay so for %s", wanted),
+		Wait: &plan.Wait{For: wanted, AtMost: wanted},
 		Met: plan.OfMember(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
 			var newest time.Time
 			for _, p := range m.Workload.Processes {

@@ -66,7 +66,7 @@ func awaitRotationStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 		Title: m.Name + ": see its session outlive the token that it began with",
 		Why: "a token lives for a limited time, and nothing yet shows that the edge goes on with the next one: " +
 			m.Rotation.Why,
-		Conditions: append(edgeConditions(m, state.JWT, 0)[:2], outlived(m.Name), pushesSinceOutlived(m.Name)),
+		Conditions: append(edgeConditions(m, state.JWT, 0)[:2], outlived(f, m, goal), pushesSinceOutlived(m.Name)),
 		Timeout:    goal.Within, KeepOnInterrupt: true, RevertsTo: state.MTLS, States: plan.StatesRotation,
 		Effect: onMember(m.Name, func(m *plan.Member, f *plan.State) { presentsJWT(m, f, true) })}
 	s.Undo = undoToMTLS(f, m)
@@ -92,12 +92,28 @@ func undoToMTLS(f plan.State, m plan.Member) []plan.Write {
 }
 
 // outlived wants the edge's session to have outlived the token that it began with.
-func outlived(name string) plan.Condition {
-	return plan.Condition{Kind: "outlived", Member: name,
+func outlived(f plan.State, m plan.Member, goal plan.Goal) plan.Condition {
+	return plan.Condition{Kind: "outlived", Member: m.Name,
 		Text: "its token was renewed, and its pods have run for longer than one lives",
-		Met: plan.OfMember(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+		Wait: rotationWait(f, m, goal),
+		Met: plan.OfMember(m.Name, func(m plan.Member, _ []plan.State) plan.Evaluation {
 			return plan.Evaluation{Met: m.Rotation.Seen, Evidence: m.Rotation.Why, ExpectedAt: m.Rotation.At}
 		})}
+}
+
+// rotationWait is how long that takes: until a moment that is known once the edge's pods run with a token. Of pods that
+// are yet to be started it is the life of the token that is there now.
+func rotationWait(f plan.State, m plan.Member, goal plan.Goal) *plan.Wait {
+	w := &plan.Wait{First: true, AtMost: goal.RotationWithin}
+	switch c := m.Credential; {
+	case m.Rotation.Seen:
+		return nil
+	case m.Rotation.At.After(f.At):
+		w.Until, w.AtMost = m.Rotation.At, m.Rotation.At.Sub(f.At)
+	case !c.Expires.IsZero() && !c.Written.IsZero():
+		w.For = state.Outlives(c)
+	}
+	return w
 }
 
 // pushesSinceOutlived wants two pushes since the session was first seen to have outlived its first token.

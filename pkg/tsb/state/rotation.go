@@ -53,7 +53,7 @@ func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Tim
 			}
 		}
 		life := c.Expires.Sub(c.Written)
-		due := newest.Add(life + life/60 + time.Second)
+		due := newest.Add(Outlives(c))
 		switch {
 		case at.Before(due):
 			return plan.Rotation{At: due, Why: fmt.Sprintf("a token lives %s, and its newest pod runs since %s",
@@ -65,4 +65,10 @@ func rotation(w plan.Workload, c plan.Credential, account bool) func(at time.Tim
 			Why: fmt.Sprintf("its newest pod runs since %s, longer than a token lives, and the token was renewed since",
 				newest.Format(time.RFC3339))}
 	}
+}
+
+// Outlives is how long a session must last to have outlived a token like this one.
+func Outlives(c plan.Credential) time.Duration {
+	life := c.Expires.Sub(c.Written)
+	return life + life/60 + time.Second
 }
