@@ -310,6 +310,7 @@ var suggested = map[string]string{
 	`kubectl xcpauth __complete "$@"`: "TestKubectlCompletesThePlugin",
 	"kubectl completion --help":       "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth completion kubectl > ~/.local/bin/kubectl_complete-xcpauth": "TestKubectlCompletesThePlugin",
+	"kubectl xcpauth completion kubectl":                                         "TestKubectlCompletesThePlugin",
 	"kubectl xcpauth completion bash":                                            "TestEachScriptCompletesTheProgram",
 
 	"kubectl xcpauth status --fleet prod.yaml":             "TestAFleetFileSaysWhichClustersThereAre",

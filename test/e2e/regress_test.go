@@ -129,10 +129,10 @@ func TestARecreatedControlPlaneIsProvedOnceAndTheGoalReached(t *testing.T) {
 	}
 
 	done := f.migrate(0)
-	if n := strings.Count(done.Stderr, "wave: register"); n != 1 {
+	if n := strings.Count(done.Stderr, ": register ("); n != 1 {
 		t.Errorf("registered %d times\n%s", n, done.Stderr)
 	}
-	if n := strings.Count(done.Stderr, "wave: verify what is set to JWT already"); n > 1 {
+	if n := strings.Count(done.Stderr, ": verify what is set to JWT already ("); n > 1 {
 		t.Errorf("edge-1 was verified %d times over\n%s", n, done.Stderr)
 	}
 	if got := f.get("hub", "xcpauth-system", "edgecluster/edge-1",
