@@ -109,8 +109,14 @@ func (w *mesh) arrive(goal plan.Goal, mutate mutation) (r Result) {
 			z.reachable = true
 		}
 		w.apiOff = false
+		began := w.now
 		if r, _ = w.run(goal, mutate); r.Done {
 			break
+		}
+		if w.now.Equal(began) { // nothing could be begun: it is tried again later
+			for range 10 {
+				w.tick()
+			}
 		}
 	}
 	for range 40 {

@@ -39,7 +39,7 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 
 	rows := f.Rows(f.Xcpauth(0, append([]string{"status", "-o", "json"}, as("reader")...)...).Stdout)
 	f.Is(rows, "edge-1", "effective", "mTLS")
-	f.Is(rows, "edge-1", "next", "move to JWT")
+	f.Is(rows, "edge-1", "next", "waits")
 	f.Xcpauth(0, append([]string{"webhook", "status"}, as("mover")...)...)
 	run := f.migrate(5, append([]string{"-o", "json"}, as("reader")...)...)
 	refused := f.Rows(run.Stdout)
