@@ -77,8 +77,9 @@ bench: k8s ## print benchmarks, status of 1000 clusters of either product beside
 	@$(GO) test -count=1 -v -run 'TestTheShippedWebhook/a_thousand' ./test/e2e/webhook
 	@$(GO) test -count=1 -v -run 'TestBinarySize|TestStartUp' ./test/release
 
-generate: ## write the roster's CRD and deep copies from pkg/api, and the CEL of the fence and of the webhook's conditions
+generate: ## write the roster's CRD and deep copies from pkg/api, the CEL of the fence and of the webhook's conditions, and docs/schema
 	$(GO) generate ./pkg/...
+	$(GO) test ./test/schema -run Docs -update
 	$(GO) run ./manifests/predicate
 
 demo: k8s ## start a hub and two edges, show status, a denied edit and a migration, stop everything

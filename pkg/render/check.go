@@ -28,48 +28,48 @@ type CheckRow struct {
 	Member  string `json:"member"`
 	Role    string `json:"role"` // hub, edge, mpc, or context for one that holds no member
 	Context string `json:"context,omitempty"`
-	// State is ok, not found, unreachable, forbidden, not selected, skipped, other-management-plane, or the worst
-	// severity.
-	State    string `json:"state"`
-	Errors   int    `json:"errors"`
-	Warnings int    `json:"warnings"`
-	Infos    int    `json:"infos"`
-	Why      string `json:"why,omitempty"`
+	// State is why it could not be looked at, or the worst severity.
+	State    RowState `json:"state"`
+	Errors   int      `json:"errors"`
+	Warnings int      `json:"warnings"`
+	Infos    int      `json:"infos"`
+	Why      string   `json:"why,omitempty"`
 }
 
 // NewCheck makes the report of findings. again makes a verb the command line of the same selection.
 func NewCheck(f plan.State, kept, ignored []finding.Finding, threshold finding.Severity,
 	again func(verb string) string) Check {
 	r := Check{APIVersion: APIVersion, Kind: "Check", At: f.At.UTC().Truncate(time.Second), Context: f.Hub.Context,
-		Threshold: threshold, Findings: kept, Ignored: ignored}
+		Threshold: threshold, Findings: append([]finding.Finding{}, kept...),
+		Ignored: append([]finding.Finding{}, ignored...)}
 	if f.Hub.Found {
 		r.Hub = f.Hub.Object.String()
 	}
 	hub := CheckRow{Member: "hub", Role: "hub", Context: f.Hub.Context}
 	if !f.Hub.Found {
-		hub.State, hub.Why = "not found", f.Hub.Err
+		hub.State, hub.Why = RowNotFound, f.Hub.Err
 	}
 	r.Members = append(r.Members, hub)
 	for _, m := range f.Members {
 		row := CheckRow{Member: m.Name, Role: string(m.Role), Context: m.Context, Why: m.Err}
 		switch {
 		case m.Err != "" && m.Context != "":
-			row.State = "unreachable"
+			row.State = RowUnreachable
 		case m.Err != "":
-			row.State = "not selected"
+			row.State = RowNotSelected
 		}
 		r.Members = append(r.Members, row)
 	}
 	for _, o := range f.Others {
-		row := CheckRow{Member: "-", Role: "context", Context: o.Context, State: o.State, Why: o.Why}
+		row := CheckRow{Member: "-", Role: "context", Context: o.Context, State: RowState(o.State), Why: o.Why}
 		if o.State == "no-member" || o.State == "duplicate" {
-			row.State = "skipped"
+			row.State = RowSkipped
 		}
 		r.Members = append(r.Members, row)
 	}
 	for i := range r.Members {
-		if m := &r.Members[i]; m.State == "unreachable" && slices.Contains(f.Denied, m.Context) {
-			m.State = "forbidden"
+		if m := &r.Members[i]; m.State == RowUnreachable && slices.Contains(f.Denied, m.Context) {
+			m.State = RowForbidden
 		}
 		r.Members[i].count(kept)
 	}
@@ -96,13 +96,13 @@ func (r *CheckRow) count(found []finding.Finding) {
 	switch {
 	case r.State != "":
 	case r.Errors > 0:
-		r.State = string(finding.Error)
+		r.State = RowError
 	case r.Warnings > 0:
-		r.State = string(finding.Warning)
+		r.State = RowWarning
 	case r.Infos > 0:
-		r.State = string(finding.Info)
+		r.State = RowInfo
 	default:
-		r.State = "ok"
+		r.State = RowOK
 	}
 }
 

@@ -44,7 +44,7 @@ func (r Check) rows(w io.Writer, wide bool) {
 	well := 0
 	var rows [][]string
 	for _, m := range r.Members {
-		if fine := m.State == "ok" || m.State == "skipped" || m.State == string(finding.Info); fine && !wide &&
+		if fine := m.State == "ok" || m.State == "skipped" || m.State == RowInfo; fine && !wide &&
 			len(r.Members) > ungrouped && m.Role != "hub" {
 			well++
 			continue
@@ -53,7 +53,7 @@ func (r Check) rows(w io.Writer, wide bool) {
 		if context == "" {
 			context = "-"
 		}
-		row := []string{m.Member, context, m.State, fmt.Sprint(m.Errors), fmt.Sprint(m.Warnings), fmt.Sprint(m.Infos)}
+		row := []string{m.Member, context, string(m.State), fmt.Sprint(m.Errors), fmt.Sprint(m.Warnings), fmt.Sprint(m.Infos)}
 		if wide {
 			row = append(row, m.Why)
 		}

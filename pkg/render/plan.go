@@ -44,11 +44,13 @@ type PlanStep struct {
 	Why     string   `json:"why"`
 	Changes []string `json:"changes"`
 	// Diff has for each write what it does to its object, as unified text, when that was asked for.
-	Diff    []string `json:"diff,omitempty"`
-	Proof   []string `json:"proof"`
-	Within  string   `json:"within"`
-	WayBack string   `json:"wayBack"`
-	OneWay  bool     `json:"oneWay,omitempty"` // nothing takes it back
+	Diff   []string `json:"diff,omitempty"`
+	Proof  []string `json:"proof"`
+	Within string   `json:"within"`
+	// WithinSeconds is within as a number: how long its verification may take.
+	WithinSeconds int64  `json:"withinSeconds"`
+	WayBack       string `json:"wayBack"`
+	OneWay        bool   `json:"oneWay,omitempty"` // nothing takes it back
 	// Server is what the API servers said of the writes, with --dry-run=server.
 	Server []string `json:"server,omitempty"`
 }
@@ -76,7 +78,7 @@ func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) st
 		wave := PlanWave{Title: w.Title, Takes: takes(each[i], f.At)}
 		for _, s := range w.Steps {
 			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{},
-				Within: s.Timeout.String(), WayBack: wayBack(s), OneWay: s.Irreversible, Server: with.Server[s.ID]}
+				Within: s.Timeout.String(), WithinSeconds: int64(s.Timeout.Seconds()), WayBack: wayBack(s), OneWay: s.Irreversible, Server: with.Server[s.ID]}
 			if s.Supply != nil {
 				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))
 			}

@@ -36,13 +36,13 @@ type StatusRow struct {
 	// Health is how it is now; "" for a context that holds no member. HealthWhy says what tells it.
 	Health    Health `json:"health,omitempty"`
 	HealthWhy string `json:"healthWhy,omitempty"`
-	// State is where it is in the plan: ok, pending, blocked, unreachable, forbidden, skipped, other-management-plane.
-	State      string `json:"state"`
-	Declared   string `json:"declared"`
-	Effective  string `json:"effective"`
-	Credential string `json:"credential"`
-	Expires    string `json:"expires,omitempty"` // RFC 3339
-	Proof      string `json:"proof"`
+	// State is where it is in the plan.
+	State      RowState `json:"state"`
+	Declared   string   `json:"declared"`
+	Effective  string   `json:"effective"`
+	Credential string   `json:"credential"`
+	Expires    string   `json:"expires,omitempty"` // RFC 3339
+	Proof      string   `json:"proof"`
 	// of an edge: "verified 2026-01-02T12:00:00Z", "stored, not verified", "none", or why there can be none
 	Fence string `json:"fence,omitempty"`
 	// of an edge's token: when it was minted and whether renewing it was seen; "late: ...", "none: ..."
@@ -50,6 +50,12 @@ type StatusRow struct {
 	Witnesses []string `json:"witnesses,omitempty"`
 	Next      string   `json:"next"` // what may be done now; "waits" when its turn comes later
 	Why       []string `json:"why,omitempty"`
+
+	// What programs read: the credentials that it may present, by the name that the plan has for them; how its wanted
+	// credential lies there; and when it was last verified.
+	Presents        []guard.Cred         `json:"presents,omitempty"`
+	CredentialState plan.CredentialState `json:"credentialState,omitempty"`
+	VerifiedAt      string               `json:"verifiedAt,omitempty"` // RFC 3339
 
 	linked bool // it is known to be connected
 }
@@ -80,8 +86,12 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 	for _, m := range f.Members {
 		r := memberRow(f.Words, m, f.At, todo[m.Name], blocked[m.Name])
 		r.linked = m.Link.Connected == guard.Yes
-		if !f.Hub.Found && !p.Goal.NoHub && r.State == "ok" { // without the hub nobody knows
-			r.State, r.Next = "blocked", "blocked"
+		r.Presents, r.CredentialState = m.Evidence.Presents, m.Credential.State
+		if st := m.Statement; st != nil && m.Err == "" && len(st.Presents) == 1 && m.Verified(st.Presents[0], f.At) {
+			r.VerifiedAt = Stamp(st.Observed)
+		}
+		if !f.Hub.Found && !p.Goal.NoHub && r.State == RowOK { // without the hub nobody knows
+			r.State, r.Next = RowBlocked, "blocked"
 		}
 		if f.TellsSessions {
 			r.Role = f.Words.Member
@@ -94,17 +104,17 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 		if !f.Hub.Found && o.Context == f.Hub.Context {
 			continue // the hub's own row
 		}
-		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: o.State, Declared: "-", Effective: "-",
+		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: RowState(o.State), Declared: "-", Effective: "-",
 			Credential: "-", Proof: "-", Next: "-", Why: []string{o.Why}}
 		if o.State == "no-member" || o.State == "duplicate" {
-			r.State = "skipped"
+			r.State = RowSkipped
 		}
 		s.Members = append(s.Members, r)
 	}
 	for i := range s.Members {
 		r := &s.Members[i]
-		if r.State == "unreachable" && slices.Contains(f.Denied, r.Context) {
-			r.State = "forbidden"
+		if r.State == RowUnreachable && slices.Contains(f.Denied, r.Context) {
+			r.State = RowForbidden
 		}
 		if w := waiting[r.Member]; w && r.Next != "blocked" {
 			r.Next = "waits"
@@ -171,12 +181,12 @@ func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, 
 }
 
 func hubAuthentication(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
-	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: "ok", Declared: "-", Effective: "-",
+	r := StatusRow{Member: who, Role: "hub", Context: h.Context, State: RowOK, Declared: "-", Effective: "-",
 		Credential: "-", Proof: "-", Next: "-"}
 	if !h.Found {
-		r.State, r.Why, r.Next = "not found", []string{h.Err}, "blocked"
+		r.State, r.Why, r.Next = RowNotFound, []string{h.Err}, "blocked"
 		if h.Context != "" {
-			r.State = "unreachable"
+			r.State = RowUnreachable
 		}
 		return r
 	}
@@ -253,7 +263,7 @@ func memberRow(words plan.Words, m plan.Member, at time.Time, todo plan.Step, bl
 	r.State, r.Next = stateAndNext(todo, blocked)
 	switch {
 	case m.Err != "" && m.Context != "":
-		r.State, r.Next, r.Why = "unreachable", "blocked", []string{m.Err}
+		r.State, r.Next, r.Why = RowUnreachable, "blocked", []string{m.Err}
 	case blocked != "":
 		r.Why = []string{blocked}
 	}
@@ -272,14 +282,14 @@ func memberRow(words plan.Words, m plan.Member, at time.Time, todo plan.Step, bl
 	return r
 }
 
-func stateAndNext(todo plan.Step, blocked string) (state, next string) {
+func stateAndNext(todo plan.Step, blocked string) (state RowState, next string) {
 	switch {
 	case blocked != "" && todo.ID == "":
-		return "blocked", "blocked"
+		return RowBlocked, "blocked"
 	case todo.ID != "":
-		return "pending", todo.Verb
+		return RowPending, todo.Verb
 	}
-	return "ok", "-"
+	return RowOK, "-"
 }
 
 // effective is what the member's own processes present, each credential of it while old and new ones overlap.

@@ -44,7 +44,7 @@ func (s Status) wideRows(w io.Writer, shown func(StatusRow) bool) {
 	var rows [][]string
 	for _, r := range s.Members {
 		if shown(r) {
-			rows = append(rows, []string{r.Member, r.Context, cmp.Or(string(r.Health), r.State), r.Declared, r.Effective,
+			rows = append(rows, []string{r.Member, r.Context, cmp.Or(string(r.Health), string(r.State)), r.Declared, r.Effective,
 				r.Credential, r.Proof, r.Next, r.Expires})
 		}
 	}

@@ -32,7 +32,7 @@ func Changes(earlier *Status, now Status) []string {
 			continue
 		}
 		var words []string
-		for _, v := range []struct{ name, a, b string }{{"state", before.State, r.State},
+		for _, v := range []struct{ name, a, b string }{{"state", string(before.State), string(r.State)},
 			{"declared", before.Declared, r.Declared}, {"effective", before.Effective, r.Effective},
 			{"credential", before.Credential, r.Credential}, {"proof", before.Proof, r.Proof}, {"next", before.Next, r.Next}} {
 			if a, b := ageless(v.a), ageless(v.b); a != b {

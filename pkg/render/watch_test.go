@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-func row(name, state string, change func(*StatusRow)) StatusRow {
+func row(name string, state RowState, change func(*StatusRow)) StatusRow {
 	r := StatusRow{Member: name, Role: "edge", Context: name, State: state, Declared: "mTLS", Effective: "mTLS",
 		Credential: "token 54s", Proof: "seen in pods", Next: "move to JWT"}
 	if change != nil {
@@ -69,7 +69,7 @@ func TestAPageFitsItsWindow(t *testing.T) {
 	s := Status{Next: "fix what is blocked", Roster: "101 of 101 members registered",
 		Members: []StatusRow{row("hub", "ok", nil)}}
 	for i := range 100 {
-		state := "ok"
+		state := RowOK
 		if i%50 == 7 {
 			state = "blocked"
 		}

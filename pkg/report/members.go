@@ -51,7 +51,7 @@ var Marks = []Mark{Unknown, Blocked, Apart, Moving, Pending, Connected}
 func members(f plan.State, s render.Status) []Member {
 	all := make([]Member, 0, len(s.Members))
 	for _, r := range s.Members {
-		m := Member{Name: r.Member, Role: r.Role, Context: r.Context, State: r.State, Declared: r.Declared,
+		m := Member{Name: r.Member, Role: r.Role, Context: r.Context, State: string(r.State), Declared: r.Declared,
 			Effective: r.Effective, Credential: r.Credential, Expires: r.Expires, Proof: r.Proof, Evidence: r.Witnesses,
 			Next: r.Next, Why: r.Why}
 		if m.Role == roleContext {

@@ -30,6 +30,11 @@ func TestOutputFormatsAreKubectls(t *testing.T) {
 		err  string // a part of the error; "" for none
 	}{
 		{"status -o name", "hub/hub\nedge/edge-1\nedge/edge-2\n", ""},
+		{"status edge/edge-2 edge-1 -o name", "edge/edge-2\nedge/edge-1\n", ""},
+		{"status edge-7 -o name", "", `no member is called "edge-7"; there are: hub, edge-1, edge-2`},
+		{"status -o jsonpath={.summary.notConnected}", "[]", ""},
+		{"status -o custom-columns=NAME:.member,STATE:.health,EXPIRES:.expires",
+			"NAME     STATE     EXPIRES\nhub      ready     <none>\nedge-1   blocked   <none>\nedge-2   blocked   <none>\n", ""},
 		{"status -o jsonpath={.members[*].member}", "hub edge-1 edge-2", ""},
 		{"status -o jsonpath={.nothing}", "", ""},
 		{`status -o jsonpath={range.members[1:]}{.member}={.role}{"\n"}{end}`, "edge-1=edge\nedge-2=edge\n", ""},

@@ -316,8 +316,11 @@ var suggested = map[string]string{
 	"kubectl xcpauth status --fleet prod.yaml":             "TestAFleetFileSaysWhichClustersThereAre",
 	"kubectl xcpauth plan --fleet prod.yaml --wave-size 5": "TestACommandThatGoesOnRepeatsTheFleetFileAlone",
 
-	"kubectl xcpauth plan --zone-token west=west.jwt":                              "TestAZoneWithoutAContextCountsByItsToken",
-	"kubectl xcpauth migrate --global-api https://global:5682 --state-context ops": "TestAGlobalOutsideOfClusters",
+	"kubectl xcpauth status -o name":                                                       "TestOutputFormatsAreKubectls",
+	"kubectl xcpauth status -o 'jsonpath={.summary.notConnected}'":                         "TestOutputFormatsAreKubectls",
+	"kubectl xcpauth status -o custom-columns=NAME:.member,STATE:.health,EXPIRES:.expires": "TestOutputFormatsAreKubectls",
+	"kubectl xcpauth plan --zone-token west=west.jwt":                                      "TestAZoneWithoutAContextCountsByItsToken",
+	"kubectl xcpauth migrate --global-api https://global:5682 --state-context ops":         "TestAGlobalOutsideOfClusters",
 	"kubectl xcpauth status --kumactl-config ~/.kumactl/config --kumactl-context prod " +
 		"--state-context ops": "TestAGlobalOutsideOfClusters",
 	"kubectl xcpauth status --global-api https://global:5682 --global-ca ca.pem --api-token token.txt " +

@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -22,20 +20,9 @@ var (
 	date    = "unknown"
 )
 
-// build is what `kubectl xcpauth version` reports.
-type build struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Version    string `json:"version"`
-	Commit     string `json:"commit"`
-	Date       string `json:"date"`
-	GoVersion  string `json:"goVersion"`
-	Platform   string `json:"platform"`
-}
-
 // buildOf is how this program was built: as the release says, else as go install has noted.
-func buildOf() build {
-	b := build{APIVersion: render.APIVersion, Kind: "Version", Version: version, Commit: commit, Date: date,
+func buildOf() render.Version {
+	b := render.Version{APIVersion: render.APIVersion, Kind: "Version", Version: version, Commit: commit, Date: date,
 		GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if version != unreleased {
 		return b
@@ -53,14 +40,6 @@ func buildOf() build {
 	}
 	return b
 }
-
-func (b build) String() string {
-	return fmt.Sprintf("kubectl-xcpauth %s (commit %s, built %s, %s %s)", b.Version, b.Commit, b.Date, b.GoVersion,
-		b.Platform)
-}
-
-// Table implements render.Report.
-func (b build) Table(w io.Writer, _ bool) { fmt.Fprintln(w, b) }
 
 func newVersionCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
