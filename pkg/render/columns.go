@@ -18,7 +18,8 @@ const shortest = 10
 
 // cellStyles are the colours of cells that say how something is, by the heading above them.
 var cellStyles = map[string]map[string]string{
-	"STATE": {"connected": green, "not connected": red, "blocked": red, "moving": yellow, "unknown": yellow,
+	"STATE": {"connected": green, "ready": green, "not ready": red, "not connected": red, "blocked": red,
+		"moving": yellow, "unknown": yellow,
 		"unreachable": red, "forbidden": red, "not found": red},
 	"SEVERITY": {"error": red, "warning": yellow},
 	"RESULT": {"verified": green, "done": green, "failed": red, "reverted": yellow, "blocked": red,

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -124,5 +125,20 @@ func TestATimeHasItsDateWhereItIsAnotherDay(t *testing.T) {
 		if got := p.Line(event(tc.second, engine.Waiting, "eu", "waiting: x"), false); got != tc.want+" eu: waiting: x" {
 			t.Errorf("after %d s: %q, want %s", tc.second, got, tc.want)
 		}
+	}
+}
+
+// Progress as JSON is one object a line, whatever its text holds, with times as a program reads them.
+func TestProgressAsJSONIsOneObjectALine(t *testing.T) {
+	e := event(3, engine.Waiting, "eu", "waiting: a\nb \x1b[2J")
+	e.Until = e.At.Add(time.Minute)
+	line := string(JSONLine(e))
+	var got ProgressEvent
+	if err := json.Unmarshal([]byte(line), &got); err != nil || strings.ContainsAny(line, "\n\x1b") {
+		t.Fatalf("%v: %q", err, line)
+	}
+	if got.Kind != "ProgressEvent" || got.Phase != engine.Waiting || got.Member != "eu" || got.Until == nil ||
+		!got.Until.Equal(e.Until) || got.Text != "waiting: a b  [2J" {
+		t.Errorf("%+v", got)
 	}
 }

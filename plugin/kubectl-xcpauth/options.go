@@ -59,6 +59,7 @@ type fleetOptions struct {
 	revokedTokens  []string          // files with tokens that were revoked
 	repeats        string            // the flags of the verb that a command which goes on repeats
 	colour         string
+	progress       string
 	diff           bool
 	as             clientcmd.ConfigOverrides // of which whom requests are made as is used
 	verbosity      int
@@ -71,7 +72,7 @@ type fleetOptions struct {
 
 func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
 	o := &fleetOptions{IOStreams: streams, product: products[0], output: "table", requestTimeout: 10 * time.Second,
-		memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0],
+		memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0], progress: progressForms[0],
 		screen: newScreen(streams.ErrOut), window: newScreen(streams.Out)}
 	o.ErrOut = o.screen // what is printed there comes above what is drawn there
 	return o
@@ -97,6 +98,8 @@ func (o *fleetOptions) addFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.requestTimeout, "request-timeout", o.requestTimeout, "how long one request may take")
 	flags.DurationVar(&o.memberTimeout, "member-timeout", o.memberTimeout,
 		"how long looking at one cluster may take, its credential plugin included")
+	flags.StringVar(&o.progress, "progress", o.progress, "how progress is shown on stderr: "+strings.Join(progressForms,
+		", ")+"; auto draws a table on a terminal, and prints lines elsewhere")
 	flags.StringVar(&o.colour, "color", o.colour, "colours: "+strings.Join(colours,
 		", ")+"; auto is on a terminal, unless NO_COLOR is set")
 	o.globalOptions.addFlags(flags)
@@ -184,6 +187,7 @@ func (o *fleetOptions) page(w io.Writer, s *screen) *render.Page {
 func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 	for flag, complete := range map[string]cobra.CompletionFunc{"context": o.completeContexts,
 		"contexts": o.completeContexts,
+		"progress": cobra.FixedCompletions(progressForms, cobra.ShellCompDirectiveNoFileComp),
 		"color": func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return colours, cobra.ShellCompDirectiveNoFileComp
 		},
@@ -199,6 +203,9 @@ func completeFlags(cmd *cobra.Command, o *fleetOptions) {
 
 // clusters checks the flags and loads the kubeconfig, once.
 func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
+	if !slices.Contains(progressForms, o.progress) {
+		return nil, fmt.Errorf("--progress is %q; pass one of %s", o.progress, strings.Join(progressForms, ", "))
+	}
 	if !slices.Contains(colours, o.colour) {
 		return nil, fmt.Errorf("--color is %q; pass one of %s", o.colour, strings.Join(colours, ", "))
 	}
@@ -268,7 +275,7 @@ func userTerminal(in io.Reader) *os.File {
 // executor carries out what the provider decides, and reports on stderr until end is called.
 func (o *fleetOptions) executor(live *apply.Live, goal plan.Goal, poll time.Duration) (e *engine.Executor, end func()) {
 	o.writing.Store(true)
-	p := &progress{screen: o.screen, colour: o.coloured(o.screen)}
+	p := &progress{screen: o.screen, colour: o.coloured(o.screen), form: o.progress}
 	return &engine.Executor{Clusters: live, Provider: live.Provider, Goal: goal, By: live.By, Poll: poll,
 		UndoWithin: 30 * time.Second, Limits: o.limits(poll),
 		Report: p.report}, p.end

@@ -20,6 +20,7 @@ const redrawEvery = 200 * time.Millisecond
 type progress struct {
 	*screen
 	colour bool
+	form   string // one of progressForms
 
 	mu    sync.Mutex
 	model render.Progress
@@ -31,7 +32,11 @@ type progress struct {
 func (p *progress) report(e engine.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.live() {
+	switch {
+	case p.form == "json":
+		fmt.Fprintln(p, string(render.JSONLine(e)))
+		return
+	case p.form == "plain" || !p.live():
 		fmt.Fprintln(p, p.model.Line(e, p.colour))
 		return
 	}
@@ -97,6 +102,9 @@ func (o *fleetOptions) details(poll time.Duration) render.Details {
 func (o *fleetOptions) limits(poll time.Duration) *estimate.Limits {
 	return &estimate.Limits{Look: o.memberTimeout, Poll: poll}
 }
+
+// The values of --progress.
+var progressForms = []string{"auto", "plain", "json"}
 
 // The values of --color.
 var colours = []string{"auto", "always", "never"}

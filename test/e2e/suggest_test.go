@@ -78,6 +78,7 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 	t.Parallel()
 	f := start(t, sandbox.Options{Webhook: true, Cadence: patient})
 	dir := t.TempDir()
+	f.likeKubectl(t)
 	script := filepath.Join(f.BinDir(), "kubectl_complete-xcpauth")
 	for _, step := range []struct {
 		command, interrupt string

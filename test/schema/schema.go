@@ -35,7 +35,8 @@ func Kinds() map[string]any {
 		"Result": render.Result{}, "History": render.History{}, "Roster": render.Roster{}, "Token": render.Token{},
 		"Webhook": render.Webhook{}, "Keys": zones.Keys{}, "Tokens": zones.Tokens{}, "IssuedToken": zones.Issued{},
 		"CreatedKey": zones.CreatedKey{}, "Revocations": zones.Revocations{}, "Certificates": certificates.Certificates{},
-		"CertificateRequest": certificates.Request{}, "Version": render.Version{}}
+		"CertificateRequest": certificates.Request{}, "Version": render.Version{},
+		"ProgressEvent": render.ProgressEvent{}}
 }
 
 // Of makes the schema of a report: its properties as the type has them, described by their comments, with the values of
