@@ -14,7 +14,6 @@ import (
 // comes.
 func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[string][]string, bool) {
 	said, all := map[string][]string{}, true
-	w := writer{fleet: l.Fleet, fills: l.SecretFields, api: l.API, dryRun: true}
 	rosterReady := f.Hub.Roster.Namespace && f.Hub.Roster.Kind
 	for i, wave := range p.Waves {
 		for _, s := range wave.Steps {
@@ -37,18 +36,25 @@ func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[strin
 					said[s.ID] = append(said[s.ID], fmt.Sprintf("%s: not sent: its kind is made in the same step", write.Object))
 					continue
 				}
-				if _, err := w.write(ctx, write, nil); err != nil {
-					said[s.ID] = append(said[s.ID], err.Error())
-					all = false
-					continue
-				}
-				result := "accepted (dry run)"
-				if write.Via != nil {
-					result = "not sent: the hub's own API has no dry run; it is as it was seen"
-				}
-				said[s.ID] = append(said[s.ID], fmt.Sprintf("%s: %s", write.Object, result))
+				line, ok := l.Try(ctx, write)
+				said[s.ID], all = append(said[s.ID], line), all && ok
 			}
 		}
 	}
 	return said, all
 }
+
+// Try sends one write with dryRun=All, and returns what its server said and whether that accepted it.
+func (l *Live) Try(ctx context.Context, write plan.Write) (said string, accepted bool) {
+	w := writer{fleet: l.Fleet, fills: l.SecretFields, api: l.API, dryRun: true}
+	if _, err := w.write(ctx, write, nil); err != nil {
+		return err.Error(), false
+	}
+	if write.Via != nil {
+		return fmt.Sprintf("%s: not sent: the hub's own API has no dry run; it is as it was seen", write.Object), true
+	}
+	return fmt.Sprintf("%s: %s", write.Object, Accepted), true
+}
+
+// Accepted is what is said of a write that an API server would have taken.
+const Accepted = "accepted (dry run)"

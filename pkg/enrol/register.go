@@ -79,14 +79,8 @@ func (l Enroller) Unregister(ctx context.Context, names []string) (engine.Result
 // each does something for the named edges, side by side, and accounts for everybody.
 func (l Enroller) each(ctx context.Context, f plan.State, names []string,
 	do func(plan.Member) engine.Outcome) (engine.Result, error) {
-	for _, n := range names {
-		switch m := f.Member(n); {
-		case m == nil:
-			return engine.Result{Facts: f}, errors.New(f.UnknownMember(n))
-		case m.Role != plan.RoleEdge:
-			return engine.Result{Facts: f}, fmt.Errorf("%s is no edge: it runs in the hub, and its pods are no ControlPlane's",
-				n)
-		}
+	if err := edgesOf(f, names); err != nil {
+		return engine.Result{Facts: f}, err
 	}
 	r := engine.Result{Facts: f, Done: true, Outcomes: make([]engine.Outcome, len(f.Members))}
 	slots := make(chan struct{}, max(l.Observer.Limit, 1))
@@ -140,7 +134,7 @@ func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.
 		return "", &engine.NotBegunError{Err: err}
 	}
 	for _, o := range edgereader.Objects(kube.Namespace, how.Reads(cp)) {
-		if err := serverSideApply(ctx, edge, o.Ref, o.Body); err != nil {
+		if err := serverSideApply(ctx, edge, o.Ref, o.Body, false); err != nil {
 			return "", err
 		}
 	}
@@ -158,20 +152,27 @@ func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.
 		return "", fmt.Errorf("nothing was stored in the hub: reading %s in %s by its own kubeconfig: %w",
 			m.Name, m.Context, err)
 	}
-	ref := edgereader.SecretRef(roster.ObjectName(m.Name))
-	body := map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-		"data": map[string]any{edgereader.KubeconfigKey: text},
-		"metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace, "annotations": token.Annotations(),
-			"labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}}
-	if err := replace(ctx, hub, ref, body); err != nil {
-		return "", fmt.Errorf("%w; its namespace %s comes with the webhook: kubectl apply -k manifests/overlays/self-signed",
-			err, api.EdgesNamespace)
+	if err := replace(ctx, hub, edgereader.SecretRef(roster.ObjectName(m.Name)), kubeconfigSecret(m, text,
+		token.Annotations()), false); err != nil {
+		return "", err
 	}
-	if err := setEvidence(ctx, hub, m.Name, api.EvidenceLive); err != nil {
+	if err := setEvidence(ctx, hub, m.Name, api.EvidenceLive, false); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("read live from now on; %s; its token ends %s, and the webhook renews it", said,
 		token.Expires.Format(time.RFC3339)), nil
+}
+
+// kubeconfigSecret is the Secret in the hub with the kubeconfig of an edge's reader.
+func kubeconfigSecret(m plan.Member, text []byte, annotations map[string]string) map[string]any {
+	ref := edgereader.SecretRef(roster.ObjectName(m.Name))
+	meta := map[string]any{"name": ref.Name, "namespace": ref.Namespace,
+		"labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}
+	if annotations != nil {
+		meta["annotations"] = annotations
+	}
+	return map[string]any{"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": meta,
+		"data": map[string]any{edgereader.KubeconfigKey: text}}
 }
 
 // reachable is the kubeconfig, without a token, by which the webhook reaches what a context reaches.
@@ -213,24 +214,11 @@ func reachable(name string, cfg *rest.Config, how Registration) (edgereader.Kube
 	return k, nil
 }
 
-// enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created. Another cluster's
-// entry is not touched.
+// enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created.
 func (l Enroller) enlist(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) error {
-	entry := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
-	if m.Registered {
-		live, err := apply.Get(ctx, hub, roster.Ref(m.Name))
-		if err != nil {
-			return fmt.Errorf("reading %s in %s: %s", roster.Ref(m.Name), hub.Context, observe.Explain(err))
-		}
-		spec, _ := live["spec"].(map[string]any)
-		cp, named := spec["controlPlane"].(map[string]any)
-		switch {
-		case named && cp["uid"] == m.Object.UID:
-			return nil
-		case named && !m.EntryStale:
-			return fmt.Errorf("the roster's entry of that name belongs to another cluster; take it out with: kubectl xcpauth edge forget %s --reason WHY", m.Name)
-		}
-		entry.Op, entry.After = plan.OpUpdate, roster.Renewal(m)
+	entry, needed, err := entryOf(ctx, hub, m)
+	if err != nil || !needed {
+		return err
 	}
 	if _, err := l.Write(ctx, entry, nil); err != nil {
 		return fmt.Errorf("%w; kubectl xcpauth migrate installs the roster where it is not", err)
@@ -238,16 +226,40 @@ func (l Enroller) enlist(ctx context.Context, hub *kubeconfig.Cluster, m plan.Me
 	return nil
 }
 
-// serverSideApply makes an object what it should be, by server-side apply.
-func serverSideApply(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[string]any) error {
+// entryOf is the write by which the roster lists an edge as it is, and whether it is needed. Another cluster's entry
+// is not touched.
+func entryOf(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) (entry plan.Write, needed bool,
+	err error) {
+	entry = plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
+	if m.Registered {
+		live, err := apply.Get(ctx, hub, roster.Ref(m.Name))
+		if err != nil {
+			return entry, false, fmt.Errorf("reading %s in %s: %s", roster.Ref(m.Name), hub.Context, observe.Explain(err))
+		}
+		spec, _ := live["spec"].(map[string]any)
+		cp, named := spec["controlPlane"].(map[string]any)
+		switch {
+		case named && cp["uid"] == m.Object.UID:
+			return entry, false, nil
+		case named && !m.EntryStale:
+			return entry, false, fmt.Errorf("the roster's entry of that name belongs to another cluster; take it out with: "+
+				"kubectl xcpauth edge forget %s --reason WHY", m.Name)
+		}
+		entry.Op, entry.After = plan.OpUpdate, roster.Renewal(m)
+	}
+	return entry, true, nil
+}
+
+// serverSideApply makes an object what it should be, by server-side apply; as a dry run, it asks whether it could.
+func serverSideApply(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[string]any, dry bool) error {
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
 	doc, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", ref, err)
 	}
-	err = c.REST.Patch(types.ApplyPatchType).AbsPath(apply.ObjectPath(ref)).Param("fieldManager",
-		apply.FieldManager).Param("force", "true").Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	err = ours(c.REST.Patch(types.ApplyPatchType), dry).AbsPath(apply.ObjectPath(ref)).Param("force",
+		"true").Body(doc).Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}
@@ -256,7 +268,8 @@ func serverSideApply(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, b
 
 // replace makes an object what it should be, and reads nothing of what is there: the answer to a patch is the stored
 // object, so that anyone who may patch a secret may read it. It is updated, or else created.
-func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[string]any) error {
+func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[string]any,
+	dry bool) error {
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
 	doc, err := json.Marshal(body)
@@ -265,8 +278,7 @@ func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[
 	}
 	at := apply.ObjectPath(ref)
 	send := func(r *rest.Request, path string) error {
-		return r.AbsPath(path).Param("fieldManager", apply.FieldManager).Param("fieldValidation", "Strict").
-			SetHeader("Content-Type", "application/json").Body(doc).Do(ctx).Error()
+		return ours(r, dry).AbsPath(path).SetHeader("Content-Type", "application/json").Body(doc).Do(ctx).Error()
 	}
 	if err = send(c.REST.Put(), at); apierrors.IsNotFound(err) {
 		err = send(c.REST.Post(), strings.TrimSuffix(at, "/"+ref.Name))
@@ -275,7 +287,8 @@ func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[
 		err = send(c.REST.Put(), at)
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
+		return fmt.Errorf("writing %s in %s: %s; its namespace %s comes with the webhook: "+
+			"kubectl apply -k manifests/overlays/self-signed", ref, c.Context, observe.Explain(err), api.EdgesNamespace)
 	}
 	return nil
 }
@@ -359,21 +372,18 @@ func readBy(ctx context.Context, client *edgereader.Client, cp api.ControlPlaneR
 //  3. Remove the kubeconfig, and the reader.
 func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) engine.Outcome {
 	stated := "decided from statements again"
-	voids := m.ReadLive && m.Statement != nil && (m.Err != "" || m.Statement.Fence != "" && !m.Fence.Verified ||
-		!slices.Equal(m.Statement.Presents, m.Evidence.Presents))
+	voids := statesOther(m)
 	if err := engine.Allowed(ctx, l, unregistering(hub.Context, m, voids)); err != nil {
 		return engine.Outcome{State: engine.Refused, Why: err.Error()}
 	}
 	if voids {
-		void := plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus,
-			After: roster.TakenBack(roster.RetractedStatus(), l.Now())}
-		if _, err := l.Write(ctx, void, nil); err != nil {
+		if _, err := l.Write(ctx, l.retraction(hub, m), nil); err != nil {
 			return engine.Outcome{State: engine.Failed,
 				Why: "nothing was changed: taking back first what the roster states of it: " + err.Error()}
 		}
 		stated += ", and what was stated was taken back, since it is not what is seen now; state it with: kubectl xcpauth edge publish"
 	}
-	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement); err != nil && !apierrors.IsNotFound(err) {
+	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement, false); err != nil && !apierrors.IsNotFound(err) {
 		return engine.Outcome{State: engine.Failed, Why: err.Error()}
 	}
 	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(m.Name)),
@@ -402,18 +412,39 @@ func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m pla
 	return engine.Outcome{State: engine.Changed, Why: "not read live any more: " + stated}
 }
 
+// statesOther says whether the roster states something of a member that is read live, and is not what is seen now.
+func statesOther(m plan.Member) bool {
+	return m.ReadLive && m.Statement != nil && (m.Err != "" || m.Statement.Fence != "" && !m.Fence.Verified ||
+		!slices.Equal(m.Statement.Presents, m.Evidence.Presents))
+}
+
+// retraction is the write that takes back what the roster states of a member.
+func (l Enroller) retraction(hub *kubeconfig.Cluster, m plan.Member) plan.Write {
+	return plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus,
+		After: roster.TakenBack(roster.RetractedStatus(), l.Now())}
+}
+
 // setEvidence says in the roster what the webhook is to decide from.
-func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evidence api.Evidence) error {
+func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evidence api.Evidence, dry bool) error {
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
 	doc, err := json.Marshal(map[string]any{"spec": map[string]any{"evidence": evidence}})
 	if err != nil {
 		return fmt.Errorf("encoding the evidence of %s: %w", name, err)
 	}
-	err = hub.REST.Patch(types.MergePatchType).AbsPath(apply.ObjectPath(roster.Ref(name))).Param("fieldManager",
-		apply.FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	err = ours(hub.REST.Patch(types.MergePatchType), dry).AbsPath(apply.ObjectPath(roster.Ref(name))).Body(doc).
+		Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %w", roster.Ref(name), hub.Context, apply.Explained(err))
 	}
 	return nil
+}
+
+// ours is a request with what every write of ours says, and whether it is a dry run.
+func ours(r *rest.Request, dry bool) *rest.Request {
+	r.Param("fieldManager", apply.FieldManager).Param("fieldValidation", "Strict")
+	if dry {
+		r.Param("dryRun", "All")
+	}
+	return r
 }

@@ -62,13 +62,8 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	}
 	source = l.RunBy(ctx, hub.Context, source)
 	m := f.Member(name)
-	switch {
-	case m != nil && m.Err == "" && len(m.Workload.Processes) > 0 && !alive:
-		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if that is meant", name, m.Context, m.Evidence.Why)
-	case f.Hub.InFlight != "" && !alive:
-		return fmt.Errorf("%s is in flight, and may hold %s; kubectl xcpauth migrate restores it; pass --alive to forget it all the same", f.Hub.InFlight, name)
-	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
-		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
+	if err := mayForget(f, m, name, alive); err != nil {
+		return err
 	}
 	needs := map[string][]plan.Permission{hub.Context: forgetting(name, alive, m != nil && m.ReadLive)}
 	if err := engine.Allowed(ctx, l, needs); err != nil {
@@ -84,28 +79,14 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	now := l.Now().UTC()
 	told := plan.WaveRecord{Wave: "forget", Began: now, Ended: now, By: source, Steps: []string{roster.ForgetStep(name)},
 		Result: "forgotten: " + reason}
-	entry, err := apply.Get(ctx, hub, roster.Ref(name))
-	if apierrors.IsNotFound(err) && alive && f.Hub.InFlight != "" {
+	entry, err := entryToForget(ctx, hub, f, name, alive)
+	if err != nil {
+		return err
+	}
+	if entry == nil {
 		return l.drop(ctx, hub.Context, name, told)
 	}
-	if apierrors.IsNotFound(err) {
-		if m == nil {
-			return errors.New(f.UnknownMember(name))
-		}
-		return fmt.Errorf("%s is not in the roster of %s; kubectl xcpauth edge list shows who is", name, hub.Context)
-	}
-	if err != nil {
-		return fmt.Errorf("reading %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
-	}
-	event, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "Forgotten",
-		"metadata": map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
-		"involvedObject": map[string]any{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
-			"namespace": api.Namespace, "name": name, "uid": apply.UID(entry)},
-		"message":        fmt.Sprintf("forgotten by %s: %s", source, reason),
-		"source":         map[string]any{"component": apply.FieldManager},
-		"firstTimestamp": now.Format(time.RFC3339), "lastTimestamp": now.Format(time.RFC3339), "count": 1,
-	})
+	event, err := json.Marshal(forgottenEvent(name, apply.UID(entry), source, reason, now))
 	if err != nil {
 		return fmt.Errorf("encoding the Event about %s: %w", name, err)
 	}
@@ -124,7 +105,7 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
 	}
 	// nobody would renew or remove it any more
-	if spec, _ := entry["spec"].(map[string]any); spec["evidence"] == string(api.EvidenceLive) {
+	if isReadLive(entry) {
 		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(name)),
 			Op: plan.OpDelete}, nil); err != nil {
 			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
@@ -134,6 +115,55 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 		return nil
 	}
 	return l.drop(ctx, hub.Context, name, told)
+}
+
+// mayForget refuses to forget a member that would go on counting, or that alive alone says may be forgotten.
+func mayForget(f plan.State, m *plan.Member, name string, alive bool) error {
+	switch {
+	case m != nil && m.Err == "" && len(m.Workload.Processes) > 0 && !alive:
+		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if that is meant", name, m.Context, m.Evidence.Why)
+	case f.Hub.InFlight != "" && !alive:
+		return fmt.Errorf("%s is in flight, and may hold %s; kubectl xcpauth migrate restores it; pass --alive to forget it all the same", f.Hub.InFlight, name)
+	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
+		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
+	}
+	return nil
+}
+
+// entryToForget is the roster's entry of a member; nil when there is none, and the wave in flight alone may hold it.
+func entryToForget(ctx context.Context, hub *kubeconfig.Cluster, f plan.State, name string,
+	alive bool) (map[string]any, error) {
+	entry, err := apply.Get(ctx, hub, roster.Ref(name))
+	switch {
+	case err == nil:
+		return entry, nil
+	case !apierrors.IsNotFound(err):
+		return nil, fmt.Errorf("reading %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
+	case alive && f.Hub.InFlight != "":
+		return nil, nil
+	case f.Member(name) == nil:
+		return nil, errors.New(f.UnknownMember(name))
+	}
+	return nil, fmt.Errorf("%s is not in the roster of %s; kubectl xcpauth edge list shows who is", name, hub.Context)
+}
+
+// forgottenEvent is the Event that says why a member was forgotten.
+func forgottenEvent(name, uid, source, reason string, now time.Time) map[string]any {
+	return map[string]any{
+		"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "Forgotten",
+		"metadata": map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
+		"involvedObject": map[string]any{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
+			"namespace": api.Namespace, "name": name, "uid": uid},
+		"message":        fmt.Sprintf("forgotten by %s: %s", source, reason),
+		"source":         map[string]any{"component": apply.FieldManager},
+		"firstTimestamp": now.Format(time.RFC3339), "lastTimestamp": now.Format(time.RFC3339), "count": 1,
+	}
+}
+
+// isReadLive says whether an entry of the roster is decided from what is read in the member's own cluster.
+func isReadLive(entry map[string]any) bool {
+	spec, _ := entry["spec"].(map[string]any)
+	return spec["evidence"] == string(api.EvidenceLive)
 }
 
 // findHub looks for the hub and returns its client.

@@ -176,6 +176,12 @@ func (g Goal) Task() Task {
 	return Migrate
 }
 
+// WayBack is the goal of a rollback at the pace of this one: of one edge, of all that were moved when that is "".
+func (g Goal) WayBack(only string) Goal {
+	g.Back, g.Only, g.Stage = true, only, Edges
+	return g
+}
+
 // Reaches says whether the goal includes a stage.
 func (g Goal) Reaches(s Stage) bool {
 	return slices.Index(Stages, g.stage()) >= slices.Index(Stages, s)

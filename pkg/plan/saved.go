@@ -20,6 +20,12 @@ type Saved struct {
 	Goal       Goal        `json:"goal"`
 	HubUID     string      `json:"hubClusterUID"`
 	Steps      []savedStep `json:"steps"`
+	// What follows is shown again and never carried out: see shown.go. A file of an earlier release has none of it.
+	Hub     *Ref        `json:"hub,omitempty"`
+	Context string      `json:"context,omitempty"`
+	Waves   []savedWave `json:"waves,omitempty"`
+	Blocked []Obstacle  `json:"blocked,omitempty"`
+	Notes   []Obstacle  `json:"notes,omitempty"`
 }
 
 // savedStep is one step that writes.
@@ -31,7 +37,11 @@ type savedStep struct {
 // Save makes a file's worth of a plan. Secrets are never in a patch, so there are none in it.
 func Save(f State, p Plan, by string) Saved {
 	s := Saved{APIVersion: "xcpauth.io/v1alpha1", Kind: SavedKind, At: f.At.UTC().Truncate(time.Second), By: by,
-		Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []savedStep{}}
+		Goal: p.Goal, HubUID: f.Hub.ClusterUID, Steps: []savedStep{}, Context: f.Hub.Context, Waves: showing(p),
+		Blocked: p.Obstacles, Notes: p.Notes}
+	if f.Hub.Found {
+		s.Hub = &f.Hub.Object
+	}
 	for _, w := range p.Waves {
 		for _, step := range w.Steps {
 			if len(step.Writes) > 0 || step.Supply != nil {
@@ -43,10 +53,17 @@ func Save(f State, p Plan, by string) Saved {
 }
 
 // StaleError says that what is to be done is not what a saved plan shows.
-type StaleError struct{ Why string }
+type StaleError struct {
+	Why  string
+	Back bool // it is of a rollback
+}
 
 func (e *StaleError) Error() string {
-	return "the saved plan is stale: " + e.Why + "; make it again with kubectl xcpauth plan --out FILE"
+	again := "; make it again with kubectl xcpauth plan --out FILE"
+	if e.Back {
+		again = "; make it again with kubectl xcpauth plan --rollback --out FILE"
+	}
+	return "the saved plan is stale: " + e.Why + again
 }
 
 // Fits refuses a fleet with another hub than the plan's: what is written there before anything of the plan is, a lock
@@ -55,7 +72,7 @@ func (s *Saved) Fits(f State) error {
 	if s == nil || s.HubUID == f.Hub.ClusterUID {
 		return nil
 	}
-	return &StaleError{fmt.Sprintf("it is of the hub in cluster %q, and the hub that is found here (context %s) is in cluster %q", s.HubUID, f.Hub.Context, f.Hub.ClusterUID)}
+	return &StaleError{Back: s.Goal.Back, Why: fmt.Sprintf("it is of the hub in cluster %q, and the hub that is found here (context %s) is in cluster %q", s.HubUID, f.Hub.Context, f.Hub.ClusterUID)}
 }
 
 // Allows refuses a wave in which a step writes what the saved plan does not show. A nil plan allows everything. What
@@ -74,10 +91,10 @@ func (s *Saved) Allows(w Wave) error {
 		}
 		was, ok := shown[step.ID]
 		if !ok {
-			return &StaleError{fmt.Sprintf("%s (%s) would come now, and is not in it", step.ID, step.Title)}
+			return &StaleError{Back: s.Goal.Back, Why: fmt.Sprintf("%s (%s) would come now, and is not in it", step.ID, step.Title)}
 		}
 		if why := differs(was.Writes, step.Writes); why != "" {
-			return &StaleError{fmt.Sprintf("%s would now %s", step.ID, why)}
+			return &StaleError{Back: s.Goal.Back, Why: fmt.Sprintf("%s would now %s", step.ID, why)}
 		}
 	}
 	return nil

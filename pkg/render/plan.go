@@ -60,6 +60,8 @@ type Details struct {
 	Diff   bool                // what each write does to its object
 	Server map[string][]string // what the API servers said of each step, by ID
 	Limits estimate.Limits     // how a run looks while it verifies
+	// Untimed leaves out how long it takes, which depends on the state of the clusters.
+	Untimed bool
 }
 
 // NewPlan makes the report of a plan.
@@ -71,14 +73,18 @@ func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) st
 		r.Hub = f.Hub.Object.String()
 	}
 	each, all := estimate.Plan(f, p, with.Limits)
-	if len(p.Waves) > 0 {
+	if len(p.Waves) > 0 && !with.Untimed {
 		r.Takes = takes(all, f.At)
 	}
 	for i, w := range p.Waves {
-		wave := PlanWave{Title: w.Title, Takes: takes(each[i], f.At)}
+		wave := PlanWave{Title: w.Title}
+		if !with.Untimed {
+			wave.Takes = takes(each[i], f.At)
+		}
 		for _, s := range w.Steps {
 			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{},
-				Within: s.Timeout.String(), WithinSeconds: int64(s.Timeout.Seconds()), WayBack: wayBack(s), OneWay: s.Irreversible, Server: with.Server[s.ID]}
+				Within: s.Timeout.String(), WithinSeconds: int64(s.Timeout.Seconds()), WayBack: wayBack(s),
+				OneWay: s.Irreversible, Server: with.Server[s.ID]}
 			if s.Supply != nil {
 				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))
 			}
@@ -135,7 +141,9 @@ func (p Plan) Table(w io.Writer, _ bool) {
 	}
 	for i, wave := range p.Waves {
 		fmt.Fprintf(w, "\n%d. %s\n", i+1, wave.Title)
-		Paragraph(w, "   ", wave.words())
+		if wave.told() {
+			Paragraph(w, "   ", wave.words())
+		}
 		for _, s := range wave.Steps {
 			mark := "   "
 			if s.OneWay {
@@ -163,7 +171,7 @@ func (p Plan) Table(w io.Writer, _ bool) {
 			}
 		}
 	}
-	if len(p.Waves) > 0 {
+	if len(p.Waves) > 0 && p.told() {
 		fmt.Fprintln(w)
 		Paragraph(w, "All waves: ", p.words()+p.over())
 	}
@@ -214,9 +222,7 @@ func changes(p plan.Write) []string {
 		return []string{fmt.Sprintf("delete %s in %s", p.Object, p.Context)}
 	}
 	if p.Object.Kind == "EdgeCluster" {
-		return []string{fmt.Sprintf("%s in %s: its %s", p.Object, p.Context,
-			map[bool]string{true: "statement is taken back",
-				false: "reference to the member is renewed"}[p.Op == plan.OpUpdateStatus])}
+		return []string{fmt.Sprintf("%s in %s: %s", p.Object, p.Context, rosterChange(p))}
 	}
 	var lines []string
 	p = named(p)

@@ -16,6 +16,9 @@ type Takes struct {
 	began time.Time
 }
 
+// told says whether it was asked how long it takes.
+func (t Takes) told() bool { return !t.began.IsZero() }
+
 func takes(t estimate.Time, began time.Time) Takes {
 	r := Takes{time: t, began: began}
 	if t.Complete {

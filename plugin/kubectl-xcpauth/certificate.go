@@ -79,6 +79,7 @@ read; one that is there is not overwritten. Nothing in a cluster is changed.`,
 	cmd.Flags().StringSliceVar(&o.names, "central-name", nil,
 		"further names that it must have, beside those that the selected edges dial")
 	cmd.Flags().StringVar(&o.keyOut, "key-out", "", "the file for the new private key; required")
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
@@ -119,6 +120,9 @@ func (o *certificateOptions) request(ctx context.Context) error {
 		}
 	}
 	wanted := migration.Wanted(f, o.names)
+	if o.isDryRun() {
+		return o.tryRequest(ctx, f, wanted)
+	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048) // as cert-manager does by default
 	if err != nil {
 		return fmt.Errorf("making a private key: %w", err)

@@ -62,7 +62,8 @@ func (o *fleetOptions) arguments() map[string]cobra.CompletionFunc {
 	}
 	return map[string]cobra.CompletionFunc{"edge publish": o.completeMember, "edge register": o.completeMember,
 		"edge unregister": o.completeMember, "edge forget": one, "token rotate": o.completeMember, "token inspect": file,
-		"token verify": file, "token revocations": file}
+		"token verify": file, "token revocations": file, "plan show": file, "status": o.completeMember,
+		"rollback": o.completeMember}
 }
 
 // completeTree gives every flag that takes a value, and every command, what completes it. A shell offers the names of

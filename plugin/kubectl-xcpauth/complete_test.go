@@ -100,8 +100,8 @@ func TestOnlyArgumentsThatAreFilesAreCompletedWithFiles(t *testing.T) {
 			files++
 		}
 	}
-	if files != 3 {
-		t.Errorf("%d commands take a file, want 3", files)
+	if files != 4 {
+		t.Errorf("%d commands take a file, want 4", files)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestWhatHasFixedValuesIsCompletedWithThem(t *testing.T) {
 		"status --kubeconfig " + kubeconfig + " --contexts ":    "eu hub",
 		"edge forget --kubeconfig " + kubeconfig + " ":          "", // no look was kept
 		"migrate --kubeconfig " + kubeconfig + " --canary ":     "",
-		"plan --fleet /absent --kubeconfig " + kubeconfig + " ": "",
+		"plan --fleet /absent --kubeconfig " + kubeconfig + " ": "show",
 	} {
 		t.Run(line, func(t *testing.T) {
 			t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "absent"))

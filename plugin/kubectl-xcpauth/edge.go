@@ -23,8 +23,8 @@ decides from it: from the last statement about a member, or from what it reads i
 without a fresh statement, or that cannot be read, is unknown, and unknown is unsafe.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newEdgeListCommand(o), newEdgePublishCommand(o), newEdgeRegisterCommand(o), newEdgeUnregisterCommand(o),
-		newEdgeForgetCommand(o))
+	cmd.AddCommand(newEdgeListCommand(o), takesNames(newEdgePublishCommand(o)), takesNames(newEdgeRegisterCommand(o)),
+		takesNames(newEdgeUnregisterCommand(o)), takesNames(newEdgeForgetCommand(o)))
 	return cmd
 }
 
@@ -69,6 +69,7 @@ documentation on removing a cluster says.`,
 	}
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why the member no longer counts; required, and kept in an Event")
 	cmd.Flags().BoolVar(&o.alive, "alive", false, "forget it although it is running: from then on the hub may refuse it")
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
@@ -85,6 +86,14 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 			fmt.Fprintf(o.ErrOut, "warning: the hub does not surely accept certificates; once %s presents one again, it is cut off. "+
 				"First set spec.components.xcp.centralAuthModes of its %s to {jwt: true, mutualTls: true}\n", name, f.Hub.Object)
 		}
+	}
+	if o.isDryRun() {
+		t, err := enrol.Enroller{Live: live}.TryForget(ctx, name, userAt(""), o.reason, o.alive)
+		verb := "edge forget " + quote(name) + " --reason " + quote(o.reason)
+		if o.alive {
+			verb += " --alive"
+		}
+		return o.try(ctx, t, err, verb)
 	}
 	var notBegun *engine.NotBegunError
 	switch err := (enrol.Enroller{Live: live}).Forget(ctx, name, userAt(""), o.reason, o.alive); {

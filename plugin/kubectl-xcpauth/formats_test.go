@@ -76,8 +76,7 @@ func TestOutputFormatsAreKubectls(t *testing.T) {
 	}
 }
 
-// Whom requests are made as, and how much of them is logged, is said as to kubectl. What is a credential or a body is
-// never logged; the flags that would mean the same of every cluster are not there.
+// Whom requests are made as is said as to kubectl. The flags that would mean the same of every cluster are not there.
 func TestGlobalFlagsAreKubectls(t *testing.T) {
 	var mu sync.Mutex
 	var as []string
@@ -89,9 +88,7 @@ func TestGlobalFlagsAreKubectls(t *testing.T) {
 			r.Header.Values("Impersonate-Group")...), " "))
 		return false
 	}
-	const bearer = "the-bearer-token-of-the-kubeconfig"
-	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("edge-1")...), "edge-1": edge},
-		func(string) apifake.Object { return apifake.Object{"token": bearer} })
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("edge-1")...), "edge-1": edge}, nil)
 	xcpauth(t, kubeconfig, "status", "--as", "jane", "--as-group", "ops", "--as-group", "team", "--as-uid", "7")
 	mu.Lock()
 	for _, who := range as {
@@ -111,7 +108,14 @@ func TestGlobalFlagsAreKubectls(t *testing.T) {
 	if r := xcpauth(t, kubeconfig, "status", "-n", "x"); r.code != 1 || !strings.Contains(r.err, "same lock and journal") {
 		t.Errorf("a namespace is taken: %s", r.err)
 	}
+}
 
+// How much of the requests is logged is said as to kubectl; a credential, or a body, is never logged.
+func TestRequestsAreLoggedAsByKubectl(t *testing.T) {
+	const bearer = "the-bearer-token-of-the-kubeconfig"
+	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("edge-1")...),
+		"edge-1": apifake.Start(apifake.Edge("edge-1")...)},
+		func(string) apifake.Object { return apifake.Object{"token": bearer} })
 	program := filepath.Join(t.TempDir(), "kubectl-xcpauth") // the log is the process's own
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

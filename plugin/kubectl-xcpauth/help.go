@@ -11,6 +11,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
+// runsKey is the annotation of a verb that has verbs below it and does something itself too.
+const runsKey = "xcpauth/runs"
+
 // helpWidth is how wide help is laid out.
 const helpWidth = 80
 
@@ -59,10 +62,11 @@ func layHelp(root *cobra.Command) {
 // usage prints how a command is called, its examples, the commands below it and its flags.
 func usage(w io.Writer, cmd *cobra.Command) {
 	fmt.Fprintln(w, "Usage:")
+	if !cmd.HasAvailableSubCommands() || cmd.Annotations[runsKey] != "" {
+		fmt.Fprintf(w, "  %s\n", cmd.UseLine())
+	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "  %s [command]\n", cmd.CommandPath())
-	} else {
-		fmt.Fprintf(w, "  %s\n", cmd.UseLine())
 	}
 	if cmd.HasExample() {
 		fmt.Fprintf(w, "\nExamples:\n%s\n", cmd.Example)

@@ -35,7 +35,7 @@ type issueOptions struct {
 func newTokenIssueCommand(fo *fleetOptions) *cobra.Command {
 	o := &issueOptions{fleetOptions: fo, signFlags: newSignFlags(fo)}
 	cmd := &cobra.Command{
-		Use: "issue", Args: cobra.NoArgs,
+		Use: "issue [ZONE]", Args: cobra.MaximumNArgs(1),
 		Short: "Issue a zone token of Kong Mesh or Kuma, by the global's API or with a signing key",
 		Long: `Have a zone token for a control plane (scope cp) issued. The global's own API does it by default: it asks who may, and writes it down
 where its audit is on. It is reached through the API server and the kubelet, and asked with the administrator's token, from secret
@@ -49,16 +49,23 @@ The token goes into a new file that only you may read; one that is there is not 
 newline, unless that is a terminal; with --secret it is a manifest of a Secret. With --in-cluster it goes straight into a new Secret in
 the zone's cluster, which nobody can write again. What the zone presents is not changed: kubectl xcpauth migrate does that.`,
 		Example: `  # For 30 days, from the global's API
-  kubectl xcpauth token issue --zone west --valid-for 720h --out west.jwt
+  kubectl xcpauth token issue west --valid-for 720h --out west.jwt
 
   # The same, as a Secret in the zone's cluster
-  kubectl xcpauth token issue --zone west --valid-for 720h --in-cluster --secret cp-token
+  kubectl xcpauth token issue west --valid-for 720h --in-cluster --secret cp-token
 
   # Without a cluster, with the key whose secret is zone-token-signing-key-2
-  kubectl xcpauth token issue --zone west --valid-for 720h --key-file key-2.pem --kid 2 --out west.jwt`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), time.Now()) },
+  kubectl xcpauth token issue west --valid-for 720h --key-file key-2.pem --kid 2 --out west.jwt`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneMember(cmd.Flags(), "zone", &o.zone, args); err != nil {
+				return err
+			}
+			o.repeats = strings.TrimSpace(words(args) + " " + given(cmd.Flags(), "zone", "valid-for", "tokens-from",
+				"key-file", "kid", "out", "in-cluster", "secret", "namespace"))
+			return o.run(cmd.Context(), time.Now())
+		},
 	}
-	cmd.Flags().StringVar(&o.zone, "zone", "", "the zone that is to present it; required")
+	cmd.Flags().StringVar(&o.zone, "zone", "", "the zone that is to present it; or name it without the flag")
 	cmd.Flags().DurationVar(&o.life, "valid-for", 0, "for how long from now it is valid, such as 720h; required")
 	o.addSource(cmd.Flags())
 	cmd.Flags().StringVar(&o.keyFile, "key-file", "", "sign with the key in this file: PEM, RSA PRIVATE KEY (PKCS#1)")
@@ -69,6 +76,7 @@ the zone's cluster, which nobody can write again. What the zone presents is not 
 	cmd.Flags().StringVar(&o.secret, "secret", "",
 		"the name of the Secret: with --out its manifest is written instead of the bare token; with --in-cluster the default is cp-token")
 	cmd.Flags().StringVar(&o.within, "namespace", "", "the namespace of the Secret; default: the control plane's")
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
@@ -93,12 +101,20 @@ func (o *issueOptions) run(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		if o.isDryRun() {
+			return o.tryIssue(ctx, nil, plan.State{At: now}, nil, "it is signed with the key in file "+o.keyFile)
+		}
 		return o.hand(t, now)
 	}
 	live, f, err := o.mesh(ctx)
 	if err != nil {
 		return err
 	}
+	return o.byGlobal(ctx, live, f, now)
+}
+
+// byGlobal has the global that the contexts hold issue the token, and puts it where it is to go.
+func (o *issueOptions) byGlobal(ctx context.Context, live *apply.Live, f plan.State, now time.Time) error {
 	goal := o.goal(plan.Goal{})
 	tokens, err := o.tokens(live, goal)
 	if err != nil {
@@ -112,17 +128,20 @@ func (o *issueOptions) run(ctx context.Context, now time.Time) error {
 	case m == nil && f.Hub.InventoryErr == "" && !slices.Contains(f.Hub.Inventory, o.zone):
 		fmt.Fprintf(o.ErrOut, "note: the global does not know a zone %s yet; it will once that connects\n", o.zone)
 	}
-	t, err := o.ofGlobal(ctx, tokens, f, goal)
+	o.placed(f, m)
+	request, err := migration.Request(f, goal, o.zone)
+	if err != nil {
+		return &codeError{code: exitRefused, text: err.Error()}
+	}
+	if o.isDryRun() {
+		return o.tryIssue(ctx, live, f, m, issuer(f, request))
+	}
+	t, err := o.ofGlobal(ctx, tokens, f, request)
 	if err != nil {
 		return err
 	}
 	for _, note := range t.notes {
 		fmt.Fprintf(o.ErrOut, "note: %s\n", note)
-	}
-	if o.within == "" {
-		if o.within = f.Hub.Object.Namespace; m != nil && m.Object.Namespace != "" {
-			o.within = m.Object.Namespace
-		}
 	}
 	if o.inCluster {
 		return o.put(ctx, live, *m, t, now)
@@ -130,10 +149,21 @@ func (o *issueOptions) run(ctx context.Context, now time.Time) error {
 	return o.hand(t, now)
 }
 
+// placed fills in the namespace of the Secret: that of the zone's control plane, else of the global.
+func (o *issueOptions) placed(f plan.State, m *plan.Member) {
+	switch {
+	case o.within != "":
+	case m != nil && m.Object.Namespace != "":
+		o.within = m.Object.Namespace
+	default:
+		o.within = f.Hub.Object.Namespace
+	}
+}
+
 // check refuses what cannot be meant.
 func (o *issueOptions) check() error {
 	if o.zone == "" {
-		return errors.New("a token needs --zone; kubectl xcpauth token issue --help shows all that it needs")
+		return errors.New("a token needs a ZONE; kubectl xcpauth token issue --help shows all that it needs")
 	}
 	if err := errors.Join(positive("valid-for", o.life), o.signFlags.check()); err != nil {
 		return err
@@ -194,21 +224,22 @@ func (o *issueOptions) ofFile(now time.Time) (issued, error) {
 	}}, nil
 }
 
+// issuer is who issues a token: the global's API, or its newest key.
+func issuer(f plan.State, request plan.TokenRequest) string {
+	if request.API == nil {
+		return fmt.Sprintf("secret %s/%s in %s", request.Key.Namespace, request.Key.Name, f.Hub.Context)
+	}
+	return fmt.Sprintf("the API of %s in %s", f.Hub.Object, f.Hub.Context)
+}
+
 // ofGlobal has the global of the contexts issue a token, or signs it with its newest key.
 func (o *issueOptions) ofGlobal(ctx context.Context, tokens tokenissuer.Tokens, f plan.State,
-	goal plan.Goal) (issued, error) {
-	request, err := migration.Request(f, goal, o.zone)
-	if err != nil {
-		return issued{}, &codeError{code: exitRefused, text: err.Error()}
-	}
+	request plan.TokenRequest) (issued, error) {
 	secret, zone, said, err := tokens.Issue(ctx, request)
 	if err != nil {
 		return issued{}, err
 	}
-	by := fmt.Sprintf("the API of %s in %s", f.Hub.Object, f.Hub.Context)
-	if request.API == nil {
-		by = fmt.Sprintf("secret %s/%s in %s", request.Key.Namespace, request.Key.Name, f.Hub.Context)
-	}
+	by := issuer(f, request)
 	return issued{token: secret, notes: said[1:], report: func(digest, to string) zones.Issued {
 		return zones.NewIssued(zone, o.life, digest, to, by, request.API == nil, nil, f.At)
 	}}, nil

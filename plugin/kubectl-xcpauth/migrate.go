@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +25,7 @@ type migrateOptions struct {
 	goalFlags
 	supplyFlags
 	runFlags
-	dryRun string
-	saved  string
+	saved string
 }
 
 // runFlags are the flags of every verb that carries a plan out.
@@ -56,7 +54,7 @@ func (r *runFlags) check() error {
 }
 
 func newMigrateCommand(fo *fleetOptions) *cobra.Command {
-	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), dryRun: "none", runFlags: newRunFlags()}
+	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
 		Use: "migrate", GroupID: "migrate", Args: cobra.NoArgs,
 		Short: "Run the plan. Each step is verified before the next; a step that fails is reverted",
@@ -95,17 +93,12 @@ restores the wave in flight first, and goes on from what it sees.`,
 	o.addDiff(cmd.Flags())
 	cmd.Flags().StringVar(&o.saved, "plan", "",
 		"a plan that was saved with plan --out: nothing else is written, and its goal is the goal")
-	cmd.Flags().StringVar(&o.dryRun, "dry-run", o.dryRun,
-		"none, client (show the plan) or server (send every write with dryRun=All)")
-	cmd.Flags().Lookup("dry-run").NoOptDefVal = "client"
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
 // run shows the plan, asks, and carries it out.
 func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
-	if !slices.Contains(dryRuns, o.dryRun) {
-		return fmt.Errorf("--dry-run is %q; pass none, client or server", o.dryRun)
-	}
 	if err := errors.Join(o.goalFlags.check(), o.runFlags.check()); err != nil {
 		return err
 	}
@@ -113,7 +106,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
-	given, err := o.supplyFlags.read(&goal, saved != nil, o.dryRun != "client")
+	given, err := o.supplyFlags.read(&goal, saved != nil, o.dryRun != dryRunClient)
 	if err != nil {
 		return err
 	}
@@ -126,7 +119,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 		return err
 	}
 	live.Where.NoHub = goal.NoHub
-	if o.dryRun == "none" && o.yes {
+	if !o.isDryRun() && o.yes {
 		return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
 	}
 	f := o.observe(ctx, live)
@@ -134,8 +127,8 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 		return err
 	}
 	p := plan.Build(live.Provider, f, goal)
-	if o.dryRun != "none" {
-		return o.show(ctx, live, f, p)
+	if o.isDryRun() {
+		return o.tryPlan(ctx, live, f, p, o.poll, "")
 	}
 	if err := o.agree(ctx, f, p, o.poll); err != nil {
 		return err
@@ -143,21 +136,12 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 	return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
 }
 
-// givenAgain are the flags that go with a saved plan: what it does not keep.
-var givenAgain = []string{"standby", "max-failures", "secrets", "tctl", "tctl-profile", "central-cert", "central-key",
-	"central-ca", "zone-token"}
-
 // wanted is the goal: of the saved plan when one is given, else of the flags.
 func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, error) {
 	if o.saved == "" {
 		return o.goal(), nil, nil
 	}
-	for _, name := range goalNames {
-		if f := flags.Lookup(name); f != nil && f.Changed && !slices.Contains(givenAgain, name) {
-			return plan.Goal{}, nil, fmt.Errorf("--%s goes with making a plan, not with carrying out a saved one; make it again with: kubectl xcpauth plan --%s %s --out %s", name, name, quote(f.Value.String()), quote(o.saved))
-		}
-	}
-	saved, err := readSaved(o.saved)
+	saved, err := savedFor("migrate", o.saved, flags)
 	if err != nil {
 		return plan.Goal{}, nil, err
 	}
@@ -175,24 +159,6 @@ func (o *fleetOptions) agree(ctx context.Context, f plan.State, p plan.Plan, pol
 		return err
 	}
 	return o.confirm(ctx)
-}
-
-// show prints the plan; with --dry-run=server, with what the API servers said of each write.
-func (o *migrateOptions) show(ctx context.Context, live *apply.Live, f plan.State, p plan.Plan) error {
-	var server map[string][]string
-	accepted := true
-	if o.dryRun == "server" {
-		server, accepted = live.DryRun(ctx, f, p)
-	}
-	with := o.details(o.poll)
-	with.Server = server
-	if err := o.print(render.NewPlan(f, p, with, o.again)); err != nil {
-		return err
-	}
-	if !accepted {
-		return &codeError{code: exitRefused, text: "an API server refused a write of the plan; see the lines \"server:\""}
-	}
-	return planExit(f, p, false)
 }
 
 // confirm asks on a terminal, and refuses to go on without one.

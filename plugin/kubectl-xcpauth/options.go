@@ -61,6 +61,7 @@ type fleetOptions struct {
 	colour         string
 	progress       string
 	diff           bool
+	dryRun         string
 	as             clientcmd.ConfigOverrides // of which whom requests are made as is used
 	verbosity      int
 	namespace      string // which is refused
@@ -72,7 +73,8 @@ type fleetOptions struct {
 
 func newFleetOptions(streams genericiooptions.IOStreams) *fleetOptions {
 	o := &fleetOptions{IOStreams: streams, product: products[0], output: "table", requestTimeout: 10 * time.Second,
-		memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0], progress: progressForms[0],
+		memberTimeout: 45 * time.Second, concurrency: 64, colour: colours[0],
+		progress: progressForms[0], dryRun: dryRunNone,
 		screen: newScreen(streams.ErrOut), window: newScreen(streams.Out)}
 	o.ErrOut = o.screen // what is printed there comes above what is drawn there
 	return o

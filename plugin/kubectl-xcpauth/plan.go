@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,15 +20,16 @@ type planOptions struct {
 	*fleetOptions
 	goalFlags
 	supplyFlags
-	detailed bool
-	out      string
+	detailed, rollback bool
+	out, edge          string
 }
 
 func newPlanCommand(fo *fleetOptions) *cobra.Command {
 	o := &planOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo)}
 	cmd := &cobra.Command{
-		Use: "plan", GroupID: "migrate", Args: cobra.NoArgs,
-		Short: "Show each remaining step: its change, what verifies it, and how it is undone",
+		Use: "plan [EDGE]", GroupID: "migrate", Args: cobra.MaximumNArgs(1),
+		Annotations: map[string]string{runsKey: "true"},
+		Short:       "Show each remaining step: its change, what verifies it, and how it is undone",
 		Example: `  # Show what migrate would do
   kubectl xcpauth plan
 
@@ -39,9 +40,21 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
   kubectl xcpauth plan --detailed-exitcode -o json
 
   # Keep it for review, and do exactly that later
-  kubectl xcpauth plan --out plan.json`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.repeats = given(cmd.Flags(), goalNames...)
+  kubectl xcpauth plan --out plan.json
+  kubectl xcpauth plan show plan.json
+  kubectl xcpauth migrate --plan plan.json
+
+  # The way back, and exactly that
+  kubectl xcpauth plan --rollback --out back.json
+  kubectl xcpauth rollback --plan back.json`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneMember(cmd.Flags(), "edge", &o.edge, args); err != nil {
+				return err
+			}
+			o.repeats = strings.TrimSpace(words(args) + " " + given(cmd.Flags(), goalNames...))
+			if err := o.checkWay(cmd.Flags(), args); err != nil {
+				return err
+			}
 			return o.run(cmd.Context())
 		},
 	}
@@ -51,16 +64,21 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 	grouped(cmd.Flags(), "goal", o.addStandby)
 	grouped(cmd.Flags(), "zone", o.addZoneTokens)
 	o.addDiff(cmd.Flags())
-	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan")
+	cmd.Flags().BoolVar(&o.rollback, "rollback", false, "plan the way back, as rollback goes it")
+	cmd.Flags().StringVar(&o.edge, "edge", "", "with --rollback: the one edge to take back")
+	cmd.Flags().BoolVar(&o.hubAgrees, "hub-agrees", false,
+		"with --rollback --no-hub: the hub's team relies no more on what was provided of these edges")
+	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan or rollback --plan")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when changes are pending")
+	cmd.AddCommand(newPlanShowCommand(fo))
 	return cmd
 }
 
 func (o *planOptions) run(ctx context.Context) error {
-	if err := o.goalFlags.check(); err != nil {
+	goal, err := o.aim()
+	if err != nil {
 		return err
 	}
-	goal := o.goal()
 	given, err := o.supplyFlags.read(&goal, false, false)
 	if err != nil {
 		return err
@@ -70,8 +88,10 @@ func (o *planOptions) run(ctx context.Context) error {
 		return err
 	}
 	given.into(live)
-	if err := o.signFlags.into(live, goal); err != nil {
-		return err
+	if !o.rollback {
+		if err := o.signFlags.into(live, goal); err != nil {
+			return err
+		}
 	}
 	live.Where.NoHub = o.noHub
 	f := o.observe(ctx, live)
@@ -85,10 +105,19 @@ func (o *planOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := o.print(render.NewPlan(f, p, o.details(newRunFlags().poll), o.again)); err != nil {
+	if err := o.print(render.NewPlan(f, p, o.details(newRunFlags().poll), o.goingOn(p.Goal))); err != nil {
 		return err
 	}
 	return planExit(f, p, o.detailed)
+}
+
+// aim is the goal to plan for.
+func (o *planOptions) aim() (plan.Goal, error) {
+	if o.rollback {
+		goal := o.goal().WayBack(o.edge)
+		return goal, goal.Check()
+	}
+	return o.goal(), o.goalFlags.check()
 }
 
 // planExit is the code that a plan ends with: 1 without a hub, 5 when nothing can be begun, 4 when a part cannot, 2
@@ -129,24 +158,4 @@ func writeSaved(path string, s plan.Saved) error {
 		return fmt.Errorf("keeping the plan: %w", err)
 	}
 	return nil
-}
-
-// readSaved reads a plan that was kept. A key that it does not know may be what a newer version would not leave out.
-func readSaved(path string) (*plan.Saved, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the saved plan: %w", err)
-	}
-	var s plan.Saved
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil {
-		return nil, fmt.Errorf("reading the saved plan %s: %w; make it again with: kubectl xcpauth plan --out %s", path,
-			err, quote(path))
-	}
-	if s.Kind != plan.SavedKind || s.APIVersion != render.APIVersion {
-		return nil, fmt.Errorf("%s is no saved plan (kind %q of %q); make one with: kubectl xcpauth plan --out %s", path,
-			s.Kind, s.APIVersion, quote(path))
-	}
-	return &s, s.Goal.Check()
 }

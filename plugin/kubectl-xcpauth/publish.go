@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/enrol"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
@@ -66,6 +67,7 @@ knows. A statement is believed for 15 minutes after it was seen, and for 7 days 
 	cmd.Flags().StringVar(&o.out, "out", "", "of --no-hub: the file to give to the hub's team")
 	cmd.Flags().StringVarP(&o.file, "filename", "f", "",
 		"publish what the teams of edges verified and provided in this file; - is stdin")
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
@@ -95,12 +97,20 @@ func (o *publishOptions) verify(ctx context.Context, names []string) error {
 	goal := plan.Goal{To: state.JWT, Pace: plan.Pace{Within: o.within, FenceFor: max(o.fence, 0)}}
 	if o.noHub {
 		live.Where.NoHub, goal.NoHub, goal.Stage = true, true, plan.Edges
+		if o.isDryRun() {
+			o.out = "" // what would be in the file goes to stdout
+		}
 		o.repeats = "--no-hub --out " + quote(o.out)
 		if o.out == "" {
 			o.repeats = "--no-hub -o yaml"
 		}
 	}
 	e, end := o.executor(live, goal, o.poll)
+	var told *enrol.DryPublisher
+	if o.isDryRun() && !o.noHub {
+		told = &enrol.DryPublisher{Live: live}
+		e.Clusters = told
+	}
 	r, err := e.VerifyMembers(ctx, names)
 	end()
 	if refused := o.refusal(); refused != nil {
@@ -112,6 +122,15 @@ func (o *publishOptions) verify(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	if told != nil {
+		t, err := told.Trial(r)
+		return o.try(ctx, t, err, strings.TrimSpace("edge publish "+words(names)))
+	}
+	return o.state(r, e.Statements)
+}
+
+// state says what was stated: in the roster, or without a hub in a file.
+func (o *publishOptions) state(r engine.Result, stated []api.EdgeCluster) error {
 	report := render.NewResult(r, o.again("edge publish"))
 	if !o.noHub {
 		return o.finish(report)
@@ -120,7 +139,7 @@ func (o *publishOptions) verify(ctx context.Context, names []string) error {
 		return &codeError{code: exitError,
 			text: "no ControlPlane was found in the selected contexts; select those of your edges with --contexts"}
 	}
-	if err := o.handOver(e.Statements, &report); err != nil {
+	if err := o.handOver(stated, &report); err != nil {
 		return err
 	}
 	if o.out == "" { // stdout is what is provided
@@ -187,6 +206,10 @@ func (o *publishOptions) accept(ctx context.Context) error {
 	live, err := o.clusters(false)
 	if err != nil {
 		return err
+	}
+	if o.isDryRun() {
+		t, err := enrol.Enroller{Live: live}.TryAccept(ctx, entries, state.JWT, userAt(""))
+		return o.try(ctx, t, err, "edge publish -f "+quote(o.file))
 	}
 	r, err := enrol.Enroller{Live: live}.Accept(ctx, entries, state.JWT, userAt(""))
 	if err != nil {

@@ -40,6 +40,7 @@ is unknown, and then mutual TLS stays on. Run it again to renew that access.`,
 		"address by which the hub reaches the edge's API server: https://HOST:PORT; default: that of the context")
 	cmd.Flags().StringVar(&o.serverName, "tls-server-name", "",
 		"name in that API server's certificate, when it is not the address")
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
@@ -51,9 +52,14 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	how := enrol.Registration{Server: o.server, ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version,
+		Reads: state.LiveReads, Presents: state.Live}
+	if o.isDryRun() {
+		t, err := enrol.Enroller{Live: live}.TryRegister(ctx, names, how)
+		return o.try(ctx, t, err, "edge register "+words(names))
+	}
 	o.writing.Store(true)
-	r, err := enrol.Enroller{Live: live}.Register(ctx, names, enrol.Registration{Server: o.server,
-		ServerName: o.serverName, Agent: "kubectl-xcpauth/" + version, Reads: state.LiveReads, Presents: state.Live})
+	r, err := enrol.Enroller{Live: live}.Register(ctx, names, how)
 	if err != nil {
 		return err
 	}
@@ -68,7 +74,7 @@ func (o *registerOptions) run(ctx context.Context, names []string) error {
 }
 
 func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "unregister EDGE...", Args: cobra.MinimumNArgs(1),
 		Short: "Remove the webhook's access to edges' clusters, and decide from statements again",
 		Example: `  # Back to statements
@@ -77,6 +83,10 @@ func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 			live, err := o.clusters(false)
 			if err != nil {
 				return err
+			}
+			if o.isDryRun() {
+				t, err := enrol.Enroller{Live: live}.TryUnregister(cmd.Context(), names)
+				return o.try(cmd.Context(), t, err, "edge unregister "+words(names))
 			}
 			o.writing.Store(true)
 			r, err := enrol.Enroller{Live: live}.Unregister(cmd.Context(), names)
@@ -87,15 +97,13 @@ func newEdgeUnregisterCommand(o *fleetOptions) *cobra.Command {
 				"state what is verified of them with: "+o.again("edge publish"))
 		},
 	}
+	o.addDryRun(cmd.Flags())
+	return cmd
 }
 
 // finish prints what became of the edges, and ends with its code.
 func (o *registerOptions) finish(r engine.Result, verb string, names []string, next string) error {
-	quoted := make([]string, len(names))
-	for i, n := range names {
-		quoted[i] = quote(n)
-	}
-	report := render.NewResult(r, o.again(verb)+" "+strings.Join(quoted, " "))
+	report := render.NewResult(r, o.again(verb)+" "+words(names))
 	if r.Done && !r.Interrupted {
 		report.Next = next
 	}
@@ -106,4 +114,13 @@ func (o *registerOptions) finish(r engine.Result, verb string, names []string, n
 		return &codeError{code: report.ExitCode}
 	}
 	return nil
+}
+
+// words are names as words of a command.
+func words(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = quote(n)
+	}
+	return strings.Join(quoted, " ")
 }

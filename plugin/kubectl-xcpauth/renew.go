@@ -15,7 +15,7 @@ type renewOptions struct {
 	*fleetOptions
 	goalFlags
 	runFlags
-	all, dryRun bool
+	all bool
 }
 
 func newTokenRotateCommand(fo *fleetOptions) *cobra.Command {
@@ -51,7 +51,7 @@ twice since; when no new one comes, the old one is put back. No token is printed
 		"how long a new token may take to be verified before the old one is put back; three quarters of what is left of that one's life at most")
 	o.runFlags.addFlags(cmd.Flags())
 	o.addDiff(cmd.Flags())
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
@@ -78,14 +78,14 @@ func (o *renewOptions) run(ctx context.Context, edges []string) error {
 	if err != nil {
 		return err
 	}
-	if o.dryRun || !o.yes {
+	if o.isDryRun() || !o.yes {
 		f := o.observe(ctx, live)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		p := plan.Build(live.Provider, f, goal)
-		if o.dryRun {
-			return o.showPlan(f, p, o.poll, "token rotate")
+		if o.isDryRun() {
+			return o.tryPlan(ctx, live, f, p, o.poll, "token rotate")
 		}
 		if err := o.agree(ctx, f, p, o.poll); err != nil {
 			return err

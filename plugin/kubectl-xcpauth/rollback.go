@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -14,13 +16,13 @@ type rollbackOptions struct {
 	*fleetOptions
 	goalFlags
 	runFlags
-	edge string
+	edge, saved string
 }
 
 func newRollbackCommand(fo *fleetOptions) *cobra.Command {
 	o := &rollbackOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
-		Use: "rollback", GroupID: "migrate", Args: cobra.NoArgs,
+		Use: "rollback [EDGE]", GroupID: "migrate", Args: cobra.MaximumNArgs(1),
 		Short: "Undo a migration: the hub accepts both, and edges present their certificate again",
 		Long: `Take a migration back. The hub accepts both modes again, then every edge that a migration moved presents its certificate
 again, each verified. A hub that a migration left with JWTs alone accepts both again even where edges are not reached. It ends at
@@ -30,14 +32,24 @@ Kong Mesh and Kuma: the global authenticates nobody again, if it did not before,
 		Example: `  # Everything back
   kubectl xcpauth rollback
 
+  # Try every write on the API servers without storing anything
+  kubectl xcpauth rollback --dry-run=server
+
+  # Exactly what was reviewed
+  kubectl xcpauth plan --rollback --out back.json
+  kubectl xcpauth rollback --plan back.json
+
   # One edge
-  kubectl xcpauth rollback --edge edge-1
+  kubectl xcpauth rollback edge-1
 
   # An edge's own team, without access to the hub
   kubectl xcpauth rollback --no-hub --contexts edge-1`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.repeats = given(cmd.Flags(), goalNames...)
-			return o.run(cmd.Context())
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneMember(cmd.Flags(), "edge", &o.edge, args); err != nil {
+				return err
+			}
+			o.repeats = strings.TrimSpace(words(args) + " " + given(cmd.Flags(), goalNames...))
+			return o.run(cmd.Context(), cmd.Flags(), args)
 		},
 	}
 	cmd.Flags().StringVar(&o.edge, "edge", "", "the one edge to take back; default: every edge that a migration moved")
@@ -49,13 +61,23 @@ Kong Mesh and Kuma: the global authenticates nobody again, if it did not before,
 	grouped(cmd.Flags(), "goal", o.addStandby)
 	grouped(cmd.Flags(), "zone", o.addZoneTokens)
 	o.addDiff(cmd.Flags())
+	cmd.Flags().StringVar(&o.saved, "plan", "",
+		"a plan that was saved with plan --rollback --out: nothing else is written, and its goal is the goal")
+	o.addDryRun(cmd.Flags())
 	return cmd
 }
 
 // run shows the way back, asks, and goes it.
-func (o *rollbackOptions) run(ctx context.Context) error {
-	goal := o.goal()
-	goal.Back, goal.Only, goal.Stage = true, o.edge, plan.Edges
+func (o *rollbackOptions) run(ctx context.Context, flags *pflag.FlagSet, args []string) error {
+	goal := o.goal().WayBack(o.edge)
+	var saved *plan.Saved
+	if o.saved != "" {
+		var err error
+		if saved, err = savedFor("rollback", o.saved, flags, args...); err != nil {
+			return err
+		}
+		goal = saved.Goal
+	}
 	if err := errors.Join(goal.Check(), o.runFlags.check()); err != nil {
 		return err
 	}
@@ -64,14 +86,18 @@ func (o *rollbackOptions) run(ctx context.Context) error {
 		return err
 	}
 	live.Where.NoHub = goal.NoHub
-	if !o.yes {
+	if o.isDryRun() || !o.yes {
 		f := o.observe(ctx, live)
 		if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
 			return err
 		}
-		if err := o.agree(ctx, f, plan.Build(live.Provider, f, goal), o.poll); err != nil {
+		p := plan.Build(live.Provider, f, goal)
+		if o.isDryRun() {
+			return o.tryPlan(ctx, live, f, p, o.poll, "rollback")
+		}
+		if err := o.agree(ctx, f, p, o.poll); err != nil {
 			return err
 		}
 	}
-	return o.carryOut(ctx, live, goal, nil, o.runFlags, "rollback")
+	return o.carryOut(ctx, live, goal, saved, o.runFlags, "rollback")
 }

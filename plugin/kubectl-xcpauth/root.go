@@ -21,7 +21,7 @@ func (o *fleetOptions) begin(cmd *cobra.Command) error {
 	if err := o.log(); err != nil {
 		return err
 	}
-	return errors.Join(o.parseFormat(), o.takeFleetFile(cmd))
+	return errors.Join(o.checkDryRun(), o.parseFormat(), o.takeFleetFile(cmd))
 }
 
 // newRootCommand builds the command tree. Nothing in it is global: each call makes its own flags.
@@ -43,6 +43,7 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 	o.addFlags(root.PersistentFlags())
 	completeFlags(root, o)
 	layHelp(root)
+	root.SetFlagErrorFunc(suggestFlag)
 	root.AddGroup(&cobra.Group{ID: "observe", Title: "Observe:"}, &cobra.Group{ID: "migrate", Title: "Migrate:"},
 		&cobra.Group{ID: "roster", Title: "Roster:"})
 	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newReportCommand(o), newTokenCommand(o), newKeyCommand(o),

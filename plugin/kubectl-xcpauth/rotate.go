@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/state"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render/zones"
 )
 
@@ -22,7 +20,6 @@ type meshOptions struct {
 	*fleetOptions
 	goalFlags
 	runFlags
-	dryRun bool
 }
 
 func newMeshOptions(fo *fleetOptions) meshOptions {
@@ -35,7 +32,7 @@ func (o *meshOptions) addFlags(cmd *cobra.Command) {
 	o.runFlags.addFlags(cmd.Flags())
 	o.addDiff(cmd.Flags())
 	o.addZoneTokens(cmd.Flags())
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "show the plan, and change nothing")
+	o.addDryRun(cmd.Flags())
 }
 
 // mesh looks at the fleet, and refuses one that is not of Kong Mesh or Kuma.
@@ -68,8 +65,8 @@ func (o *meshOptions) carry(ctx context.Context, live *apply.Live, f plan.State,
 		return err
 	}
 	p := plan.Build(live.Provider, f, goal)
-	if o.dryRun {
-		return o.showPlan(f, p, o.poll, verb)
+	if o.isDryRun() {
+		return o.tryPlan(ctx, live, f, p, o.poll, verb)
 	}
 	if !o.yes {
 		if err := o.agree(ctx, f, p, o.poll); err != nil {
@@ -77,15 +74,6 @@ func (o *meshOptions) carry(ctx context.Context, live *apply.Live, f plan.State,
 		}
 	}
 	return o.carryOut(ctx, live, p.Goal, nil, o.runFlags, verb)
-}
-
-// showPlan prints what a verb would do, and how to have it done.
-func (o *fleetOptions) showPlan(f plan.State, p plan.Plan, poll time.Duration, verb string) error {
-	again := func(string) string { return o.again(verb) }
-	if err := o.print(render.NewPlan(f, p, o.details(poll), again)); err != nil {
-		return err
-	}
-	return planExit(f, p, false)
 }
 
 func newKeyListCommand(fo *fleetOptions) *cobra.Command {
@@ -236,7 +224,7 @@ type revokeOptions struct {
 func newTokenRevokeCommand(fo *fleetOptions) *cobra.Command {
 	o := &revokeOptions{meshOptions: newMeshOptions(fo)}
 	cmd := &cobra.Command{
-		Use:   "revoke [JTI...]",
+		Use:   "revoke [ZONE|JTI...]",
 		Short: "Have the global refuse tokens, by their IDs or of a zone; a zone that presents one gets another first",
 		Long: `Add tokens to the global's list of revoked tokens, in exactly the form that the product reads; what is revoked stays so, and a change
 that somebody else makes meanwhile is not lost. A zone that presents one of them is given another first, and verified with it. With
@@ -249,7 +237,7 @@ With --prune-expired, and nothing to revoke, the list loses the IDs whose token 
 beside a zone or in a file of --revoked-token, and a key of the global has signed it. Kong Mesh and Kuma keep no list of what they
 issued, so every other ID stays.`,
 		Example: `  # The token that a zone has now: it gets another, then this one is revoked
-  kubectl xcpauth token revoke --zone west
+  kubectl xcpauth token revoke west
 
   # One that was lost, by its ID
   kubectl xcpauth token revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9 --reconnect
@@ -292,9 +280,13 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 	case o.prune && (len(ids)+len(o.zones) > 0 || o.cutOff || o.reconnect):
 		return errors.New("--prune-expired revokes nothing, so it takes no ID and none of --zone, --cut-off and --reconnect")
 	case !o.prune && len(ids)+len(o.zones) == 0:
-		return errors.New("name what to revoke: an ID (jti), or --zone; kubectl xcpauth token list shows both")
+		return errors.New("name what to revoke: a ZONE, or an ID (jti); kubectl xcpauth token list shows both")
 	}
 	live, f, err := o.mesh(ctx)
+	if err != nil {
+		return err
+	}
+	ids, err = o.named(f, ids)
 	if err != nil {
 		return err
 	}
@@ -321,4 +313,25 @@ func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 		}
 	}
 	return o.carry(ctx, live, f, goal, "token revoke")
+}
+
+// named takes the zones among the arguments, and returns the IDs: an argument that is the name of a zone, or says that
+// it is one, means the token that the zone has now.
+func (o *revokeOptions) named(f plan.State, args []string) (ids []string, err error) {
+	var zones []string
+	for _, arg := range args {
+		if name, said := memberName(arg); said || f.Member(name) != nil {
+			zones = append(zones, name)
+		} else {
+			ids = append(ids, arg)
+		}
+	}
+	if len(zones) > 0 && len(o.zones) > 0 {
+		return nil, bothNamed("zone")
+	}
+	for i, zone := range o.zones {
+		o.zones[i], _ = memberName(zone)
+	}
+	o.zones = append(o.zones, zones...)
+	return ids, nil
 }

@@ -32,8 +32,8 @@ can be issued too, and revoked, without a cluster. A token is never printed on a
 where others could read it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), newTokenRotateCommand(o), newTokenIssueCommand(o),
-		newTokenListCommand(o), newTokenRevokeCommand(o), newTokenRevocationsCommand(o))
+	cmd.AddCommand(newTokenInspectCommand(o), newTokenVerifyCommand(o), takesNames(newTokenRotateCommand(o)),
+		newTokenIssueCommand(o), newTokenListCommand(o), newTokenRevokeCommand(o), newTokenRevocationsCommand(o))
 	return cmd
 }
 
@@ -52,12 +52,12 @@ type tokenOptions struct {
 func newTokenInspectCommand(fo *fleetOptions) *cobra.Command {
 	o := &tokenOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
-		Use: "inspect [FILE|-]", Args: cobra.MaximumNArgs(1),
+		Use: "inspect [EDGE|FILE|-]", Args: cobra.MaximumNArgs(1),
 		Short: "Print what a token says of itself, unverified, and what is odd about it",
 		Long: `Print what a token says of itself, and what is odd about it. Nothing is verified. What is no JWT
 is rejected, with exit code 5.`,
 		Example: `  # The token that lies in an edge's cluster
-  kubectl xcpauth token inspect --edge edge-1
+  kubectl xcpauth token inspect edge-1
 
   # A file (only you may be able to read it), or stdin
   kubectl xcpauth token inspect edge-1.jwt
@@ -73,7 +73,7 @@ is rejected, with exit code 5.`,
 func newTokenVerifyCommand(fo *fleetOptions) *cobra.Command {
 	o := &tokenOptions{fleetOptions: fo, verify: true}
 	cmd := &cobra.Command{
-		Use: "verify [FILE|-]", Args: cobra.MaximumNArgs(1),
+		Use: "verify [EDGE|FILE|-]", Args: cobra.MaximumNArgs(1),
 		Short: "Verify a token's signature and times with the hub's keys, or with a key from a file",
 		Long: `Verify a token's signature and times, strictly: whatever verifiers are known to take differently is rejected. Exit code 0 says that
 it is valid, 5 that it is rejected. What is printed with a valid one says which assumptions that rests on.
@@ -84,7 +84,7 @@ printed. Reading these secrets is a right that xcpauth-read leaves out on purpos
 A zone token of Kong Mesh or Kuma is verified with --key-file. What the product itself would answer is printed beside our verdict,
 in its own words: it takes some tokens that should not be taken. The exit code is that of our verdict.`,
 		Example: `  # With the hub's keys
-  kubectl xcpauth token verify --edge edge-1
+  kubectl xcpauth token verify edge-1
 
   # Without any cluster
   kubectl xcpauth token verify edge-1.jwt --key-file iam.pub
@@ -177,13 +177,17 @@ const maxToken = 1 << 20
 
 // token reads the token and says where it was.
 func (o *tokenOptions) token(ctx context.Context, args []string) ([]byte, string, error) {
+	args, err := o.source(args)
+	if err != nil {
+		return nil, "", err
+	}
 	switch {
 	case (o.edge == "") == (len(args) == 0):
-		return nil, "", errors.New("name one token: a FILE, - for stdin, or --edge NAME")
+		return nil, "", errors.New("name one token: an EDGE, a FILE, or - for stdin")
 	case o.edge != "":
 		return o.ofEdge(ctx)
 	case looksLikeToken(args[0]):
-		return nil, "", errors.New("that is a token itself, and others can read the command line; renew it, and pass a FILE, - for stdin, or --edge NAME")
+		return nil, "", errors.New("that is a token itself, and others can read the command line; renew it, and pass an EDGE, a FILE, or - for stdin")
 	case args[0] == "-":
 		raw, err := io.ReadAll(io.LimitReader(o.In, maxToken))
 		if err != nil {
@@ -196,6 +200,24 @@ func (o *tokenOptions) token(ctx context.Context, args []string) ([]byte, string
 		err = fmt.Errorf("others can read %s, and with it be the edge; run: chmod 600 %s", args[0], quote(args[0]))
 	}
 	return raw, "file " + args[0], err
+}
+
+// source takes the edge that the argument names, if it names one, and returns what is left: a file, or - for stdin.
+func (o *tokenOptions) source(args []string) ([]string, error) {
+	named := o.edge != ""
+	o.edge, _ = memberName(o.edge)
+	if len(args) == 0 {
+		return nil, nil
+	}
+	name, is := namesMember(args[0])
+	switch {
+	case is && named:
+		return nil, bothNamed("edge")
+	case is:
+		o.edge = name
+		return nil, nil
+	}
+	return args, nil
 }
 
 // looksLikeToken says whether an argument is a token, not the name of a file.

@@ -353,7 +353,7 @@ func TestWhatIsNotIssuedOrCreated(t *testing.T) {
 	for _, tc := range []struct {
 		name, args, says string
 	}{
-		{"no zone", "token issue --valid-for 1h --kid 1 --out OUT --key-file " + keyPath, "error: a token needs --zone"},
+		{"no zone", "token issue --valid-for 1h --kid 1 --out OUT --key-file " + keyPath, "error: a token needs a ZONE"},
 		{"no kid", "token issue --zone west --valid-for 1h --out OUT --key-file " + keyPath, "error: a token needs --kid"},
 		{"nowhere to put it", "token issue --zone west --valid-for 1h --kid 1 --key-file " + keyPath,
 			"error: a token needs --out or --in-cluster"},

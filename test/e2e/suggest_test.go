@@ -121,7 +121,7 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 		{"kubectl xcpauth edge publish -f edge-1.yaml", "", 0, "published"},
 		{"kubectl xcpauth token rotate edge-1", "", 0, "have a new token made"},
 		{"kubectl xcpauth token rotate --all --wave-size 5", "", 0, "the goal is reached"},
-		{"kubectl xcpauth rollback --edge edge-1", "", 0, "present its certificate again"},
+		{"kubectl xcpauth rollback edge-1", "", 0, "present its certificate again"},
 		{"kubectl xcpauth rollback", "", 0, "present its certificate again"},
 		{"kubectl xcpauth rollback --no-hub --contexts edge-1", "", 0, "edge-1"},
 		{"kubectl xcpauth migrate --context hub --contexts '/^edge-/' --wave-size 10 --soak 5s --max-failures 2 -y -o json",

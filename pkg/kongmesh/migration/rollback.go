@@ -24,7 +24,7 @@ func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 		}
 	}
 	if !named {
-		s.block(goal.Only, "no zone is called so; kubectl xcpauth status lists them")
+		s.block(goal.Only, f.UnknownMember(goal.Only))
 	}
 	return rollout.Next(rollback, goal, s)
 }

@@ -153,7 +153,7 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		blocked = append(blocked, plan.Obstacle{Member: m.Name, Why: why})
 	}
 	if goal.Only != "" && f.Member(goal.Only) == nil {
-		return nil, 0, []plan.Obstacle{{Member: goal.Only, Why: "no member has that name; kubectl xcpauth status lists them"}}
+		return nil, 0, []plan.Obstacle{{Member: goal.Only, Why: f.UnknownMember(goal.Only)}}
 	}
 	for _, m := range f.Members {
 		ours := m.Original != nil && state.Field(m.Original, "spec", "components", "xcp", "centralAuthMode") != "JWT"
