@@ -27,7 +27,8 @@ func (l Enroller) TryAccept(ctx context.Context, entries []api.EdgeCluster, want
 		}
 		m := roster.MemberOf(p.entry)
 		m.Registered = p.listed
-		if err := l.tryPublish(t, hub.Context, m, takenOver(p.entry, *roster.StatementOf(p.entry, f.At), source)); err != nil {
+		taken := takenOver(p.entry, *roster.StatementOf(p.entry, f.At), source)
+		if err := l.tryPublish(t, hub.Context, m, taken); err != nil {
 			return nil, err
 		}
 	}

@@ -51,8 +51,8 @@ func ParseFormat(output, template string, noHeaders bool) (Format, error) {
 	case slices.Contains(Formats, f.Name):
 		return Format{}, fmt.Errorf("-o %s takes no template", f.Name)
 	case !slices.Contains(TemplateFormats, f.Name):
-		return Format{}, fmt.Errorf("output format %q is not known; pass -o with one of: %s, %s=...", output,
-			strings.Join(Formats, ", "), strings.Join(TemplateFormats, "=..., "))
+		return Format{}, fmt.Errorf("output format %q is not known; pass -o with one of: %s, %s=TEMPLATE", output,
+			strings.Join(Formats, ", "), strings.Join(TemplateFormats, "=TEMPLATE, "))
 	case f.Template == "":
 		return Format{}, fmt.Errorf("-o %s needs a template: -o %s=TEMPLATE", f.Name, f.Name)
 	}

@@ -122,7 +122,8 @@ func (k Mark) class() string { return "m-" + strings.ReplaceAll(string(k), " ", 
 
 func (k Mark) meaning() string {
 	return map[Mark]string{Unknown: "unknown: not looked at, or not known to be connected",
-		Blocked: "blocked: something must be fixed first", Apart: "not connected", Moving: "moving: its pods are being replaced",
+		Blocked: "blocked: something must be fixed first", Apart: "not connected",
+		Moving:    "moving: its pods are being replaced",
 		Pending:   "pending: connected, steps are left",
 		Connected: "connected, nothing left to do"}[k]
 }

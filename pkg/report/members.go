@@ -80,8 +80,10 @@ func (r Member) mark(health render.Health) Mark {
 			return Pending
 		}
 		return Connected
+	case render.HealthUnknown:
+		return Unknown
 	}
-	return Unknown
+	return Unknown // a context that holds no member
 }
 
 // Passes says whether a pipeline may take the row for done: nothing is left to do for it, and it is connected as far

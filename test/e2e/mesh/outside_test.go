@@ -52,7 +52,7 @@ func TestAGlobalOutsideOfClusters(t *testing.T) {
 					kinds = append(kinds, m.killedAtEachKindOfWrite(verb...)...)
 					return
 				}
-				var heard io.Writer = io.Discard
+				heard := io.Discard
 				if m.owner != nil {
 					heard = m.owner()
 				}
