@@ -14,8 +14,8 @@ type foreseen struct {
 	ahead []plan.Wave // the wave in flight is not among them
 }
 
-// announce says that a wave begins: the how manyth it is, and when it will be over at the latest, where Limits say how
-// that is estimated. What comes after it is planned again only where it is not what was planned.
+// announce says that a wave begins: its number, of how many, and when it is over at the latest, where Limits say how
+// that is estimated. The waves after it are planned again only where it is another than was planned.
 func (e *Executor) announce(w plan.Wave, before plan.State) {
 	ev := Event{Phase: WaveStarted, Member: "hub", Text: "wave: " + w.Title}
 	if e.Limits == nil {

@@ -121,11 +121,15 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 func mayForget(f plan.State, m *plan.Member, name string, alive bool) error {
 	switch {
 	case m != nil && m.Err == "" && len(m.Workload.Processes) > 0 && !alive:
-		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if that is meant", name, m.Context, m.Evidence.Why)
+		return fmt.Errorf("%s is running in context %s (%s); forgetting it lets the hub refuse it; pass --alive if "+
+			"that is meant", name, m.Context, m.Evidence.Why)
 	case f.Hub.InFlight != "" && !alive:
-		return fmt.Errorf("%s is in flight, and may hold %s; kubectl xcpauth migrate restores it; pass --alive to forget it all the same", f.Hub.InFlight, name)
+		return fmt.Errorf("%s is in flight, and may hold %s; kubectl xcpauth migrate restores it; pass --alive to "+
+			"forget it all the same", f.Hub.InFlight, name)
 	case m != nil && m.Role == plan.RoleEdge && slices.Contains(f.Hub.Inventory, m.ClusterName) && !alive:
-		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone", m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
+		return fmt.Errorf("the hub itself lists cluster %s, so it would go on counting; first delete the cluster "+
+			"from TSB, and see that clusters.xcp.tetrate.io/%s in namespace %s of %s is gone",
+			m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
 	}
 	return nil
 }

@@ -72,7 +72,8 @@ func (s *Saved) Fits(f State) error {
 	if s == nil || s.HubUID == f.Hub.ClusterUID {
 		return nil
 	}
-	return &StaleError{Back: s.Goal.Back, Why: fmt.Sprintf("it is of the hub in cluster %q, and the hub that is found here (context %s) is in cluster %q", s.HubUID, f.Hub.Context, f.Hub.ClusterUID)}
+	return &StaleError{Back: s.Goal.Back, Why: fmt.Sprintf("it is of the hub in cluster %q, and the hub that is "+
+		"found here (context %s) is in cluster %q", s.HubUID, f.Hub.Context, f.Hub.ClusterUID)}
 }
 
 // Allows refuses a wave in which a step writes what the saved plan does not show. A nil plan allows everything. What
@@ -91,7 +92,8 @@ func (s *Saved) Allows(w Wave) error {
 		}
 		was, ok := shown[step.ID]
 		if !ok {
-			return &StaleError{Back: s.Goal.Back, Why: fmt.Sprintf("%s (%s) would come now, and is not in it", step.ID, step.Title)}
+			return &StaleError{Back: s.Goal.Back,
+				Why: fmt.Sprintf("%s (%s) would come now, and is not in it", step.ID, step.Title)}
 		}
 		if why := differs(was.Writes, step.Writes); why != "" {
 			return &StaleError{Back: s.Goal.Back, Why: fmt.Sprintf("%s would now %s", step.ID, why)}

@@ -24,11 +24,6 @@ const (
 	Ready         Health = "ready" // of a hub
 )
 
-// Healths are all of them, worst first.
-func Healths() []Health {
-	return []Health{NotConnected, NotReady, HealthUnknown, Blocked, Moving, Connected, Ready}
-}
-
 // healthOf is the word for a member, and why; a link that is known to be down counts more than anything else.
 func healthOf(m plan.Member, row StatusRow) (Health, string) {
 	moving := m.InFlight != "" || m.Err == "" && m.Workload.Found && m.Workload.Err == "" && !m.Workload.Settled
@@ -39,7 +34,7 @@ func healthOf(m plan.Member, row StatusRow) (Health, string) {
 		return HealthUnknown, ""
 	case moving:
 		return Moving, m.Link.Why
-	case row.State == "blocked":
+	case row.State == RowBlocked:
 		return Blocked, m.Link.Why
 	case m.Link.Connected == guard.Yes:
 		return Connected, m.Link.Why
@@ -47,20 +42,20 @@ func healthOf(m plan.Member, row StatusRow) (Health, string) {
 	return HealthUnknown, m.Link.Why
 }
 
-// hubHealth is the word for a hub.
-func hubHealth(h plan.Hub, row StatusRow) Health {
+// hubHealth is the word for a hub, and why it is not ready.
+func hubHealth(h plan.Hub, row StatusRow) (Health, string) {
 	ready := slices.ContainsFunc(h.Workload.Processes, func(p plan.Process) bool { return p.Ready })
 	switch {
-	case !h.Found || h.Workload.Err != "":
-		return HealthUnknown
-	case h.Workload.Found && !ready:
-		return NotReady
-	case h.Workload.Found && !h.Workload.Settled:
-		return Moving
-	case row.State == "blocked":
-		return Blocked
+	case !h.Found || !h.Workload.Found || h.Workload.Err != "":
+		return HealthUnknown, ""
+	case !ready:
+		return NotReady, fmt.Sprintf("none of its %s is ready", plural(len(h.Workload.Processes), "pod"))
+	case !h.Workload.Settled:
+		return Moving, ""
+	case row.State == RowBlocked:
+		return Blocked, ""
 	}
-	return Ready
+	return Ready, ""
 }
 
 // Summary counts the members, the hub's own clients left out.

@@ -3,8 +3,6 @@ package render
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,28 +11,16 @@ import (
 	"unicode/utf8"
 
 	"sigs.k8s.io/yaml"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	testgolden "github.com/xcpauth/kubectl-xcpauth/test/golden"
+)
 
 var noon = time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
 
 // golden holds text against a file.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run with -update and look at the difference\n%s", path, got)
-	}
+	testgolden.Check(t, filepath.Join("testdata", name+".golden"), got)
 }
 
 // narrow fails when a line is wider than a terminal of 80 columns.

@@ -104,7 +104,8 @@ func NewStatus(f plan.State, p plan.Plan, again func(verb string) string) Status
 		if !f.Hub.Found && o.Context == f.Hub.Context {
 			continue // the hub's own row
 		}
-		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: RowState(o.State), Declared: "-", Effective: "-",
+		r := StatusRow{Member: "-", Role: "context", Context: o.Context, State: RowState(o.State),
+			Declared: "-", Effective: "-",
 			Credential: "-", Proof: "-", Next: "-", Why: []string{o.Why}}
 		if o.State == "no-member" || o.State == "duplicate" {
 			r.State = RowSkipped
@@ -176,7 +177,7 @@ func nextSteps(p plan.Plan) (first map[string]plan.Step, waiting map[string]bool
 // hubRow is the row of a hub.
 func hubRow(who string, f plan.State, h plan.Hub, at time.Time, todo plan.Step, blocked string) StatusRow {
 	r := hubAuthentication(who, f, h, at, todo, blocked)
-	r.Health = hubHealth(h, r)
+	r.Health, r.HealthWhy = hubHealth(h, r)
 	return r
 }
 

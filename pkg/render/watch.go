@@ -39,6 +39,12 @@ func Changes(earlier *Status, now Status) []string {
 				words = append(words, fmt.Sprintf("%s %s -> %s", v.name, a, b))
 			}
 		}
+		switch was, is := before.Health == NotConnected, r.Health == NotConnected; {
+		case is && !was:
+			words = append([]string{"NOT CONNECTED: " + r.HealthWhy}, words...)
+		case was && !is:
+			words = append([]string{"was not connected, and is " + string(r.Health)}, words...)
+		}
 		why := because(r.Why)
 		if ageless(because(before.Why)) == ageless(why) {
 			why = ""

@@ -65,6 +65,19 @@ func TestChangesBetweenTwoLooks(t *testing.T) {
 	}
 }
 
+// A member that loses its connection, or has it again, is said where nothing is drawn too.
+func TestALostConnectionIsAChange(t *testing.T) {
+	up := Status{Members: []StatusRow{row("edge-1", RowOK, nil)}}
+	down := Status{Members: []StatusRow{row("edge-1", RowOK, nil)}}
+	down.Members[0].Health, down.Members[0].HealthWhy = NotConnected, "Central last heard of it 40m ago"
+	if got := Changes(&up, down); !slices.Equal(got, []string{"edge-1: NOT CONNECTED: Central last heard of it 40m ago"}) {
+		t.Errorf("it went, and that is said: %q", got)
+	}
+	if got := Changes(&down, up); !slices.Equal(got, []string{"edge-1: was not connected, and is connected"}) {
+		t.Errorf("it came back, and that is said: %q", got)
+	}
+}
+
 func TestAPageFitsItsWindow(t *testing.T) {
 	s := Status{Next: "fix what is blocked", Roster: "101 of 101 members registered",
 		Members: []StatusRow{row("hub", "ok", nil)}}

@@ -3,10 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/xml"
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,26 +17,13 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
+	testgolden "github.com/xcpauth/kubectl-xcpauth/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // golden holds text against a file.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run with -update and look at the difference", path)
-	}
+	testgolden.Check(t, filepath.Join("testdata", name), got)
 }
 
 // printed is a report in a format.

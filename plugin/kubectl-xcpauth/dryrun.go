@@ -15,28 +15,32 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
-// The values of --dry-run, as of kubectl. dryRunBare stands for none: kubectl refuses the flag without a value.
+// The values of --dry-run, as of kubectl.
 const (
 	dryRunNone   = "none"
 	dryRunClient = "client"
 	dryRunServer = "server"
-	dryRunBare   = "unchanged"
 )
+
+// boolDryRuns are what --dry-run=true and --dry-run=false mean: of some verbs the flag had no other values.
+var boolDryRuns = map[string]string{"true": dryRunClient, "false": dryRunNone}
 
 // addDryRun adds the flag of the verbs that write.
 func (o *fleetOptions) addDryRun(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dryRun, "dry-run", o.dryRun,
-		"none, client (show what would be written) or server (send each write with dryRun=All too: nothing is stored)")
-	flags.Lookup("dry-run").NoOptDefVal = dryRunBare
+		"none, client (show what would be written; the same without a value) or server (send each write with dryRun=All "+
+			"too: nothing is stored)")
+	flags.Lookup("dry-run").NoOptDefVal = dryRunClient
 }
 
-// checkDryRun refuses a value that is not known, before any cluster is looked at.
+// checkDryRun reads the value. One that is not known is refused, before any cluster is looked at.
 func (o *fleetOptions) checkDryRun() error {
+	if meant, is := boolDryRuns[o.dryRun]; is {
+		o.dryRun = meant
+	}
 	switch o.dryRun {
 	case dryRunNone, dryRunClient, dryRunServer:
 		return nil
-	case dryRunBare:
-		return errors.New("--dry-run needs a value; pass --dry-run=client, or server or none")
 	}
 	return fmt.Errorf("--dry-run is %q; pass none, client or server", o.dryRun)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,14 +14,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 	"github.com/xcpauth/kubectl-xcpauth/test/bed"
 )
-
-// dryClient has a verb show what it would write.
-const dryClient = "--dry-run=client"
 
 // writes counts what the servers of a test were asked to change.
 type writes struct {
@@ -183,7 +183,20 @@ func TestTheCountOfWritesSeesOne(t *testing.T) {
 	}
 }
 
-// A value that is not known, or none, is refused before a cluster is looked at, by every verb that has the flag.
+// Without a value, and with those of the days when some verbs had no other, the flag means what it did.
+func TestADryRunWithoutAValueIsAClients(t *testing.T) {
+	for said, want := range map[string]string{"--dry-run": dryRunClient, "--dry-run=true": dryRunClient,
+		"--dry-run=false": dryRunNone, "--dry-run=server": dryRunServer} {
+		var o fleetOptions
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		o.addDryRun(flags)
+		if err := errors.Join(flags.Parse([]string{said}), o.checkDryRun()); err != nil || o.dryRun != want {
+			t.Errorf("%s means %q, want %q: %v", said, o.dryRun, want, err)
+		}
+	}
+}
+
+// A value that is not known is refused before a cluster is looked at, by every verb that has the flag.
 func TestADryRunIsNoneClientOrServer(t *testing.T) {
 	s := apifake.Start(apifake.Hub("eu")...)
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": s}, nil)
@@ -191,9 +204,7 @@ func TestADryRunIsNoneClientOrServer(t *testing.T) {
 		"token issue --zone eu --valid-for 1h --out x", "certificate request --key-out x", "migrate",
 		"rollback", "key rotate", "key retire", "token rotate eu", "token revoke --zone eu"}
 	for value, says := range map[string]string{
-		"--dry-run":       "error: --dry-run needs a value; pass --dry-run=client, or server or none\n",
 		"--dry-run=maybe": `error: --dry-run is "maybe"; pass none, client or server` + "\n",
-		"--dry-run=true":  `error: --dry-run is "true"; pass none, client or server` + "\n",
 		"--dry-run=":      `error: --dry-run is ""; pass none, client or server` + "\n",
 	} {
 		for _, verb := range verbs {

@@ -227,7 +227,7 @@ func TestContextsMayHaveAnyName(t *testing.T) {
 			t.Fatalf("a shell does not take %s: %v", suggested, err)
 		}
 		if r := xcpauth(t, "", append(strings.Split(strings.TrimSuffix(string(words), "\x00"), "\x00"),
-			dryClient)...); r.code != 4 || !strings.Contains(r.out, "Plan for") {
+			"--dry-run")...); r.code != 4 || !strings.Contains(r.out, "Plan for") {
 			t.Errorf("%s\nends with %d: %s%s", suggested, r.code, r.out, r.err)
 		}
 		delete(servers, hubName)

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
 // addKubectlFlags adds those of kubectl's global flags that make sense over many contexts, with kubectl's own names and
@@ -32,7 +34,7 @@ const mostVerbose = 7
 func (o *fleetOptions) log() error {
 	if o.namespace != "" {
 		return errors.New("--namespace is not used: every run on a hub must find the same lock and journal, which are in " +
-			"namespace xcpauth-system; select clusters with --context and --contexts")
+			"namespace " + api.Namespace + "; select clusters with --context and --contexts")
 	}
 	if o.verbosity <= 0 {
 		return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,9 +18,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	testgolden "github.com/xcpauth/kubectl-xcpauth/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // result is what one run of the plugin printed and its exit code.
 type result struct {
@@ -297,19 +295,7 @@ func TestHelpAndPlanReadWell(t *testing.T) {
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run with -update and look at the difference\n%s", path, got)
-	}
+	testgolden.Check(t, filepath.Join("testdata", name+".golden"), got)
 }
 
 func TestCompletionTouchesNoCluster(t *testing.T) {

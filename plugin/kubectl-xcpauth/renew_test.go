@@ -25,7 +25,7 @@ func TestWhatTokenRotateRefuses(t *testing.T) {
 		"no such edge":            {[]string{"mars"}, 5, `hub: no edge is called "mars"`},
 		"it presents none":        {[]string{"eu", "-y"}, 5, "not known to present a JWT and nothing else"},
 		"nobody presents one":     {[]string{"--all"}, 5, "no edge presents a JWT"},
-		"nobody to plan for":      {[]string{"eu", dryClient}, 5, "not known to present a JWT and nothing else"},
+		"nobody to plan for":      {[]string{"eu", "--dry-run"}, 5, "not known to present a JWT and nothing else"},
 		"no time":                 {[]string{"eu", "--prove-within", "0s"}, 1, "it must be more than 0"},
 		"a wave of less than all": {[]string{"eu", "--wave-size", "-1"}, 1, "--wave-size is -1"},
 	} {

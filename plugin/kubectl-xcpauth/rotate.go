@@ -268,7 +268,8 @@ issued, so every other ID stays.`,
 func (o *revokeOptions) run(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		if looksLikeToken(id) {
-			return errors.New("that is a token itself, and others can read the command line; issue a new one, and revoke this one by its jti: kubectl xcpauth token inspect prints it")
+			return errors.New("that is a token itself, and others can read the command line; issue a new one, and " +
+				"revoke this one by its jti: kubectl xcpauth token inspect prints it")
 		}
 		if err := zonetoken.CheckTokenID(id); err != nil {
 			return err

@@ -128,28 +128,28 @@ func TestWhatARotationAndARevocationWouldDoIsShown(t *testing.T) {
 		says []string
 		not  []string
 	}{
-		{"a rotation goes on with the newer key", []string{"key", "rotate", dryClient}, 0,
+		{"a rotation goes on with the newer key", []string{"key", "rotate", "--dry-run"}, 0,
 			[]string{"west: present a token of key 2", "north: present a token of key 2", "hub: retire signing key 1",
 				"hub: have every zone connect again"}, []string{"east: present", "add signing key"}},
-		{"and can stop before the end", []string{"key", "rotate", "--keep-old", dryClient}, 0,
+		{"and can stop before the end", []string{"key", "rotate", "--keep-old", "--dry-run"}, 0,
 			[]string{"west: present a token of key 2"}, []string{"retire"}},
-		{"older keys are retired once nobody needs them", []string{"key", "retire", dryClient}, 0,
+		{"older keys are retired once nobody needs them", []string{"key", "retire", "--dry-run"}, 0,
 			[]string{"west: present a token of key 2", "hub: retire signing key 1"}, nil},
-		{"a zone gets another token before its own is revoked", []string{"token", "revoke", "--zone", "west", dryClient}, 0,
+		{"a zone gets another token before its own is revoked", []string{"token", "revoke", "--zone", "west", "--dry-run"}, 0,
 			[]string{"west: present a token of key 2", "hub: revoke 11111111-1111-4111-8111-111111111111"},
 			[]string{"north: present", "connect again"}},
-		{"or is cut off when that is said", []string{"token", "revoke", "--zone", "west", "--cut-off", dryClient}, 0,
+		{"or is cut off when that is said", []string{"token", "revoke", "--zone", "west", "--cut-off", "--dry-run"}, 0,
 			[]string{"hub: revoke 11111111-1111-4111-8111-111111111111"}, []string{"west: present"}},
 		{"a token that nobody presents", []string{"token", "revoke", "0e120ec9-6b42-495d-9758-07b59fe86fb9", "--reconnect",
-			dryClient}, 0, []string{"hub: revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9", "hub: have every zone connect again"},
+			"--dry-run"}, 0, []string{"hub: revoke 0e120ec9-6b42-495d-9758-07b59fe86fb9", "hub: have every zone connect again"},
 			[]string{"present a token"}},
-		{"one that is revoked already", []string{"token", "revoke", "33333333-3333-4333-8333-333333333333", dryClient}, 0,
+		{"one that is revoked already", []string{"token", "revoke", "33333333-3333-4333-8333-333333333333", "--dry-run"}, 0,
 			nil, []string{"hub: revoke"}},
-		{"a zone without a token", []string{"token", "revoke", "--zone", "north", dryClient}, 5,
+		{"a zone without a token", []string{"token", "revoke", "--zone", "north", "--dry-run"}, 5,
 			[]string{"zone north has no token with an ID"}, nil},
-		{"a zone that is not there", []string{"token", "revoke", "--zone", "south", dryClient}, 1,
+		{"a zone that is not there", []string{"token", "revoke", "--zone", "south", "--dry-run"}, 1,
 			[]string{`no zone is called "south"`}, nil},
-		{"nothing of what is revoked is known to have expired", []string{"token", "revoke", "--prune-expired", dryClient},
+		{"nothing of what is revoked is known to have expired", []string{"token", "revoke", "--prune-expired", "--dry-run"},
 			0, []string{"1 ID stays on the list"}, []string{"hub: take"}},
 		{"to prune and to revoke", []string{"token", "revoke", "--zone", "west", "--prune-expired"}, 1,
 			[]string{"--prune-expired revokes nothing"}, nil},
@@ -209,10 +209,10 @@ func TestWhatHasExpiredIsTakenOffTheListOfRevokedTokens(t *testing.T) {
 		code int
 		says string
 	}{
-		{"from a file", []string{"--revoked-token", mine, dryClient}, 0, "hub: take 1 ID off the list of revoked tokens: " +
+		{"from a file", []string{"--revoked-token", mine, "--dry-run"}, 0, "hub: take 1 ID off the list of revoked tokens: " +
 			gone},
-		{"nothing that is known of", []string{dryClient}, 0, "2 IDs stay on the list"},
-		{"a file that others can read", []string{"--revoked-token", others, dryClient}, 1, "--revoked-token"},
+		{"nothing that is known of", []string{"--dry-run"}, 0, "2 IDs stay on the list"},
+		{"a file that others can read", []string{"--revoked-token", others, "--dry-run"}, 1, "--revoked-token"},
 		{"nobody says yes", []string{"--revoked-token", mine}, 5, "there is no terminal to ask on"},
 	} {
 		r := xcpauth(t, kubeconfig, append([]string{"token", "revoke", "--prune-expired"}, tc.args...)...)

@@ -187,7 +187,8 @@ func (o *tokenOptions) token(ctx context.Context, args []string) ([]byte, string
 	case o.edge != "":
 		return o.ofEdge(ctx)
 	case looksLikeToken(args[0]):
-		return nil, "", errors.New("that is a token itself, and others can read the command line; renew it, and pass an EDGE, a FILE, or - for stdin")
+		return nil, "", errors.New("that is a token itself, and others can read the command line; renew it, and " +
+			"pass an EDGE, a FILE, or - for stdin")
 	case args[0] == "-":
 		raw, err := io.ReadAll(io.LimitReader(o.In, maxToken))
 		if err != nil {

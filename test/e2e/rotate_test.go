@@ -45,7 +45,7 @@ func TestTokensAreMadeAnewOrPutBack(t *testing.T) {
 	pods := f.get("edge-1", "istio-system", "pods", "{.items[*].metadata.uid}")
 	one, two := token("edge-1"), token("edge-2")
 
-	plan := f.Xcpauth(0, "token", "rotate", "--all", "--wave-size", "5", "--dry-run=client")
+	plan := f.Xcpauth(0, "token", "rotate", "--all", "--wave-size", "5", "--dry-run")
 	if said := strings.Join(strings.Fields(plan.Stdout), " "); !strings.Contains(said, "edge-1: have a new token made") ||
 		!strings.Contains(said, "kubectl xcpauth token rotate --all --wave-size 5") {
 		t.Errorf("the plan is\n%s", plan.Stdout)

@@ -16,8 +16,12 @@ const Quiet = 12 * time.Minute
 // addLinks says of each member whether it is connected. now is the time by the hub's clock.
 func addLinks(f *plan.State, now time.Time) {
 	told := slices.ContainsFunc(f.Members, func(m plan.Member) bool { return !m.LastEvent.IsZero() })
-	for i := range f.Members {
-		f.Members[i].Link = linkOf(f.Members[i], f.Hub, told, now)
+	for i, m := range f.Members {
+		hub := f.Hub
+		if m.Name == StandbyMPC && f.Standby != nil {
+			hub = *f.Standby // whose client it is
+		}
+		f.Members[i].Link = linkOf(m, hub, told, now)
 	}
 }
 

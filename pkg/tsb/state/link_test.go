@@ -9,6 +9,21 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
+// The client of a standby is connected to the standby: what the first hub counts says nothing of it.
+func TestTheClientOfAStandbyIsJudgedByTheStandby(t *testing.T) {
+	client := func(name string) plan.Member {
+		return plan.Member{Identity: plan.Identity{Name: name, Role: plan.RoleMPC}}
+	}
+	f := plan.State{Hub: plan.Hub{HubRunning: plan.HubRunning{Connections: &plan.Connections{Config: 2, State: 3}}},
+		Standby: &plan.Hub{HubRunning: plan.HubRunning{Connections: &plan.Connections{Config: 2, State: 2}}},
+		Members: []plan.Member{client(MPCName), client(StandbyMPC)}}
+	addLinks(&f, time.Now())
+	first, second := f.Members[0].Link.Connected, f.Members[1].Link.Connected
+	if first != guard.Yes || second != guard.No {
+		t.Errorf("the first hub's client is connected: %v, the standby's: %v", first, second)
+	}
+}
+
 // Whether a member is connected is told by what the hub hears of it and by its own pods; what is not told is unknown,
 // and a hub that was started lately has not heard of anybody yet.
 func TestWhetherAMemberIsConnected(t *testing.T) {

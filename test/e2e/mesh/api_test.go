@@ -108,7 +108,7 @@ func TestTokensComeFromTheGlobalsAPI(t *testing.T) {
 		out+"2"); !strings.Contains(r.Stderr, "the global issues no tokens (KMESH_MULTIZONE_GLOBAL_KDS_AUTH_CP_TOKEN_ENABLE_ISSUER is false); pass --tokens-from=key") {
 		t.Errorf("%s", r.Stderr)
 	}
-	r = m.Xcpauth(4, "key", "rotate", "--dry-run=client")
+	r = m.Xcpauth(4, "key", "rotate", "--dry-run")
 	if !strings.Contains(strings.Join(strings.Fields(r.Stdout), " "),
 		"ENABLE_ISSUER is false); have the key itself sign its token: --tokens-from=key") {
 		t.Errorf("%s", r.Stdout)

@@ -77,6 +77,18 @@ func start(t *testing.T, store []string, env ...string) world {
 	}), g, z}
 }
 
+// startStored starts one with a PostgreSQL of its own; nil where the environment names none, which is said.
+func startStored(t *testing.T) (*postgres, world) {
+	t.Helper()
+	if os.Getenv("POSTGRES") == "" {
+		t.Log("left out: POSTGRES does not name the directory of initdb and postgres")
+		return nil, world{}
+	}
+	db := newPostgres(t)
+	db.migrate()
+	return db, start(t, db.env())
+}
+
 // says runs the plugin against the global, and returns what it prints on one line.
 func (w world) says(code int, verb ...string) string {
 	w.Recorder.Helper()
@@ -103,13 +115,10 @@ func TestARealGlobalInMemoryIsNotChanged(t *testing.T) {
 
 // Keys, tokens and revocations of a real global are read and changed by its API; what kumactl reads of it is the same.
 func TestARealGlobalIsReadAndChangedByItsAPI(t *testing.T) {
-	if os.Getenv("POSTGRES") == "" {
-		t.Log("left out: POSTGRES does not name the directory of initdb and postgres")
+	db, w := startStored(t)
+	if db == nil {
 		return
 	}
-	db := newPostgres(t)
-	db.migrate()
-	w := start(t, db.env())
 	w.global.await("the zone to be connected", func() bool {
 		return strings.Contains(w.kumactl("get", "zones", "-o", "json"), `"west"`)
 	})
@@ -163,13 +172,10 @@ const (
 // What a user of a real global may do is told beforehand by who it is and the global's settings; and the API's own
 // answer is the same.
 func TestARightThatARealGlobalDoesNotGiveIsNamed(t *testing.T) {
-	if os.Getenv("POSTGRES") == "" {
-		t.Log("left out: POSTGRES does not name the directory of initdb and postgres")
+	db, w := startStored(t)
+	if db == nil {
 		return
 	}
-	db := newPostgres(t)
-	db.migrate()
-	w := start(t, db.env())
 	token := func(user, group string) string {
 		file := filepath.Join(t.TempDir(), user)
 		text := w.kumactl("generate", "user-token", "--name", user, "--group", group, "--valid-for", "1h")
