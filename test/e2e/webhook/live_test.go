@@ -211,7 +211,7 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 	e.printedHas(e.xcpauth(0, "edge", "register", "edge-1"), "read live from now on", "presents mtls", "status")
 	tokens := []string{e.token()}
 	e.printedHas(e.xcpauth(0, "edge", "list", "-o", "json"), `"evidence": "live"`)
-	e.printedHas(e.xcpauth(0, "status"), "the webhook reads it live")
+	e.printedHas(e.xcpauth(0, "status", "edge-1"), "the webhook reads it live")
 	h.denied(e.edit(), "edge-1: mtls (read in its cluster at ", "declares MUTUAL_TLS")
 
 	e.present("JWT") // nothing is published
