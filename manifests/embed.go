@@ -1,10 +1,11 @@
 // Package manifests holds what is applied to a cluster with kubectl or kustomize: the CRD, the webhook, the RBAC. The
-// plugin installs the CRD itself when it registers the first member, and the fence of each edge, and holds what it
-// finds of the webhook's configuration against what is shipped, so these files are embedded here, once. It holds
+// plugin installs the CRD itself when it registers the first member, and the fence of each edge, prints and applies the
+// rest, and holds what it finds of the webhook's configuration against what is shipped, so these files are embedded
+// here, once. It holds
 // files only and decides nothing.
 package manifests
 
-import _ "embed"
+import "embed"
 
 // EdgeClusterCRD is the CustomResourceDefinition of EdgeCluster as YAML, generated from pkg/api.
 //
@@ -17,7 +18,21 @@ var EdgeClusterCRD []byte
 //go:embed fence/policy.yaml
 var EdgeFence []byte
 
-// WebhookConfiguration is the webhook's ValidatingWebhookConfiguration as YAML.
+// WebhookConfiguration is the webhook's ValidatingWebhookConfiguration as YAML, with the entries that it writes.
 //
-//go:embed base/validating-webhook-configuration.yaml
+//go:embed guard/validating-webhook-configuration.yaml
 var WebhookConfiguration []byte
+
+// SelfSigned and CertManager are what kustomize renders of the overlays of these names, with the image that a checkout
+// names.
+var (
+	//go:embed rendered/self-signed.yaml
+	SelfSigned []byte
+	//go:embed rendered/cert-manager.yaml
+	CertManager []byte
+)
+
+// Files are the roles for users, with what they refer to.
+//
+//go:embed rbac crd
+var Files embed.FS

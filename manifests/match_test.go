@@ -35,7 +35,7 @@ type conditions struct{ matchconditions.Matcher }
 
 func shipped(t *testing.T) conditions {
 	t.Helper()
-	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, "self-signed"),
+	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, manifests.WebhookConfiguration,
 		"ValidatingWebhookConfiguration")[0]
 	compiler := celplugin.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	return conditions{webhook.NewValidatingWebhookAccessor("uid", conf.Name,

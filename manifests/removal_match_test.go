@@ -12,12 +12,14 @@ import (
 	"k8s.io/apiserver/pkg/admission/plugin/webhook"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/cel/environment"
+
+	"github.com/xcpauth/kubectl-xcpauth/manifests"
 )
 
 // The webhook is asked about each deletion and each new owner, and about nothing that must never be held up: what is
 // being deleted already, and what goes with its namespace.
 func TestTheWebhookIsAskedAboutDeletionsAndNewOwnersOnly(t *testing.T) {
-	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, "self-signed"),
+	conf := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, manifests.WebhookConfiguration,
 		"ValidatingWebhookConfiguration")[0]
 	compiler := celplugin.NewConditionCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	matcher := webhook.NewValidatingWebhookAccessor("uid", conf.Name, &conf.Webhooks[1]).GetCompiledMatcher(compiler)

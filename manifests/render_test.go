@@ -23,7 +23,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write what is rendered over testdata, to be reviewed as a diff")
+var rewrite = flag.Bool("rewrite", false, "write what is rendered over rendered, to be reviewed as a diff")
 
 var overlays = []string{"self-signed", "cert-manager"}
 
@@ -54,7 +54,7 @@ func renderDir(t *testing.T, dir string) []byte {
 // reviewed is an overlay as it was last reviewed; TestOverlaysRenderAsReviewed holds it to what is rendered.
 func reviewed(t *testing.T, overlay string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", overlay+".yaml"))
+	b, err := os.ReadFile(filepath.Join("rendered", overlay+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestOverlaysRenderAsReviewed(t *testing.T) {
 		t.Run(overlay, func(t *testing.T) {
 			got := render(t, overlay)
 			if *rewrite {
-				if err := os.WriteFile(filepath.Join("testdata", overlay+".yaml"), got, 0o644); err != nil {
+				if err := os.WriteFile(filepath.Join("rendered", overlay+".yaml"), got, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -104,50 +104,58 @@ func TestOverlaysRenderAsReviewed(t *testing.T) {
 	}
 }
 
+// What is applied has no entry: the webhook writes those that are shipped, once its pods are ready.
+func TestWhatIsAppliedRefusesNobodyBeforeThePodsAreReady(t *testing.T) {
+	for _, overlay := range overlays {
+		confs := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, overlay),
+			"ValidatingWebhookConfiguration")
+		if len(confs) != 1 || len(confs[0].Webhooks) != 0 || confs[0].Name != "xcpauth-webhook" ||
+			confs[0].Annotations["admissions.enforcer/disabled"] != "true" {
+			t.Errorf("%s: want one configuration, without entries, that AKS leaves alone: %+v", overlay, confs)
+		}
+	}
+}
+
 func TestTheWebhookGuardsOnlyManagementPlanesAndFailsClosedForThose(t *testing.T) {
 	type op = admissionregistrationv1.OperationType
-	for _, overlay := range overlays {
-		t.Run(overlay, func(t *testing.T) {
-			confs := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, reviewed(t, overlay),
-				"ValidatingWebhookConfiguration")
-			if len(confs) != 1 || len(confs[0].Webhooks) != 2 {
-				t.Fatalf("want one configuration with two webhooks: %v", confs)
-			}
-			for i, want := range []struct {
-				policy     admissionregistrationv1.FailurePolicyType
-				operations []op
-				conditions []string
-				effects    admissionregistrationv1.SideEffectClass // an Event where something is denied
-			}{
-				{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp", "not-surely-both-modes"},
-					"NoneOnDryRun"},
-				{"Fail", []op{"UPDATE", "DELETE"}, []string{"not-being-deleted", "not-with-its-namespace",
-					"deletes-or-adds-an-owner"}, "NoneOnDryRun"},
-			} {
-				w := confs[0].Webhooks[i]
-				rule := admissionregistrationv1.RuleWithOperations{Operations: want.operations, Rule: admissionregistrationv1.Rule{
-					APIGroups: []string{"install.tetrate.io"}, APIVersions: []string{"*"}, Resources: []string{"managementplanes"},
-					Scope: w.Rules[0].Scope}}
-				if d := cmp.Diff([]admissionregistrationv1.RuleWithOperations{rule}, w.Rules); d != "" {
-					t.Errorf("%s: rules (-want +got):\n%s", w.Name, d)
-				}
-				if *w.FailurePolicy != want.policy || *w.TimeoutSeconds != 5 || *w.SideEffects != want.effects ||
-					*w.MatchPolicy != "Equivalent" {
-					t.Errorf("%s: failurePolicy %s, timeoutSeconds %d, sideEffects %s, matchPolicy %s", w.Name, *w.FailurePolicy,
-						*w.TimeoutSeconds, *w.SideEffects, *w.MatchPolicy)
-				}
-				if w.ObjectSelector != nil || w.NamespaceSelector != nil {
-					t.Errorf("%s: a selector is something that a user can step around", w.Name)
-				}
-				var names []string
-				for _, c := range w.MatchConditions {
-					names = append(names, c.Name)
-				}
-				if !slices.Equal(names, want.conditions) {
-					t.Errorf("%s: matchConditions %v, want %v", w.Name, names, want.conditions)
-				}
-			}
-		})
+	confs := objects[admissionregistrationv1.ValidatingWebhookConfiguration](t, manifests.WebhookConfiguration,
+		"ValidatingWebhookConfiguration")
+	if len(confs) != 1 || len(confs[0].Webhooks) != 2 {
+		t.Fatalf("want one configuration with two webhooks: %v", confs)
+	}
+	for i, want := range []struct {
+		policy     admissionregistrationv1.FailurePolicyType
+		operations []op
+		conditions []string
+		effects    admissionregistrationv1.SideEffectClass // an Event where something is denied
+	}{
+		{"Fail", []op{"CREATE", "UPDATE"}, []string{"not-being-deleted", "changes-xcp", "not-surely-both-modes"},
+			"NoneOnDryRun"},
+		{"Fail", []op{"UPDATE", "DELETE"}, []string{"not-being-deleted", "not-with-its-namespace",
+			"deletes-or-adds-an-owner"}, "NoneOnDryRun"},
+	} {
+		w := confs[0].Webhooks[i]
+		rule := admissionregistrationv1.RuleWithOperations{Operations: want.operations, Rule: admissionregistrationv1.Rule{
+			APIGroups: []string{"install.tetrate.io"}, APIVersions: []string{"*"}, Resources: []string{"managementplanes"},
+			Scope: w.Rules[0].Scope}}
+		if d := cmp.Diff([]admissionregistrationv1.RuleWithOperations{rule}, w.Rules); d != "" {
+			t.Errorf("%s: rules (-want +got):\n%s", w.Name, d)
+		}
+		if *w.FailurePolicy != want.policy || *w.TimeoutSeconds != 5 || *w.SideEffects != want.effects ||
+			*w.MatchPolicy != "Equivalent" {
+			t.Errorf("%s: failurePolicy %s, timeoutSeconds %d, sideEffects %s, matchPolicy %s", w.Name, *w.FailurePolicy,
+				*w.TimeoutSeconds, *w.SideEffects, *w.MatchPolicy)
+		}
+		if w.ObjectSelector != nil || w.NamespaceSelector != nil {
+			t.Errorf("%s: a selector is something that a user can step around", w.Name)
+		}
+		var names []string
+		for _, c := range w.MatchConditions {
+			names = append(names, c.Name)
+		}
+		if !slices.Equal(names, want.conditions) {
+			t.Errorf("%s: matchConditions %v, want %v", w.Name, names, want.conditions)
+		}
 	}
 }
 
@@ -240,9 +248,7 @@ func TestTheWebhookMayOnlyReadAndKeepItsOwnCertificate(t *testing.T) {
 				edgeSecrets: {{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "update"}}},
 				"Role/xcpauth-webhook-certificate": {{APIGroups: []string{""}, Resources: []string{"secrets"},
 					ResourceNames: []string{"xcpauth-webhook-cert"}, Verbs: []string{"get", "update"}}},
-				"ClusterRole/xcpauth-webhook-certificate": {{APIGroups: []string{"admissionregistration.k8s.io"},
-					Resources:     []string{"validatingwebhookconfigurations"},
-					ResourceNames: []string{"xcpauth-webhook"}, Verbs: []string{"get", "update"}}},
+				"ClusterRole/xcpauth-webhook-certificate": nil,
 			} {
 				if name != edgeSecrets && overlay == "cert-manager" {
 					want = nil // cert-manager writes both

@@ -176,7 +176,7 @@ func TestTheInstallationNamesTheImageByItsDigest(t *testing.T) {
 			strings.Contains(string(got), ":devel") {
 			t.Errorf("%s does not name the image by its digest", i.name)
 		}
-		reviewed, err := os.ReadFile(filepath.Join(root, "manifests", "testdata", i.overlay+".yaml"))
+		reviewed, err := os.ReadFile(filepath.Join(root, "manifests", "rendered", i.overlay+".yaml"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,10 +189,10 @@ func TestTheInstallationNamesTheImageByItsDigest(t *testing.T) {
 	if _, err := install(dir, named, "self-signed", "", "a", "b"); err == nil {
 		t.Error("a checkout without manifests gave one")
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "manifests", "testdata"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "manifests", "rendered"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "manifests", "testdata", "self-signed.yaml"), []byte("image: other\n"),
+	if err := os.WriteFile(filepath.Join(dir, "manifests", "rendered", "self-signed.yaml"), []byte("image: other\n"),
 		0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ const deployments = 2
 // install returns a release's manifest: the reviewed one with the image by its digest, so that nobody can change what
 // runs by moving a tag. repository is without a tag.
 func install(root string, b build, overlay, says, repository, digest string) ([]byte, error) {
-	reviewed, err := os.ReadFile(filepath.Join(root, "manifests", "testdata", overlay+".yaml"))
+	reviewed, err := os.ReadFile(filepath.Join(root, "manifests", "rendered", overlay+".yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest of overlay %s: %w", overlay, err)
 	}

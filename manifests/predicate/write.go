@@ -118,8 +118,8 @@ func changes() string {
 // manifests.
 func shipped() map[string]map[string]string {
 	return map[string]map[string]string{
-		"fence/policy.yaml":                          {"spellings": fenceSpellings(), "kubeSpec": fenceKubeSpec()},
-		"base/validating-webhook-configuration.yaml": {"changes": changes(), "surely-both": not(surelyBoth())},
+		"fence/policy.yaml":                           {"spellings": fenceSpellings(), "kubeSpec": fenceKubeSpec()},
+		"guard/validating-webhook-configuration.yaml": {"changes": changes(), "surely-both": not(surelyBoth())},
 	}
 }
 

@@ -28,7 +28,7 @@ type Inspection struct {
 	Gone string
 	// Impostor says that the roster's entry of that name is another cluster's, "" when it is not.
 	Impostor string
-	// Guarded says whether our admission webhook is registered in the hub; nil when that is not known.
+	// Guarded says whether the hub's API server asks our admission webhook about anything; nil when that is not known.
 	Guarded *bool
 }
 

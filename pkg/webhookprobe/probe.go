@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,12 @@ type Count struct {
 	Ready, Wanted int
 	Missing       bool   // there is no such object
 	Err           string // it could not be read
+}
+
+// NoEntry says that the configuration is there and has none of the entries that are shipped: it ships so, and the
+// webhook writes them once a pod is ready.
+func (l Look) NoEntry() bool {
+	return l.Installed && !slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Installed })
 }
 
 // LookAt looks at the webhook of the hub with a ManagementPlane, and asks: four reads, and one dry run.

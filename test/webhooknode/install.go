@@ -10,6 +10,10 @@ import (
 	"path/filepath"
 	"strconv"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 )
 
@@ -85,9 +89,6 @@ patches:
 		text += fmt.Sprintf(`
 - target: {kind: Service, name: %[1]s}
   patch: '[{"op": "replace", "path": "/spec/ports/0/port", "value": %[2]d}]'
-- target: {kind: ValidatingWebhookConfiguration, name: %[1]s}
-  patch: '[{"op": "replace", "path": "/webhooks/0/clientConfig/service/port", "value": %[2]d},
-    {"op": "replace", "path": "/webhooks/1/clientConfig/service/port", "value": %[2]d}]'
 `, Name, port)
 	}
 	return os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o644)
@@ -104,4 +105,32 @@ func freePort(ip string, ports []int) (int, error) {
 		last = err
 	}
 	return 0, fmt.Errorf("no port can be listened at: tried %v at %s: %w", ports, ip, last)
+}
+
+// Port is the first port at which this process may listen at an address of the service range.
+func Port(clusterIP string) (string, error) {
+	port, err := freePort(clusterIP, admissionPorts)
+	return strconv.Itoa(port), err
+}
+
+// Adopt makes a webhook that was installed otherwise one that a node can serve: where this process may not listen at
+// its Service's port, the Service gets another.
+func Adopt(ctx context.Context, hub *testbed.Cluster) error {
+	kube, err := kubernetes.NewForConfig(hub.Config)
+	if err != nil {
+		return fmt.Errorf("adopting the webhook of %s: %w", hub.Name, err)
+	}
+	service, err := kube.CoreV1().Services(api.Namespace).Get(ctx, Name, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("adopting the webhook of %s: %w", hub.Name, err)
+	}
+	port, err := freePort(service.Spec.ClusterIP, append([]int{int(service.Spec.Ports[0].Port)}, admissionPorts...))
+	if err != nil {
+		return fmt.Errorf("adopting the webhook of %s: %w", hub.Name, err)
+	}
+	service.Spec.Ports[0].Port = int32(port)
+	if _, err := kube.CoreV1().Services(api.Namespace).Update(ctx, service, metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("adopting the webhook of %s: %w", hub.Name, err)
+	}
+	return nil
 }

@@ -38,6 +38,7 @@ type Node struct {
 	running         atomic.Pointer[process]
 	readiness       corev1.Probe // the Deployment's, with what Kubernetes fills in
 	unmount         func()
+	kube            kubernetes.Interface // of the hub; nil for the auditor, which no Service leads to
 }
 
 // tokenLife is how long the process may run: a kubelet would renew its token, nothing here does.
@@ -78,7 +79,8 @@ func NewAt(ctx context.Context, hub *testbed.Cluster, binary, dir, ip string) (*
 	}
 	n.port = strconv.Itoa(int(service.Spec.Ports[0].Port))
 	n.args = append(n.args, "--cert-dir="+certDir, "--address="+ip, "--port="+n.port)
-	n.unmount = mount(kube, certDir)
+	n.args = append(n.args, "--service-port="+n.port)
+	n.unmount, n.kube = mount(kube, certDir), kube
 	return n, nil
 }
 

@@ -17,6 +17,12 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
 // startupLimit is how long the process may take to become ready on a busy machine.
@@ -47,10 +53,10 @@ func (m *moment) now() { t := time.Now(); m.CompareAndSwap(nil, &t) }
 // before says whether it happened, and longer ago than d.
 func (m *moment) before(d time.Duration) bool { t := m.Load(); return t != nil && time.Since(*t) > d }
 
-// Start runs the process with the Deployment's arguments and the extra ones after them, and returns when it is ready:
-// it then serves a certificate that the published CA bundle vouches for. The context bounds the start alone; the
-// process dies with ours. The error of one that ended, or is not ready in time, carries the end of its log; nothing
-// runs then.
+// Start runs the process with the Deployment's arguments and the extra ones after them, and returns when it is ready
+// and the API server asks it: it then serves a certificate that the published CA bundle vouches for. The context
+// bounds the start alone; the process dies with ours. The error of one that ended, or is not ready in time, carries
+// the end of its log; nothing runs then.
 func (n *Node) Start(ctx context.Context, extra ...string) error {
 	if n.running.Load() != nil {
 		return errors.New("starting the webhook: it is running already")
@@ -60,7 +66,11 @@ func (n *Node) Start(ctx context.Context, extra ...string) error {
 		return fmt.Errorf("starting the webhook: %w", err)
 	}
 	n.running.Store(p)
-	if err := n.awaitReady(ctx, p); err != nil {
+	err = n.awaitReady(ctx, p)
+	if err == nil && n.kube != nil {
+		err = n.awaitGuard(ctx)
+	}
+	if err != nil {
 		n.Stop()
 		return fmt.Errorf("starting the webhook: %w; the end of its log:\n%s", err, lastLines(n.Log(), 20))
 	}
@@ -85,6 +95,39 @@ func (n *Node) awaitReady(ctx context.Context, p *process) error {
 			return fmt.Errorf("it ended: %v", p.cmd.ProcessState)
 		case <-ctx.Done():
 			return fmt.Errorf("it did not become ready: %w (last answer: %v)", context.Cause(ctx), last)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// awaitGuard publishes the node as an endpoint of the Service, which the cluster's controllers would do for a pod, and
+// returns once the configuration has entries.
+func (n *Node) awaitGuard(ctx context.Context) error {
+	slices := n.kube.DiscoveryV1().EndpointSlices(api.Namespace)
+	port, err := strconv.ParseInt(n.port, 10, 32)
+	if err != nil {
+		return fmt.Errorf("reading the port of the Service: %w", err)
+	}
+	slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: Name + "-node", Labels: map[string]string{
+		discoveryv1.LabelServiceName: Name, discoveryv1.LabelManagedBy: "webhooknode"}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		// a loopback address is none that an EndpointSlice may have, and nobody here connects by it
+		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"192.0.2.1"},
+			Conditions: discoveryv1.EndpointConditions{Ready: new(true)}}},
+		Ports: []discoveryv1.EndpointPort{{Port: new(int32(port))}}}
+	if _, err := slices.Create(ctx, slice, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("publishing the endpoint of the Service: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startupLimit, fmt.Errorf("not within %s", startupLimit))
+	defer cancel()
+	for {
+		conf, err := n.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().Get(ctx, Name, metav1.GetOptions{})
+		if err == nil && (len(conf.Webhooks) > 0 || conf.Annotations["xcpauth.io/entries"] == "unmanaged") {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it wrote no entry into its configuration: %w (last answer: %v)", context.Cause(ctx), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -41,7 +41,8 @@ type Keeper struct {
 	log           *slog.Logger
 
 	served  atomic.Pointer[tls.Certificate]
-	ready   chan struct{} // closed once there is a certificate
+	bundle  atomic.Pointer[[]byte] // of the last round
+	ready   chan struct{}          // closed once there is a certificate
 	once    sync.Once
 	failure atomic.Pointer[error] // of the last round
 }
@@ -67,6 +68,15 @@ func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 // GetCertificate is for tls.Config: what was last taken over.
 func (k *Keeper) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return k.served.Load(), k.Failure()
+}
+
+// CABundle are the CAs that vouch for what is served, as PEM: what a new entry of the configuration begins with. It is
+// an error while nothing is served.
+func (k *Keeper) CABundle() ([]byte, error) {
+	if bundle := k.bundle.Load(); bundle != nil {
+		return *bundle, nil
+	}
+	return nil, k.Failure()
 }
 
 // Failure is why there is no certificate to serve, nil once there is one.
@@ -155,6 +165,8 @@ func (k *Keeper) Round(ctx context.Context) (err error) {
 		}
 		k.log.LogAttrs(ctx, slog.LevelInfo, "CA bundle published", slog.Int("authorities", len(plan.Bundle)))
 	}
+	bundle := plan.Secret[keyCAs]
+	k.bundle.Store(&bundle)
 	k.serve(ctx, plan, now)
 	return nil
 }

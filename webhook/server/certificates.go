@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type certificate interface {
 	Ready() <-chan struct{} // closed once there is one
 	Failure() error         // why there is none, nil once there is
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	CABundle() ([]byte, error) // the CAs that vouch for it, as PEM
 }
 
 // newCertificate sees to the serving certificate. With Rotate a keeper makes it; every replica has one, and one write
@@ -67,6 +69,18 @@ func (m *mounted) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 }
 
 // NeedLeaderElection says that every replica serves.
+// CABundle is what is next to the certificate. cert-manager publishes the same.
+func (m *mounted) CABundle() ([]byte, error) {
+	if err := m.Failure(); err != nil {
+		return nil, err
+	}
+	bundle, err := os.ReadFile(filepath.Join(m.dir, "ca.crt"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA of the certificate: %w", err)
+	}
+	return bundle, nil
+}
+
 func (*mounted) NeedLeaderElection() bool { return false }
 
 // Start waits for the files, and watches them until ctx ends.

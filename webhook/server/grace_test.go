@@ -2,6 +2,7 @@ package server
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 // manifest decodes the first document of a shipped manifest.
 func manifest(t *testing.T, name string, into any) {
 	t.Helper()
-	text, err := os.ReadFile("../../manifests/base/" + name)
+	text, err := os.ReadFile(filepath.Join("../../manifests", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +32,8 @@ func manifest(t *testing.T, name string, into any) {
 func TestThePodsGraceHoldsADrainAndTheLastCall(t *testing.T) {
 	var d appsv1.Deployment
 	var conf admissionregistrationv1.ValidatingWebhookConfiguration
-	manifest(t, "deployment.yaml", &d)
-	manifest(t, "validating-webhook-configuration.yaml", &conf)
+	manifest(t, "base/deployment.yaml", &d)
+	manifest(t, "guard/validating-webhook-configuration.yaml", &conf)
 	spec := d.Spec.Template.Spec
 	for _, arg := range spec.Containers[0].Args {
 		if strings.HasPrefix(arg, "--shutdown-delay") {

@@ -40,8 +40,9 @@ func lastMoments(c *x509.Certificate) time.Duration {
 // number of probes costs a request.
 type readiness struct {
 	o        Options
-	missing  func() error  // why there is no certificate to serve
-	objects  client.Reader // live, without a rate limit
+	missing  func() error           // why there is no certificate to serve
+	bundle   func() ([]byte, error) // what a new entry of the configuration will carry
+	objects  client.Reader          // live, without a rate limit
 	roster   func(context.Context) error
 	draining *atomic.Bool
 	clock    clock.WithTicker
@@ -123,7 +124,8 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // judge is nil when all of these hold, and else says which does not:
 //
 //  1. There is a certificate to serve.
-//  2. Each entry of our ValidatingWebhookConfiguration carries a CA bundle.
+//  2. Each entry of our ValidatingWebhookConfiguration carries a CA bundle. Before it has an entry, there is the one
+//     that the first will carry.
 //  3. With each of them, our own port shows a certificate for our Service's name, which does not end within moments.
 //  4. The roster can be read.
 func (r *readiness) judge(ctx context.Context) error {
@@ -134,8 +136,23 @@ func (r *readiness) judge(ctx context.Context) error {
 	if err := r.objects.Get(ctx, types.NamespacedName{Name: r.o.Configuration}, &conf); err != nil {
 		return fmt.Errorf("reading ValidatingWebhookConfiguration %s: %w", r.o.Configuration, err)
 	}
+	if err := r.believed(ctx, conf); err != nil {
+		return err
+	}
+	return r.roster(ctx)
+}
+
+// believed is nil where our own port is believed by each bundle of the configuration, or by that which its first entry
+// will carry.
+func (r *readiness) believed(ctx context.Context, conf admissionregistrationv1.ValidatingWebhookConfiguration) error {
 	if len(conf.Webhooks) == 0 {
-		return fmt.Errorf("ValidatingWebhookConfiguration %s has no webhooks", conf.Name)
+		bundle, err := r.bundle()
+		if err == nil {
+			err = r.probe(ctx, bundle)
+		}
+		if err != nil {
+			return fmt.Errorf("ValidatingWebhookConfiguration %s has no entry yet: %w", conf.Name, err)
+		}
 	}
 	probed := map[string]bool{}
 	for _, w := range conf.Webhooks {
@@ -146,7 +163,7 @@ func (r *readiness) judge(ctx context.Context) error {
 			probed[string(bundle)] = true
 		}
 	}
-	return r.roster(ctx)
+	return nil
 }
 
 // probe connects to our own port as the API server does.

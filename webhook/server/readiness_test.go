@@ -71,6 +71,7 @@ func TestReadinessSaysWhatWouldKeepTheAPIServerFromADecision(t *testing.T) {
 		name     string
 		port     int
 		bundles  [][]byte
+		first    []byte // bundle of an entry to come
 		conf     error
 		roster   error
 		missing  error
@@ -84,7 +85,11 @@ func TestReadinessSaysWhatWouldKeepTheAPIServerFromADecision(t *testing.T) {
 			missing: errors.New("no certificate to serve yet: forbidden"), says: "no certificate to serve yet: forbidden"},
 		{name: "the configuration cannot be read", port: port, conf: errors.New("forbidden"),
 			says: "reading ValidatingWebhookConfiguration conf: forbidden"},
-		{name: "the configuration is empty", port: port, says: "ValidatingWebhookConfiguration conf has no webhooks"},
+		{name: "the configuration has no entry yet", port: port, first: bundle},
+		{name: "the first entry would not be believed", port: port, first: itsBundle,
+			says: "conf has no entry yet: our own port, with the published CA bundle: tls: failed to verify"},
+		{name: "the first entry would have no bundle", port: port,
+			says: "ValidatingWebhookConfiguration conf has no entry yet: no CA bundle is published yet"},
 		{name: "no bundle is published", port: port, bundles: [][]byte{bundle, nil},
 			says: "webhook w.example: no CA bundle is published yet"},
 		{name: "one bundle does not match", port: port, bundles: [][]byte{bundle, itsBundle},
@@ -104,6 +109,7 @@ func TestReadinessSaysWhatWouldKeepTheAPIServerFromADecision(t *testing.T) {
 			r := &readiness{
 				o:        Options{Namespace: "system", Service: "hook", Configuration: "conf", Address: "127.0.0.1", Port: c.port},
 				missing:  func() error { return c.missing },
+				bundle:   func() ([]byte, error) { return c.first, nil },
 				objects:  configuration{bundles: c.bundles, err: c.conf},
 				roster:   func(context.Context) error { return c.roster },
 				draining: &draining,

@@ -24,6 +24,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/live"
+	"github.com/xcpauth/kubectl-xcpauth/webhook/registration"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/rights"
 )
 
@@ -47,7 +48,8 @@ type Options struct {
 	LeafLifetime  time.Duration
 	PublishWait   time.Duration // how long a new CA is published before it signs
 	Service       string        // by which the API server calls us
-	Configuration string        // the ValidatingWebhookConfiguration that carries our CA bundle
+	ServicePort   int32         // of that Service
+	Configuration string        // the ValidatingWebhookConfiguration that says what we are asked about
 
 	ClientCA    string   // file with the CAs of the API server's client certificates; "" = callers show none
 	ClientNames []string // that such a certificate carries one of; none = any
@@ -71,6 +73,7 @@ func (o Options) dnsName() string { return o.Service + "." + o.Namespace + ".svc
 //  2. Make the certificate, or wait for one that is mounted.
 //  3. Serve once it is there.
 //  4. Report ready once the API server would reach us and the roster can be read.
+//  5. Have the API server ask, once the Service has a pod that is ready.
 func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) error {
 	mgr, err := newManager(cfg, o, log, nil)
 	if err != nil {
@@ -118,9 +121,12 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	if err != nil {
 		return fmt.Errorf("making the client of readiness: %w", err)
 	}
-	ready := &readiness{o: o, missing: certificate.Failure, objects: objects, roster: members.Readable,
-		draining: &draining, clock: clock.RealClock{}}
-	if err := errors.Join(mgr.Add(ready), mgr.Add(health(o.HealthAddress, ready))); err != nil {
+	ready := &readiness{o: o, missing: certificate.Failure, bundle: certificate.CABundle, objects: objects,
+		roster: members.Readable, draining: &draining, clock: clock.RealClock{}}
+	entries := &registration.Keeper{Objects: objects, Configuration: o.Configuration, Bundle: certificate.CABundle,
+		Service: registration.Service{Namespace: o.Namespace, Name: o.Service, Port: o.ServicePort}, Serving: ready.ready,
+		Log: log}
+	if err := errors.Join(mgr.Add(entries), mgr.Add(ready), mgr.Add(health(o.HealthAddress, ready))); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)
 	}
 

@@ -142,13 +142,22 @@ func inspectHub(s plan.Snapshot, f *plan.State) {
 	in.Version = planeVersion(mp)
 	in.Operator = operator(s, ns, operatorHub)
 	if r := s.Reads[readWebhook]; kube.Unreadable(r) == "" {
-		installed := r.OK()
-		in.Guarded = &installed
+		guarded := guards(r.Body)
+		in.Guarded = &guarded
 	}
 	in.Server = serverNeeds(*f)
 	in.Materials = hubMaterials(s, *hub)
 	in.Distrust = ownTrust(*hub, s.Clock(f.At))
 	hub.Inspection = in
+}
+
+// guards says whether our webhook's registration has an entry: it ships without, and the webhook writes them once its
+// pods are ready.
+func guards(registration []byte) bool {
+	var conf struct {
+		Webhooks []struct{} `json:"webhooks"`
+	}
+	return json.Unmarshal(registration, &conf) == nil && len(conf.Webhooks) > 0
 }
 
 // wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone;
