@@ -20,7 +20,7 @@ func rights(l *Pass) {
 		}
 		remedy := "let somebody who may create roles apply what is printed here, and bind it to you; kubectl auth whoami tells your name"
 		if c.Partial {
-			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: manifests/rbac has all of them"
+			remedy += "; then check again, since the planes could not be listed, and more may be missing beside them: all of them are in: kubectl xcpauth install rbac"
 		}
 		x := l.Say(l.holder(c.Name), c.Name, "")
 		x.Found, x.Remedy = fmt.Sprintf("%s missing: %s", Count(len(c.Missing), "right"), strings.Join(words, "; ")), remedy

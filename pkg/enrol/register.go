@@ -288,7 +288,8 @@ func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %s; its namespace %s comes with the webhook: "+
-			"kubectl apply -k manifests/overlays/self-signed", ref, c.Context, observe.Explain(err), api.EdgesNamespace)
+			"kubectl xcpauth install webhook --apply --context %s", ref, c.Context, observe.Explain(err), api.EdgesNamespace,
+			c.Context)
 	}
 	return nil
 }

@@ -92,5 +92,8 @@ func (f *Fleet) User(name string) string {
 // Contexts lists the selected contexts, sorted.
 func (f *Fleet) Contexts() []string { return f.contexts }
 
+// Current is the context that kubectl would use, "" when the kubeconfig names none.
+func (f *Fleet) Current() string { return f.raw.CurrentContext }
+
 // AllContexts lists every context of the kubeconfig, sorted: for completion.
 func (f *Fleet) AllContexts() []string { return slices.Sorted(maps.Keys(f.raw.Contexts)) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/webhookprobe"
 )
 
@@ -75,6 +76,9 @@ func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string
 			entry.Expires = Stamp(e.Expires)
 		}
 		r.Configuration.Entries = append(r.Configuration.Entries, entry)
+		if l.NoEntry() {
+			continue
+		}
 		for _, p := range e.Problems {
 			r.Problems = append(r.Problems, e.Name+": "+p)
 		}
@@ -82,6 +86,10 @@ func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string
 	if !l.Installed && l.Configuration == "" {
 		r.Problems = append(r.Problems,
 			"ValidatingWebhookConfiguration "+webhookprobe.Name+" is not there: nothing denies dangerous edits")
+	}
+	if l.NoEntry() {
+		r.Problems = append(r.Problems, "ValidatingWebhookConfiguration "+webhookprobe.Name+
+			" has no entry: nothing denies dangerous edits before a pod is ready, and has written them")
 	}
 	switch {
 	case l.Pods.Missing:
@@ -105,11 +113,15 @@ func (r Webhook) next(again func(verb string) string) string {
 		return "nothing to do: the API server asks it"
 	case r.Answer == webhookprobe.Failed:
 		return "guarded edits are refused until it answers; see why its pods do not: " +
-			fmt.Sprintf("kubectl get pods -n %s --context %s", "xcpauth-system", r.Context)
+			fmt.Sprintf("kubectl get pods -n %s --context %s", api.Namespace, r.Context)
 	case r.Answer == webhookprobe.Unasked && !r.Configuration.Installed:
-		return "install it: kubectl apply -k manifests/overlays/self-signed"
+		return "install it: kubectl xcpauth install webhook --apply --wait --context " + r.Context
+	case r.Answer == webhookprobe.Unasked && r.Endpoints.Error == "" && r.Endpoints.Ready == 0:
+		return "dangerous edits go through until a pod is ready; see why none is: " +
+			fmt.Sprintf("kubectl get pods -n %s --context %s", api.Namespace, r.Context)
 	case r.Answer == webhookprobe.Unasked && len(r.Problems) > 0:
-		return "dangerous edits go through; apply what is shipped over it: kubectl apply -k manifests/overlays/self-signed"
+		return "dangerous edits go through; the webhook puts its entries back within 10 seconds, unless an annotation says " +
+			"that somebody else keeps them; look again: " + again("webhook status")
 	case r.Answer == webhookprobe.Unasked:
 		return "dangerous edits may go through; an API server takes a new configuration over within seconds, so look again: " + again("webhook status")
 	}

@@ -22,6 +22,7 @@ type planOptions struct {
 	supplyFlags
 	detailed, rollback bool
 	out, edge          string
+	besideSaved        string // the flags that are given again with the saved plan
 }
 
 func newPlanCommand(fo *fleetOptions) *cobra.Command {
@@ -52,6 +53,7 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 				return err
 			}
 			o.repeats = strings.TrimSpace(words(args) + " " + given(cmd.Flags(), goalNames...))
+			o.besideSaved = given(cmd.Flags(), givenAgain...)
 			if err := o.checkWay(cmd.Flags(), args); err != nil {
 				return err
 			}
@@ -100,12 +102,14 @@ func (o *planOptions) run(ctx context.Context) error {
 	}
 	o.remember(f)
 	p := plan.Build(live.Provider, f, goal)
+	again := o.goingOn(p.Goal)
 	if o.out != "" && (f.Hub.Found || o.noHub) {
 		if err := writeSaved(o.out, plan.Save(f, p, live.By(ctx, f.Hub.Context))); err != nil {
 			return err
 		}
+		again = o.savedOn(p.Goal)
 	}
-	if err := o.print(render.NewPlan(f, p, o.details(newRunFlags().poll), o.goingOn(p.Goal))); err != nil {
+	if err := o.print(render.NewPlan(f, p, o.details(newRunFlags().poll), again)); err != nil {
 		return err
 	}
 	return planExit(f, p, o.detailed)

@@ -114,7 +114,7 @@ func TestCheckOfSomebodyWithoutAnyRight(t *testing.T) {
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": none}, nil)
 	x, ok := rightsFindings(t, kubeconfig)["eu"]
 	if !ok || !strings.Contains(x.Saw,
-		"4 rights missing: get namespaces/kube-system; list controlplanes.install.tetrate.io; list managementplanes.install.tetrate.io; list edgexcps.install.xcp.tetrate.io") || !strings.Contains(x.Remedy, "manifests/rbac has all of them") {
+		"4 rights missing: get namespaces/kube-system; list controlplanes.install.tetrate.io; list managementplanes.install.tetrate.io; list edgexcps.install.xcp.tetrate.io") || !strings.Contains(x.Remedy, "all of them are in: kubectl xcpauth install rbac") {
 		t.Errorf("%+v", x)
 	}
 	if r := xcpauth(t, kubeconfig, "check"); r.code != 4 {

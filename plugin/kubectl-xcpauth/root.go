@@ -45,10 +45,10 @@ func newRootCommand(o *fleetOptions) *cobra.Command {
 	layHelp(root)
 	root.SetFlagErrorFunc(suggestFlag)
 	root.AddGroup(&cobra.Group{ID: "observe", Title: "Observe:"}, &cobra.Group{ID: "migrate", Title: "Migrate:"},
-		&cobra.Group{ID: "roster", Title: "Roster:"})
+		&cobra.Group{ID: "roster", Title: "Roster:"}, &cobra.Group{ID: "install", Title: "Install:"})
 	root.AddCommand(newStatusCommand(o), newCheckCommand(o), newReportCommand(o), newTokenCommand(o), newKeyCommand(o),
 		newPlanCommand(o), newMigrateCommand(o), newRollbackCommand(o), newCertificateCommand(o), newEdgeCommand(o),
-		newWebhookCommand(o), newCompletionCommand(o), newVersionCommand(o))
+		newWebhookCommand(o), newInstallCommand(o), newUninstallCommand(o), newCompletionCommand(o), newVersionCommand(o))
 	completeTree(root, o)
 	return root
 }

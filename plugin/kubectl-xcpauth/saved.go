@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -70,6 +71,16 @@ func (o *fleetOptions) goingOn(goal plan.Goal) func(verb string) string {
 		return o.again
 	}
 	return func(string) string { return o.again(verbOf(goal)) }
+}
+
+// savedOn is goingOn for a plan that was saved: what is run is the file, with the flags that it does not keep.
+func (o *planOptions) savedOn(goal plan.Goal) func(verb string) string {
+	return func(string) string {
+		repeats := o.repeats
+		defer func() { o.repeats = repeats }()
+		o.repeats = strings.TrimSpace("--plan " + quote(o.out) + " " + o.besideSaved)
+		return o.again(verbOf(goal))
+	}
 }
 
 // verbOf is the verb that carries out a goal that plan saves.

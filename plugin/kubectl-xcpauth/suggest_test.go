@@ -177,6 +177,9 @@ func textOf(e ast.Expr) (string, bool) {
 	return "", false
 }
 
+// installsIt is the test that installs the webhook in a real cluster and takes it out again.
+const installsIt = "TestInstallRefusesNobodyAndGuardsOnceAPodIsReady"
+
 // suggested are the commands that are suggested, each with the test that runs it. Names of clusters and files are as in
 // the suggestion.
 var suggested = map[string]string{
@@ -219,14 +222,27 @@ var suggested = map[string]string{
 	"tctl install cluster-service-account --cluster …": "TestVendorCommandsAreAsDocumented",
 	"tctl install manifest control-plane-secrets --cluster … " +
 		"--cluster-service-account": "TestVendorCommandsAreAsDocumented",
-	"tctl install manifest management-plane-secrets --xcp-certs": "TestVendorCommandsAreAsDocumented",
-	"kubectl config get-contexts":                                "TestEverySuggestedCommandRuns",
-	"kubectl config get-contexts -o name":                        "TestEverySuggestedCommandRuns",
-	"kubectl rollout resume deployment/… -n … --context …":       "TestEverySuggestedCommandRuns",
-	"kubectl get pods -n … --context …":                          "TestEverySuggestedCommandRuns",
-	"kubectl apply -k manifests/overlays/self-signed":            "TestTheShippedWebhook",
-	"kubectl apply -f dist/install.yaml":                         "TestTheInstallationAppliesToARealCluster",
-	"kubectl apply -k manifests/rbac/hub":                        "TestTheShippedRolesAreEnough",
+	"tctl install manifest management-plane-secrets --xcp-certs":   "TestVendorCommandsAreAsDocumented",
+	"kubectl config get-contexts":                                  "TestEverySuggestedCommandRuns",
+	"kubectl config get-contexts -o name":                          "TestEverySuggestedCommandRuns",
+	"kubectl rollout resume deployment/… -n … --context …":         "TestEverySuggestedCommandRuns",
+	"kubectl get pods -n … --context …":                            "TestEverySuggestedCommandRuns",
+	"kubectl apply -k manifests/overlays/self-signed":              "TestTheShippedWebhook",
+	"kubectl xcpauth install webhook":                              "TestWhatInstallPrintsIsWhatIsShipped",
+	"kubectl xcpauth install webhook > xcpauth-webhook.yaml":       "TestWhatInstallPrintsIsWhatIsShipped",
+	"kubectl xcpauth install webhook --context hub --apply --wait": installsIt,
+	"kubectl xcpauth install webhook --apply --wait --context …":   installsIt,
+	"kubectl xcpauth install webhook --apply --context …":          installsIt,
+	"kubectl xcpauth uninstall … --context hub --apply":            installsIt,
+	"kubectl xcpauth install crds --context hub --apply":           installsIt,
+	"kubectl delete crd edgeclusters.xcpauth.io":                   installsIt,
+	"kubectl xcpauth install fence":                                "TestWhatInstallPrintsIsWhatIsShipped",
+	"kubectl xcpauth install rbac":                                 "TestWhatInstallPrintsIsWhatIsShipped",
+	"kubectl xcpauth install rbac hub":                             "TestWhatInstallPrintsIsWhatIsShipped",
+	"kubectl xcpauth install rbac edge --contexts edge-1,edge-2 --role read,migrate --group " +
+		"mesh-admins --apply": "TestRolesAreAppliedToEachClusterAndBound",
+	"kubectl apply -f dist/install.yaml":  "TestTheInstallationAppliesToARealCluster",
+	"kubectl apply -k manifests/rbac/hub": "TestTheShippedRolesAreEnough",
 	"kubectl create clusterrolebinding $role --clusterrole=$role " +
 		"--user=alice": "TestTheShippedRolesAreEnough",
 	"kubectl -n xcpauth-system create rolebinding $role --role=$role " +
@@ -492,6 +508,7 @@ func TestEverySuggestedCommandIsUnderstood(t *testing.T) {
 		if words == " edge forget" {            // only named, where a finding is about it
 			words += " x"
 		}
+		words = strings.Replace(words, " uninstall …", " uninstall webhook", 1) // a verb stands there
 		if err := understood(fields(strings.NewReplacer("--… …", "--to dual", "…", "x", "FILE",
 			"file").Replace(words))); err != nil {
 			t.Errorf("%s: %v", command, err)

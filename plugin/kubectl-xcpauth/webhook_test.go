@@ -94,7 +94,9 @@ func TestWebhookStatusShowsWhetherItIsAsked(t *testing.T) {
 		{"asked and denied", nil, refused(403, byName, true), 0, "asked", "denied", "v0.3.0", "", "it denied the edit"},
 		{"asked by an older version", nil, refused(403, byName, false), 0, "asked", "denied", "", "", "it denied the edit"},
 		{"not installed", func(c apifake.Object) { delete(c, "webhooks") }, silent, 5, "not asked", "", "",
-			"nothing denies dangerous edits", "kubectl apply -k manifests/overlays/self-signed"},
+			"nothing denies dangerous edits", "kubectl xcpauth install webhook --apply --wait --context hub"},
+		{"not ready yet", func(c apifake.Object) { c["webhooks"] = []any{} }, silent, 5, "not asked", "", "",
+			"has no entry: nothing denies dangerous edits before a pod is ready", "look again: kubectl xcpauth webhook status"},
 		{"it fails open", func(c apifake.Object) { c["webhooks"].([]any)[0].(apifake.Object)["failurePolicy"] = "Ignore" },
 			silent, 5, "not asked", "", "", "failurePolicy is Ignore instead of Fail", "NOT ASKED"},
 		{"a condition was edited", func(c apifake.Object) {

@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"github.com/xcpauth/kubectl-xcpauth/test/e2e/runs"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
@@ -46,7 +48,9 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 		t.Fatalf("the dry run stored centralAuthMode %s", got)
 	}
 
-	done := f.Rows(f.migrate(0, "-o", "json").Stdout)
+	run := f.migrate(0, "-o", "json", "--progress=json")
+	f.progressIsJSON(run.Stderr, "hub", "edge-1", "edge-2")
+	done := f.Rows(run.Stdout)
 	for member, want := range map[string]string{"hub": "changed", "edge-1": "changed", "edge-2": "changed", "mpc": "ok"} {
 		f.Is(done, member, "state", want)
 	}
@@ -76,6 +80,42 @@ func TestMigrateMovesEveryEdgeThenTurnsMTLSOffUnderTheWebhook(t *testing.T) {
 	}
 	if now := version(); now != was {
 		t.Errorf("a second run wrote: resource versions %s, were %s\n%s", now, was, again.Stderr)
+	}
+}
+
+// progressIsJSON checks that what a run says is lines of its schema and nothing else, that each member is in them, and
+// that every wave that begins says until when it takes at the latest.
+func (f fleet) progressIsJSON(said string, members ...string) {
+	f.Helper()
+	schema, err := jsonschema.NewCompiler().Compile("../../docs/schema/ProgressEvent.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	of, waves := map[string]bool{}, 0
+	for line := range strings.Lines(said) {
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+		if err == nil {
+			err = schema.Validate(value)
+		}
+		if err != nil {
+			f.Fatalf("a line of the progress is not as its schema says: %v\n%s", err, line)
+		}
+		event := value.(map[string]any)
+		of[event["member"].(string)] = true
+		if event["phase"] == "wave" {
+			waves++
+			if event["until"] == nil || event["atMostSeconds"] == nil {
+				f.Errorf("a wave begins without saying until when:\n%s", line)
+			}
+		}
+	}
+	for _, member := range members {
+		if !of[member] {
+			f.Errorf("the progress does not say anything of %s:\n%s", member, said)
+		}
+	}
+	if waves == 0 {
+		f.Errorf("no wave begins:\n%s", said)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 var rosterRules = []check.Rule{
 	{Find: unguarded, Rule: finding.Rule{ID: "XA070", Severity: finding.Info,
 		Title:  "the admission webhook is not installed",
-		Remedy: "Apply `manifests/overlays/self-signed`, so that dangerous edits by anybody are denied."}},
+		Remedy: "Apply what `kubectl xcpauth install webhook` prints, so that dangerous edits by anybody are denied."}},
 	{Find: unstated, Rule: finding.Rule{ID: "XA071", Severity: finding.Info,
 		Title:  "no statement about a member is believed",
 		Remedy: "Run `kubectl xcpauth migrate`, which states each member once it is verified, or `kubectl xcpauth edge publish`."}},
@@ -29,8 +29,8 @@ func unguarded(l *check.Pass) {
 	}
 	x := l.AtHub()
 	x.Object, x.Found = "ValidatingWebhookConfiguration xcpauth-webhook",
-		"it is not there, so nothing denies dangerous edits of others"
-	x.Remedy, x.Command = "install it", check.Kubectl(l.Hub.Context, "", "apply", "-k", "manifests/overlays/self-signed")
+		"it is not there or has no entry, so nothing denies dangerous edits of others"
+	x.Remedy, x.Command = "install it", l.Xcpauth("install", "webhook", "--apply", "--wait")
 }
 
 // unstated says once that there is no roster, or of each member that nothing is believed of it.

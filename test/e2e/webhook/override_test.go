@@ -219,7 +219,7 @@ func provenAsked(h *hub, n node) {
 		}
 		return nil
 	})
-	look(5, "configuration: not installed", "install it: kubectl apply -k manifests/overlays/self-signed")
+	look(5, "configuration: not installed", "install it: kubectl xcpauth install webhook --apply --wait --context ")
 	if after := h.version("proven"); after != before {
 		h.Error("the probe changed the object")
 	}
