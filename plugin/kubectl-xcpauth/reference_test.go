@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -111,6 +112,41 @@ func flagTable(title string, flags *pflag.FlagSet) string {
 // escaped is text as Markdown shows it as it is: no emphasis, no HTML, no end of a cell.
 func escaped(text string) string {
 	return strings.NewReplacer("|", `\|`, "*", `\*`, "_", `\_`, "<", `\<`, "[", `\[`, "]", `\]`).Replace(text)
+}
+
+// The runbook says by what flags a run is more careful, and what their defaults are.
+func TestTheDefaultsOfTheRunbookAreThoseOfTheFlags(t *testing.T) {
+	root := newRootCommand(newFleetOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard,
+		ErrOut: io.Discard}))
+	migrate, _, err := root.Find([]string{"migrate"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{"15 minutes": "15m0s", "3 hours": "3h0m0s", "0": "0", "all": "0", "the first by name": ""}
+	runbook := ""
+	for _, page := range pages(t) {
+		if page.name == "docs/runbook-tsb.md" {
+			runbook = page.text
+		}
+	}
+	rows := regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| .* \\| (.+) \\|$").FindAllStringSubmatch(runbook, -1)
+	for _, row := range rows {
+		want, known := said[row[2]]
+		f := flagFor(migrate, row[1])
+		if f == nil || !known || strings.TrimSuffix(f.DefValue, "s") != strings.TrimSuffix(want, "s") {
+			t.Errorf("the runbook says that --%s is %q by default; it is %+v", row[1], row[2], f)
+		}
+	}
+	if len(rows) != 6 {
+		t.Errorf("%d flags were found", len(rows))
+	}
+	for flag, says := range map[string]string{"fence-for": "40 seconds (`--fence-for`)",
+		"member-timeout": "`--member-timeout` (45 seconds)"} {
+		if value := strings.TrimSuffix(flagFor(migrate, flag).DefValue, "s"); !strings.Contains(says, value+" seconds") ||
+			!strings.Contains(runbook, says) {
+			t.Errorf("--%s is %ss by default; the runbook does not say %q", flag, value, says)
+		}
+	}
 }
 
 // codes are the exit codes, and what the names of their constants mean to a user.
