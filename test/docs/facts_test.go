@@ -71,6 +71,32 @@ func (p page) rows() [][]string {
 	return all
 }
 
+// The runbook has each wave of a whole run, in its order and by the name that the run says.
+func TestTheRunbookHasEveryWaveOfARunInOrder(t *testing.T) {
+	run, err := os.ReadFile(filepath.Join(root, "test/transcripts/01-migrate-two-edges.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, m := range regexp.MustCompile(`(?m)  wave: (.+)$`).FindAllStringSubmatch(string(run), -1) {
+		want = append(want, m[1])
+	}
+	timed := false
+	for _, row := range pages(t)["docs/runbook-tsb.md"].rows() {
+		if row[0] == "wave" || len(row) != 4 {
+			timed = row[0] == "wave"
+			continue
+		}
+		name := strings.Split(row[0], "`")
+		if timed && len(name) > 1 && name[1] != "clean-up" {
+			got = append(got, name[1])
+		}
+	}
+	if len(want) < 10 || !slices.Equal(want, got) {
+		t.Errorf("the runbook has the waves\n%q, and a run has\n%q", got, want)
+	}
+}
+
 // docs/monitoring.md says of each alert what to do, with its severity.
 func TestEveryAlertIsExplained(t *testing.T) {
 	var rules struct {
