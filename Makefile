@@ -16,7 +16,7 @@ ALONE = /test/(e2e(/webhook|/mesh)?|bench)$$
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast test-kuma lint fuzz bench generate demo sandbox release-snapshot k8s clean
+.PHONY: help build test test-fast test-kuma lint fuzz bench generate docs demo sandbox release-snapshot k8s clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,10 +77,13 @@ bench: k8s ## print benchmarks, status of 1000 clusters of either product beside
 	@$(GO) test -count=1 -v -run 'TestTheShippedWebhook/a_thousand' ./test/e2e/webhook
 	@$(GO) test -count=1 -v -run 'TestBinarySize|TestStartUp' ./test/release
 
-generate: ## write the roster's CRD and deep copies from pkg/api, the CEL of the fence and of the webhook's conditions, and docs/schema
+generate: ## write the roster's CRD and deep copies from pkg/api, the CEL of the fence and of the webhook's conditions, and what docs writes
 	$(GO) generate ./pkg/...
-	$(GO) test ./test/schema -run Docs -update
 	$(GO) run ./manifests/predicate
+	@$(MAKE) --no-print-directory docs
+
+docs: ## write the pages of docs that are made from the programs: checks.md, reference and schema (test-fast fails when they differ)
+	$(GO) test -count=1 ./pkg/check ./plugin/kubectl-xcpauth ./test/schema ./test/docs -run InDocs -update
 
 demo: k8s ## start a hub and two edges, show status, a denied edit and a migration, stop everything
 	@$(GO) run ./test/demo

@@ -16,6 +16,7 @@ require (
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // test/schema: validates reports by it
 	github.com/spf13/cobra v1.10.2 // plugin: verbs, help and completion
 	github.com/spf13/pflag v1.0.10 // plugin: flags
+	github.com/yuin/goldmark v1.8.7 // test/docs: reads the links, headings and sentences of pages as GitHub does
 	go.yaml.in/yaml/v3 v3.0.4 // plugin: the fleet file, of which an error names the line
 	golang.org/x/net v0.60.0 // tests: reads the page of a report as a browser does
 	golang.org/x/sync v0.23.0 // webhook and tests: bounded groups of goroutines

@@ -17,9 +17,6 @@ type Rule struct {
 	Find func(*Pass)
 }
 
-// docs is where README.md is read.
-const docs = "https://github.com/xcpauth/kubectl-xcpauth#"
-
 // Options are what a run is asked for.
 type Options struct {
 	// WarnWithin, when not 0, is how long before its expiry a credential or certificate is reported. 0 means a tenth of
@@ -56,7 +53,7 @@ func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 func (l *Pass) own() {
 	for _, p := range l.Subjects() {
 		for _, x := range p.In.Findings {
-			x.Member, x.Context, x.Docs = "hub", p.Context, docs+strings.ToLower(x.Rule)
+			x.Member, x.Context, x.Docs = "hub", p.Context, finding.Docs(x.Rule)
 			if p.Member != nil {
 				x.Member = p.Member.Name
 			}

@@ -26,7 +26,7 @@ func ParseIgnore(rules []finding.Rule, text string) (Ignore, error) {
 	severity, old := retired[id]
 	known := slices.IndexFunc(rules, func(r finding.Rule) bool { return id != "" && (r.ID == id || r.Name == id) })
 	if known < 0 && !old || named && of == "" {
-		return Ignore{}, fmt.Errorf("%q is neither the ID or name of a rule nor ID=MEMBER; README.md lists the rules", text)
+		return Ignore{}, fmt.Errorf("%q is neither the ID or name of a rule nor ID=MEMBER; %s lists the rules", text, finding.Page)
 	}
 	if !old {
 		id = rules[known].ID

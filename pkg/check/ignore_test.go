@@ -46,7 +46,7 @@ func TestWhatAProductFindsIsReportedByItsOwnRules(t *testing.T) {
 				finds(rule)(&f)
 				f.Hub.Inspection.Findings.Add(&rule, "it is open", "close it")
 				base := finding.Finding{Rule: rule.ID, Name: rule.Name, Severity: rule.Severity, Title: rule.Title,
-					Docs: "https://github.com/xcpauth/kubectl-xcpauth#" + strings.ToLower(rule.ID)}
+					Docs: finding.Page + "#" + strings.ToLower(rule.ID)}
 				hub, eu := base, base
 				hub.Member, hub.Context, hub.Found, hub.Remedy = "hub", "hub", "it is open", "close it"
 				eu.Member, eu.Context, eu.Object, eu.Found, eu.Remedy = "eu", "eu", "secret a/b", "it is refused", "issue another"

@@ -44,7 +44,7 @@ func (l *Pass) AtHub() *finding.Finding { return l.Say("hub", l.Hub.Context, l.H
 // Say begins a finding of the rule that is looking; what it lacks is filled in by the rule.
 func (l *Pass) Say(member, context, object string) *finding.Finding {
 	x := l.rule.Finding("", "")
-	x.Docs, x.Member, x.Context, x.Object = docs+l.rule.Anchor(), member, context, object
+	x.Docs, x.Member, x.Context, x.Object = l.rule.Docs(), member, context, object
 	l.found = append(l.found, &x)
 	return &x
 }

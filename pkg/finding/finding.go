@@ -34,8 +34,14 @@ type Rule struct {
 	Remedy         string // what to do about it in general; each finding says it in particular
 }
 
-// Anchor is where README.md explains the rule.
-func (r Rule) Anchor() string { return strings.ToLower(r.ID) }
+// Docs is where the rule is explained. Somebody who installed a program has no checkout, so it is an address.
+func (r Rule) Docs() string { return Docs(r.ID) }
+
+// Docs is where the rule with an ID is explained.
+func Docs(id string) string { return Page + "#" + strings.ToLower(id) }
+
+// Page is where all rules are explained.
+const Page = "https://github.com/xcpauth/kubectl-xcpauth/blob/main/docs/checks.md"
 
 // Finding is one thing that a rule found.
 type Finding struct {

@@ -116,7 +116,7 @@ func TestACheckIsAPageAtEverySize(t *testing.T) {
 		add := func(rule string, severity finding.Severity, m plan.Member, text, fix, command string) {
 			found = append(found, finding.Finding{Rule: rule, Severity: severity, Title: "the title of " + rule,
 				Member: m.Name, Context: m.Context, Object: "Secret istio-system/token", Found: text, Remedy: fix,
-				Command: command, Docs: "README.md#" + strings.ToLower(rule)})
+				Command: command, Docs: "docs/checks.md#" + strings.ToLower(rule)})
 		}
 		for i, m := range f.Members {
 			if i%3 == 0 {

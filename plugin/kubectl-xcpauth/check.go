@@ -37,8 +37,12 @@ func newCheckCommand(fo *fleetOptions) *cobra.Command {
 		Short: "Find problems and show how to fix each one",
 		Long: `Look for what is wrong or will be, at the hub and at every edge, and say for each finding what to do. Nothing is changed.
 
-Each rule has an ID that never changes its meaning; README.md lists them. XA001 to XA099 are about TSB, and some of them
-about any fleet. Kong Mesh and Kuma have rules of their own, with a name that serves as well as the ID:
+Each rule has an ID that never changes its meaning. All are explained at
+
+  ` + finding.Page + `
+
+XA001 to XA099 are about TSB, and some of them about any fleet. Kong Mesh and Kuma have rules of their own, with a name
+that serves as well as the ID:
 
   XA100 to XA129  zones' tokens
   XA130 to XA154  signing keys

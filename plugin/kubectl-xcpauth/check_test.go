@@ -160,7 +160,7 @@ func TestCheckRefusesInOneSentence(t *testing.T) {
 	for _, tc := range []struct{ kubeconfig, args, says string }{
 		{edges, "check", "error: no ManagementPlane found in contexts eu, us; name the management plane's context with --context\n"},
 		{hub, "check --severity bad", "error: --severity is \"bad\"; pass error, warning or info\n"},
-		{hub, "check --ignore XA999", "error: --ignore: \"XA999\" is neither the ID or name of a rule nor ID=MEMBER; README.md lists the rules\n"},
+		{hub, "check --ignore XA999", "error: --ignore: \"XA999\" is neither the ID or name of a rule nor ID=MEMBER; https://github.com/xcpauth/kubectl-xcpauth/blob/main/docs/checks.md lists the rules\n"},
 		{hub, "check --warn-within -1h", "error: --warn-within is -1h0m0s; it must not be less than 0\n"},
 	} {
 		if r := xcpauth(t, tc.kubeconfig, strings.Fields(tc.args)...); r.code != 1 || r.err != tc.says {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,16 +14,22 @@ import (
 // page is a page of the documentation.
 type page struct{ name, text string }
 
-// pages are README.md and those of docs.
+// pages are README.md, CONTRIBUTING.md and those below docs.
 func pages(t *testing.T) []page {
 	t.Helper()
 	root := filepath.Join("..", "..")
-	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no page of docs was found: %v", err)
+	names := []string{filepath.Join(root, "README.md"), filepath.Join(root, "CONTRIBUTING.md")}
+	err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".md" {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil || len(names) < 20 {
+		t.Fatalf("%d pages were found: %v", len(names), err)
 	}
 	var all []page
-	for _, name := range append([]string{filepath.Join(root, "README.md")}, names...) {
+	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -31,12 +38,18 @@ func pages(t *testing.T) []page {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, page{filepath.ToSlash(rel), string(text)})
+		if rel = filepath.ToSlash(rel); rel != help {
+			all = append(all, page{rel, string(text)})
+		}
 	}
 	return all
 }
 
-// Every command of check and token that README.md and the pages of docs show is run as it stands there.
+// help is the page that is made of the help of every command. What it shows is read where it is written, in the sources
+// of the plugin.
+const help = "docs/reference/commands.md"
+
+// Every command of check and token that a page shows is run as it is there.
 func TestREADMECommandsOfCheckAndToken(t *testing.T) {
 	text := ""
 	for _, page := range pages(t) {
@@ -84,7 +97,7 @@ func TestREADMECommandsOfCheckAndToken(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d\n%s%s", line, r.code, want, r.out, r.err)
 		}
 	}
-	if n < 15 {
+	if n < 20 {
 		t.Errorf("only %d commands were found", n)
 	}
 }

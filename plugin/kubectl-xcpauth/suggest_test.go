@@ -47,7 +47,7 @@ func targets(t *testing.T) []string {
 	return all
 }
 
-// suggestions collects what the texts of the programs and the README suggest to run: everything from the command to the
+// suggestions collects what the texts of the programs and the pages suggest to run: everything from the command to the
 // end of its line.
 func suggestions(t *testing.T) map[string]string {
 	t.Helper()
@@ -254,9 +254,16 @@ var suggested = map[string]string{
 	"kubectl -n tsb create rolebinding $role --role=$role --user=alice":                                                    "TestTheShippedRolesAreEnough",
 	"kubectl krew install --manifest=dist/xcpauth.yaml --archive=\"$(ls " +
 		"dist/kubectl-xcpauth_*_linux_amd64.tar.gz)\"": "TestKrewInstallsWhatARealKubectlRuns",
+	"make bench":            "TestSuggestedTargetsAreInTheMakefile",
 	"make build":            "TestSuggestedTargetsAreInTheMakefile",
+	"make clean":            "TestSuggestedTargetsAreInTheMakefile",
 	"make demo":             "TestSuggestedTargetsAreInTheMakefile",
+	"make docs":             "TestSuggestedTargetsAreInTheMakefile",
+	"make fuzz":             "TestSuggestedTargetsAreInTheMakefile",
+	"make generate":         "TestSuggestedTargetsAreInTheMakefile",
 	"make help":             "TestSuggestedTargetsAreInTheMakefile",
+	"make k8s":              "TestSuggestedTargetsAreInTheMakefile",
+	"make lint":             "TestSuggestedTargetsAreInTheMakefile",
 	"make release-snapshot": "TestSuggestedTargetsAreInTheMakefile",
 	"make sandbox":          "TestSuggestedTargetsAreInTheMakefile",
 	"make test":             "TestSuggestedTargetsAreInTheMakefile",
@@ -295,6 +302,7 @@ var suggested = map[string]string{
 	"kubectl xcpauth rollback --dry-run=server":                           "TestADryRunOfAnyVerbWritesNothing",
 	"kubectl xcpauth migrate --plan plan.json":                            "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth migrate --to=dual":                                   "TestTeamsThatShareNothingMigrateTogether",
+	"kubectl xcpauth migrate --to=edges":                                  "TestZonesMigrateToTokensAndTheirTokensAreRevoked",
 	"kubectl xcpauth migrate --to=edges --no-hub":                         "TestTeamsThatShareNothingMigrateTogether",
 	"kubectl xcpauth migrate --to=jwt-only":                               "TestTeamsThatShareNothingMigrateTogether",
 	"kubectl xcpauth token rotate":                                        "TestTokensAreMadeAnewOrPutBack",

@@ -223,7 +223,7 @@ func TestAZoneTokenInEveryFormat(t *testing.T) {
 	}
 }
 
-// Every command about zone tokens that help or the README shows, one after the other; what each prints is kept.
+// Every command about zone tokens that help or a page shows, one after the other; what each prints is kept.
 func TestTheCommandsOfZoneTokensRunAsShown(t *testing.T) {
 	here, err := os.Getwd()
 	if err != nil {

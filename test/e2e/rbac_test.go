@@ -87,7 +87,7 @@ func TestTheShippedRolesAreEnough(t *testing.T) {
 	}
 }
 
-// bind gives a user the shipped roles of these names in a cluster, as README.md says.
+// bind gives a user the shipped roles of these names in a cluster, as docs/install.md says.
 func (f fleet) bind(cluster, user string, names ...string) {
 	f.Helper()
 	root, err := sandbox.Root()

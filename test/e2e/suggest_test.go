@@ -71,7 +71,7 @@ func (f fleet) typed(dir, command, interrupt string) (string, int) {
 // patient is a cadence at which a token that is to be rotated has enough of its life left for that.
 var patient = xcpsim.Cadence{Push: 200 * time.Millisecond, TokenTTL: 16 * time.Second, TokenRenew: 2 * time.Second}
 
-// Every command that a message, the help or the README suggests, and that a fleet is needed for, typed at a terminal;
+// Every command that a message, the help or a page suggests, and that a fleet is needed for, typed at a terminal;
 // the table of suggestions beside the plugin says which these are. (What is suggested to be watched for a minute is
 // watched for five seconds here.)
 func TestEverySuggestedCommandRuns(t *testing.T) {

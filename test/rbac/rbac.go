@@ -76,8 +76,8 @@ func Grants(all []Role, n plan.Permission) bool {
 var Usual = map[string]string{"hub": "tsb", "edge": "istio-system"}
 
 // Bind installs the roles of a directory of manifests/rbac (hub or edge), with the product's namespace in place of
-// the usual one, and binds all Roles and ClusterRoles of the given names to a user, as README.md says. kubectl runs
-// it as an administrator, of one cluster; what it prints is returned.
+// the usual one, and binds all Roles and ClusterRoles of the given names to a user, as docs/install.md says. kubectl
+// runs it as an administrator, of one cluster; what it prints is returned.
 func Bind(kubectl func(stdin string,
 	args ...string) (string, error), root, dir, namespace, user string, names ...string) error {
 	text, err := kubectl("", "kustomize", filepath.Join(root, "manifests", "rbac", dir))

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,12 +16,11 @@ import (
 	"time"
 
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/golden"
 )
 
-var (
-	update = flag.Bool("update", false, "write the schemas into docs/schema")
-	record = flag.Bool("record", false, "write what this release prints into testdata, where nothing is recorded yet")
-)
+var record = flag.Bool("record", false, "write what this release prints into testdata, where nothing is recorded yet")
 
 // The schemas in docs are those of the types. With -update they are written.
 func TestTheSchemasInDocsAreThoseOfTheTypes(t *testing.T) {
@@ -37,14 +38,7 @@ func TestTheSchemasInDocsAreThoseOfTheTypes(t *testing.T) {
 		name := kind + ".json"
 		file := filepath.Join("docs", "schema", name)
 		names = append(names, name)
-		if *update {
-			if err := os.WriteFile(file, append(b, '\n'), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(file); err != nil || string(got) != string(b)+"\n" {
-			t.Errorf("%s is not the schema of its type; run go test ./test/schema -update: %v", file, err)
-		}
+		golden.Check(t, file, string(b)+"\n")
 	}
 	entries, err := os.ReadDir(filepath.Join("docs", "schema"))
 	if err != nil {
@@ -55,6 +49,42 @@ func TestTheSchemasInDocsAreThoseOfTheTypes(t *testing.T) {
 			t.Errorf("docs/schema/%s is the schema of no report", e.Name())
 		}
 	}
+}
+
+// printers are the commands that print a report, by its kind.
+var printers = map[string]string{
+	"Status": "status", "History": "status --history", "Check": "check", "Plan": "plan",
+	"Result": "migrate, rollback, key rotate, token revoke, and each command that carries out waves",
+	"Keys":   "key list", "Tokens": "token list", "Token": "token inspect, token verify", "IssuedToken": "token issue",
+	"CreatedKey": "key create", "Revocations": "token revocations", "Certificates": "certificate show",
+	"CertificateRequest": "certificate request", "Roster": "edge list", "Webhook": "webhook status", "Version": "version",
+	"ProgressEvent": "a line on stderr with --progress=json",
+}
+
+// docs/reference/schemas.md is the index of docs/schema. With -update it is written.
+func TestTheIndexOfSchemasInDocsIsThatOfTheTypes(t *testing.T) {
+	t.Chdir("../..")
+	var b strings.Builder
+	b.WriteString("# JSON schemas\n\n<!-- This page is made from the programs by: make docs -->\n\n" +
+		"One for each `kind` of `-o json` and `-o yaml`: JSON Schema 2020-12, made from the types. " +
+		"[Output](../output.md#json) says what may change.\n\n" +
+		"| kind | printed by | fields |\n|---|---|---|\n")
+	for _, kind := range slices.Sorted(maps.Keys(Kinds())) {
+		s, err := Of(kind, Kinds()[kind])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if printers[kind] == "" {
+			t.Errorf("no command is known to print %s; add it to printers", kind)
+		}
+		var fields []string
+		of := s.Definitions[strings.TrimPrefix(s.Ref, "#/$defs/")]
+		for field := of.Properties.Oldest(); field != nil; field = field.Next() {
+			fields = append(fields, "`"+field.Key+"`")
+		}
+		fmt.Fprintf(&b, "| [%s](../schema/%s.json) | %s | %s |\n", kind, kind, printers[kind], strings.Join(fields, ", "))
+	}
+	golden.Check(t, filepath.Join("docs", "reference", "schemas.md"), b.String())
 }
 
 // Every report that the tests have recorded is as its schema says; and one that is not is refused.

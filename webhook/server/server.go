@@ -48,7 +48,7 @@ type Options struct {
 	LeafLifetime  time.Duration
 	PublishWait   time.Duration // how long a new CA is published before it signs
 	Service       string        // by which the API server calls us
-	ServicePort   int32         // of that Service
+	ServicePort   int           // of that Service
 	Configuration string        // the ValidatingWebhookConfiguration that says what we are asked about
 
 	ClientCA    string   // file with the CAs of the API server's client certificates; "" = callers show none
@@ -123,9 +123,9 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 	}
 	ready := &readiness{o: o, missing: certificate.Failure, bundle: certificate.CABundle, objects: objects,
 		roster: members.Readable, draining: &draining, clock: clock.RealClock{}}
-	entries := &registration.Keeper{Objects: objects, Configuration: o.Configuration, Bundle: certificate.CABundle,
-		Service: registration.Service{Namespace: o.Namespace, Name: o.Service, Port: o.ServicePort}, Serving: ready.ready,
-		Log: log}
+	at := registration.Service{Namespace: o.Namespace, Name: o.Service, Port: int32(o.ServicePort)}
+	entries := &registration.Keeper{Objects: objects, Configuration: o.Configuration, Service: at,
+		Bundle: certificate.CABundle, Serving: ready.ready, Log: log}
 	if err := errors.Join(mgr.Add(entries), mgr.Add(ready), mgr.Add(health(o.HealthAddress, ready))); err != nil {
 		return fmt.Errorf("adding the health checks: %w", err)
 	}

@@ -166,7 +166,8 @@ func before(did []string, a, b step) bool {
 }
 
 // Every order of what the hub and an edge do at the same time. cut are exactly the orders that end with a hub that
-// refuses what the member presents; words says them to a reader, and README tells the same. A fence guards creating
+// refuses what the member presents; words says them to a reader, and docs/security-model.md says the same. A fence
+// guards creating
 // and editing a ControlPlane.
 func TestTheRaceBetweenTheHubAndAnEdge(t *testing.T) {
 	never := func([]string) bool { return false }

@@ -99,7 +99,7 @@ func serving(flags *pflag.FlagSet, o *server.Options) (check func() error, work 
 	flags.DurationVar(&o.PublishWait, "publish-wait", certs.Wait,
 		"how long a new CA is published before its certificate is served; longer than an API server takes to see it")
 	flags.StringVar(&o.Service, "service", "xcpauth-webhook", "Service by which the API server calls")
-	flags.Int32Var(&o.ServicePort, "service-port", 443, "port of that Service")
+	flags.IntVar(&o.ServicePort, "service-port", 443, "port of that Service")
 	flags.StringVar(&o.Configuration, "configuration", "xcpauth-webhook",
 		"ValidatingWebhookConfiguration that says what the API server asks about")
 	flags.StringVar(&o.ClientCA, "client-ca", "",

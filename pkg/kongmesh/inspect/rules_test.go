@@ -197,7 +197,7 @@ func TestRulesHaveTheirOwnIDsAndNames(t *testing.T) {
 	}
 }
 
-// README.md and the help of check say which IDs are about what.
+// docs/checks.md and the help of check say which IDs are about what.
 func TestIDsAreGroupedByWhatTheyAreAbout(t *testing.T) {
 	for _, r := range Rules() {
 		kind, _, _ := strings.Cut(r.Name, "-")

@@ -104,7 +104,7 @@ func holds(e eventsv1.Event, texts []string) bool {
 }
 
 func overrides(h *hub, _ node) {
-	const ns = "tsb" // as in the README
+	const ns = "tsb" // as in docs/webhook.md
 	h.guarded(ns, cases.OnMTLS)
 	modes := func() string {
 		o, err := h.objects.Resource(managementPlanes).Namespace(ns).Get(h.Context(), "managementplane", metav1.GetOptions{})

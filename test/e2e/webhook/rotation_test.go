@@ -68,12 +68,12 @@ func TestEditsKeepComingWhileCertificatesRotate(t *testing.T) {
 	}
 }
 
-// TestTheCAIsChangedWithoutOneFailedEdit plays the commands of the README that change the CA, as an administrator
+// TestTheCAIsChangedWithoutOneFailedEdit plays the commands of docs/webhook.md that change the CA, as an administrator
 // with the real kubectl, under two replicas behind the Service. All the while guarded edits are tried, and each
 // replica's port is called with every bundle of the last second.
 func TestTheCAIsChangedWithoutOneFailedEdit(t *testing.T) {
 	h := startHub(t)
-	commands := documented(h, "### Its certificate")
+	commands := documented(h, "## Its certificate")
 	if len(commands) != 2 {
 		t.Fatalf("want one command that changes the CA and one that takes the old one out: %q", commands)
 	}
@@ -127,12 +127,12 @@ func TestTheCAIsChangedWithoutOneFailedEdit(t *testing.T) {
 	t.Logf("%d edits denied, %d admitted, none failed; %s", edits, edits, seen)
 }
 
-// documented are the commands of a section of the README, one for each block.
+// documented are the commands of a section of docs/webhook.md, one for each block.
 func documented(h *hub, section string) (blocks []string) {
 	h.Helper()
 	root, err := sandbox.Root()
 	h.must(err)
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs", "webhook.md"))
 	h.must(err)
 	_, rest, _ := strings.Cut(string(text), "\n"+section+"\n")
 	rest, _, _ = strings.Cut(rest, "\n#")
@@ -147,7 +147,7 @@ func documented(h *hub, section string) (blocks []string) {
 	}
 }
 
-// play runs commands of the README as the administrator.
+// play runs commands of a page as the administrator.
 func (h *hub) play(commands string) {
 	h.Helper()
 	if out, code := h.shell("", h.bed.Bin, "set -e\n"+commands); code != 0 {
