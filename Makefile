@@ -11,7 +11,7 @@ export GOWORK = off
 # What starts clusters, needs krew, or measures; and of that the packages that have the machine to themselves: a cluster
 # is three processes, and their tests have up to a dozen clusters, or measure what a busy machine would hide. The others
 # wait more than they work, two at a time.
-CLUSTERS = /test/(testbed|xcpsim|kumasim/fleet|sandbox|e2e|release|bench)(/|$$)
+CLUSTERS = /test/(chart|testbed|xcpsim|kumasim/fleet|sandbox|e2e|release|bench)(/|$$)
 ALONE = /test/(e2e(/webhook|/mesh)?|bench)$$
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -80,6 +80,7 @@ bench: k8s ## print benchmarks, status of 1000 clusters of either product beside
 generate: ## write the roster's CRD and deep copies from pkg/api, the CEL of the fence and of the webhook's conditions, and what docs writes
 	$(GO) generate ./pkg/...
 	$(GO) run ./manifests/predicate
+	$(GO) run ./manifests/chart
 	@$(MAKE) --no-print-directory docs
 
 docs: ## write the pages of docs that are made from the programs: checks.md, reference and schema (test-fast fails when they differ)

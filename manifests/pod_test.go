@@ -68,7 +68,7 @@ func TestEachPodIsProbedSpreadAndKeepsItsMemory(t *testing.T) {
 				}
 				var want []string
 				if overlay == "cert-manager" && d.Name == "xcpauth-webhook" {
-					want = []string{"tls.crt", "tls.key"}
+					want = []string{"tls.crt", "tls.key", "ca.crt"} // and no key of a CA
 				}
 				if !slices.Equal(mounted, want) || len(pod.Volumes) != len(c.VolumeMounts) {
 					t.Errorf("mounted: %q, want %q", mounted, want)

@@ -76,7 +76,7 @@ func checkImage(image string) error {
 	last := image[strings.LastIndex(image, "/")+1:]
 	switch {
 	case image == "":
-		return errors.New("this build names no image of the webhook that is published; name one with --image")
+		return errors.New("this build is of no release, so it names no image; name one with --image")
 	case strings.ContainsAny(image, " \t\n\"'"):
 		return fmt.Errorf("image %q is not a reference to an image", image)
 	case !strings.ContainsAny(last, ":@"):

@@ -44,7 +44,17 @@ type Declaration struct {
 	DeclaredFields map[string]any // our paths of the object as they are
 	Anomalies      []string       // what is not written as documented
 	Owner          string         // who reverts a change made here; empty when nobody
+	AtOwner        string         // what to do there, in one clause
 	HelmNote       string         // the Helm release whose values should be changed too
+}
+
+// Hindrances are the obstacles of a member, and its owner: something else would put its object back.
+func (m Member) Hindrances() []string {
+	if m.Owner == "" {
+		return slices.Clone(m.Obstacles)
+	}
+	return append([]string{fmt.Sprintf("%s is kept by %s, which would put it back; %s", m.Object, m.Owner, m.AtOwner)},
+		m.Obstacles...)
 }
 
 // Connecting is how a member reaches the hub.

@@ -120,7 +120,7 @@ func (w Wait) Known() bool { return w.For > 0 || !w.Until.IsZero() }
 
 // Evaluate says whether the condition is met, as far as was looked at since the writes.
 func (c Condition) Evaluate(seen []State) Evaluation {
-	if len(seen) < 2 {
+	if len(seen) < 2 || c.Met == nil { // a saved plan keeps no more of it than the text
 		return Evaluation{Evidence: "not looked at yet"}
 	}
 	return c.Met(seen)

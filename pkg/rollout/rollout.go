@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -90,17 +92,40 @@ func Unseen(f plan.State, member string) []plan.Obstacle {
 	return all
 }
 
-// HubObstacle is what keeps a hub from being changed, whatever the goal: it is not found, it is odd, something else
-// writes its object, or its roster, if that counts, cannot be read. remedy ends the sentence about who writes it. It is
-// empty when nothing does.
-func HubObstacle(h plan.Hub, remedy string, roster bool) []string {
+// HeldByOwner is a wave, or why it is not done: something else keeps a hub's object as it is, and a step of the wave
+// writes that object. remedy ends the sentence about it. What comes after waits: it rests on the change.
+func HeldByOwner(f plan.State, w plan.Wave, remedy string) plan.Wave {
+	hubs := map[string]plan.Hub{"hub": f.Hub}
+	if f.Standby != nil {
+		hubs["standby"] = *f.Standby
+	}
+	var held []plan.Obstacle
+	for _, who := range slices.Sorted(maps.Keys(hubs)) {
+		h := hubs[who]
+		writes := func(p plan.Write) bool {
+			return p.Context == h.Context && p.Object.Kind == h.Object.Kind && p.Object.Path() == h.Object.Path()
+		}
+		if h.Owner != "" && slices.ContainsFunc(w.Steps, func(s plan.Step) bool {
+			return slices.ContainsFunc(s.Writes, writes)
+		}) {
+			held = append(held, plan.Obstacle{Member: who, Why: fmt.Sprintf(
+				"%s is kept by %s, which would put a change back; %s", h.Object, h.Owner, remedy)})
+		}
+	}
+	if len(held) == 0 {
+		return w
+	}
+	return plan.Wave{Obstacles: append(held, w.Obstacles...), Notes: w.Notes}
+}
+
+// HubObstacle is what keeps a hub from being changed, whatever the goal: it is not found, it is odd, or its roster, if
+// that counts, cannot be read. It is empty when nothing does.
+func HubObstacle(h plan.Hub, roster bool) []string {
 	switch {
 	case !h.Found:
 		return []string{h.Err}
 	case len(h.Anomalies) > 0:
 		return h.Anomalies
-	case h.Owner != "":
-		return []string{fmt.Sprintf("%s is kept by %s, which would put a change back; %s", h.Object, h.Owner, remedy)}
 	case h.Roster.Err != "" && roster:
 		return []string{h.Roster.Err}
 	}

@@ -24,7 +24,7 @@ import (
 
 func newCertificateCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "certificate", GroupID: "migrate", Args: cobra.NoArgs,
+		Use: "certificate", GroupID: "migrate", Args: noArguments,
 		Short: "Show Central's certificate, or request another one",
 		Long: `Central's certificate must carry every name under which an edge with a JWT dials it. Where cert-manager makes it, migrate adds
 the names; else another team makes one from a request, and migrate writes it: --central-cert, --central-key.`,
@@ -44,7 +44,7 @@ type certificateOptions struct {
 func newCertificateShowCommand(fo *fleetOptions) *cobra.Command {
 	o := &certificateOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
-		Use: "show", Args: cobra.NoArgs,
+		Use: "show", Args: noArguments,
 		Short: "Show the names that it has and lacks, who can change it, and what each pod of Central serves",
 		Example: `  # Show Central's certificate beside the names that edges dial
   kubectl xcpauth certificate show`,
@@ -65,7 +65,7 @@ func newCertificateShowCommand(fo *fleetOptions) *cobra.Command {
 func newCertificateRequestCommand(fo *fleetOptions) *cobra.Command {
 	o := &certificateOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
-		Use: "request", Args: cobra.NoArgs,
+		Use: "request", Args: noArguments,
 		Short: "Print a certificate signing request for Central, and keep its new private key in a file",
 		Long: `Print a certificate signing request (PEM) for Central with every name that the selected edges dial, the names that it has now,
 and the SPIFFE ID by which members with certificates know it. The private key is new, and is kept in a file that only you may

@@ -33,7 +33,7 @@ type checkOptions struct {
 func newCheckCommand(fo *fleetOptions) *cobra.Command {
 	o := &checkOptions{fleetOptions: fo, severity: string(finding.Error)}
 	cmd := &cobra.Command{
-		Use: "check", GroupID: "observe", Args: cobra.NoArgs,
+		Use: "check", GroupID: "observe", Args: noArguments,
 		Short: "Find problems and show how to fix each one",
 		Long: `Look for what is wrong or will be, at the hub and at every edge, and say for each finding what to do. Nothing is changed.
 

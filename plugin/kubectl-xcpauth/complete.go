@@ -17,7 +17,7 @@ import (
 
 // fileFlags take the path of a file.
 var fileFlags = []string{"api-token", "bundle", "central-ca", "central-cert", "central-key", "filename", "fleet",
-	"global-ca", "key-file", "key-out", "kubeconfig", "kuberc", "kumactl-config", "manifest", "out", "plan",
+	"global-ca", "key-file", "key-out", "kubeconfig", "kuberc", "kumactl-config", "manifest", "out", "patches", "plan",
 	"revocations", "revoked-token", "secrets", "tctl", "template"}
 
 // freeFlags take what nobody can know without a cluster: a number, a duration, a text of the user's own.

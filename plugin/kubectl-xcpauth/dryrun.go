@@ -90,6 +90,9 @@ func (o *fleetOptions) tried(ctx context.Context, f plan.State, p plan.Plan, wit
 	if err := o.print(render.NewPlan(f, p, with, again)); err != nil {
 		return err
 	}
+	if len(p.Waves) > 0 {
+		fmt.Fprintln(o.ErrOut, "Dry run: nothing was changed.")
+	}
 	if !accepted {
 		return &codeError{code: exitRefused, text: "an API server refused a write of the plan; see the lines \"server:\""}
 	}

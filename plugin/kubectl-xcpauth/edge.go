@@ -16,7 +16,7 @@ import (
 
 func newEdgeCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "edge", GroupID: "roster", Args: cobra.NoArgs,
+		Use: "edge", GroupID: "roster", Args: noArguments,
 		Short: "List, publish, register and forget the members in the hub's roster",
 		Long: `The roster in the hub lists the members that must be safe before the hub withdraws a credential. The admission webhook
 decides from it: from the last statement about a member, or from what it reads in a registered member's own cluster. A member
@@ -30,7 +30,7 @@ without a fresh statement, or that cannot be read, is unknown, and unknown is un
 
 func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Args: cobra.NoArgs,
+		Use: "list", Args: noArguments,
 		Short: "List the roster: who is registered, and what was last stated of each",
 		Example: `  # List the roster of the hub
   kubectl xcpauth edge list`,

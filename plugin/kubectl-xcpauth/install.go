@@ -93,7 +93,7 @@ ControlPlane that would change what the edge presents.`,
 
 func newInstallCommand(fo *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "install", GroupID: "install", Args: cobra.NoArgs,
+		Use: "install", GroupID: "install", Args: noArguments,
 		Short: "Print or apply the webhook, the roles, the fence or the roster's kind",
 		Long: `Print what is installed in a cluster as YAML, or apply it there with --apply. It is what this version of the
 plugin ships: nothing is downloaded. The cluster is that of --context, of each of --contexts, or of the kubeconfig's
@@ -120,7 +120,7 @@ current context.`,
 
 func newUninstallCommand(fo *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "uninstall", GroupID: "install", Args: cobra.NoArgs,
+		Use: "uninstall", GroupID: "install", Args: noArguments,
 		Short: "Print or delete what install applied",
 		Long: `Print what "install" applied, in the order in which it is deleted, or delete it with --apply. The namespaces
 and the roster's kind stay, with the roster and the journal in them.`,

@@ -82,7 +82,7 @@ func TestWhatInstallPrintsIsWhatIsShipped(t *testing.T) {
 
 func TestInstallRefusesWhatCannotBeMeant(t *testing.T) {
 	for args, says := range map[string]string{
-		"install webhook":                                       "this build names no image of the webhook",
+		"install webhook":                                       "this build is of no release, so it names no image",
 		"install webhook --image hook":                          `image "hook" has neither a tag nor a digest`,
 		"install webhook --image registry.example.test:5/hook":  "has neither a tag nor a digest",
 		"install webhook --image x:1 --replicas 0":              "at least 1 must run",

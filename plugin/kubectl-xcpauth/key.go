@@ -17,7 +17,7 @@ import (
 
 func newKeyCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "key", GroupID: "migrate", Args: cobra.NoArgs,
+		Use: "key", GroupID: "migrate", Args: noArguments,
 		Short: "List, create, rotate and retire the signing keys for zone tokens of Kong Mesh and Kuma",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -35,7 +35,7 @@ type keyOptions struct {
 func newKeyCreateCommand(fo *fleetOptions) *cobra.Command {
 	o := &keyOptions{fleetOptions: fo, namespace: zonetoken.KongNamespace}
 	cmd := &cobra.Command{
-		Use: "create", Args: cobra.NoArgs,
+		Use: "create", Args: noArguments,
 		Short: "Create a signing key as PEM, and as the secret that the control plane reads",
 		Long: `Make a signing key in the one form that the product reads (RSA 2048, PKCS#1 PEM), into new files that only you may read: as PEM
 with --out, and with --manifest as the Secret of a serial. Any other form stops all sync from the global to its zones; a serial with

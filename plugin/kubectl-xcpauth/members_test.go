@@ -95,7 +95,7 @@ func TestANameThatNoMemberHasIsAnErrorThatListsThem(t *testing.T) {
 		{hub, "token inspect mars.jwt", 1, "mars.jwt: no such file"},
 		{hub, "rollback mars --dry-run=client", 5, `no edge is called "mars"; the edges are: eu, us`},
 		{hub, "plan --rollback edge/mars", 5, `no edge is called "mars"; the edges are: eu, us`},
-		{mesh, "rollback mars --dry-run=client", 4, `no zone is called "mars"; the zones are: east, north, west`},
+		{mesh, "rollback mars --dry-run=client", 5, `no zone is called "mars"; the zones are: east, north, west`},
 		{mesh, "token revoke zone/mars", 1, `no zone is called "mars"; the zones are: east, north, west`},
 	} {
 		kubeconfig, _ := watch(t, tc.fleet)

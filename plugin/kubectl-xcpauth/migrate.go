@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
@@ -56,7 +57,7 @@ func (r *runFlags) check() error {
 func newMigrateCommand(fo *fleetOptions) *cobra.Command {
 	o := &migrateOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
-		Use: "migrate", GroupID: "migrate", Args: cobra.NoArgs,
+		Use: "migrate", SuggestFor: []string{"apply"}, GroupID: "migrate", Args: noArguments,
 		Short: "Run the plan. Each step is verified before the next; a step that fails is reverted",
 		Long: `Do what the plan says: Central's certificate, both modes on at the hub, one canary edge, the other edges in waves, one token
 rotation of each, mTLS off at the hub. Of Kong Mesh and Kuma: a signing key, a token for each zone, authentication on at the
@@ -81,6 +82,9 @@ restores the wave in flight first, and goes on from what it sees.`,
   kubectl xcpauth migrate --to=jwt-only`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.repeats = given(cmd.Flags(), goalNames...)
+			if o.saved != "" {
+				o.repeats = strings.TrimSpace("--plan " + quote(o.saved) + " " + given(cmd.Flags(), givenAgain...))
+			}
 			return o.run(cmd.Context(), cmd.Flags())
 		},
 	}
@@ -127,6 +131,9 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 		return err
 	}
 	p := plan.Build(live.Provider, f, goal)
+	if err := stale(saved, f, p); err != nil {
+		return err
+	}
 	if o.isDryRun() {
 		return o.tryPlan(ctx, live, f, p, o.poll, "")
 	}
@@ -185,6 +192,27 @@ func (o *fleetOptions) confirm(ctx context.Context) error {
 	return nil
 }
 
+// stale refuses a saved plan that is not what would be done now, before anybody is asked about it. The run asks again
+// before each wave.
+func stale(saved *plan.Saved, f plan.State, p plan.Plan) error {
+	err := saved.Fits(f)
+	for _, w := range p.Waves {
+		err = errors.Join(err, saved.Allows(w))
+		if err != nil {
+			return &codeError{code: exitRefused, text: err.Error()}
+		}
+	}
+	return nil
+}
+
+// notThere says that the one member that a goal is about is none, "" where it is there or the goal is about all.
+func notThere(f plan.State, goal plan.Goal) string {
+	if goal.Only == "" || f.Member(goal.Only) != nil {
+		return ""
+	}
+	return f.UnknownMember(goal.Only)
+}
+
 // carryOut does what the goal asks for and prints what became of each member. verb is how to go on.
 func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan.Goal, saved *plan.Saved, run runFlags,
 	verb string) error {
@@ -197,6 +225,13 @@ func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan
 	}
 	if !r.Facts.Hub.Found && !goal.NoHub {
 		return &codeError{code: exitError, text: r.Facts.Hub.Err}
+	}
+	if unknown := notThere(r.Facts, goal); unknown != "" {
+		return &codeError{code: exitRefused, text: unknown + "; nothing was changed"}
+	}
+	var locked *engine.LockedError
+	if errors.As(r.Err, &locked) && !r.Interrupted {
+		return &codeError{code: r.ExitCode(), text: r.Err.Error()}
 	}
 	if err := o.print(render.NewResult(r, o.again(verb))); err != nil {
 		return err

@@ -21,7 +21,7 @@ type planOptions struct {
 	goalFlags
 	supplyFlags
 	detailed, rollback bool
-	out, edge          string
+	out, edge, patches string
 	besideSaved        string // the flags that are given again with the saved plan
 }
 
@@ -44,6 +44,9 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
   kubectl xcpauth plan --out plan.json
   kubectl xcpauth plan show plan.json
   kubectl xcpauth migrate --plan plan.json
+
+  # What Git must say, where Argo CD or Flux keeps the planes
+  kubectl xcpauth plan --patches patches
 
   # The way back, and exactly that
   kubectl xcpauth plan --rollback --out back.json
@@ -71,6 +74,9 @@ func newPlanCommand(fo *fleetOptions) *cobra.Command {
 	cmd.Flags().BoolVar(&o.hubAgrees, "hub-agrees", false,
 		"with --rollback --no-hub: the hub's team relies no more on what was provided of these edges")
 	cmd.Flags().StringVar(&o.out, "out", "", "write the plan to this file too, for migrate --plan or rollback --plan")
+	cmd.Flags().StringVar(&o.patches, "patches", "",
+		"write what Git must say in each wave into this directory, where Argo CD or Flux keeps the planes: "+
+			"kustomize patches, and values of Helm releases")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when changes are pending")
 	cmd.AddCommand(newPlanShowCommand(fo))
 	return cmd
@@ -102,6 +108,9 @@ func (o *planOptions) run(ctx context.Context) error {
 	}
 	o.remember(f)
 	p := plan.Build(live.Provider, f, goal)
+	if err := o.writePatches(live.Provider, f, goal); err != nil {
+		return err
+	}
 	again := o.goingOn(p.Goal)
 	if o.out != "" && (f.Hub.Found || o.noHub) {
 		if err := writeSaved(o.out, plan.Save(f, p, live.By(ctx, f.Hub.Context))); err != nil {

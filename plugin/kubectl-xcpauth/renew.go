@@ -21,7 +21,7 @@ type renewOptions struct {
 func newTokenRotateCommand(fo *fleetOptions) *cobra.Command {
 	o := &renewOptions{fleetOptions: fo, goalFlags: newGoalFlags(fo), runFlags: newRunFlags()}
 	cmd := &cobra.Command{
-		Use: "rotate [EDGE...]", Args: cobra.ArbitraryArgs,
+		Use: "rotate [EDGE...]", SuggestFor: []string{"renew", "refresh"}, Args: cobra.ArbitraryArgs,
 		Short: "Have the operator make new tokens for edges, one edge first; a token that fails is reverted",
 		Long: `Have the tokens of edges made again, for Tetrate Service Bridge, in the vendor's way: the token's secret
 (xcp-edge-central-auth-token) is deleted, and the operator makes it again from the cluster's service account. One edge goes first.

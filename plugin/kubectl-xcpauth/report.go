@@ -37,7 +37,7 @@ type reportOptions struct {
 func newReportCommand(fo *fleetOptions) *cobra.Command {
 	o := &reportOptions{fleetOptions: fo}
 	cmd := &cobra.Command{
-		Use: "report", GroupID: "observe", Args: cobra.NoArgs,
+		Use: "report", GroupID: "observe", Args: noArguments,
 		Short: "Write one document about the fleet, for a change ticket or a pipeline",
 		Long: `Write one document about the fleet: its members and how each is verified, the waves that were carried out,
 the plan of what is left with its diffs, and the findings of check. Nothing in a cluster is changed, and no secret is in

@@ -49,6 +49,9 @@ Kong Mesh and Kuma: the global authenticates nobody again, if it did not before,
 				return err
 			}
 			o.repeats = strings.TrimSpace(words(args) + " " + given(cmd.Flags(), goalNames...))
+			if o.saved != "" {
+				o.repeats = strings.TrimSpace("--plan " + quote(o.saved) + " " + given(cmd.Flags(), givenAgain...))
+			}
 			return o.run(cmd.Context(), cmd.Flags(), args)
 		},
 	}
@@ -92,6 +95,12 @@ func (o *rollbackOptions) run(ctx context.Context, flags *pflag.FlagSet, args []
 			return err
 		}
 		p := plan.Build(live.Provider, f, goal)
+		if unknown := notThere(f, goal); unknown != "" {
+			return &codeError{code: exitRefused, text: unknown}
+		}
+		if err := stale(saved, f, p); err != nil {
+			return err
+		}
 		if o.isDryRun() {
 			return o.tryPlan(ctx, live, f, p, o.poll, "rollback")
 		}

@@ -78,7 +78,7 @@ func (o *meshOptions) carry(ctx context.Context, live *apply.Live, f plan.State,
 
 func newKeyListCommand(fo *fleetOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Args: cobra.NoArgs,
+		Use: "list", Args: noArguments,
 		Short:   "Show the global's signing keys, and which zones present a token of each",
 		Example: `  kubectl xcpauth key list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -116,7 +116,7 @@ func (o *rotateOptions) addProxies(cmd *cobra.Command) {
 func newKeyRotateCommand(fo *fleetOptions) *cobra.Command {
 	o := &rotateOptions{meshOptions: newMeshOptions(fo)}
 	cmd := &cobra.Command{
-		Use: "rotate", Args: cobra.NoArgs,
+		Use: "rotate", Args: noArguments,
 		Short: "Give every zone a token of a new signing key, then retire the older keys",
 		Long: `Add a signing key with the next serial, give every zone a token of it, one canary first, each verified, then retire the older keys and
 have every zone connect again. Tokens of both keys are accepted until no zone presents one of an older key. Run it again after any
@@ -158,7 +158,7 @@ token of the key before again, and the newest key is retired.`,
 func newKeyRetireCommand(fo *fleetOptions) *cobra.Command {
 	o := &rotateOptions{meshOptions: newMeshOptions(fo)}
 	cmd := &cobra.Command{
-		Use: "retire", Args: cobra.NoArgs,
+		Use: "retire", Args: noArguments,
 		Short: "Delete every signing key but the newest, once no zone presents a token of them",
 		Long: `Delete every signing key but the newest, and have every zone connect again. It is refused while a zone may present a token of an older
 key, or cannot be looked at; a zone that does gets a new token first. There is no way back from it.`,
@@ -189,7 +189,7 @@ key, or cannot be looked at; a zone that does gets a new token first. There is n
 
 func newTokenListCommand(fo *fleetOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Args: cobra.NoArgs,
+		Use: "list", Args: noArguments,
 		Short: "Show which zone has which token: key, ID, expiry, whether it is accepted; never the token",
 		Example: `  kubectl xcpauth token list
 

@@ -23,6 +23,8 @@ func TestASavedPlanIsShownAgainWithoutACluster(t *testing.T) {
 		"a migration": {map[string][]apifake.Object{"hub": apifake.Hub("eu"), "eu": apifake.Edge("eu")}, nil, "migrate"},
 		"a rollback":  {map[string][]apifake.Object{"hub": migratedHub("eu")}, []string{"--rollback"}, "rollback"},
 		"of a mesh":   {mesh, nil, "migrate"},
+		"what is verified without a write": {map[string][]apifake.Object{"hub": bed.OpenHub("eu"), "eu": bed.OnJWT("eu")}, nil,
+			"migrate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kubeconfig, w := watch(t, tc.fleet)

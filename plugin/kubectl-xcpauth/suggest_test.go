@@ -293,6 +293,7 @@ var suggested = map[string]string{
 	"kubectl xcpauth plan":                                                "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth plan --diff":                                         "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth plan --detailed-exitcode -o json":                    "TestEverySuggestedCommandRuns",
+	"kubectl xcpauth plan --patches patches":                              "TestAFleetThatGitKeepsIsMigratedWaveByWave",
 	"kubectl xcpauth plan --out plan.json":                                "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth plan --out FILE":                                     "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth plan --out …":                                        "TestEverySuggestedCommandRuns",

@@ -25,8 +25,8 @@ import (
 
 func newTokenCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "token", GroupID: "observe", Args: cobra.NoArgs,
-		Short: "Inspect, verify, renew, issue and revoke tokens",
+		Use: "token", GroupID: "observe", Args: noArguments,
+		Short: "Inspect, verify, rotate, issue and revoke tokens",
 		Long: `Look at a token, from a file, stdin or the edge's cluster, and verify it; have those of edges made again. Zone tokens of Kong Mesh and Kuma are recognised; they
 can be issued too, and revoked, without a cluster. A token is never printed on a terminal, and never taken from the command line,
 where others could read it.`,

@@ -43,7 +43,7 @@ func buildOf() render.Version {
 
 func newVersionCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Args: cobra.NoArgs,
+		Use: "version", Args: noArguments,
 		Short: "Print the version of the plugin",
 		RunE:  func(*cobra.Command, []string) error { return o.print(buildOf()) },
 	}

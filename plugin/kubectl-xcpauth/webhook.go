@@ -13,7 +13,7 @@ import (
 
 func newWebhookCommand(o *fleetOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "webhook", GroupID: "observe", Args: cobra.NoArgs,
+		Use: "webhook", GroupID: "observe", Args: noArguments,
 		Short: "Check that the hub's API server asks the admission webhook",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -23,7 +23,7 @@ func newWebhookCommand(o *fleetOptions) *cobra.Command {
 
 func newWebhookStatusCommand(o *fleetOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Args: cobra.NoArgs,
+		Use: "status", Args: noArguments,
 		Short: "Send a guarded edit as a dry run, and tell whether the webhook was asked",
 		Long: `Make a guarded edit of the hub's ManagementPlane as a server-side dry run, of which nothing is stored, and tell from the answer
 whether the API server asked the webhook; with what stands behind it: its configuration beside the shipped one, the CA that is

@@ -18,7 +18,7 @@ var ofOthers = map[string]string{
 	"name": "kumactl", "group": "kumactl", "force": "kubectl", "manifest": "kubectl krew install",
 	"archive": "kubectl krew install", "type": "kubectl patch",
 	"clusterrole": "kubectl create rolebinding", "role": "kubectl create rolebinding",
-	"user": "kubectl create rolebinding",
+	"create-namespace": "helm", "set": "helm", "take-ownership": "helm", "force-conflicts": "helm",
 }
 
 // flagged are flags in a page.

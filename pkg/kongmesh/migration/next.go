@@ -45,6 +45,10 @@ var migration = []phase{
 
 // nextWave is the wave of the first phase of the goal's procedure that has something to do.
 func nextWave(f plan.State, goal plan.Goal) plan.Wave {
+	return rollout.HeldByOwner(f, waveOf(f, goal), "set its environment there")
+}
+
+func waveOf(f plan.State, goal plan.Goal) plan.Wave {
 	s := &situation{State: f, goal: goal}
 	if w := rollout.Next(always, goal, s); len(w.Steps)+len(w.Obstacles) > 0 {
 		return w
@@ -143,7 +147,7 @@ func cleanUp(s *situation) (plan.Wave, bool) {
 
 // hubObstacles says why nothing at all can be planned.
 func hubObstacles(f plan.State, goal plan.Goal) []plan.Obstacle {
-	why := slices.Clone(rollout.HubObstacle(f.Hub, "set its environment there", true))
+	why := slices.Clone(rollout.HubObstacle(f.Hub, true))
 	if f.Hub.Found {
 		for _, k := range f.Hub.Keys {
 			if k.Wrong != "" {
@@ -202,7 +206,7 @@ func classify(f plan.State, goal plan.Goal) classified {
 		case m.Err != "":
 			block(m.Name, m.Err)
 		case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName):
-			block(m.Name, strings.Join(m.Obstacles, "; "))
+			block(m.Name, strings.Join(m.Hindrances(), "; "))
 		case m.Object.Name == "" && !has: // without a context
 			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and pass it with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":
@@ -211,8 +215,8 @@ func classify(f plan.State, goal plan.Goal) classified {
 			v.verified = append(v.verified, m)
 		case has && len(m.Anomalies) == 0:
 			v.unverified = append(v.unverified, m)
-		case len(m.Obstacles) > 0:
-			block(m.Name, strings.Join(m.Obstacles, "; "))
+		case len(m.Hindrances()) > 0:
+			block(m.Name, strings.Join(m.Hindrances(), "; "))
 		case issuedBy(f.Hub, goal) != nil && f.Hub.API.Off != "":
 			block(m.Name, f.Hub.API.Off+"; have the key itself sign its token: --tokens-from=key")
 		default:

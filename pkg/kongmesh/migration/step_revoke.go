@@ -52,8 +52,8 @@ func (s *revoking) classify(m plan.Member) {
 	case m.Object.Name != "" && !m.Workload.Settled:
 		block(fmt.Sprintf("the rollout of %s is not over, so what it will present is not sure; run the command again",
 			m.Object))
-	case held && (len(m.Obstacles) > 0 || m.Object.Name == ""):
-		block("it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Obstacles, "; "))
+	case held && (len(m.Hindrances()) > 0 || m.Object.Name == ""):
+		block("it presents a token that is to be revoked, and cannot be given another: " + strings.Join(m.Hindrances(), "; "))
 	case slices.Contains(s.goal.Revoke, m.Credential.ID):
 		s.replacing = append(s.replacing, switchStep(s.State, m, s.goal))
 	case held: // it has another one, and its older pods are still there

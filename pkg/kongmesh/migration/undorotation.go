@@ -66,8 +66,8 @@ func (s *wayBack) classifyForUndo(m plan.Member) {
 	case m.Object.Name == "": // without a context
 		s.block(m.Name, fmt.Sprintf("its token is of key %s; start it with one of key %s, and pass that with "+
 			"--zone-token %s=FILE", s.newest.ID, kid, m.ClusterName))
-	case len(m.Obstacles) > 0:
-		s.block(m.Name, strings.Join(m.Obstacles, "; "))
+	case len(m.Hindrances()) > 0:
+		s.block(m.Name, strings.Join(m.Hindrances(), "; "))
 	case m.Declared != newest && m.Credential.State == plan.CredentialBad: // by one clock, and good by another
 		s.block(m.Name, m.Credential.Why)
 	case m.Declared != newest: // and a pod of it does

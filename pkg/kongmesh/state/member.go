@@ -90,6 +90,7 @@ func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f
 		ClusterUID: kube.ClusterUID(s), Object: cp.ref()},
 		Connecting: plan.Connecting{Dials: cp.Dials}}
 	m.Owner, m.HelmNote = kube.Owners(cp.Object.Metadata, cp.written(cp.tokenNames())...)
+	m.AtOwner = "set its environment there"
 	secrets, unread := SecretsIn(s.Reads, cp.Object.Metadata.Namespace)
 	entries, plain := cp.variables(cp.tokenNames(), true)
 	m.DeclaredFields = Environment(cp.container().Name, entries)
@@ -273,10 +274,6 @@ func blocked(m plan.Member, cp ControlPlane) []string {
 	}
 	if stuck := m.Workload.PausedReason(m.Object.Namespace, m.Object.Name, m.Context); stuck != "" {
 		why = append(why, stuck)
-	}
-	if m.Owner != "" {
-		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set its environment there",
-			m.Object, m.Owner))
 	}
 	if strings.HasPrefix(m.Dials, "grpc://") {
 		why = append(why, fmt.Sprintf("it dials the global in plain (%s), over which a token would be seen, and with which the product does not start; give it a grpcs:// address", m.Dials))

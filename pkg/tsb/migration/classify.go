@@ -15,6 +15,8 @@ import (
 type classified struct {
 	switchable      []plan.Member   // can be set to JWT now
 	needCredentials []plan.Member   // can be once they are supplied what they lack
+	elsewhere       []plan.Member   // could be switched, but that something else sets their mode
+	unprepared      []plan.Member   // lack the CA, and something else sets their mode, or it is set
 	unverified      []plan.Member   // are set to JWT, and not verified to present one
 	onMTLS          []plan.Member   // are known to present a certificate
 	obstacles       []plan.Obstacle // cannot be moved, or are not known to have been
@@ -51,6 +53,8 @@ func classify(f plan.State, goal plan.Goal) classified {
 			block(m.Name, state.InFlightReason(m))
 		case m.Declared == state.JWT && len(m.Anomalies) == 0 && m.Verified(state.JWT, f.At.Add(proofMargin)):
 			v.verified = append(v.verified, m)
+		case m.Declared == state.JWT && isUnprepared(m):
+			v.unprepared = append(v.unprepared, m)
 		case m.Declared == state.JWT && len(m.Anomalies) == 0 && !hasNoToken(m):
 			v.unverified = append(v.unverified, m)
 		case m.Declared == state.JWT && len(m.Anomalies) == 0:
@@ -62,8 +66,10 @@ func classify(f plan.State, goal plan.Goal) classified {
 				v.unverified = append(v.unverified, m)
 			}
 		default:
-			if why := append(slices.Clone(m.Obstacles), missingReasons(f, m, goal)...); len(why) > 0 {
+			missing := missingReasons(f, m, goal)
+			if why := append(m.Hindrances(), missing...); len(why) > 0 {
 				block(m.Name, strings.Join(why, "; "))
+				v.prepare(m, missing)
 			} else if len(state.WantedSecrets(m)) > 0 {
 				v.needCredentials = append(v.needCredentials, m)
 			} else {
@@ -78,6 +84,20 @@ func classify(f plan.State, goal plan.Goal) classified {
 	v.obstacles = append(v.obstacles, rollout.Unseen(unseen, "an edge")...)
 	slices.Sort(v.dialled)
 	return v
+}
+
+// prepare takes an edge whose mode something else sets to those that are given what they lack.
+func (v *classified) prepare(m plan.Member, missing []string) {
+	if !setElsewhere(m, missing) {
+		return
+	}
+	v.elsewhere = append(v.elsewhere, m)
+	switch {
+	case len(state.WantedSecrets(m)) > 0:
+		v.needCredentials = append(v.needCredentials, m)
+	case isUnprepared(m):
+		v.unprepared = append(v.unprepared, m)
+	}
 }
 
 // hasNoToken says whether an edge that is set to JWT cannot present one: its token is not there, nobody makes it, and

@@ -33,6 +33,7 @@ var migration = []phase{
 	{Does: "register the members in the roster, so that unknown is deniable", Wave: registerMembers},
 	{Does: "supply what edges lack, when the goal says from where", Stage: plan.Edges,
 		Wave: func(s *situation) (plan.Wave, bool) { return supplyWave(s.State, s.goal, s.classified) }},
+	{Does: "make what edges lack whose mode something else sets", Stage: plan.Edges, Wave: prepareWave},
 	{Does: "get Central's certificate every name that an edge dials: trial, re-issue, served by every pod",
 		Wave: func(s *situation) (plan.Wave, bool) { return certificateWave(s.State, s.goal, s.classified) }},
 	{Does: "accept both modes, explicitly, in one write, and verify that Central runs with them; verify the edges that " +
@@ -56,6 +57,7 @@ var withoutHub = []phase{
 		bool) {
 		return supplyWave(s.State, s.goal, s.classified)
 	}},
+	{Does: "make what edges lack whose mode something else sets", Wave: prepareWave},
 	{Does: "verify the edges that are set to JWT already", Wave: verifyEdges},
 	{Does: "switch the edges: one canary, its token rotation, then the rest in waves",
 		Wave: func(s *situation) (plan.Wave, bool) { return switchWave(s.State, s.goal, s.classified) }},
@@ -64,8 +66,13 @@ var withoutHub = []phase{
 	{Does: "end here", Wave: func(s *situation) (plan.Wave, bool) { return plan.Wave{Obstacles: s.obstacles}, true }},
 }
 
-// nextWave is the wave of the first phase of the goal's procedure that has something to do.
+// nextWave is the wave of the first phase of the goal's procedure that has something to do. It is not done where it
+// would write a hub that something else keeps as it is.
 func nextWave(f plan.State, goal plan.Goal) plan.Wave {
+	return rollout.HeldByOwner(f, waveOf(f, goal), "change spec.components.xcp.centralAuthModes there")
+}
+
+func waveOf(f plan.State, goal plan.Goal) plan.Wave {
 	switch goal.Task() {
 	case plan.RenewTokens:
 		return rotateTokenWave(f, goal)
@@ -169,7 +176,7 @@ func hubObstacles(f plan.State) []plan.Obstacle {
 		if !there {
 			continue
 		}
-		why := rollout.HubObstacle(h, "change spec.components.xcp.centralAuthModes there", who == "hub")
+		why := rollout.HubObstacle(h, who == "hub")
 		if len(why) > 0 {
 			stop = append(stop, plan.Obstacle{Member: who, Why: strings.Join(why, "; ")})
 		}

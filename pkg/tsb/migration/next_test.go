@@ -124,12 +124,19 @@ func TestNext(t *testing.T) {
 		})
 	}
 
-	t.Run("a hub that is kept by somebody else", func(t *testing.T) {
-		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS))
+	t.Run("a hub that is kept by somebody else is not written, and what comes after waits", func(t *testing.T) {
+		f := tsbfleet.Fleet(guard.No, on, tsbfleet.Edge("edge-1", state.MTLS))
 		f.Hub.Owner = "Argo CD (tsb)"
 		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "!hub" || !strings.Contains(w.Obstacles[0].Why,
 			"kept by Argo CD (tsb)") {
 			t.Errorf("%+v", w)
+		}
+	})
+	t.Run("once it accepts both, the edges are switched", func(t *testing.T) {
+		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS))
+		f.Hub.Owner = "Argo CD (tsb)"
+		if w := nextWave(f, plan.Goal{}); tsbfleet.Said(w) != "move/edge-1" {
+			t.Errorf("%s: %+v", tsbfleet.Said(w), w)
 		}
 	})
 	t.Run("a hub that is written strangely", func(t *testing.T) {

@@ -20,7 +20,7 @@ func acceptWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 		switch needed := len(v.switchable)+len(v.onMTLS) > 0 || !goal.Reaches(plan.JWTOnly); {
 		case jwtOn != guard.Yes || (mtlsOn != guard.Yes && needed):
 			accept = append(accept, acceptBothStep(f, who, h, goal))
-		case !runsAsDeclared(h) && (len(v.switchable) > 0 || !goal.Reaches(plan.Edges)):
+		case !runsAsDeclared(h) && (len(v.switchable)+len(v.elsewhere) > 0 || !goal.Reaches(plan.Edges)):
 			verify = append(verify, verifyHubStep(f, who, goal))
 		}
 	}

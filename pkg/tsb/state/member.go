@@ -134,6 +134,7 @@ func readMember(s plan.Snapshot, cp kube.Object, hub plan.Hub, at time.Time) pla
 	xcp, _ := Walk(cp.Raw, "", "spec", "components", "xcp")
 	m.DeclaredFields = map[string]any{"centralAuthMode": xcp["centralAuthMode"]}
 	m.Owner, m.HelmNote = kube.Owners(cp.Metadata, modePaths("centralAuthMode", "central_auth_mode")...)
+	m.AtOwner = "set spec.components.xcp.centralAuthMode there"
 	m.Fence = Fence(s.Reads)
 
 	xcps := kube.Items(s.Reads[EdgeXcpsRead])
@@ -253,9 +254,6 @@ func trustAlone(t plan.Trust, bundle, own []byte) plan.Trust {
 func Blocked(m plan.Member) []string {
 	var why []string
 	why = append(why, m.Anomalies...)
-	if m.Owner != "" {
-		why = append(why, fmt.Sprintf("%s is kept by %s, which would put it back; set spec.components.xcp.centralAuthMode there", m.Object, m.Owner))
-	}
 	if m.Workload.Err != "" {
 		why = append(why, m.Workload.Err)
 	} else if !m.Workload.Found {

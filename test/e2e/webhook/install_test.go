@@ -20,6 +20,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
+	"github.com/xcpauth/kubectl-xcpauth/test/chart"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
 	"github.com/xcpauth/kubectl-xcpauth/test/webhooknode"
 )
@@ -187,11 +188,26 @@ func TestUninstallNeverLeavesAConfigurationWithoutPods(t *testing.T) {
 	}
 }
 
-// An installation from before the webhook wrote its entries itself is upgraded in place: at no moment is the edit that
-// would cut an edge off admitted. The manifest is that of commit c1b78be.
+// An installation from before the webhook wrote its entries itself is upgraded in place, by the plugin and by the
+// chart: at no moment is the edit that would cut an edge off admitted. The manifest is that of commit c1b78be.
 func TestAnOlderInstallationIsGuardedThroughoutItsUpgrade(t *testing.T) {
-	h := startHub(t)
+	t.Run("by the plugin", func(t *testing.T) {
+		h := startHub(t)
+		h.upgraded(func() { h.installer()(0, "install", "webhook", "--image", anImage, "--apply") })
+	})
+	t.Run("by the chart", func(t *testing.T) {
+		h := startHub(t)
+		h.upgraded(func() {
+			h.helm("install", "--take-ownership", "--force-conflicts")
+		})
+	})
+}
+
+// upgraded installs the manifest of before, upgrades it, and tries the edit all the while.
+func (h *hub) upgraded(upgrade func()) {
+	h.Helper()
 	const ns = "upgrade"
+	t := h.T
 	old, err := os.ReadFile(filepath.Join("testdata", "installed-before.yaml"))
 	h.must(err)
 	port, err := webhooknode.Port(h.cluster.ServiceIP(20))
@@ -212,8 +228,26 @@ func TestAnOlderInstallationIsGuardedThroughoutItsUpgrade(t *testing.T) {
 		t.Fatal("what was installed guards nothing")
 	}
 
+	tried := h.triedAllTheWhile(ns)
+	upgrade()
+	n.Stop() // its pods are replaced
+	h.must(h.serving().Start(t.Context()))
+	tried()
+	d, err := h.kube.AppsV1().Deployments(system).Get(t.Context(), component, metav1.GetOptions{})
+	h.must(err)
+	if image := imageOf(d); image != anImage {
+		t.Errorf("the Deployment runs %s", image)
+	}
+	if entries := h.all(api.EdgeClusters); len(entries) == 0 {
+		t.Error("the roster is gone")
+	}
+}
+
+// triedAllTheWhile tries the edit again and again, until the returned function is called: that waits until it is denied
+// some more times, and fails where it was ever admitted.
+func (h *hub) triedAllTheWhile(ns string) (end func()) {
 	var denied, refused, admitted atomic.Int64
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithCancel(h.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -228,31 +262,74 @@ func TestAnOlderInstallationIsGuardedThroughoutItsUpgrade(t *testing.T) {
 			}
 		}
 	}()
-	xcpauth := h.installer()
-	xcpauth(0, "install", "webhook", "--image", anImage, "--apply")
-	n.Stop() // its pods are replaced
-	h.must(h.serving().Start(t.Context()))
-	was := denied.Load()
-	h.eventually("the new pods deny", func(context.Context) error {
-		if denied.Load() < was+5 {
-			return errors.New("not yet")
+	return func() {
+		h.Helper()
+		was := denied.Load()
+		h.eventually("it is denied by the rule", func(context.Context) error {
+			if denied.Load() < was+5 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		stop()
+		<-ended
+		h.Logf("%d edits were denied, %d refused while nobody answered, %d admitted", denied.Load(), refused.Load(),
+			admitted.Load())
+		if admitted.Load() > 0 {
+			h.Error("the edit was admitted")
 		}
-		return nil
-	})
-	stop()
-	<-ended
-	t.Logf("%d edits were denied, %d refused while nobody answered, %d admitted", denied.Load(), refused.Load(),
-		admitted.Load())
-	if admitted.Load() > 0 {
-		t.Error("an edit was admitted in the middle of the upgrade")
 	}
+}
+
+// helm runs a verb of the real helm on the release, as an administrator of the hub.
+func (h *hub) helm(verb string, args ...string) {
+	h.Helper()
+	helm, dir, err := chart.Helm(h.Context())
+	h.must(err)
+	args = append([]string{verb, "xcpauth", "--namespace", system, "--kubeconfig", h.bed.Kubeconfig, "--kube-context",
+		"hub"}, args...)
+	if verb != "uninstall" {
+		repository, tag, _ := strings.Cut(anImage, ":")
+		args = append(args, dir, "--set", "image.repository="+repository+",image.tag="+tag)
+	}
+	cmd := exec.CommandContext(h.Context(), helm, args...)
+	home := h.TempDir()
+	cmd.Env = append(os.Environ(), "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		h.Fatalf("helm %v: %v\n%s", args, err, out)
+	}
+}
+
+// Installed by the chart, it is as by the plugin: nobody is refused before a pod is ready, an upgrade leaves no gap,
+// and what is uninstalled refuses nobody and leaves the roster.
+func TestTheChartInstallsUpgradesAndUninstalls(t *testing.T) {
+	h := startHub(t)
+	const ns = "chart"
+	h.helm("install", "--create-namespace")
+	h.guarded(ns, cases.OnMTLS)
+	h.must(h.withdraw(ns)) // no pod is ready
+	n := h.serving()
+	h.must(n.Start(t.Context()))
+	h.denied(h.withdraw(ns), "edge-1: mtls")
+
+	tried := h.triedAllTheWhile(ns)
+	h.helm("upgrade", "--set", "webhook.replicas=3")
+	h.helm("upgrade", "--set", "auditor.enabled=false")
+	tried()
 	d, err := h.kube.AppsV1().Deployments(system).Get(t.Context(), component, metav1.GetOptions{})
 	h.must(err)
 	if image := imageOf(d); image != anImage {
 		t.Errorf("the Deployment runs %s", image)
 	}
+
+	h.helm("uninstall")
+	n.Stop()
+	h.eventually("nobody is asked any more", func(context.Context) error { return h.withdraw(ns) })
 	if entries := h.all(api.EdgeClusters); len(entries) == 0 {
 		t.Error("the roster is gone")
+	}
+	if _, err := h.kube.CoreV1().Namespaces().Get(t.Context(), api.EdgesNamespace, metav1.GetOptions{}); err != nil {
+		t.Errorf("the namespace of the edges' kubeconfigs: %v", err)
 	}
 }
 
