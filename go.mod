@@ -2,6 +2,8 @@ module github.com/xcpauth/kubectl-xcpauth
 
 go 1.26.0
 
+toolchain go1.26.8
+
 // Direct dependencies, each with what it is here for.
 require (
 	github.com/creack/pty v1.1.24 // tests: a real terminal
