@@ -35,7 +35,6 @@ import (
 type options struct {
 	root      string // of the checkout
 	dist      string
-	manifest  string
 	baseURL   string
 	platforms []platform
 	webhook   bool
@@ -59,8 +58,6 @@ func run(args []string, out, errOut io.Writer) error {
 	flags.StringVar(&o.root, "root", ".", "root of the checkout")
 	flags.StringVar(&o.dist, "dist", "dist",
 		"directory to write archives, checksums and manifest to; what it held of them is replaced")
-	flags.StringVar(&o.manifest, "manifest", "",
-		"write the manifest to this file too, as a release does to krew/xcpauth.yaml")
 	flags.StringVar(&o.baseURL, "base-url", "https://github.com/xcpauth/kubectl-xcpauth/releases/download",
 		"where archives will be downloaded from; the version and the name follow")
 	list := flags.String("platforms", "all", `os/arch pairs, comma-separated, or "all"`)
@@ -159,13 +156,8 @@ func (o options) release(log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, file := range []string{filepath.Join(o.dist, "xcpauth.yaml"), o.manifest} {
-		if file == "" {
-			continue
-		}
-		if err := os.WriteFile(file, rendered, 0o644); err != nil {
-			return fmt.Errorf("writing the manifest: %w", err)
-		}
+	if err := os.WriteFile(filepath.Join(o.dist, "xcpauth.yaml"), rendered, 0o644); err != nil {
+		return fmt.Errorf("writing the manifest: %w", err)
 	}
 	fmt.Fprintf(log, "Version %s is in %s.\n", o.build.Version, o.dist)
 	return nil
