@@ -4,6 +4,8 @@
 GO ?= go
 FUZZTIME ?= 20s
 MODELRUNS ?= 100000
+PLATFORMS ?= all
+REGISTRY ?= ghcr.io/xcpauth
 
 export CGO_ENABLED = 0
 export GOWORK = off
@@ -88,8 +90,8 @@ demo: k8s ## start a hub and two edges, show status, a denied edit and a migrati
 sandbox: k8s ## start the same fleet and open a shell in it
 	@$(GO) run ./test/demo -shell
 
-release-snapshot: ## build the archives for every platform, the image and install.yaml, checksums.txt and the krew manifest in dist (the first time about 5 minutes)
-	@$(GO) run ./krew/release -webhook
+release-snapshot: ## build all that a release has into dist: archives, images, install.yaml, the krew manifest, notices, SBOMs, checksums (the first time about 5 minutes)
+	@$(GO) run ./krew/release -images -platforms $(PLATFORMS) -registry $(REGISTRY)
 
 k8s: ## build real Kubernetes for the tests, once (about 6 minutes on two cores)
 	@cd test/k8s && $(GO) run . >/dev/null
