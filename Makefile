@@ -4,6 +4,8 @@
 GO ?= go
 FUZZTIME ?= 20s
 MODELRUNS ?= 100000
+PLATFORMS ?= all
+REGISTRY ?= ghcr.io/xcpauth
 
 export CGO_ENABLED = 0
 export GOWORK = off
@@ -13,6 +15,7 @@ export GOWORK = off
 # wait more than they work, two at a time.
 CLUSTERS = /test/(chart|testbed|xcpsim|kumasim/fleet|sandbox|e2e|release|bench)(/|$$)
 ALONE = /test/(e2e(/webhook|/mesh)?|bench)$$
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
@@ -47,7 +50,7 @@ test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMA
 		$(MAKE) --no-print-directory k8s && $(GO) test -count=1 -p 1 -v -timeout 2h ./test/e2e/universal ./test/e2e/mesh; \
 	fi
 
-lint: ## gofmt, import and source rules, go vet, golangci-lint (see .golangci.yml), go.mod in order
+lint: ## gofmt, import and source rules, go vet, golangci-lint (see .golangci.yml), actionlint, go.mod in order
 	@echo 'Linting: format ...'
 	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && { test -z "$$bad" || { echo "not as gofmt wants it:"; echo "$$bad"; exit 1; }; }
 	@echo 'Linting: who imports whom, what sources may not say ...'
@@ -58,6 +61,8 @@ lint: ## gofmt, import and source rules, go vet, golangci-lint (see .golangci.ym
 	@cd test/promql && $(GO) vet .
 	@echo 'Linting: golangci-lint ...'
 	@$(GO) run $(GOLANGCI_LINT) run
+	@echo 'Linting: workflows ...'
+	@$(GO) run $(ACTIONLINT) -shellcheck= -pyflakes=
 	@echo 'Linting: modules ...'
 	@$(GO) mod verify
 	@$(GO) mod tidy -diff
@@ -92,8 +97,8 @@ demo: k8s ## start a hub and two edges, show status, a denied edit and a migrati
 sandbox: k8s ## start the same fleet and open a shell in it
 	@$(GO) run ./test/demo -shell
 
-release-snapshot: ## build the archives for every platform, the image and install.yaml, checksums.txt and the krew manifest in dist (the first time about 5 minutes)
-	@$(GO) run ./krew/release -webhook
+release-snapshot: ## build all that a release has into dist: archives, images, install.yaml, the krew manifest, notices, SBOMs, checksums (the first time about 5 minutes)
+	@$(GO) run ./krew/release -images -platforms $(PLATFORMS) -registry $(REGISTRY)
 
 k8s: ## build real Kubernetes for the tests, once (about 6 minutes on two cores)
 	@cd test/k8s && $(GO) run . >/dev/null

@@ -2,16 +2,22 @@ module github.com/xcpauth/kubectl-xcpauth
 
 go 1.26.0
 
+toolchain go1.26.8
+
 // Direct dependencies, each with what it is here for.
 require (
+	github.com/CycloneDX/cyclonedx-go v0.11.0 // krew/release: bills of materials
 	github.com/creack/pty v1.1.24 // tests: a real terminal
 	github.com/evanphx/json-patch/v5 v5.9.11 // tests: apply the patches that a user sends
 	github.com/go-logr/logr v1.4.4 // webhook: structured log lines
 	github.com/golang-jwt/jwt/v5 v5.3.1 // reads tokens (the mission names it)
 	github.com/google/go-cmp v0.7.0 // tests: readable differences
-	github.com/google/go-containerregistry v0.22.1 // krew/release: the webhook's image, without docker
+	github.com/google/go-containerregistry v0.22.1 // krew/release: the images, without docker
+	github.com/google/licensecheck v0.3.1 // krew/release: which licence a text is
+	github.com/google/uuid v1.6.0 // krew/release: serial numbers of bills of materials
 	github.com/invopop/jsonschema v0.14.0 // test/schema: the JSON Schema of a report from its type
 	github.com/mattn/go-runewidth v0.0.16 // plugin: how wide text is on a terminal
+	github.com/package-url/packageurl-go v0.1.7 // krew/release: names of modules in bills of materials
 	github.com/prometheus/client_golang v1.24.0 // webhook: its metrics
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // test/schema: validates reports by it
 	github.com/spf13/cobra v1.10.2 // plugin: verbs, help and completion
@@ -73,7 +79,6 @@ require (
 	github.com/go-openapi/swag/yamlutils v0.27.1 // indirect
 	github.com/google/cel-go v0.29.2 // indirect
 	github.com/google/gnostic-models v0.7.0 // indirect
-	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect

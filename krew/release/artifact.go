@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,13 +22,23 @@ type platform struct{ OS, Arch string }
 var all = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"},
 	{"windows", "amd64"}, {"windows", "arm64"}}
 
-// program is a command of this module.
-type program struct{ name, pkg string }
+// program is a command of this module. says is a sentence about it.
+type program struct{ name, pkg, says string }
 
 var (
-	plugin  = program{"kubectl-xcpauth", "./plugin/kubectl-xcpauth"}
-	webhook = program{"xcpauth-webhook", "./webhook/xcpauth-webhook"}
+	plugin = program{"kubectl-xcpauth", "./plugin/kubectl-xcpauth",
+		"Plugin of kubectl that moves a service mesh from mutual TLS to one JWT per cluster."}
+	webhook = program{"xcpauth-webhook", "./webhook/xcpauth-webhook",
+		"Admission webhook that denies the edits of a ManagementPlane that would cut a member off from its hub."}
 )
+
+// platforms are those that the program is released for: the webhook runs in a cluster.
+func (p program) platforms() []platform {
+	if p == webhook {
+		return slices.DeleteFunc(slices.Clone(all), func(at platform) bool { return at.OS != "linux" })
+	}
+	return all
+}
 
 // completion is what kubectl (1.26 and later) runs to complete the plugin's arguments. It is a shell script, so it is
 // not in the archives for Windows.
@@ -79,8 +88,7 @@ func parsePlatforms(list string) ([]platform, error) {
 	return ps, nil
 }
 
-// compile returns the linked binary. The environment is fixed where it would change the bytes: cgo, instruction set,
-// flags and workspace of the machine, experiments of the compiler.
+// compile returns the linked binary, as goTool fixes it.
 func compile(root string, a artifact, b build) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "xcpauth-release-")
 	if err != nil {
@@ -88,13 +96,9 @@ func compile(root string, a artifact, b build) ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, a.binary())
-	cmd := exec.Command("go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", b.ldflags(),
-		"-o", file, a.pkg)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+a.OS, "GOARCH="+a.Arch, "GOAMD64=v1", "GOARM64=v8.0",
-		"GOFLAGS=", "GOWORK=off", "GOEXPERIMENT=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("compiling %s for %s/%s: %w\n%s", a.name, a.OS, a.Arch, err, out)
+	if _, err := goTool(root, a.platform, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags",
+		b.ldflags(), "-o", file, a.pkg); err != nil {
+		return nil, fmt.Errorf("compiling %s for %s/%s: %w", a.name, a.OS, a.Arch, err)
 	}
 	binary, err := os.ReadFile(file)
 	if err != nil {
@@ -110,10 +114,10 @@ type file struct {
 	data []byte
 }
 
-// pack makes the archive: the binary, the licence (krew's index wants it in every archive) and the completion script
-// of the plugin. Nothing of this machine is in it: no owner, no modes but the two, one date.
-func pack(a artifact, binary, license []byte, date time.Time) ([]byte, error) {
-	files := []file{{"LICENSE", 0o644, license}, {a.binary(), 0o755, binary}}
+// pack makes the archive: the texts, the binary and the completion script of the plugin. Nothing of this machine is in
+// it: no owner, no modes but the two, one date.
+func pack(a artifact, binary []byte, texts []file, date time.Time) ([]byte, error) {
+	files := append(slices.Clone(texts), file{a.binary(), 0o755, binary})
 	if a.program == plugin && a.OS != "windows" {
 		files = append(files, file{"kubectl_complete-xcpauth", 0o755, []byte(completion)})
 	}

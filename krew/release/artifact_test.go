@@ -13,29 +13,34 @@ import (
 	"time"
 )
 
-var date = time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
+var (
+	date  = time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
+	texts = []file{{"LICENSE", 0o644, []byte("licence")}, {noticesFile, 0o644, []byte("notices")}}
+)
 
-func TestArchiveHoldsTheBinaryTheLicenceAndTheCompletion(t *testing.T) {
+func TestArchiveHoldsTheBinaryItsTextsAndTheCompletion(t *testing.T) {
 	for _, c := range []struct {
 		artifact
 		name string
 		want []string
 	}{
 		{artifact{platform{"linux", "amd64"}, plugin}, "kubectl-xcpauth_v1.2.3_linux_amd64.tar.gz",
-			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth -rwxr-xr-x binary",
-				"kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
+			[]string{"LICENSE -rw-r--r-- licence", "THIRD_PARTY_NOTICES -rw-r--r-- notices",
+				"kubectl-xcpauth -rwxr-xr-x binary", "kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
 		{artifact{platform{"darwin", "arm64"}, plugin}, "kubectl-xcpauth_v1.2.3_darwin_arm64.tar.gz",
-			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth -rwxr-xr-x binary",
-				"kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
+			[]string{"LICENSE -rw-r--r-- licence", "THIRD_PARTY_NOTICES -rw-r--r-- notices",
+				"kubectl-xcpauth -rwxr-xr-x binary", "kubectl_complete-xcpauth -rwxr-xr-x " + completion}},
 		{artifact{platform{"windows", "amd64"}, plugin}, "kubectl-xcpauth_v1.2.3_windows_amd64.zip",
-			[]string{"LICENSE -rw-r--r-- licence", "kubectl-xcpauth.exe -rwxr-xr-x binary"}},
+			[]string{"LICENSE -rw-r--r-- licence", "THIRD_PARTY_NOTICES -rw-r--r-- notices",
+				"kubectl-xcpauth.exe -rwxr-xr-x binary"}},
 		{artifact{platform{"linux", "arm64"}, webhook}, "xcpauth-webhook_v1.2.3_linux_arm64.tar.gz",
-			[]string{"LICENSE -rw-r--r-- licence", "xcpauth-webhook -rwxr-xr-x binary"}},
+			[]string{"LICENSE -rw-r--r-- licence", "THIRD_PARTY_NOTICES -rw-r--r-- notices",
+				"xcpauth-webhook -rwxr-xr-x binary"}},
 	} {
 		if got := c.archive(build{Version: "v1.2.3"}); got != c.name {
 			t.Errorf("got the name %s, want %s", got, c.name)
 		}
-		packed, err := pack(c.artifact, []byte("binary"), []byte("licence"), date)
+		packed, err := pack(c.artifact, []byte("binary"), texts, date)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}

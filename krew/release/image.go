@@ -4,11 +4,15 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -25,17 +29,15 @@ import (
 // imageUser is who the process runs as: nobody in particular, and not root. The Deployment says the same.
 const imageUser = "65532:65532"
 
-// image puts a static binary and the licence on an empty base. There are no CA certificates: the API server's and
-// those of registered edges come with their kubeconfigs. Its digest depends on its content and the date of the commit
-// alone.
-func image(a artifact, b build, binary, license []byte) (v1.Image, error) {
-	packed, err := packTar([]file{{"LICENSE", 0o644, license}, {a.binary(), 0o755, binary}}, b.Date)
+// image puts a static binary and its texts on an empty base. There are no CA certificates: those of API servers come
+// with their kubeconfigs. Its digest depends on its content and the date of the commit alone.
+func image(a artifact, b build, binary []byte, texts []file) (v1.Image, error) {
+	packed, err := packTar(append(slices.Clone(texts), file{a.binary(), 0o755, binary}), b.Date)
 	if err != nil {
 		return nil, fmt.Errorf("packing the image's layer: %w", err)
 	}
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(packed)),
-			nil
+		return io.NopCloser(bytes.NewReader(packed)), nil
 	}, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, fmt.Errorf("making the image's layer: %w", err)
@@ -49,8 +51,8 @@ func image(a artifact, b build, binary, license []byte) (v1.Image, error) {
 			WorkingDir: "/",
 			Labels: map[string]string{
 				"org.opencontainers.image.title":       a.name,
-				"org.opencontainers.image.description": "Admission webhook that denies the edits of a ManagementPlane that would cut a member off from its hub.",
-				"org.opencontainers.image.source":      "https://github.com/xcpauth/kubectl-xcpauth",
+				"org.opencontainers.image.description": a.says,
+				"org.opencontainers.image.source":      home,
 				"org.opencontainers.image.licenses":    "Apache-2.0",
 				"org.opencontainers.image.version":     b.Version,
 				"org.opencontainers.image.revision":    b.Commit,
@@ -94,11 +96,11 @@ func (i *imageIndex) archive(b build) ([]byte, error) {
 		return nil, fmt.Errorf("making a directory for the image: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	path, err := layout.Write(dir, empty.Index)
+	top, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return nil, fmt.Errorf("writing the image: %w", err)
 	}
-	if err := path.AppendIndex(i.index,
+	if err := top.AppendIndex(i.index,
 		layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": b.Version})); err != nil {
 		return nil, fmt.Errorf("writing the image: %w", err)
 	}
@@ -133,15 +135,88 @@ func (i *imageIndex) archive(b build) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// push writes the image to a registry under a tag, with the credentials that docker or podman have stored.
-func (i *imageIndex) push(ctx context.Context, reference string) error {
-	tag, err := imagename.NewTag(reference, imagename.StrictValidation)
+// imagesFile names the images of a distribution, each by its tag and digest on a line of its own.
+const imagesFile = "images.txt"
+
+// imageArchive is the name of an image's archive.
+func imageArchive(program, version string) string { return program + "_" + version + "_image.tar" }
+
+// push writes the images that are in a distribution to where images.txt says, with the credentials that docker or
+// podman have stored. What is pushed is what was built and checked: nothing is built here.
+func push(ctx context.Context, dist string, log io.Writer) error {
+	named, err := os.ReadFile(filepath.Join(dist, imagesFile))
 	if err != nil {
-		return fmt.Errorf("-push is %q; pass a repository with a tag, such as registry.example.com/xcpauth-webhook:v0.1.0: %w", reference, err)
+		return fmt.Errorf("reading which images there are: %w; build them first, with -images", err)
 	}
-	if err := remote.WriteIndex(tag, i.index, remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-		return fmt.Errorf("pushing the image to %s: %w", tag, err)
+	for _, reference := range strings.Fields(string(named)) {
+		if err := pushOne(ctx, dist, reference); err != nil {
+			return fmt.Errorf("pushing %s: %w", reference, err)
+		}
+		fmt.Fprintf(log, "Pushed %s.\n", reference)
 	}
 	return nil
+}
+
+// pushOne pushes the image that is named REPOSITORY:TAG@DIGEST from its archive.
+func pushOne(ctx context.Context, dist, reference string) error {
+	tagged, digest, _ := strings.Cut(reference, "@")
+	tag, err := imagename.NewTag(tagged, imagename.StrictValidation)
+	if err != nil {
+		return fmt.Errorf("reading its name: %w", err)
+	}
+	hash, err := v1.NewHash(digest)
+	if err != nil {
+		return fmt.Errorf("reading its digest: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "xcpauth-image-")
+	if err != nil {
+		return fmt.Errorf("making a directory for the image: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	archive := imageArchive(filepath.Base(tag.RepositoryStr()), tag.TagStr())
+	if err := unpackFiles(filepath.Join(dist, archive), dir); err != nil {
+		return fmt.Errorf("unpacking %s: %w", archive, err)
+	}
+	top, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", archive, err)
+	}
+	found, err := top.ImageIndex(hash)
+	if err != nil {
+		return fmt.Errorf("finding that digest in %s: %w; build again, with -images", archive, err)
+	}
+	return remote.WriteIndex(tag, found, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain))
+}
+
+// unpackFiles unpacks the files of a tar into a directory that holds nothing else.
+func unpackFiles(archive, dir string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	root, err := os.OpenRoot(dir) // what a name in the archive says stays below it
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		if err := root.MkdirAll(path.Dir(h.Name), 0o755); err != nil {
+			return err
+		}
+		if err := root.WriteFile(h.Name, content, 0o644); err != nil {
+			return err
+		}
+	}
 }

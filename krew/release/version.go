@@ -64,8 +64,7 @@ func name(root string, given build, date string, log io.Writer) (build, error) {
 	return given, nil
 }
 
-// fromGit asks git for the commit, its date, the tag that leads to it and whether tracked files differ from it. The
-// manifest does not count as a difference: a release writes it.
+// fromGit asks git for the commit, its date, the tag that leads to it and whether tracked files differ from it.
 func fromGit(root string) (build, error) {
 	head, err := git(root, "log", "-1", "--format=%H %cI")
 	if err != nil {
@@ -80,7 +79,7 @@ func fromGit(root string) (build, error) {
 	if err != nil {
 		return build{}, err
 	}
-	changed, err := git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)krew/xcpauth.yaml")
+	changed, err := git(root, "status", "--porcelain", "--untracked-files=no")
 	if err != nil {
 		return build{}, err
 	}

@@ -20,14 +20,20 @@ func unpacked(t *testing.T, platform string) string {
 	if err := Build(t.Context(), "-dist", dir, "-platforms", platform); err != nil {
 		t.Fatal(err)
 	}
-	archive, err := only(filepath.Join(dir, "kubectl-xcpauth_*"))
+	archive, err := only(filepath.Join(dir, "kubectl-xcpauth_*.tar.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	unpackArchive(t, archive, dir)
+	return filepath.Join(dir, "kubectl-xcpauth")
+}
+
+// unpackArchive unpacks a .tar.gz.
+func unpackArchive(t *testing.T, archive, dir string) {
+	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "tar", "-xzf", archive, "-C", dir).CombinedOutput(); err != nil {
 		t.Fatalf("unpacking %s: %v\n%s", archive, err, out)
 	}
-	return filepath.Join(dir, "kubectl-xcpauth")
 }
 
 func TestBinarySizeIsWithinItsBudget(t *testing.T) {
@@ -77,50 +83,23 @@ func TestHeavyPackagesAreNotLinked(t *testing.T) {
 	}
 }
 
-// TestSameSourceGivesSameBytes builds in two checkouts at different paths.
-func TestSameSourceGivesSameBytes(t *testing.T) {
-	root, err := checkout(t.Context())
-	if err != nil {
+// TestAProgramThatNoReleaseBuiltKnowsItsVersion builds both programs with what the go tool notes in a binary alone, as
+// go install of a version does.
+func TestAProgramThatNoReleaseBuiltKnowsItsVersion(t *testing.T) {
+	const version = "v0.9.8"
+	dir := filepath.Join(t.TempDir(), "checkout")
+	scratch(t, dir, version)
+	bin := t.TempDir() + string(filepath.Separator)
+	if _, err := output(t.Context(), dir, "go", "build", "-trimpath", "-buildvcs=true", "-ldflags=-s -w", "-o", bin,
+		"./plugin/kubectl-xcpauth", "./webhook/xcpauth-webhook"); err != nil {
 		t.Fatal(err)
 	}
-	other := filepath.Join(t.TempDir(), "somewhere", "else")
-	if err := copySource(root, other); err != nil {
-		t.Fatal(err)
-	}
-	sums := func(root string) string {
-		t.Helper()
-		dist := t.TempDir()
-		if err := Build(t.Context(), "-root", root, "-dist", dist, "-platforms", "linux/amd64", "-version", "v1.2.3",
-			"-commit", "0123", "-date", "2026-01-31T10:00:00Z"); err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(filepath.Join(dist, "checksums.txt"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	here, there := sums(root), sums(other)
-	if here == "" || here != there {
-		t.Errorf("the same source at another path gave other bytes:\n%s%s", here, there)
-	}
-}
-
-// copySource copies what a build needs: Go files, what they embed, go.mod and go.sum, the licence and the template.
-func copySource(from, to string) error {
-	for _, dir := range []string{"plugin", "pkg", "manifests", "krew"} {
-		if err := os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(from, dir))); err != nil {
-			return err
+	for program, runs := range map[string]struct{ args, says string }{
+		"kubectl-xcpauth": {"version", "kubectl-xcpauth v0.9.8 (commit "}, "xcpauth-webhook": {"--version", "v0.9.8\n"},
+	} {
+		out, err := output(t.Context(), "", bin+program, runs.args)
+		if err != nil || !strings.HasPrefix(out+"\n", runs.says) {
+			t.Errorf("%s %s: %q, %v; want %q", program, runs.args, out, err, runs.says)
 		}
 	}
-	for _, file := range []string{"go.mod", "go.sum", "LICENSE"} {
-		b, err := os.ReadFile(filepath.Join(from, file))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(to, file), b, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }

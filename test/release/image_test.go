@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"io"
 	"os"
 	"os/exec"
@@ -24,41 +23,29 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestTheImageRunsAndTheInstallationNamesIt builds the webhook's part of a release for this machine.
-func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
+// TestTheImagesRunAndTheInstallationNamesOne builds a release for this machine.
+func TestTheImagesRunAndTheInstallationNamesOne(t *testing.T) {
 	dist := t.TempDir()
-	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-image",
-		"registry.example.com/team/hook",
+	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-images", "-registry",
+		"registry.example.com/team",
 		"-version", "v1.2.3", "-commit", "0123", "-date", "2026-01-31T10:00:00Z"); err != nil {
 		t.Fatal(err)
 	}
-	img, digest := released(t, filepath.Join(dist, "xcpauth-webhook_v1.2.3_image.tar"))
-	config, err := img.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := config.Config; c.User != "65532:65532" || config.Architecture != runtime.GOARCH ||
-		c.Labels["org.opencontainers.image.version"] != "v1.2.3" {
-		t.Errorf("the image's config: %+v", config)
-	}
-	layers, err := img.Layers()
-	if err != nil || len(layers) != 1 {
-		t.Fatalf("%d layers, %v; want one", len(layers), err)
-	}
-	packed, err := layers[0].Compressed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	unzipped, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	untar(t, unzipped, root)
-	out, err := exec.CommandContext(t.Context(), filepath.Join(root, config.Config.Entrypoint[0]),
-		"--version").CombinedOutput()
-	if err != nil || string(out) != "v1.2.3\n" {
-		t.Errorf("the entrypoint %q said %q, %v", config.Config.Entrypoint, out, err)
+	digest := ""
+	for program, runs := range map[string]struct{ args, says string }{
+		"kubectl-xcpauth": {"version", "kubectl-xcpauth v1.2.3 (commit 0123"}, "xcpauth-webhook": {"--version", "v1.2.3\n"},
+	} {
+		img, of := released(t, filepath.Join(dist, program+"_v1.2.3_image.tar"))
+		if out := runImage(t, img, runs.args); !strings.HasPrefix(out, runs.says) {
+			t.Errorf("the entrypoint of %s said %q, want %q", program, out, runs.says)
+		}
+		want := "registry.example.com/team/" + program + ":v1.2.3@" + of + "\n"
+		if named := read(t, filepath.Join(dist, "images.txt")); !strings.Contains(named, want) {
+			t.Errorf("images.txt lacks %s:\n%s", want, named)
+		}
+		if program == "xcpauth-webhook" {
+			digest = of
+		}
 	}
 
 	sums, err := os.ReadFile(filepath.Join(dist, "checksums.txt"))
@@ -71,7 +58,7 @@ func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		// the webhook's Deployment and the auditor's, and no other image
-		want := "image: registry.example.com/team/hook:v1.2.3@" + digest + "\n"
+		want := "image: registry.example.com/team/xcpauth-webhook:v1.2.3@" + digest + "\n"
 		if n := strings.Count(string(text), want); n != 2 || strings.Count(string(text), " image: ") != n {
 			t.Errorf("%s names %s %d times, of %d images", name, want, n, strings.Count(string(text), " image: "))
 		}
@@ -83,6 +70,36 @@ func TestTheImageRunsAndTheInstallationNamesIt(t *testing.T) {
 			t.Errorf("%s holds %q", name, kinds)
 		}
 	}
+}
+
+// runImage unpacks an image and runs its entrypoint, with nothing in its environment, as a container has it.
+func runImage(t *testing.T, img v1.Image, args string) string {
+	t.Helper()
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := config.Config; c.User != "65532:65532" || config.Architecture != runtime.GOARCH ||
+		c.Labels["org.opencontainers.image.version"] != "v1.2.3" {
+		t.Errorf("the image's config: %+v", config)
+	}
+	layers, err := img.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("%d layers, %v; want one", len(layers), err)
+	}
+	packed, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	untar(t, packed, root)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root, config.Config.Entrypoint[0]), args)
+	cmd.Env = []string{}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%q %s: %v", config.Config.Entrypoint, args, err)
+	}
+	return string(out)
 }
 
 // released is the one image in an archive, and the digest of its index.

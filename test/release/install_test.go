@@ -25,7 +25,7 @@ import (
 // the real cert-manager make the certificate of the one.
 func TestTheInstallationAppliesToARealCluster(t *testing.T) {
 	dist := t.TempDir()
-	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-webhook", "-version",
+	if err := Build(t.Context(), "-dist", dist, "-platforms", "linux/"+runtime.GOARCH, "-images", "-version",
 		"v1.2.3"); err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func KrewInstall(ctx context.Context, dir string) (binDir string, err error) {
 	if err := Build(ctx, "-dist", dist, "-platforms", runtime.GOOS+"/"+runtime.GOARCH); err != nil {
 		return "", err
 	}
-	archive, err := only(filepath.Join(dist, "kubectl-xcpauth_*"))
+	archive, err := only(filepath.Join(dist, "kubectl-xcpauth_*.tar.gz"))
 	if err != nil {
 		return "", err
 	}

@@ -23,9 +23,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/webhook/server"
 )
 
-// version is set by the linker.
-var version = "devel"
-
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
@@ -35,7 +32,7 @@ func main() {
 
 // run reads the flags and serves, or audits, until SIGTERM or SIGINT; a second signal ends at once.
 func run(args []string) error {
-	o := server.Options{Version: version}
+	o := server.Options{Version: builtVersion()}
 	name, prepare := "xcpauth-webhook", serving
 	if len(args) > 0 && args[0] == "auditor" {
 		name, prepare, args = "xcpauth-webhook auditor", auditing, args[1:]
@@ -56,7 +53,7 @@ func run(args []string) error {
 		return err
 	}
 	if *showVersion {
-		fmt.Println(version)
+		fmt.Println(o.Version)
 		return nil
 	}
 	if flags.NArg() > 0 {
