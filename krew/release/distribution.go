@@ -22,7 +22,7 @@ func newDistribution(dir string) (*distribution, error) {
 		return nil, fmt.Errorf("making %s: %w", dir, err)
 	}
 	for _, pattern := range []string{plugin.name + "_*", webhook.name + "_*", checksumsFile, imagesFile, "xcpauth.yaml",
-		"install*.yaml"} {
+		"install*.yaml", chartName + "-*.tgz"} {
 		old, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return nil, fmt.Errorf("looking into %s: %w", dir, err)

@@ -8,7 +8,7 @@
 //  4. Pack each binary with the LICENSE, the notices (and the plugin's completion script) into an archive whose bytes
 //     depend on nothing but its content and the date of the commit.
 //  5. With -images, put the binaries for linux into an image of each program on an empty base, list the images by their
-//     digests in images.txt, and name the webhook's in install.yaml and install-cert-manager.yaml.
+//     digests in images.txt, and name the webhook's in install.yaml, install-cert-manager.yaml and the Helm chart.
 //  6. Write a bill of materials for each archive and image.
 //  7. Render the krew manifest from krew/xcpauth.yaml.tmpl.
 //  8. Write the checksums of all that.
@@ -297,5 +297,9 @@ func (o options) installation(references []string, out *distribution) error {
 			return err
 		}
 	}
-	return nil
+	name, packed, err := chart(o.root, o.build, references[i])
+	if err != nil {
+		return err
+	}
+	return out.write(name, packed)
 }

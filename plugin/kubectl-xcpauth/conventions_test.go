@@ -62,6 +62,8 @@ func TestTheCommandLineIsTheOneThatPeopleKnow(t *testing.T) {
 		{"a typo", "statsu", 1, nil, "status"},
 		{"a report: TestAReportIsOnePage", "report --out " + page, 0, nil, page},
 		{"a report", "report -o markdown", 0, []string{"# "}, ""},
+		{"GitOps: TestAFleetThatGitKeepsIsMigratedWaveByWave", "plan --patches " + filepath.Join(dir, "patches"), 4, nil,
+			"begin with INDEX.md"},
 		{"manifests at hand: TestWhatInstallPrintsIsWhatIsShipped", "install rbac edge", 0,
 			[]string{"kind: Role"}, ""},
 		{"a report", "report -o junit", 0, []string{"<testsuites"}, ""},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,15 +20,15 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
-// webhookImage is the image of the webhook by its digest; the linker sets it when a release is built.
-var webhookImage = ""
+// notReleased are versions of builds that are of no release: a snapshot, a commit as go install calls it, a checkout.
+var notReleased = regexp.MustCompile(`snapshot|[0-9]{14}-[0-9a-f]{12}|\+dirty|^` + unreleased + `$`)
 
-// publishedImage is the image that install names by itself: "" where this program is of no release.
-func publishedImage() string {
-	if webhookImage == "" && buildOf().Version != unreleased && !strings.Contains(buildOf().Version, "snapshot") {
-		return "ghcr.io/xcpauth/xcpauth-webhook:" + buildOf().Version
+// publishedImage is the image that install names by itself: "" for a version that is of no release.
+func publishedImage(version string) string {
+	if notReleased.MatchString(version) {
+		return ""
 	}
-	return webhookImage
+	return "ghcr.io/xcpauth/xcpauth-webhook:" + version
 }
 
 // installOptions are the flags of install and uninstall.
@@ -175,7 +176,7 @@ func (o *installOptions) addApply(flags *pflag.FlagSet, what string) {
 
 func (o *installOptions) webhookFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.webhook.Image, "image", publishedImage(), "image of the webhook, with a tag or a digest")
+	flags.StringVar(&o.webhook.Image, "image", publishedImage(buildOf().Version), "image of the webhook, with a tag or a digest")
 	flags.IntVar(&o.webhook.Replicas, "replicas", 2, "how many pods answer the API server")
 	flags.StringVar((*string)(&o.webhook.Certificates), "certificates", string(install.AllCertificates[0]),
 		"who makes its certificate: "+strings.Join(texts(install.AllCertificates), ", "))

@@ -145,3 +145,18 @@ func TestInstalledManifestsCanBeKeptInGit(t *testing.T) {
 		}
 	}
 }
+
+func TestAReleaseNamesItsImageAndAnotherBuildNone(t *testing.T) {
+	for version, want := range map[string]string{
+		"v1.2.3":                               "ghcr.io/xcpauth/xcpauth-webhook:v1.2.3",
+		"v1.2.3-rc.1":                          "ghcr.io/xcpauth/xcpauth-webhook:v1.2.3-rc.1",
+		"v0.0.0-dev":                           "",
+		"v1.2.3+dirty":                         "",
+		"v0.1.0-snapshot.g0bbd45c98db2":        "",
+		"v0.1.1-0.20261201102030-0bbd45c98db2": "",
+	} {
+		if got := publishedImage(version); got != want {
+			t.Errorf("%s names %q, want %q", version, got, want)
+		}
+	}
+}
