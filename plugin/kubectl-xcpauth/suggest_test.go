@@ -302,6 +302,7 @@ var suggested = map[string]string{
 	"kubectl xcpauth migrate":                                             "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth migrate --dry-run=server":                            "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth rollback --dry-run=server":                           "TestADryRunOfAnyVerbWritesNothing",
+	"kubectl xcpauth migrate --plan plan.json -y --progress=json":         "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth migrate --plan plan.json":                            "TestEverySuggestedCommandRuns",
 	"kubectl xcpauth migrate --to=dual":                                   "TestTeamsThatShareNothingMigrateTogether",
 	"kubectl xcpauth migrate --to=edges":                                  "TestZonesMigrateToTokensAndTheirTokensAreRevoked",
