@@ -33,8 +33,9 @@ func prepareStep(m plan.Member) plan.Step {
 
 // isUnprepared says whether an edge lacks the CA, and it is known which one it needs.
 func isUnprepared(m plan.Member) bool {
-	return m.Role == plan.RoleEdge && m.Err == "" && m.Trust.OK && m.Trust.Absent && !m.Trust.Public && len(m.Trust.CA) > 0 &&
-		len(m.Anomalies) == 0
+	t := m.Trust
+	return m.Role == plan.RoleEdge && m.Err == "" && len(m.Anomalies) == 0 && t.OK && t.Absent &&
+		!t.Public && len(t.CA) > 0
 }
 
 // setElsewhere says whether nothing but its owner keeps an edge from being switched.
