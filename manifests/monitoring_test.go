@@ -61,6 +61,7 @@ func readRules(t *testing.T) (rules []rule) {
 
 type panel struct {
 	ID      int
+	Type    string
 	Title   string
 	GridPos struct{ X, Y, W, H int }
 	Targets []struct{ RefID, Expr string }
@@ -190,14 +191,16 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 		if s := r.Labels["severity"]; s != "warning" && s != "critical" {
 			t.Errorf("%s: severity %q", r.Alert, s)
 		}
-		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" || len(r.Annotations) != 2 {
+		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" || r.Annotations["runbook_url"] == "" ||
+			len(r.Annotations) != 3 {
 			t.Errorf("%s: %v", r.Alert, r.Annotations)
 		}
 	}
 	for _, name := range []string{"XcpauthWebhookUnavailable", "XcpauthWebhookCertificateNotRenewed",
 		"XcpauthEditsUndecided",
 		"XcpauthOverrideUsed", "XcpauthReviewsNotFromTheAPIServer", "XcpauthMemberRefused", "XcpauthLiveReadsFailing",
-		"XcpauthAuditStale", "XcpauthAuditorUnavailable"} {
+		"XcpauthAuditStale", "XcpauthAuditorUnavailable", "XcpauthWebhookNotGuarding", "XcpauthMembersUnknown",
+		"XcpauthLiveTokenNotRenewed"} {
 		if !seen[name] {
 			t.Errorf("alert %s is missing", name)
 		}
@@ -207,7 +210,7 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 func TestPanelsDoNotOverlap(t *testing.T) {
 	taken, ids := map[[2]int]string{}, map[int]bool{}
 	for _, p := range readPanels(t) {
-		if ids[p.ID] || len(p.Targets) == 0 {
+		if ids[p.ID] || (len(p.Targets) == 0) != (p.Type == "row") {
 			t.Errorf("panel %q: id %d, %d targets", p.Title, p.ID, len(p.Targets))
 		}
 		ids[p.ID] = true
@@ -276,5 +279,61 @@ func TestTheMonitoringComponentRenders(t *testing.T) {
 	slices.Sort(kinds)
 	if !slices.Equal(kinds, []string{"ConfigMap", "PodMonitor", "PrometheusRule"}) {
 		t.Errorf("kinds %q", kinds)
+	}
+}
+
+// A figure that is bad is not green: each has a colour for what an alert is about.
+func TestEachFigureOfTheDashboardHasThresholds(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("monitoring", "dashboard.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type step struct {
+		Color string
+		Value *float64
+	}
+	var d struct {
+		Panels []struct {
+			Type, Title string
+			FieldConfig struct {
+				Defaults struct{ Thresholds struct{ Steps []step } }
+			}
+		}
+	}
+	if err := json.Unmarshal(b, &d); err != nil {
+		t.Fatal(err)
+	}
+	colour := func(title string, value float64) (is string) {
+		for _, p := range d.Panels {
+			for _, s := range p.FieldConfig.Defaults.Thresholds.Steps {
+				if p.Title == title && (s.Value == nil || *s.Value <= value) {
+					is = s.Color
+				}
+			}
+		}
+		return is
+	}
+	const day = 86400
+	for _, tc := range []struct {
+		title string
+		value float64
+		want  string
+	}{
+		{"Guarding", 0, "red"}, {"Guarding", 1, "green"},
+		{"Replicas that serve", 0, "red"}, {"Replicas that serve", 1, "orange"}, {"Replicas that serve", 2, "green"},
+		{"Certificate ends in", day, "red"}, {"Certificate ends in", 8 * day, "orange"},
+		{"Certificate ends in", 29 * day, "green"},
+		{"Members refused", 0, "green"}, {"Members refused", 3, "red"},
+		{"Members unknown", 1, "orange"}, {"Last audit", 60, "green"}, {"Last audit", 4000, "red"},
+		{"Overrides in 30 days", 1, "orange"},
+	} {
+		if got := colour(tc.title, tc.value); got != tc.want {
+			t.Errorf("%s is %s at %v, want %s", tc.title, got, tc.value, tc.want)
+		}
+	}
+	for _, p := range d.Panels {
+		if p.Type == "stat" && len(p.FieldConfig.Defaults.Thresholds.Steps) < 2 {
+			t.Errorf("%s has no thresholds", p.Title)
+		}
 	}
 }

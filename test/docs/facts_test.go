@@ -103,8 +103,9 @@ func TestEveryAlertIsExplained(t *testing.T) {
 		Spec struct {
 			Groups []struct {
 				Rules []struct {
-					Alert  string            `json:"alert"`
-					Labels map[string]string `json:"labels"`
+					Alert       string            `json:"alert"`
+					Labels      map[string]string `json:"labels"`
+					Annotations map[string]string `json:"annotations"`
 				} `json:"rules"`
 			} `json:"groups"`
 		} `json:"spec"`
@@ -113,14 +114,16 @@ func TestEveryAlertIsExplained(t *testing.T) {
 	want := map[string]string{}
 	for _, g := range rules.Spec.Groups {
 		for _, r := range g.Rules {
-			want["`"+r.Alert+"`"] = r.Labels["severity"]
+			want[r.Alert] = r.Labels["severity"]
+			if url := "docs/monitoring.md#" + strings.ToLower(r.Alert); !strings.HasSuffix(r.Annotations["runbook_url"], url) {
+				t.Errorf("%s leads to %s, want %s", r.Alert, r.Annotations["runbook_url"], url)
+			}
 		}
 	}
 	got := map[string]string{}
-	for _, row := range pages(t)["docs/monitoring.md"].rows() {
-		if strings.HasPrefix(row[0], "`Xcpauth") {
-			got[row[0]] = row[1]
-		}
+	explained := regexp.MustCompile(`(?m)^### (Xcpauth\w+)\n\n\*\*(\w+)\.\*\* \S`)
+	for _, m := range explained.FindAllStringSubmatch(string(pages(t)["docs/monitoring.md"].source), -1) {
+		got[m[1]] = strings.ToLower(m[2])
 	}
 	if len(want) < 10 || !maps.Equal(want, got) {
 		t.Errorf("docs/monitoring.md explains %v; the alerts are %v", got, want)
