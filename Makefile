@@ -19,7 +19,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast test-kuma lint fuzz bench generate docs demo sandbox release-snapshot k8s clean
+.PHONY: help build test test-fast test-kuma lint fuzz bench generate docs demo sandbox demo-mesh sandbox-mesh release-snapshot k8s clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -96,6 +96,12 @@ demo: k8s ## start a hub and two edges, show status, a denied edit and a migrati
 
 sandbox: k8s ## start the same fleet and open a shell in it
 	@$(GO) run ./test/demo -shell
+
+demo-mesh: k8s ## start a global control plane and two zones of Kong Mesh, give each zone a token, rotate the key, stop everything
+	@$(GO) run ./test/demo -mesh
+
+sandbox-mesh: k8s ## start the same mesh and open a shell in it
+	@$(GO) run ./test/demo -mesh -shell
 
 release-snapshot: ## build all that a release has into dist: archives, images, install.yaml, the krew manifest, notices, SBOMs, checksums (the first time about 5 minutes)
 	@$(GO) run ./krew/release -images -platforms $(PLATFORMS) -registry $(REGISTRY)

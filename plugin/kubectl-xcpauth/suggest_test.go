@@ -258,6 +258,8 @@ var suggested = map[string]string{
 	"make build":            "TestSuggestedTargetsAreInTheMakefile",
 	"make clean":            "TestSuggestedTargetsAreInTheMakefile",
 	"make demo":             "TestSuggestedTargetsAreInTheMakefile",
+	"make demo-mesh":        "TestSuggestedTargetsAreInTheMakefile",
+	"make sandbox-mesh":     "TestSuggestedTargetsAreInTheMakefile",
 	"make docs":             "TestSuggestedTargetsAreInTheMakefile",
 	"make fuzz":             "TestSuggestedTargetsAreInTheMakefile",
 	"make generate":         "TestSuggestedTargetsAreInTheMakefile",
