@@ -48,7 +48,8 @@ func TestTheConfigurationGoesFirstAndTheRosterStays(t *testing.T) {
 		for range len(objects) {
 			objects = append(objects[1:], objects[0])
 			deleted, kept := Removed(objects)
-			if deleted[0]["kind"] != "ValidatingWebhookConfiguration" || len(kept) != 3 || len(deleted)+len(kept) != len(objects) {
+			if deleted[0]["kind"] != "ValidatingWebhookConfiguration" || len(kept) != 3 ||
+				len(deleted)+len(kept) != len(objects) {
 				t.Fatalf("%s: first %v, %d kept, %d deleted", c, deleted[0]["kind"], len(kept), len(deleted))
 			}
 			if slices.ContainsFunc(deleted, func(o Object) bool {

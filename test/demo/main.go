@@ -87,7 +87,8 @@ func startTSB(ctx context.Context) (*played, error) {
 		return nil, err
 	}
 	edit := []string{"patch", "managementplane", "managementplane", "-n", "tsb", "--type=merge", "-p", tooEarly}
-	return &played{stop: s.Stop, command: s.Command, env: s.Env(), try: "A hub and two edge clusters are running", story: []scene{
+	const running = "A hub and two edge clusters are running"
+	return &played{stop: s.Stop, command: s.Command, env: s.Env(), try: running, story: []scene{
 		{"A hub and two edges, all on mutual TLS:", []string{"xcpauth", "status"}, 0},
 		{"Turning mutual TLS off now would cut both edges off. The webhook denies it, by name:", edit, 1},
 		{"The plugin makes the same change in an order that cuts nobody off, and verifies each step:",
