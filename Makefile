@@ -19,7 +19,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-fast test-kuma lint fuzz bench generate docs demo sandbox demo-mesh sandbox-mesh release-snapshot k8s clean
+.PHONY: help build test test-fast test-kuma lint fuzz bench generate docs docs-images demo sandbox demo-mesh sandbox-mesh release-snapshot k8s clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,9 @@ generate: ## write the roster's CRD and deep copies from pkg/api, the CEL of the
 
 docs: ## write the pages of docs that are made from the programs: checks.md, reference and schema (test-fast fails when they differ)
 	$(GO) test -count=1 ./pkg/check ./plugin/kubectl-xcpauth ./test/schema ./test/docs -run InDocs -update
+
+docs-images: k8s ## write docs/img/*.svg: what commands print on a terminal of the sandbox
+	@$(GO) run ./test/demo -images
 
 demo: k8s ## start a hub and two edges, show status, a denied edit and a migration, stop everything
 	@$(GO) run ./test/demo

@@ -1,6 +1,7 @@
 // Command demo starts a hub and two edge clusters on real API servers of this machine, with a stand-in for Tetrate
 // Service Bridge, and migrates them from mutual TLS to JWTs. With -mesh it is a global control plane and two zones of
-// Kong Mesh, which get tokens. With -shell it opens a shell in the running fleet instead.
+// Kong Mesh, which get tokens. With -shell it opens a shell in the running fleet instead, and with
+// -images it writes the pictures of docs.
 //
 // Steps of the demo:
 //  1. start the clusters, the stand-in, the admission webhook;
@@ -32,6 +33,7 @@ import (
 func main() {
 	shell := flag.Bool("shell", false, "open a shell in the running fleet")
 	mesh := flag.Bool("mesh", false, "a global control plane and two zones of Kong Mesh in place of TSB")
+	images := flag.Bool("images", false, "write the pictures of docs/img")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -39,7 +41,14 @@ func main() {
 	if *mesh {
 		start = startMesh
 	}
-	if err := run(ctx, start, *shell); err != nil {
+	do := (*played).tell
+	switch {
+	case *shell:
+		do = (*played).openShell
+	case *images:
+		do = (*played).takeImages
+	}
+	if err := run(ctx, start, do); err != nil {
 		fmt.Fprintf(os.Stderr, "error: %v\n", err)
 		os.Exit(1)
 	}
@@ -62,7 +71,8 @@ type scene struct {
 	code int
 }
 
-func run(ctx context.Context, start func(context.Context) (*played, error), shell bool) error {
+func run(ctx context.Context, start func(context.Context) (*played, error),
+	do func(*played, context.Context) error) error {
 	// the played kubelet reports each port-forward that its client closes, into what the plugin draws
 	klog.SetLogger(logr.Discard())
 	p, err := start(ctx)
@@ -73,10 +83,7 @@ func run(ctx context.Context, start func(context.Context) (*played, error), shel
 		fmt.Fprintln(os.Stderr, "Stopping everything ...")
 		p.stop()
 	}()
-	if shell {
-		return p.openShell(ctx)
-	}
-	return p.tell(ctx)
+	return do(p, ctx)
 }
 
 // startTSB starts a hub and two edges, all on mutual TLS.
