@@ -21,7 +21,7 @@ const (
 const style = `text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#1f2328;white-space:pre}
 rect{fill:#f6f8fa;stroke:#d1d9e0}.b{font-weight:700}.c31{fill:#cf222e}.c32{fill:#1a7f37}
 .c33{fill:#9a6700}.c36{fill:#0969da}.c2{fill:#656d76}
-@media(prefers-color-scheme:dark){text{fill:#e6edf3}rect{fill:#0d1117;stroke:#3d444d}.c2{fill:#9198a1}
+@media (prefers-color-scheme: dark) {text{fill:#e6edf3}rect{fill:#0d1117;stroke:#3d444d}.c2{fill:#9198a1}
 .c31{fill:#ff7b72}.c32{fill:#3fb950}.c33{fill:#d29922}.c36{fill:#58a6ff}}`
 
 // sgr is a control sequence that changes how text looks; any other is left out.
@@ -43,7 +43,7 @@ func picture(command, printed, alt string) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %[1]f %[2]f" role="img">`,
 		width, height)
-	fmt.Fprintf(&out, "\n<title>%s</title>\n<style>%s</style>\n", html.EscapeString(alt), style)
+	fmt.Fprintf(&out, "\n<title>%s</title>\n<desc>%[1]s</desc>\n<style>%s</style>\n", html.EscapeString(alt), style)
 	fmt.Fprintf(&out, "<rect x=\"0.5\" y=\"0.5\" width=\"%.0f\" height=\"%.0f\" rx=\"8\"/>\n", width-1, height-1)
 	row := func(i int, text string) {
 		fmt.Fprintf(&out, "<text x=\"%.0f\" y=\"%.0f\" xml:space=\"preserve\">%s</text>\n", margin,
