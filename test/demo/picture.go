@@ -41,8 +41,8 @@ func picture(command, printed, alt string) string {
 	}
 	width, height := 2*margin+cellWidth*imageColumns, 2*margin+lineHeight*float64(len(lines))
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %[1]f %[2]f" role="img">`,
-		width, height)
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="%.0f" height="%.0f"`, width, height)
+	fmt.Fprintf(&out, ` viewBox="0 0 %.0f %.0f">`, width, height)
 	fmt.Fprintf(&out, "\n<title>%s</title>\n<desc>%[1]s</desc>\n<style>%s</style>\n", html.EscapeString(alt), style)
 	fmt.Fprintf(&out, "<rect x=\"0.5\" y=\"0.5\" width=\"%.0f\" height=\"%.0f\" rx=\"8\"/>\n", width-1, height-1)
 	row := func(i int, text string) {
