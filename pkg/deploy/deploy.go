@@ -195,16 +195,17 @@ func (c Cluster) deleteOne(ctx context.Context, ref plan.Ref) (string, error) {
 
 const every = 500 * time.Millisecond
 
-// poll asks again until nothing is missing. What is missing when ctx ends is in the error.
+// poll asks again until nothing is missing. An answer that could not be had is missing too: the API server may be back
+// in a moment. What is missing when ctx ends is in the error.
 func (c Cluster) poll(ctx context.Context, what string, ask func(context.Context) (missing string, err error)) error {
 	for {
 		within, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 		missing, err := ask(within)
 		cancel()
 		switch {
-		case err != nil && ctx.Err() == nil:
-			return fmt.Errorf("%s: %w", what, err)
-		case err == nil && missing == "":
+		case err != nil:
+			missing = err.Error()
+		case missing == "":
 			return nil
 		}
 		select {

@@ -67,11 +67,14 @@ func (c Cluster) Wait(ctx context.Context, objects []install.Object, tell func(s
 		}
 		err = c.poll(ctx, fmt.Sprintf("waiting for %s in %s", ref, c.Context), func(ctx context.Context) (string, error) {
 			missing, err := ask(ctx, ref)
+			if err != nil {
+				missing = err.Error()
+			}
 			if text := fmt.Sprintf("%s: %s", ref, missing); missing != "" && text != last {
 				last = text
 				tell(text)
 			}
-			return missing, err
+			return missing, nil
 		})
 		if err != nil {
 			return err

@@ -138,7 +138,7 @@ func TestInstalledManifestsCanBeKeptInGit(t *testing.T) {
 	}
 	for _, o := range documents(t, r.out) {
 		if conf := o["webhooks"]; o["kind"] == "ValidatingWebhookConfiguration" && conf != nil {
-			t.Errorf("it has entries, which whoever applies it again would put in place of the webhook's: %v", conf)
+			t.Errorf("it has entries, which would take the place of the webhook's when it is applied again: %v", conf)
 		}
 		if _, served := o["status"]; served {
 			t.Errorf("%v has a status", o["kind"])

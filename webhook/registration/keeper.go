@@ -70,6 +70,8 @@ func (k *Keeper) Start(ctx context.Context) error {
 		wait := lookEvery
 		if err != nil {
 			wait = lookSoon
+		} else {
+			k.said = ""
 		}
 		if err != nil && ctx.Err() == nil && !apierrors.IsConflict(err) && k.said != err.Error() {
 			k.said = err.Error()
@@ -123,7 +125,6 @@ func (k *Keeper) Round(ctx context.Context) error {
 		return fmt.Errorf("writing the entries of ValidatingWebhookConfiguration %s: %w", k.Configuration, err)
 	}
 	guarding.WithLabelValues().Set(1)
-	k.said = ""
 	k.Log.LogAttrs(ctx, slog.LevelInfo, "entries of the configuration written", slog.Bool("guarded-before", guards))
 	return nil
 }

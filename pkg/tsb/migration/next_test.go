@@ -132,6 +132,15 @@ func TestNext(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	})
+	t.Run("an edge that something else sets gets the CA that it lacks, in time", func(t *testing.T) {
+		f := tsbfleet.Fleet(on, on, tsbfleet.With(tsbfleet.Edge("edge-1", state.MTLS), func(m *plan.Member) {
+			m.Owner, m.Trust = "Flux (app)", plan.Trust{OK: true, Absent: true, CA: []byte("ca")}
+		}))
+		w := nextWave(f, plan.Goal{Pace: plan.Pace{Within: time.Minute}})
+		if tsbfleet.Said(w) != "prepare/edge-1 !edge-1" || len(w.Steps) != 1 || w.Steps[0].Timeout != time.Minute {
+			t.Errorf("%s: %+v", tsbfleet.Said(w), w)
+		}
+	})
 	t.Run("once it accepts both, the edges are switched", func(t *testing.T) {
 		f := tsbfleet.Fleet(on, on, tsbfleet.Edge("edge-1", state.MTLS))
 		f.Hub.Owner = "Argo CD (tsb)"

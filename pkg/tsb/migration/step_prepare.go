@@ -8,12 +8,12 @@ import (
 
 // prepareWave makes what an edge lacks whose mode somebody else sets, or has set already: its pods would wait for it.
 func prepareWave(s *situation) (plan.Wave, bool) {
-	return plan.Wave{Title: "what edges lack", Obstacles: s.obstacles, Steps: rollout.StepsFor(s.unprepared, prepareStep)},
-		len(s.unprepared) > 0
+	return plan.Wave{Title: "what edges lack", Obstacles: s.obstacles, Steps: rollout.StepsFor(s.unprepared,
+		func(m plan.Member) plan.Step { return prepareStep(m, s.goal) })}, len(s.unprepared) > 0
 }
 
 // prepareStep makes the secret with the CA with which a JWT edge verifies Central.
-func prepareStep(m plan.Member) plan.Step {
+func prepareStep(m plan.Member, goal plan.Goal) plan.Step {
 	why := "something else sets its mode, and its pods would wait for this"
 	if m.Declared == state.JWT {
 		why = "it is set to JWT already, and its pods wait for this"
@@ -21,6 +21,7 @@ func prepareStep(m plan.Member) plan.Step {
 	return plan.Step{ID: "prepare/" + m.Name, Kind: "prepare", Member: m.Name, Verb: "prepare",
 		Title: m.Name + ": get the CA to verify Central with", Why: why,
 		WayBack: "none needed: nothing uses it before the edge moves", Writes: []plan.Write{caSecret(m)}, NoUndo: true,
+		Timeout: goal.Within,
 		Conditions: []plan.Condition{{Kind: "prepared", Member: m.Name, Text: "its secret " + state.SecretCA + " is there",
 			Met: plan.OfMember(m.Name, func(m plan.Member, _ []plan.State) plan.Evaluation {
 				if m.Trust.Absent {
