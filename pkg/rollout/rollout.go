@@ -93,7 +93,8 @@ func Unseen(f plan.State, member string) []plan.Obstacle {
 }
 
 // HeldByOwner is a wave, or why it is not done: something else keeps a hub's object as it is, and a step of the wave
-// writes that object: a restart is none that is put back. remedy ends the sentence about it. What comes after waits: it rests on the change.
+// writes that object: a restart is none that is put back. remedy ends the sentence about it. What comes after waits: it
+// rests on the change.
 func HeldByOwner(f plan.State, w plan.Wave, remedy string) plan.Wave {
 	hubs := map[string]plan.Hub{"hub": f.Hub}
 	if f.Standby != nil {
@@ -103,7 +104,8 @@ func HeldByOwner(f plan.State, w plan.Wave, remedy string) plan.Wave {
 	for _, who := range slices.Sorted(maps.Keys(hubs)) {
 		h := hubs[who]
 		writes := func(p plan.Write) bool {
-			return p.Op != plan.OpRestart && p.Context == h.Context && p.Object.Kind == h.Object.Kind && p.Object.Path() == h.Object.Path()
+			return p.Op != plan.OpRestart && p.Context == h.Context &&
+				p.Object.Kind == h.Object.Kind && p.Object.Path() == h.Object.Path()
 		}
 		if h.Owner != "" && slices.ContainsFunc(w.Steps, func(s plan.Step) bool {
 			return slices.ContainsFunc(s.Writes, writes)
