@@ -304,7 +304,7 @@ func TestTheWebhookRunsTwiceRestrictedAndIsNeverRolledToZero(t *testing.T) {
 					t.Errorf("namespace %s has the labels %v", ns.Name, ns.Labels)
 				}
 			}
-			if !slices.Equal(names, []string{api.EdgesNamespace, api.Namespace}) {
+			if !slices.Equal(names, []string{api.EdgesNamespace(api.Namespace), api.Namespace}) {
 				t.Errorf("namespaces %q", names)
 			}
 		})

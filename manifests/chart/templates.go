@@ -6,10 +6,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
 // image is what a checkout names, and where the chart's values stand.
 const image = "ghcr.io/xcpauth/xcpauth-webhook:devel"
+
+// namespaces are the release's in place of those that a checkout names.
+var namespaces = strings.NewReplacer(api.Namespace, "{{ .Release.Namespace }}",
+	api.EdgesNamespace(api.Namespace), `{{ include "xcpauth.edgesNamespace" . }}`)
 
 // head begins each template that is written here.
 const head = "{{- /* Written by manifests/chart from the manifests that kustomize renders: make generate. */}}\n"
@@ -53,6 +59,7 @@ func templates(selfSigned, certManager string) (map[string]string, error) {
 		if text, err = valued(key, text); err != nil {
 			return nil, err
 		}
+		text = namespaces.Replace(text)
 		files[filepath.Join("templates", key+".yaml")] = head + text
 	}
 	return files, nil
@@ -160,7 +167,7 @@ var byValue = map[string][]insertion{
 		insertion{after: "  replicas: 2", replace: "  replicas: {{ .Values.webhook.replicas }}"}),
 	"deployment-xcpauth-auditor": podValues("auditor"),
 	"customresourcedefinition-edgeclusters.xcpauth.io": {
-		{after: "  annotations:", add: "    helm.sh/resource-policy: keep\n"}},
+		{after: "  annotations:", add: "    helm.sh/resource-policy: keep\n{{- include \"xcpauth.namespace\" . }}\n"}},
 	"namespace-xcpauth-edges": {{after: "metadata:", add: "  annotations:\n    helm.sh/resource-policy: keep\n"}},
 }
 

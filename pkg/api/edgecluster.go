@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -11,8 +13,13 @@ var GroupVersion = schema.GroupVersion{Group: "xcpauth.io", Version: "v1alpha1"}
 // EdgeClusters is the resource of EdgeCluster.
 var EdgeClusters = GroupVersion.WithResource("edgeclusters")
 
-// Namespace is where the roster and the journal live in the hub unless the user says otherwise.
+// Namespace is where the roster, the journal and the lock lie in a hub that says nothing else; see NamespaceAnnotation.
 const Namespace = "xcpauth-system"
+
+// NamespaceAnnotation is the annotation on the CustomResourceDefinition of EdgeCluster that names the namespace of the
+// roster, the journal and the lock. It stands there because a hub has that object once, and so one lock: a setting of
+// each user could name two.
+const NamespaceAnnotation = "xcpauth.io/namespace"
 
 // JournalName is the ConfigMap in Namespace that holds the journal: under JournalKey the wave that a run has in flight, under OriginalsKey
 // what each object said before a migration first changed it, under HistoryKey the waves that were carried out.
@@ -23,9 +30,12 @@ const (
 	HistoryKey   = "history"
 )
 
-// EdgesNamespace is where the hub keeps the kubeconfigs with which the webhook reads registered edges, one Secret each, named like the
-// edge's roster entry; nothing else lies in it.
-const EdgesNamespace = "xcpauth-edges"
+// EdgesNamespace is where the hub keeps the kubeconfigs with which the webhook reads registered edges, one Secret each,
+// named like the edge's roster entry; nothing else lies in it. Its name follows from the roster's namespace:
+// xcpauth-edges for xcpauth-system, mesh-edges for mesh.
+func EdgesNamespace(namespace string) string {
+	return strings.TrimSuffix(namespace, "-system") + "-edges"
+}
 
 // LockName is the Lease in Namespace that the one run holds which may write.
 const LockName = "xcpauth"

@@ -10,7 +10,9 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // ReadJournal implements Clusters.
@@ -22,12 +24,16 @@ func (l *Live) ReadJournal(ctx context.Context, home string) (engine.Journal, er
 	if err != nil {
 		return j, err
 	}
-	o, err := Get(ctx, c, engine.JournalRef)
+	at, err := l.journal(ctx, c)
+	if err != nil {
+		return j, err
+	}
+	o, err := Get(ctx, c, at)
 	if apierrors.IsNotFound(err) {
 		return j, nil
 	}
 	if err != nil {
-		return j, fmt.Errorf("reading the journal (%s in %s): %s", engine.JournalRef, home, observe.Explain(err))
+		return j, fmt.Errorf("reading the journal (%s in %s): %s", at, home, observe.Explain(err))
 	}
 	data, _ := o["data"].(map[string]any)
 	for key, to := range map[string]any{api.JournalKey: &j.InFlight, api.OriginalsKey: &j.Originals,
@@ -37,7 +43,7 @@ func (l *Live) ReadJournal(ctx context.Context, home string) (engine.Journal, er
 			continue
 		}
 		if err := json.Unmarshal([]byte(text), to); err != nil {
-			return j, fmt.Errorf("reading the journal (%s in %s): %w; it says what a run was changing, so look at it before removing the key %s", engine.JournalRef, home, err, key)
+			return j, fmt.Errorf("reading the journal (%s in %s): %w; it says what a run was changing, so look at it before removing the key %s", at, home, err, key)
 		}
 	}
 	return j, nil
@@ -49,6 +55,10 @@ func (l *Live) WriteJournal(ctx context.Context, home string, j engine.Journal) 
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
 	c, err := l.Fleet.Cluster(home)
+	if err != nil {
+		return err
+	}
+	at, err := l.journal(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -73,14 +83,23 @@ func (l *Live) WriteJournal(ctx context.Context, home string, j engine.Journal) 
 		return err
 	}
 	doc, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": engine.JournalRef.Name, "namespace": engine.JournalRef.Namespace}, "data": data})
+		"metadata": map[string]any{"name": at.Name, "namespace": at.Namespace}, "data": data})
 	if err != nil {
 		return fmt.Errorf("encoding the journal: %w", err)
 	}
-	err = c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(engine.JournalRef)).Param("fieldManager",
+	err = c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(at)).Param("fieldManager",
 		FieldManager).Param("force", "true").Body(doc).Do(ctx).Error()
 	if err != nil {
-		return fmt.Errorf("writing the journal (%s in %s): %s", engine.JournalRef, home, observe.Explain(err))
+		return fmt.Errorf("writing the journal (%s in %s): %s", at, home, observe.Explain(err))
 	}
 	return nil
+}
+
+// journal is where a cluster keeps the journal.
+func (l *Live) journal(ctx context.Context, c *kubeconfig.Cluster) (plan.Ref, error) {
+	namespace, err := l.namespace(ctx, c)
+	if err != nil {
+		return plan.Ref{}, fmt.Errorf("looking for the journal in %s: %w", c.Context, err)
+	}
+	return engine.JournalRef(namespace), nil
 }

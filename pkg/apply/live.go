@@ -30,6 +30,8 @@ type Live struct {
 	Where        plan.Selection // which of the contexts hold the hub
 	Supplier     Supplier       // where credentials come from; nil when nowhere
 	SecretFields map[string]FillSecret
+	// Namespace is where the user says that the hub keeps its state; "" = the hub says.
+	Namespace string
 	// API writes objects of a hub's own API; nil where there is none.
 	API HubAPI
 	// By says who runs this as a cluster knows it; nil = as the caller says.
@@ -37,6 +39,8 @@ type Live struct {
 
 	mu     sync.Mutex
 	latest map[string]plan.Snapshot
+	// namespaces are where the roster, the journal and the lock lie, by context, as each said when it was first read.
+	namespaces sync.Map
 }
 
 // HubAPI writes objects of a hub's own API.
@@ -60,12 +64,15 @@ func (l *Live) Observe(ctx context.Context, contexts ...string) plan.State {
 		if _, known := l.latest[s.Context]; !known || ctx.Err() == nil { // an interrupted look says less than the last one
 			l.latest[s.Context] = s
 		}
+		if in, unknown := roster.In(s.Reads); unknown == "" && s.Err == "" {
+			l.namespaces.LoadOrStore(s.Context, in)
+		}
 	}
 	all := make([]plan.Snapshot, 0, len(l.latest))
 	for _, name := range l.Fleet.Contexts() {
 		all = append(all, l.latest[name])
 	}
-	return l.Provider.ReadState(all, l.Where, l.Now())
+	return l.asNamed(l.Provider.ReadState(all, l.Where, l.Now()))
 }
 
 // RunBy is who runs this: as a cluster knows it, else as the caller says.
@@ -96,8 +103,12 @@ func (l *Live) served(ctx context.Context, crd plan.Write) error {
 	if err != nil {
 		return err
 	}
+	namespace, err := l.namespace(ctx, c)
+	if err != nil {
+		return err
+	}
 	list := observe.Path(plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
-		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})
+		Resource: api.EdgeClusters.Resource, Namespace: namespace})
 	for {
 		err := c.REST.Get().AbsPath(list).Do(ctx).Error()
 		if err == nil {
@@ -169,8 +180,12 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	}
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
+	namespace, err := l.namespace(ctx, c)
+	if err != nil {
+		return fmt.Errorf("publishing the statement about %s in %s: %w", m.Name, hub, err)
+	}
 	for range conflictRetries {
-		if err = publish(ctx, c, m.Name, st.ObservedTime, status); !apierrors.IsConflict(err) {
+		if err = publish(ctx, c, roster.Ref(namespace, m.Name), st.ObservedTime, status); !apierrors.IsConflict(err) {
 			break // else it was written meanwhile: look again
 		}
 	}
@@ -185,10 +200,10 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 }
 
 // publish writes the status of a member's entry as it stands now.
-func publish(ctx context.Context, c *kubeconfig.Cluster, name string, observed *metav1.Time,
+func publish(ctx context.Context, c *kubeconfig.Cluster, entry plan.Ref, observed *metav1.Time,
 	status map[string]any) error {
 	body := map[string]any{"status": status}
-	live, err := Get(ctx, c, roster.Ref(name))
+	live, err := Get(ctx, c, entry)
 	switch {
 	case apierrors.IsNotFound(err): // as the write will say
 	case err != nil:
@@ -199,7 +214,7 @@ func publish(ctx context.Context, c *kubeconfig.Cluster, name string, observed *
 			Status   api.EdgeClusterStatus `json:"status"`
 		}
 		if b, err := json.Marshal(live); err != nil || json.Unmarshal(b, &stands) != nil {
-			return fmt.Errorf("%s is not as its kind says", roster.Ref(name))
+			return fmt.Errorf("%s is not as its kind says", entry)
 		}
 		if why := roster.TakenBackSince(stands.Status, observed.Time); why != "" {
 			return &engine.RetractedError{Why: why}
@@ -211,6 +226,6 @@ func publish(ctx context.Context, c *kubeconfig.Cluster, name string, observed *
 	if err != nil {
 		return err
 	}
-	return c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(roster.Ref(name))+"/status").
+	return c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(entry)+"/status").
 		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
 }

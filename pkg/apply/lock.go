@@ -26,9 +26,6 @@ import (
 // lockRenew is how often a lock is renewed.
 const lockRenew = 10 * time.Second
 
-var lockRef = plan.Ref{Group: "coordination.k8s.io", Version: "v1", Resource: "leases", Kind: "Lease",
-	Namespace: api.Namespace, Name: api.LockName}
-
 // lease is the part of a coordination.k8s.io/v1 Lease that we use.
 type lease struct {
 	APIVersion string `json:"apiVersion"`
@@ -60,6 +57,7 @@ const microTime = "2006-01-02T15:04:05.000000Z07:00"
 type leaseLock struct {
 	live   *Live
 	c      *kubeconfig.Cluster
+	ref    plan.Ref
 	holder string
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -85,14 +83,18 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
 	holder := processOf(by)
-	k := &leaseLock{live: l, c: c, holder: holder, done: make(chan struct{})}
+	namespace, err := l.namespace(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("taking the lock in %s: %w", home, err)
+	}
+	k := &leaseLock{live: l, c: c, ref: lockRef(namespace), holder: holder, done: make(chan struct{})}
 	for range conflictRetries {
 		held, serverNow, err := k.read(ctx)
 		if apierrors.IsNotFound(err) {
 			held, serverNow, err = lease{}, time.Time{}, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the lock (%s in %s): %s", lockRef, home, observe.Explain(err))
+			return nil, fmt.Errorf("reading the lock (%s in %s): %s", k.ref, home, observe.Explain(err))
 		}
 		if by := held.Spec.HolderIdentity; by != "" && (by != holder || !strings.Contains(by, "]/")) && !gone(by, holder) &&
 			serverNow.Sub(held.written()) < engine.LockFor {
@@ -101,8 +103,8 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 		err = k.take(ctx, held)
 		// its namespace: to make one takes a right that few need
 		if apierrors.IsNotFound(err) && held.Metadata.ResourceVersion == "" {
-			if _, err := l.Write(ctx, plan.Write{Context: home, Op: plan.OpCreate, Object: roster.NamespaceRef(),
-				After: roster.NamespaceObject()}, nil); err != nil {
+			if _, err := l.Write(ctx, plan.Write{Context: home, Op: plan.OpCreate, Object: roster.NamespaceRef(namespace),
+				After: roster.NamespaceObject(namespace)}, nil); err != nil {
 				return nil, fmt.Errorf("creating the namespace for the lock: %w", err)
 			}
 			err = k.take(ctx, held)
@@ -111,21 +113,26 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 			continue // somebody else was faster: look again
 		}
 		if err != nil {
-			return nil, fmt.Errorf("taking the lock (%s in %s): %s", lockRef, home, observe.Explain(err))
+			return nil, fmt.Errorf("taking the lock (%s in %s): %s", k.ref, home, observe.Explain(err))
 		}
 		renewing, stop := context.WithCancel(context.Background())
 		k.stop = stop
 		go k.renew(renewing)
 		return k, nil
 	}
-	return nil, fmt.Errorf("taking the lock (%s in %s): somebody else keeps changing it; run the command again", lockRef,
+	return nil, fmt.Errorf("taking the lock (%s in %s): somebody else keeps changing it; run the command again", k.ref,
 		home)
+}
+
+func lockRef(namespace string) plan.Ref {
+	return plan.Ref{Group: "coordination.k8s.io", Version: "v1", Resource: "leases", Kind: "Lease",
+		Namespace: namespace, Name: api.LockName}
 }
 
 // read gets the Lease and the API server's time. It goes past the REST client, which does not show headers.
 func (k *leaseLock) read(ctx context.Context) (lease, time.Time, error) {
 	var l lease
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.c.REST.Get().AbsPath(ObjectPath(lockRef)).URL().String(),
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.c.REST.Get().AbsPath(ObjectPath(k.ref)).URL().String(),
 		nil)
 	if err != nil {
 		return l, time.Time{}, err
@@ -137,7 +144,7 @@ func (k *leaseLock) read(ctx context.Context) (lease, time.Time, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return l, time.Time{}, k.c.REST.Get().AbsPath(ObjectPath(lockRef)).Do(ctx).Error() // in the API server's own words
+		return l, time.Time{}, k.c.REST.Get().AbsPath(ObjectPath(k.ref)).Do(ctx).Error() // in the API server's own words
 	}
 	now, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
@@ -180,7 +187,7 @@ func (k *leaseLock) renew(ctx context.Context) {
 		cancel()
 		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 			k.mu.Lock()
-			k.lost = fmt.Errorf("the lock (%s in %s) was taken by somebody else; nothing more is written; look at kubectl xcpauth status and run the command again", lockRef, k.c.Context)
+			k.lost = fmt.Errorf("the lock (%s in %s) was taken by somebody else; nothing more is written; look at kubectl xcpauth status and run the command again", k.ref, k.c.Context)
 			k.mu.Unlock()
 			return
 		}
@@ -192,7 +199,7 @@ func (k *leaseLock) take(ctx context.Context, from lease) error {
 	began := time.Now()
 	now := k.live.Now().UTC().Format(microTime)
 	next := lease{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}
-	next.Metadata.Name, next.Metadata.Namespace, next.Metadata.ResourceVersion = lockRef.Name, lockRef.Namespace,
+	next.Metadata.Name, next.Metadata.Namespace, next.Metadata.ResourceVersion = k.ref.Name, k.ref.Namespace,
 		from.Metadata.ResourceVersion
 	next.Spec = leaseSpec{HolderIdentity: k.holder, LeaseDurationSeconds: int(engine.LockFor / time.Second),
 		AcquireTime: from.Spec.AcquireTime, RenewTime: now}
@@ -230,10 +237,10 @@ func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
 	if err != nil {
 		return stored, fmt.Errorf("encoding the lock: %w", err)
 	}
-	req := k.c.REST.Put().AbsPath(ObjectPath(lockRef))
+	req := k.c.REST.Put().AbsPath(ObjectPath(k.ref))
 	if l.Metadata.ResourceVersion == "" {
-		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: lockRef.Group, Version: lockRef.Version,
-			Resource: lockRef.Resource, Namespace: lockRef.Namespace}))
+		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: k.ref.Group, Version: k.ref.Version,
+			Resource: k.ref.Resource, Namespace: k.ref.Namespace}))
 	}
 	b, err := kubeconfig.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type",
 		"application/json").Body(doc).Do(ctx))
@@ -249,7 +256,7 @@ func (k *leaseLock) Held() error {
 	defer k.mu.Unlock()
 	if k.lost == nil && time.Since(k.renewed) >= engine.LockFor {
 		return fmt.Errorf("the lock (%s in %s) could not be renewed for %s; nothing more is written; run the command again",
-			lockRef, k.c.Context, engine.LockFor)
+			k.ref, k.c.Context, engine.LockFor)
 	}
 	return k.lost
 }

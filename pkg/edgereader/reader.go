@@ -1,6 +1,7 @@
 package edgereader
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -66,9 +67,10 @@ func Objects(namespace string, reads []plan.Read) []Object {
 	}
 }
 
-// SecretRef names the Secret in the hub that holds the kubeconfig of a roster entry.
-func SecretRef(entry string) plan.Ref {
-	return plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret", Namespace: api.EdgesNamespace, Name: entry}
+// SecretRef names the Secret in the hub that holds the kubeconfig of a roster entry. namespace is the roster's.
+func SecretRef(namespace, entry string) plan.Ref {
+	return plan.Ref{Version: "v1", Resource: "secrets", Kind: "Secret",
+		Namespace: api.EdgesNamespace(cmp.Or(namespace, api.Namespace)), Name: entry}
 }
 
 // Token is a token, and when it begins and ends by the clock of the API server that issued it.

@@ -103,6 +103,7 @@ type Executor struct {
 	Limits *estimate.Limits
 
 	hub          string // the hub's context, once it is found; "" when the run is without one
+	namespace    string // of the roster and the journal there
 	journals     map[string]*journalCluster
 	verified     map[string]string // the Basis of what each hub accepts, once it was verified to run with that in this run
 	statements   map[string]*plan.Statement
@@ -146,3 +147,6 @@ func (e *Executor) observe(ctx context.Context, contexts ...string) plan.State {
 func (e *Executor) report(phase Phase, member, format string, args ...any) {
 	e.send(Event{Phase: phase, Member: member, Text: fmt.Sprintf(format, args...)})
 }
+
+// at says in which hub the run keeps its journal and its roster, once that is found.
+func (e *Executor) at(h plan.Hub) { e.hub, e.namespace = h.Context, h.Roster.In }

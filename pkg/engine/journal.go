@@ -170,6 +170,9 @@ func (j *Journal) Record(p plan.WaveRecord) {
 	}
 }
 
-// JournalRef is the ConfigMap that holds the journal: in the hub, or in the edge's own cluster in a run without a hub.
-var JournalRef = plan.Ref{Version: "v1", Resource: "configmaps", Kind: "ConfigMap", Namespace: api.Namespace,
-	Name: api.JournalName}
+// JournalRef is the ConfigMap that holds the journal, in a namespace of the hub, "" for the usual one, or of the edge's
+// own cluster in a run without a hub.
+func JournalRef(namespace string) plan.Ref {
+	return plan.Ref{Version: "v1", Resource: "configmaps", Kind: "ConfigMap",
+		Namespace: cmp.Or(namespace, api.Namespace), Name: api.JournalName}
+}

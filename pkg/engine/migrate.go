@@ -44,7 +44,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	if f.Hub.StoredElsewhere != "" && f.Hub.InFlight == "" {
 		return finish(e.Provider.Next(f, e.Goal), false, nil) // nothing is written there, not even a lock
 	}
-	e.hub = f.Hub.Context
+	e.at(f.Hub)
 	if err := e.authorize(ctx, f, recorded); err != nil {
 		return finish(e.Provider.Next(f, e.Goal), false, err)
 	}

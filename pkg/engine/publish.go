@@ -25,7 +25,7 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 	if !f.Hub.Found && !e.Goal.NoHub {
 		return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, e.Provider.Next(f, e.Goal), false), Facts: f}, nil
 	}
-	e.hub = f.Hub.Context
+	e.at(f.Hub)
 	for _, n := range names {
 		if f.Member(n) == nil {
 			return Result{Facts: f}, errors.New(f.UnknownMember(n))
@@ -35,7 +35,7 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 	failed := map[string]string{}
 	var lacking map[string]string
 	if f.UsesRoster {
-		lacking = MayPublish(ctx, e, e.hub, slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool {
+		lacking = MayPublish(ctx, e, f.Hub, slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool {
 			return len(names) > 0 && !slices.Contains(names, m.Name) || m.Err != "" || m.InFlight != ""
 		}))
 	}
@@ -126,7 +126,8 @@ func (e *Executor) verifyFences(ctx context.Context, verified []*running, failed
 
 // enlist puts a member into the roster, or renews its entry, when that is needed for a statement about it.
 func (e *Executor) enlist(ctx context.Context, m plan.Member) error {
-	entry := plan.Write{Context: e.hub, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
+	entry := plan.Write{Context: e.hub, Object: roster.Ref(e.namespace, m.Name), Op: plan.OpCreate,
+		After: roster.EntryObject(e.namespace, m)}
 	switch {
 	case e.hub == "", m.Registered && !m.EntryStale:
 		return nil
@@ -181,7 +182,7 @@ func (e *Executor) publish(ctx context.Context, s plan.Step, f plan.State, witne
 	if e.hub != "" {
 		return e.Publish(ctx, e.hub, *m, st)
 	}
-	entry := roster.Entry(*m)
+	entry := roster.Entry(e.namespace, *m)
 	entry.Status = st
 	e.statements[m.Name] = roster.StatementOf(entry, f.At)
 	for i := range e.Statements {

@@ -54,7 +54,7 @@ const rolesPrinted = "kubectl xcpauth check prints the roles that give them"
 // journalPermissions are the rights to a home: the lock, the journal, and the roster where the run states what it
 // verifies.
 func (e *Executor) journalPermissions(f plan.State, p plan.Plan) []plan.Permission {
-	all := WritingJournal()
+	all := WritingJournal(e.namespace)
 	states := f.UsesRoster && f.Hub.Roster.Kind // a hub of another product in the same cluster may have one
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
@@ -63,28 +63,24 @@ func (e *Executor) journalPermissions(f plan.State, p plan.Plan) []plan.Permissi
 		}
 	}
 	if e.hub != "" && states {
-		all = append(all, Stating("")...)
+		all = append(all, Stating(e.namespace, "")...)
 	}
 	return all
 }
 
 // WritingJournal are the rights to the lock and the journal of a home whose namespace is there, or is made by the run.
-func WritingJournal() []plan.Permission {
-	all := slices.DeleteFunc(roster.Permissions(nil), func(n plan.Permission) bool { return n.Resource == "namespaces" })
-	return append(all, readJournal)
+func WritingJournal(namespace string) []plan.Permission {
+	return append(roster.RunPermissions(namespace), readJournal(namespace)...)
 }
 
-// readJournal is the right to see what an interrupted run left in flight.
-var readJournal = plan.Permission{Verb: "get", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
-
 // MayPublish asks, of those of whom a statement is to be written, whether it may be.
-func MayPublish(ctx context.Context, c Clusters, hub string, members []plan.Member) map[string]string {
-	if hub == "" {
+func MayPublish(ctx context.Context, c Clusters, hub plan.Hub, members []plan.Member) map[string]string {
+	if hub.Context == "" {
 		return nil
 	}
 	needs := map[string]map[string][]plan.Permission{}
 	for _, m := range members {
-		needs[m.Name] = map[string][]plan.Permission{hub: publishing(m)}
+		needs[m.Name] = map[string][]plan.Permission{hub.Context: publishing(hub.Roster.In, m)}
 	}
 	why := map[string]string{}
 	for name, lacking := range missingFor(ctx, c, needs) {
@@ -94,17 +90,21 @@ func MayPublish(ctx context.Context, c Clusters, hub string, members []plan.Memb
 }
 
 // publishing are the rights that ProveNamed takes in the hub for one member.
-func publishing(m plan.Member) []plan.Permission {
-	all := append(roster.Ref(m.Name).Permissions("get"), Stating(m.Name)...)
+func publishing(namespace string, m plan.Member) []plan.Permission {
+	entry := roster.Ref(namespace, m.Name)
+	all := append(entry.Permissions("get"), Stating(namespace, m.Name)...)
 	if !m.Registered || m.EntryStale {
-		all = append(all, roster.Ref(m.Name).Permissions(Listing(m))...)
+		all = append(all, entry.Permissions(Listing(m))...)
 	}
-	return append(all, readJournal)
+	return append(all, readJournal(namespace)...)
 }
 
+// readJournal is the right to see what an interrupted run left in flight.
+func readJournal(namespace string) []plan.Permission { return JournalRef(namespace).Permissions("get") }
+
 // Stating are the rights to state what a member presents, any member when name is empty.
-func Stating(name string) []plan.Permission {
-	ref := roster.Ref(name)
+func Stating(namespace, name string) []plan.Permission {
+	ref := roster.Ref(namespace, name)
 	if name == "" {
 		ref.Name = ""
 	}

@@ -111,7 +111,7 @@ func (e *Executor) notPermitted(ctx context.Context, f plan.State, left Entry) m
 		}
 		if s.From != "" && e.hub != "" && f.UsesRoster { // what is stated is taken back first
 			for _, name := range s.members(f) {
-				of[e.hub] = append(of[e.hub], Stating(name)[1:]...)
+				of[e.hub] = append(of[e.hub], Stating(e.namespace, name)[1:]...)
 			}
 		}
 		needs[s.ID] = of
@@ -151,7 +151,7 @@ func (e *Executor) locate(s EntryStep, f plan.State) (EntryStep, error) {
 	for i, p := range undo {
 		if p.Cluster == "" {
 			if !e.Provider.AllowsUndo(f, p, s.From) {
-				return s, notOurs(p)
+				return s, e.notOurs(p)
 			}
 			continue
 		}
@@ -176,7 +176,7 @@ func (e *Executor) locate(s EntryStep, f plan.State) (EntryStep, error) {
 			return s, fmt.Errorf("its cluster (%s, called %s by that run) is not reached; select its context, and see that it answers; if it is gone for good: kubectl xcpauth edge forget %s --alive --reason WHY", p.Cluster, p.Context, s.Member)
 		}
 		if !e.Provider.AllowsUndo(f, p, s.From) {
-			return s, notOurs(p)
+			return s, e.notOurs(p)
 		}
 		undo[i].Context = at
 	}
@@ -185,9 +185,10 @@ func (e *Executor) locate(s EntryStep, f plan.State) (EntryStep, error) {
 }
 
 // notOurs says that a journal asks for what no provider writes.
-func notOurs(p plan.Write) error {
+func (e *Executor) notOurs(p plan.Write) error {
+	at := JournalRef(e.namespace)
 	return fmt.Errorf("the journal asks for a change of %s that this tool does not make; look at the ConfigMap %s/%s",
-		p.Object, JournalRef.Namespace, JournalRef.Name)
+		p.Object, at.Namespace, at.Name)
 }
 
 // refusedError says that a member cannot be put back, since the hub would refuse it there, or it would not connect.
@@ -324,7 +325,7 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 // retractStatement takes back what the roster states of a member; of one that it does not list there is nothing.
 func (e *Executor) retractStatement(ctx context.Context, member string) error {
 	var gone *ChangedError
-	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(member), Op: plan.OpUpdateStatus,
+	_, err := e.write(ctx, plan.Write{Context: e.hub, Object: roster.Ref(e.namespace, member), Op: plan.OpUpdateStatus,
 		After: roster.RetractedStatus()}, nil)
 	if errors.As(err, &gone) {
 		return nil

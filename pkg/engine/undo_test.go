@@ -327,7 +327,7 @@ func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 		}
 		return false
 	}
-	void := plan.Write{Context: "hub", Object: roster.Ref("far"), Op: plan.OpUpdateStatus, After: roster.RetractedStatus()}
+	void := plan.Write{Context: "hub", Object: roster.Ref("", "far"), Op: plan.OpUpdateStatus, After: roster.RetractedStatus()}
 	if _, err := e.WriteOne(t.Context(), void); err != nil {
 		t.Fatal(err)
 	}

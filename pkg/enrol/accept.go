@@ -11,7 +11,6 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
@@ -42,7 +41,7 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 		case ctx.Err() != nil:
 			o.State, o.Why = engine.NotAttempted, "interrupted before its turn"
 		default:
-			if o.Why, err = l.accept(ctx, hub.Context, p, source, f); err != nil {
+			if o.Why, err = l.accept(ctx, hub, p, source, f); err != nil {
 				o.State, o.Why = engine.Failed, err.Error()
 			}
 		}
@@ -69,7 +68,7 @@ type provided struct {
 
 // judge finds the hub, and says of each statement, once for each member, whether it is taken over.
 func (l Enroller) judge(ctx context.Context, entries []api.EdgeCluster,
-	wanted guard.Cred) (hub *kubeconfig.Cluster, f plan.State, all []provided, err error) {
+	wanted guard.Cred) (hub hubCluster, f plan.State, all []provided, err error) {
 	if hub, f, err = l.findHub(ctx); err != nil {
 		return hub, f, nil, err
 	}
@@ -89,7 +88,7 @@ func (l Enroller) judge(ctx context.Context, entries []api.EdgeCluster,
 		named = append(named, m)
 		times[e.Name]++
 	}
-	lacking := engine.MayPublish(ctx, l, hub.Context, named)
+	lacking := engine.MayPublish(ctx, l, f.Hub, named)
 	for _, e := range entries {
 		n := times[e.Name]
 		if n == 0 {
@@ -114,16 +113,16 @@ func (l Enroller) judge(ctx context.Context, entries []api.EdgeCluster,
 }
 
 // accept lists a member, publishes its statement, and says what was stated.
-func (l Enroller) accept(ctx context.Context, hub string, p provided, source string, f plan.State) (string, error) {
+func (l Enroller) accept(ctx context.Context, hub hubCluster, p provided, source string, f plan.State) (string, error) {
 	m := roster.MemberOf(p.entry)
 	if !p.listed {
-		if _, err := l.Write(ctx, plan.Write{Context: hub, Object: roster.Ref(m.Name), Op: plan.OpCreate,
-			After: roster.EntryObject(m)}, nil); err != nil {
+		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: hub.entry(m.Name), Op: plan.OpCreate,
+			After: roster.EntryObject(hub.namespace, m)}, nil); err != nil {
 			return "", fmt.Errorf("%w; kubectl xcpauth migrate --to=dual installs the roster where it is not", err)
 		}
 	}
 	st := roster.StatementOf(p.entry, f.At)
-	if err := l.Publish(ctx, hub, m, takenOver(p.entry, *st, source)); err != nil {
+	if err := l.Publish(ctx, hub.Context, m, takenOver(p.entry, *st, source)); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("stated as seen at %s by %s, believed until %s", st.Observed.UTC().Format(time.RFC3339),

@@ -23,7 +23,6 @@ type DryPublisher struct {
 
 // statement is what would be stated of a member, in which hub.
 type statement struct {
-	hub    string
 	member plan.Member
 	status api.EdgeClusterStatus
 }
@@ -34,11 +33,11 @@ func (d *DryPublisher) Write(context.Context, plan.Write, func() error) (bool, e
 }
 
 // Publish implements engine.Clusters. A later statement about a member says more than an earlier one.
-func (d *DryPublisher) Publish(_ context.Context, hub string, m plan.Member, st api.EdgeClusterStatus) error {
+func (d *DryPublisher) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeClusterStatus) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stated = slices.DeleteFunc(d.stated, func(s statement) bool { return s.member.Name == m.Name })
-	d.stated = append(d.stated, statement{hub, m, st})
+	d.stated = append(d.stated, statement{m, st})
 	return nil
 }
 
@@ -47,7 +46,7 @@ func (d *DryPublisher) Trial(r engine.Result) (*Trial, error) {
 	t := newTrial(r.Facts, "publish")
 	sorting.Stable(d.stated, func(a, b statement) int { return strings.Compare(a.member.Name, b.member.Name) })
 	for _, s := range d.stated {
-		if err := (Enroller{Live: d.Live}).tryPublish(t, s.hub, s.member, s.status); err != nil {
+		if err := (Enroller{Live: d.Live}).tryPublish(t, s.member, s.status); err != nil {
 			return nil, err
 		}
 	}

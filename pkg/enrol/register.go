@@ -115,7 +115,7 @@ func (l Enroller) each(ctx context.Context, f plan.State, names []string,
 //  4. Read it by the very kubeconfig, as the webhook will.
 //  5. Store the kubeconfig in the hub.
 //  6. Have the webhook decide from it.
-func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member,
+func (l Enroller) register(ctx context.Context, hub hubCluster, m plan.Member,
 	how Registration) (string, error) {
 	edge, err := l.Fleet.Cluster(m.Context)
 	if err != nil {
@@ -126,8 +126,8 @@ func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.
 		return "", &engine.NotBegunError{Err: err}
 	}
 	kube.Namespace = m.Object.Namespace
-	cp := *roster.Entry(m).Spec.ControlPlane
-	if err := engine.Allowed(ctx, l, registering(hub.Context, m, how.Reads(cp))); err != nil {
+	cp := *roster.Entry(hub.namespace, m).Spec.ControlPlane
+	if err := engine.Allowed(ctx, l, registering(hub, m, how.Reads(cp))); err != nil {
 		return "", err
 	}
 	if err := l.enlist(ctx, hub, m); err != nil {
@@ -152,7 +152,7 @@ func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.
 		return "", fmt.Errorf("nothing was stored in the hub: reading %s in %s by its own kubeconfig: %w",
 			m.Name, m.Context, err)
 	}
-	if err := replace(ctx, hub, edgereader.SecretRef(roster.ObjectName(m.Name)), kubeconfigSecret(m, text,
+	if err := replace(ctx, hub.Cluster, hub.kubeconfig(m.Name), kubeconfigSecret(hub.kubeconfig(m.Name), text,
 		token.Annotations()), false); err != nil {
 		return "", err
 	}
@@ -164,8 +164,7 @@ func (l Enroller) register(ctx context.Context, hub *kubeconfig.Cluster, m plan.
 }
 
 // kubeconfigSecret is the Secret in the hub with the kubeconfig of an edge's reader.
-func kubeconfigSecret(m plan.Member, text []byte, annotations map[string]string) map[string]any {
-	ref := edgereader.SecretRef(roster.ObjectName(m.Name))
+func kubeconfigSecret(ref plan.Ref, text []byte, annotations map[string]string) map[string]any {
 	meta := map[string]any{"name": ref.Name, "namespace": ref.Namespace,
 		"labels": map[string]any{"app.kubernetes.io/part-of": "xcpauth"}}
 	if annotations != nil {
@@ -215,7 +214,7 @@ func reachable(name string, cfg *rest.Config, how Registration) (edgereader.Kube
 }
 
 // enlist makes the roster's entry of an edge, or renews it when its ControlPlane was re-created.
-func (l Enroller) enlist(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) error {
+func (l Enroller) enlist(ctx context.Context, hub hubCluster, m plan.Member) error {
 	entry, needed, err := entryOf(ctx, hub, m)
 	if err != nil || !needed {
 		return err
@@ -228,13 +227,14 @@ func (l Enroller) enlist(ctx context.Context, hub *kubeconfig.Cluster, m plan.Me
 
 // entryOf is the write by which the roster lists an edge as it is, and whether it is needed. Another cluster's entry
 // is not touched.
-func entryOf(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) (entry plan.Write, needed bool,
+func entryOf(ctx context.Context, hub hubCluster, m plan.Member) (entry plan.Write, needed bool,
 	err error) {
-	entry = plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpCreate, After: roster.EntryObject(m)}
+	entry = plan.Write{Context: hub.Context, Object: hub.entry(m.Name), Op: plan.OpCreate,
+		After: roster.EntryObject(hub.namespace, m)}
 	if m.Registered {
-		live, err := apply.Get(ctx, hub, roster.Ref(m.Name))
+		live, err := apply.Get(ctx, hub.Cluster, hub.entry(m.Name))
 		if err != nil {
-			return entry, false, fmt.Errorf("reading %s in %s: %s", roster.Ref(m.Name), hub.Context, observe.Explain(err))
+			return entry, false, fmt.Errorf("reading %s in %s: %s", hub.entry(m.Name), hub.Context, observe.Explain(err))
 		}
 		spec, _ := live["spec"].(map[string]any)
 		cp, named := spec["controlPlane"].(map[string]any)
@@ -288,7 +288,7 @@ func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %s; its namespace %s comes with the webhook: "+
-			"kubectl xcpauth install webhook --apply --context %s", ref, c.Context, observe.Explain(err), api.EdgesNamespace,
+			"kubectl xcpauth install webhook --apply --context %s", ref, c.Context, observe.Explain(err), ref.Namespace,
 			c.Context)
 	}
 	return nil
@@ -371,10 +371,10 @@ func readBy(ctx context.Context, client *edgereader.Client, cp api.ControlPlaneR
 //     read the edge itself.
 //  2. Have the webhook decide from statements.
 //  3. Remove the kubeconfig, and the reader.
-func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m plan.Member) engine.Outcome {
+func (l Enroller) unregister(ctx context.Context, hub hubCluster, m plan.Member) engine.Outcome {
 	stated := "decided from statements again"
 	voids := statesOther(m)
-	if err := engine.Allowed(ctx, l, unregistering(hub.Context, m, voids)); err != nil {
+	if err := engine.Allowed(ctx, l, unregistering(hub, m, voids)); err != nil {
 		return engine.Outcome{State: engine.Refused, Why: err.Error()}
 	}
 	if voids {
@@ -387,7 +387,7 @@ func (l Enroller) unregister(ctx context.Context, hub *kubeconfig.Cluster, m pla
 	if err := setEvidence(ctx, hub, m.Name, api.EvidenceStatement, false); err != nil && !apierrors.IsNotFound(err) {
 		return engine.Outcome{State: engine.Failed, Why: err.Error()}
 	}
-	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(m.Name)),
+	wrote, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: hub.kubeconfig(m.Name),
 		Op: plan.OpDelete}, nil)
 	if err != nil {
 		return engine.Outcome{State: engine.Failed, Why: err.Error()}
@@ -420,23 +420,23 @@ func statesOther(m plan.Member) bool {
 }
 
 // retraction is the write that takes back what the roster states of a member.
-func (l Enroller) retraction(hub *kubeconfig.Cluster, m plan.Member) plan.Write {
-	return plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus,
+func (l Enroller) retraction(hub hubCluster, m plan.Member) plan.Write {
+	return plan.Write{Context: hub.Context, Object: hub.entry(m.Name), Op: plan.OpUpdateStatus,
 		After: roster.TakenBack(roster.RetractedStatus(), l.Now())}
 }
 
 // setEvidence says in the roster what the webhook is to decide from.
-func setEvidence(ctx context.Context, hub *kubeconfig.Cluster, name string, evidence api.Evidence, dry bool) error {
+func setEvidence(ctx context.Context, hub hubCluster, name string, evidence api.Evidence, dry bool) error {
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
 	doc, err := json.Marshal(map[string]any{"spec": map[string]any{"evidence": evidence}})
 	if err != nil {
 		return fmt.Errorf("encoding the evidence of %s: %w", name, err)
 	}
-	err = ours(hub.REST.Patch(types.MergePatchType), dry).AbsPath(apply.ObjectPath(roster.Ref(name))).Body(doc).
+	err = ours(hub.REST.Patch(types.MergePatchType), dry).AbsPath(apply.ObjectPath(hub.entry(name))).Body(doc).
 		Do(ctx).Error()
 	if err != nil {
-		return fmt.Errorf("writing %s in %s: %w", roster.Ref(name), hub.Context, apply.Explained(err))
+		return fmt.Errorf("writing %s in %s: %w", hub.entry(name), hub.Context, apply.Explained(err))
 	}
 	return nil
 }

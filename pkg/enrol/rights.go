@@ -1,18 +1,16 @@
 package enrol
 
 import (
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
 // registering are the rights that Register takes for one edge, by context. Anyone who gives the reader a right must
 // have it.
-func registering(hub string, m plan.Member, reads []plan.Read) map[string][]plan.Permission {
-	needs := map[string][]plan.Permission{hub: roster.Ref(m.Name).Permissions(engine.Listing(m), "get", "patch")}
-	needs[hub] = append(needs[hub], edgereader.SecretRef(roster.ObjectName(m.Name)).Permissions("create", "update")...)
+func registering(hub hubCluster, m plan.Member, reads []plan.Read) map[string][]plan.Permission {
+	needs := map[string][]plan.Permission{hub.Context: hub.entry(m.Name).Permissions(engine.Listing(m), "get", "patch")}
+	needs[hub.Context] = append(needs[hub.Context], hub.kubeconfig(m.Name).Permissions("create", "update")...)
 	for _, o := range edgereader.Objects(m.Object.Namespace, reads) {
 		needs[m.Context] = append(needs[m.Context], o.Ref.Permissions("create", "patch")...)
 	}
@@ -35,12 +33,12 @@ func registering(hub string, m plan.Member, reads []plan.Read) map[string][]plan
 }
 
 // unregistering are the rights that Unregister takes for one edge, by context.
-func unregistering(hub string, m plan.Member, voids bool) map[string][]plan.Permission {
-	needs := map[string][]plan.Permission{hub: roster.Ref(m.Name).Permissions("patch")}
+func unregistering(hub hubCluster, m plan.Member, voids bool) map[string][]plan.Permission {
+	needs := map[string][]plan.Permission{hub.Context: hub.entry(m.Name).Permissions("patch")}
 	if voids {
-		needs[hub] = append(needs[hub], engine.Stating(m.Name)[1:]...)
+		needs[hub.Context] = append(needs[hub.Context], engine.Stating(hub.namespace, m.Name)[1:]...)
 	}
-	needs[hub] = append(needs[hub], edgereader.SecretRef(roster.ObjectName(m.Name)).Permissions("delete")...)
+	needs[hub.Context] = append(needs[hub.Context], hub.kubeconfig(m.Name).Permissions("delete")...)
 	if m.Err == "" {
 		for _, o := range edgereader.Objects(m.Object.Namespace, nil) {
 			needs[m.Context] = append(needs[m.Context], o.Ref.Permissions("delete")...)
@@ -50,16 +48,16 @@ func unregistering(hub string, m plan.Member, voids bool) map[string][]plan.Perm
 }
 
 // forgetting are the rights that Forget takes in the hub.
-func forgetting(name string, alive, live bool) []plan.Permission {
+func forgetting(hub hubCluster, name string, alive, live bool) []plan.Permission {
 	all := append(
-		roster.Ref(name).Permissions("get", "delete"),
-		plan.Permission{Verb: "create", Resource: "events", Namespace: api.Namespace},
+		hub.entry(name).Permissions("get", "delete"),
+		plan.Permission{Verb: "create", Resource: "events", Namespace: hub.entry(name).Namespace},
 	)
 	if live {
-		all = append(all, edgereader.SecretRef(roster.ObjectName(name)).Permissions("delete")...)
+		all = append(all, hub.kubeconfig(name).Permissions("delete")...)
 	}
 	if !alive {
 		return all
 	}
-	return append(all, engine.WritingJournal()...)
+	return append(all, engine.WritingJournal(hub.namespace)...)
 }

@@ -33,10 +33,10 @@ func (l Enroller) Roster(ctx context.Context) ([]api.EdgeCluster, time.Time, err
 }
 
 // entries lists the roster of a hub.
-func (l Enroller) entries(ctx context.Context, hub *kubeconfig.Cluster) ([]api.EdgeCluster, error) {
+func (l Enroller) entries(ctx context.Context, hub hubCluster) ([]api.EdgeCluster, error) {
 	b, err := kubeconfig.Body(hub.REST.Get().AbsPath(observe.Path(plan.Read{Group: api.GroupVersion.Group,
 		Version:  api.GroupVersion.Version,
-		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace})).Do(ctx))
+		Resource: api.EdgeClusters.Resource, Namespace: hub.entry("").Namespace})).Do(ctx))
 	if apierrors.IsNotFound(err) {
 		return nil, nil // not installed: nobody is registered
 	}
@@ -65,7 +65,7 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	if err := mayForget(f, m, name, alive); err != nil {
 		return err
 	}
-	needs := map[string][]plan.Permission{hub.Context: forgetting(name, alive, m != nil && m.ReadLive)}
+	needs := map[string][]plan.Permission{hub.Context: forgetting(hub, name, alive, m != nil && m.ReadLive)}
 	if err := engine.Allowed(ctx, l, needs); err != nil {
 		return err
 	}
@@ -86,11 +86,11 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	if entry == nil {
 		return l.drop(ctx, hub.Context, name, told)
 	}
-	event, err := json.Marshal(forgottenEvent(name, apply.UID(entry), source, reason, now))
+	event, err := json.Marshal(forgottenEvent(hub.entry(name).Namespace, name, apply.UID(entry), source, reason, now))
 	if err != nil {
 		return fmt.Errorf("encoding the Event about %s: %w", name, err)
 	}
-	if err := hub.REST.Post().AbsPath("/api/v1/namespaces/"+api.Namespace+"/events").SetHeader("Content-Type",
+	if err := hub.REST.Post().AbsPath("/api/v1/namespaces/"+hub.entry(name).Namespace+"/events").SetHeader("Content-Type",
 		"application/json").Body(event).Do(ctx).Error(); err != nil {
 		return fmt.Errorf("nothing was forgotten: writing the Event about %s in %s: %s", name, hub.Context,
 			observe.Explain(err))
@@ -100,13 +100,13 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	if err != nil {
 		return fmt.Errorf("encoding the deletion of %s: %w", name, err)
 	}
-	if err := hub.REST.Delete().AbsPath(apply.ObjectPath(roster.Ref(name))).SetHeader("Content-Type",
+	if err := hub.REST.Delete().AbsPath(apply.ObjectPath(hub.entry(name))).SetHeader("Content-Type",
 		"application/json").Body(precondition).Do(ctx).Error(); err != nil {
-		return fmt.Errorf("deleting %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
+		return fmt.Errorf("deleting %s in %s: %s", hub.entry(name), hub.Context, observe.Explain(err))
 	}
 	// nobody would renew or remove it any more
 	if isReadLive(entry) {
-		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(name)),
+		if _, err := l.Write(ctx, plan.Write{Context: hub.Context, Object: hub.kubeconfig(name),
 			Op: plan.OpDelete}, nil); err != nil {
 			return fmt.Errorf("%s is forgotten, and its kubeconfig is left in the hub: %w", name, err)
 		}
@@ -135,14 +135,14 @@ func mayForget(f plan.State, m *plan.Member, name string, alive bool) error {
 }
 
 // entryToForget is the roster's entry of a member; nil when there is none, and the wave in flight alone may hold it.
-func entryToForget(ctx context.Context, hub *kubeconfig.Cluster, f plan.State, name string,
+func entryToForget(ctx context.Context, hub hubCluster, f plan.State, name string,
 	alive bool) (map[string]any, error) {
-	entry, err := apply.Get(ctx, hub, roster.Ref(name))
+	entry, err := apply.Get(ctx, hub.Cluster, hub.entry(name))
 	switch {
 	case err == nil:
 		return entry, nil
 	case !apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("reading %s in %s: %s", roster.Ref(name), hub.Context, observe.Explain(err))
+		return nil, fmt.Errorf("reading %s in %s: %s", hub.entry(name), hub.Context, observe.Explain(err))
 	case alive && f.Hub.InFlight != "":
 		return nil, nil
 	case f.Member(name) == nil:
@@ -152,12 +152,12 @@ func entryToForget(ctx context.Context, hub *kubeconfig.Cluster, f plan.State, n
 }
 
 // forgottenEvent is the Event that says why a member was forgotten.
-func forgottenEvent(name, uid, source, reason string, now time.Time) map[string]any {
+func forgottenEvent(namespace, name, uid, source, reason string, now time.Time) map[string]any {
 	return map[string]any{
 		"apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "Forgotten",
-		"metadata": map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": api.Namespace},
+		"metadata": map[string]any{"name": fmt.Sprintf("%s.%x", name, now.UnixNano()), "namespace": namespace},
 		"involvedObject": map[string]any{"apiVersion": api.GroupVersion.String(), "kind": "EdgeCluster",
-			"namespace": api.Namespace, "name": name, "uid": uid},
+			"namespace": namespace, "name": name, "uid": uid},
 		"message":        fmt.Sprintf("forgotten by %s: %s", source, reason),
 		"source":         map[string]any{"component": apply.FieldManager},
 		"firstTimestamp": now.Format(time.RFC3339), "lastTimestamp": now.Format(time.RFC3339), "count": 1,
@@ -170,14 +170,28 @@ func isReadLive(entry map[string]any) bool {
 	return spec["evidence"] == string(api.EvidenceLive)
 }
 
+// hubCluster is the hub's cluster, with the namespace of its roster.
+type hubCluster struct {
+	*kubeconfig.Cluster
+	namespace string
+}
+
+// entry names the roster's entry of a member.
+func (h hubCluster) entry(member string) plan.Ref { return roster.Ref(h.namespace, member) }
+
+// kubeconfig names the Secret with the kubeconfig of a member's reader.
+func (h hubCluster) kubeconfig(member string) plan.Ref {
+	return edgereader.SecretRef(h.namespace, roster.ObjectName(member))
+}
+
 // findHub looks for the hub and returns its client.
-func (l Enroller) findHub(ctx context.Context) (*kubeconfig.Cluster, plan.State, error) {
+func (l Enroller) findHub(ctx context.Context) (hubCluster, plan.State, error) {
 	f := l.Observe(ctx)
 	if !f.Hub.Found {
-		return nil, f, errors.New(f.Hub.Err)
+		return hubCluster{}, f, errors.New(f.Hub.Err)
 	}
 	c, err := l.Fleet.Cluster(f.Hub.Context)
-	return c, f, err
+	return hubCluster{c, f.Hub.Roster.In}, f, err
 }
 
 // drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and

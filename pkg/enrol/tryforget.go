@@ -3,11 +3,8 @@ package enrol
 import (
 	"context"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
@@ -22,7 +19,7 @@ func (l Enroller) TryForget(ctx context.Context, name, source, reason string, al
 	if err := mayForget(f, m, name, alive); err != nil {
 		return nil, err
 	}
-	needs := map[string][]plan.Permission{hub.Context: forgetting(name, alive, m != nil && m.ReadLive)}
+	needs := map[string][]plan.Permission{hub.Context: forgetting(hub, name, alive, m != nil && m.ReadLive)}
 	if err := engine.Allowed(ctx, l, needs); err != nil {
 		return nil, err
 	}
@@ -34,8 +31,9 @@ func (l Enroller) TryForget(ctx context.Context, name, source, reason string, al
 	s := t.add(plan.Shown(roster.ForgetStep(name), name, name+": forget it", reason,
 		"none for what the hub refuses meanwhile; migrate and edge publish list it again"))
 	if entry != nil {
-		l.tryForget(t, s, hub, name, forgottenEvent(name, apply.UID(entry), l.RunBy(ctx, hub.Context, source), reason,
-			l.Now().UTC()), entry)
+		event := forgottenEvent(hub.entry(name).Namespace, name, apply.UID(entry), l.RunBy(ctx, hub.Context, source),
+			reason, l.Now().UTC())
+		l.tryForget(t, s, hub, name, event, entry)
 	}
 	if alive {
 		t.tries[s.ID] = append(t.tries[s.ID], try{unsent: "the lock and the journal: not sent: only a run that holds " +
@@ -45,16 +43,16 @@ func (l Enroller) TryForget(ctx context.Context, name, source, reason string, al
 }
 
 // tryForget adds the writes of Forget about an entry that is there, in its order.
-func (l Enroller) tryForget(t *Trial, s *plan.Step, hub *kubeconfig.Cluster, name string, event, entry map[string]any) {
+func (l Enroller) tryForget(t *Trial, s *plan.Step, hub hubCluster, name string, event, entry map[string]any) {
 	meta, _ := event["metadata"].(map[string]any)
 	id, _ := meta["name"].(string)
 	t.write(l, s, plan.Write{Context: hub.Context, Op: plan.OpCreate, After: event, Object: plan.Ref{Version: "v1",
-		Resource: "events", Kind: "Event", Namespace: api.Namespace, Name: id}}, try{})
-	ref := roster.Ref(name)
+		Resource: "events", Kind: "Event", Namespace: hub.entry(name).Namespace, Name: id}}, try{})
+	ref := hub.entry(name)
 	ref.UID = apply.UID(entry)
 	t.write(l, s, plan.Write{Context: hub.Context, Object: ref, Op: plan.OpDelete}, try{})
 	if isReadLive(entry) {
-		t.write(l, s, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(name)),
+		t.write(l, s, plan.Write{Context: hub.Context, Object: hub.kubeconfig(name),
 			Op: plan.OpDelete}, try{})
 	}
 }

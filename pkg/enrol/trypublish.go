@@ -28,7 +28,7 @@ func (l Enroller) TryAccept(ctx context.Context, entries []api.EdgeCluster, want
 		m := roster.MemberOf(p.entry)
 		m.Registered = p.listed
 		taken := takenOver(p.entry, *roster.StatementOf(p.entry, f.At), source)
-		if err := l.tryPublish(t, hub.Context, m, taken); err != nil {
+		if err := l.tryPublish(t, m, taken); err != nil {
 			return nil, err
 		}
 	}
@@ -36,7 +36,7 @@ func (l Enroller) TryAccept(ctx context.Context, entries []api.EdgeCluster, want
 }
 
 // tryPublish adds that a statement about a member is published.
-func (l Enroller) tryPublish(t *Trial, hub string, m plan.Member, status api.EdgeClusterStatus) error {
+func (l Enroller) tryPublish(t *Trial, m plan.Member, status api.EdgeClusterStatus) error {
 	status.Conditions = nil
 	text, err := json.Marshal(status)
 	if err != nil {
@@ -49,13 +49,14 @@ func (l Enroller) tryPublish(t *Trial, hub string, m plan.Member, status api.Edg
 	s := t.add(plan.Shown("publish/"+m.Name, m.Name, m.Name+": state what was verified",
 		"the hub may withdraw a credential only when every member is known not to present it",
 		"edge forget takes it out of the roster"))
-	how := try{}
+	how, hub := try{}, t.State.Hub
+	entry := roster.Ref(hub.Roster.In, m.Name)
 	if !m.Registered {
-		t.write(l, s, plan.Write{Context: hub, Object: roster.Ref(m.Name), Op: plan.OpCreate,
-			After: roster.EntryObject(m)}, try{unsent: noRoster(t.State)})
+		t.write(l, s, plan.Write{Context: hub.Context, Object: entry, Op: plan.OpCreate,
+			After: roster.EntryObject(hub.Roster.In, m)}, try{unsent: noRoster(t.State)})
 		how.unsent = madeBefore
 	}
-	t.write(l, s, plan.Write{Context: hub, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus,
+	t.write(l, s, plan.Write{Context: hub.Context, Object: entry, Op: plan.OpUpdateStatus,
 		After: map[string]any{"status": after}}, how)
 	return nil
 }

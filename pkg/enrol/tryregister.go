@@ -40,7 +40,7 @@ func (l Enroller) TryRegister(ctx context.Context, names []string, how Registrat
 }
 
 // tryRegister adds what register would do for one edge, in its order.
-func (l Enroller) tryRegister(ctx context.Context, t *Trial, hub *kubeconfig.Cluster, m plan.Member,
+func (l Enroller) tryRegister(ctx context.Context, t *Trial, hub hubCluster, m plan.Member,
 	how Registration) error {
 	edge, err := l.Fleet.Cluster(m.Context)
 	if err != nil {
@@ -51,8 +51,8 @@ func (l Enroller) tryRegister(ctx context.Context, t *Trial, hub *kubeconfig.Clu
 		return err
 	}
 	kube.Namespace, kube.Token = m.Object.Namespace, plan.NewSecret([]byte("none-in-a-dry-run"))
-	reads := how.Reads(*roster.Entry(m).Spec.ControlPlane)
-	if err := engine.Allowed(ctx, l, registering(hub.Context, m, reads)); err != nil {
+	reads := how.Reads(*roster.Entry(hub.namespace, m).Spec.ControlPlane)
+	if err := engine.Allowed(ctx, l, registering(hub, m, reads)); err != nil {
 		return err
 	}
 	entry, needed, err := entryOf(ctx, hub, m)
@@ -77,10 +77,12 @@ func (l Enroller) tryRegister(ctx context.Context, t *Trial, hub *kubeconfig.Clu
 	}
 	t.tries[s.ID] = append(t.tries[s.ID], try{unsent: fmt.Sprintf("a token of ServiceAccount %s/%s: not asked for: "+
 		"one that is issued cannot be taken back", m.Object.Namespace, edgereader.ReaderName)})
-	secret := edgereader.SecretRef(roster.ObjectName(m.Name))
-	body := kubeconfigSecret(m, text, nil)
+	secret := hub.kubeconfig(m.Name)
+	body := kubeconfigSecret(secret, text, nil)
 	t.write(l, s, plan.Write{Context: hub.Context, Object: secret, Op: plan.OpCreate, After: body},
-		try{send: func(ctx context.Context) (string, bool) { return sent(secret, replace(ctx, hub, secret, body, true)) }})
+		try{send: func(ctx context.Context) (string, bool) {
+			return sent(secret, replace(ctx, hub.Cluster, secret, body, true))
+		}})
 	t.evidence(l, s, hub, m, api.EvidenceLive)
 	return nil
 }
@@ -99,7 +101,7 @@ func (l Enroller) TryUnregister(ctx context.Context, names []string) (*Trial, er
 		if !slices.Contains(names, m.Name) {
 			continue
 		}
-		if err := engine.Allowed(ctx, l, unregistering(hub.Context, m, statesOther(m))); err != nil {
+		if err := engine.Allowed(ctx, l, unregistering(hub, m, statesOther(m))); err != nil {
 			t.refuse(m.Name, err.Error())
 			continue
 		}
@@ -109,7 +111,7 @@ func (l Enroller) TryUnregister(ctx context.Context, names []string) (*Trial, er
 }
 
 // tryUnregister adds what unregister would do for one edge, in its order.
-func (l Enroller) tryUnregister(t *Trial, hub *kubeconfig.Cluster, m plan.Member) {
+func (l Enroller) tryUnregister(t *Trial, hub hubCluster, m plan.Member) {
 	s := t.add(plan.Shown("read-no-more/"+m.Name, m.Name, m.Name+": decide from statements again",
 		"the hub no longer reads it in its own cluster", "edge register makes all of it again"))
 	if statesOther(m) {
@@ -118,7 +120,7 @@ func (l Enroller) tryUnregister(t *Trial, hub *kubeconfig.Cluster, m plan.Member
 	if m.Registered {
 		t.evidence(l, s, hub, m, api.EvidenceStatement)
 	}
-	t.write(l, s, plan.Write{Context: hub.Context, Object: edgereader.SecretRef(roster.ObjectName(m.Name)),
+	t.write(l, s, plan.Write{Context: hub.Context, Object: hub.kubeconfig(m.Name),
 		Op: plan.OpDelete}, try{})
 	if m.Err != "" {
 		t.refuse(m.Name, fmt.Sprintf("ServiceAccount %s with its Role and RoleBinding is left in its cluster: %s",
@@ -132,14 +134,14 @@ func (l Enroller) tryUnregister(t *Trial, hub *kubeconfig.Cluster, m plan.Member
 }
 
 // evidence adds the write that says what the webhook decides from.
-func (t *Trial) evidence(l Enroller, s *plan.Step, hub *kubeconfig.Cluster, m plan.Member, evidence api.Evidence) {
+func (t *Trial) evidence(l Enroller, s *plan.Step, hub hubCluster, m plan.Member, evidence api.Evidence) {
 	how := try{send: func(ctx context.Context) (string, bool) {
-		return sent(roster.Ref(m.Name), setEvidence(ctx, hub, m.Name, evidence, true))
+		return sent(hub.entry(m.Name), setEvidence(ctx, hub, m.Name, evidence, true))
 	}}
 	if !m.Registered {
 		how = try{unsent: madeBefore}
 	}
-	t.write(l, s, plan.Write{Context: hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdate,
+	t.write(l, s, plan.Write{Context: hub.Context, Object: hub.entry(m.Name), Op: plan.OpUpdate,
 		After: map[string]any{"spec": map[string]any{"evidence": string(evidence)}}}, how)
 }
 

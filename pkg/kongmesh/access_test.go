@@ -136,3 +136,20 @@ func TestWhatAnotherDialectCouldNotReadIsNoMatterOfAMesh(t *testing.T) {
 		t.Errorf("unread: %+v", got)
 	}
 }
+
+// A mesh's journal and lock are in the namespace that the roster's kind names in the global's cluster.
+func TestAMeshKeepsItsStateInTheNamespaceThatIsNamed(t *testing.T) {
+	kind := apifake.Object{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": apifake.Object{"name": "edgeclusters.xcpauth.io",
+			"annotations": apifake.Object{"xcpauth.io/namespace": "mesh-auth"}}}
+	s := look("global", append(mesh("")["global"], kind))
+	f := kongmesh.Provider().ReadState([]plan.Snapshot{s}, plan.Selection{}, noon)
+	if f.Hub.Roster.In != "mesh-auth" {
+		t.Errorf("it is in %q: %s", f.Hub.Roster.In, f.Hub.Err)
+	}
+	for _, p := range migration.Permissions(s.Reads, true) {
+		if p.Namespace == "xcpauth-system" || p.Resource == "leases" && p.Namespace != "mesh-auth" {
+			t.Errorf("it asks for %v", p)
+		}
+	}
+}

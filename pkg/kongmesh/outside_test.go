@@ -105,7 +105,7 @@ func outsideSnapshots(t *testing.T, fl fleet, d plan.Provider, at map[string]map
 		if s.Context != "ops" {
 			continue
 		}
-		for _, r := range state.OutsideReads(addresses) {
+		for _, r := range state.OutsideReads(addresses, s.Reads) {
 			body, there := at[r.Name][r.Asked]
 			switch {
 			case r.Resource == "namespaces":

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ type Observer struct {
 	// Reads is the provider's.
 	Reads func(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read
 	// Beside, when set, lists what else is read of a context, once something of it could be.
-	Beside func(context string) []plan.Read
+	Beside func(context string, soFar map[plan.Read]plan.Result) []plan.Read
 	// Trim, when set, takes out of a body what the provider does not read: what is left is kept for every context.
 	Trim func(r plan.Read, body []byte) []byte
 	// Ask, when set, reads what a hub's own API in a pod answers.
@@ -124,7 +125,7 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 	}
 	first := true
 	for ctx.Err() == nil {
-		next := o.Reads(p.copy(), o.Metrics)
+		next := o.next(name, p.copy())
 		if len(next) == 0 {
 			break
 		}
@@ -133,9 +134,7 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 			if s.Err, s.Denied = allFailed(p.copy()); s.Err != "" {
 				break
 			}
-			if first = false; o.Beside != nil {
-				o.readAll(ctx, cluster, o.Beside(name), p)
-			}
+			first = false
 		}
 	}
 	if o.Needs != nil && (s.Err == "" || s.Denied) && ctx.Err() == nil {
@@ -146,6 +145,20 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 	}
 	s.At, s.Reads, s.Skew = o.Now(), p.copy(), cluster.Skew()
 	return s
+}
+
+// next lists what to read next of a context of which that much was read.
+func (o *Observer) next(name string, soFar map[plan.Read]plan.Result) []plan.Read {
+	next := o.Reads(soFar, o.Metrics)
+	if o.Beside == nil || len(soFar) == 0 {
+		return next
+	}
+	for _, r := range o.Beside(name, soFar) {
+		if _, done := soFar[r]; !done && !slices.Contains(next, r) {
+			next = append(next, r)
+		}
+	}
+	return next
 }
 
 // readAll performs reads side by side.

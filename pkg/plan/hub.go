@@ -194,8 +194,9 @@ type Connections struct{ Config, State int }
 
 // RosterState says how far the roster is installed.
 type RosterState struct {
-	Namespace bool // its namespace is there
-	Kind      bool // the EdgeCluster kind is served
+	In        string // the namespace of the roster, the journal and the lock
+	Namespace bool   // it is there
+	Kind      bool   // the EdgeCluster kind is served
 	Err       string
 }
 

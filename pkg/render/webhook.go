@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/webhookprobe"
 )
 
@@ -17,11 +16,12 @@ type Webhook struct {
 	At            time.Time           `json:"at"`
 	Hub           string              `json:"hub"` // the ManagementPlane
 	Context       string              `json:"context"`
-	Answer        webhookprobe.Answer `json:"answer"`             // asked, not asked, failed, unknown
-	Decision      string              `json:"decision,omitempty"` // allowed or denied, where it was asked
-	Version       string              `json:"version,omitempty"`  // the webhook's, where it said it
-	Edit          string              `json:"edit"`               // what was tried as a dry run
-	Says          string              `json:"says,omitempty"`     // the API server's words
+	Namespace     string              `json:"namespace,omitempty"` // where it runs
+	Answer        webhookprobe.Answer `json:"answer"`              // asked, not asked, failed, unknown
+	Decision      string              `json:"decision,omitempty"`  // allowed or denied, where it was asked
+	Version       string              `json:"version,omitempty"`   // the webhook's, where it said it
+	Edit          string              `json:"edit"`                // what was tried as a dry run
+	Says          string              `json:"says,omitempty"`      // the API server's words
 	Configuration WebhookConfig       `json:"configuration"`
 	Pods          WebhookCount        `json:"pods"`
 	Endpoints     WebhookCount        `json:"endpoints"`
@@ -57,7 +57,8 @@ type WebhookCount struct {
 
 // NewWebhook makes the report of a look at a hub's webhook. again makes a verb the command line of the same selection.
 func NewWebhook(l webhookprobe.Look, hub, context string, again func(verb string) string) Webhook {
-	r := Webhook{APIVersion: APIVersion, Kind: "Webhook", At: l.At.UTC().Truncate(time.Second), Hub: hub, Context: context,
+	r := Webhook{APIVersion: APIVersion, Kind: "Webhook", At: l.At.UTC().Truncate(time.Second), Hub: hub,
+		Context: context, Namespace: l.Namespace,
 		Answer: l.Result.Answer, Version: l.Result.Version, Edit: l.Edit, Says: l.Result.Says,
 		Configuration: WebhookConfig{Name: webhookprobe.Name, Installed: l.Installed, Error: l.Configuration,
 			Entries: []WebhookEntry{}},
@@ -113,12 +114,12 @@ func (r Webhook) next(again func(verb string) string) string {
 		return "nothing to do: the API server asks it"
 	case r.Answer == webhookprobe.Failed:
 		return "guarded edits are refused until it answers; see why its pods do not: " +
-			fmt.Sprintf("kubectl get pods -n %s --context %s", api.Namespace, r.Context)
+			fmt.Sprintf("kubectl get pods -n %s --context %s", r.Namespace, r.Context)
 	case r.Answer == webhookprobe.Unasked && !r.Configuration.Installed:
 		return "install it: kubectl xcpauth install webhook --apply --wait --context " + r.Context
 	case r.Answer == webhookprobe.Unasked && r.Endpoints.Error == "" && r.Endpoints.Ready == 0:
 		return "dangerous edits go through until a pod is ready; see why none is: " +
-			fmt.Sprintf("kubectl get pods -n %s --context %s", api.Namespace, r.Context)
+			fmt.Sprintf("kubectl get pods -n %s --context %s", r.Namespace, r.Context)
 	case r.Answer == webhookprobe.Unasked && len(r.Problems) > 0:
 		return "dangerous edits go through; the webhook puts its entries back within 10 seconds, unless an annotation says " +
 			"that somebody else keeps them; look again: " + again("webhook status")

@@ -27,7 +27,7 @@ func TestAJournalThatCannotBeReadIsNotAnEmptyOne(t *testing.T) {
 			"a wave that cannot be read", false},
 		{"a wave of another object", plan.Result{Body: []byte(`{"data":{"wave-in-flight":"{\"wave\":\"w\",\"by\":\"ann\",\"began\":\"b\"}"}}`)}, `the wave "w" of ann, begun b`, "", false},
 	} {
-		read := map[plan.Read]plan.Result{JournalRead(): tc.result}
+		read := map[plan.Read]plan.Result{JournalRead(""): tc.result}
 		got, _, _ := Journal(read)
 		if held := Held(read, "u"); got != tc.inFlight || held != tc.holds || (Unread(read) != "") != tc.unread {
 			t.Errorf("%s: in flight %q, holds %q, unread %q", tc.name, got, held, Unread(read))

@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -31,60 +32,48 @@ const BelievedFenced = 7 * 24 * time.Hour
 // crdName is the name of the CustomResourceDefinition of EdgeCluster.
 const crdName = "edgeclusters.xcpauth.io"
 
-var (
-	readNamespace = plan.Read{Version: "v1", Resource: "namespaces", Name: api.Namespace}
-	readCRD       = plan.Read{Group: "apiextensions.k8s.io", Version: "v1",
-		Resource: "customresourcedefinitions", Name: crdName}
-	readJournal = plan.Read{Version: "v1", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName}
-	readEntries = plan.Read{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version,
-		Resource: api.EdgeClusters.Resource, Namespace: api.Namespace}
-)
-
-// Reads is what to read of the hub to know the roster and the journal.
-func Reads() []plan.Read { return []plan.Read{readNamespace, readCRD, readEntries, readJournal} }
-
-// NamespaceRead reads the namespace of the roster and the journal.
-func NamespaceRead() plan.Read { return readNamespace }
-
-// JournalRead is what to read of an edge's own cluster, where a run without a hub keeps its journal.
-func JournalRead() plan.Read { return readJournal }
-
 // Permissions are the rights to what a run writes in a hub whatever the product, of which that much was read: the
 // namespace where it is not there, the journal, and the lock.
 func Permissions(read map[plan.Read]plan.Result) []plan.Permission {
-	const leases = "coordination.k8s.io"
-	all := []plan.Permission{
-		// the journal is applied, which makes it when it is not there
-		{Verb: "create", Resource: "configmaps", Namespace: api.Namespace},
-		{Verb: "patch", Resource: "configmaps", Namespace: api.Namespace, Name: api.JournalName},
-		{Verb: "create", Group: leases, Resource: "leases", Namespace: api.Namespace},
-		{Verb: "get", Group: leases, Resource: "leases", Namespace: api.Namespace, Name: api.LockName},
-		{Verb: "update", Group: leases, Resource: "leases", Namespace: api.Namespace, Name: api.LockName},
-	}
-	if read[readNamespace].Missing {
+	namespace, _ := In(read)
+	all := RunPermissions(namespace)
+	if read[namespaceRead(namespace)].Missing {
 		all = append(all, plan.Permission{Verb: "create", Resource: "namespaces"})
 	}
 	return all
 }
 
+// RunPermissions are the rights to the journal and the lock in a namespace that is there.
+func RunPermissions(namespace string) []plan.Permission {
+	const leases = "coordination.k8s.io"
+	namespace = cmp.Or(namespace, api.Namespace)
+	return []plan.Permission{
+		// the journal is applied, which makes it when it is not there
+		{Verb: "create", Resource: "configmaps", Namespace: namespace},
+		{Verb: "patch", Resource: "configmaps", Namespace: namespace, Name: api.JournalName},
+		{Verb: "create", Group: leases, Resource: "leases", Namespace: namespace},
+		{Verb: "get", Group: leases, Resource: "leases", Namespace: namespace, Name: api.LockName},
+		{Verb: "update", Group: leases, Resource: "leases", Namespace: namespace, Name: api.LockName},
+	}
+}
+
 // Parse returns how far the roster is installed and its entries by name. An entry that cannot be decoded is an error
 // in the state, never an absent entry.
 func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.EdgeCluster) {
-	state := plan.RosterState{
-		Namespace: read[readNamespace].OK(),
-		Kind:      read[readCRD].OK() || read[readEntries].OK(),
-	}
-	for _, r := range []plan.Result{read[readNamespace], read[readEntries]} {
+	namespace, unknown := In(read)
+	there, listed := read[namespaceRead(namespace)], read[entriesRead(namespace)]
+	state := plan.RosterState{In: namespace, Namespace: there.OK(), Kind: read[crdRead].OK() || listed.OK()}
+	for _, r := range []plan.Result{there, listed} {
 		if r.Err != "" {
-			state.Err = "the roster in " + api.Namespace + " could not be read: " + r.Err
+			state.Err = "the roster in " + namespace + " could not be read: " + r.Err
 		}
 	}
-	if !read[readEntries].OK() {
+	if state.Err = cmp.Or(unknown, state.Err); unknown != "" || !listed.OK() {
 		return state, nil
 	}
 	var list api.EdgeClusterList
-	if err := json.Unmarshal(read[readEntries].Body, &list); err != nil {
-		state.Err = fmt.Sprintf("the roster in %s is not as its kind says: %v", api.Namespace, err)
+	if err := json.Unmarshal(listed.Body, &list); err != nil {
+		state.Err = fmt.Sprintf("the roster in %s is not as its kind says: %v", namespace, err)
 		return state, nil
 	}
 	entries := make(map[string]api.EdgeCluster, len(list.Items))
@@ -96,7 +85,7 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 
 // Unread says why it is not known what the journal holds, "" when it was read or is not there.
 func Unread(read map[plan.Read]plan.Result) string {
-	return plan.Cached(read[readJournal], decodeJournal).unread
+	return journalOf(read).unread
 }
 
 // Held says which wave in flight of the journal there holds the object with the given UID, "" when none does. One
@@ -106,7 +95,8 @@ func Held(read map[plan.Read]plan.Result, uid string) string {
 		Data map[string]string `json:"data"`
 	}
 	text, _, _ := Journal(read)
-	if text == "" || json.Unmarshal(read[readJournal].Body, &journal) != nil {
+	namespace, _ := In(read)
+	if text == "" || json.Unmarshal(read[JournalRead(namespace)].Body, &journal) != nil {
 		return text
 	}
 	var wave struct {
@@ -133,8 +123,16 @@ func Held(read map[plan.Read]plan.Result, uid string) string {
 func Journal(read map[plan.Read]plan.Result) (
 	inFlight string, originals map[string]map[string]any, past []plan.WaveRecord,
 ) {
-	j := plan.Cached(read[readJournal], decodeJournal)
+	j := journalOf(read)
 	return j.inFlight, j.originals, j.past
+}
+
+func journalOf(read map[plan.Read]plan.Result) kept {
+	namespace, unknown := In(read)
+	if unknown != "" {
+		return decodeJournal(plan.Result{Err: unknown})
+	}
+	return plan.Cached(read[JournalRead(namespace)], decodeJournal)
 }
 
 // kept is what a journal holds, or why that is not known.
@@ -279,10 +277,10 @@ func namedAfter(entry, cluster string) bool {
 		begins[:min(len(begins), 200)])
 }
 
-// Ref names the entry of a member in the hub.
-func Ref(name string) plan.Ref {
+// Ref names the entry of a member in the roster's namespace, "" for the usual one.
+func Ref(namespace, name string) plan.Ref {
 	return plan.Ref{Group: api.GroupVersion.Group, Version: api.GroupVersion.Version, Resource: api.EdgeClusters.Resource,
-		Kind: "EdgeCluster", Namespace: api.Namespace, Name: ObjectName(name)}
+		Kind: "EdgeCluster", Namespace: cmp.Or(namespace, api.Namespace), Name: ObjectName(name)}
 }
 
 // Statement is the status that says what was verified of a member, seen at observed and believed for Believed, or
@@ -303,19 +301,20 @@ func Statement(m plan.Member, presents guard.Cred, rotated bool, fence *api.Fenc
 	return st
 }
 
-// NamespaceRef names the namespace of the roster and the journal.
-func NamespaceRef() plan.Ref {
-	return plan.Ref{Version: "v1", Resource: "namespaces", Kind: "Namespace", Name: api.Namespace}
+// NamespaceRef names the namespace of the roster and the journal, "" for the usual one.
+func NamespaceRef(namespace string) plan.Ref {
+	return plan.Ref{Version: "v1", Resource: "namespaces", Kind: "Namespace", Name: cmp.Or(namespace, api.Namespace)}
 }
 
-// NamespaceObject is the namespace of the roster and the journal.
-func NamespaceObject() map[string]any {
-	return map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": api.Namespace}}
+// NamespaceObject is the namespace of the roster and the journal, "" for the usual one.
+func NamespaceObject(namespace string) map[string]any {
+	return map[string]any{"apiVersion": "v1", "kind": "Namespace",
+		"metadata": map[string]any{"name": cmp.Or(namespace, api.Namespace)}}
 }
 
 // CRDRef names the CustomResourceDefinition of EdgeCluster.
 func CRDRef() plan.Ref {
-	return plan.Ref{Group: readCRD.Group, Version: readCRD.Version, Resource: readCRD.Resource,
+	return plan.Ref{Group: crdRead.Group, Version: crdRead.Version, Resource: crdRead.Resource,
 		Kind: "CustomResourceDefinition", Name: crdName}
 }
 
@@ -327,21 +326,21 @@ var crdObject = sync.OnceValue(func() map[string]any { return mustObject(yaml.YA
 
 // Renewal is the entry's spec as it is to be after the member's object was re-created, as a merge patch.
 func Renewal(m plan.Member) map[string]any {
-	return map[string]any{"spec": EntryObject(m)["spec"]}
+	return map[string]any{"spec": EntryObject("", m)["spec"]}
 }
 
 // EntryObject is Entry without a status.
-func EntryObject(m plan.Member) map[string]any {
-	o := mustObject(json.Marshal(Entry(m)))
+func EntryObject(namespace string, m plan.Member) map[string]any {
+	o := mustObject(json.Marshal(Entry(namespace, m)))
 	delete(o, "status")
 	return o
 }
 
-// Entry is the EdgeCluster that registers a member.
-func Entry(m plan.Member) api.EdgeCluster {
+// Entry is the EdgeCluster that registers a member in the roster's namespace, "" for the usual one.
+func Entry(namespace string, m plan.Member) api.EdgeCluster {
 	e := api.EdgeCluster{
 		TypeMeta:   metav1.TypeMeta{APIVersion: api.GroupVersion.String(), Kind: "EdgeCluster"},
-		ObjectMeta: metav1.ObjectMeta{Name: ObjectName(m.Name), Namespace: api.Namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: ObjectName(m.Name), Namespace: cmp.Or(namespace, api.Namespace)},
 		Spec:       api.EdgeClusterSpec{Role: api.RoleEdge, ClusterName: m.ClusterName, ClusterUID: m.ClusterUID},
 	}
 	if m.Role == plan.RoleMPC {

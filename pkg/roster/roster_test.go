@@ -24,7 +24,7 @@ func at(d time.Duration) *metav1.Time { return &metav1.Time{Time: noon.Add(d)} }
 func stated(fenced bool, change func(*api.EdgeCluster)) api.EdgeCluster {
 	m := plan.Member{Identity: plan.Identity{Name: "far", ClusterName: "far", ClusterUID: "cluster-1", Role: plan.RoleEdge,
 		Object: plan.Ref{Kind: "ControlPlane", Namespace: "istio-system", Name: "controlplane", UID: "uid-1"}}}
-	e := Entry(m)
+	e := Entry("", m)
 	var fence *api.FenceStatus
 	if fenced {
 		fence = &api.FenceStatus{Binding: plan.FenceName, UID: "binding-1", ProvenTime: *at(-time.Minute)}

@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -25,6 +24,7 @@ const Name = "xcpauth-webhook"
 // Look is everything that was seen.
 type Look struct {
 	At            time.Time
+	Namespace     string // where it runs
 	Installed     bool   // the configuration is there
 	Configuration string // why it could not be read
 	Entries       []Entry
@@ -47,13 +47,14 @@ func (l Look) NoEntry() bool {
 	return l.Installed && !slices.ContainsFunc(l.Entries, func(e Entry) bool { return e.Installed })
 }
 
-// LookAt looks at the webhook of the hub with a ManagementPlane, and asks: four reads, and one dry run.
-func LookAt(ctx context.Context, hub *kubeconfig.Cluster, mp plan.Ref, now func() time.Time) Look {
-	l := Look{At: now()}
+// LookAt looks at the webhook of the hub with a ManagementPlane, in the namespace where it runs, and asks: four reads,
+// and one dry run.
+func LookAt(ctx context.Context, hub *kubeconfig.Cluster, namespace string, mp plan.Ref, now func() time.Time) Look {
+	l := Look{At: now(), Namespace: namespace}
 	var side sync.WaitGroup
 	side.Go(func() { l.configuration(ctx, hub) })
-	side.Go(func() { l.pods(ctx, hub) })
-	side.Go(func() { l.endpoints(ctx, hub) })
+	side.Go(func() { l.pods(ctx, hub, namespace) })
+	side.Go(func() { l.endpoints(ctx, hub, namespace) })
 	side.Go(func() { l.ask(ctx, hub, mp) })
 	side.Wait()
 	return l
@@ -89,9 +90,9 @@ func (l *Look) configuration(ctx context.Context, hub *kubeconfig.Cluster) {
 	l.Installed, l.Entries = true, compare(shipped, found, l.At)
 }
 
-func (l *Look) pods(ctx context.Context, hub *kubeconfig.Cluster) {
+func (l *Look) pods(ctx context.Context, hub *kubeconfig.Cluster, namespace string) {
 	body, err := read(ctx, hub, plan.Read{Group: "apps", Version: "v1", Resource: "deployments",
-		Namespace: api.Namespace, Name: Name})
+		Namespace: namespace, Name: Name})
 	var d struct {
 		Spec   struct{ Replicas *int }
 		Status struct{ ReadyReplicas int }
@@ -112,9 +113,9 @@ func (l *Look) pods(ctx context.Context, hub *kubeconfig.Cluster) {
 	}
 }
 
-func (l *Look) endpoints(ctx context.Context, hub *kubeconfig.Cluster) {
+func (l *Look) endpoints(ctx context.Context, hub *kubeconfig.Cluster, namespace string) {
 	body, err := read(ctx, hub, plan.Read{Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices",
-		Namespace: api.Namespace}, "labelSelector", "kubernetes.io/service-name="+Name)
+		Namespace: namespace}, "labelSelector", "kubernetes.io/service-name="+Name)
 	if err == nil {
 		l.Endpoints.Ready, err = ready(body)
 	}

@@ -19,7 +19,7 @@ func TestAMistypedFlagIsToldWhichWasMeant(t *testing.T) {
 		"plan --central-c x":            "unknown flag: --central-c; did you mean --central-ca?",
 		"plan --rolback":                "unknown flag: --rolback; did you mean --rollback?",
 		"status --frobnicate":           "unknown flag: --frobnicate",
-		"status --namespac x":           "unknown flag: --namespac",
+		"status --namespac x":           "unknown flag: --namespac; did you mean --namespace?",
 		"status -x":                     "unknown shorthand flag: 'x' in -x",
 		"status --xy":                   "unknown flag: --xy",
 	} {

@@ -105,8 +105,15 @@ func TestGlobalFlagsAreKubectls(t *testing.T) {
 			t.Errorf("%s is taken: %s", flag, r.err)
 		}
 	}
-	if r := xcpauth(t, kubeconfig, "status", "-n", "x"); r.code != 1 || !strings.Contains(r.err, "same lock and journal") {
-		t.Errorf("a namespace is taken: %s", r.err)
+	if r := xcpauth(t, kubeconfig, "status", "-n", "x"); r.code != 1 || !strings.Contains(r.err, "namespace xcpauth-system, not in x") {
+		t.Errorf("another namespace than the hub's is taken: %s", r.err)
+	}
+	if r := xcpauth(t, kubeconfig, "status", "-n", "xcpauth-system"); r.code == 1 {
+		t.Errorf("the hub's namespace is not taken: %s", r.err)
+	}
+	if r := xcpauth(t, kubeconfig, "plan", "--no-hub", "--to", "edges", "-n", "x"); r.code != 1 ||
+		!strings.Contains(r.err, "does not go with --no-hub") {
+		t.Errorf("a namespace of no hub is taken: %s", r.err)
 	}
 }
 

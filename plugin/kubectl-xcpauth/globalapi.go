@@ -82,11 +82,11 @@ func (o *globalOptions) check(hub string) error {
 }
 
 // beside is what is read of the context that keeps what runs write down, of a global that is in no cluster.
-func beside(keeper string, e globalapi.Endpoint) func(context string) []plan.Read {
-	return func(context string) []plan.Read {
+func beside(keeper string, e globalapi.Endpoint) func(string, map[plan.Read]plan.Result) []plan.Read {
+	return func(context string, soFar map[plan.Read]plan.Result) []plan.Read {
 		if context != keeper || len(e.Addresses) == 0 {
 			return nil
 		}
-		return state.OutsideReads(e.Addresses)
+		return state.OutsideReads(e.Addresses, soFar)
 	}
 }

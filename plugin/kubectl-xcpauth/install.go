@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/deploy"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/install"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
@@ -214,13 +215,20 @@ func (o *installOptions) install(ctx context.Context, objects source) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkNamespace(all); err != nil {
+		return err
+	}
 	switch {
 	case o.wait && (!o.apply || o.isDryRun()):
 		return errors.New("--wait goes with --apply, and not with --dry-run")
 	case !o.apply && o.dryRun != dryRunServer, o.dryRun == dryRunClient:
-		return o.print(manifest{APIVersion: "v1", Kind: "List", Objects: all})
+		return o.printIn(all)
 	}
 	return o.each(ctx, func(ctx context.Context, c deploy.Cluster) error {
+		all, err := o.in(ctx, c, all)
+		if err != nil {
+			return err
+		}
 		if err := c.Apply(ctx, all); err != nil || !o.wait {
 			return err
 		}
@@ -235,11 +243,19 @@ func (o *installOptions) uninstall(ctx context.Context, objects source) error {
 	if err != nil {
 		return err
 	}
-	deleted, kept := install.Removed(all)
+	if err := o.checkNamespace(all); err != nil {
+		return err
+	}
 	if !o.apply && o.dryRun != dryRunServer || o.dryRun == dryRunClient {
-		return o.print(manifest{APIVersion: "v1", Kind: "List", Objects: deleted})
+		deleted, _ := install.Removed(all)
+		return o.printIn(deleted)
 	}
 	return o.each(ctx, func(ctx context.Context, c deploy.Cluster) error {
+		all, err := o.in(ctx, c, all)
+		if err != nil {
+			return err
+		}
+		deleted, kept := install.Removed(all)
 		if err := c.Delete(ctx, deleted); err != nil {
 			return err
 		}
@@ -252,6 +268,39 @@ func (o *installOptions) uninstall(ctx context.Context, objects source) error {
 		}
 		return nil
 	})
+}
+
+// printIn prints objects as they are installed in the namespace that was named, else in the usual one.
+func (o *installOptions) printIn(all []install.Object) error {
+	all, err := install.In(all, cmp.Or(o.namespace, api.Namespace))
+	if err != nil {
+		return err
+	}
+	return o.print(manifest{APIVersion: "v1", Kind: "List", Objects: all})
+}
+
+// checkNamespace refuses a namespace for what is in none of the hub's.
+func (o *installOptions) checkNamespace(all []install.Object) error {
+	if o.namespace != "" && (o.roles.Place == install.Edge || !install.Placed(all)) {
+		return errors.New("--namespace is the hub's: nothing in an edge's cluster is in it")
+	}
+	return nil
+}
+
+// in has objects installed in the namespace that the cluster uses.
+func (o *installOptions) in(ctx context.Context, c deploy.Cluster, all []install.Object) ([]install.Object, error) {
+	if o.roles.Place == install.Edge || !install.Placed(all) {
+		return all, nil
+	}
+	has, err := c.Used(ctx)
+	if err != nil {
+		return nil, err
+	}
+	namespace, err := install.Choose(o.namespace, has, install.Names(all))
+	if err != nil {
+		return nil, fmt.Errorf("in context %s: %w", c.Context, err)
+	}
+	return install.In(all, namespace)
 }
 
 // each does something in every cluster that is meant, one after the other: a mistake is seen in the first.
@@ -270,15 +319,15 @@ func (o *installOptions) each(ctx context.Context, do func(context.Context, depl
 	}
 	o.writing.Store(!o.isDryRun())
 	for _, name := range contexts {
-		if err := o.in(ctx, live.Fleet, name, do); err != nil {
+		if err := o.within(ctx, live.Fleet, name, do); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// in does something in one cluster, and prints what becomes of each object there.
-func (o *installOptions) in(ctx context.Context, fleet *kubeconfig.Fleet, name string,
+// within does something in one cluster, and prints what becomes of each object there.
+func (o *installOptions) within(ctx context.Context, fleet *kubeconfig.Fleet, name string,
 	do func(context.Context, deploy.Cluster) error) error {
 	fmt.Fprintf(o.ErrOut, "In context %s:\n", name)
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("--timeout %s is over", o.timeout))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"strconv"
@@ -9,8 +8,6 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
-
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 )
 
 // addKubectlFlags adds those of kubectl's global flags that make sense over many contexts, with kubectl's own names and
@@ -23,8 +20,8 @@ func (o *fleetOptions) addKubectlFlags(flags *pflag.FlagSet) {
 		ImpersonateGroups: kubectls.ImpersonateGroups}})
 	flags.IntVarP(&o.verbosity, "v", "v", o.verbosity,
 		"how much of the requests is logged on stderr, as of kubectl: 6 each request, 7 its headers too")
-	flags.StringVarP(&o.namespace, "namespace", "n", o.namespace, "of kubectl; no verb takes it")
-	_ = flags.MarkHidden("namespace") // it is there
+	flags.StringVarP(&o.namespace, "namespace", "n", o.namespace,
+		"namespace of the roster, the journal and the lock in the hub; default: the one that the hub names")
 }
 
 // mostVerbose is as far as --v goes: from 8 on client-go logs bodies, and secrets are among them.
@@ -32,10 +29,6 @@ const mostVerbose = 7
 
 // log has client-go log requests, where that was asked for. What it logs of a credential is masked.
 func (o *fleetOptions) log() error {
-	if o.namespace != "" {
-		return errors.New("--namespace is not used: every run on a hub must find the same lock and journal, which are in " +
-			"namespace " + api.Namespace + "; select clusters with --context and --contexts")
-	}
 	if o.verbosity <= 0 {
 		return nil
 	}

@@ -64,7 +64,7 @@ type fleetOptions struct {
 	dryRun         string
 	as             clientcmd.ConfigOverrides // of which whom requests are made as is used
 	verbosity      int
-	namespace      string // which is refused
+	namespace      string // of the hub's state
 
 	screen, window *screen     // stderr and stdout
 	writing        atomic.Bool // what is interrupted may have changed something
@@ -255,7 +255,7 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	}
 	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
 	api := globalapi.Client{Login: endpoint.Login, TLS: endpoint.TLS, Trim: d.Trim}
-	live := &apply.Live{Fleet: f, Provider: d, API: api, Where: plan.Selection{Product: product, Tokens: tokens,
+	live := &apply.Live{Fleet: f, Provider: d, API: api, Namespace: o.namespace, Where: plan.Selection{Product: product, Tokens: tokens,
 		Addresses: endpoint.Addresses,
 		Revoked:   revoked, Hub: hub, Standby: o.standby, Roots: systemRoots},
 		SecretFields: map[string]apply.FillSecret{migration.KeySecretField: tokenissuer.NewKey},

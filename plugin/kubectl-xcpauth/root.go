@@ -21,6 +21,9 @@ func (o *fleetOptions) begin(cmd *cobra.Command) error {
 	if err := o.log(); err != nil {
 		return err
 	}
+	if without := cmd.Flags().Lookup("no-hub"); o.namespace != "" && without != nil && without.Changed {
+		return errors.New("--namespace is the hub's; it does not go with --no-hub")
+	}
 	return errors.Join(o.checkDryRun(), o.parseFormat(), o.takeFleetFile(cmd))
 }
 

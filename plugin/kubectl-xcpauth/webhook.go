@@ -62,7 +62,7 @@ func webhookStatus(ctx context.Context, o *fleetOptions) error {
 	}
 	within, cancel := context.WithTimeout(ctx, o.memberTimeout)
 	defer cancel()
-	look := webhookprobe.LookAt(within, hub, f.Hub.Object, time.Now)
+	look := webhookprobe.LookAt(within, hub, f.Hub.Roster.In, f.Hub.Object, time.Now)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -169,7 +169,8 @@ func selected(o Object, selector string) bool {
 
 // plurals are the resources that are served; kinds maps a kind to its resource.
 var (
-	kinds = map[string]string{"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods",
+	kinds = map[string]string{"CustomResourceDefinition": "customresourcedefinitions",
+		"Namespace": "namespaces", "ConfigMap": "configmaps", "Secret": "secrets", "Pod": "pods",
 		"Deployment": "deployments", "ReplicaSet": "replicasets",
 		"ManagementPlane": "managementplanes", "ControlPlane": "controlplanes", "EdgeXcp": "edgexcps",
 		"CentralXcp": "centralxcps", "Cluster": "clusters", "EdgeCluster": "edgeclusters",

@@ -219,7 +219,7 @@ func HandedOver(name string, ago time.Duration, change func(*api.EdgeCluster)) a
 	m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, ClusterUID: "uid-of-" + name,
 		Role: plan.RoleEdge, Object: plan.Ref{Namespace: "istio-system", Name: "controlplane",
 			UID: "uid-" + name + "-controlplane"}}}
-	e := roster.Entry(m)
+	e := roster.Entry("", m)
 	e.Status = roster.Statement(m, state.JWT, true, nil, []string{"EdgeXcp says JWT"}, "ann@edge",
 		time.Now().Add(-ago).UTC())
 	if change != nil {

@@ -162,7 +162,7 @@ func (h *fakeHub) decider(within time.Duration) *decider {
 	d := &decider{TB: h, hub: h, log: &bytes.Buffer{}, within: within}
 	var mu sync.Mutex
 	var err error
-	d.reader, err = NewReader(&rest.Config{Host: h.server.URL}, h.listRoster, "test",
+	d.reader, err = NewReader(&rest.Config{Host: h.server.URL}, api.EdgesNamespace(api.Namespace), h.listRoster, "test",
 		slog.New(slog.NewTextHandler(locked{&mu, d.log}, nil)))
 	if err != nil {
 		h.Fatal(err)

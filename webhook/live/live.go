@@ -32,12 +32,13 @@ const (
 
 // Reader reads registered edges.
 type Reader struct {
-	objects dynamic.Interface // of the hub
-	roster  Roster
-	agent   string
-	log     *slog.Logger
-	clock   clock.PassiveClock
-	held    *edgereader.Budget
+	objects   dynamic.Interface // of the hub
+	namespace string            // of the kubeconfigs
+	roster    Roster
+	agent     string
+	log       *slog.Logger
+	clock     clock.PassiveClock
+	held      *edgereader.Budget
 
 	mu    sync.Mutex
 	edges map[string]*edge // by the name of the roster's entry, which is its Secret's
@@ -53,15 +54,15 @@ type edge struct {
 // Roster lists every entry of the roster.
 type Roster func(context.Context) ([]api.EdgeCluster, error)
 
-// NewReader reads the kubeconfigs from the cluster of cfg.
-func NewReader(cfg *rest.Config, roster Roster, version string, log *slog.Logger) (*Reader, error) {
+// NewReader reads the kubeconfigs from a namespace of the cluster of cfg.
+func NewReader(cfg *rest.Config, namespace string, roster Roster, version string, log *slog.Logger) (*Reader, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // a decision must not wait behind another one
 	objects, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the kubeconfigs of edges: %w", err)
 	}
-	return &Reader{objects: objects, roster: roster, agent: "xcpauth-webhook/" + version, log: log,
+	return &Reader{objects: objects, namespace: namespace, roster: roster, agent: "xcpauth-webhook/" + version, log: log,
 		clock: clock.RealClock{}, held: edgereader.NewBudget(heldBytes), edges: map[string]*edge{}}, nil
 }
 
@@ -165,14 +166,14 @@ func (r *Reader) one(ctx context.Context, m api.EdgeCluster, found secrets) verd
 		return unknown(notRegistered, "its entry names no ControlPlane")
 	case found.err != nil:
 		return unknown(noKubeconfig, fmt.Sprintf("the kubeconfigs in namespace %s could not be read: %v",
-			api.EdgesNamespace, found.err))
+			r.namespace, found.err))
 	case !there:
-		return unknown(noKubeconfig, fmt.Sprintf("Secret %s/%s with its kubeconfig is not there; make it with: kubectl xcpauth edge register %s", api.EdgesNamespace, m.Name, m.Name))
+		return unknown(noKubeconfig, fmt.Sprintf("Secret %s/%s with its kubeconfig is not there; make it with: kubectl xcpauth edge register %s", r.namespace, m.Name, m.Name))
 	}
 	client, err := r.connect(m.Name, secret.kubeconfig)
 	if err != nil {
 		return unknown(badKubeconfig, fmt.Sprintf("in Secret %s/%s, %v; make it again with: kubectl xcpauth edge register %s",
-			api.EdgesNamespace, m.Name, err, m.Name))
+			r.namespace, m.Name, err, m.Name))
 	}
 	results, fault := client.Burst(ctx, state.LiveReads(*cp), state.Trim)
 	if fault != nil && fault.Kind == edgereader.Unauthorized {

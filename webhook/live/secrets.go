@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 )
 
@@ -32,7 +31,7 @@ const page = 200
 
 func (r *Reader) secrets() dynamic.ResourceInterface {
 	return r.objects.Resource(schema.GroupVersionResource{Version: "v1",
-		Resource: "secrets"}).Namespace(api.EdgesNamespace)
+		Resource: "secrets"}).Namespace(r.namespace)
 }
 
 // list reads every kubeconfig.
@@ -77,14 +76,14 @@ func (r *Reader) store(ctx context.Context, name string, before secret, text []b
 	token edgereader.Token) (bool, error) {
 	o, err := r.secrets().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return false, fmt.Errorf("reading Secret %s/%s before renewing it: %w", api.EdgesNamespace, name, err)
+		return false, fmt.Errorf("reading Secret %s/%s before renewing it: %w", r.namespace, name, err)
 	}
 	if !bytes.Equal(secretOf(*o).kubeconfig, before.kubeconfig) {
 		return false, nil
 	}
 	if err := unstructured.SetNestedField(o.Object, base64.StdEncoding.EncodeToString(text), "data",
 		edgereader.KubeconfigKey); err != nil {
-		return false, fmt.Errorf("writing Secret %s/%s: it is not as its kind says", api.EdgesNamespace, name)
+		return false, fmt.Errorf("writing Secret %s/%s: it is not as its kind says", r.namespace, name)
 	}
 	annotations := o.GetAnnotations()
 	if annotations == nil {
@@ -96,7 +95,7 @@ func (r *Reader) store(ctx context.Context, name string, before secret, text []b
 	o.SetAnnotations(annotations)
 	// it carries the resourceVersion
 	if _, err := r.secrets().Update(ctx, o, metav1.UpdateOptions{FieldManager: "xcpauth-webhook"}); err != nil {
-		return false, fmt.Errorf("writing the renewed token to Secret %s/%s: %w", api.EdgesNamespace, name, err)
+		return false, fmt.Errorf("writing the renewed token to Secret %s/%s: %w", r.namespace, name, err)
 	}
 	return true, nil
 }

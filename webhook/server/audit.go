@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/auditor"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/live"
@@ -52,7 +53,7 @@ func RunAuditor(ctx context.Context, cfg *rest.Config, o Options, interval time.
 	if err != nil {
 		return err
 	}
-	edges, err := live.NewReader(cfg, members.Roster, o.Version, log)
+	edges, err := live.NewReader(cfg, api.EdgesNamespace(o.Namespace), members.Roster, o.Version, log)
 	if err != nil {
 		return err
 	}

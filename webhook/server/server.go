@@ -20,6 +20,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/admit"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/events"
 	"github.com/xcpauth/kubectl-xcpauth/webhook/inventory"
@@ -92,7 +93,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options, log *slog.Logger) err
 		return err
 	}
 	recorder := events.NewQueue(writer, log)
-	edges, err := live.NewReader(cfg, members.Roster, o.Version, log)
+	edges, err := live.NewReader(cfg, api.EdgesNamespace(o.Namespace), members.Roster, o.Version, log)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
@@ -13,7 +14,7 @@ import (
 func rollbackWave(f plan.State, goal plan.Goal) plan.Wave {
 	s := &wayBack{State: f, goal: goal, original: f.Hub.Originals[f.Hub.Object.UID]}
 	if container, _ := state.ContainerAndNames(f.Hub.Declared); s.original != nil && !ours(s.original, container, true) {
-		s.block("hub", journalProblem(f.Hub.Object))
+		s.block("hub", journalProblem(f.Hub, f.Hub.Object))
 		s.original = nil
 	}
 	named := goal.Only == ""
@@ -46,7 +47,7 @@ func (s *wayBack) classify(m plan.Member) {
 		s.reverted = append(s.reverted, verifyRevertedStep(m, s.goal))
 	case done:
 	case !kept:
-		s.block(m.Name, journalProblem(m.Object))
+		s.block(m.Name, journalProblem(s.Hub, m.Object))
 	case m.Workload.Paused:
 		s.block(m.Name, m.Workload.PausedReason(m.Object.Namespace, m.Object.Name, m.Context))
 	case m.Owner != "":
@@ -105,9 +106,9 @@ func verifyReverted(s *wayBack) (plan.Wave, bool) {
 
 // journalProblem says that what is kept of an object is not what a migration keeps of it: the journal is an object
 // that others can write.
-func journalProblem(o plan.Ref) string {
+func journalProblem(h plan.Hub, o plan.Ref) string {
 	return fmt.Sprintf("what the journal keeps of %s is not what this tool changes; look at the ConfigMap %s/%s", o,
-		api.Namespace, api.JournalName)
+		cmp.Or(h.Roster.In, api.Namespace), api.JournalName)
 }
 
 // rolling says whether a zone's pods are not yet, or not all, as its Deployment says, as far as that can be told.

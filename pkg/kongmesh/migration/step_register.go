@@ -12,6 +12,6 @@ func registerStep(f plan.State) plan.Step {
 		Why:     "the way back of each wave is written down there before its first write",
 		WayBack: "none needed: it only adds a record",
 		Writes: []plan.Write{{Context: f.Hub.Context, Cluster: f.Hub.ClusterUID, Op: plan.OpCreate,
-			Object: roster.NamespaceRef(), After: roster.NamespaceObject()}},
+			Object: roster.NamespaceRef(f.Hub.Roster.In), After: roster.NamespaceObject(f.Hub.Roster.In)}},
 		NoUndo: true, RecordOnly: true, Effect: func(f *plan.State) { f.Hub.Roster.Namespace = true }}
 }

@@ -17,9 +17,10 @@ import (
 const askedIndex = ""
 
 // OutsideReads are what to read of a global that is outside of clusters: of each of its processes who it is and its
-// settings, and what it keeps; and, in the cluster that keeps them for it, what runs have written down.
-func OutsideReads(addresses []string) []plan.Read {
-	all := []plan.Read{roster.NamespaceRead(), roster.JournalRead()}
+// settings, and what it keeps; and, in the cluster that keeps them for it, what runs have written down. That much was
+// read of that cluster.
+func OutsideReads(addresses []string, soFar map[plan.Read]plan.Result) []plan.Read {
+	all := roster.StateReads(soFar)
 	for _, url := range addresses {
 		a := asked{hub: plan.HubAPI{URL: url}}
 		all = append(append(all, a.question(askedIndex)), a.reads(nil)...)

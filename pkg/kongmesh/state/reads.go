@@ -35,7 +35,7 @@ func Reads(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 		}
 		if cp := ControlPlaneOf(&planes[i], soFar); cp.Mode == ModeGlobal {
 			add(globalReads(cp, soFar)...)
-			add(roster.NamespaceRead(), roster.JournalRead())
+			add(roster.StateReads(soFar)...)
 		}
 	}
 	return next

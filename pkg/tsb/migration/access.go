@@ -80,15 +80,16 @@ func Permissions(soFar map[plan.Read]plan.Result, migrate bool) []plan.Permissio
 
 // needRoster adds what a migration writes of the roster beside the journal and the lock, and Events.
 func needRoster(soFar map[plan.Read]plan.Result, add func(verb, group, resource, ns, name string)) {
-	for _, r := range roster.Reads() {
+	namespace, _ := roster.In(soFar)
+	for _, r := range roster.Reads(soFar) {
 		if soFar[r].Missing && r.Resource == "customresourcedefinitions" {
 			add("create", r.Group, r.Resource, "", "")
 		}
 	}
 	group, edgeClusters := api.GroupVersion.Group, api.EdgeClusters.Resource
 	for _, verb := range []string{"create", "patch", "delete", "state"} {
-		add(verb, group, edgeClusters, api.Namespace, "")
+		add(verb, group, edgeClusters, namespace, "")
 	}
-	add("patch", group, edgeClusters+"/status", api.Namespace, "")
-	add("create", "", "events", api.Namespace, "")
+	add("patch", group, edgeClusters+"/status", namespace, "")
+	add("create", "", "events", namespace, "")
 }

@@ -29,17 +29,18 @@ func registerStep(f plan.State) plan.Step {
 		Why:     "what the hub is not told of cannot be denied: the admission webhook decides from this list",
 		WayBack: "none needed: it only adds a record", NoUndo: true, RecordOnly: true,
 		Effect: func(f *plan.State) {
-			f.Hub.Roster = plan.RosterState{Namespace: true, Kind: true}
+			f.Hub.Roster = plan.RosterState{In: f.Hub.Roster.In, Namespace: true, Kind: true}
 			for i := range f.Members {
 				m := &f.Members[i]
 				m.Registered, m.EntryStale = m.Registered || m.Err == "", false
 			}
 		}}
+	at := f.Hub.Roster.In
 	write := func(op plan.Op, object plan.Ref, after map[string]any) {
 		s.Writes = append(s.Writes, plan.Write{Context: f.Hub.Context, Op: op, Object: object, After: after})
 	}
 	if !f.Hub.Roster.Namespace {
-		write(plan.OpCreate, roster.NamespaceRef(), roster.NamespaceObject())
+		write(plan.OpCreate, roster.NamespaceRef(at), roster.NamespaceObject(at))
 	}
 	if !f.Hub.Roster.Kind {
 		write(plan.OpCreate, roster.CRDRef(), roster.CRDObject())
@@ -48,9 +49,9 @@ func registerStep(f plan.State) plan.Step {
 		switch {
 		case m.Err != "":
 		case !m.Registered:
-			write(plan.OpCreate, roster.Ref(m.Name), roster.EntryObject(m))
+			write(plan.OpCreate, roster.Ref(at, m.Name), roster.EntryObject(at, m))
 		case m.EntryStale:
-			write(plan.OpUpdate, roster.Ref(m.Name), roster.Renewal(m))
+			write(plan.OpUpdate, roster.Ref(at, m.Name), roster.Renewal(m))
 		}
 	}
 	return s

@@ -38,6 +38,6 @@ func retractStatementStep(f plan.State, m plan.Member) plan.Step {
 }
 
 func retraction(f plan.State, m plan.Member) plan.Write {
-	return plan.Write{Context: f.Hub.Context, Object: roster.Ref(m.Name), Op: plan.OpUpdateStatus,
+	return plan.Write{Context: f.Hub.Context, Object: roster.Ref(f.Hub.Roster.In, m.Name), Op: plan.OpUpdateStatus,
 		After: roster.RetractedStatus()}
 }

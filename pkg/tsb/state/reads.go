@@ -9,8 +9,8 @@ import (
 // Reads lists what to read next of a context, in at most four bursts:
 //
 //  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
-//  2. what is beside each plane in its namespace, the roster in a hub, and the journal;
-//  3. in a hub, what a Certificate for an edge's certificate left there;
+//  2. what is beside each plane in its namespace, in a hub the roster's kind, and in an edge the journal;
+//  3. in a hub, the roster and the journal, and what a Certificate for an edge's certificate left there;
 //  4. with metrics: the pages of Central's pods and of the edge's, and the certificates that Central's pods serve.
 func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	if _, begun := soFar[ManagementPlanesRead]; !begun {
@@ -30,7 +30,7 @@ func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns),
 			SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts), SecretRead(ns, TrialSecret),
 			Certificates(ns), centralXcps(ns), XcpClusters(ns))
-		add(roster.Reads()...)
+		add(roster.Reads(soFar)...)
 		for _, name := range edgeCertificates(soFar, ns) {
 			add(SecretRead(ns, name))
 		}
@@ -43,7 +43,7 @@ func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 		add(kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretToken),
 			SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert), SecretRead(ns, SecretServiceAccount),
 			SecretRead(ns, SecretMPCA))
-		add(roster.JournalRead(), FencePolicyRead, FenceBindingRead)
+		add(roster.JournalRead(""), FencePolicyRead, FenceBindingRead)
 		for _, s := range SiblingTokens {
 			add(SecretRead(ns, s))
 		}

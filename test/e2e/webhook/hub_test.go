@@ -282,3 +282,6 @@ func (h *hub) mergePatchStatus(name string, patch m) error {
 		"application/merge-patch+json", b, metav1.PatchOptions{}, "status")
 	return err
 }
+
+// edgesNamespace is where the hub keeps the kubeconfigs of edges.
+var edgesNamespace = api.EdgesNamespace(api.Namespace)

@@ -328,7 +328,7 @@ func TestTheChartInstallsUpgradesAndUninstalls(t *testing.T) {
 	if entries := h.all(api.EdgeClusters); len(entries) == 0 {
 		t.Error("the roster is gone")
 	}
-	if _, err := h.kube.CoreV1().Namespaces().Get(t.Context(), api.EdgesNamespace, metav1.GetOptions{}); err != nil {
+	if _, err := h.kube.CoreV1().Namespaces().Get(t.Context(), edgesNamespace, metav1.GetOptions{}); err != nil {
 		t.Errorf("the namespace of the edges' kubeconfigs: %v", err)
 	}
 }

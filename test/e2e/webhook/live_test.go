@@ -20,7 +20,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/test/fault"
 	"github.com/xcpauth/kubectl-xcpauth/test/rbac"
 	"github.com/xcpauth/kubectl-xcpauth/test/sandbox"
@@ -128,7 +127,7 @@ func (e *edge) registrar() {
 		e.must(rbac.Bind(kubectl, root, of.dir, of.namespace, "onlooker", "xcpauth-read"))
 		e.must(rbac.Bind(kubectl, root, of.dir, of.namespace, "registrar", "xcpauth-read", "xcpauth-register"))
 	}
-	if out, err := e.kubectl("-n", api.EdgesNamespace, "create", "rolebinding", "xcpauth-register",
+	if out, err := e.kubectl("-n", edgesNamespace, "create", "rolebinding", "xcpauth-register",
 		"--role=xcpauth-register", "--user=registrar"); err != nil {
 		e.Fatal(out)
 	}
@@ -183,7 +182,7 @@ func (e *edge) becomes(when, text string) {
 // token is the one that lies in the hub.
 func (e *edge) token() string {
 	e.Helper()
-	s, err := e.hub.kube.CoreV1().Secrets(api.EdgesNamespace).Get(e.Context(), "edge-1", metav1.GetOptions{})
+	s, err := e.hub.kube.CoreV1().Secrets(edgesNamespace).Get(e.Context(), "edge-1", metav1.GetOptions{})
 	e.must(err)
 	_, after, _ := strings.Cut(string(s.Data["kubeconfig"]), "token: ")
 	token, _, _ := strings.Cut(after, "\n")
@@ -254,7 +253,7 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 	h.must(e.kube.RbacV1().RoleBindings(mesh).Delete(t.Context(), reader, metav1.DeleteOptions{}))
 	e.becomes("its rights are taken away", "there (403)")
 	again()
-	h.must(h.kube.CoreV1().Secrets(api.EdgesNamespace).Delete(t.Context(), "edge-1", metav1.DeleteOptions{}))
+	h.must(h.kube.CoreV1().Secrets(edgesNamespace).Delete(t.Context(), "edge-1", metav1.DeleteOptions{}))
 	h.denied(e.edit(), "edge-1: mtls", "kubectl xcpauth edge register edge-1")
 	again()
 	h.must(e.objects.Resource(controlPlanes).Namespace(mesh).Delete(t.Context(), "controlplane", metav1.DeleteOptions{}))
@@ -287,7 +286,7 @@ func TestARegisteredEdgeIsReadLive(t *testing.T) {
 		metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the reader's identity is left in the edge: %v", err)
 	}
-	if _, err := h.kube.CoreV1().Secrets(api.EdgesNamespace).Get(t.Context(), "edge-1",
+	if _, err := h.kube.CoreV1().Secrets(edgesNamespace).Get(t.Context(), "edge-1",
 		metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the kubeconfig is left in the hub: %v", err)
 	}
@@ -307,7 +306,7 @@ func renewed(e *edge, n node, tokens *[]string) {
 	e.must(n.Start(e.Context(), "--live-interval=200ms"))
 	now := time.Now().UTC()
 	before := e.token()
-	out, err := e.hub.kubectl("-n", api.EdgesNamespace, "annotate", "--overwrite", "secret/edge-1",
+	out, err := e.hub.kubectl("-n", edgesNamespace, "annotate", "--overwrite", "secret/edge-1",
 		"xcpauth.io/token-issued="+now.Add(-50*time.Minute).Format(time.RFC3339), "xcpauth.io/token-expires="+now.Add(10*time.Minute).Format(time.RFC3339))
 	if err != nil {
 		e.Fatal(out)
