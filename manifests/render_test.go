@@ -51,6 +51,35 @@ func renderDir(t *testing.T, dir string) []byte {
 	return out
 }
 
+// An overlay is a base for a kustomization elsewhere, by the address of the repository and a tag, and what that changes
+// is all that changes.
+func TestAnOverlayIsABaseByTheRepositorysAddress(t *testing.T) {
+	repository, elsewhere := filepath.Join(t.TempDir(), "repository"), t.TempDir()
+	if err := os.CopyFS(filepath.Join(repository, "manifests"), os.DirFS(".")); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "."},
+		{"-c", "user.name=t", "-c", "user.email=t@example.test", "commit", "-q", "-m", "release"}, {"tag", "v0.1.0"}} {
+		cmd := exec.Command("git", args...)
+		cmd.Dir = repository
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	for _, overlay := range overlays {
+		text := "resources:\n- file://" + repository + "//manifests/overlays/" + overlay + "?ref=v0.1.0\n" +
+			"images:\n- name: ghcr.io/xcpauth/xcpauth-webhook\n  newName: mirror.example.test/webhook\n  newTag: v0.1.0\n"
+		if err := os.WriteFile(filepath.Join(elsewhere, "kustomization.yaml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.ReplaceAll(string(reviewed(t, overlay)), "ghcr.io/xcpauth/xcpauth-webhook:devel",
+			"mirror.example.test/webhook:v0.1.0")
+		if d := cmp.Diff(want, string(renderDir(t, elsewhere))); d != "" {
+			t.Errorf("%s:\n%s", overlay, d)
+		}
+	}
+}
+
 // reviewed is an overlay as it was last reviewed; TestOverlaysRenderAsReviewed holds it to what is rendered.
 func reviewed(t *testing.T, overlay string) []byte {
 	t.Helper()
