@@ -30,6 +30,9 @@ const (
 // AllCertificates are the values, the default first.
 var AllCertificates = []Certificates{SelfSigned, CertManager}
 
+// ShippedImage is the image that the manifests name, which no release publishes.
+const ShippedImage = "ghcr.io/xcpauth/xcpauth-webhook:devel"
+
 // Webhook is what is chosen of the webhook's installation.
 type Webhook struct {
 	Image        string // with a tag or a digest

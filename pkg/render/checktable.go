@@ -28,6 +28,9 @@ func (r Check) Table(w io.Writer, wide bool) {
 	fmt.Fprintln(w)
 	found := fmt.Sprintf("%s, %s, %s", plural(n[finding.Error], "error"), plural(n[finding.Warning], "warning"),
 		plural(n[finding.Info], "info"))
+	if n[finding.Info] > 0 && !wide {
+		found += " (-o wide shows how to fix infos)"
+	}
 	if len(r.Ignored) > 0 {
 		found += fmt.Sprintf("; %s left out by --ignore", plural(len(r.Ignored), "finding"))
 	}

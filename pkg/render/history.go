@@ -2,8 +2,10 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,21 +118,34 @@ func (p HistoryWave) Outcome() string {
 	return p.Result
 }
 
-// stepsShown is how many steps of a wave the table names; wide names all.
-const stepsShown = 6
+// membersShown is how many members of a wave the table names; wide names all.
+const membersShown = 6
 
 func (p HistoryWave) details(w io.Writer, wide bool) {
-	steps := p.Steps
-	more := ""
-	if n := len(steps) - stepsShown; n > 0 && !wide {
-		steps, more = steps[:stepsShown], fmt.Sprintf(", and %d more", n)
+	of, more := p.members(), ""
+	if n := len(of) - membersShown; n > 0 && !wide {
+		of, more = of[:membersShown], fmt.Sprintf(", and %d more", n)
 	}
 	goal := ""
 	if p.Goal != "" { // unknown of a wave that another run had to restore
 		goal = "goal " + p.Goal + ", "
 	}
-	Paragraph(w, "  ", fmt.Sprintf("%sby %s, in %s: %s%s", goal, p.By, p.Context, strings.Join(steps, ", "), more))
+	Paragraph(w, "  ", fmt.Sprintf("%s%s; %sby %s, journal in %s", strings.Join(of, ", "), more, goal, p.By, p.Context))
 	if p.Result != plan.ResultVerified {
 		Paragraph(w, "  ", p.Result)
 	}
+}
+
+// members are those whom the steps of a wave are about, or the keys and tokens: the ID of a step ends with what it is
+// about, and names nothing where that is the hub.
+func (p HistoryWave) members() []string {
+	what := map[string]string{"key": "key ", "prune": "key ", "revoke": "token "}
+	var all []string
+	for _, id := range p.Steps {
+		kind, of, _ := strings.Cut(id, "/")
+		if of = what[kind] + cmp.Or(of, "hub"); !slices.Contains(all, of) {
+			all = append(all, of)
+		}
+	}
+	return all
 }

@@ -49,8 +49,8 @@ func TestHistory(t *testing.T) {
 	text := laid(h, false)
 	narrow(t, text)
 	golden(t, "history", text)
-	if wide := laid(h, true); !strings.Contains(wide, "move/edge-99") || strings.Contains(wide, "more") {
-		t.Errorf("wide does not name every step:\n%s", wide)
+	if wide := laid(h, true); !strings.Contains(wide, "edge-99") || strings.Contains(wide, "more") {
+		t.Errorf("wide does not name every member:\n%s", wide)
 	}
 	report := alike(t, h)
 	waves, _ := report["waves"].([]any)

@@ -17,7 +17,7 @@ func Paragraph(w io.Writer, label, text string) {
 	line := label
 	for {
 		prose, command, rest := cutCommand(text)
-		line = wrapped(w, line, indent, prose)
+		line = wrapped(w, pageOf(w).width(), line, indent, prose)
 		if command == "" {
 			break
 		}
@@ -31,8 +31,7 @@ func Paragraph(w io.Writer, label, text string) {
 }
 
 // wrapped prints the words of a text but for its last line, which it returns; the first follows what is on the line.
-func wrapped(w io.Writer, line, indent, text string) string {
-	width := pageOf(w).width()
+func wrapped(w io.Writer, width int, line, indent, text string) string {
 	fresh := true
 	for _, word := range strings.Fields(text) {
 		if !fresh && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {

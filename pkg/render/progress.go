@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -15,6 +16,9 @@ import (
 // Progress is the wave in flight as a table that is redrawn in place: one row for each member, in the phase that its
 // last event says.
 type Progress struct {
+	// Columns is how wide the terminal is on which lines are wrapped; 0 = they are not.
+	Columns int
+
 	rows  []*progressRow
 	began time.Time // of the first event
 }
@@ -58,7 +62,7 @@ func (p *Progress) End(colour bool) []string {
 	return lines
 }
 
-// Line is an event as one line: what progress is where there is no terminal to draw on.
+// Line is an event as one line: what progress is where there is no terminal to draw on. On one it is wrapped.
 func (p *Progress) Line(e engine.Event, colour bool) string {
 	if p.began.IsZero() {
 		p.began = e.At
@@ -67,10 +71,16 @@ func (p *Progress) Line(e engine.Event, colour bool) string {
 	if !e.Until.IsZero() {
 		text += " (" + about(e.Takes) + "until " + TimeOfDay(e.Until, p.began) + " at most)"
 	}
+	at := TimeOfDay(e.At, p.began) + " "
+	if p.Columns > 2*len(at) {
+		var lines bytes.Buffer
+		rest := wrapped(&lines, p.Columns-1-len(at), "", "", text)
+		text = strings.ReplaceAll(lines.String()+rest, "\n", "\n"+strings.Repeat(" ", len(at)))
+	}
 	if colour {
 		text = paint(styles[e.Phase], text)
 	}
-	return TimeOfDay(e.At, p.began) + " " + text
+	return at + text
 }
 
 // progressShown is how many members a table shows at most, on however tall a terminal.

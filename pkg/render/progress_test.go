@@ -142,3 +142,21 @@ func TestProgressAsJSONIsOneObjectALine(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// On a terminal a long line is wrapped below its text; elsewhere it stays one line, for a search to find.
+func TestALongLineOfProgressIsWrappedOnATerminal(t *testing.T) {
+	at := time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
+	e := engine.Event{Member: "hub", Phase: engine.Info, At: at,
+		Text: "verified: Central was rolled out; EdgeXcp says JWT; its token is signed by the key of the hub"}
+	for columns, want := range map[int]string{
+		0: "12:00:00 hub: verified: Central was rolled out; EdgeXcp says JWT; its token is signed by the key of the hub",
+		60: "12:00:00 hub: verified: Central was rolled out; EdgeXcp\n" +
+			"         says JWT; its token is signed by the key of the\n         hub",
+		10: "12:00:00 hub: verified: Central was rolled out; EdgeXcp says JWT; its token is signed by the key of the hub",
+	} {
+		p := Progress{Columns: columns}
+		if got := p.Add(e, false); len(got) != 1 || got[0] != want {
+			t.Errorf("at %d columns:\n%s", columns, strings.Join(got, "\n"))
+		}
+	}
+}

@@ -238,7 +238,7 @@ func (o *installOptions) install(ctx context.Context, objects source) error {
 
 // uninstall prints what goes, or deletes it in each cluster.
 func (o *installOptions) uninstall(ctx context.Context, objects source) error {
-	o.webhook.Image = cmp.Or(o.webhook.Image, "none:none") // what runs does not matter
+	o.webhook.Image = cmp.Or(o.webhook.Image, install.ShippedImage) // which one runs does not matter
 	all, err := objects(o)
 	if err != nil {
 		return err

@@ -40,6 +40,7 @@ func (p *progress) report(e engine.Event) {
 		fmt.Fprintln(p, p.model.Line(e, p.colour))
 		return
 	}
+	p.model.Columns, _ = p.size()
 	up := p.model.Add(e, p.colour)
 	if e.Phase == engine.WaveStarted {
 		p.draw(nil) // what scrolls up is never above a table that it ends

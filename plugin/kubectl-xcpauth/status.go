@@ -39,7 +39,7 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
   # Go on looking until Ctrl-C; in a pipeline one line for each change, with -o json one report for each look
   kubectl xcpauth status --watch --interval 30s
 
-  # What was done so far: when, by whom, what became of it
+  # The waves that changed something: when, by whom, what became of each
   kubectl xcpauth status --history
 
   # What an edge's own team sees, without access to the hub
@@ -49,7 +49,7 @@ func newStatusCommand(fo *fleetOptions) *cobra.Command {
 			return o.run(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVar(&o.history, "history", false, "show the waves that were carried out instead, newest last")
+	cmd.Flags().BoolVar(&o.history, "history", false, "show the waves that changed something instead, newest last")
 	cmd.Flags().BoolVarP(&o.watching, "watch", "w", false,
 		"look again and again until Ctrl-C, and end with the exit code of the last look")
 	cmd.Flags().DurationVar(&o.interval, "interval", o.interval, "of --watch: how long to wait between two looks")

@@ -60,7 +60,7 @@ func TestTheHistoryIsOfTheHubAndOfEachEdgesOwnJournal(t *testing.T) {
 		}
 	}
 	if r := xcpauth(t, kubeconfig, "status", "--history"); r.code != 0 ||
-		!strings.Contains(r.out, "by eu-team, in eu: s") {
+		!strings.Contains(r.out, "by eu-team, journal in eu") {
 		t.Errorf("exit code %d\n%s%s", r.code, r.out, r.err)
 	}
 }

@@ -55,7 +55,7 @@ func TestTeamsThatShareNothingMigrateTogether(t *testing.T) {
 		done := f.Rows(f.migrate(0, own("--to=edges", "--no-hub", "-o", "json")...).Stdout)
 		f.Is(done, edge, "state", "changed")
 		if out := f.Xcpauth(0, own("status", "--history", "--no-hub")...).Stdout; !strings.Contains(out, "goal edges, by ") ||
-			!strings.Contains(out, "move/"+edge) {
+			!strings.Contains(out, "  "+edge+"; ") {
 			t.Errorf("the history of %s is\n%s", edge, out)
 		}
 		handed := f.Xcpauth(0, own("edge", "publish", "--no-hub", "--poll", "100ms", "--fence-for", "1s", "--out",
