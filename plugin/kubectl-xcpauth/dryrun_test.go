@@ -80,6 +80,7 @@ func migratedHub(clusters ...string) []apifake.Object {
 
 // Every verb that writes knows the one flag: with client no write is sent, with server each is sent as a dry run.
 func TestADryRunOfAnyVerbWritesNothing(t *testing.T) {
+	t.Parallel()
 	migrating := map[string][]apifake.Object{"hub": apifake.Hub("eu"), "eu": apifake.Edge("eu")}
 	migrated := map[string][]apifake.Object{"hub": migratedHub("eu")}
 	onJWT := map[string][]apifake.Object{"hub": bed.OpenHub("eu"), "eu": bed.OnJWT("eu")}

@@ -176,6 +176,7 @@ func TestTheKubeconfigIsUsedAsKubectlDoes(t *testing.T) {
 // Every name that a kubeconfig may hold selects its context, has its row, and comes back whole in the commands that
 // are suggested.
 func TestContextsMayHaveAnyName(t *testing.T) {
+	t.Parallel()
 	names := []string{"my cluster", "team/a", "arn:aws:eks:eu-west-1:123456789012:cluster/prod", "größe-東京", "-dash",
 		"--help", "^caret", "/slash/", "a,b", `quo"te`, "it's", "$HOME", "tab\tname", "new\nline"}
 	servers := map[string]*apifake.Server{}
@@ -304,8 +305,7 @@ func TestOnlySelectedContextsAreTouched(t *testing.T) {
 }
 
 func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
-	gone := apifake.Start()
-	gone.Close()
+	gone := apifake.Gone()
 	refuses := apifake.Start()
 	refuses.Answer = func(w http.ResponseWriter, _ *http.Request) bool {
 		apifake.Status(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
@@ -361,13 +361,12 @@ func TestWhyThereIsNoHubIsOneSentenceInEveryFormat(t *testing.T) {
 // A proxy that gives no connection is told as the proxy's fault, with its address and without the credentials in it;
 // what is wrong behind a proxy that does is not.
 func TestAProxyThatGivesNoConnectionIsNamed(t *testing.T) {
+	t.Parallel()
 	proxy := func(answer http.HandlerFunc) *httptest.Server {
 		s := httptest.NewServer(answer)
 		t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 		return s
 	}
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	refuses := func(code int) string {
 		return proxy(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }).Listener.Addr().String()
 	}
@@ -375,7 +374,7 @@ func TestAProxyThatGivesNoConnectionIsNamed(t *testing.T) {
 	behind := apifake.Start(apifake.Edge("eu")...)
 	t.Cleanup(behind.Close)
 	works, _ := connectProxy(t, behind.Listener.Addr().String())
-	dead := closed.Listener.Addr().String()
+	dead := apifake.RefusingAddress()
 	for name, tc := range map[string]struct{ scheme, host, want string }{
 		"nobody listens":        {"http", dead, "the proxy http://" + dead + " refused the connection"},
 		"nobody listens, TLS":   {"https", dead, "the proxy https://" + dead + " refused the connection"},

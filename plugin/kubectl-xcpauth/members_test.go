@@ -16,6 +16,7 @@ var eventName = regexp.MustCompile(`(eu\.[0-9a-f]{8,}|[0-9]{4}-[0-9]{2}-[0-9]{2}
 // A verb about some members takes their names as arguments, with or without what they are, as -o name prints them; the
 // flag that there is for one stays, and says the same.
 func TestAMemberIsNamedTheSameWayEverywhere(t *testing.T) {
+	t.Parallel()
 	hub := map[string][]apifake.Object{"hub": append(bed.OpenHub("eu", "us"), bed.Stated("eu")), "eu": bed.OnJWT("eu"),
 		"us": apifake.Edge("us")}
 	mesh, _ := meshObjects(t)

@@ -167,8 +167,7 @@ func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
 		}
 		return true
 	}
-	gone := apifake.Start()
-	gone.Close()
+	gone := apifake.Gone()
 	servers := map[string]*apifake.Server{
 		"hub": apifake.Start(apifake.Hub("eu", "us", "hangs")...), "eu": apifake.Start(apifake.Edge("eu")...),
 		"us":    apifake.Start(apifake.Edge("us")...),

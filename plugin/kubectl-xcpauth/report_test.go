@@ -63,8 +63,7 @@ func isRead(request string) bool {
 
 // The exit code is that of status, whatever the format.
 func TestAReportEndsAsStatusDoes(t *testing.T) {
-	gone := apifake.Start()
-	gone.Close()
+	gone := apifake.Gone()
 	well := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...),
 		"eu": apifake.Start(apifake.Edge("eu")...)}
 	partly := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub("eu")...), "eu": gone}

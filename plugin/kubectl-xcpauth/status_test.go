@@ -178,8 +178,8 @@ func TestAContextThatMayNotBeLookedAtWasReached(t *testing.T) {
 
 // However many contexts cannot be reached, what is said of them for people is bounded; JSON has each with its reason.
 func TestManyUnreachableContextsAreSaidOnce(t *testing.T) {
-	gone := apifake.Start()
-	gone.Close()
+	t.Parallel()
+	gone := apifake.Gone()
 	servers := map[string]*apifake.Server{}
 	const n = 300
 	for i := range n {
