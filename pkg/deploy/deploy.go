@@ -66,17 +66,18 @@ func (c Cluster) Apply(ctx context.Context, objects []install.Object) error {
 	return nil
 }
 
-// applyOne applies one object, and says what became of it by the version that it had before.
+// applyOne applies one object, and says what became of it by what it was before.
 func (c Cluster) applyOne(ctx context.Context, ref plan.Ref, o install.Object) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
-	doc, err := json.Marshal(o)
+	before, there, err := c.find(ctx, ref)
+	if err != nil && !apierrors.IsForbidden(err) {
+		return "", fmt.Errorf("reading %s in %s: %s", ref, c.Context, observe.Explain(err))
+	}
+	there = there || err != nil // one that may not be read is taken for one that is there
+	doc, err := json.Marshal(install.Joined(o, before))
 	if err != nil {
 		return "", fmt.Errorf("encoding %s: %w", ref, err)
-	}
-	before, there, err := c.version(ctx, ref)
-	if err != nil {
-		return "", err
 	}
 	r := c.REST.Patch(types.ApplyPatchType).AbsPath(apply.ObjectPath(ref)).Param("fieldManager", Manager).
 		Param("force", "true")
@@ -87,37 +88,22 @@ func (c Cluster) applyOne(ctx context.Context, ref plan.Ref, o install.Object) (
 	if err != nil {
 		return "", fmt.Errorf("applying %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}
-	switch after := versionOf(body); {
+	switch {
 	case !there:
 		return Created, nil
-	case after == before:
+	case install.Same(before, body):
 		return Unchanged, nil
 	}
 	return Changed, nil
 }
 
-// version is the resourceVersion of an object. One that may not be read is taken for one that is there.
-func (c Cluster) version(ctx context.Context, ref plan.Ref) (version string, there bool, err error) {
-	body, err := c.get(ctx, ref)
-	switch {
-	case apierrors.IsNotFound(err):
-		return "", false, nil
-	case apierrors.IsForbidden(err):
-		return "", true, nil
-	case err != nil:
-		return "", false, fmt.Errorf("reading %s in %s: %s", ref, c.Context, observe.Explain(err))
+// find reads an object that may not be there.
+func (c Cluster) find(ctx context.Context, ref plan.Ref) (body []byte, there bool, err error) {
+	body, err = c.get(ctx, ref)
+	if apierrors.IsNotFound(err) {
+		return nil, false, nil
 	}
-	return versionOf(body), true, nil
-}
-
-func versionOf(body []byte) string {
-	var o struct {
-		Metadata struct {
-			ResourceVersion string `json:"resourceVersion"`
-		} `json:"metadata"`
-	}
-	_ = json.Unmarshal(body, &o) // then it counts as changed
-	return o.Metadata.ResourceVersion
+	return body, err == nil, err
 }
 
 func (c Cluster) get(ctx context.Context, ref plan.Ref) ([]byte, error) {
@@ -164,9 +150,9 @@ func (c Cluster) Delete(ctx context.Context, objects []install.Object) error {
 		}
 		what := fmt.Sprintf("waiting for the end of %s in %s", ref, c.Context)
 		err = c.poll(ctx, what, func(ctx context.Context) (string, error) {
-			_, there, err := c.version(ctx, ref)
-			if there {
-				return "it is still there", err
+			_, there, err := c.find(ctx, ref)
+			if there || apierrors.IsForbidden(err) {
+				return "it is still there", nil
 			}
 			return "", err
 		})

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/install"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
@@ -19,9 +16,10 @@ import (
 func (c Cluster) Used(ctx context.Context) (install.Used, error) {
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
-	body, there, err := c.find(ctx, roster.CRDRef())
+	kind, journal := roster.CRDRef(), engine.JournalRef(api.Namespace)
+	body, there, err := c.find(ctx, kind)
 	if err != nil {
-		return install.Used{}, err
+		return install.Used{}, fmt.Errorf("reading %s in %s: %s", kind, c.Context, observe.Explain(err))
 	}
 	if there {
 		namespace, err := roster.NamedBy(body)
@@ -30,18 +28,9 @@ func (c Cluster) Used(ctx context.Context) (install.Used, error) {
 		}
 		return install.Used{Namespace: namespace, Kind: true}, nil
 	}
-	_, kept, err := c.find(ctx, engine.JournalRef(api.Namespace))
-	return install.Used{Namespace: api.Namespace, Journal: kept}, err
-}
-
-// find reads an object that may not be there.
-func (c Cluster) find(ctx context.Context, ref plan.Ref) (body []byte, there bool, err error) {
-	body, err = c.get(ctx, ref)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, false, nil
-	case err != nil:
-		return nil, false, fmt.Errorf("reading %s in %s: %s", ref, c.Context, observe.Explain(err))
+	_, kept, err := c.find(ctx, journal)
+	if err != nil {
+		return install.Used{}, fmt.Errorf("reading %s in %s: %s", journal, c.Context, observe.Explain(err))
 	}
-	return body, true, nil
+	return install.Used{Namespace: api.Namespace, Journal: kept}, nil
 }

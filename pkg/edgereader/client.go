@@ -139,16 +139,9 @@ func (c *Client) Warm(ctx context.Context) *Fault {
 	return fault.within(time.Since(began))
 }
 
-// metadataOnly asks for the metadata of a list, which is all that is read of ReplicaSets, a tenth of their size.
-const metadataOnly = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
-
 // get does one read. That a thing is not there is a result; an answer that is not what was asked for is a fault.
 func (c *Client) get(ctx context.Context, r plan.Read, trim func(plan.Read, []byte) []byte) (plan.Result, *Fault) {
-	accept := "application/json"
-	if r.Resource == "replicasets" && r.Name == "" {
-		accept = metadataOnly
-	}
-	code, body, fault := c.do(ctx, http.MethodGet, r.Path(), accept, nil)
+	code, body, fault := c.do(ctx, http.MethodGet, r.Path(), r.Accept(), nil)
 	defer c.held.give(int64(len(body)))
 	switch {
 	case fault != nil:

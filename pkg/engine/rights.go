@@ -49,7 +49,7 @@ func (e *Executor) authorize(ctx context.Context, f plan.State, recorded map[str
 	return missing(lacking)
 }
 
-const rolesPrinted = "kubectl xcpauth check prints the roles that give them"
+const rolesPrinted = "an administrator gives them with the roles of: kubectl xcpauth install rbac"
 
 // journalPermissions are the rights to a home: the lock, the journal, and the roster where the run states what it
 // verifies.

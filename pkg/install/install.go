@@ -79,7 +79,8 @@ func checkImage(image string) error {
 	last := image[strings.LastIndex(image, "/")+1:]
 	switch {
 	case image == "":
-		return errors.New("this build is of no release, so it names no image; name one with --image")
+		return errors.New("this build is of no release, so it names no image; name one with --image (make " +
+			"release-snapshot lists those that it builds in dist/images.txt)")
 	case strings.ContainsAny(image, " \t\n\"'"):
 		return fmt.Errorf("image %q is not a reference to an image", image)
 	case !strings.ContainsAny(last, ":@"):
@@ -175,12 +176,7 @@ func (r Roles) bindings(objects []Object) ([]Object, error) {
 				continue
 			}
 			found = true
-			metadata := Object{"name": name(o), "labels": Object{"app.kubernetes.io/part-of": "xcpauth"}}
-			if ns := o["metadata"].(Object)["namespace"]; ns != nil {
-				metadata["namespace"] = ns
-			}
-			all = append(all, Object{"apiVersion": rbacGroup + "/v1", "kind": kind + "Binding", "metadata": metadata,
-				"roleRef": Object{"apiGroup": rbacGroup, "kind": kind, "name": name(o)}, "subjects": subjects})
+			all = append(all, binding(o, subjects))
 		}
 		if !found {
 			return nil, fmt.Errorf("there is no role %q for a cluster of kind %s; there are: %s", what, r.Place,
@@ -188,6 +184,17 @@ func (r Roles) bindings(objects []Object) ([]Object, error) {
 		}
 	}
 	return all, nil
+}
+
+// binding binds a role, by its own name.
+func binding(role Object, subjects []any) Object {
+	metadata := Object{"name": name(role), "labels": Object{"app.kubernetes.io/part-of": "xcpauth"}}
+	if ns := role["metadata"].(Object)["namespace"]; ns != nil {
+		metadata["namespace"] = ns
+	}
+	kind, _ := role["kind"].(string)
+	return Object{"apiVersion": rbacGroup + "/v1", "kind": kind + "Binding", "metadata": metadata,
+		"roleRef": Object{"apiGroup": rbacGroup, "kind": kind, "name": name(role)}, "subjects": subjects}
 }
 
 const rbacGroup = "rbac.authorization.k8s.io"
@@ -214,23 +221,6 @@ func Fence() ([]Object, error) { return decode(manifests.EdgeFence) }
 
 // Kinds is the roster's kind.
 func Kinds() ([]Object, error) { return decode(manifests.EdgeClusterCRD) }
-
-// Removed splits what was installed into what is deleted, in that order, and what stays: the namespaces, with what was
-// not installed in them, and the roster's kind, with the roster. The configuration that makes the API server ask comes
-// first: while it is there and nobody answers, edits are refused.
-func Removed(objects []Object) (deleted, kept []Object) {
-	for _, o := range slices.Backward(objects) {
-		switch o["kind"] {
-		case "Namespace", "CustomResourceDefinition":
-			kept = append(kept, o)
-		case "ValidatingWebhookConfiguration":
-			deleted = append([]Object{o}, deleted...)
-		default:
-			deleted = append(deleted, o)
-		}
-	}
-	return deleted, kept
-}
 
 // resources are the objects of a file of the manifests, or of a directory with a kustomization that lists files and
 // directories and does nothing else.

@@ -204,7 +204,7 @@ func (o *Observer) read(ctx context.Context, c *kubeconfig.Cluster, r plan.Read)
 	case r.Port != 0:
 		body, err = scrape(within, c, r)
 	default:
-		req := c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", "application/json").MaxRetries(2)
+		req := c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", r.Accept()).MaxRetries(2)
 		if r.Labels != "" {
 			req.Param("labelSelector", r.Labels)
 		}

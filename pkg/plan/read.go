@@ -33,6 +33,15 @@ func (r Read) Path() string {
 	return p
 }
 
+// Accept is what the API server is asked to answer with: JSON, and of ReplicaSets the metadata, which is all that is
+// read of them: the rest is most of what a cluster sends.
+func (r Read) Accept() string {
+	if r.Resource == "replicasets" && r.Name == "" {
+		return "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+	}
+	return "application/json"
+}
+
 // Result is what came of a Read. The zero Result means that it was not tried.
 type Result struct {
 	Body    []byte // the object or list as JSON, or the metrics page as text

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -102,24 +103,34 @@ func (s *Saved) Allows(w Wave) error {
 	return nil
 }
 
-// differs says in what two lists of writes differ, "" when they are of the same objects, from the same values to the
-// same values.
+// differs says what a step would now write that the plan does not show, "" when it is shown: of the same object, from
+// the same values to the same values. A write that was shown and is not made any more is done already.
 func differs(was, now []Write) string {
-	if len(was) != len(now) {
+	if len(now) > len(was) {
 		return fmt.Sprintf("make %d writes instead of %d", len(now), len(was))
 	}
-	for i, a := range was {
-		b := now[i]
-		switch {
-		case a.Object.String() != b.Object.String() || a.Cluster != b.Cluster || (a.Object.UID != b.Object.UID):
-			return fmt.Sprintf("write %s of cluster %s (UID %s) instead of %s of cluster %s (UID %s)", b.Object, b.Cluster,
-				b.Object.UID, a.Object, a.Cluster, a.Object.UID)
-		case a.Op == OpRestart && b.Op == OpRestart:
-		case a.Op != b.Op || !reflect.DeepEqual(a.After, b.After):
-			return fmt.Sprintf("write something else to %s", b.Object)
-		case !reflect.DeepEqual(a.Before, b.Before):
-			return fmt.Sprintf("replace other values of %s than it showed", b.Object)
+	left := was
+	for _, b := range now {
+		at := slices.IndexFunc(left, func(a Write) bool { return differ(a, b) == "" })
+		if at < 0 {
+			return differ(was[min(len(was)-len(left), len(was)-1)], b)
 		}
+		left = left[at+1:]
+	}
+	return ""
+}
+
+// differ says in what two writes differ.
+func differ(a, b Write) string {
+	switch {
+	case a.Object.String() != b.Object.String() || a.Cluster != b.Cluster || (a.Object.UID != b.Object.UID):
+		return fmt.Sprintf("write %s of cluster %s (UID %s) instead of %s of cluster %s (UID %s)", b.Object, b.Cluster,
+			b.Object.UID, a.Object, a.Cluster, a.Object.UID)
+	case a.Op == OpRestart && b.Op == OpRestart:
+	case a.Op != b.Op || !reflect.DeepEqual(a.After, b.After):
+		return fmt.Sprintf("write something else to %s", b.Object)
+	case !reflect.DeepEqual(a.Before, b.Before):
+		return fmt.Sprintf("replace other values of %s than it showed", b.Object)
 	}
 	return ""
 }

@@ -44,6 +44,9 @@ type installOptions struct {
 // source makes the objects that the flags choose.
 type source func(*installOptions) ([]install.Object, error)
 
+// removal is what goes of what the flags choose, in that order, and what stays.
+type removal func(*installOptions) (deleted, kept []install.Object, err error)
+
 func noFlags(*installOptions, *cobra.Command) {}
 
 // parts are what can be installed, in the order in which help lists them.
@@ -52,6 +55,9 @@ var parts = []struct {
 	args                       []string // one of which may be named; the first is the default
 	flags                      func(*installOptions, *cobra.Command)
 	objects                    source
+	removed                    removal
+	removeFlags                func(*installOptions, *cobra.Command)
+	removing                   string // what help says of that
 	stays                      string // why it is not uninstalled by name; "" = it is
 }{
 	{"webhook", "the admission webhook with its auditor, for the hub's cluster",
@@ -64,7 +70,12 @@ stays guarded meanwhile.`,
   # Commit it to Git instead
   kubectl xcpauth install webhook > xcpauth-webhook.yaml`,
 		nil, (*installOptions).webhookFlags,
-		func(o *installOptions) ([]install.Object, error) { return o.webhook.Objects() }, ""},
+		func(o *installOptions) ([]install.Object, error) { return o.webhook.Objects() },
+		func(o *installOptions) ([]install.Object, []install.Object, error) { return o.webhook.Removed() },
+		(*installOptions).certificateFlag,
+		"The configuration that makes the API server ask the webhook is deleted first, and nothing else before it is " +
+			"gone: edits are refused while it is there and nobody answers. The roles and policies of users stay; " +
+			"\"uninstall rbac\" deletes those.", ""},
 	{"rbac", "the roles of those who use this plugin, for one kind of cluster",
 		`Name the kind of cluster: hub or edge of TSB, or mesh for the global's and each zone's of Kong Mesh or Kuma; default
 hub. Nothing is bound unless you name who gets which roles: --role read for those who look, --role migrate too for
@@ -76,20 +87,23 @@ read edges.`,
   # Let a group migrate: the same in each edge's cluster
   kubectl xcpauth install rbac edge --contexts edge-1,edge-2 --role read,migrate --group mesh-admins --apply`,
 		texts(install.Places), (*installOptions).roleFlags,
-		func(o *installOptions) ([]install.Object, error) { return o.roles.Objects() }, ""},
+		func(o *installOptions) ([]install.Object, error) { return o.roles.Objects() },
+		func(o *installOptions) ([]install.Object, []install.Object, error) { return o.roles.Removed() },
+		(*installOptions).planeFlag,
+		"All bindings of the roles go too, of all users. To take a role from one user, edit the bindings.", ""},
 	{"fence", "the fence of an edge, for the edge's cluster",
 		`migrate installs it by itself once an edge is verified; this is for those who keep it in Git. It denies edits of a
 ControlPlane that would change what the edge presents.`,
 		`  # Print it
   kubectl xcpauth install fence`,
-		nil, noFlags, func(*installOptions) ([]install.Object, error) { return install.Fence() },
+		nil, noFlags, func(*installOptions) ([]install.Object, error) { return install.Fence() }, nil, noFlags, "",
 		"the hub believes what is said of a fenced edge for a week; rollback removes a fence after it has taken that " +
 			"back: kubectl xcpauth rollback"},
 	{"crds", "the kind of the roster's entries, for the hub's cluster",
 		`migrate and "install webhook" install it too.`,
 		`  # Install the roster's kind alone
   kubectl xcpauth install crds --context hub --apply`,
-		nil, noFlags, func(*installOptions) ([]install.Object, error) { return install.Kinds() },
+		nil, noFlags, func(*installOptions) ([]install.Object, error) { return install.Kinds() }, nil, noFlags, "",
 		"it takes the whole roster with it. To lose it all the same: kubectl delete crd edgeclusters.xcpauth.io"},
 }
 
@@ -132,20 +146,19 @@ and the roster's kind stay, with the roster and the journal in them.`,
 		o := &installOptions{fleetOptions: fo}
 		sub := &cobra.Command{
 			Use: use(p.name, p.args), ValidArgs: p.args, Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-			Hidden: p.stays != "",
-			Short:  "Print or delete " + p.short,
-			Long: "Print or delete " + p.short + ". The configuration that makes the API server ask the webhook is deleted " +
-				"first, and nothing else before it is gone: edits are refused while it is there and nobody answers.",
+			Hidden:  p.stays != "",
+			Short:   "Print or delete " + p.short,
+			Long:    "Print or delete " + p.short + ". " + p.removing,
 			Example: "  # Delete it\n  kubectl xcpauth uninstall " + p.name + " --context hub --apply",
 			RunE: func(cmd *cobra.Command, args []string) error {
 				o.place(args)
 				if p.stays != "" {
 					return &codeError{code: exitRefused, text: p.name + " is not uninstalled by itself: " + p.stays}
 				}
-				return o.uninstall(cmd.Context(), p.objects)
+				return o.uninstall(cmd.Context(), p.removed)
 			},
 		}
-		p.flags(o, sub)
+		p.removeFlags(o, sub)
 		o.addApply(sub.Flags(), "delete it, in place of printing it")
 		cmd.AddCommand(sub)
 	}
@@ -179,19 +192,28 @@ func (o *installOptions) webhookFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&o.webhook.Image, "image", publishedImage(buildOf().Version), "image of the webhook, with a tag or a digest")
 	flags.IntVar(&o.webhook.Replicas, "replicas", 2, "how many pods answer the API server")
-	flags.StringVar((*string)(&o.webhook.Certificates), "certificates", string(install.AllCertificates[0]),
+	o.certificateFlag(cmd)
+}
+
+func (o *installOptions) certificateFlag(cmd *cobra.Command) {
+	o.webhook.Replicas = max(o.webhook.Replicas, 1)
+	cmd.Flags().StringVar((*string)(&o.webhook.Certificates), "certificates", string(install.AllCertificates[0]),
 		"who makes its certificate: "+strings.Join(texts(install.AllCertificates), ", "))
 	completeWith(cmd, "certificates", texts(install.AllCertificates))
 }
 
 func (o *installOptions) roleFlags(cmd *cobra.Command) {
+	o.planeFlag(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&o.roles.Namespace, "plane-namespace", "",
-		"namespace of the control plane there; default tsb, istio-system or kong-mesh-system")
 	flags.StringSliceVar(&o.roles.Bind, "role", nil, "role that --user and --group get: read, migrate, rotate, register")
 	flags.StringArrayVar(&o.roles.Users, "user", nil, "user who gets the roles; may be repeated")
 	flags.StringArrayVar(&o.roles.Groups, "group", nil, "group that gets the roles; may be repeated")
 	completeWith(cmd, "role", []string{"read", "migrate", "rotate", "register"})
+}
+
+func (o *installOptions) planeFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.roles.Namespace, "plane-namespace", "",
+		"namespace of the control plane there; default tsb, istio-system or kong-mesh-system")
 }
 
 // completeWith completes a flag with its values.
@@ -237,25 +259,27 @@ func (o *installOptions) install(ctx context.Context, objects source) error {
 }
 
 // uninstall prints what goes, or deletes it in each cluster.
-func (o *installOptions) uninstall(ctx context.Context, objects source) error {
+func (o *installOptions) uninstall(ctx context.Context, removed removal) error {
 	o.webhook.Image = cmp.Or(o.webhook.Image, install.ShippedImage) // which one runs does not matter
-	all, err := objects(o)
+	deleted, kept, err := removed(o)
 	if err != nil {
 		return err
 	}
-	if err := o.checkNamespace(all); err != nil {
+	if err := o.checkNamespace(append(kept, deleted...)); err != nil {
 		return err
 	}
 	if !o.apply && o.dryRun != dryRunServer || o.dryRun == dryRunClient {
-		deleted, _ := install.Removed(all)
 		return o.printIn(deleted)
 	}
 	return o.each(ctx, func(ctx context.Context, c deploy.Cluster) error {
-		all, err := o.in(ctx, c, all)
+		deleted, err := o.in(ctx, c, deleted)
 		if err != nil {
 			return err
 		}
-		deleted, kept := install.Removed(all)
+		kept, err := o.in(ctx, c, kept)
+		if err != nil {
+			return err
+		}
 		if err := c.Delete(ctx, deleted); err != nil {
 			return err
 		}

@@ -174,7 +174,7 @@ func (o *fleetOptions) confirm(ctx context.Context) error {
 		return &codeError{code: exitRefused,
 			text: "there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"}
 	}
-	fmt.Fprint(o.ErrOut, "Do this? Only yes is yes: ")
+	fmt.Fprint(o.ErrOut, "Do you want to carry out this plan? Only 'yes' is accepted: ")
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(o.In).ReadString('\n')

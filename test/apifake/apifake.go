@@ -94,8 +94,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if items, isList := s.list(r.URL.Path, r.URL.Query().Get("labelSelector")); isList {
-		write(w, http.StatusOK, Object{"apiVersion": versionOf(r.URL.Path), "kind": kindOf(r.URL.Path) + "List",
-			"metadata": Object{"resourceVersion": "1"}, "items": items})
+		list := Object{"apiVersion": versionOf(r.URL.Path), "kind": kindOf(r.URL.Path) + "List",
+			"metadata": Object{"resourceVersion": "1"}, "items": items}
+		if strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList") {
+			list = metadataOf(list)
+		}
+		write(w, http.StatusOK, list)
 		return
 	}
 	at := strings.Split(r.URL.Path, "/")
@@ -220,6 +224,17 @@ func kindOf(at string) string {
 func Status(w http.ResponseWriter, code int, reason, message string) {
 	write(w, code, Object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code, "reason": reason,
 		"message": message})
+}
+
+// metadataOf is a list as an API server answers who asks for its metadata alone.
+func metadataOf(list Object) Object {
+	items := []any{}
+	for _, o := range list["items"].([]any) {
+		items = append(items, Object{"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+			"metadata": o.(Object)["metadata"]})
+	}
+	return Object{"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": list["metadata"],
+		"items": items}
 }
 
 func write(w http.ResponseWriter, code int, v any) {

@@ -26,7 +26,7 @@ func sized(objects []apifake.Object, ns string) []apifake.Object {
 		case "Pod":
 			pad(o, podSize)
 		case "ReplicaSet":
-			pad(o, setSize)
+			padSet(o)
 		case "ControlPlane", "ManagementPlane", "EdgeXcp", "Deployment":
 			pad(o, planeSize)
 		}
@@ -42,13 +42,26 @@ func sized(objects []apifake.Object, ns string) []apifake.Object {
 	for i := range oldSets {
 		o := apifake.Object{"apiVersion": "apps/v1", "kind": "ReplicaSet",
 			"metadata": apifake.Object{"name": fmt.Sprintf("old-%02d", i), "namespace": ns}}
-		objects = append(objects, pad(o, setSize))
+		objects = append(objects, padSet(o))
 	}
 	return objects
 }
 
 // filler is shared by all objects: a thousand clusters' worth of it would not fit.
 var filler = strings.Repeat(paddingText, podSize/len(paddingText)+1)
+
+// padSet makes a ReplicaSet as large as it is in life: a third of it is metadata, with managedFields, and most of the
+// rest its pods' template.
+func padSet(o apifake.Object) apifake.Object {
+	spec, _ := o["spec"].(apifake.Object)
+	if spec == nil {
+		spec = apifake.Object{}
+		o["spec"] = spec
+	}
+	spec["template"] = apifake.Object{"metadata": apifake.Object{"annotations": apifake.Object{
+		padding: filler[:setSize*2/3]}}}
+	return pad(o, setSize/3)
+}
 
 func pad(o apifake.Object, size int) apifake.Object {
 	o["metadata"].(apifake.Object)["annotations"] = apifake.Object{padding: filler[:size]}

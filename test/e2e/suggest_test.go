@@ -41,7 +41,7 @@ func (f fleet) typed(dir, command, interrupt string) (string, int) {
 			n, err := tty.Read(buf)
 			mu.Lock()
 			out.Write(buf[:n])
-			if !answered && bytes.Contains(out.Bytes(), []byte("Only yes is yes: ")) {
+			if !answered && bytes.Contains(out.Bytes(), []byte("Only 'yes' is accepted: ")) {
 				answered = true
 				tty.WriteString("yes\n")
 			}

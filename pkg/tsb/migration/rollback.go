@@ -194,14 +194,14 @@ func rollbackNotes(f plan.State, goal plan.Goal) []plan.Obstacle {
 		if was := m.Original; was != nil && m.Role == plan.RoleEdge && (goal.Only == "" || goal.Only == m.Name) &&
 			state.Field(was, "spec", "components", "xcp", "centralAuthMode") == nil {
 			all = append(all, plan.Obstacle{Member: m.Name,
-				Why: "centralAuthMode was not set originally; it is MUTUAL_TLS now, which is what it meant"})
+				Why: "centralAuthMode was not set originally; it ends as MUTUAL_TLS, which is what it meant"})
 		}
 	}
 	original := f.Hub.Originals[f.Hub.Object.UID]
 	stanza, _ := state.Field(original, "spec", "components", "xcp", "centralAuthModes").(map[string]any)
 	if original != nil && goal.Only == "" && (stanza["jwt"] != f.Hub.Declared["jwt"] ||
 		stanza["mutualTls"] != f.Hub.Declared["mutualTls"]) {
-		all = append(all, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("centralAuthModes was %s originally; it is %s now",
+		all = append(all, plan.Obstacle{Member: "hub", Why: fmt.Sprintf("centralAuthModes was %s originally; it ends as %s",
 			state.Canonical(stanza), state.Canonical(f.Hub.Declared))})
 	}
 	return all
