@@ -16,7 +16,7 @@ import (
 func TestWhatWasHandedOverBeforeAnEdgeWasForgottenIsNotTakenOver(t *testing.T) {
 	b, _ := bed.New(t, map[string][]bed.Object{"hub": append(bed.OpenHub("far"), bed.Stated("far"))})
 	before := bed.HandedOver("far", 0, nil)
-	if err := (Enroller{b.Live}).Forget(t.Context(), "far", "bob@hub", "its team goes back", true); err != nil {
+	if err := (Enroller{Live: b.Live}).Forget(t.Context(), "far", "bob@hub", "its team goes back", true); err != nil {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
@@ -48,7 +48,7 @@ func busy() bed.Object {
 func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
 	b, _ := bed.New(t, map[string][]bed.Object{"hub": append(bed.OpenHub("far"), bed.Stated("far"), busy())})
 	b.Journal = bed.InFlight(t, bed.Moved("far", "far"))
-	err := Enroller{b.Live}.Forget(t.Context(), "far", "bob@hub", "gone", true)
+	err := Enroller{Live: b.Live}.Forget(t.Context(), "far", "bob@hub", "gone", true)
 	if err == nil || !strings.Contains(err.Error(), "nothing was forgotten: another run is at work: ann@far/1") ||
 		b.Journal == "" || len(b.Wrote) > 0 {
 		t.Errorf("%v; wrote %v; the journal: %s", err, b.Wrote, b.Journal)
@@ -58,10 +58,10 @@ func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
 func TestForgettingAMemberTakesItOutOfTheWaveInFlight(t *testing.T) {
 	b, _ := bed.New(t, map[string][]bed.Object{"hub": bed.OpenHub("b"), "b": apifake.Edge("b")})
 	b.Journal = bed.InFlight(t, bed.Moved("a", "a"))
-	if err := (Enroller{b.Live}).Forget(t.Context(), "a", "me", "gone", false); err == nil {
+	if err := (Enroller{Live: b.Live}).Forget(t.Context(), "a", "me", "gone", false); err == nil {
 		t.Error("forgotten while in flight, without being told that this is meant")
 	}
-	if err := (Enroller{b.Live}).Forget(t.Context(), "a", "me", "gone", true); err != nil || b.Journal != "" {
+	if err := (Enroller{Live: b.Live}).Forget(t.Context(), "a", "me", "gone", true); err != nil || b.Journal != "" {
 		t.Errorf("%v; the journal: %s", err, b.Journal)
 	}
 }
