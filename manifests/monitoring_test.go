@@ -65,6 +65,8 @@ type panel struct {
 	Title   string
 	GridPos struct{ X, Y, W, H int }
 	Targets []struct{ RefID, Expr string }
+
+	FieldConfig struct{ Defaults struct{ Unit string } }
 }
 
 func readPanels(t *testing.T) []panel {
@@ -207,13 +209,15 @@ func TestEveryAlertSaysHowBadItIsAndWhatToDo(t *testing.T) {
 	}
 }
 
-func TestPanelsDoNotOverlap(t *testing.T) {
+func TestPanelsFillTheDashboardAndDoNotOverlap(t *testing.T) {
 	taken, ids := map[[2]int]string{}, map[int]bool{}
+	bottom := 0
 	for _, p := range readPanels(t) {
 		if ids[p.ID] || (len(p.Targets) == 0) != (p.Type == "row") {
 			t.Errorf("panel %q: id %d, %d targets", p.Title, p.ID, len(p.Targets))
 		}
 		ids[p.ID] = true
+		bottom = max(bottom, p.GridPos.Y+p.GridPos.H)
 		if p.GridPos.X+p.GridPos.W > 24 {
 			t.Errorf("panel %q is wider than the dashboard", p.Title)
 		}
@@ -223,6 +227,30 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 					t.Fatalf("panels %q and %q overlap", p.Title, other)
 				}
 				taken[[2]int{x, y}] = p.Title
+			}
+		}
+	}
+	for y := range bottom {
+		for x := range 24 {
+			if taken[[2]int{x, y}] == "" {
+				t.Fatalf("there is a hole at column %d of line %d", x, y)
+			}
+		}
+	}
+}
+
+// A title of a narrow panel is cut off on a laptop: 24 columns of about 33 pixels, of which a letter takes about 7.
+func TestEveryPanelHasATitleThatFitsAndAUnit(t *testing.T) {
+	for _, p := range readPanels(t) {
+		if p.Title == "" || p.Type != "row" && p.FieldConfig.Defaults.Unit == "" {
+			t.Errorf("panel %d, %q, has the unit %q", p.ID, p.Title, p.FieldConfig.Defaults.Unit)
+		}
+		if room := p.GridPos.W*33 + (p.GridPos.W-1)*8 - 16; 7*len(p.Title) > room {
+			t.Errorf("the title %q takes more than %d pixels", p.Title, room)
+		}
+		for _, target := range p.Targets {
+			if strings.Contains(target.Expr, "namespace=") {
+				t.Errorf("panel %q is empty where another namespace is set: %s", p.Title, target.Expr)
 			}
 		}
 	}
@@ -320,11 +348,11 @@ func TestEachFigureOfTheDashboardHasThresholds(t *testing.T) {
 		want  string
 	}{
 		{"Guarding", 0, "red"}, {"Guarding", 1, "green"},
-		{"Replicas that serve", 0, "red"}, {"Replicas that serve", 1, "orange"}, {"Replicas that serve", 2, "green"},
+		{"Replicas", 0, "red"}, {"Replicas", 1, "orange"}, {"Replicas", 2, "green"},
 		{"Certificate ends in", day, "red"}, {"Certificate ends in", 8 * day, "orange"},
 		{"Certificate ends in", 29 * day, "green"},
-		{"Members refused", 0, "green"}, {"Members refused", 3, "red"},
-		{"Members unknown", 1, "orange"}, {"Last audit", 60, "green"}, {"Last audit", 4000, "red"},
+		{"Refused", 0, "green"}, {"Refused", 3, "red"},
+		{"Unknown", 1, "orange"}, {"Last audit", 60, "green"}, {"Last audit", 4000, "red"},
 		{"Overrides in 30 days", 1, "orange"},
 	} {
 		if got := colour(tc.title, tc.value); got != tc.want {

@@ -113,6 +113,9 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 			continue // somebody else was faster: look again
 		}
 		if err != nil {
+			if ctx.Err() != nil {
+				k.release() // its answer alone may be lost, and who comes next need not wait for nobody
+			}
 			return nil, fmt.Errorf("taking the lock (%s in %s): %s", k.ref, home, observe.Explain(err))
 		}
 		renewing, stop := context.WithCancel(context.Background())
@@ -220,15 +223,23 @@ func (k *leaseLock) take(ctx context.Context, from lease) error {
 func (k *leaseLock) Unlock() {
 	k.stop()
 	<-k.done
-	if k.Held() != nil {
-		return
+	if k.Held() == nil {
+		k.release()
 	}
+}
+
+// release lets the Lease go, if it is this run's.
+func (k *leaseLock) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), lockRenew/2)
 	defer cancel()
-	k.held.Spec.HolderIdentity, k.held.Spec.AcquireTime = "", ""
-	k.held.Metadata.ManagedFields = nil
-	k.held.APIVersion, k.held.Kind = "coordination.k8s.io/v1", "Lease"
-	_, _ = k.put(ctx, k.held)
+	held, _, err := k.read(ctx)
+	if err != nil || held.Spec.HolderIdentity != k.holder {
+		return
+	}
+	held.Spec.HolderIdentity, held.Spec.AcquireTime = "", ""
+	held.Metadata.ManagedFields = nil
+	held.APIVersion, held.Kind = "coordination.k8s.io/v1", "Lease"
+	_, _ = k.put(ctx, held)
 }
 
 func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {

@@ -47,17 +47,6 @@ type Denial struct {
 	Unknown bool // none is known to be missing
 }
 
-// LockFor is how long a lock is good without being renewed.
-const LockFor = 30 * time.Second
-
-// Lock is held by the one run that may write.
-type Lock interface {
-	// Held says why the lock is not held any more, nil while it is.
-	Held() error
-	// Unlock lets it go.
-	Unlock()
-}
-
 // Phase says what an event is about, for who draws it.
 type Phase string
 
@@ -94,6 +83,8 @@ type Executor struct {
 	Poll time.Duration // between two observations while a step is being verified
 	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
 	MaxFailures int
+	// LockTimeout is how long to wait, in all, for the locks that another run holds.
+	LockTimeout time.Duration
 	// UndoWithin bounds putting unverified steps back after an interruption.
 	UndoWithin time.Duration
 	// Saved, when not nil, is the plan that was shown and accepted: a step with writes that it does not have ends the run.

@@ -20,7 +20,10 @@ func (e *Executor) WithLock(home string, l Lock) { e.journals[home].lock = l }
 
 func (e *Executor) ObserveNow(ctx context.Context) plan.State { return e.observe(ctx) }
 
-func (e *Executor) LockAll(ctx context.Context, f plan.State) error { return e.lockAll(ctx, f) }
+func (e *Executor) LockAll(ctx context.Context, f plan.State) error {
+	_, err := e.lockAll(ctx, f)
+	return err
+}
 
 func (e *Executor) UndoInterrupted(ctx context.Context, f plan.State) (bool, error) {
 	return e.undoInterrupted(ctx, f, map[string]Outcome{})

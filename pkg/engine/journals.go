@@ -6,41 +6,55 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// LockedError says that another run is the writer.
-type LockedError struct {
-	Home, Holder, Since string
-}
-
-func (e *LockedError) Error() string {
-	return fmt.Sprintf("another run is at work: %s holds the lock in %s since %s; wait for it to end, or end it; a run that died lets go after %s", e.Holder, e.Home, e.Since, LockFor)
-}
-
-// lockAll becomes the only writer of every home of the run and reads its journal. A home that cannot be entered ends
-// the run when it is the hub; else its member is left out of the run.
-func (e *Executor) lockAll(ctx context.Context, f plan.State) error {
-	e.journals = map[string]*journalCluster{}
-	if e.hub != "" {
-		if err := e.lockJournal(ctx, e.hub); err != nil {
-			return &NotBegunError{Err: err}
+// enter asks for every right and becomes the only writer. What was seen before it waited for another run is past: it
+// looks again, and asks again, for what that run left may need other rights.
+func (e *Executor) enter(ctx context.Context, f plan.State, recorded map[string]Outcome) (plan.State, error) {
+	if err := e.authorize(ctx, f, recorded); err != nil {
+		return f, err
+	}
+	waited, err := e.lockAll(ctx, f)
+	if err == nil && waited {
+		f = e.observe(ctx)
+		e.Goal = e.Provider.Complete(f, e.Goal)
+		if err = e.Saved.Fits(f); err == nil {
+			err = e.authorize(ctx, f, recorded)
 		}
-		return nil
+	}
+	if err != nil {
+		e.unlockAll()
+	}
+	return f, err
+}
+
+// lockAll becomes the only writer of every home of the run and reads its journal; it says whether it waited for another
+// run. A home that cannot be entered ends the run when it is the hub; else its member is left out of the run.
+func (e *Executor) lockAll(ctx context.Context, f plan.State) (waited bool, err error) {
+	e.journals = map[string]*journalCluster{}
+	until := e.Now().Add(e.LockTimeout)
+	if e.hub != "" {
+		if waited, err = e.lockJournal(ctx, e.hub, until); err != nil {
+			return waited, &NotBegunError{Err: err}
+		}
+		return waited, nil
 	}
 	for _, m := range f.Members {
 		switch {
 		case m.Err != "":
 			e.skip(m.Name, "it was not reached when the run began: "+m.Err)
 		case e.journals[m.Context] == nil:
-			if err := e.lockJournal(ctx, m.Context); err != nil {
+			late, err := e.lockJournal(ctx, m.Context, until)
+			if waited = waited || late; err != nil {
 				e.skip(m.Name, err.Error())
 			}
 		}
 	}
-	return nil
+	return waited, nil
 }
 
 // NotBegunError says why nothing was begun: a right is missing, say, or another run is the writer.
@@ -50,18 +64,18 @@ func (e *NotBegunError) Error() string { return e.Err.Error() }
 
 func (e *NotBegunError) Unwrap() error { return e.Err }
 
-func (e *Executor) lockJournal(ctx context.Context, context string) error {
-	lock, err := e.Lock(ctx, context, e.by(ctx, context))
+func (e *Executor) lockJournal(ctx context.Context, context string, until time.Time) (waited bool, err error) {
+	lock, waited, err := AwaitLock(ctx, e, context, e.by(ctx, context), until, e.send)
 	if err != nil {
-		return err
+		return waited, err
 	}
 	h := &journalCluster{context: context, lock: lock}
 	if h.journal, err = e.ReadJournal(ctx, context); err != nil {
 		lock.Unlock()
-		return err
+		return waited, err
 	}
 	e.journals[context] = h
-	return nil
+	return waited, nil
 }
 
 // unlockAll lets every lock go.

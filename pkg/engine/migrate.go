@@ -14,8 +14,8 @@ import (
 
 // Migrate goes on until nothing is left to do or too many steps fail:
 //
-//  1. refuse a saved plan of another hub; ask for every right; become the only writer; restore the wave that an
-//     interrupted run left in flight, if any, but for what this user may not, which stays written down while those
+//  1. refuse a saved plan of another hub; ask for every right; become the only writer, and look again after waiting for
+//     that; restore the wave that an interrupted run left in flight, if any, but for what this user may not, which stays written down while those
 //     members are left out;
 //  2. observe everything, ask the provider for the next wave;
 //  3. write the way back of the wave into the journal;
@@ -45,11 +45,8 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		return finish(e.Provider.Next(f, e.Goal), false, nil) // nothing is written there, not even a lock
 	}
 	e.at(f.Hub)
-	if err := e.authorize(ctx, f, recorded); err != nil {
-		return finish(e.Provider.Next(f, e.Goal), false, err)
-	}
-	if err := e.lockAll(ctx, f); err != nil {
-		e.unlockAll()
+	f, err := e.enter(ctx, f, recorded)
+	if err != nil {
 		return finish(e.Provider.Next(f, e.Goal), false, err)
 	}
 	defer e.unlockAll()

@@ -116,7 +116,7 @@ func TestAcceptingWhatWasHandedOver(t *testing.T) {
 				clusters["a"] = onMTLS("a")
 			}
 			b, _ := bed.New(t, clusters)
-			r, err := Enroller{b.Live}.Accept(t.Context(), through(t, tc.entry), state.JWT, "bob@hub")
+			r, err := Enroller{Live: b.Live}.Accept(t.Context(), through(t, tc.entry), state.JWT, "bob@hub")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +150,7 @@ func onMTLS(cluster string) []bed.Object {
 
 func TestWhatIsRefusedKeepsNothingElseFromBeingTakenOver(t *testing.T) {
 	b, _ := bed.New(t, map[string][]bed.Object{"hub": bed.OpenHub("near", "far", "twice", "silent")})
-	r, err := Enroller{b.Live}.Accept(t.Context(), through(t, bed.HandedOver("near", time.Minute, nil),
+	r, err := Enroller{Live: b.Live}.Accept(t.Context(), through(t, bed.HandedOver("near", time.Minute, nil),
 		bed.HandedOver("far", time.Hour, nil), bed.HandedOver("twice", time.Minute, nil),
 		bed.HandedOver("twice", 2*time.Minute, nil)), state.JWT, "bob@hub")
 	if err != nil || r.ExitCode() != 4 {

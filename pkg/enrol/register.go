@@ -27,7 +27,12 @@ import (
 )
 
 // Enroller lists, registers and forgets members in the hub's roster.
-type Enroller struct{ *apply.Live }
+type Enroller struct {
+	*apply.Live
+	// LockTimeout is how long to wait for the lock that another run holds; Report is told of that.
+	LockTimeout time.Duration
+	Report      func(engine.Event)
+}
 
 // Registration is how edges are registered to be read live.
 type Registration struct {

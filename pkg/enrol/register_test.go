@@ -98,7 +98,7 @@ func TestAnEdgeThatIsNotReadLiveAnyMoreIsNotBelievedForWhatWasOnceStated(t *test
 				clusters["a"] = tc.edge
 			}
 			b, _ := bed.New(t, clusters)
-			r, err := Enroller{b.Live}.Unregister(t.Context(), []string{"a"})
+			r, err := Enroller{Live: b.Live}.Unregister(t.Context(), []string{"a"})
 			if err != nil {
 				t.Fatal(err)
 			}

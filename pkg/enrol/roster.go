@@ -70,8 +70,8 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 		return err
 	}
 	if alive { // the journal is written, and that only by who holds the lock: else a wave's way back could be lost
-		lock, err := l.Lock(ctx, hub.Context, source)
-		if err != nil {
+		var lock engine.Lock
+		if lock, f, err = l.lockHub(ctx, hub, f, source); err != nil {
 			return &engine.NotBegunError{Err: fmt.Errorf("nothing was forgotten: %w", err)}
 		}
 		defer lock.Unlock()
@@ -132,6 +132,16 @@ func mayForget(f plan.State, m *plan.Member, name string, alive bool) error {
 			m.ClusterName, m.ClusterName, f.Hub.Object.Namespace, f.Hub.Context)
 	}
 	return nil
+}
+
+// lockHub becomes the only writer of a hub. What was seen before it waited for another run is past: it looks again.
+func (l Enroller) lockHub(ctx context.Context, hub hubCluster, f plan.State, source string) (engine.Lock, plan.State,
+	error) {
+	lock, waited, err := engine.AwaitLock(ctx, l, hub.Context, source, l.Now().Add(l.LockTimeout), l.Report)
+	if err == nil && waited {
+		f = l.Observe(ctx)
+	}
+	return lock, f, err
 }
 
 // entryToForget is the roster's entry of a member; nil when there is none, and the wave in flight alone may hold it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,8 +52,9 @@ func newEdgeListCommand(o *fleetOptions) *cobra.Command {
 // forgetOptions are the flags of edge forget.
 type forgetOptions struct {
 	*fleetOptions
-	reason string
-	alive  bool
+	reason      string
+	alive       bool
+	lockTimeout time.Duration
 }
 
 func newEdgeForgetCommand(fo *fleetOptions) *cobra.Command {
@@ -69,6 +71,7 @@ documentation on removing a cluster says.`,
 	}
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why the member no longer counts; required, and kept in an Event")
 	cmd.Flags().BoolVar(&o.alive, "alive", false, "forget it although it is running: from then on the hub may refuse it")
+	addLockTimeout(cmd.Flags(), &o.lockTimeout)
 	o.addDryRun(cmd.Flags())
 	return cmd
 }
@@ -76,6 +79,9 @@ documentation on removing a cluster says.`,
 func (o *forgetOptions) run(ctx context.Context, name string) error {
 	if o.reason == "" {
 		return fmt.Errorf("forgetting %s needs --reason: from then on nothing keeps the hub from refusing it", name)
+	}
+	if err := notNegative("lock-timeout", o.lockTimeout); err != nil {
+		return err
 	}
 	live, err := o.clusters(false)
 	if err != nil {
@@ -96,7 +102,11 @@ func (o *forgetOptions) run(ctx context.Context, name string) error {
 		return o.try(ctx, t, err, verb)
 	}
 	var notBegun *engine.NotBegunError
-	switch err := (enrol.Enroller{Live: live}).Forget(ctx, name, userAt(""), o.reason, o.alive); {
+	p := o.shown()
+	err = enrol.Enroller{Live: live, LockTimeout: o.lockTimeout, Report: p.report}.Forget(ctx, name, userAt(""), o.reason,
+		o.alive)
+	p.end()
+	switch {
 	case errors.As(err, &notBegun):
 		return &codeError{code: exitRefused, text: err.Error()}
 	case err != nil:

@@ -136,6 +136,14 @@ func positive(flag string, d time.Duration) error {
 	return nil
 }
 
+// notNegative refuses a duration that cannot be waited for.
+func notNegative(flag string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("--%s is %s; it must be 0 or more", flag, d)
+	}
+	return nil
+}
+
 // completeStages completes --to.
 func completeStages(cmd *cobra.Command) {
 	var all []string

@@ -34,6 +34,7 @@ type runFlags struct {
 	yes         bool
 	poll        time.Duration
 	maxFailures int
+	lockTimeout time.Duration
 }
 
 func newRunFlags() runFlags { return runFlags{poll: 2 * time.Second} }
@@ -45,13 +46,19 @@ func (r *runFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&r.poll, "poll", r.poll, "how often to look while a step is being verified")
 	flags.IntVar(&r.maxFailures, "max-failures", r.maxFailures,
 		"how many edges may fail, and be put back, before the run ends")
+	addLockTimeout(flags, &r.lockTimeout)
+}
+
+// addLockTimeout adds the flag of the verbs that take the lock.
+func addLockTimeout(flags *pflag.FlagSet, d *time.Duration) {
+	flags.DurationVar(d, "lock-timeout", 0, "how long to wait for another run to end; 0 does not wait")
 }
 
 func (r *runFlags) check() error {
 	if r.maxFailures < 0 {
 		return fmt.Errorf("--max-failures is %d; it must be 0 or more", r.maxFailures)
 	}
-	return positive("poll", r.poll)
+	return errors.Join(positive("poll", r.poll), notNegative("lock-timeout", r.lockTimeout))
 }
 
 func newMigrateCommand(fo *fleetOptions) *cobra.Command {
@@ -217,7 +224,7 @@ func notThere(f plan.State, goal plan.Goal) string {
 func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan.Goal, saved *plan.Saved, run runFlags,
 	verb string) error {
 	e, end := o.executor(live, goal, run.poll)
-	e.MaxFailures, e.Saved = run.maxFailures, saved
+	e.MaxFailures, e.Saved, e.LockTimeout = run.maxFailures, saved, run.lockTimeout
 	r := e.Migrate(ctx)
 	end()
 	if err := o.refusal(); err != nil {

@@ -277,7 +277,7 @@ func userTerminal(in io.Reader) *os.File {
 // executor carries out what the provider decides, and reports on stderr until end is called.
 func (o *fleetOptions) executor(live *apply.Live, goal plan.Goal, poll time.Duration) (e *engine.Executor, end func()) {
 	o.writing.Store(true)
-	p := &progress{screen: o.screen, colour: o.coloured(o.screen), form: o.progress}
+	p := o.shown()
 	return &engine.Executor{Clusters: live, Provider: live.Provider, Goal: goal, By: live.By, Poll: poll,
 		UndoWithin: 30 * time.Second, Limits: o.limits(poll),
 		Report: p.report}, p.end

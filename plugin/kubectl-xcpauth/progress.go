@@ -28,6 +28,11 @@ type progress struct {
 	done  chan struct{}
 }
 
+// shown is progress as the flags want it.
+func (o *fleetOptions) shown() *progress {
+	return &progress{screen: o.screen, colour: o.coloured(o.screen), form: o.progress}
+}
+
 // report takes an event; it may be called from several goroutines.
 func (p *progress) report(e engine.Event) {
 	p.mu.Lock()

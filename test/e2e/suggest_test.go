@@ -112,7 +112,7 @@ func TestEverySuggestedCommandRuns(t *testing.T) {
 		{"kubectl xcpauth plan --out plan.json", "", 0, "mTLS off"},
 		{"kubectl xcpauth migrate --dry-run=server", "", 0, "accepted (dry run)"},
 		{"kubectl xcpauth migrate --plan plan.json", "", 0, "the goal is reached"},
-		{"kubectl xcpauth migrate --plan plan.json -y --progress=json", "", 0, "nothing to do"},
+		{"kubectl xcpauth migrate --plan plan.json -y --progress=json --lock-timeout 2m", "", 0, "nothing to do"},
 		{"kubectl xcpauth migrate", "", 0, "nothing to do"},
 		{"kubectl xcpauth status --history", "", 0, "goal jwt-only"},
 		{"kubectl xcpauth edge list", "", 0, "edge-2"},

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,18 +14,28 @@ import (
 	"sync"
 	"syscall"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/xcpauth/kubectl-xcpauth/test/fault"
 	"github.com/xcpauth/kubectl-xcpauth/test/testbed"
 )
 
 // Killer kills runs of `kubectl xcpauth` at what they write: when an API server has stored it and the run does not
-// know yet. The run gets no answer before it is killed, so it never does a thing more, however slow the machine is.
+// know yet. The run gets no answer before it is killed, so it never does a thing more, however slow the machine is. One
+// that is asked to end gets its answers, and puts back what it has begun.
 type Killer struct {
 	// Listen, when set, returns what hears a run's stderr as it is printed; it is called for each run.
 	Listen func() io.Writer
+	// Signal, when set, is the signal at a kind of write: SIGKILL, or SIGTERM. Else each is killed.
+	Signal func(kind string) syscall.Signal
+	// Leave, when set, says at which kinds of write no run is killed.
+	Leave func(kind string) bool
+	// Command, when set, is what is run instead of kubectl; it leads to the clusters by Kubeconfig.
+	Command func(args ...string) *exec.Cmd
+	// Kubeconfig leads to the clusters through what sees the writes.
+	Kubeconfig string
 
-	r          *Recorder
-	kubeconfig string
+	r *Recorder
 
 	mu    sync.Mutex
 	want  func(kind string) bool // whether to kill at a write of a kind
@@ -33,21 +44,32 @@ type Killer struct {
 	ended chan struct{}
 }
 
-// NewKiller returns a killer of runs that use a kubeconfig in which each cluster's context has the cluster's name.
+// NewKiller returns a killer of runs that use a kubeconfig in which each cluster's context has the cluster's name, as
+// an administrator of each.
 func (r *Recorder) NewKiller(kubeconfig string, clusters []*testbed.Cluster) *Killer {
+	r.Helper()
+	users := map[string]*rest.Config{}
+	for _, c := range clusters {
+		users[c.Name] = c.Config
+	}
+	return r.NewKillerOf(kubeconfig, users)
+}
+
+// NewKillerOf is the same for runs that reach each cluster, by its name, as a user of it.
+func (r *Recorder) NewKillerOf(kubeconfig string, users map[string]*rest.Config) *Killer {
 	r.Helper()
 	k := &Killer{r: r}
 	to := map[string]Server{}
-	for _, c := range clusters {
-		relay := fault.Relay{Answered: func(resp *http.Response, sent []byte) { k.Stored(kindOf(c.Name, resp, sent)) }}
-		front, err := relay.Start(c.Config)
+	for name, user := range users {
+		relay := fault.Relay{Answered: func(resp *http.Response, sent []byte) { k.Stored(kindOf(name, resp, sent)) }}
+		front, err := relay.Start(user)
 		if err != nil {
 			r.Fatal(err)
 		}
 		r.Cleanup(front.Close)
-		to[c.Name] = Server{URL: front.URL, CA: front.CA}
+		to[name] = Server{URL: front.URL, CA: front.CA}
 	}
-	k.kubeconfig = r.Reroute(kubeconfig, to)
+	k.Kubeconfig = r.Reroute(kubeconfig, to)
 	return k
 }
 
@@ -57,7 +79,9 @@ func (r *Recorder) NewKiller(kubeconfig string, clusters []*testbed.Cluster) *Ki
 func (k *Killer) AtEachKind(after func(), args ...string) (kinds []string) {
 	k.r.Helper()
 	for {
-		at := k.run(func(kind string) bool { return !slices.Contains(kinds, kind) }, args)
+		at := k.run(func(kind string) bool {
+			return !slices.Contains(kinds, kind) && (k.Leave == nil || !k.Leave(kind))
+		}, args)
 		if at == "" {
 			return kinds
 		}
@@ -85,8 +109,7 @@ func (k *Killer) At(kind string, args ...string) {
 func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 	k.r.Helper()
 	for tries := 1; ; tries++ {
-		cmd := k.r.Command(k.r.Context(),
-			slices.Concat([]string{"xcpauth"}, args, []string{"--kubeconfig=" + k.kubeconfig})...)
+		cmd := k.command(args)
 		var out, errs bytes.Buffer
 		if cmd.Stdout, cmd.Stderr = &out, &errs; k.Listen != nil {
 			cmd.Stderr = io.MultiWriter(&errs, k.Listen())
@@ -105,7 +128,7 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 		switch status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); {
 		case err == nil:
 			return "" // what it still had under way when it ended cannot matter to it
-		case at != "" && status.Signaled():
+		case at != "" && (status.Signaled() || k.signal(at) == syscall.SIGTERM && status.ExitStatus() == interrupted):
 			return at
 		case strings.Contains(strings.Join(strings.Fields(out.String()), " "), starved) && tries < 3:
 		case strings.Contains(strings.Join(strings.Fields(out.String()), " "), unsettled) && tries < 50:
@@ -114,6 +137,18 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 		}
 	}
 }
+
+// command is a run that is not started yet.
+func (k *Killer) command(args []string) *exec.Cmd {
+	if k.Command != nil {
+		return k.r.Kept(k.Command(args...))
+	}
+	return k.r.Command(k.r.Context(),
+		slices.Concat([]string{"xcpauth"}, args, []string{"--kubeconfig=" + k.Kubeconfig})...)
+}
+
+// interrupted is the exit code of a run that was asked to end.
+const interrupted = 130
 
 // starved is what a run says when the machine rested for longer than a token of the stand-in lives, which is seconds:
 // the run ends, and the next one goes on.
@@ -130,13 +165,23 @@ func (k *Killer) Stored(kind string) {
 		k.mu.Unlock()
 		return
 	}
+	signal := k.signal(cmp.Or(k.at, kind))
 	if k.at == "" { // what is answered beside it goes no further either
 		k.at = kind
-		k.cmd.Process.Signal(syscall.SIGKILL)
+		k.cmd.Process.Signal(signal)
 	}
 	ended := k.ended
 	k.mu.Unlock()
-	<-ended
+	if signal == syscall.SIGKILL {
+		<-ended
+	}
+}
+
+func (k *Killer) signal(kind string) syscall.Signal {
+	if k.Signal == nil {
+		return syscall.SIGKILL
+	}
+	return k.Signal(kind)
 }
 
 // serial is what the secrets of a zone's tokens differ by.

@@ -45,7 +45,11 @@ func (r *Recorder) In(t *testing.T) *Recorder { return &Recorder{t, r.command, r
 
 // Command is kubectl, not started yet; what it prints is kept if it goes where it can be read from again.
 func (r *Recorder) Command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := r.command(ctx, args...)
+	return r.Kept(r.command(ctx, args...))
+}
+
+// Kept is a command, not started yet, of which what it prints is kept as of kubectl.
+func (r *Recorder) Kept(cmd *exec.Cmd) *exec.Cmd {
 	r.keep(strings.Join(cmd.Args[1:], " "), func() (all string) {
 		for _, w := range []io.Writer{cmd.Stdout, cmd.Stderr} {
 			if text, ok := w.(fmt.Stringer); ok {

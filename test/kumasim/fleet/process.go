@@ -24,6 +24,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/xcpauth/kubectl-xcpauth/test/apart"
 )
 
 // What a program listens at: those that can be told an address listen at the pod's, the others at any address and a
@@ -103,10 +105,8 @@ func (f *Fleet) runProcess(
 		args = append(args, within(dir, files, arg))
 	}
 	// os.Hostname is how the program names its instance, so each has a hostname of its own: the pod's.
-	cmd := exec.Command("/bin/sh", append([]string{
-		"-c", `hostname "$0" && exec "$@"`, p.obj.Name, f.opts.Program.ControlPlane,
-	}, args...)...)
-	cmd.Dir, cmd.SysProcAttr = dir, ownHostname()
+	cmd := apart.Own{Hostname: p.obj.Name}.Command(f.opts.Program.ControlPlane, args...)
+	cmd.Dir = dir
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		cmd.Env = append(cmd.Env, name+"="+env[name])
 	}
