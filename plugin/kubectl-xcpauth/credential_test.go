@@ -57,7 +57,6 @@ func wants(edge, token string) *apifake.Server {
 }
 
 func TestContextsWithOneExecBlockRunItOnce(t *testing.T) {
-	t.Parallel()
 	started := filepath.Join(t.TempDir(), "started")
 	for name, tc := range map[string]struct {
 		text string
@@ -101,7 +100,6 @@ func TestContextsWithOneExecBlockRunItOnce(t *testing.T) {
 
 // Each plugin waits until eight have started, then counts those that run: with fewer slots it would wait in vain.
 func TestEightCredentialPluginsRunSideBySide(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	for _, d := range []string{"started", "running"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
@@ -139,7 +137,6 @@ func TestEightCredentialPluginsRunSideBySide(t *testing.T) {
 // More plugins that never end than there are slots: each has its own row, the others their turn; none is left when
 // the run ends, nor what it started.
 func TestAPluginThatNeverReturnsHoldsUpNobodyAndIsGoneAtTheEnd(t *testing.T) {
-	t.Parallel()
 	pids := filepath.Join(t.TempDir(), "pids")
 	servers := map[string]*apifake.Server{"hub": apifake.Start(apifake.Hub()...)}
 	for i := range 9 {
@@ -392,7 +389,6 @@ func TestACredentialThatHasRunOutIsFetchedAgain(t *testing.T) {
 // A plugin that prints a code and waits for the login is not stopped: its user sees the code while it waits. Where
 // several do, each is shown with whose it is, and the next when the one before has its login.
 func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
-	t.Parallel()
 	for _, mode := range []clientcmdapi.ExecInteractiveMode{clientcmdapi.NeverExecInteractiveMode,
 		clientcmdapi.IfAvailableExecInteractiveMode} {
 		for _, seenOn := range []string{"stdin and stderr", "stderr"} {
