@@ -91,7 +91,7 @@ generate: ## write the roster's CRD and deep copies from pkg/api, the CEL of the
 docs: ## write the pages of docs that are made from the programs: checks.md, reference and schema (test-fast fails when they differ)
 	$(GO) test -count=1 ./pkg/check ./plugin/kubectl-xcpauth ./test/schema ./test/docs -run InDocs -update
 
-docs-images: k8s ## write docs/img/*.svg: what commands print on a terminal of the sandbox
+docs-images: k8s ## write docs/img/*.svg: what commands print on a terminal of the sandbox, and the dashboard of that
 	@$(GO) run ./test/demo -images
 
 demo: k8s ## start a hub and two edges, show status, a denied edit and a migration, stop everything

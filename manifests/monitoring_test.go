@@ -249,6 +249,9 @@ func TestEveryPanelHasATitleThatFitsAndAUnit(t *testing.T) {
 			t.Errorf("the title %q takes more than %d pixels", p.Title, room)
 		}
 		for _, target := range p.Targets {
+			if strings.Contains(target.Expr, ") (increase(") {
+				t.Errorf("panel %q does not count the first of a kind, before which there is no series: %s", p.Title, target.Expr)
+			}
 			if strings.Contains(target.Expr, "namespace=") {
 				t.Errorf("panel %q is empty where another namespace is set: %s", p.Title, target.Expr)
 			}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/creack/pty"
 
@@ -36,12 +37,55 @@ var shots = []shot{
 	{"history", "status --history: what was done, by whom and when", []string{"xcpauth", "status", "--history"}, 0},
 }
 
-// takeImages runs the shots and writes the pictures.
+// monitorAlt is what the picture of the dashboard shows.
+const monitorAlt = "The Grafana dashboard: seven figures in green, then charts of decisions and live reads, " +
+	"and a table of members"
+
+// takeImages runs the shots and writes the pictures: what was printed, and the dashboard of all that.
 func (p *played) takeImages(ctx context.Context) error {
 	root, err := sandbox.Root()
 	if err != nil {
 		return err
 	}
+	m, stop, err := p.monitor(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	end := m.watch(ctx)
+	if err := p.takeShots(ctx, root); err != nil {
+		return err
+	}
+	if err := p.useWebhook(ctx); err != nil {
+		return err
+	}
+	text, err := dashboard(ctx, root, end(), monitorAlt)
+	if err != nil {
+		return err
+	}
+	return written(root, "dashboard", text)
+}
+
+// useWebhook gives the webhook something to decide: edges that it reads itself, and edits, of which nothing is stored.
+func (p *played) useWebhook(ctx context.Context) error {
+	const away = `{"spec":{"components":{"xcp":{"centralAuthModes":{"jwt":false,"mutualTls":true}}}}}`
+	edit := []string{"patch", "managementplane", "managementplane", "-n", "tsb", "--type=merge", "--dry-run=server", "-p",
+		away}
+	if out, err := p.command(ctx, "xcpauth", "edge", "register", "edge-1", "edge-2").CombinedOutput(); err != nil {
+		return fmt.Errorf("registering the edges: %w\n%s", err, out)
+	}
+	for range 10 {
+		_ = p.command(ctx, edit...).Run() // it is denied, as is meant
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * scrapeEvery):
+		}
+	}
+	return nil
+}
+
+func (p *played) takeShots(ctx context.Context, root string) error {
 	for _, s := range shots {
 		printed, code, err := p.onTerminal(ctx, s.args)
 		if err != nil || code != s.code {
@@ -50,13 +94,19 @@ func (p *played) takeImages(ctx context.Context) error {
 		if s.name == "" {
 			continue
 		}
-		path := filepath.Join(root, "docs", "img", s.name+".svg")
-		text := picture("kubectl "+quoted(s.args), printed, s.alt)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return fmt.Errorf("writing a picture: %w", err)
+		if err := written(root, s.name, picture("kubectl "+quoted(s.args), printed, s.alt)); err != nil {
+			return err
 		}
-		fmt.Println("wrote", path)
 	}
+	return nil
+}
+
+func written(root, name, text string) error {
+	path := filepath.Join(root, "docs", "img", name+".svg")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return fmt.Errorf("writing a picture: %w", err)
+	}
+	fmt.Println("wrote", path)
 	return nil
 }
 

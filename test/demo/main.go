@@ -61,6 +61,7 @@ type played struct {
 	env     []string                                            // in which it and the plugin are found
 	try     string                                              // what somebody in a shell is told
 	story   []scene
+	monitor func(context.Context) (monitored, func(), error)
 	ending  func() error // what is said in the end, or what went wrong
 }
 
@@ -95,7 +96,8 @@ func startTSB(ctx context.Context) (*played, error) {
 	}
 	edit := []string{"patch", "managementplane", "managementplane", "-n", "tsb", "--type=merge", "-p", tooEarly}
 	const running = "A hub and two edge clusters are running"
-	return &played{stop: s.Stop, command: s.Command, env: s.Env(), try: running, story: []scene{
+	watched := func(ctx context.Context) (monitored, func(), error) { return monitor(ctx, s) }
+	return &played{stop: s.Stop, command: s.Command, env: s.Env(), try: running, monitor: watched, story: []scene{
 		{"A hub and two edges, all on mutual TLS:", []string{"xcpauth", "status"}, 0},
 		{"Turning mutual TLS off now would cut both edges off. The webhook denies it, by name:", edit, 1},
 		{"The plugin makes the same change in an order that cuts nobody off, and verifies each step:",

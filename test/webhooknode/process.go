@@ -172,9 +172,12 @@ func (n *Node) Ready(ctx context.Context) error {
 	return err
 }
 
+// Metrics is what the running process exposes.
+func (n *Node) Metrics(ctx context.Context) (string, error) { return get(ctx, n.metrics+"/metrics") }
+
 // Calls is how many admission calls the running process has had, well-formed or not, by its own metrics.
 func (n *Node) Calls(ctx context.Context) (int, error) {
-	text, err := get(ctx, n.metrics+"/metrics")
+	text, err := n.Metrics(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("counting the calls of the webhook: %w", err)
 	}
@@ -195,7 +198,7 @@ func (n *Node) Calls(ctx context.Context) (int, error) {
 
 // Metric is the value of a metric without labels of the running process, and an error where it has none.
 func (n *Node) Metric(ctx context.Context, name string) (float64, error) {
-	text, err := get(ctx, n.metrics+"/metrics")
+	text, err := n.Metrics(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("reading metric %s of the webhook: %w", name, err)
 	}
