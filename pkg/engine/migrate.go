@@ -15,8 +15,8 @@ import (
 // Migrate goes on until nothing is left to do or too many steps fail:
 //
 //  1. refuse a saved plan of another hub; ask for every right; become the only writer, and look again after waiting for
-//     that; restore the wave that an interrupted run left in flight, if any, but for what this user may not, which stays written down while those
-//     members are left out;
+//     that; restore the wave that an interrupted run left in flight, if any, but for what this user may not, which
+//     stays written down while those members are left out;
 //  2. observe everything, ask the provider for the next wave;
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, observe again and ask the provider and the one rule
