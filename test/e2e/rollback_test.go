@@ -67,6 +67,10 @@ func TestRollbackAfterEachStage(t *testing.T) {
 	if got := f.hubModes(); got != `{"jwt":true,"mutualTls":false}` {
 		t.Fatalf("the hub's modes are %s", got)
 	}
+	tried := f.Xcpauth(0, "rollback", "--dry-run=server") // its fences deny what a rollback writes once they are gone
+	if !strings.Contains(strings.Join(strings.Fields(tried.Stdout), " "), "its fence denies it, and is removed before it") {
+		t.Errorf("a rollback that is tried says\n%s", tried.Stdout)
+	}
 	// its fence is removed, and nothing else yet
 	back := slices.Concat([]string{"rollback"}, quickBack)
 	killer := f.killer()
