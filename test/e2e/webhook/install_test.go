@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -158,9 +159,13 @@ func (h *hub) opened(n node) {
 		}
 		return err
 	})
-	if at, err := n.Metric(h.Context(), "xcpauth_webhook_guarding"); err != nil || at != 1 {
-		h.Errorf("xcpauth_webhook_guarding is %v: %v", at, err)
-	}
+	h.eventually("the metric says so", func(ctx context.Context) error { // after the write that puts them back
+		at, err := n.Metric(ctx, "xcpauth_webhook_guarding")
+		if err == nil && at != 1 {
+			err = fmt.Errorf("xcpauth_webhook_guarding is %v", at)
+		}
+		return err
+	})
 }
 
 // Who may not delete the configuration deletes nothing else: without pods it would refuse every guarded edit.
@@ -169,7 +174,8 @@ func TestUninstallNeverLeavesAConfigurationWithoutPods(t *testing.T) {
 	xcpauth := h.installer()
 	xcpauth(0, "install", "webhook", "--image", anImage, "--apply")
 	const resources = "deployments.apps,services,secrets,serviceaccounts,networkpolicies.networking.k8s.io," +
-		"poddisruptionbudgets.policy,roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io"
+		"poddisruptionbudgets.policy,roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io," +
+		"customresourcedefinitions.apiextensions.k8s.io"
 	if out, err := h.kubectl("create", "clusterrole", "all-but-the-configuration", "--verb=*",
 		"--resource="+resources); err != nil {
 		t.Fatal(out)
