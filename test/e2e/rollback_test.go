@@ -68,7 +68,8 @@ func TestRollbackAfterEachStage(t *testing.T) {
 		t.Fatalf("the hub's modes are %s", got)
 	}
 	tried := f.Xcpauth(0, "rollback", "--dry-run=server") // its fences deny what a rollback writes once they are gone
-	if !strings.Contains(strings.Join(strings.Fields(tried.Stdout), " "), "its fence denies it, and is removed before it") {
+	if said := strings.Join(strings.Fields(tried.Stdout), " "); !strings.Contains(said,
+		"its fence denies it, and is removed before it") {
 		t.Errorf("a rollback that is tried says\n%s", tried.Stdout)
 	}
 	// its fence is removed, and nothing else yet
