@@ -2,9 +2,7 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -41,7 +39,7 @@ func (l *Live) DryRun(ctx context.Context, f plan.State, p plan.Plan) (map[strin
 					continue
 				}
 				line, err := l.try(ctx, write)
-				if unfenced[write.Context] && deniedByFence(err) {
+				if unfenced[write.Context] && engine.DeniedByFence(err) {
 					line, err = fmt.Sprintf("%s: not sent: its fence denies it, and is removed before it", write.Object), nil
 				}
 				said[s.ID], all = append(said[s.ID], line), all && err == nil
@@ -68,11 +66,6 @@ func (l *Live) try(ctx context.Context, write plan.Write) (string, error) {
 		return fmt.Sprintf("%s: not sent: the hub's own API has no dry run; it is as it was seen", write.Object), nil
 	}
 	return fmt.Sprintf("%s: %s", write.Object, Accepted), nil
-}
-
-func deniedByFence(err error) bool {
-	var denied *engine.DeniedError
-	return errors.As(err, &denied) && strings.Contains(denied.Message, plan.FenceName)
 }
 
 // Accepted is what is said of a write that an API server would have taken.

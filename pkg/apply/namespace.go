@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,23 +11,24 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// namespace is where a cluster keeps the roster, the journal and the lock, as it said when it was looked at; it is
-// looked at where it was not. Where it did not say, that is an error: in another namespace there is another lock.
+// namespace is where a cluster keeps the roster, the journal and the lock, as it said when it was first looked at. What
+// did not say then is not asked again: what was decided since rests on that look, and in another namespace there is
+// another lock.
 func (l *Live) namespace(ctx context.Context, c *kubeconfig.Cluster) (string, error) {
-	if in, known := l.namespaces.Load(c.Context); known {
-		return in.(string), nil
+	l.mu.Lock()
+	_, seen := l.latest[c.Context]
+	l.mu.Unlock()
+	if !seen {
+		l.Observe(ctx, c.Context)
 	}
-	l.Observe(ctx, c.Context)
 	if in, known := l.namespaces.Load(c.Context); known {
 		return in.(string), nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, unknown := roster.In(l.latest[c.Context].Reads)
-	if unknown == "" {
-		unknown = l.latest[c.Context].Err
-	}
-	return "", errors.New(unknown)
+	return "", errors.New(cmp.Or(unknown, l.latest[c.Context].Err, "it is not known in which namespace the lock is") +
+		"; run the command again")
 }
 
 // asNamed is a state without its hub where that keeps its state in another namespace than the user named.

@@ -74,6 +74,10 @@ func (c Cluster) applyOne(ctx context.Context, ref plan.Ref, o install.Object) (
 	if err != nil && !apierrors.IsForbidden(err) {
 		return "", fmt.Errorf("reading %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}
+	if err != nil && install.BindsPeople(o) {
+		return "", fmt.Errorf("reading %s in %s: %s; it is not known who is bound already, so nothing is bound", ref,
+			c.Context, observe.Explain(err))
+	}
 	there = there || err != nil // one that may not be read is taken for one that is there
 	doc, err := json.Marshal(install.Joined(o, before))
 	if err != nil {

@@ -37,7 +37,7 @@ func (e *Executor) authorize(ctx context.Context, f plan.State, recorded map[str
 	}
 	for _, m := range f.Members {
 		if lack, lacks := lacking[m.Context]; lacks && !slices.Contains(hubs, m.Context) {
-			why := words(map[string]Denial{m.Context: lack}) + "; " + rolesPrinted
+			why := words(map[string]Denial{m.Context: lack}) + "; " + rolesRemedy
 			e.skip(m.Name, "nothing was written: "+why)
 			recorded[m.Name] = Outcome{Member: m.Name, State: Refused, Why: e.Goal.Skipped(m.Name)}
 		}
@@ -49,7 +49,7 @@ func (e *Executor) authorize(ctx context.Context, f plan.State, recorded map[str
 	return missing(lacking)
 }
 
-const rolesPrinted = "an administrator gives them with the roles of: kubectl xcpauth install rbac"
+const rolesRemedy = "an administrator gives them with: kubectl xcpauth install rbac"
 
 // journalPermissions are the rights to a home: the lock, the journal, and the roster where the run states what it
 // verifies.
@@ -84,7 +84,7 @@ func MayPublish(ctx context.Context, c Clusters, hub plan.Hub, members []plan.Me
 	}
 	why := map[string]string{}
 	for name, lacking := range missingFor(ctx, c, needs) {
-		why[name] = fmt.Sprintf("nothing was written, since %s; %s", words(lacking), rolesPrinted)
+		why[name] = fmt.Sprintf("nothing was written, since %s; %s", words(lacking), rolesRemedy)
 	}
 	return why
 }
@@ -156,7 +156,7 @@ func missing(lacking map[string]Denial) error {
 	if len(lacking) == 0 {
 		return nil
 	}
-	return &NotBegunError{Err: fmt.Errorf("nothing was written, since %s; %s", words(lacking), rolesPrinted)}
+	return &NotBegunError{Err: fmt.Errorf("nothing was written, since %s; %s", words(lacking), rolesRemedy)}
 }
 
 // words says which rights are missing where, or where that is not known.

@@ -309,7 +309,7 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 	for _, p := range s.Undo {
 		p.Undoing = true
 		w, err := e.write(ctx, p, nil)
-		if deniedByFence(err) {
+		if DeniedByFence(err) {
 			if err = e.removeFence(ctx, p); err == nil {
 				w, err = e.writeLifted(ctx, p, nil)
 			}
@@ -361,15 +361,15 @@ func (e *Executor) writeLifted(ctx context.Context, p plan.Write, still func() e
 	deadline := e.Now().Add(liftedWithin)
 	for {
 		wrote, err := e.write(ctx, p, still)
-		if !deniedByFence(err) || e.Now().After(deadline) || ctx.Err() != nil {
+		if !DeniedByFence(err) || e.Now().After(deadline) || ctx.Err() != nil {
 			return wrote, err
 		}
 		e.Pause(ctx, retryEvery)
 	}
 }
 
-// deniedByFence says whether a write was denied by the fence of its cluster.
-func deniedByFence(err error) bool {
+// DeniedByFence says whether a write was denied by the fence of its cluster.
+func DeniedByFence(err error) bool {
 	var denied *DeniedError
 	return errors.As(err, &denied) && strings.Contains(denied.Message, plan.FenceName)
 }

@@ -9,11 +9,11 @@ import (
 // Joined is an object as it is applied over the one that is there, as JSON, nil for none. Who was bound to a role stays
 // bound beside those who are bound now: a binding of people is added to, and not replaced.
 func Joined(o Object, there []byte) Object {
-	subjects, _ := o["subjects"].([]any)
 	var live Object
-	if !people(subjects) || json.Unmarshal(there, &live) != nil {
+	if !BindsPeople(o) || json.Unmarshal(there, &live) != nil {
 		return o
 	}
+	subjects, _ := o["subjects"].([]any)
 	bound, _ := live["subjects"].([]any)
 	all := slices.Clone(bound)
 	for _, s := range subjects {
@@ -29,8 +29,9 @@ func Joined(o Object, there []byte) Object {
 	return joined
 }
 
-// people says whether subjects are users and groups, and no program of ours.
-func people(subjects []any) bool {
+// BindsPeople says whether an object binds users and groups, and no program of ours.
+func BindsPeople(o Object) bool {
+	subjects, _ := o["subjects"].([]any)
 	return len(subjects) > 0 && !slices.ContainsFunc(subjects, func(s any) bool {
 		return s.(Object)["kind"] == "ServiceAccount"
 	})

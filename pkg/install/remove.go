@@ -43,7 +43,7 @@ func (w Webhook) Removed() (deleted, kept []Object, err error) {
 }
 
 // Removed splits what was installed of roles into what is deleted, in that order, and what stays. The bindings of each
-// role go first, whoever is bound: one that is left gives the rights again when the role comes back.
+// role go first, of all users: one that is left gives the rights again when the role comes back.
 func (r Roles) Removed() (deleted, kept []Object, err error) {
 	r.Bind, r.Users, r.Groups = nil, nil, nil
 	objects, err := r.Objects()

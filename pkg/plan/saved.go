@@ -112,8 +112,11 @@ func differs(was, now []Write) string {
 	left := was
 	for _, b := range now {
 		at := slices.IndexFunc(left, func(a Write) bool { return differ(a, b) == "" })
-		if at < 0 {
-			return differ(was[min(len(was)-len(left), len(was)-1)], b)
+		switch {
+		case len(left) == 0:
+			return fmt.Sprintf("write %s at a place where it does not show that", b.Object)
+		case at < 0:
+			return differ(left[0], b)
 		}
 		left = left[at+1:]
 	}

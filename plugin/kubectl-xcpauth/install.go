@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,7 +197,6 @@ func (o *installOptions) webhookFlags(cmd *cobra.Command) {
 }
 
 func (o *installOptions) certificateFlag(cmd *cobra.Command) {
-	o.webhook.Replicas = max(o.webhook.Replicas, 1)
 	cmd.Flags().StringVar((*string)(&o.webhook.Certificates), "certificates", string(install.AllCertificates[0]),
 		"who makes its certificate: "+strings.Join(texts(install.AllCertificates), ", "))
 	completeWith(cmd, "certificates", texts(install.AllCertificates))
@@ -260,26 +260,23 @@ func (o *installOptions) install(ctx context.Context, objects source) error {
 
 // uninstall prints what goes, or deletes it in each cluster.
 func (o *installOptions) uninstall(ctx context.Context, removed removal) error {
-	o.webhook.Image = cmp.Or(o.webhook.Image, install.ShippedImage) // which one runs does not matter
+	o.webhook.Image, o.webhook.Replicas = install.ShippedImage, 1 // what runs does not matter
 	deleted, kept, err := removed(o)
 	if err != nil {
 		return err
 	}
-	if err := o.checkNamespace(append(kept, deleted...)); err != nil {
+	if err := o.checkNamespace(slices.Concat(deleted, kept)); err != nil {
 		return err
 	}
 	if !o.apply && o.dryRun != dryRunServer || o.dryRun == dryRunClient {
 		return o.printIn(deleted)
 	}
 	return o.each(ctx, func(ctx context.Context, c deploy.Cluster) error {
-		deleted, err := o.in(ctx, c, deleted)
+		all, err := o.in(ctx, c, slices.Concat(deleted, kept))
 		if err != nil {
 			return err
 		}
-		kept, err := o.in(ctx, c, kept)
-		if err != nil {
-			return err
-		}
+		deleted, kept := all[:len(deleted)], all[len(deleted):]
 		if err := c.Delete(ctx, deleted); err != nil {
 			return err
 		}
