@@ -105,7 +105,8 @@ func TestGlobalFlagsAreKubectls(t *testing.T) {
 			t.Errorf("%s is taken: %s", flag, r.err)
 		}
 	}
-	if r := xcpauth(t, kubeconfig, "status", "-n", "x"); r.code != 1 || !strings.Contains(r.err, "namespace xcpauth-system, not in x") {
+	if r := xcpauth(t, kubeconfig, "status", "-n", "x"); r.code != 1 ||
+		!strings.Contains(r.err, "namespace xcpauth-system, not in x") {
 		t.Errorf("another namespace than the hub's is taken: %s", r.err)
 	}
 	if r := xcpauth(t, kubeconfig, "status", "-n", "xcpauth-system"); r.code == 1 {

@@ -61,51 +61,68 @@ var parts = []struct {
 	removing                   string // what help says of that
 	stays                      string // why it is not uninstalled by name; "" = it is
 }{
-	{"webhook", "the admission webhook with its auditor, for the hub's cluster",
-		`The webhook guards nothing before a pod of it is ready: then it writes the entries of its
+	{
+		name:  "webhook",
+		short: "the admission webhook with its auditor, for the hub's cluster",
+		long: `The webhook guards nothing before a pod of it is ready: then it writes the entries of its
 ValidatingWebhookConfiguration. So nobody is refused while it starts. Installing it again upgrades it; what is guarded
 stays guarded meanwhile.`,
-		`  # Install the webhook in the hub's cluster, and wait until edits are guarded
+		example: `  # Install the webhook in the hub's cluster, and wait until edits are guarded
   kubectl xcpauth install webhook --context hub --apply --wait
 
   # Commit it to Git instead
   kubectl xcpauth install webhook > xcpauth-webhook.yaml`,
-		nil, (*installOptions).webhookFlags,
-		func(o *installOptions) ([]install.Object, error) { return o.webhook.Objects() },
-		func(o *installOptions) ([]install.Object, []install.Object, error) { return o.webhook.Removed() },
-		(*installOptions).certificateFlag,
-		"The configuration that makes the API server ask the webhook is deleted first, and nothing else before it is " +
+		flags:       (*installOptions).webhookFlags,
+		objects:     func(o *installOptions) ([]install.Object, error) { return o.webhook.Objects() },
+		removeFlags: (*installOptions).certificateFlag,
+		removed:     func(o *installOptions) ([]install.Object, []install.Object, error) { return o.webhook.Removed() },
+		removing: "The configuration that makes the API server ask the webhook is deleted first, and nothing else before it is " +
 			"gone: edits are refused while it is there and nobody answers. The roles and policies of users stay; " +
-			"\"uninstall rbac\" deletes those.", ""},
-	{"rbac", "the roles of those who use this plugin, for one kind of cluster",
-		`Name the kind of cluster: hub or edge of TSB, or mesh for the global's and each zone's of Kong Mesh or Kuma; default
+			"\"uninstall rbac\" deletes those.",
+	},
+	{
+		name:  "rbac",
+		short: "the roles of those who use this plugin, for one kind of cluster",
+		long: `Name the kind of cluster: hub or edge of TSB, or mesh for the global's and each zone's of Kong Mesh or Kuma; default
 hub. Nothing is bound unless you name who gets which roles: --role read for those who look, --role migrate too for
 those who migrate, --role rotate for those who have tokens made again, --role register for those who have the webhook
 read edges.`,
-		`  # Print the roles for the hub's cluster
+		example: `  # Print the roles for the hub's cluster
   kubectl xcpauth install rbac hub
 
   # Let a group migrate: the same in each edge's cluster
   kubectl xcpauth install rbac edge --contexts edge-1,edge-2 --role read,migrate --group mesh-admins --apply`,
-		texts(install.Places), (*installOptions).roleFlags,
-		func(o *installOptions) ([]install.Object, error) { return o.roles.Objects() },
-		func(o *installOptions) ([]install.Object, []install.Object, error) { return o.roles.Removed() },
-		(*installOptions).planeFlag,
-		"All bindings of the roles go too, of all users. To take a role from one user, edit the bindings.", ""},
-	{"fence", "the fence of an edge, for the edge's cluster",
-		`migrate installs it by itself once an edge is verified; this is for those who keep it in Git. It denies edits of a
+		args:        texts(install.Places),
+		flags:       (*installOptions).roleFlags,
+		objects:     func(o *installOptions) ([]install.Object, error) { return o.roles.Objects() },
+		removeFlags: (*installOptions).planeFlag,
+		removed:     func(o *installOptions) ([]install.Object, []install.Object, error) { return o.roles.Removed() },
+		removing:    "All bindings of the roles go too, of all users. To take a role from one user, edit the bindings.",
+	},
+	{
+		name:  "fence",
+		short: "the fence of an edge, for the edge's cluster",
+		long: `migrate installs it by itself once an edge is verified; this is for those who keep it in Git. It denies edits of a
 ControlPlane that would change what the edge presents.`,
-		`  # Print it
+		example: `  # Print it
   kubectl xcpauth install fence`,
-		nil, noFlags, func(*installOptions) ([]install.Object, error) { return install.Fence() }, nil, noFlags, "",
-		"the hub believes what is said of a fenced edge for a week; rollback removes a fence after it has taken that " +
-			"back: kubectl xcpauth rollback"},
-	{"crds", "the kind of the roster's entries, for the hub's cluster",
-		`migrate and "install webhook" install it too.`,
-		`  # Install the roster's kind alone
+		flags:       noFlags,
+		objects:     func(*installOptions) ([]install.Object, error) { return install.Fence() },
+		removeFlags: noFlags,
+		stays: "the hub believes what is said of a fenced edge for a week; rollback removes a fence after it has taken that " +
+			"back: kubectl xcpauth rollback",
+	},
+	{
+		name:  "crds",
+		short: "the kind of the roster's entries, for the hub's cluster",
+		long:  `migrate and "install webhook" install it too.`,
+		example: `  # Install the roster's kind alone
   kubectl xcpauth install crds --context hub --apply`,
-		nil, noFlags, func(*installOptions) ([]install.Object, error) { return install.Kinds() }, nil, noFlags, "",
-		"it takes the whole roster with it. To lose it all the same: kubectl delete crd edgeclusters.xcpauth.io"},
+		flags:       noFlags,
+		objects:     func(*installOptions) ([]install.Object, error) { return install.Kinds() },
+		removeFlags: noFlags,
+		stays:       "it takes the whole roster with it. To lose it all the same: kubectl delete crd edgeclusters.xcpauth.io",
+	},
 }
 
 func newInstallCommand(fo *fleetOptions) *cobra.Command {

@@ -255,9 +255,9 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	}
 	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
 	api := globalapi.Client{Login: endpoint.Login, TLS: endpoint.TLS, Trim: d.Trim}
-	live := &apply.Live{Fleet: f, Provider: d, API: api, Namespace: o.namespace, Where: plan.Selection{Product: product, Tokens: tokens,
-		Addresses: endpoint.Addresses,
-		Revoked:   revoked, Hub: hub, Standby: o.standby, Roots: systemRoots},
+	live := &apply.Live{Fleet: f, Provider: d, API: api, Namespace: o.namespace,
+		Where: plan.Selection{Product: product, Tokens: tokens, Addresses: endpoint.Addresses,
+			Revoked: revoked, Hub: hub, Standby: o.standby, Roots: systemRoots},
 		SecretFields: map[string]apply.FillSecret{migration.KeySecretField: tokenissuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Ask: api.Read, Beside: beside(hub, endpoint),
 			Metrics:        metrics,

@@ -51,8 +51,8 @@ var notBack = []string{"to", "valid-for", "tokens-from", "cleanup", "hasty-canar
 // checkWay refuses flags of the other way.
 func (o *planOptions) checkWay(flags *pflag.FlagSet, names []string) error {
 	if len(names) > 0 && !o.rollback {
-		return fmt.Errorf("plan takes the name of an edge only with --rollback, and was given %q; a migration plans every edge that is "+
-			"selected, so select with --contexts", names[0])
+		return fmt.Errorf("plan takes the name of an edge only with --rollback, and was given %q; "+
+			"a migration plans every edge that is selected, so select with --contexts", names[0])
 	}
 	other, why := []string{"edge", "hub-agrees"}, "goes with --rollback"
 	if o.rollback {
