@@ -97,7 +97,7 @@ func (l *Live) WriteJournal(ctx context.Context, home string, j engine.Journal) 
 
 // journal is where a cluster keeps the journal.
 func (l *Live) journal(ctx context.Context, c *kubeconfig.Cluster) (plan.Ref, error) {
-	namespace, err := l.namespace(ctx, c)
+	namespace, err := l.StateNamespace(ctx, c)
 	if err != nil {
 		return plan.Ref{}, fmt.Errorf("looking for the journal in %s: %w", c.Context, err)
 	}

@@ -103,7 +103,7 @@ func (l *Live) served(ctx context.Context, crd plan.Write) error {
 	if err != nil {
 		return err
 	}
-	namespace, err := l.namespace(ctx, c)
+	namespace, err := l.StateNamespace(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (l *Live) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 	}
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
-	namespace, err := l.namespace(ctx, c)
+	namespace, err := l.StateNamespace(ctx, c)
 	if err != nil {
 		return fmt.Errorf("publishing the statement about %s in %s: %w", m.Name, hub, err)
 	}

@@ -83,11 +83,11 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
 	holder := processOf(by)
-	namespace, err := l.namespace(ctx, c)
+	namespace, err := l.StateNamespace(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("taking the lock in %s: %w", home, err)
 	}
-	k := &leaseLock{live: l, c: c, ref: lockRef(namespace), holder: holder, done: make(chan struct{})}
+	k := &leaseLock{live: l, c: c, ref: LockRef(namespace), holder: holder, done: make(chan struct{})}
 	for range conflictRetries {
 		held, serverNow, err := k.read(ctx)
 		if apierrors.IsNotFound(err) {
@@ -127,7 +127,8 @@ func (l *Live) Lock(ctx context.Context, home, by string) (engine.Lock, error) {
 		home)
 }
 
-func lockRef(namespace string) plan.Ref {
+// LockRef is the Lease that is the lock, in a namespace.
+func LockRef(namespace string) plan.Ref {
 	return plan.Ref{Group: "coordination.k8s.io", Version: "v1", Resource: "leases", Kind: "Lease",
 		Namespace: namespace, Name: api.LockName}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
-// namespace is where a cluster keeps the roster, the journal and the lock, as it said when it was first looked at. What
-// did not say then is not asked again: what was decided since rests on that look, and in another namespace there is
-// another lock.
-func (l *Live) namespace(ctx context.Context, c *kubeconfig.Cluster) (string, error) {
+// StateNamespace is where a cluster keeps the roster, the journal and the lock, as it said when it was first looked at.
+// Where it did not say, that is an error, and it is not asked again: what was decided since rests on that look, and in
+// another namespace there is another lock.
+func (l *Live) StateNamespace(ctx context.Context, c *kubeconfig.Cluster) (string, error) {
 	l.mu.Lock()
 	_, seen := l.latest[c.Context]
 	l.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/install"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 )
 
@@ -16,7 +17,7 @@ import (
 func (c Cluster) Used(ctx context.Context) (install.Used, error) {
 	ctx, cancel := context.WithTimeout(ctx, apply.WriteTimeout)
 	defer cancel()
-	kind, journal := roster.CRDRef(), engine.JournalRef(api.Namespace)
+	kind := roster.CRDRef()
 	body, there, err := c.find(ctx, kind)
 	if err != nil {
 		return install.Used{}, fmt.Errorf("reading %s in %s: %s", kind, c.Context, observe.Explain(err))
@@ -28,9 +29,13 @@ func (c Cluster) Used(ctx context.Context) (install.Used, error) {
 		}
 		return install.Used{Namespace: namespace, Kind: true}, nil
 	}
-	_, kept, err := c.find(ctx, journal)
-	if err != nil {
-		return install.Used{}, fmt.Errorf("reading %s in %s: %s", journal, c.Context, observe.Explain(err))
+	used := install.Used{Namespace: api.Namespace}
+	for _, ref := range []plan.Ref{engine.JournalRef(api.Namespace), apply.LockRef(api.Namespace)} {
+		_, there, err := c.find(ctx, ref)
+		if err != nil {
+			return install.Used{}, fmt.Errorf("reading %s in %s: %s", ref, c.Context, observe.Explain(err))
+		}
+		used.Ran = used.Ran || there
 	}
-	return install.Used{Namespace: api.Namespace, Journal: kept}, nil
+	return used, nil
 }

@@ -26,6 +26,10 @@ func (e *Executor) VerifyMembers(ctx context.Context, names []string) (Result, e
 		return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, e.Provider.Next(f, e.Goal), false), Facts: f}, nil
 	}
 	e.at(f.Hub)
+	if e.hub != "" && f.Hub.JournalErr != "" { // then it may not be known either where the roster is
+		return Result{Facts: f}, &NotBegunError{Err: fmt.Errorf("nothing was stated: %s; run the command again",
+			f.Hub.JournalErr)}
+	}
 	for _, n := range names {
 		if f.Member(n) == nil {
 			return Result{Facts: f}, errors.New(f.UnknownMember(n))

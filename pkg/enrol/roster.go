@@ -201,7 +201,11 @@ func (l Enroller) findHub(ctx context.Context) (hubCluster, plan.State, error) {
 		return hubCluster{}, f, errors.New(f.Hub.Err)
 	}
 	c, err := l.Fleet.Cluster(f.Hub.Context)
-	return hubCluster{c, f.Hub.Roster.In}, f, err
+	if err != nil {
+		return hubCluster{}, f, err
+	}
+	namespace, err := l.StateNamespace(ctx, c)
+	return hubCluster{c, namespace}, f, err
 }
 
 // drop takes a member that is forgotten out of the wave in flight, since there is nothing left to take back, and

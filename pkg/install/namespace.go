@@ -94,7 +94,7 @@ func renamed(v any, names *strings.Replacer) any {
 type Used struct {
 	Namespace string // of the roster, the journal and the lock, as the roster's kind names it
 	Kind      bool   // the roster's kind is there, so that it tells
-	Journal   bool   // a run has kept its journal there
+	Ran       bool   // a run has taken the lock there, or kept its journal
 }
 
 // Choose is the namespace to install in, of which the user named one or none, in a cluster that has that much of an
@@ -105,7 +105,7 @@ func Choose(named string, has Used, tells bool) (string, error) {
 	switch {
 	case named == "" || named == has.Namespace:
 		return has.Namespace, nil
-	case has.Kind || has.Journal:
+	case has.Kind || has.Ran:
 		return "", fmt.Errorf("it keeps its state in namespace %s, so nothing is installed in %s: leave --namespace out",
 			has.Namespace, named)
 	case !tells:

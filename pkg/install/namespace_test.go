@@ -57,7 +57,7 @@ func TestAnInstallationIsWhollyInItsNamespace(t *testing.T) {
 func TestAClusterHasOneNamespace(t *testing.T) {
 	elsewhere := Used{Namespace: "mesh-auth", Kind: true}
 	usual := Used{Namespace: api.Namespace, Kind: true}
-	kept := Used{Namespace: api.Namespace, Journal: true}
+	kept := Used{Namespace: api.Namespace, Ran: true}
 	fresh := Used{Namespace: api.Namespace}
 	for name, tc := range map[string]struct {
 		named     string
@@ -71,7 +71,7 @@ func TestAClusterHasOneNamespace(t *testing.T) {
 		"another is named than it uses":            {"x", elsewhere, true, "", "keeps its state in namespace mesh-auth"},
 		"the usual one is named, it uses another":  {api.Namespace, elsewhere, true, "", "mesh-auth"},
 		"another is named, it uses the usual one":  {"x", usual, true, "", api.Namespace},
-		"another is named, a journal is in that":   {"x", kept, true, "", api.Namespace},
+		"another is named, a run was in that":      {"x", kept, true, "", api.Namespace},
 		"another is named, nothing is there":       {"x", fresh, true, "x", ""},
 		"another is named that nobody would learn": {"x", fresh, false, "", "install crds --namespace x --apply"},
 	} {
