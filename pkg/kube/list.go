@@ -1,8 +1,6 @@
 package kube
 
 import (
-	"encoding/json"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -15,14 +13,14 @@ type listed[T any] struct {
 // decode decodes the body of a list, once where the result is kept. Nobody changes what it returns.
 func decode[T any](r plan.Result) listed[T] {
 	return plan.Cached(r, func(r plan.Result) (l listed[T]) {
-		l.err = json.Unmarshal(r.Body, &l)
+		l.err = Decode(r.Body, &l)
 		return l
 	})
 }
 
-// list decodes a list, or says why there is none to speak of: unknown must never become absent. A kind that is not
+// ListOf decodes a list, or says why there is none to speak of: unknown must never become absent. A kind that is not
 // served at all is an empty list. Nobody changes what it returns.
-func list[T any](r plan.Result) ([]T, string) {
+func ListOf[T any](r plan.Result) ([]T, string) {
 	if why := Unreadable(r); why != "" || r.Missing {
 		return nil, why
 	}
@@ -33,9 +31,9 @@ func list[T any](r plan.Result) ([]T, string) {
 	return l.Items, ""
 }
 
-// List is list, of objects of any kind with all that is in them, which are the caller's own.
+// List is ListOf, of objects of any kind with all that is in them, which are the caller's own.
 func List(r plan.Result) ([]Object, string) {
-	return list[Object](plan.Result{Body: r.Body, Missing: r.Missing, Err: r.Err})
+	return ListOf[Object](plan.Result{Body: r.Body, Missing: r.Missing, Err: r.Err})
 }
 
 // Items is List where an unreadable list is reported elsewhere.
@@ -52,17 +50,28 @@ type Decoded struct {
 
 // UnmarshalJSON decodes what fits, and says in Err what does not: the list that it stands in is not lost with it.
 func (d *Decoded) UnmarshalJSON(b []byte) error {
-	d.Err = json.Unmarshal(b, &d.Deployment)
+	d.Err = Decode(b, &d.Deployment)
 	return nil
 }
 
-// Deployments is list, of Deployments.
-func Deployments(r plan.Result) ([]Decoded, string) { return list[Decoded](r) }
+// Deployments is ListOf, of Deployments.
+func Deployments(r plan.Result) ([]Decoded, string) { return ListOf[Decoded](r) }
 
-// named is an object of which the metadata alone matters.
-type named struct {
-	Metadata Metadata `json:"metadata"`
+// Identified is an object of which it alone matters which one it is.
+type Identified struct {
+	Metadata Identity `json:"metadata"`
 }
 
-// Metadatas is list, of objects of any kind.
-func Metadatas(r plan.Result) ([]named, string) { return list[named](r) }
+// Identities is ListOf, of objects of any kind.
+func Identities(r plan.Result) ([]Identified, string) { return ListOf[Identified](r) }
+
+// Namespaces are those of the objects of a list, one for each object; nil where it was not read, which is reported
+// elsewhere.
+func Namespaces(r plan.Result) []string {
+	objects, _ := Identities(r)
+	all := make([]string, len(objects))
+	for i, o := range objects {
+		all[i] = o.Metadata.Namespace
+	}
+	return all
+}

@@ -16,21 +16,26 @@ type Object struct {
 
 // Metadata is the part of an object's metadata that we use.
 type Metadata struct {
-	Name              string            `json:"name"`
-	Namespace         string            `json:"namespace"`
-	UID               string            `json:"uid"`
-	ResourceVersion   string            `json:"resourceVersion"`
-	Generation        int64             `json:"generation"`
-	CreationTimestamp string            `json:"creationTimestamp"`
-	DeletionTimestamp string            `json:"deletionTimestamp"`
-	Labels            map[string]string `json:"labels"`
-	Annotations       map[string]string `json:"annotations"`
-	OwnerReferences   []Owner           `json:"ownerReferences"`
-	ManagedFields     []struct {
+	Identity
+	Labels        map[string]string `json:"labels"`
+	Annotations   map[string]string `json:"annotations"`
+	ManagedFields []struct {
 		Manager  string          `json:"manager"`
 		Time     string          `json:"time"`
 		FieldsV1 json.RawMessage `json:"fieldsV1"`
 	} `json:"managedFields"`
+}
+
+// Identity is which object it is, of which state, and whose: the small part of its metadata.
+type Identity struct {
+	Name              string  `json:"name"`
+	Namespace         string  `json:"namespace,omitempty"`
+	UID               string  `json:"uid,omitempty"`
+	ResourceVersion   string  `json:"resourceVersion,omitempty"`
+	Generation        int64   `json:"generation,omitzero"`
+	CreationTimestamp string  `json:"creationTimestamp,omitempty"`
+	DeletionTimestamp string  `json:"deletionTimestamp,omitempty"`
+	OwnerReferences   []Owner `json:"ownerReferences,omitempty"`
 }
 
 // Owner is one of an object's owners.
@@ -38,7 +43,7 @@ type Owner struct {
 	Kind       string `json:"kind"`
 	Name       string `json:"name"`
 	UID        string `json:"uid"`
-	Controller bool   `json:"controller"`
+	Controller bool   `json:"controller,omitzero"`
 }
 
 // Written is when a field was last written, in the API server's clock, as managedFields say; zero when they do not.
@@ -56,7 +61,7 @@ func (m Metadata) Written(path ...string) time.Time {
 // of a list.
 func has(fields json.RawMessage, path []string) bool {
 	var at map[string]any
-	_ = json.Unmarshal(fields, &at) // what is no object says nothing
+	_ = Decode(fields, &at) // what is no object says nothing
 	for _, key := range path {
 		if !strings.HasPrefix(key, "k:") {
 			key = "f:" + key
@@ -78,10 +83,10 @@ func Stamp(text string) time.Time {
 // UnmarshalJSON keeps the whole object beside what is decoded of it.
 func (o *Object) UnmarshalJSON(b []byte) error {
 	type plain Object
-	if err := json.Unmarshal(b, (*plain)(o)); err != nil {
+	if err := Decode(b, (*plain)(o)); err != nil {
 		return err
 	}
-	return json.Unmarshal(b, &o.Raw)
+	return Decode(b, &o.Raw)
 }
 
 // Unreadable says why a result cannot be used, "" when it can, or when the thing is known not to be there.
@@ -100,7 +105,7 @@ func Unreadable(r plan.Result) string {
 // One decodes an object; nil when it was not read or is not there.
 func One(r plan.Result) *Object {
 	var o Object
-	if !r.OK() || json.Unmarshal(r.Body, &o) != nil {
+	if !r.OK() || Decode(r.Body, &o) != nil {
 		return nil
 	}
 	return &o

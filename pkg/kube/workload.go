@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,96 +37,115 @@ type Deployment struct {
 			Spec     PodSpec  `json:"spec"`
 		} `json:"template"`
 	} `json:"spec"`
-	Status struct {
-		ObservedGeneration int64 `json:"observedGeneration"`
-		Replicas           int64 `json:"replicas"`
-		UpdatedReplicas    int64 `json:"updatedReplicas"`
-		AvailableReplicas  int64 `json:"availableReplicas"`
-	} `json:"status"`
+	Status DeploymentStatus `json:"status"`
+}
+
+// DeploymentStatus is what we read of how far a Deployment's pods are.
+type DeploymentStatus struct {
+	ObservedGeneration int64 `json:"observedGeneration"`
+	Replicas           int64 `json:"replicas"`
+	UpdatedReplicas    int64 `json:"updatedReplicas"`
+	AvailableReplicas  int64 `json:"availableReplicas"`
+}
+
+// ReplicaSet is what we read of one: whose it is.
+type ReplicaSet struct {
+	Metadata struct {
+		UID    string `json:"uid"`
+		Owners []struct {
+			UID string `json:"uid"`
+		} `json:"ownerReferences,omitempty"`
+	} `json:"metadata"`
 }
 
 // Pod is what we read of one.
 type Pod struct {
-	Metadata Metadata `json:"metadata"`
-	Spec     PodSpec  `json:"spec"`
-	Status   struct {
-		Phase      string `json:"phase"`
-		Conditions []struct {
-			Type   string `json:"type"`
-			Status string `json:"status"`
-		} `json:"conditions"`
-		ContainerStatuses []struct {
-			Name  string `json:"name"`
-			State struct {
-				Running *struct {
-					StartedAt string `json:"startedAt"`
-				} `json:"running"`
-				Waiting *struct {
-					Reason  string `json:"reason"`
-					Message string `json:"message"`
-				} `json:"waiting"`
-			} `json:"state"`
-		} `json:"containerStatuses"`
-	} `json:"status"`
+	Metadata Identity  `json:"metadata"`
+	Spec     PodSpec   `json:"spec"`
+	Status   PodStatus `json:"status"`
+}
+
+// PodStatus is what we read of how a pod is.
+type PodStatus struct {
+	Phase      string `json:"phase"`
+	Conditions []struct {
+		Type   string `json:"type"`
+		Status string `json:"status"`
+	} `json:"conditions,omitempty"`
+	ContainerStatuses []struct {
+		Name  string `json:"name"`
+		State struct {
+			Running *struct {
+				StartedAt string `json:"startedAt,omitempty"`
+			} `json:"running,omitzero"`
+			Waiting *struct {
+				Reason  string `json:"reason,omitempty"`
+				Message string `json:"message,omitempty"`
+			} `json:"waiting,omitzero"`
+		} `json:"state"`
+	} `json:"containerStatuses,omitempty"`
 }
 
 // PodSpec is what we read of what a pod is to run.
 type PodSpec struct {
 	HostNetwork bool        `json:"hostNetwork,omitempty"`
 	Hostname    string      `json:"hostname,omitempty"`
-	Containers  []Container `json:"containers"`
-	Volumes     []struct {
-		Name      string `json:"name"`
-		ConfigMap *struct {
-			Name  string `json:"name"`
-			Items []struct {
-				Key  string `json:"key"`
-				Path string `json:"path"`
-			} `json:"items"`
-		} `json:"configMap"`
-		Secret *struct {
-			SecretName string `json:"secretName"`
-			Items      []struct {
-				Key  string `json:"key"`
-				Path string `json:"path"`
-			} `json:"items"`
-		} `json:"secret"`
-		Projected *struct {
-			Sources []struct {
-				Secret *struct {
-					Name string `json:"name"`
-				} `json:"secret"`
-			} `json:"sources"`
-		} `json:"projected"`
-	} `json:"volumes"`
+	Containers  []Container `json:"containers,omitempty"`
+	Volumes     []Volume    `json:"volumes,omitempty"`
+}
+
+// Volume is what we read of one.
+type Volume struct {
+	Name      string `json:"name"`
+	ConfigMap *struct {
+		Name  string `json:"name"`
+		Items []struct {
+			Key  string `json:"key"`
+			Path string `json:"path"`
+		} `json:"items,omitempty"`
+	} `json:"configMap,omitzero"`
+	Secret *struct {
+		SecretName string `json:"secretName"`
+		Items      []struct {
+			Key  string `json:"key"`
+			Path string `json:"path"`
+		} `json:"items,omitempty"`
+	} `json:"secret,omitzero"`
+	Projected *struct {
+		Sources []struct {
+			Secret *struct {
+				Name string `json:"name"`
+			} `json:"secret,omitzero"`
+		} `json:"sources,omitempty"`
+	} `json:"projected,omitzero"`
 }
 
 // Container is what we read of one.
 type Container struct {
 	Name    string           `json:"name"`
 	Image   string           `json:"image"`
-	Command []string         `json:"command"`
-	Args    []string         `json:"args"`
-	Env     []Variable       `json:"env"`
-	EnvFrom []map[string]any `json:"envFrom"`
+	Command []string         `json:"command,omitempty"`
+	Args    []string         `json:"args,omitempty"`
+	Env     []Variable       `json:"env,omitempty"`
+	EnvFrom []map[string]any `json:"envFrom,omitempty"`
 	Mounts  []struct {
 		Name      string `json:"name"`
 		MountPath string `json:"mountPath"`
-		SubPath   string `json:"subPath"`
-	} `json:"volumeMounts"`
+		SubPath   string `json:"subPath,omitempty"`
+	} `json:"volumeMounts,omitempty"`
 }
 
 // Variable is one variable of a container's environment.
 type Variable struct {
 	Name      string `json:"name"`
-	Value     string `json:"value"`
+	Value     string `json:"value,omitempty"`
 	ValueFrom *struct {
 		SecretKeyRef *struct {
 			Name     string `json:"name"`
 			Key      string `json:"key"`
 			Optional bool   `json:"optional"`
-		} `json:"secretKeyRef"`
-	} `json:"valueFrom"` // set and without a secret: from something else
+		} `json:"secretKeyRef,omitzero"`
+	} `json:"valueFrom,omitzero"` // set and without a secret: from something else
 }
 
 // Container returns the container of a name, nil when there is none.
@@ -201,7 +219,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 			return w
 		}
 		one := plan.Cached(c.Deployment, func(r plan.Result) (d Decoded) {
-			d.Err = json.Unmarshal(r.Body,
+			d.Err = Decode(r.Body,
 				&d.Deployment)
 			return d
 		})
@@ -217,12 +235,12 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		w.Replicas = *d.Spec.Replicas
 	}
 	sets := map[string]bool{}
-	replicas, why := list[named](c.ReplicaSets)
+	replicas, why := ListOf[ReplicaSet](c.ReplicaSets)
 	if why != "" {
 		w.Err = fmt.Sprintf("ReplicaSets in %s could not be read: %s", c.Namespace, why)
 	}
 	for _, rs := range replicas {
-		for _, o := range rs.Metadata.OwnerReferences {
+		for _, o := range rs.Metadata.Owners {
 			if o.UID == d.Metadata.UID {
 				sets[rs.Metadata.UID] = true
 			}

@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"os"
 	"sync/atomic"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -70,6 +72,9 @@ func (f *Fleet) Connect(ctx context.Context, name string, clock func(running boo
 	defer f.mu.Unlock()
 	if c.cluster != nil && c.cred == cred {
 		return c.cluster, nil
+	}
+	if !f.keep {
+		defer restless()()
 	}
 	made, refused, err := newCluster(name, c.config, cred)
 	if err != nil {
@@ -131,7 +136,7 @@ func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *at
 	}
 	c := &Cluster{Context: name, Config: cfg}
 	var err error
-	if c.HTTP, err = rest.HTTPClientFor(cfg); err != nil {
+	if c.HTTP, err = rest.HTTPClientFor(alone(cfg)); err != nil {
 		return nil, nil, fmt.Errorf("making a client for context %s: %w", name, err)
 	}
 	c.HTTP = c.clock.watched(c.HTTP)
@@ -142,6 +147,38 @@ func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *at
 		return nil, nil, fmt.Errorf("making a client for context %s: %w", name, err)
 	}
 	return c, refused, nil
+}
+
+// KeepConnections says that contexts are used again and again from now on: what Release is told of stays.
+func (f *Fleet) KeepConnections() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keep = true
+}
+
+// Release says that a context is finished with for now. Its connection is closed and its client dropped, unless
+// connections are kept: those of a thousand clusters take more memory than all that is read over them. The next use
+// makes others; the credential stays.
+func (f *Fleet) Release(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.clusters[name]; c != nil && c.cluster != nil && !f.keep {
+		utilnet.CloseIdleConnectionsFor(c.cluster.HTTP.Transport)
+		c.cluster = nil
+	}
+}
+
+// healthCheck is the setting of client-go for how long nothing may come over a connection before it asks whether the
+// other side is still there: seconds, in the environment alone.
+const healthCheck = "HTTP2_READ_IDLE_TIMEOUT_SECONDS"
+
+// restless has clients that are made until end is called ask after a second, unless the user has set it. A connection
+// that is closed stays in memory for that long, with its buffers (golang.org/x/net/http2 leaves the timer running).
+func restless() (end func()) {
+	if _, set := os.LookupEnv(healthCheck); set || os.Setenv(healthCheck, "1") != nil {
+		return func() {}
+	}
+	return func() { _ = os.Unsetenv(healthCheck) }
 }
 
 // Endpoint tells the API server of a context from another's by what the kubeconfig says of it: the address, the CA

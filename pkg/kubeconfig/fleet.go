@@ -42,6 +42,7 @@ type Fleet struct {
 
 	mu       sync.Mutex // also guards raw: clientcmd writes into an exec block that several contexts share
 	clusters map[string]*connection
+	keep     bool // see KeepConnections
 }
 
 // Load reads the kubeconfig once and selects contexts. It talks to no cluster.

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,6 +124,7 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 		s.Err, s.At = err.Error(), o.Now()
 		return s
 	}
+	defer o.Fleet.Release(name)
 	first := true
 	for ctx.Err() == nil {
 		next := o.next(name, p.copy())
@@ -208,15 +210,23 @@ func (o *Observer) read(ctx context.Context, c *kubeconfig.Cluster, r plan.Read)
 		if r.Labels != "" {
 			req.Param("labelSelector", r.Labels)
 		}
-		body, err = kubeconfig.Body(req.Do(within))
+		err = kubeconfig.Read(within, req, func(answer []byte) { body = bytes.Clone(o.trim(r, answer)) })
 	}
 	if err != nil && ctx.Err() != nil {
 		return plan.Result{Err: o.tooLong(ctx, nil)}
 	}
-	if err == nil && o.Trim != nil {
-		body = o.Trim(r, body)
+	if err == nil && (r.Asked != "" || r.Port != 0) {
+		body = o.trim(r, body)
 	}
 	return Result(body, err).WithCache()
+}
+
+// trim is what the provider reads of a body.
+func (o *Observer) trim(r plan.Read, body []byte) []byte {
+	if o.Trim == nil {
+		return body
+	}
+	return o.Trim(r, body)
 }
 
 // Result is what came of a read: that a thing is not there is a fact, and any other error is not.

@@ -10,8 +10,9 @@ import (
 )
 
 // Detect is the provider of whichever product is found: it reads what each of them reads, and decides by the one that
-// is there. Where none is, it is the first; where several are, the selection names one, or the hub's context holds
-// one alone, or there is no hub.
+// is there. A context is asked for the first product first, and for the others when that has answered, unless it shows
+// a member of the first and no hub. Where no product is found, it is the first; where several are, the selection names
+// one, or the hub's context holds one alone, or there is no hub.
 func Detect(providers ...Provider) Provider {
 	of := func(f State) Provider {
 		i := slices.IndexFunc(providers, func(d Provider) bool { return d.Name == f.Product })
@@ -30,12 +31,14 @@ func Detect(providers ...Provider) Provider {
 		},
 		Reads: func(soFar map[Read]Result, metrics bool) []Read {
 			var next []Read
-			seen := map[Read]bool{}
 			for _, d := range providers {
 				for _, r := range d.Reads(soFar, metrics) {
-					if !seen[r] {
-						next, seen[r] = append(next, r), true
+					if _, done := soFar[r]; !done && !slices.Contains(next, r) {
+						next = append(next, r)
 					}
+				}
+				if len(soFar) == 0 || d.MemberAlone != nil && d.MemberAlone(Snapshot{Reads: soFar}) {
+					break
 				}
 			}
 			return next

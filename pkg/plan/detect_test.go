@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,9 +24,6 @@ func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
 			Next: func(State, Goal) Wave { return Wave{Title: name} }}
 	}
 	d := Detect(product("a", "as"), product("b", "bs"))
-	if got := d.Reads(nil, false); len(got) != 3 {
-		t.Errorf("it reads %v, want what both read, each once", got)
-	}
 	holds := func(context string, resources ...string) Snapshot {
 		s := Snapshot{Context: context, Reads: map[Read]Result{}}
 		for _, r := range resources {
@@ -59,5 +57,38 @@ func TestTheProductIsRecognisedByWhatIsInTheClusters(t *testing.T) {
 				t.Errorf("%s decides what is next", w.Title)
 			}
 		})
+	}
+}
+
+// A context is asked for the second product once the first has answered, unless that shows a member and no hub. What
+// both read is read once.
+func TestTheSecondProductIsAskedForUnlessAMemberOfTheFirstIsThere(t *testing.T) {
+	both := Read{Resource: "namespaces"}
+	as, bs := Read{Resource: "as"}, Read{Resource: "bs"}
+	product := func(reads ...Read) Provider {
+		return Provider{Detects: func(Snapshot) bool { return false },
+			MemberAlone: func(s Snapshot) bool { return string(s.Reads[as].Body) == "member" },
+			Reads: func(soFar map[Read]Result, _ bool) []Read {
+				if _, begun := soFar[reads[1]]; begun {
+					return nil
+				}
+				return reads
+			}}
+	}
+	d := Detect(product(both, as), product(both, bs))
+	for _, tc := range []struct {
+		name  string
+		soFar map[Read]Result
+		want  []Read
+	}{
+		{"nothing was read", nil, []Read{both, as}},
+		{"nothing is there", map[Read]Result{both: {}, as: {Missing: true}}, []Read{bs}},
+		{"a hub is there", map[Read]Result{both: {}, as: {Body: []byte("hub")}}, []Read{bs}},
+		{"it could not be read", map[Read]Result{both: {}, as: {Err: "forbidden"}}, []Read{bs}},
+		{"a member is there", map[Read]Result{both: {}, as: {Body: []byte("member")}}, nil},
+	} {
+		if got := d.Reads(tc.soFar, false); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: it reads %v, want %v", tc.name, got, tc.want)
+		}
 	}
 }

@@ -33,6 +33,9 @@ type Provider struct {
 	Name string
 	// Detects says whether a snapshot shows a hub or a member of the product.
 	Detects func(Snapshot) bool
+	// MemberAlone says whether a snapshot shows a member of the product, and no hub: then nobody asks whether it holds
+	// another product; nil where that is always asked.
+	MemberAlone func(Snapshot) bool
 	// Trim leaves of a body what the provider reads of it.
 	Trim func(r Read, body []byte) []byte
 	// Reads says what to read next of a context, given what was read of it so far; nil means that this is all. Metrics

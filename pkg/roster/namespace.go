@@ -2,12 +2,12 @@ package roster
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -69,7 +69,7 @@ func NamedBy(crd []byte) (string, error) {
 			Annotations map[string]string `json:"annotations"`
 		} `json:"metadata"`
 	}
-	if err := json.Unmarshal(crd, &o); err != nil {
+	if err := kube.Decode(crd, &o); err != nil {
 		return "", fmt.Errorf("the CustomResourceDefinition %s is not as its kind says: %w", crdName, err)
 	}
 	name := cmp.Or(o.Metadata.Annotations[api.NamespaceAnnotation], api.Namespace)

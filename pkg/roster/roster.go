@@ -19,6 +19,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/manifests"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -72,7 +73,7 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 		return state, nil
 	}
 	var list api.EdgeClusterList
-	if err := json.Unmarshal(listed.Body, &list); err != nil {
+	if err := kube.Decode(listed.Body, &list); err != nil {
 		state.Err = fmt.Sprintf("the roster in %s is not as its kind says: %v", namespace, err)
 		return state, nil
 	}
@@ -96,7 +97,7 @@ func Held(read map[plan.Read]plan.Result, uid string) string {
 	}
 	text, _, _ := Journal(read)
 	namespace, _ := In(read)
-	if text == "" || json.Unmarshal(read[JournalRead(namespace)].Body, &journal) != nil {
+	if text == "" || kube.Decode(read[JournalRead(namespace)].Body, &journal) != nil {
 		return text
 	}
 	var wave struct {
@@ -152,7 +153,7 @@ func decodeJournal(r plan.Result) (j kept) {
 		j.unread = "the journal could not be read: " + r.Err
 	case !r.OK():
 		return j
-	case json.Unmarshal(r.Body, &journal) != nil:
+	case kube.Decode(r.Body, &journal) != nil:
 		j.unread = "the journal is not as a ConfigMap is"
 	}
 	if j.unread != "" {

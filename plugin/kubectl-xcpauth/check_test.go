@@ -188,15 +188,15 @@ func TestCheckComparesClocks(t *testing.T) {
 	t.Errorf("a clock that is ten minutes late is not found: %+v", report.Findings)
 }
 
-// What check reads beyond status is one Deployment and one secret for each edge, and the same and the webhook for the
-// hub.
+// What check reads beyond status is one Deployment and three secrets for each edge, and one Deployment, one secret and
+// the webhook for the hub.
 func TestRequestsOfACheck(t *testing.T) {
 	hub, eu := apifake.Start(apifake.Hub("eu")...), apifake.Start(apifake.Edge("eu")...)
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": hub, "eu": eu}, nil)
 	if r := xcpauth(t, kubeconfig, "check"); r.code != 5 {
 		t.Fatalf("exit code %d\n%s\n%s", r.code, r.out, r.err)
 	}
-	for name, want := range map[*apifake.Server]int{hub: 21, eu: 19} {
+	for name, want := range map[*apifake.Server]int{hub: 21, eu: 18} {
 		reads := slices.DeleteFunc(name.Requests(), func(r string) bool {
 			return !strings.HasPrefix(r, "GET ") ||
 				strings.HasSuffix(r, "/portforward")

@@ -253,7 +253,7 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	if o.outside() {
 		product = cmp.Or(product, kongstate.Name)
 	}
-	d := o.having(plan.Detect(tsb.Provider(), kongmesh.Provider()))
+	d := o.having(plan.Detect(providers(product)...))
 	api := globalapi.Client{Login: endpoint.Login, TLS: endpoint.TLS, Trim: d.Trim}
 	live := &apply.Live{Fleet: f, Provider: d, API: api, Namespace: o.namespace,
 		Where: plan.Selection{Product: product, Tokens: tokens, Addresses: endpoint.Addresses,
@@ -264,6 +264,15 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
 	live.By = (&who{live: live}).at
 	return live, nil
+}
+
+// providers are those of the products that are looked for: of the one that is named, else of all.
+func providers(product string) []plan.Provider {
+	all := []plan.Provider{tsb.Provider(), kongmesh.Provider()}
+	if product == "" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(p plan.Provider) bool { return p.Name != product })
 }
 
 // userTerminal is the file that is read, if a user sits at it.
@@ -277,6 +286,7 @@ func userTerminal(in io.Reader) *os.File {
 // executor carries out what the provider decides, and reports on stderr until end is called.
 func (o *fleetOptions) executor(live *apply.Live, goal plan.Goal, poll time.Duration) (e *engine.Executor, end func()) {
 	o.writing.Store(true)
+	live.Fleet.KeepConnections()
 	p := o.shown()
 	return &engine.Executor{Clusters: live, Provider: live.Provider, Goal: goal, By: live.By, Poll: poll,
 		UndoWithin: 30 * time.Second, Limits: o.limits(poll),

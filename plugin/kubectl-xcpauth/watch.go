@@ -23,6 +23,7 @@ const first = "looking for the first time ..."
 // shows the last look in a window of its own, which it leaves behind as text; elsewhere it prints a line for each
 // change, and in JSON or YAML one report for each look. A look that fails is a report like any other.
 func (o *statusOptions) watch(ctx context.Context, live *apply.Live) error {
+	live.Fleet.KeepConnections()
 	looks := make(chan look)
 	go func() {
 		defer close(looks)

@@ -90,9 +90,9 @@ func measure(t testing.TB, cmd *exec.Cmd, code int) (cost, string) {
 	return c, out.String()
 }
 
-// readsPerEdge is what status asks of an edge: 4 to find the planes, 1 those of the other product; Deployment,
-// ReplicaSets, Pods, 7 secrets, the journal, and the fence (2).
-const readsPerEdge = 18
+// readsPerEdge is what status asks of an edge: 4 to find the planes; Deployment, ReplicaSets, Pods, 4 secrets, the
+// journal, and the fence (2).
+const readsPerEdge = 14
 
 // A thousand clusters in one run, one of them behind a credential plugin that never returns: that one is late, by its
 // own deadline, and nobody else.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -82,7 +81,7 @@ func (a asked) secrets(read map[plan.Read]plan.Result) globalSecrets {
 		var list struct {
 			Items []zonetoken.APISecret `json:"items"`
 		}
-		if json.Unmarshal(r.Body, &list) != nil { // the cause may quote one
+		if kube.Decode(r.Body, &list) != nil { // the cause may quote one
 			return globalSecrets{why: "the global's secrets could not be read: its API's answer is not as it documents"}
 		}
 		ns := a.hub.Object.Namespace
@@ -90,8 +89,8 @@ func (a asked) secrets(read map[plan.Read]plan.Result) globalSecrets {
 		for _, o := range list.Items {
 			sum := sha256.Sum256(o.Data)
 			all = append(all, secretObject{Type: zonetoken.SecretType, Data: map[string][]byte{zonetoken.SecretKey: o.Data},
-				Metadata: kube.Metadata{Name: o.Name, Namespace: ns, Labels: o.Labels, CreationTimestamp: o.Created,
-					UID: cmp.Or(o.Created, "untold"), ResourceVersion: hex.EncodeToString(sum[:])}})
+				Metadata: kube.Metadata{Labels: o.Labels, Identity: kube.Identity{Name: o.Name, Namespace: ns,
+					CreationTimestamp: o.Created, UID: cmp.Or(o.Created, "untold"), ResourceVersion: hex.EncodeToString(sum[:])}}})
 		}
 		return globalSecretsOf(ns, all)
 	})
@@ -125,7 +124,7 @@ func zonesAsked(r plan.Result) []zoneAsked {
 	var list struct {
 		Items []zoneAsked `json:"items"`
 	}
-	if !r.OK() || json.Unmarshal(r.Body, &list) != nil || list.Items == nil {
+	if !r.OK() || kube.Decode(r.Body, &list) != nil || list.Items == nil {
 		return nil
 	}
 	return list.Items
@@ -179,7 +178,7 @@ func (a asked) odd(read map[plan.Read]plan.Result) []string {
 		return []string{"the global's settings are not known: " + why}
 	}
 	var config file
-	if json.Unmarshal(r.Body, &config) != nil {
+	if kube.Decode(r.Body, &config) != nil {
 		return []string{"the global's settings are not known: its API's answer is not as it documents"}
 	}
 	return oddSettings(config)

@@ -64,8 +64,8 @@ func expired(snaps []plan.Snapshot, where plan.Selection, hub *zonetoken.GlobalV
 // namespacesOf are the namespaces of a cluster's control planes.
 func namespacesOf(s plan.Snapshot) map[string]bool {
 	all := map[string]bool{}
-	for _, o := range kube.Items(s.Reads[ControlPlanesRead]) {
-		all[o.Metadata.Namespace] = true
+	for _, ns := range kube.Namespaces(s.Reads[ControlPlanesRead]) {
+		all[ns] = true
 	}
 	return all
 }

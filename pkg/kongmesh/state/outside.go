@@ -2,7 +2,6 @@ package state
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,7 +76,7 @@ func outsideAt(addresses []string, read map[plan.Read]plan.Result) (cp *ControlP
 			if why := a.unanswered(what, r); why != "" {
 				return nil, fmt.Sprintf("the global control plane at %s is not known: %s", url, why)
 			}
-			if json.Unmarshal(r.Body, into) != nil {
+			if kube.Decode(r.Body, into) != nil {
 				return nil, fmt.Sprintf("the global control plane at %s is not known: its answer is not as it documents", url)
 			}
 		}

@@ -95,39 +95,22 @@ func Trim(r plan.Read, body []byte) []byte {
 			var kind struct {
 				Type string `json:"type"`
 			}
-			err := json.Unmarshal(o, &kind)
+			err := kube.Decode(o, &kind)
 			return o, err != nil || slices.Contains([]string{zonetoken.SecretType, "", "Opaque", "kubernetes.io/tls"}, kind.Type)
 		})
 	case r == readInsights:
 		return trimList(body, func(o json.RawMessage) (any, bool) {
 			var z insightObject
-			if json.Unmarshal(o, &z) != nil {
+			if kube.Decode(o, &z) != nil {
 				return o, true
 			}
-			z.Metadata.Labels, z.Metadata.Annotations, z.Metadata.ManagedFields = nil, nil, nil
 			z.Spec = z.Spec.trimmed()
 			return z, true
 		})
 	case r.Resource == "pods" && r.Labels != "":
-		return trimList(body, func(o json.RawMessage) (any, bool) {
-			var p kube.Pod
-			if json.Unmarshal(o, &p) != nil {
-				return o, true
-			}
-			p.Metadata.Labels, p.Metadata.Annotations, p.Metadata.ManagedFields = nil, nil, nil
-			return p, true
-		})
+		return trimEach[kube.Pod](body)
 	case r.Resource == "replicasets" && r.Labels != "":
-		return trimList(body, func(o json.RawMessage) (any, bool) {
-			var set struct {
-				Metadata kube.Metadata `json:"metadata"`
-			}
-			if json.Unmarshal(o, &set) != nil {
-				return o, true
-			}
-			set.Metadata.Labels, set.Metadata.Annotations, set.Metadata.ManagedFields = nil, nil, nil
-			return set, true
-		})
+		return trimEach[kube.ReplicaSet](body)
 	}
 	return body
 }
@@ -138,7 +121,7 @@ func trimAnswer(r plan.Read, body []byte) []byte {
 	case strings.HasSuffix(r.Asked, askedZones):
 		return trimList(body, func(o json.RawMessage) (any, bool) {
 			var z zoneAsked
-			if json.Unmarshal(o, &z) != nil {
+			if kube.Decode(o, &z) != nil {
 				return o, true
 			}
 			z.Insight = z.Insight.trimmed()
@@ -147,7 +130,7 @@ func trimAnswer(r plan.Read, body []byte) []byte {
 	case strings.HasSuffix(r.Asked, GlobalSecrets):
 		return trimList(body, func(o json.RawMessage) (any, bool) {
 			var s zonetoken.APISecret
-			if json.Unmarshal(o, &s) != nil {
+			if kube.Decode(o, &s) != nil {
 				return o, true
 			}
 			if !strings.HasPrefix(s.Name, zonetoken.KeyPrefix) && s.Name != zonetoken.RevocationsName {
@@ -159,13 +142,18 @@ func trimAnswer(r plan.Read, body []byte) []byte {
 	return body
 }
 
+// trimEach leaves of the objects of a list what T has a field for; of one that does not fit T, all.
+func trimEach[T any](body []byte) []byte {
+	return trimList(body, func(o json.RawMessage) (any, bool) { return json.RawMessage(kube.Trim[T](o)), true })
+}
+
 // trimList keeps of a list what each of its objects leaves. What is no list stays as it is, and does not become an
 // empty one.
 func trimList(body []byte, trim func(json.RawMessage) (left any, keep bool)) []byte {
 	var l struct {
 		Items []json.RawMessage `json:"items"`
 	}
-	if json.Unmarshal(body, &l) != nil || l.Items == nil {
+	if kube.Decode(body, &l) != nil || l.Items == nil {
 		return body
 	}
 	kept := []any{}

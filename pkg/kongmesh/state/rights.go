@@ -1,12 +1,12 @@
 package state
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -66,7 +66,7 @@ func (a asked) lacks(r APIRight, read map[plan.Read]plan.Result) (user string, l
 	}
 	var config file
 	for what, into := range map[string]any{askedWho: &who, askedConfig: &config} {
-		if result := a.answer(what, read); !result.OK() || json.Unmarshal(result.Body, into) != nil {
+		if result := a.answer(what, read); !result.OK() || kube.Decode(result.Body, into) != nil {
 			return "", false
 		}
 	}

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
@@ -73,7 +72,7 @@ func SecretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, strin
 		return nil, fmt.Sprintf("the secrets in %s could not be read: %s", ns, why)
 	}
 	l := plan.Cached(r, func(r plan.Result) (l secretList) {
-		if err := json.Unmarshal(r.Body, &l); err != nil {
+		if err := kube.Decode(r.Body, &l); err != nil {
 			return secretList{odd: true} // the cause may quote one
 		}
 		for i := range l.Items {

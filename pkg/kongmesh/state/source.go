@@ -1,7 +1,6 @@
 package state
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
@@ -42,7 +41,7 @@ func (o objects) secrets(read map[plan.Read]plan.Result) globalSecrets {
 }
 
 func (o objects) zones(read map[plan.Read]plan.Result) ([]string, string) {
-	zones, why := kube.Metadatas(read[readZones])
+	zones, why := kube.Identities(read[readZones])
 	if why != "" {
 		return nil, why
 	}
@@ -59,7 +58,7 @@ func (o objects) insights(read map[plan.Read]plan.Result) map[string][]told {
 		var list struct {
 			Items []insightObject `json:"items"`
 		}
-		if !r.OK() || json.Unmarshal(r.Body, &list) != nil {
+		if !r.OK() || kube.Decode(r.Body, &list) != nil {
 			return nil
 		}
 		sessions := map[string][]told{}
@@ -72,7 +71,7 @@ func (o objects) insights(read map[plan.Read]plan.Result) map[string][]told {
 
 // insightObject is what a global tells of one zone, as an object of its cluster.
 type insightObject struct {
-	Metadata kube.Metadata `json:"metadata"`
+	Metadata kube.Identity `json:"metadata"`
 	Spec     insight       `json:"spec"`
 }
 

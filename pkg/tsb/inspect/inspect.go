@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,13 +54,14 @@ func checkReads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 
 func checkOnly(soFar map[plan.Read]plan.Result) []plan.Read {
 	var more []plan.Read
-	for _, mp := range kube.Items(soFar[state.ManagementPlanesRead]) {
-		ns := mp.Metadata.Namespace
+	for _, ns := range kube.Namespaces(soFar[state.ManagementPlanesRead]) {
 		more = append(more, kube.DeploymentRead(ns, operatorHub), state.SecretRead(ns, state.SecretMPCCerts), readWebhook)
 	}
-	for _, cp := range kube.Items(soFar[state.ControlPlanesRead]) {
-		ns := cp.Metadata.Namespace
+	for _, ns := range kube.Namespaces(soFar[state.ControlPlanesRead]) {
 		more = append(more, kube.DeploymentRead(ns, operatorEdge), state.SecretRead(ns, secretManagementCA))
+		for _, s := range state.SiblingTokens {
+			more = append(more, state.SecretRead(ns, s))
+		}
 	}
 	return more
 }
@@ -157,7 +157,7 @@ func guards(registration []byte) bool {
 	var conf struct {
 		Webhooks []struct{} `json:"webhooks"`
 	}
-	return json.Unmarshal(registration, &conf) == nil && len(conf.Webhooks) > 0
+	return kube.Decode(registration, &conf) == nil && len(conf.Webhooks) > 0
 }
 
 // wantedModes are the modes that the keeper of a hub's object should set: both, until the hub accepts JWTs alone;
@@ -314,7 +314,7 @@ func operator(s plan.Snapshot, ns, name string) *plan.Operator {
 			} `json:"template"`
 		} `json:"spec"`
 	}
-	if r := s.Reads[kube.DeploymentRead(ns, name)]; r.OK() && json.Unmarshal(r.Body, &d) == nil {
+	if r := s.Reads[kube.DeploymentRead(ns, name)]; r.OK() && kube.Decode(r.Body, &d) == nil {
 		for _, c := range d.Spec.Template.Spec.Containers {
 			image, _, _ := strings.Cut(c.Image, "@")
 			if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') && op.Version.Text == "" {

@@ -113,7 +113,7 @@ func SecretValue(r plan.Result, key string) []byte {
 	var s struct {
 		Data map[string]string `json:"data"`
 	}
-	if !r.OK() || json.Unmarshal(r.Body, &s) != nil {
+	if !r.OK() || kube.Decode(r.Body, &s) != nil {
 		return nil
 	}
 	b, err := base64.StdEncoding.DecodeString(s.Data[key])

@@ -29,8 +29,10 @@ func TokenOf(m plan.Member) (plan.Read, func(plan.Result) []byte) {
 
 // issuer is one entry of spec.tokenIssuer.jwt.issuers of a ManagementPlane: the first signs, the others only verify.
 type issuer struct {
-	Name, Algorithm, SigningKey string
-	Audiences                   []string
+	Name       string   `json:"name"`
+	Algorithm  string   `json:"algorithm"`
+	SigningKey string   `json:"signingKey"`
+	Audiences  []string `json:"audiences"`
 }
 
 // KeyReads is what to read of a hub for the keys of edge tokens. The first is the ManagementPlane; ask again with it
@@ -148,7 +150,7 @@ func issuersOf(r plan.Result) (string, []issuer) {
 			} `json:"tokenIssuer"`
 		} `json:"spec"`
 	}
-	if !r.OK() || json.Unmarshal(r.Body, &mp) != nil || mp.Spec.TokenIssuer.JWT.SigningKeysSecret == "" {
+	if !r.OK() || kube.Decode(r.Body, &mp) != nil || mp.Spec.TokenIssuer.JWT.SigningKeysSecret == "" {
 		return secretSigningKey, mp.Spec.TokenIssuer.JWT.Issuers
 	}
 	return mp.Spec.TokenIssuer.JWT.SigningKeysSecret, mp.Spec.TokenIssuer.JWT.Issuers
@@ -159,7 +161,7 @@ func dataKeys(r plan.Result) []string {
 	var s struct {
 		Data map[string]json.RawMessage `json:"data"`
 	}
-	if !r.OK() || json.Unmarshal(r.Body, &s) != nil {
+	if !r.OK() || kube.Decode(r.Body, &s) != nil {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(s.Data))

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"slices"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -11,7 +13,8 @@ import (
 //  1. who the cluster is, and its planes, whose names and namespaces vary and are discovered;
 //  2. what is beside each plane in its namespace, in a hub the roster's kind, and in an edge the journal;
 //  3. in a hub, the roster and the journal, and what a Certificate for an edge's certificate left there;
-//  4. with metrics: the pages of Central's pods and of the edge's, and the certificates that Central's pods serve.
+//  4. in an edge, whether another token is made from the service account that is there; and with metrics, the pages of
+//     Central's pods and of the edge's, and the certificates that Central's pods serve.
 func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 	if _, begun := soFar[ManagementPlanesRead]; !begun {
 		return []plan.Read{kube.KubeSystem, ManagementPlanesRead, ControlPlanesRead, EdgeXcpsRead}
@@ -24,40 +27,64 @@ func Reads(soFar map[plan.Read]plan.Result, metrics bool) []plan.Read {
 			}
 		}
 	}
-	hubs, edges := kube.Items(soFar[ManagementPlanesRead]), kube.Items(soFar[ControlPlanesRead])
-	for _, mp := range hubs {
-		ns := mp.Metadata.Namespace
-		add(kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns),
-			SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts), SecretRead(ns, TrialSecret),
-			Certificates(ns), centralXcps(ns), XcpClusters(ns))
-		add(roster.Reads(soFar)...)
-		for _, name := range edgeCertificates(soFar, ns) {
-			add(SecretRead(ns, name))
-		}
-		for _, d := range unfinished(soFar, ns) {
-			add(SecretRead(ns, d.Object.Name))
-		}
+	hubs, edges := kube.Namespaces(soFar[ManagementPlanesRead]), kube.Namespaces(soFar[ControlPlanesRead])
+	for _, ns := range hubs {
+		add(besideHub(soFar, ns)...)
 	}
-	for _, cp := range edges {
-		ns := cp.Metadata.Namespace
-		add(kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretToken),
-			SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert), SecretRead(ns, SecretServiceAccount),
-			SecretRead(ns, SecretMPCA))
-		add(roster.JournalRead(""), FencePolicyRead, FenceBindingRead)
-		for _, s := range SiblingTokens {
-			add(SecretRead(ns, s))
-		}
+	for _, ns := range edges {
+		add(besideEdge(soFar, ns)...)
 	}
-	if len(next) > 0 || !metrics {
+	if len(next) > 0 {
 		return next
 	}
-	for _, mp := range hubs {
-		addMetrics(add, soFar, mp.Metadata.Namespace, "central")
+	for _, ns := range edges {
+		add(siblings(soFar, ns)...)
 	}
-	for _, cp := range edges {
-		addMetrics(add, soFar, cp.Metadata.Namespace, "edge")
+	if !metrics {
+		return next
+	}
+	for _, ns := range hubs {
+		addMetrics(add, soFar, ns, "central")
+	}
+	for _, ns := range edges {
+		addMetrics(add, soFar, ns, "edge")
 	}
 	return next
+}
+
+// besideHub is what to read in the namespace of a management plane, and where the hub keeps its state.
+func besideHub(soFar map[plan.Read]plan.Result, ns string) []plan.Read {
+	reads := append([]plan.Read{kube.DeploymentRead(ns, "central"), kube.DeploymentRead(ns, "mpc"),
+		kube.ReplicaSetsRead(ns), kube.PodsRead(ns), SecretRead(ns, SecretCentralCert), SecretRead(ns, SecretMPCCerts),
+		SecretRead(ns, TrialSecret), Certificates(ns), centralXcps(ns), XcpClusters(ns)}, roster.Reads(soFar)...)
+	for _, name := range edgeCertificates(soFar, ns) {
+		reads = append(reads, SecretRead(ns, name))
+	}
+	for _, d := range unfinished(soFar, ns) {
+		reads = append(reads, SecretRead(ns, d.Object.Name))
+	}
+	return reads
+}
+
+// besideEdge is what to read in the namespace of a control plane, and what a run left in its cluster.
+func besideEdge(soFar map[plan.Read]plan.Result, ns string) []plan.Read {
+	reads := []plan.Read{kube.DeploymentRead(ns, "edge"), kube.ReplicaSetsRead(ns), kube.PodsRead(ns),
+		SecretRead(ns, SecretToken), SecretRead(ns, SecretCA), SecretRead(ns, SecretEdgeCert),
+		SecretRead(ns, SecretServiceAccount), roster.JournalRead(""), FencePolicyRead, FenceBindingRead}
+	if selfSigned(soFar, ns) {
+		reads = append(reads, SecretRead(ns, SecretMPCA))
+	}
+	return reads
+}
+
+// siblings are the other tokens that may be minted from the service account of an edge, where it has one.
+func siblings(soFar map[plan.Read]plan.Result, ns string) (reads []plan.Read) {
+	if soFar[SecretRead(ns, SecretServiceAccount)].OK() {
+		for _, name := range SiblingTokens {
+			reads = append(reads, SecretRead(ns, name))
+		}
+	}
+	return reads
 }
 
 // The resources of the product that we read. Their short names clash with others (clusters.tsb.tetrate.io), so reading
@@ -134,9 +161,33 @@ func podServes(ns, name string) plan.Read {
 // PairBackup is the secret in which the pair lies that was replaced last. It has one name, so that a role can name it.
 const PairBackup = SecretCentralCert + "-xcpauth-before"
 
+// selfSigned says whether a ControlPlane of a namespace says, or may say, that the management plane's API is verified
+// by a CA of its own.
+func selfSigned(read map[plan.Read]plan.Result, ns string) bool {
+	type plane struct {
+		Metadata kube.Identity `json:"metadata"`
+		Spec     struct {
+			ManagementPlane struct {
+				SelfSigned any `json:"selfSigned"`
+			} `json:"managementPlane"`
+		} `json:"spec"`
+	}
+	planes, why := kube.ListOf[plane](read[ControlPlanesRead])
+	return why != "" || slices.ContainsFunc(planes, func(p plane) bool {
+		said := p.Spec.ManagementPlane.SelfSigned
+		return p.Metadata.Namespace == ns && said != nil && said != false
+	})
+}
+
 // Detects says whether a cluster holds a plane of TSB.
 func Detects(s plan.Snapshot) bool {
-	return len(kube.Items(s.Reads[ManagementPlanesRead])) > 0 || len(kube.Items(s.Reads[ControlPlanesRead])) > 0
+	return len(kube.Namespaces(s.Reads[ManagementPlanesRead])) > 0 || len(kube.Namespaces(s.Reads[ControlPlanesRead])) > 0
+}
+
+// MemberAlone says whether a cluster holds a control plane of TSB, and no management plane.
+func MemberAlone(s plan.Snapshot) bool {
+	hubs, edges := s.Reads[ManagementPlanesRead], s.Reads[ControlPlanesRead]
+	return hubs.Err == "" && len(kube.Namespaces(hubs)) == 0 && len(kube.Namespaces(edges)) > 0
 }
 
 // Name is how the product is selected.

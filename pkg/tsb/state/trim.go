@@ -1,63 +1,68 @@
 package state
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Trim leaves of a body what is read here of its kind: of pods, ReplicaSets and Deployments a hundredth, of a metrics
-// page the series that begin with xcp_. A body of another kind, or one that is not as its kind says, stays as it is.
+// Trim leaves of a body what is read here of its kind: of pods, ReplicaSets and Deployments a hundredth, of EdgeXcps
+// what they say, of a metrics page the series that begin with xcp_. A body of another kind, or one that is not as its kind says, stays as it is.
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
 	case r.Labels != "", r.Asked != "": // not a read of ours
 	case r.Port != 0 && !r.Served:
 		return trimMetrics(body)
 	case r.Resource == "pods" && r.Name == "":
-		return trimTo(body, func(l *struct {
-			Items []kube.Pod `json:"items"`
-		}) {
-			for i := range l.Items {
-				trim(&l.Items[i].Metadata)
-				l.Items[i].Spec.Containers = nil
-			}
-		})
+		return kube.Trim[pods](body)
 	case r.Resource == "replicasets" && r.Name == "":
-		return trimTo(body, func(l *struct {
-			Items []struct {
-				Metadata kube.Metadata `json:"metadata"`
-			} `json:"items"`
-		}) {
-			for i := range l.Items {
-				trim(&l.Items[i].Metadata)
-			}
-		})
+		return kube.Trim[replicaSets](body)
+	case r == EdgeXcpsRead:
+		return kube.Trim[edgeXcps](body)
 	case r.Resource == "deployments" && r.Name != "":
-		return trimTo(body, func(d *kube.Deployment) {
-			trim(&d.Metadata)
-			d.Spec.Template.Spec = kube.PodSpec{}
-		})
+		return kube.Trim[deployment](body)
 	}
 	return body
 }
 
-// trim drops what is read of the planes alone.
-func trim(m *kube.Metadata) { m.Labels, m.Annotations, m.ManagedFields = nil, nil, nil }
+// pods is what is read of a namespace's: which secrets they mount, and how they are.
+type pods struct {
+	Items []struct {
+		Metadata kube.Identity `json:"metadata"`
+		Spec     struct {
+			Volumes []kube.Volume `json:"volumes"`
+		} `json:"spec"`
+		Status kube.PodStatus `json:"status"`
+	} `json:"items"`
+}
 
-// trimTo keeps what a type holds, and of that what drop leaves.
-func trimTo[T any](body []byte, drop func(*T)) []byte {
-	var kept T
-	if json.Unmarshal(body, &kept) != nil {
-		return body
-	}
-	drop(&kept)
-	b, err := json.Marshal(kept)
-	if err != nil {
-		return body
-	}
-	return b
+// replicaSets is what is read of a namespace's: whose they are.
+type replicaSets struct {
+	Items []kube.ReplicaSet `json:"items"`
+}
+
+// edgeXcps is what is read of them: all that they say, and not who wrote it.
+type edgeXcps struct {
+	Items []struct {
+		Metadata kube.Identity  `json:"metadata"`
+		Spec     map[string]any `json:"spec,omitempty"`
+	} `json:"items"`
+}
+
+// deployment is what is read of one: all but what its pods are to run.
+type deployment struct {
+	Metadata kube.Identity `json:"metadata"`
+	Spec     struct {
+		Replicas *int64 `json:"replicas"`
+		Paused   bool   `json:"paused"`
+		Template struct {
+			Metadata struct {
+				Annotations map[string]string `json:"annotations"`
+			} `json:"metadata"`
+		} `json:"template"`
+	} `json:"spec"`
+	Status kube.DeploymentStatus `json:"status"`
 }
 
 func trimMetrics(page []byte) []byte {

@@ -1,0 +1,53 @@
+package kubeconfig
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+)
+
+// ErrCut is the error of an answer that ended before it was complete.
+var ErrCut = errors.New("the answer was cut")
+
+// readRetries is how often a read is tried again over another connection, after the one it had was reset.
+const readRetries = 2
+
+// buffers hold answers while they are read: an answer is many times what is left of it.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Read performs a GET, and hands what the API server answered to use, which must not keep it. The error is the API
+// server's own, or the connection's; ErrCut where an answer began and did not end.
+func Read(ctx context.Context, get *rest.Request, use func(body []byte)) error {
+	var err error
+	for range readRetries + 1 {
+		if err = readOnce(ctx, get, use); err == nil || ctx.Err() != nil ||
+			!utilnet.IsConnectionReset(err) && !utilnet.IsProbableEOF(err) {
+			break
+		}
+	}
+	return err
+}
+
+func readOnce(ctx context.Context, get *rest.Request, use func(body []byte)) error {
+	answer, err := get.Stream(ctx)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	body := buffers.Get().(*bytes.Buffer) // not before: most of the time is spent waiting for an answer to begin
+	defer buffers.Put(body)
+	body.Reset()
+	switch _, err = body.ReadFrom(answer); {
+	case err == nil:
+		use(body.Bytes())
+		return nil
+	case ctx.Err() != nil:
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCut, err)
+}
