@@ -80,16 +80,17 @@ func TestReleasedContextsAreForgotten(t *testing.T) {
 		fmt.Fprint(w, `{}`)
 		return true
 	})
-	c, err := f.Cluster("eu")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := read(t, f); err != nil {
 		t.Fatal(err)
 	}
 	gone := make(chan struct{})
-	runtime.AddCleanup(c, func(gone chan struct{}) { close(gone) }, gone)
-	c = nil
+	func() {
+		c, err := f.Cluster("eu")
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.AddCleanup(c, func(gone chan struct{}) { close(gone) }, gone)
+	}()
 	f.Release("eu")
 	for {
 		runtime.GC() // until it is gone; the test's own limit ends this

@@ -79,8 +79,8 @@ func explainTransport(err error) string {
 		return "the API server refused the connection"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "the API server, or something before it, reset the connection"
-	case errors.Is(err, kubeconfig.ErrCut), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(),
-		"when reading response body"): // client-go's words
+	case errors.Is(err, kubeconfig.ErrCut), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		strings.Contains(err.Error(), "when reading response body"): // client-go's words
 		return cut
 	case errors.As(err, &unknownCA), errors.As(err, &wrongName):
 		return "the API server's certificate is not trusted: " + cause.Error()

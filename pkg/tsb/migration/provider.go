@@ -8,7 +8,8 @@ import (
 
 // Provider is Tetrate Service Bridge 1.4 and newer.
 func Provider() plan.Provider {
-	return plan.Provider{Name: state.Name, Detects: state.Detects, MemberAlone: state.MemberAlone, Reads: state.Reads, Trim: state.Trim,
+	return plan.Provider{Name: state.Name, Detects: state.Detects, MemberAlone: state.MemberAlone,
+		Reads: state.Reads, Trim: state.Trim,
 		ReadState: state.ReadState, Complete: complete,
 		Next:          func(f plan.State, g plan.Goal) plan.Wave { return f.HoldWhilePaused(nextWave(f, g), "central") },
 		Verify:        verifyStep,

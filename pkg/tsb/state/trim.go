@@ -8,7 +8,8 @@ import (
 )
 
 // Trim leaves of a body what is read here of its kind: of pods, ReplicaSets and Deployments a hundredth, of EdgeXcps
-// what they say, of a metrics page the series that begin with xcp_. A body of another kind, or one that is not as its kind says, stays as it is.
+// what they say, of a metrics page the series that begin with xcp_. A body of another kind, or one that is not as its
+// kind says, stays as it is.
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
 	case r.Labels != "", r.Asked != "": // not a read of ours
