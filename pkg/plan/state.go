@@ -84,6 +84,25 @@ func (h Hub) clone() Hub {
 	return h
 }
 
+// Listed returns what says whether the hub lists a member by its own name of it; where it has no inventory, it lists
+// nobody.
+func (h Hub) Listed() func(clusterName string) bool {
+	all := make(map[string]bool, len(h.Inventory))
+	for _, name := range h.Inventory {
+		all[name] = true
+	}
+	return func(clusterName string) bool { return all[clusterName] }
+}
+
+// Gather adds one of its members to a list of some of them. The list has room for all from the first on: members are
+// large, and there may be thousands.
+func (f State) Gather(some *[]Member, m Member) {
+	if *some == nil {
+		*some = make([]Member, 0, len(f.Members))
+	}
+	*some = append(*some, m)
+}
+
 // Member returns the named member, or nil.
 func (f State) Member(name string) *Member {
 	for i := range f.Members {

@@ -197,6 +197,7 @@ type classified struct {
 func classify(f plan.State, goal plan.Goal) classified {
 	var v classified
 	block := func(name, why string) { v.obstacles = append(v.obstacles, plan.Obstacle{Member: name, Why: why}) }
+	listed := f.Hub.Listed()
 	for _, m := range f.Members {
 		want := wanted(m, goal)
 		has := hasToken(f, m, want)
@@ -205,22 +206,22 @@ func classify(f plan.State, goal plan.Goal) classified {
 			block(m.Name, rollout.HeldBack(m, goal))
 		case m.Err != "":
 			block(m.Name, m.Err)
-		case f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName):
+		case f.Hub.Inventory != nil && !listed(m.ClusterName):
 			block(m.Name, strings.Join(m.Hindrances(), "; "))
 		case m.Object.Name == "" && !has: // without a context
 			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and pass it with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":
-			v.verified = append(v.verified, m)
+			f.Gather(&v.verified, m)
 		case has && isVerified(f, m, want):
-			v.verified = append(v.verified, m)
+			f.Gather(&v.verified, m)
 		case has && len(m.Anomalies) == 0:
-			v.unverified = append(v.unverified, m)
+			f.Gather(&v.unverified, m)
 		case len(m.Hindrances()) > 0:
 			block(m.Name, strings.Join(m.Hindrances(), "; "))
 		case issuedBy(f.Hub, goal) != nil && f.Hub.API.Off != "":
 			block(m.Name, f.Hub.API.Off+"; have the key itself sign its token: --tokens-from=key")
 		default:
-			v.switchable = append(v.switchable, m)
+			f.Gather(&v.switchable, m)
 		}
 		if m.HelmNote != "" && m.Err == "" {
 			v.notes = append(v.notes, plan.Obstacle{Member: m.Name, Why: helmNote(m)})

@@ -19,7 +19,7 @@ import (
 // list may have connected this very moment, or be another global's, so it is never written, and blocks what would
 // refuse it.
 func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) {
-	claims := map[string]int{}
+	claims, listed := map[string]int{}, f.Hub.Listed()
 	for _, s := range snaps {
 		planes, why := kube.Deployments(s.Reads[ControlPlanesRead])
 		held := false
@@ -41,7 +41,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 			held = true
 			m := readZone(s, cp, hub, f)
 			claims[m.ClusterName]++
-			if f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) {
+			if f.Hub.Inventory != nil && !listed(m.ClusterName) {
 				m.Obstacles = append(m.Obstacles,
 					fmt.Sprintf("the global does not list a zone %q: it has never connected to it, or has this very moment, or dials another (%s); leave it out with --contexts if it is another's", m.ClusterName, m.Dials))
 			}

@@ -28,14 +28,14 @@ func classify(f plan.State, goal plan.Goal) classified {
 	v := classified{dialled: state.HostNames(goal.Names)}
 	closed := AcceptsJWTOnly(f.Hub)
 	block := func(name, why string) { v.obstacles = append(v.obstacles, plan.Obstacle{Member: name, Why: why}) }
+	listed := f.Hub.Listed()
 	for _, m := range f.Members {
 		if m.Role == plan.RoleEdge && m.Err == "" {
-			listed := f.Hub.Inventory == nil || slices.Contains(f.Hub.Inventory, m.ClusterName)
-			if listed && m.ServerName != "" && !slices.Contains(v.dialled, m.ServerName) {
+			if (f.Hub.Inventory == nil || listed(m.ClusterName)) && m.ServerName != "" && !slices.Contains(v.dialled, m.ServerName) {
 				v.dialled = append(v.dialled, m.ServerName)
 			}
 			if slices.Contains(m.Evidence.Presents, state.MTLS) {
-				v.onMTLS = append(v.onMTLS, m)
+				f.Gather(&v.onMTLS, m)
 			}
 		}
 		switch {
@@ -52,28 +52,28 @@ func classify(f plan.State, goal plan.Goal) classified {
 		case m.InFlight != "" && !goal.NoHub:
 			block(m.Name, state.InFlightReason(m))
 		case m.Declared == state.JWT && len(m.Anomalies) == 0 && m.Verified(state.JWT, f.At.Add(proofMargin)):
-			v.verified = append(v.verified, m)
+			f.Gather(&v.verified, m)
 		case m.Declared == state.JWT && isUnprepared(m):
-			v.unprepared = append(v.unprepared, m)
+			f.Gather(&v.unprepared, m)
 		case m.Declared == state.JWT && len(m.Anomalies) == 0 && !hasNoToken(m):
-			v.unverified = append(v.unverified, m)
+			f.Gather(&v.unverified, m)
 		case m.Declared == state.JWT && len(m.Anomalies) == 0:
 			if why := missingReasons(f, m, goal); len(why) > 0 {
 				block(m.Name, "it is set to JWT, and its pods have no token to start with: "+strings.Join(why, "; "))
 			} else if len(state.WantedSecrets(m)) > 0 {
-				v.needCredentials = append(v.needCredentials, m)
+				f.Gather(&v.needCredentials, m)
 			} else {
-				v.unverified = append(v.unverified, m)
+				f.Gather(&v.unverified, m)
 			}
 		default:
 			missing := missingReasons(f, m, goal)
 			if why := append(m.Hindrances(), missing...); len(why) > 0 {
 				block(m.Name, strings.Join(why, "; "))
-				v.prepare(m, missing)
+				v.prepare(f, m, missing)
 			} else if len(state.WantedSecrets(m)) > 0 {
-				v.needCredentials = append(v.needCredentials, m)
+				f.Gather(&v.needCredentials, m)
 			} else {
-				v.switchable = append(v.switchable, m)
+				f.Gather(&v.switchable, m)
 			}
 		}
 	}
@@ -87,16 +87,16 @@ func classify(f plan.State, goal plan.Goal) classified {
 }
 
 // prepare takes an edge whose mode something else sets to those that are given what they lack.
-func (v *classified) prepare(m plan.Member, missing []string) {
+func (v *classified) prepare(f plan.State, m plan.Member, missing []string) {
 	if !setElsewhere(m, missing) {
 		return
 	}
-	v.elsewhere = append(v.elsewhere, m)
+	f.Gather(&v.elsewhere, m)
 	switch {
 	case len(state.WantedSecrets(m)) > 0:
-		v.needCredentials = append(v.needCredentials, m)
+		f.Gather(&v.needCredentials, m)
 	case isUnprepared(m):
-		v.unprepared = append(v.unprepared, m)
+		f.Gather(&v.unprepared, m)
 	}
 }
 

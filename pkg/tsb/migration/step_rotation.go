@@ -13,12 +13,15 @@ import (
 
 // awaitingRotation lists the edges of which a token rotation is still to be seen, and those of which none will be.
 func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []plan.Member, stuck []plan.Obstacle) {
+	verified := make(map[string]bool, len(v.verified))
+	for _, m := range v.verified {
+		verified[m.Name] = true
+	}
 	for _, m := range f.Members {
-		verified := slices.ContainsFunc(v.verified, func(p plan.Member) bool { return p.Name == m.Name })
 		switch {
 		case m.Role != plan.RoleEdge || rotationSeen(m, goal):
 			continue
-		case m.Err == "" && !verified, m.Err != "" && !statedJWTOnly(m, f.At):
+		case m.Err == "" && !verified[m.Name], m.Err != "" && !statedJWTOnly(m, f.At):
 			continue
 		}
 		if why := rotationProblem(m, f.At, goal); why != "" {

@@ -108,6 +108,9 @@ func onePublicTrust(v classified, goal plan.Goal) []plan.Member {
 			one = m.Name
 		}
 	}
+	if one == "" {
+		return v.switchable
+	}
 	var kept []plan.Member
 	for _, m := range v.switchable {
 		if !m.Trust.Public || m.Name == one {

@@ -21,7 +21,7 @@ import (
 // is. It is none when its own CA could not verify this hub.
 func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Object, f *plan.State) {
 	var all []plan.Member
-	hosts := map[string]bool{}
+	hosts, listed := map[string]bool{}, f.Hub.Listed()
 	for _, s := range snaps {
 		planes, why := kube.List(s.Reads[ControlPlanesRead])
 		inFlight, originals, past := roster.Journal(s.Reads)
@@ -41,7 +41,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 				m.Evidence.Presents, m.Evidence.Why = nil, InFlightReason(m)
 			}
 			all = append(all, m)
-			if slices.Contains(f.Hub.Inventory, m.ClusterName) && m.ForeignReason == "" {
+			if listed(m.ClusterName) && m.ForeignReason == "" {
 				hosts[m.Dials] = true
 			}
 		}
@@ -73,7 +73,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 					m.ForeignReason)})
 			continue
 		}
-		if home != nil && f.Hub.Inventory != nil && !slices.Contains(f.Hub.Inventory, m.ClusterName) && !hosts[m.Dials] &&
+		if home != nil && f.Hub.Inventory != nil && !listed(m.ClusterName) && !hosts[m.Dials] &&
 			len(hosts) > 0 {
 			f.Others = append(f.Others, plan.OtherContext{Context: m.Context, ClusterUID: m.ClusterUID, Claims: m.ClusterName,
 				State: "other-management-plane",
@@ -85,7 +85,7 @@ func addControlPlanes(snaps []plan.Snapshot, home *plan.Snapshot, mp *kube.Objec
 			m.Name = strings.Trim(m.ClusterName+"-"+m.Context, "-")
 			m.Evidence.Name = m.Name
 		}
-		m.Obstacles = append(m.Obstacles, foreign(m, f.Hub, names[m.ClusterName])...)
+		m.Obstacles = append(m.Obstacles, foreign(m, f.Hub, listed, names[m.ClusterName])...)
 		f.Members = append(f.Members, m)
 	}
 }
@@ -97,13 +97,13 @@ func InFlightReason(m plan.Member) string {
 
 // foreign says why a ControlPlane that counts as a member may all the same be another hub's, and so is never written:
 // the rule is generous about who counts, and strict about whom to touch.
-func foreign(m plan.Member, hub plan.Hub, claims int) []string {
+func foreign(m plan.Member, hub plan.Hub, listed func(string) bool, claims int) []string {
 	var why []string
 	switch {
 	case !hub.Found:
 	case hub.InventoryErr != "":
 		why = append(why, hub.InventoryErr+", so it is not sure that this hub knows cluster "+m.ClusterName)
-	case hub.Inventory != nil && !slices.Contains(hub.Inventory, m.ClusterName):
+	case hub.Inventory != nil && !listed(m.ClusterName):
 		why = append(why, fmt.Sprintf("the hub does not list a cluster %q (clusters.xcp.tetrate.io); it belongs to another hub, or is not onboarded", m.ClusterName))
 	}
 	if claims > 1 {
