@@ -56,7 +56,7 @@ func Columns(w io.Writer, headings []string, rows [][]string) {
 		var line strings.Builder
 		for i, cell := range r {
 			cell = middle(cell, widths[i])
-			pad := strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell))
+			pad := strings.Repeat(" ", widths[i]-widthOf(cell))
 			if style := cellStyles[headings[i]][cell]; style != "" && n > 0 && page.Colour {
 				cell = paint(style, cell)
 			}
@@ -74,7 +74,7 @@ func widthsOf(rows [][]string) []int {
 	widths := make([]int, len(rows[0]))
 	for _, r := range rows {
 		for i, cell := range r {
-			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+			widths[i] = max(widths[i], widthOf(cell))
 		}
 	}
 	return widths
@@ -116,13 +116,24 @@ func few(names []string, most int) string {
 // middle is a text of at most that width: a part of its middle is left out where it is wider. The ends of a long name
 // tell it from others: arn:aws:eks:eu-…-1:cluster/payments-prod.
 func middle(s string, width int) string {
-	if runewidth.StringWidth(s) <= width {
+	if widthOf(s) <= width {
 		return s
 	}
 	head := runewidth.Truncate(s, (width-1)/2, "")
 	tail := []rune(s)
-	for runewidth.StringWidth(head)+1+runewidth.StringWidth(string(tail)) > width {
+	for widthOf(head)+1+widthOf(string(tail)) > width {
 		tail = tail[1:]
 	}
 	return head + "…" + string(tail)
+}
+
+// widthOf is how many columns of a terminal a text takes. Most text is ASCII, of which it is the length; to find that of
+// another takes twenty times as long.
+func widthOf(text string) int {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' {
+			return runewidth.StringWidth(text)
+		}
+	}
+	return len(text)
 }

@@ -6,14 +6,13 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
 )
 
 // Paragraph prints text after a label, wrapped, with the following lines indented below the text. A command in it that
 // follows a colon has a line of its own, which is never broken: it is there to be copied.
 func Paragraph(w io.Writer, label, text string) {
 	label, text = clean(label), clean(text)
-	indent := strings.Repeat(" ", min(runewidth.StringWidth(label), 24))
+	indent := strings.Repeat(" ", min(widthOf(label), 24))
 	line := label
 	for {
 		prose, command, rest := cutCommand(text)
@@ -34,7 +33,7 @@ func Paragraph(w io.Writer, label, text string) {
 func wrapped(w io.Writer, width int, line, indent, text string) string {
 	fresh := true
 	for _, word := range strings.Fields(text) {
-		if !fresh && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {
+		if !fresh && widthOf(line)+1+widthOf(word) > width {
 			fmt.Fprintln(w, line)
 			line, fresh = indent, true
 		}

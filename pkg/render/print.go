@@ -9,7 +9,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/mattn/go-runewidth"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
@@ -134,7 +133,7 @@ func Wrap(w io.Writer, text string, columns int) {
 			continue
 		}
 		for _, word := range strings.Fields(l) {
-			if line != "" && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > columns {
+			if line != "" && widthOf(line)+1+widthOf(word) > columns {
 				flush()
 			}
 			line = strings.TrimLeft(line+" "+word, " ")

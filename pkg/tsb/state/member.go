@@ -314,16 +314,26 @@ func addMPC(name string, s *plan.Snapshot, mp kube.Object, f *plan.State) {
 // addAbsent adds the members that no selected context showed: those that the hub's inventory lists, and those of the
 // roster. An unreachable context of the same name is that member's reason and no row of its own.
 func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
-	known := map[string]bool{}
+	known, members := map[string]bool{}, map[string]plan.Member{}
 	for _, m := range f.Members {
 		known[m.Name], known[m.ClusterName], known[roster.ObjectName(m.Name)] = true, true, true
+		if _, first := members[m.Name]; !first {
+			members[m.Name] = m
+		}
 	}
+	unreached, named := map[string]plan.OtherContext{}, map[string]bool{} // by context
+	for _, o := range f.Others {
+		if o.State == "unreachable" {
+			unreached[o.Context] = o
+		}
+	}
+	listed := f.Hub.Listed()
 	absent := map[string]bool{}
 	for _, name := range f.Hub.Inventory {
 		absent[name] = true
 	}
 	for name, e := range entries {
-		if m := f.Member(name); m != nil && m.ClusterUID != e.Spec.ClusterUID && e.Spec.ClusterUID != "" &&
+		if m, is := members[name]; is && m.ClusterUID != e.Spec.ClusterUID && e.Spec.ClusterUID != "" &&
 			m.Role == plan.RoleEdge {
 			name += " in cluster " + e.Spec.ClusterUID // another cluster's entry is a member of its own
 			entries[name] = e
@@ -336,14 +346,10 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 		}
 		m := plan.Member{Identity: plan.Identity{Name: name, ClusterName: name, Role: plan.RoleEdge,
 			Err: "no selected context reaches it; select its context, or let its team publish a statement; if it is gone, " +
-				goneRemedy(f.Hub, entries, name)}}
-		f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
-			if o.State != "unreachable" || o.Context != name {
-				return false
-			}
-			m.Context, m.Err = o.Context, o.Why
-			return true
-		})
+				goneRemedy(f.Hub, listed, entries, name)}}
+		if o, is := unreached[name]; is {
+			m.Context, m.Err, named[name] = o.Context, o.Why, true
+		}
 		m.Evidence = guard.Member{Name: name, Why: m.Err}
 		// a cluster that was to be looked at and could not be is unknown, whatever was stated
 		if e, ok := entries[name]; ok && m.Context == "" {
@@ -353,12 +359,15 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 		}
 		f.Members = append(f.Members, m)
 	}
+	f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
+		return o.State == "unreachable" && named[o.Context]
+	})
 }
 
 // goneRemedy says how a member that is gone for good stops counting.
-func goneRemedy(hub plan.Hub, entries map[string]api.EdgeCluster, name string) string {
+func goneRemedy(hub plan.Hub, listed func(string) bool, entries map[string]api.EdgeCluster, name string) string {
 	var steps []string
-	if slices.Contains(hub.Inventory, name) {
+	if listed(name) {
 		steps = append(steps, fmt.Sprintf("delete it from TSB (clusters.xcp.tetrate.io/%s in namespace %s)", name,
 			hub.Object.Namespace))
 	}
