@@ -79,7 +79,7 @@ bench: k8s ## print benchmarks, commands over 10 to 5000 clusters beside kubectl
 	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \
 		$(GO) test -run '^$$' -bench . -benchmem $$pkgs
 	@$(GO) test -count=1 -v -run OfAThousand -bench . -benchtime 1x -timeout 30m ./test/bench
-	@$(GO) test -count=1 -v -run 'TestTheShippedWebhook/a_thousand' ./test/e2e/webhook
+	@$(GO) test -count=1 -v -run 'TestTheShippedWebhook/many_roster' ./test/e2e/webhook -many 5000
 	@$(GO) test -count=1 -v -run 'TestBinarySize|TestStartUp' ./test/release
 
 generate: ## write the roster's CRD and deep copies from pkg/api, the CEL of the fence and of the webhook's conditions, and what docs writes

@@ -28,6 +28,8 @@ type State struct {
 	Probes map[string]Probe
 	// Contexts are all selected contexts, sorted by name; only for check.
 	Contexts []Context
+	// at is where members are in Members, by name; what it lacks is looked for.
+	at map[string]int
 }
 
 // OtherContext is a selected context that holds no member of this hub.
@@ -70,6 +72,10 @@ func (r Ref) Path() string {
 // clone is a copy that shares nothing with f which an effect may change.
 func (f State) clone() State {
 	f.Members = slices.Clone(f.Members)
+	f.at = make(map[string]int, len(f.Members))
+	for i := len(f.Members) - 1; i >= 0; i-- {
+		f.at[f.Members[i].Name] = i
+	}
 	f.Hub = f.Hub.clone()
 	if f.Standby != nil {
 		standby := f.Standby.clone()
@@ -105,6 +111,9 @@ func (f State) Gather(some *[]Member, m Member) {
 
 // Member returns the named member, or nil.
 func (f State) Member(name string) *Member {
+	if i, known := f.at[name]; known && i < len(f.Members) && f.Members[i].Name == name {
+		return &f.Members[i]
+	}
 	for i := range f.Members {
 		if f.Members[i].Name == name {
 			return &f.Members[i]

@@ -5,7 +5,6 @@ import (
 	"io"
 	"regexp"
 	"strings"
-
 )
 
 // Paragraph prints text after a label, wrapped, with the following lines indented below the text. A command in it that

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"unicode"
 
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/finding"
 )
 

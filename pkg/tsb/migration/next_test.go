@@ -406,15 +406,20 @@ func TestUnfoldArrives(t *testing.T) {
 	}
 }
 
-func BenchmarkUnfold(b *testing.B) {
-	var members []plan.Member
-	for i := range 1000 {
-		members = append(members, tsbfleet.Edge(fmt.Sprintf("edge-%04d", i), state.MTLS))
-	}
-	f := tsbfleet.Fleet(guard.Yes, guard.No, members...)
-	d := Provider()
-	b.ReportAllocs()
-	for b.Loop() {
-		plan.Build(d, f, plan.Goal{To: state.JWT})
+// BenchmarkPlan plans the migration of fleets of many sizes.
+func BenchmarkPlan(b *testing.B) {
+	for _, n := range []int{10, 100, 1000, 5000} {
+		b.Run(fmt.Sprintf("members=%d", n), func(b *testing.B) {
+			var members []plan.Member
+			for i := range n {
+				members = append(members, tsbfleet.Edge(fmt.Sprintf("edge-%04d", i), state.MTLS))
+			}
+			f := tsbfleet.Fleet(guard.Yes, guard.No, members...)
+			d := Provider()
+			b.ReportAllocs()
+			for b.Loop() {
+				plan.Build(d, f, plan.Goal{To: state.JWT})
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@
 package webhook
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -15,18 +16,19 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/cases"
 )
 
-const (
-	many      = 1000     // roster entries
-	memoryMax = 64 << 10 // KiB of the process at its peak
-)
+// many is how many roster entries there are.
+var many = flag.Int("many", 1000, "how many roster entries the webhook's memory is measured with")
 
-// manyEntries runs fresh processes against a roster of a thousand: the webhook decides both ways, the auditor writes
+// memoryMax is what a process may have at its peak, in KiB.
+const memoryMax = 64 << 10
+
+// manyEntries runs fresh processes against a large roster: the webhook decides both ways, the auditor writes
 // a condition for each entry. It looks at the peak of either.
 func manyEntries(h *hub, n node) {
 	const ns = "many"
 	h.guarded(ns, cases.OnMTLS)
 	h.deleteHubs(ns)
-	for i := range many - 1 {
+	for i := range *many - 1 {
 		h.register(fmt.Sprintf("fleet-%04d", i), fmt.Sprintf("uid-%d", i), time.Hour, "jwt")
 	}
 	n.End(syscall.SIGTERM)
@@ -37,12 +39,12 @@ func manyEntries(h *hub, n node) {
 	h.denied(edit(), "1 member may still present", "edge-1: mtls")
 	before := memory(h, n, "VmRSS")
 	h.audits(a) // which gives each entry its condition
-	h.accepted("fleet-0998", metav1.ConditionTrue)
+	h.accepted(fmt.Sprintf("fleet-%04d", *many-2), metav1.ConditionTrue)
 	h.register("edge-1", "uid-1", time.Hour, "jwt")
 	h.must(edit())
 	for name, process := range map[string]node{"webhook": n, "auditor": a} {
 		peak := memory(h, process, "VmHWM")
-		h.Logf("the %s with %d roster entries: %d KiB at its peak", name, many, peak)
+		h.Logf("the %s with %d roster entries: %d KiB at its peak", name, *many, peak)
 		if peak > memoryMax {
 			h.Errorf("the %s: %d KiB at its peak, at most %d are allowed", name, peak, memoryMax)
 		}

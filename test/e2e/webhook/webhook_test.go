@@ -53,7 +53,7 @@ func TestTheShippedWebhook(t *testing.T) {
 		{"an unreadable roster is not ready, and a denial", unreadableRoster},
 		{"what slipped in while it was away is found by its auditor, and told once", audited},
 		{"Central's metrics are a witness", centralsMetrics},
-		{"a thousand roster entries fit into 64 MiB", manyEntries},
+		{"many roster entries fit into 64 MiB", manyEntries},
 		{"kinds of the vendor that the cluster lacks have no members, other versions have", vendorKinds},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(h.in(t), n) }) {
