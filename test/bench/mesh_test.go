@@ -120,6 +120,7 @@ func TestStatusAndTokensOfAThousandZones(t *testing.T) {
 				}
 				reads, connections = reads+got.Reads, connections+got.Connections
 			}
+			c.fits(t)
 			t.Logf("%s of %d zones: %s", strings.Join(tc.args, " "), zones, c)
 			t.Logf("requests per zone: %.1f reads over %.1f connections; of the global: %d reads", float64(reads)/zones,
 				float64(connections)/zones, counts[0].Reads)
