@@ -127,8 +127,8 @@ func middle(s string, width int) string {
 	return head + "…" + string(tail)
 }
 
-// widthOf is how many columns of a terminal a text takes. Most text is ASCII, of which it is the length; to find that of
-// another takes twenty times as long.
+// widthOf is how many columns of a terminal a text takes. Most text is ASCII, of which it is the length; to find that
+// of another takes twenty times as long.
 func widthOf(text string) int {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' {

@@ -160,7 +160,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if live.Where.For, err = release(o.upgrade); err != nil {
 		return err
 	}
-	live.Provider = plan.Detect(tsb.CheckProvider(), kongmesh.CheckProvider())
+	live.Provider = detect(live.Where.Product, tsb.CheckProvider(), kongmesh.CheckProvider())
 	live.Observer.Reads, live.Observer.Trim = live.Provider.Reads, nil // it reads more of each body
 	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Permission {
 		return live.Provider.Permissions(soFar, !o.readOnly)

@@ -253,7 +253,7 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	if o.outside() {
 		product = cmp.Or(product, kongstate.Name)
 	}
-	d := o.having(plan.Detect(providers(product)...))
+	d := o.having(detect(product, tsb.Provider(), kongmesh.Provider()))
 	api := globalapi.Client{Login: endpoint.Login, TLS: endpoint.TLS, Trim: d.Trim}
 	live := &apply.Live{Fleet: f, Provider: d, API: api, Namespace: o.namespace,
 		Where: plan.Selection{Product: product, Tokens: tokens, Addresses: endpoint.Addresses,
@@ -266,13 +266,12 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 	return live, nil
 }
 
-// providers are those of the products that are looked for: of the one that is named, else of all.
-func providers(product string) []plan.Provider {
-	all := []plan.Provider{tsb.Provider(), kongmesh.Provider()}
-	if product == "" {
-		return all
+// detect looks for the product that is named, else for any of them.
+func detect(product string, all ...plan.Provider) plan.Provider {
+	if product != "" {
+		all = slices.DeleteFunc(all, func(p plan.Provider) bool { return p.Name != product })
 	}
-	return slices.DeleteFunc(all, func(p plan.Provider) bool { return p.Name != product })
+	return plan.Detect(all...)
 }
 
 // userTerminal is the file that is read, if a user sits at it.

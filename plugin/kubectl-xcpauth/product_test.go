@@ -78,3 +78,25 @@ func TestTheNamedProductIsRepeated(t *testing.T) {
 		t.Errorf("repeated, and it was not given: %s", r.out)
 	}
 }
+
+// A cluster that holds an edge of TSB and a zone of a mesh is an edge, and the zone where --product says so: whatever
+// looks asks then for that product alone.
+func TestACommonClusterIsOfTheProductThatIsNamed(t *testing.T) {
+	zone := apifake.Zone("2.13.5", "eu")
+	both := apifake.Start(append(apifake.Edge("eu"), zone[1:]...)...)
+	fleet := serve(t, map[string]*apifake.Server{"tsb": apifake.Start(apifake.Hub("eu")...), "eu": both,
+		"global": apifake.Start(apifake.Global("2.13.5", map[string]bool{"eu": true})...)}, nil)
+	for _, verb := range []string{"status", "check", "report -o markdown --out -"} {
+		for product, tc := range map[string]struct{ hub, asks, not string }{
+			"tsb":       {"tsb", "/controlplanes", "/apis/apps/v1/deployments"},
+			"kong-mesh": {"global", "/apis/apps/v1/deployments", "/controlplanes"},
+		} {
+			before := len(both.Requests())
+			r := xcpauth(t, fleet, append(strings.Fields(verb), "--product", product, "--context", tc.hub)...)
+			asked := strings.Join(both.Requests()[before:], "\n")
+			if !strings.Contains(r.out, "eu") || !strings.Contains(asked, tc.asks) || strings.Contains(asked, tc.not+"\n") {
+				t.Errorf("%s of %s: exit code %d, asked\n%s\n%s%s", verb, product, r.code, asked, r.out, r.err)
+			}
+		}
+	}
+}

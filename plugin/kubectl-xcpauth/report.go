@@ -108,7 +108,7 @@ func (o *reportOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live.Provider = o.having(plan.Detect(tsb.CheckProvider(), kongmesh.CheckProvider()))
+	live.Provider = o.having(detect(live.Where.Product, tsb.CheckProvider(), kongmesh.CheckProvider()))
 	live.Observer.Reads, live.Observer.Trim = live.Provider.Reads, nil // check reads more of each body
 	live.Observer.Needs = func(soFar map[plan.Read]plan.Result) []plan.Permission {
 		return live.Provider.Permissions(soFar, !o.readOnly)

@@ -29,9 +29,12 @@ func classify(f plan.State, goal plan.Goal) classified {
 	closed := AcceptsJWTOnly(f.Hub)
 	block := func(name, why string) { v.obstacles = append(v.obstacles, plan.Obstacle{Member: name, Why: why}) }
 	listed := f.Hub.Listed()
+	dials := func(m plan.Member) bool {
+		return m.ServerName != "" && (f.Hub.Inventory == nil || listed(m.ClusterName))
+	}
 	for _, m := range f.Members {
 		if m.Role == plan.RoleEdge && m.Err == "" {
-			if (f.Hub.Inventory == nil || listed(m.ClusterName)) && m.ServerName != "" && !slices.Contains(v.dialled, m.ServerName) {
+			if dials(m) && !slices.Contains(v.dialled, m.ServerName) {
 				v.dialled = append(v.dialled, m.ServerName)
 			}
 			if slices.Contains(m.Evidence.Presents, state.MTLS) {
