@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,18 @@ func TestOnlyWhatIsToBeSeenIsPainted(t *testing.T) {
 		"\x1b[1;31m     way back: NONE: this ends the way back\x1b[0m\n", "\x1b[1;31m ! edge-1: delete"} {
 		if !strings.Contains(painted.String(), line) {
 			t.Errorf("not painted: %q in\n%s", line, painted.String())
+		}
+	}
+}
+
+// A line that begins with a flag, where a sentence was broken, takes nothing away.
+func TestAFlagIsNoLineOfADiff(t *testing.T) {
+	for line, style := range map[string]string{"     --accept-unrotated edge-1": "", "     -- name: x": "31", "     -a: b": "31",
+		"     -  --flag": "31", "     ++a": "32", "     a": ""} {
+		var b bytes.Buffer
+		fmt.Fprintln(Painted(&b, true), line)
+		if want := paint(style, line) + "\n"; b.String() != want {
+			t.Errorf("%q, want %q", b.String(), want)
 		}
 	}
 }

@@ -70,13 +70,16 @@ type painter struct{ io.Writer }
 // ruleLine is the line with which the findings of a rule begin.
 var ruleLine = regexp.MustCompile(`^XA\d{3} `)
 
+// flagLine is a line of a sentence that was broken before a flag.
+var flagLine = regexp.MustCompile(`^ +--[a-z]`)
+
 func (p painter) Write(text []byte) (int, error) {
 	line, ends := strings.CutSuffix(string(text), "\n")
 	style := ""
 	switch {
 	case strings.HasPrefix(line, "     +"):
 		style = green
-	case strings.HasPrefix(line, "     -"):
+	case strings.HasPrefix(line, "     -") && !flagLine.MatchString(line):
 		style = "31"
 	case ruleLine.MatchString(line) && strings.Contains(line, " "+string(finding.Error)):
 		style = red
