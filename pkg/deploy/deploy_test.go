@@ -12,7 +12,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
 
-// Who is bound to a role is not known where the binding may not be read, so it is not replaced. Anything else is applied.
+// Who is bound to a role is not known where the binding may not be read, so it is not replaced. Anything else is
+// applied.
 func TestABindingThatMayNotBeReadIsNotReplaced(t *testing.T) {
 	var patched []string
 	s := apifake.Start()

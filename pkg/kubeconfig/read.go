@@ -25,12 +25,16 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 func Read(ctx context.Context, get *rest.Request, use func(body []byte)) error {
 	var err error
 	for range readRetries + 1 {
-		if err = readOnce(ctx, get, use); err == nil || ctx.Err() != nil ||
-			!utilnet.IsConnectionReset(err) && !utilnet.IsProbableEOF(err) {
+		if err = readOnce(ctx, get, use); err == nil || ctx.Err() != nil || !lost(err) {
 			break
 		}
 	}
 	return err
+}
+
+// lost says whether the connection ended, as client-go judges it of what it reads in one piece.
+func lost(err error) bool {
+	return utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err)
 }
 
 func readOnce(ctx context.Context, get *rest.Request, use func(body []byte)) error {

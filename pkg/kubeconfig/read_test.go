@@ -18,7 +18,7 @@ import (
 const version = "/version"
 
 // answered is a server that answers by answer, and a fleet whose context eu it is.
-func answered(t *testing.T, answer func(w http.ResponseWriter, r *http.Request) bool) (*kubeconfig.Fleet, *apifake.Server) {
+func answered(t *testing.T, answer func(http.ResponseWriter, *http.Request) bool) (*kubeconfig.Fleet, *apifake.Server) {
 	t.Helper()
 	s := apifake.Start()
 	t.Cleanup(s.Close)

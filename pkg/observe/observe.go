@@ -125,18 +125,15 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 		return s
 	}
 	defer o.Fleet.Release(name)
-	first := true
 	for ctx.Err() == nil {
 		next := o.next(name, p.copy())
 		if len(next) == 0 {
 			break
 		}
 		o.readAll(ctx, cluster, next, p)
-		if first {
-			if s.Err, s.Denied = allFailed(p.copy()); s.Err != "" {
-				break
-			}
-			first = false
+		// one that denies all that is asked so far may have what is asked next
+		if s.Err, s.Denied = allFailed(p.copy()); s.Err != "" && !s.Denied {
+			break
 		}
 	}
 	if o.Needs != nil && (s.Err == "" || s.Denied) && ctx.Err() == nil {
@@ -177,8 +174,8 @@ func (o *Observer) readAll(ctx context.Context, cluster *kubeconfig.Cluster, rea
 	wg.Wait()
 }
 
-// allFailed returns the common reason when nothing of the first burst could be read, and whether it is the right to. An
-// API server that denied a part was reached.
+// allFailed returns the common reason when nothing could be read so far, and whether it is the right to. An API server
+// that denied a part was reached.
 func allFailed(reads map[plan.Read]plan.Result) (why string, denied bool) {
 	for _, r := range reads {
 		switch {
@@ -195,38 +192,42 @@ func (o *Observer) read(ctx context.Context, c *kubeconfig.Cluster, r plan.Read)
 	within, cancel := context.WithTimeout(ctx, o.RequestTimeout)
 	defer cancel()
 	var body []byte
-	var err error
+	err := o.get(within, c, r, func(answer []byte) {
+		if o.Trim != nil {
+			answer = o.Trim(r, answer)
+		}
+		body = bytes.Clone(answer)
+	})
+	if err != nil && ctx.Err() != nil {
+		return plan.Result{Err: o.tooLong(ctx, nil)}
+	}
+	return Result(body, err).WithCache()
+}
+
+// get performs a read, and hands the answer to use, which must not keep it.
+func (o *Observer) get(ctx context.Context, c *kubeconfig.Cluster, r plan.Read, use func(answer []byte)) error {
+	var from func(context.Context, *kubeconfig.Cluster, plan.Read) ([]byte, error)
 	switch {
-	case r.Asked != "" && o.Ask != nil:
-		body, err = o.Ask(within, c, r)
+	case r.Asked != "" && o.Ask == nil:
+		return errors.New("nothing here asks a hub's own API")
 	case r.Asked != "":
-		err = errors.New("nothing here asks a hub's own API")
+		from = o.Ask
 	case r.Served:
-		body, err = served(within, c, r)
+		from = served
 	case r.Port != 0:
-		body, err = scrape(within, c, r)
+		from = scrape
 	default:
 		req := c.REST.Get().AbsPath(Path(r)).SetHeader("Accept", r.Accept()).MaxRetries(2)
 		if r.Labels != "" {
 			req.Param("labelSelector", r.Labels)
 		}
-		err = kubeconfig.Read(within, req, func(answer []byte) { body = bytes.Clone(o.trim(r, answer)) })
+		return kubeconfig.Read(ctx, req, use)
 	}
-	if err != nil && ctx.Err() != nil {
-		return plan.Result{Err: o.tooLong(ctx, nil)}
+	answer, err := from(ctx, c, r)
+	if err == nil {
+		use(answer)
 	}
-	if err == nil && (r.Asked != "" || r.Port != 0) {
-		body = o.trim(r, body)
-	}
-	return Result(body, err).WithCache()
-}
-
-// trim is what the provider reads of a body.
-func (o *Observer) trim(r plan.Read, body []byte) []byte {
-	if o.Trim == nil {
-		return body
-	}
-	return o.Trim(r, body)
+	return err
 }
 
 // Result is what came of a read: that a thing is not there is a fact, and any other error is not.

@@ -121,8 +121,8 @@ func TestOnlyWhatIsToBeSeenIsPainted(t *testing.T) {
 
 // A line that begins with a flag, where a sentence was broken, takes nothing away.
 func TestAFlagIsNoLineOfADiff(t *testing.T) {
-	for line, style := range map[string]string{"     --accept-unrotated edge-1": "", "     -- name: x": "31", "     -a: b": "31",
-		"     -  --flag": "31", "     ++a": "32", "     a": ""} {
+	for line, style := range map[string]string{"     --accept-unrotated edge-1": "", "     -- name: x": "31",
+		"     -a: b": "31", "     -  --flag": "31", "     ++a": "32", "     a": ""} {
 		var b bytes.Buffer
 		fmt.Fprintln(Painted(&b, true), line)
 		if want := paint(style, line) + "\n"; b.String() != want {

@@ -76,8 +76,8 @@ stays guarded meanwhile.`,
 		objects:     func(o *installOptions) ([]install.Object, error) { return o.webhook.Objects() },
 		removeFlags: (*installOptions).certificateFlag,
 		removed:     func(o *installOptions) ([]install.Object, []install.Object, error) { return o.webhook.Removed() },
-		removing: "The configuration that makes the API server ask the webhook is deleted first, and nothing else before it is " +
-			"gone: edits are refused while it is there and nobody answers. The roles and policies of users stay; " +
+		removing: "The configuration that makes the API server ask the webhook is deleted first, and nothing else before " +
+			"it is gone: edits are refused while it is there and nobody answers. The roles and policies of users stay; " +
 			"\"uninstall rbac\" deletes those.",
 	},
 	{
@@ -109,8 +109,8 @@ ControlPlane that would change what the edge presents.`,
 		flags:       noFlags,
 		objects:     func(*installOptions) ([]install.Object, error) { return install.Fence() },
 		removeFlags: noFlags,
-		stays: "the hub believes what is said of a fenced edge for a week; rollback removes a fence after it has taken that " +
-			"back: kubectl xcpauth rollback",
+		stays: "the hub believes what is said of a fenced edge for a week; rollback removes a fence after it has taken " +
+			"that back: kubectl xcpauth rollback",
 	},
 	{
 		name:  "crds",

@@ -270,7 +270,8 @@ func TestRequestsPerMember(t *testing.T) {
 		// service account, the 2 other tokens that are made from it; one pod's metrics, over WebSocket or then SPDY
 		want := map[string]int{"eu": 14, "us": 16}[name]
 		if reads != want || forwards > 2 {
-			t.Errorf("%s had %d reads and %d port-forwards, want %d and at most 2: %v", name, reads, forwards, want, s.Requests())
+			t.Errorf("%s had %d reads and %d port-forwards, want %d and at most 2: %v", name, reads, forwards, want,
+				s.Requests())
 		}
 		if n := s.Connections(); n > 1+forwards {
 			t.Errorf("%s had %d connections, want one for all reads and one for each try to forward a port", name, n)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -93,10 +95,36 @@ func TestACommonClusterIsOfTheProductThatIsNamed(t *testing.T) {
 		} {
 			before := len(both.Requests())
 			r := xcpauth(t, fleet, append(strings.Fields(verb), "--product", product, "--context", tc.hub)...)
-			asked := strings.Join(both.Requests()[before:], "\n")
+			asked := strings.Join(both.Requests()[before:], "\n") + "\n"
 			if !strings.Contains(r.out, "eu") || !strings.Contains(asked, tc.asks) || strings.Contains(asked, tc.not+"\n") {
 				t.Errorf("%s of %s: exit code %d, asked\n%s\n%s%s", verb, product, r.code, asked, r.out, r.err)
 			}
 		}
+	}
+}
+
+// A user who may read nothing of TSB, and not which cluster it is, is asked for the other product all the same.
+func TestAZoneIsFoundByOneWhoMayReadNothingOfTSB(t *testing.T) {
+	denies := func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "tetrate") && !strings.HasSuffix(r.URL.Path, "/namespaces/kube-system") {
+			return false
+		}
+		apifake.Status(w, http.StatusForbidden, "Forbidden", "ann may not")
+		return true
+	}
+	global := apifake.Start(apifake.Global("2.13.5", map[string]bool{"eu": true})...)
+	eu := apifake.Start(apifake.Zone("2.13.5", "eu")...)
+	global.Answer, eu.Answer = denies, denies
+	fleet := serve(t, map[string]*apifake.Server{"global": global, "eu": eu}, nil)
+	r := xcpauth(t, fleet, "status", "-o", "json")
+	var report struct {
+		Members []struct{ Member, Context, State string }
+	}
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil {
+		t.Fatalf("%v: %s%s", err, r.out, r.err)
+	}
+	if len(report.Members) != 2 || report.Members[1].Member != "eu" || report.Members[1].Context != "eu" ||
+		report.Members[1].State == "unreachable" {
+		t.Errorf("%+v\n%s", report.Members, r.err)
 	}
 }
