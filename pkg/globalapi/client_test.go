@@ -1,6 +1,7 @@
 package globalapi
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -129,6 +131,62 @@ func TestASlowAnswerIsNone(t *testing.T) {
 	defer cancel()
 	if _, err := (Client{}).read(ctx, k, plan.Read{Asked: "/config"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A pod that takes a connection and says nothing leaves half of the time for the next one. An answer that has begun has
+// all of it.
+func TestASilentPodLeavesTimeForTheNext(t *testing.T) {
+	for _, tc := range []struct {
+		name         string
+		begins, ends time.Duration // of the answer
+		takes        time.Duration
+		unanswered   bool
+	}{
+		{"silent", time.Hour, time.Hour, 5 * time.Second, true},
+		{"slow to begin", 4 * time.Second, 4 * time.Second, 4 * time.Second, false},
+		{"long", time.Second, 9 * time.Second, 9 * time.Second, false},
+		{"too long", time.Second, time.Hour, 10 * time.Second, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := connect(t.Context(), nil, "pod", plan.HubAPI{Base: "/"}, "")
+				k.client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+					ours, theirs := net.Pipe()
+					go func() {
+						defer theirs.Close()
+						if _, err := http.ReadRequest(bufio.NewReader(theirs)); err != nil {
+							return
+						}
+						wait := func(d time.Duration) bool {
+							select {
+							case <-time.After(d):
+								return true
+							case <-t.Context().Done():
+								return false
+							}
+						}
+						if !wait(tc.begins) {
+							return
+						}
+						fmt.Fprint(theirs, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
+						if wait(tc.ends - tc.begins) {
+							fmt.Fprint(theirs, "}")
+						}
+					}()
+					return ours, nil
+				}
+				defer k.close()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				began := time.Now()
+				_, err := k.get(ctx, "config")
+				var other *unreached
+				if took := time.Since(began); took != tc.takes || errors.As(err, &other) != tc.unanswered {
+					t.Errorf("it took %s, and %v", took, err)
+				}
+			})
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package globalapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -73,6 +74,8 @@ type answer struct {
 // send sends one request, once. path is below the API's base, with its query.
 func (k *connection) send(ctx context.Context, method, path string, body []byte) (answer, error) {
 	var sent atomic.Bool
+	ctx, begun, cancel := inHalf(ctx, method)
+	defer cancel()
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaderField: func(string, []string) { sent.Store(true) }})
 	req, err := http.NewRequestWithContext(traced, method, strings.TrimSuffix(k.base, "/")+"/"+strings.TrimPrefix(path,
@@ -89,8 +92,9 @@ func (k *connection) send(ctx context.Context, method, path string, body []byte)
 		req.Header.Set("Authorization", "Bearer "+k.login)
 	}
 	resp, err := k.client.Do(req)
+	begun()
 	if err != nil {
-		return answer{}, k.failed(method, sent.Load(), err)
+		return answer{}, k.failed(method, sent.Load(), cmp.Or(context.Cause(ctx), err))
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode}
@@ -106,6 +110,23 @@ func (k *connection) send(ctx context.Context, method, path string, body []byte)
 			a.status)}
 	}
 	return a, nil
+}
+
+// inHalf is the context of a request. An answer that is only read must begin within half of the time that is left: a
+// pod that is being replaced may take a connection and say nothing, and the other half is for the next pod. begun is
+// called when it has begun.
+func inHalf(ctx context.Context, method string) (half context.Context, begun func(), cancel context.CancelFunc) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded || method != http.MethodGet {
+		return ctx, func() {}, func() {}
+	}
+	after := time.Until(deadline) / 2
+	half, end := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(after, func() {
+		end(fmt.Errorf("its answer did not begin within %s: %w", after.Round(100*time.Millisecond),
+			context.DeadlineExceeded))
+	})
+	return half, func() { timer.Stop() }, func() { timer.Stop(); end(nil) }
 }
 
 // failed is the error of a request to which no whole answer came.
