@@ -35,10 +35,10 @@ func run(args []string, streams genericiooptions.IOStreams) int {
 	defer signal.Stop(signals)
 	go func() {
 		<-signals
+		cancel() // who reads that it stops can rely on it
 		if o.writing.Load() {
 			fmt.Fprintln(o.ErrOut, "\ninterrupted; stopping (Ctrl-C again leaves at once)")
 		}
-		cancel()
 		<-signals
 		restore()
 		if o.writing.Load() {

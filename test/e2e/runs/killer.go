@@ -22,7 +22,7 @@ import (
 
 // Killer kills runs of `kubectl xcpauth` at what they write: when an API server has stored it and the run does not
 // know yet. The run gets no answer before it is killed, so it never does a thing more, however slow the machine is. One
-// that is asked to end gets its answers, and puts back what it has begun.
+// that is asked to end gets its answers once it has said that it stops, and puts back what it has begun.
 type Killer struct {
 	// Listen, when set, returns what hears a run's stderr as it is printed; it is called for each run.
 	Listen func() io.Writer
@@ -41,6 +41,7 @@ type Killer struct {
 	want  func(kind string) bool // whether to kill at a write of a kind
 	at    string                 // the kind at which the run was killed
 	cmd   *exec.Cmd
+	stops chan struct{} // closed when the run has said that it stops
 	ended chan struct{}
 }
 
@@ -111,11 +112,14 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 	for tries := 1; ; tries++ {
 		cmd := k.command(args)
 		var out, errs bytes.Buffer
-		if cmd.Stdout, cmd.Stderr = &out, &errs; k.Listen != nil {
-			cmd.Stderr = io.MultiWriter(&errs, k.Listen())
+		stops := &phrase{text: stopping, said: make(chan struct{})}
+		hear := []io.Writer{&errs, stops}
+		if k.Listen != nil {
+			hear = append(hear, k.Listen())
 		}
+		cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(hear...)
 		k.mu.Lock()
-		k.want, k.at, k.cmd, k.ended = want, "", cmd, make(chan struct{})
+		k.want, k.at, k.cmd, k.stops, k.ended = want, "", cmd, stops.said, make(chan struct{})
 		err := cmd.Start()
 		k.mu.Unlock()
 		if err == nil {
@@ -150,6 +154,24 @@ func (k *Killer) command(args []string) *exec.Cmd {
 // interrupted is the exit code of a run that was asked to end.
 const interrupted = 130
 
+// stopping is what it says when it was asked.
+const stopping = "interrupted; stopping"
+
+// phrase is a writer that says when a text was written to it.
+type phrase struct {
+	text string
+	said chan struct{} // closed then
+	all  []byte
+}
+
+func (p *phrase) Write(b []byte) (int, error) {
+	before := bytes.Contains(p.all, []byte(p.text))
+	if p.all = append(p.all, b...); !before && bytes.Contains(p.all, []byte(p.text)) {
+		close(p.said)
+	}
+	return len(b), nil
+}
+
 // starved is what a run says when the machine rested for longer than a token of the stand-in lives, which is seconds:
 // the run ends, and the next one goes on.
 const starved = "and nothing renewed it"
@@ -158,7 +180,7 @@ const starved = "and nothing renewed it"
 const unsettled = "is not over, so what it will present is not sure; run the command again"
 
 // Stored is told of every write that was stored, by its kind, before it is answered, and returns when the run may get
-// the answer: never when it was killed. Of what is "" nothing is done.
+// the answer: never when it was killed, and not before it stops when it was asked to end. Of what is "" nothing is done.
 func (k *Killer) Stored(kind string) {
 	k.mu.Lock()
 	if kind == "" || k.want == nil || k.at == "" && !k.want(kind) {
@@ -170,10 +192,14 @@ func (k *Killer) Stored(kind string) {
 		k.at = kind
 		k.cmd.Process.Signal(signal)
 	}
-	ended := k.ended
+	stops, ended := k.stops, k.ended
 	k.mu.Unlock()
 	if signal == syscall.SIGKILL {
-		<-ended
+		stops = nil
+	}
+	select {
+	case <-stops:
+	case <-ended:
 	}
 }
 
