@@ -22,8 +22,9 @@ type Options struct {
 	// WarnWithin, when not 0, is how long before its expiry a credential or certificate is reported. 0 means a tenth of
 	// its lifetime.
 	WarnWithin time.Duration
-	// Kubeconfig is the --kubeconfig that commands need; empty for the default one.
-	Kubeconfig string
+	// Flags are what commands need to be run as this run is: flags of kubectl that the plugin has too, "--kubeconfig"
+	// and its path, say.
+	Flags []string
 }
 
 // Run applies the rules and returns what they found, and what the product found by rules of its own; worst first, then
@@ -44,7 +45,7 @@ func Run(rules []Rule, f plan.State, o Options) []finding.Finding {
 	found := make([]finding.Finding, len(l.found))
 	for i, x := range l.found {
 		found[i] = *x
-		found[i].Command = withKubeconfig(x.Command, o.Kubeconfig)
+		found[i].Command = withFlags(x.Command, o.Flags)
 	}
 	return found
 }
@@ -81,14 +82,14 @@ func (l *Pass) Xcpauth(words ...string) string {
 	return Command(append(append([]string{"kubectl", "xcpauth"}, words...), "--context", l.Hub.Context)...)
 }
 
-// withKubeconfig passes --kubeconfig to a command of kubectl, or of the plugin, whose flags come after its name.
-func withKubeconfig(text, path string) string {
-	if path == "" {
+// withFlags passes flags to a command of kubectl, or of the plugin, whose flags come after its name.
+func withFlags(text string, flags []string) string {
+	if len(flags) == 0 {
 		return text
 	}
 	for _, program := range []string{"kubectl xcpauth ", "kubectl "} {
 		if rest, ok := strings.CutPrefix(text, program); ok {
-			return program + Command("--kubeconfig", path) + " " + rest
+			return program + Command(flags...) + " " + rest
 		}
 	}
 	return text

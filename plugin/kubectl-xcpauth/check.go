@@ -170,7 +170,7 @@ func (o *checkOptions) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	o.remember(f)
-	found := check.Run(rulesFor(f), f, check.Options{WarnWithin: o.warnWithin, Kubeconfig: o.kubeconfig})
+	found := check.Run(rulesFor(f), f, check.Options{WarnWithin: o.warnWithin, Flags: o.kubectlFlags()})
 	kept, ignored := check.Split(found, ignores)
 	for _, i := range ignores {
 		if note := i.Outdated(ignored); note != "" {

@@ -80,6 +80,31 @@ func TestCheckReadsWell(t *testing.T) {
 	}
 }
 
+// A command that fixes something is run as who looked, with the kubeconfig that was looked with.
+func TestWhatFixesIsRunAsTheUserWhoLooked(t *testing.T) {
+	kubeconfig := troubled(t)
+	var report checkReport
+	r := xcpauth(t, kubeconfig, "check", "-o", "json", "--as", "ann", "--as-group", "platform team", "--as-uid", "7")
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil {
+		t.Fatal(err)
+	}
+	flags := "--kubeconfig " + kubeconfig + " --as ann --as-group 'platform team' --as-uid 7 "
+	seen := 0
+	for _, x := range report.Findings {
+		for _, program := range []string{"kubectl xcpauth ", "kubectl "} {
+			if rest, ok := strings.CutPrefix(x.Command, program); ok {
+				if seen++; !strings.HasPrefix(rest, flags) {
+					t.Errorf("%s is fixed with %q", x.Rule, x.Command)
+				}
+				break
+			}
+		}
+	}
+	if seen < 3 {
+		t.Errorf("%d commands of kubectl among\n%s", seen, r.out)
+	}
+}
+
 func TestCheckAccountsForEveryMemberInEveryFormat(t *testing.T) {
 	kubeconfig := troubled(t)
 	var reports []checkReport

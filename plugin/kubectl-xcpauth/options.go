@@ -308,6 +308,27 @@ func (o *fleetOptions) observe(ctx context.Context, live *apply.Live) plan.State
 	return live.Observe(ctx)
 }
 
+// eachKubectlFlag passes what this run was given of the flags that kubectl has too: with which kubeconfig, and as whom.
+func (o *fleetOptions) eachKubectlFlag(take func(flag, value string)) {
+	take("kubeconfig", o.kubeconfig)
+	take("kuberc", o.kuberc)
+	take("as", o.as.AuthInfo.Impersonate)
+	for _, group := range o.as.AuthInfo.ImpersonateGroups {
+		take("as-group", group)
+	}
+	take("as-uid", o.as.AuthInfo.ImpersonateUID)
+}
+
+// kubectlFlags are those flags as words of a command, of kubectl or of the plugin.
+func (o *fleetOptions) kubectlFlags() (words []string) {
+	o.eachKubectlFlag(func(flag, value string) {
+		if value != "" {
+			words = append(words, "--"+flag, value)
+		}
+	})
+	return words
+}
+
 // again is the command line that repeats this run's selection with another verb.
 func (o *fleetOptions) again(verb string) string {
 	words := []string{"kubectl xcpauth", verb}
@@ -317,13 +338,7 @@ func (o *fleetOptions) again(verb string) string {
 		}
 	}
 	repeat("fleet", o.fleetFile.path)
-	repeat("kubeconfig", o.kubeconfig)
-	repeat("kuberc", o.kuberc)
-	repeat("as", o.as.AuthInfo.Impersonate)
-	for _, group := range o.as.AuthInfo.ImpersonateGroups {
-		repeat("as-group", group)
-	}
-	repeat("as-uid", o.as.AuthInfo.ImpersonateUID)
+	o.eachKubectlFlag(repeat)
 	repeat("product", o.named())
 	repeat("context", o.hub)
 	for _, address := range o.addresses {

@@ -127,7 +127,7 @@ func (o *reportOptions) run(ctx context.Context) error {
 		o.repeats = "--to=" + goal.to + " --no-hub"
 	}
 	m := report.New(report.Input{State: f, Plan: plan.Build(live.Provider, f, goal.goal()), Rules: lookedAt(f),
-		Findings: check.Run(rulesFor(f), f, check.Options{Kubeconfig: o.kubeconfig}),
+		Findings: check.Run(rulesFor(f), f, check.Options{Flags: o.kubectlFlags()}),
 		By:       live.By(ctx, cmp.Or(f.Hub.Context, live.Fleet.Contexts()[0])), Tool: buildOf().Version, Again: o.again,
 		Limits: *o.limits(newRunFlags().poll)})
 	if o.bundle != "" {
