@@ -48,7 +48,7 @@ func TestAMemberIsNamedTheSameWayEverywhere(t *testing.T) {
 			}
 			facts := func(r result) string { // but for the command that goes on, and the time
 				said, _, _ := strings.Cut(r.out, "Next: ")
-				return eventName.ReplaceAllString(said, "") + overBy.ReplaceAllString(r.err, "over by TIME at the latest")
+				return overBy.ReplaceAllString(eventName.ReplaceAllString(said, "")+r.err, "over by TIME at the latest")
 			}
 			plain := run(tc.name)
 			if strings.Contains(plain.err, "is called") || !strings.Contains(plain.out+plain.err, tc.name) {
