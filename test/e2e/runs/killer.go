@@ -111,15 +111,14 @@ func (k *Killer) run(want func(kind string) bool, args []string) (at string) {
 	k.r.Helper()
 	for tries := 1; ; tries++ {
 		cmd := k.command(args)
-		var out, errs bytes.Buffer
-		stops := &phrase{text: stopping, said: make(chan struct{})}
-		hear := []io.Writer{&errs, stops}
+		var out bytes.Buffer
+		errs := &listener{stops: make(chan struct{}), also: io.Discard}
 		if k.Listen != nil {
-			hear = append(hear, k.Listen())
+			errs.also = k.Listen()
 		}
-		cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(hear...)
+		cmd.Stdout, cmd.Stderr = &out, errs
 		k.mu.Lock()
-		k.want, k.at, k.cmd, k.stops, k.ended = want, "", cmd, stops.said, make(chan struct{})
+		k.want, k.at, k.cmd, k.stops, k.ended = want, "", cmd, errs.stops, make(chan struct{})
 		err := cmd.Start()
 		k.mu.Unlock()
 		if err == nil {
@@ -157,19 +156,24 @@ const interrupted = 130
 // stopping is what it says when it was asked.
 const stopping = "interrupted; stopping"
 
-// phrase is a writer that says when a text was written to it.
-type phrase struct {
-	text string
-	said chan struct{} // closed then
-	all  []byte
+// listener keeps a run's stderr, and hears when the run stops.
+type listener struct {
+	text  bytes.Buffer
+	stops chan struct{} // closed when it has said so
+	also  io.Writer
 }
 
-func (p *phrase) Write(b []byte) (int, error) {
-	before := bytes.Contains(p.all, []byte(p.text))
-	if p.all = append(p.all, b...); !before && bytes.Contains(p.all, []byte(p.text)) {
-		close(p.said)
+func (l *listener) String() string { return l.text.String() }
+
+func (l *listener) Write(b []byte) (int, error) {
+	said := bytes.Contains(l.text.Bytes(), []byte(stopping))
+	if _, err := l.text.Write(b); err != nil {
+		return 0, err
 	}
-	return len(b), nil
+	if !said && bytes.Contains(l.text.Bytes(), []byte(stopping)) {
+		close(l.stops)
+	}
+	return l.also.Write(b)
 }
 
 // starved is what a run says when the machine rested for longer than a token of the stand-in lives, which is seconds:
@@ -180,7 +184,8 @@ const starved = "and nothing renewed it"
 const unsettled = "is not over, so what it will present is not sure; run the command again"
 
 // Stored is told of every write that was stored, by its kind, before it is answered, and returns when the run may get
-// the answer: never when it was killed, and not before it stops when it was asked to end. Of what is "" nothing is done.
+// the answer: never when it was killed, and not before it stops when it was asked to end. Of what is "" nothing is
+// done.
 func (k *Killer) Stored(kind string) {
 	k.mu.Lock()
 	if kind == "" || k.want == nil || k.at == "" && !k.want(kind) {
