@@ -146,7 +146,7 @@ func (r Webhook) Table(w io.Writer, wide bool) {
 	}
 	Paragraph(w, "webhook:       ", answer)
 	if r.Edit != "" {
-		Paragraph(w, "tried:         ", fmt.Sprintf("%s in %s of context %s, as a dry run of which nothing is stored", r.Edit,
+		Paragraph(w, "tried:         ", fmt.Sprintf("%s in %s of context %s, with a dry run that stores nothing", r.Edit,
 			r.Hub, r.Context))
 	}
 	if r.Says != "" {

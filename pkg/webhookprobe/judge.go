@@ -73,20 +73,23 @@ func Edit(mp map[string]any) (patch map[string]any, what string) {
 	for _, key := range []string{"spec", "components", "xcp", "centralAuthModes"} {
 		at, _ = at[key].(map[string]any)
 	}
-	modes, what := map[string]any{"jwt": true, "mutualTls": false}, "mutual TLS off"
+	modes, what := map[string]any{"jwt": true, "mutualTls": false}, "turning mutual TLS off"
 	for on, off := range map[string]string{"jwt": "mutualTls", "mutualTls": "jwt"} {
 		other, written := at[off]
 		switch {
 		case at[on] != true:
 		case !written:
-			modes, what = map[string]any{off: false}, off+" written as off, which withdraws nothing"
+			modes, what = map[string]any{off: false}, "adding "+off+": false, "+changesNothing
 		case other == false:
-			modes, what = map[string]any{off: nil}, off+" left out instead of off, which withdraws nothing"
+			modes, what = map[string]any{off: nil}, "removing "+off+": false, "+changesNothing
 		}
 	}
 	xcp := map[string]any{"centralAuthModes": modes}
 	return map[string]any{"spec": map[string]any{"components": map[string]any{"xcp": xcp}}}, what
 }
+
+// changesNothing ends what is said of an edit that withdraws nothing.
+const changesNothing = "which changes nothing that is accepted,"
 
 // Configuration is a ValidatingWebhookConfiguration as far as it matters here.
 type Configuration struct {

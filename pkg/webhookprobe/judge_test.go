@@ -86,7 +86,7 @@ func TestTheEditChangesXCPAndWithdrawsOnlyWhereItMust(t *testing.T) {
 			}
 			was, _ := state.ReadHub(mp)
 			is, odd := state.ReadHub(after)
-			if gone := guard.Withdrawn(was, is); strings.HasSuffix(what, "which withdraws nothing") && len(gone) > 0 &&
+			if gone := guard.Withdrawn(was, is); strings.HasSuffix(what, changesNothing) && len(gone) > 0 &&
 				len(odd) == 0 {
 				t.Errorf("%s: %s withdraws %v from %s", c.Name, patch, gone, old)
 			}
