@@ -28,36 +28,12 @@ import (
 // What concerns the run as a whole is in the result's Err; what concerns a member is in its outcome.
 func (e *Executor) Migrate(ctx context.Context) Result {
 	recorded := map[string]Outcome{}
-	e.verified, e.statements, e.fenceWaived = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
-	f := e.observe(ctx)
-	e.Goal = e.Provider.Complete(f, e.Goal)
-	finish := func(last plan.Wave, done bool, err error) Result {
-		return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, last, done), Facts: f, Done: done,
-			Interrupted: ctx.Err() != nil, Err: err}
-	}
-	if !f.Hub.Found && !e.Goal.NoHub {
-		return finish(e.Provider.Next(f, e.Goal), false, nil)
-	}
-	if err := e.Saved.Fits(f); err != nil {
-		return finish(e.Provider.Next(f, e.Goal), false, err)
-	}
-	if f.Hub.StoredElsewhere != "" && f.Hub.InFlight == "" {
-		return finish(e.Provider.Next(f, e.Goal), false, nil) // nothing is written there, not even a lock
-	}
-	e.at(f.Hub)
-	f, err := e.enter(ctx, f, recorded)
-	if err != nil {
+	f, begun, err := e.open(ctx, recorded)
+	finish := func(last plan.Wave, done bool, err error) Result { return e.result(ctx, f, recorded, last, done, err) }
+	if !begun {
 		return finish(e.Provider.Next(f, e.Goal), false, err)
 	}
 	defer e.unlockAll()
-	restored, err := e.undoInterrupted(ctx, f, recorded)
-	if err != nil {
-		return finish(e.Provider.Next(f, e.Goal), false, err)
-	}
-	if restored {
-		f = e.observe(ctx)
-		e.Goal = e.Provider.Complete(f, e.Goal) // what the run begins with has changed
-	}
 	before, failures, repeated := "", 0, 0
 	came := map[string]int{} // how often each wave came, by its steps
 	e.superseded, e.foreseen = 0, foreseen{}
@@ -98,6 +74,55 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		}
 	}
 	return finish(e.Provider.Next(f, e.Goal), false, nil)
+}
+
+// Restore takes back the wave that an interrupted run left in flight, and does nothing else: it is what Migrate begins
+// with. What keeps Migrate from beginning keeps Restore from it, and is said in the same way.
+func (e *Executor) Restore(ctx context.Context) Result {
+	recorded := map[string]Outcome{}
+	f, begun, err := e.open(ctx, recorded)
+	if begun {
+		e.unlockAll()
+	}
+	return e.result(ctx, f, recorded, e.Provider.Next(f, e.Goal), false, err)
+}
+
+// open looks at everything, becomes the only writer and restores what an interrupted run left. When begun, the locks
+// are held; else nothing was changed, or err says what could not be restored.
+func (e *Executor) open(ctx context.Context, recorded map[string]Outcome) (f plan.State, begun bool, err error) {
+	e.verified, e.statements, e.fenceWaived = map[string]string{}, map[string]*plan.Statement{}, map[string]string{}
+	f = e.observe(ctx)
+	e.Goal = e.Provider.Complete(f, e.Goal)
+	if !f.Hub.Found && !e.Goal.NoHub {
+		return f, false, nil
+	}
+	if err := e.Saved.Fits(f); err != nil {
+		return f, false, err
+	}
+	if f.Hub.StoredElsewhere != "" && f.Hub.InFlight == "" {
+		return f, false, nil // nothing is written there, not even a lock
+	}
+	e.at(f.Hub)
+	if f, err = e.enter(ctx, f, recorded); err != nil {
+		return f, false, err
+	}
+	restored, err := e.undoInterrupted(ctx, f, recorded)
+	if err != nil {
+		e.unlockAll()
+		return f, false, err
+	}
+	if restored {
+		f = e.observe(ctx)
+		e.Goal = e.Provider.Complete(f, e.Goal) // what the run begins with has changed
+	}
+	return f, true, nil
+}
+
+// result says what became of a run.
+func (e *Executor) result(ctx context.Context, f plan.State, recorded map[string]Outcome, last plan.Wave, done bool,
+	err error) Result {
+	return Result{Outcomes: summarize(e.Provider, f, e.Goal, recorded, last, done), Facts: f, Done: done,
+		Interrupted: ctx.Err() != nil, Err: err}
 }
 
 // hasUnfinishedUndo says whether a step of the last wave could be put back as little as verified: its way back is in a
@@ -203,6 +228,9 @@ func (e *Executor) run(ctx context.Context, wave plan.Wave, before plan.State,
 		}
 		failed[s.ID] = why
 		recorded[s.Member] = Outcome{Member: s.Member, State: Failed, Why: why}
+		if strings.HasPrefix(why, interrupted) && !stuck[s.ID] {
+			recorded[s.Member] = Outcome{Member: s.Member, State: Interrupted, Why: why}
+		}
 		e.report(StepFailed, s.Member, "%s", why)
 	}
 	return lost, e.end(ctx, wave, before, began, failed, stuck)
@@ -241,12 +269,18 @@ func (e *Executor) writeAll(ctx context.Context, wave plan.Wave, still map[strin
 	}
 	wg.Wait()
 	for i, err := range written {
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			failed[wave.Steps[i].ID] = interrupted + " while it was written: " + err.Error()
+		case err != nil:
 			failed[wave.Steps[i].ID] = err.Error()
 		}
 	}
 	return failed
 }
+
+// interrupted is what the reason begins with why a step is not verified that the run was asked to leave.
+const interrupted = "interrupted"
 
 // errSuperseded is why a withdrawing step is not written although nobody stands in its way: a member's session has
 // just ended, say.

@@ -19,6 +19,7 @@ const (
 	Skipped         State = "skipped"       // no member of this hub, or another name of one
 	Refused         State = "blocked"       // could not be begun; the reason says what to do
 	Failed          State = "failed"        // begun and not verified; the reason says whether it was put back
+	Interrupted     State = "interrupted"   // begun, and put back since the run was asked to end
 	Unreachable     State = "unreachable"   // could not be looked at
 	NotAttempted    State = "not attempted" // its turn did not come
 	OtherManagement State = "other-management-plane"
@@ -88,7 +89,7 @@ func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[strin
 		o := Outcome{Member: name, Context: context, State: OK}
 		r, known := recorded[name]
 		switch {
-		case known && (r.State == Failed || r.State == Refused):
+		case known && (r.State == Failed || r.State == Refused || r.State == Interrupted):
 			o.State, o.Why = r.State, r.Why
 		case err != "" && context != "":
 			o.State, o.Why = Unreachable, err

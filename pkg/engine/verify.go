@@ -56,7 +56,7 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 				}
 				return true
 			case ctx.Err() != nil:
-				failed[s.ID] = "interrupted before it was verified (" + missing + ")"
+				failed[s.ID] = interrupted + " before it was verified (" + missing + ")"
 				return true
 			case lack.Hopeless:
 				failed[s.ID] = "not verified: " + missing

@@ -23,7 +23,7 @@ var cellStyles = map[string]map[string]string{
 		"unreachable": red, "forbidden": red, "not found": red},
 	"SEVERITY": {"error": red, "warning": yellow},
 	"RESULT": {"verified": green, "done": green, "failed": red, "reverted": yellow, "blocked": red,
-		"not attempted": yellow},
+		"interrupted": yellow, "not attempted": yellow},
 }
 
 // The colours of text.

@@ -83,7 +83,7 @@ func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) st
 		}
 		for _, s := range w.Steps {
 			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{},
-				Within: s.Timeout.String(), WithinSeconds: int64(s.Timeout.Seconds()), WayBack: wayBack(s),
+				Within: s.Timeout.Round(time.Second).String(), WithinSeconds: int64(s.Timeout.Seconds()), WayBack: wayBack(s),
 				OneWay: s.Irreversible, Server: with.Server[s.ID]}
 			if s.Supply != nil {
 				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))

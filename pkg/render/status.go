@@ -431,6 +431,14 @@ func nextText(f plan.State, p plan.Plan, show string, again func(verb string) st
 	return "nothing to do"
 }
 
+// Interrupted says what an interrupted run left in flight; "" where nothing is known to be.
+func Interrupted(f plan.State) string {
+	if f.Hub.JournalErr != "" {
+		return ""
+	}
+	return inFlight(f)
+}
+
 func inFlight(f plan.State) string {
 	switch {
 	case f.Hub.JournalErr != "":

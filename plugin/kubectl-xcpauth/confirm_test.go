@@ -19,7 +19,7 @@ func TestOnlyYesIsYes(t *testing.T) {
 		if _, err := master.WriteString(answer + "\n"); err != nil {
 			t.Fatal(err)
 		}
-		if err := o.confirm(t.Context()); (err == nil) != want {
+		if err := o.confirm(t.Context(), "Do you want to carry out this plan?"); (err == nil) != want {
 			t.Errorf("%q: %v", answer, err)
 		}
 		tty.Close()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/render"
 )
 
 // dryRuns are the values of --dry-run.
@@ -130,24 +126,7 @@ func (o *migrateOptions) run(ctx context.Context, flags *pflag.FlagSet) error {
 		return err
 	}
 	live.Where.NoHub = goal.NoHub
-	if !o.isDryRun() && o.yes {
-		return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
-	}
-	f := o.observe(ctx, live)
-	if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
-		return err
-	}
-	p := plan.Build(live.Provider, f, goal)
-	if err := stale(saved, f, p); err != nil {
-		return err
-	}
-	if o.isDryRun() {
-		return o.tryPlan(ctx, live, f, p, o.poll, "")
-	}
-	if err := o.agree(ctx, f, p, o.poll); err != nil {
-		return err
-	}
-	return o.carryOut(ctx, live, goal, saved, o.runFlags, "migrate")
+	return o.carry(ctx, live, nil, order{goal: goal, saved: saved, run: o.runFlags, verb: "migrate"})
 }
 
 // wanted is the goal: of the saved plan when one is given, else of the flags.
@@ -160,95 +139,4 @@ func (o *migrateOptions) wanted(flags *pflag.FlagSet) (plan.Goal, *plan.Saved, e
 		return plan.Goal{}, nil, err
 	}
 	return saved.Goal, saved, nil
-}
-
-// agree shows the plan and asks, when there is anything to do.
-func (o *fleetOptions) agree(ctx context.Context, f plan.State, p plan.Plan, poll time.Duration) error {
-	if len(p.Waves) == 0 && f.Hub.InFlight == "" {
-		return nil
-	}
-	shown := render.NewPlan(f, p, o.details(poll), o.again)
-	shown.Next = ""
-	if err := render.Print(o.page(o.ErrOut, o.screen), render.Format{Name: "table"}, shown); err != nil {
-		return err
-	}
-	return o.confirm(ctx)
-}
-
-// confirm asks on a terminal, and refuses to go on without one.
-func (o *fleetOptions) confirm(ctx context.Context) error {
-	if !isTerminal(o.In) || !isTerminal(o.screen.w) {
-		return &codeError{code: exitRefused,
-			text: "there is no terminal to ask on; pass -y to do what the plan says, or --dry-run=server to try it"}
-	}
-	fmt.Fprint(o.ErrOut, "Do you want to carry out this plan? Only 'yes' is accepted: ")
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(o.In).ReadString('\n')
-		answer <- strings.TrimSpace(line)
-	}()
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(o.ErrOut, "nothing was changed")
-		return ctx.Err()
-	case a := <-answer:
-		if a != "yes" {
-			return &codeError{code: exitRefused, text: "not confirmed; nothing was changed"}
-		}
-	}
-	return nil
-}
-
-// stale refuses a saved plan that is not what would be done now, before anybody is asked about it. The run asks again
-// before each wave.
-func stale(saved *plan.Saved, f plan.State, p plan.Plan) error {
-	err := saved.Fits(f)
-	for _, w := range p.Waves {
-		err = errors.Join(err, saved.Allows(w))
-		if err != nil {
-			return &codeError{code: exitRefused, text: err.Error()}
-		}
-	}
-	return nil
-}
-
-// notThere says that the one member that a goal is about is none, "" where it is there or the goal is about all.
-func notThere(f plan.State, goal plan.Goal) string {
-	if goal.Only == "" || f.Member(goal.Only) != nil {
-		return ""
-	}
-	return f.UnknownMember(goal.Only)
-}
-
-// carryOut does what the goal asks for and prints what became of each member. verb is how to go on.
-func (o *fleetOptions) carryOut(ctx context.Context, live *apply.Live, goal plan.Goal, saved *plan.Saved, run runFlags,
-	verb string) error {
-	e, end := o.executor(live, goal, run.poll)
-	e.MaxFailures, e.Saved, e.LockTimeout = run.maxFailures, saved, run.lockTimeout
-	r := e.Migrate(ctx)
-	end()
-	if err := o.refusal(); err != nil {
-		return err
-	}
-	if !r.Facts.Hub.Found && !goal.NoHub {
-		return &codeError{code: exitError, text: r.Facts.Hub.Err}
-	}
-	if unknown := notThere(r.Facts, goal); unknown != "" {
-		return &codeError{code: exitRefused, text: unknown + "; nothing was changed"}
-	}
-	var locked *engine.LockedError
-	if errors.As(r.Err, &locked) && !r.Interrupted {
-		return &codeError{code: r.ExitCode(), text: r.Err.Error()}
-	}
-	if err := o.print(render.NewResult(r, o.again(verb))); err != nil {
-		return err
-	}
-	if code := r.ExitCode(); code != 0 {
-		text := ""
-		if r.Err != nil && !r.Interrupted {
-			text = r.Err.Error()
-		}
-		return &codeError{code: code, text: text}
-	}
-	return nil
 }

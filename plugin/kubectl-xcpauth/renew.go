@@ -78,18 +78,5 @@ func (o *renewOptions) run(ctx context.Context, edges []string) error {
 	if err != nil {
 		return err
 	}
-	if o.isDryRun() || !o.yes {
-		f := o.observe(ctx, live)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		p := plan.Build(live.Provider, f, goal)
-		if o.isDryRun() {
-			return o.tryPlan(ctx, live, f, p, o.poll, "token rotate")
-		}
-		if err := o.agree(ctx, f, p, o.poll); err != nil {
-			return err
-		}
-	}
-	return o.carryOut(ctx, live, goal, nil, o.runFlags, "token rotate")
+	return o.carry(ctx, live, nil, order{goal: goal, run: o.runFlags, verb: "token rotate"})
 }

@@ -89,24 +89,5 @@ func (o *rollbackOptions) run(ctx context.Context, flags *pflag.FlagSet, args []
 		return err
 	}
 	live.Where.NoHub = goal.NoHub
-	if o.isDryRun() || !o.yes {
-		f := o.observe(ctx, live)
-		if err := errors.Join(ctx.Err(), o.refusal()); err != nil {
-			return err
-		}
-		p := plan.Build(live.Provider, f, goal)
-		if unknown := notThere(f, goal); unknown != "" {
-			return &codeError{code: exitRefused, text: unknown}
-		}
-		if err := stale(saved, f, p); err != nil {
-			return err
-		}
-		if o.isDryRun() {
-			return o.tryPlan(ctx, live, f, p, o.poll, "rollback")
-		}
-		if err := o.agree(ctx, f, p, o.poll); err != nil {
-			return err
-		}
-	}
-	return o.carryOut(ctx, live, goal, saved, o.runFlags, "rollback")
+	return o.carry(ctx, live, nil, order{goal: goal, saved: saved, run: o.runFlags, verb: "rollback"})
 }

@@ -47,7 +47,8 @@ func (o *fleetOptions) mesh(ctx context.Context) (*apply.Live, plan.State, error
 	case ctx.Err() != nil:
 		return nil, f, ctx.Err()
 	case !f.Hub.Found:
-		return nil, f, &codeError{code: exitError, text: f.Hub.Err}
+		return nil, f, &codeError{code: exitError, text: f.Hub.Err + ". This command is for Kong Mesh and Kuma; " +
+			"kubectl xcpauth status shows what the edges of Tetrate Service Bridge present"}
 	case f.Hub.StoredElsewhere != "":
 		return nil, f, &codeError{code: exitRefused,
 			text: fmt.Sprintf("global control plane %s in context %s: %s", f.Hub.Object, f.Hub.Context,
@@ -64,16 +65,7 @@ func (o *meshOptions) carry(ctx context.Context, live *apply.Live, f plan.State,
 	if err := o.signFlags.into(live, goal); err != nil {
 		return err
 	}
-	p := plan.Build(live.Provider, f, goal)
-	if o.isDryRun() {
-		return o.tryPlan(ctx, live, f, p, o.poll, verb)
-	}
-	if !o.yes {
-		if err := o.agree(ctx, f, p, o.poll); err != nil {
-			return err
-		}
-	}
-	return o.carryOut(ctx, live, p.Goal, nil, o.runFlags, verb)
+	return o.fleetOptions.carry(ctx, live, &f, order{goal: goal, run: o.runFlags, verb: verb})
 }
 
 func newKeyListCommand(fo *fleetOptions) *cobra.Command {

@@ -104,8 +104,8 @@ func suggestions(t *testing.T) map[string]string {
 				switch n := n.(type) {
 				case *ast.ImportSpec:
 					return false
-				case *ast.CallExpr: // again("plan") is a suggestion, and so is the verb that carryOut is given
-					for _, verb := range continued(n) {
+				case *ast.CallExpr, *ast.CompositeLit: // again("plan") is a suggestion, and so is the verb of an order
+					for _, verb := range continued(n.(ast.Expr)) {
 						add(where, "kubectl xcpauth "+verb)
 					}
 				case *ast.BinaryExpr, *ast.BasicLit:
@@ -125,21 +125,31 @@ func suggestions(t *testing.T) map[string]string {
 	return found
 }
 
-// continued returns the verbs of a call that suggests to go on with one.
-func continued(call *ast.CallExpr) []string {
-	name := ""
-	switch f := call.Fun.(type) {
-	case *ast.Ident:
-		name = f.Name
-	case *ast.SelectorExpr:
-		name = f.Sel.Name
-	}
-	if name != "again" && name != "carryOut" {
-		return nil
+// continued returns the verbs of an expression that suggests to go on with one.
+func continued(e ast.Expr) []string {
+	var words []ast.Expr
+	switch e := e.(type) {
+	case *ast.CallExpr:
+		name, _ := e.Fun.(*ast.Ident)
+		if f, is := e.Fun.(*ast.SelectorExpr); is {
+			name = f.Sel
+		}
+		if name != nil && name.Name == "again" {
+			words = e.Args
+		}
+	case *ast.CompositeLit:
+		if of, is := e.Type.(*ast.Ident); !is || of.Name != "order" {
+			return nil
+		}
+		for _, field := range e.Elts {
+			if f, is := field.(*ast.KeyValueExpr); is && f.Key.(*ast.Ident).Name == "verb" {
+				words = append(words, f.Value)
+			}
+		}
 	}
 	var verbs []string
-	for _, arg := range call.Args {
-		if lit, ok := arg.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+	for _, word := range words {
+		if lit, ok := word.(*ast.BasicLit); ok && lit.Kind == token.STRING {
 			verb, _ := strconv.Unquote(lit.Value)
 			verbs = append(verbs, verb)
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/xcpsim"
 )
 
-// typed is a command in a shell at a terminal of 80 columns, as somebody types it: what it asks is answered with yes,
+// typed is a command in a shell at a terminal of 80 columns, as somebody types it: each question is answered with yes,
 // and interrupt, when it is not empty, is a text at which Ctrl-C is pressed. It returns everything that was printed,
 // and the exit code.
 func (f fleet) typed(dir, command, interrupt string) (string, int) {
@@ -36,13 +36,12 @@ func (f fleet) typed(dir, command, interrupt string) (string, int) {
 	go func() {
 		defer close(done)
 		buf := make([]byte, 1<<16)
-		answered, pressed := false, false
+		answered, pressed := 0, false
 		for {
 			n, err := tty.Read(buf)
 			mu.Lock()
 			out.Write(buf[:n])
-			if !answered && bytes.Contains(out.Bytes(), []byte("Only 'yes' is accepted: ")) {
-				answered = true
+			for ; answered < bytes.Count(out.Bytes(), []byte("Only 'yes' is accepted: ")); answered++ {
 				tty.WriteString("yes\n")
 			}
 			if !pressed && interrupt != "" && bytes.Contains(out.Bytes(), []byte(interrupt)) {
