@@ -1,6 +1,11 @@
 package kube
 
-import "github.com/go-json-experiment/json"
+import (
+	"errors"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // Decode decodes what an API server answered. Names are as they are spelled, and an object with one name twice is an
 // error, as is text that is not UTF-8: what cannot be told is not guessed.
@@ -13,6 +18,38 @@ func Trim[T any](body []byte) []byte {
 		return body
 	}
 	b, err := json.Marshal(kept)
+	if err != nil {
+		return body
+	}
+	return b
+}
+
+// DecodeList decodes the objects of a list. What has no items is none, and not an empty one.
+func DecodeList[T any](body []byte) ([]T, error) {
+	var list struct {
+		Items []T `json:"items"`
+	}
+	if err := Decode(body, &list); err != nil {
+		return nil, err
+	}
+	if list.Items == nil {
+		var says struct {
+			Items jsontext.Value `json:"items"`
+		}
+		if err := Decode(body, &says); err != nil || len(says.Items) == 0 {
+			return nil, errors.New("it has no items")
+		}
+	}
+	return list.Items, nil
+}
+
+// TrimList leaves of the objects of a list what T has a field for. What is no list of them stays as it is.
+func TrimList[T any](body []byte) []byte {
+	items, err := DecodeList[T](body)
+	if err != nil {
+		return body
+	}
+	b, err := json.Marshal(map[string][]T{"items": items})
 	if err != nil {
 		return body
 	}

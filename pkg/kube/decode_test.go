@@ -29,6 +29,32 @@ func TestAnAnswerIsTakenAsItIsSpelled(t *testing.T) {
 	}
 }
 
+// A list without items is none, and trimming does not make it an empty one.
+func TestWhatHasNoItemsIsNoList(t *testing.T) {
+	for _, tc := range []struct {
+		body string
+		n    int
+		err  string
+	}{
+		{`{"kind":"PodList","items":[]}`, 0, ""},
+		{`{"kind":"PodList","items":null}`, 0, ""},
+		{`{"items":[{"metadata":{"name":"a"}}]}`, 1, ""},
+		{`{}`, 0, "no items"},
+		{`{"Items":[]}`, 0, "no items"},
+		{`{"spec":{"items":[]}}`, 0, "no items"},
+		{`{"items":{}}`, 0, "items"},
+		{`[]`, 0, "array"},
+		{`null`, 0, "no items"},
+	} {
+		for _, body := range []string{tc.body, string(TrimList[Identified]([]byte(tc.body)))} {
+			items, err := DecodeList[Identified]([]byte(body))
+			if len(items) != tc.n || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("%s: %d items, %v", body, len(items), err)
+			}
+		}
+	}
+}
+
 // What is left of a pod reads as the pod does, to the last thing that is there and empty: a variable that comes from
 // something else than a secret is not one without a value.
 func TestWhatIsLeftOfAPodReadsAsThePod(t *testing.T) {

@@ -6,14 +6,14 @@ import (
 
 // listed is a list as it was decoded, and why it could not be.
 type listed[T any] struct {
-	Items []T `json:"items"`
+	items []T
 	err   error
 }
 
 // decode decodes the body of a list, once where the result is kept. Nobody changes what it returns.
 func decode[T any](r plan.Result) listed[T] {
 	return plan.Cached(r, func(r plan.Result) (l listed[T]) {
-		l.err = Decode(r.Body, &l)
+		l.items, l.err = DecodeList[T](r.Body)
 		return l
 	})
 }
@@ -28,7 +28,7 @@ func ListOf[T any](r plan.Result) ([]T, string) {
 	if l.err != nil {
 		return nil, "the API server's answer is not a list as expected: " + l.err.Error()
 	}
-	return l.Items, ""
+	return l.items, ""
 }
 
 // List is ListOf, of objects of any kind with all that is in them, which are the caller's own.

@@ -253,7 +253,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		w.Err = fmt.Sprintf("Pods in %s are not as their kind says: %v", c.Namespace, running.err)
 	}
 	ready, ending := int64(0), false
-	for _, p := range running.Items {
+	for _, p := range running.items {
 		owned := slices.ContainsFunc(p.Metadata.OwnerReferences, func(o Owner) bool {
 			return o.Kind == "ReplicaSet" &&
 				sets[o.UID]

@@ -72,13 +72,13 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 	if state.Err = cmp.Or(unknown, state.Err); unknown != "" || !listed.OK() {
 		return state, nil
 	}
-	var list api.EdgeClusterList
-	if err := kube.Decode(listed.Body, &list); err != nil {
+	list, err := kube.DecodeList[api.EdgeCluster](listed.Body)
+	if err != nil {
 		state.Err = fmt.Sprintf("the roster in %s is not as its kind says: %v", namespace, err)
 		return state, nil
 	}
-	entries := make(map[string]api.EdgeCluster, len(list.Items))
-	for _, e := range list.Items {
+	entries := make(map[string]api.EdgeCluster, len(list))
+	for _, e := range list {
 		entries[e.Name] = e
 	}
 	return state, entries

@@ -78,15 +78,13 @@ func (a asked) secrets(read map[plan.Read]plan.Result) globalSecrets {
 		return globalSecrets{why: "the global's secrets could not be read: " + why}
 	}
 	return plan.Cached(r, func(r plan.Result) globalSecrets {
-		var list struct {
-			Items []zonetoken.APISecret `json:"items"`
-		}
-		if kube.Decode(r.Body, &list) != nil { // the cause may quote one
+		list, err := kube.DecodeList[zonetoken.APISecret](r.Body)
+		if err != nil { // the cause may quote one
 			return globalSecrets{why: "the global's secrets could not be read: its API's answer is not as it documents"}
 		}
 		ns := a.hub.Object.Namespace
 		var all []secretObject
-		for _, o := range list.Items {
+		for _, o := range list {
 			sum := sha256.Sum256(o.Data)
 			all = append(all, secretObject{Type: zonetoken.SecretType, Data: map[string][]byte{zonetoken.SecretKey: o.Data},
 				Metadata: kube.Metadata{Labels: o.Labels, Identity: kube.Identity{Name: o.Name, Namespace: ns,
@@ -121,13 +119,11 @@ type zoneAsked struct {
 
 // zonesAsked decodes the zones; nil when they are none.
 func zonesAsked(r plan.Result) []zoneAsked {
-	var list struct {
-		Items []zoneAsked `json:"items"`
-	}
-	if !r.OK() || kube.Decode(r.Body, &list) != nil || list.Items == nil {
+	list, err := kube.DecodeList[zoneAsked](r.Body)
+	if !r.OK() || err != nil {
 		return nil
 	}
-	return list.Items
+	return list
 }
 
 func (a asked) insights(read map[plan.Read]plan.Result) map[string][]told {

@@ -60,8 +60,8 @@ type secretObject struct {
 
 // secretList are the secrets of a namespace.
 type secretList struct {
-	Items []secretObject `json:"items"`
-	odd   bool           // they are not as their kind says
+	items []secretObject
+	odd   bool // they are not as their kind says
 }
 
 // SecretsIn decodes the secrets of a namespace and the tokens among them, and says why they could not be read. Nobody
@@ -72,23 +72,25 @@ func SecretsIn(read map[plan.Read]plan.Result, ns string) ([]secretObject, strin
 		return nil, fmt.Sprintf("the secrets in %s could not be read: %s", ns, why)
 	}
 	l := plan.Cached(r, func(r plan.Result) (l secretList) {
-		if err := kube.Decode(r.Body, &l); err != nil {
+		items, err := kube.DecodeList[secretObject](r.Body)
+		if err != nil {
 			return secretList{odd: true} // the cause may quote one
 		}
-		for i := range l.Items {
-			l.Items[i].tokens = map[string]zonetoken.Zone{}
-			for key, value := range l.Items[i].Data {
+		for i := range items {
+			items[i].tokens = map[string]zonetoken.Zone{}
+			for key, value := range items[i].Data {
 				if z, err := zonetoken.ReadZone(value); err == nil {
-					l.Items[i].tokens[key] = z
+					items[i].tokens[key] = z
 				}
 			}
 		}
+		l.items = items
 		return l
 	})
 	if l.odd {
 		return nil, fmt.Sprintf("the secrets in %s are not as their kind says", ns)
 	}
-	return l.Items, ""
+	return l.items, ""
 }
 
 // tokenSecret begins the names of the secrets that we put tokens into. A serial follows: none of them is ever written

@@ -55,14 +55,12 @@ func (o objects) zones(read map[plan.Read]plan.Result) ([]string, string) {
 
 func (o objects) insights(read map[plan.Read]plan.Result) map[string][]told {
 	return plan.Cached(read[readInsights], func(r plan.Result) map[string][]told {
-		var list struct {
-			Items []insightObject `json:"items"`
-		}
-		if !r.OK() || kube.Decode(r.Body, &list) != nil {
+		list, err := kube.DecodeList[insightObject](r.Body)
+		if !r.OK() || err != nil {
 			return nil
 		}
 		sessions := map[string][]told{}
-		for _, z := range list.Items {
+		for _, z := range list {
 			sessions[z.Metadata.Name] = z.Spec.sessions()
 		}
 		return sessions

@@ -16,39 +16,30 @@ func Trim(r plan.Read, body []byte) []byte {
 	case r.Port != 0 && !r.Served:
 		return trimMetrics(body)
 	case r.Resource == "pods" && r.Name == "":
-		return kube.Trim[pods](body)
+		return kube.TrimList[pod](body)
 	case r.Resource == "replicasets" && r.Name == "":
-		return kube.Trim[replicaSets](body)
+		return kube.TrimList[kube.ReplicaSet](body)
 	case r == EdgeXcpsRead:
-		return kube.Trim[edgeXcps](body)
+		return kube.TrimList[edgeXcp](body)
 	case r.Resource == "deployments" && r.Name != "":
 		return kube.Trim[deployment](body)
 	}
 	return body
 }
 
-// pods is what is read of a namespace's: which secrets they mount, and how they are.
-type pods struct {
-	Items []struct {
-		Metadata kube.Identity `json:"metadata"`
-		Spec     struct {
-			Volumes []kube.Volume `json:"volumes"`
-		} `json:"spec"`
-		Status kube.PodStatus `json:"status"`
-	} `json:"items"`
+// pod is what is read of one: which secrets it mounts, and how it is.
+type pod struct {
+	Metadata kube.Identity `json:"metadata"`
+	Spec     struct {
+		Volumes []kube.Volume `json:"volumes"`
+	} `json:"spec"`
+	Status kube.PodStatus `json:"status"`
 }
 
-// replicaSets is what is read of a namespace's: whose they are.
-type replicaSets struct {
-	Items []kube.ReplicaSet `json:"items"`
-}
-
-// edgeXcps is what is read of them: all that they say, and not who wrote it.
-type edgeXcps struct {
-	Items []struct {
-		Metadata kube.Identity  `json:"metadata"`
-		Spec     map[string]any `json:"spec,omitempty"`
-	} `json:"items"`
+// edgeXcp is what is read of one: all that it says, and not who wrote it.
+type edgeXcp struct {
+	Metadata kube.Identity  `json:"metadata"`
+	Spec     map[string]any `json:"spec,omitempty"`
 }
 
 // deployment is what is read of one: all but what its pods are to run.
