@@ -61,7 +61,7 @@ func (e *Executor) undoEntry(ctx context.Context, f plan.State, h *journalCluste
 		wrote := false
 		located, err := e.locate(s, f)
 		if err == nil {
-			wrote, err = e.undoStep(ctx, located)
+			wrote, err = e.undoWhenSure(ctx, located)
 		}
 		var changed *ChangedError
 		var refused *refusedError
@@ -204,6 +204,22 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("the hub does not surely accept %s any more, so it stays as it is; kubectl xcpauth status shows whether it is connected", e.cred)
 }
 
+// unsureError says that it is not known whether the hub accepts what a member would present when it is put back: its
+// way back stays written down.
+type unsureError struct {
+	cred guard.Cred
+	hub  plan.Hub
+}
+
+func (e *unsureError) Error() string {
+	why := strings.Join(e.hub.Anomalies, "; ")
+	if why = cmp.Or(e.hub.StoredElsewhere, why); why != "" {
+		why = " (" + why + ")"
+	}
+	return fmt.Sprintf("it is not known whether the hub accepts %s%s; see what it accepts with kubectl xcpauth status, "+
+		"fix that, and run the command again", e.cred, why)
+}
+
 // retryEvery is how long putting back waits before it tries again.
 const retryEvery = time.Second
 
@@ -255,6 +271,18 @@ func (e *Executor) undoAll(ctx context.Context, steps []plan.Step) map[string]un
 	return came
 }
 
+// undoWhenSure is undoStep, again for a while where it is not known whether the hub would accept the member there: a
+// hub that is being rolled out, or read by halves, may tell soon.
+func (e *Executor) undoWhenSure(ctx context.Context, s EntryStep) (wrote bool, err error) {
+	var unsure *unsureError
+	for deadline := e.Now().Add(e.UndoWithin); ; e.Pause(ctx, retryEvery) {
+		wrote, err = e.undoStep(ctx, s)
+		if !errors.As(err, &unsure) || ctx.Err() != nil || e.Now().Add(retryEvery).After(deadline) {
+			return wrote, err
+		}
+	}
+}
+
 // undoStep writes the way back of one step, unless the hub would refuse the member there, or it would not connect.
 // What the roster states of the member is taken back first: the webhook believes it. It returns whether it put
 // anything back.
@@ -266,7 +294,10 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 		if !hub.Found {
 			return false, errors.New(hub.Err)
 		}
-		if hub.Accepts.Accepts[s.From] != guard.Yes {
+		switch accepted, known := acceptsNow(hub, s.From); {
+		case !known:
+			return false, &unsureError{cred: s.From, hub: hub}
+		case !accepted:
 			return false, &refusedError{cred: s.From}
 		}
 		names = s.members(f)
@@ -320,6 +351,16 @@ func (e *Executor) undoStep(ctx context.Context, s EntryStep) (bool, error) {
 		wrote = wrote || w && p.Op != plan.OpDelete // what is deleted here is a copy, and puts nothing back
 	}
 	return wrote, nil
+}
+
+// acceptsNow says whether a hub accepts a credential, and whether that is known. One that is not among what a hub
+// accepts whose keys were all read, such as a token of a key that is gone, is refused.
+func acceptsNow(hub plan.Hub, cred guard.Cred) (accepted, known bool) {
+	got, listed := hub.Accepts.Accepts[cred]
+	if !listed {
+		return false, len(hub.Anomalies) == 0 && hub.StoredElsewhere == ""
+	}
+	return got == guard.Yes, got != guard.Unknown
 }
 
 // retractStatement takes back what the roster states of a member; of one that it does not list there is nothing.

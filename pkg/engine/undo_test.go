@@ -87,6 +87,9 @@ func TestRestoring(t *testing.T) {
 		{"a hub that accepts no certificates any more",
 			map[string][]bed.Object{"hub": bed.JWTHub("a"), "a": bed.OnJWT("a")}, "",
 			[]plan.Step{bed.Moved("a", "a")}, nil, nil},
+		{"a hub of which it is not known whether it accepts certificates",
+			map[string][]bed.Object{"hub": bed.SilentHub("a"), "a": bed.OnJWT("a")}, "",
+			[]plan.Step{bed.Moved("a", "a")}, nil, []string{"move/a"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b, e := newBed(t, tc.clusters)

@@ -162,6 +162,17 @@ func JWTHub(clusters ...string) []Object {
 	return objects
 }
 
+// SilentHub is a hub that does not say what it accepts, where others did before: somebody has emptied that.
+func SilentHub(clusters ...string) []Object {
+	objects := OpenHub(clusters...)
+	for _, o := range objects {
+		if o["kind"] == "ManagementPlane" {
+			o["spec"] = Object{"components": Object{"xcp": Object{"centralAuthModes": Object{}}}}
+		}
+	}
+	return objects
+}
+
 // OnJWT is a cluster whose edge was moved to a JWT.
 func OnJWT(cluster string) []Object {
 	objects := apifake.Edge(cluster)
