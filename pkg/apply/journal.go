@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -28,17 +29,14 @@ func (l *Live) ReadJournal(ctx context.Context, home string) (engine.Journal, er
 	if err != nil {
 		return j, err
 	}
-	o, err := Get(ctx, c, at)
-	if apierrors.IsNotFound(err) {
-		return j, nil
-	}
+	k, err := readKept(ctx, c, at)
 	if err != nil {
 		return j, fmt.Errorf("reading the journal (%s in %s): %s", at, home, observe.Explain(err))
 	}
-	data, _ := o["data"].(map[string]any)
+	l.journals.Store(home, k)
 	for key, to := range map[string]any{api.JournalKey: &j.InFlight, api.OriginalsKey: &j.Originals,
 		api.HistoryKey: &j.History} {
-		text, _ := data[key].(string)
+		text := k.data[key]
 		if text == "" {
 			continue
 		}
@@ -49,8 +47,15 @@ func (l *Live) ReadJournal(ctx context.Context, home string) (engine.Journal, er
 	return j, nil
 }
 
-// WriteJournal implements Clusters. It is a server-side apply, so that it needs no read and makes the ConfigMap when
-// it is not there.
+// kept is a journal as it was read or written last; the zero value is one that is not there.
+type kept struct {
+	resourceVersion string
+	data            map[string]string
+	tried           map[string]string // what was written since, and may have been stored
+}
+
+// WriteJournal implements Clusters. It is a server-side apply, which makes the ConfigMap when it is not there, of what
+// this run has read: a journal that another run has written since stays as it is.
 func (l *Live) WriteJournal(ctx context.Context, home string, j engine.Journal) error {
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
@@ -62,36 +67,28 @@ func (l *Live) WriteJournal(ctx context.Context, home string, j engine.Journal) 
 	if err != nil {
 		return err
 	}
-	data := map[string]string{}
-	put := func(key string, v any) {
-		b, marshalErr := json.Marshal(v)
-		if marshalErr != nil && err == nil {
-			err = fmt.Errorf("encoding the journal: %w", marshalErr)
-		}
-		data[key] = string(b)
-	}
-	if j.InFlight != nil {
-		put(api.JournalKey, j.InFlight)
-	}
-	if len(j.Originals) > 0 {
-		put(api.OriginalsKey, j.Originals)
-	}
-	if len(j.History) > 0 {
-		put(api.HistoryKey, j.History)
-	}
+	data, err := contents(j)
 	if err != nil {
 		return err
 	}
-	doc, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": at.Name, "namespace": at.Namespace}, "data": data})
-	if err != nil {
-		return fmt.Errorf("encoding the journal: %w", err)
+	last, _ := l.journals.Load(home)
+	k, _ := last.(kept)
+	stored, err := writeKept(ctx, c, at, k, data)
+	if apierrors.IsConflict(err) { // by a label that somebody has set, or by an answer that was lost
+		now, readErr := readKept(ctx, c, at)
+		ours := maps.Equal(now.data, k.data) || k.tried != nil && maps.Equal(now.data, k.tried)
+		if readErr != nil || !ours {
+			return fmt.Errorf("writing the journal (%s in %s): another run has written it since, so nothing was changed; "+
+				"look at kubectl xcpauth status, and run the command again", at, home)
+		}
+		stored, err = writeKept(ctx, c, at, now, data)
 	}
-	err = c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(at)).Param("fieldManager",
-		FieldManager).Param("force", "true").Body(doc).Do(ctx).Error()
 	if err != nil {
+		k.tried = data
+		l.journals.Store(home, k)
 		return fmt.Errorf("writing the journal (%s in %s): %s", at, home, observe.Explain(err))
 	}
+	l.journals.Store(home, stored)
 	return nil
 }
 
@@ -102,4 +99,73 @@ func (l *Live) journal(ctx context.Context, c *kubeconfig.Cluster) (plan.Ref, er
 		return plan.Ref{}, fmt.Errorf("looking for the journal in %s: %w", c.Context, err)
 	}
 	return engine.JournalRef(namespace), nil
+}
+
+// readKept reads the ConfigMap of a journal.
+func readKept(ctx context.Context, c *kubeconfig.Cluster, at plan.Ref) (kept, error) {
+	o, err := Get(ctx, c, at)
+	if apierrors.IsNotFound(err) {
+		return kept{}, nil
+	}
+	if err != nil {
+		return kept{}, err
+	}
+	return keptOf(o), nil
+}
+
+// contents is what the ConfigMap of a journal holds.
+func contents(j engine.Journal) (map[string]string, error) {
+	parts := map[string]any{}
+	if j.InFlight != nil {
+		parts[api.JournalKey] = j.InFlight
+	}
+	if len(j.Originals) > 0 {
+		parts[api.OriginalsKey] = j.Originals
+	}
+	if len(j.History) > 0 {
+		parts[api.HistoryKey] = j.History
+	}
+	data := map[string]string{}
+	for key, part := range parts {
+		b, err := json.Marshal(part)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the journal: %w", err)
+		}
+		data[key] = string(b)
+	}
+	return data, nil
+}
+
+// writeKept writes the ConfigMap of a journal on top of what is known of it, and returns it as it is then.
+func writeKept(ctx context.Context, c *kubeconfig.Cluster, at plan.Ref, known kept,
+	data map[string]string) (kept, error) {
+	meta := map[string]any{"name": at.Name, "namespace": at.Namespace}
+	if known.resourceVersion != "" {
+		meta["resourceVersion"] = known.resourceVersion
+	}
+	doc, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+	if err != nil {
+		return kept{}, fmt.Errorf("encoding the journal: %w", err)
+	}
+	body, err := kubeconfig.Body(c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(at)).Param("fieldManager",
+		FieldManager).Param("force", "true").Body(doc).Do(ctx))
+	if err != nil {
+		return kept{}, err
+	}
+	var o map[string]any
+	if err := json.Unmarshal(body, &o); err != nil {
+		return kept{}, fmt.Errorf("decoding the journal: %w", err)
+	}
+	return keptOf(o), nil
+}
+
+func keptOf(o map[string]any) kept {
+	meta, _ := o["metadata"].(map[string]any)
+	version, _ := meta["resourceVersion"].(string)
+	k := kept{resourceVersion: version, data: map[string]string{}}
+	data, _ := o["data"].(map[string]any)
+	for key, value := range data {
+		k.data[key], _ = value.(string)
+	}
+	return k
 }

@@ -41,6 +41,8 @@ type Live struct {
 	latest map[string]plan.Snapshot
 	// namespaces are where the roster, the journal and the lock lie, by context, as each said when it was first read.
 	namespaces sync.Map
+	// journals are those that this run has read or written, by context.
+	journals sync.Map
 }
 
 // HubAPI writes objects of a hub's own API.
@@ -83,8 +85,9 @@ func (l *Live) RunBy(ctx context.Context, context, source string) string {
 	return l.By(ctx, context)
 }
 
-// Now implements Clusters.
-func (l *Live) Now() time.Time { return time.Now() }
+// Now implements Clusters. It goes on while the machine sleeps, which the monotonic clock does not: what was seen
+// before is old then.
+func (l *Live) Now() time.Time { return time.Now().Round(0) }
 
 // Write implements Clusters. A kind that it makes is served when it returns.
 func (l *Live) Write(ctx context.Context, p plan.Write, still func() error) (bool, error) {

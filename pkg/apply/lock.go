@@ -266,7 +266,7 @@ func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
 func (k *leaseLock) Held() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.lost == nil && time.Since(k.renewed) >= engine.LockFor {
+	if k.lost == nil && since(k.renewed) >= engine.LockFor {
 		return fmt.Errorf("the lock (%s in %s) could not be renewed for %s; nothing more is written; run the command again",
 			k.ref, k.c.Context, engine.LockFor)
 	}
@@ -299,4 +299,11 @@ func gone(holder, asker string) bool {
 	mine, _ := split(asker)
 	n, err := strconv.Atoi(pid)
 	return err == nil && n > 0 && host == mine && strings.HasSuffix(host, "]") && !alive(n)
+}
+
+// since is how long ago a moment was by the clock that goes on while the machine sleeps, or by the one that nobody
+// sets: whichever says more.
+func since(at time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(at), now.Round(0).Sub(at.Round(0)))
 }

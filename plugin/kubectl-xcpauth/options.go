@@ -261,7 +261,8 @@ func (o *fleetOptions) clusters(metrics bool) (*apply.Live, error) {
 		SecretFields: map[string]apply.FillSecret{migration.KeySecretField: tokenissuer.NewKey},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, Trim: d.Trim, Ask: api.Read, Beside: beside(hub, endpoint),
 			Metrics:        metrics,
-			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency, Now: time.Now}}
+			RequestTimeout: o.requestTimeout, MemberTimeout: o.memberTimeout, Limit: o.concurrency}}
+	live.Observer.Now = live.Now
 	live.By = (&who{live: live}).at
 	return live, nil
 }
