@@ -128,7 +128,7 @@ func newCluster(name string, base *rest.Config, cred *credential) (*Cluster, *at
 	cfg.ExecProvider = nil
 	refused := &atomic.Bool{}
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return impatient{newProxied(&shared{next: next}, base.Proxy)}
+		return notFound{impatient{newProxied(&shared{next: next}, base.Proxy)}}
 	})
 	if cred != nil {
 		cfg.BearerToken, cfg.CertData, cfg.KeyData = cred.token, cred.cert, cred.key
@@ -182,8 +182,9 @@ func restless() (end func()) {
 }
 
 // Endpoint tells the API server of a context from another's by what the kubeconfig says of it: the address, the CA
-// and the name that its certificate must have, the proxy on the way. Two contexts with the same endpoint reach the
-// same API server. It is "" when the kubeconfig does not say.
+// and the name that its certificate must have, the proxy on the way; and the credential plugin, since a gateway may
+// tell the cluster by that alone. Two contexts with the same endpoint reach the same API server. It is "" when the
+// kubeconfig does not say.
 func (f *Fleet) Endpoint(name string) string {
 	context := f.raw.Contexts[name]
 	if context == nil {
@@ -193,8 +194,12 @@ func (f *Fleet) Endpoint(name string) string {
 	if c == nil || c.Server == "" {
 		return ""
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %t", c.Server, c.CertificateAuthority,
-		c.CertificateAuthorityData, c.TLSServerName, c.ProxyURL, c.InsecureSkipTLSVerify))
+	plugin := ""
+	if user := f.raw.AuthInfos[context.AuthInfo]; user != nil && user.Exec != nil {
+		plugin = fmt.Sprintf("%q %q %q", user.Exec.Command, user.Exec.Args, user.Exec.Env)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %t %s", c.Server, c.CertificateAuthority,
+		c.CertificateAuthorityData, c.TLSServerName, c.ProxyURL, c.InsecureSkipTLSVerify, plugin))
 	return fmt.Sprintf("%s %x", c.Server, sum[:8])
 }
 
