@@ -10,7 +10,8 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Get reads an object as it is now. The error of the request is returned as it is.
+// Get reads an object as it is now. The error of the request is returned as it is. An answer that is not that object is
+// an error too: what stands in front of an API server may answer anything.
 func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any, error) {
 	b, err := kubeconfig.Body(c.REST.Get().AbsPath(ObjectPath(r)).Do(ctx))
 	if err != nil {
@@ -19,6 +20,9 @@ func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any
 	var o map[string]any
 	if err := json.Unmarshal(b, &o); err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", r, err)
+	}
+	if meta, _ := o["metadata"].(map[string]any); meta["name"] != r.Name {
+		return nil, fmt.Errorf("the API server's answer is not %s", r)
 	}
 	return o, nil
 }

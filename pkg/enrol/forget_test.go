@@ -60,7 +60,7 @@ func TestForgettingAMemberAliveTakesNoWaveFromARunAtWork(t *testing.T) {
 // The lock of a run that renews it no more is waited for, as long as is allowed.
 func TestForgettingAMemberAliveWaitsForTheLock(t *testing.T) {
 	b, _ := bed.New(t, map[string][]bed.Object{
-		"hub": append(bed.OpenHub("far"), bed.Stated("far"), busy(engine.LockFor-time.Second))})
+		"hub": append(bed.OpenHub("far"), bed.Stated("far"), busy(engine.LockFor-3*time.Second))})
 	var told []engine.Event
 	l := Enroller{Live: b.Live, LockTimeout: engine.LockFor, Report: func(e engine.Event) { told = append(told, e) }}
 	if err := l.Forget(t.Context(), "far", "bob@hub", "gone", true); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/edgereader"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -43,12 +44,12 @@ func (l Enroller) entries(ctx context.Context, hub hubCluster) ([]api.EdgeCluste
 	if err != nil {
 		return nil, fmt.Errorf("listing the roster in %s: %s", hub.Context, observe.Explain(err))
 	}
-	var list api.EdgeClusterList
-	if err := json.Unmarshal(b, &list); err != nil {
+	entries, err := kube.DecodeList[api.EdgeCluster](b)
+	if err != nil {
 		return nil, fmt.Errorf("decoding the roster in %s: %w", hub.Context, err)
 	}
-	sorting.Stable(list.Items, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
-	return list.Items, nil
+	sorting.Stable(entries, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
+	return entries, nil
 }
 
 // Forget takes a member out of the roster, unless it is seen running or in flight and alive is false; or unless the

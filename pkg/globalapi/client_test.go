@@ -112,8 +112,10 @@ func TestHalfAnAnswerIsNone(t *testing.T) {
 	_, err := list(t, says(`{"title":"Access Denied"}`, asJSON, 403))
 	_, gone := list(t, says(`{"title":"Could not retrieve a resource","detail":"Not found"}`, asJSON, 404))
 	_, wrong := list(t, says("404: Page Not Found", "text/plain", 404))
-	if !apierrors.IsForbidden(err) || !apierrors.IsNotFound(gone) || apierrors.IsNotFound(wrong) {
-		t.Errorf("denied is %v, missing %v, and a path that it does not know %v", err, gone, wrong)
+	_, gateway := list(t, says(`{"message":"no Route matched with those values"}`, asJSON, 404))
+	if !apierrors.IsForbidden(err) || !apierrors.IsNotFound(gone) || apierrors.IsNotFound(wrong) ||
+		apierrors.IsNotFound(gateway) {
+		t.Errorf("denied is %v, missing %v, a path that it does not know %v, and a gateway's %v", err, gone, wrong, gateway)
 	}
 }
 

@@ -79,7 +79,7 @@ func refused(a answer) error {
 			"pass another with --api-token FILE", said)}
 	case a.status == http.StatusForbidden:
 		return status(metav1.StatusReasonForbidden)
-	case a.status == http.StatusNotFound && a.kind == "application/json":
+	case a.status == http.StatusNotFound && a.kind == "application/json" && zonetoken.SaidByAPI(a.body):
 		return status(metav1.StatusReasonNotFound)
 	}
 	return &Error{a.status, "it answered " + said}

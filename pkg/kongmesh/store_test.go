@@ -167,3 +167,24 @@ func TestAnUnreadConfigurationFileIsUnknown(t *testing.T) {
 		t.Errorf("what west presents is known: %+v", m)
 	}
 }
+
+// A global whose cluster does not serve its zones has told of none: zones that are in no cluster are known by them
+// alone.
+func TestZonesThatAreNotServedAreUnknown(t *testing.T) {
+	fl := fleet{"global": apifake.Global("2.13.10", map[string]bool{"west": false}),
+		"west": apifake.Zone("2.13.10", "west")}
+	for name, missing := range map[string]bool{"served": false, "not served": true} {
+		snaps := fl.snapshots(t, kongmesh.Provider(), nil)
+		for _, s := range snaps {
+			for r := range s.Reads {
+				if r.Resource == "zones" && missing {
+					s.Reads[r] = plan.Result{Missing: true, NoKind: true}
+				}
+			}
+		}
+		f := kongmesh.Provider().ReadState(snaps, plan.Selection{}, noon)
+		if (f.Hub.InventoryErr != "") != missing {
+			t.Errorf("%s: the zones are %v, %q", name, f.Hub.Inventory, f.Hub.InventoryErr)
+		}
+	}
+}

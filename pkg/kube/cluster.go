@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,6 +32,9 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.State) []plan.Snapshot 
 		return strings.Compare(a.Context, b.Context)
 	})
 	reached := map[string]string{}
+	for i, s := range snaps {
+		snaps[i].Err = cmp.Or(s.Err, unsure(s))
+	}
 	for _, s := range snaps {
 		if s.Err == "" && s.Endpoint != "" && reached[s.Endpoint] == "" {
 			reached[s.Endpoint] = s.Context
@@ -52,6 +56,18 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.State) []plan.Snapshot 
 		kept = append(kept, s)
 	}
 	return kept
+}
+
+// unsure says why it is not sure that an API server answered, or which cluster it is of, "" when it is: every cluster
+// has kube-system. Who may not read that may well be right.
+func unsure(s plan.Snapshot) string {
+	switch r := s.Reads[KubeSystem]; {
+	case r.Missing:
+		return "it has no namespace kube-system, so no API server of Kubernetes answers there"
+	case r.Err != "" && !r.Denied:
+		return "namespace kube-system could not be read, so it is not sure which cluster it is: " + r.Err
+	}
+	return ""
 }
 
 // ClusterUID is the UID of kube-system, by which a cluster is told; "" when it was not read.

@@ -21,6 +21,51 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// That something is not there is the API server's to say. A proxy's 404 is a failure, whatever was asked for and however
+// it is written, so that nothing is believed to be gone because of it.
+func TestWhatAProxyDoesNotFindIsNotGone(t *testing.T) {
+	const status = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`
+	const core, crd = "/api/v1/namespaces/kube-system", "/apis/install.tetrate.io/v1alpha1/controlplanes"
+	for name, tc := range map[string]struct {
+		path string
+		code int
+		body string
+		want int
+	}{
+		"an API server's":             {core, 404, status, 404},
+		"its mux's":                   {crd, 404, "404 page not found\n", 404},
+		"a mux's of what always is":   {core, 404, "404 page not found\n", 502},
+		"the same below a proxy's":    {"/k8s/clusters/c-1" + core, 404, "404 page not found\n", 502},
+		"a Lease is always":           {"/apis/coordination.k8s.io/v1/leases", 404, "404 page not found\n", 502},
+		"a page":                      {crd, 404, "<h1>404 Not Found</h1>", 502},
+		"a backend's":                 {crd, 404, "default backend - 404", 502},
+		"a gateway's":                 {crd, 404, `{"message":"no Route matched with those values"}`, 502},
+		"of another kind":             {crd, 404, `{"kind":"Error","apiVersion":"v1"}`, 502},
+		"empty":                       {crd, 404, "", 502},
+		"what is no 404 is as it was": {core, 200, "<h1>hello</h1>", 200},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPatch, http.MethodDelete} {
+			n := notFound{roundTrip(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: tc.code, Header: http.Header{"Content-Type": {"text/html"}},
+					Body: io.NopCloser(strings.NewReader(tc.body))}, nil
+			})}
+			r, err := http.NewRequestWithContext(t.Context(), method, "https://eu.example"+tc.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := n.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			if resp.Body.Close(); err != nil || resp.StatusCode != tc.want || tc.want == tc.code && string(body) != tc.body ||
+				tc.want != tc.code && !strings.Contains(string(body), "in front of the API server") {
+				t.Errorf("%s, %s: %d, %q, %v", name, method, resp.StatusCode, body, err)
+			}
+		}
+	}
+}
+
 // A burst shares the connection of its first request; when that one cannot connect the next tries; nobody waits
 // beyond its own time.
 func TestABurstSharesOneConnection(t *testing.T) {

@@ -26,17 +26,18 @@ func TestOnlyAnAnswerToWhatWasAskedIsOne(t *testing.T) {
 		kind, body string
 		list, one  string // what comes of each: that it is what was asked for, missing, or a piece of the reason
 	}{
-		"a list":                 {200, asJSON, `{"kind":"PodList","metadata":{},"items":[]}`, is, is},
+		"a list":                 {200, asJSON, `{"kind":"PodList","metadata":{},"items":[]}`, is, "is not that object"},
 		"an object":              {200, asJSON, `{"metadata":{"name":"a"}}`, "is no list", is},
-		"an empty object":        {200, asJSON, `{}`, "is no list", "is no object"},
-		"nothing":                {200, asJSON, ``, "is no list", "is no object"},
-		"null":                   {200, asJSON, `null`, "is no list", "is no object"},
-		"a page to log in":       {200, asHTML, `<html>log in</html>`, "is no list", "is no object"},
+		"another object":         {200, asJSON, `{"metadata":{"name":"b"}}`, "is no list", "is not that object"},
+		"an empty object":        {200, asJSON, `{}`, "is no list", "is not that object"},
+		"nothing":                {200, asJSON, ``, "is no list", "is not that object"},
+		"null":                   {200, asJSON, `null`, "is no list", "is not that object"},
+		"a page to log in":       {200, asHTML, `<html>log in</html>`, "is no list", "is not that object"},
 		"a 404 of an API server": {404, asJSON, status, missing, missing},
-		"a 404 of its mux":       {404, asText, "404 page not found\n", missing, missing},
-		"a 404 of a proxy":       {404, asHTML, `<h1>404 Not Found</h1>`, "in front of it answered 404", "in front of it"},
-		"a 404 of a gateway":     {404, asJSON, `{"message":"no Route matched"}`, "in front of it", "in front of it"},
-		"a 404 without a word":   {404, asText, ``, "in front of it", "in front of it"},
+		"a 404 of a mux":         {404, asText, "404 page not found\n", "in front of", "in front of"}, // core is served
+		"a 404 of a proxy":       {404, asHTML, `<h1>404 Not Found</h1>`, "in front of the API", "answered 404"},
+		"a 404 of a gateway":     {404, asJSON, `{"message":"no Route matched"}`, "in front of", "in front of"},
+		"a 404 without a word":   {404, asText, ``, "in front of", "in front of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := apifake.Start()

@@ -42,6 +42,8 @@ func Explain(err error) string {
 func explainStatus(status apierrors.APIStatus) string {
 	message := status.Status().Message
 	switch code := status.Status().Code; {
+	case status.Status().Reason == kubeconfig.ReasonForeign:
+		return message
 	case code == http.StatusUnauthorized:
 		return "the API server refused the context's credential (401); log in again"
 	case code == http.StatusForbidden:

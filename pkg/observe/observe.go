@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -239,37 +238,35 @@ func (o *Observer) get(ctx context.Context, c *kubeconfig.Cluster, r plan.Read, 
 	return err
 }
 
-// oddAnswer says why what was answered cannot be what was asked for. Without items it would be an empty list, and
-// without metadata an object that says nothing. What stands in front of an API server may answer anything.
+// oddAnswer says why what was answered cannot be what was asked for. Without items it would be an empty list, and of
+// another name another object. What stands in front of an API server may answer anything.
 func oddAnswer(r plan.Read, answer []byte) error {
 	switch {
 	case r.Name == "" && !bytes.Contains(answer, []byte(`"items"`)):
 		return errors.New("the API server's answer is no list, and was not read")
-	case r.Name != "" && !bytes.Contains(answer, []byte(`"metadata"`)):
-		return errors.New("the API server's answer is no object, and was not read")
+	case r.Name == "":
+		return nil
+	}
+	var o struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	}
+	if kube.Decode(answer, &o) != nil || o.Metadata.Name != r.Name {
+		return errors.New("the API server's answer is not that object, and was not read")
 	}
 	return nil
 }
 
-// Result is what came of a read: that a thing is not there is a fact where the API server says so, and any other error
-// is not.
+// Result is what came of a read: that a thing is not there is a fact, and any other error is not.
 func Result(body []byte, err error) plan.Result {
 	switch {
-	case apierrors.IsNotFound(err) && !saidByAPIServer(err):
-		return plan.Result{Err: "not the API server, but something in front of it answered 404: " + Explain(err)}
 	case apierrors.IsNotFound(err):
 		return plan.Result{Missing: true, NoKind: noKind(err)}
 	case err != nil:
 		return plan.Result{Err: Explain(err), Denied: apierrors.IsForbidden(err)}
 	}
 	return plan.Result{Body: body}
-}
-
-// saidByAPIServer says whether an API server may have answered that something is not there: by a Status, or of a path
-// that it does not serve by this text.
-func saidByAPIServer(err error) bool {
-	cause, odd := apierrors.StatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
-	return !odd || strings.TrimSpace(cause.Message) == "404 page not found"
 }
 
 // noKind says whether it is the kind that an API server does not know: it names the object in its answer when it is

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -63,6 +64,26 @@ func TestWhatIsReadIsInTheNamespaceThatTheKindNames(t *testing.T) {
 	for _, p := range Permissions(read) {
 		if p.Namespace != "mesh-auth" {
 			t.Errorf("it asks for %v", p)
+		}
+	}
+}
+
+// An API server that has the kind and does not serve it says nothing of who is registered.
+func TestAKindThatIsNotServedIsNoEmptyRoster(t *testing.T) {
+	kind := plan.Result{Body: []byte(`{"metadata":{"name":"edgeclusters.xcpauth.io"}}`)}
+	there := plan.Result{Body: []byte(`{"metadata":{"name":"xcpauth-system"}}`)}
+	for name, tc := range map[string]struct {
+		listed  plan.Result
+		unknown bool
+	}{
+		"it is served":      {plan.Result{Body: []byte(`{"items":[]}`)}, false},
+		"it is not":         {plan.Result{Missing: true}, true},
+		"what has no items": {plan.Result{Body: []byte(`{}`)}, true},
+	} {
+		state, entries := Parse(map[plan.Read]plan.Result{crdRead: kind, namespaceRead(api.Namespace): there,
+			entriesRead(api.Namespace): tc.listed})
+		if (state.Err != "") != tc.unknown || tc.unknown && entries != nil {
+			t.Errorf("%s: %+v, %v", name, state, entries)
 		}
 	}
 }

@@ -69,6 +69,9 @@ func Parse(read map[plan.Read]plan.Result) (plan.RosterState, map[string]api.Edg
 			state.Err = "the roster in " + namespace + " could not be read: " + r.Err
 		}
 	}
+	if listed.Missing && read[crdRead].OK() {
+		state.Err = "the roster in " + namespace + " could not be read: the API server has its kind, and does not serve it"
+	}
 	if state.Err = cmp.Or(unknown, state.Err); unknown != "" || !listed.OK() {
 		return state, nil
 	}

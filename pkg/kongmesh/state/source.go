@@ -42,6 +42,9 @@ func (o objects) secrets(read map[plan.Read]plan.Result) globalSecrets {
 
 func (o objects) zones(read map[plan.Read]plan.Result) ([]string, string) {
 	zones, why := kube.Identities(read[readZones])
+	if read[readZones].Missing { // the global's own kind, without which it does not start
+		why = "the API server does not serve the kind"
+	}
 	if why != "" {
 		return nil, why
 	}

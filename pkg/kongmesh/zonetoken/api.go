@@ -105,6 +105,10 @@ func Said(status int, body []byte) string {
 	return strings.Join(words, ": ")
 }
 
+// SaidByAPI says whether an error is written as the API writes its own: a gateway in front of it has words of its own,
+// of which nothing follows.
+func SaidByAPI(body []byte) bool { return read(body).Title != "" }
+
 // apiError is an error as the API has it (Kuma pkg/core/rest/errors/error_handler.go).
 type apiError struct {
 	Title      string `json:"title"`
