@@ -53,7 +53,10 @@ func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
 		"control planes": state.ControlPlanesRead, "edge xcps": state.EdgeXcpsRead} {
 		for how, result := range map[string]plan.Result{"forbidden": {Err: "forbidden (403)"},
 			"cut off": {Body: []byte(`{"items":[{"metadata":`)}, "not an object": {Body: []byte(`[]`)},
-			"wrong types": {Body: []byte(`{"items":7,"spec":7}`)}} {
+			"wrong types": {Body: []byte(`{"items":7,"spec":7}`)}, "no items": {Body: state.Trim(r, []byte(`{}`))}} {
+			if how == "no items" && r.Name != "" {
+				continue // what is read by its name is not kept without it: see observe
+			}
 			t.Run(name+" "+how, func(t *testing.T) {
 				s := plan.Snapshot{Context: "eu", At: tsbobjects.Noon, Reads: map[plan.Read]plan.Result{}}
 				for k, v := range whole.Reads {
@@ -69,6 +72,54 @@ func TestUnreadableIsUnknownAndNeverAbsent(t *testing.T) {
 				t.Errorf("nothing is unknown: %+v %+v", f.Members, f.Others)
 			})
 		}
+	}
+}
+
+// Of a context where it is not sure that an API server answers, nothing is missing.
+func TestWhereNoAPIServerAnswersForSureNothingIsAbsent(t *testing.T) {
+	hub := tsbfleet.Snapshot("hub", apifake.Hub("eu")...)
+	for name, tc := range map[string]struct {
+		kubeSystem plan.Result
+		state      string
+	}{
+		"every cluster has it":       {plan.Result{Missing: true}, "unreachable"},
+		"it could not be read":       {plan.Result{Err: "something in front of the API server answered 404"}, "unreachable"},
+		"who may not read it":        {plan.Result{Err: "forbidden (403)", Denied: true}, "no-member"},
+		"a cluster without a member": {plan.Result{Body: []byte(`{"metadata":{"name":"kube-system","uid":"u"}}`)}, "no-member"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := plan.Snapshot{Context: "eu", At: tsbobjects.Noon, Reads: map[plan.Read]plan.Result{
+				kube.KubeSystem: tc.kubeSystem, state.ControlPlanesRead: {Missing: true}}}
+			f := state.ReadState([]plan.Snapshot{hub, s}, plan.Selection{}, tsbobjects.Noon)
+			got := ""
+			for _, o := range f.Others {
+				if o.Context == "eu" {
+					got = o.State
+				}
+			}
+			if m := f.Member("eu"); m != nil && m.Context == "eu" {
+				got = "unreachable" // it stands in the row of the member that it is named as
+			}
+			if got != tc.state {
+				t.Errorf("context eu is %q, want %q: %+v", got, tc.state, f.Others)
+			}
+		})
+	}
+}
+
+// A ControlPlane that was seen, and taken for another hub's, may be the very member of which something was stated:
+// what was stated is not believed then.
+func TestWhatIsSeenElsewhereIsNotBelievedByItsStatement(t *testing.T) {
+	for name, tc := range map[string]struct {
+		uid      string // of the cluster in which one of that name is seen
+		believed bool
+	}{"in its own cluster": {"cluster-far", false}, "in another one": {"cluster-other", true}} {
+		t.Run(name, func(t *testing.T) {
+			others := []plan.OtherContext{{Context: "x", State: "other-management-plane", Claims: "far", ClusterUID: tc.uid}}
+			if got := state.ClaimedElsewhere(others, "far", "cluster-far") == ""; got != tc.believed {
+				t.Errorf("believed: %v", got)
+			}
+		})
 	}
 }
 

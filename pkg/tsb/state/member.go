@@ -351,17 +351,39 @@ func addAbsent(entries map[string]api.EdgeCluster, f *plan.State) {
 			m.Context, m.Err, named[name] = o.Context, o.Why, true
 		}
 		m.Evidence = guard.Member{Name: name, Why: m.Err}
-		// a cluster that was to be looked at and could not be is unknown, whatever was stated
-		if e, ok := entries[name]; ok && m.Context == "" {
-			if st := roster.StatementOf(e, f.At); st != nil && st.Invalid == "" {
-				m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = st.Presents, st.Until, "published by "+st.Source
-			}
+		if seen := ClaimedElsewhere(f.Others, name, entries[name].Spec.ClusterUID); seen != "" {
+			m.Err, m.Evidence.Why = seen, seen
 		}
+		believe(&m, entries, f)
 		f.Members = append(f.Members, m)
 	}
 	f.Others = slices.DeleteFunc(f.Others, func(o plan.OtherContext) bool {
 		return o.State == "unreachable" && named[o.Context]
 	})
+}
+
+// believe takes what is stated of a member that is in no selected context. One that was to be looked at and could not
+// be is unknown, whatever was stated; so is one that is seen, and taken for another hub's.
+func believe(m *plan.Member, entries map[string]api.EdgeCluster, f *plan.State) {
+	e, registered := entries[m.Name]
+	if !registered || m.Context != "" || ClaimedElsewhere(f.Others, m.Name, e.Spec.ClusterUID) != "" {
+		return
+	}
+	if st := roster.StatementOf(e, f.At); st != nil && st.Invalid == "" {
+		m.Evidence.Presents, m.Evidence.Until, m.Evidence.Why = st.Presents, st.Until, "published by "+st.Source
+	}
+}
+
+// ClaimedElsewhere says that a ControlPlane which claims a name was seen and taken for another hub's, "" when none was:
+// it may be the very member. One in another cluster than that of the member's entry is not.
+func ClaimedElsewhere(others []plan.OtherContext, name, uid string) string {
+	for _, o := range others {
+		if o.Claims == name && (uid == "" || o.ClusterUID == "" || o.ClusterUID == uid) {
+			return fmt.Sprintf("context %s has a ControlPlane of that name, which seems to be another hub's: %s; fix that, or "+
+				"leave the context out with --contexts if it is another hub's", o.Context, o.Why)
+		}
+	}
+	return ""
 }
 
 // goneRemedy says how a member that is gone for good stops counting.
