@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
@@ -74,14 +75,15 @@ func (l *Live) WriteJournal(ctx context.Context, home string, j engine.Journal) 
 	last, _ := l.journals.Load(home)
 	k, _ := last.(kept)
 	stored, err := writeKept(ctx, c, at, k, data)
-	if apierrors.IsConflict(err) { // by a label that somebody has set, or by an answer that was lost
-		now, readErr := readKept(ctx, c, at)
-		ours := maps.Equal(now.data, k.data) || k.tried != nil && maps.Equal(now.data, k.tried)
-		if readErr != nil || !ours {
+	if reason := apierrors.ReasonForError(err); err != nil && reason != metav1.StatusReasonUnknown {
+		now, unread := readKept(ctx, c, at)
+		switch {
+		case unread == nil && k.stands(now):
+			stored, err = writeKept(ctx, c, at, now, data)
+		case reason == metav1.StatusReasonConflict:
 			return fmt.Errorf("writing the journal (%s in %s): another run has written it since, so nothing was changed; "+
 				"look at kubectl xcpauth status, and run the command again", at, home)
 		}
-		stored, err = writeKept(ctx, c, at, now, data)
 	}
 	if err != nil {
 		k.tried = data
@@ -168,4 +170,10 @@ func keptOf(o map[string]any) kept {
 		k.data[key], _ = value.(string)
 	}
 	return k
+}
+
+// stands says whether no other run has written a journal since it was known: it is as it was but for a label, say, or
+// as this run wrote it without an answer; or somebody has deleted it.
+func (k kept) stands(now kept) bool {
+	return now.resourceVersion == "" || maps.Equal(now.data, k.data) || k.tried != nil && maps.Equal(now.data, k.tried)
 }

@@ -38,7 +38,11 @@ func (s *stored) serve(w http.ResponseWriter, r *http.Request) bool {
 			apifake.Status(w, http.StatusBadRequest, "BadRequest", string(text))
 			return true
 		}
-		if over := o.Metadata["resourceVersion"]; over != "" && over != fmt.Sprint(s.version) {
+		switch over := o.Metadata["resourceVersion"]; {
+		case over != "" && s.version == 0:
+			apifake.Status(w, http.StatusBadRequest, "BadRequest", "resourceVersion should not be set on objects to be created")
+			return true
+		case over != "" && over != fmt.Sprint(s.version):
 			apifake.Status(w, http.StatusConflict, "Conflict", "the object has been modified")
 			return true
 		}
@@ -64,6 +68,7 @@ func TestTheJournalOfAnotherRunIsNotWrittenOver(t *testing.T) {
 	entry := func(wave string) map[string]string {
 		return map[string]string{api.JournalKey: `{"Wave":"` + wave + `"}`}
 	}
+	theirs := func(data map[string]string) func(*stored) { return func(s *stored) { s.version, s.data = 7, data } }
 	for name, tc := range map[string]struct {
 		before  map[string]string // what is there when it is read
 		between func(*stored)
@@ -71,9 +76,10 @@ func TestTheJournalOfAnotherRunIsNotWrittenOver(t *testing.T) {
 	}{
 		"nothing happens":                {entry("a"), func(*stored) {}, ""},
 		"there was none":                 {nil, func(*stored) {}, ""},
-		"another run has gone on":        {entry("a"), func(s *stored) { s.version, s.data = 7, entry("b") }, "another run has written it"},
-		"another run has ended its wave": {entry("a"), func(s *stored) { s.version, s.data = 7, nil }, "another run has written it"},
+		"another run has gone on":        {entry("a"), theirs(entry("b")), "another run has written it"},
+		"another run has ended its wave": {entry("a"), theirs(nil), "another run has written it"},
 		"somebody has labelled it":       {entry("a"), func(s *stored) { s.version++ }, ""},
+		"somebody has deleted it":        {entry("a"), func(s *stored) { s.version, s.data = 0, nil }, ""},
 		"its answer is lost":             {entry("a"), func(s *stored) { s.lose = true }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +97,7 @@ func TestTheJournalOfAnotherRunIsNotWrittenOver(t *testing.T) {
 			}
 			tc.between(s)
 			lost := s.lose
-			theirs := maps.Clone(s.data)
+			before := maps.Clone(s.data)
 			err := b.WriteJournal(t.Context(), "hub", engine.Journal{InFlight: &engine.Entry{Wave: "mine"}})
 			if lost {
 				if err == nil {
@@ -103,7 +109,7 @@ func TestTheJournalOfAnotherRunIsNotWrittenOver(t *testing.T) {
 				t.Errorf("it ends with %v", err)
 			}
 			if mine := strings.Contains(s.data[api.JournalKey], "mine"); mine != (tc.says == "") ||
-				!mine && !maps.Equal(s.data, theirs) {
+				!mine && !maps.Equal(s.data, before) {
 				t.Errorf("the journal is %v", s.data)
 			}
 		})
