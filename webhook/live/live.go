@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -70,8 +71,9 @@ func NewReader(cfg *rest.Config, namespace string, roster Roster, version string
 type Inventory func(ctx context.Context, hubNamespace string) (verdict.Inventory, error)
 
 // WithLiveReads adds to an inventory what is read of its members in their own clusters: of those that are to be read
-// live, and of those whose kubeconfig is in the hub all the same, so that what is stated of them is checked. The
-// kubeconfigs are read beside the inventory.
+// live, and of those whose kubeconfig is in the hub all the same, so that what is stated of them is checked. Where it
+// is not known which those are, no statement of an edge can be checked, and none counts; who may not list them has
+// none. The kubeconfigs are read beside the inventory.
 func (r *Reader) WithLiveReads(read Inventory) Inventory {
 	return func(ctx context.Context, hubNamespace string) (verdict.Inventory, error) {
 		listed := make(chan secrets, 1)
@@ -86,9 +88,10 @@ func (r *Reader) WithLiveReads(read Inventory) Inventory {
 		case <-ctx.Done():
 			found = secrets{err: ctx.Err()}
 		}
+		untold := found.err != nil && !apierrors.IsForbidden(found.err)
 		var members []api.EdgeCluster
 		for _, e := range inv.Roster {
-			if _, readable := found.byName[e.Name]; readable && e.Spec.Role == api.RoleEdge ||
+			if _, readable := found.byName[e.Name]; (readable || untold) && e.Spec.Role == api.RoleEdge ||
 				e.Spec.Evidence == api.EvidenceLive {
 				members = append(members, e)
 			}

@@ -148,6 +148,32 @@ func TestAStatementOfAnEdgeThatTheHubCanReadIsChecked(t *testing.T) {
 	d.admits("by its statement alone, as it is when the kubeconfig is gone")
 }
 
+// Where the kubeconfigs could not be listed it is not known whose statement could have been checked, and none counts.
+// Who may not list them has none.
+func TestNoStatementCountsWhereItIsNotKnownWhichCanBeChecked(t *testing.T) {
+	h, e := startHub(t), startEdge(t, "eu")
+	h.register(e)
+	h.roster[0].Spec.Evidence = api.EvidenceStatement
+	e.mode(true)
+	d := h.decider(decisionTime)
+	for code, reason := range map[int]string{500: "InternalError", 503: "ServiceUnavailable", 403: "Forbidden"} {
+		h.mu.Lock()
+		h.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != secretsPath {
+				return false
+			}
+			apifake.Status(w, code, reason, "no")
+			return true
+		}
+		h.mu.Unlock()
+		if code == 403 {
+			d.admits("by its statement alone: who may list no kubeconfigs reads no edge")
+		} else {
+			d.denies(reason, "could not be read")
+		}
+	}
+}
+
 func TestOnlyEntriesThatCanBeReadAreReadAndNobodyElsesSecretIsUsed(t *testing.T) {
 	h, e := startHub(t), startEdge(t, "eu")
 	h.register(e)
