@@ -42,6 +42,7 @@ func (e *Executor) undoEntry(ctx context.Context, f plan.State, h *journalCluste
 	past := plan.WaveRecord{Wave: left.Wave, Began: left.Began, Ended: e.Now().UTC(), By: left.By,
 		Result: "interrupted; restored by " + e.by(ctx, h.context)}
 	var failures []error
+	unsureUntil := e.Now().Add(e.UndoWithin) // for all of them: what is not known of a hub is so for each
 	for _, s := range left.Steps {
 		if why := barred[s.ID]; why != "" {
 			if s.Member == "hub" || s.Member == "standby" { // nothing goes on beside it
@@ -61,7 +62,7 @@ func (e *Executor) undoEntry(ctx context.Context, f plan.State, h *journalCluste
 		wrote := false
 		located, err := e.locate(s, f)
 		if err == nil {
-			wrote, err = e.undoWhenSure(ctx, located)
+			wrote, err = e.undoWhenSure(ctx, located, unsureUntil)
 		}
 		var changed *ChangedError
 		var refused *refusedError
@@ -271,11 +272,11 @@ func (e *Executor) undoAll(ctx context.Context, steps []plan.Step) map[string]un
 	return came
 }
 
-// undoWhenSure is undoStep, again for a while where it is not known whether the hub would accept the member there: a
-// hub that is being rolled out, or read by halves, may tell soon.
-func (e *Executor) undoWhenSure(ctx context.Context, s EntryStep) (wrote bool, err error) {
+// undoWhenSure is undoStep, again until a deadline where it is not known whether the hub would accept the member there:
+// a hub that is being rolled out, or read by halves, may tell soon.
+func (e *Executor) undoWhenSure(ctx context.Context, s EntryStep, deadline time.Time) (wrote bool, err error) {
 	var unsure *unsureError
-	for deadline := e.Now().Add(e.UndoWithin); ; e.Pause(ctx, retryEvery) {
+	for ; ; e.Pause(ctx, retryEvery) {
 		wrote, err = e.undoStep(ctx, s)
 		if !errors.As(err, &unsure) || ctx.Err() != nil || e.Now().Add(retryEvery).After(deadline) {
 			return wrote, err

@@ -21,8 +21,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// That something is not there is the API server's to say. A proxy's 404 is a failure, whatever was asked for and however
-// it is written, so that nothing is believed to be gone because of it.
+// That something is not there is the API server's to say. A proxy's 404 is a failure, whatever was asked for and
+// however it is written, so that nothing is believed to be gone because of it.
 func TestWhatAProxyDoesNotFindIsNotGone(t *testing.T) {
 	const status = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`
 	const core, crd = "/api/v1/namespaces/kube-system", "/apis/install.tetrate.io/v1alpha1/controlplanes"

@@ -48,14 +48,7 @@ func TestOnlyAnAnswerToWhatWasAskedIsOne(t *testing.T) {
 				fmt.Fprint(w, tc.body)
 				return true
 			}
-			path, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"eu": s}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
-			if err != nil {
-				t.Fatal(err)
-			}
+			f := fleetOf(t, s)
 			o := Observer{Fleet: f, Now: time.Now, Limit: 1, RequestTimeout: time.Minute, MemberTimeout: time.Minute,
 				Reads: func(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {
 					if len(soFar) > 0 {
@@ -73,4 +66,18 @@ func TestOnlyAnAnswerToWhatWasAskedIsOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fleetOf is a fleet of one context, "eu", on a server.
+func fleetOf(t *testing.T, s *apifake.Server) *kubeconfig.Fleet {
+	t.Helper()
+	path, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"eu": s}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
@@ -27,14 +26,7 @@ func TestPortForwardFallsBackToSPDY(t *testing.T) {
 				apifake.Status(w, tc.code, "Refused", "refused by the test")
 				return true
 			}
-			path, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"eu": s}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
-			if err != nil {
-				t.Fatal(err)
-			}
+			f := fleetOf(t, s)
 			r := plan.Read{Version: "v1", Resource: "pods", Namespace: "istio-system", Name: "edge-1-a", Port: 8080}
 			o := Observer{Fleet: f, Now: time.Now, Limit: 1, RequestTimeout: time.Minute, MemberTimeout: time.Minute,
 				Reads: func(soFar map[plan.Read]plan.Result, _ bool) []plan.Read {

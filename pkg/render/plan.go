@@ -82,8 +82,9 @@ func NewPlan(f plan.State, p plan.Plan, with Details, again func(verb string) st
 			wave.Takes = takes(each[i], f.At)
 		}
 		for _, s := range w.Steps {
+			within := s.Timeout.Round(time.Second)
 			step := PlanStep{ID: s.ID, Member: s.Member, Title: s.Title, Why: s.Why, Changes: []string{}, Proof: []string{},
-				Within: s.Timeout.Round(time.Second).String(), WithinSeconds: int64(s.Timeout.Seconds()), WayBack: wayBack(s),
+				Within: within.String(), WithinSeconds: int64(within.Seconds()), WayBack: wayBack(s),
 				OneWay: s.Irreversible, Server: with.Server[s.ID]}
 			if s.Supply != nil {
 				step.Changes = append(step.Changes, supplied(*s.Supply, p.Goal.Supplied))
