@@ -239,16 +239,19 @@ func (l *load) so(what, came string) int {
 	return l.count[l.phase][what+": "+came]
 }
 
-// more waits for as many more edits of this phase to come to something.
+// more waits for as many more edits of this phase to come to something, for as long as they keep coming: how many there
+// are in a minute is the machine's affair.
 func (l *load) more(many int, what, came string) {
 	l.h.Helper()
-	was := l.so(what, came)
-	l.h.eventually(fmt.Sprintf("%d more edits that would %s are %s", many, what, came), func(context.Context) error {
-		if got := l.so(what, came) - was; got < many {
-			return fmt.Errorf("%d", got)
-		}
-		return nil
-	})
+	for was, got := l.so(what, came), 0; got < many; got = l.so(what, came) - was {
+		l.h.eventually(fmt.Sprintf("one more edit that would %s is %s (%d of %d were)", what, came, got, many),
+			func(context.Context) error {
+				if l.so(what, came)-was == got {
+					return errors.New("there was none")
+				}
+				return nil
+			})
+	}
 }
 
 // watch looks at every version of the guarded object that a watch shows, all but those around a restart: none of them
