@@ -17,11 +17,11 @@ import (
 //  1. refuse a saved plan of another hub; ask for every right; become the only writer, and look again after waiting for
 //     that; restore the wave that an interrupted run left in flight, if any, but for what this user may not, which
 //     stays written down while those members are left out;
-//  2. observe everything, ask the provider for the next wave;
+//  2. look at the clusters of the next wave, ask the provider for it;
 //  3. write the way back of the wave into the journal;
-//  4. for each step, side by side: if it withdraws something, observe again and ask the provider and the one rule
-//     again, and where something else comes first by now, go on with 2, a few times; write, verify, publish, remove
-//     what only the way back needed, else put back;
+//  4. for each step, side by side: if it withdraws something, look at everything again and ask the provider and the
+//     one rule again, and where something else comes first by now, go on with 2, a few times; write, verify, publish,
+//     remove what only the way back needed, else put back;
 //  5. clear the wave from the journal and add it to the history; stop if more members failed than may, if one could not
 //     be put back, or if the wave would come again, else go on with 2 without those that failed.
 //
@@ -29,33 +29,35 @@ import (
 func (e *Executor) Migrate(ctx context.Context) Result {
 	recorded := map[string]Outcome{}
 	f, begun, err := e.open(ctx, recorded)
-	finish := func(last plan.Wave, done bool, err error) Result { return e.result(ctx, f, recorded, last, done, err) }
 	if !begun {
-		return finish(e.Provider.Next(f, e.Goal), false, err)
+		return e.result(ctx, f, recorded, e.Provider.Next(f, e.Goal), false, err)
 	}
 	defer e.unlockAll()
+	l := look{State: f, whole: true}
+	ends := func(err error) Result {
+		e.lookAtAll(ctx, &l)
+		return e.result(ctx, l.State, recorded, e.Provider.Next(l.State, e.Goal), false, err)
+	}
 	before, failures, repeated := "", 0, 0
 	came := map[string]int{} // how often each wave came, by its steps
 	e.superseded, e.foreseen = 0, foreseen{}
 	for ctx.Err() == nil {
-		wave := e.Provider.Next(f, e.Goal)
+		wave := e.next(ctx, &l)
 		if len(wave.Steps) == 0 {
-			return finish(wave, len(wave.Obstacles) == 0, nil)
+			return e.result(ctx, l.State, recorded, wave, l.whole && len(wave.Obstacles) == 0, nil)
 		}
 		if repeated++; ids(wave) != before {
 			repeated = 0
 		}
 		came[ids(wave)]++
 		if repeated > 0 && (writesSomething(wave) || repeated > againVerified) || came[ids(wave)] > cameAtMost {
-			return finish(wave, false, fmt.Errorf("the wave %q was done and verified, and would come again: something undoes it; look at kubectl xcpauth status", wave.Title))
+			return ends(fmt.Errorf("the wave %q was done and verified, and would come again: something undoes it; look at kubectl xcpauth status", wave.Title))
 		}
 		if err := e.Saved.Allows(wave); err != nil {
-			return finish(wave, false, err)
+			return ends(err)
 		}
-		failed, err := e.run(ctx, wave, f, recorded)
-		if ctx.Err() == nil {
-			f = e.observe(ctx)
-		}
+		failed, err := e.run(ctx, wave, l.State, recorded)
+		e.lookAfter(ctx, &l, wave)
 		for _, name := range failed {
 			e.skip(name, recorded[name].Why)
 		}
@@ -66,14 +68,14 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		}
 		if err != nil || failures > e.MaxFailures || slices.Contains(failed, "hub") || slices.Contains(failed, "standby") ||
 			e.hasUnfinishedUndo() {
-			return finish(e.Provider.Next(f, e.Goal), false, err)
+			return ends(err)
 		}
 		before = ids(wave)
 		if len(failed) > 0 || overtaken {
 			before = "" // it is another wave without them, or was not done
 		}
 	}
-	return finish(e.Provider.Next(f, e.Goal), false, nil)
+	return ends(nil)
 }
 
 // Restore takes back the wave that an interrupted run left in flight, and does nothing else: it is what Migrate begins
@@ -160,7 +162,8 @@ func idsOf(steps []plan.Step) []string {
 type running struct {
 	plan.Step
 	deadline time.Time
-	missing  string // what the last observation still lacked
+	missing  string           // what the last observation still lacked
+	unmet    []plan.Condition // the conditions that it did not meet; nil when all are to be looked at
 }
 
 // run carries out one wave and returns the members whose step is not verified.

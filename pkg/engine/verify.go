@@ -17,26 +17,32 @@ import (
 const observationsKept = 240
 
 // verify observes the members of the steps, and the hub, again and again until every step is verified, has run out of
-// its time, or the run is interrupted; what is not verified is added to failed. A verified member is published.
+// its time, or the run is interrupted; what is not verified is added to failed. A verified member is published. A
+// member is looked at while something is lacking of it, and once more when nothing lacks: a step is verified by one
+// look at all that its conditions name.
 func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string,
 	recorded map[string]Outcome) {
-	contexts := e.contextsOf(steps, before)
 	seen := []plan.State{before}
 	for {
 		began := e.Now()
-		now := e.observe(ctx, contexts...)
+		at := e.lookedAt(steps, before)
+		now := e.observe(ctx, at...)
 		e.probe(ctx, steps, &now)
 		took := e.Now().Sub(began)
 		if seen = append(seen, now); len(seen) > observationsKept {
 			seen = slices.Delete(seen, 1, 2)
 		}
+		confirm := false // by a look at all of a step
 		steps = slices.DeleteFunc(steps, func(s *running) bool {
-			witnesses, lack := e.evaluate(s.Step, seen)
+			witnesses, unmet, lack := e.evaluate(s.Step, seen)
 			missing := lack.Evidence
 			if later := lack.ExpectedAt.Add(s.Timeout); !lack.ExpectedAt.IsZero() && later.After(s.deadline) {
 				s.deadline = later
 			}
+			s.unmet = unmet
 			switch {
+			case missing == "" && !e.sees(at, s.Step, before) && ctx.Err() == nil:
+				confirm = true
 			case missing == "":
 				err := e.publish(ctx, s.Step, now, witnesses)
 				var back *RetractedError
@@ -73,9 +79,29 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 		if len(steps) == 0 {
 			return
 		}
+		if confirm {
+			continue
+		}
 		// hardly busier looking than resting, and one slow cluster does not slow the rest down
 		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll))
 	}
+}
+
+// lookedAt lists the contexts to look at next: the hub's, and those of the members of which something was lacking.
+func (e *Executor) lookedAt(steps []*running, f plan.State) []string {
+	all := make([]plan.Step, len(steps))
+	for i, s := range steps {
+		if all[i] = s.Step; s.unmet != nil {
+			all[i].Conditions = s.unmet
+		}
+	}
+	return e.contextsOf(all, f)
+}
+
+// sees says whether all that a step's conditions name is among the contexts.
+func (e *Executor) sees(at []string, s plan.Step, f plan.State) bool {
+	return !slices.ContainsFunc(e.contextsOf([]plan.Step{s}, f),
+		func(name string) bool { return !slices.Contains(at, name) })
 }
 
 // probe sends the probes of the steps, side by side, and adds what came of them to the state.
@@ -119,40 +145,24 @@ func (e *Executor) markVerified(s plan.Step, now plan.State) {
 	}
 }
 
-// contextsOf lists the contexts that must be looked at to judge the steps: the hub's, and those of every member a
-// claim names.
-func (e *Executor) contextsOf(steps []*running, f plan.State) []string {
-	var names []string
-	if f.Hub.Found {
-		names = append(names, f.Hub.Context)
-	}
-	for _, s := range steps {
-		for _, c := range s.Conditions {
-			if m := f.Member(c.Member); m != nil && m.Context != "" {
-				names = append(names, m.Context)
-			}
-			if c.Member == "standby" && f.Standby != nil {
-				names = append(names, f.Standby.Context)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// evaluate returns a witness for each claim, or the evaluation of the first that does not hold: what it still lacks.
-func (e *Executor) evaluate(s plan.Step, seen []plan.State) (witnesses []string, lack plan.Evaluation) {
+// evaluate returns a witness for each claim, or the claims that do not hold, and what the first of them lacks.
+func (e *Executor) evaluate(s plan.Step, seen []plan.State) (witnesses []string, unmet []plan.Condition,
+	lack plan.Evaluation) {
 	for _, c := range s.Conditions {
 		j := c.Evaluate(seen)
 		if c.Member != s.Member {
 			j.Evidence = c.Member + ": " + j.Evidence
 		}
-		if !j.Met {
-			return nil, j
+		switch {
+		case j.Met:
+			witnesses = append(witnesses, j.Evidence)
+			continue
+		case unmet == nil:
+			lack = j
 		}
-		witnesses = append(witnesses, j.Evidence)
+		unmet = append(unmet, c)
 	}
-	return witnesses, plan.Evaluation{}
+	return witnesses, unmet, lack
 }
 
 func outcomeOf(s plan.Step, earlier Outcome, witnesses []string) Outcome {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,22 +31,45 @@ func (w *world) seenAs(c certificate) plan.Certificate {
 	return seen
 }
 
-// Observe implements Clusters: the state that the provider would make of this world.
-func (w *world) Observe(context.Context, ...string) plan.State {
-	f := plan.State{At: w.now, Product: state.Name, UsesRoster: true}
-	if !w.noHub {
-		f.Hub = w.observeHub()
+// Observe implements Clusters: the state that the provider would make of the named clusters as they are now, and of the
+// others as this run saw them last, as Live has it.
+func (w *world) Observe(_ context.Context, contexts ...string) plan.State {
+	if w.seen.members == nil || len(contexts) == 0 {
+		w.seen.members, contexts = map[string]plan.Member{}, append(w.names(), "hub")
 	}
+	for _, name := range contexts {
+		if e := w.edges[name]; e != nil {
+			w.seen.members[name] = w.member(e)
+		}
+	}
+	if !w.noHub && slices.Contains(contexts, "hub") {
+		w.seen.hub, w.seen.entries = w.observeHub(), maps.Clone(w.entries)
+		m := w.member(w.mpc)
+		m.Role, m.Declared, m.Effective, m.Evidence.Presents, m.Leftovers = plan.RoleMPC, "", "", presentedBy(w.mpc.pods), nil
+		w.seen.mpc = m
+	}
+	f := plan.State{At: w.now, Product: state.Name, UsesRoster: true}
 	for _, name := range w.names() {
-		f.Members = append(f.Members, w.member(w.edges[name]))
+		f.Members = append(f.Members, w.withEntry(w.seen.members[name]))
 	}
 	if w.noHub {
 		return f
 	}
-	m := w.member(w.mpc)
-	m.Role, m.Declared, m.Effective, m.Evidence.Presents, m.Leftovers = plan.RoleMPC, "", "", presentedBy(w.mpc.pods), nil
-	f.Members = append(f.Members, m)
+	f.Hub = w.seen.hub
+	f.Members = append(f.Members, w.withEntry(w.seen.mpc))
 	return f
+}
+
+// withEntry adds to what was seen of a member what its entry in the roster said when the hub was seen.
+func (w *world) withEntry(m plan.Member) plan.Member {
+	if !w.noHub {
+		m.Statement, m.Registered = w.seen.entries[m.Name], false
+		_, m.Registered = w.seen.entries[m.Name]
+	}
+	if m.Err == "" {
+		m.Fence.Verified = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID()
+	}
+	return m
 }
 
 func (w *world) observeHub() plan.Hub {
@@ -99,10 +123,6 @@ func (w *world) member(e *fleetMember) plan.Member {
 	m := plan.Member{Identity: plan.Identity{Name: e.name, ClusterName: e.name, Role: plan.RoleEdge, Context: e.name,
 		Object: plan.Ref{Group: "install.tetrate.io", Resource: "controlplanes", Kind: "ControlPlane",
 			Name: e.name, UID: e.name}}}
-	if !w.noHub {
-		m.Statement, m.Registered = w.entries[e.name], false
-		_, m.Registered = w.entries[e.name]
-	}
 	if !e.reachable {
 		m.Err = "the API server did not answer in time"
 		m.Evidence = guard.Member{Name: e.name, Why: m.Err}
@@ -126,7 +146,6 @@ func (w *world) member(e *fleetMember) plan.Member {
 			Name: "xcp-edge-cert", UID: "cert-of-" + e.name}}}
 	}
 	m.Fence = w.fence(e)
-	m.Fence.Verified = m.Statement != nil && m.Statement.Fence != "" && m.Statement.Fence == m.Fence.ID()
 	for _, home := range []string{"hub", e.name} {
 		if was := w.homes[home].Originals[e.name]; was != nil {
 			m.Original = was

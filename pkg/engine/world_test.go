@@ -40,6 +40,12 @@ type world struct {
 		asked []string
 		cert  *certificate
 	}
+	seen struct { // by this run, of each cluster when it looked at it last
+		hub     plan.Hub
+		mpc     plan.Member
+		members map[string]plan.Member
+		entries map[string]*plan.Statement
+	}
 	restartedFor string
 	byStranger   bool // it was somebody else who turned mTLS off
 

@@ -48,7 +48,8 @@ func Wave(f plan.State, w plan.Wave, l Limits) Time { return wave(f, w, l, f.At,
 // wave is how long a wave takes that begins at a time: its steps run side by side.
 func wave(f plan.State, w plan.Wave, l Limits, began time.Time, past []plan.WaveRecord) Time {
 	all := Time{Complete: true, Limited: true}
-	looks := 2 * l.Look // the one that sees a step run out of its time, and the one after the wave
+	// before the wave; when a step runs out of its time; to confirm that one is verified; after the wave
+	looks := 4 * l.Look
 	for _, s := range w.Steps {
 		t := step(f, s, began)
 		all.Known, all.AtMost = max(all.Known, t.Known), max(all.AtMost, t.AtMost)

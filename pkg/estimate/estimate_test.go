@@ -70,13 +70,13 @@ func TestAWaveTakesWhatIsKnownOfItAndItsLimitsAtMost(t *testing.T) {
 				t.Errorf("%+v, want %+v", got, tc.want)
 			}
 			looks := estimate.Wave(f, wave, estimate.Limits{Look: time.Minute, Poll: time.Second})
-			if want := tc.want.AtMost + 2*time.Minute + 5*time.Second; tc.want.Limited && looks.AtMost != want {
+			if want := tc.want.AtMost + 4*time.Minute + 5*time.Second; tc.want.Limited && looks.AtMost != want {
 				t.Errorf("with looks at most %s, want %s", looks.AtMost, want)
 			}
 		})
 	}
 	if got := estimate.Wave(plan.State{At: noon}, plan.Wave{Steps: []plan.Step{withdraws}},
-		estimate.Limits{Look: time.Minute}); got != limit(within+3*time.Minute) {
+		estimate.Limits{Look: time.Minute}); got != limit(within+5*time.Minute) {
 		t.Errorf("a withdrawal looks once more, and takes %+v", got)
 	}
 }
