@@ -2,6 +2,7 @@ package kube
 
 import (
 	"errors"
+	"maps"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -43,13 +44,50 @@ func DecodeList[T any](body []byte) ([]T, error) {
 	return list.Items, nil
 }
 
-// TrimList leaves of the objects of a list what T has a field for. What is no list of them stays as it is.
-func TrimList[T any](body []byte) []byte {
+// TrimList leaves of the objects of a list what T has a field for, and of them those that keep says; it may take more
+// out of them. What is no list of them stays as it is.
+func TrimList[T any](body []byte, keep func(*T) bool) []byte {
 	items, err := DecodeList[T](body)
 	if err != nil {
 		return body
 	}
-	b, err := json.Marshal(map[string][]T{"items": items})
+	kept := make([]T, 0, len(items))
+	for i := range items {
+		if keep(&items[i]) {
+			kept = append(kept, items[i])
+		}
+	}
+	b, err := json.Marshal(map[string][]T{"items": kept})
+	if err != nil {
+		return body
+	}
+	return b
+}
+
+// longestNote is how long the values are at most that are read of annotations here.
+const longestNote = 1 << 10
+
+// TrimNotes leaves of the objects of a list all but the annotations that are longer than any that is read here: half
+// of an object may be the configuration that was last applied to it. What is no list stays as it is.
+func TrimNotes(body []byte) []byte {
+	objects, err := DecodeList[map[string]jsontext.Value](body)
+	if err != nil {
+		return body
+	}
+	for _, o := range objects {
+		var metadata, notes map[string]jsontext.Value
+		if Decode(o["metadata"], &metadata) != nil || Decode(metadata["annotations"], &notes) != nil {
+			continue
+		}
+		maps.DeleteFunc(notes, func(_ string, v jsontext.Value) bool { return len(v) > longestNote })
+		if metadata["annotations"], err = json.Marshal(notes); err == nil {
+			o["metadata"], err = json.Marshal(metadata)
+		}
+		if err != nil {
+			return body
+		}
+	}
+	b, err := json.Marshal(map[string]any{"items": objects})
 	if err != nil {
 		return body
 	}

@@ -46,7 +46,7 @@ func TestWhatHasNoItemsIsNoList(t *testing.T) {
 		{`[]`, 0, "array"},
 		{`null`, 0, "no items"},
 	} {
-		for _, body := range []string{tc.body, string(TrimList[Identified]([]byte(tc.body)))} {
+		for _, body := range []string{tc.body, string(TrimList([]byte(tc.body), func(*Identified) bool { return true }))} {
 			items, err := DecodeList[Identified]([]byte(body))
 			if len(items) != tc.n || (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("%s: %d items, %v", body, len(items), err)

@@ -53,9 +53,20 @@ type ReplicaSet struct {
 	Metadata struct {
 		UID    string `json:"uid"`
 		Owners []struct {
-			UID string `json:"uid"`
+			Name string `json:"name,omitempty"`
+			UID  string `json:"uid"`
 		} `json:"ownerReferences,omitempty"`
 	} `json:"metadata"`
+}
+
+// OfAnother says whether a ReplicaSet has owners, and each is named, as none of the names.
+func (rs ReplicaSet) OfAnother(names ...string) bool {
+	for _, o := range rs.Metadata.Owners {
+		if o.Name == "" || slices.Contains(names, o.Name) {
+			return false
+		}
+	}
+	return len(rs.Metadata.Owners) > 0
 }
 
 // Pod is what we read of one.
@@ -67,11 +78,8 @@ type Pod struct {
 
 // PodStatus is what we read of how a pod is.
 type PodStatus struct {
-	Phase      string `json:"phase"`
-	Conditions []struct {
-		Type   string `json:"type"`
-		Status string `json:"status"`
-	} `json:"conditions,omitempty"`
+	Phase             string         `json:"phase"`
+	Conditions        []PodCondition `json:"conditions,omitempty"`
 	ContainerStatuses []struct {
 		Name  string `json:"name"`
 		State struct {
@@ -84,6 +92,12 @@ type PodStatus struct {
 			} `json:"waiting,omitzero"`
 		} `json:"state"`
 	} `json:"containerStatuses,omitempty"`
+}
+
+// PodCondition is one condition of a pod.
+type PodCondition struct {
+	Type   string `json:"type"`
+	Status string `json:"status"`
 }
 
 // PodSpec is what we read of what a pod is to run.

@@ -97,7 +97,7 @@ func (c cost) String() string {
 }
 
 // memoryMax is what a command may take at a thousand members.
-const memoryMax = 220 << 20
+const memoryMax = 130 << 20
 
 func (c cost) fits(t testing.TB) {
 	t.Helper()

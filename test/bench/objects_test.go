@@ -41,7 +41,10 @@ func sized(objects []apifake.Object, ns string) []apifake.Object {
 	}
 	for i := range oldSets {
 		o := apifake.Object{"apiVersion": "apps/v1", "kind": "ReplicaSet",
-			"metadata": apifake.Object{"name": fmt.Sprintf("old-%02d", i), "namespace": ns}}
+			"metadata": apifake.Object{"name": fmt.Sprintf("neighbour-%02d", i), "namespace": ns,
+				"uid": fmt.Sprintf("%s-neighbour-%02d", ns, i), "ownerReferences": []any{apifake.Object{
+					"apiVersion": "apps/v1", "kind": "Deployment", "name": "neighbour", "uid": ns + "-neighbour",
+					"controller": true}}}}
 		objects = append(objects, padSet(o))
 	}
 	return objects

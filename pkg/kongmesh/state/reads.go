@@ -98,6 +98,8 @@ func Trim(r plan.Read, body []byte) []byte {
 			err := kube.Decode(o, &kind)
 			return o, err != nil || slices.Contains([]string{zonetoken.SecretType, "", "Opaque", "kubernetes.io/tls"}, kind.Type)
 		})
+	case r.Resource == "deployments" && r.Labels != "":
+		return kube.TrimNotes(body)
 	case r == readInsights:
 		return trimList(body, func(o json.RawMessage) (any, bool) {
 			var z insightObject

@@ -1,26 +1,30 @@
 package state
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// Trim leaves of a body what is read here of its kind: of pods, ReplicaSets and Deployments a hundredth, of EdgeXcps
-// what they say, of a metrics page the series that begin with xcp_. A body of another kind, or one that is not as its
-// kind says, stays as it is.
+// Trim leaves of a body what is read here of its kind: of pods, ReplicaSets and Deployments a hundredth, of planes all
+// but long annotations, of EdgeXcps what they say, of a metrics page the series that begin with xcp_. A body of another
+// kind, or one that is not as its kind says, stays as it is.
 func Trim(r plan.Read, body []byte) []byte {
 	switch {
 	case r.Labels != "", r.Asked != "": // not a read of ours
 	case r.Port != 0 && !r.Served:
 		return trimMetrics(body)
 	case r.Resource == "pods" && r.Name == "":
-		return kube.TrimList[pod](body)
+		return kube.TrimList(body, spare)
 	case r.Resource == "replicasets" && r.Name == "":
-		return kube.TrimList[kube.ReplicaSet](body)
+		// the garbage collector removes what names an owner that is not there by that name
+		return kube.TrimList(body, func(rs *kube.ReplicaSet) bool { return !rs.OfAnother("central", "mpc", "edge") })
+	case r == ManagementPlanesRead, r == ControlPlanesRead:
+		return kube.TrimNotes(body)
 	case r == EdgeXcpsRead:
-		return kube.TrimList[edgeXcp](body)
+		return kube.TrimList(body, func(*edgeXcp) bool { return true })
 	case r.Resource == "deployments" && r.Name != "":
 		return kube.Trim[deployment](body)
 	}
@@ -31,9 +35,18 @@ func Trim(r plan.Read, body []byte) []byte {
 type pod struct {
 	Metadata kube.Identity `json:"metadata"`
 	Spec     struct {
-		Volumes []kube.Volume `json:"volumes"`
+		Volumes []kube.Volume `json:"volumes,omitempty"`
 	} `json:"spec"`
 	Status kube.PodStatus `json:"status"`
+}
+
+// spare takes out of a pod the volumes that hold no secrets, and the conditions other than Ready.
+func spare(p *pod) bool {
+	p.Spec.Volumes = slices.DeleteFunc(p.Spec.Volumes,
+		func(v kube.Volume) bool { return v.Secret == nil && v.Projected == nil })
+	p.Status.Conditions = slices.DeleteFunc(p.Status.Conditions,
+		func(c kube.PodCondition) bool { return c.Type != "Ready" })
+	return true
 }
 
 // edgeXcp is what is read of one: all that it says, and not who wrote it.
