@@ -3,9 +3,13 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
 // counting counts how often members are looked at.
@@ -41,5 +45,62 @@ func TestAMigrationLooksAtAMemberAsOftenInAnyFleet(t *testing.T) {
 	}
 	if perMember[300] > 1.1*perMember[50] {
 		t.Errorf("looks a member: %v", perMember)
+	}
+}
+
+// looks is what a run looked at, in turn; it is interrupted with the last.
+type looks struct {
+	*steadyFleet
+	at     [][]string
+	last   int
+	cancel context.CancelFunc
+}
+
+func (l *looks) Observe(ctx context.Context, contexts ...string) plan.State {
+	if l.at = append(l.at, contexts); len(l.at) == l.last {
+		l.cancel()
+	}
+	return l.steadyFleet.Observe(ctx, contexts...)
+}
+
+// What is met by members that were seen at different times is not verified: one look at all of them is.
+func TestAStepIsVerifiedByOneLookAtAllOfIt(t *testing.T) {
+	all, rest := []string{"hub", "paris", "tokyo"}, []string{"hub", "tokyo"}
+	for name, tc := range map[string]struct {
+		interrupted int      // with which look, 0 when it is not
+		met         []string // whether tokyo has what is wanted, look by look
+		looks       [][]string
+		failed      string
+	}{
+		"confirmed":             {0, []string{"no", "no", "yes", "yes"}, [][]string{all, rest, rest, all}, ""},
+		"lost when all is seen": {0, []string{"no", "yes", "no", "yes", "yes"}, [][]string{all, rest, all, rest, all}, ""},
+		"met at once":           {0, []string{"yes"}, [][]string{all}, ""},
+		"interrupted before it is": {2, []string{"no", "yes", "yes"}, [][]string{all, rest},
+			"interrupted before it was verified"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			_, s := tsbFleet("paris", "tokyo")
+			l := &looks{steadyFleet: s, last: tc.interrupted, cancel: cancel}
+			e := &Executor{Clusters: l, Provider: tsb.Provider(), Poll: time.Second, oneByOne: true,
+				verified: map[string]string{}}
+			met := func(member string, is func() bool) plan.Condition {
+				return plan.Condition{Kind: "test", Member: member, Met: func([]plan.State) plan.Evaluation {
+					return plan.Evaluation{Met: is(), Evidence: member}
+				}}
+			}
+			step := plan.Step{ID: "test", Member: "hub", RecordOnly: true, Timeout: time.Hour, Conditions: []plan.Condition{
+				met("paris", func() bool { return true }),
+				met("tokyo", func() bool { return tc.met[len(l.at)-1] == "yes" })}}
+			before, failed := s.Observe(ctx), map[string]string{}
+			e.verify(ctx, []*running{{Step: step, deadline: e.Now().Add(time.Hour)}}, before, failed, map[string]Outcome{})
+			if !slices.EqualFunc(l.at, tc.looks, slices.Equal[[]string]) {
+				t.Errorf("looked at %v, want %v", l.at, tc.looks)
+			}
+			if !strings.HasPrefix(failed["test"], tc.failed) || (failed["test"] == "") != (tc.failed == "") {
+				t.Errorf("failed: %q, want %q", failed["test"], tc.failed)
+			}
+		})
 	}
 }

@@ -40,9 +40,11 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 				s.deadline = later
 			}
 			s.unmet = unmet
+			if missing == "" && !e.sees(at, s.Step, before) {
+				confirm, missing = true, unconfirmed
+			}
 			switch {
-			case missing == "" && !e.sees(at, s.Step, before) && ctx.Err() == nil:
-				confirm = true
+			case missing == unconfirmed && ctx.Err() == nil:
 			case missing == "":
 				err := e.publish(ctx, s.Step, now, witnesses)
 				var back *RetractedError
@@ -86,6 +88,9 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll))
 	}
 }
+
+// unconfirmed is what a step lacks of which nothing else is lacking.
+const unconfirmed = "one look at all of it"
 
 // lookedAt lists the contexts to look at next: the hub's, and those of the members of which something was lacking.
 func (e *Executor) lookedAt(steps []*running, f plan.State) []string {
