@@ -149,8 +149,8 @@ func writeKept(ctx context.Context, c *kubeconfig.Cluster, at plan.Ref, known ke
 	if err != nil {
 		return kept{}, fmt.Errorf("encoding the journal: %w", err)
 	}
-	body, err := kubeconfig.Body(c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(at)).Param("fieldManager",
-		FieldManager).Param("force", "true").Body(doc).Do(ctx))
+	body, err := send(ctx, c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(at)).Param("fieldManager",
+		FieldManager).Param("force", "true").Body(doc), at, "")
 	if err != nil {
 		return kept{}, err
 	}
@@ -158,7 +158,14 @@ func writeKept(ctx context.Context, c *kubeconfig.Cluster, at plan.Ref, known ke
 	if err := json.Unmarshal(body, &o); err != nil {
 		return kept{}, fmt.Errorf("decoding the journal: %w", err)
 	}
-	return keptOf(o), nil
+	now := keptOf(o)
+	for key, value := range data {
+		if now.data[key] != value {
+			return kept{}, &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not the journal (%s) that was written",
+				at)}
+		}
+	}
+	return now, nil
 }
 
 func keptOf(o map[string]any) kept {

@@ -58,7 +58,7 @@ func (s *stored) serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(object{Data: s.data,
-		Metadata: map[string]string{"name": api.JournalName, "resourceVersion": fmt.Sprint(s.version)}})
+		Metadata: map[string]string{"name": api.JournalName, "uid": "u", "resourceVersion": fmt.Sprint(s.version)}})
 	return true
 }
 

@@ -229,6 +229,7 @@ func publish(ctx context.Context, c *kubeconfig.Cluster, entry plan.Ref, observe
 	if err != nil {
 		return err
 	}
-	return c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(entry)+"/status").
-		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc).Do(ctx).Error()
+	_, err = send(ctx, c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(entry)+"/status").
+		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc), entry, "")
+	return err
 }

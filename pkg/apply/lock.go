@@ -254,12 +254,17 @@ func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
 		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: k.ref.Group, Version: k.ref.Version,
 			Resource: k.ref.Resource, Namespace: k.ref.Namespace}))
 	}
-	b, err := kubeconfig.Body(req.Param("fieldManager", FieldManager).SetHeader("Content-Type",
-		"application/json").Body(doc).Do(ctx))
+	b, err := send(ctx, req.Param("fieldManager", FieldManager).SetHeader("Content-Type", "application/json").Body(doc),
+		k.ref, "")
 	if err != nil {
 		return stored, err
 	}
-	return stored, json.Unmarshal(b, &stored)
+	if err := json.Unmarshal(b, &stored); err != nil ||
+		stored.Spec.HolderIdentity != l.Spec.HolderIdentity || stored.Metadata.ResourceVersion == "" {
+		return stored, &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not the lock (%s) that was written",
+			k.ref)}
+	}
+	return stored, nil
 }
 
 // Held implements Lock. A lock that could not be renewed in time is not held: somebody else may have taken it.

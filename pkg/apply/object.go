@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/client-go/rest"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -22,9 +25,27 @@ func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any
 		return nil, fmt.Errorf("decoding %s: %w", r, err)
 	}
 	if meta, _ := o["metadata"].(map[string]any); meta["name"] != r.Name {
-		return nil, fmt.Errorf("the API server's answer is not %s", r)
+		return nil, &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not %s", r)}
 	}
 	return o, nil
+}
+
+// send sends a write of an object, of the UID where that is known, and returns the object as the API server says that
+// it is stored. An answer that is not that object is an error too: whether anything was written is not known then.
+func send(ctx context.Context, req *rest.Request, r plan.Ref, uid string) ([]byte, error) {
+	b, err := kubeconfig.Body(req.Do(ctx))
+	if err != nil {
+		return nil, err
+	}
+	var o struct {
+		Metadata kube.Identity `json:"metadata"`
+	}
+	if json.Unmarshal(b, &o) == nil && o.Metadata.Name == r.Name && o.Metadata.UID != "" &&
+		(uid == "" || o.Metadata.UID == uid) {
+		return b, nil
+	}
+	return nil, &observe.AnswerError{Why: fmt.Sprintf(
+		"the API server's answer is not %s, and it is not known whether it was written", r)}
 }
 
 // ObjectPath is where the API server has an object.

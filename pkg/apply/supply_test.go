@@ -68,8 +68,7 @@ func writes(t *testing.T, forbidden string, objects ...apifake.Object) (*Live, f
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, r.Method+" "+name+" "+text)
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"apiVersion":"v1","kind":"Status","status":"Success","metadata":{}}`)
+		s.Written(w, r, body)
 		return true
 	}
 	path, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"edge": s}, nil)

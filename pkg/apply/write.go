@@ -104,7 +104,7 @@ func (w writer) update(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 			path += "/status"
 		}
 		req := c.REST.Patch(kind).AbsPath(path).Body(doc)
-		err = w.options(req).Do(ctx).Error()
+		_, err = send(ctx, w.options(req), p.Object, UID(live))
 		if apierrors.IsConflict(err) {
 			continue // another part of the object moved: look again
 		}
@@ -145,8 +145,8 @@ func (w writer) create(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 	}
 	collection := observe.Path(plan.Read{Group: p.Object.Group, Version: p.Object.Version, Resource: p.Object.Resource,
 		Namespace: p.Object.Namespace})
-	err = w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type",
-		"application/json").Body(doc)).Do(ctx).Error()
+	_, err = send(ctx, w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type",
+		"application/json").Body(doc)), p.Object, "")
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
 	}

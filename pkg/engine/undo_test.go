@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -321,11 +322,11 @@ func TestTakingAStatementBackOutdatesEverythingThatWasSeenBefore(t *testing.T) {
 	var body struct{ Status api.EdgeClusterStatus }
 	b.Servers["hub"].Answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/far/status") {
-			if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			text, err := io.ReadAll(r.Body)
+			if err = errors.Join(err, json.Unmarshal(text, &body)); err != nil {
 				t.Error(err)
 			}
-			w.Header().Set("Content-Type", "application/json")
-			w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Success"}`))
+			b.Servers["hub"].Written(w, r, text)
 			return true
 		}
 		return false

@@ -18,6 +18,14 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 )
 
+// AnswerError is an answer that cannot be of what was asked: what stands in front of an API server may answer anything.
+type AnswerError struct{ Why string }
+
+func (e *AnswerError) Error() string { return e.Why }
+
+// Clause is the reason, in Explain.
+func (e *AnswerError) Clause() string { return e.Why }
+
 const cut = "the connection to the API server was cut before the answer was complete"
 
 // Explain turns an error of a request into one clause that names the cause, of which a terminal obeys nothing.

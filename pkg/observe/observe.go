@@ -243,7 +243,7 @@ func (o *Observer) get(ctx context.Context, c *kubeconfig.Cluster, r plan.Read, 
 func oddAnswer(r plan.Read, answer []byte) error {
 	switch {
 	case r.Name == "" && !bytes.Contains(answer, []byte(`"items"`)):
-		return errors.New("the API server's answer is no list, and was not read")
+		return &AnswerError{"the API server's answer is no list, and was not read"}
 	case r.Name == "":
 		return nil
 	}
@@ -253,7 +253,7 @@ func oddAnswer(r plan.Read, answer []byte) error {
 		} `json:"metadata"`
 	}
 	if kube.Decode(answer, &o) != nil || o.Metadata.Name != r.Name {
-		return errors.New("the API server's answer is not that object, and was not read")
+		return &AnswerError{"the API server's answer is not that object, and was not read"}
 	}
 	return nil
 }

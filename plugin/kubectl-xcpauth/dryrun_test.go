@@ -35,13 +35,13 @@ func watch(t *testing.T, clusters map[string][]apifake.Object) (kubeconfig strin
 	servers := map[string]*apifake.Server{}
 	for name, objects := range clusters {
 		s := apifake.Start(objects...)
-		s.Answer = w.answer
+		s.Answer = func(to http.ResponseWriter, r *http.Request) bool { return w.answer(s, to, r) }
 		servers[name] = s
 	}
 	return serve(t, servers, nil), w
 }
 
-func (w *writes) answer(to http.ResponseWriter, r *http.Request) bool {
+func (w *writes) answer(s *apifake.Server, to http.ResponseWriter, r *http.Request) bool {
 	asks := []string{"portforward", "selfsubjectreviews", "selfsubjectaccessreviews"}
 	if r.Method == http.MethodGet || slices.Contains(asks, path.Base(r.URL.Path)) {
 		return false
@@ -56,8 +56,7 @@ func (w *writes) answer(to http.ResponseWriter, r *http.Request) bool {
 	} else {
 		w.stored = append(w.stored, request)
 	}
-	to.Header().Set("Content-Type", "application/json")
-	io.WriteString(to, `{"apiVersion":"v1","kind":"Status","status":"Success","metadata":{}}`)
+	s.Written(to, r, body)
 	return true
 }
 

@@ -64,8 +64,7 @@ func TestWhoDidItIsTheUserThatTheClusterKnows(t *testing.T) {
 					if bodies[at] == "" { // the lock is let go in the end
 						bodies[at] = string(b)
 					}
-					w.WriteHeader(http.StatusCreated)
-					w.Write(b)
+					hub.Written(w, r, b)
 				}
 				return true
 			}

@@ -109,6 +109,36 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		"message": name + " not found", "details": Object{"name": name, "kind": at[len(at)-2]}})
 }
 
+// Written answers a write as an API server does that stores it: with the object of the body, which has the name of the
+// path where it has none, and the UID of what is served there; a deletion with a Status.
+func (s *Server) Written(w http.ResponseWriter, r *http.Request, body []byte) {
+	var o Object
+	if r.Method == http.MethodDelete {
+		Status(w, http.StatusOK, "", "")
+		return
+	}
+	if err := json.Unmarshal(body, &o); err != nil {
+		Status(w, http.StatusBadRequest, "BadRequest", err.Error())
+		return
+	}
+	at := strings.TrimSuffix(r.URL.Path, "/status")
+	meta, _ := o["metadata"].(Object)
+	if meta == nil {
+		meta = Object{}
+	}
+	if o["metadata"] = meta; meta["name"] == nil {
+		meta["name"] = at[strings.LastIndex(at, "/")+1:]
+	}
+	if meta["uid"] == nil {
+		meta["uid"] = "uid-of-" + at
+		if served, _ := s.objects[at]["metadata"].(Object); served["uid"] != nil {
+			meta["uid"] = served["uid"]
+		}
+	}
+	meta["resourceVersion"] = "9000000"
+	write(w, http.StatusOK, o)
+}
+
 // review answers a SelfSubjectAccessReview. A resource comes with its subresource and group: "pods/portforward",
 // "clusters.xcp.tetrate.io".
 func (s *Server) review(w http.ResponseWriter, r *http.Request) {

@@ -79,12 +79,18 @@ func (b *Bed) answer(cluster string, w http.ResponseWriter, r *http.Request) boo
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
-	switch {
-	case name == "selfsubjectaccessreviews": // who may do everything
+	if name == "selfsubjectaccessreviews" { // who may do everything
 		return false
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		apifake.Status(w, http.StatusBadRequest, "BadRequest", err.Error())
+		return true
+	}
+	switch {
 	case r.Method != http.MethodGet && name == api.JournalName:
 		var cm struct{ Data map[string]string }
-		if err := json.NewDecoder(r.Body).Decode(&cm); err != nil {
+		if err := json.Unmarshal(body, &cm); err != nil {
 			apifake.Status(w, http.StatusBadRequest, "BadRequest", err.Error())
 			return true
 		}
@@ -99,7 +105,7 @@ func (b *Bed) answer(cluster string, w http.ResponseWriter, r *http.Request) boo
 	default:
 		return false
 	}
-	io.WriteString(w, `{"apiVersion":"v1","kind":"Status","status":"Success","metadata":{}}`)
+	b.Servers[cluster].Written(w, r, body)
 	return true
 }
 
