@@ -41,7 +41,7 @@ test: ## everything that must pass
 
 test-fast: k8s ## tests that start no cluster and measure nothing (three minutes once Kubernetes is built: one renders with the real kubectl)
 	@echo 'Testing what needs no cluster ...'
-	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 3 -timeout 5m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
+	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 3 -timeout 10m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
 
 test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl, and POSTGRES=/path/to/its/bin (20 minutes)
 	@if [ -z "$$KUMA_CP" ] || [ -z "$$KUMACTL" ]; then \

@@ -75,6 +75,7 @@ func (m *timed) end() {
 
 // Every wave that succeeds ends within the time that was said of it, whatever operators, people and networks do.
 func TestNoWaveTakesLongerThanWasSaid(t *testing.T) {
+	t.Parallel()
 	for name, run := range map[string]func(seed uint64, m *timed){
 		"fleets of TSB": func(seed uint64, m *timed) {
 			w := newWorld(seed)
@@ -114,6 +115,7 @@ func TestNoWaveTakesLongerThanWasSaid(t *testing.T) {
 
 // A plan that is carried out as it was shown ends within its time, and its waves are counted as it numbers them.
 func TestAPlanIsCarriedOutWithinItsTime(t *testing.T) {
+	t.Parallel()
 	same := 0
 	var took, most, known time.Duration
 	for seed := range uint64(300) {

@@ -25,26 +25,45 @@ func (c *counting) Observe(ctx context.Context, contexts ...string) plan.State {
 	return c.steadyFleet.Observe(ctx, contexts...)
 }
 
+// migrated migrates a fleet in waves of 50, and says how often it looked at a member, and how long that took in the
+// time of the model.
+func migrated(t testing.TB, members int) (looks float64, took time.Duration) {
+	t.Helper()
+	var names []string
+	for i := range members {
+		names = append(names, fmt.Sprintf("edge-%03d", i))
+	}
+	tr, s := tsbFleet(names...)
+	c := &counting{steadyFleet: s}
+	tr.clusters = c
+	began := s.now
+	if r := tr.execute(toJWT(plan.Goal{Pace: plan.Pace{WaveSize: 50}}), nil); !r.Done || len(s.refused) > 0 {
+		t.Fatalf("%d members: %v, %+v, refused %q", members, r.Err, r.Outcomes, s.refused)
+	}
+	return float64(c.looks) / float64(members), s.now.Sub(began)
+}
+
 // How often a run looks at a member does not depend on how many others there are, nor on how many waves: the requests
 // of a migration grow with the members.
 func TestAMigrationLooksAtAMemberAsOftenInAnyFleet(t *testing.T) {
-	perMember := map[int]float64{}
-	for _, members := range []int{50, 100, 300} {
-		var names []string
-		for i := range members {
-			names = append(names, fmt.Sprintf("edge-%03d", i))
-		}
-		tr, s := tsbFleet(names...)
-		c := &counting{steadyFleet: s}
-		tr.clusters = c
-		if r := tr.execute(toJWT(plan.Goal{Pace: plan.Pace{WaveSize: 50}}), nil); !r.Done || len(s.refused) > 0 {
-			t.Fatalf("%d members: %v, %+v, refused %q", members, r.Err, r.Outcomes, s.refused)
-		}
-		perMember[members] = float64(c.looks) / float64(members)
-		t.Logf("%d members in waves of 50: %d looks, %.1f a member", members, c.looks, perMember[members])
+	few, _ := migrated(t, 50)
+	many, _ := migrated(t, 300)
+	t.Logf("looks a member in waves of 50: %.1f with 50 members, %.1f with 300", few, many)
+	if many > 1.1*few {
+		t.Error("with more members each is looked at more often")
 	}
-	if perMember[300] > 1.1*perMember[50] {
-		t.Errorf("looks a member: %v", perMember)
+}
+
+// BenchmarkMigrate migrates fleets in waves of 50, in the time of the model: what is left is what a run computes.
+func BenchmarkMigrate(b *testing.B) {
+	for _, members := range []int{50, 100, 300} {
+		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
+			for b.Loop() {
+				looks, took := migrated(b, members)
+				b.ReportMetric(looks, "looks/member")
+				b.ReportMetric(took.Minutes(), "min-waited")
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // A rollback that died at any of its writes is done only when every zone is seen back: its pods, and not what its
 // Deployment says alone.
 func TestARollbackThatDiedEndsWhenEveryZoneIsSeenBack(t *testing.T) {
+	t.Parallel()
 	died, verified := 0, 0
 	for seed := range uint64(8) {
 		for at := 1; at < 12; at++ {

@@ -221,6 +221,7 @@ func meshStory(seed uint64) (end ending) {
 
 // Each bent rule is caught: the model sees a zone refused, or a goal that is never reached.
 func TestTheModelOfZonesCatchesEachBentRule(t *testing.T) {
+	t.Parallel()
 	bend := func(next func(plan.State, plan.Goal) plan.Wave) mutation {
 		return func(e *Executor) { e.Provider.Next = next }
 	}

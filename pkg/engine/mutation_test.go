@@ -250,6 +250,7 @@ func (b dying) Publish(ctx context.Context, hub string, m plan.Member, st api.Ed
 // the hub have all the time for which a statement is believed. Behind fences they never meet; behind fences that are
 // only stored, and were believed unseen, they do.
 func TestBehindFencesNobodyMeets(t *testing.T) {
+	t.Parallel()
 	tried, bad := 0, 0
 	met := func(seed uint64, toothless bool) string {
 		w := newWorld(seed)

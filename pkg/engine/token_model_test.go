@@ -12,6 +12,7 @@ import (
 // time to make a token and some never make one; and a run that says that a token is new is right. Each rule behind
 // that shows when it is bent.
 func TestTokensAreMadeAnewOrPutBackInTime(t *testing.T) {
+	t.Parallel()
 	steps := func(change func(*plan.Step)) mutation {
 		return deciding(func(_ plan.State, w plan.Wave) plan.Wave {
 			for i := range w.Steps {

@@ -17,7 +17,7 @@ import (
 )
 
 // limit is how long anything may take that a test waits for.
-const limit = time.Minute
+const limit = 2 * time.Minute
 
 // clusters are lent to one test after the other.
 var clusters *testbed.Pool
@@ -115,7 +115,7 @@ func (f fleet) stuck(edge string) {
 func (f fleet) free(edge string) { f.Sim.SetEdge(edge, xcpsim.EdgeSwitches{}) }
 
 // quick are the flags with which migrate keeps pace with the stand-in.
-var quick = []string{"-y", "--poll", "100ms", "--prove-within", "40s", "--fence-for", "1s"}
+var quick = []string{"-y", "--poll", "100ms", "--prove-within", "2m", "--fence-for", "1s"}
 
 // quickBack is the same for rollback.
 var quickBack = quick[:5]

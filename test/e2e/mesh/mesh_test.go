@@ -35,7 +35,7 @@ const (
 )
 
 // limit is how long anything may take.
-var limit = time.Minute
+var limit = 2 * time.Minute
 
 // zones are the zones of every test.
 var zones = []string{"east", "north", "west"}
@@ -246,7 +246,7 @@ func (m *mesh) kubectl(args ...string) sandbox.Run {
 }
 
 // quick are the flags with which a run keeps pace with the stand-in.
-var quick = []string{"-y", "--poll", "100ms", "--prove-within", "30s"}
+var quick = []string{"-y", "--poll", "100ms", "--prove-within", "2m"}
 
 func (m *mesh) run(code int, verb ...string) sandbox.Run {
 	m.Helper()

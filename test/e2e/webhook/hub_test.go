@@ -46,7 +46,7 @@ var (
 const (
 	system    = api.Namespace
 	component = webhooknode.Name
-	limit     = time.Minute // how long anything may take that is waited for
+	limit     = 2 * time.Minute // how long anything may take that is waited for
 )
 
 // hub is a real cluster with the webhook's manifests in it.
