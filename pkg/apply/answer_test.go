@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
@@ -84,15 +85,35 @@ func TestAWriteIsDoneWhenItsAnswerIsWhatWasWritten(t *testing.T) {
 	}
 }
 
-// A journal or a lock under the right name that holds something else is not what was written.
+// A journal, a lock or a statement under the right name that holds something else is not what was written.
 func TestAnAnswerThatHoldsSomethingElseIsNotWhatWasWritten(t *testing.T) {
-	for what, answer := range map[string]apifake.Object{
-		"/configmaps/": {"metadata": apifake.Object{"name": "xcpauth-journal", "uid": "u", "resourceVersion": "2"},
-			"data": apifake.Object{}},
-		"/leases": {"metadata": apifake.Object{"name": "xcpauth", "uid": "u", "resourceVersion": "2"},
+	for what, tc := range map[string]struct {
+		answer apifake.Object
+		write  func(*bed.Bed) error
+	}{
+		"/configmaps/": {apifake.Object{"metadata": apifake.Object{"name": "xcpauth-journal", "uid": "u",
+			"resourceVersion": "2"}, "data": apifake.Object{}},
+			func(b *bed.Bed) error {
+				return b.WriteJournal(t.Context(), "hub", engine.Journal{InFlight: &engine.Entry{Wave: "mine"}})
+			}},
+		"/configmaps/xcpauth-journal": {apifake.Object{"metadata": apifake.Object{"name": "xcpauth-journal", "uid": "u",
+			"resourceVersion": "2"}, "data": apifake.Object{api.JournalKey: `{"wave":"one that is over"}`}},
+			func(b *bed.Bed) error { return b.WriteJournal(t.Context(), "hub", engine.Journal{}) }},
+		"/leases": {apifake.Object{"metadata": apifake.Object{"name": "xcpauth", "uid": "u", "resourceVersion": "2"},
 			"spec": apifake.Object{"holderIdentity": "bob"}},
+			func(b *bed.Bed) error {
+				_, err := b.Live.Lock(t.Context(), "hub", "ann")
+				return err
+			}},
+		"/far/status": {apifake.Object{"metadata": apifake.Object{"name": "far", "uid": "uid-entry-far",
+			"resourceVersion": "2"}, "status": apifake.Object{"presents": []string{"jwt"}}},
+			func(b *bed.Bed) error {
+				_, err := b.Live.Write(t.Context(), plan.Write{Context: "hub", Object: roster.Ref("", "far"),
+					Op: plan.OpUpdateStatus, After: roster.RetractedStatus()}, nil)
+				return err
+			}},
 	} {
-		b, _ := bed.New(t, map[string][]bed.Object{"hub": bed.OpenHub("far")})
+		b, _ := bed.New(t, map[string][]bed.Object{"hub": append(bed.OpenHub("far"), bed.Stated("far"))})
 		hub := b.Servers["hub"]
 		as := hub.Answer
 		hub.Answer = func(w http.ResponseWriter, r *http.Request) bool {
@@ -100,20 +121,14 @@ func TestAnAnswerThatHoldsSomethingElseIsNotWhatWasWritten(t *testing.T) {
 				return as(w, r)
 			}
 			w.Header().Set("Content-Type", "application/json")
-			json.NewEncoder(w).Encode(answer)
+			json.NewEncoder(w).Encode(tc.answer)
 			return true
 		}
 		b.Observe(t.Context())
 		if _, err := b.ReadJournal(t.Context(), "hub"); err != nil {
 			t.Fatal(err)
 		}
-		var err error
-		if what == "/leases" {
-			_, err = b.Live.Lock(t.Context(), "hub", "ann")
-		} else {
-			err = b.WriteJournal(t.Context(), "hub", engine.Journal{InFlight: &engine.Entry{Wave: "mine"}})
-		}
-		if err == nil || !strings.Contains(err.Error(), "that was written") {
+		if err := tc.write(b); err == nil || !strings.Contains(err.Error(), "was written") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

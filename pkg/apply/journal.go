@@ -159,8 +159,8 @@ func writeKept(ctx context.Context, c *kubeconfig.Cluster, at plan.Ref, known ke
 		return kept{}, fmt.Errorf("decoding the journal: %w", err)
 	}
 	now := keptOf(o)
-	for key, value := range data {
-		if now.data[key] != value {
+	for _, key := range []string{api.JournalKey, api.OriginalsKey, api.HistoryKey} {
+		if now.data[key] != data[key] {
 			return kept{}, &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not the journal (%s) that was written",
 				at)}
 		}

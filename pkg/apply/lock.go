@@ -188,6 +188,12 @@ func (k *leaseLock) renew(ctx context.Context) {
 		k.mu.Unlock()
 		try, cancel := context.WithTimeout(ctx, lockRenew)
 		err := k.take(try, from)
+		if apierrors.IsConflict(err) { // with itself, where an answer was lost
+			if now, _, unread := k.read(try); unread == nil && now.Spec.HolderIdentity == k.holder &&
+				now.Spec.AcquireTime == from.Spec.AcquireTime {
+				err = k.take(try, now)
+			}
+		}
 		cancel()
 		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 			k.mu.Lock()

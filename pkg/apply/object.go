@@ -10,6 +10,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/patch"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
@@ -30,6 +31,20 @@ func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any
 	return o, nil
 }
 
+// sendChange is send of a change of an object that is there. What is stored must have a change of a status, which is
+// ours, and which nothing looks at again: the webhook believes it.
+func sendChange(ctx context.Context, req *rest.Request, p plan.Write, uid string) error {
+	b, err := send(ctx, req, p.Object, uid)
+	if err != nil || p.Op != plan.OpUpdateStatus {
+		return err
+	}
+	var o map[string]any
+	if json.Unmarshal(b, &o) != nil || !patch.Matches(o, p.After, p.ListsByName) {
+		return &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not %s with what was written", p.Object)}
+	}
+	return nil
+}
+
 // send sends a write of an object, of the UID where that is known, and returns the object as the API server says that
 // it is stored. An answer that is not that object is an error too: whether anything was written is not known then.
 func send(ctx context.Context, req *rest.Request, r plan.Ref, uid string) ([]byte, error) {
@@ -46,6 +61,24 @@ func send(ctx context.Context, req *rest.Request, r plan.Ref, uid string) ([]byt
 	}
 	return nil, &observe.AnswerError{Why: fmt.Sprintf(
 		"the API server's answer is not %s, and it is not known whether it was written", r)}
+}
+
+// sendDeletion is send of a deletion, which is answered with a success, or with the object, which somebody still needs.
+func sendDeletion(ctx context.Context, req *rest.Request, r plan.Ref) error {
+	b, err := kubeconfig.Body(req.Do(ctx))
+	if err != nil {
+		return err
+	}
+	var o struct {
+		Kind     string        `json:"kind"`
+		Metadata kube.Identity `json:"metadata"`
+		Status   any           `json:"status"`
+	}
+	if json.Unmarshal(b, &o) == nil && (o.Kind == "Status" && o.Status == "Success" || o.Metadata.Name == r.Name) {
+		return nil
+	}
+	return &observe.AnswerError{Why: fmt.Sprintf(
+		"the API server's answer does not say that %s is deleted, and it is not known whether it is", r)}
 }
 
 // ObjectPath is where the API server has an object.

@@ -57,7 +57,8 @@ func TestNothingIsWrittenThatSomethingElseWouldPutBack(t *testing.T) {
 		}}
 	restart := variable
 	restart.ListsByName, restart.Op, restart.Before, restart.After = false, plan.OpRestart, nil, map[string]any{
-		"metadata": map[string]any{"annotations": map[string]any{"a": "b"}},
+		"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{
+			"annotations": map[string]any{"a": "b"}}}},
 	}
 	field := func(keys ...string) apifake.Object {
 		fields := apifake.Object{}

@@ -104,7 +104,7 @@ func (w writer) update(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 			path += "/status"
 		}
 		req := c.REST.Patch(kind).AbsPath(path).Body(doc)
-		_, err = send(ctx, w.options(req), p.Object, UID(live))
+		err = sendChange(ctx, w.options(req), p, UID(live))
 		if apierrors.IsConflict(err) {
 			continue // another part of the object moved: look again
 		}
@@ -233,8 +233,8 @@ func (w writer) removeAt(ctx context.Context, c *kubeconfig.Cluster, p plan.Writ
 	if err != nil {
 		return false, fmt.Errorf("encoding the deletion of %s: %w", p.Object, err)
 	}
-	err = c.REST.Delete().AbsPath(ObjectPath(p.Object)).SetHeader("Content-Type",
-		"application/json").Body(doc).Do(ctx).Error()
+	err = sendDeletion(ctx, c.REST.Delete().AbsPath(ObjectPath(p.Object)).SetHeader("Content-Type",
+		"application/json").Body(doc), p.Object)
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
@@ -12,9 +13,14 @@ import (
 // cluster, and before it ends: what a hub does concerns every member.
 type look struct {
 	plan.State
-	whole bool     // every cluster was looked at since the last wave ended
-	at    []string // else these were
+	whole   bool      // every cluster was looked at since the last wave ended
+	at      []string  // else these were
+	wholeAt time.Time // when every cluster was looked at last
 }
+
+// seenAgain is how long a run goes on by what it has seen of the clusters that it is not about: what they have come to
+// meanwhile may make another wave the next, and keep somebody else's edit from being admitted.
+const seenAgain = 10 * time.Minute
 
 // next is the wave that comes next, judged by what its clusters were seen to be after the wave before it had ended.
 // That nothing comes next is judged by a look at everything.
@@ -26,22 +32,26 @@ func (e *Executor) next(ctx context.Context, l *look) plan.Wave {
 		switch {
 		case l.whole || ctx.Err() != nil:
 			return wave
-		case len(wave.Steps) == 0 || changesHub(wave, l.State):
+		case len(wave.Steps) == 0 || concernsAll(wave, l.State) || e.Now().Sub(l.wholeAt) >= seenAgain:
 			e.lookAtAll(ctx, l)
 		case len(unseen) == 0:
 			return wave
-		default:
-			l.State, l.at = e.observe(ctx, unseen...), append(l.at, unseen...)
+		default: // and at the hub again, beside them
+			l.State = e.observe(ctx, append(e.contextsOf(nil, l.State), unseen...)...)
+			l.at = append(l.at, unseen...)
 		}
 	}
 }
 
-// changesHub says whether a wave writes anything in a cluster that holds a hub, or withdraws anything.
-func changesHub(wave plan.Wave, f plan.State) bool {
+// concernsAll says whether a wave has to do with members that it does not name: what a hub accepts changes, something
+// is written in a cluster that holds a hub, or nothing takes it back.
+func concernsAll(wave plan.Wave, f plan.State) bool {
 	return slices.ContainsFunc(wave.Steps, func(s plan.Step) bool {
-		return s.Withdraws != nil || slices.ContainsFunc(s.Writes, func(w plan.Write) bool {
-			return f.Hub.Found && w.Context == f.Hub.Context || f.Standby != nil && w.Context == f.Standby.Context
-		})
+		return s.Withdraws != nil || s.Accepts != nil || s.Irreversible || len(s.ByHand) > 0 ||
+			slices.ContainsFunc(s.Writes, func(w plan.Write) bool {
+				return w.Via != nil || f.Hub.Found && w.Context == f.Hub.Context ||
+					f.Standby != nil && w.Context == f.Standby.Context
+			})
 	})
 }
 
@@ -55,25 +65,28 @@ func (e *Executor) lookAfter(ctx context.Context, l *look, wave plan.Wave) {
 
 // lookAtAll looks at every cluster that was not looked at since the last wave ended.
 func (e *Executor) lookAtAll(ctx context.Context, l *look) {
-	if !l.whole && ctx.Err() == nil {
-		l.State, l.whole = e.observe(ctx), true
+	if l.whole || ctx.Err() != nil {
+		return
+	}
+	if l.State = e.observe(ctx); ctx.Err() == nil {
+		l.whole, l.wholeAt = true, l.At
 	}
 }
 
-// contextsOf lists the contexts that must be looked at to judge the steps: the hub's, and those of every member that a
-// step changes or a condition names.
+// contextsOf lists the contexts that must be looked at to judge the steps: those of the hubs, and of every member that
+// a step changes or a condition names.
 func (e *Executor) contextsOf(steps []plan.Step, f plan.State) []string {
 	var names []string
 	add := func(member string) {
 		if m := f.Member(member); m != nil && m.Context != "" {
 			names = append(names, m.Context)
 		}
-		if member == "standby" && f.Standby != nil {
-			names = append(names, f.Standby.Context)
-		}
 	}
 	if f.Hub.Found {
 		names = append(names, f.Hub.Context)
+	}
+	if f.Standby != nil {
+		names = append(names, f.Standby.Context)
 	}
 	for _, s := range steps {
 		add(s.Member)

@@ -94,6 +94,8 @@ func TestAStepIsVerifiedByOneLookAtAllOfIt(t *testing.T) {
 		"confirmed":             {0, []string{"no", "no", "yes", "yes"}, [][]string{all, rest, rest, all}, ""},
 		"lost when all is seen": {0, []string{"no", "yes", "no", "yes", "yes"}, [][]string{all, rest, all, rest, all}, ""},
 		"met at once":           {0, []string{"yes"}, [][]string{all}, ""},
+		"interrupted while all of it is looked at": {4, []string{"no", "no", "yes", "yes"}, [][]string{all, rest, rest, all},
+			"interrupted before it was verified"},
 		"interrupted before it is": {2, []string{"no", "yes", "yes"}, [][]string{all, rest},
 			"interrupted before it was verified"},
 	} {

@@ -74,14 +74,14 @@ func (w *mesh) presented() []string {
 
 func (w *mesh) story(last plan.Goal, mutate mutation) Result {
 	for range w.IntN(4) {
-		w.writes, w.pauses, w.killAt, w.cancelAt = 0, 0, 0, 0
+		w.writes, w.passed, w.killAt, w.cancelAt = 0, 0, 0, 0
 		switch w.IntN(3) {
 		case 0:
 			w.killAt = 1 + w.IntN(20)
 		case 1:
 			w.killAt = -(1 + w.IntN(20))
 		case 2:
-			w.cancelAt = 1 + w.IntN(50)
+			w.cancelAt = 1 + w.IntN(100)
 		}
 		goal := w.someGoal()
 		if w.chance(4) {

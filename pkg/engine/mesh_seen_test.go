@@ -23,12 +23,18 @@ import (
 type obj = map[string]any
 
 // Observe implements Clusters: what the provider makes of the objects of the named clusters as they are now, and of
-// the others as this run saw them last, as Live has it.
-func (w *mesh) Observe(_ context.Context, contexts ...string) plan.State {
+// the others as this run saw them last, as Live has it; of all when it is interrupted.
+func (w *mesh) Observe(ctx context.Context, contexts ...string) plan.State {
+	w.pass()
 	d := kongmesh.Provider()
 	all := append([]string{"hub"}, w.names()...)
-	if w.latest == nil || len(contexts) == 0 {
+	switch {
+	case w.latest == nil:
 		w.latest, contexts = map[string]plan.Snapshot{}, all
+	case ctx.Err() != nil:
+		contexts = nil
+	case len(contexts) == 0:
+		contexts = all
 	}
 	var snaps []plan.Snapshot
 	for _, context := range all {
@@ -479,8 +485,13 @@ func (w *mesh) Probe(context.Context, plan.Write) (string, error) { return "", n
 func (w *mesh) Now() time.Time { return w.now }
 
 func (w *mesh) Pause(context.Context, time.Duration) {
-	if w.pauses++; w.pauses == w.cancelAt {
+	w.pass()
+	w.tick()
+}
+
+// pass counts a look or a pause, and interrupts the run in the midst of it when its time has come.
+func (w *mesh) pass() {
+	if w.passed++; w.passed == w.cancelAt {
 		w.cancel()
 	}
-	w.tick()
 }

@@ -48,7 +48,7 @@ type mesh struct {
 	apiOff   bool              // the global's own API does not answer
 	mayNot   string            // the zone that the user of this run may only look at, "" when there is none
 
-	writes, killAt, pauses, cancelAt int
+	writes, killAt, passed, cancelAt int
 	changes                          int // writes of all runs
 	cancel                           context.CancelFunc
 	refused, log                     []string

@@ -33,7 +33,7 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 		return e.result(ctx, f, recorded, e.Provider.Next(f, e.Goal), false, err)
 	}
 	defer e.unlockAll()
-	l := look{State: f, whole: true}
+	l := look{State: f, whole: true, wholeAt: f.At}
 	ends := func(err error) Result {
 		e.lookAtAll(ctx, &l)
 		return e.result(ctx, l.State, recorded, e.Provider.Next(l.State, e.Goal), false, err)
@@ -43,6 +43,9 @@ func (e *Executor) Migrate(ctx context.Context) Result {
 	e.superseded, e.foreseen = 0, foreseen{}
 	for ctx.Err() == nil {
 		wave := e.next(ctx, &l)
+		if ctx.Err() != nil {
+			break
+		}
 		if len(wave.Steps) == 0 {
 			return e.result(ctx, l.State, recorded, wave, l.whole && len(wave.Obstacles) == 0, nil)
 		}

@@ -40,7 +40,7 @@ func runOnce(w *world, goal plan.Goal, mutate mutation) (r Result, died bool) {
 	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	w.cancel, w.noHub = cancel, goal.NoHub
+	w.cancel, w.noHub, w.seen.members = cancel, goal.NoHub, nil
 	goal.To, goal.Within, goal.FenceFor = state.JWT, 2*time.Minute, time.Duration(w.IntN(10))*time.Second
 	goal.NoFence = w.chance(6)
 	e := &Executor{Clusters: w, Provider: tsb.Provider(), Goal: goal, Source: "model", Poll: time.Second,
@@ -90,14 +90,14 @@ func (w *world) fenced() int {
 
 // interrupt makes the next run end early: before or after one of its writes, or by Ctrl-C.
 func (w *world) interrupt() {
-	w.writes, w.pauses, w.killAt, w.cancelAt = 0, 0, 0, 0
+	w.writes, w.passed, w.killAt, w.cancelAt = 0, 0, 0, 0
 	switch w.IntN(3) {
 	case 0:
 		w.killAt = 1 + w.IntN(25)
 	case 1:
 		w.killAt = -(1 + w.IntN(25))
 	case 2:
-		w.cancelAt = 1 + w.IntN(60)
+		w.cancelAt = 1 + w.IntN(120)
 	}
 }
 

@@ -32,7 +32,6 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 		if seen = append(seen, now); len(seen) > observationsKept {
 			seen = slices.Delete(seen, 1, 2)
 		}
-		confirm := false // by a look at all of a step
 		steps = slices.DeleteFunc(steps, func(s *running) bool {
 			witnesses, unmet, lack := e.evaluate(s.Step, seen)
 			missing := lack.Evidence
@@ -40,11 +39,10 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 				s.deadline = later
 			}
 			s.unmet = unmet
-			if missing == "" && !e.sees(at, s.Step, before) {
-				confirm, missing = true, unconfirmed
+			if missing == "" && len(s.Conditions) > 0 && (ctx.Err() != nil || !e.sees(at, s.Step, before)) {
+				missing = unconfirmed // a look that was interrupted shows what was seen before
 			}
 			switch {
-			case missing == unconfirmed && ctx.Err() == nil:
 			case missing == "":
 				err := e.publish(ctx, s.Step, now, witnesses)
 				var back *RetractedError
@@ -69,6 +67,7 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 			case lack.Hopeless:
 				failed[s.ID] = "not verified: " + missing
 				return true
+			case missing == unconfirmed:
 			case e.Now().After(s.deadline):
 				failed[s.ID] = fmt.Sprintf("not verified within %s: %s", s.Timeout.Round(time.Second), missing)
 				return true
@@ -80,9 +79,6 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 		})
 		if len(steps) == 0 {
 			return
-		}
-		if confirm {
-			continue
 		}
 		// hardly busier looking than resting, and one slow cluster does not slow the rest down
 		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll))

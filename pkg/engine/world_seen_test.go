@@ -32,10 +32,16 @@ func (w *world) seenAs(c certificate) plan.Certificate {
 }
 
 // Observe implements Clusters: the state that the provider would make of the named clusters as they are now, and of the
-// others as this run saw them last, as Live has it.
-func (w *world) Observe(_ context.Context, contexts ...string) plan.State {
-	if w.seen.members == nil || len(contexts) == 0 {
+// others as this run saw them last, as Live has it; of all when it is interrupted.
+func (w *world) Observe(ctx context.Context, contexts ...string) plan.State {
+	w.pass()
+	switch {
+	case w.seen.members == nil:
 		w.seen.members, contexts = map[string]plan.Member{}, append(w.names(), "hub")
+	case ctx.Err() != nil:
+		contexts = nil
+	case len(contexts) == 0:
+		contexts = append(w.names(), "hub")
 	}
 	for _, name := range contexts {
 		if e := w.edges[name]; e != nil {
@@ -470,8 +476,13 @@ func (w *world) Publish(_ context.Context, _ string, m plan.Member, st api.EdgeC
 func (w *world) Now() time.Time { return w.now }
 
 func (w *world) Pause(context.Context, time.Duration) {
-	if w.pauses++; w.pauses == w.cancelAt {
+	w.pass()
+	w.tick()
+}
+
+// pass counts a look or a pause, and interrupts the run in the midst of it when its time has come.
+func (w *world) pass() {
+	if w.passed++; w.passed == w.cancelAt {
 		w.cancel()
 	}
-	w.tick()
 }

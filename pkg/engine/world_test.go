@@ -53,8 +53,8 @@ type world struct {
 	mayNot string // the edge that the user of this run may only look at, "" when there is none
 
 	writes, killAt int // the write after which the process dies; 0 = never
-	cancelAt       int // the pause at which the user presses Ctrl-C; 0 = never
-	pauses         int
+	cancelAt       int // the look or pause in which the user presses Ctrl-C; 0 = never
+	passed         int
 	cancel         context.CancelFunc
 	refused        []string
 	log            []string

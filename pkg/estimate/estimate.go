@@ -61,7 +61,7 @@ func wave(f plan.State, w plan.Wave, l Limits, began time.Time, past []plan.Wave
 	if took := lastTook(past, w); took > 0 && !all.Complete && !announced(w) {
 		all.Known, all.Complete = max(all.Known, took), true
 	}
-	if all.AtMost += looks + longestPause*l.Poll; !all.Limited {
+	if all.AtMost += looks + 2*longestPause*l.Poll; !all.Limited { // before the last look, and before it is confirmed
 		all.AtMost = 0
 	}
 	return all

@@ -70,7 +70,7 @@ func TestAWaveTakesWhatIsKnownOfItAndItsLimitsAtMost(t *testing.T) {
 				t.Errorf("%+v, want %+v", got, tc.want)
 			}
 			looks := estimate.Wave(f, wave, estimate.Limits{Look: time.Minute, Poll: time.Second})
-			if want := tc.want.AtMost + 4*time.Minute + 5*time.Second; tc.want.Limited && looks.AtMost != want {
+			if want := tc.want.AtMost + 4*time.Minute + 10*time.Second; tc.want.Limited && looks.AtMost != want {
 				t.Errorf("with looks at most %s, want %s", looks.AtMost, want)
 			}
 		})

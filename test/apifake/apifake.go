@@ -114,7 +114,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Written(w http.ResponseWriter, r *http.Request, body []byte) {
 	var o Object
 	if r.Method == http.MethodDelete {
-		Status(w, http.StatusOK, "", "")
+		write(w, http.StatusOK, Object{"apiVersion": "v1", "kind": "Status", "status": "Success"})
 		return
 	}
 	if err := json.Unmarshal(body, &o); err != nil {
