@@ -161,8 +161,8 @@ func writeKept(ctx context.Context, c *kubeconfig.Cluster, at plan.Ref, known ke
 	now := keptOf(o)
 	for _, key := range []string{api.JournalKey, api.OriginalsKey, api.HistoryKey} {
 		if now.data[key] != data[key] {
-			return kept{}, &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not the journal (%s) that was written",
-				at)}
+			return kept{}, &observe.AnswerError{Why: fmt.Sprintf(
+				"the API server's answer is not the journal (%s) that was written; %s", at, inFront)}
 		}
 	}
 	return now, nil

@@ -267,8 +267,8 @@ func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
 	}
 	if err := json.Unmarshal(b, &stored); err != nil ||
 		stored.Spec.HolderIdentity != l.Spec.HolderIdentity || stored.Metadata.ResourceVersion == "" {
-		return stored, &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not the lock (%s) that was written",
-			k.ref)}
+		return stored, &observe.AnswerError{Why: fmt.Sprintf(
+			"the API server's answer is not the lock (%s) that was written; %s", k.ref, inFront)}
 	}
 	return stored, nil
 }

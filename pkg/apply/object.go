@@ -31,6 +31,9 @@ func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any
 	return o, nil
 }
 
+// inFront is what to do about an answer that is not the API server's.
+const inFront = "see what answers in front of it, such as a proxy, and run the command again"
+
 // sendChange is send of a change of an object that is there. What is stored must have a change of a status, which is
 // ours, and which nothing looks at again: the webhook believes it.
 func sendChange(ctx context.Context, req *rest.Request, p plan.Write, uid string) error {
@@ -40,7 +43,8 @@ func sendChange(ctx context.Context, req *rest.Request, p plan.Write, uid string
 	}
 	var o map[string]any
 	if json.Unmarshal(b, &o) != nil || !patch.Matches(o, p.After, p.ListsByName) {
-		return &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not %s with what was written", p.Object)}
+		return &observe.AnswerError{Why: fmt.Sprintf("the API server's answer is not %s with what was written; %s",
+			p.Object, inFront)}
 	}
 	return nil
 }
@@ -60,7 +64,7 @@ func send(ctx context.Context, req *rest.Request, r plan.Ref, uid string) ([]byt
 		return b, nil
 	}
 	return nil, &observe.AnswerError{Why: fmt.Sprintf(
-		"the API server's answer is not %s, and it is not known whether it was written", r)}
+		"the API server's answer is not %s, and it is not known whether it was written; %s", r, inFront)}
 }
 
 // sendDeletion is send of a deletion, which is answered with a success, or with the object, which somebody still needs.
@@ -78,7 +82,7 @@ func sendDeletion(ctx context.Context, req *rest.Request, r plan.Ref) error {
 		return nil
 	}
 	return &observe.AnswerError{Why: fmt.Sprintf(
-		"the API server's answer does not say that %s is deleted, and it is not known whether it is", r)}
+		"the API server's answer does not say that %s is deleted, and it is not known whether it is; %s", r, inFront)}
 }
 
 // ObjectPath is where the API server has an object.

@@ -8,9 +8,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// look is what a run has seen. Looking at every cluster between two waves would cost the more the more waves there are,
-// so a run looks at those that the next wave is about; and at all of them before it changes anything in a hub's
-// cluster, and before it ends: what a hub does concerns every member.
+// look is what a run has seen. Looking at every cluster between two waves would cost more with each wave, so a run
+// looks at the clusters of the next wave. It looks at all of them before a wave that concerns members which it does
+// not name (see concernsAll), when it last did so too long ago, and before it ends.
 type look struct {
 	plan.State
 	whole   bool      // every cluster was looked at since the last wave ended
@@ -18,8 +18,8 @@ type look struct {
 	wholeAt time.Time // when every cluster was looked at last
 }
 
-// seenAgain is how long a run goes on by what it has seen of the clusters that it is not about: what they have come to
-// meanwhile may make another wave the next, and keep somebody else's edit from being admitted.
+// seenAgain is after how long a run looks again at the clusters that its waves are not about. Somebody may have changed
+// one of them: then another wave comes next, or a statement about it must be taken back.
 const seenAgain = 10 * time.Minute
 
 // next is the wave that comes next, judged by what its clusters were seen to be after the wave before it had ended.
@@ -43,8 +43,8 @@ func (e *Executor) next(ctx context.Context, l *look) plan.Wave {
 	}
 }
 
-// concernsAll says whether a wave has to do with members that it does not name: what a hub accepts changes, something
-// is written in a cluster that holds a hub, or nothing takes it back.
+// concernsAll says whether a wave concerns members that it does not name: it changes what a hub accepts, it writes
+// something in a cluster that holds a hub, or nothing takes it back.
 func concernsAll(wave plan.Wave, f plan.State) bool {
 	return slices.ContainsFunc(wave.Steps, func(s plan.Step) bool {
 		return s.Withdraws != nil || s.Accepts != nil || s.Irreversible || len(s.ByHand) > 0 ||

@@ -52,6 +52,9 @@ func TestAMigrationLooksAtAMemberAsOftenInAnyFleet(t *testing.T) {
 	if many > 1.1*few {
 		t.Error("with more members each is looked at more often")
 	}
+	if most := 75.0; few > most || many > most { // 122 where a whole wave is looked at until its last is verified
+		t.Errorf("each is looked at more than %.0f times", most)
+	}
 }
 
 // BenchmarkMigrate migrates fleets in waves of 50, in the time of the model: what is left is what a run computes.

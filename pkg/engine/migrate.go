@@ -17,7 +17,7 @@ import (
 //  1. refuse a saved plan of another hub; ask for every right; become the only writer, and look again after waiting for
 //     that; restore the wave that an interrupted run left in flight, if any, but for what this user may not, which
 //     stays written down while those members are left out;
-//  2. look at the clusters of the next wave, ask the provider for it;
+//  2. ask the provider for the next wave, look at its clusters, and ask again (see next);
 //  3. write the way back of the wave into the journal;
 //  4. for each step, side by side: if it withdraws something, look at everything again and ask the provider and the
 //     one rule again, and where something else comes first by now, go on with 2, a few times; write, verify, publish,

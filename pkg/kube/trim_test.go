@@ -14,10 +14,11 @@ func TestOnlyLongAnnotationsAreTakenOut(t *testing.T) {
 		"a long one beside a short one": {
 			`{"items":[{"metadata":{"annotations":{"a":"` + long + `","b":"kept"},"name":"p"},"spec":{"x":1}}]}`,
 			`{"items":[{"metadata":{"annotations":{"b":"kept"},"name":"p"},"spec":{"x":1}}]}`},
-		"none":                     {`{"items":[{"metadata":{"name":"p"}}]}`, `{"items":[{"metadata":{"name":"p"}}]}`},
-		"no objects":               {`{"items":[]}`, `{"items":[]}`},
-		"no list":                  {`{"kind":"Status"}`, `{"kind":"Status"}`},
-		"annotations of no sort":   {`{"items":[{"metadata":{"annotations":7}}]}`, `{"items":[{"metadata":{"annotations":7}}]}`},
+		"none":       {`{"items":[{"metadata":{"name":"p"}}]}`, `{"items":[{"metadata":{"name":"p"}}]}`},
+		"no objects": {`{"items":[]}`, `{"items":[]}`},
+		"no list":    {`{"kind":"Status"}`, `{"kind":"Status"}`},
+		"annotations of no sort": {`{"items":[{"metadata":{"annotations":7}}]}`,
+			`{"items":[{"metadata":{"annotations":7}}]}`},
 		"two names that are alike": {`{"items":[{"a":1,"a":2}]}`, `{"items":[{"a":1,"a":2}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
