@@ -27,6 +27,7 @@ type Balancer struct {
 	stop  func()
 	mu    sync.Mutex
 	ready []*process // of each node, that which its kubelet calls ready
+	lost  int
 	last  int
 }
 
@@ -70,6 +71,13 @@ func Balance(ctx context.Context, clusterIP string, nodes ...*Node) (*Balancer, 
 
 // Close ends it, with every connection.
 func (b *Balancer) Close() { b.stop() }
+
+// Lost is how often a process that was ready to its kubelet ceased to be, by as many failed probes as that takes.
+func (b *Balancer) Lost() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lost
+}
 
 // Await returns once the process that runs on a node is ready to its kubelet, which is when a Deployment goes on to
 // its next pod. It is an error that this takes longer than a start may, or the context.
@@ -132,6 +140,7 @@ func (b *Balancer) judge(i int, p *process, passed bool, failures *int) bool {
 		*failures, b.ready[i] = 0, p
 	} else if *failures++; *failures >= int(b.nodes[i].readiness.FailureThreshold) && b.ready[i] == p {
 		b.ready[i] = nil
+		b.lost++
 	}
 	return b.ready[i] == p
 }

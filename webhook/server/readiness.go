@@ -52,8 +52,9 @@ type readiness struct {
 
 // evaluation is what was found at a time; a nil error is ready.
 type evaluation struct {
-	at  time.Time
-	err error
+	at   time.Time
+	err  error
+	late error // what the looks since then ended with: their time was over before they had found anything
 }
 
 const (
@@ -81,14 +82,18 @@ func (r *readiness) Start(ctx context.Context) error {
 	}
 }
 
-// renew judges once. The time is that before it looked: what is found is no younger.
+// renew judges once. The time is that before it looked: what is found is no younger. A look whose time is over has
+// found nothing: what was found before holds, for as long as it does.
 func (r *readiness) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, judgeWithin)
+	within, cancel := context.WithTimeout(ctx, judgeWithin)
 	defer cancel()
-	began := r.clock.Now()
-	err := r.judge(ctx)
-	r.last.Store(&evaluation{began, err})
-	return err
+	found := &evaluation{at: r.clock.Now()}
+	found.err = r.judge(within)
+	if last := r.last.Load(); found.err != nil && within.Err() != nil && last != nil {
+		found = &evaluation{at: last.at, err: last.err, late: found.err}
+	}
+	r.last.Store(found)
+	return errors.Join(found.err, found.late)
 }
 
 // ready is nil where the process is ready by an evaluation that still holds, and else says what is wrong. It asks
@@ -103,11 +108,16 @@ func (r *readiness) ready() error {
 	case last.err != nil:
 		return last.err
 	}
-	if age := r.clock.Since(last.at); age > judgedUntil {
+	switch age := r.clock.Since(last.at); {
+	case age <= judgedUntil:
+		return nil
+	case last.late != nil:
+		return fmt.Errorf("not known: no look has come to an end for %s, the last one said: %w", age.Round(time.Second),
+			last.late)
+	default:
 		return fmt.Errorf("not known: the last look began %s ago and has not been followed by another",
 			age.Round(time.Second))
 	}
-	return nil
 }
 
 // ServeHTTP answers a probe: 200, or 503 with what is wrong.

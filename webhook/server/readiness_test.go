@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -167,6 +168,61 @@ func TestAProbeGetsTheLastJudgementAndAsksNobody(t *testing.T) {
 	_ = r.renew(t.Context())
 	draining.Store(true)
 	expect("while it drains, whatever was judged", http.StatusServiceUnavailable, "draining")
+}
+
+// A look that its time ended has found nothing: what was found before holds until it is too old, and only then a probe
+// fails, with what the last look said.
+func TestALookThatTakesTooLongIsNoLook(t *testing.T) {
+	now := time.Now()
+	port, bundle := serve(t, "hook.system.svc", now.Add(-time.Hour), now.Add(time.Hour))
+	clock := testclock.NewFakeClock(now)
+	hangs := false
+	r := &readiness{o: Options{Namespace: "system", Service: "hook", Configuration: "conf", Address: "127.0.0.1",
+		Port: port}, missing: func() error { return nil }, objects: configuration{bundles: [][]byte{bundle}},
+		roster: func(ctx context.Context) error {
+			if !hangs {
+				return nil
+			}
+			<-ctx.Done()
+			return fmt.Errorf("reading the roster: %w", ctx.Err())
+		}, draining: &atomic.Bool{}, clock: clock}
+	renew := func() error {
+		ctx, cancel := context.WithCancel(t.Context())
+		if hangs {
+			cancel() // its time is over
+		}
+		defer cancel()
+		return r.renew(ctx)
+	}
+	expect := func(when string, code int, says string) {
+		t.Helper()
+		if got, text := probed(r); got != code || !strings.Contains(text, says) {
+			t.Errorf("%s: HTTP %d: %s, want %d and %q", when, got, text, code, says)
+		}
+	}
+	hangs = true
+	if renew() == nil {
+		t.Error("the first look, which its time ended, was done")
+	}
+	expect("when nothing was ever found", http.StatusServiceUnavailable, "canceled")
+	hangs = false
+	if err := renew(); err != nil {
+		t.Error(err)
+	}
+	hangs = true
+	clock.Step(judgedUntil)
+	if renew() == nil {
+		t.Error("a look that its time ended was done")
+	}
+	expect("while what was found holds", http.StatusOK, "ready")
+	clock.Step(time.Second)
+	expect("afterwards", http.StatusServiceUnavailable,
+		"not known: no look has come to an end for 11s, the last one said: ")
+	hangs = false
+	if err := renew(); err != nil {
+		t.Error(err)
+	}
+	expect("once one comes to an end", http.StatusOK, "ready")
 }
 
 // It looks again by itself: soon while it is not ready, and then every few seconds.
