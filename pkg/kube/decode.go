@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"maps"
 
 	"github.com/go-json-experiment/json"
@@ -47,21 +49,78 @@ func DecodeList[T any](body []byte) ([]T, error) {
 // TrimList leaves of the objects of a list what T has a field for, and of them those that keep says; it may take more
 // out of them. What is no list of them stays as it is.
 func TrimList[T any](body []byte, keep func(*T) bool) []byte {
-	items, err := DecodeList[T](body)
-	if err != nil {
+	return eachItem(body, func(from *jsontext.Decoder, to *bytes.Buffer) error {
+		var o T
+		if err := json.UnmarshalDecode(from, &o); err != nil || !keep(&o) {
+			return err
+		}
+		return json.MarshalWrite(to, o)
+	})
+}
+
+// TrimItems leaves of the objects of a list what left says, and takes those out of which that is nothing. It gets an
+// object's text, which it must not keep. What is no list stays as it is, and does not become an empty one.
+func TrimItems(body []byte, left func(object []byte) []byte) []byte {
+	return eachItem(body, func(from *jsontext.Decoder, to *bytes.Buffer) error {
+		object, err := from.ReadValue()
+		if err != nil {
+			return err
+		}
+		_, err = to.Write(left(object))
+		return err
+	})
+}
+
+// eachItem makes a list of what each writes of its items, one after the other: lists are large, and what is left of
+// them is small. It returns the body where that is no list, or each fails.
+func eachItem(body []byte, each func(from *jsontext.Decoder, to *bytes.Buffer) error) []byte {
+	from := jsontext.NewDecoder(bytes.NewBuffer(body))
+	to := bytes.NewBufferString(`{"items":[`)
+	if from.PeekKind() != '{' {
 		return body
 	}
-	kept := make([]T, 0, len(items))
-	for i := range items {
-		if keep(&items[i]) {
-			kept = append(kept, items[i])
+	_, err := from.ReadToken()
+	found := false
+	for err == nil && from.PeekKind() == '"' {
+		var name jsontext.Token
+		switch name, err = from.ReadToken(); {
+		case err != nil:
+		case name.String() != "items":
+			err = from.SkipValue()
+		case from.PeekKind() != '[':
+			return body
+		default:
+			found, err = true, items(from, to, each)
 		}
 	}
-	b, err := json.Marshal(map[string][]T{"items": kept})
-	if err != nil {
+	if err == nil {
+		_, err = from.ReadToken() // the end of the object
+	}
+	if _, more := from.ReadToken(); err != nil || !found || !errors.Is(more, io.EOF) {
 		return body
 	}
-	return b
+	to.WriteString("]}")
+	return to.Bytes()
+}
+
+// items has each read the items of an array, and separates what it writes of them.
+func items(from *jsontext.Decoder, to *bytes.Buffer, each func(*jsontext.Decoder, *bytes.Buffer) error) error {
+	_, err := from.ReadToken() // the beginning of the array
+	begin := to.Len()
+	for err == nil && from.PeekKind() != ']' {
+		before := to.Len()
+		if before > begin {
+			to.WriteByte(',')
+		}
+		written := to.Len()
+		if err = each(from, to); to.Len() == written {
+			to.Truncate(before)
+		}
+	}
+	if err == nil {
+		_, err = from.ReadToken() // its end
+	}
+	return err
 }
 
 // longestNote is how long the values are at most that are read of annotations here.

@@ -62,3 +62,65 @@ func TestAReplicaSetIsAnothersWhenAllItsOwnersAre(t *testing.T) {
 		}
 	}
 }
+
+// What is no whole list of what is asked for stays as it is, to be judged by whoever reads it: half of it never
+// becomes a shorter list.
+func TestAListIsTrimmedWholeOrNotAtAll(t *testing.T) {
+	type named struct {
+		Name string `json:"name"`
+	}
+	for name, tc := range map[string]struct{ body, want string }{
+		"a field that is not read": {`{"kind":"L","items":[{"name":"a","x":[1,{}]},{"name":"b"}],"z":[{}]}`,
+			`{"items":[{"name":"a"},{"name":"b"}]}`},
+		"one that is not kept first": {`{"items":[{"name":"drop"},{"name":"a"}]}`, `{"items":[{"name":"a"}]}`},
+		"one that is not kept last":  {`{"items":[{"name":"a"},{"name":"drop"}]}`, `{"items":[{"name":"a"}]}`},
+		"none that is kept":          {`{"items":[{"name":"drop"},{"name":"drop"}]}`, `{"items":[]}`},
+		"no objects":                 {` {"items" : [ ] } `, `{"items":[]}`},
+		"another spelling":           {`{"Items":[{"name":"a"}]}`, ""},
+		"no items":                   {`{"kind":"L"}`, ""},
+		"items that are null":        {`{"items":null}`, ""},
+		"items that are an object":   {`{"items":{"name":"a"}}`, ""},
+		"items twice":                {`{"items":[{"name":"a"}],"items":[]}`, ""},
+		"one name twice":             {`{"items":[{"name":"a","name":"b"}]}`, ""},
+		"one name twice beside them": {`{"items":[],"x":{"a":1,"a":2}}`, ""},
+		"text that is not UTF-8":     {"{\"items\":[{\"name\":\"\xff\"}]}", ""},
+		"cut in an object":           {`{"items":[{"name":"a"},{"na`, ""},
+		"cut after an object":        {`{"items":[{"name":"a"},`, ""},
+		"cut after the items":        {`{"items":[{"name":"a"}]`, ""},
+		"more after the end":         {`{"items":[]}{"items":[]}`, ""},
+		"no comma":                   {`{"items":[{"name":"a"} {"name":"b"}]}`, ""},
+		"no object":                  {`["items"]`, ""},
+		"nothing":                    {``, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := tc.want
+			if want == "" {
+				want = tc.body
+			}
+			byType := TrimList([]byte(tc.body), func(n *named) bool { return n.Name != "drop" })
+			byText := TrimItems([]byte(tc.body), func(object []byte) []byte {
+				if left := Trim[named](object); !strings.Contains(string(left), "drop") {
+					return left
+				}
+				return nil
+			})
+			if string(byType) != want || string(byText) != want {
+				t.Errorf("%s\nbecomes %s\nand     %s\nwant    %s", tc.body, byType, byText, want)
+			}
+		})
+	}
+}
+
+// An object that does not fit what is read of it keeps its text, beside those that do; a list of a type stays whole.
+func TestAnObjectThatDoesNotFitKeepsItsText(t *testing.T) {
+	type named struct {
+		Name string `json:"name"`
+	}
+	body := []byte(`{"items":[{"name":"a","x":1},{"name":7,"x":1}]}`)
+	if got := string(TrimItems(body, Trim[named])); got != `{"items":[{"name":"a"},{"name":7,"x":1}]}` {
+		t.Errorf("by text: %s", got)
+	}
+	if got := TrimList(body, func(*named) bool { return true }); string(got) != string(body) {
+		t.Errorf("by type: %s", got)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
@@ -17,8 +16,30 @@ var ErrCut = errors.New("the answer was cut")
 // readRetries is how often a read is tried again over another connection, after the one it had was reset.
 const readRetries = 2
 
-// buffers hold answers while they are read: an answer is many times what is left of it.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// buffers hold answers while they are read: an answer is many times what is left of it. They stay from one answer to
+// the next, which those of a sync.Pool do not where memory is collected often, so they are few, and none is large.
+var buffers = make(chan *bytes.Buffer, 16)
+
+// largestKept is how large a buffer is at most that stays.
+const largestKept = 1 << 20
+
+// buffer is an empty buffer; end is to be called when nothing of it is used any more.
+func buffer() (b *bytes.Buffer, end func()) {
+	select {
+	case b = <-buffers:
+	default:
+		b = new(bytes.Buffer)
+	}
+	return b, func() {
+		if b.Reset(); b.Cap() > largestKept {
+			return
+		}
+		select {
+		case buffers <- b:
+		default:
+		}
+	}
+}
 
 // Read performs a GET, and hands what the API server answered to use, which must not keep it. The error is the API
 // server's own, or the connection's; ErrCut where an answer began and did not end.
@@ -43,9 +64,8 @@ func readOnce(ctx context.Context, get *rest.Request, use func(body []byte)) err
 		return err
 	}
 	defer answer.Close()
-	body := buffers.Get().(*bytes.Buffer) // not before: most of the time is spent waiting for an answer to begin
-	defer buffers.Put(body)
-	body.Reset()
+	body, end := buffer() // not before: most of the time is spent waiting for an answer to begin
+	defer end()
 	switch _, err = body.ReadFrom(answer); {
 	case err == nil:
 		use(body.Bytes())

@@ -9,22 +9,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	collectMemory()
 	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}))
 }
-
-// gcPercent has memory collected when it has grown by half. What is seen of a thousand clusters stays for the whole
-// run, and twice that would be taken with Go's default, for a few hundredths less CPU.
-const gcPercent = 50
 
 // run is the whole program. The first Ctrl-C (or SIGTERM) stops new work and puts unverified members back; the second
 // leaves.

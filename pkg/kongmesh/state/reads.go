@@ -91,23 +91,21 @@ func Trim(r plan.Read, body []byte) []byte {
 	case r.Asked != "":
 		return trimAnswer(r, body)
 	case r.Resource == "secrets" && r.Name == "":
-		return trimList(body, func(o json.RawMessage) (any, bool) {
+		return kube.TrimItems(body, func(o []byte) []byte {
 			var kind struct {
 				Type string `json:"type"`
 			}
 			err := kube.Decode(o, &kind)
-			return o, err != nil || slices.Contains([]string{zonetoken.SecretType, "", "Opaque", "kubernetes.io/tls"}, kind.Type)
+			if err != nil || slices.Contains([]string{zonetoken.SecretType, "", "Opaque", "kubernetes.io/tls"}, kind.Type) {
+				return o
+			}
+			return nil
 		})
 	case r.Resource == "deployments" && r.Labels != "":
 		return kube.TrimNotes(body)
 	case r == readInsights:
-		return trimList(body, func(o json.RawMessage) (any, bool) {
-			var z insightObject
-			if kube.Decode(o, &z) != nil {
-				return o, true
-			}
-			z.Spec = z.Spec.trimmed()
-			return z, true
+		return kube.TrimItems(body, func(o []byte) []byte {
+			return trimmed(o, func(z *insightObject) { z.Spec = z.Spec.trimmed() })
 		})
 	case r.Resource == "pods" && r.Labels != "":
 		return trimEach[kube.Pod](body)
@@ -121,52 +119,34 @@ func Trim(r plan.Read, body []byte) []byte {
 func trimAnswer(r plan.Read, body []byte) []byte {
 	switch {
 	case strings.HasSuffix(r.Asked, askedZones):
-		return trimList(body, func(o json.RawMessage) (any, bool) {
-			var z zoneAsked
-			if kube.Decode(o, &z) != nil {
-				return o, true
-			}
-			z.Insight = z.Insight.trimmed()
-			return z, true
+		return kube.TrimItems(body, func(o []byte) []byte {
+			return trimmed(o, func(z *zoneAsked) { z.Insight = z.Insight.trimmed() })
 		})
 	case strings.HasSuffix(r.Asked, GlobalSecrets):
-		return trimList(body, func(o json.RawMessage) (any, bool) {
-			var s zonetoken.APISecret
-			if kube.Decode(o, &s) != nil {
-				return o, true
-			}
-			if !strings.HasPrefix(s.Name, zonetoken.KeyPrefix) && s.Name != zonetoken.RevocationsName {
-				s.Data = nil // the private keys of CAs are among them
-			}
-			return s, true
+		return kube.TrimItems(body, func(o []byte) []byte {
+			return trimmed(o, func(s *zonetoken.APISecret) {
+				if !strings.HasPrefix(s.Name, zonetoken.KeyPrefix) && s.Name != zonetoken.RevocationsName {
+					s.Data = nil // the private keys of CAs are among them
+				}
+			})
 		})
 	}
 	return body
 }
 
 // trimEach leaves of the objects of a list what T has a field for; of one that does not fit T, all.
-func trimEach[T any](body []byte) []byte {
-	return trimList(body, func(o json.RawMessage) (any, bool) { return json.RawMessage(kube.Trim[T](o)), true })
-}
+func trimEach[T any](body []byte) []byte { return kube.TrimItems(body, kube.Trim[T]) }
 
-// trimList keeps of a list what each of its objects leaves. What is no list stays as it is, and does not become an
-// empty one.
-func trimList(body []byte, trim func(json.RawMessage) (left any, keep bool)) []byte {
-	var l struct {
-		Items []json.RawMessage `json:"items"`
+// trimmed leaves of an object what T has a field for, without what take takes out; of one that does not fit T, all.
+func trimmed[T any](object []byte, take func(*T)) []byte {
+	var o T
+	if kube.Decode(object, &o) != nil {
+		return object
 	}
-	if kube.Decode(body, &l) != nil || l.Items == nil {
-		return body
-	}
-	kept := []any{}
-	for _, o := range l.Items {
-		if left, keep := trim(o); keep {
-			kept = append(kept, left)
-		}
-	}
-	b, err := json.Marshal(map[string]any{"items": kept})
+	take(&o)
+	b, err := json.Marshal(o)
 	if err != nil {
-		return body
+		return object
 	}
 	return b
 }
