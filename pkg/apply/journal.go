@@ -149,7 +149,7 @@ func writeKept(ctx context.Context, c *kubeconfig.Cluster, at plan.Ref, known ke
 	if err != nil {
 		return kept{}, fmt.Errorf("encoding the journal: %w", err)
 	}
-	body, err := send(ctx, c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(at)).Param("fieldManager",
+	body, err := Send(ctx, c.REST.Patch(types.ApplyPatchType).AbsPath(ObjectPath(at)).Param("fieldManager",
 		FieldManager).Param("force", "true").Body(doc), at, "")
 	if err != nil {
 		return kept{}, err

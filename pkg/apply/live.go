@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/api"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/engine"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -39,6 +41,7 @@ type Live struct {
 
 	mu     sync.Mutex
 	latest map[string]plan.Snapshot
+	uids   map[string]string // of each context's cluster, as it was read last
 	// namespaces are where the roster, the journal and the lock lie, by context, as each said when it was first read.
 	namespaces sync.Map
 	// journals are those that this run has read or written, by context.
@@ -57,14 +60,19 @@ func (l *Live) Observe(ctx context.Context, contexts ...string) plan.State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.latest == nil {
-		l.latest, contexts = map[string]plan.Snapshot{}, nil // nothing was seen of the others yet
+		l.latest, l.uids, contexts = map[string]plan.Snapshot{}, map[string]string{}, nil // nothing was seen yet
 	}
 	if len(contexts) == 0 {
 		contexts = l.Fleet.Contexts()
+	} else {
+		contexts = l.withTwins(contexts)
 	}
 	for _, s := range l.Observer.All(ctx, contexts) {
 		if _, known := l.latest[s.Context]; !known || ctx.Err() == nil { // an interrupted look says less than the last one
 			l.latest[s.Context] = s
+		}
+		if uid := kube.ClusterUID(s); uid != "" {
+			l.uids[s.Context] = uid
 		}
 		if in, unknown := roster.In(s.Reads); unknown == "" && s.Err == "" {
 			l.namespaces.LoadOrStore(s.Context, in)
@@ -75,6 +83,24 @@ func (l *Live) Observe(ctx context.Context, contexts ...string) plan.State {
 		all = append(all, l.latest[name])
 	}
 	return l.asNamed(l.Provider.ReadState(all, l.Where, l.Now()))
+}
+
+// withTwins adds to contexts those that lead to the same clusters. Where one of them fails, another tells of the
+// cluster, and must not tell what it was like before.
+func (l *Live) withTwins(contexts []string) []string {
+	endpoints, uids := map[string]bool{}, map[string]bool{}
+	for _, name := range contexts {
+		endpoints[l.Fleet.Endpoint(name)], uids[l.uids[name]] = true, true
+	}
+	delete(endpoints, "") // not known
+	delete(uids, "")
+	all := slices.Clone(contexts)
+	for _, name := range l.Fleet.Contexts() {
+		if (endpoints[l.Fleet.Endpoint(name)] || uids[l.uids[name]]) && !slices.Contains(contexts, name) {
+			all = append(all, name)
+		}
+	}
+	return all
 }
 
 // RunBy is who runs this: as a cluster knows it, else as the caller says.
@@ -229,7 +255,7 @@ func publish(ctx context.Context, c *kubeconfig.Cluster, entry plan.Ref, observe
 	if err != nil {
 		return err
 	}
-	_, err = send(ctx, c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(entry)+"/status").
+	_, err = Send(ctx, c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(entry)+"/status").
 		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").Body(doc), entry, "")
 	return err
 }

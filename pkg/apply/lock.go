@@ -260,7 +260,7 @@ func (k *leaseLock) put(ctx context.Context, l lease) (lease, error) {
 		req = k.c.REST.Post().AbsPath(observe.Path(plan.Read{Group: k.ref.Group, Version: k.ref.Version,
 			Resource: k.ref.Resource, Namespace: k.ref.Namespace}))
 	}
-	b, err := send(ctx, req.Param("fieldManager", FieldManager).SetHeader("Content-Type", "application/json").Body(doc),
+	b, err := Send(ctx, req.Param("fieldManager", FieldManager).SetHeader("Content-Type", "application/json").Body(doc),
 		k.ref, "")
 	if err != nil {
 		return stored, err

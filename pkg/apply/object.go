@@ -34,10 +34,10 @@ func Get(ctx context.Context, c *kubeconfig.Cluster, r plan.Ref) (map[string]any
 // inFront is what to do about an answer that is not the API server's.
 const inFront = "see what answers in front of it, such as a proxy, and run the command again"
 
-// sendChange is send of a change of an object that is there. What is stored must have a change of a status, which is
+// sendChange is Send of a change of an object that is there. What is stored must have a change of a status, which is
 // ours, and which nothing looks at again: the webhook believes it.
 func sendChange(ctx context.Context, req *rest.Request, p plan.Write, uid string) error {
-	b, err := send(ctx, req, p.Object, uid)
+	b, err := Send(ctx, req, p.Object, uid)
 	if err != nil || p.Op != plan.OpUpdateStatus {
 		return err
 	}
@@ -49,9 +49,9 @@ func sendChange(ctx context.Context, req *rest.Request, p plan.Write, uid string
 	return nil
 }
 
-// send sends a write of an object, of the UID where that is known, and returns the object as the API server says that
+// Send sends a write of an object, of the UID where that is known, and returns the object as the API server says that
 // it is stored. An answer that is not that object is an error too: whether anything was written is not known then.
-func send(ctx context.Context, req *rest.Request, r plan.Ref, uid string) ([]byte, error) {
+func Send(ctx context.Context, req *rest.Request, r plan.Ref, uid string) ([]byte, error) {
 	b, err := kubeconfig.Body(req.Do(ctx))
 	if err != nil {
 		return nil, err
@@ -67,8 +67,8 @@ func send(ctx context.Context, req *rest.Request, r plan.Ref, uid string) ([]byt
 		"the API server's answer is not %s, and it is not known whether it was written; %s", r, inFront)}
 }
 
-// sendDeletion is send of a deletion, which is answered with a success, or with the object, which somebody still needs.
-func sendDeletion(ctx context.Context, req *rest.Request, r plan.Ref) error {
+// SendDeletion is Send of a deletion, which is answered with a success, or with the object, which somebody still needs.
+func SendDeletion(ctx context.Context, req *rest.Request, r plan.Ref) error {
 	b, err := kubeconfig.Body(req.Do(ctx))
 	if err != nil {
 		return err

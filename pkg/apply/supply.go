@@ -103,6 +103,6 @@ func (w writer) replace(ctx context.Context, c *kubeconfig.Cluster, p plan.Write
 	if err != nil {
 		return false, fmt.Errorf("encoding %s: %w", p.Object, err)
 	}
-	_, err = send(ctx, w.options(c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(p.Object)).Body(doc)), p.Object, "")
+	_, err = Send(ctx, w.options(c.REST.Patch(types.MergePatchType).AbsPath(ObjectPath(p.Object)).Body(doc)), p.Object, "")
 	return err == nil, w.explain(p, err)
 }

@@ -145,7 +145,7 @@ func (w writer) create(ctx context.Context, c *kubeconfig.Cluster, p plan.Write,
 	}
 	collection := observe.Path(plan.Read{Group: p.Object.Group, Version: p.Object.Version, Resource: p.Object.Resource,
 		Namespace: p.Object.Namespace})
-	_, err = send(ctx, w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type",
+	_, err = Send(ctx, w.options(c.REST.Post().AbsPath(collection).SetHeader("Content-Type",
 		"application/json").Body(doc)), p.Object, "")
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
@@ -233,7 +233,7 @@ func (w writer) removeAt(ctx context.Context, c *kubeconfig.Cluster, p plan.Writ
 	if err != nil {
 		return false, fmt.Errorf("encoding the deletion of %s: %w", p.Object, err)
 	}
-	err = sendDeletion(ctx, c.REST.Delete().AbsPath(ObjectPath(p.Object)).SetHeader("Content-Type",
+	err = SendDeletion(ctx, c.REST.Delete().AbsPath(ObjectPath(p.Object)).SetHeader("Content-Type",
 		"application/json").Body(doc), p.Object)
 	switch {
 	case apierrors.IsNotFound(err):

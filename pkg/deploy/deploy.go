@@ -88,7 +88,7 @@ func (c Cluster) applyOne(ctx context.Context, ref plan.Ref, o install.Object) (
 	if c.DryRun {
 		r = r.Param("dryRun", "All")
 	}
-	body, err := kubeconfig.Body(r.Body(doc).Do(ctx))
+	body, err := apply.Send(ctx, r.Body(doc), ref, "")
 	if err != nil {
 		return "", fmt.Errorf("applying %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}
@@ -174,7 +174,7 @@ func (c Cluster) deleteOne(ctx context.Context, ref plan.Ref) (string, error) {
 	if c.DryRun {
 		r = r.Param("dryRun", "All")
 	}
-	switch err := r.Do(ctx).Error(); {
+	switch err := apply.SendDeletion(ctx, r, ref); {
 	case apierrors.IsNotFound(err):
 		return Absent, nil
 	case err != nil:

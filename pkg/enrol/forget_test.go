@@ -1,6 +1,9 @@
 package enrol
 
 import (
+	"io"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,5 +82,37 @@ func TestForgettingAMemberTakesItOutOfTheWaveInFlight(t *testing.T) {
 	}
 	if err := (Enroller{Live: b.Live}).Forget(t.Context(), "a", "me", "gone", true); err != nil || b.Journal != "" {
 		t.Errorf("%v; the journal: %s", err, b.Journal)
+	}
+}
+
+// Something in front of the API server that answers everything with 200 has forgotten nothing.
+func TestAMemberIsForgottenOnceTheAPIServerSaysSo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		method, ends string // of the request that is answered so
+		says         string
+		wrote        []string
+	}{
+		"the Event": {http.MethodPost, "/events", "nothing was forgotten: writing the Event about far in hub: the API " +
+			"server's answer is not Event", []string{"hub leases"}},
+		"the deletion": {http.MethodDelete, "/far", "deleting EdgeCluster xcpauth-system/far in hub: the API server's " +
+			"answer does not say that", []string{"hub leases", "hub events"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := bed.New(t, map[string][]bed.Object{"hub": append(bed.OpenHub("far"), bed.Stated("far"))})
+			hub := b.Servers["hub"]
+			answer := hub.Answer
+			hub.Answer = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method == tc.method && strings.HasSuffix(r.URL.Path, tc.ends) {
+					w.Header().Set("Content-Type", "application/json")
+					io.WriteString(w, `{"ok":true}`)
+					return true
+				}
+				return answer(w, r)
+			}
+			err := Enroller{Live: b.Live}.Forget(t.Context(), "far", "me", "gone", true)
+			if err == nil || !strings.Contains(err.Error(), tc.says) || !slices.Equal(b.Wrote, tc.wrote) {
+				t.Errorf("%v; wrote %v, want %q after %v", err, b.Wrote, tc.says, tc.wrote)
+			}
+		})
 	}
 }

@@ -263,8 +263,8 @@ func serverSideApply(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, b
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", ref, err)
 	}
-	err = ours(c.REST.Patch(types.ApplyPatchType), dry).AbsPath(apply.ObjectPath(ref)).Param("force",
-		"true").Body(doc).Do(ctx).Error()
+	_, err = apply.Send(ctx, ours(c.REST.Patch(types.ApplyPatchType), dry).AbsPath(apply.ObjectPath(ref)).Param("force",
+		"true").Body(doc), ref, "")
 	if err != nil {
 		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}
@@ -283,7 +283,8 @@ func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[
 	}
 	at := apply.ObjectPath(ref)
 	send := func(r *rest.Request, path string) error {
-		return ours(r, dry).AbsPath(path).SetHeader("Content-Type", "application/json").Body(doc).Do(ctx).Error()
+		_, err := apply.Send(ctx, ours(r, dry).AbsPath(path).SetHeader("Content-Type", "application/json").Body(doc), ref, "")
+		return err
 	}
 	if err = send(c.REST.Put(), at); apierrors.IsNotFound(err) {
 		err = send(c.REST.Post(), strings.TrimSuffix(at, "/"+ref.Name))

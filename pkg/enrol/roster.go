@@ -87,12 +87,8 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	if entry == nil {
 		return l.drop(ctx, hub.Context, name, told)
 	}
-	event, err := json.Marshal(forgottenEvent(hub.entry(name).Namespace, name, apply.UID(entry), source, reason, now))
-	if err != nil {
-		return fmt.Errorf("encoding the Event about %s: %w", name, err)
-	}
-	if err := hub.REST.Post().AbsPath("/api/v1/namespaces/"+hub.entry(name).Namespace+"/events").SetHeader("Content-Type",
-		"application/json").Body(event).Do(ctx).Error(); err != nil {
+	if err := writeEvent(ctx, hub, forgottenEvent(hub.entry(name).Namespace, name, apply.UID(entry), source, reason,
+		now)); err != nil {
 		return fmt.Errorf("nothing was forgotten: writing the Event about %s in %s: %s", name, hub.Context,
 			observe.Explain(err))
 	}
@@ -101,8 +97,8 @@ func (l Enroller) Forget(ctx context.Context, name, source, reason string, alive
 	if err != nil {
 		return fmt.Errorf("encoding the deletion of %s: %w", name, err)
 	}
-	if err := hub.REST.Delete().AbsPath(apply.ObjectPath(hub.entry(name))).SetHeader("Content-Type",
-		"application/json").Body(precondition).Do(ctx).Error(); err != nil {
+	if err := apply.SendDeletion(ctx, hub.REST.Delete().AbsPath(apply.ObjectPath(hub.entry(name))).SetHeader(
+		"Content-Type", "application/json").Body(precondition), hub.entry(name)); err != nil {
 		return fmt.Errorf("deleting %s in %s: %s", hub.entry(name), hub.Context, observe.Explain(err))
 	}
 	// nobody would renew or remove it any more
@@ -173,6 +169,20 @@ func forgottenEvent(namespace, name, uid, source, reason string, now time.Time) 
 		"source":         map[string]any{"component": apply.FieldManager},
 		"firstTimestamp": now.Format(time.RFC3339), "lastTimestamp": now.Format(time.RFC3339), "count": 1,
 	}
+}
+
+// writeEvent writes an Event, which has a name of its own.
+func writeEvent(ctx context.Context, hub hubCluster, event map[string]any) error {
+	doc, err := json.Marshal(event)
+	if err != nil {
+		return fmt.Errorf("encoding it: %w", err)
+	}
+	meta := event["metadata"].(map[string]any)
+	ref := plan.Ref{Version: "v1", Kind: "Event", Resource: "events", Namespace: meta["namespace"].(string),
+		Name: meta["name"].(string)}
+	_, err = apply.Send(ctx, hub.REST.Post().AbsPath("/api/v1/namespaces/"+ref.Namespace+"/events").SetHeader(
+		"Content-Type", "application/json").Body(doc), ref, "")
+	return err
 }
 
 // isReadLive says whether an entry of the roster is decided from what is read in the member's own cluster.
