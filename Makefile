@@ -75,7 +75,7 @@ fuzz: ## run each fuzz target for FUZZTIME (20s), the models of both products th
 	$(GO) test -count=1 -v -timeout 2h -run 'TestCELAndGoJudgeAnyOverlayAlike|TestNoEditThatWithdraws|TestWhateverTheFenceLetsPass' ./manifests -rapid.checks $(MODELRUNS)
 	$(GO) test -count=1 -v -timeout 2h -run 'TestThePromiseHoldsWhoeverInterrupts|TestNoZoneIsEverRefusedWhoeverInterrupts' ./pkg/engine -model.runs $(MODELRUNS)
 
-bench: k8s ## print benchmarks, commands over 10 to 5000 clusters beside kubectl in a shell and bare HTTP, the webhook's memory, the plugin's size and start (9 minutes, alone on the machine)
+bench: k8s ## print benchmarks, commands over 10 to 5000 clusters beside kubectl in a shell and bare HTTP, the webhook's memory, the plugin's size and start (11 minutes, alone on the machine)
 	@pkgs=$$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/... ./plugin/... ./webhook/...) && \
 		$(GO) test -run '^$$' -bench . -benchmem $$pkgs
 	@$(GO) test -count=1 -v -run OfAThousand -bench . -benchtime 1x -timeout 30m ./test/bench
