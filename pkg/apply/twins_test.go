@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/bed"
 )
 
 // Contexts of one cluster are looked at together, by whichever of them a run asks for it, and also when that one has
@@ -22,15 +22,7 @@ func TestContextsOfOneClusterAreLookedAtTogether(t *testing.T) {
 	for _, s := range []*apifake.Server{hub, eu, road, other} {
 		t.Cleanup(s.Close)
 	}
-	path, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"hub": hub, "eu": eu, "eu-again": eu,
-		"road": road, "us": other}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := bed.Fleet(t, map[string]*apifake.Server{"hub": hub, "eu": eu, "eu-again": eu, "road": road, "us": other})
 	d := tsb.Provider()
 	l := &apply.Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"}, Observer: &observe.Observer{Fleet: f,
 		Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/deploy"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/install"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/kubeconfig"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
+	"github.com/xcpauth/kubectl-xcpauth/test/bed"
 )
 
 // Who is bound to a role is not known where the binding may not be read, so it is not replaced. Anything else is
@@ -51,15 +51,7 @@ func TestABindingThatMayNotBeReadIsNotReplaced(t *testing.T) {
 // connect connects to a server as the context hub.
 func connect(t *testing.T, s *apifake.Server) deploy.Cluster {
 	t.Helper()
-	path, err := apifake.Kubeconfig(t.TempDir(), map[string]*apifake.Server{"hub": s}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := fleet.Connect(t.Context(), "hub", func(bool) {})
+	c, err := bed.Fleet(t, map[string]*apifake.Server{"hub": s}).Connect(t.Context(), "hub", func(bool) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,9 +73,10 @@ func TestAnObjectIsAppliedOrDeletedOnceTheAPIServerSaysSo(t *testing.T) {
 	c := connect(t, s)
 	role := []install.Object{{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
 		"metadata": map[string]any{"name": "reader"}}}
+	const answer = " in hub: the API server's answer "
 	for says, err := range map[string]error{
-		"applying ClusterRole reader in hub: the API server's answer is not ClusterRole reader":          c.Apply(t.Context(), role),
-		"deleting ClusterRole reader in hub: the API server's answer does not say that ClusterRole read": c.Delete(t.Context(), role),
+		"applying ClusterRole reader" + answer + "is not ClusterRole reader":        c.Apply(t.Context(), role),
+		"deleting ClusterRole reader" + answer + "does not say that ClusterRole re": c.Delete(t.Context(), role),
 	} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)

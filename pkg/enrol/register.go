@@ -292,10 +292,13 @@ func replace(ctx context.Context, c *kubeconfig.Cluster, ref plan.Ref, body map[
 	if apierrors.IsAlreadyExists(err) { // made by another run in between
 		err = send(c.REST.Put(), at)
 	}
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
 		return fmt.Errorf("writing %s in %s: %s; its namespace %s comes with the webhook: "+
 			"kubectl xcpauth install webhook --apply --context %s", ref, c.Context, observe.Explain(err), ref.Namespace,
 			c.Context)
+	case err != nil:
+		return fmt.Errorf("writing %s in %s: %s", ref, c.Context, observe.Explain(err))
 	}
 	return nil
 }

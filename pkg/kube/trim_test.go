@@ -63,8 +63,8 @@ func TestAReplicaSetIsAnothersWhenAllItsOwnersAre(t *testing.T) {
 	}
 }
 
-// What is no whole list of what is asked for stays as it is, to be judged by whoever reads it: half of it never
-// becomes a shorter list.
+// What is no whole list of what is asked for stays as it is, for the reader to judge: half of it never becomes a
+// shorter list.
 func TestAListIsTrimmedWholeOrNotAtAll(t *testing.T) {
 	type named struct {
 		Name string `json:"name"`

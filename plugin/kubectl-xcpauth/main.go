@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	collectMemory()
+	tuneGC()
 	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}))
 }
 

@@ -7,8 +7,8 @@ import (
 	"runtime/metrics"
 )
 
-// collectMemory sets when memory is collected, after each time that it was, unless the user has set GOGC.
-func collectMemory() {
+// tuneGC sets when memory is collected next, after each time that it was, unless the user has set GOGC.
+func tuneGC() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}

@@ -52,14 +52,7 @@ func New(t *testing.T, clusters map[string][]Object) (*Bed, *engine.Executor) {
 		s.Answer = func(w http.ResponseWriter, r *http.Request) bool { return b.answer(name, w, r) }
 		b.Servers[name] = s
 	}
-	path, err := apifake.Kubeconfig(t.TempDir(), b.Servers, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := Fleet(t, b.Servers)
 	d := tsb.Provider()
 	b.Live = &apply.Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"},
 		Observer: &observe.Observer{Fleet: f, Reads: d.Reads, RequestTimeout: 5 * time.Second,
@@ -68,6 +61,20 @@ func New(t *testing.T, clusters map[string][]Object) (*Bed, *engine.Executor) {
 		UndoWithin: 10 * time.Second,
 		Goal:       plan.Goal{To: state.JWT, Pace: plan.Pace{Within: time.Millisecond, Unrotated: []string{"a", "far"}}},
 		Report:     func(e engine.Event) { t.Logf("%s: %s", e.Member, e.Text) }}
+}
+
+// Fleet is the contexts of a kubeconfig with one for each server.
+func Fleet(t *testing.T, servers map[string]*apifake.Server) *kubeconfig.Fleet {
+	t.Helper()
+	path, err := apifake.Kubeconfig(t.TempDir(), servers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := kubeconfig.Load(kubeconfig.Options{Kubeconfig: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func (b *Bed) answer(cluster string, w http.ResponseWriter, r *http.Request) bool {

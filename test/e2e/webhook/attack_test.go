@@ -60,8 +60,8 @@ func (h *hub) caller() *http.Client {
 }
 
 // attacked has strangers call both replicas in every way that takes a server's places, memory or time, for as long as
-// edits go on: no harmless edit is denied for it, none that cuts somebody off is admitted, and no kubelet takes a
-// replica out of the Service. Single probes may fail: how long a look takes is the machine's affair.
+// edits go on: the webhook denies no harmless edit for it, none that cuts somebody off is admitted, and no kubelet
+// takes a replica out of the Service. Single probes may fail: how long a look takes is the machine's affair.
 func attacked(d *drill) {
 	lost := d.service.Lost()
 	ctx, cancel := context.WithCancel(d.h.Context())

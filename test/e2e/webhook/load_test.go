@@ -327,8 +327,10 @@ func (l *load) judge() {
 	}
 	l.h.Logf("%-28s %s; %d versions stored; %d edits were hung up on by %d processes that ended in order", "in all",
 		line(total), l.stored, l.hungUp, l.ended)
-	if l.h.Logf("%d of %d edits were given up while strangers shared the machine", l.late, l.among); l.late*50 > l.among {
-		l.h.Errorf("%d of %d edits were given up while strangers called", l.late, l.among)
+	l.h.Logf("%d of %d edits were given up while strangers shared the machine", l.late, l.among)
+	if l.late*50 > l.among {
+		l.h.Errorf("%d of %d edits were given up while strangers shared the machine, at most one in fifty may be", l.late,
+			l.among)
 	}
 	for _, text := range slices.Sorted(maps.Keys(l.wrong)) {
 		l.h.Errorf("%s, %d times, first: %s", text, l.wrong[text], l.first[text])
