@@ -16,6 +16,7 @@ require (
 	github.com/google/go-containerregistry v0.22.1 // krew/release: the images, without docker
 	github.com/google/licensecheck v0.3.1 // krew/release: which licence a text is
 	github.com/google/uuid v1.6.0 // krew/release: serial numbers of bills of materials
+	github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // plugin: how a port-forward over WebSocket ended
 	github.com/invopop/jsonschema v0.14.0 // test/schema: the JSON Schema of a report from its type
 	github.com/mattn/go-runewidth v0.0.16 // plugin: how wide text is on a terminal
 	github.com/package-url/packageurl-go v0.1.7 // krew/release: names of modules in bills of materials
@@ -36,7 +37,7 @@ require (
 	k8s.io/apiserver v0.37.1 // manifests: the API server's own CEL compiler tests our matchConditions
 	k8s.io/cli-runtime v0.37.1 // plugin: the streams that a command is given, and the printers of -o
 	k8s.io/client-go v0.37.1 // kubeconfig, transport, port-forward; goes with test/k8s/go.mod
-	k8s.io/cri-streaming v0.37.1 // test/kubelet: a kubelet's port-forward
+	k8s.io/cri-streaming v0.37.1 // test/kubelet, pkg/observe tests: how a node forwards a port
 	k8s.io/klog/v2 v2.140.0 // the log of client-go and of the webhook
 	k8s.io/streaming v0.37.1 // the streams of a port-forward
 	k8s.io/utils v0.0.0-20260626114624-be93311217bd // webhook: an injected clock
@@ -80,7 +81,6 @@ require (
 	github.com/go-openapi/swag/yamlutils v0.27.1 // indirect
 	github.com/google/cel-go v0.29.2 // indirect
 	github.com/google/gnostic-models v0.7.0 // indirect
-	github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect

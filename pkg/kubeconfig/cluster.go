@@ -74,7 +74,7 @@ func (f *Fleet) Connect(ctx context.Context, name string, clock func(running boo
 		return c.cluster, nil
 	}
 	if !f.keep {
-		defer restless()()
+		defer withoutHealthCheck()()
 	}
 	made, refused, err := newCluster(name, c.config, cred)
 	if err != nil {
@@ -172,10 +172,11 @@ func (f *Fleet) Release(name string) {
 // other side is still there: seconds, in the environment alone.
 const healthCheck = "HTTP2_READ_IDLE_TIMEOUT_SECONDS"
 
-// restless has clients that are made until end is called ask after a second, unless the user has set it. A connection
-// that is closed stays in memory for that long, with its buffers (golang.org/x/net/http2 leaves the timer running).
-func restless() (end func()) {
-	if _, set := os.LookupEnv(healthCheck); set || os.Setenv(healthCheck, "1") != nil {
+// withoutHealthCheck makes clients that do not ask, until end is called and unless the user has set it. They are used
+// for one look, and each of their requests has its own deadline. A connection that is closed would stay in memory until
+// it were to ask, with its buffers: golang.org/x/net/http2 leaves the timer running.
+func withoutHealthCheck() (end func()) {
+	if _, set := os.LookupEnv(healthCheck); set || os.Setenv(healthCheck, "0") != nil {
 		return func() {}
 	}
 	return func() { _ = os.Unsetenv(healthCheck) }

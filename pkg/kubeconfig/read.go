@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
@@ -17,25 +18,32 @@ var ErrCut = errors.New("the answer was cut")
 const readRetries = 2
 
 // buffers hold answers while they are read: an answer is many times what is left of it. They stay from one answer to
-// the next, which those of a sync.Pool do not where memory is collected often, so they are few, and none is large.
-var buffers = make(chan *bytes.Buffer, 16)
+// the next, which those of a sync.Pool do not where memory is collected often, so there are few of those that hold a
+// large answer. Most answers are small, and need none of these.
+var (
+	small = make(chan *bytes.Buffer, 128)
+	large = make(chan *bytes.Buffer, 16)
+)
 
-// largestKept is how large a buffer is at most that stays.
-const largestKept = 1 << 20
+// mostSmall is how long a small answer is at most, mostKept how large a buffer is at most that stays.
+const (
+	mostSmall = 4 << 10
+	mostKept  = 1 << 20
+)
 
-// buffer is an empty buffer; end is to be called when nothing of it is used any more.
-func buffer() (b *bytes.Buffer, end func()) {
+// buffer is an empty buffer of some; end is to be called when nothing of it is used any more.
+func buffer(some chan *bytes.Buffer) (b *bytes.Buffer, end func()) {
 	select {
-	case b = <-buffers:
+	case b = <-some:
 	default:
-		b = new(bytes.Buffer)
+		b = bytes.NewBuffer(make([]byte, 0, mostSmall+bytes.MinRead))
 	}
 	return b, func() {
-		if b.Reset(); b.Cap() > largestKept {
+		if b.Reset(); b.Cap() > mostKept {
 			return
 		}
 		select {
-		case buffers <- b:
+		case some <- b:
 		default:
 		}
 	}
@@ -64,9 +72,16 @@ func readOnce(ctx context.Context, get *rest.Request, use func(body []byte)) err
 		return err
 	}
 	defer answer.Close()
-	body, end := buffer() // not before: most of the time is spent waiting for an answer to begin
+	body, end := buffer(small) // not before: most of the time is spent waiting for an answer to begin
 	defer end()
-	switch _, err = body.ReadFrom(answer); {
+	if _, err = body.ReadFrom(io.LimitReader(answer, mostSmall)); err == nil && body.Len() == mostSmall {
+		begun := body
+		body, end = buffer(large)
+		defer end()
+		body.Write(begun.Bytes())
+		_, err = body.ReadFrom(answer)
+	}
+	switch {
 	case err == nil:
 		use(body.Bytes())
 		return nil

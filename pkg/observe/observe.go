@@ -127,24 +127,26 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 		return s
 	}
 	defer o.Fleet.Release(name)
+	soFar := p.copy()
 	for ctx.Err() == nil {
-		next := o.next(name, p.copy())
+		next := o.next(name, soFar)
 		if len(next) == 0 {
 			break
 		}
 		o.readAll(ctx, cluster, next, p)
+		soFar = p.copy()
 		// one that denies all that is asked so far may have what is asked next
-		if s.Err, s.Denied = allFailed(p.copy()); s.Err != "" && !s.Denied {
+		if s.Err, s.Denied = allFailed(soFar); s.Err != "" && !s.Denied {
 			break
 		}
 	}
 	if o.Needs != nil && (s.Err == "" || s.Denied) && ctx.Err() == nil {
-		s.AccessReviews = o.access(ctx, cluster, o.Needs(p.copy()))
+		s.AccessReviews = o.access(ctx, cluster, o.Needs(soFar))
 	}
 	if ctx.Err() != nil {
 		s.Err, s.Denied = o.tooLong(ctx, nil), false
 	}
-	s.At, s.Reads, s.Skew = o.Now(), p.copy(), cluster.Skew()
+	s.At, s.Reads, s.Skew = o.Now(), soFar, cluster.Skew()
 	return s
 }
 

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/yaml"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
@@ -135,6 +137,7 @@ var products = map[string]func(names []string) (hub []apifake.Object, edge func(
 
 // serve serves a hub and edges of a product until its input ends.
 func serve(product string, edges int) error {
+	klog.SetLogger(logr.Discard()) // a node says of each connection how it ended
 	names := make([]string, edges)
 	for i := range names {
 		names[i] = name(i)
@@ -171,6 +174,9 @@ func serve(product string, edges int) error {
 					return
 				case strings.HasSuffix(r.URL.Path, "/portforward"):
 					counts[i].forwards.Add(1)
+					time.Sleep(delay)
+					forward(w, r)
+					return
 				default:
 					counts[i].reads.Add(1)
 				}
