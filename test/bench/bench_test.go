@@ -277,7 +277,7 @@ func BenchmarkFleet(b *testing.B) {
 		},
 	}
 	if foreach, err := exec.LookPath("kubectl-foreach"); err == nil {
-		ways["tsb"] = slices.Insert(ways["tsb"], 3, way{"one read, kubectl foreach -c 32", []int{50},
+		ways["tsb"] = slices.Insert(ways["tsb"], 3, way{"one read, kubectl-foreach -c 32", []int{50},
 			script(`PATH="${KUBECTL%/*}:$PATH" ` + foreach + ` -q -c 32 "$@" -- get --raw "$READ" >/dev/null`)})
 	} else {
 		b.Log("kubectl-foreach is not in the PATH, and is not measured: go install github.com/ahmetb/kubectl-foreach@latest")
