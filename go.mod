@@ -37,7 +37,7 @@ require (
 	k8s.io/apiserver v0.37.1 // manifests: the API server's own CEL compiler tests our matchConditions
 	k8s.io/cli-runtime v0.37.1 // plugin: the streams that a command is given, and the printers of -o
 	k8s.io/client-go v0.37.1 // kubeconfig, transport, port-forward; goes with test/k8s/go.mod
-	k8s.io/cri-streaming v0.37.1 // test/kubelet, pkg/observe tests: how a node forwards a port
+	k8s.io/cri-streaming v0.37.1 // test/kubelet, test/apifake: how a node forwards a port
 	k8s.io/klog/v2 v2.140.0 // the log of client-go and of the webhook
 	k8s.io/streaming v0.37.1 // the streams of a port-forward
 	k8s.io/utils v0.0.0-20260626114624-be93311217bd // webhook: an injected clock

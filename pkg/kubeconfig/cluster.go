@@ -43,6 +43,7 @@ type connection struct {
 	cluster *Cluster                 // with cred; nil before the first use
 	cred    *credential
 	refused *atomic.Bool // an API server answered 401 to cluster
+	once    bool         // cluster is for one look: see Look
 }
 
 // Cluster is Connect for whoever has nothing to do meanwhile: a credential plugin that does not end is stopped by its
@@ -57,6 +58,16 @@ func (f *Fleet) Cluster(name string) (*Cluster, error) {
 // or was refused. clock, when not nil, is told whether the wait is the plugin's: false while it waits for its turn,
 // or for the user to answer it on the terminal.
 func (f *Fleet) Connect(ctx context.Context, name string, clock func(running bool)) (*Cluster, error) {
+	return f.connect(ctx, name, clock, false)
+}
+
+// Look is Connect for one look, after which Release is called. Each request of it must have a deadline: unless
+// connections are kept, nothing else finds out that one is dead.
+func (f *Fleet) Look(ctx context.Context, name string, clock func(running bool)) (*Cluster, error) {
+	return f.connect(ctx, name, clock, true)
+}
+
+func (f *Fleet) connect(ctx context.Context, name string, clock func(running bool), once bool) (*Cluster, error) {
 	c, err := f.connection(name)
 	if err != nil {
 		return nil, err
@@ -70,17 +81,18 @@ func (f *Fleet) Connect(ctx context.Context, name string, clock func(running boo
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c.cluster != nil && c.cred == cred {
+	once = once && !f.keep
+	if c.cluster != nil && c.cred == cred && (once || !c.once) {
 		return c.cluster, nil
 	}
-	if !f.keep {
+	if once {
 		defer withoutHealthCheck()()
 	}
 	made, refused, err := newCluster(name, c.config, cred)
 	if err != nil {
 		return nil, err
 	}
-	c.cluster, c.cred, c.refused = made, cred, refused
+	c.cluster, c.cred, c.refused, c.once = made, cred, refused, once
 	return made, nil
 }
 
@@ -172,9 +184,8 @@ func (f *Fleet) Release(name string) {
 // other side is still there: seconds, in the environment alone.
 const healthCheck = "HTTP2_READ_IDLE_TIMEOUT_SECONDS"
 
-// withoutHealthCheck makes clients that do not ask, until end is called and unless the user has set it. They are used
-// for one look, and each of their requests has its own deadline. A connection that is closed would stay in memory until
-// it were to ask, with its buffers: golang.org/x/net/http2 leaves the timer running.
+// withoutHealthCheck has clients that are made until end is called not ask, unless the user has set it. The timer of
+// the question holds the buffers of a connection after it is closed (golang.org/x/net/http2 leaves it running).
 func withoutHealthCheck() (end func()) {
 	if _, set := os.LookupEnv(healthCheck); set || os.Setenv(healthCheck, "0") != nil {
 		return func() {}

@@ -17,12 +17,12 @@ var ErrCut = errors.New("the answer was cut")
 // readRetries is how often a read is tried again over another connection, after the one it had was reset.
 const readRetries = 2
 
-// buffers hold answers while they are read: an answer is many times what is left of it. They stay from one answer to
-// the next, which those of a sync.Pool do not where memory is collected often, so there are few of those that hold a
-// large answer. Most answers are small, and need none of these.
+// smallBuffers and largeBuffers hold answers while they are read: an answer is many times what is left of it. They stay
+// from one answer to the next, which those of a sync.Pool do not where memory is collected often. So the large ones are
+// few, and are left to the answers that need one: most are small.
 var (
-	small = make(chan *bytes.Buffer, 128)
-	large = make(chan *bytes.Buffer, 16)
+	smallBuffers = make(chan *bytes.Buffer, 128)
+	largeBuffers = make(chan *bytes.Buffer, 16)
 )
 
 // mostSmall is how long a small answer is at most, mostKept how large a buffer is at most that stays.
@@ -31,10 +31,10 @@ const (
 	mostKept  = 1 << 20
 )
 
-// buffer is an empty buffer of some; end is to be called when nothing of it is used any more.
-func buffer(some chan *bytes.Buffer) (b *bytes.Buffer, end func()) {
+// buffer takes an empty buffer from a pool, or makes one; end is to be called when nothing of it is used any more.
+func buffer(pool chan *bytes.Buffer) (b *bytes.Buffer, end func()) {
 	select {
-	case b = <-some:
+	case b = <-pool:
 	default:
 		b = bytes.NewBuffer(make([]byte, 0, mostSmall+bytes.MinRead))
 	}
@@ -43,7 +43,7 @@ func buffer(some chan *bytes.Buffer) (b *bytes.Buffer, end func()) {
 			return
 		}
 		select {
-		case some <- b:
+		case pool <- b:
 		default:
 		}
 	}
@@ -72,11 +72,11 @@ func readOnce(ctx context.Context, get *rest.Request, use func(body []byte)) err
 		return err
 	}
 	defer answer.Close()
-	body, end := buffer(small) // not before: most of the time is spent waiting for an answer to begin
+	body, end := buffer(smallBuffers) // not before: most of the time is spent waiting for an answer to begin
 	defer end()
 	if _, err = body.ReadFrom(io.LimitReader(answer, mostSmall)); err == nil && body.Len() == mostSmall {
 		begun := body
-		body, end = buffer(large)
+		body, end = buffer(largeBuffers)
 		defer end()
 		body.Write(begun.Bytes())
 		_, err = body.ReadFrom(answer)

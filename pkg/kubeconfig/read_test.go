@@ -116,6 +116,12 @@ func TestAReadIsWholeOrAnError(t *testing.T) {
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		}, is: kubeconfig.ErrCut},
+		"cut after more than a small answer": {answer: func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "10000")
+			fmt.Fprint(w, strings.Repeat("x", 5000))
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}, is: kubeconfig.ErrCut},
 		"forbidden": {answer: func(w http.ResponseWriter) {
 			apifake.Status(w, http.StatusForbidden, "Forbidden", "ann may not")
 		}, says: "ann may not"},
@@ -130,6 +136,61 @@ func TestAReadIsWholeOrAnError(t *testing.T) {
 				t.Errorf("%q was used; the error is %v", got, err)
 			}
 		})
+	}
+}
+
+// An answer of any length is read whole, and nothing of another is in it.
+func TestAnAnswerOfAnyLengthIsReadWhole(t *testing.T) {
+	lengths := []int{0, 1, 4095, 4096, 4097, 1 << 20, 3 << 20, 4097, 1, 4096}
+	asked := 0
+	text := func(i int) string { return strings.Repeat(string(rune('a'+i)), lengths[i]) }
+	f, _ := answered(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, text(asked))
+		asked++
+		return true
+	})
+	for i, n := range lengths {
+		if got, err := read(t, f); err != nil || got != text(i) {
+			t.Errorf("of %d bytes: %d were read, %v", n, len(got), err)
+		}
+	}
+}
+
+// A client that is for one look has no health check, so it serves nothing that lasts longer.
+func TestAClientForOneLookServesNothingElse(t *testing.T) {
+	f, _ := answered(t, nil)
+	use := func(get func() (*kubeconfig.Cluster, error)) *kubeconfig.Cluster {
+		t.Helper()
+		c, err := get()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	look := func() (*kubeconfig.Cluster, error) { return f.Look(t.Context(), "eu", nil) }
+	lasting := func() (*kubeconfig.Cluster, error) { return f.Cluster("eu") }
+
+	first := use(look)
+	if use(look) != first {
+		t.Error("a second look at the same time has a client of its own")
+	}
+	second := use(lasting)
+	if second == first {
+		t.Error("the client for one look is used on")
+	}
+	if use(look) != second {
+		t.Error("a look does not use the client that is there")
+	}
+	f.Release("eu")
+	third := use(look)
+	f.KeepConnections()
+	fourth := use(look)
+	if fourth == third {
+		t.Error("the client for one look is kept")
+	}
+	f.Release("eu")
+	if use(look) != fourth || use(lasting) != fourth {
+		t.Error("the client is not kept")
 	}
 }
 

@@ -1,8 +1,6 @@
 package observe
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -11,56 +9,26 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/cri-streaming/pkg/streaming/portforward"
-
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
 )
-
-// pod answers a request at its port as do says.
-type pod func(stream io.Writer) error
-
-// PortForward implements portforward.PortForwarder.
-func (p pod) PortForward(_ context.Context, _, _ string, _ int32, stream io.ReadWriteCloser) error {
-	if _, err := http.ReadRequest(bufio.NewReader(stream)); err != nil {
-		return err
-	}
-	return p(stream)
-}
-
-// answering has a pod answer the port-forwards of s, as the streaming server of a node does.
-func answering(s *apifake.Server, p pod) {
-	s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
-		q := r.URL.Query()
-		q[portforward.PortHeader] = q["ports"] // as the API server hands it on
-		r.URL.RawQuery = q.Encode()
-		options, err := portforward.NewV4Options(r)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return true
-		}
-		portforward.ServePortForward(w, r, p, "edge-1-a", "", options, time.Minute, time.Minute,
-			portforward.SupportedProtocols)
-		return true
-	}
-}
 
 // A metrics page comes over one connection, whole or not at all, and a failure in the words of the node. Where no
 // WebSocket is to be had, SPDY is asked for, and only then.
 func TestAMetricsPageComesThroughAPortForward(t *testing.T) {
 	const page = "# TYPE up gauge\nup 1\n"
-	whole := pod(func(to io.Writer) error {
+	whole := func(to io.Writer) error {
 		_, err := io.WriteString(to, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"+page)
 		return err
-	})
-	cut := pod(func(to io.Writer) error {
+	}
+	cut := func(to io.Writer) error {
 		_, err := io.WriteString(to, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"+page)
 		return err
-	})
-	refused := pod(func(io.Writer) error { return errors.New("connection refused") })
+	}
+	refused := func(io.Writer) error { return errors.New("connection refused") }
 	const webSocket, spdy = "GET", "POST"
 	for name, tc := range map[string]struct {
-		pod       pod
+		pod       func(to io.Writer) error
 		no        int // what a WebSocket is answered with; 0: it is had
 		asked     []string
 		body, err string
@@ -78,14 +46,13 @@ func TestAMetricsPageComesThroughAPortForward(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := apifake.Start()
 			t.Cleanup(s.Close)
-			answering(s, tc.pod)
-			node := s.Answer
 			s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
 				if tc.no != 0 && r.Method == webSocket || tc.pod == nil {
 					apifake.Status(w, tc.no, "Refused", "refused by the test")
 					return true
 				}
-				return node(w, r)
+				apifake.Forward(w, r, tc.pod)
+				return true
 			}
 			f := fleetOf(t, s)
 			r := plan.Read{Version: "v1", Resource: "pods", Namespace: "istio-system", Name: "edge-1-a", Port: 8080}

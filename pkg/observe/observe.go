@@ -117,7 +117,7 @@ func (p *progress) copy() map[plan.Read]plan.Result {
 // until the provider asks for nothing more.
 func (o *Observer) readContext(ctx context.Context, deadline *deadline, name string, p *progress) plan.Snapshot {
 	s := plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name)}
-	cluster, err := o.Fleet.Connect(ctx, name, deadline.run)
+	cluster, err := o.Fleet.Look(ctx, name, deadline.run)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		s.Err, s.At = o.tooLong(ctx, err), o.Now()

@@ -72,7 +72,7 @@ type channels struct {
 	why   []byte    // what came over the channel of errors
 }
 
-// most of what a node says of a failure is read.
+// mostSaid is how much is read of what a node says of a failure, in bytes.
 const mostSaid = 1 << 10
 
 // Read implements net.Conn. Its error is what the node said of a failure, if it said something.
@@ -88,7 +88,7 @@ func (c *channels) Read(p []byte) (int, error) {
 			c.rest, err = nil, nil
 		}
 		if n > 0 || err != nil {
-			return n, err
+			return n, broken(err)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (c *channels) next() error {
 		case websocket.IsCloseError(err, websocket.CloseNormalClosure):
 			return io.EOF
 		case err != nil:
-			return err
+			return broken(err)
 		case kind != websocket.BinaryMessage:
 			return errors.New("the API server sent a message that is not binary through a port-forward")
 		}
@@ -117,7 +117,7 @@ func (c *channels) next() error {
 		case channel == channelError:
 			said, err := io.ReadAll(io.LimitReader(r, mostSaid))
 			if err != nil {
-				return err
+				return broken(err)
 			}
 			c.why = append(c.why, said[:min(len(said), mostSaid-len(c.why))]...)
 		}
@@ -131,7 +131,7 @@ func (c *channels) channel(r io.Reader) (int, error) {
 	case errors.Is(err, io.EOF): // an empty message
 		return -1, nil
 	case err != nil:
-		return 0, err
+		return 0, broken(err)
 	case int(number[0]) >= len(c.begun):
 		return 0, fmt.Errorf("the API server sent a message of channel %d through the port-forward of one port", number[0])
 	}
@@ -140,14 +140,26 @@ func (c *channels) channel(r io.Reader) (int, error) {
 		return channel, nil
 	}
 	var port [2]byte
-	if _, err := io.ReadFull(r, port[:]); err != nil {
-		return 0, fmt.Errorf("a port-forward does not begin with its port: %w", err)
+	switch _, err := io.ReadFull(r, port[:]); {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // the message ends
+		return 0, fmt.Errorf("the API server's port-forward does not begin with the port %d", c.port)
+	case err != nil:
+		return 0, broken(err)
 	}
 	if got := int(binary.LittleEndian.Uint16(port[:])); got != c.port {
 		return 0, fmt.Errorf("the API server forwards port %d instead", got)
 	}
 	c.begun[channel] = true
 	return channel, nil
+}
+
+// broken says of a WebSocket that was closed before all was said that it was cut.
+func broken(err error) error {
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) {
+		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	}
+	return err
 }
 
 // Write implements net.Conn.

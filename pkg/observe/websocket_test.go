@@ -58,35 +58,41 @@ func (*queue) SetWriteDeadline(time.Time) error { return nil }
 // was cut is not taken for the whole.
 func TestThePortForwardOfAWebSocketIsAStreamOfBytes(t *testing.T) {
 	over := &websocket.CloseError{Code: websocket.CloseNormalClosure}
+	away := &websocket.CloseError{Code: websocket.CloseGoingAway}
 	cut := &websocket.CloseError{Code: websocket.CloseAbnormalClosure, Text: "cut"}
 	const data, why = "\x00\x90\x1f", "\x01\x90\x1f" // port 8080
 	for name, tc := range map[string]struct {
 		q          *queue
 		want, fail string // no fail: it ends
 	}{
-		"messages joined, empty ones passed over": {&queue{texts: []string{why, data, "\x00ab", "", "\x00", "\x00cde"}, end: over},
-			"abcde", ""},
+		"messages joined, empty ones passed over": {&queue{texts: []string{why, data, "\x00ab", "", "\x00", "\x00cde"},
+			end: over}, "abcde", ""},
 		"the port and bytes in one message": {&queue{texts: []string{data + "ab", "\x00cd"}, end: over}, "abcd", ""},
 		"nothing at all":                    {&queue{texts: []string{data, why}, end: over}, "", ""},
 		"a failure": {&queue{texts: []string{data, why, "\x01connection ", "\x01refused"}, end: over}, "",
 			"connection refused"},
-		"a failure after bytes":     {&queue{texts: []string{data, "\x00ab", why + "reset"}, end: cut}, "ab", "reset"},
-		"much said of a failure":    {&queue{texts: []string{why, "\x01" + strings.Repeat("x", mostSaid), "\x01y"}, end: over}, "", "xxx"},
+		"a failure after bytes": {&queue{texts: []string{data, "\x00ab", why + "reset"}, end: cut}, "ab", "reset"},
+		"much said of a failure": {&queue{texts: []string{why, "\x01" + strings.Repeat("x", mostSaid), "\x01y"}, end: over},
+			"", "xxx"},
 		"cut":                       {&queue{texts: []string{data, "\x00ab"}, end: cut}, "ab", "cut"},
-		"going away":                {&queue{texts: []string{data}, end: &websocket.CloseError{Code: websocket.CloseGoingAway}}, "", "1001"},
-		"a text message":            {&queue{kind: websocket.TextMessage, texts: []string{data}, end: over}, "", "not binary"},
+		"going away":                {&queue{texts: []string{data}, end: away}, "", "1001"},
+		"a text message":            {&queue{kind: websocket.TextMessage, texts: []string{data}}, "", "not binary"},
 		"another port":              {&queue{texts: []string{"\x00\x51\x00"}, end: over}, "", "port 81 instead"},
 		"a third channel":           {&queue{texts: []string{"\x02\x90\x1f"}, end: over}, "", "channel 2"},
-		"a channel without a port":  {&queue{texts: []string{"\x00\x90"}, end: over}, "", "begin with its port"},
-		"a channel without a byte":  {&queue{texts: []string{"\x00"}, end: over}, "", "begin with its port"},
+		"a channel without a port":  {&queue{texts: []string{"\x00\x90"}, end: over}, "", "begin with the port"},
+		"a channel without a byte":  {&queue{texts: []string{"\x00"}, end: over}, "", "begin with the port"},
 		"a failure without reasons": {&queue{texts: []string{data, why}, end: cut}, "", "cut"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
 			conn := &channels{messages: tc.q, port: 8080}
 			_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{conn}, make([]byte, 2))
-			if got.String() != tc.want || (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) {
+			said := fmt.Sprint(err)
+			if got.String() != tc.want || (err == nil) != (tc.fail == "") || !strings.Contains(said, tc.fail) {
 				t.Errorf("read %q, %v; want %q and an error about %q", got.String(), err, tc.want, tc.fail)
+			}
+			if ended := tc.fail == "cut" || tc.fail == "1001"; errors.Is(err, io.ErrUnexpectedEOF) != ended {
+				t.Errorf("%v: whether it was cut is not told", err)
 			}
 			if len(conn.why) > mostSaid {
 				t.Errorf("%d bytes are kept of what was said", len(conn.why))

@@ -135,6 +135,18 @@ var products = map[string]func(names []string) (hub []apifake.Object, edge func(
 	"kong-mesh": mesh,
 }
 
+// page is what the pods answer when they are asked for their metrics: the series of an edge that is connected.
+const page = `HTTP/1.1 200 OK
+Content-Type: text/plain; version=0.0.4
+Connection: close
+
+# TYPE xcp_edge_stream_connect_count counter
+xcp_edge_stream_connect_count{statusLabel="ok"} 1
+xcp_edge_stream_connect_count{statusLabel="close"} 0
+# TYPE xcp_edge_last_push_to_central_timestamp_ms gauge
+xcp_edge_last_push_to_central_timestamp_ms 1.7e+12
+`
+
 // serve serves a hub and edges of a product until its input ends.
 func serve(product string, edges int) error {
 	klog.SetLogger(logr.Discard()) // a node says of each connection how it ended
@@ -175,7 +187,10 @@ func serve(product string, edges int) error {
 				case strings.HasSuffix(r.URL.Path, "/portforward"):
 					counts[i].forwards.Add(1)
 					time.Sleep(delay)
-					forward(w, r)
+					apifake.Forward(w, r, func(to io.Writer) error {
+						_, err := io.WriteString(to, page)
+						return err
+					})
 					return
 				default:
 					counts[i].reads.Add(1)
