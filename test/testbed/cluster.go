@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -181,7 +179,7 @@ func (c *Cluster) kill() {
 //  1. Start the API server on a free port and wait until it is ready.
 //  2. Start the controller manager.
 //  3. Install the vendor's kinds.
-//  4. Wait until the namespace "default" is usable by pods.
+//  4. Wait until the controllers have made what they make by themselves.
 func (c *Cluster) start(ctx context.Context, crds bool) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("starting cluster %s: %w", c.Name, err)
@@ -206,7 +204,7 @@ func (c *Cluster) start(ctx context.Context, crds bool) error {
 			return err
 		}
 	}
-	return kcm.await(ctx, c.podsCanStart)
+	return kcm.await(ctx, c.controllersCaughtUp)
 }
 
 // startAPIServer starts the API server and returns when /readyz is ok.
@@ -263,20 +261,6 @@ func (c *Cluster) startControllers() (*program, error) {
 		"--kube-api-burst=400",
 		"--profiling=false",
 	)
-}
-
-// podsCanStart returns nil once the controllers have given the namespace "default" what a pod in it needs.
-func (c *Cluster) podsCanStart(ctx context.Context) error {
-	client, err := kubernetes.NewForConfig(c.Config)
-	if err != nil {
-		return err
-	}
-	if _, err := client.CoreV1().ServiceAccounts(corev1.NamespaceDefault).Get(ctx, "default",
-		metav1.GetOptions{}); err != nil {
-		return err
-	}
-	_, err = client.CoreV1().ConfigMaps(corev1.NamespaceDefault).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})
-	return err
 }
 
 // ready returns nil once /readyz is ok.

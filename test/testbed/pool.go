@@ -198,7 +198,8 @@ func (c *Cluster) renew(ctx context.Context, to saved) error {
 	return c.restore(ctx, to)
 }
 
-// startAgain ends both servers and starts them on the same data, with the flags that they had at first.
+// startAgain ends both servers and starts them on the same data, with the flags that they had at first. It does not
+// wait for the controllers: what a test left behind may keep them from catching up.
 func (c *Cluster) startAgain(ctx context.Context) error {
 	c.Config = c.UserConfig("admin", "system:masters")
 	if err := c.RestartAPIServer(ctx); err != nil {
@@ -212,5 +213,5 @@ func (c *Cluster) startAgain(ctx context.Context) error {
 		return err
 	}
 	c.controllers, c.restarted = kcm, false
-	return kcm.await(ctx, c.podsCanStart)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -38,7 +39,7 @@ func TestAPoolLendsClustersAsTheyWereAtFirst(t *testing.T) {
 
 	b := lend("hub", "edge-1")
 	hub, edge := b.Cluster("hub"), b.Cluster("edge-1")
-	began := map[*testbed.Cluster]string{hub: everything(t, b, hub), edge: everything(t, b, edge)}
+	began := map[*testbed.Cluster][]string{hub: everything(t, b, hub), edge: everything(t, b, edge)}
 	deploymentGetsPods(t, hub, "web")
 	leaveTraces(t, b, hub)
 	edge.Freeze()
@@ -67,8 +68,8 @@ func TestAPoolLendsClustersAsTheyWereAtFirst(t *testing.T) {
 			t.Errorf("the kubeconfig has %q", got)
 		}
 		for _, c := range b.Clusters() {
-			if now := everything(t, b, c); now != began[c] {
-				t.Errorf("before the borrower %s, %s has\n%s\nand had\n%s", round.what, c.Name, now, began[c])
+			if d := cmp.Diff(began[c], everything(t, b, c)); d != "" {
+				t.Errorf("before the borrower %s, %s is not as it was at first (-was +is):\n%s", round.what, c.Name, d)
 			}
 			deploymentGetsPods(t, c, "web") // under a name that was there before
 			round.does(b, c)
@@ -79,14 +80,15 @@ func TestAPoolLendsClustersAsTheyWereAtFirst(t *testing.T) {
 
 // everything is the names of all that a cluster has of the kinds that a test may leave behind, and what a role says
 // that is there from the beginning.
-func everything(t *testing.T, b *testbed.Bed, c *testbed.Cluster) string {
+func everything(t *testing.T, b *testbed.Bed, c *testbed.Cluster) []string {
 	t.Helper()
 	all := strings.Join([]string{"namespaces", "secrets", "configmaps", "serviceaccounts", "services", "pods",
 		"deployments.apps", "replicasets.apps", "events", "clusterroles", "customresourcedefinitions",
 		"validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations",
 		"managementplanes.install.tetrate.io"}, ",")
-	return kubectl(t, b, c.Name, "get", all, "-A", "-o",
+	out := kubectl(t, b, c.Name, "get", all, "-A", "-o",
 		`jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}/{.metadata.uid} {.rules}{"\n"}{end}`)
+	return strings.Split(out, "\n")
 }
 
 // leaveTraces does what a test may do to a cluster: kinds, namespaces with a finalizer, policies that deny, webhooks

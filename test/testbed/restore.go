@@ -42,11 +42,14 @@ func same(a, b saved) bool {
 	return maps.EqualFunc(a, b, func(x, y keyValue) bool { return x.ModRevision == y.ModRevision })
 }
 
-// save returns the state of a cluster once its own controllers write nothing more.
+// save returns the state of a cluster once its controllers have caught up, and write nothing more.
 func (c *Cluster) save(ctx context.Context) (saved, error) {
 	var last saved
 	var since time.Time
 	err := poll(ctx, startupLimit, func(ctx context.Context) error {
+		if err := c.controllersCaughtUp(ctx); err != nil {
+			return err
+		}
 		now, err := c.keys(ctx, false)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ var owed = map[string]struct{ lines, functions int }{
 	"manifests": {1, 3},
 	"pkg":       {272, 91},
 	"plugin":    {187, 23},
-	"test":      {45, 25},
+	"test":      {45, 24},
 	"webhook":   {48, 19},
 }
 
