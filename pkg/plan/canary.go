@@ -7,14 +7,14 @@ import (
 
 // Canary is the member to change first, the one that the goal names or else the first of those that can be changed;
 // or why the one that is named cannot be.
-func (f State) Canary(movable []Member, blocked []Obstacle, goal Goal) (canary Member, why string) {
+func (f State) Canary(movable []*Member, blocked []Obstacle, goal Goal) (canary Member, why string) {
 	if goal.Canary == "" {
-		return movable[0], ""
+		return *movable[0], ""
 	}
 	var could []string
 	for _, m := range movable {
 		if m.Name == goal.Canary {
-			return m, ""
+			return *m, ""
 		}
 		could = append(could, m.Name)
 	}

@@ -100,15 +100,6 @@ func (h Hub) Listed() func(clusterName string) bool {
 	return func(clusterName string) bool { return all[clusterName] }
 }
 
-// Gather adds one of its members to a list of some of them. The list has room for all from the first on: members are
-// large, and there may be thousands.
-func (f State) Gather(some *[]Member, m Member) {
-	if *some == nil {
-		*some = make([]Member, 0, len(f.Members))
-	}
-	*some = append(*some, m)
-}
-
 // Member returns the named member, or nil.
 func (f State) Member(name string) *Member {
 	if i, known := f.at[name]; known && i < len(f.Members) && f.Members[i].Name == name {

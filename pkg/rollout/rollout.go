@@ -32,7 +32,7 @@ func Next[S any](phases []Phase[S], goal plan.Goal, s S) plan.Wave {
 
 // Canary is the wave that changes one of the members that are ready, with the step given: the one that the goal
 // names, or else the first. It has no step, and an obstacle more, when the one that the goal names is not ready.
-func Canary(f plan.State, title string, ready []plan.Member, obstacles []plan.Obstacle, goal plan.Goal,
+func Canary(f plan.State, title string, ready []*plan.Member, obstacles []plan.Obstacle, goal plan.Goal,
 	step func(plan.Member) plan.Step) plan.Wave {
 	canary, why := f.Canary(ready, obstacles, goal)
 	if why != "" {
@@ -42,7 +42,7 @@ func Canary(f plan.State, title string, ready []plan.Member, obstacles []plan.Ob
 }
 
 // Rest is the wave that changes the members that are ready, as many side by side as the goal allows.
-func Rest(ready []plan.Member, goal plan.Goal, step func(plan.Member) plan.Step) plan.Wave {
+func Rest(ready []*plan.Member, goal plan.Goal, step func(plan.Member) plan.Step) plan.Wave {
 	now := Limit(ready, goal)
 	w := plan.Wave{Title: "the rest", Steps: StepsFor(now, step)}
 	if len(now) < len(ready) {
@@ -60,10 +60,10 @@ func Limit[T any](list []T, goal plan.Goal) []T {
 }
 
 // StepsFor makes one step of each member.
-func StepsFor(members []plan.Member, step func(plan.Member) plan.Step) []plan.Step {
+func StepsFor(members []*plan.Member, step func(plan.Member) plan.Step) []plan.Step {
 	steps := make([]plan.Step, 0, len(members))
 	for _, m := range members {
-		steps = append(steps, step(m))
+		steps = append(steps, step(*m))
 	}
 	return steps
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/rollout"
 )
 
-func members(n int) []plan.Member {
-	all := make([]plan.Member, n)
+func members(n int) []*plan.Member {
+	all := make([]*plan.Member, n)
 	for i := range all {
-		all[i] = plan.Member{Identity: plan.Identity{Name: fmt.Sprintf("edge-%d", i+1), Role: plan.RoleEdge}}
+		all[i] = &plan.Member{Identity: plan.Identity{Name: fmt.Sprintf("edge-%d", i+1), Role: plan.RoleEdge}}
 	}
 	return all
 }
@@ -52,7 +52,10 @@ func TestTheFirstPhaseThatHasSomethingToDoIsNext(t *testing.T) {
 
 func TestACanaryIsTheOneThatIsNamedOrTheFirst(t *testing.T) {
 	ready := members(3)
-	f := plan.State{Members: ready}
+	var f plan.State
+	for _, m := range ready {
+		f.Members = append(f.Members, *m)
+	}
 	for _, tc := range []struct {
 		canary string
 		want   []string

@@ -185,11 +185,11 @@ func highest(h plan.Hub) int {
 	return n
 }
 
-// classified is the zones by what can be done with them.
+// classified is the zones by what can be done with them. They are those of the state: members are large.
 type classified struct {
-	switchable []plan.Member // can be given a token of the wanted key
-	unverified []plan.Member // have one, and are not seen connected with one
-	verified   []plan.Member
+	switchable []*plan.Member // can be given a token of the wanted key
+	unverified []*plan.Member // have one, and are not seen connected with one
+	verified   []*plan.Member
 	obstacles  []plan.Obstacle
 	notes      []plan.Obstacle
 }
@@ -198,7 +198,7 @@ func classify(f plan.State, goal plan.Goal) classified {
 	var v classified
 	block := func(name, why string) { v.obstacles = append(v.obstacles, plan.Obstacle{Member: name, Why: why}) }
 	listed := f.Hub.Listed()
-	for _, m := range f.Members {
+	for i, m := range f.Members {
 		want := wanted(m, goal)
 		has := hasToken(f, m, want)
 		switch {
@@ -211,17 +211,17 @@ func classify(f plan.State, goal plan.Goal) classified {
 		case m.Object.Name == "" && !has: // without a context
 			block(m.Name, fmt.Sprintf("its token is of key %s, or expires soon; issue one (kubectl xcpauth token issue --help), start it with that, and pass it with --zone-token %s=FILE", m.Credential.Key, m.ClusterName))
 		case m.Object.Name == "":
-			f.Gather(&v.verified, m)
+			v.verified = append(v.verified, &f.Members[i])
 		case has && isVerified(f, m, want):
-			f.Gather(&v.verified, m)
+			v.verified = append(v.verified, &f.Members[i])
 		case has && len(m.Anomalies) == 0:
-			f.Gather(&v.unverified, m)
+			v.unverified = append(v.unverified, &f.Members[i])
 		case len(m.Hindrances()) > 0:
 			block(m.Name, strings.Join(m.Hindrances(), "; "))
 		case issuedBy(f.Hub, goal) != nil && f.Hub.API.Off != "":
 			block(m.Name, f.Hub.API.Off+"; have the key itself sign its token: --tokens-from=key")
 		default:
-			f.Gather(&v.switchable, m)
+			v.switchable = append(v.switchable, &f.Members[i])
 		}
 		if m.HelmNote != "" && m.Err == "" {
 			v.notes = append(v.notes, plan.Obstacle{Member: m.Name, Why: helmNote(m)})

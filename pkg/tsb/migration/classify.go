@@ -11,16 +11,16 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 )
 
-// classified is the members by what can be done with them.
+// classified is the members by what can be done with them. They are those of the state: members are large.
 type classified struct {
-	switchable      []plan.Member   // can be set to JWT now
-	needCredentials []plan.Member   // can be once they are supplied what they lack
-	elsewhere       []plan.Member   // could be switched, but that something else sets their mode
-	unprepared      []plan.Member   // lack the CA, and something else sets their mode, or it is set
-	unverified      []plan.Member   // are set to JWT, and not verified to present one
-	onMTLS          []plan.Member   // are known to present a certificate
+	switchable      []*plan.Member  // can be set to JWT now
+	needCredentials []*plan.Member  // can be once they are supplied what they lack
+	elsewhere       []*plan.Member  // could be switched, but that something else sets their mode
+	unprepared      []*plan.Member  // lack the CA, and something else sets their mode, or it is set
+	unverified      []*plan.Member  // are set to JWT, and not verified to present one
+	onMTLS          []*plan.Member  // are known to present a certificate
 	obstacles       []plan.Obstacle // cannot be moved, or are not known to have been
-	verified        []plan.Member
+	verified        []*plan.Member
 	dialled         []string // the names under which edges dial the hub, sorted
 }
 
@@ -32,13 +32,13 @@ func classify(f plan.State, goal plan.Goal) classified {
 	dials := func(m plan.Member) bool {
 		return m.ServerName != "" && (f.Hub.Inventory == nil || listed(m.ClusterName))
 	}
-	for _, m := range f.Members {
+	for i, m := range f.Members {
 		if m.Role == plan.RoleEdge && m.Err == "" {
 			if dials(m) && !slices.Contains(v.dialled, m.ServerName) {
 				v.dialled = append(v.dialled, m.ServerName)
 			}
 			if slices.Contains(m.Evidence.Presents, state.MTLS) {
-				f.Gather(&v.onMTLS, m)
+				v.onMTLS = append(v.onMTLS, &f.Members[i])
 			}
 		}
 		switch {
@@ -55,28 +55,28 @@ func classify(f plan.State, goal plan.Goal) classified {
 		case m.InFlight != "" && !goal.NoHub:
 			block(m.Name, state.InFlightReason(m))
 		case m.Declared == state.JWT && len(m.Anomalies) == 0 && m.Verified(state.JWT, f.At.Add(proofMargin)):
-			f.Gather(&v.verified, m)
+			v.verified = append(v.verified, &f.Members[i])
 		case m.Declared == state.JWT && isUnprepared(m):
-			f.Gather(&v.unprepared, m)
+			v.unprepared = append(v.unprepared, &f.Members[i])
 		case m.Declared == state.JWT && len(m.Anomalies) == 0 && !hasNoToken(m):
-			f.Gather(&v.unverified, m)
+			v.unverified = append(v.unverified, &f.Members[i])
 		case m.Declared == state.JWT && len(m.Anomalies) == 0:
 			if why := missingReasons(f, m, goal); len(why) > 0 {
 				block(m.Name, "it is set to JWT, and its pods have no token to start with: "+strings.Join(why, "; "))
 			} else if len(state.WantedSecrets(m)) > 0 {
-				f.Gather(&v.needCredentials, m)
+				v.needCredentials = append(v.needCredentials, &f.Members[i])
 			} else {
-				f.Gather(&v.unverified, m)
+				v.unverified = append(v.unverified, &f.Members[i])
 			}
 		default:
 			missing := missingReasons(f, m, goal)
 			if why := append(m.Hindrances(), missing...); len(why) > 0 {
 				block(m.Name, strings.Join(why, "; "))
-				v.prepare(f, m, missing)
+				v.prepare(&f.Members[i], missing)
 			} else if len(state.WantedSecrets(m)) > 0 {
-				f.Gather(&v.needCredentials, m)
+				v.needCredentials = append(v.needCredentials, &f.Members[i])
 			} else {
-				f.Gather(&v.switchable, m)
+				v.switchable = append(v.switchable, &f.Members[i])
 			}
 		}
 	}
@@ -90,16 +90,16 @@ func classify(f plan.State, goal plan.Goal) classified {
 }
 
 // prepare takes an edge whose mode something else sets to those that are given what they lack.
-func (v *classified) prepare(f plan.State, m plan.Member, missing []string) {
-	if !setElsewhere(m, missing) {
+func (v *classified) prepare(m *plan.Member, missing []string) {
+	if !setElsewhere(*m, missing) {
 		return
 	}
-	f.Gather(&v.elsewhere, m)
+	v.elsewhere = append(v.elsewhere, m)
 	switch {
-	case len(state.WantedSecrets(m)) > 0:
-		f.Gather(&v.needCredentials, m)
-	case isUnprepared(m):
-		f.Gather(&v.unprepared, m)
+	case len(state.WantedSecrets(*m)) > 0:
+		v.needCredentials = append(v.needCredentials, m)
+	case isUnprepared(*m):
+		v.unprepared = append(v.unprepared, m)
 	}
 }
 

@@ -70,13 +70,13 @@ func unverifiedEdge(m plan.Member, f plan.State) string {
 }
 
 // refusedEdges are the edges that present a certificate, or may, while the hub does not surely accept one.
-func refusedEdges(f plan.State, goal plan.Goal) []plan.Member {
+func refusedEdges(f plan.State, goal plan.Goal) []*plan.Member {
 	refuses := f.Hub.Accepts.Accepts[state.MTLS] != guard.Yes
-	var all []plan.Member
-	for _, m := range f.Members {
+	var all []*plan.Member
+	for i, m := range f.Members {
 		if refuses && m.Role == plan.RoleEdge && m.Err == "" && (goal.Only == "" || goal.Only == m.Name) &&
 			(m.Declared == state.MTLS || slices.Contains(m.Evidence.Presents, state.MTLS)) {
-			all = append(all, m)
+			all = append(all, &f.Members[i])
 		}
 	}
 	return all

@@ -29,8 +29,8 @@ var rollback = []rollout.Phase[*wayBack]{
 type wayBack struct {
 	plan.State
 	goal      plan.Goal
-	returning []plan.Member // to go back
-	done      int           // are back
+	returning []*plan.Member // to go back
+	done      int            // are back
 	obstacles []plan.Obstacle
 }
 
@@ -128,7 +128,7 @@ func cleaned(past []plan.WaveRecord) bool {
 }
 
 // withReconnects asks of the step that has a hub accept certificates again that each edge which it refused connects.
-func withReconnects(s plan.Step, who string, refused []plan.Member) plan.Step {
+func withReconnects(s plan.Step, who string, refused []*plan.Member) plan.Step {
 	for _, m := range refused {
 		asked := slices.ContainsFunc(s.Conditions, func(c plan.Condition) bool { return c.Member == m.Name })
 		if who == "hub" && m.Workload.Found && m.Workload.Replicas > 0 && !asked {
@@ -140,22 +140,22 @@ func withReconnects(s plan.Step, who string, refused []plan.Member) plan.Step {
 
 // withoutConditionsOf asks of a hub's step no proof of members that are to go back: one that has lost its connection
 // is why somebody goes back.
-func withoutConditionsOf(s plan.Step, members []plan.Member) plan.Step {
+func withoutConditionsOf(s plan.Step, members []*plan.Member) plan.Step {
 	s.Conditions = slices.DeleteFunc(s.Conditions, func(c plan.Condition) bool {
-		return slices.ContainsFunc(members, func(m plan.Member) bool { return m.Name == c.Member })
+		return slices.ContainsFunc(members, func(m *plan.Member) bool { return m.Name == c.Member })
 	})
 	return s
 }
 
 // classifyForRollback parts the edges into those that are to go back, how many have done so, and those that cannot.
-func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member, done int, blocked []plan.Obstacle) {
+func classifyForRollback(f plan.State, goal plan.Goal) (returning []*plan.Member, done int, blocked []plan.Obstacle) {
 	block := func(m plan.Member, why string) {
 		blocked = append(blocked, plan.Obstacle{Member: m.Name, Why: why})
 	}
 	if goal.Only != "" && f.Member(goal.Only) == nil {
 		return nil, 0, []plan.Obstacle{{Member: goal.Only, Why: f.UnknownMember(goal.Only)}}
 	}
-	for _, m := range f.Members {
+	for i, m := range f.Members {
 		ours := m.Original != nil && state.Field(m.Original, "spec", "components", "xcp", "centralAuthMode") != "JWT"
 		switch {
 		case m.Role != plan.RoleEdge || (goal.Only != "" && m.Name != goal.Only):
@@ -181,7 +181,7 @@ func classifyForRollback(f plan.State, goal plan.Goal) (returning []plan.Member,
 		case !f.At.Before(m.OldCredential.Expires):
 			block(m, fmt.Sprintf("its certificate in secret %s expired at %s; make a new one with: tctl install cluster-certs --cluster %s", m.OldCredential.Where, m.OldCredential.Expires.Format(time.RFC3339), m.ClusterName))
 		default:
-			returning = append(returning, m)
+			returning = append(returning, &f.Members[i])
 		}
 	}
 	return returning, done, blocked

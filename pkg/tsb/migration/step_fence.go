@@ -14,11 +14,11 @@ import (
 )
 
 // unfenced lists the edges that are verified, and could be fenced in, and are not verified to be.
-func unfenced(v classified, goal plan.Goal) []plan.Member {
+func unfenced(v classified, goal plan.Goal) []*plan.Member {
 	if goal.NoFence {
 		return nil
 	}
-	var all []plan.Member
+	var all []*plan.Member
 	for _, m := range v.verified {
 		if m.Err == "" && m.Fence.Unavailable == "" && !m.Fence.Verified {
 			all = append(all, m)
@@ -29,23 +29,23 @@ func unfenced(v classified, goal plan.Goal) []plan.Member {
 
 // oldFences lists the edges that present a JWT behind a fence of another release, or one that somebody changed. Such a
 // fence may deny what is harmless, or admit what is not, so it is replaced even where nothing else is to be done.
-func oldFences(f plan.State, goal plan.Goal) []plan.Member {
+func oldFences(f plan.State, goal plan.Goal) []*plan.Member {
 	if goal.NoFence {
 		return nil
 	}
-	var all []plan.Member
-	for _, m := range f.Members {
+	var all []*plan.Member
+	for i, m := range f.Members {
 		if m.Err == "" && m.Role == plan.RoleEdge && m.Registered && !m.EntryStale && len(m.Obstacles) == 0 &&
 			m.Fence.Unavailable == "" && m.Fence.OutdatedReason != "" &&
 			m.Declared == state.JWT && slices.Equal(m.Evidence.Presents, []guard.Cred{state.JWT}) {
-			all = append(all, m)
+			all = append(all, &f.Members[i])
 		}
 	}
 	return all
 }
 
 // fenceWave fences edges in.
-func fenceWave(members []plan.Member, goal plan.Goal, obstacles []plan.Obstacle) plan.Wave {
+func fenceWave(members []*plan.Member, goal plan.Goal, obstacles []plan.Obstacle) plan.Wave {
 	return plan.Wave{Title: "fences", Obstacles: obstacles,
 		Steps: rollout.StepsFor(members, func(m plan.Member) plan.Step { return installFenceStep(m, goal) })}
 }

@@ -20,14 +20,14 @@ func reconnectWave(f plan.State, v classified, goal plan.Goal) (plan.Wave, bool)
 		return plan.Wave{}, false
 	}
 	var candidate *plan.Member
-	for i, m := range v.verified {
+	for _, m := range v.verified {
 		switch {
-		case slices.Contains(goal.Unrotated, m.Name) || !rotationSeen(m, goal):
+		case slices.Contains(goal.Unrotated, m.Name) || !rotationSeen(*m, goal):
 			continue
-		case reconnected(f.Hub, m):
+		case reconnected(f.Hub, *m):
 			return plan.Wave{}, false
 		case candidate == nil || m.Name == goal.Canary:
-			candidate = &v.verified[i]
+			candidate = m
 		}
 	}
 	if candidate == nil {

@@ -9,15 +9,15 @@ import (
 
 // staleStatements lists the members of which the roster still states what their own objects and pods no longer show, or
 // on the strength of a fence that is not there any more.
-func staleStatements(f plan.State) []plan.Member {
-	var all []plan.Member
-	for _, m := range f.Members {
+func staleStatements(f plan.State) []*plan.Member {
+	var all []*plan.Member
+	for i, m := range f.Members {
 		st := m.Statement
 		if m.Err != "" || st == nil || st.Invalid != "" || !f.At.Before(st.Until) {
 			continue
 		}
 		if !slices.Equal(st.Presents, m.Evidence.Presents) || st.Fence != "" && !m.Fence.Verified {
-			all = append(all, m)
+			all = append(all, &f.Members[i])
 		}
 	}
 	return all

@@ -42,7 +42,7 @@ func tokensToRotate(f plan.State, goal plan.Goal) map[string]string {
 // pages). The vendor deletes the tokens of the other agents too; these have nothing to do with Central.
 func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 	var w plan.Wave
-	var due []plan.Member
+	var due []*plan.Member
 	done := 0
 	for _, name := range slices.Sorted(maps.Keys(goal.Renew)) {
 		m := f.Member(name)
@@ -53,7 +53,7 @@ func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 		} else if why := cannotRotate(*m, goal); why != "" {
 			w.Obstacles = append(w.Obstacles, plan.Obstacle{Member: name, Why: why})
 		} else {
-			due = append(due, *m)
+			due = append(due, m)
 		}
 	}
 	switch {
@@ -62,7 +62,7 @@ func rotateTokenWave(f plan.State, goal plan.Goal) plan.Wave {
 			Why: "no edge presents a JWT, so there is no token in use; kubectl xcpauth status lists the edges"}}
 	case len(due) == 0:
 	case done == 0:
-		w.Title, w.Steps = "one new token", []plan.Step{rotateTokenStep(f, due[0], goal)}
+		w.Title, w.Steps = "one new token", []plan.Step{rotateTokenStep(f, *due[0], goal)}
 	default:
 		w.Title, w.Steps = "new tokens", rollout.StepsFor(rollout.Limit(due, goal),
 			func(m plan.Member) plan.Step { return rotateTokenStep(f, m, goal) })

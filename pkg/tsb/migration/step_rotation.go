@@ -12,12 +12,12 @@ import (
 )
 
 // awaitingRotation lists the edges of which a token rotation is still to be seen, and those of which none will be.
-func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []plan.Member, stuck []plan.Obstacle) {
+func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []*plan.Member, stuck []plan.Obstacle) {
 	verified := make(map[string]bool, len(v.verified))
 	for _, m := range v.verified {
 		verified[m.Name] = true
 	}
-	for _, m := range f.Members {
+	for i, m := range f.Members {
 		switch {
 		case m.Role != plan.RoleEdge || rotationSeen(m, goal):
 			continue
@@ -27,7 +27,7 @@ func awaitingRotation(f plan.State, v classified, goal plan.Goal) (waiting []pla
 		if why := rotationProblem(m, f.At, goal); why != "" {
 			stuck = append(stuck, plan.Obstacle{Member: m.Name, Why: why})
 		} else {
-			waiting = append(waiting, m)
+			waiting = append(waiting, &f.Members[i])
 		}
 	}
 	return waiting, stuck
@@ -57,7 +57,7 @@ func rotationProblem(m plan.Member, at time.Time, goal plan.Goal) string {
 }
 
 // rotationWave waits until the sessions of edges have outlived their first token.
-func rotationWave(f plan.State, waiting []plan.Member, goal plan.Goal, obstacles []plan.Obstacle) plan.Wave {
+func rotationWave(f plan.State, waiting []*plan.Member, goal plan.Goal, obstacles []plan.Obstacle) plan.Wave {
 	return plan.Wave{Title: "token rotation", Obstacles: obstacles,
 		Steps: rollout.StepsFor(waiting, func(m plan.Member) plan.Step { return awaitRotationStep(f, m, goal) })}
 }

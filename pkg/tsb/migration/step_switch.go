@@ -20,7 +20,7 @@ func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 	case len(v.verified) == 0:
 		return rollout.Canary(f, "canary", v.switchable, v.obstacles, goal, step), true
 	}
-	seen := slices.ContainsFunc(v.verified, func(m plan.Member) bool { return rotationSeen(m, goal) })
+	seen := slices.ContainsFunc(v.verified, func(m *plan.Member) bool { return rotationSeen(*m, goal) })
 	if !goal.HastyCanary && !seen {
 		canary := v.verified[0]
 		for _, m := range v.verified {
@@ -28,11 +28,11 @@ func switchWave(f plan.State, goal plan.Goal, v classified) (plan.Wave, bool) {
 				canary = m
 			}
 		}
-		if why := rotationProblem(canary, f.At, goal); why != "" {
+		if why := rotationProblem(*canary, f.At, goal); why != "" {
 			return plan.Wave{Obstacles: append(v.obstacles, plan.Obstacle{Member: canary.Name, Why: why})}, true
 		}
 		return plan.Wave{Title: "the canary's token rotation", Obstacles: v.obstacles,
-			Steps: []plan.Step{awaitRotationStep(f, canary, goal)}}, true
+			Steps: []plan.Step{awaitRotationStep(f, *canary, goal)}}, true
 	}
 	if w, any := reconnectWave(f, v, goal); any && !goal.HastyCanary {
 		return w, true
@@ -96,7 +96,7 @@ func nest(m map[string]any, path ...string) map[string]any {
 
 // onePublicTrust keeps of the edges that would move without a CA bundle only one, the named canary if it is one,
 // until one such edge is verified: whether an edge starts without that secret is not documented.
-func onePublicTrust(v classified, goal plan.Goal) []plan.Member {
+func onePublicTrust(v classified, goal plan.Goal) []*plan.Member {
 	for _, m := range v.verified {
 		if m.Trust.Public {
 			return v.switchable
@@ -111,7 +111,7 @@ func onePublicTrust(v classified, goal plan.Goal) []plan.Member {
 	if one == "" {
 		return v.switchable
 	}
-	var kept []plan.Member
+	var kept []*plan.Member
 	for _, m := range v.switchable {
 		if !m.Trust.Public || m.Name == one {
 			kept = append(kept, m)

@@ -14,10 +14,10 @@ import (
 // withdrawWave ends with mTLS off: one token rotation seen of every edge, every edge fenced that can be, MPC verified,
 // both hubs alike, then the withdrawing write.
 func withdrawWave(f plan.State, goal plan.Goal, v classified) plan.Wave {
-	var mpc []plan.Member
+	var mpc []*plan.Member
 	for _, name := range []string{state.MPCName, state.StandbyMPC} {
 		if m := f.Member(name); m != nil && !m.Verified(state.JWT, f.At.Add(proofMargin)) {
-			mpc = append(mpc, *m)
+			mpc = append(mpc, m)
 		}
 	}
 	waiting, stuck := awaitingRotation(f, v, goal)
