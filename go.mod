@@ -9,7 +9,7 @@ require (
 	github.com/CycloneDX/cyclonedx-go v0.11.0 // krew/release: bills of materials
 	github.com/creack/pty v1.1.24 // tests: a real terminal
 	github.com/evanphx/json-patch/v5 v5.9.11 // tests: apply the patches that a user sends
-	github.com/go-json-experiment/json v1.27.2 // pkg/kube: decodes what clusters answer, in a fifth of the time; encoding/json/v2 of Go 1.27
+	github.com/go-json-experiment/json v1.27.2 // pkg/kube, pkg/token: decodes what clusters answer, in a fifth of the time; encoding/json/v2 of Go 1.27
 	github.com/go-logr/logr v1.4.4 // webhook: structured log lines
 	github.com/golang-jwt/jwt/v5 v5.3.1 // reads tokens (the mission names it)
 	github.com/google/go-cmp v0.7.0 // tests: readable differences
@@ -27,7 +27,7 @@ require (
 	github.com/yuin/goldmark v1.8.7 // test/docs: reads the links, headings and sentences of pages as GitHub does
 	go.yaml.in/yaml/v3 v3.0.4 // plugin: the fleet file, of which an error names the line
 	golang.org/x/net v0.60.0 // tests: reads the page of a report as a browser does
-	golang.org/x/sync v0.23.0 // webhook and tests: bounded groups of goroutines
+	golang.org/x/sync v0.23.0 // pkg/parallel, webhook and tests: bounded groups of goroutines
 	golang.org/x/sys v0.49.0 // plugin: control sequences on a Windows console
 	golang.org/x/term v0.47.0 // plugin: is there a terminal to ask on?
 	google.golang.org/grpc v1.85.0 // test/xcpsim, test/kumasim: hubs and members speak gRPC

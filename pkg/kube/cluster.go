@@ -74,9 +74,10 @@ func unsure(s plan.Snapshot) string {
 func ClusterUID(s plan.Snapshot) string {
 	type uid string
 	return string(plan.Cached(s.Reads[KubeSystem], func(r plan.Result) uid {
-		if ns := One(r); ns != nil {
-			return uid(ns.Metadata.UID)
+		var ns Identified
+		if !r.OK() || Decode(r.Body, &ns) != nil {
+			return ""
 		}
-		return ""
+		return uid(ns.Metadata.UID)
 	}))
 }

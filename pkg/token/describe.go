@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	strict "github.com/go-json-experiment/json"
 )
 
 // Description is all that a token says of itself, unverified, and what is odd about it.
@@ -203,10 +205,20 @@ func decode(text string) (b []byte, canonical bool, err error) {
 // object reads one JSON object and nothing after it, and the first key in it, at any depth, that is there twice.
 func object(b []byte) (map[string]json.RawMessage, string, error) {
 	var o map[string]json.RawMessage
+	if err := strict.Unmarshal(b, &o); err == nil && o != nil { // it takes no key that is there twice
+		return o, "", nil
+	}
+	return oddObject(b)
+}
+
+// oddObject is object, of what a strict reader refuses, and others may take.
+func oddObject(b []byte) (map[string]json.RawMessage, string, error) {
+	var o map[string]json.RawMessage
 	if err := json.Unmarshal(b, &o); err != nil || o == nil {
 		return nil, "", errors.New("not an object")
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber() // one that no float64 holds is a number
 	type level struct {
 		keys  map[string]bool // nil in an array
 		value bool            // the next text is a value

@@ -19,7 +19,7 @@ func otherForm(raw []byte) string {
 		return "it is not text"
 	}
 	text := strings.TrimSpace(string(raw))
-	lower := strings.ToLower(text)
+	lower := strings.ToLower(text[:min(len(text), len("authorization:"))])
 	switch {
 	case strings.HasPrefix(lower, "authorization:"), strings.HasPrefix(lower, "bearer "),
 		strings.HasPrefix(lower, "bearer\t"):

@@ -43,7 +43,7 @@ const (
 var deciding = []string{"./pkg/guard", "./pkg/finding", "./pkg/overlay", "./pkg/plan", "./pkg/pki",
 	"./pkg/tsb/...", "./pkg/token",
 	"./pkg/roster", "./pkg/rollout", "./pkg/kongmesh/...", "./pkg/kube", "./pkg/check", "./pkg/patch", "./pkg/sorting",
-	"./pkg/fleetfile", "./pkg/estimate", "./pkg/gitops", "./pkg/install",
+	"./pkg/fleetfile", "./pkg/estimate", "./pkg/gitops", "./pkg/install", "./pkg/parallel",
 	"./webhook/verdict"}
 
 var rules = []rule{

@@ -12,34 +12,18 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/parallel"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
 // addZones reads every zone control plane of every context. Each counts as a member: one that the global does not
 // list may have connected this very moment, or be another global's, so it is never written, and blocks what would
 // refuse it.
-func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) {
+func addZones(looked []contextPlanes, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) {
 	claims, listed := map[string]int{}, f.Hub.Listed()
-	for _, s := range snaps {
-		planes, why := kube.Deployments(s.Reads[ControlPlanesRead])
-		held := false
-		for n, o := range planes {
-			cp := ControlPlaneOf(&planes[n], s.Reads)
-			switch {
-			case cp.Mode == ModeGlobal:
-				held = held || home != nil && s.Context == home.Context
-				continue
-			case cp.Mode == "", strings.Contains(cp.Mode+cp.Zone, "$("), cp.Mode == ModeZone && cp.Zone == "":
-				held = true
-				f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s),
-					State: "unreachable",
-					Why:   fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", o.Metadata.Namespace, o.Metadata.Name)})
-				continue
-			case cp.Mode != ModeZone:
-				continue
-			}
-			held = true
-			m := readZone(s, cp, hub, f)
+	zones := parallel.Map(looked, func(c contextPlanes) []plan.Member { return zonesIn(c, hub, f) })
+	for i, c := range looked {
+		for _, m := range zones[i] {
 			claims[m.ClusterName]++
 			if f.Hub.Inventory != nil && !listed(m.ClusterName) {
 				m.Obstacles = append(m.Obstacles,
@@ -47,19 +31,7 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 			}
 			f.Members = append(f.Members, m)
 		}
-		if s.Denied || s.Reads[ControlPlanesRead].Denied {
-			f.Denied = append(f.Denied, s.Context)
-		}
-		switch {
-		case s.Err != "":
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable", Why: s.Err})
-		case why != "":
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, State: "unreachable",
-				Why: "Deployments could not be listed: " + why})
-		case !held:
-			f.Others = append(f.Others, plan.OtherContext{Context: s.Context, ClusterUID: kube.ClusterUID(s), State: "no-member",
-				Why: "no control plane of a zone there"})
-		}
+		addOther(c, home, f)
 	}
 	for i := range f.Members {
 		m := &f.Members[i]
@@ -82,6 +54,53 @@ func addZones(snaps []plan.Snapshot, home *plan.Snapshot, hub *zonetoken.GlobalV
 			}
 		}
 	}
+}
+
+// addOther says of a context what is not told of its zones: why they are not known, or that it has none.
+func addOther(c contextPlanes, home *plan.Snapshot, f *plan.State) {
+	held := false
+	for _, cp := range c.planes {
+		switch {
+		case cp.Mode == ModeGlobal:
+			held = held || home != nil && c.Context == home.Context
+		case cp.hidden():
+			held = true
+			at := cp.Object.Metadata
+			f.Others = append(f.Others, plan.OtherContext{Context: c.Context, ClusterUID: kube.ClusterUID(c.Snapshot),
+				State: "unreachable",
+				Why:   fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", at.Namespace, at.Name)})
+		default:
+			held = held || cp.Mode == ModeZone
+		}
+	}
+	if c.Denied || c.Reads[ControlPlanesRead].Denied {
+		f.Denied = append(f.Denied, c.Context)
+	}
+	switch {
+	case c.Err != "":
+		f.Others = append(f.Others, plan.OtherContext{Context: c.Context, State: "unreachable", Why: c.Err})
+	case c.why != "":
+		f.Others = append(f.Others, plan.OtherContext{Context: c.Context, State: "unreachable",
+			Why: "Deployments could not be listed: " + c.why})
+	case !held:
+		f.Others = append(f.Others, plan.OtherContext{Context: c.Context, ClusterUID: kube.ClusterUID(c.Snapshot), State: "no-member",
+			Why: "no control plane of a zone there"})
+	}
+}
+
+// hidden says whether it is not known what the control plane is, or of which zone.
+func (cp ControlPlane) hidden() bool {
+	return cp.Mode == "" || strings.Contains(cp.Mode+cp.Zone, "$(") || cp.Mode == ModeZone && cp.Zone == ""
+}
+
+// zonesIn reads the zone control planes of a context. It changes nothing of the state.
+func zonesIn(c contextPlanes, hub *zonetoken.GlobalVerifier, f *plan.State) (all []plan.Member) {
+	for _, cp := range c.planes {
+		if cp.Mode == ModeZone && !cp.hidden() {
+			all = append(all, readZone(c.Snapshot, cp, hub, f))
+		}
+	}
+	return all
 }
 
 // readZone reads one zone control plane and what is next to it.

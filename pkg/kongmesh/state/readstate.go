@@ -11,6 +11,7 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kongmesh/zonetoken"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/kube"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/parallel"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/roster"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/sorting"
@@ -21,24 +22,22 @@ const LiveFor = 30 * time.Second
 
 // ReadState makes a state of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
 //
-//  1. find the hub: the one context (or the named one) with one global control plane;
+//  1. find the control planes of each context, and the hub: the one context (or the named one) with one global of them;
 //  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
 //  3. read each zone control plane, as a member when its zone is one of the global's, else as somebody else's;
 //  4. add the zones that only the global lists, as unknown, or by the token that was provided;
 //  5. account for every other context.
 func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.State {
-	snaps = slices.Clone(snaps)
-	for i, s := range snaps {
-		snaps[i].Reads = cachedReads(s.Reads)
-	}
+	snaps = parallel.Map(snaps, withCache)
 	f := plan.State{At: at, Product: Name, TellsSessions: true, Words: Words}
 	snaps = kube.Distinct(snaps, where.Hub, &f)
-	home, global := FindGlobal(snaps, where, &f.Hub)
+	looked := parallel.Map(snaps, controlPlanesIn)
+	home, global := findGlobal(snaps, looked, where, &f.Hub)
 	var hub *zonetoken.GlobalVerifier
 	if home != nil {
 		hub = ReadGlobal(home, *global, &f.Hub)
 	}
-	addZones(snaps, home, hub, &f)
+	addZones(looked, home, hub, &f)
 	if home != nil {
 		addAbsent(where.Tokens, hub, sourceOf(*global, home.Reads).insights(home.Reads), &f)
 		if f.Hub.Revocations != nil {
@@ -54,17 +53,40 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 	return f
 }
 
-// cachedReads are reads of which everything is made once.
-func cachedReads(reads map[plan.Read]plan.Result) map[plan.Read]plan.Result {
-	all := make(map[plan.Read]plan.Result, len(reads))
-	for r, result := range reads {
-		all[r] = result.WithCache()
+// withCache is a snapshot with results of which everything is made once.
+func withCache(s plan.Snapshot) plan.Snapshot {
+	reads := make(map[plan.Read]plan.Result, len(s.Reads))
+	for r, result := range s.Reads {
+		reads[r] = result.WithCache()
 	}
-	return all
+	s.Reads = reads
+	return s
+}
+
+// contextPlanes are a context and its control planes.
+type contextPlanes struct {
+	plan.Snapshot
+	planes []ControlPlane
+	why    string // they could not be listed
+}
+
+func controlPlanesIn(s plan.Snapshot) contextPlanes {
+	deployments, why := kube.Deployments(s.Reads[ControlPlanesRead])
+	c := contextPlanes{Snapshot: s, planes: make([]ControlPlane, len(deployments)), why: why}
+	for i := range deployments {
+		c.planes[i] = ControlPlaneOf(&deployments[i], s.Reads)
+	}
+	return c
 }
 
 // FindGlobal finds the global control plane that this run is about, or says in hub.Err why there is none.
 func FindGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*plan.Snapshot, *ControlPlane) {
+	return findGlobal(snaps, parallel.Map(snaps, controlPlanesIn), where, hub)
+}
+
+// findGlobal is FindGlobal, with the control planes of each snapshot.
+func findGlobal(snaps []plan.Snapshot, looked []contextPlanes, where plan.Selection,
+	hub *plan.Hub) (*plan.Snapshot, *ControlPlane) {
 	if len(where.Addresses) > 0 {
 		return findOutside(snaps, where, hub)
 	}
@@ -81,14 +103,14 @@ func FindGlobal(snaps []plan.Snapshot, where plan.Selection, hub *plan.Hub) (*pl
 			unreached, reasons = append(unreached, s.Context), append(reasons, s.Err)
 			continue
 		}
-		planes, why := kube.Deployments(s.Reads[ControlPlanesRead])
-		if why != "" {
+		if why := looked[i].why; why != "" {
 			unreached, reasons = append(unreached, s.Context), append(reasons, "Deployments could not be listed: "+why)
 		}
-		for n, o := range planes {
-			if cp := ControlPlaneOf(&planes[n], s.Reads); cp.Mode == ModeGlobal {
-				found = append(found, fmt.Sprintf("%s/%s in %s", o.Metadata.Namespace, o.Metadata.Name, s.Context))
-				home, global = &snaps[i], &cp
+		for n := range looked[i].planes {
+			if cp := &looked[i].planes[n]; cp.Mode == ModeGlobal {
+				at := cp.Object.Metadata
+				found = append(found, fmt.Sprintf("%s/%s in %s", at.Namespace, at.Name, s.Context))
+				home, global = &snaps[i], cp
 			}
 		}
 	}

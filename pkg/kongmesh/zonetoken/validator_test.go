@@ -319,3 +319,15 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+// A claim that no float64 holds is passed over by the product. The token is one all the same: it is presented.
+func TestATokenWithAHugeNumberIsStillOne(t *testing.T) {
+	raw := []byte(signed(key1, header1, `{"Zone":"west","Scope":["cp"],"jti":"`+idA+`","x":[1e999]}`))
+	v := Verifier{Version: version(t, "2.13.10"), Keys: keySet("zone-token-signing-key-1"), Zone: "west"}
+	if a := v.Ask(raw, now); a.Outcome != Accepted {
+		t.Fatalf("the product answers %+v", a)
+	}
+	if z, err := ReadZone(raw); err != nil || z.ID != idA || z.Name != "west" {
+		t.Errorf("it is read as %+v (%v)", z, err)
+	}
+}

@@ -3,7 +3,6 @@ package zonetoken
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -79,10 +78,14 @@ func ReadZone(raw []byte) (Zone, error) {
 
 // claim finds a claim in any case, as written, the exact one first; a second one in another case makes the token odd.
 func (z *Zone) claim(name string) (written string, value json.RawMessage) {
-	for _, key := range slices.Sorted(maps.Keys(z.claims)) { // upper case sorts first
-		if !strings.EqualFold(key, name) {
-			continue
+	var found []string
+	for key := range z.claims {
+		if strings.EqualFold(key, name) {
+			found = append(found, key)
 		}
+	}
+	slices.Sort(found) // upper case sorts first
+	for _, key := range found {
 		if written != "" {
 			z.odd = fmt.Sprintf("its claim %s is there twice, in two cases, and readers take one or the other", name)
 			z.form = append(z.form, token.Anomaly{Text: z.odd})
