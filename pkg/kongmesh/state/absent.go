@@ -28,9 +28,9 @@ func addAbsent(handed map[string]plan.Secret, hub *zonetoken.GlobalVerifier, ses
 		m.Err = absence(name, config, told)
 		if token, ok := handed[name]; ok {
 			src := plainSource(string(token.Reveal()), "the token that was provided")
-			m.Credential = src.credential(hub, name, f.At)
-			m.Credential.Written = src.issued()
 			creds, why := src.presents(hub, name, f.At)
+			m.Credential = src.credential(creds, why)
+			m.Credential.Written = src.issued()
 			open := OpenSessions(f.Hub, name)
 			switch {
 			case creds == nil || creds[0] == None:

@@ -108,23 +108,24 @@ func readZone(s plan.Snapshot, cp ControlPlane, hub *zonetoken.GlobalVerifier, f
 	m := plan.Member{Identity: plan.Identity{Name: cp.Zone, ClusterName: cp.Zone, Role: plan.RoleEdge, Context: s.Context,
 		ClusterUID: kube.ClusterUID(s), Object: cp.ref()},
 		Connecting: plan.Connecting{Dials: cp.Dials}}
-	m.Owner, m.HelmNote = kube.Owners(cp.Object.Metadata, cp.written(cp.tokenNames())...)
+	names := cp.tokenNames()
+	m.Owner, m.HelmNote = kube.Owners(cp.Object.Metadata, cp.written(names)...)
 	m.AtOwner = "set its environment there"
 	secrets, unread := SecretsIn(s.Reads, cp.Object.Metadata.Namespace)
-	entries, plain := cp.variables(cp.tokenNames(), true)
+	entries, plain := cp.variables(names, true)
 	m.DeclaredFields = Environment(cp.container().Name, entries)
 
 	template := TokenOf(cp, cp.Spec, secrets)
 	if template.Unknown == "" {
 		template.Unknown = unread
 	}
-	m.Credential = template.credential(hub, cp.Zone, f.At)
 	configured, why := template.presents(hub, cp.Zone, f.At)
+	m.Credential = template.credential(configured, why)
 	m.Declared = declared(configured)
 	if configured == nil && template.Missing == "" {
 		m.Anomalies = append(m.Anomalies, why)
 	}
-	m.Anomalies = append(m.Anomalies, cp.doubled(cp.tokenNames())...)
+	m.Anomalies = append(m.Anomalies, cp.doubled(names)...)
 	for _, name := range plain {
 		m.Anomalies = append(m.Anomalies,
 			fmt.Sprintf("%s holds a token in plain in %s, or takes it from elsewhere; move it into a secret, with secretKeyRef",

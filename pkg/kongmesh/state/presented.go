@@ -132,10 +132,9 @@ func (s Source) issued() time.Time {
 	return kube.Later(s.said.Issued, s.said.NotBefore)
 }
 
-// credential describes the token of a zone for who reads, and for what is next.
-func (s Source) credential(hub *zonetoken.GlobalVerifier, zone string, at time.Time) plan.Credential {
+// credential describes the token of a zone for who reads, and for what is next; creds and why are what it presents.
+func (s Source) credential(creds []guard.Cred, why string) plan.Credential {
 	c := plan.Credential{Where: s.Where, Written: s.Written}
-	creds, why := s.presents(hub, zone, at)
 	switch {
 	case s.Where == "" && s.Unknown == "":
 		c.State, c.Why = plan.CredentialMissing, "it has no token"
