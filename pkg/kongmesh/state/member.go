@@ -83,8 +83,8 @@ func addOther(c contextPlanes, home *plan.Snapshot, f *plan.State) {
 		f.Others = append(f.Others, plan.OtherContext{Context: c.Context, State: "unreachable",
 			Why: "Deployments could not be listed: " + c.why})
 	case !held:
-		f.Others = append(f.Others, plan.OtherContext{Context: c.Context, ClusterUID: kube.ClusterUID(c.Snapshot), State: "no-member",
-			Why: "no control plane of a zone there"})
+		f.Others = append(f.Others, plan.OtherContext{Context: c.Context, ClusterUID: kube.ClusterUID(c.Snapshot),
+			State: "no-member", Why: "no control plane of a zone there"})
 	}
 }
 
