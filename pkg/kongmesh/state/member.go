@@ -66,9 +66,10 @@ func addOther(c contextPlanes, home *plan.Snapshot, f *plan.State) {
 		case cp.hidden():
 			held = true
 			at := cp.Object.Metadata
+			why := fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something "+
+				"that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", at.Namespace, at.Name)
 			f.Others = append(f.Others, plan.OtherContext{Context: c.Context, ClusterUID: kube.ClusterUID(c.Snapshot),
-				State: "unreachable",
-				Why:   fmt.Sprintf("Deployment %s/%s is a control plane, and whether of a zone, and of which, is set by something that is not looked into; set KUMA_MODE and KUMA_MULTIZONE_ZONE_NAME as plain values", at.Namespace, at.Name)})
+				State: "unreachable", Why: why})
 		default:
 			held = held || cp.Mode == ModeZone
 		}

@@ -22,7 +22,7 @@ const LiveFor = 30 * time.Second
 
 // ReadState makes a state of snapshots, decoding nothing twice and asking nothing of a token twice, in these steps:
 //
-//  1. find the control planes of each context, and the hub: the one context (or the named one) with one global of them;
+//  1. find each context's control planes, and the hub: the one context, or the named one, with one global among them;
 //  2. read whom it authenticates, its keys and revocations, its pods, its zones and their sessions, and the journal;
 //  3. read each zone control plane, as a member when its zone is one of the global's, else as somebody else's;
 //  4. add the zones that only the global lists, as unknown, or by the token that was provided;
