@@ -67,7 +67,30 @@ func (l *Live) Observe(ctx context.Context, contexts ...string) plan.State {
 	} else {
 		contexts = l.withTwins(contexts)
 	}
-	for _, s := range l.Observer.All(ctx, contexts) {
+	return l.saw(ctx, l.Observer.All(ctx, contexts))
+}
+
+// Glance implements Clusters. A context that leads to the same cluster as one of those is glanced at too.
+func (l *Live) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	contexts := l.withTwins(slices.Sorted(maps.Keys(moves)))
+	return l.saw(ctx, l.Observer.Again(ctx, contexts, l.latest, func(name string, r plan.Read) bool {
+		if its := moves[name]; its != nil {
+			return its(r)
+		}
+		for _, of := range moves { // it is not told which of them it leads to
+			if of(r) {
+				return true
+			}
+		}
+		return false
+	}))
+}
+
+// saw keeps snapshots, and makes a state of what was last seen of every context.
+func (l *Live) saw(ctx context.Context, snaps []plan.Snapshot) plan.State {
+	for _, s := range snaps {
 		if _, known := l.latest[s.Context]; !known || ctx.Err() == nil { // an interrupted look says less than the last one
 			l.latest[s.Context] = s
 		}

@@ -17,6 +17,8 @@ type Clusters interface {
 	// Observe looks at the named contexts, all selected ones when none are named, and makes a state of that and of what it
 	// last saw of the others.
 	Observe(ctx context.Context, contexts ...string) plan.State
+	// Glance reads again what moves says of each context, and makes a state of that and of what it last saw of the rest.
+	Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State
 	// MissingPermissions asks for rights, by context, and says of each context in which some are missing, or could not
 	// be asked for, which.
 	MissingPermissions(ctx context.Context, needs map[string][]plan.Permission) map[string]Denial
@@ -116,7 +118,11 @@ func (e *Executor) by(ctx context.Context, home string) string {
 
 // observe observes, and adds what this run has verified.
 func (e *Executor) observe(ctx context.Context, contexts ...string) plan.State {
-	f := e.Observe(ctx, contexts...)
+	return e.withVerified(e.Observe(ctx, contexts...))
+}
+
+// withVerified is a state that also has what this run has verified.
+func (e *Executor) withVerified(f plan.State) plan.State {
 	f.Hub.VerifiedBasis = e.verified["hub"]
 	if f.Standby != nil {
 		f.Standby.VerifiedBasis = e.verified["standby"]

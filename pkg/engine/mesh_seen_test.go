@@ -46,6 +46,11 @@ func (w *mesh) Observe(ctx context.Context, contexts ...string) plan.State {
 	return d.ReadState(snaps, plan.Selection{}, w.now)
 }
 
+// Glance implements Clusters.
+func (w *mesh) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	return w.Observe(ctx, glanced(w.Rand, moves)...)
+}
+
 // look reads a cluster.
 func (w *mesh) look(d plan.Provider, context string) plan.Snapshot {
 	s := plan.Snapshot{Context: context, At: w.now, Reads: map[plan.Read]plan.Result{}}

@@ -17,93 +17,94 @@ import (
 const observationsKept = 240
 
 // verify observes the members of the steps, and the hub, again and again until every step is verified, has run out of
-// its time, or the run is interrupted; what is not verified is added to failed. A verified member is published. A
-// member is looked at while something is lacking of it, and once more when nothing lacks: a step is verified by one
-// look at all that its conditions name.
+// its time, or the run is interrupted; what is not verified is added to failed. A verified member is published.
+// While something is lacking of a step, that alone is looked at. What ends a step is one look at all that its
+// conditions name: a step is verified by it, and is given up by it.
 func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string,
 	recorded map[string]Outcome) {
 	seen := []plan.State{before}
 	for {
 		began := e.Now()
-		at := e.lookedAt(steps, before)
-		now := e.observe(ctx, at...)
+		now, whole := e.lookAgain(ctx, steps, before)
 		e.probe(ctx, steps, &now)
 		took := e.Now().Sub(began)
 		if seen = append(seen, now); len(seen) > observationsKept {
 			seen = slices.Delete(seen, 1, 2)
 		}
 		steps = slices.DeleteFunc(steps, func(s *running) bool {
-			witnesses, unmet, lack := e.evaluate(s.Step, seen)
-			missing := lack.Evidence
-			if later := lack.ExpectedAt.Add(s.Timeout); !lack.ExpectedAt.IsZero() && later.After(s.deadline) {
-				s.deadline = later
-			}
-			s.unmet = unmet
-			if missing == "" && len(s.Conditions) > 0 && (ctx.Err() != nil || !e.sees(at, s.Step, before)) {
-				missing = unconfirmed // a look that was interrupted shows what was seen before
-			}
-			switch {
-			case missing == "":
-				err := e.publish(ctx, s.Step, now, witnesses)
-				var back *RetractedError
-				if errors.As(err, &back) && ctx.Err() == nil && e.Now().Before(s.deadline) {
-					return false // it is seen again
-				}
-				if err != nil {
-					failed[s.ID] = err.Error()
-					return true
-				}
-				e.markVerified(s.Step, now)
-				if !s.RecordOnly {
-					recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
-				}
-				if len(witnesses) > 0 {
-					e.report(StepVerified, s.Member, "verified: %s", strings.Join(witnesses, "; "))
-				}
-				return true
-			case ctx.Err() != nil:
-				failed[s.ID] = interrupted + " before it was verified (" + missing + ")"
-				return true
-			case lack.Hopeless:
-				failed[s.ID] = "not verified: " + missing
-				return true
-			case missing == unconfirmed:
-			case e.Now().After(s.deadline):
-				failed[s.ID] = fmt.Sprintf("not verified within %s: %s", s.Timeout.Round(time.Second), missing)
-				return true
-			case missing != s.missing:
-				s.missing = missing
-				e.waits(s)
-			}
-			return false
+			return e.judge(ctx, s, seen, e.sees(whole, s.Step, before), failed, recorded)
 		})
 		if len(steps) == 0 {
 			return
+		}
+		if slices.ContainsFunc(steps, func(s *running) bool { return s.ends && e.Now().After(s.deadline) }) {
+			continue // it is not left as it is for longer than it may be
 		}
 		// hardly busier looking than resting, and one slow cluster does not slow the rest down
 		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll))
 	}
 }
 
+// judge says whether a step is over by what was seen, and records how it ended. whole says that all of it was looked at
+// last.
+func (e *Executor) judge(ctx context.Context, s *running, seen []plan.State, whole bool, failed map[string]string,
+	recorded map[string]Outcome) bool {
+	now := seen[len(seen)-1]
+	witnesses, unmet, lack := e.evaluate(s.Step, seen)
+	missing := lack.Evidence
+	if later := lack.ExpectedAt.Add(s.Timeout); !lack.ExpectedAt.IsZero() && later.After(s.deadline) {
+		s.deadline = later
+	}
+	s.unmet, s.ends = unmet, false
+	if missing == "" && len(s.Conditions) > 0 && (ctx.Err() != nil || !whole) {
+		missing = unconfirmed // a look that was interrupted shows what was seen before
+	}
+	late := e.Now().After(s.deadline)
+	switch {
+	case missing == "":
+		return e.concluded(ctx, s, now, witnesses, failed, recorded)
+	case ctx.Err() != nil:
+		failed[s.ID] = interrupted + " before it was verified (" + missing + ")"
+		return true
+	case missing == unconfirmed, (lack.Hopeless || late) && !whole:
+		s.ends = true
+	case lack.Hopeless:
+		failed[s.ID] = "not verified: " + missing
+		return true
+	case late:
+		failed[s.ID] = fmt.Sprintf("not verified within %s: %s", s.Timeout.Round(time.Second), missing)
+		return true
+	case missing != s.missing:
+		s.missing = missing
+		e.waits(s)
+	}
+	return false
+}
+
+// concluded publishes a step of which nothing is lacking, and says whether it is over.
+func (e *Executor) concluded(ctx context.Context, s *running, now plan.State, witnesses []string,
+	failed map[string]string, recorded map[string]Outcome) bool {
+	err := e.publish(ctx, s.Step, now, witnesses)
+	var back *RetractedError
+	if errors.As(err, &back) && ctx.Err() == nil && e.Now().Before(s.deadline) {
+		return false // it is seen again
+	}
+	if err != nil {
+		failed[s.ID] = err.Error()
+		return true
+	}
+	e.markVerified(s.Step, now)
+	if !s.RecordOnly {
+		recorded[s.Member] = outcomeOf(s.Step, recorded[s.Member], witnesses)
+	}
+	if len(witnesses) > 0 {
+		e.report(StepVerified, s.Member, "verified: %s", strings.Join(witnesses, "; "))
+	}
+	return true
+}
+
 // unconfirmed is what a step lacks of which nothing else is lacking.
 const unconfirmed = "one look at all of it"
-
-// lookedAt lists the contexts to look at next: the hub's, and those of the members of which something was lacking.
-func (e *Executor) lookedAt(steps []*running, f plan.State) []string {
-	all := make([]plan.Step, len(steps))
-	for i, s := range steps {
-		if all[i] = s.Step; s.unmet != nil {
-			all[i].Conditions = s.unmet
-		}
-	}
-	return e.contextsOf(all, f)
-}
-
-// sees says whether all that a step's conditions name is among the contexts.
-func (e *Executor) sees(at []string, s plan.Step, f plan.State) bool {
-	return !slices.ContainsFunc(e.contextsOf([]plan.Step{s}, f),
-		func(name string) bool { return !slices.Contains(at, name) })
-}
 
 // probe sends the probes of the steps, side by side, and adds what came of them to the state.
 func (e *Executor) probe(ctx context.Context, steps []*running, now *plan.State) {

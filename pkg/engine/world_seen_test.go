@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,21 @@ func (w *world) Observe(ctx context.Context, contexts ...string) plan.State {
 	f.Hub = w.seen.hub
 	f.Members = append(f.Members, w.withEntry(w.seen.mpc))
 	return f
+}
+
+// Glance implements Clusters. The model knows no reads: it looks at all of a context, or leaves it as it was seen.
+func (w *world) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	return w.Observe(ctx, glanced(w.Rand, moves)...)
+}
+
+// glanced are the contexts of a glance that shows something, at least one.
+func glanced(r *rand.Rand, moves map[string]func(plan.Read) bool) []string {
+	all := slices.Sorted(maps.Keys(moves))
+	some := slices.DeleteFunc(slices.Clone(all), func(string) bool { return r.IntN(4) == 0 })
+	if len(some) == 0 {
+		return all[:1]
+	}
+	return some
 }
 
 // withEntry adds to what was seen of a member what its entry in the roster said when the hub was seen.

@@ -47,6 +47,47 @@ type Observer struct {
 // All looks at each of the contexts, side by side, and returns one snapshot for each, in the order given. A context
 // that cannot be looked at has its reason in the snapshot.
 func (o *Observer) All(ctx context.Context, contexts []string) []plan.Snapshot {
+	return o.each(ctx, contexts, func(string) keep { return keep{} })
+}
+
+// Again looks at the contexts again, as All does, and reads of each only what moves says; the rest is as in the
+// snapshot before. A context of which something could not be read then is looked at whole.
+func (o *Observer) Again(ctx context.Context, contexts []string, before map[string]plan.Snapshot,
+	moves func(context string, r plan.Read) bool) []plan.Snapshot {
+	return o.each(ctx, contexts, func(name string) keep {
+		last := before[name]
+		if last.Err != "" || failedIn(last.Reads) {
+			return keep{}
+		}
+		return keep{last.Reads, func(r plan.Read) bool { return moves(name, r) }}
+	})
+}
+
+// keep is what a look takes from the one before: what does not move. The zero keep takes nothing.
+type keep struct {
+	reads map[plan.Read]plan.Result
+	moves func(plan.Read) bool
+}
+
+// result is what was read before, where that is kept.
+func (k keep) result(r plan.Read) (was plan.Result, kept bool) {
+	if was, kept = k.reads[r]; kept && k.moves(r) {
+		return plan.Result{}, false
+	}
+	return was, kept
+}
+
+// failedIn says whether something could not be read, and not for want of a right.
+func failedIn(reads map[plan.Read]plan.Result) bool {
+	for _, r := range reads {
+		if r.Err != "" && !r.Denied {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *Observer) each(ctx context.Context, contexts []string, kept func(context string) keep) []plan.Snapshot {
 	snaps := make([]plan.Snapshot, len(contexts))
 	slots := make(chan struct{}, max(o.Limit, 1))
 	var wg sync.WaitGroup
@@ -54,7 +95,7 @@ func (o *Observer) All(ctx context.Context, contexts []string) []plan.Snapshot {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			snaps[i] = o.one(ctx, name)
+			snaps[i] = o.one(ctx, name, kept(name))
 			if o.Done != nil {
 				o.Done(snaps[i])
 			}
@@ -66,12 +107,12 @@ func (o *Observer) All(ctx context.Context, contexts []string) []plan.Snapshot {
 
 // one looks at a context within its deadline. The work runs in a goroutine of its own, which is left behind in case
 // that something in it does not end with its context.
-func (o *Observer) one(ctx context.Context, name string) plan.Snapshot {
+func (o *Observer) one(ctx context.Context, name string, kept keep) plan.Snapshot {
 	ctx, deadline := withDeadline(ctx, o.MemberTimeout)
 	defer deadline.stop()
 	answer := make(chan plan.Snapshot, 1)
 	p := &progress{reads: map[plan.Read]plan.Result{}}
-	go func() { answer <- o.readContext(ctx, deadline, name, p) }()
+	go func() { answer <- o.readContext(ctx, deadline, name, p, kept) }()
 	select {
 	case s := <-answer:
 		return s
@@ -115,7 +156,8 @@ func (p *progress) copy() map[plan.Read]plan.Result {
 
 // readContext gets the credential of the context and performs burst after burst, all reads of a burst side by side,
 // until the provider asks for nothing more.
-func (o *Observer) readContext(ctx context.Context, deadline *deadline, name string, p *progress) plan.Snapshot {
+func (o *Observer) readContext(ctx context.Context, deadline *deadline, name string, p *progress,
+	kept keep) plan.Snapshot {
 	s := plan.Snapshot{Context: name, Endpoint: o.Fleet.Endpoint(name)}
 	cluster, err := o.Fleet.Look(ctx, name, deadline.run)
 	switch {
@@ -133,7 +175,7 @@ func (o *Observer) readContext(ctx context.Context, deadline *deadline, name str
 		if len(next) == 0 {
 			break
 		}
-		o.readAll(ctx, cluster, next, p)
+		o.readAll(ctx, cluster, next, p, kept)
 		soFar = p.copy()
 		// one that denies all that is asked so far may have what is asked next
 		if s.Err, s.Denied = allFailed(soFar); s.Err != "" && !s.Denied {
@@ -164,16 +206,21 @@ func (o *Observer) next(name string, soFar map[plan.Read]plan.Result) []plan.Rea
 	return next
 }
 
-// readAll performs reads side by side.
-func (o *Observer) readAll(ctx context.Context, cluster *kubeconfig.Cluster, reads []plan.Read, p *progress) {
+// readAll performs reads side by side, those left out of which the result is kept.
+func (o *Observer) readAll(ctx context.Context, cluster *kubeconfig.Cluster, reads []plan.Read, p *progress,
+	kept keep) {
+	add := func(r plan.Read, res plan.Result) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.reads[r] = res
+	}
 	var wg sync.WaitGroup
 	for _, r := range reads {
-		wg.Go(func() {
-			res := o.read(ctx, cluster, r)
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.reads[r] = res
-		})
+		if was, is := kept.result(r); is {
+			add(r, was)
+			continue
+		}
+		wg.Go(func() { add(r, o.read(ctx, cluster, r)) })
 	}
 	wg.Wait()
 }

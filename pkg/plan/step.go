@@ -102,6 +102,11 @@ type Condition struct {
 	// Met says whether the condition is met. seen[0] is the state right before the step's writes, the rest was
 	// observed since: at least one.
 	Met func(seen []State) Evaluation
+	// Moves says which reads of the member's cluster show that the condition comes to be met: a run that waits for it
+	// glances at those. nil is all that is read.
+	Moves func(Read) bool
+	// AtHub says that those are reads of the hub's cluster.
+	AtHub bool
 	// Wait is what is known of how long it takes; nil where nothing is.
 	Wait *Wait
 }

@@ -22,7 +22,7 @@ func zoneConditions(m plan.Member, want guard.Cred, text string) []plan.Conditio
 
 // presentsOnly wants all the zone's pods to present one credential alone, and the rollout to be over.
 func presentsOnly(name string, want guard.Cred, text string) plan.Condition {
-	return plan.Condition{Kind: "presents", Member: name, Text: text,
+	return plan.Condition{Kind: "presents", Member: name, Text: text, Moves: state.Rollouts,
 		Met: ofZone(name, func(m plan.Member, _ []plan.State) plan.Evaluation { return evaluatePresents(m, want) })}
 }
 
@@ -59,7 +59,7 @@ func evaluatePresents(m plan.Member, want guard.Cred) plan.Evaluation {
 // soaked wants every pod of a zone to have run for as long.
 func soaked(name string, wanted time.Duration) plan.Condition {
 	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("its pods have run for %s", wanted),
-		Wait: &plan.Wait{For: wanted, AtMost: wanted},
+		Wait: &plan.Wait{For: wanted, AtMost: wanted}, Moves: state.Rollouts,
 		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
 			var newest time.Time
 			for _, p := range m.Workload.Processes {
@@ -87,7 +87,7 @@ func reconnects(f plan.State, want guard.Cred) []plan.Condition {
 // newSession wants a session of a zone to last that is none of those before the step, and each such session to have
 // brought a token where one is wanted. Sessions are told by their IDs, never by two machines' clocks.
 func newSession(name string, want guard.Cred, text string) plan.Condition {
-	return plan.Condition{Kind: conditionSession, Member: name, Text: text,
+	return plan.Condition{Kind: conditionSession, Member: name, Text: text, Moves: state.Sessions, AtHub: true,
 		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
 			return evaluateSession(m, seen[0].Hub, seen[len(seen)-1].Hub, want)
 		})}
@@ -127,7 +127,7 @@ func stayConnected(f plan.State, want guard.Cred, text string) []plan.Condition 
 
 // connected wants a session of a zone to last, which brought a token where one is wanted.
 func connected(name string, want guard.Cred, text string) plan.Condition {
-	return plan.Condition{Kind: "connected", Member: name, Text: text,
+	return plan.Condition{Kind: "connected", Member: name, Text: text, Moves: state.Sessions, AtHub: true,
 		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
 			open := state.OpenSessions(seen[len(seen)-1].Hub, m.ClusterName)
 			switch {

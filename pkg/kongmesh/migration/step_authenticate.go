@@ -83,6 +83,7 @@ func globalAuthenticates(on bool) plan.Condition {
 		text = "every pod of the global authenticates zones, and none is older"
 	}
 	return plan.Condition{Kind: "global", Member: "hub", Text: text,
+		Moves: func(r plan.Read) bool { return state.Rollouts(r) || r.Asked != "" },
 		Met: ofHub(func(seen []plan.State) plan.Evaluation {
 			h, want := seen[len(seen)-1].Hub, guard.Yes
 			if on {

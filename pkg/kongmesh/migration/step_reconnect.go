@@ -55,6 +55,7 @@ func withoutCutOff(f plan.State, goal plan.Goal) plan.State {
 // globalRestarted wants no process of the global to be older than the step.
 func globalRestarted() plan.Condition {
 	return plan.Condition{Kind: "restarted", Member: "hub", Text: "no older pod of the global is left",
+		Moves: state.Rollouts,
 		Met: ofHub(func(seen []plan.State) plan.Evaluation {
 			return seen[len(seen)-1].Hub.Workload.RolledOut(seen[0].Hub.Workload, "the global", "the global")
 		})}

@@ -151,5 +151,13 @@ func trimmed[T any](object []byte, take func(*T)) []byte {
 	return b
 }
 
+// Rollouts says of a read that it tells how far the rollouts of control planes have come.
+func Rollouts(r plan.Read) bool {
+	return r.Asked == "" && (r == ControlPlanesRead || r.Resource == "pods" || r.Resource == "replicasets")
+}
+
+// Sessions says of a read that it tells of the sessions of zones.
+func Sessions(r plan.Read) bool { return r == readInsights || strings.HasSuffix(r.Asked, askedZones) }
+
 // Name is how the product is selected.
 const Name = "kong-mesh"

@@ -38,7 +38,7 @@ func edgeConditions(m plan.Member, c guard.Cred, soak time.Duration) []plan.Cond
 
 // modeTold wants the ControlPlane and EdgeXcp to say a mode.
 func modeTold(name string, want guard.Cred) plan.Condition {
-	return plan.Condition{Kind: "told", Member: name, Text: "EdgeXcp says " + state.ModeWord(want),
+	return plan.Condition{Kind: "told", Member: name, Text: "EdgeXcp says " + state.ModeWord(want), Moves: state.Modes,
 		Met: plan.OfMember(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
 			switch {
 			case m.Declared != want:
@@ -59,7 +59,8 @@ func mountsOnly(name string, want guard.Cred) plan.Condition {
 		does, presenting = "present a certificate", "certificates"
 	}
 	return plan.Condition{Kind: "mounts", Member: name,
-		Text: fmt.Sprintf("every edge pod mounts %s, none mounts %s, no older pod is left", mounts, others),
+		Text:  fmt.Sprintf("every edge pod mounts %s, none mounts %s, no older pod is left", mounts, others),
+		Moves: state.Rollouts,
 		Met: plan.OfMember(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
 			for _, p := range m.Workload.Processes {
 				switch {
@@ -90,7 +91,7 @@ func mountsOnly(name string, want guard.Cred) plan.Condition {
 // soaked wants every pod to have run for as long.
 func soaked(name string, wanted time.Duration) plan.Condition {
 	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("those pods stay so for %s", wanted),
-		Wait: &plan.Wait{For: wanted, AtMost: wanted},
+		Wait: &plan.Wait{For: wanted, AtMost: wanted}, Moves: state.Rollouts,
 		Met: plan.OfMember(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
 			var newest time.Time
 			for _, p := range m.Workload.Processes {
@@ -125,7 +126,7 @@ func connectedConditions(f plan.State) []plan.Condition {
 
 // pushes wants each pod of an edge to push to Central twice.
 func pushes(name, text string) plan.Condition {
-	return plan.Condition{Kind: "pushes", Member: name, Text: text,
+	return plan.Condition{Kind: "pushes", Member: name, Text: text, Moves: state.Counters,
 		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation { return pushedTwice(name, seen) })}
 }
 
@@ -222,6 +223,7 @@ func pushCounters(m plan.Member) map[string]float64 {
 // mpcConnected wants MPC's rollout to be over, and Central to count its stream.
 func mpcConnected(name string) plan.Condition {
 	return plan.Condition{Kind: "mpc", Member: name, Text: "MPC is connected",
+		Moves: func(r plan.Read) bool { return state.Rollouts(r) || state.Counters(r) },
 		Met: plan.OfMember(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
 			now := seen[len(seen)-1]
 			if m.Name == state.StandbyMPC {

@@ -98,7 +98,8 @@ func hubConditions(f plan.State, who string) []plan.Condition {
 // or for deadPolls.
 func centralRuns(who string) plan.Condition {
 	return plan.Condition{Kind: "central", Member: who,
-		Text: "Central runs with the new modes and no older pod of it is left",
+		Text:  "Central runs with the new modes and no older pod of it is left",
+		Moves: func(r plan.Read) bool { return state.Rollouts(r) || state.Modes(r) },
 		Met: func(seen []plan.State) plan.Evaluation {
 			hub := func(i int) plan.Hub { return hubs(seen[i])[who] }
 			before, now := hub(0), hub(len(seen)-1)

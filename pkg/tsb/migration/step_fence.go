@@ -136,7 +136,8 @@ func fenceDenies(name string, wanted time.Duration) plan.Condition {
 	return plan.Condition{Kind: "fenced", Member: name,
 		Text: fmt.Sprintf("a dry run of such an edit is denied by %s, again and again for %s, each time on a new connection",
 			plan.FenceName, wanted),
-		Wait: &plan.Wait{For: max(wanted, time.Second), Within: true},
+		Wait:  &plan.Wait{For: max(wanted, time.Second), Within: true},
+		Moves: func(r plan.Read) bool { return r == state.FencePolicyRead || r == state.FenceBindingRead },
 		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
 			return deniedFor(name, wanted, seen)
 		})}

@@ -121,6 +121,7 @@ func centralRestart(h plan.Hub, why string) plan.Write {
 // centralRestarted wants no pod of Central to be older than the write.
 func centralRestarted() plan.Condition {
 	return plan.Condition{Kind: "restarted", Member: "hub", Text: "no older pod of Central is left",
+		Moves: state.Rollouts,
 		Met: func(seen []plan.State) plan.Evaluation {
 			return seen[len(seen)-1].Hub.Workload.RolledOut(seen[0].Hub.Workload, "Central", "Deployment central")
 		}}
@@ -130,6 +131,7 @@ func centralRestarted() plan.Condition {
 // kept in whole seconds, and come from two clocks.
 func laterThanCentral() plan.Condition {
 	return plan.Condition{Kind: "later", Member: "hub", Text: "all of that at a time when Central's pods were there",
+		Moves: state.Rollouts,
 		Met: func(seen []plan.State) plan.Evaluation {
 			now := seen[len(seen)-1]
 			for _, p := range now.Hub.Workload.Processes {

@@ -141,6 +141,7 @@ func allowsTokenUndo(p plan.Write) bool {
 // tokenRenewed wants another token than the one before the write, which lives longer.
 func tokenRenewed(name string) plan.Condition {
 	return plan.Condition{Kind: "renewed", Member: name, Text: "another token is there, and expires later",
+		Moves: state.Token,
 		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
 			return evaluateRenewed(name,
 				seen)
@@ -150,6 +151,7 @@ func tokenRenewed(name string) plan.Condition {
 // pushesSinceRenewed wants two pushes since the token was first seen to be another one.
 func pushesSinceRenewed(name string) plan.Condition {
 	return plan.Condition{Kind: "pushes-on", Member: name, Text: "those pods pushed to Central twice after that",
+		Moves: state.Counters,
 		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
 			from := len(seen) - 1
 			for from > 0 && evaluateRenewed(name, []plan.State{seen[0], seen[from]}).Met {

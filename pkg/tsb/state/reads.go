@@ -161,6 +161,20 @@ func podServes(ns, name string) plan.Read {
 // PairBackup is the secret in which the pair lies that was replaced last. It has one name, so that a role can name it.
 const PairBackup = SecretCentralCert + "-xcpauth-before"
 
+// Rollouts says of a read that it tells how far the rollouts of a plane have come.
+func Rollouts(r plan.Read) bool {
+	return r.Port == 0 && (r.Resource == "pods" || r.Resource == "replicasets" || r.Resource == "deployments")
+}
+
+// Counters says of a read that it is a metrics page.
+func Counters(r plan.Read) bool { return r.Port == metricsPort }
+
+// Modes says of a read that it tells what the operators of the planes have made of their modes.
+func Modes(r plan.Read) bool { return r.Group == EdgeXcpsRead.Group }
+
+// Token says of a read that it is an edge's token.
+func Token(r plan.Read) bool { return r.Resource == "secrets" && r.Name == SecretToken }
+
 // selfSigned says whether a ControlPlane of a namespace says, or may say, that the management plane's API is verified
 // by a CA of its own.
 func selfSigned(read map[plan.Read]plan.Result, ns string) bool {

@@ -17,7 +17,7 @@ import (
 var owed = map[string]struct{ lines, functions int }{
 	"krew":      {5, 3},
 	"manifests": {1, 3},
-	"pkg":       {270, 91},
+	"pkg":       {270, 88},
 	"plugin":    {187, 23},
 	"test":      {45, 24},
 	"webhook":   {48, 19},

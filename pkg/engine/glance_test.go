@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
+	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
+)
+
+// glancing notes how it is looked at: by looks and by glances, in turn.
+type glancing struct {
+	*steadyFleet
+	how []string
+}
+
+func (g *glancing) Observe(ctx context.Context, contexts ...string) plan.State {
+	g.how = append(g.how, "look")
+	return g.steadyFleet.Observe(ctx, contexts...)
+}
+
+func (g *glancing) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	g.how = append(g.how, "glance")
+	return g.steadyFleet.Observe(ctx, "tokyo")
+}
+
+// What a glance shows verifies nothing and gives nothing up: a look at all of the step does.
+func TestAGlanceDecidesNothing(t *testing.T) {
+	const no, yes, never = "no", "yes", "never"
+	many := slices.Repeat([]string{no}, 10)
+	glances := slices.Repeat([]string{"glance"}, glancesInARow)
+	confirmed := []string{"look", "glance", "look"}
+	for name, tc := range map[string]struct {
+		says   []string // what is seen, time after time
+		late   int      // after how many of these the step's time is over; 0 is never
+		how    []string
+		failed string
+	}{
+		"met at once":               {[]string{yes}, 0, confirmed[:1], ""},
+		"met, and at a look":        {[]string{no, yes, yes}, 0, confirmed, ""},
+		"met at a glance alone":     {[]string{no, yes, no, yes, yes}, 0, append(confirmed, confirmed[1:]...), ""},
+		"hopeless, and at a look":   {[]string{no, never, never}, 0, confirmed, "not verified: never"},
+		"hopeless at a glance":      {[]string{no, never, yes}, 0, confirmed, ""},
+		"too late by a look":        {[]string{no, no, no}, 2, confirmed, "not verified within"},
+		"met by the look that ends": {[]string{no, no, yes}, 2, confirmed, ""},
+		"told where nobody glances": {append(many, yes), 0, slices.Concat(confirmed[:1], glances, confirmed[:1]), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, s := tsbFleet("paris", "tokyo")
+			g := &glancing{steadyFleet: s}
+			e := &Executor{Clusters: g, Provider: tsb.Provider(), Poll: time.Second, oneByOne: true,
+				verified: map[string]string{}}
+			before := s.Observe(t.Context())
+			r := &running{deadline: s.now.Add(time.Hour), Step: plan.Step{ID: "test", Member: "tokyo", RecordOnly: true,
+				Timeout: time.Hour}}
+			r.Conditions = []plan.Condition{{Kind: "test", Member: "tokyo", Moves: func(plan.Read) bool { return true },
+				Met: func(seen []plan.State) plan.Evaluation {
+					if len(seen)-1 == tc.late {
+						r.deadline = s.now.Add(-time.Second)
+					}
+					says := tc.says[len(g.how)-1]
+					return plan.Evaluation{Met: says == yes, Hopeless: says == never, Evidence: says}
+				}}}
+			failed := map[string]string{}
+			e.verify(t.Context(), []*running{r}, before, failed, map[string]Outcome{})
+			if !slices.Equal(g.how, tc.how) {
+				t.Errorf("seen by %v, want %v", g.how, tc.how)
+			}
+			if !strings.HasPrefix(failed["test"], tc.failed) || (failed["test"] == "") != (tc.failed == "") {
+				t.Errorf("failed: %q, want %q", failed["test"], tc.failed)
+			}
+		})
+	}
+}
+
+// What is seen by glances at one member, and what is lacking of another without them, is looked at side by side.
+func TestAGlanceIsAtTheClusterThatMoves(t *testing.T) {
+	_, s := tsbFleet("paris", "tokyo")
+	f := s.Observe(t.Context())
+	rollouts := func(r plan.Read) bool { return r.Resource == "pods" }
+	glance := func(member string, atHub bool) *running {
+		return &running{deadline: s.now.Add(time.Hour), Step: plan.Step{Member: member}, unmet: []plan.Condition{
+			{Member: member, Moves: rollouts, AtHub: atHub}}}
+	}
+	look := &running{deadline: s.now.Add(time.Hour), Step: plan.Step{Member: "tokyo"},
+		unmet: []plan.Condition{{Member: "tokyo"}}}
+	paris, parisAtHub := glance("paris", false), glance("paris", true)
+	hubAndTokyo := []string{"hub", "tokyo"}
+	for name, tc := range map[string]struct {
+		steps          []*running
+		glances, looks []string
+	}{
+		"at the member":                {[]*running{paris}, []string{"paris"}, nil},
+		"at the hub, for the member":   {[]*running{parisAtHub}, []string{"hub"}, nil},
+		"at the hub":                   {[]*running{glance("hub", false)}, []string{"hub"}, nil},
+		"beside a look":                {[]*running{paris, look}, []string{"paris"}, hubAndTokyo},
+		"where it is looked at anyhow": {[]*running{parisAtHub, look}, nil, hubAndTokyo},
+		"at who is not known":          {[]*running{glance("oslo", false)}, nil, []string{"hub"}},
+	} {
+		e := &Executor{Clusters: s}
+		glances, looks := e.lookedAt(tc.steps, f)
+		var at []string
+		for name, moves := range glances {
+			if at = append(at, name); !moves(plan.Read{Resource: "pods"}) || moves(plan.Read{Resource: "secrets"}) {
+				t.Errorf("%s: it reads something else than what moves", name)
+			}
+		}
+		if !slices.Equal(at, tc.glances) || !slices.Equal(looks, tc.looks) {
+			t.Errorf("%s: glances at %v, looks at %v; want %v, %v", name, at, looks, tc.glances, tc.looks)
+		}
+	}
+}
