@@ -262,15 +262,19 @@ func Root() (string, error) {
 // it again some seconds.
 var built = struct {
 	sync.Mutex
-	at map[string]string
-}{at: map[string]string{}}
+	at map[string][]string
+}{at: map[string][]string{}}
 
-// Build compiles a command of this module into a file, or makes that a link to the file into which this process
-// compiled it before, while that is still there.
+// Build compiles a command of this module into a file, or makes that a link to a file that this process made of it
+// before, as long as one of them is still there.
 func Build(ctx context.Context, pkg, to string) error {
 	built.Lock()
 	defer built.Unlock()
-	if before := built.at[pkg]; before == "" || os.Link(before, to) != nil {
+	before := slices.DeleteFunc(built.at[pkg], func(file string) bool {
+		_, err := os.Stat(file)
+		return err != nil
+	})
+	if !slices.ContainsFunc(before, func(file string) bool { return os.Link(file, to) == nil }) {
 		root, err := Root()
 		if err != nil {
 			return err
@@ -281,8 +285,8 @@ func Build(ctx context.Context, pkg, to string) error {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", pkg, err, out)
 		}
-		built.at[pkg] = to
 	}
+	built.at[pkg] = append(before, to)
 	return nil
 }
 
