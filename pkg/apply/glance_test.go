@@ -5,15 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/xcpauth/kubectl-xcpauth/pkg/apply"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/observe"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
-	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
 	"github.com/xcpauth/kubectl-xcpauth/test/apifake"
-	"github.com/xcpauth/kubectl-xcpauth/test/bed"
 )
 
 // A glance reads again what moves, and nothing else, by every context of the cluster. After a read that failed, all is
@@ -23,10 +18,7 @@ func TestAGlanceReadsWhatMovesAlone(t *testing.T) {
 	for _, s := range []*apifake.Server{hub, eu} {
 		t.Cleanup(s.Close)
 	}
-	f := bed.Fleet(t, map[string]*apifake.Server{"hub": hub, "eu": eu, "eu-again": eu})
-	d := tsb.Provider()
-	l := &apply.Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"}, Observer: &observe.Observer{Fleet: f,
-		Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}
+	l := live(t, map[string]*apifake.Server{"hub": hub, "eu": eu, "eu-again": eu})
 	requests := func(s *apifake.Server, look func()) (kinds []string) {
 		before := len(s.Requests())
 		look()
@@ -57,10 +49,12 @@ func TestAGlanceReadsWhatMovesAlone(t *testing.T) {
 	}{
 		{"the rollout", false, state.Rollouts, rollouts},
 		{"the modes", false, state.Modes, []string{"edgexcps", "edgexcps"}},
+		{"the token", false, state.Token, []string{state.SecretToken, state.SecretToken}},
 		{"what time alone changes", false, func(plan.Read) bool { return false }, nil},
 		{"one of which a read fails", true, state.Rollouts, rollouts},
 		{"the one after that", false, state.Rollouts, all},
 		{"the one after a whole one", false, state.Rollouts, rollouts},
+		{"all of it", false, nil, all},
 	} {
 		eu.Answer = nil
 		if step.fails {

@@ -76,11 +76,11 @@ func (l *Live) Glance(ctx context.Context, moves map[string]func(plan.Read) bool
 	defer l.mu.Unlock()
 	contexts := l.withTwins(slices.Sorted(maps.Keys(moves)))
 	return l.saw(ctx, l.Observer.Again(ctx, contexts, l.latest, func(name string, r plan.Read) bool {
-		if its := moves[name]; its != nil {
-			return its(r)
+		if its, named := moves[name]; named {
+			return its == nil || its(r)
 		}
 		for _, of := range moves { // it is not told which of them it leads to
-			if of(r) {
+			if of == nil || of(r) {
 				return true
 			}
 		}

@@ -13,6 +13,14 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/test/bed"
 )
 
+// live is the contexts of a kubeconfig with one for each server.
+func live(t *testing.T, servers map[string]*apifake.Server) *apply.Live {
+	t.Helper()
+	f, d := bed.Fleet(t, servers), tsb.Provider()
+	return &apply.Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"}, Observer: &observe.Observer{Fleet: f,
+		Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}
+}
+
 // Contexts of one cluster are looked at together, by whichever of them a run asks for it, and also when that one has
 // failed: what another saw of the cluster some time before says nothing of what it is now.
 func TestContextsOfOneClusterAreLookedAtTogether(t *testing.T) {
@@ -22,10 +30,7 @@ func TestContextsOfOneClusterAreLookedAtTogether(t *testing.T) {
 	for _, s := range []*apifake.Server{hub, eu, road, other} {
 		t.Cleanup(s.Close)
 	}
-	f := bed.Fleet(t, map[string]*apifake.Server{"hub": hub, "eu": eu, "eu-again": eu, "road": road, "us": other})
-	d := tsb.Provider()
-	l := &apply.Live{Fleet: f, Provider: d, Where: plan.Selection{Hub: "hub"}, Observer: &observe.Observer{Fleet: f,
-		Reads: d.Reads, RequestTimeout: 5 * time.Second, MemberTimeout: 10 * time.Second, Limit: 8, Now: time.Now}}
+	l := live(t, map[string]*apifake.Server{"hub": hub, "eu": eu, "eu-again": eu, "road": road, "us": other})
 	looks := func(s *apifake.Server) (n int) {
 		for _, r := range s.Requests() {
 			if r == "GET /api/v1/namespaces/kube-system" {

@@ -17,7 +17,8 @@ type Clusters interface {
 	// Observe looks at the named contexts, all selected ones when none are named, and makes a state of that and of what it
 	// last saw of the others.
 	Observe(ctx context.Context, contexts ...string) plan.State
-	// Glance reads again what moves says of each context, and makes a state of that and of what it last saw of the rest.
+	// Glance reads again what moves says of each context, side by side: all of it where that is nil. It makes a state of
+	// that and of what it last saw of the rest.
 	Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State
 	// MissingPermissions asks for rights, by context, and says of each context in which some are missing, or could not
 	// be asked for, which.

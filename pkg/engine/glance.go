@@ -18,13 +18,13 @@ const glancesInARow = 9
 func (e *Executor) lookAgain(ctx context.Context, steps []*running, before plan.State) (now plan.State,
 	whole []string) {
 	glances, whole := e.lookedAt(steps, before)
-	if len(glances) > 0 {
-		now = e.withVerified(e.Glance(ctx, glances))
+	if len(glances) == 0 {
+		return e.observe(ctx, whole...), whole
 	}
-	if len(whole) > 0 || len(glances) == 0 {
-		now = e.observe(ctx, whole...)
+	for _, name := range whole {
+		glances[name] = nil
 	}
-	return now, whole
+	return e.withVerified(e.Glance(ctx, glances)), whole
 }
 
 // lookedAt says at which contexts to look next to see what the steps lack: at what of those where a glance is enough,

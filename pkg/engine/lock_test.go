@@ -108,6 +108,10 @@ func (b *busy) Lock(context.Context, string, string) (Lock, error) {
 	return free{}, nil
 }
 
+func (b *busy) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	return b.Observe(ctx, contextsIn(moves)...)
+}
+
 func (b *busy) Observe(ctx context.Context, contexts ...string) plan.State {
 	for _, z := range b.zones {
 		z.reachable = true

@@ -19,7 +19,13 @@ type counting struct {
 }
 
 func (c *counting) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
-	c.glances += len(moves)
+	for _, its := range moves {
+		if its == nil {
+			c.looks++
+		} else {
+			c.glances++
+		}
+	}
 	return c.steadyFleet.Glance(ctx, moves)
 }
 

@@ -289,6 +289,10 @@ type seenBy struct {
 	change func(*plan.State)
 }
 
+func (s seenBy) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	return s.Observe(ctx, contextsIn(moves)...)
+}
+
 func (s seenBy) Observe(ctx context.Context, contexts ...string) plan.State {
 	f := s.Clusters.Observe(ctx, contexts...)
 	s.change(&f)

@@ -25,6 +25,11 @@ type obj = map[string]any
 // Observe implements Clusters: what the provider makes of the objects of the named clusters as they are now, and of
 // the others as this run saw them last, as Live has it; of all when it is interrupted.
 func (w *mesh) Observe(ctx context.Context, contexts ...string) plan.State {
+	return w.observe(ctx, contexts, nil)
+}
+
+// observe observes, and reads of the contexts in moves only what that says.
+func (w *mesh) observe(ctx context.Context, contexts []string, moves map[string]func(plan.Read) bool) plan.State {
 	w.pass()
 	d := kongmesh.Provider()
 	all := append([]string{"hub"}, w.names()...)
@@ -39,7 +44,7 @@ func (w *mesh) Observe(ctx context.Context, contexts ...string) plan.State {
 	var snaps []plan.Snapshot
 	for _, context := range all {
 		if slices.Contains(contexts, context) {
-			w.latest[context] = w.look(d, context)
+			w.latest[context] = w.look(d, context, moves[context])
 		}
 		snaps = append(snaps, w.latest[context])
 	}
@@ -48,11 +53,13 @@ func (w *mesh) Observe(ctx context.Context, contexts ...string) plan.State {
 
 // Glance implements Clusters.
 func (w *mesh) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
-	return w.Observe(ctx, glanced(w.Rand, moves)...)
+	return w.observe(ctx, glanced(w.Rand, moves), moves)
 }
 
-// look reads a cluster.
-func (w *mesh) look(d plan.Provider, context string) plan.Snapshot {
+// look reads a cluster: of one that was seen before what moves, where that is not nil. That what moves is among what is
+// read at all is a mistake of who says what moves, and not of a run.
+func (w *mesh) look(d plan.Provider, context string, moves func(plan.Read) bool) plan.Snapshot {
+	last, moved := w.latest[context].Reads, false
 	s := plan.Snapshot{Context: context, At: w.now, Reads: map[plan.Read]plan.Result{}}
 	if z := w.zones[context]; z != nil && !z.reachable {
 		s.Err = "the API server did not answer in time"
@@ -60,8 +67,16 @@ func (w *mesh) look(d plan.Provider, context string) plan.Snapshot {
 	}
 	for next := d.Reads(s.Reads, true); len(next) > 0; next = d.Reads(s.Reads, true) {
 		for _, r := range next {
-			s.Reads[r] = w.read(context, r)
+			was, seen := last[r]
+			if seen && moves != nil && !moves(r) {
+				s.Reads[r] = was
+				continue
+			}
+			s.Reads[r], moved = w.read(context, r), true
 		}
+	}
+	if !moved {
+		panic("a glance at " + context + " reads nothing")
 	}
 	return s
 }

@@ -19,6 +19,10 @@ type bent struct {
 	bend func(*plan.State)
 }
 
+func (b bent) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	return b.Observe(ctx, contextsIn(moves)...)
+}
+
 func (b bent) Observe(ctx context.Context, contexts ...string) plan.State {
 	f := b.Clusters.Observe(ctx, contexts...)
 	b.bend(&f)

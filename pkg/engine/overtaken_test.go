@@ -26,6 +26,10 @@ func (b *blinking) WriteJournal(ctx context.Context, home string, j Journal) err
 	return b.mesh.WriteJournal(ctx, home, j)
 }
 
+func (b *blinking) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	return b.Observe(ctx, contextsIn(moves)...)
+}
+
 func (b *blinking) Observe(ctx context.Context, contexts ...string) plan.State {
 	for _, z := range b.zones {
 		z.reachable = true

@@ -168,7 +168,7 @@ func (s *steadyFleet) Observe(ctx context.Context, contexts ...string) plan.Stat
 
 // Glance adds that too.
 func (s *steadyFleet) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
-	return s.Observe(ctx, slices.Sorted(maps.Keys(moves))...)
+	return s.Observe(ctx, contextsIn(moves)...)
 }
 
 // tsbFleet is a hub, its MPC and edges, all on mTLS, with tokens that their operators made, and trusted certificates.

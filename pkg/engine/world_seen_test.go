@@ -67,20 +67,24 @@ func (w *world) Observe(ctx context.Context, contexts ...string) plan.State {
 	return f
 }
 
-// Glance implements Clusters. The model knows no reads: it looks at all of a context, or leaves it as it was seen.
+// Glance implements Clusters. The model knows no reads: it looks at all of a context, or leaves it as it was seen where
+// it may.
 func (w *world) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
 	return w.Observe(ctx, glanced(w.Rand, moves)...)
 }
 
 // glanced are the contexts of a glance that shows something, at least one.
 func glanced(r *rand.Rand, moves map[string]func(plan.Read) bool) []string {
-	all := slices.Sorted(maps.Keys(moves))
-	some := slices.DeleteFunc(slices.Clone(all), func(string) bool { return r.IntN(4) == 0 })
+	all := contextsIn(moves)
+	some := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return moves[name] != nil && r.IntN(4) == 0 })
 	if len(some) == 0 {
 		return all[:1]
 	}
 	return some
 }
+
+// contextsIn are the contexts of a glance, in order.
+func contextsIn(moves map[string]func(plan.Read) bool) []string { return slices.Sorted(maps.Keys(moves)) }
 
 // withEntry adds to what was seen of a member what its entry in the roster said when the hub was seen.
 func (w *world) withEntry(m plan.Member) plan.Member {
