@@ -84,7 +84,9 @@ func glanced(r *rand.Rand, moves map[string]func(plan.Read) bool) []string {
 }
 
 // contextsIn are the contexts of a glance, in order.
-func contextsIn(moves map[string]func(plan.Read) bool) []string { return slices.Sorted(maps.Keys(moves)) }
+func contextsIn(moves map[string]func(plan.Read) bool) []string {
+	return slices.Sorted(maps.Keys(moves))
+}
 
 // withEntry adds to what was seen of a member what its entry in the roster said when the hub was seen.
 func (w *world) withEntry(m plan.Member) plan.Member {
