@@ -40,7 +40,7 @@ func TestAWaveThatOnlyVerifiesMayComeAgain(t *testing.T) {
 			if tc.turns && seen%2 == 1 {
 				s.ID = "prove/again/hub"
 			}
-			s.Conditions = []plan.Condition{{Kind: "seen", Member: "hub", Met: func([]plan.State) plan.Evaluation {
+			s.Conditions = []plan.Condition{{Kind: "seen", Member: "hub", Met: func(_, _ plan.State) plan.Evaluation {
 				seen++
 				return plan.Evaluation{Met: true, Evidence: "seen"}
 			}}}

@@ -57,8 +57,8 @@ func TestAGlanceDecidesNothing(t *testing.T) {
 			r := &running{deadline: s.now.Add(time.Hour), Step: plan.Step{ID: "test", Member: "tokyo", RecordOnly: true,
 				Timeout: time.Hour}}
 			r.Conditions = []plan.Condition{{Kind: "test", Member: "tokyo", Moves: func(plan.Read) bool { return true },
-				Met: func(seen []plan.State) plan.Evaluation {
-					if len(seen)-1 == tc.late {
+				Met: func(_, _ plan.State) plan.Evaluation {
+					if len(g.how) == tc.late {
 						r.deadline = s.now.Add(-time.Second)
 					}
 					says := tc.says[len(g.how)-1]

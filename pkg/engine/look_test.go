@@ -123,7 +123,7 @@ func TestAStepIsVerifiedByOneLookAtAllOfIt(t *testing.T) {
 			e := &Executor{Clusters: l, Provider: tsb.Provider(), Poll: time.Second, oneByOne: true,
 				verified: map[string]string{}}
 			met := func(member string, is func() bool) plan.Condition {
-				return plan.Condition{Kind: "test", Member: member, Met: func([]plan.State) plan.Evaluation {
+				return plan.Condition{Kind: "test", Member: member, Met: func(_, _ plan.State) plan.Evaluation {
 					return plan.Evaluation{Met: is(), Evidence: member}
 				}}
 			}

@@ -165,6 +165,7 @@ func idsOf(steps []plan.Step) []string {
 type running struct {
 	plan.Step
 	deadline time.Time
+	judges   []plan.Judge     // of its conditions
 	missing  string           // what the last observation still lacked
 	unmet    []plan.Condition // the conditions that it did not meet; nil when all are to be looked at
 	ends     bool             // it is over if one look at all of it says the same

@@ -73,7 +73,8 @@ func bendConditions(e *Executor, chosen func(plan.Condition) bool) {
 		s.Conditions = slices.Clone(s.Conditions)
 		for i, c := range s.Conditions {
 			if chosen(c) {
-				s.Conditions[i].Met = func([]plan.State) plan.Evaluation { return plan.Evaluation{Met: true} }
+				s.Conditions[i].Follow = nil
+				s.Conditions[i].Met = func(_, _ plan.State) plan.Evaluation { return plan.Evaluation{Met: true} }
 			}
 		}
 		return s

@@ -12,27 +12,22 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 )
 
-// observationsKept is how many observations a proof looks back on, besides the one before the writes: a claim needs
-// the last few dozen, and a wait of hours must not fill the memory.
-const observationsKept = 240
-
 // verify observes the members of the steps, and the hub, again and again until every step is verified, has run out of
 // its time, or the run is interrupted; what is not verified is added to failed. A verified member is published.
 // While something is lacking of a step, that alone is looked at. What ends a step is one look at all that its
 // conditions name: a step is verified by it, and is given up by it.
 func (e *Executor) verify(ctx context.Context, steps []*running, before plan.State, failed map[string]string,
 	recorded map[string]Outcome) {
-	seen := []plan.State{before}
+	for _, s := range steps {
+		s.begin()
+	}
 	for {
 		began := e.Now()
 		now, whole := e.lookAgain(ctx, steps, before)
 		e.probe(ctx, steps, &now)
 		took := e.Now().Sub(began)
-		if seen = append(seen, now); len(seen) > observationsKept {
-			seen = slices.Delete(seen, 1, 2)
-		}
 		steps = slices.DeleteFunc(steps, func(s *running) bool {
-			return e.judge(ctx, s, seen, e.sees(whole, s.Step, before), failed, recorded)
+			return e.judge(ctx, s, before, now, e.sees(whole, s.Step, before), failed, recorded)
 		})
 		if len(steps) == 0 {
 			return
@@ -45,12 +40,11 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 	}
 }
 
-// judge says whether a step is over by what was seen, and records how it ended. whole says that all of it was looked at
-// last.
-func (e *Executor) judge(ctx context.Context, s *running, seen []plan.State, whole bool, failed map[string]string,
-	recorded map[string]Outcome) bool {
-	now := seen[len(seen)-1]
-	witnesses, unmet, lack := e.evaluate(s.Step, seen)
+// judge says whether a step is over by what is seen now, and records how it ended. whole says that all of it was looked
+// at.
+func (e *Executor) judge(ctx context.Context, s *running, before, now plan.State, whole bool,
+	failed map[string]string, recorded map[string]Outcome) bool {
+	witnesses, unmet, lack := s.evaluate(before, now)
 	missing := lack.Evidence
 	if later := lack.ExpectedAt.Add(s.Timeout); !lack.ExpectedAt.IsZero() && later.After(s.deadline) {
 		s.deadline = later
@@ -147,11 +141,18 @@ func (e *Executor) markVerified(s plan.Step, now plan.State) {
 	}
 }
 
-// evaluate returns a witness for each claim, or the claims that do not hold, and what the first of them lacks.
-func (e *Executor) evaluate(s plan.Step, seen []plan.State) (witnesses []string, unmet []plan.Condition,
-	lack plan.Evaluation) {
+// begin begins to verify the step.
+func (s *running) begin() {
 	for _, c := range s.Conditions {
-		j := c.Evaluate(seen)
+		s.judges = append(s.judges, c.Begin())
+	}
+}
+
+// evaluate tells the judges of the step what is seen now. It returns a witness for each condition, or the conditions
+// that are not met, and what the first of them lacks.
+func (s *running) evaluate(before, now plan.State) (witnesses []string, unmet []plan.Condition, lack plan.Evaluation) {
+	for i, c := range s.Conditions {
+		j := s.judges[i](before, now)
 		if c.Member != s.Member {
 			j.Evidence = c.Member + ": " + j.Evidence
 		}

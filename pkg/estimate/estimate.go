@@ -80,7 +80,7 @@ func step(f plan.State, s plan.Step, began time.Time) Time {
 	for _, c := range s.Conditions {
 		w := c.Wait
 		if w == nil { // it takes no time where it is met already, and nothing is changed
-			t.Complete = t.Complete && !changes && c.Evaluate([]plan.State{f, f}).Met
+			t.Complete = t.Complete && !changes && c.Evaluate(f, f).Met
 			continue
 		}
 		t.Complete = t.Complete && w.Known()

@@ -15,7 +15,7 @@ const within = 15 * time.Minute
 
 // condition is one that is met, or not, in every state.
 func condition(met bool, wait *plan.Wait) plan.Condition {
-	return plan.Condition{Wait: wait, Met: func([]plan.State) plan.Evaluation { return plan.Evaluation{Met: met} }}
+	return plan.Condition{Wait: wait, Met: func(_, _ plan.State) plan.Evaluation { return plan.Evaluation{Met: met} }}
 }
 
 func step(conditions ...plan.Condition) plan.Step {

@@ -187,7 +187,7 @@ func TestThePruningIsProvedByWhatIsLeft(t *testing.T) {
 		"it is on the list again":                {hub(a, b), false, true},
 		"another is lost":                        {hub(c), false, true},
 	} {
-		if j := claim.Evaluate([]plan.State{hub(a, b), tc.now}); j.Met != tc.holds || j.Hopeless != tc.never ||
+		if j := claim.Evaluate(hub(a, b), tc.now); j.Met != tc.holds || j.Hopeless != tc.never ||
 			j.Evidence == "" {
 			t.Errorf("%s: %+v", name, j)
 		}

@@ -99,9 +99,11 @@ type Condition struct {
 	Kind   string
 	Member string // whose it is: a member's name, "hub" or "standby"
 	Text   string // "the edge pods mount the token and none mounts xcp-edge-cert"
-	// Met says whether the condition is met. seen[0] is the state right before the step's writes, the rest was
-	// observed since: at least one.
-	Met func(seen []State) Evaluation
+	// Met says whether the condition is met by what is seen now.
+	Met Judge
+	// Follow is in place of Met where it counts what was seen on the way. It begins a judge that is told of each
+	// observation since the writes, in order.
+	Follow func() Judge
 	// Moves says which reads of the member's cluster show that the condition comes to be met: a run that waits for it
 	// glances at those. nil is all that is read.
 	Moves func(Read) bool
@@ -123,12 +125,27 @@ type Wait struct {
 // Known says whether it is known how long the wait takes.
 func (w Wait) Known() bool { return w.For > 0 || !w.Until.IsZero() }
 
-// Evaluate says whether the condition is met, as far as was looked at since the writes.
-func (c Condition) Evaluate(seen []State) Evaluation {
-	if len(seen) < 2 || c.Met == nil { // a saved plan keeps no more of it than the text
-		return Evaluation{Evidence: "not looked at yet"}
+// Judge says whether a condition is met. before is the state right before the step's writes, now what was seen last.
+type Judge func(before, now State) Evaluation
+
+// Begin returns the judge of a step that has begun.
+func (c Condition) Begin() Judge {
+	switch {
+	case c.Follow != nil:
+		return c.Follow()
+	case c.Met != nil:
+		return c.Met
 	}
-	return c.Met(seen)
+	return func(State, State) Evaluation { return unseen } // a saved plan keeps no more of it than the text
+}
+
+// Evaluate says whether the condition is met once all of that was seen, in order, since the step's writes.
+func (c Condition) Evaluate(before State, since ...State) Evaluation {
+	judge, e := c.Begin(), unseen
+	for _, now := range since {
+		e = judge(before, now)
+	}
+	return e
 }
 
 // Evaluation is what the observations so far say of a condition.
@@ -142,16 +159,19 @@ type Evaluation struct {
 	ExpectedAt time.Time
 }
 
+// unseen is what is known of a condition before anything was looked at.
+var unseen = Evaluation{Evidence: "not looked at yet"}
+
 // OfMember evaluates what is seen of a member, and wants it to be seen at all.
-func OfMember(name string, evaluate func(m Member, seen []State) Evaluation) func(seen []State) Evaluation {
-	return func(seen []State) Evaluation {
-		switch m := seen[len(seen)-1].Member(name); {
+func OfMember(name string, evaluate func(m Member, before, now State) Evaluation) Judge {
+	return func(before, now State) Evaluation {
+		switch m := now.Member(name); {
 		case m == nil:
 			return Evaluation{Evidence: "it is not seen any more"}
 		case m.Err != "":
 			return Evaluation{Evidence: m.Err}
 		default:
-			return evaluate(*m, seen)
+			return evaluate(*m, before, now)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func zoneConditions(m plan.Member, want guard.Cred, text string) []plan.Conditio
 // presentsOnly wants all the zone's pods to present one credential alone, and the rollout to be over.
 func presentsOnly(name string, want guard.Cred, text string) plan.Condition {
 	return plan.Condition{Kind: "presents", Member: name, Text: text, Moves: state.Rollouts,
-		Met: ofZone(name, func(m plan.Member, _ []plan.State) plan.Evaluation { return evaluatePresents(m, want) })}
+		Met: ofZone(name, func(m plan.Member, _, _ plan.State) plan.Evaluation { return evaluatePresents(m, want) })}
 }
 
 func evaluatePresents(m plan.Member, want guard.Cred) plan.Evaluation {
@@ -60,12 +60,12 @@ func evaluatePresents(m plan.Member, want guard.Cred) plan.Evaluation {
 func soaked(name string, wanted time.Duration) plan.Condition {
 	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("its pods have run for %s", wanted),
 		Wait: &plan.Wait{For: wanted, AtMost: wanted}, Moves: state.Rollouts,
-		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
+		Met: ofZone(name, func(m plan.Member, _, now plan.State) plan.Evaluation {
 			var newest time.Time
 			for _, p := range m.Workload.Processes {
 				newest = kube.Later(newest, kube.Later(p.Since, p.Created))
 			}
-			if due := newest.Add(wanted); seen[len(seen)-1].At.Before(due) {
+			if due := newest.Add(wanted); now.At.Before(due) {
 				return plan.Evaluation{ExpectedAt: due,
 					Evidence: fmt.Sprintf("its newest pod runs since %s, and must for %s", newest.Format(time.RFC3339), wanted)}
 			}
@@ -88,8 +88,8 @@ func reconnects(f plan.State, want guard.Cred) []plan.Condition {
 // brought a token where one is wanted. Sessions are told by their IDs, never by two machines' clocks.
 func newSession(name string, want guard.Cred, text string) plan.Condition {
 	return plan.Condition{Kind: conditionSession, Member: name, Text: text, Moves: state.Sessions, AtHub: true,
-		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
-			return evaluateSession(m, seen[0].Hub, seen[len(seen)-1].Hub, want)
+		Met: ofZone(name, func(m plan.Member, before, now plan.State) plan.Evaluation {
+			return evaluateSession(m, before.Hub, now.Hub, want)
 		})}
 }
 
@@ -128,8 +128,8 @@ func stayConnected(f plan.State, want guard.Cred, text string) []plan.Condition 
 // connected wants a session of a zone to last, which brought a token where one is wanted.
 func connected(name string, want guard.Cred, text string) plan.Condition {
 	return plan.Condition{Kind: "connected", Member: name, Text: text, Moves: state.Sessions, AtHub: true,
-		Met: ofZone(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
-			open := state.OpenSessions(seen[len(seen)-1].Hub, m.ClusterName)
+		Met: ofZone(name, func(m plan.Member, _, now plan.State) plan.Evaluation {
+			open := state.OpenSessions(now.Hub, m.ClusterName)
 			switch {
 			case len(open) == 0:
 				return plan.Evaluation{Evidence: "the global does not see it connected"}
@@ -143,19 +143,18 @@ func connected(name string, want guard.Cred, text string) plan.Condition {
 }
 
 // ofZone evaluates what is seen of a zone, and wants it and the global to be seen at all.
-func ofZone(name string, evaluate func(m plan.Member,
-	seen []plan.State) plan.Evaluation) func([]plan.State) plan.Evaluation {
+func ofZone(name string, evaluate func(m plan.Member, before, now plan.State) plan.Evaluation) plan.Judge {
 	return ofHub(plan.OfMember(name, evaluate))
 }
 
 // These are the conditions that several steps share.
 
 // ofHub evaluates what is seen of the global, and wants it to be found.
-func ofHub(evaluate func(seen []plan.State) plan.Evaluation) func(seen []plan.State) plan.Evaluation {
-	return func(seen []plan.State) plan.Evaluation {
-		if h := seen[len(seen)-1].Hub; !h.Found {
-			return plan.Evaluation{Evidence: h.Err}
+func ofHub(evaluate plan.Judge) plan.Judge {
+	return func(before, now plan.State) plan.Evaluation {
+		if !now.Hub.Found {
+			return plan.Evaluation{Evidence: now.Hub.Err}
 		}
-		return evaluate(seen)
+		return evaluate(before, now)
 	}
 }

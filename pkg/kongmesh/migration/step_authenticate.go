@@ -84,8 +84,8 @@ func globalAuthenticates(on bool) plan.Condition {
 	}
 	return plan.Condition{Kind: "global", Member: "hub", Text: text,
 		Moves: func(r plan.Read) bool { return state.Rollouts(r) || r.Asked != "" },
-		Met: ofHub(func(seen []plan.State) plan.Evaluation {
-			h, want := seen[len(seen)-1].Hub, guard.Yes
+		Met: ofHub(func(_, now plan.State) plan.Evaluation {
+			h, want := now.Hub, guard.Yes
 			if on {
 				want = guard.No
 			}

@@ -36,7 +36,7 @@ func cleanUpStep(m plan.Member, goal plan.Goal) plan.Step {
 // olderTokensGone wants nothing to be left of the tokens before.
 func olderTokensGone(name string) plan.Condition {
 	return plan.Condition{Kind: "gone", Member: name, Text: "none is left",
-		Met: ofZone(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+		Met: ofZone(name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
 			if n := len(m.Leftovers); n > 0 {
 				return plan.Evaluation{Evidence: fmt.Sprintf("%s left", count(n, "older token"))}
 			}

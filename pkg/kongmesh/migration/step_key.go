@@ -47,21 +47,27 @@ func addKeyStep(f plan.State, goal plan.Goal) plan.Step {
 func keyUsable(kid string) plan.Condition {
 	return plan.Condition{Kind: "key", Member: "hub", Text: "the global can use it, and has had time to read it",
 		Wait: &plan.Wait{For: keySettles, AtMost: keySettles},
-		Met: ofHub(func(seen []plan.State) plan.Evaluation {
-			last := seen[len(seen)-1]
-			if !hasKey(last.Hub, kid) {
-				return plan.Evaluation{Evidence: "key " + kid + " is not there yet"}
+		Follow: func() plan.Judge {
+			var since time.Time // it is seen since then; zero when it is not
+			return func(before, now plan.State) plan.Evaluation {
+				switch {
+				case !hasKey(now.Hub, kid):
+					since = time.Time{}
+				case since.IsZero():
+					since = now.At
+				}
+				return ofHub(func(_, now plan.State) plan.Evaluation {
+					switch {
+					case since.IsZero():
+						return plan.Evaluation{Evidence: "key " + kid + " is not there yet"}
+					case now.At.Sub(since) < keySettles:
+						return plan.Evaluation{Evidence: "the global may not have read key " + kid + " yet",
+							ExpectedAt: since.Add(keySettles)}
+					}
+					return plan.Evaluation{Met: true, Evidence: "key " + kid + " is there, and can be used"}
+				})(before, now)
 			}
-			since := last.At
-			for i := len(seen) - 1; i >= 1 && hasKey(seen[i].Hub, kid); i-- {
-				since = seen[i].At
-			}
-			if last.At.Sub(since) < keySettles {
-				return plan.Evaluation{Evidence: "the global may not have read key " + kid + " yet",
-					ExpectedAt: since.Add(keySettles)}
-			}
-			return plan.Evaluation{Met: true, Evidence: "key " + kid + " is there, and can be used"}
-		})}
+		}}
 }
 
 // retireStep deletes signing keys: it withdraws them, and there is no way back.
@@ -90,9 +96,9 @@ func retireStep(f plan.State, old []plan.Key, goal plan.Goal) plan.Step {
 // keysGone wants keys to be gone.
 func keysGone(kids []string) plan.Condition {
 	return plan.Condition{Kind: "retired", Member: "hub", Text: "they are gone",
-		Met: ofHub(func(seen []plan.State) plan.Evaluation {
+		Met: ofHub(func(_, now plan.State) plan.Evaluation {
 			for _, kid := range kids {
-				if hasKey(seen[len(seen)-1].Hub, kid) {
+				if hasKey(now.Hub, kid) {
 					return plan.Evaluation{Evidence: "key " + kid + " is still there"}
 				}
 			}

@@ -81,16 +81,16 @@ func pruneStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 // offTheList wants IDs off the list, and everything else that was on it before still there.
 func offTheList(ids []string) plan.Condition {
 	return plan.Condition{Kind: "pruned", Member: "hub", Text: "they are off the list, and whatever else was on it is",
-		Met: ofHub(func(seen []plan.State) plan.Evaluation {
-			before, now := seen[0].Hub.Revocations.IDs, seen[len(seen)-1].Hub.Revocations.IDs
-			for _, id := range before {
-				if !slices.Contains(ids, id) && !slices.Contains(now, id) {
+		Met: ofHub(func(before, now plan.State) plan.Evaluation {
+			was, is := before.Hub.Revocations.IDs, now.Hub.Revocations.IDs
+			for _, id := range was {
+				if !slices.Contains(ids, id) && !slices.Contains(is, id) {
 					return plan.Evaluation{Hopeless: true,
 						Evidence: "another ID is not on the list any more, so somebody else has written it meanwhile: " + id}
 				}
 			}
 			for _, id := range ids {
-				if slices.Contains(now, id) {
+				if slices.Contains(is, id) {
 					return plan.Evaluation{Hopeless: true,
 						Evidence: id + " is on the list again, so somebody else has written it meanwhile; run the command again"}
 				}

@@ -56,8 +56,8 @@ func withoutCutOff(f plan.State, goal plan.Goal) plan.State {
 func globalRestarted() plan.Condition {
 	return plan.Condition{Kind: "restarted", Member: "hub", Text: "no older pod of the global is left",
 		Moves: state.Rollouts,
-		Met: ofHub(func(seen []plan.State) plan.Evaluation {
-			return seen[len(seen)-1].Hub.Workload.RolledOut(seen[0].Hub.Workload, "the global", "the global")
+		Met: ofHub(func(before, now plan.State) plan.Evaluation {
+			return now.Hub.Workload.RolledOut(before.Hub.Workload, "the global", "the global")
 		})}
 }
 

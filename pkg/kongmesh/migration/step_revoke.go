@@ -179,9 +179,9 @@ func revokeStep(f plan.State, goal plan.Goal, ids []string) (plan.Step, error) {
 // onTheList wants IDs to be on the list, as the product reads it.
 func onTheList(ids []string) plan.Condition {
 	return plan.Condition{Kind: "revoked", Member: "hub", Text: "they are on the list, as the product reads it",
-		Met: ofHub(func(seen []plan.State) plan.Evaluation {
+		Met: ofHub(func(_, now plan.State) plan.Evaluation {
 			for _, id := range ids {
-				if !slices.Contains(seen[len(seen)-1].Hub.Revocations.IDs, id) {
+				if !slices.Contains(now.Hub.Revocations.IDs, id) {
 					return plan.Evaluation{Hopeless: true,
 						Evidence: id + " is not on the list, so somebody else has written it meanwhile; run the command again"}
 				}

@@ -13,8 +13,8 @@ func settleStep(goal plan.Goal) plan.Step {
 		Title: "hub: wait until its rollout is over",
 		Why:   "pods that still are as before would not be replaced by the next change",
 		Conditions: []plan.Condition{{Kind: "settled", Member: "hub", Text: "its rollout is over",
-			Met: ofHub(func(seen []plan.State) plan.Evaluation {
-				if h := seen[len(seen)-1].Hub; settling(h) || h.Workload.Err != "" {
+			Met: ofHub(func(_, now plan.State) plan.Evaluation {
+				if h := now.Hub; settling(h) || h.Workload.Err != "" {
 					return plan.Evaluation{Evidence: "the rollout of the global is not over"}
 				}
 				return plan.Evaluation{Met: true, Evidence: "the rollout of the global is over"}

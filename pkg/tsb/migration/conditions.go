@@ -2,9 +2,6 @@ package migration
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -39,7 +36,7 @@ func edgeConditions(m plan.Member, c guard.Cred, soak time.Duration) []plan.Cond
 // modeTold wants the ControlPlane and EdgeXcp to say a mode.
 func modeTold(name string, want guard.Cred) plan.Condition {
 	return plan.Condition{Kind: "told", Member: name, Text: "EdgeXcp says " + state.ModeWord(want), Moves: state.Modes,
-		Met: plan.OfMember(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+		Met: plan.OfMember(name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
 			switch {
 			case m.Declared != want:
 				return plan.Evaluation{Evidence: m.Object.String() + " does not say " + state.ModeWord(want) + " any more"}
@@ -61,7 +58,7 @@ func mountsOnly(name string, want guard.Cred) plan.Condition {
 	return plan.Condition{Kind: "mounts", Member: name,
 		Text:  fmt.Sprintf("every edge pod mounts %s, none mounts %s, no older pod is left", mounts, others),
 		Moves: state.Rollouts,
-		Met: plan.OfMember(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+		Met: plan.OfMember(name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
 			for _, p := range m.Workload.Processes {
 				switch {
 				case p.Ending:
@@ -92,7 +89,7 @@ func mountsOnly(name string, want guard.Cred) plan.Condition {
 func soaked(name string, wanted time.Duration) plan.Condition {
 	return plan.Condition{Kind: "soaked", Member: name, Text: fmt.Sprintf("those pods stay so for %s", wanted),
 		Wait: &plan.Wait{For: wanted, AtMost: wanted}, Moves: state.Rollouts,
-		Met: plan.OfMember(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
+		Met: plan.OfMember(name, func(m plan.Member, _, now plan.State) plan.Evaluation {
 			var newest time.Time
 			for _, p := range m.Workload.Processes {
 				if p.Since.IsZero() {
@@ -102,7 +99,7 @@ func soaked(name string, wanted time.Duration) plan.Condition {
 					newest = p.Since
 				}
 			}
-			if due := newest.Add(wanted); seen[len(seen)-1].At.Before(due) {
+			if due := newest.Add(wanted); now.At.Before(due) {
 				return plan.Evaluation{ExpectedAt: due,
 					Evidence: fmt.Sprintf("its newest pod runs since %s, and must for %s", newest.Format(time.RFC3339), wanted)}
 			}
@@ -124,108 +121,11 @@ func connectedConditions(f plan.State) []plan.Condition {
 	return all
 }
 
-// pushes wants each pod of an edge to push to Central twice.
-func pushes(name, text string) plan.Condition {
-	return plan.Condition{Kind: "pushes", Member: name, Text: text, Moves: state.Counters,
-		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation { return pushedTwice(name, seen) })}
-}
-
-// pushedTwice looks, backwards from now, at the stretch in which the same pods ran in the same settled state under the
-// same hub. It wants two advances of each pod's own push counter in it, and a connection made.
-func pushedTwice(name string, seen []plan.State) plan.Evaluation {
-	if len(seen) < 2 {
-		return plan.Evaluation{Evidence: "not looked at yet"}
-	}
-	now := seen[len(seen)-1]
-	m := now.Member(name)
-	if len(m.Workload.Processes) == 0 {
-		return plan.Evaluation{Evidence: "it has no pods"}
-	}
-	for _, p := range m.Workload.Processes {
-		if p.Counters == nil {
-			why := p.NoMetric
-			if why == "" {
-				why = "not read yet"
-			}
-			return plan.Evaluation{Evidence: fmt.Sprintf("the counters of pod %s could not be read: %s", p.Name, why)}
-		}
-	}
-	advances := map[string]int{}
-	later := pushCounters(*m)
-	for i := len(seen) - 2; i >= 1; i-- {
-		before := seen[i].Member(name)
-		if before == nil || !sameStretch(*before, *m, seen[i].Hub, now.Hub) {
-			break
-		}
-		if enough(advances, m.Workload) {
-			break
-		}
-		earlier := pushCounters(*before)
-		for pod, v := range later {
-			if was, ok := earlier[pod]; ok && v > was {
-				advances[pod]++
-			}
-		}
-		maps.Copy(later, earlier)
-	}
-	for _, p := range m.Workload.Processes {
-		if p.Counters[state.MetricConnect+`{statusLabel="ok"}`] < 1 {
-			return plan.Evaluation{Evidence: fmt.Sprintf("pod %s has not connected", p.Name)}
-		}
-		if n := advances[p.UID]; n < 2 {
-			return plan.Evaluation{Evidence: fmt.Sprintf("pod %s pushed %d of 2 times since", p.Name, n)}
-		}
-	}
-	return plan.Evaluation{Met: true, Evidence: "its own pods connected and pushed twice since"}
-}
-
-// enough says whether every pod has advanced twice.
-func enough(advances map[string]int, w plan.Workload) bool {
-	return !slices.ContainsFunc(w.Processes, func(p plan.Process) bool { return advances[p.UID] < 2 })
-}
-
-// sameStretch says whether two observations belong to the same settled state of an edge under the same Central.
-func sameStretch(a, b plan.Member, hubA, hubB plan.Hub) bool {
-	return a.Effective == b.Effective && a.Workload.Settled && b.Workload.Settled &&
-		podSet(a.Workload) == podSet(b.Workload) && podSet(hubA.Workload) == podSet(hubB.Workload)
-}
-
-// podSet names the pods of a workload.
-func podSet(w plan.Workload) string {
-	var ids []string
-	for _, p := range w.Processes {
-		ids = append(ids, p.UID)
-	}
-	slices.Sort(ids)
-	return strings.Join(ids, " ")
-}
-
-// pushed is the newest push of any pod of the edge; 0 when none is known.
-func pushed(m plan.Member) float64 {
-	var newest float64
-	for _, v := range pushCounters(m) {
-		newest = max(newest, v)
-	}
-	return newest
-}
-
-// pushCounters is the push counter of each pod, by UID.
-func pushCounters(m plan.Member) map[string]float64 {
-	c := map[string]float64{}
-	for _, p := range m.Workload.Processes {
-		if v, ok := p.Counters[state.MetricPush]; ok {
-			c[p.UID] = v
-		}
-	}
-	return c
-}
-
 // mpcConnected wants MPC's rollout to be over, and Central to count its stream.
 func mpcConnected(name string) plan.Condition {
 	return plan.Condition{Kind: "mpc", Member: name, Text: "MPC is connected",
 		Moves: func(r plan.Read) bool { return state.Rollouts(r) || state.Counters(r) },
-		Met: plan.OfMember(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
-			now := seen[len(seen)-1]
+		Met: plan.OfMember(name, func(m plan.Member, _, now plan.State) plan.Evaluation {
 			if m.Name == state.StandbyMPC {
 				return mpcStream(hubs(now)["standby"].Connections, m)
 			}

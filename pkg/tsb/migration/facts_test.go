@@ -164,7 +164,7 @@ func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
 		{"standing still", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 1, true), at("a", 1, true)}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if j := pushes("edge-1", "").Evaluate(tc.seen); j.Met != tc.want {
+			if j := pushes("edge-1", "").Evaluate(tc.seen[0], tc.seen[1:]...); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})
@@ -201,7 +201,7 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 		{"taken over and quiet", quiet, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if j := centralRuns("hub").Evaluate(tc.seen); j.Met != tc.want {
+			if j := centralRuns("hub").Evaluate(tc.seen[0], tc.seen[1:]...); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})

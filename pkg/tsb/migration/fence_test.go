@@ -71,7 +71,7 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 			func(m *plan.Member) { m.Fence.Current = false }), false, "must be seen to for 10s"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			j := fenceDenies("eu", 10*time.Second).Evaluate(tc.seen)
+			j := fenceDenies("eu", 10*time.Second).Evaluate(tc.seen[0], tc.seen[1:]...)
 			if j.Met != tc.holds || !strings.Contains(j.Evidence, tc.says) {
 				t.Errorf("holds %v: %s; want %v, %s", j.Met, j.Evidence, tc.holds, tc.says)
 			}

@@ -204,7 +204,7 @@ func TestAProofEndsWhenTheControlPlaneSaysMTLSAgain(t *testing.T) {
 	for declared, want := range map[guard.Cred]bool{state.JWT: true, state.MTLS: false, "": false} {
 		seen := []plan.State{at(state.JWT, 1), at(state.JWT, 1), at(state.JWT, 2), at(declared, 3)}
 		missing := slices.ContainsFunc(edgeConditions(tsbfleet.Edge("edge-1", state.JWT), state.JWT, 0),
-			func(c plan.Condition) bool { return !c.Evaluate(seen).Met })
+			func(c plan.Condition) bool { return !c.Evaluate(seen[0], seen[1:]...).Met })
 		if missing == want {
 			t.Errorf("the ControlPlane says %q in the end: verified %v, want %v", declared, !missing, want)
 		}

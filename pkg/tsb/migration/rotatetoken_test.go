@@ -175,7 +175,7 @@ func TestWhenANewTokenIsProved(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			got := ""
 			for _, c := range steps {
-				if j := c.Evaluate(tc.seen); !j.Met && got == "" {
+				if j := c.Evaluate(tc.seen[0], tc.seen[1:]...); !j.Met && got == "" {
 					got = j.Evidence
 				}
 			}

@@ -100,46 +100,65 @@ func centralRuns(who string) plan.Condition {
 	return plan.Condition{Kind: "central", Member: who,
 		Text:  "Central runs with the new modes and no older pod of it is left",
 		Moves: func(r plan.Read) bool { return state.Rollouts(r) || state.Modes(r) },
-		Met: func(seen []plan.State) plan.Evaluation {
-			hub := func(i int) plan.Hub { return hubs(seen[i])[who] }
-			before, now := hub(0), hub(len(seen)-1)
-			switch {
-			case now.Workload.Err != "":
-				return plan.Evaluation{Evidence: now.Workload.Err}
-			case !now.Workload.Settled:
-				return plan.Evaluation{Evidence: "the rollout of Deployment central is not over"}
+		Follow: func() plan.Judge {
+			var q quiet
+			return func(before, now plan.State) plan.Evaluation {
+				q.see(hubs(now)[who])
+				return centralRan(hubs(before)[who], hubs(now)[who], q)
 			}
-			old := map[string]bool{}
-			for _, p := range before.Workload.Processes {
-				old[p.UID] = true
-			}
-			replaced := 0
-			for _, p := range now.Workload.Processes {
-				if !old[p.UID] {
-					replaced++
-				}
-			}
-			if podsNewerThanModes(now) || (replaced == len(now.Workload.Processes) && replaced > 0) {
-				return plan.Evaluation{Met: true, Evidence: "Central was rolled out"}
-			}
-			if replaced > 0 {
-				return plan.Evaluation{Evidence: "an older pod of Central is left"}
-			}
-			quiet, need, missing := 0, quietPolls, "waiting for the rollout of Central"
-			if before.Accepts.Basis != now.Accepts.Basis && now.OperatorGeneration <= before.OperatorGeneration {
-				need, missing = deadPolls, "CentralXcp has not taken the change over yet"
-			}
-			for i := len(seen) - 1; i >= 1; i-- {
-				h := hub(i)
-				if h.OperatorGeneration != now.OperatorGeneration || !h.Workload.Settled ||
-					podSet(h.Workload) != podSet(now.Workload) {
-					break
-				}
-				quiet++
-			}
-			if quiet >= need {
-				return plan.Evaluation{Met: true, Evidence: "Central stayed up without a rollout"}
-			}
-			return plan.Evaluation{Evidence: missing}
 		}}
+}
+
+// quiet is how many observations in a row a settled Central has stayed as it is.
+type quiet struct {
+	pods       string
+	generation int64 // of CentralXcp
+	polls      int
+}
+
+// see adds an observation.
+func (q *quiet) see(h plan.Hub) {
+	now := quiet{pods: podSet(h.Workload), generation: h.OperatorGeneration, polls: q.polls}
+	switch {
+	case !h.Workload.Settled:
+		now.polls = 0
+	case now != *q:
+		now.polls = 1
+	default:
+		now.polls++
+	}
+	*q = now
+}
+
+func centralRan(before, now plan.Hub, q quiet) plan.Evaluation {
+	switch {
+	case now.Workload.Err != "":
+		return plan.Evaluation{Evidence: now.Workload.Err}
+	case !now.Workload.Settled:
+		return plan.Evaluation{Evidence: "the rollout of Deployment central is not over"}
+	}
+	old := map[string]bool{}
+	for _, p := range before.Workload.Processes {
+		old[p.UID] = true
+	}
+	replaced := 0
+	for _, p := range now.Workload.Processes {
+		if !old[p.UID] {
+			replaced++
+		}
+	}
+	if podsNewerThanModes(now) || (replaced == len(now.Workload.Processes) && replaced > 0) {
+		return plan.Evaluation{Met: true, Evidence: "Central was rolled out"}
+	}
+	if replaced > 0 {
+		return plan.Evaluation{Evidence: "an older pod of Central is left"}
+	}
+	need, missing := quietPolls, "waiting for the rollout of Central"
+	if before.Accepts.Basis != now.Accepts.Basis && now.OperatorGeneration <= before.OperatorGeneration {
+		need, missing = deadPolls, "CentralXcp has not taken the change over yet"
+	}
+	if q.polls >= need {
+		return plan.Evaluation{Met: true, Evidence: "Central stayed up without a rollout"}
+	}
+	return plan.Evaluation{Evidence: missing}
 }

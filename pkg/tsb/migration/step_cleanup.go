@@ -68,8 +68,8 @@ func cleanUpStep(m plan.Member, left []plan.Leftover, goal plan.Goal) plan.Step 
 // leftoversGone wants nothing to be left that only the member's certificate needed.
 func leftoversGone(name string) plan.Condition {
 	return plan.Condition{Kind: "gone", Member: name, Text: "it is gone and stays gone",
-		Met: plan.OfMember(name, func(m plan.Member, seen []plan.State) plan.Evaluation {
-			if left := leftoversOf(seen[len(seen)-1], m); len(left) > 0 {
+		Met: plan.OfMember(name, func(m plan.Member, _, now plan.State) plan.Evaluation {
+			if left := leftoversOf(now, m); len(left) > 0 {
 				return plan.Evaluation{Evidence: fmt.Sprintf("%s in %s is still there", left[0].Object, left[0].Context)}
 			}
 			return plan.Evaluation{Met: true, Evidence: "what only its certificate needed is gone"}

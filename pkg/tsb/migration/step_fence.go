@@ -138,43 +138,57 @@ func fenceDenies(name string, wanted time.Duration) plan.Condition {
 			plan.FenceName, wanted),
 		Wait:  &plan.Wait{For: max(wanted, time.Second), Within: true},
 		Moves: func(r plan.Read) bool { return r == state.FencePolicyRead || r == state.FenceBindingRead },
-		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
-			return deniedFor(name, wanted, seen)
-		})}
+		Follow: func() plan.Judge {
+			var d denials
+			return func(before, now plan.State) plan.Evaluation {
+				d.see(name, now)
+				return plan.OfMember(name, func(_ plan.Member, _, now plan.State) plan.Evaluation {
+					return d.lasted(wanted, now.Probes[name])
+				})(before, now)
+			}
+		}}
 }
 
-// deniedFor wants every dry run of the stretch that ends now to have been denied by our policy and our binding, for
-// as long as the claim asks, and the member to have been looked at after that: an edit that was admitted before the
-// first denial is stored by then, and seen.
-func deniedFor(name string, wanted time.Duration, seen []plan.State) plan.Evaluation {
-	last := seen[len(seen)-1]
-	var since, until time.Time // of the denials before the last look
-	denied := 0
-	for i := len(seen) - 1; i >= 1; i-- {
-		probe, made := seen[i].Probes[name]
-		m := seen[i].Member(name)
-		if !made || !byFence(probe.Denied) || m == nil || !m.Fence.Current || m.Fence.ID() != last.Member(name).Fence.ID() {
-			break
-		}
-		if since, denied = probe.At, denied+1; denied == 2 {
-			until = probe.At
-		}
+// denials are the dry runs that one fence, our policy and our binding, was seen to deny without a break.
+type denials struct {
+	fence        string // its ID
+	count        int
+	since        time.Time // when the first was denied
+	before, last time.Time // the last but one, and the last
+}
+
+// see adds an observation.
+func (d *denials) see(name string, now plan.State) {
+	probe, made := now.Probes[name]
+	m := now.Member(name)
+	if !made || !byFence(probe.Denied) || m == nil || m.Err != "" || !m.Fence.Current {
+		*d = denials{}
+		return
 	}
-	probe := last.Probes[name]
+	if id := m.Fence.ID(); d.count == 0 || d.fence != id {
+		*d = denials{fence: id, since: probe.At}
+	}
+	d.before, d.last = d.last, probe.At
+	d.count++
+}
+
+// lasted wants every dry run of the stretch that ends now to have been denied, for as long as wanted, and the member
+// to have been looked at after that: an edit that was admitted before the first denial is stored by then, and seen.
+func (d *denials) lasted(wanted time.Duration, probe plan.Probe) plan.Evaluation {
 	switch {
-	case denied == 0 && probe.Err != "":
+	case d.count == 0 && probe.Err != "":
 		return plan.Evaluation{Evidence: "the dry run of an edit did not come to an answer: " + probe.Err}
-	case denied == 0 && probe.Denied != "":
+	case d.count == 0 && probe.Denied != "":
 		return plan.Evaluation{Evidence: "the dry run of an edit was denied by something else: " + probe.Denied}
-	case denied == 0:
+	case d.count == 0:
 		return plan.Evaluation{Evidence: "the dry run of an edit was let through: its API server does not enforce the fence yet"}
-	case denied < 2 || until.Sub(since) < wanted:
+	case d.count < 2 || d.before.Sub(d.since) < wanted:
 		return plan.Evaluation{Evidence: fmt.Sprintf("the fence denies since %s, and must be seen to for %s",
-			since.UTC().Format(time.RFC3339), wanted)}
+			d.since.UTC().Format(time.RFC3339), wanted)}
 	}
 	return plan.Evaluation{Met: true,
-		Evidence: fmt.Sprintf("its API server denied %s of an edit in %s, on new connections", count(denied, "dry run"),
-			probe.At.Sub(since).Round(time.Second))}
+		Evidence: fmt.Sprintf("its API server denied %s of an edit in %s, on new connections", count(d.count, "dry run"),
+			d.last.Sub(d.since).Round(time.Second))}
 }
 
 // byFence says whether admission's words name our policy and our binding.

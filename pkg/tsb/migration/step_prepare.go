@@ -23,7 +23,7 @@ func prepareStep(m plan.Member, goal plan.Goal) plan.Step {
 		WayBack: "none needed: nothing uses it before the edge moves", Writes: []plan.Write{caSecret(m)}, NoUndo: true,
 		Timeout: goal.Within,
 		Conditions: []plan.Condition{{Kind: "prepared", Member: m.Name, Text: "its secret " + state.SecretCA + " is there",
-			Met: plan.OfMember(m.Name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+			Met: plan.OfMember(m.Name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
 				if m.Trust.Absent {
 					return plan.Evaluation{Evidence: "secret " + m.Trust.Where + " is not there yet"}
 				}

@@ -122,8 +122,8 @@ func centralRestart(h plan.Hub, why string) plan.Write {
 func centralRestarted() plan.Condition {
 	return plan.Condition{Kind: "restarted", Member: "hub", Text: "no older pod of Central is left",
 		Moves: state.Rollouts,
-		Met: func(seen []plan.State) plan.Evaluation {
-			return seen[len(seen)-1].Hub.Workload.RolledOut(seen[0].Hub.Workload, "Central", "Deployment central")
+		Met: func(before, now plan.State) plan.Evaluation {
+			return now.Hub.Workload.RolledOut(before.Hub.Workload, "Central", "Deployment central")
 		}}
 }
 
@@ -132,8 +132,7 @@ func centralRestarted() plan.Condition {
 func laterThanCentral() plan.Condition {
 	return plan.Condition{Kind: "later", Member: "hub", Text: "all of that at a time when Central's pods were there",
 		Moves: state.Rollouts,
-		Met: func(seen []plan.State) plan.Evaluation {
-			now := seen[len(seen)-1]
+		Met: func(_, now plan.State) plan.Evaluation {
 			for _, p := range now.Hub.Workload.Processes {
 				if !p.Created.Before(now.At.Truncate(time.Second)) {
 					return plan.Evaluation{Evidence: fmt.Sprintf(

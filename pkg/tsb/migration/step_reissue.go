@@ -77,16 +77,15 @@ func certificateConditions(f plan.State, who string, names []string) []plan.Cond
 func certificateIssued(who string, names []string) plan.Condition {
 	return plan.Condition{Kind: "issued", Member: who,
 		Text: "it has every name that is dialled, every member trusts it, and it keeps the SPIFFE ID and the usages of the old one",
-		Met: func(seen []plan.State) plan.Evaluation {
-			now := seen[len(seen)-1]
-			h, before := hubs(now)[who], hubs(seen[0])[who]
-			why := cannotReplace(h.Server, before, now, classified{dialled: names})
+		Met: func(before, now plan.State) plan.Evaluation {
+			h, old := hubs(now)[who], hubs(before)[who]
+			why := cannotReplace(h.Server, old, now, classified{dialled: names})
 			switch {
 			case h.Server.Err != "":
 				return plan.Evaluation{Evidence: h.Server.Err}
 			case why != "":
 				return plan.Evaluation{Evidence: why}
-			case before.Server.CA != nil && h.Server.CA == nil:
+			case old.Server.CA != nil && h.Server.CA == nil:
 				return plan.Evaluation{Evidence: "secret " + h.Server.Where + " has no ca.crt any more"}
 			}
 			return plan.Evaluation{Met: true,
@@ -98,21 +97,21 @@ func certificateIssued(who string, names []string) plan.Condition {
 // quietPolls: then a restart of Central follows.
 func certificateServed(who string, names []string) plan.Condition {
 	return plan.Condition{Kind: "served", Member: who, Text: "what each pod of Central serves was looked at",
-		Met: func(seen []plan.State) plan.Evaluation {
-			h := hubs(seen[len(seen)-1])[who]
-			if !servesOldCertificate(h, names) {
-				return plan.Evaluation{Met: true, Evidence: "every pod of Central serves it"}
-			}
-			waiting := plan.Evaluation{Evidence: "waiting for Central to serve it"}
-			for i := len(seen) - 1; i >= max(1, len(seen)-quietPolls); i-- {
-				if before := hubs(seen[i])[who]; before.Server.Digest != h.Server.Digest {
-					return waiting
+		Follow: func() plan.Judge {
+			certificate, polls := "", 0 // how many observations in a row it was the same
+			return func(_, now plan.State) plan.Evaluation {
+				h := hubs(now)[who]
+				if polls++; h.Server.Digest != certificate {
+					certificate, polls = h.Server.Digest, 1
 				}
+				switch {
+				case !servesOldCertificate(h, names):
+					return plan.Evaluation{Met: true, Evidence: "every pod of Central serves it"}
+				case polls < quietPolls:
+					return plan.Evaluation{Evidence: "waiting for Central to serve it"}
+				}
+				return plan.Evaluation{Met: true, Evidence: "a pod of Central goes on serving the old one; it is rolled out next"}
 			}
-			if len(seen) <= quietPolls {
-				return waiting
-			}
-			return plan.Evaluation{Met: true, Evidence: "a pod of Central goes on serving the old one; it is rolled out next"}
 		}}
 }
 
@@ -134,8 +133,8 @@ func restartStep(f plan.State, who string, h plan.Hub, v classified, goal plan.G
 // servesNewCertificate wants no pod of Central to serve an older certificate.
 func servesNewCertificate(who string, names []string) plan.Condition {
 	return plan.Condition{Kind: "fresh", Member: who, Text: "no pod of Central serves the old certificate",
-		Met: func(seen []plan.State) plan.Evaluation {
-			h := hubs(seen[len(seen)-1])[who]
+		Met: func(_, now plan.State) plan.Evaluation {
+			h := hubs(now)[who]
 			switch {
 			case !h.Workload.Settled:
 				return plan.Evaluation{Evidence: "the rollout of Deployment central is not over"}

@@ -142,32 +142,28 @@ func allowsTokenUndo(p plan.Write) bool {
 func tokenRenewed(name string) plan.Condition {
 	return plan.Condition{Kind: "renewed", Member: name, Text: "another token is there, and expires later",
 		Moves: state.Token,
-		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
-			return evaluateRenewed(name,
-				seen)
-		})}
+		Met:   func(before, now plan.State) plan.Evaluation { return evaluateRenewed(name, before, now) }}
 }
 
 // pushesSinceRenewed wants two pushes since the token was first seen to be another one.
 func pushesSinceRenewed(name string) plan.Condition {
 	return plan.Condition{Kind: "pushes-on", Member: name, Text: "those pods pushed to Central twice after that",
-		Moves: state.Counters,
-		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
-			from := len(seen) - 1
-			for from > 0 && evaluateRenewed(name, []plan.State{seen[0], seen[from]}).Met {
-				from--
-			}
-			return pushedTwice(name, seen[from:])
-		})}
+		Moves:  state.Counters,
+		Follow: pushesWhile(name, func(before, now plan.State) bool { return evaluateRenewed(name, before, now).Met })}
 }
 
 // evaluateRenewed wants a token that is another than the one before the write, and lives longer.
-func evaluateRenewed(name string, seen []plan.State) plan.Evaluation {
-	before, now := seen[0].Member(name), seen[len(seen)-1].Member(name)
-	if before == nil || now == nil {
-		return plan.Evaluation{Evidence: "it is not seen any more"}
+func evaluateRenewed(name string, before, now plan.State) plan.Evaluation {
+	first := before.Member(name)
+	if first == nil {
+		return plan.Evaluation{Evidence: "it was not seen before"}
 	}
-	was, is := before.Credential, now.Credential
+	return plan.OfMember(name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
+		return renewedToken(first.Credential, m.Credential)
+	})(before, now)
+}
+
+func renewedToken(was, is plan.Credential) plan.Evaluation {
 	switch {
 	case is.State != plan.CredentialReady:
 		return plan.Evaluation{Evidence: strings.TrimSuffix("the operator has not made a new token yet: "+is.Why, ": ")}

@@ -100,7 +100,7 @@ func outlived(f plan.State, m plan.Member, goal plan.Goal) plan.Condition {
 		Text:  "its token was renewed, and its pods have run for longer than one lives",
 		Wait:  rotationWait(f, m, goal),
 		Moves: func(r plan.Read) bool { return state.Token(r) || state.Rollouts(r) },
-		Met: plan.OfMember(m.Name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+		Met: plan.OfMember(m.Name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
 			return plan.Evaluation{Met: m.Rotation.Seen, Evidence: m.Rotation.Why, ExpectedAt: m.Rotation.At}
 		})}
 }
@@ -123,15 +123,6 @@ func rotationWait(f plan.State, m plan.Member, goal plan.Goal) *plan.Wait {
 // pushesSinceOutlived wants two pushes since the session was first seen to have outlived its first token.
 func pushesSinceOutlived(name string) plan.Condition {
 	return plan.Condition{Kind: "pushes-since", Member: name, Text: "those pods pushed to Central twice after that",
-		Moves: state.Counters,
-		Met: plan.OfMember(name, func(_ plan.Member, seen []plan.State) plan.Evaluation {
-			from := len(seen) - 1
-			for from > 0 {
-				if m := seen[from].Member(name); m == nil || !m.Rotation.Seen {
-					break
-				}
-				from--
-			}
-			return pushedTwice(name, seen[from:])
-		})}
+		Moves:  state.Counters,
+		Follow: pushesWhile(name, func(_, now plan.State) bool { return now.Member(name).Rotation.Seen })}
 }

@@ -40,7 +40,7 @@ func supplyStep(f plan.State, m plan.Member, goal plan.Goal) plan.Step {
 func supplied(name string) plan.Condition {
 	return plan.Condition{Kind: "provided", Member: name,
 		Text: "its token is there and valid, or its operator mints others from the same service account; and it could verify Central",
-		Met: plan.OfMember(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+		Met: plan.OfMember(name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
 			c := m.Credential
 			switch {
 			case m.Trust.Suppliable:

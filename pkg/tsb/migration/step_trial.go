@@ -49,13 +49,12 @@ func trialIssued(who string, v classified) plan.Condition {
 	v = classified{dialled: slices.Clone(v.dialled)}
 	return plan.Condition{Kind: "rehearsed", Member: who,
 		Text: "every member would trust it, it has every name that is dialled, and keeps the SPIFFE ID and the usages of the old one",
-		Met: func(seen []plan.State) plan.Evaluation {
-			now := seen[len(seen)-1]
-			h, before := hubs(now)[who], hubs(seen[0])[who]
+		Met: func(before, now plan.State) plan.Evaluation {
+			h, old := hubs(now)[who], hubs(before)[who]
 			if h.TrialCertificate.Where == "" || h.TrialCertificate.Err != "" || !h.TrialIssuer.Ready {
 				return plan.Evaluation{Evidence: "cert-manager has not issued it yet"}
 			}
-			if why := cannotReplace(h.TrialCertificate, before, now, v); why != "" {
+			if why := cannotReplace(h.TrialCertificate, old, now, v); why != "" {
 				return plan.Evaluation{Evidence: why, Hopeless: len(state.NamesMissingFrom(h.TrialCertificate, v.dialled)) == 0}
 			}
 			return plan.Evaluation{Met: true, Evidence: "everybody would trust it, under every name that is dialled"}

@@ -44,7 +44,7 @@ func verifiedAgain(m *plan.Member, f *plan.State) {
 // mpcMountsNoCertificate wants no pod of MPC to mount its certificate.
 func mpcMountsNoCertificate(name string) plan.Condition {
 	return plan.Condition{Kind: "mpc-mounts", Member: name, Text: "no MPC pod mounts " + state.SecretMPCCerts,
-		Met: plan.OfMember(name, func(m plan.Member, _ []plan.State) plan.Evaluation {
+		Met: plan.OfMember(name, func(m plan.Member, _, _ plan.State) plan.Evaluation {
 			if !presentsOnly(m, state.JWT) {
 				return plan.Evaluation{Evidence: "a pod of mpc still mounts " + state.SecretMPCCerts}
 			}

@@ -121,7 +121,7 @@ func TestAnEdgeIsProvidedOnceItsCredentialIsThereOrSurelyComes(t *testing.T) {
 	} {
 		f := tsbfleet.Fleet(guard.Yes, guard.Yes, tsbfleet.With(tsbfleet.Edge("edge-1", state.MTLS),
 			func(m *plan.Member) { m.Credential, m.Trust = tc.c, tc.trust }))
-		if j := supplied("edge-1").Evaluate([]plan.State{f, f}); j.Met != tc.holds {
+		if j := supplied("edge-1").Evaluate(f, f); j.Met != tc.holds {
 			t.Errorf("%s: %+v, want %v", tc.name, j, tc.holds)
 		}
 	}
