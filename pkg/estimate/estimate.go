@@ -30,14 +30,15 @@ func Plan(f plan.State, p plan.Plan, l Limits) (waves []Time, all Time) {
 	all = Time{Complete: true, Limited: true}
 	began := f.At
 	past := history(f)
+	foreseen := plan.Foresee(f)
 	for _, w := range p.Waves {
-		t := wave(f, w, l, began.Add(all.Known), past)
+		t := wave(foreseen.State, w, l, began.Add(all.Known), past)
 		waves = append(waves, t)
 		all.Known += t.Known
 		all.AtMost += t.AtMost
 		all.Complete = all.Complete && t.Complete
 		all.Limited = all.Limited && t.Limited
-		f = plan.Predict(f, w.Steps)
+		foreseen.Do(w.Steps)
 	}
 	return waves, all
 }

@@ -28,20 +28,21 @@ func (p Plan) Changes() int {
 func Build(d Provider, f State, goal Goal) Plan {
 	goal = d.Complete(f, goal)
 	p := Plan{Goal: goal}
+	foreseen := Foresee(f)
 	for range 3*len(f.Members) + 8 {
-		wave := d.Next(f, goal)
+		wave := d.Next(foreseen.State, goal)
 		for _, n := range wave.Notes {
 			if !slices.Contains(p.Notes, n) {
 				p.Notes = append(p.Notes, n)
 			}
 		}
-		wave = withoutUnsafe(wave, f)
+		wave = withoutUnsafe(wave, foreseen.State)
 		if len(wave.Steps) == 0 {
 			p.Obstacles = wave.Obstacles
 			return p
 		}
 		p.Waves = append(p.Waves, wave)
-		f = Predict(f, wave.Steps)
+		foreseen.Do(wave.Steps)
 	}
 	p.Obstacles = append(p.Obstacles,
 		Obstacle{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})

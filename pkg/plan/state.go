@@ -76,6 +76,11 @@ func (f State) clone() State {
 	for i := len(f.Members) - 1; i >= 0; i-- {
 		f.at[f.Members[i].Name] = i
 	}
+	return f.withOwnHubs()
+}
+
+// withOwnHubs is the state with hubs that share nothing with f which an effect may change.
+func (f State) withOwnHubs() State {
 	f.Hub = f.Hub.clone()
 	if f.Standby != nil {
 		standby := f.Standby.clone()

@@ -178,13 +178,25 @@ func OfMember(name string, evaluate func(m Member, before, now State) Evaluation
 
 // Predict is the state once the steps are done and verified. It never changes the state that it is given.
 func Predict(f State, steps []Step) State {
-	f = f.clone()
+	p := Foresee(f)
+	p.Do(steps)
+	return p.State
+}
+
+// Prediction is a state that steps change, one wave after the other.
+type Prediction struct{ State }
+
+// Foresee begins a prediction. It never changes the state that it begins with.
+func Foresee(f State) *Prediction { return &Prediction{f.clone()} }
+
+// Do has the steps done and verified. It changes the members in place, and no hub that a step has told of.
+func (p *Prediction) Do(steps []Step) {
+	p.State = p.withOwnHubs()
 	for _, s := range steps {
 		if s.Effect != nil {
-			s.Effect(&f)
+			s.Effect(&p.State)
 		}
 	}
-	return f
 }
 
 // FenceName is the name of the policy of a fence, and of its binding.

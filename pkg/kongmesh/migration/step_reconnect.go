@@ -48,6 +48,9 @@ func reconnectStep(f plan.State, goal plan.Goal) plan.Step {
 
 // withoutCutOff is the state without the zones that a revocation cuts off.
 func withoutCutOff(f plan.State, goal plan.Goal) plan.State {
+	if len(goal.Revoke) == 0 {
+		return f
+	}
 	f.Members = slices.DeleteFunc(slices.Clone(f.Members), func(m plan.Member) bool { return holds(m, goal) })
 	return f
 }

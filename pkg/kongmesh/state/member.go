@@ -22,6 +22,7 @@ import (
 func addZones(looked []contextPlanes, home *plan.Snapshot, hub *zonetoken.GlobalVerifier, f *plan.State) {
 	claims, listed := map[string]int{}, f.Hub.Listed()
 	zones := parallel.Map(looked, func(c contextPlanes) []plan.Member { return zonesIn(c, hub, f) })
+	f.Members = slices.Grow(f.Members, len(zones))
 	for i, c := range looked {
 		for _, m := range zones[i] {
 			claims[m.ClusterName]++
