@@ -5,6 +5,8 @@ GO ?= go
 FUZZTIME ?= 20s
 MODELRUNS ?= 100000
 PLATFORMS ?= all
+# Tests keep little and make much: collecting it is a third of the CPU of the models else.
+TESTGC ?= 400
 REGISTRY ?= ghcr.io/xcpauth
 
 export CGO_ENABLED = 0
@@ -41,7 +43,7 @@ test: ## everything that must pass
 
 test-fast: k8s ## tests that start no cluster and measure nothing (3 to 5 minutes once Kubernetes is built: one renders with the real kubectl)
 	@echo 'Testing what needs no cluster ...'
-	@pkgs=$$($(GO) list ./...) && $(GO) test -count=1 -p 3 -timeout 10m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
+	@pkgs=$$($(GO) list ./...) && GOGC=$(TESTGC) $(GO) test -count=1 -p 3 -timeout 10m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
 
 test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl, and POSTGRES=/path/to/its/bin (20 minutes)
 	@if [ -z "$$KUMA_CP" ] || [ -z "$$KUMACTL" ]; then \
