@@ -5,7 +5,7 @@ GO ?= go
 FUZZTIME ?= 20s
 MODELRUNS ?= 100000
 PLATFORMS ?= all
-# Tests keep little and make much: collecting it is a third of the CPU of the models else.
+# The models make much garbage. With the default of 100, collecting it takes a third of their CPU.
 TESTGC ?= 400
 REGISTRY ?= ghcr.io/xcpauth
 

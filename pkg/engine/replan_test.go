@@ -12,9 +12,9 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
-// A plan is foreseen on one state that changes wave by wave. No later wave changes what an earlier one says, nor the
-// state that the plan was made of: whoever makes the plan again gets the same.
-func TestWhatIsForeseenChangesNothingBefore(t *testing.T) {
+// A plan is predicted on one state that changes wave by wave. No later wave changes what an earlier one says, nor the
+// state that the plan was made from: a second plan from that state is the same.
+func TestAPredictionChangesNothingBefore(t *testing.T) {
 	waves := 0
 	check := func(d plan.Provider, f plan.State, goal plan.Goal) {
 		var told []string
@@ -26,14 +26,14 @@ func TestWhatIsForeseenChangesNothingBefore(t *testing.T) {
 		}
 		first := plan.Build(d, f, goal)
 		again := plan.Build(d, f, goal)
+		if len(first.Waves) != len(again.Waves) {
+			t.Fatalf("%d waves, then %d", len(first.Waves), len(again.Waves))
+		}
 		for i, w := range slices.Concat(first.Waves, again.Waves) {
 			asked := i % len(first.Waves)
 			if diff := cmp.Diff(told[asked], said(t, w)); diff != "" {
 				t.Fatalf("wave %d (-when it was planned +later):\n%s", asked, diff)
 			}
-		}
-		if len(first.Waves) != len(again.Waves) {
-			t.Fatalf("%d waves, then %d", len(first.Waves), len(again.Waves))
 		}
 		waves += len(first.Waves)
 	}

@@ -143,6 +143,7 @@ func (e *Executor) markVerified(s plan.Step, now plan.State) {
 
 // begin begins to verify the step.
 func (s *running) begin() {
+	s.judges = make([]plan.Judge, 0, len(s.Conditions))
 	for _, c := range s.Conditions {
 		s.judges = append(s.judges, c.Begin())
 	}

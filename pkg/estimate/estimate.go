@@ -30,15 +30,15 @@ func Plan(f plan.State, p plan.Plan, l Limits) (waves []Time, all Time) {
 	all = Time{Complete: true, Limited: true}
 	began := f.At
 	past := history(f)
-	foreseen := plan.Foresee(f)
+	predicted := plan.Predict(f)
 	for _, w := range p.Waves {
-		t := wave(foreseen.State, w, l, began.Add(all.Known), past)
+		t := wave(predicted.State, w, l, began.Add(all.Known), past)
 		waves = append(waves, t)
 		all.Known += t.Known
 		all.AtMost += t.AtMost
 		all.Complete = all.Complete && t.Complete
 		all.Limited = all.Limited && t.Limited
-		foreseen.Do(w.Steps)
+		predicted.Do(w.Steps)
 	}
 	return waves, all
 }

@@ -2,7 +2,7 @@ package plan
 
 import "slices"
 
-// Plan is everything that is left to do, as far as it can be foreseen.
+// Plan is everything that is left to do, as far as it can be predicted.
 type Plan struct {
 	Goal      Goal
 	Waves     []Wave     // in order
@@ -28,21 +28,21 @@ func (p Plan) Changes() int {
 func Build(d Provider, f State, goal Goal) Plan {
 	goal = d.Complete(f, goal)
 	p := Plan{Goal: goal}
-	foreseen := Foresee(f)
+	predicted := Predict(f)
 	for range 3*len(f.Members) + 8 {
-		wave := d.Next(foreseen.State, goal)
+		wave := d.Next(predicted.State, goal)
 		for _, n := range wave.Notes {
 			if !slices.Contains(p.Notes, n) {
 				p.Notes = append(p.Notes, n)
 			}
 		}
-		wave = withoutUnsafe(wave, foreseen.State)
+		wave = withoutUnsafe(wave, predicted.State)
 		if len(wave.Steps) == 0 {
 			p.Obstacles = wave.Obstacles
 			return p
 		}
 		p.Waves = append(p.Waves, wave)
-		foreseen.Do(wave.Steps)
+		predicted.Do(wave.Steps)
 	}
 	p.Obstacles = append(p.Obstacles,
 		Obstacle{Member: "hub", Why: "the plan does not come to an end on predicted facts; please report this with the output of kubectl xcpauth status -o yaml"})

@@ -101,8 +101,8 @@ type Condition struct {
 	Text   string // "the edge pods mount the token and none mounts xcp-edge-cert"
 	// Met says whether the condition is met by what is seen now.
 	Met Judge
-	// Follow is in place of Met where it counts what was seen on the way. It begins a judge that is told of each
-	// observation since the writes, in order.
+	// Follow replaces Met where what was seen on the way counts. It returns a new judge, which must be told of every
+	// observation since the writes, once and in order.
 	Follow func() Judge
 	// Moves says which reads of the member's cluster show that the condition comes to be met: a run that waits for it
 	// glances at those. nil is all that is read.
@@ -176,20 +176,14 @@ func OfMember(name string, evaluate func(m Member, before, now State) Evaluation
 	}
 }
 
-// Predict is the state once the steps are done and verified. It never changes the state that it is given.
-func Predict(f State, steps []Step) State {
-	p := Foresee(f)
-	p.Do(steps)
-	return p.State
-}
-
-// Prediction is a state that steps change, one wave after the other.
+// Prediction is the state after some waves, as far as their steps foretell it.
 type Prediction struct{ State }
 
-// Foresee begins a prediction. It never changes the state that it begins with.
-func Foresee(f State) *Prediction { return &Prediction{f.clone()} }
+// Predict begins a prediction. The state that it begins with never changes.
+func Predict(f State) *Prediction { return &Prediction{f.clone()} }
 
-// Do has the steps done and verified. It changes the members in place, and no hub that a step has told of.
+// Do takes the steps as done and verified. It changes the members in place. It copies the hubs first: a step may share
+// with the state what it says that a hub accepts.
 func (p *Prediction) Do(steps []Step) {
 	p.State = p.withOwnHubs()
 	for _, s := range steps {

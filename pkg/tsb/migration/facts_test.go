@@ -150,12 +150,18 @@ func TestJudgePushesWantsTheSamePodsToAdvanceTwice(t *testing.T) {
 			Counters: map[string]float64{state.MetricPush: push, state.MetricConnect + `{statusLabel="ok"}`: 1}}}
 		return tsbfleet.Fleet(guard.Yes, guard.Yes, m)
 	}
+	unread := at("a", 2, true)
+	unread.Members[0].Err = "no answer"
 	for _, tc := range []struct {
 		name string
 		seen []plan.State
 		want bool
 	}{
 		{"once", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true)}, false},
+		{"not read in between", []plan.State{at("a", 1, true), at("a", 1, true), unread, at("a", 2, true),
+			at("a", 3, true)}, false},
+		{"twice after it was not read", []plan.State{at("a", 1, true), at("a", 1, true), unread, at("a", 2, true),
+			at("a", 3, true), at("a", 4, true)}, true},
 		{"twice", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("a", 3, true)}, true},
 		{"before the write does not count", []plan.State{at("a", 1, true), at("a", 2, true), at("a", 3, true)}, false},
 		{"two pods once each", []plan.State{at("a", 1, true), at("a", 1, true), at("a", 2, true), at("b", 3, true)}, false},

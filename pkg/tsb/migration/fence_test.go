@@ -67,6 +67,8 @@ func TestAFenceCountsWhenItWasSeenToDenyWithoutABreak(t *testing.T) {
 			func(m *plan.Member) { m.Fence.Binding.UID = "b0" }), false, "must be seen to for 10s"},
 		{"a policy that was made again", of(seen(denied, denied, denied, denied), 1,
 			func(m *plan.Member) { m.Fence.Policy.UID = "p0" }), false, "must be seen to for 10s"},
+		{"an edge that could not be read in between", of(seen(denied, denied, denied, denied), 1,
+			func(m *plan.Member) { m.Err = "no answer" }), false, "must be seen to for 10s"},
 		{"a fence that was not as it should be", of(seen(denied, denied, denied, denied), 1,
 			func(m *plan.Member) { m.Fence.Current = false }), false, "must be seen to for 10s"},
 	} {

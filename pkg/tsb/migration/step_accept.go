@@ -130,6 +130,7 @@ func (q *quiet) see(h plan.Hub) {
 	*q = now
 }
 
+// centralRan evaluates centralRuns, by what was seen before the write, what is seen now, and for how long it is so.
 func centralRan(before, now plan.Hub, q quiet) plan.Evaluation {
 	switch {
 	case now.Workload.Err != "":

@@ -163,6 +163,7 @@ func evaluateRenewed(name string, before, now plan.State) plan.Evaluation {
 	})(before, now)
 }
 
+// renewedToken wants the token that is there to be another one, and to live longer.
 func renewedToken(was, is plan.Credential) plan.Evaluation {
 	switch {
 	case is.State != plan.CredentialReady:

@@ -97,7 +97,9 @@ func TestAnEdgeIsProvidedWithWhatItLacksBeforeAnythingElseIsChanged(t *testing.T
 		f := tsbfleet.Fleet(on, on, lacking("edge-1"))
 		goal := handed(map[string]plan.Secret{"": good})
 		w := nextWave(f, goal)
-		if got := tsbfleet.Said(nextWave(plan.Predict(f, w.Steps), goal)); got != "move/edge-1" {
+		after := plan.Predict(f)
+		after.Do(w.Steps)
+		if got := tsbfleet.Said(nextWave(after.State, goal)); got != "move/edge-1" {
 			t.Errorf("then comes %q", got)
 		}
 	})
