@@ -76,7 +76,7 @@ func (f *Fleet) runGlobal(
 	}
 	for !elsewhere {
 		if _, err = limited(ctx, func(ctx context.Context) (any, error) {
-			return nil, errors.Join(f.secrets.makeKey(ctx), f.secrets.makeAdmin(ctx))
+			return nil, f.secrets.makeFirst(ctx)
 		}); err == nil {
 			break
 		}

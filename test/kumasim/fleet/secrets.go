@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/xcpauth/kubectl-xcpauth/test/kumasim"
 )
@@ -27,42 +26,50 @@ type secrets struct {
 	c         *cluster
 	namespace string
 	filled    chan struct{} // closed at the first look
+	first     func()        // closes it
+
+	looking sync.Mutex // held for a look: none that began earlier ends later
 
 	mu  sync.Mutex
 	all []kumasim.Secret
 }
 
 func newSecrets(c *cluster, namespace string) *secrets {
-	return &secrets{c: c, namespace: namespace, filled: make(chan struct{})}
+	s := &secrets{c: c, namespace: namespace, filled: make(chan struct{})}
+	s.first = sync.OnceFunc(func() { close(s.filled) })
+	return s
 }
 
 // run looks until ctx ends.
 func (s *secrets) run(ctx context.Context) {
-	first := sync.OnceFunc(func() { close(s.filled) })
-	client := s.c.kube.CoreV1().Secrets("")
-	follow(ctx, func(ctx context.Context) (string, error) {
-		list, err := client.List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return "", err
+	follow(ctx, s.look, s.c.kube.CoreV1().Secrets("").Watch)
+}
+
+// look reads all secrets once. It returns their version.
+func (s *secrets) look(ctx context.Context) (string, error) {
+	s.looking.Lock()
+	defer s.looking.Unlock()
+	list, err := s.c.kube.CoreV1().Secrets("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
+	var all []kumasim.Secret
+	for _, o := range list.Items {
+		namespace := o.Namespace
+		switch {
+		case namespace == s.namespace:
+			namespace = ownNamespace
+		case namespace == ownNamespace:
+			namespace += " of another"
 		}
-		var all []kumasim.Secret
-		for _, o := range list.Items {
-			namespace := o.Namespace
-			switch {
-			case namespace == s.namespace:
-				namespace = ownNamespace
-			case namespace == ownNamespace:
-				namespace += " of another"
-			}
-			all = append(all, kumasim.Secret{Namespace: namespace, Name: o.Name, Type: string(o.Type),
-				Labels: o.Labels, Data: o.Data})
-		}
-		s.mu.Lock()
-		s.all = all
-		s.mu.Unlock()
-		first()
-		return list.ResourceVersion, nil
-	}, func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) { return client.Watch(ctx, o) })
+		all = append(all, kumasim.Secret{Namespace: namespace, Name: o.Name, Type: string(o.Type),
+			Labels: o.Labels, Data: o.Data})
+	}
+	s.mu.Lock()
+	s.all = all
+	s.mu.Unlock()
+	s.first()
+	return list.ResourceVersion, nil
 }
 
 // Secrets implements kumasim.Source.
@@ -75,6 +82,16 @@ func (s *secrets) Secrets() ([]kumasim.Secret, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]kumasim.Secret(nil), s.all...), nil
+}
+
+// makeFirst makes the first signing key and the administrator's token where there is none, and returns once both were
+// seen: a global that is ready accepts what it has made.
+func (s *secrets) makeFirst(ctx context.Context) error {
+	if err := errors.Join(s.makeKey(ctx), s.makeAdmin(ctx)); err != nil {
+		return err
+	}
+	_, err := s.look(ctx)
+	return err
 }
 
 // makeKey makes the first signing key if there is none, as a global does at its start and never later.
