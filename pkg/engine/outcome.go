@@ -148,7 +148,7 @@ func summarize(d plan.Provider, f plan.State, goal plan.Goal, recorded map[strin
 		}
 		all = append(all, o)
 	}
-	sorting.Stable(all, func(a, b Outcome) int { return strings.Compare(order(a), order(b)) })
+	sorting.Stable(all, func(a, b *Outcome) int { return strings.Compare(order(*a), order(*b)) })
 	return all
 }
 

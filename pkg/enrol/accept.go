@@ -54,7 +54,7 @@ func (l Enroller) Accept(ctx context.Context, entries []api.EdgeCluster, wanted 
 				Why: "nothing was provided about it"})
 		}
 	}
-	sorting.Stable(r.Outcomes, func(a, b engine.Outcome) int { return strings.Compare(a.Member, b.Member) })
+	sorting.Stable(r.Outcomes, func(a, b *engine.Outcome) int { return strings.Compare(a.Member, b.Member) })
 	r.Interrupted = ctx.Err() != nil
 	return r, nil
 }

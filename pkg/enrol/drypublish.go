@@ -44,7 +44,7 @@ func (d *DryPublisher) Publish(_ context.Context, _ string, m plan.Member, st ap
 // Trial is what would be written of what a run has verified.
 func (d *DryPublisher) Trial(r engine.Result) (*Trial, error) {
 	t := newTrial(r.Facts, "publish")
-	sorting.Stable(d.stated, func(a, b statement) int { return strings.Compare(a.member.Name, b.member.Name) })
+	sorting.Stable(d.stated, func(a, b *statement) int { return strings.Compare(a.member.Name, b.member.Name) })
 	for _, s := range d.stated {
 		if err := (Enroller{Live: d.Live}).tryPublish(t, s.member, s.status); err != nil {
 			return nil, err

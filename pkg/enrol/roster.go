@@ -48,7 +48,7 @@ func (l Enroller) entries(ctx context.Context, hub hubCluster) ([]api.EdgeCluste
 	if err != nil {
 		return nil, fmt.Errorf("decoding the roster in %s: %w", hub.Context, err)
 	}
-	sorting.Stable(entries, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(entries, func(a, b *api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 

@@ -20,7 +20,7 @@ func Distinct(snaps []plan.Snapshot, hub string, f *plan.State) []plan.Snapshot 
 	first := map[string]string{}
 	var kept []plan.Snapshot
 	snaps = slices.Clone(snaps)
-	sorting.Stable(snaps, func(a, b plan.Snapshot) int {
+	sorting.Stable(snaps, func(a, b *plan.Snapshot) int {
 		switch {
 		case a.Context == b.Context:
 			return 0

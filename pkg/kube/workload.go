@@ -285,7 +285,7 @@ func (c Controlled) Workload(each func(Pod, *plan.Process), holds func(Pod) bool
 		ending = ending || proc.Ending
 		w.Processes = append(w.Processes, proc)
 	}
-	sorting.Stable(w.Processes, func(a, b plan.Process) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(w.Processes, func(a, b *plan.Process) int { return strings.Compare(a.Name, b.Name) })
 	w.Settled = w.Err == "" && d.Status.ObservedGeneration >= d.Metadata.Generation &&
 		d.Status.UpdatedReplicas == w.Replicas &&
 		d.Status.Replicas == w.Replicas && d.Status.AvailableReplicas == w.Replicas &&

@@ -3,6 +3,7 @@ package parallel
 
 import (
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,13 +16,16 @@ func Map[From, To any](all []From, do func(From) To) []To {
 	return made
 }
 
-// each calls do with each number below n.
+// each calls do with each number below n. There is a goroutine for each processor and not for each number: a new one
+// grows its stack first, which takes as long as a small do.
 func each(n int, do func(i int)) {
+	var next atomic.Int64
 	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
+	for range min(n, runtime.GOMAXPROCS(0)) {
 		g.Go(func() error {
-			do(i)
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
 			return nil
 		})
 	}

@@ -69,7 +69,7 @@ func NewHistory(f plan.State) History {
 			unread(o.Context, o.Why)
 		}
 	}
-	sorting.Stable(h.Waves, func(a, b HistoryWave) int { return a.Ended.Compare(b.Ended) })
+	sorting.Stable(h.Waves, func(a, b *HistoryWave) int { return a.Ended.Compare(b.Ended) })
 	return h
 }
 

@@ -127,7 +127,7 @@ func rules(looked []finding.Rule, found []finding.Finding) []Rule {
 		}
 		all[i].add(x)
 	}
-	sorting.Stable(all, func(a, b Rule) int {
+	sorting.Stable(all, func(a, b *Rule) int {
 		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), strings.Compare(a.ID, b.ID))
 	})
 	return all

@@ -4,16 +4,19 @@ package sorting
 
 import "slices"
 
-// Stable sorts as slices.SortStableFunc does. It takes a second slice of the same size for as long as it sorts.
-func Stable[T any](all []T, compare func(a, b T) int) {
+// Stable sorts as slices.SortStableFunc does. Compare gets pointers to elements and must not keep them: a large element
+// takes longer to copy than to compare. A slice that is not in order yet is copied once.
+func Stable[T any](all []T, compare func(a, b *T) int) {
 	order := make([]int, len(all))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return compare(all[i], all[j]) })
-	sorted := make([]T, len(all))
-	for to, from := range order {
-		sorted[to] = all[from]
+	slices.SortStableFunc(order, func(i, j int) int { return compare(&all[i], &all[j]) })
+	if slices.IsSorted(order) {
+		return
 	}
-	copy(all, sorted)
+	before := slices.Clone(all)
+	for to, from := range order {
+		all[to] = before[from]
+	}
 }

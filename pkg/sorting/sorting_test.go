@@ -16,8 +16,8 @@ func TestStableSortsAsTheStandardLibraryDoes(t *testing.T) {
 			all[i] = value{random.IntN(8), i}
 		}
 		want := slices.Clone(all)
-		byKey := func(a, b value) int { return cmp.Compare(a.key, b.key) }
-		slices.SortStableFunc(want, byKey)
+		byKey := func(a, b *value) int { return cmp.Compare(a.key, b.key) }
+		slices.SortStableFunc(want, func(a, b value) int { return byKey(&a, &b) })
 		if Stable(all, byKey); !slices.Equal(all, want) {
 			t.Fatalf("%v, want %v", all, want)
 		}

@@ -281,21 +281,23 @@ func (p parts) time(claim string) (time.Time, error) {
 	if raw == nil {
 		return time.Time{}, nil
 	}
-	odd := fmt.Errorf("its %s claim is not a number of seconds", claim)
+	odd := func() error { return fmt.Errorf("its %s claim is not a number of seconds", claim) }
 	var number json.Number
 	if err := json.Unmarshal(raw, &number); err != nil || number == "" {
-		return time.Time{}, odd
+		return time.Time{}, odd()
 	}
 	seconds, err := number.Float64()
 	switch {
 	case err != nil && !math.IsInf(seconds, 0):
-		return time.Time{}, odd
+		return time.Time{}, odd()
 	case seconds <= 0 || seconds > lastSecond:
 		return time.Time{}, fmt.Errorf("its %s claim is not a time that can be meant", claim)
-	case raw[0] != '"':
-		odd = nil
 	}
-	return time.Unix(int64(seconds), 0).UTC(), odd
+	at := time.Unix(int64(seconds), 0).UTC()
+	if raw[0] == '"' {
+		return at, odd()
+	}
+	return at, nil
 }
 
 // plainKeyID says whether a kid is only a name: it is looked up among the keys that are known, and never a path or

@@ -154,7 +154,7 @@ func (o *publishOptions) handOver(stated []api.EdgeCluster, report *render.Resul
 	if len(stated) == 0 {
 		return nil
 	}
-	sorting.Stable(stated, func(a, b api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(stated, func(a, b *api.EdgeCluster) int { return strings.Compare(a.Name, b.Name) })
 	text, err := roster.Encode(stated)
 	if err != nil {
 		return err

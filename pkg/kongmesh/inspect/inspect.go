@@ -51,7 +51,7 @@ func inspectState(snaps []plan.Snapshot, where plan.Selection, at time.Time) pla
 	for _, s := range snaps {
 		f.Contexts = append(f.Contexts, migration.InspectContext(s))
 	}
-	sorting.Stable(f.Contexts, func(a, b plan.Context) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(f.Contexts, func(a, b *plan.Context) int { return strings.Compare(a.Name, b.Name) })
 	var again plan.Hub
 	home, global := state.FindGlobal(snaps, where, &again)
 	if home == nil {

@@ -48,8 +48,8 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 	if home != nil {
 		addLinks(&f)
 	}
-	sorting.Stable(f.Members, func(a, b plan.Member) int { return strings.Compare(a.Name, b.Name) })
-	sorting.Stable(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
+	sorting.Stable(f.Members, func(a, b *plan.Member) int { return strings.Compare(a.Name, b.Name) })
+	sorting.Stable(f.Others, func(a, b *plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f
 }
 
@@ -224,7 +224,7 @@ func keysOf(set zonetoken.KeySet, made map[string]kube.Metadata, from source) []
 		}
 		keys = append(keys, key)
 	}
-	sorting.Stable(keys, func(a, b plan.Key) int {
+	sorting.Stable(keys, func(a, b *plan.Key) int {
 		return cmp.Or(cmp.Compare(a.Serial, b.Serial), strings.Compare(a.Object.Name, b.Object.Name))
 	})
 	return keys

@@ -32,7 +32,7 @@ func globalSecretsIn(read map[plan.Read]plan.Result, ns string) globalSecrets {
 // globalSecretsOf reads the secrets of a global.
 func globalSecretsOf(ns string, all []secretObject) globalSecrets {
 	g := globalSecrets{made: map[string]kube.Metadata{},
-		cache: &zonetoken.VerdictCache{Answers: map[zonetoken.VerdictKey]zonetoken.CachedVerdict{}}}
+		cache: &zonetoken.VerdictCache{Answers: map[zonetoken.VerdictKey]*zonetoken.CachedVerdict{}}}
 	var candidates []zonetoken.Secret
 	for _, o := range all {
 		sec := zonetoken.Secret{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, Type: o.Type,

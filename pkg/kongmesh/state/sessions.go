@@ -86,7 +86,7 @@ func (i insight) sessions() []told {
 		}
 		all = append(all, told{session, s.Instance, s.Config})
 	}
-	sorting.Stable(all, func(a, b told) int { return a.Began.Compare(b.Began) })
+	sorting.Stable(all, func(a, b *told) int { return a.Began.Compare(b.Began) })
 	return all
 }
 

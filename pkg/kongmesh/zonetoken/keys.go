@@ -47,7 +47,7 @@ func ReadKeys(namespace string, secrets []Secret) KeySet {
 			set.Keys = append(set.Keys, readKey(namespace, s))
 		}
 	}
-	sorting.Stable(set.Keys, func(a, b SigningKey) int { return cmp.Compare(a.Name, b.Name) })
+	sorting.Stable(set.Keys, func(a, b *SigningKey) int { return cmp.Compare(a.Name, b.Name) })
 	return set
 }
 

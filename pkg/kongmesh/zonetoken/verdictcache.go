@@ -16,7 +16,7 @@ type GlobalVerifier struct {
 // VerdictCache is what a global with certain keys and revocations answered to tokens.
 type VerdictCache struct {
 	mu      sync.Mutex
-	Answers map[VerdictKey]CachedVerdict
+	Answers map[VerdictKey]*CachedVerdict
 }
 
 // VerdictKey is all that an answer rests on besides keys, revocations and the time.
@@ -39,7 +39,7 @@ func (v *GlobalVerifier) AskFor(token []byte, zone string, now time.Time) Answer
 	a, holds := by.ask(token, now)
 	if holds != nil {
 		v.Cache.mu.Lock()
-		v.Cache.Answers[q] = *holds
+		v.Cache.Answers[q] = holds
 		v.Cache.mu.Unlock()
 	}
 	return a

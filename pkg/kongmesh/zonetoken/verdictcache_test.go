@@ -35,7 +35,7 @@ func TestWhatWasAnsweredIsWhatWouldBeAnswered(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, text := range []string{"1.9.0", "2.0.0", "2.10.1", "2.11.0", "2.14.6", "3.0.0"} {
 		v := &GlobalVerifier{Verifier: Verifier{Version: version(t, text), Keys: keySet("zone-token-signing-key-1"),
-			Revocations: ParseRevocations([]byte(idC))}, Cache: &VerdictCache{Answers: map[VerdictKey]CachedVerdict{}}}
+			Revocations: ParseRevocations([]byte(idC))}, Cache: &VerdictCache{Answers: map[VerdictKey]*CachedVerdict{}}}
 		outcomes := map[Outcome]int{}
 		for range 3000 {
 			token, zone, at := []byte(tokens[r.IntN(len(tokens))]), []string{"west", "east", ""}[r.IntN(3)],

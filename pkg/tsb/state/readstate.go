@@ -60,10 +60,10 @@ func ReadState(snaps []plan.Snapshot, where plan.Selection, at time.Time) plan.S
 	if home != nil {
 		addLinks(&f, home.Clock(at))
 	}
-	sorting.Stable(f.Members, func(a, b plan.Member) int {
+	sorting.Stable(f.Members, func(a, b *plan.Member) int {
 		return cmp.Or(strings.Compare(string(a.Role), string(b.Role)), strings.Compare(a.Name, b.Name))
 	})
-	sorting.Stable(f.Others, func(a, b plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
+	sorting.Stable(f.Others, func(a, b *plan.OtherContext) int { return strings.Compare(a.Context, b.Context) })
 	return f
 }
 
