@@ -205,9 +205,9 @@ func (w *world) tickHub() {
 	newest := func(p *process) bool { return p.accepts == w.taken && !p.ending && !p.restart }
 	switch {
 	case w.noRollout:
-		// within fewer looks than a proof waits: that it does so at all is what the proof assumes
+		// within less time than a proof waits: that it does so at all is what the proof assumes
 		for _, p := range w.central {
-			if p.late++; p.accepts == w.taken || p.late > 6 || w.chance(2) {
+			if p.late++; p.accepts == w.taken || p.late > 5 || w.chance(2) {
 				p.accepts, p.late = w.taken, 0
 			}
 		}

@@ -12,14 +12,13 @@ import (
 // These are the conditions that several steps share. Counters of a process are compared with themselves, never the
 // clocks of two machines.
 
-// quietPolls is how many observations in a row Central must stay as it is, after its operator took the change over,
-// before we believe that it is not rolled out for it. Whether Central reads its modes again without a rollout is not
-// documented.
-const quietPolls = 10
+// quietFor is for how long Central must stay as it is, after its operator took the change over, before we believe that
+// it is not rolled out for it. Whether Central reads its modes again without a rollout is not documented.
+const quietFor = 20 * time.Second
 
-// deadPolls is the same when CentralXcp does not move at all. It may say already what is wanted, since an earlier
+// quietUntaken is the same when CentralXcp does not move at all. It may say already what is wanted, since an earlier
 // change was undone before the operator saw it.
-const deadPolls = 6 * quietPolls
+const quietUntaken = 6 * quietFor
 
 // edgeConditions verify an edge by elimination: it is told the mode, its pods were started so, no older pod is left,
 // and those very pods are connected; and when soak is not 0, for as long.

@@ -191,9 +191,18 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 		return f
 	}
 	late := func(f plan.State) plan.State { f.Hub.Accepts.Basis = "after"; return f }
-	quiet := []plan.State{at(1, "a")}
-	for range quietPolls {
-		quiet = append(quiet, at(2, "a"))
+	// looks sees a state again and again for so long, so often
+	looks := func(f plan.State, every, during time.Duration) []plan.State {
+		all := []plan.State{at(1, "a")}
+		for d := time.Duration(0); d <= during; d += every {
+			f.At = time.Unix(0, 0).Add(d)
+			all = append(all, f)
+		}
+		return all
+	}
+	restless := looks(at(2, "a"), time.Second, 2*quietFor)
+	for i := range restless[1:] {
+		restless[i+1].Hub.OperatorGeneration += int64(i / 15)
 	}
 	for _, tc := range []struct {
 		name string
@@ -204,7 +213,12 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 		{"an older pod is left", []plan.State{at(1, "a", "b"), at(2, "b", "c")}, false},
 		{"not taken over", []plan.State{at(1, "a"), late(at(1, "a")), late(at(1, "a"))}, false},
 		{"taken over and quiet for a moment", []plan.State{at(1, "a"), at(2, "a"), at(2, "a")}, false},
-		{"taken over and quiet", quiet, true},
+		{"taken over and quiet", looks(at(2, "a"), time.Second, quietFor), true},
+		{"taken over and nearly quiet", looks(at(2, "a"), time.Second, quietFor-time.Second), false},
+		{"looked at very often", looks(at(2, "a"), time.Millisecond, quietFor/2), false},
+		{"taken over again and again", restless, false},
+		{"not taken over for as long", looks(late(at(1, "a")), time.Second, quietUntaken-time.Second), false},
+		{"not taken over for much longer", looks(late(at(1, "a")), time.Second, quietUntaken), true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if j := centralRuns("hub").Evaluate(tc.seen[0], tc.seen[1:]...); j.Met != tc.want {

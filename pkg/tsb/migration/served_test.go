@@ -3,6 +3,7 @@ package migration
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
@@ -11,23 +12,28 @@ import (
 
 // Central is given time to serve a new certificate by itself. The time begins again when the certificate changes.
 func TestCentralIsGivenTimeToServeItsCertificate(t *testing.T) {
-	looks := func(n int, digest string, serves ...string) []plan.State {
+	var now time.Time
+	looks := func(d time.Duration, digest string, serves ...string) (all []plan.State) {
 		f := tsbfleet.Fleet(guard.Yes, guard.Yes)
 		f.Hub.Server.Digest = digest
 		f.Hub.Workload.Processes = []plan.Process{{UID: "a", Started: true, Serves: &plan.Certificate{Names: serves}}}
-		return slices.Repeat([]plan.State{f}, n)
+		for end := now.Add(d); !now.After(end); now = now.Add(time.Second) {
+			f.At = now
+			all = append(all, f)
+		}
+		return all
 	}
 	const wanted = "central.example.com"
+	const nearly = quietFor - time.Second
 	for name, tc := range map[string]struct {
 		seen []plan.State
 		met  bool
 	}{
-		"it serves it":            {looks(1, "new", wanted), true},
-		"not yet":                 {looks(quietPolls-1, "new", "old"), false},
-		"it goes on with the old": {looks(quietPolls, "new", "old"), true},
-		"issued again meanwhile": {slices.Concat(looks(quietPolls-1, "new", "old"), looks(1, "newer", "old")),
-			false},
-		"and for long enough after that": {slices.Concat(looks(2, "new", "old"), looks(quietPolls, "newer", "old")), true},
+		"it serves it":                   {looks(0, "new", wanted), true},
+		"not yet":                        {looks(nearly, "new", "old"), false},
+		"it goes on with the old":        {looks(quietFor, "new", "old"), true},
+		"issued again meanwhile":         {slices.Concat(looks(nearly, "new", "old"), looks(0, "newer", "old")), false},
+		"and for long enough after that": {slices.Concat(looks(time.Second, "new", "old"), looks(quietFor, "newer", "old")), true},
 	} {
 		if e := certificateServed("hub", []string{wanted}).Evaluate(plan.State{}, tc.seen...); e.Met != tc.met {
 			t.Errorf("%s: %+v, want %v", name, e, tc.met)

@@ -1,6 +1,8 @@
 package migration
 
 import (
+	"time"
+
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
@@ -94,8 +96,8 @@ func hubConditions(f plan.State, who string) []plan.Condition {
 }
 
 // centralRuns wants Central settled on pods of which none ran before the write; or, where no rollout comes, that
-// Central has stayed settled for quietPolls observations since the operator took the change over (CentralXcp moved),
-// or for deadPolls.
+// Central has stayed settled for quietFor since the operator took the change over (CentralXcp moved), or for
+// quietUntaken. How often it is looked at makes that no shorter.
 func centralRuns(who string) plan.Condition {
 	return plan.Condition{Kind: "central", Member: who,
 		Text:  "Central runs with the new modes and no older pod of it is left",
@@ -103,35 +105,34 @@ func centralRuns(who string) plan.Condition {
 		Follow: func() plan.Judge {
 			var q quiet
 			return func(before, now plan.State) plan.Evaluation {
-				q.see(hubs(now)[who])
-				return centralRan(hubs(before)[who], hubs(now)[who], q)
+				q.see(hubs(now)[who], now.At)
+				return centralRan(hubs(before)[who], hubs(now)[who], now.At.Sub(q.since))
 			}
 		}}
 }
 
-// quiet is how many observations in a row a settled Central has stayed as it is.
+// quiet is since when a settled Central has been seen to stay as it is.
 type quiet struct {
 	pods       string
-	generation int64 // of CentralXcp
-	polls      int
+	generation int64     // of CentralXcp
+	since      time.Time // zero while it is not settled
 }
 
-// see adds an observation.
-func (q *quiet) see(h plan.Hub) {
-	now := quiet{pods: podSet(h.Workload), generation: h.OperatorGeneration, polls: q.polls}
+// see adds an observation, made at a time.
+func (q *quiet) see(h plan.Hub, at time.Time) {
+	now := quiet{podSet(h.Workload), h.OperatorGeneration, q.since}
 	switch {
 	case !h.Workload.Settled:
-		now.polls = 0
-	case now != *q:
-		now.polls = 1
-	default:
-		now.polls++
+		now.since = time.Time{}
+	case now != *q || now.since.IsZero():
+		now.since = at
 	}
 	*q = now
 }
 
-// centralRan evaluates centralRuns, by what was seen before the write, what is seen now, and for how long it is so.
-func centralRan(before, now plan.Hub, q quiet) plan.Evaluation {
+// centralRan evaluates centralRuns, by what was seen before the write, what is seen now, and for how long a settled
+// Central has been so.
+func centralRan(before, now plan.Hub, quiet time.Duration) plan.Evaluation {
 	switch {
 	case now.Workload.Err != "":
 		return plan.Evaluation{Evidence: now.Workload.Err}
@@ -154,11 +155,11 @@ func centralRan(before, now plan.Hub, q quiet) plan.Evaluation {
 	if replaced > 0 {
 		return plan.Evaluation{Evidence: "an older pod of Central is left"}
 	}
-	need, missing := quietPolls, "waiting for the rollout of Central"
+	need, missing := quietFor, "waiting for the rollout of Central"
 	if before.Accepts.Basis != now.Accepts.Basis && now.OperatorGeneration <= before.OperatorGeneration {
-		need, missing = deadPolls, "CentralXcp has not taken the change over yet"
+		need, missing = quietUntaken, "CentralXcp has not taken the change over yet"
 	}
-	if q.polls >= need {
+	if quiet >= need {
 		return plan.Evaluation{Met: true, Evidence: "Central stayed up without a rollout"}
 	}
 	return plan.Evaluation{Evidence: missing}

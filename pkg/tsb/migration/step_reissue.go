@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/plan"
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb/state"
@@ -94,20 +95,21 @@ func certificateIssued(who string, names []string) plan.Condition {
 }
 
 // certificateServed waits until no pod of Central serves the old certificate, or until that has been looked at for
-// quietPolls: then a restart of Central follows.
+// quietFor: then a restart of Central follows.
 func certificateServed(who string, names []string) plan.Condition {
 	return plan.Condition{Kind: "served", Member: who, Text: "what each pod of Central serves was looked at",
 		Follow: func() plan.Judge {
-			certificate, polls := "", 0 // how many observations in a row it was the same
+			var certificate string
+			var since time.Time // when it was seen first
 			return func(_, now plan.State) plan.Evaluation {
 				h := hubs(now)[who]
-				if polls++; h.Server.Digest != certificate {
-					certificate, polls = h.Server.Digest, 1
+				if since.IsZero() || h.Server.Digest != certificate {
+					certificate, since = h.Server.Digest, now.At
 				}
 				switch {
 				case !servesOldCertificate(h, names):
 					return plan.Evaluation{Met: true, Evidence: "every pod of Central serves it"}
-				case polls < quietPolls:
+				case now.At.Sub(since) < quietFor:
 					return plan.Evaluation{Evidence: "waiting for Central to serve it"}
 				}
 				return plan.Evaluation{Met: true, Evidence: "a pod of Central goes on serving the old one; it is rolled out next"}
