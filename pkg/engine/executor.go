@@ -83,7 +83,7 @@ type Executor struct {
 	Source   string // who runs this: user@host
 	// By says who runs this as a home's cluster knows it; nil = Source.
 	By   func(ctx context.Context, home string) string
-	Poll time.Duration // between two observations while a step is being verified
+	Poll time.Duration // from one observation to the next while a step is being verified, where that takes no longer
 	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
 	MaxFailures int
 	// LockTimeout is how long to wait, in all, for the locks that another run holds.

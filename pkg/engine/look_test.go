@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -12,53 +13,86 @@ import (
 	"github.com/xcpauth/kubectl-xcpauth/pkg/tsb"
 )
 
-// counting counts how often members are looked at, and glanced at.
+// counting counts how often members are looked at, and glanced at. It has a clock of its own, by which the model goes
+// on; looking takes no time by it unless it is slow.
 type counting struct {
 	*steadyFleet
 	looks, glances int
+	slow           bool
+	spent          time.Duration // that the model is behind
+}
+
+// What looking takes when it is slow, and each member of it: of `make bench`, where each answer is 40 ms away.
+const (
+	roundTrips  = 6 * 40 * time.Millisecond
+	lookTakes   = 6 * time.Millisecond
+	glanceTakes = 2 * time.Millisecond
+)
+
+func (c *counting) Now() time.Time { return c.world.now.Add(c.spent) }
+
+func (c *counting) Pause(ctx context.Context, d time.Duration) {
+	const longestTick = 3 * time.Second
+	for c.spent += d; c.spent >= longestTick; {
+		began := c.world.now
+		c.steadyFleet.Pause(ctx, 0)
+		c.spent -= c.world.now.Sub(began)
+	}
+}
+
+func (c *counting) count(ctx context.Context, looks, glances int) {
+	c.looks, c.glances = c.looks+looks, c.glances+glances
+	if c.slow {
+		c.Pause(ctx, roundTrips+time.Duration(looks)*lookTakes+time.Duration(glances)*glanceTakes)
+	}
 }
 
 func (c *counting) Glance(ctx context.Context, moves map[string]func(plan.Read) bool) plan.State {
+	looks := 0
 	for _, its := range moves {
 		if its == nil {
-			c.looks++
-		} else {
-			c.glances++
+			looks++
 		}
 	}
+	c.count(ctx, looks, len(moves)-looks)
 	return c.steadyFleet.Glance(ctx, moves)
 }
 
 func (c *counting) Observe(ctx context.Context, contexts ...string) plan.State {
-	if c.looks += len(contexts); len(contexts) == 0 {
-		c.looks += 1 + len(c.edges)
+	looks := len(contexts)
+	if looks == 0 {
+		looks = 1 + len(c.edges)
 	}
+	c.count(ctx, looks, 0)
 	return c.steadyFleet.Observe(ctx, contexts...)
 }
 
 // migrated migrates a fleet in waves of 50. It says how often it looked and glanced at a member, and how long that
 // took in the time of the model.
-func migrated(t testing.TB, members int) (looks, glances float64, took time.Duration) {
+func migrated(t testing.TB, members int, seed uint64, slow bool) (looks, glances float64, took time.Duration) {
 	t.Helper()
 	var names []string
 	for i := range members {
 		names = append(names, fmt.Sprintf("edge-%03d", i))
 	}
-	tr, s := tsbFleet(names...)
-	c := &counting{steadyFleet: s}
-	tr.clusters = c
-	began := s.now
-	if r := tr.execute(toJWT(plan.Goal{Pace: plan.Pace{WaveSize: 50}}), nil); !r.Done || len(s.refused) > 0 {
-		t.Fatalf("%d members: %v, %+v, refused %q", members, r.Err, r.Outcomes, s.refused)
+	_, s := tsbFleet(names...)
+	s.Rand = rand.New(rand.NewPCG(seed, 1))
+	c := &counting{steadyFleet: s, slow: slow}
+	began := c.Now()
+	e := &Executor{Clusters: c, Provider: tsb.Provider(), Source: "test", Poll: 2 * time.Second, UndoWithin: time.Minute,
+		Goal: toJWT(plan.Goal{Pace: plan.Pace{WaveSize: 50, Within: 5 * time.Minute}}), oneByOne: true}
+	if r := e.Migrate(t.Context()); !r.Done || len(s.refused) > 0 {
+		failed := slices.DeleteFunc(r.Outcomes, func(o Outcome) bool { return o.State != Failed })
+		t.Fatalf("%d members: %v, %+v, refused %q", members, r.Err, failed, s.refused)
 	}
-	return float64(c.looks) / float64(members), float64(c.glances) / float64(members), s.now.Sub(began)
+	return float64(c.looks) / float64(members), float64(c.glances) / float64(members), c.Now().Sub(began)
 }
 
 // How often a run looks at a member does not depend on how many others there are, nor on how many waves: the requests
 // of a migration grow with the members.
 func TestAMigrationLooksAtAMemberAsOftenInAnyFleet(t *testing.T) {
-	few, fewGlances, _ := migrated(t, 50)
-	many, manyGlances, _ := migrated(t, 300)
+	few, fewGlances, _ := migrated(t, 50, 1, false)
+	many, manyGlances, _ := migrated(t, 300, 1, false)
 	t.Logf("looks, and glances, at a member in waves of 50: %.1f, %.1f with 50 members, %.1f, %.1f with 300",
 		few, fewGlances, many, manyGlances)
 	if many > 1.1*few || manyGlances > 1.1*fewGlances {
@@ -69,17 +103,37 @@ func TestAMigrationLooksAtAMemberAsOftenInAnyFleet(t *testing.T) {
 	}
 }
 
-// BenchmarkMigrate migrates fleets in waves of 50, in the time of the model: what is left is what a run computes.
+// BenchmarkMigrate migrates fleets in waves of 50, in the time of the model: what is left is what a run computes. It
+// says how long a run waits for the product, and by how much it is longer where looking takes as long as in life.
 func BenchmarkMigrate(b *testing.B) {
+	const seeds = 5
 	for _, members := range []int{50, 100, 300} {
 		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
+			var looks, glances float64
+			var waited, whole time.Duration
 			for b.Loop() {
-				looks, glances, took := migrated(b, members)
-				b.ReportMetric(looks, "looks/member")
-				b.ReportMetric(glances, "glances/member")
-				b.ReportMetric(took.Minutes(), "min-waited")
+				looks, glances, waited, whole = 0, 0, 0, 0
+				for seed := range uint64(seeds) {
+					l, g, product := migrated(b, members, seed, false)
+					_, _, both := migrated(b, members, seed, true)
+					looks, glances, waited, whole = looks+l/seeds, glances+g/seeds, waited+product/seeds, whole+both/seeds
+				}
 			}
+			b.ReportMetric(looks, "looks/member")
+			b.ReportMetric(glances, "glances/member")
+			b.ReportMetric(waited.Minutes(), "min-waited")
+			b.ReportMetric(100*(whole.Seconds()/waited.Seconds()-1), "%-longer-with-looking")
 		})
+	}
+}
+
+func TestARunRestsAsLongAsItLooks(t *testing.T) {
+	const poll = 2 * time.Second
+	for took, want := range map[time.Duration]time.Duration{0: poll, poll / 4: poll * 3 / 4, poll / 2: poll / 2,
+		poll * 3 / 4: poll * 3 / 4, 3 * poll: 3 * poll, 9 * poll: 5 * poll} {
+		if got := rest(poll, took); got != want {
+			t.Errorf("after a look of %s: %s, want %s", took, got, want)
+		}
 	}
 }
 

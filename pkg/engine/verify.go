@@ -35,10 +35,13 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 		if slices.ContainsFunc(steps, func(s *running) bool { return s.ends && e.Now().After(s.deadline) }) {
 			continue // it is not left as it is for longer than it may be
 		}
-		// hardly busier looking than resting, and one slow cluster does not slow the rest down
-		e.Pause(ctx, min(max(e.Poll, took), 5*e.Poll))
+		e.Pause(ctx, rest(e.Poll, took))
 	}
 }
+
+// rest is how long a run rests after a look that took so long. It begins to look every poll. It rests as long as it
+// looks at least, to be no busier looking than resting; but one slow cluster does not slow the others down for long.
+func rest(poll, took time.Duration) time.Duration { return min(max(poll-took, took), 5*poll) }
 
 // judge says whether a step is over by what is seen now, and records how it ended. whole says that all of it was looked
 // at.
