@@ -90,9 +90,15 @@ type Pace struct {
 	// NoFence leaves out the fence of each member; FenceFor is how long one must be seen to deny without a break.
 	NoFence  bool          `json:"noFence,omitempty"`
 	FenceFor time.Duration `json:"fenceFor,omitempty"`
+	// QuietFor is how long the hub must stay as it is after a change, until it counts that no rollout of it comes; 0
+	// stands for DefaultQuietFor.
+	QuietFor time.Duration `json:"quietFor,omitempty"`
 	// Skip names the members that failed in this run, each with its reason: they are not tried again.
 	Skip []Obstacle `json:"-"`
 }
+
+// DefaultQuietFor is longer than an operator takes to begin a rollout.
+const DefaultQuietFor = 20 * time.Second
 
 // Sources says where credentials and certificates come from that a run writes.
 type Sources struct {
@@ -208,6 +214,8 @@ func (g Goal) Check() error {
 		return fmt.Errorf("--soak is %s; it must be 0 or more", g.Soak)
 	case g.FenceFor < 0:
 		return fmt.Errorf("--fence-for is %s; it must be 0 or more", g.FenceFor)
+	case g.QuietFor < 0:
+		return fmt.Errorf("--central-quiet-for is %s; it must be more than 0", g.QuietFor)
 	case g.Within <= 0:
 		return fmt.Errorf("--prove-within is %s; it must be more than 0", g.Within)
 	case g.NoHub && g.stage() != Edges:

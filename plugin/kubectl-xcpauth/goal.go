@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,13 +22,13 @@ type goalFlags struct {
 	waveSize               int
 	soak, within, rotation time.Duration
 	noFence, hubAgrees     bool
-	fence                  time.Duration
+	fence, quiet           time.Duration
 	unrotated, names       []string
 }
 
 func newGoalFlags(fo *fleetOptions) goalFlags {
 	return goalFlags{signFlags: newSignFlags(fo), to: string(plan.JWTOnly), within: 15 * time.Minute,
-		rotation: 3 * time.Hour, fence: fenceFor}
+		rotation: 3 * time.Hour, fence: fenceFor, quiet: plan.DefaultQuietFor}
 }
 
 // fenceFor is longer than an edit can take that an API server admitted before it enforced the fence: a write lives 34
@@ -55,8 +56,14 @@ func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
 	flags.BoolVar(&g.noFence, "no-fence", g.noFence,
 		"do not fence edges in: what is verified of one is then believed for 15 minutes, not for 7 days")
 	flags.DurationVar(&g.fence, "fence-for", g.fence, "how long a fence must be seen to deny, without a break, to count")
+	g.addQuiet(flags)
 	flags.StringSliceVar(&g.names, "central-name", g.names,
 		"further names that Central's certificate must have, beside those that the selected edges dial")
+}
+
+func (g *goalFlags) addQuiet(flags *pflag.FlagSet) {
+	flags.DurationVar(&g.quiet, "central-quiet-for", g.quiet,
+		"how long Central must stay as it is after a change, until it counts that no rollout of it comes")
 }
 
 // addWaveFlags adds the flags of both ways, to JWTs and back.
@@ -74,13 +81,14 @@ func (g *goalFlags) goal() plan.Goal {
 		NoHub:   g.noHub,
 		Cleanup: g.cleanup,
 		Pace: plan.Pace{HastyCanary: g.hasty, Canary: g.canary, WaveSize: g.waveSize, Soak: g.soak,
-			Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, NoFence: g.noFence, FenceFor: g.fence},
+			Within: g.within, RotationWithin: g.rotation, Unrotated: g.unrotated, NoFence: g.noFence, FenceFor: g.fence,
+			QuietFor: g.quiet},
 		Sources:      plan.Sources{Names: g.names},
 		RollbackTask: plan.RollbackTask{HubAgrees: g.hubAgrees}})
 }
 
 func (g *goalFlags) check() error {
-	if err := positive("rotation-within", g.rotation); err != nil {
+	if err := errors.Join(positive("rotation-within", g.rotation), positive("central-quiet-for", g.quiet)); err != nil {
 		return err
 	}
 	if err := g.signFlags.check(); err != nil {
@@ -124,8 +132,8 @@ func given(flags *pflag.FlagSet, names ...string) string {
 
 // goalNames are the flags that say what a run is to do: a command that continues it repeats them.
 var goalNames = []string{"to", "valid-for", "tokens-from", "no-hub", "standby", "cleanup", "hasty-canary",
-	"rotation-within", "accept-unrotated", "no-fence", "fence-for", "hub-agrees", "central-name", "central-cert",
-	"central-key", "central-ca", "secrets", "tctl",
+	"rotation-within", "accept-unrotated", "no-fence", "fence-for", "central-quiet-for", "hub-agrees", "central-name",
+	"central-cert", "central-key", "central-ca", "secrets", "tctl",
 	"tctl-profile", "edge", "zone-token", "canary", "wave-size", "soak", "prove-within", "max-failures"}
 
 // positive refuses a duration that cannot be meant.

@@ -20,7 +20,8 @@ var products = []string{"auto", tsb.Name, kongmesh.Name}
 var (
 	aloneVerbs = []string{"edge", "certificate", "webhook"}
 	aloneFlags = []string{"no-hub", "hub-agrees", "standby", "hasty-canary", "rotation-within", "accept-unrotated",
-		"fence-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl", "tctl-profile"}
+		"fence-for", "central-quiet-for", "central-name", "central-cert", "central-key", "central-ca", "secrets", "tctl",
+		"tctl-profile"}
 )
 
 // named is the product that was named, "" when it is to be found out.

@@ -140,7 +140,9 @@ func TestTheDefaultsOfTheRunbookAreThoseOfTheFlags(t *testing.T) {
 	if len(rows) != 6 {
 		t.Errorf("%d flags were found", len(rows))
 	}
+	runbook = strings.Join(strings.Fields(runbook), " ")
 	for flag, says := range map[string]string{"fence-for": "40 seconds (`--fence-for`)",
+		"central-quiet-for": "20 seconds (`--central-quiet-for`)",
 		"member-timeout": "`--member-timeout` (45 seconds)"} {
 		if value := strings.TrimSuffix(flagFor(migrate, flag).DefValue, "s"); !strings.Contains(says, value+" seconds") ||
 			!strings.Contains(runbook, says) {

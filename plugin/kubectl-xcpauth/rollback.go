@@ -61,6 +61,7 @@ Kong Mesh and Kuma: the global authenticates nobody again, if it did not before,
 		"with --no-hub: the hub's team relies no more on what was provided of these edges")
 	o.goalFlags.addWaveFlags(cmd.Flags())
 	o.runFlags.addFlags(cmd.Flags())
+	grouped(cmd.Flags(), "goal", o.addQuiet)
 	grouped(cmd.Flags(), "goal", o.addStandby)
 	grouped(cmd.Flags(), "zone", o.addZoneTokens)
 	o.addDiff(cmd.Flags())

@@ -115,7 +115,8 @@ func (f fleet) stuck(edge string) {
 func (f fleet) free(edge string) { f.Sim.SetEdge(edge, xcpsim.EdgeSwitches{}) }
 
 // quick are the flags with which migrate keeps pace with the stand-in.
-var quick = []string{"-y", "--poll", "100ms", "--prove-within", "2m", "--fence-for", "1s"}
+var quick = []string{"-y", "--poll", "100ms", "--prove-within", "2m", "--fence-for", "1s",
+	"--central-quiet-for", "1s"}
 
 // quickBack is the same for rollback.
 var quickBack = quick[:5]

@@ -124,7 +124,7 @@ func (f fleet) job(kubeconfig string) *job {
 func (j *job) pod(...string) *exec.Cmd {
 	j.pods++
 	c := j.job.Spec.Template.Spec.Containers[0]
-	args := append(slices.Concat(c.Command, c.Args), "--poll=100ms", "--fence-for=1s")
+	args := append(slices.Concat(c.Command, c.Args), "--poll=100ms", "--fence-for=1s", "--central-quiet-for=1s")
 	own := apart.Own{Hostname: fmt.Sprintf("%s-%d", j.job.Name, j.pods), Processes: true}
 	mounted := j.mounted(c)
 	for i := range args {

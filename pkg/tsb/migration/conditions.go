@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 
 // quietFor is for how long Central must stay as it is, after its operator took the change over, before we believe that
 // it is not rolled out for it. Whether Central reads its modes again without a rollout is not documented.
-const quietFor = 20 * time.Second
+func quietFor(goal plan.Goal) time.Duration { return cmp.Or(goal.QuietFor, plan.DefaultQuietFor) }
 
-// quietUntaken is the same when CentralXcp does not move at all. It may say already what is wanted, since an earlier
+// untakenFor is the same when CentralXcp does not move at all. It may say already what is wanted, since an earlier
 // change was undone before the operator saw it.
-const quietUntaken = 6 * quietFor
+func untakenFor(goal plan.Goal) time.Duration { return 6 * quietFor(goal) }
 
 // edgeConditions verify an edge by elimination: it is told the mode, its pods were started so, no older pod is left,
 // and those very pods are connected; and when soak is not 0, for as long.

@@ -191,6 +191,8 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 		return f
 	}
 	late := func(f plan.State) plan.State { f.Hub.Accepts.Basis = "after"; return f }
+	goal := plan.Goal{Pace: plan.Pace{QuietFor: 30 * time.Second}}
+	quiet, untaken := goal.QuietFor, 6*goal.QuietFor
 	// looks sees a state again and again for so long, so often
 	looks := func(f plan.State, every, during time.Duration) []plan.State {
 		all := []plan.State{at(1, "a")}
@@ -200,7 +202,7 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 		}
 		return all
 	}
-	restless := looks(at(2, "a"), time.Second, 2*quietFor)
+	restless := looks(at(2, "a"), time.Second, 2*quiet)
 	for i := range restless[1:] {
 		restless[i+1].Hub.OperatorGeneration += int64(i / 15)
 	}
@@ -213,15 +215,15 @@ func TestJudgeCentralWantsNoOlderPodLeft(t *testing.T) {
 		{"an older pod is left", []plan.State{at(1, "a", "b"), at(2, "b", "c")}, false},
 		{"not taken over", []plan.State{at(1, "a"), late(at(1, "a")), late(at(1, "a"))}, false},
 		{"taken over and quiet for a moment", []plan.State{at(1, "a"), at(2, "a"), at(2, "a")}, false},
-		{"taken over and quiet", looks(at(2, "a"), time.Second, quietFor), true},
-		{"taken over and nearly quiet", looks(at(2, "a"), time.Second, quietFor-time.Second), false},
-		{"looked at very often", looks(at(2, "a"), time.Millisecond, quietFor/2), false},
+		{"taken over and quiet", looks(at(2, "a"), time.Second, quiet), true},
+		{"taken over and nearly quiet", looks(at(2, "a"), time.Second, quiet-time.Second), false},
+		{"looked at very often", looks(at(2, "a"), time.Millisecond, quiet/2), false},
 		{"taken over again and again", restless, false},
-		{"not taken over for as long", looks(late(at(1, "a")), time.Second, quietUntaken-time.Second), false},
-		{"not taken over for much longer", looks(late(at(1, "a")), time.Second, quietUntaken), true},
+		{"not taken over for as long", looks(late(at(1, "a")), time.Second, untaken-time.Second), false},
+		{"not taken over for much longer", looks(late(at(1, "a")), time.Second, untaken), true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if j := centralRuns("hub").Evaluate(tc.seen[0], tc.seen[1:]...); j.Met != tc.want {
+			if j := centralRuns("hub", goal).Evaluate(tc.seen[0], tc.seen[1:]...); j.Met != tc.want {
 				t.Errorf("%+v, want %v", j, tc.want)
 			}
 		})

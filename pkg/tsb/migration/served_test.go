@@ -24,18 +24,19 @@ func TestCentralIsGivenTimeToServeItsCertificate(t *testing.T) {
 		return all
 	}
 	const wanted = "central.example.com"
-	const nearly = quietFor - time.Second
+	quiet := quietFor(plan.Goal{})
+	nearly := quiet - time.Second
 	for name, tc := range map[string]struct {
 		seen []plan.State
 		met  bool
 	}{
 		"it serves it":                   {looks(0, "new", wanted), true},
 		"not yet":                        {looks(nearly, "new", "old"), false},
-		"it goes on with the old":        {looks(quietFor, "new", "old"), true},
+		"it goes on with the old":        {looks(quiet, "new", "old"), true},
 		"issued again meanwhile":         {slices.Concat(looks(nearly, "new", "old"), looks(0, "newer", "old")), false},
-		"and for long enough after that": {slices.Concat(looks(time.Second, "new", "old"), looks(quietFor, "newer", "old")), true},
+		"and for long enough after that": {slices.Concat(looks(time.Second, "new", "old"), looks(quiet, "newer", "old")), true},
 	} {
-		if e := certificateServed("hub", []string{wanted}).Evaluate(plan.State{}, tc.seen...); e.Met != tc.met {
+		if e := certificateServed("hub", []string{wanted}, plan.Goal{}).Evaluate(plan.State{}, tc.seen...); e.Met != tc.met {
 			t.Errorf("%s: %+v, want %v", name, e, tc.met)
 		}
 	}

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/xcpauth/kubectl-xcpauth/pkg/guard"
@@ -46,7 +47,7 @@ func acceptBothStep(f plan.State, who string, h plan.Hub, goal plan.Goal) plan.S
 	id, accepts := hubStepID("open", who), accepting(guard.Yes, guard.Yes)
 	return plan.Step{ID: id, Kind: "open", Member: who, Verb: "both modes on",
 		Title: who + ": accept mutual TLS and JWT", Why: why, WayBack: "none needed: it only accepts more",
-		Writes: []plan.Write{modesWrite(h, true, true)}, Conditions: hubConditions(f, who), Timeout: goal.Within,
+		Writes: []plan.Write{modesWrite(h, true, true)}, Conditions: hubConditions(f, who, goal), Timeout: goal.Within,
 		NoUndo: true, KeepsOriginal: true, Accepts: accepts, Effect: hubAccepts(who, id, *accepts)}
 }
 
@@ -56,7 +57,7 @@ func verifyHubStep(f plan.State, who string, goal plan.Goal) plan.Step {
 	return plan.Step{ID: "prove/" + who, Kind: "prove", Member: who, Verb: "verify",
 		Title:      who + ": verify that it runs with both modes",
 		Why:        "both are declared, and Central's pods are older than that: it may not have taken them over yet",
-		Conditions: hubConditions(f, who), Timeout: goal.Within, NoUndo: true, Effect: hubVerified(who)}
+		Conditions: hubConditions(f, who, goal), Timeout: goal.Within, NoUndo: true, Effect: hubVerified(who)}
 }
 
 // runsAsDeclared says whether Central is known to run with what is declared: that was verified in this run, or all its
@@ -87,8 +88,8 @@ func accepting(jwt, mtls guard.Tri) *guard.Hub {
 }
 
 // hubConditions verify a hub whose modes changed: Central runs with them, and everybody is still connected.
-func hubConditions(f plan.State, who string) []plan.Condition {
-	all := []plan.Condition{centralRuns(who)}
+func hubConditions(f plan.State, who string, goal plan.Goal) []plan.Condition {
+	all := []plan.Condition{centralRuns(who, goal)}
 	if who != "hub" {
 		return all // no edge is connected to it
 	}
@@ -97,8 +98,8 @@ func hubConditions(f plan.State, who string) []plan.Condition {
 
 // centralRuns wants Central settled on pods of which none ran before the write; or, where no rollout comes, that
 // Central has stayed settled for quietFor since the operator took the change over (CentralXcp moved), or for
-// quietUntaken. How often it is looked at makes that no shorter.
-func centralRuns(who string) plan.Condition {
+// untakenFor. How often it is looked at makes that no shorter.
+func centralRuns(who string, goal plan.Goal) plan.Condition {
 	return plan.Condition{Kind: "central", Member: who,
 		Text:  "Central runs with the new modes and no older pod of it is left",
 		Moves: func(r plan.Read) bool { return state.Rollouts(r) || state.Modes(r) },
@@ -106,7 +107,7 @@ func centralRuns(who string) plan.Condition {
 			var q quiet
 			return func(before, now plan.State) plan.Evaluation {
 				q.see(hubs(now)[who], now.At)
-				return centralRan(hubs(before)[who], hubs(now)[who], now.At.Sub(q.since))
+				return centralRan(hubs(before)[who], hubs(now)[who], now.At.Sub(q.since), goal)
 			}
 		}}
 }
@@ -132,7 +133,7 @@ func (q *quiet) see(h plan.Hub, at time.Time) {
 
 // centralRan evaluates centralRuns, by what was seen before the write, what is seen now, and for how long a settled
 // Central has been so.
-func centralRan(before, now plan.Hub, quiet time.Duration) plan.Evaluation {
+func centralRan(before, now plan.Hub, quiet time.Duration, goal plan.Goal) plan.Evaluation {
 	switch {
 	case now.Workload.Err != "":
 		return plan.Evaluation{Evidence: now.Workload.Err}
@@ -155,12 +156,13 @@ func centralRan(before, now plan.Hub, quiet time.Duration) plan.Evaluation {
 	if replaced > 0 {
 		return plan.Evaluation{Evidence: "an older pod of Central is left"}
 	}
-	need, missing := quietFor, "waiting for the rollout of Central"
+	need, missing := quietFor(goal), "waiting for the rollout of Central"
 	if before.Accepts.Basis != now.Accepts.Basis && now.OperatorGeneration <= before.OperatorGeneration {
-		need, missing = quietUntaken, "CentralXcp has not taken the change over yet"
+		need, missing = untakenFor(goal), "waiting for CentralXcp to take the change over"
 	}
 	if quiet >= need {
 		return plan.Evaluation{Met: true, Evidence: "Central stayed up without a rollout"}
 	}
-	return plan.Evaluation{Evidence: missing}
+	return plan.Evaluation{Evidence: fmt.Sprintf("%s; if that does not come, Central must stay as it is for %s", missing,
+		plan.Short(need))}
 }

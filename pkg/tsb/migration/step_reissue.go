@@ -19,7 +19,7 @@ func reissueStep(f plan.State, who string, h plan.Hub, v classified, lacks []str
 		Why: "an edge with a JWT verifies the name that it dials; cert-manager re-issues the certificate and keeps the " +
 			"secret meanwhile",
 		WayBack: "none needed: it only adds names",
-		Writes:  append([]plan.Write{w}, trialCleanUp(h)...), Conditions: certificateConditions(f, who, v.dialled),
+		Writes:  append([]plan.Write{w}, trialCleanUp(h)...), Conditions: certificateConditions(f, who, v.dialled, goal),
 		Timeout: goal.Within, NoUndo: true, Effect: hasNames(who, v.dialled)}
 }
 
@@ -43,7 +43,7 @@ func writePairStep(f plan.State, who string, h plan.Hub, v classified, goal plan
 		Title:   who + ": write the given certificate",
 		Why:     "an edge with a JWT verifies the name that it dials; the given certificate has it, and everybody trusts it",
 		WayBack: "the old pair is kept as a secret beside it, and written back when the proof fails",
-		Writes:  []plan.Write{w}, Conditions: certificateConditions(f, who, v.dialled), Timeout: goal.Within,
+		Writes:  []plan.Write{w}, Conditions: certificateConditions(f, who, v.dialled, goal), Timeout: goal.Within,
 		Undo: []plan.Write{undo}, Effect: hasNames(who, v.dialled)}
 }
 
@@ -66,8 +66,8 @@ func hasNames(who string, names []string) func(*plan.State) {
 }
 
 // certificateConditions verify a hub whose certificate changed.
-func certificateConditions(f plan.State, who string, names []string) []plan.Condition {
-	all := []plan.Condition{certificateIssued(who, names), certificateServed(who, names)}
+func certificateConditions(f plan.State, who string, names []string, goal plan.Goal) []plan.Condition {
+	all := []plan.Condition{certificateIssued(who, names), certificateServed(who, names, goal)}
 	if who != "hub" {
 		return all
 	}
@@ -96,7 +96,7 @@ func certificateIssued(who string, names []string) plan.Condition {
 
 // certificateServed waits until no pod of Central serves the old certificate, or until that has been looked at for
 // quietFor: then a restart of Central follows.
-func certificateServed(who string, names []string) plan.Condition {
+func certificateServed(who string, names []string, goal plan.Goal) plan.Condition {
 	return plan.Condition{Kind: "served", Member: who, Text: "what each pod of Central serves was looked at",
 		Follow: func() plan.Judge {
 			var certificate string
@@ -109,7 +109,7 @@ func certificateServed(who string, names []string) plan.Condition {
 				switch {
 				case !servesOldCertificate(h, names):
 					return plan.Evaluation{Met: true, Evidence: "every pod of Central serves it"}
-				case now.At.Sub(since) < quietFor:
+				case now.At.Sub(since) < quietFor(goal):
 					return plan.Evaluation{Evidence: "waiting for Central to serve it"}
 				}
 				return plan.Evaluation{Met: true, Evidence: "a pod of Central goes on serving the old one; it is rolled out next"}

@@ -76,7 +76,7 @@ func withdrawMTLSStep(f plan.State, who string, h plan.Hub, goal plan.Goal) plan
 	return plan.Step{ID: id, Kind: "close", Member: who, Verb: "mTLS off",
 		Title:  who + ": accept JWT alone",
 		Why:    "every edge and MPC are verified to present a JWT and nothing else" + unfencedRisk(f),
-		Writes: []plan.Write{modesWrite(h, true, false)}, Conditions: hubConditions(f, who), Timeout: goal.Within,
+		Writes: []plan.Write{modesWrite(h, true, false)}, Conditions: hubConditions(f, who, goal), Timeout: goal.Within,
 		KeepsOriginal: true, Withdraws: accepts, Accepts: accepts, Effect: hubAccepts(who, id, *accepts)}
 }
 
