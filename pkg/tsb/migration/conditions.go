@@ -13,13 +13,13 @@ import (
 // These are the conditions that several steps share. Counters of a process are compared with themselves, never the
 // clocks of two machines.
 
-// quietFor is for how long Central must stay as it is, after its operator took the change over, before we believe that
-// it is not rolled out for it. Whether Central reads its modes again without a rollout is not documented.
-func quietFor(goal plan.Goal) time.Duration { return cmp.Or(goal.QuietFor, plan.DefaultQuietFor) }
-
-// untakenFor is the same when CentralXcp does not move at all. It may say already what is wanted, since an earlier
-// change was undone before the operator saw it.
+// untakenFor is for how long Central must stay as it is before we believe that it is not rolled out, where CentralXcp
+// does not move at all. It may say already what is wanted, since an earlier change was undone before the operator saw it.
 func untakenFor(goal plan.Goal) time.Duration { return 6 * quietFor(goal) }
+
+// quietFor is the same after its operator took the change over. Whether Central reads its modes again without a rollout
+// is not documented.
+func quietFor(goal plan.Goal) time.Duration { return cmp.Or(goal.QuietFor, plan.DefaultQuietFor) }
 
 // edgeConditions verify an edge by elimination: it is told the mode, its pods were started so, no older pod is left,
 // and those very pods are connected; and when soak is not 0, for as long.
