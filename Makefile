@@ -7,6 +7,8 @@ MODELRUNS ?= 100000
 PLATFORMS ?= all
 # The models make much garbage. With the default of 100, collecting it takes a third of their CPU.
 TESTGC ?= 400
+# make lint vets all of it, once.
+TEST = $(GO) test -vet=off -count=1
 REGISTRY ?= ghcr.io/xcpauth
 
 export CGO_ENABLED = 0
@@ -37,31 +39,30 @@ test: ## everything that must pass
 	@$(MAKE) --no-print-directory test-fast
 	@echo 'Testing on real clusters, and with the real krew ...'
 	@pkgs=$$($(GO) list ./...) && clusters=$$(echo "$$pkgs" | grep -E '$(CLUSTERS)' | grep -v /test/release) && \
-		$(GO) test -count=1 -p 1 -parallel 3 -timeout 40m $$(echo "$$clusters" | grep -E '$(ALONE)') && \
-		$(GO) test -count=1 -p 2 -parallel 3 -timeout 10m $$(echo "$$clusters" | grep -Ev '$(ALONE)')
-	@$(GO) test -count=1 -v -timeout 10m ./test/release
+		$(TEST) -p 1 -parallel 3 -timeout 40m $$(echo "$$clusters" | grep -E '$(ALONE)') && \
+		$(TEST) -p 2 -parallel 3 -timeout 10m $$(echo "$$clusters" | grep -Ev '$(ALONE)')
+	@$(TEST) -v -timeout 10m ./test/release
 
 test-fast: k8s ## tests that start no cluster and measure nothing (3 to 5 minutes once Kubernetes is built: one renders with the real kubectl)
 	@echo 'Testing what needs no cluster ...'
-	@pkgs=$$($(GO) list ./...) && GOGC=$(TESTGC) $(GO) test -count=1 -p 3 -timeout 10m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
+	@pkgs=$$($(GO) list ./...) && GOGC=$(TESTGC) $(TEST) -p 3 -timeout 10m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
 
 test-kuma: ## run the mesh tests with the product: KUMA_CP=/path/to/kuma-cp KUMACTL=/path/to/kumactl, and POSTGRES=/path/to/its/bin (20 minutes)
 	@if [ -z "$$KUMA_CP" ] || [ -z "$$KUMACTL" ]; then \
 		echo 'Skipped: set KUMA_CP and KUMACTL to the paths of kuma-cp and kumactl; see test/e2e/mesh/doc.go.'; \
 	else \
-		$(MAKE) --no-print-directory k8s && $(GO) test -count=1 -p 1 -v -timeout 2h ./test/e2e/universal ./test/e2e/mesh; \
+		$(MAKE) --no-print-directory k8s && $(TEST) -p 1 -v -timeout 2h ./test/e2e/universal ./test/e2e/mesh; \
 	fi
 
-lint: ## gofmt, import and source rules, go vet, golangci-lint (see .golangci.yml), actionlint, go.mod in order
+lint: ## gofmt, import and source rules, golangci-lint with go vet (see .golangci.yml), actionlint, go.mod in order
 	@echo 'Linting: format ...'
 	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && { test -z "$$bad" || { echo "not as gofmt wants it:"; echo "$$bad"; exit 1; }; }
 	@echo 'Linting: who imports whom, what sources may not say ...'
-	@$(GO) test -count=1 ./test/lint/...
-	@echo 'Linting: vet ...'
-	@$(GO) vet ./...
+	@$(TEST) ./test/lint/...
+	@echo 'Linting: the modules of tests ...'
 	@cd test/k8s && $(GO) vet .
 	@cd test/promql && $(GO) vet .
-	@echo 'Linting: golangci-lint ...'
+	@echo 'Linting: golangci-lint, with vet ...'
 	@$(GO) run $(GOLANGCI_LINT) run
 	@echo 'Linting: workflows ...'
 	@$(GO) run $(ACTIONLINT) -shellcheck= -pyflakes=
