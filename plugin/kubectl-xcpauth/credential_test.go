@@ -192,14 +192,15 @@ func TestAnInterruptEndsAPluginToo(t *testing.T) {
 			}
 			return script(clientcmdapi.NeverExecInteractiveMode, "trap '' INT TERM; echo $$ >>"+pids+"; sleep 600 & wait; wait")
 		})
-	code := make(chan int)
-	go func() { code <- xcpauth(t, kubeconfig, "status").code }()
+	code, signals := make(chan int), make(chan os.Signal, 1)
+	go func() {
+		code <- run([]string{"status", "--kubeconfig", kubeconfig},
+			genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}, signals)
+	}()
 	for len(lines(t, pids)) == 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
-	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	signals <- os.Interrupt
 	if got := <-code; got != 130 {
 		t.Errorf("exit code %d, want 130", got)
 	}
@@ -330,7 +331,7 @@ func TestPluginsThatAskHaveTheTerminalOneAfterTheOther(t *testing.T) {
 			})
 			var out strings.Builder
 			code := run([]string{"--kubeconfig", kubeconfig, "status", "-o", "wide", "--member-timeout", "5s"},
-				genericiooptions.IOStreams{In: slave, Out: &out, ErrOut: slave})
+				genericiooptions.IOStreams{In: slave, Out: &out, ErrOut: slave}, nil)
 			slave.Close()
 			wg.Wait()
 			if code != 0 {
@@ -437,7 +438,7 @@ func TestWhatAPluginPrintsAndWaitsForIsShown(t *testing.T) {
 					streams.In = strings.NewReader("")
 				}
 				// their time does not count for the cluster: the three of them need a second each before they are shown
-				code := run([]string{"--kubeconfig", kubeconfig, "status", "--member-timeout", "2500ms"}, streams)
+				code := run([]string{"--kubeconfig", kubeconfig, "status", "--member-timeout", "2500ms"}, streams, nil)
 				slave.Close()
 				wg.Wait()
 				if code != 0 {

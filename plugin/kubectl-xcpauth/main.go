@@ -16,12 +16,14 @@ import (
 
 func main() {
 	tuneGC()
-	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}))
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}, signals))
 }
 
-// run is the whole program. The first Ctrl-C (or SIGTERM) stops new work and puts unverified members back; the second
-// leaves.
-func run(args []string, streams genericiooptions.IOStreams) int {
+// run is the whole program. The first signal, of Ctrl-C or SIGTERM, stops new work and puts unverified members back; the
+// second ends the process.
+func run(args []string, streams genericiooptions.IOStreams, signals <-chan os.Signal) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	o := newFleetOptions(streams)
@@ -31,16 +33,27 @@ func run(args []string, streams genericiooptions.IOStreams) int {
 		o.window.restore()
 	}
 	defer restore()
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
+	ended := make(chan struct{})
+	defer close(ended)
+	interrupted := func() bool {
+		select {
+		case <-signals:
+			return true
+		case <-ended:
+			return false
+		}
+	}
 	go func() {
-		<-signals
+		if !interrupted() {
+			return
+		}
 		cancel() // who reads that it stops can rely on it
 		if o.writing.Load() {
 			fmt.Fprintln(o.ErrOut, "\ninterrupted; stopping (Ctrl-C again leaves at once)")
 		}
-		<-signals
+		if !interrupted() {
+			return
+		}
 		restore()
 		if o.writing.Load() {
 			fmt.Fprintln(o.ErrOut, "left at once; whatever was in flight is written down in the hub, and the next kubectl xcpauth migrate restores it first")

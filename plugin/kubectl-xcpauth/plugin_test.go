@@ -33,7 +33,7 @@ func xcpauth(t *testing.T, kubeconfig string, args ...string) result {
 	if kubeconfig != "" {
 		args = append([]string{"--kubeconfig", kubeconfig}, args...)
 	}
-	code := run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut})
+	code := run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, nil)
 	return result{out.String(), errOut.String(), code}
 }
 
@@ -153,6 +153,7 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 // A fleet with every way in which a cluster can fail to answer: each is one row with its reason, the others are
 // complete, the exit code is 4, in every format.
 func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
+	t.Parallel()
 	stalls := make(chan struct{})
 	t.Cleanup(func() { close(stalls) })
 	answer := func(code int, reason, message string) *apifake.Server {
@@ -309,14 +310,14 @@ func TestCompletionTouchesNoCluster(t *testing.T) {
 	kubeconfig := serve(t, map[string]*apifake.Server{"hub": s, "eu": s}, nil)
 	var out bytes.Buffer
 	code := run([]string{"__complete", "--kubeconfig", kubeconfig, "status", "--context", ""},
-		genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &bytes.Buffer{}})
+		genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &bytes.Buffer{}}, nil)
 	if lines := strings.Split(out.String(), "\n"); code != 0 || !slices.Contains(lines, "hub") ||
 		!slices.Contains(lines, "eu") {
 		t.Errorf("exit code %d, completions %q", code, out.String())
 	}
 	out.Reset()
 	if code := run([]string{"__complete", "migrate", "--to", ""}, genericiooptions.IOStreams{In: strings.NewReader(""),
-		Out: &out, ErrOut: &bytes.Buffer{}}); code != 0 || !strings.HasPrefix(out.String(), "dual\nedges\njwt-only\n") {
+		Out: &out, ErrOut: &bytes.Buffer{}}, nil); code != 0 || !strings.HasPrefix(out.String(), "dual\nedges\njwt-only\n") {
 		t.Errorf("exit code %d, completions of --to %q", code, out.String())
 	}
 	if len(s.Requests()) != 0 {

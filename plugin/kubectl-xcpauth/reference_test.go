@@ -143,7 +143,7 @@ func TestTheDefaultsOfTheRunbookAreThoseOfTheFlags(t *testing.T) {
 	runbook = strings.Join(strings.Fields(runbook), " ")
 	for flag, says := range map[string]string{"fence-for": "40 seconds (`--fence-for`)",
 		"central-quiet-for": "20 seconds (`--central-quiet-for`)",
-		"member-timeout": "`--member-timeout` (45 seconds)"} {
+		"member-timeout":    "`--member-timeout` (45 seconds)"} {
 		if value := strings.TrimSuffix(flagFor(migrate, flag).DefValue, "s"); !strings.Contains(says, value+" seconds") ||
 			!strings.Contains(runbook, says) {
 			t.Errorf("--%s is %ss by default; the runbook does not say %q", flag, value, says)

@@ -110,7 +110,7 @@ func TestAPageIsNotForATerminal(t *testing.T) {
 	} {
 		var errOut printed
 		code := run(append([]string{"--kubeconfig", kubeconfig}, strings.Fields(args)...),
-			genericiooptions.IOStreams{In: strings.NewReader(""), Out: tty, ErrOut: &errOut})
+			genericiooptions.IOStreams{In: strings.NewReader(""), Out: tty, ErrOut: &errOut}, nil)
 		if !strings.Contains(errOut.String(), "error: "+want) || code != 1 {
 			t.Errorf("%s: exit code %d, %s; want %s", args, code, errOut.String(), want)
 		}

@@ -145,7 +145,8 @@ func TestToken(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var out, errOut bytes.Buffer
 			args := append([]string{"--kubeconfig", tc.kubeconfig, "token"}, tc.args...)
-			code := run(args, genericiooptions.IOStreams{In: strings.NewReader(tc.stdin), Out: &out, ErrOut: &errOut})
+			code := run(args, genericiooptions.IOStreams{In: strings.NewReader(tc.stdin), Out: &out, ErrOut: &errOut},
+				nil)
 			if code != tc.code || !strings.Contains(out.String(), tc.out) || !strings.Contains(errOut.String(), tc.err) {
 				t.Errorf("exit code %d, want %d; stdout\n%s\nwant %q; stderr\n%s\nwant %q", code, tc.code, out.String(), tc.out,
 					errOut.String(), tc.err)

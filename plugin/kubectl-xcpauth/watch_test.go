@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -24,11 +23,12 @@ type watched struct {
 	onLook       func(n int) // called when a look begins, from 1; set before the watch
 	looks        atomic.Int32
 	release      chan struct{}
+	signals      chan os.Signal
 }
 
 func watchedFleet(t *testing.T) *watched {
 	t.Helper()
-	w := &watched{release: make(chan struct{}), onLook: func(int) {}}
+	w := &watched{release: make(chan struct{}), signals: make(chan os.Signal, 1), onLook: func(int) {}}
 	t.Cleanup(func() { close(w.release) })
 	eu := apifake.Start(apifake.Edge("eu")...)
 	set := apifake.Edge("eu")
@@ -64,15 +64,11 @@ func watchedFleet(t *testing.T) *watched {
 // watch runs status --watch until it ends by itself, and returns its exit code.
 func (w *watched) watch(out, errOut interface{ Write([]byte) (int, error) }, args ...string) int {
 	args = append([]string{"status", "--kubeconfig", w.kubeconfig, "--watch", "--interval", "10ms"}, args...)
-	return run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut})
+	return run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut},
+		w.signals)
 }
 
-func interrupt(t *testing.T) {
-	t.Helper()
-	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
-		t.Error(err)
-	}
-}
+func (w *watched) interrupt() { w.signals <- os.Interrupt }
 
 func TestWatchingPrintsALineForEachChange(t *testing.T) {
 	w := watchedFleet(t)
@@ -81,7 +77,7 @@ func TestWatchingPrintsALineForEachChange(t *testing.T) {
 		case 3:
 			w.moved.Store(true)
 		case 5:
-			interrupt(t)
+			w.interrupt()
 		}
 	}
 	var out, errOut bytes.Buffer
@@ -106,7 +102,7 @@ func TestWatchingInJSONPrintsOneReportForEachLook(t *testing.T) {
 	w := watchedFleet(t)
 	w.onLook = func(n int) {
 		if n == 4 {
-			interrupt(t)
+			w.interrupt()
 		}
 	}
 	var out, errOut bytes.Buffer
@@ -153,7 +149,7 @@ func TestWatchingOnATerminal(t *testing.T) {
 	term.resize(80, 24)
 	w.hangs.Store(true)
 	term.awaitText("Seen 1s ago") // the last look is shown while the next one hangs
-	interrupt(t)
+	w.interrupt()
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d, want that of the last look", got)
 	}
@@ -165,6 +161,7 @@ func TestWatchingOnATerminal(t *testing.T) {
 }
 
 func TestALookThatFailsIsNotTheEndOfTheWatch(t *testing.T) {
+	t.Parallel()
 	w := watchedFleet(t)
 	w.onLook = func(n int) {
 		switch n {
@@ -173,7 +170,7 @@ func TestALookThatFailsIsNotTheEndOfTheWatch(t *testing.T) {
 		case 3:
 			w.hangs.Store(false)
 		case 5:
-			interrupt(t)
+			w.interrupt()
 		}
 	}
 	var out, errOut bytes.Buffer
@@ -222,7 +219,7 @@ func TestACodeToLogInWithIsShownInTheWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	term.awaitText("Seen 0s ago")
-	interrupt(t)
+	w.interrupt()
 	if got := <-code; got != 0 {
 		t.Errorf("exit code %d, want that of the last look", got)
 	}

@@ -32,7 +32,7 @@ func with(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	var out, errOut printed
 	code := run(append([]string{"--kubeconfig", filepath.Join(t.TempDir(), "none")}, args...),
-		genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &out, ErrOut: &errOut})
+		genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &out, ErrOut: &errOut}, nil)
 	return result{out.String(), errOut.String(), code}
 }
 
@@ -324,7 +324,7 @@ func TestNoTokenIsShownOnATerminal(t *testing.T) {
 	defer master.Close()
 	var errOut printed
 	code := run([]string{"token", "issue", "--zone", "west", "--valid-for", "1h", "--key-file", keyPath, "--kid", "1",
-		"--out", "-"}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: terminal, ErrOut: &errOut})
+		"--out", "-"}, genericiooptions.IOStreams{In: strings.NewReader(""), Out: terminal, ErrOut: &errOut}, nil)
 	if code != exitRefused || !strings.HasPrefix(errOut.String(), "error: stdout is a terminal") {
 		t.Errorf("exit code %d, %s", code, errOut.String())
 	}
