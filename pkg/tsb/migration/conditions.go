@@ -14,7 +14,8 @@ import (
 // clocks of two machines.
 
 // untakenFor is for how long Central must stay as it is before we believe that it is not rolled out, where CentralXcp
-// does not move at all. It may say already what is wanted, since an earlier change was undone before the operator saw it.
+// does not move at all. It may say already what is wanted, since an earlier change was undone before the operator saw
+// it.
 func untakenFor(goal plan.Goal) time.Duration { return 6 * quietFor(goal) }
 
 // quietFor is the same after its operator took the change over. Whether Central reads its modes again without a rollout
