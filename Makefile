@@ -33,7 +33,7 @@ build: ## build bin/kubectl-xcpauth and bin/xcpauth-webhook
 
 test: ## everything that must pass
 	@echo 'Running everything that must pass: Kubernetes built from its modules (the first time about 6 minutes on two cores), the'
-	@echo 'linters (1 to 3 minutes, the first time 6), tests without clusters (3 to 5 minutes), tests on real clusters (40 to 60 minutes).'
+	@echo 'linters (1 to 3 minutes, the first time 6), tests without clusters (2 to 4 minutes), tests on real clusters (30 to 45 minutes).'
 	@$(MAKE) --no-print-directory k8s
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-fast
@@ -43,7 +43,7 @@ test: ## everything that must pass
 		$(TEST) -p 2 -parallel 3 -timeout 10m $$(echo "$$clusters" | grep -Ev '$(ALONE)')
 	@$(TEST) -v -timeout 10m ./test/release
 
-test-fast: k8s ## tests that start no cluster and measure nothing (3 to 5 minutes once Kubernetes is built: one renders with the real kubectl)
+test-fast: k8s ## tests that start no cluster and measure nothing (2 to 4 minutes once Kubernetes is built: one renders with the real kubectl)
 	@echo 'Testing what needs no cluster ...'
 	@pkgs=$$($(GO) list ./...) && GOGC=$(TESTGC) $(TEST) -p 3 -timeout 10m $$(echo "$$pkgs" | grep -Ev '$(CLUSTERS)')
 
