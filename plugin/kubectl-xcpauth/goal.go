@@ -63,7 +63,7 @@ func (g *goalFlags) addGoal(flags *pflag.FlagSet) {
 
 func (g *goalFlags) addQuiet(flags *pflag.FlagSet) {
 	flags.DurationVar(&g.quiet, "central-quiet-for", g.quiet,
-		"how long Central must stay as it is after a change, until it counts that no rollout of it comes")
+		"how long Central must stay unchanged before a run believes that no rollout of it comes")
 }
 
 // addWaveFlags adds the flags of both ways, to JWTs and back.
