@@ -7,7 +7,7 @@ MODELRUNS ?= 100000
 PLATFORMS ?= all
 # The models make much garbage. With the default of 100, collecting it takes a third of their CPU.
 TESTGC ?= 400
-# make lint vets all of it, once.
+# Without vet, which make lint runs over everything.
 TEST = $(GO) test -vet=off -count=1
 REGISTRY ?= ghcr.io/xcpauth
 

@@ -82,8 +82,9 @@ type Executor struct {
 	Goal     plan.Goal
 	Source   string // who runs this: user@host
 	// By says who runs this as a home's cluster knows it; nil = Source.
-	By   func(ctx context.Context, home string) string
-	Poll time.Duration // from one observation to the next while a step is being verified, where that takes no longer
+	By func(ctx context.Context, home string) string
+	// Poll is how often to look while a step is being verified; less often where looking takes long.
+	Poll time.Duration
 	// MaxFailures is how many members may fail before the run ends; those that failed are put back and left.
 	MaxFailures int
 	// LockTimeout is how long to wait, in all, for the locks that another run holds.

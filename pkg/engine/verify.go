@@ -39,8 +39,9 @@ func (e *Executor) verify(ctx context.Context, steps []*running, before plan.Sta
 	}
 }
 
-// rest is how long a run rests after a look that took so long. It begins to look every poll. It rests as long as it
-// looks at least, to be no busier looking than resting; but one slow cluster does not slow the others down for long.
+// rest is how long a run rests after a look that took so long: the rest of the poll, and at least as long as it looked,
+// to be no busier looking than resting. After five polls it looks in any case: one slow cluster does not slow the
+// others down for longer.
 func rest(poll, took time.Duration) time.Duration { return min(max(poll-took, took), 5*poll) }
 
 // judge says whether a step is over by what is seen now, and records how it ended. whole says that all of it was looked

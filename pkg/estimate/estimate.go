@@ -11,7 +11,7 @@ import (
 // Limits are how a run looks while it verifies.
 type Limits struct {
 	Look time.Duration // how long one look may take
-	Poll time.Duration // how long it waits between two
+	Poll time.Duration // how often it looks
 }
 
 // longestPause is how many polls a run waits at most between two looks (see pkg/engine, verify.go).

@@ -90,8 +90,8 @@ type Pace struct {
 	// NoFence leaves out the fence of each member; FenceFor is how long one must be seen to deny without a break.
 	NoFence  bool          `json:"noFence,omitempty"`
 	FenceFor time.Duration `json:"fenceFor,omitempty"`
-	// QuietFor is how long the hub must stay unchanged before a run believes that no rollout of it comes; 0
-	// stands for DefaultQuietFor.
+	// QuietFor is how long the hub must stay unchanged before a run believes that no rollout of it comes; 0 stands for
+	// DefaultQuietFor.
 	QuietFor time.Duration `json:"quietFor,omitempty"`
 	// Skip names the members that failed in this run, each with its reason: they are not tried again.
 	Skip []Obstacle `json:"-"`

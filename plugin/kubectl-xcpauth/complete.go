@@ -22,9 +22,9 @@ var fileFlags = []string{"api-token", "bundle", "central-ca", "central-cert", "c
 
 // freeFlags take what nobody can know without a cluster: a number, a duration, a text of the user's own.
 var freeFlags = []string{"add", "as", "as-group", "as-uid", "audience", "central-name", "central-quiet-for",
-	"concurrency", "fence-for", "for", "global-api", "group", "image", "interval", "kid", "lock-timeout", "max-failures", "member-timeout",
-	"namespace", "plane-namespace", "poll", "prove-within", "reason", "replicas", "request-timeout", "rotation-within",
-	"secret", "serial", "server", "soak", "tctl-profile", "timeout", "tls-server-name", "user", "v", "valid-for",
+	"concurrency", "fence-for", "for", "global-api", "group", "image", "interval", "kid", "lock-timeout", "max-failures",
+	"member-timeout", "namespace", "plane-namespace", "poll", "prove-within", "reason", "replicas", "request-timeout",
+	"rotation-within", "secret", "serial", "server", "soak", "tctl-profile", "timeout", "tls-server-name", "user", "v", "valid-for",
 	"version", "warn-within", "wave-size"}
 
 // known are the completions of flags by their name, of those that are not registered where their flag is made. They ask

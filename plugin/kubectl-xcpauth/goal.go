@@ -88,7 +88,7 @@ func (g *goalFlags) goal() plan.Goal {
 }
 
 func (g *goalFlags) check() error {
-	if err := errors.Join(positive("rotation-within", g.rotation), positive("central-quiet-for", g.quiet)); err != nil {
+	if err := errors.Join(positive("rotation-within", g.rotation), g.checkQuiet()); err != nil {
 		return err
 	}
 	if err := g.signFlags.check(); err != nil {
@@ -96,6 +96,9 @@ func (g *goalFlags) check() error {
 	}
 	return g.goal().Check()
 }
+
+// checkQuiet refuses 0, which stands for the default in a goal.
+func (g *goalFlags) checkQuiet() error { return positive("central-quiet-for", g.quiet) }
 
 // given repeats the flags that were set, each once, in a fixed order, for a command that goes on with this run.
 func given(flags *pflag.FlagSet, names ...string) string {

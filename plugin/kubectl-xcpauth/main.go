@@ -21,8 +21,8 @@ func main() {
 	os.Exit(run(os.Args[1:], genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}, signals))
 }
 
-// run is the whole program. The first signal, of Ctrl-C or SIGTERM, stops new work and puts unverified members back; the
-// second ends the process.
+// run is the whole program. The first of the signals (Ctrl-C, or SIGTERM) stops new work and puts unverified members
+// back; the second ends the process.
 func run(args []string, streams genericiooptions.IOStreams, signals <-chan os.Signal) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

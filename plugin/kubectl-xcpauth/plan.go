@@ -128,6 +128,9 @@ func (o *planOptions) run(ctx context.Context) error {
 func (o *planOptions) aim() (plan.Goal, error) {
 	if o.rollback {
 		goal := o.goal().WayBack(o.edge)
+		if err := o.checkQuiet(); err != nil {
+			return goal, err
+		}
 		return goal, goal.Check()
 	}
 	return o.goal(), o.goalFlags.check()

@@ -73,6 +73,9 @@ Kong Mesh and Kuma: the global authenticates nobody again, if it did not before,
 
 // run shows the way back, asks, and goes it.
 func (o *rollbackOptions) run(ctx context.Context, flags *pflag.FlagSet, args []string) error {
+	if err := o.checkQuiet(); err != nil {
+		return err
+	}
 	goal := o.goal().WayBack(o.edge)
 	var saved *plan.Saved
 	if o.saved != "" {

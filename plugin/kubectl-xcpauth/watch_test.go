@@ -64,8 +64,7 @@ func watchedFleet(t *testing.T) *watched {
 // watch runs status --watch until it ends by itself, and returns its exit code.
 func (w *watched) watch(out, errOut interface{ Write([]byte) (int, error) }, args ...string) int {
 	args = append([]string{"status", "--kubeconfig", w.kubeconfig, "--watch", "--interval", "10ms"}, args...)
-	return run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut},
-		w.signals)
+	return run(args, genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: errOut}, w.signals)
 }
 
 func (w *watched) interrupt() { w.signals <- os.Interrupt }

@@ -118,8 +118,11 @@ func (f fleet) free(edge string) { f.Sim.SetEdge(edge, xcpsim.EdgeSwitches{}) }
 var quick = []string{"-y", "--poll", "100ms", "--prove-within", "2m", "--fence-for", "1s",
 	"--central-quiet-for", "1s"}
 
-// quickBack is the same for rollback.
-var quickBack = quick[:5]
+// quickBack is the same for rollback, and quickAny for every verb that makes steps.
+var (
+	quickAny  = quick[:5:5]
+	quickBack = append(quickAny, "--central-quiet-for", "1s")
+)
 
 func (f fleet) migrate(code int, args ...string) sandbox.Run {
 	f.Helper()

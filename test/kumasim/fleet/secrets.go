@@ -26,7 +26,7 @@ type secrets struct {
 	c         *cluster
 	namespace string
 	filled    chan struct{} // closed at the first look
-	first     func()        // closes it
+	first     sync.Once     // closes it
 
 	looking sync.Mutex // held for a look: none that began earlier ends later
 
@@ -35,9 +35,7 @@ type secrets struct {
 }
 
 func newSecrets(c *cluster, namespace string) *secrets {
-	s := &secrets{c: c, namespace: namespace, filled: make(chan struct{})}
-	s.first = sync.OnceFunc(func() { close(s.filled) })
-	return s
+	return &secrets{c: c, namespace: namespace, filled: make(chan struct{})}
 }
 
 // run looks until ctx ends.
@@ -68,7 +66,7 @@ func (s *secrets) look(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	s.all = all
 	s.mu.Unlock()
-	s.first()
+	s.first.Do(func() { close(s.filled) })
 	return list.ResourceVersion, nil
 }
 
