@@ -159,7 +159,6 @@ func TestEveryRefusalIsOneClearSentence(t *testing.T) {
 // A fleet with every way in which a cluster can fail to answer: each is one row with its reason, the others are
 // complete, the exit code is 4, in every format.
 func TestOneRowPerMemberWhateverHappensToIt(t *testing.T) {
-	t.Parallel()
 	stalls := make(chan struct{})
 	t.Cleanup(func() { close(stalls) })
 	answer := func(code int, reason, message string) *apifake.Server {

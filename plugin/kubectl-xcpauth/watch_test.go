@@ -160,7 +160,6 @@ func TestWatchingOnATerminal(t *testing.T) {
 }
 
 func TestALookThatFailsIsNotTheEndOfTheWatch(t *testing.T) {
-	t.Parallel()
 	w := watchedFleet(t)
 	w.onLook = func(n int) {
 		switch n {
